@@ -1,0 +1,163 @@
+//! What happened on each attempt, and why.
+
+use std::fmt;
+use std::time::Duration;
+
+/// How far a call got before it ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Reach {
+    /// The provider cannot have seen the request.
+    NotSent,
+    /// The request may have reached the provider; no complete answer came back.
+    MaybeSent,
+    /// The provider answered.
+    Answered,
+}
+
+impl Reach {
+    /// A stable name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::NotSent => "not_sent",
+            Self::MaybeSent => "maybe_sent",
+            Self::Answered => "answered",
+        }
+    }
+}
+
+/// The rule that decided whether a failed attempt may be tried again.
+///
+/// Rules are asked in this order; the first that knows decides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Rule {
+    /// The provider said so in a header, such as `Stripe-Should-Retry`.
+    ProviderHeader,
+    /// The provider's own error code.
+    ProviderCode(Box<str>),
+    /// The HTTP status.
+    Status(u16),
+    /// The answer could not be read: tried once more, since a proxy may have cut it.
+    Unreadable,
+    /// How far the call got.
+    Reach(Reach),
+    /// A text pattern matched the message.
+    Pattern(Box<str>),
+    /// Nothing matched, so the failure counts as permanent.
+    Unknown,
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ProviderHeader => f.write_str("provider header"),
+            Self::ProviderCode(code) => write!(f, "provider code {code}"),
+            Self::Status(status) => write!(f, "status {status}"),
+            Self::Unreadable => f.write_str("unreadable answer"),
+            Self::Reach(reach) => f.write_str(reach.as_str()),
+            Self::Pattern(pattern) => write!(f, "pattern {pattern}"),
+            Self::Unknown => f.write_str("no rule"),
+        }
+    }
+}
+
+/// Why the call waits before its next attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum WaitReason {
+    /// The retry schedule, with its jitter.
+    Schedule,
+    /// The provider's Retry-After, plus a little so that not everybody comes back at once.
+    RetryAfter,
+    /// The provider is limiting this account, so every call of this validator waits.
+    Gate,
+}
+
+impl WaitReason {
+    /// A stable name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Schedule => "schedule",
+            Self::RetryAfter => "retry_after",
+            Self::Gate => "gate",
+        }
+    }
+}
+
+/// What an attempt came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AttemptOutcome {
+    /// The provider answered with the payment's facts.
+    Facts,
+    /// The failure may pass, by this rule.
+    Transient(Rule),
+    /// Trying again would change nothing, by this rule.
+    Permanent(Rule),
+}
+
+/// One provider call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    pub(crate) number: u32,
+    pub(crate) offset: Duration,
+    pub(crate) duration: Duration,
+    pub(crate) reach: Reach,
+    pub(crate) status: Option<u16>,
+    pub(crate) request_id: Option<Box<str>>,
+    pub(crate) outcome: AttemptOutcome,
+    pub(crate) wait: Option<(Duration, WaitReason)>,
+}
+
+impl Attempt {
+    /// Counts from 1.
+    #[must_use]
+    pub fn number(&self) -> u32 {
+        self.number
+    }
+
+    /// When the attempt started, counted from the start of the flight that made it.
+    #[must_use]
+    pub fn offset(&self) -> Duration {
+        self.offset
+    }
+
+    /// How long the attempt took.
+    #[must_use]
+    pub fn duration(&self) -> Duration {
+        self.duration
+    }
+
+    /// How far the call got.
+    #[must_use]
+    pub fn reach(&self) -> Reach {
+        self.reach
+    }
+
+    /// The HTTP status, if there was one and the attempt failed.
+    #[must_use]
+    pub fn status(&self) -> Option<u16> {
+        self.status
+    }
+
+    /// The provider's request id, for a support case.
+    #[must_use]
+    pub fn request_id(&self) -> Option<&str> {
+        self.request_id.as_deref()
+    }
+
+    /// What the attempt came to, and which rule decided.
+    #[must_use]
+    pub fn outcome(&self) -> &AttemptOutcome {
+        &self.outcome
+    }
+
+    /// How long the call then waited, and why. `None` after the last attempt.
+    #[must_use]
+    pub fn wait(&self) -> Option<(Duration, WaitReason)> {
+        self.wait
+    }
+}

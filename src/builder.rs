@@ -1,0 +1,402 @@
+//! Every setting of a validator, with its default; all checks are in `build`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand::RngExt;
+use rand::rngs::StdRng;
+use tokio::sync::Semaphore;
+
+use crate::breaker::{Breaker, CircuitBreaker};
+use crate::build_error::BuildError;
+use crate::facts::Mode;
+use crate::facts_cache::FactsCache;
+use crate::gate::Gate;
+use crate::in_flight::Flights;
+use crate::judge::Rules;
+use crate::key_register::KeyRegister;
+use crate::policy::{ORDER_KEY, Policy, TenantProof};
+use crate::provider::{AnyProvider, Provider, ProviderIdentity};
+use crate::retry::{Budget, Retrier, Retry, RetryBudget, TransientPatterns, rng};
+use crate::telemetry::Telemetry;
+use crate::validator::{Engine, Validator, WhenProviderIsDown};
+
+/// As long as Stripe's own clients and proxies wait, and longer than any healthy answer.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Four attempts of 30 s, their waits, and a margin for queues.
+const TOTAL_DEADLINE: Duration = Duration::from_secs(150);
+
+/// A shopper does not wait longer than a minute for anything.
+const RETRY_AFTER_CAP: Duration = Duration::from_secs(60);
+
+/// Stripe keeps the result of a request for at least as long.
+const RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// A refund within the quarter of an hour after a payment is rare, and webhooks call `forget`.
+const FRESH_FOR: Duration = Duration::from_secs(15 * 60);
+
+/// At 25 requests a second per endpoint and 200 ms each, five are under way; this leaves room for slow times.
+const MAX_CONCURRENT: usize = 64;
+
+/// More waiting calls than this are an outage, not a load.
+const MAX_IN_FLIGHT: usize = 10_000;
+
+/// About 25 MB when full.
+const FACTS_IN_MEMORY: usize = 100_000;
+
+/// A day of keys at one checkout a second. About 10 MB when full.
+const MAX_KEYS: usize = 100_000;
+
+/// Settings of a [`Validator`]. The defaults are safe ones; `build` refuses what contradicts itself.
+///
+/// | setting | default |
+/// |---|---|
+/// | `attempt_timeout` | 30 s, over connecting, headers and body |
+/// | `retry` | 3 retries after 100 ms, 500 ms and 5 s, full jitter |
+/// | `transient_pattern` | network, timeout, rate limit, 502, 503, 504, connection and DNS failures |
+/// | `retry_after_cap` | 60 s |
+/// | `total_deadline` | 150 s, over attempts, waits and queues |
+/// | `retry_budget` | 20 at start, 0.1 per success, at most 100 |
+/// | `breaker` | opens at half of 20 attempts failed within 10 s, for 5 s, then 3 probes |
+/// | `max_concurrent` | 64 provider calls |
+/// | `max_in_flight` | 10,000 payments |
+/// | `mode` | live |
+/// | `tenant_proof` | metadata key `store_id` |
+/// | `order_key` | metadata key `order_id` |
+/// | `policy` | captured in full, not refunded, not disputed, risk up to elevated |
+/// | `retention` | 24 h |
+/// | `fresh_for` | 15 min |
+/// | `when_provider_is_down` | refuse |
+/// | `facts_in_memory` | 100,000 payments |
+/// | `max_keys` | 100,000 |
+/// | `seed` | from the operating system |
+#[derive(Debug)]
+#[must_use = "a builder does nothing until `build` is called"]
+pub struct ValidatorBuilder {
+    identity: ProviderIdentity,
+    provider: Box<dyn AnyProvider>,
+    mode: Mode,
+    policy: Policy,
+    tenant: TenantProof,
+    order_key: Box<str>,
+    attempt_timeout: Duration,
+    total_deadline: Duration,
+    retry: Retry,
+    built_in_patterns: bool,
+    patterns: Vec<String>,
+    retry_after_cap: Duration,
+    budget: Option<RetryBudget>,
+    breaker: Option<Breaker>,
+    max_concurrent: Option<usize>,
+    max_in_flight: usize,
+    retention: Duration,
+    fresh_for: Duration,
+    when_provider_is_down: WhenProviderIsDown,
+    facts_in_memory: usize,
+    max_keys: usize,
+    seed: Option<u64>,
+}
+
+impl Validator {
+    /// Starts a validator of payments at this provider, with safe defaults.
+    pub fn builder(provider: impl Provider) -> ValidatorBuilder {
+        ValidatorBuilder {
+            identity: provider.identity().clone(),
+            provider: Box::new(provider),
+            mode: Mode::default(),
+            policy: Policy::default(),
+            tenant: TenantProof::default(),
+            order_key: ORDER_KEY.into(),
+            attempt_timeout: ATTEMPT_TIMEOUT,
+            total_deadline: TOTAL_DEADLINE,
+            retry: Retry::default(),
+            built_in_patterns: true,
+            patterns: Vec::new(),
+            retry_after_cap: RETRY_AFTER_CAP,
+            budget: Some(RetryBudget::default()),
+            breaker: Some(Breaker::default()),
+            max_concurrent: Some(MAX_CONCURRENT),
+            max_in_flight: MAX_IN_FLIGHT,
+            retention: RETENTION,
+            fresh_for: FRESH_FOR,
+            when_provider_is_down: WhenProviderIsDown::default(),
+            facts_in_memory: FACTS_IN_MEMORY,
+            max_keys: MAX_KEYS,
+            seed: None,
+        }
+    }
+}
+
+impl ValidatorBuilder {
+    /// Which payments count: live by default. A payment of the other mode is never valid.
+    pub fn mode(mut self, mode: Mode) -> Self {
+        self.mode = mode;
+        self
+    }
+
+    /// What counts as paid. Default: captured in full, not refunded, not disputed.
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// How a payment proves its tenant. Default: the metadata key `store_id`.
+    pub fn tenant_proof(mut self, proof: TenantProof) -> Self {
+        self.tenant = proof;
+        self
+    }
+
+    /// Says that the provider account serves one tenant, so that payments need not name one.
+    pub fn single_tenant(self) -> Self {
+        self.tenant_proof(TenantProof::SingleTenant)
+    }
+
+    /// The metadata key that names the order. Default: `order_id`.
+    pub fn order_key(mut self, key: impl Into<Box<str>>) -> Self {
+        self.order_key = key.into();
+        self
+    }
+
+    /// The longest one attempt may take, over connecting, headers and body. Default: 30 s.
+    pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
+        self.attempt_timeout = timeout;
+        self
+    }
+
+    /// The longest a validation may take, over attempts, waits and queues. Default: 150 s.
+    ///
+    /// It may be shorter than the attempt timeout, and then shortens it.
+    pub fn total_deadline(mut self, deadline: Duration) -> Self {
+        self.total_deadline = deadline;
+        self
+    }
+
+    /// How failed attempts are tried again. Default: three retries; 100 ms, 500 ms, 5 s; full jitter.
+    pub fn retry(mut self, retry: Retry) -> Self {
+        self.retry = retry;
+        self
+    }
+
+    /// Adds a pattern that makes an error message transient.
+    ///
+    /// A regular expression, in any case of letters, asked last: after the provider's header and code, the HTTP status,
+    /// and how far the call got. Bound it to words (`\b`), or it may match inside an id.
+    pub fn transient_pattern(mut self, pattern: impl Into<String>) -> Self {
+        self.patterns.push(pattern.into());
+        self
+    }
+
+    /// Replaces all patterns, the built-in ones too.
+    pub fn transient_patterns<S: Into<String>>(mut self, patterns: impl IntoIterator<Item = S>) -> Self {
+        self.built_in_patterns = false;
+        self.patterns = patterns.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// The longest Retry-After that is waited for. Default: 60 s. A longer one is reported at once.
+    pub fn retry_after_cap(mut self, cap: Duration) -> Self {
+        self.retry_after_cap = cap;
+        self
+    }
+
+    /// How many retries all calls may make together. Default: 20 at start, 0.1 per success, at most 100.
+    pub fn retry_budget(mut self, budget: RetryBudget) -> Self {
+        self.budget = Some(budget);
+        self
+    }
+
+    /// Lets every call use all its retries, which multiplies the load in an outage.
+    pub fn no_retry_budget(mut self) -> Self {
+        self.budget = None;
+        self
+    }
+
+    /// When the circuit breaker opens. Default: half of 20 attempts failed within 10 s, for 5 s, then 3 probes.
+    pub fn breaker(mut self, breaker: Breaker) -> Self {
+        self.breaker = Some(breaker);
+        self
+    }
+
+    /// Keeps asking a provider that does not answer.
+    pub fn no_breaker(mut self) -> Self {
+        self.breaker = None;
+        self
+    }
+
+    /// The most provider calls at once. Default: 64. Further ones queue, within their deadline.
+    pub fn max_concurrent(mut self, calls: usize) -> Self {
+        self.max_concurrent = Some(calls);
+        self
+    }
+
+    /// Lets any number of provider calls be under way at once, up to `max_in_flight`.
+    pub fn unlimited_concurrency(mut self) -> Self {
+        self.max_concurrent = None;
+        self
+    }
+
+    /// The most payments asked about at once, waiting ones included. Default: 10,000. Further ones get an error.
+    pub fn max_in_flight(mut self, payments: usize) -> Self {
+        self.max_in_flight = payments;
+        self
+    }
+
+    /// How long facts and keys are kept. Default: 24 h. Facts past `fresh_for` serve only as
+    /// [`when_provider_is_down`](Self::when_provider_is_down) allows.
+    pub fn retention(mut self, retention: Duration) -> Self {
+        self.retention = retention;
+        self
+    }
+
+    /// How long facts are served without asking again, counted from the provider's answer. Default: 15 min.
+    ///
+    /// Only for what is settled: captured, canceled, or refunded in full. An accepted authorisation is served for at most
+    /// 60 s and never past its end, everything else for at most 2 s. Zero always asks.
+    pub fn fresh_for(mut self, fresh_for: Duration) -> Self {
+        self.fresh_for = fresh_for;
+        self
+    }
+
+    /// What to answer when the provider cannot be asked. Default: an error.
+    pub fn when_provider_is_down(mut self, answer: WhenProviderIsDown) -> Self {
+        self.when_provider_is_down = answer;
+        self
+    }
+
+    /// The most payments whose facts are in memory. Default: 100,000, at about 250 bytes each. Zero keeps none.
+    pub fn facts_in_memory(mut self, payments: usize) -> Self {
+        self.facts_in_memory = payments;
+        self
+    }
+
+    /// The most idempotency keys held at once. Default: 100,000. Further ones get an error, since none is evicted.
+    pub fn max_keys(mut self, keys: usize) -> Self {
+        self.max_keys = keys;
+        self
+    }
+
+    /// Seeds the jitter, so that a test sees the same waits each time. Default: from the operating system.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// Checks every setting, and builds the validator.
+    ///
+    /// # Errors
+    /// When a setting is outside what makes sense, two contradict each other, a pattern is not a regular expression, or
+    /// the provider works in the other mode. The error carries the values.
+    pub fn build(self) -> Result<Validator, BuildError> {
+        self.check_mode()?;
+        self.check_limits()?;
+        self.check_memory()?;
+        self.check_proofs()?;
+        self.retry.check()?;
+        self.budget.as_ref().map_or(Ok(()), RetryBudget::check)?;
+        self.breaker.as_ref().map_or(Ok(()), Breaker::check)?;
+        let patterns = TransientPatterns::compile(!self.built_in_patterns, &self.patterns)?;
+        let rng = rng(self.seed);
+        // The table's seed guards against chosen ids, so it never comes from a test's seed.
+        let table_seed = rand::make_rng::<StdRng>().random();
+        Ok(Validator(Arc::new(Engine {
+            keys: KeyRegister::new(&self.identity, self.retention, self.max_keys),
+            telemetry: Telemetry::new(self.identity.name(), self.mode.as_str()),
+            facts: FactsCache::new(self.facts_in_memory, table_seed),
+            flights: Arc::new(Flights::new(self.max_in_flight)),
+            rules: Rules {
+                policy: self.policy,
+                mode: self.mode,
+                tenant: self.tenant,
+                order_key: self.order_key,
+                units: self.identity.units_table().clone(),
+                fresh_for: self.fresh_for,
+            },
+            retention: self.retention,
+            total_deadline: self.total_deadline,
+            when_provider_is_down: self.when_provider_is_down,
+            retrier: Retrier {
+                provider: self.provider,
+                retry: self.retry,
+                attempt_timeout: self.attempt_timeout,
+                retry_after_cap: self.retry_after_cap,
+                patterns,
+                gate: Gate::new(),
+                breaker: self.breaker.map(CircuitBreaker::new),
+                budget: self.budget.map(Budget::new),
+                concurrency: self.max_concurrent.map(Semaphore::new),
+                rng,
+            },
+        })))
+    }
+
+    fn check_mode(&self) -> Result<(), BuildError> {
+        if self.identity.stated_mode() == self.mode {
+            return Ok(());
+        }
+        Err(BuildError::ModeMismatch {
+            provider: self.identity.name().to_owned(),
+            provider_mode: self.identity.stated_mode(),
+            validator_mode: self.mode,
+        })
+    }
+
+    fn check_limits(&self) -> Result<(), BuildError> {
+        let shortest = Duration::from_millis(1);
+        for (setting, value) in [("attempt_timeout", self.attempt_timeout), ("total_deadline", self.total_deadline)] {
+            if value < shortest {
+                return Err(out_of_range(setting, format!("{value:?}"), "at least 1 ms"));
+            }
+        }
+        match self.max_concurrent {
+            Some(0) => Err(out_of_range("max_concurrent", "0".into(), "at least 1")),
+            Some(calls) if calls > Semaphore::MAX_PERMITS => {
+                Err(out_of_range("max_concurrent", calls.to_string(), "a number a semaphore can count to"))
+            }
+            _ if self.max_in_flight == 0 => Err(out_of_range("max_in_flight", "0".into(), "at least 1")),
+            _ => Ok(()),
+        }
+    }
+
+    fn check_memory(&self) -> Result<(), BuildError> {
+        let at_most = |shorter, shorter_value, longer, longer_value| {
+            if shorter_value <= longer_value {
+                return Ok(());
+            }
+            Err(BuildError::Contradiction { shorter, shorter_value, longer, longer_value })
+        };
+        at_most("fresh_for", self.fresh_for, "retention", self.retention)?;
+        if self.retention.is_zero() {
+            return Err(out_of_range("retention", "0ns".into(), "more than zero; `fresh_for` zero always asks"));
+        }
+        if let WhenProviderIsDown::ServeStale { up_to } = self.when_provider_is_down {
+            at_most("when_provider_is_down.up_to", up_to, "retention", self.retention)?;
+            at_most("fresh_for", self.fresh_for, "when_provider_is_down.up_to", up_to)?;
+            if self.facts_in_memory == 0 {
+                return Err(out_of_range("facts_in_memory", "0".into(), "more than zero to serve older facts"));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_proofs(&self) -> Result<(), BuildError> {
+        let keys = [("tenant_proof", self.tenant.metadata_key()), ("order_key", &self.order_key)];
+        for (setting, key) in keys {
+            if key.is_empty() {
+                return Err(out_of_range(setting, "empty".into(), "the name of a metadata key"));
+            }
+        }
+        if matches!(self.tenant, TenantProof::Metadata(_)) && self.tenant.metadata_key() == &*self.order_key {
+            let rule = "another metadata key than the tenant's";
+            return Err(out_of_range("order_key", self.order_key.to_string(), rule));
+        }
+        if self.policy.max_age.is_some_and(|age| age.is_zero()) {
+            return Err(out_of_range("policy.max_age", "0ns".into(), "more than zero"));
+        }
+        Ok(())
+    }
+}
+
+fn out_of_range(setting: &'static str, value: String, rule: &'static str) -> BuildError {
+    BuildError::OutOfRange { setting, value, rule }
+}

@@ -1,0 +1,212 @@
+//! One leader per payment in this process; everybody else waits for its answer.
+//!
+//! Flights are never evicted. A flight that is no longer the current one of its payment, because somebody asked for
+//! something newer or because the payment was forgotten, still answers those who wait for it, and settles nothing.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+use tracing::Span;
+
+use crate::attempt_log::Attempt;
+use crate::error::{Kind, ValidateError};
+use crate::facts::ProviderPayment;
+use crate::intent::PaymentId;
+
+/// What a flight brought back.
+#[derive(Debug)]
+pub(crate) struct Landing {
+    pub(crate) facts: ProviderPayment,
+    pub(crate) answered_at: Instant,
+    pub(crate) attempts: Vec<Attempt>,
+}
+
+/// One question to the provider, and all who wait for the answer.
+#[derive(Debug)]
+pub(crate) struct Flight {
+    epoch: Instant,
+    /// When the attempt under way started, in nanoseconds after the epoch plus one; 0 between attempts.
+    attempt_started: AtomicU64,
+    landing: OnceLock<Result<Landing, ValidateError>>,
+    landed: Notify,
+    pub(crate) span: Span,
+}
+
+impl Flight {
+    fn new(now: Instant) -> Self {
+        Self {
+            epoch: now,
+            attempt_started: AtomicU64::new(0),
+            landing: OnceLock::new(),
+            landed: Notify::new(),
+            span: Span::none(),
+        }
+    }
+
+    /// Tells late-comers how old an answer may turn out to be.
+    pub(crate) fn attempt_started(&self, at: Option<Instant>) {
+        let nanos = at.map_or(0, |at| {
+            let nanos = at.saturating_duration_since(self.epoch).as_nanos();
+            u64::try_from(nanos).unwrap_or(u64::MAX).saturating_add(1)
+        });
+        self.attempt_started.store(nanos, Ordering::Release);
+    }
+
+    /// Whether whatever this flight brings was asked for within `max_age` before now.
+    fn answers(&self, now: Instant, max_age: Duration) -> bool {
+        match self.attempt_started.load(Ordering::Acquire) {
+            // The attempt is still to come.
+            0 => true,
+            nanos => {
+                let started = self.epoch.checked_add(Duration::from_nanos(nanos.saturating_sub(1)));
+                started.is_some_and(|started| now.saturating_duration_since(started) <= max_age)
+            }
+        }
+    }
+
+    /// Waits for the answer. Dropping this future leaves the flight and its other followers alone.
+    pub(crate) async fn landed(&self) -> &Result<Landing, ValidateError> {
+        loop {
+            let landed = self.landed.notified();
+            if let Some(landing) = self.landing.get() {
+                return landing;
+            }
+            landed.await;
+        }
+    }
+
+    /// What it brought, if it has landed.
+    pub(crate) fn landing(&self) -> Option<&Result<Landing, ValidateError>> {
+        self.landing.get()
+    }
+}
+
+/// Whether a call leads a flight, follows one, or needs none.
+#[derive(Debug)]
+pub(crate) enum Boarding<R> {
+    Leads(Lead),
+    Follows(Arc<Flight>),
+    Recent(R),
+}
+
+/// The flights of one validator.
+#[derive(Debug)]
+pub(crate) struct Flights {
+    current: Mutex<HashMap<PaymentId, Arc<Flight>>>,
+    /// Flights under way, current or not.
+    under_way: AtomicU64,
+    limit: usize,
+}
+
+impl Flights {
+    pub(crate) fn new(limit: usize) -> Self {
+        Self { current: Mutex::default(), under_way: AtomicU64::new(0), limit }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<PaymentId, Arc<Flight>>> {
+        // No foreign code runs under this lock, so a poisoned one is whole all the same.
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes recent facts if there are any, or else joins the payment's current flight, or else starts one: when there is
+    /// none, or its answer could be older than `max_age`.
+    ///
+    /// `recent` runs under the lock that settling takes, so that a flight which lands meanwhile is not missed.
+    ///
+    /// # Errors
+    /// When as many flights as allowed are under way.
+    pub(crate) fn board<R>(
+        self: &Arc<Self>,
+        payment: &PaymentId,
+        now: Instant,
+        max_age: Duration,
+        recent: impl FnOnce() -> Option<R>,
+        span: impl FnOnce() -> Span,
+    ) -> Result<Boarding<R>, ValidateError> {
+        let mut current = self.lock();
+        if let Some(recent) = recent() {
+            return Ok(Boarding::Recent(recent));
+        }
+        let entry = current.entry(payment.clone());
+        if let Entry::Occupied(flight) = &entry
+            && flight.get().answers(now, max_age)
+        {
+            return Ok(Boarding::Follows(Arc::clone(flight.get())));
+        }
+        let full = usize::try_from(self.under_way.load(Ordering::Relaxed)).is_ok_and(|count| count >= self.limit);
+        if full {
+            let (what, setting) = ("flights", "max_in_flight");
+            return Err(ValidateError::new(Kind::Full { what, setting, limit: self.limit }));
+        }
+        let flight = Arc::new(Flight { span: span(), ..Flight::new(now) });
+        entry.insert_entry(Arc::clone(&flight));
+        self.under_way.fetch_add(1, Ordering::Relaxed);
+        drop(current);
+        Ok(Boarding::Leads(Lead { flights: Arc::clone(self), payment: payment.clone(), flight }))
+    }
+
+    /// Makes the payment's flight settle nothing; the next call starts a new one. `drop_facts` runs under the same lock
+    /// that settling takes, so that no settling slips in between.
+    pub(crate) fn forget(&self, payment: &PaymentId, drop_facts: impl FnOnce()) {
+        let mut current = self.lock();
+        current.remove(payment);
+        drop_facts();
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        usize::try_from(self.under_way.load(Ordering::Relaxed)).unwrap_or(usize::MAX)
+    }
+}
+
+/// The duty to land a flight. Dropped without landing, as by a panic, it gives those who wait an error.
+#[derive(Debug)]
+pub(crate) struct Lead {
+    flights: Arc<Flights>,
+    payment: PaymentId,
+    flight: Arc<Flight>,
+}
+
+impl Lead {
+    pub(crate) fn flight(&self) -> &Arc<Flight> {
+        &self.flight
+    }
+
+    pub(crate) fn payment(&self) -> &PaymentId {
+        &self.payment
+    }
+
+    /// Hands the result to those who wait. `settle` runs first, and only if this is still the payment's current flight.
+    pub(crate) fn land(self, result: Result<Landing, ValidateError>, settle: impl FnOnce(&Landing)) {
+        {
+            let mut current = self.flights.lock();
+            if current.get(&self.payment).is_some_and(|flight| Arc::ptr_eq(flight, &self.flight)) {
+                if let Ok(landing) = &result {
+                    settle(landing);
+                }
+                current.remove(&self.payment);
+            }
+        }
+        // Only the one leader sets it, so it cannot be set already.
+        let _ = self.flight.landing.set(result);
+    }
+}
+
+impl Drop for Lead {
+    fn drop(&mut self) {
+        if self.flight.landing.get().is_none() {
+            let mut current = self.flights.lock();
+            if current.get(&self.payment).is_some_and(|flight| Arc::ptr_eq(flight, &self.flight)) {
+                current.remove(&self.payment);
+            }
+            drop(current);
+            let _ = self.flight.landing.set(Err(ValidateError::new(Kind::LeaderLost)));
+        }
+        self.flights.under_way.fetch_sub(1, Ordering::Relaxed);
+        self.flight.landed.notify_waiters();
+    }
+}

@@ -1,0 +1,220 @@
+//! What a checkout claims about a payment.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::fingerprint::Fingerprint;
+use crate::invalid_intent::{Field, InvalidIntent};
+use crate::key::IdempotencyKey;
+use crate::money::Money;
+
+/// The longest id, tenant, order or customer. Stripe's ids have at most 255 characters.
+const MAX_LEN: usize = 255;
+
+/// A payment's id at its provider: 1 to 255 of `A-Z a-z 0-9 _ -`.
+///
+/// The alphabet cannot change a URL's path. A client secret is refused.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct PaymentId(Arc<str>);
+
+impl PaymentId {
+    /// Parses an id.
+    ///
+    /// # Errors
+    /// Names the field `payment_id` when the text is empty, too long, has other characters, or is a client secret.
+    pub fn parse(id: impl AsRef<str>) -> Result<Self, InvalidIntent> {
+        let id = id.as_ref();
+        let wrong = |rule: &'static str| Err(InvalidIntent::new(Field::PaymentId, rule));
+        match id.len() {
+            0 => wrong("must not be empty"),
+            len if len > MAX_LEN => wrong("must have at most 255 characters"),
+            _ if id.contains("_secret_") => {
+                wrong("is a client secret; pass the payment intent's id, the part before `_secret_`")
+            }
+            _ if !id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-') => {
+                wrong("must consist of A-Z, a-z, 0-9, `_` and `-`")
+            }
+            _ => Ok(Self(id.into())),
+        }
+    }
+
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for PaymentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
+}
+
+impl fmt::Display for PaymentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What the checkout claims: tenant, payment, money, and perhaps order, customer and key.
+///
+/// A clone costs one counter. Digests are computed here, once, so that validating computes none.
+#[derive(Clone)]
+pub struct PaymentIntent(Arc<Claims>);
+
+#[derive(Clone)]
+struct Claims {
+    tenant: Box<str>,
+    payment: PaymentId,
+    money: Money,
+    order: Option<Box<str>>,
+    customer: Option<Box<str>>,
+    key: Option<IdempotencyKey>,
+    position: u64,
+    fingerprint: Fingerprint,
+}
+
+impl Claims {
+    fn seal(&mut self) {
+        let (digits, scale) = self.money.amount();
+        self.fingerprint = Fingerprint::of(
+            "claims",
+            [
+                Some(self.tenant.as_bytes()),
+                Some(self.payment.as_str().as_bytes()),
+                Some(&digits.to_be_bytes()),
+                Some(&[scale]),
+                Some(self.money.currency().as_str().as_bytes()),
+                self.order.as_deref().map(str::as_bytes),
+                self.customer.as_deref().map(str::as_bytes),
+            ],
+        );
+    }
+}
+
+impl PaymentIntent {
+    /// Claims that `payment` pays `money` to `tenant`.
+    ///
+    /// # Errors
+    /// Names the field and the rule: the tenant and the payment id must be 1 to 255 characters without control
+    /// characters, the id of a narrow alphabet and no client secret, the amount more than zero.
+    pub fn new(tenant: impl AsRef<str>, payment: impl AsRef<str>, money: Money) -> Result<Self, InvalidIntent> {
+        let tenant = text(Field::Tenant, tenant.as_ref())?;
+        let payment = PaymentId::parse(payment)?;
+        if money.is_zero() {
+            return Err(InvalidIntent::new(Field::Amount, "must be more than zero"));
+        }
+        let position = position_of(&payment);
+        let (order, customer, key, fingerprint) = (None, None, None, Fingerprint::NONE);
+        let mut claims = Claims { tenant, payment, money, order, customer, key, position, fingerprint };
+        claims.seal();
+        Ok(Self(Arc::new(claims)))
+    }
+
+    /// Claims that the payment is for this order.
+    ///
+    /// # Errors
+    /// Names the field `order` when the text is empty, over 255 characters, or has control characters.
+    pub fn order(mut self, order: impl AsRef<str>) -> Result<Self, InvalidIntent> {
+        let claims = Arc::make_mut(&mut self.0);
+        claims.order = Some(text(Field::Order, order.as_ref())?);
+        claims.seal();
+        Ok(self)
+    }
+
+    /// Claims that this customer, by the provider's id, paid.
+    ///
+    /// # Errors
+    /// Names the field `customer` when the text is empty, over 255 characters, or has control characters.
+    pub fn customer(mut self, customer: impl AsRef<str>) -> Result<Self, InvalidIntent> {
+        let claims = Arc::make_mut(&mut self.0);
+        claims.customer = Some(text(Field::Customer, customer.as_ref())?);
+        claims.seal();
+        Ok(self)
+    }
+
+    /// Adds the caller's idempotency key; the same key with other claims is refused as reused.
+    #[must_use]
+    pub fn key(mut self, key: IdempotencyKey) -> Self {
+        Arc::make_mut(&mut self.0).key = Some(key);
+        self
+    }
+
+    /// The tenant.
+    #[must_use]
+    pub fn tenant(&self) -> &str {
+        &self.0.tenant
+    }
+
+    /// The payment's id.
+    #[must_use]
+    pub fn payment(&self) -> &PaymentId {
+        &self.0.payment
+    }
+
+    /// The amount and currency.
+    #[must_use]
+    pub fn money(&self) -> Money {
+        self.0.money
+    }
+
+    /// The order, if one is claimed.
+    #[must_use]
+    pub fn claimed_order(&self) -> Option<&str> {
+        self.0.order.as_deref()
+    }
+
+    /// The customer, if one is claimed.
+    #[must_use]
+    pub fn claimed_customer(&self) -> Option<&str> {
+        self.0.customer.as_deref()
+    }
+
+    pub(crate) fn idempotency_key(&self) -> Option<&IdempotencyKey> {
+        self.0.key.as_ref()
+    }
+
+    /// Where the payment stands in tables. Equality is decided on the id itself.
+    pub(crate) fn position(&self) -> u64 {
+        self.0.position
+    }
+
+    /// Covers every claim and no key.
+    pub(crate) fn fingerprint(&self) -> &Fingerprint {
+        &self.0.fingerprint
+    }
+}
+
+/// Where a payment stands in tables, from its id alone.
+pub(crate) fn position_of(payment: &PaymentId) -> u64 {
+    Fingerprint::of("payment", [Some(payment.as_str().as_bytes())]).position()
+}
+
+fn text(field: Field, text: &str) -> Result<Box<str>, InvalidIntent> {
+    match text.len() {
+        0 => Err(InvalidIntent::new(field, "must not be empty")),
+        len if len > MAX_LEN => Err(InvalidIntent::new(field, "must have at most 255 bytes")),
+        _ if text.trim() != text => Err(InvalidIntent::new(field, "must not start or end with white space")),
+        _ if text.chars().any(char::is_control) => Err(InvalidIntent::new(field, "must not have control characters")),
+        _ => Ok(text.into()),
+    }
+}
+
+impl From<&Self> for PaymentIntent {
+    fn from(intent: &Self) -> Self {
+        intent.clone()
+    }
+}
+
+/// Shows neither the customer nor the key.
+impl fmt::Debug for PaymentIntent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PaymentIntent")
+            .field("tenant", &self.0.tenant)
+            .field("payment", &self.0.payment)
+            .field("money", &self.0.money)
+            .field("order", &self.0.order)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,267 @@
+//! Compares an intent with facts. Pure: no clock, no I/O, no state.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::facts::{Mode, PaymentStatus, ProviderPayment, Risk};
+use crate::intent::PaymentIntent;
+use crate::invalid_intent::Field;
+use crate::money::Units;
+use crate::policy::{Policy, TenantProof};
+use crate::verdict::{ActionRequired, Capture, Fact, Finding, Findings, Mismatch, Pending, Proof, Verdict};
+
+/// An authorisation can be voided at any moment, so it is not believed for longer than this.
+const AUTHORISED_FRESH_FOR: Duration = Duration::from_secs(60);
+
+/// Everything else may change at any moment; this long only stops a client from polling the provider through us.
+pub(crate) const VOLATILE_FRESH_FOR: Duration = Duration::from_secs(2);
+
+/// What the judge judges by; one per validator.
+#[derive(Debug)]
+pub(crate) struct Rules {
+    pub(crate) policy: Policy,
+    pub(crate) mode: Mode,
+    pub(crate) tenant: TenantProof,
+    pub(crate) order_key: Box<str>,
+    pub(crate) units: Units,
+    pub(crate) fresh_for: Duration,
+}
+
+/// How long facts may be served without asking again, and how long they are worth keeping.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ShelfLife {
+    pub(crate) fresh_for: Duration,
+    /// Lasting facts stay until the retention ends, for times when the provider is down.
+    pub(crate) lasting: bool,
+}
+
+/// When the facts were stated, by two clocks that are never compared with each other.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Answered {
+    /// On this machine's monotonic clock.
+    pub(crate) at: Instant,
+    /// How long ago that is.
+    pub(crate) age: Duration,
+}
+
+impl Rules {
+    /// Decides, and lists every mismatch.
+    pub(crate) fn judge(&self, intent: &PaymentIntent, facts: &ProviderPayment, answered: Answered) -> Verdict {
+        if facts.status == PaymentStatus::NotFound {
+            return Verdict::Invalid(Findings(vec![Finding::NotFound]));
+        }
+        let mut findings = Vec::new();
+        self.compare_money(intent, facts, &mut findings);
+        self.compare_owner(intent, facts, &mut findings);
+        self.compare_acceptance(facts, answered.age, &mut findings);
+        let unfinished = self.compare_status(intent, facts, answered, &mut findings);
+        if !findings.is_empty() {
+            return Verdict::Invalid(Findings(findings));
+        }
+        unfinished.unwrap_or_else(|| {
+            Verdict::Valid(Proof { intent: intent.clone(), capture: capture_of(facts), answered_at: answered.at })
+        })
+    }
+
+    fn compare_money(&self, intent: &PaymentIntent, facts: &ProviderPayment, findings: &mut Vec<Finding>) {
+        let expected = intent.money();
+        let (Some(amount), Some(currency)) = (facts.amount, facts.currency) else {
+            findings.push(Finding::Unproven(Field::Amount));
+            return;
+        };
+        if currency != expected.currency() {
+            findings.push(Finding::Currency(Mismatch::new(expected.currency(), currency)));
+        }
+        let actual = self.units.to_money(amount, currency);
+        if actual.amount() != expected.amount() {
+            findings.push(Finding::Amount(Mismatch::new(expected, actual)));
+        }
+    }
+
+    fn compare_owner(&self, intent: &PaymentIntent, facts: &ProviderPayment, findings: &mut Vec<Finding>) {
+        let tenant = intent.tenant();
+        let named = facts.metadata_value(self.tenant.metadata_key());
+        let proven = match &self.tenant {
+            TenantProof::Metadata(_) => named,
+            TenantProof::Account => facts.account.as_deref(),
+            TenantProof::Destination => facts.destination.as_deref(),
+            TenantProof::SingleTenant => Some(tenant),
+        };
+        let mut another = |actual: &str| {
+            findings.push(Finding::Tenant(Mismatch::new(tenant.into(), actual.into())));
+        };
+        match (proven, named) {
+            (Some(proven), _) if proven != tenant => another(proven),
+            // Metadata that names somebody else counts even where something else is the proof.
+            (_, Some(named)) if named != tenant => another(named),
+            (None, _) => findings.push(Finding::Unproven(Field::Tenant)),
+            _ => {}
+        }
+        match (intent.claimed_order(), facts.metadata_value(&self.order_key)) {
+            (Some(_), None) => findings.push(Finding::Unproven(Field::Order)),
+            (expected, Some(actual)) if expected != Some(actual) => {
+                findings.push(Finding::Order(Mismatch::new(expected.map(Into::into), Some(actual.into()))));
+            }
+            _ => {}
+        }
+        match (intent.claimed_customer(), facts.customer.as_deref()) {
+            (Some(_), None) => findings.push(Finding::Unproven(Field::Customer)),
+            (Some(expected), Some(actual)) if expected != actual => findings.push(Finding::Customer),
+            _ => {}
+        }
+    }
+
+    fn compare_acceptance(&self, facts: &ProviderPayment, age: Duration, findings: &mut Vec<Finding>) {
+        match facts.mode {
+            None => findings.push(Finding::Unstated(Fact::Mode)),
+            Some(actual) if actual != self.mode => findings.push(Finding::Mode(Mismatch::new(self.mode, actual))),
+            Some(_) => {}
+        }
+        let full = is_fully_refunded(facts);
+        // Without a currency the amount is unproven already.
+        if facts.amount_refunded > 0
+            && (full || !self.policy.partly_refunded)
+            && let Some(currency) = facts.currency
+        {
+            let amount = self.units.to_money(facts.amount_refunded, currency);
+            findings.push(if full { Finding::Refunded(amount) } else { Finding::PartlyRefunded(amount) });
+        }
+        if facts.disputed && !self.policy.disputed {
+            findings.push(Finding::Disputed);
+        }
+        if facts.risk > self.policy.risk {
+            findings.push(Finding::Risk(Mismatch::new(self.policy.risk, facts.risk)));
+        }
+        if let Some(max_age) = self.policy.max_age {
+            match (facts.created, facts.as_of) {
+                (Some(created), Some(as_of)) => {
+                    let age = Duration::from_secs(as_of.saturating_sub(created)).saturating_add(age);
+                    if age > max_age {
+                        findings.push(Finding::TooOld(Mismatch::new(max_age, age)));
+                    }
+                }
+                _ => findings.push(Finding::Unstated(Fact::Created)),
+            }
+        }
+    }
+
+    /// Adds what the status itself finds wrong, and returns the verdict of a payment that is not done yet.
+    fn compare_status(
+        &self,
+        intent: &PaymentIntent,
+        facts: &ProviderPayment,
+        answered: Answered,
+        findings: &mut Vec<Finding>,
+    ) -> Option<Verdict> {
+        let pending = || {
+            let poll_after = VOLATILE_FRESH_FOR.saturating_sub(answered.age);
+            Some(Verdict::Pending(Pending { status: facts.status.clone(), poll_after }))
+        };
+        match &facts.status {
+            PaymentStatus::Paid => return self.compare_received(intent, facts, findings).then(pending).flatten(),
+            PaymentStatus::Authorised if self.policy.authorised => {
+                let partly_captured = facts.amount_received.unwrap_or(0) > 0;
+                let lapsed = authorisation_left(facts, answered.age).is_some_and(|left| left.is_zero());
+                if lapsed || (partly_captured && facts.amount_capturable == 0) {
+                    findings.push(Finding::NotCaptured);
+                } else if partly_captured || facts.amount != Some(facts.amount_capturable) {
+                    return pending();
+                }
+            }
+            PaymentStatus::Authorised | PaymentStatus::Processing | PaymentStatus::Unknown(_) => return pending(),
+            PaymentStatus::ActionRequired => {
+                return Some(Verdict::ActionRequired(ActionRequired { reason: facts.reason.clone() }));
+            }
+            PaymentStatus::Declined => findings.push(Finding::Declined(facts.reason.clone())),
+            PaymentStatus::Canceled => findings.push(Finding::Canceled(facts.reason.clone())),
+            PaymentStatus::NotFound => findings.push(Finding::NotFound),
+        }
+        None
+    }
+
+    /// Compares what came in; true when it is too little so far and more can still be captured.
+    fn compare_received(&self, intent: &PaymentIntent, facts: &ProviderPayment, findings: &mut Vec<Finding>) -> bool {
+        if facts.reversed {
+            findings.push(Finding::Declined(Some("reversed_after_approval".into())));
+        }
+        let (Some(received), Some(currency)) = (facts.amount_received, facts.currency) else {
+            findings.push(Finding::Unstated(Fact::AmountReceived));
+            return false;
+        };
+        let short = facts.amount.is_some_and(|amount| received < amount) || facts.captured == Some(false);
+        if short && facts.amount_capturable > 0 {
+            return true;
+        }
+        if facts.captured == Some(false) {
+            findings.push(Finding::NotCaptured);
+        }
+        let (expected, actual) = (intent.money(), self.units.to_money(received, currency));
+        if actual.amount() != expected.amount() {
+            findings.push(Finding::AmountReceived(Mismatch::new(expected, actual)));
+        }
+        false
+    }
+
+    /// How long these facts stand for themselves, whatever is claimed about them.
+    pub(crate) fn shelf_life(&self, facts: &ProviderPayment) -> ShelfLife {
+        let volatile = ShelfLife { fresh_for: VOLATILE_FRESH_FOR.min(self.fresh_for), lasting: false };
+        let (fresh_for, lasting) = match &facts.status {
+            PaymentStatus::Canceled => (self.fresh_for, true),
+            PaymentStatus::Paid if is_fully_refunded(facts) => (self.fresh_for, true),
+            PaymentStatus::Paid => {
+                // A dispute may be won, a review may end, a capture may follow: only what is settled lasts.
+                let settled = facts.amount_received.is_some()
+                    && facts.amount.is_some()
+                    && facts.mode.is_some()
+                    && facts.captured != Some(false)
+                    && facts.amount_capturable == 0
+                    && !facts.reversed
+                    && (!facts.disputed || self.policy.disputed)
+                    && (facts.amount_refunded == 0 || self.policy.partly_refunded)
+                    && facts.risk <= self.policy.risk
+                    && facts.risk != Risk::Review;
+                if !settled {
+                    return volatile;
+                }
+                (self.fresh_for, true)
+            }
+            PaymentStatus::Authorised if self.policy.authorised => {
+                let left = authorisation_left(facts, Duration::ZERO).unwrap_or(AUTHORISED_FRESH_FOR);
+                (AUTHORISED_FRESH_FOR.min(left).min(self.fresh_for), false)
+            }
+            _ => return volatile,
+        };
+        // A payment that grows too old must not be served past that moment.
+        let young_for = match (self.policy.max_age, facts.created, facts.as_of) {
+            (Some(max_age), Some(created), Some(as_of)) => {
+                max_age.saturating_sub(Duration::from_secs(as_of.saturating_sub(created)))
+            }
+            _ => Duration::MAX,
+        };
+        // One that is too old already stays so.
+        let young_for = if young_for.is_zero() { Duration::MAX } else { young_for };
+        ShelfLife { fresh_for: fresh_for.min(young_for), lasting }
+    }
+
+    /// Drops what no judgement here reads, so that facts in memory stay small.
+    pub(crate) fn prune(&self, facts: &mut ProviderPayment) {
+        let (tenant, order) = (self.tenant.metadata_key(), &*self.order_key);
+        facts.metadata.retain(|(key, _)| **key == *tenant || **key == *order);
+    }
+}
+
+pub(crate) fn capture_of(facts: &ProviderPayment) -> Capture {
+    if facts.status == PaymentStatus::Authorised { Capture::Authorised } else { Capture::Captured }
+}
+
+fn is_fully_refunded(facts: &ProviderPayment) -> bool {
+    let received = facts.amount_received.or(facts.amount);
+    facts.amount_refunded > 0 && received.is_none_or(|received| facts.amount_refunded >= received)
+}
+
+/// The time until an authorisation lapses, by the provider's clock; `None` when it does not say.
+fn authorisation_left(facts: &ProviderPayment, age: Duration) -> Option<Duration> {
+    let (until, as_of) = (facts.capture_before?, facts.as_of?);
+    Some(Duration::from_secs(until.saturating_sub(as_of)).saturating_sub(age))
+}

@@ -1,0 +1,70 @@
+//! The callers' idempotency keys in this process, each bound to the claims it first came with.
+//!
+//! Keys are never evicted while they live: at the limit a new one is refused, since forgetting one would let it be reused.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::error::{Kind, ValidateError};
+use crate::fingerprint::Fingerprint;
+use crate::intent::PaymentIntent;
+use crate::key::IdempotencyKey;
+use crate::provider::ProviderIdentity;
+
+/// The keys of one validator.
+#[derive(Debug)]
+pub(crate) struct KeyRegister {
+    keys: Mutex<Keys>,
+    provider: [Box<str>; 3],
+    retention: Duration,
+    limit: usize,
+}
+
+#[derive(Debug, Default)]
+struct Keys {
+    claims: HashMap<[u8; 32], Fingerprint>,
+    /// In the order of their end, since all live equally long.
+    ends: VecDeque<(Instant, [u8; 32])>,
+}
+
+impl KeyRegister {
+    pub(crate) fn new(provider: &ProviderIdentity, retention: Duration, limit: usize) -> Self {
+        let provider =
+            [provider.name().into(), provider.account_label().into(), provider.stated_mode().as_str().into()];
+        Self { keys: Mutex::default(), provider, retention, limit }
+    }
+
+    /// Binds a key to the claims of its intent.
+    ///
+    /// # Errors
+    /// When the key is bound to other claims, or as many keys as allowed are held.
+    pub(crate) fn bind(&self, key: &IdempotencyKey, intent: &PaymentIntent) -> Result<(), ValidateError> {
+        let now = Instant::now();
+        let [name, account, mode] = &self.provider;
+        let parts = [intent.tenant(), name, account, mode, key.as_str()];
+        let key = Fingerprint::of("key", parts.map(|part| Some(part.as_bytes()))).bytes();
+        let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        let Keys { claims, ends } = &mut *keys;
+        while let Some((_, over)) = ends.front().filter(|(end, _)| *end <= now) {
+            claims.remove(over);
+            ends.pop_front();
+        }
+        match claims.get(&key) {
+            Some(first) if first == intent.fingerprint() => return Ok(()),
+            Some(_) => return Err(ValidateError::new(Kind::KeyReused)),
+            None => {}
+        }
+        if claims.len() >= self.limit {
+            let (what, setting) = ("idempotency keys", "max_keys");
+            return Err(ValidateError::new(Kind::Full { what, setting, limit: self.limit }));
+        }
+        claims.insert(key, *intent.fingerprint());
+        if let Some(end) = now.checked_add(self.retention) {
+            ends.push_back((end, key));
+        }
+        Ok(())
+    }
+}

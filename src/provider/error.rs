@@ -1,0 +1,306 @@
+//! Why a provider gave no facts.
+
+use std::fmt;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use regex::Regex;
+
+use crate::attempt_log::Reach;
+
+/// A message longer than this is cut: it is for reading, and may be a whole HTML page.
+const MAX_MESSAGE: usize = 300;
+
+/// What looks like a credential, whoever wrote it into a message: API keys, webhook secrets, client secrets, bearer
+/// tokens, and the user part of URLs.
+static CREDENTIAL: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(
+        r"(?i)\b(?:sk|rk|pk|whsec)_[a-z0-9_*]{4,}|[a-z0-9]+_[a-z0-9]+_secret_[a-z0-9]+|\bbearer\s+\S+|//[^/\s@]+@",
+    )
+    .ok()
+});
+
+/// Whom a rate limit concerns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RateLimit {
+    /// Every call of this account, or every call of this kind: all of them wait.
+    Account,
+    /// This one payment, for instance because something else is changing it: only this call waits.
+    Payment,
+}
+
+/// What is known about the failure, in falling order of how much it says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    NotSent,
+    OutcomeUnknown,
+    Refused,
+    Unreadable,
+    Message,
+}
+
+/// The provider's own word on whether trying again makes sense.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Advice {
+    Header { retry: bool },
+    Code { retry: bool },
+}
+
+/// A provider call that brought no facts.
+///
+/// Say how far the call got by the constructor; the rest refines the retry decision. Messages are cut at 300 characters,
+/// and what looks like a credential is taken out.
+///
+/// ```
+/// use std::time::Duration;
+/// use payproof::provider::ProviderError;
+///
+/// let error = ProviderError::refused("try again later").status(503).retry_after(Duration::from_secs(2));
+/// assert_eq!(error.to_string(), "status 503: try again later");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProviderError(Box<Details>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Details {
+    kind: Kind,
+    message: Box<str>,
+    status: Option<u16>,
+    code: Option<Box<str>>,
+    advice: Option<Advice>,
+    retry_after: Option<Duration>,
+    rate_limit: Option<RateLimit>,
+    request_id: Option<Box<str>>,
+    timed_out: bool,
+}
+
+impl ProviderError {
+    fn new(kind: Kind, message: &str) -> Self {
+        Self(Box::new(Details {
+            kind,
+            message: presentable(message),
+            status: None,
+            code: None,
+            advice: None,
+            retry_after: None,
+            rate_limit: None,
+            request_id: None,
+            timed_out: false,
+        }))
+    }
+
+    /// The provider cannot have seen the request: no connection, no address. Transient.
+    #[must_use]
+    pub fn not_sent(message: impl AsRef<str>) -> Self {
+        Self::new(Kind::NotSent, message.as_ref())
+    }
+
+    /// The request may have been seen, and no complete answer came back. Transient for a look-up.
+    #[must_use]
+    pub fn outcome_unknown(message: impl AsRef<str>) -> Self {
+        Self::new(Kind::OutcomeUnknown, message.as_ref())
+    }
+
+    /// The provider answered, and the answer was no. Its status or code decides what follows; without one, permanent.
+    #[must_use]
+    pub fn refused(message: impl AsRef<str>) -> Self {
+        Self::new(Kind::Refused, message.as_ref())
+    }
+
+    /// The provider answered with success and something that cannot be read. Tried once more.
+    #[must_use]
+    pub fn unreadable(message: impl AsRef<str>) -> Self {
+        Self::new(Kind::Unreadable, message.as_ref())
+    }
+
+    /// Nothing is known but a message; the text patterns decide.
+    #[must_use]
+    pub fn message(message: impl AsRef<str>) -> Self {
+        Self::new(Kind::Message, message.as_ref())
+    }
+
+    pub(crate) fn timed_out(limit: Duration) -> Self {
+        let mut error = Self::outcome_unknown(format!("no complete answer within {limit:?}"));
+        error.0.timed_out = true;
+        error
+    }
+
+    /// The HTTP status of the answer.
+    #[must_use]
+    pub fn status(mut self, status: u16) -> Self {
+        self.0.status = Some(status);
+        self
+    }
+
+    /// The provider's error code, for the reader; it decides nothing by itself.
+    #[must_use]
+    pub fn code(mut self, code: impl AsRef<str>) -> Self {
+        self.0.code = Some(presentable(code.as_ref()));
+        self
+    }
+
+    /// The error code, where the code itself says whether the failure is transient.
+    #[must_use]
+    pub fn code_decides(self, code: impl AsRef<str>, transient: bool) -> Self {
+        let mut error = self.code(code);
+        // A header outranks a code, whichever is told first.
+        if !matches!(error.0.advice, Some(Advice::Header { .. })) {
+            error.0.advice = Some(Advice::Code { retry: transient });
+        }
+        error
+    }
+
+    /// The provider's own header on whether to try again, which outranks everything else.
+    #[must_use]
+    pub fn header_decides(mut self, transient: bool) -> Self {
+        self.0.advice = Some(Advice::Header { retry: transient });
+        self
+    }
+
+    /// How long the provider asks to wait.
+    #[must_use]
+    pub fn retry_after(mut self, wait: Duration) -> Self {
+        self.0.retry_after = Some(wait);
+        self
+    }
+
+    /// Says that this is a rate limit, and whom it concerns.
+    #[must_use]
+    pub fn rate_limit(mut self, whom: RateLimit) -> Self {
+        self.0.rate_limit = Some(whom);
+        self
+    }
+
+    /// The provider's id of the request, for a support case.
+    #[must_use]
+    pub fn request_id(mut self, id: impl AsRef<str>) -> Self {
+        self.0.request_id = Some(presentable(id.as_ref()));
+        self
+    }
+
+    pub(crate) fn kind(&self) -> Kind {
+        self.0.kind
+    }
+
+    pub(crate) fn text(&self) -> &str {
+        &self.0.message
+    }
+
+    /// The HTTP status, if the provider answered over HTTP.
+    #[must_use]
+    pub fn http_status(&self) -> Option<u16> {
+        self.0.status
+    }
+
+    /// The provider's error code.
+    #[must_use]
+    pub fn provider_code(&self) -> Option<&str> {
+        self.0.code.as_deref()
+    }
+
+    pub(crate) fn advice(&self) -> Option<Advice> {
+        self.0.advice
+    }
+
+    pub(crate) fn wait(&self) -> Option<Duration> {
+        self.0.retry_after
+    }
+
+    pub(crate) fn limits(&self) -> Option<RateLimit> {
+        self.0.rate_limit.or_else(|| (self.0.status == Some(429)).then_some(RateLimit::Account))
+    }
+
+    /// The provider's id of the request.
+    #[must_use]
+    pub fn provider_request_id(&self) -> Option<&str> {
+        self.0.request_id.as_deref()
+    }
+
+    pub(crate) fn is_timeout(&self) -> bool {
+        self.0.timed_out
+    }
+
+    /// How far the call got.
+    #[must_use]
+    pub fn reach(&self) -> Reach {
+        match self.0.kind {
+            Kind::NotSent => Reach::NotSent,
+            Kind::Refused | Kind::Unreadable => Reach::Answered,
+            Kind::OutcomeUnknown | Kind::Message => Reach::MaybeSent,
+        }
+    }
+}
+
+/// One line, without control characters and credentials, and not a page long.
+fn presentable(message: &str) -> Box<str> {
+    // Cutting first bounds the work on a hostile megabyte; the margin keeps a credential at the border whole.
+    let head: String = message.chars().take(MAX_MESSAGE.saturating_mul(4)).collect();
+    let clean = match &*CREDENTIAL {
+        Some(credential) => credential.replace_all(&head, "[redacted]"),
+        None => "[redacted]".into(),
+    };
+    let words = clean.split(|c: char| c.is_control() || c.is_whitespace()).filter(|word| !word.is_empty());
+    let mut line = String::new();
+    for word in words {
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    if let Some((cut, _)) = line.char_indices().nth(MAX_MESSAGE) {
+        line.truncate(cut);
+        line.push('…');
+    }
+    line.into()
+}
+
+impl fmt::Display for ProviderError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Details { status, code, message, .. } = &*self.0;
+        match (status, code) {
+            (Some(status), Some(code)) => write!(f, "status {status}, {code}: {message}"),
+            (Some(status), None) => write!(f, "status {status}: {message}"),
+            (None, Some(code)) => write!(f, "{code}: {message}"),
+            (None, None) => f.write_str(message),
+        }
+    }
+}
+
+impl std::error::Error for ProviderError {}
+
+impl From<&str> for ProviderError {
+    fn from(message: &str) -> Self {
+        Self::message(message)
+    }
+}
+
+impl From<String> for ProviderError {
+    fn from(message: String) -> Self {
+        Self::message(message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_do_not_survive_in_messages() {
+        // Put together here, so that no credential-shaped literal stands in the source.
+        let key = format!("{}_live_{}", "sk", "51HxAbCdEfGh");
+        let client_secret = "pi_3Mtw_secret_YrKJUKribcBjcG8HVhfZluoGH";
+        let message = format!("bad key {key} for {client_secret}\nBearer abc.def at https://me:pw@host/");
+        let shown = ProviderError::refused(&message).status(401);
+        for secret in [&*key, "YrKJUK", "abc.def", "me:pw"] {
+            assert!(!format!("{shown} {shown:?}").contains(secret), "{shown:?}");
+        }
+    }
+
+    #[test]
+    fn messages_are_one_short_line() {
+        let page = "<html>\n\t<p>Bad\u{0}Gateway</p>".to_owned() + &"x".repeat(10_000);
+        let shown = ProviderError::refused(page).to_string();
+        assert!(shown.starts_with("<html> <p>Bad Gateway</p>"), "{shown}");
+        assert_eq!(shown.chars().count(), MAX_MESSAGE + 1);
+    }
+}

@@ -1,0 +1,251 @@
+//! What a payment provider has to be able to do.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::facts::{Mode, ProviderPayment};
+use crate::intent::PaymentId;
+use crate::money::Units;
+
+mod error;
+#[cfg(feature = "stripe")]
+mod stripe;
+
+pub(crate) use error::{Advice, Kind};
+pub use error::{ProviderError, RateLimit};
+#[cfg(feature = "stripe")]
+pub use stripe::{Stripe, StripeBuilder};
+
+/// Who the provider is, as stated by its adapter and never derived from a credential.
+///
+/// Rotating a key changes nothing here, so facts and keys stay where they are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProviderIdentity {
+    name: Box<str>,
+    account: Box<str>,
+    mode: Mode,
+    units: Units,
+}
+
+impl ProviderIdentity {
+    /// Names a provider: `stripe`. Account label `default`, mode live, units of ISO 4217 unless told otherwise.
+    #[must_use]
+    pub fn new(name: impl Into<Box<str>>) -> Self {
+        Self { name: name.into(), account: "default".into(), mode: Mode::Live, units: Units::iso_4217() }
+    }
+
+    /// A label for the account, so that two accounts never share facts.
+    #[must_use]
+    pub fn account(mut self, label: impl Into<Box<str>>) -> Self {
+        self.account = label.into();
+        self
+    }
+
+    /// Which payments the credential can see.
+    #[must_use]
+    pub fn mode(mut self, mode: Mode) -> Self {
+        self.mode = mode;
+        self
+    }
+
+    /// How the provider's integers relate to major units.
+    #[must_use]
+    pub fn units(mut self, units: Units) -> Self {
+        self.units = units;
+        self
+    }
+
+    /// The provider's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The account's label.
+    #[must_use]
+    pub fn account_label(&self) -> &str {
+        &self.account
+    }
+
+    /// Which payments the credential can see.
+    #[must_use]
+    pub fn stated_mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// The units table.
+    #[must_use]
+    pub fn units_table(&self) -> &Units {
+        &self.units
+    }
+}
+
+/// What a provider is told about the call it makes.
+#[derive(Clone, Debug)]
+pub struct Call {
+    attempt: u32,
+    until: Instant,
+}
+
+impl Call {
+    pub(crate) fn new(attempt: u32, until: Instant) -> Self {
+        Self { attempt, until }
+    }
+
+    /// Which attempt this is; 1 is the first.
+    #[must_use]
+    pub fn attempt(&self) -> u32 {
+        self.attempt
+    }
+
+    /// The time left before the attempt is cut off by dropping its future.
+    #[must_use]
+    pub fn time_left(&self) -> Duration {
+        self.until.saturating_duration_since(Instant::now())
+    }
+}
+
+/// One HTTP answer, for [`Provider::read_refusal`].
+#[derive(Clone, Copy, Debug)]
+pub struct Answer<'a> {
+    /// The HTTP status.
+    pub status: u16,
+    /// Header names, in any case, and values.
+    pub headers: &'a [(&'a str, &'a str)],
+    /// The body.
+    pub body: &'a [u8],
+}
+
+impl Answer<'_> {
+    /// The first header of this name, in any case.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let header = self.headers.iter().find(|(header, _)| header.eq_ignore_ascii_case(name));
+        header.map(|(_, value)| *value)
+    }
+
+    /// Retry-After, in either of its forms, if it is well-formed.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        crate::retry_after::parse(self.header("retry-after")?, self.header("date"))
+    }
+}
+
+/// A payment provider's adapter: looks a payment up and returns its facts.
+///
+/// Implement `look_up` with a plain `async fn`. It is called under the validator's attempt timeout and cut off by dropping
+/// its future, so it should hold nothing that outlives it, and must not retry by itself: retries would stack.
+pub trait Provider: fmt::Debug + Send + Sync + 'static {
+    /// Who this provider is. Read once, when the validator is built.
+    fn identity(&self) -> &ProviderIdentity;
+
+    /// Asks for the facts of one payment.
+    ///
+    /// A payment that does not exist is `Ok(ProviderPayment::not_found(…))`, since that is a fact.
+    fn look_up(
+        &self,
+        payment: &PaymentId,
+        call: &Call,
+    ) -> impl Future<Output = Result<ProviderPayment, ProviderError>> + Send;
+
+    /// Reads an HTTP answer as an error, for [`Validator::explain`](crate::Validator::explain).
+    ///
+    /// By default the status, Retry-After and the body's text are taken over.
+    fn read_refusal(&self, answer: &Answer<'_>) -> ProviderError {
+        let error = ProviderError::refused(String::from_utf8_lossy(answer.body)).status(answer.status);
+        match answer.retry_after() {
+            Some(wait) => error.retry_after(wait),
+            None => error,
+        }
+    }
+}
+
+impl<P: Provider> Provider for Arc<P> {
+    fn identity(&self) -> &ProviderIdentity {
+        (**self).identity()
+    }
+
+    async fn look_up(&self, payment: &PaymentId, call: &Call) -> Result<ProviderPayment, ProviderError> {
+        (**self).look_up(payment, call).await
+    }
+
+    fn read_refusal(&self, answer: &Answer<'_>) -> ProviderError {
+        (**self).read_refusal(answer)
+    }
+}
+
+pub(crate) type LookUp<'p> = Pin<Box<dyn Future<Output = Result<ProviderPayment, ProviderError>> + Send + 'p>>;
+
+/// The object-safe twin of [`Provider`], so that a validator has no type parameter.
+pub(crate) trait AnyProvider: fmt::Debug + Send + Sync {
+    fn look_up<'p>(&'p self, payment: &'p PaymentId, call: &'p Call) -> LookUp<'p>;
+    fn read_refusal(&self, answer: &Answer<'_>) -> ProviderError;
+}
+
+impl<P: Provider> AnyProvider for P {
+    fn look_up<'p>(&'p self, payment: &'p PaymentId, call: &'p Call) -> LookUp<'p> {
+        Box::pin(Provider::look_up(self, payment, call))
+    }
+
+    fn read_refusal(&self, answer: &Answer<'_>) -> ProviderError {
+        Provider::read_refusal(self, answer)
+    }
+}
+
+/// Makes a provider of a closure.
+///
+/// ```
+/// use payproof::provider::{ProviderError, ProviderIdentity, provider_fn};
+/// use payproof::{Currency, Mode, PaymentStatus, ProviderPayment, Validator};
+///
+/// let acme = provider_fn(ProviderIdentity::new("acme"), |payment, _call| async move {
+///     // Ask Acme here. A plain message is classified by the text patterns.
+///     if payment.as_str().is_empty() {
+///         return Err(ProviderError::from("connection refused"));
+///     }
+///     Ok(ProviderPayment::new(payment.as_str(), PaymentStatus::Paid)
+///         .mode(Mode::Live)
+///         .amount(1999, Currency::USD)
+///         .amount_received(1999)
+///         .metadata("store_id", "store_42"))
+/// });
+/// let validator = Validator::builder(acme).build()?;
+/// # Ok::<(), payproof::BuildError>(())
+/// ```
+pub fn provider_fn<F, Fut>(identity: ProviderIdentity, look_up: F) -> impl Provider
+where
+    F: Fn(PaymentId, Call) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<ProviderPayment, ProviderError>> + Send + 'static,
+{
+    ProviderFn { identity, look_up }
+}
+
+struct ProviderFn<F> {
+    identity: ProviderIdentity,
+    look_up: F,
+}
+
+impl<F> fmt::Debug for ProviderFn<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProviderFn").field("identity", &self.identity).finish_non_exhaustive()
+    }
+}
+
+impl<F, Fut> Provider for ProviderFn<F>
+where
+    F: Fn(PaymentId, Call) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<ProviderPayment, ProviderError>> + Send + 'static,
+{
+    fn identity(&self) -> &ProviderIdentity {
+        &self.identity
+    }
+
+    async fn look_up(&self, payment: &PaymentId, call: &Call) -> Result<ProviderPayment, ProviderError> {
+        (self.look_up)(payment.clone(), call.clone()).await
+    }
+}

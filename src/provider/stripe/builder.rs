@@ -1,0 +1,253 @@
+//! Checks what a Stripe adapter is made of.
+
+use std::fmt;
+
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+
+use crate::build_error::BuildError;
+use crate::facts::Mode;
+use crate::provider::ProviderIdentity;
+use crate::transport;
+
+use super::units::UNITS;
+use super::{API_VERSION, BASE_URL, Stripe};
+
+/// The longest account id, label or API version; far beyond what Stripe has.
+const MAX_LEN: usize = 255;
+
+/// Settings of a [`Stripe`] adapter; checked by `build`.
+///
+/// | setting | default |
+/// |---|---|
+/// | `base_url` | `https://api.stripe.com` |
+/// | `api_version` | `2025-12-15.clover` |
+/// | `account` | none: the key's own account |
+/// | `account_label` | the account, or `default` |
+/// | `mode` | told from the key: test for `sk_test_` and `rk_test_`, else live |
+#[derive(Clone)]
+#[must_use]
+pub struct StripeBuilder {
+    secret_key: String,
+    base_url: String,
+    api_version: String,
+    account: Option<String>,
+    account_label: Option<String>,
+    mode: Option<Mode>,
+}
+
+impl StripeBuilder {
+    pub(super) fn new(secret_key: String) -> Self {
+        Self {
+            secret_key,
+            base_url: BASE_URL.to_owned(),
+            api_version: API_VERSION.to_owned(),
+            account: None,
+            account_label: None,
+            mode: None,
+        }
+    }
+
+    /// Where Stripe is; `https://api.stripe.com` unless set.
+    ///
+    /// Plain http is accepted for this machine only: `localhost`, `127.0.0.0/8` and `[::1]`. A path is kept as a prefix.
+    /// Proxies of the environment (`HTTPS_PROXY`, `NO_PROXY`) apply to https alone.
+    pub fn base_url(mut self, url: impl Into<String>) -> Self {
+        self.base_url = url.into();
+        self
+    }
+
+    /// The connected account to ask, sent as `Stripe-Account`; none unless set.
+    ///
+    /// Every payment found is then a payment of this account, which proves the tenant by account.
+    pub fn account(mut self, id: impl Into<String>) -> Self {
+        self.account = Some(id.into());
+        self
+    }
+
+    /// A label that keeps the facts of several Stripe accounts apart; `default` unless set.
+    ///
+    /// The connected account is always part of it. Choose a name of your own, which outlives a rotated key.
+    pub fn account_label(mut self, label: impl Into<String>) -> Self {
+        self.account_label = Some(label.into());
+        self
+    }
+
+    /// The API version, sent as `Stripe-Version`; `2025-12-15.clover` unless set.
+    ///
+    /// Pinned, so that the account's own default does not change what is read. Use `2022-11-15` or later: before it,
+    /// Stripe has no `latest_charge` to expand.
+    pub fn api_version(mut self, version: impl Into<String>) -> Self {
+        self.api_version = version.into();
+        self
+    }
+
+    /// Which payments the key can see; told from its prefix unless set.
+    ///
+    /// It only lets the validator refuse a key of the wrong mode. A payment's mode is always its own `livemode`.
+    pub fn mode(mut self, mode: Mode) -> Self {
+        self.mode = Some(mode);
+        self
+    }
+
+    /// Checks every setting and makes the adapter.
+    ///
+    /// # Errors
+    /// `Credential` when the key is empty, is not plain ASCII or is a key of another kind, `Url` when the base URL
+    /// cannot be used, `OutOfRange` when account, label or version cannot be sent, `HttpClient` when there are no root
+    /// certificates.
+    pub fn build(self) -> Result<Stripe, BuildError> {
+        let base = transport::base_url("Stripe base URL", &self.base_url)?;
+        let mut headers = HeaderMap::with_capacity(3);
+        headers.insert(AUTHORIZATION, authorization(&self.secret_key)?);
+        let rule = "1 to 255 printable ASCII characters that neither start nor end with a space";
+        headers.insert("stripe-version", header("stripe.api_version", &self.api_version, rule, is_printable)?);
+        if let Some(account) = &self.account {
+            let rule = "an account id such as acct_1032D82eZvKYlo2C: letters, digits, `_`";
+            headers.insert("stripe-account", header("stripe.account", account, rule, is_id)?);
+        }
+        if let Some(label) = &self.account_label {
+            let rule = "1 to 255 printable ASCII characters without `/`";
+            check("stripe.account_label", label, rule, |byte| is_printable(byte) && byte != b'/')?;
+        }
+        let label = match (self.account_label, &self.account) {
+            (Some(label), Some(account)) => format!("{label}/{account}"),
+            (Some(label), None) => label,
+            (None, Some(account)) => account.clone(),
+            (None, None) => "default".to_owned(),
+        };
+        let mode = self.mode.unwrap_or_else(|| mode_of(&self.secret_key));
+        let identity = ProviderIdentity::new("stripe").account(label).mode(mode).units(UNITS);
+        Stripe::assemble(identity, base, headers, self.account)
+    }
+}
+
+/// Shows no key, and not the URL either, since nobody has checked it for credentials yet.
+impl fmt::Debug for StripeBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StripeBuilder")
+            .field("secret_key", &"[redacted]")
+            .field("mode", &self.mode)
+            .finish_non_exhaustive()
+    }
+}
+
+fn authorization(key: &str) -> Result<HeaderValue, BuildError> {
+    let wrong = |rule| BuildError::Credential { what: "Stripe secret key", rule };
+    if key.is_empty() {
+        return Err(wrong("must not be empty; set a secret key (sk_…) or a restricted key (rk_…)"));
+    }
+    if key.chars().any(|c| c.is_whitespace() || c.is_control()) {
+        return Err(wrong("must not contain white space or control characters, such as a file's last line end"));
+    }
+    if !key.is_ascii() {
+        return Err(wrong("must consist of ASCII characters"));
+    }
+    if key.starts_with("pk_") {
+        return Err(wrong("is a publishable key (pk_…), which cannot read payments; use sk_… or rk_…"));
+    }
+    if key.starts_with("whsec_") {
+        return Err(wrong("is a webhook signing secret (whsec_…); use a secret key, sk_… or rk_…"));
+    }
+    if key.contains("_secret_") {
+        return Err(wrong("is a client secret, which belongs to one payment; use a secret key, sk_… or rk_…"));
+    }
+    let mut value = HeaderValue::try_from(format!("Bearer {key}")).map_err(|_| wrong("cannot be sent as a header"))?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+fn mode_of(key: &str) -> Mode {
+    let is_test = key.starts_with("sk_test_") || key.starts_with("rk_test_");
+    if is_test { Mode::Test } else { Mode::Live }
+}
+
+fn is_printable(byte: u8) -> bool {
+    byte == b' ' || byte.is_ascii_graphic()
+}
+
+fn is_id(byte: u8) -> bool {
+    byte == b'_' || byte.is_ascii_alphanumeric()
+}
+
+fn check(setting: &'static str, text: &str, rule: &'static str, is_allowed: fn(u8) -> bool) -> Result<(), BuildError> {
+    let fits = (1..=MAX_LEN).contains(&text.len()) && text.trim() == text && text.bytes().all(is_allowed);
+    // A key that was put into the wrong setting must not end up in a log.
+    let is_key = ["sk_", "rk_", "pk_", "whsec_"].iter().any(|prefix| text.trim_start().starts_with(prefix));
+    if fits && !is_key {
+        return Ok(());
+    }
+    let value = if is_key { "a key".to_owned() } else { format!("{text:?}") };
+    Err(BuildError::OutOfRange { setting, value, rule })
+}
+
+fn header(
+    setting: &'static str,
+    text: &str,
+    rule: &'static str,
+    is_allowed: fn(u8) -> bool,
+) -> Result<HeaderValue, BuildError> {
+    check(setting, text, rule, is_allowed)?;
+    let unusable = |_| BuildError::OutOfRange { setting, value: format!("{text:?}"), rule };
+    HeaderValue::try_from(text).map_err(unusable)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::provider::Provider;
+
+    #[test]
+    fn keys_of_another_kind_are_refused_without_being_repeated() {
+        for (key, rule) in [
+            ("", "empty"),
+            ("sk_test_abc\n", "line end"),
+            ("sk_test_a bc", "white space"),
+            ("sk_test_\u{7f}", "control"),
+            ("sk_test_\u{e9}tude", "ASCII"),
+            ("pk_live_abc", "publishable"),
+            ("whsec_abc", "webhook"),
+            ("pi_1_secret_abc", "client secret"),
+        ] {
+            let said = Stripe::new(key).unwrap_err().to_string();
+            assert!(said.contains(rule) && !said.contains("abc"), "{said}");
+        }
+    }
+
+    #[test]
+    fn the_keys_prefix_tells_the_mode_unless_it_is_set() {
+        let built = |key: &str| Stripe::builder(key).base_url("http://localhost:1");
+        for (key, mode) in
+            [("sk_test_a", Mode::Test), ("rk_test_a", Mode::Test), ("sk_live_a", Mode::Live), ("a", Mode::Live)]
+        {
+            assert_eq!(built(key).build().unwrap().identity().stated_mode(), mode, "{key}");
+        }
+        assert_eq!(built("sk_test_a").mode(Mode::Live).build().unwrap().identity().stated_mode(), Mode::Live);
+    }
+
+    #[test]
+    fn the_account_is_part_of_the_label() {
+        let label = |builder: StripeBuilder| {
+            let built = builder.base_url("http://localhost:1").build().unwrap();
+            built.identity().account_label().to_owned()
+        };
+        let key = "sk_live_a";
+        assert_eq!(label(Stripe::builder(key)), "default");
+        assert_eq!(label(Stripe::builder(key).account("acct_1")), "acct_1");
+        assert_eq!(label(Stripe::builder(key).account_label("eu")), "eu");
+        assert_eq!(label(Stripe::builder(key).account_label("eu").account("acct_1")), "eu/acct_1");
+    }
+
+    #[test]
+    fn settings_that_cannot_be_sent_are_refused() {
+        for text in ["", " a", "a\r\nX: y", "\u{e9}", &"a".repeat(256), "sk_live_abc"] {
+            let builder = || Stripe::builder("sk_live_a").base_url("http://localhost:1");
+            for built in [builder().account(text), builder().account_label(text), builder().api_version(text)] {
+                let error = built.build().unwrap_err();
+                assert!(matches!(error, BuildError::OutOfRange { .. }), "{error}");
+                assert!(!error.to_string().contains("sk_live_abc"), "{error}");
+            }
+        }
+        assert!(Stripe::builder("sk_live_a").account_label("a/b").build().is_err());
+        assert!(Stripe::builder("sk_live_a").base_url("http://api.stripe.com").build().is_err());
+    }
+}

@@ -1,0 +1,229 @@
+//! The Stripe adapter.
+
+use std::fmt;
+use std::time::UNIX_EPOCH;
+
+use reqwest::header::HeaderMap;
+use reqwest::{Client, Url};
+
+use crate::build_error::BuildError;
+use crate::facts::ProviderPayment;
+use crate::intent::PaymentId;
+use crate::transport::{self, Reply, TransportError};
+
+use super::{Answer, Call, Provider, ProviderError, ProviderIdentity};
+use refusal::Refusal;
+
+mod builder;
+mod payment;
+mod refusal;
+mod units;
+mod wire;
+
+pub use builder::StripeBuilder;
+
+const BASE_URL: &str = "https://api.stripe.com";
+
+/// The first version whose payment intents have every field that is read: `customer_account` came with it
+/// (<https://docs.stripe.com/changelog/clover/2025-12-15/accounts-v2-v1-api-support>).
+const API_VERSION: &str = "2025-12-15.clover";
+
+/// Looks payments up at Stripe.
+///
+/// One look-up is one `GET /v1/payment_intents/{id}` with the charge expanded, on a pooled connection. A restricted key
+/// needs read access to payment intents and charges. Neither redirects nor retries happen in here.
+///
+/// ```no_run
+/// use payproof::provider::Stripe;
+///
+/// let stripe = Stripe::new(std::env::var("STRIPE_SECRET_KEY")?)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Stripe {
+    identity: ProviderIdentity,
+    client: Client,
+    /// Complete but for the payment's id at the end of the path.
+    address: Url,
+    /// The path up to the id.
+    prefix: Box<str>,
+    headers: HeaderMap,
+    account: Option<Box<str>>,
+}
+
+impl Stripe {
+    /// Makes an adapter with every default; see [`StripeBuilder`].
+    ///
+    /// # Errors
+    /// `Credential` when the key is empty, malformed or of another kind, `HttpClient` when there are no root
+    /// certificates.
+    pub fn new(secret_key: impl Into<String>) -> Result<Self, BuildError> {
+        Self::builder(secret_key).build()
+    }
+
+    /// Starts from the defaults.
+    ///
+    /// ```
+    /// use payproof::Mode;
+    /// use payproof::provider::{Provider, Stripe};
+    ///
+    /// let stripe = Stripe::builder("sk_test_placeholder").base_url("http://127.0.0.1:12111").account("acct_1").build()?;
+    /// assert_eq!(stripe.identity().stated_mode(), Mode::Test);
+    /// assert_eq!(stripe.identity().account_label(), "acct_1");
+    /// # Ok::<(), payproof::BuildError>(())
+    /// ```
+    pub fn builder(secret_key: impl Into<String>) -> StripeBuilder {
+        StripeBuilder::new(secret_key.into())
+    }
+
+    fn assemble(
+        identity: ProviderIdentity,
+        base: Url,
+        headers: HeaderMap,
+        account: Option<String>,
+    ) -> Result<Self, BuildError> {
+        let client = transport::client(&base)?;
+        let prefix = format!("{}/v1/payment_intents/", base.path().trim_end_matches('/')).into();
+        let mut address = base;
+        address.set_query(Some("expand%5B%5D=latest_charge"));
+        Ok(Self { identity, client, address, prefix, headers, account: account.map(Into::into) })
+    }
+
+    fn address_of(&self, payment: &PaymentId) -> Url {
+        // The id's alphabet cannot leave its place in the path.
+        let mut address = self.address.clone();
+        address.set_path(&[&*self.prefix, payment.as_str()].concat());
+        address
+    }
+
+    fn read(&self, payment: &PaymentId, reply: &Reply<impl AsRef<[u8]>>) -> Result<ProviderPayment, ProviderError> {
+        let request_id = reply.header("request-id");
+        let mut facts = if reply.status == 200 {
+            let read = match &reply.fault {
+                Some(fault) => Err(ProviderError::from(fault)),
+                None => payment::read(reply.body.as_ref(), self.account.as_deref()),
+            };
+            read.map_err(|error| request_id.into_iter().fold(error, ProviderError::request_id))?
+        } else {
+            // Where the body broke off, the status still holds, and what there is of the body is its message.
+            let headers = reply.headers.iter();
+            let headers: Vec<(&str, &str)> =
+                headers.filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?))).collect();
+            let answer = Answer { status: reply.status, headers: &headers, body: reply.body.as_ref() };
+            match refusal::read(&answer) {
+                Refusal::Missing(_) => ProviderPayment::not_found(payment.as_str()),
+                Refusal::Refused(error) => return Err(error),
+            }
+        };
+        facts.request_id = request_id.map(Into::into);
+        facts.as_of = reply.header("date").and_then(unix_seconds);
+        Ok(facts)
+    }
+}
+
+fn unix_seconds(date: &str) -> Option<u64> {
+    let date = httpdate::parse_http_date(date).ok()?;
+    date.duration_since(UNIX_EPOCH).ok().map(|since| since.as_secs())
+}
+
+impl Provider for Stripe {
+    fn identity(&self) -> &ProviderIdentity {
+        &self.identity
+    }
+
+    async fn look_up(&self, payment: &PaymentId, _call: &Call) -> Result<ProviderPayment, ProviderError> {
+        let reply = transport::get(&self.client, self.address_of(payment), &self.headers).await;
+        self.read(payment, &reply.map_err(|error| ProviderError::from(&error))?)
+    }
+
+    fn read_refusal(&self, answer: &Answer<'_>) -> ProviderError {
+        if answer.status == 200 {
+            return match payment::read(answer.body, self.account.as_deref()) {
+                Ok(_) => ProviderError::refused("a payment's facts, which are not an error").status(200),
+                Err(unreadable) => unreadable,
+            };
+        }
+        match refusal::read(answer) {
+            Refusal::Missing(error) | Refusal::Refused(error) => error,
+        }
+    }
+}
+
+impl From<&TransportError> for ProviderError {
+    fn from(error: &TransportError) -> Self {
+        match error {
+            TransportError::Request(cause) => {
+                Self::not_sent(format!("the request cannot be made: {cause}")).code_decides("request", false)
+            }
+            TransportError::Certificate(cause) => {
+                Self::not_sent(format!("the server's certificate was refused: {cause}")).code_decides("tls", false)
+            }
+            TransportError::NotSent(cause) => Self::not_sent(format!("no connection: {cause}")),
+            TransportError::Broken(cause) => Self::outcome_unknown(format!("the connection broke: {cause}")),
+            TransportError::TooLarge => Self::unreadable("the answer is larger than 1 MiB"),
+        }
+    }
+}
+
+/// Shows no key.
+impl fmt::Debug for Stripe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stripe")
+            .field("base_url", &self.address.origin().ascii_serialization())
+            .field("account_label", &self.identity.account_label())
+            .field("mode", &self.identity.stated_mode())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::provider::{Advice, Kind};
+
+    const PAID: &str = r#"{"id":"pi_1","object":"payment_intent","status":"succeeded",
+    "latest_charge":{"id":"ch_1","status":"succeeded","amount_refunded":0}}"#;
+
+    #[test]
+    fn a_success_is_read_as_one_even_when_an_error_is_asked_for() {
+        let stripe = Stripe::builder("sk_live_x").base_url("http://localhost:1").build().unwrap();
+        let explain = |status, body: &str| stripe.read_refusal(&Answer { status, headers: &[], body: body.as_bytes() });
+        assert!(explain(200, PAID).to_string().contains("not an error"));
+        assert_eq!(explain(200, "<html>").kind(), Kind::Unreadable);
+        assert_eq!(explain(204, "").kind(), Kind::Unreadable);
+    }
+
+    #[test]
+    fn debug_shows_no_key() {
+        let builder = Stripe::builder("sk_live_hidden").base_url("http://localhost:1/hidden");
+        let stripe = builder.clone().build().unwrap();
+        let shown = format!("{builder:?} {stripe:?} {:?}", stripe.headers);
+        assert!(!shown.contains("hidden"), "{shown}");
+    }
+
+    #[test]
+    fn the_address_is_the_base_the_path_and_the_expansion() {
+        let address = |base: &str| {
+            let stripe = Stripe::builder("sk_live_a").base_url(base).build().unwrap();
+            stripe.address_of(&PaymentId::parse("pi_1").unwrap()).to_string()
+        };
+        let expected = "http://localhost:1/v1/payment_intents/pi_1?expand%5B%5D=latest_charge";
+        assert_eq!(address("http://localhost:1"), expected);
+        assert_eq!(address("http://localhost:1/"), expected);
+        assert_eq!(address("http://localhost:1/a/"), expected.replace("/v1", "/a/v1"));
+    }
+
+    #[test]
+    fn transport_errors_keep_how_far_the_call_got() {
+        let of = |error: TransportError| {
+            let error = ProviderError::from(&error);
+            (error.kind(), error.advice())
+        };
+        let text = || "x".to_owned();
+        let permanent = Some(Advice::Code { retry: false });
+        assert_eq!(of(TransportError::NotSent(text())), (Kind::NotSent, None));
+        assert_eq!(of(TransportError::Broken(text())), (Kind::OutcomeUnknown, None));
+        assert_eq!(of(TransportError::Certificate(text())), (Kind::NotSent, permanent));
+        assert_eq!(of(TransportError::Request(text())), (Kind::NotSent, permanent));
+        assert_eq!(of(TransportError::TooLarge), (Kind::Unreadable, None));
+    }
+}

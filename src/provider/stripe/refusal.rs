@@ -1,0 +1,246 @@
+//! Reads an answer that is no payment. The one place that decides, for real calls and for explanations.
+
+use std::borrow::Cow;
+
+use crate::provider::{Answer, ProviderError, RateLimit};
+
+use super::wire::{self, ErrorObject, Expandable};
+
+/// How much of a body without JSON is looked at for a message; the error keeps still less.
+const EXCERPT: usize = 2048;
+
+/// What an answer other than success says.
+#[derive(Debug)]
+pub(super) enum Refusal {
+    /// Stripe knows no such payment. That is a fact; the error is for explaining it.
+    Missing(ProviderError),
+    /// Anything else.
+    Refused(ProviderError),
+}
+
+/// Reads an answer other than 200.
+///
+/// | answer | reading |
+/// |---|---|
+/// | `Stripe-Should-Retry` | decides, whatever else is said |
+/// | 404 with Stripe's `resource_missing` | no such payment |
+/// | 404 otherwise, and 3xx | permanent: the base URL is wrong |
+/// | `lock_timeout`, 429 `resource-specific` | this payment waits |
+/// | 429 otherwise | the account waits |
+/// | 409 and 424 of Stripe's own | transient |
+/// | else | by status |
+pub(super) fn read(answer: &Answer<'_>) -> Refusal {
+    let parsed: Option<wire::Refusal<'_>> = serde_json::from_slice(answer.body).ok();
+    let said = Said::of(parsed.as_ref(), answer.body);
+    let status = answer.status;
+    let message = match hint(status, &said) {
+        Some(hint) => format!("{hint}: {}", said.message),
+        None => said.message.to_string(),
+    };
+    let mut error = match status {
+        // A success without a payment in it: a proxy's, or a wrong base URL's.
+        200..=299 => ProviderError::unreadable(format!("status {status} where 200 was expected")),
+        _ => ProviderError::refused(message),
+    };
+    error = error.status(status);
+    match (said.code, status) {
+        (Some("lock_timeout"), _) => error = error.code_decides("lock_timeout", true).rate_limit(RateLimit::Payment),
+        (code, 409 | 424) if said.stripe.is_some() => {
+            let http = if status == 409 { "http_409" } else { "http_424" };
+            error = error.code_decides(code.or(said.kind).unwrap_or(http), true);
+        }
+        (Some(code), _) => error = error.code(code),
+        (None, _) => {}
+    }
+    if status == 429 && said.code != Some("lock_timeout") {
+        let one_object = answer.header("stripe-rate-limited-reason").map(str::trim) == Some("resource-specific");
+        error = error.rate_limit(if one_object { RateLimit::Payment } else { RateLimit::Account });
+    }
+    if let Some(wait) = answer.retry_after() {
+        error = error.retry_after(wait);
+    }
+    if let Some(id) = answer.header("request-id") {
+        error = error.request_id(id);
+    }
+    let advice = match answer.header("stripe-should-retry").map(str::trim) {
+        Some("true") => Some(true),
+        Some("false") => Some(false),
+        _ => None,
+    };
+    if let Some(retry) = advice {
+        error = error.header_decides(retry);
+    }
+    // Where Stripe itself asks to try again, the payment is not known to be missing.
+    let missing = status == 404 && advice != Some(true) && said.stripe.is_some_and(says_missing);
+    if missing { Refusal::Missing(error) } else { Refusal::Refused(error) }
+}
+
+/// What the body says, in whichever form.
+struct Said<'a> {
+    /// Present when the body is an error of Stripe's own form.
+    stripe: Option<&'a ErrorObject<'a>>,
+    kind: Option<&'a str>,
+    code: Option<&'a str>,
+    message: Cow<'a, str>,
+}
+
+impl<'a> Said<'a> {
+    fn of(parsed: Option<&'a wire::Refusal<'a>>, body: &'a [u8]) -> Self {
+        match parsed.map(|refusal| (&refusal.error, refusal.error_description.as_deref())) {
+            Some((Expandable::Object(error), _)) => Self {
+                stripe: Some(error),
+                kind: error.kind.as_deref(),
+                code: error.code.as_deref(),
+                message: error.message.as_deref().or(error.kind.as_deref()).unwrap_or("no message").into(),
+            },
+            Some((Expandable::Id(code), description)) => {
+                Self { stripe: None, kind: None, code: Some(code), message: description.unwrap_or(code).into() }
+            }
+            None => {
+                let head = body.get(..EXCERPT).unwrap_or(body);
+                let text = String::from_utf8_lossy(head);
+                let message = if text.trim().is_empty() { "an empty body".into() } else { text };
+                Self { stripe: None, kind: None, code: None, message }
+            }
+        }
+    }
+}
+
+/// What to look at, before what Stripe says, since long messages are cut at the end.
+fn hint(status: u16, said: &Said<'_>) -> Option<&'static str> {
+    match status {
+        300..=399 => Some("redirects are not followed; check the base URL"),
+        401 => Some("the secret key was not accepted"),
+        403 => Some("check the key's permissions and the account"),
+        404 if said.stripe.is_some_and(says_missing) => Some("not found for this account and mode"),
+        404 => Some("nothing is served here; check the base URL"),
+        _ => None,
+    }
+}
+
+/// Whether a 404 is about the payment, and not about the URL or about another object.
+///
+/// Some compatible servers send no code, and only the type.
+fn says_missing(error: &ErrorObject<'_>) -> bool {
+    let missing = match error.code.as_deref() {
+        Some(code) => code == "resource_missing",
+        None => error.kind.as_deref() == Some("invalid_request_error"),
+    };
+    let about_payment = matches!(error.param.as_deref(), None | Some("intent" | "payment_intent" | "id"));
+    let about_url = error.message.as_deref().is_some_and(|message| message.starts_with("Unrecognized request URL"));
+    missing && about_payment && !about_url
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::provider::{Advice, Kind};
+
+    fn refusal(status: u16, headers: &[(&str, &str)], body: &str) -> Refusal {
+        read(&Answer { status, headers, body: body.as_bytes() })
+    }
+
+    fn refused(status: u16, headers: &[(&str, &str)], body: &str) -> ProviderError {
+        match refusal(status, headers, body) {
+            Refusal::Refused(error) => error,
+            Refusal::Missing(error) => panic!("{error}"),
+        }
+    }
+
+    const MISSING: &str = r#"{"error":{"type":"invalid_request_error","code":"resource_missing","param":"intent",
+    "message":"No such payment_intent: 'pi_1'"}}"#;
+
+    #[test]
+    fn a_missing_payment_is_a_fact() {
+        assert!(matches!(refusal(404, &[], MISSING), Refusal::Missing(_)));
+        let without_code = r#"{"error":{"type":"invalid_request_error","message":"Not Found"}}"#;
+        assert!(matches!(refusal(404, &[], without_code), Refusal::Missing(_)));
+        let Refusal::Missing(explained) = refusal(404, &[], MISSING) else { panic!() };
+        assert_eq!(
+            explained.to_string(),
+            "status 404, resource_missing: not found for this account and mode: No such payment_intent: 'pi_1'"
+        );
+    }
+
+    #[test]
+    fn a_404_that_is_not_about_the_payment_is_no_verdict() {
+        let bodies = [
+            r#"{"error":{"type":"invalid_request_error","message":"Unrecognized request URL (GET: /v2/x)."}}"#,
+            r#"{"error":{"type":"invalid_request_error","code":"resource_missing","param":"customer"}}"#,
+            r#"{"error":{"type":"invalid_request_error","code":"account_invalid"}}"#,
+            r#"{"error":{"type":"api_error","message":"x"}}"#,
+            r#"{"error":"invalid_grant","error_description":"No such thing"}"#,
+            r#"{"error":{"type":"invalid_request_error","code":"resource_mis"#,
+            r#"{"message":"Not Found"}"#,
+            "<html>404</html>",
+            "",
+        ];
+        for body in bodies {
+            let error = refused(404, &[], body);
+            assert_eq!((error.http_status(), error.advice(), error.kind()), (Some(404), None, Kind::Refused), "{body}");
+            assert!(error.to_string().contains("base URL"), "{error}");
+        }
+        assert_eq!(
+            refused(404, &[("Stripe-Should-Retry", "true")], MISSING).advice(),
+            Some(Advice::Header { retry: true })
+        );
+    }
+
+    #[test]
+    fn the_header_decides_whatever_else_is_said() {
+        let lock = r#"{"error":{"type":"invalid_request_error","code":"lock_timeout"}}"#;
+        let advice = |header| refused(429, &[("stripe-should-retry", header)], lock).advice();
+        assert_eq!(advice("false"), Some(Advice::Header { retry: false }));
+        assert_eq!(advice("true"), Some(Advice::Header { retry: true }));
+        assert_eq!(advice("perhaps"), Some(Advice::Code { retry: true }));
+    }
+
+    #[test]
+    fn rate_limits_name_whom_they_concern() {
+        let limited = |reason| refused(429, &[("Stripe-Rate-Limited-Reason", reason), ("Retry-After", "7")], "{}");
+        for reason in ["global-rate", "endpoint-concurrency", "", "new-one"] {
+            assert_eq!(limited(reason).limits(), Some(RateLimit::Account), "{reason}");
+        }
+        assert_eq!(limited("resource-specific").limits(), Some(RateLimit::Payment));
+        assert_eq!(limited("global-rate").wait().map(|wait| wait.as_secs()), Some(7));
+        let lock = refused(429, &[], r#"{"error":{"code":"lock_timeout"}}"#);
+        assert_eq!((lock.limits(), lock.advice()), (Some(RateLimit::Payment), Some(Advice::Code { retry: true })));
+        assert_eq!(refused(503, &[], "").limits(), None);
+    }
+
+    #[test]
+    fn a_conflict_of_stripes_own_is_transient() {
+        for (status, body, code) in [
+            (409, r#"{"error":{"type":"idempotency_error"}}"#, "idempotency_error"),
+            (409, r#"{"error":{"message":"in use"}}"#, "http_409"),
+            (424, r#"{"error":{"code":"external_failed"}}"#, "external_failed"),
+        ] {
+            let error = refused(status, &[], body);
+            assert_eq!((error.advice(), error.provider_code()), (Some(Advice::Code { retry: true }), Some(code)));
+        }
+        for body in ["<html>", "", r#"{"error":"conflict"}"#] {
+            assert_eq!(refused(409, &[], body).advice(), None, "{body}");
+        }
+    }
+
+    #[test]
+    fn messages_help_in_whichever_form_the_error_comes() {
+        let said = |status, body| refused(status, &[], body).to_string();
+        let key = r#"{"error":{"type":"invalid_request_error","message":"Invalid API Key provided: sk_live_abcdef"}}"#;
+        assert_eq!(said(401, key), "status 401: the secret key was not accepted: Invalid API Key provided: [redacted]");
+        assert!(said(403, "{}").contains("permissions and the account"));
+        assert!(said(302, "").contains("redirects are not followed"));
+        let oauth = r#"{"error":"invalid_client","error_description":"No such application"}"#;
+        assert_eq!(said(400, oauth), "status 400, invalid_client: No such application");
+        assert_eq!(said(400, r#"{"error":"invalid_client"}"#), "status 400, invalid_client: invalid_client");
+        assert_eq!(said(502, "<html>\n<h1>Bad Gateway</h1>"), "status 502: <html> <h1>Bad Gateway</h1>");
+        assert_eq!(said(500, ""), "status 500: an empty body");
+        assert_eq!(said(500, r#"{"error":{"type":"api_error""#), r#"status 500: {"error":{"type":"api_error""#);
+        assert!(said(500, &"\u{e9}".repeat(1 << 19)).len() < 1000);
+        let traced = refused(500, &[("Request-Id", "req_1")], r#"{"error":{"type":"api_error"}}"#);
+        assert_eq!(
+            (traced.provider_request_id(), traced.to_string().as_str()),
+            (Some("req_1"), "status 500: api_error")
+        );
+    }
+}

@@ -1,0 +1,213 @@
+//! The parts of Stripe's JSON that are read. Unknown fields are ignored, and text is borrowed from the body.
+//!
+//! Amounts are unsigned integers: a negative number, a fraction or a string fails the whole answer and is never guessed.
+//! So do a field that stands twice, and a metadata key that does.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::Deref;
+
+use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserializer, Error, MapAccess, Visitor};
+
+/// Stripe allows this many metadata keys (<https://docs.stripe.com/metadata>).
+const MAX_METADATA: usize = 50;
+
+/// Text that is borrowed unless it has escapes. A bare `Option<Cow<str>>` would always be copied by serde.
+#[derive(Debug, Deserialize)]
+pub(super) struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl Deref for Text<'_> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A payment intent (<https://docs.stripe.com/api/payment_intents/object>).
+#[derive(Debug, Deserialize)]
+pub(super) struct Intent<'a> {
+    #[serde(borrow)]
+    pub(super) id: Text<'a>,
+    pub(super) object: Text<'a>,
+    pub(super) status: Text<'a>,
+    pub(super) livemode: Option<bool>,
+    pub(super) created: Option<u64>,
+    pub(super) currency: Option<Text<'a>>,
+    pub(super) amount: Option<u64>,
+    pub(super) amount_received: Option<u64>,
+    pub(super) amount_capturable: Option<u64>,
+    pub(super) cancellation_reason: Option<Text<'a>>,
+    pub(super) last_payment_error: Option<PaymentError<'a>>,
+    pub(super) customer: Option<Expandable<'a, Named<'a>>>,
+    pub(super) customer_account: Option<Expandable<'a, Named<'a>>>,
+    pub(super) on_behalf_of: Option<Expandable<'a, Named<'a>>>,
+    pub(super) transfer_data: Option<TransferData<'a>>,
+    pub(super) metadata: Option<Metadata<'a>>,
+    pub(super) latest_charge: Option<Expandable<'a, Box<Charge<'a>>>>,
+    /// Before API version 2022-11-15, newest first.
+    pub(super) charges: Option<Charges<'a>>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct PaymentError<'a> {
+    #[serde(borrow)]
+    pub(super) decline_code: Option<Text<'a>>,
+    pub(super) code: Option<Text<'a>>,
+    #[serde(rename = "type")]
+    pub(super) kind: Option<Text<'a>>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct TransferData<'a> {
+    #[serde(borrow)]
+    pub(super) destination: Option<Expandable<'a, Named<'a>>>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Charges<'a> {
+    #[serde(borrow)]
+    pub(super) data: Vec<Charge<'a>>,
+}
+
+/// A charge (<https://docs.stripe.com/api/charges/object>).
+#[derive(Debug, Deserialize)]
+pub(super) struct Charge<'a> {
+    #[serde(borrow)]
+    pub(super) id: Text<'a>,
+    pub(super) status: Option<Text<'a>>,
+    pub(super) paid: Option<bool>,
+    pub(super) captured: Option<bool>,
+    pub(super) amount_captured: Option<u64>,
+    pub(super) amount_refunded: Option<u64>,
+    pub(super) refunded: Option<bool>,
+    pub(super) disputed: Option<bool>,
+    pub(super) outcome: Option<Outcome<'a>>,
+    pub(super) payment_method_details: Option<MethodDetails>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Outcome<'a> {
+    #[serde(rename = "type", borrow)]
+    pub(super) kind: Option<Text<'a>>,
+    pub(super) risk_level: Option<Text<'a>>,
+    pub(super) network_status: Option<Text<'a>>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct MethodDetails {
+    pub(super) card: Option<CardDetails>,
+    pub(super) card_present: Option<CardDetails>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct CardDetails {
+    pub(super) capture_before: Option<u64>,
+}
+
+/// Any object with an id.
+#[derive(Debug, Deserialize)]
+pub(super) struct Named<'a> {
+    #[serde(borrow)]
+    pub(super) id: Text<'a>,
+}
+
+/// An error answer (<https://docs.stripe.com/api/errors>).
+#[derive(Debug, Deserialize)]
+pub(super) struct Refusal<'a> {
+    /// An object, or a code alone as OAuth has it.
+    #[serde(borrow)]
+    pub(super) error: Expandable<'a, ErrorObject<'a>>,
+    pub(super) error_description: Option<Text<'a>>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct ErrorObject<'a> {
+    #[serde(rename = "type", borrow)]
+    pub(super) kind: Option<Text<'a>>,
+    pub(super) code: Option<Text<'a>>,
+    pub(super) message: Option<Text<'a>>,
+    pub(super) param: Option<Text<'a>>,
+}
+
+/// A string where nothing was expanded, an object where it was.
+#[derive(Debug)]
+pub(super) enum Expandable<'a, T> {
+    Id(Cow<'a, str>),
+    Object(T),
+}
+
+impl<'a> Expandable<'a, Named<'a>> {
+    pub(super) fn id(&self) -> &str {
+        match self {
+            Self::Id(id) => id,
+            Self::Object(named) => &named.id,
+        }
+    }
+}
+
+impl<'de: 'a, 'a, T: Deserialize<'de>> Deserialize<'de> for Expandable<'a, T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ExpandableVisitor(PhantomData))
+    }
+}
+
+struct ExpandableVisitor<'a, T>(PhantomData<(&'a str, T)>);
+
+impl<'de: 'a, 'a, T: Deserialize<'de>> Visitor<'de> for ExpandableVisitor<'a, T> {
+    type Value = Expandable<'a, T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string or an object")
+    }
+
+    fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Self::Value, E> {
+        Ok(Expandable::Id(Cow::Borrowed(text)))
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(Expandable::Id(Cow::Owned(text.to_owned())))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(map)).map(Expandable::Object)
+    }
+}
+
+/// The merchant's own key-value pairs, in the order they came.
+#[derive(Debug)]
+pub(super) struct Metadata<'a>(pub(super) Vec<(Text<'a>, Text<'a>)>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Metadata<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(MetadataVisitor(PhantomData)).map(Metadata)
+    }
+}
+
+struct MetadataVisitor<'a>(PhantomData<&'a str>);
+
+impl<'de: 'a, 'a> Visitor<'de> for MetadataVisitor<'a> {
+    type Value = Vec<(Text<'a>, Text<'a>)>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object of strings")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut entries: Vec<(Text<'a>, Text<'a>)> = Vec::new();
+        while let Some((key, value)) = map.next_entry::<Text<'a>, Text<'a>>()? {
+            // Which of the two would count is a guess, and it decides whose payment this is.
+            if entries.iter().any(|(known, _)| **known == *key) {
+                return Err(A::Error::custom("a metadata key stands twice"));
+            }
+            if entries.len() >= MAX_METADATA {
+                return Err(A::Error::custom("more metadata than Stripe allows"));
+            }
+            entries.push((key, value));
+        }
+        Ok(entries)
+    }
+}

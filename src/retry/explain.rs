@@ -1,0 +1,98 @@
+//! Says what would happen on an answer, by the same rules that decide.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::attempt_log::Rule;
+use crate::provider::{Answer, ProviderError, RateLimit};
+
+use super::decision::{Transient, decide};
+use super::{MIN_SPREAD, Retrier, SPREAD};
+
+/// Which rule decides about an answer, and how long the call would wait.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Explanation {
+    transient: bool,
+    rule: Rule,
+    wait: Option<(Duration, Duration)>,
+    closes_gate: bool,
+    beyond_cap: bool,
+    error: ProviderError,
+}
+
+impl Explanation {
+    /// Whether a first attempt with this answer is followed by another, if deadline and budget allow it.
+    #[must_use]
+    pub fn retries(&self) -> bool {
+        self.wait.is_some()
+    }
+
+    /// Whether the failure counts as transient.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        self.transient
+    }
+
+    /// The rule that decided.
+    #[must_use]
+    pub fn rule(&self) -> &Rule {
+        &self.rule
+    }
+
+    /// The least and the most that the first retry waits.
+    #[must_use]
+    pub fn wait(&self) -> Option<(Duration, Duration)> {
+        self.wait
+    }
+
+    /// Whether every call of this account waits.
+    #[must_use]
+    pub fn closes_gate(&self) -> bool {
+        self.closes_gate
+    }
+
+    /// The answer as the adapter reads it.
+    #[must_use]
+    pub fn error(&self) -> &ProviderError {
+        &self.error
+    }
+}
+
+impl fmt::Display for Explanation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = if self.transient { "transient" } else { "permanent" };
+        write!(f, "{kind} by {}: ", self.rule)?;
+        match self.wait {
+            Some((least, most)) if least == most => write!(f, "retried after {least:?}")?,
+            Some((least, most)) => write!(f, "retried after {least:?} to {most:?}")?,
+            None if self.beyond_cap => f.write_str("not waited for, since Retry-After is above the cap")?,
+            None => f.write_str("not retried")?,
+        }
+        if self.closes_gate {
+            f.write_str("; every call of this account waits")?;
+        }
+        Ok(())
+    }
+}
+
+impl Retrier {
+    /// Explains what a first attempt with this answer would lead to.
+    pub(crate) fn explain(&self, answer: &Answer<'_>) -> Explanation {
+        let error = self.provider.read_refusal(answer);
+        let decision = decide(&error, &self.patterns);
+        let transient = decision.transient != Transient::No;
+        let asked = error.wait().filter(|wait| !wait.is_zero());
+        let beyond_cap = asked.is_some_and(|asked| asked > self.retry_after_cap);
+        let closes_gate = error.limits() == Some(RateLimit::Account);
+        let spread = |wait: Duration| (wait, wait.saturating_add(wait.mul_f64(SPREAD).max(MIN_SPREAD)));
+        let scheduled = self.retry.waits().bounds();
+        let wait = match (asked, scheduled) {
+            _ if !transient || beyond_cap => None,
+            (_, None) => None,
+            (Some(asked), Some(_)) => Some(spread(asked)),
+            (None, Some((least, most))) if closes_gate => Some((least, spread(most).1)),
+            (None, Some(bounds)) => Some(bounds),
+        };
+        Explanation { transient, rule: decision.rule, wait, closes_gate, beyond_cap, error }
+    }
+}

@@ -1,0 +1,64 @@
+//! What a validator did, as numbers.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// What a validator did since it was built. A snapshot: the numbers may be a few calls apart.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Time since the validator was built.
+    pub uptime: Duration,
+    /// Validations answered from facts in memory.
+    pub hits: u64,
+    /// Validations that led a flight to the provider.
+    pub misses: u64,
+    /// Validations that joined somebody else's flight.
+    pub coalesced: u64,
+    /// Validations answered from older facts while the provider was down.
+    pub degraded: u64,
+    /// Provider calls.
+    pub attempts: u64,
+    /// Provider calls after the first of a flight.
+    pub retries: u64,
+    /// Verdicts that were `Valid`.
+    pub valid: u64,
+    /// Verdicts that were `Pending`.
+    pub pending: u64,
+    /// Verdicts that were `ActionRequired`.
+    pub action_required: u64,
+    /// Verdicts that were `Invalid`.
+    pub invalid: u64,
+    /// Validations without a verdict, by [`ValidateError::code`](crate::ValidateError::code).
+    pub errors: BTreeMap<&'static str, u64>,
+    /// Payments whose facts are in memory.
+    pub facts_in_memory: usize,
+    /// Flights under way.
+    pub in_flight: usize,
+    /// Retries the budget would allow now; `None` without a budget.
+    pub budget_level: Option<f64>,
+    /// What the breaker is doing; `None` without a breaker.
+    pub breaker: Option<BreakerState>,
+}
+
+impl Stats {
+    /// The share of verdicts that came from memory, from 0 to 1; 0 before the first.
+    #[must_use]
+    #[allow(clippy::cast_precision_loss, reason = "a share needs no more than 52 bits")]
+    pub fn hit_rate(&self) -> f64 {
+        let all = self.hits.saturating_add(self.misses).saturating_add(self.coalesced);
+        if all == 0 { 0.0 } else { self.hits as f64 / all as f64 }
+    }
+}
+
+/// What the breaker is doing, for people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum BreakerState {
+    /// Attempts pass.
+    Closed,
+    /// No attempt passes.
+    Open,
+    /// A few attempts pass, to find out.
+    HalfOpen,
+}

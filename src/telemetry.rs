@@ -1,0 +1,158 @@
+//! Every span, event, field and counter of the crate. Nobody else emits; the crate's docs list the names.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tracing::field::Empty;
+use tracing::{Span, debug, info_span, warn};
+
+use crate::attempt_log::{Attempt, AttemptOutcome};
+use crate::intent::PaymentId;
+use crate::stats::Stats;
+use crate::verdict::{Provenance, Verdict};
+
+/// The counters of one validator. Hits on valid facts are counted beside the facts, since those are the hot path.
+#[derive(Debug)]
+pub(crate) struct Telemetry {
+    provider: Box<str>,
+    mode: &'static str,
+    since: Instant,
+    hits: AtomicU64,
+    misses: AtomicU64,
+    coalesced: AtomicU64,
+    degraded: AtomicU64,
+    attempts: AtomicU64,
+    retries: AtomicU64,
+    valid: AtomicU64,
+    pending: AtomicU64,
+    action_required: AtomicU64,
+    invalid: AtomicU64,
+    errors: Mutex<BTreeMap<&'static str, u64>>,
+}
+
+fn count(counter: &AtomicU64) {
+    counter.fetch_add(1, Relaxed);
+}
+
+impl Telemetry {
+    pub(crate) fn new(provider: &str, mode: &'static str) -> Self {
+        Self {
+            provider: provider.into(),
+            mode,
+            since: Instant::now(),
+            hits: AtomicU64::new(0),
+            misses: AtomicU64::new(0),
+            coalesced: AtomicU64::new(0),
+            degraded: AtomicU64::new(0),
+            attempts: AtomicU64::new(0),
+            retries: AtomicU64::new(0),
+            valid: AtomicU64::new(0),
+            pending: AtomicU64::new(0),
+            action_required: AtomicU64::new(0),
+            invalid: AtomicU64::new(0),
+            errors: Mutex::new(BTreeMap::new()),
+        }
+    }
+
+    /// The span of one validation.
+    pub(crate) fn validation_span(&self, payment: &PaymentId) -> Span {
+        info_span!(
+            "payproof.validate",
+            provider = &*self.provider,
+            mode = self.mode,
+            payment = payment.as_str(),
+            provenance = Empty,
+            verdict = Empty,
+            code = Empty,
+        )
+    }
+
+    /// The span of a flight, as a child of the validation that leads it.
+    pub(crate) fn flight_span(&self, payment: &PaymentId, leader: &Span) -> Span {
+        info_span!(parent: leader, "payproof.flight", provider = &*self.provider, payment = payment.as_str())
+    }
+
+    /// One provider call is over.
+    pub(crate) fn attempt(&self, attempt: &Attempt, error: Option<&(dyn std::error::Error + 'static)>) {
+        count(&self.attempts);
+        if attempt.number() > 1 {
+            count(&self.retries);
+        }
+        let number = attempt.number();
+        let reach = attempt.reach().as_str();
+        let status = attempt.status();
+        let request_id = attempt.request_id();
+        let duration_ms = millis(attempt.duration());
+        let wait_ms = attempt.wait().map(|(wait, _)| millis(wait));
+        let wait_reason = attempt.wait().map(|(_, reason)| reason.as_str());
+        let (outcome, rule) = match attempt.outcome() {
+            AttemptOutcome::Facts => {
+                debug!(name: "payproof.attempt", number, reach, status, request_id, outcome = "facts", duration_ms);
+                return;
+            }
+            AttemptOutcome::Transient(rule) => ("transient", rule),
+            AttemptOutcome::Permanent(rule) => ("permanent", rule),
+        };
+        warn!(
+            name: "payproof.attempt",
+            number, reach, status, request_id, outcome, %rule, duration_ms, wait_ms, wait_reason, error
+        );
+    }
+
+    /// A validation ended with a verdict. `counted` says that the facts in memory have counted it already.
+    pub(crate) fn verdict(&self, span: &Span, verdict: &Verdict, provenance: Provenance, counted: bool) {
+        if !counted {
+            count(match provenance {
+                Provenance::Fresh => &self.misses,
+                Provenance::Replayed => &self.hits,
+                Provenance::Coalesced => &self.coalesced,
+                Provenance::Degraded => &self.degraded,
+            });
+            count(match verdict {
+                Verdict::Valid(_) => &self.valid,
+                Verdict::Pending(_) => &self.pending,
+                Verdict::ActionRequired(_) => &self.action_required,
+                Verdict::Invalid(_) => &self.invalid,
+            });
+        }
+        if !span.is_disabled() {
+            span.record("provenance", provenance.as_str());
+            span.record("verdict", verdict.as_str());
+        }
+    }
+
+    /// A validation ended without a verdict.
+    pub(crate) fn error(&self, span: &Span, code: &'static str) {
+        let mut errors = self.errors.lock().unwrap_or_else(PoisonError::into_inner);
+        let errors = errors.entry(code).or_default();
+        *errors = errors.saturating_add(1);
+        span.record("code", code);
+    }
+
+    /// Reads the counters; `valid_hits` are those counted beside the facts.
+    pub(crate) fn stats(&self, valid_hits: u64) -> Stats {
+        let read = |counter: &AtomicU64| counter.load(Relaxed);
+        Stats {
+            uptime: self.since.elapsed(),
+            hits: read(&self.hits).saturating_add(valid_hits),
+            misses: read(&self.misses),
+            coalesced: read(&self.coalesced),
+            degraded: read(&self.degraded),
+            attempts: read(&self.attempts),
+            retries: read(&self.retries),
+            valid: read(&self.valid).saturating_add(valid_hits),
+            pending: read(&self.pending),
+            action_required: read(&self.action_required),
+            invalid: read(&self.invalid),
+            errors: self.errors.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            ..Stats::default()
+        }
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,325 @@
+//! A payment's JSON, and the bytes that are kept of it.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::payment::{ChargeShape, SandboxPayment, Stage};
+
+/// A payment's body in both forms, made once so that a healthy answer only copies bytes.
+#[derive(Debug)]
+pub(super) struct Kept {
+    plain: Arc<[u8]>,
+    expanded: Arc<[u8]>,
+}
+
+impl Kept {
+    pub(super) fn of(payment: &SandboxPayment) -> Self {
+        let bytes = |expanded| Arc::from(render(payment, expanded).to_string().into_bytes());
+        Self { plain: bytes(false), expanded: bytes(true) }
+    }
+
+    /// A paid payment, for faults that need a body where there is no payment.
+    pub(super) fn stand_in(id: &str) -> Self {
+        Self::of(&SandboxPayment::paid(id, 1_000, "usd"))
+    }
+
+    pub(super) fn bytes(&self, expanded: bool) -> Arc<[u8]> {
+        Arc::clone(if expanded { &self.expanded } else { &self.plain })
+    }
+}
+
+/// The same body under an id that was not asked for.
+pub(super) fn with_other_id(body: &[u8], asked: &str) -> Vec<u8> {
+    altered(body, "id", &format!("{asked}_other"))
+}
+
+/// The same body with another status.
+pub(super) fn with_status(body: &[u8], status: &str) -> Vec<u8> {
+    altered(body, "status", status)
+}
+
+fn altered(body: &[u8], field: &str, value: &str) -> Vec<u8> {
+    let mut json: Value = serde_json::from_slice(body).unwrap_or_default();
+    if let Some(fields) = json.as_object_mut() {
+        fields.insert(field.to_owned(), Value::from(value));
+    }
+    json.to_string().into_bytes()
+}
+
+fn render(payment: &SandboxPayment, expanded: bool) -> Value {
+    let mut body = payment.replacement.clone().unwrap_or_else(|| intent(payment, expanded));
+    if let Some(fields) = body.as_object_mut() {
+        for field in &payment.left_out {
+            fields.remove(field);
+        }
+    }
+    body
+}
+
+/// The charge's id, derived from the payment's as Stripe's own look alike.
+fn charge_id(payment: &SandboxPayment) -> String {
+    format!("ch_{}", payment.id.strip_prefix("pi_").unwrap_or(&payment.id))
+}
+
+fn intent(payment: &SandboxPayment, expanded: bool) -> Value {
+    let waits_for_method = payment.status == "requires_payment_method";
+    let method = if waits_for_method { Value::Null } else { "pm_sandbox_card".into() };
+    let canceled = payment.status == "canceled";
+    let mut body = json!({
+        "id": payment.id,
+        "object": "payment_intent",
+        "amount": payment.amount,
+        "amount_capturable": payment.capturable,
+        "amount_details": { "tip": {} },
+        "amount_received": payment.received,
+        "application": null,
+        "application_fee_amount": null,
+        "automatic_payment_methods": { "allow_redirects": "always", "enabled": true },
+        "canceled_at": canceled.then_some(payment.created),
+        "cancellation_reason": canceled.then_some("requested_by_customer"),
+        "capture_method": if payment.stage == Stage::Authorised { "manual" } else { "automatic_async" },
+        "client_secret": format!("{}_secret_sandbox", payment.id),
+        "confirmation_method": "automatic",
+        "created": payment.created,
+        "currency": payment.currency,
+        "customer": payment.customer,
+        "description": null,
+        "last_payment_error": last_payment_error(payment),
+        "livemode": payment.livemode,
+        "metadata": payment.metadata,
+        "next_action": next_action(payment),
+        "on_behalf_of": payment.on_behalf_of,
+        "payment_method": method,
+        "payment_method_configuration_details": null,
+        "payment_method_options": {
+            "card": { "installments": null, "mandate_options": null, "network": null, "request_three_d_secure": "automatic" }
+        },
+        "payment_method_types": ["card"],
+        "processing": null,
+        "receipt_email": null,
+        "review": null,
+        "setup_future_usage": null,
+        "shipping": null,
+        "source": null,
+        "statement_descriptor": null,
+        "statement_descriptor_suffix": null,
+        "status": payment.status,
+        "transfer_data": payment.destination.as_ref().map(|account| json!({ "destination": account })),
+        "transfer_group": null,
+    });
+    let (field, value) = charge_field(payment, expanded);
+    if let Some(fields) = body.as_object_mut() {
+        fields.insert(field.to_owned(), value);
+    }
+    body
+}
+
+/// The one top-level field that tells about the charge.
+fn charge_field(payment: &SandboxPayment, expanded: bool) -> (&'static str, Value) {
+    let there = payment.stage != Stage::None;
+    match payment.shape {
+        ChargeShape::LegacyList => {
+            let data: Vec<Value> = there.then(|| charge(payment)).into_iter().collect();
+            let list = json!({
+                "object": "list",
+                "total_count": data.len(),
+                "data": data,
+                "has_more": false,
+                "url": format!("/v1/charges?payment_intent={}", payment.id),
+            });
+            ("charges", list)
+        }
+        ChargeShape::Expanded if there && expanded => ("latest_charge", charge(payment)),
+        ChargeShape::Expanded | ChargeShape::Id if there => ("latest_charge", charge_id(payment).into()),
+        ChargeShape::Expanded | ChargeShape::Id | ChargeShape::Null => ("latest_charge", Value::Null),
+    }
+}
+
+fn charge(payment: &SandboxPayment) -> Value {
+    let failed = payment.stage == Stage::Failed;
+    // A pending bank debit counts as captured although nothing was received: the trap is part of the picture.
+    let captured = matches!(payment.stage, Stage::Captured | Stage::Pending);
+    let amount_captured = if payment.stage == Stage::Pending { payment.amount } else { payment.received };
+    let capture_before = (payment.stage == Stage::Authorised).then(|| payment.authorised_until());
+    let status = match payment.stage {
+        Stage::Failed => "failed",
+        Stage::Pending => "pending",
+        Stage::None | Stage::Authorised | Stage::Captured => "succeeded",
+    };
+    json!({
+        "id": charge_id(payment),
+        "object": "charge",
+        "amount": payment.amount,
+        "amount_captured": amount_captured,
+        "amount_refunded": payment.refunded,
+        "application": null,
+        "application_fee": null,
+        "application_fee_amount": null,
+        "balance_transaction": null,
+        "billing_details": { "address": null, "email": null, "name": null, "phone": null },
+        "calculated_statement_descriptor": "SANDBOX",
+        "captured": captured,
+        "created": payment.created,
+        "currency": payment.currency,
+        "customer": payment.customer,
+        "description": null,
+        "destination": payment.destination,
+        "dispute": payment.disputed.then_some("du_sandbox"),
+        "disputed": payment.disputed,
+        "failure_code": failed.then_some("card_declined"),
+        "failure_message": failed.then_some("Your card was declined."),
+        "fraud_details": {},
+        "livemode": payment.livemode,
+        "metadata": payment.metadata,
+        "on_behalf_of": payment.on_behalf_of,
+        "outcome": {
+            "network_status": payment.network_status,
+            "reason": failed.then_some("generic_decline"),
+            "risk_level": payment.risk_level,
+            "risk_score": 20,
+            "seller_message": if failed { "The bank did not return any further details with this decline." } else { "Payment complete." },
+            "type": payment.outcome_type,
+        },
+        "paid": matches!(payment.stage, Stage::Captured | Stage::Authorised),
+        "payment_intent": payment.id,
+        "payment_method": "pm_sandbox_card",
+        "payment_method_details": {
+            "card": {
+                "amount_authorized": payment.amount,
+                "brand": "visa",
+                "capture_before": capture_before,
+                "country": "US",
+                "exp_month": 12,
+                "exp_year": 2034,
+                "funding": "credit",
+                "last4": "4242",
+                "network": "visa",
+                "three_d_secure": null,
+            },
+            "type": "card",
+        },
+        "receipt_email": null,
+        "receipt_url": null,
+        "refunded": payment.refunded > 0 && payment.refunded >= payment.received,
+        "review": null,
+        "shipping": null,
+        "status": status,
+        "transfer_data": payment.destination.as_ref().map(|account| json!({ "amount": null, "destination": account })),
+        "transfer_group": null,
+    })
+}
+
+fn last_payment_error(payment: &SandboxPayment) -> Option<Value> {
+    (payment.stage == Stage::Failed).then(|| {
+        json!({
+            "charge": charge_id(payment),
+            "code": "card_declined",
+            "decline_code": "generic_decline",
+            "doc_url": "https://stripe.com/docs/error-codes/card-declined",
+            "message": "Your card was declined.",
+            "payment_method": { "id": "pm_sandbox_card", "object": "payment_method", "type": "card" },
+            "type": "card_error",
+        })
+    })
+}
+
+fn next_action(payment: &SandboxPayment) -> Option<Value> {
+    (payment.status == "requires_action").then(|| {
+        json!({
+            "redirect_to_url": { "return_url": "https://shop.example/return", "url": "https://hooks.stripe.com/sandbox/authenticate" },
+            "type": "redirect_to_url",
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(body: &Value, pointer: &str) -> Value {
+        body.pointer(pointer).cloned().unwrap_or_else(|| Value::from("(absent)"))
+    }
+
+    #[test]
+    fn paid_payment_has_received_and_captured_everything() {
+        let body = render(&SandboxPayment::paid("pi_1", 1999, "USD").tenant("s").order("o"), true);
+        assert_eq!(at(&body, "/status"), "succeeded");
+        assert_eq!(at(&body, "/currency"), "usd");
+        assert_eq!(at(&body, "/amount_received"), 1999);
+        assert_eq!(at(&body, "/metadata"), json!({ "store_id": "s", "order_id": "o" }));
+        assert_eq!(at(&body, "/latest_charge/id"), "ch_1");
+        assert_eq!(at(&body, "/latest_charge/amount_captured"), 1999);
+        assert_eq!(at(&body, "/latest_charge/refunded"), false);
+        assert_eq!(at(&body, "/livemode"), true);
+    }
+
+    #[test]
+    fn authorised_payment_is_capturable_and_says_until_when() {
+        let payment = SandboxPayment::requires_capture("pi_1", 500, "usd").created(1_000);
+        let body = render(&payment, true);
+        assert_eq!(at(&body, "/amount_received"), 0);
+        assert_eq!(at(&body, "/amount_capturable"), 500);
+        assert_eq!(at(&body, "/capture_method"), "manual");
+        assert_eq!(at(&body, "/latest_charge/captured"), false);
+        assert_eq!(at(&body, "/latest_charge/payment_method_details/card/capture_before"), 605_800);
+        let partly = render(&payment.amount_received(200).capture_before(9), true);
+        assert_eq!(at(&partly, "/amount_capturable"), 300);
+        assert_eq!(at(&partly, "/latest_charge/amount_captured"), 200);
+        assert_eq!(at(&partly, "/latest_charge/payment_method_details/card/capture_before"), 9);
+    }
+
+    #[test]
+    fn declined_payment_says_why() {
+        let body = render(&SandboxPayment::declined("pi_1", 500, "usd"), true);
+        assert_eq!(at(&body, "/status"), "requires_payment_method");
+        assert_eq!(at(&body, "/last_payment_error/code"), "card_declined");
+        assert_eq!(at(&body, "/latest_charge/outcome/type"), "issuer_declined");
+        assert_eq!(at(&body, "/amount_received"), 0);
+    }
+
+    #[test]
+    fn only_a_full_refund_counts_as_refunded() {
+        let refunded = |minor| {
+            at(&render(&SandboxPayment::paid("pi_1", 500, "usd").refunded(minor), true), "/latest_charge/refunded")
+        };
+        assert_eq!(refunded(0), false);
+        assert_eq!(refunded(499), false);
+        assert_eq!(refunded(500), true);
+    }
+
+    #[test]
+    fn charge_comes_in_the_shape_that_was_set() {
+        let shown = |shape, expanded| render(&SandboxPayment::paid("pi_1", 500, "usd").charge_shape(shape), expanded);
+        assert_eq!(at(&shown(ChargeShape::Expanded, false), "/latest_charge"), "ch_1");
+        assert_eq!(at(&shown(ChargeShape::Expanded, true), "/latest_charge/object"), "charge");
+        assert_eq!(at(&shown(ChargeShape::Id, true), "/latest_charge"), "ch_1");
+        assert_eq!(at(&shown(ChargeShape::Null, true), "/latest_charge"), Value::Null);
+        let legacy = shown(ChargeShape::LegacyList, false);
+        assert_eq!(at(&legacy, "/charges/data/0/id"), "ch_1");
+        assert_eq!(at(&legacy, "/latest_charge"), "(absent)");
+    }
+
+    #[test]
+    fn payment_without_a_charge_has_none_in_any_shape() {
+        let payment = SandboxPayment::requires_action("pi_1", 500, "usd").disputed();
+        assert_eq!(at(&render(&payment, true), "/latest_charge"), Value::Null);
+        let legacy = render(&payment.charge_shape(ChargeShape::LegacyList), true);
+        assert_eq!(at(&legacy, "/charges/data"), json!([]));
+    }
+
+    #[test]
+    fn fields_are_left_out_and_the_body_replaced() {
+        let body = render(&SandboxPayment::paid("pi_1", 500, "usd").without("amount_received"), true);
+        assert_eq!(at(&body, "/amount_received"), "(absent)");
+        let body = render(&SandboxPayment::paid("pi_1", 500, "usd").json(json!({ "a": 1, "b": 2 })).without("b"), true);
+        assert_eq!(body, json!({ "a": 1 }));
+    }
+
+    #[test]
+    fn unknown_status_looks_paid_otherwise() {
+        let body = render(&SandboxPayment::status("pi_1", 500, "usd", "succeeded_maybe"), true);
+        assert_eq!(at(&body, "/status"), "succeeded_maybe");
+        assert_eq!(at(&body, "/amount_received"), 500);
+    }
+}

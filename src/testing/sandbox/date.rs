@@ -1,0 +1,97 @@
+//! The HTTP-date, written by hand: no date crate is in the tree without the feature `stripe`.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// 9999-12-31T23:59:59Z, the last second whose year has the four digits that the format allows.
+const LAST: u64 = 253_402_300_799;
+const SECONDS_PER_DAY: u64 = 86_400;
+const WEEKDAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+/// From March, because the calendar below counts years from March to have the leap day last.
+const MONTHS: [&str; 12] = ["Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec", "Jan", "Feb"];
+
+/// Seconds since 1970; 0 for a clock set before.
+pub(super) fn unix_now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+/// The `Date` of a connection's latest answer, written anew only when the second changes.
+#[derive(Debug, Default)]
+pub(super) struct DateLine {
+    unix: u64,
+    written: String,
+}
+
+impl DateLine {
+    pub(super) fn at(&mut self, unix: u64) -> &str {
+        if self.unix != unix || self.written.is_empty() {
+            self.unix = unix;
+            self.written = http_date(unix);
+        }
+        &self.written
+    }
+}
+
+/// Whole seconds, rounded up: a wait that is announced must never be shorter than meant.
+pub(super) fn seconds_up(duration: Duration) -> u64 {
+    duration.as_secs().saturating_add(u64::from(duration.subsec_nanos() > 0))
+}
+
+/// `Sun, 06 Nov 1994 08:49:37 GMT` for seconds since 1970; times after the year 9999 become its end.
+#[expect(clippy::arithmetic_side_effects, reason = "the input is at most LAST, so that nothing here can overflow")]
+pub(super) fn http_date(unix: u64) -> String {
+    let unix = unix.min(LAST);
+    let (days, second) = (unix / SECONDS_PER_DAY, unix % SECONDS_PER_DAY);
+
+    // Days since 0000-03-01, split into eras of 400 years (146,097 days), years and days from March.
+    let shifted = days + 719_468;
+    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month + 2) / 5 + 1;
+    let year = era * 400 + year_of_era + u64::from(month >= 10);
+
+    format!(
+        "{}, {day:02} {} {year:04} {:02}:{:02}:{:02} GMT",
+        name(&WEEKDAYS, days % 7),
+        name(&MONTHS, month),
+        second / 3_600,
+        second / 60 % 60,
+        second % 60,
+    )
+}
+
+fn name(names: &[&'static str], index: u64) -> &'static str {
+    usize::try_from(index).ok().and_then(|index| names.get(index)).copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn known_dates_are_written_as_the_standard_does() {
+        for (unix, written) in [
+            (0, "Thu, 01 Jan 1970 00:00:00 GMT"),
+            (784_111_777, "Sun, 06 Nov 1994 08:49:37 GMT"),
+            (951_782_400, "Tue, 29 Feb 2000 00:00:00 GMT"),
+            (951_868_799, "Tue, 29 Feb 2000 23:59:59 GMT"),
+            (951_868_800, "Wed, 01 Mar 2000 00:00:00 GMT"),
+            (1_709_164_800, "Thu, 29 Feb 2024 00:00:00 GMT"),
+            (4_107_542_399, "Sun, 28 Feb 2100 23:59:59 GMT"),
+            (4_107_542_400, "Mon, 01 Mar 2100 00:00:00 GMT"),
+            (LAST, "Fri, 31 Dec 9999 23:59:59 GMT"),
+            (u64::MAX, "Fri, 31 Dec 9999 23:59:59 GMT"),
+        ] {
+            assert_eq!(http_date(unix), written, "{unix}");
+        }
+    }
+
+    #[test]
+    fn waits_are_rounded_up() {
+        assert_eq!(seconds_up(Duration::ZERO), 0);
+        assert_eq!(seconds_up(Duration::from_millis(1)), 1);
+        assert_eq!(seconds_up(Duration::from_secs(2)), 2);
+        assert_eq!(seconds_up(Duration::MAX), u64::MAX);
+    }
+}

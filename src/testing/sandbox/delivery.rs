@@ -1,0 +1,142 @@
+use std::io;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::sleep;
+
+use super::answer::{Answer, Framing, Heading, half};
+
+/// One chunk of padding. 64 of them make 4 MiB: more than any cap a client would set for a payment.
+const CHUNK: usize = 64 * 1024;
+const CHUNKS: usize = 64;
+
+/// Bytes that are read and dropped while waiting for a client to close.
+const DRAIN: usize = 1024 * 1024;
+
+/// How an answer reaches the client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Delivery {
+    /// In one write.
+    Whole,
+    /// In one write, after this long.
+    Late(Duration),
+    /// Headers in one write, then each byte of the body after this long.
+    Dripping(Duration),
+    /// Half the body, then the connection's end.
+    CutShort,
+    /// In chunks, behind padding.
+    Padded,
+    /// Not at all: the connection is reset.
+    Reset,
+    /// Not at all: the connection is closed.
+    HangUp,
+    /// Not at all: the client has to close.
+    Never,
+}
+
+/// What becomes of the connection after an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    Serve,
+    Close,
+}
+
+impl Delivery {
+    /// Sends `answer`; `out` is scratch space that the connection reuses.
+    pub(super) async fn send(
+        self,
+        stream: &mut TcpStream,
+        out: &mut Vec<u8>,
+        answer: &Answer,
+        heading: Heading<'_>,
+    ) -> io::Result<Next> {
+        out.clear();
+        match self {
+            Self::Whole => {}
+            Self::Late(wait) => sleep(wait).await,
+            Self::Dripping(every) => {
+                answer.write_head(out, heading, Framing::Length)?;
+                stream.write_all(out).await?;
+                for byte in answer.body.iter() {
+                    sleep(every).await;
+                    stream.write_all(std::slice::from_ref(byte)).await?;
+                }
+                return Ok(Next::after(heading));
+            }
+            Self::CutShort => {
+                answer.write_head(out, heading, Framing::Length)?;
+                out.extend_from_slice(half(&answer.body));
+                stream.write_all(out).await?;
+                return Ok(Next::Close);
+            }
+            Self::Padded => {
+                answer.write_head(out, heading, Framing::Chunked)?;
+                stream.write_all(out).await?;
+                send_padded(stream, out, &answer.body).await?;
+                return Ok(Next::after(heading));
+            }
+            Self::Reset => {
+                reset_on_close(stream)?;
+                return Ok(Next::Close);
+            }
+            Self::HangUp => return Ok(Next::Close),
+            Self::Never => {
+                drain(stream).await?;
+                return Ok(Next::Close);
+            }
+        }
+        answer.write_head(out, heading, Framing::Length)?;
+        out.extend_from_slice(&answer.body);
+        stream.write_all(out).await?;
+        Ok(Next::after(heading))
+    }
+}
+
+impl Next {
+    fn after(heading: Heading<'_>) -> Self {
+        if heading.keep_alive { Self::Serve } else { Self::Close }
+    }
+}
+
+/// Reads and drops what the client still sends, until it closes or has sent too much.
+///
+/// A socket that is closed with unread bytes resets, and the reset can overtake the answer.
+pub(super) async fn drain(stream: &mut TcpStream) -> io::Result<()> {
+    let mut scratch = [0; 4 * 1024];
+    let mut left = DRAIN;
+    while left > 0 {
+        match stream.read(&mut scratch).await? {
+            0 => return Ok(()),
+            read => left = left.saturating_sub(read),
+        }
+    }
+    Ok(())
+}
+
+/// A JSON object whose first member is the padding and whose others are those of `body`.
+async fn send_padded(stream: &mut TcpStream, out: &mut Vec<u8>, body: &[u8]) -> io::Result<()> {
+    send_chunk(stream, out, b"{\"padding\":\"").await?;
+    let padding = vec![b'.'; CHUNK];
+    for _ in 0..CHUNKS {
+        send_chunk(stream, out, &padding).await?;
+    }
+    send_chunk(stream, out, b"\",").await?;
+    send_chunk(stream, out, body.strip_prefix(b"{").unwrap_or(b"\"rest\":null}")).await?;
+    stream.write_all(b"0\r\n\r\n").await
+}
+
+/// Sends one chunk, which must not be empty: an empty one would end the body.
+async fn send_chunk(stream: &mut TcpStream, out: &mut Vec<u8>, bytes: &[u8]) -> io::Result<()> {
+    out.clear();
+    out.extend_from_slice(format!("{:x}\r\n", bytes.len()).as_bytes());
+    out.extend_from_slice(bytes);
+    out.extend_from_slice(b"\r\n");
+    stream.write_all(out).await
+}
+
+/// Makes the coming close a reset instead of an orderly end.
+#[allow(deprecated, reason = "`set_zero_linger` needs tokio 1.50; the warning is about linger times above zero")]
+fn reset_on_close(stream: &TcpStream) -> io::Result<()> {
+    stream.set_linger(Some(Duration::ZERO))
+}

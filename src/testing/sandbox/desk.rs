@@ -1,0 +1,227 @@
+use std::collections::{HashMap, VecDeque};
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+
+use super::body::Kept;
+use super::fault::{Fault, Faults};
+use super::request::RecordedRequest;
+
+/// Spreads consecutive request numbers over all 64 bits: 2^64 divided by the golden ratio.
+const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
+
+/// What the server and its owner share: payments, scripts, chances and counts.
+#[derive(Debug)]
+pub(super) struct Desk {
+    seed: u64,
+    latency: Range<Duration>,
+    connections: AtomicU64,
+    /// Held for a few map operations at a time, never over an await.
+    book: Mutex<Book>,
+}
+
+#[derive(Debug, Default)]
+struct Book {
+    files: HashMap<String, File>,
+    script: VecDeque<Fault>,
+    faults: Faults,
+    requests: u64,
+    /// Raw, and parsed only when asked for: recording must not cost the healthy answer allocations.
+    last_head: Vec<u8>,
+}
+
+/// Everything about one payment id, whether or not the payment exists.
+#[derive(Debug, Default)]
+struct File {
+    kept: Option<Arc<Kept>>,
+    script: VecDeque<Fault>,
+    requests: u64,
+}
+
+/// What was decided about one request about a payment.
+#[derive(Debug)]
+pub(super) struct Fate {
+    pub(super) kept: Option<Arc<Kept>>,
+    pub(super) fault: Option<Fault>,
+    pub(super) delay: Duration,
+}
+
+impl Desk {
+    pub(super) fn new(seed: u64, faults: Faults, latency: Range<Duration>) -> Self {
+        let book = Mutex::new(Book { faults, ..Book::default() });
+        Self { seed, latency, connections: AtomicU64::new(0), book }
+    }
+
+    pub(super) fn put(&self, id: String, kept: Kept) {
+        self.book().files.entry(id).or_default().kept = Some(Arc::new(kept));
+    }
+
+    pub(super) fn remove(&self, id: &str) {
+        if let Some(file) = self.book().files.get_mut(id) {
+            file.kept = None;
+        }
+    }
+
+    pub(super) fn script(&self, id: String, faults: impl IntoIterator<Item = Fault>) {
+        // Collected first: the caller's iterator must not run under the lock.
+        let faults: Vec<Fault> = faults.into_iter().collect();
+        self.book().files.entry(id).or_default().script.extend(faults);
+    }
+
+    pub(super) fn script_any(&self, faults: impl IntoIterator<Item = Fault>) {
+        let faults: Vec<Fault> = faults.into_iter().collect();
+        self.book().script.extend(faults);
+    }
+
+    pub(super) fn set_faults(&self, faults: Faults) {
+        self.book().faults = faults;
+    }
+
+    pub(super) fn connected(&self) {
+        self.connections.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn connections(&self) -> u64 {
+        self.connections.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn requests(&self) -> u64 {
+        self.book().requests
+    }
+
+    pub(super) fn requests_for(&self, id: &str) -> u64 {
+        self.book().files.get(id).map_or(0, |file| file.requests)
+    }
+
+    pub(super) fn last_request(&self) -> Option<RecordedRequest> {
+        let head = self.book().last_head.clone();
+        RecordedRequest::parse(&head)
+    }
+
+    /// Counts and records a request that is about no payment; returns its number, from 1.
+    pub(super) fn record(&self, head: &[u8]) -> u64 {
+        self.book().record(head)
+    }
+
+    /// The same for a request about a payment, of which nothing else is decided.
+    pub(super) fn turn_away(&self, head: &[u8], id: &str) -> u64 {
+        let mut book = self.book();
+        book.file(id).count();
+        book.record(head)
+    }
+
+    /// Counts and records a request about a payment; returns its number and what happens to it.
+    pub(super) fn decide(&self, head: &[u8], id: &str) -> (u64, Fate) {
+        let mut book = self.book();
+        let number = book.record(head);
+        let file = book.file(id);
+        file.count();
+        let kept = file.kept.clone();
+        let scripted = file.script.pop_front().or_else(|| book.script.pop_front());
+        if book.faults.is_none() && self.latency.is_empty() {
+            return (number, Fate { kept, fault: scripted, delay: self.latency.start });
+        }
+        // A generator per request: what chance does to the n-th depends on no other request.
+        let mut chance = StdRng::seed_from_u64(self.seed ^ number.wrapping_mul(SPREAD));
+        let draw: f64 = chance.random();
+        let fault = scripted.or_else(|| book.faults.pick(draw).cloned());
+        let delay =
+            if self.latency.is_empty() { self.latency.start } else { chance.random_range(self.latency.clone()) };
+        (number, Fate { kept, fault, delay })
+    }
+
+    fn book(&self) -> MutexGuard<'_, Book> {
+        // Nothing panics half-way through a change, so a poisoned book is still whole.
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Book {
+    fn record(&mut self, head: &[u8]) -> u64 {
+        self.last_head.clear();
+        self.last_head.extend_from_slice(head);
+        self.requests = self.requests.saturating_add(1);
+        self.requests
+    }
+
+    /// The file of this id, opened at the first request about it.
+    fn file(&mut self, id: &str) -> &mut File {
+        self.files.entry(id.to_owned()).or_default()
+    }
+}
+
+impl File {
+    fn count(&mut self) {
+        self.requests = self.requests.saturating_add(1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn faults_of(desk: &Desk, ids: &[&str]) -> Vec<Option<Fault>> {
+        ids.iter().map(|id| desk.decide(b"", id).1.fault).collect()
+    }
+
+    fn healthy() -> Desk {
+        Desk::new(0, Faults::none(), Duration::ZERO..Duration::ZERO)
+    }
+
+    #[test]
+    fn own_script_goes_before_the_one_for_any_payment() {
+        let desk = healthy();
+        desk.script_any([Fault::Stall]);
+        desk.script("a".to_owned(), [Fault::Reset, Fault::NotJson]);
+        let faults = faults_of(&desk, &["a", "b", "a", "a", "b"]);
+        assert_eq!(faults, [Some(Fault::Reset), Some(Fault::Stall), Some(Fault::NotJson), None, None]);
+    }
+
+    #[test]
+    fn same_seed_gives_the_same_faults_and_another_seed_others() {
+        let run = |seed| {
+            let desk = Desk::new(seed, Faults::stormy(), Duration::ZERO..Duration::from_millis(3));
+            (0..200).map(|_| desk.decide(b"", "a").1).map(|fate| (fate.fault, fate.delay)).collect::<Vec<_>>()
+        };
+        assert_eq!(run(7), run(7));
+        assert_ne!(run(7), run(8));
+    }
+
+    #[test]
+    fn scripted_request_does_not_shift_the_chances_of_later_ones() {
+        let plain = Desk::new(7, Faults::stormy(), Duration::ZERO..Duration::ZERO);
+        let scripted = Desk::new(7, Faults::stormy(), Duration::ZERO..Duration::ZERO);
+        scripted.script_any([Fault::Stall, Fault::Stall]);
+        let ids = ["a"; 50];
+        assert_eq!(faults_of(&plain, &ids).get(2..), faults_of(&scripted, &ids).get(2..));
+    }
+
+    #[test]
+    fn stormy_hits_about_a_third() {
+        let desk = Desk::new(1, Faults::stormy(), Duration::ZERO..Duration::ZERO);
+        let hit = (0..10_000).filter(|_| desk.decide(b"", "a").1.fault.is_some()).count();
+        assert!((3_400..3_800).contains(&hit), "{hit}");
+    }
+
+    #[test]
+    fn latency_stays_in_its_range_and_an_empty_range_means_its_start() {
+        let (low, high) = (Duration::from_millis(2), Duration::from_millis(5));
+        let desk = Desk::new(1, Faults::none(), low..high);
+        assert!((0..200).all(|_| (low..high).contains(&desk.decide(b"", "a").1.delay)));
+        let desk = Desk::new(1, Faults::none(), Duration::from_millis(5)..Duration::from_millis(2));
+        assert_eq!(desk.decide(b"", "a").1.delay, high);
+    }
+
+    #[test]
+    fn requests_are_counted_per_payment_known_or_not() {
+        let desk = healthy();
+        desk.decide(b"", "a");
+        desk.turn_away(b"", "a");
+        desk.record(b"");
+        assert_eq!((desk.requests(), desk.requests_for("a"), desk.requests_for("b")), (3, 2, 0));
+    }
+}

@@ -1,0 +1,236 @@
+//! A loopback server that answers like Stripe and misbehaves when told to.
+//!
+//! [`Sandbox`] serves `GET /v1/payment_intents/{id}` over HTTP/1.1 on 127.0.0.1. Point a provider's base
+//! address at [`Sandbox::url`], put payments in, and script what goes wrong. Any non-empty bearer key is
+//! accepted, and whether it is a live or a test key is not looked at: the payment says which it is.
+//!
+//! | setting | default | why |
+//! |---|---|---|
+//! | [`seed`](SandboxBuilder::seed) | 0 | a test that fails once fails again |
+//! | [`faults`](SandboxBuilder::faults) | [`Faults::none`] | healthy unless asked otherwise |
+//! | [`latency`](SandboxBuilder::latency) | none | a benchmark measures the client, not a sleep |
+//!
+//! # What happens to a request about a payment
+//! 1. No bearer key: 401, and nothing below happens.
+//! 2. The payment's own [script](Sandbox::script), else the [script for any payment](Sandbox::script_any),
+//!    else [chance](Sandbox::set_faults) picks one [`Fault`] or none.
+//! 3. The latency passes, then the answer is sent as the fault says.
+//!
+//! # What the seed determines
+//! Requests are numbered from 1 as their heads have been read; the number is in `Request-Id: req_sandbox_<n>`.
+//! Chance and latency of request n depend on the seed, on n and on the faults set at that moment, and on
+//! nothing else: not on time, nor on what was scripted before. With one client that waits for each answer the
+//! whole run repeats. With several at once, n still gets the same fault, but which of the callers is the n-th
+//! is up to the scheduler. The sequence of a seed may change when the `rand` crate changes its generator.
+//!
+//! # The clock
+//! The server needs a runtime with I/O and time enabled. Do not pause tokio's clock around it: sockets are real,
+//! and a paused clock jumps to the client's timeout while an answer is still on its way.
+
+mod answer;
+mod body;
+mod date;
+mod delivery;
+mod desk;
+mod fault;
+mod payment;
+mod request;
+mod server;
+
+use std::fmt;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use desk::Desk;
+
+pub use fault::{Fault, Faults};
+pub use payment::{ChargeShape, SandboxPayment};
+pub use request::RecordedRequest;
+
+/// A running server; dropping it ends the server and every connection.
+///
+/// ```
+/// use payproof::testing::sandbox::{Fault, Sandbox, SandboxPayment};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// let sandbox = Sandbox::start().await?;
+/// sandbox.put(SandboxPayment::paid("pi_1", 1999, "usd").tenant("store_42").order("6735"));
+/// sandbox.script("pi_1", [Fault::Unavailable, Fault::Reset]);
+///
+/// assert!(sandbox.url().starts_with("http://127.0.0.1:"));
+/// assert_eq!(sandbox.requests_for("pi_1"), 0);
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "the server stops when this is dropped"]
+pub struct Sandbox {
+    address: SocketAddr,
+    desk: Arc<Desk>,
+    /// Owns the connection tasks too: they are aborted with it.
+    accepting: JoinHandle<()>,
+}
+
+impl Sandbox {
+    /// Starts a healthy server without payments on a free loopback port.
+    ///
+    /// # Errors
+    /// When called outside a tokio runtime, or when no port can be bound.
+    ///
+    /// # Panics
+    /// When the runtime was built without I/O or without time.
+    pub async fn start() -> io::Result<Self> {
+        Self::builder().start().await
+    }
+
+    /// Returns a builder with the defaults of the [module's table](self).
+    pub fn builder() -> SandboxBuilder {
+        SandboxBuilder { seed: 0, faults: Faults::none(), latency: Duration::ZERO..Duration::ZERO }
+    }
+
+    /// The server's base address, `http://127.0.0.1:PORT`, without a trailing slash.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Inserts a payment, or replaces the one with its id.
+    ///
+    /// A script that waits for this payment is kept, and so is its request count.
+    pub fn put(&self, payment: SandboxPayment) {
+        let kept = body::Kept::of(&payment);
+        self.desk.put(payment.into_id(), kept);
+    }
+
+    /// Removes a payment; requests about it are answered 404 from now on.
+    ///
+    /// A script that waits for this payment is kept, and so is its request count.
+    pub fn remove(&self, id: &str) {
+        self.desk.remove(id);
+    }
+
+    /// Makes the next requests about one payment misbehave, in order.
+    ///
+    /// Adds to what is already scripted for it. After the last fault the payment is healthy again. The payment
+    /// need not exist.
+    pub fn script(&self, id: impl Into<String>, faults: impl IntoIterator<Item = Fault>) {
+        self.desk.script(id.into(), faults);
+    }
+
+    /// Makes the next requests misbehave in order, whichever payment they ask about.
+    ///
+    /// Adds to what is already scripted so. A payment's own script goes first.
+    pub fn script_any(&self, faults: impl IntoIterator<Item = Fault>) {
+        self.desk.script_any(faults);
+    }
+
+    /// Replaces the faults that happen by chance; scripts are left as they are.
+    pub fn set_faults(&self, faults: Faults) {
+        self.desk.set_faults(faults);
+    }
+
+    /// How many requests were read, whatever was answered.
+    #[must_use]
+    pub fn requests(&self) -> u64 {
+        self.desk.requests()
+    }
+
+    /// How many requests asked about this payment, known or not, with a key or without.
+    #[must_use]
+    pub fn requests_for(&self, id: &str) -> u64 {
+        self.desk.requests_for(id)
+    }
+
+    /// How many connections were accepted since the start.
+    #[must_use]
+    pub fn connections(&self) -> u64 {
+        self.desk.connections()
+    }
+
+    /// The request that was read last; none before the first, or when it was not HTTP/1.x.
+    #[must_use]
+    pub fn last_request(&self) -> Option<RecordedRequest> {
+        self.desk.last_request()
+    }
+
+    /// Ends the server and returns once its port refuses connections.
+    ///
+    /// Dropping ends it too, but only when the runtime next runs the server's task.
+    ///
+    /// # Cancel safety
+    /// Dropping the future ends the server as dropping the `Sandbox` does.
+    pub async fn stop(mut self) {
+        self.accepting.abort();
+        // The result can only say that the task was aborted, which is what was asked for.
+        let _ = (&mut self.accepting).await;
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+impl fmt::Debug for Sandbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sandbox")
+            .field("url", &self.url())
+            .field("requests", &self.requests())
+            .field("connections", &self.connections())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Settings of a server that is not yet running; made by [`Sandbox::builder`].
+#[derive(Clone, Debug)]
+#[must_use = "a builder does nothing until `start`"]
+pub struct SandboxBuilder {
+    seed: u64,
+    faults: Faults,
+    latency: Range<Duration>,
+}
+
+impl SandboxBuilder {
+    /// Sets the seed of chance and latency; the default is 0.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// Sets the faults that happen by chance; the default is [`Faults::none`].
+    pub fn faults(mut self, faults: Faults) -> Self {
+        self.faults = faults;
+        self
+    }
+
+    /// Delays each answer about a payment by a random time in this range; the default is none.
+    ///
+    /// A range that is empty or runs backwards means its start. Timers tick in whole milliseconds.
+    pub fn latency(mut self, latency: Range<Duration>) -> Self {
+        self.latency = latency;
+        self
+    }
+
+    /// Binds a free loopback port and starts serving in a task of the current runtime.
+    ///
+    /// # Errors
+    /// When called outside a tokio runtime, or when no port can be bound.
+    ///
+    /// # Panics
+    /// When the runtime was built without I/O or without time.
+    pub async fn start(self) -> io::Result<Sandbox> {
+        let runtime = tokio::runtime::Handle::try_current().map_err(io::Error::other)?;
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let address = listener.local_addr()?;
+        let desk = Arc::new(Desk::new(self.seed, self.faults, self.latency));
+        let accepting = runtime.spawn(server::serve(listener, Arc::clone(&desk)));
+        Ok(Sandbox { address, desk, accepting })
+    }
+}

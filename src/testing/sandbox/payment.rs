@@ -1,0 +1,291 @@
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::date;
+
+/// How long an authorisation lasts when nothing else was set: Stripe's usual seven days, in seconds.
+const AUTHORISATION: u64 = 7 * 86_400;
+
+/// How a payment's charge comes in the answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ChargeShape {
+    /// `latest_charge` is an object when expansion was asked for, else an id. The default.
+    #[default]
+    Expanded,
+    /// `latest_charge` is always an id.
+    Id,
+    /// `latest_charge` is always null.
+    Null,
+    /// `charges.data[]` instead of `latest_charge`, as before API version 2022-11-15.
+    LegacyList,
+}
+
+/// How far a payment's charge has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// There is no charge yet.
+    None,
+    Pending,
+    Failed,
+    Authorised,
+    Captured,
+}
+
+/// A payment as the sandbox knows it, answered as a Stripe payment intent.
+///
+/// Amounts are in the provider's minor units. Unless set otherwise a payment is live, was created now, belongs
+/// to no customer and carries no metadata.
+///
+/// ```
+/// use payproof::testing::sandbox::SandboxPayment;
+///
+/// let paid = SandboxPayment::paid("pi_1", 1999, "usd").tenant("store_42").order("6735");
+/// let refunded = SandboxPayment::paid("pi_2", 1999, "usd").refunded(500);
+/// # assert_eq!((paid.id(), refunded.id()), ("pi_1", "pi_2"));
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "a payment is answered only once it was put into a sandbox"]
+pub struct SandboxPayment {
+    pub(super) id: String,
+    pub(super) status: String,
+    pub(super) amount: u64,
+    pub(super) capturable: u64,
+    pub(super) received: u64,
+    pub(super) currency: String,
+    pub(super) created: u64,
+    pub(super) livemode: bool,
+    pub(super) customer: Option<String>,
+    pub(super) metadata: BTreeMap<String, String>,
+    pub(super) on_behalf_of: Option<String>,
+    pub(super) destination: Option<String>,
+    pub(super) stage: Stage,
+    pub(super) shape: ChargeShape,
+    pub(super) refunded: u64,
+    pub(super) disputed: bool,
+    pub(super) outcome_type: String,
+    pub(super) risk_level: String,
+    pub(super) network_status: String,
+    pub(super) capture_before: Option<u64>,
+    pub(super) replacement: Option<Value>,
+    pub(super) left_out: Vec<String>,
+}
+
+impl SandboxPayment {
+    /// Status `succeeded`: everything was received.
+    pub fn paid(id: &str, amount: u64, currency: &str) -> Self {
+        Self::status(id, amount, currency, "succeeded")
+    }
+
+    /// Status `processing`, with a pending charge and nothing received.
+    pub fn processing(id: &str, amount: u64, currency: &str) -> Self {
+        Self::status(id, amount, currency, "processing")
+    }
+
+    /// Status `requires_action`, with a redirect as the next action and no charge.
+    pub fn requires_action(id: &str, amount: u64, currency: &str) -> Self {
+        Self::status(id, amount, currency, "requires_action")
+    }
+
+    /// Status `requires_confirmation`, without a charge.
+    pub fn requires_confirmation(id: &str, amount: u64, currency: &str) -> Self {
+        Self::status(id, amount, currency, "requires_confirmation")
+    }
+
+    /// Status `requires_payment_method` without an earlier failure and without a charge.
+    pub fn requires_payment_method(id: &str, amount: u64, currency: &str) -> Self {
+        Self::status(id, amount, currency, "requires_payment_method")
+    }
+
+    /// Status `requires_payment_method` after the card was declined.
+    ///
+    /// `last_payment_error` has the code `card_declined`, and the charge has failed.
+    pub fn declined(id: &str, amount: u64, currency: &str) -> Self {
+        let mut payment = Self::requires_payment_method(id, amount, currency);
+        payment.stage = Stage::Failed;
+        payment.outcome_type("issuer_declined").network_status("declined_by_network")
+    }
+
+    /// Status `requires_capture`: everything is authorised, nothing is received.
+    ///
+    /// The charge's card details hold `capture_before`, seven days after `created` unless set.
+    pub fn requires_capture(id: &str, amount: u64, currency: &str) -> Self {
+        Self::status(id, amount, currency, "requires_capture")
+    }
+
+    /// Status `canceled`, with the reason `requested_by_customer` and no charge.
+    pub fn canceled(id: &str, amount: u64, currency: &str) -> Self {
+        Self::status(id, amount, currency, "canceled")
+    }
+
+    /// Any status; one that Stripe does not have comes with the facts of a paid payment.
+    ///
+    /// So only the status itself tells it from a paid one. The known statuses are as their own constructors say.
+    pub fn status(id: &str, amount: u64, currency: &str, status: &str) -> Self {
+        let stage = match status {
+            "requires_action" | "requires_confirmation" | "requires_payment_method" | "canceled" => Stage::None,
+            "processing" => Stage::Pending,
+            "requires_capture" => Stage::Authorised,
+            _ => Stage::Captured,
+        };
+        Self {
+            id: id.to_owned(),
+            status: status.to_owned(),
+            amount,
+            capturable: if stage == Stage::Authorised { amount } else { 0 },
+            received: if stage == Stage::Captured { amount } else { 0 },
+            currency: currency.to_ascii_lowercase(),
+            created: date::unix_now(),
+            livemode: true,
+            customer: None,
+            metadata: BTreeMap::new(),
+            on_behalf_of: None,
+            destination: None,
+            stage,
+            shape: ChargeShape::Expanded,
+            refunded: 0,
+            disputed: false,
+            outcome_type: "authorized".to_owned(),
+            risk_level: "normal".to_owned(),
+            network_status: "approved_by_network".to_owned(),
+            capture_before: None,
+            replacement: None,
+            left_out: Vec::new(),
+        }
+    }
+
+    /// The payment's id.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Sets one metadata entry.
+    pub fn metadata(mut self, key: &str, value: &str) -> Self {
+        self.metadata.insert(key.to_owned(), value.to_owned());
+        self
+    }
+
+    /// Sets the metadata entry `store_id`.
+    pub fn tenant(self, tenant: &str) -> Self {
+        self.metadata("store_id", tenant)
+    }
+
+    /// Sets the metadata entry `order_id`.
+    pub fn order(self, order: &str) -> Self {
+        self.metadata("order_id", order)
+    }
+
+    /// Sets the customer's id; the default is null.
+    pub fn customer(mut self, customer: &str) -> Self {
+        self.customer = Some(customer.to_owned());
+        self
+    }
+
+    /// Sets whether this is a live payment; the default is true.
+    pub fn livemode(mut self, live: bool) -> Self {
+        self.livemode = live;
+        self
+    }
+
+    /// Sets the creation time in seconds since 1970; the default is now.
+    pub fn created(mut self, unix: u64) -> Self {
+        self.created = unix;
+        self
+    }
+
+    /// Sets what was received, in minor units; the charge's captured amount follows.
+    ///
+    /// Under `requires_capture` the rest stays capturable.
+    pub fn amount_received(mut self, minor: u64) -> Self {
+        self.received = minor;
+        if self.stage == Stage::Authorised {
+            self.capturable = self.amount.saturating_sub(minor);
+        }
+        self
+    }
+
+    /// Sets what may still be captured, in minor units.
+    pub fn amount_capturable(mut self, minor: u64) -> Self {
+        self.capturable = minor;
+        self
+    }
+
+    /// Sets when the authorisation ends, in seconds since 1970; shown under `requires_capture` only.
+    pub fn capture_before(mut self, unix: u64) -> Self {
+        self.capture_before = Some(unix);
+        self
+    }
+
+    /// Sets what the charge has refunded, in minor units; everything received makes it a full refund.
+    pub fn refunded(mut self, minor: u64) -> Self {
+        self.refunded = minor;
+        self
+    }
+
+    /// Marks the charge as disputed.
+    pub fn disputed(mut self) -> Self {
+        self.disputed = true;
+        self
+    }
+
+    /// Sets the charge's `outcome.risk_level`; the default is `normal`.
+    pub fn risk_level(mut self, level: &str) -> Self {
+        level.clone_into(&mut self.risk_level);
+        self
+    }
+
+    /// Sets the charge's `outcome.type`; the default is `authorized`.
+    pub fn outcome_type(mut self, kind: &str) -> Self {
+        kind.clone_into(&mut self.outcome_type);
+        self
+    }
+
+    /// Sets the charge's `outcome.network_status`; the default is `approved_by_network`.
+    pub fn network_status(mut self, status: &str) -> Self {
+        status.clone_into(&mut self.network_status);
+        self
+    }
+
+    /// Sets the account that the money is transferred to; the default is no `transfer_data`.
+    pub fn destination(mut self, account: &str) -> Self {
+        self.destination = Some(account.to_owned());
+        self
+    }
+
+    /// Sets the account on whose behalf the payment was made; the default is null.
+    pub fn on_behalf_of(mut self, account: &str) -> Self {
+        self.on_behalf_of = Some(account.to_owned());
+        self
+    }
+
+    /// Sets how the charge comes in the answer; the default is [`ChargeShape::Expanded`].
+    ///
+    /// A payment without a charge has none in any shape: null, or an empty list.
+    pub fn charge_shape(mut self, shape: ChargeShape) -> Self {
+        self.shape = shape;
+        self
+    }
+
+    /// Answers with this JSON instead of everything above, whether or not expansion is asked for.
+    pub fn json(mut self, body: Value) -> Self {
+        self.replacement = Some(body);
+        self
+    }
+
+    /// Leaves one top-level field out of the answer.
+    pub fn without(mut self, field: &str) -> Self {
+        self.left_out.push(field.to_owned());
+        self
+    }
+
+    pub(super) fn into_id(self) -> String {
+        self.id
+    }
+
+    /// When the authorisation ends, in seconds since 1970.
+    pub(super) fn authorised_until(&self) -> u64 {
+        self.capture_before.unwrap_or_else(|| self.created.saturating_add(AUTHORISATION))
+    }
+}

@@ -1,0 +1,147 @@
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+use super::answer::{Answer, Heading};
+use super::date::{self, DateLine};
+use super::delivery::{self, Delivery, Next};
+use super::desk::Desk;
+use super::request::Head;
+
+/// The longest request head that is read. Common servers allow 8 to 16 KiB.
+const HEAD_LIMIT: usize = 16 * 1024;
+const HEAD_END: &[u8] = b"\r\n\r\n";
+/// Room for a client's usual head, and for a payment with its charge: a connection then grows no buffer.
+const INPUT_ROOM: usize = 2 * 1024;
+const OUTPUT_ROOM: usize = 8 * 1024;
+/// Accepting fails when the process has no file handle left; asking again at once would spin.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
+
+/// Accepts connections until it is dropped; owns their tasks, which end with it.
+pub(super) async fn serve(listener: TcpListener, desk: Arc<Desk>) {
+    let mut connections = JoinSet::new();
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                desk.connected();
+                // Finished tasks are let go here, so that the set is as large as the open connections are many.
+                while connections.try_join_next().is_some() {}
+                connections.spawn(converse(stream, Arc::clone(&desk)));
+            }
+            Err(_) => sleep(ACCEPT_PAUSE).await,
+        }
+    }
+}
+
+async fn converse(mut stream: TcpStream, desk: Arc<Desk>) {
+    // An error here is a client that went away, which clients under test do all the time.
+    let _ = serve_connection(&mut stream, &desk).await;
+}
+
+async fn serve_connection(stream: &mut TcpStream, desk: &Desk) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let mut input = Vec::with_capacity(INPUT_ROOM);
+    let mut output = Vec::with_capacity(OUTPUT_ROOM);
+    let mut dates = DateLine::default();
+    loop {
+        match read_head(stream, &mut input).await? {
+            Read::Ended => return Ok(()),
+            Read::TooLong => return refuse(stream, &mut output, &mut dates, desk.record(b""), 431).await,
+            Read::Head(length) => {
+                let raw = input.get(..length).unwrap_or_default();
+                let Some(head) = Head::parse(raw) else {
+                    return refuse(stream, &mut output, &mut dates, desk.record(raw), 505).await;
+                };
+                if answer(stream, &mut output, &mut dates, desk, raw, &head).await? == Next::Close {
+                    return Ok(());
+                }
+                input.drain(..length);
+            }
+        }
+    }
+}
+
+/// Answers one request whose head is complete.
+async fn answer(
+    stream: &mut TcpStream,
+    output: &mut Vec<u8>,
+    dates: &mut DateLine,
+    desk: &Desk,
+    raw: &[u8],
+    head: &Head<'_>,
+) -> io::Result<Next> {
+    // Read again after a delay: one moment dates the answer and whatever it says about later.
+    let mut now = date::unix_now();
+    let (number, answer, delivery) = match head.payment() {
+        None => (desk.record(raw), Answer::unrecognised(head.method, head.target), Delivery::Whole),
+        Some((id, _)) if !head.has_key => (desk.turn_away(raw, &id), Answer::without_key(), Delivery::Whole),
+        Some((id, expanded)) => {
+            let (number, fate) = desk.decide(raw, &id);
+            if !fate.delay.is_zero() {
+                sleep(fate.delay).await;
+                now = date::unix_now();
+            }
+            let healthy = Answer::about(&id, expanded, fate.kept.as_deref());
+            let (answer, delivery) = match fate.fault {
+                None => (healthy, Delivery::Whole),
+                Some(fault) => healthy.distorted(fault, &id, now),
+            };
+            (number, answer, delivery)
+        }
+    };
+    let heading =
+        Heading { number, date: dates.at(now), stripe_version: head.stripe_version, keep_alive: head.keep_alive };
+    let next = delivery.send(stream, output, &answer, heading).await?;
+    if next == Next::Close && delivery == Delivery::Whole {
+        finish(stream).await?;
+    }
+    Ok(next)
+}
+
+/// Answers a head that cannot be read, and ends the connection.
+async fn refuse(
+    stream: &mut TcpStream,
+    output: &mut Vec<u8>,
+    dates: &mut DateLine,
+    number: u64,
+    status: u16,
+) -> io::Result<()> {
+    let heading = Heading { number, date: dates.at(date::unix_now()), stripe_version: None, keep_alive: false };
+    Delivery::Whole.send(stream, output, &Answer::unreadable(status), heading).await?;
+    finish(stream).await
+}
+
+/// Ends a connection so that the answer arrives although the client may still be sending.
+async fn finish(stream: &mut TcpStream) -> io::Result<()> {
+    stream.shutdown().await?;
+    delivery::drain(stream).await
+}
+
+enum Read {
+    /// A head of this many bytes, line ends included, is at the front of the buffer.
+    Head(usize),
+    /// The client closed, perhaps within a head.
+    Ended,
+    TooLong,
+}
+
+async fn read_head(stream: &mut TcpStream, input: &mut Vec<u8>) -> io::Result<Read> {
+    loop {
+        if let Some(start) = input.windows(HEAD_END.len()).position(|window| window == HEAD_END) {
+            let length = start.saturating_add(HEAD_END.len());
+            return Ok(if length > HEAD_LIMIT { Read::TooLong } else { Read::Head(length) });
+        }
+        if input.len() >= HEAD_LIMIT {
+            return Ok(Read::TooLong);
+        }
+        input.reserve(INPUT_ROOM);
+        if stream.read_buf(input).await? == 0 {
+            return Ok(Read::Ended);
+        }
+    }
+}

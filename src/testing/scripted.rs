@@ -1,0 +1,208 @@
+//! A provider in this process that does what a test tells it.
+
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
+use std::future::pending;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::sleep;
+
+use crate::facts::{Mode, ProviderPayment};
+use crate::intent::PaymentId;
+use crate::provider::{Call, Provider, ProviderError, ProviderIdentity};
+
+/// What a [`ScriptedProvider`] does on one look-up.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Step {
+    /// States these facts.
+    Facts(Box<ProviderPayment>),
+    /// Fails like this.
+    Fail(ProviderError),
+    /// Waits, then does the next step.
+    Wait(Duration),
+    /// Never answers.
+    Never,
+    /// Panics.
+    Panic,
+}
+
+impl From<ProviderPayment> for Step {
+    fn from(facts: ProviderPayment) -> Self {
+        Self::Facts(Box::new(facts))
+    }
+}
+
+impl From<ProviderError> for Step {
+    fn from(error: ProviderError) -> Self {
+        Self::Fail(error)
+    }
+}
+
+/// A provider without I/O: it holds payments, and misbehaves on script.
+///
+/// Clones share everything. Time is tokio's, so it works on a paused clock.
+///
+/// ```
+/// use payproof::provider::ProviderError;
+/// use payproof::testing::ScriptedProvider;
+/// use payproof::{Currency, Mode, Money, PaymentIntent, PaymentStatus, ProviderPayment, Validator};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let provider = ScriptedProvider::new();
+/// provider.put(
+///     ProviderPayment::new("pi_1", PaymentStatus::Paid)
+///         .mode(Mode::Live)
+///         .amount(1999, Currency::USD)
+///         .amount_received(1999)
+///         .metadata("store_id", "store_42"),
+/// );
+/// provider.script("pi_1", [ProviderError::refused("busy").status(503)]);
+///
+/// let validator = Validator::builder(provider.clone()).build()?;
+/// let intent = PaymentIntent::new("store_42", "pi_1", Money::parse("19.99", Currency::USD)?)?;
+/// let validation = validator.validate(&intent).await?;
+/// assert!(validation.verdict().is_valid());
+/// assert_eq!(provider.calls(), 2);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct ScriptedProvider {
+    identity: ProviderIdentity,
+    script: Arc<Mutex<Script>>,
+}
+
+#[derive(Default)]
+struct Script {
+    payments: HashMap<Box<str>, ProviderPayment>,
+    steps: HashMap<Box<str>, VecDeque<Step>>,
+    always: Option<Step>,
+    calls: u64,
+    completed: u64,
+    dropped: u64,
+}
+
+impl ScriptedProvider {
+    /// A live provider named `scripted` that knows no payment.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::with_identity(ProviderIdentity::new("scripted"))
+    }
+
+    /// A test-mode provider named `scripted`.
+    #[must_use]
+    pub fn test_mode() -> Self {
+        Self::with_identity(ProviderIdentity::new("scripted").mode(Mode::Test))
+    }
+
+    /// A provider of this identity.
+    #[must_use]
+    pub fn with_identity(identity: ProviderIdentity) -> Self {
+        Self { identity, script: Arc::default() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Script> {
+        self.script.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes in a payment, in place of an earlier one of the same id.
+    pub fn put(&self, facts: ProviderPayment) {
+        self.lock().payments.insert(facts.id.clone(), facts);
+    }
+
+    /// What the next look-ups of this payment do, in order; afterwards it is healthy again.
+    pub fn script<S: Into<Step>>(&self, payment: impl Into<Box<str>>, steps: impl IntoIterator<Item = S>) {
+        self.lock().steps.entry(payment.into()).or_default().extend(steps.into_iter().map(Into::into));
+    }
+
+    /// What every look-up without a script does; `None` is healthy.
+    pub fn always(&self, step: Option<Step>) {
+        self.lock().always = step;
+    }
+
+    /// Look-ups that started.
+    #[must_use]
+    pub fn calls(&self) -> u64 {
+        self.lock().calls
+    }
+
+    /// Look-ups that came to an answer.
+    #[must_use]
+    pub fn completed(&self) -> u64 {
+        self.lock().completed
+    }
+
+    /// Look-ups that were dropped before they came to an answer.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.lock().dropped
+    }
+
+    fn next_step(&self, payment: &PaymentId) -> Step {
+        let mut script = self.lock();
+        let Script { payments, steps, always, .. } = &mut *script;
+        let step = steps.get_mut(payment.as_str()).and_then(VecDeque::pop_front).or_else(|| always.clone());
+        step.unwrap_or_else(|| {
+            let facts = payments.get(payment.as_str()).cloned();
+            facts.unwrap_or_else(|| ProviderPayment::not_found(payment.as_str())).into()
+        })
+    }
+}
+
+impl Default for ScriptedProvider {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for ScriptedProvider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ScriptedProvider").field("identity", &self.identity).finish_non_exhaustive()
+    }
+}
+
+/// Counts how a look-up ends, also when it is dropped.
+struct UnderWay<'p> {
+    provider: &'p ScriptedProvider,
+    completed: bool,
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        let mut script = self.provider.lock();
+        let count = if self.completed { &mut script.completed } else { &mut script.dropped };
+        *count = count.saturating_add(1);
+    }
+}
+
+impl Provider for ScriptedProvider {
+    fn identity(&self) -> &ProviderIdentity {
+        &self.identity
+    }
+
+    #[allow(clippy::panic, reason = "a test asked for it")]
+    async fn look_up(&self, payment: &PaymentId, _call: &Call) -> Result<ProviderPayment, ProviderError> {
+        {
+            let mut script = self.lock();
+            script.calls = script.calls.saturating_add(1);
+        }
+        let mut under_way = UnderWay { provider: self, completed: false };
+        loop {
+            let answer = match self.next_step(payment) {
+                Step::Facts(facts) => Ok(*facts),
+                Step::Fail(error) => Err(error),
+                Step::Wait(wait) => {
+                    sleep(wait).await;
+                    continue;
+                }
+                Step::Never => pending().await,
+                Step::Panic => panic!("scripted panic"),
+            };
+            under_way.completed = true;
+            return answer;
+        }
+    }
+}

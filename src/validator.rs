@@ -1,0 +1,401 @@
+//! The handle that checkouts hold, and one validation from start to end.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::runtime::Handle;
+use tokio::time::{Instant, timeout};
+use tracing::{Instrument, Span};
+
+use crate::attempt_log::Attempt;
+use crate::deadline::Deadline;
+use crate::error::{Kind, ValidateError};
+use crate::facts::ProviderPayment;
+use crate::facts_cache::{FactsCache, Kept, NewFacts};
+use crate::in_flight::{Boarding, Flight, Flights, Landing, Lead};
+use crate::intent::{PaymentId, PaymentIntent, position_of};
+use crate::judge::{Answered, Rules, capture_of};
+use crate::key_register::KeyRegister;
+use crate::provider::Answer;
+use crate::retry::{Explanation, Retrier};
+use crate::stats::Stats;
+use crate::telemetry::Telemetry;
+use crate::verdict::{Proof, Provenance, Verdict};
+
+/// What to answer when the provider cannot be asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum WhenProviderIsDown {
+    /// An error. The default.
+    #[default]
+    Refuse,
+    /// A verdict on facts in memory, up to this long after the provider stated them, marked
+    /// [`Degraded`](Provenance::Degraded). A refund or dispute since then is not seen.
+    ServeStale {
+        /// The oldest facts that are served; at most the retention.
+        up_to: Duration,
+    },
+}
+
+/// Validates payment intents with one provider account.
+///
+/// Clones share everything and cost one counter. Make one per provider account and keep it: it holds the facts in memory,
+/// the flights, the breaker and the budget.
+///
+/// See [`builder`](Self::builder) for every setting and its default.
+#[derive(Clone, Debug)]
+pub struct Validator(pub(crate) Arc<Engine>);
+
+/// What a validator is made of.
+#[derive(Debug)]
+pub(crate) struct Engine {
+    pub(crate) rules: Rules,
+    pub(crate) retention: Duration,
+    pub(crate) total_deadline: Duration,
+    pub(crate) when_provider_is_down: WhenProviderIsDown,
+    pub(crate) facts: FactsCache,
+    pub(crate) flights: Arc<Flights>,
+    pub(crate) keys: KeyRegister,
+    pub(crate) retrier: Retrier,
+    pub(crate) telemetry: Telemetry,
+}
+
+impl Validator {
+    /// Asks whether an intent is real, ours, and paid in full.
+    ///
+    /// Takes an owned intent or a reference; the future holds what it needs and can be spawned. It does nothing until it
+    /// is awaited.
+    ///
+    /// # Errors
+    /// When the intent is malformed or the truth could not be found out; see [`ValidateError`].
+    ///
+    /// # Cancel safety
+    /// Dropping the future at any point loses nothing: a provider call under way goes on in a task of its own, and its
+    /// answer serves whoever asks next.
+    pub fn validate(&self, intent: impl Into<PaymentIntent>) -> Validate {
+        Validate {
+            engine: Arc::clone(&self.0),
+            intent: intent.into(),
+            max_age: Duration::MAX,
+            deadline: None,
+            asking: None,
+        }
+    }
+
+    /// Forgets what is known about a payment; the next validation asks the provider.
+    ///
+    /// A flight under way still answers those who wait for it, and leaves nothing behind. Call it from webhooks for
+    /// refunds, disputes and cancellations. Without a shared store it reaches this process only.
+    ///
+    /// # Errors
+    /// None at present: in one process there is nothing that could fail to confirm.
+    pub fn forget(&self, payment: &PaymentId) -> impl Future<Output = Result<(), ValidateError>> + Send + 'static {
+        let (engine, payment) = (Arc::clone(&self.0), payment.clone());
+        async move {
+            engine.flights.forget(&payment, || engine.facts.forget(position_of(&payment), &payment));
+            Ok(())
+        }
+    }
+
+    /// What happened since the validator was built.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        Stats {
+            facts_in_memory: self.0.facts.len(),
+            in_flight: self.0.flights.len(),
+            budget_level: self.0.retrier.budget_level(),
+            breaker: self.0.retrier.breaker_state(),
+            ..self.0.telemetry.stats(self.0.facts.valid_hits())
+        }
+    }
+
+    /// The longest a validation can take: the total deadline.
+    ///
+    /// Attempts and waits alone may take less, but time in the queue and at the provider's rate limit counts too, and only
+    /// the deadline bounds those.
+    #[must_use]
+    pub fn worst_case(&self) -> Duration {
+        self.0.total_deadline
+    }
+
+    /// Explains what an HTTP answer would lead to: which rule decides, and how long the call would wait.
+    ///
+    /// Nothing is sent, counted or changed.
+    ///
+    /// ```
+    /// # #[cfg(feature = "stripe")] {
+    /// # let validator = payproof::Validator::builder(payproof::Stripe::new("sk_live_x")?).build()?;
+    /// let explained = validator.explain(429, &[("Retry-After", "2")], b"");
+    /// assert_eq!(
+    ///     explained.to_string(),
+    ///     "transient by status 429: retried after 2s to 2.4s; every call of this account waits",
+    /// );
+    /// # }
+    /// # Ok::<(), payproof::BuildError>(())
+    /// ```
+    #[must_use]
+    pub fn explain(&self, status: u16, headers: &[(&str, &str)], body: &[u8]) -> Explanation {
+        self.0.retrier.explain(&Answer { status, headers, body })
+    }
+}
+
+/// A validation that starts when it is awaited. Made by [`Validator::validate`].
+#[must_use = "a validation does nothing until it is awaited"]
+pub struct Validate {
+    engine: Arc<Engine>,
+    intent: PaymentIntent,
+    max_age: Duration,
+    deadline: Option<Duration>,
+    /// The rest of the way, when memory does not answer at once.
+    asking: Option<Asking>,
+}
+
+type Asking = Pin<Box<dyn Future<Output = Result<Validation, ValidateError>> + Send>>;
+
+impl Validate {
+    /// Accepts facts from memory only if the provider stated them at most this long ago. Zero always asks.
+    ///
+    /// Unset, the validator's `fresh_for` decides alone; it holds in any case.
+    pub fn max_age(mut self, age: Duration) -> Self {
+        self.max_age = age;
+        self
+    }
+
+    /// Waits at most this long. The provider call goes on without this caller.
+    ///
+    /// Unset, the validator's total deadline decides alone; it holds in any case.
+    pub fn deadline(mut self, limit: Duration) -> Self {
+        self.deadline = Some(limit);
+        self
+    }
+}
+
+impl Future for Validate {
+    type Output = Result<Validation, ValidateError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        if let Some(asking) = &mut this.asking {
+            return asking.as_mut().poll(cx);
+        }
+        let span = this.engine.telemetry.validation_span(this.intent.payment());
+        if let Err(error) = this.engine.bind_key(&this.intent) {
+            this.engine.telemetry.error(&span, error.code());
+            return Poll::Ready(Err(error));
+        }
+        if let Some(validation) = this.engine.recall(&this.intent, this.max_age) {
+            this.engine.telemetry.verdict(&span, &validation.verdict, Provenance::Replayed, true);
+            return Poll::Ready(Ok(validation));
+        }
+        let (engine, intent) = (Arc::clone(&this.engine), this.intent.clone());
+        let (max_age, deadline) = (this.max_age, this.deadline);
+        let asking = Box::pin(ask(engine, intent, max_age, deadline).instrument(span));
+        this.asking.insert(asking).as_mut().poll(cx)
+    }
+}
+
+impl fmt::Debug for Validate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Validate").field("intent", &self.intent).finish_non_exhaustive()
+    }
+}
+
+/// One validation past the quick answer: recent facts, or a flight that this call leads or follows.
+async fn ask(
+    engine: Arc<Engine>,
+    intent: PaymentIntent,
+    max_age: Duration,
+    deadline: Option<Duration>,
+) -> Result<Validation, ValidateError> {
+    let answer = engine.answer(&intent, max_age, deadline).await;
+    let span = Span::current();
+    match &answer {
+        Ok(validation) => engine.telemetry.verdict(&span, &validation.verdict, validation.provenance, false),
+        Err(error) => engine.telemetry.error(&span, error.code()),
+    }
+    answer
+}
+
+/// Asks the provider, in a task of its own, so that no caller's patience cuts it.
+async fn fly(engine: Arc<Engine>, lead: Lead) {
+    let deadline = Deadline::after(Instant::now(), engine.total_deadline);
+    let started = |at| lead.flight().attempt_started(at);
+    let answer = engine.retrier.run(lead.payment(), deadline, &engine.telemetry, started).await;
+    let landing = answer.map(|(mut facts, attempts)| {
+        engine.rules.prune(&mut facts);
+        facts.as_of = facts.as_of.or_else(|| Some(SystemTime::now().duration_since(UNIX_EPOCH).ok()?.as_secs()));
+        Landing { facts, answered_at: Instant::now(), attempts }
+    });
+    let payment = lead.payment().clone();
+    lead.land(landing, |landing| engine.settle(&payment, landing));
+}
+
+impl Engine {
+    /// Binds the intent's key to its claims, but never to claims that will be refused: those may be corrected.
+    fn bind_key(&self, intent: &PaymentIntent) -> Result<(), ValidateError> {
+        let Some(key) = intent.idempotency_key() else { return Ok(()) };
+        self.rules.units.to_minor(intent.money())?;
+        self.keys.bind(key, intent)
+    }
+
+    /// The quick answer: these very claims were found valid on facts that are still fresh.
+    fn recall(&self, intent: &PaymentIntent, max_age: Duration) -> Option<Validation> {
+        let now = Instant::now();
+        let (answered_at, capture) = self.facts.proven(intent.position(), intent.fingerprint(), now, max_age)?;
+        let proof = Proof { intent: intent.clone(), capture, answered_at };
+        let age = now.saturating_duration_since(answered_at);
+        Some(Validation { verdict: Verdict::Valid(proof), provenance: Provenance::Replayed, age, flight: None })
+    }
+
+    async fn answer(
+        self: &Arc<Self>,
+        intent: &PaymentIntent,
+        max_age: Duration,
+        deadline: Option<Duration>,
+    ) -> Result<Validation, ValidateError> {
+        self.rules.units.to_minor(intent.money())?;
+        let now = Instant::now();
+        let recent = || self.kept(intent, now, max_age).filter(|kept| kept.fresh);
+        let span = || self.telemetry.flight_span(intent.payment(), &Span::current());
+        let (flight, provenance) = match self.flights.board(intent.payment(), now, max_age, recent, span)? {
+            Boarding::Recent(kept) => {
+                return Ok(self.judge(intent, &kept.facts, kept.answered_at, Provenance::Replayed, None));
+            }
+            Boarding::Leads(lead) => {
+                let runtime = Handle::try_current().map_err(|_| ValidateError::new(Kind::NoRuntime))?;
+                let flight = Arc::clone(lead.flight());
+                runtime.spawn(fly(Arc::clone(self), lead).instrument(flight.span.clone()));
+                (flight, Provenance::Fresh)
+            }
+            Boarding::Follows(flight) => {
+                Span::current().follows_from(&flight.span);
+                (flight, Provenance::Coalesced)
+            }
+        };
+        let landed = match deadline {
+            None => Ok(flight.landed().await),
+            Some(limit) => timeout(limit, flight.landed()).await.map_err(|_| limit),
+        };
+        let error = match landed {
+            Ok(Ok(landing)) => {
+                let (facts, answered_at) = (&landing.facts, landing.answered_at);
+                return Ok(self.judge(intent, facts, answered_at, provenance, Some(Arc::clone(&flight))));
+            }
+            Ok(Err(error)) => error.clone(),
+            Err(limit) => ValidateError::new(Kind::Deadline { limit, last: None }),
+        };
+        self.stale(intent, max_age, &error, flight).ok_or(error)
+    }
+
+    /// Older facts, where the provider cannot be asked and the settings allow it.
+    fn stale(
+        &self,
+        intent: &PaymentIntent,
+        max_age: Duration,
+        error: &ValidateError,
+        flight: Arc<Flight>,
+    ) -> Option<Validation> {
+        let WhenProviderIsDown::ServeStale { up_to } = self.when_provider_is_down else { return None };
+        if !(error.is_timeout() || error.is_rate_limited() || error.is_unavailable()) {
+            return None;
+        }
+        let kept = self.kept(intent, Instant::now(), max_age.min(up_to))?;
+        Some(self.judge(intent, &kept.facts, kept.answered_at, Provenance::Degraded, Some(flight)))
+    }
+
+    fn kept(&self, intent: &PaymentIntent, now: Instant, max_age: Duration) -> Option<Kept> {
+        let kept = self.facts.get(intent.position(), intent.payment(), now, self.retention)?;
+        (now.saturating_duration_since(kept.answered_at) <= max_age).then_some(kept)
+    }
+
+    /// Judges by this call's own claims.
+    fn judge(
+        &self,
+        intent: &PaymentIntent,
+        facts: &ProviderPayment,
+        answered_at: Instant,
+        provenance: Provenance,
+        flight: Option<Arc<Flight>>,
+    ) -> Validation {
+        let age = answered_at.elapsed();
+        let verdict = self.rules.judge(intent, facts, Answered { at: answered_at, age });
+        if verdict.is_valid() {
+            self.facts.prove(intent.position(), intent.payment(), *intent.fingerprint(), answered_at);
+        }
+        Validation { verdict, provenance, age, flight }
+    }
+
+    /// Takes what a flight brought into memory.
+    fn settle(&self, payment: &PaymentId, landing: &Landing) {
+        let shelf_life = self.rules.shelf_life(&landing.facts);
+        let new = NewFacts {
+            facts: &landing.facts,
+            answered_at: landing.answered_at,
+            fresh_for: shelf_life.fresh_for,
+            lasting: shelf_life.lasting,
+            capture: capture_of(&landing.facts),
+        };
+        self.facts.keep(position_of(payment), payment, &new);
+    }
+}
+
+/// A verdict, and where it comes from.
+#[derive(Clone)]
+pub struct Validation {
+    verdict: Verdict,
+    provenance: Provenance,
+    age: Duration,
+    /// Shared by all who waited for it; holds the attempt log.
+    flight: Option<Arc<Flight>>,
+}
+
+impl Validation {
+    /// The verdict.
+    #[must_use]
+    pub fn verdict(&self) -> &Verdict {
+        &self.verdict
+    }
+
+    /// The verdict by value, to take the proof out of it.
+    #[must_use]
+    pub fn into_verdict(self) -> Verdict {
+        self.verdict
+    }
+
+    /// Where the facts came from.
+    #[must_use]
+    pub fn provenance(&self) -> Provenance {
+        self.provenance
+    }
+
+    /// How long before this answer the provider stated the facts.
+    #[must_use]
+    pub fn age(&self) -> Duration {
+        self.age
+    }
+
+    /// Every provider call of the flight behind this answer; empty on a replay.
+    #[must_use]
+    pub fn attempts(&self) -> &[Attempt] {
+        match self.flight.as_ref().and_then(|flight| flight.landing()) {
+            Some(Ok(landing)) => &landing.attempts,
+            Some(Err(error)) => error.attempts(),
+            None => &[],
+        }
+    }
+}
+
+impl fmt::Debug for Validation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Validation")
+            .field("verdict", &self.verdict)
+            .field("provenance", &self.provenance)
+            .field("age", &self.age)
+            .field("attempts", &self.attempts())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,353 @@
+//! The answer to "is this payment good for this order?".
+
+use std::fmt;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::currency::Currency;
+use crate::facts::{Mode, PaymentStatus, Risk};
+use crate::intent::{PaymentId, PaymentIntent};
+use crate::invalid_intent::Field;
+use crate::money::Money;
+
+/// What the provider's facts say about an intent.
+///
+/// Closed on purpose: a checkout must handle all four. Not finding out is an error, never a verdict.
+#[derive(Clone, Debug)]
+pub enum Verdict {
+    /// Real, ours, and paid in full.
+    Valid(Proof),
+    /// Not decided yet; ask again later.
+    Pending(Pending),
+    /// The shopper must do something first, such as 3-D Secure.
+    ActionRequired(ActionRequired),
+    /// Not good for this order; every mismatch is listed.
+    Invalid(Findings),
+}
+
+impl Verdict {
+    /// Whether the verdict is `Valid`.
+    #[must_use]
+    pub fn is_valid(&self) -> bool {
+        matches!(self, Self::Valid(_))
+    }
+
+    /// A stable name.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Valid(_) => "valid",
+            Self::Pending(_) => "pending",
+            Self::ActionRequired(_) => "action_required",
+            Self::Invalid(_) => "invalid",
+        }
+    }
+}
+
+/// How far the money of a valid payment has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Capture {
+    /// The money was captured.
+    Captured,
+    /// The money is held and can still be captured in full. Authorised is not paid.
+    Authorised,
+}
+
+/// Says that a payment matched every claim when the provider last answered. Only the judge makes one.
+#[derive(Clone)]
+pub struct Proof {
+    pub(crate) intent: PaymentIntent,
+    pub(crate) capture: Capture,
+    pub(crate) answered_at: Instant,
+}
+
+impl Proof {
+    /// The intent that was proven.
+    #[must_use]
+    pub fn intent(&self) -> &PaymentIntent {
+        &self.intent
+    }
+
+    /// The payment's id.
+    #[must_use]
+    pub fn payment(&self) -> &PaymentId {
+        self.intent.payment()
+    }
+
+    /// The amount and currency that were proven.
+    #[must_use]
+    pub fn money(&self) -> Money {
+        self.intent.money()
+    }
+
+    /// Whether the money is captured or only authorised.
+    #[must_use]
+    pub fn capture(&self) -> Capture {
+        self.capture
+    }
+
+    /// How long ago the provider answered.
+    #[must_use]
+    pub fn age(&self) -> Duration {
+        self.answered_at.elapsed()
+    }
+}
+
+impl fmt::Debug for Proof {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Proof").field("intent", &self.intent).field("capture", &self.capture).finish_non_exhaustive()
+    }
+}
+
+/// A payment that is not decided yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pending {
+    pub(crate) status: PaymentStatus,
+    pub(crate) poll_after: Duration,
+}
+
+impl Pending {
+    /// Where the payment stands; an unknown status keeps the provider's word.
+    #[must_use]
+    pub fn status(&self) -> &PaymentStatus {
+        &self.status
+    }
+
+    /// How long to wait before asking again; asking sooner gets the same answer from memory.
+    #[must_use]
+    pub fn poll_after(&self) -> Duration {
+        self.poll_after
+    }
+}
+
+/// A payment that waits for the shopper.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ActionRequired {
+    pub(crate) reason: Option<Box<str>>,
+}
+
+impl ActionRequired {
+    /// What is missing, in the provider's word: `requires_action`, `requires_payment_method` and so on.
+    #[must_use]
+    pub fn reason(&self) -> Option<&str> {
+        self.reason.as_deref()
+    }
+}
+
+/// One mismatch between what was claimed or is accepted, and the provider's facts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Finding {
+    /// The provider knows no such payment, for this account and mode.
+    NotFound,
+    /// The amount asked for differs.
+    Amount(Mismatch<Money>),
+    /// The amount received differs, in either direction.
+    AmountReceived(Mismatch<Money>),
+    /// The currency differs.
+    Currency(Mismatch<Currency>),
+    /// The payment belongs to another tenant.
+    Tenant(Mismatch<Box<str>>),
+    /// The payment is for another order, or for one while none was claimed.
+    Order(Mismatch<Option<Box<str>>>),
+    /// Another customer paid. Ids of persons are not repeated.
+    Customer,
+    /// The provider does not state what was claimed.
+    Unproven(Field),
+    /// The provider does not state a fact that every validation needs.
+    Unstated(Fact),
+    /// A test payment for live goods, or the other way round.
+    Mode(Mismatch<Mode>),
+    /// Canceled, for good; with the provider's reason.
+    Canceled(Option<Box<str>>),
+    /// Declined, or reversed by the network; with the provider's reason.
+    Declined(Option<Box<str>>),
+    /// Refunded in part: this amount.
+    PartlyRefunded(Money),
+    /// Refunded in full: this amount.
+    Refunded(Money),
+    /// Disputed.
+    Disputed,
+    /// Riskier than accepted; `expected` is the highest accepted rating.
+    Risk(Mismatch<Risk>),
+    /// Older than accepted; `expected` is the highest accepted age.
+    TooOld(Mismatch<Duration>),
+    /// Not captured in full, and no longer capturable.
+    NotCaptured,
+}
+
+/// What was expected, and what the provider states.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Mismatch<T> {
+    /// What was claimed, or is accepted.
+    pub expected: T,
+    /// What the provider states.
+    pub actual: T,
+}
+
+impl<T> Mismatch<T> {
+    pub(crate) fn new(expected: T, actual: T) -> Self {
+        Self { expected, actual }
+    }
+}
+
+/// A fact that every validation needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Fact {
+    /// The amount received or captured.
+    AmountReceived,
+    /// When the payment was created.
+    Created,
+    /// Whether real money moved.
+    Mode,
+}
+
+impl Fact {
+    /// A stable name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::AmountReceived => "amount_received",
+            Self::Created => "created",
+            Self::Mode => "mode",
+        }
+    }
+}
+
+impl Finding {
+    /// A stable code, for API answers and metrics.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::NotFound => "not_found",
+            Self::Amount(_) => "amount_mismatch",
+            Self::AmountReceived(_) => "amount_received_mismatch",
+            Self::Currency(_) => "currency_mismatch",
+            Self::Tenant(_) => "tenant_mismatch",
+            Self::Order(_) => "order_mismatch",
+            Self::Customer => "customer_mismatch",
+            Self::Unproven(_) | Self::Unstated(_) => "unproven",
+            Self::Mode(_) => "mode_mismatch",
+            Self::Canceled(_) => "canceled",
+            Self::Declined(_) => "declined",
+            Self::PartlyRefunded(_) => "partly_refunded",
+            Self::Refunded(_) => "refunded",
+            Self::Disputed => "disputed",
+            Self::Risk(_) => "risk",
+            Self::TooOld(_) => "too_old",
+            Self::NotCaptured => "not_captured",
+        }
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotFound => f.write_str("no such payment for this account and mode"),
+            Self::Amount(mismatch) => write!(f, "amount: {mismatch}"),
+            Self::AmountReceived(mismatch) => write!(f, "amount received: {mismatch}"),
+            Self::Currency(mismatch) => write!(f, "currency: {mismatch}"),
+            Self::Tenant(mismatch) => write!(f, "tenant: {mismatch}"),
+            Self::Order(Mismatch { expected, actual }) => {
+                let (expected, actual) = (expected.as_deref(), actual.as_deref());
+                write!(f, "order: expected {}, actual {}", expected.unwrap_or("none"), actual.unwrap_or("none"))
+            }
+            Self::Customer => f.write_str("another customer paid"),
+            Self::Unproven(field) => write!(f, "{field}: claimed, but the provider does not state it"),
+            Self::Unstated(fact) => write!(f, "{}: the provider does not state it", fact.as_str()),
+            Self::Mode(mismatch) => write!(f, "mode: {mismatch}"),
+            Self::Canceled(Some(reason)) => write!(f, "canceled: {reason}"),
+            Self::Canceled(None) => f.write_str("canceled"),
+            Self::Declined(Some(reason)) => write!(f, "declined: {reason}"),
+            Self::Declined(None) => f.write_str("declined"),
+            Self::PartlyRefunded(amount) => write!(f, "refunded in part: {amount}"),
+            Self::Refunded(amount) => write!(f, "refunded in full: {amount}"),
+            Self::Disputed => f.write_str("disputed"),
+            Self::Risk(Mismatch { expected, actual }) => {
+                write!(f, "risk: accepted up to {}, actual {}", expected.as_str(), actual.as_str())
+            }
+            Self::TooOld(Mismatch { expected, actual }) => {
+                write!(f, "too old: accepted up to {} s, actual {} s", expected.as_secs(), actual.as_secs())
+            }
+            Self::NotCaptured => f.write_str("not captured in full, and no longer capturable"),
+        }
+    }
+}
+
+impl<T: fmt::Display> fmt::Display for Mismatch<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "expected {}, actual {}", self.expected, self.actual)
+    }
+}
+
+/// Every mismatch that was found; never empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Findings(pub(crate) Vec<Finding>);
+
+impl Findings {
+    /// Goes through the findings.
+    pub fn iter(&self) -> std::slice::Iter<'_, Finding> {
+        self.0.iter()
+    }
+
+    /// Whether a finding has this code.
+    #[must_use]
+    pub fn has(&self, code: &str) -> bool {
+        self.iter().any(|finding| finding.code() == code)
+    }
+}
+
+impl AsRef<[Finding]> for Findings {
+    fn as_ref(&self) -> &[Finding] {
+        &self.0
+    }
+}
+
+impl<'f> IntoIterator for &'f Findings {
+    type Item = &'f Finding;
+    type IntoIter = std::slice::Iter<'f, Finding>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+impl fmt::Display for Findings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, finding) in self.iter().enumerate() {
+            let comma = if at == 0 { "" } else { "; " };
+            write!(f, "{comma}{finding}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Where the facts behind a verdict came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Provenance {
+    /// The provider was asked for this call.
+    Fresh,
+    /// Recent facts from memory.
+    Replayed,
+    /// Another call was already asking about the same payment.
+    Coalesced,
+    /// The provider could not be asked, and older facts were served, as configured.
+    Degraded,
+}
+
+impl Provenance {
+    /// A stable name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Fresh => "fresh",
+            Self::Replayed => "replayed",
+            Self::Coalesced => "coalesced",
+            Self::Degraded => "degraded",
+        }
+    }
+}

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::build_error::BuildError;
+use crate::deadline::after;
 use crate::stats::BreakerState;
 
 /// Buckets of the rolling window: a tenth of it is forgotten at a time.
@@ -203,8 +204,7 @@ impl CircuitBreaker {
             return;
         }
         let open = |state: &mut State| {
-            let until = now.checked_add(self.config.open_for).unwrap_or(now);
-            state.enter(Phase::Open { until });
+            state.enter(Phase::Open { until: after(now, self.config.open_for) });
         };
         match (&mut state.phase, health) {
             (Phase::Closed(window), Some(health)) => {

@@ -386,7 +386,8 @@ impl ValidatorBuilder {
                 return Err(out_of_range(setting, "empty".into(), "the name of a metadata key"));
             }
         }
-        if matches!(self.tenant, TenantProof::Metadata(_)) && self.tenant.metadata_key() == &*self.order_key {
+        // Whatever proves the tenant, this key is compared where it is there, so it cannot hold an order.
+        if self.tenant.metadata_key() == &*self.order_key {
             let rule = "another metadata key than the tenant's";
             return Err(out_of_range("order_key", self.order_key.to_string(), rule));
         }

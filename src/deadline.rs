@@ -4,6 +4,19 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+/// Whether something of this age is recent enough. An age of zero asked for means that nothing from before is.
+pub(crate) fn is_recent(age: Duration, max_age: Duration) -> bool {
+    age <= max_age && !max_age.is_zero()
+}
+
+/// What stands for a moment that the clock cannot name: thirty years on.
+const FAR: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
+
+/// The moment this long after another.
+pub(crate) fn after(start: Instant, wait: Duration) -> Instant {
+    start.checked_add(wait).or_else(|| start.checked_add(FAR)).unwrap_or(start)
+}
+
 /// The end of a call: over its attempts, its waits, and its time in queues.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Deadline {
@@ -13,10 +26,7 @@ pub(crate) struct Deadline {
 
 impl Deadline {
     pub(crate) fn after(start: Instant, limit: Duration) -> Self {
-        // A limit past what the clock can name is no limit in practice; a day stays far beyond any attempt.
-        let at =
-            start.checked_add(limit).or_else(|| start.checked_add(Duration::from_secs(24 * 60 * 60))).unwrap_or(start);
-        Self { at, limit }
+        Self { at: after(start, limit), limit }
     }
 
     pub(crate) fn at(&self) -> Instant {

@@ -41,6 +41,7 @@ pub(crate) enum Stopped {
     RetriesUsed,
     BudgetEmpty,
     WaitTooLong,
+    NoTimeLeft,
 }
 
 /// What kind of trouble it is; decides predicate, code and status together.
@@ -182,7 +183,9 @@ impl fmt::Display for ValidateError {
                 write!(f, "{limit} {what} are held already; ask again later, or raise `{setting}`")
             }
             Kind::NoRuntime => f.write_str("there is no tokio runtime here; call from inside one"),
-            Kind::LeaderLost => f.write_str("the call that was asking panicked or was shut down; ask again"),
+            Kind::LeaderLost => f.write_str(
+                "the call that was asking panicked or was shut down; ask again, from a runtime with time enabled",
+            ),
             Kind::Provider { stopped, .. } => {
                 let what = match stopped {
                     Stopped::Permanent if self.is_configuration() => {
@@ -192,6 +195,10 @@ impl fmt::Display for ValidateError {
                     Stopped::RetriesUsed => "the provider gave no usable answer on any attempt; ask again later",
                     Stopped::BudgetEmpty => {
                         "the provider gave no usable answer and the retry budget is spent; ask again later"
+                    }
+                    Stopped::NoTimeLeft => {
+                        "the provider gave no usable answer and the deadline leaves no time for another attempt; \
+                         ask again later"
                     }
                     Stopped::WaitTooLong => {
                         "the provider asks for a longer wait than is allowed; ask again after the given wait"

@@ -4,6 +4,7 @@
 //! intent follows no pointer, runs no judge and allocates nothing. That is sound because the judge is pure and its rules
 //! never change: the same claims on the same facts are valid until the facts' own time runs out.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 use tokio::time::Instant;
 
+use crate::deadline::is_recent;
 use crate::facts::ProviderPayment;
 use crate::fingerprint::Fingerprint;
 use crate::intent::PaymentId;
@@ -37,6 +39,7 @@ pub(crate) struct FactsCache {
     epoch: Instant,
     /// Keyed per process, so that nobody can choose ids that meet in one place.
     seed: u64,
+    answers: AtomicU32,
 }
 
 // Two shards on one cache line would slow each other down.
@@ -62,16 +65,25 @@ struct Slot {
     /// The facts, serialised: a third of the size, and one allocation.
     facts: Box<[u8]>,
     position: u64,
+    /// Tells this answer from others of the same instant.
+    answer: u32,
     capture: Capture,
     /// Kept past `fresh_until`, for times when the provider is down.
     lasting: bool,
+}
+
+/// When the provider answered, and which of its answers it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stamp {
+    pub(crate) at: Instant,
+    answer: u32,
 }
 
 /// Facts and when the provider stated them.
 #[derive(Debug)]
 pub(crate) struct Kept {
     pub(crate) facts: ProviderPayment,
-    pub(crate) answered_at: Instant,
+    pub(crate) stamp: Stamp,
     pub(crate) fresh: bool,
 }
 
@@ -79,7 +91,7 @@ pub(crate) struct Kept {
 #[derive(Debug)]
 pub(crate) struct NewFacts<'f> {
     pub(crate) facts: &'f ProviderPayment,
-    pub(crate) answered_at: Instant,
+    pub(crate) stamp: Stamp,
     pub(crate) fresh_for: Duration,
     pub(crate) lasting: bool,
     pub(crate) capture: Capture,
@@ -94,7 +106,13 @@ impl FactsCache {
             shard_capacity: capacity.checked_div(shards).unwrap_or(capacity),
             epoch: Instant::now(),
             seed,
+            answers: AtomicU32::new(0),
         }
+    }
+
+    /// Stamps an answer that has just come in.
+    pub(crate) fn stamp(&self) -> Stamp {
+        Stamp { at: Instant::now(), answer: self.answers.fetch_add(1, Ordering::Relaxed) }
     }
 
     /// Whether exactly these claims were found valid on facts that are still fresh, and no older than `max_age`.
@@ -111,7 +129,7 @@ impl FactsCache {
         // Claims include the payment's id, so equal claims mean the same payment.
         let slot = table.slots.find(hash, |slot| slot.proven == *claims)?;
         let age = Duration::from_nanos(now.saturating_sub(slot.answered_at));
-        if now >= slot.fresh_until || age > max_age {
+        if now >= slot.fresh_until || !is_recent(age, max_age) {
             return None;
         }
         let (answered_at, capture) = (slot.answered_at, slot.capture);
@@ -124,16 +142,17 @@ impl FactsCache {
     pub(crate) fn get(&self, position: u64, payment: &PaymentId, now: Instant, retention: Duration) -> Option<Kept> {
         let hash = self.hash(position);
         let now = self.nanos(now);
-        let (bytes, answered_at, fresh) = {
+        let (bytes, stamp, fresh) = {
             let table = self.table(hash)?;
             let slot = table.slots.find(hash, |slot| slot.is_about(payment))?;
             if slot.is_over(now, retention) {
                 return None;
             }
-            (slot.facts.clone(), slot.answered_at, now < slot.fresh_until)
+            let stamp = Stamp { at: self.instant(slot.answered_at), answer: slot.answer };
+            (slot.facts.clone(), stamp, now < slot.fresh_until)
         };
         let facts = postcard::from_bytes(&bytes).ok()?;
-        Some(Kept { facts, answered_at: self.instant(answered_at), fresh })
+        Some(Kept { facts, stamp, fresh })
     }
 
     /// Takes facts into memory, in place of older ones. At the capacity an expired or old payment makes way.
@@ -147,7 +166,7 @@ impl FactsCache {
             },
         };
         let hash = self.hash(position);
-        let answered_at = self.nanos(new.answered_at);
+        let answered_at = self.nanos(new.stamp.at);
         let life = u64::try_from(new.fresh_for.as_nanos()).unwrap_or(u64::MAX);
         let slot = Slot {
             proven: Fingerprint::NONE,
@@ -155,6 +174,7 @@ impl FactsCache {
             fresh_until: answered_at.saturating_add(life),
             facts,
             position,
+            answer: new.stamp.answer,
             capture: new.capture,
             lasting: new.lasting,
         };
@@ -171,12 +191,12 @@ impl FactsCache {
     }
 
     /// Notes that these claims were found valid on the facts of this answer.
-    pub(crate) fn prove(&self, position: u64, payment: &PaymentId, claims: Fingerprint, answered_at: Instant) {
+    pub(crate) fn prove(&self, position: u64, payment: &PaymentId, claims: Fingerprint, stamp: Stamp) {
         let hash = self.hash(position);
         let Some(mut table) = self.table(hash) else { return };
         if let Some(slot) = table.slots.find_mut(hash, |slot| slot.is_about(payment)) {
             // Other facts may have come in between, and say otherwise.
-            if slot.answered_at == self.nanos(answered_at) {
+            if slot.answer == stamp.answer && slot.answered_at == self.nanos(stamp.at) {
                 slot.proven = claims;
             }
         }
@@ -277,10 +297,12 @@ mod tests {
         (payment, position, ProviderPayment::new(id, PaymentStatus::Paid))
     }
 
-    fn keep(cache: &FactsCache, id: &str, at: Instant, fresh_for: Duration) {
+    fn keep(cache: &FactsCache, id: &str, at: Instant, fresh_for: Duration) -> Stamp {
         let (payment, position, facts) = paid(id);
-        let fresh = NewFacts { facts: &facts, answered_at: at, fresh_for, lasting: true, capture: Capture::Captured };
+        let stamp = Stamp { at, ..cache.stamp() };
+        let fresh = NewFacts { facts: &facts, stamp, fresh_for, lasting: true, capture: Capture::Captured };
         cache.keep(position, &payment, &fresh);
+        stamp
     }
 
     const HOUR: Duration = Duration::from_secs(60 * 60);
@@ -302,11 +324,12 @@ mod tests {
         let cache = FactsCache::new(100, 7);
         let (now, claims) = (Instant::now(), Fingerprint::of("t", [None]));
         let (payment, position, _) = paid("pi_1");
-        keep(&cache, "pi_1", now, HOUR);
+        let stamp = keep(&cache, "pi_1", now, HOUR);
         let proven = |at, max_age| cache.proven(position, &claims, at, max_age).is_some();
         assert!(!proven(now, HOUR));
-        cache.prove(position, &payment, claims, now);
+        cache.prove(position, &payment, claims, stamp);
         assert!(proven(now, HOUR));
+        assert!(!proven(now, Duration::ZERO), "zero always asks");
         assert!(proven(now + Duration::from_secs(59 * 60), HOUR));
         assert!(!proven(now + HOUR, HOUR * 2), "no longer fresh");
         assert!(!proven(now + Duration::from_secs(2), Duration::from_secs(1)), "older than asked for");
@@ -319,9 +342,12 @@ mod tests {
         let cache = FactsCache::new(100, 7);
         let (now, claims) = (Instant::now(), Fingerprint::of("t", [None]));
         let (payment, position, _) = paid("pi_1");
-        keep(&cache, "pi_1", now + Duration::from_secs(1), HOUR);
-        cache.prove(position, &payment, claims, now);
-        assert!(cache.proven(position, &claims, now + Duration::from_secs(1), HOUR).is_none());
+        let older = keep(&cache, "pi_1", now, HOUR);
+        let newer = keep(&cache, "pi_1", now, HOUR);
+        cache.prove(position, &payment, claims, older);
+        assert!(cache.proven(position, &claims, now, HOUR).is_none(), "of the same instant");
+        cache.prove(position, &payment, claims, newer);
+        assert!(cache.proven(position, &claims, now, HOUR).is_some());
     }
 
     #[test]
@@ -329,8 +355,13 @@ mod tests {
         let cache = FactsCache::new(100, 7);
         let now = Instant::now();
         let (one, _, facts) = paid("pi_1");
-        let fresh =
-            NewFacts { facts: &facts, answered_at: now, fresh_for: HOUR, lasting: true, capture: Capture::Captured };
+        let fresh = NewFacts {
+            facts: &facts,
+            stamp: cache.stamp(),
+            fresh_for: HOUR,
+            lasting: true,
+            capture: Capture::Captured,
+        };
         cache.keep(42, &one, &fresh);
         let (two, _, _) = paid("pi_2");
         assert!(cache.get(42, &two, now, HOUR).is_none());

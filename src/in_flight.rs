@@ -14,15 +14,17 @@ use tokio::time::Instant;
 use tracing::Span;
 
 use crate::attempt_log::Attempt;
+use crate::deadline::is_recent;
 use crate::error::{Kind, ValidateError};
 use crate::facts::ProviderPayment;
+use crate::facts_cache::Stamp;
 use crate::intent::PaymentId;
 
 /// What a flight brought back.
 #[derive(Debug)]
 pub(crate) struct Landing {
     pub(crate) facts: ProviderPayment,
-    pub(crate) answered_at: Instant,
+    pub(crate) stamp: Stamp,
     pub(crate) attempts: Vec<Attempt>,
 }
 
@@ -64,7 +66,7 @@ impl Flight {
             0 => true,
             nanos => {
                 let started = self.epoch.checked_add(Duration::from_nanos(nanos.saturating_sub(1)));
-                started.is_some_and(|started| now.saturating_duration_since(started) <= max_age)
+                started.is_some_and(|started| is_recent(now.saturating_duration_since(started), max_age))
             }
         }
     }
@@ -116,17 +118,18 @@ impl Flights {
     /// Takes recent facts if there are any, or else joins the payment's current flight, or else starts one: when there is
     /// none, or its answer could be older than `max_age`.
     ///
-    /// `recent` runs under the lock that settling takes, so that a flight which lands meanwhile is not missed.
+    /// `recent` runs under the lock that settling takes, so that a flight which lands meanwhile is not missed. `start` says
+    /// whether this call can lead.
     ///
     /// # Errors
-    /// When as many flights as allowed are under way.
+    /// When as many flights as allowed are under way, or this call cannot lead.
     pub(crate) fn board<R>(
         self: &Arc<Self>,
         payment: &PaymentId,
         now: Instant,
         max_age: Duration,
         recent: impl FnOnce() -> Option<R>,
-        span: impl FnOnce() -> Span,
+        start: impl FnOnce() -> Result<Span, ValidateError>,
     ) -> Result<Boarding<R>, ValidateError> {
         let mut current = self.lock();
         if let Some(recent) = recent() {
@@ -143,7 +146,7 @@ impl Flights {
             let (what, setting) = ("flights", "max_in_flight");
             return Err(ValidateError::new(Kind::Full { what, setting, limit: self.limit }));
         }
-        let flight = Arc::new(Flight { span: span(), ..Flight::new(now) });
+        let flight = Arc::new(Flight { span: start()?, ..Flight::new(now) });
         entry.insert_entry(Arc::clone(&flight));
         self.under_way.fetch_add(1, Ordering::Relaxed);
         drop(current);

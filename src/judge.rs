@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::facts::{Mode, PaymentStatus, ProviderPayment, Risk};
+use crate::facts::{Mode, PaymentStatus, ProviderPayment};
 use crate::intent::PaymentIntent;
 use crate::invalid_intent::Field;
 use crate::money::Units;
@@ -144,6 +144,9 @@ impl Rules {
                 _ => findings.push(Finding::Unstated(Fact::Created)),
             }
         }
+        if facts.reversed {
+            findings.push(Finding::Declined(Some("reversed_after_approval".into())));
+        }
     }
 
     /// Adds what the status itself finds wrong, and returns the verdict of a payment that is not done yet.
@@ -161,11 +164,13 @@ impl Rules {
         match &facts.status {
             PaymentStatus::Paid => return self.compare_received(intent, facts, findings).then(pending).flatten(),
             PaymentStatus::Authorised if self.policy.authorised => {
-                let partly_captured = facts.amount_received.unwrap_or(0) > 0;
+                let partly_captured = facts.amount_received.is_some_and(|received| received > 0);
                 let lapsed = authorisation_left(facts, answered.age).is_some_and(|left| left.is_zero());
                 if lapsed || (partly_captured && facts.amount_capturable == 0) {
                     findings.push(Finding::NotCaptured);
-                } else if partly_captured || facts.amount != Some(facts.amount_capturable) {
+                } else if facts.amount_received.is_none() {
+                    findings.push(Finding::Unstated(Fact::AmountReceived));
+                } else if !is_held_in_full(facts) {
                     return pending();
                 }
             }
@@ -182,9 +187,6 @@ impl Rules {
 
     /// Compares what came in; true when it is too little so far and more can still be captured.
     fn compare_received(&self, intent: &PaymentIntent, facts: &ProviderPayment, findings: &mut Vec<Finding>) -> bool {
-        if facts.reversed {
-            findings.push(Finding::Declined(Some("reversed_after_approval".into())));
-        }
         let (Some(received), Some(currency)) = (facts.amount_received, facts.currency) else {
             findings.push(Finding::Unstated(Fact::AmountReceived));
             return false;
@@ -205,43 +207,36 @@ impl Rules {
 
     /// How long these facts stand for themselves, whatever is claimed about them.
     pub(crate) fn shelf_life(&self, facts: &ProviderPayment) -> ShelfLife {
-        let volatile = ShelfLife { fresh_for: VOLATILE_FRESH_FOR.min(self.fresh_for), lasting: false };
         let (fresh_for, lasting) = match &facts.status {
             PaymentStatus::Canceled => (self.fresh_for, true),
             PaymentStatus::Paid if is_fully_refunded(facts) => (self.fresh_for, true),
-            PaymentStatus::Paid => {
-                // A dispute may be won, a review may end, a capture may follow: only what is settled lasts.
-                let settled = facts.amount_received.is_some()
-                    && facts.amount.is_some()
-                    && facts.mode.is_some()
-                    && facts.captured != Some(false)
-                    && facts.amount_capturable == 0
-                    && !facts.reversed
-                    && (!facts.disputed || self.policy.disputed)
-                    && (facts.amount_refunded == 0 || self.policy.partly_refunded)
-                    && facts.risk <= self.policy.risk
-                    && facts.risk != Risk::Review;
-                if !settled {
-                    return volatile;
-                }
-                (self.fresh_for, true)
-            }
-            PaymentStatus::Authorised if self.policy.authorised => {
+            PaymentStatus::Paid if self.is_settled(facts) && is_captured(facts) => (self.fresh_for, true),
+            PaymentStatus::Authorised if self.policy.authorised && self.is_settled(facts) && is_held_in_full(facts) => {
                 let left = authorisation_left(facts, Duration::ZERO).unwrap_or(AUTHORISED_FRESH_FOR);
-                (AUTHORISED_FRESH_FOR.min(left).min(self.fresh_for), false)
+                (AUTHORISED_FRESH_FOR.min(left), false)
             }
-            _ => return volatile,
+            // A dispute may be won, a review may end, a capture may follow: only what is settled lasts.
+            _ => (VOLATILE_FRESH_FOR, false),
         };
-        // A payment that grows too old must not be served past that moment.
+        let fresh_for = fresh_for.min(self.fresh_for);
+        // A payment that grows too old must not be served past that moment. One that is too old already stays so.
         let young_for = match (self.policy.max_age, facts.created, facts.as_of) {
             (Some(max_age), Some(created), Some(as_of)) => {
-                max_age.saturating_sub(Duration::from_secs(as_of.saturating_sub(created)))
+                max_age.checked_sub(Duration::from_secs(as_of.saturating_sub(created)))
             }
-            _ => Duration::MAX,
+            _ => None,
         };
-        // One that is too old already stays so.
-        let young_for = if young_for.is_zero() { Duration::MAX } else { young_for };
-        ShelfLife { fresh_for: fresh_for.min(young_for), lasting }
+        ShelfLife { fresh_for: young_for.map_or(fresh_for, |left| left.min(fresh_for)), lasting }
+    }
+
+    /// Whether nothing but the claims can still make these facts invalid, for now.
+    fn is_settled(&self, facts: &ProviderPayment) -> bool {
+        facts.amount.is_some()
+            && facts.mode.is_some()
+            && !facts.reversed
+            && (!facts.disputed || self.policy.disputed)
+            && (facts.amount_refunded == 0 || self.policy.partly_refunded)
+            && facts.risk <= self.policy.risk
     }
 
     /// Drops what no judgement here reads, so that facts in memory stay small.
@@ -258,6 +253,14 @@ pub(crate) fn capture_of(facts: &ProviderPayment) -> Capture {
 fn is_fully_refunded(facts: &ProviderPayment) -> bool {
     let received = facts.amount_received.or(facts.amount);
     facts.amount_refunded > 0 && received.is_none_or(|received| facts.amount_refunded >= received)
+}
+
+fn is_captured(facts: &ProviderPayment) -> bool {
+    facts.amount_received.is_some() && facts.captured != Some(false) && facts.amount_capturable == 0
+}
+
+fn is_held_in_full(facts: &ProviderPayment) -> bool {
+    facts.amount_received == Some(0) && facts.amount == Some(facts.amount_capturable)
 }
 
 /// The time until an authorisation lapses, by the provider's clock; `None` when it does not say.

@@ -12,10 +12,10 @@ use tokio::time::{Instant, timeout};
 use tracing::{Instrument, Span};
 
 use crate::attempt_log::Attempt;
-use crate::deadline::Deadline;
+use crate::deadline::{Deadline, is_recent};
 use crate::error::{Kind, ValidateError};
 use crate::facts::ProviderPayment;
-use crate::facts_cache::{FactsCache, Kept, NewFacts};
+use crate::facts_cache::{FactsCache, Kept, NewFacts, Stamp};
 use crate::in_flight::{Boarding, Flight, Flights, Landing, Lead};
 use crate::intent::{PaymentId, PaymentIntent, position_of};
 use crate::judge::{Answered, Rules, capture_of};
@@ -228,7 +228,7 @@ async fn fly(engine: Arc<Engine>, lead: Lead) {
     let landing = answer.map(|(mut facts, attempts)| {
         engine.rules.prune(&mut facts);
         facts.as_of = facts.as_of.or_else(|| Some(SystemTime::now().duration_since(UNIX_EPOCH).ok()?.as_secs()));
-        Landing { facts, answered_at: Instant::now(), attempts }
+        Landing { facts, stamp: engine.facts.stamp(), attempts }
     });
     let payment = lead.payment().clone();
     lead.land(landing, |landing| engine.settle(&payment, landing));
@@ -259,36 +259,44 @@ impl Engine {
     ) -> Result<Validation, ValidateError> {
         self.rules.units.to_minor(intent.money())?;
         let now = Instant::now();
+        let runtime = Handle::try_current().map_err(|_| ValidateError::new(Kind::NoRuntime));
         let recent = || self.kept(intent, now, max_age).filter(|kept| kept.fresh);
-        let span = || self.telemetry.flight_span(intent.payment(), &Span::current());
-        let (flight, provenance) = match self.flights.board(intent.payment(), now, max_age, recent, span)? {
-            Boarding::Recent(kept) => {
-                return Ok(self.judge(intent, &kept.facts, kept.answered_at, Provenance::Replayed, None));
+        let start = || {
+            runtime.as_ref().map_err(ValidateError::clone)?;
+            Ok(self.telemetry.flight_span(intent.payment(), &Span::current()))
+        };
+        let (flight, provenance) = match self.flights.board(intent.payment(), now, max_age, recent, start) {
+            Ok(Boarding::Recent(kept)) => {
+                return Ok(self.judge(intent, &kept.facts, kept.stamp, Provenance::Replayed, None));
             }
-            Boarding::Leads(lead) => {
-                let runtime = Handle::try_current().map_err(|_| ValidateError::new(Kind::NoRuntime))?;
+            Ok(Boarding::Leads(lead)) => {
                 let flight = Arc::clone(lead.flight());
-                runtime.spawn(fly(Arc::clone(self), lead).instrument(flight.span.clone()));
+                runtime
+                    .as_ref()
+                    .map_err(ValidateError::clone)?
+                    .spawn(fly(Arc::clone(self), lead).instrument(flight.span.clone()));
                 (flight, Provenance::Fresh)
             }
-            Boarding::Follows(flight) => {
+            Ok(Boarding::Follows(flight)) => {
                 Span::current().follows_from(&flight.span);
                 (flight, Provenance::Coalesced)
             }
+            Err(error) => return self.stale(intent, max_age, &error, None).ok_or(error),
         };
-        let landed = match deadline {
+        // A leader's flight ends by itself, on this runtime. Another one may stand still, with its flights.
+        let limit = deadline.or((provenance == Provenance::Coalesced).then_some(self.total_deadline));
+        let landed = match limit.filter(|_| runtime.is_ok()) {
             None => Ok(flight.landed().await),
             Some(limit) => timeout(limit, flight.landed()).await.map_err(|_| limit),
         };
         let error = match landed {
             Ok(Ok(landing)) => {
-                let (facts, answered_at) = (&landing.facts, landing.answered_at);
-                return Ok(self.judge(intent, facts, answered_at, provenance, Some(Arc::clone(&flight))));
+                return Ok(self.judge(intent, &landing.facts, landing.stamp, provenance, Some(Arc::clone(&flight))));
             }
             Ok(Err(error)) => error.clone(),
             Err(limit) => ValidateError::new(Kind::Deadline { limit, last: None }),
         };
-        self.stale(intent, max_age, &error, flight).ok_or(error)
+        self.stale(intent, max_age, &error, Some(flight)).ok_or(error)
     }
 
     /// Older facts, where the provider cannot be asked and the settings allow it.
@@ -297,19 +305,19 @@ impl Engine {
         intent: &PaymentIntent,
         max_age: Duration,
         error: &ValidateError,
-        flight: Arc<Flight>,
+        flight: Option<Arc<Flight>>,
     ) -> Option<Validation> {
         let WhenProviderIsDown::ServeStale { up_to } = self.when_provider_is_down else { return None };
         if !(error.is_timeout() || error.is_rate_limited() || error.is_unavailable()) {
             return None;
         }
         let kept = self.kept(intent, Instant::now(), max_age.min(up_to))?;
-        Some(self.judge(intent, &kept.facts, kept.answered_at, Provenance::Degraded, Some(flight)))
+        Some(self.judge(intent, &kept.facts, kept.stamp, Provenance::Degraded, flight))
     }
 
     fn kept(&self, intent: &PaymentIntent, now: Instant, max_age: Duration) -> Option<Kept> {
         let kept = self.facts.get(intent.position(), intent.payment(), now, self.retention)?;
-        (now.saturating_duration_since(kept.answered_at) <= max_age).then_some(kept)
+        is_recent(now.saturating_duration_since(kept.stamp.at), max_age).then_some(kept)
     }
 
     /// Judges by this call's own claims.
@@ -317,14 +325,14 @@ impl Engine {
         &self,
         intent: &PaymentIntent,
         facts: &ProviderPayment,
-        answered_at: Instant,
+        stamp: Stamp,
         provenance: Provenance,
         flight: Option<Arc<Flight>>,
     ) -> Validation {
-        let age = answered_at.elapsed();
-        let verdict = self.rules.judge(intent, facts, Answered { at: answered_at, age });
+        let age = stamp.at.elapsed();
+        let verdict = self.rules.judge(intent, facts, Answered { at: stamp.at, age });
         if verdict.is_valid() {
-            self.facts.prove(intent.position(), intent.payment(), *intent.fingerprint(), answered_at);
+            self.facts.prove(intent.position(), intent.payment(), *intent.fingerprint(), stamp);
         }
         Validation { verdict, provenance, age, flight }
     }
@@ -334,7 +342,7 @@ impl Engine {
         let shelf_life = self.rules.shelf_life(&landing.facts);
         let new = NewFacts {
             facts: &landing.facts,
-            answered_at: landing.answered_at,
+            stamp: landing.stamp,
             fresh_for: shelf_life.fresh_for,
             lasting: shelf_life.lasting,
             capture: capture_of(&landing.facts),

@@ -11,6 +11,9 @@ use crate::attempt_log::Reach;
 /// A message longer than this is cut: it is for reading, and may be a whole HTML page.
 const MAX_MESSAGE: usize = 300;
 
+/// The text patterns see more than is shown, since the reason often stands at the end.
+const MAX_TEXT: usize = 4096;
+
 /// What looks like a credential, whoever wrote it into a message: API keys, webhook secrets, client secrets, bearer
 /// tokens, and the user part of URLs.
 static CREDENTIAL: LazyLock<Option<Regex>> = LazyLock::new(|| {
@@ -65,6 +68,8 @@ pub struct ProviderError(Box<Details>);
 struct Details {
     kind: Kind,
     message: Box<str>,
+    /// The whole message, where it is longer than what is shown and nothing else may decide.
+    text: Option<Unshown>,
     status: Option<u16>,
     code: Option<Box<str>>,
     advice: Option<Advice>,
@@ -74,11 +79,25 @@ struct Details {
     timed_out: bool,
 }
 
+/// Text that is matched and not shown.
+#[derive(Clone, PartialEq, Eq)]
+struct Unshown(Box<str>);
+
+impl fmt::Debug for Unshown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("…")
+    }
+}
+
 impl ProviderError {
     fn new(kind: Kind, message: &str) -> Self {
+        let text = presentable(message, MAX_TEXT);
+        let message = cut(&text, MAX_MESSAGE);
+        let text = (kind == Kind::Message && text.len() > message.len()).then_some(Unshown(text));
         Self(Box::new(Details {
             kind,
-            message: presentable(message),
+            message,
+            text,
             status: None,
             code: None,
             advice: None,
@@ -135,7 +154,7 @@ impl ProviderError {
     /// The provider's error code, for the reader; it decides nothing by itself.
     #[must_use]
     pub fn code(mut self, code: impl AsRef<str>) -> Self {
-        self.0.code = Some(presentable(code.as_ref()));
+        self.0.code = Some(presentable(code.as_ref(), MAX_MESSAGE));
         self
     }
 
@@ -174,7 +193,7 @@ impl ProviderError {
     /// The provider's id of the request, for a support case.
     #[must_use]
     pub fn request_id(mut self, id: impl AsRef<str>) -> Self {
-        self.0.request_id = Some(presentable(id.as_ref()));
+        self.0.request_id = Some(presentable(id.as_ref(), MAX_MESSAGE));
         self
     }
 
@@ -183,7 +202,7 @@ impl ProviderError {
     }
 
     pub(crate) fn text(&self) -> &str {
-        &self.0.message
+        self.0.text.as_ref().map_or(&self.0.message, |text| &text.0)
     }
 
     /// The HTTP status, if the provider answered over HTTP.
@@ -231,10 +250,10 @@ impl ProviderError {
     }
 }
 
-/// One line, without control characters and credentials, and not a page long.
-fn presentable(message: &str) -> Box<str> {
+/// One line, without control characters and credentials, and no longer than `limit` characters.
+fn presentable(message: &str, limit: usize) -> Box<str> {
     // Cutting first bounds the work on a hostile megabyte; the margin keeps a credential at the border whole.
-    let head: String = message.chars().take(MAX_MESSAGE.saturating_mul(4)).collect();
+    let head: String = message.chars().take(limit.saturating_mul(4)).collect();
     let clean = match &*CREDENTIAL {
         Some(credential) => credential.replace_all(&head, "[redacted]"),
         None => "[redacted]".into(),
@@ -247,11 +266,14 @@ fn presentable(message: &str) -> Box<str> {
         }
         line.push_str(word);
     }
-    if let Some((cut, _)) = line.char_indices().nth(MAX_MESSAGE) {
-        line.truncate(cut);
-        line.push('…');
+    cut(&line, limit)
+}
+
+fn cut(line: &str, limit: usize) -> Box<str> {
+    match line.char_indices().nth(limit).and_then(|(end, _)| line.get(..end)) {
+        Some(head) => format!("{head}…").into(),
+        None => line.into(),
     }
-    line.into()
 }
 
 impl fmt::Display for ProviderError {

@@ -224,12 +224,11 @@ pub(crate) struct Waits<'r> {
 }
 
 impl Waits<'_> {
-    /// The next wait; `None` when there are no retries left.
-    pub(crate) fn next(&mut self, rng: &mut impl Rng) -> Option<Duration> {
-        let nominal = self.nominal()?;
+    /// What becomes of a nominal wait.
+    pub(crate) fn jittered(&self, nominal: Duration, rng: &mut impl Rng) -> Duration {
         match self.own {
-            Some(_) => Some(nominal),
-            None => Some(self.retry.jitter.spread(nominal, rng)),
+            Some(_) => nominal,
+            None => self.retry.jitter.spread(nominal, rng),
         }
     }
 
@@ -245,7 +244,8 @@ impl Waits<'_> {
         Some((least, nominal))
     }
 
-    fn nominal(&mut self) -> Option<Duration> {
+    /// The next nominal wait; `None` when there are no retries left. May call the user's own schedule.
+    pub(crate) fn nominal(&mut self) -> Option<Duration> {
         if self.made >= self.retry.retries {
             return None;
         }
@@ -258,6 +258,7 @@ impl Waits<'_> {
                 let at = usize::try_from(self.made.saturating_sub(1)).unwrap_or(usize::MAX);
                 waits.get(at).or_else(|| waits.last()).copied()?
             }
+            Source::Exponential { first, .. } if first.is_zero() => Duration::ZERO,
             Source::Exponential { first, factor, cap } => {
                 // A power beyond what a float holds is infinite, and a product beyond a duration is refused: both mean
                 // the cap. The jitter is drawn from the capped wait, so it is neither lost at the cap nor added past it.
@@ -282,7 +283,8 @@ mod tests {
 
     fn drawn(retry: &Retry, seed: u64) -> Vec<Duration> {
         let (mut rng, mut waits) = (StdRng::seed_from_u64(seed), retry.waits());
-        std::iter::from_fn(|| waits.next(&mut rng)).take(5000).collect()
+        let next = || waits.nominal().map(|nominal| waits.jittered(nominal, &mut rng));
+        std::iter::from_fn(next).take(5000).collect()
     }
 
     #[test]

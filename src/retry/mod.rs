@@ -43,6 +43,12 @@ const SPREAD: f64 = 0.2;
 /// The least spread, for waits so short that their share would spread nothing.
 const MIN_SPREAD: Duration = Duration::from_millis(100);
 
+/// The gate believes no Retry-After beyond this: one mistaken header must not close an account for good.
+const LONGEST_CLOSURE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Silence for this share of a whole attempt tells something about the provider; less may be our own impatience.
+const TELLING_SHARE: f64 = 0.5;
+
 /// Everything that stands between a flight and the provider.
 pub(crate) struct Retrier {
     pub(crate) provider: Box<dyn AnyProvider>,
@@ -159,17 +165,19 @@ impl Retrier {
             };
             started(None);
             let decision = decide(&error, &self.patterns);
-            // An attempt cut short by what was left of the deadline says nothing about the provider.
-            let cut_short = error.is_timeout() && limit < self.attempt_timeout;
-            passage.leave((!cut_short).then(|| health(&error, &decision)), end);
+            let out_of_time = error.is_timeout() && limit < self.attempt_timeout;
+            // An attempt that had little time, for what was left of the deadline, says nothing about the provider.
+            let full = self.attempt_timeout.min(deadline.limit());
+            let had_little_time = error.is_timeout() && limit < full.mul_f64(TELLING_SHARE);
+            passage.leave((!had_little_time).then(|| health(&error, &decision)), end);
             let outcome = match decision.transient {
                 Transient::No => AttemptOutcome::Permanent(decision.rule.clone()),
                 Transient::Once | Transient::Yes => AttemptOutcome::Transient(decision.rule.clone()),
             };
             let request_id = error.provider_request_id().map(Into::into);
             let mut record = record(error.reach(), error.http_status(), request_id, outcome);
-            let plan = if cut_short {
-                Err(Stopped::RetriesUsed)
+            let plan = if out_of_time {
+                Err(Stopped::NoTimeLeft)
             } else {
                 self.plan(&mut progress, &error, &decision, deadline, end)
             };
@@ -181,7 +189,7 @@ impl Retrier {
                     progress.last = Some(error);
                     sleep(wait).await;
                 }
-                Err(_) if cut_short => {
+                Err(_) if out_of_time => {
                     progress.last = Some(error);
                     return Err(progress.fail(|last| Kind::Deadline { limit: deadline.limit(), last }, None));
                 }
@@ -199,7 +207,7 @@ impl Retrier {
             }
             if let Some(closed) = self.gate.closed_for(now) {
                 let wait = self.spread(closed);
-                if !deadline.allows(now, wait) {
+                if closed > self.retry_after_cap || !deadline.allows(now, wait) {
                     return Err(Refusal::GateClosed(closed));
                 }
                 sleep(wait).await;
@@ -234,15 +242,16 @@ impl Retrier {
         deadline: Deadline,
         now: Instant,
     ) -> Result<(Duration, WaitReason), Stopped> {
-        let scheduled = {
+        // The schedule may be the user's own code, which is never called under a lock.
+        let scheduled = progress.waits.nominal().map(|nominal| {
             let mut rng = self.rng.lock().unwrap_or_else(PoisonError::into_inner);
-            progress.waits.next(&mut *rng)
-        };
+            progress.waits.jittered(nominal, &mut *rng)
+        });
         let asked = error.wait().filter(|wait| !wait.is_zero());
         let limits_account = error.limits() == Some(RateLimit::Account);
         if limits_account {
             // Also when this call gives up: the others must not run into the same limit.
-            let closure = asked.or(scheduled).unwrap_or(MIN_SPREAD).min(self.retry_after_cap);
+            let closure = asked.or(scheduled).unwrap_or(MIN_SPREAD).min(LONGEST_CLOSURE);
             self.gate.close(now, closure);
         }
         match decision.transient {
@@ -259,7 +268,7 @@ impl Retrier {
             None => (scheduled, WaitReason::Schedule),
         };
         if !deadline.allows(now, wait) {
-            return Err(Stopped::WaitTooLong);
+            return Err(if asked.is_some() { Stopped::WaitTooLong } else { Stopped::NoTimeLeft });
         }
         match &self.budget {
             Some(budget) if !budget.take(now) => Err(Stopped::BudgetEmpty),

@@ -126,8 +126,8 @@ async fn a_body_over_the_cap_is_not_read() {
     let (url, _) = server("HTTP/1.1 200 OK\r\nContent-Length: 1048577\r\n\r\nabc", Then::KeepOpen);
     assert_eq!(got(&url).await.unwrap(), (200, Vec::new(), Some(TransportError::TooLarge)));
     let chunk = format!("10000\r\n{}\r\n", "x".repeat(0x10000));
-    let endless = format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{}", chunk.repeat(17));
-    let (url, _) = server(endless, Then::KeepOpen);
+    let long = format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{}0\r\n\r\n", chunk.repeat(17));
+    let (url, _) = server(long, Then::KeepOpen);
     assert_eq!(got(&url).await.unwrap().2, Some(TransportError::TooLarge));
 }
 

@@ -6,6 +6,7 @@ use std::time::UNIX_EPOCH;
 use reqwest::header::HeaderMap;
 use reqwest::{Client, Url};
 
+use crate::attempt_log::Reach;
 use crate::build_error::BuildError;
 use crate::facts::ProviderPayment;
 use crate::intent::PaymentId;
@@ -102,7 +103,10 @@ impl Stripe {
                 Some(fault) => Err(ProviderError::from(fault)),
                 None => payment::read(reply.body.as_ref(), self.account.as_deref()),
             };
-            read.map_err(|error| request_id.into_iter().fold(error, ProviderError::request_id))?
+            read.map_err(|error| {
+                let error = request_id.into_iter().fold(error, ProviderError::request_id);
+                if error.reach() == Reach::Answered { error.status(reply.status) } else { error }
+            })?
         } else {
             // Where the body broke off, the status still holds, and what there is of the body is its message.
             let headers = reply.headers.iter();
@@ -179,6 +183,7 @@ impl fmt::Debug for Stripe {
 mod tests {
     use super::*;
     use crate::provider::{Advice, Kind};
+    use crate::transport::Body;
 
     const PAID: &str = r#"{"id":"pi_1","object":"payment_intent","status":"succeeded",
     "latest_charge":{"id":"ch_1","status":"succeeded","amount_refunded":0}}"#;
@@ -190,6 +195,46 @@ mod tests {
         assert!(explain(200, PAID).to_string().contains("not an error"));
         assert_eq!(explain(200, "<html>").kind(), Kind::Unreadable);
         assert_eq!(explain(204, "").kind(), Kind::Unreadable);
+    }
+
+    #[test]
+    fn a_cut_error_keeps_its_status_and_a_cut_success_has_none() {
+        let stripe = Stripe::builder("sk_live_x").base_url("http://localhost:1").build().unwrap();
+        let read = |status, body: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert("request-id", "req_1".parse().unwrap());
+            let fault = Some(TransportError::Broken("reset".to_owned()));
+            let reply = Reply { status, headers, body: Body::One(body), fault };
+            stripe.read(&PaymentId::parse("pi_1").unwrap(), &reply).unwrap_err()
+        };
+        let error = read(503, "<html>");
+        assert_eq!((error.kind(), error.http_status()), (Kind::Refused, Some(503)));
+        let error = read(200, PAID);
+        assert_eq!((error.kind(), error.http_status()), (Kind::OutcomeUnknown, None));
+        assert_eq!(error.provider_request_id(), Some("req_1"));
+    }
+
+    #[test]
+    fn facts_carry_the_answers_time_and_request_id() {
+        let stripe = Stripe::builder("sk_live_x").base_url("http://localhost:1").account("acct_1").build().unwrap();
+        let (payment, mut headers) = (PaymentId::parse("pi_1").unwrap(), HeaderMap::new());
+        headers.insert("date", "Sun, 06 Nov 1994 08:49:37 GMT".parse().unwrap());
+        headers.insert("request-id", "req_1".parse().unwrap());
+        for (status, body) in [(200, PAID), (404, r#"{"error":{"code":"resource_missing"}}"#)] {
+            let reply = Reply { status, headers: headers.clone(), body: Body::One(body), fault: None };
+            let facts = stripe.read(&payment, &reply).unwrap();
+            assert_eq!((facts.as_of, facts.request_id.as_deref()), (Some(784_111_777), Some("req_1")));
+            assert_eq!(&*facts.id, "pi_1");
+        }
+    }
+
+    #[test]
+    fn every_header_is_sent_and_the_key_is_marked_sensitive() {
+        let stripe = Stripe::builder("sk_live_x").base_url("http://localhost:1").account("acct_1").build().unwrap();
+        assert_eq!(stripe.headers["authorization"], "Bearer sk_live_x");
+        assert!(stripe.headers["authorization"].is_sensitive());
+        assert_eq!(stripe.headers["stripe-version"], API_VERSION);
+        assert_eq!(stripe.headers["stripe-account"], "acct_1");
     }
 
     #[test]

@@ -1,0 +1,251 @@
+//! What each part of a payment intent is read as.
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::provider::Kind;
+
+/// A paid intent with its charge, as Stripe writes it, less fields that nobody reads.
+fn paid() -> Value {
+    json!({
+        "id": "pi_1", "object": "payment_intent", "status": "succeeded", "livemode": true, "created": 1_700_000_000,
+        "amount": 1099, "amount_capturable": 0, "amount_received": 1099, "currency": "usd", "customer": null,
+        "metadata": { "order_id": "o-1", "note": "caf\u{e9} \"x\"" }, "last_payment_error": null, "shipping": null,
+        "latest_charge": {
+            "id": "ch_1", "object": "charge", "status": "succeeded", "paid": true, "captured": true, "amount": 1099,
+            "amount_captured": 1099, "amount_refunded": 0, "refunded": false, "disputed": false,
+            "outcome": { "network_status": "approved_by_network", "risk_level": "normal", "type": "authorized" },
+            "payment_method_details": { "type": "card", "card": { "brand": "visa", "capture_before": 1_700_600_000 } },
+        },
+    })
+}
+
+/// The paid intent with other values at these JSON pointers; a null takes the field's value away, not the field.
+fn with<const N: usize>(changes: [(&str, Value); N]) -> Value {
+    let mut intent = paid();
+    for (pointer, value) in changes {
+        let (parent, field) = pointer.rsplit_once('/').unwrap();
+        intent.pointer_mut(parent).unwrap()[field] = value;
+    }
+    intent
+}
+
+fn without(pointer: &str) -> Value {
+    let mut intent = paid();
+    let (parent, field) = pointer.rsplit_once('/').unwrap();
+    intent.pointer_mut(parent).unwrap().as_object_mut().unwrap().remove(field).unwrap();
+    intent
+}
+
+fn read(intent: &Value) -> Result<ProviderPayment, ProviderError> {
+    super::read(intent.to_string().as_bytes(), None)
+}
+
+fn facts(intent: &Value) -> ProviderPayment {
+    read(intent).unwrap_or_else(|error| panic!("{error}: {intent}"))
+}
+
+fn unreadable(intent: &Value) -> String {
+    let error = read(intent).unwrap_err();
+    assert_eq!(error.kind(), Kind::Unreadable, "{error}");
+    error.to_string()
+}
+
+#[test]
+fn a_paid_intent_is_read_in_full() {
+    let read = facts(&paid());
+    assert_eq!((&*read.id, read.status()), ("pi_1", &PaymentStatus::Paid));
+    assert_eq!((read.amount, read.amount_received, read.amount_capturable), (Some(1099), Some(1099), 0));
+    assert_eq!(read.currency.unwrap().as_str(), "USD");
+    assert_eq!((read.amount_refunded, read.captured, read.disputed, read.reversed), (0, Some(true), false, false));
+    assert_eq!((read.mode, read.risk, read.created), (Some(Mode::Live), Risk::Normal, Some(1_700_000_000)));
+    assert_eq!(read.metadata_value("order_id"), Some("o-1"));
+    assert_eq!(read.metadata_value("note"), Some("caf\u{e9} \"x\""));
+    assert_eq!(read.capture_before, Some(1_700_600_000));
+    assert_eq!((read.customer, read.account, read.destination, read.reason), (None, None, None, None));
+}
+
+#[test]
+fn every_status_is_mapped_and_no_other_is_paid() {
+    let of = |status: &str, error: Value, canceled: Value| {
+        let intent =
+            with([("/status", status.into()), ("/last_payment_error", error), ("/cancellation_reason", canceled)]);
+        let read = facts(&intent);
+        (read.status.as_str().to_owned(), read.reason.map(String::from).unwrap_or_default())
+    };
+    let null = || Value::Null;
+    let is = |status: &str, reason: &str| (status.to_owned(), reason.to_owned());
+    assert_eq!(of("processing", null(), null()), is("processing", ""));
+    assert_eq!(of("requires_capture", null(), null()), is("authorised", ""));
+    assert_eq!(of("requires_action", null(), null()), is("action_required", "requires_action"));
+    assert_eq!(of("requires_confirmation", null(), null()), is("action_required", "requires_confirmation"));
+    assert_eq!(of("requires_payment_method", null(), null()), is("action_required", "requires_payment_method"));
+    let declined = json!({ "type": "card_error", "code": "card_declined", "decline_code": "generic_decline" });
+    assert_eq!(of("requires_payment_method", declined, null()), is("declined", "generic_decline"));
+    let declined = json!({ "type": "card_error", "code": "expired_card" });
+    assert_eq!(of("requires_payment_method", declined, null()), is("declined", "expired_card"));
+    assert_eq!(of("requires_payment_method", json!({}), null()), is("declined", ""));
+    assert_eq!(of("canceled", null(), "abandoned".into()), is("canceled", "abandoned"));
+    for unknown in ["succeeded_maybe", "SUCCEEDED", "", "paid"] {
+        assert_eq!(facts(&with([("/status", unknown.into())])).status, PaymentStatus::Unknown(unknown.into()));
+    }
+}
+
+#[test]
+fn amounts_are_whole_numbers_or_the_answer_is_unreadable() {
+    for amount in [json!(-1), json!(10.5), json!(1099.0), json!("1099"), json!(true), json!([]), json!(1e30)] {
+        for field in ["/amount", "/amount_received", "/amount_capturable", "/latest_charge/amount_refunded"] {
+            unreadable(&with([(field, amount.clone())]));
+        }
+    }
+    assert!(super::read(paid().to_string().replace("1099", "18446744073709551616").as_bytes(), None).is_err());
+    unreadable(&with([("/currency", "$".into())]));
+}
+
+#[test]
+fn what_is_no_payment_intent_is_unreadable() {
+    for field in ["/id", "/object", "/status"] {
+        unreadable(&without(field));
+        unreadable(&with([(field, json!(7))]));
+    }
+    assert!(unreadable(&with([("/object", "charge".into())])).contains("`charge`"));
+    for body in [&b""[..], b"{", b"[]", b"null", b"<html>", b"\xff", b"{} {}"] {
+        assert_eq!(super::read(body, None).unwrap_err().kind(), Kind::Unreadable);
+    }
+    let twice = paid().to_string().replacen('{', r#"{"status":"succeeded","#, 1);
+    assert_eq!(super::read(twice.as_bytes(), None).unwrap_err().kind(), Kind::Unreadable);
+}
+
+#[test]
+fn another_id_is_handed_on_for_the_engine_to_refuse() {
+    assert_eq!(&*facts(&with([("/id", "pi_2".into())])).id, "pi_2");
+}
+
+#[test]
+fn a_missing_fact_stays_unknown() {
+    assert_eq!(facts(&without("/livemode")).mode, None);
+    assert_eq!(facts(&without("/amount")).amount, None);
+    assert_eq!(facts(&without("/currency")).currency, None);
+    assert_eq!(facts(&without("/created")).created, None);
+    assert_eq!(facts(&without("/metadata")).metadata.len(), 0);
+    assert_eq!(facts(&with([("/livemode", json!(false))])).mode, Some(Mode::Test));
+}
+
+#[test]
+fn the_captured_amount_stands_in_for_a_missing_received_one() {
+    let intent = with([("/amount_received", Value::Null), ("/latest_charge/amount_captured", json!(700))]);
+    assert_eq!(facts(&intent).amount_received, Some(700));
+    let intent = with([("/amount_received", Value::Null), ("/latest_charge/amount_captured", Value::Null)]);
+    assert_eq!(facts(&intent).amount_received, None);
+}
+
+#[test]
+fn paid_or_authorised_without_its_charge_is_unreadable() {
+    for status in ["succeeded", "requires_capture"] {
+        for charge in [json!("ch_1"), Value::Null] {
+            let said = unreadable(&with([("/status", status.into()), ("/latest_charge", charge)]));
+            assert!(said.contains("not expanded"), "{said}");
+        }
+    }
+    unreadable(&without("/latest_charge"));
+    unreadable(&with([("/latest_charge", json!(7))]));
+    assert!(unreadable(&without("/latest_charge/amount_refunded")).contains("refunded"));
+    assert!(unreadable(&with([("/latest_charge/status", "failed".into())])).contains("contradict"));
+    assert!(unreadable(&with([("/latest_charge/paid", json!(false))])).contains("contradict"));
+    for status in ["processing", "canceled", "requires_payment_method"] {
+        facts(&with([("/status", status.into()), ("/latest_charge", "ch_1".into())]));
+    }
+}
+
+#[test]
+fn the_older_list_counts_by_its_newest_success() {
+    let charge =
+        |id: &str, status: &str, refunded: u64| json!({ "id": id, "status": status, "amount_refunded": refunded });
+    let list =
+        json!({ "data": [charge("ch_3", "failed", 0), charge("ch_2", "succeeded", 5), charge("ch_1", "failed", 0)] });
+    let mut intent = without("/latest_charge");
+    intent["charges"] = list.clone();
+    assert_eq!(facts(&intent).amount_refunded, 5);
+    assert_eq!(facts(&with([("/latest_charge", "ch_2".into()), ("/charges", list.clone())])).amount_refunded, 5);
+    // The expanded one counts, whatever stands in the list.
+    assert_eq!(facts(&with([("/charges", list.clone())])).amount_refunded, 0);
+    unreadable(&with([("/latest_charge", "ch_9".into()), ("/charges", list)]));
+    intent["charges"] = json!({ "data": [] });
+    unreadable(&intent);
+    intent["charges"] = json!({ "data": [charge("ch_1", "failed", 0)] });
+    unreadable(&intent);
+}
+
+#[test]
+fn refunds_disputes_and_reversals_are_read() {
+    assert_eq!(facts(&with([("/latest_charge/amount_refunded", json!(5))])).amount_refunded, 5);
+    let refunded = with([("/latest_charge/refunded", json!(true)), ("/latest_charge/amount_refunded", json!(5))]);
+    assert_eq!(facts(&refunded).amount_refunded, 1099);
+    assert!(facts(&with([("/latest_charge/disputed", json!(true))])).disputed);
+    let reversed = with([("/latest_charge/outcome/network_status", "reversed_after_approval".into())]);
+    assert!(facts(&reversed).reversed);
+}
+
+#[test]
+fn risk_is_the_worse_of_level_and_outcome() {
+    let risk = |level: Value, kind: &str| {
+        facts(&with([("/latest_charge/outcome/risk_level", level), ("/latest_charge/outcome/type", kind.into())])).risk
+    };
+    assert_eq!(risk("normal".into(), "authorized"), Risk::Normal);
+    assert_eq!(risk("elevated".into(), "authorized"), Risk::Elevated);
+    assert_eq!(risk("highest".into(), "authorized"), Risk::Highest);
+    assert_eq!(risk("not_assessed".into(), "authorized"), Risk::NotAssessed);
+    assert_eq!(risk("unknown".into(), "authorized"), Risk::NotAssessed);
+    assert_eq!(risk(Value::Null, "authorized"), Risk::NotAssessed);
+    assert_eq!(risk("astronomic".into(), "authorized"), Risk::Review);
+    assert_eq!(risk("normal".into(), "manual_review"), Risk::Review);
+    assert_eq!(risk("highest".into(), "manual_review"), Risk::Highest);
+    assert_eq!(risk("normal".into(), "unheard_of"), Risk::Review);
+    for kind in ["blocked", "issuer_declined", "invalid"] {
+        assert_eq!(risk("normal".into(), kind), Risk::Blocked);
+    }
+    assert_eq!(facts(&with([("/latest_charge/outcome", Value::Null)])).risk, Risk::NotAssessed);
+}
+
+#[test]
+fn an_earlier_attempts_charge_says_nothing_about_the_present_one() {
+    let blocked = ("/latest_charge/outcome/type", json!("issuer_declined"));
+    let failed = ("/latest_charge/status", json!("failed"));
+    for status in ["requires_action", "requires_confirmation", "processing"] {
+        let intent = with([("/status", status.into()), blocked.clone(), failed.clone()]);
+        assert_eq!(facts(&intent).risk, Risk::NotAssessed, "{status}");
+    }
+}
+
+#[test]
+fn parties_are_read_expanded_or_not() {
+    let read = facts(&with([
+        ("/customer", "cus_1".into()),
+        ("/on_behalf_of", "acct_1".into()),
+        ("/transfer_data", json!({ "destination": "acct_2" })),
+    ]));
+    let parties =
+        |read: &ProviderPayment| [&read.customer, &read.account, &read.destination].map(|id| id.clone().unwrap());
+    assert_eq!(parties(&read).map(String::from), ["cus_1", "acct_1", "acct_2"]);
+    let expanded = facts(&with([
+        ("/customer", json!({ "id": "cus_1", "deleted": true })),
+        ("/on_behalf_of", json!({ "id": "acct_1" })),
+        ("/transfer_data", json!({ "destination": { "id": "acct_2" } })),
+    ]));
+    assert_eq!(parties(&expanded), parties(&read));
+    assert_eq!(facts(&with([("/customer_account", "acct_3".into())])).customer.as_deref(), Some("acct_3"));
+    unreadable(&with([("/customer", json!(7))]));
+    let asked = with([("/on_behalf_of", "acct_1".into())]).to_string();
+    assert_eq!(super::read(asked.as_bytes(), Some("acct_9")).unwrap().account.as_deref(), Some("acct_9"));
+}
+
+#[test]
+fn metadata_that_leaves_room_for_guesses_is_unreadable() {
+    let twice = paid().to_string().replace(r#""order_id":"o-1""#, r#""order_id":"o-1","order_id":"o-2""#);
+    assert!(super::read(twice.as_bytes(), None).unwrap_err().to_string().contains("twice"));
+    unreadable(&with([("/metadata", json!({ "order_id": 6735 }))]));
+    unreadable(&with([(
+        "/metadata",
+        (0..51).map(|at| (at.to_string(), json!("x"))).collect::<serde_json::Map<_, _>>().into(),
+    )]));
+}

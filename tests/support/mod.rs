@@ -1,0 +1,98 @@
+//! What several test files need: one payment and the intent that claims it, and hands on a future.
+#![allow(dead_code, reason = "each test binary uses its own share")]
+#![allow(clippy::unwrap_used, reason = "a fixture that cannot be made fails the test that asked for it")]
+
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use payproof::provider::ProviderError;
+use payproof::testing::{ScriptedProvider, Step};
+use payproof::{
+    Attempt, Currency, Mode, Money, PaymentIntent, PaymentStatus, ProviderPayment, Validation, Validator,
+    ValidatorBuilder,
+};
+
+/// A live payment of 19.99 USD, captured in full, of tenant `store_42` for order 6735.
+pub(crate) fn paid(id: &str) -> ProviderPayment {
+    ProviderPayment::new(id, PaymentStatus::Paid)
+        .mode(Mode::Live)
+        .amount(1999, Currency::USD)
+        .amount_received(1999)
+        .metadata("store_id", "store_42")
+        .metadata("order_id", "6735")
+}
+
+/// The intent that claims what [`paid`] states.
+pub(crate) fn intent(id: &str) -> PaymentIntent {
+    let money = Money::parse("19.99", Currency::USD).unwrap();
+    PaymentIntent::new("store_42", id, money).unwrap().order("6735").unwrap()
+}
+
+/// The same claims about another amount.
+pub(crate) fn intent_of(id: &str, amount: &str) -> PaymentIntent {
+    let money = Money::parse(amount, Currency::USD).unwrap();
+    PaymentIntent::new("store_42", id, money).unwrap().order("6735").unwrap()
+}
+
+/// A provider that holds the paid payment `pi_1`.
+pub(crate) fn provider() -> ScriptedProvider {
+    let provider = ScriptedProvider::new();
+    provider.put(paid("pi_1"));
+    provider
+}
+
+/// For tests that build hundreds of validators: to compile the built-in patterns takes long without optimisation.
+pub(crate) const NO_PATTERNS: [&str; 0] = [];
+
+/// A server error, which passes.
+pub(crate) fn busy() -> ProviderError {
+    ProviderError::refused("busy").status(503)
+}
+
+/// A provider that fails the same way on every call.
+pub(crate) fn failing(error: ProviderError) -> ScriptedProvider {
+    let provider = provider();
+    provider.always(Some(Step::Fail(error)));
+    provider
+}
+
+/// A validator without breaker and budget, so that only the retries decide.
+pub(crate) fn plain(provider: &ScriptedProvider) -> ValidatorBuilder {
+    Validator::builder(provider.clone()).no_breaker().no_retry_budget()
+}
+
+/// The waits in an attempt log.
+pub(crate) fn waits(attempts: &[Attempt]) -> Vec<Duration> {
+    attempts.iter().filter_map(|attempt| Some(attempt.wait()?.0)).collect()
+}
+
+pub(crate) fn is_valid(validation: &Validation) -> bool {
+    validation.verdict().is_valid()
+}
+
+pub(crate) const fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+pub(crate) const fn secs(secs: u64) -> Duration {
+    Duration::from_secs(secs)
+}
+
+/// Polls once, with the task's own waker.
+pub(crate) async fn poll_once<F: Future>(mut future: Pin<&mut F>) -> Poll<F::Output> {
+    poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx))).await
+}
+
+/// Polls once, outside any task.
+pub(crate) fn poll_now<F: Future>(future: F) -> Poll<F::Output> {
+    pin!(future).poll(&mut Context::from_waker(Waker::noop()))
+}
+
+/// Lets every other task of a current-thread runtime run until it waits for something.
+pub(crate) async fn settle() {
+    for _ in 0..64 {
+        tokio::task::yield_now().await;
+    }
+}

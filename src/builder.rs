@@ -303,7 +303,7 @@ impl ValidatorBuilder {
             keys: KeyRegister::new(&self.identity, self.retention, self.max_keys),
             telemetry: Telemetry::new(self.identity.name(), self.mode.as_str()),
             facts: FactsCache::new(self.facts_in_memory, table_seed),
-            flights: Arc::new(Flights::new(self.max_in_flight)),
+            flights: Arc::new(Flights::new(self.max_in_flight, self.total_deadline)),
             rules: Rules {
                 policy: self.policy,
                 mode: self.mode,

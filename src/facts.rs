@@ -5,6 +5,10 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::currency::Currency;
+use crate::redaction::presentable;
+
+/// A provider's codes and statuses are words, not texts.
+const MAX_WORD: usize = 100;
 
 /// Whether real money moves.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -141,6 +145,10 @@ impl ProviderPayment {
     /// Starts the facts of the payment with this id.
     #[must_use]
     pub fn new(id: impl Into<Box<str>>, status: PaymentStatus) -> Self {
+        let status = match status {
+            PaymentStatus::Unknown(raw) => PaymentStatus::Unknown(presentable(&raw, MAX_WORD)),
+            known => known,
+        };
         Self {
             id: id.into(),
             status,
@@ -174,8 +182,8 @@ impl ProviderPayment {
 
     /// Why it was declined or canceled, in the provider's code.
     #[must_use]
-    pub fn reason(mut self, reason: impl Into<Box<str>>) -> Self {
-        self.reason = Some(reason.into());
+    pub fn reason(mut self, reason: impl AsRef<str>) -> Self {
+        self.reason = Some(presentable(reason.as_ref(), MAX_WORD));
         self
     }
 
@@ -294,8 +302,8 @@ impl ProviderPayment {
 
     /// The provider's id of the request that got this answer; shown in the attempt log.
     #[must_use]
-    pub fn request_id(mut self, id: impl Into<Box<str>>) -> Self {
-        self.request_id = Some(id.into());
+    pub fn request_id(mut self, id: impl AsRef<str>) -> Self {
+        self.request_id = Some(presentable(id.as_ref(), MAX_WORD));
         self
     }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
-use tracing::Span;
+use tracing::{Id, Span};
 
 use crate::attempt_log::Attempt;
 use crate::deadline::is_recent;
@@ -36,7 +36,8 @@ pub(crate) struct Flight {
     attempt_started: AtomicU64,
     landing: OnceLock<Result<Landing, ValidateError>>,
     landed: Notify,
-    pub(crate) span: Span,
+    /// For followers to link to; the span itself ends with the flight.
+    pub(crate) span: Option<Id>,
 }
 
 impl Flight {
@@ -46,7 +47,7 @@ impl Flight {
             attempt_started: AtomicU64::new(0),
             landing: OnceLock::new(),
             landed: Notify::new(),
-            span: Span::none(),
+            span: None,
         }
     }
 
@@ -60,7 +61,12 @@ impl Flight {
     }
 
     /// Whether whatever this flight brings was asked for within `max_age` before now.
-    fn answers(&self, now: Instant, max_age: Duration) -> bool {
+    ///
+    /// One that should have ended stands still with its runtime, and will not bring anything.
+    fn answers(&self, now: Instant, max_age: Duration, longest: Duration) -> bool {
+        if now.saturating_duration_since(self.epoch) > longest {
+            return false;
+        }
         match self.attempt_started.load(Ordering::Acquire) {
             // The attempt is still to come.
             0 => true,
@@ -91,7 +97,7 @@ impl Flight {
 /// Whether a call leads a flight, follows one, or needs none.
 #[derive(Debug)]
 pub(crate) enum Boarding<R> {
-    Leads(Lead),
+    Leads(Lead, Span),
     Follows(Arc<Flight>),
     Recent(R),
 }
@@ -103,11 +109,13 @@ pub(crate) struct Flights {
     /// Flights under way, current or not.
     under_way: AtomicU64,
     limit: usize,
+    /// How long a flight takes at most.
+    longest: Duration,
 }
 
 impl Flights {
-    pub(crate) fn new(limit: usize) -> Self {
-        Self { current: Mutex::default(), under_way: AtomicU64::new(0), limit }
+    pub(crate) fn new(limit: usize, longest: Duration) -> Self {
+        Self { current: Mutex::default(), under_way: AtomicU64::new(0), limit, longest }
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<PaymentId, Arc<Flight>>> {
@@ -137,7 +145,7 @@ impl Flights {
         }
         let entry = current.entry(payment.clone());
         if let Entry::Occupied(flight) = &entry
-            && flight.get().answers(now, max_age)
+            && flight.get().answers(now, max_age, self.longest)
         {
             return Ok(Boarding::Follows(Arc::clone(flight.get())));
         }
@@ -146,11 +154,12 @@ impl Flights {
             let (what, setting) = ("flights", "max_in_flight");
             return Err(ValidateError::new(Kind::Full { what, setting, limit: self.limit }));
         }
-        let flight = Arc::new(Flight { span: start()?, ..Flight::new(now) });
+        let span = start()?;
+        let flight = Arc::new(Flight { span: span.id(), ..Flight::new(now) });
         entry.insert_entry(Arc::clone(&flight));
         self.under_way.fetch_add(1, Ordering::Relaxed);
         drop(current);
-        Ok(Boarding::Leads(Lead { flights: Arc::clone(self), payment: payment.clone(), flight }))
+        Ok(Boarding::Leads(Lead { flights: Arc::clone(self), payment: payment.clone(), flight }, span))
     }
 
     /// Makes the payment's flight settle nothing; the next call starts a new one. `drop_facts` runs under the same lock

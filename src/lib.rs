@@ -96,6 +96,7 @@ mod key_register;
 mod money;
 mod policy;
 pub mod provider;
+mod redaction;
 mod retry;
 mod retry_after;
 mod stats;

@@ -47,11 +47,17 @@ pub enum WhenProviderIsDown {
 /// the flights, the breaker and the budget.
 ///
 /// See [`builder`](Self::builder) for every setting and its default.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Validator(pub(crate) Arc<Engine>);
 
+/// Shows the provider, and nothing of what is held.
+impl fmt::Debug for Validator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Validator").field("provider", &self.0.retrier.provider).finish_non_exhaustive()
+    }
+}
+
 /// What a validator is made of.
-#[derive(Debug)]
 pub(crate) struct Engine {
     pub(crate) rules: Rules,
     pub(crate) retention: Duration,
@@ -269,22 +275,23 @@ impl Engine {
             Ok(Boarding::Recent(kept)) => {
                 return Ok(self.judge(intent, &kept.facts, kept.stamp, Provenance::Replayed, None));
             }
-            Ok(Boarding::Leads(lead)) => {
+            Ok(Boarding::Leads(lead, span)) => {
                 let flight = Arc::clone(lead.flight());
-                runtime
-                    .as_ref()
-                    .map_err(ValidateError::clone)?
-                    .spawn(fly(Arc::clone(self), lead).instrument(flight.span.clone()));
+                let flying = fly(Arc::clone(self), lead).instrument(span);
+                runtime.as_ref().map_err(ValidateError::clone)?.spawn(flying);
                 (flight, Provenance::Fresh)
             }
             Ok(Boarding::Follows(flight)) => {
-                Span::current().follows_from(&flight.span);
+                Span::current().follows_from(flight.span.clone());
                 (flight, Provenance::Coalesced)
             }
             Err(error) => return self.stale(intent, max_age, &error, None).ok_or(error),
         };
         // A leader's flight ends by itself, on this runtime. Another one may stand still, with its flights.
-        let limit = deadline.or((provenance == Provenance::Coalesced).then_some(self.total_deadline));
+        let limit = match provenance {
+            Provenance::Coalesced => Some(deadline.unwrap_or(self.total_deadline).min(self.total_deadline)),
+            _ => deadline,
+        };
         let landed = match limit.filter(|_| runtime.is_ok()) {
             None => Ok(flight.landed().await),
             Some(limit) => timeout(limit, flight.landed()).await.map_err(|_| limit),

@@ -36,7 +36,7 @@ const LAYERS: &[&[&str]] = &[
     &["fingerprint"],
     &["invalid_intent"],
     &["attempt_log"],
-    &["retry_after"],
+    &["redaction", "retry_after"],
 ];
 
 /// Names that say nothing about what a file holds.

@@ -1,27 +1,16 @@
 //! Why a provider gave no facts.
 
 use std::fmt;
-use std::sync::LazyLock;
 use std::time::Duration;
 
-use regex::Regex;
-
 use crate::attempt_log::Reach;
+use crate::redaction::{cut, presentable};
 
 /// A message longer than this is cut: it is for reading, and may be a whole HTML page.
 const MAX_MESSAGE: usize = 300;
 
 /// The text patterns see more than is shown, since the reason often stands at the end.
 const MAX_TEXT: usize = 4096;
-
-/// What looks like a credential, whoever wrote it into a message: API keys, webhook secrets, client secrets, bearer
-/// tokens, and the user part of URLs.
-static CREDENTIAL: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(
-        r"(?i)\b(?:sk|rk|pk|whsec)_[a-z0-9_*]{4,}|[a-z0-9]+_[a-z0-9]+_secret_[a-z0-9]+|\bbearer\s+\S+|//[^/\s@]+@",
-    )
-    .ok()
-});
 
 /// Whom a rate limit concerns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -250,32 +239,6 @@ impl ProviderError {
     }
 }
 
-/// One line, without control characters and credentials, and no longer than `limit` characters.
-fn presentable(message: &str, limit: usize) -> Box<str> {
-    // Cutting first bounds the work on a hostile megabyte; the margin keeps a credential at the border whole.
-    let head: String = message.chars().take(limit.saturating_mul(4)).collect();
-    let clean = match &*CREDENTIAL {
-        Some(credential) => credential.replace_all(&head, "[redacted]"),
-        None => "[redacted]".into(),
-    };
-    let words = clean.split(|c: char| c.is_control() || c.is_whitespace()).filter(|word| !word.is_empty());
-    let mut line = String::new();
-    for word in words {
-        if !line.is_empty() {
-            line.push(' ');
-        }
-        line.push_str(word);
-    }
-    cut(&line, limit)
-}
-
-fn cut(line: &str, limit: usize) -> Box<str> {
-    match line.char_indices().nth(limit).and_then(|(end, _)| line.get(..end)) {
-        Some(head) => format!("{head}…").into(),
-        None => line.into(),
-    }
-}
-
 impl fmt::Display for ProviderError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Details { status, code, message, .. } = &*self.0;
@@ -322,7 +285,7 @@ mod tests {
     fn messages_are_one_short_line() {
         let page = "<html>\n\t<p>Bad\u{0}Gateway</p>".to_owned() + &"x".repeat(10_000);
         let shown = ProviderError::refused(page).to_string();
-        assert!(shown.starts_with("<html> <p>Bad Gateway</p>"), "{shown}");
+        assert!(shown.starts_with("<html> <p>BadGateway</p>"), "{shown}");
         assert_eq!(shown.chars().count(), MAX_MESSAGE + 1);
     }
 }

@@ -111,7 +111,7 @@ impl Call {
 }
 
 /// One HTTP answer, for [`Provider::read_refusal`].
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Answer<'a> {
     /// The HTTP status.
     pub status: u16,
@@ -119,6 +119,13 @@ pub struct Answer<'a> {
     pub headers: &'a [(&'a str, &'a str)],
     /// The body.
     pub body: &'a [u8],
+}
+
+/// Shows neither header values nor the body.
+impl fmt::Debug for Answer<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Answer").field("status", &self.status).finish_non_exhaustive()
+    }
 }
 
 impl Answer<'_> {

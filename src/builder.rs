@@ -3,8 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rand::RngExt;
-use rand::rngs::StdRng;
 use tokio::sync::Semaphore;
 
 use crate::breaker::{Breaker, CircuitBreaker};
@@ -297,12 +295,10 @@ impl ValidatorBuilder {
         self.breaker.as_ref().map_or(Ok(()), Breaker::check)?;
         let patterns = TransientPatterns::compile(!self.built_in_patterns, &self.patterns)?;
         let rng = rng(self.seed);
-        // The table's seed guards against chosen ids, so it never comes from a test's seed.
-        let table_seed = rand::make_rng::<StdRng>().random();
         Ok(Validator(Arc::new(Engine {
             keys: KeyRegister::new(&self.identity, self.retention, self.max_keys),
             telemetry: Telemetry::new(self.identity.name(), self.mode.as_str()),
-            facts: FactsCache::new(self.facts_in_memory, table_seed),
+            facts: FactsCache::new(self.facts_in_memory),
             flights: Arc::new(Flights::new(self.max_in_flight, self.total_deadline)),
             rules: Rules {
                 policy: self.policy,

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use crate::deadline::is_recent;
 use crate::facts::ProviderPayment;
 use crate::fingerprint::Fingerprint;
-use crate::intent::PaymentId;
+use crate::intent::{PaymentId, position_of};
 use crate::verdict::Capture;
 
 /// More shards than cores, so that two calls seldom meet; a power of two, so that a shift finds one.
@@ -37,8 +37,6 @@ pub(crate) struct FactsCache {
     shards: Box<[Shard]>,
     shard_capacity: usize,
     epoch: Instant,
-    /// Keyed per process, so that nobody can choose ids that meet in one place.
-    seed: u64,
     answers: AtomicU32,
 }
 
@@ -64,7 +62,6 @@ struct Slot {
     fresh_until: u64,
     /// The facts, serialised: a third of the size, and one allocation.
     facts: Box<[u8]>,
-    position: u64,
     /// Tells this answer from others of the same instant.
     answer: u32,
     capture: Capture,
@@ -99,13 +96,12 @@ pub(crate) struct NewFacts<'f> {
 
 impl FactsCache {
     /// Keeps at most `capacity` payments; none if that is zero.
-    pub(crate) fn new(capacity: usize, seed: u64) -> Self {
+    pub(crate) fn new(capacity: usize) -> Self {
         let shards = (capacity / MIN_SHARD_CAPACITY).next_power_of_two().clamp(1, MAX_SHARDS);
         Self {
             shards: (0..shards).map(|_| Shard(Mutex::default())).collect(),
             shard_capacity: capacity.checked_div(shards).unwrap_or(capacity),
             epoch: Instant::now(),
-            seed,
             answers: AtomicU32::new(0),
         }
     }
@@ -123,11 +119,10 @@ impl FactsCache {
         now: Instant,
         max_age: Duration,
     ) -> Option<(Instant, Capture)> {
-        let hash = self.hash(position);
         let now = self.nanos(now);
-        let mut table = self.table(hash)?;
+        let mut table = self.table(position)?;
         // Claims include the payment's id, so equal claims mean the same payment.
-        let slot = table.slots.find(hash, |slot| slot.proven == *claims)?;
+        let slot = table.slots.find(position, |slot| slot.proven == *claims)?;
         let age = Duration::from_nanos(now.saturating_sub(slot.answered_at));
         if now >= slot.fresh_until || !is_recent(age, max_age) {
             return None;
@@ -140,11 +135,10 @@ impl FactsCache {
 
     /// The facts of a payment, if they are in memory and no older than `retention`.
     pub(crate) fn get(&self, position: u64, payment: &PaymentId, now: Instant, retention: Duration) -> Option<Kept> {
-        let hash = self.hash(position);
         let now = self.nanos(now);
         let (bytes, stamp, fresh) = {
-            let table = self.table(hash)?;
-            let slot = table.slots.find(hash, |slot| slot.is_about(payment))?;
+            let table = self.table(position)?;
+            let slot = table.slots.find(position, |slot| slot.is_about(payment))?;
             if slot.is_over(now, retention) {
                 return None;
             }
@@ -165,7 +159,6 @@ impl FactsCache {
                 Err(_) => return,
             },
         };
-        let hash = self.hash(position);
         let answered_at = self.nanos(new.stamp.at);
         let life = u64::try_from(new.fresh_for.as_nanos()).unwrap_or(u64::MAX);
         let slot = Slot {
@@ -173,28 +166,26 @@ impl FactsCache {
             answered_at,
             fresh_until: answered_at.saturating_add(life),
             facts,
-            position,
             answer: new.stamp.answer,
             capture: new.capture,
             lasting: new.lasting,
         };
-        let Some(mut table) = self.table(hash) else { return };
+        let Some(mut table) = self.table(position) else { return };
         let table = &mut *table;
-        if let Some(older) = table.slots.find_mut(hash, |slot| slot.is_about(payment)) {
+        if let Some(older) = table.slots.find_mut(position, |slot| slot.is_about(payment)) {
             *older = slot;
             return;
         }
         if table.slots.len() >= self.shard_capacity {
-            table.evict(hash, answered_at);
+            table.evict(position, answered_at);
         }
-        table.slots.insert_unique(hash, slot, |slot| self.hash(slot.position));
+        table.slots.insert_unique(position, slot, Slot::position);
     }
 
     /// Notes that these claims were found valid on the facts of this answer.
     pub(crate) fn prove(&self, position: u64, payment: &PaymentId, claims: Fingerprint, stamp: Stamp) {
-        let hash = self.hash(position);
-        let Some(mut table) = self.table(hash) else { return };
-        if let Some(slot) = table.slots.find_mut(hash, |slot| slot.is_about(payment)) {
+        let Some(mut table) = self.table(position) else { return };
+        if let Some(slot) = table.slots.find_mut(position, |slot| slot.is_about(payment)) {
             // Other facts may have come in between, and say otherwise.
             if slot.answer == stamp.answer && slot.answered_at == self.nanos(stamp.at) {
                 slot.proven = claims;
@@ -204,11 +195,8 @@ impl FactsCache {
 
     /// Drops the facts of a payment.
     pub(crate) fn forget(&self, position: u64, payment: &PaymentId) {
-        let hash = self.hash(position);
-        let Some(mut table) = self.table(hash) else { return };
-        if let Entry::Occupied(entry) =
-            table.slots.entry(hash, |slot| slot.is_about(payment), |slot| self.hash(slot.position))
-        {
+        let Some(mut table) = self.table(position) else { return };
+        if let Entry::Occupied(entry) = table.slots.entry(position, |slot| slot.is_about(payment), Slot::position) {
             entry.remove();
         }
     }
@@ -221,21 +209,13 @@ impl FactsCache {
         self.shards.iter().fold(0, |sum, shard| shard.lock().valid_hits.wrapping_add(sum))
     }
 
-    fn table(&self, hash: u64) -> Option<MutexGuard<'_, Table>> {
+    fn table(&self, position: u64) -> Option<MutexGuard<'_, Table>> {
         if self.shard_capacity == 0 {
             return None;
         }
         // The table itself uses the lowest and the highest bits.
-        let shard = usize::try_from(hash >> 32).unwrap_or_default() & self.shards.len().wrapping_sub(1);
+        let shard = usize::try_from(position >> 32).unwrap_or_default() & self.shards.len().wrapping_sub(1);
         Some(self.shards.get(shard)?.lock())
-    }
-
-    fn hash(&self, position: u64) -> u64 {
-        // Both halves of a wide product depend on every bit of the seeded position.
-        let wide = u128::from(position ^ self.seed).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
-        #[allow(clippy::cast_possible_truncation, reason = "both halves are folded into one word")]
-        let folded = (wide >> 64) as u64 ^ wide as u64;
-        folded
     }
 
     fn nanos(&self, at: Instant) -> u64 {
@@ -275,8 +255,16 @@ impl Table {
 
 impl Slot {
     fn is_about(&self, payment: &PaymentId) -> bool {
+        self.id() == payment.as_str()
+    }
+
+    fn id(&self) -> &str {
         // The id is what the facts start with.
-        postcard::take_from_bytes::<&str>(&self.facts).is_ok_and(|(id, _)| id == payment.as_str())
+        postcard::take_from_bytes::<&str>(&self.facts).map_or("", |(id, _)| id)
+    }
+
+    fn position(&self) -> u64 {
+        position_of(self.id())
     }
 
     fn is_over(&self, now: u64, retention: Duration) -> bool {
@@ -289,11 +277,10 @@ impl Slot {
 mod tests {
     use super::*;
     use crate::facts::PaymentStatus;
-    use crate::intent::position_of;
 
     fn paid(id: &str) -> (PaymentId, u64, ProviderPayment) {
         let payment = PaymentId::parse(id).unwrap();
-        let position = position_of(&payment);
+        let position = position_of(id);
         (payment, position, ProviderPayment::new(id, PaymentStatus::Paid))
     }
 
@@ -309,7 +296,7 @@ mod tests {
 
     #[test]
     fn the_bound_holds_and_the_newest_stay() {
-        let cache = FactsCache::new(100, 7);
+        let cache = FactsCache::new(100);
         let start = Instant::now();
         for at in 0..1000_u32 {
             keep(&cache, &format!("pi_{at}"), start + Duration::from_secs(at.into()), HOUR);
@@ -321,7 +308,7 @@ mod tests {
 
     #[test]
     fn a_proof_ends_with_its_facts() {
-        let cache = FactsCache::new(100, 7);
+        let cache = FactsCache::new(100);
         let (now, claims) = (Instant::now(), Fingerprint::of("t", [None]));
         let (payment, position, _) = paid("pi_1");
         let stamp = keep(&cache, "pi_1", now, HOUR);
@@ -339,7 +326,7 @@ mod tests {
 
     #[test]
     fn a_verdict_on_older_facts_proves_nothing_about_newer_ones() {
-        let cache = FactsCache::new(100, 7);
+        let cache = FactsCache::new(100);
         let (now, claims) = (Instant::now(), Fingerprint::of("t", [None]));
         let (payment, position, _) = paid("pi_1");
         let older = keep(&cache, "pi_1", now, HOUR);
@@ -352,7 +339,7 @@ mod tests {
 
     #[test]
     fn payments_at_the_same_position_are_told_apart() {
-        let cache = FactsCache::new(100, 7);
+        let cache = FactsCache::new(100);
         let now = Instant::now();
         let (one, _, facts) = paid("pi_1");
         let fresh = NewFacts {
@@ -370,7 +357,7 @@ mod tests {
 
     #[test]
     fn a_capacity_of_zero_keeps_nothing() {
-        let cache = FactsCache::new(0, 7);
+        let cache = FactsCache::new(0);
         keep(&cache, "pi_1", Instant::now(), HOUR);
         assert_eq!(cache.len(), 0);
     }

@@ -34,11 +34,6 @@ impl Fingerprint {
 
     /// What no digest is, for a slot that holds none.
     pub(crate) const NONE: Self = Self([0; 32]);
-
-    /// A table position: evenly spread, never equality.
-    pub(crate) fn position(&self) -> u64 {
-        self.0.first_chunk().copied().map_or(0, u64::from_le_bytes)
-    }
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ const MAX_LEN: usize = 255;
 
 /// The caller's idempotency key: 1 to 255 printable ASCII characters.
 ///
-/// Debug and Display show no part of it, since callers put personal data and tokens into keys.
+/// Debug shows no part of it, since callers put personal data and tokens into keys.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct IdempotencyKey(Arc<str>);
 

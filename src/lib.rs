@@ -105,6 +105,7 @@ mod telemetry;
 pub mod testing;
 #[cfg(feature = "stripe")]
 mod transport;
+mod validation;
 mod validator;
 mod verdict;
 
@@ -124,5 +125,6 @@ pub use policy::{Policy, TenantProof};
 pub use provider::Stripe;
 pub use retry::{Explanation, Jitter, Retry, RetryBudget, Schedule};
 pub use stats::{BreakerState, Stats};
-pub use validator::{Validate, Validation, Validator, WhenProviderIsDown};
+pub use validation::Validation;
+pub use validator::{Validate, Validator, WhenProviderIsDown};
 pub use verdict::{ActionRequired, Capture, Fact, Finding, Findings, Mismatch, Pending, Proof, Provenance, Verdict};

@@ -4,40 +4,49 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-/// What looks like a credential, whoever wrote it into a text: API keys, webhook and client secrets, what follows an
-/// authorization scheme, and the user part of URLs. Wide on purpose: a word too many is missed less than a key is found.
+/// What looks like a credential, whoever wrote it into a text: API keys, webhook secrets, what follows an authorization
+/// scheme, and the user part of URLs. Wide on purpose: a word too many is missed less than a key is found.
+///
+/// No branch may start with a repetition: on a hostile text it would be tried again at every character.
 static CREDENTIAL: LazyLock<Option<Regex>> = LazyLock::new(|| {
     let pattern = r"(?ix)
         \b (?:sk|rk|pk)_ [a-z0-9_*]{4,}
         | (?:sk|rk|pk)_ (?:live|test)_ \S*
         | whsec_ \S*
-        | \S* _secret_ \S*
         | \b (?:bearer|basic) \s+ \S+
         | // [^/\s]* @";
     Regex::new(pattern).ok()
 });
 
+/// Client secrets have this in them, whatever stands around it.
+const SECRET: &str = "_secret_";
+
 /// What stands in the place of a credential.
 const REDACTED: &str = "[redacted]";
 
+/// Longer than any credential: so much may have to go where a text is cut.
+const LONGEST_CREDENTIAL: usize = 512;
+
 /// One line without control characters and credentials, and no longer than `limit` characters.
 pub(crate) fn presentable(text: &str, limit: usize) -> Box<str> {
-    // Cut first, so that a hostile megabyte costs little.
-    let most = limit.saturating_mul(4);
-    let head = match text.char_indices().nth(most).and_then(|(end, _)| text.get(..end)) {
-        // Without its last word, which may be half a credential.
-        Some(head) => head.rsplit_once(char::is_whitespace).map_or(head, |(whole, _)| whole),
-        None => text,
-    };
     // A control character within a credential must not hide it.
-    let head: String = head.chars().filter(|c| c.is_whitespace() || !c.is_control()).collect();
+    let mut readable = text.chars().filter(|c| c.is_whitespace() || !c.is_control());
+    // Cut first, so that a hostile megabyte costs little.
+    let most = limit.saturating_mul(4).max(LONGEST_CREDENTIAL.saturating_mul(2));
+    let mut head: String = readable.by_ref().take(most).collect();
+    if readable.next().is_some() {
+        // The last word may be half a credential, which would not look like one.
+        let whole = head.rfind(char::is_whitespace).unwrap_or(0);
+        let kept = head.char_indices().nth_back(LONGEST_CREDENTIAL).map_or(0, |(end, _)| end);
+        head.truncate(whole.max(kept));
+    }
     let clean = CREDENTIAL.as_ref().map_or(REDACTED.into(), |credential| credential.replace_all(&head, REDACTED));
     let mut line = String::new();
     for word in clean.split_whitespace() {
         if !line.is_empty() {
             line.push(' ');
         }
-        line.push_str(word);
+        line.push_str(if word.contains(SECRET) { REDACTED } else { word });
     }
     cut(&line, limit)
 }

@@ -11,9 +11,9 @@ pub struct Stats {
     pub uptime: Duration,
     /// Validations answered from facts in memory.
     pub hits: u64,
-    /// Validations that led a flight to the provider.
+    /// Validations answered by a flight that they led.
     pub misses: u64,
-    /// Validations that joined somebody else's flight.
+    /// Validations answered by somebody else's flight.
     pub coalesced: u64,
     /// Validations answered from older facts while the provider was down.
     pub degraded: u64,

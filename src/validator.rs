@@ -11,20 +11,20 @@ use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout};
 use tracing::{Instrument, Span};
 
-use crate::attempt_log::Attempt;
 use crate::deadline::{Deadline, is_recent};
 use crate::error::{Kind, ValidateError};
 use crate::facts::ProviderPayment;
 use crate::facts_cache::{FactsCache, Kept, NewFacts, Stamp};
 use crate::in_flight::{Boarding, Flight, Flights, Landing, Lead};
 use crate::intent::{PaymentId, PaymentIntent, position_of};
-use crate::judge::{Answered, Rules, capture_of};
+use crate::judge::{Answered, Rules, VOLATILE_FRESH_FOR, capture_of};
 use crate::key_register::KeyRegister;
 use crate::provider::Answer;
 use crate::retry::{Explanation, Retrier};
 use crate::stats::Stats;
 use crate::telemetry::Telemetry;
-use crate::verdict::{Proof, Provenance, Verdict};
+use crate::validation::Validation;
+use crate::verdict::{Finding, Proof, Provenance, Verdict};
 
 /// What to answer when the provider cannot be asked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -85,7 +85,7 @@ impl Validator {
     pub fn validate(&self, intent: impl Into<PaymentIntent>) -> Validate {
         Validate {
             engine: Arc::clone(&self.0),
-            intent: intent.into(),
+            intent: Some(intent.into()),
             max_age: Duration::MAX,
             deadline: None,
             asking: None,
@@ -102,7 +102,7 @@ impl Validator {
     pub fn forget(&self, payment: &PaymentId) -> impl Future<Output = Result<(), ValidateError>> + Send + 'static {
         let (engine, payment) = (Arc::clone(&self.0), payment.clone());
         async move {
-            engine.flights.forget(&payment, || engine.facts.forget(position_of(&payment), &payment));
+            engine.flights.forget(&payment, || engine.facts.forget(position_of(payment.as_str()), &payment));
             Ok(())
         }
     }
@@ -153,7 +153,8 @@ impl Validator {
 #[must_use = "a validation does nothing until it is awaited"]
 pub struct Validate {
     engine: Arc<Engine>,
-    intent: PaymentIntent,
+    /// Taken when the validation starts.
+    intent: Option<PaymentIntent>,
     max_age: Duration,
     deadline: Option<Duration>,
     /// The rest of the way, when memory does not answer at once.
@@ -188,19 +189,22 @@ impl Future for Validate {
         if let Some(asking) = &mut this.asking {
             return asking.as_mut().poll(cx);
         }
-        let span = this.engine.telemetry.validation_span(this.intent.payment());
-        if let Err(error) = this.engine.bind_key(&this.intent) {
+        // Without an intent it has answered before, and has nothing more to say.
+        let Some(intent) = this.intent.take() else { return Poll::Pending };
+        let span = this.engine.telemetry.validation_span(intent.payment());
+        if let Err(error) = this.engine.bind_key(&intent) {
             this.engine.telemetry.error(&span, error.code());
             return Poll::Ready(Err(error));
         }
-        if let Some(validation) = this.engine.recall(&this.intent, this.max_age) {
-            this.engine.telemetry.verdict(&span, &validation.verdict, Provenance::Replayed, true);
-            return Poll::Ready(Ok(validation));
-        }
-        let (engine, intent) = (Arc::clone(&this.engine), this.intent.clone());
-        let (max_age, deadline) = (this.max_age, this.deadline);
-        let asking = Box::pin(ask(engine, intent, max_age, deadline).instrument(span));
-        this.asking.insert(asking).as_mut().poll(cx)
+        let intent = match this.engine.recall(intent, this.max_age) {
+            Ok(validation) => {
+                this.engine.telemetry.verdict(&span, &validation.verdict, Provenance::Replayed, true);
+                return Poll::Ready(Ok(validation));
+            }
+            Err(intent) => intent,
+        };
+        let asking = ask(Arc::clone(&this.engine), intent, this.max_age, this.deadline);
+        this.asking.insert(Box::pin(asking.instrument(span))).as_mut().poll(cx)
     }
 }
 
@@ -248,13 +252,14 @@ impl Engine {
         self.keys.bind(key, intent)
     }
 
-    /// The quick answer: these very claims were found valid on facts that are still fresh.
-    fn recall(&self, intent: &PaymentIntent, max_age: Duration) -> Option<Validation> {
+    /// The quick answer: these very claims were found valid on facts that are still fresh. Else the intent comes back.
+    fn recall(&self, intent: PaymentIntent, max_age: Duration) -> Result<Validation, PaymentIntent> {
         let now = Instant::now();
-        let (answered_at, capture) = self.facts.proven(intent.position(), intent.fingerprint(), now, max_age)?;
-        let proof = Proof { intent: intent.clone(), capture, answered_at };
+        let proven = self.facts.proven(intent.position(), intent.fingerprint(), now, max_age);
+        let Some((answered_at, capture)) = proven else { return Err(intent) };
+        let verdict = Verdict::Valid(Proof { intent, capture, answered_at });
         let age = now.saturating_duration_since(answered_at);
-        Some(Validation { verdict: Verdict::Valid(proof), provenance: Provenance::Replayed, age, flight: None })
+        Ok(Validation { verdict, provenance: Provenance::Replayed, age, flight: None })
     }
 
     async fn answer(
@@ -266,15 +271,13 @@ impl Engine {
         self.rules.units.to_minor(intent.money())?;
         let now = Instant::now();
         let runtime = Handle::try_current().map_err(|_| ValidateError::new(Kind::NoRuntime));
-        let recent = || self.kept(intent, now, max_age).filter(|kept| kept.fresh);
+        let recent = || self.recent(intent, now, max_age);
         let start = || {
             runtime.as_ref().map_err(ValidateError::clone)?;
             Ok(self.telemetry.flight_span(intent.payment(), &Span::current()))
         };
         let (flight, provenance) = match self.flights.board(intent.payment(), now, max_age, recent, start) {
-            Ok(Boarding::Recent(kept)) => {
-                return Ok(self.judge(intent, &kept.facts, kept.stamp, Provenance::Replayed, None));
-            }
+            Ok(Boarding::Recent(validation)) => return Ok(validation),
             Ok(Boarding::Leads(lead, span)) => {
                 let flight = Arc::clone(lead.flight());
                 let flying = fly(Arc::clone(self), lead).instrument(span);
@@ -322,6 +325,18 @@ impl Engine {
         Some(self.judge(intent, &kept.facts, kept.stamp, Provenance::Degraded, flight))
     }
 
+    /// A verdict on facts in memory, while they are fresh. What the merchant can still mend, such as metadata, is asked
+    /// about again soon, however long the facts themselves stand.
+    fn recent(&self, intent: &PaymentIntent, now: Instant, max_age: Duration) -> Option<Validation> {
+        let kept = self.kept(intent, now, max_age).filter(|kept| kept.fresh)?;
+        let validation = self.judge(intent, &kept.facts, kept.stamp, Provenance::Replayed, None);
+        let stands = match &validation.verdict {
+            Verdict::Invalid(findings) => findings.iter().any(Finding::is_lasting),
+            _ => true,
+        };
+        (stands || validation.age < VOLATILE_FRESH_FOR).then_some(validation)
+    }
+
     fn kept(&self, intent: &PaymentIntent, now: Instant, max_age: Duration) -> Option<Kept> {
         let kept = self.facts.get(intent.position(), intent.payment(), now, self.retention)?;
         is_recent(now.saturating_duration_since(kept.stamp.at), max_age).then_some(kept)
@@ -354,63 +369,6 @@ impl Engine {
             lasting: shelf_life.lasting,
             capture: capture_of(&landing.facts),
         };
-        self.facts.keep(position_of(payment), payment, &new);
-    }
-}
-
-/// A verdict, and where it comes from.
-#[derive(Clone)]
-pub struct Validation {
-    verdict: Verdict,
-    provenance: Provenance,
-    age: Duration,
-    /// Shared by all who waited for it; holds the attempt log.
-    flight: Option<Arc<Flight>>,
-}
-
-impl Validation {
-    /// The verdict.
-    #[must_use]
-    pub fn verdict(&self) -> &Verdict {
-        &self.verdict
-    }
-
-    /// The verdict by value, to take the proof out of it.
-    #[must_use]
-    pub fn into_verdict(self) -> Verdict {
-        self.verdict
-    }
-
-    /// Where the facts came from.
-    #[must_use]
-    pub fn provenance(&self) -> Provenance {
-        self.provenance
-    }
-
-    /// How long before this answer the provider stated the facts.
-    #[must_use]
-    pub fn age(&self) -> Duration {
-        self.age
-    }
-
-    /// Every provider call of the flight behind this answer; empty on a replay.
-    #[must_use]
-    pub fn attempts(&self) -> &[Attempt] {
-        match self.flight.as_ref().and_then(|flight| flight.landing()) {
-            Some(Ok(landing)) => &landing.attempts,
-            Some(Err(error)) => error.attempts(),
-            None => &[],
-        }
-    }
-}
-
-impl fmt::Debug for Validation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Validation")
-            .field("verdict", &self.verdict)
-            .field("provenance", &self.provenance)
-            .field("age", &self.age)
-            .field("attempts", &self.attempts())
-            .finish_non_exhaustive()
+        self.facts.keep(position_of(payment.as_str()), payment, &new);
     }
 }

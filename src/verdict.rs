@@ -47,6 +47,7 @@ impl Verdict {
 
 /// How far the money of a valid payment has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Capture {
     /// The money was captured.
     Captured,
@@ -218,6 +219,20 @@ impl Fact {
 }
 
 impl Finding {
+    /// Whether it stands for as long as the payment does. Metadata, risk and disputes may still change.
+    pub(crate) const fn is_lasting(&self) -> bool {
+        matches!(
+            self,
+            Self::Amount(_)
+                | Self::AmountReceived(_)
+                | Self::Currency(_)
+                | Self::Mode(_)
+                | Self::Canceled(_)
+                | Self::Refunded(_)
+                | Self::TooOld(_)
+        )
+    }
+
     /// A stable code, for API answers and metrics.
     #[must_use]
     pub const fn code(&self) -> &'static str {

@@ -14,7 +14,7 @@ const LAYERS: &[&[&str]] = &[
     &["builder"],
     &["testing"],
     &["guard", "redeem", "validator"],
-    &["judge"],
+    &["judge", "validation"],
     &["in_flight", "key_register", "ledger"],
     &["facts_cache"],
     &["retry"],

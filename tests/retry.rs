@@ -768,7 +768,7 @@ async fn a_shorter_rate_limit_does_not_open_the_gate_early() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn nobody_slips_past_a_gate_that_is_about_to_close() {
     // The place that a limited call frees must not be taken before the gate is closed.
-    for round in 0..200 {
+    for round in 0..500 {
         let calls = Arc::new(AtomicU32::new(0));
         let release = Arc::new(Semaphore::new(0));
         let (counter, held) = (Arc::clone(&calls), Arc::clone(&release));

@@ -14,6 +14,7 @@ const MAX_TEXT: usize = 4096;
 
 /// Whom a rate limit concerns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum RateLimit {
     /// Every call of this account, or every call of this kind: all of them wait.
     Account,

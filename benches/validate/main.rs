@@ -1,0 +1,77 @@
+//! What a validation costs, beside what a user would have written instead.
+//!
+//! `cargo bench --bench validate` prints one line per figure, `<kind> <name> <value>`, where the kind is `ratio`, `ns`,
+//! `allocs` or `bytes`; then criterion prints absolute times. `-- hit` runs one part only, `-- --test` runs everything
+//! once and quickly.
+//!
+//! | part | figures | target |
+//! |---|---|---|
+//! | `memory` | `bytes entry`, `bytes entry_allocated` | 300 |
+//! | `hit` | `ratio hit_vs_moka`, `ratio hit_vs_quick_cache` | 0.5, 2.0 |
+//! | | `ratio hot_vs_moka`, `ratio hot_vs_quick_cache` | published, no target |
+//! | | `allocs hit` | 0 |
+//! | `engine` | `ns engine`, `allocs engine`, `ns policies` | 2,000, 8, 500 |
+//! | `miss` | `ratio miss_vs_reqwest`, `ratio miss_vs_middleware` | 1.05, 1.0 |
+//! | `outage` | `ratio amplification_down` | 1.1 |
+//!
+//! Everything runs on current-thread runtimes. Inside the `block_on` of a multi-thread runtime each spawned leader wakes
+//! another thread, and that wake-up would be measured instead.
+//!
+//! Allocations are counted by an allocator that wraps the system's, per thread and without atomics. It adds about 3 ns to
+//! each allocation and each release, for every peer alike; a hit does neither.
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::cast_precision_loss,
+    clippy::expect_used,
+    reason = "a bench may stop at what it did not expect, and its counts are far below 2^52"
+)]
+
+mod answer;
+mod checkout;
+mod engine;
+mod figure;
+mod hit;
+mod memory;
+mod miss;
+mod outage;
+mod turns;
+
+use std::time::Duration;
+
+use criterion::Criterion;
+
+use crate::figure::Scale;
+
+/// Prints its figures, and has criterion measure its absolute times.
+type Part = fn(Scale, &mut Criterion);
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    let told = |option: &str| std::env::args().any(|argument| argument == option);
+    // Without `--bench` it is `cargo test` that runs this, and wants to know only whether it works.
+    let scale = if told("--test") || !told("--bench") { Scale::Quick } else { Scale::Full };
+    let filter = arguments.first().filter(|argument| !argument.starts_with('-'));
+
+    let mut criterion = Criterion::default()
+        .sample_size(20)
+        .warm_up_time(Duration::from_millis(300))
+        .measurement_time(Duration::from_secs(1))
+        .configure_from_args();
+
+    let parts: [(&str, Part); 5] = [
+        // First: later, the heap has room left over from other parts, and growth would not show.
+        ("memory", memory::run),
+        ("hit", hit::run),
+        ("engine", engine::run),
+        ("miss", miss::run),
+        // Last: once any clock of the process was paused, reading the time takes longer.
+        ("outage", outage::run),
+    ];
+    let list_only = told("--list");
+    for (name, run) in parts {
+        if !list_only && filter.is_none_or(|filter| name.starts_with(filter.split('/').next().unwrap_or_default())) {
+            run(scale, &mut criterion);
+        }
+    }
+    criterion.final_summary();
+}

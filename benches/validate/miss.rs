@@ -1,0 +1,183 @@
+//! A miss over HTTP, beside the same request by a bare client, and by one with somebody else's retries.
+//!
+//! Every peer asks the sandbox about the same payments, over one kept-alive loopback connection of its own, with the
+//! headers that payproof sends, and reads the same fields into a struct. The sandbox has a thread and a runtime to itself,
+//! so that its time is the same for all. The bare client has no timeout and no cap on the body, compares nothing, keeps
+//! nothing, and does not collapse calls: it is what a miss cannot be cheaper than.
+
+use std::future::ready;
+use std::hint::black_box;
+use std::sync::{Arc, mpsc};
+use std::thread;
+
+use criterion::Criterion;
+use payproof::testing::sandbox::{Sandbox, SandboxPayment};
+use payproof::{PaymentIntent, Stripe, Validator};
+use reqwest::header::{ACCEPT, HOST, HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Client, Response};
+use reqwest_middleware::ClientBuilder;
+use reqwest_retry::RetryTransientMiddleware;
+use reqwest_retry::policies::ExponentialBackoff;
+use tokio::runtime::Runtime;
+use tokio::sync::oneshot;
+
+use crate::answer;
+use crate::checkout::{self, MINOR_UNITS, TENANT};
+use crate::figure::{self, Scale};
+use crate::turns::{Peer, absolute_times, acting, take_turns};
+
+const PAYMENTS: usize = 1_000;
+const ROUNDS: usize = 500;
+const BATCH: u64 = 20;
+
+/// Anything that looks like a key; the sandbox takes every one.
+const KEY: &str = "sk_live_bench";
+
+/// A sandbox on a thread of its own; dropping this ends both.
+struct Server {
+    sandbox: Sandbox,
+    _alive: oneshot::Sender<()>,
+}
+
+impl Server {
+    fn start() -> Self {
+        let (ready, started) = mpsc::channel();
+        let (alive, over) = oneshot::channel::<()>();
+        thread::spawn(move || {
+            checkout::runtime().block_on(async {
+                ready.send(Sandbox::start().await.expect("loopback has a free port")).expect("somebody waits for it");
+                // The other end is never used, only dropped.
+                let _ = over.await;
+            });
+        });
+        Self { sandbox: started.recv().expect("the sandbox starts"), _alive: alive }
+    }
+
+    fn address_of(&self, id: &str) -> String {
+        format!("{}/v1/payment_intents/{id}?expand%5B%5D=latest_charge", self.sandbox.url())
+    }
+
+    /// The headers that payproof sent last, less those that a client adds by itself.
+    fn headers_sent(&self) -> HeaderMap {
+        let request = self.sandbox.last_request().expect("payproof has asked");
+        let headers = request.headers().iter().map(|(name, value)| {
+            let name: HeaderName = name.parse().expect("it was sent");
+            (name, HeaderValue::from_str(value).expect("it was sent"))
+        });
+        headers.filter(|(name, _)| name != HOST && name != ACCEPT).collect()
+    }
+
+    /// Everything that distinguishes one request from another.
+    fn last_request(&self) -> (String, Option<String>, Vec<(String, String)>) {
+        let request = self.sandbox.last_request().expect("somebody has asked");
+        let mut headers = request.headers().to_vec();
+        headers.sort();
+        (request.path().to_owned(), request.query().map(str::to_owned), headers)
+    }
+}
+
+pub(crate) fn run(scale: Scale, criterion: &mut Criterion) {
+    let (runtime, server) = (checkout::runtime(), Server::start());
+    let ids: Vec<String> = checkout::payment_ids().take(PAYMENTS).collect();
+    for id in &ids {
+        let payment = SandboxPayment::paid(id, MINOR_UNITS, "usd").tenant(TENANT).order(checkout::order_of(id));
+        server.sandbox.put(payment);
+    }
+    let mut own = own(&runtime, &server, ids.iter().map(|id| checkout::intent(id)).collect());
+    own(1);
+    let (request, headers) = (server.last_request(), server.headers_sent());
+    let addresses: Arc<[String]> = ids.iter().map(|id| server.address_of(id)).collect();
+    let mut bare = bare(&runtime, Arc::clone(&addresses), headers.clone());
+    bare(1);
+    assert_eq!(server.last_request(), request, "a fair peer sends the same request");
+    let mut middleware = middleware(&runtime, addresses, headers);
+    middleware(1);
+    assert_eq!(server.last_request(), request, "a fair peer sends the same request");
+
+    let rounds = scale.of(ROUNDS);
+    let [own_beside_bare, bare_times] = take_turns(rounds, BATCH, [&mut own, &mut bare]);
+    let [own_beside_middleware, middleware_times] = take_turns(rounds, BATCH, [&mut own, &mut middleware]);
+    figure::ratio("miss_vs_reqwest", own_beside_bare.ratio_to(&bare_times));
+    figure::ratio("miss_vs_middleware", own_beside_middleware.ratio_to(&middleware_times));
+    figure::ns("miss", own_beside_bare.ns());
+    figure::ns("miss_reqwest", bare_times.ns());
+    figure::ns("miss_middleware", middleware_times.ns());
+    for (name, peer) in [("miss", &mut own), ("miss_reqwest", &mut bare), ("miss_middleware", &mut middleware)] {
+        figure::allocs(name, allocations(peer));
+    }
+    let connections = server.sandbox.connections();
+    assert_eq!(connections, 3, "every peer kept its one connection");
+    absolute_times(criterion, "miss", ["payproof", "reqwest", "middleware"], &mut [own, bare, middleware]);
+}
+
+fn own<'r>(runtime: &'r Runtime, server: &Server, intents: Arc<[PaymentIntent]>) -> Peer<'r> {
+    let stripe = Stripe::builder(KEY).base_url(server.sandbox.url()).build().expect("settings fit");
+    let validator = Validator::builder(stripe).build().expect("settings fit");
+    acting(runtime, intents, checkout::forgetting(&validator), move |intent| {
+        let validation = validator.validate(intent);
+        async { assert!(validation.await.expect("the sandbox answers").verdict().is_valid()) }
+    })
+}
+
+/// A client as an application makes it, but for the crypto provider, which has to be named where none is built in.
+fn client() -> Client {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let tls = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("ring knows the default versions")
+        .with_root_certificates(rustls::RootCertStore::empty())
+        .with_no_client_auth();
+    Client::builder().no_proxy().tls_backend_preconfigured(tls).build().expect("settings fit")
+}
+
+fn bare(runtime: &Runtime, addresses: Arc<[String]>, headers: HeaderMap) -> Peer<'_> {
+    let client = client();
+    acting(
+        runtime,
+        addresses,
+        |_| Box::pin(ready(())),
+        move |address: &String| {
+            let call = client.get(address).headers(headers.clone()).send();
+            async {
+                let answer = call.await.and_then(Response::error_for_status).expect("the sandbox answers");
+                paid(&answer.json().await.expect("it is a payment intent"));
+            }
+        },
+    )
+}
+
+fn middleware(runtime: &Runtime, addresses: Arc<[String]>, headers: HeaderMap) -> Peer<'_> {
+    let policy = ExponentialBackoff::builder().build_with_max_retries(3);
+    let retries = RetryTransientMiddleware::new_with_policy(policy);
+    let client = ClientBuilder::new(client()).with(retries).build();
+    acting(
+        runtime,
+        addresses,
+        |_| Box::pin(ready(())),
+        move |address: &String| {
+            let call = client.get(address).headers(headers.clone()).send();
+            async {
+                let answer = call.await.expect("the sandbox answers").error_for_status().expect("it answers 200");
+                paid(&answer.json().await.expect("it is a payment intent"));
+            }
+        },
+    )
+}
+
+/// The least that a caller looks at.
+fn paid(answer: &answer::PaymentIntent) {
+    assert!(black_box(answer).status == "succeeded");
+}
+
+/// Allocations of one call, those of the connection's task included.
+fn allocations(peer: &mut Peer<'_>) -> f64 {
+    let mut counted = |calls| {
+        let counts = allocation_counter::measure(|| {
+            peer(calls);
+        });
+        counts.count_total as f64
+    };
+    counted(BATCH * 2);
+    // The difference leaves out what a batch costs once.
+    (counted(BATCH * 2) - counted(BATCH)) / BATCH as f64
+}

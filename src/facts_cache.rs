@@ -18,7 +18,7 @@ use crate::fingerprint::Fingerprint;
 use crate::intent::{PaymentId, position_of};
 use crate::verdict::Capture;
 
-/// More shards than cores, so that two calls seldom meet; a power of two, so that a shift finds one.
+/// More shards than cores, so that two calls seldom meet; a power of two, so that a mask finds one.
 const MAX_SHARDS: usize = 64;
 
 /// A shard smaller than this would evict long before the whole is full.
@@ -52,22 +52,25 @@ struct Table {
     valid_hits: u64,
 }
 
+/// Exactly one cache line, which is all that a hit reads of it.
 #[derive(Debug)]
+#[repr(align(64))]
 struct Slot {
     /// The last claims that were found valid on these facts.
     proven: Fingerprint,
     /// Nanoseconds after the epoch.
     answered_at: u64,
-    /// Nanoseconds after the epoch; served without asking before that.
-    fresh_until: u64,
-    /// The facts, serialised: a third of the size, and one allocation.
-    facts: Box<[u8]>,
-    /// Tells this answer from others of the same instant.
-    answer: u32,
-    capture: Capture,
-    /// Kept past `fresh_until`, for times when the provider is down.
-    lasting: bool,
+    until: Until,
+    /// A [`Record`], serialised: a third of the size of the facts, and one allocation.
+    record: Box<[u8]>,
 }
+
+/// When facts stop being fresh, in nanoseconds after the epoch. The highest bit says that they are of an authorisation.
+#[derive(Clone, Copy, Debug)]
+struct Until(u64);
+
+/// Number of the answer, whether it lasts, the facts. In this order, since the facts start with the id.
+type Record<F> = (u32, bool, F);
 
 /// When the provider answered, and which of its answers it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,12 +87,21 @@ pub(crate) struct Kept {
     pub(crate) fresh: bool,
 }
 
+/// Claims that were found valid, and when the provider stated the facts.
+#[derive(Debug)]
+pub(crate) struct Proven {
+    pub(crate) answered_at: Instant,
+    pub(crate) age: Duration,
+    pub(crate) capture: Capture,
+}
+
 /// What the provider answered, on its way into memory.
 #[derive(Debug)]
 pub(crate) struct NewFacts<'f> {
     pub(crate) facts: &'f ProviderPayment,
     pub(crate) stamp: Stamp,
     pub(crate) fresh_for: Duration,
+    /// Kept past `fresh_for`, for times when the provider is down.
     pub(crate) lasting: bool,
     pub(crate) capture: Capture,
 }
@@ -106,97 +118,89 @@ impl FactsCache {
         }
     }
 
-    /// Stamps an answer that has just come in.
-    pub(crate) fn stamp(&self) -> Stamp {
-        Stamp { at: Instant::now(), answer: self.answers.fetch_add(1, Ordering::Relaxed) }
+    /// Stamps an answer that came in at this moment.
+    pub(crate) fn stamp(&self, at: Instant) -> Stamp {
+        Stamp { at, answer: self.answers.fetch_add(1, Ordering::Relaxed) }
     }
 
-    /// Whether exactly these claims were found valid on facts that are still fresh, and no older than `max_age`.
+    /// Whether exactly these claims were found valid on facts that are still fresh, and recent enough.
     pub(crate) fn proven(
         &self,
-        position: u64,
+        payment: &PaymentId,
         claims: &Fingerprint,
         now: Instant,
         max_age: Duration,
-    ) -> Option<(Instant, Capture)> {
-        let now = self.nanos(now);
-        let mut table = self.table(position)?;
+    ) -> Option<Proven> {
+        let nanos = self.nanos(now);
+        let mut table = self.table(payment)?;
         // Claims include the payment's id, so equal claims mean the same payment.
-        let slot = table.slots.find(position, |slot| slot.proven == *claims)?;
-        let age = Duration::from_nanos(now.saturating_sub(slot.answered_at));
-        if now >= slot.fresh_until || !is_recent(age, max_age) {
+        let slot = table.slots.find(payment.position(), |slot| slot.proven == *claims)?;
+        let age = slot.age(nanos);
+        if !slot.until.is_after(nanos) || !is_recent(age, max_age) {
             return None;
         }
-        let (answered_at, capture) = (slot.answered_at, slot.capture);
+        let capture = slot.until.capture();
         table.valid_hits = table.valid_hits.wrapping_add(1);
         drop(table);
-        Some((self.instant(answered_at), capture))
+        Some(Proven { answered_at: now.checked_sub(age).unwrap_or(self.epoch), age, capture })
     }
 
     /// The facts of a payment, if they are in memory and no older than `retention`.
-    pub(crate) fn get(&self, position: u64, payment: &PaymentId, now: Instant, retention: Duration) -> Option<Kept> {
-        let now = self.nanos(now);
-        let (bytes, stamp, fresh) = {
-            let table = self.table(position)?;
-            let slot = table.slots.find(position, |slot| slot.is_about(payment))?;
-            if slot.is_over(now, retention) {
-                return None;
-            }
-            let stamp = Stamp { at: self.instant(slot.answered_at), answer: slot.answer };
-            (slot.facts.clone(), stamp, now < slot.fresh_until)
+    pub(crate) fn get(&self, payment: &PaymentId, now: Instant, retention: Duration) -> Option<Kept> {
+        let nanos = self.nanos(now);
+        let (record, age, fresh) = {
+            let table = self.table(payment)?;
+            let slot = table.slots.find(payment.position(), |slot| slot.is_about(payment))?;
+            (slot.record.clone(), slot.age(nanos), slot.until.is_after(nanos))
         };
-        let facts = postcard::from_bytes(&bytes).ok()?;
-        Some(Kept { facts, stamp, fresh })
+        let (answer, lasting, facts) = postcard::from_bytes::<Record<ProviderPayment>>(&record).ok()?;
+        let over = if lasting { age >= retention } else { !fresh };
+        let at = now.checked_sub(age).unwrap_or(self.epoch);
+        (!over).then_some(Kept { facts, stamp: Stamp { at, answer }, fresh })
     }
 
     /// Takes facts into memory, in place of older ones. At the capacity an expired or old payment makes way.
-    pub(crate) fn keep(&self, position: u64, payment: &PaymentId, new: &NewFacts<'_>) {
+    pub(crate) fn keep(&self, payment: &PaymentId, new: &NewFacts<'_>) {
+        let record: Record<&ProviderPayment> = (new.stamp.answer, new.lasting, new.facts);
         let mut buffer = [0; TYPICAL_FACTS];
-        let facts = match postcard::to_slice(new.facts, &mut buffer) {
+        let record = match postcard::to_slice(&record, &mut buffer) {
             Ok(bytes) => Box::from(&*bytes),
-            Err(_) => match postcard::to_allocvec(new.facts) {
+            Err(_) => match postcard::to_allocvec(&record) {
                 Ok(bytes) => bytes.into(),
                 Err(_) => return,
             },
         };
         let answered_at = self.nanos(new.stamp.at);
-        let life = u64::try_from(new.fresh_for.as_nanos()).unwrap_or(u64::MAX);
-        let slot = Slot {
-            proven: Fingerprint::NONE,
-            answered_at,
-            fresh_until: answered_at.saturating_add(life),
-            facts,
-            answer: new.stamp.answer,
-            capture: new.capture,
-            lasting: new.lasting,
-        };
-        let Some(mut table) = self.table(position) else { return };
+        let until = Until::new(answered_at, new.fresh_for, new.capture);
+        let slot = Slot { proven: Fingerprint::NONE, answered_at, until, record };
+        let Some(mut table) = self.table(payment) else { return };
         let table = &mut *table;
-        if let Some(older) = table.slots.find_mut(position, |slot| slot.is_about(payment)) {
+        if let Some(older) = table.slots.find_mut(payment.position(), |slot| slot.is_about(payment)) {
             *older = slot;
             return;
         }
         if table.slots.len() >= self.shard_capacity {
-            table.evict(position, answered_at);
+            table.evict(payment.position(), answered_at);
         }
-        table.slots.insert_unique(position, slot, Slot::position);
+        table.slots.insert_unique(payment.position(), slot, Slot::position);
     }
 
     /// Notes that these claims were found valid on the facts of this answer.
-    pub(crate) fn prove(&self, position: u64, payment: &PaymentId, claims: Fingerprint, stamp: Stamp) {
-        let Some(mut table) = self.table(position) else { return };
-        if let Some(slot) = table.slots.find_mut(position, |slot| slot.is_about(payment)) {
+    pub(crate) fn prove(&self, payment: &PaymentId, claims: Fingerprint, stamp: Stamp) {
+        let Some(mut table) = self.table(payment) else { return };
+        if let Some(slot) = table.slots.find_mut(payment.position(), |slot| slot.is_about(payment)) {
             // Other facts may have come in between, and say otherwise.
-            if slot.answer == stamp.answer && slot.answered_at == self.nanos(stamp.at) {
+            if slot.answer() == Some(stamp.answer) {
                 slot.proven = claims;
             }
         }
     }
 
     /// Drops the facts of a payment.
-    pub(crate) fn forget(&self, position: u64, payment: &PaymentId) {
-        let Some(mut table) = self.table(position) else { return };
-        if let Entry::Occupied(entry) = table.slots.entry(position, |slot| slot.is_about(payment), Slot::position) {
+    pub(crate) fn forget(&self, payment: &PaymentId) {
+        let Some(mut table) = self.table(payment) else { return };
+        let entry = table.slots.entry(payment.position(), |slot| slot.is_about(payment), Slot::position);
+        if let Entry::Occupied(entry) = entry {
             entry.remove();
         }
     }
@@ -209,21 +213,17 @@ impl FactsCache {
         self.shards.iter().fold(0, |sum, shard| shard.lock().valid_hits.wrapping_add(sum))
     }
 
-    fn table(&self, position: u64) -> Option<MutexGuard<'_, Table>> {
+    fn table(&self, payment: &PaymentId) -> Option<MutexGuard<'_, Table>> {
         if self.shard_capacity == 0 {
             return None;
         }
         // The table itself uses the lowest and the highest bits.
-        let shard = usize::try_from(position >> 32).unwrap_or_default() & self.shards.len().wrapping_sub(1);
-        Some(self.shards.get(shard)?.lock())
+        let bits = usize::try_from(payment.position() >> 32).unwrap_or_default();
+        Some(self.shards.get(bits & self.shards.len().wrapping_sub(1))?.lock())
     }
 
     fn nanos(&self, at: Instant) -> u64 {
         u64::try_from(at.saturating_duration_since(self.epoch).as_nanos()).unwrap_or(u64::MAX)
-    }
-
-    fn instant(&self, nanos: u64) -> Instant {
-        self.epoch.checked_add(Duration::from_nanos(nanos)).unwrap_or(self.epoch)
     }
 }
 
@@ -244,7 +244,7 @@ impl Table {
             .map(|step| start.wrapping_add(step).checked_rem(buckets).unwrap_or_default())
             .filter_map(|bucket| Some((bucket, self.slots.get_bucket(bucket)?)))
             .take(EVICTION_SAMPLE)
-            .min_by_key(|(_, slot)| if slot.fresh_until <= now && !slot.lasting { 0 } else { slot.answered_at });
+            .min_by_key(|(_, slot)| if slot.is_worthless(now) { 0 } else { slot.answered_at });
         if let Some((bucket, _)) = victim
             && let Ok(entry) = self.slots.get_bucket_entry(bucket)
         {
@@ -254,22 +254,47 @@ impl Table {
 }
 
 impl Slot {
-    fn is_about(&self, payment: &PaymentId) -> bool {
-        self.id() == payment.as_str()
+    fn age(&self, now: u64) -> Duration {
+        Duration::from_nanos(now.saturating_sub(self.answered_at))
     }
 
-    fn id(&self) -> &str {
-        // The id is what the facts start with.
-        postcard::take_from_bytes::<&str>(&self.facts).map_or("", |(id, _)| id)
+    /// The record as far as the id.
+    fn head(&self) -> Option<Record<&str>> {
+        postcard::take_from_bytes(&self.record).ok().map(|(head, _)| head)
+    }
+
+    fn is_about(&self, payment: &PaymentId) -> bool {
+        self.head().is_some_and(|(_, _, id)| id == payment.as_str())
+    }
+
+    fn answer(&self) -> Option<u32> {
+        self.head().map(|(answer, ..)| answer)
+    }
+
+    fn is_worthless(&self, now: u64) -> bool {
+        !self.until.is_after(now) && self.head().is_none_or(|(_, lasting, _)| !lasting)
     }
 
     fn position(&self) -> u64 {
-        position_of(self.id())
+        self.head().map_or(0, |(_, _, id)| position_of(id))
+    }
+}
+
+impl Until {
+    const AUTHORISED: u64 = 1 << 63;
+
+    fn new(answered_at: u64, fresh_for: Duration, capture: Capture) -> Self {
+        let life = u64::try_from(fresh_for.as_nanos()).unwrap_or(u64::MAX);
+        let until = answered_at.saturating_add(life).min(!Self::AUTHORISED);
+        Self(if capture == Capture::Authorised { until | Self::AUTHORISED } else { until })
     }
 
-    fn is_over(&self, now: u64, retention: Duration) -> bool {
-        let age = Duration::from_nanos(now.saturating_sub(self.answered_at));
-        if self.lasting { age >= retention } else { now >= self.fresh_until }
+    fn is_after(self, now: u64) -> bool {
+        self.0 & !Self::AUTHORISED > now
+    }
+
+    fn capture(self) -> Capture {
+        if self.0 & Self::AUTHORISED == 0 { Capture::Captured } else { Capture::Authorised }
     }
 }
 
@@ -278,21 +303,24 @@ mod tests {
     use super::*;
     use crate::facts::PaymentStatus;
 
-    fn paid(id: &str) -> (PaymentId, u64, ProviderPayment) {
-        let payment = PaymentId::parse(id).unwrap();
-        let position = position_of(id);
-        (payment, position, ProviderPayment::new(id, PaymentStatus::Paid))
-    }
-
     fn keep(cache: &FactsCache, id: &str, at: Instant, fresh_for: Duration) -> Stamp {
-        let (payment, position, facts) = paid(id);
-        let stamp = Stamp { at, ..cache.stamp() };
-        let fresh = NewFacts { facts: &facts, stamp, fresh_for, lasting: true, capture: Capture::Captured };
-        cache.keep(position, &payment, &fresh);
+        let facts = ProviderPayment::new(id, PaymentStatus::Paid);
+        let stamp = cache.stamp(at);
+        let new = NewFacts { facts: &facts, stamp, fresh_for, lasting: true, capture: Capture::Captured };
+        cache.keep(&payment(id), &new);
         stamp
     }
 
+    fn payment(id: &str) -> PaymentId {
+        PaymentId::parse(id).unwrap()
+    }
+
     const HOUR: Duration = Duration::from_secs(60 * 60);
+
+    #[test]
+    fn a_slot_is_one_cache_line() {
+        assert_eq!(size_of::<Slot>(), 64);
+    }
 
     #[test]
     fn the_bound_holds_and_the_newest_stay() {
@@ -302,19 +330,17 @@ mod tests {
             keep(&cache, &format!("pi_{at}"), start + Duration::from_secs(at.into()), HOUR);
         }
         assert_eq!(cache.len(), 100);
-        let (payment, position, _) = paid("pi_999");
-        assert!(cache.get(position, &payment, start + Duration::from_secs(1000), HOUR).is_some());
+        assert!(cache.get(&payment("pi_999"), start + Duration::from_secs(1000), HOUR).is_some());
     }
 
     #[test]
     fn a_proof_ends_with_its_facts() {
         let cache = FactsCache::new(100);
-        let (now, claims) = (Instant::now(), Fingerprint::of("t", [None]));
-        let (payment, position, _) = paid("pi_1");
+        let (now, claims, payment) = (Instant::now(), Fingerprint::of("t", [None]), payment("pi_1"));
         let stamp = keep(&cache, "pi_1", now, HOUR);
-        let proven = |at, max_age| cache.proven(position, &claims, at, max_age).is_some();
+        let proven = |at, max_age| cache.proven(&payment, &claims, at, max_age).is_some();
         assert!(!proven(now, HOUR));
-        cache.prove(position, &payment, claims, stamp);
+        cache.prove(&payment, claims, stamp);
         assert!(proven(now, HOUR));
         assert!(!proven(now, Duration::ZERO), "zero always asks");
         assert!(proven(now + Duration::from_secs(59 * 60), HOUR));
@@ -327,32 +353,32 @@ mod tests {
     #[test]
     fn a_verdict_on_older_facts_proves_nothing_about_newer_ones() {
         let cache = FactsCache::new(100);
-        let (now, claims) = (Instant::now(), Fingerprint::of("t", [None]));
-        let (payment, position, _) = paid("pi_1");
+        let (now, claims, payment) = (Instant::now(), Fingerprint::of("t", [None]), payment("pi_1"));
         let older = keep(&cache, "pi_1", now, HOUR);
         let newer = keep(&cache, "pi_1", now, HOUR);
-        cache.prove(position, &payment, claims, older);
-        assert!(cache.proven(position, &claims, now, HOUR).is_none(), "of the same instant");
-        cache.prove(position, &payment, claims, newer);
-        assert!(cache.proven(position, &claims, now, HOUR).is_some());
+        cache.prove(&payment, claims, older);
+        assert!(cache.proven(&payment, &claims, now, HOUR).is_none(), "of the same instant");
+        cache.prove(&payment, claims, newer);
+        assert!(cache.proven(&payment, &claims, now, HOUR).is_some());
     }
 
     #[test]
     fn payments_at_the_same_position_are_told_apart() {
         let cache = FactsCache::new(100);
         let now = Instant::now();
-        let (one, _, facts) = paid("pi_1");
-        let fresh = NewFacts {
-            facts: &facts,
-            stamp: cache.stamp(),
-            fresh_for: HOUR,
-            lasting: true,
-            capture: Capture::Captured,
-        };
-        cache.keep(42, &one, &fresh);
-        let (two, _, _) = paid("pi_2");
-        assert!(cache.get(42, &two, now, HOUR).is_none());
-        assert_eq!(&*cache.get(42, &one, now, HOUR).unwrap().facts.id, "pi_1");
+        keep(&cache, "pi_1", now, HOUR);
+        let other = PaymentId::parse("pi_2").unwrap().at_position_of(&payment("pi_1"));
+        assert!(cache.get(&other, now, HOUR).is_none());
+        assert_eq!(&*cache.get(&payment("pi_1"), now, HOUR).unwrap().facts.id, "pi_1");
+    }
+
+    #[test]
+    fn the_end_and_the_capture_share_a_word() {
+        for capture in [Capture::Captured, Capture::Authorised] {
+            let until = Until::new(5, Duration::from_nanos(10), capture);
+            assert_eq!((until.capture(), until.is_after(14), until.is_after(15)), (capture, true, false));
+            assert!(Until::new(5, Duration::MAX, capture).is_after(1 << 62));
+        }
     }
 
     #[test]

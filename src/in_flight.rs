@@ -194,31 +194,32 @@ impl Lead {
 
     /// Hands the result to those who wait. `settle` runs first, and only if this is still the payment's current flight.
     pub(crate) fn land(self, result: Result<Landing, ValidateError>, settle: impl FnOnce(&Landing)) {
-        {
-            let mut current = self.flights.lock();
-            if current.get(&self.payment).is_some_and(|flight| Arc::ptr_eq(flight, &self.flight)) {
-                if let Ok(landing) = &result {
-                    settle(landing);
-                }
-                current.remove(&self.payment);
+        self.leave(|| {
+            if let Ok(landing) = &result {
+                settle(landing);
             }
-        }
+        });
         // Only the one leader sets it, so it cannot be set already.
         let _ = self.flight.landing.set(result);
+    }
+
+    /// Gives up the place, before anybody can hear that the flight is over. `settle` runs if this is the current flight.
+    fn leave(&self, settle: impl FnOnce()) {
+        let mut current = self.flights.lock();
+        if current.get(&self.payment).is_some_and(|flight| Arc::ptr_eq(flight, &self.flight)) {
+            settle();
+            current.remove(&self.payment);
+        }
+        self.flights.under_way.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 impl Drop for Lead {
     fn drop(&mut self) {
         if self.flight.landing.get().is_none() {
-            let mut current = self.flights.lock();
-            if current.get(&self.payment).is_some_and(|flight| Arc::ptr_eq(flight, &self.flight)) {
-                current.remove(&self.payment);
-            }
-            drop(current);
+            self.leave(|| {});
             let _ = self.flight.landing.set(Err(ValidateError::new(Kind::LeaderLost)));
         }
-        self.flights.under_way.fetch_sub(1, Ordering::Relaxed);
         self.flight.landed.notify_waiters();
     }
 }

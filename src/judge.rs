@@ -251,7 +251,8 @@ pub(crate) fn capture_of(facts: &ProviderPayment) -> Capture {
 }
 
 fn is_fully_refunded(facts: &ProviderPayment) -> bool {
-    let received = facts.amount_received.or(facts.amount);
+    // Of an authorisation nothing has been received yet, and what is given back is compared with what is held.
+    let received = facts.amount_received.filter(|received| *received > 0).or(facts.amount);
     facts.amount_refunded > 0 && received.is_none_or(|received| facts.amount_refunded >= received)
 }
 

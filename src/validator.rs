@@ -14,13 +14,13 @@ use tracing::{Instrument, Span};
 use crate::deadline::{Deadline, is_recent};
 use crate::error::{Kind, ValidateError};
 use crate::facts::ProviderPayment;
-use crate::facts_cache::{FactsCache, Kept, NewFacts, Stamp};
+use crate::facts_cache::{FactsCache, Kept, NewFacts, Proven, Stamp};
 use crate::in_flight::{Boarding, Flight, Flights, Landing, Lead};
-use crate::intent::{PaymentId, PaymentIntent, position_of};
+use crate::intent::{PaymentId, PaymentIntent};
 use crate::judge::{Answered, Rules, VOLATILE_FRESH_FOR, capture_of};
 use crate::key_register::KeyRegister;
-use crate::provider::Answer;
-use crate::retry::{Explanation, Retrier};
+use crate::provider;
+use crate::retry::{Answer, Explanation, Retrier};
 use crate::stats::Stats;
 use crate::telemetry::Telemetry;
 use crate::validation::Validation;
@@ -99,10 +99,10 @@ impl Validator {
     ///
     /// # Errors
     /// None at present: in one process there is nothing that could fail to confirm.
-    pub fn forget(&self, payment: &PaymentId) -> impl Future<Output = Result<(), ValidateError>> + Send + 'static {
+    pub fn forget(&self, payment: &PaymentId) -> impl Future<Output = Result<(), ValidateError>> + Send + use<> {
         let (engine, payment) = (Arc::clone(&self.0), payment.clone());
         async move {
-            engine.flights.forget(&payment, || engine.facts.forget(position_of(payment.as_str()), &payment));
+            engine.flights.forget(&payment, || engine.facts.forget(&payment));
             Ok(())
         }
     }
@@ -145,7 +145,7 @@ impl Validator {
     /// ```
     #[must_use]
     pub fn explain(&self, status: u16, headers: &[(&str, &str)], body: &[u8]) -> Explanation {
-        self.0.retrier.explain(&Answer { status, headers, body })
+        self.0.retrier.explain(&provider::Answer { status, headers, body })
     }
 }
 
@@ -231,15 +231,11 @@ async fn ask(
 }
 
 /// Asks the provider, in a task of its own, so that no caller's patience cuts it.
-async fn fly(engine: Arc<Engine>, lead: Lead) {
-    let deadline = Deadline::after(Instant::now(), engine.total_deadline);
+async fn fly(engine: Arc<Engine>, lead: Lead, now: Instant) {
+    let deadline = Deadline::after(now, engine.total_deadline);
     let started = |at| lead.flight().attempt_started(at);
-    let answer = engine.retrier.run(lead.payment(), deadline, &engine.telemetry, started).await;
-    let landing = answer.map(|(mut facts, attempts)| {
-        engine.rules.prune(&mut facts);
-        facts.as_of = facts.as_of.or_else(|| Some(SystemTime::now().duration_since(UNIX_EPOCH).ok()?.as_secs()));
-        Landing { facts, stamp: engine.facts.stamp(), attempts }
-    });
+    let answer = engine.retrier.run(lead.payment(), now, deadline, &engine.telemetry, started).await;
+    let landing = answer.map(|answer| engine.take_in(answer));
     let payment = lead.payment().clone();
     lead.land(landing, |landing| engine.settle(&payment, landing));
 }
@@ -255,10 +251,9 @@ impl Engine {
     /// The quick answer: these very claims were found valid on facts that are still fresh. Else the intent comes back.
     fn recall(&self, intent: PaymentIntent, max_age: Duration) -> Result<Validation, PaymentIntent> {
         let now = Instant::now();
-        let proven = self.facts.proven(intent.position(), intent.fingerprint(), now, max_age);
-        let Some((answered_at, capture)) = proven else { return Err(intent) };
+        let proven = self.facts.proven(intent.payment(), intent.fingerprint(), now, max_age);
+        let Some(Proven { answered_at, age, capture }) = proven else { return Err(intent) };
         let verdict = Verdict::Valid(Proof { intent, capture, answered_at });
-        let age = now.saturating_duration_since(answered_at);
         Ok(Validation { verdict, provenance: Provenance::Replayed, age, flight: None })
     }
 
@@ -274,13 +269,14 @@ impl Engine {
         let recent = || self.recent(intent, now, max_age);
         let start = || {
             runtime.as_ref().map_err(ValidateError::clone)?;
+            self.check_gate(now, deadline)?;
             Ok(self.telemetry.flight_span(intent.payment(), &Span::current()))
         };
         let (flight, provenance) = match self.flights.board(intent.payment(), now, max_age, recent, start) {
             Ok(Boarding::Recent(validation)) => return Ok(validation),
             Ok(Boarding::Leads(lead, span)) => {
                 let flight = Arc::clone(lead.flight());
-                let flying = fly(Arc::clone(self), lead).instrument(span);
+                let flying = fly(Arc::clone(self), lead, now).instrument(span);
                 runtime.as_ref().map_err(ValidateError::clone)?.spawn(flying);
                 (flight, Provenance::Fresh)
             }
@@ -307,6 +303,16 @@ impl Engine {
             Err(limit) => ValidateError::new(Kind::Deadline { limit, last: None }),
         };
         self.stale(intent, max_age, &error, Some(flight)).ok_or(error)
+    }
+
+    /// Refuses a call that is sure to be over before the provider's rate limit is.
+    fn check_gate(&self, now: Instant, deadline: Option<Duration>) -> Result<(), ValidateError> {
+        match (self.retrier.gate_closed_for(now), deadline) {
+            (Some(wait), Some(limit)) if wait >= limit => {
+                Err(ValidateError::after_attempts(Kind::GateClosed { last: None }, Some(wait), Vec::new()))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Older facts, where the provider cannot be asked and the settings allow it.
@@ -338,7 +344,7 @@ impl Engine {
     }
 
     fn kept(&self, intent: &PaymentIntent, now: Instant, max_age: Duration) -> Option<Kept> {
-        let kept = self.facts.get(intent.position(), intent.payment(), now, self.retention)?;
+        let kept = self.facts.get(intent.payment(), now, self.retention)?;
         is_recent(now.saturating_duration_since(kept.stamp.at), max_age).then_some(kept)
     }
 
@@ -354,9 +360,17 @@ impl Engine {
         let age = stamp.at.elapsed();
         let verdict = self.rules.judge(intent, facts, Answered { at: stamp.at, age });
         if verdict.is_valid() {
-            self.facts.prove(intent.position(), intent.payment(), *intent.fingerprint(), stamp);
+            self.facts.prove(intent.payment(), *intent.fingerprint(), stamp);
         }
         Validation { verdict, provenance, age, flight }
+    }
+
+    /// Makes an answer ready to be judged and kept.
+    fn take_in(&self, answer: Answer) -> Landing {
+        let Answer { mut facts, at, attempts } = answer;
+        self.rules.prune(&mut facts);
+        facts.as_of = facts.as_of.or_else(|| Some(SystemTime::now().duration_since(UNIX_EPOCH).ok()?.as_secs()));
+        Landing { facts, stamp: self.facts.stamp(at), attempts }
     }
 
     /// Takes what a flight brought into memory.
@@ -369,6 +383,6 @@ impl Engine {
             lasting: shelf_life.lasting,
             capture: capture_of(&landing.facts),
         };
-        self.facts.keep(position_of(payment.as_str()), payment, &new);
+        self.facts.keep(payment, &new);
     }
 }

@@ -4,10 +4,10 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::attempt_log::Rule;
-use crate::provider::{Answer, ProviderError, RateLimit};
+use crate::provider::{Answer, ProviderError};
 
 use super::decision::{Transient, decide};
-use super::{MIN_SPREAD, Retrier, SPREAD};
+use super::{Demand, Retrier, most_spread};
 
 /// Which rule decides about an answer, and how long the call would wait.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,16 +81,13 @@ impl Retrier {
         let error = self.provider.read_refusal(answer);
         let decision = decide(&error, &self.patterns);
         let transient = decision.transient != Transient::No;
-        let asked = error.wait().filter(|wait| !wait.is_zero());
-        let beyond_cap = asked.is_some_and(|asked| asked > self.retry_after_cap);
-        let closes_gate = error.limits() == Some(RateLimit::Account);
-        let spread = |wait: Duration| (wait, wait.saturating_add(wait.mul_f64(SPREAD).max(MIN_SPREAD)));
+        let Demand { wait: asked, closes_gate, beyond_cap } = self.demand(&error);
         let scheduled = self.retry.waits().bounds();
         let wait = match (asked, scheduled) {
             _ if !transient || beyond_cap => None,
             (_, None) => None,
-            (Some(asked), Some(_)) => Some(spread(asked)),
-            (None, Some((least, most))) if closes_gate => Some((least, spread(most).1)),
+            (Some(asked), Some(_)) => Some((asked, asked.saturating_add(most_spread(asked)))),
+            (None, Some((least, most))) if closes_gate => Some((least, most.saturating_add(most_spread(most)))),
             (None, Some(bounds)) => Some(bounds),
         };
         Explanation { transient, rule: decision.rule, wait, closes_gate, beyond_cap, error }

@@ -1,7 +1,7 @@
 //! The retry loop: the only place that sleeps.
 
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rand::rngs::StdRng;
@@ -10,11 +10,10 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::attempt;
-use crate::attempt_log::{Attempt, AttemptOutcome, Reach, WaitReason};
+use crate::attempt_log::WaitReason;
 use crate::breaker::{Admission, CircuitBreaker, Health};
 use crate::deadline::Deadline;
-use crate::error::{Kind, Stopped, ValidateError};
-use crate::facts::ProviderPayment;
+use crate::error::{Stopped, ValidateError};
 use crate::gate::Gate;
 use crate::intent::PaymentId;
 use crate::provider::{AnyProvider, ProviderError, RateLimit};
@@ -23,6 +22,7 @@ use crate::telemetry::Telemetry;
 
 mod backoff;
 mod budget;
+mod course;
 mod decision;
 mod explain;
 mod transient;
@@ -30,10 +30,11 @@ mod transient;
 pub use backoff::{Jitter, Retry, Schedule};
 pub(crate) use budget::Budget;
 pub use budget::RetryBudget;
+pub(crate) use course::Answer;
 pub use explain::Explanation;
 pub(crate) use transient::TransientPatterns;
 
-use backoff::Waits;
+use course::Course;
 use decision::{Decision, Transient, decide, health};
 
 /// Past a Retry-After or a closed gate, callers come back spread over this share of the wait, so that they do not all
@@ -74,10 +75,19 @@ pub(crate) fn rng(seed: Option<u64>) -> Mutex<StdRng> {
     Mutex::new(seed.map_or_else(rand::make_rng, StdRng::seed_from_u64))
 }
 
-/// What is allowed to go to the provider now.
+/// What an error asks for, by whichever rule it is decided.
+struct Demand {
+    /// Retry-After, unless it is zero.
+    wait: Option<Duration>,
+    closes_gate: bool,
+    beyond_cap: bool,
+}
+
+/// What may go to the provider now, since when, and what it gives back when it is over.
 struct Passage<'r> {
     _permit: Option<SemaphorePermit<'r>>,
     admission: Option<Admission<'r>>,
+    at: Instant,
 }
 
 impl Passage<'_> {
@@ -89,119 +99,74 @@ impl Passage<'_> {
     }
 }
 
-/// One call on its way through its attempts.
-struct Progress<'r> {
-    waits: Waits<'r>,
-    attempts: Vec<Attempt>,
-    last: Option<ProviderError>,
-    unreadable_before: bool,
-}
-
-impl Progress<'_> {
-    fn fail(self, kind: impl FnOnce(Option<ProviderError>) -> Kind, retry_after: Option<Duration>) -> ValidateError {
-        ValidateError::after_attempts(kind(self.last), retry_after, self.attempts)
-    }
-
-    fn give_up(self, stopped: Stopped, error: ProviderError) -> ValidateError {
-        let retry_after = error.wait();
-        ValidateError::after_attempts(Kind::Provider { stopped, error }, retry_after, self.attempts)
-    }
+/// Why nothing may go to the provider now.
+#[derive(Clone, Copy)]
+enum Refusal {
+    GateClosed(Duration),
+    BreakerOpen(Duration),
+    Deadline,
 }
 
 impl Retrier {
-    /// Asks until there is an answer, or a reason to stop. `started` hears of each attempt.
+    /// Asks until there is an answer, or a reason to stop. `started` hears of each attempt, and of its failure.
     pub(crate) async fn run(
         &self,
         payment: &PaymentId,
+        begin: Instant,
         deadline: Deadline,
         telemetry: &Telemetry,
         started: impl Fn(Option<Instant>),
-    ) -> Result<(ProviderPayment, Vec<Attempt>), ValidateError> {
-        let begin = Instant::now();
-        let mut progress =
-            Progress { waits: self.retry.waits(), attempts: Vec::new(), last: None, unreadable_before: false };
+    ) -> Result<Answer, ValidateError> {
+        let mut course = Course::new(begin, deadline, self.retry.waits());
+        let mut now = begin;
         loop {
-            let passage = match self.pass(deadline).await {
+            let passage = match self.pass(deadline, now).await {
                 Ok(passage) => passage,
-                Err(Refusal::GateClosed(wait)) => {
-                    return Err(progress.fail(|last| Kind::GateClosed { last }, Some(wait)));
-                }
-                Err(Refusal::BreakerOpen(wait)) => {
-                    return Err(progress.fail(|last| Kind::BreakerOpen { last }, Some(wait)));
-                }
-                Err(Refusal::Deadline) => {
-                    return Err(progress.fail(|last| Kind::Deadline { limit: deadline.limit(), last }, None));
-                }
+                Err(refusal) => return Err(course.refused(refusal)),
             };
-            let start = Instant::now();
-            let number = u32::try_from(progress.attempts.len()).unwrap_or(u32::MAX).saturating_add(1);
+            let (start, number) = (passage.at, course.next_number());
             let until = deadline.attempt_until(start, self.attempt_timeout);
             let limit = until.saturating_duration_since(start);
             started(Some(start));
             let answer = attempt::look_up(&*self.provider, payment, number, until, limit).await;
-            let end = Instant::now();
-            let record = |reach, status, request_id, outcome| Attempt {
-                number,
-                offset: start.saturating_duration_since(begin),
-                duration: end.saturating_duration_since(start),
-                reach,
-                status,
-                request_id,
-                outcome,
-                wait: None,
-            };
+            now = Instant::now();
             let error = match answer {
-                Ok(mut facts) => {
-                    passage.leave(Some(Health::Up), end);
+                Ok(facts) => {
+                    passage.leave(Some(Health::Up), now);
                     if let Some(budget) = &self.budget {
-                        budget.success(end);
+                        budget.success(now);
                     }
-                    let record = record(Reach::Answered, None, facts.request_id.take(), AttemptOutcome::Facts);
-                    telemetry.attempt(&record, None);
-                    progress.attempts.push(record);
-                    return Ok((facts, progress.attempts));
+                    return Ok(course.answered(facts, start, now, telemetry));
                 }
                 Err(error) => error,
             };
             started(None);
             let decision = decide(&error, &self.patterns);
             let out_of_time = error.is_timeout() && limit < self.attempt_timeout;
-            // An attempt that had little time, for what was left of the deadline, says nothing about the provider.
-            let full = self.attempt_timeout.min(deadline.limit());
-            let had_little_time = error.is_timeout() && limit < full.mul_f64(TELLING_SHARE);
-            passage.leave((!had_little_time).then(|| health(&error, &decision)), end);
-            let outcome = match decision.transient {
-                Transient::No => AttemptOutcome::Permanent(decision.rule.clone()),
-                Transient::Once | Transient::Yes => AttemptOutcome::Transient(decision.rule.clone()),
-            };
-            let request_id = error.provider_request_id().map(Into::into);
-            let mut record = record(error.reach(), error.http_status(), request_id, outcome);
-            let plan = if out_of_time {
-                Err(Stopped::NoTimeLeft)
-            } else {
-                self.plan(&mut progress, &error, &decision, deadline, end)
-            };
-            record.wait = plan.ok();
-            telemetry.attempt(&record, Some(&error));
-            progress.attempts.push(record);
+            let plan =
+                if out_of_time { Err(Stopped::NoTimeLeft) } else { self.plan(&mut course, &error, &decision, now) };
+            // The place is free only now, so that nobody slips in before the gate is closed.
+            passage.leave(self.health(&error, &decision, limit, deadline), now);
+            course.failed(&error, decision, plan.ok(), start, now, telemetry);
             match plan {
                 Ok((wait, _reason)) => {
-                    progress.last = Some(error);
-                    sleep(wait).await;
+                    course.last = Some(error);
+                    // Boxed, as all rare waits are: the leader's task is made for each miss, and should be small.
+                    Box::pin(sleep(wait)).await;
+                    now = Instant::now();
                 }
                 Err(_) if out_of_time => {
-                    progress.last = Some(error);
-                    return Err(progress.fail(|last| Kind::Deadline { limit: deadline.limit(), last }, None));
+                    course.last = Some(error);
+                    return Err(course.refused(Refusal::Deadline));
                 }
-                Err(stopped) => return Err(progress.give_up(stopped, error)),
+                Err(stopped) => return Err(course.stopped(stopped, error)),
             }
         }
     }
 
     /// Waits for the gate and for a place, and asks the breaker. Never holds a place while waiting for the gate.
-    async fn pass(&self, deadline: Deadline) -> Result<Passage<'_>, Refusal> {
+    async fn pass(&self, deadline: Deadline, mut now: Instant) -> Result<Passage<'_>, Refusal> {
         loop {
-            let now = Instant::now();
             if now >= deadline.at() {
                 return Err(Refusal::Deadline);
             }
@@ -210,65 +175,64 @@ impl Retrier {
                 if closed > self.retry_after_cap || !deadline.allows(now, wait) {
                     return Err(Refusal::GateClosed(closed));
                 }
-                sleep(wait).await;
+                Box::pin(sleep(wait)).await;
+                now = Instant::now();
                 continue;
             }
-            let permit = match &self.concurrency {
+            let permit = match self.concurrency.as_ref().map(|places| (places, places.try_acquire())) {
                 None => None,
-                Some(places) => match places.try_acquire() {
-                    Ok(permit) => Some(permit),
-                    Err(_) => match timeout_at(deadline.at(), places.acquire()).await {
-                        // It may have been a long wait: look at the gate again.
-                        Ok(Ok(permit)) if self.gate.closed_for(Instant::now()).is_none() => Some(permit),
-                        Ok(_) => continue,
-                        Err(_elapsed) => return Err(Refusal::Deadline),
-                    },
-                },
+                Some((_, Ok(permit))) => Some(permit),
+                Some((places, Err(_))) => {
+                    let permit = Box::pin(timeout_at(deadline.at(), places.acquire())).await;
+                    now = Instant::now();
+                    Some(permit.map_err(|_elapsed| Refusal::Deadline)?.map_err(|_closed| Refusal::Deadline)?)
+                }
             };
+            // Whoever had the place before may have closed the gate.
+            if permit.is_some() && self.gate.closed_for(now).is_some() {
+                continue;
+            }
             let admission = match &self.breaker {
                 None => None,
-                Some(breaker) => Some(breaker.admit(Instant::now()).map_err(Refusal::BreakerOpen)?),
+                Some(breaker) => Some(breaker.admit(now).map_err(Refusal::BreakerOpen)?),
             };
-            return Ok(Passage { _permit: permit, admission });
+            return Ok(Passage { _permit: permit, admission, at: now });
         }
     }
 
     /// How long to wait before the next attempt, or why there is none.
     fn plan(
         &self,
-        progress: &mut Progress<'_>,
+        course: &mut Course<'_>,
         error: &ProviderError,
         decision: &Decision,
-        deadline: Deadline,
         now: Instant,
     ) -> Result<(Duration, WaitReason), Stopped> {
         // The schedule may be the user's own code, which is never called under a lock.
-        let scheduled = progress.waits.nominal().map(|nominal| {
-            let mut rng = self.rng.lock().unwrap_or_else(PoisonError::into_inner);
-            progress.waits.jittered(nominal, &mut *rng)
-        });
-        let asked = error.wait().filter(|wait| !wait.is_zero());
-        let limits_account = error.limits() == Some(RateLimit::Account);
-        if limits_account {
+        let scheduled = course.waits.nominal().map(|nominal| course.waits.jittered(nominal, &mut *self.rng()));
+        let demand = self.demand(error);
+        if demand.closes_gate {
             // Also when this call gives up: the others must not run into the same limit.
-            let closure = asked.or(scheduled).unwrap_or(MIN_SPREAD).min(LONGEST_CLOSURE);
+            let closure = demand.wait.or(scheduled).unwrap_or(MIN_SPREAD).min(LONGEST_CLOSURE);
             self.gate.close(now, closure);
         }
         match decision.transient {
             Transient::No => return Err(Stopped::Permanent),
-            Transient::Once if progress.unreadable_before => return Err(Stopped::RetriesUsed),
-            Transient::Once => progress.unreadable_before = true,
+            Transient::Once if course.unreadable_before => return Err(Stopped::RetriesUsed),
+            Transient::Once => course.unreadable_before = true,
             Transient::Yes => {}
         }
         let scheduled = scheduled.ok_or(Stopped::RetriesUsed)?;
-        let (wait, reason) = match asked {
-            Some(asked) if asked > self.retry_after_cap => return Err(Stopped::WaitTooLong),
-            _ if limits_account => (self.spread(asked.unwrap_or(scheduled)), WaitReason::Gate),
+        if demand.beyond_cap {
+            return Err(Stopped::WaitTooLong);
+        }
+        let (wait, reason) = match demand.wait {
+            _ if demand.closes_gate => (self.spread(demand.wait.unwrap_or(scheduled)), WaitReason::Gate),
             Some(asked) => (self.spread(asked), WaitReason::RetryAfter),
             None => (scheduled, WaitReason::Schedule),
         };
-        if !deadline.allows(now, wait) {
-            return Err(if asked.is_some() { Stopped::WaitTooLong } else { Stopped::NoTimeLeft });
+        if !course.deadline.allows(now, wait) {
+            return Err(if demand.wait.is_some() { Stopped::WaitTooLong } else { Stopped::NoTimeLeft });
         }
         match &self.budget {
             Some(budget) if !budget.take(now) => Err(Stopped::BudgetEmpty),
@@ -276,11 +240,41 @@ impl Retrier {
         }
     }
 
+    fn demand(&self, error: &ProviderError) -> Demand {
+        let wait = error.wait().filter(|wait| !wait.is_zero());
+        Demand {
+            wait,
+            closes_gate: error.limits() == Some(RateLimit::Account),
+            beyond_cap: wait.is_some_and(|wait| wait > self.retry_after_cap),
+        }
+    }
+
+    /// What a failed attempt says about the provider. One that had little time, for what was left of the deadline, says
+    /// nothing.
+    fn health(
+        &self,
+        error: &ProviderError,
+        decision: &Decision,
+        limit: Duration,
+        deadline: Deadline,
+    ) -> Option<Health> {
+        let whole = self.attempt_timeout.min(deadline.limit());
+        let had_little_time = error.is_timeout() && limit < whole.mul_f64(TELLING_SHARE);
+        (!had_little_time).then(|| health(error, decision))
+    }
+
     /// A little more than `wait`, never less.
     fn spread(&self, wait: Duration) -> Duration {
-        let most = wait.mul_f64(SPREAD).max(MIN_SPREAD);
-        let mut rng = self.rng.lock().unwrap_or_else(PoisonError::into_inner);
-        wait.saturating_add(rng.random_range(Duration::ZERO..=most))
+        wait.saturating_add(self.rng().random_range(Duration::ZERO..=most_spread(wait)))
+    }
+
+    fn rng(&self) -> MutexGuard<'_, StdRng> {
+        self.rng.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How long the provider's rate limit still holds every call back.
+    pub(crate) fn gate_closed_for(&self, now: Instant) -> Option<Duration> {
+        self.gate.closed_for(now)
     }
 
     pub(crate) fn breaker_state(&self) -> Option<BreakerState> {
@@ -292,8 +286,6 @@ impl Retrier {
     }
 }
 
-enum Refusal {
-    GateClosed(Duration),
-    BreakerOpen(Duration),
-    Deadline,
+fn most_spread(wait: Duration) -> Duration {
+    wait.mul_f64(SPREAD).max(MIN_SPREAD)
 }

@@ -49,6 +49,22 @@ pub enum Rule {
     Unknown,
 }
 
+impl Rule {
+    /// A stable name of the rule's kind.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::ProviderHeader => "provider_header",
+            Self::ProviderCode(_) => "provider_code",
+            Self::Status(_) => "status",
+            Self::Unreadable => "unreadable",
+            Self::Reach(_) => "reach",
+            Self::Pattern(_) => "pattern",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
 impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -56,7 +72,9 @@ impl fmt::Display for Rule {
             Self::ProviderCode(code) => write!(f, "provider code {code}"),
             Self::Status(status) => write!(f, "status {status}"),
             Self::Unreadable => f.write_str("unreadable answer"),
-            Self::Reach(reach) => f.write_str(reach.as_str()),
+            Self::Reach(Reach::NotSent) => f.write_str("no connection"),
+            Self::Reach(Reach::MaybeSent) => f.write_str("no complete answer"),
+            Self::Reach(Reach::Answered) => f.write_str("a refusal"),
             Self::Pattern(pattern) => write!(f, "pattern {pattern}"),
             Self::Unknown => f.write_str("no rule"),
         }
@@ -97,6 +115,27 @@ pub enum AttemptOutcome {
     Transient(Rule),
     /// Trying again would change nothing, by this rule.
     Permanent(Rule),
+}
+
+impl AttemptOutcome {
+    /// A stable name.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Facts => "facts",
+            Self::Transient(_) => "transient",
+            Self::Permanent(_) => "permanent",
+        }
+    }
+
+    /// The rule that decided; `None` for facts.
+    #[must_use]
+    pub const fn rule(&self) -> Option<&Rule> {
+        match self {
+            Self::Facts => None,
+            Self::Transient(rule) | Self::Permanent(rule) => Some(rule),
+        }
+    }
 }
 
 /// One provider call.

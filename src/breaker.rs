@@ -12,6 +12,9 @@ use crate::stats::BreakerState;
 /// Buckets of the rolling window: a tenth of it is forgotten at a time.
 const BUCKETS: u32 = 10;
 
+/// Probes take a fraction of the time that the breaker was open for.
+const PROBE_SHARE: u32 = 10;
+
 /// When the circuit breaker opens, and how it closes again.
 ///
 /// | setting | default | why |
@@ -193,7 +196,7 @@ impl CircuitBreaker {
                 *under_way = under_way.saturating_add(1);
             }
             // Probes are out; whoever comes now is told to come back when they may be done.
-            Phase::HalfOpen { .. } => return Err(self.config.open_for),
+            Phase::HalfOpen { .. } => return Err(self.config.open_for.checked_div(PROBE_SHARE).unwrap_or_default()),
         }
         Ok(Admission { breaker: self, generation: state.generation, reported: false })
     }

@@ -12,7 +12,6 @@ const MAX_WORD: usize = 100;
 
 /// Whether real money moves.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[non_exhaustive]
 pub enum Mode {
     /// Real money.
     #[default]

@@ -87,10 +87,9 @@ pub(crate) struct Kept {
     pub(crate) fresh: bool,
 }
 
-/// Claims that were found valid, and when the provider stated the facts.
+/// Claims that were found valid, and how old the facts are.
 #[derive(Debug)]
 pub(crate) struct Proven {
-    pub(crate) answered_at: Instant,
     pub(crate) age: Duration,
     pub(crate) capture: Capture,
 }
@@ -142,7 +141,7 @@ impl FactsCache {
         let capture = slot.until.capture();
         table.valid_hits = table.valid_hits.wrapping_add(1);
         drop(table);
-        Some(Proven { answered_at: now.checked_sub(age).unwrap_or(self.epoch), age, capture })
+        Some(Proven { age, capture })
     }
 
     /// The facts of a payment, if they are in memory and no older than `retention`.

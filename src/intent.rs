@@ -16,6 +16,7 @@ const MAX_LEN: usize = 255;
 ///
 /// The alphabet cannot change a URL's path. A client secret is refused.
 #[derive(Clone, PartialEq, Eq)]
+#[repr(C)]
 pub struct PaymentId {
     /// See [`position_of`].
     position: u64,
@@ -80,17 +81,17 @@ impl fmt::Display for PaymentId {
 #[derive(Clone)]
 pub struct PaymentIntent(Arc<Claims>);
 
-/// What a hit reads comes first, on one cache line with the counter.
+/// What a hit reads comes first and stands together: 56 bytes behind the counters.
 #[derive(Clone)]
 #[repr(C)]
 struct Claims {
+    key: Option<IdempotencyKey>,
     fingerprint: Fingerprint,
     payment: PaymentId,
     tenant: Box<str>,
     money: Money,
     order: Option<Box<str>>,
     customer: Option<Box<str>>,
-    key: Option<IdempotencyKey>,
 }
 
 impl Claims {
@@ -124,7 +125,7 @@ impl PaymentIntent {
             return Err(InvalidIntent::new(Field::Amount, "must be more than zero"));
         }
         let (order, customer, key, fingerprint) = (None, None, None, Fingerprint::NONE);
-        let mut claims = Claims { fingerprint, payment, tenant, money, order, customer, key };
+        let mut claims = Claims { key, fingerprint, payment, tenant, money, order, customer };
         claims.seal();
         Ok(Self(Arc::new(claims)))
     }

@@ -36,13 +36,11 @@ pub(crate) struct ShelfLife {
     pub(crate) lasting: bool,
 }
 
-/// When the facts were stated, by two clocks that are never compared with each other.
+/// How old the facts are, and when they were that old.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Answered {
-    /// On this machine's monotonic clock.
-    pub(crate) at: Instant,
-    /// How long ago that is.
     pub(crate) age: Duration,
+    pub(crate) seen_at: Instant,
 }
 
 impl Rules {
@@ -60,7 +58,12 @@ impl Rules {
             return Verdict::Invalid(Findings(findings));
         }
         unfinished.unwrap_or_else(|| {
-            Verdict::Valid(Proof { intent: intent.clone(), capture: capture_of(facts), answered_at: answered.at })
+            Verdict::Valid(Proof {
+                intent: intent.clone(),
+                capture: capture_of(facts),
+                age: answered.age,
+                seen_at: answered.seen_at,
+            })
         })
     }
 

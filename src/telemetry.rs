@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use tracing::field::Empty;
 use tracing::{Span, debug, info_span, warn};
 
-use crate::attempt_log::{Attempt, AttemptOutcome};
+use crate::attempt_log::Attempt;
 use crate::intent::PaymentId;
 use crate::stats::Stats;
 use crate::verdict::{Provenance, Verdict};
@@ -88,13 +88,10 @@ impl Telemetry {
         let duration_ms = millis(attempt.duration());
         let wait_ms = attempt.wait().map(|(wait, _)| millis(wait));
         let wait_reason = attempt.wait().map(|(_, reason)| reason.as_str());
-        let (outcome, rule) = match attempt.outcome() {
-            AttemptOutcome::Facts => {
-                debug!(name: "payproof.attempt", number, reach, status, request_id, outcome = "facts", duration_ms);
-                return;
-            }
-            AttemptOutcome::Transient(rule) => ("transient", rule),
-            AttemptOutcome::Permanent(rule) => ("permanent", rule),
+        let outcome = attempt.outcome().as_str();
+        let Some(rule) = attempt.outcome().rule() else {
+            debug!(name: "payproof.attempt", number, reach, status, request_id, outcome, duration_ms);
+            return;
         };
         warn!(
             name: "payproof.attempt",

@@ -252,8 +252,8 @@ impl Engine {
     fn recall(&self, intent: PaymentIntent, max_age: Duration) -> Result<Validation, PaymentIntent> {
         let now = Instant::now();
         let proven = self.facts.proven(intent.payment(), intent.fingerprint(), now, max_age);
-        let Some(Proven { answered_at, age, capture }) = proven else { return Err(intent) };
-        let verdict = Verdict::Valid(Proof { intent, capture, answered_at });
+        let Some(Proven { age, capture }) = proven else { return Err(intent) };
+        let verdict = Verdict::Valid(Proof { intent, capture, age, seen_at: now });
         Ok(Validation { verdict, provenance: Provenance::Replayed, age, flight: None })
     }
 
@@ -357,8 +357,9 @@ impl Engine {
         provenance: Provenance,
         flight: Option<Arc<Flight>>,
     ) -> Validation {
-        let age = stamp.at.elapsed();
-        let verdict = self.rules.judge(intent, facts, Answered { at: stamp.at, age });
+        let seen_at = Instant::now();
+        let age = seen_at.saturating_duration_since(stamp.at);
+        let verdict = self.rules.judge(intent, facts, Answered { age, seen_at });
         if verdict.is_valid() {
             self.facts.prove(intent.payment(), *intent.fingerprint(), stamp);
         }

@@ -47,7 +47,6 @@ impl Verdict {
 
 /// How far the money of a valid payment has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
 pub enum Capture {
     /// The money was captured.
     Captured,
@@ -60,7 +59,9 @@ pub enum Capture {
 pub struct Proof {
     pub(crate) intent: PaymentIntent,
     pub(crate) capture: Capture,
-    pub(crate) answered_at: Instant,
+    /// How old the facts were at `seen_at`: one subtraction less on the way to the caller than the moment of the answer.
+    pub(crate) age: Duration,
+    pub(crate) seen_at: Instant,
 }
 
 impl Proof {
@@ -91,7 +92,7 @@ impl Proof {
     /// How long ago the provider answered.
     #[must_use]
     pub fn age(&self) -> Duration {
-        self.answered_at.elapsed()
+        self.age.saturating_add(self.seen_at.elapsed())
     }
 }
 

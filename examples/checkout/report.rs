@@ -15,8 +15,8 @@ use crate::scenario::{Kind, Truth};
 const CHANGED: &str = "\
 Settings: the defaults, but for a retry budget that earns 1 retry per success
 instead of 0.1. The default lets retries add a tenth to the load, which protects
-a provider that is down; here more than a third of the answers go wrong for ever,
-and a tenth would leave many checkouts without an answer.
+a provider that is down. Here more than a third of the answers go wrong all the
+time, and under the default about a fifth of the clicks would get no answer.
 ";
 
 /// A line under the header and no other: narrow enough for a terminal of 80 columns.
@@ -155,11 +155,15 @@ impl Report {
     /// One line for the reader who reads only one.
     fn look_at(&self) -> String {
         let wrong = match self.all.wrong {
-            0 => "`wrong` is empty in every row, so no forgery was believed and no honest shopper refused".to_owned(),
-            wrong => format!("`wrong` counts {} verdicts that are NOT TRUE", grouped(wrong)),
+            0 => "no verdict was wrong".to_owned(),
+            wrong => format!("{} VERDICTS WERE WRONG", grouped(wrong)),
         };
-        let (clicks, received) = (grouped(self.all.clicks), grouped(self.received));
-        format!("Look at: {wrong}; {clicks} clicks cost {received} provider calls.")
+        let (unknown, clicks) = (grouped(self.all.could_not_tell), grouped(self.all.clicks));
+        let received = grouped(self.received);
+        format!(
+            "Look at: the column `wrong`, {wrong}; the column `could not tell`, {unknown} of {clicks} clicks; \
+             all of them cost {received} provider calls."
+        )
     }
 }
 

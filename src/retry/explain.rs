@@ -87,7 +87,7 @@ impl Retrier {
             _ if !transient || beyond_cap => None,
             (_, None) => None,
             (Some(asked), Some(_)) => Some((asked, asked.saturating_add(most_spread(asked)))),
-            (None, Some((least, most))) if closes_gate => Some((least, most.saturating_add(most_spread(most)))),
+            (None, Some((_, most))) if closes_gate => Some((most, most.saturating_add(most_spread(most)))),
             (None, Some(bounds)) => Some(bounds),
         };
         Explanation { transient, rule: decision.rule, wait, closes_gate, beyond_cap, error }

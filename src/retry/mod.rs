@@ -213,8 +213,7 @@ impl Retrier {
         let demand = self.demand(error);
         if demand.closes_gate {
             // Also when this call gives up: the others must not run into the same limit.
-            let closure = demand.wait.or(scheduled).unwrap_or(MIN_SPREAD).min(LONGEST_CLOSURE);
-            self.gate.close(now, closure);
+            self.gate.close(now, demand.wait.unwrap_or(self.first_wait()).min(LONGEST_CLOSURE));
         }
         match decision.transient {
             Transient::No => return Err(Stopped::Permanent),
@@ -227,7 +226,8 @@ impl Retrier {
             return Err(Stopped::WaitTooLong);
         }
         let (wait, reason) = match demand.wait {
-            _ if demand.closes_gate => (self.spread(demand.wait.unwrap_or(scheduled)), WaitReason::Gate),
+            Some(asked) if demand.closes_gate => (self.spread(asked), WaitReason::Gate),
+            None if demand.closes_gate => (scheduled.max(self.spread(self.first_wait())), WaitReason::Gate),
             Some(asked) => (self.spread(asked), WaitReason::RetryAfter),
             None => (scheduled, WaitReason::Schedule),
         };
@@ -238,6 +238,12 @@ impl Retrier {
             Some(budget) if !budget.take(now) => Err(Stopped::BudgetEmpty),
             _ => Ok((wait, reason)),
         }
+    }
+
+    /// How long the gate stays closed where the provider does not say: as long as a first retry would wait at most. Not
+    /// longer, or one call's third retry would hold up everybody.
+    fn first_wait(&self) -> Duration {
+        self.retry.waits().bounds().map_or(MIN_SPREAD, |(_, most)| most)
     }
 
     fn demand(&self, error: &ProviderError) -> Demand {

@@ -98,15 +98,15 @@ impl Stripe {
 
     fn read(&self, payment: &PaymentId, reply: &Reply<impl AsRef<[u8]>>) -> Result<ProviderPayment, ProviderError> {
         let request_id = reply.header("request-id");
+        let with_request_id = |error| request_id.into_iter().fold(error, ProviderError::request_id);
+        // Here it is the body that decides: a payment or none, a missing payment or a wrong address.
+        if let (Some(fault), 200 | 404) = (&reply.fault, reply.status) {
+            let error = with_request_id(ProviderError::from(fault));
+            return Err(if error.reach() == Reach::Answered { error.status(reply.status) } else { error });
+        }
         let mut facts = if reply.status == 200 {
-            let read = match &reply.fault {
-                Some(fault) => Err(ProviderError::from(fault)),
-                None => payment::read(reply.body.as_ref(), self.account.as_deref()),
-            };
-            read.map_err(|error| {
-                let error = request_id.into_iter().fold(error, ProviderError::request_id);
-                if error.reach() == Reach::Answered { error.status(reply.status) } else { error }
-            })?
+            payment::read(reply.body.as_ref(), self.account.as_deref())
+                .map_err(|error| with_request_id(error.status(reply.status)))?
         } else {
             // Where the body broke off, the status still holds, and what there is of the body is its message.
             let headers = reply.headers.iter();
@@ -209,6 +209,9 @@ mod tests {
         };
         let error = read(503, "<html>");
         assert_eq!((error.kind(), error.http_status()), (Kind::Refused, Some(503)));
+        // A missing payment and a wrong address differ in the body alone.
+        let error = read(404, r#"{"error":{"code":"resource_miss"#);
+        assert_eq!((error.kind(), error.http_status()), (Kind::OutcomeUnknown, None));
         let error = read(200, PAID);
         assert_eq!((error.kind(), error.http_status()), (Kind::OutcomeUnknown, None));
         assert_eq!(error.provider_request_id(), Some("req_1"));

@@ -81,17 +81,49 @@ impl fmt::Display for PaymentId {
 #[derive(Clone)]
 pub struct PaymentIntent(Arc<Claims>);
 
-/// What a hit reads comes first and stands together: 56 bytes behind the counters.
+/// What a hit reads comes first and stands together: 56 bytes behind the counters. Small, since a checkout may hold many.
 #[derive(Clone)]
 #[repr(C)]
 struct Claims {
     key: Option<IdempotencyKey>,
     fingerprint: Fingerprint,
     payment: PaymentId,
-    tenant: Box<str>,
     money: Money,
-    order: Option<Box<str>>,
-    customer: Option<Box<str>>,
+    texts: Texts,
+}
+
+/// Tenant, order and customer in one piece. None of them is ever empty, so an empty one is absent.
+#[derive(Clone)]
+struct Texts {
+    all: Box<str>,
+    order_at: u16,
+    customer_at: u16,
+}
+
+impl Texts {
+    fn new(tenant: &str, order: Option<&str>, customer: Option<&str>) -> Self {
+        let (order, customer) = (order.unwrap_or_default(), customer.unwrap_or_default());
+        // Each has at most 255 bytes, so the borders fit.
+        let border = |at: usize| u16::try_from(at).unwrap_or(u16::MAX);
+        let (order_at, customer_at) = (border(tenant.len()), border(tenant.len().saturating_add(order.len())));
+        Self { all: [tenant, order, customer].concat().into(), order_at, customer_at }
+    }
+
+    fn part(&self, range: impl std::slice::SliceIndex<str, Output = str>) -> Option<&str> {
+        self.all.get(range).filter(|part| !part.is_empty())
+    }
+
+    fn tenant(&self) -> &str {
+        self.part(..usize::from(self.order_at)).unwrap_or_default()
+    }
+
+    fn order(&self) -> Option<&str> {
+        self.part(usize::from(self.order_at)..usize::from(self.customer_at))
+    }
+
+    fn customer(&self) -> Option<&str> {
+        self.part(usize::from(self.customer_at)..)
+    }
 }
 
 impl Claims {
@@ -100,13 +132,13 @@ impl Claims {
         self.fingerprint = Fingerprint::of(
             "claims",
             [
-                Some(self.tenant.as_bytes()),
+                Some(self.texts.tenant().as_bytes()),
                 Some(self.payment.as_str().as_bytes()),
                 Some(&digits.to_be_bytes()),
                 Some(&[scale]),
                 Some(self.money.currency().as_str().as_bytes()),
-                self.order.as_deref().map(str::as_bytes),
-                self.customer.as_deref().map(str::as_bytes),
+                self.texts.order().map(str::as_bytes),
+                self.texts.customer().map(str::as_bytes),
             ],
         );
     }
@@ -119,13 +151,13 @@ impl PaymentIntent {
     /// Names the field and the rule: the tenant and the payment id must be 1 to 255 bytes without control
     /// characters or white space around it, the id of a narrow alphabet and no client secret, the amount more than zero.
     pub fn new(tenant: impl AsRef<str>, payment: impl AsRef<str>, money: Money) -> Result<Self, InvalidIntent> {
-        let tenant = text(Field::Tenant, tenant.as_ref())?;
+        let tenant = checked(Field::Tenant, tenant.as_ref())?;
         let payment = PaymentId::parse(payment)?;
         if money.is_zero() {
             return Err(InvalidIntent::new(Field::Amount, "must be more than zero"));
         }
-        let (order, customer, key, fingerprint) = (None, None, None, Fingerprint::NONE);
-        let mut claims = Claims { key, fingerprint, payment, tenant, money, order, customer };
+        let (key, fingerprint, texts) = (None, Fingerprint::NONE, Texts::new(tenant, None, None));
+        let mut claims = Claims { key, fingerprint, payment, money, texts };
         claims.seal();
         Ok(Self(Arc::new(claims)))
     }
@@ -136,7 +168,8 @@ impl PaymentIntent {
     /// Names the field `order` when the text is empty, over 255 bytes, or has control characters or white space around it.
     pub fn order(mut self, order: impl AsRef<str>) -> Result<Self, InvalidIntent> {
         let claims = Arc::make_mut(&mut self.0);
-        claims.order = Some(text(Field::Order, order.as_ref())?);
+        let order = checked(Field::Order, order.as_ref())?;
+        claims.texts = Texts::new(claims.texts.tenant(), Some(order), claims.texts.customer());
         claims.seal();
         Ok(self)
     }
@@ -147,7 +180,8 @@ impl PaymentIntent {
     /// Names the field `customer` when the text is empty, over 255 bytes, or has control characters or white space around it.
     pub fn customer(mut self, customer: impl AsRef<str>) -> Result<Self, InvalidIntent> {
         let claims = Arc::make_mut(&mut self.0);
-        claims.customer = Some(text(Field::Customer, customer.as_ref())?);
+        let customer = checked(Field::Customer, customer.as_ref())?;
+        claims.texts = Texts::new(claims.texts.tenant(), claims.texts.order(), Some(customer));
         claims.seal();
         Ok(self)
     }
@@ -162,7 +196,7 @@ impl PaymentIntent {
     /// The tenant.
     #[must_use]
     pub fn tenant(&self) -> &str {
-        &self.0.tenant
+        self.0.texts.tenant()
     }
 
     /// The payment's id.
@@ -180,13 +214,13 @@ impl PaymentIntent {
     /// The order, if one is claimed.
     #[must_use]
     pub fn claimed_order(&self) -> Option<&str> {
-        self.0.order.as_deref()
+        self.0.texts.order()
     }
 
     /// The customer, if one is claimed.
     #[must_use]
     pub fn claimed_customer(&self) -> Option<&str> {
-        self.0.customer.as_deref()
+        self.0.texts.customer()
     }
 
     pub(crate) fn idempotency_key(&self) -> Option<&IdempotencyKey> {
@@ -216,13 +250,13 @@ pub(crate) fn position_of(id: &str) -> u64 {
     POSITIONS.hash_one(id)
 }
 
-fn text(field: Field, text: &str) -> Result<Box<str>, InvalidIntent> {
+fn checked(field: Field, text: &str) -> Result<&str, InvalidIntent> {
     match text.len() {
         0 => Err(InvalidIntent::new(field, "must not be empty")),
         len if len > MAX_LEN => Err(InvalidIntent::new(field, "must have at most 255 bytes")),
         _ if text.trim() != text => Err(InvalidIntent::new(field, "must not start or end with white space")),
         _ if text.chars().any(char::is_control) => Err(InvalidIntent::new(field, "must not have control characters")),
-        _ => Ok(text.into()),
+        _ => Ok(text),
     }
 }
 
@@ -236,10 +270,10 @@ impl From<&Self> for PaymentIntent {
 impl fmt::Debug for PaymentIntent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PaymentIntent")
-            .field("tenant", &self.0.tenant)
+            .field("tenant", &self.tenant())
             .field("payment", &self.0.payment)
             .field("money", &self.0.money)
-            .field("order", &self.0.order)
+            .field("order", &self.claimed_order())
             .finish_non_exhaustive()
     }
 }

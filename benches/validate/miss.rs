@@ -3,12 +3,14 @@
 //! Every peer asks the sandbox about the same payments, over one kept-alive loopback connection of its own, with the
 //! headers that payproof sends, and reads the same fields into a struct. The sandbox has a thread and a runtime to itself,
 //! so that its time is the same for all. The bare client has no timeout and no cap on the body, compares nothing, keeps
-//! nothing, and does not collapse calls: it is what a miss cannot be cheaper than.
+//! nothing, and does not collapse calls: it is what a miss cannot be cheaper than. The one with retries has the attempt
+//! timeout that payproof has.
 
 use std::future::ready;
 use std::hint::black_box;
 use std::sync::{Arc, mpsc};
 use std::thread;
+use std::time::Duration;
 
 use criterion::Criterion;
 use payproof::testing::sandbox::{Sandbox, SandboxPayment};
@@ -120,18 +122,20 @@ fn own<'r>(runtime: &'r Runtime, server: &Server, intents: Arc<[PaymentIntent]>)
 }
 
 /// A client as an application makes it, but for the crypto provider, which has to be named where none is built in.
-fn client() -> Client {
+fn client(timeout: Option<Duration>) -> Client {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let tls = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .expect("ring knows the default versions")
         .with_root_certificates(rustls::RootCertStore::empty())
         .with_no_client_auth();
-    Client::builder().no_proxy().tls_backend_preconfigured(tls).build().expect("settings fit")
+    let builder = Client::builder().no_proxy().tls_backend_preconfigured(tls);
+    let builder = timeout.into_iter().fold(builder, reqwest::ClientBuilder::timeout);
+    builder.build().expect("settings fit")
 }
 
 fn bare(runtime: &Runtime, addresses: Arc<[String]>, headers: HeaderMap) -> Peer<'_> {
-    let client = client();
+    let client = client(None);
     acting(
         runtime,
         addresses,
@@ -149,7 +153,8 @@ fn bare(runtime: &Runtime, addresses: Arc<[String]>, headers: HeaderMap) -> Peer
 fn middleware(runtime: &Runtime, addresses: Arc<[String]>, headers: HeaderMap) -> Peer<'_> {
     let policy = ExponentialBackoff::builder().build_with_max_retries(3);
     let retries = RetryTransientMiddleware::new_with_policy(policy);
-    let client = ClientBuilder::new(client()).with(retries).build();
+    // Without a limit per attempt it would never try again what hangs; payproof's own default.
+    let client = ClientBuilder::new(client(Some(Duration::from_secs(30)))).with(retries).build();
     acting(
         runtime,
         addresses,

@@ -4,6 +4,7 @@
 //! intent follows no pointer, runs no judge and allocates nothing. That is sound because the judge is pure and its rules
 //! never change: the same claims on the same facts are valid until the facts' own time runs out.
 
+use std::num::NonZero;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -18,8 +19,8 @@ use crate::fingerprint::Fingerprint;
 use crate::intent::{PaymentId, position_of};
 use crate::verdict::Capture;
 
-/// More shards than cores, so that two calls seldom meet; a power of two, so that a mask finds one.
-const MAX_SHARDS: usize = 64;
+/// So many shards for each core, so that two calls seldom meet, and not more, so that few pages hold their heads.
+const SHARDS_PER_CORE: usize = 4;
 
 /// A shard smaller than this would evict long before the whole is full.
 const MIN_SHARD_CAPACITY: usize = 256;
@@ -108,7 +109,10 @@ pub(crate) struct NewFacts<'f> {
 impl FactsCache {
     /// Keeps at most `capacity` payments; none if that is zero.
     pub(crate) fn new(capacity: usize) -> Self {
-        let shards = (capacity / MIN_SHARD_CAPACITY).next_power_of_two().clamp(1, MAX_SHARDS);
+        let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+        // A power of two, so that a mask finds one.
+        let most = cores.saturating_mul(SHARDS_PER_CORE).next_power_of_two();
+        let shards = (capacity / MIN_SHARD_CAPACITY).next_power_of_two().clamp(1, most);
         Self {
             shards: (0..shards).map(|_| Shard(Mutex::default())).collect(),
             shard_capacity: capacity.checked_div(shards).unwrap_or(capacity),

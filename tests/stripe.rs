@@ -1,6 +1,10 @@
 //! The Stripe adapter against the sandbox: every way a provider misbehaves, through the public API.
 #![cfg(feature = "stripe")]
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a fixture that cannot be made fails the test that asked for it")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a fixture that cannot be made fails the test that asked for it"
+)]
 
 mod support;
 
@@ -284,8 +288,14 @@ fn credentials_and_urls_are_checked_before_anything_is_sent() {
         assert!(key.is_empty() || !message.contains(key), "{message}");
     }
     let host = "api.example.test";
-    for url in ["", "api", "ftp://127.0.0.1", &format!("http://{host}"), &format!("https://me:pw@{host}"), "http://localhost.example.test"]
-    {
+    for url in [
+        "",
+        "api",
+        "ftp://127.0.0.1",
+        &format!("http://{host}"),
+        &format!("https://me:pw@{host}"),
+        "http://localhost.example.test",
+    ] {
         let message = refused("key", url);
         assert!(!message.contains("me:pw"), "{message}");
     }
@@ -301,12 +311,15 @@ fn a_test_key_needs_the_test_mode() {
     assert!(Validator::builder(stripe()).mode(Mode::Test).build().is_ok());
 }
 
+/// Status, headers, body, and what is said of them.
+type Explained = (u16, &'static [(&'static str, &'static str)], &'static [u8], &'static str);
+
 #[tokio::test]
 async fn explain_says_what_then_happens() {
     let sandbox = sandbox().await;
     let validator = quick(&sandbox).build().unwrap();
     let body = br#"{"error":{"type":"invalid_request_error","code":"lock_timeout","message":"busy"}}"#;
-    let cases: [(u16, &[(&str, &str)], &[u8], &str); 5] = [
+    let cases: [Explained; 5] = [
         (503, &[], b"<html>", "transient by status 503: retried after 1ms"),
         (503, &[("stripe-should-retry", "false")], b"", "permanent by provider header: not retried"),
         (429, &[], body, "transient by provider code lock_timeout: retried after 1ms"),

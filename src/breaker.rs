@@ -116,6 +116,8 @@ pub(crate) enum Health {
 #[derive(Debug)]
 pub(crate) struct CircuitBreaker {
     config: Breaker,
+    /// A probe that takes longer stands still with its runtime.
+    longest_attempt: Duration,
     bucket_width: Duration,
     state: Mutex<State>,
 }
@@ -131,7 +133,7 @@ struct State {
 enum Phase {
     Closed(Window),
     Open { until: Instant },
-    HalfOpen { under_way: u32, succeeded: u32 },
+    HalfOpen { since: Instant, under_way: u32, succeeded: u32 },
 }
 
 /// Attempts and failures per bucket of time.
@@ -174,10 +176,10 @@ impl Window {
 }
 
 impl CircuitBreaker {
-    pub(crate) fn new(config: Breaker) -> Self {
+    pub(crate) fn new(config: Breaker, longest_attempt: Duration) -> Self {
         let bucket_width = config.window.checked_div(BUCKETS).unwrap_or(config.window);
         let state = State { phase: Phase::Closed(Window::new(Instant::now())), generation: 0 };
-        Self { config, bucket_width, state: Mutex::new(state) }
+        Self { config, longest_attempt, bucket_width, state: Mutex::new(state) }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -191,9 +193,13 @@ impl CircuitBreaker {
         match &mut state.phase {
             Phase::Closed(_) => {}
             Phase::Open { until } if now < *until => return Err(until.saturating_duration_since(now)),
-            Phase::Open { .. } => state.enter(Phase::HalfOpen { under_way: 1, succeeded: 0 }),
+            Phase::Open { .. } => state.probe(now),
             Phase::HalfOpen { under_way, .. } if *under_way < self.config.probes => {
                 *under_way = under_way.saturating_add(1);
+            }
+            // Nobody drives those probes any more; a new generation makes room, and late reports change nothing.
+            Phase::HalfOpen { since, .. } if now.saturating_duration_since(*since) > self.longest_attempt => {
+                state.probe(now);
             }
             // Probes are out; whoever comes now is told to come back when they may be done.
             Phase::HalfOpen { .. } => return Err(self.config.open_for.checked_div(PROBE_SHARE).unwrap_or_default()),
@@ -221,7 +227,7 @@ impl CircuitBreaker {
                     open(&mut state);
                 }
             }
-            (Phase::HalfOpen { under_way, succeeded }, health) => {
+            (Phase::HalfOpen { under_way, succeeded, .. }, health) => {
                 *under_way = under_way.saturating_sub(1);
                 match health {
                     Some(Health::Down) => open(&mut state),
@@ -249,6 +255,11 @@ impl CircuitBreaker {
 }
 
 impl State {
+    /// Enters half-open with a first probe under way.
+    fn probe(&mut self, now: Instant) {
+        self.enter(Phase::HalfOpen { since: now, under_way: 1, succeeded: 0 });
+    }
+
     fn enter(&mut self, phase: Phase) {
         self.phase = phase;
         self.generation = self.generation.wrapping_add(1);
@@ -282,8 +293,10 @@ impl Drop for Admission<'_> {
 mod tests {
     use super::*;
 
+    const LONGEST: Duration = Duration::from_secs(30);
+
     fn opened(now: Instant) -> CircuitBreaker {
-        let breaker = CircuitBreaker::new(Breaker::new().minimum_attempts(4).probes(2));
+        let breaker = CircuitBreaker::new(Breaker::new().minimum_attempts(4).probes(2), LONGEST);
         for _ in 0..4 {
             breaker.admit(now).unwrap().report(now, Health::Down);
         }
@@ -301,7 +314,7 @@ mod tests {
     #[test]
     fn few_failures_say_nothing() {
         let now = Instant::now();
-        let breaker = CircuitBreaker::new(Breaker::new());
+        let breaker = CircuitBreaker::new(Breaker::new(), LONGEST);
         for _ in 0..19 {
             breaker.admit(now).unwrap().report(now, Health::Down);
         }
@@ -311,7 +324,7 @@ mod tests {
     #[test]
     fn old_failures_are_forgotten() {
         let (now, later) = (Instant::now(), Instant::now() + Duration::from_secs(11));
-        let breaker = CircuitBreaker::new(Breaker::new().minimum_attempts(4));
+        let breaker = CircuitBreaker::new(Breaker::new().minimum_attempts(4), LONGEST);
         for _ in 0..3 {
             breaker.admit(now).unwrap().report(now, Health::Down);
         }
@@ -348,5 +361,17 @@ mod tests {
         first.report(later, Health::Down);
         late.report(later, Health::Up);
         assert_eq!(breaker.state(later), BreakerState::Open);
+    }
+
+    #[test]
+    fn probes_that_nobody_drives_make_room_after_the_longest_attempt() {
+        let (now, later) = (Instant::now(), Instant::now() + Duration::from_secs(6));
+        let breaker = opened(now);
+        let _stuck = (breaker.admit(later).unwrap(), breaker.admit(later).unwrap());
+        assert!(breaker.admit(later + LONGEST).is_err());
+        let much_later = later + LONGEST + Duration::from_secs(1);
+        breaker.admit(much_later).unwrap().report(much_later, Health::Up);
+        breaker.admit(much_later).unwrap().report(much_later, Health::Up);
+        assert_eq!(breaker.state(much_later), BreakerState::Closed);
     }
 }

@@ -124,6 +124,13 @@ impl ValidateError {
         self.class().0 == Class::Configuration
     }
 
+    /// Whether older facts may stand in: nothing says that the provider would now contradict them.
+    pub(crate) fn provider_was_silent(&self) -> bool {
+        let read_in_vain =
+            matches!(&self.0.kind, Kind::Provider { error, .. } if error.kind() == ProviderErrorKind::Unreadable);
+        !read_in_vain && (self.is_timeout() || self.is_rate_limited() || self.is_unavailable())
+    }
+
     /// A stable code, for API answers and metrics.
     #[must_use]
     pub fn code(&self) -> &'static str {

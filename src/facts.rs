@@ -113,7 +113,8 @@ impl Risk {
 /// The facts of one payment, as its provider stated them.
 ///
 /// Amounts are in the provider's minor units. A fact that was not stated stays unknown, and what an intent claims about
-/// it is then unproven: nothing defaults to what would make a payment valid.
+/// it is then unproven; what was received and what was refunded must be stated for a payment to be valid. Disputes,
+/// reversals and risk count as absent unless stated: an adapter has to state them where its provider knows them.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProviderPayment {
     pub(crate) id: Box<str>,
@@ -124,7 +125,7 @@ pub struct ProviderPayment {
     pub(crate) amount: Option<u64>,
     pub(crate) amount_received: Option<u64>,
     pub(crate) amount_capturable: u64,
-    pub(crate) amount_refunded: u64,
+    pub(crate) amount_refunded: Option<u64>,
     pub(crate) captured: Option<bool>,
     pub(crate) disputed: bool,
     pub(crate) reversed: bool,
@@ -158,7 +159,7 @@ impl ProviderPayment {
             amount: None,
             amount_received: None,
             amount_capturable: 0,
-            amount_refunded: 0,
+            amount_refunded: None,
             captured: None,
             disputed: false,
             reversed: false,
@@ -216,10 +217,10 @@ impl ProviderPayment {
         self
     }
 
-    /// The amount refunded, in minor units; 0 unless stated.
+    /// The amount refunded, in minor units. State zero: a payment is never valid while this is unknown.
     #[must_use]
     pub fn amount_refunded(mut self, minor: u64) -> Self {
-        self.amount_refunded = minor;
+        self.amount_refunded = Some(minor);
         self
     }
 
@@ -313,10 +314,12 @@ impl ProviderPayment {
         &self.status
     }
 
-    /// The value under a metadata key; an empty one counts as absent.
-    pub(crate) fn metadata_value(&self, key: &str) -> Option<&str> {
-        let entry = self.metadata.iter().find(|(name, value)| &**name == key && !value.is_empty());
-        entry.map(|(_, value)| &**value)
+    /// The value under a metadata key, and of several the one that differs from ours; an empty one counts as absent.
+    pub(crate) fn metadata_value(&self, key: &str, ours: Option<&str>) -> Option<&str> {
+        let mut values =
+            self.metadata.iter().filter(|(name, value)| **name == *key && !value.is_empty()).map(|(_, value)| &**value);
+        let first = values.next()?;
+        if ours == Some(first) { values.find(|value| ours != Some(value)).or(Some(first)) } else { Some(first) }
     }
 }
 

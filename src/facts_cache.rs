@@ -10,7 +10,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hashbrown::HashTable;
-use hashbrown::hash_table::Entry;
 use tokio::time::Instant;
 
 use crate::deadline::is_recent;
@@ -202,8 +201,17 @@ impl FactsCache {
     /// Drops the facts of a payment.
     pub(crate) fn forget(&self, payment: &PaymentId) {
         let Some(mut table) = self.table(payment) else { return };
-        let entry = table.slots.entry(payment.position(), |slot| slot.is_about(payment), Slot::position);
-        if let Entry::Occupied(entry) = entry {
+        if let Ok(entry) = table.slots.find_entry(payment.position(), |slot| slot.is_about(payment)) {
+            entry.remove();
+        }
+    }
+
+    /// Drops the facts of a payment, if the provider stated them before this moment.
+    pub(crate) fn forget_older(&self, payment: &PaymentId, than: Instant) {
+        let than = self.nanos(than);
+        let Some(mut table) = self.table(payment) else { return };
+        let is_older = |slot: &Slot| slot.answered_at <= than && slot.is_about(payment);
+        if let Ok(entry) = table.slots.find_entry(payment.position(), is_older) {
             entry.remove();
         }
     }

@@ -37,7 +37,7 @@ pub(crate) struct Flight {
     landing: OnceLock<Result<Landing, ValidateError>>,
     landed: Notify,
     /// For followers to link to; the span itself ends with the flight.
-    pub(crate) span: Option<Id>,
+    span: OnceLock<Id>,
 }
 
 impl Flight {
@@ -47,8 +47,21 @@ impl Flight {
             attempt_started: AtomicU64::new(0),
             landing: OnceLock::new(),
             landed: Notify::new(),
-            span: None,
+            span: OnceLock::new(),
         }
+    }
+
+    /// Lets followers link to the span of the work.
+    pub(crate) fn is_shown_as(&self, span: &Span) {
+        if let Some(id) = span.id() {
+            // Only the one leader sets it, so it cannot be set already.
+            let _ = self.span.set(id);
+        }
+    }
+
+    /// The span of the work, once the leader has made it.
+    pub(crate) fn span(&self) -> Option<Id> {
+        self.span.get().cloned()
     }
 
     /// Tells late-comers how old an answer may turn out to be.
@@ -97,7 +110,7 @@ impl Flight {
 /// Whether a call leads a flight, follows one, or needs none.
 #[derive(Debug)]
 pub(crate) enum Boarding<R> {
-    Leads(Lead, Span),
+    Leads(Lead),
     Follows(Arc<Flight>),
     Recent(R),
 }
@@ -126,8 +139,8 @@ impl Flights {
     /// Takes recent facts if there are any, or else joins the payment's current flight, or else starts one: when there is
     /// none, or its answer could be older than `max_age`.
     ///
-    /// `recent` runs under the lock that settling takes, so that a flight which lands meanwhile is not missed. `start` says
-    /// whether this call can lead.
+    /// `recent` runs under the lock that settling takes, so that a flight which lands meanwhile is not missed. `may_lead`
+    /// says whether this call can.
     ///
     /// # Errors
     /// When as many flights as allowed are under way, or this call cannot lead.
@@ -137,7 +150,7 @@ impl Flights {
         now: Instant,
         max_age: Duration,
         recent: impl FnOnce() -> Option<R>,
-        start: impl FnOnce() -> Result<Span, ValidateError>,
+        may_lead: impl FnOnce() -> Result<(), ValidateError>,
     ) -> Result<Boarding<R>, ValidateError> {
         let mut current = self.lock();
         if let Some(recent) = recent() {
@@ -154,12 +167,12 @@ impl Flights {
             let (what, setting) = ("flights", "max_in_flight");
             return Err(ValidateError::new(Kind::Full { what, setting, limit: self.limit }));
         }
-        let span = start()?;
-        let flight = Arc::new(Flight { span: span.id(), ..Flight::new(now) });
+        may_lead()?;
+        let flight = Arc::new(Flight::new(now));
         entry.insert_entry(Arc::clone(&flight));
         self.under_way.fetch_add(1, Ordering::Relaxed);
         drop(current);
-        Ok(Boarding::Leads(Lead { flights: Arc::clone(self), payment: payment.clone(), flight }, span))
+        Ok(Boarding::Leads(Lead { flights: Arc::clone(self), payment: payment.clone(), flight }))
     }
 
     /// Makes the payment's flight settle nothing; the next call starts a new one. `drop_facts` runs under the same lock
@@ -192,22 +205,24 @@ impl Lead {
         &self.payment
     }
 
-    /// Hands the result to those who wait. `settle` runs first, and only if this is still the payment's current flight.
-    pub(crate) fn land(self, result: Result<Landing, ValidateError>, settle: impl FnOnce(&Landing)) {
-        self.leave(|| {
+    /// Hands the result to those who wait. `settle` hears of facts first, and whether this is still the payment's current
+    /// flight.
+    pub(crate) fn land(self, result: Result<Landing, ValidateError>, settle: impl FnOnce(&Landing, bool)) {
+        self.leave(|current| {
             if let Ok(landing) = &result {
-                settle(landing);
+                settle(landing, current);
             }
         });
         // Only the one leader sets it, so it cannot be set already.
         let _ = self.flight.landing.set(result);
     }
 
-    /// Gives up the place, before anybody can hear that the flight is over. `settle` runs if this is the current flight.
-    fn leave(&self, settle: impl FnOnce()) {
+    /// Gives up the place, before anybody can hear that the flight is over.
+    fn leave(&self, settle: impl FnOnce(bool)) {
         let mut current = self.flights.lock();
-        if current.get(&self.payment).is_some_and(|flight| Arc::ptr_eq(flight, &self.flight)) {
-            settle();
+        let is_current = current.get(&self.payment).is_some_and(|flight| Arc::ptr_eq(flight, &self.flight));
+        settle(is_current);
+        if is_current {
             current.remove(&self.payment);
         }
         self.flights.under_way.fetch_sub(1, Ordering::Relaxed);
@@ -217,7 +232,7 @@ impl Lead {
 impl Drop for Lead {
     fn drop(&mut self) {
         if self.flight.landing.get().is_none() {
-            self.leave(|| {});
+            self.leave(|_| {});
             let _ = self.flight.landing.set(Err(ValidateError::new(Kind::LeaderLost)));
         }
         self.flight.landed.notify_waiters();

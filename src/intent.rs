@@ -12,6 +12,9 @@ use crate::money::Money;
 /// The longest id, tenant, order or customer, in bytes. Stripe's ids have at most 255 characters.
 const MAX_LEN: usize = 255;
 
+/// What Stripe's credentials start with; put into the place of an id they would end up in URLs and logs.
+const CREDENTIALS: [&str; 4] = ["sk_", "rk_", "pk_", "whsec_"];
+
 /// A payment's id at its provider: 1 to 255 of `A-Z a-z 0-9 _ -`.
 ///
 /// The alphabet cannot change a URL's path. A client secret is refused.
@@ -36,6 +39,9 @@ impl PaymentId {
             len if len > MAX_LEN => wrong("must have at most 255 characters"),
             _ if id.contains("_secret_") => {
                 wrong("is a client secret; pass the payment intent's id, the part before `_secret_`")
+            }
+            _ if CREDENTIALS.iter().any(|prefix| id.starts_with(prefix)) => {
+                wrong("is an API key or a webhook secret; pass the payment intent's id")
             }
             _ if !id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-') => {
                 wrong("must consist of A-Z, a-z, 0-9, `_` and `-`")

@@ -4,15 +4,20 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::currency::Currency;
 use crate::facts::{Mode, PaymentStatus, ProviderPayment};
 use crate::intent::PaymentIntent;
 use crate::invalid_intent::Field;
-use crate::money::Units;
+use crate::money::{Money, Units};
 use crate::policy::{Policy, TenantProof};
+use crate::redaction::shown;
 use crate::verdict::{ActionRequired, Capture, Fact, Finding, Findings, Mismatch, Pending, Proof, Verdict};
 
 /// An authorisation can be voided at any moment, so it is not believed for longer than this.
 const AUTHORISED_FRESH_FOR: Duration = Duration::from_secs(60);
+
+/// Metadata may be a shopper's text, and as long as one.
+const MAX_SHOWN: usize = 255;
 
 /// Everything else may change at any moment; this long only stops a client from polling the provider through us.
 pub(crate) const VOLATILE_FRESH_FOR: Duration = Duration::from_secs(2);
@@ -76,15 +81,14 @@ impl Rules {
         if currency != expected.currency() {
             findings.push(Finding::Currency(Mismatch::new(expected.currency(), currency)));
         }
-        let actual = self.units.to_money(amount, currency);
-        if actual.amount() != expected.amount() {
-            findings.push(Finding::Amount(Mismatch::new(expected, actual)));
+        if !self.is_amount(amount, currency, expected) {
+            findings.push(Finding::Amount(Mismatch::new(expected, self.units.to_money(amount, currency))));
         }
     }
 
     fn compare_owner(&self, intent: &PaymentIntent, facts: &ProviderPayment, findings: &mut Vec<Finding>) {
         let tenant = intent.tenant();
-        let named = facts.metadata_value(self.tenant.metadata_key());
+        let named = facts.metadata_value(self.tenant.metadata_key(), Some(tenant));
         let proven = match &self.tenant {
             TenantProof::Metadata(_) => named,
             TenantProof::Account => facts.account.as_deref(),
@@ -92,7 +96,7 @@ impl Rules {
             TenantProof::SingleTenant => Some(tenant),
         };
         let mut another = |actual: &str| {
-            findings.push(Finding::Tenant(Mismatch::new(tenant.into(), actual.into())));
+            findings.push(Finding::Tenant(Mismatch::new(tenant.into(), shown(actual, MAX_SHOWN))));
         };
         match (proven, named) {
             (Some(proven), _) if proven != tenant => another(proven),
@@ -101,10 +105,11 @@ impl Rules {
             (None, _) => findings.push(Finding::Unproven(Field::Tenant)),
             _ => {}
         }
-        match (intent.claimed_order(), facts.metadata_value(&self.order_key)) {
+        let order = intent.claimed_order();
+        match (order, facts.metadata_value(&self.order_key, order)) {
             (Some(_), None) => findings.push(Finding::Unproven(Field::Order)),
             (expected, Some(actual)) if expected != Some(actual) => {
-                findings.push(Finding::Order(Mismatch::new(expected.map(Into::into), Some(actual.into()))));
+                findings.push(Finding::Order(Mismatch::new(expected.map(Into::into), Some(shown(actual, MAX_SHOWN)))));
             }
             _ => {}
         }
@@ -123,11 +128,12 @@ impl Rules {
         }
         let full = is_fully_refunded(facts);
         // Without a currency the amount is unproven already.
-        if facts.amount_refunded > 0
+        let refunded = facts.amount_refunded.unwrap_or(0);
+        if refunded > 0
             && (full || !self.policy.partly_refunded)
             && let Some(currency) = facts.currency
         {
-            let amount = self.units.to_money(facts.amount_refunded, currency);
+            let amount = self.units.to_money(refunded, currency);
             findings.push(if full { Finding::Refunded(amount) } else { Finding::PartlyRefunded(amount) });
         }
         if facts.disputed && !self.policy.disputed {
@@ -164,6 +170,14 @@ impl Rules {
             let poll_after = VOLATILE_FRESH_FOR.saturating_sub(answered.age);
             Some(Verdict::Pending(Pending { status: facts.status.clone(), poll_after }))
         };
+        let rests_on_money = match &facts.status {
+            PaymentStatus::Paid => true,
+            PaymentStatus::Authorised => self.policy.authorised,
+            _ => false,
+        };
+        if rests_on_money && facts.amount_refunded.is_none() {
+            findings.push(Finding::Unstated(Fact::AmountRefunded));
+        }
         match &facts.status {
             PaymentStatus::Paid => return self.compare_received(intent, facts, findings).then(pending).flatten(),
             PaymentStatus::Authorised if self.policy.authorised => {
@@ -201,11 +215,19 @@ impl Rules {
         if facts.captured == Some(false) {
             findings.push(Finding::NotCaptured);
         }
-        let (expected, actual) = (intent.money(), self.units.to_money(received, currency));
-        if actual.amount() != expected.amount() {
-            findings.push(Finding::AmountReceived(Mismatch::new(expected, actual)));
+        if !self.is_amount(received, currency, intent.money()) {
+            let mismatch = Mismatch::new(intent.money(), self.units.to_money(received, currency));
+            findings.push(Finding::AmountReceived(mismatch));
         }
         false
+    }
+
+    /// Compares the provider's integers. Another currency is a finding of its own, and there the decimals are compared.
+    fn is_amount(&self, minor: u64, currency: Currency, expected: Money) -> bool {
+        if currency == expected.currency() {
+            return self.units.to_minor(expected).is_ok_and(|expected| expected == minor);
+        }
+        self.units.to_money(minor, currency).amount() == expected.amount()
     }
 
     /// How long these facts stand for themselves, whatever is claimed about them.
@@ -238,7 +260,7 @@ impl Rules {
             && facts.mode.is_some()
             && !facts.reversed
             && (!facts.disputed || self.policy.disputed)
-            && (facts.amount_refunded == 0 || self.policy.partly_refunded)
+            && facts.amount_refunded.is_some_and(|refunded| refunded == 0 || self.policy.partly_refunded)
             && facts.risk <= self.policy.risk
     }
 
@@ -256,7 +278,8 @@ pub(crate) fn capture_of(facts: &ProviderPayment) -> Capture {
 fn is_fully_refunded(facts: &ProviderPayment) -> bool {
     // Of an authorisation nothing has been received yet, and what is given back is compared with what is held.
     let received = facts.amount_received.filter(|received| *received > 0).or(facts.amount);
-    facts.amount_refunded > 0 && received.is_none_or(|received| facts.amount_refunded >= received)
+    let refunded = facts.amount_refunded.unwrap_or(0);
+    refunded > 0 && received.is_none_or(|received| refunded >= received)
 }
 
 fn is_captured(facts: &ProviderPayment) -> bool {

@@ -37,6 +37,11 @@ impl KeyRegister {
         Self { keys: Mutex::default(), provider, retention, limit }
     }
 
+    /// Keys held, those whose time is over included until the next one comes.
+    pub(crate) fn len(&self) -> usize {
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner).claims.len()
+    }
+
     /// Binds a key to the claims of its intent.
     ///
     /// # Errors
@@ -59,7 +64,9 @@ impl KeyRegister {
         }
         if claims.len() >= self.limit {
             let (what, setting) = ("idempotency keys", "max_keys");
-            return Err(ValidateError::new(Kind::Full { what, setting, limit: self.limit }));
+            let kind = Kind::Full { what, setting, limit: self.limit };
+            let wait = ends.front().map(|(end, _)| end.saturating_duration_since(now));
+            return Err(ValidateError::after_attempts(kind, wait, Vec::new()));
         }
         claims.insert(key, *intent.fingerprint());
         if let Some(end) = now.checked_add(self.retention) {

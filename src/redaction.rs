@@ -51,6 +51,13 @@ pub(crate) fn presentable(text: &str, limit: usize) -> Box<str> {
     cut(&line, limit)
 }
 
+/// A value as it is, so that a stray blank can be seen, unless it would have to be changed to be shown.
+pub(crate) fn shown(value: &str, limit: usize) -> Box<str> {
+    let line = presentable(value, limit);
+    let unchanged = value.split_whitespace().eq(line.split_whitespace()) && !value.contains(char::is_control);
+    if unchanged && value.len() <= limit { value.into() } else { line }
+}
+
 /// The first `limit` characters, and a sign that there were more.
 pub(crate) fn cut(line: &str, limit: usize) -> Box<str> {
     match line.char_indices().nth(limit).and_then(|(end, _)| line.get(..end)) {

@@ -33,6 +33,8 @@ pub struct Stats {
     pub errors: BTreeMap<&'static str, u64>,
     /// Payments whose facts are in memory.
     pub facts_in_memory: usize,
+    /// Idempotency keys held; at `max_keys` new ones are refused.
+    pub keys_held: usize,
     /// Flights under way.
     pub in_flight: usize,
     /// Retries the budget would allow now; `None` without a budget.

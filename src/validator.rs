@@ -35,6 +35,9 @@ pub enum WhenProviderIsDown {
     Refuse,
     /// A verdict on facts in memory, up to this long after the provider stated them, marked
     /// [`Degraded`](Provenance::Degraded). A refund or dispute since then is not seen.
+    ///
+    /// Down means: no answer, a server error, a rate limit, an open breaker, a validator at capacity, and also a caller's own
+    /// deadline that passes first. An answer that cannot be read, or a refusal, is an error all the same.
     ServeStale {
         /// The oldest facts that are served; at most the retention.
         up_to: Duration,
@@ -82,6 +85,9 @@ impl Validator {
     /// # Cancel safety
     /// Dropping the future at any point loses nothing: a provider call under way goes on in a task of its own, and its
     /// answer serves whoever asks next.
+    ///
+    /// # Panics
+    /// In a tokio runtime without time enabled, which offers no way to ask beforehand.
     pub fn validate(&self, intent: impl Into<PaymentIntent>) -> Validate {
         Validate {
             engine: Arc::clone(&self.0),
@@ -99,6 +105,9 @@ impl Validator {
     ///
     /// # Errors
     /// None at present: in one process there is nothing that could fail to confirm.
+    ///
+    /// # Cancel safety
+    /// Nothing is forgotten until the future is awaited, and then it is all done in one step.
     pub fn forget(&self, payment: &PaymentId) -> impl Future<Output = Result<(), ValidateError>> + Send + use<> {
         let (engine, payment) = (Arc::clone(&self.0), payment.clone());
         async move {
@@ -112,6 +121,7 @@ impl Validator {
     pub fn stats(&self) -> Stats {
         Stats {
             facts_in_memory: self.0.facts.len(),
+            keys_held: self.0.keys.len(),
             in_flight: self.0.flights.len(),
             budget_level: self.0.retrier.budget_level(),
             breaker: self.0.retrier.breaker_state(),
@@ -237,7 +247,14 @@ async fn fly(engine: Arc<Engine>, lead: Lead, now: Instant) {
     let answer = engine.retrier.run(lead.payment(), now, deadline, &engine.telemetry, started).await;
     let landing = answer.map(|answer| engine.take_in(answer));
     let payment = lead.payment().clone();
-    lead.land(landing, |landing| engine.settle(&payment, landing));
+    lead.land(landing, |landing, current| {
+        if current {
+            engine.settle(&payment, landing);
+        } else {
+            // It settles nothing, but what was known before it began is not to be believed over its answer either.
+            engine.facts.forget_older(&payment, now);
+        }
+    });
 }
 
 impl Engine {
@@ -267,21 +284,22 @@ impl Engine {
         let now = Instant::now();
         let runtime = Handle::try_current().map_err(|_| ValidateError::new(Kind::NoRuntime));
         let recent = || self.recent(intent, now, max_age);
-        let start = || {
+        let may_lead = || {
             runtime.as_ref().map_err(ValidateError::clone)?;
-            self.check_gate(now, deadline)?;
-            Ok(self.telemetry.flight_span(intent.payment(), &Span::current()))
+            self.check_gate(now, deadline)
         };
-        let (flight, provenance) = match self.flights.board(intent.payment(), now, max_age, recent, start) {
+        let (flight, provenance) = match self.flights.board(intent.payment(), now, max_age, recent, may_lead) {
             Ok(Boarding::Recent(validation)) => return Ok(validation),
-            Ok(Boarding::Leads(lead, span)) => {
+            Ok(Boarding::Leads(lead)) => {
                 let flight = Arc::clone(lead.flight());
+                let span = self.telemetry.flight_span(intent.payment(), &Span::current());
+                flight.is_shown_as(&span);
                 let flying = fly(Arc::clone(self), lead, now).instrument(span);
                 runtime.as_ref().map_err(ValidateError::clone)?.spawn(flying);
                 (flight, Provenance::Fresh)
             }
             Ok(Boarding::Follows(flight)) => {
-                Span::current().follows_from(flight.span.clone());
+                Span::current().follows_from(flight.span());
                 (flight, Provenance::Coalesced)
             }
             Err(error) => return self.stale(intent, max_age, &error, None).ok_or(error),
@@ -324,7 +342,7 @@ impl Engine {
         flight: Option<Arc<Flight>>,
     ) -> Option<Validation> {
         let WhenProviderIsDown::ServeStale { up_to } = self.when_provider_is_down else { return None };
-        if !(error.is_timeout() || error.is_rate_limited() || error.is_unavailable()) {
+        if !error.provider_was_silent() {
             return None;
         }
         let kept = self.kept(intent, Instant::now(), max_age.min(up_to))?;

@@ -201,6 +201,8 @@ impl<T> Mismatch<T> {
 pub enum Fact {
     /// The amount received or captured.
     AmountReceived,
+    /// The amount refunded, if only zero.
+    AmountRefunded,
     /// When the payment was created.
     Created,
     /// Whether real money moved.
@@ -213,6 +215,7 @@ impl Fact {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::AmountReceived => "amount_received",
+            Self::AmountRefunded => "amount_refunded",
             Self::Created => "created",
             Self::Mode => "mode",
         }

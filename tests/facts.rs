@@ -63,6 +63,7 @@ fn authorised(id: &str, left: u64) -> ProviderPayment {
         .mode(Mode::Live)
         .amount(1999, Currency::USD)
         .amount_received(0)
+        .amount_refunded(0)
         .amount_capturable(1999)
         .as_of(MIDNIGHT)
         .capture_before(MIDNIGHT + left)
@@ -867,7 +868,7 @@ proptest! {
 async fn metadata_that_is_added_later_is_seen_within_two_seconds() {
     let provider = ScriptedProvider::new();
     let bare = ProviderPayment::new("pi_1", PaymentStatus::Paid).mode(Mode::Live).amount(1999, Currency::USD);
-    let bare = bare.amount_received(1999).metadata("store_id", "store_42");
+    let bare = bare.amount_received(1999).amount_refunded(0).metadata("store_id", "store_42");
     provider.put(bare.clone());
     let validator = validator(&provider);
     let Verdict::Invalid(findings) = ask(&validator, &intent("pi_1")).await.into_verdict() else { panic!("valid") };

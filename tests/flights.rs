@@ -609,3 +609,20 @@ fn futures_and_answers_stay_small() {
     assert_eq!(size_of::<ValidateError>(), 8);
     assert_eq!(size_of::<Validator>(), 8);
 }
+
+#[tokio::test(start_paused = true)]
+async fn older_facts_are_not_believed_over_an_overtaken_flight() {
+    // Paid in memory; a newer question is told "refunded", but was overtaken by one that is still on its way.
+    let answers = [(ms(0), paid("pi_1")), (secs(1), refunded()), (secs(5), refunded())];
+    let (_, validator) = answering(answers);
+    assert!(is_valid(&validator.validate(intent("pi_1")).await.unwrap()));
+    sleep(secs(60)).await;
+    let ask = || tokio::spawn(validator.validate(intent("pi_1")).max_age(ms(10)).into_future());
+    let overtaken = ask();
+    sleep(ms(100)).await;
+    let overtaking = ask();
+    assert_eq!(overtaken.await.unwrap().unwrap().verdict().as_str(), "invalid");
+    let plain = validator.validate(intent("pi_1")).await.unwrap();
+    assert_eq!((plain.verdict().as_str(), plain.provenance()), ("invalid", Provenance::Coalesced));
+    assert_eq!(overtaking.await.unwrap().unwrap().verdict().as_str(), "invalid");
+}

@@ -301,6 +301,7 @@ fn provider(id: &str, units: Units, minor: u64, currency: Currency) -> ScriptedP
             .mode(Mode::Live)
             .amount(minor, currency)
             .amount_received(minor)
+            .amount_refunded(0)
             .metadata("store_id", "store_42"),
     );
     provider

@@ -90,6 +90,7 @@ pub(crate) fn terse_facts(id: &str) -> ProviderPayment {
         .mode(Mode::Live)
         .amount(MINOR_UNITS, Currency::USD)
         .amount_received(MINOR_UNITS)
+        .amount_refunded(0)
         .captured(true)
         .risk(Risk::Normal)
         .created(1_767_225_600)

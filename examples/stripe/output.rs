@@ -105,7 +105,6 @@ fn verdict_in_words(verdict: &Verdict) -> String {
     match verdict {
         Verdict::Valid(proof) => match proof.capture() {
             Capture::Captured => format!("valid; {}, captured", proof.money()),
-            // Authorised, or something newer: whatever is not captured is not paid yet.
             Capture::Authorised => format!("valid; {}, authorised and not yet captured", proof.money()),
         },
         Verdict::Pending(pending) => format!("pending; ask again in {}", shown(pending.poll_after())),

@@ -219,6 +219,7 @@ impl<P: Provider> AnyProvider for P {
 ///         .mode(Mode::Live)
 ///         .amount(1999, Currency::USD)
 ///         .amount_received(1999)
+///         .amount_refunded(0)
 ///         .metadata("store_id", "store_42"))
 /// });
 /// let validator = Validator::builder(acme).build()?;

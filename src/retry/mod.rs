@@ -44,8 +44,8 @@ const SPREAD: f64 = 0.2;
 /// The least spread, for waits so short that their share would spread nothing.
 const MIN_SPREAD: Duration = Duration::from_millis(100);
 
-/// The gate believes no Retry-After beyond this: one mistaken header must not close an account for good.
-const LONGEST_CLOSURE: Duration = Duration::from_secs(24 * 60 * 60);
+/// The gate believes no Retry-After beyond this: one mistaken header must not close an account for a day.
+const LONGEST_CLOSURE: Duration = Duration::from_secs(60 * 60);
 
 /// Silence for this share of a whole attempt tells something about the provider; less may be our own impatience.
 const TELLING_SHARE: f64 = 0.5;
@@ -213,7 +213,7 @@ impl Retrier {
         let demand = self.demand(error);
         if demand.closes_gate {
             // Also when this call gives up: the others must not run into the same limit.
-            self.gate.close(now, demand.wait.unwrap_or(self.first_wait()).min(LONGEST_CLOSURE));
+            self.gate.close(now, demand.wait.unwrap_or_else(|| self.first_wait()).min(LONGEST_CLOSURE));
         }
         match decision.transient {
             Transient::No => return Err(Stopped::Permanent),

@@ -57,6 +57,7 @@ impl From<ProviderError> for Step {
 ///         .mode(Mode::Live)
 ///         .amount(1999, Currency::USD)
 ///         .amount_received(1999)
+///         .amount_refunded(0)
 ///         .metadata("store_id", "store_42"),
 /// );
 /// provider.script("pi_1", [ProviderError::refused("busy").status(503)]);

@@ -20,6 +20,7 @@ pub(crate) fn paid(id: &str) -> ProviderPayment {
         .mode(Mode::Live)
         .amount(1999, Currency::USD)
         .amount_received(1999)
+        .amount_refunded(0)
         .metadata("store_id", "store_42")
         .metadata("order_id", "6735")
 }

@@ -7,6 +7,7 @@ use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use crate::build_error::BuildError;
 use crate::facts::Mode;
 use crate::provider::ProviderIdentity;
+use crate::redaction::presentable;
 use crate::transport;
 
 use super::units::UNITS;
@@ -176,7 +177,7 @@ fn check(setting: &'static str, text: &str, rule: &'static str, is_allowed: fn(u
     if fits && !is_key {
         return Ok(());
     }
-    let value = if is_key { "a key".to_owned() } else { format!("{text:?}") };
+    let value = if is_key { "a key".to_owned() } else { format!("{:?}", presentable(text, MAX_LEN)) };
     Err(BuildError::OutOfRange { setting, value, rule })
 }
 
@@ -187,7 +188,7 @@ fn header(
     is_allowed: fn(u8) -> bool,
 ) -> Result<HeaderValue, BuildError> {
     check(setting, text, rule, is_allowed)?;
-    let unusable = |_| BuildError::OutOfRange { setting, value: format!("{text:?}"), rule };
+    let unusable = |_| BuildError::OutOfRange { setting, value: format!("{:?}", presentable(text, MAX_LEN)), rule };
     HeaderValue::try_from(text).map_err(unusable)
 }
 

@@ -10,6 +10,7 @@ use crate::attempt_log::Reach;
 use crate::build_error::BuildError;
 use crate::facts::ProviderPayment;
 use crate::intent::PaymentId;
+use crate::redaction::presentable;
 use crate::transport::{self, Reply, TransportError};
 
 use super::{Answer, Call, Provider, ProviderError, ProviderIdentity};
@@ -22,6 +23,9 @@ mod units;
 mod wire;
 
 pub use builder::StripeBuilder;
+
+/// Stripe's have about 20 characters.
+const MAX_REQUEST_ID: usize = 100;
 
 const BASE_URL: &str = "https://api.stripe.com";
 
@@ -118,7 +122,7 @@ impl Stripe {
                 Refusal::Refused(error) => return Err(error),
             }
         };
-        facts.request_id = request_id.map(Into::into);
+        facts.request_id = request_id.map(|id| presentable(id, MAX_REQUEST_ID));
         facts.as_of = reply.header("date").and_then(unix_seconds);
         Ok(facts)
     }

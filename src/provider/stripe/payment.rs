@@ -13,8 +13,6 @@
 //! Refunds, disputes and risk stand on the charge. A paid or authorised payment without its charge is therefore an
 //! unreadable answer, and not a payment without refunds.
 
-use std::fmt;
-
 use crate::currency::Currency;
 use crate::facts::{Mode, PaymentStatus, ProviderPayment, Risk};
 use crate::provider::ProviderError;
@@ -24,17 +22,21 @@ use super::wire::{Charge, Expandable, Intent, Named, Outcome};
 /// Reads the body of a success. `account` is the connected account that was asked, if any.
 pub(super) fn read(body: &[u8], account: Option<&str>) -> Result<ProviderPayment, ProviderError> {
     // Checking the encoding of the whole body at once takes a sixth off the parser's time.
-    let unreadable =
-        |error: &dyn fmt::Display| ProviderError::unreadable(format!("the answer is not a payment intent: {error}"));
-    let body = std::str::from_utf8(body).map_err(|error| unreadable(&error))?;
-    let intent: Intent<'_> = serde_json::from_str(body).map_err(|error| unreadable(&error))?;
+    let body = std::str::from_utf8(body).map_err(|_| ProviderError::unreadable("the answer is not text"))?;
+    // The parser's own words quote values, which may be a person's.
+    let intent: Intent<'_> = serde_json::from_str(body).map_err(|error| {
+        let (line, column) = (error.line(), error.column());
+        ProviderError::unreadable(format!("the answer is not a payment intent, at line {line} column {column}"))
+    })?;
     if &*intent.object != "payment_intent" {
         return Err(ProviderError::unreadable(format!("the answer is a `{}`, not a payment intent", &*intent.object)));
     }
     let (status, reason) = status_of(&intent);
     let charge = charge_of(&intent, &status)?;
     let mut facts = ProviderPayment::new(&*intent.id, status);
-    facts.reason = reason.map(Into::into);
+    if let Some(reason) = reason {
+        facts = facts.reason(reason);
+    }
     facts.mode = intent.livemode.map(|live| if live { Mode::Live } else { Mode::Test });
     facts.created = intent.created;
     if let Some(code) = intent.currency.as_deref() {
@@ -110,7 +112,8 @@ fn charge_of<'i, 'a>(intent: &'i Intent<'a>, status: &PaymentStatus) -> Result<O
         (PaymentStatus::Paid | PaymentStatus::Authorised, None) => Err(ProviderError::unreadable(
             "the charge was not expanded, so refunds and disputes are unknown; \
              a restricted key needs read access to charges, too",
-        )),
+        )
+        .code_decides("charge_not_expanded", false)),
         // What stands here is an earlier attempt, of which the present one knows nothing yet.
         (PaymentStatus::ActionRequired, _) => Ok(None),
         (PaymentStatus::Processing | PaymentStatus::Unknown(_), charge) => {
@@ -122,11 +125,11 @@ fn charge_of<'i, 'a>(intent: &'i Intent<'a>, status: &PaymentStatus) -> Result<O
 
 fn add_charge(facts: &mut ProviderPayment, charge: &Charge<'_>) {
     facts.captured = charge.captured;
-    facts.amount_refunded = charge.amount_refunded.unwrap_or(0);
+    facts.amount_refunded = charge.amount_refunded;
     if charge.refunded == Some(true) {
         // Set only when everything went back, whatever the amounts beside it say.
         let everything = charge.amount_captured.max(facts.amount_received).or(facts.amount).unwrap_or(0).max(1);
-        facts.amount_refunded = facts.amount_refunded.max(everything);
+        facts.amount_refunded = facts.amount_refunded.max(Some(everything));
     }
     // Servers that know no disputes leave the field out; Stripe always has it.
     facts.disputed = charge.disputed.unwrap_or(false);

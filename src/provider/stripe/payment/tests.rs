@@ -57,10 +57,13 @@ fn a_paid_intent_is_read_in_full() {
     assert_eq!((&*read.id, read.status()), ("pi_1", &PaymentStatus::Paid));
     assert_eq!((read.amount, read.amount_received, read.amount_capturable), (Some(1099), Some(1099), 0));
     assert_eq!(read.currency.unwrap().as_str(), "USD");
-    assert_eq!((read.amount_refunded, read.captured, read.disputed, read.reversed), (0, Some(true), false, false));
+    assert_eq!(
+        (read.amount_refunded, read.captured, read.disputed, read.reversed),
+        (Some(0), Some(true), false, false)
+    );
     assert_eq!((read.mode, read.risk, read.created), (Some(Mode::Live), Risk::Normal, Some(1_700_000_000)));
-    assert_eq!(read.metadata_value("order_id"), Some("o-1"));
-    assert_eq!(read.metadata_value("note"), Some("caf\u{e9} \"x\""));
+    assert_eq!(read.metadata_value("order_id", None), Some("o-1"));
+    assert_eq!(read.metadata_value("note", None), Some("caf\u{e9} \"x\""));
     assert_eq!(read.capture_before, Some(1_700_600_000));
     assert_eq!((read.customer, read.account, read.destination, read.reason), (None, None, None, None));
 }
@@ -165,10 +168,10 @@ fn the_older_list_counts_by_its_newest_success() {
         json!({ "data": [charge("ch_3", "failed", 0), charge("ch_2", "succeeded", 5), charge("ch_1", "failed", 0)] });
     let mut intent = without("/latest_charge");
     intent["charges"] = list.clone();
-    assert_eq!(facts(&intent).amount_refunded, 5);
-    assert_eq!(facts(&with([("/latest_charge", "ch_2".into()), ("/charges", list.clone())])).amount_refunded, 5);
+    assert_eq!(facts(&intent).amount_refunded, Some(5));
+    assert_eq!(facts(&with([("/latest_charge", "ch_2".into()), ("/charges", list.clone())])).amount_refunded, Some(5));
     // The expanded one counts, whatever stands in the list.
-    assert_eq!(facts(&with([("/charges", list.clone())])).amount_refunded, 0);
+    assert_eq!(facts(&with([("/charges", list.clone())])).amount_refunded, Some(0));
     unreadable(&with([("/latest_charge", "ch_9".into()), ("/charges", list)]));
     intent["charges"] = json!({ "data": [] });
     unreadable(&intent);
@@ -178,9 +181,9 @@ fn the_older_list_counts_by_its_newest_success() {
 
 #[test]
 fn refunds_disputes_and_reversals_are_read() {
-    assert_eq!(facts(&with([("/latest_charge/amount_refunded", json!(5))])).amount_refunded, 5);
+    assert_eq!(facts(&with([("/latest_charge/amount_refunded", json!(5))])).amount_refunded, Some(5));
     let refunded = with([("/latest_charge/refunded", json!(true)), ("/latest_charge/amount_refunded", json!(5))]);
-    assert_eq!(facts(&refunded).amount_refunded, 1099);
+    assert_eq!(facts(&refunded).amount_refunded, Some(1099));
     assert!(facts(&with([("/latest_charge/disputed", json!(true))])).disputed);
     let reversed = with([("/latest_charge/outcome/network_status", "reversed_after_approval".into())]);
     assert!(facts(&reversed).reversed);
@@ -242,7 +245,7 @@ fn parties_are_read_expanded_or_not() {
 #[test]
 fn metadata_that_leaves_room_for_guesses_is_unreadable() {
     let twice = paid().to_string().replace(r#""order_id":"o-1""#, r#""order_id":"o-1","order_id":"o-2""#);
-    assert!(super::read(twice.as_bytes(), None).unwrap_err().to_string().contains("twice"));
+    assert_eq!(super::read(twice.as_bytes(), None).unwrap_err().kind(), Kind::Unreadable);
     unreadable(&with([("/metadata", json!({ "order_id": 6735 }))]));
     unreadable(&with([(
         "/metadata",

@@ -122,7 +122,7 @@ pub use key::IdempotencyKey;
 pub use money::{Money, Unit, Units};
 pub use policy::{Policy, TenantProof};
 #[cfg(feature = "stripe")]
-pub use provider::Stripe;
+pub use provider::stripe::{Stripe, StripeBuilder};
 pub use retry::{Explanation, Jitter, Retry, RetryBudget, Schedule};
 pub use stats::{BreakerState, Stats};
 pub use validation::Validation;

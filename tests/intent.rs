@@ -501,3 +501,13 @@ fn the_extremes_of_64_bits_survive_the_way_to_money_and_back() {
         }
     }
 }
+
+#[test]
+fn a_credential_in_the_place_of_the_id_is_refused_and_not_repeated() {
+    for kind in ["sk", "rk", "pk", "whsec"] {
+        let credential = format!("{kind}_live_{}", "abcdefgh");
+        let error = PaymentId::parse(&credential).unwrap_err();
+        assert_eq!(error.field(), Field::PaymentId);
+        assert!(!error.to_string().contains("abcdefgh"), "{error}");
+    }
+}

@@ -901,3 +901,38 @@ proptest! {
         }
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn metadata_that_names_two_orders_or_tenants_proves_neither() {
+    let bare = ProviderPayment::new("pi_1", PaymentStatus::Paid).mode(Mode::Live).amount(1999, Currency::USD);
+    let bare = bare.amount_received(1999).amount_refunded(0);
+    for (key, code) in [("order_id", "order_mismatch"), ("store_id", "tenant_mismatch")] {
+        for twice in [["other", "mine"], ["mine", "other"]] {
+            let value = |whose| match (whose, key) {
+                ("other", _) => "other",
+                (_, "order_id") => "6735",
+                _ => "store_42",
+            };
+            let facts = bare.clone().metadata(key, value(twice[0])).metadata(key, value(twice[1]));
+            let facts = facts.metadata("store_id", "store_42").metadata("order_id", "6735");
+            let provider = ScriptedProvider::new();
+            provider.put(facts);
+            let validator = Validator::builder(provider).build().unwrap();
+            let verdict = validator.validate(claim()).await.unwrap().into_verdict();
+            let Verdict::Invalid(findings) = verdict else { panic!("{twice:?}: {verdict:?}") };
+            assert!(findings.has(code), "{twice:?}: {findings}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_payment_whose_refunds_are_unknown_is_not_valid() {
+    let facts = ProviderPayment::new("pi_1", PaymentStatus::Paid).mode(Mode::Live).amount(1999, Currency::USD);
+    let facts = facts.amount_received(1999).metadata("store_id", "store_42").metadata("order_id", "6735");
+    let provider = ScriptedProvider::new();
+    provider.put(facts);
+    let validator = Validator::builder(provider).build().unwrap();
+    let verdict = validator.validate(intent("pi_1")).await.unwrap().into_verdict();
+    let Verdict::Invalid(findings) = verdict else { panic!("{verdict:?}") };
+    assert_eq!(findings.to_string(), "amount_refunded: the provider does not state it");
+}

@@ -14,12 +14,10 @@ use crate::money::Units;
 
 mod error;
 #[cfg(feature = "stripe")]
-mod stripe;
+pub(crate) mod stripe;
 
 pub(crate) use error::{Advice, Kind};
 pub use error::{ProviderError, RateLimit};
-#[cfg(feature = "stripe")]
-pub use stripe::{Stripe, StripeBuilder};
 
 /// Who the provider is, as stated by its adapter and never derived from a credential.
 ///
@@ -154,6 +152,13 @@ pub trait Provider: fmt::Debug + Send + Sync + 'static {
     /// Asks for the facts of one payment.
     ///
     /// A payment that does not exist is `Ok(ProviderPayment::not_found(…))`, since that is a fact.
+    ///
+    /// # Errors
+    /// Say how far the call got: [`ProviderError::not_sent`], [`outcome_unknown`](ProviderError::outcome_unknown) or
+    /// [`refused`](ProviderError::refused).
+    ///
+    /// # Cancel safety
+    /// The future is dropped when the attempt timeout or the deadline passes, so it must be safe to drop at any point.
     fn look_up(
         &self,
         payment: &PaymentId,

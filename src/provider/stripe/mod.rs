@@ -39,7 +39,7 @@ const API_VERSION: &str = "2025-12-15.clover";
 /// needs read access to payment intents and charges. Neither redirects nor retries happen in here.
 ///
 /// ```no_run
-/// use payproof::provider::Stripe;
+/// use payproof::Stripe;
 ///
 /// let stripe = Stripe::new(std::env::var("STRIPE_SECRET_KEY")?)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -68,8 +68,8 @@ impl Stripe {
     /// Starts from the defaults.
     ///
     /// ```
-    /// use payproof::Mode;
-    /// use payproof::provider::{Provider, Stripe};
+    /// use payproof::provider::Provider;
+    /// use payproof::{Mode, Stripe};
     ///
     /// let stripe = Stripe::builder("sk_test_placeholder").base_url("http://127.0.0.1:12111").account("acct_1").build()?;
     /// assert_eq!(stripe.identity().stated_mode(), Mode::Test);

@@ -50,10 +50,8 @@ pub(super) fn read(body: &[u8], account: Option<&str>) -> Result<ProviderPayment
     facts.customer = customer.map(boxed_id);
     let destination = intent.transfer_data.as_ref().and_then(|transfer| transfer.destination.as_ref());
     facts.destination = destination.map(boxed_id);
-    facts.account = match account {
-        Some(asked) => Some(asked.into()),
-        None => intent.on_behalf_of.as_ref().map(boxed_id),
-    };
+    // Not `on_behalf_of`: that names whose statement it stands on, while the money may stay with the platform.
+    facts.account = account.map(Into::into);
     if let Some(metadata) = &intent.metadata {
         facts.metadata = metadata.0.iter().map(|(key, value)| ((**key).into(), (**value).into())).collect();
     }
@@ -103,6 +101,9 @@ fn charge_of<'i, 'a>(intent: &'i Intent<'a>, status: &PaymentStatus) -> Result<O
             // Stripe always states these. One that does not fit its payment is a mix-up of somebody's.
             if charge.status.as_deref().is_some_and(|status| status != "succeeded") || charge.paid == Some(false) {
                 return Err(ProviderError::unreadable("the payment and its charge contradict each other"));
+            }
+            if charge.payment_intent.as_ref().is_some_and(|of| of.id() != &*intent.id) {
+                return Err(ProviderError::unreadable("the charge is of another payment"));
             }
             if charge.amount_refunded.is_none() {
                 return Err(ProviderError::unreadable("the charge does not say what was refunded"));

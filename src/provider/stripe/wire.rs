@@ -44,7 +44,6 @@ pub(super) struct Intent<'a> {
     pub(super) last_payment_error: Option<PaymentError<'a>>,
     pub(super) customer: Option<Expandable<'a, Named<'a>>>,
     pub(super) customer_account: Option<Expandable<'a, Named<'a>>>,
-    pub(super) on_behalf_of: Option<Expandable<'a, Named<'a>>>,
     pub(super) transfer_data: Option<TransferData<'a>>,
     pub(super) metadata: Option<Metadata<'a>>,
     pub(super) latest_charge: Option<Expandable<'a, Box<Charge<'a>>>>,
@@ -78,6 +77,7 @@ pub(super) struct Charges<'a> {
 pub(super) struct Charge<'a> {
     #[serde(borrow)]
     pub(super) id: Text<'a>,
+    pub(super) payment_intent: Option<Expandable<'a, Named<'a>>>,
     pub(super) status: Option<Text<'a>>,
     pub(super) paid: Option<bool>,
     pub(super) captured: Option<bool>,

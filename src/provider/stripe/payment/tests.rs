@@ -222,24 +222,31 @@ fn an_earlier_attempts_charge_says_nothing_about_the_present_one() {
 
 #[test]
 fn parties_are_read_expanded_or_not() {
-    let read = facts(&with([
-        ("/customer", "cus_1".into()),
-        ("/on_behalf_of", "acct_1".into()),
-        ("/transfer_data", json!({ "destination": "acct_2" })),
-    ]));
-    let parties =
-        |read: &ProviderPayment| [&read.customer, &read.account, &read.destination].map(|id| id.clone().unwrap());
-    assert_eq!(parties(&read).map(String::from), ["cus_1", "acct_1", "acct_2"]);
+    let read = facts(&with([("/customer", "cus_1".into()), ("/transfer_data", json!({ "destination": "acct_2" }))]));
+    let parties = |read: &ProviderPayment| [&read.customer, &read.destination].map(|id| id.clone().unwrap());
+    assert_eq!(parties(&read).map(String::from), ["cus_1", "acct_2"]);
     let expanded = facts(&with([
         ("/customer", json!({ "id": "cus_1", "deleted": true })),
-        ("/on_behalf_of", json!({ "id": "acct_1" })),
         ("/transfer_data", json!({ "destination": { "id": "acct_2" } })),
     ]));
     assert_eq!(parties(&expanded), parties(&read));
     assert_eq!(facts(&with([("/customer_account", "acct_3".into())])).customer.as_deref(), Some("acct_3"));
     unreadable(&with([("/customer", json!(7))]));
-    let asked = with([("/on_behalf_of", "acct_1".into())]).to_string();
-    assert_eq!(super::read(asked.as_bytes(), Some("acct_9")).unwrap().account.as_deref(), Some("acct_9"));
+}
+
+#[test]
+fn the_account_is_the_one_that_was_asked_and_not_whom_it_is_on_behalf_of() {
+    let intent = with([("/on_behalf_of", "acct_1".into())]);
+    assert_eq!(facts(&intent).account, None);
+    let asked = super::read(intent.to_string().as_bytes(), Some("acct_9")).unwrap();
+    assert_eq!(asked.account.as_deref(), Some("acct_9"));
+}
+
+#[test]
+fn a_charge_of_another_payment_is_unreadable() {
+    facts(&with([("/latest_charge/payment_intent", "pi_1".into())]));
+    let said = unreadable(&with([("/latest_charge/payment_intent", "pi_2".into())]));
+    assert!(said.contains("another payment"), "{said}");
 }
 
 #[test]

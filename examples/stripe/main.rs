@@ -38,6 +38,7 @@ struct Args {
     /// The payment intent's id: pi_…
     intent: String,
     /// The amount that was to be paid, in major units: 19.99
+    #[arg(allow_negative_numbers = true)]
     amount: String,
     /// The currency's ISO 4217 code: usd
     currency: String,

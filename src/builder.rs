@@ -13,11 +13,11 @@ use crate::gate::Gate;
 use crate::in_flight::Flights;
 use crate::judge::Rules;
 use crate::key_register::KeyRegister;
-use crate::policy::{ORDER_KEY, Policy, TenantProof};
+use crate::policy::{ORDER_KEY, Policy, TenantProof, WhenProviderIsDown};
 use crate::provider::{AnyProvider, Provider, ProviderIdentity};
 use crate::retry::{Budget, Retrier, Retry, RetryBudget, TransientPatterns, rng};
 use crate::telemetry::Telemetry;
-use crate::validator::{Engine, Validator, WhenProviderIsDown};
+use crate::validator::{Engine, Validator};
 
 /// As long as Stripe's own clients and proxies wait, and longer than any healthy answer.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);

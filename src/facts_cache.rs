@@ -94,15 +94,12 @@ pub(crate) struct Proven {
     pub(crate) capture: Capture,
 }
 
-/// What the provider answered, on its way into memory.
-#[derive(Debug)]
-pub(crate) struct NewFacts<'f> {
-    pub(crate) facts: &'f ProviderPayment,
-    pub(crate) stamp: Stamp,
+/// How long facts may be served without asking again, and how long they are worth keeping.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ShelfLife {
     pub(crate) fresh_for: Duration,
-    /// Kept past `fresh_for`, for times when the provider is down.
+    /// Lasting facts stay until the retention ends, for times when the provider is down.
     pub(crate) lasting: bool,
-    pub(crate) capture: Capture,
 }
 
 impl FactsCache {
@@ -162,8 +159,8 @@ impl FactsCache {
     }
 
     /// Takes facts into memory, in place of older ones. At the capacity an expired or old payment makes way.
-    pub(crate) fn keep(&self, payment: &PaymentId, new: &NewFacts<'_>) {
-        let record: Record<&ProviderPayment> = (new.stamp.answer, new.lasting, new.facts);
+    pub(crate) fn keep(&self, payment: &PaymentId, facts: &ProviderPayment, stamp: Stamp, life: ShelfLife) {
+        let record: Record<&ProviderPayment> = (stamp.answer, life.lasting, facts);
         let mut buffer = [0; TYPICAL_FACTS];
         let record = match postcard::to_slice(&record, &mut buffer) {
             Ok(bytes) => Box::from(&*bytes),
@@ -172,8 +169,8 @@ impl FactsCache {
                 Err(_) => return,
             },
         };
-        let answered_at = self.nanos(new.stamp.at);
-        let until = Until::new(answered_at, new.fresh_for, new.capture);
+        let answered_at = self.nanos(stamp.at);
+        let until = Until::new(answered_at, life.fresh_for, Capture::of(facts));
         let slot = Slot { proven: Fingerprint::NONE, answered_at, until, record };
         let Some(mut table) = self.table(payment) else { return };
         let table = &mut *table;
@@ -317,8 +314,7 @@ mod tests {
     fn keep(cache: &FactsCache, id: &str, at: Instant, fresh_for: Duration) -> Stamp {
         let facts = ProviderPayment::new(id, PaymentStatus::Paid);
         let stamp = cache.stamp(at);
-        let new = NewFacts { facts: &facts, stamp, fresh_for, lasting: true, capture: Capture::Captured };
-        cache.keep(&payment(id), &new);
+        cache.keep(&payment(id), &facts, stamp, ShelfLife { fresh_for, lasting: true });
         stamp
     }
 

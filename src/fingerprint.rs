@@ -28,10 +28,6 @@ impl Fingerprint {
         Self(hash.finalize().into())
     }
 
-    pub(crate) fn bytes(&self) -> [u8; 32] {
-        self.0
-    }
-
     /// What no digest is, for a slot that holds none.
     pub(crate) const NONE: Self = Self([0; 32]);
 }

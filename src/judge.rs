@@ -6,6 +6,7 @@ use tokio::time::Instant;
 
 use crate::currency::Currency;
 use crate::facts::{Mode, PaymentStatus, ProviderPayment};
+use crate::facts_cache::ShelfLife;
 use crate::intent::PaymentIntent;
 use crate::invalid_intent::Field;
 use crate::money::{Money, Units};
@@ -33,14 +34,6 @@ pub(crate) struct Rules {
     pub(crate) fresh_for: Duration,
 }
 
-/// How long facts may be served without asking again, and how long they are worth keeping.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct ShelfLife {
-    pub(crate) fresh_for: Duration,
-    /// Lasting facts stay until the retention ends, for times when the provider is down.
-    pub(crate) lasting: bool,
-}
-
 /// How old the facts are, and when they were that old.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Answered {
@@ -65,7 +58,7 @@ impl Rules {
         unfinished.unwrap_or_else(|| {
             Verdict::Valid(Proof {
                 intent: intent.clone(),
-                capture: capture_of(facts),
+                capture: Capture::of(facts),
                 age: answered.age,
                 seen_at: answered.seen_at,
             })
@@ -269,10 +262,6 @@ impl Rules {
         let (tenant, order) = (self.tenant.metadata_key(), &*self.order_key);
         facts.metadata.retain(|(key, _)| **key == *tenant || **key == *order);
     }
-}
-
-pub(crate) fn capture_of(facts: &ProviderPayment) -> Capture {
-    if facts.status == PaymentStatus::Authorised { Capture::Authorised } else { Capture::Captured }
 }
 
 fn is_fully_refunded(facts: &ProviderPayment) -> bool {

@@ -25,9 +25,9 @@ pub(crate) struct KeyRegister {
 
 #[derive(Debug, Default)]
 struct Keys {
-    claims: HashMap<[u8; 32], Fingerprint>,
+    claims: HashMap<Fingerprint, Fingerprint>,
     /// In the order of their end, since all live equally long.
-    ends: VecDeque<(Instant, [u8; 32])>,
+    ends: VecDeque<(Instant, Fingerprint)>,
 }
 
 impl KeyRegister {
@@ -50,7 +50,7 @@ impl KeyRegister {
         let now = Instant::now();
         let [name, account, mode] = &self.provider;
         let parts = [intent.tenant(), name, account, mode, key.as_str()];
-        let key = Fingerprint::of("key", parts.map(|part| Some(part.as_bytes()))).bytes();
+        let key = Fingerprint::of("key", parts.map(|part| Some(part.as_bytes())));
         let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
         let Keys { claims, ends } = &mut *keys;
         while let Some((_, over)) = ends.front().filter(|(end, _)| *end <= now) {

@@ -120,11 +120,11 @@ pub use intent::{PaymentId, PaymentIntent};
 pub use invalid_intent::{Field, InvalidIntent};
 pub use key::IdempotencyKey;
 pub use money::{Money, Unit, Units};
-pub use policy::{Policy, TenantProof};
+pub use policy::{Policy, TenantProof, WhenProviderIsDown};
 #[cfg(feature = "stripe")]
 pub use provider::stripe::{Stripe, StripeBuilder};
 pub use retry::{Explanation, Jitter, Retry, RetryBudget, Schedule};
 pub use stats::{BreakerState, Stats};
 pub use validation::Validation;
-pub use validator::{Validate, Validator, WhenProviderIsDown};
+pub use validator::{Validate, Validator};
 pub use verdict::{ActionRequired, Capture, Fact, Finding, Findings, Mismatch, Pending, Proof, Provenance, Verdict};

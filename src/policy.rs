@@ -1,4 +1,4 @@
-//! What is accepted as paid, and how a payment proves whose it is.
+//! What is accepted as paid, how a payment proves whose it is, and what is answered when nobody can say.
 
 use std::time::Duration;
 
@@ -67,6 +67,24 @@ impl Policy {
         self.risk = risk;
         self
     }
+}
+
+/// What to answer when the provider cannot be asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum WhenProviderIsDown {
+    /// An error. The default.
+    #[default]
+    Refuse,
+    /// A verdict on facts in memory, up to this long after the provider stated them, marked
+    /// [`Degraded`](crate::Provenance::Degraded). A refund or dispute since then is not seen.
+    ///
+    /// Down means: no answer, a server error, a rate limit, an open breaker, a validator at capacity, and also a caller's own
+    /// deadline that passes first. An answer that cannot be read, or a refusal, is an error all the same.
+    ServeStale {
+        /// The oldest facts that are served; at most the retention.
+        up_to: Duration,
+    },
 }
 
 /// How a payment proves which tenant it belongs to.

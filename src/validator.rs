@@ -14,35 +14,18 @@ use tracing::{Instrument, Span};
 use crate::deadline::{Deadline, is_recent};
 use crate::error::{Kind, ValidateError};
 use crate::facts::ProviderPayment;
-use crate::facts_cache::{FactsCache, Kept, NewFacts, Proven, Stamp};
+use crate::facts_cache::{FactsCache, Kept, Proven, Stamp};
 use crate::in_flight::{Boarding, Flight, Flights, Landing, Lead};
 use crate::intent::{PaymentId, PaymentIntent};
-use crate::judge::{Answered, Rules, VOLATILE_FRESH_FOR, capture_of};
+use crate::judge::{Answered, Rules, VOLATILE_FRESH_FOR};
 use crate::key_register::KeyRegister;
+use crate::policy::WhenProviderIsDown;
 use crate::provider;
 use crate::retry::{Answer, Explanation, Retrier};
 use crate::stats::Stats;
 use crate::telemetry::Telemetry;
 use crate::validation::Validation;
 use crate::verdict::{Finding, Proof, Provenance, Verdict};
-
-/// What to answer when the provider cannot be asked.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum WhenProviderIsDown {
-    /// An error. The default.
-    #[default]
-    Refuse,
-    /// A verdict on facts in memory, up to this long after the provider stated them, marked
-    /// [`Degraded`](Provenance::Degraded). A refund or dispute since then is not seen.
-    ///
-    /// Down means: no answer, a server error, a rate limit, an open breaker, a validator at capacity, and also a caller's own
-    /// deadline that passes first. An answer that cannot be read, or a refusal, is an error all the same.
-    ServeStale {
-        /// The oldest facts that are served; at most the retention.
-        up_to: Duration,
-    },
-}
 
 /// Validates payment intents with one provider account.
 ///
@@ -395,13 +378,6 @@ impl Engine {
     /// Takes what a flight brought into memory.
     fn settle(&self, payment: &PaymentId, landing: &Landing) {
         let shelf_life = self.rules.shelf_life(&landing.facts);
-        let new = NewFacts {
-            facts: &landing.facts,
-            stamp: landing.stamp,
-            fresh_for: shelf_life.fresh_for,
-            lasting: shelf_life.lasting,
-            capture: capture_of(&landing.facts),
-        };
-        self.facts.keep(payment, &new);
+        self.facts.keep(payment, &landing.facts, landing.stamp, shelf_life);
     }
 }

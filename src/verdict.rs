@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::currency::Currency;
-use crate::facts::{Mode, PaymentStatus, Risk};
+use crate::facts::{Mode, PaymentStatus, ProviderPayment, Risk};
 use crate::intent::{PaymentId, PaymentIntent};
 use crate::invalid_intent::Field;
 use crate::money::Money;
@@ -52,6 +52,12 @@ pub enum Capture {
     Captured,
     /// The money is held and can still be captured in full. Authorised is not paid.
     Authorised,
+}
+
+impl Capture {
+    pub(crate) fn of(facts: &ProviderPayment) -> Self {
+        if facts.status == PaymentStatus::Authorised { Self::Authorised } else { Self::Captured }
+    }
 }
 
 /// Says that a payment matched every claim when the provider last answered. Only the judge makes one.

@@ -142,10 +142,7 @@ fn bare(runtime: &Runtime, addresses: Arc<[String]>, headers: HeaderMap) -> Peer
         |_| Box::pin(ready(())),
         move |address: &String| {
             let call = client.get(address).headers(headers.clone()).send();
-            async {
-                let answer = call.await.and_then(Response::error_for_status).expect("the sandbox answers");
-                paid(&answer.json().await.expect("it is a payment intent"));
-            }
+            async { read(call.await.expect("the sandbox answers")).await }
         },
     )
 }
@@ -161,17 +158,16 @@ fn middleware(runtime: &Runtime, addresses: Arc<[String]>, headers: HeaderMap) -
         |_| Box::pin(ready(())),
         move |address: &String| {
             let call = client.get(address).headers(headers.clone()).send();
-            async {
-                let answer = call.await.expect("the sandbox answers").error_for_status().expect("it answers 200");
-                paid(&answer.json().await.expect("it is a payment intent"));
-            }
+            async { read(call.await.expect("the sandbox answers")).await }
         },
     )
 }
 
-/// The least that a caller looks at.
-fn paid(answer: &answer::PaymentIntent) {
-    assert!(black_box(answer).status == "succeeded");
+/// Parses the answer, and looks at the least that a caller looks at.
+async fn read(answer: Response) {
+    let answer = answer.error_for_status().expect("it answers 200");
+    let payment: answer::PaymentIntent = answer.json().await.expect("it is a payment intent");
+    assert!(black_box(payment).status == "succeeded");
 }
 
 /// Allocations of one call, those of the connection's task included.

@@ -81,13 +81,13 @@ impl Retrier {
         let error = self.provider.read_refusal(answer);
         let decision = decide(&error, &self.patterns);
         let transient = decision.transient != Transient::No;
-        let Demand { wait: asked, closes_gate, beyond_cap } = self.demand(&error);
+        let Demand { wait: asked, closure, beyond_cap } = self.demand(&error);
+        let closes_gate = closure.is_some();
         let scheduled = self.retry.waits().bounds();
-        let wait = match (asked, scheduled) {
+        let wait = match (asked.or(closure), scheduled) {
             _ if !transient || beyond_cap => None,
             (_, None) => None,
-            (Some(asked), Some(_)) => Some((asked, asked.saturating_add(most_spread(asked)))),
-            (None, Some((_, most))) if closes_gate => Some((most, most.saturating_add(most_spread(most)))),
+            (Some(least), Some(_)) => Some((least, least.saturating_add(most_spread(least)))),
             (None, Some(bounds)) => Some(bounds),
         };
         Explanation { transient, rule: decision.rule, wait, closes_gate, beyond_cap, error }

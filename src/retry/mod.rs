@@ -79,7 +79,8 @@ pub(crate) fn rng(seed: Option<u64>) -> Mutex<StdRng> {
 struct Demand {
     /// Retry-After, unless it is zero.
     wait: Option<Duration>,
-    closes_gate: bool,
+    /// How long every call of the account has to wait, if they have to.
+    closure: Option<Duration>,
     beyond_cap: bool,
 }
 
@@ -211,9 +212,9 @@ impl Retrier {
         // The schedule may be the user's own code, which is never called under a lock.
         let scheduled = course.waits.nominal().map(|nominal| course.waits.jittered(nominal, &mut *self.rng()));
         let demand = self.demand(error);
-        if demand.closes_gate {
+        if let Some(closure) = demand.closure {
             // Also when this call gives up: the others must not run into the same limit.
-            self.gate.close(now, demand.wait.unwrap_or_else(|| self.first_wait()).min(LONGEST_CLOSURE));
+            self.gate.close(now, closure.min(LONGEST_CLOSURE));
         }
         match decision.transient {
             Transient::No => return Err(Stopped::Permanent),
@@ -225,11 +226,11 @@ impl Retrier {
         if demand.beyond_cap {
             return Err(Stopped::WaitTooLong);
         }
-        let (wait, reason) = match demand.wait {
-            Some(asked) if demand.closes_gate => (self.spread(asked), WaitReason::Gate),
-            None if demand.closes_gate => (scheduled.max(self.spread(self.first_wait())), WaitReason::Gate),
-            Some(asked) => (self.spread(asked), WaitReason::RetryAfter),
-            None => (scheduled, WaitReason::Schedule),
+        let (wait, reason) = match (demand.closure, demand.wait) {
+            (Some(_), Some(asked)) => (self.spread(asked), WaitReason::Gate),
+            (Some(closure), None) => (scheduled.max(self.spread(closure)), WaitReason::Gate),
+            (None, Some(asked)) => (self.spread(asked), WaitReason::RetryAfter),
+            (None, None) => (scheduled, WaitReason::Schedule),
         };
         if !course.deadline.allows(now, wait) {
             return Err(if demand.wait.is_some() { Stopped::WaitTooLong } else { Stopped::NoTimeLeft });
@@ -248,9 +249,10 @@ impl Retrier {
 
     fn demand(&self, error: &ProviderError) -> Demand {
         let wait = error.wait().filter(|wait| !wait.is_zero());
+        let limits_account = error.limits() == Some(RateLimit::Account);
         Demand {
             wait,
-            closes_gate: error.limits() == Some(RateLimit::Account),
+            closure: limits_account.then(|| wait.unwrap_or_else(|| self.first_wait())),
             beyond_cap: wait.is_some_and(|wait| wait > self.retry_after_cap),
         }
     }

@@ -32,7 +32,34 @@ pub(crate) enum Kind {
     Full { what: &'static str, setting: &'static str, limit: usize },
     NoRuntime,
     LeaderLost,
+    /// Another process is asking, and this call has no more time to wait for it.
+    InProgress,
+    /// Another process asked, and failed.
+    Elsewhere(Failing),
+    /// What stands in the store cannot be used, or could not be changed.
+    Store(StoreTrouble),
 }
+
+/// A failure that another process reported, by its code.
+type Failing = (Class, &'static str, u16);
+
+/// What is wrong with the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct StoreTrouble {
+    pub(crate) message: Box<str>,
+    /// Whether a record is there and cannot be read; else the store does not answer.
+    pub(crate) unreadable: bool,
+}
+
+/// What a flight can fail with that concerns everybody who asks about the payment.
+const FAILINGS: [Failing; 6] = [
+    (Class::RateLimited, "rate_limited", 429),
+    (Class::Timeout, "deadline_exceeded", 504),
+    (Class::Timeout, "provider_timeout", 504),
+    (Class::Unavailable, "unreadable_answer", 502),
+    (Class::Unavailable, "circuit_open", 503),
+    (Class::Unavailable, "provider_unavailable", 503),
+];
 
 /// Why there was no further attempt after a provider's error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,14 +72,16 @@ pub(crate) enum Stopped {
 }
 
 /// What kind of trouble it is; decides predicate, code and status together.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Class {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Class {
     InvalidIntent,
     KeyReused,
     Timeout,
     RateLimited,
     Unavailable,
     Configuration,
+    InProgress,
+    Store,
 }
 
 impl ValidateError {
@@ -62,6 +91,24 @@ impl ValidateError {
 
     pub(crate) fn after_attempts(kind: Kind, retry_after: Option<Duration>, attempts: Vec<Attempt>) -> Self {
         Self(Arc::new(Inner { kind, retry_after, attempts }))
+    }
+
+    /// What another process reported; an unknown code is of a newer release, and no more than "unavailable" here.
+    pub(crate) fn elsewhere(code: &str, retry_after: Option<Duration>) -> Self {
+        let unknown = (Class::Unavailable, "provider_unavailable", 503);
+        let failing = FAILINGS.into_iter().find(|(_, known, _)| *known == code).unwrap_or(unknown);
+        Self::after_attempts(Kind::Elsewhere(failing), retry_after, Vec::new())
+    }
+
+    /// Whether others who ask about the same payment should fail with it. A cause of this process alone is none of theirs:
+    /// its own breaker, its capacity, its credential.
+    pub(crate) fn is_for_all(&self) -> bool {
+        match &self.0.kind {
+            Kind::Provider { .. } => !self.is_configuration(),
+            Kind::GateClosed { .. } | Kind::Deadline { .. } | Kind::Elsewhere(_) => true,
+            Kind::BreakerOpen { last } => last.is_some(),
+            _ => false,
+        }
     }
 
     /// The class, the stable code, and the HTTP status, in one place so that they agree.
@@ -75,6 +122,10 @@ impl ValidateError {
             Kind::Full { .. } => (Class::Unavailable, "at_capacity", 503),
             Kind::NoRuntime => (Class::Configuration, "no_runtime", 502),
             Kind::LeaderLost => (Class::Unavailable, "interrupted", 503),
+            Kind::InProgress => (Class::InProgress, "in_progress", 409),
+            Kind::Elsewhere(failing) => *failing,
+            Kind::Store(StoreTrouble { unreadable: true, .. }) => (Class::Store, "record_unreadable", 502),
+            Kind::Store(StoreTrouble { unreadable: false, .. }) => (Class::Store, "store_unavailable", 503),
             Kind::Provider { error, .. } if error.limits().is_some() => (Class::RateLimited, "rate_limited", 429),
             Kind::Provider { error, .. } if error.is_timeout() => (Class::Timeout, "provider_timeout", 504),
             Kind::Provider { error, .. } if error.kind() == ProviderErrorKind::Unreadable => {
@@ -124,11 +175,26 @@ impl ValidateError {
         self.class().0 == Class::Configuration
     }
 
+    /// Another process is asking about the same payment, and took longer than this call could wait. Ask again soon.
+    #[must_use]
+    pub fn is_in_progress(&self) -> bool {
+        self.class().0 == Class::InProgress
+    }
+
+    /// The shared store holds something unreadable, or could not confirm a change. Never because it is down alone: a
+    /// validation then goes on without it.
+    #[must_use]
+    pub fn is_store(&self) -> bool {
+        self.class().0 == Class::Store
+    }
+
     /// Whether older facts may stand in: nothing says that the provider would now contradict them.
     pub(crate) fn provider_was_silent(&self) -> bool {
         let read_in_vain =
             matches!(&self.0.kind, Kind::Provider { error, .. } if error.kind() == ProviderErrorKind::Unreadable);
-        !read_in_vain && (self.is_timeout() || self.is_rate_limited() || self.is_unavailable())
+        let read_elsewhere = matches!(&self.0.kind, Kind::Elsewhere((_, "unreadable_answer", _)));
+        let silent = self.is_timeout() || self.is_rate_limited() || self.is_unavailable() || self.is_in_progress();
+        silent && !read_in_vain && !read_elsewhere
     }
 
     /// A stable code, for API answers and metrics.
@@ -137,7 +203,7 @@ impl ValidateError {
         self.class().1
     }
 
-    /// A fitting HTTP status for an API: 400, 422, 429, 502, 503 or 504. Never 402: an outage is not a missing payment.
+    /// A fitting HTTP status for an API: 400, 409, 422, 429, 502, 503 or 504. Never 402: an outage is not a missing payment.
     #[must_use]
     pub fn http_status(&self) -> u16 {
         self.class().2
@@ -193,6 +259,18 @@ impl fmt::Display for ValidateError {
             Kind::LeaderLost => f.write_str(
                 "the call that was asking panicked or was shut down; ask again, from a runtime with time enabled",
             ),
+            Kind::InProgress => {
+                f.write_str("another process is asking about this payment; ask again after the given wait")
+            }
+            Kind::Elsewhere(_) => {
+                f.write_str("another process asked about this payment and got no usable answer; ask again later")
+            }
+            Kind::Store(StoreTrouble { message, unreadable: true }) => {
+                write!(f, "the shared store cannot be used for this payment: {message}; look into it, or forget the payment")
+            }
+            Kind::Store(StoreTrouble { message, .. }) => {
+                write!(f, "the shared store did not confirm: {message}; try again")
+            }
             Kind::Provider { stopped, .. } => {
                 let what = match stopped {
                     Stopped::Permanent if self.is_configuration() => {
@@ -235,7 +313,13 @@ impl std::error::Error for ValidateError {
             Kind::GateClosed { last } | Kind::BreakerOpen { last } | Kind::Deadline { last, .. } => {
                 last.as_ref().map(|last| last as _)
             }
-            Kind::KeyReused | Kind::Full { .. } | Kind::NoRuntime | Kind::LeaderLost => None,
+            Kind::KeyReused
+            | Kind::Full { .. }
+            | Kind::NoRuntime
+            | Kind::LeaderLost
+            | Kind::InProgress
+            | Kind::Elsewhere(_)
+            | Kind::Store(_) => None,
         }
     }
 }

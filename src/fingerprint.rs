@@ -28,6 +28,14 @@ impl Fingerprint {
         Self(hash.finalize().into())
     }
 
+    pub(crate) fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    pub(crate) fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
     /// What no digest is, for a slot that holds none.
     pub(crate) const NONE: Self = Self([0; 32]);
 }

@@ -17,8 +17,9 @@ use crate::attempt_log::Attempt;
 use crate::deadline::is_recent;
 use crate::error::{Kind, ValidateError};
 use crate::facts::ProviderPayment;
-use crate::facts_cache::Stamp;
+use crate::facts_cache::{ShelfLife, Stamp};
 use crate::intent::PaymentId;
+use crate::verdict::Degradation;
 
 /// What a flight brought back.
 #[derive(Debug)]
@@ -26,12 +27,29 @@ pub(crate) struct Landing {
     pub(crate) facts: ProviderPayment,
     pub(crate) stamp: Stamp,
     pub(crate) attempts: Vec<Attempt>,
+    pub(crate) source: Source,
+    pub(crate) degraded: Option<Degradation>,
+    /// How long it may be served from memory; `None` keeps nothing.
+    pub(crate) keep: Option<ShelfLife>,
+}
+
+/// Where a flight got its facts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// It asked the provider.
+    Asked,
+    /// They stood in the store.
+    Stored,
+    /// Another process was asking, and this one waited.
+    Elsewhere,
 }
 
 /// One question to the provider, and all who wait for the answer.
 #[derive(Debug)]
 pub(crate) struct Flight {
     epoch: Instant,
+    /// How old the facts of a store may be that it is content with; zero without one.
+    contents: Duration,
     /// When the attempt under way started, in nanoseconds after the epoch plus one; 0 between attempts.
     attempt_started: AtomicU64,
     landing: OnceLock<Result<Landing, ValidateError>>,
@@ -41,9 +59,10 @@ pub(crate) struct Flight {
 }
 
 impl Flight {
-    fn new(now: Instant) -> Self {
+    fn new(now: Instant, contents: Duration) -> Self {
         Self {
             epoch: now,
+            contents,
             attempt_started: AtomicU64::new(0),
             landing: OnceLock::new(),
             landed: Notify::new(),
@@ -77,7 +96,7 @@ impl Flight {
     ///
     /// One that should have ended stands still with its runtime, and will not bring anything.
     fn answers(&self, now: Instant, max_age: Duration, longest: Duration) -> bool {
-        if now.saturating_duration_since(self.epoch) > longest {
+        if now.saturating_duration_since(self.epoch) > longest || self.contents > max_age {
             return false;
         }
         match self.attempt_started.load(Ordering::Acquire) {
@@ -140,7 +159,8 @@ impl Flights {
     /// none, or its answer could be older than `max_age`.
     ///
     /// `recent` runs under the lock that settling takes, so that a flight which lands meanwhile is not missed. `may_lead`
-    /// says whether this call can.
+    /// says whether this call can. `contents` is how old the facts of a store may be that a flight of this call would be
+    /// content with.
     ///
     /// # Errors
     /// When as many flights as allowed are under way, or this call cannot lead.
@@ -149,6 +169,7 @@ impl Flights {
         payment: &PaymentId,
         now: Instant,
         max_age: Duration,
+        contents: Duration,
         recent: impl FnOnce() -> Option<R>,
         may_lead: impl FnOnce() -> Result<(), ValidateError>,
     ) -> Result<Boarding<R>, ValidateError> {
@@ -168,7 +189,7 @@ impl Flights {
             return Err(ValidateError::new(Kind::Full { what, setting, limit: self.limit }));
         }
         may_lead()?;
-        let flight = Arc::new(Flight::new(now));
+        let flight = Arc::new(Flight::new(now, contents));
         entry.insert_entry(Arc::clone(&flight));
         self.under_way.fetch_add(1, Ordering::Relaxed);
         drop(current);

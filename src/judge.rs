@@ -259,8 +259,13 @@ impl Rules {
 
     /// Drops what no judgement here reads, so that facts in memory stay small.
     pub(crate) fn prune(&self, facts: &mut ProviderPayment) {
-        let (tenant, order) = (self.tenant.metadata_key(), &*self.order_key);
-        facts.metadata.retain(|(key, _)| **key == *tenant || **key == *order);
+        let kept = self.kept_keys();
+        facts.metadata.retain(|(key, _)| kept.contains(&&**key));
+    }
+
+    /// The metadata keys that are read here.
+    pub(crate) fn kept_keys(&self) -> [&str; 2] {
+        [self.tenant.metadata_key(), &self.order_key]
     }
 }
 

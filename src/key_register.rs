@@ -30,6 +30,16 @@ struct Keys {
     ends: VecDeque<(Instant, Fingerprint)>,
 }
 
+/// What is known of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// It is bound to the same claims.
+    Bound,
+    /// It is bound to others.
+    Reused,
+    Unknown,
+}
+
 impl KeyRegister {
     pub(crate) fn new(provider: &ProviderIdentity, retention: Duration, limit: usize) -> Self {
         let provider =
@@ -42,26 +52,34 @@ impl KeyRegister {
         self.keys.lock().unwrap_or_else(PoisonError::into_inner).claims.len()
     }
 
+    /// What stands for a key, here and in every store.
+    pub(crate) fn digest(&self, key: &IdempotencyKey, intent: &PaymentIntent) -> Fingerprint {
+        let [name, account, mode] = &self.provider;
+        let parts = [intent.tenant(), name, account, mode, key.as_str()];
+        Fingerprint::of("key", parts.map(|part| Some(part.as_bytes())))
+    }
+
+    /// What this process knows of a key.
+    pub(crate) fn standing(&self, key: &Fingerprint, intent: &PaymentIntent) -> Standing {
+        let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        keys.drop_over(Instant::now());
+        keys.standing(key, intent)
+    }
+
     /// Binds a key to the claims of its intent.
     ///
     /// # Errors
     /// When the key is bound to other claims, or as many keys as allowed are held.
-    pub(crate) fn bind(&self, key: &IdempotencyKey, intent: &PaymentIntent) -> Result<(), ValidateError> {
+    pub(crate) fn bind(&self, key: Fingerprint, intent: &PaymentIntent) -> Result<(), ValidateError> {
         let now = Instant::now();
-        let [name, account, mode] = &self.provider;
-        let parts = [intent.tenant(), name, account, mode, key.as_str()];
-        let key = Fingerprint::of("key", parts.map(|part| Some(part.as_bytes())));
         let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        keys.drop_over(now);
+        match keys.standing(&key, intent) {
+            Standing::Bound => return Ok(()),
+            Standing::Reused => return Err(ValidateError::new(Kind::KeyReused)),
+            Standing::Unknown => {}
+        }
         let Keys { claims, ends } = &mut *keys;
-        while let Some((_, over)) = ends.front().filter(|(end, _)| *end <= now) {
-            claims.remove(over);
-            ends.pop_front();
-        }
-        match claims.get(&key) {
-            Some(first) if first == intent.fingerprint() => return Ok(()),
-            Some(_) => return Err(ValidateError::new(Kind::KeyReused)),
-            None => {}
-        }
         if claims.len() >= self.limit {
             let (what, setting) = ("idempotency keys", "max_keys");
             let kind = Kind::Full { what, setting, limit: self.limit };
@@ -73,5 +91,22 @@ impl KeyRegister {
             ends.push_back((end, key));
         }
         Ok(())
+    }
+}
+
+impl Keys {
+    fn drop_over(&mut self, now: Instant) {
+        while let Some((_, over)) = self.ends.front().filter(|(end, _)| *end <= now) {
+            self.claims.remove(over);
+            self.ends.pop_front();
+        }
+    }
+
+    fn standing(&self, key: &Fingerprint, intent: &PaymentIntent) -> Standing {
+        match self.claims.get(key) {
+            Some(first) if first == intent.fingerprint() => Standing::Bound,
+            Some(_) => Standing::Reused,
+            None => Standing::Unknown,
+        }
     }
 }

@@ -82,6 +82,7 @@ mod build_error;
 mod builder;
 mod currency;
 mod deadline;
+mod engine;
 mod error;
 mod facts;
 mod facts_cache;
@@ -93,17 +94,22 @@ mod invalid_intent;
 mod judge;
 mod key;
 mod key_register;
+mod ledger;
 mod money;
 mod policy;
 pub mod provider;
 mod redaction;
 mod retry;
 mod retry_after;
+mod shared_facts;
 mod stats;
+pub mod store;
 mod telemetry;
 #[cfg(feature = "test-util")]
 pub mod testing;
-#[cfg(feature = "stripe")]
+#[cfg(any(feature = "redis", feature = "stripe", feature = "upstash"))]
+mod tls;
+#[cfg(any(feature = "stripe", feature = "upstash"))]
 mod transport;
 mod validation;
 mod validator;
@@ -127,4 +133,4 @@ pub use retry::{Explanation, Jitter, Retry, RetryBudget, Schedule};
 pub use stats::{BreakerState, Stats};
 pub use validation::Validation;
 pub use validator::{Validate, Validator};
-pub use verdict::{ActionRequired, Capture, Fact, Finding, Findings, Mismatch, Pending, Proof, Provenance, Verdict};
+pub use verdict::{ActionRequired, Capture, Degradation, Fact, Finding, Findings, Mismatch, Pending, Proof, Provenance, Verdict};

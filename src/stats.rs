@@ -9,13 +9,13 @@ use std::time::Duration;
 pub struct Stats {
     /// Time since the validator was built.
     pub uptime: Duration,
-    /// Validations answered from facts in memory.
+    /// Validations answered from facts in memory or in the shared store.
     pub hits: u64,
     /// Validations answered by a flight that they led.
     pub misses: u64,
     /// Validations answered by somebody else's flight.
     pub coalesced: u64,
-    /// Validations answered from older facts while the provider was down.
+    /// Validations answered from older facts while the provider was down, or without the shared store while that was.
     pub degraded: u64,
     /// Provider calls.
     pub attempts: u64,
@@ -31,6 +31,10 @@ pub struct Stats {
     pub invalid: u64,
     /// Validations without a verdict, by [`ValidateError::code`](crate::ValidateError::code).
     pub errors: BTreeMap<&'static str, u64>,
+    /// Calls to the shared store that failed.
+    pub store_failures: u64,
+    /// Answers that could not be recorded, since the lease was over or the payment was forgotten meanwhile.
+    pub leases_lost: u64,
     /// Payments whose facts are in memory.
     pub facts_in_memory: usize,
     /// Idempotency keys held; at `max_keys` new ones are refused.

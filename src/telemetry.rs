@@ -30,6 +30,8 @@ pub(crate) struct Telemetry {
     pending: AtomicU64,
     action_required: AtomicU64,
     invalid: AtomicU64,
+    store_failures: AtomicU64,
+    leases_lost: AtomicU64,
     errors: Mutex<BTreeMap<&'static str, u64>>,
 }
 
@@ -53,6 +55,8 @@ impl Telemetry {
             pending: AtomicU64::new(0),
             action_required: AtomicU64::new(0),
             invalid: AtomicU64::new(0),
+            store_failures: AtomicU64::new(0),
+            leases_lost: AtomicU64::new(0),
             errors: Mutex::new(BTreeMap::new()),
         }
     }
@@ -97,6 +101,18 @@ impl Telemetry {
             name: "payproof.attempt",
             number, reach, status, request_id, outcome, %rule, duration_ms, wait_ms, wait_reason, error
         );
+    }
+
+    /// The shared store did not do what it was asked.
+    pub(crate) fn store_failed(&self, error: &(dyn std::error::Error + 'static)) {
+        count(&self.store_failures);
+        warn!(name: "payproof.store", provider = &*self.provider, error);
+    }
+
+    /// A flight came back too late, or the payment was forgotten meanwhile: its answer is not recorded.
+    pub(crate) fn lease_lost(&self, payment: &PaymentId) {
+        count(&self.leases_lost);
+        warn!(name: "payproof.lease_lost", provider = &*self.provider, payment = payment.as_str());
     }
 
     /// A validation ended with a verdict. `counted` says that the facts in memory have counted it already.
@@ -144,6 +160,8 @@ impl Telemetry {
             pending: read(&self.pending),
             action_required: read(&self.action_required),
             invalid: read(&self.invalid),
+            store_failures: read(&self.store_failures),
+            leases_lost: read(&self.leases_lost),
             errors: self.errors.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             ..Stats::default()
         }

@@ -7,18 +7,18 @@
 use std::error::Error;
 use std::io;
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::HeaderMap;
 use reqwest::redirect::Policy;
-use reqwest::{Client, Method, Request, Url};
+use reqwest::{Client, ClientBuilder, Method, Request, Url};
 use rustls::{ClientConfig, RootCertStore};
-use rustls_platform_verifier::BuilderVerifierExt;
 
 use crate::build_error::BuildError;
+use crate::tls;
 
-/// The most that is read of a body. A payment with an expanded charge has about 5 KiB.
+/// The most that is read of a provider's body. A payment with an expanded charge has about 5 KiB.
+#[cfg(feature = "stripe")]
 const MAX_BODY: usize = 1 << 20;
 
 /// Load balancers commonly drop idle connections after 60 s; ours go first, so that no request meets one that is closing.
@@ -26,9 +26,11 @@ const POOL_IDLE: Duration = Duration::from_secs(50);
 
 /// Finds a dead HTTP/2 connection within half an attempt. Dropping a request does not close a shared connection, so
 /// without this a retry would be sent into the same void.
+#[cfg(feature = "stripe")]
 const PING_EVERY: Duration = Duration::from_secs(10);
 
 /// How long the answer to a ping may take.
+#[cfg(feature = "stripe")]
 const PING_TIMEOUT: Duration = Duration::from_secs(5);
 
 const USER_AGENT: &str = concat!("payproof/", env!("CARGO_PKG_VERSION"));
@@ -64,17 +66,30 @@ fn is_loopback(host: &str) -> bool {
     host == "localhost" || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-/// Makes the client for a base URL that [`base_url`] has accepted.
+/// Makes a provider's client for a base URL that [`base_url`] has accepted.
+#[cfg(feature = "stripe")]
 pub(crate) fn client(base: &Url) -> Result<Client, BuildError> {
-    let builder = Client::builder()
+    build(base, Client::builder().http2_keep_alive_interval(PING_EVERY).http2_keep_alive_timeout(PING_TIMEOUT))
+}
+
+/// Makes a store's client for a base URL that [`base_url`] has accepted.
+///
+/// A store's calls are short: one that waits as long as `call_timeout` is sign enough to look whether a shared connection
+/// is still alive.
+#[cfg(feature = "upstash")]
+pub(crate) fn store_client(base: &Url, connect: Duration, call_timeout: Duration) -> Result<Client, BuildError> {
+    let builder = Client::builder().connect_timeout(connect);
+    build(base, builder.http2_keep_alive_interval(call_timeout).http2_keep_alive_timeout(call_timeout))
+}
+
+fn build(base: &Url, builder: ClientBuilder) -> Result<Client, BuildError> {
+    let builder = builder
         .user_agent(USER_AGENT)
         .redirect(Policy::none())
         .referer(false)
         .retry(reqwest::retry::never())
         .tcp_nodelay(true)
-        .pool_idle_timeout(POOL_IDLE)
-        .http2_keep_alive_interval(PING_EVERY)
-        .http2_keep_alive_timeout(PING_TIMEOUT);
+        .pool_idle_timeout(POOL_IDLE);
     // Plain http is for this machine: a proxy from the environment would get the credential in clear text.
     let builder = if base.scheme() == "https" { builder.https_only(true) } else { builder.no_proxy() };
     let config = tls(base).map_err(|error| BuildError::HttpClient { reason: error.to_string() })?;
@@ -82,18 +97,9 @@ pub(crate) fn client(base: &Url) -> Result<Client, BuildError> {
     client.map_err(|error| BuildError::HttpClient { reason: root_cause(&error.without_url()) })
 }
 
-/// The crypto provider is handed over here and not installed for the process, which belongs to the application.
 fn tls(base: &Url) -> Result<ClientConfig, rustls::Error> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
-    let mut config = if base.scheme() == "https" {
-        config.with_platform_verifier()?.with_no_client_auth()
-    } else {
-        // Never used, and reading the system's certificates takes milliseconds and fails where there are none.
-        config.with_root_certificates(RootCertStore::empty()).with_no_client_auth()
-    };
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(config)
+    let alpn: [&[u8]; 2] = [b"h2", b"http/1.1"];
+    if base.scheme() == "https" { tls::verifying(&alpn) } else { tls::trusting(RootCertStore::empty(), &alpn) }
 }
 
 /// Why there is no complete answer.
@@ -213,8 +219,7 @@ impl<B: AsRef<[u8]>> AsRef<[u8]> for Body<B> {
 }
 
 /// Sends a GET and reads the whole answer.
-///
-/// Reading the body of errors too is what keeps the connection for the next call.
+#[cfg(feature = "stripe")]
 pub(crate) async fn get(
     client: &Client,
     url: Url,
@@ -222,12 +227,36 @@ pub(crate) async fn get(
 ) -> Result<Reply<impl AsRef<[u8]> + Send + use<>>, TransportError> {
     let mut request = Request::new(Method::GET, url);
     headers.clone_into(request.headers_mut());
+    send(client, request, MAX_BODY).await
+}
+
+/// Sends a POST and reads the whole answer, up to `most` bytes of it.
+#[cfg(feature = "upstash")]
+pub(crate) async fn post(
+    client: &Client,
+    url: Url,
+    headers: HeaderMap,
+    body: String,
+    most: usize,
+) -> Result<Reply<impl AsRef<[u8]> + Send + use<>>, TransportError> {
+    let mut request = Request::new(Method::POST, url);
+    *request.headers_mut() = headers;
+    *request.body_mut() = Some(body.into());
+    send(client, request, most).await
+}
+
+/// Reading the body of errors too is what keeps the connection for the next call.
+async fn send(
+    client: &Client,
+    request: Request,
+    most: usize,
+) -> Result<Reply<impl AsRef<[u8]> + Send + use<>>, TransportError> {
     let mut response = client.execute(request).await.map_err(TransportError::of)?;
     let headers = std::mem::take(response.headers_mut());
     let expected = response.content_length().map_or(0, |length| usize::try_from(length).unwrap_or(usize::MAX));
     let (mut body, mut length) = (Body::Empty, 0_usize);
     let fault = loop {
-        if expected.max(length) > MAX_BODY {
+        if expected.max(length) > most {
             break Some(TransportError::TooLarge);
         }
         match response.chunk().await {
@@ -242,5 +271,5 @@ pub(crate) async fn get(
     Ok(Reply { status: response.status().as_u16(), headers, body, fault })
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "stripe"))]
 mod tests;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::attempt_log::Attempt;
 use crate::in_flight::Flight;
-use crate::verdict::{Provenance, Verdict};
+use crate::verdict::{Degradation, Provenance, Verdict};
 
 /// A verdict, and where it comes from.
 #[derive(Clone)]
@@ -14,6 +14,7 @@ pub struct Validation {
     pub(crate) verdict: Verdict,
     pub(crate) provenance: Provenance,
     pub(crate) age: Duration,
+    pub(crate) degraded: Option<Degradation>,
     /// Shared by all who waited for it; holds the attempt log.
     pub(crate) flight: Option<Arc<Flight>>,
 }
@@ -43,6 +44,12 @@ impl Validation {
         self.age
     }
 
+    /// What was missing on the way to this answer, if anything was.
+    #[must_use]
+    pub fn degraded(&self) -> Option<Degradation> {
+        self.degraded
+    }
+
     /// Every provider call of the flight behind this answer; empty on a replay.
     #[must_use]
     pub fn attempts(&self) -> &[Attempt] {
@@ -60,6 +67,7 @@ impl fmt::Debug for Validation {
             .field("verdict", &self.verdict)
             .field("provenance", &self.provenance)
             .field("age", &self.age)
+            .field("degraded", &self.degraded)
             .field("attempts", &self.attempts())
             .finish_non_exhaustive()
     }

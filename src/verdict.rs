@@ -356,12 +356,38 @@ impl fmt::Display for Findings {
 pub enum Provenance {
     /// The provider was asked for this call.
     Fresh,
-    /// Recent facts from memory.
+    /// Recent facts, from memory or from the shared store.
     Replayed,
-    /// Another call was already asking about the same payment.
+    /// Another call, in this process or another, was already asking about the same payment.
     Coalesced,
-    /// The provider could not be asked, and older facts were served, as configured.
+    /// Something was missing on the way: see [`Validation::degraded`](crate::Validation::degraded).
     Degraded,
+}
+
+/// What was missing on the way to an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Degradation {
+    /// The provider could not be asked, and older facts were served, as configured.
+    ProviderDown,
+    /// The shared store did not answer, so the provider was asked without it: other processes may be asking too, and an
+    /// idempotency key was compared in this process only.
+    StoreDown,
+    /// The provider was asked, and its answer could not be recorded: the store failed, or the lease was over and another
+    /// process had taken over, or the payment was forgotten meanwhile. The answer itself is as good as any.
+    NotRecorded,
+}
+
+impl Degradation {
+    /// A stable name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ProviderDown => "provider_down",
+            Self::StoreDown => "store_down",
+            Self::NotRecorded => "not_recorded",
+        }
+    }
 }
 
 impl Provenance {

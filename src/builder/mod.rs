@@ -7,17 +7,24 @@ use tokio::sync::Semaphore;
 
 use crate::breaker::{Breaker, CircuitBreaker};
 use crate::build_error::BuildError;
+use crate::engine::Engine;
 use crate::facts::Mode;
 use crate::facts_cache::FactsCache;
 use crate::gate::Gate;
 use crate::in_flight::Flights;
 use crate::judge::Rules;
 use crate::key_register::KeyRegister;
+use crate::ledger::{Ledger, Seal};
 use crate::policy::{ORDER_KEY, Policy, TenantProof, WhenProviderIsDown};
 use crate::provider::{AnyProvider, Provider, ProviderIdentity};
 use crate::retry::{Budget, Retrier, Retry, RetryBudget, TransientPatterns, rng};
+use crate::shared_facts::SharedFacts;
+use crate::store::{AnyStore, MemoryStore};
 use crate::telemetry::Telemetry;
-use crate::validator::{Engine, Validator};
+use crate::validator::Validator;
+
+mod checks;
+mod shared_memory;
 
 /// As long as Stripe's own clients and proxies wait, and longer than any healthy answer.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -39,6 +46,15 @@ const MAX_CONCURRENT: usize = 64;
 
 /// More waiting calls than this are an outage, not a load.
 const MAX_IN_FLIGHT: usize = 10_000;
+
+/// A refund that another process hears of is seen here within this time; a burst of clicks is over sooner.
+const FACTS_IN_MEMORY_FOR: Duration = Duration::from_secs(5);
+
+/// A store in the same data centre answers within milliseconds, and its own time-outs end sooner.
+const STORE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// What every key in a store begins with.
+const STORE_PREFIX: &str = "payproof";
 
 /// About 29 MB when full.
 const FACTS_IN_MEMORY: usize = 100_000;
@@ -68,6 +84,12 @@ const MAX_KEYS: usize = 100_000;
 /// | `when_provider_is_down` | refuse |
 /// | `facts_in_memory` | 100,000 payments |
 /// | `max_keys` | 100,000 |
+/// | `store` | none: what is known stays in this process |
+/// | `store_timeout` | 1 s for one call to the store |
+/// | `store_prefix` | `payproof` |
+/// | `record_key` | none: records are not authenticated |
+/// | `lease` | the longest validation and 5 s; not renewed |
+/// | `facts_in_memory_for` | 5 s, with a store |
 /// | `seed` | from the operating system |
 #[derive(Debug)]
 #[must_use = "a builder does nothing until `build` is called"]
@@ -94,6 +116,13 @@ pub struct ValidatorBuilder {
     facts_in_memory: usize,
     max_keys: usize,
     seed: Option<u64>,
+    store: Option<Arc<dyn AnyStore>>,
+    store_timeout: Duration,
+    store_prefix: Box<str>,
+    record_key: Option<Seal>,
+    lease: Option<Duration>,
+    renew_lease: bool,
+    facts_in_memory_for: Duration,
 }
 
 impl Validator {
@@ -122,6 +151,13 @@ impl Validator {
             facts_in_memory: FACTS_IN_MEMORY,
             max_keys: MAX_KEYS,
             seed: None,
+            store: None,
+            store_timeout: STORE_TIMEOUT,
+            store_prefix: STORE_PREFIX.into(),
+            record_key: None,
+            lease: None,
+            renew_lease: false,
+            facts_in_memory_for: FACTS_IN_MEMORY_FOR,
         }
     }
 }
@@ -292,6 +328,7 @@ impl ValidatorBuilder {
         self.check_mode()?;
         self.check_limits()?;
         self.check_memory()?;
+        self.check_store()?;
         self.check_proofs()?;
         self.retry.check()?;
         self.budget.as_ref().map_or(Ok(()), RetryBudget::check)?;
@@ -299,8 +336,27 @@ impl ValidatorBuilder {
         let patterns = TransientPatterns::compile(!self.built_in_patterns, &self.patterns)?;
         let rng = rng(self.seed);
         let longest_attempt = self.attempt_timeout.min(self.total_deadline);
+        let worst_case = self.worst_case();
+        let lease = self.lease_or_default();
+        let is_shared = self.store.is_some();
+        let store = self.store.unwrap_or_else(|| Arc::new(MemoryStore::new()));
+        let effects = Ledger::new(store, self.store_prefix, self.store_timeout, self.record_key);
+        let shared = is_shared.then(|| {
+            Arc::new(SharedFacts {
+                ledger: effects.clone(),
+                identity: self.identity.clone(),
+                lease,
+                renew: self.renew_lease,
+                retention: self.retention,
+                memory_for: self.facts_in_memory_for,
+            })
+        });
         Ok(Validator(Arc::new(Engine {
             keys: KeyRegister::new(&self.identity, self.retention, self.max_keys),
+            shared,
+            effects,
+            lease,
+            renew_lease: self.renew_lease,
             telemetry: Telemetry::new(self.identity.name(), self.mode.as_str()),
             facts: FactsCache::new(self.facts_in_memory),
             flights: Arc::new(Flights::new(self.max_in_flight, self.total_deadline)),
@@ -314,6 +370,7 @@ impl ValidatorBuilder {
             },
             retention: self.retention,
             total_deadline: self.total_deadline,
+            worst_case,
             when_provider_is_down: self.when_provider_is_down,
             retrier: Retrier {
                 provider: self.provider,
@@ -329,75 +386,4 @@ impl ValidatorBuilder {
             },
         })))
     }
-
-    fn check_mode(&self) -> Result<(), BuildError> {
-        if self.identity.stated_mode() == self.mode {
-            return Ok(());
-        }
-        Err(BuildError::ModeMismatch {
-            provider: self.identity.name().to_owned(),
-            provider_mode: self.identity.stated_mode(),
-            validator_mode: self.mode,
-        })
-    }
-
-    fn check_limits(&self) -> Result<(), BuildError> {
-        let shortest = Duration::from_millis(1);
-        for (setting, value) in [("attempt_timeout", self.attempt_timeout), ("total_deadline", self.total_deadline)] {
-            if value < shortest {
-                return Err(out_of_range(setting, format!("{value:?}"), "at least 1 ms"));
-            }
-        }
-        match self.max_concurrent {
-            Some(0) => Err(out_of_range("max_concurrent", "0".into(), "at least 1")),
-            Some(calls) if calls > Semaphore::MAX_PERMITS => {
-                Err(out_of_range("max_concurrent", calls.to_string(), "a number a semaphore can count to"))
-            }
-            _ if self.max_in_flight == 0 => Err(out_of_range("max_in_flight", "0".into(), "at least 1")),
-            _ => Ok(()),
-        }
-    }
-
-    fn check_memory(&self) -> Result<(), BuildError> {
-        let at_most = |shorter, shorter_value, longer, longer_value| {
-            if shorter_value <= longer_value {
-                return Ok(());
-            }
-            Err(BuildError::Contradiction { shorter, shorter_value, longer, longer_value })
-        };
-        at_most("fresh_for", self.fresh_for, "retention", self.retention)?;
-        if self.retention.is_zero() {
-            return Err(out_of_range("retention", "0ns".into(), "more than zero; `fresh_for` zero always asks"));
-        }
-        if let WhenProviderIsDown::ServeStale { up_to } = self.when_provider_is_down {
-            at_most("when_provider_is_down.up_to", up_to, "retention", self.retention)?;
-            at_most("fresh_for", self.fresh_for, "when_provider_is_down.up_to", up_to)?;
-            if self.facts_in_memory == 0 {
-                return Err(out_of_range("facts_in_memory", "0".into(), "more than zero to serve older facts"));
-            }
-        }
-        Ok(())
-    }
-
-    fn check_proofs(&self) -> Result<(), BuildError> {
-        let keys = [("tenant_proof", self.tenant.metadata_key()), ("order_key", &self.order_key)];
-        for (setting, key) in keys {
-            if key.is_empty() {
-                return Err(out_of_range(setting, "empty".into(), "the name of a metadata key"));
-            }
-        }
-        // Whatever proves the tenant, this key is compared where it is there, so it cannot hold an order.
-        if self.tenant.metadata_key() == &*self.order_key {
-            let rule = "another metadata key than the tenant's";
-            return Err(out_of_range("order_key", self.order_key.to_string(), rule));
-        }
-        if self.policy.max_age.is_some_and(|age| age.is_zero()) {
-            return Err(out_of_range("policy.max_age", "0ns".into(), "more than zero"));
-        }
-        Ok(())
-    }
-}
-
-fn out_of_range(setting: &'static str, value: String, rule: &'static str) -> BuildError {
-    BuildError::OutOfRange { setting, value, rule }
 }

@@ -1,0 +1,112 @@
+//! The settings of shared memory.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::build_error::BuildError;
+use crate::ledger::Seal;
+use crate::store::Store;
+
+use super::ValidatorBuilder;
+use super::checks::out_of_range;
+
+/// So much longer than the longest validation a lease is, so that nobody takes over from somebody who is about to settle.
+const LEASE_MARGIN: Duration = Duration::from_secs(5);
+
+/// A lost reply and one more try have to fit between two renewals.
+const RENEWED_LEASE_IN_STORE_TIMEOUTS: u32 = 6;
+
+impl ValidatorBuilder {
+    /// Shares facts, flights and keys with every process that has the same store. Default: none.
+    ///
+    /// When it does not answer, a validation goes on without it, marked
+    /// [`StoreDown`](crate::Degradation::StoreDown).
+    pub fn store(mut self, store: impl Store) -> Self {
+        self.store = Some(Arc::new(store));
+        self
+    }
+
+    /// The longest one call to the store may take, besides the store's own limits. Default: 1 s. A call whose connection
+    /// broke is made once more.
+    pub fn store_timeout(mut self, timeout: Duration) -> Self {
+        self.store_timeout = timeout;
+        self
+    }
+
+    /// What every key in the store begins with. Default: `payproof`. Services with other prefixes share nothing.
+    pub fn store_prefix(mut self, prefix: impl Into<Box<str>>) -> Self {
+        self.store_prefix = prefix.into();
+        self
+    }
+
+    /// Authenticates every record with HMAC-SHA-256, so that who can write to the store cannot forge facts. Default: none.
+    ///
+    /// All processes need the same key. Records written with another or none are then unreadable.
+    pub fn record_key(mut self, key: [u8; 32]) -> Self {
+        self.record_key = Some(Seal::new(&key));
+        self
+    }
+
+    /// How long a process that asks is protected from others that would ask too. Default: the longest validation and 5 s.
+    ///
+    /// When a process crashes, others wait this long before one takes over. A lease shorter than the longest validation
+    /// is refused; for a short one see [`renewed_lease`](Self::renewed_lease).
+    pub fn lease(mut self, lease: Duration) -> Self {
+        self.lease = Some(lease);
+        self.renew_lease = false;
+        self
+    }
+
+    /// A lease that is renewed three times within its time while the process asks, and so may be short. Default: off.
+    ///
+    /// At least six times the store's timeout. Each renewal is a round trip.
+    pub fn renewed_lease(mut self, lease: Duration) -> Self {
+        self.lease = Some(lease);
+        self.renew_lease = true;
+        self
+    }
+
+    /// How long facts of a shared store are served from memory without asking it. Default: 5 s. Zero always asks it.
+    ///
+    /// Only facts that last. After [`forget`](crate::Validator::forget) in one process, others may serve them this long.
+    pub fn facts_in_memory_for(mut self, time: Duration) -> Self {
+        self.facts_in_memory_for = time;
+        self
+    }
+
+    /// The total deadline, and where there is a store the calls to it that come before and after.
+    pub(super) fn worst_case(&self) -> Duration {
+        // To bind a key, and to settle; each with a second try.
+        const CALLS: u32 = 4;
+        match &self.store {
+            None => self.total_deadline,
+            Some(_) => self.total_deadline.saturating_add(self.store_timeout.saturating_mul(CALLS)),
+        }
+    }
+
+    pub(super) fn check_store(&self) -> Result<(), BuildError> {
+        if self.store_timeout < Duration::from_millis(1) {
+            return Err(out_of_range("store_timeout", format!("{:?}", self.store_timeout), "at least 1 ms"));
+        }
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.:".contains(&byte);
+        if self.store_prefix.is_empty() || self.store_prefix.len() > 64 || !self.store_prefix.bytes().all(plain) {
+            let rule = "1 to 64 of A-Z, a-z, 0-9, `_`, `-`, `.` and `:`";
+            return Err(out_of_range("store_prefix", self.store_prefix.to_string(), rule));
+        }
+        let Some(lease) = self.lease else { return Ok(()) };
+        let (shorter, shorter_value) = if self.renew_lease {
+            ("six times store_timeout", self.store_timeout.saturating_mul(RENEWED_LEASE_IN_STORE_TIMEOUTS))
+        } else {
+            ("the longest validation and 1 s", self.worst_case().saturating_add(Duration::from_secs(1)))
+        };
+        if lease < shorter_value {
+            return Err(BuildError::Contradiction { shorter, shorter_value, longer: "lease", longer_value: lease });
+        }
+        Ok(())
+    }
+
+    /// How long a claim is protected.
+    pub(super) fn lease_or_default(&self) -> Duration {
+        self.lease.unwrap_or_else(|| self.worst_case().saturating_add(LEASE_MARGIN))
+    }
+}

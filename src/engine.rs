@@ -1,0 +1,407 @@
+//! What a validator is made of, and one validation past the quick answer.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::runtime::Handle;
+use tokio::time::{Instant, timeout};
+use tracing::{Instrument, Span};
+
+use crate::deadline::{Deadline, is_recent};
+use crate::error::{Kind, ValidateError};
+use crate::facts::ProviderPayment;
+use crate::facts_cache::{FactsCache, Kept, Proven, ShelfLife, Stamp};
+use crate::fingerprint::Fingerprint;
+use crate::in_flight::{Boarding, Flight, Flights, Landing, Lead, Source};
+use crate::intent::{PaymentId, PaymentIntent};
+use crate::judge::{Answered, Rules, VOLATILE_FRESH_FOR};
+use crate::key_register::{KeyRegister, Standing};
+use crate::ledger::Ledger;
+use crate::policy::WhenProviderIsDown;
+use crate::retry::{Answer, Retrier};
+use crate::shared_facts::{Boarded, Found, Lease, SharedFacts};
+use crate::telemetry::Telemetry;
+use crate::validation::Validation;
+use crate::verdict::{Degradation, Finding, Proof, Provenance, Verdict};
+
+/// What a validator is made of.
+pub(crate) struct Engine {
+    pub(crate) rules: Rules,
+    pub(crate) retention: Duration,
+    pub(crate) total_deadline: Duration,
+    pub(crate) worst_case: Duration,
+    pub(crate) when_provider_is_down: WhenProviderIsDown,
+    pub(crate) facts: FactsCache,
+    pub(crate) flights: Arc<Flights>,
+    pub(crate) keys: KeyRegister,
+    pub(crate) retrier: Retrier,
+    pub(crate) telemetry: Telemetry,
+    /// What other processes know too, if there is a shared store.
+    pub(crate) shared: Option<Arc<SharedFacts>>,
+    /// Where effects and redemptions stand: in the shared store, or else in this process.
+    pub(crate) effects: Ledger,
+    pub(crate) lease: Duration,
+    pub(crate) renew_lease: bool,
+}
+
+/// One validation: the intent, and what the caller asks of the answer.
+pub(crate) struct Asked {
+    pub(crate) intent: PaymentIntent,
+    pub(crate) key: KeyStanding,
+    pub(crate) max_age: Duration,
+    pub(crate) deadline: Option<Duration>,
+}
+
+/// Whether the caller's key stands for these claims.
+pub(crate) enum KeyStanding {
+    /// There is none, or it does.
+    Clear,
+    /// This process does not know it, and others may.
+    AskTheStore(Fingerprint),
+}
+
+/// Asks the provider, in a task of its own, so that no caller's patience cuts it.
+async fn fly(engine: Arc<Engine>, lead: Lead, now: Instant, max_age: Duration) {
+    let deadline = Deadline::after(now, engine.total_deadline);
+    let landing = match &engine.shared {
+        None => {
+            let answer = engine.ask_provider(&lead, now, deadline).await;
+            answer.map(|answer| engine.landing(answer))
+        }
+        // Boxed, so that a flight without a store stays small.
+        Some(shared) => Box::pin(engine.ask_everybody(shared, &lead, now, max_age, deadline)).await,
+    };
+    let payment = lead.payment().clone();
+    lead.land(landing, |landing, current| match landing.keep.filter(|_| current) {
+        Some(shelf_life) => engine.facts.keep(&payment, &landing.facts, landing.stamp, shelf_life),
+        // It settles nothing, but what was known before it began is not to be believed over its answer either.
+        None => engine.facts.forget_older(&payment, now),
+    });
+}
+
+impl Engine {
+    /// Binds the intent's key to its claims, but never to claims that will be refused: those may be corrected.
+    pub(crate) fn key_standing(&self, intent: &PaymentIntent) -> Result<KeyStanding, ValidateError> {
+        let Some(key) = intent.idempotency_key() else { return Ok(KeyStanding::Clear) };
+        self.rules.units.to_minor(intent.money())?;
+        let digest = self.keys.digest(key, intent);
+        if self.shared.is_none() {
+            self.keys.bind(digest, intent)?;
+            return Ok(KeyStanding::Clear);
+        }
+        match self.keys.standing(&digest, intent) {
+            Standing::Bound => Ok(KeyStanding::Clear),
+            Standing::Reused => Err(ValidateError::new(Kind::KeyReused)),
+            Standing::Unknown => Ok(KeyStanding::AskTheStore(digest)),
+        }
+    }
+
+    /// Binds a key for every process. What is missing when the store does not answer.
+    async fn bind_everywhere(
+        &self,
+        shared: &SharedFacts,
+        digest: Fingerprint,
+        intent: &PaymentIntent,
+    ) -> Result<Option<Degradation>, ValidateError> {
+        match shared.bind_key(&digest, intent).await {
+            Ok(true) => {
+                // Known here, it costs no further round trip; when there is no room for it, it does.
+                let _ = self.keys.bind(digest, intent);
+                Ok(None)
+            }
+            Ok(false) => Err(ValidateError::new(Kind::KeyReused)),
+            Err(error) if error.is_down() => {
+                self.telemetry.store_failed(&error);
+                self.keys.bind(digest, intent)?;
+                Ok(Some(Degradation::StoreDown))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The quick answer: these very claims were found valid on facts that are still fresh. Else the intent comes back.
+    pub(crate) fn recall(&self, intent: PaymentIntent, max_age: Duration) -> Result<Validation, PaymentIntent> {
+        let now = Instant::now();
+        let proven = self.facts.proven(intent.payment(), intent.fingerprint(), now, max_age);
+        let Some(Proven { age, capture }) = proven else { return Err(intent) };
+        let verdict = Verdict::Valid(Proof { intent, capture, age, seen_at: now });
+        Ok(Validation { verdict, provenance: Provenance::Replayed, age, degraded: None, flight: None })
+    }
+
+    /// One validation past the quick answer: recent facts, or a flight that this call leads or follows.
+    pub(crate) async fn answer(self: &Arc<Self>, asked: &Asked) -> Result<Validation, ValidateError> {
+        let Asked { intent, key, max_age, deadline } = asked;
+        let mut max_age = *max_age;
+        self.rules.units.to_minor(intent.money())?;
+        let now = Instant::now();
+        let without_store = match (key, &self.shared) {
+            (KeyStanding::AskTheStore(digest), Some(shared)) => {
+                Handle::try_current().map_err(|_| ValidateError::new(Kind::NoRuntime))?;
+                let binding = self.bind_everywhere(shared, *digest, intent);
+                within(*deadline, binding).await??
+            }
+            _ => None,
+        };
+        loop {
+            let left = deadline.map(|limit| limit.saturating_sub(now.elapsed()));
+            let mut validation = self.board(intent, max_age, left).await?;
+            // Facts from the store are judged here for the first time. What a merchant can still mend is asked about again.
+            if !from_store(&validation) || stands(&validation) || max_age <= VOLATILE_FRESH_FOR {
+                validation.degraded = validation.degraded.or(without_store);
+                if validation.degraded == Some(Degradation::StoreDown) {
+                    validation.provenance = Provenance::Degraded;
+                }
+                return Ok(validation);
+            }
+            max_age = VOLATILE_FRESH_FOR;
+        }
+    }
+
+    async fn board(
+        self: &Arc<Self>,
+        intent: &PaymentIntent,
+        max_age: Duration,
+        deadline: Option<Duration>,
+    ) -> Result<Validation, ValidateError> {
+        let now = Instant::now();
+        let runtime = Handle::try_current().map_err(|_| ValidateError::new(Kind::NoRuntime));
+        let recent = || self.recent(intent, now, max_age);
+        let may_lead = || {
+            runtime.as_ref().map_err(ValidateError::clone)?;
+            if self.shared.is_some() { Ok(()) } else { self.check_gate(now, deadline) }
+        };
+        let contents = if self.shared.is_some() { max_age } else { Duration::ZERO };
+        let boarding = self.flights.board(intent.payment(), now, max_age, contents, recent, may_lead);
+        let (flight, provenance) = match boarding {
+            Ok(Boarding::Recent(validation)) => return Ok(validation),
+            Ok(Boarding::Leads(lead)) => {
+                let flight = Arc::clone(lead.flight());
+                let span = self.telemetry.flight_span(intent.payment(), &Span::current());
+                flight.is_shown_as(&span);
+                let flying = fly(Arc::clone(self), lead, now, max_age).instrument(span);
+                runtime.as_ref().map_err(ValidateError::clone)?.spawn(flying);
+                (flight, Provenance::Fresh)
+            }
+            Ok(Boarding::Follows(flight)) => {
+                Span::current().follows_from(flight.span());
+                (flight, Provenance::Coalesced)
+            }
+            Err(error) => return self.stale(intent, max_age, &error, None).await.ok_or(error),
+        };
+        // A leader's flight ends by itself, on this runtime. Another one may stand still, with its flights.
+        let limit = match provenance {
+            Provenance::Coalesced => Some(deadline.unwrap_or(self.total_deadline).min(self.total_deadline)),
+            _ => deadline,
+        };
+        let landed = match limit.filter(|_| runtime.is_ok()) {
+            None => Ok(flight.landed().await),
+            Some(limit) => timeout(limit, flight.landed()).await.map_err(|_| limit),
+        };
+        let error = match landed {
+            Ok(Ok(landing)) => {
+                let provenance = if provenance == Provenance::Fresh { led(landing.source) } else { provenance };
+                let flight = Some(Arc::clone(&flight));
+                let mut validation = self.judge(intent, &landing.facts, landing.stamp, provenance, flight);
+                validation.degraded = landing.degraded;
+                return Ok(validation);
+            }
+            Ok(Err(error)) => error.clone(),
+            Err(limit) => ValidateError::new(Kind::Deadline { limit, last: None }),
+        };
+        self.stale(intent, max_age, &error, Some(flight)).await.ok_or(error)
+    }
+
+    /// Refuses a call that is sure to be over before the provider's rate limit is.
+    fn check_gate(&self, now: Instant, deadline: Option<Duration>) -> Result<(), ValidateError> {
+        match (self.retrier.gate_closed_for(now), deadline) {
+            (Some(wait), Some(limit)) if wait >= limit => {
+                Err(ValidateError::after_attempts(Kind::GateClosed { last: None }, Some(wait), Vec::new()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn ask_provider(&self, lead: &Lead, now: Instant, deadline: Deadline) -> Result<Answer, ValidateError> {
+        let started = |at| lead.flight().attempt_started(at);
+        self.retrier.run(lead.payment(), now, deadline, &self.telemetry, started).await
+    }
+
+    /// Looks into the store first, and tells it what the provider said.
+    async fn ask_everybody(
+        &self,
+        shared: &Arc<SharedFacts>,
+        lead: &Lead,
+        now: Instant,
+        max_age: Duration,
+        deadline: Deadline,
+    ) -> Result<Landing, ValidateError> {
+        match shared.board(&self.rules, lead.payment(), max_age, deadline).await? {
+            Boarded::Found(found) => Ok(self.landing_of(found, shared.memory_for)),
+            Boarded::Failed(error) => Err(error),
+            Boarded::Alone(error) => {
+                self.telemetry.store_failed(&error);
+                let mut landing = self.landing(self.ask_provider(lead, now, deadline).await?);
+                // Others may forget the payment meanwhile, and this process would not hear of it.
+                landing.keep = in_memory(landing.keep, landing.stamp.at.elapsed(), shared.memory_for);
+                landing.degraded = Some(Degradation::StoreDown);
+                Ok(landing)
+            }
+            Boarded::Leads(lease) => self.lead_everywhere(shared, lease, lead, deadline).await,
+        }
+    }
+
+    async fn lead_everywhere(
+        &self,
+        shared: &SharedFacts,
+        lease: Lease,
+        lead: &Lead,
+        deadline: Deadline,
+    ) -> Result<Landing, ValidateError> {
+        let answer = lease.during(self.ask_provider(lead, Instant::now(), deadline)).await;
+        let mut landing = match answer {
+            Ok(answer) => self.landing(answer),
+            Err(error) => {
+                if let Err(trouble) = lease.fail(&error).await {
+                    self.telemetry.store_failed(&trouble);
+                }
+                return Err(error);
+            }
+        };
+        let recorded = lease.settle(&self.rules, &landing.facts, landing.stamp.at).await;
+        match recorded {
+            Ok(true) => landing.keep = in_memory(landing.keep, landing.stamp.at.elapsed(), shared.memory_for),
+            lost => {
+                match lost {
+                    Err(trouble) => self.telemetry.store_failed(&trouble),
+                    Ok(_) => self.telemetry.lease_lost(lead.payment()),
+                }
+                (landing.keep, landing.degraded) = (None, Some(Degradation::NotRecorded));
+            }
+        }
+        Ok(landing)
+    }
+
+    /// Older facts, where the provider cannot be asked and the settings allow it.
+    async fn stale(
+        &self,
+        intent: &PaymentIntent,
+        max_age: Duration,
+        error: &ValidateError,
+        flight: Option<Arc<Flight>>,
+    ) -> Option<Validation> {
+        let WhenProviderIsDown::ServeStale { up_to } = self.when_provider_is_down else { return None };
+        if !error.provider_was_silent() {
+            return None;
+        }
+        let (now, oldest) = (Instant::now(), max_age.min(up_to));
+        let (facts, stamp) = match (self.kept(intent, now, oldest), &self.shared) {
+            (Some(kept), _) => (kept.facts, kept.stamp),
+            (None, Some(shared)) => {
+                let found = Box::pin(shared.older(&self.rules, intent.payment())).await?;
+                is_recent(found.at.elapsed(), oldest).then(|| (found.facts, self.facts.stamp(found.at)))?
+            }
+            (None, None) => return None,
+        };
+        let mut validation = self.judge(intent, &facts, stamp, Provenance::Degraded, flight);
+        validation.degraded = Some(Degradation::ProviderDown);
+        Some(validation)
+    }
+
+    /// A verdict on facts in memory, while they are fresh.
+    fn recent(&self, intent: &PaymentIntent, now: Instant, max_age: Duration) -> Option<Validation> {
+        let kept = self.kept(intent, now, max_age).filter(|kept| kept.fresh)?;
+        let validation = self.judge(intent, &kept.facts, kept.stamp, Provenance::Replayed, None);
+        stands(&validation).then_some(validation)
+    }
+
+    fn kept(&self, intent: &PaymentIntent, now: Instant, max_age: Duration) -> Option<Kept> {
+        let kept = self.facts.get(intent.payment(), now, self.retention)?;
+        is_recent(now.saturating_duration_since(kept.stamp.at), max_age).then_some(kept)
+    }
+
+    /// Judges by this call's own claims.
+    fn judge(
+        &self,
+        intent: &PaymentIntent,
+        facts: &ProviderPayment,
+        stamp: Stamp,
+        provenance: Provenance,
+        flight: Option<Arc<Flight>>,
+    ) -> Validation {
+        let seen_at = Instant::now();
+        let age = seen_at.saturating_duration_since(stamp.at);
+        let verdict = self.rules.judge(intent, facts, Answered { age, seen_at });
+        if verdict.is_valid() {
+            self.facts.prove(intent.payment(), *intent.fingerprint(), stamp);
+        }
+        Validation { verdict, provenance, age, degraded: None, flight }
+    }
+
+    /// Makes an answer of the provider ready to be judged and kept.
+    fn landing(&self, answer: Answer) -> Landing {
+        let Answer { mut facts, at, attempts } = answer;
+        self.rules.prune(&mut facts);
+        facts.as_of = facts.as_of.or_else(|| Some(SystemTime::now().duration_since(UNIX_EPOCH).ok()?.as_secs()));
+        let keep = Some(self.rules.shelf_life(&facts));
+        Landing { facts, stamp: self.facts.stamp(at), attempts, source: Source::Asked, degraded: None, keep }
+    }
+
+    /// Makes facts of the store ready to be judged and kept.
+    fn landing_of(&self, found: Found, memory_for: Duration) -> Landing {
+        let Found { facts, at, ttl_left, waited } = found;
+        let source = if waited { Source::Elsewhere } else { Source::Stored };
+        let keep = in_memory(Some(self.rules.shelf_life(&facts)), at.elapsed(), memory_for.min(ttl_left));
+        Landing { facts, stamp: self.facts.stamp(at), attempts: Vec::new(), source, degraded: None, keep }
+    }
+
+    /// Makes this and every other process ask the provider again. In this order: what a flight reads in the store before
+    /// that is empty, it must not bring into memory after this.
+    pub(crate) async fn forget(&self, payment: &PaymentId) -> Result<(), ValidateError> {
+        let confirmed = match &self.shared {
+            Some(shared) => shared.forget(payment).await,
+            None => Ok(()),
+        };
+        self.flights.forget(payment, || self.facts.forget(payment));
+        confirmed.map_err(|error| {
+            self.telemetry.store_failed(&error);
+            error.into()
+        })
+    }
+}
+
+/// Whether a verdict on facts that were not asked for just now may be given. What the merchant can still mend, such as
+/// metadata, is asked about again soon, however long the facts themselves stand.
+fn stands(validation: &Validation) -> bool {
+    let stands = match &validation.verdict {
+        Verdict::Invalid(findings) => findings.iter().any(Finding::is_lasting),
+        _ => true,
+    };
+    stands || validation.age < VOLATILE_FRESH_FOR
+}
+
+/// How long facts that others may forget are served from memory: only what lasts, and only for a short time from now.
+fn in_memory(life: Option<ShelfLife>, age: Duration, memory_for: Duration) -> Option<ShelfLife> {
+    let ShelfLife { fresh_for, .. } = life.filter(|life| life.lasting && !memory_for.is_zero())?;
+    Some(ShelfLife { fresh_for: fresh_for.min(age.saturating_add(memory_for)), lasting: false })
+}
+
+/// What it is to the one who led the flight.
+fn led(source: Source) -> Provenance {
+    match source {
+        Source::Asked => Provenance::Fresh,
+        Source::Stored => Provenance::Replayed,
+        Source::Elsewhere => Provenance::Coalesced,
+    }
+}
+
+fn from_store(validation: &Validation) -> bool {
+    let landing = validation.flight.as_ref().and_then(|flight| flight.landing());
+    matches!(landing, Some(Ok(landing)) if landing.source != Source::Asked)
+}
+
+async fn within<T>(limit: Option<Duration>, work: impl Future<Output = T>) -> Result<T, ValidateError> {
+    match limit {
+        None => Ok(work.await),
+        Some(limit) => timeout(limit, work).await.map_err(|_| ValidateError::new(Kind::Deadline { limit, last: None })),
+    }
+}

@@ -1,0 +1,65 @@
+//! Why the ledger gave no answer.
+
+use std::time::Duration;
+
+use crate::error::{Kind, StoreTrouble, ValidateError};
+use crate::store::StoreError;
+
+/// A record could not be read, claimed or changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum LedgerError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("the store gave no answer within {limit:?}")]
+    TimedOut { limit: Duration },
+    #[error("the record is of version {version}, which a newer release wrote; update this one")]
+    Newer { version: u8 },
+    #[error("the record {0}")]
+    Unreadable(&'static str),
+    #[error("a record of {bytes} bytes is larger than the {} allowed", super::record::MAX_RECORD)]
+    TooLarge { bytes: usize },
+    #[error("the record keeps changing under many hands; ask again")]
+    Contended,
+    #[error("the operating system gave no randomness")]
+    NoRandomness,
+}
+
+impl LedgerError {
+    /// Whether a read may go on without the store. What stands there and cannot be read is no absence of a store: going on
+    /// would treat it as a miss.
+    pub(crate) fn is_down(&self) -> bool {
+        !matches!(self, Self::Unreadable(_) | Self::TooLarge { .. })
+    }
+
+    /// Whether the store may have done what it was asked.
+    pub(crate) fn is_outcome_unknown(&self) -> bool {
+        match self {
+            Self::Store(error) => error.is_outcome_unknown(),
+            Self::TimedOut { .. } => true,
+            _ => false,
+        }
+    }
+
+    /// Whether asking once more may help at once: the connection may be a new one by then.
+    pub(super) fn is_worth_another_try(&self) -> bool {
+        match self {
+            Self::Store(error) => !error.is_refused() && error.wait().is_none(),
+            Self::TimedOut { .. } => false,
+            _ => false,
+        }
+    }
+
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Store(error) => error.wait(),
+            _ => None,
+        }
+    }
+}
+
+impl From<LedgerError> for ValidateError {
+    fn from(error: LedgerError) -> Self {
+        let (message, unreadable) = (error.to_string().into(), !error.is_down());
+        Self::after_attempts(Kind::Store(StoreTrouble { message, unreadable }), error.retry_after(), Vec::new())
+    }
+}

@@ -1,0 +1,290 @@
+//! What the bytes in a store mean: claim, then settle, fail or take over. Used by everything that shares memory.
+//!
+//! Each step is one atomic verb of the store, and every step after the claim compares the whole record, nonce and all, so
+//! that nobody ends what somebody else began. A step whose reply was lost is asked for again with the same bytes: whoever
+//! finds those very bytes stored knows that the lost step was made.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use tokio::time::{Instant, timeout};
+
+use crate::fingerprint::Fingerprint;
+use crate::store::{AnyStore, Claim, Durability, Inspection, StoreError, Stored, Swap};
+
+mod error;
+mod poll;
+mod record;
+
+pub(crate) use error::LedgerError;
+pub(crate) use poll::Poll;
+pub(crate) use record::{Nonce, Record, Seal, State};
+
+/// What a record is about, in its key, for people who look into the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Facts of one payment.
+    Facts,
+    /// A caller's idempotency key.
+    Key,
+    /// A guarded operation.
+    Operation,
+    /// The order that a payment pays.
+    Payment,
+    /// The payment that pays an order.
+    Order,
+    /// What has to be looked into.
+    Unresolved,
+}
+
+impl Kind {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Facts => "facts",
+            Self::Key => "key",
+            Self::Operation => "operation",
+            Self::Payment => "payment",
+            Self::Order => "order",
+            Self::Unresolved => "unresolved",
+        }
+    }
+}
+
+/// Where a record stands: a hash, never what was hashed. The braces keep whatever belongs to one record in one slot of a
+/// Cluster.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Key(Box<str>);
+
+/// The records of one service in one store.
+#[derive(Clone, Debug)]
+pub(crate) struct Ledger {
+    store: Arc<dyn AnyStore>,
+    prefix: Box<str>,
+    timeout: Duration,
+    seal: Option<Seal>,
+}
+
+/// A record as it stands in the store.
+#[derive(Clone, Debug)]
+pub(crate) struct Held {
+    pub(crate) record: Record,
+    /// How long ago it was written, by the store's clock.
+    pub(crate) age: Duration,
+    /// When it was asked for, so that ages counted from here are never too young.
+    pub(crate) asked_at: Instant,
+    bytes: Vec<u8>,
+}
+
+impl Held {
+    /// How much of the lease is left; zero once somebody else may take over.
+    pub(crate) fn lease_left(&self) -> Duration {
+        self.record.lease().saturating_sub(self.age)
+    }
+
+    pub(crate) fn ttl_left(&self) -> Duration {
+        self.record.ttl().saturating_sub(self.age)
+    }
+}
+
+/// A record of ours that stands in the store, to be replaced by what comes of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Ours {
+    pub(crate) record: Record,
+    bytes: Vec<u8>,
+}
+
+/// What came of a claim.
+#[derive(Debug)]
+pub(crate) enum Claimed {
+    Ours(Ours),
+    Held(Held),
+}
+
+/// What came of a replacement.
+#[derive(Debug)]
+pub(crate) enum Replaced {
+    Ours(Ours),
+    Lost(Option<Held>),
+}
+
+/// What a record says when it is written, apart from what follows from the step itself.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    pub(crate) state: State,
+    pub(crate) nonce: Nonce,
+    pub(crate) generation: u32,
+    pub(crate) ttl: Duration,
+    pub(crate) lease: Duration,
+    pub(crate) payload: Vec<u8>,
+}
+
+impl Ledger {
+    pub(crate) fn new(store: Arc<dyn AnyStore>, prefix: Box<str>, timeout: Duration, seal: Option<Seal>) -> Self {
+        Self { store, prefix, timeout, seal }
+    }
+
+    pub(crate) fn durability(&self) -> Durability {
+        self.store.durability()
+    }
+
+    /// The longest one call to the store may take.
+    pub(crate) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    /// The place of a record.
+    pub(crate) fn key(&self, kind: Kind, digest: &Fingerprint) -> Key {
+        let (prefix, kind, digest) = (&self.prefix, kind.as_str(), URL_SAFE_NO_PAD.encode(digest.as_bytes()));
+        Key(format!("{prefix}:{kind}:{{{digest}}}").into())
+    }
+
+    /// Looks at the store itself.
+    pub(crate) async fn inspect(&self) -> Result<Inspection, LedgerError> {
+        self.once(|| self.store.inspect()).await
+    }
+
+    /// Reads a record.
+    pub(crate) async fn get(&self, key: &Key) -> Result<Option<Held>, LedgerError> {
+        let asked_at = Instant::now();
+        let stored = self.patiently(|| self.store.get(&key.0)).await?;
+        stored.map(|stored| self.held(key, stored, asked_at)).transpose()
+    }
+
+    /// Writes a record where none is; else says which one is. One round trip.
+    pub(crate) async fn claim(&self, key: &Key, entry: Entry) -> Result<Claimed, LedgerError> {
+        let ours = self.write(key, entry)?;
+        let asked_at = Instant::now();
+        match self.patiently(|| self.store.claim(&key.0, &ours.bytes, ours.record.ttl())).await? {
+            Claim::Claimed => Ok(Claimed::Ours(ours)),
+            // The reply to a claim was lost, and this is it.
+            Claim::Held(stored) if stored.bytes == ours.bytes => Ok(Claimed::Ours(ours)),
+            Claim::Held(stored) => Ok(Claimed::Held(self.held(key, stored, asked_at)?)),
+        }
+    }
+
+    /// Writes a record in the place of one that was read.
+    pub(crate) async fn take_over(&self, key: &Key, held: &Held, entry: Entry) -> Result<Replaced, LedgerError> {
+        self.swap(key, &held.bytes, entry).await
+    }
+
+    /// Writes what came of a record of ours.
+    pub(crate) async fn settle(&self, key: &Key, ours: &Ours, entry: Entry) -> Result<Replaced, LedgerError> {
+        self.swap(key, &ours.bytes, entry).await
+    }
+
+    async fn swap(&self, key: &Key, expected: &[u8], entry: Entry) -> Result<Replaced, LedgerError> {
+        let ours = self.write(key, entry)?;
+        let asked_at = Instant::now();
+        let replace = || self.store.replace(&key.0, expected, &ours.bytes, ours.record.ttl());
+        match self.patiently(replace).await? {
+            Swap::Swapped => Ok(Replaced::Ours(ours)),
+            Swap::Lost(Some(stored)) if stored.bytes == ours.bytes => Ok(Replaced::Ours(ours)),
+            Swap::Lost(stored) => {
+                Ok(Replaced::Lost(stored.map(|stored| self.held(key, stored, asked_at)).transpose()?))
+            }
+        }
+    }
+
+    /// Starts the lease of a record of ours anew. False when it is no longer ours.
+    pub(crate) async fn renew(&self, key: &Key, ours: &Ours) -> Result<bool, LedgerError> {
+        let swap = self.once(|| self.store.replace(&key.0, &ours.bytes, &ours.bytes, ours.record.ttl())).await?;
+        Ok(swap == Swap::Swapped)
+    }
+
+    /// Removes a record of ours. False when it was no longer there.
+    pub(crate) async fn release(&self, key: &Key, ours: &Ours) -> Result<bool, LedgerError> {
+        Ok(self.remove_bytes(key, &ours.bytes).await? == Swap::Swapped)
+    }
+
+    /// Removes a record that was read. False when it was no longer there.
+    pub(crate) async fn remove(&self, key: &Key, held: &Held) -> Result<bool, LedgerError> {
+        Ok(self.remove_bytes(key, &held.bytes).await? == Swap::Swapped)
+    }
+
+    async fn remove_bytes(&self, key: &Key, expected: &[u8]) -> Result<Swap, LedgerError> {
+        self.patiently(|| self.store.remove(&key.0, expected)).await
+    }
+
+    /// Makes sure that nothing which was or is about to be written here is believed: what is stored goes, whatever it is,
+    /// and whoever is under way cannot settle any more.
+    ///
+    /// It begins with a claim and not with a reading, since a replica may answer readings.
+    pub(crate) async fn void(&self, key: &Key, for_at_least: Duration) -> Result<(), LedgerError> {
+        /// Each round somebody else must have written in between.
+        const MOST_ROUNDS: usize = 16;
+        let nonce = Nonce::draw()?;
+        let entry = Entry {
+            state: State::Void,
+            nonce,
+            generation: 0,
+            ttl: for_at_least,
+            lease: Duration::ZERO,
+            payload: vec![],
+        };
+        let ours = self.write(key, entry)?;
+        let ttl = ours.record.ttl();
+        let mut stored = match self.patiently(|| self.store.claim(&key.0, &ours.bytes, ttl)).await? {
+            Claim::Claimed => return Ok(()),
+            Claim::Held(stored) => stored,
+        };
+        for _ in 0..MOST_ROUNDS {
+            if stored.bytes == ours.bytes {
+                return Ok(());
+            }
+            let replace = || self.store.replace(&key.0, &stored.bytes, &ours.bytes, ttl);
+            stored = match self.patiently(replace).await? {
+                Swap::Swapped => return Ok(()),
+                Swap::Lost(Some(other)) => other,
+                Swap::Lost(None) => match self.patiently(|| self.store.claim(&key.0, &ours.bytes, ttl)).await? {
+                    Claim::Claimed => return Ok(()),
+                    Claim::Held(other) => other,
+                },
+            };
+        }
+        Err(LedgerError::Contended)
+    }
+
+    fn write(&self, key: &Key, entry: Entry) -> Result<Ours, LedgerError> {
+        let Entry { state, nonce, generation, ttl, lease, payload } = entry;
+        let record = Record { state, nonce, generation, ttl_ms: millis(ttl), lease_ms: millis(lease), payload };
+        let bytes = record::encode(&record, &key.0, self.seal.as_ref())?;
+        Ok(Ours { record, bytes })
+    }
+
+    fn held(&self, key: &Key, stored: Stored, asked_at: Instant) -> Result<Held, LedgerError> {
+        let Stored { bytes, ttl_left } = stored;
+        let record = record::decode(&bytes, &key.0, self.seal.as_ref())?;
+        let age = record.ttl().saturating_sub(ttl_left);
+        Ok(Held { record, age, asked_at, bytes })
+    }
+
+    async fn once<T, F>(&self, call: impl FnOnce() -> F) -> Result<T, LedgerError>
+    where
+        F: Future<Output = Result<T, StoreError>>,
+    {
+        match timeout(self.timeout, call()).await {
+            Ok(answer) => Ok(answer?),
+            Err(_elapsed) => Err(LedgerError::TimedOut { limit: self.timeout }),
+        }
+    }
+
+    /// Asks a second time when the connection broke: by then it may be a new one, and a step that was made meets its own
+    /// bytes.
+    async fn patiently<T, F>(&self, mut call: impl FnMut() -> F) -> Result<T, LedgerError>
+    where
+        F: Future<Output = Result<T, StoreError>>,
+    {
+        match self.once(&mut call).await {
+            Err(error) if error.is_worth_another_try() => self.once(call).await,
+            answer => answer,
+        }
+    }
+}
+
+/// Whole milliseconds, rounded up, as a store keeps them.
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
+}

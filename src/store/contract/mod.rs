@@ -1,0 +1,82 @@
+//! The contract that every store must keep, as a suite that any store can be run against.
+//!
+//! ```
+//! use payproof::store::{MemoryStore, contract};
+//!
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)]
+//! # async fn main() -> Result<(), contract::Breach> {
+//! let report = contract::check(MemoryStore::new()).await?;
+//! assert!(report.rules().contains(&contract::Rule::OneClaimWins));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Run it in a multi-thread runtime too: there the races are between threads, and not only between tasks.
+
+mod breach;
+mod bytes;
+mod claims;
+mod drops;
+mod keys;
+mod races;
+mod rule;
+mod swaps;
+mod times;
+mod trial;
+
+use std::future::Future;
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout};
+
+use super::Store;
+pub use breach::Breach;
+pub use rule::{Report, Rule};
+use trial::Trial;
+
+/// How long one group of rules may take. The slowest takes three seconds of waiting for records to end; the rest is for
+/// a store far away.
+const LONGEST_GROUP: Duration = Duration::from_secs(120);
+
+/// Runs the whole suite against a store.
+///
+/// It takes a few seconds and some two thousand commands. Keys begin with `payproof:contract:` and a number drawn for the
+/// run, so runs may overlap, and with other use of the store. What it leaves behind ends by itself within three minutes.
+///
+/// Pass a clone or an `Arc` of a store that is used further.
+///
+/// # Errors
+/// The first rule that is broken, and what was seen. A store that fails or does not answer breaks the rule that was being
+/// checked.
+///
+/// # Cancel safety
+/// Dropped, it stops, and leaves behind what a whole run leaves.
+pub async fn check<S: Store>(store: S) -> Result<Report, Breach> {
+    let begin = Instant::now();
+    let trial = Trial::new(store);
+    let durability = trial.store().durability();
+    bounded(Rule::InspectAnswers, inspects(&trial)).await?;
+    bounded(Rule::ClaimTakesAbsent, claims::check(&trial)).await?;
+    bounded(Rule::ReplaceSwaps, swaps::check(&trial)).await?;
+    bounded(Rule::ValuesAreWhole, bytes::check(&trial)).await?;
+    bounded(Rule::KeysAreDistinct, keys::check(&trial)).await?;
+    bounded(Rule::OneClaimWins, races::check(&trial)).await?;
+    bounded(Rule::DroppedIsWhole, drops::check(&trial)).await?;
+    bounded(Rule::TtlIsKept, times::check(&trial)).await?;
+    let after = trial.store().durability();
+    if after != durability {
+        return Err(Breach::new(Rule::DurabilityIsStable, format!("{durability:?} became {after:?}")));
+    }
+    Ok(Report::new(begin.elapsed()))
+}
+
+async fn bounded(rule: Rule, group: impl Future<Output = Result<(), Breach>>) -> Result<(), Breach> {
+    let late = |_| Err(Breach::new(rule, format!("this rule and those of its group took over {LONGEST_GROUP:?}")));
+    timeout(LONGEST_GROUP, group).await.unwrap_or_else(late)
+}
+
+async fn inspects<S: Store>(trial: &Trial<S>) -> Result<(), Breach> {
+    let at = trial.at(Rule::InspectAnswers);
+    let inspection = at.answer(trial.store().inspect().await)?;
+    at.ensure(!inspection.server.is_empty(), || "it does not say what answers".into())
+}

@@ -1,0 +1,185 @@
+//! Many callers at once.
+
+use std::sync::Arc;
+
+use super::trial::{At, TTL, Trial, shown};
+use super::{Breach, Rule};
+use crate::store::{Claim, Store, Swap};
+
+/// Enough callers to fill a batch, and rounds to meet a rare order of events.
+const RACERS: usize = 24;
+const ROUNDS: usize = 8;
+
+/// Who counts up, and how far each.
+const COUNTERS: usize = 8;
+const STEPS: usize = 8;
+
+/// Somebody wins each round, so nobody loses more often than the others win.
+const MOST_TRIES: usize = COUNTERS * STEPS + 1;
+
+pub(super) async fn check<S: Store>(trial: &Trial<S>) -> Result<(), Breach> {
+    for round in 0..ROUNDS {
+        one_claim_wins(trial, round).await?;
+        one_replacement_wins(trial, round).await?;
+        one_of_both_swaps_wins(trial, round).await?;
+        removals_and_claims_take_turns(trial, round).await?;
+    }
+    no_step_is_lost(trial).await
+}
+
+fn bytes_of(racer: usize) -> Vec<u8> {
+    format!("racer {racer}").into_bytes()
+}
+
+async fn one_claim_wins<S: Store>(trial: &Trial<S>, round: usize) -> Result<(), Breach> {
+    const RULE: Rule = Rule::OneClaimWins;
+    let key: Arc<str> = trial.key(format!("claims {round}")).into();
+    let claims = trial.race(RULE, RACERS, |racer, store| {
+        let key = Arc::clone(&key);
+        async move { At::of(&*store, RULE).claim(&key, &bytes_of(racer), TTL).await }
+    });
+    let claims = claims.await?;
+    let at = trial.at(RULE);
+    let winners: Vec<usize> = positions(&claims, |claim| *claim == Claim::Claimed);
+    let [winner] = *winners else { return Err(at.breach(format!("{} of {RACERS} won", winners.len()))) };
+    let bytes = bytes_of(winner);
+    for claim in claims {
+        if let Claim::Held(stored) = claim {
+            at.within(&at.is(Some(stored), &bytes, "a loser")?, TTL)?;
+        }
+    }
+    at.holds(&key, &bytes).await.map(drop)
+}
+
+async fn one_replacement_wins<S: Store>(trial: &Trial<S>, round: usize) -> Result<(), Breach> {
+    const RULE: Rule = Rule::OneSwapWins;
+    let key: Arc<str> = trial.key(format!("replacements {round}")).into();
+    let at = trial.at(RULE);
+    at.claimed(&key, b"before", TTL).await?;
+    let swaps = trial.race(RULE, RACERS, |racer, store| {
+        let key = Arc::clone(&key);
+        async move { At::of(&*store, RULE).replace(&key, b"before", &bytes_of(racer), TTL).await }
+    });
+    let swaps = swaps.await?;
+    let winners = positions(&swaps, |swap| *swap == Swap::Swapped);
+    let [winner] = *winners else { return Err(at.breach(format!("{} of {RACERS} won", winners.len()))) };
+    let bytes = bytes_of(winner);
+    for swap in swaps {
+        if let Swap::Lost(stored) = swap {
+            at.is(stored, &bytes, "a loser")?;
+        }
+    }
+    at.holds(&key, &bytes).await.map(drop)
+}
+
+/// Half of them remove, the other half replace.
+async fn one_of_both_swaps_wins<S: Store>(trial: &Trial<S>, round: usize) -> Result<(), Breach> {
+    const RULE: Rule = Rule::OneSwapWins;
+    let key: Arc<str> = trial.key(format!("swaps {round}")).into();
+    let at = trial.at(RULE);
+    at.claimed(&key, b"before", TTL).await?;
+    let removes = |racer: usize| racer.is_multiple_of(2);
+    let swaps = trial.race(RULE, RACERS, |racer, store| {
+        let key = Arc::clone(&key);
+        async move {
+            let at = At::of(&*store, RULE);
+            if removes(racer) {
+                at.remove(&key, b"before").await
+            } else {
+                at.replace(&key, b"before", &bytes_of(racer), TTL).await
+            }
+        }
+    });
+    let swaps = swaps.await?;
+    let winners = positions(&swaps, |swap| *swap == Swap::Swapped);
+    let [winner] = *winners else { return Err(at.breach(format!("{} of {RACERS} won", winners.len()))) };
+    let left = (!removes(winner)).then(|| bytes_of(winner));
+    for swap in swaps {
+        if swap != Swap::Swapped {
+            at.lost(swap, left.as_deref())?;
+        }
+    }
+    match left {
+        Some(bytes) => at.holds(&key, &bytes).await.map(drop),
+        None => at.absent(&key).await,
+    }
+}
+
+/// One record is removed while others claim its key: at most one of them wins, and only if the removal did.
+async fn removals_and_claims_take_turns<S: Store>(trial: &Trial<S>, round: usize) -> Result<(), Breach> {
+    const RULE: Rule = Rule::RemoveAndClaimTakeTurns;
+    let key: Arc<str> = trial.key(format!("turns {round}")).into();
+    let at = trial.at(RULE);
+    at.claimed(&key, b"before", TTL).await?;
+    // The removal starts somewhere in the middle.
+    let remover = RACERS / 2;
+    let seen = trial.race(RULE, RACERS, |racer, store| {
+        let key = Arc::clone(&key);
+        async move {
+            let at = At::of(&*store, RULE);
+            if racer == remover {
+                at.removed(&key, b"before").await?;
+                return Ok(None);
+            }
+            at.claim(&key, &bytes_of(racer), TTL).await.map(Some)
+        }
+    });
+    let seen = seen.await?;
+    let winners = positions(&seen, |claim| *claim == Some(Claim::Claimed));
+    let winner = match *winners {
+        [] => None,
+        [winner] => Some(bytes_of(winner)),
+        _ => return Err(at.breach(format!("{} claims won", winners.len()))),
+    };
+    for claim in seen.into_iter().flatten() {
+        if let Claim::Held(stored) = claim {
+            let known = stored.bytes == b"before" || Some(&stored.bytes) == winner.as_ref();
+            at.ensure(known, || format!("a loser saw {}, which nobody stored", shown(&stored.bytes)))?;
+        }
+    }
+    match winner {
+        Some(bytes) => at.holds(&key, &bytes).await.map(drop),
+        None => at.absent(&key).await,
+    }
+}
+
+async fn no_step_is_lost<S: Store>(trial: &Trial<S>) -> Result<(), Breach> {
+    const RULE: Rule = Rule::NoSwapIsLost;
+    let key: Arc<str> = trial.key("count").into();
+    let at = trial.at(RULE);
+    at.claimed(&key, b"0", TTL).await?;
+    let counts = trial.race(RULE, COUNTERS, |_, store| {
+        let key = Arc::clone(&key);
+        async move {
+            for _ in 0..STEPS {
+                count_up(&At::of(&*store, RULE), &key).await?;
+            }
+            Ok(())
+        }
+    });
+    counts.await?;
+    at.holds(&key, COUNTERS.saturating_mul(STEPS).to_string().as_bytes()).await.map(drop)
+}
+
+/// One step, tried again from what the loser was told.
+async fn count_up<S: Store>(at: &At<'_, S>, key: &str) -> Result<(), Breach> {
+    let mut stored = at.get(key).await?;
+    for _ in 0..MOST_TRIES {
+        let Some(current) = stored else { return Err(at.breach("the count is gone")) };
+        let count = str::from_utf8(&current.bytes).ok().and_then(|text| text.parse::<usize>().ok());
+        let Some(count) = count else { return Err(at.breach(format!("the count is {}", shown(&current.bytes)))) };
+        let next = count.saturating_add(1).to_string();
+        match at.replace(key, &current.bytes, next.as_bytes(), TTL).await? {
+            Swap::Swapped => return Ok(()),
+            Swap::Lost(Some(other)) if other.bytes == current.bytes => {
+                return Err(at.breach(format!("a swap was lost to {}, which it expected", shown(&other.bytes))));
+            }
+            Swap::Lost(other) => stored = other,
+        }
+    }
+    Err(at.breach(format!("{MOST_TRIES} swaps in a row were lost")))
+}
+
+fn positions<T>(answers: &[T], which: impl Fn(&T) -> bool) -> Vec<usize> {
+    answers.iter().enumerate().filter(|(_, answer)| which(answer)).map(|(position, _)| position).collect()
+}

@@ -1,0 +1,94 @@
+//! Why a store gave no answer.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::redaction::presentable;
+
+/// A message longer than this is cut.
+const MAX_MESSAGE: usize = 300;
+
+/// How far the call got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reach {
+    NotSent,
+    OutcomeUnknown,
+    Refused,
+}
+
+/// A store call without an answer.
+///
+/// Messages are cut at 300 characters, and what looks like a credential is taken out. Never put a key, a value or a URL in.
+///
+/// ```
+/// use payproof::store::StoreError;
+///
+/// let error = StoreError::not_sent("connection refused");
+/// assert_eq!(error.to_string(), "connection refused");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreError(Box<Details>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Details {
+    reach: Reach,
+    message: Box<str>,
+    retry_after: Option<Duration>,
+}
+
+impl StoreError {
+    fn new(reach: Reach, message: &str) -> Self {
+        Self(Box::new(Details { reach, message: presentable(message, MAX_MESSAGE), retry_after: None }))
+    }
+
+    /// The store cannot have done anything: no connection, or it was too busy to begin.
+    #[must_use]
+    pub fn not_sent(message: impl AsRef<str>) -> Self {
+        Self::new(Reach::NotSent, message.as_ref())
+    }
+
+    /// The store may have done it, and no complete reply came back: a time-out, or a connection that broke.
+    #[must_use]
+    pub fn outcome_unknown(message: impl AsRef<str>) -> Self {
+        Self::new(Reach::OutcomeUnknown, message.as_ref())
+    }
+
+    /// The store answered, and did nothing: a wrong password, no right to write, no space left.
+    #[must_use]
+    pub fn refused(message: impl AsRef<str>) -> Self {
+        Self::new(Reach::Refused, message.as_ref())
+    }
+
+    /// How long the store asks to wait.
+    #[must_use]
+    pub fn retry_after(mut self, wait: Duration) -> Self {
+        self.0.retry_after = Some(wait);
+        self
+    }
+
+    /// How long the store asks to wait, if it does.
+    #[must_use]
+    pub fn wait(&self) -> Option<Duration> {
+        self.0.retry_after
+    }
+
+    /// Whether the store may have done what it was asked.
+    #[must_use]
+    pub fn is_outcome_unknown(&self) -> bool {
+        self.0.reach == Reach::OutcomeUnknown
+    }
+
+    /// Whether asking again will not help until somebody changes something.
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        self.0.reach == Reach::Refused
+    }
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.message)
+    }
+}
+
+impl std::error::Error for StoreError {}

@@ -1,0 +1,149 @@
+//! What a look at the store itself found.
+
+use std::fmt;
+use std::time::Duration;
+
+/// How bad a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Severity {
+    /// Good to know.
+    Note,
+    /// It works, and may lose or delay something some day.
+    Warning,
+    /// It cannot work like this.
+    Error,
+}
+
+/// Something about a store that its user should know, as data. Display says what it is and what to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StoreFinding {
+    /// The store does not answer.
+    Unreachable {
+        /// Why, in the store's words.
+        reason: Box<str>,
+    },
+    /// The store deletes records before their time when it is full.
+    Evicts {
+        /// The eviction policy.
+        policy: Box<str>,
+    },
+    /// This server is a replica: it is behind, and refuses to write.
+    Replica,
+    /// The credential may not write.
+    ReadOnly,
+    /// The server writes nothing to disk, so a restart loses every record.
+    NotPersistent,
+    /// A failover may lose the last acknowledged writes.
+    BestEffort,
+    /// The records are this process's own.
+    NotShared,
+    /// The records end with this process.
+    Volatile,
+    /// The clocks differ. Nothing here compares them, but log lines will look out of order.
+    ClockDiffers {
+        /// By how much.
+        by: Duration,
+    },
+    /// A round trip takes longer than it should.
+    Slow {
+        /// How long it took.
+        latency: Duration,
+    },
+    /// The server is older than anything this was tested with.
+    OldServer {
+        /// Its version.
+        version: Box<str>,
+    },
+    /// Something could not be looked at, for want of a right.
+    Unknown {
+        /// What.
+        what: Box<str>,
+    },
+}
+
+impl StoreFinding {
+    /// A stable code, for health pages and metrics.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Unreachable { .. } => "unreachable",
+            Self::Evicts { .. } => "evicts",
+            Self::Replica => "replica",
+            Self::ReadOnly => "read_only",
+            Self::NotPersistent => "not_persistent",
+            Self::BestEffort => "best_effort",
+            Self::NotShared => "not_shared",
+            Self::Volatile => "volatile",
+            Self::ClockDiffers { .. } => "clock_differs",
+            Self::Slow { .. } => "slow",
+            Self::OldServer { .. } => "old_server",
+            Self::Unknown { .. } => "unknown",
+        }
+    }
+
+    /// How bad it is.
+    #[must_use]
+    pub const fn severity(&self) -> Severity {
+        match self {
+            Self::Unreachable { .. } | Self::Replica | Self::ReadOnly => Severity::Error,
+            Self::Evicts { .. } | Self::NotPersistent | Self::NotShared | Self::Volatile | Self::Slow { .. } => {
+                Severity::Warning
+            }
+            Self::BestEffort | Self::ClockDiffers { .. } | Self::OldServer { .. } | Self::Unknown { .. } => {
+                Severity::Note
+            }
+        }
+    }
+}
+
+impl fmt::Display for StoreFinding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreachable { reason } => write!(f, "the store does not answer ({reason}); check its address and state"),
+            Self::Evicts { policy } => write!(
+                f,
+                "the eviction policy `{policy}` deletes records before their time; set `maxmemory-policy noeviction`"
+            ),
+            Self::Replica => f.write_str("this server is a replica; connect to the primary"),
+            Self::ReadOnly => f.write_str("the credential may not write; use one that may"),
+            Self::NotPersistent => {
+                f.write_str("the server writes nothing to disk, so a restart loses every record; set `appendonly yes`")
+            }
+            Self::BestEffort => f.write_str(
+                "a failover may lose the last acknowledged writes; keep a UNIQUE column on the redemption key",
+            ),
+            Self::NotShared => f.write_str("other processes do not see these records; use a shared store"),
+            Self::Volatile => f.write_str("the records end with this process; use a durable store"),
+            Self::ClockDiffers { by } => write!(f, "the store's clock differs by {by:?}; check its time service"),
+            Self::Slow { latency } => write!(f, "a round trip took {latency:?}; move the store closer"),
+            Self::OldServer { version } => write!(f, "version {version} is older than what is tested; use 6.2 or newer"),
+            Self::Unknown { what } => write!(f, "{what} could not be looked at; allow it, or check by hand"),
+        }
+    }
+}
+
+/// A look at a store.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Inspection {
+    /// What answers: `redis`, `valkey`, `upstash`, `file`, `memory`.
+    pub server: Box<str>,
+    /// Its version, where it has one.
+    pub version: Option<Box<str>>,
+    /// How values are compared before they are swapped: `script`, `native`, `in process`.
+    pub compare: Option<Box<str>>,
+    /// How long one round trip took.
+    pub latency: Duration,
+    /// What was found.
+    pub findings: Vec<StoreFinding>,
+}
+
+impl Inspection {
+    /// A look that found nothing so far.
+    #[must_use]
+    pub fn new(server: impl Into<Box<str>>, latency: Duration) -> Self {
+        Self { server: server.into(), version: None, compare: None, latency, findings: Vec::new() }
+    }
+}

@@ -1,0 +1,179 @@
+//! A store in this process.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{Claim, Durability, Inspection, Store, StoreError, StoreFinding, Stored, Swap, ttl_millis};
+
+/// About 60 MB of records of 300 bytes.
+const MAX_RECORDS: usize = 100_000;
+
+/// How many records whose time is over are dropped on each write: more than one, so that they never pile up.
+const SWEPT_PER_WRITE: usize = 4;
+
+/// A store in this process: not shared, and gone with it. Clones share everything.
+///
+/// It never evicts: at its limit it refuses new records.
+///
+/// | setting | default |
+/// |---|---|
+/// | `max_records` | 100,000 |
+#[derive(Clone)]
+pub struct MemoryStore {
+    records: Arc<Mutex<Records>>,
+    max_records: usize,
+}
+
+#[derive(Default)]
+struct Records {
+    by_key: HashMap<Arc<str>, Record>,
+    /// In the order of their ends.
+    ends: BTreeSet<(Instant, Arc<str>)>,
+}
+
+struct Record {
+    bytes: Vec<u8>,
+    end: Instant,
+}
+
+impl MemoryStore {
+    /// An empty store.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { records: Arc::default(), max_records: MAX_RECORDS }
+    }
+
+    /// The most records held at once; further ones are refused. Default: 100,000.
+    #[must_use]
+    pub fn max_records(mut self, records: usize) -> Self {
+        self.max_records = records;
+        self
+    }
+
+    /// Records held, those whose time is over included until they are swept.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.lock().by_key.len()
+    }
+
+    /// Whether nothing is held.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Records> {
+        // No foreign code runs under this lock, so a poisoned one is whole all the same.
+        self.records.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Shows how much is held, and not what.
+impl std::fmt::Debug for MemoryStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MemoryStore").field("len", &self.len()).finish_non_exhaustive()
+    }
+}
+
+impl Records {
+    /// The record under a key, unless its time is over.
+    fn live(&self, key: &str, now: Instant) -> Option<Stored> {
+        let record = self.by_key.get(key).filter(|record| record.end > now)?;
+        Some(Stored { bytes: record.bytes.clone(), ttl_left: record.end.saturating_duration_since(now) })
+    }
+
+    fn put(&mut self, key: &str, value: &[u8], end: Instant) {
+        let key = self.drop_record(key).unwrap_or_else(|| key.into());
+        self.ends.insert((end, Arc::clone(&key)));
+        self.by_key.insert(key, Record { bytes: value.to_vec(), end });
+    }
+
+    fn drop_record(&mut self, key: &str) -> Option<Arc<str>> {
+        let (key, record) = self.by_key.remove_entry(key)?;
+        let end = (record.end, key);
+        self.ends.remove(&end);
+        Some(end.1)
+    }
+
+    fn sweep(&mut self, now: Instant) {
+        for _ in 0..SWEPT_PER_WRITE {
+            if self.ends.first().is_none_or(|(end, _)| *end > now) {
+                return;
+            }
+            if let Some((_, key)) = self.ends.pop_first() {
+                self.by_key.remove(&key);
+            }
+        }
+    }
+}
+
+fn end_of(ttl: Duration, now: Instant) -> Result<Instant, StoreError> {
+    let millis = ttl_millis(ttl)?;
+    now.checked_add(Duration::from_millis(millis)).ok_or_else(|| StoreError::refused("the clock cannot name that moment"))
+}
+
+impl Store for MemoryStore {
+    async fn get(&self, key: &str) -> Result<Option<Stored>, StoreError> {
+        Ok(self.lock().live(key, Instant::now()))
+    }
+
+    async fn claim(&self, key: &str, value: &[u8], ttl: Duration) -> Result<Claim, StoreError> {
+        let now = Instant::now();
+        let end = end_of(ttl, now)?;
+        let mut records = self.lock();
+        if let Some(held) = records.live(key, now) {
+            return Ok(Claim::Held(held));
+        }
+        records.sweep(now);
+        if records.by_key.len() >= self.max_records && !records.by_key.contains_key(key) {
+            let limit = self.max_records;
+            return Err(StoreError::refused(format!("{limit} records are held already; raise `max_records`")));
+        }
+        records.put(key, value, end);
+        Ok(Claim::Claimed)
+    }
+
+    async fn replace(&self, key: &str, expected: &[u8], value: &[u8], ttl: Duration) -> Result<Swap, StoreError> {
+        let now = Instant::now();
+        let end = end_of(ttl, now)?;
+        let mut records = self.lock();
+        match records.live(key, now) {
+            Some(stored) if stored.bytes == expected => {
+                records.put(key, value, end);
+                Ok(Swap::Swapped)
+            }
+            other => Ok(Swap::Lost(other)),
+        }
+    }
+
+    async fn remove(&self, key: &str, expected: &[u8]) -> Result<Swap, StoreError> {
+        let mut records = self.lock();
+        match records.live(key, Instant::now()) {
+            Some(stored) if stored.bytes == expected => {
+                records.drop_record(key);
+                Ok(Swap::Swapped)
+            }
+            other => Ok(Swap::Lost(other)),
+        }
+    }
+
+    fn durability(&self) -> Durability {
+        Durability { shared: false, durable: false, best_effort: false }
+    }
+
+    async fn inspect(&self) -> Result<Inspection, StoreError> {
+        let mut inspection = Inspection::new("memory", Duration::ZERO);
+        inspection.compare = Some("in process".into());
+        inspection.findings = vec![StoreFinding::NotShared, StoreFinding::Volatile];
+        Ok(inspection)
+    }
+}

@@ -1,0 +1,225 @@
+//! Shared memory: bytes under keys, with atomic claim, compare-and-swap and compare-and-delete.
+//!
+//! | store | feature | every process sees it | survives a crash |
+//! |---|---|---|---|
+//! | [`MemoryStore`] | | no | no |
+//! | `FileStore` | `file` | one process at a time | yes |
+//! | `RedisStore` | `redis` | yes | as far as the server writes its log; replication may lose the last writes |
+//! | `UpstashStore` | `upstash` | yes | yes; replication may lose the last writes |
+//! | `VercelKvStore` | `vercel-kv` | yes | yes; replication may lose the last writes |
+//!
+//! What the bytes mean is the crate's own affair; a store knows keys, bytes and times to live.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+#[cfg(feature = "test-util")]
+pub mod contract;
+mod error;
+#[cfg(feature = "file")]
+mod file;
+mod inspection;
+mod memory;
+#[cfg(feature = "redis")]
+mod redis;
+#[cfg(feature = "upstash")]
+pub(crate) mod rest;
+#[cfg(feature = "upstash")]
+mod upstash;
+#[cfg(feature = "vercel-kv")]
+mod vercel_kv;
+
+pub use error::StoreError;
+pub use inspection::{Inspection, Severity, StoreFinding};
+pub use memory::MemoryStore;
+#[cfg(feature = "upstash")]
+pub use upstash::{UpstashStore, UpstashStoreBuilder};
+#[cfg(feature = "vercel-kv")]
+pub use vercel_kv::{VercelKvStore, VercelKvStoreBuilder};
+
+/// What is stored under a key, and how long it has still to live.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// The bytes.
+    pub bytes: Vec<u8>,
+    /// The time until the store drops it, by the store's own clock, to the millisecond.
+    pub ttl_left: Duration,
+}
+
+/// Shows how much there is, and not what.
+impl fmt::Debug for Stored {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stored").field("len", &self.bytes.len()).field("ttl_left", &self.ttl_left).finish()
+    }
+}
+
+/// What came of a [`claim`](Store::claim).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// Nothing was stored under the key; now the claim is.
+    Claimed,
+    /// This is stored under the key, unchanged.
+    Held(Stored),
+}
+
+/// What came of a [`replace`](Store::replace) or a [`remove`](Store::remove).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Swap {
+    /// The expected bytes were stored, and the change was made.
+    Swapped,
+    /// Something else is stored under the key, or nothing; it is unchanged.
+    Lost(Option<Stored>),
+}
+
+/// What a store's records outlive, and who sees them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Durability {
+    /// Every process of the service sees the same records.
+    pub shared: bool,
+    /// Records survive the end of this process and a restart of the store.
+    pub durable: bool,
+    /// A failover may lose writes that were acknowledged, as with asynchronous replication.
+    pub best_effort: bool,
+}
+
+/// Bytes under keys, with four atomic verbs and times to live by the store's own clock.
+///
+/// Implement it with plain `async fn`s, and prove it with the contract suite (`store::contract`, feature `test-util`).
+///
+/// - A key is any text of 1 to 512 bytes. A value is any bytes, none included, up to 1 MiB.
+/// - A time to live is rounded up to whole milliseconds; [`ttl_millis`] does that, and refuses what no store can keep.
+/// - Each verb is one atomic step, which sees every step that was acknowledged before it began.
+/// - Nothing is dropped before its time to live is over, for want of space or otherwise; a full store refuses.
+/// - No verb is tried again in here: whether a lost reply may be asked for again is known above.
+pub trait Store: fmt::Debug + Send + Sync + 'static {
+    /// Reads what is stored under a key.
+    ///
+    /// # Errors
+    /// Say how far the call got: [`StoreError::not_sent`], [`outcome_unknown`](StoreError::outcome_unknown) or
+    /// [`refused`](StoreError::refused).
+    fn get(&self, key: &str) -> impl Future<Output = Result<Option<Stored>, StoreError>> + Send;
+
+    /// Stores a value if nothing is stored under the key; else says what is, with the time it has left.
+    ///
+    /// # Errors
+    /// As for [`get`](Self::get).
+    ///
+    /// # Cancel safety
+    /// Dropped, the claim may or may not have been made. The same holds for the other verbs that write.
+    fn claim(
+        &self,
+        key: &str,
+        value: &[u8],
+        ttl: Duration,
+    ) -> impl Future<Output = Result<Claim, StoreError>> + Send;
+
+    /// Stores another value, with a new time to live, if exactly the expected bytes are stored now.
+    ///
+    /// # Errors
+    /// As for [`get`](Self::get).
+    fn replace(
+        &self,
+        key: &str,
+        expected: &[u8],
+        value: &[u8],
+        ttl: Duration,
+    ) -> impl Future<Output = Result<Swap, StoreError>> + Send;
+
+    /// Removes what is stored, if it is exactly the expected bytes.
+    ///
+    /// # Errors
+    /// As for [`get`](Self::get).
+    fn remove(&self, key: &str, expected: &[u8]) -> impl Future<Output = Result<Swap, StoreError>> + Send;
+
+    /// Who sees the records, and what they outlive.
+    fn durability(&self) -> Durability;
+
+    /// Looks at the store itself, for [`Validator::check`](crate::Validator::check): a round trip at least, and what can
+    /// be found out about version, eviction, replication and clock.
+    ///
+    /// # Errors
+    /// As for [`get`](Self::get). What can be reached and is unfit is a finding, and no error.
+    fn inspect(&self) -> impl Future<Output = Result<Inspection, StoreError>> + Send;
+}
+
+/// The longest time to live that every store can keep.
+const LONGEST_TTL: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+
+/// A time to live in whole milliseconds, rounded up.
+///
+/// # Errors
+/// Zero and more than a hundred years are refused: a store would take the one for "at once" or "never", and run over with
+/// the other.
+pub fn ttl_millis(ttl: Duration) -> Result<u64, StoreError> {
+    if ttl.is_zero() || ttl > LONGEST_TTL {
+        return Err(StoreError::refused(format!("a time to live of {ttl:?} is not between 1 ms and 100 years")));
+    }
+    Ok(u64::try_from(ttl.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX))
+}
+
+impl<S: Store> Store for Arc<S> {
+    async fn get(&self, key: &str) -> Result<Option<Stored>, StoreError> {
+        (**self).get(key).await
+    }
+
+    async fn claim(&self, key: &str, value: &[u8], ttl: Duration) -> Result<Claim, StoreError> {
+        (**self).claim(key, value, ttl).await
+    }
+
+    async fn replace(&self, key: &str, expected: &[u8], value: &[u8], ttl: Duration) -> Result<Swap, StoreError> {
+        (**self).replace(key, expected, value, ttl).await
+    }
+
+    async fn remove(&self, key: &str, expected: &[u8]) -> Result<Swap, StoreError> {
+        (**self).remove(key, expected).await
+    }
+
+    fn durability(&self) -> Durability {
+        (**self).durability()
+    }
+
+    async fn inspect(&self) -> Result<Inspection, StoreError> {
+        (**self).inspect().await
+    }
+}
+
+type Answer<'s, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 's>>;
+
+/// The object-safe twin of [`Store`], so that nothing above has a type parameter.
+pub(crate) trait AnyStore: fmt::Debug + Send + Sync {
+    fn get<'s>(&'s self, key: &'s str) -> Answer<'s, Option<Stored>>;
+    fn claim<'s>(&'s self, key: &'s str, value: &'s [u8], ttl: Duration) -> Answer<'s, Claim>;
+    fn replace<'s>(&'s self, key: &'s str, expected: &'s [u8], value: &'s [u8], ttl: Duration) -> Answer<'s, Swap>;
+    fn remove<'s>(&'s self, key: &'s str, expected: &'s [u8]) -> Answer<'s, Swap>;
+    fn durability(&self) -> Durability;
+    fn inspect(&self) -> Answer<'_, Inspection>;
+}
+
+impl<S: Store> AnyStore for S {
+    fn get<'s>(&'s self, key: &'s str) -> Answer<'s, Option<Stored>> {
+        Box::pin(Store::get(self, key))
+    }
+
+    fn claim<'s>(&'s self, key: &'s str, value: &'s [u8], ttl: Duration) -> Answer<'s, Claim> {
+        Box::pin(Store::claim(self, key, value, ttl))
+    }
+
+    fn replace<'s>(&'s self, key: &'s str, expected: &'s [u8], value: &'s [u8], ttl: Duration) -> Answer<'s, Swap> {
+        Box::pin(Store::replace(self, key, expected, value, ttl))
+    }
+
+    fn remove<'s>(&'s self, key: &'s str, expected: &'s [u8]) -> Answer<'s, Swap> {
+        Box::pin(Store::remove(self, key, expected))
+    }
+
+    fn durability(&self) -> Durability {
+        Store::durability(self)
+    }
+
+    fn inspect(&self) -> Answer<'_, Inspection> {
+        Box::pin(Store::inspect(self))
+    }
+}

@@ -1,0 +1,118 @@
+//! What a server's refusal means: how far the call got, and what to do about it.
+
+use ::redis::{RedisError, ServerError};
+
+use crate::store::StoreError;
+
+/// What to do about an error reply, before it is handed on. Each of them says that nothing was executed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Remedy {
+    /// Nothing: hand it on.
+    None,
+    /// The script is not known there: send its text.
+    SendScript,
+    /// Another node serves the key from now on.
+    Moved(Box<str>),
+    /// Another node serves the key this once.
+    Ask(Box<str>),
+    /// The server is no primary, or does not know who is: look again.
+    Reroute,
+}
+
+/// An error reply: nothing was executed.
+#[derive(Clone, Debug)]
+pub(super) struct Refusal {
+    code: Box<str>,
+    detail: Box<str>,
+}
+
+impl Refusal {
+    pub(super) fn of(error: &ServerError) -> Self {
+        let detail = error.details().unwrap_or_default();
+        // An error within a script comes wrapped on servers before 7.0: `ERR Error running script (…): @user_script:1: OOM …`.
+        let known = CODES.iter().find(|code| error.code() == **code);
+        let inner = || CODES.iter().find(|code| detail.split([' ', '-']).any(|word| word == **code));
+        let code = known.or_else(inner).copied().unwrap_or_else(|| error.code());
+        Self { code: code.into(), detail: detail.into() }
+    }
+
+    pub(super) fn remedy(&self) -> Remedy {
+        let target = || self.detail.split_whitespace().nth(1).unwrap_or_default().into();
+        match &*self.code {
+            "NOSCRIPT" => Remedy::SendScript,
+            "MOVED" => Remedy::Moved(target()),
+            "ASK" => Remedy::Ask(target()),
+            "READONLY" | "CLUSTERDOWN" | "MASTERDOWN" => Remedy::Reroute,
+            _ => Remedy::None,
+        }
+    }
+
+    pub(super) fn is(&self, code: &str) -> bool {
+        &*self.code == code
+    }
+
+    /// The error for the caller.
+    ///
+    /// Passing states are `not_sent`, since nothing was done and asking again may help; the others are `refused`.
+    pub(super) fn into_error(self) -> StoreError {
+        let passing = |text: &str| StoreError::not_sent(text);
+        let lasting = |text: &str| StoreError::refused(text);
+        match &*self.code {
+            "NOAUTH" => lasting("Redis asks for a password (NOAUTH); put user and password into the URL"),
+            "WRONGPASS" => lasting("Redis refuses the user or the password (WRONGPASS); check both in the URL"),
+            "NOPERM" => lasting(
+                "Redis denies this user a command or the key (NOPERM); \
+                 grant `~payproof:* +@connection +@read +@write +@scripting +@transaction`",
+            ),
+            "READONLY" => lasting("this Redis server is a read-only replica (READONLY); connect to the primary"),
+            "OOM" => lasting("Redis has no memory left for another record (OOM); raise `maxmemory`"),
+            "MISCONF" => lasting("Redis cannot write to its disk and takes no writes (MISCONF); look at its log"),
+            "WRONGTYPE" => lasting(
+                "a value of another type is stored under the key (WRONGTYPE); \
+                 keep other programs away from these keys, or use another database",
+            ),
+            "MOVED" | "ASK" | "CROSSSLOT" => {
+                lasting("this Redis server is part of a Cluster; use `RedisStore::cluster`")
+            }
+            "LOADING" => passing("Redis is still loading its data (LOADING); try again shortly"),
+            "BUSY" => passing("Redis is busy with a script (BUSY); try again shortly"),
+            "MASTERDOWN" => passing("the replica has no primary (MASTERDOWN); try again shortly"),
+            "CLUSTERDOWN" => passing("the Cluster does not serve this key now (CLUSTERDOWN); look at its nodes"),
+            "TRYAGAIN" => passing("the Cluster is moving this key (TRYAGAIN); try again shortly"),
+            "NOREPLICAS" => passing("too few replicas are connected (NOREPLICAS); look at `min-replicas-to-write`"),
+            _ if self.detail.contains("max number of clients") => {
+                passing("Redis has no room for another connection; raise `maxclients`")
+            }
+            // What follows would be the arguments, keys among them.
+            code => lasting(&format!("Redis refuses: {code} {}", self.detail.split(", with args").next().unwrap_or_default())),
+        }
+    }
+}
+
+/// The codes that are treated by name.
+const CODES: [&str; 18] = [
+    "NOAUTH",
+    "WRONGPASS",
+    "NOPERM",
+    "READONLY",
+    "OOM",
+    "MISCONF",
+    "WRONGTYPE",
+    "MOVED",
+    "ASK",
+    "CROSSSLOT",
+    "LOADING",
+    "BUSY",
+    "MASTERDOWN",
+    "CLUSTERDOWN",
+    "TRYAGAIN",
+    "NOREPLICAS",
+    "NOSCRIPT",
+    "EXECABORT",
+];
+
+/// The server's refusal, if the error is one.
+pub(super) fn refusal(error: RedisError) -> Result<Refusal, RedisError> {
+    let server: ServerError = error.try_into()?;
+    Ok(Refusal::of(&server))
+}

@@ -1,0 +1,228 @@
+//! The REST interface that Upstash Redis and Vercel KV share.
+//!
+//! Each verb is one run of one script: one request, one command, answered by the primary. A plain GET may be answered by a
+//! replica, and a transaction of SET, GET and PTTL is three commands on the bill, so neither is ever sent. With one command
+//! per verb there is nothing to batch.
+//!
+//! A server that does not know the script by its digest did nothing, and is sent its text: the one case in which a verb is
+//! a second request. Nothing else is tried again.
+
+use std::fmt;
+use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Client, Url};
+use serde::Deserialize;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::timeout;
+
+use super::{Claim, Durability, StoreError, Stored, Swap, ttl_millis};
+use crate::retry_after;
+use crate::transport::{self, Reply};
+use failure::{Failure, Refusal};
+use script::{LOCKING, PLAIN, Script};
+use wire::{Answer, Text, Verb};
+
+mod failure;
+mod inspect;
+pub(crate) mod script;
+mod settings;
+mod wire;
+
+pub(super) use settings::{Names, Settings};
+
+/// What the contract of stores asks for.
+const MAX_VALUE: usize = 1 << 20;
+
+/// A value of that size, encoded by us and again by the server, with what stands around it.
+const MAX_BODY: usize = 2 << 20;
+
+/// Makes a server wait for what this client has written elsewhere; a hint, and no promise between two clients.
+const SYNC_TOKEN: HeaderName = HeaderName::from_static("upstash-sync-token");
+
+/// What the server may send as its sync token. Theirs have about 40 characters.
+const MAX_SYNC_TOKEN: usize = 512;
+
+/// One database behind its REST interface.
+pub(super) struct RestClient {
+    http: Client,
+    url: Url,
+    headers: HeaderMap,
+    token: Box<str>,
+    /// The latest that came.
+    sync_token: Mutex<Option<HeaderValue>>,
+    slots: Semaphore,
+    command_timeout: Duration,
+    /// Set once the server has refused the script that locks its key alone.
+    refuses_flags: AtomicBool,
+}
+
+impl RestClient {
+    fn assemble(
+        http: Client,
+        url: Url,
+        headers: HeaderMap,
+        token: String,
+        command_timeout: Duration,
+        max_in_flight: usize,
+    ) -> Self {
+        Self {
+            http,
+            url,
+            headers,
+            token: token.into(),
+            sync_token: Mutex::new(None),
+            slots: Semaphore::new(max_in_flight),
+            command_timeout,
+            refuses_flags: AtomicBool::new(false),
+        }
+    }
+
+    pub(super) async fn get(&self, key: &str) -> Result<Option<Stored>, StoreError> {
+        self.verb(key, Verb::Get).await?.stored()
+    }
+
+    pub(super) async fn claim(&self, key: &str, value: &[u8], ttl: Duration) -> Result<Claim, StoreError> {
+        check(value)?;
+        match self.verb(key, Verb::Claim { value, ttl_millis: ttl_millis(ttl)? }).await? {
+            Answer::Done => Ok(Claim::Claimed),
+            Answer::Held(stored) => Ok(Claim::Held(stored)),
+            Answer::Nothing => Err(wire::unexpected()),
+        }
+    }
+
+    pub(super) async fn replace(
+        &self,
+        key: &str,
+        expected: &[u8],
+        value: &[u8],
+        ttl: Duration,
+    ) -> Result<Swap, StoreError> {
+        check(value)?;
+        self.swap(key, Verb::Replace { expected, value, ttl_millis: ttl_millis(ttl)? }).await
+    }
+
+    pub(super) async fn remove(&self, key: &str, expected: &[u8]) -> Result<Swap, StoreError> {
+        self.swap(key, Verb::Remove { expected }).await
+    }
+
+    /// What these services promise: disks, and replicas that are written to later.
+    pub(super) fn durability() -> Durability {
+        Durability { shared: true, durable: true, best_effort: true }
+    }
+
+    async fn swap(&self, key: &str, verb: Verb<'_>) -> Result<Swap, StoreError> {
+        match self.verb(key, verb).await? {
+            Answer::Done => Ok(Swap::Swapped),
+            other => other.stored().map(Swap::Lost),
+        }
+    }
+
+    async fn verb(&self, key: &str, verb: Verb<'_>) -> Result<Answer, StoreError> {
+        Ok(self.bounded(self.run(key, verb)).await?)
+    }
+
+    /// One call in one slot and within its time.
+    async fn bounded<T>(&self, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+        let _slot = self.slot().await?;
+        timeout(self.command_timeout, work).await.unwrap_or_else(|_| {
+            let limit = self.command_timeout;
+            Err(StoreError::outcome_unknown(format!("no answer within {limit:?}")).into())
+        })
+    }
+
+    /// Callers wait for a slot in their own futures, so the queue is as long as they are many, and empties with time.
+    async fn slot(&self) -> Result<SemaphorePermit<'_>, StoreError> {
+        if let Ok(slot) = self.slots.try_acquire() {
+            return Ok(slot);
+        }
+        match timeout(self.command_timeout, self.slots.acquire()).await {
+            Ok(Ok(slot)) => Ok(slot),
+            Ok(Err(_)) | Err(_) => {
+                let limit = self.command_timeout;
+                Err(StoreError::not_sent(format!("`max_in_flight` requests were under way for {limit:?}")))
+            }
+        }
+    }
+
+    async fn run(&self, key: &str, verb: Verb<'_>) -> Result<Answer, Failure> {
+        let script = self.script();
+        let known = self.ask(key, wire::run_script("EVALSHA", script.digest, key, verb)).await;
+        if !matches!(known, Err(Failure::NoScript)) {
+            return known;
+        }
+        let sent = self.ask(key, wire::run_script("EVAL", script.text, key, verb)).await;
+        if !matches!(sent, Err(Failure::Flags(_))) || *script == PLAIN {
+            return sent;
+        }
+        self.refuses_flags.store(true, Ordering::Relaxed);
+        self.ask(key, wire::run_script("EVAL", PLAIN.text, key, verb)).await
+    }
+
+    fn script(&self) -> &'static Script {
+        if self.refuses_flags.load(Ordering::Relaxed) { &PLAIN } else { &LOCKING }
+    }
+
+    async fn ask(&self, key: &str, body: String) -> Result<Answer, Failure> {
+        let reply = self.post(body).await?;
+        let Text(result) = self.result(key, &reply)?;
+        Ok(wire::answer(&result)?)
+    }
+
+    async fn post(&self, body: String) -> Result<Reply<impl AsRef<[u8]> + Send + use<>>, StoreError> {
+        let mut headers = self.headers.clone();
+        if let Some(token) = &*self.sync_token.lock().unwrap_or_else(PoisonError::into_inner) {
+            headers.insert(SYNC_TOKEN, token.clone());
+        }
+        let sent = transport::post(&self.http, self.url.clone(), headers, body, MAX_BODY).await;
+        let mut reply = sent.map_err(failure::of_transport)?;
+        if let Some(token) = reply.headers.remove(SYNC_TOKEN).filter(|token| token.len() <= MAX_SYNC_TOKEN) {
+            *self.sync_token.lock().unwrap_or_else(PoisonError::into_inner) = Some(token);
+        }
+        Ok(reply)
+    }
+
+    /// The result in a reply, or why there is none.
+    fn result<'r, R: Deserialize<'r>>(&self, key: &str, reply: &'r Reply<impl AsRef<[u8]>>) -> Result<R, Failure> {
+        let body = reply.body.as_ref();
+        let read: Option<wire::Reply<'r, R>> = serde_json::from_slice(body).ok();
+        let error = match read {
+            Some(wire::Reply { result: Some(result), error: None }) if reply.status == 200 => return Ok(result),
+            Some(wire::Reply { error, .. }) => error,
+            None => None,
+        };
+        if let (Some(fault), 200..=299) = (&reply.fault, reply.status) {
+            return Err(failure::of_transport(fault.clone()).into());
+        }
+        let retry_after = reply.header("retry-after");
+        let refusal = Refusal {
+            status: reply.status,
+            retry_after: retry_after.and_then(|value| retry_after::parse(value, reply.header("date"))),
+            error: error.as_ref().map(|Text(text)| &**text),
+            body,
+            hidden: [&self.token, key],
+        };
+        Err(refusal.failure())
+    }
+}
+
+/// Shows where it is, and no token.
+impl fmt::Debug for RestClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RestClient")
+            .field("url", &self.url.origin().ascii_serialization())
+            .field("command_timeout", &self.command_timeout)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A larger value could be written, and never be read again.
+fn check(value: &[u8]) -> Result<(), StoreError> {
+    if value.len() <= MAX_VALUE {
+        return Ok(());
+    }
+    Err(StoreError::refused(format!("a value of {} bytes is larger than 1 MiB", value.len())))
+}

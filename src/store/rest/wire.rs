@@ -1,0 +1,269 @@
+//! What is sent and what comes back, as text.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::DecodePaddingMode;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::script::PREFIX;
+use crate::store::{StoreError, Stored};
+
+/// Servers pad, and need not.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &base64::alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+/// What the script is asked to do.
+#[derive(Clone, Copy)]
+pub(super) enum Verb<'v> {
+    Get,
+    Claim { value: &'v [u8], ttl_millis: u64 },
+    Replace { expected: &'v [u8], value: &'v [u8], ttl_millis: u64 },
+    Remove { expected: &'v [u8] },
+}
+
+/// What the script answered.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Answer {
+    Done,
+    Nothing,
+    Held(Stored),
+}
+
+impl Answer {
+    /// What is stored, where nothing was changed.
+    pub(super) fn stored(self) -> Result<Option<Stored>, StoreError> {
+        match self {
+            Self::Nothing => Ok(None),
+            Self::Held(stored) => Ok(Some(stored)),
+            Self::Done => Err(unexpected()),
+        }
+    }
+}
+
+/// A command as the body of a request. Every argument is a string: servers read numbers as floats.
+pub(super) fn command(arguments: &[&str]) -> String {
+    let mut body = String::with_capacity(64);
+    let mut mark = '[';
+    for argument in arguments {
+        body.push(mark);
+        push_text(&mut body, argument);
+        mark = ',';
+    }
+    body.push(']');
+    body
+}
+
+/// A run of the script; `run` is `EVALSHA` with a digest, or `EVAL` with a text.
+pub(super) fn run_script(run: &str, script: &str, key: &str, verb: Verb<'_>) -> String {
+    let values = match verb {
+        Verb::Get => 0,
+        Verb::Claim { value, .. } => value.len(),
+        Verb::Replace { expected, value, .. } => expected.len().saturating_add(value.len()),
+        Verb::Remove { expected } => expected.len(),
+    };
+    // Base64 is a third longer. What escapes add is rare, and then the text grows once more.
+    let room = values.saturating_mul(4).div_ceil(3).saturating_add(script.len()).saturating_add(key.len());
+    let mut body = String::with_capacity(room.saturating_add(128));
+    body.push_str("[\"");
+    body.push_str(run);
+    body.push_str("\",");
+    push_text(&mut body, script);
+    body.push_str(",\"1\",");
+    push_text(&mut body, key);
+    match verb {
+        Verb::Get => body.push_str(",\"get\""),
+        Verb::Claim { value, ttl_millis } => {
+            body.push_str(",\"claim\"");
+            push_value(&mut body, value);
+            push_number(&mut body, ttl_millis);
+        }
+        Verb::Replace { expected, value, ttl_millis } => {
+            body.push_str(",\"replace\"");
+            push_value(&mut body, expected);
+            push_value(&mut body, value);
+            push_number(&mut body, ttl_millis);
+        }
+        Verb::Remove { expected } => {
+            body.push_str(",\"remove\"");
+            push_value(&mut body, expected);
+        }
+    }
+    body.push(']');
+    body
+}
+
+fn push_text(body: &mut String, text: &str) {
+    if text.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\') {
+        body.push('"');
+        body.push_str(text);
+        body.push('"');
+    } else {
+        body.push_str(&Value::from(text).to_string());
+    }
+}
+
+fn push_value(body: &mut String, value: &[u8]) {
+    body.push_str(",\"");
+    body.push_str(PREFIX);
+    BASE64.encode_string(value, body);
+    body.push('"');
+}
+
+fn push_number(body: &mut String, number: u64) {
+    body.push_str(",\"");
+    body.push_str(&number.to_string());
+    body.push('"');
+}
+
+/// The body of a reply to one command. Text without escapes is borrowed.
+#[derive(Deserialize)]
+pub(super) struct Reply<'b, R> {
+    pub(super) result: Option<R>,
+    #[serde(borrow)]
+    pub(super) error: Option<Text<'b>>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Text<'b>(#[serde(borrow)] pub(super) Cow<'b, str>);
+
+/// Reads what the script returned.
+pub(super) fn answer(result: &str) -> Result<Answer, StoreError> {
+    let plain = marked(result).ok_or_else(unexpected)?;
+    match &*plain {
+        b":done" => Ok(Answer::Done),
+        b":none" => Ok(Answer::Nothing),
+        b":foreign" => Err(foreign()),
+        other => {
+            let held = other.strip_prefix(b":held:").ok_or_else(unexpected)?;
+            let colon = held.iter().position(|byte| *byte == b':').ok_or_else(unexpected)?;
+            let (ttl_left, value) = held.split_at_checked(colon).ok_or_else(unexpected)?;
+            let value = value.strip_prefix(b":").and_then(|value| value.strip_prefix(PREFIX.as_bytes()));
+            let bytes = BASE64.decode(value.ok_or_else(foreign)?).map_err(|_| foreign())?;
+            Ok(Answer::Held(Stored { bytes, ttl_left: time_left(ttl_left)? }))
+        }
+    }
+}
+
+/// A text that begins with a colon, whether or not the server has encoded it: not all do what the header asks.
+fn marked(result: &str) -> Option<Cow<'_, [u8]>> {
+    if result.starts_with(':') {
+        return Some(Cow::Borrowed(result.as_bytes()));
+    }
+    let decoded = BASE64.decode(result).ok()?;
+    decoded.starts_with(b":").then_some(Cow::Owned(decoded))
+}
+
+/// What PTTL says. A record may end between the reading of its value and of its time, on a server whose clock does not
+/// stand still meanwhile; one that never ends is not ours.
+fn time_left(millis: &[u8]) -> Result<Duration, StoreError> {
+    let millis: i64 = std::str::from_utf8(millis).ok().and_then(|text| text.parse().ok()).ok_or_else(unexpected)?;
+    match u64::try_from(millis) {
+        Ok(millis) => Ok(Duration::from_millis(millis)),
+        Err(_) if millis == -2 => Ok(Duration::ZERO),
+        Err(_) => Err(foreign()),
+    }
+}
+
+/// A text that has something in it which base64 has not, such as INFO's line ends; decoded if it has not.
+pub(super) fn with_line_ends(result: &str) -> Option<String> {
+    if result.contains('\n') {
+        return Some(result.to_owned());
+    }
+    String::from_utf8(BASE64.decode(result).ok()?).ok().filter(|text| text.contains('\n'))
+}
+
+/// A number as text. The code of a digit begins with a letter.
+pub(super) fn number(result: &Value) -> Option<u64> {
+    let text = match result {
+        Value::Number(number) => return number.as_u64(),
+        Value::String(text) => text,
+        _ => return None,
+    };
+    if text.starts_with(|first: char| first.is_ascii_digit()) {
+        return text.parse().ok();
+    }
+    std::str::from_utf8(&BASE64.decode(text).ok()?).ok()?.parse().ok()
+}
+
+fn foreign() -> StoreError {
+    StoreError::refused(
+        "something else than a record is stored under this key; give payproof a database of its own, or a key prefix",
+    )
+}
+
+/// The script ran, and what came back is none of its answers.
+pub(super) fn unexpected() -> StoreError {
+    StoreError::outcome_unknown("the server answered what this script never says; check that the URL is the database's")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(body: &str) -> Vec<String> {
+        serde_json::from_str(body).unwrap()
+    }
+
+    #[test]
+    fn every_argument_is_a_string() {
+        let verb = Verb::Replace { expected: b"\xff\x00", value: b"", ttl_millis: 1500 };
+        let body = run_script("EVALSHA", "d1", "odd \"key\"\n\u{1F600}\\", verb);
+        let wanted = ["EVALSHA", "d1", "1", "odd \"key\"\n\u{1F600}\\", "replace", "pp1:/wA=", "pp1:", "1500"];
+        assert_eq!(parsed(&body), wanted);
+        assert_eq!(parsed(&run_script("EVAL", "a\nb", "k", Verb::Get)), ["EVAL", "a\nb", "1", "k", "get"]);
+        assert_eq!(parsed(&command(&["PING", "a\"b"])), ["PING", "a\"b"]);
+    }
+
+    #[test]
+    fn an_answer_is_read_encoded_and_plain() {
+        let held = |bytes: &[u8], millis| {
+            Answer::Held(Stored { bytes: bytes.to_vec(), ttl_left: Duration::from_millis(millis) })
+        };
+        for (plain, wanted) in [
+            (":done", Answer::Done),
+            (":none", Answer::Nothing),
+            (":held:7:pp1:/wA=", held(b"\xff\x00", 7)),
+            (":held:0:pp1:", held(b"", 0)),
+            (":held:-2:pp1:YQ", held(b"a", 0)),
+            (":held:3153600000000:pp1:YQ==", held(b"a", 3_153_600_000_000)),
+        ] {
+            assert_eq!(answer(plain).unwrap(), wanted, "{plain}");
+            assert_eq!(answer(&BASE64.encode(plain)).unwrap(), wanted, "{plain}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_ours_is_never_a_miss() {
+        for foreign in [":foreign", ":held:-1:pp1:YQ==", ":held:5:other", ":held:5:pp1:*", "OmZvcmVpZ24="] {
+            assert!(answer(foreign).unwrap_err().is_refused(), "{foreign}");
+        }
+        for odd in ["", "OK", "done", ":held", ":held:5", ":held:x:pp1:", ":other", "e\u{301}", "AAAA"] {
+            assert!(answer(odd).unwrap_err().is_outcome_unknown(), "{odd}");
+        }
+    }
+
+    #[test]
+    fn numbers_and_lines_are_read_encoded_and_plain() {
+        for value in [Value::from(1_700_000_000), Value::from("1700000000"), Value::from("MTcwMDAwMDAwMA==")] {
+            assert_eq!(number(&value), Some(1_700_000_000), "{value}");
+        }
+        assert_eq!(number(&Value::from("OK")), None);
+        assert_eq!(with_line_ends("a:1\r\n").as_deref(), Some("a:1\r\n"));
+        assert_eq!(with_line_ends(&BASE64.encode("a:1\r\n")).as_deref(), Some("a:1\r\n"));
+        assert_eq!(with_line_ends("OK"), None);
+    }
+
+    #[test]
+    fn a_reply_without_escapes_is_borrowed() {
+        let reply: Reply<'_, Text<'_>> = serde_json::from_str(r#"{"result":"OmRvbmU="}"#).unwrap();
+        assert!(matches!(reply.result, Some(Text(Cow::Borrowed("OmRvbmU=")))));
+        let reply: Reply<'_, Text<'_>> = serde_json::from_str(r#"{"error":"ERR \"x\""}"#).unwrap();
+        assert!(reply.result.is_none() && reply.error.is_some());
+    }
+}

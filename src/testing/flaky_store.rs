@@ -1,0 +1,292 @@
+//! A store that fails as networks and servers do, around one that does not.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::future::{Future, pending};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use tokio::time::sleep;
+
+use crate::store::{Claim, Durability, Inspection, Store, StoreError, Stored, Swap};
+
+/// What a [`FlakyStore`] does on one call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StoreFault {
+    /// Nothing goes wrong: for a script such as "fail, answer, fail".
+    None,
+    /// The call is not made, and the error says so.
+    NotSent,
+    /// The call is not made, and the error says that it may have been.
+    LostRequest,
+    /// The call is made, and the error says that it may have been.
+    LostReply,
+    /// The call is not made, because the store refuses it.
+    Refused,
+    /// The call is made after this long, unless the caller leaves before.
+    Slow(Duration),
+    /// The call is made at once, and answered after this long.
+    SlowReply(Duration),
+    /// The call is made after this long even when the caller has left, as one that lies in a queue. Needs a runtime.
+    Late(Duration),
+    /// The call is not made, and there is no answer.
+    Never,
+    /// The call is made, and there is no answer.
+    NeverReplies,
+}
+
+/// A verb of a [`Store`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum StoreVerb {
+    /// [`Store::get`].
+    Get,
+    /// [`Store::claim`].
+    Claim,
+    /// [`Store::replace`].
+    Replace,
+    /// [`Store::remove`].
+    Remove,
+    /// [`Store::inspect`].
+    Inspect,
+}
+
+/// A store around another one, which fails on script or by chance.
+///
+/// What happens on a call is, in this order: the next step of the verb's own script, the next step of the script for every
+/// verb, a fault drawn by chance, what always happens, nothing. Clones share everything. Time is tokio's, so it works on a
+/// paused clock.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use payproof::store::{MemoryStore, Store};
+/// use payproof::testing::{FlakyStore, StoreFault, StoreVerb};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), payproof::store::StoreError> {
+/// let store = FlakyStore::new(MemoryStore::new());
+/// store.script(StoreVerb::Claim, [StoreFault::LostReply]);
+///
+/// let claim = store.claim("key", b"mine", Duration::from_secs(60)).await;
+/// assert!(claim.is_err_and(|error| error.is_outcome_unknown()));
+/// assert!(store.get("key").await?.is_some(), "it was made all the same");
+/// assert_eq!(store.executed(StoreVerb::Claim), 1);
+/// # Ok(())
+/// # }
+/// ```
+pub struct FlakyStore<S> {
+    store: Arc<S>,
+    script: Arc<Mutex<Script>>,
+}
+
+#[derive(Default)]
+struct Script {
+    of_verb: [VecDeque<StoreFault>; VERBS],
+    of_any: VecDeque<StoreFault>,
+    chances: Option<Chances>,
+    always: Option<StoreFault>,
+    durability: Option<Durability>,
+    calls: [u64; VERBS],
+    executed: [u64; VERBS],
+}
+
+const VERBS: usize = 5;
+
+struct Chances {
+    rng: StdRng,
+    faults: Vec<(StoreFault, f64)>,
+}
+
+impl Chances {
+    /// One draw decides, so that each fault happens exactly as often as its chance says.
+    fn draw(&mut self) -> Option<StoreFault> {
+        let mut drawn: f64 = self.rng.random();
+        for (fault, chance) in &self.faults {
+            if drawn < *chance {
+                return Some(*fault);
+            }
+            drawn -= chance;
+        }
+        None
+    }
+}
+
+impl<S: Store> FlakyStore<S> {
+    /// A store that does what the other one does, until it is told otherwise.
+    #[must_use]
+    pub fn new(store: S) -> Self {
+        Self { store: Arc::new(store), script: Arc::default() }
+    }
+}
+
+impl<S> FlakyStore<S> {
+    fn lock(&self) -> MutexGuard<'_, Script> {
+        lock(&self.script)
+    }
+
+    /// What the next calls of this verb do, in order.
+    pub fn script(&self, verb: StoreVerb, faults: impl IntoIterator<Item = StoreFault>) {
+        if let Some(steps) = self.lock().of_verb.get_mut(verb as usize) {
+            steps.extend(faults);
+        }
+    }
+
+    /// What the next calls do, in order, whatever verb they are.
+    pub fn script_any(&self, faults: impl IntoIterator<Item = StoreFault>) {
+        self.lock().of_any.extend(faults);
+    }
+
+    /// Faults by chance, each with its probability, drawn from a generator with this seed. None takes them away.
+    ///
+    /// Once the chances add up to 1, those that come later never happen.
+    pub fn by_chance(&self, seed: u64, faults: impl IntoIterator<Item = (StoreFault, f64)>) {
+        let faults: Vec<_> = faults.into_iter().collect();
+        let some = !faults.is_empty();
+        self.lock().chances = some.then(|| Chances { rng: StdRng::seed_from_u64(seed), faults });
+    }
+
+    /// What every call does that nothing else is said about; `None` is healthy.
+    pub fn always(&self, fault: Option<StoreFault>) {
+        self.lock().always = fault;
+    }
+
+    /// Says this about durability, in place of what the other store says.
+    pub fn pretend(&self, durability: Durability) {
+        self.lock().durability = Some(durability);
+    }
+
+    /// Calls of this verb that started.
+    #[must_use]
+    pub fn calls(&self, verb: StoreVerb) -> u64 {
+        self.lock().calls.get(verb as usize).copied().unwrap_or_default()
+    }
+
+    /// Calls of this verb that reached the other store.
+    #[must_use]
+    pub fn executed(&self, verb: StoreVerb) -> u64 {
+        self.lock().executed.get(verb as usize).copied().unwrap_or_default()
+    }
+
+    /// The other store, to look behind the scenes: a call to it is not counted, and does not fail on script.
+    #[must_use]
+    pub fn inner(&self) -> &S {
+        &self.store
+    }
+
+    fn next(&self, verb: StoreVerb) -> StoreFault {
+        let mut script = self.lock();
+        count(&mut script.calls, verb);
+        let scripted = script.of_verb.get_mut(verb as usize).and_then(VecDeque::pop_front);
+        let scripted = scripted.or_else(|| script.of_any.pop_front());
+        let drawn = scripted.or_else(|| script.chances.as_mut().and_then(Chances::draw));
+        drawn.or(script.always).unwrap_or(StoreFault::None)
+    }
+
+    async fn run<T, F>(&self, verb: StoreVerb, call: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, StoreError>> + Send + 'static,
+    {
+        let fault = self.next(verb);
+        let script = Arc::clone(&self.script);
+        let execute = async move {
+            count(&mut lock(&script).executed, verb);
+            call.await
+        };
+        match fault {
+            StoreFault::None => execute.await,
+            StoreFault::NotSent => Err(StoreError::not_sent("scripted: no connection")),
+            StoreFault::LostRequest => Err(lost("request")),
+            StoreFault::LostReply => match execute.await {
+                Ok(_) => Err(lost("reply")),
+                Err(error) => Err(error),
+            },
+            StoreFault::Refused => Err(StoreError::refused("scripted: refused")),
+            StoreFault::Slow(wait) => {
+                sleep(wait).await;
+                execute.await
+            }
+            StoreFault::SlowReply(wait) => {
+                let answer = execute.await;
+                sleep(wait).await;
+                answer
+            }
+            StoreFault::Late(wait) => {
+                let late = tokio::spawn(async move {
+                    sleep(wait).await;
+                    execute.await
+                });
+                late.await.unwrap_or_else(|_| Err(lost("call")))
+            }
+            StoreFault::Never => pending().await,
+            StoreFault::NeverReplies => {
+                // An answer is lost whatever it is.
+                let _ = execute.await;
+                pending().await
+            }
+        }
+    }
+}
+
+fn lock(script: &Mutex<Script>) -> MutexGuard<'_, Script> {
+    script.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn count(counts: &mut [u64; VERBS], verb: StoreVerb) {
+    if let Some(count) = counts.get_mut(verb as usize) {
+        *count = count.saturating_add(1);
+    }
+}
+
+fn lost(what: &str) -> StoreError {
+    StoreError::outcome_unknown(format!("scripted: the {what} was lost"))
+}
+
+impl<S> Clone for FlakyStore<S> {
+    fn clone(&self) -> Self {
+        Self { store: Arc::clone(&self.store), script: Arc::clone(&self.script) }
+    }
+}
+
+impl<S: fmt::Debug> fmt::Debug for FlakyStore<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FlakyStore").field("store", &self.store).finish_non_exhaustive()
+    }
+}
+
+impl<S: Store> Store for FlakyStore<S> {
+    async fn get(&self, key: &str) -> Result<Option<Stored>, StoreError> {
+        let (store, key) = (Arc::clone(&self.store), key.to_owned());
+        self.run(StoreVerb::Get, async move { store.get(&key).await }).await
+    }
+
+    async fn claim(&self, key: &str, value: &[u8], ttl: Duration) -> Result<Claim, StoreError> {
+        let (store, key, value) = (Arc::clone(&self.store), key.to_owned(), value.to_vec());
+        self.run(StoreVerb::Claim, async move { store.claim(&key, &value, ttl).await }).await
+    }
+
+    async fn replace(&self, key: &str, expected: &[u8], value: &[u8], ttl: Duration) -> Result<Swap, StoreError> {
+        let (store, key) = (Arc::clone(&self.store), key.to_owned());
+        let (expected, value) = (expected.to_vec(), value.to_vec());
+        self.run(StoreVerb::Replace, async move { store.replace(&key, &expected, &value, ttl).await }).await
+    }
+
+    async fn remove(&self, key: &str, expected: &[u8]) -> Result<Swap, StoreError> {
+        let (store, key, expected) = (Arc::clone(&self.store), key.to_owned(), expected.to_vec());
+        self.run(StoreVerb::Remove, async move { store.remove(&key, &expected).await }).await
+    }
+
+    fn durability(&self) -> Durability {
+        let pretended = self.lock().durability;
+        pretended.unwrap_or_else(|| self.store.durability())
+    }
+
+    async fn inspect(&self) -> Result<Inspection, StoreError> {
+        let store = Arc::clone(&self.store);
+        self.run(StoreVerb::Inspect, async move { store.inspect().await }).await
+    }
+}

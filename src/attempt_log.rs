@@ -111,6 +111,8 @@ impl WaitReason {
 pub enum AttemptOutcome {
     /// The provider answered with the payment's facts.
     Facts,
+    /// The guarded call succeeded.
+    Done,
     /// The failure may pass, by this rule.
     Transient(Rule),
     /// Trying again would change nothing, by this rule.
@@ -123,16 +125,17 @@ impl AttemptOutcome {
     pub const fn as_str(&self) -> &'static str {
         match self {
             Self::Facts => "facts",
+            Self::Done => "done",
             Self::Transient(_) => "transient",
             Self::Permanent(_) => "permanent",
         }
     }
 
-    /// The rule that decided; `None` for facts.
+    /// The rule that decided; `None` for a success.
     #[must_use]
     pub const fn rule(&self) -> Option<&Rule> {
         match self {
-            Self::Facts => None,
+            Self::Facts | Self::Done => None,
             Self::Transient(rule) | Self::Permanent(rule) => Some(rule),
         }
     }

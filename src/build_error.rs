@@ -1,5 +1,6 @@
 //! Why a configuration was refused.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// A configuration that cannot work; carries the values that contradict each other.
@@ -49,6 +50,22 @@ pub enum BuildError {
         /// What the validator is set to.
         validator_mode: crate::facts::Mode,
     },
+    /// The environment asks for something that cannot be done. Values are not repeated, as they may be credentials.
+    #[error("{variable} {rule}")]
+    Environment {
+        /// The variable.
+        variable: String,
+        /// The rule it breaks, and what to do.
+        rule: String,
+    },
+    /// A store that every process sees is required, and this is none.
+    #[error("the store `{store}` is this process's own, and a shared one is required; {because}")]
+    NotShared {
+        /// What was chosen.
+        store: &'static str,
+        /// Why.
+        because: String,
+    },
     /// A credential is missing or malformed. Its value is not repeated.
     #[error("the {what} {rule}")]
     Credential {
@@ -70,5 +87,28 @@ pub enum BuildError {
     HttpClient {
         /// What the client says.
         reason: String,
+    },
+    /// TLS could not be set up, for example for want of root certificates.
+    #[error("TLS could not be set up: {reason}")]
+    Tls {
+        /// What the library says.
+        reason: String,
+    },
+    /// The file of a store cannot be opened, or is none.
+    #[error("the store's file {} cannot be used: {reason}", path.display())]
+    StoreFile {
+        /// Which file.
+        path: PathBuf,
+        /// What stands in the way.
+        reason: String,
+    },
+    /// The file of a store is open already. One process uses it at a time, through one store and its clones.
+    #[error(
+        "the store's file {} is in use; end the process that has it open, drop the other store, or use another file",
+        path.display()
+    )]
+    StoreFileInUse {
+        /// Which file.
+        path: PathBuf,
     },
 }

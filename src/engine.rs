@@ -1,6 +1,7 @@
 //! What a validator is made of, and one validation past the quick answer.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::runtime::Handle;
@@ -17,15 +18,17 @@ use crate::intent::{PaymentId, PaymentIntent};
 use crate::judge::{Answered, Rules, VOLATILE_FRESH_FOR};
 use crate::key_register::{KeyRegister, Standing};
 use crate::ledger::Ledger;
-use crate::policy::WhenProviderIsDown;
+use crate::policy::{RedemptionRules, WhenProviderIsDown};
+use crate::provider::ProviderIdentity;
 use crate::retry::{Answer, Retrier};
 use crate::shared_facts::{Boarded, Found, Lease, SharedFacts};
 use crate::telemetry::Telemetry;
 use crate::validation::Validation;
-use crate::verdict::{Degradation, Finding, Proof, Provenance, Verdict};
+use crate::verdict::{Degradation, Finding, Issuer, Proof, Provenance, Verdict};
 
 /// What a validator is made of.
 pub(crate) struct Engine {
+    pub(crate) identity: Arc<ProviderIdentity>,
     pub(crate) rules: Rules,
     pub(crate) retention: Duration,
     pub(crate) total_deadline: Duration,
@@ -42,6 +45,9 @@ pub(crate) struct Engine {
     pub(crate) effects: Ledger,
     pub(crate) lease: Duration,
     pub(crate) renew_lease: bool,
+    pub(crate) redemption: RedemptionRules,
+    /// Whether the store was looked at when it was first used.
+    pub(crate) looked: AtomicBool,
 }
 
 /// One validation: the intent, and what the caller asks of the answer.
@@ -79,12 +85,18 @@ async fn fly(engine: Arc<Engine>, lead: Lead, now: Instant, max_age: Duration) {
     });
 }
 
+impl Issuer for Engine {
+    fn redemption(&self, payment: &PaymentId) -> Fingerprint {
+        self.identity.fingerprint("redemption", &[payment.as_str()])
+    }
+}
+
 impl Engine {
     /// Binds the intent's key to its claims, but never to claims that will be refused: those may be corrected.
     pub(crate) fn key_standing(&self, intent: &PaymentIntent) -> Result<KeyStanding, ValidateError> {
         let Some(key) = intent.idempotency_key() else { return Ok(KeyStanding::Clear) };
         self.rules.units.to_minor(intent.money())?;
-        let digest = self.keys.digest(key, intent);
+        let digest = self.identity.fingerprint("key", &[intent.tenant(), key.as_str()]);
         if self.shared.is_none() {
             self.keys.bind(digest, intent)?;
             return Ok(KeyStanding::Clear);
@@ -120,11 +132,17 @@ impl Engine {
     }
 
     /// The quick answer: these very claims were found valid on facts that are still fresh. Else the intent comes back.
-    pub(crate) fn recall(&self, intent: PaymentIntent, max_age: Duration) -> Result<Validation, PaymentIntent> {
+    ///
+    /// The validator's own handle goes into the proof, since to take another would cost as much as all the rest.
+    pub(crate) fn recall(
+        self: Arc<Self>,
+        intent: PaymentIntent,
+        max_age: Duration,
+    ) -> Result<Validation, (Arc<Self>, PaymentIntent)> {
         let now = Instant::now();
         let proven = self.facts.proven(intent.payment(), intent.fingerprint(), now, max_age);
-        let Some(Proven { age, capture }) = proven else { return Err(intent) };
-        let verdict = Verdict::Valid(Proof { intent, capture, age, seen_at: now });
+        let Some(Proven { age, capture }) = proven else { return Err((self, intent)) };
+        let verdict = Verdict::Valid(Proof { intent, issuer: self, capture, age, seen_at: now });
         Ok(Validation { verdict, provenance: Provenance::Replayed, age, degraded: None, flight: None })
     }
 
@@ -283,7 +301,7 @@ impl Engine {
 
     /// Older facts, where the provider cannot be asked and the settings allow it.
     async fn stale(
-        &self,
+        self: &Arc<Self>,
         intent: &PaymentIntent,
         max_age: Duration,
         error: &ValidateError,
@@ -308,7 +326,7 @@ impl Engine {
     }
 
     /// A verdict on facts in memory, while they are fresh.
-    fn recent(&self, intent: &PaymentIntent, now: Instant, max_age: Duration) -> Option<Validation> {
+    fn recent(self: &Arc<Self>, intent: &PaymentIntent, now: Instant, max_age: Duration) -> Option<Validation> {
         let kept = self.kept(intent, now, max_age).filter(|kept| kept.fresh)?;
         let validation = self.judge(intent, &kept.facts, kept.stamp, Provenance::Replayed, None);
         stands(&validation).then_some(validation)
@@ -321,7 +339,7 @@ impl Engine {
 
     /// Judges by this call's own claims.
     fn judge(
-        &self,
+        self: &Arc<Self>,
         intent: &PaymentIntent,
         facts: &ProviderPayment,
         stamp: Stamp,
@@ -330,7 +348,8 @@ impl Engine {
     ) -> Validation {
         let seen_at = Instant::now();
         let age = seen_at.saturating_duration_since(stamp.at);
-        let verdict = self.rules.judge(intent, facts, Answered { age, seen_at });
+        let issuer = || Arc::clone(self) as Arc<dyn Issuer>;
+        let verdict = self.rules.judge(intent, facts, Answered { age, seen_at }, issuer);
         if verdict.is_valid() {
             self.facts.prove(intent.payment(), *intent.fingerprint(), stamp);
         }

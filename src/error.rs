@@ -69,6 +69,8 @@ pub(crate) enum Stopped {
     BudgetEmpty,
     WaitTooLong,
     NoTimeLeft,
+    /// The attempt may have had its effect, and nothing protects a further one.
+    Unprotected,
 }
 
 /// What kind of trouble it is; decides predicate, code and status together.
@@ -284,6 +286,9 @@ impl fmt::Display for ValidateError {
                     Stopped::NoTimeLeft => {
                         "the provider gave no usable answer and the deadline leaves no time for another attempt; \
                          ask again later"
+                    }
+                    Stopped::Unprotected => {
+                        "the provider gave no usable answer, and nothing protects a further attempt; look at the provider"
                     }
                     Stopped::WaitTooLong => {
                         "the provider asks for a longer wait than is allowed; ask again after the given wait"

@@ -1,5 +1,7 @@
 //! Digests that equality is decided on.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest as _, Sha256};
 
 /// Part of every digest, so that a changed layout never equals an older one.
@@ -26,6 +28,11 @@ impl Fingerprint {
             add(part.unwrap_or_default());
         }
         Self(hash.finalize().into())
+    }
+
+    /// 43 characters of A-Z, a-z, 0-9, `-` and `_`.
+    pub(crate) fn to_text(self) -> String {
+        URL_SAFE_NO_PAD.encode(self.0)
     }
 
     pub(crate) fn as_bytes(&self) -> &[u8; 32] {

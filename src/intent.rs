@@ -1,8 +1,12 @@
 //! What a checkout claims about a payment.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::sync::{Arc, LazyLock};
+
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::fingerprint::Fingerprint;
 use crate::invalid_intent::{Field, InvalidIntent};
@@ -78,6 +82,19 @@ impl fmt::Debug for PaymentId {
 impl fmt::Display for PaymentId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+/// As its text; what is no id is refused.
+impl Serialize for PaymentId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for PaymentId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::parse(Cow::<str>::deserialize(deserializer)?).map_err(D::Error::custom)
     }
 }
 
@@ -256,7 +273,8 @@ pub(crate) fn position_of(id: &str) -> u64 {
     POSITIONS.hash_one(id)
 }
 
-fn checked(field: Field, text: &str) -> Result<&str, InvalidIntent> {
+/// A text that may stand in a claim.
+pub(crate) fn checked(field: Field, text: &str) -> Result<&str, InvalidIntent> {
     match text.len() {
         0 => Err(InvalidIntent::new(field, "must not be empty")),
         len if len > MAX_LEN => Err(InvalidIntent::new(field, "must have at most 255 bytes")),

@@ -1,6 +1,7 @@
 //! Why a claim was refused before anything was asked.
 
 use std::borrow::Cow;
+use std::convert::Infallible;
 use std::fmt;
 
 /// The part of a claim that broke a rule.
@@ -9,14 +10,20 @@ use std::fmt;
 pub enum Field {
     /// The amount of money.
     Amount,
+    /// A claim of a guarded operation.
+    Claim,
     /// The currency code.
     Currency,
     /// The customer's id at the provider.
     Customer,
     /// The caller's idempotency key.
     Key,
+    /// The name of a guarded operation.
+    Operation,
     /// The order the payment is said to pay.
     Order,
+    /// The part of an order that a payment pays.
+    Part,
     /// The payment's id at the provider.
     PaymentId,
     /// The tenant (store, merchant) the payment is said to belong to.
@@ -29,10 +36,13 @@ impl Field {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Amount => "amount",
+            Self::Claim => "claim",
             Self::Currency => "currency",
             Self::Customer => "customer",
             Self::Key => "key",
+            Self::Operation => "operation",
             Self::Order => "order",
+            Self::Part => "part",
             Self::PaymentId => "payment_id",
             Self::Tenant => "tenant",
         }
@@ -70,5 +80,12 @@ impl InvalidIntent {
     #[must_use]
     pub fn rule(&self) -> &str {
         &self.rule
+    }
+}
+
+/// What is well-formed already stays so.
+impl From<Infallible> for InvalidIntent {
+    fn from(never: Infallible) -> Self {
+        match never {}
     }
 }

@@ -1,5 +1,6 @@
 //! Compares an intent with facts. Pure: no clock, no I/O, no state.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -12,7 +13,7 @@ use crate::invalid_intent::Field;
 use crate::money::{Money, Units};
 use crate::policy::{Policy, TenantProof};
 use crate::redaction::shown;
-use crate::verdict::{ActionRequired, Capture, Fact, Finding, Findings, Mismatch, Pending, Proof, Verdict};
+use crate::verdict::{ActionRequired, Capture, Fact, Finding, Findings, Issuer, Mismatch, Pending, Proof, Verdict};
 
 /// An authorisation can be voided at any moment, so it is not believed for longer than this.
 const AUTHORISED_FRESH_FOR: Duration = Duration::from_secs(60);
@@ -32,6 +33,8 @@ pub(crate) struct Rules {
     pub(crate) order_key: Box<str>,
     pub(crate) units: Units,
     pub(crate) fresh_for: Duration,
+    /// How old a payment may be whose redemption is still remembered for sure.
+    pub(crate) remembered_for: Duration,
 }
 
 /// How old the facts are, and when they were that old.
@@ -43,7 +46,13 @@ pub(crate) struct Answered {
 
 impl Rules {
     /// Decides, and lists every mismatch.
-    pub(crate) fn judge(&self, intent: &PaymentIntent, facts: &ProviderPayment, answered: Answered) -> Verdict {
+    pub(crate) fn judge(
+        &self,
+        intent: &PaymentIntent,
+        facts: &ProviderPayment,
+        answered: Answered,
+        issuer: impl FnOnce() -> Arc<dyn Issuer>,
+    ) -> Verdict {
         if facts.status == PaymentStatus::NotFound {
             return Verdict::Invalid(Findings(vec![Finding::NotFound]));
         }
@@ -58,6 +67,7 @@ impl Rules {
         unfinished.unwrap_or_else(|| {
             Verdict::Valid(Proof {
                 intent: intent.clone(),
+                issuer: issuer(),
                 capture: Capture::of(facts),
                 age: answered.age,
                 seen_at: answered.seen_at,
@@ -135,16 +145,16 @@ impl Rules {
         if facts.risk > self.policy.risk {
             findings.push(Finding::Risk(Mismatch::new(self.policy.risk, facts.risk)));
         }
-        if let Some(max_age) = self.policy.max_age {
-            match (facts.created, facts.as_of) {
-                (Some(created), Some(as_of)) => {
-                    let age = Duration::from_secs(as_of.saturating_sub(created)).saturating_add(age);
-                    if age > max_age {
-                        findings.push(Finding::TooOld(Mismatch::new(max_age, age)));
-                    }
+        match (facts.created, facts.as_of) {
+            (Some(created), Some(as_of)) => {
+                let (age, max_age) =
+                    (Duration::from_secs(as_of.saturating_sub(created)).saturating_add(age), self.max_age());
+                if age > max_age {
+                    findings.push(Finding::TooOld(Mismatch::new(max_age, age)));
                 }
-                _ => findings.push(Finding::Unstated(Fact::Created)),
             }
+            _ if self.policy.max_age.is_some() => findings.push(Finding::Unstated(Fact::Created)),
+            _ => {}
         }
         if facts.reversed {
             findings.push(Finding::Declined(Some("reversed_after_approval".into())));
@@ -238,13 +248,18 @@ impl Rules {
         };
         let fresh_for = fresh_for.min(self.fresh_for);
         // A payment that grows too old must not be served past that moment. One that is too old already stays so.
-        let young_for = match (self.policy.max_age, facts.created, facts.as_of) {
-            (Some(max_age), Some(created), Some(as_of)) => {
-                max_age.checked_sub(Duration::from_secs(as_of.saturating_sub(created)))
+        let young_for = match (facts.created, facts.as_of) {
+            (Some(created), Some(as_of)) => {
+                self.max_age().checked_sub(Duration::from_secs(as_of.saturating_sub(created)))
             }
             _ => None,
         };
         ShelfLife { fresh_for: young_for.map_or(fresh_for, |left| left.min(fresh_for)), lasting }
+    }
+
+    /// The oldest payment that is accepted. Never one that may have been used so long ago that nobody remembers.
+    fn max_age(&self) -> Duration {
+        self.policy.max_age.map_or(self.remembered_for, |max_age| max_age.min(self.remembered_for))
     }
 
     /// Whether nothing but the claims can still make these facts invalid, for now.

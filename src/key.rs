@@ -35,6 +35,22 @@ impl IdempotencyKey {
     }
 }
 
+impl TryFrom<&str> for IdempotencyKey {
+    type Error = InvalidIntent;
+
+    fn try_from(key: &str) -> Result<Self, InvalidIntent> {
+        Self::parse(key)
+    }
+}
+
+impl TryFrom<String> for IdempotencyKey {
+    type Error = InvalidIntent;
+
+    fn try_from(key: String) -> Result<Self, InvalidIntent> {
+        Self::parse(key)
+    }
+}
+
 impl fmt::Debug for IdempotencyKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("IdempotencyKey(…)")

@@ -11,14 +11,11 @@ use tokio::time::Instant;
 use crate::error::{Kind, ValidateError};
 use crate::fingerprint::Fingerprint;
 use crate::intent::PaymentIntent;
-use crate::key::IdempotencyKey;
-use crate::provider::ProviderIdentity;
 
 /// The keys of one validator.
 #[derive(Debug)]
 pub(crate) struct KeyRegister {
     keys: Mutex<Keys>,
-    provider: [Box<str>; 3],
     retention: Duration,
     limit: usize,
 }
@@ -41,22 +38,13 @@ pub(crate) enum Standing {
 }
 
 impl KeyRegister {
-    pub(crate) fn new(provider: &ProviderIdentity, retention: Duration, limit: usize) -> Self {
-        let provider =
-            [provider.name().into(), provider.account_label().into(), provider.stated_mode().as_str().into()];
-        Self { keys: Mutex::default(), provider, retention, limit }
+    pub(crate) fn new(retention: Duration, limit: usize) -> Self {
+        Self { keys: Mutex::default(), retention, limit }
     }
 
     /// Keys held, those whose time is over included until the next one comes.
     pub(crate) fn len(&self) -> usize {
         self.keys.lock().unwrap_or_else(PoisonError::into_inner).claims.len()
-    }
-
-    /// What stands for a key, here and in every store.
-    pub(crate) fn digest(&self, key: &IdempotencyKey, intent: &PaymentIntent) -> Fingerprint {
-        let [name, account, mode] = &self.provider;
-        let parts = [intent.tenant(), name, account, mode, key.as_str()];
-        Fingerprint::of("key", parts.map(|part| Some(part.as_bytes())))
     }
 
     /// What this process knows of a key.

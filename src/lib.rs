@@ -1,4 +1,4 @@
-//! Asks the payment provider whether a payment intent is real, ours, and paid in full.
+//! Asks the payment provider whether a payment intent is real, ours, paid in full, and not yet used.
 //!
 //! A checkout is told by a browser that payment `pi_…` pays 19.99 USD for order 6735 of store 42. It must not ship on the
 //! browser's word. A [`Validator`] asks the provider, compares every claim, and answers with a [`Verdict`], or with a
@@ -47,6 +47,9 @@
 //! | change a limit, the retries, what counts as paid | [`ValidatorBuilder`], [`Policy`], [`Retry`] |
 //! | understand a verdict | [`Verdict`], [`Finding`], [`Provenance`] |
 //! | understand a failure | [`ValidateError`], [`Attempt`], [`Validator::explain`] |
+//! | bind a payment to one order | [`Validator::redeem`], [`Proof`], [`RedeemError`] |
+//! | share what is known between processes | [`ValidatorBuilder::store`], [`store`], [`Validator::check`] |
+//! | capture or refund exactly once | [`Validator::guard`] |
 //! | use another provider | [`provider::Provider`], [`provider::provider_fn`] |
 //! | test a checkout | `testing`, with the feature `test-util` |
 //! | see what it does in production | [`Validator::stats`], and the spans and events below |
@@ -56,7 +59,11 @@
 //! |---|---|---|
 //! | `stripe` | yes | the [`Stripe`] adapter, over reqwest with rustls |
 //! | `backoff` | no | `Schedule::backoff`: any `backoff::backoff::Backoff` as a retry schedule |
-//! | `test-util` | no | `testing`: a scripted provider, and a sandbox server that answers like Stripe |
+//! | `file` | no | `store::FileStore`: one file on this machine |
+//! | `redis` | no | `store::RedisStore`: Redis or Valkey; one server, Cluster or Sentinel |
+//! | `upstash` | no | `store::UpstashStore`: Upstash Redis over REST |
+//! | `vercel-kv` | no | `store::VercelKvStore`: Vercel KV |
+//! | `test-util` | no | `testing`: a scripted provider, and a sandbox server that answers like Stripe; `store::contract` |
 //!
 //! Features add; none changes a decision. Without any there is no HTTP client in the tree.
 //!
@@ -66,8 +73,18 @@
 //! | `payproof.validate` | span, info | `provider`, `mode`, `payment`, `provenance`, `verdict`, `code` |
 //! | `payproof.flight` | span, info; a child of the call that leads, followed by those that join | `provider`, `payment` |
 //! | `payproof.attempt` | event; debug, or warn for a failure | `number`, `reach`, `status`, `request_id`, `outcome`, `rule`, `duration_ms`, `wait_ms`, `wait_reason`, `error` |
+//! | `payproof.store` | event, warn: a call to the shared store failed | `provider`, `error` |
+//! | `payproof.lease_lost` | event, warn: an answer could not be recorded | `provider`, `payment` |
+//! | `payproof.operation` | span, info; a guarded call | `provider`, `mode`, `operation`, `provenance`, `code` |
+//! | `payproof.operation_lost` | event, warn: what a guarded call brought could not be recorded, since somebody else had taken over | `provider`, `operation` |
+//! | `payproof.indeterminate` | event, warn: nobody knows whether an operation was executed | `provider`, `operation`, `reference` |
+//! | `payproof.resolved` | event, info: somebody said what became of it | `provider`, `operation`, `reference`, `resolution`, `who` |
+//! | `payproof.provider_key_unused` | event, warn: an operation counts on a provider key that its call did not take | `provider`, `operation` |
+//! | `payproof.store_finding` | event, warn: the first look at the store found something | `provider`, `code`, `advice` |
+//! | `payproof.store_chosen` | event; info, or warn when it is risky | `store`, `because` |
 //!
-//! The payment's id is the only id in any field: no key, no customer, no tenant, no secret.
+//! The payment's id and the operation's reference, a digest, are the only ids in any field: no key, no customer, no tenant,
+//! no secret.
 //!
 //! # Runtimes
 //! A validation that has to ask needs a tokio runtime with time and, for the Stripe adapter, I/O. On a multi-thread
@@ -88,6 +105,7 @@ mod facts;
 mod facts_cache;
 mod fingerprint;
 mod gate;
+mod guard;
 mod in_flight;
 mod intent;
 mod invalid_intent;
@@ -97,8 +115,10 @@ mod key_register;
 mod ledger;
 mod money;
 mod policy;
+mod preflight;
 pub mod provider;
 mod redaction;
+mod redeem;
 mod retry;
 mod retry_after;
 mod shared_facts;
@@ -122,13 +142,19 @@ pub use builder::ValidatorBuilder;
 pub use currency::Currency;
 pub use error::ValidateError;
 pub use facts::{Mode, PaymentStatus, ProviderPayment, Risk};
+pub use guard::{
+    Done, Effect, Guard, GuardCall, GuardError, GuardRun, Inquiry, Operation, OperationReference, OperationStatus, Reconciled,
+    Resolution, Unresolved, UnresolvedList,
+};
 pub use intent::{PaymentId, PaymentIntent};
 pub use invalid_intent::{Field, InvalidIntent};
 pub use key::IdempotencyKey;
 pub use money::{Money, Unit, Units};
 pub use policy::{Policy, TenantProof, WhenProviderIsDown};
+pub use preflight::Preflight;
 #[cfg(feature = "stripe")]
 pub use provider::stripe::{Stripe, StripeBuilder};
+pub use redeem::{Receipt, RedeemError, Redeem, Redemption};
 pub use retry::{Explanation, Jitter, Retry, RetryBudget, Schedule};
 pub use stats::{BreakerState, Stats};
 pub use validation::Validation;

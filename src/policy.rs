@@ -87,6 +87,15 @@ pub enum WhenProviderIsDown {
     },
 }
 
+/// What may be redeemed, and for how long that is remembered.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RedemptionRules {
+    pub(crate) retention: Duration,
+    pub(crate) proof_max_age: Duration,
+    pub(crate) authorised: bool,
+    pub(crate) volatile: bool,
+}
+
 /// How a payment proves which tenant it belongs to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

@@ -47,7 +47,7 @@ const MOST_ROUNDS: u32 = 10_000;
 #[derive(Debug)]
 pub(crate) struct SharedFacts {
     pub(crate) ledger: Ledger,
-    pub(crate) identity: ProviderIdentity,
+    pub(crate) identity: Arc<ProviderIdentity>,
     pub(crate) lease: Duration,
     pub(crate) renew: bool,
     pub(crate) retention: Duration,
@@ -102,15 +102,7 @@ pub(crate) enum Boarded {
 
 impl SharedFacts {
     fn key(&self, payment: &PaymentId) -> Key {
-        let [name, account, mode] = self.provider();
-        self.ledger.key(
-            Kind::Facts,
-            &Fingerprint::of("facts", [Some(name), Some(account), Some(mode), Some(payment.as_str().as_bytes())]),
-        )
-    }
-
-    fn provider(&self) -> [&[u8]; 3] {
-        [&*self.identity.name(), self.identity.account_label(), self.identity.stated_mode().as_str()].map(str::as_bytes)
+        self.ledger.key(Kind::Facts, &self.identity.fingerprint("facts", &[payment.as_str()]))
     }
 
     /// Looks for facts that are fresh and no older than `max_age`, or takes the lead, or waits for who has it.

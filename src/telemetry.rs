@@ -1,15 +1,17 @@
 //! Every span, event, field and counter of the crate. Nobody else emits; the crate's docs list the names.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 use tracing::field::Empty;
-use tracing::{Span, debug, info_span, warn};
+use tracing::{Span, debug, info, info_span, warn};
 
 use crate::attempt_log::Attempt;
+use crate::fingerprint::Fingerprint;
 use crate::intent::PaymentId;
 use crate::stats::Stats;
 use crate::verdict::{Provenance, Verdict};
@@ -109,32 +111,67 @@ impl Telemetry {
         warn!(name: "payproof.store", provider = &*self.provider, error);
     }
 
+    /// A look at the store found something that needs attention.
+    pub(crate) fn store_finding(&self, code: &'static str, advice: &dyn fmt::Display) {
+        warn!(name: "payproof.store_finding", provider = &*self.provider, code, advice = %advice);
+    }
+
     /// A flight came back too late, or the payment was forgotten meanwhile: its answer is not recorded.
     pub(crate) fn lease_lost(&self, payment: &PaymentId) {
         count(&self.leases_lost);
         warn!(name: "payproof.lease_lost", provider = &*self.provider, payment = payment.as_str());
     }
 
-    /// A validation ended with a verdict. `counted` says that the facts in memory have counted it already.
-    pub(crate) fn verdict(&self, span: &Span, verdict: &Verdict, provenance: Provenance, counted: bool) {
-        if !counted {
-            count(match provenance {
-                Provenance::Fresh => &self.misses,
-                Provenance::Replayed => &self.hits,
-                Provenance::Coalesced => &self.coalesced,
-                Provenance::Degraded => &self.degraded,
-            });
-            count(match verdict {
-                Verdict::Valid(_) => &self.valid,
-                Verdict::Pending(_) => &self.pending,
-                Verdict::ActionRequired(_) => &self.action_required,
-                Verdict::Invalid(_) => &self.invalid,
-            });
-        }
-        if !span.is_disabled() {
-            span.record("provenance", provenance.as_str());
-            span.record("verdict", verdict.as_str());
-        }
+    /// The span of one guarded call.
+    pub(crate) fn operation_span(&self, operation: &str) -> Span {
+        info_span!(
+            "payproof.operation",
+            provider = &*self.provider,
+            mode = self.mode,
+            operation,
+            provenance = Empty,
+            code = Empty,
+        )
+    }
+
+    /// A guarded call came back too late: somebody else had taken over, and what it brought is not recorded.
+    pub(crate) fn operation_lost(&self, operation: &str) {
+        count(&self.leases_lost);
+        warn!(name: "payproof.operation_lost", provider = &*self.provider, operation);
+    }
+
+    /// Nobody knows whether an operation was executed.
+    pub(crate) fn indeterminate(&self, operation: &str, reference: &Fingerprint) {
+        let reference = reference.to_text();
+        warn!(name: "payproof.indeterminate", provider = &*self.provider, operation, reference);
+    }
+
+    /// Somebody said what became of an operation.
+    pub(crate) fn resolved(&self, reference: &Fingerprint, operation: Option<&str>, resolution: &str, who: &str) {
+        let reference = reference.to_text();
+        info!(name: "payproof.resolved", provider = &*self.provider, operation, reference, resolution, who);
+    }
+
+    /// An operation says that its provider keeps a key, and its call did not take one.
+    pub(crate) fn provider_key_unused(&self, operation: &str) {
+        warn!(name: "payproof.provider_key_unused", provider = &*self.provider, operation);
+    }
+
+    /// A validation ended with a verdict.
+    pub(crate) fn verdict(&self, span: &Span, verdict: &Verdict, provenance: Provenance) {
+        count(match provenance {
+            Provenance::Fresh => &self.misses,
+            Provenance::Replayed => &self.hits,
+            Provenance::Coalesced => &self.coalesced,
+            Provenance::Degraded => &self.degraded,
+        });
+        count(match verdict {
+            Verdict::Valid(_) => &self.valid,
+            Verdict::Pending(_) => &self.pending,
+            Verdict::ActionRequired(_) => &self.action_required,
+            Verdict::Invalid(_) => &self.invalid,
+        });
+        record_verdict(span, verdict, provenance);
     }
 
     /// A validation ended without a verdict.
@@ -165,6 +202,33 @@ impl Telemetry {
             errors: self.errors.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             ..Stats::default()
         }
+    }
+}
+
+/// Shows a verdict in the span of its validation. Those that the facts in memory have counted are only shown.
+pub(crate) fn record_verdict(span: &Span, verdict: &Verdict, provenance: Provenance) {
+    if !span.is_disabled() {
+        span.record("provenance", provenance.as_str());
+        span.record("verdict", verdict.as_str());
+    }
+}
+
+/// A store was chosen from the environment. What loses records in production is said loudly.
+pub(crate) fn store_chosen(store: &'static str, because: &str, is_risky: bool) {
+    if is_risky {
+        warn!(name: "payproof.store_chosen", store, because, "this store forgets everything when the process ends");
+    } else {
+        info!(name: "payproof.store_chosen", store, because);
+    }
+}
+
+/// Shows in the span of a guarded call how it ended.
+pub(crate) fn record_operation(span: &Span, provenance: Option<&'static str>, code: Option<&'static str>) {
+    if let Some(provenance) = provenance {
+        span.record("provenance", provenance);
+    }
+    if let Some(code) = code {
+        span.record("code", code);
     }
 }
 

@@ -271,5 +271,6 @@ async fn send(
     Ok(Reply { status: response.status().as_u16(), headers, body, fault })
 }
 
-#[cfg(all(test, feature = "stripe"))]
+#[cfg(test)]
+#[cfg(feature = "stripe")]
 mod tests;

@@ -12,9 +12,11 @@ use tracing::{Instrument, Span};
 use crate::engine::{Asked, Engine, KeyStanding};
 use crate::error::ValidateError;
 use crate::intent::{PaymentId, PaymentIntent};
+use crate::preflight::{self, Preflight, look_once};
 use crate::provider;
 use crate::retry::Explanation;
 use crate::stats::Stats;
+use crate::telemetry::record_verdict;
 use crate::validation::Validation;
 use crate::verdict::Provenance;
 
@@ -51,8 +53,7 @@ impl Validator {
     /// In a tokio runtime without time enabled, which offers no way to ask beforehand.
     pub fn validate(&self, intent: impl Into<PaymentIntent>) -> Validate {
         Validate {
-            engine: Arc::clone(&self.0),
-            intent: Some(intent.into()),
+            start: Some((Arc::clone(&self.0), intent.into())),
             max_age: Duration::MAX,
             deadline: None,
             asking: None,
@@ -74,6 +75,18 @@ impl Validator {
     pub fn forget(&self, payment: &PaymentId) -> impl Future<Output = Result<(), ValidateError>> + Send + use<> {
         let (engine, payment) = (Arc::clone(&self.0), payment.clone());
         async move { engine.forget(&payment).await }
+    }
+
+    /// Looks at the store: whether it answers, how fast, its version, what it evicts, whether it may be written to.
+    ///
+    /// Call it at start, and for a health page. What is found is data, with what to do; a store that does not answer is a
+    /// finding too. The same look is made once by itself, when the store is first used, and what it finds is logged.
+    ///
+    /// # Cancel safety
+    /// It changes nothing, and may be dropped at any point.
+    pub fn check(&self) -> impl Future<Output = Preflight> + Send + use<> {
+        let engine = Arc::clone(&self.0);
+        async move { preflight::look(&engine).await }
     }
 
     /// What happened since the validator was built.
@@ -122,9 +135,8 @@ impl Validator {
 /// A validation that starts when it is awaited. Made by [`Validator::validate`].
 #[must_use = "a validation does nothing until it is awaited"]
 pub struct Validate {
-    engine: Arc<Engine>,
     /// Taken when the validation starts.
-    intent: Option<PaymentIntent>,
+    start: Option<(Arc<Engine>, PaymentIntent)>,
     max_age: Duration,
     deadline: Option<Duration>,
     /// The rest of the way, when memory does not answer at once.
@@ -159,42 +171,46 @@ impl Future for Validate {
         if let Some(asking) = &mut this.asking {
             return asking.as_mut().poll(cx);
         }
-        // Without an intent it has answered before, and has nothing more to say.
-        let Some(intent) = this.intent.take() else { return Poll::Pending };
-        let span = this.engine.telemetry.validation_span(intent.payment());
-        let (intent, key) = match this.engine.key_standing(&intent) {
+        // Once it has answered, it has nothing more to say.
+        let Some((engine, intent)) = this.start.take() else { return Poll::Pending };
+        let span = engine.telemetry.validation_span(intent.payment());
+        let (engine, intent, key) = match engine.key_standing(&intent) {
             Err(error) => {
-                this.engine.telemetry.error(&span, error.code());
+                engine.telemetry.error(&span, error.code());
                 return Poll::Ready(Err(error));
             }
             // Not before the store has been asked about the key may anything be answered under it.
-            Ok(key @ KeyStanding::AskTheStore(_)) => (intent, key),
-            Ok(key) => match this.engine.recall(intent, this.max_age) {
+            Ok(key @ KeyStanding::AskTheStore(_)) => (engine, intent, key),
+            Ok(key) => match engine.recall(intent, this.max_age) {
                 Ok(validation) => {
-                    this.engine.telemetry.verdict(&span, &validation.verdict, Provenance::Replayed, true);
+                    record_verdict(&span, &validation.verdict, Provenance::Replayed);
                     return Poll::Ready(Ok(validation));
                 }
-                Err(intent) => (intent, key),
+                Err((engine, intent)) => (engine, intent, key),
             },
         };
         let asked = Asked { intent, key, max_age: this.max_age, deadline: this.deadline };
-        let asking = ask(Arc::clone(&this.engine), asked);
-        this.asking.insert(Box::pin(asking.instrument(span))).as_mut().poll(cx)
+        this.asking.insert(Box::pin(ask(engine, asked).instrument(span))).as_mut().poll(cx)
     }
 }
 
 impl fmt::Debug for Validate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Validate").field("intent", &self.intent).finish_non_exhaustive()
+        f.debug_struct("Validate")
+            .field("intent", &self.start.as_ref().map(|(_, intent)| intent))
+            .finish_non_exhaustive()
     }
 }
 
 /// One validation past the quick answer.
 async fn ask(engine: Arc<Engine>, asked: Asked) -> Result<Validation, ValidateError> {
+    if engine.shared.is_some() {
+        look_once(&engine);
+    }
     let answer = engine.answer(&asked).await;
     let span = Span::current();
     match &answer {
-        Ok(validation) => engine.telemetry.verdict(&span, &validation.verdict, validation.provenance, false),
+        Ok(validation) => engine.telemetry.verdict(&span, &validation.verdict, validation.provenance),
         Err(error) => engine.telemetry.error(&span, error.code()),
     }
     answer

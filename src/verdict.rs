@@ -1,12 +1,14 @@
 //! The answer to "is this payment good for this order?".
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::currency::Currency;
 use crate::facts::{Mode, PaymentStatus, ProviderPayment, Risk};
+use crate::fingerprint::Fingerprint;
 use crate::intent::{PaymentId, PaymentIntent};
 use crate::invalid_intent::Field;
 use crate::money::Money;
@@ -60,10 +62,17 @@ impl Capture {
     }
 }
 
+/// The validator behind a proof.
+pub(crate) trait Issuer: Send + Sync {
+    /// What stands for a payment wherever it is redeemed.
+    fn redemption(&self, payment: &PaymentId) -> Fingerprint;
+}
+
 /// Says that a payment matched every claim when the provider last answered. Only the judge makes one.
 #[derive(Clone)]
 pub struct Proof {
     pub(crate) intent: PaymentIntent,
+    pub(crate) issuer: Arc<dyn Issuer>,
     pub(crate) capture: Capture,
     /// How old the facts were at `seen_at`: one subtraction less on the way to the caller than the moment of the answer.
     pub(crate) age: Duration,
@@ -95,10 +104,23 @@ impl Proof {
         self.capture
     }
 
+    /// A text of 43 characters that is the same for every use of this payment, whatever the tenant or order: for a UNIQUE
+    /// column, in the transaction that creates the order. It names neither the payment nor the account.
+    #[must_use]
+    pub fn redemption_key(&self) -> String {
+        self.issuer.redemption(self.payment()).to_text()
+    }
+
     /// How long ago the provider answered.
     #[must_use]
     pub fn age(&self) -> Duration {
         self.age.saturating_add(self.seen_at.elapsed())
+    }
+}
+
+impl From<&Self> for Proof {
+    fn from(proof: &Self) -> Self {
+        proof.clone()
     }
 }
 

@@ -15,6 +15,7 @@ const LAYERS: &[&[&str]] = &[
     &["testing"],
     &["guard", "redeem"],
     &["validator"],
+    &["preflight"],
     &["engine"],
     &["shared_facts", "validation"],
     &["judge"],

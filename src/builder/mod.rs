@@ -1,6 +1,7 @@
 //! Every setting of a validator, with its default; all checks are in `build`.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
@@ -15,7 +16,7 @@ use crate::in_flight::Flights;
 use crate::judge::Rules;
 use crate::key_register::KeyRegister;
 use crate::ledger::{Ledger, Seal};
-use crate::policy::{ORDER_KEY, Policy, TenantProof, WhenProviderIsDown};
+use crate::policy::{ORDER_KEY, Policy, RedemptionRules, TenantProof, WhenProviderIsDown};
 use crate::provider::{AnyProvider, Provider, ProviderIdentity};
 use crate::retry::{Budget, Retrier, Retry, RetryBudget, TransientPatterns, rng};
 use crate::shared_facts::SharedFacts;
@@ -52,6 +53,15 @@ const FACTS_IN_MEMORY_FOR: Duration = Duration::from_secs(5);
 
 /// A store in the same data centre answers within milliseconds, and its own time-outs end sooner.
 const STORE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Longer than any card scheme lets a payment be disputed, and than a year's orders are looked at.
+const REDEMPTION_RETENTION: Duration = Duration::from_secs(400 * 24 * 60 * 60);
+
+/// So much younger than that a payment has to be, so that its redemption is not forgotten while it is looked at.
+const REDEMPTION_MARGIN: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// A checkout redeems right after it has validated; a proof that lay about may have been refunded.
+const PROOF_MAX_AGE: Duration = Duration::from_secs(60);
 
 /// What every key in a store begins with.
 const STORE_PREFIX: &str = "payproof";
@@ -90,6 +100,10 @@ const MAX_KEYS: usize = 100_000;
 /// | `record_key` | none: records are not authenticated |
 /// | `lease` | the longest validation and 5 s; not renewed |
 /// | `facts_in_memory_for` | 5 s, with a store |
+/// | `redemption_retention` | 400 days |
+/// | `proof_max_age` | 60 s |
+/// | `redeem_authorised` | not accepted |
+/// | `allow_volatile_redemption` | not accepted |
 /// | `seed` | from the operating system |
 #[derive(Debug)]
 #[must_use = "a builder does nothing until `build` is called"]
@@ -123,6 +137,7 @@ pub struct ValidatorBuilder {
     lease: Option<Duration>,
     renew_lease: bool,
     facts_in_memory_for: Duration,
+    redemption: RedemptionRules,
 }
 
 impl Validator {
@@ -158,6 +173,12 @@ impl Validator {
             lease: None,
             renew_lease: false,
             facts_in_memory_for: FACTS_IN_MEMORY_FOR,
+            redemption: RedemptionRules {
+                retention: REDEMPTION_RETENTION,
+                proof_max_age: PROOF_MAX_AGE,
+                authorised: false,
+                volatile: false,
+            },
         }
     }
 }
@@ -338,13 +359,15 @@ impl ValidatorBuilder {
         let longest_attempt = self.attempt_timeout.min(self.total_deadline);
         let worst_case = self.worst_case();
         let lease = self.lease_or_default();
+        let identity = Arc::new(self.identity);
+        let remembered_for = self.redemption.retention.saturating_sub(REDEMPTION_MARGIN);
         let is_shared = self.store.is_some();
         let store = self.store.unwrap_or_else(|| Arc::new(MemoryStore::new()));
         let effects = Ledger::new(store, self.store_prefix, self.store_timeout, self.record_key);
         let shared = is_shared.then(|| {
             Arc::new(SharedFacts {
                 ledger: effects.clone(),
-                identity: self.identity.clone(),
+                identity: Arc::clone(&identity),
                 lease,
                 renew: self.renew_lease,
                 retention: self.retention,
@@ -352,12 +375,14 @@ impl ValidatorBuilder {
             })
         });
         Ok(Validator(Arc::new(Engine {
-            keys: KeyRegister::new(&self.identity, self.retention, self.max_keys),
+            keys: KeyRegister::new(self.retention, self.max_keys),
             shared,
             effects,
             lease,
             renew_lease: self.renew_lease,
-            telemetry: Telemetry::new(self.identity.name(), self.mode.as_str()),
+            redemption: self.redemption,
+            looked: AtomicBool::new(false),
+            telemetry: Telemetry::new(identity.name(), self.mode.as_str()),
             facts: FactsCache::new(self.facts_in_memory),
             flights: Arc::new(Flights::new(self.max_in_flight, self.total_deadline)),
             rules: Rules {
@@ -365,13 +390,15 @@ impl ValidatorBuilder {
                 mode: self.mode,
                 tenant: self.tenant,
                 order_key: self.order_key,
-                units: self.identity.units_table().clone(),
+                units: identity.units_table().clone(),
                 fresh_for: self.fresh_for,
+                remembered_for,
             },
             retention: self.retention,
             total_deadline: self.total_deadline,
             worst_case,
             when_provider_is_down: self.when_provider_is_down,
+            identity,
             retrier: Retrier {
                 provider: self.provider,
                 retry: self.retry,

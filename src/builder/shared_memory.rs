@@ -74,6 +74,36 @@ impl ValidatorBuilder {
         self
     }
 
+    /// How long it is remembered which order a payment pays. Default: 400 days.
+    ///
+    /// A payment older than this less a day is invalid, as too old, so that a used payment never becomes unused. At least
+    /// 2 days.
+    pub fn redemption_retention(mut self, retention: Duration) -> Self {
+        self.redemption.retention = retention;
+        self
+    }
+
+    /// The oldest proof that is redeemed without asking the provider again first. Default: 60 s.
+    pub fn proof_max_age(mut self, age: Duration) -> Self {
+        self.redemption.proof_max_age = age;
+        self
+    }
+
+    /// Lets a proof of an authorisation be redeemed. Default: not accepted. Authorised is not paid.
+    pub fn redeem_authorised(mut self) -> Self {
+        self.redemption.authorised = true;
+        self
+    }
+
+    /// Lets payments be redeemed in a store that is not both shared and durable. Default: not accepted.
+    ///
+    /// What is redeemed in one process is then unused in another, or after a restart. For tests, and for a single process
+    /// whose database has a UNIQUE column on [`Proof::redemption_key`](crate::Proof::redemption_key).
+    pub fn allow_volatile_redemption(mut self) -> Self {
+        self.redemption.volatile = true;
+        self
+    }
+
     /// The total deadline, and where there is a store the calls to it that come before and after.
     pub(super) fn worst_case(&self) -> Duration {
         // To bind a key, and to settle; each with a second try.
@@ -87,6 +117,14 @@ impl ValidatorBuilder {
     pub(super) fn check_store(&self) -> Result<(), BuildError> {
         if self.store_timeout < Duration::from_millis(1) {
             return Err(out_of_range("store_timeout", format!("{:?}", self.store_timeout), "at least 1 ms"));
+        }
+        let days = Duration::from_secs(2 * 24 * 60 * 60);
+        if self.redemption.retention < days {
+            let value = format!("{:?}", self.redemption.retention);
+            return Err(out_of_range("redemption_retention", value, "at least 2 days"));
+        }
+        if self.redemption.proof_max_age.is_zero() {
+            return Err(out_of_range("proof_max_age", "0ns".into(), "more than zero, or no proof could be redeemed"));
         }
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.:".contains(&byte);
         if self.store_prefix.is_empty() || self.store_prefix.len() > 64 || !self.store_prefix.bytes().all(plain) {

@@ -39,8 +39,8 @@ impl Nonce {
         Ok(Self(bytes))
     }
 
-    pub(crate) fn as_bytes(&self) -> &[u8] {
-        &self.0
+    pub(crate) fn into_bytes(self) -> [u8; 16] {
+        self.0
     }
 }
 

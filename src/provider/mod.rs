@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::facts::{Mode, ProviderPayment};
+use crate::fingerprint::Fingerprint;
 use crate::intent::PaymentId;
 use crate::money::Units;
 
@@ -74,6 +75,12 @@ impl ProviderIdentity {
     #[must_use]
     pub fn stated_mode(&self) -> Mode {
         self.mode
+    }
+
+    /// A digest of something at this provider, account and mode. Units are no part of it.
+    pub(crate) fn fingerprint(&self, purpose: &str, parts: &[&str]) -> Fingerprint {
+        let whose = [&*self.name, &*self.account, self.mode.as_str()];
+        Fingerprint::of(purpose, whose.iter().chain(parts).map(|part| Some(part.as_bytes())))
     }
 
     /// The units table.

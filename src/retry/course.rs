@@ -7,21 +7,13 @@ use tokio::time::Instant;
 use crate::attempt_log::{Attempt, AttemptOutcome, Reach, WaitReason};
 use crate::deadline::Deadline;
 use crate::error::{Kind, Stopped, ValidateError};
-use crate::facts::ProviderPayment;
 use crate::provider::ProviderError;
 use crate::telemetry::Telemetry;
 
 use super::Refusal;
 use super::backoff::Waits;
 use super::decision::{Decision, Transient};
-
-/// What the provider answered, when, and after which attempts.
-#[derive(Debug)]
-pub(crate) struct Answer {
-    pub(crate) facts: ProviderPayment,
-    pub(crate) at: Instant,
-    pub(crate) attempts: Vec<Attempt>,
-}
+use super::work::{Finished, Work};
 
 pub(super) struct Course<'r> {
     begin: Instant,
@@ -57,19 +49,19 @@ impl<'r> Course<'r> {
         }
     }
 
-    /// Ends the call with facts.
-    pub(super) fn answered(
+    /// Ends the call with an answer.
+    pub(super) fn answered<W: Work>(
         mut self,
-        mut facts: ProviderPayment,
+        mut answer: W::Answer,
         start: Instant,
         at: Instant,
         telemetry: &Telemetry,
-    ) -> Answer {
-        let request_id = facts.request_id.take();
-        let attempt = Attempt { request_id, ..self.attempt(start, at, AttemptOutcome::Facts) };
+    ) -> W::Output {
+        let (outcome, request_id) = W::shown(&mut answer);
+        let attempt = Attempt { request_id, ..self.attempt(start, at, outcome) };
         telemetry.attempt(&attempt, None);
         self.attempts.push(attempt);
-        Answer { facts, at, attempts: self.attempts }
+        W::finished(answer, Finished { at, attempts: self.attempts })
     }
 
     /// Notes a failed attempt, and the wait that follows it.

@@ -9,13 +9,11 @@ use rand::{RngExt, SeedableRng};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, sleep, timeout_at};
 
-use crate::attempt;
 use crate::attempt_log::WaitReason;
 use crate::breaker::{Admission, CircuitBreaker, Health};
 use crate::deadline::Deadline;
 use crate::error::{Stopped, ValidateError};
 use crate::gate::Gate;
-use crate::intent::PaymentId;
 use crate::provider::{AnyProvider, ProviderError, RateLimit};
 use crate::stats::BreakerState;
 use crate::telemetry::Telemetry;
@@ -25,14 +23,17 @@ mod budget;
 mod course;
 mod decision;
 mod explain;
+mod look_up;
 mod transient;
+mod work;
 
 pub use backoff::{Jitter, Retry, Schedule};
 pub(crate) use budget::Budget;
 pub use budget::RetryBudget;
-pub(crate) use course::Answer;
 pub use explain::Explanation;
+pub(crate) use look_up::Answer;
 pub(crate) use transient::TransientPatterns;
+pub(crate) use work::{Finished, Work};
 
 use course::Course;
 use decision::{Decision, Transient, decide, health};
@@ -109,15 +110,14 @@ enum Refusal {
 }
 
 impl Retrier {
-    /// Asks until there is an answer, or a reason to stop. `started` hears of each attempt, and of its failure.
-    pub(crate) async fn run(
+    /// Tries until there is an answer, or a reason to stop.
+    pub(crate) async fn pursue<W: Work>(
         &self,
-        payment: &PaymentId,
+        mut work: W,
         begin: Instant,
         deadline: Deadline,
         telemetry: &Telemetry,
-        started: impl Fn(Option<Instant>),
-    ) -> Result<Answer, ValidateError> {
+    ) -> Result<W::Output, ValidateError> {
         let mut course = Course::new(begin, deadline, self.retry.waits());
         let mut now = begin;
         loop {
@@ -128,24 +128,26 @@ impl Retrier {
             let (start, number) = (passage.at, course.next_number());
             let until = deadline.attempt_until(start, self.attempt_timeout);
             let limit = until.saturating_duration_since(start);
-            started(Some(start));
-            let answer = attempt::look_up(&*self.provider, payment, number, until, limit).await;
+            let answer = work.attempt(number, start, until, limit).await;
             now = Instant::now();
             let error = match answer {
-                Ok(facts) => {
+                Ok(answer) => {
                     passage.leave(Some(Health::Up), now);
                     if let Some(budget) = &self.budget {
                         budget.success(now);
                     }
-                    return Ok(course.answered(facts, start, now, telemetry));
+                    return Ok(course.answered::<W>(answer, start, now, telemetry));
                 }
                 Err(error) => error,
             };
-            started(None);
+            let may_go_on = work.failed(&error, now);
             let decision = decide(&error, &self.patterns);
             let out_of_time = error.is_timeout() && limit < self.attempt_timeout;
-            let plan =
-                if out_of_time { Err(Stopped::NoTimeLeft) } else { self.plan(&mut course, &error, &decision, now) };
+            let plan = if out_of_time {
+                Err(Stopped::NoTimeLeft)
+            } else {
+                self.plan(&mut course, &error, &decision, may_go_on, now)
+            };
             // The place is free only now, so that nobody slips in before the gate is closed.
             passage.leave(self.health(&error, &decision, limit, deadline), now);
             course.failed(&error, decision, plan.ok(), start, now, telemetry);
@@ -207,6 +209,7 @@ impl Retrier {
         course: &mut Course<'_>,
         error: &ProviderError,
         decision: &Decision,
+        may_go_on: bool,
         now: Instant,
     ) -> Result<(Duration, WaitReason), Stopped> {
         // The schedule may be the user's own code, which is never called under a lock.
@@ -218,6 +221,7 @@ impl Retrier {
         }
         match decision.transient {
             Transient::No => return Err(Stopped::Permanent),
+            _ if !may_go_on => return Err(Stopped::Unprotected),
             Transient::Once if course.unreadable_before => return Err(Stopped::RetriesUsed),
             Transient::Once => course.unreadable_before = true,
             Transient::Yes => {}

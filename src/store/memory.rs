@@ -16,7 +16,10 @@ const SWEPT_PER_WRITE: usize = 4;
 
 /// A store in this process: not shared, and gone with it. Clones share everything.
 ///
-/// It never evicts: at its limit it refuses new records.
+/// For tests, and for a service that is one process and may forget: what it held is unknown after a restart.
+///
+/// It never evicts: at its limit it refuses new records. Those whose time is over make room; each claim drops a few of
+/// them, the oldest first. Every verb answers at once, so none is ever left half done.
 ///
 /// | setting | default |
 /// |---|---|
@@ -46,7 +49,9 @@ impl MemoryStore {
         Self { records: Arc::default(), max_records: MAX_RECORDS }
     }
 
-    /// The most records held at once; further ones are refused. Default: 100,000.
+    /// The most records held at once, by all clones; further ones are refused. Default: 100,000.
+    ///
+    /// Set it before the store is cloned.
     #[must_use]
     pub fn max_records(mut self, records: usize) -> Self {
         self.max_records = records;
@@ -66,7 +71,8 @@ impl MemoryStore {
     }
 
     fn lock(&self) -> MutexGuard<'_, Records> {
-        // No foreign code runs under this lock, so a poisoned one is whole all the same.
+        // No foreign code runs under this lock, so a poisoned one is whole all the same. The clock is read under it too: one
+        // read before would find more time left on a record than it was written with.
         self.records.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -118,18 +124,20 @@ impl Records {
 
 fn end_of(ttl: Duration, now: Instant) -> Result<Instant, StoreError> {
     let millis = ttl_millis(ttl)?;
-    now.checked_add(Duration::from_millis(millis)).ok_or_else(|| StoreError::refused("the clock cannot name that moment"))
+    now.checked_add(Duration::from_millis(millis))
+        .ok_or_else(|| StoreError::refused("the clock cannot name that moment"))
 }
 
 impl Store for MemoryStore {
     async fn get(&self, key: &str) -> Result<Option<Stored>, StoreError> {
-        Ok(self.lock().live(key, Instant::now()))
+        let records = self.lock();
+        Ok(records.live(key, Instant::now()))
     }
 
     async fn claim(&self, key: &str, value: &[u8], ttl: Duration) -> Result<Claim, StoreError> {
+        let mut records = self.lock();
         let now = Instant::now();
         let end = end_of(ttl, now)?;
-        let mut records = self.lock();
         if let Some(held) = records.live(key, now) {
             return Ok(Claim::Held(held));
         }
@@ -143,9 +151,9 @@ impl Store for MemoryStore {
     }
 
     async fn replace(&self, key: &str, expected: &[u8], value: &[u8], ttl: Duration) -> Result<Swap, StoreError> {
+        let mut records = self.lock();
         let now = Instant::now();
         let end = end_of(ttl, now)?;
-        let mut records = self.lock();
         match records.live(key, now) {
             Some(stored) if stored.bytes == expected => {
                 records.put(key, value, end);

@@ -21,6 +21,7 @@ pub mod contract;
 mod error;
 #[cfg(feature = "file")]
 mod file;
+mod from_env;
 mod inspection;
 mod memory;
 #[cfg(feature = "redis")]
@@ -33,8 +34,13 @@ mod upstash;
 mod vercel_kv;
 
 pub use error::StoreError;
+#[cfg(feature = "file")]
+pub use file::{FileStore, FileStoreBuilder};
+pub use from_env::{EnvStore, from_env, from_env_with_prefix, from_vars};
 pub use inspection::{Inspection, Severity, StoreFinding};
 pub use memory::MemoryStore;
+#[cfg(feature = "redis")]
+pub use redis::{RedisStore, RedisStoreBuilder};
 #[cfg(feature = "upstash")]
 pub use upstash::{UpstashStore, UpstashStoreBuilder};
 #[cfg(feature = "vercel-kv")]

@@ -95,7 +95,7 @@ impl VercelKvStoreBuilder {
 
     /// The most calls under way at once. Default: 256.
     ///
-    /// Further ones wait for their turn, at most the command time-out, and then fail with nothing sent.
+    /// Further ones wait for their turn, at most half the command time-out, and then fail with nothing sent.
     pub fn max_in_flight(mut self, calls: usize) -> Self {
         self.0.max_in_flight = calls;
         self

@@ -50,7 +50,7 @@ const LONGEST_GROUP: Duration = Duration::from_secs(120);
 /// checked.
 ///
 /// # Cancel safety
-/// Dropped, it stops, and leaves behind what a whole run leaves.
+/// Dropped, it stops. It may then leave a small record behind that was about to be removed and would live for years.
 pub async fn check<S: Store>(store: S) -> Result<Report, Breach> {
     let begin = Instant::now();
     let trial = Trial::new(store);

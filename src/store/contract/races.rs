@@ -72,13 +72,13 @@ async fn one_replacement_wins<S: Store>(trial: &Trial<S>, round: usize) -> Resul
     at.holds(&key, &bytes).await.map(drop)
 }
 
-/// Half of them remove, the other half replace.
+/// Some of them remove, the others replace; in some rounds all remove.
 async fn one_of_both_swaps_wins<S: Store>(trial: &Trial<S>, round: usize) -> Result<(), Breach> {
     const RULE: Rule = Rule::OneSwapWins;
     let key: Arc<str> = trial.key(format!("swaps {round}")).into();
     let at = trial.at(RULE);
     at.claimed(&key, b"before", TTL).await?;
-    let removes = |racer: usize| racer.is_multiple_of(2);
+    let removes = move |racer: usize| round.is_multiple_of(4) || racer.wrapping_add(round).is_multiple_of(2);
     let swaps = trial.race(RULE, RACERS, |racer, store| {
         let key = Arc::clone(&key);
         async move {
@@ -105,37 +105,38 @@ async fn one_of_both_swaps_wins<S: Store>(trial: &Trial<S>, round: usize) -> Res
     }
 }
 
-/// One record is removed while others claim its key: at most one of them wins, and only if the removal did.
+enum Turn {
+    Removal(Swap),
+    Claim(Claim),
+}
+
+/// One record is removed by some while others claim its key: one removal wins, and at most one claim after it.
 async fn removals_and_claims_take_turns<S: Store>(trial: &Trial<S>, round: usize) -> Result<(), Breach> {
     const RULE: Rule = Rule::RemoveAndClaimTakeTurns;
     let key: Arc<str> = trial.key(format!("turns {round}")).into();
     let at = trial.at(RULE);
     at.claimed(&key, b"before", TTL).await?;
-    // The removal starts somewhere in the middle.
-    let remover = RACERS / 2;
-    let seen = trial.race(RULE, RACERS, |racer, store| {
+    let turns = trial.race(RULE, RACERS, |racer, store| {
         let key = Arc::clone(&key);
         async move {
             let at = At::of(&*store, RULE);
-            if racer == remover {
-                at.removed(&key, b"before").await?;
-                return Ok(None);
+            if racer.wrapping_add(round).is_multiple_of(3) {
+                at.remove(&key, b"before").await.map(Turn::Removal)
+            } else {
+                at.claim(&key, &bytes_of(racer), TTL).await.map(Turn::Claim)
             }
-            at.claim(&key, &bytes_of(racer), TTL).await.map(Some)
         }
     });
-    let seen = seen.await?;
-    let winners = positions(&seen, |claim| *claim == Some(Claim::Claimed));
-    let winner = match *winners {
-        [] => None,
-        [winner] => Some(bytes_of(winner)),
-        _ => return Err(at.breach(format!("{} claims won", winners.len()))),
-    };
-    for claim in seen.into_iter().flatten() {
-        if let Claim::Held(stored) = claim {
-            let known = stored.bytes == b"before" || Some(&stored.bytes) == winner.as_ref();
-            at.ensure(known, || format!("a loser saw {}, which nobody stored", shown(&stored.bytes)))?;
-        }
+    let turns = turns.await?;
+    let removals = positions(&turns, |turn| matches!(turn, Turn::Removal(Swap::Swapped)));
+    at.ensure(removals.len() == 1, || format!("{} removals of one record won", removals.len()))?;
+    let claims = positions(&turns, |turn| matches!(turn, Turn::Claim(Claim::Claimed)));
+    at.ensure(claims.len() <= 1, || format!("{} claims won", claims.len()))?;
+    let winner = claims.first().map(|&racer| bytes_of(racer));
+    for turn in turns {
+        let (Turn::Removal(Swap::Lost(Some(stored))) | Turn::Claim(Claim::Held(stored))) = turn else { continue };
+        let known = stored.bytes == b"before" || Some(&stored.bytes) == winner.as_ref();
+        at.ensure(known, || format!("a loser saw {}, which nobody stored", shown(&stored.bytes)))?;
     }
     match winner {
         Some(bytes) => at.holds(&key, &bytes).await.map(drop),

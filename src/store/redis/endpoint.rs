@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use ::redis::{ConnectionAddr, IntoConnectionInfo, RedisConnectionInfo};
+use ::redis::{ConnectionAddr, IntoConnectionInfo};
 
 use crate::build_error::BuildError;
 
@@ -19,14 +19,6 @@ pub(super) enum Address {
 impl Address {
     pub(super) fn tcp(host: impl Into<Box<str>>, port: u16) -> Self {
         Self::Tcp { host: host.into(), port }
-    }
-
-    /// The host name, where there is one.
-    pub(super) fn host(&self) -> Option<&str> {
-        match self {
-            Self::Tcp { host, .. } => Some(host),
-            Self::Unix(_) => None,
-        }
     }
 }
 
@@ -45,22 +37,6 @@ impl fmt::Display for Address {
 pub(super) struct Login {
     pub(super) user: Option<Box<str>>,
     pub(super) password: Option<Box<str>>,
-}
-
-impl Login {
-    /// The login and database, in the client library's terms.
-    pub(super) fn session(&self, database: u16) -> RedisConnectionInfo {
-        let mut info = RedisConnectionInfo::default()
-            .set_lib_name("payproof", env!("CARGO_PKG_VERSION"))
-            .set_db(i64::from(database));
-        if let Some(user) = &self.user {
-            info = info.set_username(user);
-        }
-        if let Some(password) = &self.password {
-            info = info.set_password(password);
-        }
-        info
-    }
 }
 
 /// Says whether there is one, and never what it is.

@@ -1,7 +1,5 @@
 //! What a server's refusal means: how far the call got, and what to do about it.
 
-use ::redis::{RedisError, ServerError};
-
 use crate::store::StoreError;
 
 /// What to do about an error reply, before it is handed on. Each of them says that nothing was executed.
@@ -27,12 +25,12 @@ pub(super) struct Refusal {
 }
 
 impl Refusal {
-    pub(super) fn of(error: &ServerError) -> Self {
-        let detail = error.details().unwrap_or_default();
+    /// Reads the text of an error reply: a code, and what the server has to say.
+    pub(super) fn of(text: &str) -> Self {
+        let (code, detail) = text.split_once(' ').unwrap_or((text, ""));
         // An error within a script comes wrapped on servers before 7.0: `ERR Error running script (…): @user_script:1: OOM …`.
-        let known = CODES.iter().find(|code| error.code() == **code);
-        let inner = || CODES.iter().find(|code| detail.split([' ', '-']).any(|word| word == **code));
-        let code = known.or_else(inner).copied().unwrap_or_else(|| error.code());
+        let inner = || CODES.into_iter().find(|known| detail.split([' ', '-']).any(|word| word == *known));
+        let code = if code == "ERR" { inner().unwrap_or(code) } else { code };
         Self { code: code.into(), detail: detail.into() }
     }
 
@@ -49,6 +47,17 @@ impl Refusal {
 
     pub(super) fn is(&self, code: &str) -> bool {
         &*self.code == code
+    }
+
+    /// The error where another server takes over by itself: asking again helps.
+    pub(super) fn into_passing(self) -> StoreError {
+        match &*self.code {
+            "READONLY" => {
+                StoreError::not_sent("this Redis server is no primary any more (READONLY); looking for the new one")
+            }
+            "MOVED" | "ASK" => StoreError::not_sent("the Cluster redirects in circles (MOVED, ASK); look at its nodes"),
+            _ => self.into_error(),
+        }
     }
 
     /// The error for the caller.
@@ -84,35 +93,13 @@ impl Refusal {
                 passing("Redis has no room for another connection; raise `maxclients`")
             }
             // What follows would be the arguments, keys among them.
-            code => lasting(&format!("Redis refuses: {code} {}", self.detail.split(", with args").next().unwrap_or_default())),
+            code => lasting(&format!(
+                "Redis refuses: {code} {}",
+                self.detail.split(", with args").next().unwrap_or_default()
+            )),
         }
     }
 }
 
-/// The codes that are treated by name.
-const CODES: [&str; 18] = [
-    "NOAUTH",
-    "WRONGPASS",
-    "NOPERM",
-    "READONLY",
-    "OOM",
-    "MISCONF",
-    "WRONGTYPE",
-    "MOVED",
-    "ASK",
-    "CROSSSLOT",
-    "LOADING",
-    "BUSY",
-    "MASTERDOWN",
-    "CLUSTERDOWN",
-    "TRYAGAIN",
-    "NOREPLICAS",
-    "NOSCRIPT",
-    "EXECABORT",
-];
-
-/// The server's refusal, if the error is one.
-pub(super) fn refusal(error: RedisError) -> Result<Refusal, RedisError> {
-    let server: ServerError = error.try_into()?;
-    Ok(Refusal::of(&server))
-}
+/// The codes that a script passes on.
+const CODES: [&str; 6] = ["NOPERM", "READONLY", "OOM", "MISCONF", "WRONGTYPE", "NOREPLICAS"];

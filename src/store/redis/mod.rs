@@ -1,1 +1,157 @@
-//! A store in Redis or Valkey.
+//! A store in Redis or Valkey: one server, a Cluster, or a primary watched by sentinels.
+
+mod builder;
+mod cluster;
+mod connection;
+mod dial;
+mod endpoint;
+mod fault;
+mod inspect;
+mod lookup;
+mod renewed;
+mod resp;
+mod script;
+mod sentinel;
+mod servers;
+mod slots;
+mod wire;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use self::builder::RedisStoreBuilder;
+use self::connection::{Fault, Settings};
+use self::resp::Request;
+use self::servers::Servers;
+use super::{Claim, Durability, Inspection, Store, StoreError, Stored, Swap, ttl_millis};
+use crate::build_error::BuildError;
+
+/// A store in Redis 6.2 or newer, or in Valkey. Clones share everything.
+///
+/// ```
+/// use payproof::store::RedisStore;
+///
+/// # fn main() -> Result<(), payproof::BuildError> {
+/// let store = RedisStore::new("redis://127.0.0.1:6379/0")?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// It connects at first use, and anew whenever a connection is lost. A command is sent once: what became of one whose
+/// answer was lost is for the caller to find out. Use it within a Tokio runtime.
+///
+/// **What it guarantees.** Claims, swaps and removals are atomic on the primary. Replication is asynchronous, so a failover
+/// may lose the last acknowledged writes, and a crash those that were not on disk yet. Set `appendonly yes` and
+/// `maxmemory-policy noeviction`.
+///
+/// **Records without a time to live** are refused, as are values of another type: nothing here writes such.
+///
+/// **Rights.** A user of its own needs `~payproof:* +multi +exec +get +set +pttl +del +eval +evalsha`, and for
+/// [`inspect`](Store::inspect) `+ping +info +time +config|get`; in a Cluster also `+cluster|slots +asking`.
+#[derive(Clone)]
+pub struct RedisStore(Arc<Inner>);
+
+struct Inner {
+    servers: Servers,
+    settings: Arc<Settings>,
+}
+
+impl RedisStore {
+    /// A store on one server, with the defaults.
+    ///
+    /// The URL is `redis://[[user]:password@]host[:port][/database]`; `rediss` uses TLS, `redis+unix:///path` a socket, whose
+    /// user, password and database stand behind it as `?user=…&pass=…&db=…`. `valkey`, `valkeys` and `valkey+unix` mean the
+    /// same.
+    ///
+    /// # Errors
+    /// When the URL cannot be used. It is not repeated.
+    pub fn new(url: impl AsRef<str>) -> Result<Self, BuildError> {
+        Self::builder(url).build()
+    }
+
+    /// A store in a Cluster, with the defaults.
+    ///
+    /// # Errors
+    /// As for [`new`](Self::new). All URLs have the same credentials and no database.
+    pub fn cluster<U: AsRef<str>>(urls: impl IntoIterator<Item = U>) -> Result<Self, BuildError> {
+        Self::builder_cluster(urls).build()
+    }
+
+    /// A store on the primary of this name, which the sentinels at these URLs watch over, with the defaults.
+    ///
+    /// # Errors
+    /// As for [`new`](Self::new). All URLs have the same credentials and no database.
+    pub fn sentinel<U: AsRef<str>>(
+        urls: impl IntoIterator<Item = U>,
+        primary: impl AsRef<str>,
+    ) -> Result<Self, BuildError> {
+        Self::builder_sentinel(urls, primary).build()
+    }
+
+    /// Starts building a store on one server.
+    pub fn builder(url: impl AsRef<str>) -> RedisStoreBuilder {
+        RedisStoreBuilder::one(url.as_ref())
+    }
+
+    /// Starts building a store in a Cluster. The URLs are where to ask first; two or three suffice.
+    pub fn builder_cluster<U: AsRef<str>>(urls: impl IntoIterator<Item = U>) -> RedisStoreBuilder {
+        RedisStoreBuilder::cluster(urls)
+    }
+
+    /// Starts building a store on a primary that sentinels watch over. The URLs are those of the sentinels.
+    pub fn builder_sentinel<U: AsRef<str>>(
+        urls: impl IntoIterator<Item = U>,
+        primary: impl AsRef<str>,
+    ) -> RedisStoreBuilder {
+        RedisStoreBuilder::sentinel(urls, primary.as_ref())
+    }
+}
+
+impl Store for RedisStore {
+    async fn get(&self, key: &str) -> Result<Option<Stored>, StoreError> {
+        let name = key.as_bytes();
+        let request = Request::Atomic(&[&[b"GET", name], &[b"PTTL", name]]);
+        script::read_get(self.0.servers.call(key, request).await?)
+    }
+
+    async fn claim(&self, key: &str, value: &[u8], ttl: Duration) -> Result<Claim, StoreError> {
+        let millis = ttl_millis(ttl)?;
+        script::read_claim(script::claim(&self.0.servers, key, value, millis).await?)
+    }
+
+    async fn replace(&self, key: &str, expected: &[u8], value: &[u8], ttl: Duration) -> Result<Swap, StoreError> {
+        let millis = ttl_millis(ttl)?.to_string();
+        let arguments = [expected, value, millis.as_bytes()];
+        script::read_swap(self.0.servers.run(&script::REPLACE, key, &arguments).await?)
+    }
+
+    async fn remove(&self, key: &str, expected: &[u8]) -> Result<Swap, StoreError> {
+        script::read_swap(self.0.servers.run(&script::REMOVE, key, &[expected]).await?)
+    }
+
+    fn durability(&self) -> Durability {
+        Durability { shared: true, durable: true, best_effort: true }
+    }
+
+    async fn inspect(&self) -> Result<Inspection, StoreError> {
+        inspect::inspect(&self.0.servers, &self.0.settings).await
+    }
+}
+
+impl From<Fault> for StoreError {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Lost(error) => error,
+            Fault::Refused(refusal) => refusal.into_error(),
+        }
+    }
+}
+
+/// Shows where it is, and not who it is there.
+impl fmt::Debug for RedisStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tls = self.0.settings.dial.tls.is_some();
+        f.debug_struct("RedisStore").field("servers", &self.0.servers).field("tls", &tls).finish_non_exhaustive()
+    }
+}

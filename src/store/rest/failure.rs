@@ -37,9 +37,9 @@ const PHRASES: &[(&str, Meaning)] = &[
     ("max concurrent connections", Meaning::Passing),
     ("commands per second", Meaning::Passing),
     ("requests per second", Meaning::Passing),
-    ("script shebang", Meaning::Flags),
+    ("allow-key-locking", Meaning::Flags),
     ("compiling script", Meaning::Flags),
-    ("compile script", Meaning::Flags),
+    ("compilation", Meaning::Flags),
 ];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,7 +143,8 @@ impl Refusal<'_> {
                 self.with_wait(StoreError::outcome_unknown(self.message(&what)))
             }
             _ if self.error.is_some() => self.refused("the server refused the command"),
-            200..=299 => StoreError::outcome_unknown(self.message("the server's answer is not that of a database")),
+            // What it says may be a record in a form that is not known, so it is not shown.
+            200..=299 => StoreError::outcome_unknown("the answer is not that of a database; check the URL"),
             _ => self.refused(&format!("status {status}; check that the URL is that of the REST interface")),
         }
     }

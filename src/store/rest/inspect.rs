@@ -25,7 +25,7 @@ const CLOCK_TOLERANCE: Duration = Duration::from_secs(1);
 const OLDEST: (u32, u32) = (6, 2);
 
 impl RestClient {
-    pub(in crate::store) async fn inspect(&self, server: &str) -> Result<Inspection, StoreError> {
+    pub(crate) async fn inspect(&self, server: &str) -> Result<Inspection, StoreError> {
         // Opens a connection and teaches the server the script, so that the next one is a round trip and no more.
         let first = self.bounded(self.run(KEY, Verb::Get)).await;
         let start = Instant::now();
@@ -42,7 +42,7 @@ impl RestClient {
         }
         let locks = if *self.script() == PLAIN { "script" } else { "script that locks its key alone" };
         inspection.compare = Some(locks.into());
-        if latency > self.command_timeout / SLOW_SHARE {
+        if latency.saturating_mul(SLOW_SHARE) > self.command_timeout {
             inspection.findings.push(StoreFinding::Slow { latency });
         }
         self.look_at_info(&mut inspection).await;

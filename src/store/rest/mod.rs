@@ -134,18 +134,17 @@ impl RestClient {
         })
     }
 
-    /// Callers wait for a slot in their own futures, so the queue is as long as they are many, and empties with time.
+    /// Callers wait for a slot in their own futures, so the queue is as long as they are many, and empties with time. Half
+    /// the time-out is enough to see that no slot comes free: then a caller learns it while it can still do something else.
     async fn slot(&self) -> Result<SemaphorePermit<'_>, StoreError> {
         if let Ok(slot) = self.slots.try_acquire() {
             return Ok(slot);
         }
-        match timeout(self.command_timeout, self.slots.acquire()).await {
-            Ok(Ok(slot)) => Ok(slot),
-            Ok(Err(_)) | Err(_) => {
-                let limit = self.command_timeout;
-                Err(StoreError::not_sent(format!("`max_in_flight` requests were under way for {limit:?}")))
-            }
+        let patience = self.command_timeout.checked_div(2).unwrap_or_default();
+        if let Ok(Ok(slot)) = timeout(patience, self.slots.acquire()).await {
+            return Ok(slot);
         }
+        Err(StoreError::not_sent(format!("`max_in_flight` requests were under way for {patience:?}")))
     }
 
     async fn run(&self, key: &str, verb: Verb<'_>) -> Result<Answer, Failure> {

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::body::{self, Kept};
-use super::date;
 use super::delivery::Delivery;
 use super::fault::Fault;
+use crate::testing::loopback::date;
+use crate::testing::loopback::head::reason;
 
 const JSON: &str = "application/json";
 const HTML: &str = "text/html";
@@ -222,28 +223,4 @@ impl Answer {
 /// The first half of a body; of one that is a JSON object never the whole.
 pub(super) fn half(body: &[u8]) -> &[u8] {
     body.get(..body.len() / 2).unwrap_or_default()
-}
-
-fn reason(status: u16) -> &'static str {
-    match status {
-        200 => "OK",
-        204 => "No Content",
-        302 => "Found",
-        304 => "Not Modified",
-        400 => "Bad Request",
-        401 => "Unauthorized",
-        402 => "Request Failed",
-        403 => "Forbidden",
-        404 => "Not Found",
-        409 => "Conflict",
-        429 => "Too Many Requests",
-        431 => "Request Header Fields Too Large",
-        500 => "Internal Server Error",
-        502 => "Bad Gateway",
-        503 => "Service Unavailable",
-        504 => "Gateway Timeout",
-        505 => "HTTP Version Not Supported",
-        // A phrase may be anything, and clients must not read it.
-        _ => "Other",
-    }
 }

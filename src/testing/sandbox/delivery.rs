@@ -1,18 +1,16 @@
 use std::io;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::sleep;
 
 use super::answer::{Answer, Framing, Heading, half};
+use crate::testing::loopback::connection::{drain, reset_on_close};
 
 /// One chunk of padding. 64 of them make 4 MiB: more than any cap a client would set for a payment.
 const CHUNK: usize = 64 * 1024;
 const CHUNKS: usize = 64;
-
-/// Bytes that are read and dropped while waiting for a client to close.
-const DRAIN: usize = 1024 * 1024;
 
 /// How an answer reaches the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,21 +97,6 @@ impl Next {
     }
 }
 
-/// Reads and drops what the client still sends, until it closes or has sent too much.
-///
-/// A socket that is closed with unread bytes resets, and the reset can overtake the answer.
-pub(super) async fn drain(stream: &mut TcpStream) -> io::Result<()> {
-    let mut scratch = [0; 4 * 1024];
-    let mut left = DRAIN;
-    while left > 0 {
-        match stream.read(&mut scratch).await? {
-            0 => return Ok(()),
-            read => left = left.saturating_sub(read),
-        }
-    }
-    Ok(())
-}
-
 /// A JSON object whose first member is the padding and whose others are those of `body`.
 async fn send_padded(stream: &mut TcpStream, out: &mut Vec<u8>, body: &[u8]) -> io::Result<()> {
     send_chunk(stream, out, b"{\"padding\":\"").await?;
@@ -133,10 +116,4 @@ async fn send_chunk(stream: &mut TcpStream, out: &mut Vec<u8>, bytes: &[u8]) -> 
     out.extend_from_slice(bytes);
     out.extend_from_slice(b"\r\n");
     stream.write_all(out).await
-}
-
-/// Makes the coming close a reset instead of an orderly end.
-#[allow(deprecated, reason = "`set_zero_linger` needs tokio 1.50; the warning is about linger times above zero")]
-fn reset_on_close(stream: &TcpStream) -> io::Result<()> {
-    stream.set_linger(Some(Duration::ZERO))
 }

@@ -9,7 +9,7 @@ use rand::{RngExt, SeedableRng};
 
 use super::body::Kept;
 use super::fault::{Fault, Faults};
-use super::request::RecordedRequest;
+use crate::testing::loopback::RecordedRequest;
 
 /// Spreads consecutive request numbers over all 64 bits: 2^64 divided by the golden ratio.
 const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;

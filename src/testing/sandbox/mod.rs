@@ -29,7 +29,6 @@
 
 mod answer;
 mod body;
-mod date;
 mod delivery;
 mod desk;
 mod fault;
@@ -39,19 +38,16 @@ mod server;
 
 use std::fmt;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
-
+use crate::testing::loopback::Server;
 use desk::Desk;
 
+pub use crate::testing::loopback::RecordedRequest;
 pub use fault::{Fault, Faults};
 pub use payment::{ChargeShape, SandboxPayment};
-pub use request::RecordedRequest;
 
 /// A running server; dropping it ends the server and every connection.
 ///
@@ -71,10 +67,8 @@ pub use request::RecordedRequest;
 /// ```
 #[must_use = "the server stops when this is dropped"]
 pub struct Sandbox {
-    address: SocketAddr,
     desk: Arc<Desk>,
-    /// Owns the connection tasks too: they are aborted with it.
-    accepting: JoinHandle<()>,
+    server: Server,
 }
 
 impl Sandbox {
@@ -97,7 +91,7 @@ impl Sandbox {
     /// The server's base address, `http://127.0.0.1:PORT`, without a trailing slash.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        self.server.url()
     }
 
     /// Inserts a payment, or replaces the one with its id.
@@ -165,16 +159,8 @@ impl Sandbox {
     ///
     /// # Cancel safety
     /// Dropping the future ends the server as dropping the `Sandbox` does.
-    pub async fn stop(mut self) {
-        self.accepting.abort();
-        // The result can only say that the task was aborted, which is what was asked for.
-        let _ = (&mut self.accepting).await;
-    }
-}
-
-impl Drop for Sandbox {
-    fn drop(&mut self) {
-        self.accepting.abort();
+    pub async fn stop(self) {
+        self.server.stop().await;
     }
 }
 
@@ -226,11 +212,12 @@ impl SandboxBuilder {
     /// # Panics
     /// When the runtime was built without I/O or without time.
     pub async fn start(self) -> io::Result<Sandbox> {
-        let runtime = tokio::runtime::Handle::try_current().map_err(io::Error::other)?;
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-        let address = listener.local_addr()?;
         let desk = Arc::new(Desk::new(self.seed, self.faults, self.latency));
-        let accepting = runtime.spawn(server::serve(listener, Arc::clone(&desk)));
-        Ok(Sandbox { address, desk, accepting })
+        let shared = Arc::clone(&desk);
+        let server = Server::start(move |stream| {
+            shared.connected();
+            server::converse(stream, Arc::clone(&shared))
+        });
+        Ok(Sandbox { desk, server: server.await? })
     }
 }

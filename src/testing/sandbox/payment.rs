@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::date;
+use crate::testing::loopback::date;
 
 /// How long an authorisation lasts when nothing else was set: Stripe's usual seven days, in seconds.
 const AUTHORISATION: u64 = 7 * 86_400;

@@ -1,5 +1,6 @@
 use std::borrow::Cow;
-use std::fmt;
+
+use crate::testing::loopback::head::{self, split_target};
 
 const PAYMENTS: &str = "/v1/payment_intents/";
 
@@ -19,37 +20,22 @@ pub(super) struct Head<'a> {
 impl<'a> Head<'a> {
     /// Reads a head; `None` when it is not HTTP/1.x.
     pub(super) fn parse(raw: &'a [u8]) -> Option<Self> {
-        let (line, fields) = split(raw)?;
-        let mut words = line.split(' ');
-        let (method, target, version) = (words.next()?, words.next()?, words.next()?);
-        if words.next().is_some() || method.is_empty() || !target.starts_with('/') {
-            return None;
-        }
+        let parts = head::split(raw)?;
         let mut head = Self {
-            method,
-            target,
+            method: parts.method,
+            target: parts.target,
             has_key: false,
             stripe_version: None,
-            keep_alive: match version {
-                "HTTP/1.1" => true,
-                "HTTP/1.0" => false,
-                _ => return None,
-            },
+            keep_alive: parts.is_1_1,
         };
         let mut has_body = false;
-        for (name, value) in fields {
+        for (name, value) in parts.fields {
             if name.eq_ignore_ascii_case("authorization") {
-                head.has_key = value
-                    .split_once(' ')
-                    .is_some_and(|(scheme, key)| scheme.eq_ignore_ascii_case("bearer") && !key.trim().is_empty());
+                head.has_key = head::bearer(value).is_some();
             } else if name.eq_ignore_ascii_case("stripe-version") {
                 head.stripe_version = Some(value);
             } else if name.eq_ignore_ascii_case("connection") {
-                if value.eq_ignore_ascii_case("close") {
-                    head.keep_alive = false;
-                } else if value.eq_ignore_ascii_case("keep-alive") {
-                    head.keep_alive = true;
-                }
+                head.keep_alive = head::keeps_alive(head.keep_alive, value);
             } else if name.eq_ignore_ascii_case("content-length") {
                 has_body |= value != "0";
             } else if name.eq_ignore_ascii_case("transfer-encoding") {
@@ -57,7 +43,7 @@ impl<'a> Head<'a> {
             }
         }
         // Bodies are not read, so what follows one cannot be told from it. HEAD is answered with a body.
-        head.keep_alive &= !has_body && method != "HEAD";
+        head.keep_alive &= !has_body && parts.method != "HEAD";
         Some(head)
     }
 
@@ -70,92 +56,6 @@ impl<'a> Head<'a> {
         }
         Some((percent_decoded(id), query.is_some_and(asks_for_charge)))
     }
-}
-
-/// One request as the server read it.
-///
-/// Its `Debug` leaves out the value of `Authorization`; [`headers`](Self::headers) has it.
-#[derive(Clone, PartialEq, Eq)]
-pub struct RecordedRequest {
-    method: String,
-    path: String,
-    query: Option<String>,
-    headers: Vec<(String, String)>,
-}
-
-impl RecordedRequest {
-    pub(super) fn parse(raw: &[u8]) -> Option<Self> {
-        let head = Head::parse(raw)?;
-        let (path, query) = split_target(head.target);
-        let (_, fields) = split(raw)?;
-        Some(Self {
-            method: head.method.to_owned(),
-            path: path.to_owned(),
-            query: query.map(str::to_owned),
-            headers: fields.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
-        })
-    }
-
-    /// The method, as sent.
-    #[must_use]
-    pub fn method(&self) -> &str {
-        &self.method
-    }
-
-    /// The path without the query, as sent: percent-encoding is kept.
-    #[must_use]
-    pub fn path(&self) -> &str {
-        &self.path
-    }
-
-    /// What follows the question mark, as sent; none when there is no question mark.
-    #[must_use]
-    pub fn query(&self) -> Option<&str> {
-        self.query.as_deref()
-    }
-
-    /// Every header in order, its name spelled as sent, secrets included.
-    #[must_use]
-    pub fn headers(&self) -> &[(String, String)] {
-        &self.headers
-    }
-
-    /// The first header of this name, in any case.
-    #[must_use]
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
-    }
-}
-
-impl fmt::Debug for RecordedRequest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = |(name, value): &(String, String)| {
-            let secret = name.eq_ignore_ascii_case("authorization") || name.eq_ignore_ascii_case("proxy-authorization");
-            (name.clone(), if secret { "[redacted]".to_owned() } else { value.clone() })
-        };
-        f.debug_struct("RecordedRequest")
-            .field("method", &self.method)
-            .field("path", &self.path)
-            .field("query", &self.query)
-            .field("headers", &self.headers.iter().map(shown).collect::<Vec<_>>())
-            .finish()
-    }
-}
-
-/// The request line, and the headers as name and trimmed value. Control characters are refused, since values
-/// are echoed into answers.
-fn split(raw: &[u8]) -> Option<(&str, impl Iterator<Item = (&str, &str)>)> {
-    let text = std::str::from_utf8(raw).ok()?.strip_suffix("\r\n\r\n")?;
-    let mut lines = text.split("\r\n");
-    let line = lines.next()?;
-    if text.split("\r\n").any(|line| line.bytes().any(|byte| byte.is_ascii_control() && byte != b'\t')) {
-        return None;
-    }
-    Some((line, lines.filter_map(|line| line.split_once(':')).map(|(name, value)| (name, value.trim()))))
-}
-
-fn split_target(target: &str) -> (&str, Option<&str>) {
-    target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)))
 }
 
 /// Whether a query holds `expand[]=latest_charge`, in any percent-encoding.
@@ -257,14 +157,6 @@ mod tests {
             assert!(Head::parse(&raw(line, "")).is_none(), "{line}");
         }
         assert!(Head::parse(&raw("GET / HTTP/1.1", "Stripe-Version: a\nb\r\n")).is_none());
-    }
-
-    #[test]
-    fn debug_hides_the_key_and_nothing_else() {
-        let raw = raw("GET /v1/x?y=1 HTTP/1.1", "AUTHORIZATION: Bearer sk_live_secret\r\nStripe-Account: acct_1\r\n");
-        let shown = RecordedRequest::parse(&raw).map(|request| format!("{request:?}")).unwrap_or_default();
-        assert!(!shown.contains("sk_live_secret"), "{shown}");
-        assert!(shown.contains("acct_1") && shown.contains("/v1/x") && shown.contains("[redacted]"), "{shown}");
     }
 
     #[test]

@@ -1,44 +1,20 @@
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
+use tokio::net::TcpStream;
 use tokio::time::sleep;
 
 use super::answer::{Answer, Heading};
-use super::date::{self, DateLine};
-use super::delivery::{self, Delivery, Next};
+use super::delivery::{Delivery, Next};
 use super::desk::Desk;
 use super::request::Head;
+use crate::testing::loopback::connection::{INPUT_ROOM, Read, finish, read_head};
+use crate::testing::loopback::date::{self, DateLine};
 
-/// The longest request head that is read. Common servers allow 8 to 16 KiB.
-const HEAD_LIMIT: usize = 16 * 1024;
-const HEAD_END: &[u8] = b"\r\n\r\n";
-/// Room for a client's usual head, and for a payment with its charge: a connection then grows no buffer.
-const INPUT_ROOM: usize = 2 * 1024;
+/// Room for a payment with its charge: a connection then grows no buffer.
 const OUTPUT_ROOM: usize = 8 * 1024;
-/// Accepting fails when the process has no file handle left; asking again at once would spin.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 
-/// Accepts connections until it is dropped; owns their tasks, which end with it.
-pub(super) async fn serve(listener: TcpListener, desk: Arc<Desk>) {
-    let mut connections = JoinSet::new();
-    loop {
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                desk.connected();
-                // Finished tasks are let go here, so that the set is as large as the open connections are many.
-                while connections.try_join_next().is_some() {}
-                connections.spawn(converse(stream, Arc::clone(&desk)));
-            }
-            Err(_) => sleep(ACCEPT_PAUSE).await,
-        }
-    }
-}
-
-async fn converse(mut stream: TcpStream, desk: Arc<Desk>) {
+pub(super) async fn converse(mut stream: TcpStream, desk: Arc<Desk>) {
     // An error here is a client that went away, which clients under test do all the time.
     let _ = serve_connection(&mut stream, &desk).await;
 }
@@ -114,34 +90,4 @@ async fn refuse(
     let heading = Heading { number, date: dates.at(date::unix_now()), stripe_version: None, keep_alive: false };
     Delivery::Whole.send(stream, output, &Answer::unreadable(status), heading).await?;
     finish(stream).await
-}
-
-/// Ends a connection so that the answer arrives although the client may still be sending.
-async fn finish(stream: &mut TcpStream) -> io::Result<()> {
-    stream.shutdown().await?;
-    delivery::drain(stream).await
-}
-
-enum Read {
-    /// A head of this many bytes, line ends included, is at the front of the buffer.
-    Head(usize),
-    /// The client closed, perhaps within a head.
-    Ended,
-    TooLong,
-}
-
-async fn read_head(stream: &mut TcpStream, input: &mut Vec<u8>) -> io::Result<Read> {
-    loop {
-        if let Some(start) = input.windows(HEAD_END.len()).position(|window| window == HEAD_END) {
-            let length = start.saturating_add(HEAD_END.len());
-            return Ok(if length > HEAD_LIMIT { Read::TooLong } else { Read::Head(length) });
-        }
-        if input.len() >= HEAD_LIMIT {
-            return Ok(Read::TooLong);
-        }
-        input.reserve(INPUT_ROOM);
-        if stream.read_buf(input).await? == 0 {
-            return Ok(Read::Ended);
-        }
-    }
 }

@@ -10,19 +10,19 @@ const WEEKDAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
 const MONTHS: [&str; 12] = ["Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec", "Jan", "Feb"];
 
 /// Seconds since 1970; 0 for a clock set before.
-pub(super) fn unix_now() -> u64 {
+pub(crate) fn unix_now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 /// The `Date` of a connection's latest answer, written anew only when the second changes.
 #[derive(Debug, Default)]
-pub(super) struct DateLine {
+pub(crate) struct DateLine {
     unix: u64,
     written: String,
 }
 
 impl DateLine {
-    pub(super) fn at(&mut self, unix: u64) -> &str {
+    pub(crate) fn at(&mut self, unix: u64) -> &str {
         if self.unix != unix || self.written.is_empty() {
             self.unix = unix;
             self.written = http_date(unix);
@@ -32,13 +32,13 @@ impl DateLine {
 }
 
 /// Whole seconds, rounded up: a wait that is announced must never be shorter than meant.
-pub(super) fn seconds_up(duration: Duration) -> u64 {
+pub(crate) fn seconds_up(duration: Duration) -> u64 {
     duration.as_secs().saturating_add(u64::from(duration.subsec_nanos() > 0))
 }
 
 /// `Sun, 06 Nov 1994 08:49:37 GMT` for seconds since 1970; times after the year 9999 become its end.
 #[expect(clippy::arithmetic_side_effects, reason = "the input is at most LAST, so that nothing here can overflow")]
-pub(super) fn http_date(unix: u64) -> String {
+pub(crate) fn http_date(unix: u64) -> String {
     let unix = unix.min(LAST);
     let (days, second) = (unix / SECONDS_PER_DAY, unix % SECONDS_PER_DAY);
 

@@ -1,0 +1,69 @@
+//! What a guarded call brought.
+
+use std::fmt;
+
+use crate::attempt_log::Attempt;
+use crate::verdict::{Degradation, Provenance};
+
+/// The result of an operation that was executed, now or before.
+#[derive(Clone)]
+pub struct Done<T> {
+    pub(super) value: T,
+    pub(super) provenance: Provenance,
+    pub(super) attempts: Vec<Attempt>,
+    pub(super) degraded: Option<Degradation>,
+}
+
+impl<T> Done<T> {
+    /// What the call returned.
+    #[must_use]
+    pub fn value(&self) -> &T {
+        &self.value
+    }
+
+    /// What the call returned, by value.
+    #[must_use]
+    pub fn into_value(self) -> T {
+        self.value
+    }
+
+    /// Whether it was executed for this run (`Fresh`), before (`Replayed`), or by another run that this one waited for
+    /// (`Coalesced`).
+    #[must_use]
+    pub fn provenance(&self) -> Provenance {
+        self.provenance
+    }
+
+    /// Every provider call of this run; empty when it made none.
+    #[must_use]
+    pub fn attempts(&self) -> &[Attempt] {
+        &self.attempts
+    }
+
+    /// Why the result is not recorded, if it is not.
+    ///
+    /// `StoreDown`: the operation was executed without the store, protected by the provider's key alone. `NotRecorded`:
+    /// executed, and the store failed then, or the lease was over and somebody else had taken over. Recording is tried
+    /// again for a minute in either case, unless somebody else has taken over.
+    #[must_use]
+    pub fn degraded(&self) -> Option<Degradation> {
+        self.degraded
+    }
+
+    /// Whether a later run will find the result.
+    #[must_use]
+    pub fn is_recorded(&self) -> bool {
+        self.degraded.is_none()
+    }
+}
+
+/// Shows where the result comes from, and not what it is.
+impl<T> fmt::Debug for Done<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Done")
+            .field("provenance", &self.provenance)
+            .field("degraded", &self.degraded)
+            .field("attempts", &self.attempts)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,127 @@
+//! What a failed attempt says about whether the provider executed the call.
+
+use crate::provider::{Advice, Kind, ProviderError};
+
+/// In one word, whether it happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// The provider cannot have executed it.
+    NotExecuted,
+    /// The provider looked at it, and will not execute it.
+    Refused,
+    /// Nobody knows.
+    Unknown,
+}
+
+impl Fate {
+    /// Reads an error. In doubt nobody knows.
+    ///
+    /// | error | fate |
+    /// |---|---|
+    /// | not sent | not executed |
+    /// | outcome unknown, unreadable, a bare message | unknown |
+    /// | an answer that speaks of idempotency | unknown: it is about an earlier request under the key |
+    /// | a rate limit, 425, 401, 403, 405, 407 | not executed |
+    /// | 4xx or no status, where the provider asks to try again | not executed |
+    /// | 408, below 400, 500 and above | unknown |
+    /// | any other answer | refused |
+    pub(super) fn of(error: &ProviderError) -> Self {
+        match error.kind() {
+            Kind::NotSent => return Self::NotExecuted,
+            Kind::OutcomeUnknown | Kind::Unreadable | Kind::Message => return Self::Unknown,
+            Kind::Refused => {}
+        }
+        let asks_again = matches!(error.advice(), Some(Advice::Header { retry: true } | Advice::Code { retry: true }));
+        match error.http_status() {
+            _ if speaks_of_keys(error) => Self::Unknown,
+            // A server that failed may have done so after the fact, whatever it asks for.
+            Some(status) if status < 400 || status == 408 || status >= 500 => Self::Unknown,
+            _ if error.limits().is_some() || asks_again => Self::NotExecuted,
+            // A wrong credential or address is for the operator to mend, and no answer to the operation.
+            Some(401 | 403 | 405 | 407 | 425) => Self::NotExecuted,
+            _ => Self::Refused,
+        }
+    }
+}
+
+/// Whether a refusal is about the idempotency key: in use, or used before with something else. Either way something was
+/// sent under it earlier, and this answer does not say what became of that.
+fn speaks_of_keys(error: &ProviderError) -> bool {
+    let speaks = |text: &str| text.to_ascii_lowercase().contains("idempoten");
+    error.provider_code().is_some_and(speaks) || speaks(error.text())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::provider::RateLimit;
+
+    fn refused(status: u16) -> ProviderError {
+        ProviderError::refused("no").status(status)
+    }
+
+    #[test]
+    fn only_what_cannot_have_happened_counts_as_not_executed() {
+        for error in [
+            ProviderError::not_sent("no route"),
+            refused(429),
+            refused(425),
+            refused(401),
+            refused(403),
+            refused(400).code_decides("lock_timeout", true).rate_limit(RateLimit::Payment),
+            refused(409).header_decides(true),
+        ] {
+            assert_eq!(Fate::of(&error), Fate::NotExecuted, "{error}");
+        }
+    }
+
+    #[test]
+    fn a_server_error_says_nothing_whatever_else_it_says() {
+        for error in [
+            refused(500),
+            refused(503),
+            refused(599),
+            refused(503).header_decides(true),
+            refused(503).header_decides(false),
+            refused(503).rate_limit(RateLimit::Account),
+            refused(408),
+            refused(302),
+            refused(200),
+        ] {
+            assert_eq!(Fate::of(&error), Fate::Unknown, "{error}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_answer_says_nothing() {
+        for error in [
+            ProviderError::outcome_unknown("reset"),
+            ProviderError::unreadable("?").status(200),
+            ProviderError::message("connection refused"),
+            ProviderError::message("card declined"),
+            ProviderError::outcome_unknown("cut").status(400),
+        ] {
+            assert_eq!(Fate::of(&error), Fate::Unknown, "{error}");
+        }
+    }
+
+    #[test]
+    fn a_plain_no_is_a_refusal() {
+        for error in
+            [refused(402), refused(404), refused(400), refused(422), refused(409), ProviderError::refused("no")]
+        {
+            assert_eq!(Fate::of(&error), Fate::Refused, "{error}");
+        }
+    }
+
+    #[test]
+    fn an_answer_about_the_key_says_nothing_about_the_call() {
+        for error in [
+            refused(409).code("idempotency_key_in_use"),
+            refused(400).code("idempotency_error").header_decides(true),
+            ProviderError::refused("Keys for Idempotent requests can only be used once").status(422),
+        ] {
+            assert_eq!(Fate::of(&error), Fate::Unknown, "{error}");
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! One run of an operation: what is to be done, and where its record stands.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::engine::Engine;
+use crate::fingerprint::Fingerprint;
+use crate::ledger::{Entry, Key, Kind, LedgerError, Nonce, State};
+use crate::provider::ProviderError;
+
+use super::call::GuardCall;
+use super::error::GuardError;
+use super::operation::Operation;
+use super::reconcile::{Inquiry, Reconciled};
+use super::record::{FirstSent, Payload, Phase, millis};
+use super::unresolved::Index;
+
+/// What a call returns, whatever it is made of.
+pub(super) type Calling<T> = Pin<Box<dyn Future<Output = Result<T, ProviderError>> + Send>>;
+
+pub(super) type Call<T> = dyn Fn(GuardCall) -> Calling<T> + Send + Sync;
+
+pub(super) type Inquire<T> = dyn Fn(Inquiry) -> Calling<Reconciled<T>> + Send + Sync;
+
+/// A claim that nobody took over is gone after so many leases, where nothing has to be remembered.
+const READ_TTL_IN_LEASES: u32 = 2;
+
+/// A provider's key is not relied on in the last minute of its retention: its clock and ours are not the same.
+const KEY_MARGIN: Duration = Duration::from_secs(60);
+
+/// How long results are kept, and what is done without the store.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Settings {
+    pub(super) write_retention: Duration,
+    pub(super) read_retention: Duration,
+    pub(super) goes_on_without_store: bool,
+}
+
+/// Where one operation stands, and what it is.
+#[derive(Clone)]
+pub(super) struct Place {
+    pub(super) engine: Arc<Engine>,
+    pub(super) settings: Settings,
+    pub(super) operation: Operation,
+    pub(super) digest: Fingerprint,
+    pub(super) fingerprint: Fingerprint,
+    pub(super) key: Key,
+}
+
+/// A place, and what to do there.
+pub(super) struct Job<T> {
+    pub(super) place: Place,
+    pub(super) call: Box<Call<T>>,
+    pub(super) inquire: Option<Box<Inquire<T>>>,
+}
+
+/// Where the operation is when somebody takes it on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Standing {
+    pub(super) generation: u32,
+    pub(super) round: u32,
+    pub(super) first_sent: FirstSent,
+    /// How long the provider keeps the key, if that protects another sending.
+    pub(super) protected: Option<Duration>,
+    /// Whether it may have been executed before.
+    pub(super) in_doubt: bool,
+}
+
+impl Place {
+    pub(super) fn new(engine: &Arc<Engine>, settings: Settings, operation: &Operation) -> Self {
+        let (engine, operation) = (Arc::clone(engine), operation.clone());
+        let (digest, fingerprint) = (operation.digest(&engine.identity), operation.fingerprint());
+        let key = engine.effects.key(Kind::Operation, &digest);
+        Self { engine, settings, operation, digest, fingerprint, key }
+    }
+
+    pub(super) fn is_write(&self) -> bool {
+        self.operation.effect().is_write()
+    }
+
+    /// Refuses settings that would break what they promise, with the values.
+    pub(super) fn check(&self) -> Result<(), GuardError> {
+        let Settings { write_retention, read_retention, .. } = self.settings;
+        let lease = self.engine.lease;
+        if write_retention <= lease {
+            let message = format!("write_retention ({write_retention:?}) must exceed the lease ({lease:?})");
+            return Err(GuardError::settings(message));
+        }
+        if read_retention.is_zero() {
+            return Err(GuardError::settings("read_retention is zero, and must be more"));
+        }
+        match self.operation.effect().key_kept_for() {
+            Some(kept) if kept < self.key_needed_for() => Err(GuardError::settings(format!(
+                "provider_key_kept_for ({kept:?}) must be at least the total deadline and a minute ({:?}); \
+                 without such a key, say `None`",
+                self.key_needed_for()
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// A run that begins now may send for so long.
+    fn key_needed_for(&self) -> Duration {
+        self.engine.total_deadline.saturating_add(KEY_MARGIN)
+    }
+
+    /// How long the provider keeps the key, if another sending is protected by it until a run that begins now is over.
+    pub(super) fn resendable(&self, payload: &Payload, first_sent: FirstSent) -> Option<Duration> {
+        // Whoever sent before promised the one, and who would send now the other.
+        let promised = self.operation.effect().key_kept_for()?;
+        let kept = Duration::from_millis(payload.protected_ms?).min(promised);
+        (first_sent.age().saturating_add(self.key_needed_for()) <= kept).then_some(kept)
+    }
+
+    /// What the record says next.
+    pub(super) fn payload(&self, standing: &Standing, phase: Phase) -> Payload {
+        Payload {
+            fingerprint: *self.fingerprint.as_bytes(),
+            is_write: self.is_write(),
+            protected_ms: standing.protected.map(millis),
+            round: standing.round,
+            first_sent_ms: millis(standing.first_sent.age()),
+            phase,
+        }
+    }
+
+    pub(super) fn entry(&self, nonce: Nonce, generation: u32, payload: &Payload) -> Result<Entry, LedgerError> {
+        let state = payload.state();
+        let lease = if state == State::Claimed { self.engine.lease } else { Duration::ZERO };
+        let ttl = match (&payload.phase, payload.is_write) {
+            (_, true) => self.settings.write_retention,
+            (Phase::Done(_), false) => self.settings.read_retention,
+            (Phase::Failed(_), false) => super::turn::FAILED_FOR,
+            (_, false) => self.engine.lease.saturating_mul(READ_TTL_IN_LEASES),
+        };
+        Ok(Entry { state, nonce, generation, ttl, lease, payload: payload.write()? })
+    }
+
+    /// The list of what is unresolved at this provider.
+    pub(super) fn index(&self) -> Index<'_> {
+        Index::new(&self.engine, self.settings.write_retention)
+    }
+}

@@ -1,0 +1,267 @@
+//! The right to execute an operation, for a time, and how it ends.
+
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use crate::deadline::after;
+use crate::ledger::{Claimed, Entry, Held, LedgerError, Nonce, Ours, Replaced, State};
+
+use super::job::{Place, Standing};
+use super::record::{Kept, Phase};
+
+/// A lease is renewed this often within its time, so that one lost reply does not end it.
+const RENEWALS_PER_LEASE: u32 = 3;
+
+/// Only our own renewals can come between, and each was asked for one at a time.
+const MOST_SWAPS: usize = 4;
+
+/// When what could not be written is tried again: for about a minute, as long as a store takes to fail over and more.
+const LATER: [u64; 6] = [1, 2, 4, 8, 16, 32];
+
+/// When the lease is over, by this process's reckoning. Shared with the call that it protects.
+#[derive(Clone, Debug)]
+pub(super) struct LeaseEnd(Arc<Mutex<Instant>>);
+
+impl LeaseEnd {
+    fn set(&self, at: Instant) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = at;
+    }
+
+    pub(super) fn is_over(&self, now: Instant) -> bool {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) <= now
+    }
+}
+
+/// What came of the last word on an operation.
+#[derive(Debug)]
+pub(super) enum Recorded {
+    Yes,
+    /// Somebody else has taken over, and theirs stands.
+    Lost,
+    /// The store does not answer; it is tried again for a while.
+    StoreDown,
+}
+
+/// The right to execute an operation.
+pub(super) struct Lease {
+    place: Place,
+    pub(super) standing: Standing,
+    nonce: Nonce,
+    /// `None` when the store does not answer, and the provider's key alone protects what is done.
+    ours: Option<Ours>,
+    end: LeaseEnd,
+}
+
+impl Lease {
+    /// `asked_at` is from before the claim was asked for, so that the lease is never thought longer than it is.
+    pub(super) fn new(place: &Place, standing: Standing, nonce: Nonce, ours: Option<Ours>, asked_at: Instant) -> Self {
+        let end = LeaseEnd(Arc::new(Mutex::new(after(asked_at, place.engine.lease))));
+        Self { place: place.clone(), standing, nonce, ours, end }
+    }
+
+    pub(super) fn end(&self) -> LeaseEnd {
+        self.end.clone()
+    }
+
+    pub(super) fn is_recorded(&self) -> bool {
+        self.ours.is_some()
+    }
+
+    /// Goes through the work, and renews the lease meanwhile if that is asked for.
+    ///
+    /// A renewal that has begun is waited for, so that the record's bytes are known when the work is over.
+    pub(super) async fn during<T>(&mut self, phase: Phase, work: impl Future<Output = T>) -> T {
+        let mut work = pin!(work);
+        if !self.place.engine.renew_lease || self.ours.is_none() {
+            return work.await;
+        }
+        let lease = self.place.engine.lease;
+        let pace = lease.checked_div(RENEWALS_PER_LEASE).unwrap_or(lease);
+        loop {
+            let mut pause = pin!(sleep(pace));
+            let done = poll_fn(|cx| match work.as_mut().poll(cx) {
+                Poll::Ready(done) => Poll::Ready(Some(done)),
+                Poll::Pending => pause.as_mut().poll(cx).map(|()| None),
+            });
+            if let Some(done) = done.await {
+                return done;
+            }
+            let (done, renewed) = both(work.as_mut(), self.renew(&phase)).await;
+            if let Some(done) = done {
+                return done;
+            }
+            if !renewed {
+                return work.await;
+            }
+        }
+    }
+
+    /// Writes the claim anew, with the time that has passed since the first sending. False when it is no longer ours.
+    async fn renew(&mut self, phase: &Phase) -> bool {
+        let asked_at = Instant::now();
+        let renewed = match self.entry(phase) {
+            Ok(entry) => self.swap(entry).await,
+            Err(error) => Err(error),
+        };
+        match renewed {
+            Ok(Some(ours)) => {
+                self.ours = Some(ours);
+                self.end.set(after(asked_at, self.place.engine.lease));
+                true
+            }
+            Ok(None) => {
+                self.end.set(asked_at);
+                false
+            }
+            // It may pass until the next time; until then the lease runs on.
+            Err(_) => true,
+        }
+    }
+
+    /// Replaces the record by another, if it is still ours.
+    async fn swap(&self, entry: Entry) -> Result<Option<Ours>, LedgerError> {
+        let Some(ours) = &self.ours else { return Ok(None) };
+        let mut expected = ours.clone();
+        for _ in 0..MOST_SWAPS {
+            match self.place.engine.effects.settle(&self.place.key, &expected, entry.clone()).await? {
+                Replaced::Ours(ours) => return Ok(Some(ours)),
+                // Renewed, and the reply was lost.
+                Replaced::Lost(Some(held)) if self.is_our_claim(&held) => expected = held.adopt(),
+                Replaced::Lost(_) => return Ok(None),
+            }
+        }
+        Err(LedgerError::Contended)
+    }
+
+    /// Writes what came of it. A result that is too large for a record is left out of it.
+    pub(super) async fn settle(self, mut phase: Phase) -> Recorded {
+        let mut written = self.write(&phase).await;
+        if matches!((&written, &phase), (Err(LedgerError::TooLarge { .. }), Phase::Done(_))) {
+            phase = Phase::Done(Kept::Nothing);
+            written = self.write(&phase).await;
+        }
+        let telemetry = &self.place.engine.telemetry;
+        match written {
+            Ok(true) => Recorded::Yes,
+            Ok(false) if self.ours.is_some() => {
+                telemetry.operation_lost(self.place.operation.name());
+                Recorded::Lost
+            }
+            Ok(false) => {
+                self.later(phase);
+                Recorded::StoreDown
+            }
+            Err(error) => {
+                telemetry.store_failed(&error);
+                self.later(phase);
+                Recorded::StoreDown
+            }
+        }
+    }
+
+    /// Gives the operation back, since nothing of this round was executed. A claim of which nobody knows whether it was
+    /// made is seen to later.
+    pub(super) async fn give_back(mut self) {
+        self.standing.protected = None;
+        match self.write(&Phase::Free).await {
+            Ok(false) if self.ours.is_none() => self.later(Phase::Free),
+            Ok(_) => {}
+            Err(error) => {
+                self.place.engine.telemetry.store_failed(&error);
+                self.later(Phase::Free);
+            }
+        }
+    }
+
+    /// A first round that was not executed leaves nothing worth a record.
+    fn leaves_nothing(&self, phase: &Phase) -> bool {
+        *phase == Phase::Free && self.standing.round == 0
+    }
+
+    fn entry(&self, phase: &Phase) -> Result<Entry, LedgerError> {
+        let payload = self.place.payload(&self.standing, phase.clone());
+        self.place.entry(self.nonce, self.standing.generation, &payload)
+    }
+
+    async fn write(&self, phase: &Phase) -> Result<bool, LedgerError> {
+        let Some(ours) = &self.ours else { return Ok(false) };
+        if !self.leaves_nothing(phase) {
+            return Ok(self.swap(self.entry(phase)?).await?.is_some());
+        }
+        let (ledger, key) = (&self.place.engine.effects, &self.place.key);
+        if ledger.release(key, ours).await? {
+            return Ok(true);
+        }
+        match ledger.get(key).await? {
+            // Renewed, and the reply was lost.
+            Some(held) if self.is_our_claim(&held) => ledger.remove(key, &held).await,
+            _ => Ok(false),
+        }
+    }
+
+    /// Nobody else writes with this nonce.
+    fn is_our_claim(&self, held: &Held) -> bool {
+        held.record.nonce == self.nonce && held.record.state == State::Claimed
+    }
+
+    /// Tries for a while to write what could not be written, for whoever comes next. A read costs no more than another one.
+    fn later(self, phase: Phase) {
+        if !self.place.is_write() {
+            return;
+        }
+        tokio::spawn(async move {
+            for pause in LATER {
+                sleep(Duration::from_secs(pause)).await;
+                if self.write_late(&phase).await.is_ok() {
+                    return;
+                }
+            }
+        });
+    }
+
+    /// Writes it in the place of our claim, whether or not that was known to be there; and what came of an operation that
+    /// was executed without a claim, if nobody else's is there.
+    async fn write_late(&self, phase: &Phase) -> Result<(), LedgerError> {
+        let (ledger, key) = (&self.place.engine.effects, &self.place.key);
+        if self.leaves_nothing(phase) {
+            return match ledger.get(key).await? {
+                Some(held) if self.is_our_claim(&held) => ledger.remove(key, &held).await.map(|_| ()),
+                Some(_) => Ok(()),
+                // It may still be on its way.
+                None => Err(LedgerError::Contended),
+            };
+        }
+        match ledger.claim(key, self.entry(phase)?).await? {
+            Claimed::Ours(_) => {}
+            Claimed::Held(held) if self.is_our_claim(&held) => {
+                ledger.take_over(key, &held, self.entry(phase)?).await?;
+            }
+            Claimed::Held(_) => return Ok(()),
+        }
+        match phase {
+            Phase::Indeterminate => self.place.index().add(&self.place).await,
+            _ if self.standing.in_doubt => self.place.index().remove(&self.place.digest).await.map(|_| ()),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Drives the work until the other is over, and hands out what came of the work if it was over first.
+async fn both<T, O>(mut work: Pin<&mut impl Future<Output = T>>, other: impl Future<Output = O>) -> (Option<T>, O) {
+    let mut other = pin!(other);
+    let mut done = None;
+    poll_fn(|cx| {
+        if done.is_none()
+            && let Poll::Ready(answer) = work.as_mut().poll(cx)
+        {
+            done = Some(answer);
+        }
+        other.as_mut().poll(cx).map(|other| (done.take(), other))
+    })
+    .await
+}

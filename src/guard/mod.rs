@@ -1,0 +1,261 @@
+//! Effects that happen once: the engine of validations, for any call to the provider.
+//!
+//! A guarded operation has one record, which is written before anything is sent. Whoever finds it waits, replays, takes
+//! over or asks somebody; nobody sends twice what nothing protects.
+//!
+//! | | read | write under a provider key | write without one |
+//! |---|---|---|---|
+//! | not sent, rate limit | tried again | tried again | tried again |
+//! | no answer, 5xx | tried again | tried again under the same key | indeterminate |
+//! | refused | an error | refused, for good | refused, for good |
+//! | the process crashed | taken over after the lease | sent again under the same key | indeterminate |
+//! | the store is down | goes on without it | goes on without it | refused |
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::runtime::Handle;
+
+use crate::engine::Engine;
+use crate::provider::ProviderError;
+use crate::validator::Validator;
+
+mod call;
+mod done;
+mod error;
+mod fate;
+mod job;
+mod lead;
+mod lease;
+mod operation;
+mod reconcile;
+mod record;
+mod resolve;
+mod run;
+mod sending;
+mod turn;
+mod unresolved;
+
+use job::{Job, Place, Settings};
+use resolve::Saying;
+use unresolved::Index;
+
+pub use call::GuardCall;
+pub use done::Done;
+pub use error::GuardError;
+pub use operation::{Effect, Operation};
+pub use reconcile::{Inquiry, Reconciled};
+pub use resolve::{OperationStatus, Resolution};
+pub use run::GuardRun;
+pub use unresolved::{OperationReference, Unresolved, UnresolvedList};
+
+/// Thirteen months and a margin: longer than any dispute, and than any client tries again.
+const WRITE_RETENTION: Duration = Duration::from_secs(400 * 24 * 60 * 60);
+
+/// A day, as facts are kept.
+const READ_RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Lets any call to the provider happen once per operation, however often it is asked for, by however many processes.
+///
+/// It shares the validator's provider account: its retries, breaker, budget, rate limit, deadline and store. Without a
+/// store, operations are remembered in this process only, and forgotten with it. Clones cost one counter.
+///
+/// | setting | default |
+/// |---|---|
+/// | `write_retention` | 400 days |
+/// | `read_retention` | 24 h |
+/// | `refuse_without_store` | off: a write goes on without the store where the provider's key protects it |
+///
+/// ```
+/// # use payproof::provider::ProviderError;
+/// # use payproof::testing::ScriptedProvider;
+/// # use payproof::{Effect, GuardCall, Operation, Validator};
+/// # use std::time::Duration;
+/// # async fn send_refund(key: &str) -> Result<String, ProviderError> { Ok(format!("re_{}", key.len())) }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let validator = Validator::builder(ScriptedProvider::new()).build()?;
+/// let guard = validator.guard();
+/// let kept_for = Duration::from_secs(24 * 60 * 60);
+/// let refund = Operation::new("store_42", "refund", "order 6735, first refund", Effect::keyed_write(kept_for))?
+///     .claim("payment", "pi_3MtwBw")?
+///     .claim("amount", "19.99 USD")?;
+///
+/// let done = guard.run(&refund, |call: GuardCall| async move { send_refund(call.provider_key()).await }).await?;
+/// assert_eq!(done.value(), "re_43");
+///
+/// // A second click, a second process, a year later: the same result, and nothing is sent.
+/// let again = guard.run(&refund, |call: GuardCall| async move { send_refund(call.provider_key()).await }).await?;
+/// assert!(again.attempts().is_empty());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+#[must_use = "a guard does nothing until something is run"]
+pub struct Guard {
+    engine: Arc<Engine>,
+    settings: Settings,
+}
+
+impl Validator {
+    /// A guard for calls that must happen once, such as captures and refunds, at this validator's provider account.
+    pub fn guard(&self) -> Guard {
+        let settings =
+            Settings { write_retention: WRITE_RETENTION, read_retention: READ_RETENTION, goes_on_without_store: true };
+        Guard { engine: Arc::clone(&self.0), settings }
+    }
+}
+
+impl Guard {
+    /// How long it is remembered what became of a write. Default: 400 days. Afterwards the same operation is sent again.
+    ///
+    /// Must exceed the lease; a run says so otherwise.
+    pub fn write_retention(mut self, retention: Duration) -> Self {
+        self.settings.write_retention = retention;
+        self
+    }
+
+    /// How long the result of a read is replayed. Default: 24 h.
+    pub fn read_retention(mut self, retention: Duration) -> Self {
+        self.settings.read_retention = retention;
+        self
+    }
+
+    /// Refuses every write while the store does not answer. Default: one goes on without the store if the provider keeps
+    /// its key.
+    ///
+    /// Without the store nobody knows when an operation was first sent, nor whether somebody has said since that it was not
+    /// executed. So going on is safe only for operations that are not asked for again after the provider's key is gone.
+    pub fn refuse_without_store(mut self) -> Self {
+        self.settings.goes_on_without_store = false;
+        self
+    }
+
+    /// Runs an operation once, and replays its result from then on.
+    ///
+    /// The call is made under the validator's attempt timeout, once per attempt, and cut off by dropping its future; it
+    /// must not retry by itself. Its result is kept as JSON. A panic in it counts as an unknown outcome.
+    ///
+    /// # Errors
+    /// See [`GuardError`]. How a failure is read: not sent, rate limits (429) and 401, 403, 405, 407 and 425 say that
+    /// nothing was executed. Any other answer below 500, but for 408, is a refusal, for good. Everything else leaves it open:
+    /// such a write is tried again only if its provider keeps the key, and the call took
+    /// [`provider_key`](GuardCall::provider_key).
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing: what is under way goes on in a task of its own, and its result serves whoever
+    /// runs the operation next.
+    ///
+    /// # Panics
+    /// In a tokio runtime without time enabled, which offers no way to ask beforehand.
+    pub fn run<T, F, Fut>(&self, operation: &Operation, call: F) -> GuardRun<T>
+    where
+        T: Serialize + DeserializeOwned + Send + 'static,
+        F: Fn(GuardCall) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<T, ProviderError>> + Send + 'static,
+    {
+        let place = self.place(operation);
+        GuardRun::new(Job { place, call: Box::new(move |attempt| Box::pin(call(attempt))), inquire: None })
+    }
+
+    /// Where an operation stands. Asks the store, and changes nothing.
+    ///
+    /// # Errors
+    /// When the store does not answer or holds something unreadable, or the operation was run with other claims.
+    pub fn status(
+        &self,
+        operation: &Operation,
+    ) -> impl Future<Output = Result<OperationStatus, GuardError>> + Send + use<> {
+        let place = self.place(operation);
+        async move {
+            Handle::try_current().map_err(|_| GuardError::no_runtime())?;
+            resolve::status(&place).await
+        }
+    }
+
+    /// Says what became of an operation of which nobody knows. `who` says so: 1 to 100 characters, for the log.
+    ///
+    /// An operation that was not executed is sent in a new round at its next run, under a new provider key. So say so only
+    /// when no request can still be on its way.
+    ///
+    /// # Errors
+    /// When the operation is under way or not indeterminate, was run with other claims, or the store did not confirm; or
+    /// when the given result cannot be kept.
+    ///
+    /// # Cancel safety
+    /// Nothing happens until the future is awaited. Dropped after that, it goes on.
+    pub fn resolve(
+        &self,
+        operation: &Operation,
+        resolution: Resolution,
+        who: &str,
+    ) -> impl Future<Output = Result<(), GuardError>> + Send + use<> {
+        let Place { digest, fingerprint, .. } = self.place(operation);
+        let retention = self.settings.write_retention;
+        let fingerprint = Some(fingerprint);
+        self.say(Saying { digest, fingerprint, resolution, who: who.into(), retention })
+    }
+
+    /// Like [`resolve`](Self::resolve), for an operation from the list of what is [`unresolved`](Self::unresolved).
+    ///
+    /// # Errors
+    /// As for [`resolve`](Self::resolve).
+    pub fn resolve_reference(
+        &self,
+        reference: OperationReference,
+        resolution: Resolution,
+        who: &str,
+    ) -> impl Future<Output = Result<(), GuardError>> + Send + use<> {
+        let (digest, retention) = (reference.digest(), self.settings.write_retention);
+        self.say(Saying { digest, fingerprint: None, resolution, who: who.into(), retention })
+    }
+
+    /// What has to be looked into: the writes of this provider account that were found to be indeterminate.
+    ///
+    /// A write whose process crashed is found when it is next run.
+    ///
+    /// # Errors
+    /// When the store does not answer or holds something unreadable.
+    pub fn unresolved(&self) -> impl Future<Output = Result<UnresolvedList, GuardError>> + Send + use<> {
+        let (engine, retention) = (Arc::clone(&self.engine), self.settings.write_retention);
+        async move {
+            Handle::try_current().map_err(|_| GuardError::no_runtime())?;
+            Ok(Index::new(&engine, retention).list().await?)
+        }
+    }
+
+    /// What names an operation without saying what it is.
+    #[must_use]
+    pub fn reference(&self, operation: &Operation) -> OperationReference {
+        OperationReference::new(operation.digest(&self.engine.identity))
+    }
+
+    fn place(&self, operation: &Operation) -> Place {
+        Place::new(&self.engine, self.settings, operation)
+    }
+
+    fn say(&self, saying: Saying) -> impl Future<Output = Result<(), GuardError>> + Send + use<> {
+        let engine = Arc::clone(&self.engine);
+        async move {
+            let runtime = Handle::try_current().map_err(|_| GuardError::no_runtime())?;
+            let lease = engine.lease;
+            // In a task of its own, so that nobody who leaves cuts it between the record, the list and the log.
+            let saying = runtime.spawn(async move { resolve::resolve(&engine, saying).await });
+            saying.await.map_err(|_| GuardError::in_progress(lease))?
+        }
+    }
+}
+
+/// Shows the provider and the settings, and nothing of what is held.
+impl fmt::Debug for Guard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Guard")
+            .field("provider", &self.engine.retrier.provider)
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,131 @@
+//! Finding out what became of an operation of which nobody knows.
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::attempt;
+use crate::attempt_log::{Attempt, AttemptOutcome};
+use crate::provider::ProviderError;
+use crate::retry::{Finished, Work};
+
+use super::call::provider_key;
+use super::job::{Calling, Job};
+use super::lease::{Lease, LeaseEnd};
+use super::record::FirstSent;
+
+/// What the provider knows of an operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reconciled<T> {
+    /// It was executed, with this result.
+    Done(T),
+    /// It was not executed, and what was sent will not be any more. It is then run in a new round, under a new key.
+    ///
+    /// Say so only when no request can still be on its way: see [`Inquiry::first_sent_ago`].
+    NotExecuted,
+    /// It cannot be told yet.
+    StillUnknown,
+}
+
+/// One attempt to find out. Nothing may be changed by it.
+#[derive(Clone)]
+pub struct Inquiry {
+    provider_key: Arc<str>,
+    first_sent_ago: Duration,
+    attempt: u32,
+    until: Instant,
+}
+
+impl Inquiry {
+    /// The idempotency key that the operation was sent under, if its call took one.
+    #[must_use]
+    pub fn provider_key(&self) -> &str {
+        &self.provider_key
+    }
+
+    /// How long ago the operation may first have been sent, by the store's clock; rather too long than too short.
+    #[must_use]
+    pub fn first_sent_ago(&self) -> Duration {
+        self.first_sent_ago
+    }
+
+    /// Which attempt this is; 1 is the first of this run.
+    #[must_use]
+    pub fn attempt(&self) -> u32 {
+        self.attempt
+    }
+
+    /// The time left before the attempt is cut off by dropping its future.
+    #[must_use]
+    pub fn time_left(&self) -> Duration {
+        self.until.saturating_duration_since(Instant::now())
+    }
+}
+
+/// Shows no key.
+impl fmt::Debug for Inquiry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inquiry")
+            .field("first_sent_ago", &self.first_sent_ago)
+            .field("attempt", &self.attempt)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The caller's way to find out, as something the loop tries.
+pub(super) struct Asking<'j, T> {
+    job: &'j Job<T>,
+    key: Arc<str>,
+    first_sent: FirstSent,
+    end: LeaseEnd,
+}
+
+impl<'j, T> Asking<'j, T> {
+    pub(super) fn new(job: &'j Job<T>, lease: &Lease) -> Self {
+        let key = provider_key(&job.place.digest, lease.standing.round);
+        Self { job, key, first_sent: lease.standing.first_sent, end: lease.end() }
+    }
+}
+
+impl<T: Send + 'static> Work for Asking<'_, T> {
+    type Answer = Reconciled<T>;
+    type Output = (Reconciled<T>, Vec<Attempt>);
+
+    fn attempt(
+        &mut self,
+        number: u32,
+        _start: Instant,
+        until: Instant,
+        limit: Duration,
+    ) -> impl Future<Output = Result<Reconciled<T>, ProviderError>> + Send {
+        let inquiry = Inquiry {
+            provider_key: Arc::clone(&self.key),
+            first_sent_ago: self.first_sent.age(),
+            attempt: number,
+            until,
+        };
+        let hook = self.job.inquire.as_ref();
+        let make = move || -> Calling<Reconciled<T>> {
+            match hook {
+                Some(hook) => hook(inquiry),
+                None => Box::pin(std::future::ready(Ok(Reconciled::StillUnknown))),
+            }
+        };
+        attempt::call(make, until, limit)
+    }
+
+    fn failed(&mut self, _error: &ProviderError, now: Instant) -> bool {
+        !self.end.is_over(now)
+    }
+
+    fn shown(_answer: &mut Reconciled<T>) -> (AttemptOutcome, Option<Box<str>>) {
+        (AttemptOutcome::Done, None)
+    }
+
+    fn finished(answer: Reconciled<T>, Finished { attempts, .. }: Finished) -> Self::Output {
+        (answer, attempts)
+    }
+}

@@ -1,0 +1,189 @@
+//! What a guarded operation's record holds.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+
+use crate::attempt_log::Attempt;
+use crate::error::ValidateError;
+use crate::fingerprint::Fingerprint;
+use crate::ledger::{Held, LedgerError, State};
+use crate::provider::ProviderError;
+
+use super::error::{GuardError, Unkept};
+
+/// How far the operation has come.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Phase {
+    /// It is being sent, or was when its process ended.
+    UnderWay,
+    /// The provider is being asked what became of it. Nothing is sent meanwhile.
+    Reconciling,
+    /// Executed.
+    Done(Kept),
+    /// The provider will not execute it.
+    Refused(Refusal),
+    /// A read that failed, for those who waited for it.
+    Failed(Failure),
+    /// It may have been executed.
+    Indeterminate,
+    /// It was not executed, and may be sent in a new round.
+    Free,
+}
+
+/// A result, as far as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Kept {
+    Json(Vec<u8>),
+    /// Larger than a record may be, or not to be written as JSON.
+    Nothing,
+}
+
+/// A provider's refusal, to be repeated.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Refusal {
+    message: Box<str>,
+    status: Option<u16>,
+    code: Option<Box<str>>,
+    request_id: Option<Box<str>>,
+}
+
+/// Why a read failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Failure {
+    Refused(Refusal),
+    Code { code: Box<str>, retry_after_ms: Option<u64> },
+}
+
+/// Everything that outlives the process.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Payload {
+    pub(super) fingerprint: [u8; 32],
+    pub(super) is_write: bool,
+    /// How long the provider keeps the key of what was sent. `None` when nothing protects another sending.
+    pub(super) protected_ms: Option<u64>,
+    /// Goes up when somebody says that the operation was not executed, so that it gets a new key at the provider.
+    pub(super) round: u32,
+    /// How long before the record was written the round may first have been sent.
+    pub(super) first_sent_ms: u64,
+    pub(super) phase: Phase,
+}
+
+impl Payload {
+    /// Reads a record.
+    ///
+    /// # Errors
+    /// When it holds something else. That is never the same as a miss.
+    pub(super) fn read(held: &Held) -> Result<Self, LedgerError> {
+        match postcard::take_from_bytes(&held.record.payload) {
+            Ok((payload, [])) => Ok(payload),
+            _ => Err(LedgerError::Unreadable("holds no operation")),
+        }
+    }
+
+    pub(super) fn write(&self) -> Result<Vec<u8>, LedgerError> {
+        postcard::to_allocvec(self).map_err(|_| LedgerError::Unreadable("cannot be written"))
+    }
+
+    pub(super) fn state(&self) -> State {
+        match &self.phase {
+            Phase::UnderWay | Phase::Reconciling => State::Claimed,
+            Phase::Done(_) | Phase::Refused(_) | Phase::Indeterminate | Phase::Free => State::Settled,
+            Phase::Failed(_) => State::Failed,
+        }
+    }
+
+    pub(super) fn is_about(&self, fingerprint: &Fingerprint) -> bool {
+        self.fingerprint == *fingerprint.as_bytes()
+    }
+
+    /// When the round may first have been sent, as of a record that was read.
+    pub(super) fn first_sent(&self, held: &Held) -> FirstSent {
+        let before = Duration::from_millis(self.first_sent_ms).saturating_add(held.age);
+        FirstSent { before, at: held.asked_at }
+    }
+}
+
+/// A moment that may lie before this process began, so it is told as a time before one that does not.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct FirstSent {
+    before: Duration,
+    at: Instant,
+}
+
+impl FirstSent {
+    pub(super) fn at(now: Instant) -> Self {
+        Self { before: Duration::ZERO, at: now }
+    }
+
+    pub(super) fn age(&self) -> Duration {
+        self.before.saturating_add(self.at.elapsed())
+    }
+}
+
+impl Kept {
+    /// The value as JSON, which can hold what no other format can: whatever describes itself.
+    pub(super) fn of<T: Serialize>(value: &T) -> Self {
+        // The value's own code must not take the fact with it that the operation was executed.
+        match catch_unwind(AssertUnwindSafe(|| serde_json::to_vec(value))) {
+            Ok(Ok(json)) => Self::Json(json),
+            _ => Self::Nothing,
+        }
+    }
+
+    /// Reads the value back.
+    ///
+    /// # Errors
+    /// When it is not there, or is none of this type. What is there is not repeated.
+    pub(super) fn value<T: DeserializeOwned>(&self) -> Result<T, GuardError> {
+        match self {
+            Self::Json(json) => serde_json::from_slice(json).map_err(|_| GuardError::unkept(Unkept::OfAnotherType)),
+            Self::Nothing => Err(GuardError::unkept(Unkept::TooLarge)),
+        }
+    }
+}
+
+impl Refusal {
+    pub(super) fn of(error: &ProviderError) -> Self {
+        Self {
+            message: error.text().into(),
+            status: error.http_status(),
+            code: error.provider_code().map(Into::into),
+            request_id: error.provider_request_id().map(Into::into),
+        }
+    }
+
+    /// The same refusal again.
+    pub(super) fn into_error(self, attempts: Vec<Attempt>) -> GuardError {
+        let Self { message, status, code, request_id } = self;
+        let mut error = ProviderError::refused(message);
+        if let Some(status) = status {
+            error = error.status(status);
+        }
+        if let Some(code) = code {
+            error = error.code(code);
+        }
+        if let Some(id) = request_id {
+            error = error.request_id(id);
+        }
+        GuardError::refused(error, attempts)
+    }
+}
+
+impl Failure {
+    pub(super) fn into_error(self) -> GuardError {
+        match self {
+            Self::Refused(refusal) => refusal.into_error(Vec::new()),
+            Self::Code { code, retry_after_ms } => {
+                ValidateError::elsewhere(&code, retry_after_ms.map(Duration::from_millis)).into()
+            }
+        }
+    }
+}
+
+pub(super) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,196 @@
+//! What became of an operation, by the word of somebody who looked.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::engine::Engine;
+use crate::fingerprint::Fingerprint;
+use crate::ledger::{Entry, Held, Kind, LedgerError, Nonce, Replaced, State};
+use crate::redaction::presentable;
+
+use super::error::GuardError;
+use super::job::Place;
+use super::record::{Kept, Payload, Phase};
+use super::unresolved::Index;
+
+/// Long enough for a name and a ticket.
+const MAX_WHO: usize = 100;
+
+/// Somebody else must have written in between each time.
+const MOST_ROUNDS: usize = 16;
+
+/// What became of an operation that was indeterminate.
+#[derive(Clone)]
+pub struct Resolution(Outcome);
+
+#[derive(Clone)]
+enum Outcome {
+    Done(Kept),
+    /// The value could not be written, which is told when it is used.
+    Unwritable,
+    NotExecuted,
+}
+
+impl Resolution {
+    /// It was executed, with this result; later runs get it.
+    #[must_use]
+    pub fn done<T: Serialize>(value: &T) -> Self {
+        Self(match Kept::of(value) {
+            Kept::Nothing => Outcome::Unwritable,
+            kept @ Kept::Json(_) => Outcome::Done(kept),
+        })
+    }
+
+    /// It was executed. Later runs are told so, and that its result is missing.
+    #[must_use]
+    pub fn done_without_result() -> Self {
+        Self(Outcome::Done(Kept::Nothing))
+    }
+
+    /// It was not executed, and what was sent will not be any more. The next run sends it under a new provider key.
+    #[must_use]
+    pub fn not_executed() -> Self {
+        Self(Outcome::NotExecuted)
+    }
+
+    const fn as_str(&self) -> &'static str {
+        match self.0 {
+            Outcome::Done(_) | Outcome::Unwritable => "done",
+            Outcome::NotExecuted => "not_executed",
+        }
+    }
+}
+
+/// Shows no result.
+impl fmt::Debug for Resolution {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Resolution").field(&self.as_str()).finish()
+    }
+}
+
+/// Where an operation stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OperationStatus {
+    /// Nothing is known of it: never run, or not executed.
+    Absent,
+    /// It is under way, for so long at most.
+    InProgress {
+        /// How long it is still protected.
+        lease_left: Duration,
+    },
+    /// Executed; a run gets the result.
+    Done,
+    /// The provider refused it; a run gets the same refusal.
+    Refused,
+    /// Nobody knows whether it was executed.
+    Indeterminate,
+}
+
+/// Where an operation stands. Changes nothing.
+pub(super) async fn status(place: &Place) -> Result<OperationStatus, GuardError> {
+    let Some(held) = place.engine.effects.get(&place.key).await? else { return Ok(OperationStatus::Absent) };
+    let payload = Payload::read(&held)?;
+    if !payload.is_about(&place.fingerprint) {
+        return Err(GuardError::key_reused());
+    }
+    Ok(match payload.phase {
+        Phase::Done(_) => OperationStatus::Done,
+        Phase::Refused(_) => OperationStatus::Refused,
+        Phase::Failed(_) | Phase::Free => OperationStatus::Absent,
+        Phase::Indeterminate => OperationStatus::Indeterminate,
+        Phase::UnderWay | Phase::Reconciling => match held.lease_left() {
+            lease_left if !lease_left.is_zero() => OperationStatus::InProgress { lease_left },
+            _ if payload.is_write => OperationStatus::Indeterminate,
+            _ => OperationStatus::Absent,
+        },
+    })
+}
+
+/// Who says what about which operation.
+pub(super) struct Saying {
+    pub(super) digest: Fingerprint,
+    /// What it claims, where the one who says it knows.
+    pub(super) fingerprint: Option<Fingerprint>,
+    pub(super) resolution: Resolution,
+    pub(super) who: String,
+    pub(super) retention: Duration,
+}
+
+/// Writes what became of an operation, if it is one of which nobody knows.
+pub(super) async fn resolve(engine: &Engine, saying: Saying) -> Result<(), GuardError> {
+    let Saying { digest, fingerprint, resolution, who, retention } = saying;
+    let who = presentable(&who, MAX_WHO);
+    if who.is_empty() {
+        return Err(GuardError::settings("`who` is empty; say who resolves the operation"));
+    }
+    let phase = match &resolution.0 {
+        Outcome::Unwritable => {
+            return Err(GuardError::settings("the given result cannot be written as JSON; use `done_without_result`"));
+        }
+        Outcome::Done(kept) => Phase::Done(kept.clone()),
+        Outcome::NotExecuted => Phase::Free,
+    };
+    let (ledger, key) = (&engine.effects, engine.effects.key(Kind::Operation, &digest));
+    let index = Index::new(engine, retention);
+    for _ in 0..MOST_ROUNDS {
+        let Some(held) = ledger.get(&key).await? else {
+            index.remove(&digest).await?;
+            return Err(GuardError::nothing_to_resolve("there is no record of the operation"));
+        };
+        let payload = Payload::read(&held)?;
+        if fingerprint.is_some_and(|fingerprint| !payload.is_about(&fingerprint)) {
+            return Err(GuardError::key_reused());
+        }
+        if let Err(why) = is_open(&payload, &held) {
+            if !why.is_in_progress() {
+                index.remove(&digest).await?;
+            }
+            return Err(why);
+        }
+        let entry = entry(&payload, &held, phase.clone(), retention)?;
+        match ledger.take_over(&key, &held, entry).await {
+            Ok(Replaced::Ours(_)) => {
+                let name = index.remove(&digest).await;
+                let known = name.as_ref().ok().and_then(Option::as_deref);
+                engine.telemetry.resolved(&digest, known, resolution.as_str(), &who);
+                if let Err(error) = name {
+                    engine.telemetry.store_failed(&error);
+                }
+                return Ok(());
+            }
+            Ok(Replaced::Lost(_)) => {}
+            Err(LedgerError::TooLarge { .. }) => {
+                return Err(GuardError::settings("the given result is too large to keep; use `done_without_result`"));
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(LedgerError::Contended.into())
+}
+
+/// Whether somebody may say what became of an operation.
+fn is_open(payload: &Payload, held: &Held) -> Result<(), GuardError> {
+    let nothing = |why| Err(GuardError::nothing_to_resolve(why));
+    match &payload.phase {
+        Phase::UnderWay | Phase::Reconciling if !held.lease_left().is_zero() => {
+            Err(GuardError::in_progress(held.lease_left()))
+        }
+        _ if !payload.is_write => nothing("it is a read, which may be run again"),
+        Phase::UnderWay | Phase::Reconciling | Phase::Indeterminate => Ok(()),
+        Phase::Done(_) => nothing("it was executed"),
+        Phase::Refused(_) => nothing("the provider refused it"),
+        Phase::Free | Phase::Failed(_) => nothing("it was not executed"),
+    }
+}
+
+fn entry(payload: &Payload, held: &Held, phase: Phase, ttl: Duration) -> Result<Entry, LedgerError> {
+    let further = u32::from(phase == Phase::Free);
+    let round = payload.round.saturating_add(further);
+    let next = Payload { protected_ms: None, round, first_sent_ms: 0, phase, ..payload.clone() };
+    let generation = held.record.generation.saturating_add(1);
+    let (nonce, lease, payload) = (Nonce::draw()?, Duration::ZERO, next.write()?);
+    Ok(Entry { state: State::Settled, nonce, generation, ttl, lease, payload })
+}

@@ -1,0 +1,144 @@
+//! One run, from the caller's side: looks, waits, and looks again. What it starts goes on without it.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::runtime::Handle;
+use tokio::time::{Instant, timeout};
+use tracing::{Instrument, Span};
+
+use crate::deadline::Deadline;
+use crate::ledger::{LedgerError, Poll as Pace};
+use crate::preflight::look_once;
+use crate::provider::ProviderError;
+use crate::telemetry::record_operation;
+
+use super::done::Done;
+use super::error::GuardError;
+use super::job::Job;
+use super::reconcile::{Inquiry, Reconciled};
+use super::turn::{Turn, turn};
+
+/// Somebody else must have been faster each time; past this many something is wrong.
+const MOST_TURNS: usize = 10_000;
+
+/// A guarded call that starts when it is awaited. Made by [`Guard::run`](crate::Guard::run).
+#[must_use = "a guarded call does nothing until it is awaited"]
+pub struct GuardRun<T> {
+    /// Taken when it starts.
+    job: Option<Job<T>>,
+    deadline: Option<Duration>,
+    running: Option<Running<T>>,
+}
+
+type Running<T> = Pin<Box<dyn Future<Output = Result<Done<T>, GuardError>> + Send>>;
+
+impl<T> GuardRun<T> {
+    pub(super) fn new(job: Job<T>) -> Self {
+        Self { job: Some(job), deadline: None, running: None }
+    }
+
+    /// Waits at most this long. What is under way goes on without this caller; run it again for the result.
+    ///
+    /// Unset, it waits for as long as the operation takes, and for the longest validation where another run is at it.
+    pub fn deadline(mut self, limit: Duration) -> Self {
+        self.deadline = Some(limit);
+        self
+    }
+
+    /// How to find out what became of the operation, where nobody knows and no provider key protects another sending.
+    ///
+    /// The hook reads the truth at the provider, and changes nothing. It is tried like a read. One run asks at a time.
+    pub fn reconcile<H, Fut>(mut self, hook: H) -> Self
+    where
+        H: Fn(Inquiry) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Reconciled<T>, ProviderError>> + Send + 'static,
+    {
+        if let Some(job) = &mut self.job {
+            job.inquire = Some(Box::new(move |inquiry| Box::pin(hook(inquiry))));
+        }
+        self
+    }
+}
+
+impl<T: Serialize + DeserializeOwned + Send + 'static> Future for GuardRun<T> {
+    type Output = Result<Done<T>, GuardError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        if let Some(running) = &mut this.running {
+            return running.as_mut().poll(cx);
+        }
+        // Once it has answered, it has nothing more to say.
+        let Some(job) = this.job.take() else { return Poll::Pending };
+        let span = job.place.engine.telemetry.operation_span(job.place.operation.name());
+        let running = run(Arc::new(job), this.deadline).instrument(span);
+        this.running.insert(Box::pin(running)).as_mut().poll(cx)
+    }
+}
+
+impl<T> fmt::Debug for GuardRun<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GuardRun")
+            .field("operation", &self.job.as_ref().map(|job| &job.place.operation))
+            .field("deadline", &self.deadline)
+            .finish_non_exhaustive()
+    }
+}
+
+async fn run<T>(job: Arc<Job<T>>, limit: Option<Duration>) -> Result<Done<T>, GuardError>
+where
+    T: Serialize + DeserializeOwned + Send + 'static,
+{
+    let result = wait(&job, limit).await;
+    let (provenance, code) = match &result {
+        Ok(done) => (Some(done.provenance.as_str()), None),
+        Err(error) => (None, Some(error.code())),
+    };
+    record_operation(&Span::current(), provenance, code);
+    result
+}
+
+async fn wait<T>(job: &Arc<Job<T>>, limit: Option<Duration>) -> Result<Done<T>, GuardError>
+where
+    T: Serialize + DeserializeOwned + Send + 'static,
+{
+    let runtime = Handle::try_current().map_err(|_| GuardError::no_runtime())?;
+    let engine = &job.place.engine;
+    job.place.check()?;
+    if engine.shared.is_some() {
+        look_once(engine);
+    }
+    let begin = Instant::now();
+    let deadline = Deadline::after(begin, limit.unwrap_or(engine.worst_case));
+    let lease_left = || engine.lease.saturating_sub(begin.elapsed());
+    let (mut pace, mut waited_for) = (Pace::new(), None);
+    for _ in 0..MOST_TURNS {
+        let looking = runtime.spawn(turn(Arc::clone(job), waited_for).in_current_span());
+        // Without a limit of the caller's it ends by itself, on this runtime.
+        let looked = if limit.is_some() {
+            let left = deadline.left(Instant::now());
+            timeout(left, looking).await.map_err(|_| GuardError::in_progress(lease_left()))?
+        } else {
+            looking.await
+        };
+        // The task is gone with its runtime, and what it claimed stands until its lease is over.
+        match looked.map_err(|_| GuardError::in_progress(lease_left()))? {
+            Turn::Over(result) => return result,
+            Turn::Again => {}
+            Turn::Wait { nonce, lease_left } => {
+                waited_for = Some(nonce);
+                if !pace.wait(lease_left, deadline).await {
+                    return Err(GuardError::in_progress(lease_left));
+                }
+            }
+        }
+    }
+    Err(LedgerError::Contended.into())
+}

@@ -1,0 +1,123 @@
+//! The attempts at a guarded call, and what is known of the operation after each.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::attempt;
+use crate::attempt_log::{Attempt, AttemptOutcome};
+use crate::provider::ProviderError;
+use crate::retry::{Finished, Work};
+
+use super::call::{GuardCall, provider_key};
+use super::fate::Fate;
+use super::job::{Job, Standing};
+use super::lease::{Lease, LeaseEnd};
+
+/// What is known of an operation while it is being sent.
+#[derive(Debug)]
+pub(super) struct Knowledge {
+    /// Whether it may have been executed.
+    pub(super) in_doubt: bool,
+    /// Whether the provider's key protects every sending that may have been executed.
+    pub(super) is_protected: bool,
+    /// Whether the attempt under way took the key.
+    taken: Arc<AtomicBool>,
+    /// What the last attempt said, and whether it was under the provider's key.
+    last: Option<(Fate, bool)>,
+}
+
+/// How a call that brought no result has to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    NotExecuted,
+    Refused,
+    Indeterminate,
+}
+
+impl Knowledge {
+    pub(super) fn of(lease: &Lease) -> Self {
+        let Standing { in_doubt, protected, .. } = lease.standing;
+        Self { in_doubt, is_protected: protected.is_some(), taken: Arc::default(), last: None }
+    }
+
+    /// Whether the last attempt took the key.
+    pub(super) fn key_taken(&self) -> bool {
+        self.taken.load(Ordering::Acquire)
+    }
+
+    /// A refusal is an answer to an earlier sending too, if the provider could tell by the key that it is the same operation.
+    pub(super) fn ending(&self) -> Ending {
+        match self.last {
+            Some((Fate::Refused, under_key)) if !self.in_doubt || under_key => Ending::Refused,
+            _ if self.in_doubt => Ending::Indeterminate,
+            _ => Ending::NotExecuted,
+        }
+    }
+}
+
+/// A guarded call, as something the loop tries.
+pub(super) struct Sending<'j, T> {
+    job: &'j Job<T>,
+    key: Arc<str>,
+    /// Whether the operation declares that its provider keeps the key.
+    key_is_kept: bool,
+    end: LeaseEnd,
+    knowledge: &'j mut Knowledge,
+}
+
+impl<'j, T> Sending<'j, T> {
+    pub(super) fn new(job: &'j Job<T>, lease: &Lease, knowledge: &'j mut Knowledge) -> Self {
+        Self {
+            job,
+            key: provider_key(&job.place.digest, lease.standing.round),
+            key_is_kept: lease.standing.protected.is_some(),
+            end: lease.end(),
+            knowledge,
+        }
+    }
+}
+
+impl<T: Send + 'static> Work for Sending<'_, T> {
+    type Answer = T;
+    type Output = (T, Vec<Attempt>);
+
+    fn attempt(
+        &mut self,
+        number: u32,
+        _start: Instant,
+        until: Instant,
+        limit: Duration,
+    ) -> impl Future<Output = Result<T, ProviderError>> + Send {
+        // A flag of its own for each attempt, so that a late hand of an earlier one does not set it.
+        self.knowledge.taken = Arc::default();
+        let call = GuardCall::new(Arc::clone(&self.key), Arc::clone(&self.knowledge.taken), number, until);
+        let make = &self.job.call;
+        attempt::call(move || make(call), until, limit)
+    }
+
+    fn failed(&mut self, error: &ProviderError, now: Instant) -> bool {
+        if !self.job.place.is_write() {
+            return !self.end.is_over(now);
+        }
+        let (fate, under_key) = (Fate::of(error), self.key_is_kept && self.knowledge.key_taken());
+        let Knowledge { in_doubt, is_protected, last, .. } = &mut *self.knowledge;
+        if fate == Fate::Unknown {
+            *in_doubt = true;
+            *is_protected &= under_key;
+        }
+        *last = Some((fate, under_key));
+        (!*in_doubt || *is_protected) && !self.end.is_over(now)
+    }
+
+    fn shown(_answer: &mut T) -> (AttemptOutcome, Option<Box<str>>) {
+        (AttemptOutcome::Done, None)
+    }
+
+    fn finished(value: T, Finished { attempts, .. }: Finished) -> (T, Vec<Attempt>) {
+        (value, attempts)
+    }
+}

@@ -1,0 +1,209 @@
+//! One look at an operation's record, and what follows from it. It runs in a task of its own, so that no caller who leaves
+//! cuts it between its steps.
+//!
+//! | what is found | what happens |
+//! |---|---|
+//! | nothing | it is ours: sent, and settled |
+//! | a result or a refusal | replayed, if the claims are the same |
+//! | a claim, its lease running | the caller waits and looks again |
+//! | a claim whose lease is over, of a read | taken over |
+//! | the same of a write, or an indeterminate one, that the provider's key still protects | sent again under the same key |
+//! | the same, unprotected | indeterminate: reconciled, or left to somebody who knows |
+//! | a round that was not executed | ours, under a new key |
+//! | no answer from the store | a read goes on without; so does a write that the provider's key protects |
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::time::Instant;
+
+use crate::ledger::{Claimed, Held, LedgerError, Nonce, Replaced};
+use crate::verdict::Provenance;
+
+use super::done::Done;
+use super::error::{GuardError, Next};
+use super::job::{Job, Place, Standing};
+use super::lead::{lead, reconcile};
+use super::lease::Lease;
+use super::record::{FirstSent, Payload, Phase};
+
+/// How long those who waited can learn that a read failed.
+pub(super) const FAILED_FOR: Duration = Duration::from_secs(2);
+
+/// What came of one look.
+pub(super) enum Turn<T> {
+    Over(Result<Done<T>, GuardError>),
+    /// Somebody else is at it, for so long at most.
+    Wait {
+        nonce: Nonce,
+        lease_left: Duration,
+    },
+    /// It changed; look again.
+    Again,
+}
+
+/// Looks, and goes through with what follows. `waited_for` tells the claim that this run waited for, if it did.
+pub(super) async fn turn<T>(job: Arc<Job<T>>, waited_for: Option<Nonce>) -> Turn<T>
+where
+    T: Serialize + DeserializeOwned + Send + 'static,
+{
+    look(&job, waited_for).await.unwrap_or_else(|error| Turn::Over(Err(error)))
+}
+
+async fn look<T>(job: &Job<T>, waited_for: Option<Nonce>) -> Result<Turn<T>, GuardError>
+where
+    T: Serialize + DeserializeOwned + Send + 'static,
+{
+    let place = &job.place;
+    let begin = Instant::now();
+    let nonce = Nonce::draw()?;
+    let standing = Standing {
+        generation: 1,
+        round: 0,
+        first_sent: FirstSent::at(begin),
+        protected: place.operation.effect().key_kept_for(),
+        in_doubt: false,
+    };
+    let entry = place.entry(nonce, 1, &place.payload(&standing, Phase::UnderWay))?;
+    let held = match place.engine.effects.claim(&place.key, entry).await {
+        Ok(Claimed::Ours(ours)) => {
+            let lease = Lease::new(place, standing, nonce, Some(ours), begin);
+            return Ok(lead(job, lease, begin).await);
+        }
+        Ok(Claimed::Held(held)) => held,
+        Err(error) => return without_store(job, standing, nonce, error, begin).await,
+    };
+    let payload = Payload::read(&held)?;
+    if !payload.is_about(&place.fingerprint) {
+        return Err(GuardError::key_reused());
+    }
+    let again = Standing { generation: held.record.generation.saturating_add(1), round: payload.round, ..standing };
+    let lease_left = held.lease_left();
+    match &payload.phase {
+        Phase::Done(kept) => {
+            let provenance = if waited_for.is_some() { Provenance::Coalesced } else { Provenance::Replayed };
+            let value = kept.value()?;
+            Ok(Turn::Over(Ok(Done { value, provenance, attempts: Vec::new(), degraded: None })))
+        }
+        Phase::Refused(refusal) => Err(refusal.clone().into_error(Vec::new())),
+        Phase::Failed(failure) if waited_for == Some(held.record.nonce) && held.age < FAILED_FOR => {
+            Err(failure.clone().into_error())
+        }
+        Phase::UnderWay | Phase::Reconciling if !lease_left.is_zero() => {
+            Ok(Turn::Wait { nonce: held.record.nonce, lease_left })
+        }
+        Phase::UnderWay | Phase::Reconciling | Phase::Indeterminate if payload.is_write => {
+            doubtful(job, &held, &payload, again, nonce).await
+        }
+        _ => take_over(job, &held, again, nonce).await,
+    }
+}
+
+/// Takes the operation on in the place of who had it before, and sends it.
+async fn take_over<T>(job: &Job<T>, held: &Held, standing: Standing, nonce: Nonce) -> Result<Turn<T>, GuardError>
+where
+    T: Serialize + DeserializeOwned + Send + 'static,
+{
+    let place = &job.place;
+    let begin = Instant::now();
+    let entry = place.entry(nonce, standing.generation, &place.payload(&standing, Phase::UnderWay))?;
+    match place.engine.effects.take_over(&place.key, held, entry).await {
+        Ok(Replaced::Ours(ours)) => {
+            let lease = Lease::new(place, standing, nonce, Some(ours), begin);
+            Ok(lead(job, lease, begin).await)
+        }
+        Ok(Replaced::Lost(_)) => Ok(Turn::Again),
+        Err(error) => without_store(job, standing, nonce, error, begin).await,
+    }
+}
+
+/// Goes on with a write that may have been executed.
+async fn doubtful<T>(
+    job: &Job<T>,
+    held: &Held,
+    payload: &Payload,
+    standing: Standing,
+    nonce: Nonce,
+) -> Result<Turn<T>, GuardError>
+where
+    T: Serialize + DeserializeOwned + Send + 'static,
+{
+    let place = &job.place;
+    let first_sent = payload.first_sent(held);
+    let protected = place.resendable(payload, first_sent);
+    let standing = Standing { first_sent, protected, in_doubt: true, ..standing };
+    if protected.is_some() {
+        return take_over(job, held, standing, nonce).await;
+    }
+    if job.inquire.is_none() {
+        if payload.phase != Phase::Indeterminate && !give_up(place, held, &standing, nonce).await? {
+            return Ok(Turn::Again);
+        }
+        list(place).await;
+        return Err(GuardError::indeterminate(Next::Resolve, None));
+    }
+    let begin = Instant::now();
+    let entry = place.entry(nonce, standing.generation, &place.payload(&standing, Phase::Reconciling))?;
+    match place.engine.effects.take_over(&place.key, held, entry).await? {
+        Replaced::Ours(ours) => {
+            let lease = Lease::new(place, standing, nonce, Some(ours), begin);
+            reconcile(job, lease, begin).await
+        }
+        Replaced::Lost(_) => Ok(Turn::Again),
+    }
+}
+
+/// Says of a write that broke off that nobody knows what became of it. False when it changed meanwhile.
+async fn give_up(place: &Place, held: &Held, standing: &Standing, nonce: Nonce) -> Result<bool, LedgerError> {
+    let entry = place.entry(nonce, standing.generation, &place.payload(standing, Phase::Indeterminate))?;
+    let replaced = place.engine.effects.take_over(&place.key, held, entry).await?;
+    let is_ours = matches!(replaced, Replaced::Ours(_));
+    if is_ours {
+        place.engine.telemetry.indeterminate(place.operation.name(), &place.digest);
+    }
+    Ok(is_ours)
+}
+
+/// Puts the operation on the list, if it is not there. That it cannot be put there changes nothing for its caller.
+pub(super) async fn list(place: &Place) {
+    if let Err(error) = place.index().add(place).await {
+        place.engine.telemetry.store_failed(&error);
+    }
+}
+
+/// Takes the operation off the list.
+pub(super) async fn unlist(place: &Place) {
+    if let Err(error) = place.index().remove(&place.digest).await {
+        place.engine.telemetry.store_failed(&error);
+    }
+}
+
+/// Goes on without the store, if nothing can go wrong by that.
+async fn without_store<T>(
+    job: &Job<T>,
+    standing: Standing,
+    nonce: Nonce,
+    error: LedgerError,
+    begin: Instant,
+) -> Result<Turn<T>, GuardError>
+where
+    T: Serialize + DeserializeOwned + Send + 'static,
+{
+    let place = &job.place;
+    let lease = Lease::new(place, standing, nonce, None, begin);
+    if !error.is_down() {
+        return Err(error.into());
+    }
+    place.engine.telemetry.store_failed(&error);
+    let is_safe = !place.is_write() || standing.protected.is_some() && place.settings.goes_on_without_store;
+    if is_safe {
+        return Ok(lead(job, lease, begin).await);
+    }
+    // The claim may be there all the same, and would look like a sending that broke off.
+    if error.is_outcome_unknown() {
+        lease.give_back().await;
+    }
+    Err(error.into())
+}

@@ -1,0 +1,68 @@
+//! A look at the store before it is needed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::engine::Engine;
+use crate::store::{Inspection, Severity, StoreFinding};
+
+/// A checkout waits for one or two round trips; past this they are what it waits for.
+const SLOW: Duration = Duration::from_millis(50);
+
+/// What a look at the store found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Preflight {
+    /// What the store says of itself; `None` when it does not answer.
+    pub store: Option<Inspection>,
+    /// What its user should know, the worst first.
+    pub findings: Vec<StoreFinding>,
+}
+
+impl Preflight {
+    /// Whether nothing found keeps it from working.
+    #[must_use]
+    pub fn is_fit(&self) -> bool {
+        self.findings.iter().all(|finding| finding.severity() < Severity::Error)
+    }
+}
+
+pub(crate) async fn look(engine: &Engine) -> Preflight {
+    let ledger = &engine.effects;
+    let (store, mut findings) = match ledger.inspect().await {
+        Ok(inspection) => {
+            let slow = (inspection.latency > SLOW).then_some(StoreFinding::Slow { latency: inspection.latency });
+            let findings = inspection.findings.iter().cloned().chain(slow).collect();
+            (Some(inspection), findings)
+        }
+        Err(error) => (None, vec![StoreFinding::Unreachable { reason: error.to_string().into() }]),
+    };
+    let durability = ledger.durability();
+    let of_durability = [
+        (!durability.shared, StoreFinding::NotShared),
+        (!durability.durable, StoreFinding::Volatile),
+        (durability.best_effort, StoreFinding::BestEffort),
+    ];
+    for (_, finding) in of_durability.into_iter().filter(|(holds, _)| *holds) {
+        if !findings.contains(&finding) {
+            findings.push(finding);
+        }
+    }
+    findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity()));
+    Preflight { store, findings }
+}
+
+/// Looks once, beside the first use, and logs what needs somebody's attention.
+pub(crate) fn look_once(engine: &Arc<Engine>) {
+    if engine.looked.swap(true, std::sync::atomic::Ordering::Relaxed) {
+        return;
+    }
+    let engine = Arc::clone(engine);
+    tokio::spawn(async move {
+        for finding in look(&engine).await.findings {
+            if finding.severity() >= Severity::Warning {
+                engine.telemetry.store_finding(finding.code(), &finding);
+            }
+        }
+    });
+}

@@ -1,0 +1,267 @@
+//! Two records that have to agree, in a store that changes one at a time.
+//!
+//! The payment's record says which order it pays, the order's record which payment pays it. A binding goes
+//!
+//! 1. claim the payment's record for the order, under a lease;
+//! 2. claim the order's record for the payment and for this very claim, told by its nonce;
+//! 3. settle the payment's record. This step decides: before it the payment pays nothing, after it the order is paid.
+//!
+//! An order's record counts only while the payment's record that it names is claimed or settled for this order. What is
+//! left of a binding that broke off is taken over: the payment's record once its lease is over, the order's record once
+//! the payment's no longer bears it out. Whoever takes an order away from a claim under way makes the claim void first, so
+//! that it cannot be settled afterwards. And since the order's record also names the claim, a new claim of the same payment
+//! has to write it anew, and meets whoever is taking it away.
+//!
+//! Nobody waits for ever: who holds the order's record waits for nobody, and everybody else waits for such a one.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+
+use crate::deadline::Deadline;
+use crate::fingerprint::Fingerprint;
+use crate::intent::PaymentId;
+use crate::ledger::{Claimed, Entry, Held, Key, Kind, Ledger, LedgerError, Nonce, Poll, Replaced, State};
+use crate::provider::ProviderIdentity;
+
+use super::error::RedeemError;
+use super::receipt::{Owner, Receipt, Redemption};
+
+/// The longest a binding may take, waits for others included.
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// Longer than that, so that nobody takes over from somebody who may still settle.
+const LEASE: Duration = Duration::from_secs(30);
+
+/// A claim that nobody settles or takes over is gone after this.
+const CLAIM_TTL: Duration = Duration::from_secs(60);
+
+/// How long a voided claim keeps its place.
+const VOID_TTL: Duration = Duration::from_secs(60);
+
+/// The order's record lives on a little, so that it never ends before the payment's.
+const ORDER_MARGIN: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What the order's record holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Payer {
+    /// Where the payment's record stands: it may be another provider's.
+    record: [u8; 32],
+    payment: Box<str>,
+    claim: Nonce,
+}
+
+/// The records of redemptions.
+#[derive(Debug)]
+pub(super) struct Books<'e> {
+    pub(super) ledger: &'e Ledger,
+    pub(super) identity: &'e ProviderIdentity,
+    pub(super) retention: Duration,
+}
+
+/// What came of the order's record.
+enum Order {
+    Ours,
+    PaidBy(PaymentId),
+    /// Somebody else is about to settle, with so much left of the lease.
+    Wait(Duration),
+    /// It changed under our hands.
+    Again,
+}
+
+impl Books<'_> {
+    /// Binds a payment to its owner.
+    pub(super) async fn bind(
+        &self,
+        digest: &Fingerprint,
+        payment: &PaymentId,
+        owner: Owner,
+    ) -> Result<Receipt, RedeemError> {
+        let deadline = Deadline::after(Instant::now(), LIMIT);
+        let place = self.ledger.key(Kind::Payment, digest);
+        let mut poll = Poll::new();
+        let receipt =
+            |nonce: Nonce| Receipt { payment: payment.clone(), owner: owner.clone(), number: nonce.into_bytes() };
+        loop {
+            // A new one each time, so that no record ever looks like one that was there before.
+            let nonce = Nonce::draw()?;
+            let claimed = match self.ledger.claim(&place, claim_of(&owner, nonce, 1)?).await? {
+                Claimed::Ours(ours) => Some(ours),
+                Claimed::Held(held) => {
+                    let is_void = matches!(held.record.state, State::Failed | State::Void);
+                    let is_ours = !is_void && read::<Owner>(&held)? == owner;
+                    match held.record.state {
+                        State::Settled if is_ours => return Ok(receipt(held.record.nonce)),
+                        State::Settled => return Err(already_redeemed(&read(&held)?, &owner)),
+                        // Another call for the same order began; this one helps it to its end.
+                        State::Claimed if is_ours && !held.lease_left().is_zero() => Some(held.adopt()),
+                        State::Claimed if !held.lease_left().is_zero() => {
+                            wait(&mut poll, held.lease_left(), deadline).await?;
+                            None
+                        }
+                        _ => {
+                            let entry = claim_of(&owner, nonce, held.record.generation.saturating_add(1))?;
+                            match self.ledger.take_over(&place, &held, entry).await? {
+                                Replaced::Ours(ours) => Some(ours),
+                                Replaced::Lost(_) => None,
+                            }
+                        }
+                    }
+                }
+            };
+            let Some(ours) = claimed else {
+                // Whatever it was, time goes on.
+                if deadline.left(Instant::now()).is_zero() {
+                    return Err(RedeemError::InProgress { retry_after: LEASE });
+                }
+                continue;
+            };
+            let payer =
+                Payer { record: *digest.as_bytes(), payment: payment.as_str().into(), claim: ours.record.nonce };
+            match self.claim_order(&owner, &payer).await? {
+                Order::Ours => {}
+                Order::PaidBy(by) => {
+                    // Another call for the same order may have let go of it before.
+                    self.ledger.release(&place, &ours).await?;
+                    return Err(RedeemError::OrderAlreadyPaid { by });
+                }
+                Order::Wait(lease_left) => {
+                    wait(&mut poll, lease_left, deadline).await?;
+                    continue;
+                }
+                Order::Again => continue,
+            }
+            if deadline.left(Instant::now()).is_zero() {
+                return Err(RedeemError::InProgress { retry_after: LEASE });
+            }
+            let settled = Entry {
+                state: State::Settled,
+                nonce: ours.record.nonce,
+                generation: ours.record.generation,
+                ttl: self.retention,
+                lease: Duration::ZERO,
+                payload: ours.record.payload.clone(),
+            };
+            if let Replaced::Ours(ours) = self.ledger.settle(&place, &ours, settled).await? {
+                return Ok(receipt(ours.record.nonce));
+            }
+        }
+    }
+
+    /// Claims the order's record for this payer, or takes it over from one that the payment's record does not bear out.
+    async fn claim_order(&self, owner: &Owner, payer: &Payer) -> Result<Order, RedeemError> {
+        let place = self.order_key(owner);
+        let entry = |generation| -> Result<Entry, LedgerError> {
+            Ok(Entry {
+                state: State::Settled,
+                nonce: payer.claim,
+                generation,
+                ttl: self.retention.saturating_add(ORDER_MARGIN),
+                lease: Duration::ZERO,
+                payload: written(payer)?,
+            })
+        };
+        let held = match self.ledger.claim(&place, entry(1)?).await? {
+            Claimed::Ours(_) => return Ok(Order::Ours),
+            Claimed::Held(held) => held,
+        };
+        let holder: Payer = read(&held)?;
+        if holder == *payer {
+            return Ok(Order::Ours);
+        }
+        if holder.record != payer.record
+            && let Some(order) = self.still_stands(owner, &holder).await?
+        {
+            return Ok(order);
+        }
+        let taken = self.ledger.take_over(&place, &held, entry(held.record.generation.saturating_add(1))?).await?;
+        Ok(if matches!(taken, Replaced::Ours(_)) { Order::Ours } else { Order::Again })
+    }
+
+    /// Whether the payment that an order's record names bears it out. `None` says that the order is free.
+    async fn still_stands(&self, owner: &Owner, holder: &Payer) -> Result<Option<Order>, RedeemError> {
+        let place = self.ledger.key(Kind::Payment, &Fingerprint::from_bytes(holder.record));
+        let Some(held) = self.ledger.get(&place).await? else { return Ok(None) };
+        if matches!(held.record.state, State::Failed | State::Void) || read::<Owner>(&held)? != *owner {
+            return Ok(None);
+        }
+        match held.record.state {
+            State::Settled => Ok(Some(Order::PaidBy(PaymentId::parse(&holder.payment)?))),
+            State::Claimed if !held.lease_left().is_zero() => Ok(Some(Order::Wait(held.lease_left()))),
+            _ => {
+                let nonce = Nonce::draw()?;
+                let (ttl, lease, payload) = (VOID_TTL, Duration::ZERO, Vec::new());
+                let generation = held.record.generation.saturating_add(1);
+                let void = Entry { state: State::Void, nonce, generation, ttl, lease, payload };
+                let voided = self.ledger.take_over(&place, &held, void).await?;
+                Ok((!matches!(voided, Replaced::Ours(_))).then_some(Order::Again))
+            }
+        }
+    }
+
+    /// What a payment was redeemed for.
+    pub(super) async fn redemption(
+        &self,
+        digest: &Fingerprint,
+        payment: &PaymentId,
+    ) -> Result<Option<Redemption>, LedgerError> {
+        let held = self.ledger.get(&self.ledger.key(Kind::Payment, digest)).await?;
+        let Some(held) = held.filter(|held| held.record.state == State::Settled) else { return Ok(None) };
+        let receipt = Receipt { payment: payment.clone(), owner: read(&held)?, number: held.record.nonce.into_bytes() };
+        Ok(Some(Redemption { receipt, age: held.age }))
+    }
+
+    /// Undoes one redemption: the payment's record first, since that is the one which counts.
+    pub(super) async fn release(&self, digest: &Fingerprint, receipt: &Receipt) -> Result<(), RedeemError> {
+        let place = self.ledger.key(Kind::Payment, digest);
+        let is_of = |held: &Held| held.record.nonce.into_bytes() == receipt.number;
+        if let Some(held) = self.ledger.get(&place).await?.filter(|held| held.record.state == State::Settled) {
+            if !is_of(&held) {
+                return Err(already_redeemed(&read(&held)?, &receipt.owner));
+            }
+            // If it was not there any more, somebody else released it.
+            self.ledger.remove(&place, &held).await?;
+        }
+        let place = self.order_key(&receipt.owner);
+        if let Some(held) = self.ledger.get(&place).await?.filter(is_of) {
+            self.ledger.remove(&place, &held).await?;
+        }
+        Ok(())
+    }
+
+    /// Orders are the merchant's, whichever provider is paid through; test orders are none.
+    fn order_key(&self, owner: &Owner) -> Key {
+        let mode = self.identity.stated_mode().as_str();
+        let parts = [Some(mode), Some(&*owner.tenant), Some(&*owner.order), owner.part.as_deref()];
+        self.ledger.key(Kind::Order, &Fingerprint::of("order", parts.map(|part| part.map(str::as_bytes))))
+    }
+}
+
+async fn wait(poll: &mut Poll, lease_left: Duration, deadline: Deadline) -> Result<(), RedeemError> {
+    if poll.wait(lease_left, deadline).await {
+        Ok(())
+    } else {
+        Err(RedeemError::InProgress { retry_after: lease_left })
+    }
+}
+
+fn already_redeemed(holder: &Owner, owner: &Owner) -> RedeemError {
+    let by = (holder.tenant == owner.tenant).then(|| match &holder.part {
+        Some(part) => format!("{}, part {part}", holder.order).into(),
+        None => holder.order.clone(),
+    });
+    RedeemError::AlreadyRedeemed { by }
+}
+
+fn claim_of(owner: &Owner, nonce: Nonce, generation: u32) -> Result<Entry, LedgerError> {
+    Ok(Entry { state: State::Claimed, nonce, generation, ttl: CLAIM_TTL, lease: LEASE, payload: written(owner)? })
+}
+
+fn written(value: &impl Serialize) -> Result<Vec<u8>, LedgerError> {
+    postcard::to_allocvec(value).map_err(|_| LedgerError::Unreadable("cannot be written"))
+}
+
+fn read<'h, T: Deserialize<'h>>(held: &'h Held) -> Result<T, LedgerError> {
+    postcard::from_bytes(&held.record.payload).map_err(|_| LedgerError::Unreadable("holds no redemption"))
+}

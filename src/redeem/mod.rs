@@ -1,0 +1,157 @@
+//! Single use: one payment pays one order, and one order is paid by one payment.
+
+use std::fmt;
+use std::future::{Future, IntoFuture};
+use std::pin::Pin;
+use std::sync::Arc;
+
+use crate::engine::Engine;
+use crate::intent::{PaymentId, checked};
+use crate::invalid_intent::Field;
+use crate::validator::Validator;
+use crate::verdict::{Capture, Issuer, Proof, Verdict};
+
+mod binding;
+mod error;
+mod receipt;
+
+use binding::Books;
+use receipt::Owner;
+
+pub use error::RedeemError;
+pub use receipt::{Receipt, Redemption};
+
+impl Validator {
+    /// Binds the proven payment to its order, once and for all: a second order never gets it, and a second payment never
+    /// pays the order.
+    ///
+    /// The same payment for the same order again gets the same receipt. A proof older than
+    /// [`proof_max_age`](crate::ValidatorBuilder::proof_max_age), or of another validator, is asked about again first.
+    ///
+    /// The returned [`Redeem`] does nothing until it is awaited.
+    ///
+    /// # Errors
+    /// See [`RedeemError`]. After an error that leaves the outcome open, ask again: it comes to the same end.
+    ///
+    /// # Cancel safety
+    /// Dropped, the payment may be bound or not; asking again for the same order tells, and completes it. A binding that
+    /// was begun and never completed ends by itself within a minute.
+    pub fn redeem(&self, proof: impl Into<Proof>) -> Redeem {
+        Redeem { engine: Arc::clone(&self.0), proof: proof.into(), order: None, part: None }
+    }
+
+    /// Like [`redeem`](Self::redeem), for an intent that claims no order. One that claims another order is refused.
+    pub fn redeem_for(&self, proof: impl Into<Proof>, order: impl Into<String>) -> Redeem {
+        Redeem { engine: Arc::clone(&self.0), proof: proof.into(), order: Some(order.into()), part: None }
+    }
+
+    /// Which order a payment was redeemed for, if it was. Asks the store and not the provider.
+    ///
+    /// # Errors
+    /// When the store does not answer, holds something unreadable, or is not fit for redemptions.
+    pub fn redemption(
+        &self,
+        payment: &PaymentId,
+    ) -> impl Future<Output = Result<Option<Redemption>, RedeemError>> + Send + use<> {
+        let (engine, payment) = (Arc::clone(&self.0), payment.clone());
+        async move {
+            let books = books(&engine)?;
+            Ok(books.redemption(&engine.redemption(&payment), &payment).await?)
+        }
+    }
+
+    /// Undoes a redemption: the payment may pay another order, and another payment this order.
+    ///
+    /// Only exactly the redemption that the receipt is of is undone. Releasing twice is no error.
+    ///
+    /// # Errors
+    /// [`RedeemError::AlreadyRedeemed`] when the payment has been redeemed anew since then; or when the store fails.
+    ///
+    /// # Cancel safety
+    /// Dropped, it may be undone or not; asking again completes it.
+    pub fn release(&self, receipt: &Receipt) -> impl Future<Output = Result<(), RedeemError>> + Send + use<> {
+        let (engine, receipt) = (Arc::clone(&self.0), receipt.clone());
+        async move { books(&engine)?.release(&engine.redemption(&receipt.payment), &receipt).await }
+    }
+}
+
+/// The records of redemptions, where they may be kept at all.
+fn books(engine: &Engine) -> Result<Books<'_>, RedeemError> {
+    let durability = engine.effects.durability();
+    if !(durability.shared && durability.durable || engine.redemption.volatile) {
+        return Err(RedeemError::VolatileStore);
+    }
+    Ok(Books { ledger: &engine.effects, identity: &engine.identity, retention: engine.redemption.retention })
+}
+
+/// A redemption that starts when it is awaited. Made by [`Validator::redeem`].
+#[must_use = "a redemption does nothing until it is awaited"]
+pub struct Redeem {
+    engine: Arc<Engine>,
+    proof: Proof,
+    order: Option<String>,
+    part: Option<String>,
+}
+
+impl Redeem {
+    /// Names the part of the order that this payment pays, where several pay one order (split tender). Each part is paid
+    /// by one payment; that the parts make up the whole is the caller's to know.
+    pub fn part(mut self, name: impl Into<String>) -> Self {
+        self.part = Some(name.into());
+        self
+    }
+
+    async fn run(self) -> Result<Receipt, RedeemError> {
+        let Self { engine, proof, order, part } = self;
+        let owner = owner(&proof, order.as_deref(), part.as_deref())?;
+        let books = books(&engine)?;
+        let proof = recent(&engine, proof).await?;
+        if proof.capture() == Capture::Authorised && !engine.redemption.authorised {
+            return Err(RedeemError::OnlyAuthorised);
+        }
+        books.bind(&engine.redemption(proof.payment()), proof.payment(), owner).await
+    }
+}
+
+/// Whose the payment shall be, from the proof, and from the caller only where the proof is silent.
+fn owner(proof: &Proof, order: Option<&str>, part: Option<&str>) -> Result<Owner, RedeemError> {
+    let claimed = proof.intent().claimed_order();
+    let order = match (claimed, order) {
+        (None, None) => return Err(RedeemError::OrderMissing),
+        (Some(claimed), Some(order)) if claimed != order => {
+            return Err(RedeemError::OrderMismatch { claimed: claimed.into() });
+        }
+        (Some(order), _) | (None, Some(order)) => checked(Field::Order, order)?,
+    };
+    let part = part.map(|part| checked(Field::Part, part)).transpose()?;
+    Ok(Owner { tenant: proof.intent().tenant().into(), order: order.into(), part: part.map(Into::into) })
+}
+
+/// The proof, or a new one where this one is too old, or another validator's: that may have other rules.
+async fn recent(engine: &Arc<Engine>, proof: Proof) -> Result<Proof, RedeemError> {
+    let max_age = engine.redemption.proof_max_age;
+    let issuer: Arc<dyn Issuer> = Arc::clone(engine) as Arc<dyn Issuer>;
+    if Arc::ptr_eq(&issuer, &proof.issuer) && proof.age() <= max_age {
+        return Ok(proof);
+    }
+    let validator = Validator(Arc::clone(engine));
+    match validator.validate(proof.intent()).max_age(max_age).await?.into_verdict() {
+        Verdict::Valid(proof) => Ok(proof),
+        verdict => Err(RedeemError::NoLongerValid(Box::new(verdict))),
+    }
+}
+
+impl IntoFuture for Redeem {
+    type Output = Result<Receipt, RedeemError>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.run())
+    }
+}
+
+impl fmt::Debug for Redeem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Redeem").field("proof", &self.proof).field("order", &self.order).finish_non_exhaustive()
+    }
+}

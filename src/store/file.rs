@@ -1,1 +1,0 @@
-//! A store in one file on this machine.

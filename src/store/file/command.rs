@@ -1,0 +1,104 @@
+//! One call, on its way to the file and back.
+
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+
+use crate::store::{StoreError, Stored};
+
+/// A call with somebody who waits for its answer, or did.
+#[derive(Debug)]
+pub(super) struct Command {
+    pub(super) key: Box<str>,
+    pub(super) verb: Verb,
+    reply: oneshot::Sender<Result<Answer, StoreError>>,
+    /// Its share of the queue, given back with the answer.
+    _room: OwnedSemaphorePermit,
+}
+
+/// What is asked. Times to live are in microseconds.
+#[derive(Debug)]
+pub(super) enum Verb {
+    Get,
+    Claim {
+        value: Box<[u8]>,
+        ttl: u64,
+    },
+    Replace {
+        expected: Box<[u8]>,
+        value: Box<[u8]>,
+        ttl: u64,
+    },
+    Remove {
+        expected: Box<[u8]>,
+    },
+    /// A commit that changes no record: what inspecting the store measures.
+    Touch,
+}
+
+/// What a verb comes to, given what is stored.
+#[derive(Debug)]
+pub(super) enum Decision<'c> {
+    /// Nothing changes.
+    Answer(Answer),
+    Put {
+        value: &'c [u8],
+        ttl: u64,
+    },
+    Delete,
+    Touch,
+}
+
+#[derive(Debug)]
+pub(super) enum Answer {
+    Done,
+    /// Nothing was done; this is stored.
+    Found(Option<Stored>),
+}
+
+impl Command {
+    pub(super) fn new(
+        key: &str,
+        verb: Verb,
+        room: OwnedSemaphorePermit,
+    ) -> (Self, oneshot::Receiver<Result<Answer, StoreError>>) {
+        let (reply, answer) = oneshot::channel();
+        (Self { key: key.into(), verb, reply, _room: room }, answer)
+    }
+
+    /// Whether the caller has left.
+    pub(super) fn is_abandoned(&self) -> bool {
+        self.reply.is_closed()
+    }
+
+    /// The same decision whether it is made from a snapshot or within the transaction that carries it out.
+    pub(super) fn decide(&self, stored: Option<Stored>) -> Decision<'_> {
+        match (&self.verb, stored) {
+            (Verb::Touch, _) => Decision::Touch,
+            (Verb::Claim { value, ttl }, None) => Decision::Put { value, ttl: *ttl },
+            (Verb::Replace { expected, value, ttl }, Some(stored)) if **expected == *stored.bytes => {
+                Decision::Put { value, ttl: *ttl }
+            }
+            (Verb::Remove { expected }, Some(stored)) if **expected == *stored.bytes => Decision::Delete,
+            (_, stored) => Decision::Answer(Answer::Found(stored)),
+        }
+    }
+
+    pub(super) fn answer(self, answer: Result<Answer, StoreError>) {
+        // A caller that has left misses nothing.
+        let _ = self.reply.send(answer);
+    }
+
+    /// How much it holds, roughly.
+    pub(super) fn size(&self) -> usize {
+        size(&self.key, &self.verb)
+    }
+}
+
+pub(super) fn size(key: &str, verb: &Verb) -> usize {
+    let bytes = match verb {
+        Verb::Get | Verb::Touch => 0,
+        Verb::Claim { value, .. } => value.len(),
+        Verb::Replace { expected, value, .. } => expected.len().saturating_add(value.len()),
+        Verb::Remove { expected } => expected.len(),
+    };
+    key.len().saturating_add(bytes)
+}

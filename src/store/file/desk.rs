@@ -1,0 +1,356 @@
+//! Where calls wait for the file, and who carries them out.
+//!
+//! There are two lanes. The reader takes what waits, answers from a snapshot what changes nothing, and passes the rest
+//! on. The writer takes what waits for it, and commits it in one transaction: callers share the wait for the disk, and
+//! reads do not wait for it. Each lane has at most one worker, a blocking task that runs while there is work.
+//!
+//! A snapshot that is taken after a call began holds every write that was answered before it did, since writes are
+//! answered after their commit. What the reader decides to write is decided again by the writer, within its transaction.
+
+use std::collections::VecDeque;
+use std::mem;
+use std::path::PathBuf;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+
+use super::clock::Clock;
+use super::command::{Answer, Command, Verb, size};
+use super::fault::Fault;
+use super::open::{self, Opened, Refusal};
+use super::tables::{self, Snapshot};
+use crate::store::StoreError;
+
+/// The room for calls that wait or are carried out, in KiB: each takes [`LEAST_ROOM`], and its bytes.
+const ROOM: usize = 64 * 1024;
+
+/// So that 4,096 small calls fill the queue: more would wait for longer than their callers do.
+const LEAST_ROOM: usize = 16;
+
+/// The most that goes into one transaction, in calls and in bytes.
+const LARGEST_BATCH: usize = 512;
+const LARGEST_BATCH_BYTES: usize = 8 * 1024 * 1024;
+
+/// After the disk failed, the file is opened again at most so often.
+const REOPENED_EVERY: Duration = Duration::from_secs(1);
+
+/// How many records whose time is over go when the file is opened; the rest go with later writes.
+const SWEPT_AT_OPEN: usize = 10_000;
+
+/// How long a store that is dropped waits for the disk.
+const LONGEST_CLOSE: Duration = Duration::from_secs(10);
+
+/// The open file, for as long as anybody uses it.
+#[derive(Debug)]
+pub(super) struct Desk {
+    path: PathBuf,
+    max_bytes: u64,
+    clock: Clock,
+    lanes: Mutex<Lanes>,
+    file: Mutex<Slot>,
+    users: Arc<Users>,
+    room: Arc<Semaphore>,
+}
+
+#[derive(Debug, Default)]
+struct Lanes {
+    reading: Queue,
+    writing: Queue,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    waiting: VecDeque<Command>,
+    /// A worker is on its way or at work.
+    staffed: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lane {
+    Reading,
+    Writing,
+}
+
+impl Lanes {
+    fn queue(&mut self, lane: Lane) -> &mut Queue {
+        match lane {
+            Lane::Reading => &mut self.reading,
+            Lane::Writing => &mut self.writing,
+        }
+    }
+}
+
+impl Queue {
+    /// Whether somebody has to be sent, who is then taken to be on the way.
+    fn lacks_worker(&mut self) -> bool {
+        !self.waiting.is_empty() && !mem::replace(&mut self.staffed, true)
+    }
+
+    fn batch(&mut self) -> Vec<Command> {
+        let mut bytes = 0_usize;
+        let most = self.waiting.iter().take(LARGEST_BATCH);
+        let fitting = most.take_while(|command| {
+            let before = bytes;
+            bytes = bytes.saturating_add(command.size());
+            before < LARGEST_BATCH_BYTES
+        });
+        let batch = fitting.count();
+        self.waiting.drain(..batch).collect()
+    }
+}
+
+#[derive(Debug)]
+struct Slot {
+    /// After a failure the database takes nothing more; it has to be opened again.
+    opened: Result<Arc<Opened>, StoreError>,
+    tried: Instant,
+}
+
+/// Who uses the file at the moment.
+#[derive(Debug, Default)]
+struct Users {
+    state: Mutex<UserState>,
+    gone: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct UserState {
+    count: usize,
+    closed: bool,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What is locked in this file is whole at every point where somebody could panic.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Desk {
+    pub(super) fn open(path: PathBuf, max_bytes: u64) -> Result<Self, Refusal> {
+        let opened = open::open(&path)?;
+        let clock = Clock::from(opened.seen);
+        tables::sweep(&opened.database, clock.now(), SWEPT_AT_OPEN)?;
+        let file = Mutex::new(Slot { opened: Ok(Arc::new(opened)), tried: Instant::now() });
+        let room = Arc::new(Semaphore::new(ROOM));
+        Ok(Self { path, max_bytes, clock, lanes: Mutex::default(), file, users: Arc::default(), room })
+    }
+
+    /// Hands in a call and waits for its answer.
+    pub(super) async fn call(self: &Arc<Self>, key: &str, verb: Verb) -> Result<Answer, StoreError> {
+        let room = self.room_for(key, &verb)?;
+        let lane = if matches!(verb, Verb::Touch) { Lane::Writing } else { Lane::Reading };
+        let (command, answer) = Command::new(key, verb, room);
+        self.hand_in(lane, command)?;
+        answer.await.unwrap_or_else(|_| Err(StoreError::outcome_unknown("the store's worker failed")))
+    }
+
+    fn room_for(&self, key: &str, verb: &Verb) -> Result<OwnedSemaphorePermit, StoreError> {
+        let needed = LEAST_ROOM.saturating_add(size(key, verb) / 1024);
+        let needed = u32::try_from(needed).unwrap_or(u32::MAX);
+        let full = |_| StoreError::not_sent("too many calls wait for the store's file");
+        Arc::clone(&self.room).try_acquire_many_owned(needed).map_err(full)
+    }
+
+    fn hand_in(self: &Arc<Self>, lane: Lane, command: Command) -> Result<(), StoreError> {
+        let runtime = Handle::try_current().map_err(|_| StoreError::not_sent("there is no tokio runtime here"))?;
+        let lacks_worker = {
+            let mut lanes = lock(&self.lanes);
+            let queue = lanes.queue(lane);
+            queue.waiting.push_back(command);
+            queue.lacks_worker()
+        };
+        if lacks_worker {
+            self.send_worker(&runtime, lane);
+        }
+        Ok(())
+    }
+
+    fn send_worker(self: &Arc<Self>, runtime: &Handle, lane: Lane) {
+        let worker = Worker { desk: Arc::downgrade(self), users: Arc::clone(&self.users), lane: Some(lane) };
+        // Its end is nobody's concern: it answers each call by itself, and leaves its place in any case.
+        drop(runtime.spawn_blocking(move || worker.run()));
+    }
+
+    pub(super) fn path(&self) -> &PathBuf {
+        &self.path
+    }
+
+    /// Whether what is open is still what its path names. Blocks.
+    pub(super) fn is_in_place(&self) -> bool {
+        lock(&self.file).opened.as_ref().is_ok_and(|opened| open::is_still(&self.path, opened.identity))
+    }
+
+    /// Waits until nobody uses the file, and lets nobody use it any more.
+    pub(super) fn close(&self) {
+        let mut state = lock(&self.users.state);
+        state.closed = true;
+        // A disk that does not answer must not hold its user for ever. Then the last worker closes the file.
+        drop(self.users.gone.wait_timeout_while(state, LONGEST_CLOSE, |state| state.count > 0));
+    }
+
+    fn opened(&self) -> Result<Arc<Opened>, StoreError> {
+        let mut slot = lock(&self.file);
+        if slot.opened.is_err() && slot.tried.elapsed() >= REOPENED_EVERY {
+            slot.tried = Instant::now();
+            let failure = |refusal: Refusal| StoreError::not_sent(refusal.at(&self.path).to_string());
+            slot.opened = open::open(&self.path).map(Arc::new).map_err(failure);
+        }
+        slot.opened.clone()
+    }
+
+    /// Lets go of a database that has failed.
+    fn failed(&self, opened: &Arc<Opened>, fault: &Fault) {
+        let mut slot = lock(&self.file);
+        if slot.opened.as_ref().is_ok_and(|current| Arc::ptr_eq(current, opened)) {
+            slot.opened = Err(fault.before_commit());
+        }
+    }
+
+    /// Answers what changes nothing, and gives back the rest.
+    fn read(&self, batch: Vec<Command>) -> Vec<Command> {
+        let opened = match self.opened() {
+            Ok(opened) => opened,
+            Err(error) => return refuse(batch, &error),
+        };
+        let snapshot = match Snapshot::of(&opened.database) {
+            Ok(snapshot) => snapshot,
+            Err(fault) => {
+                self.failed(&opened, &fault);
+                return refuse(batch, &fault.before_commit());
+            }
+        };
+        let now = self.clock.now();
+        let mut rest = Vec::new();
+        for command in batch {
+            match snapshot.answer(&command, now) {
+                Ok(Some(answer)) => command.answer(Ok(answer)),
+                Ok(None) => rest.push(command),
+                Err(fault) => {
+                    self.failed(&opened, &fault);
+                    command.answer(Err(fault.before_commit()));
+                }
+            }
+        }
+        rest
+    }
+
+    fn write(&self, batch: Vec<Command>) {
+        let opened = match self.opened() {
+            Ok(opened) => opened,
+            Err(error) => {
+                refuse(batch, &error);
+                return;
+            }
+        };
+        if let Err(fault) = tables::carry_out(&opened.database, batch, self.clock.now(), self.max_bytes) {
+            self.failed(&opened, &fault);
+        }
+    }
+}
+
+fn refuse(batch: Vec<Command>, error: &StoreError) -> Vec<Command> {
+    for command in batch {
+        command.answer(Err(error.clone()));
+    }
+    Vec::new()
+}
+
+/// The desk while somebody uses its file.
+struct InUse {
+    desk: Option<Arc<Desk>>,
+    users: Arc<Users>,
+}
+
+impl InUse {
+    fn of(desk: &Weak<Desk>, users: &Arc<Users>) -> Option<Self> {
+        let mut state = lock(&users.state);
+        if state.closed {
+            return None;
+        }
+        let desk = desk.upgrade()?;
+        state.count = state.count.saturating_add(1);
+        Some(Self { desk: Some(desk), users: Arc::clone(users) })
+    }
+}
+
+impl Drop for InUse {
+    fn drop(&mut self) {
+        // Before it is said to be gone, so that who waits for that finds the file closed, or closes it himself.
+        self.desk = None;
+        let mut state = lock(&self.users.state);
+        state.count = state.count.saturating_sub(1);
+        self.users.gone.notify_all();
+    }
+}
+
+/// Whoever staffs a lane.
+struct Worker {
+    desk: Weak<Desk>,
+    users: Arc<Users>,
+    /// None once it has left its place in good order.
+    lane: Option<Lane>,
+}
+
+impl Worker {
+    fn run(mut self) {
+        let Some(in_use) = InUse::of(&self.desk, &self.users) else { return };
+        let Some(desk) = in_use.desk.as_ref() else { return };
+        while let Some(lane) = self.lane {
+            let batch = lock(&desk.lanes).queue(lane).batch();
+            let rest = match lane {
+                Lane::Reading => desk.read(batch),
+                Lane::Writing => {
+                    desk.write(batch);
+                    Vec::new()
+                }
+            };
+            self.go_on(desk, lane, rest);
+        }
+    }
+
+    /// Stays while there is work in its lane. A reader who has none left becomes the writer if that place is free.
+    fn go_on(&mut self, desk: &Arc<Desk>, lane: Lane, rest: Vec<Command>) {
+        let send_writer = {
+            let mut lanes = lock(&desk.lanes);
+            lanes.writing.waiting.extend(rest);
+            let stays = !lanes.queue(lane).waiting.is_empty();
+            if !stays {
+                lanes.queue(lane).staffed = false;
+                self.lane = None;
+            }
+            let lacks_writer = lanes.writing.lacks_worker();
+            if lacks_writer && !stays {
+                self.lane = Some(Lane::Writing);
+            }
+            lacks_writer && stays
+        };
+        if send_writer {
+            match Handle::try_current() {
+                Ok(runtime) => desk.send_worker(&runtime, Lane::Writing),
+                Err(_) => drop(Worker {
+                    desk: Arc::downgrade(desk),
+                    users: Arc::clone(&desk.users),
+                    lane: Some(Lane::Writing),
+                }),
+            }
+        }
+    }
+}
+
+/// A worker that panicked, or was never run because its runtime shut down, leaves its lane to the next one. Nobody is sent
+/// for the calls that wait in it, so they are told that nothing was done.
+impl Drop for Worker {
+    fn drop(&mut self) {
+        let Some(lane) = self.lane else { return };
+        let Some(desk) = self.desk.upgrade() else { return };
+        let left = {
+            let mut lanes = lock(&desk.lanes);
+            let queue = lanes.queue(lane);
+            queue.staffed = false;
+            mem::take(&mut queue.waiting)
+        };
+        refuse(left.into(), &StoreError::not_sent("the runtime that ran the store is gone"));
+    }
+}

@@ -1,0 +1,59 @@
+//! Why the database did not do what it was asked.
+
+use std::fmt;
+use std::io::ErrorKind;
+
+use crate::store::StoreError;
+
+/// A failure of the database: the transaction it happened in has changed nothing, unless it was being committed.
+#[derive(Debug)]
+pub(super) struct Fault(Box<::redb::Error>);
+
+impl<E: Into<::redb::Error>> From<E> for Fault {
+    fn from(error: E) -> Self {
+        Self(Box::new(error.into()))
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &*self.0 {
+            ::redb::Error::Io(error) => write!(f, "{error}"),
+            other => write!(f, "{other}"),
+        }
+    }
+}
+
+impl Fault {
+    /// For a call that has changed nothing.
+    pub(super) fn before_commit(&self) -> StoreError {
+        match &*self.0 {
+            ::redb::Error::Io(error) if needs_somebody(error.kind()) => {
+                StoreError::refused(format!("the store's file cannot be written: {error}"))
+            }
+            ::redb::Error::Corrupted(_) => StoreError::refused(format!("the store's file is damaged: {self}")),
+            _ => StoreError::not_sent(format!("the store's file failed: {self}")),
+        }
+    }
+
+    /// For a call whose change may be in the file.
+    pub(super) fn in_commit(&self) -> StoreError {
+        StoreError::outcome_unknown(format!("the store's file failed while it was written: {self}"))
+    }
+
+    pub(super) fn is_in_use(&self) -> bool {
+        matches!(*self.0, ::redb::Error::DatabaseAlreadyOpen)
+    }
+}
+
+/// Whether the disk will go on saying so until somebody makes room or gives the right.
+fn needs_somebody(kind: ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::FileTooLarge
+            | ErrorKind::PermissionDenied
+            | ErrorKind::QuotaExceeded
+            | ErrorKind::ReadOnlyFilesystem
+            | ErrorKind::StorageFull
+    )
+}

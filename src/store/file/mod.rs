@@ -1,0 +1,224 @@
+//! A store in one file on this machine.
+
+mod clock;
+mod command;
+mod desk;
+mod fault;
+mod open;
+mod tables;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use self::command::{Answer, Verb};
+use self::desk::Desk;
+use super::{Claim, Durability, Inspection, Store, StoreError, StoreFinding, Stored, Swap, ttl_millis};
+use crate::build_error::BuildError;
+
+/// Three million records of 300 bytes.
+const MAX_BYTES: u64 = 1 << 30;
+
+/// The contract's limits, so that one call cannot fill the queue or the file.
+const LONGEST_KEY: usize = 512;
+const LARGEST_VALUE: usize = 1 << 20;
+
+/// A store in one file on this machine, which survives crashes. Clones share everything.
+///
+/// ```no_run
+/// use payproof::store::FileStore;
+///
+/// # fn main() -> Result<(), payproof::BuildError> {
+/// // This service is one process on one machine.
+/// let store = FileStore::builder("/var/lib/checkout/payproof.redb").only_instance().build()?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// | setting | default | why |
+/// |---|---|---|
+/// | `only_instance` | no | the file cannot know whether there are other machines |
+/// | `max_bytes` | 1 GiB | a full disk fails more than this store |
+///
+/// # What is kept
+/// A write is answered once it is on the disk; writes that wait together share one. A crash of the process or of the
+/// machine loses nothing that was answered, if the disk keeps what it said it wrote. A new file can be read and written
+/// by its owner alone.
+///
+/// # One process at a time
+/// The file is locked. A second process is refused with [`BuildError::StoreFileInUse`], until the first has ended or has
+/// dropped its store. Do not put the file on a network file system: its locks may not hold.
+///
+/// # Time
+/// Times to live go on while nothing runs. The store's clock starts from the system's when the file is opened, then
+/// counts by itself, and never goes back behind what the file has seen. So a system clock that is set while the process
+/// runs changes nothing until the next start. One that is behind at the start keeps records longer; one that is ahead
+/// ends them earlier, and the store's clock then stays ahead.
+///
+/// # Cost
+/// A read, and a claim on a key that is held, wait for no disk. The database runs on tokio's threads for blocking tasks, at
+/// most two at once. At most 4,096 calls or 64 MiB wait; further ones fail at once, with nothing done. After a failure of
+/// the disk the file is opened again by itself, at most once a second.
+#[derive(Clone)]
+pub struct FileStore {
+    handle: Arc<StoreHandle>,
+}
+
+/// Closes the file with the last clone.
+struct StoreHandle {
+    desk: Arc<Desk>,
+    only_instance: bool,
+}
+
+impl Drop for StoreHandle {
+    fn drop(&mut self) {
+        self.desk.close();
+    }
+}
+
+/// How a [`FileStore`] is opened.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct FileStoreBuilder {
+    path: PathBuf,
+    only_instance: bool,
+    max_bytes: u64,
+}
+
+impl FileStoreBuilder {
+    /// Says that this process is the only one of the service, on this machine and on all others.
+    ///
+    /// Then what this process sees is what all see, and the store counts as [shared](Durability::shared). The file cannot
+    /// find that out: a second machine with a file of its own would take the same payment once more.
+    pub fn only_instance(mut self) -> Self {
+        self.only_instance = true;
+        self
+    }
+
+    /// The most bytes held at once: keys twice, values, and 64 for each record. Further ones are refused. Default: 1 GiB.
+    ///
+    /// The file takes up to about twice as much.
+    pub fn max_bytes(mut self, bytes: u64) -> Self {
+        self.max_bytes = bytes;
+        self
+    }
+
+    /// Opens the file, and creates it if there is none.
+    ///
+    /// It blocks, so call it at the start. A file that was not closed in good order is checked first.
+    ///
+    /// # Errors
+    /// [`BuildError::StoreFileInUse`] if another process or store has it open; [`BuildError::StoreFile`] if it cannot be
+    /// opened or is no store; [`BuildError::OutOfRange`] for `max_bytes` below what the largest record needs.
+    pub fn build(self) -> Result<FileStore, BuildError> {
+        let Self { path, only_instance, max_bytes } = self;
+        let least = tables::cost(&" ".repeat(LONGEST_KEY), LARGEST_VALUE);
+        if max_bytes < least {
+            let rule = "at least 1,049,664, which one record may need";
+            return Err(BuildError::OutOfRange { setting: "max_bytes", value: max_bytes.to_string(), rule });
+        }
+        let desk = Desk::open(path.clone(), max_bytes).map_err(|refusal| refusal.at(&path))?;
+        Ok(FileStore { handle: Arc::new(StoreHandle { desk: Arc::new(desk), only_instance }) })
+    }
+}
+
+impl FileStore {
+    /// Opens a store with the defaults.
+    ///
+    /// # Errors
+    /// As for [`build`](FileStoreBuilder::build).
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, BuildError> {
+        Self::builder(path).build()
+    }
+
+    /// A store in the file of this name, to be configured. The folder has to exist.
+    pub fn builder(path: impl AsRef<Path>) -> FileStoreBuilder {
+        FileStoreBuilder { path: path.as_ref().to_owned(), only_instance: false, max_bytes: MAX_BYTES }
+    }
+
+    async fn call(&self, key: &str, verb: Verb) -> Result<Answer, StoreError> {
+        if key.is_empty() || key.len() > LONGEST_KEY {
+            return Err(StoreError::refused("a key has 1 to 512 bytes"));
+        }
+        self.handle.desk.call(key, verb).await
+    }
+
+    async fn swap(&self, key: &str, verb: Verb) -> Result<Swap, StoreError> {
+        Ok(match self.call(key, verb).await? {
+            Answer::Done => Swap::Swapped,
+            Answer::Found(stored) => Swap::Lost(stored),
+        })
+    }
+}
+
+/// Shows the path, and nothing of what is held.
+impl fmt::Debug for FileStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FileStore").field("path", self.handle.desk.path()).finish_non_exhaustive()
+    }
+}
+
+fn value(bytes: &[u8]) -> Result<Box<[u8]>, StoreError> {
+    if bytes.len() > LARGEST_VALUE {
+        return Err(StoreError::refused("a value has at most 1 MiB"));
+    }
+    Ok(bytes.into())
+}
+
+fn micros(ttl: Duration) -> Result<u64, StoreError> {
+    Ok(ttl_millis(ttl)?.saturating_mul(1000))
+}
+
+impl Store for FileStore {
+    async fn get(&self, key: &str) -> Result<Option<Stored>, StoreError> {
+        Ok(match self.call(key, Verb::Get).await? {
+            Answer::Found(stored) => stored,
+            Answer::Done => None,
+        })
+    }
+
+    async fn claim(&self, key: &str, bytes: &[u8], ttl: Duration) -> Result<Claim, StoreError> {
+        match self.call(key, Verb::Claim { value: value(bytes)?, ttl: micros(ttl)? }).await? {
+            Answer::Done => Ok(Claim::Claimed),
+            Answer::Found(Some(stored)) => Ok(Claim::Held(stored)),
+            Answer::Found(None) => Err(StoreError::not_sent("the claim was not decided")),
+        }
+    }
+
+    async fn replace(&self, key: &str, expected: &[u8], bytes: &[u8], ttl: Duration) -> Result<Swap, StoreError> {
+        // What is longer than any value is stored nowhere, and is not worth copying.
+        let expected = expected.get(..=LARGEST_VALUE).unwrap_or(expected).into();
+        self.swap(key, Verb::Replace { expected, value: value(bytes)?, ttl: micros(ttl)? }).await
+    }
+
+    async fn remove(&self, key: &str, expected: &[u8]) -> Result<Swap, StoreError> {
+        let expected = expected.get(..=LARGEST_VALUE).unwrap_or(expected).into();
+        self.swap(key, Verb::Remove { expected }).await
+    }
+
+    fn durability(&self) -> Durability {
+        Durability { shared: self.handle.only_instance, durable: true, best_effort: false }
+    }
+
+    /// Commits once, and measures that.
+    async fn inspect(&self) -> Result<Inspection, StoreError> {
+        let desk = &self.handle.desk;
+        let begin = Instant::now();
+        desk.call("", Verb::Touch).await?;
+        let mut inspection = Inspection::new("file", begin.elapsed());
+        inspection.version = Some(format!("format {}", tables::FORMAT).into());
+        inspection.compare = Some("in process".into());
+        if !self.handle.only_instance {
+            inspection.findings.push(StoreFinding::NotShared);
+        }
+        let looked_at = Arc::clone(desk);
+        if !tokio::task::spawn_blocking(move || looked_at.is_in_place()).await.unwrap_or(true) {
+            let reason = "its file was moved or deleted while it was open, and what is written to it is lost".into();
+            inspection.findings.push(StoreFinding::Unreachable { reason });
+        }
+        Ok(inspection)
+    }
+}

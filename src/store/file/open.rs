@@ -1,0 +1,114 @@
+//! Opening the file: who may read it, whether it is ours, and what stands in the way.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::path::Path;
+
+use ::redb::Database;
+
+use super::fault::Fault;
+use super::tables::{self, FORMAT, Kind};
+use crate::build_error::BuildError;
+
+/// Pages kept in memory, in bytes. What is not in here comes from the system's own cache.
+const CACHE: usize = 32 * 1024 * 1024;
+
+/// A file that is open, and by nobody else.
+#[derive(Debug)]
+pub(super) struct Opened {
+    pub(super) database: Database,
+    pub(super) identity: Identity,
+    /// The latest time that was written to it.
+    pub(super) seen: u64,
+}
+
+/// Which file it is, whatever its name; the same for all where the system does not say.
+pub(super) type Identity = (u64, u64);
+
+/// Why a file was not opened.
+#[derive(Debug)]
+pub(super) enum Refusal {
+    InUse,
+    Other(String),
+}
+
+impl Refusal {
+    pub(super) fn at(self, path: &Path) -> BuildError {
+        let path = path.to_owned();
+        match self {
+            Self::InUse => BuildError::StoreFileInUse { path },
+            Self::Other(reason) => BuildError::StoreFile { path, reason },
+        }
+    }
+}
+
+impl From<Fault> for Refusal {
+    fn from(fault: Fault) -> Self {
+        if fault.is_in_use() { Self::InUse } else { Self::Other(fault.to_string()) }
+    }
+}
+
+/// Opens a store, and creates it if there is none. Blocks.
+pub(super) fn open(path: &Path) -> Result<Opened, Refusal> {
+    let io = |error: io::Error| Refusal::Other(error.to_string());
+    let file = for_its_owner_alone(path).map_err(io)?;
+    let metadata = file.metadata().map_err(io)?;
+    if !metadata.is_file() {
+        return Err(Refusal::Other("it is not a regular file".into()));
+    }
+    let identity = identity(&metadata);
+    let mut builder = Database::builder();
+    let database = builder.set_cache_size(CACHE).create_file(file).map_err(Fault::from)?;
+    let seen = match tables::kind(&database)? {
+        Kind::Empty => {
+            tables::create(&database)?;
+            keep_name(path).map_err(io)?;
+            0
+        }
+        Kind::Store { format: FORMAT, clock } => clock,
+        Kind::Store { format, .. } => {
+            let reason =
+                format!("it has format {format} and this version knows {FORMAT}; use the version that wrote it");
+            return Err(Refusal::Other(reason));
+        }
+        Kind::Foreign => return Err(Refusal::Other("it is a database of something else".into())),
+    };
+    Ok(Opened { database, identity, seen })
+}
+
+/// A new file can be read by its owner alone: who can write it can forge what it says, and it says who paid.
+fn for_its_owner_alone(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
+/// A new file's name has to be on the disk as well, or a crash of the machine takes the file with it.
+#[cfg(unix)]
+fn keep_name(path: &Path) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(folder)?.sync_all()
+}
+
+#[cfg(not(unix))]
+fn keep_name(_path: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(unix)]
+fn identity(metadata: &std::fs::Metadata) -> Identity {
+    use std::os::unix::fs::MetadataExt;
+    (metadata.dev(), metadata.ino())
+}
+
+#[cfg(not(unix))]
+fn identity(_metadata: &std::fs::Metadata) -> Identity {
+    (0, 0)
+}
+
+/// Whether the file under this name is still the one that was opened.
+pub(super) fn is_still(path: &Path, opened: Identity) -> bool {
+    std::fs::metadata(path).is_ok_and(|metadata| identity(&metadata) == opened)
+}

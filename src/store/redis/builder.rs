@@ -1,0 +1,282 @@
+//! How a store is put together: what is set, and what is checked before anything connects.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::{ClientConfig, RootCertStore};
+
+use super::cluster::Cluster;
+use super::connection::{Node, Settings};
+use super::dial::Dial;
+use super::endpoint::{Address, Endpoint, Login};
+use super::sentinel::Sentinel;
+use super::servers::Servers;
+use super::{Inner, RedisStore};
+use crate::build_error::BuildError;
+use crate::tls;
+
+/// No limit of this crate is meant to be longer.
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// More connections to one server than this cost more than they bring.
+const MOST_CONNECTIONS: usize = 64;
+
+/// Makes a [`RedisStore`].
+///
+/// | setting | default |
+/// |---|---|
+/// | `connect_timeout` | 250 ms |
+/// | `command_timeout` | 500 ms |
+/// | `connections` | 1 |
+/// | `max_in_flight` | 1,024 |
+/// | `root_certificate` | the operating system's |
+/// | `primary_login`, `primary_database`, `primary_tls` | none, 0, as the sentinels' |
+///
+/// A call takes at most twice `connect_timeout` and once `command_timeout`: for finding the server, for connecting, and for
+/// the answer. One that a Cluster redirects takes up to twice that.
+#[derive(Clone)]
+#[must_use]
+pub struct RedisStoreBuilder {
+    kind: Kind,
+    urls: Vec<Box<str>>,
+    connect_timeout: Duration,
+    command_timeout: Duration,
+    connections: usize,
+    max_in_flight: usize,
+    roots: Vec<Box<[u8]>>,
+    primary: Primary,
+}
+
+#[derive(Clone)]
+enum Kind {
+    One,
+    Cluster,
+    Sentinel { name: Box<str> },
+}
+
+/// What a sentinel does not say about its primary.
+#[derive(Clone, Default, PartialEq, Eq)]
+struct Primary {
+    login: Option<Login>,
+    database: Option<u16>,
+    tls: Option<bool>,
+}
+
+impl RedisStoreBuilder {
+    fn new(kind: Kind, urls: Vec<Box<str>>) -> Self {
+        Self {
+            kind,
+            urls,
+            connect_timeout: Duration::from_millis(250),
+            command_timeout: Duration::from_millis(500),
+            connections: 1,
+            max_in_flight: 1024,
+            roots: Vec::new(),
+            primary: Primary::default(),
+        }
+    }
+
+    pub(super) fn one(url: &str) -> Self {
+        Self::new(Kind::One, vec![url.into()])
+    }
+
+    pub(super) fn cluster<U: AsRef<str>>(urls: impl IntoIterator<Item = U>) -> Self {
+        Self::new(Kind::Cluster, urls.into_iter().map(|url| url.as_ref().into()).collect())
+    }
+
+    pub(super) fn sentinel<U: AsRef<str>>(urls: impl IntoIterator<Item = U>, name: &str) -> Self {
+        Self::new(Kind::Sentinel { name: name.into() }, urls.into_iter().map(|url| url.as_ref().into()).collect())
+    }
+
+    /// The longest that the name, TCP, TLS and login of a connection may take together. Default: 250 ms; at most 60 s.
+    pub fn connect_timeout(mut self, limit: Duration) -> Self {
+        self.connect_timeout = limit;
+        self
+    }
+
+    /// The longest to wait for an answer. Default: 500 ms; at most 60 s.
+    ///
+    /// A connection that says nothing for so long is given up, and the next call makes another.
+    pub fn command_timeout(mut self, limit: Duration) -> Self {
+        self.command_timeout = limit;
+        self
+    }
+
+    /// Connections to each server, used in turn, from 1 to 64. Default: 1, which carries more than a server's one thread.
+    pub fn connections(mut self, connections: usize) -> Self {
+        self.connections = connections;
+        self
+    }
+
+    /// The most commands under way on one connection. Further ones fail at once, as not sent. Default: 1,024.
+    ///
+    /// A command whose caller has left counts until its answer comes or its connection is given up.
+    pub fn max_in_flight(mut self, commands: usize) -> Self {
+        self.max_in_flight = commands;
+        self
+    }
+
+    /// Trusts the authorities in this PEM and no others, instead of the operating system's. Call it again for more of them.
+    pub fn root_certificate(mut self, pem: impl AsRef<[u8]>) -> Self {
+        self.roots.push(pem.as_ref().into());
+        self
+    }
+
+    /// With sentinels: whom to log in as at the primary. The credentials in the URLs are for the sentinels. Default: nobody.
+    pub fn primary_login(mut self, user: impl AsRef<str>, password: impl AsRef<str>) -> Self {
+        self.primary.login = Some(Login { user: Some(user.as_ref().into()), password: Some(password.as_ref().into()) });
+        self
+    }
+
+    /// With sentinels: the database of the primary. Default: 0.
+    pub fn primary_database(mut self, database: u16) -> Self {
+        self.primary.database = Some(database);
+        self
+    }
+
+    /// With sentinels: whether the primary speaks TLS. Default: as the sentinels do.
+    pub fn primary_tls(mut self, tls: bool) -> Self {
+        self.primary.tls = Some(tls);
+        self
+    }
+
+    /// Makes the store. Nothing connects before its first use.
+    ///
+    /// # Errors
+    /// When a setting makes no sense, when a URL cannot be used, or when no certificates can be had. No URL is repeated.
+    pub fn build(self) -> Result<RedisStore, BuildError> {
+        self.check_limits()?;
+        let endpoint = self.endpoint()?;
+        let addresses: Arc<[Address]> = endpoint.addresses.into();
+        let tls = |wanted: bool| if wanted { self.tls().map(Some) } else { Ok(None) };
+        let mut dial = Dial {
+            login: endpoint.login,
+            database: endpoint.database,
+            tls: tls(endpoint.tls)?,
+            max_in_flight: self.max_in_flight,
+        };
+        let to_sentinels = dial.clone();
+        if let Kind::Sentinel { .. } = self.kind {
+            dial.login = self.primary.login.clone().unwrap_or_default();
+            dial.database = self.primary.database.unwrap_or_default();
+            dial.tls = tls(self.primary.tls.unwrap_or(endpoint.tls))?;
+        }
+        let settings = Arc::new(Settings {
+            dial,
+            connect_timeout: self.connect_timeout,
+            command_timeout: self.command_timeout,
+            connections: self.connections,
+            fails_over: !matches!(self.kind, Kind::One),
+        });
+        let servers = match self.kind {
+            Kind::One => {
+                let address = addresses.first().cloned().ok_or(NO_URL)?;
+                Servers::One(Node::new(address, &settings))
+            }
+            Kind::Cluster => Servers::Cluster(Cluster::new(addresses, Arc::clone(&settings))),
+            Kind::Sentinel { name } => {
+                Servers::Sentinel(Sentinel::new(addresses, name.into(), to_sentinels, Arc::clone(&settings)))
+            }
+        };
+        Ok(RedisStore(Arc::new(Inner { servers, settings })))
+    }
+
+    fn check_limits(&self) -> Result<(), BuildError> {
+        let limits = [("connect_timeout", self.connect_timeout), ("command_timeout", self.command_timeout)];
+        for (setting, limit) in limits {
+            if limit.is_zero() || limit > LONGEST {
+                let value = format!("{limit:?}");
+                return Err(BuildError::OutOfRange { setting, value, rule: "above zero and at most 60 s" });
+            }
+        }
+        let counts = [
+            ("connections", self.connections, MOST_CONNECTIONS, "from 1 to 64"),
+            ("max_in_flight", self.max_in_flight, 1 << 20, "from 1 to 1048576"),
+        ];
+        for (setting, count, most, rule) in counts {
+            if count == 0 || count > most {
+                return Err(BuildError::OutOfRange { setting, value: count.to_string(), rule });
+            }
+        }
+        Ok(())
+    }
+
+    /// What the URLs say together.
+    fn endpoint(&self) -> Result<Together, BuildError> {
+        let wrong = |rule| Err(BuildError::Url { what: "Redis URL", rule });
+        let parsed: Result<Vec<Endpoint>, BuildError> = self.urls.iter().map(|url| Endpoint::parse(url)).collect();
+        let parsed = parsed?;
+        let Some(first) = parsed.first() else { return Err(NO_URL) };
+        if let Kind::Sentinel { name } = &self.kind {
+            if name.is_empty() || name.chars().any(|c| c.is_whitespace() || c.is_control()) {
+                return Err(BuildError::Url { what: "name of the primary", rule: "must be a word, such as mymaster" });
+            }
+        } else if self.primary != Primary::default() {
+            return wrong("must be a sentinel's where `primary_login`, `primary_database` or `primary_tls` is set");
+        }
+        if !matches!(self.kind, Kind::One) {
+            if parsed.iter().any(|one| matches!(one.address, Address::Unix(_))) {
+                return wrong(
+                    "must not be a socket's path with Cluster or Sentinel, whose servers have hosts and ports",
+                );
+            }
+            if parsed.iter().any(|one| one.database != 0) {
+                return match self.kind {
+                    Kind::Cluster => wrong("must not name a database, since a Cluster has only number 0"),
+                    _ => wrong("must not name a database, since a sentinel has none; use `primary_database`"),
+                };
+            }
+            if parsed.iter().any(|one| one.login != first.login || one.tls != first.tls) {
+                return wrong("must have the same scheme, user and password as all others");
+            }
+        }
+        let (login, tls, database) = (first.login.clone(), first.tls, first.database);
+        Ok(Together { addresses: parsed.into_iter().map(|one| one.address).collect(), login, tls, database })
+    }
+
+    fn tls(&self) -> Result<Arc<ClientConfig>, BuildError> {
+        let rule = "must be PEM text with at least one certificate";
+        let unusable = || BuildError::Credential { what: "root certificate", rule };
+        let config = if self.roots.is_empty() {
+            tls::verifying(&[])
+        } else {
+            let mut roots = RootCertStore::empty();
+            for pem in &self.roots {
+                let before = roots.len();
+                for certificate in CertificateDer::pem_slice_iter(pem) {
+                    roots.add(certificate.map_err(|_| unusable())?).map_err(|_| unusable())?;
+                }
+                if roots.len() == before {
+                    return Err(unusable());
+                }
+            }
+            tls::trusting(roots, &[])
+        };
+        config.map(Arc::new).map_err(|error| BuildError::Tls { reason: error.to_string() })
+    }
+}
+
+const NO_URL: BuildError = BuildError::Url { what: "list of Redis URLs", rule: "must not be empty" };
+
+struct Together {
+    addresses: Vec<Address>,
+    login: Login,
+    tls: bool,
+    database: u16,
+}
+
+/// Shows the limits, and not the URLs.
+impl fmt::Debug for RedisStoreBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisStoreBuilder")
+            .field("urls", &self.urls.len())
+            .field("connect_timeout", &self.connect_timeout)
+            .field("command_timeout", &self.command_timeout)
+            .field("connections", &self.connections)
+            .field("max_in_flight", &self.max_in_flight)
+            .finish_non_exhaustive()
+    }
+}

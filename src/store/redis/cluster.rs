@@ -1,0 +1,131 @@
+//! A Cluster: every key has its node, and nodes say where it is when it is not theirs.
+//!
+//! The client library's own Cluster connection sends what is ambiguous again, keeps its count of redirections and of such
+//! retries in one number, sends ASKING apart from what it is about, and holds a lock while it asks a node that hangs. So
+//! routes are kept here. A redirection says that nothing was executed: following it is no retry.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::connection::{Fault, Node, Settings};
+use super::endpoint::Address;
+use super::fault::Remedy;
+use super::lookup::{ask, first_answer};
+use super::renewed::Renewed;
+use super::resp::{Reply, Request};
+use super::slots::{Slots, redirection, slot_of};
+use crate::store::StoreError;
+
+/// A Cluster that settles needs one or two.
+const MOST_REDIRECTIONS: usize = 5;
+
+pub(super) struct Cluster {
+    /// What the URLs name: asked first, and again when nobody else answers.
+    pub(super) seeds: Arc<[Address]>,
+    settings: Arc<Settings>,
+    slots: Renewed<Arc<Slots>>,
+}
+
+impl Cluster {
+    pub(super) fn new(seeds: Arc<[Address]>, settings: Arc<Settings>) -> Self {
+        Self { seeds, settings, slots: Renewed::new() }
+    }
+
+    /// Sends a request about a key to the node that serves it.
+    pub(super) async fn call(&self, key: &[u8], request: Request<'_>) -> Result<Reply, Fault> {
+        let begun = Instant::now();
+        let limit = self.settings.connect_timeout.saturating_add(self.settings.command_timeout);
+        let slots = self.slots().await.map_err(Fault::Lost)?;
+        let Some(mut node) = slots.node(slot_of(key)).cloned() else {
+            self.look_again();
+            return Err(Fault::Lost(StoreError::not_sent("no node of the Cluster serves this key; look at its slots")));
+        };
+        let mut asking = false;
+        let mut redirections = 0_usize;
+        loop {
+            let link = node.link().await.map_err(|error| {
+                self.look_again();
+                Fault::Lost(error)
+            })?;
+            let answer = if asking { link.call(Request::Asking(&request)).await } else { link.call(request).await };
+            let refusal = match answer {
+                Ok(reply) => return Ok(reply),
+                Err(Fault::Lost(error)) => {
+                    self.look_again();
+                    return Err(Fault::Lost(error));
+                }
+                Err(Fault::Refused(refusal)) => refusal,
+            };
+            let target = match refusal.remedy() {
+                Remedy::Moved(target) => {
+                    self.look_again();
+                    asking = false;
+                    target
+                }
+                Remedy::Ask(target) => {
+                    asking = true;
+                    target
+                }
+                Remedy::Reroute => {
+                    link.retire();
+                    self.look_again();
+                    return Err(Fault::Lost(refusal.into_passing()));
+                }
+                Remedy::SendScript | Remedy::None => return Err(Fault::Refused(refusal)),
+            };
+            redirections = redirections.saturating_add(1);
+            let Some(target) = redirection(&target, &node.address) else {
+                return Err(Fault::Lost(refusal.into_passing()));
+            };
+            if redirections > MOST_REDIRECTIONS || begun.elapsed() > limit {
+                return Err(Fault::Lost(refusal.into_passing()));
+            }
+            node = self.node_at(target);
+        }
+    }
+
+    /// The nodes that serve something.
+    pub(super) async fn primaries(&self) -> Result<Vec<Address>, StoreError> {
+        Ok(self.slots().await?.primaries())
+    }
+
+    /// The node at an address; one that the map does not have is connected to for this call.
+    fn node_at(&self, address: Address) -> Arc<Node> {
+        let known = self.slots.latest().and_then(|slots| slots.primary(&address));
+        known.unwrap_or_else(|| Arc::new(Node::new(address, &self.settings)))
+    }
+
+    async fn slots(&self) -> Result<Arc<Slots>, StoreError> {
+        self.slots.get(|_| true, || look(Arc::clone(&self.seeds), None, Arc::clone(&self.settings))).await
+    }
+
+    /// Asks for the map anew in the background: this call has its answer already.
+    fn look_again(&self) {
+        let before = self.slots.latest();
+        self.slots.renew(|| look(Arc::clone(&self.seeds), before, Arc::clone(&self.settings)));
+    }
+}
+
+async fn look(
+    seeds: Arc<[Address]>,
+    before: Option<Arc<Slots>>,
+    settings: Arc<Settings>,
+) -> Result<Arc<Slots>, StoreError> {
+    let known = before.as_ref().map(|before| before.known.clone()).unwrap_or_default();
+    let question = |server: Address| {
+        let (before, settings) = (before.clone(), Arc::clone(&settings));
+        async move {
+            let reply = ask(&settings.dial, &server, &[b"CLUSTER", b"SLOTS"]).await?;
+            let slots = Slots::read(&reply, &server, before.as_deref(), &settings);
+            slots.map(Arc::new).ok_or_else(|| StoreError::not_sent("the Cluster has no slots yet; look at its nodes"))
+        }
+    };
+    let limit = settings.connect_timeout;
+    if !known.is_empty()
+        && let Ok(slots) = first_answer(&known, limit, question).await
+    {
+        return Ok(slots);
+    }
+    first_answer(&seeds, limit, question).await
+}

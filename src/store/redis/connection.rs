@@ -1,0 +1,118 @@
+//! A server's connections: made at first use, shared by every call, made anew when they are of no more use.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout};
+
+use super::dial::{Dial, Hello};
+use super::endpoint::Address;
+use super::fault::Refusal;
+use super::renewed::Renewed;
+use super::resp::{Reply, Request};
+use super::wire::{Lost, Wire};
+use crate::store::StoreError;
+
+/// What every connection has in common.
+pub(super) struct Settings {
+    pub(super) dial: Dial,
+    pub(super) connect_timeout: Duration,
+    pub(super) command_timeout: Duration,
+    /// Connections to each server.
+    pub(super) connections: usize,
+    /// Whether another server takes over by itself when one is no primary any more.
+    pub(super) fails_over: bool,
+}
+
+/// Why a request has no answer.
+#[derive(Debug)]
+pub(super) enum Fault {
+    /// There was no connection, or it broke, or time ran out.
+    Lost(StoreError),
+    /// The server answered with an error, and did nothing.
+    Refused(Refusal),
+}
+
+/// A connection that is up, until it is retired.
+pub(super) struct Link {
+    wire: Wire,
+    retired: AtomicBool,
+    command_timeout: Duration,
+}
+
+impl Link {
+    /// Lets the next caller make a new connection. Requests that are under way here may still be answered.
+    pub(super) fn retire(&self) {
+        self.retired.store(true, Ordering::Relaxed);
+    }
+
+    fn is_usable(&self) -> bool {
+        !self.retired.load(Ordering::Relaxed) && !self.wire.is_closed()
+    }
+
+    /// Sends a request, and waits no longer than the command timeout.
+    pub(super) async fn call(&self, request: Request<'_>) -> Result<Reply, Fault> {
+        let sent = Instant::now();
+        match timeout(self.command_timeout, self.wire.call(request)).await {
+            Ok(Ok(Reply::Error(text))) => Err(Fault::Refused(Refusal::of(&text))),
+            Ok(Ok(reply)) => Ok(reply),
+            Ok(Err(Lost::NotSent(reason))) => Err(Fault::Lost(StoreError::not_sent(&reason))),
+            Ok(Err(Lost::Unknown(reason))) => {
+                self.retire();
+                let text = format!("the connection to Redis broke before the answer came: {reason}");
+                Err(Fault::Lost(StoreError::outcome_unknown(text)))
+            }
+            Err(_) => {
+                // Replies come in order. A server that said nothing all that time is hung, and a slow one is not helped by
+                // taking its connection away from everybody.
+                if !self.wire.heard_since(sent) {
+                    self.retire();
+                }
+                let limit = self.command_timeout;
+                let text =
+                    format!("Redis did not answer within {limit:?}; look at its load, or raise `command_timeout`");
+                Err(Fault::Lost(StoreError::outcome_unknown(text)))
+            }
+        }
+    }
+}
+
+/// One server, and the connections to it.
+pub(super) struct Node {
+    pub(super) address: Address,
+    settings: Arc<Settings>,
+    links: Box<[Renewed<Arc<Link>>]>,
+    next: AtomicUsize,
+}
+
+impl Node {
+    pub(super) fn new(address: Address, settings: &Arc<Settings>) -> Self {
+        let links = (0..settings.connections.max(1)).map(|_| Renewed::new()).collect();
+        Self { address, settings: Arc::clone(settings), links, next: AtomicUsize::new(0) }
+    }
+
+    /// One of the connections, in turn; it is made first if it is not up.
+    pub(super) async fn link(&self) -> Result<Arc<Link>, StoreError> {
+        let turn = self.next.fetch_add(1, Ordering::Relaxed).checked_rem(self.links.len()).unwrap_or_default();
+        let Some(link) = self.links.get(turn) else { return Err(StoreError::not_sent("there is no connection")) };
+        link.get(|link| link.is_usable(), || connect(self.address.clone(), Arc::clone(&self.settings))).await
+    }
+}
+
+async fn connect(address: Address, settings: Arc<Settings>) -> Result<Arc<Link>, StoreError> {
+    let limit = settings.connect_timeout;
+    match timeout(limit, settings.dial.connect(&address)).await {
+        // It would answer, and with what used to be.
+        Ok(Ok((_, Hello { replica: true, .. }))) => {
+            let refusal = Refusal::of("READONLY");
+            Err(if settings.fails_over { refusal.into_passing() } else { refusal.into_error() })
+        }
+        Ok(Ok((wire, _))) => {
+            let command_timeout = settings.command_timeout;
+            Ok(Arc::new(Link { wire, retired: AtomicBool::new(false), command_timeout }))
+        }
+        Ok(Err(error)) => Err(error),
+        Err(_) => Err(StoreError::not_sent(format!("no connection to Redis at {address} within {limit:?}"))),
+    }
+}

@@ -1,0 +1,72 @@
+//! Asks servers where something is: several of them, until one knows.
+
+use std::future::Future;
+use std::time::Duration;
+
+use rand::rngs::StdRng;
+use rand::seq::SliceRandom as _;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+use super::dial::Dial;
+use super::endpoint::Address;
+use super::fault::Refusal;
+use super::resp::{Reply, Request};
+use super::wire::Lost;
+use crate::store::StoreError;
+
+/// For a tenth of the limit one server is asked before the next one is asked as well.
+const HEAD_STARTS: u32 = 10;
+
+/// So many servers are asked; if none of them knows, the rest will not.
+const MOST_ASKED: usize = 8;
+
+/// Asks the servers in no particular order, each with a head start, and takes the first answer.
+///
+/// One that hangs holds up nobody, and one that is behind is not the first to be asked for ever.
+pub(super) async fn first_answer<T, F>(
+    servers: &[Address],
+    limit: Duration,
+    ask: impl Fn(Address) -> F,
+) -> Result<T, StoreError>
+where
+    T: Send + 'static,
+    F: Future<Output = Result<T, StoreError>> + Send + 'static,
+{
+    let mut order: Vec<&Address> = servers.iter().collect();
+    let mut rng: StdRng = rand::make_rng();
+    order.shuffle(&mut rng);
+    let mut asked = JoinSet::new();
+    let head_start = limit.checked_div(HEAD_STARTS).unwrap_or_default();
+    for (place, server) in (0_u32..).zip(order.into_iter().take(MOST_ASKED)) {
+        let asking = ask(server.clone());
+        asked.spawn(async move {
+            sleep(head_start.saturating_mul(place)).await;
+            timeout(limit, asking).await.unwrap_or_else(|_| {
+                Err(StoreError::not_sent(format!("no answer from Redis within {limit:?} about where the primary is")))
+            })
+        });
+    }
+    let mut failure = StoreError::not_sent("there is no Redis server to ask");
+    while let Some(answer) = asked.join_next().await {
+        match answer {
+            Ok(Ok(found)) => return Ok(found),
+            Ok(Err(error)) => failure = error,
+            Err(_) => failure = StoreError::not_sent("asking Redis ended with its runtime"),
+        }
+    }
+    Err(failure)
+}
+
+/// Asks one server one thing, over a connection of its own.
+pub(super) async fn ask(dial: &Dial, server: &Address, words: &[&[u8]]) -> Result<Reply, StoreError> {
+    let (wire, _) = dial.connect(server).await?;
+    match wire.call(Request::One(words)).await {
+        Ok(Reply::Error(text)) => Err(Refusal::of(&text).into_error()),
+        Ok(reply) => Ok(reply),
+        // A question changes nothing, so it does not matter how far it got.
+        Err(Lost::NotSent(reason) | Lost::Unknown(reason)) => {
+            Err(StoreError::not_sent(format!("Redis at {server} did not answer: {reason}")))
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! The verbs, in the server's own words: each is one round trip about one key.
+//!
+//! A claim is a transaction and no script: on the server it costs little more than half as much. What compares before it
+//! writes is a script, since a transaction cannot.
+
+use std::time::Duration;
+
+use super::connection::Fault;
+use super::fault::Refusal;
+use super::resp::{Reply, Request};
+use super::servers::Servers;
+use crate::store::{Claim, StoreError, Stored, Swap};
+
+/// A script, and the SHA-1 of its text, by which the server knows it.
+pub(super) struct Script {
+    pub(super) text: &'static str,
+    pub(super) sha1: &'static str,
+}
+
+/// Stores ARGV[2] for ARGV[3] milliseconds if ARGV[1] is stored; else says what is.
+pub(super) const REPLACE: Script = Script {
+    text: "local held = redis.call('GET', KEYS[1]) \
+           if held == ARGV[1] then redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3]) return 1 end \
+           if held then return {held, redis.call('PTTL', KEYS[1])} end \
+           return 0",
+    sha1: "2d9fb84764e02bb56c2db3fa36f1421a4f721c00",
+};
+
+/// Removes what is stored if it is ARGV[1]; else says what is.
+pub(super) const REMOVE: Script = Script {
+    text: "local held = redis.call('GET', KEYS[1]) \
+           if held == ARGV[1] then redis.call('DEL', KEYS[1]) return 1 end \
+           if held then return {held, redis.call('PTTL', KEYS[1])} end \
+           return 0",
+    sha1: "9c17d920083000814e7c731fa5767cfaf1a35920",
+};
+
+/// Stores a value if nothing is stored, and says what is stored afterwards.
+pub(super) async fn claim(servers: &Servers, key: &str, value: &[u8], millis: u64) -> Result<Reply, Fault> {
+    let (name, millis) = (key.as_bytes(), millis.to_string());
+    let set: [&[u8]; 6] = [b"SET", name, value, b"NX", b"PX", millis.as_bytes()];
+    servers.call(key, Request::Atomic(&[&set, &[b"GET", name], &[b"PTTL", name]])).await
+}
+
+/// Reads the replies to GET and PTTL.
+pub(super) fn read_get(reply: Reply) -> Result<Option<Stored>, StoreError> {
+    match parts(reply) {
+        Some([value, left]) => stored(value, &left),
+        None => Err(unexpected()),
+    }
+}
+
+/// Reads the replies to SET NX, GET and PTTL.
+pub(super) fn read_claim(reply: Reply) -> Result<Claim, StoreError> {
+    match parts(reply) {
+        Some([Reply::Text(_), _, _]) => Ok(Claim::Claimed),
+        Some([Reply::Nil, value, left]) => match stored(value, &left)? {
+            Some(stored) => Ok(Claim::Held(stored)),
+            // It ended between two commands of the transaction, which servers since 6.2 rule out.
+            None => Err(StoreError::not_sent("the record ended while it was read; ask again")),
+        },
+        Some([Reply::Error(text), _, _]) => Err(Refusal::of(&text).into_error()),
+        _ => Err(unexpected()),
+    }
+}
+
+/// Reads the reply to [`REPLACE`] or [`REMOVE`].
+pub(super) fn read_swap(reply: Reply) -> Result<Swap, StoreError> {
+    match reply {
+        Reply::Integer(1) => Ok(Swap::Swapped),
+        Reply::Integer(0) => Ok(Swap::Lost(None)),
+        reply => Ok(Swap::Lost(read_get(reply)?)),
+    }
+}
+
+fn parts<const N: usize>(reply: Reply) -> Option<[Reply; N]> {
+    match reply {
+        Reply::Array(parts) => parts.try_into().ok(),
+        _ => None,
+    }
+}
+
+fn stored(value: Reply, left: &Reply) -> Result<Option<Stored>, StoreError> {
+    let bytes = match value {
+        Reply::Bytes(bytes) => bytes,
+        Reply::Nil => return Ok(None),
+        Reply::Error(text) => return Err(Refusal::of(&text).into_error()),
+        _ => return Err(unexpected()),
+    };
+    match left {
+        // Its time ended between the two commands.
+        Reply::Integer(-2) => Ok(None),
+        // Nothing of ours lives for ever, and a made-up time would make old facts look fresh.
+        Reply::Integer(-1) => Err(StoreError::refused(
+            "what is stored under the key has no time to live, so it is none of ours; \
+             keep other programs and PERSIST away from these keys",
+        )),
+        Reply::Integer(millis) => {
+            let millis = u64::try_from(*millis).map_err(|_| unexpected())?;
+            Ok(Some(Stored { bytes, ttl_left: Duration::from_millis(millis) }))
+        }
+        _ => Err(unexpected()),
+    }
+}
+
+/// The commands may have been executed: whose reply this is, nobody knows.
+fn unexpected() -> StoreError {
+    StoreError::outcome_unknown("the answer is none that Redis gives to these commands")
+}

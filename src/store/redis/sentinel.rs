@@ -1,0 +1,88 @@
+//! A primary that sentinels watch over: they say where it is, and it says whether it still is one.
+
+use std::sync::Arc;
+
+use super::connection::{Fault, Node, Settings};
+use super::dial::Dial;
+use super::endpoint::Address;
+use super::fault::Remedy;
+use super::lookup::{ask, first_answer};
+use super::renewed::Renewed;
+use super::resp::{Reply, Request};
+use crate::store::StoreError;
+
+pub(super) struct Sentinel {
+    pub(super) sentinels: Arc<[Address]>,
+    pub(super) name: Arc<str>,
+    /// How to connect to a sentinel, whose login is another than its primary's.
+    dial: Dial,
+    settings: Arc<Settings>,
+    primary: Renewed<Arc<Node>>,
+}
+
+impl Sentinel {
+    pub(super) fn new(sentinels: Arc<[Address]>, name: Arc<str>, dial: Dial, settings: Arc<Settings>) -> Self {
+        Self { sentinels, name, dial, settings, primary: Renewed::new() }
+    }
+
+    /// Sends a request to the primary.
+    pub(super) async fn call(&self, request: Request<'_>) -> Result<Reply, Fault> {
+        let node = self.primary().await.map_err(Fault::Lost)?;
+        // A connection to a replica does not come up: whoever answers is asked for its role first.
+        let link = node.link().await.map_err(|error| {
+            self.look_again();
+            Fault::Lost(error)
+        })?;
+        match link.call(request).await {
+            Err(Fault::Refused(refusal)) if refusal.remedy() == Remedy::Reroute => {
+                link.retire();
+                self.look_again();
+                Err(Fault::Lost(refusal.into_passing()))
+            }
+            Err(Fault::Lost(error)) => {
+                self.look_again();
+                Err(Fault::Lost(error))
+            }
+            answer => answer,
+        }
+    }
+
+    /// The primary, as far as the sentinels know.
+    pub(super) async fn primary(&self) -> Result<Arc<Node>, StoreError> {
+        self.primary.get(|_| true, || self.look(None)).await
+    }
+
+    /// Asks the sentinels anew in the background: this call has its answer already.
+    fn look_again(&self) {
+        let before = self.primary.latest();
+        self.primary.renew(|| self.look(before));
+    }
+
+    fn look(&self, before: Option<Arc<Node>>) -> impl Future<Output = Result<Arc<Node>, StoreError>> + Send + use<> {
+        let (sentinels, name) = (Arc::clone(&self.sentinels), Arc::clone(&self.name));
+        let (dial, settings) = (self.dial.clone(), Arc::clone(&self.settings));
+        async move {
+            let limit = settings.connect_timeout;
+            let address = first_answer(&sentinels, limit, |sentinel| find(dial.clone(), sentinel, Arc::clone(&name)));
+            let address = address.await?;
+            // The same server keeps its connections, and its pause after a failure.
+            let before = before.filter(|node| node.address == address);
+            Ok(before.unwrap_or_else(|| Arc::new(Node::new(address, &settings))))
+        }
+    }
+}
+
+async fn find(dial: Dial, sentinel: Address, name: Arc<str>) -> Result<Address, StoreError> {
+    let question: [&[u8]; 3] = [b"SENTINEL", b"GET-MASTER-ADDR-BY-NAME", name.as_bytes()];
+    match ask(&dial, &sentinel, &question).await? {
+        Reply::Nil => Err(StoreError::refused("the sentinels know no primary of this name; check the name")),
+        reply => match reply.array() {
+            [host, port] => {
+                let port = port.integer().and_then(|port| u16::try_from(port).ok()).filter(|port| *port > 0);
+                host.text().zip(port).map(|(host, port)| Address::tcp(host, port))
+            }
+            _ => None,
+        }
+        .ok_or_else(|| StoreError::not_sent("what answers is no sentinel; give the sentinels' port, such as 26379")),
+    }
+}

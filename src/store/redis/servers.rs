@@ -1,0 +1,78 @@
+//! The servers behind a store: one, a Cluster, or a primary that sentinels watch over.
+
+use std::fmt;
+
+use super::cluster::Cluster;
+use super::connection::{Fault, Node};
+use super::endpoint::Address;
+use super::fault::Remedy;
+use super::resp::{Reply, Request};
+use super::script::Script;
+use super::sentinel::Sentinel;
+use crate::store::StoreError;
+
+pub(super) enum Servers {
+    One(Node),
+    Cluster(Cluster),
+    Sentinel(Sentinel),
+}
+
+impl Servers {
+    /// Sends a request about a key to the server that serves it. It is executed once at most.
+    pub(super) async fn call(&self, key: &str, request: Request<'_>) -> Result<Reply, Fault> {
+        match self {
+            Self::One(node) => {
+                let link = node.link().await.map_err(Fault::Lost)?;
+                let answer = link.call(request).await;
+                if let Err(Fault::Refused(refusal)) = &answer
+                    && refusal.remedy() == Remedy::Reroute
+                {
+                    // The name may lead to another server by now.
+                    link.retire();
+                }
+                answer
+            }
+            Self::Cluster(cluster) => cluster.call(key.as_bytes(), request).await,
+            Self::Sentinel(sentinel) => sentinel.call(request).await,
+        }
+    }
+
+    /// Runs a script about a key. A server that does not know it has done nothing, and gets its text.
+    pub(super) async fn run(&self, script: &Script, key: &str, arguments: &[&[u8]]) -> Result<Reply, Fault> {
+        let words = |how: [&'static [u8]; 2]| {
+            let mut words: Vec<&[u8]> = how.to_vec();
+            words.extend([b"1", key.as_bytes()]);
+            words.extend(arguments);
+            words
+        };
+        let known = words([b"EVALSHA", script.sha1.as_bytes()]);
+        match self.call(key, Request::One(&known)).await {
+            Err(Fault::Refused(refusal)) if refusal.remedy() == Remedy::SendScript => {
+                let whole = words([b"EVAL", script.text.as_bytes()]);
+                self.call(key, Request::One(&whole)).await
+            }
+            answer => answer,
+        }
+    }
+
+    /// Where to look when the servers themselves are looked at.
+    pub(super) async fn primaries(&self) -> Result<Vec<Address>, StoreError> {
+        match self {
+            Self::One(node) => Ok(vec![node.address.clone()]),
+            Self::Cluster(cluster) => cluster.primaries().await,
+            Self::Sentinel(sentinel) => Ok(vec![sentinel.primary().await?.address.clone()]),
+        }
+    }
+}
+
+/// Shows where they are, and not who we are there.
+impl fmt::Debug for Servers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let list = |addresses: &[Address]| addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        match self {
+            Self::One(node) => write!(f, "{}", node.address),
+            Self::Cluster(cluster) => write!(f, "Cluster at {}", list(&cluster.seeds)),
+            Self::Sentinel(sentinel) => write!(f, "{} by sentinels at {}", sentinel.name, list(&sentinel.sentinels)),
+        }
+    }
+}

@@ -1,0 +1,67 @@
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::sleep;
+
+/// Accepting fails when the process has no file handle left; asking again at once would spin.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
+
+/// A port and the task that serves it; dropping it ends the server and every connection.
+#[derive(Debug)]
+pub(crate) struct Server {
+    address: SocketAddr,
+    /// Owns the connection tasks too: they are aborted with it.
+    accepting: JoinHandle<()>,
+}
+
+impl Server {
+    /// Binds a free loopback port and starts serving in a task of the current runtime.
+    pub(crate) async fn start<C>(converse: impl Fn(TcpStream) -> C + Send + 'static) -> io::Result<Self>
+    where
+        C: Future<Output = ()> + Send + 'static,
+    {
+        let runtime = tokio::runtime::Handle::try_current().map_err(io::Error::other)?;
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let address = listener.local_addr()?;
+        Ok(Self { address, accepting: runtime.spawn(serve(listener, converse)) })
+    }
+
+    /// `http://127.0.0.1:PORT`, without a trailing slash.
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Ends the server and returns once its port refuses connections.
+    pub(crate) async fn stop(mut self) {
+        self.accepting.abort();
+        // The result can only say that the task was aborted, which is what was asked for.
+        let _ = (&mut self.accepting).await;
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+/// Accepts connections until it is dropped; owns their tasks, which end with it.
+async fn serve<C>(listener: TcpListener, converse: impl Fn(TcpStream) -> C)
+where
+    C: Future<Output = ()> + Send + 'static,
+{
+    let mut connections = JoinSet::new();
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                // Finished tasks are let go here, so that the set is as large as the open connections are many.
+                while connections.try_join_next().is_some() {}
+                connections.spawn(converse(stream));
+            }
+            Err(_) => sleep(ACCEPT_PAUSE).await,
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! The store that the environment asks for.
+#![cfg(all(feature = "file", feature = "redis", feature = "upstash", feature = "vercel-kv"))]
+
+use payproof::BuildError;
+use payproof::store::{EnvStore, from_vars};
+
+fn choose(vars: &[(&str, &str)]) -> Result<EnvStore, BuildError> {
+    choose_with_prefix("", vars)
+}
+
+fn choose_with_prefix(prefix: &str, vars: &[(&str, &str)]) -> Result<EnvStore, BuildError> {
+    from_vars(prefix, |name| vars.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned()))
+}
+
+/// Put together here, so that no literal looks like a credential.
+fn token() -> String {
+    ["AX", "token", "123456"].concat()
+}
+
+#[test]
+fn each_variable_chooses_its_store_in_the_documented_order() {
+    let token = token();
+    let kv = [("KV_REST_API_URL", "https://kv.example"), ("KV_REST_API_TOKEN", &*token)];
+    let older = [("UPSTASH_REDIS_URL", "https://older.example"), ("UPSTASH_REDIS_TOKEN", &*token)];
+    let upstash = [("UPSTASH_REDIS_REST_URL", "https://up.example"), ("UPSTASH_REDIS_REST_TOKEN", &*token)];
+    let redis = [("REDIS_URL", "redis://127.0.0.1:6379")];
+    let mut vars: Vec<(&str, &str)> = Vec::new();
+    let chosen = |vars: &[(&str, &str)]| {
+        let store = choose(vars).unwrap();
+        (store.name(), store.because().to_owned())
+    };
+    assert_eq!(chosen(&vars), ("memory", "no variable names a store".into()));
+    vars.extend(kv);
+    assert_eq!(chosen(&vars), ("vercel-kv", "KV_REST_API_URL is set".into()));
+    vars.extend(older);
+    assert_eq!(chosen(&vars), ("upstash", "UPSTASH_REDIS_URL is set".into()));
+    vars.extend(upstash);
+    assert_eq!(chosen(&vars), ("upstash", "UPSTASH_REDIS_REST_URL is set".into()));
+    vars.extend(redis);
+    assert_eq!(chosen(&vars), ("redis", "REDIS_URL is set".into()));
+    vars.push(("PAYPROOF_STORE", "vercel-kv"));
+    assert_eq!(chosen(&vars), ("vercel-kv", "PAYPROOF_STORE says so".into()));
+    vars.push(("USE_REDIS_CACHE", "false"));
+    let off = choose(&vars).unwrap();
+    assert_eq!((off.name(), off.is_degraded()), ("memory", true));
+}
+
+#[test]
+fn the_older_upstash_names_serve_both_protocols() {
+    let token = token();
+    let tcp = [("UPSTASH_REDIS_URL", "rediss://default:secret@up.example:6379"), ("UPSTASH_REDIS_TOKEN", &*token)];
+    assert_eq!(choose(&tcp).unwrap().name(), "redis");
+    assert_eq!(choose(&tcp[..1]).unwrap().name(), "redis");
+    let rest = [("PAYPROOF_STORE", "upstash"), ("UPSTASH_REDIS_URL", "https://up.example"), ("UPSTASH_REDIS_TOKEN", &*token)];
+    assert_eq!(choose(&rest).unwrap().name(), "upstash");
+}
+
+#[test]
+fn half_a_pair_names_the_missing_half() {
+    let token = token();
+    for [url, secret] in [
+        ["UPSTASH_REDIS_REST_URL", "UPSTASH_REDIS_REST_TOKEN"],
+        ["UPSTASH_REDIS_URL", "UPSTASH_REDIS_TOKEN"],
+        ["KV_REST_API_URL", "KV_REST_API_TOKEN"],
+    ] {
+        for (given, value, missing) in [(url, "https://x.example", secret), (secret, &*token, url)] {
+            let error = choose(&[(given, value)]).unwrap_err().to_string();
+            assert_eq!(error, format!("{missing} is missing; {given} is set"));
+        }
+    }
+    let read_only = choose(&[("KV_REST_API_URL", "https://kv.example"), ("KV_REST_API_READ_ONLY_TOKEN", &token)]);
+    assert!(read_only.unwrap_err().to_string().contains("KV_REST_API_READ_ONLY_TOKEN may not write"));
+}
+
+#[test]
+fn a_prefix_is_put_before_addresses_and_tokens() {
+    let token = token();
+    let vars = [("cache_KV_REST_API_URL", "https://kv.example"), ("cache_KV_REST_API_TOKEN", &*token)];
+    assert_eq!(choose(&vars).unwrap().name(), "memory");
+    assert_eq!(choose_with_prefix("cache_", &vars).unwrap().name(), "vercel-kv");
+}
+
+#[test]
+fn memory_in_production_is_degraded_and_refused_where_a_shared_store_is_required() {
+    for variable in ["APP_ENV", "NODE_ENV"] {
+        let store = choose(&[(variable, "production")]).unwrap();
+        assert!(store.is_degraded());
+        let error = store.require_shared().unwrap_err().to_string();
+        assert!(error.contains("no variable names a store") && error.contains(variable), "{error}");
+    }
+    let store = choose(&[("APP_ENV", "staging")]).unwrap();
+    assert!(!store.is_degraded());
+    assert!(store.require_shared().is_err());
+    assert!(choose(&[("REDIS_URL", "redis://127.0.0.1:1")]).unwrap().require_shared().is_ok());
+}
+
+#[test]
+fn what_is_asked_for_and_missing_or_malformed_is_an_error_and_never_memory() {
+    for (vars, said) in [
+        (&[("PAYPROOF_STORE", "redis")][..], "REDIS_URL is missing"),
+        (&[("PAYPROOF_STORE", "file")], "PAYPROOF_STORE_PATH is missing"),
+        (&[("PAYPROOF_STORE", "upstash")], "UPSTASH_REDIS_REST_URL is missing"),
+        (&[("PAYPROOF_STORE", "vercel-kv")], "KV_REST_API_URL is missing"),
+        (&[("PAYPROOF_STORE", "postgres")], "must be memory, file, redis, upstash or vercel-kv"),
+        (&[("USE_REDIS_CACHE", "perhaps")], "must be true or false"),
+    ] {
+        let error = choose(vars).unwrap_err().to_string();
+        assert!(error.contains(said), "{vars:?}: {error}");
+    }
+    for url in ["nonsense", "https://x.example", "redis://127.0.0.1:6379 ", "redis://host:port"] {
+        assert!(choose(&[("REDIS_URL", url)]).is_err(), "{url}");
+    }
+    let token = token();
+    let spaced = format!("{token} ");
+    for (url, secret) in [("http://up.example", &token), ("https://up.example ", &token), ("https://up.example", &spaced)] {
+        let vars = [("UPSTASH_REDIS_REST_URL", url), ("UPSTASH_REDIS_REST_TOKEN", &**secret)];
+        let error = choose(&vars).unwrap_err();
+        assert!(!format!("{error} {error:?}").contains(&token), "{error:?}");
+    }
+}
+
+#[test]
+fn an_empty_variable_counts_as_unset() {
+    assert_eq!(choose(&[("REDIS_URL", ""), ("PAYPROOF_STORE", "")]).unwrap().name(), "memory");
+}
+
+#[test]
+fn neither_url_nor_token_is_shown() {
+    let token = token();
+    let vars = [("REDIS_URL", "redis://user:hunter22@127.0.0.1:1/0")];
+    let shown = format!("{0} {0:?}", choose(&vars).unwrap());
+    assert!(!shown.contains("hunter22"), "{shown}");
+    let vars = [("KV_REST_API_URL", "https://kv.example"), ("KV_REST_API_TOKEN", &*token)];
+    let shown = format!("{0} {0:?}", choose(&vars).unwrap());
+    assert!(!shown.contains(&token), "{shown}");
+}

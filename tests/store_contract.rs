@@ -1,0 +1,536 @@
+//! The contract suite: it passes stores that keep the contract, and names the rule that a broken one breaks.
+#![allow(clippy::unwrap_used, reason = "a fixture that cannot be made fails the test that asked for it")]
+#![allow(clippy::arithmetic_side_effects, reason = "the flawed store adds times that are far from any limit")]
+
+use std::collections::HashMap;
+use std::future::pending;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use payproof::store::contract::{self, Breach, Rule};
+use payproof::store::{Claim, Durability, Inspection, MemoryStore, Store, StoreError, Stored, Swap, ttl_millis};
+use payproof::testing::{FlakyStore, StoreFault, StoreVerb};
+use tokio::task::yield_now;
+use tokio::time::Instant;
+
+/// One way to be broken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Flaw {
+    None,
+    ClaimOverwrites,
+    ClaimSaysWhatItWanted,
+    ClaimIsGetThenSet,
+    ClaimProlongs,
+    ClaimSaysTheWholeTtl,
+    HeldForTheSameBytesIsClaimed,
+    ReplaceDoesNothing,
+    ReplaceLosesOneWrite,
+    ReplaceIgnoresExpected,
+    ReplaceCreates,
+    ReplaceKeepsTtl,
+    ReplaceIsGetThenSet,
+    LostSwapsSayNothing,
+    LostSwapsSayWhatWasExpected,
+    RemoveIgnoresExpected,
+    RemoveDoesNothing,
+    RemoveHappensTwice,
+    RemoveIsGetThenDelete,
+    RemoveLeavesAnEmptyRecord,
+    ReadsFromReplica,
+    TtlInSecondsRoundedUp,
+    TtlInSecondsCut,
+    TtlOfMillisIsSeconds,
+    TtlIsForEver,
+    TtlBelowOneMillisIsForEver,
+    TtlIsHalved,
+    TtlZeroIsADay,
+    TtlIsNotLimited,
+    ReplaceTakesAnyTtl,
+    EndedIsHeldForClaim,
+    EndedIsSwapped,
+    EndedIsRemoved,
+    OldTtlEndsTheNewRecord,
+    OldTtlEndsTheNextRecord,
+    EmptyIsAbsent,
+    EmptyExpectedIsAnything,
+    NilIsAbsent,
+    ValuesAreTrimmed,
+    ValuesAreText,
+    ValuesAreNumbers,
+    ValuesAreCut,
+    ComparesToTheFirstNul,
+    ComparesLengths,
+    ComparesText,
+    KeysAreFolded,
+    KeysAreTrimmed,
+    KeysAreCut,
+    KeysEndAtNul,
+    RemovesByPattern,
+    DroppedClaimLeavesHalf,
+    DroppedClaimsAnswerIsTheNextOnes,
+    DroppedReplaceLeavesNothing,
+    DurabilityChanges,
+    InspectFails,
+    ClaimNeverAnswers,
+    ClaimPanicsInARace,
+}
+
+/// What each flaw breaks.
+const BROKEN: &[(Flaw, Rule)] = &[
+    (Flaw::ClaimOverwrites, Rule::ClaimKeepsHeld),
+    (Flaw::ClaimSaysWhatItWanted, Rule::ClaimKeepsHeld),
+    (Flaw::ClaimIsGetThenSet, Rule::OneClaimWins),
+    (Flaw::ClaimProlongs, Rule::ClaimKeepsTtl),
+    (Flaw::ClaimSaysTheWholeTtl, Rule::ClaimKeepsTtl),
+    (Flaw::HeldForTheSameBytesIsClaimed, Rule::ClaimKeepsHeld),
+    (Flaw::ReplaceDoesNothing, Rule::ReplaceSwaps),
+    (Flaw::ReplaceLosesOneWrite, Rule::NoSwapIsLost),
+    (Flaw::ReplaceIgnoresExpected, Rule::ReplaceCompares),
+    (Flaw::ReplaceCreates, Rule::ReplaceCompares),
+    (Flaw::ReplaceKeepsTtl, Rule::ReplaceSetsTtl),
+    (Flaw::ReplaceIsGetThenSet, Rule::OneSwapWins),
+    (Flaw::LostSwapsSayNothing, Rule::ReplaceCompares),
+    (Flaw::LostSwapsSayWhatWasExpected, Rule::ReplaceCompares),
+    (Flaw::RemoveIgnoresExpected, Rule::RemoveCompares),
+    (Flaw::RemoveDoesNothing, Rule::RemoveRemoves),
+    (Flaw::RemoveHappensTwice, Rule::RemoveAndClaimTakeTurns),
+    (Flaw::RemoveIsGetThenDelete, Rule::OneSwapWins),
+    (Flaw::RemoveLeavesAnEmptyRecord, Rule::RemoveRemoves),
+    (Flaw::ReadsFromReplica, Rule::WritesAreSeen),
+    (Flaw::TtlInSecondsRoundedUp, Rule::TtlIsKept),
+    (Flaw::TtlInSecondsCut, Rule::TtlIsKept),
+    (Flaw::TtlOfMillisIsSeconds, Rule::ClaimKeepsTtl),
+    (Flaw::TtlIsForEver, Rule::TtlIsKept),
+    (Flaw::TtlBelowOneMillisIsForEver, Rule::TtlIsKept),
+    (Flaw::TtlIsHalved, Rule::ReplaceSetsTtl),
+    (Flaw::TtlZeroIsADay, Rule::TtlIsBounded),
+    (Flaw::TtlIsNotLimited, Rule::TtlIsBounded),
+    (Flaw::ReplaceTakesAnyTtl, Rule::TtlIsBounded),
+    (Flaw::EndedIsHeldForClaim, Rule::TtlEnds),
+    (Flaw::EndedIsSwapped, Rule::TtlEnds),
+    (Flaw::EndedIsRemoved, Rule::TtlEnds),
+    (Flaw::OldTtlEndsTheNewRecord, Rule::ReplaceSetsTtl),
+    (Flaw::OldTtlEndsTheNextRecord, Rule::ReplaceSetsTtl),
+    (Flaw::EmptyIsAbsent, Rule::ValuesAreWhole),
+    (Flaw::EmptyExpectedIsAnything, Rule::ReplaceCompares),
+    (Flaw::NilIsAbsent, Rule::ValuesAreWhole),
+    (Flaw::ValuesAreTrimmed, Rule::ValuesAreWhole),
+    (Flaw::ValuesAreText, Rule::ValuesAreWhole),
+    (Flaw::ValuesAreNumbers, Rule::ValuesAreWhole),
+    (Flaw::ValuesAreCut, Rule::ValuesAreWhole),
+    (Flaw::ComparesToTheFirstNul, Rule::CompareIsExact),
+    (Flaw::ComparesLengths, Rule::ReplaceCompares),
+    (Flaw::ComparesText, Rule::CompareIsExact),
+    (Flaw::KeysAreFolded, Rule::KeysAreDistinct),
+    (Flaw::KeysAreTrimmed, Rule::KeysAreDistinct),
+    (Flaw::KeysAreCut, Rule::KeysAreDistinct),
+    (Flaw::KeysEndAtNul, Rule::KeysAreDistinct),
+    (Flaw::RemovesByPattern, Rule::KeysAreDistinct),
+    (Flaw::DroppedClaimLeavesHalf, Rule::DroppedIsWhole),
+    (Flaw::DroppedClaimsAnswerIsTheNextOnes, Rule::DroppedIsWhole),
+    (Flaw::DroppedReplaceLeavesNothing, Rule::DroppedIsWhole),
+    (Flaw::DurabilityChanges, Rule::DurabilityIsStable),
+    (Flaw::InspectFails, Rule::InspectAnswers),
+    (Flaw::ClaimNeverAnswers, Rule::ClaimTakesAbsent),
+    (Flaw::ClaimPanicsInARace, Rule::OneClaimWins),
+];
+
+/// A plain store with one flaw.
+#[derive(Clone, Debug)]
+struct Flawed {
+    flaw: Flaw,
+    records: Arc<Mutex<HashMap<String, Record>>>,
+    /// The ends of records that were replaced or removed.
+    old_ends: Arc<Mutex<HashMap<String, Instant>>>,
+    /// What the replica still says.
+    replica: Arc<Mutex<HashMap<String, Record>>>,
+    reads: Arc<AtomicU64>,
+    misdelivered: Arc<Mutex<Option<Claim>>>,
+}
+
+#[derive(Clone, Debug)]
+struct Record {
+    bytes: Vec<u8>,
+    end: Instant,
+    ttl: Duration,
+}
+
+impl Flawed {
+    fn new(flaw: Flaw) -> Self {
+        let reads = Arc::default();
+        let (records, old_ends, replica) = (Arc::default(), Arc::default(), Arc::default());
+        Self { flaw, records, old_ends, replica, reads, misdelivered: Arc::default() }
+    }
+
+    fn has(&self, flaw: Flaw) -> bool {
+        self.flaw == flaw
+    }
+
+    fn key(&self, key: &str) -> String {
+        match self.flaw {
+            Flaw::KeysAreFolded => key.to_lowercase(),
+            Flaw::KeysAreTrimmed => key.trim().to_owned(),
+            Flaw::KeysAreCut => key.chars().take(255).collect(),
+            Flaw::KeysEndAtNul => key.split('\0').next().unwrap().to_owned(),
+            _ => key.to_owned(),
+        }
+    }
+
+    fn value(&self, value: &[u8]) -> Vec<u8> {
+        match self.flaw {
+            Flaw::ValuesAreTrimmed => value.trim_ascii().to_vec(),
+            Flaw::ValuesAreText => String::from_utf8_lossy(value).into_owned().into_bytes(),
+            Flaw::ValuesAreNumbers => {
+                let number = str::from_utf8(value).ok().and_then(|text| text.parse::<i64>().ok());
+                number.map_or_else(|| value.to_vec(), |number| number.to_string().into_bytes())
+            }
+            Flaw::ValuesAreCut => value.iter().copied().take(512 * 1024).collect(),
+            _ => value.to_vec(),
+        }
+    }
+
+    fn same(&self, stored: &[u8], expected: &[u8]) -> bool {
+        match self.flaw {
+            Flaw::ComparesToTheFirstNul => {
+                stored.split(|byte| *byte == 0).next() == expected.split(|byte| *byte == 0).next()
+            }
+            Flaw::ComparesLengths => stored.len() == expected.len(),
+            Flaw::ComparesText => String::from_utf8_lossy(stored) == String::from_utf8_lossy(expected),
+            Flaw::EmptyExpectedIsAnything => expected.is_empty() || stored == expected,
+            _ => stored == expected,
+        }
+    }
+
+    fn ttl(&self, ttl: Duration) -> Result<Duration, StoreError> {
+        let unlimited = self.has(Flaw::TtlIsNotLimited) && !ttl.is_zero();
+        if ttl.is_zero() && self.has(Flaw::TtlZeroIsADay) {
+            return Ok(Duration::from_secs(24 * 60 * 60));
+        }
+        let millis = if unlimited { u64::try_from(ttl.as_millis()).unwrap_or(1 << 40) } else { ttl_millis(ttl)? };
+        let ttl = Duration::from_millis(millis);
+        Ok(match self.flaw {
+            Flaw::TtlInSecondsRoundedUp => Duration::from_secs(millis.div_ceil(1000)),
+            Flaw::TtlInSecondsCut => Duration::from_secs((millis / 1000).max(1)),
+            Flaw::TtlOfMillisIsSeconds => Duration::from_secs(millis),
+            Flaw::TtlIsHalved => ttl / 2,
+            Flaw::TtlBelowOneMillisIsForEver if millis == 1 => Duration::from_secs(1 << 30),
+            _ => ttl,
+        })
+    }
+
+    fn record(&self, value: &[u8], ttl: Duration) -> Result<Record, StoreError> {
+        let ttl = self.ttl(ttl)?;
+        Ok(Record { bytes: self.value(value), end: Instant::now() + ttl, ttl })
+    }
+
+    /// The record under a key; `ended` shows it even after its time.
+    fn look(&self, key: &str, ended: bool) -> Option<Record> {
+        let now = Instant::now();
+        let mut records = self.records.lock().unwrap();
+        if self.old_ends.lock().unwrap().get(key).is_some_and(|end| *end <= now) {
+            self.old_ends.lock().unwrap().remove(key);
+            records.remove(key);
+        }
+        let record = records.get(key)?;
+        let for_ever = self.has(Flaw::TtlIsForEver);
+        if (self.has(Flaw::EmptyIsAbsent) && record.bytes.is_empty())
+            || (self.has(Flaw::NilIsAbsent) && record.bytes == b"nil")
+            || (record.end <= now && !ended && !for_ever)
+        {
+            return None;
+        }
+        Some(record.clone())
+    }
+
+    fn put(&self, key: String, record: Record) {
+        let before = self.records.lock().unwrap().insert(key.clone(), record);
+        if let Some(before) = before {
+            if self.has(Flaw::OldTtlEndsTheNewRecord) {
+                self.old_ends.lock().unwrap().insert(key.clone(), before.end);
+            }
+            self.replica.lock().unwrap().insert(key, before);
+        }
+    }
+
+    fn delete(&self, key: &str) {
+        if self.has(Flaw::RemoveDoesNothing) {
+            return;
+        }
+        let mut records = self.records.lock().unwrap();
+        if self.has(Flaw::RemovesByPattern)
+            && let Some(start) = key.strip_suffix('*')
+        {
+            records.retain(|other, _| !other.starts_with(start));
+        } else if self.has(Flaw::RemoveLeavesAnEmptyRecord) {
+            records.get_mut(key).unwrap().bytes.clear();
+        } else if let Some(before) = records.remove(key)
+            && self.has(Flaw::OldTtlEndsTheNextRecord)
+        {
+            self.old_ends.lock().unwrap().insert(key.to_owned(), before.end);
+        }
+    }
+
+    fn stored(record: &Record) -> Stored {
+        Stored { bytes: record.bytes.clone(), ttl_left: record.end.saturating_duration_since(Instant::now()) }
+    }
+
+    fn lost(&self, record: Option<Record>, expected: &[u8]) -> Swap {
+        match (self.flaw, record) {
+            (Flaw::LostSwapsSayNothing, _) => Swap::Lost(None),
+            (Flaw::LostSwapsSayWhatWasExpected, Some(record)) => {
+                Swap::Lost(Some(Stored { bytes: expected.to_vec(), ..Self::stored(&record) }))
+            }
+            (_, record) => Swap::Lost(record.as_ref().map(Self::stored)),
+        }
+    }
+}
+
+/// Spoils a record unless the call that made it is awaited to the end.
+struct Spoiler<'s> {
+    store: &'s Flawed,
+    key: &'s str,
+    done: bool,
+}
+
+impl Drop for Spoiler<'_> {
+    fn drop(&mut self) {
+        if self.done {
+            return;
+        }
+        let mut records = self.store.records.lock().unwrap();
+        match self.store.flaw {
+            Flaw::DroppedClaimLeavesHalf => records.get_mut(self.key).unwrap().bytes.truncate(1000),
+            Flaw::DroppedReplaceLeavesNothing => drop(records.remove(self.key)),
+            _ => *self.store.misdelivered.lock().unwrap() = Some(Claim::Claimed),
+        }
+    }
+}
+
+impl Store for Flawed {
+    async fn get(&self, key: &str) -> Result<Option<Stored>, StoreError> {
+        let key = self.key(key);
+        let reads = self.reads.fetch_add(1, Ordering::Relaxed);
+        if self.has(Flaw::ReadsFromReplica)
+            && reads % 32 == 31
+            && let Some(stale) = self.replica.lock().unwrap().get(&key)
+        {
+            return Ok(Some(Self::stored(stale)));
+        }
+        Ok(self.look(&key, false).as_ref().map(Self::stored))
+    }
+
+    async fn claim(&self, key: &str, value: &[u8], ttl: Duration) -> Result<Claim, StoreError> {
+        let record = self.record(value, ttl)?;
+        let key = self.key(key);
+        if let Some(misdelivered) = self.misdelivered.lock().unwrap().take() {
+            return Ok(misdelivered);
+        }
+        if self.has(Flaw::ClaimNeverAnswers) {
+            return pending().await;
+        }
+        assert!(!(self.has(Flaw::ClaimPanicsInARace) && value.starts_with(b"racer")), "scripted");
+        let held = self.look(&key, self.has(Flaw::EndedIsHeldForClaim));
+        if self.has(Flaw::ClaimIsGetThenSet) {
+            yield_now().await;
+        }
+        if self.has(Flaw::ClaimOverwrites) {
+            self.put(key, record);
+            return Ok(held.map_or(Claim::Claimed, |held| Claim::Held(Self::stored(&held))));
+        }
+        let Some(mut held) = held else {
+            self.put(key.clone(), record);
+            if matches!(self.flaw, Flaw::DroppedClaimLeavesHalf | Flaw::DroppedClaimsAnswerIsTheNextOnes) {
+                let mut spoiler = Spoiler { store: self, key: &key, done: false };
+                yield_now().await;
+                spoiler.done = true;
+            }
+            return Ok(Claim::Claimed);
+        };
+        match self.flaw {
+            Flaw::ClaimProlongs => {
+                held.end = record.end;
+                self.put(key, held.clone());
+            }
+            Flaw::ClaimSaysTheWholeTtl => held.end = Instant::now() + held.ttl + Duration::from_secs(1),
+            Flaw::ClaimSaysWhatItWanted => held.bytes = record.bytes,
+            Flaw::HeldForTheSameBytesIsClaimed if held.bytes == record.bytes => return Ok(Claim::Claimed),
+            _ => {}
+        }
+        Ok(Claim::Held(Self::stored(&held)))
+    }
+
+    async fn replace(&self, key: &str, expected: &[u8], value: &[u8], ttl: Duration) -> Result<Swap, StoreError> {
+        let forced = self.has(Flaw::ReplaceTakesAnyTtl) && ttl_millis(ttl).is_err();
+        let ttl = if forced { Duration::from_secs(60) } else { ttl };
+        let mut record = self.record(value, ttl)?;
+        let key = self.key(key);
+        let held = self.look(&key, self.has(Flaw::EndedIsSwapped));
+        if self.has(Flaw::ReplaceIsGetThenSet) {
+            yield_now().await;
+        }
+        let Some(held) = held else {
+            if self.has(Flaw::ReplaceCreates) {
+                self.put(key, record);
+                return Ok(Swap::Swapped);
+            }
+            return Ok(Swap::Lost(None));
+        };
+        if !self.same(&held.bytes, expected) && !self.has(Flaw::ReplaceIgnoresExpected) {
+            return Ok(self.lost(Some(held), expected));
+        }
+        if self.has(Flaw::ReplaceKeepsTtl) {
+            record.end = held.end;
+        }
+        // Only the count of `NoSwapIsLost` gets that far.
+        if self.has(Flaw::ReplaceDoesNothing) || (self.has(Flaw::ReplaceLosesOneWrite) && value == b"57") {
+            return Ok(Swap::Swapped);
+        }
+        self.put(key.clone(), record);
+        if self.has(Flaw::DroppedReplaceLeavesNothing) {
+            let mut spoiler = Spoiler { store: self, key: &key, done: false };
+            yield_now().await;
+            spoiler.done = true;
+        }
+        Ok(Swap::Swapped)
+    }
+
+    async fn remove(&self, key: &str, expected: &[u8]) -> Result<Swap, StoreError> {
+        let key = self.key(key);
+        let held = self.look(&key, self.has(Flaw::EndedIsRemoved));
+        if self.has(Flaw::RemoveIsGetThenDelete) {
+            yield_now().await;
+        }
+        let Some(held) = held else { return Ok(Swap::Lost(None)) };
+        if !self.same(&held.bytes, expected) && !self.has(Flaw::RemoveIgnoresExpected) {
+            return Ok(self.lost(Some(held), expected));
+        }
+        self.delete(&key);
+        if self.has(Flaw::RemoveHappensTwice) {
+            yield_now().await;
+            self.delete(&key);
+        }
+        Ok(Swap::Swapped)
+    }
+
+    fn durability(&self) -> Durability {
+        let durable = self.has(Flaw::DurabilityChanges) && self.reads.load(Ordering::Relaxed) > 0;
+        Durability { shared: false, durable, best_effort: false }
+    }
+
+    async fn inspect(&self) -> Result<Inspection, StoreError> {
+        if self.has(Flaw::InspectFails) {
+            return Err(StoreError::not_sent("scripted"));
+        }
+        Ok(Inspection::new("flawed", Duration::ZERO))
+    }
+}
+
+async fn breach_of(store: impl Store) -> Breach {
+    contract::check(store).await.unwrap_err()
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_flaw_is_caught_with_the_rule_that_it_breaks() {
+    for &(flaw, rule) in BROKEN {
+        let store = Flawed::new(flaw);
+        match contract::check(store).await {
+            Ok(_) => panic!("{flaw:?} passed"),
+            Err(breach) => assert_eq!(breach.rule(), rule, "{flaw:?}: {breach}"),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_without_a_flaw_passes() {
+    let report = contract::check(Flawed::new(Flaw::None)).await.unwrap();
+    assert!(report.to_string().contains("exactly one wins"), "{report}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_rule_is_broken_by_some_flaw() {
+    let report = contract::check(MemoryStore::new()).await.unwrap();
+    for rule in report.rules() {
+        let broken = BROKEN.iter().any(|(_, broken)| broken == rule);
+        assert!(broken, "no broken store shows that `{rule}` is checked");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_breach_says_the_rule_and_what_was_seen() {
+    let breach = breach_of(Flawed::new(Flaw::ClaimIsGetThenSet)).await;
+    assert_eq!(breach.seen(), "24 of 24 won");
+    assert_eq!(
+        breach.to_string(),
+        "of concurrent claims exactly one wins and every loser sees its bytes, but 24 of 24 won"
+    );
+    assert_eq!(breach.error(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_fails_is_told_with_its_error() {
+    let store = FlakyStore::new(MemoryStore::new());
+    store.script(StoreVerb::Replace, [StoreFault::NotSent]);
+    let breach = breach_of(store.clone()).await;
+    assert_eq!(breach.rule(), Rule::ReplaceSwaps);
+    assert_eq!(breach.error(), Some(&StoreError::not_sent("scripted: no connection")));
+    assert_eq!(std::error::Error::source(&breach).map(ToString::to_string).as_deref(), Some("scripted: no connection"));
+
+    store.always(Some(StoreFault::Refused));
+    assert!(breach_of(store).await.error().is_some_and(StoreError::is_refused));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_loses_replies_is_caught() {
+    for fault in [StoreFault::LostReply, StoreFault::LostRequest, StoreFault::NotSent] {
+        let store = FlakyStore::new(MemoryStore::new());
+        store.by_chance(7, [(fault, 0.01)]);
+        assert!(breach_of(store).await.error().is_some(), "{fault:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_stops_answering_is_caught() {
+    for fault in [StoreFault::Never, StoreFault::NeverReplies] {
+        let store = FlakyStore::new(MemoryStore::new());
+        store.script(StoreVerb::Remove, [StoreFault::None, fault]);
+        let begin = Instant::now();
+        let breach = breach_of(store).await;
+        assert!(breach.seen().contains("took over 120s"), "{breach}");
+        assert!(begin.elapsed() < Duration::from_secs(130));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_store_passes() {
+    for fault in [StoreFault::Slow(Duration::from_millis(5)), StoreFault::SlowReply(Duration::from_millis(5))] {
+        let store = FlakyStore::new(MemoryStore::new());
+        store.by_chance(1, [(fault, 0.5)]);
+        contract::check(store).await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_memory_store_passes_on_a_paused_clock() {
+    contract::check(MemoryStore::new()).await.unwrap();
+    contract::check(Arc::new(MemoryStore::new())).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_memory_store_passes_on_one_thread() {
+    contract::check(MemoryStore::new()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_memory_store_passes_on_many_threads() {
+    contract::check(MemoryStore::new()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn runs_may_overlap() {
+    let store = MemoryStore::new();
+    let runs: Vec<_> = (0..3).map(|_| tokio::spawn(contract::check(store.clone()))).collect();
+    for run in runs {
+        run.await.unwrap().unwrap();
+    }
+}

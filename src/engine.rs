@@ -258,13 +258,14 @@ impl Engine {
             Boarded::Failed(error) => Err(error),
             Boarded::Alone(error) => {
                 self.telemetry.store_failed(&error);
-                let mut landing = self.landing(self.ask_provider(lead, now, deadline).await?);
+                let mut landing = self.landing(Box::pin(self.ask_provider(lead, now, deadline)).await?);
                 // Others may forget the payment meanwhile, and this process would not hear of it.
                 landing.keep = in_memory(landing.keep, landing.stamp.at.elapsed(), shared.memory_for);
                 landing.degraded = Some(Degradation::StoreDown);
                 Ok(landing)
             }
-            Boarded::Leads(lease) => self.lead_everywhere(shared, lease, lead, deadline).await,
+            // Boxed, so that a replay stays small.
+            Boarded::Leads(lease) => Box::pin(self.lead_everywhere(shared, lease, lead, deadline)).await,
         }
     }
 

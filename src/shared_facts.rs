@@ -136,13 +136,12 @@ impl SharedFacts {
                 Claimed::Ours(ours) => return Ok(Boarded::Leads(self.lease(key, ours, None))),
                 Claimed::Held(held) => held,
             };
-            let Payload { known, failure } = read(&held)?;
+            let Payload { mut known, failure } = read(&held)?;
             match (held.record.state, failure) {
-                (State::Settled, _) => {
-                    if let Some(found) = self.found(rules, &held, known.as_ref(), max_age, waited_for.is_some()) {
-                        return Ok(Boarded::Found(found));
-                    }
-                }
+                (State::Settled, _) => match found(rules, &held, known, max_age, waited_for.is_some()) {
+                    Ok(found) => return Ok(Boarded::Found(found)),
+                    Err(unfit) => known = unfit,
+                },
                 (State::Claimed, _) if !held.lease_left().is_zero() && is_recent(held.age, max_age) => {
                     waited_for = Some(held.record.nonce);
                     if !poll.wait(held.lease_left(), deadline).await {
@@ -165,23 +164,6 @@ impl SharedFacts {
             }
         }
         Err(LedgerError::Contended)
-    }
-
-    /// The facts of a settled record, if they are good for this validator and recent enough.
-    fn found(
-        &self,
-        rules: &Rules,
-        held: &Held,
-        known: Option<&Known>,
-        max_age: Duration,
-        waited: bool,
-    ) -> Option<Found> {
-        let known = known.filter(|known| covers(&known.keys, rules))?;
-        let age = Duration::from_millis(known.age_ms).saturating_add(held.age);
-        let at = held.asked_at.checked_sub(age)?;
-        let age_now = at.elapsed();
-        let fresh = age_now < rules.shelf_life(&known.facts).fresh_for && is_recent(age_now, max_age);
-        fresh.then(|| Found { facts: known.facts.clone(), at, ttl_left: held.ttl_left(), waited })
     }
 
     /// Facts of any age, for times when the provider is down.
@@ -325,6 +307,28 @@ impl Drop for Lease {
             });
         }
     }
+}
+
+/// The facts of a settled record, if they are good for this validator and recent enough. Else they come back.
+fn found(
+    rules: &Rules,
+    held: &Held,
+    known: Option<Known>,
+    max_age: Duration,
+    waited: bool,
+) -> Result<Found, Option<Known>> {
+    let Some(known) = known else { return Err(None) };
+    let age = Duration::from_millis(known.age_ms).saturating_add(held.age);
+    match held.asked_at.checked_sub(age) {
+        Some(at) if covers(&known.keys, rules) && is_fresh(&known.facts, at.elapsed(), rules, max_age) => {
+            Ok(Found { facts: known.facts, at, ttl_left: held.ttl_left(), waited })
+        }
+        _ => Err(Some(known)),
+    }
+}
+
+fn is_fresh(facts: &ProviderPayment, age: Duration, rules: &Rules, max_age: Duration) -> bool {
+    age < rules.shelf_life(facts).fresh_for && is_recent(age, max_age)
 }
 
 fn covers(keys: &[Box<str>], rules: &Rules) -> bool {

@@ -20,10 +20,11 @@ use clap::{Parser, ValueEnum};
 use payproof::store::{EnvStore, FileStore, MemoryStore, RedisStore, Store, UpstashStore, VercelKvStore, from_env};
 use payproof::testing::sandbox::{Sandbox, SandboxPayment};
 use payproof::testing::upstash::UpstashStandIn;
-use payproof::{BuildError, Currency, Money, PaymentIntent, Proof, Provenance, RedeemError, Stripe, Validator, Verdict};
+use payproof::{
+    BuildError, Currency, Money, PaymentIntent, Proof, Provenance, RedeemError, Stripe, Validator, Verdict,
+};
 
 #[path = "../../tests/support/redis_server.rs"]
-#[allow(dead_code, reason = "the tests use more of it")]
 mod redis_server;
 
 /// Two checkout services that share a store.
@@ -69,7 +70,7 @@ async fn open_and_run(kind: Kind) -> Result<bool, Box<dyn Error>> {
         Kind::File => {
             let path = std::env::temp_dir().join(format!("payproof-example-{}.redb", std::process::id()));
             // One process opens the file; here both services are in it, and there is no other.
-            let outcome = run(FileStore::builder(&path).only_instance().open()?).await;
+            let outcome = run(FileStore::builder(&path).only_instance().build()?).await;
             std::fs::remove_file(&path)?;
             outcome
         }
@@ -121,7 +122,11 @@ async fn run(store: impl Store + Clone) -> Result<bool, Box<dyn Error>> {
     let winners = usize::from(one?) + usize::from(two?);
     // So that the same payment can be shown again, in a store that remembers.
     if let Some(redemption) = first.redemption(intent.payment()).await? {
-        println!("{} belongs to order {}; it is released", redemption.receipt().payment(), redemption.receipt().order());
+        println!(
+            "{} belongs to order {}; it is released",
+            redemption.receipt().payment(),
+            redemption.receipt().order()
+        );
         first.release(redemption.receipt()).await?;
     }
     first.forget(intent.payment()).await?;

@@ -13,7 +13,8 @@ use crate::provider::ProviderError;
 ///
 /// Ask the predicates, which exclude one another. Only after [`is_indeterminate`](Self::is_indeterminate) and
 /// [`is_in_progress`](Self::is_in_progress) may a write have been executed, or still be; and after
-/// [`is_result_missing`](Self::is_result_missing) it was. After every other error of this run it was not. Clones are cheap.
+/// [`is_result_missing`](Self::is_result_missing) it was. After every other error this run has not executed it. Clones are
+/// cheap.
 #[derive(Clone)]
 pub struct GuardError(Arc<Kind>);
 
@@ -158,7 +159,8 @@ impl GuardError {
         matches!(&*self.0, Kind::Indeterminate { next: Next::Resend, .. })
     }
 
-    /// The provider will not execute the operation. The source is its refusal; later runs get the same one.
+    /// The provider will not execute the operation. The source is its refusal; later runs get the same one, unless it is
+    /// [resolved](crate::Guard::resolve) as not executed.
     #[must_use]
     pub fn is_refused(&self) -> bool {
         self.class().0 == Class::Refused
@@ -201,7 +203,7 @@ impl GuardError {
         self.class().0 == Class::Configuration || self.call().is_some_and(ValidateError::is_configuration)
     }
 
-    /// The store does not answer, or holds something unreadable, and nothing was sent.
+    /// The store does not answer, or holds something unreadable, and this run has sent nothing.
     #[must_use]
     pub fn is_store(&self) -> bool {
         self.class().0 == Class::Store
@@ -294,7 +296,7 @@ impl fmt::Display for GuardError {
             Kind::NothingToResolve(why) => write!(f, "there is nothing to resolve: {why}"),
             Kind::Settings(message) => f.write_str(message),
             Kind::Store(error) if error.is_down() => {
-                write!(f, "the store did not confirm, so nothing was sent: {error}; run it again")
+                write!(f, "the store did not confirm: {error}; try again")
             }
             Kind::Store(error) => write!(f, "the operation's record cannot be used: {error}; look into the store"),
             Kind::Call(error) => fmt::Display::fmt(error, f),

@@ -18,7 +18,7 @@ use super::record::{Failure, Kept, Phase, Refusal, millis};
 use super::sending::{Ending, Knowledge, Sending};
 use super::turn::{Turn, list, unlist};
 
-/// Sends the operation until there is an answer, and records what came of it.
+/// Sends the operation until there is an answer, and records what came of it. Its time began with the claim, at `begin`.
 pub(super) async fn lead<T>(job: &Job<T>, mut lease: Lease, begin: Instant) -> Turn<T>
 where
     T: Serialize + DeserializeOwned + Send + 'static,
@@ -27,7 +27,7 @@ where
     let deadline = Deadline::after(begin, engine.total_deadline);
     let mut knowledge = Knowledge::of(&lease);
     let sending = Sending::new(job, &lease, &mut knowledge);
-    let sent = engine.retrier.pursue(sending, begin, deadline, &engine.telemetry);
+    let sent = engine.retrier.pursue(sending, Instant::now(), deadline, &engine.telemetry);
     let answer = lease.during(Phase::UnderWay, sent).await;
     Turn::Over(match answer {
         Ok((value, attempts)) => {
@@ -114,7 +114,7 @@ where
     let place = &job.place;
     let engine = &place.engine;
     let deadline = Deadline::after(begin, engine.total_deadline);
-    let asked = engine.retrier.pursue(Asking::new(job, &lease), begin, deadline, &engine.telemetry);
+    let asked = engine.retrier.pursue(Asking::new(job, &lease), Instant::now(), deadline, &engine.telemetry);
     let cause = match lease.during(Phase::Reconciling, asked).await {
         Ok((Reconciled::Done(value), attempts)) => {
             engine.telemetry.resolved(&place.digest, Some(place.operation.name()), "done", "reconcile");

@@ -62,7 +62,8 @@ const READ_RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
 /// Lets any call to the provider happen once per operation, however often it is asked for, by however many processes.
 ///
 /// It shares the validator's provider account: its retries, breaker, budget, rate limit, deadline and store. Without a
-/// store, operations are remembered in this process only, and forgotten with it. Clones cost one counter.
+/// store, operations are remembered in this process only, forgotten with it, and 100,000 at most; for more, set a
+/// [`MemoryStore`](crate::store::MemoryStore) of that size. Clones cost one counter.
 ///
 /// | setting | default |
 /// |---|---|
@@ -180,7 +181,7 @@ impl Guard {
     /// Says what became of an operation of which nobody knows. `who` says so: 1 to 100 characters, for the log.
     ///
     /// An operation that was not executed is sent in a new round at its next run, under a new provider key. So say so only
-    /// when no request can still be on its way.
+    /// when no request can still be on its way. A refused operation may be opened again in this way.
     ///
     /// # Errors
     /// When the operation is under way or not indeterminate, was run with other claims, or the store did not confirm; or

@@ -144,7 +144,7 @@ pub(super) async fn resolve(engine: &Engine, saying: Saying) -> Result<(), Guard
         if fingerprint.is_some_and(|fingerprint| !payload.is_about(&fingerprint)) {
             return Err(GuardError::key_reused());
         }
-        if let Err(why) = is_open(&payload, &held) {
+        if let Err(why) = is_open(&payload, &held, &phase) {
             if !why.is_in_progress() {
                 index.remove(&digest).await?;
             }
@@ -171,8 +171,8 @@ pub(super) async fn resolve(engine: &Engine, saying: Saying) -> Result<(), Guard
     Err(LedgerError::Contended.into())
 }
 
-/// Whether somebody may say what became of an operation.
-fn is_open(payload: &Payload, held: &Held) -> Result<(), GuardError> {
+/// Whether somebody may say what became of an operation. A refused one may be tried again, once the cause is mended.
+fn is_open(payload: &Payload, held: &Held, next: &Phase) -> Result<(), GuardError> {
     let nothing = |why| Err(GuardError::nothing_to_resolve(why));
     match &payload.phase {
         Phase::UnderWay | Phase::Reconciling if !held.lease_left().is_zero() => {
@@ -180,6 +180,7 @@ fn is_open(payload: &Payload, held: &Held) -> Result<(), GuardError> {
         }
         _ if !payload.is_write => nothing("it is a read, which may be run again"),
         Phase::UnderWay | Phase::Reconciling | Phase::Indeterminate => Ok(()),
+        Phase::Refused(_) if *next == Phase::Free => Ok(()),
         Phase::Done(_) => nothing("it was executed"),
         Phase::Refused(_) => nothing("the provider refused it"),
         Phase::Free | Phase::Failed(_) => nothing("it was not executed"),

@@ -1,6 +1,6 @@
 //! The attempts at a guarded call, and what is known of the operation after each.
 
-use std::future::Future;
+use std::future::{Future, ready};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -96,7 +96,9 @@ impl<T: Send + 'static> Work for Sending<'_, T> {
         self.knowledge.taken = Arc::default();
         let call = GuardCall::new(Arc::clone(&self.key), Arc::clone(&self.knowledge.taken), number, until);
         let make = &self.job.call;
-        attempt::call(move || make(call), until, limit)
+        // Asked as late as can be: this process may have stood still.
+        let may_send = !self.end.is_over(Instant::now());
+        attempt::call(move || if may_send { make(call) } else { Box::pin(ready(Err(too_late()))) }, until, limit)
     }
 
     fn failed(&mut self, error: &ProviderError, now: Instant) -> bool {
@@ -120,4 +122,9 @@ impl<T: Send + 'static> Work for Sending<'_, T> {
     fn finished(value: T, Finished { attempts, .. }: Finished) -> (T, Vec<Attempt>) {
         (value, attempts)
     }
+}
+
+/// Somebody else may have taken over, so nothing is sent any more.
+fn too_late() -> ProviderError {
+    ProviderError::not_sent("the lease was over before the call could be sent").code_decides("lease_over", false)
 }

@@ -44,7 +44,6 @@ impl LedgerError {
     pub(super) fn is_worth_another_try(&self) -> bool {
         match self {
             Self::Store(error) => !error.is_refused() && error.wait().is_none(),
-            Self::TimedOut { .. } => false,
             _ => false,
         }
     }

@@ -133,11 +133,6 @@ impl Ledger {
         self.store.durability()
     }
 
-    /// The longest one call to the store may take.
-    pub(crate) fn timeout(&self) -> Duration {
-        self.timeout
-    }
-
     /// The place of a record.
     pub(crate) fn key(&self, kind: Kind, digest: &Fingerprint) -> Key {
         let (prefix, kind, digest) = (&self.prefix, kind.as_str(), digest.to_text());

@@ -18,19 +18,21 @@ const LONGEST: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 pub(crate) struct Poll {
     next: Duration,
-    rng: StdRng,
+    /// Made at the first wait, which most calls never come to.
+    rng: Option<StdRng>,
 }
 
 impl Poll {
     pub(crate) fn new() -> Self {
-        Self { next: FIRST, rng: rand::make_rng() }
+        Self { next: FIRST, rng: None }
     }
 
     /// Waits until the next look: half to all of the pace, and not past `until`, when there is something to see for sure.
     /// False when the deadline leaves no time for a look.
     pub(crate) async fn wait(&mut self, until: Duration, deadline: Deadline) -> bool {
         let pace = self.next.min(until.max(FIRST));
-        let wait = self.rng.random_range(pace / 2..=pace);
+        let rng = self.rng.get_or_insert_with(rand::make_rng);
+        let wait = rng.random_range(pace.checked_div(2).unwrap_or_default()..=pace);
         self.next = self.next.saturating_mul(3).checked_div(2).unwrap_or(LONGEST).min(LONGEST);
         if !deadline.allows(tokio::time::Instant::now(), wait) {
             return false;

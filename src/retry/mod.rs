@@ -1,6 +1,7 @@
 //! The retry loop: the only place that sleeps.
 
 use std::fmt;
+use std::future::Future;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -111,58 +112,64 @@ enum Refusal {
 
 impl Retrier {
     /// Tries until there is an answer, or a reason to stop.
-    pub(crate) async fn pursue<W: Work>(
-        &self,
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "an `async fn` holds each argument twice, and the leader's task, made for each miss, should be small"
+    )]
+    pub(crate) fn pursue<'r, W: Work + 'r>(
+        &'r self,
         mut work: W,
         begin: Instant,
         deadline: Deadline,
-        telemetry: &Telemetry,
-    ) -> Result<W::Output, ValidateError> {
-        let mut course = Course::new(begin, deadline, self.retry.waits());
-        let mut now = begin;
-        loop {
-            let passage = match self.pass(deadline, now).await {
-                Ok(passage) => passage,
-                Err(refusal) => return Err(course.refused(refusal)),
-            };
-            let (start, number) = (passage.at, course.next_number());
-            let until = deadline.attempt_until(start, self.attempt_timeout);
-            let limit = until.saturating_duration_since(start);
-            let answer = work.attempt(number, start, until, limit).await;
-            now = Instant::now();
-            let error = match answer {
-                Ok(answer) => {
-                    passage.leave(Some(Health::Up), now);
-                    if let Some(budget) = &self.budget {
-                        budget.success(now);
+        telemetry: &'r Telemetry,
+    ) -> impl Future<Output = Result<W::Output, ValidateError>> + Send + 'r {
+        async move {
+            let mut course = Course::new(begin, deadline, self.retry.waits());
+            let mut now = begin;
+            loop {
+                let passage = match self.pass(deadline, now).await {
+                    Ok(passage) => passage,
+                    Err(refusal) => return Err(course.refused(refusal)),
+                };
+                let (start, number) = (passage.at, course.next_number());
+                let until = deadline.attempt_until(start, self.attempt_timeout);
+                let limit = until.saturating_duration_since(start);
+                let answer = work.attempt(number, start, until, limit).await;
+                now = Instant::now();
+                let error = match answer {
+                    Ok(answer) => {
+                        passage.leave(Some(Health::Up), now);
+                        if let Some(budget) = &self.budget {
+                            budget.success(now);
+                        }
+                        return Ok(course.answered::<W>(answer, start, now, telemetry));
                     }
-                    return Ok(course.answered::<W>(answer, start, now, telemetry));
+                    Err(error) => error,
+                };
+                let may_go_on = work.failed(&error, now);
+                let decision = decide(&error, &self.patterns);
+                let out_of_time = error.is_timeout() && limit < self.attempt_timeout;
+                let plan = if out_of_time {
+                    Err(Stopped::NoTimeLeft)
+                } else {
+                    self.plan(&mut course, &error, &decision, may_go_on, now)
+                };
+                // The place is free only now, so that nobody slips in before the gate is closed.
+                passage.leave(self.health(&error, &decision, limit, deadline), now);
+                course.failed(&error, decision, plan.ok(), start, now, telemetry);
+                match plan {
+                    Ok((wait, _reason)) => {
+                        course.last = Some(error);
+                        // Boxed, as all rare waits are: the leader's task is made for each miss, and should be small.
+                        Box::pin(sleep(wait)).await;
+                        now = Instant::now();
+                    }
+                    Err(_) if out_of_time => {
+                        course.last = Some(error);
+                        return Err(course.refused(Refusal::Deadline));
+                    }
+                    Err(stopped) => return Err(course.stopped(stopped, error)),
                 }
-                Err(error) => error,
-            };
-            let may_go_on = work.failed(&error, now);
-            let decision = decide(&error, &self.patterns);
-            let out_of_time = error.is_timeout() && limit < self.attempt_timeout;
-            let plan = if out_of_time {
-                Err(Stopped::NoTimeLeft)
-            } else {
-                self.plan(&mut course, &error, &decision, may_go_on, now)
-            };
-            // The place is free only now, so that nobody slips in before the gate is closed.
-            passage.leave(self.health(&error, &decision, limit, deadline), now);
-            course.failed(&error, decision, plan.ok(), start, now, telemetry);
-            match plan {
-                Ok((wait, _reason)) => {
-                    course.last = Some(error);
-                    // Boxed, as all rare waits are: the leader's task is made for each miss, and should be small.
-                    Box::pin(sleep(wait)).await;
-                    now = Instant::now();
-                }
-                Err(_) if out_of_time => {
-                    course.last = Some(error);
-                    return Err(course.refused(Refusal::Deadline));
-                }
-                Err(stopped) => return Err(course.stopped(stopped, error)),
             }
         }
     }

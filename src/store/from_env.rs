@@ -259,30 +259,33 @@ fn refused(variable: impl Into<String>, rule: impl Into<String>) -> BuildError {
     BuildError::Environment { variable: variable.into(), rule: rule.into() }
 }
 
-#[cfg(feature = "upstash")]
+#[cfg(any(feature = "file", feature = "redis", feature = "upstash"))]
 fn chosen(store: impl Store, name: &'static str, because: String) -> EnvStore {
     EnvStore { store: Arc::new(store), name, because, is_risky: false }
 }
 
 /// What cannot be had without a feature is an error: memory instead would be a store that nobody asked for.
+#[cfg(not(all(feature = "file", feature = "redis", feature = "vercel-kv")))]
 fn needs(feature: &str, because: &str) -> BuildError {
     refused(because, format!("and the feature `{feature}` of payproof is not compiled in; add it"))
 }
 
-#[cfg(any())]
+#[cfg(feature = "file")]
 fn file(path: &str, because: String) -> Result<EnvStore, BuildError> {
     Ok(chosen(super::FileStore::open(path)?, "file", because))
 }
 
+#[cfg(not(feature = "file"))]
 fn file(_path: &str, because: String) -> Result<EnvStore, BuildError> {
     Err(needs("file", &because))
 }
 
-#[cfg(any())]
+#[cfg(feature = "redis")]
 fn redis(url: &str, because: String) -> Result<EnvStore, BuildError> {
     Ok(chosen(super::RedisStore::new(url)?, "redis", because))
 }
 
+#[cfg(not(feature = "redis"))]
 fn redis(_url: &str, because: String) -> Result<EnvStore, BuildError> {
     Err(needs("redis", &because))
 }

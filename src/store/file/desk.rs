@@ -177,9 +177,16 @@ impl Desk {
         &self.path
     }
 
-    /// Whether what is open is still what its path names. Blocks.
-    pub(super) fn is_in_place(&self) -> bool {
-        lock(&self.file).opened.as_ref().is_ok_and(|opened| open::is_still(&self.path, opened.identity))
+    /// Whether what is open is still what its path names.
+    pub(super) async fn is_in_place(self: &Arc<Self>) -> bool {
+        let (desk, users) = (Arc::downgrade(self), Arc::clone(&self.users));
+        let look = move || {
+            let in_use = InUse::of(&desk, &users)?;
+            let desk = in_use.desk.as_ref()?;
+            let slot = lock(&desk.file);
+            slot.opened.as_ref().ok().map(|opened| open::is_still(&desk.path, opened.identity))
+        };
+        tokio::task::spawn_blocking(look).await.ok().flatten().unwrap_or(true)
     }
 
     /// Waits until nobody uses the file, and lets nobody use it any more.
@@ -244,8 +251,10 @@ impl Desk {
                 return;
             }
         };
-        if let Err(fault) = tables::carry_out(&opened.database, batch, self.clock.now(), self.max_bytes) {
-            self.failed(&opened, &fault);
+        if let Err(failure) = tables::carry_out(&opened.database, batch, self.clock.now(), self.max_bytes) {
+            // Before anybody is told and calls again.
+            self.failed(&opened, &failure.fault);
+            failure.tell();
         }
     }
 }
@@ -344,7 +353,9 @@ impl Worker {
 impl Drop for Worker {
     fn drop(&mut self) {
         let Some(lane) = self.lane else { return };
-        let Some(desk) = self.desk.upgrade() else { return };
+        // Where the store is closed, nobody waits.
+        let Some(in_use) = InUse::of(&self.desk, &self.users) else { return };
+        let Some(desk) = in_use.desk.as_ref() else { return };
         let left = {
             let mut lanes = lock(&desk.lanes);
             let queue = lanes.queue(lane);

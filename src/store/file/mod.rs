@@ -214,8 +214,7 @@ impl Store for FileStore {
         if !self.handle.only_instance {
             inspection.findings.push(StoreFinding::NotShared);
         }
-        let looked_at = Arc::clone(desk);
-        if !tokio::task::spawn_blocking(move || looked_at.is_in_place()).await.unwrap_or(true) {
+        if !desk.is_in_place().await {
             let reason = "its file was moved or deleted while it was open, and what is written to it is lost".into();
             inspection.findings.push(StoreFinding::Unreachable { reason });
         }

@@ -2,7 +2,10 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use ::redb::Database;
 
@@ -57,8 +60,7 @@ pub(super) fn open(path: &Path) -> Result<Opened, Refusal> {
         return Err(Refusal::Other("it is not a regular file".into()));
     }
     let identity = identity(&metadata);
-    let mut builder = Database::builder();
-    let database = builder.set_cache_size(CACHE).create_file(file).map_err(Fault::from)?;
+    let database = whole(file)?;
     let seen = match tables::kind(&database)? {
         Kind::Empty => {
             tables::create(&database)?;
@@ -74,6 +76,26 @@ pub(super) fn open(path: &Path) -> Result<Opened, Refusal> {
         Kind::Foreign => return Err(Refusal::Other("it is a database of something else".into())),
     };
     Ok(Opened { database, identity, seen })
+}
+
+/// Opens the database, and reads all of it to see that it is what was written. The database itself does that only after a
+/// crash, and where a damaged page is met later it panics in the middle of a call.
+fn whole(file: File) -> Result<Database, Refusal> {
+    let open = move || -> Result<Database, Fault> {
+        let checked = Arc::new(AtomicBool::new(false));
+        let seen = Arc::clone(&checked);
+        let mut builder = Database::builder();
+        builder.set_cache_size(CACHE).set_repair_callback(move |_| seen.store(true, Ordering::Relaxed));
+        let mut database = builder.create_file(file)?;
+        if !checked.load(Ordering::Relaxed) {
+            // What it can mend is its account of free pages; a record that is damaged is an error.
+            database.check_integrity()?;
+        }
+        Ok(database)
+    };
+    // Some damage makes it panic even here. Nothing of it is used afterwards.
+    let panicked = |_| Refusal::Other("it is damaged".into());
+    catch_unwind(AssertUnwindSafe(open)).map_err(panicked)?.map_err(Refusal::from)
 }
 
 /// A new file can be read by its owner alone: who can write it can forge what it says, and it says who paid.

@@ -148,37 +148,41 @@ fn stored(end: u64, bytes: Vec<u8>, now: u64) -> Option<Stored> {
     Some(Stored { bytes, ttl_left: Duration::from_micros(left) })
 }
 
+/// A batch that was not carried out, and has to be told so.
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub(super) fault: Fault,
+    batch: Vec<Command>,
+    in_commit: bool,
+}
+
+impl Failure {
+    pub(super) fn tell(self) {
+        let Self { fault, batch, in_commit } = self;
+        let error = if in_commit { fault.in_commit() } else { fault.before_commit() };
+        for command in batch {
+            command.answer(Err(error.clone()));
+        }
+    }
+}
+
 /// Carries out a batch in one transaction, and answers when it is on the disk.
 ///
 /// A batch that turns out to change nothing costs no commit.
-pub(super) fn carry_out(database: &Database, batch: Vec<Command>, now: u64, max_bytes: u64) -> Result<(), Fault> {
-    let mut batch = batch;
+pub(super) fn carry_out(database: &Database, mut batch: Vec<Command>, now: u64, max_bytes: u64) -> Result<(), Failure> {
     // Nobody would learn what became of them.
     batch.retain(|command| !command.is_abandoned());
     let (transaction, answers) = match prepare(database, &batch, now, max_bytes) {
         Ok(prepared) => prepared,
-        Err(fault) => return Err(answer_all(batch, fault, Fault::before_commit)),
+        Err(fault) => return Err(Failure { fault, batch, in_commit: false }),
     };
-    let ended = match transaction {
-        Some(transaction) => transaction.commit().map_err(Fault::from),
-        None => Ok(()),
-    };
-    match ended {
-        Ok(()) => {
-            for (command, answer) in batch.into_iter().zip(answers) {
-                command.answer(answer);
-            }
-            Ok(())
-        }
-        Err(fault) => Err(answer_all(batch, fault, Fault::in_commit)),
+    if let Some(Err(error)) = transaction.map(WriteTransaction::commit) {
+        return Err(Failure { fault: error.into(), batch, in_commit: true });
     }
-}
-
-fn answer_all(batch: Vec<Command>, fault: Fault, error: impl Fn(&Fault) -> StoreError) -> Fault {
-    for command in batch {
-        command.answer(Err(error(&fault)));
+    for (command, answer) in batch.into_iter().zip(answers) {
+        command.answer(answer);
     }
-    fault
+    Ok(())
 }
 
 type Answers = Vec<Result<Answer, StoreError>>;

@@ -56,6 +56,7 @@ impl Cluster {
                     return Err(Fault::Lost(error));
                 }
                 Err(Fault::Refused(refusal)) => refusal,
+                full @ Err(Fault::Full(_)) => return full,
             };
             let target = match refusal.remedy() {
                 Remedy::Moved(target) => {

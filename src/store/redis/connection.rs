@@ -30,6 +30,8 @@ pub(super) struct Settings {
 pub(super) enum Fault {
     /// There was no connection, or it broke, or time ran out.
     Lost(StoreError),
+    /// Too much is under way here already; the server is not to blame.
+    Full(StoreError),
     /// The server answered with an error, and did nothing.
     Refused(Refusal),
 }
@@ -57,7 +59,15 @@ impl Link {
         match timeout(self.command_timeout, self.wire.call(request)).await {
             Ok(Ok(Reply::Error(text))) => Err(Fault::Refused(Refusal::of(&text))),
             Ok(Ok(reply)) => Ok(reply),
-            Ok(Err(Lost::NotSent(reason))) => Err(Fault::Lost(StoreError::not_sent(&reason))),
+            Ok(Err(Lost::Full(most))) => {
+                let text =
+                    format!("{most} commands are under way already; raise `max_in_flight`, or look at the server");
+                Err(Fault::Full(StoreError::not_sent(text)))
+            }
+            Ok(Err(Lost::NotSent(reason))) => {
+                let text = format!("the connection to Redis was lost before anything was sent: {reason}");
+                Err(Fault::Lost(StoreError::not_sent(text)))
+            }
             Ok(Err(Lost::Unknown(reason))) => {
                 self.retire();
                 let text = format!("the connection to Redis broke before the answer came: {reason}");
@@ -113,6 +123,10 @@ async fn connect(address: Address, settings: Arc<Settings>) -> Result<Arc<Link>,
             Ok(Arc::new(Link { wire, retired: AtomicBool::new(false), command_timeout }))
         }
         Ok(Err(error)) => Err(error),
-        Err(_) => Err(StoreError::not_sent(format!("no connection to Redis at {address} within {limit:?}"))),
+        Err(_) => {
+            // A server without TLS takes the greeting for the beginning of a command, and waits for the rest.
+            let hint = if settings.dial.tls.is_some() { "; if it does not speak TLS, use redis://" } else { "" };
+            Err(StoreError::not_sent(format!("no connection to Redis at {address} within {limit:?}{hint}")))
+        }
     }
 }

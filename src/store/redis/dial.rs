@@ -142,7 +142,8 @@ impl LoginFault {
         match self {
             Self::Refused(refusal) => refusal.into_error(),
             // Nothing that matters was sent, however far the login got.
-            Self::Lost(Lost::NotSent(reason) | Lost::Unknown(reason)) => {
+            Self::Lost(lost) => {
+                let reason = lost.reason();
                 let hint = if tls { "" } else { "; if the server expects TLS, use rediss://" };
                 StoreError::not_sent(format!("no login to Redis at {to}: {reason}{hint}"))
             }

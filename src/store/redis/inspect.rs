@@ -12,7 +12,7 @@ use super::fault::Refusal;
 use super::resp::{Reply, Request};
 use super::script::{REMOVE, claim};
 use super::servers::Servers;
-use super::wire::{Lost, Wire};
+use super::wire::Wire;
 use crate::store::{Inspection, StoreError, StoreFinding};
 
 /// Clocks further apart than this make log lines hard to read.
@@ -89,7 +89,7 @@ impl Look {
         match pong {
             Ok(Reply::Error(text)) if !Refusal::of(&text).is("NOPERM") => return Err(Refusal::of(&text).into_error()),
             Ok(_) => {}
-            Err(Lost::NotSent(reason) | Lost::Unknown(reason)) => return Err(StoreError::not_sent(&reason)),
+            Err(lost) => return Err(StoreError::not_sent(lost.reason())),
         }
         look.found.version = hello.version;
         look.found.compare = Some("script".into());

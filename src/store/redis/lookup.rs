@@ -12,7 +12,6 @@ use super::dial::Dial;
 use super::endpoint::Address;
 use super::fault::Refusal;
 use super::resp::{Reply, Request};
-use super::wire::Lost;
 use crate::store::StoreError;
 
 /// For a tenth of the limit one server is asked before the next one is asked as well.
@@ -65,8 +64,6 @@ pub(super) async fn ask(dial: &Dial, server: &Address, words: &[&[u8]]) -> Resul
         Ok(Reply::Error(text)) => Err(Refusal::of(&text).into_error()),
         Ok(reply) => Ok(reply),
         // A question changes nothing, so it does not matter how far it got.
-        Err(Lost::NotSent(reason) | Lost::Unknown(reason)) => {
-            Err(StoreError::not_sent(format!("Redis at {server} did not answer: {reason}")))
-        }
+        Err(lost) => Err(StoreError::not_sent(format!("Redis at {server} did not answer: {}", lost.reason()))),
     }
 }

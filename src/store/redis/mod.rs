@@ -22,7 +22,6 @@ use std::time::Duration;
 
 pub use self::builder::RedisStoreBuilder;
 use self::connection::{Fault, Settings};
-use self::resp::Request;
 use self::servers::Servers;
 use super::{Claim, Durability, Inspection, Store, StoreError, Stored, Swap, ttl_millis};
 use crate::build_error::BuildError;
@@ -110,9 +109,7 @@ impl RedisStore {
 
 impl Store for RedisStore {
     async fn get(&self, key: &str) -> Result<Option<Stored>, StoreError> {
-        let name = key.as_bytes();
-        let request = Request::Atomic(&[&[b"GET", name], &[b"PTTL", name]]);
-        script::read_get(self.0.servers.call(key, request).await?)
+        script::read_get(script::get(&self.0.servers, key).await?)
     }
 
     async fn claim(&self, key: &str, value: &[u8], ttl: Duration) -> Result<Claim, StoreError> {
@@ -142,7 +139,7 @@ impl Store for RedisStore {
 impl From<Fault> for StoreError {
     fn from(fault: Fault) -> Self {
         match fault {
-            Fault::Lost(error) => error,
+            Fault::Lost(error) | Fault::Full(error) => error,
             Fault::Refused(refusal) => refusal.into_error(),
         }
     }

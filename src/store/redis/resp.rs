@@ -238,3 +238,66 @@ fn number(line: &[u8]) -> Option<i64> {
     }
     if negative { value.checked_neg() } else { Some(value) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn packed(request: Request<'_>) -> Vec<u8> {
+        let mut out = Vec::new();
+        request.pack(&mut out);
+        out
+    }
+
+    #[test]
+    fn requests_are_packed_with_the_lengths_of_their_bytes() {
+        let long = vec![b'x'; 1_234_567];
+        assert_eq!(packed(Request::One(&[b"GET", b"\r\n", b""])), b"*3\r\n$3\r\nGET\r\n$2\r\n\r\n\r\n$0\r\n\r\n");
+        assert!(packed(Request::One(&[&long])).starts_with(b"*1\r\n$1234567\r\nxxx"));
+        let atomic = Request::Atomic(&[&[b"A"], &[b"B"]]);
+        assert_eq!((atomic.replies(), Request::Asking(&atomic).replies()), (4, 5));
+        assert!(packed(Request::Asking(&atomic)).starts_with(b"*1\r\n$6\r\nASKING\r\n*1\r\n$5\r\nMULTI\r\n"));
+    }
+
+    #[test]
+    fn a_reply_is_whole_at_its_last_byte_and_not_before() {
+        let bytes = b"*6\r\n+OK\r\n$-1\r\n$4\r\na\r\nb\r\n:-12\r\n*1\r\n*-1\r\n-ERR no\r\n+next";
+        let whole = bytes.len() - "+next".len();
+        for end in 0..whole {
+            assert_eq!(parse(&bytes[..end], 0), Parsed::Part, "{end}");
+            assert_eq!(skip(&bytes[..end], 0), Parsed::Part, "{end}");
+        }
+        let parts = vec![
+            Reply::Text("OK".into()),
+            Reply::Nil,
+            Reply::Bytes(b"a\r\nb".to_vec()),
+            Reply::Integer(-12),
+            Reply::Array(vec![Reply::Nil]),
+            Reply::Error("ERR no".into()),
+        ];
+        assert_eq!(parse(bytes, 0), Parsed::Whole(Reply::Array(parts), whole));
+        assert_eq!(skip(bytes, 0), Parsed::Whole(None, whole));
+        assert_eq!(skip(b"-MOVED 1 a:1\r\n", 0), Parsed::Whole(Some("MOVED 1 a:1".into()), 14));
+    }
+
+    #[test]
+    fn what_is_no_reply_is_garbled_and_harms_nothing() {
+        let nested = b"*1\r\n".repeat(1000);
+        let garbled: [&[u8]; 8] = [
+            b"HTTP/1.1",
+            b"$x\r\n",
+            b"$-2\r\n",
+            b"*-2\r\n",
+            b":\r\n",
+            b":99999999999999999999\r\n",
+            b"$1\r\nab\r\n",
+            &nested,
+        ];
+        for bytes in garbled {
+            assert_eq!(parse(bytes, 0), Parsed::Garbled, "{bytes:?}");
+            assert_eq!(skip(bytes, 0), Parsed::Garbled, "{bytes:?}");
+        }
+        assert_eq!(parse(b"*9223372036854775807\r\n", 0), Parsed::Part);
+        assert_eq!(parse(b"$9223372036854775807\r\n", 0), Parsed::Part);
+    }
+}

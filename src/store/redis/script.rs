@@ -35,15 +35,45 @@ pub(super) const REMOVE: Script = Script {
     sha1: "9c17d920083000814e7c731fa5767cfaf1a35920",
 };
 
+/// Says what is stored. A full server takes no transaction, not even one that only reads, but it runs this.
+pub(super) const READ: Script = Script {
+    text: "local held = redis.call('GET', KEYS[1]) \
+           if held then return {held, redis.call('PTTL', KEYS[1])} end \
+           return false",
+    sha1: "93125f2250d48dde38816fcd038740adf3b41b81",
+};
+
+/// Says what is stored, and how long it has to live.
+pub(super) async fn get(servers: &Servers, key: &str) -> Result<Reply, Fault> {
+    let name = key.as_bytes();
+    match servers.call(key, Request::Atomic(&[&[b"GET", name], &[b"PTTL", name]])).await {
+        Err(Fault::Refused(refusal)) if refusal.is("OOM") => servers.run(&READ, key, &[]).await,
+        answer => answer,
+    }
+}
+
 /// Stores a value if nothing is stored, and says what is stored afterwards.
 pub(super) async fn claim(servers: &Servers, key: &str, value: &[u8], millis: u64) -> Result<Reply, Fault> {
     let (name, millis) = (key.as_bytes(), millis.to_string());
     let set: [&[u8]; 6] = [b"SET", name, value, b"NX", b"PX", millis.as_bytes()];
-    servers.call(key, Request::Atomic(&[&set, &[b"GET", name], &[b"PTTL", name]])).await
+    match servers.call(key, Request::Atomic(&[&set, &[b"GET", name], &[b"PTTL", name]])).await {
+        // Nothing was done. What is stored already needs no space.
+        Err(Fault::Refused(refusal)) if refusal.is("OOM") => match servers.run(&READ, key, &[]).await? {
+            Reply::Nil => Err(Fault::Refused(refusal)),
+            held => match parts(held) {
+                Some([value, left]) => Ok(Reply::Array(vec![Reply::Nil, value, left])),
+                None => Err(Fault::Refused(refusal)),
+            },
+        },
+        answer => answer,
+    }
 }
 
 /// Reads the replies to GET and PTTL.
 pub(super) fn read_get(reply: Reply) -> Result<Option<Stored>, StoreError> {
+    if reply == Reply::Nil {
+        return Ok(None);
+    }
     match parts(reply) {
         Some([value, left]) => stored(value, &left),
         None => Err(unexpected()),

@@ -27,10 +27,22 @@ const LARGEST_REPLY: usize = 4 << 20;
 /// Why there is no reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Lost {
+    /// So many requests are open already that this one was not taken.
+    Full(usize),
     /// Nothing of the request left this process.
     NotSent(Box<str>),
     /// The request may have been executed.
     Unknown(Box<str>),
+}
+
+impl Lost {
+    /// Why, where it does not matter how far the request got.
+    pub(super) fn reason(&self) -> &str {
+        match self {
+            Self::Full(_) => "too many commands are under way",
+            Self::NotSent(reason) | Self::Unknown(reason) => reason,
+        }
+    }
 }
 
 type Answer = Result<Reply, Lost>;
@@ -43,7 +55,7 @@ pub(super) struct Wire {
 
 struct Shared {
     queue: Mutex<Queue>,
-    /// When bytes last came in, in milliseconds since `opened`.
+    /// When bytes last came in, in microseconds since `opened`.
     heard: AtomicU64,
     opened: Instant,
 }
@@ -105,11 +117,7 @@ impl Wire {
                 return Err(Lost::NotSent(reason.clone()));
             }
             if queue.open >= queue.most_open {
-                let most = queue.most_open;
-                return Err(Lost::NotSent(
-                    format!("{most} commands are under way already; raise `max_in_flight` or look at the server")
-                        .into(),
-                ));
+                return Err(Lost::Full(queue.most_open));
             }
             let start = queue.queued;
             let before = queue.out.len();
@@ -139,8 +147,8 @@ impl Wire {
 
     /// Whether anything has come in since then.
     pub(super) fn heard_since(&self, then: Instant) -> bool {
-        let since = then.saturating_duration_since(self.shared.opened).as_millis();
-        u128::from(self.shared.heard.load(Ordering::Relaxed)) >= since.max(1)
+        let since = then.saturating_duration_since(self.shared.opened).as_micros();
+        u128::from(self.shared.heard.load(Ordering::Relaxed)) > since
     }
 }
 
@@ -187,11 +195,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     /// Goes on until both directions wait; ready when the connection is of no more use.
     fn run(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
         loop {
-            let writing = match self.write(cx) {
+            // Reading first: of a connection that has ended, this says so before anything more is written.
+            let reading = match self.read(cx) {
                 Poll::Ready(Err(error)) => return Poll::Ready(error),
                 other => other.is_pending(),
             };
-            let reading = match self.read(cx) {
+            let writing = match self.write(cx) {
                 Poll::Ready(Err(error)) => return Poll::Ready(error),
                 other => other.is_pending(),
             };
@@ -245,8 +254,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the server closed the connection")));
         }
         self.filled = self.filled.saturating_add(count);
-        let heard = self.shared.opened.elapsed().as_millis();
-        self.shared.heard.store(u64::try_from(heard).unwrap_or(u64::MAX).max(1), Ordering::Relaxed);
+        let heard = self.shared.opened.elapsed().as_micros();
+        self.shared.heard.store(u64::try_from(heard).unwrap_or(u64::MAX), Ordering::Relaxed);
         Poll::Ready(self.deliver())
     }
 

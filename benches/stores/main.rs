@@ -1,0 +1,54 @@
+//! What sharing costs, beside the bare client of the same server.
+//!
+//! `cargo bench --all-features --bench stores` prints one line per figure, `<kind> <name> <value>`; `-- redis`, `-- rest`
+//! and `-- file` run one part. It starts a `redis-server` of its own on loopback, and a stand-in for the REST server.
+//!
+//! | part | figure | against | target |
+//! |---|---|---|---|
+//! | `redis` | `ratio redis_hit_vs_get` | a replay, against one bare multiplexed GET | at most 1.25 |
+//! | | `ratio redis_miss_vs_2rtt` | claim and settle, against two bare SETs | at most 1.3 |
+//! | | `ratio redis_throughput` | replays per second by 256 tasks, against bare GETs by as many | at least 0.8 |
+//! | | `count redis_trips_*`, `count redis_commands_*` | round trips and commands of a replay and a miss | 1 and 2 trips |
+//! | `rest` | `ratio rest_hit_vs_post` | a replay, against a bare POST of the same body | at most 1.1 |
+//! | `file` | `ratio file_claims` | claims per second, against bare commits of the same database | at least 0.8 |
+//!
+//! Validations keep no facts in memory here, so that each asks the store. `redis` runs on a multi-thread runtime with two
+//! workers, as services do, and again on one thread (`_one_thread`), where there are no wake-ups between threads to hide
+//! what the work itself costs.
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::cast_precision_loss,
+    clippy::expect_used,
+    reason = "a bench may stop at what it did not expect, and its counts are far below 2^52"
+)]
+
+#[path = "../validate/checkout.rs"]
+#[allow(dead_code, reason = "the other bench uses more of it")]
+mod checkout;
+#[path = "../validate/figure.rs"]
+#[allow(dead_code, reason = "the other bench uses more of it")]
+mod figure;
+mod file;
+mod redis;
+#[path = "../../tests/support/redis_server.rs"]
+mod redis_server;
+mod rest;
+#[path = "../validate/turns.rs"]
+#[allow(dead_code, reason = "the other bench uses more of it")]
+mod turns;
+
+use crate::figure::Scale;
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    let told = |option: &str| std::env::args().any(|argument| argument == option);
+    // Without `--bench` it is `cargo test` that runs this, and wants to know only whether it works.
+    let scale = if told("--test") || !told("--bench") { Scale::Quick } else { Scale::Full };
+    let filter = arguments.first().filter(|argument| !argument.starts_with('-'));
+    let parts: [(&str, fn(Scale)); 3] = [("redis", redis::run), ("rest", rest::run), ("file", file::run)];
+    for (name, run) in parts {
+        if !told("--list") && filter.is_none_or(|filter| name == filter) {
+            run(scale);
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! A replay and a miss through Redis, beside the bare multiplexed connection that a user would have.
+
+use std::hint::black_box;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use ::redis::AsyncConnectionConfig;
+use ::redis::aio::MultiplexedConnection;
+use payproof::store::RedisStore;
+use payproof::testing::{FlakyStore, StoreVerb};
+use payproof::{PaymentIntent, Provenance, Validator};
+use tokio::runtime::{Builder, Runtime};
+
+use crate::checkout::{self, Prompt};
+use crate::figure::{self, Scale};
+use crate::redis_server::RedisServer;
+use crate::turns::{Peer, take_turns, timed};
+
+const ROUNDS: usize = 600;
+const BATCH: u64 = 20;
+const TASKS: usize = 256;
+const PER_TASK: usize = 20;
+
+pub(crate) fn run(scale: Scale) {
+    let workers = Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("room for a runtime");
+    let server = workers.block_on(RedisServer::start());
+    latencies(scale, &workers, &server, "");
+    throughput(scale, &workers, &server, "");
+    // A runtime that is there and idle wakes nobody.
+    let one_thread = checkout::runtime();
+    latencies(scale, &one_thread, &server, "_one_thread");
+    throughput(scale, &one_thread, &server, "_one_thread");
+    trips(&one_thread, &server);
+}
+
+fn validator(server: &RedisServer) -> Validator {
+    validator_on(RedisStore::new(server.url()).expect("the URL is one"))
+}
+
+fn validator_on(store: impl payproof::store::Store) -> Validator {
+    Validator::builder(Prompt::new()).store(store).facts_in_memory(0).build().expect("settings fit")
+}
+
+async fn bare(server: &RedisServer) -> MultiplexedConnection {
+    let client = ::redis::Client::open(server.url()).expect("the URL is one");
+    // With the limit that the store has.
+    let config = AsyncConnectionConfig::new().set_response_timeout(Some(Duration::from_millis(500)));
+    client.get_multiplexed_async_connection_with_config(&config).await.expect("the server is up")
+}
+
+/// The bytes of a record that a replay reads, for the bare client to read as many.
+async fn record_of(server: &RedisServer, intent: &PaymentIntent) -> Vec<u8> {
+    let mut connection = bare(server).await;
+    let () = ::redis::cmd("FLUSHALL").query_async(&mut connection).await.expect("it flushes");
+    let validation = validator(server).validate(intent).await.expect("the provider answers");
+    assert_eq!(validation.provenance(), Provenance::Fresh);
+    assert_eq!(validation.degraded(), None);
+    let keys: Vec<String> = ::redis::cmd("KEYS").arg("*").query_async(&mut connection).await.expect("it lists");
+    let key = keys.iter().find(|key| key.contains("facts")).expect("the facts are there");
+    ::redis::cmd("GET").arg(key).query_async(&mut connection).await.expect("it is a string")
+}
+
+fn latencies(scale: Scale, runtime: &Runtime, server: &RedisServer, on: &str) {
+    let intent = checkout::intent(&checkout::payment_ids().next().expect("there is one"));
+    let record = runtime.block_on(record_of(server, &intent));
+    let connection = runtime.block_on(bare(server));
+    let () = runtime.block_on(set(connection.clone(), "bare".to_owned(), record.clone()));
+    let own = validator(server);
+
+    let mut replays = acting(runtime, {
+        let (own, intent) = (own.clone(), intent.clone());
+        move |_| replay(own.clone(), intent.clone())
+    });
+    let mut gets = acting(runtime, {
+        let connection = connection.clone();
+        move |_| get(connection.clone())
+    });
+    let rounds = scale.of(ROUNDS);
+    let [own_times, bare_times] = take_turns(rounds, BATCH, [&mut replays, &mut gets]);
+    figure::ratio(&format!("redis_hit_vs_get{on}"), own_times.ratio_to(&bare_times));
+    figure::ns(&format!("redis_hit{on}"), own_times.ns());
+    figure::ns(&format!("redis_get{on}"), bare_times.ns());
+
+    let mut misses = acting(runtime, {
+        let own = own.clone();
+        move |number| miss(own.clone(), number)
+    });
+    let mut sets = acting(runtime, move |number| {
+        let (connection, record) = (connection.clone(), record.clone());
+        async move {
+            set(connection.clone(), format!("bare:{number}"), record.clone()).await;
+            set(connection, format!("bare:{number}"), record).await;
+        }
+    });
+    let [own_times, bare_times] = take_turns(rounds, BATCH, [&mut misses, &mut sets]);
+    figure::ratio(&format!("redis_miss_vs_2rtt{on}"), own_times.ratio_to(&bare_times));
+    figure::ns(&format!("redis_miss{on}"), own_times.ns());
+    figure::ns(&format!("redis_2rtt{on}"), bare_times.ns());
+}
+
+fn throughput(scale: Scale, runtime: &Runtime, server: &RedisServer, on: &str) {
+    // Each task has a payment of its own, or they would share flights.
+    let intents: Arc<[PaymentIntent]> = checkout::payment_ids().take(TASKS).map(|id| checkout::intent(&id)).collect();
+    let own = validator(server);
+    let connection = runtime.block_on(bare(server));
+    for intent in intents.iter() {
+        runtime.block_on(async { own.validate(intent).await.expect("the provider answers") });
+    }
+    let mut replays = crowd(runtime, {
+        let own = own.clone();
+        move |task| replay(own.clone(), intents.get(task).expect("one each").clone())
+    });
+    let mut gets = crowd(runtime, move |_| get(connection.clone()));
+    let [own_times, bare_times] = take_turns(scale.of(40 * 100) / 100, 1, [&mut replays, &mut gets]);
+    figure::ratio(&format!("redis_throughput{on}"), 1.0 / own_times.ratio_to(&bare_times));
+    let calls = (TASKS * PER_TASK) as f64;
+    figure::ns(&format!("redis_replay_of_256{on}"), own_times.ns() / calls);
+    figure::ns(&format!("redis_get_of_256{on}"), bare_times.ns() / calls);
+}
+
+/// Round trips are calls of the store, each of which is one; commands are what the server counts.
+fn trips(runtime: &Runtime, server: &RedisServer) {
+    let store = FlakyStore::new(RedisStore::new(server.url()).expect("the URL is one"));
+    let calls = || -> u64 {
+        [StoreVerb::Get, StoreVerb::Claim, StoreVerb::Replace, StoreVerb::Remove]
+            .map(|verb| store.calls(verb))
+            .iter()
+            .sum()
+    };
+    let own = validator_on(store.clone());
+    let mut connection = runtime.block_on(bare(server));
+    let mut commands = || {
+        let stats: String = runtime.block_on(async {
+            ::redis::cmd("INFO").arg("stats").query_async(&mut connection).await.expect("it tells")
+        });
+        let line = stats.lines().find_map(|line| line.strip_prefix("total_commands_processed:"));
+        line.and_then(|count| count.trim().parse::<u64>().ok()).expect("it counts")
+    };
+    // The first use looks at the store, and loads scripts.
+    runtime.block_on(miss(own.clone(), u64::MAX));
+    runtime.block_on(tokio::time::sleep(Duration::from_millis(200)));
+    let intent = checkout::intent("pi_trips");
+    for (name, expected) in [("miss", Provenance::Fresh), ("replay", Provenance::Replayed)] {
+        let (calls_before, commands_before) = (calls(), commands());
+        let validation = runtime.block_on(async { own.validate(&intent).await.expect("the provider answers") });
+        assert_eq!(validation.provenance(), expected);
+        // INFO itself is one.
+        println!("count redis_commands_{name} {}", commands() - commands_before - 1);
+        println!("count redis_trips_{name} {}", calls() - calls_before);
+    }
+}
+
+async fn replay(own: Validator, intent: PaymentIntent) {
+    let validation = own.validate(intent).await.expect("the store answers");
+    assert!(validation.verdict().is_valid() && validation.provenance() == Provenance::Replayed);
+}
+
+async fn miss(own: Validator, number: u64) {
+    let validation = own.validate(checkout::intent(&format!("pi_{number:023}"))).await.expect("the provider answers");
+    assert!(validation.verdict().is_valid() && validation.provenance() == Provenance::Fresh);
+}
+
+async fn get(mut connection: MultiplexedConnection) {
+    let bytes: Vec<u8> = ::redis::cmd("GET").arg("bare").query_async(&mut connection).await.expect("it answers");
+    assert!(!black_box(bytes).is_empty());
+}
+
+async fn set(mut connection: MultiplexedConnection, key: String, value: Vec<u8>) {
+    let mut command = ::redis::cmd("SET");
+    let () = command.arg(key).arg(value).arg("PX").arg(86_400_000).query_async(&mut connection).await.expect("it sets");
+}
+
+/// Counts on through all peers, so that no two misses are of one payment.
+static NEXT: AtomicU64 = AtomicU64::new(0);
+
+/// One call after the other, inside a spawned task, as a server's handlers are.
+fn acting<A: Future<Output = ()> + Send>(
+    runtime: &Runtime,
+    act: impl Fn(u64) -> A + Clone + Send + Sync + 'static,
+) -> Peer<'_> {
+    Box::new(move |count| {
+        let act = act.clone();
+        let batch = runtime.spawn(async move {
+            let (time, ()) = timed(async {
+                for _ in 0..count {
+                    act(NEXT.fetch_add(1, Ordering::Relaxed)).await;
+                }
+            })
+            .await;
+            time
+        });
+        runtime.block_on(batch).expect("nothing panics")
+    })
+}
+
+/// 256 tasks at once, each a few calls one after the other.
+fn crowd<A: Future<Output = ()> + Send + 'static>(
+    runtime: &Runtime,
+    act: impl Fn(usize) -> A + Clone + Send + Sync + 'static,
+) -> Peer<'_> {
+    Box::new(move |_| {
+        let (time, ()) = runtime.block_on(timed(async {
+            let tasks: Vec<_> = (0..TASKS)
+                .map(|task| {
+                    let act = act.clone();
+                    tokio::spawn(async move {
+                        for _ in 0..PER_TASK {
+                            act(task).await;
+                        }
+                    })
+                })
+                .collect();
+            for task in tasks {
+                task.await.expect("nothing panics");
+            }
+        }));
+        time
+    })
+}

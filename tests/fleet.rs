@@ -1,0 +1,70 @@
+//! Several real processes that share one Redis, while workers die, servers stall and connections break.
+//!
+//! The processes are this very test binary, started again to run nothing but [`worker`]. The provider is in the parent, so
+//! that it counts what really reached it. Each run prints its seed; `PAYPROOF_FLEET_SEED` repeats the choices, though not
+//! the scheduler's.
+#![cfg(feature = "redis")]
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "what does not hold here fails the test"
+)]
+
+#[path = "fleet/client.rs"]
+mod client;
+#[path = "fleet/cluster.rs"]
+mod cluster;
+#[path = "fleet/desk.rs"]
+mod desk;
+#[path = "fleet/language.rs"]
+mod language;
+#[path = "fleet/process.rs"]
+mod process;
+#[path = "fleet/provider.rs"]
+mod provider;
+#[path = "support/proxy.rs"]
+mod proxy;
+#[path = "fleet/redemptions.rs"]
+mod redemptions;
+#[path = "support/redis_server.rs"]
+mod redis_server;
+#[path = "fleet/storm.rs"]
+mod storm;
+#[path = "fleet/traffic.rs"]
+mod traffic;
+#[path = "fleet/validations.rs"]
+mod validations;
+#[path = "fleet/verdict.rs"]
+mod verdict;
+#[path = "fleet/work.rs"]
+mod work;
+
+use tokio::sync::{Mutex, MutexGuard};
+
+/// What makes this binary a worker: its settings.
+const WORKER: &str = "PAYPROOF_FLEET_WORKER";
+
+/// No test, unless the parent started this process to be one of many.
+#[test]
+fn worker() {
+    if let Ok(settings) = std::env::var(WORKER) {
+        work::run(&settings);
+    }
+}
+
+/// Each of these tests wants the machine for itself.
+async fn my_turn() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::const_new(());
+    TURN.lock().await
+}
+
+/// What the choices of a run follow from.
+fn seed() -> u64 {
+    match std::env::var("PAYPROOF_FLEET_SEED") {
+        Ok(seed) => seed.parse().expect("PAYPROOF_FLEET_SEED is a number"),
+        Err(_) => rand::random_range(0..1_000_000),
+    }
+}

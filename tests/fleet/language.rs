@@ -1,0 +1,148 @@
+//! What parent and worker say to each other, one line of JSON each, and what a worker says to the provider.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use payproof::{Effect, Operation, Receipt};
+use serde::{Deserialize, Serialize};
+
+/// Longer than any run, as a provider's is.
+const KEY_KEPT_FOR: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How a worker is set up.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Settings {
+    pub(crate) name: u32,
+    pub(crate) redis: Redis,
+    pub(crate) provider: SocketAddr,
+    pub(crate) attempt_timeout: Duration,
+    pub(crate) total_deadline: Duration,
+    pub(crate) fresh_for: Duration,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) enum Redis {
+    One(String),
+    Cluster(Vec<String>),
+}
+
+impl Settings {
+    /// The shortest lease that this store timeout allows, and a little.
+    pub(crate) const LEASE: Duration = Duration::from_secs(2);
+    pub(crate) const STORE_TIMEOUT: Duration = Duration::from_millis(300);
+
+    pub(crate) fn new(redis: Redis, provider: SocketAddr) -> Self {
+        Self {
+            name: 0,
+            redis,
+            provider,
+            attempt_timeout: Duration::from_secs(1),
+            total_deadline: Duration::from_secs(3),
+            fresh_for: Duration::from_secs(15 * 60),
+        }
+    }
+}
+
+/// What a worker is asked to do.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) enum Ask {
+    Run {
+        operation: u32,
+        reconcile: bool,
+    },
+    /// Says that it was executed with this result, or not at all.
+    Resolve {
+        operation: u32,
+        executed: Option<String>,
+    },
+    ResolveReference {
+        reference: String,
+        executed: Option<String>,
+    },
+    Reference {
+        operation: u32,
+    },
+    Unresolved,
+    Validate {
+        payment: String,
+    },
+    Forget {
+        payment: String,
+    },
+    Redeem {
+        payment: String,
+        order: String,
+    },
+    Release {
+        receipt: Receipt,
+    },
+    Redemption {
+        payment: String,
+    },
+}
+
+/// What came of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) enum Answer {
+    Done { value: String, provenance: String, recorded: bool },
+    Valid { provenance: String, degraded: bool },
+    Receipt(Receipt),
+    Redemption(Option<Receipt>),
+    References(Vec<String>),
+    Fine,
+    Error(Trouble),
+}
+
+/// A typed error.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Trouble {
+    pub(crate) code: String,
+    pub(crate) text: String,
+    /// Whether an indeterminate operation may be run again.
+    pub(crate) may_run_again: bool,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Numbered<T> {
+    pub(crate) number: u64,
+    pub(crate) what: T,
+}
+
+/// What a worker asks the provider.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) enum Request {
+    /// The key tells the rounds of an operation apart; whether it is honoured is the operation's own affair.
+    Send {
+        operation: u32,
+        key: String,
+        worker: u32,
+    },
+    /// What became of it?
+    Inquire {
+        operation: u32,
+        key: String,
+    },
+    LookUp {
+        payment: String,
+        worker: u32,
+    },
+}
+
+/// What the provider says.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    /// A result, or the code of an error.
+    pub(crate) text: String,
+}
+
+/// Every other operation is one whose key the provider keeps.
+pub(crate) fn is_keyed(operation: u32) -> bool {
+    operation.is_multiple_of(2)
+}
+
+pub(crate) fn operation(number: u32) -> Operation {
+    let effect = if is_keyed(number) { Effect::keyed_write(KEY_KEPT_FOR) } else { Effect::write() };
+    let operation = Operation::new("store_42", "refund", format!("refund {number}"), effect).unwrap();
+    operation.claim("amount", number.to_be_bytes()).unwrap()
+}

@@ -1,0 +1,132 @@
+//! Eight processes on one Redis, while everything fails that can.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+use crate::language::{Redis, Settings};
+use crate::process::Fleet;
+use crate::provider::Provider;
+use crate::proxy::{Fault, Proxy};
+use crate::redis_server::{RedisConfig, RedisServer};
+use crate::traffic::Traffic;
+use crate::verdict::{Promise, judge};
+use crate::{my_turn, seed};
+
+const PROCESSES: usize = 8;
+
+const OPERATIONS: u32 = 400;
+
+/// As long as callers come, and things fail.
+const STORM: Duration = Duration::from_secs(20);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_effect_is_sent_twice_without_a_provider_key_and_none_happens_twice_with_one() {
+    let _turn = my_turn().await;
+    let seed = seed();
+    println!("fleet: storm, seed {seed}");
+    // An acknowledged claim is on disk, so that a restart loses none.
+    let redis = RedisConfig::new().line("appendfsync always").start().await;
+    let provider = Provider::start(seed).await;
+    let mut proxies = Vec::new();
+    for _ in 0..PROCESSES {
+        proxies.push(Proxy::start(redis.port()).await);
+    }
+    let to_redis = |proxy: &Proxy| Redis::One(format!("redis://127.0.0.1:{}", proxy.port()));
+    let settings = proxies.iter().map(|proxy| Settings::new(to_redis(proxy), provider.address())).collect();
+    let traffic = Traffic::new(seed, OPERATIONS, Fleet::start(settings), provider);
+
+    let weather = Weather { traffic: Arc::clone(&traffic), redis, proxies: proxies.into(), faults: BTreeMap::new() };
+    let storm = tokio::spawn(weather.storm());
+    traffic.flow(STORM).await;
+    let weather = storm.await.unwrap();
+    judge(&traffic, Promise::Once, &weather.faults).await;
+}
+
+/// What fails, and how often it did.
+struct Weather {
+    traffic: Arc<Traffic>,
+    redis: RedisServer,
+    proxies: Arc<[Proxy]>,
+    faults: BTreeMap<&'static str, u32>,
+}
+
+impl Weather {
+    /// Lets things fail until the time is over, and everything be well again then.
+    async fn storm(mut self) -> Self {
+        let mut rng = StdRng::seed_from_u64(self.traffic.seed);
+        let mut passing = JoinSet::new();
+        while self.traffic.begin.elapsed() < STORM {
+            sleep(Duration::from_millis(rng.random_range(100..500))).await;
+            let fault = self.strike(&mut rng, &mut passing).await;
+            *self.faults.entry(fault).or_default() += 1;
+        }
+        while let Some(over) = passing.join_next().await {
+            over.unwrap();
+        }
+        self
+    }
+
+    async fn strike(&mut self, rng: &mut StdRng, passing: &mut JoinSet<()>) -> &'static str {
+        let place = rng.random_range(0..PROCESSES);
+        let short = Duration::from_millis(rng.random_range(50..600));
+        let (traffic, proxies) = (Arc::clone(&self.traffic), Arc::clone(&self.proxies));
+        let (name, fault) = match rng.random_range(0..100) {
+            0..30 => {
+                traffic.fleet.at(place).kill();
+                passing.spawn(async move {
+                    sleep(short).await;
+                    traffic.fleet.replace(place);
+                });
+                return "workers killed";
+            }
+            30..40 => {
+                let worker = traffic.fleet.at(place);
+                worker.pause();
+                let past_its_lease = short * 7;
+                passing.spawn(async move {
+                    sleep(past_its_lease).await;
+                    worker.resume();
+                });
+                return "workers paused";
+            }
+            40..48 => {
+                self.redis.kill();
+                sleep(short).await;
+                self.redis.restart().await;
+                return "Redis restarts";
+            }
+            48..56 => {
+                self.redis.hang();
+                sleep(short * 2).await;
+                self.redis.resume();
+                return "Redis hangs";
+            }
+            56..64 => {
+                let mode = if rng.random_bool(0.5) { "ALL" } else { "WRITE" };
+                self.redis.command(&["CLIENT", "PAUSE", &short.as_millis().to_string(), mode]);
+                return "client pauses";
+            }
+            64..80 => ("replies cut", Fault::CutAfter(rng.random_range(0..400))),
+            80..90 => ("replies lost", Fault::DropReplies),
+            _ => ("connections stalled", Fault::Stall),
+        };
+        let all = rng.random_bool(0.2);
+        let struck = if all { 0..PROCESSES } else { place..place + 1 };
+        for proxy in &proxies[struck.clone()] {
+            proxy.set(fault);
+        }
+        passing.spawn(async move {
+            sleep(short * 3).await;
+            for proxy in &proxies[struck] {
+                proxy.set(Fault::None);
+            }
+        });
+        name
+    }
+}

@@ -1,0 +1,214 @@
+//! Servers that are away, hang or lose connections: how far a call got, how long it took, and that the next one works.
+
+use std::time::Duration;
+
+use payproof::store::{Claim, RedisStore, Store, Swap};
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::proxy::{Fault, Proxy};
+use crate::redis_server::RedisServer;
+use crate::{MINUTE, claimed_at_last, is_not_sent, patient, store};
+
+/// Recovery takes about a tenth of a second; the bound is for a machine that has other things to do.
+const SOON: Duration = Duration::from_secs(10);
+
+/// The default limits, which bound how long a hung server holds a call.
+fn impatient(url: &str) -> RedisStore {
+    RedisStore::new(url).unwrap()
+}
+
+#[tokio::test]
+async fn a_server_that_is_away_is_not_sent_to_and_is_left_in_peace_for_a_moment() {
+    let mut server = RedisServer::start().await;
+    let store = store(server.url());
+    store.get("k").await.unwrap();
+    server.kill();
+    sleep(Duration::from_millis(100)).await;
+    let begun = Instant::now();
+    for _ in 0..100 {
+        let error = store.claim("k", b"v", MINUTE).await.unwrap_err();
+        assert!(is_not_sent(&error) && error.to_string().contains("no connection to Redis"), "{error:?}");
+    }
+    assert!(begun.elapsed() < SOON);
+    let unknown = crate::store("redis://host.invalid").get("k").await.unwrap_err();
+    assert!(is_not_sent(&unknown), "{unknown:?}");
+}
+
+#[tokio::test]
+async fn callers_of_a_dead_server_share_its_attempts() {
+    // Something that accepts and never speaks, so that every attempt runs into the limit.
+    let silent = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let port = silent.local_addr().unwrap().port();
+    let proxy = Proxy::start(port).await;
+    let builder = RedisStore::builder(format!("redis://127.0.0.1:{}", proxy.port()));
+    let store = builder.connect_timeout(Duration::from_millis(300)).build().unwrap();
+    let mut calls = tokio::task::JoinSet::new();
+    for _ in 0..200 {
+        let store = store.clone();
+        calls.spawn(async move { store.get("k").await });
+    }
+    while let Some(call) = calls.join_next().await {
+        let error = call.unwrap().unwrap_err();
+        assert!(is_not_sent(&error) && error.to_string().contains("within 300ms"), "{error:?}");
+    }
+    assert!(proxy.connections() <= 2, "{}", proxy.connections());
+}
+
+#[tokio::test]
+async fn after_a_restart_the_next_calls_work_and_records_are_still_there() {
+    let mut server = RedisServer::start().await;
+    let store = store(server.url());
+    store.claim("before", b"v", MINUTE).await.unwrap();
+    sleep(Duration::from_millis(1100)).await; // Longer than `appendfsync everysec` waits.
+    server.kill();
+    sleep(Duration::from_millis(100)).await;
+    assert!(is_not_sent(&store.get("before").await.unwrap_err()));
+    server.restart().await;
+    claimed_at_last(&store, "after", SOON).await;
+    assert_eq!(store.get("before").await.unwrap().unwrap().bytes, b"v");
+}
+
+#[tokio::test]
+async fn a_connection_that_broke_while_idle_is_made_anew_without_an_error() {
+    let server = RedisServer::start().await;
+    let store = store(server.url());
+    store.get("k").await.unwrap();
+    server.command(&["CLIENT", "KILL", "TYPE", "normal"]);
+    sleep(Duration::from_millis(100)).await;
+    assert_eq!(store.claim("k", b"v", MINUTE).await.unwrap(), Claim::Claimed);
+}
+
+#[tokio::test]
+async fn a_server_that_hangs_holds_nobody_for_longer_than_the_limits() {
+    let server = RedisServer::start().await;
+    let store = impatient(&server.url());
+    store.claim("k", b"v", MINUTE).await.unwrap();
+    server.hang();
+    let begun = Instant::now();
+    let first = store.claim("l", b"v", MINUTE).await.unwrap_err();
+    assert!(first.is_outcome_unknown() && first.to_string().contains("500ms"), "{first:?}");
+    // The connection is given up, and the next one does not come up: whoever asks now has sent nothing.
+    let second = store.claim("m", b"v", MINUTE).await.unwrap_err();
+    assert!(is_not_sent(&second), "{second:?}");
+    assert!(begun.elapsed() < SOON, "{:?}", begun.elapsed());
+    server.resume();
+    claimed_at_last(&store, "n", SOON).await;
+    assert_eq!(store.get("k").await.unwrap().unwrap().bytes, b"v");
+    assert_eq!(store.get("m").await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_server_that_pauses_its_clients_costs_one_limit_and_comes_back() {
+    let server = RedisServer::start().await;
+    let store = impatient(&server.url());
+    store.get("k").await.unwrap();
+    server.command(&["CLIENT", "PAUSE", "2000", "ALL"]);
+    let begun = Instant::now();
+    let error = store.claim("k", b"v", MINUTE).await.unwrap_err();
+    assert!(error.is_outcome_unknown(), "{error:?}");
+    assert!(begun.elapsed() < SOON);
+    claimed_at_last(&store, "l", SOON).await;
+}
+
+#[tokio::test]
+async fn a_reply_that_is_lost_leaves_the_outcome_open_and_the_command_executed_once() {
+    let server = RedisServer::start().await;
+    let proxy = Proxy::start(server.port()).await;
+    let url = format!("redis://127.0.0.1:{}", proxy.port());
+    for fault in [Fault::DropReplies, Fault::CutAfter(1), Fault::CutAfter(20), Fault::CutAfter(40)] {
+        let store = impatient(&url);
+        store.get("warm").await.unwrap();
+        server.command(&["CONFIG", "RESETSTAT"]);
+        server.command(&["DEL", "k"]);
+        proxy.set(fault);
+        let error = store.claim("k", b"mine", MINUTE).await.unwrap_err();
+        assert!(error.is_outcome_unknown(), "{fault:?}: {error:?}");
+        proxy.set(Fault::None);
+        assert_eq!(server.calls("exec"), 1, "{fault:?}");
+        assert_eq!(server.command(&["GET", "k"]), "mine", "{fault:?}");
+        claimed_at_last(&store, &format!("after {fault:?}"), SOON).await;
+    }
+}
+
+#[tokio::test]
+async fn a_script_whose_reply_is_lost_is_executed_once() {
+    let server = RedisServer::start().await;
+    let proxy = Proxy::start(server.port()).await;
+    let store = impatient(&format!("redis://127.0.0.1:{}", proxy.port()));
+    store.claim("k", b"1", MINUTE).await.unwrap();
+    assert_eq!(store.replace("k", b"1", b"2", MINUTE).await.unwrap(), Swap::Swapped);
+    server.command(&["CONFIG", "RESETSTAT"]);
+    proxy.set(Fault::DropReplies);
+    let error = store.replace("k", b"2", b"3", MINUTE).await.unwrap_err();
+    assert!(error.is_outcome_unknown(), "{error:?}");
+    proxy.set(Fault::None);
+    assert_eq!((server.calls("evalsha"), server.calls("eval"), server.calls("set")), (1, 0, 1));
+    assert_eq!(server.command(&["GET", "k"]), "3");
+}
+
+#[tokio::test]
+async fn a_line_that_stalls_is_given_up_and_made_anew() {
+    let server = RedisServer::start().await;
+    let proxy = Proxy::start(server.port()).await;
+    let store = impatient(&format!("redis://127.0.0.1:{}", proxy.port()));
+    store.get("k").await.unwrap();
+    proxy.set(Fault::Stall);
+    assert!(store.claim("k", b"v", MINUTE).await.unwrap_err().is_outcome_unknown());
+    assert!(is_not_sent(&store.claim("k", b"v", MINUTE).await.unwrap_err()));
+    proxy.set(Fault::None);
+    claimed_at_last(&store, "l", SOON).await;
+    assert!(proxy.connections() >= 2);
+}
+
+#[tokio::test]
+async fn beyond_the_most_commands_in_flight_a_call_fails_at_once_as_not_sent() {
+    let server = RedisServer::start().await;
+    let builder = RedisStore::builder(server.url()).max_in_flight(3);
+    let store = patient(builder);
+    store.get("k").await.unwrap();
+    server.command(&["CLIENT", "PAUSE", "3000", "ALL"]);
+    let mut waiting = tokio::task::JoinSet::new();
+    for place in 0..3 {
+        let store = store.clone();
+        waiting.spawn(async move { store.claim(&format!("k{place}"), b"v", MINUTE).await });
+    }
+    sleep(Duration::from_millis(200)).await;
+    // Callers who leave make no room: their commands are still under way.
+    waiting.abort_all();
+    let begun = Instant::now();
+    let error = store.claim("k4", b"v", MINUTE).await.unwrap_err();
+    assert!(is_not_sent(&error) && error.to_string().contains("max_in_flight"), "{error:?}");
+    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+    server.command(&["CLIENT", "UNPAUSE"]);
+    claimed_at_last(&store, "k5", SOON).await;
+}
+
+#[tokio::test]
+async fn what_is_no_redis_is_told_so() {
+    use tokio::io::AsyncWriteExt as _;
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let web = tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
+        }
+    });
+    let error = store(format!("redis://127.0.0.1:{port}")).get("k").await.unwrap_err();
+    web.abort();
+    assert!(is_not_sent(&error), "{error:?}");
+}
+
+#[test]
+fn a_store_outlives_the_runtime_it_was_first_used_in() {
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let first = runtime();
+    let server = first.block_on(RedisServer::start());
+    let store = store(server.url());
+    first.block_on(store.claim("k", b"v", MINUTE)).unwrap();
+    // An attempt that is cut off with its runtime must not be waited for.
+    first.block_on(async { _ = timeout(Duration::ZERO, store.get("k")).await });
+    drop(first);
+    let second = runtime();
+    let stored = second.block_on(store.get("k")).unwrap();
+    assert_eq!(stored.unwrap().bytes, b"v");
+}

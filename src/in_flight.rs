@@ -185,8 +185,7 @@ impl Flights {
         }
         let full = usize::try_from(self.under_way.load(Ordering::Relaxed)).is_ok_and(|count| count >= self.limit);
         if full {
-            let (what, setting) = ("flights", "max_in_flight");
-            return Err(ValidateError::new(Kind::Full { what, setting, limit: self.limit }));
+            return Err(self.full());
         }
         may_lead()?;
         let flight = Arc::new(Flight::new(now, contents));
@@ -194,6 +193,20 @@ impl Flights {
         self.under_way.fetch_add(1, Ordering::Relaxed);
         drop(current);
         Ok(Boarding::Leads(Lead { flights: Arc::clone(self), payment: payment.clone(), flight }))
+    }
+
+    /// Takes a place among the flights, for work that is none itself and goes on without its caller as they do.
+    ///
+    /// # Errors
+    /// When as many as allowed are under way.
+    pub(crate) fn place(self: &Arc<Self>) -> Result<TakenPlace, ValidateError> {
+        let place = TakenPlace(Arc::clone(self));
+        let before = self.under_way.fetch_add(1, Ordering::Relaxed);
+        if usize::try_from(before).is_ok_and(|count| count < self.limit) { Ok(place) } else { Err(self.full()) }
+    }
+
+    fn full(&self) -> ValidateError {
+        ValidateError::new(Kind::Full { what: "flights", setting: "max_in_flight", limit: self.limit })
     }
 
     /// Makes the payment's flight settle nothing; the next call starts a new one. `drop_facts` runs under the same lock
@@ -206,6 +219,16 @@ impl Flights {
 
     pub(crate) fn len(&self) -> usize {
         usize::try_from(self.under_way.load(Ordering::Relaxed)).unwrap_or(usize::MAX)
+    }
+}
+
+/// A place among the flights, given back when it is dropped.
+#[derive(Debug)]
+pub(crate) struct TakenPlace(Arc<Flights>);
+
+impl Drop for TakenPlace {
+    fn drop(&mut self) {
+        self.0.under_way.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

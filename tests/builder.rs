@@ -7,6 +7,7 @@ mod support;
 use std::time::Duration;
 
 use payproof::provider::ProviderIdentity;
+use payproof::store::MemoryStore;
 use payproof::testing::ScriptedProvider;
 use payproof::{
     Breaker, BreakerState, BuildError, Mode, Policy, Provenance, Retry, RetryBudget, Risk, Schedule, TenantProof,
@@ -58,6 +59,17 @@ fn defaults_are_the_documented_ones() {
         "fresh_for: 900s",
         "when_provider_is_down: Refuse",
         "facts_in_memory: 100000",
+        "store: None",
+        "store_timeout: 1s",
+        "store_prefix: \"payproof\"",
+        "record_key: None",
+        "lease: None",
+        "renew_lease: false",
+        "facts_in_memory_for: 5s",
+        "retention: 34560000s",
+        "proof_max_age: 60s",
+        "authorised: false",
+        "volatile: false",
         "max_keys: 100000",
         "seed: None",
         "authorised: false",
@@ -281,6 +293,7 @@ async fn extreme_settings_still_answer() {
         .retention(Duration::MAX)
         .fresh_for(Duration::MAX)
         .facts_in_memory(10)
+        .redemption_retention(Duration::MAX)
         .policy(Policy::default().max_age(Duration::MAX))
         .build()
         .unwrap();
@@ -306,4 +319,40 @@ async fn a_breaker_that_opens_for_ever_stays_open() {
         assert_eq!(error.code(), "circuit_open");
     }
     assert_eq!(provider.calls(), 1);
+}
+
+#[test]
+fn a_lease_that_may_end_before_its_validation_is_refused_with_both_numbers() {
+    let with_store = || builder().store(MemoryStore::new());
+    assert_refused(with_store().lease(secs(150)), &["155s", "lease", "150s"]);
+    assert!(with_store().lease(secs(155)).build().is_ok());
+    assert!(with_store().total_deadline(secs(10)).lease(secs(15)).build().is_ok());
+    assert_refused(with_store().renewed_lease(ms(5_999)), &["six times store_timeout", "6s", "5.999s"]);
+    assert!(with_store().renewed_lease(secs(6)).build().is_ok());
+    assert!(with_store().store_timeout(ms(100)).renewed_lease(ms(600)).build().is_ok());
+    assert_eq!(with_store().build().unwrap().worst_case(), secs(154));
+    assert_eq!(builder().build().unwrap().worst_case(), secs(150));
+}
+
+#[test]
+fn what_no_store_can_keep_is_refused() {
+    let with_store = || builder().store(MemoryStore::new());
+    assert_refused(with_store().retention(Duration::MAX), &["retention", "10 years"]);
+    assert_refused(with_store().total_deadline(Duration::MAX), &["lease", "10 years"]);
+    assert_refused(with_store().redemption_retention(Duration::MAX), &["redemption_retention", "10 years"]);
+    assert_refused(builder().redemption_retention(DAY), &["redemption_retention", "2 days"]);
+    assert_refused(builder().proof_max_age(ms(0)), &["proof_max_age", "more than zero"]);
+    assert_refused(builder().store_timeout(ms(0)), &["store_timeout", "1 ms"]);
+    for prefix in ["", "a b", "{x}", "*", &"p".repeat(65)] {
+        assert_refused(builder().store_prefix(prefix), &["store_prefix", "1 to 64"]);
+    }
+}
+
+#[tokio::test]
+async fn a_look_at_the_store_says_what_it_cannot_do() {
+    let preflight = builder().store(MemoryStore::new()).build().unwrap().check().await;
+    assert!(preflight.is_fit());
+    let codes: Vec<_> = preflight.findings.iter().map(payproof::store::StoreFinding::code).collect();
+    assert_eq!(codes, ["not_shared", "volatile"]);
+    assert_eq!(preflight.store.unwrap().server.as_ref(), "memory");
 }

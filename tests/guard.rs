@@ -1225,6 +1225,29 @@ async fn a_refused_claim_that_was_made_after_all_is_taken_back() {
     }
 }
 
+#[test]
+fn a_take_over_of_which_nobody_knows_whether_it_was_made_forgets_no_doubt() {
+    for fault in [StoreFault::NeverReplies, StoreFault::Never] {
+        let (inner, desk) = (MemoryStore::new(), Desk::default());
+        crash(|| guard_on(&inner), &keyed(), &desk);
+        runtime().block_on(async {
+            advance(LEASE).await;
+            let store = FlakyStore::new(inner.clone());
+            let guard = guard_on(&store).refuse_without_store();
+            store.script(StoreVerb::Replace, [fault]);
+            assert!(guard.run(&keyed(), desk.keyed()).await.unwrap_err().is_store());
+            for _ in 0..7 {
+                assert_ne!(guard.status(&keyed()).await.unwrap(), OperationStatus::Absent, "{fault:?}");
+                sleep(secs(10)).await;
+            }
+            assert_eq!(guard.status(&keyed()).await.unwrap(), OperationStatus::Indeterminate, "{fault:?}");
+            assert!(guard.run(&keyed(), desk.keyed()).await.is_ok());
+            assert!(guard.unresolved().await.unwrap().is_empty());
+        });
+        all_equal(&keys(&desk));
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_write_that_could_not_be_given_back_is_given_back_later() {
     let store = FlakyStore::new(MemoryStore::new());
@@ -1283,6 +1306,19 @@ async fn an_open_breaker_keeps_a_write_from_being_sent_and_gives_it_back() {
     assert!(error.retry_after().is_some());
     sleep(secs(6)).await;
     assert!(guard.run(&unkeyed(), desk.keyless()).await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn runs_under_way_are_bounded_with_the_flights() {
+    let guard = plain().max_in_flight(1).store(MemoryStore::new()).build().unwrap().guard();
+    let desk = Desk::with([Act::Slow(secs(5))]);
+    let other = Operation::new("t", "other", "k", Effect::write()).unwrap();
+    drop(poll_once(Box::pin(guard.run(&unkeyed(), desk.keyless())).as_mut()).await);
+    settle().await;
+    let error = guard.run(&other, desk.keyless()).await.unwrap_err();
+    assert_eq!((error.code(), error.is_unavailable()), ("at_capacity", true));
+    sleep(secs(6)).await;
+    assert!(guard.run(&other, desk.keyless()).await.is_ok());
 }
 
 // ---- what is shown

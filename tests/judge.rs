@@ -450,6 +450,17 @@ async fn a_payment_older_than_accepted_is_refused_and_an_unknown_age_too() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_payment_so_old_that_its_use_may_be_forgotten_is_refused_under_any_policy() {
+    const DAY: u64 = 24 * 60 * 60;
+    let aged = |days: u64, seconds: u64| Facts { as_of: Some(CREATED + days * DAY + seconds), ..PAID };
+    assert!(by(Policy::default(), &aged(399, 0)).await.is_valid());
+    for policy in [Policy::default(), Policy::default().max_age(secs(1000 * DAY))] {
+        let verdict = by(policy, &aged(399, 1)).await;
+        assert_only(&verdict, "too_old", "too old: accepted up to 34473600 s, actual 34473601 s");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_age_of_a_payment_counts_until_the_verdict_and_not_until_the_answer() {
     let provider = stating(PAID.build());
     let validator = Validator::builder(provider.clone()).policy(Policy::default().max_age(secs(70))).build().unwrap();
@@ -736,7 +747,8 @@ fn may_be_valid(facts: &Facts, order: Option<&str>, customer: Option<&str>, acce
         && (!facts.disputed || accepted.disputed)
         && (facts.refunded == 0 || (accepted.partly_refunded && facts.refunded < 1999))
         && facts.risk <= accepted.risk
-        && accepted.max_age.is_none_or(|limit| facts.created.is_some_and(|created| CREATED + 60 - created <= limit));
+        && accepted.max_age.is_none_or(|limit| facts.created.is_some_and(|created| CREATED + 60 - created <= limit))
+        && facts.created.is_none_or(|created| CREATED + 60 - created <= 399 * 24 * 60 * 60);
     let captured = facts.status == PaymentStatus::Paid && facts.received == Some(1999) && facts.captured != Some(false);
     let held = facts.status == PaymentStatus::Authorised
         && accepted.authorised

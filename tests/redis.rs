@@ -11,6 +11,8 @@
 
 #[path = "support/certificates.rs"]
 mod certificates;
+#[path = "support/folder.rs"]
+mod folder;
 #[path = "support/proxy.rs"]
 mod proxy;
 #[path = "support/redis_server.rs"]

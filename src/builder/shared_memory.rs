@@ -16,6 +16,9 @@ const LEASE_MARGIN: Duration = Duration::from_secs(5);
 /// A lost reply and one more try have to fit between two renewals.
 const RENEWED_LEASE_IN_STORE_TIMEOUTS: u32 = 6;
 
+/// Every store can keep a record this long, and what is made of it here.
+const LONGEST_LIFE: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+
 impl ValidatorBuilder {
     /// Shares facts, flights and keys with every process that has the same store. Default: none.
     ///
@@ -117,6 +120,15 @@ impl ValidatorBuilder {
     pub(super) fn check_store(&self) -> Result<(), BuildError> {
         if self.store_timeout < Duration::from_millis(1) {
             return Err(out_of_range("store_timeout", format!("{:?}", self.store_timeout), "at least 1 ms"));
+        }
+        let lease = self.lease_or_default();
+        let lifetimes =
+            [("retention", self.retention), ("lease", lease), ("redemption_retention", self.redemption.retention)];
+        // Without a store all of them stay in this process, and end with it.
+        for (setting, value) in lifetimes.into_iter().filter(|_| self.store.is_some()) {
+            if value > LONGEST_LIFE {
+                return Err(out_of_range(setting, format!("{value:?}"), "at most 10 years with a store"));
+            }
         }
         let days = Duration::from_secs(2 * 24 * 60 * 60);
         if self.redemption.retention < days {

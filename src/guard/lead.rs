@@ -44,7 +44,7 @@ where
 
 /// Records what the operation came to for good, and says what is missing if that did not work.
 async fn record<T>(job: &Job<T>, lease: Lease, phase: Phase) -> Option<Degradation> {
-    let (was_in_doubt, has_claim) = (lease.standing.in_doubt, lease.is_recorded());
+    let (was_in_doubt, has_claim) = (lease.standing.in_doubt, lease.has_claim());
     let recorded = lease.settle(phase).await;
     match recorded {
         Recorded::Yes => {

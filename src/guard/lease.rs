@@ -2,6 +2,7 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
@@ -22,6 +23,28 @@ const MOST_SWAPS: usize = 4;
 
 /// When what could not be written is tried again: for about a minute, as long as a store takes to fail over and more.
 const LATER: [u64; 6] = [1, 2, 4, 8, 16, 32];
+
+/// What waits to be written while a store is down. At 256 KiB each they take as much memory as an outage may cost.
+const MOST_WAITING: usize = 1_000;
+
+static WAITING: AtomicUsize = AtomicUsize::new(0);
+
+/// One of those that wait to be written.
+struct Waiting;
+
+impl Waiting {
+    fn one_more() -> Option<Self> {
+        // Made first, so that it is counted back whichever way this ends.
+        let (before, waiting) = (WAITING.fetch_add(1, Relaxed), Self);
+        (before < MOST_WAITING).then_some(waiting)
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        WAITING.fetch_sub(1, Relaxed);
+    }
+}
 
 /// When the lease is over, by this process's reckoning. Shared with the call that it protects.
 #[derive(Clone, Debug)]
@@ -68,7 +91,7 @@ impl Lease {
         self.end.clone()
     }
 
-    pub(super) fn is_recorded(&self) -> bool {
+    pub(super) fn has_claim(&self) -> bool {
         self.ours.is_some()
     }
 
@@ -214,7 +237,9 @@ impl Lease {
         if !self.place.is_write() {
             return;
         }
+        let Some(waiting) = Waiting::one_more() else { return };
         tokio::spawn(async move {
+            let _waiting = waiting;
             for pause in LATER {
                 sleep(Duration::from_secs(pause)).await;
                 if self.write_late(&phase).await.is_ok() {

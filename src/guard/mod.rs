@@ -65,6 +65,9 @@ const READ_RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
 /// store, operations are remembered in this process only, forgotten with it, and 100,000 at most; for more, set a
 /// [`MemoryStore`](crate::store::MemoryStore) of that size. Clones cost one counter.
 ///
+/// A guard remembers as well as its store does. Where a store loses a record, in a failover or with its process, an
+/// operation that nothing else protects may happen again; the provider's key is what holds then.
+///
 /// | setting | default |
 /// |---|---|
 /// | `write_retention` | 400 days |

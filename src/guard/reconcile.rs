@@ -19,6 +19,7 @@ use super::record::FirstSent;
 
 /// What the provider knows of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Reconciled<T> {
     /// It was executed, with this result.
     Done(T),

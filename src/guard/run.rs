@@ -120,7 +120,12 @@ where
     let lease_left = || engine.lease.saturating_sub(begin.elapsed());
     let (mut pace, mut waited_for) = (Pace::new(), None);
     for _ in 0..MOST_TURNS {
-        let looking = runtime.spawn(turn(Arc::clone(job), waited_for).in_current_span());
+        let (seat, job) = (engine.flights.place()?, Arc::clone(job));
+        let looking = async move {
+            let _seat = seat;
+            turn(job, waited_for).await
+        };
+        let looking = runtime.spawn(looking.in_current_span());
         // Without a limit of the caller's it ends by itself, on this runtime.
         let looked = if limit.is_some() {
             let left = deadline.left(Instant::now());

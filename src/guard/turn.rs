@@ -202,8 +202,12 @@ where
         return Ok(lead(job, lease, begin).await);
     }
     // The claim may be there all the same, and would look like a sending that broke off.
-    if error.is_outcome_unknown() {
-        lease.give_back().await;
+    match (error.is_outcome_unknown(), standing.in_doubt) {
+        (true, false) => lease.give_back().await,
+        (true, true) => {
+            lease.settle(Phase::Indeterminate).await;
+        }
+        (false, _) => {}
     }
     Err(error.into())
 }

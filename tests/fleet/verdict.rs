@@ -38,12 +38,12 @@ pub(crate) struct Outcome {
 pub(crate) async fn judge(traffic: &Arc<Traffic>, promise: Promise, faults: &BTreeMap<&str, u32>) -> Outcome {
     let calm_since = Instant::now();
     traffic.provider.desk().is_calm = true;
-    let open = traffic.settle().await;
+    eprintln!("calm {:?}", traffic.begin.elapsed());let open = traffic.settle().await;eprintln!("settled {:?}", traffic.begin.elapsed());
     let settled_in = calm_since.elapsed();
     let sent_twice = check(traffic, promise, Rounds::First);
     check_list(traffic, &open).await;
 
-    traffic.resolve(&open).await;
+    eprintln!("list {:?}", traffic.begin.elapsed());traffic.resolve(&open).await;eprintln!("resolved {:?}", traffic.begin.elapsed());
     idle(traffic).await;
     let left = traffic.settle().await;
     for operation in left {

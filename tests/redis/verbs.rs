@@ -22,7 +22,8 @@ async fn the_contract_holds_on_one_server() {
 
 #[tokio::test]
 async fn the_contract_holds_over_a_socket_and_over_several_connections() {
-    let socket = crate::redis_server::new_folder("socket").join("redis.sock");
+    let folder = crate::folder::Folder::new("redis-socket");
+    let socket = folder.path().join("redis.sock");
     let server = RedisConfig::new().line(format!("unixsocket {}", socket.display())).start().await;
     let url = format!("redis+unix://{}?db=2", socket.display());
     contract::check(crate::patient(payproof::store::RedisStore::builder(url).connections(3))).await.unwrap();

@@ -1,4 +1,5 @@
 //! A folder for one test, gone with it.
+#![allow(dead_code, reason = "each test binary uses its own share")]
 
 use std::fs;
 use std::path::{Path, PathBuf};

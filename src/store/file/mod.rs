@@ -60,8 +60,13 @@ const LARGEST_VALUE: usize = 1 << 20;
 ///
 /// # Cost
 /// A read, and a claim on a key that is held, wait for no disk. The database runs on tokio's threads for blocking tasks, at
-/// most two at once. At most 4,096 calls or 64 MiB wait; further ones fail at once, with nothing done. After a failure of
-/// the disk the file is opened again by itself, at most once a second.
+/// most two at once. At most 4,096 calls or 64 MiB wait; further ones fail at once, with nothing done. There is no time-out
+/// in here: a disk that hangs holds its callers until they give up.
+///
+/// # When the disk fails
+/// The calls under way are told, and the file is opened again by itself, at most once a second. A full disk refuses
+/// writes, removals too since they need room at first, and goes on answering reads; it recovers once there is room.
+/// Dropping the last clone waits for the write under way, for ten seconds at most, and closes the file.
 #[derive(Clone)]
 pub struct FileStore {
     handle: Arc<StoreHandle>,
@@ -100,7 +105,7 @@ impl FileStoreBuilder {
 
     /// The most bytes held at once: keys twice, values, and 64 for each record. Further ones are refused. Default: 1 GiB.
     ///
-    /// The file takes up to about twice as much.
+    /// The file takes about twice as much, and up to four times with values of many KiB.
     pub fn max_bytes(mut self, bytes: u64) -> Self {
         self.max_bytes = bytes;
         self
@@ -108,7 +113,8 @@ impl FileStoreBuilder {
 
     /// Opens the file, and creates it if there is none.
     ///
-    /// It blocks, so call it at the start. A file that was not closed in good order is checked first.
+    /// It blocks, so call it at the start: the whole file is read, to see that nothing of it is damaged. That takes some two
+    /// seconds for each GB.
     ///
     /// # Errors
     /// [`BuildError::StoreFileInUse`] if another process or store has it open; [`BuildError::StoreFile`] if it cannot be

@@ -154,7 +154,7 @@ fn skip_nested(bytes: &[u8], start: usize, depth: u8) -> Parsed<()> {
             let (_, end) = whole!(bulk(bytes, after, length));
             Parsed::Whole((), end)
         }
-        (b'*', Some(count)) if depth > 0 => {
+        (b'*', Some(count @ 0..)) if depth > 0 => {
             let mut at = after;
             for _ in 0..count {
                 ((), at) = whole!(skip_nested(bytes, at, depth.saturating_sub(1)));
@@ -182,7 +182,7 @@ fn parse_nested(bytes: &[u8], start: usize, depth: u8) -> Parsed<Reply> {
             let (content, end) = whole!(bulk(bytes, after, length));
             Parsed::Whole(Reply::Bytes(content.to_vec()), end)
         }
-        (b'*', Some(count)) if depth > 0 => {
+        (b'*', Some(count @ 0..)) if depth > 0 => {
             let mut parts = Vec::new();
             let mut at = after;
             for _ in 0..count {
@@ -262,7 +262,7 @@ mod tests {
     #[test]
     fn a_reply_is_whole_at_its_last_byte_and_not_before() {
         let bytes = b"*6\r\n+OK\r\n$-1\r\n$4\r\na\r\nb\r\n:-12\r\n*1\r\n*-1\r\n-ERR no\r\n+next";
-        let whole = bytes.len() - "+next".len();
+        let whole = bytes.len().saturating_sub("+next".len());
         for end in 0..whole {
             assert_eq!(parse(&bytes[..end], 0), Parsed::Part, "{end}");
             assert_eq!(skip(&bytes[..end], 0), Parsed::Part, "{end}");

@@ -17,7 +17,7 @@ pub(super) struct Script {
     pub(super) sha1: &'static str,
 }
 
-/// Stores ARGV[2] for ARGV[3] milliseconds if ARGV[1] is stored; else says what is.
+/// Stores `ARGV[2]` for `ARGV[3]` milliseconds if `ARGV[1]` is stored; else says what is.
 pub(super) const REPLACE: Script = Script {
     text: "local held = redis.call('GET', KEYS[1]) \
            if held == ARGV[1] then redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3]) return 1 end \
@@ -26,7 +26,7 @@ pub(super) const REPLACE: Script = Script {
     sha1: "2d9fb84764e02bb56c2db3fa36f1421a4f721c00",
 };
 
-/// Removes what is stored if it is ARGV[1]; else says what is.
+/// Removes what is stored if it is `ARGV[1]`; else says what is.
 pub(super) const REMOVE: Script = Script {
     text: "local held = redis.call('GET', KEYS[1]) \
            if held == ARGV[1] then redis.call('DEL', KEYS[1]) return 1 end \

@@ -138,10 +138,11 @@ impl SharedFacts {
             };
             let Payload { mut known, failure } = read(&held)?;
             match (held.record.state, failure) {
-                (State::Settled, _) => match found(rules, &held, known, max_age, waited_for.is_some()) {
-                    Ok(found) => return Ok(Boarded::Found(found)),
-                    Err(unfit) => known = unfit,
-                },
+                (State::Settled, _) => {
+                    if let Some(found) = found(rules, &held, &mut known, max_age, waited_for.is_some()) {
+                        return Ok(Boarded::Found(found));
+                    }
+                }
                 (State::Claimed, _) if !held.lease_left().is_zero() && is_recent(held.age, max_age) => {
                     waited_for = Some(held.record.nonce);
                     if !poll.wait(held.lease_left(), deadline).await {
@@ -309,22 +310,13 @@ impl Drop for Lease {
     }
 }
 
-/// The facts of a settled record, if they are good for this validator and recent enough. Else they come back.
-fn found(
-    rules: &Rules,
-    held: &Held,
-    known: Option<Known>,
-    max_age: Duration,
-    waited: bool,
-) -> Result<Found, Option<Known>> {
-    let Some(known) = known else { return Err(None) };
-    let age = Duration::from_millis(known.age_ms).saturating_add(held.age);
-    match held.asked_at.checked_sub(age) {
-        Some(at) if covers(&known.keys, rules) && is_fresh(&known.facts, at.elapsed(), rules, max_age) => {
-            Ok(Found { facts: known.facts, at, ttl_left: held.ttl_left(), waited })
-        }
-        _ => Err(Some(known)),
-    }
+/// Takes the facts of a settled record, if they are good for this validator and recent enough.
+fn found(rules: &Rules, held: &Held, known: &mut Option<Known>, max_age: Duration, waited: bool) -> Option<Found> {
+    let age = Duration::from_millis(known.as_ref()?.age_ms).saturating_add(held.age);
+    let at = held.asked_at.checked_sub(age)?;
+    let fits = |known: &mut Known| covers(&known.keys, rules) && is_fresh(&known.facts, at.elapsed(), rules, max_age);
+    let facts = known.take_if(fits)?.facts;
+    Some(Found { facts, at, ttl_left: held.ttl_left(), waited })
 }
 
 fn is_fresh(facts: &ProviderPayment, age: Duration, rules: &Rules, max_age: Duration) -> bool {

@@ -155,9 +155,9 @@ impl Vars<'_> {
             }
         }
         if let Some(asked) = self.get("PAYPROOF_STORE") {
-            let because = "PAYPROOF_STORE says so".to_owned();
+            let because = "PAYPROOF_STORE says so";
             return match &*asked {
-                "memory" => Ok(self.memory("PAYPROOF_STORE says so", false)),
+                "memory" => Ok(self.memory(because, false)),
                 "file" => {
                     file(&self.needed("PAYPROOF_STORE_PATH", "is missing; the file store needs a path")?, because)
                 }
@@ -166,14 +166,14 @@ impl Vars<'_> {
                     redis(&self.needed(&url, "is missing; PAYPROOF_STORE asks for redis")?, because)
                 }
                 "upstash" => match (self.pair(UPSTASH)?, self.upstash_older()?) {
-                    (Some([url, token]), _) => upstash(url, token, because),
-                    (None, Some(store)) => Ok(EnvStore { because, ..store }),
+                    (Some([url, token]), _) => upstash(&url, &token, because),
+                    (None, Some(store)) => Ok(EnvStore { because: because.to_owned(), ..store }),
                     (None, None) => {
                         Err(refused(self.prefixed(UPSTASH[0]), "is missing; PAYPROOF_STORE asks for upstash"))
                     }
                 },
                 "vercel-kv" => match self.pair(VERCEL_KV)? {
-                    Some([url, token]) => vercel_kv(url, token, because),
+                    Some([url, token]) => vercel_kv(&url, &token, because),
                     None => Err(refused(self.prefixed(VERCEL_KV[0]), "is missing; PAYPROOF_STORE asks for vercel-kv")),
                 },
                 _ => Err(refused("PAYPROOF_STORE", "must be memory, file, redis, upstash or vercel-kv")),
@@ -181,16 +181,16 @@ impl Vars<'_> {
         }
         let name = self.prefixed("REDIS_URL");
         if let Some(url) = self.get(&name) {
-            return redis(&url, format!("{name} is set"));
+            return redis(&url, &format!("{name} is set"));
         }
         if let Some([url, token]) = self.pair(UPSTASH)? {
-            return upstash(url, token, format!("{} is set", self.prefixed(UPSTASH[0])));
+            return upstash(&url, &token, &format!("{} is set", self.prefixed(UPSTASH[0])));
         }
         if let Some(store) = self.upstash_older()? {
             return Ok(store);
         }
         if let Some([url, token]) = self.pair(VERCEL_KV)? {
-            return vercel_kv(url, token, format!("{} is set", self.prefixed(VERCEL_KV[0])));
+            return vercel_kv(&url, &token, &format!("{} is set", self.prefixed(VERCEL_KV[0])));
         }
         Ok(self.memory("no variable names a store", false))
     }
@@ -200,10 +200,10 @@ impl Vars<'_> {
         let [url_name, token_name] = UPSTASH_OLDER.map(|name| self.prefixed(name));
         let because = format!("{url_name} is set");
         match (self.get(&url_name), self.get(&token_name)) {
-            (Some(url), _) if url.starts_with("redis") => redis(&url, because).map(Some),
+            (Some(url), _) if url.starts_with("redis") => redis(&url, &because).map(Some),
             (Some(_), None) => Err(refused(token_name, format!("is missing; {url_name} is set"))),
             (None, Some(_)) => Err(refused(url_name, format!("is missing; {token_name} is set"))),
-            (Some(url), Some(token)) => upstash(url, token, because).map(Some),
+            (Some(url), Some(token)) => upstash(&url, &token, &because).map(Some),
             (None, None) => Ok(None),
         }
     }
@@ -260,8 +260,8 @@ fn refused(variable: impl Into<String>, rule: impl Into<String>) -> BuildError {
 }
 
 #[cfg(any(feature = "file", feature = "redis", feature = "upstash"))]
-fn chosen(store: impl Store, name: &'static str, because: String) -> EnvStore {
-    EnvStore { store: Arc::new(store), name, because, is_risky: false }
+fn chosen(store: impl Store, name: &'static str, because: &str) -> EnvStore {
+    EnvStore { store: Arc::new(store), name, because: because.to_owned(), is_risky: false }
 }
 
 /// What cannot be had without a feature is an error: memory instead would be a store that nobody asked for.
@@ -271,41 +271,41 @@ fn needs(feature: &str, because: &str) -> BuildError {
 }
 
 #[cfg(feature = "file")]
-fn file(path: &str, because: String) -> Result<EnvStore, BuildError> {
+fn file(path: &str, because: &str) -> Result<EnvStore, BuildError> {
     Ok(chosen(super::FileStore::open(path)?, "file", because))
 }
 
 #[cfg(not(feature = "file"))]
-fn file(_path: &str, because: String) -> Result<EnvStore, BuildError> {
-    Err(needs("file", &because))
+fn file(_path: &str, because: &str) -> Result<EnvStore, BuildError> {
+    Err(needs("file", because))
 }
 
 #[cfg(feature = "redis")]
-fn redis(url: &str, because: String) -> Result<EnvStore, BuildError> {
+fn redis(url: &str, because: &str) -> Result<EnvStore, BuildError> {
     Ok(chosen(super::RedisStore::new(url)?, "redis", because))
 }
 
 #[cfg(not(feature = "redis"))]
-fn redis(_url: &str, because: String) -> Result<EnvStore, BuildError> {
-    Err(needs("redis", &because))
+fn redis(_url: &str, because: &str) -> Result<EnvStore, BuildError> {
+    Err(needs("redis", because))
 }
 
 #[cfg(feature = "upstash")]
-fn upstash(url: String, token: String, because: String) -> Result<EnvStore, BuildError> {
+fn upstash(url: &str, token: &str, because: &str) -> Result<EnvStore, BuildError> {
     Ok(chosen(super::UpstashStore::new(url, token)?, "upstash", because))
 }
 
 #[cfg(not(feature = "upstash"))]
-fn upstash(_url: String, _token: String, because: String) -> Result<EnvStore, BuildError> {
-    Err(needs("upstash", &because))
+fn upstash(_url: &str, _token: &str, because: &str) -> Result<EnvStore, BuildError> {
+    Err(needs("upstash", because))
 }
 
 #[cfg(feature = "vercel-kv")]
-fn vercel_kv(url: String, token: String, because: String) -> Result<EnvStore, BuildError> {
+fn vercel_kv(url: &str, token: &str, because: &str) -> Result<EnvStore, BuildError> {
     Ok(chosen(super::VercelKvStore::new(url, token)?, "vercel-kv", because))
 }
 
 #[cfg(not(feature = "vercel-kv"))]
-fn vercel_kv(_url: String, _token: String, because: String) -> Result<EnvStore, BuildError> {
-    Err(needs("vercel-kv", &because))
+fn vercel_kv(_url: &str, _token: &str, because: &str) -> Result<EnvStore, BuildError> {
+    Err(needs("vercel-kv", because))
 }

@@ -112,8 +112,8 @@ impl Weather {
                 self.redis.command(&["CLIENT", "PAUSE", &short.as_millis().to_string(), mode]);
                 return "client pauses";
             }
-            64..80 => ("replies cut", Fault::CutAfter(rng.random_range(0..400))),
-            80..90 => ("replies lost", Fault::DropReplies),
+            64..80 => ("replies cut", Fault::CutAfter(rng.random_range(1..400))),
+            80..90 => ("replies lost", Fault::CutAfter(0)),
             _ => ("connections stalled", Fault::Stall),
         };
         let all = rng.random_bool(0.2);

@@ -21,6 +21,8 @@ mod cluster;
 mod desk;
 #[path = "fleet/language.rs"]
 mod language;
+#[path = "fleet/outage.rs"]
+mod outage;
 #[path = "fleet/process.rs"]
 mod process;
 #[path = "fleet/provider.rs"]

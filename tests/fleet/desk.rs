@@ -12,6 +12,9 @@ use crate::language::{Reply, is_keyed};
 /// Every so many operations one is declined for good.
 const DECLINED_EVERY: u32 = 19;
 
+/// The first of the numbers that stand for a failure after the fact.
+const FAILS: u32 = 340;
+
 /// One operation, as the provider knows it.
 #[derive(Debug, Default)]
 pub(crate) struct Account {
@@ -45,6 +48,17 @@ pub(crate) enum Course {
     Execute { takes: Duration, then: Then },
 }
 
+/// How the provider is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mood {
+    /// Whatever goes wrong goes wrong now and then.
+    Stormy,
+    /// It answers everything at once.
+    Calm,
+    /// It executes everything, and then fails.
+    Failing,
+}
+
 /// What follows an execution.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Then {
@@ -68,8 +82,9 @@ pub(crate) struct Desk {
     /// Of these, by another worker than before.
     pub(crate) taken_over: u64,
     effects: u64,
-    /// Whether it answers everything at once.
-    pub(crate) is_calm: bool,
+    /// Runs that had an effect.
+    pub(crate) executed_by: HashSet<u64>,
+    pub(crate) mood: Mood,
     pub(crate) look_up_takes: Duration,
     rng: StdRng,
     begin: Instant,
@@ -86,7 +101,8 @@ impl Desk {
             repeats: 0,
             taken_over: 0,
             effects: 0,
-            is_calm: false,
+            executed_by: HashSet::new(),
+            mood: Mood::Stormy,
             look_up_takes: Duration::from_millis(100),
             rng: StdRng::seed_from_u64(seed),
             begin: Instant::now(),
@@ -95,7 +111,11 @@ impl Desk {
 
     /// Takes a request in, or turns it away, and says how it goes on.
     pub(crate) fn receive(&mut self, operation: u32, key: &str, worker: u32) -> Course {
-        let number = if self.is_calm { 1000 } else { self.rng.random_range(0..1000) };
+        let number = match self.mood {
+            Mood::Stormy => self.rng.random_range(0..1000),
+            Mood::Calm => 1000,
+            Mood::Failing => FAILS,
+        };
         let millis = self.rng.random_range(50..400);
         let at = self.begin.elapsed().as_millis();
         let account = self.accounts.entry(operation).or_default();
@@ -146,7 +166,7 @@ impl Desk {
             95..250 => (Duration::from_millis(millis), Then::Answer),
             250..310 => (Duration::ZERO, Then::Close),
             310..340 => (Duration::from_millis(millis), Then::Close),
-            340..370 => (Duration::ZERO, Then::Fail),
+            FAILS..370 => (Duration::ZERO, Then::Fail),
             370..395 => (Duration::ZERO, Then::Hang),
             // Past the attempt's limit: executed when nobody listens any more.
             395..410 => (Duration::from_millis(1000 + millis), Then::Answer),
@@ -157,8 +177,9 @@ impl Desk {
     }
 
     /// Does it, and returns the result.
-    pub(crate) fn execute(&mut self, operation: u32) -> String {
+    pub(crate) fn execute(&mut self, operation: u32, run: u64) -> String {
         self.effects += 1;
+        self.executed_by.insert(run);
         let result = format!("re_{}", self.effects);
         let account = self.accounts.entry(operation).or_default();
         account.executing -= 1;

@@ -47,6 +47,8 @@ impl Settings {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum Ask {
     Run {
+        /// Which run it is, of all there ever are.
+        run: u64,
         operation: u32,
         reconcile: bool,
     },
@@ -116,6 +118,7 @@ pub(crate) enum Request {
         operation: u32,
         key: String,
         worker: u32,
+        run: u64,
     },
     /// What became of it?
     Inquire {

@@ -8,10 +8,10 @@ use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::WORKER;
-use crate::language::{Answer, Ask, Numbered, Settings, Trouble};
+use crate::language::{Answer, Ask, Numbered, Settings};
 
 /// Twice what the slowest call can take, waits and pauses included. Only what hangs for ever meets it.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(40);
@@ -102,12 +102,17 @@ impl Worker {
         self.ask(ask).await.unwrap_or_else(|Gone| panic!("worker {} died at {what}", self.name))
     }
 
-    /// Asks until there is an answer that stands: an error of these codes is no answer.
+    /// Asks until there is an answer that stands: errors of these codes are none.
+    ///
+    /// # Panics
+    /// When there is none in a long time.
     pub(crate) async fn insist(&self, ask: Ask, passing: &[&str]) -> Result<Answer, Gone> {
+        let begin = Instant::now();
         loop {
             match self.ask(ask.clone()).await? {
-                Answer::Error(Trouble { code, .. }) if passing.contains(&&*code) => {
-                    tokio::time::sleep(Duration::from_millis(20)).await;
+                Answer::Error(trouble) if passing.contains(&&*trouble.code) => {
+                    assert!(begin.elapsed() < PATIENCE, "worker {}, {ask:?}: still {trouble:?}", self.name);
+                    sleep(Duration::from_millis(20)).await;
                 }
                 answer => return Ok(answer),
             }

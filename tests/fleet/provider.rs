@@ -74,14 +74,14 @@ async fn converse(mut stream: TcpStream, desk: Arc<Mutex<Desk>>) {
     // A worker that died in the middle of a line sent no request.
     let Ok(request) = serde_json::from_str(&line) else { return };
     let reply = match request {
-        Request::Send { operation, key, worker } => {
+        Request::Send { operation, key, worker, run } => {
             let course = lock(&desk).receive(operation, &key, worker);
             match course {
                 Course::Close => return,
                 Course::Say(reply) => reply,
                 Course::Execute { takes, then } => {
                     sleep(takes).await;
-                    let result = lock(&desk).execute(operation);
+                    let result = lock(&desk).execute(operation, run);
                     match then {
                         Then::Answer => Reply { status: 200, text: result },
                         Then::Fail => Reply { status: 500, text: "failed".into() },

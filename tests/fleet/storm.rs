@@ -43,8 +43,8 @@ async fn no_effect_is_sent_twice_without_a_provider_key_and_none_happens_twice_w
 
     let weather = Weather { traffic: Arc::clone(&traffic), redis, proxies: proxies.into(), faults: BTreeMap::new() };
     let storm = tokio::spawn(weather.storm());
-    traffic.flow(STORM).await;eprintln!("flow over");
-    let weather = storm.await.unwrap();eprintln!("storm over");
+    traffic.flow(STORM).await;
+    let weather = storm.await.unwrap();
     judge(&traffic, Promise::Once, &weather.faults).await;
 }
 
@@ -64,7 +64,7 @@ impl Weather {
         while self.traffic.begin.elapsed() < STORM {
             sleep(Duration::from_millis(rng.random_range(100..500))).await;
             let fault = self.strike(&mut rng, &mut passing).await;
-            *self.faults.entry(fault).or_default() += 1;eprintln!("{:?} {fault}", self.traffic.begin.elapsed());
+            *self.faults.entry(fault).or_default() += 1;
         }
         while let Some(over) = passing.join_next().await {
             over.unwrap();

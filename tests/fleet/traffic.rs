@@ -33,6 +33,9 @@ const NEVER: &[&str] = &[
     "store_unreadable",
 ];
 
+/// After these errors an operation may have been executed, or still be. After every other one it was not.
+const MAY_BE_DONE: &[&str] = &["indeterminate", "in_progress"];
+
 /// How an operation ended, for whoever asks.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum End {
@@ -49,6 +52,8 @@ pub(crate) struct Book {
     pub(crate) errors: BTreeMap<String, u64>,
     pub(crate) longest: Duration,
     pub(crate) ends: BTreeMap<u32, BTreeSet<End>>,
+    /// Runs that ended in an error which says that they executed nothing.
+    pub(crate) harmless: Vec<(u64, u32, String)>,
     /// What must not be, and about which operation.
     pub(crate) breaches: Vec<(u32, String)>,
     pub(crate) log: BTreeMap<u32, Vec<String>>,
@@ -106,13 +111,17 @@ impl Traffic {
     pub(crate) async fn run(&self, place: usize, operation: u32, reconcile: bool) -> Result<Result<End, Trouble>, Gone> {
         let worker = self.fleet.at(place);
         let asked = Instant::now();
-        let answer = worker.ask(Ask::Run { operation, reconcile }).await;
+        let run = {
+            let mut book = self.book();
+            book.runs += 1;
+            book.runs
+        };
+        let answer = worker.ask(Ask::Run { run, operation, reconcile }).await;
         let mut book = self.book();
         let took = asked.elapsed();
         let at = self.begin.elapsed().as_millis();
-        let note = format!("{at} ms: worker {} after {} ms: {answer:?}", worker.name(), took.as_millis());
+        let note = format!("{at} ms: run {run}, worker {}, after {} ms: {answer:?}", worker.name(), took.as_millis());
         book.log.entry(operation).or_default().push(note);
-        book.runs += 1;
         book.longest = book.longest.max(took);
         let ended = match answer {
             Err(Gone) => {
@@ -130,6 +139,9 @@ impl Traffic {
             }
             Err(trouble) => {
                 *book.errors.entry(trouble.code.clone()).or_default() += 1;
+                if !MAY_BE_DONE.contains(&&*trouble.code) {
+                    book.harmless.push((run, operation, trouble.code.clone()));
+                }
                 if NEVER.contains(&&*trouble.code) || is_stuck_for_good(operation, trouble) {
                     book.breaches.push((operation, format!("{trouble:?}")));
                 }

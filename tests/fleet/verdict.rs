@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use crate::desk::Account;
+use crate::desk::{Account, Mood};
 use crate::language::{Answer, Ask, is_keyed};
 use crate::traffic::{Book, End, Traffic};
 
@@ -37,13 +37,13 @@ pub(crate) struct Outcome {
 /// With the seed and the story of some operations, when something does not hold.
 pub(crate) async fn judge(traffic: &Arc<Traffic>, promise: Promise, faults: &BTreeMap<&str, u32>) -> Outcome {
     let calm_since = Instant::now();
-    traffic.provider.desk().is_calm = true;
-    eprintln!("calm {:?}", traffic.begin.elapsed());let open = traffic.settle().await;eprintln!("settled {:?}", traffic.begin.elapsed());
+    traffic.provider.desk().mood = Mood::Calm;
+    let open = traffic.settle().await;
     let settled_in = calm_since.elapsed();
     let sent_twice = check(traffic, promise, Rounds::First);
     check_list(traffic, &open).await;
 
-    eprintln!("list {:?}", traffic.begin.elapsed());traffic.resolve(&open).await;eprintln!("resolved {:?}", traffic.begin.elapsed());
+    traffic.resolve(&open).await;
     idle(traffic).await;
     let left = traffic.settle().await;
     for operation in left {
@@ -95,6 +95,11 @@ fn check(traffic: &Traffic, promise: Promise, rounds: Rounds) -> usize {
                 End::Declined if !account.effects.is_empty() => breach("was declined and done".into()),
                 _ => {}
             }
+        }
+    }
+    for (run, operation, code) in &book.harmless {
+        if desk.executed_by.contains(run) {
+            breaches.push((*operation, format!("was executed by run {run}, which said {code}")));
         }
     }
     book.breaches.extend(breaches);

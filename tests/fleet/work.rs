@@ -100,8 +100,8 @@ impl Worker {
     async fn answer(&self, ask: Ask) -> Result<Answer, Trouble> {
         let guard = self.validator.guard();
         Ok(match ask {
-            Ask::Run { operation: number, reconcile } => {
-                let run = guard.run(&operation(number), self.sending(number));
+            Ask::Run { run: of, operation: number, reconcile } => {
+                let run = guard.run(&operation(number), self.sending(number, of));
                 let run = if reconcile { run.reconcile(self.inquiring(number)) } else { run };
                 let done = run.await?;
                 let (provenance, recorded) = (done.provenance().as_str().into(), done.is_recorded());
@@ -152,10 +152,10 @@ impl Worker {
 
     /// The call that must happen once. It takes the key for every operation: where the provider does not keep it, it tells
     /// one round from another in the provider's books, and protects nothing.
-    fn sending(&self, operation: u32) -> impl Fn(GuardCall) -> Sending + Send + Sync + 'static {
+    fn sending(&self, operation: u32, run: u64) -> impl Fn(GuardCall) -> Sending + Send + Sync + 'static {
         let (provider, worker) = (self.settings.provider, self.settings.name);
         move |attempt: GuardCall| {
-            let request = Request::Send { operation, key: attempt.provider_key().to_owned(), worker };
+            let request = Request::Send { operation, key: attempt.provider_key().to_owned(), worker, run };
             Box::pin(async move { call(provider, &request).await })
         }
     }

@@ -13,7 +13,7 @@ use super::endpoint::Address;
 use super::fault::Remedy;
 use super::lookup::{ask, first_answer};
 use super::renewed::Renewed;
-use super::resp::{Reply, Request};
+use super::reply::{Reply, Request};
 use super::slots::{Slots, redirection, slot_of};
 use crate::store::StoreError;
 

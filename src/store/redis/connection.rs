@@ -10,7 +10,7 @@ use super::dial::{Dial, Hello};
 use super::endpoint::Address;
 use super::fault::Refusal;
 use super::renewed::Renewed;
-use super::resp::{Reply, Request};
+use super::reply::{Reply, Request};
 use super::wire::{Lost, Wire};
 use crate::store::StoreError;
 

@@ -13,7 +13,7 @@ use tokio_rustls::TlsConnector;
 
 use super::endpoint::{Address, Login};
 use super::fault::Refusal;
-use super::resp::{Reply, Request};
+use super::reply::Reply;
 use super::wire::{Lost, Wire};
 use crate::store::StoreError;
 
@@ -55,52 +55,55 @@ impl Dial {
             Address::Tcp { host, port } => {
                 let stream = tcp(host, *port).await.map_err(unreachable)?;
                 match &self.tls {
-                    None => Wire::new(stream, self.max_in_flight),
+                    None => Wire::new(stream, self.max_in_flight).await,
                     Some(config) => {
                         let name = ServerName::try_from(host.to_string());
                         let name = name.map_err(|_| StoreError::refused("the host is no name that TLS can verify"))?;
                         let connecting = TlsConnector::from(Arc::clone(config)).connect(name, stream);
-                        Wire::new(connecting.await.map_err(|error| tls_fault(&error))?, self.max_in_flight)
+                        Wire::new(connecting.await.map_err(|error| tls_fault(&error))?, self.max_in_flight).await
                     }
                 }
             }
             #[cfg(unix)]
             Address::Unix(path) => {
                 let stream = tokio::net::UnixStream::connect(path).await.map_err(unreachable)?;
-                Wire::new(stream, self.max_in_flight)
+                Wire::new(stream, self.max_in_flight).await
             }
             #[cfg(not(unix))]
             Address::Unix(_) => return Err(StoreError::refused("there are no Unix sockets on this system")),
         };
-        let hello = self.log_in(&wire).await.map_err(|fault| fault.into_error(to, self.tls.is_some()))?;
-        Ok((wire, hello))
+        let log_in = async {
+            let wire = wire?;
+            let hello = self.log_in(&wire).await?;
+            Ok((wire, hello))
+        };
+        log_in.await.map_err(|fault: LoginFault| fault.into_error(to, self.tls.is_some()))
     }
 
     /// Logs in, selects the database and asks who is there, in one round trip.
     async fn log_in(&self, wire: &Wire) -> Result<Hello, LoginFault> {
-        let auth = match (&self.login.user, &self.login.password) {
-            (_, None) => None,
-            (None, Some(password)) => Some(wire.send(Request::One(&[b"AUTH", password.as_bytes()]))?),
-            (Some(user), Some(password)) => {
-                Some(wire.send(Request::One(&[b"AUTH", user.as_bytes(), password.as_bytes()]))?)
-            }
-        };
-        let hello = wire.send(Request::One(&[b"HELLO", b"2"]))?;
         let database = self.database.to_string();
-        let select = match self.database {
-            0 => None,
-            _ => Some(wire.send(Request::One(&[b"SELECT", database.as_bytes()]))?),
-        };
-        // A courtesy to whoever looks at the server; nobody waits for it.
-        drop(wire.send(Request::One(&[b"CLIENT", b"SETNAME", CLIENT_NAME]))?);
-        for must in [auth, select].into_iter().flatten() {
-            if let Reply::Error(text) = must.await.unwrap_or_else(|_| Err(Lost::NotSent("".into())))? {
-                return Err(LoginFault::Refused(Refusal::of(&text)));
-            }
+        let mut commands: Vec<Vec<&[u8]>> = vec![];
+        match (&self.login.user, &self.login.password) {
+            (_, None) => {}
+            (None, Some(password)) => commands.push(vec![b"AUTH", password.as_bytes()]),
+            (Some(user), Some(password)) => commands.push(vec![b"AUTH", user.as_bytes(), password.as_bytes()]),
         }
-        match hello.await.unwrap_or_else(|_| Err(Lost::NotSent("".into())))? {
-            Reply::Error(text) => {
-                let refusal = Refusal::of(&text);
+        if self.database > 0 {
+            commands.push(vec![b"SELECT", database.as_bytes()]);
+        }
+        let needed = commands.len();
+        commands.push(vec![b"HELLO", b"2"]);
+        // A courtesy to whoever looks at the server, who may not allow it.
+        commands.push(vec![b"CLIENT", b"SETNAME", CLIENT_NAME]);
+        let replies = wire.all(&commands).await?;
+        let (must, rest) = replies.split_at_checked(needed).unwrap_or((&replies, &[]));
+        if let Some(Reply::Error(text)) = must.iter().find(|reply| matches!(reply, Reply::Error(_))) {
+            return Err(LoginFault::Refused(Refusal::of(text)));
+        }
+        match rest.first() {
+            Some(Reply::Error(text)) => {
+                let refusal = Refusal::of(text);
                 // A server or a proxy that does not know the command is taken as it is.
                 if refusal.is("ERR") || refusal.is("NOPERM") {
                     Ok(Hello::default())
@@ -108,7 +111,8 @@ impl Dial {
                     Err(LoginFault::Refused(refusal))
                 }
             }
-            reply => Ok(Hello::of(&reply)),
+            Some(reply) => Ok(Hello::of(reply)),
+            None => Ok(Hello::default()),
         }
     }
 }

@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout};
 use super::connection::{Fault, Settings};
 use super::endpoint::Address;
 use super::fault::Refusal;
-use super::resp::{Reply, Request};
+use super::reply::{Reply, Request};
 use super::script::{REMOVE, claim};
 use super::servers::Servers;
 use super::wire::Wire;

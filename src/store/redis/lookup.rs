@@ -11,7 +11,7 @@ use tokio::time::{sleep, timeout};
 use super::dial::Dial;
 use super::endpoint::Address;
 use super::fault::Refusal;
-use super::resp::{Reply, Request};
+use super::reply::{Reply, Request};
 use crate::store::StoreError;
 
 /// For a tenth of the limit one server is asked before the next one is asked as well.

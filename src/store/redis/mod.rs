@@ -9,7 +9,7 @@ mod fault;
 mod inspect;
 mod lookup;
 mod renewed;
-mod resp;
+mod reply;
 mod script;
 mod sentinel;
 mod servers;

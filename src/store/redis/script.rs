@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::connection::Fault;
 use super::fault::Refusal;
-use super::resp::{Reply, Request};
+use super::reply::{Reply, Request};
 use super::servers::Servers;
 use crate::store::{Claim, StoreError, Stored, Swap};
 

@@ -8,7 +8,7 @@ use super::endpoint::Address;
 use super::fault::Remedy;
 use super::lookup::{ask, first_answer};
 use super::renewed::Renewed;
-use super::resp::{Reply, Request};
+use super::reply::{Reply, Request};
 use crate::store::StoreError;
 
 pub(super) struct Sentinel {

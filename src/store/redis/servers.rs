@@ -6,7 +6,7 @@ use super::cluster::Cluster;
 use super::connection::{Fault, Node};
 use super::endpoint::Address;
 use super::fault::Remedy;
-use super::resp::{Reply, Request};
+use super::reply::{Reply, Request};
 use super::script::Script;
 use super::sentinel::Sentinel;
 use crate::store::StoreError;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::connection::{Node, Settings};
 use super::endpoint::Address;
-use super::resp::Reply;
+use super::reply::Reply;
 
 /// How many slots a Cluster has.
 const SLOTS: u16 = 16384;

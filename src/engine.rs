@@ -155,7 +155,8 @@ impl Engine {
         let without_store = match (key, &self.shared) {
             (KeyStanding::AskTheStore(digest), Some(shared)) => {
                 Handle::try_current().map_err(|_| ValidateError::new(Kind::NoRuntime))?;
-                let binding = self.bind_everywhere(shared, *digest, intent);
+                // Boxed, so that what most validations do not do costs them nothing.
+                let binding = Box::pin(self.bind_everywhere(shared, *digest, intent));
                 within(*deadline, binding).await??
             }
             _ => None,

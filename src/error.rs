@@ -25,11 +25,25 @@ struct Inner {
 pub(crate) enum Kind {
     InvalidIntent(InvalidIntent),
     KeyReused,
-    Provider { stopped: Stopped, error: ProviderError },
-    GateClosed { last: Option<ProviderError> },
-    BreakerOpen { last: Option<ProviderError> },
-    Deadline { limit: Duration, last: Option<ProviderError> },
-    Full { what: &'static str, setting: &'static str, limit: usize },
+    Provider {
+        stopped: Stopped,
+        error: ProviderError,
+    },
+    GateClosed {
+        last: Option<ProviderError>,
+    },
+    BreakerOpen {
+        last: Option<ProviderError>,
+    },
+    Deadline {
+        limit: Duration,
+        last: Option<ProviderError>,
+    },
+    Full {
+        what: &'static str,
+        setting: &'static str,
+        limit: usize,
+    },
     NoRuntime,
     LeaderLost,
     /// Another process is asking, and this call has no more time to wait for it.
@@ -268,7 +282,10 @@ impl fmt::Display for ValidateError {
                 f.write_str("another process asked about this payment and got no usable answer; ask again later")
             }
             Kind::Store(StoreTrouble { message, unreadable: true }) => {
-                write!(f, "the shared store cannot be used for this payment: {message}; look into it, or forget the payment")
+                write!(
+                    f,
+                    "the shared store cannot be used for this payment: {message}; look into it, or forget the payment"
+                )
             }
             Kind::Store(StoreTrouble { message, .. }) => {
                 write!(f, "the shared store did not confirm: {message}; try again")

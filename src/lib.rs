@@ -143,8 +143,8 @@ pub use currency::Currency;
 pub use error::ValidateError;
 pub use facts::{Mode, PaymentStatus, ProviderPayment, Risk};
 pub use guard::{
-    Done, Effect, Guard, GuardCall, GuardError, GuardRun, Inquiry, Operation, OperationReference, OperationStatus, Reconciled,
-    Resolution, Unresolved, UnresolvedList,
+    Done, Effect, Guard, GuardCall, GuardError, GuardRun, Inquiry, Operation, OperationReference, OperationStatus,
+    Reconciled, Resolution, Unresolved, UnresolvedList,
 };
 pub use intent::{PaymentId, PaymentIntent};
 pub use invalid_intent::{Field, InvalidIntent};
@@ -154,9 +154,11 @@ pub use policy::{Policy, TenantProof, WhenProviderIsDown};
 pub use preflight::Preflight;
 #[cfg(feature = "stripe")]
 pub use provider::stripe::{Stripe, StripeBuilder};
-pub use redeem::{Receipt, RedeemError, Redeem, Redemption};
+pub use redeem::{Receipt, Redeem, RedeemError, Redemption};
 pub use retry::{Explanation, Jitter, Retry, RetryBudget, Schedule};
 pub use stats::{BreakerState, Stats};
 pub use validation::Validation;
 pub use validator::{Validate, Validator};
-pub use verdict::{ActionRequired, Capture, Degradation, Fact, Finding, Findings, Mismatch, Pending, Proof, Provenance, Verdict};
+pub use verdict::{
+    ActionRequired, Capture, Degradation, Fact, Finding, Findings, Mismatch, Pending, Proof, Provenance, Verdict,
+};

@@ -51,7 +51,8 @@ fn the_older_upstash_names_serve_both_protocols() {
     let tcp = [("UPSTASH_REDIS_URL", "rediss://default:secret@up.example:6379"), ("UPSTASH_REDIS_TOKEN", &*token)];
     assert_eq!(choose(&tcp).unwrap().name(), "redis");
     assert_eq!(choose(&tcp[..1]).unwrap().name(), "redis");
-    let rest = [("PAYPROOF_STORE", "upstash"), ("UPSTASH_REDIS_URL", "https://up.example"), ("UPSTASH_REDIS_TOKEN", &*token)];
+    let rest =
+        [("PAYPROOF_STORE", "upstash"), ("UPSTASH_REDIS_URL", "https://up.example"), ("UPSTASH_REDIS_TOKEN", &*token)];
     assert_eq!(choose(&rest).unwrap().name(), "upstash");
 }
 
@@ -112,7 +113,9 @@ fn what_is_asked_for_and_missing_or_malformed_is_an_error_and_never_memory() {
     }
     let token = token();
     let spaced = format!("{token} ");
-    for (url, secret) in [("http://up.example", &token), ("https://up.example ", &token), ("https://up.example", &spaced)] {
+    for (url, secret) in
+        [("http://up.example", &token), ("https://up.example ", &token), ("https://up.example", &spaced)]
+    {
         let vars = [("UPSTASH_REDIS_REST_URL", url), ("UPSTASH_REDIS_REST_TOKEN", &**secret)];
         let error = choose(&vars).unwrap_err();
         assert!(!format!("{error} {error:?}").contains(&token), "{error:?}");

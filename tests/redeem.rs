@@ -1,4 +1,12 @@
 //! One payment pays one order, and one order is paid by one payment.
+#![cfg(feature = "test-util")]
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a fixture that cannot be made fails the test that asked for it"
+)]
 
 mod support;
 

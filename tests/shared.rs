@@ -1,4 +1,6 @@
 //! Several validators that share a store, as several processes do.
+#![cfg(feature = "test-util")]
+#![allow(clippy::unwrap_used, reason = "a fixture that cannot be made fails the test that asked for it")]
 
 mod support;
 
@@ -18,14 +20,14 @@ fn sharing(provider: &ScriptedProvider, store: &MemoryStore) -> Validator {
 async fn what_one_process_asked_another_replays() {
     let (provider, store) = (provider(), MemoryStore::new());
     let (first, second) = (sharing(&provider, &store), sharing(&provider, &store));
-    assert_eq!(first.validate(&intent("pi_1")).await.unwrap().provenance(), Provenance::Fresh);
+    assert_eq!(first.validate(intent("pi_1")).await.unwrap().provenance(), Provenance::Fresh);
     tokio::time::advance(secs(60)).await;
-    let replayed = second.validate(&intent("pi_1")).await.unwrap();
+    let replayed = second.validate(intent("pi_1")).await.unwrap();
     assert!(is_valid(&replayed));
     assert_eq!((replayed.provenance(), replayed.age()), (Provenance::Replayed, secs(60)));
     assert_eq!(provider.calls(), 1);
     tokio::time::advance(secs(15 * 60 - 59)).await;
-    assert_eq!(second.validate(&intent("pi_1")).await.unwrap().provenance(), Provenance::Fresh);
+    assert_eq!(second.validate(intent("pi_1")).await.unwrap().provenance(), Provenance::Fresh);
     assert_eq!(provider.calls(), 2);
 }
 

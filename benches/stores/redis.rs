@@ -139,7 +139,7 @@ fn trips(runtime: &Runtime, server: &RedisServer) {
     };
     // The first use looks at the store, and loads scripts.
     runtime.block_on(miss(own.clone(), u64::MAX));
-    runtime.block_on(tokio::time::sleep(Duration::from_millis(200)));
+    runtime.block_on(async { tokio::time::sleep(Duration::from_millis(200)).await });
     let intent = checkout::intent("pi_trips");
     for (name, expected) in [("miss", Provenance::Fresh), ("replay", Provenance::Replayed)] {
         let (calls_before, commands_before) = (calls(), commands());

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, mpsc};
 use std::thread;
+use std::time::Duration;
 
 use payproof::Provenance;
 use payproof::Validator;
@@ -47,7 +48,7 @@ pub(crate) fn run(scale: Scale) {
     // Once to ask, once more so that the look at the store is over and the script known.
     for _ in 0..2 {
         runtime.block_on(async { own.validate(&intent).await.expect("it answers") });
-        runtime.block_on(tokio::time::sleep(std::time::Duration::from_millis(100)));
+        runtime.block_on(async { tokio::time::sleep(Duration::from_millis(100)).await });
     }
     let before = (server.stand_in.requests(), server.stand_in.commands());
     runtime.block_on(async { own.validate(&intent).await.expect("it answers") });

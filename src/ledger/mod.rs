@@ -135,8 +135,7 @@ impl Ledger {
 
     /// The place of a record.
     pub(crate) fn key(&self, kind: Kind, digest: &Fingerprint) -> Key {
-        let (prefix, kind, digest) = (&self.prefix, kind.as_str(), digest.to_text());
-        Key(format!("{prefix}:{kind}:{{{digest}}}").into())
+        Key([&*self.prefix, ":", kind.as_str(), ":{", &digest.to_text(), "}"].concat().into())
     }
 
     /// Looks at the store itself.
@@ -275,9 +274,13 @@ impl Ledger {
     where
         F: Future<Output = Result<T, StoreError>>,
     {
-        match self.once(&mut call).await {
-            Err(error) if error.is_worth_another_try() => self.once(call).await,
-            answer => answer,
+        let mut tries = 2_u8;
+        loop {
+            tries = tries.saturating_sub(1);
+            match self.once(&mut call).await {
+                Err(error) if tries > 0 && error.is_worth_another_try() => {}
+                answer => return answer,
+            }
         }
     }
 }

@@ -101,7 +101,9 @@ impl StoreFinding {
 impl fmt::Display for StoreFinding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unreachable { reason } => write!(f, "the store does not answer ({reason}); check its address and state"),
+            Self::Unreachable { reason } => {
+                write!(f, "the store does not answer ({reason}); check its address and state")
+            }
             Self::Evicts { policy } => write!(
                 f,
                 "the eviction policy `{policy}` deletes records before their time; set `maxmemory-policy noeviction`"
@@ -118,7 +120,9 @@ impl fmt::Display for StoreFinding {
             Self::Volatile => f.write_str("the records end with this process; use a durable store"),
             Self::ClockDiffers { by } => write!(f, "the store's clock differs by {by:?}; check its time service"),
             Self::Slow { latency } => write!(f, "a round trip took {latency:?}; move the store closer"),
-            Self::OldServer { version } => write!(f, "version {version} is older than what is tested; use 6.2 or newer"),
+            Self::OldServer { version } => {
+                write!(f, "version {version} is older than what is tested; use 6.2 or newer")
+            }
             Self::Unknown { what } => write!(f, "{what} could not be looked at; allow it, or check by hand"),
         }
     }

@@ -115,12 +115,7 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Cancel safety
     /// Dropped, the claim may or may not have been made. The same holds for the other verbs that write.
-    fn claim(
-        &self,
-        key: &str,
-        value: &[u8],
-        ttl: Duration,
-    ) -> impl Future<Output = Result<Claim, StoreError>> + Send;
+    fn claim(&self, key: &str, value: &[u8], ttl: Duration) -> impl Future<Output = Result<Claim, StoreError>> + Send;
 
     /// Stores another value, with a new time to live, if exactly the expected bytes are stored now.
     ///

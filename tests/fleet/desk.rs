@@ -45,7 +45,10 @@ pub(crate) enum Course {
     Say(Reply),
     /// Breaks the connection.
     Close,
-    Execute { takes: Duration, then: Then },
+    Execute {
+        takes: Duration,
+        then: Then,
+    },
 }
 
 /// How the provider is.

@@ -144,6 +144,11 @@ pub(crate) fn is_keyed(operation: u32) -> bool {
     operation.is_multiple_of(2)
 }
 
+/// Of the others, every other one comes with a hook that asks the provider what became of it.
+pub(crate) fn is_reconciled(operation: u32) -> bool {
+    operation % 4 == 3
+}
+
 pub(crate) fn operation(number: u32) -> Operation {
     let effect = if is_keyed(number) { Effect::keyed_write(KEY_KEPT_FOR) } else { Effect::write() };
     let operation = Operation::new("store_42", "refund", format!("refund {number}"), effect).unwrap();

@@ -93,7 +93,9 @@ impl Worker {
         };
         self.to.send(line).map_err(|_| Gone)?;
         let answered = timeout(PATIENCE, answer).await;
-        answered.unwrap_or_else(|_| panic!("worker {} gave no answer within {PATIENCE:?}: {what}", self.name)).map_err(|_| Gone)
+        answered
+            .unwrap_or_else(|_| panic!("worker {} gave no answer within {PATIENCE:?}: {what}", self.name))
+            .map_err(|_| Gone)
     }
 
     /// Asks a worker that nobody kills.
@@ -159,7 +161,8 @@ impl Fleet {
     /// Starts one worker for each of these settings.
     pub(crate) fn start(settings: Vec<Settings>) -> Self {
         let mut started = 0;
-        let places = settings.iter().map(|settings| Mutex::new(Worker::start(&named(settings, &mut started)))).collect();
+        let places =
+            settings.iter().map(|settings| Mutex::new(Worker::start(&named(settings, &mut started)))).collect();
         Self { places, settings, started: Mutex::new(started) }
     }
 
@@ -173,11 +176,6 @@ impl Fleet {
 
     pub(crate) fn all(&self) -> Vec<Arc<Worker>> {
         (0..self.len()).map(|place| self.at(place)).collect()
-    }
-
-    /// Where the worker of this name is.
-    pub(crate) fn place_of(&self, name: u32) -> usize {
-        self.all().iter().position(|worker| worker.name() == name).expect("nobody of that name is here")
     }
 
     /// Puts a new worker in the place of one that was killed.

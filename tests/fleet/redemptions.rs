@@ -8,10 +8,10 @@ use payproof::Receipt;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use tokio::task::JoinSet;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::language::{Answer, Ask, Redis, Settings};
-use crate::process::{Fleet, Gone};
+use crate::process::{Fleet, Gone, PATIENCE};
 use crate::provider::Provider;
 use crate::redis_server::{RedisConfig, RedisServer};
 use crate::{my_turn, seed};
@@ -67,7 +67,9 @@ impl Scene {
         let mut bound = BTreeMap::new();
         for payment in payments {
             match newcomer.insist(Ask::Redemption { payment: payment.clone() }, PASSING).await {
-                Ok(Answer::Redemption(receipt)) => bound.extend(receipt.map(|receipt| (payment, receipt.order().to_owned()))),
+                Ok(Answer::Redemption(receipt)) => {
+                    bound.extend(receipt.map(|receipt| (payment, receipt.order().to_owned())));
+                }
                 other => panic!("seed {}: {payment}: {other:?}", self.seed),
             }
         }
@@ -83,7 +85,11 @@ impl Scene {
         assert_eq!(orders.len(), bound.len(), "seed {seed}: one order is paid twice: {bound:?}");
         for ((payment, order), end) in ends {
             let stands = bound.get(payment) == Some(order);
-            assert_eq!(matches!(end, End::Redeemed(_)), stands, "seed {seed}: {payment} for {order}: {end:?}, {bound:?}");
+            assert_eq!(
+                matches!(end, End::Redeemed(_)),
+                stands,
+                "seed {seed}: {payment} for {order}: {end:?}, {bound:?}"
+            );
             assert!(
                 bound.contains_key(payment) || orders.contains(order),
                 "seed {seed}: {payment} and {order} are both free: {bound:?}"
@@ -98,7 +104,9 @@ impl Scene {
 /// Redeems until there is an end that stands.
 async fn redeem(fleet: Arc<Fleet>, place: usize, wish: Wish) -> (Wish, End) {
     let (payment, order) = wish.clone();
+    let begin = Instant::now();
     loop {
+        assert!(begin.elapsed() < PATIENCE, "{payment} for {order} comes to no end");
         match fleet.at(place).insist(Ask::Redeem { payment: payment.clone(), order: order.clone() }, PASSING).await {
             Ok(Answer::Receipt(receipt)) => {
                 assert_eq!((receipt.payment().as_str(), receipt.order()), (&*payment, &*order));
@@ -146,7 +154,9 @@ async fn one_wins_always_also_while_processes_and_redis_die() {
         let bound = scene.check(&ends).await;
         assert_eq!(bound.len(), payments.min(orders), "seed {}, round {round}: {bound:?}", scene.seed);
     }
-    println!("fleet: 18 rounds of {TASKS} redemptions, {killed} processes killed, {restarts} Redis restarts: one won each");
+    println!(
+        "fleet: 18 rounds of {TASKS} redemptions, {killed} processes killed, {restarts} Redis restarts: one won each"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -9,7 +9,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
-use crate::language::{Answer, Ask, Trouble, is_keyed};
+use crate::language::{Answer, Ask, Trouble, is_keyed, is_reconciled};
 use crate::process::{Fleet, Gone};
 use crate::provider::Provider;
 
@@ -93,7 +93,7 @@ impl Traffic {
     async fn call(self: Arc<Self>, place: usize, span: Duration, mut rng: StdRng) {
         while self.begin.elapsed() < span {
             let operation = self.choose(&mut rng, span);
-            let _ = self.run(place, operation, false).await;
+            let _ = self.run(place, operation, is_reconciled(operation)).await;
             sleep(Duration::from_millis(rng.random_range(10..120))).await;
         }
     }
@@ -108,7 +108,12 @@ impl Traffic {
     }
 
     /// Runs an operation at one place, and notes what came of it.
-    pub(crate) async fn run(&self, place: usize, operation: u32, reconcile: bool) -> Result<Result<End, Trouble>, Gone> {
+    pub(crate) async fn run(
+        &self,
+        place: usize,
+        operation: u32,
+        reconcile: bool,
+    ) -> Result<Result<End, Trouble>, Gone> {
         let worker = self.fleet.at(place);
         let asked = Instant::now();
         let run = {
@@ -159,7 +164,9 @@ impl Traffic {
                 open.extend(settlers.join_next().await.unwrap().unwrap());
             }
             let traffic = Arc::clone(self);
-            settlers.spawn(async move { traffic.end(operation, false).await.is_none().then_some(operation) });
+            settlers.spawn(async move {
+                traffic.end(operation, is_reconciled(operation)).await.is_none().then_some(operation)
+            });
         }
         open.extend(settlers.join_all().await.into_iter().flatten());
         open.sort_unstable();

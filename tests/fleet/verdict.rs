@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use crate::desk::{Account, Mood};
-use crate::language::{Answer, Ask, is_keyed};
+use crate::language::{Answer, Ask, is_keyed, is_reconciled};
 use crate::traffic::{Book, End, Traffic};
 
 /// Failed operations whose whole story is told.
@@ -23,19 +23,11 @@ pub(crate) enum Promise {
     OnceUnlessAClaimIsLost,
 }
 
-/// What came of a storm, in numbers.
-#[derive(Debug)]
-pub(crate) struct Outcome {
-    /// Operations without a provider key that were sent more than once before anybody said that they may be.
-    pub(crate) sent_twice: usize,
-    pub(crate) line: String,
-}
-
 /// Brings every operation to its end, and checks everything.
 ///
 /// # Panics
 /// With the seed and the story of some operations, when something does not hold.
-pub(crate) async fn judge(traffic: &Arc<Traffic>, promise: Promise, faults: &BTreeMap<&str, u32>) -> Outcome {
+pub(crate) async fn judge(traffic: &Arc<Traffic>, promise: Promise, faults: &BTreeMap<&str, u32>) {
     let calm_since = Instant::now();
     traffic.provider.desk().mood = Mood::Calm;
     let open = traffic.settle().await;
@@ -56,13 +48,11 @@ pub(crate) async fn judge(traffic: &Arc<Traffic>, promise: Promise, faults: &BTr
     println!("{line}");
     let book = traffic.book();
     assert!(book.breaches.is_empty(), "{}", story(traffic, &book, &line));
-    drop(book);
-    Outcome { sent_twice, line }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Rounds {
-    /// Nobody has said of anything that it was not executed.
+    /// Nobody has said that it was not executed.
     First,
     All,
 }
@@ -75,6 +65,7 @@ fn check(traffic: &Traffic, promise: Promise, rounds: Rounds) -> usize {
         let mut breach = |what: String| breaches.push((operation, what));
         let is_protected = is_keyed(operation);
         let may_break = !is_protected && promise == Promise::OnceUnlessAClaimIsLost;
+        let rounds = if is_reconciled(operation) { Rounds::All } else { rounds };
         if !is_protected && is_sent_twice(account, rounds) {
             sent_twice += 1;
             if !may_break {
@@ -168,7 +159,8 @@ fn line(
 
 /// What is known of the operations that went wrong.
 fn story(traffic: &Traffic, book: &Book, line: &str) -> String {
-    let mut story = format!("{} breaches; PAYPROOF_FLEET_SEED={} repeats the choices\n", book.breaches.len(), traffic.seed);
+    let mut story =
+        format!("{} breaches; PAYPROOF_FLEET_SEED={} repeats the choices\n", book.breaches.len(), traffic.seed);
     let _ = writeln!(story, "{line}");
     let mut told = BTreeSet::new();
     for (operation, what) in &book.breaches {

@@ -4,6 +4,7 @@
 
 use std::future::Future;
 use std::io::Write as _;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -124,7 +125,7 @@ impl Worker {
                 Answer::References(list.iter().map(|operation| operation.reference().to_string()).collect())
             }
             Ask::Validate { payment } => {
-                let validation = self.validator.validate(&intent(&payment)).await?;
+                let validation = self.validator.validate(intent(&payment)).await?;
                 let provenance = validation.provenance().as_str().into();
                 match (validation.verdict(), validation.degraded()) {
                     (Verdict::Valid(_), degraded) => Answer::Valid { provenance, degraded: degraded.is_some() },
@@ -135,7 +136,7 @@ impl Worker {
                 self.validator.forget(intent(&payment).payment()).await?;
                 Answer::Fine
             }
-            Ask::Redeem { payment, order } => match self.validator.validate(&intent(&payment)).await?.into_verdict() {
+            Ask::Redeem { payment, order } => match self.validator.validate(intent(&payment)).await?.into_verdict() {
                 Verdict::Valid(proof) => Answer::Receipt(self.validator.redeem_for(proof, order).await?),
                 other => return Err(wrong(&other)),
             },
@@ -152,7 +153,7 @@ impl Worker {
 
     /// The call that must happen once. It takes the key for every operation: where the provider does not keep it, it tells
     /// one round from another in the provider's books, and protects nothing.
-    fn sending(&self, operation: u32, run: u64) -> impl Fn(GuardCall) -> Sending + Send + Sync + 'static {
+    fn sending(&self, operation: u32, run: u64) -> impl Fn(GuardCall) -> Called<String> + Send + Sync + 'static {
         let (provider, worker) = (self.settings.provider, self.settings.name);
         move |attempt: GuardCall| {
             let request = Request::Send { operation, key: attempt.provider_key().to_owned(), worker, run };
@@ -160,13 +161,8 @@ impl Worker {
         }
     }
 
-    fn inquiring(
-        &self,
-        operation: u32,
-    ) -> impl Fn(Inquiry) -> std::pin::Pin<Box<dyn Future<Output = Result<Reconciled<String>, ProviderError>> + Send>>
-    + Send
-    + Sync
-    + 'static {
+    /// How to find out what became of it.
+    fn inquiring(&self, operation: u32) -> impl Fn(Inquiry) -> Called<Reconciled<String>> + Send + Sync + 'static {
         let provider = self.settings.provider;
         move |inquiry: Inquiry| {
             let request = Request::Inquire { operation, key: inquiry.provider_key().to_owned() };
@@ -181,7 +177,7 @@ impl Worker {
     }
 }
 
-type Sending = std::pin::Pin<Box<dyn Future<Output = Result<String, ProviderError>> + Send>>;
+type Called<T> = Pin<Box<dyn Future<Output = Result<T, ProviderError>> + Send>>;
 
 fn resolution(executed: Option<String>) -> Resolution {
     executed.map_or_else(Resolution::not_executed, |value| Resolution::done(&value))

@@ -4,7 +4,9 @@
 //! dropped, also by a panic. Debian's `redis-server` brings everything; `scripts/setup-tests` installs it.
 #![allow(dead_code, reason = "each test binary uses its own share")]
 #![allow(
+    clippy::arithmetic_side_effects,
     clippy::expect_used,
+    clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,
     reason = "what cannot be started fails whoever asked for it"

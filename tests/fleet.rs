@@ -23,6 +23,8 @@ mod desk;
 mod language;
 #[path = "fleet/outage.rs"]
 mod outage;
+#[path = "fleet/pauses.rs"]
+mod pauses;
 #[path = "fleet/process.rs"]
 mod process;
 #[path = "fleet/provider.rs"]

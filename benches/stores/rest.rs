@@ -100,11 +100,11 @@ fn bare<'r>(runtime: &'r tokio::runtime::Runtime, server: &Server, body: Vec<u8>
     .collect();
     let (url, body) = (server.stand_in.url(), bytes_of(body));
     Box::new(move |count| {
-        let (client, headers, url, body) = (client.clone(), headers.clone(), url.clone(), body.clone());
+        let (client, headers, url) = (client.clone(), headers.clone(), url.clone());
         let batch = runtime.spawn(async move {
             let (time, ()) = timed(async {
                 for _ in 0..count {
-                    let call = client.post(&url).headers(headers.clone()).body(body.clone()).send();
+                    let call = client.post(&url).headers(headers.clone()).body(body).send();
                     let answer = call.await.expect("it answers").error_for_status().expect("it answers 200");
                     let answer: serde_json::Value = answer.json().await.expect("it is JSON");
                     assert!(answer.get("result").is_some());

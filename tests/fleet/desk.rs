@@ -60,6 +60,8 @@ pub(crate) enum Mood {
     Calm,
     /// It executes everything, and then fails.
     Failing,
+    /// It lets nothing in.
+    TurningAway,
 }
 
 /// What follows an execution.
@@ -118,6 +120,7 @@ impl Desk {
             Mood::Stormy => self.rng.random_range(0..1000),
             Mood::Calm => 1000,
             Mood::Failing => FAILS,
+            Mood::TurningAway => 0,
         };
         let millis = self.rng.random_range(50..400);
         let at = self.begin.elapsed().as_millis();

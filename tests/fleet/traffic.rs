@@ -27,6 +27,7 @@ const NEVER: &[&str] = &[
     "key_reused",
     "misconfigured",
     "nothing_to_resolve",
+    "provider_refused",
     "record_unreadable",
     "result_not_kept",
     "result_unreadable",

@@ -21,7 +21,7 @@ use crate::ledger::Ledger;
 use crate::policy::{RedemptionRules, WhenProviderIsDown};
 use crate::provider::ProviderIdentity;
 use crate::retry::{Answer, Retrier};
-use crate::shared_facts::{Boarded, Found, Lease, SharedFacts};
+use crate::shared_facts::{Boarded, Bound, Found, Lease, SharedFacts};
 use crate::telemetry::Telemetry;
 use crate::validation::Validation;
 use crate::verdict::{Degradation, Finding, Issuer, Proof, Provenance, Verdict};
@@ -72,7 +72,7 @@ async fn fly(engine: Arc<Engine>, lead: Lead, now: Instant, max_age: Duration) {
     let landing = match &engine.shared {
         None => {
             let answer = engine.ask_provider(&lead, now, deadline).await;
-            answer.map(|answer| engine.landing(answer))
+            answer.map(|answer| engine.landing(answer, &[]))
         }
         // Boxed, so that a flight without a store stays small.
         Some(shared) => Box::pin(engine.ask_everybody(shared, &lead, now, max_age, deadline)).await,
@@ -98,7 +98,7 @@ impl Engine {
         self.rules.units.to_minor(intent.money())?;
         let digest = self.identity.fingerprint("key", &[intent.tenant(), key.as_str()]);
         if self.shared.is_none() {
-            self.keys.bind(digest, intent)?;
+            self.keys.bind(digest, intent, true)?;
             return Ok(KeyStanding::Clear);
         }
         match self.keys.standing(&digest, intent) {
@@ -116,15 +116,17 @@ impl Engine {
         intent: &PaymentIntent,
     ) -> Result<Option<Degradation>, ValidateError> {
         match shared.bind_key(&digest, intent).await {
-            Ok(true) => {
+            Ok(Bound::Anew) => {
                 // Known here, it costs no further round trip; when there is no room for it, it does.
-                let _ = self.keys.bind(digest, intent);
+                let _ = self.keys.bind(digest, intent, true);
                 Ok(None)
             }
-            Ok(false) => Err(ValidateError::new(Kind::KeyReused)),
+            Ok(Bound::Before) => Ok(None),
+            Ok(Bound::ToOthers) => Err(ValidateError::new(Kind::KeyReused)),
             Err(error) if error.is_down() => {
                 self.telemetry.store_failed(&error);
-                self.keys.bind(digest, intent)?;
+                // To be told to the store when it is back.
+                self.keys.bind(digest, intent, false)?;
                 Ok(Some(Degradation::StoreDown))
             }
             Err(error) => Err(error.into()),
@@ -161,9 +163,21 @@ impl Engine {
             }
             _ => None,
         };
+        let mut again = false;
         loop {
-            let left = deadline.map(|limit| limit.saturating_sub(now.elapsed()));
-            let mut validation = self.board(intent, max_age, left).await?;
+            // The first time a flight ends by itself; after that, what is left of the time counts.
+            let total = again.then_some(self.total_deadline);
+            let limit = deadline.map_or(total, |limit| Some(limit.min(total.unwrap_or(limit))));
+            let left = limit.map(|limit| limit.saturating_sub(now.elapsed()));
+            again = true;
+            let mut validation = match self.board(intent, max_age, left, *deadline).await {
+                Ok(Some(validation)) => validation,
+                Ok(None) => continue,
+                Err(error) if max_age < asked.max_age => {
+                    self.stale(intent, asked.max_age, &error, None).await.ok_or(error)?
+                }
+                Err(error) => return Err(error),
+            };
             // Facts from the store are judged here for the first time. What a merchant can still mend is asked about again.
             if !from_store(&validation) || stands(&validation) || max_age <= VOLATILE_FRESH_FOR {
                 validation.degraded = validation.degraded.or(without_store);
@@ -176,12 +190,14 @@ impl Engine {
         }
     }
 
+    /// None when the flight that was joined cannot answer for this call: it has to board anew.
     async fn board(
         self: &Arc<Self>,
         intent: &PaymentIntent,
         max_age: Duration,
         deadline: Option<Duration>,
-    ) -> Result<Validation, ValidateError> {
+        limit_said: Option<Duration>,
+    ) -> Result<Option<Validation>, ValidateError> {
         let now = Instant::now();
         let runtime = Handle::try_current().map_err(|_| ValidateError::new(Kind::NoRuntime));
         let recent = || self.recent(intent, now, max_age);
@@ -192,7 +208,7 @@ impl Engine {
         let contents = if self.shared.is_some() { max_age } else { Duration::ZERO };
         let boarding = self.flights.board(intent.payment(), now, max_age, contents, recent, may_lead);
         let (flight, provenance) = match boarding {
-            Ok(Boarding::Recent(validation)) => return Ok(validation),
+            Ok(Boarding::Recent(validation)) => return Ok(Some(validation)),
             Ok(Boarding::Leads(lead)) => {
                 let flight = Arc::clone(lead.flight());
                 let span = self.telemetry.flight_span(intent.payment(), &Span::current());
@@ -205,7 +221,7 @@ impl Engine {
                 Span::current().follows_from(flight.span());
                 (flight, Provenance::Coalesced)
             }
-            Err(error) => return self.stale(intent, max_age, &error, None).await.ok_or(error),
+            Err(error) => return self.stale(intent, max_age, &error, None).await.map(Some).ok_or(error),
         };
         // A leader's flight ends by itself, on this runtime. Another one may stand still, with its flights.
         let limit = match provenance {
@@ -214,20 +230,24 @@ impl Engine {
         };
         let landed = match limit.filter(|_| runtime.is_ok()) {
             None => Ok(flight.landed().await),
-            Some(limit) => timeout(limit, flight.landed()).await.map_err(|_| limit),
+            Some(limit) => timeout(limit, flight.landed()).await.map_err(|_| limit_said.unwrap_or(limit)),
         };
         let error = match landed {
             Ok(Ok(landing)) => {
+                // Whoever came after it was looked up may have come after it was forgotten.
+                if provenance == Provenance::Coalesced && landing.confirmed_at.is_some_and(|at| now >= at) {
+                    return Ok(None);
+                }
                 let provenance = if provenance == Provenance::Fresh { led(landing.source) } else { provenance };
                 let flight = Some(Arc::clone(&flight));
                 let mut validation = self.judge(intent, &landing.facts, landing.stamp, provenance, flight);
                 validation.degraded = landing.degraded;
-                return Ok(validation);
+                return Ok(Some(validation));
             }
             Ok(Err(error)) => error.clone(),
             Err(limit) => ValidateError::new(Kind::Deadline { limit, last: None }),
         };
-        self.stale(intent, max_age, &error, Some(flight)).await.ok_or(error)
+        self.stale(intent, max_age, &error, Some(flight)).await.map(Some).ok_or(error)
     }
 
     /// Refuses a call that is sure to be over before the provider's rate limit is.
@@ -254,14 +274,17 @@ impl Engine {
         max_age: Duration,
         deadline: Deadline,
     ) -> Result<Landing, ValidateError> {
-        match shared.board(&self.rules, lead.payment(), max_age, deadline).await? {
+        let waits_since = |at| lead.flight().attempt_started(at);
+        match shared.board(&self.rules, lead.payment(), max_age, deadline, waits_since).await? {
             Boarded::Found(found) => Ok(self.landing_of(found, shared.memory_for)),
             Boarded::Failed(error) => Err(error),
             Boarded::Alone(error) => {
                 self.telemetry.store_failed(&error);
-                let mut landing = self.landing(Box::pin(self.ask_provider(lead, now, deadline)).await?);
+                let asked_at = Instant::now();
+                let mut landing = self.landing(Box::pin(self.ask_provider(lead, now, deadline)).await?, &[]);
                 // Others may forget the payment meanwhile, and this process would not hear of it.
-                landing.keep = in_memory(landing.keep, landing.stamp.at.elapsed(), shared.memory_for);
+                let took = landing.stamp.at.saturating_duration_since(asked_at);
+                landing.keep = in_memory(landing.keep, Duration::ZERO, shared.memory_for.saturating_sub(took));
                 landing.degraded = Some(Degradation::StoreDown);
                 Ok(landing)
             }
@@ -277,9 +300,12 @@ impl Engine {
         lead: &Lead,
         deadline: Deadline,
     ) -> Result<Landing, ValidateError> {
+        if lease.taken_over {
+            self.telemetry.taken_over(lead.payment());
+        }
         let answer = lease.during(self.ask_provider(lead, Instant::now(), deadline)).await;
         let mut landing = match answer {
-            Ok(answer) => self.landing(answer),
+            Ok(answer) => self.landing(answer, lease.keys()),
             Err(error) => {
                 if let Err(trouble) = lease.fail(&error).await {
                     self.telemetry.store_failed(&trouble);
@@ -287,9 +313,13 @@ impl Engine {
                 return Err(error);
             }
         };
+        let (claimed_at, sent_at) = (lease.claimed_at(), Instant::now());
+        let age = landing.stamp.at.elapsed();
         let recorded = lease.settle(&self.rules, &landing.facts, landing.stamp.at).await;
+        // The settling says that nobody had forgotten the payment before; without it, only the claim does.
+        landing.confirmed_at = Some(if matches!(recorded, Ok(true)) { sent_at } else { claimed_at });
         match recorded {
-            Ok(true) => landing.keep = in_memory(landing.keep, landing.stamp.at.elapsed(), shared.memory_for),
+            Ok(true) => landing.keep = in_memory(landing.keep, age, shared.memory_for),
             lost => {
                 match lost {
                     Err(trouble) => self.telemetry.store_failed(&trouble),
@@ -359,20 +389,40 @@ impl Engine {
     }
 
     /// Makes an answer of the provider ready to be judged and kept.
-    fn landing(&self, answer: Answer) -> Landing {
+    fn landing(&self, answer: Answer, others_keys: &[Box<str>]) -> Landing {
         let Answer { mut facts, at, attempts } = answer;
-        self.rules.prune(&mut facts);
+        self.rules.prune(&mut facts, others_keys);
         facts.as_of = facts.as_of.or_else(|| Some(SystemTime::now().duration_since(UNIX_EPOCH).ok()?.as_secs()));
         let keep = Some(self.rules.shelf_life(&facts));
-        Landing { facts, stamp: self.facts.stamp(at), attempts, source: Source::Asked, degraded: None, keep }
+        Landing {
+            facts,
+            stamp: self.facts.stamp(at),
+            attempts,
+            source: Source::Asked,
+            degraded: None,
+            keep,
+            confirmed_at: None,
+        }
     }
 
     /// Makes facts of the store ready to be judged and kept.
     fn landing_of(&self, found: Found, memory_for: Duration) -> Landing {
-        let Found { facts, at, ttl_left, waited } = found;
+        let Found { facts, at, ttl_left, waited, asked_at } = found;
         let source = if waited { Source::Elsewhere } else { Source::Stored };
-        let keep = in_memory(Some(self.rules.shelf_life(&facts)), at.elapsed(), memory_for.min(ttl_left));
-        Landing { facts, stamp: self.facts.stamp(at), attempts: Vec::new(), source, degraded: None, keep }
+        let keep = in_memory(
+            Some(self.rules.shelf_life(&facts)),
+            asked_at.saturating_duration_since(at),
+            memory_for.min(ttl_left),
+        );
+        Landing {
+            facts,
+            stamp: self.facts.stamp(at),
+            attempts: Vec::new(),
+            source,
+            degraded: None,
+            keep,
+            confirmed_at: Some(asked_at),
+        }
     }
 
     /// Makes this and every other process ask the provider again. In this order: what a flight reads in the store before

@@ -29,6 +29,8 @@ pub(crate) struct Landing {
     pub(crate) attempts: Vec<Attempt>,
     pub(crate) source: Source,
     pub(crate) degraded: Option<Degradation>,
+    /// When the store was asked that says that the payment was not forgotten: it answers for those who came before.
+    pub(crate) confirmed_at: Option<Instant>,
     /// How long it may be served from memory; `None` keeps nothing.
     pub(crate) keep: Option<ShelfLife>,
 }
@@ -50,8 +52,8 @@ pub(crate) struct Flight {
     epoch: Instant,
     /// How old the facts of a store may be that it is content with; zero without one.
     contents: Duration,
-    /// When the attempt under way started, in nanoseconds after the epoch plus one; 0 between attempts.
-    attempt_started: AtomicU64,
+    /// When the attempt under way started, here or in another process; none between attempts.
+    attempt_started: Mutex<Option<Instant>>,
     landing: OnceLock<Result<Landing, ValidateError>>,
     landed: Notify,
     /// For followers to link to; the span itself ends with the flight.
@@ -63,7 +65,7 @@ impl Flight {
         Self {
             epoch: now,
             contents,
-            attempt_started: AtomicU64::new(0),
+            attempt_started: Mutex::default(),
             landing: OnceLock::new(),
             landed: Notify::new(),
             span: OnceLock::new(),
@@ -85,11 +87,7 @@ impl Flight {
 
     /// Tells late-comers how old an answer may turn out to be.
     pub(crate) fn attempt_started(&self, at: Option<Instant>) {
-        let nanos = at.map_or(0, |at| {
-            let nanos = at.saturating_duration_since(self.epoch).as_nanos();
-            u64::try_from(nanos).unwrap_or(u64::MAX).saturating_add(1)
-        });
-        self.attempt_started.store(nanos, Ordering::Release);
+        *self.attempt_started.lock().unwrap_or_else(PoisonError::into_inner) = at;
     }
 
     /// Whether whatever this flight brings was asked for within `max_age` before now.
@@ -99,14 +97,9 @@ impl Flight {
         if now.saturating_duration_since(self.epoch) > longest || self.contents > max_age {
             return false;
         }
-        match self.attempt_started.load(Ordering::Acquire) {
-            // The attempt is still to come.
-            0 => true,
-            nanos => {
-                let started = self.epoch.checked_add(Duration::from_nanos(nanos.saturating_sub(1)));
-                started.is_some_and(|started| is_recent(now.saturating_duration_since(started), max_age))
-            }
-        }
+        let started = *self.attempt_started.lock().unwrap_or_else(PoisonError::into_inner);
+        // Without one the attempt is still to come.
+        started.is_none_or(|started| is_recent(now.saturating_duration_since(started), max_age))
     }
 
     /// Waits for the answer. Dropping this future leaves the flight and its other followers alone.

@@ -273,9 +273,9 @@ impl Rules {
     }
 
     /// Drops what no judgement here reads, so that facts in memory stay small.
-    pub(crate) fn prune(&self, facts: &mut ProviderPayment) {
+    pub(crate) fn prune(&self, facts: &mut ProviderPayment, others_keys: &[Box<str>]) {
         let kept = self.kept_keys();
-        facts.metadata.retain(|(key, _)| kept.contains(&&**key));
+        facts.metadata.retain(|(key, _)| kept.contains(&&**key) || others_keys.contains(key));
     }
 
     /// The metadata keys that are read here.

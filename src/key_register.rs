@@ -22,7 +22,8 @@ pub(crate) struct KeyRegister {
 
 #[derive(Debug, Default)]
 struct Keys {
-    claims: HashMap<Fingerprint, Fingerprint>,
+    /// Whether the store knows it too.
+    claims: HashMap<Fingerprint, (Fingerprint, bool)>,
     /// In the order of their end, since all live equally long.
     ends: VecDeque<(Instant, Fingerprint)>,
 }
@@ -58,7 +59,7 @@ impl KeyRegister {
     ///
     /// # Errors
     /// When the key is bound to other claims, or as many keys as allowed are held.
-    pub(crate) fn bind(&self, key: Fingerprint, intent: &PaymentIntent) -> Result<(), ValidateError> {
+    pub(crate) fn bind(&self, key: Fingerprint, intent: &PaymentIntent, known: bool) -> Result<(), ValidateError> {
         let now = Instant::now();
         let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
         keys.drop_over(now);
@@ -67,6 +68,10 @@ impl KeyRegister {
             Standing::Reused => return Err(ValidateError::new(Kind::KeyReused)),
             Standing::Unknown => {}
         }
+        if let Some((_, in_store)) = keys.claims.get_mut(&key) {
+            *in_store = known;
+            return Ok(());
+        }
         let Keys { claims, ends } = &mut *keys;
         if claims.len() >= self.limit {
             let (what, setting) = ("idempotency keys", "max_keys");
@@ -74,7 +79,7 @@ impl KeyRegister {
             let wait = ends.front().map(|(end, _)| end.saturating_duration_since(now));
             return Err(ValidateError::after_attempts(kind, wait, Vec::new()));
         }
-        claims.insert(key, *intent.fingerprint());
+        claims.insert(key, (*intent.fingerprint(), known));
         if let Some(end) = now.checked_add(self.retention) {
             ends.push_back((end, key));
         }
@@ -92,7 +97,8 @@ impl Keys {
 
     fn standing(&self, key: &Fingerprint, intent: &PaymentIntent) -> Standing {
         match self.claims.get(key) {
-            Some(first) if first == intent.fingerprint() => Standing::Bound,
+            Some((first, true)) if first == intent.fingerprint() => Standing::Bound,
+            Some((first, false)) if first == intent.fingerprint() => Standing::Unknown,
             Some(_) => Standing::Reused,
             None => Standing::Unknown,
         }

@@ -80,6 +80,7 @@
 //! | `payproof.indeterminate` | event, warn: nobody knows whether an operation was executed | `provider`, `operation`, `reference` |
 //! | `payproof.resolved` | event, info: somebody said what became of it | `provider`, `operation`, `reference`, `resolution`, `who` |
 //! | `payproof.provider_key_unused` | event, warn: an operation counts on a provider key that its call did not take | `provider`, `operation` |
+//! | `payproof.taken_over` | event, warn: another process's lease ended without an answer | `provider`, `payment` |
 //! | `payproof.store_finding` | event, warn: the first look at the store found something | `provider`, `code`, `advice` |
 //! | `payproof.store_chosen` | event; info, or warn when it is risky | `store`, `because` |
 //!

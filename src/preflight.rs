@@ -54,7 +54,8 @@ pub(crate) async fn look(engine: &Engine) -> Preflight {
 
 /// Looks once, beside the first use, and logs what needs somebody's attention.
 pub(crate) fn look_once(engine: &Arc<Engine>) {
-    if engine.looked.swap(true, std::sync::atomic::Ordering::Relaxed) {
+    if tokio::runtime::Handle::try_current().is_err() || engine.looked.swap(true, std::sync::atomic::Ordering::Relaxed)
+    {
         return;
     }
     let engine = Arc::clone(engine);

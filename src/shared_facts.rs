@@ -75,6 +75,37 @@ struct Failure {
 struct Payload {
     known: Option<Known>,
     failure: Option<Failure>,
+    /// How long before it was written the claim was made: renewed, it is older than its record.
+    claimed_ms: u64,
+}
+
+/// Facts of any age, with the moment when the provider stated them.
+#[derive(Clone, Debug)]
+struct Older {
+    keys: Vec<Box<str>>,
+    facts: ProviderPayment,
+    at: Instant,
+}
+
+impl Older {
+    fn of(known: Known, held: &Held) -> Option<Self> {
+        let age = Duration::from_millis(known.age_ms).saturating_add(held.age);
+        Some(Self { at: held.asked_at.checked_sub(age)?, keys: known.keys, facts: known.facts })
+    }
+
+    /// As it is to be written now.
+    fn known(&self) -> Known {
+        Known { age_ms: millis(self.at.elapsed()), keys: self.keys.clone(), facts: self.facts.clone() }
+    }
+}
+
+/// What a caller's key stands for in the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Bound {
+    Anew,
+    /// To the same claims, and for less than the whole retention.
+    Before,
+    ToOthers,
 }
 
 /// Facts from the store.
@@ -87,6 +118,8 @@ pub(crate) struct Found {
     pub(crate) ttl_left: Duration,
     /// Whether another process was asking, and this one waited for it.
     pub(crate) waited: bool,
+    /// When they were asked for: whatever was forgotten before that, they do not bring back.
+    pub(crate) asked_at: Instant,
 }
 
 /// How a flight goes on after a look into the store.
@@ -112,8 +145,9 @@ impl SharedFacts {
         payment: &PaymentId,
         max_age: Duration,
         deadline: Deadline,
+        waits_since: impl Fn(Option<Instant>),
     ) -> Result<Boarded, ValidateError> {
-        match self.look(rules, payment, max_age, deadline).await {
+        match self.look(rules, payment, max_age, deadline, waits_since).await {
             Ok(boarded) => Ok(boarded),
             Err(error) if error.is_down() => Ok(Boarded::Alone(error)),
             Err(error) => Err(error.into()),
@@ -126,42 +160,60 @@ impl SharedFacts {
         payment: &PaymentId,
         max_age: Duration,
         deadline: Deadline,
+        waits_since: impl Fn(Option<Instant>),
     ) -> Result<Boarded, LedgerError> {
-        let key = self.key(payment);
-        let nonce = Nonce::draw()?;
+        let (key, begun) = (self.key(payment), Instant::now());
         let mut poll = Poll::new();
         let mut waited_for = None;
         for _ in 0..MOST_ROUNDS {
-            let held = match self.ledger.claim(&key, self.claim_entry(nonce, 1, None)).await? {
-                Claimed::Ours(ours) => return Ok(Boarded::Leads(self.lease(key, ours, None))),
+            let asked_at = Instant::now();
+            let held = match self.ledger.claim(&key, self.claim_entry(Nonce::draw()?, 1, None)).await? {
+                Claimed::Ours(ours) => {
+                    waits_since(None);
+                    return Ok(Boarded::Leads(self.lease(key, ours, None, asked_at, false)));
+                }
                 Claimed::Held(held) => held,
             };
-            let Payload { mut known, failure } = read(&held)?;
+            let Payload { known, failure, claimed_ms } = read(&held)?;
+            let mut older = known.and_then(|known| Older::of(known, &held));
+            let is_awaited = waited_for == Some(held.record.nonce);
             match (held.record.state, failure) {
                 (State::Settled, _) => {
-                    if let Some(found) = found(rules, &held, &mut known, max_age, waited_for.is_some()) {
+                    let waited = waited_for.is_some();
+                    if let Some(found) = found(rules, &held, &mut older, is_awaited, max_age, waited) {
                         return Ok(Boarded::Found(found));
                     }
                 }
-                (State::Claimed, _) if !held.lease_left().is_zero() && is_recent(held.age, max_age) => {
-                    waited_for = Some(held.record.nonce);
-                    if !poll.wait(held.lease_left(), deadline).await {
-                        let error =
-                            ValidateError::after_attempts(ErrorKind::InProgress, Some(held.lease_left()), vec![]);
-                        return Ok(Boarded::Failed(error));
+                (State::Claimed, _) if !held.lease_left().is_zero() => {
+                    let age = held.age.saturating_add(Duration::from_millis(claimed_ms));
+                    let claimed_at = held.asked_at.checked_sub(age).unwrap_or(held.asked_at);
+                    // By how long it was under way when this call began, so that who joined it stays with it.
+                    if is_recent(begun.saturating_duration_since(claimed_at), max_age) {
+                        waited_for = Some(held.record.nonce);
+                        waits_since(Some(claimed_at));
+                        if !poll.wait(held.lease_left(), deadline).await {
+                            let wait = Some(held.lease_left());
+                            return Ok(Boarded::Failed(ValidateError::after_attempts(
+                                ErrorKind::InProgress,
+                                wait,
+                                vec![],
+                            )));
+                        }
+                        continue;
                     }
-                    continue;
                 }
-                (State::Failed, Some(failure)) if waited_for == Some(held.record.nonce) && held.age < FAILED_FOR => {
+                (State::Failed, Some(failure)) if is_awaited && held.age < FAILED_FOR => {
                     return Ok(Boarded::Failed(failure.into()));
                 }
                 _ => {}
             }
-            let known = known.map(|known| Known { age_ms: known.age_ms.saturating_add(millis(held.age)), ..known });
             let generation = held.record.generation.saturating_add(1);
-            let entry = self.claim_entry(nonce, generation, known.as_ref());
+            let asked_at = Instant::now();
+            let entry = self.claim_entry(Nonce::draw()?, generation, older.as_ref());
             if let Replaced::Ours(ours) = self.ledger.take_over(&key, &held, entry).await? {
-                return Ok(Boarded::Leads(self.lease(key, ours, known)));
+                waits_since(None);
+                let is_late = held.record.state == State::Claimed && held.lease_left().is_zero();
+                return Ok(Boarded::Leads(self.lease(key, ours, older, asked_at, is_late)));
             }
         }
         Err(LedgerError::Contended)
@@ -170,11 +222,10 @@ impl SharedFacts {
     /// Facts of any age, for times when the provider is down.
     pub(crate) async fn older(&self, rules: &Rules, payment: &PaymentId) -> Option<Found> {
         let held = self.ledger.get(&self.key(payment)).await.ok()??;
-        let known = read(&held).ok()?.known.filter(|known| covers(&known.keys, rules))?;
-        let age = Duration::from_millis(known.age_ms).saturating_add(held.age);
-        let at = held.asked_at.checked_sub(age)?;
-        let lasts = rules.shelf_life(&known.facts).lasting && age < self.retention;
-        lasts.then(|| Found { facts: known.facts, at, ttl_left: held.ttl_left(), waited: false })
+        let Older { at, facts, .. } =
+            Older::of(read(&held).ok()?.known.filter(|known| covers(&known.keys, rules))?, &held)?;
+        let lasts = rules.shelf_life(&facts).lasting && at.elapsed() < self.retention;
+        lasts.then(|| Found { facts, at, ttl_left: held.ttl_left(), waited: false, asked_at: held.asked_at })
     }
 
     /// Forgets a payment, and keeps flights under way anywhere from settling.
@@ -182,8 +233,8 @@ impl SharedFacts {
         self.ledger.void(&self.key(payment), VOID_FOR).await
     }
 
-    /// Binds a caller's key to the claims it first came with; false when it is bound to others.
-    pub(crate) async fn bind_key(&self, key: &Fingerprint, intent: &PaymentIntent) -> Result<bool, LedgerError> {
+    /// Binds a caller's key to the claims it first came with.
+    pub(crate) async fn bind_key(&self, key: &Fingerprint, intent: &PaymentIntent) -> Result<Bound, LedgerError> {
         let key = self.ledger.key(Kind::Key, key);
         let claims = intent.fingerprint().as_bytes();
         let entry = Entry {
@@ -195,19 +246,32 @@ impl SharedFacts {
             payload: claims.to_vec(),
         };
         Ok(match self.ledger.claim(&key, entry).await? {
-            Claimed::Ours(_) => true,
-            Claimed::Held(held) => held.record.payload == claims,
+            Claimed::Ours(_) => Bound::Anew,
+            Claimed::Held(held) if held.record.payload == claims => Bound::Before,
+            Claimed::Held(_) => Bound::ToOthers,
         })
     }
 
-    fn claim_entry(&self, nonce: Nonce, generation: u32, known: Option<&Known>) -> Entry {
-        let ttl = self.lease.saturating_mul(CLAIM_TTL_IN_LEASES);
-        let payload = write(known, None);
+    fn claim_entry(&self, nonce: Nonce, generation: u32, older: Option<&Older>) -> Entry {
+        let ttl = self.lease.saturating_mul(CLAIM_TTL_IN_LEASES).max(self.remembers(older));
+        let payload = write(older.map(Older::known).as_ref(), None, Duration::ZERO);
         Entry { state: State::Claimed, nonce, generation, ttl, lease: self.lease, payload }
     }
 
-    fn lease(self: &Arc<Self>, key: Key, ours: Ours, older: Option<Known>) -> Lease {
-        Lease { shared: Arc::clone(self), key, ours: Some(ours), older }
+    /// How much longer what was known is kept.
+    fn remembers(&self, older: Option<&Older>) -> Duration {
+        older.map_or(Duration::ZERO, |older| self.retention.saturating_sub(older.at.elapsed()))
+    }
+
+    fn lease(
+        self: &Arc<Self>,
+        key: Key,
+        ours: Ours,
+        older: Option<Older>,
+        claimed_at: Instant,
+        taken_over: bool,
+    ) -> Lease {
+        Lease { shared: Arc::clone(self), key, ours: Some(ours), older, claimed_at, taken_over }
     }
 }
 
@@ -218,20 +282,40 @@ pub(crate) struct Lease {
     key: Key,
     ours: Option<Ours>,
     /// What was known before, so that a failure does not lose it.
-    older: Option<Known>,
+    older: Option<Older>,
+    claimed_at: Instant,
+    /// Whether somebody else had it, and did not come back in time.
+    pub(crate) taken_over: bool,
 }
 
 impl Lease {
+    /// When the claim was sent: who came before that comes before whatever was forgotten since.
+    pub(crate) fn claimed_at(&self) -> Instant {
+        self.claimed_at
+    }
+
+    /// The metadata keys that others have kept so far.
+    pub(crate) fn keys(&self) -> &[Box<str>] {
+        self.older.as_ref().map_or(&[], |older| &older.keys)
+    }
+
     /// Goes through the work, and renews the lease meanwhile if that is asked for.
     pub(crate) async fn during<T>(&self, work: impl Future<Output = T>) -> T {
         let Some(ours) = self.ours.as_ref().filter(|_| self.shared.renew) else { return work.await };
         let pace = self.shared.lease.checked_div(RENEWALS_PER_LEASE).unwrap_or(self.shared.lease);
         let renewing = async {
+            let mut ours = ours.clone();
             loop {
                 sleep(pace).await;
+                let entry = Entry {
+                    payload: write(self.older.as_ref().map(Older::known).as_ref(), None, self.claimed_at.elapsed()),
+                    ..self.shared.claim_entry(ours.record.nonce, ours.record.generation, self.older.as_ref())
+                };
                 // Lost is lost; an error may pass until the next time.
-                if self.shared.ledger.renew(&self.key, ours).await == Ok(false) {
-                    return pending::<Infallible>().await;
+                match self.shared.ledger.settle(&self.key, &ours, entry).await {
+                    Ok(Replaced::Ours(renewed)) => ours = renewed,
+                    Ok(Replaced::Lost(_)) => return pending::<Infallible>().await,
+                    Err(_) => {}
                 }
             }
         };
@@ -257,14 +341,15 @@ impl Lease {
         let Some(ours) = self.ours.take() else { return Ok(false) };
         let (age, shelf_life) = (at.elapsed(), rules.shelf_life(facts));
         let lives = if shelf_life.lasting { self.shared.retention } else { shelf_life.fresh_for };
-        let ttl = lives.saturating_sub(age);
-        if ttl.is_zero() {
-            return self.shared.ledger.release(&self.key, &ours).await;
-        }
-        let known =
-            Known { age_ms: millis(age), keys: rules.kept_keys().map(Box::from).to_vec(), facts: facts.clone() };
+        // However short they live, those who waited for them take them.
+        let ttl = lives.saturating_sub(age).max(FAILED_FOR);
+        let own = rules.kept_keys().map(Box::from);
+        let mut keys = self.older.take().map(|older| older.keys).unwrap_or_default();
+        keys.retain(|key| !own.contains(key));
+        keys.extend(own);
+        let known = Known { age_ms: millis(age), keys, facts: facts.clone() };
         let (nonce, generation) = (ours.record.nonce, ours.record.generation);
-        let payload = write(Some(&known), None);
+        let payload = write(Some(&known), None, Duration::ZERO);
         let entry = Entry { state: State::Settled, nonce, generation, ttl, lease: Duration::ZERO, payload };
         match self.shared.ledger.settle(&self.key, &ours, entry).await {
             Ok(Replaced::Ours(_)) => Ok(true),
@@ -276,10 +361,7 @@ impl Lease {
     /// Lets those who wait elsewhere fail with it, or take over where the cause was this process's own.
     pub(crate) async fn fail(mut self, error: &ValidateError) -> Result<(), LedgerError> {
         let Some(ours) = self.ours.take() else { return Ok(()) };
-        let older_for = self
-            .older
-            .as_ref()
-            .map_or(Duration::ZERO, |known| self.shared.retention.saturating_sub(Duration::from_millis(known.age_ms)));
+        let older_for = self.shared.remembers(self.older.as_ref());
         let failure = error
             .is_for_all()
             .then(|| Failure { code: error.code().into(), retry_after_ms: error.retry_after().map(millis) });
@@ -289,7 +371,7 @@ impl Lease {
         }
         let (nonce, generation) = (ours.record.nonce, ours.record.generation);
         let ttl = older_for.max(FAILED_FOR);
-        let payload = write(self.older.as_ref(), failure);
+        let payload = write(self.older.as_ref().map(Older::known).as_ref(), failure, Duration::ZERO);
         let entry = Entry { state: State::Failed, nonce, generation, ttl, lease: Duration::ZERO, payload };
         self.shared.ledger.settle(&self.key, &ours, entry).await?;
         Ok(())
@@ -301,22 +383,34 @@ impl Drop for Lease {
         let Some(ours) = self.ours.take() else { return };
         // The provider's code panicked. Without a runtime the lease ends by itself.
         if let Ok(runtime) = Handle::try_current() {
+            let older = self.older.take();
             let (shared, key) = (Arc::clone(&self.shared), self.key.clone());
+            let (claimed_at, taken_over) = (self.claimed_at, self.taken_over);
             runtime.spawn(async move {
+                // Made in here: a runtime that is shutting down drops this before it begins.
+                let lease = Self { shared, key, ours: Some(ours), older, claimed_at, taken_over };
                 // A failure here means no more than that others wait for the end of the lease.
-                let _ = shared.ledger.release(&key, &ours).await;
+                let _ = lease.fail(&ValidateError::new(ErrorKind::LeaderLost)).await;
             });
         }
     }
 }
 
-/// Takes the facts of a settled record, if they are good for this validator and recent enough.
-fn found(rules: &Rules, held: &Held, known: &mut Option<Known>, max_age: Duration, waited: bool) -> Option<Found> {
-    let age = Duration::from_millis(known.as_ref()?.age_ms).saturating_add(held.age);
-    let at = held.asked_at.checked_sub(age)?;
-    let fits = |known: &mut Known| covers(&known.keys, rules) && is_fresh(&known.facts, at.elapsed(), rules, max_age);
-    let facts = known.take_if(fits)?.facts;
-    Some(Found { facts, at, ttl_left: held.ttl_left(), waited })
+/// Takes the facts of a settled record, if they are good for this validator and recent enough. Those of the flight that
+/// was waited for are.
+fn found(
+    rules: &Rules,
+    held: &Held,
+    older: &mut Option<Older>,
+    is_awaited: bool,
+    max_age: Duration,
+    waited: bool,
+) -> Option<Found> {
+    let fits = |older: &mut Older| {
+        covers(&older.keys, rules) && (is_awaited || is_fresh(&older.facts, older.at.elapsed(), rules, max_age))
+    };
+    let Older { facts, at, .. } = older.take_if(fits)?;
+    Some(Found { facts, at, ttl_left: held.ttl_left(), waited, asked_at: held.asked_at })
 }
 
 fn is_fresh(facts: &ProviderPayment, age: Duration, rules: &Rules, max_age: Duration) -> bool {
@@ -334,9 +428,9 @@ fn read(held: &Held) -> Result<Payload, LedgerError> {
     postcard::from_bytes(&held.record.payload).map_err(|_| LedgerError::Unreadable("holds no facts"))
 }
 
-fn write(known: Option<&Known>, failure: Option<Failure>) -> Vec<u8> {
+fn write(known: Option<&Known>, failure: Option<Failure>, claimed: Duration) -> Vec<u8> {
     // Serialising into memory what has no foreign code in it does not fail; if it did, nothing would be known.
-    postcard::to_allocvec(&(known, failure)).unwrap_or_default()
+    postcard::to_allocvec(&(known, failure, millis(claimed))).unwrap_or_default()
 }
 
 fn millis(duration: Duration) -> u64 {

@@ -35,6 +35,8 @@ pub struct Stats {
     pub store_failures: u64,
     /// Answers that could not be recorded, since the lease was over or the payment was forgotten meanwhile.
     pub leases_lost: u64,
+    /// Flights taken over from a process that did not come back within its lease.
+    pub taken_over: u64,
     /// Payments whose facts are in memory.
     pub facts_in_memory: usize,
     /// Idempotency keys held; at `max_keys` new ones are refused.

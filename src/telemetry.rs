@@ -34,6 +34,7 @@ pub(crate) struct Telemetry {
     invalid: AtomicU64,
     store_failures: AtomicU64,
     leases_lost: AtomicU64,
+    taken_over: AtomicU64,
     errors: Mutex<BTreeMap<&'static str, u64>>,
 }
 
@@ -59,6 +60,7 @@ impl Telemetry {
             invalid: AtomicU64::new(0),
             store_failures: AtomicU64::new(0),
             leases_lost: AtomicU64::new(0),
+            taken_over: AtomicU64::new(0),
             errors: Mutex::new(BTreeMap::new()),
         }
     }
@@ -157,6 +159,12 @@ impl Telemetry {
         warn!(name: "payproof.provider_key_unused", provider = &*self.provider, operation);
     }
 
+    /// Another process had claimed the payment, and its lease ended without an answer.
+    pub(crate) fn taken_over(&self, payment: &PaymentId) {
+        count(&self.taken_over);
+        warn!(name: "payproof.taken_over", provider = &*self.provider, payment = payment.as_str());
+    }
+
     /// A validation ended with a verdict.
     pub(crate) fn verdict(&self, span: &Span, verdict: &Verdict, provenance: Provenance) {
         count(match provenance {
@@ -199,6 +207,7 @@ impl Telemetry {
             invalid: read(&self.invalid),
             store_failures: read(&self.store_failures),
             leases_lost: read(&self.leases_lost),
+            taken_over: read(&self.taken_over),
             errors: self.errors.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             ..Stats::default()
         }

@@ -8,16 +8,21 @@
     reason = "a fixture that cannot be made fails the test that asked for it"
 )]
 
+#[path = "support/chaos_store.rs"]
+mod chaos_store;
 mod support;
 
 use std::sync::Arc;
 
-use payproof::store::MemoryStore;
+use payproof::store::{MemoryStore, Store};
 use payproof::testing::ScriptedProvider;
 use payproof::{Currency, Mode, Money, PaymentIntent, PaymentStatus, ProviderPayment};
 use payproof::{Policy, Proof, RedeemError, Validator, ValidatorBuilder, Verdict};
 
-use support::{NO_PATTERNS, paid, plain, provider, secs};
+use tokio::time::{Instant, sleep};
+
+use chaos_store::{ChaosStore, Fate, Trouble, Verb};
+use support::{NO_PATTERNS, ms, paid, plain, poll_now, provider, secs};
 
 fn redeeming(provider: &ScriptedProvider, store: &MemoryStore) -> ValidatorBuilder {
     plain(provider).transient_patterns(NO_PATTERNS).store(store.clone()).allow_volatile_redemption()
@@ -172,4 +177,144 @@ async fn of_many_at_once_one_wins() {
             validators[0].release(receipt).await.unwrap();
         }
     }
+}
+
+/// A process of its own, with a proof of each of two payments, and its way to the shared store.
+async fn process(provider: &ScriptedProvider, store: &MemoryStore) -> (Validator, ChaosStore, [Proof; 2]) {
+    let way = ChaosStore::new(store, 0);
+    let validator = plain(provider).transient_patterns(NO_PATTERNS).store(way.clone());
+    let validator = validator.proof_max_age(secs(24 * 60 * 60)).build().unwrap();
+    let mut proofs = Vec::new();
+    for id in ["pi_1", "pi_2"] {
+        provider.put(unbound(id));
+        proofs.push(proof(&validator, "store_42", id, None).await);
+    }
+    (validator, way, proofs.try_into().unwrap())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_reply_at_any_step_is_recognised() {
+    for verb in [Verb::Claim, Verb::Replace, Verb::Get, Verb::Remove] {
+        let (provider, store) = (ScriptedProvider::new(), MemoryStore::new());
+        let (validator, way, [one, two]) = process(&provider, &store).await;
+        way.script_verb(verb, [Fate::ReplyLost]);
+        let receipt = validator.redeem_for(&one, "A").await.unwrap();
+        way.trouble(Trouble::NONE);
+        way.script_verb(verb, [Fate::ReplyLost]);
+        assert!(matches!(validator.redeem_for(&two, "A").await, Err(RedeemError::OrderAlreadyPaid { .. })), "{verb:?}");
+        assert!(validator.redemption(two.payment()).await.unwrap().is_none());
+        way.trouble(Trouble::NONE);
+        way.script_verb(verb, [Fate::ReplyLost]);
+        validator.release(&receipt).await.unwrap();
+        assert!(validator.redemption(one.payment()).await.unwrap().is_none());
+        validator.redeem_for(&two, "A").await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_is_down_refuses_and_asking_again_comes_to_the_same_end() {
+    for fate in [Fate::NotSent, Fate::RequestLost, Fate::ReplyLost, Fate::Refused, Fate::Swallowed, Fate::Late(ms(500))]
+    {
+        for step in 0..3 {
+            let (provider, store) = (ScriptedProvider::new(), MemoryStore::new());
+            let (validator, way, [one, _]) = process(&provider, &store).await;
+            way.script(vec![Fate::Made; step].into_iter().chain([fate, fate]));
+            if let Err(error) = validator.redeem_for(&one, "A").await {
+                assert!(matches!(&error, RedeemError::Store(_)), "{fate:?} at {step}: {error:?}");
+                assert_eq!((error.code(), error.http_status()), ("store_unavailable", 503));
+            }
+            way.trouble(Trouble::NONE);
+            let receipt = validator.redeem_for(&one, "A").await.unwrap();
+            assert_eq!(validator.redemption(one.payment()).await.unwrap().unwrap().receipt(), &receipt);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dropped_redemption_holds_others_up_for_no_longer_than_its_lease() {
+    for steps in 1..=3 {
+        let (provider, store) = (ScriptedProvider::new(), MemoryStore::new());
+        let (first, way, [one, two]) = process(&provider, &store).await;
+        let (second, ..) = process(&provider, &store).await;
+        way.script(vec![Fate::Made; steps - 1].into_iter().chain([Fate::StallAfter(secs(600))]));
+        tokio::time::timeout(ms(500), first.redeem_for(&one, "A")).await.unwrap_err();
+        let (start, mut answers) = (Instant::now(), Vec::new());
+        for (proof, order) in [(&one, "B"), (&two, "A")] {
+            loop {
+                match second.redeem_for(proof, order).await {
+                    Err(RedeemError::InProgress { retry_after }) => {
+                        assert!(retry_after <= secs(30));
+                        sleep(retry_after).await;
+                    }
+                    other => break answers.push(other),
+                }
+            }
+        }
+        assert!(start.elapsed() < secs(60), "{:?} after {steps} steps", start.elapsed());
+        let settled = steps == 3;
+        assert_eq!(answers.iter().filter(|answer| answer.is_err()).count(), if settled { 2 } else { 0 }, "{answers:?}");
+        assert_eq!(first.redeem_for(&one, "A").await.is_ok(), settled);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_undone_does_not_come_back_with_a_repeated_claim() {
+    let (provider, store) = (ScriptedProvider::new(), MemoryStore::new());
+    let (first, way, [one, _]) = process(&provider, &store).await;
+    let (second, ..) = process(&provider, &store).await;
+    // The reply is lost, and the repeated claim lies in a queue.
+    way.script([Fate::ReplyLost, Fate::Late(secs(3))]);
+    assert!(first.redeem_for(&one, "A").await.is_err());
+    let receipt = second.redeem_for(&one, "A").await.unwrap();
+    second.release(&receipt).await.unwrap();
+    sleep(secs(5)).await;
+    let anew = second.redeem_for(&one, "A").await.unwrap();
+    assert_ne!(
+        anew, receipt,
+        "a receipt that was undone stands again, and undoing it once more undoes another redemption"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn commands_that_come_minutes_late_give_no_order_a_second_payment() {
+    let (provider, store) = (ScriptedProvider::new(), MemoryStore::new());
+    let (first, way, [one, two]) = process(&provider, &store).await;
+    let (second, ..) = process(&provider, &store).await;
+    // The connection breaks with the first claim on it; the settling goes the same way.
+    way.script([Fate::Ghost(secs(100)), Fate::Made, Fate::Made, Fate::Late(secs(101))]);
+    assert!(first.redeem_for(&one, "A").await.is_err());
+    sleep(secs(31)).await;
+    second.redeem_for(&two, "A").await.unwrap();
+    sleep(secs(100)).await;
+    let answer = first.redeem_for(&one, "A").await;
+    assert!(matches!(answer, Err(RedeemError::OrderAlreadyPaid { .. })), "the order is paid twice: {answer:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_foreign_record_is_an_error_and_no_free_payment() {
+    let (provider, store) = (ScriptedProvider::new(), MemoryStore::new());
+    let (validator, way, [one, two]) = process(&provider, &store).await;
+    validator.redeem_for(&one, "A").await.unwrap();
+    for kind in [":payment:", ":order:"] {
+        let place = way.keys().into_iter().find(|key| key.contains(kind)).unwrap();
+        let held = store.get(&place).await.unwrap().unwrap();
+        store.replace(&place, &held.bytes, b"OK", held.ttl_left).await.unwrap();
+        let proof = if kind == ":payment:" { &one } else { &two };
+        let error = validator.redeem_for(proof, "A").await.unwrap_err();
+        assert_eq!(error.code(), "record_unreadable", "{error:?}");
+        store.replace(&place, b"OK", &held.bytes, held.ttl_left).await.unwrap();
+    }
+    assert!(validator.redeem_for(&one, "A").await.is_ok());
+}
+
+#[test]
+fn outside_a_runtime_there_is_an_error_and_no_panic() {
+    let (provider, store) = (ScriptedProvider::new(), MemoryStore::new());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let (validator, _, [one, _]) = runtime.block_on(process(&provider, &store));
+    let receipt = runtime.block_on(validator.redeem_for(&one, "A").into_future()).unwrap();
+    drop(runtime);
+    assert!(poll_now(validator.redeem_for(&one, "A").into_future()).is_ready());
+    assert!(poll_now(validator.redemption(one.payment())).is_ready());
+    assert!(poll_now(validator.release(&receipt)).is_ready());
 }

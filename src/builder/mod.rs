@@ -98,7 +98,7 @@ const MAX_KEYS: usize = 100_000;
 /// | `store_timeout` | 1 s for one call to the store |
 /// | `store_prefix` | `payproof` |
 /// | `record_key` | none: records are not authenticated |
-/// | `lease` | the longest validation and 5 s; not renewed |
+/// | `lease` | validations: six times `store_timeout`, renewed; guarded effects: the longest validation and 5 s |
 /// | `facts_in_memory_for` | 5 s, with a store |
 /// | `redemption_retention` | 400 days |
 /// | `proof_max_age` | 60 s |
@@ -368,8 +368,9 @@ impl ValidatorBuilder {
             Arc::new(SharedFacts {
                 ledger: effects.clone(),
                 identity: Arc::clone(&identity),
-                lease,
-                renew: self.renew_lease,
+                // Short and renewed, so that what was begun and never ended holds nobody up for long.
+                lease: self.lease.unwrap_or_else(|| self.shortest_renewed_lease()),
+                renew: self.renew_lease || self.lease.is_none(),
                 retention: self.retention,
                 memory_for: self.facts_in_memory_for,
             })

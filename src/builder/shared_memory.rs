@@ -50,19 +50,21 @@ impl ValidatorBuilder {
         self
     }
 
-    /// How long a process that asks is protected from others that would ask too. Default: the longest validation and 5 s.
+    /// How long a claim is protected from others, not renewed. A lease shorter than the longest validation is refused.
     ///
-    /// When a process crashes, others wait this long before one takes over. A lease shorter than the longest validation
-    /// is refused; for a short one see [`renewed_lease`](Self::renewed_lease).
+    /// When a process crashes, others wait this long before one takes over. Default for validations: six times
+    /// `store_timeout`, renewed three times within that while the provider is asked. Default for guarded effects: the longest
+    /// validation and 5 s, not renewed.
     pub fn lease(mut self, lease: Duration) -> Self {
         self.lease = Some(lease);
         self.renew_lease = false;
         self
     }
 
-    /// A lease that is renewed three times within its time while the process asks, and so may be short. Default: off.
+    /// A lease for validations and guarded effects that is renewed three times within its time while the provider is asked,
+    /// and so may be short.
     ///
-    /// At least six times the store's timeout. Each renewal is a round trip.
+    /// At least six times `store_timeout`. Each renewal is a round trip.
     pub fn renewed_lease(mut self, lease: Duration) -> Self {
         self.lease = Some(lease);
         self.renew_lease = true;
@@ -145,7 +147,7 @@ impl ValidatorBuilder {
         }
         let Some(lease) = self.lease else { return Ok(()) };
         let (shorter, shorter_value) = if self.renew_lease {
-            ("six times store_timeout", self.store_timeout.saturating_mul(RENEWED_LEASE_IN_STORE_TIMEOUTS))
+            ("six times store_timeout", self.shortest_renewed_lease())
         } else {
             ("the longest validation and 1 s", self.worst_case().saturating_add(Duration::from_secs(1)))
         };
@@ -155,7 +157,12 @@ impl ValidatorBuilder {
         Ok(())
     }
 
-    /// How long a claim is protected.
+    /// What leaves time for a lost reply and another try.
+    pub(super) fn shortest_renewed_lease(&self) -> Duration {
+        self.store_timeout.saturating_mul(RENEWED_LEASE_IN_STORE_TIMEOUTS)
+    }
+
+    /// How long a claim is protected that is not renewed.
     pub(super) fn lease_or_default(&self) -> Duration {
         self.lease.unwrap_or_else(|| self.worst_case().saturating_add(LEASE_MARGIN))
     }

@@ -20,6 +20,8 @@ pub(crate) enum LedgerError {
     TooLarge { bytes: usize },
     #[error("the record keeps changing under many hands; ask again")]
     Contended,
+    #[error("there is no tokio runtime here")]
+    NoRuntime,
     #[error("the operating system gave no randomness")]
     NoRandomness,
 }
@@ -58,6 +60,9 @@ impl LedgerError {
 
 impl From<LedgerError> for ValidateError {
     fn from(error: LedgerError) -> Self {
+        if error == LedgerError::NoRuntime {
+            return Self::new(Kind::NoRuntime);
+        }
         let (message, unreadable) = (error.to_string().into(), !error.is_down());
         Self::after_attempts(Kind::Store(StoreTrouble { message, unreadable }), error.retry_after(), Vec::new())
     }

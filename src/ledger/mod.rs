@@ -87,6 +87,11 @@ impl Held {
         Ours { record: self.record, bytes: self.bytes }
     }
 
+    /// Whether it is a claim of ours, written anew.
+    fn is_edition_of(&self, ours: &Ours) -> bool {
+        self.record.state == State::Claimed && self.record.nonce == ours.record.nonce && self.bytes != ours.bytes
+    }
+
     pub(crate) fn ttl_left(&self) -> Duration {
         self.record.ttl().saturating_sub(self.age)
     }
@@ -151,10 +156,35 @@ impl Ledger {
     }
 
     /// Writes a record where none is; else says which one is. One round trip.
+    ///
+    /// Asked for again after a lost reply it bears a new nonce: the first may still be made, any time later, and bytes that
+    /// stood there once must never stand there again.
     pub(crate) async fn claim(&self, key: &Key, entry: Entry) -> Result<Claimed, LedgerError> {
+        let ours = self.write(key, entry.clone())?;
+        let asked_at = Instant::now();
+        let claim = match self.once(|| self.store.claim(&key.0, &ours.bytes, ours.record.ttl())).await {
+            Err(error) if error.is_worth_another_try() => {
+                let second = self.write(key, Entry { nonce: Nonce::draw()?, ..entry })?;
+                match self.once(|| self.store.claim(&key.0, &second.bytes, second.record.ttl())).await? {
+                    Claim::Claimed => return Ok(Claimed::Ours(second)),
+                    held @ Claim::Held(_) => held,
+                }
+            }
+            answer => answer?,
+        };
+        self.claimed(key, ours, claim, asked_at)
+    }
+
+    /// Like `claim`, for a record that counts by what it says alone, whenever it was written.
+    pub(crate) async fn claim_as_it_is(&self, key: &Key, entry: Entry) -> Result<Claimed, LedgerError> {
         let ours = self.write(key, entry)?;
         let asked_at = Instant::now();
-        match self.patiently(|| self.store.claim(&key.0, &ours.bytes, ours.record.ttl())).await? {
+        let claim = self.patiently(|| self.store.claim(&key.0, &ours.bytes, ours.record.ttl())).await?;
+        self.claimed(key, ours, claim, asked_at)
+    }
+
+    fn claimed(&self, key: &Key, ours: Ours, claim: Claim, asked_at: Instant) -> Result<Claimed, LedgerError> {
+        match claim {
             Claim::Claimed => Ok(Claimed::Ours(ours)),
             // The reply to a claim was lost, and this is it.
             Claim::Held(stored) if stored.bytes == ours.bytes => Ok(Claimed::Ours(ours)),
@@ -167,9 +197,13 @@ impl Ledger {
         self.swap(key, &held.bytes, entry).await
     }
 
-    /// Writes what came of a record of ours.
+    /// Writes what came of a claim of ours, in whichever edition it stands there: a renewal may have been made whose reply
+    /// was lost.
     pub(crate) async fn settle(&self, key: &Key, ours: &Ours, entry: Entry) -> Result<Replaced, LedgerError> {
-        self.swap(key, &ours.bytes, entry).await
+        match self.swap(key, &ours.bytes, entry.clone()).await? {
+            Replaced::Lost(Some(held)) if held.is_edition_of(ours) => self.swap(key, &held.bytes, entry).await,
+            replaced => Ok(replaced),
+        }
     }
 
     async fn swap(&self, key: &Key, expected: &[u8], entry: Entry) -> Result<Replaced, LedgerError> {
@@ -185,15 +219,17 @@ impl Ledger {
         }
     }
 
-    /// Starts the lease of a record of ours anew. False when it is no longer ours.
-    pub(crate) async fn renew(&self, key: &Key, ours: &Ours) -> Result<bool, LedgerError> {
-        let swap = self.once(|| self.store.replace(&key.0, &ours.bytes, &ours.bytes, ours.record.ttl())).await?;
-        Ok(swap == Swap::Swapped)
-    }
-
     /// Removes a record of ours. False when it was no longer there.
     pub(crate) async fn release(&self, key: &Key, ours: &Ours) -> Result<bool, LedgerError> {
-        Ok(self.remove_bytes(key, &ours.bytes).await? == Swap::Swapped)
+        let asked_at = Instant::now();
+        match self.remove_bytes(key, &ours.bytes).await? {
+            Swap::Swapped => Ok(true),
+            Swap::Lost(None) => Ok(false),
+            Swap::Lost(Some(stored)) => {
+                let held = self.held(key, stored, asked_at)?;
+                Ok(held.is_edition_of(ours) && self.remove(key, &held).await?)
+            }
+        }
     }
 
     /// Removes a record that was read. False when it was no longer there.
@@ -262,6 +298,9 @@ impl Ledger {
     where
         F: Future<Output = Result<T, StoreError>>,
     {
+        if tokio::runtime::Handle::try_current().is_err() {
+            return Err(LedgerError::NoRuntime);
+        }
         match timeout(self.timeout, call()).await {
             Ok(answer) => Ok(answer?),
             Err(_elapsed) => Err(LedgerError::TimedOut { limit: self.timeout }),

@@ -101,7 +101,8 @@ impl Books<'_> {
                             None
                         }
                         _ => {
-                            let entry = claim_of(&owner, nonce, held.record.generation.saturating_add(1))?;
+                            // Another one than the claim bore: that may still be made.
+                            let entry = claim_of(&owner, Nonce::draw()?, held.record.generation.saturating_add(1))?;
                             match self.ledger.take_over(&place, &held, entry).await? {
                                 Replaced::Ours(ours) => Some(ours),
                                 Replaced::Lost(_) => None,
@@ -162,7 +163,7 @@ impl Books<'_> {
                 payload: written(payer)?,
             })
         };
-        let held = match self.ledger.claim(&place, entry(1)?).await? {
+        let held = match self.ledger.claim_as_it_is(&place, entry(1)?).await? {
             Claimed::Ours(_) => return Ok(Order::Ours),
             Claimed::Held(held) => held,
         };

@@ -34,7 +34,6 @@ use report::Report;
 use service::{Reply, Request, Settings};
 
 #[path = "../../tests/support/redis_server.rs"]
-#[allow(clippy::arithmetic_side_effects, clippy::indexing_slicing, reason = "written for the tests, which may")]
 mod redis_server;
 
 const PROCESSES: usize = 4;

@@ -359,6 +359,7 @@ impl ValidatorBuilder {
         let longest_attempt = self.attempt_timeout.min(self.total_deadline);
         let worst_case = self.worst_case();
         let lease = self.lease_or_default();
+        let flight_lease = self.lease.unwrap_or_else(|| self.shortest_renewed_lease());
         let identity = Arc::new(self.identity);
         let remembered_for = self.redemption.retention.saturating_sub(REDEMPTION_MARGIN);
         let is_shared = self.store.is_some();
@@ -369,7 +370,7 @@ impl ValidatorBuilder {
                 ledger: effects.clone(),
                 identity: Arc::clone(&identity),
                 // Short and renewed, so that what was begun and never ended holds nobody up for long.
-                lease: self.lease.unwrap_or_else(|| self.shortest_renewed_lease()),
+                lease: flight_lease,
                 renew: self.renew_lease || self.lease.is_none(),
                 retention: self.retention,
                 memory_for: self.facts_in_memory_for,

@@ -165,6 +165,11 @@ async fn kill_in_the_middle(
     }
     report.killed(VICTIM);
     report.add_clicks(clicks.join_all().await);
+    for (place, process) in fleet.iter().enumerate() {
+        if let Ok(Reply::TakenOver(payments)) = process.ask(Request::TakenOver).await {
+            report.taken_over(place, payments);
+        }
+    }
     Ok(())
 }
 

@@ -6,9 +6,9 @@ use std::time::Duration;
 use comfy_table::{CellAlignment, Table};
 use payproof::testing::sandbox::Sandbox;
 
+use crate::Click;
 use crate::process::Gone;
 use crate::service::Reply;
-use crate::{CUT, Click};
 
 /// A line under the header and no other.
 const LINES: &str = "     ═             ";
@@ -54,8 +54,6 @@ impl Report {
             let count = match &answer {
                 Ok(Reply::Valid { without_store: true, .. }) => &mut row.degraded,
                 Ok(Reply::Valid { provenance, .. }) => match provenance.as_str() {
-                    // Whoever asks about this payment has taken over from the process that was killed.
-                    "fresh" if payment == CUT => &mut row.taken_over,
                     "fresh" => &mut row.asked,
                     "coalesced" => &mut row.coalesced,
                     _ => &mut row.replayed,
@@ -72,6 +70,13 @@ impl Report {
             {
                 row.calls = row.calls.saturating_add(u64::try_from(*calls).unwrap_or(u64::MAX));
             }
+        }
+    }
+
+    /// Of the payments a process asked about, those that another one had been asking about when it died.
+    pub(crate) fn taken_over(&mut self, place: usize, payments: u64) {
+        if let Some(row) = self.rows.get_mut(place) {
+            row.taken_over = payments;
         }
     }
 
@@ -123,7 +128,7 @@ impl Report {
 
     fn table(&self) -> Table {
         let mut table = Table::new();
-        let header = ["process", "clicks", "asked", "replayed", "coalesced", "taken\nover", "degraded", "errors"];
+        let header = ["process", "clicks", "asked", "taken\nover", "replayed", "coalesced", "degraded", "errors"];
         table.load_preset(LINES).set_header(header);
         for column in table.column_iter_mut().skip(1) {
             column.set_cell_alignment(CellAlignment::Right);
@@ -140,7 +145,7 @@ impl Report {
 impl Row {
     fn cells(&self, label: String) -> Vec<String> {
         let Self { clicks, asked, replayed, coalesced, taken_over, degraded, errors, .. } = *self;
-        let counts = [clicks, asked, replayed, coalesced, taken_over, degraded, errors];
+        let counts = [clicks, asked, taken_over, replayed, coalesced, degraded, errors];
         // What is not zero stands out from dots.
         let shown = |count: u64| if count == 0 { "·".to_owned() } else { count.to_string() };
         std::iter::once(label).chain(counts.map(shown)).collect()

@@ -35,6 +35,8 @@ pub(crate) enum Request {
     Forget {
         payment: String,
     },
+    /// How often did you take over from a process that ended in the middle of a call?
+    TakenOver,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -51,6 +53,7 @@ pub(crate) enum Reply {
     Redeemed,
     Used(String),
     Forgotten,
+    TakenOver(u64),
     Error(String),
 }
 
@@ -109,6 +112,7 @@ async fn answer(validator: &Validator, request: Request) -> Result<Reply, Box<dy
             validator.forget(intent.payment()).await?;
             Reply::Forgotten
         }
+        Request::TakenOver => Reply::TakenOver(validator.stats().taken_over),
     })
 }
 

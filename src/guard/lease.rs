@@ -84,6 +84,8 @@ impl Lease {
     /// `asked_at` is from before the claim was asked for, so that the lease is never thought longer than it is.
     pub(super) fn new(place: &Place, standing: Standing, nonce: Nonce, ours: Option<Ours>, asked_at: Instant) -> Self {
         let end = LeaseEnd(Arc::new(Mutex::new(after(asked_at, place.engine.lease))));
+        // Asked for a second time, a claim bears another one.
+        let nonce = ours.as_ref().map_or(nonce, |ours| ours.record.nonce);
         Self { place: place.clone(), standing, nonce, ours, end }
     }
 

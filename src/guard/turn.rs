@@ -75,6 +75,8 @@ where
         Ok(Claimed::Held(held)) => held,
         Err(error) => return without_store(job, standing, nonce, error, begin).await,
     };
+    // Another one from here on: a claim whose reply was lost may still be made, any time later.
+    let nonce = Nonce::draw()?;
     let payload = Payload::read(&held)?;
     if !payload.is_about(&place.fingerprint) {
         return Err(GuardError::key_reused());

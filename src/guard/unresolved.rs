@@ -6,10 +6,12 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
+use crate::deadline::Deadline;
 use crate::engine::Engine;
 use crate::fingerprint::Fingerprint;
-use crate::ledger::{Claimed, Entry, Held, Key, Kind, Ledger, LedgerError, Nonce, Replaced, State};
+use crate::ledger::{Claimed, Entry, Held, Key, Kind, Ledger, LedgerError, Nonce, Poll, Replaced, State};
 
 use super::job::Place;
 use super::record::millis;
@@ -17,8 +19,8 @@ use super::record::millis;
 /// At the longest names they fill three quarters of a record. More are no list but an outage, and are counted.
 const MOST_LISTED: usize = 500;
 
-/// Somebody else must have written in between each time.
-const MOST_ROUNDS: usize = 16;
+/// The longest that an entry waits for its turn, when many processes write the list at one moment.
+const LIMIT: Duration = Duration::from_secs(10);
 
 /// Names an operation without saying what it is: 43 characters of `A-Z a-z 0-9 - _`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -178,7 +180,8 @@ impl<'e> Index<'e> {
             Claimed::Ours(_) => return Ok(()),
             Claimed::Held(held) => held,
         };
-        for _ in 0..MOST_ROUNDS {
+        let (mut poll, deadline) = (Poll::new(), Deadline::after(Instant::now(), LIMIT));
+        loop {
             let mut list = read(&held)?;
             if list.items.iter().any(|item| item.reference == reference) {
                 return Ok(());
@@ -196,14 +199,23 @@ impl<'e> Index<'e> {
                     Claimed::Held(held) => held,
                 },
             };
+            held = self.in_turn(held, &mut poll, deadline).await?;
         }
-        Err(LedgerError::Contended)
+    }
+
+    /// Lets others go first, each for another while, and looks again.
+    async fn in_turn(&self, held: Held, poll: &mut Poll, deadline: Deadline) -> Result<Held, LedgerError> {
+        if !poll.wait(LIMIT, deadline).await {
+            return Err(LedgerError::Contended);
+        }
+        Ok(self.ledger.get(&self.key).await?.unwrap_or(held))
     }
 
     /// Takes an operation off the list, and says what it was called. One that was never listed was counted.
     pub(super) async fn remove(&self, digest: &Fingerprint) -> Result<Option<Box<str>>, LedgerError> {
         let Some(mut held) = self.ledger.get(&self.key).await? else { return Ok(None) };
-        for _ in 0..MOST_ROUNDS {
+        let (mut poll, deadline) = (Poll::new(), Deadline::after(Instant::now(), LIMIT));
+        loop {
             let mut list = read(&held)?;
             let at = list.items.iter().position(|item| item.reference == *digest.as_bytes());
             let name = at.map(|at| list.items.remove(at).name);
@@ -217,8 +229,8 @@ impl<'e> Index<'e> {
                 Replaced::Ours(_) | Replaced::Lost(None) => return Ok(name),
                 Replaced::Lost(Some(held)) => held,
             };
+            held = self.in_turn(held, &mut poll, deadline).await?;
         }
-        Err(LedgerError::Contended)
     }
 
     /// What is on the list.

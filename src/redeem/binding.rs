@@ -131,7 +131,10 @@ impl Books<'_> {
                     wait(&mut poll, lease_left, deadline).await?;
                     continue;
                 }
-                Order::Again => continue,
+                Order::Again => {
+                    wait(&mut poll, Duration::ZERO, deadline).await?;
+                    continue;
+                }
             }
             if deadline.left(Instant::now()).is_zero() {
                 return Err(RedeemError::InProgress { retry_after: LEASE });

@@ -6,16 +6,17 @@ use tokio::time::Instant;
 
 use crate::deadline::Deadline;
 use crate::error::ValidateError;
+use crate::provider::ProviderError;
 use crate::verdict::{Degradation, Provenance};
 
 use super::done::Done;
 use super::error::{GuardError, Next, last_said};
 use super::fate::Fate;
-use super::job::Job;
+use super::job::{Job, Place};
 use super::lease::{Lease, Recorded};
 use super::reconcile::{Asking, Reconciled};
 use super::record::{Failure, Kept, Phase, Refusal, millis};
-use super::sending::{Ending, Knowledge, Sending};
+use super::sending::{Ending, Knowledge, Sending, was_too_late};
 use super::turn::{Turn, list, unlist};
 
 /// Sends the operation until there is an answer, and records what came of it. Its time began with the claim, at `begin`.
@@ -66,9 +67,9 @@ async fn give_up<T>(job: &Job<T>, mut lease: Lease, knowledge: &Knowledge, error
             record(job, lease, Phase::Refused(Refusal::of(&said))).await;
             GuardError::refused(said, error.attempts().to_vec())
         }
-        (Ending::NotExecuted, _) => {
+        (Ending::NotExecuted, said) => {
             lease.give_back().await;
-            error.into()
+            not_executed(place, said.as_ref(), error)
         }
         (Ending::Refused | Ending::Indeterminate, _) => {
             if !knowledge.is_protected {
@@ -86,6 +87,7 @@ async fn give_up<T>(job: &Job<T>, mut lease: Lease, knowledge: &Knowledge, error
 
 /// Ends a read without a result: those who wait for it fail with it, or take over where the cause is this process's own.
 async fn tell_others(lease: Lease, error: ValidateError) -> GuardError {
+    let place = lease.place().clone();
     let refused = last_said(&error).filter(|said| Fate::of(said) == Fate::Refused).cloned();
     let failure = match &refused {
         Some(said) => Some(Failure::Refused(Refusal::of(said))),
@@ -102,8 +104,13 @@ async fn tell_others(lease: Lease, error: ValidateError) -> GuardError {
     }
     match refused {
         Some(said) => GuardError::refused(said, error.attempts().to_vec()),
-        None => error.into(),
+        None => not_executed(&place, last_said(&error).cloned().as_ref(), error),
     }
+}
+
+/// The error of a call that nothing came of. A lease that was over is nobody's setting: somebody else is at it by now.
+fn not_executed(place: &Place, said: Option<&ProviderError>, error: ValidateError) -> GuardError {
+    if said.is_some_and(was_too_late) { GuardError::in_progress(place.engine.lease) } else { error.into() }
 }
 
 /// Asks the caller's hook what became of the operation, and records what it says.

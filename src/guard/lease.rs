@@ -89,6 +89,10 @@ impl Lease {
         Self { place: place.clone(), standing, nonce, ours, end }
     }
 
+    pub(super) fn place(&self) -> &Place {
+        &self.place
+    }
+
     pub(super) fn end(&self) -> LeaseEnd {
         self.end.clone()
     }

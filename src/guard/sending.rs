@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::attempt;
-use crate::attempt_log::{Attempt, AttemptOutcome};
+use crate::attempt_log::{Attempt, AttemptOutcome, Reach};
 use crate::provider::ProviderError;
 use crate::retry::{Finished, Work};
 
@@ -124,7 +124,15 @@ impl<T: Send + 'static> Work for Sending<'_, T> {
     }
 }
 
+/// What stands in the place of a provider's code where nothing was sent.
+const LEASE_OVER: &str = "lease_over";
+
 /// Somebody else may have taken over, so nothing is sent any more.
 fn too_late() -> ProviderError {
-    ProviderError::not_sent("the lease was over before the call could be sent").code_decides("lease_over", false)
+    ProviderError::not_sent("the lease was over before the call could be sent").code_decides(LEASE_OVER, false)
+}
+
+/// Whether that is why there was no further attempt.
+pub(super) fn was_too_late(error: &ProviderError) -> bool {
+    error.provider_code() == Some(LEASE_OVER) && error.reach() == Reach::NotSent
 }

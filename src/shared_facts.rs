@@ -354,7 +354,13 @@ impl Lease {
         match self.shared.ledger.settle(&self.key, &ours, entry).await {
             Ok(Replaced::Ours(_)) => Ok(true),
             Ok(Replaced::Lost(_)) => Ok(false),
-            Err(error) => Err(error),
+            Err(error) => {
+                // So that nobody waits for the end of a lease behind which there is nobody. A store that hangs, hangs.
+                if !matches!(error, LedgerError::TimedOut { .. }) {
+                    let _ = self.shared.ledger.release(&self.key, &ours).await;
+                }
+                Err(error)
+            }
         }
     }
 
@@ -407,7 +413,8 @@ fn found(
     waited: bool,
 ) -> Option<Found> {
     let fits = |older: &mut Older| {
-        covers(&older.keys, rules) && (is_awaited || is_fresh(&older.facts, older.at.elapsed(), rules, max_age))
+        covers(&older.keys, rules)
+            && (is_awaited && held.age < FAILED_FOR || is_fresh(&older.facts, older.at.elapsed(), rules, max_age))
     };
     let Older { facts, at, .. } = older.take_if(fits)?;
     Some(Found { facts, at, ttl_left: held.ttl_left(), waited, asked_at: held.asked_at })

@@ -169,7 +169,11 @@ impl Future for Validate {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
         if let Some(asking) = &mut this.asking {
-            return asking.as_mut().poll(cx);
+            let answer = asking.as_mut().poll(cx);
+            if answer.is_ready() {
+                this.asking = None;
+            }
+            return answer;
         }
         // Once it has answered, it has nothing more to say.
         let Some((engine, intent)) = this.start.take() else { return Poll::Pending };

@@ -1158,11 +1158,12 @@ async fn while_the_store_is_down_only_what_is_safe_goes_on() {
         let error = guard.run(&unkeyed(), desk.keyless()).await.unwrap_err();
         assert!(error.is_store(), "{fault:?}: {error}");
         assert_eq!((error.code(), error.http_status()), ("store_unavailable", 503));
-        let error = guard.clone().refuse_without_store().run(&keyed(), desk.keyed()).await.unwrap_err();
+        let error = guard.clone().run(&keyed(), desk.keyed()).await.unwrap_err();
         assert!(error.is_store(), "{fault:?}");
         assert_eq!(desk.requests(), 0, "{fault:?}");
+        let bold = guard.clone().go_on_without_store();
         for operation in [keyed(), read()] {
-            let done = guard.run(&operation, desk.keyed()).await.unwrap();
+            let done = bold.run(&operation, desk.keyed()).await.unwrap();
             assert_eq!(done.degraded(), Some(Degradation::StoreDown), "{fault:?}");
         }
         assert!(guard.status(&keyed()).await.unwrap_err().is_store());
@@ -1172,10 +1173,34 @@ async fn while_the_store_is_down_only_what_is_safe_goes_on() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_outage_of_the_store_repeats_no_effect_of_the_past() {
+    let store = FlakyStore::new(MemoryStore::new());
+    let guard = guard_on(&store);
+    let desk = Desk::default();
+    guard.run(&keyed(), desk.keyed()).await.unwrap();
+    advance(DAY * 30).await;
+    store.always(Some(StoreFault::NotSent));
+    assert!(guard.run(&keyed(), desk.keyed()).await.unwrap_err().is_store());
+    assert_eq!(desk.requests(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_claim_of_two_tries_is_known_as_ones_own() {
+    let store = FlakyStore::new(MemoryStore::new());
+    let guard = guard_on(&store).go_on_without_store();
+    let desk = Desk::default();
+    store.script(StoreVerb::Claim, [StoreFault::LostRequest, StoreFault::LostReply]);
+    assert!(!guard.run(&keyed(), desk.keyed()).await.unwrap().is_recorded());
+    sleep(secs(70)).await;
+    let done = guard.run(&keyed(), desk.keyed()).await.unwrap();
+    assert_eq!((done.provenance(), desk.requests()), (Provenance::Replayed, 1));
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_was_done_without_the_store_is_recorded_when_it_is_back() {
     for fault in [StoreFault::NotSent, StoreFault::NeverReplies] {
         let store = FlakyStore::new(MemoryStore::new());
-        let guard = guard_on(&store);
+        let guard = guard_on(&store).go_on_without_store();
         store.always(Some(fault));
         let desk = Desk::default();
         assert!(!guard.run(&keyed(), desk.keyed()).await.unwrap().is_recorded());
@@ -1236,7 +1261,7 @@ fn a_take_over_of_which_nobody_knows_whether_it_was_made_forgets_no_doubt() {
         runtime().block_on(async {
             advance(LEASE).await;
             let store = FlakyStore::new(inner.clone());
-            let guard = guard_on(&store).refuse_without_store();
+            let guard = guard_on(&store);
             store.script(StoreVerb::Replace, [fault]);
             assert!(guard.run(&keyed(), desk.keyed()).await.unwrap_err().is_store());
             for _ in 0..7 {
@@ -1265,7 +1290,7 @@ async fn a_write_that_could_not_be_given_back_is_given_back_later() {
 async fn an_unreadable_record_is_an_error_and_a_newer_one_a_store_that_is_down() {
     for (bytes, code) in [(&b"{}"[..], "record_unreadable"), (&[2, 0, 1, 2][..], "store_unavailable")] {
         let store = MemoryStore::new();
-        let guard = guard_on(&store);
+        let guard = guard_on(&store).go_on_without_store();
         let place = format!("payproof:operation:{{{}}}", guard.reference(&unkeyed()));
         store.claim(&place, bytes, DAY).await.unwrap();
         let desk = Desk::default();
@@ -1459,7 +1484,7 @@ fn nothing_happens_twice_whatever_fails() {
                         let builder = builder.store(store.clone()).seed(seed * 100 + number);
                         if seed % 2 == 0 { builder.build() } else { builder.renewed_lease(secs(6)).build() }
                     })
-                    .map(|validator| validator.unwrap().guard().refuse_without_store())
+                    .map(|validator| validator.unwrap().guard())
                     .collect();
                 for (number, desk) in desks.iter().enumerate() {
                     let acts = [

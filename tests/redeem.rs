@@ -15,7 +15,7 @@ mod support;
 use std::sync::Arc;
 
 use payproof::store::{MemoryStore, Store};
-use payproof::testing::ScriptedProvider;
+use payproof::testing::{FlakyStore, ScriptedProvider, StoreFault, StoreVerb};
 use payproof::{Currency, Mode, Money, PaymentIntent, PaymentStatus, ProviderPayment};
 use payproof::{Policy, Proof, RedeemError, Validator, ValidatorBuilder, Verdict};
 
@@ -317,4 +317,27 @@ fn outside_a_runtime_there_is_an_error_and_no_panic() {
     assert!(poll_now(validator.redeem_for(&one, "A").into_future()).is_ready());
     assert!(poll_now(validator.redemption(one.payment())).is_ready());
     assert!(poll_now(validator.release(&receipt)).is_ready());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_told_to_refund_has_not_paid() {
+    let (provider, store) = (ScriptedProvider::new(), MemoryStore::new());
+    for id in ["pi_1", "pi_2"] {
+        provider.put(unbound(id));
+    }
+    let slow = FlakyStore::new(store.clone());
+    let clicked = redeeming(&provider, &store).store(slow.clone()).build().unwrap();
+    let other = redeeming(&provider, &store).build().unwrap();
+    let (one, two) = (proof(&clicked, "store_42", "pi_1", None).await, proof(&other, "store_42", "pi_2", None).await);
+    let receipt = other.redeem_for(two, "A").await.unwrap();
+    // The first click finds the order paid, and is about to let go of the payment when the order is freed.
+    slow.script(StoreVerb::Remove, [StoreFault::Slow(ms(500))]);
+    let first = tokio::spawn({
+        let (clicked, one) = (clicked.clone(), one.clone());
+        async move { clicked.redeem_for(one, "A").await }
+    });
+    sleep(ms(100)).await;
+    other.release(&receipt).await.unwrap();
+    let second = other.redeem_for(&one, "A").await.unwrap();
+    assert_eq!(first.await.unwrap().unwrap(), second, "it pays the order after all");
 }

@@ -906,3 +906,42 @@ async fn no_store_key_and_no_debug_text_says_whose_payment_it_is() {
         assert!(key.starts_with("payproof:") && key.len() < 100, "{key}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_waited_and_stood_still_gets_no_stale_valid() {
+    let (provider, store) = (provider(), MemoryStore::new());
+    provider.script("pi_1", [Step::Wait(ms(300))]);
+    let (asks, waits) = (sharing(&provider, &store), sharing(&provider, &store));
+    let leader = tokio::spawn(async move { asks.validate(intent("pi_1")).await });
+    sleep(ms(10)).await;
+    let waiter = tokio::spawn(async move { waits.validate(intent("pi_1")).max_age(secs(30)).await });
+    leader.await.unwrap().unwrap();
+    // The process that waits stands still for two hours, and the payment is refunded meanwhile.
+    provider.put(paid("pi_1").amount_refunded(1999));
+    tokio::time::advance(secs(7200)).await;
+    assert!(!waiter.await.unwrap().is_ok_and(|validation| is_valid(&validation)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn callers_of_a_hot_payment_share_their_flights() {
+    let (provider, store) = (provider(), MemoryStore::new());
+    let slow = FlakyStore::new(store);
+    slow.always(Some(StoreFault::SlowReply(ms(20))));
+    let validator = plain(&provider).store(slow.clone()).facts_in_memory_for(ms(0)).build().unwrap();
+    validator.validate(intent("pi_1")).await.unwrap();
+    let before = slow.calls(StoreVerb::Claim);
+    let mut callers = Vec::new();
+    for _ in 0..200 {
+        let validator = validator.clone();
+        callers.push(tokio::spawn(async move {
+            let begin = Instant::now();
+            validator.validate(intent("pi_1")).await.unwrap();
+            begin.elapsed()
+        }));
+        sleep(ms(1)).await;
+    }
+    for caller in callers {
+        assert!(caller.await.unwrap() <= ms(65), "its own look, and at most one that began before it");
+    }
+    assert!(slow.calls(StoreVerb::Claim) - before <= 15);
+}

@@ -155,7 +155,7 @@ impl Engine {
             let limit = deadline.map_or(total, |limit| Some(limit.min(total.unwrap_or(limit))));
             let left = limit.map(|limit| limit.saturating_sub(now.elapsed()));
             again = true;
-            let mut validation = match self.board(intent, max_age, left, *deadline).await {
+            let mut validation = match self.board(intent, max_age, left, *deadline, now).await {
                 Ok(Some(validation)) => validation,
                 Ok(None) => continue,
                 Err(error) if max_age < asked.max_age => {
@@ -182,6 +182,7 @@ impl Engine {
         max_age: Duration,
         deadline: Option<Duration>,
         limit_said: Option<Duration>,
+        arrived: Instant,
     ) -> Result<Option<Validation>, ValidateError> {
         let now = Instant::now();
         let runtime = Handle::try_current().map_err(|_| ValidateError::new(Kind::NoRuntime));
@@ -220,7 +221,7 @@ impl Engine {
         let error = match landed {
             Ok(Ok(landing)) => {
                 // Whoever came after it was looked up may have come after it was forgotten.
-                if provenance == Provenance::Coalesced && landing.confirmed_at.is_some_and(|at| now >= at) {
+                if provenance == Provenance::Coalesced && landing.confirmed_at.is_some_and(|at| arrived >= at) {
                     return Ok(None);
                 }
                 let provenance = if provenance == Provenance::Fresh { led(landing.source) } else { provenance };

@@ -145,6 +145,9 @@ where
         Ok((Reconciled::StillUnknown, _)) => None,
         Err(error) => Some(error),
     };
-    lease.settle(Phase::Indeterminate).await;
+    if let Recorded::Yes = lease.settle(Phase::Indeterminate).await {
+        list(place).await;
+    }
+    engine.telemetry.indeterminate(place.operation.name(), &place.digest);
     Err(GuardError::indeterminate(Next::Resolve, cause))
 }

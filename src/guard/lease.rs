@@ -233,9 +233,10 @@ impl Lease {
         }
     }
 
-    /// Nobody else writes with this nonce.
+    /// Nobody else writes with this nonce, nor with the one of a second try.
     fn is_our_claim(&self, held: &Held) -> bool {
-        held.record.nonce == self.nonce && held.record.state == State::Claimed
+        let is_ours = held.record.nonce == self.nonce || held.record.nonce == self.nonce.again();
+        is_ours && held.record.state == State::Claimed
     }
 
     /// Tries for a while to write what could not be written, for whoever comes next. A read costs no more than another one.

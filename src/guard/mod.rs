@@ -9,7 +9,7 @@
 //! | no answer, 5xx | tried again | tried again under the same key | indeterminate |
 //! | refused | an error | refused, for good | refused, for good |
 //! | the process crashed | taken over after the lease | sent again under the same key | indeterminate |
-//! | the store is down | goes on without it | goes on without it | refused |
+//! | the store is down | goes on without it | refused, unless `go_on_without_store` | refused |
 
 use std::fmt;
 use std::future::Future;
@@ -72,7 +72,7 @@ const READ_RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
 /// |---|---|
 /// | `write_retention` | 400 days |
 /// | `read_retention` | 24 h |
-/// | `refuse_without_store` | off: a write goes on without the store where the provider's key protects it |
+/// | `go_on_without_store` | off: while the store does not answer, a write is refused |
 ///
 /// ```
 /// # use payproof::provider::ProviderError;
@@ -109,7 +109,7 @@ impl Validator {
     /// A guard for calls that must happen once, such as captures and refunds, at this validator's provider account.
     pub fn guard(&self) -> Guard {
         let settings =
-            Settings { write_retention: WRITE_RETENTION, read_retention: READ_RETENTION, goes_on_without_store: true };
+            Settings { write_retention: WRITE_RETENTION, read_retention: READ_RETENTION, goes_on_without_store: false };
         Guard { engine: Arc::clone(&self.0), settings }
     }
 }
@@ -129,13 +129,12 @@ impl Guard {
         self
     }
 
-    /// Refuses every write while the store does not answer. Default: one goes on without the store if the provider keeps
-    /// its key.
+    /// Lets a write whose provider keeps its key go on while the store does not answer. Default: it is refused.
     ///
     /// Without the store nobody knows when an operation was first sent, nor whether somebody has said since that it was not
     /// executed. So going on is safe only for operations that are not asked for again after the provider's key is gone.
-    pub fn refuse_without_store(mut self) -> Self {
-        self.settings.goes_on_without_store = false;
+    pub fn go_on_without_store(mut self) -> Self {
+        self.settings.goes_on_without_store = true;
         self
     }
 

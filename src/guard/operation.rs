@@ -38,6 +38,9 @@ impl Effect {
     }
 
     /// A write under a key that the provider keeps for this long: 24 h at Stripe.
+    ///
+    /// The call must take [`provider_key`](crate::GuardCall::provider_key) before it sends anything, on every path. In one
+    /// process that is checked; after a crash nobody can know it, and this declaration is believed.
     #[must_use]
     pub const fn keyed_write(kept_for: Duration) -> Self {
         Self::Write { provider_key_kept_for: Some(kept_for) }

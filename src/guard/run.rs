@@ -73,7 +73,11 @@ impl<T: Serialize + DeserializeOwned + Send + 'static> Future for GuardRun<T> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
         if let Some(running) = &mut this.running {
-            return running.as_mut().poll(cx);
+            let answer = running.as_mut().poll(cx);
+            if answer.is_ready() {
+                this.running = None;
+            }
+            return answer;
         }
         // Once it has answered, it has nothing more to say.
         let Some(job) = this.job.take() else { return Poll::Pending };

@@ -21,6 +21,9 @@ pub(crate) use error::LedgerError;
 pub(crate) use poll::Poll;
 pub(crate) use record::{Nonce, Record, Seal, State};
 
+/// A look at a store asks up to a dozen things, one after the other, of several servers.
+const LOOK_IN_TIMEOUTS: u32 = 20;
+
 /// What a record is about, in its key, for people who look into the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -145,7 +148,12 @@ impl Ledger {
 
     /// Looks at the store itself.
     pub(crate) async fn inspect(&self) -> Result<Inspection, LedgerError> {
-        self.once(|| self.store.inspect()).await
+        // Several round trips, each within the store's own limits.
+        let limit = self.timeout.saturating_mul(LOOK_IN_TIMEOUTS);
+        timeout(limit, self.store.inspect())
+            .await
+            .map_err(|_elapsed| LedgerError::TimedOut { limit })?
+            .map_err(Into::into)
     }
 
     /// Reads a record.
@@ -157,14 +165,14 @@ impl Ledger {
 
     /// Writes a record where none is; else says which one is. One round trip.
     ///
-    /// Asked for again after a lost reply it bears a new nonce: the first may still be made, any time later, and bytes that
+    /// Asked for again after a lost reply it bears another nonce ([`Nonce::again`]): the first may still be made, any time later, and bytes that
     /// stood there once must never stand there again.
     pub(crate) async fn claim(&self, key: &Key, entry: Entry) -> Result<Claimed, LedgerError> {
         let ours = self.write(key, entry.clone())?;
         let asked_at = Instant::now();
         let claim = match self.once(|| self.store.claim(&key.0, &ours.bytes, ours.record.ttl())).await {
             Err(error) if error.is_worth_another_try() => {
-                let second = self.write(key, Entry { nonce: Nonce::draw()?, ..entry })?;
+                let second = self.write(key, Entry { nonce: entry.nonce.again(), ..entry })?;
                 match self.once(|| self.store.claim(&key.0, &second.bytes, second.record.ttl())).await? {
                     Claim::Claimed => return Ok(Claimed::Ours(second)),
                     held @ Claim::Held(_) => held,

@@ -39,6 +39,11 @@ impl Nonce {
         Ok(Self(bytes))
     }
 
+    /// The other nonce of a claim that is asked for a second time.
+    pub(crate) fn again(self) -> Self {
+        Self(self.0.map(|byte| !byte))
+    }
+
     pub(crate) fn into_bytes(self) -> [u8; 16] {
         self.0
     }

@@ -123,9 +123,12 @@ impl Books<'_> {
             match self.claim_order(&owner, &payer).await? {
                 Order::Ours => {}
                 Order::PaidBy(by) => {
-                    // Another call for the same order may have let go of it before.
-                    self.ledger.release(&place, &ours).await?;
-                    return Err(RedeemError::OrderAlreadyPaid { by });
+                    if self.ledger.release(&place, &ours).await? {
+                        return Err(RedeemError::OrderAlreadyPaid { by });
+                    }
+                    // Another call for the same order came to an end with this claim, one way or the other.
+                    wait(&mut poll, Duration::ZERO, deadline).await?;
+                    continue;
                 }
                 Order::Wait(lease_left) => {
                     wait(&mut poll, lease_left, deadline).await?;

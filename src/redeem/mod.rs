@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crate::engine::Engine;
 use crate::intent::{PaymentId, checked};
 use crate::invalid_intent::Field;
+use crate::preflight::look_once;
 use crate::validator::Validator;
 use crate::verdict::{Capture, Issuer, Proof, Verdict};
 
@@ -95,7 +96,8 @@ pub struct Redeem {
 
 impl Redeem {
     /// Names the part of the order that this payment pays, where several pay one order (split tender). Each part is paid
-    /// by one payment; that the parts make up the whole is the caller's to know.
+    /// by one payment; that the parts make up the whole is the caller's to know. An order is paid as a whole or by parts:
+    /// a payment of the whole does not keep another from paying a part.
     pub fn part(mut self, name: impl Into<String>) -> Self {
         self.part = Some(name.into());
         self
@@ -105,6 +107,7 @@ impl Redeem {
         let Self { engine, proof, order, part } = self;
         let owner = owner(&proof, order.as_deref(), part.as_deref())?;
         let books = books(&engine)?;
+        look_once(&engine);
         let proof = recent(&engine, proof).await?;
         if proof.capture() == Capture::Authorised && !engine.redemption.authorised {
             return Err(RedeemError::OnlyAuthorised);

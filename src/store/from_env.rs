@@ -45,7 +45,8 @@ pub fn from_env() -> Result<EnvStore, BuildError> {
 /// # Errors
 /// As for [`from_env`].
 pub fn from_env_with_prefix(prefix: &str) -> Result<EnvStore, BuildError> {
-    from_vars(prefix, |name| std::env::var(name).ok())
+    // What is not UTF-8 is no address, and must not count as unset.
+    from_vars(prefix, |name| Some(std::env::var_os(name)?.to_string_lossy().into_owned()))
 }
 
 /// Like [`from_env_with_prefix`], with variables from elsewhere.

@@ -14,44 +14,44 @@ pub(super) enum Request<'a> {
 }
 
 impl Request<'_> {
-    /// The commands that are sent before the one whose reply counts, and that one.
-    pub(super) fn pipeline(&self) -> (Pipeline, usize) {
+    /// The commands as they are sent, framed by hand: the library's own framing hides which of them was refused.
+    pub(super) fn pipeline(&self) -> Pipeline {
         let mut pipeline = Pipeline::new();
+        self.add_to(&mut pipeline);
+        pipeline
+    }
+
+    fn add_to(&self, pipeline: &mut Pipeline) {
         match self {
             Self::One(words) => {
                 pipeline.add_command(command(words));
-                (pipeline, 0)
             }
             Self::Atomic(commands) => {
-                // The library frames it with MULTI and EXEC.
-                pipeline.atomic();
+                pipeline.add_command(command(&[MULTI]));
                 for words in *commands {
                     pipeline.add_command(command(words));
                 }
-                (pipeline, commands.len().saturating_add(1))
+                pipeline.add_command(command(&[b"EXEC"]));
             }
             Self::Asking(request) => {
+                // It counts until EXEC, if it stands before MULTI.
                 pipeline.add_command(command(&[b"ASKING"]));
-                match request {
-                    Request::One(words) => {
-                        pipeline.add_command(command(words));
-                    }
-                    // Framed by hand: ASKING has to stand before MULTI, and counts until EXEC.
-                    Request::Atomic(commands) => {
-                        pipeline.add_command(command(&[b"MULTI"]));
-                        for words in *commands {
-                            pipeline.add_command(command(words));
-                        }
-                        pipeline.add_command(command(&[b"EXEC"]));
-                    }
-                    Request::Asking(_) => {}
-                }
-                let before = pipeline.len().saturating_sub(1);
-                (pipeline, before)
+                request.add_to(pipeline);
             }
         }
     }
+
+    /// Whether the commands ran although the server refused to run them as one: `at` is the place of the refusal.
+    pub(super) fn ran_apart(&self, at: usize) -> bool {
+        match self {
+            Self::One(_) => false,
+            Self::Atomic(_) => at == 0,
+            Self::Asking(request) => at > 0 && request.ran_apart(at.saturating_sub(1)),
+        }
+    }
 }
+
+const MULTI: &[u8] = b"MULTI";
 
 pub(super) fn command(words: &[&[u8]]) -> Cmd {
     let mut command = Cmd::new();

@@ -3,7 +3,7 @@
 //! Limits are ours too: how many requests are open, and what a request that was cut off may have done. Nothing is sent
 //! twice, since the library's multiplexer has no retries.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use ::redis::aio::MultiplexedConnection;
 use ::redis::{AsyncConnectionConfig, ProtocolVersion, RedisConnectionInfo, RedisError, Value};
@@ -44,6 +44,10 @@ pub(super) struct Wire {
     driver: AbortHandle,
     places: Semaphore,
     most_open: usize,
+    /// Requests whose callers left before the reply came; their places are taken until a later reply says that it has.
+    left: AtomicUsize,
+    /// Whether a request beyond the limit finds out what became of those.
+    probing: AtomicBool,
     /// When a reply last came in, in microseconds since `opened`.
     heard: AtomicU64,
     opened: Instant,
@@ -67,6 +71,8 @@ impl Wire {
             driver: tokio::spawn(driver).abort_handle(),
             places: Semaphore::new(most_open.min(Semaphore::MAX_PERMITS)),
             most_open,
+            left: AtomicUsize::new(0),
+            probing: AtomicBool::new(false),
             heard: AtomicU64::new(0),
             opened: Instant::now(),
         })
@@ -74,17 +80,36 @@ impl Wire {
 
     /// Sends a request and waits for its answer, however long that takes. Dropped, it may still be executed.
     pub(super) async fn call(&self, request: Request<'_>) -> Result<Reply, Lost> {
-        let Ok(_place) = self.places.try_acquire() else { return Err(Lost::Full(self.most_open)) };
         self.check_open()?;
+        let place = self.take_place()?;
         let mut connection = self.connection.clone();
-        let answer = if let Request::One(words) = request {
-            connection.send_packed_command(&command(words)).await
+        let reply = if let Request::One(words) = request {
+            let answer = connection.send_packed_command(&command(words)).await;
+            self.read(answer)?.map_or_else(|refusal| refusal, Reply::from)
         } else {
-            let (pipeline, before) = request.pipeline();
-            let replies = connection.send_packed_commands(&pipeline, before, 1).await;
-            replies.map(|mut replies| replies.pop().unwrap_or(Value::Nil))
+            let pipeline = request.pipeline();
+            let answer = connection.send_packed_commands(&pipeline, 0, pipeline.len()).await;
+            match self.read(answer)? {
+                Ok(replies) => last_of(replies, request)?,
+                Err(refusal) => refusal,
+            }
         };
-        Ok(self.read(answer)?.map_or_else(|refusal| refusal, Reply::from))
+        place.answered();
+        Ok(reply)
+    }
+
+    fn take_place(&self) -> Result<Place<'_>, Lost> {
+        let left_before = self.left.load(Ordering::Relaxed);
+        let is_probe = match self.places.try_acquire() {
+            Ok(permit) => {
+                permit.forget();
+                false
+            }
+            // Nobody waits for any of them, so one more has to find out what became of them.
+            Err(_) if left_before >= self.most_open && !self.probing.swap(true, Ordering::Relaxed) => true,
+            Err(_) => return Err(Lost::Full(self.most_open)),
+        };
+        Ok(Place { wire: self, left_before, is_probe, answered: false })
     }
 
     /// Sends commands in one go, and waits for the answers to all of them.
@@ -125,6 +150,49 @@ impl Wire {
         let since = then.saturating_duration_since(self.opened).as_micros();
         u128::from(self.heard.load(Ordering::Relaxed)) > since
     }
+}
+
+/// A request that is open, and its place among those that may be.
+struct Place<'w> {
+    wire: &'w Wire,
+    /// So many were left open before this one was sent.
+    left_before: usize,
+    /// It has no place of its own.
+    is_probe: bool,
+    answered: bool,
+}
+
+impl Place<'_> {
+    /// Replies come in order: whatever was sent before has its reply too, whether or not somebody waits for it.
+    fn answered(mut self) {
+        self.answered = true;
+        let take = |left: usize| Some(left.saturating_sub(self.left_before));
+        let left = self.wire.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).unwrap_or_default();
+        let own = usize::from(!self.is_probe);
+        self.wire.places.add_permits(left.min(self.left_before).saturating_add(own));
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        if self.is_probe {
+            self.wire.probing.store(false, Ordering::Relaxed);
+        } else if !self.answered {
+            self.wire.left.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// The reply that counts: the last one, or the first refusal before it, which says more than that the whole was called off.
+fn last_of(replies: Vec<Value>, request: Request<'_>) -> Result<Reply, Lost> {
+    let refused = replies.iter().position(|reply| matches!(reply, Value::ServerError(_)));
+    if let Some(at) = refused
+        && request.ran_apart(at)
+    {
+        return Err(Lost::Unknown("Redis refuses MULTI to this user; grant +multi and +exec".into()));
+    }
+    let counts = refused.unwrap_or_else(|| replies.len().saturating_sub(1));
+    Ok(replies.into_iter().nth(counts).map_or(Reply::Nil, Reply::from))
 }
 
 impl Drop for Wire {

@@ -25,7 +25,7 @@ use crate::facts::ProviderPayment;
 use crate::fingerprint::Fingerprint;
 use crate::intent::{PaymentId, PaymentIntent};
 use crate::judge::Rules;
-use crate::ledger::{Claimed, Entry, Held, Key, Kind, Ledger, LedgerError, Nonce, Ours, Poll, Replaced, State};
+use crate::ledger::{Claimed, Entry, Held, Key, Kind, Ledger, LedgerError, Nonce, Ours, Poll, Replaced, State, millis};
 use crate::provider::ProviderIdentity;
 
 /// How long those who waited can learn that the flight failed.
@@ -438,10 +438,6 @@ fn read(held: &Held) -> Result<Payload, LedgerError> {
 fn write(known: Option<&Known>, failure: Option<Failure>, claimed: Duration) -> Vec<u8> {
     // Serialising into memory what has no foreign code in it does not fail; if it did, nothing would be known.
     postcard::to_allocvec(&(known, failure, millis(claimed))).unwrap_or_default()
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }
 
 impl From<Failure> for ValidateError {

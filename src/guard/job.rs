@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use crate::engine::Engine;
 use crate::fingerprint::Fingerprint;
-use crate::ledger::{Entry, Key, Kind, LedgerError, Nonce, State};
+use crate::ledger::{Entry, Key, Kind, LedgerError, Nonce, State, millis};
 use crate::provider::ProviderError;
 
 use super::call::GuardCall;
 use super::error::GuardError;
 use super::operation::Operation;
 use super::reconcile::{Inquiry, Reconciled};
-use super::record::{FirstSent, Payload, Phase, millis};
+use super::record::{FirstSent, Payload, Phase};
 use super::unresolved::Index;
 
 /// What a call returns, whatever it is made of.

@@ -6,6 +6,7 @@ use tokio::time::Instant;
 
 use crate::deadline::Deadline;
 use crate::error::ValidateError;
+use crate::ledger::millis;
 use crate::provider::ProviderError;
 use crate::verdict::{Degradation, Provenance};
 
@@ -15,7 +16,7 @@ use super::fate::Fate;
 use super::job::{Job, Place};
 use super::lease::{Lease, Recorded};
 use super::reconcile::{Asking, Reconciled};
-use super::record::{Failure, Kept, Phase, Refusal, millis};
+use super::record::{Failure, Kept, Phase, Refusal};
 use super::sending::{Ending, Knowledge, Sending, was_too_late};
 use super::turn::{Turn, list, unlist};
 

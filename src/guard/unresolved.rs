@@ -11,10 +11,9 @@ use tokio::time::Instant;
 use crate::deadline::Deadline;
 use crate::engine::Engine;
 use crate::fingerprint::Fingerprint;
-use crate::ledger::{Claimed, Entry, Held, Key, Kind, Ledger, LedgerError, Nonce, Poll, Replaced, State};
+use crate::ledger::{Claimed, Entry, Held, Key, Kind, Ledger, LedgerError, Nonce, Poll, Replaced, State, millis};
 
 use super::job::Place;
-use super::record::millis;
 
 /// At the longest names they fill three quarters of a record. More are no list but an outage, and are counted.
 const MOST_LISTED: usize = 500;

@@ -333,6 +333,6 @@ impl Ledger {
 }
 
 /// Whole milliseconds, rounded up, as a store keeps them.
-fn millis(duration: Duration) -> u64 {
+pub(crate) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }

@@ -1,7 +1,10 @@
 //! A look at the store before it is needed.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
+
+use tokio::runtime::Handle;
 
 use crate::engine::Engine;
 use crate::store::{Inspection, Severity, StoreFinding};
@@ -54,8 +57,8 @@ pub(crate) async fn look(engine: &Engine) -> Preflight {
 
 /// Looks once, beside the first use, and logs what needs somebody's attention.
 pub(crate) fn look_once(engine: &Arc<Engine>) {
-    if tokio::runtime::Handle::try_current().is_err() || engine.looked.swap(true, std::sync::atomic::Ordering::Relaxed)
-    {
+    // Read first: to write on each use would have the cores pass one word around.
+    if engine.looked.load(Relaxed) || Handle::try_current().is_err() || engine.looked.swap(true, Relaxed) {
         return;
     }
     let engine = Arc::clone(engine);

@@ -9,9 +9,7 @@
 //! | a failure of the very claim waited for | it is this one's failure too |
 //! | no answer from the store | this process asks alone, and says so |
 
-use std::convert::Infallible;
-use std::future::{Future, pending, poll_fn};
-use std::pin::pin;
+use std::future::{Future, pending};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,20 +23,17 @@ use crate::facts::ProviderPayment;
 use crate::fingerprint::Fingerprint;
 use crate::intent::{PaymentId, PaymentIntent};
 use crate::judge::Rules;
-use crate::ledger::{Claimed, Entry, Held, Key, Kind, Ledger, LedgerError, Nonce, Ours, Poll, Replaced, State, millis};
+use crate::ledger::{
+    Claimed, Entry, FAILED_FOR, Held, Key, Kind, Ledger, LedgerError, Nonce, Ours, Poll, Replaced, State, millis,
+    payload_of, renewal_pace, while_renewing,
+};
 use crate::provider::ProviderIdentity;
-
-/// How long those who waited can learn that the flight failed.
-const FAILED_FOR: Duration = Duration::from_secs(2);
 
 /// How long a forgotten payment's place is kept, so that a claim which was long under way does not slip in behind.
 const VOID_FOR: Duration = Duration::from_secs(5);
 
 /// Past its lease a claim stays this many leases, so that whoever takes over knows that somebody was there.
 const CLAIM_TTL_IN_LEASES: u32 = 2;
-
-/// A lease is renewed this often within its time, so that one lost reply does not end it.
-const RENEWALS_PER_LEASE: u32 = 3;
 
 /// Somebody else must have been faster each time; past this many something is wrong.
 const MOST_ROUNDS: u32 = 10_000;
@@ -302,7 +297,7 @@ impl Lease {
     /// Goes through the work, and renews the lease meanwhile if that is asked for.
     pub(crate) async fn during<T>(&self, work: impl Future<Output = T>) -> T {
         let Some(ours) = self.ours.as_ref().filter(|_| self.shared.renew) else { return work.await };
-        let pace = self.shared.lease.checked_div(RENEWALS_PER_LEASE).unwrap_or(self.shared.lease);
+        let pace = renewal_pace(self.shared.lease);
         let renewing = async {
             let mut ours = ours.clone();
             loop {
@@ -314,21 +309,12 @@ impl Lease {
                 // Lost is lost; an error may pass until the next time.
                 match self.shared.ledger.settle(&self.key, &ours, entry).await {
                     Ok(Replaced::Ours(renewed)) => ours = renewed,
-                    Ok(Replaced::Lost(_)) => return pending::<Infallible>().await,
+                    Ok(Replaced::Lost(_)) => return pending().await,
                     Err(_) => {}
                 }
             }
         };
-        let (mut work, mut renewing) = (pin!(work), pin!(renewing));
-        poll_fn(|cx| {
-            let done = work.as_mut().poll(cx);
-            if done.is_pending() {
-                // It never ends by itself.
-                let _ = renewing.as_mut().poll(cx);
-            }
-            done
-        })
-        .await
+        while_renewing(work, renewing).await
     }
 
     /// Writes what the provider said. False when the lease was lost: what is stored now is somebody else's.
@@ -432,12 +418,12 @@ fn read(held: &Held) -> Result<Payload, LedgerError> {
     if held.record.payload.is_empty() {
         return Ok(Payload::default());
     }
-    postcard::from_bytes(&held.record.payload).map_err(|_| LedgerError::Unreadable("holds no facts"))
+    held.payload("holds no facts")
 }
 
 fn write(known: Option<&Known>, failure: Option<Failure>, claimed: Duration) -> Vec<u8> {
     // Serialising into memory what has no foreign code in it does not fail; if it did, nothing would be known.
-    postcard::to_allocvec(&(known, failure, millis(claimed))).unwrap_or_default()
+    payload_of(&(known, failure, millis(claimed))).unwrap_or_default()
 }
 
 impl From<Failure> for ValidateError {

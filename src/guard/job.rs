@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::engine::Engine;
 use crate::fingerprint::Fingerprint;
-use crate::ledger::{Entry, Key, Kind, LedgerError, Nonce, State, millis};
+use crate::ledger::{Entry, FAILED_FOR, Key, Kind, LedgerError, Nonce, State, millis, payload_of};
 use crate::provider::ProviderError;
 
 use super::call::GuardCall;
@@ -132,10 +132,10 @@ impl Place {
         let ttl = match (&payload.phase, payload.is_write) {
             (_, true) => self.settings.write_retention,
             (Phase::Done(_), false) => self.settings.read_retention,
-            (Phase::Failed(_), false) => super::turn::FAILED_FOR,
+            (Phase::Failed(_), false) => FAILED_FOR,
             (_, false) => self.engine.lease.saturating_mul(READ_TTL_IN_LEASES),
         };
-        Ok(Entry { state, nonce, generation, ttl, lease, payload: payload.write()? })
+        Ok(Entry { state, nonce, generation, ttl, lease, payload: payload_of(payload)? })
     }
 
     /// The list of what is unresolved at this provider.

@@ -1,25 +1,17 @@
 //! The right to execute an operation, for a time, and how it ends.
 
-use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
+use std::future::{Future, pending};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::Poll;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
 use crate::deadline::after;
-use crate::ledger::{Claimed, Entry, Held, LedgerError, Nonce, Ours, Replaced, State};
+use crate::ledger::{Claimed, Entry, Held, LedgerError, Nonce, Ours, Replaced, State, renewal_pace, while_renewing};
 
 use super::job::{Place, Standing};
 use super::record::{Kept, Phase};
-
-/// A lease is renewed this often within its time, so that one lost reply does not end it.
-const RENEWALS_PER_LEASE: u32 = 3;
-
-/// Only our own renewals can come between, and each was asked for one at a time.
-const MOST_SWAPS: usize = 4;
 
 /// When what could not be written is tried again: for about a minute, as long as a store takes to fail over and more.
 const LATER: [u64; 6] = [1, 2, 4, 8, 16, 32];
@@ -102,32 +94,20 @@ impl Lease {
     }
 
     /// Goes through the work, and renews the lease meanwhile if that is asked for.
-    ///
-    /// A renewal that has begun is waited for, so that the record's bytes are known when the work is over.
     pub(super) async fn during<T>(&mut self, phase: Phase, work: impl Future<Output = T>) -> T {
-        let mut work = pin!(work);
         if !self.place.engine.renew_lease || self.ours.is_none() {
             return work.await;
         }
-        let lease = self.place.engine.lease;
-        let pace = lease.checked_div(RENEWALS_PER_LEASE).unwrap_or(lease);
-        loop {
-            let mut pause = pin!(sleep(pace));
-            let done = poll_fn(|cx| match work.as_mut().poll(cx) {
-                Poll::Ready(done) => Poll::Ready(Some(done)),
-                Poll::Pending => pause.as_mut().poll(cx).map(|()| None),
-            });
-            if let Some(done) = done.await {
-                return done;
+        let pace = renewal_pace(self.place.engine.lease);
+        let renewing = async {
+            loop {
+                sleep(pace).await;
+                if !self.renew(&phase).await {
+                    return pending().await;
+                }
             }
-            let (done, renewed) = both(work.as_mut(), self.renew(&phase)).await;
-            if let Some(done) = done {
-                return done;
-            }
-            if !renewed {
-                return work.await;
-            }
-        }
+        };
+        while_renewing(work, renewing).await
     }
 
     /// Writes the claim anew, with the time that has passed since the first sending. False when it is no longer ours.
@@ -155,16 +135,10 @@ impl Lease {
     /// Replaces the record by another, if it is still ours.
     async fn swap(&self, entry: Entry) -> Result<Option<Ours>, LedgerError> {
         let Some(ours) = &self.ours else { return Ok(None) };
-        let mut expected = ours.clone();
-        for _ in 0..MOST_SWAPS {
-            match self.place.engine.effects.settle(&self.place.key, &expected, entry.clone()).await? {
-                Replaced::Ours(ours) => return Ok(Some(ours)),
-                // Renewed, and the reply was lost.
-                Replaced::Lost(Some(held)) if self.is_our_claim(&held) => expected = held.adopt(),
-                Replaced::Lost(_) => return Ok(None),
-            }
-        }
-        Err(LedgerError::Contended)
+        Ok(match self.place.engine.effects.settle(&self.place.key, ours, entry).await? {
+            Replaced::Ours(ours) => Some(ours),
+            Replaced::Lost(_) => None,
+        })
     }
 
     /// Writes what came of it. A result that is too large for a record is left out of it.
@@ -222,15 +196,7 @@ impl Lease {
         if !self.leaves_nothing(phase) {
             return Ok(self.swap(self.entry(phase)?).await?.is_some());
         }
-        let (ledger, key) = (&self.place.engine.effects, &self.place.key);
-        if ledger.release(key, ours).await? {
-            return Ok(true);
-        }
-        match ledger.get(key).await? {
-            // Renewed, and the reply was lost.
-            Some(held) if self.is_our_claim(&held) => ledger.remove(key, &held).await,
-            _ => Ok(false),
-        }
+        self.place.engine.effects.release(&self.place.key, ours).await
     }
 
     /// Nobody else writes with this nonce, nor with the one of a second try.
@@ -281,19 +247,4 @@ impl Lease {
             _ => Ok(()),
         }
     }
-}
-
-/// Drives the work until the other is over, and hands out what came of the work if it was over first.
-async fn both<T, O>(mut work: Pin<&mut impl Future<Output = T>>, other: impl Future<Output = O>) -> (Option<T>, O) {
-    let mut other = pin!(other);
-    let mut done = None;
-    poll_fn(|cx| {
-        if done.is_none()
-            && let Poll::Ready(answer) = work.as_mut().poll(cx)
-        {
-            done = Some(answer);
-        }
-        other.as_mut().poll(cx).map(|other| (done.take(), other))
-    })
-    .await
 }

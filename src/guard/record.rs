@@ -78,14 +78,7 @@ impl Payload {
     /// # Errors
     /// When it holds something else. That is never the same as a miss.
     pub(super) fn read(held: &Held) -> Result<Self, LedgerError> {
-        match postcard::take_from_bytes(&held.record.payload) {
-            Ok((payload, [])) => Ok(payload),
-            _ => Err(LedgerError::Unreadable("holds no operation")),
-        }
-    }
-
-    pub(super) fn write(&self) -> Result<Vec<u8>, LedgerError> {
-        postcard::to_allocvec(self).map_err(|_| LedgerError::Unreadable("cannot be written"))
+        held.payload("holds no operation")
     }
 
     pub(super) fn state(&self) -> State {

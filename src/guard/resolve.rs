@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::engine::Engine;
 use crate::fingerprint::Fingerprint;
-use crate::ledger::{Entry, Held, Kind, LedgerError, Nonce, Replaced, State};
+use crate::ledger::{Entry, Held, Kind, LedgerError, Nonce, Replaced, State, payload_of};
 use crate::redaction::presentable;
 
 use super::error::GuardError;
@@ -192,6 +192,6 @@ fn entry(payload: &Payload, held: &Held, phase: Phase, ttl: Duration) -> Result<
     let round = payload.round.saturating_add(further);
     let next = Payload { protected_ms: None, round, first_sent_ms: 0, phase, ..payload.clone() };
     let generation = held.record.generation.saturating_add(1);
-    let (nonce, lease, payload) = (Nonce::draw()?, Duration::ZERO, next.write()?);
+    let (nonce, lease, payload) = (Nonce::draw()?, Duration::ZERO, payload_of(&next)?);
     Ok(Entry { state: State::Settled, nonce, generation, ttl, lease, payload })
 }

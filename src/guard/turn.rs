@@ -19,7 +19,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
-use crate::ledger::{Claimed, Held, LedgerError, Nonce, Replaced};
+use crate::ledger::{Claimed, FAILED_FOR, Held, LedgerError, Nonce, Replaced};
 use crate::verdict::Provenance;
 
 use super::done::Done;
@@ -28,9 +28,6 @@ use super::job::{Job, Place, Standing};
 use super::lead::{lead, reconcile};
 use super::lease::Lease;
 use super::record::{FirstSent, Payload, Phase};
-
-/// How long those who waited can learn that a read failed.
-pub(super) const FAILED_FOR: Duration = Duration::from_secs(2);
 
 /// What came of one look.
 pub(super) enum Turn<T> {

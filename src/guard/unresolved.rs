@@ -11,7 +11,9 @@ use tokio::time::Instant;
 use crate::deadline::Deadline;
 use crate::engine::Engine;
 use crate::fingerprint::Fingerprint;
-use crate::ledger::{Claimed, Entry, Held, Key, Kind, Ledger, LedgerError, Nonce, Poll, Replaced, State, millis};
+use crate::ledger::{
+    Claimed, Entry, Held, Key, Kind, Ledger, LedgerError, Nonce, Poll, Replaced, State, millis, payload_of,
+};
 
 use super::job::Place;
 
@@ -255,7 +257,7 @@ impl<'e> Index<'e> {
     }
 
     fn entry(&self, list: &List, generation: u32) -> Result<Entry, LedgerError> {
-        let payload = postcard::to_allocvec(list).map_err(|_| LedgerError::Unreadable("cannot be written"))?;
+        let payload = payload_of(list)?;
         let (state, nonce, lease) = (State::Settled, Nonce::draw()?, Duration::ZERO);
         Ok(Entry { state, nonce, generation, ttl: self.ttl, lease, payload })
     }
@@ -263,10 +265,7 @@ impl<'e> Index<'e> {
 
 /// Reads the list, with ages as of now.
 fn read(held: &Held) -> Result<List, LedgerError> {
-    let mut list: List = match postcard::take_from_bytes(&held.record.payload) {
-        Ok((list, [])) => list,
-        _ => return Err(LedgerError::Unreadable("holds no list")),
-    };
+    let mut list: List = held.payload("holds no list")?;
     for item in &mut list.items {
         item.age_ms = item.age_ms.saturating_add(millis(held.age));
     }

@@ -8,6 +8,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, timeout};
 
 use crate::fingerprint::Fingerprint;
@@ -16,13 +17,18 @@ use crate::store::{AnyStore, Claim, Durability, Inspection, StoreError, Stored, 
 mod error;
 mod poll;
 mod record;
+mod renewal;
 
 pub(crate) use error::LedgerError;
 pub(crate) use poll::Poll;
 pub(crate) use record::{Nonce, Record, Seal, State};
+pub(crate) use renewal::{renewal_pace, while_renewing};
 
 /// A look at a store asks up to a dozen things, one after the other, of several servers.
 const LOOK_IN_TIMEOUTS: u32 = 20;
+
+/// How long those who waited for a read can learn that it failed.
+pub(crate) const FAILED_FOR: Duration = Duration::from_secs(2);
 
 /// What a record is about, in its key, for people who look into the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,6 +101,14 @@ impl Held {
         self.record.state == State::Claimed && self.record.nonce == ours.record.nonce && self.bytes != ours.bytes
     }
 
+    /// Reads what the record has to say. `not_so` is what an error says of a record that says something else.
+    pub(crate) fn payload<'h, T: Deserialize<'h>>(&'h self, not_so: &'static str) -> Result<T, LedgerError> {
+        match postcard::take_from_bytes(&self.record.payload) {
+            Ok((payload, [])) => Ok(payload),
+            _ => Err(LedgerError::Unreadable(not_so)),
+        }
+    }
+
     pub(crate) fn ttl_left(&self) -> Duration {
         self.record.ttl().saturating_sub(self.age)
     }
@@ -119,6 +133,15 @@ pub(crate) enum Claimed {
 pub(crate) enum Replaced {
     Ours(Ours),
     Lost(Option<Held>),
+}
+
+impl Replaced {
+    fn of(swapped: Result<(), Option<Held>>, new: Ours) -> Self {
+        match swapped {
+            Ok(()) => Self::Ours(new),
+            Err(held) => Self::Lost(held),
+        }
+    }
 }
 
 /// What a record says when it is written, apart from what follows from the step itself.
@@ -165,14 +188,15 @@ impl Ledger {
 
     /// Writes a record where none is; else says which one is. One round trip.
     ///
-    /// Asked for again after a lost reply it bears another nonce ([`Nonce::again`]): the first may still be made, any time later, and bytes that
-    /// stood there once must never stand there again.
+    /// Asked for again after a lost reply it bears another nonce ([`Nonce::again`]): the first may still be made, any time
+    /// later, and bytes that stood there once must never stand there again.
     pub(crate) async fn claim(&self, key: &Key, entry: Entry) -> Result<Claimed, LedgerError> {
-        let ours = self.write(key, entry.clone())?;
+        let ours = self.write(key, entry)?;
         let asked_at = Instant::now();
         let claim = match self.once(|| self.store.claim(&key.0, &ours.bytes, ours.record.ttl())).await {
             Err(error) if error.is_worth_another_try() => {
-                let second = self.write(key, Entry { nonce: entry.nonce.again(), ..entry })?;
+                let record = ours.record.clone();
+                let second = self.encode(key, Record { nonce: record.nonce.again(), ..record })?;
                 match self.once(|| self.store.claim(&key.0, &second.bytes, second.record.ttl())).await? {
                     Claim::Claimed => return Ok(Claimed::Ours(second)),
                     held @ Claim::Held(_) => held,
@@ -202,28 +226,31 @@ impl Ledger {
 
     /// Writes a record in the place of one that was read.
     pub(crate) async fn take_over(&self, key: &Key, held: &Held, entry: Entry) -> Result<Replaced, LedgerError> {
-        self.swap(key, &held.bytes, entry).await
+        let new = self.write(key, entry)?;
+        Ok(Replaced::of(self.swap(key, &held.bytes, &new).await?, new))
     }
 
     /// Writes what came of a claim of ours, in whichever edition it stands there: a renewal may have been made whose reply
     /// was lost.
     pub(crate) async fn settle(&self, key: &Key, ours: &Ours, entry: Entry) -> Result<Replaced, LedgerError> {
-        match self.swap(key, &ours.bytes, entry.clone()).await? {
-            Replaced::Lost(Some(held)) if held.is_edition_of(ours) => self.swap(key, &held.bytes, entry).await,
-            replaced => Ok(replaced),
+        let new = self.write(key, entry)?;
+        let mut swapped = self.swap(key, &ours.bytes, &new).await?;
+        if let Err(Some(held)) = &swapped
+            && held.is_edition_of(ours)
+        {
+            swapped = self.swap(key, &held.bytes, &new).await?;
         }
+        Ok(Replaced::of(swapped, new))
     }
 
-    async fn swap(&self, key: &Key, expected: &[u8], entry: Entry) -> Result<Replaced, LedgerError> {
-        let ours = self.write(key, entry)?;
+    /// Puts a record in the place of another; else says what is there.
+    async fn swap(&self, key: &Key, expected: &[u8], new: &Ours) -> Result<Result<(), Option<Held>>, LedgerError> {
         let asked_at = Instant::now();
-        let replace = || self.store.replace(&key.0, expected, &ours.bytes, ours.record.ttl());
+        let replace = || self.store.replace(&key.0, expected, &new.bytes, new.record.ttl());
         match self.patiently(replace).await? {
-            Swap::Swapped => Ok(Replaced::Ours(ours)),
-            Swap::Lost(Some(stored)) if stored.bytes == ours.bytes => Ok(Replaced::Ours(ours)),
-            Swap::Lost(stored) => {
-                Ok(Replaced::Lost(stored.map(|stored| self.held(key, stored, asked_at)).transpose()?))
-            }
+            Swap::Swapped => Ok(Ok(())),
+            Swap::Lost(Some(stored)) if stored.bytes == new.bytes => Ok(Ok(())),
+            Swap::Lost(stored) => Ok(Err(stored.map(|stored| self.held(key, stored, asked_at)).transpose()?)),
         }
     }
 
@@ -291,6 +318,10 @@ impl Ledger {
     fn write(&self, key: &Key, entry: Entry) -> Result<Ours, LedgerError> {
         let Entry { state, nonce, generation, ttl, lease, payload } = entry;
         let record = Record { state, nonce, generation, ttl_ms: millis(ttl), lease_ms: millis(lease), payload };
+        self.encode(key, record)
+    }
+
+    fn encode(&self, key: &Key, record: Record) -> Result<Ours, LedgerError> {
         let bytes = record::encode(&record, &key.0, self.seal.as_ref())?;
         Ok(Ours { record, bytes })
     }
@@ -330,6 +361,11 @@ impl Ledger {
             }
         }
     }
+}
+
+/// What a record shall have to say, as the bytes of its payload.
+pub(crate) fn payload_of(value: &impl Serialize) -> Result<Vec<u8>, LedgerError> {
+    postcard::to_allocvec(value).map_err(|_| LedgerError::Unreadable("cannot be written"))
 }
 
 /// Whole milliseconds, rounded up, as a store keeps them.

@@ -22,7 +22,7 @@ use tokio::time::Instant;
 use crate::deadline::Deadline;
 use crate::fingerprint::Fingerprint;
 use crate::intent::PaymentId;
-use crate::ledger::{Claimed, Entry, Held, Key, Kind, Ledger, LedgerError, Nonce, Poll, Replaced, State};
+use crate::ledger::{Claimed, Entry, Held, Key, Kind, Ledger, LedgerError, Nonce, Poll, Replaced, State, payload_of};
 use crate::provider::ProviderIdentity;
 
 use super::error::RedeemError;
@@ -90,10 +90,10 @@ impl Books<'_> {
                 Claimed::Ours(ours) => Some(ours),
                 Claimed::Held(held) => {
                     let is_void = matches!(held.record.state, State::Failed | State::Void);
-                    let is_ours = !is_void && read::<Owner>(&held)? == owner;
+                    let is_ours = !is_void && owner_in(&held)? == owner;
                     match held.record.state {
                         State::Settled if is_ours => return Ok(receipt(held.record.nonce)),
-                        State::Settled => return Err(already_redeemed(&read(&held)?, &owner)),
+                        State::Settled => return Err(already_redeemed(&owner_in(&held)?, &owner)),
                         // Another call for the same order began; this one helps it to its end.
                         State::Claimed if is_ours && !held.lease_left().is_zero() => Some(held.adopt()),
                         State::Claimed if !held.lease_left().is_zero() => {
@@ -166,14 +166,14 @@ impl Books<'_> {
                 generation,
                 ttl: self.retention.saturating_add(ORDER_MARGIN),
                 lease: Duration::ZERO,
-                payload: written(payer)?,
+                payload: payload_of(payer)?,
             })
         };
         let held = match self.ledger.claim_as_it_is(&place, entry(1)?).await? {
             Claimed::Ours(_) => return Ok(Order::Ours),
             Claimed::Held(held) => held,
         };
-        let holder: Payer = read(&held)?;
+        let holder: Payer = held.payload("holds no redemption")?;
         if holder == *payer {
             return Ok(Order::Ours);
         }
@@ -190,7 +190,7 @@ impl Books<'_> {
     async fn still_stands(&self, owner: &Owner, holder: &Payer) -> Result<Option<Order>, RedeemError> {
         let place = self.ledger.key(Kind::Payment, &Fingerprint::from_bytes(holder.record));
         let Some(held) = self.ledger.get(&place).await? else { return Ok(None) };
-        if matches!(held.record.state, State::Failed | State::Void) || read::<Owner>(&held)? != *owner {
+        if matches!(held.record.state, State::Failed | State::Void) || owner_in(&held)? != *owner {
             return Ok(None);
         }
         match held.record.state {
@@ -215,7 +215,8 @@ impl Books<'_> {
     ) -> Result<Option<Redemption>, LedgerError> {
         let held = self.ledger.get(&self.ledger.key(Kind::Payment, digest)).await?;
         let Some(held) = held.filter(|held| held.record.state == State::Settled) else { return Ok(None) };
-        let receipt = Receipt { payment: payment.clone(), owner: read(&held)?, number: held.record.nonce.into_bytes() };
+        let receipt =
+            Receipt { payment: payment.clone(), owner: owner_in(&held)?, number: held.record.nonce.into_bytes() };
         Ok(Some(Redemption { receipt, age: held.age }))
     }
 
@@ -225,7 +226,7 @@ impl Books<'_> {
         let is_of = |held: &Held| held.record.nonce.into_bytes() == receipt.number;
         if let Some(held) = self.ledger.get(&place).await?.filter(|held| held.record.state == State::Settled) {
             if !is_of(&held) {
-                return Err(already_redeemed(&read(&held)?, &receipt.owner));
+                return Err(already_redeemed(&owner_in(&held)?, &receipt.owner));
             }
             // If it was not there any more, somebody else released it.
             self.ledger.remove(&place, &held).await?;
@@ -262,13 +263,9 @@ fn already_redeemed(holder: &Owner, owner: &Owner) -> RedeemError {
 }
 
 fn claim_of(owner: &Owner, nonce: Nonce, generation: u32) -> Result<Entry, LedgerError> {
-    Ok(Entry { state: State::Claimed, nonce, generation, ttl: CLAIM_TTL, lease: LEASE, payload: written(owner)? })
+    Ok(Entry { state: State::Claimed, nonce, generation, ttl: CLAIM_TTL, lease: LEASE, payload: payload_of(owner)? })
 }
 
-fn written(value: &impl Serialize) -> Result<Vec<u8>, LedgerError> {
-    postcard::to_allocvec(value).map_err(|_| LedgerError::Unreadable("cannot be written"))
-}
-
-fn read<'h, T: Deserialize<'h>>(held: &'h Held) -> Result<T, LedgerError> {
-    postcard::from_bytes(&held.record.payload).map_err(|_| LedgerError::Unreadable("holds no redemption"))
+fn owner_in(held: &Held) -> Result<Owner, LedgerError> {
+    held.payload("holds no redemption")
 }

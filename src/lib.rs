@@ -58,6 +58,7 @@
 //! | feature | default | brings |
 //! |---|---|---|
 //! | `stripe` | yes | the [`Stripe`] adapter, over reqwest with rustls |
+//! | `axum` | no | answers of [`envelope`] as axum's responses; brings `tower` |
 //! | `backoff` | no | `Schedule::backoff`: any `backoff::backoff::Backoff` as a retry schedule |
 //! | `file` | no | `store::FileStore`: one file on this machine |
 //! | `redis` | no | `store::RedisStore`: Redis or Valkey; one server, Cluster or Sentinel |
@@ -83,6 +84,7 @@
 //! | `payproof.taken_over` | event, warn: another process's lease ended without an answer | `provider`, `payment` |
 //! | `payproof.store_finding` | event, warn: the first look at the store found something | `provider`, `code`, `advice` |
 //! | `payproof.store_chosen` | event; info, or warn when it is risky | `store`, `because` |
+//! | `payproof.checks_disabled` | event, warn: an idempotency layer was built while `DISABLE_IDEMPOTENCY_CHECKS` is set | `provider` |
 //!
 //! The payment's id and the operation's reference, a digest, are the only ids in any field: no key, no customer, no tenant,
 //! no secret.
@@ -101,6 +103,7 @@ mod builder;
 mod currency;
 mod deadline;
 mod engine;
+pub mod envelope;
 mod error;
 mod facts;
 mod facts_cache;

@@ -37,6 +37,14 @@ pub struct Stats {
     pub leases_lost: u64,
     /// Flights taken over from a process that did not come back within its lease.
     pub taken_over: u64,
+    /// Requests with an idempotency key, by how the `endpoint` layer answered: see there.
+    pub requests: BTreeMap<&'static str, u64>,
+    /// Requests that went past the layer, since `DISABLE_IDEMPOTENCY_CHECKS` is set.
+    pub requests_bypassed: u64,
+    /// Whether `DISABLE_IDEMPOTENCY_CHECKS` is set, and a layer was built.
+    pub idempotency_checks_disabled: bool,
+    /// Webhook deliveries, by how they were answered: see `webhook`.
+    pub deliveries: BTreeMap<&'static str, u64>,
     /// Payments whose facts are in memory.
     pub facts_in_memory: usize,
     /// Idempotency keys held; at `max_keys` new ones are refused.

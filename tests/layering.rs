@@ -13,6 +13,8 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[&[&str]] = &[
     &["builder"],
     &["testing"],
+    &["endpoint", "webhook"],
+    &["envelope", "health"],
     &["guard", "redeem"],
     &["validator"],
     &["preflight"],

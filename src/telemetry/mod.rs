@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -35,7 +35,27 @@ pub(crate) struct Telemetry {
     store_failures: AtomicU64,
     leases_lost: AtomicU64,
     taken_over: AtomicU64,
-    errors: Mutex<BTreeMap<&'static str, u64>>,
+    errors: Tally,
+    requests: Tally,
+    deliveries: Tally,
+    bypassed: AtomicU64,
+    checks_disabled: AtomicBool,
+}
+
+/// Counts by code.
+#[derive(Debug, Default)]
+struct Tally(Mutex<BTreeMap<&'static str, u64>>);
+
+impl Tally {
+    fn count(&self, code: &'static str) {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry(code).or_default();
+        *count = count.saturating_add(1);
+    }
+
+    fn read(&self) -> BTreeMap<&'static str, u64> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
 fn count(counter: &AtomicU64) {
@@ -61,7 +81,11 @@ impl Telemetry {
             store_failures: AtomicU64::new(0),
             leases_lost: AtomicU64::new(0),
             taken_over: AtomicU64::new(0),
-            errors: Mutex::new(BTreeMap::new()),
+            errors: Tally::default(),
+            requests: Tally::default(),
+            deliveries: Tally::default(),
+            bypassed: AtomicU64::new(0),
+            checks_disabled: AtomicBool::new(false),
         }
     }
 
@@ -184,10 +208,36 @@ impl Telemetry {
 
     /// A validation ended without a verdict.
     pub(crate) fn error(&self, span: &Span, code: &'static str) {
-        let mut errors = self.errors.lock().unwrap_or_else(PoisonError::into_inner);
-        let errors = errors.entry(code).or_default();
-        *errors = errors.saturating_add(1);
+        self.errors.count(code);
         span.record("code", code);
+    }
+
+    /// A request with an idempotency key was answered.
+    #[cfg(feature = "tower")]
+    pub(crate) fn request(&self, outcome: &'static str) {
+        self.requests.count(outcome);
+    }
+
+    /// Idempotency layers let every request through, as the environment asks.
+    #[cfg(feature = "tower")]
+    pub(crate) fn checks_disabled(&self) {
+        self.checks_disabled.store(true, Relaxed);
+        warn!(
+            name: "payproof.checks_disabled", provider = &*self.provider,
+            "DISABLE_IDEMPOTENCY_CHECKS is set: duplicate requests run again"
+        );
+    }
+
+    /// A request went past an idempotency layer that would have looked at it.
+    #[cfg(feature = "tower")]
+    pub(crate) fn request_bypassed(&self) {
+        count(&self.bypassed);
+    }
+
+    /// A webhook's event was answered.
+    #[cfg(feature = "webhook")]
+    pub(crate) fn delivery(&self, outcome: &'static str) {
+        self.deliveries.count(outcome);
     }
 
     /// Reads the counters; `valid_hits` are those counted beside the facts.
@@ -208,7 +258,11 @@ impl Telemetry {
             store_failures: read(&self.store_failures),
             leases_lost: read(&self.leases_lost),
             taken_over: read(&self.taken_over),
-            errors: self.errors.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            errors: self.errors.read(),
+            requests: self.requests.read(),
+            deliveries: self.deliveries.read(),
+            requests_bypassed: read(&self.bypassed),
+            idempotency_checks_disabled: self.checks_disabled.load(Relaxed),
             ..Stats::default()
         }
     }

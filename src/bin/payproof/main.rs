@@ -1,0 +1,3 @@
+//! Validates payments and looks after the store, from the command line.
+
+fn main() {}

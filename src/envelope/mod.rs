@@ -1,0 +1,191 @@
+//! What an API answers: [`Success`] with its data, or [`Failure`] with a code that stays the same.
+//!
+//! Which of the two it is, is said by the HTTP status, and by `data` or `error` in the body; there is no third way to say it.
+//!
+//! ```json
+//! { "data": { "order": "6735" }, "message": "paid", "meta": { "page": 1 } }
+//! { "error": { "code": "AMOUNT_MISMATCH", "message": "the amount differs", "details": { "field": "amount" } } }
+//! ```
+//!
+//! Every error of this crate becomes a `Failure` by `From`, with the status that fits it and Retry-After where a wait is
+//! known. Its code is [`ValidateError::code`](crate::ValidateError::code) and the like, in capitals. Nothing is repeated that
+//! the provider said, nor what only an operator may know.
+//!
+//! | from | status |
+//! |---|---|
+//! | [`ValidateError`](crate::ValidateError), [`RedeemError`](crate::RedeemError), [`GuardError`](crate::GuardError) | the error's own `http_status` |
+//! | [`Findings`](crate::Findings) | 422, `PAYMENT_INVALID`, the codes of the findings in `details` |
+//! | [`InvalidIntent`](crate::InvalidIntent) | 400, field and rule in `details` |
+//!
+//! With the feature `tower` both turn into an `http::Response`, with `axum` they are axum's responses.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+mod of_error;
+#[cfg(feature = "tower")]
+mod response;
+
+#[cfg(feature = "tower")]
+pub use response::NotExecuted;
+
+/// The answer to what was done.
+///
+/// ```
+/// use payproof::envelope::Success;
+///
+/// let answer = Success::new("6735").message("paid");
+/// assert_eq!(serde_json::to_string(&answer)?, r#"{"data":"6735","message":"paid"}"#);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Success<T> {
+    data: T,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    message: Option<Cow<'static, str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    meta: Option<serde_json::Value>,
+    #[serde(skip, default = "ok")]
+    status: u16,
+}
+
+const fn ok() -> u16 {
+    200
+}
+
+impl<T> Success<T> {
+    /// An answer with this data, and status 200.
+    #[must_use]
+    pub const fn new(data: T) -> Self {
+        Self { data, message: None, meta: None, status: ok() }
+    }
+
+    /// A sentence for people.
+    #[must_use]
+    pub fn message(mut self, message: impl Into<Cow<'static, str>>) -> Self {
+        self.message = Some(message.into());
+        self
+    }
+
+    /// What is not the data, such as a page's number.
+    #[must_use]
+    pub fn meta(mut self, meta: impl Into<serde_json::Value>) -> Self {
+        self.meta = Some(meta.into());
+        self
+    }
+
+    /// The HTTP status: 200 unless set. One outside 200 to 299 is taken for 200.
+    #[must_use]
+    pub const fn status(mut self, status: u16) -> Self {
+        self.status = if matches!(status, 200..=299) { status } else { ok() };
+        self
+    }
+
+    /// The data.
+    #[must_use]
+    pub const fn data(&self) -> &T {
+        &self.data
+    }
+
+    /// The data, by value.
+    #[must_use]
+    pub fn into_data(self) -> T {
+        self.data
+    }
+}
+
+/// The answer to what was not done.
+///
+/// ```
+/// use payproof::envelope::Failure;
+///
+/// let answer = Failure::new(409, "SOLD_OUT", "the last one is gone");
+/// assert_eq!(serde_json::to_string(&answer)?, r#"{"error":{"code":"SOLD_OUT","message":"the last one is gone"}}"#);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    error: Body,
+    #[serde(skip, default = "internal")]
+    status: u16,
+    #[serde(skip)]
+    retry_after: Option<Duration>,
+    #[serde(skip)]
+    not_executed: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Body {
+    code: Cow<'static, str>,
+    message: Cow<'static, str>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    details: Option<serde_json::Value>,
+}
+
+const fn internal() -> u16 {
+    500
+}
+
+impl Failure {
+    /// An answer with this HTTP status, a code that stays the same, and a sentence for people.
+    ///
+    /// A status outside 400 to 599 is taken for 500.
+    #[must_use]
+    pub fn new(status: u16, code: impl Into<Cow<'static, str>>, message: impl Into<Cow<'static, str>>) -> Self {
+        let status = if matches!(status, 400..=599) { status } else { internal() };
+        let error = Body { code: code.into(), message: message.into(), details: None };
+        Self { error, status, retry_after: None, not_executed: false }
+    }
+
+    /// What a program needs beside the code.
+    #[must_use]
+    pub fn details(mut self, details: impl Into<serde_json::Value>) -> Self {
+        self.error.details = Some(details.into());
+        self
+    }
+
+    /// How long to wait before asking again. Sent as Retry-After, in whole seconds, rounded up, 1 at least.
+    #[must_use]
+    pub const fn retry_after(mut self, wait: Duration) -> Self {
+        self.retry_after = Some(wait);
+        self
+    }
+
+    /// Says that nothing was done, so that the same idempotency key may be used again.
+    ///
+    /// Only who made the answer can know that: an error of this crate says it of its own call, not of what came before it.
+    #[must_use]
+    pub const fn not_executed(mut self) -> Self {
+        self.not_executed = true;
+        self
+    }
+
+    /// The code.
+    #[must_use]
+    pub fn code(&self) -> &str {
+        &self.error.code
+    }
+
+    /// The HTTP status; 500 for one that was read back, since the body does not say it.
+    #[must_use]
+    pub const fn http_status(&self) -> u16 {
+        self.status
+    }
+
+    /// The wait in whole seconds, as Retry-After says it.
+    #[must_use]
+    pub fn retry_after_secs(&self) -> Option<u64> {
+        self.retry_after.map(|wait| wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0)).max(1))
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.error.message)
+    }
+}
+
+impl std::error::Error for Failure {}

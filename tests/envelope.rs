@@ -1,5 +1,6 @@
 //! The two answers of an API, and what errors of the crate turn into.
 #![cfg(feature = "test-util")]
+#![allow(clippy::panic, clippy::unwrap_used, reason = "what does not hold here fails the test")]
 
 mod support;
 
@@ -10,7 +11,8 @@ use payproof::provider::ProviderError;
 use payproof::store::MemoryStore;
 use payproof::testing::{FlakyStore, StoreFault};
 use payproof::{
-    Currency, Effect, GuardCall, Money, Operation, PaymentIntent, ProviderPayment, RedeemError, Validator, Verdict,
+    Currency, Effect, Finding, GuardCall, Mode, Money, Operation, PaymentIntent, PaymentStatus, ProviderPayment,
+    RedeemError, Validator, Verdict,
 };
 use serde_json::{Value, json};
 use support::{failing, intent, intent_of, paid, plain, provider, secs};
@@ -100,7 +102,7 @@ async fn findings_are_named_by_their_codes_alone() {
     let failure = Failure::from(findings);
     assert_eq!((failure.http_status(), failure.code()), (422, "PAYMENT_INVALID"));
     let details = &body(&failure)["error"]["details"];
-    let codes: Vec<_> = findings.iter().map(|finding| finding.code()).collect();
+    let codes: Vec<_> = findings.iter().map(Finding::code).collect();
     assert_eq!(details, &json!({ "findings": codes }));
     assert!(codes.contains(&"tenant_mismatch") && codes.contains(&"amount_mismatch"));
     assert!(!body(&failure).to_string().contains("somebody_else"), "it is none of the shopper's business");
@@ -114,8 +116,8 @@ async fn redeemed(validator: &Validator, id: &str, order: &str) -> Result<(), Re
 }
 
 fn orderless(id: &str) -> ProviderPayment {
-    ProviderPayment::new(id, payproof::PaymentStatus::Paid)
-        .mode(payproof::Mode::Live)
+    ProviderPayment::new(id, PaymentStatus::Paid)
+        .mode(Mode::Live)
         .amount(1999, Currency::USD)
         .amount_received(1999)
         .amount_refunded(0)

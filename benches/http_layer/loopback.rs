@@ -44,11 +44,11 @@ pub(crate) fn run(scale: Scale) {
     figure::ns("bare_post", bare.ns());
 }
 
-fn posting<'r>(
-    runtime: &'r Runtime,
+fn posting(
+    runtime: &Runtime,
     server: SocketAddr,
     key: impl Fn() -> String + Clone + Send + Sync + 'static,
-) -> Peer<'r> {
+) -> Peer<'_> {
     let (client, url) = (client(), format!("http://{server}/checkouts"));
     Box::new(move |count| {
         let (client, url, key) = (client.clone(), url.clone(), key.clone());

@@ -89,7 +89,7 @@ impl Run {
             }
             Answered::Broken => {
                 let refusal = match self.on_unknown {
-                    OnUnknown::Refuse => Refusal::Indeterminate,
+                    OnUnknown::Refuse => Refusal::Indeterminate { reference: self.place.reference() },
                     OnUnknown::RunAgain => Refusal::NotCompleted,
                 };
                 self.unknown().await;

@@ -28,11 +28,11 @@ const LIMIT: Duration = Duration::from_secs(10);
 pub struct OperationReference(Fingerprint);
 
 impl OperationReference {
-    pub(super) fn new(digest: Fingerprint) -> Self {
+    pub(crate) fn new(digest: Fingerprint) -> Self {
         Self(digest)
     }
 
-    pub(super) fn digest(self) -> Fingerprint {
+    pub(crate) fn digest(self) -> Fingerprint {
         self.0
     }
 

@@ -23,11 +23,11 @@ const BATCH: u64 = 200;
 const RECORDS: usize = 1_000_000;
 
 /// Calls the endpoint under keys that `key` gives, and reads the answers.
-pub(crate) fn calling(
-    runtime: &Runtime,
+pub(crate) fn calling<'r>(
+    runtime: &'r Runtime,
     routes: &Router,
     key: impl Fn() -> String + Clone + Send + Sync + 'static,
-) -> Peer<'_> {
+) -> Peer<'r> {
     let routes = routes.clone();
     Box::new(move |count| {
         let (routes, key) = (routes.clone(), key.clone());

@@ -1,42 +1,17 @@
 //! The right to execute an operation, for a time, and how it ends.
 
 use std::future::{Future, pending};
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
 use crate::deadline::after;
-use crate::ledger::{Claimed, Entry, Held, LedgerError, Nonce, Ours, Replaced, State, renewal_pace, while_renewing};
+use crate::ledger::{
+    Claimed, Entry, Held, Late, LedgerError, Nonce, Ours, Replaced, State, renewal_pace, while_renewing,
+};
 
 use super::job::{Place, Standing};
 use super::record::{Kept, Phase};
-
-/// When what could not be written is tried again: for about a minute, as long as a store takes to fail over and more.
-const LATER: [u64; 6] = [1, 2, 4, 8, 16, 32];
-
-/// What waits to be written while a store is down. At 256 KiB each they take as much memory as an outage may cost.
-const MOST_WAITING: usize = 1_000;
-
-static WAITING: AtomicUsize = AtomicUsize::new(0);
-
-/// One of those that wait to be written.
-struct Waiting;
-
-impl Waiting {
-    fn one_more() -> Option<Self> {
-        // Made first, so that it is counted back whichever way this ends.
-        let (before, waiting) = (WAITING.fetch_add(1, Relaxed), Self);
-        (before < MOST_WAITING).then_some(waiting)
-    }
-}
-
-impl Drop for Waiting {
-    fn drop(&mut self) {
-        WAITING.fetch_sub(1, Relaxed);
-    }
-}
 
 /// When the lease is over, by this process's reckoning. Shared with the call that it protects.
 #[derive(Clone, Debug)]
@@ -210,11 +185,9 @@ impl Lease {
         if !self.place.is_write() {
             return;
         }
-        let Some(waiting) = Waiting::one_more() else { return };
+        let Some(mut late) = Late::one_more() else { return };
         tokio::spawn(async move {
-            let _waiting = waiting;
-            for pause in LATER {
-                sleep(Duration::from_secs(pause)).await;
+            while late.pause().await {
                 if self.write_late(&phase).await.is_ok() {
                     return;
                 }

@@ -15,11 +15,13 @@ use crate::fingerprint::Fingerprint;
 use crate::store::{AnyStore, Claim, Durability, Inspection, StoreError, Stored, Swap};
 
 mod error;
+mod late;
 mod poll;
 mod record;
 mod renewal;
 
 pub(crate) use error::LedgerError;
+pub(crate) use late::Late;
 pub(crate) use poll::Poll;
 pub(crate) use record::{Nonce, Record, Seal, State};
 pub(crate) use renewal::{renewal_pace, while_renewing};

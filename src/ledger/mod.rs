@@ -47,6 +47,9 @@ pub(crate) enum Kind {
     Order,
     /// What has to be looked into.
     Unresolved,
+    /// An event that the provider reported.
+    #[cfg(feature = "webhook")]
+    Event,
 }
 
 impl Kind {
@@ -58,6 +61,8 @@ impl Kind {
             Self::Payment => "payment",
             Self::Order => "order",
             Self::Unresolved => "unresolved",
+            #[cfg(feature = "webhook")]
+            Self::Event => "event",
         }
     }
 }
@@ -164,6 +169,12 @@ impl Ledger {
 
     pub(crate) fn durability(&self) -> Durability {
         self.store.durability()
+    }
+
+    /// The longest that one call to the store may take.
+    #[cfg(feature = "webhook")]
+    pub(crate) fn timeout(&self) -> Duration {
+        self.timeout
     }
 
     /// The place of a record.

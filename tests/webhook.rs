@@ -5,6 +5,8 @@
 #![allow(clippy::unchecked_time_subtraction, reason = "the times are literals of this file; a slip fails the test")]
 #![allow(clippy::indexing_slicing, reason = "a slip fails the test")]
 
+#[path = "support/chaos_store.rs"]
+mod chaos_store;
 mod support;
 
 #[path = "webhook/claims.rs"]
@@ -28,7 +30,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use chaos_store::ChaosStore;
 use payproof::store::{MemoryStore, Store};
+use payproof::testing::ScriptedProvider;
 use payproof::testing::webhook::{EventBody, now, sign};
 use payproof::webhook::{Delivery, Event, StripeWebhooks, WebhookError};
 use payproof::{Mode, Validator};
@@ -180,6 +184,34 @@ async fn an_event_of_the_other_mode_is_acknowledged_and_not_handled() {
     assert!(store.is_empty(), "nothing is claimed, and no payment forgotten");
     assert_eq!(runs.deliver(&webhooks, &event("evt_1")).await, "handled", "it says nothing about the live event");
     assert_eq!(runs.count(), 1);
+
+    let builder = Validator::builder(ScriptedProvider::test_mode()).transient_patterns(NO_PATTERNS);
+    let tests = webhooks_of(&builder.mode(Mode::Test).store(store).build().unwrap());
+    assert_eq!(runs.deliver(&tests, &event("evt_1")).await, "ignored");
+    assert_eq!(runs.deliver(&tests, &event("evt_1").mode(Mode::Test)).await, "handled", "and the other way round");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_stands_in_the_store_names_nothing() {
+    let way = ChaosStore::new(&MemoryStore::new(), 0);
+    let (webhooks, runs) = (webhooks_on(way.clone()), Runs::default());
+    assert_eq!(runs.deliver(&webhooks, &event("evt_1").account("acct_1")).await, "handled");
+    let (keys, made) = (way.keys(), way.made());
+    assert!(keys.iter().any(|key| key.starts_with("payproof:event:{")), "{keys:?}");
+    for name in ["evt_1", "acct_1", "orders", "pi_1"] {
+        assert!(keys.iter().all(|key| !key.contains(name)), "{name} is in {keys:?}");
+        let shows = |bytes: &[u8]| bytes.windows(name.len()).any(|part| part == name.as_bytes());
+        assert!(made.iter().all(|made| !shows(&made.bytes)), "{name} is in a record");
+    }
+}
+
+#[test]
+fn handles_cross_threads() {
+    fn crosses<T: Send + Sync + std::fmt::Debug + 'static>() {}
+    crosses::<StripeWebhooks>();
+    crosses::<Event>();
+    crosses::<Delivery>();
+    crosses::<WebhookError>();
 }
 
 #[tokio::test(start_paused = true)]

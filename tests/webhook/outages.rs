@@ -1,13 +1,15 @@
 //! A store that fails, at each step of a delivery.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::time::Duration;
 
-use payproof::store::MemoryStore;
+use payproof::store::{Claim, Durability, Inspection, MemoryStore, Store, StoreError, Stored, Swap};
 use payproof::testing::webhook::EventBody;
 use payproof::testing::{FlakyStore, StoreFault, StoreVerb};
 use tokio::time::{Instant, advance, sleep};
 
-use crate::support::secs;
+use crate::support::{ms, secs};
 use crate::{LEASE, Runs, deliver, event, webhooks_on, word};
 
 type Flaky = FlakyStore<Arc<MemoryStore>>;
@@ -137,12 +139,89 @@ async fn an_unreadable_record_is_never_taken_for_a_miss() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_slow_store_leaves_the_handler_all_its_time_or_does_not_begin_it() {
+async fn a_slow_store_leaves_the_handler_all_its_time() {
     let (store, runs) = (flaky(), Runs::default());
     let webhooks = webhooks_on(store.clone());
-    // Each call is just in time, and somebody else keeps writing what is to be forgotten.
-    store.always(Some(StoreFault::SlowReply(secs(1) - std::time::Duration::from_millis(1))));
+    // Each call is just in time.
+    store.always(Some(StoreFault::SlowReply(ms(999))));
     let begin = Instant::now();
     assert_eq!(runs.deliver_slowly(&webhooks, &event("evt_1"), secs(29)).await, "handled");
     assert!(begin.elapsed() < LEASE, "{:?}", begin.elapsed());
+}
+
+/// A store in which somebody else rewrites the facts of payments all the time, so that to forget one takes many calls.
+#[derive(Clone, Debug)]
+struct Contended {
+    store: Arc<MemoryStore>,
+    rounds: Arc<AtomicUsize>,
+}
+
+impl Contended {
+    /// A call about facts, while there is contention: it takes its time, and finds other bytes than it expects.
+    async fn is_lost(&self, key: &str) -> bool {
+        let takes_a_round = |left: usize| left.checked_sub(1);
+        if !key.contains(":facts:") || self.rounds.fetch_update(SeqCst, SeqCst, takes_a_round).is_err() {
+            return false;
+        }
+        sleep(ms(999)).await;
+        true
+    }
+}
+
+fn others() -> Stored {
+    Stored { bytes: b"others".to_vec(), ttl_left: secs(60) }
+}
+
+impl Store for Contended {
+    async fn get(&self, key: &str) -> Result<Option<Stored>, StoreError> {
+        self.store.get(key).await
+    }
+
+    async fn claim(&self, key: &str, value: &[u8], ttl: Duration) -> Result<Claim, StoreError> {
+        if self.is_lost(key).await { Ok(Claim::Held(others())) } else { self.store.claim(key, value, ttl).await }
+    }
+
+    async fn replace(&self, key: &str, expected: &[u8], value: &[u8], ttl: Duration) -> Result<Swap, StoreError> {
+        match self.is_lost(key).await {
+            true => Ok(Swap::Lost(Some(others()))),
+            false if key.contains(":facts:") => Ok(Swap::Swapped),
+            false => self.store.replace(key, expected, value, ttl).await,
+        }
+    }
+
+    async fn remove(&self, key: &str, expected: &[u8]) -> Result<Swap, StoreError> {
+        self.store.remove(key, expected).await
+    }
+
+    fn durability(&self) -> Durability {
+        self.store.durability()
+    }
+
+    async fn inspect(&self) -> Result<Inspection, StoreError> {
+        self.store.inspect().await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_does_not_begin_when_what_is_left_of_the_lease_may_not_last() {
+    for (rounds, expected) in [(8, "handled"), (9, "store_unavailable")] {
+        let store = Contended { store: Arc::default(), rounds: Arc::new(AtomicUsize::new(rounds)) };
+        let (webhooks, runs) = (webhooks_on(store), Runs::default());
+        let begin = Instant::now();
+        assert_eq!(runs.deliver(&webhooks, &event("evt_1")).await, expected);
+        assert_eq!(begin.elapsed(), ms(999) * u32::try_from(rounds).unwrap());
+        assert_eq!(runs.count(), usize::from(expected == "handled"));
+        assert_ne!(runs.deliver(&webhooks, &event("evt_1")).await, "in_progress", "it was given back");
+        assert_eq!(runs.count(), 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_store_has_the_event_delivered_again_and_drops_nothing() {
+    let (store, runs) = (MemoryStore::new().max_records(1), Runs::default());
+    let webhooks = webhooks_on(store);
+    assert_eq!(runs.deliver(&webhooks, &bare("evt_1")).await, "handled");
+    assert_eq!(runs.deliver(&webhooks, &bare("evt_2")).await, "store_unavailable");
+    assert_eq!(runs.deliver(&webhooks, &bare("evt_1")).await, "duplicate");
+    assert_eq!(runs.count(), 1);
 }

@@ -46,12 +46,12 @@ async fn a_delivery_without_a_fitting_signature_is_refused() {
 #[tokio::test(start_paused = true)]
 async fn a_signature_of_another_time_is_refused_on_both_sides() {
     let (webhooks, body) = (alone(), event("evt_1").to_string());
-    // A few seconds away from the border, since the clock of the wall goes on.
-    for time in [0, now() - 310, now() + 310, u64::MAX] {
+    // Far from the border, since the clock of the wall goes on.
+    for time in [0, now() - 400, now() + 400, u64::MAX] {
         let header = sign(&secret(), time, &body);
         assert_eq!(refusal(&webhooks, Some(&header), &body).await, ("signature_out_of_time", 400), "{time}");
     }
-    for time in [now() - 290, now() + 290] {
+    for time in [now() - 200, now() + 200] {
         let header = sign(&secret(), time, &body);
         assert!(receive(&webhooks, Some(&header), body.as_bytes()).await.is_ok(), "{time}");
     }
@@ -65,9 +65,9 @@ async fn a_signature_of_another_time_is_refused_on_both_sides() {
 #[tokio::test(start_paused = true)]
 async fn the_tolerance_can_be_set() {
     let validator = validator_on(MemoryStore::new());
-    let strict = StripeWebhooks::builder(&validator, "orders", secret()).tolerance(secs(20)).build().unwrap();
+    let strict = StripeWebhooks::builder(&validator, "orders", secret()).tolerance(secs(100)).build().unwrap();
     let body = event("evt_1").to_string();
-    let header = sign(&secret(), now() - 60, &body);
+    let header = sign(&secret(), now() - 200, &body);
     assert_eq!(refusal(&strict, Some(&header), &body).await, ("signature_out_of_time", 400));
     let header = sign(&secret(), now(), &body);
     assert!(receive(&strict, Some(&header), body.as_bytes()).await.is_ok());

@@ -86,6 +86,8 @@ impl StripeWebhooksBuilder {
 
     /// The longest a handler may take; it is then cut off by dropping its future. Default: 30 s.
     ///
+    /// Stripe may hang up sooner; the handler goes on, and the next delivery finds what came of it.
+    ///
     /// How long others wait before they take over from a process that crashed follows from it: this, twelve times the
     /// [`store_timeout`](crate::ValidatorBuilder::store_timeout), and 5 s.
     pub fn handler_timeout(mut self, timeout: Duration) -> Self {

@@ -128,7 +128,7 @@ impl Claim {
             let turn = Turn { endpoint: Arc::clone(endpoint), key: key.clone(), nonce: Nonce::draw()?, generation: 1 };
             let asked_at = Instant::now();
             let held = match turn.ledger().claim(&key, turn.entry(State::Claimed)).await {
-                Ok(Claimed::Ours(ours)) => return Ok(Some(Self::new(turn, ours, asked_at))),
+                Ok(Claimed::Ours(ours)) => return Ok(Some(Self { turn, ours, asked_at })),
                 Ok(Claimed::Held(held)) => held,
                 Err(error) => return Err(turn.refused(error)),
             };
@@ -146,18 +146,13 @@ impl Claim {
             match turn.ledger().take_over(&key, &held, turn.entry(State::Claimed)).await {
                 Ok(Replaced::Ours(ours)) => {
                     endpoint.engine.telemetry.delivery_taken_over(&endpoint.name, event.id());
-                    return Ok(Some(Self::new(turn, ours, asked_at)));
+                    return Ok(Some(Self { turn, ours, asked_at }));
                 }
                 Ok(Replaced::Lost(_)) => {}
                 Err(error) => return Err(turn.refused(error)),
             }
         }
         Err(LedgerError::Contended.into())
-    }
-
-    fn new(turn: Turn, ours: Ours, asked_at: Instant) -> Self {
-        // Asked for a second time, a claim bears another nonce.
-        Self { turn: Turn { nonce: ours.record.nonce, ..turn }, ours, asked_at }
     }
 
     /// Records that the event was handled.
@@ -222,14 +217,14 @@ impl Turn {
         });
     }
 
-    /// Writes it in the place of our claim, and of nobody else's.
+    /// Writes it in the place of our own record, and of nobody else's.
     async fn end_late(&self, end: End) -> Result<(), LedgerError> {
         let (ledger, key) = (self.ledger(), &self.key);
         match (end, ledger.get(key).await?) {
-            (End::Handled, Some(held)) if self.is_our_claim(&held) => {
+            (End::Handled, Some(held)) if self.is_ours(&held) => {
                 ledger.take_over(key, &held, self.entry(State::Settled)).await.map(|_| ())
             }
-            (End::GivenBack, Some(held)) if self.is_our_claim(&held) => ledger.remove(key, &held).await.map(|_| ()),
+            (End::GivenBack, Some(held)) if self.is_ours(&held) => ledger.remove(key, &held).await.map(|_| ()),
             (_, Some(_)) => Ok(()),
             (End::Handled, None) => ledger.claim(key, self.entry(State::Settled)).await.map(|_| ()),
             // It may still be on its way.
@@ -237,10 +232,9 @@ impl Turn {
         }
     }
 
-    /// Nobody else writes with this nonce, nor with the one of a second try.
-    fn is_our_claim(&self, held: &Held) -> bool {
-        let is_ours = held.record.nonce == self.nonce || held.record.nonce == self.nonce.again();
-        is_ours && held.record.state == State::Claimed
+    /// Nobody else writes with this nonce, nor with the one that a claim bears when it is asked for a second time.
+    fn is_ours(&self, held: &Held) -> bool {
+        [self.nonce, self.nonce.again()].contains(&held.record.nonce)
     }
 }
 

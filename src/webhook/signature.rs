@@ -14,8 +14,6 @@ const PREFIX: &str = "whsec_";
 /// Room for sixty signatures. While secrets rotate there are two.
 const MAX_HEADER: usize = 4 * 1024;
 
-const SIGNATURE_LEN: usize = 32;
-
 /// The secret of an endpoint, ready to sign. The text itself is not kept.
 #[derive(Clone)]
 pub(crate) struct SigningSecret(Hmac<Sha256>);
@@ -99,7 +97,7 @@ struct Header<'h> {
     /// As it stands there, since so it was signed.
     time: &'h str,
     seconds: u64,
-    signatures: Vec<[u8; SIGNATURE_LEN]>,
+    signatures: Vec<Vec<u8>>,
 }
 
 impl<'h> Header<'h> {
@@ -115,12 +113,8 @@ impl<'h> Header<'h> {
                 ("t", stated) => time = Some((stated, seconds(stated).ok_or("states no time in seconds")?)),
                 ("v1", hex) => {
                     is_v1 = true;
-                    let mut signature = [0; SIGNATURE_LEN];
                     // What is no signature matches nothing, and stands in nobody's way.
-                    let decoded = base16ct::lower::decode(hex, &mut signature).map(<[u8]>::len);
-                    if decoded == Ok(SIGNATURE_LEN) {
-                        signatures.push(signature);
-                    }
+                    signatures.extend(base16ct::lower::decode_vec(hex));
                 }
                 // Schemes that prove nothing, such as v0, or that are not known yet.
                 _ => {}

@@ -5,12 +5,13 @@ use std::future::pending;
 use std::sync::Arc;
 use std::thread;
 
-use payproof::store::MemoryStore;
+use payproof::store::{MemoryStore, Store};
 use payproof::testing::{FlakyStore, StoreFault, StoreVerb};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinSet;
 use tokio::time::advance;
 
+use crate::chaos_store::ChaosStore;
 use crate::support::{ms, secs, settle};
 use crate::{LEASE, Runs, alone, deliver, event, webhooks_on, word};
 
@@ -160,6 +161,26 @@ async fn a_handler_that_outlives_its_lease_is_not_recorded_over_its_successor() 
     assert_eq!(word(error.await), "not_recorded");
     assert_eq!(runs.deliver(&first, &event("evt_1")).await, "duplicate");
     assert_eq!(runs.count(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_that_outlives_its_lease_is_recorded_if_nobody_took_over() {
+    let (store, runs) = (MemoryStore::new(), Runs::default());
+    let way = ChaosStore::new(&store, 0);
+    let webhooks = webhooks_on(way.clone());
+    let late = deliver(&webhooks, &event("evt_1"), move |_| async move {
+        let key = way.keys().into_iter().find(|key| key.contains(":event:")).unwrap();
+        let elsewhere = thread::spawn(move || {
+            runtime().block_on(async {
+                advance(LEASE + secs(1)).await;
+                store.get(&key).await.unwrap()
+            })
+        });
+        assert!(elsewhere.join().unwrap().is_some(), "the claim is there for longer than it protects");
+        Ok::<(), String>(())
+    });
+    assert_eq!(word(late.await), "handled");
+    assert_eq!(runs.deliver(&webhooks, &event("evt_1")).await, "duplicate");
 }
 
 #[tokio::test(start_paused = true)]

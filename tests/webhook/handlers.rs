@@ -5,14 +5,15 @@ use std::error::Error;
 use std::future::{pending, ready};
 use std::io;
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 
 use payproof::webhook::{Event, StripeWebhooks, WebhookError};
-use tokio::time::{Instant, sleep};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep, timeout};
 
-use crate::support::{poll_once, secs, settle};
-use crate::{Runs, alone, deliver, event, secret, validator_on};
+use crate::support::{ms, poll_once, secs, settle};
+use crate::{Runs, alone, deliver, event, secret, validator_on, word};
 
 /// Delivers to a handler that does not succeed, and then to one that does.
 async fn fails_then_runs_again<H, Fut, E>(webhooks: &StripeWebhooks, handler: H) -> WebhookError
@@ -87,6 +88,27 @@ async fn a_handler_that_hangs_is_cut_off_at_its_limit() {
     assert_eq!((error.code(), error.http_status()), ("handler_timed_out", 504));
     assert_eq!(begin.elapsed(), secs(30));
     assert!(dropped.load(Ordering::SeqCst), "no part of it runs on");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_handler_that_cannot_be_cut_off_is_waited_for() {
+    let validator = validator_on(payproof::store::MemoryStore::new());
+    let webhooks = StripeWebhooks::builder(&validator, "orders", secret()).handler_timeout(ms(1)).build().unwrap();
+    let (started, has_started) = oneshot::channel();
+    let (release, blocked) = mpsc::channel::<()>();
+    // It blocks its thread.
+    let stubborn = deliver(&webhooks, &event("evt_1"), move |_| async move {
+        started.send(()).unwrap();
+        blocked.recv().unwrap();
+        pending::<Result<(), Infallible>>().await
+    });
+    let mut stubborn = tokio::spawn(stubborn);
+    has_started.await.unwrap();
+    assert!(timeout(ms(50), &mut stubborn).await.is_err(), "no other delivery may begin beside it");
+    assert_eq!(Runs::default().deliver(&webhooks, &event("evt_1")).await, "in_progress");
+    release.send(()).unwrap();
+    assert_eq!(word(stubborn.await.unwrap()), "handler_timed_out");
+    assert_eq!(Runs::default().deliver(&webhooks, &event("evt_1")).await, "handled");
 }
 
 #[tokio::test(start_paused = true)]

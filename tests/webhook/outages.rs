@@ -9,6 +9,7 @@ use payproof::testing::webhook::EventBody;
 use payproof::testing::{FlakyStore, StoreFault, StoreVerb};
 use tokio::time::{Instant, advance, sleep};
 
+use crate::chaos_store::{ChaosStore, Fate, Verb};
 use crate::support::{ms, secs};
 use crate::{LEASE, Runs, deliver, event, webhooks_on, word};
 
@@ -66,6 +67,16 @@ async fn a_claim_that_arrives_late_keeps_nobody_off_for_a_lease() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_second_try_of_a_claim_that_was_never_confirmed_is_given_back_too() {
+    let (store, runs) = (flaky(), Runs::default());
+    store.script(StoreVerb::Claim, [StoreFault::LostRequest, StoreFault::NeverReplies]);
+    let webhooks = webhooks_on(store);
+    assert_eq!(runs.deliver(&webhooks, &bare("evt_1")).await, "store_unavailable");
+    sleep(secs(5)).await;
+    assert_eq!(runs.deliver(&webhooks, &bare("evt_1")).await, "handled");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_success_whose_reply_was_lost_is_recorded() {
     for fault in [StoreFault::LostReply, StoreFault::LostRequest, StoreFault::NotSent] {
         let (store, runs) = (flaky(), Runs::default());
@@ -94,6 +105,21 @@ async fn a_success_that_could_not_be_recorded_is_not_acknowledged_and_recorded_l
         assert_eq!(runs.deliver(&webhooks, &bare("evt_1")).await, "duplicate", "{fault:?}");
         assert_eq!(runs.count(), 1);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_success_is_recorded_later_even_if_the_store_lost_the_claim() {
+    let (store, runs) = (MemoryStore::new(), Runs::default());
+    let way = ChaosStore::new(&store, 0);
+    way.script_verb(Verb::Replace, [Fate::Refused]);
+    let webhooks = webhooks_on(way.clone());
+    assert_eq!(runs.deliver(&webhooks, &bare("evt_1")).await, "not_recorded");
+    let key = way.keys().pop().unwrap();
+    let claim = store.get(&key).await.unwrap().unwrap();
+    assert_eq!(store.remove(&key, &claim.bytes).await.unwrap(), Swap::Swapped);
+    sleep(secs(5)).await;
+    assert_eq!(runs.deliver(&webhooks, &bare("evt_1")).await, "duplicate");
+    assert_eq!(runs.count(), 1);
 }
 
 #[tokio::test(start_paused = true)]

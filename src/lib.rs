@@ -51,6 +51,7 @@
 //! | share what is known between processes | [`ValidatorBuilder::store`], [`store`], [`Validator::check`] |
 //! | make an endpoint idempotent, answer in one envelope | [`endpoint`], [`envelope`] |
 //! | capture or refund exactly once | [`Validator::guard`] |
+//! | hear of refunds, disputes and payments | `webhook`, with the feature of that name |
 //! | use another provider | [`provider::Provider`], [`provider::provider_fn`] |
 //! | test a checkout | `testing`, with the feature `test-util` |
 //! | see what it does in production | [`Validator::stats`], and the spans and events below |
@@ -66,6 +67,7 @@
 //! | `upstash` | no | `store::UpstashStore`: Upstash Redis over REST |
 //! | `vercel-kv` | no | `store::VercelKvStore`: Vercel KV |
 //! | `tower` | no | [`endpoint`]: requests with an `Idempotency-Key` happen once, in axum and every other `http` service |
+//! | `webhook` | no | `webhook`: what Stripe reports, verified and handled once; `testing::webhook` with `test-util` |
 //! | `test-util` | no | `testing`: a scripted provider, and a sandbox server that answers like Stripe; `store::contract` |
 //!
 //! Features add; none changes a decision. Without any there is no HTTP client in the tree.
@@ -89,10 +91,14 @@
 //! | `payproof.request` | span, info; a request that an idempotency layer looks at | `provider`, `method`, `outcome` |
 //! | `payproof.request_indeterminate` | event, warn: nobody knows what became of a request | `provider`, `reference` |
 //! | `payproof.request_lost` | event, warn: a handler came back after its lease, and its answer is not recorded | `provider`, `reference` |
+//! | `payproof.delivery` | span, info; one delivery to an endpoint for webhooks | `provider`, `mode`, `endpoint`, `event`, `event_type`, `outcome` |
+//! | `payproof.handler_failed` | event, warn: the handler of a webhook returned an error | `provider`, `error` |
+//! | `payproof.delivery_taken_over` | event, warn: another process had claimed an event, and its lease ended without an answer | `provider`, `endpoint`, `event` |
+//! | `payproof.delivery_lost` | event, warn: a handler succeeded after its lease, when somebody else had taken over | `provider`, `endpoint` |
 //! | `payproof.checks_disabled` | event, warn: an idempotency layer was built while `DISABLE_IDEMPOTENCY_CHECKS` is set | `provider` |
 //!
-//! The payment's id and the operation's reference, a digest, are the only ids in any field: no key, no customer, no tenant,
-//! no secret.
+//! The ids of payments and events, and the operation's reference, a digest, are the only ids in any field: no key, no
+//! customer, no tenant, no secret.
 //!
 //! # Runtimes
 //! A validation that has to ask needs a tokio runtime with time and, for the Stripe adapter, I/O. On a multi-thread
@@ -146,6 +152,8 @@ mod transport;
 mod validation;
 mod validator;
 mod verdict;
+#[cfg(feature = "webhook")]
+pub mod webhook;
 
 pub use attempt_log::{Attempt, AttemptOutcome, Reach, Rule, WaitReason};
 pub use breaker::Breaker;

@@ -54,6 +54,9 @@ pub(crate) enum Kind {
     Order,
     /// What has to be looked into.
     Unresolved,
+    /// An event that the provider reported.
+    #[cfg(feature = "webhook")]
+    Event,
 }
 
 impl Kind {
@@ -67,6 +70,8 @@ impl Kind {
             Self::Payment => "payment",
             Self::Order => "order",
             Self::Unresolved => "unresolved",
+            #[cfg(feature = "webhook")]
+            Self::Event => "event",
         }
     }
 }

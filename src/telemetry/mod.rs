@@ -254,10 +254,41 @@ impl Telemetry {
         count(&self.bypassed);
     }
 
-    /// A webhook's event was answered.
+    /// The span of one delivery to an endpoint for webhooks.
     #[cfg(feature = "webhook")]
-    pub(crate) fn delivery(&self, outcome: &'static str) {
+    pub(crate) fn delivery_span(&self, endpoint: &str) -> Span {
+        info_span!(
+            "payproof.delivery",
+            provider = &*self.provider,
+            mode = self.mode,
+            endpoint,
+            event = Empty,
+            event_type = Empty,
+            outcome = Empty,
+        )
+    }
+
+    /// A delivery was answered.
+    #[cfg(feature = "webhook")]
+    pub(crate) fn delivery(&self, span: &Span, outcome: &'static str, handler_error: Option<&str>) {
         self.deliveries.count(outcome);
+        span.record("outcome", outcome);
+        if let Some(error) = handler_error {
+            warn!(name: "payproof.handler_failed", parent: span, provider = &*self.provider, error);
+        }
+    }
+
+    /// Another process had claimed an event, and its lease ended without an answer.
+    #[cfg(feature = "webhook")]
+    pub(crate) fn delivery_taken_over(&self, endpoint: &str, event: &str) {
+        warn!(name: "payproof.delivery_taken_over", provider = &*self.provider, endpoint, event);
+    }
+
+    /// A handler came back too late: somebody else had taken over, and what it did is not recorded.
+    #[cfg(feature = "webhook")]
+    pub(crate) fn delivery_lost(&self, endpoint: &str) {
+        count(&self.leases_lost);
+        warn!(name: "payproof.delivery_lost", provider = &*self.provider, endpoint);
     }
 
     /// Reads the counters; `valid_hits` are those counted beside the facts.
@@ -313,6 +344,13 @@ pub(crate) fn record_operation(span: &Span, provenance: Option<&'static str>, co
     if let Some(code) = code {
         span.record("code", code);
     }
+}
+
+/// Shows in the span of a delivery what was delivered, once that is known to be authentic.
+#[cfg(feature = "webhook")]
+pub(crate) fn record_event(span: &Span, event: &str, event_type: &str) {
+    span.record("event", event);
+    span.record("event_type", event_type);
 }
 
 fn millis(duration: Duration) -> u64 {

@@ -12,11 +12,11 @@ use tracing::{Instrument, Span};
 use crate::engine::{Asked, Engine, KeyStanding};
 use crate::error::ValidateError;
 use crate::intent::{PaymentId, PaymentIntent};
-use crate::preflight::{self, Preflight, look_once};
+use crate::preflight::{Preflight, look};
 use crate::provider;
 use crate::retry::Explanation;
 use crate::stats::Stats;
-use crate::telemetry::record_verdict;
+use crate::telemetry::{Stopwatch, record_verdict};
 use crate::validation::Validation;
 use crate::verdict::Provenance;
 
@@ -86,7 +86,7 @@ impl Validator {
     /// It changes nothing, and may be dropped at any point.
     pub fn check(&self) -> impl Future<Output = Preflight> + Send + use<> {
         let engine = Arc::clone(&self.0);
-        async move { preflight::look(&engine).await }
+        async move { look(&engine.effects).await }
     }
 
     /// What happened since the validator was built.
@@ -208,14 +208,18 @@ impl fmt::Debug for Validate {
 
 /// One validation past the quick answer.
 async fn ask(engine: Arc<Engine>, asked: Asked) -> Result<Validation, ValidateError> {
+    let watch = Stopwatch::start();
     if engine.shared.is_some() {
-        look_once(&engine);
+        engine.look_once();
     }
     let answer = engine.answer(&asked).await;
-    let span = Span::current();
+    let (telemetry, span) = (&engine.telemetry, Span::current());
     match &answer {
-        Ok(validation) => engine.telemetry.verdict(&span, &validation.verdict, validation.provenance),
-        Err(error) => engine.telemetry.error(&span, error.code()),
+        Ok(Validation { verdict, provenance, degraded, .. }) => {
+            telemetry.verdict(&span, verdict, *provenance, *degraded);
+        }
+        Err(error) => telemetry.error(&span, error.code()),
     }
+    telemetry.validation_took(watch, answer.as_ref().ok().map(Validation::provenance));
     answer
 }

@@ -15,9 +15,7 @@ use tracing::{Instrument, Span};
 
 use crate::deadline::Deadline;
 use crate::ledger::{LedgerError, Poll as Pace};
-use crate::preflight::look_once;
 use crate::provider::ProviderError;
-use crate::telemetry::record_operation;
 
 use super::done::Done;
 use super::error::GuardError;
@@ -101,11 +99,8 @@ where
     T: Serialize + DeserializeOwned + Send + 'static,
 {
     let result = wait(&job, limit).await;
-    let (provenance, code) = match &result {
-        Ok(done) => (Some(done.provenance.as_str()), None),
-        Err(error) => (None, Some(error.code())),
-    };
-    record_operation(&Span::current(), provenance, code);
+    let shown = result.as_ref().map(|done| (done.provenance, done.degraded)).map_err(GuardError::code);
+    job.place.engine.telemetry.operation(&Span::current(), shown);
     result
 }
 
@@ -117,7 +112,7 @@ where
     let engine = &job.place.engine;
     job.place.check()?;
     if engine.shared.is_some() {
-        look_once(engine);
+        engine.look_once();
     }
     let begin = Instant::now();
     let deadline = Deadline::after(begin, limit.unwrap_or(engine.worst_case));

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use crate::engine::Engine;
 use crate::intent::{PaymentId, checked};
 use crate::invalid_intent::Field;
-use crate::preflight::look_once;
 use crate::validator::Validator;
 use crate::verdict::{Capture, Issuer, Proof, Verdict};
 
@@ -107,7 +106,7 @@ impl Redeem {
         let Self { engine, proof, order, part } = self;
         let owner = owner(&proof, order.as_deref(), part.as_deref())?;
         let books = books(&engine)?;
-        look_once(&engine);
+        engine.look_once();
         let proof = recent(&engine, proof).await?;
         if proof.capture() == Capture::Authorised && !engine.redemption.authorised {
             return Err(RedeemError::OnlyAuthorised);

@@ -17,6 +17,8 @@ use crate::stats::Stats;
 use crate::verdict::{Degradation, Provenance, Verdict};
 
 mod metrics;
+#[cfg(all(test, feature = "metrics", any(feature = "tower", feature = "webhook")))]
+mod tests;
 
 #[cfg(feature = "webhook")]
 use metrics::DELIVERIES;

@@ -92,6 +92,18 @@ impl Validator {
     /// | an operation has been indeterminate for a minute, or the list of them cannot be read | |
     /// | nine tenths of `max_keys` are held | |
     ///
+    /// ```
+    /// # use payproof::Validator;
+    /// # use payproof::testing::ScriptedProvider;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let validator = Validator::builder(ScriptedProvider::new()).build()?;
+    /// let page = serde_json::to_string(&validator.health().await)?; // with status 200, whatever it says
+    /// assert!(page.starts_with(r#"{"status":"ready""#));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Cancel safety
     /// It changes nothing, and may be dropped at any point.
     ///

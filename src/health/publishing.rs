@@ -18,6 +18,27 @@ impl Validator {
     ///
     /// It records with the recorder that is installed by then, and tells it what the names mean.
     ///
+    /// ```
+    /// use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
+    /// use payproof::LATENCY_BUCKETS;
+    ///
+    /// # use payproof::Validator;
+    /// # use payproof::testing::ScriptedProvider;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let validator = Validator::builder(ScriptedProvider::new()).build()?;
+    /// // Once, at start:
+    /// let ours = Matcher::Prefix("payproof_".to_owned());
+    /// let prometheus = PrometheusBuilder::new().set_buckets_for_metric(ours, &LATENCY_BUCKETS)?.install_recorder()?;
+    ///
+    /// // In the handler of `GET /metrics`:
+    /// validator.publish_metrics().await;
+    /// let page = prometheus.render();
+    /// assert!(page.contains("payproof_breaker_state"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Cancel safety
     /// It may be dropped at any point. What is read from the store comes last.
     ///

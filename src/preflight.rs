@@ -1,18 +1,17 @@
 //! A look at the store before it is needed.
 
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use tokio::sync::Mutex;
-use tokio::time::Instant;
+use tokio::runtime::Handle;
 
-use crate::ledger::Ledger;
-use crate::store::{Inspection, Severity, StoreFinding};
+use crate::engine::Engine;
+use crate::ledger::LedgerError;
+use crate::store::{Durability, Inspection, Severity, StoreFinding};
 
 /// A checkout waits for one or two round trips; past this they are what it waits for.
 const SLOW: Duration = Duration::from_millis(50);
-
-/// A look is a dozen commands, and who asks for health may be many, or anybody.
-const LOOKS_APART: Duration = Duration::from_secs(1);
 
 /// What a look at the store found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,23 +31,17 @@ impl Preflight {
     }
 }
 
-/// The last look, so that the store is looked at once a second at most, however often it is asked for.
-#[derive(Debug, Default)]
-pub(crate) struct LastLook(Mutex<Option<(Instant, Preflight)>>);
-
-impl LastLook {
-    /// What was found a moment ago, or is found now.
-    pub(crate) async fn recent(&self, ledger: &Ledger) -> Preflight {
-        let mut last = self.0.lock().await;
-        match &*last {
-            Some((at, found)) if at.elapsed() < LOOKS_APART => found.clone(),
-            _ => last.insert((Instant::now(), look(ledger).await)).1.clone(),
-        }
-    }
+pub(crate) async fn look(engine: &Engine) -> Preflight {
+    found(engine.effects.inspect().await, engine.effects.durability())
 }
 
-pub(crate) async fn look(ledger: &Ledger) -> Preflight {
-    let (store, mut findings) = match ledger.inspect().await {
+/// What was found a moment ago, or is found now.
+pub(crate) async fn look_recently(engine: &Engine) -> Preflight {
+    found(engine.last_look.recent(&engine.effects).await, engine.effects.durability())
+}
+
+fn found(inspected: Result<Inspection, LedgerError>, durability: Durability) -> Preflight {
+    let (store, mut findings) = match inspected {
         Ok(inspection) => {
             let slow = (inspection.latency > SLOW).then_some(StoreFinding::Slow { latency: inspection.latency });
             let findings = inspection.findings.iter().cloned().chain(slow).collect();
@@ -56,7 +49,6 @@ pub(crate) async fn look(ledger: &Ledger) -> Preflight {
         }
         Err(error) => (None, vec![StoreFinding::Unreachable { reason: error.to_string().into() }]),
     };
-    let durability = ledger.durability();
     let of_durability = [
         (!durability.shared, StoreFinding::NotShared),
         (!durability.durable, StoreFinding::Volatile),
@@ -69,4 +61,20 @@ pub(crate) async fn look(ledger: &Ledger) -> Preflight {
     }
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity()));
     Preflight { store, findings }
+}
+
+/// Looks once, beside the first use, and logs what needs somebody's attention.
+pub(crate) fn look_once(engine: &Arc<Engine>) {
+    // Read first: to write on each use would have the cores pass one word around.
+    if engine.looked.load(Relaxed) || Handle::try_current().is_err() || engine.looked.swap(true, Relaxed) {
+        return;
+    }
+    let engine = Arc::clone(engine);
+    tokio::spawn(async move {
+        for finding in look(&engine).await.findings {
+            if finding.severity() >= Severity::Warning {
+                engine.telemetry.store_finding(finding.code(), &finding);
+            }
+        }
+    });
 }

@@ -12,7 +12,7 @@ use tracing::{Instrument, Span};
 use crate::engine::{Asked, Engine, KeyStanding};
 use crate::error::ValidateError;
 use crate::intent::{PaymentId, PaymentIntent};
-use crate::preflight::{Preflight, look};
+use crate::preflight::{self, Preflight, look_once};
 use crate::provider;
 use crate::retry::Explanation;
 use crate::stats::Stats;
@@ -86,7 +86,7 @@ impl Validator {
     /// It changes nothing, and may be dropped at any point.
     pub fn check(&self) -> impl Future<Output = Preflight> + Send + use<> {
         let engine = Arc::clone(&self.0);
-        async move { look(&engine.effects).await }
+        async move { preflight::look(&engine).await }
     }
 
     /// What happened since the validator was built.
@@ -210,7 +210,7 @@ impl fmt::Debug for Validate {
 async fn ask(engine: Arc<Engine>, asked: Asked) -> Result<Validation, ValidateError> {
     let watch = Stopwatch::start();
     if engine.shared.is_some() {
-        engine.look_once();
+        look_once(&engine);
     }
     let answer = engine.answer(&asked).await;
     let (telemetry, span) = (&engine.telemetry, Span::current());

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -18,13 +17,11 @@ use crate::in_flight::{Boarding, Flight, Flights, Source};
 use crate::intent::{PaymentId, PaymentIntent};
 use crate::judge::{Answered, Rules, VOLATILE_FRESH_FOR};
 use crate::key_register::{KeyRegister, Standing};
-use crate::ledger::Ledger;
+use crate::ledger::{LastLook, Ledger};
 use crate::policy::{RedemptionRules, WhenProviderIsDown};
-use crate::preflight::{LastLook, look};
 use crate::provider::ProviderIdentity;
 use crate::retry::Retrier;
 use crate::shared_facts::{Bound, SharedFacts};
-use crate::store::Severity;
 use crate::telemetry::Telemetry;
 use crate::validation::Validation;
 use crate::verdict::{Degradation, Finding, Issuer, Proof, Provenance, Verdict};
@@ -81,22 +78,6 @@ impl Issuer for Engine {
 }
 
 impl Engine {
-    /// Looks at the store once, beside the first use, and logs what needs somebody's attention.
-    pub(crate) fn look_once(self: &Arc<Self>) {
-        // Read first: to write on each use would have the cores pass one word around.
-        if self.looked.load(Relaxed) || Handle::try_current().is_err() || self.looked.swap(true, Relaxed) {
-            return;
-        }
-        let engine = Arc::clone(self);
-        tokio::spawn(async move {
-            for finding in look(&engine.effects).await.findings {
-                if finding.severity() >= Severity::Warning {
-                    engine.telemetry.store_finding(finding.code(), &finding);
-                }
-            }
-        });
-    }
-
     /// Binds the intent's key to its claims, but never to claims that will be refused: those may be corrected.
     pub(crate) fn key_standing(&self, intent: &PaymentIntent) -> Result<KeyStanding, ValidateError> {
         let Some(key) = intent.idempotency_key() else { return Ok(KeyStanding::Clear) };

@@ -15,6 +15,7 @@ use tracing::{Instrument, Span};
 
 use crate::deadline::Deadline;
 use crate::ledger::{LedgerError, Poll as Pace};
+use crate::preflight::look_once;
 use crate::provider::ProviderError;
 
 use super::done::Done;
@@ -112,7 +113,7 @@ where
     let engine = &job.place.engine;
     job.place.check()?;
     if engine.shared.is_some() {
-        engine.look_once();
+        look_once(engine);
     }
     let begin = Instant::now();
     let deadline = Deadline::after(begin, limit.unwrap_or(engine.worst_case));

@@ -8,7 +8,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::deadline::after;
 use crate::guard::UnresolvedList;
-use crate::preflight::Preflight;
+use crate::preflight::{Preflight, look_recently};
 use crate::stats::BreakerState;
 use crate::store::StoreFinding;
 use crate::validator::Validator;
@@ -128,7 +128,7 @@ async fn look(validator: &Validator, until: Instant) -> Preflight {
     let engine = &validator.0;
     let reason: Box<str> = match Handle::try_current() {
         Err(_) => "there is no tokio runtime here".into(),
-        Ok(_) => match timeout_at(until, engine.last_look.recent(&engine.effects)).await {
+        Ok(_) => match timeout_at(until, look_recently(engine)).await {
             Ok(preflight) => return preflight,
             Err(_elapsed) => format!("no answer within {PATIENCE:?}").into(),
         },

@@ -16,11 +16,13 @@ use crate::store::{AnyStore, Claim, Durability, Inspection, StoreError, Stored, 
 use crate::telemetry::{Stopwatch, store_call};
 
 mod error;
+mod last_look;
 mod poll;
 mod record;
 mod renewal;
 
 pub(crate) use error::LedgerError;
+pub(crate) use last_look::LastLook;
 pub(crate) use poll::Poll;
 pub(crate) use record::{Nonce, Record, Seal, State};
 pub(crate) use renewal::{renewal_pace, while_renewing};

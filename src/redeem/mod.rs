@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crate::engine::Engine;
 use crate::intent::{PaymentId, checked};
 use crate::invalid_intent::Field;
+use crate::preflight::look_once;
 use crate::validator::Validator;
 use crate::verdict::{Capture, Issuer, Proof, Verdict};
 
@@ -106,7 +107,7 @@ impl Redeem {
         let Self { engine, proof, order, part } = self;
         let owner = owner(&proof, order.as_deref(), part.as_deref())?;
         let books = books(&engine)?;
-        engine.look_once();
+        look_once(&engine);
         let proof = recent(&engine, proof).await?;
         if proof.capture() == Capture::Authorised && !engine.redemption.authorised {
             return Err(RedeemError::OnlyAuthorised);

@@ -188,6 +188,22 @@ impl Telemetry {
         )
     }
 
+    /// A guarded call ended: with a result from somewhere, or with the code of an error.
+    pub(crate) fn operation(&self, span: &Span, result: Result<(Provenance, Option<Degradation>), &'static str>) {
+        let outcome = match result {
+            Ok((provenance, degraded)) => {
+                self.degraded("operation", degraded);
+                span.record("provenance", provenance.as_str());
+                provenance.as_str()
+            }
+            Err(code) => {
+                span.record("code", code);
+                code
+            }
+        };
+        self.meter.count(OPERATIONS, [("outcome", outcome)]);
+    }
+
     /// A guarded call came back too late: somebody else had taken over, and what it brought is not recorded.
     pub(crate) fn operation_lost(&self, operation: &str) {
         count(&self.leases_lost);
@@ -244,13 +260,6 @@ impl Telemetry {
         record_verdict(span, verdict, provenance);
     }
 
-    /// A validation ended without a verdict.
-    pub(crate) fn error(&self, span: &Span, code: &'static str) {
-        self.errors.count(code);
-        self.meter.count(VALIDATION_ERRORS, [("code", code)]);
-        span.record("code", code);
-    }
-
     /// How long a validation took past the quick answer; without a verdict it has no provenance.
     pub(crate) fn validation_took(&self, watch: Stopwatch, provenance: Option<Provenance>) {
         let provenance = provenance.map_or("none", Provenance::as_str);
@@ -264,20 +273,11 @@ impl Telemetry {
         }
     }
 
-    /// A guarded call ended: with a result from somewhere, or with the code of an error.
-    pub(crate) fn operation(&self, span: &Span, result: Result<(Provenance, Option<Degradation>), &'static str>) {
-        let outcome = match result {
-            Ok((provenance, degraded)) => {
-                self.degraded("operation", degraded);
-                span.record("provenance", provenance.as_str());
-                provenance.as_str()
-            }
-            Err(code) => {
-                span.record("code", code);
-                code
-            }
-        };
-        self.meter.count(OPERATIONS, [("outcome", outcome)]);
+    /// A validation ended without a verdict.
+    pub(crate) fn error(&self, span: &Span, code: &'static str) {
+        self.errors.count(code);
+        self.meter.count(VALIDATION_ERRORS, [("code", code)]);
+        span.record("code", code);
     }
 
     /// A request with an idempotency key was answered.

@@ -209,6 +209,8 @@ async fn a_rate_limit_of_the_account_degrades_while_it_lasts() {
 
 #[tokio::test(start_paused = true)]
 async fn nearly_as_many_keys_as_allowed_degrade_until_their_time_is_over() {
+    let without = plain(&provider()).max_keys(0).build().unwrap();
+    assert!(without.health().await.is_ready(), "none were wanted");
     let validator = plain(&provider()).max_keys(10).build().unwrap();
     let with_key = |number: u32| intent("pi_1").key(IdempotencyKey::parse(format!("k{number}")).unwrap());
     for number in 0..8 {

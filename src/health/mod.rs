@@ -159,7 +159,8 @@ fn of_provider(validator: &Validator) -> Vec<HealthReason> {
     let budget = stats.budget_level.filter(|level| *level < 1.0).map(|_| HealthReason::BudgetEmpty);
     let checks = stats.idempotency_checks_disabled.then_some(HealthReason::ChecksDisabled);
     let (held, limit) = (stats.keys_held, engine.keys.limit());
-    let is_nearly_full = held >= limit.saturating_sub(limit / 10);
+    // Where none are allowed, that was chosen.
+    let is_nearly_full = held > 0 && held >= limit.saturating_sub(limit / 10);
     let keys = is_nearly_full.then_some(HealthReason::KeysNearlyFull { held, limit });
     [breaker, rate, budget, checks, keys].into_iter().flatten().collect()
 }

@@ -215,6 +215,10 @@ impl Meter {
     }
 }
 
+/// Without the feature there is nothing to carry around, and so no clock that was read.
+#[cfg(not(feature = "metrics"))]
+const _: () = assert!(size_of::<Meter>() == 0 && size_of::<Stopwatch>() == 0);
+
 #[cfg(not(feature = "metrics"))]
 #[allow(clippy::unused_self, reason = "what records nothing is called like what records")]
 impl Meter {

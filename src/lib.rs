@@ -44,6 +44,7 @@
 //! # Where to look
 //! | to | see |
 //! |---|---|
+//! | validate and look into the store from a shell | the command `payproof`, with the feature `cli` |
 //! | change a limit, the retries, what counts as paid | [`ValidatorBuilder`], [`Policy`], [`Retry`] |
 //! | understand a verdict | [`Verdict`], [`Finding`], [`Provenance`] |
 //! | understand a failure | [`ValidateError`], [`Attempt`], [`Validator::explain`] |
@@ -60,6 +61,7 @@
 //! | `stripe` | yes | the [`Stripe`] adapter, over reqwest with rustls |
 //! | `axum` | no | answers of [`envelope`] as axum's responses; brings `tower` |
 //! | `backoff` | no | `Schedule::backoff`: any `backoff::backoff::Backoff` as a retry schedule |
+//! | `cli` | no | the command `payproof`; brings every store |
 //! | `file` | no | `store::FileStore`: one file on this machine |
 //! | `redis` | no | `store::RedisStore`: Redis or Valkey; one server, Cluster or Sentinel |
 //! | `upstash` | no | `store::UpstashStore`: Upstash Redis over REST |
@@ -160,6 +162,7 @@ pub use preflight::Preflight;
 pub use provider::stripe::{Stripe, StripeBuilder};
 pub use redeem::{Receipt, Redeem, RedeemError, Redemption};
 pub use retry::{Explanation, Jitter, Retry, RetryBudget, Schedule};
+pub use shared_facts::KeptFacts;
 pub use stats::{BreakerState, Stats};
 pub use validation::Validation;
 pub use validator::{Validate, Validator};

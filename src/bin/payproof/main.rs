@@ -5,13 +5,19 @@
 #![allow(clippy::doc_markdown, reason = "the docs of arguments are what `--help` prints, as it stands")]
 
 mod completions;
+mod doctor;
 mod explain;
+mod forget;
+mod indeterminate;
+mod inspect;
 mod output;
+mod resolve;
 mod settings;
 mod status;
 mod trouble;
 mod usage;
 mod validate;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -40,12 +46,20 @@ struct Args {
 enum Command {
     Validate(Box<validate::Args>),
     Explain(explain::Args),
+    Verify(Box<verify::Args>),
+    Doctor(doctor::Args),
+    Inspect(inspect::Args),
+    Forget(forget::Args),
+    Indeterminate(indeterminate::Args),
+    Resolve(resolve::Args),
     Completions(completions::Args),
 }
 
 fn main() -> ExitCode {
     // What went wrong is said in one line, below; the default would print where in the source it was.
     std::panic::set_hook(Box::new(|_| {}));
+    // The one crypto provider of the tree, for clients that name none.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let args = match Args::try_parse() {
         Ok(args) => args,
         Err(error) => return usage::answer(&error).into(),
@@ -65,6 +79,12 @@ fn run(command: Command) -> Result<Status, Trouble> {
         match command {
             Command::Validate(args) => validate::run(*args).await,
             Command::Explain(args) => explain::run(&args),
+            Command::Verify(args) => verify::run(*args).await,
+            Command::Doctor(args) => doctor::run(args).await,
+            Command::Inspect(args) => inspect::run(args).await,
+            Command::Forget(args) => forget::run(args).await,
+            Command::Indeterminate(args) => indeterminate::run(args).await,
+            Command::Resolve(args) => resolve::run(args).await,
             Command::Completions(args) => completions::run(&args),
         }
     }));

@@ -107,6 +107,11 @@ impl Provider {
         Ok(stripe.build()?)
     }
 
+    /// A validator that never asks.
+    pub(crate) fn without_provider(&self) -> Result<ValidatorBuilder, Trouble> {
+        self.identity.without_provider()
+    }
+
     pub(crate) fn validator(&self) -> Result<ValidatorBuilder, Trouble> {
         Ok(self.calls(Validator::builder(self.stripe()?)))
     }
@@ -151,6 +156,22 @@ impl StoreSettings {
     pub(crate) fn attach(&self, validator: ValidatorBuilder, store: EnvStore) -> Result<ValidatorBuilder, Trouble> {
         let validator = validator.store(store).store_prefix(&*self.store_prefix);
         Ok(record_key()?.into_iter().fold(validator, ValidatorBuilder::record_key))
+    }
+}
+
+/// Whose records in which store, for commands that look into it and never ask the provider.
+#[derive(Debug, Args)]
+pub(crate) struct Records {
+    #[command(flatten)]
+    identity: Identity,
+    #[command(flatten)]
+    store: StoreSettings,
+}
+
+impl Records {
+    pub(crate) fn validator(&self) -> Result<Validator, Trouble> {
+        let store = self.store.needed()?;
+        Ok(self.store.attach(self.identity.without_provider()?, store)?.build()?)
     }
 }
 

@@ -53,7 +53,7 @@ impl Tally {
 
     /// The summary, with how long it took.
     pub(crate) fn after(&self, time: Duration) -> String {
-        let rate = u128::from(self.lines).saturating_mul(1_000).checked_div(time.as_millis()).unwrap_or(0);
+        let rate = u128::from(self.lines).saturating_mul(1_000_000).checked_div(time.as_micros()).unwrap_or(0);
         let lines = if self.lines == 1 { "line" } else { "lines" };
         let counts = [
             (self.valid, "valid"),

@@ -21,8 +21,7 @@ pub(crate) struct CsvLines<R> {
 
 impl<R: Read> CsvLines<R> {
     /// Reads the header row. Without one there is nothing at all.
-    pub(crate) fn open(mut bytes: Bytes<R>, ignore_unknown: bool) -> Result<Self, Trouble> {
-        let delimiter = delimiter(bytes.fill_buf().map_err(|error| unreadable(&error))?);
+    pub(crate) fn open(bytes: Bytes<R>, delimiter: u8, ignore_unknown: bool) -> Result<Self, Trouble> {
         let mut records = Records::new(bytes, delimiter);
         let columns = match records.read().map_err(|error| unreadable(&error))? {
             None => Vec::new(),
@@ -46,7 +45,7 @@ impl<R: Read> CsvLines<R> {
 }
 
 /// A comma, unless the header row has none and has another of the usual ones.
-fn delimiter(start: &[u8]) -> u8 {
+pub(super) fn delimiter(start: &[u8]) -> u8 {
     let header = start.trim_ascii_start().split(|byte| *byte == b'\n').next().unwrap_or_default();
     [b',', b';', b'\t'].into_iter().find(|delimiter| header.contains(delimiter)).unwrap_or(b',')
 }

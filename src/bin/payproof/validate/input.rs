@@ -7,7 +7,7 @@ use clap::ValueEnum;
 use crate::trouble::Trouble;
 
 use super::claim::{Claim, Refusal};
-use super::csv_lines::CsvLines;
+use super::csv_lines::{self, CsvLines};
 use super::json_lines::JsonLines;
 
 /// The longest line that makes sense: every field has at most 255 bytes. What is longer is passed over, and not kept.
@@ -38,20 +38,13 @@ pub(crate) enum Input<R> {
 impl<R: Read> Input<R> {
     /// Looks at the beginning: at the header row, where there is one.
     pub(crate) fn open(mut from: R, format: Option<InputFormat>, ignore_unknown: bool) -> Result<Self, Trouble> {
-        let mut mark = Vec::new();
-        let mut first = |limit: u64| from.by_ref().take(limit).read_to_end(&mut mark);
-        first(BYTE_ORDER_MARK.len() as u64).map_err(|error| unreadable(&error))?;
-        if mark == BYTE_ORDER_MARK {
-            mark.clear();
-        }
-        let mut bytes = BufReader::with_capacity(LONGEST_LINE, Cursor::new(mark).chain(from));
-        let format = match format {
-            Some(format) => format,
-            None => detect(&mut bytes).map_err(|error| unreadable(&error))?,
-        };
+        let start = beginning(&mut from).map_err(|error| unreadable(&error))?;
+        let format = format.unwrap_or_else(|| detect(&start));
+        let delimiter = csv_lines::delimiter(&start);
+        let bytes = BufReader::with_capacity(LONGEST_LINE, Cursor::new(start).chain(from));
         Ok(match format {
             InputFormat::Jsonl => Self::Json(JsonLines::new(bytes, ignore_unknown)),
-            InputFormat::Csv => Self::Csv(Box::new(CsvLines::open(bytes, ignore_unknown)?)),
+            InputFormat::Csv => Self::Csv(Box::new(CsvLines::open(bytes, delimiter, ignore_unknown)?)),
         })
     }
 
@@ -76,8 +69,26 @@ pub(crate) fn unreadable(error: &io::Error) -> Trouble {
     Trouble::because("standard input cannot be read; look at where it comes from", error)
 }
 
+/// The first line that is not blank, with what came along with it and without the byte order mark.
+fn beginning(from: &mut impl Read) -> io::Result<Vec<u8>> {
+    let mut start = Vec::new();
+    let mut from = BufReader::new(from);
+    while start.trim_ascii_start().iter().all(|byte| *byte != b'\n') && start.len() < LONGEST_LINE {
+        let arrived = from.fill_buf()?;
+        if arrived.is_empty() {
+            break;
+        }
+        start.extend_from_slice(arrived);
+        let taken = arrived.len();
+        from.consume(taken);
+        if let Some(behind) = start.strip_prefix(BYTE_ORDER_MARK) {
+            start = behind.to_vec();
+        }
+    }
+    Ok(start)
+}
+
 /// A JSON object starts with a brace, and no header row does.
-fn detect(bytes: &mut impl BufRead) -> io::Result<InputFormat> {
-    let first = bytes.fill_buf()?.iter().find(|byte| !byte.is_ascii_whitespace());
-    Ok(if first == Some(&b'{') { InputFormat::Jsonl } else { InputFormat::Csv })
+fn detect(start: &[u8]) -> InputFormat {
+    if start.trim_ascii_start().first() == Some(&b'{') { InputFormat::Jsonl } else { InputFormat::Csv }
 }

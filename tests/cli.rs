@@ -1,5 +1,13 @@
 //! The command line, end to end: the built program against the sandbox, a real Redis, and endpoints made for it.
 #![cfg(all(feature = "cli", feature = "test-util"))]
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "what does not go as expected fails the test"
+)]
 
 #[path = "cli/endpoint.rs"]
 mod endpoint;

@@ -13,7 +13,7 @@ use crate::redis_server::{RedisConfig, RedisServer};
 /// A service on the same store.
 fn service(sandbox: &Sandbox, redis: &RedisServer) -> Validator {
     let stripe = Stripe::builder(secret_key()).base_url(sandbox.url()).build().unwrap();
-    Validator::builder(stripe).store(RedisStore::new(&redis.url()).unwrap()).build().unwrap()
+    Validator::builder(stripe).store(RedisStore::new(redis.url()).unwrap()).build().unwrap()
 }
 
 fn at(redis: &RedisServer, arguments: &[&str]) -> Program {

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use reqwest::Client;
 use tokio::runtime::Runtime;
 
-use crate::{KEY, answer, id};
+use crate::{KEY, answer, client, id};
 
 /// As many requests under way as the command line has by default.
 pub(crate) const CONCURRENCY: usize = 32;
@@ -38,7 +38,7 @@ impl Task {
 /// So many tasks that each ask for one payment after the other.
 pub(crate) fn run(task: &Task) {
     let runtime = Runtime::new().expect("there are threads");
-    let (client, next) = (client(), Arc::new(AtomicUsize::new(0)));
+    let (client, next) = (client::bare(None), Arc::new(AtomicUsize::new(0)));
     let tasks: Vec<_> = (0..CONCURRENCY)
         .map(|_| {
             let (client, next, url, count) = (client.clone(), Arc::clone(&next), task.url.clone(), task.count);
@@ -56,17 +56,6 @@ pub(crate) fn run(task: &Task) {
     for task in tasks {
         runtime.block_on(task).expect("nothing panics");
     }
-}
-
-/// A client as an application makes it, but for the crypto provider, which has to be named where none is built in.
-fn client() -> Client {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let tls = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .expect("ring knows the default versions")
-        .with_root_certificates(rustls::RootCertStore::empty())
-        .with_no_client_auth();
-    Client::builder().no_proxy().tls_backend_preconfigured(tls).build().expect("settings fit")
 }
 
 /// With the headers that payproof sends, and the fields read that it reads.

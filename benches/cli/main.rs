@@ -21,6 +21,8 @@
 #[path = "../validate/answer.rs"]
 mod answer;
 mod bare;
+#[path = "../validate/client.rs"]
+mod client;
 #[path = "../validate/figure.rs"]
 #[allow(dead_code, reason = "the other bench uses more of it")]
 mod figure;

@@ -87,7 +87,7 @@ fn as_text(payment: &PaymentId, kept: Option<&KeptFacts>, redemption: Option<&Re
         None => text.push_str("Facts:    none are kept; the next validation asks the provider\n"),
         Some(kept) => {
             let (age, left) = (shown(kept.age()), shown(kept.kept_for()));
-            let _ = writeln!(text, "Facts:    {age} old, kept for {left} more");
+            let _ = writeln!(text, "Facts:    {age} old, kept for {left} more; amounts are in minor units");
             for (name, value) in facts(kept) {
                 let _ = writeln!(text, "  {name}: {}", plain(&in_words(&value)));
             }

@@ -82,8 +82,9 @@ pub(crate) async fn run(
     spawn(dispatch(arriving, handing_on, work, Arc::new(Semaphore::new(places))));
     let mut results = Results::new(format, many.quiet);
     if !results.gather(rows).await? {
-        // Whoever read the results has seen enough, and nobody waits for the rest of the input.
-        return results.stopped().await;
+        // Whoever read the results has seen enough; but of what was not validated, nobody can tell.
+        results.end().await?;
+        return Ok(Status::CouldNotTell);
     }
     let read = reader.await.map_err(|_| Trouble::new("reading standard input stopped; please report it"))?;
     results.finish(read, begun.elapsed(), many.quiet).await
@@ -208,31 +209,31 @@ impl Results {
         self.writer.write(&mut self.gathered).await
     }
 
-    /// A closed pipe is no complaint; but of what was not read, nobody can tell.
-    async fn stopped(self) -> Result<Status, Trouble> {
+    /// Waits until everything is written. False when nobody reads any more, which is no complaint.
+    async fn end(self) -> Result<bool, Trouble> {
         if let Some(bar) = self.bar {
             bar.finish_and_clear();
         }
         match self.writer.finish().await {
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(unwritable(&error)),
-            _ => Ok(Status::CouldNotTell),
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+            Err(error) => Err(unwritable(&error)),
         }
     }
 
     async fn finish(mut self, read: Result<(), Trouble>, took: Duration, quiet: bool) -> Result<Status, Trouble> {
-        let is_written = self.write().await.is_ok();
-        let status = self.tally.status();
-        let summary = (!quiet && self.tally.lines() > 0).then(|| self.tally.after(took));
-        let is_empty = self.tally.lines() == 0;
-        let written = self.stopped().await?;
-        if let Some(summary) = summary {
-            note(&summary);
+        // Whether anybody reads is seen at the end.
+        let _ = self.write().await;
+        let tally = self.tally.clone();
+        let is_read = self.end().await?;
+        if !quiet && tally.lines() > 0 && is_read {
+            note(&tally.after(took));
         }
         read?;
-        if is_empty {
+        if tally.lines() == 0 {
             return Err(Trouble::new("standard input lists no payments; give it one per line"));
         }
-        Ok(if is_written { status } else { written })
+        Ok(if is_read { tally.status() } else { Status::CouldNotTell })
     }
 }
 

@@ -26,22 +26,23 @@ impl Outage {
 
     /// Asks, and while the breaker is open asks again, until the patience is over.
     pub(crate) async fn ask(&self, plan: &Plan, intent: &PaymentIntent) -> Outcome {
+        let begun = Instant::now();
         loop {
             let outcome = plan.ask(intent).await;
-            match self.pause_after(&outcome) {
+            match self.pause_after(&outcome, begun) {
                 Some(pause) => sleep(pause).await,
                 None => return outcome,
             }
         }
     }
 
-    /// How long to wait before asking again, if that is worth it.
-    fn pause_after(&self, outcome: &Outcome) -> Option<Duration> {
+    /// How long to wait before asking again, if that is worth it for a line that was begun then.
+    fn pause_after(&self, outcome: &Outcome, begun: Instant) -> Option<Duration> {
         match outcome {
             Outcome::CouldNotTell(error) if error.code() == "circuit_open" => {
                 let pause = error.retry_after().unwrap_or_default().max(SHORTEST_PAUSE);
-                let silent_for = self.answered_at().elapsed();
-                (silent_for.saturating_add(pause) <= self.patience).then_some(pause)
+                let waited = self.answered_at().elapsed().max(begun.elapsed());
+                (waited.saturating_add(pause) <= self.patience).then_some(pause)
             }
             // What was known already says nothing about the provider.
             Outcome::Told(validation) if !validation.attempts().is_empty() => {

@@ -44,6 +44,7 @@
 //! # Where to look
 //! | to | see |
 //! |---|---|
+//! | validate and look into the store from a shell | the command `payproof`, with the feature `cli` |
 //! | change a limit, the retries, what counts as paid | [`ValidatorBuilder`], [`Policy`], [`Retry`] |
 //! | understand a verdict | [`Verdict`], [`Finding`], [`Provenance`] |
 //! | understand a failure | [`ValidateError`], [`Attempt`], [`Validator::explain`] |
@@ -63,6 +64,7 @@
 //! | `axum` | no | answers of [`envelope`] as axum's responses; brings `tower` |
 //! | `backoff` | no | `Schedule::backoff`: any `backoff::backoff::Backoff` as a retry schedule |
 //! | `metrics` | no | the metrics below, over the `metrics` facade, and `Validator::publish_metrics` |
+//! | `cli` | no | the command `payproof`; brings every store |
 //! | `file` | no | `store::FileStore`: one file on this machine |
 //! | `redis` | no | `store::RedisStore`: Redis or Valkey; one server, Cluster or Sentinel |
 //! | `upstash` | no | `store::UpstashStore`: Upstash Redis over REST |
@@ -215,6 +217,7 @@ pub use preflight::Preflight;
 pub use provider::stripe::{Stripe, StripeBuilder};
 pub use redeem::{Receipt, Redeem, RedeemError, Redemption};
 pub use retry::{Explanation, Jitter, Retry, RetryBudget, Schedule};
+pub use shared_facts::KeptFacts;
 pub use stats::{BreakerState, Stats};
 #[cfg(feature = "metrics")]
 pub use telemetry::LATENCY_BUCKETS;

@@ -29,6 +29,10 @@ use crate::ledger::{
 };
 use crate::provider::ProviderIdentity;
 
+mod kept;
+
+pub use kept::KeptFacts;
+
 /// How long a forgotten payment's place is kept, so that a claim which was long under way does not slip in behind.
 const VOID_FOR: Duration = Duration::from_secs(5);
 

@@ -15,6 +15,7 @@ use crate::intent::{PaymentId, PaymentIntent};
 use crate::preflight::{self, Preflight, look_once};
 use crate::provider;
 use crate::retry::Explanation;
+use crate::shared_facts::KeptFacts;
 use crate::stats::Stats;
 use crate::telemetry::{Stopwatch, record_verdict};
 use crate::validation::Validation;
@@ -75,6 +76,23 @@ impl Validator {
     pub fn forget(&self, payment: &PaymentId) -> impl Future<Output = Result<(), ValidateError>> + Send + use<> {
         let (engine, payment) = (Arc::clone(&self.0), payment.clone());
         async move { engine.forget(&payment).await }
+    }
+
+    /// What is kept about a payment: in the shared store, or without one in this process. The provider is not asked.
+    ///
+    /// For support and operations. A replica of the store may answer, so it can be behind by a moment.
+    ///
+    /// # Errors
+    /// When the store does not answer or holds something unreadable.
+    ///
+    /// # Cancel safety
+    /// It changes nothing, and may be dropped at any point.
+    pub fn kept(
+        &self,
+        payment: &PaymentId,
+    ) -> impl Future<Output = Result<Option<KeptFacts>, ValidateError>> + Send + use<> {
+        let (engine, payment) = (Arc::clone(&self.0), payment.clone());
+        async move { engine.look_at(&payment).await }
     }
 
     /// Looks at the store: whether it answers, how fast, its version, what it evicts, whether it may be written to.

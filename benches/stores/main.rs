@@ -25,6 +25,8 @@
 #[path = "../validate/checkout.rs"]
 #[allow(dead_code, reason = "the other bench uses more of it")]
 mod checkout;
+#[path = "../validate/client.rs"]
+mod client;
 #[path = "../validate/figure.rs"]
 #[allow(dead_code, reason = "the other bench uses more of it")]
 mod figure;

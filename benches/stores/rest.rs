@@ -1,6 +1,6 @@
 //! A replay over REST, beside a bare POST of the same body to the same server.
 
-use std::sync::{Arc, mpsc};
+use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
@@ -8,11 +8,11 @@ use payproof::Provenance;
 use payproof::Validator;
 use payproof::store::UpstashStore;
 use payproof::testing::upstash::UpstashStandIn;
-use reqwest::Client;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use tokio::sync::oneshot;
 
 use crate::checkout::{self, Prompt};
+use crate::client;
 use crate::figure::{self, Scale};
 use crate::turns::{Peer, take_turns, timed};
 
@@ -83,13 +83,7 @@ pub(crate) fn run(scale: Scale) {
 
 /// What a user would write: one client, one POST, the body read to its end and parsed.
 fn bare<'r>(runtime: &'r tokio::runtime::Runtime, server: &Server, body: Vec<u8>) -> Peer<'r> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let tls = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .expect("ring knows the default versions")
-        .with_root_certificates(rustls::RootCertStore::empty())
-        .with_no_client_auth();
-    let client = Client::builder().no_proxy().tls_backend_preconfigured(tls).build().expect("settings fit");
+    let client = client::bare(None);
     let bearer = format!("Bearer {}", server.stand_in.token());
     let headers: HeaderMap = [
         (AUTHORIZATION, HeaderValue::from_str(&bearer).expect("a plain token")),

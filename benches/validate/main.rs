@@ -28,6 +28,7 @@
 
 mod answer;
 mod checkout;
+mod client;
 mod engine;
 mod figure;
 mod hit;

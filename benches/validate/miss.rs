@@ -15,8 +15,8 @@ use std::time::Duration;
 use criterion::Criterion;
 use payproof::testing::sandbox::{Sandbox, SandboxPayment};
 use payproof::{PaymentIntent, Stripe, Validator};
+use reqwest::Response;
 use reqwest::header::{ACCEPT, HOST, HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Client, Response};
 use reqwest_middleware::ClientBuilder;
 use reqwest_retry::RetryTransientMiddleware;
 use reqwest_retry::policies::ExponentialBackoff;
@@ -25,6 +25,7 @@ use tokio::sync::oneshot;
 
 use crate::answer;
 use crate::checkout::{self, MINOR_UNITS, TENANT};
+use crate::client;
 use crate::figure::{self, Scale};
 use crate::turns::{Peer, absolute_times, acting, take_turns};
 
@@ -121,21 +122,8 @@ fn own<'r>(runtime: &'r Runtime, server: &Server, intents: Arc<[PaymentIntent]>)
     })
 }
 
-/// A client as an application makes it, but for the crypto provider, which has to be named where none is built in.
-fn client(timeout: Option<Duration>) -> Client {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let tls = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .expect("ring knows the default versions")
-        .with_root_certificates(rustls::RootCertStore::empty())
-        .with_no_client_auth();
-    let builder = Client::builder().no_proxy().tls_backend_preconfigured(tls);
-    let builder = timeout.into_iter().fold(builder, reqwest::ClientBuilder::timeout);
-    builder.build().expect("settings fit")
-}
-
 fn bare(runtime: &Runtime, addresses: Arc<[String]>, headers: HeaderMap) -> Peer<'_> {
-    let client = client(None);
+    let client = client::bare(None);
     acting(
         runtime,
         addresses,
@@ -151,7 +139,7 @@ fn middleware(runtime: &Runtime, addresses: Arc<[String]>, headers: HeaderMap) -
     let policy = ExponentialBackoff::builder().build_with_max_retries(3);
     let retries = RetryTransientMiddleware::new_with_policy(policy);
     // Without a limit per attempt it would never try again what hangs; payproof's own default.
-    let client = ClientBuilder::new(client(Some(Duration::from_secs(30)))).with(retries).build();
+    let client = ClientBuilder::new(client::bare(Some(Duration::from_secs(30)))).with(retries).build();
     acting(
         runtime,
         addresses,

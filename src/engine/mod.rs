@@ -21,7 +21,7 @@ use crate::ledger::{LastLook, Ledger};
 use crate::policy::{RedemptionRules, WhenProviderIsDown};
 use crate::provider::ProviderIdentity;
 use crate::retry::Retrier;
-use crate::shared_facts::{Bound, SharedFacts};
+use crate::shared_facts::{Bound, KeptFacts, SharedFacts};
 use crate::telemetry::Telemetry;
 use crate::validation::Validation;
 use crate::verdict::{Degradation, Finding, Issuer, Proof, Provenance, Verdict};
@@ -302,6 +302,19 @@ impl Engine {
             self.facts.prove(intent.payment(), *intent.fingerprint(), stamp);
         }
         Validation { verdict, provenance, age, degraded: None, flight }
+    }
+
+    /// What stands in the store, or without one in memory. Looked at, and not judged.
+    pub(crate) async fn look_at(&self, payment: &PaymentId) -> Result<Option<KeptFacts>, ValidateError> {
+        if let Some(shared) = &self.shared {
+            return Ok(shared.kept(payment).await?);
+        }
+        let now = Instant::now();
+        Ok(self.facts.get(payment, now, self.retention).map(|kept| {
+            let age = now.saturating_duration_since(kept.stamp.at);
+            let kept_for = self.retention.saturating_sub(age);
+            KeptFacts { facts: Some(kept.facts), age, kept_for, is_being_asked: false, failure: None }
+        }))
     }
 
     /// Makes this and every other process ask the provider again. In this order: what a flight reads in the store before

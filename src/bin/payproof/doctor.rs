@@ -1,0 +1,188 @@
+//! Looks at the provider and the store that the environment names, and says what to do.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use payproof::provider::{Provider as _, provider_fn};
+use payproof::store::Severity;
+use payproof::{AttemptOutcome, Currency, Money, PaymentIntent, Retry, Stripe, ValidateError, Validator};
+
+use crate::output::{Colour, Paint, plain, print, shown};
+use crate::settings::{self, SECRET_KEY, StoreSettings, variable};
+use crate::status::Status;
+use crate::trouble::{Trouble, chain};
+
+/// No payment of anybody's has this id. That there is none is an answer like any other.
+const NO_PAYMENT: &str = "pi_payproof_doctor";
+
+/// Retry-After dates, webhooks and capture deadlines are whole seconds; a clock this far off has no time service.
+const CLOCK_TOLERANCE: Duration = Duration::from_secs(5);
+
+/// A checkout waits for it; past this the connection is worth a look.
+const SLOW_PROVIDER: Duration = Duration::from_secs(2);
+
+/// Check the provider and the store that the environment names
+///
+/// One look-up of a payment that does not exist is sent to the provider, twice. Exit status: 0 fine, 1 something needs
+/// attention, 2 could not tell.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// When results are coloured
+    #[arg(long, value_enum, default_value = "auto")]
+    color: Colour,
+    #[command(flatten)]
+    provider: settings::Provider,
+    #[command(flatten)]
+    store: StoreSettings,
+}
+
+/// What is said of one thing.
+enum Level {
+    Fine,
+    Note,
+    Warning,
+    Error,
+    Unknown,
+}
+
+struct Report {
+    paint: Paint,
+    worst: Status,
+}
+
+impl Report {
+    fn say(&mut self, level: &Level, subject: &str, text: &str) -> Result<(), Trouble> {
+        let (mark, status) = match level {
+            Level::Fine => (self.paint.green("ok  "), Status::Fine),
+            Level::Note => ("note".to_owned(), Status::Fine),
+            Level::Warning => (self.paint.yellow("warn"), Status::NotFine),
+            Level::Error => (self.paint.red("FAIL"), Status::NotFine),
+            Level::Unknown => (self.paint.yellow("?   "), Status::CouldNotTell),
+        };
+        self.worst = self.worst.max(status);
+        print(&format!("{mark}  {subject:<9} {}\n", plain(text)))
+    }
+}
+
+pub(crate) async fn run(args: Args) -> Result<Status, Trouble> {
+    let mut report = Report { paint: Paint::new(args.color), worst: Status::Fine };
+    provider(&args, &mut report).await?;
+    store(&args, &mut report).await?;
+    Ok(report.worst)
+}
+
+async fn provider(args: &Args, report: &mut Report) -> Result<(), Trouble> {
+    let key = variable(SECRET_KEY)?;
+    let stripe = match (key, args.provider.stripe()) {
+        (None, _) => {
+            let text = format!("{SECRET_KEY} is not set, so the provider was not asked; set it to a key sk_… or rk_…");
+            return report.say(&Level::Unknown, "provider", &text);
+        }
+        (Some(_), Err(trouble)) => return report.say(&Level::Error, "provider", &trouble.to_string()),
+        (Some(key), Ok(stripe)) => {
+            report.say(&Level::Fine, "provider", &format!("{SECRET_KEY} is {}", masked(&key)))?;
+            stripe
+        }
+    };
+    let stated_at = Arc::new(Mutex::new(None));
+    let validator = args.provider.calls(watched(stripe, Arc::clone(&stated_at))).retry(Retry::none()).build();
+    let validator = match validator {
+        Ok(validator) => validator,
+        Err(error) => return report.say(&Level::Error, "provider", &Trouble::from(error).to_string()),
+    };
+    // The first opens the connection, so that the second shows what a validation waits for.
+    let opened = look_up(&validator).await;
+    let answered = if opened.is_ok() { look_up(&validator).await } else { opened };
+    match answered {
+        Err(error) => {
+            let level = if error.is_rate_limited() { Level::Warning } else { Level::Error };
+            return report.say(&level, "provider", &chain(&error));
+        }
+        Ok(latency) if latency > SLOW_PROVIDER => {
+            let text = format!("answers in {}; look at the network on the way", shown(latency));
+            report.say(&Level::Warning, "provider", &text)?;
+        }
+        Ok(latency) => {
+            report.say(&Level::Fine, "provider", &format!("accepts the key and answers in {}", shown(latency)))?;
+        }
+    }
+    let stated_at = *stated_at.lock().unwrap_or_else(PoisonError::into_inner);
+    clock(stated_at, report)
+}
+
+fn clock(stated_at: Option<u64>, report: &mut Report) -> Result<(), Trouble> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let Some(stated_at) = stated_at else {
+        let text = "the provider's answers have no date; compare this machine's clock by hand";
+        return report.say(&Level::Note, "clock", text);
+    };
+    // A date is cut to whole seconds, so the middle of its second is the best guess.
+    let apart = now.abs_diff(Duration::from_secs(stated_at).saturating_add(Duration::from_millis(500)));
+    if apart <= CLOCK_TOLERANCE {
+        return report.say(&Level::Fine, "clock", "agrees with the provider's");
+    }
+    let text = format!("differs from the provider's by {}; turn this machine's time service on", shown(apart));
+    report.say(&Level::Warning, "clock", &text)
+}
+
+/// The adapter, with the provider's clock written down at each answer.
+fn watched(stripe: Stripe, stated_at: Arc<Mutex<Option<u64>>>) -> payproof::ValidatorBuilder {
+    let stripe = Arc::new(stripe);
+    Validator::builder(provider_fn(stripe.identity().clone(), move |payment, call| {
+        let (stripe, stated_at) = (Arc::clone(&stripe), Arc::clone(&stated_at));
+        async move {
+            let facts = stripe.look_up(&payment, &call).await?;
+            let as_of = serde_json::to_value(&facts).ok().and_then(|facts| facts.get("as_of")?.as_u64());
+            *stated_at.lock().unwrap_or_else(PoisonError::into_inner) = as_of;
+            Ok(facts)
+        }
+    }))
+}
+
+/// How long one answer took.
+async fn look_up(validator: &Validator) -> Result<Duration, ValidateError> {
+    let money = Money::parse("1", Currency::USD)?;
+    let intent = PaymentIntent::new("doctor", NO_PAYMENT, money)?;
+    let validation = validator.validate(intent).max_age(Duration::ZERO).await?;
+    let took = validation.attempts().iter().filter(|attempt| *attempt.outcome() == AttemptOutcome::Facts);
+    Ok(took.map(payproof::Attempt::duration).sum())
+}
+
+/// What kind of key it is, and nothing of the key itself.
+fn masked(key: &str) -> String {
+    let kinds = ["sk_live_", "sk_test_", "rk_live_", "rk_test_"];
+    match kinds.iter().find(|kind| key.starts_with(**kind)) {
+        Some(kind) => format!("{kind}…"),
+        None => "set".to_owned(),
+    }
+}
+
+async fn store(args: &Args, report: &mut Report) -> Result<(), Trouble> {
+    let store = match args.store.open() {
+        Ok(Some(store)) => store,
+        Ok(None) => {
+            let text =
+                "the environment names none, so every process is on its own; set REDIS_URL or another one's variables";
+            return report.say(&Level::Warning, "store", text);
+        }
+        Err(trouble) => return report.say(&Level::Error, "store", &trouble.to_string()),
+    };
+    report.say(&Level::Fine, "store", &store.to_string())?;
+    // The records of another account are in the same store, so whose they are does not matter here.
+    let validator = args.store.attach(args.provider.without_provider()?, store)?.build()?;
+    let found = validator.check().await;
+    if let Some(seen) = &found.store {
+        let version = seen.version.as_deref().map(|version| format!(" {version}")).unwrap_or_default();
+        let text = format!("{}{version} answers in {}", seen.server, shown(seen.latency));
+        report.say(&Level::Fine, "store", &text)?;
+    }
+    for finding in &found.findings {
+        let level = match finding.severity() {
+            Severity::Note => Level::Note,
+            Severity::Warning => Level::Warning,
+            _ => Level::Error,
+        };
+        report.say(&level, "store", &format!("{finding} ({})", finding.code()))?;
+    }
+    Ok(())
+}

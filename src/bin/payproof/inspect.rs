@@ -1,0 +1,122 @@
+//! What the store holds about a payment.
+
+use std::fmt::Write as _;
+
+use payproof::{KeptFacts, PaymentId, Redemption, Validator};
+use serde_json::{Map, Value, json};
+
+use crate::output::{millis, plain, print, shown};
+use crate::settings::Records;
+use crate::status::Status;
+use crate::trouble::Trouble;
+
+/// Show what the store holds about a payment; the provider is not asked
+///
+/// Exit status: 0 something is kept, 1 nothing is, 2 could not tell.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The payment's id: pi_…
+    payment: String,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    records: Records,
+}
+
+pub(crate) async fn run(args: Args) -> Result<Status, Trouble> {
+    let payment = PaymentId::parse(&args.payment)?;
+    let validator = args.records.validator()?;
+    let kept = validator.kept(&payment).await?;
+    let redemption = redemption(&validator, &payment).await?;
+    let is_nothing = kept.is_none() && redemption.is_none();
+    let text = if args.json {
+        as_json(&payment, kept, redemption)
+    } else {
+        as_text(&payment, kept.as_ref(), redemption.as_ref())
+    };
+    print(&text)?;
+    Ok(if is_nothing { Status::NotFine } else { Status::Fine })
+}
+
+/// A store that is not fit for redemptions holds none.
+async fn redemption(validator: &Validator, payment: &PaymentId) -> Result<Option<Redemption>, Trouble> {
+    match validator.redemption(payment).await {
+        Err(payproof::RedeemError::VolatileStore) => Ok(None),
+        redemption => Ok(redemption?),
+    }
+}
+
+/// The facts by name, as far as they were stated. Who paid is nobody's business here, and metadata may hold anything.
+fn facts(kept: &KeptFacts) -> Map<String, Value> {
+    let facts = kept.facts().and_then(|facts| serde_json::to_value(facts).ok());
+    let Some(Value::Object(mut facts)) = facts else { return Map::new() };
+    for private in ["id", "customer"] {
+        facts.remove(private);
+    }
+    facts.retain(|_, value| !value.is_null());
+    facts
+}
+
+fn as_json(payment: &PaymentId, kept: Option<KeptFacts>, redemption: Option<Redemption>) -> String {
+    let kept = kept.map(|kept| {
+        json!({
+            "facts": facts(&kept),
+            "age_ms": millis(kept.age()),
+            "kept_for_ms": millis(kept.kept_for()),
+            "is_being_asked": kept.is_being_asked(),
+            "failure": kept.failure(),
+        })
+    });
+    let redemption = redemption.map(|redemption| {
+        let receipt = redemption.receipt();
+        json!({
+            "tenant": receipt.tenant(),
+            "order": receipt.order(),
+            "part": receipt.part(),
+            "age_ms": millis(redemption.age()),
+        })
+    });
+    format!("{}\n", json!({ "payment": payment, "kept": kept, "redemption": redemption }))
+}
+
+fn as_text(payment: &PaymentId, kept: Option<&KeptFacts>, redemption: Option<&Redemption>) -> String {
+    let mut text = format!("Payment:  {payment}\n");
+    // Writing to a string does not fail.
+    match kept {
+        None => text.push_str("Facts:    none are kept; the next validation asks the provider\n"),
+        Some(kept) => {
+            let (age, left) = (shown(kept.age()), shown(kept.kept_for()));
+            let _ = writeln!(text, "Facts:    {age} old, kept for {left} more; amounts are in minor units");
+            for (name, value) in facts(kept) {
+                let _ = writeln!(text, "  {name}: {}", plain(&in_words(&value)));
+            }
+            if kept.is_being_asked() {
+                text.push_str("Now:      a process is asking the provider\n");
+            }
+            if let Some(code) = kept.failure() {
+                let _ = writeln!(text, "Failed:   the last look-up, with {}", plain(code));
+            }
+        }
+    }
+    match redemption {
+        None => text.push_str("Redeemed: no\n"),
+        Some(redemption) => {
+            let receipt = redemption.receipt();
+            let part = receipt.part().map(|part| format!(", part {part}")).unwrap_or_default();
+            let owner = format!("order {}{part} of tenant {}", receipt.order(), receipt.tenant());
+            let _ = writeln!(text, "Redeemed: for {}, {} ago", plain(&owner), shown(redemption.age()));
+        }
+    }
+    text
+}
+
+/// A value as people read it. Pairs, such as metadata, one after the other.
+fn in_words(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Array(values) if values.is_empty() => "none".to_owned(),
+        Value::Array(values) => values.iter().map(in_words).collect::<Vec<_>>().join(" "),
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,106 @@
+//! What people see: lines on either stream, tables, times.
+
+use std::fmt;
+use std::io::{self, IsTerminal, Write};
+use std::time::Duration;
+
+use comfy_table::Table;
+
+use crate::trouble::Trouble;
+
+/// A line under the header and no other: narrow enough for most terminals.
+const LINES: &str = "     ═             ";
+
+/// Says what is wrong, on standard error.
+pub(crate) fn complain(trouble: &dyn fmt::Display) {
+    note(&format_args!("error: {trouble}"));
+}
+
+/// Writes a line to standard error. Who closed it does not want to know.
+pub(crate) fn note(line: &dyn fmt::Display) {
+    let _ = writeln!(io::stderr().lock(), "{line}");
+}
+
+/// Writes a result to standard output. A reader who closed the pipe has seen enough.
+pub(crate) fn print(text: &str) -> Result<(), Trouble> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(unwritable(&error)),
+        _ => Ok(()),
+    }
+}
+
+pub(crate) fn unwritable(error: &io::Error) -> Trouble {
+    Trouble::because("the result cannot be written; look at where standard output goes", error)
+}
+
+/// A table with this header.
+pub(crate) fn table<const N: usize>(header: [&str; N]) -> Table {
+    let mut table = Table::new();
+    table.load_preset(LINES).set_header(header);
+    table
+}
+
+/// A time as people say it.
+pub(crate) fn shown(time: Duration) -> String {
+    let secs = time.as_secs();
+    match secs {
+        0 if time.as_millis() == 0 => format!("{} µs", time.as_micros()),
+        0 => format!("{} ms", time.as_millis()),
+        1..120 => format!("{:.1} s", time.as_secs_f64()),
+        120..7_200 => format!("{} min", secs / 60),
+        7_200..172_800 => format!("{} h", secs / 3_600),
+        _ => format!("{} d", secs / 86_400),
+    }
+}
+
+pub(crate) fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Foreign text for a terminal: on one line, and nothing in it moves the cursor.
+pub(crate) fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// When results are coloured.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Colour {
+    /// On a terminal, unless NO_COLOR is set.
+    #[default]
+    Auto,
+    Always,
+    Never,
+}
+
+/// Colours, or none.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Paint(bool);
+
+impl Paint {
+    pub(crate) fn new(colour: Colour) -> Self {
+        let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        Self(match colour {
+            Colour::Always => true,
+            Colour::Never => false,
+            Colour::Auto => io::stdout().is_terminal() && !set("NO_COLOR") && !dumb,
+        })
+    }
+
+    pub(crate) fn green(self, text: &str) -> String {
+        self.with(32, text)
+    }
+
+    pub(crate) fn yellow(self, text: &str) -> String {
+        self.with(33, text)
+    }
+
+    pub(crate) fn red(self, text: &str) -> String {
+        self.with(31, text)
+    }
+
+    fn with(self, code: u8, text: &str) -> String {
+        if self.0 { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+    }
+}

@@ -1,0 +1,209 @@
+//! The settings that several commands share: the provider, the calls to it, and the store.
+
+use std::env::{self, VarError};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use clap::{Args, ValueEnum};
+use payproof::store::{EnvStore, from_env_with_prefix};
+use payproof::{Mode, Retry, Stripe, StripeBuilder, Validator, ValidatorBuilder};
+
+use crate::trouble::Trouble;
+
+pub(crate) const SECRET_KEY: &str = "STRIPE_SECRET_KEY";
+const RECORD_KEY: &str = "PAYPROOF_RECORD_KEY";
+
+/// A command that asks nobody needs no address, and no root certificates.
+const NOWHERE: &str = "http://127.0.0.1:9";
+
+/// In the place of the key where nobody is asked.
+const NO_KEY: &str = "unused";
+
+/// Which of an account's payments are meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ModeArg {
+    Live,
+    Test,
+}
+
+/// Whose payments they are. Records of one account, mode and label are not those of another.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Provider")]
+pub(crate) struct Identity {
+    /// Live payments, or test payments, with a test key
+    #[arg(long, value_enum, default_value = "live")]
+    mode: ModeArg,
+    /// The connected account to ask: acct_…
+    #[arg(long, value_name = "ID")]
+    account: Option<String>,
+    /// The label under which the service keeps this account's records, if it sets one
+    #[arg(long, value_name = "LABEL")]
+    account_label: Option<String>,
+}
+
+impl Identity {
+    pub(crate) fn mode(&self) -> Mode {
+        match self.mode {
+            ModeArg::Live => Mode::Live,
+            ModeArg::Test => Mode::Test,
+        }
+    }
+
+    fn provider(&self, secret_key: String) -> StripeBuilder {
+        let mut stripe = Stripe::builder(secret_key);
+        if let Some(account) = &self.account {
+            stripe = stripe.account(account);
+        }
+        if let Some(label) = &self.account_label {
+            stripe = stripe.account_label(label);
+        }
+        stripe
+    }
+
+    /// A validator of this account for a command that never asks the provider.
+    pub(crate) fn without_provider(&self) -> Result<ValidatorBuilder, Trouble> {
+        let stripe = self.provider(NO_KEY.to_owned()).base_url(NOWHERE).mode(self.mode()).build()?;
+        Ok(Validator::builder(stripe).mode(self.mode()))
+    }
+}
+
+/// Where the provider is, and how it is asked.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Provider")]
+pub(crate) struct Provider {
+    #[command(flatten)]
+    identity: Identity,
+    /// Where a server is that answers like Stripe
+    #[arg(long, value_name = "URL", env = "STRIPE_API_BASE", hide_env_values = true)]
+    base_url: Option<String>,
+    /// The longest one attempt may take
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
+    attempt_timeout: Duration,
+    /// How many retries follow a failed attempt
+    #[arg(long, value_name = "COUNT", default_value_t = 3)]
+    retries: u32,
+    /// The longest a validation may take, over all attempts and waits
+    #[arg(long, value_name = "TIME", default_value = "150s", value_parser = duration)]
+    deadline: Duration,
+}
+
+impl Provider {
+    /// The longest that one validation may take.
+    pub(crate) fn deadline(&self) -> Duration {
+        self.deadline
+    }
+
+    /// The adapter, with the key from the environment.
+    pub(crate) fn stripe(&self) -> Result<Stripe, Trouble> {
+        let key = variable(SECRET_KEY)?.ok_or_else(|| {
+            Trouble::new(format!(
+                "{SECRET_KEY} is not set; set it to a secret key (sk_…) or to a restricted key (rk_…) that reads payment \
+                 intents and charges"
+            ))
+        })?;
+        let stripe = self.identity.provider(key);
+        let stripe = self.base_url.iter().filter(|url| !url.is_empty()).fold(stripe, StripeBuilder::base_url);
+        Ok(stripe.build()?)
+    }
+
+    /// A validator that never asks.
+    pub(crate) fn without_provider(&self) -> Result<ValidatorBuilder, Trouble> {
+        self.identity.without_provider()
+    }
+
+    pub(crate) fn validator(&self) -> Result<ValidatorBuilder, Trouble> {
+        Ok(self.calls(Validator::builder(self.stripe()?)))
+    }
+
+    /// Sets how the provider is asked.
+    pub(crate) fn calls(&self, validator: ValidatorBuilder) -> ValidatorBuilder {
+        let validator = validator.mode(self.identity.mode()).retry(Retry::new().times(self.retries));
+        validator.attempt_timeout(self.attempt_timeout).total_deadline(self.deadline)
+    }
+}
+
+/// Which store, as the environment says it.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Store")]
+pub(crate) struct StoreSettings {
+    /// What every key in the store begins with
+    #[arg(long, value_name = "PREFIX", default_value = "payproof")]
+    store_prefix: String,
+    /// What the names of the store's variables begin with
+    #[arg(long, value_name = "PREFIX", default_value = "")]
+    env_prefix: String,
+}
+
+impl StoreSettings {
+    /// The store that the environment names; none where it names none.
+    pub(crate) fn open(&self) -> Result<Option<EnvStore>, Trouble> {
+        let store = from_env_with_prefix(&self.env_prefix)?;
+        Ok((store.name() != "memory").then_some(store))
+    }
+
+    /// The same, for a command that makes no sense without one.
+    pub(crate) fn needed(&self) -> Result<EnvStore, Trouble> {
+        self.open()?.ok_or_else(|| {
+            Trouble::new(
+                "the environment names no store; set REDIS_URL, or UPSTASH_REDIS_REST_URL and UPSTASH_REDIS_REST_TOKEN, or \
+                 PAYPROOF_STORE=file and PAYPROOF_STORE_PATH",
+            )
+        })
+    }
+
+    /// Has a validator keep its records there.
+    pub(crate) fn attach(&self, validator: ValidatorBuilder, store: EnvStore) -> Result<ValidatorBuilder, Trouble> {
+        let validator = validator.store(store).store_prefix(&*self.store_prefix);
+        Ok(record_key()?.into_iter().fold(validator, ValidatorBuilder::record_key))
+    }
+}
+
+/// Whose records in which store, for commands that look into it and never ask the provider.
+#[derive(Debug, Args)]
+pub(crate) struct Records {
+    #[command(flatten)]
+    identity: Identity,
+    #[command(flatten)]
+    store: StoreSettings,
+}
+
+impl Records {
+    pub(crate) fn validator(&self) -> Result<Validator, Trouble> {
+        let store = self.store.needed()?;
+        Ok(self.store.attach(self.identity.without_provider()?, store)?.build()?)
+    }
+}
+
+/// The key with which the service authenticates its records, if it does.
+fn record_key() -> Result<Option<[u8; 32]>, Trouble> {
+    let Some(text) = variable(RECORD_KEY)? else { return Ok(None) };
+    let key = STANDARD.decode(text.trim()).ok().and_then(|bytes| bytes.try_into().ok());
+    let wrong = || Trouble::new(format!("{RECORD_KEY} must be 32 bytes in base64, which are 44 characters"));
+    key.map(Some).ok_or_else(wrong)
+}
+
+/// An empty variable counts as unset. One that is not text is named, and not repeated.
+pub(crate) fn variable(name: &str) -> Result<Option<String>, Trouble> {
+    match env::var(name) {
+        Ok(value) => Ok(Some(value).filter(|value| !value.is_empty())),
+        Err(VarError::NotPresent) => Ok(None),
+        Err(VarError::NotUnicode(_)) => Err(Trouble::new(format!("{name} is not valid UTF-8; set it again"))),
+    }
+}
+
+/// Reads `30s`, `500ms`, `5m` or `24h`; a bare number counts seconds.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (digits, unit) = text.split_at(end);
+    let wrong = || "must be a whole number and a unit, such as 30s, 500ms, 5m or 24h".to_owned();
+    let number: u64 = digits.parse().map_err(|_| wrong())?;
+    let in_millis = match unit {
+        "ms" => 1,
+        "" | "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        _ => return Err(wrong()),
+    };
+    number.checked_mul(in_millis).map(Duration::from_millis).ok_or_else(wrong)
+}

@@ -1,0 +1,78 @@
+//! Why a command could not do its work.
+
+use std::error::Error;
+use std::fmt;
+
+use payproof::{BuildError, GuardError, InvalidIntent, Mode, RedeemError, ValidateError};
+
+/// One line that says what is wrong and what to do.
+#[derive(Clone, Debug)]
+pub(crate) struct Trouble(String);
+
+impl Trouble {
+    pub(crate) fn new(line: impl AsRef<str>) -> Self {
+        // Whoever put a line end into it, it stays one line, and nothing in it moves the cursor.
+        let words = line.as_ref().split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
+        Self(words.collect::<Vec<_>>().join(" "))
+    }
+
+    /// What was to be done, and the error with its causes: each says only its own part.
+    pub(crate) fn because(what: &str, error: &(dyn Error + 'static)) -> Self {
+        Self::new(format!("{what}: {}", chain(error)))
+    }
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// An error and what caused it.
+pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
+    let causes = std::iter::successors(error.source(), |&cause| cause.source());
+    causes.fold(error.to_string(), |line, cause| format!("{line}: {cause}"))
+}
+
+/// The error names the setter; whoever runs this program has an option instead.
+impl From<BuildError> for Trouble {
+    fn from(error: BuildError) -> Self {
+        let here = match &error {
+            BuildError::ModeMismatch { provider_mode: Mode::Test, .. } => "--mode test",
+            BuildError::ModeMismatch { .. } => "--mode live",
+            BuildError::OutOfRange { setting: "stripe.account", .. } => "--account",
+            BuildError::OutOfRange { setting: "stripe.account_label", .. } => "--account-label",
+            BuildError::OutOfRange { setting: "attempt_timeout", .. } => "--attempt-timeout",
+            BuildError::OutOfRange { setting: "total_deadline", .. } => "--deadline",
+            BuildError::OutOfRange { setting: "store_prefix", .. } => "--store-prefix",
+            BuildError::Credential { what: "Stripe secret key", .. } => "STRIPE_SECRET_KEY",
+            BuildError::Url { what: "Stripe base URL", .. } => "--base-url",
+            _ => return Self::new(error.to_string()),
+        };
+        Self::new(format!("{error} (here: {here})"))
+    }
+}
+
+impl From<InvalidIntent> for Trouble {
+    fn from(error: InvalidIntent) -> Self {
+        Self::new(error.to_string())
+    }
+}
+
+impl From<ValidateError> for Trouble {
+    fn from(error: ValidateError) -> Self {
+        Self::new(chain(&error))
+    }
+}
+
+impl From<GuardError> for Trouble {
+    fn from(error: GuardError) -> Self {
+        Self::new(chain(&error))
+    }
+}
+
+impl From<RedeemError> for Trouble {
+    fn from(error: RedeemError) -> Self {
+        Self::new(chain(&error))
+    }
+}

@@ -1,0 +1,249 @@
+//! Many payments: read, validated so many at once, and written in the order they came in.
+//!
+//! A thread reads, tasks validate, this task puts the results in order, and a thread writes. Every way between them is
+//! short, so that whoever is slow holds up the others, and memory does not grow with the input.
+
+use std::io::{self, IsTerminal};
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use tokio::sync::Semaphore;
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::task::{JoinHandle, spawn, spawn_blocking};
+use tokio::time::{Instant, timeout};
+
+use crate::output::{complain, note, unwritable};
+use crate::status::Status;
+use crate::trouble::Trouble;
+
+use super::claim::Defaults;
+use super::format::Format;
+use super::input::{Input, InputFormat, Line, unreadable};
+use super::outage::Outage;
+use super::row::{Outcome, Row};
+use super::tally::Tally;
+use super::writer::{Closed, Writer};
+use super::{Many, Plan};
+
+/// Lines that are read at a time, so that reader and tasks wake one another less often.
+const LINES_AT_A_TIME: usize = 64;
+
+/// What is written at a time, while results come quickly.
+const CHUNK: usize = 32 * 1024;
+
+/// The longest that a result waits for others to be written with.
+const LONGEST_WAIT: Duration = Duration::from_millis(100);
+
+/// Results that wait for a slower one before them, for each that may be under way: one slow answer does not stop the others.
+const FINISHED_PER_PLACE: usize = 3;
+
+/// Unusable lines that are also told at once; the others stand in the results only.
+const MOST_COMPLAINTS: u64 = 10;
+
+/// What every line is done with.
+struct Work {
+    plan: Plan,
+    defaults: Defaults,
+    outage: Outage,
+}
+
+impl Work {
+    async fn check(&self, Line { number, claim }: Line) -> Row {
+        let (payment, intent) = match claim {
+            Ok(claim) => claim.check(&self.defaults),
+            Err(refusal) => (None, Err(refusal)),
+        };
+        match intent {
+            Ok(intent) => {
+                let outcome = self.outage.ask(&self.plan, &intent).await;
+                Row { line: Some(number), payment, intent: Some(intent), outcome }
+            }
+            Err(refusal) => Row { line: Some(number), payment, intent: None, outcome: Outcome::Refused(refusal) },
+        }
+    }
+}
+
+/// Validates everything that standard input lists. `patience` is for outages of the provider.
+pub(crate) async fn run(
+    plan: Plan,
+    many: Many,
+    defaults: Defaults,
+    patience: Duration,
+    format: Format,
+) -> Result<Status, Trouble> {
+    let begun = Instant::now();
+    let (lines, arriving) = channel(1);
+    let reader = spawn_blocking(move || read(many.input, many.ignore_unknown, &lines));
+    let places = usize::from(many.concurrency);
+    let (handing_on, rows) = channel(places.saturating_mul(FINISHED_PER_PLACE));
+    let work = Arc::new(Work { plan, defaults, outage: Outage::new(patience) });
+    spawn(dispatch(arriving, handing_on, work, Arc::new(Semaphore::new(places))));
+    let mut results = Results::new(format, many.quiet);
+    if !results.gather(rows).await? {
+        // Whoever read the results has seen enough; but of what was not validated, nobody can tell.
+        results.end().await?;
+        return Ok(Status::CouldNotTell);
+    }
+    let read = reader.await.map_err(|_| Trouble::new("reading standard input stopped; please report it"))?;
+    results.finish(read, begun.elapsed(), many.quiet).await
+}
+
+fn read(format: Option<InputFormat>, ignore_unknown: bool, lines: &Sender<Vec<Line>>) -> Result<(), Trouble> {
+    let mut input = Input::open(io::stdin().lock(), format, ignore_unknown)?;
+    let mut batch = Vec::new();
+    loop {
+        let line = input.next().map_err(|error| unreadable(&error))?;
+        let is_over = line.is_none();
+        batch.extend(line);
+        let is_due = is_over || batch.len() >= LINES_AT_A_TIME || input.is_drained();
+        if is_due && !batch.is_empty() && lines.blocking_send(std::mem::take(&mut batch)).is_err() {
+            return Ok(());
+        }
+        if is_over {
+            return Ok(());
+        }
+    }
+}
+
+async fn dispatch(
+    mut arriving: Receiver<Vec<Line>>,
+    rows: Sender<JoinHandle<Row>>,
+    work: Arc<Work>,
+    places: Arc<Semaphore>,
+) {
+    while let Some(lines) = arriving.recv().await {
+        for line in lines {
+            // It is never closed.
+            let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+            let work = Arc::clone(&work);
+            let row = spawn(async move {
+                let row = work.check(line).await;
+                drop(place);
+                row
+            });
+            if rows.send(row).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// The results so far, on their way out.
+struct Results {
+    format: Format,
+    writer: Writer,
+    gathered: Vec<u8>,
+    tally: Tally,
+    complaints: u64,
+    bar: Option<ProgressBar>,
+}
+
+impl Results {
+    fn new(format: Format, quiet: bool) -> Self {
+        // On one terminal, results and a bar would write over one another.
+        let has_bar = !quiet && io::stderr().is_terminal() && !io::stdout().is_terminal();
+        let (writer, gathered, tally) = (Writer::start(), Vec::with_capacity(CHUNK), Tally::default());
+        Self { format, writer, gathered, tally, complaints: 0, bar: has_bar.then(bar) }
+    }
+
+    /// Puts the results in order. False when nobody reads them any more.
+    async fn gather(&mut self, mut rows: Receiver<JoinHandle<Row>>) -> Result<bool, Trouble> {
+        let mut written_at = Instant::now();
+        loop {
+            let mut next = pin!(async {
+                let row = rows.recv().await?;
+                Some(row.await)
+            });
+            let row = match timeout(LONGEST_WAIT, &mut next).await {
+                Ok(row) => row,
+                Err(_elapsed) => {
+                    if self.write().await.is_err() {
+                        return Ok(false);
+                    }
+                    next.await
+                }
+            };
+            let Some(row) = row else { return Ok(true) };
+            self.take(&row.map_err(|_| Trouble::new("a validation stopped; please report it"))?)?;
+            if self.gathered.len() >= CHUNK || written_at.elapsed() >= LONGEST_WAIT {
+                written_at = Instant::now();
+                if self.write().await.is_err() {
+                    return Ok(false);
+                }
+            }
+        }
+    }
+
+    fn take(&mut self, row: &Row) -> Result<(), Trouble> {
+        if self.tally.lines() == 0 {
+            self.format.head(&mut self.gathered);
+        }
+        self.tally.count(row);
+        if let Some(bar) = &self.bar {
+            bar.inc(1);
+        }
+        self.complain(row);
+        self.format.write(row, false, &mut self.gathered)
+    }
+
+    /// Where the results go elsewhere, people hear of what is wrong all the same.
+    fn complain(&mut self, row: &Row) {
+        if self.complaints > MOST_COMPLAINTS || io::stdout().is_terminal() {
+            return;
+        }
+        let Some(complaint) = row.complaint() else { return };
+        self.complaints = self.complaints.saturating_add(1);
+        let say = || match self.complaints {
+            ..=MOST_COMPLAINTS => complain(&complaint),
+            _ => note(&"further errors are told in the results only"),
+        };
+        match &self.bar {
+            Some(bar) => bar.suspend(say),
+            None => say(),
+        }
+    }
+
+    async fn write(&mut self) -> Result<(), Closed> {
+        self.writer.write(&mut self.gathered).await
+    }
+
+    /// Waits until everything is written. False when nobody reads any more, which is no complaint.
+    async fn end(self) -> Result<bool, Trouble> {
+        if let Some(bar) = self.bar {
+            bar.finish_and_clear();
+        }
+        match self.writer.finish().await {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+            Err(error) => Err(unwritable(&error)),
+        }
+    }
+
+    async fn finish(mut self, read: Result<(), Trouble>, took: Duration, quiet: bool) -> Result<Status, Trouble> {
+        // Whether anybody reads is seen at the end.
+        let _ = self.write().await;
+        let tally = self.tally.clone();
+        let is_read = self.end().await?;
+        if !quiet && tally.lines() > 0 && is_read {
+            note(&tally.after(took));
+        }
+        read?;
+        if tally.lines() == 0 {
+            return Err(Trouble::new("standard input lists no payments; give it one per line"));
+        }
+        Ok(if is_read { tally.status() } else { Status::CouldNotTell })
+    }
+}
+
+fn bar() -> ProgressBar {
+    let style = ProgressStyle::with_template("{spinner} {pos} lines, {per_sec}, {elapsed}");
+    let bar = ProgressBar::new_spinner();
+    // The template is one of ours; where it could not be read, the default one would do.
+    if let Ok(style) = style {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(LONGEST_WAIT);
+    bar
+}

@@ -1,0 +1,112 @@
+//! What one line claims, before anybody has looked whether it makes sense.
+
+use payproof::{Currency, Field, IdempotencyKey, InvalidIntent, Money, PaymentId, PaymentIntent};
+
+/// The names of the fields, in the order of [`Claim::field`].
+pub(crate) const FIELDS: [&str; 7] = ["payment", "amount", "currency", "tenant", "order", "customer", "key"];
+
+/// The fields that every line needs. The tenant may be said for all.
+pub(crate) const REQUIRED: [&str; 3] = ["payment", "amount", "currency"];
+
+/// The fields of one line. An empty one counts as absent.
+#[derive(Clone, Default)]
+pub(crate) struct Claim {
+    pub(crate) payment: Option<String>,
+    pub(crate) amount: Option<String>,
+    pub(crate) currency: Option<String>,
+    pub(crate) tenant: Option<String>,
+    pub(crate) order: Option<String>,
+    pub(crate) customer: Option<String>,
+    pub(crate) key: Option<String>,
+}
+
+/// What lines claim that do not say it themselves.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Defaults {
+    pub(crate) tenant: Option<String>,
+}
+
+/// Why a line cannot be used. No value is repeated: it may be a secret in the wrong place.
+#[derive(Clone, Debug)]
+pub(crate) struct Refusal {
+    pub(crate) field: Option<&'static str>,
+    pub(crate) rule: String,
+}
+
+impl Refusal {
+    pub(crate) fn line(rule: impl Into<String>) -> Self {
+        Self { field: None, rule: rule.into() }
+    }
+
+    pub(crate) fn field(field: &'static str, rule: impl Into<String>) -> Self {
+        Self { field: Some(field), rule: rule.into() }
+    }
+}
+
+impl From<&InvalidIntent> for Refusal {
+    fn from(invalid: &InvalidIntent) -> Self {
+        let field = match invalid.field() {
+            Field::PaymentId => "payment",
+            field => field.as_str(),
+        };
+        Self::field(field, invalid.rule())
+    }
+}
+
+impl Claim {
+    /// The place of the field of this name.
+    pub(crate) fn field(&mut self, name: &str) -> Option<&mut Option<String>> {
+        Some(match name {
+            "payment" => &mut self.payment,
+            "amount" => &mut self.amount,
+            "currency" => &mut self.currency,
+            "tenant" => &mut self.tenant,
+            "order" => &mut self.order,
+            "customer" => &mut self.customer,
+            "key" => &mut self.key,
+            _ => return None,
+        })
+    }
+
+    /// Parses every field. The payment's id comes back by itself too, for the report of a line whose other fields are wrong.
+    pub(crate) fn check(&self, defaults: &Defaults) -> (Option<PaymentId>, Result<PaymentIntent, Refusal>) {
+        let payment = needed("payment", self.payment.as_ref())
+            .and_then(|id| PaymentId::parse(id).map_err(|invalid| Refusal::from(&invalid)));
+        match payment {
+            Ok(payment) => {
+                let intent = self.intent(&payment, defaults);
+                (Some(payment), intent)
+            }
+            Err(refusal) => (None, Err(refusal)),
+        }
+    }
+
+    fn intent(&self, payment: &PaymentId, defaults: &Defaults) -> Result<PaymentIntent, Refusal> {
+        let amount = needed("amount", self.amount.as_ref())?;
+        let currency = needed("currency", self.currency.as_ref())?;
+        let tenant = needed("tenant", self.tenant.as_ref().or(defaults.tenant.as_ref()))?;
+        let build = || {
+            let money = Money::parse(amount, Currency::parse(currency)?)?;
+            let mut intent = PaymentIntent::new(tenant, payment.as_str(), money)?;
+            if let Some(order) = &self.order {
+                intent = intent.order(order)?;
+            }
+            if let Some(customer) = &self.customer {
+                intent = intent.customer(customer)?;
+            }
+            match &self.key {
+                Some(key) => Ok(intent.key(IdempotencyKey::parse(key)?)),
+                None => Ok(intent),
+            }
+        };
+        build().map_err(|invalid: InvalidIntent| Refusal::from(&invalid))
+    }
+}
+
+fn needed<'f>(name: &'static str, field: Option<&'f String>) -> Result<&'f str, Refusal> {
+    let absent = || match name {
+        "tenant" => Refusal::field(name, "is missing; name it on the line, or for all with --tenant"),
+        name => Refusal::field(name, "is missing"),
+    };
+    field.map(String::as_str).ok_or_else(absent)
+}

@@ -1,0 +1,187 @@
+//! JSON lines: one object per line.
+
+use std::fmt;
+use std::io::{self, BufRead, Read};
+
+use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+use super::claim::{Claim, FIELDS, Refusal};
+use super::input::{Bytes, LONGEST_LINE, Line};
+
+pub(crate) struct JsonLines<R> {
+    bytes: Bytes<R>,
+    number: u64,
+    line: Vec<u8>,
+    ignore_unknown: bool,
+}
+
+impl<R: Read> JsonLines<R> {
+    pub(crate) fn new(bytes: Bytes<R>, ignore_unknown: bool) -> Self {
+        Self { bytes, number: 0, line: Vec::new(), ignore_unknown }
+    }
+
+    pub(crate) fn next(&mut self) -> io::Result<Option<Line>> {
+        loop {
+            self.line.clear();
+            let most = u64::try_from(LONGEST_LINE).unwrap_or(u64::MAX);
+            if self.bytes.by_ref().take(most).read_until(b'\n', &mut self.line)? == 0 {
+                return Ok(None);
+            }
+            self.number = self.number.saturating_add(1);
+            let number = self.number;
+            if self.line.len() >= LONGEST_LINE && self.line.last() != Some(&b'\n') {
+                self.bytes.skip_until(b'\n')?;
+                return Ok(Some(Line { number, claim: Err(too_long()) }));
+            }
+            if !self.line.trim_ascii().is_empty() {
+                return Ok(Some(Line { number, claim: claim(&self.line, self.ignore_unknown) }));
+            }
+        }
+    }
+
+    pub(crate) fn is_drained(&self) -> bool {
+        self.bytes.buffer().is_empty()
+    }
+}
+
+pub(crate) fn too_long() -> Refusal {
+    Refusal::line(format!("the line is longer than {LONGEST_LINE} bytes"))
+}
+
+fn claim(line: &[u8], ignore_unknown: bool) -> Result<Claim, Refusal> {
+    let object: Object = serde_json::from_slice(line).map_err(|error| {
+        // A complaint about data would repeat them.
+        Refusal::line(if error.is_data() {
+            "the line must be one JSON object".to_owned()
+        } else {
+            format!("the line is not JSON, from column {} on", error.column())
+        })
+    })?;
+    match object.wrong {
+        Some(Wrong::Unknown(_)) if ignore_unknown => Ok(object.claim),
+        Some(Wrong::Unknown(name)) => Err(unknown(&name)),
+        Some(Wrong::Field(refusal)) => Err(refusal),
+        None => Ok(object.claim),
+    }
+}
+
+fn unknown(name: &str) -> Refusal {
+    let name: String = name.chars().filter(|c| !c.is_control()).take(40).collect();
+    Refusal::line(format!("the field `{name}` is not one of {}; or say --ignore-unknown", FIELDS.join(", ")))
+}
+
+/// What a line holds, and the first thing that is wrong with it. A wrong field goes before an unknown one.
+#[derive(Default)]
+struct Object {
+    claim: Claim,
+    wrong: Option<Wrong>,
+}
+
+enum Wrong {
+    Unknown(String),
+    Field(Refusal),
+}
+
+/// A value as a field's text.
+enum Value {
+    Absent,
+    Text(String),
+    /// Why it is none.
+    Unfit(&'static str),
+}
+
+impl<'de> Deserialize<'de> for Object {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Fields;
+        impl<'de> Visitor<'de> for Fields {
+            type Value = Object;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Object, M::Error> {
+                let mut object = Object::default();
+                while let Some(name) = map.next_key::<String>()? {
+                    let value: Value = map.next_value()?;
+                    object.take(name, value);
+                }
+                Ok(object)
+            }
+        }
+        deserializer.deserialize_map(Fields)
+    }
+}
+
+impl Object {
+    fn take(&mut self, name: String, value: Value) {
+        let Some(known) = FIELDS.into_iter().find(|field| *field == name) else {
+            self.wrong.get_or_insert(Wrong::Unknown(name));
+            return;
+        };
+        let Some(place) = self.claim.field(known) else { return };
+        let unfit = match value {
+            Value::Text(_) if place.is_some() => "is given twice",
+            Value::Text(text) => {
+                *place = Some(text).filter(|text| !text.is_empty());
+                return;
+            }
+            Value::Absent => return,
+            Value::Unfit(rule) => rule,
+        };
+        if !matches!(self.wrong, Some(Wrong::Field(_))) {
+            self.wrong = Some(Wrong::Field(Refusal::field(known, unfit)));
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Value {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Any;
+        impl<'de> Visitor<'de> for Any {
+            type Value = Value;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a value")
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Value, E> {
+                Ok(Value::Text(text.to_owned()))
+            }
+
+            fn visit_u64<E>(self, number: u64) -> Result<Value, E> {
+                Ok(Value::Text(number.to_string()))
+            }
+
+            fn visit_i64<E>(self, _: i64) -> Result<Value, E> {
+                Ok(Value::Unfit("must not be negative"))
+            }
+
+            fn visit_f64<E>(self, _: f64) -> Result<Value, E> {
+                Ok(Value::Unfit(
+                    "must be a string, such as \"19.99\", since numbers with a fraction are not exact in JSON",
+                ))
+            }
+
+            fn visit_bool<E>(self, _: bool) -> Result<Value, E> {
+                Ok(Value::Unfit("must be a string"))
+            }
+
+            fn visit_unit<E>(self) -> Result<Value, E> {
+                Ok(Value::Absent)
+            }
+
+            fn visit_seq<S: SeqAccess<'de>>(self, mut seq: S) -> Result<Value, S::Error> {
+                while seq.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(Value::Unfit("must be a string"))
+            }
+
+            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Value, M::Error> {
+                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+                Ok(Value::Unfit("must be a string"))
+            }
+        }
+        deserializer.deserialize_any(Any)
+    }
+}

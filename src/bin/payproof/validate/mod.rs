@@ -1,0 +1,181 @@
+//! Validates one payment, or all that standard input lists.
+
+mod batch;
+mod claim;
+mod csv_lines;
+mod format;
+mod input;
+mod json_lines;
+mod outage;
+mod row;
+mod tally;
+mod writer;
+
+use std::io::IsTerminal;
+use std::time::Duration;
+
+use payproof::{TenantProof, Validator};
+
+use crate::output::complain;
+use crate::settings::{self, StoreSettings};
+use crate::status::Status;
+use crate::trouble::Trouble;
+
+use claim::{Claim, Defaults};
+use format::Format;
+use input::InputFormat;
+use row::{Outcome, Row};
+
+/// More keys than a file has lines for whose results anybody reads; about 150 MB when full.
+const MOST_KEYS: usize = 1_000_000;
+
+/// Validate one payment, or many from standard input
+///
+/// One: payproof validate pi_… 19.99 usd --tenant store_42 --order 6735
+///
+/// Many: payproof validate < payments.csv, where each line is a payment. CSV starts with a header row; JSON lines are objects.
+/// Their fields are payment, amount, currency, tenant, order, customer and key; the first three are required, and the tenant
+/// unless --tenant says it for all. An amount is a decimal in major units, in JSON a string or a whole number. Results come
+/// in the order of the input; a line that cannot be used is reported with its number, and the others go on.
+///
+/// While the provider's circuit breaker is open the run waits, for as long as --deadline, before it gives lines up.
+///
+/// Exit status: 0 all valid, 1 some are not, 2 for some nobody can tell, which includes unusable lines, an empty input, and
+/// results that nobody read to the end.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The payment's id: pi_…; without it, payments are read from standard input
+    #[arg(requires_all = ["amount", "currency"])]
+    payment: Option<String>,
+    /// The amount that was to be paid, in major units: 19.99
+    #[arg(allow_negative_numbers = true)]
+    amount: Option<String>,
+    /// The currency's ISO 4217 code: usd
+    currency: Option<String>,
+    /// The tenant it must belong to; for many, of the lines that name none
+    #[arg(long, value_name = "ID")]
+    tenant: Option<String>,
+    /// The order it must be for; needed if the payment names one
+    #[arg(long, value_name = "ID", requires = "payment")]
+    order: Option<String>,
+    /// The customer who must have paid: cus_…
+    #[arg(long, value_name = "ID", requires = "payment")]
+    customer: Option<String>,
+    /// The caller's idempotency key
+    #[arg(long, value_name = "KEY", requires = "payment")]
+    key: Option<String>,
+    /// The account serves one tenant only, so payments need not name it
+    #[arg(long, conflicts_with = "tenant_key")]
+    single_tenant: bool,
+    /// The metadata key that names the tenant [default: store_id]
+    #[arg(long, value_name = "NAME")]
+    tenant_key: Option<String>,
+    /// The metadata key that names the order [default: order_id]
+    #[arg(long, value_name = "NAME")]
+    order_key: Option<String>,
+    /// Accept what the provider said at most this long ago; 0 always asks it
+    #[arg(long, value_name = "TIME", value_parser = settings::duration)]
+    max_age: Option<Duration>,
+    /// How results are written [default: table on a terminal, else jsonl]
+    #[arg(long, value_enum)]
+    format: Option<Format>,
+    #[command(flatten)]
+    many: Many,
+    #[command(flatten)]
+    provider: settings::Provider,
+    /// Leave the store out that the environment names
+    #[arg(long)]
+    no_store: bool,
+    #[command(flatten)]
+    store: StoreSettings,
+}
+
+/// What concerns many payments only.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Many payments")]
+pub(crate) struct Many {
+    /// What standard input holds [default: JSON lines if it starts with `{`, else CSV]
+    #[arg(long, value_enum, conflicts_with = "payment")]
+    input: Option<InputFormat>,
+    /// Pass over columns and fields of other names, instead of refusing them
+    #[arg(long, conflicts_with = "payment")]
+    ignore_unknown: bool,
+    /// The most payments asked about at once
+    #[arg(long, value_name = "COUNT", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    concurrency: u16,
+    /// Show no progress and no summary
+    #[arg(long)]
+    quiet: bool,
+}
+
+/// What is done with each line.
+#[derive(Clone)]
+pub(crate) struct Plan {
+    pub(crate) validator: Validator,
+    pub(crate) max_age: Option<Duration>,
+}
+
+impl Plan {
+    pub(crate) async fn ask(&self, intent: &payproof::PaymentIntent) -> Outcome {
+        let asking = self.validator.validate(intent);
+        match self.max_age.into_iter().fold(asking, payproof::Validate::max_age).await {
+            Ok(validation) => Outcome::Told(validation),
+            Err(error) => Outcome::CouldNotTell(error),
+        }
+    }
+}
+
+pub(crate) async fn run(args: Args) -> Result<Status, Trouble> {
+    let format =
+        args.format.unwrap_or_else(|| if std::io::stdout().is_terminal() { Format::Table } else { Format::Jsonl });
+    let plan = Plan { validator: validator(&args)?, max_age: args.max_age };
+    if args.payment.is_some() {
+        return one(args, &plan, format).await;
+    }
+    if std::io::stdin().is_terminal() {
+        return Err(Trouble::new(
+            "say which payment: payproof validate pi_… 19.99 usd --tenant ID; or pipe a file into it",
+        ));
+    }
+    let defaults = Defaults { tenant: args.tenant };
+    batch::run(plan, args.many, defaults, args.provider.deadline(), format).await
+}
+
+async fn one(args: Args, plan: &Plan, format: Format) -> Result<Status, Trouble> {
+    let Args { payment, amount, currency, tenant, order, customer, key, .. } = args;
+    let claim = Claim { payment, amount, currency, tenant, order, customer, key };
+    let (payment, intent) = claim.check(&Defaults::default());
+    let row = match intent {
+        Ok(intent) => Row { line: None, payment, outcome: plan.ask(&intent).await, intent: Some(intent) },
+        Err(refusal) => Row { line: None, payment, intent: None, outcome: Outcome::Refused(refusal) },
+    };
+    if let Some(complaint) = row.complaint() {
+        complain(&complaint);
+    }
+    let mut text = Vec::new();
+    if format == Format::Table {
+        text.extend(row.text().into_bytes());
+    } else {
+        format.head(&mut text);
+        format.write(&row, true, &mut text)?;
+    }
+    crate::output::print(&String::from_utf8_lossy(&text))?;
+    Ok(row.status())
+}
+
+fn validator(args: &Args) -> Result<Validator, Trouble> {
+    let mut validator = args.provider.validator()?.max_concurrent(args.many.concurrency.into()).max_keys(MOST_KEYS);
+    if args.single_tenant {
+        validator = validator.single_tenant();
+    }
+    if let Some(key) = &args.tenant_key {
+        validator = validator.tenant_proof(TenantProof::metadata(&**key));
+    }
+    if let Some(key) = &args.order_key {
+        validator = validator.order_key(&**key);
+    }
+    if let Some(store) = if args.no_store { None } else { args.store.open()? } {
+        validator = args.store.attach(validator, store)?;
+    }
+    Ok(validator.build()?)
+}

@@ -1,0 +1,156 @@
+//! What became of one line.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use payproof::{Attempt, AttemptOutcome, Capture, PaymentId, PaymentIntent, ValidateError, Validation, Verdict};
+
+use crate::output::{plain, shown, table};
+use crate::status::Status;
+use crate::trouble::chain;
+
+use super::claim::Refusal;
+
+/// One result.
+pub(crate) struct Row {
+    /// Where it stands in the input, where there is one.
+    pub(crate) line: Option<u64>,
+    pub(crate) payment: Option<PaymentId>,
+    pub(crate) intent: Option<PaymentIntent>,
+    pub(crate) outcome: Outcome,
+}
+
+pub(crate) enum Outcome {
+    /// There is a verdict.
+    Told(Validation),
+    /// There is none, for now.
+    CouldNotTell(ValidateError),
+    /// Nothing was asked, since the line makes no sense.
+    Refused(Refusal),
+}
+
+/// Why there is no verdict, for every format.
+pub(crate) struct Failure {
+    pub(crate) code: &'static str,
+    pub(crate) field: Option<&'static str>,
+    pub(crate) message: String,
+    pub(crate) retry_after: Option<Duration>,
+}
+
+impl Row {
+    pub(crate) fn status(&self) -> Status {
+        match &self.outcome {
+            Outcome::Told(validation) if validation.verdict().is_valid() => Status::Fine,
+            Outcome::Told(_) => Status::NotFine,
+            Outcome::CouldNotTell(_) | Outcome::Refused(_) => Status::CouldNotTell,
+        }
+    }
+
+    pub(crate) fn validation(&self) -> Option<&Validation> {
+        match &self.outcome {
+            Outcome::Told(validation) => Some(validation),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn verdict(&self) -> Option<&Verdict> {
+        self.validation().map(Validation::verdict)
+    }
+
+    pub(crate) fn attempts(&self) -> &[Attempt] {
+        match &self.outcome {
+            Outcome::Told(validation) => validation.attempts(),
+            Outcome::CouldNotTell(error) => error.attempts(),
+            Outcome::Refused(_) => &[],
+        }
+    }
+
+    pub(crate) fn failure(&self) -> Option<Failure> {
+        let refused = |refusal: &Refusal| Failure {
+            code: "invalid_intent",
+            field: refusal.field,
+            message: match refusal.field {
+                Some(field) => format!("invalid {field}: {}", refusal.rule),
+                None => refusal.rule.clone(),
+            },
+            retry_after: None,
+        };
+        match &self.outcome {
+            Outcome::Told(_) => None,
+            Outcome::Refused(refusal) => Some(refused(refusal)),
+            Outcome::CouldNotTell(error) => Some(match error.invalid_intent() {
+                Some(invalid) => refused(&Refusal::from(invalid)),
+                None => {
+                    Failure { code: error.code(), field: None, message: chain(error), retry_after: error.retry_after() }
+                }
+            }),
+        }
+    }
+
+    /// For people: what was wrong with the line, or why nobody knows.
+    pub(crate) fn complaint(&self) -> Option<String> {
+        let Failure { message, retry_after, .. } = self.failure()?;
+        let wait = retry_after.map(|wait| format!(" (wait {})", shown(wait))).unwrap_or_default();
+        Some(match self.line {
+            Some(line) => format!("line {line}: {}{wait}", plain(&message)),
+            None => format!("{}{wait}", plain(&message)),
+        })
+    }
+
+    /// The verdict, every finding, and the attempts behind them, on several lines.
+    pub(crate) fn text(&self) -> String {
+        let mut text = String::new();
+        // Writing to a string does not fail.
+        if let (Some(validation), Some(payment)) = (self.validation(), &self.payment) {
+            let _ = writeln!(text, "Payment: {payment}");
+            let _ = writeln!(text, "Verdict: {}", in_words(validation.verdict()));
+            if let Verdict::Invalid(findings) = validation.verdict() {
+                for finding in findings {
+                    let _ = writeln!(text, "  - {} ({})", plain(&finding.to_string()), finding.code());
+                }
+            }
+            let (provenance, age) = (validation.provenance().as_str(), shown(validation.age()));
+            let degraded = validation.degraded().map(|what| format!(" ({})", what.as_str())).unwrap_or_default();
+            let _ = writeln!(text, "Facts:   {provenance}{degraded}, {age} old");
+        }
+        if !self.attempts().is_empty() {
+            let mut table = table(["attempt", "at", "took", "outcome", "request id", "then waited"]);
+            for attempt in self.attempts() {
+                table.add_row(cells(attempt));
+            }
+            let _ = writeln!(text, "{table}");
+        }
+        text
+    }
+}
+
+/// A verdict as people say it.
+pub(crate) fn in_words(verdict: &Verdict) -> String {
+    match verdict {
+        Verdict::Valid(proof) => match proof.capture() {
+            Capture::Captured => format!("valid; {}, captured", proof.money()),
+            Capture::Authorised => format!("valid; {}, authorised and not yet captured", proof.money()),
+        },
+        Verdict::Pending(pending) => format!("pending; ask again in {}", shown(pending.poll_after())),
+        Verdict::ActionRequired(action) => match action.reason() {
+            Some(reason) => format!("action required; the shopper has something to do first ({})", plain(reason)),
+            None => "action required; the shopper has something to do first".to_owned(),
+        },
+        Verdict::Invalid(_) => "invalid; do not ship".to_owned(),
+    }
+}
+
+fn cells(attempt: &Attempt) -> [String; 6] {
+    let outcome = match attempt.outcome() {
+        AttemptOutcome::Transient(rule) => format!("transient by {rule}"),
+        AttemptOutcome::Permanent(rule) => format!("permanent by {rule}"),
+        other => other.as_str().to_owned(),
+    };
+    let waited = match attempt.wait() {
+        Some((wait, reason)) => format!("{} ({})", shown(wait), reason.as_str()),
+        None => "-".to_owned(),
+    };
+    let request_id = attempt.request_id().unwrap_or("none").to_owned();
+    let (at, took) = (shown(attempt.offset()), shown(attempt.duration()));
+    [attempt.number().to_string(), at, took, outcome, request_id, waited]
+}

@@ -1,0 +1,142 @@
+//! What an idempotent endpoint does, one rule after the other.
+
+use tokio::task::JoinSet;
+
+use crate::trouble::Trouble;
+
+use super::answer::Answer;
+use super::target::{Body, Target, new_key};
+use super::{Finding, Report};
+
+use Finding::{Broken, Holds, Unknown};
+
+const IN_PROGRESS: u16 = 409;
+
+/// Runs every check. Stops early only where the next one would say nothing.
+pub(crate) async fn run(target: &Target, duplicates: u8, report: &mut Report) -> Result<(), Trouble> {
+    let key = new_key();
+    let begun = count(target).await?;
+    let first = target.ask(Some(&key), Body::Usual).await?;
+    let after_first = count(target).await?;
+    let rule = "a first request runs";
+    if !first.is_success() {
+        let status = first.status;
+        let text = format!("it was answered {status}; give a body and headers that it accepts (--body, --header-env)");
+        return report.say(rule, &Unknown(text));
+    }
+    let finding = match effects(begun, after_first) {
+        _ if first.is_replayed => Broken("it is marked as replayed; do not replay what never ran".to_owned()),
+        Some(1) | None => Holds(format!("status {}", first.status)),
+        Some(effects) => Broken(format!("it had {effects} effects by the probe; it must have one")),
+    };
+    report.say(rule, &finding)?;
+
+    let again = target.ask(Some(&key), Body::Usual).await?;
+    let after_again = count(target).await?;
+    duplicate(&first, &again, effects(after_first, after_again), report)?;
+
+    let other = target.ask(Some(&new_key()), Body::Usual).await?;
+    let after_other = count(target).await?;
+    report.say("another key runs anew", &anew(&other, effects(after_again, after_other)))?;
+
+    let reused = target.ask(Some(&key), Body::Other).await?;
+    let after_reused = count(target).await?;
+    let finding = refused(&reused, 422, effects(after_other, after_reused));
+    report.say("another body with the same key is refused", &finding)?;
+
+    let keyless = target.ask(None, Body::Usual).await?;
+    let finding = refused(&keyless, 400, effects(after_reused, count(target).await?));
+    report.say("a missing key is refused", &finding)?;
+
+    let finding = at_once(target, duplicates).await?;
+    report.say(&format!("{duplicates} concurrent duplicates run once"), &finding)
+}
+
+async fn count(target: &Target) -> Result<Option<u64>, Trouble> {
+    match &target.probe {
+        Some(probe) => Ok(Some(probe.count().await?)),
+        None => Ok(None),
+    }
+}
+
+/// What happened in between, where a probe tells.
+fn effects(before: Option<u64>, after: Option<u64>) -> Option<u64> {
+    Some(after?.saturating_sub(before?))
+}
+
+fn duplicate(first: &Answer, again: &Answer, effects: Option<u64>, report: &mut Report) -> Result<(), Trouble> {
+    let rule = "a duplicate gets the same answer";
+    let finding = if again.status != first.status {
+        Broken(format!("{} instead of {}; replay the status", again.status, first.status))
+    } else if again.body != first.body {
+        Broken("another body; replay the body byte for byte".to_owned())
+    } else if let Some(effects @ 1..) = effects {
+        Broken(format!("but it had {effects} effects of its own by the probe; replay without running"))
+    } else {
+        Holds(format!("status {}, {} bytes", again.status, again.body.len()))
+    };
+    report.say(rule, &finding)?;
+    let finding = if again.is_replayed {
+        Holds("Idempotent-Replayed: true".to_owned())
+    } else {
+        Broken("the header Idempotent-Replayed: true is missing; set it on replays".to_owned())
+    };
+    report.say("a duplicate is marked as replayed", &finding)
+}
+
+fn anew(other: &Answer, effects: Option<u64>) -> Finding {
+    match effects {
+        _ if other.is_replayed => Broken("it was replayed; keep the answers of different keys apart".to_owned()),
+        _ if !other.is_success() => {
+            Unknown(format!("it was answered {}; let the endpoint accept the same body twice", other.status))
+        }
+        Some(1) => Holds("one more effect".to_owned()),
+        Some(effects) => Broken(format!("it had {effects} effects by the probe; it must have one")),
+        None => Holds(format!("status {}, not replayed", other.status)),
+    }
+}
+
+fn refused(answer: &Answer, with: u16, effects: Option<u64>) -> Finding {
+    match effects {
+        Some(effects @ 1..) => Broken(format!("it had {effects} effects by the probe; refuse it with {with}")),
+        _ if answer.status == with => Holds(format!("status {with}")),
+        _ => Broken(format!("it was answered {}; refuse it with {with}", answer.status)),
+    }
+}
+
+/// All start at one moment, as nearly as they can, under a key that was never used.
+async fn at_once(target: &Target, duplicates: u8) -> Result<Finding, Trouble> {
+    let key = new_key();
+    let before = count(target).await?;
+    let mut asking = JoinSet::new();
+    for _ in 0..duplicates {
+        let (target, key) = (target.clone(), key.clone());
+        asking.spawn(async move { target.ask(Some(&key), Body::Usual).await });
+    }
+    let mut answers = Vec::new();
+    while let Some(answer) = asking.join_next().await {
+        answers.push(answer.map_err(|_| Trouble::new("a request stopped; please report it"))??);
+    }
+    let effects = effects(before, count(target).await?);
+    let (waited, told): (Vec<&Answer>, Vec<&Answer>) = answers.iter().partition(|answer| answer.status == IN_PROGRESS);
+    let firsts = told.iter().filter(|answer| !answer.is_replayed).count();
+    let finding = match (told.first(), effects) {
+        (_, Some(effects @ 2..)) => {
+            Broken(format!("they had {effects} effects by the probe; claim the key before running"))
+        }
+        (Some(one), _) if !told.iter().all(|other| other.equals(one)) => {
+            Broken("they got different answers; let duplicates wait for the first, or refuse them with 409".to_owned())
+        }
+        (Some(_), _) if firsts > 1 => Broken(format!("{firsts} are not marked as replayed; one at most may run")),
+        (None, _) => Unknown("all were refused as in progress; try again".to_owned()),
+        (Some(one), _) if !one.is_success() => Unknown(format!("they were answered {}; try again", one.status)),
+        (Some(_), Some(1)) => {
+            Holds(format!("one effect, {} same answers, {} refused as in progress", told.len(), waited.len()))
+        }
+        (Some(_), Some(_)) => Broken("they had no effect by the probe; is it the right one?".to_owned()),
+        (Some(_), None) => {
+            Unknown("NOT CHECKED, since nobody counts the effects; name an address that does, with --probe".to_owned())
+        }
+    };
+    Ok(finding)
+}

@@ -1,0 +1,143 @@
+//! Checks the idempotency of an endpoint that runs somewhere.
+
+mod answer;
+mod checks;
+mod probe;
+mod target;
+
+use std::time::Duration;
+
+use reqwest::Url;
+
+use crate::explain::header;
+use crate::output::{Colour, Paint, plain, print};
+use crate::settings;
+use crate::status::Status;
+use crate::trouble::Trouble;
+
+/// Check a deployed endpoint's idempotency
+///
+/// It sends real requests, so point it at a staging deployment that nobody else uses meanwhile: one request that runs, its
+/// duplicate, one more under another key, one with another body, one without a key, and the concurrent duplicates. At most
+/// three of them should have an effect. Redirects are not followed.
+///
+/// Whether concurrent duplicates run once can only be seen where the effects are: name a probe, an address that answers GET
+/// with their number, as plain text or as JSON. A pointer into JSON may also lead to a list, whose length counts.
+///
+/// Exit status: 0 idempotent, 1 not, 2 could not tell.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The endpoint's address
+    #[arg(value_parser = url)]
+    url: Url,
+    /// The method of its requests
+    #[arg(long, default_value = "POST", value_parser = method)]
+    method: reqwest::Method,
+    /// A header of its requests, as `Name: value`; may be repeated
+    #[arg(long = "header", value_name = "HEADER", value_parser = header)]
+    headers: Vec<(String, String)>,
+    /// A header whose value stands in a variable, as `Name=VARIABLE`, so that no token shows in a list of processes; may be
+    /// repeated
+    #[arg(long = "header-env", value_name = "NAME=VARIABLE", value_parser = header_variable)]
+    header_variables: Vec<(String, String)>,
+    /// The body of its requests
+    #[arg(long, value_name = "TEXT", default_value = "{}")]
+    body: String,
+    /// Another body that the endpoint would accept under another key
+    #[arg(long, value_name = "TEXT", default_value = "{\"payproof\":\"another body\"}")]
+    other_body: String,
+    /// An address that answers with the number of effects so far
+    #[arg(long, value_name = "URL", value_parser = url)]
+    probe: Option<Url>,
+    /// Where the number stands in the probe's JSON: /orders/count
+    #[arg(long, value_name = "POINTER", requires = "probe")]
+    probe_pointer: Option<String>,
+    /// A header for the probe whose value stands in a variable, as `Name=VARIABLE`; may be repeated
+    #[arg(long = "probe-header-env", value_name = "NAME=VARIABLE", value_parser = header_variable, requires = "probe")]
+    probe_header_variables: Vec<(String, String)>,
+    /// How many duplicates are sent at once
+    #[arg(long, value_name = "COUNT", default_value_t = 10, value_parser = clap::value_parser!(u8).range(2..=100))]
+    duplicates: u8,
+    /// The longest one request may take
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = settings::duration)]
+    timeout: Duration,
+    /// When results are coloured
+    #[arg(long, value_enum, default_value = "auto")]
+    color: Colour,
+}
+
+/// What one check found.
+pub(crate) enum Finding {
+    Holds(String),
+    /// What is wrong, and what to do.
+    Broken(String),
+    /// Why nobody knows, and what to do.
+    Unknown(String),
+}
+
+/// Prints each finding as soon as there is one.
+pub(crate) struct Report {
+    paint: Paint,
+    broken: bool,
+    unknown: bool,
+}
+
+impl Report {
+    pub(crate) fn say(&mut self, rule: &str, finding: &Finding) -> Result<(), Trouble> {
+        let (mark, text) = match finding {
+            Finding::Holds(text) => (self.paint.green("ok  "), text),
+            Finding::Broken(text) => (self.paint.red("FAIL"), text),
+            Finding::Unknown(text) => (self.paint.yellow("?   "), text),
+        };
+        self.broken |= matches!(finding, Finding::Broken(_));
+        self.unknown |= matches!(finding, Finding::Unknown(_));
+        print(&format!("{mark}  {rule}: {}\n", plain(text)))
+    }
+
+    /// What is broken is known to be, whatever else is not.
+    fn status(&self) -> Status {
+        match (self.broken, self.unknown) {
+            (true, _) => Status::NotFine,
+            (false, true) => Status::CouldNotTell,
+            (false, false) => Status::Fine,
+        }
+    }
+}
+
+pub(crate) async fn run(args: Args) -> Result<Status, Trouble> {
+    let mut report = Report { paint: Paint::new(args.color), broken: false, unknown: false };
+    let duplicates = args.duplicates;
+    checks::run(&target::Target::new(args)?, duplicates, &mut report).await?;
+    let status = report.status();
+    let paint = report.paint;
+    print(&match status {
+        Status::Fine => format!("{}\n", paint.green("idempotent")),
+        Status::NotFine => format!("{}\n", paint.red("not idempotent")),
+        Status::CouldNotTell => format!("{}\n", paint.yellow("could not tell")),
+    })?;
+    Ok(status)
+}
+
+fn url(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text).map_err(|_| "must be an address such as https://shop.example/checkouts".to_owned())?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err("must start with https:// or http://".to_owned());
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("must not contain credentials; give them with --header-env".to_owned());
+    }
+    Ok(url)
+}
+
+fn method(text: &str) -> Result<reqwest::Method, String> {
+    text.to_ascii_uppercase().parse().map_err(|_| "must be an HTTP method such as POST".to_owned())
+}
+
+fn header_variable(text: &str) -> Result<(String, String), String> {
+    let (name, variable) = text.split_once('=').ok_or("must have the form `Name=VARIABLE`")?;
+    header(&format!("{name}:")).map_err(|_| "must start with a header's name and `=`".to_owned())?;
+    if variable.is_empty() {
+        return Err("must name a variable after `=`".to_owned());
+    }
+    Ok((name.to_owned(), variable.to_owned()))
+}

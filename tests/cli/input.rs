@@ -1,0 +1,180 @@
+//! What may stand on standard input, and what may not.
+
+use serde_json::Value;
+
+use crate::program::{Program, Run, paid, sandbox_with};
+
+/// Three payments for these lines.
+async fn validate(options: &[&str], input: impl AsRef<[u8]>) -> Run {
+    let sandbox = sandbox_with(["pi_1", "pi_2", "pi_3"].map(paid)).await;
+    let arguments = [&["validate", "--format", "jsonl"], options].concat();
+    Program::at(&sandbox, &arguments).run_with(input).await
+}
+
+fn numbers(run: &Run) -> Vec<u64> {
+    run.rows().iter().map(|row| row["line"].as_u64().unwrap()).collect()
+}
+
+fn field_and_message(row: &Value) -> (Option<&str>, &str) {
+    (row["error"]["field"].as_str(), row["error"]["message"].as_str().unwrap_or_default())
+}
+
+const HEADER: &str = "payment,amount,currency,tenant,order\n";
+
+fn json(payment: &str) -> String {
+    format!(r#"{{"payment":"{payment}","amount":"19.99","currency":"usd","tenant":"store_42","order":"6735"}}"#)
+}
+
+#[tokio::test]
+async fn csv_and_json_lines_are_told_apart() {
+    let csv = format!("{HEADER}pi_1,19.99,usd,store_42,6735\npi_2,19.990,USD,store_42,6735");
+    let lines = format!("{}\n{}\n", json("pi_1"), json("pi_2"));
+    for (input, first) in [(csv, 2), (lines, 1)] {
+        let run = validate(&[], &input).await;
+        assert_eq!(run.code(), 0, "{run:?}");
+        assert_eq!(numbers(&run), [first, first + 1]);
+        assert!(run.stderr.contains("2 lines") && run.stderr.contains(": 2 valid"), "{}", run.stderr);
+    }
+}
+
+#[tokio::test]
+async fn byte_order_marks_line_ends_blank_lines_and_semicolons_do_not_matter() {
+    for input in [
+        format!("\u{feff}{}\r\n\r\n   \r\n{}", json("pi_1"), json("pi_2")),
+        format!("\u{feff}{HEADER}\n\npi_1,19.99,usd,store_42,6735\r\n\npi_2,19.99,usd,store_42,6735\r\n\r\n"),
+        "Payment;Amount; currency ;tenant;order\npi_1;19.99;usd;store_42;6735\npi_2;19.99;usd;store_42;6735".to_owned(),
+    ] {
+        let run = validate(&[], &input).await;
+        assert_eq!((run.code(), run.rows().len()), (0, 2), "{run:?}");
+    }
+}
+
+#[tokio::test]
+async fn line_numbers_are_those_of_the_file() {
+    let input =
+        format!("\r\n{HEADER}\r\npi_1,19.99,usd,store_42,6735\r\n\"pi_2\",\"1\n2\",usd,store_42,6735\nx,x,x,x,x\n");
+    let run = validate(&["--input", "csv"], input).await;
+    assert_eq!(numbers(&run), [4, 5, 7], "{run:?}");
+    let input = format!("\n{}\n\nnothing\n{}", json("pi_1"), json("pi_2"));
+    let run = validate(&[], input).await;
+    assert_eq!(numbers(&run), [2, 4, 5], "{run:?}");
+}
+
+#[tokio::test]
+async fn a_bad_line_is_reported_with_field_and_rule_and_the_rest_goes_on() {
+    let good = json("pi_1");
+    for (bad, field, said) in [
+        ("nonsense".to_owned(), None, "not JSON, from column 2"),
+        (format!("{good} {good}"), None, "not JSON"),
+        ("[1]".to_owned(), None, "one JSON object"),
+        (good.replace("19.99", "-1"), Some("amount"), "more than zero"),
+        (good.replace("\"19.99\"", "19.99"), Some("amount"), "must be a string"),
+        (good.replace("\"19.99\"", "true"), Some("amount"), "must be a string"),
+        (good.replace("\"store_42\"", "{}"), Some("tenant"), "must be a string"),
+        (good.replace("usd", "dollars"), Some("currency"), ""),
+        (good.replace(r#""currency":"usd","#, ""), Some("currency"), "is missing"),
+        (good.replace(r#""tenant":"store_42","#, ""), Some("tenant"), "--tenant"),
+        (good.replace("pi_1", "pi/1"), Some("payment"), "A-Z"),
+        (good.replace('}', r#","amount":"1"}"#), Some("amount"), "twice"),
+        (good.replace("order", "oder"), None, "`oder` is not one of"),
+        (good.replace("usd", "jpy"), Some("amount"), "at most 0 decimals"),
+    ] {
+        let run = validate(&[], format!("{}\n{bad}\n{}\n", json("pi_2"), json("pi_3"))).await;
+        assert_eq!(run.code(), 2, "{run:?}");
+        let [before, row, after] = &*run.rows() else { panic!("{run:?}") };
+        assert_eq!((&before["verdict"], &after["verdict"]), (&"valid".into(), &"valid".into()));
+        let (named, message) = field_and_message(row);
+        assert_eq!((named, row["line"].as_u64()), (field, Some(2)), "{row}");
+        assert!(message.contains(said), "{message}");
+        assert!(run.stderr.starts_with("error: line 2: ") && run.stderr.contains("1 unusable"), "{}", run.stderr);
+    }
+}
+
+#[tokio::test]
+async fn whole_numbers_are_exact_in_json() {
+    let sandbox = sandbox_with([paid("pi_1").order("6735")]).await;
+    let line = r#"{"payment":"pi_1","amount":20,"currency":"usd","tenant":"store_42","order":6735,"key":null}"#;
+    let run = Program::at(&sandbox, &["validate"]).run_with(line).await;
+    let row = &run.rows()[0];
+    assert_eq!((&row["verdict"], &row["order"]), (&"invalid".into(), &"6735".into()), "{run:?}");
+    let mut findings = row["findings"].as_array().unwrap().iter();
+    assert!(findings.all(|finding| finding["code"].as_str().unwrap().starts_with("amount")), "{row}");
+}
+
+#[tokio::test]
+async fn a_header_row_that_lacks_or_misspells_a_column_is_refused_before_anything_is_asked() {
+    for (header, said) in [
+        ("payment,amount\n", "lacks currency"),
+        ("pi_1,19.99,usd,store_42,6735\n", "`pi_1` is not one of payment, amount"),
+        ("payment,amount,currency,oder\n", "`oder` is not one of"),
+        ("payment,amount,amount,currency\n", "`amount` is there twice"),
+    ] {
+        let run = validate(&[], format!("{header}pi_1,19.99,usd,store_42,6735\n")).await;
+        assert_eq!((run.code(), &*run.stdout), (2, ""));
+        assert!(run.error().contains(said), "{}", run.stderr);
+    }
+}
+
+#[tokio::test]
+async fn unknown_columns_are_passed_over_when_that_is_asked_for() {
+    let csv = "note,payment,amount,currency,order\nlate,pi_1,19.99,usd,6735\n";
+    let run = validate(&["--ignore-unknown", "--tenant", "store_42"], csv).await;
+    assert_eq!(run.code(), 0, "{run:?}");
+    let run = validate(&["--ignore-unknown"], json("pi_1").replace('}', r#","note":[1]}"#)).await;
+    assert_eq!(run.code(), 0, "{run:?}");
+}
+
+#[tokio::test]
+async fn csv_lines_of_another_shape_are_reported() {
+    let input = format!("{HEADER}pi_1,19.99,usd\npi_2,19.99,usd,store_42,6735,more\npi_3,19.99,usd,store_42,6735\n");
+    let run = validate(&[], input).await;
+    let rows = run.rows();
+    assert!(field_and_message(&rows[0]).1.contains("has 3 columns, and the header row has 5"), "{run:?}");
+    assert!(field_and_message(&rows[1]).1.contains("has 6 columns"), "{run:?}");
+    assert_eq!(rows[2]["verdict"], "valid");
+    let run = validate(&[], [HEADER.as_bytes(), b"pi_1,19.99,usd,st\xffre,1\n"].concat()).await;
+    assert_eq!(field_and_message(&run.rows()[0]), (Some("tenant"), "invalid tenant: must be UTF-8"));
+}
+
+#[tokio::test]
+async fn a_line_of_ten_megabytes_is_passed_over() {
+    let long = "x".repeat(10 << 20);
+    let lines = format!("{}\n{{\"payment\":\"{long}\"}}\n{}\n", json("pi_1"), json("pi_2"));
+    let csv = format!("{HEADER}pi_1,19.99,usd,store_42,6735\n{long},1,usd,s,1\npi_2,19.99,usd,store_42,6735\n");
+    for input in [lines, csv] {
+        let run = validate(&[], input).await;
+        let [before, row, after] = &*run.rows() else { panic!("{run:?}") };
+        assert_eq!((&before["verdict"], &after["verdict"]), (&"valid".into(), &"valid".into()));
+        assert!(field_and_message(row).1.contains("longer than 65536 bytes"), "{row}");
+        assert_eq!(run.code(), 2);
+    }
+}
+
+#[tokio::test]
+async fn a_quote_that_is_never_closed_costs_no_memory_and_is_reported() {
+    let input = format!("{HEADER}\"pi_1,19.99,usd\n{}", "pi_2,19.99,usd,store_42,6735\n".repeat(10_000));
+    let run = validate(&[], input).await;
+    let [row] = &*run.rows() else { panic!("{run:?}") };
+    assert_eq!((row["line"].as_u64(), run.code()), (Some(2), 2));
+    assert!(field_and_message(row).1.contains("longer than"), "{row}");
+}
+
+#[tokio::test]
+async fn an_empty_input_says_so() {
+    for input in ["", "\n\n", "\u{feff}", HEADER, "\u{feff}\r\n"] {
+        let run = validate(&[], input).await;
+        assert_eq!((run.code(), &*run.stdout), (2, ""), "{input:?}");
+        assert!(run.error().contains("lists no payments"), "{}", run.stderr);
+    }
+}
+
+#[tokio::test]
+async fn a_key_with_other_claims_is_reused_within_a_run_too() {
+    let line = |payment| json(payment).replace('}', r#","key":"cart 7"}"#);
+    let run =
+        validate(&["--concurrency", "1"], format!("{}\n{}\n{}\n", line("pi_1"), line("pi_2"), line("pi_1"))).await;
+    let rows = run.rows();
+    assert_eq!((&rows[0]["verdict"], &rows[2]["verdict"]), (&"valid".into(), &"valid".into()), "{run:?}");
+    assert_eq!(rows[1]["error"]["code"], "key_reused");
+    assert!(!run.stdout.contains("cart 7") && !run.stderr.contains("cart 7"));
+}

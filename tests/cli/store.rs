@@ -1,0 +1,236 @@
+//! Looking into the store and mending it, on a real Redis.
+
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::request::Parts;
+use axum::http::{Request, StatusCode};
+use axum::routing::post;
+use payproof::endpoint::{IdempotencyLayer, Scope};
+use payproof::provider::ProviderError;
+use payproof::store::RedisStore;
+use payproof::testing::sandbox::{Faults, Sandbox};
+use payproof::{Effect, GuardCall, Operation, Stripe, Validator, Verdict};
+use tower::ServiceExt as _;
+
+use crate::program::{Program, paid, sandbox_with, secret_key};
+use crate::redis_server::{RedisConfig, RedisServer};
+
+/// A service on the same store.
+fn service(sandbox: &Sandbox, redis: &RedisServer) -> Validator {
+    let stripe = Stripe::builder(secret_key()).base_url(sandbox.url()).build().unwrap();
+    Validator::builder(stripe).store(RedisStore::new(redis.url()).unwrap()).build().unwrap()
+}
+
+fn at(redis: &RedisServer, arguments: &[&str]) -> Program {
+    Program::new(arguments).env("REDIS_URL", redis.url())
+}
+
+fn claim(payment: &str) -> payproof::PaymentIntent {
+    let money = payproof::Money::parse("19.99", payproof::Currency::USD).unwrap();
+    payproof::PaymentIntent::new("store_42", payment, money).unwrap().order("6735").unwrap()
+}
+
+#[tokio::test]
+async fn what_a_service_knows_is_shown_and_forgotten() {
+    let (sandbox, redis) =
+        (sandbox_with([paid("pi_1").customer("cus_PlantedNobody")]).await, RedisServer::start().await);
+    let service = service(&sandbox, &redis);
+    let nothing = at(&redis, &["inspect", "pi_1"]).run().await;
+    assert_eq!((nothing.code(), &*nothing.stderr), (1, ""), "{nothing:?}");
+    assert!(nothing.stdout.contains("none are kept") && nothing.stdout.contains("Redeemed: no"), "{nothing:?}");
+
+    let Verdict::Valid(proof) = service.validate(claim("pi_1")).await.unwrap().into_verdict() else { panic!() };
+    service.redeem(proof).await.unwrap();
+    let shown = at(&redis, &["inspect", "pi_1"]).run().await;
+    assert_eq!(shown.code(), 0, "{shown:?}");
+    for said in ["status: Paid", "amount: 1999", "for order 6735 of tenant store_42", "store_id store_42"] {
+        assert!(shown.stdout.contains(said), "{said}: {}", shown.stdout);
+    }
+    let json = at(&redis, &["inspect", "pi_1", "--json"]).run().await;
+    let row = &json.rows()[0];
+    assert_eq!((&row["kept"]["facts"]["amount"], &row["redemption"]["order"]), (&1999.into(), &"6735".into()));
+    assert!(!shown.stdout.contains("cus_") && !json.stdout.contains("cus_"), "who paid is not shown");
+
+    // Whoever asks the store only, asks nobody else.
+    assert_eq!(sandbox.requests(), 1);
+    let other = at(&redis, &["inspect", "pi_1", "--store-prefix", "other"]).run().await;
+    assert_eq!(other.code(), 1);
+    let forgotten = at(&redis, &["forget", "pi_1"]).run().await;
+    assert_eq!((forgotten.code(), &*forgotten.stdout), (0, ""));
+    assert!(forgotten.stderr.starts_with("changed: forgot the facts of pi_1"), "{}", forgotten.stderr);
+    let after = at(&redis, &["inspect", "pi_1", "--json"]).run().await;
+    assert_eq!((&after.rows()[0]["kept"], &after.rows()[0]["redemption"]["tenant"]), (&().into(), &"store_42".into()));
+}
+
+#[tokio::test]
+async fn validations_use_the_store_of_the_environment_unless_told_not_to() {
+    let (sandbox, redis) = (sandbox_with([paid("pi_1")]).await, RedisServer::start().await);
+    assert!(service(&sandbox, &redis).validate(claim("pi_1")).await.unwrap().verdict().is_valid());
+    let arguments = ["validate", "pi_1", "19.99", "usd", "--tenant", "store_42", "--order", "6735"];
+    let program = |more: &[&str]| Program::at(&sandbox, &[&arguments[..], more].concat()).env("REDIS_URL", redis.url());
+    let replayed = program(&[]).run().await;
+    assert_eq!((&replayed.rows()[0]["provenance"], sandbox.requests()), (&"replayed".into(), 1), "{replayed:?}");
+    let fresh = program(&["--max-age", "0"]).run().await;
+    assert_eq!((&fresh.rows()[0]["provenance"], sandbox.requests()), (&"fresh".into(), 2), "{fresh:?}");
+    let alone = program(&["--no-store"]).run().await;
+    assert_eq!((&alone.rows()[0]["provenance"], sandbox.requests()), (&"fresh".into(), 3), "{alone:?}");
+}
+
+#[tokio::test]
+async fn what_nobody_knows_is_listed_and_resolved_with_a_name() {
+    let (sandbox, redis) = (sandbox_with([]).await, RedisServer::start().await);
+    let guard = service(&sandbox, &redis).guard();
+    let none = at(&redis, &["indeterminate"]).run().await;
+    assert_eq!((none.code(), &*none.stdout), (0, "nothing is indeterminate\n"), "{none:?}");
+
+    let operations =
+        ["first", "second", "third"].map(|name| Operation::new("store_42", "refund", name, Effect::write()).unwrap());
+    for operation in &operations {
+        let lost = |_: GuardCall| async { Err::<String, _>(ProviderError::outcome_unknown("the connection broke")) };
+        assert!(guard.run(operation, lost).await.unwrap_err().is_indeterminate());
+    }
+    let listed = at(&redis, &["indeterminate", "--json"]).run().await;
+    assert_eq!((listed.code(), listed.rows().len()), (1, 3), "{listed:?}");
+    assert_eq!((&listed.rows()[0]["tenant"], &listed.rows()[0]["name"]), (&"store_42".into(), &"refund".into()));
+    let table = at(&redis, &["indeterminate"]).run().await;
+
+    let outcomes: [&[&str]; 3] = [&["--done"], &["--done-with", r#""re_1""#], &["--not-executed"]];
+    for (operation, outcome) in operations.iter().zip(outcomes) {
+        let reference = guard.reference(operation).to_string();
+        assert!(table.stdout.contains(&reference), "{}", table.stdout);
+        let run = at(&redis, &[&["resolve", &*reference, "--who", "Ada, ticket 7"], outcome].concat()).run().await;
+        assert_eq!(run.code(), 0, "{run:?}");
+        assert_eq!(run.stderr.lines().count(), 1);
+        assert!(run.stderr.contains(&reference) && run.stderr.ends_with("by Ada, ticket 7\n"), "{}", run.stderr);
+    }
+    assert_eq!(at(&redis, &["indeterminate"]).run().await.code(), 0);
+    let never = |_: GuardCall| async { Err::<String, _>(ProviderError::refused("sent again")) };
+    assert!(guard.run(&operations[0], never).await.unwrap_err().is_result_missing());
+    assert_eq!(guard.run(&operations[1], never).await.unwrap().value(), "re_1");
+    let again = guard.run(&operations[2], |_: GuardCall| async { Ok("re_2".to_owned()) }).await.unwrap();
+    assert_eq!(again.value(), "re_2");
+
+    let reference = guard.reference(&operations[0]).to_string();
+    let run = at(&redis, &["resolve", &reference, "--done", "--who", "Ada"]).run().await;
+    assert_eq!(run.code(), 2);
+    assert!(run.error().contains("it was executed"), "{}", run.stderr);
+}
+
+#[tokio::test]
+async fn a_resolution_needs_exactly_one_outcome_a_name_and_a_reference() {
+    let reference = "A".repeat(43);
+    for (arguments, said) in [
+        (vec!["resolve", &reference, "--who", "Ada"], "--done"),
+        (vec!["resolve", &reference, "--done"], "--who"),
+        (vec!["resolve", &reference, "--done", "--not-executed", "--who", "Ada"], "--done"),
+        (vec!["resolve", "pi_1", "--done", "--who", "Ada"], "43 characters"),
+        (vec!["resolve", &reference, "--done-with", "{", "--who", "Ada"], "not JSON"),
+        (vec!["resolve", &reference, "--done", "--who", "Ada"], "set REDIS_URL"),
+        (vec!["inspect", "pi_1"], "set REDIS_URL"),
+    ] {
+        let run = Program::new(&arguments).run().await;
+        assert_eq!(run.code(), 2, "{run:?}");
+        assert!(run.error().contains(said), "{said}: {}", run.stderr);
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_is_down_is_told_in_one_line() {
+    let mut redis = RedisServer::start().await;
+    redis.kill();
+    for command in [vec!["inspect", "pi_1"], vec!["forget", "pi_1"], vec!["indeterminate"]] {
+        let run = at(&redis, &command).run().await;
+        assert_eq!((run.code(), &*run.stdout), (2, ""), "{run:?}");
+        assert!(run.error().contains("store"), "{}", run.stderr);
+    }
+}
+
+#[tokio::test]
+async fn the_doctor_finds_nothing_where_all_is_well() {
+    let (sandbox, redis) = (sandbox_with([]).await, RedisServer::start().await);
+    let run = Program::at(&sandbox, &["doctor"]).env("REDIS_URL", redis.url()).run().await;
+    assert_eq!((run.code(), &*run.stderr), (0, ""), "{run:?}");
+    for said in
+        ["is sk_live_…", "accepts the key and answers in", "agrees with the provider's", "redis: REDIS_URL is set"]
+    {
+        assert!(run.stdout.contains(said), "{said}: {}", run.stdout);
+    }
+    assert!(!run.stdout.contains('\u{1b}'), "no colours outside a terminal");
+}
+
+#[tokio::test]
+async fn the_doctor_says_what_to_do_about_each_finding() {
+    let sandbox = sandbox_with([]).await;
+    let redis = RedisConfig::new().line("maxmemory 100mb").line("maxmemory-policy allkeys-lru").start().await;
+    let run = Program::at(&sandbox, &["doctor", "--color", "always"]).env("REDIS_URL", redis.url()).run().await;
+    assert_eq!(run.code(), 1, "{run:?}");
+    assert!(
+        run.stdout.contains("set `maxmemory-policy noeviction`") && run.stdout.contains("\u{1b}[33mwarn"),
+        "{run:?}"
+    );
+
+    let alone = Program::at(&sandbox, &["doctor"]).run().await;
+    assert!(alone.code() == 1 && alone.stdout.contains("the environment names none"), "{alone:?}");
+    let down = Program::at(&sandbox, &["doctor"]).env("REDIS_URL", "redis://127.0.0.1:1").run().await;
+    assert!(down.code() == 1 && down.stdout.contains("check its address"), "{down:?}");
+    let wrong = Program::at(&sandbox, &["doctor"]).env("PAYPROOF_STORE", "floppy").run().await;
+    assert!(wrong.code() == 1 && wrong.stdout.contains("PAYPROOF_STORE must be"), "{wrong:?}");
+
+    let keyless = Program::new(&["doctor"]).env("REDIS_URL", redis.url()).run().await;
+    assert!(keyless.code() == 2 && keyless.stdout.contains("STRIPE_SECRET_KEY is not set"), "{keyless:?}");
+    sandbox.set_faults(Faults::down());
+    let outage = Program::at(&sandbox, &["doctor"]).run().await;
+    assert!(outage.code() == 1 && outage.stdout.contains("FAIL  provider"), "{outage:?}");
+}
+
+#[tokio::test]
+async fn the_doctor_finds_a_clock_that_is_off() {
+    // An answer of a provider whose clock stands in 1994.
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let serving = tokio::spawn(async move {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let body = r#"{"error":{"code":"resource_missing","type":"invalid_request_error","message":"none"}}"#;
+        let date = "Sun, 06 Nov 1994 08:49:37 GMT";
+        let answer = format!(
+            "HTTP/1.1 404 Not Found\r\ndate: {date}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+            body.len()
+        );
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let _ = stream.read(&mut [0; 4096]).await;
+            let _ = stream.write_all(answer.as_bytes()).await;
+        }
+    });
+    let program = Program::new(&["doctor"]).env("STRIPE_SECRET_KEY", secret_key()).env("STRIPE_API_BASE", url);
+    let run = tokio::time::timeout(Duration::from_secs(60), program.run()).await.unwrap();
+    serving.abort();
+    assert_eq!(run.code(), 1);
+    assert!(run.stdout.contains("time service"), "{}", run.stdout);
+}
+
+#[tokio::test]
+async fn a_request_of_which_nobody_knows_is_resolved_by_the_reference_in_its_refusal() {
+    let (sandbox, redis) = (sandbox_with([]).await, RedisServer::start().await);
+    let scope = |_: &Parts| Scope::new("store_42", "shopper_7").ok();
+    let layer = IdempotencyLayer::builder(&service(&sandbox, &redis), Duration::from_secs(5), scope).build().unwrap();
+    let routes = Router::new().route("/orders", post(|| async { StatusCode::INTERNAL_SERVER_ERROR }).layer(layer));
+    let send = || async {
+        let request = Request::post("/orders").header("idempotency-key", "8e03978e").body(Body::empty()).unwrap();
+        let response = routes.clone().oneshot(request).await.unwrap();
+        let status = response.status().as_u16();
+        (status, to_bytes(response.into_body(), 10_000).await.unwrap())
+    };
+    assert_eq!(send().await.0, 500);
+    let (status, refusal) = send().await;
+    let refusal: serde_json::Value = serde_json::from_slice(&refusal).unwrap();
+    let reference = refusal["error"]["details"]["reference"].as_str().unwrap();
+    assert_eq!(status, 409);
+    for (code, said) in [(0, "changed: resolved"), (2, "nothing to resolve")] {
+        let run = at(&redis, &["resolve", reference, "--not-executed", "--who", "Ada"]).run().await;
+        assert_eq!(run.code(), code, "{run:?}");
+        assert!(run.stderr.contains(said), "{}", run.stderr);
+    }
+    assert_eq!(send().await.0, 500, "it ran anew");
+}

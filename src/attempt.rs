@@ -1,13 +1,11 @@
 //! One provider call.
 
-use std::future::{Future, poll_fn};
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
-use std::task::Poll;
+use std::future::Future;
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
+use crate::contained::{self, Broken};
 use crate::facts::ProviderPayment;
 use crate::intent::PaymentId;
 use crate::provider::{AnyProvider, Call, ProviderError};
@@ -36,27 +34,14 @@ pub(crate) async fn look_up(
 /// Makes one call of a caller's own code, cut off in the same way. When it panics, nobody knows how far it got.
 pub(crate) async fn call<T, F>(make: impl FnOnce() -> F, until: Instant, limit: Duration) -> Result<T, ProviderError>
 where
-    F: Future<Output = Result<T, ProviderError>> + Unpin,
+    F: Future<Output = Result<T, ProviderError>>,
 {
-    let mut make = Some(make);
-    let mut call = None;
-    let watched = poll_fn(|cx| {
-        let polled = catch_unwind(AssertUnwindSafe(|| {
-            if let Some(make) = make.take() {
-                call = Some(make());
-            }
-            call.as_mut().map(|call| Pin::new(call).poll(cx))
-        }));
-        match polled {
-            Ok(Some(polled)) => polled,
-            // Without a call there was a panic before, and nobody polls again after that.
-            Ok(None) | Err(_) => Poll::Ready(Err(panicked())),
-        }
-    });
-    match timeout_at(until, watched).await {
-        Ok(answer) => answer,
-        Err(_elapsed) => Err(ProviderError::timed_out(limit)),
-    }
+    contained::run(make, until).await.unwrap_or_else(|broken| {
+        Err(match broken {
+            Broken::Panicked => panicked(),
+            Broken::TimedOut => ProviderError::timed_out(limit),
+        })
+    })
 }
 
 /// The code decides, so that a bug in the call does not count against the provider's health, and is not tried again.

@@ -26,6 +26,8 @@ pub enum Field {
     Part,
     /// The payment's id at the provider.
     PaymentId,
+    /// Who acts within a tenant.
+    Principal,
     /// The tenant (store, merchant) the payment is said to belong to.
     Tenant,
 }
@@ -44,6 +46,7 @@ impl Field {
             Self::Order => "order",
             Self::Part => "part",
             Self::PaymentId => "payment_id",
+            Self::Principal => "principal",
             Self::Tenant => "tenant",
         }
     }

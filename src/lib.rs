@@ -49,6 +49,7 @@
 //! | understand a failure | [`ValidateError`], [`Attempt`], [`Validator::explain`] |
 //! | bind a payment to one order | [`Validator::redeem`], [`Proof`], [`RedeemError`] |
 //! | share what is known between processes | [`ValidatorBuilder::store`], [`store`], [`Validator::check`] |
+//! | make an endpoint idempotent, answer in one envelope | [`endpoint`], [`envelope`] |
 //! | capture or refund exactly once | [`Validator::guard`] |
 //! | use another provider | [`provider::Provider`], [`provider::provider_fn`] |
 //! | test a checkout | `testing`, with the feature `test-util` |
@@ -64,6 +65,7 @@
 //! | `redis` | no | `store::RedisStore`: Redis or Valkey; one server, Cluster or Sentinel |
 //! | `upstash` | no | `store::UpstashStore`: Upstash Redis over REST |
 //! | `vercel-kv` | no | `store::VercelKvStore`: Vercel KV |
+//! | `tower` | no | [`endpoint`]: requests with an `Idempotency-Key` happen once, in axum and every other `http` service |
 //! | `test-util` | no | `testing`: a scripted provider, and a sandbox server that answers like Stripe; `store::contract` |
 //!
 //! Features add; none changes a decision. Without any there is no HTTP client in the tree.
@@ -84,6 +86,9 @@
 //! | `payproof.taken_over` | event, warn: another process's lease ended without an answer | `provider`, `payment` |
 //! | `payproof.store_finding` | event, warn: the first look at the store found something | `provider`, `code`, `advice` |
 //! | `payproof.store_chosen` | event; info, or warn when it is risky | `store`, `because` |
+//! | `payproof.request` | span, info; a request that an idempotency layer looks at | `provider`, `method`, `outcome` |
+//! | `payproof.request_indeterminate` | event, warn: nobody knows what became of a request | `provider`, `reference` |
+//! | `payproof.request_lost` | event, warn: a handler came back after its lease, and its answer is not recorded | `provider`, `reference` |
 //! | `payproof.checks_disabled` | event, warn: an idempotency layer was built while `DISABLE_IDEMPOTENCY_CHECKS` is set | `provider` |
 //!
 //! The payment's id and the operation's reference, a digest, are the only ids in any field: no key, no customer, no tenant,
@@ -100,8 +105,11 @@ mod attempt_log;
 mod breaker;
 mod build_error;
 mod builder;
+mod contained;
 mod currency;
 mod deadline;
+#[cfg(feature = "tower")]
+pub mod endpoint;
 mod engine;
 pub mod envelope;
 mod error;

@@ -29,7 +29,7 @@ const LAYERS: &[&[&str]] = &[
     &["provider", "store"],
     &["transport"],
     &["tls"],
-    &["deadline"],
+    &["contained", "deadline"],
     &["telemetry"],
     &["build_error", "stats"],
     // The value types.

@@ -85,10 +85,12 @@ impl From<RedeemError> for Failure {
 
 impl From<&GuardError> for Failure {
     fn from(error: &GuardError) -> Self {
-        let message = match error.is_store() {
-            true => STORE.into(),
-            false if error.is_configuration() => "the service is not set up to do this".into(),
-            false => error.to_string(),
+        let message = if error.is_store() {
+            STORE.into()
+        } else if error.is_configuration() {
+            "the service is not set up to do this".into()
+        } else {
+            error.to_string()
         };
         Self::of(error.http_status(), error.code(), message, error.retry_after())
     }

@@ -48,15 +48,15 @@ fn respond<B: From<Bytes>>(status: u16, json: Vec<u8>) -> Response<B> {
 }
 
 #[cfg(feature = "axum")]
-impl<T: Serialize> axum_core::response::IntoResponse for Success<T> {
-    fn into_response(self) -> axum_core::response::Response {
+impl<T: Serialize> axum::response::IntoResponse for Success<T> {
+    fn into_response(self) -> axum::response::Response {
         self.into_http()
     }
 }
 
 #[cfg(feature = "axum")]
-impl axum_core::response::IntoResponse for Failure {
-    fn into_response(self) -> axum_core::response::Response {
+impl axum::response::IntoResponse for Failure {
+    fn into_response(self) -> axum::response::Response {
         self.into_http()
     }
 }

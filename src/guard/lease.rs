@@ -1,42 +1,15 @@
 //! The right to execute an operation, for a time, and how it ends.
 
 use std::future::{Future, pending};
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
 use crate::deadline::after;
-use crate::ledger::{Claimed, Entry, Held, LedgerError, Nonce, Ours, Replaced, State, renewal_pace, while_renewing};
+use crate::ledger::{Claimed, Entry, LedgerError, Nonce, Ours, Replaced, later, renewal_pace, while_renewing};
 
 use super::job::{Place, Standing};
 use super::record::{Kept, Phase};
-
-/// When what could not be written is tried again: for about a minute, as long as a store takes to fail over and more.
-const LATER: [u64; 6] = [1, 2, 4, 8, 16, 32];
-
-/// What waits to be written while a store is down. At 256 KiB each they take as much memory as an outage may cost.
-const MOST_WAITING: usize = 1_000;
-
-static WAITING: AtomicUsize = AtomicUsize::new(0);
-
-/// One of those that wait to be written.
-struct Waiting;
-
-impl Waiting {
-    fn one_more() -> Option<Self> {
-        // Made first, so that it is counted back whichever way this ends.
-        let (before, waiting) = (WAITING.fetch_add(1, Relaxed), Self);
-        (before < MOST_WAITING).then_some(waiting)
-    }
-}
-
-impl Drop for Waiting {
-    fn drop(&mut self) {
-        WAITING.fetch_sub(1, Relaxed);
-    }
-}
 
 /// When the lease is over, by this process's reckoning. Shared with the call that it protects.
 #[derive(Clone, Debug)]
@@ -199,26 +172,15 @@ impl Lease {
         self.place.engine.effects.release(&self.place.key, ours).await
     }
 
-    /// Nobody else writes with this nonce, nor with the one of a second try.
-    fn is_our_claim(&self, held: &Held) -> bool {
-        let is_ours = held.record.nonce == self.nonce || held.record.nonce == self.nonce.again();
-        is_ours && held.record.state == State::Claimed
-    }
-
     /// Tries for a while to write what could not be written, for whoever comes next. A read costs no more than another one.
     fn later(self, phase: Phase) {
         if !self.place.is_write() {
             return;
         }
-        let Some(waiting) = Waiting::one_more() else { return };
-        tokio::spawn(async move {
-            let _waiting = waiting;
-            for pause in LATER {
-                sleep(Duration::from_secs(pause)).await;
-                if self.write_late(&phase).await.is_ok() {
-                    return;
-                }
-            }
+        let lease = Arc::new(self);
+        later(move || {
+            let (lease, phase) = (Arc::clone(&lease), phase.clone());
+            async move { lease.write_late(&phase).await }
         });
     }
 
@@ -227,16 +189,11 @@ impl Lease {
     async fn write_late(&self, phase: &Phase) -> Result<(), LedgerError> {
         let (ledger, key) = (&self.place.engine.effects, &self.place.key);
         if self.leaves_nothing(phase) {
-            return match ledger.get(key).await? {
-                Some(held) if self.is_our_claim(&held) => ledger.remove(key, &held).await.map(|_| ()),
-                Some(_) => Ok(()),
-                // It may still be on its way.
-                None => Err(LedgerError::Contended),
-            };
+            return ledger.withdraw(key, self.nonce).await;
         }
         match ledger.claim(key, self.entry(phase)?).await? {
             Claimed::Ours(_) => {}
-            Claimed::Held(held) if self.is_our_claim(&held) => {
+            Claimed::Held(held) if held.is_claim_of(self.nonce) => {
                 ledger.take_over(key, &held, self.entry(phase)?).await?;
             }
             Claimed::Held(_) => return Ok(()),

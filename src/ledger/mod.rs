@@ -15,14 +15,20 @@ use crate::fingerprint::Fingerprint;
 use crate::store::{AnyStore, Claim, Durability, Inspection, StoreError, Stored, Swap};
 
 mod error;
+mod later;
 mod poll;
 mod record;
 mod renewal;
+#[cfg(any(feature = "tower", feature = "webhook"))]
+mod unconfirmed;
 
 pub(crate) use error::LedgerError;
+pub(crate) use later::later;
 pub(crate) use poll::Poll;
 pub(crate) use record::{Nonce, Record, Seal, State};
 pub(crate) use renewal::{renewal_pace, while_renewing};
+#[cfg(any(feature = "tower", feature = "webhook"))]
+pub(crate) use unconfirmed::Unconfirmed;
 
 /// A look at a store asks up to a dozen things, one after the other, of several servers.
 const LOOK_IN_TIMEOUTS: u32 = 20;
@@ -39,6 +45,9 @@ pub(crate) enum Kind {
     Key,
     /// A guarded operation.
     Operation,
+    /// A request with an idempotency key.
+    #[cfg(feature = "tower")]
+    Request,
     /// The order that a payment pays.
     Payment,
     /// The payment that pays an order.
@@ -53,6 +62,8 @@ impl Kind {
             Self::Facts => "facts",
             Self::Key => "key",
             Self::Operation => "operation",
+            #[cfg(feature = "tower")]
+            Self::Request => "request",
             Self::Payment => "payment",
             Self::Order => "order",
             Self::Unresolved => "unresolved",
@@ -94,6 +105,12 @@ impl Held {
     /// Takes somebody else's record for one's own, to help it to its end: the next step compares it like any other.
     pub(crate) fn adopt(self) -> Ours {
         Ours { record: self.record, bytes: self.bytes }
+    }
+
+    /// Whether it is the claim that was asked for with this nonce, in the first try or the second. Nobody else writes them.
+    pub(crate) fn is_claim_of(&self, nonce: Nonce) -> bool {
+        let is_ours = self.record.nonce == nonce || self.record.nonce == nonce.again();
+        is_ours && self.record.state == State::Claimed
     }
 
     /// Whether it is a claim of ours, written anew.
@@ -158,6 +175,12 @@ pub(crate) struct Entry {
 impl Ledger {
     pub(crate) fn new(store: Arc<dyn AnyStore>, prefix: Box<str>, timeout: Duration, seal: Option<Seal>) -> Self {
         Self { store, prefix, timeout, seal }
+    }
+
+    /// The longest one call to the store may take.
+    #[cfg(any(feature = "tower", feature = "webhook"))]
+    pub(crate) fn timeout(&self) -> Duration {
+        self.timeout
     }
 
     pub(crate) fn durability(&self) -> Durability {
@@ -270,6 +293,18 @@ impl Ledger {
     /// Removes a record that was read. False when it was no longer there.
     pub(crate) async fn remove(&self, key: &Key, held: &Held) -> Result<bool, LedgerError> {
         Ok(self.remove_bytes(key, &held.bytes).await? == Swap::Swapped)
+    }
+
+    /// Removes a claim of which nobody knows whether it was made.
+    ///
+    /// # Errors
+    /// [`LedgerError::Contended`] while nothing is there: it may still be on its way.
+    pub(crate) async fn withdraw(&self, key: &Key, nonce: Nonce) -> Result<(), LedgerError> {
+        match self.get(key).await? {
+            Some(held) if held.is_claim_of(nonce) => self.remove(key, &held).await.map(|_| ()),
+            Some(_) => Ok(()),
+            None => Err(LedgerError::Contended),
+        }
     }
 
     async fn remove_bytes(&self, key: &Key, expected: &[u8]) -> Result<Swap, LedgerError> {

@@ -212,10 +212,30 @@ impl Telemetry {
         span.record("code", code);
     }
 
-    /// A request with an idempotency key was answered.
+    /// The span of a request that an idempotency layer looks at.
     #[cfg(feature = "tower")]
-    pub(crate) fn request(&self, outcome: &'static str) {
+    pub(crate) fn request_span(&self, method: &http::Method) -> Span {
+        info_span!("payproof.request", provider = &*self.provider, %method, outcome = Empty)
+    }
+
+    /// A request that an idempotency layer looked at was answered.
+    #[cfg(feature = "tower")]
+    pub(crate) fn request(&self, span: &Span, outcome: &'static str) {
         self.requests.count(outcome);
+        span.record("outcome", outcome);
+    }
+
+    /// Nobody knows what became of a request.
+    #[cfg(feature = "tower")]
+    pub(crate) fn request_indeterminate(&self, reference: &Fingerprint) {
+        warn!(name: "payproof.request_indeterminate", provider = &*self.provider, reference = reference.to_text());
+    }
+
+    /// A handler came back too late: somebody else had taken over, and its answer is not recorded.
+    #[cfg(feature = "tower")]
+    pub(crate) fn request_lost(&self, reference: &Fingerprint) {
+        count(&self.leases_lost);
+        warn!(name: "payproof.request_lost", provider = &*self.provider, reference = reference.to_text());
     }
 
     /// Idempotency layers let every request through, as the environment asks.

@@ -1,0 +1,228 @@
+//! Every setting of a layer, with its default; all checks are in `build`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::{
+    CONNECTION, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_TYPE, ETAG, LINK, LOCATION,
+    TRANSFER_ENCODING,
+};
+use http::request::Parts;
+use http::{HeaderName, Method, StatusCode};
+
+use crate::build_error::BuildError;
+use crate::store::ttl_millis;
+use crate::validator::Validator;
+
+use super::layer::IdempotencyLayer;
+use super::scope::Scope;
+use super::settings::{ScopeOf, Settings};
+
+/// What lets every request through. For an emergency in which the checks do more harm than duplicates.
+const DISABLE: &str = "DISABLE_IDEMPOTENCY_CHECKS";
+
+/// As long as Stripe keeps the result of a request, and longer than any client tries again.
+const RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// A double click is answered by then, and a client that gave up sooner asks again.
+const WAIT: Duration = Duration::from_secs(5);
+
+/// Long enough not to be guessed or drawn twice by chance, and shorter than any UUID.
+const SHORTEST_KEY: usize = 8;
+
+/// More than any order is long. It is held in memory while the handler runs.
+const MAX_REQUEST_BODY: usize = 1024 * 1024;
+
+/// A record has 256 KiB, and headers need room as well.
+const MAX_RESPONSE_BODY: usize = 128 * 1024;
+
+/// What leaves that room.
+const LARGEST_MAX_RESPONSE_BODY: usize = 224 * 1024;
+
+/// The claim and the settling, each with a second try.
+const STORE_CALLS: u32 = 4;
+
+/// So much longer than all of that the default lease is, for a machine that is busy.
+const LEASE_MARGIN: Duration = Duration::from_secs(5);
+
+/// Those that change something.
+const METHODS: [Method; 4] = [Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
+
+/// What describes a body, and where to look next. A cookie is the first client's own.
+const KEPT_HEADERS: [HeaderName; 6] = [CONTENT_TYPE, CONTENT_ENCODING, CONTENT_LANGUAGE, ETAG, LINK, LOCATION];
+
+/// They speak of this connection and this copy of the body.
+const NOT_TO_BE_KEPT: [HeaderName; 3] = [CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING];
+
+/// They say something of the moment, or of who asks, and not of the request.
+const NEVER_KEPT: [StatusCode; 5] = [
+    StatusCode::UNAUTHORIZED,
+    StatusCode::FORBIDDEN,
+    StatusCode::REQUEST_TIMEOUT,
+    StatusCode::TOO_EARLY,
+    StatusCode::TOO_MANY_REQUESTS,
+];
+
+/// Settings of an [`IdempotencyLayer`].
+///
+/// | setting | default |
+/// |---|---|
+/// | `handler_timeout` | none: it has to be given |
+/// | `lease` | the handler timeout, four times the store timeout, and 5 s |
+/// | `retention` | 24 h |
+/// | `wait` | 5 s |
+/// | `min_key_length` | 8 characters |
+/// | `max_request_body` | 1 MiB |
+/// | `max_response_body` | 128 KiB |
+/// | `methods` | POST, PUT, PATCH, DELETE |
+/// | `kept_headers` | Content-Type, Content-Encoding, Content-Language, `ETag`, Link, Location |
+/// | `never_kept` | 401, 403, 408, 425, 429 |
+#[must_use = "a builder does nothing until `build` is called"]
+pub struct IdempotencyLayerBuilder {
+    settings: Settings,
+    lease: Option<Duration>,
+}
+
+impl IdempotencyLayer {
+    /// Starts a layer that keeps its records where the validator keeps those of effects: in its store, or else in this
+    /// process, and there for 100,000 keys at most.
+    ///
+    /// `handler_timeout` is the longest a handler may run, reading its answer included. `scope` says whose a request is, from
+    /// what it was authenticated with; so the layer stands below (in axum: is added before) the one that authenticates.
+    /// Without a scope a request is refused.
+    pub fn builder(
+        validator: &Validator,
+        handler_timeout: Duration,
+        scope: impl Fn(&Parts) -> Option<Scope> + Send + Sync + 'static,
+    ) -> IdempotencyLayerBuilder {
+        let scope: Box<ScopeOf> = Box::new(scope);
+        let settings = Settings {
+            engine: Arc::clone(&validator.0),
+            scope,
+            handler_timeout,
+            lease: Duration::ZERO,
+            retention: RETENTION,
+            wait: WAIT,
+            shortest_key: SHORTEST_KEY,
+            max_request_body: MAX_REQUEST_BODY,
+            max_response_body: MAX_RESPONSE_BODY,
+            methods: METHODS.to_vec(),
+            kept_headers: KEPT_HEADERS.to_vec(),
+            never_kept: NEVER_KEPT.to_vec(),
+            checks_disabled: false,
+        };
+        IdempotencyLayerBuilder { settings, lease: None }
+    }
+}
+
+impl IdempotencyLayerBuilder {
+    /// How long a request under way is protected from being taken for one that crashed. Default: the handler timeout, four
+    /// times the validator's `store_timeout`, and 5 s. It is not renewed.
+    pub fn lease(mut self, lease: Duration) -> Self {
+        self.lease = Some(lease);
+        self
+    }
+
+    /// How long a key is kept, and its answer repeated. Default: 24 h.
+    pub fn retention(mut self, retention: Duration) -> Self {
+        self.settings.retention = retention;
+        self
+    }
+
+    /// How long a duplicate waits for the first one. Default: 5 s. After that it is answered with 409. Zero never waits.
+    pub fn wait(mut self, wait: Duration) -> Self {
+        self.settings.wait = wait;
+        self
+    }
+
+    /// The shortest key that is accepted, in characters. Default: 8. The longest has 255.
+    pub fn min_key_length(mut self, characters: usize) -> Self {
+        self.settings.shortest_key = characters;
+        self
+    }
+
+    /// The longest body of a request, in bytes. Default: 1 MiB. A longer one is refused before anything is claimed.
+    pub fn max_request_body(mut self, bytes: usize) -> Self {
+        self.settings.max_request_body = bytes;
+        self
+    }
+
+    /// The longest body of a response that is kept, in bytes. Default: 128 KiB; at most 224 KiB. A longer one reaches the
+    /// first client, and duplicates are told that it was not kept.
+    pub fn max_response_body(mut self, bytes: usize) -> Self {
+        self.settings.max_response_body = bytes;
+        self
+    }
+
+    /// The methods whose requests are looked at. Default: POST, PUT, PATCH, DELETE.
+    pub fn methods(mut self, methods: impl IntoIterator<Item = Method>) -> Self {
+        self.settings.methods = methods.into_iter().collect();
+        self
+    }
+
+    /// The headers of a response that are kept with it. Default: those that describe its body, `ETag`, Link and Location.
+    pub fn kept_headers(mut self, headers: impl IntoIterator<Item = HeaderName>) -> Self {
+        self.settings.kept_headers = headers.into_iter().collect();
+        self
+    }
+
+    /// The statuses below 500 whose answers are never kept: the key is released, and the same request runs again.
+    /// Default: 401, 403, 408, 425, 429.
+    pub fn never_kept(mut self, statuses: impl IntoIterator<Item = StatusCode>) -> Self {
+        self.settings.never_kept = statuses.into_iter().collect();
+        self
+    }
+
+    /// Checks every setting, and builds the layer.
+    ///
+    /// Reads the environment: `DISABLE_IDEMPOTENCY_CHECKS=true` lets every request through this layer. It is logged,
+    /// counted, and shown by the validator's health; redemptions, guarded effects and provider keys are not touched by it.
+    ///
+    /// # Errors
+    /// When a setting is outside what makes sense, or two contradict each other. The error carries the values.
+    pub fn build(mut self) -> Result<IdempotencyLayer, BuildError> {
+        let store_timeout = self.settings.engine.effects.timeout();
+        let shortest_lease = self.settings.handler_timeout.saturating_add(store_timeout.saturating_mul(STORE_CALLS));
+        self.settings.lease = self.lease.unwrap_or_else(|| shortest_lease.saturating_add(LEASE_MARGIN));
+        self.check(shortest_lease)?;
+        self.settings.checks_disabled = std::env::var_os(DISABLE).is_some_and(|value| value == "true");
+        if self.settings.checks_disabled {
+            self.settings.engine.telemetry.checks_disabled();
+        }
+        Ok(IdempotencyLayer::new(self.settings))
+    }
+
+    fn check(&self, shortest_lease: Duration) -> Result<(), BuildError> {
+        let Settings { handler_timeout, lease, retention, shortest_key, max_response_body, .. } = self.settings;
+        let out_of_range = |setting, value: String, rule| Err(BuildError::OutOfRange { setting, value, rule });
+        if handler_timeout < Duration::from_millis(1) {
+            return out_of_range("handler_timeout", format!("{handler_timeout:?}"), "at least 1 ms");
+        }
+        if ttl_millis(retention).is_err() {
+            return out_of_range("retention", format!("{retention:?}"), "more than zero and at most 100 years");
+        }
+        if !(1..=255).contains(&shortest_key) {
+            return out_of_range("min_key_length", shortest_key.to_string(), "1 to 255");
+        }
+        if max_response_body > LARGEST_MAX_RESPONSE_BODY {
+            return out_of_range("max_response_body", max_response_body.to_string(), "at most 224 KiB");
+        }
+        if let Some(name) = self.settings.kept_headers.iter().find(|name| NOT_TO_BE_KEPT.contains(name)) {
+            return out_of_range("kept_headers", name.to_string(), "headers of the answer, and not of the connection");
+        }
+        let at_most = |shorter, shorter_value, longer, longer_value| {
+            if shorter_value <= longer_value {
+                return Ok(());
+            }
+            Err(BuildError::Contradiction { shorter, shorter_value, longer, longer_value })
+        };
+        at_most("handler_timeout and four times store_timeout", shortest_lease, "lease", lease)?;
+        at_most("lease", lease, "retention", retention)
+    }
+}
+
+impl std::fmt::Debug for IdempotencyLayerBuilder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Debug::fmt(&self.settings, f)
+    }
+}

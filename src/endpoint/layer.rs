@@ -1,0 +1,77 @@
+//! The layer, and its variants for single routes.
+
+use std::sync::Arc;
+
+use tower_layer::Layer;
+
+use super::service::IdempotentService;
+use super::settings::{KeyPolicy, OnUnknown, Route, Settings};
+
+/// Makes the routes below it idempotent: see the [module](self). Made by [`IdempotencyLayer::builder`].
+///
+/// Clones are cheap. A route that differs gets a variant of its own; a layer within another one, of this kind, lets
+/// everything through, so give each route exactly one.
+///
+/// ```
+/// # use std::time::Duration;
+/// # use axum::{Router, http::request::Parts, routing::post};
+/// # use payproof::endpoint::{IdempotencyLayer, OnUnknown, Scope};
+/// # fn routes(validator: &payproof::Validator) -> Result<Router, payproof::BuildError> {
+/// # let scope = |_: &Parts| None;
+/// # async fn handler() {}
+/// let idempotent = IdempotencyLayer::builder(validator, Duration::from_secs(20), scope).build()?;
+/// let routes = Router::new()
+///     .route("/checkouts", post(handler).layer(idempotent.clone()))
+///     .route("/carts", post(handler).layer(idempotent.clone().optional()))
+///     .route("/receipts", post(handler).layer(idempotent.on_unknown(OnUnknown::RunAgain)));
+/// # Ok(routes)
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct IdempotencyLayer {
+    settings: Arc<Settings>,
+    route: Route,
+}
+
+impl IdempotencyLayer {
+    pub(super) fn new(settings: Settings) -> Self {
+        let route = Route { key: KeyPolicy::Required, on_unknown: OnUnknown::default() };
+        Self { settings: Arc::new(settings), route }
+    }
+
+    /// A request without a key is refused. This is what a layer does unless told otherwise.
+    #[must_use]
+    pub fn required(mut self) -> Self {
+        self.route.key = KeyPolicy::Required;
+        self
+    }
+
+    /// A request without a key goes through, and is not remembered. A malformed key is refused all the same.
+    #[must_use]
+    pub fn optional(mut self) -> Self {
+        self.route.key = KeyPolicy::Optional;
+        self
+    }
+
+    /// Every request goes through, and no key is looked at.
+    #[must_use]
+    pub fn off(mut self) -> Self {
+        self.route.key = KeyPolicy::Off;
+        self
+    }
+
+    /// What happens to a request whose first run nobody knows the end of. Default: it is refused.
+    #[must_use]
+    pub fn on_unknown(mut self, on_unknown: OnUnknown) -> Self {
+        self.route.on_unknown = on_unknown;
+        self
+    }
+}
+
+impl<S> Layer<S> for IdempotencyLayer {
+    type Service = IdempotentService<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        IdempotentService::new(inner, Arc::clone(&self.settings), self.route)
+    }
+}

@@ -1,0 +1,109 @@
+//! Idempotent endpoints: a request with an `Idempotency-Key` happens once, however often it is sent.
+//!
+//! [`IdempotencyLayer`] is a `tower::Layer` for axum 0.8 and for every other service of `http` requests. It keeps its
+//! records where the validator keeps those of effects, so every process that shares the store is covered.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use axum::http::request::Parts;
+//! use axum::{Router, middleware, routing::post};
+//! use payproof::endpoint::{IdempotencyLayer, Scope};
+//! # use axum::{extract::Request, middleware::Next, response::Response};
+//! # #[derive(Clone)]
+//! # struct User { store: String, id: String }
+//! # async fn authenticate(mut request: Request, next: Next) -> Response {
+//! #     request.extensions_mut().insert(User { store: "store_42".into(), id: "shopper_7".into() });
+//! #     next.run(request).await
+//! # }
+//! # async fn create_checkout() -> &'static str { "order 6735" }
+//! # fn routes(validator: &payproof::Validator) -> Result<Router, payproof::BuildError> {
+//!
+//! let scope = |request: &Parts| {
+//!     let user = request.extensions.get::<User>()?; // put there by `authenticate`
+//!     Scope::new(&user.store, &user.id).ok()
+//! };
+//! let idempotent = IdempotencyLayer::builder(validator, Duration::from_secs(20), scope).build()?;
+//! let routes = Router::new()
+//!     .route("/checkouts", post(create_checkout))
+//!     .layer(idempotent)
+//!     .layer(middleware::from_fn(authenticate)); // added last, so it sees the request first
+//! # Ok(routes)
+//! # }
+//! # use tower::ServiceExt as _;
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let validator = payproof::Validator::builder(payproof::testing::ScriptedProvider::new()).build()?;
+//! # let routes = routes(&validator)?;
+//! # let send = || axum::http::Request::post("/checkouts").header("Idempotency-Key", "8e03978e").body(String::new());
+//! # let first = routes.clone().oneshot(send()?).await?;
+//! # assert_eq!(first.headers().get("idempotent-replayed"), None);
+//! # let second = routes.oneshot(send()?).await?;
+//! # assert_eq!(second.headers()["idempotent-replayed"], "true");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What is the same request
+//! A request is known by its [`Scope`], its method and its key. What it asks for is its path, its query string, its
+//! Content-Type and its body; the same key with anything else is refused with 422 before anything is replayed. Under axum,
+//! enable the feature `axum`: nested routers cut off the part of the path that they have read, and it reads the whole one.
+//!
+//! The layer stands after authentication. It asks the service whose the request is, and refuses one that is nobody's.
+//!
+//! # What is done with it
+//! | | |
+//! |---|---|
+//! | the first time | the handler runs in a task of its own, under `handler_timeout`; its answer is recorded, then given |
+//! | again, while that runs | it waits, 5 s by default; then 409 `IDEMPOTENCY_IN_PROGRESS` with Retry-After |
+//! | again, later | the same status, kept headers and body, and `Idempotent-Replayed: true` |
+//! | again, after a 401, 403, 408, 425, 429 or [`NotExecuted`](crate::envelope::NotExecuted) | it runs anew |
+//! | again, after a 5xx, a panic, a timeout or a crash | 409 `IDEMPOTENCY_INDETERMINATE`, unless the route is [`OnUnknown::RunAgain`] |
+//! | the store does not answer | 503 `IDEMPOTENCY_UNAVAILABLE`; nothing runs |
+//!
+//! [`Refusal`] lists every code. Refusals are [`Failure`](crate::envelope::Failure)s. `X-Request-Id` is carried from each
+//! request to its answer.
+//!
+//! A handler that is cut off by its timeout is dropped where it awaits. What it has spawned goes on. Answers of handlers
+//! below the layer are held until they are complete, so streams that never end do not belong there.
+//!
+//! # Limits
+//! A key is kept for as long as its record, 24 h by default, and after that its request runs anew. Where a store loses a
+//! record, in a failover or with its process, the request runs again: `redeem`, a guard or a UNIQUE column is what holds
+//! then. Answers are kept as they are; what may not be in the store should not be in them.
+//!
+//! # In numbers
+//! [`Stats::requests`](crate::Stats::requests) counts by outcome: `first`, `replayed`, `released`, `not_completed`,
+//! `indeterminate`, `not_recorded` (answered, but the store failed or the lease was over), `without_key`, and the refusals:
+//! `key_required`, `key_invalid`, `key_reused`, `scope_required`, `in_progress`, `response_not_kept`, `unavailable`,
+//! `body_too_large`, `body_unreadable`, `body_timeout`.
+
+mod body;
+mod builder;
+mod key_header;
+mod layer;
+mod place;
+mod record;
+mod refusal;
+mod run;
+mod scope;
+mod service;
+mod settings;
+mod turn;
+
+use bytes::Bytes;
+use http::Response;
+
+use crate::envelope::Failure;
+
+pub use body::ResponseBody;
+pub use builder::IdempotencyLayerBuilder;
+pub use layer::IdempotencyLayer;
+pub use refusal::Refusal;
+pub use scope::Scope;
+pub use service::IdempotentService;
+pub use settings::OnUnknown;
+
+fn respond<B: From<Bytes>>(refusal: &Refusal) -> Response<B> {
+    Failure::from(refusal).into_http()
+}

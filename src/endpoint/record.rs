@@ -1,0 +1,114 @@
+//! What the record of a request holds.
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use serde::{Deserialize, Serialize, Serializer};
+
+use crate::fingerprint::Fingerprint;
+use crate::ledger::{Held, LedgerError};
+
+/// Everything that outlives the request.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Payload<'p> {
+    fingerprint: [u8; 32],
+    #[serde(borrow)]
+    pub(super) phase: Phase<'p>,
+}
+
+/// How far the request has come.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) enum Phase<'p> {
+    /// Its handler runs, or did when its process ended.
+    UnderWay,
+    /// It was answered.
+    #[serde(borrow)]
+    Done(Kept<'p>),
+    /// Its handler may have had an effect.
+    Indeterminate,
+}
+
+/// A response, as far as it is kept.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Kept<'p> {
+    status: u16,
+    #[serde(borrow)]
+    headers: Vec<(&'p str, Octets<'p>)>,
+    /// `None` when it was too large.
+    #[serde(borrow)]
+    body: Option<Octets<'p>>,
+}
+
+/// Bytes that are written and read in one piece, and not one by one.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(transparent)]
+pub(super) struct Octets<'p>(#[serde(borrow)] &'p [u8]);
+
+impl Serialize for Octets<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(self.0)
+    }
+}
+
+impl<'p> Payload<'p> {
+    pub(super) fn new(fingerprint: &Fingerprint, phase: Phase<'p>) -> Self {
+        Self { fingerprint: *fingerprint.as_bytes(), phase }
+    }
+
+    /// Reads a record.
+    ///
+    /// # Errors
+    /// When it holds something else. That is never the same as a miss.
+    pub(super) fn read(held: &'p Held) -> Result<Self, LedgerError> {
+        held.payload("holds no request")
+    }
+
+    pub(super) fn is_about(&self, fingerprint: &Fingerprint) -> bool {
+        self.fingerprint == *fingerprint.as_bytes()
+    }
+}
+
+impl<'p> Kept<'p> {
+    /// Takes from a response what is kept of it.
+    pub(super) fn of(
+        status: StatusCode,
+        headers: &'p HeaderMap,
+        chosen: &'p [HeaderName],
+        body: Option<&'p Bytes>,
+    ) -> Self {
+        let headers = chosen
+            .iter()
+            .flat_map(|name| headers.get_all(name).iter().map(|value| (name.as_str(), Octets(value.as_bytes()))))
+            .collect();
+        Self { status: status.as_u16(), headers, body: body.map(|body| Octets(body)) }
+    }
+
+    /// The same without its body, where a record has no room for it.
+    pub(super) fn without_body(self) -> Self {
+        Self { body: None, ..self }
+    }
+
+    pub(super) fn replay(&self) -> Replay {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let body = self.body.map(|Octets(body)| Bytes::copy_from_slice(body));
+        let mut headers = HeaderMap::with_capacity(self.headers.len().saturating_add(2));
+        for (name, Octets(value)) in &self.headers {
+            // Without its body nothing describes it.
+            if body.is_none() && name.starts_with("content-") {
+                continue;
+            }
+            if let (Ok(name), Ok(value)) = (HeaderName::try_from(*name), HeaderValue::from_bytes(value)) {
+                headers.append(name, value);
+            }
+        }
+        Replay { status, headers, body }
+    }
+}
+
+/// A response to be given again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Replay {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    /// `None` when it was too large to be kept.
+    pub(super) body: Option<Bytes>,
+}

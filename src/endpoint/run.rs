@@ -1,0 +1,203 @@
+//! One run of a handler, in a task of its own, so that a client that hangs up does not cut it.
+//!
+//! | what the handler does | what is recorded |
+//! |---|---|
+//! | answers 2xx, 3xx or a 4xx | the answer, or that its body was too large |
+//! | answers 401, 403, 408, 425 or 429, or says [`NotExecuted`] | nothing: the key is released |
+//! | answers 5xx, panics, takes too long, or breaks off its answer | that nobody knows; or nothing, where the route allows another run |
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::response::Parts;
+use http::{Request, Response, StatusCode};
+use http_body::Body;
+use tokio::time::Instant;
+use tower_service::Service;
+use tracing::Span;
+
+use crate::contained;
+use crate::deadline::after;
+use crate::envelope::NotExecuted;
+use crate::ledger::{Entry, LedgerError, Ours, Replaced, later};
+
+use super::body::{Read, ResponseBody, read};
+use super::place::Place;
+use super::record::{Kept, Phase};
+use super::refusal::Refusal;
+use super::settings::{OnUnknown, Settings};
+use super::turn::entry;
+
+/// A claim, and what is to come of it.
+pub(super) struct Run {
+    pub(super) settings: Arc<Settings>,
+    pub(super) place: Place,
+    pub(super) ours: Ours,
+    pub(super) on_unknown: OnUnknown,
+}
+
+/// What a handler's answer says about its effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    Done,
+    NotExecuted,
+    Unknown,
+}
+
+/// A handler's answer, as far as it was read.
+enum Answered<R> {
+    Whole(Parts, Bytes),
+    TooLong(Parts, VecDeque<Bytes>, Pin<Box<R>>),
+    Broken,
+    /// It is not kept, so it need not be read.
+    Unread(Parts, R, Fate),
+}
+
+impl Run {
+    /// Runs the handler, records what came of it, and answers. In that order: an answer that a client has, a duplicate gets.
+    pub(super) async fn go<S, B, R>(self, inner: S, request: Request<B>) -> Result<Response<ResponseBody<R>>, S::Error>
+    where
+        S: Service<Request<B>, Response = Response<R>>,
+        R: Body<Data = Bytes>,
+    {
+        let until = after(Instant::now(), self.settings.handler_timeout);
+        let answered = match contained::run(|| self.handle(inner, request), until).await {
+            Ok(Ok(answered)) => answered,
+            Ok(Err(error)) => {
+                self.unknown().await;
+                return Err(error);
+            }
+            Err(_) => Answered::Broken,
+        };
+        Ok(match answered {
+            Answered::Whole(parts, body) => {
+                self.done(&parts, Some(&body)).await;
+                Response::from_parts(parts, ResponseBody::whole(body))
+            }
+            Answered::TooLong(parts, read, rest) => {
+                self.done(&parts, None).await;
+                Response::from_parts(parts, ResponseBody::rest(read, rest))
+            }
+            Answered::Unread(parts, body, fate) => {
+                match fate {
+                    Fate::NotExecuted => self.release("released").await,
+                    Fate::Done | Fate::Unknown => self.unknown().await,
+                }
+                Response::from_parts(parts, ResponseBody::passed(body))
+            }
+            Answered::Broken => {
+                let refusal = match self.on_unknown {
+                    OnUnknown::Refuse => Refusal::Indeterminate,
+                    OnUnknown::RunAgain => Refusal::NotCompleted,
+                };
+                self.unknown().await;
+                super::respond(&refusal)
+            }
+        })
+    }
+
+    async fn handle<S, B, R>(&self, mut inner: S, request: Request<B>) -> Result<Answered<R>, S::Error>
+    where
+        S: Service<Request<B>, Response = Response<R>>,
+        R: Body<Data = Bytes>,
+    {
+        let (parts, body) = inner.call(request).await?.into_parts();
+        Ok(match self.fate(&parts) {
+            Fate::Done => match read(body, self.settings.max_response_body).await {
+                Read::Whole(body) => Answered::Whole(parts, body),
+                Read::TooLong(read, rest) => Answered::TooLong(parts, read, rest),
+                Read::Broken => Answered::Broken,
+            },
+            fate => Answered::Unread(parts, body, fate),
+        })
+    }
+
+    fn fate(&self, parts: &Parts) -> Fate {
+        if parts.extensions.get::<NotExecuted>().is_some() {
+            return Fate::NotExecuted;
+        }
+        match parts.status {
+            status if self.settings.never_kept.contains(&status) => Fate::NotExecuted,
+            // A redirect tells where the result is: it was done.
+            status if (StatusCode::OK..StatusCode::INTERNAL_SERVER_ERROR).contains(&status) => Fate::Done,
+            _ => Fate::Unknown,
+        }
+    }
+
+    /// Records the answer.
+    async fn done(self, parts: &Parts, body: Option<&Bytes>) {
+        let kept = Kept::of(parts.status, &parts.headers, &self.settings.kept_headers, body);
+        let recorded = match self.record(Phase::Done(kept.clone())).await {
+            Err(LedgerError::TooLarge { .. }) => self.record(Phase::Done(kept.without_body())).await,
+            recorded => recorded,
+        };
+        self.told("first", recorded);
+    }
+
+    /// Records that nobody knows what became of it, unless the route allows another run.
+    async fn unknown(self) {
+        if self.on_unknown == OnUnknown::RunAgain {
+            return self.release("not_completed").await;
+        }
+        let recorded = self.record(Phase::Indeterminate).await;
+        self.settings.engine.telemetry.request_indeterminate(&self.place.digest);
+        self.told("indeterminate", recorded);
+    }
+
+    /// Gives the key back.
+    async fn release(self, outcome: &'static str) {
+        let ledger = &self.settings.engine.effects;
+        let released = ledger.release(&self.place.key, &self.ours).await.map(|_| true);
+        if released.is_err() {
+            let (ledger, key, ours) = (ledger.clone(), self.place.key.clone(), self.ours.clone());
+            later(move || {
+                let (ledger, key, ours) = (ledger.clone(), key.clone(), ours.clone());
+                async move { ledger.release(&key, &ours).await.map(|_| ()) }
+            });
+        }
+        self.told(outcome, released);
+    }
+
+    /// Writes what came of it. False when somebody else has taken over. What cannot be written now is tried again for a
+    /// minute, so that a duplicate gets the answer all the same.
+    async fn record(&self, phase: Phase<'_>) -> Result<bool, LedgerError> {
+        let record = &self.ours.record;
+        let entry = entry(&self.settings, &self.place, record.nonce, record.generation, phase)?;
+        match self.settle(entry.clone()).await {
+            Err(error) if !matches!(error, LedgerError::TooLarge { .. }) => {
+                let (ledger, key, ours) =
+                    (self.settings.engine.effects.clone(), self.place.key.clone(), self.ours.clone());
+                later(move || {
+                    let (ledger, key, ours, entry) = (ledger.clone(), key.clone(), ours.clone(), entry.clone());
+                    async move { ledger.settle(&key, &ours, entry).await.map(|_| ()) }
+                });
+                Err(error)
+            }
+            settled => settled,
+        }
+    }
+
+    async fn settle(&self, entry: Entry) -> Result<bool, LedgerError> {
+        let replaced = self.settings.engine.effects.settle(&self.place.key, &self.ours, entry).await?;
+        Ok(matches!(replaced, Replaced::Ours(_)))
+    }
+
+    /// Counts the request, and says loudly what is not recorded.
+    fn told(&self, outcome: &'static str, recorded: Result<bool, LedgerError>) {
+        let telemetry = &self.settings.engine.telemetry;
+        let outcome = match recorded {
+            Ok(true) => outcome,
+            Ok(false) => {
+                telemetry.request_lost(&self.place.digest);
+                "not_recorded"
+            }
+            Err(error) => {
+                telemetry.store_failed(&error);
+                "not_recorded"
+            }
+        };
+        telemetry.request(&Span::current(), outcome);
+    }
+}

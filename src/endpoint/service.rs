@@ -1,0 +1,201 @@
+//! One request, from its arrival to its answer.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{HeaderName, HeaderValue, Request, Response};
+use http_body::Body;
+use tokio::time::timeout;
+use tower_service::Service;
+use tracing::{Instrument, Span};
+
+use crate::key::IdempotencyKey;
+use crate::preflight::look_once;
+
+use super::body::{Read, ResponseBody, read};
+use super::key_header;
+use super::place::Place;
+use super::record::Replay;
+use super::refusal::Refusal;
+use super::run::Run;
+use super::scope::Scope;
+use super::settings::{KeyPolicy, Route, Settings};
+use super::turn::{Turn, turn};
+
+/// Says on a replay that it is one.
+const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+
+/// Carried from the request to its answer, whichever that is.
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// A service whose requests happen once per key. Made by [`IdempotencyLayer`](super::IdempotencyLayer).
+#[derive(Clone, Debug)]
+pub struct IdempotentService<S> {
+    inner: S,
+    settings: Arc<Settings>,
+    route: Route,
+}
+
+/// What a layer leaves on a request that it has seen to, so that another one below does not wait for this one.
+#[derive(Clone, Copy, Debug)]
+struct SeenTo;
+
+impl<S> IdempotentService<S> {
+    pub(super) fn new(inner: S, settings: Arc<Settings>, route: Route) -> Self {
+        Self { inner, settings, route }
+    }
+
+    fn looks_at<B>(&self, request: &Request<B>) -> bool {
+        self.route.key != KeyPolicy::Off
+            && self.settings.methods.contains(request.method())
+            && request.extensions().get::<SeenTo>().is_none()
+    }
+}
+
+type Answering<R, E> = Pin<Box<dyn Future<Output = Result<Response<ResponseBody<R>>, E>> + Send>>;
+
+impl<S, B, R> Service<Request<B>> for IdempotentService<S>
+where
+    S: Service<Request<B>, Response = Response<R>> + Clone + Send + 'static,
+    S::Future: Send + 'static,
+    S::Error: Send + 'static,
+    B: Body + From<Bytes> + Send + 'static,
+    B::Data: Send,
+    R: Body<Data = Bytes> + Send + 'static,
+{
+    type Response = Response<ResponseBody<R>>;
+    type Error = S::Error;
+    type Future = Answering<R, S::Error>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        // The one that was asked whether it is ready is the one to be called.
+        let clone = self.inner.clone();
+        let mut inner = std::mem::replace(&mut self.inner, clone);
+        let request_id = request.headers().get(X_REQUEST_ID).cloned();
+        let looks_at = self.looks_at(&request);
+        if looks_at && self.settings.checks_disabled {
+            self.settings.engine.telemetry.request_bypassed();
+        }
+        if !looks_at || self.settings.checks_disabled {
+            let passing = inner.call(request);
+            return Box::pin(async move {
+                let response = passing.await?.map(ResponseBody::passed);
+                Ok(with_request_id(response, request_id))
+            });
+        }
+        request.extensions_mut().insert(SeenTo);
+        let (settings, route) = (Arc::clone(&self.settings), self.route);
+        let span = settings.engine.telemetry.request_span(request.method());
+        let answering = async move {
+            let response = answer(inner, settings, route, request).await?;
+            Ok(with_request_id(response, request_id))
+        };
+        Box::pin(answering.instrument(span))
+    }
+}
+
+fn with_request_id<B>(mut response: Response<B>, id: Option<HeaderValue>) -> Response<B> {
+    if let Some(id) = id {
+        response.headers_mut().entry(X_REQUEST_ID).or_insert(id);
+    }
+    response
+}
+
+async fn answer<S, B, R>(
+    mut inner: S,
+    settings: Arc<Settings>,
+    route: Route,
+    request: Request<B>,
+) -> Result<Response<ResponseBody<R>>, S::Error>
+where
+    S: Service<Request<B>, Response = Response<R>> + Send + 'static,
+    S::Future: Send + 'static,
+    S::Error: Send + 'static,
+    B: Body + From<Bytes> + Send + 'static,
+    B::Data: Send,
+    R: Body<Data = Bytes> + Send + 'static,
+{
+    let telemetry = &settings.engine.telemetry;
+    let refused = |refusal: Refusal| {
+        telemetry.request(&Span::current(), refusal.outcome());
+        Ok(super::respond(&refusal))
+    };
+    let (parts, body) = request.into_parts();
+    let (scope, key) = match keyed(&settings, route, &parts) {
+        Ok(Some(keyed)) => keyed,
+        Ok(None) => {
+            telemetry.request(&Span::current(), "without_key");
+            return Ok(inner.call(Request::from_parts(parts, body)).await?.map(ResponseBody::passed));
+        }
+        Err(refusal) => return refused(refusal),
+    };
+    let body = match whole(body, &settings).await {
+        Ok(body) => body,
+        Err(refusal) => return refused(refusal),
+    };
+    if settings.engine.shared.is_some() {
+        look_once(&settings.engine);
+    }
+    let place = Place::new(&settings.engine.effects, &scope, &key, &parts, &body);
+    match turn(&settings, &place, route.on_unknown).await {
+        Turn::Ours(ours) => {
+            let run = Run { settings, place, ours, on_unknown: route.on_unknown };
+            let running = run.go(inner, Request::from_parts(parts, B::from(body)));
+            // The task is gone with its runtime, and so is this one.
+            match tokio::spawn(running.in_current_span()).await {
+                Ok(answered) => answered,
+                Err(_) => Ok(super::respond(&Refusal::Indeterminate)),
+            }
+        }
+        Turn::Replayed(replay) => {
+            telemetry.request(&Span::current(), "replayed");
+            Ok(replayed(replay))
+        }
+        Turn::Refused(refusal) => refused(refusal),
+    }
+}
+
+/// Whose request it is, and under which key; `None` when it may go without.
+fn keyed(settings: &Settings, route: Route, parts: &Parts) -> Result<Option<(Scope, IdempotencyKey)>, Refusal> {
+    let key = key_header::read(&parts.headers, settings.shortest_key);
+    if key.is_none() && route.key == KeyPolicy::Optional {
+        return Ok(None);
+    }
+    // Whoever is not known learns nothing, not even what is wrong with the key.
+    let scope = (settings.scope)(parts).ok_or(Refusal::ScopeRequired)?;
+    Ok(Some((scope, key.ok_or(Refusal::KeyRequired)??)))
+}
+
+/// The whole body. A client that sends it slowly holds nothing but its own connection.
+async fn whole<B: Body>(body: B, settings: &Settings) -> Result<Bytes, Refusal> {
+    let limit = settings.max_request_body;
+    match timeout(settings.handler_timeout, read(body, limit)).await {
+        Ok(Read::Whole(body)) => Ok(body),
+        Ok(Read::TooLong(..)) => Err(Refusal::BodyTooLarge { limit }),
+        Ok(Read::Broken) => Err(Refusal::BodyUnreadable),
+        Err(_elapsed) => Err(Refusal::BodyTimeout { limit: settings.handler_timeout }),
+    }
+}
+
+fn replayed<R>(replay: Replay) -> Response<ResponseBody<R>> {
+    let Replay { status, headers, body } = replay;
+    let mut response = match body {
+        Some(body) => {
+            let mut response = Response::new(ResponseBody::whole(body));
+            *response.status_mut() = status;
+            response
+        }
+        None => super::respond(&Refusal::ResponseNotKept { status: status.as_u16() }),
+    };
+    response.headers_mut().extend(headers);
+    response.headers_mut().insert(IDEMPOTENT_REPLAYED, HeaderValue::from_static("true"));
+    response
+}

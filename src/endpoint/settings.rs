@@ -1,0 +1,74 @@
+//! What all routes of a layer have in common, and what each has of its own.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::request::Parts;
+use http::{HeaderName, Method, StatusCode};
+
+use crate::engine::Engine;
+
+use super::scope::Scope;
+
+/// Whether a route wants a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum KeyPolicy {
+    Required,
+    Optional,
+    Off,
+}
+
+/// What a route does with a request whose first run nobody knows the end of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum OnUnknown {
+    /// It is never run again, and answered with 409 `IDEMPOTENCY_INDETERMINATE` for as long as its key is kept.
+    #[default]
+    Refuse,
+    /// It is run again when it is sent again. Only for a handler whose effects are safe to repeat, or that are guarded by
+    /// something else: a `redeem`, a [`Guard`](crate::Guard), a UNIQUE column.
+    RunAgain,
+}
+
+/// What a route has of its own.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Route {
+    pub(super) key: KeyPolicy,
+    pub(super) on_unknown: OnUnknown,
+}
+
+/// Says whose a request is.
+pub(super) type ScopeOf = dyn Fn(&Parts) -> Option<Scope> + Send + Sync;
+
+/// What all routes of a layer have in common.
+pub(super) struct Settings {
+    pub(super) engine: Arc<Engine>,
+    pub(super) scope: Box<ScopeOf>,
+    pub(super) handler_timeout: Duration,
+    pub(super) lease: Duration,
+    pub(super) retention: Duration,
+    pub(super) wait: Duration,
+    pub(super) shortest_key: usize,
+    pub(super) max_request_body: usize,
+    pub(super) max_response_body: usize,
+    pub(super) methods: Vec<Method>,
+    pub(super) kept_headers: Vec<HeaderName>,
+    pub(super) never_kept: Vec<StatusCode>,
+    /// Whether the environment lets every request through.
+    pub(super) checks_disabled: bool,
+}
+
+/// Shows the numbers, and nothing of what is held.
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings")
+            .field("handler_timeout", &self.handler_timeout)
+            .field("lease", &self.lease)
+            .field("retention", &self.retention)
+            .field("wait", &self.wait)
+            .field("methods", &self.methods)
+            .field("checks_disabled", &self.checks_disabled)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,128 @@
+//! A look at a request's record, and what follows from it.
+//!
+//! | what is found | what happens |
+//! |---|---|
+//! | nothing | it is ours: the handler runs |
+//! | another request under the same key | refused as reused, whatever became of that one |
+//! | an answer | replayed |
+//! | a run under way | waited for, and looked at again; then 409 |
+//! | a run whose lease is over, or one of which nobody knows the end | 409, or run again where the route allows it |
+//! | no answer from the store | 503: nothing runs |
+
+use std::future::Future;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::deadline::Deadline;
+use crate::ledger::{
+    Claimed, Entry, Held, Ledger, LedgerError, Nonce, Ours, Poll, Replaced, State, Unconfirmed, payload_of,
+};
+
+use super::place::Place;
+use super::record::{Payload, Phase, Replay};
+use super::refusal::Refusal;
+use super::settings::{OnUnknown, Settings};
+
+/// Somebody else must have been faster each time; past this many something is wrong.
+const MOST_ROUNDS: usize = 10_000;
+
+/// A client told to come back sooner than this would do nothing else.
+const SHORTEST_RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// What came of a look.
+pub(super) enum Turn {
+    /// The handler is ours to run.
+    Ours(Ours),
+    Replayed(Replay),
+    Refused(Refusal),
+}
+
+/// Looks, waits for who is at it, and looks again.
+pub(super) async fn turn(settings: &Settings, place: &Place, on_unknown: OnUnknown) -> Turn {
+    look(settings, place, on_unknown).await.unwrap_or_else(|error| {
+        settings.engine.telemetry.store_failed(&error);
+        Turn::Refused(Refusal::Unavailable { retry_after: error.retry_after() })
+    })
+}
+
+async fn look(settings: &Settings, place: &Place, on_unknown: OnUnknown) -> Result<Turn, LedgerError> {
+    let ledger = &settings.engine.effects;
+    let deadline = Deadline::after(Instant::now(), settings.wait);
+    let mut poll = Poll::new();
+    for _ in 0..MOST_ROUNDS {
+        let nonce = Nonce::draw()?;
+        let claim = entry(settings, place, nonce, 1, Phase::UnderWay)?;
+        let held = match confirmed(ledger, place, nonce, ledger.claim(&place.key, claim)).await? {
+            Claimed::Ours(ours) => return Ok(Turn::Ours(ours)),
+            Claimed::Held(held) => held,
+        };
+        let payload = Payload::read(&held)?;
+        if !payload.is_about(&place.fingerprint) {
+            return Ok(Turn::Refused(Refusal::KeyReused));
+        }
+        let lease_left = held.lease_left();
+        match (&payload.phase, on_unknown) {
+            (Phase::Done(kept), _) => return Ok(Turn::Replayed(kept.replay())),
+            (Phase::UnderWay, _) if !lease_left.is_zero() => {
+                if !poll.wait(lease_left, deadline).await {
+                    let retry_after = lease_left.min(settings.wait).max(SHORTEST_RETRY_AFTER);
+                    return Ok(Turn::Refused(Refusal::InProgress { retry_after }));
+                }
+            }
+            (Phase::UnderWay, OnUnknown::Refuse) => {
+                if put(settings, place, &held, Phase::Indeterminate).await?.is_some() {
+                    settings.engine.telemetry.request_indeterminate(&place.digest);
+                    return Ok(Turn::Refused(Refusal::Indeterminate));
+                }
+            }
+            (Phase::Indeterminate, OnUnknown::Refuse) => return Ok(Turn::Refused(Refusal::Indeterminate)),
+            (Phase::UnderWay | Phase::Indeterminate, OnUnknown::RunAgain) => {
+                if let Some(ours) = put(settings, place, &held, Phase::UnderWay).await? {
+                    return Ok(Turn::Ours(ours));
+                }
+            }
+        }
+    }
+    Err(LedgerError::Contended)
+}
+
+/// Writes a record in the place of the one that was found. `None` when that has changed meanwhile.
+async fn put(settings: &Settings, place: &Place, held: &Held, phase: Phase<'_>) -> Result<Option<Ours>, LedgerError> {
+    let ledger = &settings.engine.effects;
+    let nonce = Nonce::draw()?;
+    let entry = entry(settings, place, nonce, held.record.generation.saturating_add(1), phase)?;
+    Ok(match confirmed(ledger, place, nonce, ledger.take_over(&place.key, held, entry)).await? {
+        Replaced::Ours(ours) => Some(ours),
+        Replaced::Lost(_) => None,
+    })
+}
+
+/// Asks for a claim, and takes it back when its outcome does not become known, as when the client hangs up meanwhile.
+async fn confirmed<T>(
+    ledger: &Ledger,
+    place: &Place,
+    nonce: Nonce,
+    asking: impl Future<Output = Result<T, LedgerError>>,
+) -> Result<T, LedgerError> {
+    let unconfirmed = Unconfirmed::new(ledger, &place.key, nonce);
+    let outcome = asking.await;
+    unconfirmed.confirm(&outcome);
+    outcome
+}
+
+/// What the record says next. Whatever it says, it is kept for the whole retention from then on.
+pub(super) fn entry(
+    settings: &Settings,
+    place: &Place,
+    nonce: Nonce,
+    generation: u32,
+    phase: Phase<'_>,
+) -> Result<Entry, LedgerError> {
+    let (state, lease) = match phase {
+        Phase::UnderWay => (State::Claimed, settings.lease),
+        Phase::Done(_) | Phase::Indeterminate => (State::Settled, Duration::ZERO),
+    };
+    let payload = payload_of(&Payload::new(&place.fingerprint, phase))?;
+    Ok(Entry { state, nonce, generation, ttl: settings.retention, lease, payload })
+}

@@ -1,0 +1,31 @@
+//! Claims of which nobody knows whether they were made.
+
+use super::{Key, Ledger, LedgerError, Nonce, later};
+
+/// A claim that is being asked for. Dropped before its outcome is known, it is taken back: else it would look like
+/// something that was begun and broke off.
+#[must_use = "dropped, it takes the claim back"]
+pub(crate) struct Unconfirmed(Option<(Ledger, Key, Nonce)>);
+
+impl Unconfirmed {
+    pub(crate) fn new(ledger: &Ledger, key: &Key, nonce: Nonce) -> Self {
+        Self(Some((ledger.clone(), key.clone(), nonce)))
+    }
+
+    /// Ends the watch once the outcome is known. After an error that leaves it open, the claim is taken back.
+    pub(crate) fn confirm<T>(mut self, outcome: &Result<T, LedgerError>) {
+        if !matches!(outcome, Err(error) if error.is_outcome_unknown()) {
+            self.0 = None;
+        }
+    }
+}
+
+impl Drop for Unconfirmed {
+    fn drop(&mut self) {
+        let Some((ledger, key, nonce)) = self.0.take() else { return };
+        later(move || {
+            let (ledger, key) = (ledger.clone(), key.clone());
+            async move { ledger.withdraw(&key, nonce).await }
+        });
+    }
+}

@@ -1,0 +1,102 @@
+//! Which requests want a key, and what one looks like.
+
+use axum::body::Body;
+use axum::http::{HeaderValue, Method, Request, StatusCode};
+use payproof::endpoint::IdempotencyLayer;
+
+use crate::service::{KEY, SHOPPER, Service, builder, request, validator};
+
+fn keyless(method: Method) -> Request<Body> {
+    Request::builder().method(method).uri("/checkouts").extension(SHOPPER).body(Body::from("pay")).unwrap()
+}
+
+fn keyed(key: &[u8]) -> Request<Body> {
+    let mut request = keyless(Method::POST);
+    request.headers_mut().insert("idempotency-key", HeaderValue::from_bytes(key).unwrap());
+    request
+}
+
+#[tokio::test]
+async fn a_required_key_is_required_of_what_changes_something() {
+    let service = Service::new();
+    for method in [Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
+        let seen = service.send(keyless(method.clone())).await;
+        assert_eq!((seen.status, &*seen.code()), (StatusCode::BAD_REQUEST, "IDEMPOTENCY_KEY_REQUIRED"), "{method}");
+    }
+    assert_eq!(service.handler.runs(), 0);
+    for method in [Method::GET, Method::HEAD, Method::OPTIONS] {
+        assert_eq!(service.send(keyless(method)).await.status, StatusCode::CREATED);
+    }
+    assert_eq!(service.handler.runs(), 3);
+    assert_eq!(service.stats().requests["key_required"], 4);
+}
+
+#[tokio::test]
+async fn an_optional_key_may_be_missing_and_not_malformed() {
+    let service = Service::with(&validator(), IdempotencyLayer::optional);
+    for run in 1..=2 {
+        assert_eq!(service.send(keyless(Method::POST)).await.text(), format!("run {run}: b\"pay\""));
+    }
+    let seen = service.send(keyed(b"short")).await;
+    assert_eq!((seen.status, &*seen.code()), (StatusCode::BAD_REQUEST, "IDEMPOTENCY_KEY_INVALID"));
+    assert_eq!(seen.json()["error"]["details"]["rule"], "must have at least 8 characters");
+    assert!(!service.pay().await.is_replay());
+    assert!(service.pay().await.is_replay());
+    assert_eq!(service.handler.runs(), 3);
+}
+
+#[tokio::test]
+async fn a_route_without_the_layer_looks_at_no_key() {
+    let service = Service::with(&validator(), IdempotencyLayer::off);
+    for _ in 0..2 {
+        assert!(!service.pay().await.is_replay());
+        assert!(!service.send(keyed(b"short")).await.is_replay());
+    }
+    assert_eq!(service.handler.runs(), 4);
+    assert!(service.stats().requests.is_empty());
+}
+
+#[tokio::test]
+async fn the_last_word_on_a_route_counts() {
+    let service = Service::with(&validator(), |layer| layer.off().optional().required());
+    assert_eq!(service.send(keyless(Method::POST)).await.code(), "IDEMPOTENCY_KEY_REQUIRED");
+}
+
+#[tokio::test]
+async fn a_malformed_key_is_never_no_key() {
+    let service = Service::new();
+    for key in [&b""[..], b"1234567", b"\"12345678", b"k\xc3\xa4se-und-brot", &[b'k'; 256]] {
+        let seen = service.send(keyed(key)).await;
+        assert_eq!((seen.status, &*seen.code()), (StatusCode::BAD_REQUEST, "IDEMPOTENCY_KEY_INVALID"), "{key:?}");
+    }
+    let mut two = keyed(b"12345678");
+    two.headers_mut().append("idempotency-key", "12345678".parse().unwrap());
+    assert_eq!(service.send(two).await.code(), "IDEMPOTENCY_KEY_INVALID");
+    assert_eq!(service.handler.runs(), 0);
+}
+
+#[tokio::test]
+async fn a_bare_key_and_a_quoted_one_are_the_same() {
+    let service = Service::new();
+    let first = service.send(keyed(KEY.as_bytes())).await;
+    let second = service.send(keyed(format!("\"{KEY}\"").as_bytes())).await;
+    assert_eq!((first.body, second.is_replay()), (second.body.clone(), true));
+    assert_eq!(service.handler.runs(), 1);
+}
+
+#[tokio::test]
+async fn the_shortest_key_and_the_methods_can_be_chosen() {
+    let validator = validator();
+    let layer = builder(&validator).min_key_length(1).methods([Method::GET]).build().unwrap();
+    let service = Service::layered(&validator, layer);
+    let get = |key: &'static str| {
+        let mut request = request();
+        *request.method_mut() = Method::GET;
+        request.headers_mut().insert("idempotency-key", key.parse().unwrap());
+        request
+    };
+    assert!(!service.send(get("1")).await.is_replay());
+    assert!(service.send(get("1")).await.is_replay());
+    assert!(!service.pay().await.is_replay());
+    assert!(!service.pay().await.is_replay());
+}

@@ -1,0 +1,212 @@
+//! What happens when the store does not do its part.
+
+use std::pin::pin;
+
+use axum::http::StatusCode;
+use axum::response::IntoResponse;
+use payproof::endpoint::OnUnknown;
+use payproof::store::{MemoryStore, Store as _, Swap};
+use payproof::testing::{FlakyStore, StoreFault, StoreVerb};
+use tokio::time::{sleep, timeout};
+
+use crate::service::{Act, KEY, Service, validator_on};
+use crate::support::{ms, poll_once, secs, settle};
+
+fn flaky() -> (FlakyStore<MemoryStore>, Service) {
+    let store = FlakyStore::new(MemoryStore::new());
+    let service = Service::with(&validator_on(store.clone()), |layer| layer);
+    (store, service)
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_the_store_is_down_nothing_runs() {
+    for fault in [StoreFault::NotSent, StoreFault::Refused, StoreFault::LostRequest, StoreFault::Never] {
+        let (store, service) = flaky();
+        store.always(Some(fault));
+        let seen = service.pay().await;
+        assert_eq!(
+            (seen.status, &*seen.code()),
+            (StatusCode::SERVICE_UNAVAILABLE, "IDEMPOTENCY_UNAVAILABLE"),
+            "{fault:?}"
+        );
+        assert_eq!((seen.headers["retry-after"].as_bytes(), service.handler.runs()), (&b"1"[..], 0));
+        store.always(None);
+        assert_eq!(service.pay().await.text(), "run 1: b\"pay\"", "{fault:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_claim_whose_reply_was_lost_is_known_again() {
+    let (store, service) = flaky();
+    store.script(StoreVerb::Claim, [StoreFault::LostReply]);
+    assert_eq!(service.pay().await.text(), "run 1: b\"pay\"");
+    assert!(service.pay().await.is_replay());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_claim_that_was_made_in_vain_is_taken_back() {
+    let (store, service) = flaky();
+    store.script(StoreVerb::Claim, [StoreFault::NeverReplies]);
+    assert_eq!(service.pay().await.code(), "IDEMPOTENCY_UNAVAILABLE");
+    assert_eq!(store.inner().len(), 1, "it stands there");
+    // Within two seconds, and not after the lease, which would make it look like a crash.
+    sleep(secs(2)).await;
+    assert_eq!(service.pay().await.text(), "run 1: b\"pay\"");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_leaves_while_it_is_claimed_leaves_nothing_behind() {
+    for fault in [StoreFault::Slow(ms(500)), StoreFault::SlowReply(ms(500)), StoreFault::Late(ms(500))] {
+        let (store, service) = flaky();
+        store.script(StoreVerb::Claim, [fault]);
+        assert!(timeout(ms(100), service.pay()).await.is_err());
+        sleep(secs(5)).await;
+        assert_eq!(service.handler.runs(), 0);
+        assert_eq!(service.pay().await.text(), "run 1: b\"pay\"", "{fault:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_outlives_a_store_that_fails_then() {
+    for fault in [StoreFault::NotSent, StoreFault::LostRequest, StoreFault::Never] {
+        let (store, service) = flaky();
+        store.script(StoreVerb::Replace, [fault; 2]);
+        let first = service.pay().await;
+        assert_eq!(first.text(), "run 1: b\"pay\"", "{fault:?}");
+        assert_eq!(service.stats().requests["not_recorded"], 1);
+        assert_eq!(service.stats().store_failures, 1);
+        sleep(secs(3)).await;
+        let second = service.pay().await;
+        assert_eq!((second.is_replay(), second.body), (true, first.body), "it was written later");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_settling_whose_reply_was_lost_is_settled() {
+    let (store, service) = flaky();
+    store.script(StoreVerb::Replace, [StoreFault::LostReply]);
+    service.pay().await;
+    assert_eq!(service.stats().requests["first"], 1);
+    assert!(service.pay().await.is_replay());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_release_that_fails_is_made_later() {
+    let (store, service) = flaky();
+    store.script(StoreVerb::Remove, [StoreFault::NotSent; 2]);
+    service.handler.script([Act::Answer(StatusCode::TOO_MANY_REQUESTS.into_response())]);
+    assert_eq!(service.pay().await.status, StatusCode::TOO_MANY_REQUESTS);
+    sleep(secs(3)).await;
+    assert_eq!(service.pay().await.text(), "run 2: b\"pay\"");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_asks_for_a_wait_is_quoted() {
+    // Full: a refusal without a wait. What a store asks for is tested with the stores that can.
+    let store = MemoryStore::new().max_records(0);
+    let service = Service::with(&validator_on(store), |layer| layer);
+    let seen = service.pay().await;
+    assert_eq!((&*seen.code(), seen.headers["retry-after"].as_bytes()), ("IDEMPOTENCY_UNAVAILABLE", &b"1"[..]));
+    assert!(!seen.text().contains("max_records"), "what the store says is for operators");
+}
+
+use recording::Recording;
+
+mod recording {
+    //! A store that tells which keys it was asked for.
+
+    use std::sync::{Arc, Mutex};
+    use std::time::Duration;
+
+    use payproof::store::{Claim, Durability, Inspection, MemoryStore, Store, StoreError, Stored, Swap};
+
+    #[derive(Clone, Debug, Default)]
+    pub(crate) struct Recording {
+        pub(crate) store: MemoryStore,
+        keys: Arc<Mutex<Vec<String>>>,
+    }
+
+    impl Recording {
+        pub(crate) fn last_key(&self) -> String {
+            self.keys.lock().unwrap().last().unwrap().clone()
+        }
+    }
+
+    impl Store for Recording {
+        async fn get(&self, key: &str) -> Result<Option<Stored>, StoreError> {
+            self.store.get(key).await
+        }
+
+        async fn claim(&self, key: &str, value: &[u8], ttl: Duration) -> Result<Claim, StoreError> {
+            self.keys.lock().unwrap().push(key.to_owned());
+            self.store.claim(key, value, ttl).await
+        }
+
+        async fn replace(&self, key: &str, old: &[u8], value: &[u8], ttl: Duration) -> Result<Swap, StoreError> {
+            self.store.replace(key, old, value, ttl).await
+        }
+
+        async fn remove(&self, key: &str, expected: &[u8]) -> Result<Swap, StoreError> {
+            self.store.remove(key, expected).await
+        }
+
+        fn durability(&self) -> Durability {
+            self.store.durability()
+        }
+
+        async fn inspect(&self) -> Result<Inspection, StoreError> {
+            self.store.inspect().await
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_that_comes_back_too_late_ends_nothing_that_another_began() {
+    let store = Recording::default();
+    let service = Service::with(&validator_on(store.clone()), |layer| layer);
+    service.handler.script([Act::Wait(secs(10))]);
+    let mut first = pin!(service.pay());
+    assert!(poll_once(first.as_mut()).await.is_pending());
+    settle().await;
+    // The machine stood still past the lease, and another process took over.
+    let key = store.last_key();
+    let stale = store.store.get(&key).await.unwrap().unwrap().bytes;
+    let mut others = stale.clone();
+    *others.last_mut().unwrap() ^= 1;
+    others[10] ^= 1;
+    let swapped = store.store.replace(&key, &stale, &others, secs(60)).await.unwrap();
+    assert_eq!(swapped, Swap::Swapped);
+    assert_eq!(first.await.text(), "run 1: b\"pay\"", "its client gets the answer all the same");
+    assert_eq!(store.store.get(&key).await.unwrap().unwrap().bytes, others, "theirs stands");
+    assert_eq!((service.stats().requests["not_recorded"], service.stats().leases_lost), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_record_that_cannot_be_read_is_never_a_miss() {
+    let store = Recording::default();
+    let service = Service::with(&validator_on(store.clone()), |layer| layer.on_unknown(OnUnknown::RunAgain));
+    service.pay().await;
+    let key = store.last_key();
+    let good = store.store.get(&key).await.unwrap().unwrap().bytes;
+    let newer = [&[2], &good[1..]].concat();
+    for bad in [b"".to_vec(), b"OK".to_vec(), good[..good.len() / 2].to_vec(), newer, [&*good, b"x"].concat()] {
+        let stands = store.store.get(&key).await.unwrap().unwrap().bytes;
+        store.store.replace(&key, &stands, &bad, secs(60)).await.unwrap();
+        assert_eq!(service.pay().await.code(), "IDEMPOTENCY_UNAVAILABLE", "{bad:?}");
+    }
+    assert_eq!(service.handler.runs(), 1);
+}
+
+#[tokio::test]
+async fn keys_and_people_are_in_no_store_key() {
+    let store = Recording::default();
+    let service = Service::with(&validator_on(store.clone()), |layer| layer);
+    service.pay().await;
+    let key = store.last_key();
+    assert!(key.starts_with("payproof:request:{") && key.len() < 80, "{key}");
+    let record = store.store.get(&key).await.unwrap().unwrap().bytes;
+    for secret in [KEY, "shopper_7", "store_42", "/checkouts"] {
+        assert!(!key.contains(secret));
+        assert!(!record.windows(secret.len()).any(|part| part == secret.as_bytes()), "{secret}");
+    }
+}

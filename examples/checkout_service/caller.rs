@@ -3,8 +3,10 @@
 use axum::extract::Request;
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
+use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use payproof::endpoint::Scope;
 use payproof::envelope::Failure;
 
 /// Tokens of this example. A service looks into its sessions, or verifies a signature.
@@ -21,6 +23,14 @@ pub(crate) const ANNA: &str = TOKENS[0].0;
 pub(crate) struct Caller {
     pub(crate) tenant: &'static str,
     pub(crate) principal: &'static str,
+}
+
+impl Caller {
+    /// Whose an idempotency key is: another shopper's same key is another key.
+    pub(crate) fn scope(request: &Parts) -> Option<Scope> {
+        let caller = request.extensions.get::<Self>()?;
+        Scope::new(caller.tenant, caller.principal).ok()
+    }
 }
 
 /// Lets a request pass with its caller beside it, or answers 401.

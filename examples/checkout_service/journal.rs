@@ -15,6 +15,9 @@ const KEPT: usize = 400;
 /// How far back the provider's health is looked at: the breaker's window.
 const RECENT: Duration = Duration::from_secs(10);
 
+/// Calls that shared a flight end this close to one another.
+const TOGETHER: Duration = Duration::from_secs(1);
+
 #[derive(Debug)]
 pub(crate) struct Journal {
     clicks: AtomicU64,
@@ -149,8 +152,8 @@ impl Journal {
 impl Book {
     /// Calls that shared one flight share its attempts too; they make one entry, so that no provider call shows twice.
     fn enter(&mut self, what: Answered) {
-        let now = unix_millis();
-        let same = self.entries.iter_mut().rev().take(64).find(|entry| entry.what == what);
+        let mut recent = self.entries.iter_mut().rev().take_while(|entry| entry.seen.elapsed() < TOGETHER);
+        let same = recent.find(|entry| entry.what == what);
         if let Some(entry) = same {
             entry.times = entry.times.saturating_add(1);
             return;
@@ -159,7 +162,7 @@ impl Book {
             self.entries.pop_front();
         }
         self.last = self.last.saturating_add(1);
-        self.entries.push_back(Entry { number: self.last, at: now, seen: Instant::now(), times: 1, what });
+        self.entries.push_back(Entry { number: self.last, at: unix_millis(), seen: Instant::now(), times: 1, what });
     }
 }
 
@@ -183,7 +186,9 @@ impl Answered {
                 what.detail = match validation.verdict() {
                     Verdict::Valid(_) => None,
                     Verdict::Pending(pending) => Some(format!("the payment is {}", pending.status().as_str())),
-                    Verdict::ActionRequired(action) => action.reason().map(str::to_owned),
+                    Verdict::ActionRequired(action) => {
+                        Some(format!("the shopper has to act: {}", action.reason().unwrap_or("no reason given")))
+                    }
                     Verdict::Invalid(findings) => Some(findings.to_string()),
                 };
                 what.provenance = Some(validation.provenance().as_str());

@@ -7,6 +7,13 @@
 //! cargo run --release --all-features --example checkout_service -- --self-test # says whether it works, and ends
 //! ```
 //!
+//! By hand, a second time with the same key and then with another body:
+//!
+//! ```sh
+//! curl -i http://127.0.0.1:8080/checkouts -H 'Authorization: Bearer demo-anna' -H 'Idempotency-Key: 8e03978e' \
+//!   --json '{"payment":"pi_demo","amount":"19.99","currency":"USD","order":"6735"}'
+//! ```
+//!
 //! The provider is the sandbox that comes with the feature `test-util`, a server of its own in this process. The page makes
 //! it slow, failing, rate-limiting or down, lets shoppers in, and has one of them click fifty times at once. Everything on the
 //! page is counted where it happens: requests by the service, calls by the provider, orders by the database.
@@ -84,13 +91,14 @@ async fn run(args: Args) -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
     let sandbox = stage::provider().await?;
     let service = Service::start(&sandbox.url(), folder.path())?;
     let port = if args.self_test { 0 } else { args.port };
-    let listener = TcpListener::bind(("127.0.0.1", port)).await.map_err(|error| format!("port {port}: {error}"))?;
+    let listener = TcpListener::bind(("127.0.0.1", port)).await;
+    let listener = listener.map_err(|error| format!("port {port}: {error}; choose another one with PORT"))?;
     let url = format!("http://{}", listener.local_addr()?);
     let stage = Arc::new(Stage::new(sandbox, Arc::clone(&service), Browser::new(url.clone())?));
 
     let (current, publishing) = page::publish(Arc::clone(&service), Arc::clone(&stage));
     let (publishing, shopping) = (tokio::spawn(publishing), tokio::spawn(stage::shop(Arc::clone(&stage))));
-    let routes = service::routes(&service).merge(stage::routes(Arc::clone(&stage))).merge(page::routes(current));
+    let routes = service::routes(&service)?.merge(stage::routes(Arc::clone(&stage))).merge(page::routes(current));
     let (stop, stopped) = oneshot::channel::<()>();
     let serving = axum::serve(listener, routes).with_graceful_shutdown(async { drop(stopped.await) });
     let serving = tokio::spawn(serving.into_future());

@@ -82,11 +82,12 @@ impl Orders {
         .await?
     }
 
-    /// Notes that the money of a payment went back. Returns how many orders that concerns: one, or none.
-    pub(crate) async fn refund(&self, payment: &PaymentId) -> Result<usize, Failure> {
+    /// Notes that the money of a payment went back. Without an order there is nothing to note.
+    pub(crate) async fn refund(&self, payment: &PaymentId) -> Result<(), Failure> {
         let payment = payment.as_str().to_owned();
         self.with(move |connection| {
-            connection.execute("UPDATE orders SET status = 'refunded' WHERE payment = ?1", params![payment])
+            connection.execute("UPDATE orders SET status = 'refunded' WHERE payment = ?1", params![payment])?;
+            Ok(())
         })
         .await
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use payproof::BreakerState;
+use payproof::{BreakerState, Health};
 use serde::Serialize;
 
 use crate::history::{Counts, History};
@@ -47,6 +47,8 @@ struct Provider {
     health: &'static str,
     breaker: Option<&'static str>,
     budget: Option<f64>,
+    /// As `GET /health` says it.
+    ready: Health,
     in_flight: usize,
     retries: u64,
     recent: Recent,
@@ -71,6 +73,7 @@ impl Snapshot {
                 health: health(stats.breaker, recent),
                 breaker: stats.breaker.map(breaker),
                 budget: stats.budget_level,
+                ready: service.validator.health().await,
                 in_flight: stats.in_flight,
                 retries: stats.retries,
                 recent,

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use axum::http::StatusCode;
-use payproof::envelope::Failure;
+use payproof::envelope::{Failure, Success};
 
 use crate::caller;
 use crate::checkouts::Claim;
 
 /// Longer than the service lets a handler run.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(40);
 
 /// A browser of the stage. Clones share its connections.
 #[derive(Clone, Debug)]
@@ -58,11 +58,15 @@ impl Said {
         Ok(Self { status: response.status().as_u16(), replayed, body: response.text().await? })
     }
 
-    /// The status, with the code of a failure or else its name.
+    /// The status, with the code of a failure, the word of a webhook's answer, or else the status's name.
     pub(crate) fn label(&self) -> String {
-        match serde_json::from_str::<Failure>(&self.body) {
-            Ok(failure) => format!("{} {}", self.status, failure.code()),
-            Err(_) => StatusCode::from_u16(self.status).unwrap_or_default().to_string(),
+        let word = match serde_json::from_str::<Failure>(&self.body) {
+            Ok(failure) => Some(failure.code().to_owned()),
+            Err(_) => serde_json::from_str::<Success<String>>(&self.body).ok().map(Success::into_data),
+        };
+        match word {
+            Some(word) => format!("{} {word}", self.status),
+            None => StatusCode::from_u16(self.status).unwrap_or_default().to_string(),
         }
     }
 }

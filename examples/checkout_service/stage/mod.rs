@@ -62,9 +62,11 @@ struct Sale {
     claim: Claim,
 }
 
-/// Starts the provider.
+/// Starts the provider, with one payment for whoever comes by the command line.
 pub(crate) async fn provider() -> io::Result<Sandbox> {
-    Sandbox::builder().latency(condition::LATENCY).start().await
+    let sandbox = Sandbox::builder().latency(condition::LATENCY).start().await?;
+    sandbox.put(SandboxPayment::paid("pi_demo", 1999, "usd").tenant(TENANT).order("6735"));
+    Ok(sandbox)
 }
 
 impl Stage {

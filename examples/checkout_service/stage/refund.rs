@@ -1,8 +1,7 @@
 //! A refund: at the provider, and in the webhook that tells the service.
 
-use std::time::SystemTime;
-
 use payproof::envelope::Failure;
+use payproof::testing::webhook::{self, EventBody};
 use serde::Serialize;
 use serde_json::json;
 
@@ -43,7 +42,7 @@ impl Stage {
         step("checkout before the refund", self.browser.click(&format!("before-refund-{number}"), claim).await);
         self.put(sale.paid().refunded(sale.cents), &claim.order);
         let event = event(number, &claim.payment, sale.cents);
-        let signature = webhook::sign(SIGNING_SECRET, unix_now(), event.as_bytes());
+        let signature = webhook::sign(SIGNING_SECRET, webhook::now(), &event);
         step("webhook charge.refunded", self.browser.deliver(&signature, event.clone()).await);
         step("the same event once more", self.browser.deliver(&signature, event).await);
         step("checkout after the refund", self.browser.click(&format!("after-refund-{number}"), claim).await);
@@ -56,31 +55,13 @@ impl Stage {
 
 /// What Stripe sends when a charge was refunded, cut down to what matters.
 fn event(number: u64, payment: &str, cents: u64) -> String {
-    json!({
-        "id": format!("evt_sandbox_{number}"),
-        "object": "event",
-        "type": "charge.refunded",
-        "created": unix_now(),
-        "livemode": true,
-        "data": { "object": {
-            "id": payment.replacen("pi_", "ch_", 1),
-            "object": "charge",
-            "payment_intent": payment,
-            "amount": cents,
-            "amount_refunded": cents,
-            "refunded": true,
-        } },
-    })
-    .to_string()
-}
-
-fn unix_now() -> u64 {
-    SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs())
-}
-
-// TEMPORARY
-mod webhook {
-    pub(super) fn sign(_: &str, _: u64, _: &[u8]) -> String {
-        String::new()
-    }
+    let charge = json!({
+        "id": payment.replacen("pi_", "ch_", 1),
+        "object": "charge",
+        "payment_intent": payment,
+        "amount": cents,
+        "amount_refunded": cents,
+        "refunded": true,
+    });
+    EventBody::new(&format!("evt_sandbox_{number}"), "charge.refunded", charge).to_string()
 }

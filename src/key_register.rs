@@ -43,9 +43,16 @@ impl KeyRegister {
         Self { keys: Mutex::default(), retention, limit }
     }
 
-    /// Keys held, those whose time is over included until the next one comes.
+    /// Keys held.
     pub(crate) fn len(&self) -> usize {
-        self.keys.lock().unwrap_or_else(PoisonError::into_inner).claims.len()
+        let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        keys.drop_over(Instant::now());
+        keys.claims.len()
+    }
+
+    /// The most that may be held.
+    pub(crate) fn limit(&self) -> usize {
+        self.limit
     }
 
     /// What this process knows of a key.

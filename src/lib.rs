@@ -51,9 +51,10 @@
 //! | share what is known between processes | [`ValidatorBuilder::store`], [`store`], [`Validator::check`] |
 //! | make an endpoint idempotent, answer in one envelope | [`endpoint`], [`envelope`] |
 //! | capture or refund exactly once | [`Validator::guard`] |
+//! | hear of refunds, disputes and payments | `webhook`, with the feature of that name |
 //! | use another provider | [`provider::Provider`], [`provider::provider_fn`] |
 //! | test a checkout | `testing`, with the feature `test-util` |
-//! | see what it does in production | [`Validator::stats`], and the spans and events below |
+//! | see what it does in production | [`Validator::stats`], [`Validator::health`], and the spans, events and metrics below |
 //!
 //! # Features
 //! | feature | default | brings |
@@ -61,11 +62,13 @@
 //! | `stripe` | yes | the [`Stripe`] adapter, over reqwest with rustls |
 //! | `axum` | no | answers of [`envelope`] as axum's responses; brings `tower` |
 //! | `backoff` | no | `Schedule::backoff`: any `backoff::backoff::Backoff` as a retry schedule |
+//! | `metrics` | no | the metrics below, over the `metrics` facade, and `Validator::publish_metrics` |
 //! | `file` | no | `store::FileStore`: one file on this machine |
 //! | `redis` | no | `store::RedisStore`: Redis or Valkey; one server, Cluster or Sentinel |
 //! | `upstash` | no | `store::UpstashStore`: Upstash Redis over REST |
 //! | `vercel-kv` | no | `store::VercelKvStore`: Vercel KV |
 //! | `tower` | no | [`endpoint`]: requests with an `Idempotency-Key` happen once, in axum and every other `http` service |
+//! | `webhook` | no | `webhook`: what Stripe reports, verified and handled once; `testing::webhook` with `test-util` |
 //! | `test-util` | no | `testing`: a scripted provider, and a sandbox server that answers like Stripe; `store::contract` |
 //!
 //! Features add; none changes a decision. Without any there is no HTTP client in the tree.
@@ -89,10 +92,50 @@
 //! | `payproof.request` | span, info; a request that an idempotency layer looks at | `provider`, `method`, `outcome` |
 //! | `payproof.request_indeterminate` | event, warn: nobody knows what became of a request | `provider`, `reference` |
 //! | `payproof.request_lost` | event, warn: a handler came back after its lease, and its answer is not recorded | `provider`, `reference` |
+//! | `payproof.delivery` | span, info; one delivery to an endpoint for webhooks | `provider`, `mode`, `endpoint`, `event`, `event_type`, `outcome` |
+//! | `payproof.handler_failed` | event, warn: the handler of a webhook returned an error | `provider`, `error` |
+//! | `payproof.delivery_taken_over` | event, warn: another process had claimed an event, and its lease ended without an answer | `provider`, `endpoint`, `event` |
+//! | `payproof.delivery_lost` | event, warn: a handler succeeded after its lease, when somebody else had taken over | `provider`, `endpoint` |
 //! | `payproof.checks_disabled` | event, warn: an idempotency layer was built while `DISABLE_IDEMPOTENCY_CHECKS` is set | `provider` |
 //!
-//! The payment's id and the operation's reference, a digest, are the only ids in any field: no key, no customer, no tenant,
-//! no secret.
+//! The ids of payments and events, and the operation's reference, a digest, are the only ids in any field: no key, no
+//! customer, no tenant, no secret.
+//!
+//! # Metrics
+//! With the feature `metrics`, over the `metrics` facade. Each has the labels `provider`, `account` and `mode`, and those
+//! named here; only a call to the store has its own alone. No label is an id, and each has few values.
+//!
+//! | name | kind, unit | labels | what |
+//! |---|---|---|---|
+//! | `payproof_validations_total` | counter | `verdict`, `provenance` | validations with a verdict |
+//! | `payproof_validation_errors_total` | counter | `code` | validations without one |
+//! | `payproof_validation_duration_seconds` | histogram, seconds | `provenance`; `none` without a verdict | time of a validation that memory did not answer at once |
+//! | `payproof_degraded_total` | counter | `answer`: `validation`, `operation`; `reason`: `provider_down`, `store_down`, `not_recorded` | answers that something was missing for |
+//! | `payproof_attempts_total` | counter | `outcome`: `facts`, `done`, `transient`, `permanent` | provider calls |
+//! | `payproof_retries_total` | counter | | provider calls after the first of a flight or operation |
+//! | `payproof_attempt_timeouts_total` | counter | | provider calls that were cut off, at their own limit or the deadline |
+//! | `payproof_attempt_duration_seconds` | histogram, seconds | `outcome`, as above | time of a provider call |
+//! | `payproof_breaker_state` | gauge | | 0 closed, 1 half-open, 2 open; none without a breaker |
+//! | `payproof_retry_budget_level` | gauge | | retries that the budget allows now; none without a budget |
+//! | `payproof_store_call_duration_seconds` | histogram, seconds | `verb`: `get`, `claim`, `replace`, `remove`; `outcome`: `ok`, `timeout`, `not_sent`, `outcome_unknown`, `refused` | time of a call to the store, of a store in this process too |
+//! | `payproof_store_failures_total` | counter | | what could not be done for want of the store |
+//! | `payproof_leases_lost_total` | counter | | answers that came too late to be recorded |
+//! | `payproof_leases_taken_over_total` | counter | | flights taken over from a process that did not come back |
+//! | `payproof_in_flight` | gauge | | flights and operations under way |
+//! | `payproof_facts_in_memory` | gauge | | payments whose facts are in memory |
+//! | `payproof_keys_held` | gauge | | idempotency keys in memory |
+//! | `payproof_operations_total` | counter | `outcome`: `fresh`, `replayed`, `coalesced`, or the error's code | guarded operations |
+//! | `payproof_indeterminate_operations` | gauge | | operations of which nobody knows whether they were executed |
+//! | `payproof_indeterminate_oldest_seconds` | gauge, seconds | | how long the oldest of them has been waiting; 0 without any |
+//! | `payproof_requests_total` | counter | `outcome`: see `endpoint` | requests with an idempotency key |
+//! | `payproof_requests_bypassed_total` | counter | | requests past a layer that is switched off |
+//! | `payproof_idempotency_checks_disabled` | gauge | | 1 while `DISABLE_IDEMPOTENCY_CHECKS` switches layers off |
+//! | `payproof_webhook_deliveries_total` | counter | `outcome`: see `webhook` | deliveries of webhooks |
+//!
+//! Counters and histograms move as it happens. Gauges, and validations that memory answered at once, move when
+//! `Validator::publish_metrics` is called: before each scrape, or every 15 s where the exporter pushes. Prometheus needs
+//! buckets for the histograms: `LATENCY_BUCKETS` are made for them. The folder `examples/observability` holds a dashboard
+//! for Grafana and alert rules for Prometheus.
 //!
 //! # Runtimes
 //! A validation that has to ask needs a tokio runtime with time and, for the Stripe adapter, I/O. On a multi-thread
@@ -118,6 +161,7 @@ mod facts_cache;
 mod fingerprint;
 mod gate;
 mod guard;
+mod health;
 mod in_flight;
 mod intent;
 mod invalid_intent;
@@ -146,6 +190,8 @@ mod transport;
 mod validation;
 mod validator;
 mod verdict;
+#[cfg(feature = "webhook")]
+pub mod webhook;
 
 pub use attempt_log::{Attempt, AttemptOutcome, Reach, Rule, WaitReason};
 pub use breaker::Breaker;
@@ -158,6 +204,7 @@ pub use guard::{
     Done, Effect, Guard, GuardCall, GuardError, GuardRun, Inquiry, Operation, OperationReference, OperationStatus,
     Reconciled, Resolution, Unresolved, UnresolvedList,
 };
+pub use health::{Health, HealthReason};
 pub use intent::{PaymentId, PaymentIntent};
 pub use invalid_intent::{Field, InvalidIntent};
 pub use key::IdempotencyKey;
@@ -169,6 +216,8 @@ pub use provider::stripe::{Stripe, StripeBuilder};
 pub use redeem::{Receipt, Redeem, RedeemError, Redemption};
 pub use retry::{Explanation, Jitter, Retry, RetryBudget, Schedule};
 pub use stats::{BreakerState, Stats};
+#[cfg(feature = "metrics")]
+pub use telemetry::LATENCY_BUCKETS;
 pub use validation::Validation;
 pub use validator::{Validate, Validator};
 pub use verdict::{

@@ -7,7 +7,8 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 
 use crate::engine::Engine;
-use crate::store::{Inspection, Severity, StoreFinding};
+use crate::ledger::LedgerError;
+use crate::store::{Durability, Inspection, Severity, StoreFinding};
 
 /// A checkout waits for one or two round trips; past this they are what it waits for.
 const SLOW: Duration = Duration::from_millis(50);
@@ -31,8 +32,16 @@ impl Preflight {
 }
 
 pub(crate) async fn look(engine: &Engine) -> Preflight {
-    let ledger = &engine.effects;
-    let (store, mut findings) = match ledger.inspect().await {
+    found(engine.effects.inspect().await, engine.effects.durability())
+}
+
+/// What was found a moment ago, or is found now.
+pub(crate) async fn look_recently(engine: &Engine) -> Preflight {
+    found(engine.last_look.recent(&engine.effects).await, engine.effects.durability())
+}
+
+fn found(inspected: Result<Inspection, LedgerError>, durability: Durability) -> Preflight {
+    let (store, mut findings) = match inspected {
         Ok(inspection) => {
             let slow = (inspection.latency > SLOW).then_some(StoreFinding::Slow { latency: inspection.latency });
             let findings = inspection.findings.iter().cloned().chain(slow).collect();
@@ -40,7 +49,6 @@ pub(crate) async fn look(engine: &Engine) -> Preflight {
         }
         Err(error) => (None, vec![StoreFinding::Unreachable { reason: error.to_string().into() }]),
     };
-    let durability = ledger.durability();
     let of_durability = [
         (!durability.shared, StoreFinding::NotShared),
         (!durability.durable, StoreFinding::Volatile),

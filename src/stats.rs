@@ -35,7 +35,7 @@ pub struct Stats {
     pub store_failures: u64,
     /// Answers that could not be recorded, since the lease was over or the payment was forgotten meanwhile.
     pub leases_lost: u64,
-    /// Flights taken over from a process that did not come back within its lease.
+    /// Flights, and webhook events, taken over from a process that did not come back within its lease.
     pub taken_over: u64,
     /// Requests with an idempotency key, by how the `endpoint` layer answered: see there.
     pub requests: BTreeMap<&'static str, u64>,

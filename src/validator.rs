@@ -16,7 +16,7 @@ use crate::preflight::{self, Preflight, look_once};
 use crate::provider;
 use crate::retry::Explanation;
 use crate::stats::Stats;
-use crate::telemetry::record_verdict;
+use crate::telemetry::{Stopwatch, record_verdict};
 use crate::validation::Validation;
 use crate::verdict::Provenance;
 
@@ -208,14 +208,18 @@ impl fmt::Debug for Validate {
 
 /// One validation past the quick answer.
 async fn ask(engine: Arc<Engine>, asked: Asked) -> Result<Validation, ValidateError> {
+    let watch = Stopwatch::start();
     if engine.shared.is_some() {
         look_once(&engine);
     }
     let answer = engine.answer(&asked).await;
-    let span = Span::current();
+    let (telemetry, span) = (&engine.telemetry, Span::current());
     match &answer {
-        Ok(validation) => engine.telemetry.verdict(&span, &validation.verdict, validation.provenance),
-        Err(error) => engine.telemetry.error(&span, error.code()),
+        Ok(Validation { verdict, provenance, degraded, .. }) => {
+            telemetry.verdict(&span, verdict, *provenance, *degraded);
+        }
+        Err(error) => telemetry.error(&span, error.code()),
     }
+    telemetry.validation_took(watch, answer.as_ref().ok().map(Validation::provenance));
     answer
 }

@@ -25,6 +25,8 @@ mod fuzz;
 mod identity;
 #[path = "endpoint/keys.rs"]
 mod keys;
+#[path = "endpoint/resolving.rs"]
+mod resolving;
 #[path = "endpoint/service.rs"]
 mod service;
 #[path = "endpoint/settings.rs"]

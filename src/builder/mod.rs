@@ -15,7 +15,7 @@ use crate::gate::Gate;
 use crate::in_flight::Flights;
 use crate::judge::Rules;
 use crate::key_register::KeyRegister;
-use crate::ledger::{Ledger, Seal};
+use crate::ledger::{LastLook, Ledger, Seal};
 use crate::policy::{ORDER_KEY, Policy, RedemptionRules, TenantProof, WhenProviderIsDown};
 use crate::provider::{AnyProvider, Provider, ProviderIdentity};
 use crate::retry::{Budget, Retrier, Retry, RetryBudget, TransientPatterns, rng};
@@ -384,7 +384,8 @@ impl ValidatorBuilder {
             renew_lease: self.renew_lease,
             redemption: self.redemption,
             looked: AtomicBool::new(false),
-            telemetry: Telemetry::new(identity.name(), self.mode.as_str()),
+            last_look: LastLook::default(),
+            telemetry: Telemetry::new(identity.name(), identity.account_label(), self.mode.as_str()),
             facts: FactsCache::new(self.facts_in_memory),
             flights: Arc::new(Flights::new(self.max_in_flight, self.total_deadline)),
             rules: Rules {

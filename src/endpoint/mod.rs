@@ -64,6 +64,9 @@
 //! [`Refusal`] lists every code. Refusals are [`Failure`](crate::envelope::Failure)s. `X-Request-Id` is carried from each
 //! request to its answer.
 //!
+//! Nobody but the service can find out what became of an indeterminate request. It can say so with
+//! [`Validator::resolve_request`](crate::Validator::resolve_request), by the reference that the refusal and the log name.
+//!
 //! A handler that is cut off by its timeout is dropped where it awaits. What it has spawned goes on. Answers of handlers
 //! below the layer are held until they are complete, so streams that never end do not belong there.
 //!
@@ -85,6 +88,7 @@ mod layer;
 mod place;
 mod record;
 mod refusal;
+mod resolve;
 mod run;
 mod scope;
 mod service;

@@ -5,6 +5,7 @@ use http::header::CONTENT_TYPE;
 use http::request::Parts;
 
 use crate::fingerprint::Fingerprint;
+use crate::guard::OperationReference;
 use crate::key::IdempotencyKey;
 use crate::ledger::{Key, Kind, Ledger};
 
@@ -19,6 +20,11 @@ pub(super) struct Place {
 }
 
 impl Place {
+    /// What names the request without saying what it is.
+    pub(super) fn reference(&self) -> OperationReference {
+        OperationReference::new(self.digest)
+    }
+
     /// A request is known by scope, method and key.
     pub(super) fn new(ledger: &Ledger, scope: &Scope, key: &IdempotencyKey, parts: &Parts, body: &[u8]) -> Self {
         let [tenant, principal] = scope.parts();

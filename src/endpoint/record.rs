@@ -62,6 +62,11 @@ impl<'p> Payload<'p> {
         held.payload("holds no request")
     }
 
+    /// The same request, come to this.
+    pub(super) fn with(&self, phase: Phase<'p>) -> Self {
+        Self { fingerprint: self.fingerprint, phase }
+    }
+
     pub(super) fn is_about(&self, fingerprint: &Fingerprint) -> bool {
         self.fingerprint == *fingerprint.as_bytes()
     }
@@ -80,6 +85,12 @@ impl<'p> Kept<'p> {
             .flat_map(|name| headers.get_all(name).iter().map(|value| (name.as_str(), Octets(value.as_bytes()))))
             .collect();
         Self { status: status.as_u16(), headers, body: body.map(|body| Octets(body)) }
+    }
+
+    /// What somebody says was the answer: this JSON, if it is known.
+    pub(super) fn said(json: Option<&'p [u8]>) -> Self {
+        let kind = ("content-type", Octets(b"application/json"));
+        Self { status: StatusCode::OK.as_u16(), headers: vec![kind], body: json.map(Octets) }
     }
 
     /// The same without its body, where a record has no room for it.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::envelope::Failure;
+use crate::guard::OperationReference;
 
 /// A request that was not let through to its handler, or whose answer cannot be repeated.
 ///
@@ -18,7 +19,7 @@ use crate::envelope::Failure;
 /// | `IDEMPOTENCY_BODY_TOO_LARGE` | 413 | send less |
 /// | `IDEMPOTENCY_KEY_REUSED` | 422 | use a new key for a new request |
 /// | `IDEMPOTENCY_IN_PROGRESS` | 409 | send the same again after Retry-After |
-/// | `IDEMPOTENCY_INDETERMINATE` | 409 | look what became of it; the same key is never run again |
+/// | `IDEMPOTENCY_INDETERMINATE` | 409 | look what became of it, and say so by `details.reference`; it is not run again by itself |
 /// | `IDEMPOTENCY_RESPONSE_NOT_KEPT` | 409 | it was done, with the status in `details.status`; look it up |
 /// | `IDEMPOTENCY_NOT_COMPLETED` | 503 | send the same again: the route allows it |
 /// | `IDEMPOTENCY_UNAVAILABLE` | 503 | send the same again later |
@@ -63,7 +64,10 @@ pub enum Refusal {
     },
     /// Nobody knows what became of the first request: it failed, panicked, timed out or crashed.
     #[error("nobody knows what became of the first request with this Idempotency-Key; look it up")]
-    Indeterminate,
+    Indeterminate {
+        /// What to give to [`Validator::resolve_request`](crate::Validator::resolve_request).
+        reference: OperationReference,
+    },
     /// It was done, and its answer was too large to be kept.
     #[error("the request was done before, and its answer was too large to be kept; look it up")]
     ResponseNotKept {
@@ -96,7 +100,7 @@ impl Refusal {
             Self::BodyTooLarge { .. } => ("IDEMPOTENCY_BODY_TOO_LARGE", 413, "body_too_large"),
             Self::KeyReused => ("IDEMPOTENCY_KEY_REUSED", 422, "key_reused"),
             Self::InProgress { .. } => ("IDEMPOTENCY_IN_PROGRESS", 409, "in_progress"),
-            Self::Indeterminate => ("IDEMPOTENCY_INDETERMINATE", 409, "indeterminate"),
+            Self::Indeterminate { .. } => ("IDEMPOTENCY_INDETERMINATE", 409, "indeterminate"),
             Self::ResponseNotKept { .. } => ("IDEMPOTENCY_RESPONSE_NOT_KEPT", 409, "response_not_kept"),
             Self::NotCompleted => ("IDEMPOTENCY_NOT_COMPLETED", 503, "not_completed"),
             Self::Unavailable { .. } => ("IDEMPOTENCY_UNAVAILABLE", 503, "unavailable"),
@@ -136,6 +140,7 @@ impl From<&Refusal> for Failure {
     fn from(refusal: &Refusal) -> Self {
         let failure = Self::new(refusal.http_status(), refusal.code(), refusal.to_string());
         let failure = match refusal {
+            Refusal::Indeterminate { reference } => failure.details(json!({ "reference": reference.to_string() })),
             Refusal::KeyInvalid { rule } => failure.details(json!({ "rule": rule })),
             Refusal::ResponseNotKept { status } => failure.details(json!({ "status": status })),
             Refusal::BodyTooLarge { limit } => failure.details(json!({ "limit": limit })),

@@ -89,7 +89,7 @@ impl Run {
             }
             Answered::Broken => {
                 let refusal = match self.on_unknown {
-                    OnUnknown::Refuse => Refusal::Indeterminate,
+                    OnUnknown::Refuse => Refusal::Indeterminate { reference: self.place.reference() },
                     OnUnknown::RunAgain => Refusal::NotCompleted,
                 };
                 self.unknown().await;
@@ -152,10 +152,7 @@ impl Run {
         let released = ledger.release(&self.place.key, &self.ours).await.map(|_| true);
         if released.is_err() {
             let (ledger, key, ours) = (ledger.clone(), self.place.key.clone(), self.ours.clone());
-            later(move || {
-                let (ledger, key, ours) = (ledger.clone(), key.clone(), ours.clone());
-                async move { ledger.release(&key, &ours).await.map(|_| ()) }
-            });
+            tokio::spawn(async move { later(async || ledger.release(&key, &ours).await.map(|_| ())).await });
         }
         self.told(outcome, released);
     }
@@ -169,9 +166,8 @@ impl Run {
             Err(error) if !matches!(error, LedgerError::TooLarge { .. }) => {
                 let (ledger, key, ours) =
                     (self.settings.engine.effects.clone(), self.place.key.clone(), self.ours.clone());
-                later(move || {
-                    let (ledger, key, ours, entry) = (ledger.clone(), key.clone(), ours.clone(), entry.clone());
-                    async move { ledger.settle(&key, &ours, entry).await.map(|_| ()) }
+                tokio::spawn(async move {
+                    later(async || ledger.settle(&key, &ours, entry.clone()).await.map(|_| ())).await;
                 });
                 Err(error)
             }

@@ -147,12 +147,13 @@ where
     let place = Place::new(&settings.engine.effects, &scope, &key, &parts, &body);
     match turn(&settings, &place, route.on_unknown).await {
         Turn::Ours(ours) => {
+            let reference = place.reference();
             let run = Run { settings, place, ours, on_unknown: route.on_unknown };
             let running = run.go(inner, Request::from_parts(parts, B::from(body)));
             // The task is gone with its runtime, and so is this one.
             match tokio::spawn(running.in_current_span()).await {
                 Ok(answered) => answered,
-                Err(_) => Ok(super::respond(&Refusal::Indeterminate)),
+                Err(_) => Ok(super::respond(&Refusal::Indeterminate { reference })),
             }
         }
         Turn::Replayed(replay) => {

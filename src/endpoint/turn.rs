@@ -49,6 +49,7 @@ pub(super) async fn turn(settings: &Settings, place: &Place, on_unknown: OnUnkno
 async fn look(settings: &Settings, place: &Place, on_unknown: OnUnknown) -> Result<Turn, LedgerError> {
     let ledger = &settings.engine.effects;
     let deadline = Deadline::after(Instant::now(), settings.wait);
+    let indeterminate = || Refusal::Indeterminate { reference: place.reference() };
     let mut poll = Poll::new();
     for _ in 0..MOST_ROUNDS {
         let nonce = Nonce::draw()?;
@@ -73,10 +74,10 @@ async fn look(settings: &Settings, place: &Place, on_unknown: OnUnknown) -> Resu
             (Phase::UnderWay, OnUnknown::Refuse) => {
                 if put(settings, place, &held, Phase::Indeterminate).await?.is_some() {
                     settings.engine.telemetry.request_indeterminate(&place.digest);
-                    return Ok(Turn::Refused(Refusal::Indeterminate));
+                    return Ok(Turn::Refused(indeterminate()));
                 }
             }
-            (Phase::Indeterminate, OnUnknown::Refuse) => return Ok(Turn::Refused(Refusal::Indeterminate)),
+            (Phase::Indeterminate, OnUnknown::Refuse) => return Ok(Turn::Refused(indeterminate())),
             (Phase::UnderWay | Phase::Indeterminate, OnUnknown::RunAgain) => {
                 if let Some(ours) = put(settings, place, &held, Phase::UnderWay).await? {
                     return Ok(Turn::Ours(ours));

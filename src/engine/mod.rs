@@ -17,7 +17,7 @@ use crate::in_flight::{Boarding, Flight, Flights, Source};
 use crate::intent::{PaymentId, PaymentIntent};
 use crate::judge::{Answered, Rules, VOLATILE_FRESH_FOR};
 use crate::key_register::{KeyRegister, Standing};
-use crate::ledger::Ledger;
+use crate::ledger::{LastLook, Ledger};
 use crate::policy::{RedemptionRules, WhenProviderIsDown};
 use crate::provider::ProviderIdentity;
 use crate::retry::Retrier;
@@ -52,6 +52,7 @@ pub(crate) struct Engine {
     pub(crate) redemption: RedemptionRules,
     /// Whether the store was looked at when it was first used.
     pub(crate) looked: AtomicBool,
+    pub(crate) last_look: LastLook,
 }
 
 /// One validation: the intent, and what the caller asks of the answer.

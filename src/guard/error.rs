@@ -79,7 +79,7 @@ impl GuardError {
         Self::new(Kind::KeyReused)
     }
 
-    pub(super) fn in_progress(retry_after: Duration) -> Self {
+    pub(crate) fn in_progress(retry_after: Duration) -> Self {
         Self::new(Kind::InProgress { retry_after })
     }
 
@@ -95,15 +95,15 @@ impl GuardError {
         Self::new(Kind::ResultMissing(why))
     }
 
-    pub(super) fn nothing_to_resolve(why: &'static str) -> Self {
+    pub(crate) fn nothing_to_resolve(why: &'static str) -> Self {
         Self::new(Kind::NothingToResolve(why))
     }
 
-    pub(super) fn settings(message: impl Into<Box<str>>) -> Self {
+    pub(crate) fn settings(message: impl Into<Box<str>>) -> Self {
         Self::new(Kind::Settings(message.into()))
     }
 
-    pub(super) fn no_runtime() -> Self {
+    pub(crate) fn no_runtime() -> Self {
         ValidateError::new(CallKind::NoRuntime).into()
     }
 

@@ -177,11 +177,7 @@ impl Lease {
         if !self.place.is_write() {
             return;
         }
-        let lease = Arc::new(self);
-        later(move || {
-            let (lease, phase) = (Arc::clone(&lease), phase.clone());
-            async move { lease.write_late(&phase).await }
-        });
+        tokio::spawn(async move { later(|| self.write_late(&phase)).await });
     }
 
     /// Writes it in the place of our claim, whether or not that was known to be there; and what came of an operation that

@@ -44,6 +44,9 @@ use job::{Job, Place, Settings};
 use resolve::Saying;
 use unresolved::Index;
 
+#[cfg(feature = "tower")]
+pub(crate) use resolve::{Said, signature};
+
 pub use call::GuardCall;
 pub use done::Done;
 pub use error::GuardError;

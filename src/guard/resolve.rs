@@ -55,12 +55,30 @@ impl Resolution {
         Self(Outcome::NotExecuted)
     }
 
-    const fn as_str(&self) -> &'static str {
+    /// The result as JSON, if it was executed and there is one.
+    #[cfg(feature = "tower")]
+    pub(crate) fn said(&self) -> Result<Said<'_>, GuardError> {
+        match &self.0 {
+            Outcome::Done(Kept::Json(json)) => Ok(Said::Done(Some(json))),
+            Outcome::Done(Kept::Nothing) => Ok(Said::Done(None)),
+            Outcome::NotExecuted => Ok(Said::NotExecuted),
+            Outcome::Unwritable => Err(unwritable()),
+        }
+    }
+
+    pub(crate) const fn as_str(&self) -> &'static str {
         match self.0 {
             Outcome::Done(_) | Outcome::Unwritable => "done",
             Outcome::NotExecuted => "not_executed",
         }
     }
+}
+
+/// What somebody says became of a request.
+#[cfg(feature = "tower")]
+pub(crate) enum Said<'r> {
+    Done(Option<&'r [u8]>),
+    NotExecuted,
 }
 
 /// Shows no result.
@@ -109,6 +127,19 @@ pub(super) async fn status(place: &Place) -> Result<OperationStatus, GuardError>
     })
 }
 
+/// Who says it, for the log.
+pub(crate) fn signature(who: &str) -> Result<Box<str>, GuardError> {
+    let who = presentable(who, MAX_WHO);
+    if who.is_empty() {
+        return Err(GuardError::settings("`who` is empty; say who resolves the operation"));
+    }
+    Ok(who)
+}
+
+fn unwritable() -> GuardError {
+    GuardError::settings("the given result cannot be written as JSON; use `done_without_result`")
+}
+
 /// Who says what about which operation.
 pub(super) struct Saying {
     pub(super) digest: Fingerprint,
@@ -122,13 +153,10 @@ pub(super) struct Saying {
 /// Writes what became of an operation, if it is one of which nobody knows.
 pub(super) async fn resolve(engine: &Engine, saying: Saying) -> Result<(), GuardError> {
     let Saying { digest, fingerprint, resolution, who, retention } = saying;
-    let who = presentable(&who, MAX_WHO);
-    if who.is_empty() {
-        return Err(GuardError::settings("`who` is empty; say who resolves the operation"));
-    }
+    let who = signature(&who)?;
     let phase = match &resolution.0 {
         Outcome::Unwritable => {
-            return Err(GuardError::settings("the given result cannot be written as JSON; use `done_without_result`"));
+            return Err(unwritable());
         }
         Outcome::Done(kept) => Phase::Done(kept.clone()),
         Outcome::NotExecuted => Phase::Free,

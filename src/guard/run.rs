@@ -17,7 +17,6 @@ use crate::deadline::Deadline;
 use crate::ledger::{LedgerError, Poll as Pace};
 use crate::preflight::look_once;
 use crate::provider::ProviderError;
-use crate::telemetry::record_operation;
 
 use super::done::Done;
 use super::error::GuardError;
@@ -101,11 +100,8 @@ where
     T: Serialize + DeserializeOwned + Send + 'static,
 {
     let result = wait(&job, limit).await;
-    let (provenance, code) = match &result {
-        Ok(done) => (Some(done.provenance.as_str()), None),
-        Err(error) => (None, Some(error.code())),
-    };
-    record_operation(&Span::current(), provenance, code);
+    let shown = result.as_ref().map(|done| (done.provenance, done.degraded)).map_err(GuardError::code);
+    job.place.engine.telemetry.operation(&Span::current(), shown);
     result
 }
 

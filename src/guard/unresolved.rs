@@ -28,11 +28,11 @@ const LIMIT: Duration = Duration::from_secs(10);
 pub struct OperationReference(Fingerprint);
 
 impl OperationReference {
-    pub(super) fn new(digest: Fingerprint) -> Self {
+    pub(crate) fn new(digest: Fingerprint) -> Self {
         Self(digest)
     }
 
-    pub(super) fn digest(self) -> Fingerprint {
+    pub(crate) fn digest(self) -> Fingerprint {
         self.0
     }
 
@@ -120,6 +120,11 @@ impl UnresolvedList {
     #[must_use]
     pub fn not_listed(&self) -> u64 {
         self.not_listed
+    }
+
+    /// About how many there are, those without a place on the list included.
+    pub(crate) fn total(&self) -> u64 {
+        u64::try_from(self.operations.len()).unwrap_or(u64::MAX).saturating_add(self.not_listed)
     }
 
     /// How long the oldest one has been on the list. Worth an alarm.

@@ -42,6 +42,17 @@ impl LedgerError {
         }
     }
 
+    /// How far a call got that brought this, for metrics.
+    pub(super) fn reach(&self) -> &'static str {
+        match self {
+            Self::Store(error) if error.is_refused() => "refused",
+            Self::Store(error) if error.is_outcome_unknown() => "outcome_unknown",
+            Self::Store(_) => "not_sent",
+            Self::TimedOut { .. } => "timeout",
+            _ => "unusable",
+        }
+    }
+
     /// Whether asking once more may help at once: the connection may be a new one by then.
     pub(super) fn is_worth_another_try(&self) -> bool {
         match self {

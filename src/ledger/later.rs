@@ -4,7 +4,6 @@ use std::future::Future;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
-use tokio::runtime::Handle;
 use tokio::time::sleep;
 
 use super::LedgerError;
@@ -34,20 +33,17 @@ impl Drop for Waiting {
     }
 }
 
-/// Writes in the background until it works, for about a minute. Without a runtime, or when too much waits already, not at
-/// all.
-pub(crate) fn later<F>(mut write: impl FnMut() -> F + Send + 'static)
+/// Writes until it works, for about a minute, beginning in a second. For a task of its own. When too much waits already, it
+/// does nothing.
+pub(crate) async fn later<F>(mut write: impl FnMut() -> F)
 where
-    F: Future<Output = Result<(), LedgerError>> + Send,
+    F: Future<Output = Result<(), LedgerError>>,
 {
-    let (Ok(runtime), Some(waiting)) = (Handle::try_current(), Waiting::one_more()) else { return };
-    runtime.spawn(async move {
-        let _waiting = waiting;
-        for pause in PAUSES {
-            sleep(Duration::from_secs(pause)).await;
-            if write().await.is_ok() {
-                return;
-            }
+    let Some(_waiting) = Waiting::one_more() else { return };
+    for pause in PAUSES {
+        sleep(Duration::from_secs(pause)).await;
+        if write().await.is_ok() {
+            return;
         }
-    });
+    }
 }

@@ -13,21 +13,24 @@ use tokio::time::{Instant, timeout};
 
 use crate::fingerprint::Fingerprint;
 use crate::store::{AnyStore, Claim, Durability, Inspection, StoreError, Stored, Swap};
+use crate::telemetry::{Stopwatch, store_call};
 
 mod error;
+mod last_look;
 mod later;
 mod poll;
 mod record;
 mod renewal;
-#[cfg(any(feature = "tower", feature = "webhook"))]
+#[cfg(feature = "tower")]
 mod unconfirmed;
 
 pub(crate) use error::LedgerError;
+pub(crate) use last_look::LastLook;
 pub(crate) use later::later;
 pub(crate) use poll::Poll;
 pub(crate) use record::{Nonce, Record, Seal, State};
 pub(crate) use renewal::{renewal_pace, while_renewing};
-#[cfg(any(feature = "tower", feature = "webhook"))]
+#[cfg(feature = "tower")]
 pub(crate) use unconfirmed::Unconfirmed;
 
 /// A look at a store asks up to a dozen things, one after the other, of several servers.
@@ -54,6 +57,9 @@ pub(crate) enum Kind {
     Order,
     /// What has to be looked into.
     Unresolved,
+    /// An event that the provider reported.
+    #[cfg(feature = "webhook")]
+    Event,
 }
 
 impl Kind {
@@ -67,6 +73,8 @@ impl Kind {
             Self::Payment => "payment",
             Self::Order => "order",
             Self::Unresolved => "unresolved",
+            #[cfg(feature = "webhook")]
+            Self::Event => "event",
         }
     }
 }
@@ -205,7 +213,7 @@ impl Ledger {
     /// Reads a record.
     pub(crate) async fn get(&self, key: &Key) -> Result<Option<Held>, LedgerError> {
         let asked_at = Instant::now();
-        let stored = self.patiently(|| self.store.get(&key.0)).await?;
+        let stored = self.patiently("get", || self.store.get(&key.0)).await?;
         stored.map(|stored| self.held(key, stored, asked_at)).transpose()
     }
 
@@ -216,11 +224,11 @@ impl Ledger {
     pub(crate) async fn claim(&self, key: &Key, entry: Entry) -> Result<Claimed, LedgerError> {
         let ours = self.write(key, entry)?;
         let asked_at = Instant::now();
-        let claim = match self.once(|| self.store.claim(&key.0, &ours.bytes, ours.record.ttl())).await {
+        let claim = match self.once("claim", || self.store.claim(&key.0, &ours.bytes, ours.record.ttl())).await {
             Err(error) if error.is_worth_another_try() => {
                 let record = ours.record.clone();
                 let second = self.encode(key, Record { nonce: record.nonce.again(), ..record })?;
-                match self.once(|| self.store.claim(&key.0, &second.bytes, second.record.ttl())).await? {
+                match self.once("claim", || self.store.claim(&key.0, &second.bytes, second.record.ttl())).await? {
                     Claim::Claimed => return Ok(Claimed::Ours(second)),
                     held @ Claim::Held(_) => held,
                 }
@@ -234,7 +242,7 @@ impl Ledger {
     pub(crate) async fn claim_as_it_is(&self, key: &Key, entry: Entry) -> Result<Claimed, LedgerError> {
         let ours = self.write(key, entry)?;
         let asked_at = Instant::now();
-        let claim = self.patiently(|| self.store.claim(&key.0, &ours.bytes, ours.record.ttl())).await?;
+        let claim = self.patiently("claim", || self.store.claim(&key.0, &ours.bytes, ours.record.ttl())).await?;
         self.claimed(key, ours, claim, asked_at)
     }
 
@@ -270,7 +278,7 @@ impl Ledger {
     async fn swap(&self, key: &Key, expected: &[u8], new: &Ours) -> Result<Result<(), Option<Held>>, LedgerError> {
         let asked_at = Instant::now();
         let replace = || self.store.replace(&key.0, expected, &new.bytes, new.record.ttl());
-        match self.patiently(replace).await? {
+        match self.patiently("replace", replace).await? {
             Swap::Swapped => Ok(Ok(())),
             Swap::Lost(Some(stored)) if stored.bytes == new.bytes => Ok(Ok(())),
             Swap::Lost(stored) => Ok(Err(stored.map(|stored| self.held(key, stored, asked_at)).transpose()?)),
@@ -308,7 +316,7 @@ impl Ledger {
     }
 
     async fn remove_bytes(&self, key: &Key, expected: &[u8]) -> Result<Swap, LedgerError> {
-        self.patiently(|| self.store.remove(&key.0, expected)).await
+        self.patiently("remove", || self.store.remove(&key.0, expected)).await
     }
 
     /// Makes sure that nothing which was or is about to be written here is believed: what is stored goes, whatever it is,
@@ -329,7 +337,7 @@ impl Ledger {
         };
         let ours = self.write(key, entry)?;
         let ttl = ours.record.ttl();
-        let mut stored = match self.patiently(|| self.store.claim(&key.0, &ours.bytes, ttl)).await? {
+        let mut stored = match self.patiently("claim", || self.store.claim(&key.0, &ours.bytes, ttl)).await? {
             Claim::Claimed => return Ok(()),
             Claim::Held(stored) => stored,
         };
@@ -338,10 +346,11 @@ impl Ledger {
                 return Ok(());
             }
             let replace = || self.store.replace(&key.0, &stored.bytes, &ours.bytes, ttl);
-            stored = match self.patiently(replace).await? {
+            stored = match self.patiently("replace", replace).await? {
                 Swap::Swapped => return Ok(()),
                 Swap::Lost(Some(other)) => other,
-                Swap::Lost(None) => match self.patiently(|| self.store.claim(&key.0, &ours.bytes, ttl)).await? {
+                Swap::Lost(None) => match self.patiently("claim", || self.store.claim(&key.0, &ours.bytes, ttl)).await?
+                {
                     Claim::Claimed => return Ok(()),
                     Claim::Held(other) => other,
                 },
@@ -368,29 +377,33 @@ impl Ledger {
         Ok(Held { record, age, asked_at, bytes })
     }
 
-    async fn once<T, F>(&self, call: impl FnOnce() -> F) -> Result<T, LedgerError>
+    /// Makes one call, and says how long it took.
+    async fn once<T, F>(&self, verb: &'static str, call: impl FnOnce() -> F) -> Result<T, LedgerError>
     where
         F: Future<Output = Result<T, StoreError>>,
     {
         if tokio::runtime::Handle::try_current().is_err() {
             return Err(LedgerError::NoRuntime);
         }
-        match timeout(self.timeout, call()).await {
-            Ok(answer) => Ok(answer?),
+        let watch = Stopwatch::start();
+        let answer = match timeout(self.timeout, call()).await {
+            Ok(answer) => answer.map_err(LedgerError::from),
             Err(_elapsed) => Err(LedgerError::TimedOut { limit: self.timeout }),
-        }
+        };
+        store_call(verb, answer.as_ref().map_or_else(LedgerError::reach, |_| "ok"), watch);
+        answer
     }
 
     /// Asks a second time when the connection broke: by then it may be a new one, and a step that was made meets its own
     /// bytes.
-    async fn patiently<T, F>(&self, mut call: impl FnMut() -> F) -> Result<T, LedgerError>
+    async fn patiently<T, F>(&self, verb: &'static str, mut call: impl FnMut() -> F) -> Result<T, LedgerError>
     where
         F: Future<Output = Result<T, StoreError>>,
     {
         let mut tries = 2_u8;
         loop {
             tries = tries.saturating_sub(1);
-            match self.once(&mut call).await {
+            match self.once(verb, &mut call).await {
                 Err(error) if tries > 0 && error.is_worth_another_try() => {}
                 answer => return answer,
             }

@@ -1,5 +1,7 @@
 //! Claims of which nobody knows whether they were made.
 
+use tokio::runtime::Handle;
+
 use super::{Key, Ledger, LedgerError, Nonce, later};
 
 /// A claim that is being asked for. Dropped before its outcome is known, it is taken back: else it would look like
@@ -22,10 +24,8 @@ impl Unconfirmed {
 
 impl Drop for Unconfirmed {
     fn drop(&mut self) {
-        let Some((ledger, key, nonce)) = self.0.take() else { return };
-        later(move || {
-            let (ledger, key) = (ledger.clone(), key.clone());
-            async move { ledger.withdraw(&key, nonce).await }
-        });
+        // Without a runtime nothing was asked for.
+        let (Some((ledger, key, nonce)), Ok(runtime)) = (self.0.take(), Handle::try_current()) else { return };
+        runtime.spawn(async move { later(|| ledger.withdraw(&key, nonce)).await });
     }
 }

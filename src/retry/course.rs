@@ -85,6 +85,9 @@ impl<'r> Course<'r> {
             wait,
             ..self.attempt(start, end, outcome)
         };
+        if error.is_timeout() {
+            telemetry.attempt_timed_out();
+        }
         telemetry.attempt(&attempt, Some(error));
         self.attempts.push(attempt);
     }

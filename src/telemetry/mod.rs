@@ -14,13 +14,32 @@ use crate::attempt_log::Attempt;
 use crate::fingerprint::Fingerprint;
 use crate::intent::PaymentId;
 use crate::stats::Stats;
-use crate::verdict::{Provenance, Verdict};
+use crate::verdict::{Degradation, Provenance, Verdict};
+
+#[cfg(feature = "webhook")]
+mod deliveries;
+mod metrics;
+#[cfg(feature = "tower")]
+mod requests;
+#[cfg(all(test, feature = "metrics", feature = "tower"))]
+mod tests;
+
+#[cfg(feature = "webhook")]
+pub(crate) use deliveries::record_event;
+#[cfg(feature = "metrics")]
+pub use metrics::LATENCY_BUCKETS;
+use metrics::{
+    ATTEMPT_SECONDS, ATTEMPT_TIMEOUTS, ATTEMPTS, DEGRADED, LEASES_LOST, LEASES_TAKEN_OVER, Meter, OPERATIONS, RETRIES,
+    STORE_FAILURES, VALIDATION_ERRORS, VALIDATION_SECONDS, VALIDATIONS,
+};
+pub(crate) use metrics::{Stopwatch, store_call};
 
 /// The counters of one validator. Hits on valid facts are counted beside the facts, since those are the hot path.
 #[derive(Debug)]
 pub(crate) struct Telemetry {
     provider: Box<str>,
     mode: &'static str,
+    meter: Meter,
     since: Instant,
     hits: AtomicU64,
     misses: AtomicU64,
@@ -63,10 +82,11 @@ fn count(counter: &AtomicU64) {
 }
 
 impl Telemetry {
-    pub(crate) fn new(provider: &str, mode: &'static str) -> Self {
+    pub(crate) fn new(provider: &str, account: &str, mode: &'static str) -> Self {
         Self {
             provider: provider.into(),
             mode,
+            meter: Meter::new(provider, account, mode),
             since: Instant::now(),
             hits: AtomicU64::new(0),
             misses: AtomicU64::new(0),
@@ -110,8 +130,12 @@ impl Telemetry {
     /// One provider call is over.
     pub(crate) fn attempt(&self, attempt: &Attempt, error: Option<&(dyn std::error::Error + 'static)>) {
         count(&self.attempts);
+        let outcome = attempt.outcome().as_str();
+        self.meter.count(ATTEMPTS, [("outcome", outcome)]);
+        self.meter.took(ATTEMPT_SECONDS, attempt.duration(), [("outcome", outcome)]);
         if attempt.number() > 1 {
             count(&self.retries);
+            self.meter.count(RETRIES, []);
         }
         let number = attempt.number();
         let reach = attempt.reach().as_str();
@@ -120,7 +144,6 @@ impl Telemetry {
         let duration_ms = millis(attempt.duration());
         let wait_ms = attempt.wait().map(|(wait, _)| millis(wait));
         let wait_reason = attempt.wait().map(|(_, reason)| reason.as_str());
-        let outcome = attempt.outcome().as_str();
         let Some(rule) = attempt.outcome().rule() else {
             debug!(name: "payproof.attempt", number, reach, status, request_id, outcome, duration_ms);
             return;
@@ -131,9 +154,15 @@ impl Telemetry {
         );
     }
 
+    /// The provider call that is over next was cut off, at its own limit or the deadline's.
+    pub(crate) fn attempt_timed_out(&self) {
+        self.meter.count(ATTEMPT_TIMEOUTS, []);
+    }
+
     /// The shared store did not do what it was asked.
     pub(crate) fn store_failed(&self, error: &(dyn std::error::Error + 'static)) {
         count(&self.store_failures);
+        self.meter.count(STORE_FAILURES, []);
         warn!(name: "payproof.store", provider = &*self.provider, error);
     }
 
@@ -145,6 +174,7 @@ impl Telemetry {
     /// A flight came back too late, or the payment was forgotten meanwhile: its answer is not recorded.
     pub(crate) fn lease_lost(&self, payment: &PaymentId) {
         count(&self.leases_lost);
+        self.meter.count(LEASES_LOST, []);
         warn!(name: "payproof.lease_lost", provider = &*self.provider, payment = payment.as_str());
     }
 
@@ -160,9 +190,26 @@ impl Telemetry {
         )
     }
 
+    /// A guarded call ended: with a result from somewhere, or with the code of an error.
+    pub(crate) fn operation(&self, span: &Span, result: Result<(Provenance, Option<Degradation>), &'static str>) {
+        let outcome = match result {
+            Ok((provenance, degraded)) => {
+                self.degraded("operation", degraded);
+                span.record("provenance", provenance.as_str());
+                provenance.as_str()
+            }
+            Err(code) => {
+                span.record("code", code);
+                code
+            }
+        };
+        self.meter.count(OPERATIONS, [("outcome", outcome)]);
+    }
+
     /// A guarded call came back too late: somebody else had taken over, and what it brought is not recorded.
     pub(crate) fn operation_lost(&self, operation: &str) {
         count(&self.leases_lost);
+        self.meter.count(LEASES_LOST, []);
         warn!(name: "payproof.operation_lost", provider = &*self.provider, operation);
     }
 
@@ -186,11 +233,18 @@ impl Telemetry {
     /// Another process had claimed the payment, and its lease ended without an answer.
     pub(crate) fn taken_over(&self, payment: &PaymentId) {
         count(&self.taken_over);
+        self.meter.count(LEASES_TAKEN_OVER, []);
         warn!(name: "payproof.taken_over", provider = &*self.provider, payment = payment.as_str());
     }
 
-    /// A validation ended with a verdict.
-    pub(crate) fn verdict(&self, span: &Span, verdict: &Verdict, provenance: Provenance) {
+    /// A validation past the quick answer ended with a verdict.
+    pub(crate) fn verdict(
+        &self,
+        span: &Span,
+        verdict: &Verdict,
+        provenance: Provenance,
+        degraded: Option<Degradation>,
+    ) {
         count(match provenance {
             Provenance::Fresh => &self.misses,
             Provenance::Replayed => &self.hits,
@@ -203,61 +257,29 @@ impl Telemetry {
             Verdict::ActionRequired(_) => &self.action_required,
             Verdict::Invalid(_) => &self.invalid,
         });
+        self.meter.count(VALIDATIONS, [("verdict", verdict.as_str()), ("provenance", provenance.as_str())]);
+        self.degraded("validation", degraded);
         record_verdict(span, verdict, provenance);
+    }
+
+    /// How long a validation took past the quick answer; without a verdict it has no provenance.
+    pub(crate) fn validation_took(&self, watch: Stopwatch, provenance: Option<Provenance>) {
+        let provenance = provenance.map_or("none", Provenance::as_str);
+        self.meter.took_since(VALIDATION_SECONDS, watch, [("provenance", provenance)]);
+    }
+
+    /// Something was missing on the way to an answer.
+    fn degraded(&self, answer: &'static str, degraded: Option<Degradation>) {
+        if let Some(reason) = degraded {
+            self.meter.count(DEGRADED, [("answer", answer), ("reason", reason.as_str())]);
+        }
     }
 
     /// A validation ended without a verdict.
     pub(crate) fn error(&self, span: &Span, code: &'static str) {
         self.errors.count(code);
+        self.meter.count(VALIDATION_ERRORS, [("code", code)]);
         span.record("code", code);
-    }
-
-    /// The span of a request that an idempotency layer looks at.
-    #[cfg(feature = "tower")]
-    pub(crate) fn request_span(&self, method: &http::Method) -> Span {
-        info_span!("payproof.request", provider = &*self.provider, %method, outcome = Empty)
-    }
-
-    /// A request that an idempotency layer looked at was answered.
-    #[cfg(feature = "tower")]
-    pub(crate) fn request(&self, span: &Span, outcome: &'static str) {
-        self.requests.count(outcome);
-        span.record("outcome", outcome);
-    }
-
-    /// Nobody knows what became of a request.
-    #[cfg(feature = "tower")]
-    pub(crate) fn request_indeterminate(&self, reference: &Fingerprint) {
-        warn!(name: "payproof.request_indeterminate", provider = &*self.provider, reference = reference.to_text());
-    }
-
-    /// A handler came back too late: somebody else had taken over, and its answer is not recorded.
-    #[cfg(feature = "tower")]
-    pub(crate) fn request_lost(&self, reference: &Fingerprint) {
-        count(&self.leases_lost);
-        warn!(name: "payproof.request_lost", provider = &*self.provider, reference = reference.to_text());
-    }
-
-    /// Idempotency layers let every request through, as the environment asks.
-    #[cfg(feature = "tower")]
-    pub(crate) fn checks_disabled(&self) {
-        self.checks_disabled.store(true, Relaxed);
-        warn!(
-            name: "payproof.checks_disabled", provider = &*self.provider,
-            "DISABLE_IDEMPOTENCY_CHECKS is set: duplicate requests run again"
-        );
-    }
-
-    /// A request went past an idempotency layer that would have looked at it.
-    #[cfg(feature = "tower")]
-    pub(crate) fn request_bypassed(&self) {
-        count(&self.bypassed);
-    }
-
-    /// A webhook's event was answered.
-    #[cfg(feature = "webhook")]
-    pub(crate) fn delivery(&self, outcome: &'static str) {
-        self.deliveries.count(outcome);
     }
 
     /// Reads the counters; `valid_hits` are those counted beside the facts.
@@ -286,6 +308,18 @@ impl Telemetry {
             ..Stats::default()
         }
     }
+
+    /// Sets the gauges that can be read from the validator alone; `valid_hits` are those counted beside the facts.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn publish(&self, stats: &Stats, valid_hits: u64) {
+        self.meter.publish(stats, valid_hits);
+    }
+
+    /// Sets the gauges of operations of which nobody knows whether they were executed.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn publish_unresolved(&self, operations: u64, oldest: Duration) {
+        self.meter.publish_unresolved(operations, oldest);
+    }
 }
 
 /// Shows a verdict in the span of its validation. Those that the facts in memory have counted are only shown.
@@ -302,16 +336,6 @@ pub(crate) fn store_chosen(store: &'static str, because: &str, is_risky: bool) {
         warn!(name: "payproof.store_chosen", store, because, "this store forgets everything when the process ends");
     } else {
         info!(name: "payproof.store_chosen", store, because);
-    }
-}
-
-/// Shows in the span of a guarded call how it ended.
-pub(crate) fn record_operation(span: &Span, provenance: Option<&'static str>, code: Option<&'static str>) {
-    if let Some(provenance) = provenance {
-        span.record("provenance", provenance);
-    }
-    if let Some(code) = code {
-        span.record("code", code);
     }
 }
 

@@ -1,5 +1,5 @@
-//! For tests: a provider that follows a script, one that answers over HTTP like Stripe, a store that fails on script, and a
-//! server that answers like Upstash.
+//! For tests: a provider that follows a script, one that answers over HTTP like Stripe, a store that fails on script, a
+//! server that answers like Upstash, and signed webhooks.
 
 mod flaky_store;
 mod loopback;
@@ -7,6 +7,8 @@ pub mod sandbox;
 mod scripted;
 #[cfg(feature = "upstash")]
 pub mod upstash;
+#[cfg(feature = "webhook")]
+pub mod webhook;
 
 pub use flaky_store::{FlakyStore, StoreFault, StoreVerb};
 pub use scripted::{ScriptedProvider, Step};

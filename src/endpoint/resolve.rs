@@ -1,0 +1,87 @@
+//! What became of a request, by the word of somebody who looked.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+
+use crate::engine::Engine;
+use crate::fingerprint::Fingerprint;
+use crate::guard::{GuardError, OperationReference, Resolution, Said, signature};
+use crate::ledger::{Entry, Held, Kind, LedgerError, Nonce, Replaced, State, payload_of};
+use crate::validator::Validator;
+
+use super::record::{Kept, Payload, Phase};
+
+/// Somebody else must have written in between each time.
+const MOST_ROUNDS: usize = 16;
+
+impl Validator {
+    /// Says what became of a request with an idempotency key of which nobody knows. `who` says so: 1 to 100 characters, for
+    /// the log.
+    ///
+    /// One that was not executed gives its key back, and the same request runs anew. One that was executed is answered from
+    /// then on with 200 and the given result as JSON; or, without one, with 409 `IDEMPOTENCY_RESPONSE_NOT_KEPT`.
+    ///
+    /// # Errors
+    /// When there is no such request, it is under way or was answered, or the store did not confirm.
+    ///
+    /// # Cancel safety
+    /// Nothing happens until the future is awaited. Dropped after that, it may be done or not; asking again tells.
+    pub fn resolve_request(
+        &self,
+        reference: OperationReference,
+        resolution: &Resolution,
+        who: &str,
+    ) -> impl Future<Output = Result<(), GuardError>> + Send + use<> {
+        let (engine, resolution, who) = (Arc::clone(&self.0), resolution.clone(), who.to_owned());
+        async move {
+            Handle::try_current().map_err(|_| GuardError::no_runtime())?;
+            let who = signature(&who)?;
+            resolve(&engine, &reference.digest(), &resolution).await?;
+            engine.telemetry.resolved(&reference.digest(), Some("request"), resolution.as_str(), &who);
+            Ok(())
+        }
+    }
+}
+
+async fn resolve(engine: &Engine, digest: &Fingerprint, resolution: &Resolution) -> Result<(), GuardError> {
+    let (ledger, key) = (&engine.effects, engine.effects.key(Kind::Request, digest));
+    let said = resolution.said()?;
+    for _ in 0..MOST_ROUNDS {
+        let Some(held) = ledger.get(&key).await? else {
+            return Err(GuardError::nothing_to_resolve("there is no record of the request"));
+        };
+        let payload = Payload::read(&held)?;
+        match &payload.phase {
+            Phase::UnderWay if !held.lease_left().is_zero() => return Err(GuardError::in_progress(held.lease_left())),
+            Phase::UnderWay | Phase::Indeterminate => {}
+            Phase::Done(_) => return Err(GuardError::nothing_to_resolve("the request was answered")),
+        }
+        let is_resolved = match said {
+            Said::NotExecuted => ledger.remove(&key, &held).await?,
+            Said::Done(json) => match ledger.take_over(&key, &held, answered(&held, &payload, json)?).await {
+                Ok(replaced) => matches!(replaced, Replaced::Ours(_)),
+                Err(LedgerError::TooLarge { .. }) => {
+                    return Err(GuardError::settings(
+                        "the given result is too large to keep; use `done_without_result`",
+                    ));
+                }
+                Err(error) => return Err(error.into()),
+            },
+        };
+        if is_resolved {
+            return Ok(());
+        }
+    }
+    Err(LedgerError::Contended.into())
+}
+
+/// The record of an answer, for as long as the key was to be kept.
+fn answered(held: &Held, payload: &Payload<'_>, json: Option<&[u8]>) -> Result<Entry, LedgerError> {
+    let payload = payload_of(&payload.with(Phase::Done(Kept::said(json))))?;
+    let (nonce, generation) = (Nonce::draw()?, held.record.generation.saturating_add(1));
+    let ttl = held.ttl_left().max(Duration::from_millis(1));
+    Ok(Entry { state: State::Settled, nonce, generation, ttl, lease: Duration::ZERO, payload })
+}

@@ -1,0 +1,182 @@
+//! Whether a validator can do all it could, and what keeps it from that.
+
+use std::future::Future;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::time::{Instant, timeout_at};
+
+use crate::deadline::after;
+use crate::guard::UnresolvedList;
+use crate::preflight::{Preflight, look_recently};
+use crate::stats::BreakerState;
+use crate::store::StoreFinding;
+use crate::validator::Validator;
+
+mod page;
+#[cfg(feature = "metrics")]
+mod publishing;
+mod reason;
+
+pub use reason::HealthReason;
+
+/// Probes wait for a second where nobody says otherwise, and an answer without the store is better than none.
+const PATIENCE: Duration = Duration::from_millis(800);
+
+/// By then a run that was cut off has been run again or reconciled, if anybody does that.
+const INDETERMINATE_FOR: Duration = Duration::from_secs(60);
+
+/// What a validator can do now: all of it (ready), or less (degraded), with the reasons.
+///
+/// A degraded validator still answers, and says in each answer what was missing. So serve this with status 200 whatever it
+/// says: most reasons are shared by every process, and taking all of them out of a load balancer would turn a slow provider
+/// into an outage. Raise alarms by its contents, or by the metrics.
+///
+/// Serialised, it is what a health page shows. It is for operators: it tells of the store, never of payments or secrets.
+///
+/// ```json
+/// {
+///   "status": "degraded",
+///   "reasons": [{ "code": "breaker_open", "message": "the provider does not answer and …" }],
+///   "notes": [{ "code": "best_effort", "message": "a failover may lose …" }],
+///   "store": {
+///     "server": "redis", "version": "7.2.4", "latency_ms": 0.41,
+///     "findings": [{ "code": "best_effort", "severity": "note", "message": "a failover may lose …" }]
+///   }
+/// }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Health {
+    reasons: Vec<HealthReason>,
+    notes: Vec<HealthReason>,
+    preflight: Preflight,
+}
+
+impl Health {
+    /// Whether nothing is missing. Notes do not count.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.reasons.is_empty()
+    }
+
+    /// What is missing, if anything is.
+    #[must_use]
+    pub fn reasons(&self) -> &[HealthReason] {
+        &self.reasons
+    }
+
+    /// What is good to know: what follows from how the validator was set up.
+    #[must_use]
+    pub fn notes(&self) -> &[HealthReason] {
+        &self.notes
+    }
+
+    /// What the look at the store found, as [`Validator::check`] does.
+    #[must_use]
+    pub fn preflight(&self) -> &Preflight {
+        &self.preflight
+    }
+}
+
+impl Validator {
+    /// Says whether everything works, and what does not. For a health page: see [`Health`] for how to serve it.
+    ///
+    /// It asks the store, and waits for it for 0.8 s at most; a store that does not answer is a reason. However often it is
+    /// called, the store is looked into once a second.
+    ///
+    /// | degrades | a note |
+    /// |---|---|
+    /// | the breaker is open or half-open, the rate is limited, the retry budget is empty | |
+    /// | a finding about the store that is a warning or an error | one that is a note, or says what was chosen: not shared, volatile |
+    /// | `DISABLE_IDEMPOTENCY_CHECKS` is set | without a shared store `forget` reaches this process only |
+    /// | an operation has been indeterminate for a minute, or the list of them cannot be read | |
+    /// | nine tenths of `max_keys` are held | |
+    ///
+    /// ```
+    /// # use payproof::Validator;
+    /// # use payproof::testing::ScriptedProvider;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let validator = Validator::builder(ScriptedProvider::new()).build()?;
+    /// let page = serde_json::to_string(&validator.health().await)?; // with status 200, whatever it says
+    /// assert!(page.starts_with(r#"{"status":"ready""#));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Cancel safety
+    /// It changes nothing, and may be dropped at any point.
+    ///
+    /// # Panics
+    /// In a tokio runtime without time enabled, which offers no way to ask beforehand.
+    pub fn health(&self) -> impl Future<Output = Health> + Send + use<> {
+        let validator = self.clone();
+        async move {
+            let until = after(Instant::now(), PATIENCE);
+            let unresolved = unresolved(&validator, until).await;
+            let preflight = look(&validator, until).await;
+            let mut all = of_provider(&validator);
+            all.extend(of_store(&validator, &preflight, unresolved));
+            let (reasons, notes) = all.into_iter().partition(HealthReason::degrades);
+            Health { reasons, notes, preflight }
+        }
+    }
+}
+
+/// A look at the store, or that it did not answer in time.
+async fn look(validator: &Validator, until: Instant) -> Preflight {
+    let engine = &validator.0;
+    let reason: Box<str> = match Handle::try_current() {
+        Err(_) => "there is no tokio runtime here".into(),
+        Ok(_) => match timeout_at(until, look_recently(engine)).await {
+            Ok(preflight) => return preflight,
+            Err(_elapsed) => format!("no answer within {PATIENCE:?}").into(),
+        },
+    };
+    Preflight { store: None, findings: vec![StoreFinding::Unreachable { reason }] }
+}
+
+/// What has to be looked into, if the store says so in time; if not, that is logged and counted.
+async fn unresolved(validator: &Validator, until: Instant) -> Option<UnresolvedList> {
+    Handle::try_current().ok()?;
+    let telemetry = &validator.0.telemetry;
+    match timeout_at(until, validator.guard().unresolved()).await {
+        Ok(Ok(list)) => return Some(list),
+        Ok(Err(error)) => telemetry.store_failed(&error),
+        Err(elapsed) => telemetry.store_failed(&elapsed),
+    }
+    None
+}
+
+fn of_provider(validator: &Validator) -> Vec<HealthReason> {
+    let (engine, stats) = (&validator.0, validator.stats());
+    let breaker = match stats.breaker {
+        Some(BreakerState::Open) => Some(HealthReason::BreakerOpen),
+        Some(BreakerState::HalfOpen) => Some(HealthReason::BreakerHalfOpen),
+        _ => None,
+    };
+    let rate = engine.retrier.gate_closed_for(Instant::now()).map(|wait| HealthReason::RateLimited { wait });
+    let budget = stats.budget_level.filter(|level| *level < 1.0).map(|_| HealthReason::BudgetEmpty);
+    let checks = stats.idempotency_checks_disabled.then_some(HealthReason::ChecksDisabled);
+    let (held, limit) = (stats.keys_held, engine.keys.limit());
+    // Where none are allowed, that was chosen.
+    let is_nearly_full = held > 0 && held >= limit.saturating_sub(limit / 10);
+    let keys = is_nearly_full.then_some(HealthReason::KeysNearlyFull { held, limit });
+    [breaker, rate, budget, checks, keys].into_iter().flatten().collect()
+}
+
+fn of_store(validator: &Validator, preflight: &Preflight, unresolved: Option<UnresolvedList>) -> Vec<HealthReason> {
+    let is_local = !validator.0.effects.durability().shared;
+    // Said in full by the reason in its place.
+    let findings = preflight.findings.iter().filter(|finding| !(is_local && **finding == StoreFinding::NotShared));
+    let mut all: Vec<_> = findings.cloned().map(HealthReason::Store).collect();
+    all.extend(is_local.then_some(HealthReason::ForgetIsLocal));
+    all.extend(match unresolved {
+        None => Some(HealthReason::IndeterminateUnknown),
+        Some(list) => list
+            .oldest()
+            .filter(|oldest| *oldest > INDETERMINATE_FOR)
+            .map(|oldest| HealthReason::Indeterminate { operations: list.total(), oldest }),
+    });
+    all
+}

@@ -1,0 +1,58 @@
+//! What is read from a validator for a scrape, beside what is recorded as it happens.
+
+use std::future::Future;
+
+use tokio::time::Instant;
+
+use crate::deadline::after;
+use crate::validator::Validator;
+
+use super::{PATIENCE, unresolved};
+
+impl Validator {
+    /// Sets the gauges, and adds the hits that were counted beside the facts since the last time.
+    ///
+    /// Call it before each scrape, or every 15 s for an exporter that pushes. Everything else is recorded as it happens.
+    /// The operations of which nobody knows whether they were executed are read from the store, within 0.8 s; when it does
+    /// not answer in time, their two gauges stay as they were, and all the others are set.
+    ///
+    /// It records with the recorder that is installed by then, and tells it what the names mean.
+    ///
+    /// ```
+    /// use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
+    /// use payproof::LATENCY_BUCKETS;
+    ///
+    /// # use payproof::Validator;
+    /// # use payproof::testing::ScriptedProvider;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let validator = Validator::builder(ScriptedProvider::new()).build()?;
+    /// // Once, at start:
+    /// let ours = Matcher::Prefix("payproof_".to_owned());
+    /// let prometheus = PrometheusBuilder::new().set_buckets_for_metric(ours, &LATENCY_BUCKETS)?.install_recorder()?;
+    ///
+    /// // In the handler of `GET /metrics`:
+    /// validator.publish_metrics().await;
+    /// let page = prometheus.render();
+    /// assert!(page.contains("payproof_breaker_state"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Cancel safety
+    /// It may be dropped at any point. What is read from the store comes last.
+    ///
+    /// # Panics
+    /// In a tokio runtime without time enabled, which offers no way to ask beforehand.
+    #[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
+    pub fn publish_metrics(&self) -> impl Future<Output = ()> + Send + use<> {
+        let validator = self.clone();
+        async move {
+            let telemetry = &validator.0.telemetry;
+            telemetry.publish(&validator.stats(), validator.0.facts.valid_hits());
+            if let Some(list) = unresolved(&validator, after(Instant::now(), PATIENCE)).await {
+                telemetry.publish_unresolved(list.total(), list.oldest().unwrap_or_default());
+            }
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! One thing that a health page says.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::store::{Severity, StoreFinding};
+
+/// Something that keeps a validator from doing all it could, or that is good to know. Display says what to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum HealthReason {
+    /// The provider does not answer, and is not asked for the moment.
+    BreakerOpen,
+    /// The provider did not answer, and a few calls find out whether it does again.
+    BreakerHalfOpen,
+    /// The provider limits this account's rate, and every call waits.
+    RateLimited {
+        /// For so long.
+        wait: Duration,
+    },
+    /// So many calls failed that none is tried again.
+    BudgetEmpty,
+    /// Something about the store.
+    Store(StoreFinding),
+    /// Other processes do not hear of a forgotten payment.
+    ForgetIsLocal,
+    /// `DISABLE_IDEMPOTENCY_CHECKS` is set, and an idempotency layer was built.
+    ChecksDisabled,
+    /// Operations of which nobody knows whether they were executed have been waiting for more than a minute.
+    Indeterminate {
+        /// How many there are, younger ones included.
+        operations: u64,
+        /// How long the oldest one has been waiting.
+        oldest: Duration,
+    },
+    /// Whether there are such operations could not be found out.
+    IndeterminateUnknown,
+    /// Nine tenths of the idempotency keys allowed are held.
+    KeysNearlyFull {
+        /// Keys held.
+        held: usize,
+        /// `max_keys`.
+        limit: usize,
+    },
+}
+
+impl HealthReason {
+    /// A stable code, for health pages and alerts.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::BreakerOpen => "breaker_open",
+            Self::BreakerHalfOpen => "breaker_half_open",
+            Self::RateLimited { .. } => "rate_limited",
+            Self::BudgetEmpty => "budget_empty",
+            Self::Store(finding) => finding.code(),
+            Self::ForgetIsLocal => "forget_is_local",
+            Self::ChecksDisabled => "checks_disabled",
+            Self::Indeterminate { .. } => "indeterminate",
+            Self::IndeterminateUnknown => "indeterminate_unknown",
+            Self::KeysNearlyFull { .. } => "keys_nearly_full",
+        }
+    }
+
+    /// Whether it takes something away. What was chosen, such as a store for one process alone, is a note.
+    #[must_use]
+    pub fn degrades(&self) -> bool {
+        match self {
+            Self::ForgetIsLocal | Self::Store(StoreFinding::NotShared | StoreFinding::Volatile) => false,
+            Self::Store(finding) => finding.severity() >= Severity::Warning,
+            _ => true,
+        }
+    }
+}
+
+impl fmt::Display for HealthReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BreakerOpen => {
+                f.write_str("the provider does not answer and is not asked for a while; look at its status page")
+            }
+            Self::BreakerHalfOpen => {
+                f.write_str("a few calls find out whether the provider answers again; wait for them")
+            }
+            Self::RateLimited { wait } => {
+                write!(
+                    f,
+                    "the provider limits this account's rate for another {wait:.1?}; send less, or ask it for more"
+                )
+            }
+            Self::BudgetEmpty => {
+                f.write_str("too many calls failed for any to be tried again; look at the last attempts' errors")
+            }
+            Self::Store(finding) => fmt::Display::fmt(finding, f),
+            Self::ForgetIsLocal => f.write_str(
+                "`forget` reaches this process only, and others go on serving what they have in memory; \
+                 with more than one process, set a shared store",
+            ),
+            Self::ChecksDisabled => f.write_str(
+                "DISABLE_IDEMPOTENCY_CHECKS is set, so duplicate requests run again; unset it and start anew",
+            ),
+            Self::Indeterminate { operations, oldest } => write!(
+                f,
+                "nobody knows whether {operations} operation(s) were executed, the oldest for {oldest:.0?}; \
+                 look at the provider and resolve them"
+            ),
+            Self::IndeterminateUnknown => f.write_str(
+                "the list of indeterminate operations could not be read; look at the store and the last warnings",
+            ),
+            Self::KeysNearlyFull { held, limit } => {
+                write!(
+                    f,
+                    "{held} of {limit} idempotency keys are held, and further ones get an error; raise `max_keys`"
+                )
+            }
+        }
+    }
+}

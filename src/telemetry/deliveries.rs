@@ -1,0 +1,52 @@
+//! What is told of webhooks.
+
+use tracing::field::Empty;
+use tracing::{Span, info_span, warn};
+
+use super::metrics::{DELIVERIES, LEASES_LOST, LEASES_TAKEN_OVER};
+use super::{Telemetry, count};
+
+impl Telemetry {
+    /// The span of one delivery to an endpoint for webhooks.
+    pub(crate) fn delivery_span(&self, endpoint: &str) -> Span {
+        info_span!(
+            "payproof.delivery",
+            provider = &*self.provider,
+            mode = self.mode,
+            endpoint,
+            event = Empty,
+            event_type = Empty,
+            outcome = Empty,
+        )
+    }
+
+    /// A delivery was answered.
+    pub(crate) fn delivery(&self, span: &Span, outcome: &'static str, handler_error: Option<&str>) {
+        self.deliveries.count(outcome);
+        self.meter.count(DELIVERIES, [("outcome", outcome)]);
+        span.record("outcome", outcome);
+        if let Some(error) = handler_error {
+            warn!(name: "payproof.handler_failed", parent: span, provider = &*self.provider, error);
+        }
+    }
+
+    /// Another process had claimed an event, and its lease ended without an answer.
+    pub(crate) fn delivery_taken_over(&self, endpoint: &str, event: &str) {
+        count(&self.taken_over);
+        self.meter.count(LEASES_TAKEN_OVER, []);
+        warn!(name: "payproof.delivery_taken_over", provider = &*self.provider, endpoint, event);
+    }
+
+    /// A handler came back too late: somebody else had taken over, and what it did is not recorded.
+    pub(crate) fn delivery_lost(&self, endpoint: &str) {
+        count(&self.leases_lost);
+        self.meter.count(LEASES_LOST, []);
+        warn!(name: "payproof.delivery_lost", provider = &*self.provider, endpoint);
+    }
+}
+
+/// Shows in the span of a delivery what was delivered, once that is known to be authentic.
+pub(crate) fn record_event(span: &Span, event: &str, event_type: &str) {
+    span.record("event", event);
+    span.record("event_type", event_type);
+}

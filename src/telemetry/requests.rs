@@ -1,0 +1,52 @@
+//! What is told of requests with an idempotency key.
+
+use std::sync::atomic::Ordering::Relaxed;
+
+use tracing::field::Empty;
+use tracing::{Span, info_span, warn};
+
+use crate::fingerprint::Fingerprint;
+
+use super::metrics::{LEASES_LOST, REQUESTS, REQUESTS_BYPASSED};
+use super::{Telemetry, count};
+
+impl Telemetry {
+    /// The span of a request that an idempotency layer looks at.
+    pub(crate) fn request_span(&self, method: &http::Method) -> Span {
+        info_span!("payproof.request", provider = &*self.provider, %method, outcome = Empty)
+    }
+
+    /// A request that an idempotency layer looked at was answered.
+    pub(crate) fn request(&self, span: &Span, outcome: &'static str) {
+        self.requests.count(outcome);
+        self.meter.count(REQUESTS, [("outcome", outcome)]);
+        span.record("outcome", outcome);
+    }
+
+    /// Nobody knows what became of a request.
+    pub(crate) fn request_indeterminate(&self, reference: &Fingerprint) {
+        warn!(name: "payproof.request_indeterminate", provider = &*self.provider, reference = reference.to_text());
+    }
+
+    /// A handler came back too late: somebody else had taken over, and its answer is not recorded.
+    pub(crate) fn request_lost(&self, reference: &Fingerprint) {
+        count(&self.leases_lost);
+        self.meter.count(LEASES_LOST, []);
+        warn!(name: "payproof.request_lost", provider = &*self.provider, reference = reference.to_text());
+    }
+
+    /// Idempotency layers let every request through, as the environment asks.
+    pub(crate) fn checks_disabled(&self) {
+        self.checks_disabled.store(true, Relaxed);
+        warn!(
+            name: "payproof.checks_disabled", provider = &*self.provider,
+            "DISABLE_IDEMPOTENCY_CHECKS is set: duplicate requests run again"
+        );
+    }
+
+    /// A request went past an idempotency layer that would have looked at it.
+    pub(crate) fn request_bypassed(&self) {
+        count(&self.bypassed);
+        self.meter.count(REQUESTS_BYPASSED, []);
+    }
+}

@@ -1,0 +1,182 @@
+//! Every setting of an endpoint for webhooks, with its default; all checks are in `build`.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::build_error::BuildError;
+use crate::engine::Engine;
+use crate::validator::Validator;
+
+use super::signature::SigningSecret;
+use super::{Endpoint, StripeWebhooks};
+
+/// What Stripe's own libraries tolerate.
+const TOLERANCE: Duration = Duration::from_secs(300);
+
+/// Longer than a handler should take that stores an event and leaves the work to others.
+const HANDLER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Stripe delivers an event for three days, and lets people send it again for thirty.
+const RETENTION: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+/// Events have a few thousand bytes.
+const MAX_BODY: usize = 1024 * 1024;
+
+/// Claiming takes two calls to the store at most, forgetting six unless others write there too: a claim and two changes, each
+/// with a second try.
+const CALLS_TO_BEGIN: u32 = 8;
+
+/// To settle, in either edition of the claim, each with a second try.
+const CALLS_TO_END: u32 = 4;
+
+/// So much longer a claim is protected than a delivery takes.
+const LEASE_MARGIN: Duration = Duration::from_secs(5);
+
+/// Every store can keep a record this long.
+const LONGEST_LIFE: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+
+/// The longest name of an endpoint.
+const MAX_NAME: usize = 100;
+
+/// Settings of [`StripeWebhooks`]; checked by `build`.
+///
+/// | setting | default |
+/// |---|---|
+/// | `tolerance` | 300 s, into the past and into the future |
+/// | `handler_timeout` | 30 s |
+/// | `retention` | 30 days |
+/// | `max_body` | 1 MiB |
+#[must_use = "a builder does nothing until `build` is called"]
+pub struct StripeWebhooksBuilder {
+    engine: Arc<Engine>,
+    name: Box<str>,
+    /// As they were given.
+    secrets: Vec<Box<str>>,
+    tolerance: Duration,
+    handler_timeout: Duration,
+    retention: Duration,
+    max_body: usize,
+}
+
+impl StripeWebhooksBuilder {
+    pub(super) fn new(validator: &Validator, name: Box<str>, secret: Box<str>) -> Self {
+        Self {
+            engine: Arc::clone(&validator.0),
+            name,
+            secrets: vec![secret],
+            tolerance: TOLERANCE,
+            handler_timeout: HANDLER_TIMEOUT,
+            retention: RETENTION,
+            max_body: MAX_BODY,
+        }
+    }
+
+    /// Takes signatures of another secret too, while secrets are rotated.
+    pub fn secret(mut self, secret: impl Into<Box<str>>) -> Self {
+        self.secrets.push(secret.into());
+        self
+    }
+
+    /// How far the time of a signature may be from this machine's clock, either way. Default: 300 s. At least 1 s.
+    pub fn tolerance(mut self, tolerance: Duration) -> Self {
+        self.tolerance = tolerance;
+        self
+    }
+
+    /// The longest a handler may take; it is then cut off by dropping its future. Default: 30 s.
+    ///
+    /// Stripe may hang up sooner; the handler goes on, and the next delivery finds what came of it.
+    ///
+    /// How long others wait before they take over from a process that crashed follows from it: this, twelve times the
+    /// [`store_timeout`](crate::ValidatorBuilder::store_timeout), and 5 s.
+    pub fn handler_timeout(mut self, timeout: Duration) -> Self {
+        self.handler_timeout = timeout;
+        self
+    }
+
+    /// How long it is remembered that an event was handled. Default: 30 days, as long as Stripe's dashboard sends an event
+    /// again.
+    ///
+    /// At least twice the tolerance, so that a recorded request cannot be replayed, and more than a delivery takes.
+    pub fn retention(mut self, retention: Duration) -> Self {
+        self.retention = retention;
+        self
+    }
+
+    /// The largest body, in bytes. Default: 1 MiB. Let the server that reads bodies stop there too.
+    pub fn max_body(mut self, bytes: usize) -> Self {
+        self.max_body = bytes;
+        self
+    }
+
+    /// Checks every setting, and makes the endpoint.
+    ///
+    /// # Errors
+    /// `Credential` when a secret is none of an endpoint's, `OutOfRange` when a setting is outside what makes sense,
+    /// `Contradiction` when the retention is shorter than what it has to cover. No error repeats a secret.
+    pub fn build(self) -> Result<StripeWebhooks, BuildError> {
+        let plain = self.name.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
+        if !(1..=MAX_NAME).contains(&self.name.len()) || !plain {
+            let value = self.name.escape_default().to_string();
+            return Err(out_of_range("endpoint", value, "1 to 100 printable ASCII characters"));
+        }
+        let secrets = self.secrets.iter().map(|secret| SigningSecret::parse(secret)).collect::<Result<_, _>>();
+        let secrets =
+            secrets.map_err(|rule| BuildError::Credential { what: "signing secret of the webhooks", rule })?;
+        if self.tolerance < Duration::from_secs(1) {
+            return Err(out_of_range("tolerance", format!("{:?}", self.tolerance), "at least 1 s"));
+        }
+        if self.handler_timeout < Duration::from_millis(1) {
+            return Err(out_of_range("handler_timeout", format!("{:?}", self.handler_timeout), "at least 1 ms"));
+        }
+        if self.retention > LONGEST_LIFE {
+            return Err(out_of_range("retention", format!("{:?}", self.retention), "at most 10 years"));
+        }
+        if self.max_body == 0 {
+            return Err(out_of_range("max_body", "0".into(), "at least 1"));
+        }
+        let store_timeout = self.engine.effects.timeout();
+        let time_to_begin = store_timeout.saturating_mul(CALLS_TO_BEGIN);
+        let lease = [time_to_begin, self.handler_timeout, store_timeout.saturating_mul(CALLS_TO_END), LEASE_MARGIN]
+            .into_iter()
+            .fold(Duration::ZERO, Duration::saturating_add);
+        let to_cover =
+            [("twice the tolerance", self.tolerance.saturating_mul(2)), ("the longest delivery and 5 s", lease)];
+        for (shorter, shorter_value) in to_cover {
+            if self.retention < shorter_value {
+                let (longer, longer_value) = ("retention", self.retention);
+                return Err(BuildError::Contradiction { shorter, shorter_value, longer, longer_value });
+            }
+        }
+        Ok(StripeWebhooks(Arc::new(Endpoint {
+            engine: self.engine,
+            name: self.name,
+            secrets,
+            tolerance: self.tolerance,
+            handler_timeout: self.handler_timeout,
+            retention: self.retention,
+            max_body: self.max_body,
+            time_to_begin,
+            lease,
+        })))
+    }
+}
+
+fn out_of_range(setting: &'static str, value: String, rule: &'static str) -> BuildError {
+    BuildError::OutOfRange { setting, value, rule }
+}
+
+/// Shows no secret.
+impl fmt::Debug for StripeWebhooksBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StripeWebhooksBuilder")
+            .field("endpoint", &self.name)
+            .field("secrets", &self.secrets.len())
+            .field("tolerance", &self.tolerance)
+            .field("handler_timeout", &self.handler_timeout)
+            .field("retention", &self.retention)
+            .field("max_body", &self.max_body)
+            .finish_non_exhaustive()
+    }
+}

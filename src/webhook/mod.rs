@@ -1,0 +1,264 @@
+//! Webhooks: what the provider reports, verified, handled once, and never answered from stale facts.
+//!
+//! ```
+//! use axum::body::Bytes;
+//! use axum::extract::State;
+//! use axum::http::HeaderMap;
+//! use payproof::envelope::{Failure, Success};
+//! use payproof::webhook::StripeWebhooks;
+//!
+//! async fn receive(
+//!     State(webhooks): State<StripeWebhooks>,
+//!     headers: HeaderMap,
+//!     body: Bytes, // the raw bytes: the signature is over them
+//! ) -> Result<Success<&'static str>, Failure> {
+//!     let delivery = webhooks
+//!         .receive(headers.get("stripe-signature"), &body, |event| async move {
+//!             match (event.event_type(), event.payment()) {
+//!                 ("charge.refunded", Some(payment)) => hold_back(payment.as_str()).await,
+//!                 _ => Ok(()),
+//!             }
+//!         })
+//!         .await?; // an error answers with its own status, and Stripe delivers the event again
+//!     Ok(Success::new(delivery.as_str()))
+//! }
+//! # async fn hold_back(payment: &str) -> Result<(), std::io::Error> { Ok(()) }
+//! # use axum::body::Body;
+//! # use axum::http::{Request, StatusCode};
+//! # use payproof::testing::{ScriptedProvider, webhook};
+//! # use payproof::Validator;
+//! # use tower::ServiceExt as _;
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let secret = concat!("whsec", "_", "of_this_endpoint").to_owned();
+//!
+//! let validator = Validator::builder(ScriptedProvider::new()).build()?;
+//! let webhooks = StripeWebhooks::builder(&validator, "orders", secret.clone()).build()?;
+//! let app = axum::Router::new().route("/webhooks/stripe", axum::routing::post(receive)).with_state(webhooks);
+//! # let body = webhook::EventBody::of_payment("evt_1", "charge.refunded", "pi_1").to_string();
+//! # let request = |signature: &str| Request::post("/webhooks/stripe")
+//! #     .header("stripe-signature", signature).body(Body::from(body.clone()));
+//! # let signature = webhook::sign(&secret, webhook::now(), &body);
+//! # for answer in ["handled", "duplicate"] {
+//! #     let response = app.clone().oneshot(request(&signature)?).await?;
+//! #     assert_eq!(response.status(), StatusCode::OK);
+//! #     let text = axum::body::to_bytes(response.into_body(), 1_000).await?;
+//! #     assert_eq!(text, format!(r#"{{"data":"{answer}"}}"#));
+//! # }
+//! # let response = app.oneshot(request("t=1,v1=00")?).await?;
+//! # assert_eq!(response.status(), StatusCode::BAD_REQUEST);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What happens to a delivery
+//! 1. Its signature is checked, over the raw bytes, in constant time, with every secret; only then is the body read.
+//! 2. An event of the other mode than the validator's is acknowledged and ignored.
+//! 3. The event is claimed in the validator's store, by endpoint, account, mode and id.
+//! 4. If the event names a payment, what is known of it is [forgotten](crate::Validator::forget), everywhere, so that the
+//!    handler and whoever comes after it learn the truth.
+//! 5. The handler runs, in a task of its own and under its limit. A provider that hangs up cuts it no more than it cuts the
+//!    rest.
+//! 6. That it succeeded is recorded, and then the delivery is acknowledged. A handler that fails, panics or takes too long
+//!    gives the event back, so that the next delivery runs it again.
+//!
+//! | answer | status | counted in [`Stats::deliveries`](crate::Stats::deliveries) as |
+//! |---|---|---|
+//! | handled, and recorded | 200 | `handled` |
+//! | was handled before | 200 | `duplicate` |
+//! | of the other mode | 200 | `ignored` |
+//! | no, no proper, or no fitting signature; or not of this time | 400 | `signature_missing`, `signature_malformed`, `signature_mismatch`, `signature_out_of_time` |
+//! | signed, and no event | 400 | `not_an_event` |
+//! | over `max_body` | 413 | `body_too_large` |
+//! | an earlier delivery is being handled | 409, Retry-After | `in_progress` |
+//! | the store did not confirm the claim | 503 | `store_unavailable`, `record_unreadable` |
+//! | the store did not confirm that the payment is forgotten | 503 | `not_forgotten` |
+//! | handled, and the store did not confirm that | 503 | `not_recorded` |
+//! | the handler failed, panicked or was cut off | 500, 500, 504 | `handler_failed`, `handler_panicked`, `handler_timed_out` |
+//! | the process is shutting down, or there is no runtime | 503, 502 | `interrupted`, `no_runtime` |
+//!
+//! # What is guaranteed, and what is not
+//! - **At least once.** An event is acknowledged only after its handler succeeded and that was recorded. Where the recording
+//!   fails the answer is 503, and it is tried again for a minute, so that the next delivery is a duplicate. If the store is
+//!   down for longer, or the process ends between the handler's success and the record, the next delivery runs the handler
+//!   again. A handler whose effects must not happen twice makes them with [`Validator::guard`](crate::Validator::guard), or in
+//!   one transaction with the event's id.
+//! - **One at a time.** While a delivery is being handled, no other of the same event is, in any process with the same store.
+//!   A process that ends meanwhile is waited for: `handler_timeout`, twelve times `store_timeout`, and 5 s. A handler that
+//!   blocks its thread past its limit cannot be cut off, and after that time another may run beside it.
+//! - **Events of the other mode are ignored,** since Stripe sends test events of connected accounts to live endpoints too. To
+//!   handle one would ship goods for play money; to refuse it would have Stripe deliver it for days, and switch the endpoint
+//!   off in the end.
+//! - **Without a shared store** events are remembered in this process only, 100,000 at most with all else that is remembered
+//!   there; then further ones are answered with 503. Set a [`store`](crate::ValidatorBuilder::store).
+//! - **An id that is no payment's** names nothing that was ever validated, so nothing is forgotten, and the handler runs.
+//! - **The clock of the wall** is read for the age of signatures, which Stripe's clock wrote, and for nothing else. Keep the
+//!   machine's clock in step.
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tracing::{Instrument as _, Span};
+
+use crate::engine::Engine;
+use crate::preflight::look_once;
+use crate::telemetry::record_event;
+use crate::validator::Validator;
+
+mod builder;
+mod delivery;
+mod error;
+mod event;
+mod signature;
+
+use delivery::{Handler, deliver};
+use error::HandlerError;
+use signature::{SigningSecret, verify};
+
+pub use builder::StripeWebhooksBuilder;
+pub use delivery::Delivery;
+pub use error::WebhookError;
+pub use event::Event;
+#[cfg(feature = "test-util")]
+pub(crate) use signature::sign;
+pub(crate) use signature::since_1970;
+
+/// One endpoint that Stripe delivers events to.
+///
+/// It shares the validator's store and provider account. Clones cost one counter.
+#[derive(Clone)]
+pub struct StripeWebhooks(Arc<Endpoint>);
+
+/// What an endpoint is made of.
+struct Endpoint {
+    engine: Arc<Engine>,
+    name: Box<str>,
+    secrets: Vec<SigningSecret>,
+    tolerance: Duration,
+    handler_timeout: Duration,
+    retention: Duration,
+    max_body: usize,
+    /// The longest the store may take before the handler begins.
+    time_to_begin: Duration,
+    lease: Duration,
+}
+
+impl StripeWebhooks {
+    /// Starts an endpoint with its signing secret, `whsec_…`, and safe defaults.
+    ///
+    /// The name is yours, and part of what an event is known by: two endpoints with other names both handle it. Keep it when
+    /// the secret is rotated.
+    pub fn builder(
+        validator: &Validator,
+        endpoint: impl Into<Box<str>>,
+        signing_secret: impl Into<Box<str>>,
+    ) -> StripeWebhooksBuilder {
+        StripeWebhooksBuilder::new(validator, endpoint.into(), signing_secret.into())
+    }
+
+    /// Takes one delivery: the `Stripe-Signature` header, if there is one, and the body as it came.
+    ///
+    /// The signature is checked at once, everything else when the future is awaited. It holds what it needs and can be
+    /// spawned.
+    ///
+    /// # Errors
+    /// See [`WebhookError`]. `Failure::from` makes the answer of it.
+    ///
+    /// # Cancel safety
+    /// Nothing is done until the future is awaited. Dropped after that, what is under way goes on to its end, and the next
+    /// delivery finds what came of it.
+    ///
+    /// # Panics
+    /// In a tokio runtime without time enabled, which offers no way to ask beforehand.
+    pub fn receive<S, B, H, Fut, E>(
+        &self,
+        signature: Option<&S>,
+        body: &B,
+        handler: H,
+    ) -> impl Future<Output = Result<Delivery, WebhookError>> + Send + use<S, B, H, Fut, E>
+    where
+        S: AsRef<[u8]> + ?Sized,
+        B: AsRef<[u8]> + ?Sized,
+        H: FnOnce(Event) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<(), E>> + Send + 'static,
+        E: Into<Box<dyn std::error::Error + Send + Sync>> + 'static,
+    {
+        let endpoint = Arc::clone(&self.0);
+        let event = endpoint.read(signature.map(AsRef::as_ref), body.as_ref());
+        let handler: Handler = Box::new(|event| {
+            let handling = handler(event);
+            Box::pin(async { handling.await.map_err(Into::<HandlerError>::into) })
+        });
+        async move {
+            let span = endpoint.engine.telemetry.delivery_span(&endpoint.name);
+            endpoint.take(event, handler, &span).instrument(span.clone()).await
+        }
+    }
+}
+
+impl Endpoint {
+    /// Reads what Stripe has signed. Nothing is read before that is known.
+    fn read(&self, signature: Option<&[u8]>, body: &[u8]) -> Result<Event, WebhookError> {
+        if body.len() > self.max_body {
+            return Err(WebhookError::too_large(body.len(), self.max_body));
+        }
+        let header = signature.ok_or_else(WebhookError::no_signature)?;
+        verify(&self.secrets, header, body, since_1970(), self.tolerance)?;
+        Event::parse(body).map_err(WebhookError::not_an_event)
+    }
+
+    async fn take(
+        self: Arc<Self>,
+        event: Result<Event, WebhookError>,
+        handler: Handler,
+        span: &Span,
+    ) -> Result<Delivery, WebhookError> {
+        let event = match event {
+            Ok(event) => event,
+            Err(error) => return self.answer(span, Err(error)),
+        };
+        record_event(span, event.id(), event.event_type());
+        if event.mode() != self.engine.rules.mode {
+            return self.answer(span, Ok(Delivery::Ignored));
+        }
+        let Ok(runtime) = Handle::try_current() else { return self.answer(span, Err(WebhookError::no_runtime())) };
+        if self.engine.shared.is_some() {
+            look_once(&self.engine);
+        }
+        let delivering = async move {
+            let delivered = deliver(Arc::clone(&self), event, handler).await;
+            self.answer(&Span::current(), delivered)
+        };
+        let delivered = runtime.spawn(delivering.instrument(span.clone())).await;
+        delivered.unwrap_or_else(|_| Err(WebhookError::interrupted()))
+    }
+
+    /// Counts and shows an answer. Where there is a task, in there: whoever waits for it may be gone.
+    fn answer(&self, span: &Span, delivered: Result<Delivery, WebhookError>) -> Result<Delivery, WebhookError> {
+        let (outcome, handler_error) = match &delivered {
+            Ok(delivery) => (delivery.as_str(), None),
+            Err(error) => (error.code(), error.handler_error()),
+        };
+        self.engine.telemetry.delivery(span, outcome, handler_error.as_deref());
+        delivered
+    }
+}
+
+/// Shows the endpoint and its settings, and no secret.
+impl fmt::Debug for StripeWebhooks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Endpoint { engine, name, secrets, tolerance, handler_timeout, retention, max_body, .. } = &*self.0;
+        f.debug_struct("StripeWebhooks")
+            .field("provider", &engine.retrier.provider)
+            .field("endpoint", name)
+            .field("secrets", &secrets.len())
+            .field("tolerance", tolerance)
+            .field("handler_timeout", handler_timeout)
+            .field("retention", retention)
+            .field("max_body", max_body)
+            .finish_non_exhaustive()
+    }
+}

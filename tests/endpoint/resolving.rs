@@ -1,0 +1,80 @@
+//! What becomes of an indeterminate request when somebody says what happened.
+
+use std::pin::pin;
+
+use axum::http::StatusCode;
+use axum::response::IntoResponse;
+use payproof::{GuardError, OperationReference, Resolution};
+use serde_json::json;
+
+use crate::service::{Act, KEY, SHOPPER, Seen, Service, request_with};
+use crate::support::{poll_once, secs, settle};
+
+async fn indeterminate() -> (Service, OperationReference) {
+    let service = Service::new();
+    service.handler.script([Act::Answer(StatusCode::INTERNAL_SERVER_ERROR.into_response())]);
+    service.pay().await;
+    let reference = reference(&service.pay().await);
+    (service, reference)
+}
+
+fn reference(seen: &Seen) -> OperationReference {
+    assert_eq!(seen.code(), "IDEMPOTENCY_INDETERMINATE");
+    OperationReference::parse(seen.json()["error"]["details"]["reference"].as_str().unwrap()).unwrap()
+}
+
+async fn resolve(service: &Service, reference: OperationReference, resolution: Resolution) -> Result<(), GuardError> {
+    service.validator.resolve_request(reference, &resolution, "anna, ticket 7").await
+}
+
+#[tokio::test]
+async fn a_request_that_was_not_executed_gets_its_key_back() {
+    let (service, reference) = indeterminate().await;
+    resolve(&service, reference, Resolution::not_executed()).await.unwrap();
+    assert_eq!(service.pay().await.text(), "run 2: b\"pay\"");
+    assert!(resolve(&service, reference, Resolution::not_executed()).await.unwrap_err().is_nothing_to_resolve());
+    assert!(service.pay().await.is_replay(), "an answer stays");
+}
+
+#[tokio::test]
+async fn a_request_that_was_executed_is_answered_with_what_is_said() {
+    let (service, reference) = indeterminate().await;
+    resolve(&service, reference, Resolution::done(&json!({ "data": { "order": "6735" } }))).await.unwrap();
+    let seen = service.pay().await;
+    assert_eq!((seen.status, seen.is_replay()), (StatusCode::OK, true));
+    assert_eq!(
+        (seen.text(), &seen.headers["content-type"]),
+        (r#"{"data":{"order":"6735"}}"#, &"application/json".parse().unwrap())
+    );
+    let other = service.send(request_with("/checkouts", KEY, "another body", SHOPPER)).await;
+    assert_eq!(other.code(), "IDEMPOTENCY_KEY_REUSED");
+    assert_eq!(service.handler.runs(), 1);
+}
+
+#[tokio::test]
+async fn a_result_need_not_be_known() {
+    let (service, reference) = indeterminate().await;
+    resolve(&service, reference, Resolution::done_without_result()).await.unwrap();
+    let seen = service.pay().await;
+    assert_eq!((&*seen.code(), seen.is_replay()), ("IDEMPOTENCY_RESPONSE_NOT_KEPT", true));
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_what_is_open_is_resolved() {
+    let service = Service::new();
+    service.handler.script([Act::Wait(secs(10)), Act::Panic]);
+    let mut first = pin!(service.pay());
+    assert!(poll_once(first.as_mut()).await.is_pending());
+    settle().await;
+    // The reference is the same for every request of this scope, method and key.
+    let (_, reference) = indeterminate().await;
+    let said = resolve(&service, reference, Resolution::not_executed()).await;
+    assert!(said.unwrap_err().is_in_progress());
+    assert_eq!(reference, self::reference(&first.await));
+    assert!(service.validator.resolve_request(reference, &Resolution::not_executed(), " ").await.is_err());
+    let too_large = resolve(&service, reference, Resolution::done(&"x".repeat(300_000))).await;
+    assert!(too_large.unwrap_err().is_configuration());
+    let unknown = OperationReference::parse(&"A".repeat(43)).unwrap();
+    assert!(resolve(&service, unknown, Resolution::not_executed()).await.unwrap_err().is_nothing_to_resolve());
+    resolve(&service, reference, Resolution::not_executed()).await.unwrap();
+}

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use payproof::envelope::Failure;
 use payproof::{Attempt, PaymentIntent, Provenance, ValidateError, Validation, Verdict};
 use serde::Serialize;
 use tokio::time::Instant;
@@ -59,7 +60,8 @@ struct Answered {
     detail: Option<String>,
     provenance: Option<&'static str>,
     degraded: Option<&'static str>,
-    retry_after_ms: Option<u64>,
+    /// In whole seconds, as Retry-After says it; so clicks that meet the same open breaker make one entry.
+    retry_after: Option<u64>,
     attempts: Vec<Tried>,
 }
 
@@ -177,7 +179,7 @@ impl Answered {
             detail: None,
             provenance: None,
             degraded: None,
-            retry_after_ms: None,
+            retry_after: None,
             attempts: Vec::new(),
         };
         match answer {
@@ -201,7 +203,7 @@ impl Answered {
             Err(error) => {
                 what.code = Some(error.code());
                 what.detail = Some(error.to_string());
-                what.retry_after_ms = error.retry_after().map(millis);
+                what.retry_after = Failure::from(error).retry_after_secs();
                 what.attempts = error.attempts().iter().map(Tried::from).collect();
             }
         }

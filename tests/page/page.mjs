@@ -113,6 +113,7 @@ test("a failing provider is asked again, and the page says by which rule and aft
   await page.getByText("Retried or failed").click();
   await page.waitForFunction(() => /status 50[23], transient, .* waited .* by the schedule/.test(document.querySelector("#log").innerText));
   await until(page, "calls-note", (text) => /^\d+ of them retr/.test(text));
+  await until(page, "health", (text) => text === "Struggling");
   await looked("failing");
 });
 

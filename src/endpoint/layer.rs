@@ -7,7 +7,7 @@ use tower_layer::Layer;
 use super::service::IdempotentService;
 use super::settings::{KeyPolicy, OnUnknown, Route, Settings};
 
-/// Makes the routes below it idempotent: see the [module](self). Made by [`IdempotencyLayer::builder`].
+/// Makes the routes below it idempotent: see the [module](crate::endpoint). Made by [`IdempotencyLayer::builder`].
 ///
 /// Clones are cheap. A route that differs gets a variant of its own; a layer within another one, of this kind, lets
 /// everything through, so give each route exactly one.

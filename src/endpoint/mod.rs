@@ -61,7 +61,7 @@
 //! | again, after a 5xx, a panic, a timeout or a crash | 409 `IDEMPOTENCY_INDETERMINATE`, unless the route is [`OnUnknown::RunAgain`] |
 //! | the store does not answer | 503 `IDEMPOTENCY_UNAVAILABLE`; nothing runs |
 //!
-//! [`Refusal`] lists every code. Refusals are [`Failure`](crate::envelope::Failure)s. `X-Request-Id` is carried from each
+//! [`Refusal`] lists every code. Refusals are [`Failure`]s. `X-Request-Id` is carried from each
 //! request to its answer.
 //!
 //! Nobody but the service can find out what became of an indeterminate request. It can say so with

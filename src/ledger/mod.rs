@@ -225,10 +225,11 @@ impl Ledger {
         let ours = self.write(key, entry)?;
         let asked_at = Instant::now();
         let claim = match self.once("claim", || self.store.claim(&key.0, &ours.bytes, ours.record.ttl())).await {
-            Err(error) if error.is_worth_another_try() => {
+            Err(first) if first.is_worth_another_try() => {
                 let record = ours.record.clone();
                 let second = self.encode(key, Record { nonce: record.nonce.again(), ..record })?;
-                match self.once("claim", || self.store.claim(&key.0, &second.bytes, second.record.ttl())).await? {
+                let again = self.once("claim", || self.store.claim(&key.0, &second.bytes, second.record.ttl())).await;
+                match again.map_err(|error| first.or(error))? {
                     Claim::Claimed => return Ok(Claimed::Ours(second)),
                     held @ Claim::Held(_) => held,
                 }
@@ -400,13 +401,11 @@ impl Ledger {
     where
         F: Future<Output = Result<T, StoreError>>,
     {
-        let mut tries = 2_u8;
-        loop {
-            tries = tries.saturating_sub(1);
-            match self.once(verb, &mut call).await {
-                Err(error) if tries > 0 && error.is_worth_another_try() => {}
-                answer => return answer,
+        match self.once(verb, &mut call).await {
+            Err(first) if first.is_worth_another_try() => {
+                self.once(verb, &mut call).await.map_err(|error| first.or(error))
             }
+            answer => answer,
         }
     }
 }

@@ -55,6 +55,17 @@ async fn a_claim_that_was_made_in_vain_is_taken_back() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_claim_that_was_made_before_the_connection_went_is_taken_back() {
+    for second in [StoreFault::NotSent, StoreFault::Refused] {
+        let (store, service) = flaky();
+        store.script(StoreVerb::Claim, [StoreFault::LostReply, second]);
+        assert_eq!(service.pay().await.code(), "IDEMPOTENCY_UNAVAILABLE", "{second:?}");
+        sleep(secs(2)).await;
+        assert_eq!(service.pay().await.text(), "run 1: b\"pay\"", "{second:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_client_that_leaves_while_it_is_claimed_leaves_nothing_behind() {
     for fault in [StoreFault::Slow(ms(500)), StoreFault::SlowReply(ms(500)), StoreFault::Late(ms(500))] {
         let (store, service) = flaky();

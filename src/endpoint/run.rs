@@ -21,7 +21,7 @@ use tracing::Span;
 use crate::contained;
 use crate::deadline::after;
 use crate::envelope::NotExecuted;
-use crate::ledger::{Entry, LedgerError, Ours, Replaced, later};
+use crate::ledger::{Entry, Holds, LedgerError, Ours, Replaced, later};
 
 use super::body::{Read, ResponseBody, read};
 use super::place::Place;
@@ -152,7 +152,9 @@ impl Run {
         let released = ledger.release(&self.place.key, &self.ours).await.map(|_| true);
         if released.is_err() {
             let (ledger, key, ours) = (ledger.clone(), self.place.key.clone(), self.ours.clone());
-            tokio::spawn(async move { later(async || ledger.release(&key, &ours).await.map(|_| ())).await });
+            tokio::spawn(
+                async move { later(Holds::Claim, async || ledger.release(&key, &ours).await.map(|_| ())).await },
+            );
         }
         self.told(outcome, released);
     }
@@ -167,7 +169,7 @@ impl Run {
                 let (ledger, key, ours) =
                     (self.settings.engine.effects.clone(), self.place.key.clone(), self.ours.clone());
                 tokio::spawn(async move {
-                    later(async || ledger.settle(&key, &ours, entry.clone()).await.map(|_| ())).await;
+                    later(Holds::Record, async || ledger.settle(&key, &ours, entry.clone()).await.map(|_| ())).await;
                 });
                 Err(error)
             }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::time::{Instant, sleep};
 
 use crate::deadline::after;
-use crate::ledger::{Claimed, Entry, LedgerError, Nonce, Ours, Replaced, later, renewal_pace, while_renewing};
+use crate::ledger::{Claimed, Entry, Holds, LedgerError, Nonce, Ours, Replaced, later, renewal_pace, while_renewing};
 
 use super::job::{Place, Standing};
 use super::record::{Kept, Phase};
@@ -177,7 +177,8 @@ impl Lease {
         if !self.place.is_write() {
             return;
         }
-        tokio::spawn(async move { later(|| self.write_late(&phase)).await });
+        let holds = if matches!(phase, Phase::Done(_)) { Holds::Record } else { Holds::Claim };
+        tokio::spawn(async move { later(holds, || self.write_late(&phase)).await });
     }
 
     /// Writes it in the place of our claim, whether or not that was known to be there; and what came of an operation that

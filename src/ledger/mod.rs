@@ -26,7 +26,7 @@ mod unconfirmed;
 
 pub(crate) use error::LedgerError;
 pub(crate) use last_look::LastLook;
-pub(crate) use later::later;
+pub(crate) use later::{Holds, later};
 pub(crate) use poll::Poll;
 pub(crate) use record::{Nonce, Record, Seal, State};
 pub(crate) use renewal::{renewal_pace, while_renewing};

@@ -7,9 +7,10 @@ use axum::response::IntoResponse;
 use payproof::endpoint::OnUnknown;
 use payproof::store::{MemoryStore, Store as _, Swap};
 use payproof::testing::{FlakyStore, StoreFault, StoreVerb};
+use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use crate::service::{Act, KEY, Service, validator_on};
+use crate::service::{Act, KEY, SHOPPER, Service, request_with, validator_on};
 use crate::support::{ms, poll_once, secs, settle};
 
 fn flaky() -> (FlakyStore<MemoryStore>, Service) {
@@ -75,6 +76,28 @@ async fn a_client_that_leaves_while_it_is_claimed_leaves_nothing_behind() {
         assert_eq!(service.handler.runs(), 0);
         assert_eq!(service.pay().await.text(), "run 1: b\"pay\"", "{fault:?}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn however_many_claims_were_made_in_vain_all_are_taken_back() {
+    let (store, service) = flaky();
+    let all = async |code: &'static str| {
+        let mut clicks = JoinSet::new();
+        for click in 0..2_000 {
+            let service = service.clone();
+            let request = request_with("/checkouts", &format!("click-no-{click}"), "pay", SHOPPER);
+            clicks.spawn(async move { service.send(request).await.status });
+        }
+        for status in clicks.join_all().await {
+            assert_eq!(status.as_u16().to_string(), code);
+        }
+    };
+    store.always(Some(StoreFault::NeverReplies));
+    all("503").await;
+    store.always(None);
+    assert_eq!(store.inner().len(), 2_000, "they stand there");
+    sleep(secs(5)).await;
+    all("201").await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | answers 2xx, 3xx or a 4xx | the answer, or that its body was too large |
 //! | answers 401, 403, 408, 425 or 429, or says [`NotExecuted`] | nothing: the key is released |
+//! | has not begun while the lease would have lasted for it | nothing: it does not begin, and the key is released |
 //! | answers 5xx, panics, takes too long, or breaks off its answer | that nobody knows; or nothing, where the route allows another run |
 
 use std::collections::VecDeque;
@@ -21,20 +22,20 @@ use tracing::Span;
 use crate::contained;
 use crate::deadline::after;
 use crate::envelope::NotExecuted;
-use crate::ledger::{Entry, Holds, LedgerError, Ours, Replaced, later};
+use crate::ledger::{Entry, Holds, LedgerError, Replaced, later};
 
 use super::body::{Read, ResponseBody, read};
 use super::place::Place;
 use super::record::{Kept, Phase};
 use super::refusal::Refusal;
 use super::settings::{OnUnknown, Settings};
-use super::turn::entry;
+use super::turn::{Claim, entry};
 
 /// A claim, and what is to come of it.
 pub(super) struct Run {
     pub(super) settings: Arc<Settings>,
     pub(super) place: Place,
-    pub(super) ours: Ours,
+    pub(super) claim: Claim,
     pub(super) on_unknown: OnUnknown,
 }
 
@@ -62,6 +63,12 @@ impl Run {
         S: Service<Request<B>, Response = Response<R>>,
         R: Body<Data = Bytes>,
     {
+        // What is left of the lease has to last for the handler, and for recording what came of it.
+        if self.claim.asked_at.elapsed() > self.settings.time_to_begin {
+            let refusal = Refusal::Unavailable { retry_after: None };
+            self.release(refusal.outcome()).await;
+            return Ok(super::respond(&refusal));
+        }
         let until = after(Instant::now(), self.settings.handler_timeout);
         let answered = match contained::run(|| self.handle(inner, request), until).await {
             Ok(Ok(answered)) => answered,
@@ -149,9 +156,9 @@ impl Run {
     /// Gives the key back.
     async fn release(self, outcome: &'static str) {
         let ledger = &self.settings.engine.effects;
-        let released = ledger.release(&self.place.key, &self.ours).await.map(|_| true);
+        let released = ledger.release(&self.place.key, &self.claim.ours).await.map(|_| true);
         if released.is_err() {
-            let (ledger, key, ours) = (ledger.clone(), self.place.key.clone(), self.ours.clone());
+            let (ledger, key, ours) = (ledger.clone(), self.place.key.clone(), self.claim.ours.clone());
             tokio::spawn(
                 async move { later(Holds::Claim, async || ledger.release(&key, &ours).await.map(|_| ())).await },
             );
@@ -162,12 +169,12 @@ impl Run {
     /// Writes what came of it. False when somebody else has taken over. What cannot be written now is tried again for a
     /// minute, so that a duplicate gets the answer all the same.
     async fn record(&self, phase: Phase<'_>) -> Result<bool, LedgerError> {
-        let record = &self.ours.record;
+        let record = &self.claim.ours.record;
         let entry = entry(&self.settings, &self.place, record.nonce, record.generation, phase)?;
         match self.settle(entry.clone()).await {
             Err(error) if !matches!(error, LedgerError::TooLarge { .. }) => {
                 let (ledger, key, ours) =
-                    (self.settings.engine.effects.clone(), self.place.key.clone(), self.ours.clone());
+                    (self.settings.engine.effects.clone(), self.place.key.clone(), self.claim.ours.clone());
                 tokio::spawn(async move {
                     later(Holds::Record, async || ledger.settle(&key, &ours, entry.clone()).await.map(|_| ())).await;
                 });
@@ -178,7 +185,7 @@ impl Run {
     }
 
     async fn settle(&self, entry: Entry) -> Result<bool, LedgerError> {
-        let replaced = self.settings.engine.effects.settle(&self.place.key, &self.ours, entry).await?;
+        let replaced = self.settings.engine.effects.settle(&self.place.key, &self.claim.ours, entry).await?;
         Ok(matches!(replaced, Replaced::Ours(_)))
     }
 

@@ -149,9 +149,9 @@ where
     }
     let place = Place::new(&settings.engine.effects, digest, &parts, &body);
     match turn(&settings, &place, route.on_unknown).await {
-        Turn::Ours(ours) => {
+        Turn::Ours(claim) => {
             let reference = place.reference();
-            let run = Run { settings, place, ours, on_unknown: route.on_unknown };
+            let run = Run { settings, place, claim, on_unknown: route.on_unknown };
             let running = run.go(inner, Request::from_parts(parts, B::from(body)));
             // The task is gone with its runtime, and so is this one.
             match tokio::spawn(running.in_current_span()).await {

@@ -30,10 +30,17 @@ const MOST_ROUNDS: usize = 10_000;
 /// A client told to come back sooner than this would do nothing else.
 const SHORTEST_RETRY_AFTER: Duration = Duration::from_secs(1);
 
+/// The right to run the handler, for a time.
+pub(super) struct Claim {
+    pub(super) ours: Ours,
+    /// From before it was asked for, so that the lease is never thought longer than it is.
+    pub(super) asked_at: Instant,
+}
+
 /// What came of a look.
 pub(super) enum Turn {
     /// The handler is ours to run.
-    Ours(Ours),
+    Ours(Claim),
     Replayed(Replay),
     Refused(Refusal),
 }
@@ -54,8 +61,9 @@ async fn look(settings: &Settings, place: &Place, on_unknown: OnUnknown) -> Resu
     for _ in 0..MOST_ROUNDS {
         let nonce = Nonce::draw()?;
         let claim = entry(settings, place, nonce, 1, Phase::UnderWay)?;
+        let asked_at = Instant::now();
         let held = match confirmed(ledger, place, nonce, ledger.claim(&place.key, claim)).await? {
-            Claimed::Ours(ours) => return Ok(Turn::Ours(ours)),
+            Claimed::Ours(ours) => return Ok(Turn::Ours(Claim { ours, asked_at })),
             Claimed::Held(held) => held,
         };
         let payload = Payload::read(&held)?;
@@ -79,8 +87,8 @@ async fn look(settings: &Settings, place: &Place, on_unknown: OnUnknown) -> Resu
             }
             (Phase::Indeterminate, OnUnknown::Refuse) => return Ok(Turn::Refused(indeterminate())),
             (Phase::UnderWay | Phase::Indeterminate, OnUnknown::RunAgain) => {
-                if let Some(ours) = put(settings, place, &held, Phase::UnderWay).await? {
-                    return Ok(Turn::Ours(ours));
+                if let Some(claim) = put(settings, place, &held, Phase::UnderWay).await? {
+                    return Ok(Turn::Ours(claim));
                 }
             }
         }
@@ -89,12 +97,13 @@ async fn look(settings: &Settings, place: &Place, on_unknown: OnUnknown) -> Resu
 }
 
 /// Writes a record in the place of the one that was found. `None` when that has changed meanwhile.
-async fn put(settings: &Settings, place: &Place, held: &Held, phase: Phase<'_>) -> Result<Option<Ours>, LedgerError> {
+async fn put(settings: &Settings, place: &Place, held: &Held, phase: Phase<'_>) -> Result<Option<Claim>, LedgerError> {
     let ledger = &settings.engine.effects;
     let nonce = Nonce::draw()?;
     let entry = entry(settings, place, nonce, held.record.generation.saturating_add(1), phase)?;
+    let asked_at = Instant::now();
     Ok(match confirmed(ledger, place, nonce, ledger.take_over(&place.key, held, entry)).await? {
-        Replaced::Ours(ours) => Some(ours),
+        Replaced::Ours(ours) => Some(Claim { ours, asked_at }),
         Replaced::Lost(_) => None,
     })
 }

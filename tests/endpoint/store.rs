@@ -1,6 +1,7 @@
 //! What happens when the store does not do its part.
 
 use std::pin::pin;
+use std::time::Duration;
 
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
@@ -10,7 +11,7 @@ use payproof::testing::{FlakyStore, StoreFault, StoreVerb};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use crate::service::{Act, KEY, SHOPPER, Service, request_with, validator_on};
+use crate::service::{Act, KEY, SHOPPER, Seen, Service, request_with, validator_on};
 use crate::support::{ms, poll_once, secs, settle};
 
 fn flaky() -> (FlakyStore<MemoryStore>, Service) {
@@ -98,6 +99,43 @@ async fn however_many_claims_were_made_in_vain_all_are_taken_back() {
     assert_eq!(store.inner().len(), 2_000, "they stand there");
     sleep(secs(5)).await;
     all("201").await;
+}
+
+/// A claim whose reply came long ago by the time that somebody looks: the machine stood still, or whoever drives the
+/// request was busy.
+async fn started_late(after: Duration, meanwhile: impl AsyncFnOnce(&Service)) -> (Seen, Service) {
+    let store = FlakyStore::new(MemoryStore::new());
+    let service = Service::with(&validator_on(store.clone()), |layer| layer);
+    let other = Service::with(&validator_on(store.inner().clone()), |layer| layer);
+    store.script(StoreVerb::Claim, [StoreFault::SlowReply(ms(500))]);
+    let mut first = pin!(service.pay());
+    assert!(poll_once(first.as_mut()).await.is_pending());
+    sleep(after).await;
+    meanwhile(&other).await;
+    (first.await, service.clone())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_does_not_begin_when_the_lease_would_not_last_for_it() {
+    // The lease is 29 s; 20 s of it are the handler's, and 2 s for recording what came of it.
+    let (seen, service) = started_late(ms(6_900), async |_| {}).await;
+    assert_eq!(seen.text(), "run 1: b\"pay\"");
+    assert!(service.pay().await.is_replay());
+    for late in [ms(7_100), secs(40)] {
+        let (seen, service) = started_late(late, async |_| {}).await;
+        assert_eq!((&*seen.code(), service.handler.runs()), ("IDEMPOTENCY_UNAVAILABLE", 0), "{late:?}");
+        assert_eq!(service.stats().requests["unavailable"], 1);
+        assert_eq!(service.pay().await.text(), "run 1: b\"pay\"", "the key is free");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_does_not_begin_when_another_has_found_its_lease_over() {
+    let (seen, service) = started_late(secs(40), async |other| {
+        assert_eq!(other.pay().await.code(), "IDEMPOTENCY_INDETERMINATE");
+    })
+    .await;
+    assert_eq!((&*seen.code(), service.handler.runs()), ("IDEMPOTENCY_UNAVAILABLE", 0));
 }
 
 #[tokio::test(start_paused = true)]

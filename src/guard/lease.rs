@@ -186,7 +186,7 @@ impl Lease {
     async fn write_late(&self, phase: &Phase) -> Result<(), LedgerError> {
         let (ledger, key) = (&self.place.engine.effects, &self.place.key);
         if self.leaves_nothing(phase) {
-            return ledger.withdraw(key, self.nonce).await;
+            return ledger.withdraw(key, |held| held.is_claim_of(self.nonce)).await;
         }
         match ledger.claim(key, self.entry(phase)?).await? {
             Claimed::Ours(_) => {}

@@ -117,8 +117,12 @@ impl Held {
 
     /// Whether it is the claim that was asked for with this nonce, in the first try or the second. Nobody else writes them.
     pub(crate) fn is_claim_of(&self, nonce: Nonce) -> bool {
-        let is_ours = self.record.nonce == nonce || self.record.nonce == nonce.again();
-        is_ours && self.record.state == State::Claimed
+        self.record.state == State::Claimed && self.is_of(nonce)
+    }
+
+    /// Whether it is that claim, or what was written about it.
+    pub(crate) fn is_of(&self, nonce: Nonce) -> bool {
+        self.record.nonce == nonce || self.record.nonce == nonce.again()
     }
 
     /// Whether it is a claim of ours, written anew.
@@ -229,7 +233,13 @@ impl Ledger {
                 let record = ours.record.clone();
                 let second = self.encode(key, Record { nonce: record.nonce.again(), ..record })?;
                 let again = self.once("claim", || self.store.claim(&key.0, &second.bytes, second.record.ttl())).await;
-                match again.map_err(|error| first.or(error))? {
+                let is_open = first.is_outcome_unknown();
+                let claim = again.map_err(|error| first.or(error))?;
+                let is_made = matches!(&claim, Claim::Held(stored) if stored.bytes == ours.bytes);
+                if is_open && !is_made {
+                    self.withdraw_later(key, ours.record.nonce);
+                }
+                match claim {
                     Claim::Claimed => return Ok(Claimed::Ours(second)),
                     held @ Claim::Held(_) => held,
                 }
@@ -307,13 +317,24 @@ impl Ledger {
     /// Removes a claim of which nobody knows whether it was made.
     ///
     /// # Errors
-    /// [`LedgerError::Contended`] while nothing is there: it may still be on its way.
-    pub(crate) async fn withdraw(&self, key: &Key, nonce: Nonce) -> Result<(), LedgerError> {
+    /// [`LedgerError::Contended`] while it may still come: it, or the other try of it, is on its way until something stands
+    /// there for good.
+    pub(crate) async fn withdraw(&self, key: &Key, is_it: impl Fn(&Held) -> bool) -> Result<(), LedgerError> {
         match self.get(key).await? {
-            Some(held) if held.is_claim_of(nonce) => self.remove(key, &held).await.map(|_| ()),
-            Some(_) => Ok(()),
-            None => Err(LedgerError::Contended),
+            Some(held) if is_it(&held) => {
+                self.remove(key, &held).await?;
+            }
+            Some(held) if held.record.state == State::Settled => return Ok(()),
+            _ => {}
         }
+        Err(LedgerError::Contended)
+    }
+
+    /// The first of two tries of a claim may still be made once the key is free, and nobody would be at it.
+    fn withdraw_later(&self, key: &Key, first: Nonce) {
+        let (ledger, key) = (self.clone(), key.clone());
+        let is_first = move |held: &Held| held.record.state == State::Claimed && held.record.nonce == first;
+        tokio::spawn(async move { later(Holds::Claim, || ledger.withdraw(&key, is_first)).await });
     }
 
     async fn remove_bytes(&self, key: &Key, expected: &[u8]) -> Result<Swap, LedgerError> {

@@ -26,6 +26,7 @@ impl Drop for Unconfirmed {
     fn drop(&mut self) {
         // Without a runtime nothing was asked for.
         let (Some((ledger, key, nonce)), Ok(runtime)) = (self.0.take(), Handle::try_current()) else { return };
-        runtime.spawn(async move { later(Holds::Claim, || ledger.withdraw(&key, nonce)).await });
+        // Or what others made of it when they found its lease over: they could not know that nothing was begun.
+        runtime.spawn(async move { later(Holds::Claim, || ledger.withdraw(&key, |held| held.is_of(nonce))).await });
     }
 }

@@ -22,7 +22,7 @@ use tracing::Span;
 use crate::contained;
 use crate::deadline::after;
 use crate::envelope::NotExecuted;
-use crate::ledger::{Entry, Holds, LedgerError, Replaced, later};
+use crate::ledger::{Entry, Holds, Key, Ledger, LedgerError, Ours, Replaced, later};
 
 use super::body::{Read, ResponseBody, read};
 use super::place::Place;
@@ -156,14 +156,12 @@ impl Run {
     /// Gives the key back.
     async fn release(self, outcome: &'static str) {
         let ledger = &self.settings.engine.effects;
-        let released = ledger.release(&self.place.key, &self.claim.ours).await.map(|_| true);
+        let released = give_back(ledger, &self.place.key, &self.claim.ours).await;
         if released.is_err() {
             let (ledger, key, ours) = (ledger.clone(), self.place.key.clone(), self.claim.ours.clone());
-            tokio::spawn(
-                async move { later(Holds::Claim, async || ledger.release(&key, &ours).await.map(|_| ())).await },
-            );
+            tokio::spawn(async move { later(Holds::Claim, || give_back(&ledger, &key, &ours)).await });
         }
-        self.told(outcome, released);
+        self.told(outcome, released.map(|()| true));
     }
 
     /// Writes what came of it. False when somebody else has taken over. What cannot be written now is tried again for a
@@ -171,22 +169,17 @@ impl Run {
     async fn record(&self, phase: Phase<'_>) -> Result<bool, LedgerError> {
         let record = &self.claim.ours.record;
         let entry = entry(&self.settings, &self.place, record.nonce, record.generation, phase)?;
-        match self.settle(entry.clone()).await {
+        let ledger = &self.settings.engine.effects;
+        match settle(ledger, &self.place.key, &self.claim.ours, entry.clone()).await {
             Err(error) if !matches!(error, LedgerError::TooLarge { .. }) => {
-                let (ledger, key, ours) =
-                    (self.settings.engine.effects.clone(), self.place.key.clone(), self.claim.ours.clone());
+                let (ledger, key, ours) = (ledger.clone(), self.place.key.clone(), self.claim.ours.clone());
                 tokio::spawn(async move {
-                    later(Holds::Record, async || ledger.settle(&key, &ours, entry.clone()).await.map(|_| ())).await;
+                    later(Holds::Record, async || settle(&ledger, &key, &ours, entry.clone()).await.map(|_| ())).await;
                 });
                 Err(error)
             }
             settled => settled,
         }
-    }
-
-    async fn settle(&self, entry: Entry) -> Result<bool, LedgerError> {
-        let replaced = self.settings.engine.effects.settle(&self.place.key, &self.claim.ours, entry).await?;
-        Ok(matches!(replaced, Replaced::Ours(_)))
     }
 
     /// Counts the request, and says loudly what is not recorded.
@@ -205,4 +198,27 @@ impl Run {
         };
         telemetry.request(&Span::current(), outcome);
     }
+}
+
+/// Writes what came of a run in the place of its claim; or of what others made of that when they found its lease over, who
+/// could not know. False when somebody else has taken over.
+async fn settle(ledger: &Ledger, key: &Key, ours: &Ours, entry: Entry) -> Result<bool, LedgerError> {
+    let replaced = match ledger.settle(key, ours, entry.clone()).await? {
+        Replaced::Lost(Some(held)) if held.is_of(ours.record.nonce) => ledger.take_over(key, &held, entry).await?,
+        replaced => replaced,
+    };
+    Ok(matches!(replaced, Replaced::Ours(_)))
+}
+
+/// Removes a claim, or what others made of it.
+async fn give_back(ledger: &Ledger, key: &Key, ours: &Ours) -> Result<(), LedgerError> {
+    if ledger.release(key, ours).await? {
+        return Ok(());
+    }
+    if let Some(held) = ledger.get(key).await?
+        && held.is_of(ours.record.nonce)
+    {
+        ledger.remove(key, &held).await?;
+    }
+    Ok(())
 }

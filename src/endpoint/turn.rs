@@ -80,14 +80,14 @@ async fn look(settings: &Settings, place: &Place, on_unknown: OnUnknown) -> Resu
                 }
             }
             (Phase::UnderWay, OnUnknown::Refuse) => {
-                if put(settings, place, &held, Phase::Indeterminate).await?.is_some() {
+                if give_up(settings, place, &held).await? {
                     settings.engine.telemetry.request_indeterminate(&place.digest);
                     return Ok(Turn::Refused(indeterminate()));
                 }
             }
             (Phase::Indeterminate, OnUnknown::Refuse) => return Ok(Turn::Refused(indeterminate())),
             (Phase::UnderWay | Phase::Indeterminate, OnUnknown::RunAgain) => {
-                if let Some(claim) = put(settings, place, &held, Phase::UnderWay).await? {
+                if let Some(claim) = take_over(settings, place, &held).await? {
                     return Ok(Turn::Ours(claim));
                 }
             }
@@ -96,11 +96,21 @@ async fn look(settings: &Settings, place: &Place, on_unknown: OnUnknown) -> Resu
     Err(LedgerError::Contended)
 }
 
-/// Writes a record in the place of the one that was found. `None` when that has changed meanwhile.
-async fn put(settings: &Settings, place: &Place, held: &Held, phase: Phase<'_>) -> Result<Option<Claim>, LedgerError> {
+/// Says of a run whose lease is over that nobody knows the end of it. False when that has changed meanwhile.
+///
+/// It bears the nonce of the claim, by which whoever does know recognises it, and may still say so.
+async fn give_up(settings: &Settings, place: &Place, held: &Held) -> Result<bool, LedgerError> {
+    let generation = held.record.generation.saturating_add(1);
+    let entry = entry(settings, place, held.record.nonce, generation, Phase::Indeterminate)?;
+    let replaced = settings.engine.effects.take_over(&place.key, held, entry).await?;
+    Ok(matches!(replaced, Replaced::Ours(_)))
+}
+
+/// Claims it in the place of a run that was found. `None` when that has changed meanwhile.
+async fn take_over(settings: &Settings, place: &Place, held: &Held) -> Result<Option<Claim>, LedgerError> {
     let ledger = &settings.engine.effects;
     let nonce = Nonce::draw()?;
-    let entry = entry(settings, place, nonce, held.record.generation.saturating_add(1), phase)?;
+    let entry = entry(settings, place, nonce, held.record.generation.saturating_add(1), Phase::UnderWay)?;
     let asked_at = Instant::now();
     Ok(match confirmed(ledger, place, nonce, ledger.take_over(&place.key, held, entry)).await? {
         Replaced::Ours(ours) => Some(Claim { ours, asked_at }),

@@ -8,6 +8,7 @@ use axum::response::IntoResponse;
 use payproof::endpoint::OnUnknown;
 use payproof::store::{MemoryStore, Store as _, Swap};
 use payproof::testing::{FlakyStore, StoreFault, StoreVerb};
+use payproof::{OperationReference, Resolution};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
@@ -180,6 +181,78 @@ async fn a_store_that_asks_for_a_wait_is_quoted() {
     let seen = service.pay().await;
     assert_eq!((&*seen.code(), seen.headers["retry-after"].as_bytes()), ("IDEMPOTENCY_UNAVAILABLE", &b"1"[..]));
     assert!(!seen.text().contains("max_records"), "what the store says is for operators");
+}
+
+/// Two services, the first of which reaches the store only now and then.
+fn cut_off() -> (FlakyStore<MemoryStore>, Service, Service) {
+    let (store, service) = flaky();
+    let other = Service::with(&validator_on(store.inner().clone()), |layer| layer);
+    (store, service, other)
+}
+
+/// By then the lease is over, and the next try to write what came of it is not made yet.
+async fn found_indeterminate(other: &Service) {
+    sleep(ms(29_500)).await;
+    assert_eq!(other.pay().await.code(), "IDEMPOTENCY_INDETERMINATE");
+    sleep(secs(3)).await;
+}
+
+/// Five tries, of two calls each.
+const FOR_HALF_A_LEASE: [StoreFault; 10] = [StoreFault::NotSent; 10];
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_is_told_even_after_another_has_found_the_lease_over() {
+    let (store, service, other) = cut_off();
+    store.script(StoreVerb::Replace, FOR_HALF_A_LEASE);
+    assert_eq!(service.pay().await.text(), "run 1: b\"pay\"");
+    found_indeterminate(&other).await;
+    let seen = other.pay().await;
+    assert_eq!((seen.text(), seen.is_replay()), ("run 1: b\"pay\"", true));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_is_given_back_even_after_another_has_found_the_lease_over() {
+    let (store, service, other) = cut_off();
+    store.script(StoreVerb::Remove, FOR_HALF_A_LEASE);
+    service.handler.script([Act::Answer(StatusCode::TOO_MANY_REQUESTS.into_response())]);
+    assert_eq!(service.pay().await.status, StatusCode::TOO_MANY_REQUESTS);
+    found_indeterminate(&other).await;
+    assert_eq!(other.pay().await.text(), "run 1: b\"pay\"");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_claim_in_vain_is_taken_back_even_after_another_has_found_the_lease_over() {
+    let (store, service, other) = cut_off();
+    store.script(StoreVerb::Claim, [StoreFault::NeverReplies]);
+    store.script(StoreVerb::Get, FOR_HALF_A_LEASE.into_iter().take(8));
+    assert_eq!(service.pay().await.code(), "IDEMPOTENCY_UNAVAILABLE");
+    found_indeterminate(&other).await;
+    assert_eq!(other.pay().await.text(), "run 1: b\"pay\"");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_somebody_has_said_meanwhile_stands() {
+    let (store, service, other) = cut_off();
+    store.script(StoreVerb::Replace, FOR_HALF_A_LEASE);
+    service.pay().await;
+    sleep(ms(29_500)).await;
+    let refused = other.pay().await.json()["error"]["details"]["reference"].clone();
+    let reference = OperationReference::parse(refused.as_str().unwrap()).unwrap();
+    other.validator.resolve_request(reference, &Resolution::done(&"said"), "anna").await.unwrap();
+    sleep(secs(3)).await;
+    assert_eq!(other.pay().await.text(), "\"said\"");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_claim_that_comes_after_another_is_taken_back() {
+    let (store, service) = flaky();
+    store.script(StoreVerb::Claim, [StoreFault::Late(secs(4))]);
+    assert_eq!(service.pay().await.code(), "IDEMPOTENCY_UNAVAILABLE");
+    // While it is looked for, another one stands there; and when that is gone, it comes.
+    service.handler.script([Act::Wait(ms(2_500)), Act::Answer(StatusCode::TOO_MANY_REQUESTS.into_response())]);
+    assert_eq!(service.pay().await.status, StatusCode::TOO_MANY_REQUESTS);
+    sleep(secs(6)).await;
+    assert_eq!(service.pay().await.text(), "run 2: b\"pay\"");
 }
 
 use recording::Recording;

@@ -23,6 +23,7 @@ mod record;
 mod renewal;
 #[cfg(feature = "tower")]
 mod unconfirmed;
+mod withdrawal;
 
 pub(crate) use error::LedgerError;
 pub(crate) use last_look::LastLook;
@@ -312,29 +313,6 @@ impl Ledger {
     /// Removes a record that was read. False when it was no longer there.
     pub(crate) async fn remove(&self, key: &Key, held: &Held) -> Result<bool, LedgerError> {
         Ok(self.remove_bytes(key, &held.bytes).await? == Swap::Swapped)
-    }
-
-    /// Removes a claim of which nobody knows whether it was made.
-    ///
-    /// # Errors
-    /// [`LedgerError::Contended`] while it may still come: it, or the other try of it, is on its way until something stands
-    /// there for good.
-    pub(crate) async fn withdraw(&self, key: &Key, is_it: impl Fn(&Held) -> bool) -> Result<(), LedgerError> {
-        match self.get(key).await? {
-            Some(held) if is_it(&held) => {
-                self.remove(key, &held).await?;
-            }
-            Some(held) if held.record.state == State::Settled => return Ok(()),
-            _ => {}
-        }
-        Err(LedgerError::Contended)
-    }
-
-    /// The first of two tries of a claim may still be made once the key is free, and nobody would be at it.
-    fn withdraw_later(&self, key: &Key, first: Nonce) {
-        let (ledger, key) = (self.clone(), key.clone());
-        let is_first = move |held: &Held| held.record.state == State::Claimed && held.record.nonce == first;
-        tokio::spawn(async move { later(Holds::Claim, || ledger.withdraw(&key, is_first)).await });
     }
 
     async fn remove_bytes(&self, key: &Key, expected: &[u8]) -> Result<Swap, LedgerError> {

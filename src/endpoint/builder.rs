@@ -39,8 +39,11 @@ const MAX_RESPONSE_BODY: usize = 128 * 1024;
 /// What leaves that room.
 const LARGEST_MAX_RESPONSE_BODY: usize = 224 * 1024;
 
-/// The claim and the settling, each with a second try.
-const STORE_CALLS: u32 = 4;
+/// The claim, with a second try.
+const CALLS_BEFORE: u32 = 2;
+
+/// The settling, with a second try.
+const CALLS_AFTER: u32 = 2;
 
 /// So much longer than all of that the default lease is, for a machine that is busy.
 const LEASE_MARGIN: Duration = Duration::from_secs(5);
@@ -101,6 +104,7 @@ impl IdempotencyLayer {
             scope,
             handler_timeout,
             lease: Duration::ZERO,
+            time_to_begin: Duration::ZERO,
             retention: RETENTION,
             wait: WAIT,
             shortest_key: SHORTEST_KEY,
@@ -117,7 +121,8 @@ impl IdempotencyLayer {
 
 impl IdempotencyLayerBuilder {
     /// How long a request under way is protected from being taken for one that crashed. Default: the handler timeout, four
-    /// times the validator's `store_timeout`, and 5 s. It is not renewed.
+    /// times the validator's `store_timeout`, and 5 s. It is not renewed. A handler
+    /// that could not begin early enough within it does not begin: 503 `IDEMPOTENCY_UNAVAILABLE`.
     pub fn lease(mut self, lease: Duration) -> Self {
         self.lease = Some(lease);
         self
@@ -182,8 +187,10 @@ impl IdempotencyLayerBuilder {
     /// When a setting is outside what makes sense, or two contradict each other. The error carries the values.
     pub fn build(mut self) -> Result<IdempotencyLayer, BuildError> {
         let store_timeout = self.settings.engine.effects.timeout();
-        let shortest_lease = self.settings.handler_timeout.saturating_add(store_timeout.saturating_mul(STORE_CALLS));
+        let after_beginning = self.settings.handler_timeout.saturating_add(store_timeout.saturating_mul(CALLS_AFTER));
+        let shortest_lease = after_beginning.saturating_add(store_timeout.saturating_mul(CALLS_BEFORE));
         self.settings.lease = self.lease.unwrap_or_else(|| shortest_lease.saturating_add(LEASE_MARGIN));
+        self.settings.time_to_begin = self.settings.lease.saturating_sub(after_beginning);
         self.check(shortest_lease)?;
         self.settings.checks_disabled = std::env::var_os(DISABLE).is_some_and(|value| value == "true");
         if self.settings.checks_disabled {

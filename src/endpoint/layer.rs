@@ -9,8 +9,8 @@ use super::settings::{KeyPolicy, OnUnknown, Route, Settings};
 
 /// Makes the routes below it idempotent: see the [module](crate::endpoint). Made by [`IdempotencyLayer::builder`].
 ///
-/// Clones are cheap. A route that differs gets a variant of its own; a layer within another one, of this kind, lets
-/// everything through, so give each route exactly one.
+/// Clones are cheap. A route that differs gets a variant of its own. A layer within another one lets through what that one
+/// has seen to, whatever its own settings are, so give each route exactly one.
 ///
 /// ```
 /// # use std::time::Duration;

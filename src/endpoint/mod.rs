@@ -48,6 +48,7 @@
 //! A request is known by its [`Scope`], its method and its key. What it asks for is its path, its query string, its
 //! Content-Type and its body; the same key with anything else is refused with 422 before anything is replayed. Under axum,
 //! enable the feature `axum`: nested routers cut off the part of the path that they have read, and it reads the whole one.
+//! The host is no part of it: a service that tells tenants apart by host takes it into the scope.
 //!
 //! The layer stands after authentication. It asks the service whose the request is, and refuses one that is nobody's.
 //!

@@ -1,6 +1,5 @@
 //! Which request it is, and what it asks for.
 
-use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
 
@@ -25,25 +24,28 @@ impl Place {
         OperationReference::new(self.digest)
     }
 
-    /// A request is known by scope, method and key.
-    pub(super) fn new(ledger: &Ledger, scope: &Scope, key: &IdempotencyKey, parts: &Parts, body: &[u8]) -> Self {
+    /// A digest of what a request is known by: scope, method and key.
+    pub(super) fn digest(scope: &Scope, key: &IdempotencyKey, parts: &Parts) -> Fingerprint {
         let [tenant, principal] = scope.parts();
         let whose = [tenant, principal, parts.method.as_str(), key.as_str()];
-        let digest = Fingerprint::of("request", whose.map(|part| Some(part.as_bytes())));
+        Fingerprint::of("request", whose.map(|part| Some(part.as_bytes())))
+    }
+
+    pub(super) fn new(ledger: &Ledger, digest: Fingerprint, parts: &Parts, body: &[u8]) -> Self {
         Self { digest, key: ledger.key(Kind::Request, &digest), fingerprint: fingerprint(parts, body) }
     }
 }
 
 /// A digest of everything that tells what is asked for. The same key with anything else is another request.
+///
+/// The address counts as it was sent and as it is here: what stands between may have rewritten it by something else that
+/// was sent, and a request made of another one's parts still bears that one's.
 fn fingerprint(parts: &Parts, body: &[u8]) -> Fingerprint {
-    let uri = whole_uri(parts);
-    let path = Some(uri.path().as_bytes());
-    let query = uri.query().map(str::as_bytes);
-    Fingerprint::of("request asks", [path, query, content_type(&parts.headers), Some(body)])
-}
-
-fn content_type(headers: &HeaderMap) -> Option<&[u8]> {
-    headers.get(CONTENT_TYPE).map(http::HeaderValue::as_bytes)
+    let addresses = [whole_uri(parts), &parts.uri];
+    let addresses = addresses.into_iter().flat_map(|uri| [Some(uri.path().as_bytes()), uri.query().map(str::as_bytes)]);
+    let types = parts.headers.get_all(CONTENT_TYPE).iter().map(|value| Some(value.as_bytes()));
+    // There may be any number of types. The body comes last, so that it is never taken for one.
+    Fingerprint::of("request asks", addresses.chain(types).chain([Some(body)]))
 }
 
 /// The address as the client sent it: a nested router of axum cuts off what it has read, and what is left is the same for

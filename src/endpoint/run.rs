@@ -4,6 +4,7 @@
 //! |---|---|
 //! | answers 2xx, 3xx or a 4xx | the answer, or that its body was too large |
 //! | answers 401, 403, 408, 425 or 429, or says [`NotExecuted`] | nothing: the key is released |
+//! | has not begun while the lease would have lasted for it | nothing: it does not begin, and the key is released |
 //! | answers 5xx, panics, takes too long, or breaks off its answer | that nobody knows; or nothing, where the route allows another run |
 
 use std::collections::VecDeque;
@@ -21,20 +22,20 @@ use tracing::Span;
 use crate::contained;
 use crate::deadline::after;
 use crate::envelope::NotExecuted;
-use crate::ledger::{Entry, LedgerError, Ours, Replaced, later};
+use crate::ledger::{Entry, Holds, Key, Ledger, LedgerError, Ours, Replaced, later};
 
 use super::body::{Read, ResponseBody, read};
 use super::place::Place;
 use super::record::{Kept, Phase};
 use super::refusal::Refusal;
 use super::settings::{OnUnknown, Settings};
-use super::turn::entry;
+use super::turn::{Claim, entry};
 
 /// A claim, and what is to come of it.
 pub(super) struct Run {
     pub(super) settings: Arc<Settings>,
     pub(super) place: Place,
-    pub(super) ours: Ours,
+    pub(super) claim: Claim,
     pub(super) on_unknown: OnUnknown,
 }
 
@@ -62,6 +63,12 @@ impl Run {
         S: Service<Request<B>, Response = Response<R>>,
         R: Body<Data = Bytes>,
     {
+        // What is left of the lease has to last for the handler, and for recording what came of it.
+        if self.claim.asked_at.elapsed() > self.settings.time_to_begin {
+            let refusal = Refusal::Unavailable { retry_after: None };
+            self.release(refusal.outcome()).await;
+            return Ok(super::respond(&refusal));
+        }
         let until = after(Instant::now(), self.settings.handler_timeout);
         let answered = match contained::run(|| self.handle(inner, request), until).await {
             Ok(Ok(answered)) => answered,
@@ -149,35 +156,30 @@ impl Run {
     /// Gives the key back.
     async fn release(self, outcome: &'static str) {
         let ledger = &self.settings.engine.effects;
-        let released = ledger.release(&self.place.key, &self.ours).await.map(|_| true);
+        let released = give_back(ledger, &self.place.key, &self.claim.ours).await;
         if released.is_err() {
-            let (ledger, key, ours) = (ledger.clone(), self.place.key.clone(), self.ours.clone());
-            tokio::spawn(async move { later(async || ledger.release(&key, &ours).await.map(|_| ())).await });
+            let (ledger, key, ours) = (ledger.clone(), self.place.key.clone(), self.claim.ours.clone());
+            tokio::spawn(async move { later(Holds::Claim, || give_back(&ledger, &key, &ours)).await });
         }
-        self.told(outcome, released);
+        self.told(outcome, released.map(|()| true));
     }
 
     /// Writes what came of it. False when somebody else has taken over. What cannot be written now is tried again for a
     /// minute, so that a duplicate gets the answer all the same.
     async fn record(&self, phase: Phase<'_>) -> Result<bool, LedgerError> {
-        let record = &self.ours.record;
+        let record = &self.claim.ours.record;
         let entry = entry(&self.settings, &self.place, record.nonce, record.generation, phase)?;
-        match self.settle(entry.clone()).await {
+        let ledger = &self.settings.engine.effects;
+        match settle(ledger, &self.place.key, &self.claim.ours, entry.clone()).await {
             Err(error) if !matches!(error, LedgerError::TooLarge { .. }) => {
-                let (ledger, key, ours) =
-                    (self.settings.engine.effects.clone(), self.place.key.clone(), self.ours.clone());
+                let (ledger, key, ours) = (ledger.clone(), self.place.key.clone(), self.claim.ours.clone());
                 tokio::spawn(async move {
-                    later(async || ledger.settle(&key, &ours, entry.clone()).await.map(|_| ())).await;
+                    later(Holds::Record, async || settle(&ledger, &key, &ours, entry.clone()).await.map(|_| ())).await;
                 });
                 Err(error)
             }
             settled => settled,
         }
-    }
-
-    async fn settle(&self, entry: Entry) -> Result<bool, LedgerError> {
-        let replaced = self.settings.engine.effects.settle(&self.place.key, &self.ours, entry).await?;
-        Ok(matches!(replaced, Replaced::Ours(_)))
     }
 
     /// Counts the request, and says loudly what is not recorded.
@@ -196,4 +198,27 @@ impl Run {
         };
         telemetry.request(&Span::current(), outcome);
     }
+}
+
+/// Writes what came of a run in the place of its claim; or of what others made of that when they found its lease over, who
+/// could not know. False when somebody else has taken over.
+async fn settle(ledger: &Ledger, key: &Key, ours: &Ours, entry: Entry) -> Result<bool, LedgerError> {
+    let replaced = match ledger.settle(key, ours, entry.clone()).await? {
+        Replaced::Lost(Some(held)) if held.is_of(ours.record.nonce) => ledger.take_over(key, &held, entry).await?,
+        replaced => replaced,
+    };
+    Ok(matches!(replaced, Replaced::Ours(_)))
+}
+
+/// Removes a claim, or what others made of it.
+async fn give_back(ledger: &Ledger, key: &Key, ours: &Ours) -> Result<(), LedgerError> {
+    if ledger.release(key, ours).await? {
+        return Ok(());
+    }
+    if let Some(held) = ledger.get(key).await?
+        && held.is_of(ours.record.nonce)
+    {
+        ledger.remove(key, &held).await?;
+    }
+    Ok(())
 }

@@ -13,6 +13,7 @@ use tokio::time::timeout;
 use tower_service::Service;
 use tracing::{Instrument, Span};
 
+use crate::fingerprint::Fingerprint;
 use crate::key::IdempotencyKey;
 use crate::preflight::look_once;
 
@@ -40,9 +41,10 @@ pub struct IdempotentService<S> {
     route: Route,
 }
 
-/// What a layer leaves on a request that it has seen to, so that another one below does not wait for this one.
+/// What a layer leaves on a request that it has seen to, so that another one below does not wait for this one. It names
+/// the request: one that the handler makes of this one's parts is another, unless it has the same key.
 #[derive(Clone, Copy, Debug)]
-struct SeenTo;
+struct SeenTo(Fingerprint);
 
 impl<S> IdempotentService<S> {
     pub(super) fn new(inner: S, settings: Arc<Settings>, route: Route) -> Self {
@@ -50,9 +52,7 @@ impl<S> IdempotentService<S> {
     }
 
     fn looks_at<B>(&self, request: &Request<B>) -> bool {
-        self.route.key != KeyPolicy::Off
-            && self.settings.methods.contains(request.method())
-            && request.extensions().get::<SeenTo>().is_none()
+        self.route.key != KeyPolicy::Off && self.settings.methods.contains(request.method())
     }
 }
 
@@ -75,7 +75,7 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+    fn call(&mut self, request: Request<B>) -> Self::Future {
         // The one that was asked whether it is ready is the one to be called.
         let clone = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, clone);
@@ -91,7 +91,6 @@ where
                 Ok(with_request_id(response, request_id))
             });
         }
-        request.extensions_mut().insert(SeenTo);
         let (settings, route) = (Arc::clone(&self.settings), self.route);
         let span = settings.engine.telemetry.request_span(request.method());
         let answering = async move {
@@ -128,15 +127,19 @@ where
         telemetry.request(&Span::current(), refusal.outcome());
         Ok(super::respond(&refusal))
     };
-    let (parts, body) = request.into_parts();
-    let (scope, key) = match keyed(&settings, route, &parts) {
-        Ok(Some(keyed)) => keyed,
+    let (mut parts, body) = request.into_parts();
+    let digest = match keyed(&settings, route, &parts) {
+        Ok(Some((scope, key))) => Place::digest(&scope, &key, &parts),
         Ok(None) => {
             telemetry.request(&Span::current(), "without_key");
             return Ok(inner.call(Request::from_parts(parts, body)).await?.map(ResponseBody::passed));
         }
         Err(refusal) => return refused(refusal),
     };
+    if parts.extensions.get::<SeenTo>().is_some_and(|SeenTo(seen_to)| *seen_to == digest) {
+        return Ok(inner.call(Request::from_parts(parts, body)).await?.map(ResponseBody::passed));
+    }
+    parts.extensions.insert(SeenTo(digest));
     let body = match whole(body, &settings).await {
         Ok(body) => body,
         Err(refusal) => return refused(refusal),
@@ -144,11 +147,11 @@ where
     if settings.engine.shared.is_some() {
         look_once(&settings.engine);
     }
-    let place = Place::new(&settings.engine.effects, &scope, &key, &parts, &body);
+    let place = Place::new(&settings.engine.effects, digest, &parts, &body);
     match turn(&settings, &place, route.on_unknown).await {
-        Turn::Ours(ours) => {
+        Turn::Ours(claim) => {
             let reference = place.reference();
-            let run = Run { settings, place, ours, on_unknown: route.on_unknown };
+            let run = Run { settings, place, claim, on_unknown: route.on_unknown };
             let running = run.go(inner, Request::from_parts(parts, B::from(body)));
             // The task is gone with its runtime, and so is this one.
             match tokio::spawn(running.in_current_span()).await {

@@ -47,6 +47,8 @@ pub(super) struct Settings {
     pub(super) scope: Box<ScopeOf>,
     pub(super) handler_timeout: Duration,
     pub(super) lease: Duration,
+    /// The longest it may take from asking for a claim to the handler's beginning.
+    pub(super) time_to_begin: Duration,
     pub(super) retention: Duration,
     pub(super) wait: Duration,
     pub(super) shortest_key: usize,

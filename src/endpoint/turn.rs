@@ -30,10 +30,17 @@ const MOST_ROUNDS: usize = 10_000;
 /// A client told to come back sooner than this would do nothing else.
 const SHORTEST_RETRY_AFTER: Duration = Duration::from_secs(1);
 
+/// The right to run the handler, for a time.
+pub(super) struct Claim {
+    pub(super) ours: Ours,
+    /// From before it was asked for, so that the lease is never thought longer than it is.
+    pub(super) asked_at: Instant,
+}
+
 /// What came of a look.
 pub(super) enum Turn {
     /// The handler is ours to run.
-    Ours(Ours),
+    Ours(Claim),
     Replayed(Replay),
     Refused(Refusal),
 }
@@ -54,8 +61,9 @@ async fn look(settings: &Settings, place: &Place, on_unknown: OnUnknown) -> Resu
     for _ in 0..MOST_ROUNDS {
         let nonce = Nonce::draw()?;
         let claim = entry(settings, place, nonce, 1, Phase::UnderWay)?;
+        let asked_at = Instant::now();
         let held = match confirmed(ledger, place, nonce, ledger.claim(&place.key, claim)).await? {
-            Claimed::Ours(ours) => return Ok(Turn::Ours(ours)),
+            Claimed::Ours(ours) => return Ok(Turn::Ours(Claim { ours, asked_at })),
             Claimed::Held(held) => held,
         };
         let payload = Payload::read(&held)?;
@@ -72,15 +80,15 @@ async fn look(settings: &Settings, place: &Place, on_unknown: OnUnknown) -> Resu
                 }
             }
             (Phase::UnderWay, OnUnknown::Refuse) => {
-                if put(settings, place, &held, Phase::Indeterminate).await?.is_some() {
+                if give_up(settings, place, &held).await? {
                     settings.engine.telemetry.request_indeterminate(&place.digest);
                     return Ok(Turn::Refused(indeterminate()));
                 }
             }
             (Phase::Indeterminate, OnUnknown::Refuse) => return Ok(Turn::Refused(indeterminate())),
             (Phase::UnderWay | Phase::Indeterminate, OnUnknown::RunAgain) => {
-                if let Some(ours) = put(settings, place, &held, Phase::UnderWay).await? {
-                    return Ok(Turn::Ours(ours));
+                if let Some(claim) = take_over(settings, place, &held).await? {
+                    return Ok(Turn::Ours(claim));
                 }
             }
         }
@@ -88,13 +96,24 @@ async fn look(settings: &Settings, place: &Place, on_unknown: OnUnknown) -> Resu
     Err(LedgerError::Contended)
 }
 
-/// Writes a record in the place of the one that was found. `None` when that has changed meanwhile.
-async fn put(settings: &Settings, place: &Place, held: &Held, phase: Phase<'_>) -> Result<Option<Ours>, LedgerError> {
+/// Says of a run whose lease is over that nobody knows the end of it. False when that has changed meanwhile.
+///
+/// It bears the nonce of the claim, by which whoever does know recognises it, and may still say so.
+async fn give_up(settings: &Settings, place: &Place, held: &Held) -> Result<bool, LedgerError> {
+    let generation = held.record.generation.saturating_add(1);
+    let entry = entry(settings, place, held.record.nonce, generation, Phase::Indeterminate)?;
+    let replaced = settings.engine.effects.take_over(&place.key, held, entry).await?;
+    Ok(matches!(replaced, Replaced::Ours(_)))
+}
+
+/// Claims it in the place of a run that was found. `None` when that has changed meanwhile.
+async fn take_over(settings: &Settings, place: &Place, held: &Held) -> Result<Option<Claim>, LedgerError> {
     let ledger = &settings.engine.effects;
     let nonce = Nonce::draw()?;
-    let entry = entry(settings, place, nonce, held.record.generation.saturating_add(1), phase)?;
+    let entry = entry(settings, place, nonce, held.record.generation.saturating_add(1), Phase::UnderWay)?;
+    let asked_at = Instant::now();
     Ok(match confirmed(ledger, place, nonce, ledger.take_over(&place.key, held, entry)).await? {
-        Replaced::Ours(ours) => Some(ours),
+        Replaced::Ours(ours) => Some(Claim { ours, asked_at }),
         Replaced::Lost(_) => None,
     })
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::time::{Instant, sleep};
 
 use crate::deadline::after;
-use crate::ledger::{Claimed, Entry, LedgerError, Nonce, Ours, Replaced, later, renewal_pace, while_renewing};
+use crate::ledger::{Claimed, Entry, Holds, LedgerError, Nonce, Ours, Replaced, later, renewal_pace, while_renewing};
 
 use super::job::{Place, Standing};
 use super::record::{Kept, Phase};
@@ -177,7 +177,8 @@ impl Lease {
         if !self.place.is_write() {
             return;
         }
-        tokio::spawn(async move { later(|| self.write_late(&phase)).await });
+        let holds = if matches!(phase, Phase::Done(_)) { Holds::Record } else { Holds::Claim };
+        tokio::spawn(async move { later(holds, || self.write_late(&phase)).await });
     }
 
     /// Writes it in the place of our claim, whether or not that was known to be there; and what came of an operation that
@@ -185,7 +186,7 @@ impl Lease {
     async fn write_late(&self, phase: &Phase) -> Result<(), LedgerError> {
         let (ledger, key) = (&self.place.engine.effects, &self.place.key);
         if self.leaves_nothing(phase) {
-            return ledger.withdraw(key, self.nonce).await;
+            return ledger.withdraw(key, |held| held.is_claim_of(self.nonce)).await;
         }
         match ledger.claim(key, self.entry(phase)?).await? {
             Claimed::Ours(_) => {}

@@ -61,6 +61,11 @@ impl LedgerError {
         }
     }
 
+    /// What two tries in a row came to, this one and the next. The second says nothing of whether the first was made.
+    pub(super) fn or(self, next: Self) -> Self {
+        if self.is_outcome_unknown() && !next.is_outcome_unknown() { self } else { next }
+    }
+
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Store(error) => error.wait(),

@@ -23,10 +23,11 @@ mod record;
 mod renewal;
 #[cfg(feature = "tower")]
 mod unconfirmed;
+mod withdrawal;
 
 pub(crate) use error::LedgerError;
 pub(crate) use last_look::LastLook;
-pub(crate) use later::later;
+pub(crate) use later::{Holds, later};
 pub(crate) use poll::Poll;
 pub(crate) use record::{Nonce, Record, Seal, State};
 pub(crate) use renewal::{renewal_pace, while_renewing};
@@ -117,8 +118,12 @@ impl Held {
 
     /// Whether it is the claim that was asked for with this nonce, in the first try or the second. Nobody else writes them.
     pub(crate) fn is_claim_of(&self, nonce: Nonce) -> bool {
-        let is_ours = self.record.nonce == nonce || self.record.nonce == nonce.again();
-        is_ours && self.record.state == State::Claimed
+        self.record.state == State::Claimed && self.is_of(nonce)
+    }
+
+    /// Whether it is that claim, or what was written about it.
+    pub(crate) fn is_of(&self, nonce: Nonce) -> bool {
+        self.record.nonce == nonce || self.record.nonce == nonce.again()
     }
 
     /// Whether it is a claim of ours, written anew.
@@ -225,10 +230,17 @@ impl Ledger {
         let ours = self.write(key, entry)?;
         let asked_at = Instant::now();
         let claim = match self.once("claim", || self.store.claim(&key.0, &ours.bytes, ours.record.ttl())).await {
-            Err(error) if error.is_worth_another_try() => {
+            Err(first) if first.is_worth_another_try() => {
                 let record = ours.record.clone();
                 let second = self.encode(key, Record { nonce: record.nonce.again(), ..record })?;
-                match self.once("claim", || self.store.claim(&key.0, &second.bytes, second.record.ttl())).await? {
+                let again = self.once("claim", || self.store.claim(&key.0, &second.bytes, second.record.ttl())).await;
+                let is_open = first.is_outcome_unknown();
+                let claim = again.map_err(|error| first.or(error))?;
+                let is_made = matches!(&claim, Claim::Held(stored) if stored.bytes == ours.bytes);
+                if is_open && !is_made {
+                    self.withdraw_later(key, ours.record.nonce);
+                }
+                match claim {
                     Claim::Claimed => return Ok(Claimed::Ours(second)),
                     held @ Claim::Held(_) => held,
                 }
@@ -301,18 +313,6 @@ impl Ledger {
     /// Removes a record that was read. False when it was no longer there.
     pub(crate) async fn remove(&self, key: &Key, held: &Held) -> Result<bool, LedgerError> {
         Ok(self.remove_bytes(key, &held.bytes).await? == Swap::Swapped)
-    }
-
-    /// Removes a claim of which nobody knows whether it was made.
-    ///
-    /// # Errors
-    /// [`LedgerError::Contended`] while nothing is there: it may still be on its way.
-    pub(crate) async fn withdraw(&self, key: &Key, nonce: Nonce) -> Result<(), LedgerError> {
-        match self.get(key).await? {
-            Some(held) if held.is_claim_of(nonce) => self.remove(key, &held).await.map(|_| ()),
-            Some(_) => Ok(()),
-            None => Err(LedgerError::Contended),
-        }
     }
 
     async fn remove_bytes(&self, key: &Key, expected: &[u8]) -> Result<Swap, LedgerError> {
@@ -400,13 +400,11 @@ impl Ledger {
     where
         F: Future<Output = Result<T, StoreError>>,
     {
-        let mut tries = 2_u8;
-        loop {
-            tries = tries.saturating_sub(1);
-            match self.once(verb, &mut call).await {
-                Err(error) if tries > 0 && error.is_worth_another_try() => {}
-                answer => return answer,
+        match self.once(verb, &mut call).await {
+            Err(first) if first.is_worth_another_try() => {
+                self.once(verb, &mut call).await.map_err(|error| first.or(error))
             }
+            answer => answer,
         }
     }
 }

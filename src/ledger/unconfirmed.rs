@@ -2,7 +2,7 @@
 
 use tokio::runtime::Handle;
 
-use super::{Key, Ledger, LedgerError, Nonce, later};
+use super::{Holds, Key, Ledger, LedgerError, Nonce, later};
 
 /// A claim that is being asked for. Dropped before its outcome is known, it is taken back: else it would look like
 /// something that was begun and broke off.
@@ -26,6 +26,7 @@ impl Drop for Unconfirmed {
     fn drop(&mut self) {
         // Without a runtime nothing was asked for.
         let (Some((ledger, key, nonce)), Ok(runtime)) = (self.0.take(), Handle::try_current()) else { return };
-        runtime.spawn(async move { later(|| ledger.withdraw(&key, nonce)).await });
+        // Or what others made of it when they found its lease over: they could not know that nothing was begun.
+        runtime.spawn(async move { later(Holds::Claim, || ledger.withdraw(&key, |held| held.is_of(nonce))).await });
     }
 }

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 use crate::contained::{self, Broken};
 use crate::deadline::after;
-use crate::ledger::{Claimed, Entry, Held, Key, Kind, Ledger, LedgerError, Nonce, Ours, Replaced, State, later};
+use crate::ledger::{Claimed, Entry, Held, Holds, Key, Kind, Ledger, LedgerError, Nonce, Ours, Replaced, State, later};
 
 use super::Endpoint;
 use super::error::{HandlerError, WebhookError};
@@ -199,7 +199,7 @@ impl Turn {
 
     /// Tries for a while to write how it ended, for when the event comes again.
     fn end_later(self, end: End) {
-        tokio::spawn(async move { later(|| self.end_late(end)).await });
+        tokio::spawn(async move { later(Holds::Claim, || self.end_late(end)).await });
     }
 
     /// Writes it in the place of our own record, and of nobody else's.

@@ -1,19 +1,22 @@
 //! Bodies: large, slow, broken off, and in pieces.
 
 use std::convert::Infallible;
+use std::future::{Ready, ready};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use axum::body::{Body, Bytes};
-use axum::http::{HeaderMap, Request, Response, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
 use http_body::Frame;
 use http_body_util::{BodyExt, Full};
 use payproof::endpoint::{IdempotencyLayer, ResponseBody};
 use tokio::time::{Sleep, sleep};
-use tower::{Layer, ServiceExt, service_fn};
+use tower::{Layer, Service as _, ServiceExt, service_fn};
 
 use crate::service::{Act, HANDLER_TIMEOUT, SHOPPER, Service, builder, request, scope, validator};
 use crate::support::secs;
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// A body in the given pieces, that ends as told.
 struct Pieces {
@@ -96,7 +99,8 @@ async fn an_answer_that_is_too_large_reaches_the_first_and_is_told_to_the_others
     let validator = validator();
     let service = Service::layered(&validator, builder(&validator).max_response_body(5).build().unwrap());
     for body in [Body::from("123456"), Body::new(pieces(&[b"12", b"34", b"5", b"6"]))] {
-        let answer = Response::builder().status(201).header("location", "/orders/6735").body(body).unwrap();
+        let answer = Response::builder().status(201).header("location", "/orders/6735");
+        let answer = answer.header("content-type", "text/csv").body(body).unwrap();
         let key = format!("key-{}", service.handler.runs());
         service.handler.script([Act::Answer(answer)]);
         let send = || {
@@ -146,7 +150,7 @@ async fn a_body_that_passes_keeps_its_length_and_its_trailers() {
     let response = raw(&service).await;
     assert_eq!(http_body::Body::size_hint(response.body()).exact(), Some(5));
     let trailers = HeaderMap::from_iter([("x-sum".parse().unwrap(), "5".parse().unwrap())]);
-    let body = Full::new(Bytes::from("1")).with_trailers(std::future::ready(Some(Ok(trailers.clone()))));
+    let body = Full::new(Bytes::from("1")).with_trailers(ready(Some(Ok(trailers.clone()))));
     service.handler.script([Act::Answer(Response::new(Body::new(body)))]);
     let collected = raw(&service).await.into_body().collect().await.unwrap();
     assert_eq!(collected.trailers(), Some(&trailers));
@@ -186,6 +190,44 @@ async fn a_service_without_axum_is_covered_as_well() {
         assert_eq!(text(response).await, "0");
     }
     assert_eq!(send("87654321", "fail").await.unwrap_err().to_string(), "the service failed");
-    assert_eq!(send("87654321", "fail").await.unwrap().status(), StatusCode::CONFLICT);
+    let refused = text(send("87654321", "fail").await.unwrap()).await;
+    assert!(String::from_utf8_lossy(&refused).contains("IDEMPOTENCY_INDETERMINATE"), "{refused:?}");
     assert_eq!(runs.load(std::sync::atomic::Ordering::SeqCst), 2);
+}
+
+/// A service of which only the one that said that it is ready may be called.
+#[derive(Default)]
+struct Readied(bool);
+
+impl Clone for Readied {
+    fn clone(&self) -> Self {
+        Self(false)
+    }
+}
+
+impl tower::Service<Request<Full<Bytes>>> for Readied {
+    type Response = Response<Full<Bytes>>;
+    type Error = Infallible;
+    type Future = Ready<Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.0 = true;
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Request<Full<Bytes>>) -> Self::Future {
+        assert!(std::mem::take(&mut self.0), "it was not asked");
+        ready(Ok(Response::new(Full::default())))
+    }
+}
+
+#[tokio::test]
+async fn the_service_that_said_it_is_ready_is_the_one_that_is_called() {
+    let layer = builder(&validator()).build().unwrap();
+    let mut service = layer.optional().layer(Readied::default());
+    for key in [None, Some("12345678"), Some("87654321")] {
+        let mut request = Request::post("/").extension(SHOPPER).body(Full::default()).unwrap();
+        request.headers_mut().extend(key.map(|key| (IDEMPOTENCY_KEY, HeaderValue::from_static(key))));
+        assert_eq!(service.ready().await.unwrap().call(request).await.unwrap().status(), StatusCode::OK);
+    }
 }

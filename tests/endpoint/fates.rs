@@ -5,6 +5,7 @@ use axum::response::IntoResponse;
 use payproof::endpoint::OnUnknown;
 use payproof::envelope::{Failure, NotExecuted};
 use payproof::store::MemoryStore;
+use payproof::testing::{FlakyStore, StoreFault, StoreVerb};
 
 use crate::service::{Act, Service, builder, validator, validator_on};
 use crate::support::{ms, secs};
@@ -67,6 +68,16 @@ async fn after_a_5xx_nobody_knows_and_it_never_runs_again() {
             assert_eq!((seen.status, &*seen.code()), (StatusCode::CONFLICT, "IDEMPOTENCY_INDETERMINATE"));
         }
         assert_eq!(service.handler.runs(), 1);
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_is_none_yet_leaves_it_open() {
+    for code in [101, 103] {
+        let service = Service::new();
+        service.handler.script([status(code)]);
+        assert_eq!(service.pay().await.status.as_u16(), code);
+        assert_eq!(service.pay().await.code(), "IDEMPOTENCY_INDETERMINATE");
     }
 }
 
@@ -184,6 +195,22 @@ fn after_a_crash_a_route_may_run_again_and_one_does() {
         let (one, other) = tokio::join!(service.pay(), service.pay());
         assert_eq!(one.body, other.body);
         assert_eq!(service.handler.runs(), 1);
+    });
+}
+
+#[test]
+fn a_take_over_that_was_made_in_vain_is_taken_back() {
+    let inner = MemoryStore::new();
+    crashed(&inner);
+    runtime().block_on(async {
+        let store = FlakyStore::new(inner);
+        let service = Service::with(&validator_on(store.clone()), |layer| layer.on_unknown(OnUnknown::RunAgain));
+        tokio::time::pause();
+        tokio::time::advance(secs(30)).await;
+        store.script(StoreVerb::Replace, [StoreFault::NeverReplies]);
+        assert_eq!(service.pay().await.code(), "IDEMPOTENCY_UNAVAILABLE");
+        tokio::time::sleep(secs(2)).await;
+        assert_eq!(service.pay().await.text(), "run 1: b\"pay\"", "without waiting for its lease");
     });
 }
 

@@ -3,8 +3,11 @@
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Method, Request, StatusCode};
+use axum::middleware::map_request;
+use axum::response::Response;
 use axum::routing::post;
 use payproof::endpoint::IdempotencyLayer;
+use tower::ServiceExt as _;
 
 use crate::service::{Handler, KEY, SHOPPER, Service, User, builder, request, request_with, validator};
 
@@ -124,5 +127,92 @@ async fn a_layer_within_a_layer_does_not_wait_for_itself() {
     for replay in [false, true] {
         let seen = service.pay().await;
         assert_eq!((seen.text(), seen.is_replay()), ("paid", replay));
+    }
+}
+
+#[tokio::test]
+async fn a_layer_within_one_that_had_no_key_looks_for_itself() {
+    let validator = validator();
+    let layer = builder(&validator).build().unwrap();
+    let inner = Router::new().route("/checkouts", post(|| async { "paid" }).layer(layer.clone()));
+    let service = Service::routed(&validator, Handler::default(), inner.layer(layer.optional()));
+    let mut keyless = request();
+    keyless.headers_mut().remove("idempotency-key");
+    assert_eq!(service.send(keyless).await.code(), "IDEMPOTENCY_KEY_REQUIRED");
+    assert_eq!(service.pay().await.text(), "paid");
+}
+
+/// Sends what it got on to other routes of the same service, each with a key of its own, as an endpoint for many requests
+/// in one does: extensions and all.
+fn batch(routes: Router, layer: IdempotencyLayer) -> Router {
+    let each = move |request: Request<Body>| async move {
+        let (parts, _) = request.into_parts();
+        let mut last = Response::default();
+        for uri in parts.headers["x-uris"].to_str().unwrap().split(' ') {
+            let mut parts = parts.clone();
+            (parts.uri, parts.method) = (uri.parse().unwrap(), Method::POST);
+            parts.headers.insert("idempotency-key", "key-of-a-part".parse().unwrap());
+            last = routes.clone().oneshot(Request::from_parts(parts, Body::empty())).await.unwrap();
+        }
+        last
+    };
+    Router::new().route("/batch", post(each).layer(layer))
+}
+
+fn batch_of(key: &str, uris: &str) -> Request<Body> {
+    let mut request = request_with("/batch", key, "", SHOPPER);
+    request.headers_mut().insert("x-uris", uris.parse().unwrap());
+    request
+}
+
+#[tokio::test]
+async fn a_request_within_a_request_happens_once_as_well() {
+    let validator = validator();
+    let layer = builder(&validator).build().unwrap();
+    let parts = Service::layered(&validator, layer.clone());
+    let service = Service::routed(&validator, Handler::default(), batch(parts.routes(), layer));
+    for key in ["batch-one", "batch-two"] {
+        assert_eq!(service.send(batch_of(key, "/orders/1 /orders/1")).await.text(), "run 1: b\"\"");
+    }
+    assert_eq!(parts.handler.runs(), 1);
+    let seen = service.send(batch_of("batch-three", "/orders/2")).await;
+    assert_eq!(seen.code(), "IDEMPOTENCY_KEY_REUSED", "it is told by its own path, not by the batch's");
+}
+
+#[tokio::test]
+async fn what_a_path_was_rewritten_to_counts_as_well() {
+    let validator = validator();
+    let handler = Handler::default();
+    let layered = Service::layered(&validator, builder(&validator).build().unwrap());
+    let rewrite = |mut request: Request<Body>| async {
+        let order = request.headers()["x-order"].to_str().unwrap().to_owned();
+        *request.uri_mut() = format!("/orders/{order}").parse().unwrap();
+        request
+    };
+    let inner = Router::new().fallback_service(layered.routes()).layer(map_request(rewrite));
+    let service = Service::routed(&validator, handler, Router::new().nest("/orders", inner));
+    let order = |order: &'static str| {
+        let mut request = request_with("/orders/mine", KEY, "", SHOPPER);
+        request.headers_mut().insert("x-order", order.parse().unwrap());
+        request
+    };
+    assert_eq!(service.send(order("1")).await.status, StatusCode::CREATED);
+    assert_eq!(service.send(order("2")).await.code(), "IDEMPOTENCY_KEY_REUSED");
+    assert!(service.send(order("1")).await.is_replay());
+}
+
+#[tokio::test]
+async fn every_content_type_that_is_given_counts() {
+    let service = Service::new();
+    let with = |second: Option<&'static str>| {
+        let mut request = request();
+        if let Some(second) = second {
+            request.headers_mut().append("content-type", second.parse().unwrap());
+        }
+        request
+    };
+    assert_eq!(service.send(with(Some("text/csv"))).await.status, StatusCode::CREATED);
+    for other in [with(None), with(Some("text/html"))] {
+        assert_eq!(service.send(other).await.code(), "IDEMPOTENCY_KEY_REUSED");
     }
 }

@@ -155,6 +155,10 @@ impl Service {
         Self { routes, handler, validator: validator.clone() }
     }
 
+    pub(crate) fn routes(&self) -> Router {
+        self.routes.clone()
+    }
+
     pub(crate) fn routed(validator: &Validator, handler: Handler, routes: Router) -> Self {
         Self { routes, handler, validator: validator.clone() }
     }

@@ -1,15 +1,18 @@
 //! What happens when the store does not do its part.
 
 use std::pin::pin;
+use std::time::Duration;
 
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use payproof::endpoint::OnUnknown;
 use payproof::store::{MemoryStore, Store as _, Swap};
 use payproof::testing::{FlakyStore, StoreFault, StoreVerb};
+use payproof::{OperationReference, Resolution};
+use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use crate::service::{Act, KEY, Service, validator_on};
+use crate::service::{Act, KEY, SHOPPER, Seen, Service, request_with, validator_on};
 use crate::support::{ms, poll_once, secs, settle};
 
 fn flaky() -> (FlakyStore<MemoryStore>, Service) {
@@ -55,6 +58,17 @@ async fn a_claim_that_was_made_in_vain_is_taken_back() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_claim_that_was_made_before_the_connection_went_is_taken_back() {
+    for second in [StoreFault::NotSent, StoreFault::Refused] {
+        let (store, service) = flaky();
+        store.script(StoreVerb::Claim, [StoreFault::LostReply, second]);
+        assert_eq!(service.pay().await.code(), "IDEMPOTENCY_UNAVAILABLE", "{second:?}");
+        sleep(secs(2)).await;
+        assert_eq!(service.pay().await.text(), "run 1: b\"pay\"", "{second:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_client_that_leaves_while_it_is_claimed_leaves_nothing_behind() {
     for fault in [StoreFault::Slow(ms(500)), StoreFault::SlowReply(ms(500)), StoreFault::Late(ms(500))] {
         let (store, service) = flaky();
@@ -64,6 +78,65 @@ async fn a_client_that_leaves_while_it_is_claimed_leaves_nothing_behind() {
         assert_eq!(service.handler.runs(), 0);
         assert_eq!(service.pay().await.text(), "run 1: b\"pay\"", "{fault:?}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn however_many_claims_were_made_in_vain_all_are_taken_back() {
+    let (store, service) = flaky();
+    let all = async |code: &'static str| {
+        let mut clicks = JoinSet::new();
+        for click in 0..2_000 {
+            let service = service.clone();
+            let request = request_with("/checkouts", &format!("click-no-{click}"), "pay", SHOPPER);
+            clicks.spawn(async move { service.send(request).await.status });
+        }
+        for status in clicks.join_all().await {
+            assert_eq!(status.as_u16().to_string(), code);
+        }
+    };
+    store.always(Some(StoreFault::NeverReplies));
+    all("503").await;
+    store.always(None);
+    assert_eq!(store.inner().len(), 2_000, "they stand there");
+    sleep(secs(5)).await;
+    all("201").await;
+}
+
+/// A claim whose reply came long ago by the time that somebody looks: the machine stood still, or whoever drives the
+/// request was busy.
+async fn started_late(after: Duration, meanwhile: impl AsyncFnOnce(&Service)) -> (Seen, Service) {
+    let store = FlakyStore::new(MemoryStore::new());
+    let service = Service::with(&validator_on(store.clone()), |layer| layer);
+    let other = Service::with(&validator_on(store.inner().clone()), |layer| layer);
+    store.script(StoreVerb::Claim, [StoreFault::SlowReply(ms(500))]);
+    let mut first = pin!(service.pay());
+    assert!(poll_once(first.as_mut()).await.is_pending());
+    sleep(after).await;
+    meanwhile(&other).await;
+    (first.await, service.clone())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_does_not_begin_when_the_lease_would_not_last_for_it() {
+    // The lease is 29 s; 20 s of it are the handler's, and 2 s for recording what came of it.
+    let (seen, service) = started_late(ms(6_900), async |_| {}).await;
+    assert_eq!(seen.text(), "run 1: b\"pay\"");
+    assert!(service.pay().await.is_replay());
+    for late in [ms(7_100), secs(40)] {
+        let (seen, service) = started_late(late, async |_| {}).await;
+        assert_eq!((&*seen.code(), service.handler.runs()), ("IDEMPOTENCY_UNAVAILABLE", 0), "{late:?}");
+        assert_eq!(service.stats().requests["unavailable"], 1);
+        assert_eq!(service.pay().await.text(), "run 1: b\"pay\"", "the key is free");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_does_not_begin_when_another_has_found_its_lease_over() {
+    let (seen, service) = started_late(secs(40), async |other| {
+        assert_eq!(other.pay().await.code(), "IDEMPOTENCY_INDETERMINATE");
+    })
+    .await;
+    assert_eq!((&*seen.code(), service.handler.runs()), ("IDEMPOTENCY_UNAVAILABLE", 0));
 }
 
 #[tokio::test(start_paused = true)]
@@ -108,6 +181,78 @@ async fn a_store_that_asks_for_a_wait_is_quoted() {
     let seen = service.pay().await;
     assert_eq!((&*seen.code(), seen.headers["retry-after"].as_bytes()), ("IDEMPOTENCY_UNAVAILABLE", &b"1"[..]));
     assert!(!seen.text().contains("max_records"), "what the store says is for operators");
+}
+
+/// Two services, the first of which reaches the store only now and then.
+fn cut_off() -> (FlakyStore<MemoryStore>, Service, Service) {
+    let (store, service) = flaky();
+    let other = Service::with(&validator_on(store.inner().clone()), |layer| layer);
+    (store, service, other)
+}
+
+/// By then the lease is over, and the next try to write what came of it is not made yet.
+async fn found_indeterminate(other: &Service) {
+    sleep(ms(29_500)).await;
+    assert_eq!(other.pay().await.code(), "IDEMPOTENCY_INDETERMINATE");
+    sleep(secs(3)).await;
+}
+
+/// Five tries, of two calls each.
+const FOR_HALF_A_LEASE: [StoreFault; 10] = [StoreFault::NotSent; 10];
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_is_told_even_after_another_has_found_the_lease_over() {
+    let (store, service, other) = cut_off();
+    store.script(StoreVerb::Replace, FOR_HALF_A_LEASE);
+    assert_eq!(service.pay().await.text(), "run 1: b\"pay\"");
+    found_indeterminate(&other).await;
+    let seen = other.pay().await;
+    assert_eq!((seen.text(), seen.is_replay()), ("run 1: b\"pay\"", true));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_is_given_back_even_after_another_has_found_the_lease_over() {
+    let (store, service, other) = cut_off();
+    store.script(StoreVerb::Remove, FOR_HALF_A_LEASE);
+    service.handler.script([Act::Answer(StatusCode::TOO_MANY_REQUESTS.into_response())]);
+    assert_eq!(service.pay().await.status, StatusCode::TOO_MANY_REQUESTS);
+    found_indeterminate(&other).await;
+    assert_eq!(other.pay().await.text(), "run 1: b\"pay\"");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_claim_in_vain_is_taken_back_even_after_another_has_found_the_lease_over() {
+    let (store, service, other) = cut_off();
+    store.script(StoreVerb::Claim, [StoreFault::NeverReplies]);
+    store.script(StoreVerb::Get, FOR_HALF_A_LEASE.into_iter().take(8));
+    assert_eq!(service.pay().await.code(), "IDEMPOTENCY_UNAVAILABLE");
+    found_indeterminate(&other).await;
+    assert_eq!(other.pay().await.text(), "run 1: b\"pay\"");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_somebody_has_said_meanwhile_stands() {
+    let (store, service, other) = cut_off();
+    store.script(StoreVerb::Replace, FOR_HALF_A_LEASE);
+    service.pay().await;
+    sleep(ms(29_500)).await;
+    let refused = other.pay().await.json()["error"]["details"]["reference"].clone();
+    let reference = OperationReference::parse(refused.as_str().unwrap()).unwrap();
+    other.validator.resolve_request(reference, &Resolution::done(&"said"), "anna").await.unwrap();
+    sleep(secs(3)).await;
+    assert_eq!(other.pay().await.text(), "\"said\"");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_claim_that_comes_after_another_is_taken_back() {
+    let (store, service) = flaky();
+    store.script(StoreVerb::Claim, [StoreFault::Late(secs(4))]);
+    assert_eq!(service.pay().await.code(), "IDEMPOTENCY_UNAVAILABLE");
+    // While it is looked for, another one stands there; and when that is gone, it comes.
+    service.handler.script([Act::Wait(ms(2_500)), Act::Answer(StatusCode::TOO_MANY_REQUESTS.into_response())]);
+    assert_eq!(service.pay().await.status, StatusCode::TOO_MANY_REQUESTS);
+    sleep(secs(6)).await;
+    assert_eq!(service.pay().await.text(), "run 2: b\"pay\"");
 }
 
 use recording::Recording;

@@ -1,0 +1,28 @@
+//! Claims that were made in vain, or may still be.
+
+use super::{Held, Holds, Key, Ledger, LedgerError, Nonce, State, later};
+
+impl Ledger {
+    /// Removes a claim of which nobody knows whether it was made.
+    ///
+    /// # Errors
+    /// [`LedgerError::Contended`] while it may still come: it, or the other try of it, is on its way until something stands
+    /// there for good.
+    pub(crate) async fn withdraw(&self, key: &Key, is_it: impl Fn(&Held) -> bool) -> Result<(), LedgerError> {
+        match self.get(key).await? {
+            Some(held) if is_it(&held) => {
+                self.remove(key, &held).await?;
+            }
+            Some(held) if held.record.state == State::Settled => return Ok(()),
+            _ => {}
+        }
+        Err(LedgerError::Contended)
+    }
+
+    /// The first of two tries of a claim may still be made once the key is free, and nobody would be at it.
+    pub(super) fn withdraw_later(&self, key: &Key, first: Nonce) {
+        let (ledger, key) = (self.clone(), key.clone());
+        let is_first = move |held: &Held| held.record.state == State::Claimed && held.record.nonce == first;
+        tokio::spawn(async move { later(Holds::Claim, || ledger.withdraw(&key, is_first)).await });
+    }
+}

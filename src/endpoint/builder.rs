@@ -121,8 +121,8 @@ impl IdempotencyLayer {
 
 impl IdempotencyLayerBuilder {
     /// How long a request under way is protected from being taken for one that crashed. Default: the handler timeout, four
-    /// times the validator's `store_timeout`, and 5 s. It is not renewed. A handler
-    /// that could not begin early enough within it does not begin: 503 `IDEMPOTENCY_UNAVAILABLE`.
+    /// times the validator's `store_timeout`, and 5 s. It is not renewed. A handler for which it would no longer last does not
+    /// begin: 503 `IDEMPOTENCY_UNAVAILABLE`.
     pub fn lease(mut self, lease: Duration) -> Self {
         self.lease = Some(lease);
         self

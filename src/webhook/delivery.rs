@@ -205,21 +205,17 @@ impl Turn {
     /// Writes it in the place of our own record, and of nobody else's.
     async fn end_late(&self, end: End) -> Result<(), LedgerError> {
         let (ledger, key) = (self.ledger(), &self.key);
-        match (end, ledger.get(key).await?) {
-            (End::Handled, Some(held)) if self.is_ours(&held) => {
-                ledger.take_over(key, &held, self.entry(State::Settled)).await.map(|_| ())
-            }
-            (End::GivenBack, Some(held)) if self.is_ours(&held) => ledger.remove(key, &held).await.map(|_| ()),
-            (_, Some(_)) => Ok(()),
-            (End::Handled, None) => ledger.claim(key, self.entry(State::Settled)).await.map(|_| ()),
-            // It may still be on its way.
-            (End::GivenBack, None) => Err(LedgerError::Contended),
+        let is_ours = |held: &Held| held.is_of(self.nonce);
+        match end {
+            End::GivenBack => ledger.withdraw(key, is_ours).await,
+            End::Handled => match ledger.get(key).await? {
+                Some(held) if is_ours(&held) => {
+                    ledger.take_over(key, &held, self.entry(State::Settled)).await.map(|_| ())
+                }
+                Some(_) => Ok(()),
+                None => ledger.claim(key, self.entry(State::Settled)).await.map(|_| ()),
+            },
         }
-    }
-
-    /// Nobody else writes with this nonce, nor with the one that a claim bears when it is asked for a second time.
-    fn is_ours(&self, held: &Held) -> bool {
-        [self.nonce, self.nonce.again()].contains(&held.record.nonce)
     }
 }
 

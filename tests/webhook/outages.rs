@@ -67,6 +67,23 @@ async fn a_claim_that_arrives_late_keeps_nobody_off_for_a_lease() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_claim_that_arrives_after_another_delivery_came_and_went_keeps_nobody_off_either() {
+    let (store, runs) = (flaky(), Runs::default());
+    store.script(StoreVerb::Claim, [StoreFault::Late(secs(10))]);
+    let webhooks = webhooks_on(store);
+    let error = deliver(&webhooks, &bare("evt_1"), |_| async { Err("must not run") }).await.unwrap_err();
+    assert_eq!(error.code(), "store_unavailable");
+    // When it is first looked for, this one stands in its place.
+    let failing = |_| async {
+        sleep(secs(3)).await;
+        Err("not yet")
+    };
+    assert_eq!(deliver(&webhooks, &bare("evt_1"), failing).await.unwrap_err().code(), "handler_failed");
+    sleep(secs(20)).await;
+    assert_eq!(runs.deliver(&webhooks, &bare("evt_1")).await, "handled");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_second_try_of_a_claim_that_was_never_confirmed_is_given_back_too() {
     let (store, runs) = (flaky(), Runs::default());
     store.script(StoreVerb::Claim, [StoreFault::LostRequest, StoreFault::NeverReplies]);

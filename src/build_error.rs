@@ -112,3 +112,22 @@ pub enum BuildError {
         path: PathBuf,
     },
 }
+
+impl BuildError {
+    pub(crate) fn out_of_range(setting: &'static str, value: String, rule: &'static str) -> Self {
+        Self::OutOfRange { setting, value, rule }
+    }
+
+    /// Refuses a limit that is longer than the one it has to stay within.
+    pub(crate) fn check_order(
+        shorter: &'static str,
+        shorter_value: Duration,
+        longer: &'static str,
+        longer_value: Duration,
+    ) -> Result<(), Self> {
+        if shorter_value <= longer_value {
+            return Ok(());
+        }
+        Err(Self::Contradiction { shorter, shorter_value, longer, longer_value })
+    }
+}

@@ -25,35 +25,37 @@ impl ValidatorBuilder {
         let shortest = Duration::from_millis(1);
         for (setting, value) in [("attempt_timeout", self.attempt_timeout), ("total_deadline", self.total_deadline)] {
             if value < shortest {
-                return Err(out_of_range(setting, format!("{value:?}"), "at least 1 ms"));
+                return Err(BuildError::out_of_range(setting, format!("{value:?}"), "at least 1 ms"));
             }
         }
         match self.max_concurrent {
-            Some(0) => Err(out_of_range("max_concurrent", "0".into(), "at least 1")),
+            Some(0) => Err(BuildError::out_of_range("max_concurrent", "0".into(), "at least 1")),
             Some(calls) if calls > Semaphore::MAX_PERMITS => {
-                Err(out_of_range("max_concurrent", calls.to_string(), "a number a semaphore can count to"))
+                Err(BuildError::out_of_range("max_concurrent", calls.to_string(), "a number a semaphore can count to"))
             }
-            _ if self.max_in_flight == 0 => Err(out_of_range("max_in_flight", "0".into(), "at least 1")),
+            _ if self.max_in_flight == 0 => Err(BuildError::out_of_range("max_in_flight", "0".into(), "at least 1")),
             _ => Ok(()),
         }
     }
 
     pub(super) fn check_memory(&self) -> Result<(), BuildError> {
-        let at_most = |shorter, shorter_value, longer, longer_value| {
-            if shorter_value <= longer_value {
-                return Ok(());
-            }
-            Err(BuildError::Contradiction { shorter, shorter_value, longer, longer_value })
-        };
-        at_most("fresh_for", self.fresh_for, "retention", self.retention)?;
+        BuildError::check_order("fresh_for", self.fresh_for, "retention", self.retention)?;
         if self.retention.is_zero() {
-            return Err(out_of_range("retention", "0ns".into(), "more than zero; `fresh_for` zero always asks"));
+            return Err(BuildError::out_of_range(
+                "retention",
+                "0ns".into(),
+                "more than zero; `fresh_for` zero always asks",
+            ));
         }
         if let WhenProviderIsDown::ServeStale { up_to } = self.when_provider_is_down {
-            at_most("when_provider_is_down.up_to", up_to, "retention", self.retention)?;
-            at_most("fresh_for", self.fresh_for, "when_provider_is_down.up_to", up_to)?;
+            BuildError::check_order("when_provider_is_down.up_to", up_to, "retention", self.retention)?;
+            BuildError::check_order("fresh_for", self.fresh_for, "when_provider_is_down.up_to", up_to)?;
             if self.facts_in_memory == 0 {
-                return Err(out_of_range("facts_in_memory", "0".into(), "more than zero to serve older facts"));
+                return Err(BuildError::out_of_range(
+                    "facts_in_memory",
+                    "0".into(),
+                    "more than zero to serve older facts",
+                ));
             }
         }
         Ok(())
@@ -63,21 +65,17 @@ impl ValidatorBuilder {
         let keys = [("tenant_proof", self.tenant.metadata_key()), ("order_key", &self.order_key)];
         for (setting, key) in keys {
             if key.is_empty() {
-                return Err(out_of_range(setting, "empty".into(), "the name of a metadata key"));
+                return Err(BuildError::out_of_range(setting, "empty".into(), "the name of a metadata key"));
             }
         }
         // Whatever proves the tenant, this key is compared where it is there, so it cannot hold an order.
         if self.tenant.metadata_key() == &*self.order_key {
             let rule = "another metadata key than the tenant's";
-            return Err(out_of_range("order_key", self.order_key.to_string(), rule));
+            return Err(BuildError::out_of_range("order_key", self.order_key.to_string(), rule));
         }
         if self.policy.max_age.is_some_and(|age| age.is_zero()) {
-            return Err(out_of_range("policy.max_age", "0ns".into(), "more than zero"));
+            return Err(BuildError::out_of_range("policy.max_age", "0ns".into(), "more than zero"));
         }
         Ok(())
     }
-}
-
-pub(super) fn out_of_range(setting: &'static str, value: String, rule: &'static str) -> BuildError {
-    BuildError::OutOfRange { setting, value, rule }
 }

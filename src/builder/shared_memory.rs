@@ -8,7 +8,6 @@ use crate::ledger::Seal;
 use crate::store::Store;
 
 use super::ValidatorBuilder;
-use super::checks::out_of_range;
 
 /// So much longer than the longest validation a lease is, so that nobody takes over from somebody who is about to settle.
 const LEASE_MARGIN: Duration = Duration::from_secs(5);
@@ -121,7 +120,11 @@ impl ValidatorBuilder {
 
     pub(super) fn check_store(&self) -> Result<(), BuildError> {
         if self.store_timeout < Duration::from_millis(1) {
-            return Err(out_of_range("store_timeout", format!("{:?}", self.store_timeout), "at least 1 ms"));
+            return Err(BuildError::out_of_range(
+                "store_timeout",
+                format!("{:?}", self.store_timeout),
+                "at least 1 ms",
+            ));
         }
         let lease = self.lease_or_default();
         let lifetimes =
@@ -129,21 +132,25 @@ impl ValidatorBuilder {
         // Without a store all of them stay in this process, and end with it.
         for (setting, value) in lifetimes.into_iter().filter(|_| self.store.is_some()) {
             if value > LONGEST_LIFE {
-                return Err(out_of_range(setting, format!("{value:?}"), "at most 10 years with a store"));
+                return Err(BuildError::out_of_range(setting, format!("{value:?}"), "at most 10 years with a store"));
             }
         }
         let days = Duration::from_secs(2 * 24 * 60 * 60);
         if self.redemption.retention < days {
             let value = format!("{:?}", self.redemption.retention);
-            return Err(out_of_range("redemption_retention", value, "at least 2 days"));
+            return Err(BuildError::out_of_range("redemption_retention", value, "at least 2 days"));
         }
         if self.redemption.proof_max_age.is_zero() {
-            return Err(out_of_range("proof_max_age", "0ns".into(), "more than zero, or no proof could be redeemed"));
+            return Err(BuildError::out_of_range(
+                "proof_max_age",
+                "0ns".into(),
+                "more than zero, or no proof could be redeemed",
+            ));
         }
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.:".contains(&byte);
         if self.store_prefix.is_empty() || self.store_prefix.len() > 64 || !self.store_prefix.bytes().all(plain) {
             let rule = "1 to 64 of A-Z, a-z, 0-9, `_`, `-`, `.` and `:`";
-            return Err(out_of_range("store_prefix", self.store_prefix.to_string(), rule));
+            return Err(BuildError::out_of_range("store_prefix", self.store_prefix.to_string(), rule));
         }
         let Some(lease) = self.lease else { return Ok(()) };
         let (shorter, shorter_value) = if self.renew_lease {
@@ -151,10 +158,7 @@ impl ValidatorBuilder {
         } else {
             ("the longest validation and 1 s", self.worst_case().saturating_add(Duration::from_secs(1)))
         };
-        if lease < shorter_value {
-            return Err(BuildError::Contradiction { shorter, shorter_value, longer: "lease", longer_value: lease });
-        }
-        Ok(())
+        BuildError::check_order(shorter, shorter_value, "lease", lease)
     }
 
     /// What leaves time for a lost reply and another try.

@@ -201,7 +201,7 @@ impl IdempotencyLayerBuilder {
 
     fn check(&self, shortest_lease: Duration) -> Result<(), BuildError> {
         let Settings { handler_timeout, lease, retention, shortest_key, max_response_body, .. } = self.settings;
-        let out_of_range = |setting, value: String, rule| Err(BuildError::OutOfRange { setting, value, rule });
+        let out_of_range = |setting, value, rule| Err(BuildError::out_of_range(setting, value, rule));
         if handler_timeout < Duration::from_millis(1) {
             return out_of_range("handler_timeout", format!("{handler_timeout:?}"), "at least 1 ms");
         }
@@ -217,14 +217,8 @@ impl IdempotencyLayerBuilder {
         if let Some(name) = self.settings.kept_headers.iter().find(|name| NOT_TO_BE_KEPT.contains(name)) {
             return out_of_range("kept_headers", name.to_string(), "headers of the answer, and not of the connection");
         }
-        let at_most = |shorter, shorter_value, longer, longer_value| {
-            if shorter_value <= longer_value {
-                return Ok(());
-            }
-            Err(BuildError::Contradiction { shorter, shorter_value, longer, longer_value })
-        };
-        at_most("handler_timeout and four times store_timeout", shortest_lease, "lease", lease)?;
-        at_most("lease", lease, "retention", retention)
+        BuildError::check_order("handler_timeout and four times store_timeout", shortest_lease, "lease", lease)?;
+        BuildError::check_order("lease", lease, "retention", retention)
     }
 }
 

@@ -138,17 +138,13 @@ impl Refusal {
 
 impl From<&Refusal> for Failure {
     fn from(refusal: &Refusal) -> Self {
-        let failure = Self::new(refusal.http_status(), refusal.code(), refusal.to_string());
-        let failure = match refusal {
+        let failure = Self::of(refusal.http_status(), refusal.code(), refusal.to_string(), refusal.retry_after());
+        match refusal {
             Refusal::Indeterminate { reference } => failure.details(json!({ "reference": reference.to_string() })),
             Refusal::KeyInvalid { rule } => failure.details(json!({ "rule": rule })),
             Refusal::ResponseNotKept { status } => failure.details(json!({ "status": status })),
             Refusal::BodyTooLarge { limit } => failure.details(json!({ "limit": limit })),
             _ => failure,
-        };
-        match refusal.retry_after() {
-            Some(wait) => failure.retry_after(wait),
-            None => failure,
         }
     }
 }

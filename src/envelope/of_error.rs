@@ -16,7 +16,8 @@ use super::Failure;
 const STORE: &str = "the shared store did not confirm; try again";
 
 impl Failure {
-    fn of(status: u16, code: &str, message: String, wait: Option<Duration>) -> Self {
+    /// The answer to an error, whose code is written in capitals.
+    pub(crate) fn of(status: u16, code: &str, message: String, wait: Option<Duration>) -> Self {
         let failure = Self::new(status, code.to_ascii_uppercase(), message);
         match wait {
             Some(wait) => failure.retry_after(wait),

@@ -119,22 +119,26 @@ impl StripeWebhooksBuilder {
         let plain = self.name.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
         if !(1..=MAX_NAME).contains(&self.name.len()) || !plain {
             let value = self.name.escape_default().to_string();
-            return Err(out_of_range("endpoint", value, "1 to 100 printable ASCII characters"));
+            return Err(BuildError::out_of_range("endpoint", value, "1 to 100 printable ASCII characters"));
         }
         let secrets = self.secrets.iter().map(|secret| SigningSecret::parse(secret)).collect::<Result<_, _>>();
         let secrets =
             secrets.map_err(|rule| BuildError::Credential { what: "signing secret of the webhooks", rule })?;
         if self.tolerance < Duration::from_secs(1) {
-            return Err(out_of_range("tolerance", format!("{:?}", self.tolerance), "at least 1 s"));
+            return Err(BuildError::out_of_range("tolerance", format!("{:?}", self.tolerance), "at least 1 s"));
         }
         if self.handler_timeout < Duration::from_millis(1) {
-            return Err(out_of_range("handler_timeout", format!("{:?}", self.handler_timeout), "at least 1 ms"));
+            return Err(BuildError::out_of_range(
+                "handler_timeout",
+                format!("{:?}", self.handler_timeout),
+                "at least 1 ms",
+            ));
         }
         if self.retention > LONGEST_LIFE {
-            return Err(out_of_range("retention", format!("{:?}", self.retention), "at most 10 years"));
+            return Err(BuildError::out_of_range("retention", format!("{:?}", self.retention), "at most 10 years"));
         }
         if self.max_body == 0 {
-            return Err(out_of_range("max_body", "0".into(), "at least 1"));
+            return Err(BuildError::out_of_range("max_body", "0".into(), "at least 1"));
         }
         let store_timeout = self.engine.effects.timeout();
         let time_to_begin = store_timeout.saturating_mul(CALLS_TO_BEGIN);
@@ -144,10 +148,7 @@ impl StripeWebhooksBuilder {
         let to_cover =
             [("twice the tolerance", self.tolerance.saturating_mul(2)), ("the longest delivery and 5 s", lease)];
         for (shorter, shorter_value) in to_cover {
-            if self.retention < shorter_value {
-                let (longer, longer_value) = ("retention", self.retention);
-                return Err(BuildError::Contradiction { shorter, shorter_value, longer, longer_value });
-            }
+            BuildError::check_order(shorter, shorter_value, "retention", self.retention)?;
         }
         Ok(StripeWebhooks(Arc::new(Endpoint {
             engine: self.engine,
@@ -161,10 +162,6 @@ impl StripeWebhooksBuilder {
             lease,
         })))
     }
-}
-
-fn out_of_range(setting: &'static str, value: String, rule: &'static str) -> BuildError {
-    BuildError::OutOfRange { setting, value, rule }
 }
 
 /// Shows no secret.

@@ -289,11 +289,7 @@ impl Error for WebhookError {
 /// Repeats neither the handler's error nor the store's: those are for the service's own log.
 impl From<&WebhookError> for Failure {
     fn from(error: &WebhookError) -> Self {
-        let failure = Self::new(error.http_status(), error.code().to_ascii_uppercase(), error.to_string());
-        match error.retry_after() {
-            Some(wait) => failure.retry_after(wait),
-            None => failure,
-        }
+        Self::of(error.http_status(), error.code(), error.to_string(), error.retry_after())
     }
 }
 

@@ -36,7 +36,7 @@ use std::time::{Duration, Instant};
 use payproof::testing::sandbox::{Sandbox, SandboxPayment};
 use tokio::runtime::Runtime;
 
-use crate::figure::{Scale, ns, ratio};
+use crate::figure::{Asked, Scale, ns, ratio};
 
 const LINES: usize = 100_000;
 
@@ -50,15 +50,14 @@ const ROUNDS: usize = 3;
 const KEY: &str = "sk_live_bench";
 
 fn main() {
-    let told = |option: &str| std::env::args().any(|argument| argument == option);
     if let Some(task) = bare::Task::of_this_process() {
         return bare::run(&task);
     }
-    if told("--list") {
+    let asked = Asked::of_arguments();
+    if !asked.wants("cli") {
         return;
     }
-    // Without `--bench` it is `cargo test` that runs this, and wants to know only whether it works.
-    let scale = if told("--test") || !told("--bench") { Scale::Quick } else { Scale::Full };
+    let scale = asked.scale;
     let lines = scale.of(LINES);
 
     let runtime = Runtime::new().expect("there are threads");

@@ -3,23 +3,24 @@
 //! Client and servers share one thread: between two, waking the other one would take longer than all that is measured.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use payproof::store::MemoryStore;
-use reqwest::Client;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
 use crate::calls::fresh;
-use crate::checkout;
 use crate::endpoint::{bare, body, idempotent};
 use crate::figure::{self, Scale};
 use crate::turns::{Peer, take_turns, timed};
+use crate::{checkout, client};
 
 const ROUNDS: usize = 600;
 const BATCH: u64 = 20;
+
+/// With the limit that the provider's client has.
+const LIMIT: Duration = Duration::from_secs(30);
 
 /// Serves on the runtime that its client runs on too.
 fn serve(runtime: &Runtime, routes: Router) -> SocketAddr {
@@ -49,7 +50,7 @@ fn posting(
     server: SocketAddr,
     key: impl Fn() -> String + Clone + Send + Sync + 'static,
 ) -> Peer<'_> {
-    let (client, url) = (client(), format!("http://{server}/checkouts"));
+    let (client, url) = (client::bare(Some(LIMIT)), format!("http://{server}/checkouts"));
     Box::new(move |count| {
         let (client, url, key) = (client.clone(), url.clone(), key.clone());
         let batch = runtime.spawn(async move {
@@ -66,15 +67,4 @@ fn posting(
         });
         runtime.block_on(batch).expect("nothing panics")
     })
-}
-
-fn client() -> Client {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let tls = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .expect("ring knows the default versions")
-        .with_root_certificates(rustls::RootCertStore::empty())
-        .with_no_client_auth();
-    let builder = Client::builder().no_proxy().tls_backend_preconfigured(tls);
-    builder.timeout(Duration::from_secs(30)).build().expect("settings fit")
 }

@@ -26,6 +26,8 @@ mod calls;
 #[path = "../validate/checkout.rs"]
 #[allow(dead_code, reason = "the other bench uses more of it")]
 mod checkout;
+#[path = "../validate/client.rs"]
+mod client;
 mod endpoint;
 #[path = "../validate/figure.rs"]
 #[allow(dead_code, reason = "the other bench uses more of it")]
@@ -38,21 +40,17 @@ mod redis_server;
 #[allow(dead_code, reason = "the other bench uses more of it")]
 mod turns;
 
-use crate::figure::Scale;
+use crate::figure::{Asked, Scale};
 
 /// Prints its figures.
 type Part = fn(Scale);
 
 fn main() {
-    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
-    let told = |option: &str| std::env::args().any(|argument| argument == option);
-    // Without `--bench` it is `cargo test` that runs this, and wants to know only whether it works.
-    let scale = if told("--test") || !told("--bench") { Scale::Quick } else { Scale::Full };
-    let filter = arguments.first().filter(|argument| !argument.starts_with('-'));
+    let asked = Asked::of_arguments();
     let parts: [(&str, Part); 3] = [("calls", calls::run), ("loopback", loopback::run), ("redis", redis::run)];
     for (name, run) in parts {
-        if !told("--list") && filter.is_none_or(|filter| name == filter) {
-            run(scale);
+        if asked.wants(name) {
+            run(asked.scale);
         }
     }
 }

@@ -112,7 +112,7 @@ fn throughput(scale: Scale, runtime: &Runtime, server: &RedisServer, on: &str) {
         move |task| replay(own.clone(), intents.get(task).expect("one each").clone())
     });
     let mut gets = crowd(runtime, move |_| get(connection.clone()));
-    let [own_times, bare_times] = take_turns(scale.of(40 * 100) / 100, 1, [&mut replays, &mut gets]);
+    let [own_times, bare_times] = take_turns(scale.of(40), 1, [&mut replays, &mut gets]);
     figure::ratio(&format!("redis_throughput{on}"), 1.0 / own_times.ratio_to(&bare_times));
     let calls = (TASKS * PER_TASK) as f64;
     figure::ns(&format!("redis_replay_of_256{on}"), own_times.ns() / calls);

@@ -9,6 +9,31 @@ pub(crate) enum Scale {
     Quick,
 }
 
+/// What a bench was asked for on its command line.
+pub(crate) struct Asked {
+    pub(crate) scale: Scale,
+    list_only: bool,
+    part: Option<String>,
+}
+
+impl Asked {
+    pub(crate) fn of_arguments() -> Self {
+        let arguments: Vec<String> = std::env::args().skip(1).collect();
+        let told = |option: &str| arguments.iter().any(|argument| argument == option);
+        // Without `--bench` it is `cargo test` that runs this, and wants to know only whether it works.
+        let scale = if told("--test") || !told("--bench") { Scale::Quick } else { Scale::Full };
+        let first = arguments.iter().find(|argument| *argument != "--bench");
+        let part = first.filter(|argument| !argument.starts_with('-')).cloned();
+        Self { scale, list_only: told("--list"), part }
+    }
+
+    /// Whether a part is to run. `hit/own`, as criterion names its figures, asks for `hit`; so does `h`.
+    pub(crate) fn wants(&self, part: &str) -> bool {
+        let begins = |asked: &String| part.starts_with(asked.split('/').next().unwrap_or_default());
+        !self.list_only && self.part.as_ref().is_none_or(begins)
+    }
+}
+
 impl Scale {
     /// This many at full scale, and a hundredth of it, but one at least, to see that it works.
     pub(crate) fn of(self, full: usize) -> usize {

@@ -41,18 +41,13 @@ use std::time::Duration;
 
 use criterion::Criterion;
 
-use crate::figure::Scale;
+use crate::figure::{Asked, Scale};
 
 /// Prints its figures, and has criterion measure its absolute times.
 type Part = fn(Scale, &mut Criterion);
 
 fn main() {
-    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
-    let told = |option: &str| std::env::args().any(|argument| argument == option);
-    // Without `--bench` it is `cargo test` that runs this, and wants to know only whether it works.
-    let scale = if told("--test") || !told("--bench") { Scale::Quick } else { Scale::Full };
-    let filter = arguments.first().filter(|argument| !argument.starts_with('-'));
-
+    let asked = Asked::of_arguments();
     let mut criterion = Criterion::default()
         .sample_size(20)
         .warm_up_time(Duration::from_millis(300))
@@ -68,10 +63,9 @@ fn main() {
         // Last: once any clock of the process was paused, reading the time takes longer.
         ("outage", outage::run),
     ];
-    let list_only = told("--list");
     for (name, run) in parts {
-        if !list_only && filter.is_none_or(|filter| name.starts_with(filter.split('/').next().unwrap_or_default())) {
-            run(scale, &mut criterion);
+        if asked.wants(name) {
+            run(asked.scale, &mut criterion);
         }
     }
     criterion.final_summary();

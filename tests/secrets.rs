@@ -2,12 +2,14 @@
 //! chain, span or event.
 #![cfg(feature = "test-util")]
 
+#[path = "support/subscribers.rs"]
+mod subscribers;
 mod support;
 
 use std::error::Error;
 use std::fmt::{Debug, Display};
 use std::io::{self, Write};
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use payproof::provider::{Answer, ProviderError, ProviderIdentity, RateLimit, provider_fn};
 use payproof::testing::{ScriptedProvider, Step};
@@ -380,13 +382,9 @@ impl Log {
     }
 }
 
-/// With a single subscriber, tracing asks the thread that meets a call site first, and remembers its "never" for all.
-static TWO_SUBSCRIBERS: LazyLock<[tracing::Dispatch; 2]> =
-    LazyLock::new(|| std::array::from_fn(|_| tracing::Dispatch::new(tracing_subscriber::registry())));
-
 #[tokio::test(start_paused = true)]
 async fn logs_at_the_finest_level_show_no_secret() {
-    LazyLock::force(&TWO_SUBSCRIBERS);
+    subscribers::there_are_two();
     let log = Log::default();
     let writer = log.clone();
     let layer = tracing_subscriber::fmt::layer().with_writer(move || writer.clone()).with_span_events(FmtSpan::FULL);

@@ -2,12 +2,14 @@
 #![cfg(feature = "test-util")]
 #![expect(clippy::arithmetic_side_effects, reason = "the numbers are literals of this file; a slip fails the test")]
 
+#[path = "support/subscribers.rs"]
+mod subscribers;
 mod support;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::pin::pin;
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use payproof::provider::ProviderError;
@@ -73,10 +75,6 @@ fn is_ours(metadata: &Metadata<'_>) -> bool {
     metadata.target().starts_with("payproof")
 }
 
-/// With a single subscriber, tracing asks the thread that meets a call site first, and remembers its "never" for all.
-static TWO_SUBSCRIBERS: LazyLock<[tracing::Dispatch; 2]> =
-    LazyLock::new(|| std::array::from_fn(|_| tracing::Dispatch::new(tracing_subscriber::registry())));
-
 impl Collector {
     fn lock(&self) -> MutexGuard<'_, Seen> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -84,7 +82,7 @@ impl Collector {
 
     /// Collects until the guard is dropped.
     fn install() -> (Self, DefaultGuard) {
-        LazyLock::force(&TWO_SUBSCRIBERS);
+        subscribers::there_are_two();
         let collector = Self::default();
         let guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(collector.clone()));
         (collector, guard)

@@ -7,6 +7,8 @@
 
 #[path = "support/chaos_store.rs"]
 mod chaos_store;
+#[path = "support/subscribers.rs"]
+mod subscribers;
 mod support;
 
 #[path = "webhook/claims.rs"]

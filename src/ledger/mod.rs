@@ -8,7 +8,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use tokio::time::{Instant, timeout};
 
 use crate::fingerprint::Fingerprint;
@@ -16,6 +16,7 @@ use crate::store::{AnyStore, Claim, Durability, Inspection, StoreError, Stored, 
 use crate::telemetry::{Stopwatch, store_call};
 
 mod error;
+mod held;
 mod last_look;
 mod later;
 mod poll;
@@ -26,6 +27,7 @@ mod unconfirmed;
 mod withdrawal;
 
 pub(crate) use error::LedgerError;
+pub(crate) use held::{Held, Ours};
 pub(crate) use last_look::LastLook;
 pub(crate) use later::{Holds, later};
 pub(crate) use poll::Poll;
@@ -92,63 +94,6 @@ pub(crate) struct Ledger {
     prefix: Box<str>,
     timeout: Duration,
     seal: Option<Seal>,
-}
-
-/// A record as it stands in the store.
-#[derive(Clone, Debug)]
-pub(crate) struct Held {
-    pub(crate) record: Record,
-    /// How long ago it was written, by the store's clock.
-    pub(crate) age: Duration,
-    /// When it was asked for, so that ages counted from here are never too young.
-    pub(crate) asked_at: Instant,
-    bytes: Vec<u8>,
-}
-
-impl Held {
-    /// How much of the lease is left; zero once somebody else may take over.
-    pub(crate) fn lease_left(&self) -> Duration {
-        self.record.lease().saturating_sub(self.age)
-    }
-
-    /// Takes somebody else's record for one's own, to help it to its end: the next step compares it like any other.
-    pub(crate) fn adopt(self) -> Ours {
-        Ours { record: self.record, bytes: self.bytes }
-    }
-
-    /// Whether it is the claim that was asked for with this nonce, in the first try or the second. Nobody else writes them.
-    pub(crate) fn is_claim_of(&self, nonce: Nonce) -> bool {
-        self.record.state == State::Claimed && self.is_of(nonce)
-    }
-
-    /// Whether it is that claim, or what was written about it.
-    pub(crate) fn is_of(&self, nonce: Nonce) -> bool {
-        self.record.nonce == nonce || self.record.nonce == nonce.again()
-    }
-
-    /// Whether it is a claim of ours, written anew.
-    fn is_edition_of(&self, ours: &Ours) -> bool {
-        self.record.state == State::Claimed && self.record.nonce == ours.record.nonce && self.bytes != ours.bytes
-    }
-
-    /// Reads what the record has to say. `not_so` is what an error says of a record that says something else.
-    pub(crate) fn payload<'h, T: Deserialize<'h>>(&'h self, not_so: &'static str) -> Result<T, LedgerError> {
-        match postcard::take_from_bytes(&self.record.payload) {
-            Ok((payload, [])) => Ok(payload),
-            _ => Err(LedgerError::Unreadable(not_so)),
-        }
-    }
-
-    pub(crate) fn ttl_left(&self) -> Duration {
-        self.record.ttl().saturating_sub(self.age)
-    }
-}
-
-/// A record of ours that stands in the store, to be replaced by what comes of it.
-#[derive(Clone, Debug)]
-pub(crate) struct Ours {
-    pub(crate) record: Record,
-    bytes: Vec<u8>,
 }
 
 /// What came of a claim.

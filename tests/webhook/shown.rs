@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::error::Error;
 use std::future::ready;
 use std::io::{self, Write};
-use std::sync::{Arc, LazyLock, Mutex};
+use std::sync::{Arc, Mutex};
 
 use payproof::Mode;
 use payproof::store::MemoryStore;
@@ -13,6 +13,7 @@ use payproof::testing::{FlakyStore, StoreFault, StoreVerb};
 use payproof::webhook::{Event, StripeWebhooks, WebhookError};
 use tracing_subscriber::fmt::format::FmtSpan;
 
+use crate::subscribers::there_are_two;
 use crate::support::secs;
 use crate::{LEASE, Runs, deliver, event, secret, validator_on, webhooks_of};
 
@@ -35,10 +36,6 @@ fn personal(id: &str) -> EventBody {
     let object = serde_json::json!({ "object": "charge", "payment_intent": "pi_1", "receipt_email": PERSONAL });
     EventBody::new(id, "charge.refunded", object).account("acct_1")
 }
-
-/// With a single subscriber, tracing asks the thread that meets a call site first, and remembers its "never" for all.
-static TWO_SUBSCRIBERS: LazyLock<[tracing::Dispatch; 2]> =
-    LazyLock::new(|| std::array::from_fn(|_| tracing::Dispatch::new(tracing_subscriber::registry())));
 
 /// Keeps what is logged.
 #[derive(Clone, Default)]
@@ -108,7 +105,7 @@ async fn refusals_show_neither_header_nor_body() {
 
 #[tokio::test(start_paused = true)]
 async fn the_log_names_event_and_outcome_and_nothing_else() {
-    LazyLock::force(&TWO_SUBSCRIBERS);
+    there_are_two();
     let log = Log::default();
     let writer = log.clone();
     let subscriber = tracing_subscriber::fmt()

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Extension, State};
 use payproof::envelope::{Failure, Success};
-use payproof::{Currency, InvalidIntent, Money, PaymentIntent, ValidateError, Verdict};
+use payproof::{Currency, InvalidIntent, Money, PaymentIntent, RedeemError, ValidateError, Verdict};
 use serde::{Deserialize, Serialize};
 
 use crate::caller::Caller;
@@ -58,7 +58,7 @@ pub(crate) async fn create(
         Verdict::Invalid(findings) => return Err(Failure::from(&findings)),
     };
 
-    let receipt = service.validator.redeem(&proof).await?;
+    let receipt = service.validator.redeem(&proof).await.map_err(not_redeemed)?;
     Ok(match service.orders.create(&receipt, &proof).await? {
         Created::Now(order) => Success::new(order).status(201).message("paid; the order is on its way"),
         Created::Before(order) => Success::new(order).message("this order was paid before"),
@@ -68,6 +68,13 @@ pub(crate) async fn create(
 /// Could not tell: nothing was done, and the shopper asks again.
 fn could_not_tell(error: ValidateError) -> Failure {
     Failure::from(error).not_executed()
+}
+
+/// Somebody else is at it: like every 4xx that asks for a wait, it must not be what the key is answered with for a day.
+fn not_redeemed(error: RedeemError) -> Failure {
+    let passes = matches!(error, RedeemError::InProgress { .. });
+    let failure = Failure::from(error);
+    if passes { failure.not_executed() } else { failure }
 }
 
 fn malformed(refused: &JsonRejection) -> Failure {

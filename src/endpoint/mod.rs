@@ -62,6 +62,9 @@
 //! | again, after a 5xx, a panic, a timeout or a crash | 409 `IDEMPOTENCY_INDETERMINATE`, unless the route is [`OnUnknown::RunAgain`] |
 //! | the store does not answer | 503 `IDEMPOTENCY_UNAVAILABLE`; nothing runs |
 //!
+//! Every other 4xx is kept, also one with Retry-After, such as a 409 of this crate for something under way: a handler that
+//! passes it on, and has done nothing before it, says so with [`not_executed`](crate::envelope::Failure::not_executed).
+//!
 //! [`Refusal`] lists every code. Refusals are [`Failure`]s. `X-Request-Id` is carried from each
 //! request to its answer.
 //!

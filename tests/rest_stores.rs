@@ -17,6 +17,8 @@ use payproof::store::{
 use payproof::testing::upstash::{Fault, RecordedCall, UpstashStandIn};
 use peers::RestServer;
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
 use tokio::time::{Instant, timeout};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -336,6 +338,28 @@ async fn each_refusal_says_what_to_do() {
         assert_eq!(failed.wait(), wait, "{fault:?}");
     }
     assert_eq!(store.get("k").await.unwrap(), None);
+}
+
+/// The stand-in sends one well-formed header; this server sends what a proxy in front of one makes of it.
+#[tokio::test]
+async fn a_wait_in_a_list_or_on_two_lines_is_read() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let server = tokio::spawn(async move {
+        for lines in ["Retry-After: 1.5", "Retry-After: 3, 7", "Retry-After: soon\r\nRetry-After: 9"] {
+            let (mut connection, _) = listener.accept().await.unwrap();
+            let mut request = vec![0; 4096];
+            assert!(connection.read(&mut request).await.unwrap() > 0);
+            let answer =
+                format!("HTTP/1.1 429 Too Many Requests\r\n{lines}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+            connection.write_all(answer.as_bytes()).await.unwrap();
+        }
+    });
+    for expected in [2, 7, 9] {
+        let error = patient(url.clone(), "token").get("k").await.unwrap_err();
+        assert_eq!(error.wait(), Some(Duration::from_secs(expected)), "{error}");
+    }
+    server.await.unwrap();
 }
 
 #[tokio::test]

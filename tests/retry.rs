@@ -1030,6 +1030,8 @@ async fn explain_says_what_happens() {
         (503, vec![("Retry-After", "Sun, 06 Nov 1994 08:49:47 GMT")], b""),
         (503, vec![("Retry-After", "soon")], b""),
         (503, vec![("Retry-After", "-1")], b""),
+        (503, vec![("Retry-After", "1.5")], b""),
+        (429, vec![("Retry-After", "20, 10")], b""),
         (524, vec![], b""),
     ];
     for (status, headers, body) in answers {
@@ -1070,6 +1072,24 @@ async fn explain_says_what_happens() {
         let held = validator.validate(intent("pi_2")).await.is_err() || !start.elapsed().is_zero();
         assert_eq!(explained.closes_gate(), held, "{shown}");
         let _ = first.await.unwrap();
+    }
+}
+
+#[test]
+fn a_fraction_a_list_and_two_lines_of_retry_after_are_read() {
+    let validator = plain(&provider()).transient_patterns(NO_PATTERNS).build().unwrap();
+    let (date, until) = ("Sun, 06 Nov 1994 08:49:37 GMT", "Sun, 06 Nov 1994 08:50:07 GMT");
+    for (lines, expected) in [
+        (vec!["1.5"], 2),
+        (vec!["30, 10"], 30),
+        (vec!["10", "30"], 30),
+        (vec!["soon", "4.000"], 4),
+        (vec![until, "20, 21"], 30),
+        (vec!["40, Sun, 06 Nov 1994 08:50:07 GMT, soon"], 40),
+    ] {
+        let headers: Vec<_> = lines.iter().map(|line| ("Retry-After", *line)).chain([("Date", date)]).collect();
+        let explained = validator.explain(503, &headers, b"");
+        assert_eq!(explained.wait().unwrap().0, secs(expected), "{lines:?}");
     }
 }
 

@@ -137,14 +137,21 @@ impl Answer<'_> {
     /// The first header of this name, in any case.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
-        let header = self.headers.iter().find(|(header, _)| header.eq_ignore_ascii_case(name));
-        header.map(|(_, value)| *value)
+        self.all(name).next()
     }
 
-    /// Retry-After, in either of its forms, if it is well-formed.
+    fn all(&self, name: &str) -> impl Iterator<Item = &str> {
+        let named = self.headers.iter().filter(move |(header, _)| header.eq_ignore_ascii_case(name));
+        named.map(|(_, value)| *value)
+    }
+
+    /// Retry-After, in seconds or as a date that is counted from the answer's Date.
+    ///
+    /// A fraction of a second counts as a whole one, and of several waits the longest counts. What is neither a number nor
+    /// a date is passed over.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
-        crate::retry_after::parse(self.header("retry-after")?, self.header("date"))
+        crate::retry_after::parse(self.all("retry-after"), self.header("date"))
     }
 }
 

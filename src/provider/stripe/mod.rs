@@ -222,6 +222,17 @@ mod tests {
     }
 
     #[test]
+    fn every_line_of_retry_after_counts() {
+        let stripe = Stripe::builder("sk_live_x").base_url("http://localhost:1").build().unwrap();
+        let mut headers = HeaderMap::new();
+        headers.append("retry-after", "1.5".parse().unwrap());
+        headers.append("retry-after", "3, 5".parse().unwrap());
+        let reply = Reply { status: 503, headers, body: Body::One("busy"), fault: None };
+        let error = stripe.read(&PaymentId::parse("pi_1").unwrap(), &reply).unwrap_err();
+        assert_eq!(error.wait().map(|wait| wait.as_secs()), Some(5));
+    }
+
+    #[test]
     fn facts_carry_the_answers_time_and_request_id() {
         let stripe = Stripe::builder("sk_live_x").base_url("http://localhost:1").account("acct_1").build().unwrap();
         let (payment, mut headers) = (PaymentId::parse("pi_1").unwrap(), HeaderMap::new());

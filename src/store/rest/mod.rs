@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, Url};
 use serde::Deserialize;
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -196,10 +196,10 @@ impl RestClient {
         if let (Some(fault), 200..=299) = (&reply.fault, reply.status) {
             return Err(failure::of_transport(fault.clone()).into());
         }
-        let retry_after = reply.header("retry-after");
+        let waits = reply.headers.get_all(RETRY_AFTER).iter().filter_map(|value| value.to_str().ok());
         let refusal = Refusal {
             status: reply.status,
-            retry_after: retry_after.and_then(|value| retry_after::parse(value, reply.header("date"))),
+            retry_after: retry_after::parse(waits, reply.header("date")),
             error: error.as_ref().map(|Text(text)| &**text),
             body,
             hidden: [&self.token, key],

@@ -98,7 +98,7 @@
 //! | `payproof.handler_failed` | event, warn: the handler of a webhook returned an error | `provider`, `error` |
 //! | `payproof.delivery_taken_over` | event, warn: another process had claimed an event, and its lease ended without an answer | `provider`, `endpoint`, `event` |
 //! | `payproof.delivery_lost` | event, warn: a handler succeeded after its lease, when somebody else had taken over | `provider`, `endpoint` |
-//! | `payproof.checks_disabled` | event, warn: an idempotency layer was built while `DISABLE_IDEMPOTENCY_CHECKS` is set | `provider` |
+//! | `payproof.checks_disabled` | event, warn: an idempotency layer was built while `PAYPROOF_DISABLE_IDEMPOTENCY_CHECKS` is on | `provider` |
 //!
 //! The ids of payments and events, and the operation's reference, a digest, are the only ids in any field: no key, no
 //! customer, no tenant, no secret.
@@ -131,7 +131,7 @@
 //! | `payproof_indeterminate_oldest_seconds` | gauge, seconds | | how long the oldest of them has been waiting; 0 without any |
 //! | `payproof_requests_total` | counter | `outcome`: see `endpoint` | requests with an idempotency key |
 //! | `payproof_requests_bypassed_total` | counter | | requests past a layer that is switched off |
-//! | `payproof_idempotency_checks_disabled` | gauge | | 1 while `DISABLE_IDEMPOTENCY_CHECKS` switches layers off |
+//! | `payproof_idempotency_checks_disabled` | gauge | | 1 while `PAYPROOF_DISABLE_IDEMPOTENCY_CHECKS` switches layers off |
 //! | `payproof_webhook_deliveries_total` | counter | `outcome`: see `webhook` | deliveries of webhooks |
 //!
 //! Counters and histograms move as it happens. Gauges, and validations that memory answered at once, move when
@@ -182,6 +182,7 @@ mod retry_after;
 mod shared_facts;
 mod stats;
 pub mod store;
+mod switch;
 mod telemetry;
 #[cfg(feature = "test-util")]
 pub mod testing;

@@ -39,9 +39,9 @@ pub struct Stats {
     pub taken_over: u64,
     /// Requests with an idempotency key, by how the `endpoint` layer answered: see there.
     pub requests: BTreeMap<&'static str, u64>,
-    /// Requests that went past the layer, since `DISABLE_IDEMPOTENCY_CHECKS` is set.
+    /// Requests that went past the layer, since `PAYPROOF_DISABLE_IDEMPOTENCY_CHECKS` is on.
     pub requests_bypassed: u64,
-    /// Whether `DISABLE_IDEMPOTENCY_CHECKS` is set, and a layer was built.
+    /// Whether `PAYPROOF_DISABLE_IDEMPOTENCY_CHECKS` (or the same without `PAYPROOF_`) is on, and a layer was built.
     pub idempotency_checks_disabled: bool,
     /// Webhook deliveries, by how they were answered: see `webhook`.
     pub deliveries: BTreeMap<&'static str, u64>,

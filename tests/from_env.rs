@@ -83,8 +83,10 @@ fn a_prefix_is_put_before_addresses_and_tokens() {
 
 #[test]
 fn memory_in_production_is_degraded_and_refused_where_a_shared_store_is_required() {
-    for variable in ["APP_ENV", "NODE_ENV"] {
-        let store = choose(&[(variable, "production")]).unwrap();
+    let environments =
+        [("APP_ENV", "production"), ("NODE_ENV", "production"), ("APP_ENV", "Production"), ("NODE_ENV", " prod")];
+    for (variable, value) in environments {
+        let store = choose(&[(variable, value)]).unwrap();
         assert!(store.is_degraded());
         let error = store.require_shared().unwrap_err().to_string();
         assert!(error.contains("no variable names a store") && error.contains(variable), "{error}");
@@ -103,7 +105,8 @@ fn what_is_asked_for_and_missing_or_malformed_is_an_error_and_never_memory() {
         (&[("PAYPROOF_STORE", "upstash")], "UPSTASH_REDIS_REST_URL is missing"),
         (&[("PAYPROOF_STORE", "vercel-kv")], "KV_REST_API_URL is missing"),
         (&[("PAYPROOF_STORE", "postgres")], "must be memory, file, redis, upstash or vercel-kv"),
-        (&[("USE_REDIS_CACHE", "perhaps")], "must be true or false"),
+        (&[("USE_REDIS_CACHE", "perhaps")], "USE_REDIS_CACHE must be true or false"),
+        (&[("PAYPROOF_STORE_PATH", "/srv/payproof")], "PAYPROOF_STORE is missing; PAYPROOF_STORE_PATH is set"),
     ] {
         let error = choose(vars).unwrap_err().to_string();
         assert!(error.contains(said), "{vars:?}: {error}");
@@ -119,6 +122,17 @@ fn what_is_asked_for_and_missing_or_malformed_is_an_error_and_never_memory() {
         let vars = [("UPSTASH_REDIS_REST_URL", url), ("UPSTASH_REDIS_REST_TOKEN", &**secret)];
         let error = choose(&vars).unwrap_err();
         assert!(!format!("{error} {error:?}").contains(&token), "{error:?}");
+    }
+}
+
+#[test]
+fn use_redis_cache_is_read_in_any_case_with_blanks_around_it() {
+    let with = |value| choose(&[("USE_REDIS_CACHE", value), ("REDIS_URL", "redis://127.0.0.1:6379")]).unwrap();
+    for value in ["", " ", "1", "true", "YES", " on\n"] {
+        assert_eq!(with(value).name(), "redis", "{value:?}");
+    }
+    for value in ["0", "false", "No", "OFF", " False", "off\r\n"] {
+        assert_eq!((with(value).name(), with(value).is_degraded()), ("memory", true), "{value:?}");
     }
 }
 

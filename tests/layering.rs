@@ -29,7 +29,7 @@ const LAYERS: &[&[&str]] = &[
     &["provider", "store"],
     &["transport"],
     &["tls"],
-    &["contained", "deadline"],
+    &["contained", "deadline", "switch"],
     &["telemetry"],
     &["build_error", "stats"],
     // The value types.

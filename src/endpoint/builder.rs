@@ -12,14 +12,15 @@ use http::{HeaderName, Method, StatusCode};
 
 use crate::build_error::BuildError;
 use crate::store::ttl_millis;
+use crate::switch;
 use crate::validator::Validator;
 
 use super::layer::IdempotencyLayer;
 use super::scope::Scope;
 use super::settings::{ScopeOf, Settings};
 
-/// What lets every request through. For an emergency in which the checks do more harm than duplicates.
-const DISABLE: &str = "DISABLE_IDEMPOTENCY_CHECKS";
+/// What lets every request through, with the older name. For an emergency in which the checks do more harm than duplicates.
+const DISABLE: [&str; 2] = ["PAYPROOF_DISABLE_IDEMPOTENCY_CHECKS", "DISABLE_IDEMPOTENCY_CHECKS"];
 
 /// As long as Stripe keeps the result of a request, and longer than any client tries again.
 const RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
@@ -180,11 +181,14 @@ impl IdempotencyLayerBuilder {
 
     /// Checks every setting, and builds the layer.
     ///
-    /// Reads the environment: `DISABLE_IDEMPOTENCY_CHECKS=true` lets every request through this layer. It is logged,
-    /// counted, and shown by the validator's health; redemptions, guarded effects and provider keys are not touched by it.
+    /// Reads the environment: `PAYPROOF_DISABLE_IDEMPOTENCY_CHECKS`, or `DISABLE_IDEMPOTENCY_CHECKS`, lets every request
+    /// through this layer when it is 1, true, yes or on, and does not when it is 0, false, no or off, in any case, blanks
+    /// around it left out; an empty one counts as unset. It is logged, counted, and shown by the validator's health;
+    /// redemptions, guarded effects and provider keys are not touched by it.
     ///
     /// # Errors
-    /// When a setting is outside what makes sense, or two contradict each other. The error carries the values.
+    /// When a setting is outside what makes sense, or two contradict each other. The error carries the values. So it is for
+    /// the variable when it says anything else, or the two names contradict each other; its value is not repeated.
     pub fn build(mut self) -> Result<IdempotencyLayer, BuildError> {
         let store_timeout = self.settings.engine.effects.timeout();
         let after_beginning = self.settings.handler_timeout.saturating_add(store_timeout.saturating_mul(CALLS_AFTER));
@@ -192,7 +196,7 @@ impl IdempotencyLayerBuilder {
         self.settings.lease = self.lease.unwrap_or_else(|| shortest_lease.saturating_add(LEASE_MARGIN));
         self.settings.time_to_begin = self.settings.lease.saturating_sub(after_beginning);
         self.check(shortest_lease)?;
-        self.settings.checks_disabled = std::env::var_os(DISABLE).is_some_and(|value| value == "true");
+        self.settings.checks_disabled = switch::read_either(DISABLE)?.unwrap_or(false);
         if self.settings.checks_disabled {
             self.settings.engine.telemetry.checks_disabled();
         }

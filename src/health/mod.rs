@@ -88,7 +88,7 @@ impl Validator {
     /// |---|---|
     /// | the breaker is open or half-open, the rate is limited, the retry budget is empty | |
     /// | a finding about the store that is a warning or an error | one that is a note, or says what was chosen: not shared, volatile |
-    /// | `DISABLE_IDEMPOTENCY_CHECKS` is set | without a shared store `forget` reaches this process only |
+    /// | `PAYPROOF_DISABLE_IDEMPOTENCY_CHECKS` is on | without a shared store `forget` reaches this process only |
     /// | an operation has been indeterminate for a minute, or the list of them cannot be read | |
     /// | nine tenths of `max_keys` are held | |
     ///

@@ -24,7 +24,7 @@ pub enum HealthReason {
     Store(StoreFinding),
     /// Other processes do not hear of a forgotten payment.
     ForgetIsLocal,
-    /// `DISABLE_IDEMPOTENCY_CHECKS` is set, and an idempotency layer was built.
+    /// `PAYPROOF_DISABLE_IDEMPOTENCY_CHECKS` (or the same without `PAYPROOF_`) is on, and an idempotency layer was built.
     ChecksDisabled,
     /// Operations of which nobody knows whether they were executed have been waiting for more than a minute.
     Indeterminate {
@@ -97,7 +97,8 @@ impl fmt::Display for HealthReason {
                  with more than one process, set a shared store",
             ),
             Self::ChecksDisabled => f.write_str(
-                "DISABLE_IDEMPOTENCY_CHECKS is set, so duplicate requests run again; unset it and start anew",
+                "idempotency layers are switched off, so duplicate requests run again; unset \
+                 PAYPROOF_DISABLE_IDEMPOTENCY_CHECKS and DISABLE_IDEMPOTENCY_CHECKS, and start anew",
             ),
             Self::Indeterminate { operations, oldest } => write!(
                 f,

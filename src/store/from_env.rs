@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::build_error::BuildError;
+use crate::switch;
 use crate::telemetry::store_chosen;
 
 use super::{AnyStore, Claim, Durability, Inspection, MemoryStore, Store, StoreError, Stored, Swap};
@@ -13,16 +14,17 @@ use super::{AnyStore, Claim, Durability, Inspection, MemoryStore, Store, StoreEr
 ///
 /// | asked in this order | chooses |
 /// |---|---|
-/// | `USE_REDIS_CACHE=false` | memory, with a warning |
+/// | `USE_REDIS_CACHE` is 0, false, no or off | memory, with a warning |
 /// | `PAYPROOF_STORE` | `memory`, `file`, `redis`, `upstash` or `vercel-kv`, with the variables below |
 /// | `REDIS_URL` | Redis |
 /// | `UPSTASH_REDIS_REST_URL`, `UPSTASH_REDIS_REST_TOKEN` | Upstash over REST |
 /// | `UPSTASH_REDIS_URL`, `UPSTASH_REDIS_TOKEN` (older) | Upstash: `https` over REST, `rediss` over TCP, where the URL holds the password |
 /// | `KV_REST_API_URL`, `KV_REST_API_TOKEN` | Vercel KV |
-/// | none of these | memory; with a warning if `APP_ENV` or `NODE_ENV` is `production` |
+/// | none of these | memory; with a warning if `APP_ENV` or `NODE_ENV` is `production` or `prod` |
 ///
-/// The file store reads its path from `PAYPROOF_STORE_PATH`. An empty variable counts as unset. What was chosen and why is
-/// logged once, as `payproof.store_chosen`, and told by [`EnvStore::because`].
+/// The file store reads its path from `PAYPROOF_STORE_PATH`. An empty variable counts as unset. `USE_REDIS_CACHE`
+/// and the names of environments are read in any case, blanks around them left out. What was chosen and why is logged once,
+/// as `payproof.store_chosen`, and told by [`EnvStore::because`].
 ///
 /// ```
 /// # fn main() -> Result<(), payproof::BuildError> {
@@ -33,8 +35,9 @@ use super::{AnyStore, Claim, Durability, Inspection, MemoryStore, Store, StoreEr
 /// ```
 ///
 /// # Errors
-/// Half a pair names the missing half; a store whose feature is not compiled in names the feature; and whatever the store
-/// itself refuses. It never falls back to memory in silence.
+/// Half a pair names the missing half, also `PAYPROOF_STORE_PATH` where nothing chooses a store; a store whose feature is not
+/// compiled in names the feature; a `USE_REDIS_CACHE` that is neither on (1, true, yes, on) nor off, and a `PAYPROOF_STORE`
+/// that names no store, are named; and whatever the store itself refuses. It never falls back to memory in silence.
 pub fn from_env() -> Result<EnvStore, BuildError> {
     from_env_with_prefix("")
 }
@@ -45,8 +48,7 @@ pub fn from_env() -> Result<EnvStore, BuildError> {
 /// # Errors
 /// As for [`from_env`].
 pub fn from_env_with_prefix(prefix: &str) -> Result<EnvStore, BuildError> {
-    // What is not UTF-8 is no address, and must not count as unset.
-    from_vars(prefix, |name| Some(std::env::var_os(name)?.to_string_lossy().into_owned()))
+    from_vars(prefix, switch::variable)
 }
 
 /// Like [`from_env_with_prefix`], with variables from elsewhere.
@@ -137,6 +139,7 @@ impl Store for EnvStore {
     }
 }
 
+const USE_REDIS_CACHE: &str = "USE_REDIS_CACHE";
 const UPSTASH: [&str; 2] = ["UPSTASH_REDIS_REST_URL", "UPSTASH_REDIS_REST_TOKEN"];
 const UPSTASH_OLDER: [&str; 2] = ["UPSTASH_REDIS_URL", "UPSTASH_REDIS_TOKEN"];
 const VERCEL_KV: [&str; 2] = ["KV_REST_API_URL", "KV_REST_API_TOKEN"];
@@ -148,12 +151,8 @@ struct Vars<'v> {
 
 impl Vars<'_> {
     fn choose(&self) -> Result<EnvStore, BuildError> {
-        if let Some(value) = self.get("USE_REDIS_CACHE") {
-            match &*value.to_ascii_lowercase() {
-                "false" | "0" | "no" | "off" => return Ok(self.memory("USE_REDIS_CACHE turns shared stores off", true)),
-                "true" | "1" | "yes" | "on" => {}
-                _ => return Err(refused("USE_REDIS_CACHE", "must be true or false")),
-            }
+        if switch::read(USE_REDIS_CACHE, (self.var)(USE_REDIS_CACHE).as_deref())? == Some(false) {
+            return Ok(self.memory("USE_REDIS_CACHE turns shared stores off", true));
         }
         if let Some(asked) = self.get("PAYPROOF_STORE") {
             let because = "PAYPROOF_STORE says so";
@@ -193,6 +192,9 @@ impl Vars<'_> {
         if let Some([url, token]) = self.pair(VERCEL_KV)? {
             return vercel_kv(&url, &token, &format!("{} is set", self.prefixed(VERCEL_KV[0])));
         }
+        if self.get("PAYPROOF_STORE_PATH").is_some() {
+            return Err(refused("PAYPROOF_STORE", "is missing; PAYPROOF_STORE_PATH is set, so say file"));
+        }
         Ok(self.memory("no variable names a store", false))
     }
 
@@ -229,8 +231,10 @@ impl Vars<'_> {
     }
 
     fn memory(&self, because: &str, asked_for_loudly: bool) -> EnvStore {
-        let production =
-            ["APP_ENV", "NODE_ENV"].into_iter().find(|name| self.get(name).as_deref() == Some("production"));
+        let production = ["APP_ENV", "NODE_ENV"].into_iter().find(|name| {
+            let value = self.get(name).unwrap_or_default();
+            ["production", "prod"].iter().any(|word| value.trim().eq_ignore_ascii_case(word))
+        });
         let because = match production {
             Some(name) => format!("{because}, and {name} is production"),
             None => because.to_owned(),

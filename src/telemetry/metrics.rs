@@ -64,8 +64,10 @@ const BUDGET: Gauge = Gauge("payproof_retry_budget_level", "Retries that the bud
 const IN_FLIGHT: Gauge = Gauge("payproof_in_flight", "Flights under way.");
 const FACTS: Gauge = Gauge("payproof_facts_in_memory", "Payments whose facts are in memory.");
 const KEYS: Gauge = Gauge("payproof_keys_held", "Idempotency keys held in memory.");
-const CHECKS_DISABLED: Gauge =
-    Gauge("payproof_idempotency_checks_disabled", "1 while DISABLE_IDEMPOTENCY_CHECKS lets duplicates through.");
+const CHECKS_DISABLED: Gauge = Gauge(
+    "payproof_idempotency_checks_disabled",
+    "1 while PAYPROOF_DISABLE_IDEMPOTENCY_CHECKS lets duplicates through.",
+);
 const INDETERMINATE: Gauge =
     Gauge("payproof_indeterminate_operations", "Operations of which nobody knows whether they were executed.");
 const INDETERMINATE_OLDEST: Gauge =

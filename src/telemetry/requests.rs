@@ -40,7 +40,7 @@ impl Telemetry {
         self.checks_disabled.store(true, Relaxed);
         warn!(
             name: "payproof.checks_disabled", provider = &*self.provider,
-            "DISABLE_IDEMPOTENCY_CHECKS is set: duplicate requests run again"
+            "PAYPROOF_DISABLE_IDEMPOTENCY_CHECKS or DISABLE_IDEMPOTENCY_CHECKS is on: duplicate requests run again"
         );
     }
 

@@ -5,12 +5,12 @@ mod support;
 
 use std::future::Future;
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use payproof::provider::{ProviderIdentity, provider_fn};
+use payproof::provider::{Provider, ProviderIdentity, provider_fn};
 use payproof::testing::{ScriptedProvider, Step};
 use payproof::{Provenance, ProviderPayment, Retry, Validate, ValidateError, Validation, Validator};
 use support::{
@@ -479,6 +479,41 @@ fn a_runtime_that_nobody_drives_holds_callers_elsewhere_no_longer_than_the_worst
         begin.elapsed()
     });
     assert!(held <= validator.worst_case(), "held for {held:?}");
+}
+
+/// Blocks the thread that it is called on until the other end is dropped, or for a minute; then states that it is paid.
+fn blocking() -> (mpsc::Sender<()>, impl Provider) {
+    let (release, released) = mpsc::channel();
+    let released = Mutex::new(released);
+    let provider = provider_fn(ProviderIdentity::new("acme"), move |payment, _| {
+        let _ = released.lock().unwrap().recv_timeout(secs(60));
+        async move { Ok(paid(payment.as_str())) }
+    });
+    (release, provider)
+}
+
+#[test]
+fn a_provider_that_blocks_its_thread_holds_the_leader_no_longer_than_the_deadline() {
+    let (release, provider) = blocking();
+    let validator = Validator::builder(provider).total_deadline(ms(50)).build().unwrap();
+    let runtime = Builder::new_multi_thread().worker_threads(2).enable_time().build().unwrap();
+    let led = runtime.block_on(async { start(&validator, "pi_1").await.unwrap() });
+    // Held as long as the provider blocks, the leader would have its answer.
+    let error = led.unwrap_err();
+    assert_eq!(error.code(), "deadline_exceeded");
+    assert!(error.to_string().contains("50ms"), "the limit that was set is said: {error}");
+    drop(release);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_leader_hears_what_the_flight_says_of_its_end() {
+    let provider = provider();
+    provider.script("pi_1", [Step::Fail(busy()), Step::Never]);
+    let validator = plain(&provider).total_deadline(secs(10)).build().unwrap();
+    let begin = tokio::time::Instant::now();
+    let error = validator.validate(intent("pi_1")).await.unwrap_err();
+    assert_eq!((error.code(), error.attempts().len()), ("deadline_exceeded", 2), "{error:?}");
+    assert_eq!(begin.elapsed(), secs(10));
 }
 
 #[test]

@@ -150,13 +150,13 @@ where
     let place = Place::new(&settings.engine.effects, digest, &parts, &body);
     match turn(&settings, &place, route.on_unknown).await {
         Turn::Ours(claim) => {
-            let reference = place.reference();
+            let (reference, lease) = (place.reference(), settings.lease);
             let run = Run { settings, place, claim, on_unknown: route.on_unknown };
             let running = run.go(inner, Request::from_parts(parts, B::from(body)));
-            // The task is gone with its runtime, and so is this one.
-            match tokio::spawn(running.in_current_span()).await {
-                Ok(answered) => answered,
-                Err(_) => Ok(super::respond(&Refusal::Indeterminate { reference })),
+            // It ends within its lease, unless the handler blocks its thread; or it is gone, as with its runtime.
+            match timeout(lease, tokio::spawn(running.in_current_span())).await {
+                Ok(Ok(answered)) => answered,
+                _ => Ok(super::respond(&Refusal::Indeterminate { reference })),
             }
         }
         Turn::Replayed(replay) => {

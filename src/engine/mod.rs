@@ -1,5 +1,6 @@
 //! What a validator is made of, and one validation past the quick answer.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use crate::error::{Kind, ValidateError};
 use crate::facts::ProviderPayment;
 use crate::facts_cache::{FactsCache, Kept, Proven, Stamp};
 use crate::fingerprint::Fingerprint;
-use crate::in_flight::{Boarding, Flight, Flights, Source};
+use crate::in_flight::{Boarding, Flight, Flights, Landing, Source};
 use crate::intent::{PaymentId, PaymentIntent};
 use crate::judge::{Answered, Rules, VOLATILE_FRESH_FOR};
 use crate::key_register::{KeyRegister, Standing};
@@ -29,6 +30,9 @@ use crate::verdict::{Degradation, Finding, Issuer, Proof, Provenance, Verdict};
 mod flight;
 
 use flight::fly;
+
+/// How much longer than its flight may take the call that leads it waits: enough for the flight's own task to be run.
+pub(crate) const LEADER_PATIENCE: Duration = Duration::from_millis(100);
 
 /// What a validator is made of.
 pub(crate) struct Engine {
@@ -210,14 +214,17 @@ impl Engine {
             }
             Err(error) => return self.stale(intent, max_age, &error, None).await.map(Some).ok_or(error),
         };
-        // A leader's flight ends by itself, on this runtime. Another one may stand still, with its flights.
-        let limit = match provenance {
-            Provenance::Coalesced => Some(deadline.unwrap_or(self.total_deadline).min(self.total_deadline)),
-            _ => deadline,
+        // A flight ends by itself at the total deadline, unless its runtime stands still or the provider blocks its thread.
+        let longest = match provenance {
+            Provenance::Coalesced => self.total_deadline,
+            // The leader's flight began with it, and what the flight says of its end is better than that it did not end.
+            _ => self.worst_case.saturating_add(LEADER_PATIENCE),
         };
-        let landed = match limit.filter(|_| runtime.is_ok()) {
-            None => Ok(flight.landed().await),
-            Some(limit) => timeout(limit, flight.landed()).await.map_err(|_| limit_said.unwrap_or(limit)),
+        let limit = deadline.map_or(longest, |deadline| deadline.min(longest));
+        let said = limit_said.map_or(self.total_deadline, |said| said.min(self.total_deadline));
+        let landed = match runtime {
+            Ok(_) => landed_within(&flight, limit).await.ok_or(said),
+            Err(_) => Ok(flight.landed().await),
         };
         let error = match landed {
             Ok(Ok(landing)) => {
@@ -354,6 +361,14 @@ fn led(source: Source) -> Provenance {
 fn from_store(validation: &Validation) -> bool {
     let landing = validation.flight.as_ref().and_then(|flight| flight.landing());
     matches!(landing, Some(Ok(landing)) if landing.source != Source::Asked)
+}
+
+/// What a flight brought, unless it does not land in time. A runtime without a timer fails the flight itself, at once.
+async fn landed_within(flight: &Flight, limit: Duration) -> Option<&Result<Landing, ValidateError>> {
+    match catch_unwind(AssertUnwindSafe(|| timeout(limit, flight.landed()))) {
+        Ok(landing) => landing.await.ok(),
+        Err(_timeless) => Some(flight.landed().await),
+    }
 }
 
 async fn within<T>(limit: Option<Duration>, work: impl Future<Output = T>) -> Result<T, ValidateError> {

@@ -27,6 +27,10 @@ use super::turn::{Turn, turn};
 /// Somebody else must have been faster each time; past this many something is wrong.
 const MOST_TURNS: usize = 10_000;
 
+/// So much longer than the longest validation a run may take to its last step: its record, and its place on the list of
+/// what is unresolved, which may have to wait for others.
+const LAST_STEPS: Duration = Duration::from_secs(15);
+
 /// A guarded call that starts when it is awaited. Made by [`Guard::run`](crate::Guard::run).
 #[must_use = "a guarded call does nothing until it is awaited"]
 pub struct GuardRun<T> {
@@ -45,7 +49,9 @@ impl<T> GuardRun<T> {
 
     /// Waits at most this long. What is under way goes on without this caller; run it again for the result.
     ///
-    /// Unset, it waits for as long as the operation takes, and for the longest validation where another run is at it.
+    /// Unset, it waits for as long as the operation takes, and for the longest validation where another run is at it. A call
+    /// that blocks its thread holds its caller for the longest validation and 15 s at most, and is then
+    /// [in progress](GuardError::is_in_progress); on a current-thread runtime, for as long as it blocks.
     pub fn deadline(mut self, limit: Duration) -> Self {
         self.deadline = Some(limit);
         self
@@ -126,13 +132,12 @@ where
             turn(job, waited_for).await
         };
         let looking = runtime.spawn(looking.in_current_span());
-        // Without a limit of the caller's it ends by itself, on this runtime.
-        let looked = if limit.is_some() {
-            let left = deadline.left(Instant::now());
-            timeout(left, looking).await.map_err(|_| GuardError::in_progress(lease_left()))?
-        } else {
-            looking.await
+        // Without a limit of the caller's it ends by itself, unless the call blocks its thread or the runtime stands still.
+        let left = match limit {
+            Some(_) => deadline.left(Instant::now()),
+            None => engine.worst_case.saturating_add(LAST_STEPS),
         };
+        let looked = timeout(left, looking).await.map_err(|_| GuardError::in_progress(lease_left()))?;
         // The task is gone with its runtime, and what it claimed stands until its lease is over.
         match looked.map_err(|_| GuardError::in_progress(lease_left()))? {
             Turn::Over(result) => return result,

@@ -101,6 +101,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
+use tokio::time::timeout;
 use tracing::{Instrument as _, Span};
 
 use crate::engine::Engine;
@@ -228,12 +229,16 @@ impl Endpoint {
         if self.engine.shared.is_some() {
             look_once(&self.engine);
         }
+        let (lease, handler_timeout) = (self.lease, self.handler_timeout);
         let delivering = async move {
             let delivered = deliver(Arc::clone(&self), event, handler).await;
             self.answer(&Span::current(), delivered)
         };
-        let delivered = runtime.spawn(delivering.instrument(span.clone())).await;
-        delivered.unwrap_or_else(|_| Err(WebhookError::interrupted()))
+        // It ends within its lease, unless the handler blocks its thread.
+        match timeout(lease, runtime.spawn(delivering.instrument(span.clone()))).await {
+            Ok(delivered) => delivered.unwrap_or_else(|_| Err(WebhookError::interrupted())),
+            Err(_elapsed) => Err(WebhookError::timed_out(handler_timeout)),
+        }
     }
 
     /// Counts and shows an answer. Where there is a task, in there: whoever waits for it may be gone.

@@ -50,6 +50,18 @@ pub enum BuildError {
         /// What the validator is set to.
         validator_mode: crate::facts::Mode,
     },
+    /// There is a store, and the provider's identity does not say whose records are kept in it: two accounts that state
+    /// nothing would share facts, and a payment into one would be valid for the other.
+    #[error(
+        "the account at {provider} is not stated, and a store may hold records of several: name it with {setting}, or \
+         state `only_account()` if no other account at {provider} uses this store"
+    )]
+    AccountUnstated {
+        /// The provider's name.
+        provider: String,
+        /// What names the account.
+        setting: &'static str,
+    },
     /// The environment asks for something that cannot be done. Values are not repeated, as they may be credentials.
     #[error("{variable} {rule}")]
     Environment {

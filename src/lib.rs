@@ -105,7 +105,8 @@
 //!
 //! # Metrics
 //! With the feature `metrics`, over the `metrics` facade. Each has the labels `provider`, `account` and `mode`, and those
-//! named here; only a call to the store has its own alone. No label is an id, and each has few values.
+//! named here; only a call to the store has its own alone. `account` is the label of the account, or else its id; no other
+//! label is an id, and each has few values.
 //!
 //! | name | kind, unit | labels | what |
 //! |---|---|---|---|

@@ -48,7 +48,7 @@ fn flaky(provider: &ScriptedProvider, store: &MemoryStore) -> (Validator, FlakyS
 fn slow(time: Duration, facts: fn() -> ProviderPayment) -> (impl Provider + Clone, Arc<AtomicU64>) {
     let calls = Arc::new(AtomicU64::new(0));
     let counted = Arc::clone(&calls);
-    let provider = provider_fn(ProviderIdentity::new("scripted"), move |_payment, _call| {
+    let provider = provider_fn(ProviderIdentity::new("scripted").only_account(), move |_payment, _call| {
         counted.fetch_add(1, Ordering::Relaxed);
         async move {
             let facts = facts();
@@ -853,7 +853,7 @@ async fn who_asks_after_a_forgetting_elsewhere_does_not_join_a_flight_from_befor
     provider.script("pi_1", [Step::from(paid("pi_1"))]);
     let read_then_wait = {
         let provider = provider.clone();
-        provider_fn(ProviderIdentity::new("scripted"), move |payment, call| {
+        provider_fn(ProviderIdentity::new("scripted").only_account(), move |payment, call| {
             let provider = provider.clone();
             async move {
                 let facts = provider.look_up(&payment, &call).await;

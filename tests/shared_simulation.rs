@@ -358,7 +358,7 @@ fn begin(seed: u64, rng: &mut StdRng, plan: Plan) -> Arc<World> {
     for process in 0..rng.random_range(3..=5) {
         let way = ChaosStore::new(&store, seed * 10 + process);
         let crash = Arc::new(Mutex::new(false));
-        let identity = ProviderIdentity::new("scripted");
+        let identity = ProviderIdentity::new("scripted").only_account();
         let provider = Numbering { identity, ledger: Arc::clone(&ledger), crashed: Arc::clone(&crash) };
         let memory = *[secs(0), secs(0), secs(5)].choose(rng).unwrap();
         let mut builder = Validator::builder(provider).no_breaker().no_retry_budget().transient_patterns(NO_PATTERNS);

@@ -65,7 +65,7 @@ pub(crate) struct Prompt(ProviderIdentity);
 
 impl Prompt {
     pub(crate) fn new() -> Self {
-        Self(ProviderIdentity::new("prompt"))
+        Self(ProviderIdentity::new("prompt").only_account())
     }
 }
 

@@ -54,9 +54,9 @@ impl Service {
     }
 }
 
-/// In production: the provider's own address, `payproof::store::from_env()?` for the store, and no prefix.
+/// In production: your own account, the provider's own address, `payproof::store::from_env()?` for the store, and no prefix.
 fn validator(provider_url: &str, folder: &Path) -> Result<(Validator, &'static str), BuildError> {
-    let stripe = Stripe::builder("sk_live_sandbox").base_url(provider_url).build()?;
+    let stripe = Stripe::builder("sk_live_sandbox").base_url(provider_url).own_account("acct_sandbox").build()?;
     let builder = Validator::builder(stripe).attempt_timeout(ATTEMPT_TIMEOUT).total_deadline(TOTAL_DEADLINE);
     if let Some(url) = env::var("REDIS_URL").ok().filter(|url| !url.is_empty()) {
         // The payments of this run are gone after it, and those of the next have the same ids.

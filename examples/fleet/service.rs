@@ -63,9 +63,9 @@ pub(crate) struct Numbered<T> {
     pub(crate) what: T,
 }
 
-/// In production the URLs are the provider's and your Redis's; the store's limits and the lease may stay the defaults.
+/// In production the account is your own, and the URLs are the provider's and your Redis's; the store's limits and the lease may stay the defaults.
 fn validator(settings: &Settings) -> Result<Validator, BuildError> {
-    let stripe = Stripe::builder("sk_live_sandbox").base_url(&settings.provider).build()?;
+    let stripe = Stripe::builder("sk_live_sandbox").base_url(&settings.provider).own_account("acct_sandbox").build()?;
     Validator::builder(stripe)
         .store(RedisStore::new(&settings.redis)?)
         .store_prefix(settings.prefix.as_str())

@@ -134,7 +134,7 @@ async fn run(store: impl Store + Clone) -> Result<bool, Box<dyn Error>> {
 }
 
 fn service(sandbox: &Sandbox, store: impl Store) -> Result<Validator, BuildError> {
-    let stripe = Stripe::builder("sk_live_sandbox").base_url(sandbox.url()).build()?;
+    let stripe = Stripe::builder("sk_live_sandbox").base_url(sandbox.url()).own_account("acct_sandbox").build()?;
     // Redemptions want a store that is shared and durable; here memory shall do, since it ends with the example.
     Validator::builder(stripe).store(store).allow_volatile_redemption().build()
 }

@@ -21,6 +21,10 @@ impl ValidatorBuilder {
         })
     }
 
+    pub(super) fn check_account(&self) -> Result<(), BuildError> {
+        self.identity.check_account(self.store.is_some())
+    }
+
     pub(super) fn check_limits(&self) -> Result<(), BuildError> {
         let shortest = Duration::from_millis(1);
         for (setting, value) in [("attempt_timeout", self.attempt_timeout), ("total_deadline", self.total_deadline)] {

@@ -349,10 +349,12 @@ impl ValidatorBuilder {
     /// Checks every setting, and builds the validator.
     ///
     /// # Errors
-    /// When a setting is outside what makes sense, two contradict each other, a pattern is not a regular expression, or
-    /// the provider works in the other mode. The error carries the values.
+    /// When a setting is outside what makes sense, two contradict each other, a pattern is not a regular expression, the
+    /// provider works in the other mode, or there is a store and the provider's account is not stated. The error carries
+    /// the values.
     pub fn build(self) -> Result<Validator, BuildError> {
         self.check_mode()?;
+        self.check_account()?;
         self.check_limits()?;
         self.check_memory()?;
         self.check_store()?;

@@ -21,6 +21,9 @@ const LONGEST_LIFE: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 impl ValidatorBuilder {
     /// Shares facts, flights and keys with every process that has the same store. Default: none.
     ///
+    /// The provider's identity has to state its [account](crate::provider::ProviderIdentity::account), since a store may
+    /// hold records of several: at Stripe, `own_account`, `account` or `only_account` of its builder.
+    ///
     /// When it does not answer, a validation goes on without it, marked
     /// [`StoreDown`](crate::Degradation::StoreDown).
     pub fn store(mut self, store: impl Store) -> Self {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::build_error::BuildError;
 use crate::facts::{Mode, ProviderPayment};
 use crate::fingerprint::Fingerprint;
 use crate::intent::PaymentId;
@@ -20,28 +21,97 @@ pub(crate) mod stripe;
 pub(crate) use error::{Advice, Kind};
 pub use error::{ProviderError, RateLimit};
 
-/// Who the provider is, as stated by its adapter and never derived from a credential.
+/// The longest name of an account; far beyond what providers have.
+const MAX_ACCOUNT: usize = 255;
+
+/// Who the provider is and whose account is asked, as stated by its adapter and never derived from a credential.
 ///
-/// Rotating a key changes nothing here, so facts and keys stay where they are.
+/// Rotating a key changes nothing here, so facts and keys stay where they are. Records in a store belong to one provider,
+/// account and mode: with a store, [`build`](crate::ValidatorBuilder::build) demands that the account is named, or that it
+/// is the [only one](Self::only_account).
+///
+/// ```
+/// use payproof::provider::ProviderIdentity;
+///
+/// let acme = ProviderIdentity::new("acme").account("merchant_7").label("Acme, Europe");
+/// assert_eq!(acme.account_name(), Some("merchant_7"));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProviderIdentity {
     name: Box<str>,
-    account: Box<str>,
+    account: Account,
+    label: Option<Box<str>>,
     mode: Mode,
     units: Units,
+    /// How this provider's users name an account, for errors.
+    account_setting: &'static str,
+}
+
+/// Which of a provider's accounts is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Account {
+    Unstated,
+    Only,
+    Named(Box<str>),
+}
+
+impl Account {
+    /// Where there is one account, it needs no name.
+    const UNNAMED: &'static str = "default";
+
+    /// What stands for the account in digests.
+    fn as_str(&self) -> &str {
+        match self {
+            Self::Unstated | Self::Only => Self::UNNAMED,
+            Self::Named(name) => name,
+        }
+    }
 }
 
 impl ProviderIdentity {
-    /// Names a provider: `stripe`. Account label `default`, mode live, units of ISO 4217 unless told otherwise.
+    /// Names a provider: `stripe`. No account stated, mode live, units of ISO 4217 unless told otherwise.
     #[must_use]
     pub fn new(name: impl Into<Box<str>>) -> Self {
-        Self { name: name.into(), account: "default".into(), mode: Mode::Live, units: Units::iso_4217() }
+        Self {
+            name: name.into(),
+            account: Account::Unstated,
+            label: None,
+            mode: Mode::Live,
+            units: Units::iso_4217(),
+            account_setting: "`ProviderIdentity::account`",
+        }
     }
 
-    /// A label for the account, so that two accounts never share facts.
+    /// The account's name at the provider, the same however the account is reached: `acct_1032D82eZvKYlo2C`.
+    ///
+    /// Validators over one store share the facts, keys and operations of an account when they state the same name, and
+    /// nothing otherwise. Take the provider's own id: a name that two accounts share mixes their payments. 1 to 255
+    /// bytes; `build` refuses others.
     #[must_use]
-    pub fn account(mut self, label: impl Into<Box<str>>) -> Self {
-        self.account = label.into();
+    pub fn account(mut self, name: impl Into<Box<str>>) -> Self {
+        self.account = Account::Named(name.into());
+        self
+    }
+
+    /// States that the store holds records of no other account at this provider, so that the account needs no name.
+    ///
+    /// If that is not true, the accounts share facts: a payment into one is then valid for the other. When a second
+    /// account comes, name both. What is known of the first one then stands under another name: facts and callers' keys
+    /// are asked for and bound anew, and a guarded operation counts as new, so let those under way end before. A name
+    /// stated before or after this wins over it.
+    #[must_use]
+    pub fn only_account(mut self) -> Self {
+        if self.account == Account::Unstated {
+            self.account = Account::Only;
+        }
+        self
+    }
+
+    /// A name of the account for people: metrics and health show it instead of [`account`](Self::account). It keeps
+    /// nothing apart.
+    #[must_use]
+    pub fn label(mut self, label: impl Into<Box<str>>) -> Self {
+        self.label = Some(label.into());
         self
     }
 
@@ -59,16 +129,32 @@ impl ProviderIdentity {
         self
     }
 
+    /// How a user of this provider's adapter names an account.
+    #[cfg(feature = "stripe")]
+    pub(crate) fn account_setting(mut self, setting: &'static str) -> Self {
+        self.account_setting = setting;
+        self
+    }
+
     /// The provider's name.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The account's label.
+    /// The account's name at the provider; `None` where it is not stated, or the only one.
+    #[must_use]
+    pub fn account_name(&self) -> Option<&str> {
+        match &self.account {
+            Account::Named(name) => Some(name),
+            Account::Unstated | Account::Only => None,
+        }
+    }
+
+    /// What people are shown for the account: the label, else the account's name, else `default`.
     #[must_use]
     pub fn account_label(&self) -> &str {
-        &self.account
+        self.label.as_deref().unwrap_or_else(|| self.account.as_str())
     }
 
     /// Which payments the credential can see.
@@ -77,9 +163,30 @@ impl ProviderIdentity {
         self.mode
     }
 
-    /// A digest of something at this provider, account and mode. Units are no part of it.
+    /// Another account at the same provider, in the same mode.
+    #[cfg(feature = "webhook")]
+    #[expect(dead_code, reason = "read by webhooks")]
+    pub(crate) fn of_account(&self, name: &str) -> Self {
+        Self { account: Account::Named(name.into()), label: None, ..self.clone() }
+    }
+
+    /// Whether records of this account may stand beside those of others.
+    pub(crate) fn check_account(&self, has_store: bool) -> Result<(), BuildError> {
+        match &self.account {
+            Account::Named(name) if !(1..=MAX_ACCOUNT).contains(&name.len()) => {
+                let value = format!("{} bytes long", name.len());
+                Err(BuildError::out_of_range("account", value, "a name of 1 to 255 bytes"))
+            }
+            Account::Unstated if has_store => {
+                Err(BuildError::AccountUnstated { provider: self.name.to_string(), setting: self.account_setting })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A digest of something at this provider, account and mode. Neither the label nor units are part of it.
     pub(crate) fn fingerprint(&self, purpose: &str, parts: &[&str]) -> Fingerprint {
-        let whose = [&*self.name, &*self.account, self.mode.as_str()];
+        let whose = [&*self.name, self.account.as_str(), self.mode.as_str()];
         Fingerprint::of(purpose, whose.iter().chain(parts).map(|part| Some(part.as_bytes())))
     }
 

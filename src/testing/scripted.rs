@@ -87,16 +87,16 @@ struct Script {
 }
 
 impl ScriptedProvider {
-    /// A live provider named `scripted` that knows no payment.
+    /// A live provider named `scripted` that knows no payment. Its account is the only one.
     #[must_use]
     pub fn new() -> Self {
-        Self::with_identity(ProviderIdentity::new("scripted"))
+        Self::with_identity(ProviderIdentity::new("scripted").only_account())
     }
 
-    /// A test-mode provider named `scripted`.
+    /// A test-mode provider named `scripted`. Its account is the only one.
     #[must_use]
     pub fn test_mode() -> Self {
-        Self::with_identity(ProviderIdentity::new("scripted").mode(Mode::Test))
+        Self::with_identity(ProviderIdentity::new("scripted").only_account().mode(Mode::Test))
     }
 
     /// A provider of this identity.

@@ -42,6 +42,9 @@ impl Run {
 /// The program with nothing of this process's environment, so that what a developer has set decides no test.
 pub(crate) struct Program(Command);
 
+/// Whose payments they are.
+pub(crate) const ACCOUNT: &str = "acct_1Shop";
+
 /// Put together, so that no literal looks like a credential.
 pub(crate) fn secret_key() -> String {
     ["sk", "live", "51HxPlantedAbCd"].join("_")

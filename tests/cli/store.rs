@@ -14,17 +14,17 @@ use payproof::testing::sandbox::{Faults, Sandbox};
 use payproof::{Effect, GuardCall, Operation, Stripe, Validator, Verdict};
 use tower::ServiceExt as _;
 
-use crate::program::{Program, paid, sandbox_with, secret_key};
+use crate::program::{ACCOUNT, Program, paid, sandbox_with, secret_key};
 use crate::redis_server::{RedisConfig, RedisServer};
 
 /// A service on the same store.
 fn service(sandbox: &Sandbox, redis: &RedisServer) -> Validator {
-    let stripe = Stripe::builder(secret_key()).base_url(sandbox.url()).build().unwrap();
+    let stripe = Stripe::builder(secret_key()).base_url(sandbox.url()).own_account(ACCOUNT).build().unwrap();
     Validator::builder(stripe).store(RedisStore::new(redis.url()).unwrap()).build().unwrap()
 }
 
 fn at(redis: &RedisServer, arguments: &[&str]) -> Program {
-    Program::new(arguments).env("REDIS_URL", redis.url())
+    Program::new(arguments).env("REDIS_URL", redis.url()).env("STRIPE_ACCOUNT_ID", ACCOUNT)
 }
 
 fn claim(payment: &str) -> payproof::PaymentIntent {
@@ -69,13 +69,41 @@ async fn validations_use_the_store_of_the_environment_unless_told_not_to() {
     let (sandbox, redis) = (sandbox_with([paid("pi_1")]).await, RedisServer::start().await);
     assert!(service(&sandbox, &redis).validate(claim("pi_1")).await.unwrap().verdict().is_valid());
     let arguments = ["validate", "pi_1", "19.99", "usd", "--tenant", "store_42", "--order", "6735"];
-    let program = |more: &[&str]| Program::at(&sandbox, &[&arguments[..], more].concat()).env("REDIS_URL", redis.url());
+    let program = |more: &[&str]| {
+        let program = Program::at(&sandbox, &[&arguments[..], more].concat());
+        program.env("REDIS_URL", redis.url()).env("STRIPE_ACCOUNT_ID", ACCOUNT)
+    };
     let replayed = program(&[]).run().await;
     assert_eq!((&replayed.rows()[0]["provenance"], sandbox.requests()), (&"replayed".into(), 1), "{replayed:?}");
     let fresh = program(&["--max-age", "0"]).run().await;
     assert_eq!((&fresh.rows()[0]["provenance"], sandbox.requests()), (&"fresh".into(), 2), "{fresh:?}");
     let alone = program(&["--no-store"]).run().await;
     assert_eq!((&alone.rows()[0]["provenance"], sandbox.requests()), (&"fresh".into(), 3), "{alone:?}");
+}
+
+#[tokio::test]
+async fn with_a_store_the_account_has_to_be_named_or_the_only_one() {
+    let (sandbox, redis) = (sandbox_with([paid("pi_1")]).await, RedisServer::start().await);
+    let Verdict::Valid(proof) = service(&sandbox, &redis).validate(claim("pi_1")).await.unwrap().into_verdict() else {
+        panic!("it is paid")
+    };
+    service(&sandbox, &redis).redeem(proof).await.unwrap();
+    let inspect = |more: &[&str]| Program::new(&[&["inspect", "pi_1"], more].concat()).env("REDIS_URL", redis.url());
+    let unnamed = inspect(&[]).run().await;
+    assert_eq!(unnamed.code(), 2, "{unnamed:?}");
+    for said in ["--own-account", "STRIPE_ACCOUNT_ID", "--account", "--only-account"] {
+        assert!(unnamed.error().contains(said), "{said}: {}", unnamed.stderr);
+    }
+    for named in [["--own-account", ACCOUNT], ["--account", ACCOUNT]] {
+        let run = inspect(&named).run().await;
+        assert!(run.code() == 0 && run.stdout.contains("status: Paid"), "however it is reached: {run:?}");
+    }
+    for other in [&["--own-account", "acct_2"][..], &["--only-account"]] {
+        let run = inspect(other).run().await;
+        assert!(run.stdout.contains("none are kept"), "facts of another account: {run:?}");
+    }
+    let label = inspect(&["--own-account", "eu"]).run().await;
+    assert!(label.code() == 2 && label.error().contains("acct_"), "{label:?}");
 }
 
 #[tokio::test]

@@ -62,7 +62,7 @@ fn validator(settings: &Settings) -> Validator {
         Redis::Cluster(urls) => RedisStore::cluster(urls),
     };
     let (address, worker) = (settings.provider, settings.name);
-    let provider = provider_fn(ProviderIdentity::new("recorder"), move |payment, _call| async move {
+    let provider = provider_fn(ProviderIdentity::new("recorder").only_account(), move |payment, _call| async move {
         let payment = payment.as_str().to_owned();
         call(address, &Request::LookUp { payment: payment.clone(), worker }).await?;
         Ok(paid(&payment))

@@ -168,7 +168,7 @@ async fn store(args: &Args, report: &mut Report) -> Result<(), Trouble> {
         Err(trouble) => return report.say(&Level::Error, "store", &trouble.to_string()),
     };
     report.say(&Level::Fine, "store", &store.to_string())?;
-    // The records of another account are in the same store, so whose they are does not matter here.
+    // The store itself is looked at, and no record in it, so whose they are does not matter here.
     let validator = args.store.attach(args.provider.without_provider()?, store)?.build()?;
     let found = validator.check().await;
     if let Some(seen) = &found.store {

@@ -33,8 +33,8 @@ use crate::trouble::Trouble;
 #[command(
     name = "payproof",
     version,
-    after_help = "The provider's key is read from STRIPE_SECRET_KEY, and the store from the variables that services use: \
-        REDIS_URL, UPSTASH_REDIS_REST_URL and the like.\n\
+    after_help = "The provider's key is read from STRIPE_SECRET_KEY, the account's id from STRIPE_ACCOUNT_ID, and the store \
+        from the variables that services use: REDIS_URL, UPSTASH_REDIS_REST_URL and the like.\n\
         Exit status: 0 fine, 1 not fine, 2 could not tell."
 )]
 struct Args {

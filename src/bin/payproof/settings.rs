@@ -27,7 +27,7 @@ pub(crate) enum ModeArg {
     Test,
 }
 
-/// Whose payments they are. Records of one account, mode and label are not those of another.
+/// Whose payments they are. Records of one account and mode are not those of another.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Provider")]
 pub(crate) struct Identity {
@@ -37,7 +37,13 @@ pub(crate) struct Identity {
     /// The connected account to ask: acct_…
     #[arg(long, value_name = "ID")]
     account: Option<String>,
-    /// The label under which the service keeps this account's records, if it sets one
+    /// The account that the key belongs to: acct_…; with a store, the account has to be named
+    #[arg(long, value_name = "ID", env = "STRIPE_ACCOUNT_ID")]
+    own_account: Option<String>,
+    /// No other account's records are in the store, and the services name none either
+    #[arg(long)]
+    only_account: bool,
+    /// The name of the account for people, if the service sets one
     #[arg(long, value_name = "LABEL")]
     account_label: Option<String>,
 }
@@ -55,6 +61,12 @@ impl Identity {
         if let Some(account) = &self.account {
             stripe = stripe.account(account);
         }
+        if let Some(account) = self.own_account.as_ref().filter(|account| !account.is_empty()) {
+            stripe = stripe.own_account(account);
+        }
+        if self.only_account {
+            stripe = stripe.only_account();
+        }
         if let Some(label) = &self.account_label {
             stripe = stripe.account_label(label);
         }
@@ -63,9 +75,13 @@ impl Identity {
 
     /// A validator of this account for a command that never asks the provider.
     pub(crate) fn without_provider(&self) -> Result<ValidatorBuilder, Trouble> {
-        let stripe = self.provider(NO_KEY.to_owned()).base_url(NOWHERE).mode(self.mode()).build()?;
-        Ok(Validator::builder(stripe).mode(self.mode()))
+        without(self.provider(NO_KEY.to_owned()), self.mode())
     }
+}
+
+/// A validator whose provider is nowhere.
+fn without(stripe: StripeBuilder, mode: Mode) -> Result<ValidatorBuilder, Trouble> {
+    Ok(Validator::builder(stripe.base_url(NOWHERE).mode(mode).build()?).mode(mode))
 }
 
 /// Where the provider is, and how it is asked.
@@ -107,9 +123,9 @@ impl Provider {
         Ok(stripe.build()?)
     }
 
-    /// A validator that never asks.
+    /// A validator that neither asks the provider nor reads records, so that it need not know whose they are.
     pub(crate) fn without_provider(&self) -> Result<ValidatorBuilder, Trouble> {
-        self.identity.without_provider()
+        without(self.identity.provider(NO_KEY.to_owned()).only_account(), self.identity.mode())
     }
 
     pub(crate) fn validator(&self) -> Result<ValidatorBuilder, Trouble> {

@@ -16,6 +16,11 @@ use super::{API_VERSION, BASE_URL, Stripe};
 /// The longest account id, label or API version; far beyond what Stripe has.
 const MAX_LEN: usize = 255;
 
+/// What every account id of Stripe begins with, in live and test mode and in sandboxes.
+const ACCOUNT_PREFIX: &str = "acct_";
+
+const ACCOUNT_RULE: &str = "an account id such as acct_1032D82eZvKYlo2C: letters, digits, `_`";
+
 /// Settings of a [`Stripe`] adapter; checked by `build`.
 ///
 /// | setting | default |
@@ -23,7 +28,9 @@ const MAX_LEN: usize = 255;
 /// | `base_url` | `https://api.stripe.com` |
 /// | `api_version` | `2025-12-15.clover` |
 /// | `account` | none: the key's own account |
-/// | `account_label` | the account, or `default` |
+/// | `own_account` | not stated; needed with a store, unless `account` or `only_account` is set |
+/// | `only_account` | not stated |
+/// | `account_label` | the account's id, or `default` |
 /// | `mode` | told from the key: test for `sk_test_` and `rk_test_`, else live |
 #[derive(Clone)]
 #[must_use]
@@ -32,6 +39,8 @@ pub struct StripeBuilder {
     base_url: String,
     api_version: String,
     account: Option<String>,
+    own_account: Option<String>,
+    only_account: bool,
     account_label: Option<String>,
     mode: Option<Mode>,
 }
@@ -43,6 +52,8 @@ impl StripeBuilder {
             base_url: BASE_URL.to_owned(),
             api_version: API_VERSION.to_owned(),
             account: None,
+            own_account: None,
+            only_account: false,
             account_label: None,
             mode: None,
         }
@@ -65,9 +76,29 @@ impl StripeBuilder {
         self
     }
 
-    /// A label that keeps the facts of several Stripe accounts apart; `default` unless set.
+    /// The account that the key belongs to, `acct_…`; not stated unless set. Nothing of it is sent.
     ///
-    /// The connected account is always part of it. Choose a name of your own, which outlives a rotated key.
+    /// It names whose records those in a store are, as [`account`](Self::account) does for a connected account: with
+    /// either, `acct_1` shares them, whether it is reached with its own key or through a platform's. Stripe shows the id in
+    /// the settings of the account, and in the answer to `GET /v1/account`. Beside `account` it says nothing more, since
+    /// only payments of that one are asked for.
+    ///
+    /// Every payment found is a payment of this account, which proves the tenant by account.
+    pub fn own_account(mut self, id: impl Into<String>) -> Self {
+        self.own_account = Some(id.into());
+        self
+    }
+
+    /// States that no other Stripe account's records are in the store, so that the account needs no name.
+    ///
+    /// If that is not true, the accounts share facts: a payment into one is then valid for the other. An id is better, and
+    /// wins over this; see [`ProviderIdentity::only_account`].
+    pub fn only_account(mut self) -> Self {
+        self.only_account = true;
+        self
+    }
+
+    /// A name of the account for people, shown in metrics and health; the account's id unless set. It keeps nothing apart.
     pub fn account_label(mut self, label: impl Into<String>) -> Self {
         self.account_label = Some(label.into());
         self
@@ -94,7 +125,7 @@ impl StripeBuilder {
     ///
     /// # Errors
     /// `Credential` when the key is empty, is not plain ASCII or is a key of another kind, `Url` when the base URL
-    /// cannot be used, `OutOfRange` when account, label or version cannot be sent, `HttpClient` when there are no root
+    /// cannot be used, `OutOfRange` when an account is no `acct_…`, or label or version cannot be sent, `HttpClient` when there are no root
     /// certificates.
     pub fn build(self) -> Result<Stripe, BuildError> {
         let base = transport::base_url("Stripe base URL", &self.base_url)?;
@@ -102,23 +133,24 @@ impl StripeBuilder {
         headers.insert(AUTHORIZATION, authorization(&self.secret_key)?);
         let rule = "1 to 255 printable ASCII characters that neither start nor end with a space";
         headers.insert("stripe-version", header("stripe.api_version", &self.api_version, rule, is_printable)?);
+        for (setting, id) in [("stripe.account", &self.account), ("stripe.own_account", &self.own_account)] {
+            id.as_ref().map_or(Ok(()), |id| check_account(setting, id))?;
+        }
         if let Some(account) = &self.account {
-            let rule = "an account id such as acct_1032D82eZvKYlo2C: letters, digits, `_`";
-            headers.insert("stripe-account", header("stripe.account", account, rule, is_id)?);
+            headers.insert("stripe-account", header("stripe.account", account, ACCOUNT_RULE, is_id)?);
         }
         if let Some(label) = &self.account_label {
             let rule = "1 to 255 printable ASCII characters without `/`";
             check("stripe.account_label", label, rule, |byte| is_printable(byte) && byte != b'/')?;
         }
-        let label = match (self.account_label, &self.account) {
-            (Some(label), Some(account)) => format!("{label}/{account}"),
-            (Some(label), None) => label,
-            (None, Some(account)) => account.clone(),
-            (None, None) => "default".to_owned(),
-        };
         let mode = self.mode.unwrap_or_else(|| mode_of(&self.secret_key));
-        let identity = ProviderIdentity::new("stripe").account(label).mode(mode).units(UNITS);
-        Stripe::assemble(identity, base, headers, self.account)
+        let identity = ProviderIdentity::new("stripe").mode(mode).units(UNITS);
+        let identity = identity.account_setting("`.own_account(\"acct_…\")` of `Stripe::builder`");
+        let identity = if self.only_account { identity.only_account() } else { identity };
+        let account = self.account.or(self.own_account);
+        let identity = account.iter().cloned().fold(identity, ProviderIdentity::account);
+        let identity = self.account_label.into_iter().fold(identity, ProviderIdentity::label);
+        Stripe::assemble(identity, base, headers, account)
     }
 }
 
@@ -181,6 +213,15 @@ fn check(setting: &'static str, text: &str, rule: &'static str, is_allowed: fn(u
     Err(BuildError::OutOfRange { setting, value, rule })
 }
 
+/// Only Stripe's own id says which account it is, however it is reached.
+fn check_account(setting: &'static str, id: &str) -> Result<(), BuildError> {
+    check(setting, id, ACCOUNT_RULE, is_id)?;
+    if id.len() > ACCOUNT_PREFIX.len() && id.starts_with(ACCOUNT_PREFIX) {
+        return Ok(());
+    }
+    Err(BuildError::OutOfRange { setting, value: format!("{id:?}"), rule: ACCOUNT_RULE })
+}
+
 fn header(
     setting: &'static str,
     text: &str,
@@ -226,23 +267,45 @@ mod tests {
     }
 
     #[test]
-    fn the_account_is_part_of_the_label() {
-        let label = |builder: StripeBuilder| {
+    fn the_account_has_its_own_name_and_the_label_is_for_people() {
+        let told = |builder: StripeBuilder| {
             let built = builder.base_url("http://localhost:1").build().unwrap();
-            built.identity().account_label().to_owned()
+            let identity = built.identity();
+            (identity.account_name().map(str::to_owned), identity.account_label().to_owned())
         };
-        let key = "sk_live_a";
-        assert_eq!(label(Stripe::builder(key)), "default");
-        assert_eq!(label(Stripe::builder(key).account("acct_1")), "acct_1");
-        assert_eq!(label(Stripe::builder(key).account_label("eu")), "eu");
-        assert_eq!(label(Stripe::builder(key).account_label("eu").account("acct_1")), "eu/acct_1");
+        let (key, acct_1) = ("sk_live_a", || Some("acct_1".to_owned()));
+        assert_eq!(told(Stripe::builder(key)), (None, "default".to_owned()));
+        assert_eq!(told(Stripe::builder(key).only_account()), (None, "default".to_owned()));
+        assert_eq!(told(Stripe::builder(key).account("acct_1")), (acct_1(), "acct_1".to_owned()));
+        assert_eq!(told(Stripe::builder(key).own_account("acct_1")), (acct_1(), "acct_1".to_owned()));
+        assert_eq!(told(Stripe::builder(key).own_account("acct_2").account("acct_1")), (acct_1(), "acct_1".to_owned()));
+        assert_eq!(told(Stripe::builder(key).own_account("acct_1").only_account()), (acct_1(), "acct_1".to_owned()));
+        assert_eq!(told(Stripe::builder(key).account_label("eu")), (None, "eu".to_owned()));
+        assert_eq!(told(Stripe::builder(key).account_label("eu").account("acct_1")), (acct_1(), "eu".to_owned()));
+    }
+
+    #[test]
+    fn the_own_account_is_not_sent_and_no_label_passes_for_an_account() {
+        let builder = || Stripe::builder("sk_live_a").base_url("http://localhost:1");
+        assert!(!builder().own_account("acct_1").build().unwrap().headers.contains_key("stripe-account"));
+        for text in ["eu", "acct_", "ACCT_1", "acct_1/eu"] {
+            for built in [builder().account(text), builder().own_account(text)] {
+                let error = built.build().unwrap_err();
+                assert!(matches!(error, BuildError::OutOfRange { .. }), "{error}");
+            }
+        }
     }
 
     #[test]
     fn settings_that_cannot_be_sent_are_refused() {
         for text in ["", " a", "a\r\nX: y", "\u{e9}", &"a".repeat(256), "sk_live_abc"] {
             let builder = || Stripe::builder("sk_live_a").base_url("http://localhost:1");
-            for built in [builder().account(text), builder().account_label(text), builder().api_version(text)] {
+            for built in [
+                builder().account(text),
+                builder().own_account(text),
+                builder().account_label(text),
+                builder().api_version(text),
+            ] {
                 let error = built.build().unwrap_err();
                 assert!(matches!(error, BuildError::OutOfRange { .. }), "{error}");
                 assert!(!error.to_string().contains("sk_live_abc"), "{error}");

@@ -19,7 +19,7 @@ use crate::provider::ProviderError;
 
 use super::wire::{Charge, Expandable, Intent, Named, Outcome};
 
-/// Reads the body of a success. `account` is the connected account that was asked, if any.
+/// Reads the body of a success. `account` is the account that was asked, if it is known.
 pub(super) fn read(body: &[u8], account: Option<&str>) -> Result<ProviderPayment, ProviderError> {
     // Checking the encoding of the whole body at once takes a sixth off the parser's time.
     let body = std::str::from_utf8(body).map_err(|_| ProviderError::unreadable("the answer is not text"))?;

@@ -45,7 +45,7 @@ pub(crate) struct Answered {
 }
 
 impl Rules {
-    /// Decides, and lists every mismatch.
+    /// Decides, and lists every mismatch of a payment that is proven to be the tenant's.
     pub(crate) fn judge(
         &self,
         intent: &PaymentIntent,
@@ -58,9 +58,13 @@ impl Rules {
         }
         let mut findings = Vec::new();
         self.compare_money(intent, facts, &mut findings);
-        self.compare_owner(intent, facts, &mut findings);
+        self.compare_claims(intent, facts, &mut findings);
         self.compare_acceptance(facts, answered.age, &mut findings);
         let unfinished = self.compare_status(intent, facts, answered, &mut findings);
+        // What is said about a payment is for its own tenant: another one learns that it is not theirs, and no more.
+        if let Some(finding) = self.compare_tenant(intent, facts) {
+            return Verdict::Invalid(Findings(vec![finding]));
+        }
         if !findings.is_empty() {
             return Verdict::Invalid(Findings(findings));
         }
@@ -89,7 +93,8 @@ impl Rules {
         }
     }
 
-    fn compare_owner(&self, intent: &PaymentIntent, facts: &ProviderPayment, findings: &mut Vec<Finding>) {
+    /// What is wrong unless the payment is proven to be the tenant's.
+    fn compare_tenant(&self, intent: &PaymentIntent, facts: &ProviderPayment) -> Option<Finding> {
         let tenant = intent.tenant();
         let named = facts.metadata_value(self.tenant.metadata_key(), Some(tenant));
         let proven = match &self.tenant {
@@ -98,21 +103,19 @@ impl Rules {
             TenantProof::Destination => facts.destination.as_deref(),
             TenantProof::SingleTenant => Some(tenant),
         };
-        let mut another = |actual: &str| {
-            findings.push(Finding::Tenant(Mismatch::new(tenant.into(), shown(actual, MAX_SHOWN))));
-        };
-        match (proven, named) {
-            (Some(proven), _) if proven != tenant => another(proven),
-            // Metadata that names somebody else counts even where something else is the proof.
-            (_, Some(named)) if named != tenant => another(named),
-            (None, _) => findings.push(Finding::Unproven(Field::Tenant)),
-            _ => {}
+        // Metadata that names another tenant counts even where something else is the proof.
+        if proven.into_iter().chain(named).any(|actual| actual != tenant) {
+            return Some(Finding::Tenant);
         }
         let order = intent.claimed_order();
         match (order, facts.metadata_value(&self.order_key, order)) {
             (Some(_), None) => findings.push(Finding::Unproven(Field::Order)),
             (expected, Some(actual)) if expected != Some(actual) => {
                 findings.push(Finding::Order(Mismatch::new(expected.map(Into::into), Some(shown(actual, MAX_SHOWN)))));
+        proven.is_none().then_some(Finding::Unproven(Field::Tenant))
+    }
+
+    fn compare_claims(&self, intent: &PaymentIntent, facts: &ProviderPayment, findings: &mut Vec<Finding>) {
             }
             _ => {}
         }

@@ -98,6 +98,8 @@ pub(crate) struct RedemptionRules {
 
 /// How a payment proves which tenant it belongs to.
 #[derive(Clone, Debug, PartialEq, Eq)]
+///
+/// Of a payment that does not prove it, a verdict tells that and nothing else: neither amount, order nor status.
 #[non_exhaustive]
 pub enum TenantProof {
     /// A metadata key holds the tenant. The default, with the key `store_id`.

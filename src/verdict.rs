@@ -24,7 +24,8 @@ pub enum Verdict {
     Pending(Pending),
     /// The shopper must do something first, such as 3-D Secure.
     ActionRequired(ActionRequired),
-    /// Not good for this order; every mismatch is listed.
+    /// Not good for this order; every mismatch is listed. Of a payment that is not proven to be the tenant's, that is the
+    /// only finding.
     Invalid(Findings),
 }
 
@@ -177,13 +178,14 @@ pub enum Finding {
     AmountReceived(Mismatch<Money>),
     /// The currency differs.
     Currency(Mismatch<Currency>),
-    /// The payment belongs to another tenant.
-    Tenant(Mismatch<Box<str>>),
+    /// The provider names another tenant. Stands alone: nothing of another tenant's payment is repeated, not even that
+    /// name, which an operator finds beside the payment at the provider.
+    Tenant,
     /// The payment is for another order, or for one while none was claimed.
     Order(Mismatch<Option<Box<str>>>),
     /// Another customer paid. Ids of persons are not repeated.
     Customer,
-    /// The provider does not state what was claimed.
+    /// The provider does not state what was claimed. Where that is the tenant, this finding stands alone.
     Unproven(Field),
     /// The provider does not state a fact that every validation needs.
     Unstated(Fact),
@@ -273,7 +275,7 @@ impl Finding {
             Self::Amount(_) => "amount_mismatch",
             Self::AmountReceived(_) => "amount_received_mismatch",
             Self::Currency(_) => "currency_mismatch",
-            Self::Tenant(_) => "tenant_mismatch",
+            Self::Tenant => "tenant_mismatch",
             Self::Order(_) => "order_mismatch",
             Self::Customer => "customer_mismatch",
             Self::Unproven(_) | Self::Unstated(_) => "unproven",
@@ -297,7 +299,7 @@ impl fmt::Display for Finding {
             Self::Amount(mismatch) => write!(f, "amount: {mismatch}"),
             Self::AmountReceived(mismatch) => write!(f, "amount received: {mismatch}"),
             Self::Currency(mismatch) => write!(f, "currency: {mismatch}"),
-            Self::Tenant(mismatch) => write!(f, "tenant: {mismatch}"),
+            Self::Tenant => f.write_str("tenant: the provider names another"),
             Self::Order(Mismatch { expected, actual }) => {
                 let (expected, actual) = (expected.as_deref(), actual.as_deref());
                 write!(f, "order: expected {}, actual {}", expected.unwrap_or("none"), actual.unwrap_or("none"))

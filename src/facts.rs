@@ -280,7 +280,8 @@ impl ProviderPayment {
         self
     }
 
-    /// When the payment was created, in seconds since 1970 by the provider's clock.
+    /// When the payment was created, in seconds since 1970 by the provider's clock. A time more than five minutes after
+    /// [`as_of`](Self::as_of) contradicts it, and such a payment is never valid.
     #[must_use]
     pub fn created(mut self, unix_seconds: u64) -> Self {
         self.created = Some(unix_seconds);

@@ -18,6 +18,12 @@ use crate::verdict::{ActionRequired, Capture, Fact, Finding, Findings, Issuer, M
 /// An authorisation can be voided at any moment, so it is not believed for longer than this.
 const AUTHORISED_FRESH_FOR: Duration = Duration::from_secs(60);
 
+/// The most, in seconds, by which two clocks differ: that of the server which created the payment, and that of the one
+/// which answered, or this machine's where the answer states no time. A clock that is set over the network is off by
+/// less than a second; five minutes are the tolerance that signatures of webhooks and tickets of Kerberos have for one
+/// that is not.
+const CLOCKS_DIFFER: u64 = 300;
+
 /// Metadata may be a shopper's text, and as long as one.
 const MAX_SHOWN: usize = 255;
 
@@ -56,15 +62,15 @@ impl Rules {
         if facts.status == PaymentStatus::NotFound {
             return Verdict::Invalid(Findings(vec![Finding::NotFound]));
         }
+        // What is said about a payment is for its own tenant: another one learns that it is not theirs, and no more.
+        if let Some(finding) = self.compare_tenant(intent, facts) {
+            return Verdict::Invalid(Findings(vec![finding]));
+        }
         let mut findings = Vec::new();
         self.compare_money(intent, facts, &mut findings);
         self.compare_claims(intent, facts, &mut findings);
         self.compare_acceptance(facts, answered.age, &mut findings);
         let unfinished = self.compare_status(intent, facts, answered, &mut findings);
-        // What is said about a payment is for its own tenant: another one learns that it is not theirs, and no more.
-        if let Some(finding) = self.compare_tenant(intent, facts) {
-            return Verdict::Invalid(Findings(vec![finding]));
-        }
         if !findings.is_empty() {
             return Verdict::Invalid(Findings(findings));
         }
@@ -107,15 +113,15 @@ impl Rules {
         if proven.into_iter().chain(named).any(|actual| actual != tenant) {
             return Some(Finding::Tenant);
         }
+        proven.is_none().then_some(Finding::Unproven(Field::Tenant))
+    }
+
+    fn compare_claims(&self, intent: &PaymentIntent, facts: &ProviderPayment, findings: &mut Vec<Finding>) {
         let order = intent.claimed_order();
         match (order, facts.metadata_value(&self.order_key, order)) {
             (Some(_), None) => findings.push(Finding::Unproven(Field::Order)),
             (expected, Some(actual)) if expected != Some(actual) => {
                 findings.push(Finding::Order(Mismatch::new(expected.map(Into::into), Some(shown(actual, MAX_SHOWN)))));
-        proven.is_none().then_some(Finding::Unproven(Field::Tenant))
-    }
-
-    fn compare_claims(&self, intent: &PaymentIntent, facts: &ProviderPayment, findings: &mut Vec<Finding>) {
             }
             _ => {}
         }
@@ -149,6 +155,7 @@ impl Rules {
             findings.push(Finding::Risk(Mismatch::new(self.policy.risk, facts.risk)));
         }
         match (facts.created, facts.as_of) {
+            _ if is_created_ahead(facts) => findings.push(Finding::CreatedAhead),
             (Some(created), Some(as_of)) => {
                 let (age, max_age) =
                     (Duration::from_secs(as_of.saturating_sub(created)).saturating_add(age), self.max_age());
@@ -269,6 +276,7 @@ impl Rules {
     fn is_settled(&self, facts: &ProviderPayment) -> bool {
         facts.amount.is_some()
             && facts.mode.is_some()
+            && !is_created_ahead(facts)
             && !facts.reversed
             && (!facts.disputed || self.policy.disputed)
             && facts.amount_refunded.is_some_and(|refunded| refunded == 0 || self.policy.partly_refunded)
@@ -292,6 +300,11 @@ fn is_fully_refunded(facts: &ProviderPayment) -> bool {
     let received = facts.amount_received.filter(|received| *received > 0).or(facts.amount);
     let refunded = facts.amount_refunded.unwrap_or(0);
     refunded > 0 && received.is_none_or(|received| refunded >= received)
+}
+
+/// Whether the payment was created after the answer that tells of it, which cannot be.
+fn is_created_ahead(facts: &ProviderPayment) -> bool {
+    matches!((facts.created, facts.as_of), (Some(created), Some(as_of)) if created.saturating_sub(as_of) > CLOCKS_DIFFER)
 }
 
 fn is_captured(facts: &ProviderPayment) -> bool {

@@ -56,7 +56,8 @@ impl Policy {
     }
 
     /// Refuses payments created longer ago than this, by the provider's clock. A payment without a known time of
-    /// creation is then unproven.
+    /// creation is then unproven. One created more than five minutes after the answer that tells of it is refused under
+    /// any policy.
     pub fn max_age(mut self, age: Duration) -> Self {
         self.max_age = Some(age);
         self
@@ -97,9 +98,9 @@ pub(crate) struct RedemptionRules {
 }
 
 /// How a payment proves which tenant it belongs to.
-#[derive(Clone, Debug, PartialEq, Eq)]
 ///
 /// Of a payment that does not prove it, a verdict tells that and nothing else: neither amount, order nor status.
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TenantProof {
     /// A metadata key holds the tenant. The default, with the key `store_id`.

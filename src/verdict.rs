@@ -205,6 +205,8 @@ pub enum Finding {
     Risk(Mismatch<Risk>),
     /// Older than accepted; `expected` is the highest accepted age.
     TooOld(Mismatch<Duration>),
+    /// Created more than five minutes after the provider's own time of the answer, which cannot be.
+    CreatedAhead,
     /// Not captured in full, and no longer capturable.
     NotCaptured,
 }
@@ -287,6 +289,7 @@ impl Finding {
             Self::Disputed => "disputed",
             Self::Risk(_) => "risk",
             Self::TooOld(_) => "too_old",
+            Self::CreatedAhead => "created_ahead",
             Self::NotCaptured => "not_captured",
         }
     }
@@ -321,6 +324,7 @@ impl fmt::Display for Finding {
             Self::TooOld(Mismatch { expected, actual }) => {
                 write!(f, "too old: accepted up to {} s, actual {} s", expected.as_secs(), actual.as_secs())
             }
+            Self::CreatedAhead => f.write_str("created later than the provider's own time of this answer"),
             Self::NotCaptured => f.write_str("not captured in full, and no longer capturable"),
         }
     }

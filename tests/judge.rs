@@ -1,6 +1,5 @@
 //! What the facts make of a claim: every deviation is found, all are reported, and nothing is valid by default.
 #![cfg(feature = "test-util")]
-#![expect(clippy::arithmetic_side_effects, reason = "the numbers are literals of this file; a slip fails the test")]
 
 mod support;
 
@@ -370,7 +369,7 @@ async fn another_tenants_payment_tells_nothing() {
             let validation =
                 judged(&claim(), &facts, |builder| builder.tenant_proof(proof.clone()).policy(policy)).await;
             let Verdict::Invalid(findings) = validation.verdict() else { panic!("{validation:?}") };
-            assert_eq!(findings.as_ref(), [expected.clone()], "{proof:?} {facts:?}");
+            assert_eq!(findings.iter().collect::<Vec<_>>(), [&expected], "{proof:?} {facts:?}");
             let told = format!("{findings} {validation:?}");
             let theirs = ["theirs", "77.77", "88.88", "55.55", "7777", "EUR", "lost_card", "refunded", "test"];
             for secret in theirs {
@@ -508,6 +507,44 @@ async fn a_payment_older_than_accepted_is_refused_and_an_unknown_age_too() {
     assert!(by(Policy::default(), &Facts { created: None, ..PAID }).await.is_valid());
     let Verdict::Invalid(findings) = by(policy(60), &Facts { created: None, ..PAID }).await else { panic!("valid") };
     assert_eq!(findings.as_ref(), [Finding::Unstated(Fact::Created)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_payment_created_after_the_answer_that_tells_of_it_is_not_valid() {
+    let text = "created later than the provider's own time of this answer";
+    let (as_of, of_2096) = (CREATED + 60, 3_976_214_400);
+    let created = |at| Facts { created: Some(at), ..PAID };
+    for policy in [Policy::default(), Policy::default().max_age(secs(60)), Policy::default().max_age(Duration::MAX)] {
+        // Two clocks may differ by five minutes.
+        for at in [as_of, as_of + 1, as_of + 300] {
+            assert!(by(policy.clone(), &created(at)).await.is_valid(), "{at}");
+        }
+        for at in [as_of + 301, of_2096, u64::MAX] {
+            assert_only(&by(policy.clone(), &created(at)).await, "created_ahead", text);
+        }
+    }
+    let held = Facts { created: Some(of_2096), ..AUTHORISED };
+    assert_only(&by(Policy::default().accept_authorised(), &held).await, "created_ahead", text);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_the_answers_own_time_this_machines_counts_for_a_payment_created_ahead() {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let stated = |ahead| Facts { created: Some(now + ahead), as_of: None, ..PAID };
+    assert!(verdict(&claim(), &stated(60)).await.is_valid());
+    // This test may be slow; it is not an hour slow.
+    assert_eq!(findings(&verdict(&claim(), &stated(3600)).await)[0].0, "created_ahead");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_contradiction_about_the_time_is_asked_about_again_soon() {
+    let provider = stating(Facts { created: Some(CREATED + 3600), ..PAID }.build());
+    let validator = Validator::builder(provider.clone()).build().unwrap();
+    assert!(!validator.validate(claim()).await.unwrap().verdict().is_valid());
+    provider.put(PAID.build());
+    tokio::time::advance(secs(2)).await;
+    assert!(validator.validate(claim()).await.unwrap().verdict().is_valid());
+    assert_eq!(provider.calls(), 2);
 }
 
 #[tokio::test(start_paused = true)]
@@ -745,6 +782,7 @@ async fn names_of_verdicts_and_findings_are_stable() {
     let plain = [
         (Finding::NotFound, "not_found"),
         (Finding::Customer, "customer_mismatch"),
+        (Finding::Tenant, "tenant_mismatch"),
         (Finding::Unproven(Field::Tenant), "unproven"),
         (Finding::Unstated(Fact::Mode), "unproven"),
         (Finding::Canceled(None), "canceled"),
@@ -753,6 +791,7 @@ async fn names_of_verdicts_and_findings_are_stable() {
         (Finding::Refunded(amount), "refunded"),
         (Finding::Disputed, "disputed"),
         (Finding::NotCaptured, "not_captured"),
+        (Finding::CreatedAhead, "created_ahead"),
     ];
     for (finding, code) in plain {
         assert_eq!(finding.code(), code);
@@ -774,7 +813,6 @@ async fn names_of_verdicts_and_findings_are_stable() {
     let facts = [Fact::AmountReceived, Fact::Created, Fact::Mode].map(Fact::as_str);
     assert_eq!(facts, ["amount_received", "created", "mode"]);
     let fields =
-        (Finding::Tenant, "tenant_mismatch"),
         [Field::Amount, Field::Currency, Field::Customer, Field::Key, Field::Order, Field::PaymentId, Field::Tenant];
     assert_eq!(fields.map(Field::as_str), ["amount", "currency", "customer", "key", "order", "payment_id", "tenant"]);
     let statuses = [
@@ -799,8 +837,11 @@ fn may_be_valid(facts: &Facts, order: Option<&str>, customer: Option<&str>, acce
         && (!facts.disputed || accepted.disputed)
         && (facts.refunded == 0 || (accepted.partly_refunded && facts.refunded < 1999))
         && facts.risk <= accepted.risk
-        && accepted.max_age.is_none_or(|limit| facts.created.is_some_and(|created| CREATED + 60 - created <= limit))
-        && facts.created.is_none_or(|created| CREATED + 60 - created <= 399 * 24 * 60 * 60);
+        && facts.created.is_none_or(|created| created <= CREATED + 60 + 300)
+        && accepted
+            .max_age
+            .is_none_or(|limit| facts.created.is_some_and(|created| CREATED + 60 <= created.saturating_add(limit)))
+        && facts.created.is_none_or(|created| CREATED + 60 <= created.saturating_add(399 * 24 * 60 * 60));
     let captured = facts.status == PaymentStatus::Paid && facts.received == Some(1999) && facts.captured != Some(false);
     let held = facts.status == PaymentStatus::Authorised
         && accepted.authorised
@@ -893,7 +934,18 @@ fn any_facts() -> impl Strategy<Value = Facts> {
         prop_oneof![4 => Just(Some("6735")), 2 => Just(None), 1 => Just(Some("7"))],
     );
     let times = (
-        mostly(Some(CREATED), vec![None, Some(0), Some(CREATED - 1), Some(CREATED + 60)]),
+        mostly(
+            Some(CREATED),
+            vec![
+                None,
+                Some(0),
+                Some(CREATED - 1),
+                Some(CREATED + 60),
+                Some(CREATED + 360),
+                Some(CREATED + 361),
+                Some(u64::MAX),
+            ],
+        ),
         mostly(None, vec![Some(CREATED + 60), Some(CREATED + 61), Some(0)]),
     );
     (money, state, owner, times).prop_map(|(money, state, owner, times)| {

@@ -241,6 +241,8 @@ async fn each_deviation_has_its_finding() {
         (paid().amount_received(1998), "amount_received_mismatch"),
         (paid().refunded(1999), "refunded"),
         (paid().disputed(), "disputed"),
+        // In the year 2096.
+        (paid().created(3_976_214_400), "created_ahead"),
         (paid().risk_level("highest"), "risk"),
         (paid().outcome_type("manual_review"), "risk"),
         (paid().network_status("reversed_after_approval"), "declined"),

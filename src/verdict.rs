@@ -107,6 +107,12 @@ impl Proof {
 
     /// A text of 43 characters that is the same for every use of this payment, whatever the tenant or order: for a UNIQUE
     /// column, in the transaction that creates the order. It names neither the payment nor the account.
+    ///
+    /// It is a digest of the place where [`redeem`](crate::Validator::redeem) records the payment. Where the provider's ids
+    /// are [globally unique](crate::provider::ProviderIdentity::globally_unique_ids), as Stripe's are, that is provider,
+    /// mode and id: no key, label or way to the account changes it. Elsewhere it contains the account's name, and naming
+    /// the account differently changes the text: a row from before then no longer stands in the way, and only `redeem`,
+    /// which reads the former place too, does. Write the rows anew in that case, or keep the name.
     #[must_use]
     pub fn redemption_key(&self) -> String {
         self.issuer.redemption(self.payment()).to_text()

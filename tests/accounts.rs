@@ -2,14 +2,21 @@
 #![cfg(all(feature = "stripe", feature = "test-util"))]
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a fixture that cannot be made fails the test that asked for it")]
 
+#[path = "support/chaos_store.rs"]
+mod chaos_store;
 mod support;
 
 use payproof::provider::{ProviderIdentity, provider_fn};
-use payproof::store::MemoryStore;
+use payproof::store::{MemoryStore, Store};
+use payproof::testing::ScriptedProvider;
 use payproof::testing::sandbox::{Sandbox, SandboxPayment};
-use payproof::{BuildError, Finding, PaymentIntent, Provenance, StripeBuilder};
+use payproof::{BuildError, Currency, Finding, Mode, PaymentStatus, ProviderPayment};
+use payproof::{PaymentIntent, Proof, Provenance, RedeemError, StripeBuilder};
 use payproof::{Stripe, TenantProof, Validation, Validator, ValidatorBuilder, Verdict};
-use support::{NO_PATTERNS, intent, paid};
+use tokio::time::sleep;
+
+use chaos_store::{ChaosStore, Fate};
+use support::{NO_PATTERNS, intent, ms, paid, plain, secs};
 
 /// A key of its own for each account. Put together, so that no literal looks like a credential.
 fn stripe(sandbox: &Sandbox, key: &str) -> StripeBuilder {
@@ -23,6 +30,16 @@ async fn account(payments: &[&str]) -> Sandbox {
         sandbox.put(SandboxPayment::paid(id, 1999, "usd").order("6735"));
     }
     sandbox
+}
+
+/// A paid payment that names no order, so that it may be redeemed for any.
+fn unbound(id: &str) -> ProviderPayment {
+    ProviderPayment::new(id, PaymentStatus::Paid)
+        .mode(Mode::Live)
+        .amount(1999, Currency::USD)
+        .amount_received(1999)
+        .amount_refunded(0)
+        .metadata("store_id", "store_42")
 }
 
 fn over(store: &MemoryStore, stripe: StripeBuilder) -> ValidatorBuilder {
@@ -99,4 +116,140 @@ async fn an_account_shares_its_facts_however_it_is_reached_and_labeled() {
         assert_eq!(validation.provenance(), expected, "number {at}");
     }
     assert_eq!(sandbox.requests(), 1);
+}
+
+// The place of a redemption.
+
+/// A validator of a provider that knows the payment `pi_1`, which names no order.
+fn redeeming(identity: ProviderIdentity, store: impl Store) -> Validator {
+    let provider = ScriptedProvider::with_identity(identity);
+    provider.put(unbound("pi_1"));
+    provider.put(unbound("pi_2"));
+    let builder = plain(&provider).transient_patterns(NO_PATTERNS).store(store).proof_max_age(secs(24 * 60 * 60));
+    builder.allow_volatile_redemption().build().unwrap()
+}
+
+async fn proof(validator: &Validator, id: &str) -> Proof {
+    match validator.validate(PaymentIntent::new("store_42", id, intent(id).money()).unwrap()).await {
+        Ok(validation) => match validation.into_verdict() {
+            Verdict::Valid(proof) => proof,
+            verdict => panic!("{verdict:?}"),
+        },
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// Ids that may repeat, so that the account, named or not, is part of the place, as it once was everywhere.
+fn former(account: Option<&str>) -> ProviderIdentity {
+    let identity = ProviderIdentity::new("stripe");
+    account.map_or_else(|| identity.clone().only_account(), |account| identity.clone().account(account))
+}
+
+fn unique() -> ProviderIdentity {
+    ProviderIdentity::new("stripe").globally_unique_ids()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_used_payment_stays_used_once_its_account_is_named() {
+    // What a validator of today looks like that once kept its records under this name.
+    let named = || unique().account("acct_1");
+    for (before, after) in [
+        (None, named()),
+        (None, unique().only_account()),
+        (None, named().label("eu")),
+        (Some("eu"), named().label("eu")),
+        (Some("eu"), unique().only_account().label("eu")),
+        (Some("acct_1"), named()),
+        (Some("eu/acct_1"), named().label("eu")),
+        (None, ProviderIdentity::new("stripe").account("acct_1")),
+    ] {
+        let (store, shown) = (MemoryStore::new(), format!("{before:?}, then {after:?}"));
+        let (old, new) = (redeeming(former(before), store.clone()), redeeming(after, store));
+        let receipt = old.redeem_for(proof(&old, "pi_1").await, "A").await.unwrap();
+        let used = proof(&new, "pi_1").await;
+        match new.redeem_for(&used, "B").await {
+            Err(RedeemError::AlreadyRedeemed { by }) => assert_eq!(by.as_deref(), Some("A"), "{shown}"),
+            other => panic!("{shown}: {other:?}"),
+        }
+        assert_eq!(new.redeem_for(&used, "A").await.unwrap(), receipt, "{shown}");
+        let redemption = new.redemption(used.payment()).await.unwrap().unwrap();
+        assert_eq!(redemption.receipt(), &receipt, "{shown}");
+        let another = new.redeem_for(proof(&new, "pi_2").await, "A").await;
+        assert!(matches!(another, Err(RedeemError::OrderAlreadyPaid { .. })), "{shown}: {another:?}");
+
+        new.release(&receipt).await.unwrap();
+        assert!(new.redemption(used.payment()).await.unwrap().is_none(), "{shown}");
+        assert!(old.redemption(used.payment()).await.unwrap().is_none(), "{shown}");
+        new.redeem_for(&used, "B").await.unwrap();
+        assert!(matches!(new.release(&receipt).await, Err(RedeemError::AlreadyRedeemed { .. })), "{shown}");
+    }
+}
+
+#[tokio::test]
+async fn a_used_payment_stays_used_however_its_account_is_reached() {
+    let (sandbox, store) = (account(&["pi_1"]).await, MemoryStore::new());
+    let ways = [
+        stripe(&sandbox, "a").only_account(),
+        stripe(&sandbox, "a").own_account("acct_1"),
+        stripe(&sandbox, "b").own_account("acct_1").account_label("eu"),
+        stripe(&sandbox, "c").own_account("acct_platform").account("acct_1"),
+    ];
+    let validators: Vec<_> = ways.into_iter().map(|stripe| over(&store, stripe).build().unwrap()).collect();
+    let mut first = None;
+    for validator in &validators {
+        let Verdict::Valid(proof) = ask(validator, &intent("pi_1")).await.into_verdict() else { panic!("it is paid") };
+        let receipt = validator.redeem(&proof).await.unwrap();
+        let (receipt_before, key) = first.get_or_insert_with(|| (receipt.clone(), proof.redemption_key()));
+        assert_eq!((&receipt, proof.redemption_key()), (&*receipt_before, key.clone()));
+        let theirs = PaymentIntent::new("store_7", "pi_1", proof.money()).unwrap().order("6735").unwrap();
+        let Verdict::Valid(proof) = ask(validator, &theirs).await.into_verdict() else { panic!("it is paid") };
+        let another = validator.redeem(proof).await;
+        assert!(matches!(another, Err(RedeemError::AlreadyRedeemed { by: None })), "{another:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn equal_ids_of_two_accounts_are_two_payments_where_ids_may_repeat() {
+    let store = MemoryStore::new();
+    let [one, two] = ["one", "two"].map(|account| redeeming(former(Some(account)), store.clone()));
+    let (proven, also) = (proof(&one, "pi_1").await, proof(&two, "pi_1").await);
+    one.redeem_for(&proven, "A").await.unwrap();
+    two.redeem_for(&also, "B").await.unwrap();
+    assert_ne!(proven.redemption_key(), also.redemption_key());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_redemption_under_way_at_a_former_place_is_waited_for_and_settles_no_more_once_its_lease_is_over() {
+    let store = MemoryStore::new();
+    let way = ChaosStore::new(&store, 0);
+    let (old, new) = (redeeming(former(None), way.clone()), redeeming(unique().account("acct_1"), store.clone()));
+    let (theirs, ours) = (proof(&old, "pi_1").await, proof(&new, "pi_1").await);
+    // It claims both records, and then its settling lies in a queue for longer than the lease.
+    way.script([Fate::Made, Fate::Made, Fate::Late(secs(45))]);
+    assert!(old.redeem_for(&theirs, "A").await.is_err());
+    match new.redeem_for(&ours, "B").await {
+        Err(RedeemError::InProgress { retry_after }) => sleep(retry_after).await,
+        other => panic!("{other:?}"),
+    }
+    let receipt = new.redeem_for(&ours, "B").await.unwrap();
+    sleep(secs(60)).await;
+    assert!(old.redemption(theirs.payment()).await.unwrap().is_none(), "it was settled beside another");
+    assert_eq!(new.redeem_for(&ours, "B").await.unwrap(), receipt);
+    assert_eq!(new.redemption(ours.payment()).await.unwrap().unwrap().receipt(), &receipt);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_redemption_that_is_settled_at_a_former_place_meanwhile_is_seen() {
+    let store = MemoryStore::new();
+    let way = ChaosStore::new(&store, 0);
+    let (old, new) = (redeeming(former(None), store.clone()), redeeming(unique().account("acct_1"), way.clone()));
+    let (theirs, ours) = (proof(&old, "pi_1").await, proof(&new, "pi_1").await);
+    // The claim at the present place takes its time, and is made.
+    way.script([Fate::StallAfter(ms(500))]);
+    let (late, receipt) = tokio::join!(new.redeem_for(&ours, "B").into_future(), async {
+        sleep(ms(100)).await;
+        old.redeem_for(&theirs, "A").await.unwrap()
+    });
+    assert!(matches!(late, Err(RedeemError::AlreadyRedeemed { .. })), "{late:?}");
+    assert_eq!(new.redeem_for(&ours, "A").await.unwrap(), receipt);
 }

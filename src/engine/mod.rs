@@ -77,7 +77,7 @@ pub(crate) enum KeyStanding {
 
 impl Issuer for Engine {
     fn redemption(&self, payment: &PaymentId) -> Fingerprint {
-        self.identity.fingerprint("redemption", &[payment.as_str()])
+        self.identity.redemption(payment)
     }
 }
 

@@ -43,6 +43,7 @@ pub struct ProviderIdentity {
     label: Option<Box<str>>,
     mode: Mode,
     units: Units,
+    unique_ids: bool,
     /// How this provider's users name an account, for errors.
     account_setting: &'static str,
 }
@@ -78,6 +79,7 @@ impl ProviderIdentity {
             label: None,
             mode: Mode::Live,
             units: Units::iso_4217(),
+            unique_ids: false,
             account_setting: "`ProviderIdentity::account`",
         }
     }
@@ -96,9 +98,10 @@ impl ProviderIdentity {
     /// States that the store holds records of no other account at this provider, so that the account needs no name.
     ///
     /// If that is not true, the accounts share facts: a payment into one is then valid for the other. When a second
-    /// account comes, name both. What is known of the first one then stands under another name: facts and callers' keys
-    /// are asked for and bound anew, and a guarded operation counts as new, so let those under way end before. A name
-    /// stated before or after this wins over it.
+    /// account comes, name both, in all processes at once. Payments that were redeemed stay used, and where ids are not
+    /// [globally unique](Self::globally_unique_ids), they are used for every account that is named later. The rest stands
+    /// under another name from then on: facts are asked for and callers' keys bound anew, and a guarded operation counts as
+    /// new, so let those under way end before. A name stated before or after this wins over it.
     #[must_use]
     pub fn only_account(mut self) -> Self {
         if self.account == Account::Unstated {
@@ -126,6 +129,18 @@ impl ProviderIdentity {
     #[must_use]
     pub fn units(mut self, units: Units) -> Self {
         self.units = units;
+        self
+    }
+
+    /// States that no two payments at this provider have the same id, whichever accounts they belong to. Not stated unless
+    /// set.
+    ///
+    /// A payment's redemption then stands under provider, mode and id alone: however its account is named, labeled and
+    /// reached, a used payment stays used. Unless this is stated, the account's name is part of that place, so that equal
+    /// ids of two accounts are two payments.
+    #[must_use]
+    pub fn globally_unique_ids(mut self) -> Self {
+        self.unique_ids = true;
         self
     }
 
@@ -188,6 +203,36 @@ impl ProviderIdentity {
     pub(crate) fn fingerprint(&self, purpose: &str, parts: &[&str]) -> Fingerprint {
         let whose = [&*self.name, self.account.as_str(), self.mode.as_str()];
         Fingerprint::of(purpose, whose.iter().chain(parts).map(|part| Some(part.as_bytes())))
+    }
+
+    /// Where the redemption of a payment stands.
+    pub(crate) fn redemption(&self, payment: &PaymentId) -> Fingerprint {
+        if !self.unique_ids {
+            return self.redemption_at(self.account.as_str(), payment);
+        }
+        let parts = [&*self.name, self.mode.as_str(), payment.as_str()];
+        Fingerprint::of("redemption of a unique id", parts.map(|part| Some(part.as_bytes())))
+    }
+
+    /// Where it may stand from the time when the account had no name, or its label was part of the place. These places are
+    /// read, so that a used payment stays used, and no redemption is recorded there any more.
+    pub(crate) fn former_redemptions(&self, payment: &PaymentId) -> Vec<Fingerprint> {
+        let (name, label) = (self.account_name(), self.label.as_deref());
+        let both = name.zip(label).map(|(name, label)| format!("{label}/{name}"));
+        let current = self.redemption(payment);
+        let mut places = Vec::with_capacity(4);
+        for account in [Some(Account::UNNAMED), name, label, both.as_deref()].into_iter().flatten() {
+            let place = self.redemption_at(account, payment);
+            if place != current && !places.contains(&place) {
+                places.push(place);
+            }
+        }
+        places
+    }
+
+    fn redemption_at(&self, account: &str, payment: &PaymentId) -> Fingerprint {
+        let parts = [&*self.name, account, self.mode.as_str(), payment.as_str()];
+        Fingerprint::of("redemption", parts.map(|part| Some(part.as_bytes())))
     }
 
     /// The units table.

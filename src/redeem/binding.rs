@@ -12,8 +12,13 @@
 //! that it cannot be settled afterwards. And since the order's record also names the claim, a new claim of the same payment
 //! has to write it anew, and meets whoever is taking it away.
 //!
+//! The payment's record may also stand at a former place, from the time when its account was named in another way
+//! ([`ProviderIdentity::former_redemptions`]). Nothing is recorded there any more. It is looked at between the first step and
+//! the second: a settled record counts like one at the present place, and a claim whose lease is over is made void.
+//!
 //! Nobody waits for ever: who holds the order's record waits for nobody, and everybody else waits for such a one.
 
+use std::iter;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -70,16 +75,22 @@ enum Order {
     Again,
 }
 
+/// What came of a look at the former places of a payment's record.
+enum Former {
+    /// The payment is not used there.
+    Free,
+    /// It is, by this record.
+    Used(Held),
+    /// It may be in a moment, with so much left of the lease; nothing where a record changed between two looks.
+    Wait(Duration),
+}
+
 impl Books<'_> {
     /// Binds a payment to its owner.
-    pub(super) async fn bind(
-        &self,
-        digest: &Fingerprint,
-        payment: &PaymentId,
-        owner: Owner,
-    ) -> Result<Receipt, RedeemError> {
+    pub(super) async fn bind(&self, payment: &PaymentId, owner: Owner) -> Result<Receipt, RedeemError> {
         let deadline = Deadline::after(Instant::now(), LIMIT);
-        let place = self.ledger.key(Kind::Payment, digest);
+        let digest = self.identity.redemption(payment);
+        let place = self.ledger.key(Kind::Payment, &digest);
         let mut poll = Poll::new();
         let receipt =
             |nonce: Nonce| Receipt { payment: payment.clone(), owner: owner.clone(), number: nonce.into_bytes() };
@@ -118,6 +129,25 @@ impl Books<'_> {
                 }
                 continue;
             };
+            // Read once the claim is made, so that none is missed that was settled at a former place before it.
+            match self.formerly(payment).await? {
+                Former::Free => {}
+                Former::Used(held) => {
+                    // The answer is known, whether or not this claim can be removed. Left behind, it ends by itself.
+                    let _ = self.ledger.release(&place, &ours).await;
+                    let holder = owner_in(&held)?;
+                    let is_ours = holder == owner;
+                    return if is_ours {
+                        Ok(receipt(held.record.nonce))
+                    } else {
+                        Err(already_redeemed(&holder, &owner))
+                    };
+                }
+                Former::Wait(lease_left) => {
+                    wait(&mut poll, lease_left, deadline).await?;
+                    continue;
+                }
+            }
             let payer =
                 Payer { record: *digest.as_bytes(), payment: payment.as_str().into(), claim: ours.record.nonce };
             match self.claim_order(&owner, &payer).await? {
@@ -196,40 +226,75 @@ impl Books<'_> {
         match held.record.state {
             State::Settled => Ok(Some(Order::PaidBy(PaymentId::parse(&holder.payment)?))),
             State::Claimed if !held.lease_left().is_zero() => Ok(Some(Order::Wait(held.lease_left()))),
-            _ => {
-                let nonce = Nonce::draw()?;
-                let (ttl, lease, payload) = (VOID_TTL, Duration::ZERO, Vec::new());
-                let generation = held.record.generation.saturating_add(1);
-                let void = Entry { state: State::Void, nonce, generation, ttl, lease, payload };
-                let voided = self.ledger.take_over(&place, &held, void).await?;
-                Ok((!matches!(voided, Replaced::Ours(_))).then_some(Order::Again))
-            }
+            _ => Ok((!self.make_void(&place, &held).await?).then_some(Order::Again)),
         }
     }
 
+    /// Takes a claim whose lease is over its place, so that its owner cannot settle it any more. False when it changed
+    /// meanwhile.
+    async fn make_void(&self, place: &Key, held: &Held) -> Result<bool, LedgerError> {
+        let nonce = Nonce::draw()?;
+        let (ttl, lease, payload) = (VOID_TTL, Duration::ZERO, Vec::new());
+        let generation = held.record.generation.saturating_add(1);
+        let void = Entry { state: State::Void, nonce, generation, ttl, lease, payload };
+        Ok(matches!(self.ledger.take_over(place, held, void).await?, Replaced::Ours(_)))
+    }
+
+    /// What stands at the places where a redemption was recorded while the account was named in another way.
+    async fn formerly(&self, payment: &PaymentId) -> Result<Former, LedgerError> {
+        for digest in self.identity.former_redemptions(payment) {
+            let place = self.ledger.key(Kind::Payment, &digest);
+            let Some(held) = self.ledger.get(&place).await? else { continue };
+            match held.record.state {
+                State::Settled => return Ok(Former::Used(held)),
+                State::Claimed if !held.lease_left().is_zero() => return Ok(Former::Wait(held.lease_left())),
+                State::Claimed if !self.make_void(&place, &held).await? => return Ok(Former::Wait(Duration::ZERO)),
+                State::Claimed | State::Failed | State::Void => {}
+            }
+        }
+        Ok(Former::Free)
+    }
+
+    /// Every place where a redemption of the payment may stand, the present one first.
+    fn places(&self, payment: &PaymentId) -> impl Iterator<Item = Key> {
+        let digests = iter::once(self.identity.redemption(payment)).chain(self.identity.former_redemptions(payment));
+        digests.map(|digest| self.ledger.key(Kind::Payment, &digest))
+    }
+
     /// What a payment was redeemed for.
-    pub(super) async fn redemption(
-        &self,
-        digest: &Fingerprint,
-        payment: &PaymentId,
-    ) -> Result<Option<Redemption>, LedgerError> {
-        let held = self.ledger.get(&self.ledger.key(Kind::Payment, digest)).await?;
-        let Some(held) = held.filter(|held| held.record.state == State::Settled) else { return Ok(None) };
-        let receipt =
-            Receipt { payment: payment.clone(), owner: owner_in(&held)?, number: held.record.nonce.into_bytes() };
-        Ok(Some(Redemption { receipt, age: held.age }))
+    pub(super) async fn redemption(&self, payment: &PaymentId) -> Result<Option<Redemption>, LedgerError> {
+        for place in self.places(payment) {
+            if let Some(held) = self.settled(&place).await? {
+                let (owner, number) = (owner_in(&held)?, held.record.nonce.into_bytes());
+                let receipt = Receipt { payment: payment.clone(), owner, number };
+                return Ok(Some(Redemption { receipt, age: held.age }));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn settled(&self, place: &Key) -> Result<Option<Held>, LedgerError> {
+        Ok(self.ledger.get(place).await?.filter(|held| held.record.state == State::Settled))
     }
 
     /// Undoes one redemption: the payment's record first, since that is the one which counts.
-    pub(super) async fn release(&self, digest: &Fingerprint, receipt: &Receipt) -> Result<(), RedeemError> {
-        let place = self.ledger.key(Kind::Payment, digest);
+    pub(super) async fn release(&self, receipt: &Receipt) -> Result<(), RedeemError> {
         let is_of = |held: &Held| held.record.nonce.into_bytes() == receipt.number;
-        if let Some(held) = self.ledger.get(&place).await?.filter(|held| held.record.state == State::Settled) {
-            if !is_of(&held) {
-                return Err(already_redeemed(&owner_in(&held)?, &receipt.owner));
+        let mut another = None;
+        for place in self.places(&receipt.payment) {
+            match self.settled(&place).await? {
+                Some(held) if is_of(&held) => {
+                    // If it was not there any more, another call released it.
+                    self.ledger.remove(&place, &held).await?;
+                    another = None;
+                    break;
+                }
+                Some(held) => another = another.or(Some(held)),
+                None => {}
             }
-            // If it was not there any more, somebody else released it.
-            self.ledger.remove(&place, &held).await?;
+        }
+        if let Some(held) = another {
+            return Err(already_redeemed(&owner_in(&held)?, &receipt.owner));
         }
         let place = self.order_key(&receipt.owner);
         if let Some(held) = self.ledger.get(&place).await?.filter(is_of) {

@@ -57,7 +57,7 @@ impl Validator {
         let (engine, payment) = (Arc::clone(&self.0), payment.clone());
         async move {
             let books = books(&engine)?;
-            Ok(books.redemption(&engine.redemption(&payment), &payment).await?)
+            Ok(books.redemption(&payment).await?)
         }
     }
 
@@ -72,7 +72,7 @@ impl Validator {
     /// Dropped, it may be undone or not; asking again completes it.
     pub fn release(&self, receipt: &Receipt) -> impl Future<Output = Result<(), RedeemError>> + Send + use<> {
         let (engine, receipt) = (Arc::clone(&self.0), receipt.clone());
-        async move { books(&engine)?.release(&engine.redemption(&receipt.payment), &receipt).await }
+        async move { books(&engine)?.release(&receipt).await }
     }
 }
 
@@ -112,7 +112,7 @@ impl Redeem {
         if proof.capture() == Capture::Authorised && !engine.redemption.authorised {
             return Err(RedeemError::OnlyAuthorised);
         }
-        books.bind(&engine.redemption(proof.payment()), proof.payment(), owner).await
+        books.bind(proof.payment(), owner).await
     }
 }
 

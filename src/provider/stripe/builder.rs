@@ -144,7 +144,7 @@ impl StripeBuilder {
             check("stripe.account_label", label, rule, |byte| is_printable(byte) && byte != b'/')?;
         }
         let mode = self.mode.unwrap_or_else(|| mode_of(&self.secret_key));
-        let identity = ProviderIdentity::new("stripe").mode(mode).units(UNITS);
+        let identity = ProviderIdentity::new("stripe").mode(mode).units(UNITS).globally_unique_ids();
         let identity = identity.account_setting("`.own_account(\"acct_…\")` of `Stripe::builder`");
         let identity = if self.only_account { identity.only_account() } else { identity };
         let account = self.account.or(self.own_account);

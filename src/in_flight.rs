@@ -2,10 +2,10 @@
 //!
 //! Flights are never evicted. A flight that is no longer the current one of its payment, because somebody asked for
 //! something newer or because the payment was forgotten, still answers those who wait for it, and settles nothing.
+//!
+//! A flight's place comes back when it lands, or when it should have landed: its runtime may stand still.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -14,11 +14,12 @@ use tokio::time::Instant;
 use tracing::{Id, Span};
 
 use crate::attempt_log::Attempt;
-use crate::deadline::is_recent;
+use crate::deadline::{after, is_recent};
 use crate::error::{Kind, ValidateError};
 use crate::facts::ProviderPayment;
 use crate::facts_cache::{ShelfLife, Stamp};
 use crate::intent::PaymentId;
+use crate::leases::{Leases, Ticket};
 use crate::verdict::Degradation;
 
 /// What a flight brought back.
@@ -130,22 +131,52 @@ pub(crate) enum Boarding<R> {
 /// The flights of one validator.
 #[derive(Debug)]
 pub(crate) struct Flights {
-    current: Mutex<HashMap<PaymentId, Arc<Flight>>>,
-    /// Flights under way, current or not.
-    under_way: AtomicU64,
+    aloft: Mutex<Aloft>,
     limit: usize,
     /// How long a flight takes at most.
     longest: Duration,
+    /// How long it holds its place at most: it still tells the store.
+    held_for: Duration,
+}
+
+#[derive(Debug)]
+struct Aloft {
+    current: HashMap<PaymentId, Arc<Flight>>,
+    /// Of flights under way, current or not, and of other work.
+    places: Leases<()>,
+}
+
+impl Aloft {
+    /// Takes the places back that stand still with their runtime.
+    fn take_back(&mut self, now: Instant) {
+        while self.places.take_back(now).is_some() {}
+    }
 }
 
 impl Flights {
-    pub(crate) fn new(limit: usize, longest: Duration) -> Self {
-        Self { current: Mutex::default(), under_way: AtomicU64::new(0), limit, longest }
+    pub(crate) fn new(limit: usize, longest: Duration, held_for: Duration) -> Self {
+        let aloft = Aloft { current: HashMap::new(), places: Leases::new() };
+        Self { aloft: Mutex::new(aloft), limit, longest, held_for }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<PaymentId, Arc<Flight>>> {
+    fn lock(&self) -> MutexGuard<'_, Aloft> {
         // No foreign code runs under this lock, so a poisoned one is whole all the same.
-        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+        self.aloft.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a place, if there is one.
+    fn seat(&self, aloft: &mut Aloft, now: Instant) -> Result<Ticket, ValidateError> {
+        if aloft.places.len() >= self.limit {
+            aloft.take_back(now);
+        }
+        if aloft.places.len() >= self.limit {
+            return Err(ValidateError::new(Kind::Full {
+                what: "flights",
+                setting: "max_in_flight",
+                limit: self.limit,
+            }));
+        }
+        Ok(aloft.places.take(after(now, self.held_for), ()))
     }
 
     /// Takes recent facts if there are any, or else joins the payment's current flight, or else starts one: when there is
@@ -166,26 +197,21 @@ impl Flights {
         recent: impl FnOnce() -> Option<R>,
         may_lead: impl FnOnce() -> Result<(), ValidateError>,
     ) -> Result<Boarding<R>, ValidateError> {
-        let mut current = self.lock();
+        let mut aloft = self.lock();
         if let Some(recent) = recent() {
             return Ok(Boarding::Recent(recent));
         }
-        let entry = current.entry(payment.clone());
-        if let Entry::Occupied(flight) = &entry
-            && flight.get().answers(now, max_age, self.longest)
+        if let Some(flight) = aloft.current.get(payment)
+            && flight.answers(now, max_age, self.longest)
         {
-            return Ok(Boarding::Follows(Arc::clone(flight.get())));
-        }
-        let full = usize::try_from(self.under_way.load(Ordering::Relaxed)).is_ok_and(|count| count >= self.limit);
-        if full {
-            return Err(self.full());
+            return Ok(Boarding::Follows(Arc::clone(flight)));
         }
         may_lead()?;
+        let ticket = self.seat(&mut aloft, now)?;
         let flight = Arc::new(Flight::new(now, contents));
-        entry.insert_entry(Arc::clone(&flight));
-        self.under_way.fetch_add(1, Ordering::Relaxed);
-        drop(current);
-        Ok(Boarding::Leads(Lead { flights: Arc::clone(self), payment: payment.clone(), flight }))
+        aloft.current.insert(payment.clone(), Arc::clone(&flight));
+        drop(aloft);
+        Ok(Boarding::Leads(Lead { flights: Arc::clone(self), payment: payment.clone(), flight, ticket }))
     }
 
     /// Takes a place among the flights, for work that is none itself and goes on without its caller as they do.
@@ -193,35 +219,35 @@ impl Flights {
     /// # Errors
     /// When as many as allowed are under way.
     pub(crate) fn place(self: &Arc<Self>) -> Result<TakenPlace, ValidateError> {
-        let place = TakenPlace(Arc::clone(self));
-        let before = self.under_way.fetch_add(1, Ordering::Relaxed);
-        if usize::try_from(before).is_ok_and(|count| count < self.limit) { Ok(place) } else { Err(self.full()) }
-    }
-
-    fn full(&self) -> ValidateError {
-        ValidateError::new(Kind::Full { what: "flights", setting: "max_in_flight", limit: self.limit })
+        let ticket = self.seat(&mut self.lock(), Instant::now())?;
+        Ok(TakenPlace { flights: Arc::clone(self), ticket })
     }
 
     /// Makes the payment's flight settle nothing; the next call starts a new one. `drop_facts` runs under the same lock
     /// that settling takes, so that no settling slips in between.
     pub(crate) fn forget(&self, payment: &PaymentId, drop_facts: impl FnOnce()) {
-        let mut current = self.lock();
-        current.remove(payment);
+        let mut aloft = self.lock();
+        aloft.current.remove(payment);
         drop_facts();
     }
 
     pub(crate) fn len(&self) -> usize {
-        usize::try_from(self.under_way.load(Ordering::Relaxed)).unwrap_or(usize::MAX)
+        let mut aloft = self.lock();
+        aloft.take_back(Instant::now());
+        aloft.places.len()
     }
 }
 
 /// A place among the flights, given back when it is dropped.
 #[derive(Debug)]
-pub(crate) struct TakenPlace(Arc<Flights>);
+pub(crate) struct TakenPlace {
+    flights: Arc<Flights>,
+    ticket: Ticket,
+}
 
 impl Drop for TakenPlace {
     fn drop(&mut self) {
-        self.0.under_way.fetch_sub(1, Ordering::Relaxed);
+        self.flights.lock().places.give_back(self.ticket);
     }
 }
 
@@ -231,6 +257,7 @@ pub(crate) struct Lead {
     flights: Arc<Flights>,
     payment: PaymentId,
     flight: Arc<Flight>,
+    ticket: Ticket,
 }
 
 impl Lead {
@@ -256,13 +283,13 @@ impl Lead {
 
     /// Gives up the place, before anybody can hear that the flight is over.
     fn leave(&self, settle: impl FnOnce(bool)) {
-        let mut current = self.flights.lock();
-        let is_current = current.get(&self.payment).is_some_and(|flight| Arc::ptr_eq(flight, &self.flight));
+        let mut aloft = self.flights.lock();
+        let is_current = aloft.current.get(&self.payment).is_some_and(|flight| Arc::ptr_eq(flight, &self.flight));
         settle(is_current);
         if is_current {
-            current.remove(&self.payment);
+            aloft.current.remove(&self.payment);
         }
-        self.flights.under_way.fetch_sub(1, Ordering::Relaxed);
+        aloft.places.give_back(self.ticket);
     }
 }
 

@@ -3,16 +3,16 @@
 
 mod support;
 
-use std::future::Future;
+use std::future::{Future, pending};
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use payproof::provider::{Provider, ProviderIdentity, provider_fn};
+use payproof::provider::{Provider, ProviderError, ProviderIdentity, provider_fn};
 use payproof::testing::{ScriptedProvider, Step};
-use payproof::{Provenance, ProviderPayment, Retry, Validate, ValidateError, Validation, Validator};
+use payproof::{Effect, Operation, Provenance, ProviderPayment, Retry, Validate, ValidateError, Validation, Validator};
 use support::{
     NO_PATTERNS, busy, intent, intent_of, is_valid, ms, paid, plain, poll_now, poll_once, provider, secs, settle,
 };
@@ -531,6 +531,93 @@ fn a_flight_that_nobody_drives_does_not_block_its_payment_for_ever() {
         advance(secs(11)).await;
         // The flight should have ended long ago.
         assert!(is_valid(&validator.validate(intent("pi_1")).await.unwrap()));
+    });
+}
+
+/// Starts calls on a runtime of its own that is then left to stand still.
+fn left_standing(calls: impl IntoIterator<Item = impl Future<Output: Send> + Send + 'static>) -> Runtime {
+    let idle = runtime();
+    idle.block_on(async {
+        for call in calls {
+            tokio::spawn(call);
+        }
+        settle().await;
+    });
+    idle
+}
+
+#[test]
+fn flights_that_nobody_drives_give_their_room_back_once_the_longest_validation_is_over() {
+    let provider = provider();
+    provider.script("pi_8", [Step::Never]);
+    provider.script("pi_9", [Step::Never]);
+    let validator = plain(&provider).max_in_flight(2).total_deadline(secs(10)).build().unwrap();
+    let idle = left_standing(["pi_8", "pi_9"].map(|payment| validator.validate(intent(payment)).into_future()));
+    assert_eq!(validator.stats().in_flight, 2);
+    let driven = runtime();
+    driven.block_on(async {
+        advance(secs(9)).await;
+        let error = validator.validate(intent("pi_1")).await.unwrap_err();
+        assert_eq!(error.code(), "at_capacity");
+        advance(validator.worst_case()).await;
+        assert!(is_valid(&validator.validate(intent("pi_1")).await.unwrap()));
+    });
+    // What they give back afterwards is not counted twice: the limit is still two.
+    driven.block_on(async {
+        for payment in ["pi_2", "pi_3"] {
+            provider.script(payment, [Step::Wait(secs(5))]);
+            let _held = start(&validator, payment);
+        }
+        settle().await;
+    });
+    drop(idle);
+    assert_eq!(validator.stats().in_flight, 2);
+    driven.block_on(async {
+        assert_eq!(validator.validate(intent("pi_4")).await.unwrap_err().code(), "at_capacity");
+    });
+}
+
+#[test]
+fn provider_calls_that_nobody_drives_give_their_places_back_to_the_queue() {
+    let provider = provider();
+    let payments = ["pi_5", "pi_6", "pi_7", "pi_8", "pi_9"];
+    for payment in payments {
+        provider.script(payment, [Step::Never]);
+    }
+    let validator = plain(&provider).max_concurrent(2).total_deadline(secs(10)).build().unwrap();
+    // Two hold the places, and three queue: a place that comes back may be handed to one of those, who stand still too.
+    let idle = left_standing(payments.map(|payment| validator.validate(intent(payment)).into_future()));
+    assert_eq!(provider.calls(), 2);
+    runtime().block_on(async {
+        sleep(secs(5)).await;
+        let begin = tokio::time::Instant::now();
+        assert!(is_valid(&validator.validate(intent("pi_1")).await.unwrap()));
+        assert!(begin.elapsed() <= secs(7), "a second after the deadline of those before: {:?}", begin.elapsed());
+        idle.shutdown_background();
+        // Both places are there, and no third.
+        for payment in ["pi_2", "pi_3"] {
+            provider.script(payment, [Step::Wait(secs(5))]);
+        }
+        let calls = ["pi_2", "pi_3", "pi_4"].map(|payment| start(&validator, payment));
+        settle().await;
+        assert_eq!(provider.calls(), 5);
+        for call in calls {
+            call.await.unwrap().unwrap();
+        }
+    });
+}
+
+#[test]
+fn guarded_runs_that_nobody_drives_give_their_room_back() {
+    let validator = plain(&provider()).max_in_flight(1).total_deadline(secs(10)).build().unwrap();
+    let operation = |key: &str| Operation::new("store_42", "refund", key, Effect::write()).unwrap();
+    let stuck = validator.guard().run(&operation("one"), |_| pending::<Result<(), ProviderError>>());
+    let _idle = left_standing([stuck.into_future()]);
+    runtime().block_on(async {
+        let run = || validator.guard().run(&operation("two"), |_| async { Ok(()) }).into_future();
+        assert_eq!(run().await.unwrap_err().code(), "at_capacity");
+        advance(validator.worst_case()).await;
+        run().await.unwrap();
     });
 }
 

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
-
 use crate::build_error::BuildError;
 use crate::policy::WhenProviderIsDown;
 
 use super::ValidatorBuilder;
+
+/// No process makes more calls at once, and a larger number is a slip.
+const MOST_CONCURRENT: usize = usize::MAX >> 3;
 
 impl ValidatorBuilder {
     pub(super) fn check_mode(&self) -> Result<(), BuildError> {
@@ -34,8 +35,9 @@ impl ValidatorBuilder {
         }
         match self.max_concurrent {
             Some(0) => Err(BuildError::out_of_range("max_concurrent", "0".into(), "at least 1")),
-            Some(calls) if calls > Semaphore::MAX_PERMITS => {
-                Err(BuildError::out_of_range("max_concurrent", calls.to_string(), "a number a semaphore can count to"))
+            Some(calls) if calls > MOST_CONCURRENT => {
+                let rule = "a number of calls; `unlimited_concurrency` sets no limit";
+                Err(BuildError::out_of_range("max_concurrent", calls.to_string(), rule))
             }
             _ if self.max_in_flight == 0 => Err(BuildError::out_of_range("max_in_flight", "0".into(), "at least 1")),
             _ => Ok(()),

@@ -4,10 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
-
 use crate::breaker::{Breaker, CircuitBreaker};
 use crate::build_error::BuildError;
+use crate::concurrency::Concurrency;
 use crate::engine::Engine;
 use crate::facts::Mode;
 use crate::facts_cache::FactsCache;
@@ -286,6 +285,8 @@ impl ValidatorBuilder {
     }
 
     /// The most provider calls at once. Default: 64. Further ones queue, within their deadline.
+    ///
+    /// A call whose runtime stands still holds its place for a second past its attempt's end at most.
     pub fn max_concurrent(mut self, calls: usize) -> Self {
         self.max_concurrent = Some(calls);
         self
@@ -297,7 +298,10 @@ impl ValidatorBuilder {
         self
     }
 
-    /// The most payments asked about at once, waiting ones included. Default: 10,000. Further ones get an error.
+    /// The most payments asked about at once, waiting ones included, with guarded runs under way. Default: 10,000. Further
+    /// ones get an error.
+    ///
+    /// What stands still with its runtime makes room after [`worst_case`](crate::Validator::worst_case).
     pub fn max_in_flight(mut self, payments: usize) -> Self {
         self.max_in_flight = payments;
         self
@@ -395,7 +399,7 @@ impl ValidatorBuilder {
             last_look: LastLook::default(),
             telemetry: Telemetry::new(identity.name(), identity.account_label(), self.mode.as_str()),
             facts: FactsCache::new(self.facts_in_memory),
-            flights: Arc::new(Flights::new(self.max_in_flight, self.total_deadline)),
+            flights: Arc::new(Flights::new(self.max_in_flight, self.total_deadline, worst_case)),
             rules: Rules {
                 policy: self.policy,
                 mode: self.mode,
@@ -419,7 +423,7 @@ impl ValidatorBuilder {
                 gate: Gate::new(),
                 breaker: self.breaker.map(|breaker| CircuitBreaker::new(breaker, longest_attempt)),
                 budget: self.budget.map(Budget::new),
-                concurrency: self.max_concurrent.map(Semaphore::new),
+                concurrency: self.max_concurrent.map(|calls| Concurrency::new(calls, longest_attempt)),
                 rng,
             },
         })))

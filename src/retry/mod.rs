@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep};
 
 use crate::attempt_log::WaitReason;
 use crate::breaker::{Admission, CircuitBreaker, Health};
+use crate::concurrency::{Concurrency, Permit};
 use crate::deadline::Deadline;
 use crate::error::{Stopped, ValidateError};
 use crate::gate::Gate;
@@ -62,7 +62,7 @@ pub(crate) struct Retrier {
     pub(crate) gate: Gate,
     pub(crate) breaker: Option<CircuitBreaker>,
     pub(crate) budget: Option<Budget>,
-    pub(crate) concurrency: Option<Semaphore>,
+    pub(crate) concurrency: Option<Concurrency>,
     pub(crate) rng: Mutex<StdRng>,
 }
 
@@ -88,7 +88,7 @@ struct Demand {
 
 /// What may go to the provider now, since when, and what it gives back when it is over.
 struct Passage<'r> {
-    _permit: Option<SemaphorePermit<'r>>,
+    _permit: Option<Permit<'r>>,
     admission: Option<Admission<'r>>,
     at: Instant,
 }
@@ -189,13 +189,13 @@ impl Retrier {
                 now = Instant::now();
                 continue;
             }
-            let permit = match self.concurrency.as_ref().map(|places| (places, places.try_acquire())) {
+            let permit = match self.concurrency.as_ref().map(|places| (places, places.try_take(now, deadline.at()))) {
                 None => None,
-                Some((_, Ok(permit))) => Some(permit),
-                Some((places, Err(_))) => {
-                    let permit = Box::pin(timeout_at(deadline.at(), places.acquire())).await;
+                Some((_, Some(permit))) => Some(permit),
+                Some((places, None)) => {
+                    let permit = Box::pin(places.take(now, deadline.at())).await;
                     now = Instant::now();
-                    Some(permit.map_err(|_elapsed| Refusal::Deadline)?.map_err(|_closed| Refusal::Deadline)?)
+                    Some(permit.ok_or(Refusal::Deadline)?)
                 }
             };
             // Whoever had the place before may have closed the gate.

@@ -184,6 +184,7 @@ mod retry;
 mod retry_after;
 mod shared_facts;
 mod stats;
+mod status_meaning;
 pub mod store;
 mod switch;
 mod telemetry;

@@ -11,6 +11,7 @@ use http::request::Parts;
 use http::{HeaderName, Method, StatusCode};
 
 use crate::build_error::BuildError;
+use crate::status_meaning::StatusMeaning;
 use crate::store::ttl_millis;
 use crate::switch;
 use crate::validator::Validator;
@@ -58,14 +59,11 @@ const KEPT_HEADERS: [HeaderName; 6] = [CONTENT_TYPE, CONTENT_ENCODING, CONTENT_L
 /// They speak of this connection and this copy of the body.
 const NOT_TO_BE_KEPT: [HeaderName; 3] = [CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING];
 
-/// They say something of the moment, or of who asks, and not of the request.
-const NEVER_KEPT: [StatusCode; 5] = [
-    StatusCode::UNAUTHORIZED,
-    StatusCode::FORBIDDEN,
-    StatusCode::REQUEST_TIMEOUT,
-    StatusCode::TOO_EARLY,
-    StatusCode::TOO_MANY_REQUESTS,
-];
+/// Those that say that nothing was done.
+fn never_kept() -> Vec<StatusCode> {
+    let not_executed = |status: &u16| StatusMeaning::of(*status) == StatusMeaning::NotExecuted;
+    (100..600).filter(not_executed).filter_map(|status| StatusCode::from_u16(status).ok()).collect()
+}
 
 /// Settings of an [`IdempotencyLayer`].
 ///
@@ -80,7 +78,7 @@ const NEVER_KEPT: [StatusCode; 5] = [
 /// | `max_response_body` | 128 KiB |
 /// | `methods` | POST, PUT, PATCH, DELETE |
 /// | `kept_headers` | Content-Type, Content-Encoding, Content-Language, `ETag`, Link, Location |
-/// | `never_kept` | 401, 403, 408, 425, 429 |
+/// | `never_kept` | 401, 403, 405, 407, 425, 429 |
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct IdempotencyLayerBuilder {
     settings: Settings,
@@ -113,7 +111,7 @@ impl IdempotencyLayer {
             max_response_body: MAX_RESPONSE_BODY,
             methods: METHODS.to_vec(),
             kept_headers: KEPT_HEADERS.to_vec(),
-            never_kept: NEVER_KEPT.to_vec(),
+            never_kept: never_kept(),
             checks_disabled: false,
         };
         IdempotencyLayerBuilder { settings, lease: None }
@@ -172,8 +170,11 @@ impl IdempotencyLayerBuilder {
         self
     }
 
-    /// The statuses below 500 whose answers are never kept: the key is released, and the same request runs again.
-    /// Default: 401, 403, 408, 425, 429.
+    /// The statuses whose answers are never kept, since they say that nothing was done: the key is released, and the same
+    /// request runs again. Default: 401, 403, 405, 407, 425, 429.
+    ///
+    /// Never name 408 where anything below the layer cuts handlers off, as tower-http's `TimeoutLayer` does: a handler that had
+    /// its effect before it was cut off would have it twice under one key.
     pub fn never_kept(mut self, statuses: impl IntoIterator<Item = StatusCode>) -> Self {
         self.settings.never_kept = statuses.into_iter().collect();
         self

@@ -3,9 +3,9 @@
 //! | what the handler does | what is recorded |
 //! |---|---|
 //! | answers 2xx, 3xx or a 4xx | the answer, or that its body was too large |
-//! | answers 401, 403, 408, 425 or 429, or says [`NotExecuted`] | nothing: the key is released |
+//! | answers 401, 403, 405, 407, 425 or 429, or says [`NotExecuted`] | nothing: the key is released |
 //! | has not begun while the lease would have lasted for it | nothing: it does not begin, and the key is released |
-//! | answers 5xx, panics, takes too long, or breaks off its answer | that nobody knows; or nothing, where the route allows another run |
+//! | answers 408 or 5xx, panics, takes too long, or breaks off its answer | that nobody knows; or nothing, where the route allows another run |
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::response::Parts;
-use http::{Request, Response, StatusCode};
+use http::{Request, Response};
 use http_body::Body;
 use tokio::time::Instant;
 use tower_service::Service;
@@ -23,6 +23,7 @@ use crate::contained;
 use crate::deadline::after;
 use crate::envelope::NotExecuted;
 use crate::ledger::{Entry, Holds, Key, Ledger, LedgerError, Ours, Replaced, later};
+use crate::status_meaning::StatusMeaning;
 
 use super::body::{Read, ResponseBody, read};
 use super::place::Place;
@@ -39,21 +40,13 @@ pub(super) struct Run {
     pub(super) on_unknown: OnUnknown,
 }
 
-/// What a handler's answer says about its effect.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fate {
-    Done,
-    NotExecuted,
-    Unknown,
-}
-
 /// A handler's answer, as far as it was read.
 enum Answered<R> {
     Whole(Parts, Bytes),
     TooLong(Parts, VecDeque<Bytes>, Pin<Box<R>>),
     Broken,
     /// It is not kept, so it need not be read.
-    Unread(Parts, R, Fate),
+    Unread(Parts, R, StatusMeaning),
 }
 
 impl Run {
@@ -87,10 +80,10 @@ impl Run {
                 self.done(&parts, None).await;
                 Response::from_parts(parts, ResponseBody::rest(read, rest))
             }
-            Answered::Unread(parts, body, fate) => {
-                match fate {
-                    Fate::NotExecuted => self.release("released").await,
-                    Fate::Done | Fate::Unknown => self.unknown().await,
+            Answered::Unread(parts, body, meaning) => {
+                match meaning {
+                    StatusMeaning::NotExecuted => self.release("released").await,
+                    _ => self.unknown().await,
                 }
                 Response::from_parts(parts, ResponseBody::passed(body))
             }
@@ -111,25 +104,26 @@ impl Run {
         R: Body<Data = Bytes>,
     {
         let (parts, body) = inner.call(request).await?.into_parts();
-        Ok(match self.fate(&parts) {
-            Fate::Done => match read(body, self.settings.max_response_body).await {
+        Ok(match self.meaning(&parts) {
+            StatusMeaning::Executed | StatusMeaning::Refused => match read(body, self.settings.max_response_body).await
+            {
                 Read::Whole(body) => Answered::Whole(parts, body),
                 Read::TooLong(read, rest) => Answered::TooLong(parts, read, rest),
                 Read::Broken => Answered::Broken,
             },
-            fate => Answered::Unread(parts, body, fate),
+            meaning => Answered::Unread(parts, body, meaning),
         })
     }
 
-    fn fate(&self, parts: &Parts) -> Fate {
-        if parts.extensions.get::<NotExecuted>().is_some() {
-            return Fate::NotExecuted;
+    /// What the answer says of its handler's effect, by what was stated and else by its status.
+    fn meaning(&self, parts: &Parts) -> StatusMeaning {
+        if parts.extensions.get::<NotExecuted>().is_some() || self.settings.never_kept.contains(&parts.status) {
+            return StatusMeaning::NotExecuted;
         }
-        match parts.status {
-            status if self.settings.never_kept.contains(&status) => Fate::NotExecuted,
-            // A redirect tells where the result is: it was done.
-            status if (StatusCode::OK..StatusCode::INTERNAL_SERVER_ERROR).contains(&status) => Fate::Done,
-            _ => Fate::Unknown,
+        match StatusMeaning::of(parts.status.as_u16()) {
+            // The service has said otherwise by its own list.
+            StatusMeaning::NotExecuted => StatusMeaning::Refused,
+            meaning => meaning,
         }
     }
 

@@ -1,6 +1,7 @@
 //! What a failed attempt says about whether the provider executed the call.
 
 use crate::provider::{Advice, Kind, ProviderError};
+use crate::status_meaning::StatusMeaning;
 
 /// In one word, whether it happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,10 +22,10 @@ impl Fate {
     /// | not sent | not executed |
     /// | outcome unknown, unreadable, a bare message | unknown |
     /// | an answer that speaks of idempotency | unknown: it is about an earlier request under the key |
-    /// | a rate limit, 425, 401, 403, 405, 407 | not executed |
-    /// | 4xx or no status, where the provider asks to try again | not executed |
-    /// | 408, below 400, 500 and above | unknown |
-    /// | any other answer | refused |
+    /// | a status that leaves it open by [`StatusMeaning`], or one of success | unknown, whatever else the answer says |
+    /// | a rate limit, or that the provider asks to try again | not executed |
+    /// | any other status | as [`StatusMeaning`] says |
+    /// | no status | refused |
     pub(super) fn of(error: &ProviderError) -> Self {
         match error.kind() {
             Kind::NotSent => return Self::NotExecuted,
@@ -32,14 +33,13 @@ impl Fate {
             Kind::Refused => {}
         }
         let asks_again = matches!(error.advice(), Some(Advice::Header { retry: true } | Advice::Code { retry: true }));
-        match error.http_status() {
+        match error.http_status().map(StatusMeaning::of) {
             _ if speaks_of_keys(error) => Self::Unknown,
-            // A server that failed may have done so after the fact, whatever it asks for.
-            Some(status) if status < 400 || status == 408 || status >= 500 => Self::Unknown,
+            // An error with a status of success contradicts itself.
+            Some(StatusMeaning::Executed | StatusMeaning::Unknown) => Self::Unknown,
             _ if error.limits().is_some() || asks_again => Self::NotExecuted,
-            // A wrong credential or address is for the operator to mend, and no answer to the operation.
-            Some(401 | 403 | 405 | 407 | 425) => Self::NotExecuted,
-            _ => Self::Refused,
+            Some(StatusMeaning::NotExecuted) => Self::NotExecuted,
+            Some(StatusMeaning::Refused) | None => Self::Refused,
         }
     }
 }

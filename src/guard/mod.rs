@@ -148,7 +148,7 @@ impl Guard {
     ///
     /// # Errors
     /// See [`GuardError`]. How a failure is read: not sent, rate limits (429) and 401, 403, 405, 407 and 425 say that
-    /// nothing was executed. Any other answer below 500, but for 408, is a refusal, for good. Everything else leaves it open:
+    /// nothing was executed. Any other 4xx, but for 408, is a refusal, for good. Everything else leaves it open:
     /// such a write is tried again only if its provider keeps the key, and the call took
     /// [`provider_key`](GuardCall::provider_key).
     ///

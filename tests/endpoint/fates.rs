@@ -1,13 +1,20 @@
 //! What becomes of a request whose handler does not simply answer.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use axum::Router;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
+use axum::routing::post;
 use payproof::endpoint::OnUnknown;
 use payproof::envelope::{Failure, NotExecuted};
 use payproof::store::MemoryStore;
 use payproof::testing::{FlakyStore, StoreFault, StoreVerb};
+use tokio::time::sleep;
+use tower_http::timeout::TimeoutLayer;
 
-use crate::service::{Act, Service, builder, validator, validator_on};
+use crate::service::{Act, Handler, Service, builder, validator, validator_on};
 use crate::support::{ms, secs};
 
 fn status(status: u16) -> Act {
@@ -32,7 +39,7 @@ async fn what_is_done_or_refused_for_good_is_replayed() {
 
 #[tokio::test]
 async fn what_says_something_of_the_moment_is_never_kept() {
-    for code in [401, 403, 408, 425, 429] {
+    for code in [401, 403, 405, 407, 425, 429] {
         let service = Service::new();
         service.handler.script([status(code)]);
         let first = service.pay().await;
@@ -57,8 +64,8 @@ async fn which_statuses_are_never_kept_can_be_chosen() {
 }
 
 #[tokio::test]
-async fn after_a_5xx_nobody_knows_and_it_never_runs_again() {
-    for code in [500, 502, 503, 504, 599] {
+async fn after_a_5xx_or_a_408_nobody_knows_and_it_never_runs_again() {
+    for code in [408, 500, 502, 503, 504, 599] {
         let service = Service::new();
         service.handler.script([status(code)]);
         let first = service.pay().await;
@@ -79,6 +86,46 @@ async fn an_answer_that_is_none_yet_leaves_it_open() {
         assert_eq!(service.pay().await.status.as_u16(), code);
         assert_eq!(service.pay().await.code(), "IDEMPOTENCY_INDETERMINATE");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_cut_off_by_a_timeout_layer_below_charges_once_under_one_key() {
+    let (validator, charges) = (validator(), Arc::new(AtomicUsize::new(0)));
+    let charge = {
+        let charges = Arc::clone(&charges);
+        move || async move {
+            charges.fetch_add(1, Ordering::SeqCst);
+            sleep(secs(10)).await;
+            "charged"
+        }
+    };
+    let cut_off = TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, secs(3));
+    let routes =
+        Router::new().route("/checkouts", post(charge)).layer(cut_off).layer(builder(&validator).build().unwrap());
+    let service = Service::routed(&validator, Handler::default(), routes);
+    assert_eq!(
+        service.pay().await.status,
+        StatusCode::REQUEST_TIMEOUT,
+        "the first client gets what the layer below says"
+    );
+    for _ in 0..2 {
+        let seen = service.pay().await;
+        assert_eq!((seen.status, &*seen.code()), (StatusCode::CONFLICT, "IDEMPOTENCY_INDETERMINATE"));
+    }
+    assert_eq!(charges.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_timeout_layer_above_ends_the_wait_and_cuts_nothing_off() {
+    let (validator, handler) = (validator(), Handler::default());
+    let layered = Service::layered(&validator, builder(&validator).build().unwrap());
+    layered.handler.script([Act::Wait(secs(10))]);
+    let cut_off = TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, secs(3));
+    let service = Service::routed(&validator, handler, layered.routes().layer(cut_off));
+    assert_eq!(service.pay().await.status, StatusCode::REQUEST_TIMEOUT);
+    sleep(secs(10)).await;
+    let seen = service.pay().await;
+    assert_eq!((seen.text(), seen.is_replay()), ("run 1: b\"pay\"", true));
 }
 
 #[tokio::test]
@@ -209,7 +256,7 @@ fn a_take_over_that_was_made_in_vain_is_taken_back() {
         tokio::time::advance(secs(30)).await;
         store.script(StoreVerb::Replace, [StoreFault::NeverReplies]);
         assert_eq!(service.pay().await.code(), "IDEMPOTENCY_UNAVAILABLE");
-        tokio::time::sleep(secs(2)).await;
+        sleep(secs(2)).await;
         assert_eq!(service.pay().await.text(), "run 1: b\"pay\"", "without waiting for its lease");
     });
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::script::PREFIX;
+use crate::status_meaning::StatusMeaning;
 use crate::store::StoreError;
 use crate::transport::TransportError;
 
@@ -138,7 +139,7 @@ impl Refusal<'_> {
             413 => self.refused("the request is larger than the server takes"),
             429 => self.with_wait(StoreError::not_sent(self.message("the server limits the rate of requests"))),
             // A server error may come after the work was done. So may a proxy's.
-            408 | 500.. => {
+            _ if StatusMeaning::of(status) == StatusMeaning::Unknown => {
                 let what = format!("the server failed with status {status}");
                 self.with_wait(StoreError::outcome_unknown(self.message(&what)))
             }

@@ -52,6 +52,11 @@ pub(super) type Handler = Box<dyn FnOnce(Event) -> Handling + Send>;
 
 pub(super) type Handling = Pin<Box<dyn Future<Output = Result<(), HandlerError>> + Send>>;
 
+/// How long a provider is told to wait for a delivery under way. A handler takes milliseconds, and one second is the shortest
+/// wait that Retry-After can say. To come back too early costs one call to the store; to wait for the end of the lease, which
+/// lasts for the slowest handler and then for a crashed process, would cost most of a minute.
+const BACK_SOON: Duration = Duration::from_secs(1);
+
 /// Each time somebody else must have claimed the event and given it back in between.
 const MOST_ROUNDS: u32 = 16;
 
@@ -127,7 +132,7 @@ impl Claim {
             match held.record.state {
                 State::Settled => return Ok(None),
                 State::Claimed if !held.lease_left().is_zero() => {
-                    return Err(WebhookError::in_progress(held.lease_left()));
+                    return Err(WebhookError::in_progress(held.lease_left().min(BACK_SOON)));
                 }
                 _ => {}
             }

@@ -204,7 +204,8 @@ impl WebhookError {
         self.class().2
     }
 
-    /// When an earlier delivery will be over at the latest, or how long the store asks to wait.
+    /// How long to wait before the event is delivered again: at most 1 s while an earlier delivery is being handled, since
+    /// handlers are quick; or what the store asks for.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         match &*self.0 {

@@ -70,7 +70,7 @@
 //! | no, no proper, or no fitting signature; or not of this time | 400 | `signature_missing`, `signature_malformed`, `signature_mismatch`, `signature_out_of_time` |
 //! | signed, and no event | 400 | `not_an_event` |
 //! | over `max_body` | 413 | `body_too_large` |
-//! | an earlier delivery is being handled | 409, Retry-After | `in_progress` |
+//! | an earlier delivery is being handled | 409, Retry-After 1 s | `in_progress` |
 //! | the store did not confirm the claim | 503 | `store_unavailable`, `record_unreadable` |
 //! | the store did not confirm that the payment is forgotten | 503 | `not_forgotten` |
 //! | handled, and the store did not confirm that | 503 | `not_recorded` |

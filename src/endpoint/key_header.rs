@@ -11,13 +11,19 @@ use super::refusal::Refusal;
 /// Where the key is.
 pub(super) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
+/// The rule that two keys break, whether they come in two headers or in one.
+const ONCE: &str = "must be given once, and stand in quotation marks if it has a comma";
+
 /// Reads the key, bare or as a string of a structured field (RFC 9651 §3.3.3): `"8e03978e"` and `8e03978e` are the same key.
 /// `None` when there is no such header.
+///
+/// Two headers are refused, and so is the one that a proxy may make of them by RFC 9110 §5.3: `a, a`. So a comma can be part
+/// of a key only within quotation marks, where it is no such border.
 pub(super) fn read(headers: &HeaderMap, shortest: usize) -> Option<Result<IdempotencyKey, Refusal>> {
     let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();
     let value = values.next()?;
     if values.next().is_some() {
-        return Some(wrong("must be given once"));
+        return Some(wrong(ONCE));
     }
     Some(parse(value, shortest))
 }
@@ -28,8 +34,9 @@ fn parse(value: &HeaderValue, shortest: usize) -> Result<IdempotencyKey, Refusal
     let text = match text.strip_prefix('"') {
         Some(quoted) => match unquote(quoted) {
             Some(text) => text,
-            None => return wrong("begins with a quotation mark and is no structured-field string"),
+            None => return wrong("begins with a quotation mark and is not one structured-field string"),
         },
+        None if text.contains(',') => return wrong(ONCE),
         None => text.into(),
     };
     let key = IdempotencyKey::parse(&text).map_err(|invalid| Refusal::KeyInvalid { rule: invalid.rule().into() })?;
@@ -77,6 +84,7 @@ mod tests {
         }
         assert_eq!(read_one(br#""a \"b\" \\ c""#).unwrap().as_str(), r#"a "b" \ c"#);
         assert_eq!(read_one(br#"bare"quotes"inside"#).unwrap().as_str(), r#"bare"quotes"inside"#);
+        assert_eq!(read_one(br#""order 6735, try 2""#).unwrap().as_str(), "order 6735, try 2");
     }
 
     #[test]
@@ -94,6 +102,13 @@ mod tests {
             br#""unknown \n escape""#,
             br#""two" "strings""#,
             br#""parameters";a=1"#,
+            b"8e03978e-40d5, 8e03978e-40d5",
+            b"8e03978e-40d5,8e03978e-40d5",
+            b"8e03978e-40d5,",
+            br#""8e03978e-40d5", "8e03978e-40d5""#,
+            br#""8e03978e-40d5","8e03978e-40d5""#,
+            br#""8e03978e-40d5", 8e03978e-40d5"#,
+            br#"8e03978e-40d5, "8e03978e-40d5""#,
             "ärger-mit-umlauten".as_bytes(),
             b"tab\tinside-it",
             &long,

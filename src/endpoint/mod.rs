@@ -46,7 +46,8 @@
 //!
 //! # What is the same request
 //! A request is known by its [`Scope`], its method and its key. What it asks for is its path, its query string, its
-//! Content-Type and its body; the same key with anything else is refused with 422 before anything is replayed. Under axum,
+//! Content-Type and its body; the same key with anything else is refused with 422 before anything is replayed. With another
+//! method it is another request, which runs by itself: a DELETE under the key of a POST is no duplicate of it. Under axum,
 //! enable the feature `axum`: nested routers cut off the part of the path that they have read, and it reads the whole one.
 //! The host is no part of it: a service that tells tenants apart by host takes it into the scope.
 //!

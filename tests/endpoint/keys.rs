@@ -76,6 +76,32 @@ async fn a_malformed_key_is_never_no_key() {
 }
 
 #[tokio::test]
+async fn two_keys_that_a_proxy_has_merged_are_refused_like_two_headers() {
+    let service = Service::new();
+    let merged = [
+        format!("{KEY}, {KEY}"),
+        format!("{KEY},{KEY}"),
+        format!("{KEY}, 12345678"),
+        format!("\"{KEY}\", \"{KEY}\""),
+        format!("\"{KEY}\",{KEY}"),
+    ];
+    for key in merged {
+        let seen = service.send(keyed(key.as_bytes())).await;
+        assert_eq!((seen.status, &*seen.code()), (StatusCode::BAD_REQUEST, "IDEMPOTENCY_KEY_INVALID"), "{key}");
+    }
+    assert_eq!(service.handler.runs(), 0);
+}
+
+#[tokio::test]
+async fn a_comma_within_quotation_marks_is_part_of_the_key() {
+    let service = Service::new();
+    for (key, is_replay) in [("try 1, order 6735", false), ("try 2, order 6735", false), ("try 1, order 6735", true)] {
+        let seen = service.send(keyed(format!("\"{key}\"").as_bytes())).await;
+        assert_eq!((seen.status, seen.is_replay()), (StatusCode::CREATED, is_replay), "{key}");
+    }
+}
+
+#[tokio::test]
 async fn a_bare_key_and_a_quoted_one_are_the_same() {
     let service = Service::new();
     let first = service.send(keyed(KEY.as_bytes())).await;

@@ -12,7 +12,7 @@ use crate::intent::PaymentIntent;
 use crate::invalid_intent::Field;
 use crate::money::{Money, Units};
 use crate::policy::{Policy, TenantProof};
-use crate::redaction::shown;
+use crate::redaction::stated;
 use crate::verdict::{ActionRequired, Capture, Fact, Finding, Findings, Issuer, Mismatch, Pending, Proof, Verdict};
 
 /// An authorisation can be voided at any moment, so it is not believed for longer than this.
@@ -121,7 +121,7 @@ impl Rules {
         match (order, facts.metadata_value(&self.order_key, order)) {
             (Some(_), None) => findings.push(Finding::Unproven(Field::Order)),
             (expected, Some(actual)) if expected != Some(actual) => {
-                findings.push(Finding::Order(Mismatch::new(expected.map(Into::into), Some(shown(actual, MAX_SHOWN)))));
+                findings.push(Finding::Order(Mismatch::new(expected.map(Into::into), Some(stated(actual, MAX_SHOWN)))));
             }
             _ => {}
         }

@@ -1,5 +1,6 @@
 //! Foreign text made fit to be shown: no credentials, no control characters, one short line.
 
+use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use regex::Regex;
@@ -20,6 +21,12 @@ static CREDENTIAL: LazyLock<Option<Regex>> = LazyLock::new(|| {
 
 /// Client secrets have this in them, whatever stands around it.
 const SECRET: &str = "_secret_";
+
+/// Says that a text goes on.
+const MORE: char = '…';
+
+/// Says that there is no text.
+pub(crate) const NONE: &str = "none";
 
 /// What stands in the place of a credential.
 const REDACTED: &str = "[redacted]";
@@ -66,17 +73,60 @@ pub(crate) fn presentable(text: &str, limit: usize) -> Box<str> {
     cut(&line, limit)
 }
 
-/// A value as it is, so that a stray blank can be seen, unless it would have to be changed to be shown.
-pub(crate) fn shown(value: &str, limit: usize) -> Box<str> {
+/// A value as it is, so that [`legible`] can show what cannot be seen in it. Without its credentials, if it has any; and
+/// where it is longer than `limit` characters its head, with a sign that there were more.
+pub(crate) fn stated(value: &str, limit: usize) -> Box<str> {
     let line = presentable(value, limit);
-    let unchanged = value.split_whitespace().eq(line.split_whitespace()) && !value.contains(char::is_control);
-    if unchanged && value.len() <= limit { value.into() } else { line }
+    if value.chars().count() > limit {
+        return if line.ends_with(MORE) { line } else { format!("{line}{MORE}").into() };
+    }
+    let readable: String = value.chars().filter(|c| c.is_whitespace() || !c.is_control()).collect();
+    if readable.split_whitespace().eq(line.split_whitespace()) { value.into() } else { line }
+}
+
+/// A text as it is where all of it can be seen; else in quotation marks, with escapes for what cannot.
+pub(crate) fn legible(text: &str) -> Cow<'_, str> {
+    if is_plain(text) { text.into() } else { quoted(text).into() }
+}
+
+/// Two texts for a person to tell apart: if one of them needs quotation marks, both have them.
+pub(crate) fn side_by_side<'t>(one: &'t str, other: &'t str) -> [Cow<'t, str>; 2] {
+    let texts = [one, other];
+    if texts.iter().all(|text| is_plain(text)) { texts.map(Cow::from) } else { texts.map(|text| quoted(text).into()) }
+}
+
+/// Letters and symbols that leave no mark: fillers of Hangul, and the blank of Braille.
+const BLANK: [char; 5] = ['\u{115f}', '\u{1160}', '\u{2800}', '\u{3164}', '\u{ffa0}'];
+
+/// Whether a character leaves a mark of its own. Control and format characters leave none, nor does white space but for the
+/// blank, and an accent that is a character of its own stands on another's mark.
+fn can_be_seen(c: char) -> bool {
+    matches!(c, '"' | '\'' | '\\') || (c.escape_debug().eq([c]) && !BLANK.contains(&c))
+}
+
+/// Whether nothing is hidden in a text, and it can be taken neither for a quoted one nor for the word that says there is none.
+fn is_plain(text: &str) -> bool {
+    let has_stray_blank = text.starts_with(' ') || text.ends_with(' ') || text.contains("  ");
+    !matches!(text, "" | NONE) && !text.starts_with('"') && !has_stray_blank && text.chars().all(can_be_seen)
+}
+
+fn quoted(text: &str) -> String {
+    let mut quoted = String::from('"');
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => quoted.extend(['\\', c]),
+            _ if can_be_seen(c) => quoted.push(c),
+            _ => quoted.extend(c.escape_default()),
+        }
+    }
+    quoted.push('"');
+    quoted
 }
 
 /// The first `limit` characters, and a sign that there were more.
 pub(crate) fn cut(line: &str, limit: usize) -> Box<str> {
     match line.char_indices().nth(limit).and_then(|(end, _)| line.get(..end)) {
-        Some(head) => format!("{head}…").into(),
+        Some(head) => format!("{head}{MORE}").into(),
         None => line.into(),
     }
 }
@@ -97,9 +147,46 @@ mod tests {
     }
 
     #[test]
-    fn a_value_is_shown_with_its_blanks_unless_it_has_to_be_changed() {
-        assert_eq!(&*shown("store_42 ", 255), "store_42 ");
-        assert_eq!(&*shown("a\nb\u{1b}[31m", 255), "a b[31m");
-        assert_eq!(shown(&"x".repeat(300), 255).chars().count(), 256);
+    fn a_value_is_kept_as_it_is_unless_it_is_long_or_holds_a_credential() {
+        for value in ["store_42 ", "a\nb\u{1b}[31m", "\0", "a\u{200b}b"] {
+            assert_eq!(&*stated(value, 255), value);
+        }
+        assert_eq!(stated(&"x".repeat(300), 255).chars().count(), 256);
+        assert_eq!(&*stated(&("x".repeat(255) + "\0"), 255), "x".repeat(255) + "…");
+        assert_eq!(&*stated(&("store_42".to_owned() + &"\0".repeat(2_000)), 255), "store_42…");
+        assert_eq!(&*stated(&("ä".repeat(255)), 255), "ä".repeat(255));
+        let key = format!("{}_li\0ve_abcdefgh", "sk");
+        assert!(!stated(&format!("order {key}"), 255).contains("abcdefgh"));
+    }
+
+    #[test]
+    fn what_cannot_be_seen_is_escaped_and_what_can_be_seen_is_not() {
+        for plain in ["store_42", "a b", "Müller", "日本", "it's", "a\"b", "a\\u{0}"] {
+            assert_eq!(legible(plain), plain);
+        }
+        for (text, expected) in [
+            ("", r#""""#),
+            ("none", r#""none""#),
+            (" a", r#"" a""#),
+            ("a ", r#""a ""#),
+            ("a  b", r#""a  b""#),
+            ("\"a\"", r#""\"a\"""#),
+            ("a\0", r#""a\u{0}""#),
+            ("a\\\0", r#""a\\\u{0}""#),
+            ("a\tb\r\n", r#""a\tb\r\n""#),
+            ("a\u{a0}b", r#""a\u{a0}b""#),
+            ("a\u{200b}\u{202e}\u{2060}\u{feff}\u{ad}", r#""a\u{200b}\u{202e}\u{2060}\u{feff}\u{ad}""#),
+            ("e\u{301}", r#""e\u{301}""#),
+            ("\u{3164}\u{2800}", r#""\u{3164}\u{2800}""#),
+        ] {
+            assert_eq!(legible(text), expected);
+        }
+    }
+
+    #[test]
+    fn of_two_texts_both_are_quoted_or_none() {
+        assert_eq!(side_by_side("a", "b"), ["a", "b"]);
+        assert_eq!(side_by_side("a", "a "), ["\"a\"", "\"a \""]);
+        assert_eq!(side_by_side("\u{200b}a", "a"), ["\"\\u{200b}a\"", "\"a\""]);
     }
 }

@@ -13,6 +13,10 @@ use crate::intent::{PaymentId, PaymentIntent};
 use crate::invalid_intent::Field;
 use crate::money::Money;
 
+mod mismatch;
+
+pub use mismatch::Mismatch;
+
 /// What the provider's facts say about an intent.
 ///
 /// Closed on purpose: a checkout must handle all four. Not finding out is an error, never a verdict.
@@ -217,22 +221,6 @@ pub enum Finding {
     NotCaptured,
 }
 
-/// What was expected, and what the provider states.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Mismatch<T> {
-    /// What was claimed, or is accepted.
-    pub expected: T,
-    /// What the provider states.
-    pub actual: T,
-}
-
-impl<T> Mismatch<T> {
-    pub(crate) fn new(expected: T, actual: T) -> Self {
-        Self { expected, actual }
-    }
-}
-
 /// A fact that every validation needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -309,10 +297,7 @@ impl fmt::Display for Finding {
             Self::AmountReceived(mismatch) => write!(f, "amount received: {mismatch}"),
             Self::Currency(mismatch) => write!(f, "currency: {mismatch}"),
             Self::Tenant => f.write_str("tenant: the provider names another"),
-            Self::Order(Mismatch { expected, actual }) => {
-                let (expected, actual) = (expected.as_deref(), actual.as_deref());
-                write!(f, "order: expected {}, actual {}", expected.unwrap_or("none"), actual.unwrap_or("none"))
-            }
+            Self::Order(mismatch) => write!(f, "order: {mismatch}"),
             Self::Customer => f.write_str("another customer paid"),
             Self::Unproven(field) => write!(f, "{field}: claimed, but the provider does not state it"),
             Self::Unstated(fact) => write!(f, "{}: the provider does not state it", fact.as_str()),
@@ -333,12 +318,6 @@ impl fmt::Display for Finding {
             Self::CreatedAhead => f.write_str("created later than the provider's own time of this answer"),
             Self::NotCaptured => f.write_str("not captured in full, and no longer capturable"),
         }
-    }
-}
-
-impl<T: fmt::Display> fmt::Display for Mismatch<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "expected {}, actual {}", self.expected, self.actual)
     }
 }
 

@@ -6,6 +6,7 @@ use crate::error::ValidateError;
 use crate::intent::PaymentId;
 use crate::invalid_intent::InvalidIntent;
 use crate::ledger::LedgerError;
+use crate::redaction::legible;
 use crate::verdict::Verdict;
 
 /// A payment that was not redeemed, released or looked up.
@@ -13,7 +14,7 @@ use crate::verdict::Verdict;
 #[non_exhaustive]
 pub enum RedeemError {
     /// The payment pays another order already.
-    #[error("the payment was redeemed before, for {}", .by.as_deref().unwrap_or("another tenant"))]
+    #[error("the payment was redeemed before, for {}", .by.as_deref().map_or("another tenant".into(), legible))]
     AlreadyRedeemed {
         /// That order, with its part if it has one; `None` when it is another tenant's, whose orders are none of ours.
         by: Option<Box<str>>,
@@ -28,7 +29,7 @@ pub enum RedeemError {
     #[error("there is no order to redeem the payment for; name it in the intent, or use `redeem_for`")]
     OrderMissing,
     /// The intent was proven for another order.
-    #[error("the payment was proven for order {claimed}; redeem it for that one")]
+    #[error("the payment was proven for order {}; redeem it for that one", legible(.claimed))]
     OrderMismatch {
         /// The order that the intent claims.
         claimed: Box<str>,

@@ -33,6 +33,25 @@ async fn every_mismatch_is_shown_and_exits_with_one() {
 }
 
 #[tokio::test]
+async fn values_that_differ_invisibly_are_shown_so_that_a_person_sees_it() {
+    let differs = SandboxPayment::paid("pi_1", 1999, "usd").tenant("store_42").order("6735 \0\u{200b}");
+    let sandbox = sandbox_with([differs]).await;
+    let said = r#"order: expected "6735", actual "6735 \u{0}\u{200b}""#;
+    for format in ["table", "csv", "jsonl"] {
+        let run = Program::at(&sandbox, &[&ONE[..], &["--format", format]].concat()).run().await;
+        assert_eq!(run.code(), 1, "{run:?}");
+        let shown = match format {
+            "jsonl" => run.rows()[0]["findings"].as_array().unwrap().iter().map(|it| it["text"].to_string()).collect(),
+            _ => run.stdout.clone(),
+        };
+        // Each format has its own marks around a quotation mark.
+        let plain = |text: &str| text.replace(['"', '\\'], "");
+        assert!(plain(&shown).contains(&plain(said)), "{format}: {shown}");
+        assert!(!shown.contains(['\0', '\u{200b}']), "{format}: {shown:?}");
+    }
+}
+
+#[tokio::test]
 async fn what_nobody_can_tell_exits_with_two_and_one_line() {
     let sandbox = sandbox_with([paid("pi_1")]).await;
     sandbox.set_faults(Faults::down());

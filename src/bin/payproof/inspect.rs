@@ -114,6 +114,10 @@ fn as_text(payment: &PaymentId, kept: Option<&KeptFacts>, redemption: Option<&Re
 /// A value as people read it. Pairs, such as metadata, one after the other.
 fn in_words(value: &Value) -> String {
     match value {
+        // A blank at the end, or a character that leaves no mark, is often what a mismatch comes from.
+        Value::String(text) if text.trim() != text || !text.chars().flat_map(char::escape_debug).eq(text.chars()) => {
+            format!("{text:?}")
+        }
         Value::String(text) => text.clone(),
         Value::Array(values) if values.is_empty() => "none".to_owned(),
         Value::Array(values) => values.iter().map(in_words).collect::<Vec<_>>().join(" "),

@@ -17,7 +17,10 @@ mod folder;
 mod proxy;
 #[path = "support/redis_server.rs"]
 mod redis_server;
+mod support;
 
+#[path = "redis/bursts.rs"]
+mod bursts;
 #[path = "redis/cluster.rs"]
 mod cluster;
 #[path = "redis/outages.rs"]

@@ -85,7 +85,7 @@ impl VercelKvStoreBuilder {
         self
     }
 
-    /// How long a verb may take, from connecting to the last byte of the answer. Default: 1 s.
+    /// How long a verb may take, from the wait for its turn to the last byte of the answer. Default: 1 s.
     ///
     /// A call that ends here may have been carried out.
     pub fn command_timeout(mut self, timeout: Duration) -> Self {
@@ -95,7 +95,7 @@ impl VercelKvStoreBuilder {
 
     /// The most calls under way at once. Default: 256.
     ///
-    /// Further ones wait for their turn, at most half the command time-out, and then fail with nothing sent.
+    /// Further ones wait for their turn, in order and for at most half the command time-out, and then fail with nothing sent.
     pub fn max_in_flight(mut self, calls: usize) -> Self {
         self.0.max_in_flight = calls;
         self

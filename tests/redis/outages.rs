@@ -161,26 +161,94 @@ async fn a_line_that_stalls_is_given_up_and_made_anew() {
 }
 
 #[tokio::test]
-async fn beyond_the_most_commands_in_flight_a_call_fails_at_once_as_not_sent() {
+async fn beyond_the_most_commands_in_flight_calls_wait_for_their_turn_in_order() {
+    const CALLS: u8 = 12;
     let server = RedisServer::start().await;
-    let builder = RedisStore::builder(server.url()).max_in_flight(3);
-    let store = patient(builder);
+    let store = patient(RedisStore::builder(server.url()).max_in_flight(3));
+    store.claim("turn", &[0], MINUTE).await.unwrap();
+    // The server knows the script by now, so that each call is one command.
+    assert_eq!(store.replace("turn", &[0], &[1], MINUTE).await, Ok(Swap::Swapped));
+    server.command(&["CLIENT", "PAUSE", "60000", "WRITE"]);
+    let mut calls = tokio::task::JoinSet::new();
+    for turn in 1..=CALLS {
+        let store = store.clone();
+        calls.spawn(async move { store.replace("turn", &[turn], &[turn + 1], MINUTE).await });
+        // It has taken its place, or stands in the queue, before the next one comes.
+        tokio::task::yield_now().await;
+    }
+    sleep(Duration::from_millis(100)).await;
+    server.command(&["CLIENT", "UNPAUSE"]);
+    for swapped in calls.join_all().await {
+        assert_eq!(swapped, Ok(Swap::Swapped), "each expects what the one before it wrote");
+    }
+    assert_eq!(store.get("turn").await.unwrap().unwrap().bytes, [CALLS + 1]);
+}
+
+#[tokio::test]
+async fn a_call_whose_turn_does_not_come_in_time_was_not_sent() {
+    let server = RedisServer::start().await;
+    let builder = RedisStore::builder(server.url()).connect_timeout(Duration::from_secs(10));
+    let store = builder.command_timeout(Duration::from_secs(4)).max_in_flight(3).build().unwrap();
     store.get("k").await.unwrap();
-    server.command(&["CLIENT", "PAUSE", "3000", "ALL"]);
-    let mut waiting = tokio::task::JoinSet::new();
+    server.command(&["CLIENT", "PAUSE", "60000", "WRITE"]);
+    let mut open = tokio::task::JoinSet::new();
     for place in 0..3 {
+        let store = store.clone();
+        open.spawn(async move { store.claim(&format!("k{place}"), b"v", MINUTE).await });
+    }
+    sleep(Duration::from_millis(100)).await;
+    let error = store.claim("k4", b"v", MINUTE).await.unwrap_err();
+    assert!(is_not_sent(&error) && error.to_string().contains("max_in_flight"), "{error:?}");
+    for answer in open.join_all().await {
+        assert!(answer.unwrap_err().is_outcome_unknown());
+    }
+    server.command(&["CLIENT", "UNPAUSE"]);
+    assert_eq!(store.get("k4").await, Ok(None));
+}
+
+#[tokio::test]
+async fn commands_whose_callers_left_count_until_a_later_one_is_answered() {
+    let server = RedisServer::start().await;
+    let store = patient(RedisStore::builder(server.url()).max_in_flight(3));
+    store.get("k").await.unwrap();
+    server.command(&["CLIENT", "PAUSE", "60000", "WRITE"]);
+    for place in 0..3 {
+        let key = format!("k{place}");
+        let call = store.claim(&key, b"v", MINUTE);
+        assert!(timeout(Duration::from_millis(100), call).await.is_err());
+    }
+    // One finds out what became of them, and the others wait for what it finds.
+    let mut waiting = tokio::task::JoinSet::new();
+    for place in 3..12 {
         let store = store.clone();
         waiting.spawn(async move { store.claim(&format!("k{place}"), b"v", MINUTE).await });
     }
-    sleep(Duration::from_millis(200)).await;
-    // Callers who leave make no room: their commands are still under way.
-    waiting.abort_all();
-    let begun = Instant::now();
-    let error = store.claim("k4", b"v", MINUTE).await.unwrap_err();
-    assert!(is_not_sent(&error) && error.to_string().contains("max_in_flight"), "{error:?}");
-    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+    sleep(Duration::from_millis(100)).await;
     server.command(&["CLIENT", "UNPAUSE"]);
-    claimed_at_last(&store, "k5", SOON).await;
+    for answer in waiting.join_all().await {
+        assert_eq!(answer, Ok(Claim::Claimed));
+    }
+    assert_eq!(server.command(&["DBSIZE"]), "12");
+}
+
+#[tokio::test]
+async fn calls_that_wait_for_their_turn_are_told_when_the_connection_breaks() {
+    let server = RedisServer::start().await;
+    let store = patient(RedisStore::builder(server.url()).max_in_flight(1));
+    store.get("k").await.unwrap();
+    server.command(&["CLIENT", "PAUSE", "60000", "WRITE"]);
+    let claim = |key: &'static str| {
+        let store = store.clone();
+        tokio::spawn(async move { store.claim(key, b"v", MINUTE).await })
+    };
+    let open = claim("open");
+    sleep(Duration::from_millis(100)).await;
+    let waiting = claim("waiting");
+    sleep(Duration::from_millis(100)).await;
+    server.command(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
+    assert!(open.await.unwrap().unwrap_err().is_outcome_unknown());
+    let error = waiting.await.unwrap().unwrap_err();
+    assert!(is_not_sent(&error) && !error.to_string().contains("max_in_flight"), "{error:?}");
 }
 
 #[tokio::test]

@@ -27,7 +27,7 @@ use crate::store::StoreError;
 /// The room for calls that wait or are carried out, in KiB: each takes [`LEAST_ROOM`], and its bytes.
 const ROOM: usize = 64 * 1024;
 
-/// So that 4,096 small calls fill the queue: more would wait for longer than their callers do.
+/// So that 4,096 small calls fill the queue; further ones wait with their callers.
 const LEAST_ROOM: usize = 16;
 
 /// The most that goes into one transaction, in calls and in bytes.
@@ -139,18 +139,19 @@ impl Desk {
 
     /// Hands in a call and waits for its answer.
     pub(super) async fn call(self: &Arc<Self>, key: &str, verb: Verb) -> Result<Answer, StoreError> {
-        let room = self.room_for(key, &verb)?;
+        let room = self.room_for(key, &verb).await?;
         let lane = if matches!(verb, Verb::Touch) { Lane::Writing } else { Lane::Reading };
         let (command, answer) = Command::new(key, verb, room);
         self.hand_in(lane, command)?;
         answer.await.unwrap_or_else(|_| Err(StoreError::outcome_unknown("the store's worker failed")))
     }
 
-    fn room_for(&self, key: &str, verb: &Verb) -> Result<OwnedSemaphorePermit, StoreError> {
+    /// Waits for room in the queue, in order, for as long as the caller does.
+    async fn room_for(&self, key: &str, verb: &Verb) -> Result<OwnedSemaphorePermit, StoreError> {
         let needed = LEAST_ROOM.saturating_add(size(key, verb) / 1024);
         let needed = u32::try_from(needed).unwrap_or(u32::MAX);
-        let full = |_| StoreError::not_sent("too many calls wait for the store's file");
-        Arc::clone(&self.room).try_acquire_many_owned(needed).map_err(full)
+        let closed = |_| StoreError::not_sent("the store's file is closed");
+        Arc::clone(&self.room).acquire_many_owned(needed).await.map_err(closed)
     }
 
     fn hand_in(self: &Arc<Self>, lane: Lane, command: Command) -> Result<(), StoreError> {

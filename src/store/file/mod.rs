@@ -60,8 +60,9 @@ const LARGEST_VALUE: usize = 1 << 20;
 ///
 /// # Cost
 /// A read, and a claim on a key that is held, wait for no disk. The database runs on tokio's threads for blocking tasks, at
-/// most two at once. At most 4,096 calls or 64 MiB wait; further ones fail at once, with nothing done. There is no time-out
-/// in here: a disk that hangs holds its callers until they give up.
+/// most two at once. At most 4,096 calls or 64 MiB are taken on; further ones wait for room, in order. There is no time-out
+/// in here: a disk that hangs holds its callers until they give up, and a call that was waiting for room has then done
+/// nothing.
 ///
 /// # When the disk fails
 /// The calls under way are told, and the file is opened again by itself, at most once a second. A full disk refuses

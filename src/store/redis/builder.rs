@@ -97,7 +97,8 @@ impl RedisStoreBuilder {
         self
     }
 
-    /// The longest to wait for an answer. Default: 500 ms; at most 60 s.
+    /// The longest to wait for an answer, the wait for a place among `max_in_flight` included. Default: 500 ms; at most
+    /// 60 s.
     ///
     /// A connection that says nothing for so long is given up, and the next call makes another.
     pub fn command_timeout(mut self, limit: Duration) -> Self {
@@ -111,8 +112,9 @@ impl RedisStoreBuilder {
         self
     }
 
-    /// The most commands under way on one connection. Further ones fail at once, as not sent. Default: 1,024.
+    /// The most commands under way on one connection. Default: 1,024.
     ///
+    /// Further ones wait for their turn, in order and for at most half the `command_timeout`, and then fail with nothing sent.
     /// A command whose caller has left counts until its answer comes or its connection is given up.
     pub fn max_in_flight(mut self, commands: usize) -> Self {
         self.max_in_flight = commands;

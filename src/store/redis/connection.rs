@@ -30,7 +30,7 @@ pub(super) struct Settings {
 pub(super) enum Fault {
     /// There was no connection, or it broke, or time ran out.
     Lost(StoreError),
-    /// Too much is under way here already; the server is not to blame.
+    /// No place among the open requests came free in time; nothing was sent.
     Full(StoreError),
     /// The server answered with an error, and did nothing.
     Refused(Refusal),
@@ -44,36 +44,39 @@ pub(super) struct Link {
 }
 
 impl Link {
-    /// Lets the next caller make a new connection. Requests that are under way here may still be answered.
+    /// Lets the next caller make a new connection. Requests that are under way here may still be answered; those that
+    /// wait for a place are told that nothing was sent.
     pub(super) fn retire(&self) {
         self.retired.store(true, Ordering::Relaxed);
+        self.wire.refuse_more();
     }
 
     fn is_usable(&self) -> bool {
         !self.retired.load(Ordering::Relaxed) && !self.wire.is_closed()
     }
 
-    /// Sends a request, and waits no longer than the command timeout.
+    /// Sends a request, and waits no longer than the command timeout: half of it for a place among the open requests, and
+    /// what is left for the answer. So nothing is sent that has next to no time for its answer.
     pub(super) async fn call(&self, request: Request<'_>) -> Result<Reply, Fault> {
+        let begun = Instant::now();
+        let patience = self.command_timeout.checked_div(2).unwrap_or_default();
+        let place = match timeout(patience, self.wire.place()).await {
+            Ok(Ok(place)) => place,
+            Ok(Err(lost)) => return Err(Fault::Lost(self.lost(lost))),
+            Err(_elapsed) => {
+                let text = format!(
+                    "`max_in_flight` commands were under way for {patience:?}; raise it, or look at the server's load"
+                );
+                return Err(Fault::Full(StoreError::not_sent(text)));
+            }
+        };
         let sent = Instant::now();
-        match timeout(self.command_timeout, self.wire.call(request)).await {
+        let left = self.command_timeout.saturating_sub(begun.elapsed());
+        match timeout(left, place.call(request)).await {
             Ok(Ok(Reply::Error(text))) => Err(Fault::Refused(Refusal::of(&text))),
             Ok(Ok(reply)) => Ok(reply),
-            Ok(Err(Lost::Full(most))) => {
-                let text =
-                    format!("{most} commands are under way already; raise `max_in_flight`, or look at the server");
-                Err(Fault::Full(StoreError::not_sent(text)))
-            }
-            Ok(Err(Lost::NotSent(reason))) => {
-                let text = format!("the connection to Redis was lost before anything was sent: {reason}");
-                Err(Fault::Lost(StoreError::not_sent(text)))
-            }
-            Ok(Err(Lost::Unknown(reason))) => {
-                self.retire();
-                let text = format!("the connection to Redis broke before the answer came: {reason}");
-                Err(Fault::Lost(StoreError::outcome_unknown(text)))
-            }
-            Err(_) => {
+            Ok(Err(lost)) => Err(Fault::Lost(self.lost(lost))),
+            Err(_elapsed) => {
                 // Replies come in order. A server that said nothing all that time is hung, and a slow one is not helped by
                 // taking its connection away from everybody.
                 if !self.wire.heard_since(sent) {
@@ -83,6 +86,19 @@ impl Link {
                 let text =
                     format!("Redis did not answer within {limit:?}; look at its load, or raise `command_timeout`");
                 Err(Fault::Lost(StoreError::outcome_unknown(text)))
+            }
+        }
+    }
+
+    /// Why there is no answer, and what follows for the connection.
+    fn lost(&self, lost: Lost) -> StoreError {
+        match lost {
+            Lost::NotSent(reason) => {
+                StoreError::not_sent(format!("the connection to Redis was lost before anything was sent: {reason}"))
+            }
+            Lost::Unknown(reason) => {
+                self.retire();
+                StoreError::outcome_unknown(format!("the connection to Redis broke before the answer came: {reason}"))
             }
         }
     }

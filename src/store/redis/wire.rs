@@ -3,12 +3,15 @@
 //! Limits are ours too: how many requests are open, and what a request that was cut off may have done. Nothing is sent
 //! twice, since the library's multiplexer has no retries.
 
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::task::Poll;
 
 use ::redis::aio::MultiplexedConnection;
 use ::redis::{AsyncConnectionConfig, ProtocolVersion, RedisConnectionInfo, RedisError, Value};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
@@ -20,8 +23,6 @@ const MOST_QUEUED: usize = 1024;
 /// Why there is no reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Lost {
-    /// So many requests are open already that this one was not taken.
-    Full(usize),
     /// Nothing of the request left this process.
     NotSent(Box<str>),
     /// The request may have been executed.
@@ -31,10 +32,8 @@ pub(super) enum Lost {
 impl Lost {
     /// Why, where it does not matter how far the request got.
     pub(super) fn reason(&self) -> &str {
-        match self {
-            Self::Full(_) => "too many commands are under way",
-            Self::NotSent(reason) | Self::Unknown(reason) => reason,
-        }
+        let (Self::NotSent(reason) | Self::Unknown(reason)) = self;
+        reason
     }
 }
 
@@ -42,12 +41,15 @@ impl Lost {
 pub(super) struct Wire {
     connection: MultiplexedConnection,
     driver: AbortHandle,
+    /// Requests wait for one of these in the order in which they came.
     places: Semaphore,
     most_open: usize,
     /// Requests whose callers left before the reply came; their places are taken until a later reply says that it has.
     left: AtomicUsize,
     /// Whether a request beyond the limit finds out what became of those.
     probing: AtomicBool,
+    /// Told when one of those that wait may have to be that request.
+    stuck: Notify,
     /// When a reply last came in, in microseconds since `opened`.
     heard: AtomicU64,
     opened: Instant,
@@ -73,6 +75,7 @@ impl Wire {
             most_open,
             left: AtomicUsize::new(0),
             probing: AtomicBool::new(false),
+            stuck: Notify::new(),
             heard: AtomicU64::new(0),
             opened: Instant::now(),
         })
@@ -80,36 +83,40 @@ impl Wire {
 
     /// Sends a request and waits for its answer, however long that takes. Dropped, it may still be executed.
     pub(super) async fn call(&self, request: Request<'_>) -> Result<Reply, Lost> {
-        self.check_open()?;
-        let place = self.take_place()?;
-        let mut connection = self.connection.clone();
-        let reply = if let Request::One(words) = request {
-            let answer = connection.send_packed_command(&command(words)).await;
-            self.read(answer)?.map_or_else(|refusal| refusal, Reply::from)
-        } else {
-            let pipeline = request.pipeline();
-            let answer = connection.send_packed_commands(&pipeline, 0, pipeline.len()).await;
-            match self.read(answer)? {
-                Ok(replies) => last_of(replies, request)?,
-                Err(refusal) => refusal,
-            }
-        };
-        place.answered();
-        Ok(reply)
+        self.place().await?.call(request).await
     }
 
-    fn take_place(&self) -> Result<Place<'_>, Lost> {
-        let left_before = self.left.load(Ordering::Relaxed);
-        let is_probe = match self.places.try_acquire() {
-            Ok(permit) => {
+    /// Waits for a place among the open requests, in order and however long that takes. Dropped, nothing was sent.
+    pub(super) async fn place(&self) -> Result<Place<'_>, Lost> {
+        self.check_open()?;
+        let (mut free, mut must_probe) = (pin!(self.places.acquire()), pin!(self.must_probe()));
+        let is_probe = poll_fn(|cx| match free.as_mut().poll(cx) {
+            Poll::Ready(Ok(permit)) => {
                 permit.forget();
-                false
+                Poll::Ready(Ok(false))
             }
-            // Nobody waits for any of them, so one more has to find out what became of them.
-            Err(_) if left_before >= self.most_open && !self.probing.swap(true, Ordering::Relaxed) => true,
-            Err(_) => return Err(Lost::Full(self.most_open)),
-        };
-        Ok(Place { wire: self, left_before, is_probe, answered: false })
+            Poll::Ready(Err(_closed)) => Poll::Ready(Err(Lost::NotSent("the connection was given up".into()))),
+            Poll::Pending => must_probe.as_mut().poll(cx).map(|()| Ok(true)),
+        });
+        let is_probe = is_probe.await?;
+        Ok(Place { wire: self, left_before: self.left.load(Ordering::Relaxed), is_probe, answered: false })
+    }
+
+    /// Ends once every place is held by a request whose caller left: then one more request has to find out what became of
+    /// them. It ends for one of those that wait at a time.
+    async fn must_probe(&self) {
+        loop {
+            if self.left.load(Ordering::Relaxed) >= self.most_open && !self.probing.swap(true, Ordering::Relaxed) {
+                return;
+            }
+            // What is told between the look and this is kept for it.
+            self.stuck.notified().await;
+        }
+    }
+
+    /// Takes no further requests, those that wait for a place included.
+    pub(super) fn refuse_more(&self) {
+        self.places.close();
     }
 
     /// Sends commands in one go, and waits for the answers to all of them.
@@ -152,8 +159,8 @@ impl Wire {
     }
 }
 
-/// A request that is open, and its place among those that may be.
-struct Place<'w> {
+/// The place of one request among those that may be open.
+pub(super) struct Place<'w> {
     wire: &'w Wire,
     /// So many were left open before this one was sent.
     left_before: usize,
@@ -163,6 +170,26 @@ struct Place<'w> {
 }
 
 impl Place<'_> {
+    /// Sends the request and waits for its answer, however long that takes. Dropped, it may still be executed.
+    pub(super) async fn call(self, request: Request<'_>) -> Result<Reply, Lost> {
+        let wire = self.wire;
+        wire.check_open()?;
+        let mut connection = wire.connection.clone();
+        let reply = if let Request::One(words) = request {
+            let answer = connection.send_packed_command(&command(words)).await;
+            wire.read(answer)?.map_or_else(|refusal| refusal, Reply::from)
+        } else {
+            let pipeline = request.pipeline();
+            let answer = connection.send_packed_commands(&pipeline, 0, pipeline.len()).await;
+            match wire.read(answer)? {
+                Ok(replies) => last_of(replies, request)?,
+                Err(refusal) => refusal,
+            }
+        };
+        self.answered();
+        Ok(reply)
+    }
+
     /// Replies come in order: whatever was sent before has its reply too, whether or not somebody waits for it.
     fn answered(mut self) {
         self.answered = true;
@@ -179,6 +206,9 @@ impl Drop for Place<'_> {
             self.wire.probing.store(false, Ordering::Relaxed);
         } else if !self.answered {
             self.wire.left.fetch_add(1, Ordering::Relaxed);
+        }
+        if self.wire.left.load(Ordering::Relaxed) >= self.wire.most_open {
+            self.wire.stuck.notify_one();
         }
     }
 }

@@ -17,7 +17,7 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, Url};
 use serde::Deserialize;
 use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::{Claim, Durability, StoreError, Stored, Swap, ttl_millis};
 use crate::retry_after;
@@ -125,21 +125,19 @@ impl RestClient {
         Ok(self.bounded(self.run(key, verb)).await?)
     }
 
-    /// One call in one slot and within its time.
+    /// One call in one slot and within its time, which begins with the wait for the slot.
     async fn bounded<T>(&self, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+        let begun = Instant::now();
         let _slot = self.slot().await?;
-        timeout(self.command_timeout, work).await.unwrap_or_else(|_| {
+        timeout(self.command_timeout.saturating_sub(begun.elapsed()), work).await.unwrap_or_else(|_| {
             let limit = self.command_timeout;
             Err(StoreError::outcome_unknown(format!("no answer within {limit:?}")).into())
         })
     }
 
-    /// Callers wait for a slot in their own futures, so the queue is as long as they are many, and empties with time. Half
-    /// the time-out is enough to see that no slot comes free: then a caller learns it while it can still do something else.
+    /// Callers wait for a slot in order, in their own futures, so the queue is as long as they are many, and empties with
+    /// time. Half the time-out is for this: nothing is sent that has next to no time for its answer.
     async fn slot(&self) -> Result<SemaphorePermit<'_>, StoreError> {
-        if let Ok(slot) = self.slots.try_acquire() {
-            return Ok(slot);
-        }
         let patience = self.command_timeout.checked_div(2).unwrap_or_default();
         if let Ok(Ok(slot)) = timeout(patience, self.slots.acquire()).await {
             return Ok(slot);

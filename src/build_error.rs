@@ -3,6 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+/// The longest name of a service or an endpoint, in characters.
+#[cfg(any(feature = "tower", feature = "webhook"))]
+const MAX_NAME: usize = 100;
+
 /// A configuration that cannot work; carries the values that contradict each other.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -128,6 +132,16 @@ pub enum BuildError {
 impl BuildError {
     pub(crate) fn out_of_range(setting: &'static str, value: String, rule: &'static str) -> Self {
         Self::OutOfRange { setting, value, rule }
+    }
+
+    /// Refuses a name that could not be shown in a line of a log, or is none.
+    #[cfg(any(feature = "tower", feature = "webhook"))]
+    pub(crate) fn check_name(setting: &'static str, name: &str) -> Result<(), Self> {
+        let is_plain = name.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
+        if is_plain && (1..=MAX_NAME).contains(&name.len()) {
+            return Ok(());
+        }
+        Err(Self::out_of_range(setting, name.escape_default().to_string(), "1 to 100 printable ASCII characters"))
     }
 
     /// Refuses a limit that is longer than the one it has to stay within.

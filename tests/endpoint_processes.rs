@@ -59,7 +59,7 @@ async fn serve(redis: &str) {
         .build()
         .unwrap();
     let scope = |_: &Parts| Scope::new("store_42", "shopper_7").ok();
-    let layer = IdempotencyLayer::builder(&validator, Duration::from_secs(2), scope)
+    let layer = IdempotencyLayer::builder(&validator, "checkout", Duration::from_secs(2), scope)
         .lease(Duration::from_secs(4))
         .wait(Duration::from_secs(3))
         .build()

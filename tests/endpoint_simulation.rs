@@ -176,7 +176,8 @@ type Process = BoxCloneService<Request<Full<Bytes>>, Response<Bytes>, Infallible
 fn process(store: &ChaosStore, log: &Log, on_unknown: OnUnknown) -> Process {
     let builder = Validator::builder(provider()).transient_patterns(NO_PATTERNS).store(store.clone());
     let scope = |_: &http::request::Parts| Scope::new("store_42", "shopper_7").ok();
-    let layer = IdempotencyLayer::builder(&builder.build().unwrap(), HANDLER_TIMEOUT, scope).build().unwrap();
+    let layer =
+        IdempotencyLayer::builder(&builder.build().unwrap(), "checkout", HANDLER_TIMEOUT, scope).build().unwrap();
     let log = Arc::clone(log);
     let handler = service_fn(move |request| {
         let log = Arc::clone(&log);

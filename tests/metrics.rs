@@ -93,7 +93,7 @@ async fn everything() {
 /// The same request twice, and one that is refused.
 async fn post_twice(validator: &Validator) {
     let scope = |_: &Parts| Scope::new("store_42", "shopper_7").ok();
-    let layer = IdempotencyLayer::builder(validator, secs(1), scope).build().unwrap();
+    let layer = IdempotencyLayer::builder(validator, "checkout", secs(1), scope).build().unwrap();
     let routes = Router::new().route("/checkouts", post(|| async { "paid" }).layer(layer));
     for key in ["8e03978e", "8e03978e", "short"] {
         let request = Request::post("/checkouts").header("idempotency-key", key).body(Body::empty()).unwrap();

@@ -42,7 +42,9 @@ pub(crate) fn bare() -> Router {
 pub(crate) fn idempotent(store: impl Store) -> Router {
     let validator = Validator::builder(Prompt::new()).store(store).build().expect("settings fit");
     let scope = |_: &Parts| Scope::new("store_42", "shopper_7").ok();
-    let layer = IdempotencyLayer::builder(&validator, Duration::from_secs(20), scope).build().expect("settings fit");
+    let layer = IdempotencyLayer::builder(&validator, "checkout", Duration::from_secs(20), scope)
+        .build()
+        .expect("settings fit");
     bare().layer(layer)
 }
 

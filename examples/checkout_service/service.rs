@@ -72,7 +72,8 @@ fn validator(provider_url: &str, folder: &Path) -> Result<(Validator, &'static s
 
 /// What a checkout service serves. The page and its stage come beside it.
 pub(crate) fn routes(service: &Arc<Service>) -> Result<Router, BuildError> {
-    let idempotent = IdempotencyLayer::builder(&service.validator, HANDLER_TIMEOUT, Caller::scope).build()?;
+    let idempotent =
+        IdempotencyLayer::builder(&service.validator, "checkout", HANDLER_TIMEOUT, Caller::scope).build()?;
     let checkouts = Router::new()
         .route("/checkouts", post(checkouts::create))
         // Validation, redemption and the order come to the same end however often they run.

@@ -89,17 +89,24 @@ impl IdempotencyLayer {
     /// Starts a layer that keeps its records where the validator keeps those of effects: in its store, or else in this
     /// process, and there for 100,000 keys at most.
     ///
+    /// `service` names the service that the routes are of: 1 to 100 printable ASCII characters, yours to choose. All replicas of
+    /// one service share it, and services that share a store each have their own: a gateway that passes a request on under its
+    /// key then does not meet its own claim behind itself. It is part of what a request is known by, beside the validator's
+    /// provider, account and mode; another name makes every key a new one.
+    ///
     /// `handler_timeout` is the longest a handler may run, reading its answer included. `scope` says whose a request is, from
     /// what it was authenticated with; so the layer stands below (in axum: is added before) the one that authenticates.
     /// Without a scope a request is refused.
     pub fn builder(
         validator: &Validator,
+        service: impl Into<Box<str>>,
         handler_timeout: Duration,
         scope: impl Fn(&Parts) -> Option<Scope> + Send + Sync + 'static,
     ) -> IdempotencyLayerBuilder {
         let scope: Box<ScopeOf> = Box::new(scope);
         let settings = Settings {
             engine: Arc::clone(&validator.0),
+            service: service.into(),
             scope,
             handler_timeout,
             lease: Duration::ZERO,
@@ -207,6 +214,7 @@ impl IdempotencyLayerBuilder {
     fn check(&self, shortest_lease: Duration) -> Result<(), BuildError> {
         let Settings { handler_timeout, lease, retention, shortest_key, max_response_body, .. } = self.settings;
         let out_of_range = |setting, value, rule| Err(BuildError::out_of_range(setting, value, rule));
+        BuildError::check_name("service", &self.settings.service)?;
         if handler_timeout < Duration::from_millis(1) {
             return out_of_range("handler_timeout", format!("{handler_timeout:?}"), "at least 1 ms");
         }

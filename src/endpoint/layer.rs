@@ -9,8 +9,8 @@ use super::settings::{KeyPolicy, OnUnknown, Route, Settings};
 
 /// Makes the routes below it idempotent: see the [module](crate::endpoint). Made by [`IdempotencyLayer::builder`].
 ///
-/// Clones are cheap. A route that differs gets a variant of its own. A layer within another one lets through what that one
-/// has seen to, whatever its own settings are, so give each route exactly one.
+/// Clones are cheap. A route that differs gets a variant of its own. A layer within another one of the same service
+/// lets through what that one has seen to, whatever its own settings are, so give each route exactly one.
 ///
 /// ```
 /// # use std::time::Duration;
@@ -19,7 +19,7 @@ use super::settings::{KeyPolicy, OnUnknown, Route, Settings};
 /// # fn routes(validator: &payproof::Validator) -> Result<Router, payproof::BuildError> {
 /// # let scope = |_: &Parts| None;
 /// # async fn handler() {}
-/// let idempotent = IdempotencyLayer::builder(validator, Duration::from_secs(20), scope).build()?;
+/// let idempotent = IdempotencyLayer::builder(validator, "checkout", Duration::from_secs(20), scope).build()?;
 /// let routes = Router::new()
 ///     .route("/checkouts", post(handler).layer(idempotent.clone()))
 ///     .route("/carts", post(handler).layer(idempotent.clone().optional()))

@@ -23,7 +23,7 @@
 //!     let user = request.extensions.get::<User>()?; // put there by `authenticate`
 //!     Scope::new(&user.store, &user.id).ok()
 //! };
-//! let idempotent = IdempotencyLayer::builder(validator, Duration::from_secs(20), scope).build()?;
+//! let idempotent = IdempotencyLayer::builder(validator, "checkout", Duration::from_secs(20), scope).build()?;
 //! let routes = Router::new()
 //!     .route("/checkouts", post(create_checkout))
 //!     .layer(idempotent)
@@ -45,7 +45,8 @@
 //! ```
 //!
 //! # What is the same request
-//! A request is known by its [`Scope`], its method and its key. What it asks for is its path, its query string, its
+//! A request is known by the service's name, the validator's provider, account and mode, its [`Scope`], its method and its
+//! key. What it asks for is its path, its query string, its
 //! Content-Type and its body; the same key with anything else is refused with 422 before anything is replayed. With another
 //! method it is another request, which runs by itself: a DELETE under the key of a POST is no duplicate of it. Under axum,
 //! enable the feature `axum`: nested routers cut off the part of the path that they have read, and it reads the whole one.

@@ -9,6 +9,7 @@ use crate::key::IdempotencyKey;
 use crate::ledger::{Key, Kind, Ledger};
 
 use super::scope::Scope;
+use super::settings::Settings;
 
 /// Where a request's record stands, and what it has to be about.
 #[derive(Clone, Debug)]
@@ -24,11 +25,11 @@ impl Place {
         OperationReference::new(self.digest)
     }
 
-    /// A digest of what a request is known by: scope, method and key.
-    pub(super) fn digest(scope: &Scope, key: &IdempotencyKey, parts: &Parts) -> Fingerprint {
+    /// A digest of what a request is known by: provider, account, mode, service, scope, method and key.
+    pub(super) fn digest(settings: &Settings, scope: &Scope, key: &IdempotencyKey, parts: &Parts) -> Fingerprint {
         let [tenant, principal] = scope.parts();
-        let whose = [tenant, principal, parts.method.as_str(), key.as_str()];
-        Fingerprint::of("request", whose.map(|part| Some(part.as_bytes())))
+        let whose = [&*settings.service, tenant, principal, parts.method.as_str(), key.as_str()];
+        settings.engine.identity.fingerprint("request", &whose)
     }
 
     pub(super) fn new(ledger: &Ledger, digest: Fingerprint, parts: &Parts, body: &[u8]) -> Self {

@@ -129,7 +129,7 @@ where
     };
     let (mut parts, body) = request.into_parts();
     let digest = match keyed(&settings, route, &parts) {
-        Ok(Some((scope, key))) => Place::digest(&scope, &key, &parts),
+        Ok(Some((scope, key))) => Place::digest(&settings, &scope, &key, &parts),
         Ok(None) => {
             telemetry.request(&Span::current(), "without_key");
             return Ok(inner.call(Request::from_parts(parts, body)).await?.map(ResponseBody::passed));

@@ -44,6 +44,8 @@ pub(super) type ScopeOf = dyn Fn(&Parts) -> Option<Scope> + Send + Sync;
 /// What all routes of a layer have in common.
 pub(super) struct Settings {
     pub(super) engine: Arc<Engine>,
+    /// What the routes are of, the same for all its replicas.
+    pub(super) service: Box<str>,
     pub(super) scope: Box<ScopeOf>,
     pub(super) handler_timeout: Duration,
     pub(super) lease: Duration,
@@ -65,6 +67,7 @@ pub(super) struct Settings {
 impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Settings")
+            .field("service", &self.service)
             .field("handler_timeout", &self.handler_timeout)
             .field("lease", &self.lease)
             .field("retention", &self.retention)

@@ -36,9 +36,6 @@ const LEASE_MARGIN: Duration = Duration::from_secs(5);
 /// Every store can keep a record this long.
 const LONGEST_LIFE: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
-/// The longest name of an endpoint.
-const MAX_NAME: usize = 100;
-
 /// Settings of [`StripeWebhooks`]; checked by `build`.
 ///
 /// | setting | default |
@@ -116,11 +113,7 @@ impl StripeWebhooksBuilder {
     /// `Credential` when a secret is none of an endpoint's, `OutOfRange` when a setting is outside what makes sense,
     /// `Contradiction` when the retention is shorter than what it has to cover. No error repeats a secret.
     pub fn build(self) -> Result<StripeWebhooks, BuildError> {
-        let plain = self.name.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
-        if !(1..=MAX_NAME).contains(&self.name.len()) || !plain {
-            let value = self.name.escape_default().to_string();
-            return Err(BuildError::out_of_range("endpoint", value, "1 to 100 printable ASCII characters"));
-        }
+        BuildError::check_name("endpoint", &self.name)?;
         let secrets = self.secrets.iter().map(|secret| SigningSecret::parse(secret)).collect::<Result<_, _>>();
         let secrets =
             secrets.map_err(|rule| BuildError::Credential { what: "signing secret of the webhooks", rule })?;

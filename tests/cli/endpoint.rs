@@ -81,7 +81,9 @@ impl Endpoint {
             let token = parts.headers.get("authorization")?;
             (*token == *format!("Bearer {TOKEN}")).then(|| Scope::new("store_42", "shopper_7").ok())?
         };
-        let layer = IdempotencyLayer::builder(&validator, Duration::from_secs(5), scope).build().expect("settings fit");
+        let layer = IdempotencyLayer::builder(&validator, "checkout", Duration::from_secs(5), scope)
+            .build()
+            .expect("settings fit");
         Self::serve(Fault::LeavesItToTheLayer, move |order| order.layer(layer)).await
     }
 

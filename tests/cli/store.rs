@@ -242,7 +242,9 @@ async fn the_doctor_finds_a_clock_that_is_off() {
 async fn a_request_of_which_nobody_knows_is_resolved_by_the_reference_in_its_refusal() {
     let (sandbox, redis) = (sandbox_with([]).await, RedisServer::start().await);
     let scope = |_: &Parts| Scope::new("store_42", "shopper_7").ok();
-    let layer = IdempotencyLayer::builder(&service(&sandbox, &redis), Duration::from_secs(5), scope).build().unwrap();
+    let layer = IdempotencyLayer::builder(&service(&sandbox, &redis), "checkout", Duration::from_secs(5), scope)
+        .build()
+        .unwrap();
     let routes = Router::new().route("/orders", post(|| async { StatusCode::INTERNAL_SERVER_ERROR }).layer(layer));
     let send = || async {
         let request = Request::post("/orders").header("idempotency-key", "8e03978e").body(Body::empty()).unwrap();

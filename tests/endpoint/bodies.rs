@@ -164,7 +164,7 @@ async fn raw(service: &Service) -> Response<Body> {
 #[tokio::test]
 async fn a_service_without_axum_is_covered_as_well() {
     let validator = validator();
-    let layer = IdempotencyLayer::builder(&validator, secs(1), scope).build().unwrap();
+    let layer = IdempotencyLayer::builder(&validator, "checkout", secs(1), scope).build().unwrap();
     let runs = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
     let counted = std::sync::Arc::clone(&runs);
     let service = layer.layer(service_fn(move |request: Request<Full<Bytes>>| {

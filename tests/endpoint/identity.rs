@@ -1,15 +1,20 @@
 //! What is the same request, and whose it is.
 
 use axum::Router;
-use axum::body::Body;
-use axum::http::{Method, Request, StatusCode};
+use axum::body::{Body, Bytes};
+use axum::http::{HeaderMap, Method, Request, StatusCode};
 use axum::middleware::map_request;
 use axum::response::Response;
 use axum::routing::post;
 use payproof::endpoint::IdempotencyLayer;
+use payproof::provider::{ProviderError, ProviderIdentity, provider_fn};
+use payproof::store::MemoryStore;
+use payproof::{Mode, Validator};
 use tower::ServiceExt as _;
 
-use crate::service::{Handler, KEY, SHOPPER, Service, User, builder, request, request_with, validator};
+use crate::service::{
+    Handler, KEY, SHOPPER, Service, User, builder, named, request, request_with, validator, validator_on,
+};
 
 #[tokio::test]
 async fn whoever_is_not_known_is_refused_and_never_shares() {
@@ -50,6 +55,52 @@ async fn another_tenant_or_principal_never_gets_an_answer() {
     }
     bodies.dedup();
     assert_eq!((bodies.len(), service.handler.runs()), (4, 4));
+}
+
+/// A validator of another account, mode or provider, on one store.
+fn of(provider: &str, account: &str, mode: Mode, store: &MemoryStore) -> Validator {
+    let identity = ProviderIdentity::new(provider).account(account).mode(mode);
+    let provider = provider_fn(identity, |_, _| async { Err(ProviderError::not_sent("nobody asks")) });
+    Validator::builder(provider).mode(mode).store(store.clone()).build().unwrap()
+}
+
+#[tokio::test]
+async fn an_answer_of_test_mode_or_another_account_is_never_replayed() {
+    let store = MemoryStore::new();
+    let validators = [
+        of("acme", "one", Mode::Test, &store),
+        of("acme", "one", Mode::Live, &store),
+        of("acme", "two", Mode::Live, &store),
+        of("umbrella", "one", Mode::Live, &store),
+    ];
+    for validator in &validators {
+        let service = Service::with(validator, |layer| layer);
+        let seen = service.pay().await;
+        assert_eq!((seen.text(), seen.is_replay()), ("run 1: b\"pay\"", false));
+        // A replica is built alike, and finds what this one did.
+        assert!(Service::with(validator, |layer| layer).pay().await.is_replay());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_gateway_passes_a_request_on_to_a_backend_on_the_same_store() {
+    let validator = validator_on(MemoryStore::new());
+    let backend = Service::layered(&validator, named(&validator, "orders").build().unwrap());
+    // The way between the two keeps nothing but the request itself.
+    let passed_on = backend.clone();
+    let pass_on = move |headers: HeaderMap, body: Bytes| async move {
+        let mut request = Request::post("/orders").extension(SHOPPER).body(Body::from(body)).unwrap();
+        request.headers_mut().extend(headers);
+        let seen = passed_on.send(request).await;
+        (seen.status, seen.body)
+    };
+    let layer = named(&validator, "gateway").build().unwrap();
+    let gateway = Service::routed(&validator, Handler::default(), Router::new().fallback(pass_on).layer(layer));
+    for is_replay in [false, true] {
+        let seen = gateway.pay().await;
+        assert_eq!((seen.status, seen.text(), seen.is_replay()), (StatusCode::CREATED, "run 1: b\"pay\"", is_replay));
+    }
+    assert_eq!(backend.handler.runs(), 1);
 }
 
 #[tokio::test]

@@ -134,7 +134,11 @@ pub(crate) fn validator_on(store: impl Store) -> Validator {
 }
 
 pub(crate) fn builder(validator: &Validator) -> IdempotencyLayerBuilder {
-    IdempotencyLayer::builder(validator, HANDLER_TIMEOUT, scope)
+    named(validator, "checkout")
+}
+
+pub(crate) fn named(validator: &Validator, service: &str) -> IdempotencyLayerBuilder {
+    IdempotencyLayer::builder(validator, service, HANDLER_TIMEOUT, scope)
 }
 
 impl Service {

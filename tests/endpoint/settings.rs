@@ -4,7 +4,7 @@ use axum::http::header::CONTENT_LENGTH;
 use payproof::BuildError;
 use payproof::endpoint::{IdempotencyLayer, Scope};
 
-use crate::service::{builder, scope, validator};
+use crate::service::{builder, named, scope, validator};
 use crate::support::{ms, secs};
 
 fn refusal(built: Result<IdempotencyLayer, BuildError>) -> String {
@@ -17,9 +17,12 @@ async fn what_contradicts_itself_is_refused_with_the_values() {
     let new = || builder(&validator);
     for (built, says) in [
         (
-            IdempotencyLayer::builder(&validator, ms(0), scope).build(),
+            IdempotencyLayer::builder(&validator, "checkout", ms(0), scope).build(),
             "handler_timeout is 0ns, and must be at least 1 ms",
         ),
+        (named(&validator, "").build(), "service is , and must be 1 to 100 printable ASCII characters"),
+        (named(&validator, "a\nb").build(), "service is a\\nb, and must be 1 to 100 printable ASCII characters"),
+        (named(&validator, "ö").build(), "service is \\u{f6}, and must be 1 to 100 printable ASCII characters"),
         (new().min_key_length(0).build(), "min_key_length is 0, and must be 1 to 255"),
         (new().min_key_length(256).build(), "min_key_length is 256, and must be 1 to 255"),
         (new().max_response_body(224 * 1024 + 1).build(), "max_response_body is 229377, and must be at most 224 KiB"),
@@ -36,6 +39,9 @@ async fn what_contradicts_itself_is_refused_with_the_values() {
     ] {
         assert_eq!(refusal(built), says);
     }
+    let too_long = named(&validator, &"x".repeat(101)).build().unwrap_err();
+    assert!(matches!(too_long, BuildError::OutOfRange { setting: "service", .. }), "{too_long:?}");
+    assert!(named(&validator, &"x ".repeat(50)).build().is_ok());
     assert!(new().lease(secs(24)).retention(secs(24)).max_response_body(224 * 1024).build().is_ok());
 }
 

@@ -280,8 +280,9 @@ impl ProviderPayment {
         self
     }
 
-    /// When the payment was created, in seconds since 1970 by the provider's clock. A time more than five minutes after
-    /// [`as_of`](Self::as_of) contradicts it, and such a payment is never valid.
+    /// When the payment was created, in seconds since 1970 by the provider's clock. A payment without it can be valid, and
+    /// cannot be redeemed, since nothing says whether it is older than redemptions are remembered. A time more than five
+    /// minutes after [`as_of`](Self::as_of) contradicts it, and such a payment is never valid.
     #[must_use]
     pub fn created(mut self, unix_seconds: u64) -> Self {
         self.created = Some(unix_seconds);

@@ -79,6 +79,7 @@ impl Rules {
                 intent: intent.clone(),
                 issuer: issuer(),
                 capture: Capture::of(facts),
+                dated: facts.created.is_some() && facts.as_of.is_some(),
                 age: answered.age,
                 seen_at: answered.seen_at,
             })

@@ -79,6 +79,8 @@ pub struct Proof {
     pub(crate) intent: PaymentIntent,
     pub(crate) issuer: Arc<dyn Issuer>,
     pub(crate) capture: Capture,
+    /// Whether it is known how old the payment is.
+    pub(crate) dated: bool,
     /// How old the facts were at `seen_at`: one subtraction less on the way to the caller than the moment of the answer.
     pub(crate) age: Duration,
     pub(crate) seen_at: Instant,

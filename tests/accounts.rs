@@ -39,6 +39,8 @@ fn unbound(id: &str) -> ProviderPayment {
         .amount(1999, Currency::USD)
         .amount_received(1999)
         .amount_refunded(0)
+        .created(1_767_225_600)
+        .as_of(1_767_225_660)
         .metadata("store_id", "store_42")
 }
 

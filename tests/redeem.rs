@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use payproof::store::{MemoryStore, Store};
 use payproof::testing::{FlakyStore, ScriptedProvider, StoreFault, StoreVerb};
-use payproof::{Currency, Mode, Money, PaymentIntent, PaymentStatus, ProviderPayment};
+use payproof::{Currency, Mode, Money, PaymentId, PaymentIntent, PaymentStatus, ProviderPayment};
 use payproof::{Policy, Proof, RedeemError, Validator, ValidatorBuilder, Verdict};
 
 use tokio::time::{Instant, sleep};
@@ -35,6 +35,8 @@ fn unbound(id: &str) -> ProviderPayment {
         .amount(1999, Currency::USD)
         .amount_received(1999)
         .amount_refunded(0)
+        .created(1_767_225_600)
+        .as_of(1_767_225_660)
         .metadata("store_id", "store_42")
 }
 
@@ -94,7 +96,7 @@ async fn one_payment_pays_one_order_and_one_order_is_paid_once() {
 async fn a_payment_used_by_one_tenant_is_used_for_all_and_tells_them_nothing() {
     let (provider, store) = (ScriptedProvider::new(), MemoryStore::new());
     let facts = ProviderPayment::new("pi_1", PaymentStatus::Paid).mode(Mode::Live).amount(1999, Currency::USD);
-    provider.put(facts.amount_received(1999).amount_refunded(0));
+    provider.put(facts.amount_received(1999).amount_refunded(0).created(1_767_225_600).as_of(1_767_225_660));
     let validator = redeeming(&provider, &store).single_tenant().build().unwrap();
     let (ours, theirs) =
         (proof(&validator, "ours", "pi_1", None).await, proof(&validator, "theirs", "pi_1", None).await);
@@ -127,6 +129,34 @@ async fn the_proof_of_a_laxer_validator_is_judged_again() {
     let proof = proof(&lax, "store_42", "pi_1", Some("6735")).await;
     assert!(matches!(strict.redeem(&proof).await, Err(RedeemError::NoLongerValid(_))));
     lax.redeem(&proof).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_payment_of_unknown_age_is_not_redeemed_and_the_error_says_what_to_state() {
+    let (provider, store) = (ScriptedProvider::new(), MemoryStore::new());
+    let undated = |id: &str| {
+        let facts = ProviderPayment::new(id, PaymentStatus::Paid).mode(Mode::Live).amount(1999, Currency::USD);
+        facts.amount_received(1999).amount_refunded(0).metadata("store_id", "store_42")
+    };
+    provider.put(undated("pi_1"));
+    let validator = redeeming(&provider, &store).build().unwrap();
+    let pi_1 = PaymentId::parse("pi_1").unwrap();
+    // The second proof is answered from memory, and the third is asked for anew by the redemption.
+    for wait in [0, 0, 61] {
+        let undated = proof(&validator, "store_42", "pi_1", None).await;
+        tokio::time::advance(secs(wait)).await;
+        let error = validator.redeem_for(undated, "A").await.unwrap_err();
+        assert!(matches!(error, RedeemError::CreatedUnstated), "{error:?}");
+        assert!(error.to_string().contains("`ProviderPayment::created`"), "{error}");
+        assert_eq!((error.code(), error.http_status(), error.retry_after()), ("created_unstated", 502, None));
+    }
+    assert!(validator.redemption(&pi_1).await.unwrap().is_none());
+    provider.put(undated("pi_1").created(1_767_225_600).as_of(1_767_225_660));
+    validator.forget(&pi_1).await.unwrap();
+    for _ in 0..2 {
+        let dated = proof(&validator, "store_42", "pi_1", None).await;
+        validator.redeem_for(dated, "A").await.unwrap();
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -272,7 +272,8 @@ async fn begin(seed: u64, processes: u64, payments: &[String]) -> (Vec<ChaosStor
     let (provider, store) = (ScriptedProvider::new(), MemoryStore::new());
     for payment in payments {
         let facts = ProviderPayment::new(payment.as_str(), PaymentStatus::Paid).mode(Mode::Live);
-        provider.put(facts.amount(1999, Currency::USD).amount_received(1999).amount_refunded(0));
+        let facts = facts.amount(1999, Currency::USD).amount_received(1999).amount_refunded(0);
+        provider.put(facts.created(1_767_225_600).as_of(1_767_225_660));
     }
     let stores: Vec<ChaosStore> = (0..processes).map(|process| ChaosStore::new(&store, seed * 10 + process)).collect();
     let validators: Vec<Validator> = stores

@@ -134,7 +134,9 @@ impl Engine {
         let now = Instant::now();
         let proven = self.facts.proven(intent.payment(), intent.fingerprint(), now, max_age);
         let Some(Proven { age, capture }) = proven else { return Err((self, intent)) };
-        let verdict = Verdict::Valid(Proof { intent, issuer: self, capture, age, seen_at: now });
+        // Nothing else is remembered as proven.
+        let dated = true;
+        let verdict = Verdict::Valid(Proof { intent, issuer: self, capture, dated, age, seen_at: now });
         Ok(Validation { verdict, provenance: Provenance::Replayed, age, degraded: None, flight: None })
     }
 
@@ -305,7 +307,8 @@ impl Engine {
         let age = seen_at.saturating_duration_since(stamp.at);
         let issuer = || Arc::clone(self) as Arc<dyn Issuer>;
         let verdict = self.rules.judge(intent, facts, Answered { age, seen_at }, issuer);
-        if verdict.is_valid() {
+        // A slot does not say whether the age of the payment is known, so one that cannot be redeemed is judged anew each time.
+        if matches!(&verdict, Verdict::Valid(proof) if proof.dated) {
             self.facts.prove(intent.payment(), *intent.fingerprint(), stamp);
         }
         Validation { verdict, provenance, age, degraded: None, flight }

@@ -391,6 +391,8 @@ impl<P: Provider> AnyProvider for P {
 ///         .amount(1999, Currency::USD)
 ///         .amount_received(1999)
 ///         .amount_refunded(0)
+///         // In seconds since 1970, from Acme's answer. A payment without it cannot be redeemed.
+///         .created(1_767_225_600)
 ///         .metadata("store_id", "store_42"))
 /// });
 /// let validator = Validator::builder(acme).build()?;

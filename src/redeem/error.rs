@@ -37,6 +37,14 @@ pub enum RedeemError {
     /// The payment is only authorised, and that is not accepted.
     #[error("the payment is authorised and not captured; capture it, or accept that with `redeem_authorised`")]
     OnlyAuthorised,
+    /// The provider does not say when the payment was created. A redemption is forgotten after its
+    /// [retention](crate::ValidatorBuilder::redemption_retention), and no payment becomes
+    /// unused by that because older ones are invalid. Of this one that cannot be told.
+    #[error(
+        "the provider does not state when the payment was created, so it would be unused again once its redemption is \
+         forgotten; have the provider's adapter state `ProviderPayment::created`"
+    )]
+    CreatedUnstated,
     /// The proof was too old, and asked about again the payment is not valid any more.
     #[error("the payment is {} when asked about again; do not ship", .0.as_str())]
     NoLongerValid(Box<Verdict>),
@@ -73,6 +81,7 @@ impl RedeemError {
             Self::OrderMissing => "order_missing",
             Self::OrderMismatch { .. } => "order_mismatch",
             Self::OnlyAuthorised => "only_authorised",
+            Self::CreatedUnstated => "created_unstated",
             Self::NoLongerValid(_) => "no_longer_valid",
             Self::CouldNotTell(error) | Self::Store(error) => error.code(),
             Self::Invalid(_) => "invalid_intent",
@@ -89,7 +98,7 @@ impl RedeemError {
             Self::OrderMissing | Self::OrderMismatch { .. } | Self::OnlyAuthorised | Self::NoLongerValid(_) => 422,
             Self::CouldNotTell(error) | Self::Store(error) => error.http_status(),
             Self::Invalid(_) => 400,
-            Self::VolatileStore => 502,
+            Self::VolatileStore | Self::CreatedUnstated => 502,
         }
     }
 

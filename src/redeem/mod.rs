@@ -112,6 +112,9 @@ impl Redeem {
         if proof.capture() == Capture::Authorised && !engine.redemption.authorised {
             return Err(RedeemError::OnlyAuthorised);
         }
+        if !proof.dated {
+            return Err(RedeemError::CreatedUnstated);
+        }
         books.bind(proof.payment(), owner).await
     }
 }

@@ -58,6 +58,8 @@ impl From<ProviderError> for Step {
 ///         .amount(1999, Currency::USD)
 ///         .amount_received(1999)
 ///         .amount_refunded(0)
+///         .created(1_767_225_600)
+///         .as_of(1_767_225_660)
 ///         .metadata("store_id", "store_42"),
 /// );
 /// provider.script("pi_1", [ProviderError::refused("busy").status(503)]);

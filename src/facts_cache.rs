@@ -16,6 +16,7 @@ use crate::deadline::is_recent;
 use crate::facts::ProviderPayment;
 use crate::fingerprint::Fingerprint;
 use crate::intent::{PaymentId, position_of};
+use crate::moment::Moment;
 use crate::verdict::Capture;
 
 /// So many shards for each core, so that two calls seldom meet, and not more, so that few pages hold their heads.
@@ -28,6 +29,9 @@ const MIN_SHARD_CAPACITY: usize = 256;
 /// quarter.
 const EVICTION_SAMPLE: usize = 8;
 
+/// What the cache's own start counts as, in nanoseconds: facts of the store may be older than the cache, by up to 146 years.
+const START: u64 = 1 << 62;
+
 /// Facts up to this size are serialised on the stack, so that they cost one allocation of the right size.
 const TYPICAL_FACTS: usize = 512;
 
@@ -36,7 +40,7 @@ const TYPICAL_FACTS: usize = 512;
 pub(crate) struct FactsCache {
     shards: Box<[Shard]>,
     shard_capacity: usize,
-    epoch: Instant,
+    started_at: Instant,
     answers: AtomicU32,
 }
 
@@ -58,14 +62,14 @@ struct Table {
 struct Slot {
     /// The last claims that were found valid on these facts.
     proven: Fingerprint,
-    /// Nanoseconds after the epoch.
+    /// In nanoseconds, as [`START`] counts them.
     answered_at: u64,
     until: Until,
     /// A [`Record`], serialised: a third of the size of the facts, and one allocation.
     record: Box<[u8]>,
 }
 
-/// When facts stop being fresh, in nanoseconds after the epoch. The highest bit says that they are of an authorisation.
+/// When facts stop being fresh, in nanoseconds as [`START`] counts them. The highest bit says that they are of an authorisation.
 #[derive(Clone, Copy, Debug)]
 struct Until(u64);
 
@@ -75,7 +79,7 @@ type Record<F> = (u32, bool, F);
 /// When the provider answered, and which of its answers it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Stamp {
-    pub(crate) at: Instant,
+    pub(crate) at: Moment,
     answer: u32,
 }
 
@@ -112,13 +116,13 @@ impl FactsCache {
         Self {
             shards: (0..shards).map(|_| Shard(Mutex::default())).collect(),
             shard_capacity: capacity.checked_div(shards).unwrap_or(capacity),
-            epoch: Instant::now(),
+            started_at: Instant::now(),
             answers: AtomicU32::new(0),
         }
     }
 
-    /// Stamps an answer that came in at this moment.
-    pub(crate) fn stamp(&self, at: Instant) -> Stamp {
+    /// Stamps an answer that the provider gave at this moment.
+    pub(crate) fn stamp(&self, at: Moment) -> Stamp {
         Stamp { at, answer: self.answers.fetch_add(1, Ordering::Relaxed) }
     }
 
@@ -154,8 +158,7 @@ impl FactsCache {
         };
         let (answer, lasting, facts) = postcard::from_bytes::<Record<ProviderPayment>>(&record).ok()?;
         let over = if lasting { age >= retention } else { !fresh };
-        let at = now.checked_sub(age).unwrap_or(self.epoch);
-        (!over).then_some(Kept { facts, stamp: Stamp { at, answer }, fresh })
+        (!over).then_some(Kept { facts, stamp: Stamp { at: Moment::before(now, age), answer }, fresh })
     }
 
     /// Takes facts into memory, in place of older ones. At the capacity an expired or old payment makes way.
@@ -172,7 +175,7 @@ impl FactsCache {
                 Err(_) => return,
             },
         };
-        let answered_at = self.nanos(stamp.at);
+        let answered_at = self.nanos(stamp.at.seen_at).saturating_sub(nanos(stamp.at.age));
         let until = Until::new(answered_at, life.fresh_for, Capture::of(facts));
         let slot = Slot { proven: Fingerprint::NONE, answered_at, until, record };
         let Some(mut table) = self.table(payment) else { return };
@@ -234,8 +237,15 @@ impl FactsCache {
     }
 
     fn nanos(&self, at: Instant) -> u64 {
-        u64::try_from(at.saturating_duration_since(self.epoch).as_nanos()).unwrap_or(u64::MAX)
+        match at.checked_duration_since(self.started_at) {
+            Some(after) => START.saturating_add(nanos(after)),
+            None => START.saturating_sub(nanos(self.started_at.saturating_duration_since(at))),
+        }
     }
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 impl Shard {
@@ -295,8 +305,7 @@ impl Until {
     const AUTHORISED: u64 = 1 << 63;
 
     fn new(answered_at: u64, fresh_for: Duration, capture: Capture) -> Self {
-        let life = u64::try_from(fresh_for.as_nanos()).unwrap_or(u64::MAX);
-        let until = answered_at.saturating_add(life).min(!Self::AUTHORISED);
+        let until = answered_at.saturating_add(nanos(fresh_for)).min(!Self::AUTHORISED);
         Self(if capture == Capture::Authorised { until | Self::AUTHORISED } else { until })
     }
 
@@ -316,7 +325,7 @@ mod tests {
 
     fn keep(cache: &FactsCache, id: &str, at: Instant, fresh_for: Duration) -> Stamp {
         let facts = ProviderPayment::new(id, PaymentStatus::Paid);
-        let stamp = cache.stamp(at);
+        let stamp = cache.stamp(Moment::at(at));
         cache.keep(&payment(id), &facts, stamp, ShelfLife { fresh_for, lasting: true });
         stamp
     }

@@ -20,6 +20,7 @@ use crate::facts::ProviderPayment;
 use crate::facts_cache::{ShelfLife, Stamp};
 use crate::intent::PaymentId;
 use crate::leases::{Leases, Ticket};
+use crate::moment::Moment;
 use crate::verdict::Degradation;
 
 /// What a flight brought back.
@@ -54,7 +55,7 @@ pub(crate) struct Flight {
     /// How old the facts of a store may be that it is content with; zero without one.
     contents: Duration,
     /// When the attempt under way started, here or in another process; none between attempts.
-    attempt_started: Mutex<Option<Instant>>,
+    attempt_started: Mutex<Option<Moment>>,
     landing: OnceLock<Result<Landing, ValidateError>>,
     landed: Notify,
     /// For followers to link to; the span itself ends with the flight.
@@ -87,7 +88,7 @@ impl Flight {
     }
 
     /// Tells late-comers how old an answer may turn out to be.
-    pub(crate) fn attempt_started(&self, at: Option<Instant>) {
+    pub(crate) fn attempt_started(&self, at: Option<Moment>) {
         *self.attempt_started.lock().unwrap_or_else(PoisonError::into_inner) = at;
     }
 
@@ -100,7 +101,7 @@ impl Flight {
         }
         let started = *self.attempt_started.lock().unwrap_or_else(PoisonError::into_inner);
         // Without one the attempt is still to come.
-        started.is_none_or(|started| is_recent(now.saturating_duration_since(started), max_age))
+        started.is_none_or(|started| is_recent(started.age_at(now), max_age))
     }
 
     /// Waits for the answer. Dropping this future leaves the flight and its other followers alone.

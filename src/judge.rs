@@ -3,13 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::Instant;
-
 use crate::currency::Currency;
 use crate::facts::{Mode, PaymentStatus, ProviderPayment};
 use crate::facts_cache::ShelfLife;
 use crate::intent::PaymentIntent;
 use crate::invalid_intent::Field;
+use crate::moment::Moment;
 use crate::money::{Money, Units};
 use crate::policy::{Policy, TenantProof};
 use crate::redaction::stated;
@@ -43,20 +42,13 @@ pub(crate) struct Rules {
     pub(crate) remembered_for: Duration,
 }
 
-/// How old the facts are, and when they were that old.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Answered {
-    pub(crate) age: Duration,
-    pub(crate) seen_at: Instant,
-}
-
 impl Rules {
     /// Decides, and lists every mismatch of a payment that is proven to be the tenant's.
     pub(crate) fn judge(
         &self,
         intent: &PaymentIntent,
         facts: &ProviderPayment,
-        answered: Answered,
+        answered: Moment,
         issuer: impl FnOnce() -> Arc<dyn Issuer>,
     ) -> Verdict {
         if facts.status == PaymentStatus::NotFound {
@@ -177,7 +169,7 @@ impl Rules {
         &self,
         intent: &PaymentIntent,
         facts: &ProviderPayment,
-        answered: Answered,
+        answered: Moment,
         findings: &mut Vec<Finding>,
     ) -> Option<Verdict> {
         let pending = || {

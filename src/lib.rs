@@ -174,6 +174,7 @@ mod key;
 mod key_register;
 mod leases;
 mod ledger;
+mod moment;
 mod money;
 mod policy;
 mod preflight;

@@ -27,6 +27,7 @@ use crate::ledger::{
     Claimed, Entry, FAILED_FOR, Held, Key, Kind, Ledger, LedgerError, Nonce, Ours, Poll, Replaced, State, millis,
     payload_of, renewal_pace, while_renewing,
 };
+use crate::moment::Moment;
 use crate::provider::ProviderIdentity;
 
 mod kept;
@@ -83,18 +84,18 @@ struct Payload {
 struct Older {
     keys: Vec<Box<str>>,
     facts: ProviderPayment,
-    at: Instant,
+    at: Moment,
 }
 
 impl Older {
-    fn of(known: Known, held: &Held) -> Option<Self> {
+    fn of(known: Known, held: &Held) -> Self {
         let age = Duration::from_millis(known.age_ms).saturating_add(held.age);
-        Some(Self { at: held.asked_at.checked_sub(age)?, keys: known.keys, facts: known.facts })
+        Self { at: Moment::before(held.asked_at, age), keys: known.keys, facts: known.facts }
     }
 
     /// As it is to be written now.
     fn known(&self) -> Known {
-        Known { age_ms: millis(self.at.elapsed()), keys: self.keys.clone(), facts: self.facts.clone() }
+        Known { age_ms: millis(self.at.age()), keys: self.keys.clone(), facts: self.facts.clone() }
     }
 }
 
@@ -112,7 +113,7 @@ pub(crate) enum Bound {
 pub(crate) struct Found {
     pub(crate) facts: ProviderPayment,
     /// When the provider stated them; rather too early than too late.
-    pub(crate) at: Instant,
+    pub(crate) at: Moment,
     /// How long the record still lives.
     pub(crate) ttl_left: Duration,
     /// Whether another process was asking, and this one waited for it.
@@ -144,7 +145,7 @@ impl SharedFacts {
         payment: &PaymentId,
         max_age: Duration,
         deadline: Deadline,
-        waits_since: impl Fn(Option<Instant>),
+        waits_since: impl Fn(Option<Moment>),
     ) -> Result<Boarded, ValidateError> {
         match self.look(rules, payment, max_age, deadline, waits_since).await {
             Ok(boarded) => Ok(boarded),
@@ -159,7 +160,7 @@ impl SharedFacts {
         payment: &PaymentId,
         max_age: Duration,
         deadline: Deadline,
-        waits_since: impl Fn(Option<Instant>),
+        waits_since: impl Fn(Option<Moment>),
     ) -> Result<Boarded, LedgerError> {
         let (key, begun) = (self.key(payment), Instant::now());
         let mut poll = Poll::new();
@@ -174,7 +175,7 @@ impl SharedFacts {
                 Claimed::Held(held) => held,
             };
             let Payload { known, failure, claimed_ms } = read(&held)?;
-            let mut older = known.and_then(|known| Older::of(known, &held));
+            let mut older = known.map(|known| Older::of(known, &held));
             let is_awaited = waited_for == Some(held.record.nonce);
             match (held.record.state, failure) {
                 (State::Settled, _) => {
@@ -185,9 +186,9 @@ impl SharedFacts {
                 }
                 (State::Claimed, _) if !held.lease_left().is_zero() => {
                     let age = held.age.saturating_add(Duration::from_millis(claimed_ms));
-                    let claimed_at = held.asked_at.checked_sub(age).unwrap_or(held.asked_at);
+                    let claimed_at = Moment::before(held.asked_at, age);
                     // By how long it was under way when this call began, so that who joined it stays with it.
-                    if is_recent(begun.saturating_duration_since(claimed_at), max_age) {
+                    if is_recent(claimed_at.age_at(begun), max_age) {
                         waited_for = Some(held.record.nonce);
                         waits_since(Some(claimed_at));
                         if !poll.wait(held.lease_left(), deadline).await {
@@ -222,8 +223,8 @@ impl SharedFacts {
     pub(crate) async fn older(&self, rules: &Rules, payment: &PaymentId) -> Option<Found> {
         let held = self.ledger.get(&self.key(payment)).await.ok()??;
         let Older { at, facts, .. } =
-            Older::of(read(&held).ok()?.known.filter(|known| covers(&known.keys, rules))?, &held)?;
-        let lasts = rules.shelf_life(&facts).lasting && at.elapsed() < self.retention;
+            Older::of(read(&held).ok()?.known.filter(|known| covers(&known.keys, rules))?, &held);
+        let lasts = rules.shelf_life(&facts).lasting && at.age() < self.retention;
         lasts.then(|| Found { facts, at, ttl_left: held.ttl_left(), waited: false, asked_at: held.asked_at })
     }
 
@@ -259,7 +260,7 @@ impl SharedFacts {
 
     /// How much longer what was known is kept.
     fn remembers(&self, older: Option<&Older>) -> Duration {
-        older.map_or(Duration::ZERO, |older| self.retention.saturating_sub(older.at.elapsed()))
+        older.map_or(Duration::ZERO, |older| self.retention.saturating_sub(older.at.age()))
     }
 
     fn lease(
@@ -326,10 +327,10 @@ impl Lease {
         mut self,
         rules: &Rules,
         facts: &ProviderPayment,
-        at: Instant,
+        at: Moment,
     ) -> Result<bool, LedgerError> {
         let Some(ours) = self.ours.take() else { return Ok(false) };
-        let (age, shelf_life) = (at.elapsed(), rules.shelf_life(facts));
+        let (age, shelf_life) = (at.age(), rules.shelf_life(facts));
         let lives = if shelf_life.lasting { self.shared.retention } else { shelf_life.fresh_for };
         // However short they live, those who waited for them take them.
         let ttl = lives.saturating_sub(age).max(FAILED_FOR);
@@ -404,7 +405,7 @@ fn found(
 ) -> Option<Found> {
     let fits = |older: &mut Older| {
         covers(&older.keys, rules)
-            && (is_awaited && held.age < FAILED_FOR || is_fresh(&older.facts, older.at.elapsed(), rules, max_age))
+            && (is_awaited && held.age < FAILED_FOR || is_fresh(&older.facts, older.at.age(), rules, max_age))
     };
     let Older { facts, at, .. } = older.take_if(fits)?;
     Some(Found { facts, at, ttl_left: held.ttl_left(), waited, asked_at: held.asked_at })

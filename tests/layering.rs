@@ -30,7 +30,7 @@ const LAYERS: &[&[&str]] = &[
     &["transport"],
     &["tls"],
     &["leases"],
-    &["contained", "deadline", "switch"],
+    &["contained", "deadline", "moment", "switch"],
     &["telemetry"],
     &["build_error", "stats"],
     // The value types.

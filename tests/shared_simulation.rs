@@ -188,7 +188,9 @@ struct Forgotten {
 
 struct World {
     start: Instant,
-    validators: Vec<Validator>,
+    starts: Vec<Box<dyn Fn() -> Validator + Send + Sync>>,
+    /// As they run now; each may have started long after the facts it meets.
+    validators: Mutex<Vec<Validator>>,
     memory_for: Vec<Duration>,
     fresh_for: Duration,
     stores: Vec<ChaosStore>,
@@ -199,6 +201,16 @@ struct World {
 }
 
 impl World {
+    fn validator(&self, process: usize) -> Validator {
+        self.validators.lock().unwrap()[process].clone()
+    }
+
+    /// Starts a process anew, with nothing in its memory. Its calls under way come to their end.
+    fn restart(&self, process: usize) {
+        let validator = self.starts[process]();
+        self.validators.lock().unwrap()[process] = validator;
+    }
+
     fn is_crashed(&self, process: usize) -> bool {
         *self.crashed[process].lock().unwrap()
     }
@@ -212,7 +224,7 @@ impl World {
         patience: Duration,
     ) -> Told {
         let from = Instant::now();
-        let mut validate = self.validators[process].validate(claims(payment));
+        let mut validate = self.validator(process).validate(claims(payment));
         if let Some(age) = max_age {
             validate = validate.max_age(age);
         }
@@ -237,7 +249,7 @@ impl World {
 
     async fn forget(&self, process: usize, payment: &PaymentId, patience: Duration) {
         let from = Instant::now();
-        let confirmed = timeout(patience, self.validators[process].forget(payment)).await;
+        let confirmed = timeout(patience, self.validator(process).forget(payment)).await;
         let confirmed = !self.is_crashed(process) && matches!(confirmed, Ok(Ok(())));
         let (payment, to) = (payment.clone(), Instant::now());
         self.forgotten.lock().unwrap().push(Forgotten { process, payment, from, to, confirmed });
@@ -264,7 +276,7 @@ impl World {
         for call in &asked {
             let mut breach = |what, why: String| breaches.push((what, format!("{why}: {}", self.shown(call))));
             let took = call.to.duration_since(call.from);
-            let longest = self.validators[call.process].worst_case();
+            let longest = self.validator(call.process).worst_case();
             if took > longest + ROUNDING {
                 breach("worst case", format!("{took:?} of {longest:?}"));
             }
@@ -354,28 +366,35 @@ fn begin(seed: u64, rng: &mut StdRng, plan: Plan) -> Arc<World> {
     let (total, renewed) = (*[secs(150), secs(20)].choose(rng).unwrap(), rng.random_bool(0.5));
     let fresh_for = *[secs(15 * 60), secs(15 * 60), secs(30), secs(0)].choose(rng).unwrap();
     let serves_stale = rng.random_bool(0.5);
-    let (mut validators, mut stores, mut memory_for, mut crashed) = (vec![], vec![], vec![], vec![]);
+    let (mut starts, mut stores, mut memory_for, mut crashed) = (vec![], vec![], vec![], vec![]);
     for process in 0..rng.random_range(3..=5) {
         let way = ChaosStore::new(&store, seed * 10 + process);
         let crash = Arc::new(Mutex::new(false));
         let identity = ProviderIdentity::new("scripted").only_account();
         let provider = Numbering { identity, ledger: Arc::clone(&ledger), crashed: Arc::clone(&crash) };
         let memory = *[secs(0), secs(0), secs(5)].choose(rng).unwrap();
-        let mut builder = Validator::builder(provider).no_breaker().no_retry_budget().transient_patterns(NO_PATTERNS);
-        builder = builder.store(way.clone()).total_deadline(total).fresh_for(fresh_for).facts_in_memory_for(memory);
-        if renewed {
-            builder = builder.renewed_lease(secs(6));
-        }
-        if serves_stale {
-            builder = builder.when_provider_is_down(WhenProviderIsDown::ServeStale { up_to: secs(60 * 60) });
-        }
-        validators.push(builder.seed(seed).build().unwrap());
+        let way_there = way.clone();
+        let start = move || {
+            let mut builder =
+                Validator::builder(provider.clone()).no_breaker().no_retry_budget().transient_patterns(NO_PATTERNS);
+            builder =
+                builder.store(way_there.clone()).total_deadline(total).fresh_for(fresh_for).facts_in_memory_for(memory);
+            if renewed {
+                builder = builder.renewed_lease(secs(6));
+            }
+            if serves_stale {
+                builder = builder.when_provider_is_down(WhenProviderIsDown::ServeStale { up_to: secs(60 * 60) });
+            }
+            builder.seed(seed).build().unwrap()
+        };
+        starts.push(Box::new(start) as Box<dyn Fn() -> Validator + Send + Sync>);
         memory_for.push(memory);
         stores.push(way);
         crashed.push(crash);
     }
     let (start, asked, forgotten) = (Instant::now(), Mutex::default(), Mutex::default());
-    Arc::new(World { start, validators, memory_for, fresh_for, stores, ledger, crashed, asked, forgotten })
+    let validators = Mutex::new(starts.iter().map(|start| start()).collect());
+    Arc::new(World { start, starts, validators, memory_for, fresh_for, stores, ledger, crashed, asked, forgotten })
 }
 
 /// One run: tasks that ask and forget, faults that end, and then everybody asks once more.
@@ -388,12 +407,16 @@ async fn run(seed: u64, plan: Plan) -> (Arc<World>, Vec<(&'static str, String)>)
     }
     let span = *[1_u64, 10, 120, 1_200].choose(&mut rng).unwrap() * 1000;
     let mut tasks = Vec::new();
-    for process in 0..world.validators.len() {
+    for process in 0..world.starts.len() {
         let (world, mut rng) = (Arc::clone(&world), StdRng::seed_from_u64(rng.random()));
         tasks.push(tokio::spawn(async move {
             while plan.store.faults > 0.0 && rng.random_bool(0.5) {
                 sleep(ms(rng.random_range(0..=span))).await;
                 world.stores[process].cut(ms(rng.random_range(0..=50_000)));
+            }
+            while rng.random_bool(0.5) {
+                sleep(ms(rng.random_range(0..=span))).await;
+                world.restart(process);
             }
             if plan.crashes && process > 0 && rng.random_bool(0.2) {
                 sleep(ms(rng.random_range(0..=span))).await;
@@ -408,8 +431,7 @@ async fn run(seed: u64, plan: Plan) -> (Arc<World>, Vec<(&'static str, String)>)
         tasks.push(tokio::spawn(async move {
             sleep(ms(rng.random_range(0..=span))).await;
             for _ in 0..rng.random_range(1..=5) {
-                let (process, payment) =
-                    (rng.random_range(0..world.validators.len()), payments.choose(&mut rng).unwrap());
+                let (process, payment) = (rng.random_range(0..world.starts.len()), payments.choose(&mut rng).unwrap());
                 let patience = if rng.random_bool(0.1) { ms(rng.random_range(0..=2_000)) } else { secs(3_600) };
                 if world.is_crashed(process) {
                     continue;
@@ -443,7 +465,7 @@ async fn run(seed: u64, plan: Plan) -> (Arc<World>, Vec<(&'static str, String)>)
 
 /// With everything healthy, everybody gets an answer without a mark, by one call of the provider for each payment.
 async fn finish(world: &Arc<World>, payments: &[PaymentId]) -> Vec<(&'static str, String)> {
-    let alive: Vec<usize> = (0..world.validators.len()).filter(|process| !world.is_crashed(*process)).collect();
+    let alive: Vec<usize> = (0..world.starts.len()).filter(|process| !world.is_crashed(*process)).collect();
     for payment in payments {
         for process in &alive {
             world.forget(*process, payment, secs(3_600)).await;

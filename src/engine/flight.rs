@@ -9,6 +9,7 @@ use crate::deadline::Deadline;
 use crate::error::ValidateError;
 use crate::facts_cache::ShelfLife;
 use crate::in_flight::{Landing, Lead, Source};
+use crate::moment::Moment;
 use crate::retry::Answer;
 use crate::shared_facts::{Boarded, Found, Lease, SharedFacts};
 use crate::verdict::Degradation;
@@ -36,7 +37,7 @@ pub(super) async fn fly(engine: Arc<Engine>, lead: Lead, now: Instant, max_age: 
 
 impl Engine {
     async fn ask_provider(&self, lead: &Lead, now: Instant, deadline: Deadline) -> Result<Answer, ValidateError> {
-        let started = |at| lead.flight().attempt_started(at);
+        let started = |at: Option<Instant>| lead.flight().attempt_started(at.map(Moment::at));
         self.retrier.run(lead.payment(), now, deadline, &self.telemetry, started).await
     }
 
@@ -58,8 +59,8 @@ impl Engine {
                 let asked_at = Instant::now();
                 let mut landing = self.landing(Box::pin(self.ask_provider(lead, now, deadline)).await?, &[]);
                 // Others may forget the payment meanwhile, and this process would not hear of it.
-                let took = landing.stamp.at.saturating_duration_since(asked_at);
-                landing.keep = in_memory(landing.keep, Duration::ZERO, shared.memory_for.saturating_sub(took));
+                let left = shared.memory_for.saturating_sub(asked_at.elapsed());
+                landing.keep = in_memory(landing.keep, Duration::ZERO, left);
                 landing.degraded = Some(Degradation::StoreDown);
                 Ok(landing)
             }
@@ -89,7 +90,7 @@ impl Engine {
             }
         };
         let (claimed_at, sent_at) = (lease.claimed_at(), Instant::now());
-        let age = landing.stamp.at.elapsed();
+        let age = landing.stamp.at.age();
         let recorded = lease.settle(&self.rules, &landing.facts, landing.stamp.at).await;
         // The settling says that nobody had forgotten the payment before; without it, only the claim does.
         landing.confirmed_at = Some(if matches!(recorded, Ok(true)) { sent_at } else { claimed_at });
@@ -114,7 +115,7 @@ impl Engine {
         let keep = Some(self.rules.shelf_life(&facts));
         Landing {
             facts,
-            stamp: self.facts.stamp(at),
+            stamp: self.facts.stamp(Moment::at(at)),
             attempts,
             source: Source::Asked,
             degraded: None,
@@ -127,11 +128,7 @@ impl Engine {
     fn landing_of(&self, found: Found, memory_for: Duration) -> Landing {
         let Found { facts, at, ttl_left, waited, asked_at } = found;
         let source = if waited { Source::Elsewhere } else { Source::Stored };
-        let keep = in_memory(
-            Some(self.rules.shelf_life(&facts)),
-            asked_at.saturating_duration_since(at),
-            memory_for.min(ttl_left),
-        );
+        let keep = in_memory(Some(self.rules.shelf_life(&facts)), at.age_at(asked_at), memory_for.min(ttl_left));
         Landing {
             facts,
             stamp: self.facts.stamp(at),

@@ -16,9 +16,10 @@ use crate::facts_cache::{FactsCache, Kept, Proven, Stamp};
 use crate::fingerprint::Fingerprint;
 use crate::in_flight::{Boarding, Flight, Flights, Landing, Source};
 use crate::intent::{PaymentId, PaymentIntent};
-use crate::judge::{Answered, Rules, VOLATILE_FRESH_FOR};
+use crate::judge::{Rules, VOLATILE_FRESH_FOR};
 use crate::key_register::{KeyRegister, Standing};
 use crate::ledger::{LastLook, Ledger};
+use crate::moment::Moment;
 use crate::policy::{RedemptionRules, WhenProviderIsDown};
 use crate::provider::ProviderIdentity;
 use crate::retry::Retrier;
@@ -273,7 +274,7 @@ impl Engine {
             (Some(kept), _) => (kept.facts, kept.stamp),
             (None, Some(shared)) => {
                 let found = Box::pin(shared.older(&self.rules, intent.payment())).await?;
-                is_recent(found.at.elapsed(), oldest).then(|| (found.facts, self.facts.stamp(found.at)))?
+                is_recent(found.at.age(), oldest).then(|| (found.facts, self.facts.stamp(found.at)))?
             }
             (None, None) => return None,
         };
@@ -291,7 +292,7 @@ impl Engine {
 
     fn kept(&self, intent: &PaymentIntent, now: Instant, max_age: Duration) -> Option<Kept> {
         let kept = self.facts.get(intent.payment(), now, self.retention)?;
-        is_recent(now.saturating_duration_since(kept.stamp.at), max_age).then_some(kept)
+        is_recent(kept.stamp.at.age_at(now), max_age).then_some(kept)
     }
 
     /// Judges by this call's own claims.
@@ -304,9 +305,9 @@ impl Engine {
         flight: Option<Arc<Flight>>,
     ) -> Validation {
         let seen_at = Instant::now();
-        let age = seen_at.saturating_duration_since(stamp.at);
+        let age = stamp.at.age_at(seen_at);
         let issuer = || Arc::clone(self) as Arc<dyn Issuer>;
-        let verdict = self.rules.judge(intent, facts, Answered { age, seen_at }, issuer);
+        let verdict = self.rules.judge(intent, facts, Moment::before(seen_at, age), issuer);
         // A slot does not say whether the age of the payment is known, so one that cannot be redeemed is judged anew each time.
         if matches!(&verdict, Verdict::Valid(proof) if proof.dated) {
             self.facts.prove(intent.payment(), *intent.fingerprint(), stamp);
@@ -321,7 +322,7 @@ impl Engine {
         }
         let now = Instant::now();
         Ok(self.facts.get(payment, now, self.retention).map(|kept| {
-            let age = now.saturating_duration_since(kept.stamp.at);
+            let age = kept.stamp.at.age_at(now);
             let kept_for = self.retention.saturating_sub(age);
             KeptFacts { facts: Some(kept.facts), age, kept_for, is_being_asked: false, failure: None }
         }))

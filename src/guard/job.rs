@@ -8,13 +8,14 @@ use std::time::Duration;
 use crate::engine::Engine;
 use crate::fingerprint::Fingerprint;
 use crate::ledger::{Entry, FAILED_FOR, Key, Kind, LedgerError, Nonce, State, millis, payload_of};
+use crate::moment::Moment;
 use crate::provider::ProviderError;
 
 use super::call::GuardCall;
 use super::error::GuardError;
 use super::operation::Operation;
 use super::reconcile::{Inquiry, Reconciled};
-use super::record::{FirstSent, Payload, Phase};
+use super::record::{Payload, Phase};
 use super::unresolved::Index;
 
 /// What a call returns, whatever it is made of.
@@ -61,7 +62,7 @@ pub(super) struct Job<T> {
 pub(super) struct Standing {
     pub(super) generation: u32,
     pub(super) round: u32,
-    pub(super) first_sent: FirstSent,
+    pub(super) first_sent: Moment,
     /// How long the provider keeps the key, if that protects another sending.
     pub(super) protected: Option<Duration>,
     /// Whether it may have been executed before.
@@ -107,7 +108,7 @@ impl Place {
     }
 
     /// How long the provider keeps the key, if another sending is protected by it until a run that begins now is over.
-    pub(super) fn resendable(&self, payload: &Payload, first_sent: FirstSent) -> Option<Duration> {
+    pub(super) fn resendable(&self, payload: &Payload, first_sent: Moment) -> Option<Duration> {
         // Whoever sent before promised the one, and who would send now the other.
         let promised = self.operation.effect().key_kept_for()?;
         let kept = Duration::from_millis(payload.protected_ms?).min(promised);

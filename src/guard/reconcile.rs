@@ -9,13 +9,13 @@ use tokio::time::Instant;
 
 use crate::attempt;
 use crate::attempt_log::{Attempt, AttemptOutcome};
+use crate::moment::Moment;
 use crate::provider::ProviderError;
 use crate::retry::{Finished, Work};
 
 use super::call::provider_key;
 use super::job::{Calling, Job};
 use super::lease::{Lease, LeaseEnd};
-use super::record::FirstSent;
 
 /// What the provider knows of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,7 +80,7 @@ impl fmt::Debug for Inquiry {
 pub(super) struct Asking<'j, T> {
     job: &'j Job<T>,
     key: Arc<str>,
-    first_sent: FirstSent,
+    first_sent: Moment,
     end: LeaseEnd,
 }
 

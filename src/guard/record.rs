@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use tokio::time::Instant;
 
 use crate::attempt_log::Attempt;
 use crate::error::ValidateError;
 use crate::fingerprint::Fingerprint;
 use crate::ledger::{Held, LedgerError, State};
+use crate::moment::Moment;
 use crate::provider::ProviderError;
 
 use super::error::{GuardError, Unkept};
@@ -94,26 +94,8 @@ impl Payload {
     }
 
     /// When the round may first have been sent, as of a record that was read.
-    pub(super) fn first_sent(&self, held: &Held) -> FirstSent {
-        let before = Duration::from_millis(self.first_sent_ms).saturating_add(held.age);
-        FirstSent { before, at: held.asked_at }
-    }
-}
-
-/// A moment that may lie before this process began, so it is told as a time before one that does not.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct FirstSent {
-    before: Duration,
-    at: Instant,
-}
-
-impl FirstSent {
-    pub(super) fn at(now: Instant) -> Self {
-        Self { before: Duration::ZERO, at: now }
-    }
-
-    pub(super) fn age(&self) -> Duration {
-        self.before.saturating_add(self.at.elapsed())
+    pub(super) fn first_sent(&self, held: &Held) -> Moment {
+        Moment::before(held.asked_at, Duration::from_millis(self.first_sent_ms).saturating_add(held.age))
     }
 }
 

@@ -20,6 +20,7 @@ use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
 use crate::ledger::{Claimed, FAILED_FOR, Held, LedgerError, Nonce, Replaced};
+use crate::moment::Moment;
 use crate::verdict::Provenance;
 
 use super::done::Done;
@@ -27,7 +28,7 @@ use super::error::{GuardError, Next};
 use super::job::{Job, Place, Standing};
 use super::lead::{lead, reconcile};
 use super::lease::Lease;
-use super::record::{FirstSent, Payload, Phase};
+use super::record::{Payload, Phase};
 
 /// What came of one look.
 pub(super) enum Turn<T> {
@@ -59,7 +60,7 @@ where
     let standing = Standing {
         generation: 1,
         round: 0,
-        first_sent: FirstSent::at(begin),
+        first_sent: Moment::at(begin),
         protected: place.operation.effect().key_kept_for(),
         in_doubt: false,
     };

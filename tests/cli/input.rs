@@ -29,11 +29,11 @@ fn json(payment: &str) -> String {
 async fn csv_and_json_lines_are_told_apart() {
     let csv = format!("{HEADER}pi_1,19.99,usd,store_42,6735\npi_2,19.990,USD,store_42,6735");
     let lines = format!("{}\n{}\n", json("pi_1"), json("pi_2"));
-    for (input, first) in [(csv, 2), (lines, 1)] {
+    for (input, first, account) in [(csv, 2, "3 lines = 1 header"), (lines, 1, "2 lines = 0 header")] {
         let run = validate(&[], &input).await;
         assert_eq!(run.code(), 0, "{run:?}");
         assert_eq!(numbers(&run), [first, first + 1]);
-        assert!(run.stderr.contains("2 lines") && run.stderr.contains(": 2 valid"), "{}", run.stderr);
+        assert!(run.stderr.contains(account) && run.stderr.contains(": 2 valid"), "{}", run.stderr);
     }
 }
 
@@ -152,11 +152,101 @@ async fn a_line_of_ten_megabytes_is_passed_over() {
 
 #[tokio::test]
 async fn a_quote_that_is_never_closed_costs_no_memory_and_is_reported() {
-    let input = format!("{HEADER}\"pi_1,19.99,usd\n{}", "pi_2,19.99,usd,store_42,6735\n".repeat(10_000));
+    // No line of it has as many columns as the header row, so that the quote could be closed on each of them.
+    let input = format!("{HEADER}\"pi_1,19.99,usd\n{}{GOOD}", "pi_2,19.99,usd\n".repeat(10_000));
     let run = validate(&[], input).await;
-    let [row] = &*run.rows() else { panic!("{run:?}") };
-    assert_eq!((row["line"].as_u64(), run.code()), (Some(2), 2));
-    assert!(field_and_message(row).1.contains("longer than"), "{row}");
+    let rows = run.rows();
+    assert_eq!((rows.len(), run.code()), (10_002, 2), "{}", run.stderr);
+    let (field, message) = field_and_message(&rows[0]);
+    assert_eq!((rows[0]["line"].as_u64(), field), (Some(2), Some("payment")));
+    assert!(message.contains("column 1 `payment` is not closed") && message.contains("65536 bytes"), "{message}");
+    assert_eq!((rows[10_001]["line"].as_u64(), &rows[10_001]["verdict"]), (Some(10_003), &"valid".into()));
+}
+
+const GOOD: &str = "pi_3,19.99,usd,store_42,6735\n";
+
+/// The line of each unusable one, its field, and what is said of it.
+fn unusable(run: &Run) -> Vec<(u64, Option<String>, String)> {
+    let rows = run.rows();
+    let rows = rows.iter().filter(|row| row["error"]["code"] == "invalid_intent");
+    let told = rows.map(|row| (row["line"].as_u64().unwrap(), field_and_message(row)));
+    told.map(|(line, (field, message))| (line, field.map(str::to_owned), message.to_owned())).collect()
+}
+
+#[tokio::test]
+async fn a_stray_quote_in_an_ignored_last_column_costs_its_own_line_only() {
+    let header = "payment,amount,currency,tenant,order,note\n";
+    let line = |payment: &str, note: &str| format!("{payment},19.99,usd,store_42,6735,{note}\n");
+    // pi_9 does not exist, which must not be passed over.
+    let [first, fake, last] = [line("pi_1", "fine"), line("pi_9", "fine"), line("pi_3", "fine")];
+    let several = line("pi_2", "\"two\nlines\"");
+    for (stray, said) in [
+        (line("pi_2", "\"late"), "line 4 could be one of its own"),
+        (line("pi_2", "\""), "line 4 could be one of its own"),
+        (line("pi_2", "\"a\" b"), "is closed, and text follows"),
+        (line("pi_2", "\"\"a\""), "is closed, and text follows"),
+    ] {
+        let input = format!("{header}{first}{stray}{fake}{several}{last}");
+        let run = validate(&["--ignore-unknown"], input).await;
+        assert_eq!((run.code(), numbers(&run)), (2, vec![2, 3, 4, 5, 7]), "{run:?}");
+        let [(3, None, message)] = &*unusable(&run) else { panic!("{run:?}") };
+        assert!(message.starts_with("the quote that opens column 6 `note` ") && message.contains(said), "{message}");
+        let verdicts: Vec<_> = run.rows().iter().map(|row| row["verdict"].as_str().map(str::to_owned)).collect();
+        let [valid, invalid] = ["valid", "invalid"].map(|verdict| Some(verdict.to_owned()));
+        assert_eq!(verdicts, [valid.clone(), None, invalid, valid.clone(), valid]);
+        let account = "7 lines = 1 header + 4 results + 1 unusable + 0 blank + 1 continued";
+        assert!(run.stderr.contains(account), "{}", run.stderr);
+    }
+    // At the end of the input nothing follows that could be a line of its own.
+    let run = validate(&["--ignore-unknown"], format!("{header}{first}{}", line("pi_2", "\"late"))).await;
+    let [(3, None, message)] = &*unusable(&run) else { panic!("{run:?}") };
+    assert!(message.contains("not closed by the end of the input") && run.code() == 2, "{message}");
+}
+
+#[tokio::test]
+async fn a_second_stray_quote_does_not_hide_the_lines_before_it() {
+    let header = "payment,amount,currency,tenant,order,note\n";
+    let line = |payment: &str, note: &str| format!("{payment},19.99,usd,store_42,6735,{note}\n");
+    let lines = [line("pi_1", "\"late"), line("pi_9", "fine"), line("pi_2", "\""), line("pi_3", "fine")].concat();
+    let run = validate(&["--ignore-unknown"], format!("{header}{lines}")).await;
+    let told: Vec<u64> = unusable(&run).into_iter().map(|(line, ..)| line).collect();
+    assert_eq!((run.code(), numbers(&run), told), (2, vec![2, 3, 4, 5], vec![2, 4]), "{run:?}");
+    assert_eq!((&run.rows()[1]["verdict"], &run.rows()[3]["verdict"]), (&"invalid".into(), &"valid".into()));
+}
+
+#[tokio::test]
+async fn a_quote_that_is_not_closed_in_the_header_row_is_refused() {
+    let header = "payment,amount,currency,tenant,order,\"note\n";
+    let line = "pi_1,19.99,usd,store_42,6735,late\"\n";
+    let run = validate(&["--ignore-unknown"], format!("{header}{line}{line}")).await;
+    assert_eq!((run.code(), &*run.stdout), (2, ""));
+    assert!(run.error().contains("the header row") && run.error().contains("column 6"), "{}", run.stderr);
+}
+
+#[tokio::test]
+async fn lines_may_end_with_cr_alone() {
+    let csv = format!("\r{HEADER}\npi_1,19.99,usd,store_42,6735\n\"pi_2\",\"1\n2\",usd,store_42,6735\n{GOOD}");
+    for end in ["\r", "\r\n", "\n"] {
+        let run = validate(&["--input", "csv"], csv.replace(['\r', '\n'], end)).await;
+        assert_eq!((numbers(&run), run.code()), (vec![4, 5, 7], 2), "{end:?}: {run:?}");
+        let account = "7 lines = 1 header + 2 results + 1 unusable + 2 blank + 1 continued";
+        assert!(run.stderr.contains(account), "{end:?}: {}", run.stderr);
+    }
+    let lines = format!("\n{}\n\nnothing\n{}", json("pi_1"), json("pi_2"));
+    for end in ["\r", "\r\n", "\n"] {
+        let run = validate(&[], lines.replace('\n', end)).await;
+        assert_eq!((numbers(&run), run.code()), (vec![2, 4, 5], 2), "{end:?}: {run:?}");
+        let account = "5 lines = 0 header + 2 results + 1 unusable + 2 blank + 0 continued";
+        assert!(run.stderr.contains(account), "{end:?}: {}", run.stderr);
+    }
+}
+
+#[tokio::test]
+async fn fields_over_several_lines_are_one_record() {
+    let input = format!("{HEADER}\"pi_1\",19.99,usd,store_42,\"67\r\n35\"\n{GOOD}");
+    let run = validate(&[], input).await;
+    assert_eq!(numbers(&run), [2, 4], "{run:?}");
+    assert!(field_and_message(&run.rows()[0]).1.starts_with("invalid order: "), "{run:?}");
 }
 
 #[tokio::test]

@@ -176,6 +176,21 @@ async fn a_result_is_written_while_the_input_is_still_open() {
     assert_eq!(finish(child).await.code(), 0);
 }
 
+#[tokio::test]
+async fn a_result_is_not_held_up_by_the_beginning_of_the_next_line() {
+    let sandbox = sandbox_with([paid("pi_0")]).await;
+    let mut child = Program::at(&sandbox, &["validate"]).spawn();
+    let mut input = child.stdin.take().unwrap();
+    input.write_all((lines([0]) + "pi_0,19").as_bytes()).await.unwrap();
+    let mut byte = [0];
+    let read = child.stdout.as_mut().unwrap().read_exact(&mut byte);
+    timeout(Duration::from_secs(30), read).await.expect("it does not wait for more").unwrap();
+    input.write_all(b".99,usd,store_42,6735").await.unwrap();
+    drop(input);
+    let run = finish(child).await;
+    assert_eq!((run.code(), run.stdout.lines().count()), (0, 2), "{run:?}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_short_outage_is_waited_out() {
     let sandbox = sandbox_with((0..400).map(|number| paid(&format!("pi_{number}")))).await;

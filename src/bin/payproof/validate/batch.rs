@@ -20,7 +20,7 @@ use crate::trouble::Trouble;
 
 use super::claim::Defaults;
 use super::format::Format;
-use super::input::{Input, InputFormat, Line, unreadable};
+use super::input::{Input, InputFormat, Line, Lines, unreadable};
 use super::outage::Outage;
 use super::row::{Outcome, Row};
 use super::tally::Tally;
@@ -90,7 +90,7 @@ pub(crate) async fn run(
     results.finish(read, begun.elapsed(), many.quiet).await
 }
 
-fn read(format: Option<InputFormat>, ignore_unknown: bool, lines: &Sender<Vec<Line>>) -> Result<(), Trouble> {
+fn read(format: Option<InputFormat>, ignore_unknown: bool, lines: &Sender<Vec<Line>>) -> Result<Lines, Trouble> {
     let mut input = Input::open(io::stdin().lock(), format, ignore_unknown)?;
     let mut batch = Vec::new();
     loop {
@@ -99,10 +99,10 @@ fn read(format: Option<InputFormat>, ignore_unknown: bool, lines: &Sender<Vec<Li
         batch.extend(line);
         let is_due = is_over || batch.len() >= LINES_AT_A_TIME || input.is_drained();
         if is_due && !batch.is_empty() && lines.blocking_send(std::mem::take(&mut batch)).is_err() {
-            return Ok(());
+            return Ok(input.lines());
         }
         if is_over {
-            return Ok(());
+            return Ok(input.lines());
         }
     }
 }
@@ -177,7 +177,7 @@ impl Results {
     }
 
     fn take(&mut self, row: &Row) -> Result<(), Trouble> {
-        if self.tally.lines() == 0 {
+        if self.tally.rows() == 0 {
             self.format.head(&mut self.gathered);
         }
         self.tally.count(row);
@@ -221,17 +221,22 @@ impl Results {
         }
     }
 
-    async fn finish(mut self, read: Result<(), Trouble>, took: Duration, quiet: bool) -> Result<Status, Trouble> {
+    async fn finish(mut self, read: Result<Lines, Trouble>, took: Duration, quiet: bool) -> Result<Status, Trouble> {
         // Whether anybody reads is seen at the end.
         let _ = self.write().await;
         let tally = self.tally.clone();
         let is_read = self.end().await?;
-        if !quiet && tally.lines() > 0 && is_read {
-            note(&tally.after(took));
+        let lines = match read {
+            Ok(lines) if tally.rows() == 0 && tally.accounts_for(lines) => {
+                return Err(Trouble::new("standard input lists no payments; give it one per line"));
+            }
+            lines => lines,
+        };
+        if !quiet && tally.rows() > 0 && is_read {
+            note(&tally.after(took, lines.as_ref().ok()));
         }
-        read?;
-        if tally.lines() == 0 {
-            return Err(Trouble::new("standard input lists no payments; give it one per line"));
+        if !tally.accounts_for(lines?) {
+            return Err(Trouble::new("not every line of standard input is accounted for; please report it"));
         }
         Ok(if is_read { tally.status() } else { Status::CouldNotTell })
     }

@@ -1,74 +1,90 @@
 //! CSV with a header row.
 
-use std::io::{self, BufRead, Read};
-
-use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
+use std::io::{self, Read};
 
 use crate::trouble::Trouble;
 
 use super::claim::{Claim, FIELDS, REQUIRED, Refusal};
-use super::input::{Bytes, LONGEST_LINE, Line, unreadable};
+use super::input::{Line, Lines, unreadable};
 use super::json_lines::too_long;
-
-/// Exports of providers have about 60.
-const MOST_COLUMNS: usize = 500;
+use super::records::{Fields, Flaw, Record, Records};
+use super::text::{LONGEST_LINE, Text, is_line_end};
 
 pub(crate) struct CsvLines<R> {
     records: Records<R>,
-    /// For each column the field that it holds.
-    columns: Vec<Option<&'static str>>,
+    columns: Vec<Column>,
+}
+
+/// What the header row says of a column.
+struct Column {
+    name: String,
+    /// The field that it holds, unless it is passed over.
+    field: Option<&'static str>,
 }
 
 impl<R: Read> CsvLines<R> {
     /// Reads the header row. Without one there is nothing at all.
-    pub(crate) fn open(bytes: Bytes<R>, delimiter: u8, ignore_unknown: bool) -> Result<Self, Trouble> {
-        let mut records = Records::new(bytes, delimiter);
-        let columns = match records.read().map_err(|error| unreadable(&error))? {
+    pub(crate) fn open(text: Text<R>, delimiter: u8, ignore_unknown: bool) -> Result<Self, Trouble> {
+        let mut records = Records::new(text, delimiter);
+        let columns = match records.next().map_err(|error| unreadable(&error))? {
             None => Vec::new(),
             Some(record) => {
-                let header =
-                    record.fields.map_err(|refusal| Trouble::new(format!("the header row: {}", refusal.rule)))?;
+                let header = record.fields.map_err(|flaw| {
+                    let rule = refusal(flaw, record.line, &[]).rule;
+                    Trouble::new(format!("the header row cannot be used: {rule}"))
+                })?;
                 columns(header, ignore_unknown)?
             }
         };
+        records.expect_columns(columns.len());
         Ok(Self { records, columns })
     }
 
     pub(crate) fn next(&mut self) -> io::Result<Option<Line>> {
-        let Some(Record { number, fields }) = self.records.read()? else { return Ok(None) };
-        Ok(Some(Line { number, claim: fields.and_then(|fields| claim(&self.columns, fields)) }))
+        let Some(Record { line, fields }) = self.records.next()? else { return Ok(None) };
+        let claim = match fields {
+            Ok(fields) => claim(&self.columns, fields),
+            Err(flaw) => Err(refusal(flaw, line, &self.columns)),
+        };
+        Ok(Some(Line { number: line, claim }))
     }
 
     pub(crate) fn is_drained(&self) -> bool {
-        self.records.bytes.buffer().is_empty()
+        self.records.is_drained()
+    }
+
+    pub(crate) fn lines(&self) -> Lines {
+        let [read, blank, continued] = self.records.lines();
+        Lines { read, header: u64::from(!self.columns.is_empty()), blank, continued }
     }
 }
 
 /// A comma, unless the header row has none and has another of the usual ones.
 pub(super) fn delimiter(start: &[u8]) -> u8 {
-    let header = start.trim_ascii_start().split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let header = start.trim_ascii_start().split(|byte| is_line_end(*byte)).next().unwrap_or_default();
     [b',', b';', b'\t'].into_iter().find(|delimiter| header.contains(delimiter)).unwrap_or(b',')
 }
 
-fn columns(header: Fields<'_>, ignore_unknown: bool) -> Result<Vec<Option<&'static str>>, Trouble> {
-    let mut columns = Vec::new();
+fn columns(header: Fields<'_>, ignore_unknown: bool) -> Result<Vec<Column>, Trouble> {
+    let mut columns: Vec<Column> = Vec::new();
     for name in header {
         let name = String::from_utf8_lossy(name).trim().to_ascii_lowercase();
-        let known = FIELDS.into_iter().find(|field| *field == name);
-        if known.is_none() && !ignore_unknown {
-            let name: String = name.chars().filter(|c| !c.is_control()).take(40).collect();
+        let field = FIELDS.into_iter().find(|field| *field == name);
+        let name: String = name.chars().filter(|c| !c.is_control()).take(40).collect();
+        if field.is_none() && !ignore_unknown {
             let known = FIELDS.join(", ");
             return Err(Trouble::new(format!(
                 "the CSV column `{name}` is not one of {known}; rename it, or say --ignore-unknown (JSON lines start with \
                  `{{`, or say --input jsonl)"
             )));
         }
-        if let Some(name) = known.filter(|_| columns.contains(&known)) {
+        if let Some(name) = field.filter(|_| columns.iter().any(|column| column.field == field)) {
             return Err(Trouble::new(format!("the CSV column `{name}` is there twice; leave one out")));
         }
-        columns.push(known);
+        columns.push(Column { name, field });
     }
-    let missing: Vec<&str> = REQUIRED.into_iter().filter(|name| !columns.contains(&Some(*name))).collect();
+    let missing: Vec<&str> =
+        REQUIRED.into_iter().filter(|name| columns.iter().all(|column| column.field != Some(*name))).collect();
     if missing.is_empty() {
         return Ok(columns);
     }
@@ -76,14 +92,10 @@ fn columns(header: Fields<'_>, ignore_unknown: bool) -> Result<Vec<Option<&'stat
     Err(Trouble::new(format!("the CSV header row lacks {missing}; the first row must name the columns")))
 }
 
-fn claim(columns: &[Option<&'static str>], fields: Fields<'_>) -> Result<Claim, Refusal> {
-    let count = fields.clone().count();
-    if count != columns.len() {
-        return Err(Refusal::line(format!("the line has {count} columns, and the header row has {}", columns.len())));
-    }
+fn claim(columns: &[Column], fields: Fields<'_>) -> Result<Claim, Refusal> {
     let mut claim = Claim::default();
-    for (name, value) in columns.iter().zip(fields) {
-        let Some(name) = *name else { continue };
+    for (column, value) in columns.iter().zip(fields) {
+        let Some(name) = column.field else { continue };
         let value = std::str::from_utf8(value).map_err(|_| Refusal::field(name, "must be UTF-8"))?;
         if let Some(place) = claim.field(name) {
             *place = Some(value.to_owned()).filter(|value| !value.is_empty());
@@ -92,90 +104,33 @@ fn claim(columns: &[Option<&'static str>], fields: Fields<'_>) -> Result<Claim, 
     Ok(claim)
 }
 
-/// One record, at the number of its first line.
-struct Record<'r> {
-    number: u64,
-    fields: Result<Fields<'r>, Refusal>,
-}
-
-/// The fields of a record.
-#[derive(Clone)]
-struct Fields<'r> {
-    text: &'r [u8],
-    ends: &'r [usize],
-    start: usize,
-}
-
-impl<'r> Iterator for Fields<'r> {
-    type Item = &'r [u8];
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let (end, rest) = self.ends.split_first()?;
-        let field = self.text.get(self.start..*end);
-        (self.start, self.ends) = (*end, rest);
-        field
-    }
-}
-
-/// Splits bytes into records, and never keeps more than one, up to the longest that makes sense.
-struct Records<R> {
-    bytes: Bytes<R>,
-    parser: Reader,
-    number: u64,
-    text: Vec<u8>,
-    ends: Vec<usize>,
-}
-
-impl<R: Read> Records<R> {
-    fn new(bytes: Bytes<R>, delimiter: u8) -> Self {
-        let parser = ReaderBuilder::new().delimiter(delimiter).build();
-        Self { bytes, parser, number: 1, text: vec![0; LONGEST_LINE], ends: vec![0; MOST_COLUMNS] }
-    }
-
-    fn read(&mut self) -> io::Result<Option<Record<'_>>> {
-        self.pass_line_ends()?;
-        let number = self.number;
-        let (mut written, mut ended) = (0_usize, 0_usize);
-        let (mut is_long, mut is_wide) = (false, false);
-        loop {
-            let input = self.bytes.fill_buf()?;
-            let text = self.text.get_mut(written..).unwrap_or_default();
-            let ends = self.ends.get_mut(ended..).unwrap_or_default();
-            let (result, taken, out, fields) = self.parser.read_record(input, text, ends);
-            let lines = input.iter().take(taken).filter(|byte| **byte == b'\n').count();
-            self.number = self.number.saturating_add(u64::try_from(lines).unwrap_or(u64::MAX));
-            self.bytes.consume(taken);
-            (written, ended) = (written.saturating_add(out), ended.saturating_add(fields));
-            match result {
-                ReadRecordResult::InputEmpty => {}
-                // What follows overwrites what was kept, until the record is over.
-                ReadRecordResult::OutputFull => (is_long, written) = (true, 0),
-                ReadRecordResult::OutputEndsFull => (is_wide, ended) = (true, 0),
-                ReadRecordResult::End => return Ok(None),
-                ReadRecordResult::Record => break,
-            }
+/// Says what is wrong with the line of this number, and in which column.
+fn refusal(flaw: Flaw, own: u64, columns: &[Column]) -> Refusal {
+    let width = columns.len();
+    let (column, rule) = match flaw {
+        Flaw::TooLong => return too_long(),
+        Flaw::Columns { found, quoted: None } => {
+            return Refusal::line(format!("the line has {found} columns, and the header row has {width}"));
         }
-        let fields = if is_long {
-            Err(too_long())
-        } else if is_wide {
-            Err(Refusal::line(format!("the line has more than {MOST_COLUMNS} columns")))
-        } else {
-            let (text, ends) = (self.text.get(..written), self.ends.get(..ended));
-            Ok(Fields { text: text.unwrap_or_default(), ends: ends.unwrap_or_default(), start: 0 })
-        };
-        Ok(Some(Record { number, fields }))
-    }
-
-    /// Passes over what ends the last line, and blank lines, so that a record's number is that of its own first line.
-    fn pass_line_ends(&mut self) -> io::Result<()> {
-        loop {
-            let Some(&first) = self.bytes.fill_buf()?.first() else { return Ok(()) };
-            match first {
-                b'\n' => self.number = self.number.saturating_add(1),
-                b'\r' => {}
-                _ => return Ok(()),
-            }
-            self.bytes.consume(1);
+        Flaw::Columns { found, quoted: Some(column) } => (
+            column,
+            format!("runs over the end of its line, and makes {found} columns where the header row has {width}"),
+        ),
+        Flaw::Unclosed { column } if width == 0 => (column, "is not closed on its line".to_owned()),
+        Flaw::Unclosed { column } => {
+            (column, format!("is not closed by the end of the input, nor within {LONGEST_LINE} bytes"))
         }
+        Flaw::TextAfterQuote { column, line } if line == own => (column, "is closed, and text follows".to_owned()),
+        Flaw::TextAfterQuote { column, line } => (column, format!("is closed on line {line} only, and text follows")),
+        Flaw::RunsOver { column, line } => {
+            (column, format!("runs over the end of its line, and line {line} could be one of its own"))
+        }
+    };
+    let named = columns.get(column);
+    let name = named.map(|column| format!(" `{}`", column.name)).unwrap_or_default();
+    let rule = format!("the quote that opens column {}{name} {rule}", column.saturating_add(1));
+    match named.and_then(|column| column.field) {
+        Some(field) => Refusal::field(field, rule),
+        None => Refusal::line(rule),
     }
 }

@@ -1,6 +1,6 @@
 //! What standard input holds: CSV or JSON lines, with or without a byte order mark.
 
-use std::io::{self, BufRead, BufReader, Cursor, Read};
+use std::io::{self, Read};
 
 use clap::ValueEnum;
 
@@ -9,11 +9,7 @@ use crate::trouble::Trouble;
 use super::claim::{Claim, Refusal};
 use super::csv_lines::{self, CsvLines};
 use super::json_lines::JsonLines;
-
-/// The longest line that makes sense: every field has at most 255 bytes. What is longer is passed over, and not kept.
-pub(crate) const LONGEST_LINE: usize = 64 * 1024;
-
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+use super::text::Text;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum InputFormat {
@@ -27,8 +23,16 @@ pub(crate) struct Line {
     pub(crate) claim: Result<Claim, Refusal>,
 }
 
-/// Standard input, or whatever stands for it, behind its byte order mark.
-pub(crate) type Bytes<R> = BufReader<io::Chain<Cursor<Vec<u8>>, R>>;
+/// How many lines there were, and which of them brought no result.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Lines {
+    /// Counted as they arrived.
+    pub(crate) read: u64,
+    pub(crate) header: u64,
+    pub(crate) blank: u64,
+    /// Those on which a record went on that had begun before.
+    pub(crate) continued: u64,
+}
 
 pub(crate) enum Input<R> {
     Csv(Box<CsvLines<R>>),
@@ -37,14 +41,13 @@ pub(crate) enum Input<R> {
 
 impl<R: Read> Input<R> {
     /// Looks at the beginning: at the header row, where there is one.
-    pub(crate) fn open(mut from: R, format: Option<InputFormat>, ignore_unknown: bool) -> Result<Self, Trouble> {
-        let start = beginning(&mut from).map_err(|error| unreadable(&error))?;
-        let format = format.unwrap_or_else(|| detect(&start));
-        let delimiter = csv_lines::delimiter(&start);
-        let bytes = BufReader::with_capacity(LONGEST_LINE, Cursor::new(start).chain(from));
+    pub(crate) fn open(from: R, format: Option<InputFormat>, ignore_unknown: bool) -> Result<Self, Trouble> {
+        let mut text = Text::open(from).map_err(|error| unreadable(&error))?;
+        let start = text.look_at_first_line().map_err(|error| unreadable(&error))?;
+        let (format, delimiter) = (format.unwrap_or_else(|| detect(start)), csv_lines::delimiter(start));
         Ok(match format {
-            InputFormat::Jsonl => Self::Json(JsonLines::new(bytes, ignore_unknown)),
-            InputFormat::Csv => Self::Csv(Box::new(CsvLines::open(bytes, delimiter, ignore_unknown)?)),
+            InputFormat::Jsonl => Self::Json(JsonLines::new(text, ignore_unknown)),
+            InputFormat::Csv => Self::Csv(Box::new(CsvLines::open(text, delimiter, ignore_unknown)?)),
         })
     }
 
@@ -63,29 +66,17 @@ impl<R: Read> Input<R> {
             Self::Json(lines) => lines.is_drained(),
         }
     }
+
+    pub(crate) fn lines(&self) -> Lines {
+        match self {
+            Self::Csv(lines) => lines.lines(),
+            Self::Json(lines) => lines.lines(),
+        }
+    }
 }
 
 pub(crate) fn unreadable(error: &io::Error) -> Trouble {
     Trouble::because("standard input cannot be read; look at where it comes from", error)
-}
-
-/// The first line that is not blank, with what came along with it and without the byte order mark.
-fn beginning(from: &mut impl Read) -> io::Result<Vec<u8>> {
-    let mut start = Vec::new();
-    let mut from = BufReader::new(from);
-    while start.trim_ascii_start().iter().all(|byte| *byte != b'\n') && start.len() < LONGEST_LINE {
-        let arrived = from.fill_buf()?;
-        if arrived.is_empty() {
-            break;
-        }
-        start.extend_from_slice(arrived);
-        let taken = arrived.len();
-        from.consume(taken);
-        if let Some(behind) = start.strip_prefix(BYTE_ORDER_MARK) {
-            start = behind.to_vec();
-        }
-    }
-    Ok(start)
 }
 
 /// A JSON object starts with a brace, and no header row does.

@@ -1,47 +1,50 @@
 //! JSON lines: one object per line.
 
 use std::fmt;
-use std::io::{self, BufRead, Read};
+use std::io::{self, Read};
 
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::claim::{Claim, FIELDS, Refusal};
-use super::input::{Bytes, LONGEST_LINE, Line};
+use super::input::{Line, Lines};
+use super::text::{LONGEST_LINE, Text};
 
 pub(crate) struct JsonLines<R> {
-    bytes: Bytes<R>,
+    text: Text<R>,
     number: u64,
-    line: Vec<u8>,
+    blank: u64,
     ignore_unknown: bool,
 }
 
 impl<R: Read> JsonLines<R> {
-    pub(crate) fn new(bytes: Bytes<R>, ignore_unknown: bool) -> Self {
-        Self { bytes, number: 0, line: Vec::new(), ignore_unknown }
+    pub(crate) fn new(text: Text<R>, ignore_unknown: bool) -> Self {
+        Self { text, number: 0, blank: 0, ignore_unknown }
     }
 
     pub(crate) fn next(&mut self) -> io::Result<Option<Line>> {
-        loop {
-            self.line.clear();
-            let most = u64::try_from(LONGEST_LINE).unwrap_or(u64::MAX);
-            if self.bytes.by_ref().take(most).read_until(b'\n', &mut self.line)? == 0 {
-                return Ok(None);
-            }
+        while self.text.first()?.is_some() {
             self.number = self.number.saturating_add(1);
-            let number = self.number;
-            if self.line.len() >= LONGEST_LINE && self.line.last() != Some(&b'\n') {
-                self.bytes.skip_until(b'\n')?;
-                return Ok(Some(Line { number, claim: Err(too_long()) }));
-            }
-            if !self.line.trim_ascii().is_empty() {
-                return Ok(Some(Line { number, claim: claim(&self.line, self.ignore_unknown) }));
+            let claim = match self.text.line()? {
+                None => Some(Err(too_long())),
+                Some(line) if line.trim_ascii().is_empty() => None,
+                Some(line) => Some(claim(line, self.ignore_unknown)),
+            };
+            self.text.pass_line()?;
+            match claim {
+                Some(claim) => return Ok(Some(Line { number: self.number, claim })),
+                None => self.blank = self.blank.saturating_add(1),
             }
         }
+        Ok(None)
     }
 
     pub(crate) fn is_drained(&self) -> bool {
-        self.bytes.buffer().is_empty()
+        self.text.is_drained()
+    }
+
+    pub(crate) fn lines(&self) -> Lines {
+        Lines { read: self.text.lines(), blank: self.blank, ..Lines::default() }
     }
 }
 

@@ -7,8 +7,10 @@ mod format;
 mod input;
 mod json_lines;
 mod outage;
+mod records;
 mod row;
 mod tally;
+mod text;
 mod writer;
 
 use std::io::IsTerminal;
@@ -36,7 +38,9 @@ const MOST_KEYS: usize = 1_000_000;
 /// Many: payproof validate < payments.csv, where each line is a payment. CSV starts with a header row; JSON lines are objects.
 /// Their fields are payment, amount, currency, tenant, order, customer and key; the first three are required, and the tenant
 /// unless --tenant says it for all. An amount is a decimal in major units, in JSON a string or a whole number. Results come
-/// in the order of the input; a line that cannot be used is reported with its number, and the others go on.
+/// in the order of the input; a line that cannot be used is reported with its number, and the others go on. Every line is
+/// accounted for at the end. CSV is read strictly: a quote that is not closed, or is followed by text, makes the line that it
+/// stands on unusable, and no other.
 ///
 /// While the provider's circuit breaker is open the run waits, for as long as --deadline, before it gives lines up.
 ///

@@ -7,11 +7,12 @@ use payproof::Verdict;
 use crate::output::shown;
 use crate::status::Status;
 
+use super::input::Lines;
 use super::row::{Outcome, Row};
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Tally {
-    lines: u64,
+    rows: u64,
     valid: u64,
     invalid: u64,
     pending: u64,
@@ -23,7 +24,7 @@ pub(crate) struct Tally {
 impl Tally {
     pub(crate) fn count(&mut self, row: &Row) {
         let one = |count: &mut u64| *count = count.saturating_add(1);
-        one(&mut self.lines);
+        one(&mut self.rows);
         one(match &row.outcome {
             Outcome::Told(validation) => match validation.verdict() {
                 Verdict::Valid(_) => &mut self.valid,
@@ -36,25 +37,30 @@ impl Tally {
         });
     }
 
-    pub(crate) fn lines(&self) -> u64 {
-        self.lines
+    pub(crate) fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Whether each line that was read is one of those that brought a row, or one of those that need not.
+    pub(crate) fn accounts_for(&self, lines: Lines) -> bool {
+        let Lines { read, header, blank, continued } = lines;
+        [header, self.rows, blank, continued].into_iter().fold(0, u64::saturating_add) == read
     }
 
     /// The worst of all.
     pub(crate) fn status(&self) -> Status {
-        if self.lines == 0 || self.could_not_tell > 0 || self.unusable > 0 {
+        if self.rows == 0 || self.could_not_tell > 0 || self.unusable > 0 {
             Status::CouldNotTell
-        } else if self.valid < self.lines {
+        } else if self.valid < self.rows {
             Status::NotFine
         } else {
             Status::Fine
         }
     }
 
-    /// The summary, with how long it took.
-    pub(crate) fn after(&self, time: Duration) -> String {
-        let rate = u128::from(self.lines).saturating_mul(1_000_000).checked_div(time.as_micros()).unwrap_or(0);
-        let lines = if self.lines == 1 { "line" } else { "lines" };
+    /// The summary, with how long it took, and what each line was where all of them could be read.
+    pub(crate) fn after(&self, time: Duration, lines: Option<&Lines>) -> String {
+        let rate = u128::from(self.rows).saturating_mul(1_000_000).checked_div(time.as_micros()).unwrap_or(0);
         let counts = [
             (self.valid, "valid"),
             (self.invalid, "invalid"),
@@ -65,7 +71,30 @@ impl Tally {
         ];
         let counts: Vec<String> =
             counts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
-        let (count, took) = (self.lines, shown(time));
-        format!("{count} {lines} in {took}, {rate} per second: {}", counts.join(", "))
+        let account = lines.map(|Lines { read, header, blank, continued }| {
+            let (results, unusable) = (self.rows.saturating_sub(self.unusable), self.unusable);
+            format!(
+                "; {read} lines = {header} header + {results} results + {unusable} unusable + {blank} blank \
+                 + {continued} continued"
+            )
+        });
+        let (rows, took) = (self.rows, shown(time));
+        let what = if rows == 1 { "payment" } else { "payments" };
+        format!("{rows} {what} in {took}, {rate} per second: {}{}", counts.join(", "), account.unwrap_or_default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_that_is_missing_or_counted_twice_is_noticed() {
+        let tally = Tally { rows: 5, valid: 3, unusable: 2, ..Tally::default() };
+        let lines = |read| Lines { read, header: 1, blank: 2, continued: 3 };
+        assert!(tally.accounts_for(lines(11)));
+        assert!(!tally.accounts_for(lines(10)) && !tally.accounts_for(lines(12)));
+        let summary = tally.after(Duration::from_secs(1), Some(&lines(11)));
+        assert!(summary.ends_with("11 lines = 1 header + 3 results + 2 unusable + 2 blank + 3 continued"), "{summary}");
     }
 }

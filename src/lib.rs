@@ -176,6 +176,7 @@ mod leases;
 mod ledger;
 mod moment;
 mod money;
+mod object;
 mod policy;
 mod preflight;
 pub mod provider;

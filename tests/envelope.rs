@@ -92,6 +92,16 @@ async fn a_malformed_claim_is_named() {
     assert_eq!(body(&failure)["error"]["details"]["field"], "amount");
 }
 
+#[test]
+fn a_list_is_never_taken_for_an_answer() {
+    for list in [r#"["6735"]"#, r#"["6735",null,null]"#] {
+        assert!(serde_json::from_str::<Success<String>>(list).is_err(), "{list}");
+    }
+    for list in [r#"[{"code":"A","message":"b"}]"#, r#"{"error":["A","b",null]}"#, r#"[["A","b",null]]"#] {
+        assert!(serde_json::from_str::<Failure>(list).is_err(), "{list}");
+    }
+}
+
 #[tokio::test]
 async fn findings_are_named_by_their_codes_alone() {
     let provider = provider();

@@ -44,7 +44,7 @@ const LAYERS: &[&[&str]] = &[
     &["fingerprint"],
     &["invalid_intent"],
     &["attempt_log"],
-    &["redaction", "retry_after", "status_meaning"],
+    &["object", "redaction", "retry_after", "status_meaning"],
 ];
 
 /// Names that say nothing about what a file holds.

@@ -15,6 +15,7 @@ use payproof::{
     AttemptOutcome, BuildError, Jitter, Mode, Reach, Retry, Rule, Schedule, Stripe, ValidateError, Validation,
     Validator, ValidatorBuilder, Verdict,
 };
+use serde_json::json;
 use support::{intent, ms};
 
 async fn sandbox() -> Sandbox {
@@ -99,6 +100,67 @@ async fn an_answer_about_another_payment_is_no_answer() {
     let error = validate(&sandbox).await.unwrap_err();
     assert_eq!((error.code(), error.http_status()), ("unreadable_answer", 502));
     assert_eq!(sandbox.requests(), 2);
+}
+
+#[tokio::test]
+async fn a_list_without_field_names_is_no_payment() {
+    let sandbox = sandbox().await;
+    let charge = json!(["ch_1", null, "succeeded", true, true, 1999, 0, false, false, null, null]);
+    let named = json!({"id": "ch_1", "status": "succeeded", "amount_refunded": 0});
+    let metadata = json!({"store_id": "store_42", "order_id": "6735"});
+    let listed = |charge| {
+        json!([
+            "pi_1",
+            "payment_intent",
+            "succeeded",
+            true,
+            null,
+            "usd",
+            1999,
+            1999,
+            0,
+            null,
+            null,
+            null,
+            null,
+            null,
+            metadata,
+            charge,
+            null
+        ])
+    };
+    for list in [listed(named), listed(charge), json!([]), json!([{"id": "pi_1"}])] {
+        sandbox.put(paid().json(list.clone()));
+        assert_eq!(validate(&sandbox).await.unwrap_err().code(), "unreadable_answer", "{list}");
+    }
+}
+
+#[tokio::test]
+async fn a_charge_that_contradicts_its_payment_makes_the_answer_unreadable() {
+    let sandbox = sandbox().await;
+    let body = |field: &str, value: serde_json::Value| {
+        let mut body = json!({
+            "id": "pi_1", "object": "payment_intent", "status": "succeeded", "livemode": true, "currency": "usd",
+            "amount": 1999, "amount_received": 1999, "metadata": {"store_id": "store_42", "order_id": "6735"},
+            "latest_charge": {"id": "ch_1", "object": "charge", "status": "succeeded", "livemode": true, "currency": "usd",
+                "amount": 1999, "amount_captured": 1999, "amount_refunded": 0},
+        });
+        body["latest_charge"][field] = value;
+        body
+    };
+    sandbox.put(paid().json(body("amount", json!(1999))));
+    assert!(validate(&sandbox).await.unwrap().verdict().is_valid());
+    for (field, other) in [
+        ("object", json!("refund")),
+        ("livemode", json!(false)),
+        ("currency", json!("vnd")),
+        ("amount", json!(100)),
+        ("amount_captured", json!(100)),
+    ] {
+        sandbox.put(paid().json(body(field, other)));
+        let error = validate(&sandbox).await.unwrap_err();
+        assert_eq!((error.code(), error.attempts().len()), ("unreadable_answer", 2), "{field}");
+    }
 }
 
 #[tokio::test]

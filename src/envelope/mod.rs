@@ -23,7 +23,9 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::object::Object;
 
 mod of_error;
 #[cfg(feature = "tower")]
@@ -41,15 +43,29 @@ pub use response::NotExecuted;
 /// assert_eq!(serde_json::to_string(&answer)?, r#"{"data":"6735","message":"paid"}"#);
 /// # Ok::<(), serde_json::Error>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Success<T> {
     data: T,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<Cow<'static, str>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     meta: Option<serde_json::Value>,
-    #[serde(skip, default = "ok")]
+    #[serde(skip)]
     status: u16,
+}
+
+/// From an object alone, as it is written.
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Success<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Fields<T> {
+            data: T,
+            message: Option<Cow<'static, str>>,
+            meta: Option<serde_json::Value>,
+        }
+        let Object(Fields { data, message, meta }) = Object::deserialize(deserializer)?;
+        Ok(Self { data, message, meta, status: ok() })
+    }
 }
 
 const fn ok() -> u16 {
@@ -106,10 +122,10 @@ impl<T> Success<T> {
 /// assert_eq!(serde_json::to_string(&answer)?, r#"{"error":{"code":"SOLD_OUT","message":"the last one is gone"}}"#);
 /// # Ok::<(), serde_json::Error>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Failure {
     error: Body,
-    #[serde(skip, default = "internal")]
+    #[serde(skip)]
     status: u16,
     #[serde(skip)]
     retry_after: Option<Duration>,
@@ -123,6 +139,18 @@ struct Body {
     message: Cow<'static, str>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     details: Option<serde_json::Value>,
+}
+
+/// From an object alone, as it is written.
+impl<'de> Deserialize<'de> for Failure {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Fields {
+            error: Object<Body>,
+        }
+        let Object(Fields { error: Object(error) }) = Object::deserialize(deserializer)?;
+        Ok(Self { error, status: internal(), retry_after: None, not_executed: false })
+    }
 }
 
 const fn internal() -> u16 {

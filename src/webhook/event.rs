@@ -186,12 +186,14 @@ mod tests {
             ("created", json!(-1)),
             ("data", json!({})),
             ("data", json!({"object": "ch_1"})),
+            ("data", json!({"object": ["charge"]})),
+            ("data", json!([{"object": {}}])),
         ] {
             let mut broken = event.clone();
             broken[field] = value;
             assert!(Event::parse(broken.to_string().as_bytes()).is_err(), "{broken}");
         }
-        for body in ["", "{", "[]", "null", "\"event\""] {
+        for body in ["", "{", "[]", r#"["event"]"#, "null", "\"event\""] {
             assert!(Event::parse(body.as_bytes()).is_err(), "{body}");
         }
         let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));

@@ -11,10 +11,11 @@
 //! | anything else | unknown |
 //!
 //! Refunds, disputes and risk stand on the charge. A paid or authorised payment without its charge is therefore an
-//! unreadable answer, and not a payment without refunds.
+//! unreadable answer, and not a payment without refunds. So is one whose charge says otherwise than the payment.
 
 use crate::currency::Currency;
 use crate::facts::{Mode, PaymentStatus, ProviderPayment, Risk};
+use crate::object::Object;
 use crate::provider::ProviderError;
 
 use super::wire::{Charge, Expandable, Intent, Named, Outcome};
@@ -24,7 +25,7 @@ pub(super) fn read(body: &[u8], account: Option<&str>) -> Result<ProviderPayment
     // Checking the encoding of the whole body at once takes a sixth off the parser's time.
     let body = std::str::from_utf8(body).map_err(|_| ProviderError::unreadable("the answer is not text"))?;
     // The parser's own words quote values, which may be a person's.
-    let intent: Intent<'_> = serde_json::from_str(body).map_err(|error| {
+    let Object(intent): Object<Intent<'_>> = serde_json::from_str(body).map_err(|error| {
         let (line, column) = (error.line(), error.column());
         ProviderError::unreadable(format!("the answer is not a payment intent, at line {line} column {column}"))
     })?;
@@ -89,18 +90,19 @@ fn status_of<'i>(intent: &'i Intent<'_>) -> (PaymentStatus, Option<&'i str>) {
 /// successful one of the older `charges.data[]` counts, which is newest first: an intent succeeds at most once, and what
 /// failed before that says nothing about the money.
 fn charge_of<'i, 'a>(intent: &'i Intent<'a>, status: &PaymentStatus) -> Result<Option<&'i Charge<'a>>, ProviderError> {
-    let listed = intent.charges.as_ref().map(|charges| &*charges.data).unwrap_or_default();
+    let mut listed = intent.charges.iter().flat_map(|charges| &charges.data).map(|Object(charge)| charge);
     let is = |charge: &Charge<'_>, status| charge.status.as_deref() == Some(status);
     let charge = match &intent.latest_charge {
         Some(Expandable::Object(charge)) => Some(&**charge),
-        Some(Expandable::Id(id)) => listed.iter().find(|charge| *charge.id == **id),
-        None => listed.iter().find(|charge| is(charge, "succeeded")).or(listed.first()),
+        Some(Expandable::Id(id)) => listed.find(|charge| *charge.id == **id),
+        None => listed.clone().find(|charge| is(charge, "succeeded")).or(listed.next()),
     };
     match (status, charge) {
         (PaymentStatus::Paid | PaymentStatus::Authorised, Some(charge)) => {
-            // Stripe always states these. One that does not fit its payment is a mix-up of somebody's.
-            if charge.status.as_deref().is_some_and(|status| status != "succeeded") || charge.paid == Some(false) {
-                return Err(ProviderError::unreadable("the payment and its charge contradict each other"));
+            // Stripe always states these. One that does not fit its payment is a server's mix-up.
+            if let Some(field) = contradiction(intent, charge) {
+                let message = format!("the payment and its charge contradict each other, by the charge's `{field}`");
+                return Err(ProviderError::unreadable(message));
             }
             if charge.payment_intent.as_ref().is_some_and(|of| of.id() != &*intent.id) {
                 return Err(ProviderError::unreadable("the charge is of another payment"));
@@ -122,6 +124,25 @@ fn charge_of<'i, 'a>(intent: &'i Intent<'a>, status: &PaymentStatus) -> Result<O
         }
         (_, charge) => Ok(charge),
     }
+}
+
+/// The field of a charge which cannot be true of a charge of this payment. What either leaves out contradicts nothing.
+fn contradiction(intent: &Intent<'_>, charge: &Charge<'_>) -> Option<&'static str> {
+    fn differ<T: Copy + PartialEq>(one: Option<T>, other: Option<T>) -> bool {
+        one.zip(other).is_some_and(|(one, other)| one != other)
+    }
+    let other_currency = |code: &str| intent.currency.as_deref().is_some_and(|ours| !ours.eq_ignore_ascii_case(code));
+    let wrong = [
+        ("object", charge.object.as_deref().is_some_and(|object| object != "charge")),
+        ("status", charge.status.as_deref().is_some_and(|status| status != "succeeded")),
+        ("paid", charge.paid == Some(false)),
+        ("livemode", differ(intent.livemode, charge.livemode)),
+        ("currency", charge.currency.as_deref().is_some_and(other_currency)),
+        ("amount", differ(intent.amount, charge.amount)),
+        // A part that was captured is what was received; both are counted before refunds.
+        ("amount_captured", differ(intent.amount_received, charge.amount_captured)),
+    ];
+    wrong.into_iter().find_map(|(field, wrong)| wrong.then_some(field))
 }
 
 fn add_charge(facts: &mut ProviderPayment, charge: &Charge<'_>) {

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::object::Object;
 use crate::provider::{Answer, ProviderError, RateLimit};
 
 use super::wire::{self, ErrorObject, Expandable};
@@ -30,8 +31,8 @@ pub(super) enum Refusal {
 /// | 409 and 424 of Stripe's own | transient |
 /// | else | by status |
 pub(super) fn read(answer: &Answer<'_>) -> Refusal {
-    let parsed: Option<wire::Refusal<'_>> = serde_json::from_slice(answer.body).ok();
-    let said = Said::of(parsed.as_ref(), answer.body);
+    let parsed: Option<Object<wire::Refusal<'_>>> = serde_json::from_slice(answer.body).ok();
+    let said = Said::of(parsed.as_deref(), answer.body);
     let status = answer.status;
     let message = match hint(status, &said) {
         Some(hint) => format!("{hint}: {}", said.message),
@@ -172,6 +173,9 @@ mod tests {
             r#"{"error":"invalid_grant","error_description":"No such thing"}"#,
             r#"{"error":{"type":"invalid_request_error","code":"resource_mis"#,
             r#"{"message":"Not Found"}"#,
+            r#"[{"type":"invalid_request_error","code":"resource_missing","param":"intent"}]"#,
+            r#"{"error":["invalid_request_error","resource_missing","No such payment_intent: 'pi_1'","intent"]}"#,
+            r#"[["invalid_request_error","resource_missing","No such payment_intent: 'pi_1'","intent"],null]"#,
             "<html>404</html>",
             "",
         ];

@@ -1,5 +1,6 @@
 //! The parts of Stripe's JSON that are read. Unknown fields are ignored, and text is borrowed from the body.
 //!
+//! Every struct is an [`Object`] or [`Expandable`] where it stands, so that no list is read as one.
 //! Amounts are unsigned integers: a negative number, a fraction or a string fails the whole answer and is never guessed.
 //! So do a field that stands twice, and a metadata key that does.
 
@@ -11,6 +12,8 @@ use std::ops::Deref;
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
+
+use crate::object::Object;
 
 /// Stripe allows this many metadata keys (<https://docs.stripe.com/metadata>).
 const MAX_METADATA: usize = 50;
@@ -41,14 +44,14 @@ pub(super) struct Intent<'a> {
     pub(super) amount_received: Option<u64>,
     pub(super) amount_capturable: Option<u64>,
     pub(super) cancellation_reason: Option<Text<'a>>,
-    pub(super) last_payment_error: Option<PaymentError<'a>>,
+    pub(super) last_payment_error: Option<Object<PaymentError<'a>>>,
     pub(super) customer: Option<Expandable<'a, Named<'a>>>,
     pub(super) customer_account: Option<Expandable<'a, Named<'a>>>,
-    pub(super) transfer_data: Option<TransferData<'a>>,
+    pub(super) transfer_data: Option<Object<TransferData<'a>>>,
     pub(super) metadata: Option<Metadata<'a>>,
     pub(super) latest_charge: Option<Expandable<'a, Box<Charge<'a>>>>,
     /// Before API version 2022-11-15, newest first.
-    pub(super) charges: Option<Charges<'a>>,
+    pub(super) charges: Option<Object<Charges<'a>>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -69,7 +72,7 @@ pub(super) struct TransferData<'a> {
 #[derive(Debug, Deserialize)]
 pub(super) struct Charges<'a> {
     #[serde(borrow)]
-    pub(super) data: Vec<Charge<'a>>,
+    pub(super) data: Vec<Object<Charge<'a>>>,
 }
 
 /// A charge (<https://docs.stripe.com/api/charges/object>).
@@ -77,6 +80,10 @@ pub(super) struct Charges<'a> {
 pub(super) struct Charge<'a> {
     #[serde(borrow)]
     pub(super) id: Text<'a>,
+    pub(super) object: Option<Text<'a>>,
+    pub(super) livemode: Option<bool>,
+    pub(super) currency: Option<Text<'a>>,
+    pub(super) amount: Option<u64>,
     pub(super) payment_intent: Option<Expandable<'a, Named<'a>>>,
     pub(super) status: Option<Text<'a>>,
     pub(super) paid: Option<bool>,
@@ -85,8 +92,8 @@ pub(super) struct Charge<'a> {
     pub(super) amount_refunded: Option<u64>,
     pub(super) refunded: Option<bool>,
     pub(super) disputed: Option<bool>,
-    pub(super) outcome: Option<Outcome<'a>>,
-    pub(super) payment_method_details: Option<MethodDetails>,
+    pub(super) outcome: Option<Object<Outcome<'a>>>,
+    pub(super) payment_method_details: Option<Object<MethodDetails>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -99,8 +106,8 @@ pub(super) struct Outcome<'a> {
 
 #[derive(Debug, Deserialize)]
 pub(super) struct MethodDetails {
-    pub(super) card: Option<CardDetails>,
-    pub(super) card_present: Option<CardDetails>,
+    pub(super) card: Option<Object<CardDetails>>,
+    pub(super) card_present: Option<Object<CardDetails>>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -20,6 +20,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout};
 
 use super::{Claim, Durability, StoreError, Stored, Swap, ttl_millis};
+use crate::object::Object;
 use crate::retry_after;
 use crate::transport::{self, Reply};
 use failure::{Failure, Refusal};
@@ -185,8 +186,8 @@ impl RestClient {
     /// The result in a reply, or why there is none.
     fn result<'r, R: Deserialize<'r>>(&self, key: &str, reply: &'r Reply<impl AsRef<[u8]>>) -> Result<R, Failure> {
         let body = reply.body.as_ref();
-        let read: Option<wire::Reply<'r, R>> = serde_json::from_slice(body).ok();
-        let error = match read {
+        let read: Option<Object<wire::Reply<'r, R>>> = serde_json::from_slice(body).ok();
+        let error = match read.map(|Object(reply)| reply) {
             Some(wire::Reply { result: Some(result), error: None }) if reply.status == 200 => return Ok(result),
             Some(wire::Reply { error, .. }) => error,
             None => None,

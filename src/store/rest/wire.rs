@@ -205,6 +205,7 @@ pub(super) fn unexpected() -> StoreError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::object::Object;
 
     fn parsed(body: &str) -> Vec<String> {
         serde_json::from_str(body).unwrap()
@@ -263,6 +264,7 @@ mod tests {
     fn a_reply_without_escapes_is_borrowed() {
         let reply: Reply<'_, Text<'_>> = serde_json::from_str(r#"{"result":"OmRvbmU="}"#).unwrap();
         assert!(matches!(reply.result, Some(Text(Cow::Borrowed("OmRvbmU=")))));
+        assert!(serde_json::from_str::<Object<Reply<'_, Text<'_>>>>(r#"["OmRvbmU=",null]"#).is_err(), "a pipeline's");
         let reply: Reply<'_, Text<'_>> = serde_json::from_str(r#"{"error":"ERR \"x\""}"#).unwrap();
         assert!(reply.result.is_none() && reply.error.is_some());
     }

@@ -250,6 +250,78 @@ fn a_charge_of_another_payment_is_unreadable() {
 }
 
 #[test]
+fn a_charge_that_says_otherwise_than_its_payment_is_unreadable() {
+    let charge = |field: &str, value: Value| with([(&*format!("/latest_charge/{field}"), value)]);
+    for (field, same, other) in [
+        ("object", json!("charge"), json!("refund")),
+        ("livemode", json!(true), json!(false)),
+        ("currency", json!("USD"), json!("eur")),
+        ("amount", json!(1099), json!(1098)),
+        ("amount_captured", json!(1099), json!(1100)),
+    ] {
+        facts(&charge(field, same));
+        facts(&charge(field, Value::Null));
+        for status in ["succeeded", "requires_capture"] {
+            let mut intent = charge(field, other.clone());
+            intent["status"] = status.into();
+            let said = unreadable(&intent);
+            assert!(said.contains("contradict") && said.contains(&format!("`{field}`")), "{said}");
+            // The same in the older list.
+            let charge = intent["latest_charge"].take();
+            intent["charges"] = json!({ "data": [charge] });
+            assert!(unreadable(&intent).contains("contradict"));
+        }
+        // What the payment does not state cannot be contradicted, and is unknown.
+        if let Some(of_intent) = ["livemode", "currency", "amount"].iter().find(|known| **known == field) {
+            let mut intent = charge(field, other);
+            intent.as_object_mut().unwrap().remove(*of_intent).unwrap();
+            facts(&intent);
+        }
+    }
+}
+
+/// Where the objects of a body stand.
+fn objects(value: &Value, at: &str, found: &mut Vec<String>) {
+    let children: Vec<(String, &Value)> = match value {
+        Value::Object(fields) => fields.iter().map(|(name, value)| (name.clone(), value)).collect(),
+        Value::Array(list) => list.iter().enumerate().map(|(at, value)| (at.to_string(), value)).collect(),
+        _ => return,
+    };
+    if value.is_object() {
+        found.push(at.to_owned());
+    }
+    for (name, child) in children {
+        objects(child, &format!("{at}/{name}"), found);
+    }
+}
+
+#[test]
+fn a_list_is_never_taken_for_an_object() {
+    let mut whole = with([
+        ("/customer", json!({ "id": "cus_1" })),
+        ("/customer_account", json!({ "id": "acct_3" })),
+        ("/transfer_data", json!({ "destination": { "id": "acct_2" } })),
+        ("/last_payment_error", json!({ "decline_code": "a", "code": "b", "type": "c" })),
+        ("/latest_charge/payment_intent", json!({ "id": "pi_1" })),
+        ("/latest_charge/payment_method_details/card_present", json!({ "capture_before": 1 })),
+    ]);
+    whole["charges"] = json!({ "data": [{ "id": "ch_1", "amount_refunded": 0, "outcome": { "type": "authorized" } }] });
+    facts(&whole);
+    let mut places = Vec::new();
+    objects(&whole, "", &mut places);
+    assert_eq!(places.len(), 16, "{places:?}");
+    for place in places {
+        let object = whole.pointer(&place).unwrap();
+        let values: Vec<Value> = object.as_object().unwrap().values().cloned().collect();
+        for list in [json!([]), json!([object]), values.into()] {
+            let mut odd = whole.clone();
+            *odd.pointer_mut(&place).unwrap() = list;
+            unreadable(&odd);
+        }
+    }
+}
+
+#[test]
 fn metadata_that_leaves_room_for_guesses_is_unreadable() {
     let twice = paid().to_string().replace(r#""order_id":"o-1""#, r#""order_id":"o-1","order_id":"o-2""#);
     assert_eq!(super::read(twice.as_bytes(), None).unwrap_err().kind(), Kind::Unreadable);

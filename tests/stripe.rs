@@ -176,9 +176,13 @@ async fn an_unknown_status_is_pending_and_keeps_its_word() {
 #[tokio::test]
 async fn what_does_not_pass_is_asked_once() {
     let html = "<html>not found</html>".to_owned();
+    // What stands-in for Stripe say that serve no payment intents.
+    let no_path = |message: &str| json!({"error": {"type": "invalid_request_error", "message": message}}).to_string();
     let cases = [
         (Fault::ShouldNotRetry, "provider_unavailable"),
         (Fault::Status(404, html), "provider_refused"),
+        (Fault::Status(404, no_path("No matching path: /v1/payment_intents/pi_1")), "provider_refused"),
+        (Fault::Status(404, no_path("Unrecognized request URL (GET: /v1/payment_intents/pi_1).")), "provider_refused"),
         (Fault::Status(404, String::new()), "provider_refused"),
         (Fault::Status(401, "{\"error\":\"invalid_grant\"}".to_owned()), "provider_refused"),
         (Fault::Status(403, "{}".to_owned()), "provider_refused"),

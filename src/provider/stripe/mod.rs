@@ -117,7 +117,7 @@ impl Stripe {
             let headers: Vec<(&str, &str)> =
                 headers.filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?))).collect();
             let answer = Answer { status: reply.status, headers: &headers, body: reply.body.as_ref() };
-            match refusal::read(&answer) {
+            match refusal::read(&answer, Some(payment.as_str())) {
                 Refusal::Missing(_) => ProviderPayment::not_found(payment.as_str()),
                 Refusal::Refused(error) => return Err(error),
             }
@@ -150,7 +150,7 @@ impl Provider for Stripe {
                 Err(unreadable) => unreadable,
             };
         }
-        match refusal::read(answer) {
+        match refusal::read(answer, None) {
             Refusal::Missing(error) | Refusal::Refused(error) => error,
         }
     }

@@ -24,17 +24,21 @@ pub(super) enum Refusal {
 /// | answer | reading |
 /// |---|---|
 /// | `Stripe-Should-Retry` | decides, whatever else is said |
-/// | 404 with Stripe's `resource_missing` | no such payment |
+/// | 404 with Stripe's `resource_missing` about the payment intent | no such payment |
+/// | 404 of a compatible server, in words of its own about this payment | no such payment |
 /// | 404 otherwise, and 3xx | permanent: the base URL is wrong |
 /// | `lock_timeout`, 429 `resource-specific` | this payment waits |
 /// | 429 otherwise | the account waits |
 /// | 409 and 424 of Stripe's own | transient |
 /// | else | by status |
-pub(super) fn read(answer: &Answer<'_>) -> Refusal {
+///
+/// `asked` is the payment that was asked for, where that is known.
+pub(super) fn read(answer: &Answer<'_>, asked: Option<&str>) -> Refusal {
     let parsed: Option<Object<wire::Refusal<'_>>> = serde_json::from_slice(answer.body).ok();
     let said = Said::of(parsed.as_deref(), answer.body);
     let status = answer.status;
-    let message = match hint(status, &said) {
+    let is_missing = status == 404 && said.stripe.is_some_and(|error| says_missing(error, asked));
+    let message = match hint(status, is_missing) {
         Some(hint) => format!("{hint}: {}", said.message),
         None => said.message.to_string(),
     };
@@ -72,8 +76,7 @@ pub(super) fn read(answer: &Answer<'_>) -> Refusal {
         error = error.header_decides(retry);
     }
     // Where Stripe itself asks to try again, the payment is not known to be missing.
-    let missing = status == 404 && advice != Some(true) && said.stripe.is_some_and(says_missing);
-    if missing { Refusal::Missing(error) } else { Refusal::Refused(error) }
+    if is_missing && advice != Some(true) { Refusal::Missing(error) } else { Refusal::Refused(error) }
 }
 
 /// What the body says, in whichever form.
@@ -108,28 +111,49 @@ impl<'a> Said<'a> {
 }
 
 /// What to look at, before what Stripe says, since long messages are cut at the end.
-fn hint(status: u16, said: &Said<'_>) -> Option<&'static str> {
+fn hint(status: u16, is_missing: bool) -> Option<&'static str> {
     match status {
         300..=399 => Some("redirects are not followed; check the base URL"),
         401 => Some("the secret key was not accepted"),
         403 => Some("check the key's permissions and the account"),
-        404 if said.stripe.is_some_and(says_missing) => Some("not found for this account and mode"),
+        404 if is_missing => Some("not found for this account and mode"),
         404 => Some("nothing is served here; check the base URL"),
         _ => None,
     }
 }
 
-/// Whether a 404 is about the payment, and not about the URL or about another object.
+/// What Stripe says of a payment intent that is not there, and servers that follow it.
+const NO_SUCH: &str = "No such payment_intent";
+
+/// All that localstripe says of an object that is not there. Of a path that it does not serve it speaks in plain text.
+const NOT_FOUND: &str = "Not Found";
+
+/// Whether a 404 says that this payment is missing.
 ///
-/// Some compatible servers send no code, and only the type.
-fn says_missing(error: &ErrorObject<'_>) -> bool {
-    let missing = match error.code.as_deref() {
-        Some(code) => code == "resource_missing",
-        None => error.kind.as_deref() == Some("invalid_request_error"),
+/// A server that serves no payment intents answers 404 as well, in the same form and about a path that holds the
+/// payment's id, so only what is known to speak of the payment counts.
+fn says_missing(error: &ErrorObject<'_>, asked: Option<&str>) -> bool {
+    let message = error.message.as_deref();
+    let about_payment = || {
+        message.is_some_and(|message| {
+            let rest = message.strip_prefix(NO_SUCH);
+            rest.is_some_and(|rest| rest.is_empty() || asked.is_none_or(|id| names(rest, id)))
+        })
     };
-    let about_payment = matches!(error.param.as_deref(), None | Some("intent" | "payment_intent" | "id"));
-    let about_url = error.message.as_deref().is_some_and(|message| message.starts_with("Unrecognized request URL"));
-    missing && about_payment && !about_url
+    match (error.code.as_deref(), error.param.as_deref()) {
+        (Some("resource_missing"), Some("intent" | "payment_intent")) => true,
+        (Some("resource_missing"), None | Some("id")) => message.is_none() || about_payment(),
+        // Some compatible servers send no code.
+        (None, None | Some("intent" | "payment_intent" | "id")) => {
+            error.kind.as_deref() == Some("invalid_request_error") && (message == Some(NOT_FOUND) || about_payment())
+        }
+        _ => false,
+    }
+}
+
+/// Whether a text names this id, and not a longer one that holds it.
+fn names(text: &str, id: &str) -> bool {
+    text.split(|c: char| !c.is_ascii_alphanumeric() && !"_-".contains(c)).any(|word| word == id)
 }
 
 #[cfg(test)]
@@ -138,7 +162,7 @@ mod tests {
     use crate::provider::{Advice, Kind};
 
     fn refusal(status: u16, headers: &[(&str, &str)], body: &str) -> Refusal {
-        read(&Answer { status, headers, body: body.as_bytes() })
+        read(&Answer { status, headers, body: body.as_bytes() }, Some("pi_1"))
     }
 
     fn refused(status: u16, headers: &[(&str, &str)], body: &str) -> ProviderError {
@@ -164,11 +188,52 @@ mod tests {
     }
 
     #[test]
+    fn a_compatible_server_may_say_it_in_words_about_this_payment() {
+        let said = |code, param, message: &str| {
+            let error =
+                serde_json::json!({"type": "invalid_request_error", "code": code, "param": param, "message": message});
+            serde_json::json!({ "error": error }).to_string()
+        };
+        let missing = |body: &str| matches!(refusal(404, &[], body), Refusal::Missing(_));
+        let (coded, none) = (Some("resource_missing"), None::<&str>);
+        for message in
+            ["No such payment_intent: 'pi_1'", "No such payment_intent: pi_1; a similar one exists in test mode"]
+        {
+            assert!(missing(&said(coded, none, message)) && missing(&said(none, none, message)), "{message}");
+        }
+        assert!(missing(&said(none, none, "No such payment_intent")));
+        assert!(missing(&said(none, Some("id"), "Not Found")));
+        assert!(missing(&said(coded, Some("payment_intent"), "nicht gefunden")));
+        for message in [
+            "No matching path: /v1/payment_intents/pi_1",
+            "Unrecognized request URL (GET: /v1/payment_intents/pi_1).",
+            "No such payment_intent: 'pi_12'",
+            "No such payment_intent: 'pi_2'",
+            "No such customer: 'cus_1'",
+            "No such charge: 'pi_1'",
+            "404: Not Found",
+            "Not found: /v1/payment_intents/pi_1",
+            "pi_1",
+            "",
+        ] {
+            assert!(!missing(&said(coded, none, message)) && !missing(&said(none, none, message)), "{message}");
+        }
+        assert!(!missing(&said(none, Some("customer"), "Not Found")));
+        assert!(!missing(&said(Some("url_invalid"), Some("intent"), "No such payment_intent: 'pi_1'")));
+        // Nothing was asked where an answer is only explained.
+        let answer = said(none, none, "No such payment_intent: 'pi_2'");
+        let explained = read(&Answer { status: 404, headers: &[], body: answer.as_bytes() }, None);
+        assert!(matches!(explained, Refusal::Missing(_)));
+    }
+
+    #[test]
     fn a_404_that_is_not_about_the_payment_is_no_verdict() {
         let bodies = [
             r#"{"error":{"type":"invalid_request_error","message":"Unrecognized request URL (GET: /v2/x)."}}"#,
             r#"{"error":{"type":"invalid_request_error","code":"resource_missing","param":"customer"}}"#,
             r#"{"error":{"type":"invalid_request_error","code":"account_invalid"}}"#,
+            r#"{"error":{"type":"invalid_request_error","message":"No matching path: /v1/payment_intents/pi_1"}}"#,
+            r#"{"error":{"type":"invalid_request_error"}}"#,
             r#"{"error":{"type":"api_error","message":"x"}}"#,
             r#"{"error":"invalid_grant","error_description":"No such thing"}"#,
             r#"{"error":{"type":"invalid_request_error","code":"resource_mis"#,

@@ -134,6 +134,7 @@
 //! | `payproof_requests_bypassed_total` | counter | | requests past a layer that is switched off |
 //! | `payproof_idempotency_checks_disabled` | gauge | | 1 while `PAYPROOF_DISABLE_IDEMPOTENCY_CHECKS` switches layers off |
 //! | `payproof_webhook_deliveries_total` | counter | `outcome`: see `webhook` | deliveries of webhooks |
+//! | `payproof_webhook_other_accounts_total` | counter | | deliveries of other accounts' events, for which no handler ran |
 //!
 //! Counters and histograms move as it happens. Gauges, and validations that memory answered at once, move when
 //! `Validator::publish_metrics` is called: before each scrape, or every 15 s where the exporter pushes. Prometheus needs

@@ -135,7 +135,11 @@ pub(crate) enum Boarded {
 
 impl SharedFacts {
     fn key(&self, payment: &PaymentId) -> Key {
-        self.ledger.key(Kind::Facts, &self.identity.fingerprint("facts", &[payment.as_str()]))
+        self.key_at(&self.identity, payment)
+    }
+
+    fn key_at(&self, identity: &ProviderIdentity, payment: &PaymentId) -> Key {
+        self.ledger.key(Kind::Facts, &identity.fingerprint("facts", &[payment.as_str()]))
     }
 
     /// Looks for facts that are fresh and no older than `max_age`, or takes the lead, or waits for who has it.
@@ -228,9 +232,9 @@ impl SharedFacts {
         lasts.then(|| Found { facts, at, ttl_left: held.ttl_left(), waited: false, asked_at: held.asked_at })
     }
 
-    /// Forgets a payment, and keeps flights under way anywhere from settling.
-    pub(crate) async fn forget(&self, payment: &PaymentId) -> Result<(), LedgerError> {
-        self.ledger.void(&self.key(payment), VOID_FOR).await
+    /// Forgets a payment of an account, this validator's or another, and keeps flights under way anywhere from settling.
+    pub(crate) async fn forget(&self, identity: &ProviderIdentity, payment: &PaymentId) -> Result<(), LedgerError> {
+        self.ledger.void(&self.key_at(identity, payment), VOID_FOR).await
     }
 
     /// Binds a caller's key to the claims it first came with.

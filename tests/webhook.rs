@@ -11,6 +11,8 @@ mod chaos_store;
 mod subscribers;
 mod support;
 
+#[path = "webhook/accounts.rs"]
+mod accounts;
 #[path = "webhook/claims.rs"]
 mod claims;
 #[path = "webhook/handlers.rs"]
@@ -36,13 +38,13 @@ use chaos_store::ChaosStore;
 use payproof::store::{MemoryStore, Store};
 use payproof::testing::ScriptedProvider;
 use payproof::testing::webhook::{EventBody, now, sign};
-use payproof::webhook::{Delivery, Event, StripeWebhooks, WebhookError};
+use payproof::webhook::{Delivery, Event, OtherAccounts, StripeWebhooks, WebhookError};
 use payproof::{Mode, Validator};
 use support::{NO_PATTERNS, provider, secs};
 use tokio::time::{Instant, sleep};
 
-/// How long others wait for a process that ended: 30 s for the handler, twelve calls to the store, and 5 s.
-const LEASE: Duration = secs(47);
+/// How long others wait for a process that ended: 30 s for the handler, six calls to the store, and 5 s.
+const LEASE: Duration = secs(41);
 
 const DAY: Duration = secs(24 * 60 * 60);
 
@@ -142,8 +144,8 @@ async fn an_event_is_handled_once_and_its_duplicates_are_acknowledged() {
 #[tokio::test(start_paused = true)]
 async fn an_event_is_known_by_endpoint_account_and_id() {
     let (validator, runs) = (validator_on(MemoryStore::new()), Runs::default());
-    let orders = webhooks_of(&validator);
-    let mails = StripeWebhooks::builder(&validator, "mails", secret()).build().unwrap();
+    let named = |name: &str| StripeWebhooks::builder(&validator, name, secret()).other_accounts(OtherAccounts::Handle);
+    let [orders, mails] = ["orders", "mails"].map(|name| named(name).build().unwrap());
     for (webhooks, event) in [
         (&orders, event("evt_1")),
         (&orders, event("evt_2")),
@@ -196,7 +198,8 @@ async fn an_event_of_the_other_mode_is_acknowledged_and_not_handled() {
 #[tokio::test(start_paused = true)]
 async fn what_stands_in_the_store_names_nothing() {
     let way = ChaosStore::new(&MemoryStore::new(), 0);
-    let (webhooks, runs) = (webhooks_on(way.clone()), Runs::default());
+    let builder = StripeWebhooks::builder(&validator_on(way.clone()), "orders", secret());
+    let (webhooks, runs) = (builder.other_accounts(OtherAccounts::Handle).build().unwrap(), Runs::default());
     assert_eq!(runs.deliver(&webhooks, &event("evt_1").account("acct_1")).await, "handled");
     let (keys, made) = (way.keys(), way.made());
     assert!(keys.iter().any(|key| key.starts_with("payproof:event:{")), "{keys:?}");
@@ -225,7 +228,9 @@ async fn a_handler_sees_the_event_as_it_was_signed() {
         *keep.lock().unwrap() = Some(event);
         Ok::<(), Infallible>(())
     };
-    deliver(&alone(), &body, handler).await.unwrap();
+    let builder = StripeWebhooks::builder(&validator_on(MemoryStore::new()), "orders", secret());
+    let webhooks = builder.other_accounts(OtherAccounts::Handle).build().unwrap();
+    deliver(&webhooks, &body, handler).await.unwrap();
     let event = seen.lock().unwrap().take().unwrap();
     assert_eq!((event.id(), event.event_type(), event.mode()), ("evt_1", "charge.refunded", Mode::Live));
     assert_eq!((event.account(), event.created()), (Some("acct_1"), 1_700_000_000));

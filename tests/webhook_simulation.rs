@@ -37,7 +37,7 @@ use support::{NO_PATTERNS, ms, provider, secs};
 const LONGEST: Duration = secs(90);
 
 /// Others wait so long for a process that ended, and a second.
-const LEASE_IS_OVER: Duration = secs(48);
+const LEASE_IS_OVER: Duration = secs(42);
 
 const EVENTS: [&str; 2] = ["evt_1", "evt_2"];
 

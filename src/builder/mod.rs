@@ -1,6 +1,8 @@
 //! Every setting of a validator, with its default; all checks are in `build`.
 
 use std::sync::Arc;
+#[cfg(feature = "webhook")]
+use std::sync::OnceLock;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
@@ -388,7 +390,9 @@ impl ValidatorBuilder {
                 memory_for: self.facts_in_memory_for,
             })
         });
-        Ok(Validator(Arc::new(Engine {
+        let engine = Arc::new(Engine {
+            #[cfg(feature = "webhook")]
+            membership: OnceLock::new(),
             keys: KeyRegister::new(self.retention, self.max_keys),
             shared,
             effects,
@@ -426,6 +430,9 @@ impl ValidatorBuilder {
                 concurrency: self.max_concurrent.map(|calls| Concurrency::new(calls, longest_attempt)),
                 rng,
             },
-        })))
+        });
+        #[cfg(feature = "webhook")]
+        engine.join_peers();
+        Ok(Validator(engine))
     }
 }

@@ -2,6 +2,8 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+#[cfg(feature = "webhook")]
+use std::sync::OnceLock;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
@@ -29,8 +31,12 @@ use crate::validation::Validation;
 use crate::verdict::{Degradation, Finding, Issuer, Proof, Provenance, Verdict};
 
 mod flight;
+#[cfg(feature = "webhook")]
+mod peers;
 
 use flight::fly;
+#[cfg(feature = "webhook")]
+use peers::Membership;
 
 /// How much longer than its flight may take the call that leads it waits: enough for the flight's own task to be run.
 pub(crate) const LEADER_PATIENCE: Duration = Duration::from_millis(100);
@@ -58,6 +64,9 @@ pub(crate) struct Engine {
     /// Whether the store was looked at when it was first used.
     pub(crate) looked: AtomicBool,
     pub(crate) last_look: LastLook,
+    /// Where others of this process find it by its account.
+    #[cfg(feature = "webhook")]
+    pub(crate) membership: OnceLock<Membership>,
 }
 
 /// One validation: the intent, and what the caller asks of the answer.
@@ -331,15 +340,37 @@ impl Engine {
     /// Makes this and every other process ask the provider again. In this order: what a flight reads in the store before
     /// that is empty, it must not bring into memory after this.
     pub(crate) async fn forget(&self, payment: &PaymentId) -> Result<(), ValidateError> {
-        let confirmed = match &self.shared {
-            Some(shared) => shared.forget(payment).await,
-            None => Ok(()),
-        };
-        self.flights.forget(payment, || self.facts.forget(payment));
-        confirmed.map_err(|error| {
+        let confirmed = self.forget_in_store(&self.identity, payment).await;
+        self.forget_here(payment);
+        confirmed
+    }
+
+    /// Like `forget`, for the payment of an account at the same provider, whichever this validator's is: in the store, and in
+    /// every validator of this process that answers for it.
+    #[cfg(feature = "webhook")]
+    pub(crate) async fn forget_of(&self, account: &str, payment: &PaymentId) -> Result<(), ValidateError> {
+        let identity = self.identity.of_account(account);
+        let confirmed = self.forget_in_store(&identity, payment).await;
+        for engine in peers::of(&identity) {
+            engine.forget_here(payment);
+        }
+        if self.identity.account_name().is_some() {
+            return confirmed;
+        }
+        // It may be this one's account, which has no name to tell by. To forget one payment too many costs one call.
+        confirmed.and(self.forget(payment).await)
+    }
+
+    async fn forget_in_store(&self, identity: &ProviderIdentity, payment: &PaymentId) -> Result<(), ValidateError> {
+        let Some(shared) = &self.shared else { return Ok(()) };
+        shared.forget(identity, payment).await.map_err(|error| {
             self.telemetry.store_failed(&error);
             error.into()
         })
+    }
+
+    fn forget_here(&self, payment: &PaymentId) {
+        self.flights.forget(payment, || self.facts.forget(payment));
     }
 }
 

@@ -90,7 +90,7 @@ impl Validator {
     /// | a finding about the store that is a warning or an error | one that is a note, or says what was chosen: not shared, volatile |
     /// | `PAYPROOF_DISABLE_IDEMPOTENCY_CHECKS` is on | without a shared store `forget` reaches this process only |
     /// | an operation has been indeterminate for a minute, or the list of them cannot be read | |
-    /// | nine tenths of `max_keys` are held | |
+    /// | nine tenths of `max_keys` are held | webhooks delivered events of other accounts, for which no handler ran |
     ///
     /// ```
     /// # use payproof::Validator;
@@ -162,7 +162,11 @@ fn of_provider(validator: &Validator) -> Vec<HealthReason> {
     // Where none are allowed, that was chosen.
     let is_nearly_full = held > 0 && held >= limit.saturating_sub(limit / 10);
     let keys = is_nearly_full.then_some(HealthReason::KeysNearlyFull { held, limit });
-    [breaker, rate, budget, checks, keys].into_iter().flatten().collect()
+    let others = match stats.deliveries_of_other_accounts {
+        0 => None,
+        deliveries => Some(HealthReason::OtherAccounts { deliveries }),
+    };
+    [breaker, rate, budget, checks, keys, others].into_iter().flatten().collect()
 }
 
 fn of_store(validator: &Validator, preflight: &Preflight, unresolved: Option<UnresolvedList>) -> Vec<HealthReason> {

@@ -22,6 +22,11 @@ pub enum HealthReason {
     BudgetEmpty,
     /// Something about the store.
     Store(StoreFinding),
+    /// Webhooks delivered events of other accounts, for which no handler ran.
+    OtherAccounts {
+        /// How many deliveries, since the validator was built.
+        deliveries: u64,
+    },
     /// Other processes do not hear of a forgotten payment.
     ForgetIsLocal,
     /// `PAYPROOF_DISABLE_IDEMPOTENCY_CHECKS` (or the same without `PAYPROOF_`) is on, and an idempotency layer was built.
@@ -54,6 +59,7 @@ impl HealthReason {
             Self::RateLimited { .. } => "rate_limited",
             Self::BudgetEmpty => "budget_empty",
             Self::Store(finding) => finding.code(),
+            Self::OtherAccounts { .. } => "other_accounts",
             Self::ForgetIsLocal => "forget_is_local",
             Self::ChecksDisabled => "checks_disabled",
             Self::Indeterminate { .. } => "indeterminate",
@@ -66,7 +72,9 @@ impl HealthReason {
     #[must_use]
     pub fn degrades(&self) -> bool {
         match self {
-            Self::ForgetIsLocal | Self::Store(StoreFinding::NotShared | StoreFinding::Volatile) => false,
+            Self::OtherAccounts { .. }
+            | Self::ForgetIsLocal
+            | Self::Store(StoreFinding::NotShared | StoreFinding::Volatile) => false,
             Self::Store(finding) => finding.severity() >= Severity::Warning,
             _ => true,
         }
@@ -92,6 +100,11 @@ impl fmt::Display for HealthReason {
                 f.write_str("too many calls failed for any to be tried again; look at the last attempts' errors")
             }
             Self::Store(finding) => fmt::Display::fmt(finding, f),
+            Self::OtherAccounts { deliveries } => write!(
+                f,
+                "{deliveries} webhook deliveries were of other accounts, and no handler ran for them; give those accounts \
+                 endpoints of their own, say with `other_accounts` what to do, or name the account if it is this one's"
+            ),
             Self::ForgetIsLocal => f.write_str(
                 "`forget` reaches this process only, and others go on serving what they have in memory; \
                  with more than one process, set a shared store",

@@ -180,7 +180,6 @@ impl ProviderIdentity {
 
     /// Another account at the same provider, in the same mode.
     #[cfg(feature = "webhook")]
-    #[expect(dead_code, reason = "read by webhooks")]
     pub(crate) fn of_account(&self, name: &str) -> Self {
         Self { account: Account::Named(name.into()), label: None, ..self.clone() }
     }

@@ -3,7 +3,7 @@
 use tracing::field::Empty;
 use tracing::{Span, info_span, warn};
 
-use super::metrics::{DELIVERIES, LEASES_LOST, LEASES_TAKEN_OVER};
+use super::metrics::{DELIVERIES, DELIVERIES_OF_OTHERS, LEASES_LOST, LEASES_TAKEN_OVER};
 use super::{Telemetry, count};
 
 impl Telemetry {
@@ -28,6 +28,12 @@ impl Telemetry {
         if let Some(error) = handler_error {
             warn!(name: "payproof.handler_failed", parent: span, provider = &*self.provider, error);
         }
+    }
+
+    /// An event was of another account, and its handler did not run.
+    pub(crate) fn delivery_of_other_account(&self) {
+        count(&self.deliveries_of_others);
+        self.meter.count(DELIVERIES_OF_OTHERS, []);
     }
 
     /// Another process had claimed an event, and its lease ended without an answer.

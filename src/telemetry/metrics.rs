@@ -52,6 +52,8 @@ pub(super) const REQUESTS: Counter = Counter("payproof_requests_total", "Request
 pub(super) const REQUESTS_BYPASSED: Counter =
     Counter("payproof_requests_bypassed_total", "Requests past an idempotency layer that was switched off.");
 pub(super) const DELIVERIES: Counter = Counter("payproof_webhook_deliveries_total", "Deliveries of webhooks.");
+pub(super) const DELIVERIES_OF_OTHERS: Counter =
+    Counter("payproof_webhook_other_accounts_total", "Deliveries of other accounts' events, for which no handler ran.");
 
 pub(super) const VALIDATION_SECONDS: Histogram =
     Histogram("payproof_validation_duration_seconds", "Time of a validation past the quick answer.");
@@ -74,7 +76,7 @@ const INDETERMINATE_OLDEST: Gauge =
     Gauge("payproof_indeterminate_oldest_seconds", "How long the oldest of those has been waiting; 0 without any.");
 
 #[cfg(feature = "metrics")]
-const COUNTERS: [Counter; 13] = [
+const COUNTERS: [Counter; 14] = [
     VALIDATIONS,
     VALIDATION_ERRORS,
     DEGRADED,
@@ -88,6 +90,7 @@ const COUNTERS: [Counter; 13] = [
     REQUESTS,
     REQUESTS_BYPASSED,
     DELIVERIES,
+    DELIVERIES_OF_OTHERS,
 ];
 
 #[cfg(feature = "metrics")]
@@ -99,8 +102,15 @@ const GAUGES: [Gauge; 8] =
 
 /// Counters without labels of their own. They begin at zero, since Prometheus does not see a first step out of nothing.
 #[cfg(feature = "metrics")]
-const BEGIN_AT_ZERO: [Counter; 6] =
-    [RETRIES, ATTEMPT_TIMEOUTS, STORE_FAILURES, LEASES_LOST, LEASES_TAKEN_OVER, REQUESTS_BYPASSED];
+const BEGIN_AT_ZERO: [Counter; 7] = [
+    RETRIES,
+    ATTEMPT_TIMEOUTS,
+    STORE_FAILURES,
+    LEASES_LOST,
+    LEASES_TAKEN_OVER,
+    REQUESTS_BYPASSED,
+    DELIVERIES_OF_OTHERS,
+];
 
 /// Upper bounds for the histograms of this crate, in seconds, for exporters that ask for them.
 ///

@@ -57,6 +57,7 @@ pub(crate) struct Telemetry {
     errors: Tally,
     requests: Tally,
     deliveries: Tally,
+    deliveries_of_others: AtomicU64,
     bypassed: AtomicU64,
     checks_disabled: AtomicBool,
 }
@@ -104,6 +105,7 @@ impl Telemetry {
             errors: Tally::default(),
             requests: Tally::default(),
             deliveries: Tally::default(),
+            deliveries_of_others: AtomicU64::new(0),
             bypassed: AtomicU64::new(0),
             checks_disabled: AtomicBool::new(false),
         }
@@ -303,6 +305,7 @@ impl Telemetry {
             errors: self.errors.read(),
             requests: self.requests.read(),
             deliveries: self.deliveries.read(),
+            deliveries_of_other_accounts: read(&self.deliveries_of_others),
             requests_bypassed: read(&self.bypassed),
             idempotency_checks_disabled: self.checks_disabled.load(Relaxed),
             ..Stats::default()

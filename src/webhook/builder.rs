@@ -9,7 +9,7 @@ use crate::engine::Engine;
 use crate::validator::Validator;
 
 use super::signature::SigningSecret;
-use super::{Endpoint, StripeWebhooks};
+use super::{Endpoint, OtherAccounts, StripeWebhooks};
 
 /// What Stripe's own libraries tolerate.
 const TOLERANCE: Duration = Duration::from_secs(300);
@@ -23,14 +23,13 @@ const RETENTION: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// Events have a few thousand bytes.
 const MAX_BODY: usize = 1024 * 1024;
 
-/// Claiming takes two calls to the store at most, forgetting six unless others write there too: a claim and two changes, each
-/// with a second try.
-const CALLS_TO_BEGIN: u32 = 8;
+/// The claim, with a second try. By then the payment is forgotten.
+const CALLS_TO_BEGIN: u32 = 2;
 
 /// To settle, in either edition of the claim, each with a second try.
 const CALLS_TO_END: u32 = 4;
 
-/// So much longer a claim is protected than a delivery takes.
+/// So much longer than all of that a claim is protected, for a machine that is busy.
 const LEASE_MARGIN: Duration = Duration::from_secs(5);
 
 /// Every store can keep a record this long.
@@ -44,6 +43,7 @@ const LONGEST_LIFE: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 /// | `handler_timeout` | 30 s |
 /// | `retention` | 30 days |
 /// | `max_body` | 1 MiB |
+/// | `other_accounts` | [`OtherAccounts::Ignore`] |
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct StripeWebhooksBuilder {
     engine: Arc<Engine>,
@@ -54,6 +54,7 @@ pub struct StripeWebhooksBuilder {
     handler_timeout: Duration,
     retention: Duration,
     max_body: usize,
+    other_accounts: OtherAccounts,
 }
 
 impl StripeWebhooksBuilder {
@@ -66,6 +67,7 @@ impl StripeWebhooksBuilder {
             handler_timeout: HANDLER_TIMEOUT,
             retention: RETENTION,
             max_body: MAX_BODY,
+            other_accounts: OtherAccounts::default(),
         }
     }
 
@@ -85,7 +87,7 @@ impl StripeWebhooksBuilder {
     ///
     /// Stripe may hang up sooner; the handler goes on, and the next delivery finds what came of it.
     ///
-    /// How long others wait before they take over from a process that crashed follows from it: this, twelve times the
+    /// How long others wait before they take over from a process that crashed follows from it: this, six times the
     /// [`store_timeout`](crate::ValidatorBuilder::store_timeout), and 5 s.
     pub fn handler_timeout(mut self, timeout: Duration) -> Self {
         self.handler_timeout = timeout;
@@ -104,6 +106,13 @@ impl StripeWebhooksBuilder {
     /// The largest body, in bytes. Default: 1 MiB. Let the server that reads bodies stop there too.
     pub fn max_body(mut self, bytes: usize) -> Self {
         self.max_body = bytes;
+        self
+    }
+
+    /// What happens to events of other accounts than the validator's, once their payments are forgotten. Default: they are
+    /// acknowledged and ignored.
+    pub fn other_accounts(mut self, other_accounts: OtherAccounts) -> Self {
+        self.other_accounts = other_accounts;
         self
     }
 
@@ -134,10 +143,9 @@ impl StripeWebhooksBuilder {
             return Err(BuildError::out_of_range("max_body", "0".into(), "at least 1"));
         }
         let store_timeout = self.engine.effects.timeout();
-        let time_to_begin = store_timeout.saturating_mul(CALLS_TO_BEGIN);
-        let lease = [time_to_begin, self.handler_timeout, store_timeout.saturating_mul(CALLS_TO_END), LEASE_MARGIN]
-            .into_iter()
-            .fold(Duration::ZERO, Duration::saturating_add);
+        let time_to_begin = store_timeout.saturating_mul(CALLS_TO_BEGIN).saturating_add(LEASE_MARGIN);
+        let time_to_end = store_timeout.saturating_mul(CALLS_TO_END);
+        let lease = time_to_begin.saturating_add(self.handler_timeout).saturating_add(time_to_end);
         let to_cover =
             [("twice the tolerance", self.tolerance.saturating_mul(2)), ("the longest delivery and 5 s", lease)];
         for (shorter, shorter_value) in to_cover {
@@ -151,6 +159,7 @@ impl StripeWebhooksBuilder {
             handler_timeout: self.handler_timeout,
             retention: self.retention,
             max_body: self.max_body,
+            other_accounts: self.other_accounts,
             time_to_begin,
             lease,
         })))
@@ -167,6 +176,7 @@ impl fmt::Debug for StripeWebhooksBuilder {
             .field("handler_timeout", &self.handler_timeout)
             .field("retention", &self.retention)
             .field("max_body", &self.max_body)
+            .field("other_accounts", &self.other_accounts)
             .finish_non_exhaustive()
     }
 }

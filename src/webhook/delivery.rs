@@ -2,11 +2,13 @@
 //!
 //! | what is found | what happens |
 //! |---|---|
-//! | nothing | the event is ours: the payment forgotten, the handler run, settled or given back |
+//! | nothing | the event is ours: the handler run, settled or given back |
 //! | it was handled | a duplicate, acknowledged |
 //! | a claim, its lease running | somebody is at it: the provider has to come again |
 //! | a claim whose lease is over | its process is gone: taken over |
 //! | no answer from the store | nothing is done: the provider has to come again |
+//!
+//! Before that look the payment is forgotten, whatever is found: a duplicate is news of it as well.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -19,9 +21,9 @@ use crate::contained::{self, Broken};
 use crate::deadline::after;
 use crate::ledger::{Claimed, Entry, Held, Holds, Key, Kind, Ledger, LedgerError, Nonce, Ours, Replaced, State, later};
 
-use super::Endpoint;
 use super::error::{HandlerError, WebhookError};
 use super::event::Event;
+use super::{Endpoint, OtherAccounts};
 
 /// What came of a delivery that is to be acknowledged with status 200.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -31,7 +33,7 @@ pub enum Delivery {
     Handled,
     /// An earlier delivery of the event was handled.
     Duplicate,
-    /// The event is of the other mode than the validator's. The handler did not run.
+    /// The event is of the other mode than the validator's, or of another account. The handler did not run.
     Ignored,
 }
 
@@ -70,6 +72,12 @@ enum End {
 
 /// Goes through one delivery.
 pub(super) async fn deliver(endpoint: Arc<Endpoint>, event: Event, handler: Handler) -> Result<Delivery, WebhookError> {
+    endpoint.forget_payment(&event).await?;
+    if !endpoint.is_own(&event) && endpoint.other_accounts != OtherAccounts::Handle {
+        endpoint.engine.telemetry.delivery_of_other_account();
+        let is_refused = endpoint.other_accounts == OtherAccounts::Refuse;
+        return if is_refused { Err(WebhookError::other_account()) } else { Ok(Delivery::Ignored) };
+    }
     let Some(claim) = Claim::make(&endpoint, &event).await? else { return Ok(Delivery::Duplicate) };
     match handle(&claim, event, handler).await {
         Ok(()) => claim.settle().await,
@@ -80,12 +88,9 @@ pub(super) async fn deliver(endpoint: Arc<Endpoint>, event: Event, handler: Hand
     }
 }
 
-/// Forgets the payment, and runs the handler under its limit.
+/// Runs the handler under its limit.
 async fn handle(claim: &Claim, event: Event, handler: Handler) -> Result<(), WebhookError> {
     let endpoint = &*claim.turn.endpoint;
-    if let Some(payment) = event.payment() {
-        endpoint.engine.forget(payment).await.map_err(WebhookError::not_forgotten)?;
-    }
     // What is left of the lease has to last for the handler, and for recording what came of it.
     let limit = endpoint.time_to_begin;
     if claim.asked_at.elapsed() > limit {
@@ -225,6 +230,22 @@ impl Turn {
 }
 
 impl Endpoint {
+    /// Forgets what is known of the event's payment, for the account that the event is of.
+    async fn forget_payment(&self, event: &Event) -> Result<(), WebhookError> {
+        let Some(payment) = event.payment() else { return Ok(()) };
+        let forgotten = match event.account() {
+            Some(account) => self.engine.forget_of(account, payment).await,
+            None => self.engine.forget(payment).await,
+        };
+        forgotten.map_err(WebhookError::not_forgotten)
+    }
+
+    /// Whether the event is of the validator's account. Stripe names an account in the events of connected ones, so an event
+    /// without one is.
+    fn is_own(&self, event: &Event) -> bool {
+        event.account().is_none_or(|account| self.engine.identity.account_name() == Some(account))
+    }
+
     /// Where the event stands. Its mode is that of the provider's identity, which is part of every digest.
     fn key(&self, event: &Event) -> Key {
         let parts = [&*self.name, event.account().unwrap_or_default(), event.id()];

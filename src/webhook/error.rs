@@ -35,6 +35,8 @@ enum Kind {
         max_body: usize,
     },
     NotAnEvent(&'static str),
+    /// The event is of another account, and the endpoint refuses those.
+    OtherAccount,
     InProgress {
         retry_after: Duration,
     },
@@ -59,6 +61,7 @@ enum Kind {
 enum Class {
     Signature,
     Body,
+    OtherAccount,
     InProgress,
     Store,
     Handler,
@@ -93,6 +96,10 @@ impl WebhookError {
 
     pub(super) fn not_an_event(rule: &'static str) -> Self {
         Self::new(Kind::NotAnEvent(rule))
+    }
+
+    pub(super) fn other_account() -> Self {
+        Self::new(Kind::OtherAccount)
     }
 
     pub(super) fn in_progress(retry_after: Duration) -> Self {
@@ -136,6 +143,7 @@ impl WebhookError {
             Kind::OutOfTime { .. } => (Class::Signature, "signature_out_of_time", 400),
             Kind::BodyTooLarge { .. } => (Class::Body, "body_too_large", 413),
             Kind::NotAnEvent(_) => (Class::Body, "not_an_event", 400),
+            Kind::OtherAccount => (Class::OtherAccount, "other_account", 403),
             Kind::InProgress { .. } => (Class::InProgress, "in_progress", 409),
             // Whatever is wrong with the store, the event has to come again.
             Kind::Store(error) => (Class::Store, error.code(), 503),
@@ -160,6 +168,13 @@ impl WebhookError {
     #[must_use]
     pub fn is_body(&self) -> bool {
         self.class().0 == Class::Body
+    }
+
+    /// The event is of another account than the validator's, and the endpoint
+    /// [refuses](super::OtherAccounts::Refuse) those. Its payment is forgotten; the handler did not run.
+    #[must_use]
+    pub fn is_other_account(&self) -> bool {
+        self.class().0 == Class::OtherAccount
     }
 
     /// An earlier delivery of the event is being handled. Nothing was done for this one.
@@ -198,7 +213,7 @@ impl WebhookError {
         self.class().1
     }
 
-    /// The HTTP status to answer with: 400, 409, 413, 500, 502, 503 or 504.
+    /// The HTTP status to answer with: 400, 403, 409, 413, 500, 502, 503 or 504.
     #[must_use]
     pub fn http_status(&self) -> u16 {
         self.class().2
@@ -246,6 +261,9 @@ impl fmt::Display for WebhookError {
                 write!(f, "the body has {bytes} bytes, and {max_body} are allowed; raise `max_body`")
             }
             Kind::NotAnEvent(rule) => write!(f, "the signed body is no event: it {rule}"),
+            Kind::OtherAccount => f.write_str(
+                "the event is of another account; deliver it to that account's endpoint, or set `other_accounts`",
+            ),
             Kind::InProgress { .. } => {
                 f.write_str("an earlier delivery of the event is being handled; deliver it again")
             }

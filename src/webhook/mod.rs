@@ -54,25 +54,28 @@
 //! # What happens to a delivery
 //! 1. Its signature is checked, over the raw bytes, in constant time, with every secret; only then is the body read.
 //! 2. An event of the other mode than the validator's is acknowledged and ignored.
-//! 3. The event is claimed in the validator's store, by endpoint, account, mode and id.
-//! 4. If the event names a payment, what is known of it is [forgotten](crate::Validator::forget), everywhere, so that the
-//!    handler and whoever comes after it learn the truth.
-//! 5. The handler runs, in a task of its own and under its limit. A provider that hangs up cuts it no more than it cuts the
+//! 3. If the event names a payment, what is known of it is [forgotten](crate::Validator::forget), everywhere, so that the
+//!    handler and whoever comes after it learn the truth. It is forgotten for the account that the event names, whichever the
+//!    validator's is, and for every delivery, duplicates included.
+//! 4. An event of another account than the validator's is acknowledged and ignored; [`OtherAccounts`] says otherwise.
+//! 5. The event is claimed in the validator's store, by endpoint, account, mode and id.
+//! 6. The handler runs, in a task of its own and under its limit. A provider that hangs up cuts it no more than it cuts the
 //!    rest.
-//! 6. That it succeeded is recorded, and then the delivery is acknowledged. A handler that fails, panics or takes too long
+//! 7. That it succeeded is recorded, and then the delivery is acknowledged. A handler that fails, panics or takes too long
 //!    gives the event back, so that the next delivery runs it again.
 //!
 //! | answer | status | counted in [`Stats::deliveries`](crate::Stats::deliveries) as |
 //! |---|---|---|
 //! | handled, and recorded | 200 | `handled` |
 //! | was handled before | 200 | `duplicate` |
-//! | of the other mode | 200 | `ignored` |
+//! | of the other mode, or of another account | 200 | `ignored` |
+//! | of another account, where the endpoint refuses those | 403 | `other_account` |
 //! | no, no proper, or no fitting signature; or not of this time | 400 | `signature_missing`, `signature_malformed`, `signature_mismatch`, `signature_out_of_time` |
 //! | signed, and no event | 400 | `not_an_event` |
 //! | over `max_body` | 413 | `body_too_large` |
 //! | an earlier delivery is being handled | 409, Retry-After 1 s | `in_progress` |
-//! | the store did not confirm the claim | 503 | `store_unavailable`, `record_unreadable` |
 //! | the store did not confirm that the payment is forgotten | 503 | `not_forgotten` |
+//! | the store did not confirm the claim | 503 | `store_unavailable`, `record_unreadable` |
 //! | handled, and the store did not confirm that | 503 | `not_recorded` |
 //! | the handler failed, panicked or was cut off | 500, 500, 504 | `handler_failed`, `handler_panicked`, `handler_timed_out` |
 //! | the process is shutting down, or there is no runtime | 503, 502 | `interrupted`, `no_runtime` |
@@ -84,11 +87,16 @@
 //!   again. A handler whose effects must not happen twice makes them with [`Validator::guard`](crate::Validator::guard), or in
 //!   one transaction with the event's id.
 //! - **One at a time.** While a delivery is being handled, no other of the same event is, in any process with the same store.
-//!   A process that ends meanwhile is waited for: `handler_timeout`, twelve times `store_timeout`, and 5 s. A handler that
+//!   A process that ends meanwhile is waited for: `handler_timeout`, six times `store_timeout`, and 5 s. A handler that
 //!   blocks its thread past its limit cannot be cut off, and after that time another may run beside it.
 //! - **Events of the other mode are ignored,** since Stripe sends test events of connected accounts to live endpoints too. To
 //!   handle one would ship goods for play money; to refuse it would have Stripe deliver it for days, and switch the endpoint
 //!   off in the end.
+//! - **One endpoint may serve all accounts of a platform.** Stripe names the connected account in each of their events. The
+//!   facts of that account are forgotten in the validator's store, and in every validator of this process that
+//!   [names](crate::provider::ProviderIdentity::account) the account; one with a store of its own needs an endpoint of its own.
+//!   A validator that names none cannot tell whether the account is its own, so it forgets the payment as well, and leaves the
+//!   event to [`OtherAccounts`]. Events without an account are of the validator's own.
 //! - **Without a shared store** events are remembered in this process only, 100,000 at most with all else that is remembered
 //!   there; then further ones are answered with 503. Set a [`store`](crate::ValidatorBuilder::store).
 //! - **An id that is no payment's** names nothing that was ever validated, so nothing is forgotten, and the handler runs.
@@ -127,6 +135,24 @@ pub use event::Event;
 pub(crate) use signature::sign;
 pub(crate) use signature::since_1970;
 
+/// What an endpoint does with events of other accounts than its validator's, after their payments are forgotten.
+///
+/// An event without an account, or of the account that the validator [names](crate::provider::ProviderIdentity::account), is
+/// its own. Whatever is chosen here, [`Stats::deliveries_of_other_accounts`](crate::Stats::deliveries_of_other_accounts)
+/// counts those for which no handler ran, and [`Validator::health`] notes them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum OtherAccounts {
+    /// They are acknowledged, and the handler does not run: what it does would be done to the validator's own orders.
+    #[default]
+    Ignore,
+    /// The handler runs. It has to look at [`Event::account`].
+    Handle,
+    /// They are refused with status 403, and Stripe delivers them again for days, and switches the endpoint off in the end. For
+    /// endpoints at which they are a mistake that has to be seen.
+    Refuse,
+}
+
 /// One endpoint that Stripe delivers events to.
 ///
 /// It shares the validator's store and provider account. Clones cost one counter.
@@ -142,7 +168,8 @@ struct Endpoint {
     handler_timeout: Duration,
     retention: Duration,
     max_body: usize,
-    /// The longest the store may take before the handler begins.
+    other_accounts: OtherAccounts,
+    /// The longest it may take from asking for the claim to the handler's beginning.
     time_to_begin: Duration,
     lease: Duration,
 }
@@ -255,7 +282,8 @@ impl Endpoint {
 /// Shows the endpoint and its settings, and no secret.
 impl fmt::Debug for StripeWebhooks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Endpoint { engine, name, secrets, tolerance, handler_timeout, retention, max_body, .. } = &*self.0;
+        let Endpoint { engine, name, secrets, tolerance, handler_timeout, retention, max_body, other_accounts, .. } =
+            &*self.0;
         f.debug_struct("StripeWebhooks")
             .field("provider", &engine.retrier.provider)
             .field("endpoint", name)
@@ -264,6 +292,7 @@ impl fmt::Debug for StripeWebhooks {
             .field("handler_timeout", handler_timeout)
             .field("retention", retention)
             .field("max_body", max_body)
+            .field("other_accounts", other_accounts)
             .finish_non_exhaustive()
     }
 }

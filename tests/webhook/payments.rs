@@ -8,8 +8,9 @@ use payproof::testing::webhook::EventBody;
 use payproof::testing::{FlakyStore, ScriptedProvider, StoreFault, StoreVerb};
 use payproof::{Validator, Verdict};
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
 
-use crate::support::{NO_PATTERNS, intent, is_valid, paid, provider};
+use crate::support::{NO_PATTERNS, intent, is_valid, ms, paid, provider, secs, settle};
 use crate::{Runs, deliver, event, webhooks_of};
 
 fn validator_of(provider: &ScriptedProvider, store: impl payproof::store::Store) -> Validator {
@@ -74,8 +75,8 @@ async fn no_handler_runs_before_the_store_has_confirmed_that_the_payment_is_forg
     for faults in once.into_iter().chain([vec![StoreFault::NotSent; 2], vec![StoreFault::LostRequest; 2]]) {
         let store = FlakyStore::new(MemoryStore::new());
         let webhooks = webhooks_of(&validator_of(&provider(), store.clone()));
-        // The first claim is the event's, and the next ones are the payment's.
-        store.script(StoreVerb::Claim, [vec![StoreFault::None], faults.clone()].concat());
+        // The first claims are the payment's, and the next one is the event's.
+        store.script(StoreVerb::Claim, faults.clone());
         let runs = Runs::default();
         let counted = runs.clone();
         let handler = move |_| async move {
@@ -86,8 +87,53 @@ async fn no_handler_runs_before_the_store_has_confirmed_that_the_payment_is_forg
         assert!(error.is_store());
         assert_eq!((error.code(), error.http_status()), ("not_forgotten", 503), "{faults:?}");
         assert_eq!(runs.count(), 0, "{faults:?}");
-        assert_eq!(runs.deliver(&webhooks, &event("evt_1")).await, "handled", "the event was given back: {faults:?}");
+        assert_eq!(runs.deliver(&webhooks, &event("evt_1")).await, "handled", "the event was not claimed: {faults:?}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_duplicate_has_the_payment_forgotten_too() {
+    let (provider, runs) = (provider(), Runs::default());
+    let validator = validator_of(&provider, MemoryStore::new());
+    let webhooks = webhooks_of(&validator);
+    assert_eq!(runs.deliver(&webhooks, &event("evt_1")).await, "handled");
+    assert!(is_valid(&validator.validate(intent("pi_1")).await.unwrap()));
+    provider.put(paid("pi_1").amount_refunded(1999));
+    assert_eq!(runs.deliver(&webhooks, &event("evt_1")).await, "duplicate");
+    assert!(!is_valid(&validator.validate(intent("pi_1")).await.unwrap()));
+    assert_eq!(runs.count(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_delivery_that_meets_another_one_has_the_payment_forgotten_too() {
+    let (provider, runs) = (provider(), Runs::default());
+    let validator = validator_of(&provider, MemoryStore::new());
+    let webhooks = webhooks_of(&validator);
+    tokio::spawn({
+        let (webhooks, runs) = (webhooks.clone(), runs.clone());
+        async move { runs.deliver_slowly(&webhooks, &event("evt_1"), secs(20)).await }
+    });
+    settle().await;
+    assert!(is_valid(&validator.validate(intent("pi_1")).await.unwrap()));
+    provider.put(paid("pi_1").amount_refunded(1999));
+    assert_eq!(runs.deliver(&webhooks, &event("evt_1")).await, "in_progress");
+    assert!(!is_valid(&validator.validate(intent("pi_1")).await.unwrap()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hundred_deliveries_at_once_all_have_the_payment_forgotten() {
+    let store = FlakyStore::new(MemoryStore::new());
+    let webhooks = webhooks_of(&validator_of(&provider(), store.clone()));
+    let runs = Runs::default();
+    assert_eq!(runs.deliver(&webhooks, &event("evt_1")).await, "handled");
+    // Each step is made at once and its reply takes its time, so that all of them are at it together.
+    store.always(Some(StoreFault::SlowReply(ms(10))));
+    let mut tasks = JoinSet::new();
+    for _ in 0..100 {
+        let (webhooks, runs) = (webhooks.clone(), runs.clone());
+        tasks.spawn(async move { runs.deliver(&webhooks, &event("evt_1")).await });
+    }
+    assert_eq!(tasks.join_all().await, ["duplicate"; 100]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1526,3 +1526,30 @@ fn nothing_happens_twice_whatever_fails() {
         }
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_thousand_waiters_ask_the_store_as_often_as_one() {
+    let (desk, store) = (Desk::with([Act::Slow(secs(10))]), FlakyStore::new(MemoryStore::new()));
+    let validator = Validator::builder(ScriptedProvider::new()).store(store.clone()).build().unwrap();
+    let guard = validator.guard();
+    let refund = Operation::new("store_42", "refund", "k", Effect::write()).unwrap();
+    let run = || {
+        let desk = desk.clone();
+        tokio::spawn(guard.run(&refund, move |_| desk.request(None)).into_future())
+    };
+    let first = run();
+    settle().await;
+    let waiters: Vec<_> = (0..1000).map(|_| run()).collect();
+    settle().await;
+    let asked = store.calls(StoreVerb::Claim);
+    assert_eq!(asked, 1001, "each asks once whether it is the first");
+    assert_eq!(*first.await.unwrap().unwrap().value(), 1);
+    for waiter in waiters {
+        let done = waiter.await.unwrap().unwrap();
+        assert_eq!((*done.value(), done.provenance()), (1, Provenance::Coalesced));
+    }
+    // One who waits alone looks 10 times in the first second, and at most 4 times a second from then on.
+    let looks = store.calls(StoreVerb::Claim) - asked;
+    assert!((15..=60).contains(&looks), "{looks} looks in 10 s");
+    assert_eq!((desk.executed(), store.calls(StoreVerb::Replace)), (1, 1));
+}

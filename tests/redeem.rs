@@ -371,3 +371,42 @@ async fn who_is_told_to_refund_has_not_paid() {
     let second = other.redeem_for(&one, "A").await.unwrap();
     assert_eq!(first.await.unwrap().unwrap(), second, "it pays the order after all");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_thousand_redemptions_that_wait_ask_the_store_as_often_as_one() {
+    let (provider, inner) = (provider(), MemoryStore::new());
+    provider.put(unbound("pi_2"));
+    let on = |store: &FlakyStore<MemoryStore>| {
+        let builder = plain(&provider).transient_patterns(NO_PATTERNS).store_timeout(secs(30));
+        builder.store(store.clone()).allow_volatile_redemption().build().unwrap()
+    };
+    let (slow, counted) = (FlakyStore::new(inner.clone()), FlakyStore::new(inner));
+    let (one, other) = (on(&slow), on(&counted));
+    let proof_of_one = proof(&one, "store_42", "pi_2", None).await;
+    let proof_of_other = proof(&other, "store_42", "pi_2", None).await;
+    // The first redemption has claimed the payment, and takes its time to settle.
+    slow.script(StoreVerb::Replace, [StoreFault::Slow(secs(8))]);
+    let first = tokio::spawn({
+        let one = one.clone();
+        async move { one.redeem_for(&proof_of_one, "6735").await }
+    });
+    support::settle().await;
+    let before = counted.calls(StoreVerb::Claim);
+    let waiters: Vec<_> = (0..1000)
+        .map(|_| {
+            let (other, proof) = (other.clone(), proof_of_other.clone());
+            tokio::spawn(async move { other.redeem_for(&proof, "6736").await })
+        })
+        .collect();
+    support::settle().await;
+    let asked = counted.calls(StoreVerb::Claim);
+    assert_eq!(asked - before, 1000, "each asks once whether it is the first");
+    assert!(first.await.unwrap().is_ok());
+    for waiter in waiters {
+        let error = waiter.await.unwrap().unwrap_err();
+        assert!(matches!(&error, RedeemError::AlreadyRedeemed { by: Some(by) } if &**by == "6735"), "{error:?}");
+    }
+    // About four looks a second, and one more for each once the other redemption is over.
+    let looks = counted.calls(StoreVerb::Claim) - asked;
+    assert!((1000..=1060).contains(&looks), "{looks} looks in 8 s");
+}

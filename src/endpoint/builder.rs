@@ -141,6 +141,8 @@ impl IdempotencyLayerBuilder {
     }
 
     /// How long a duplicate waits for the first one. Default: 5 s. After that it is answered with 409. Zero never waits.
+    ///
+    /// Those that wait in one process look into the store together: about four times a second, however many they are.
     pub fn wait(mut self, wait: Duration) -> Self {
         self.settings.wait = wait;
         self

@@ -10,13 +10,14 @@
 //! | no answer from the store | 503: nothing runs |
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::deadline::Deadline;
 use crate::ledger::{
-    Claimed, Entry, Held, Ledger, LedgerError, Nonce, Ours, Poll, Replaced, State, Unconfirmed, payload_of,
+    Claimed, Entry, Held, Ledger, LedgerError, Nonce, Ours, Replaced, State, Unconfirmed, Waited, Watch, payload_of,
 };
 
 use super::place::Place;
@@ -57,26 +58,34 @@ async fn look(settings: &Settings, place: &Place, on_unknown: OnUnknown) -> Resu
     let ledger = &settings.engine.effects;
     let deadline = Deadline::after(Instant::now(), settings.wait);
     let indeterminate = || Refusal::Indeterminate { reference: place.reference() };
-    let mut poll = Poll::new();
+    let (mut watch, mut overheard) = (None, None);
     for _ in 0..MOST_ROUNDS {
-        let nonce = Nonce::draw()?;
-        let claim = entry(settings, place, nonce, 1, Phase::UnderWay)?;
-        let asked_at = Instant::now();
-        let held = match confirmed(ledger, place, nonce, ledger.claim(&place.key, claim)).await? {
-            Claimed::Ours(ours) => return Ok(Turn::Ours(Claim { ours, asked_at })),
-            Claimed::Held(held) => held,
+        let held = if let Some(held) = overheard.take() {
+            held
+        } else {
+            let nonce = Nonce::draw()?;
+            let claim = entry(settings, place, nonce, 1, Phase::UnderWay)?;
+            let asked_at = Instant::now();
+            match confirmed(ledger, place, nonce, ledger.claim(&place.key, claim)).await? {
+                Claimed::Ours(ours) => return Ok(Turn::Ours(Claim { ours, asked_at })),
+                Claimed::Held(held) => Arc::new(held),
+            }
         };
         let payload = Payload::read(&held)?;
         if !payload.is_about(&place.fingerprint) {
             return Ok(Turn::Refused(Refusal::KeyReused));
         }
-        let lease_left = held.lease_left();
         match (&payload.phase, on_unknown) {
             (Phase::Done(kept), _) => return Ok(Turn::Replayed(kept.replay())),
-            (Phase::UnderWay, _) if !lease_left.is_zero() => {
-                if !poll.wait(lease_left, deadline).await {
-                    let retry_after = lease_left.min(settings.wait).max(SHORTEST_RETRY_AFTER);
-                    return Ok(Turn::Refused(Refusal::InProgress { retry_after }));
+            (Phase::UnderWay, _) if !held.lease_left().is_zero() => {
+                let watch: &mut Watch = watch.get_or_insert_with(|| ledger.watch(&place.key));
+                match watch.wait(&mut held.under_way(), deadline).await {
+                    Waited::Turn => {}
+                    Waited::Over(held) => overheard = Some(held),
+                    Waited::OutOfTime(lease_left) => {
+                        let retry_after = lease_left.min(settings.wait).max(SHORTEST_RETRY_AFTER);
+                        return Ok(Turn::Refused(Refusal::InProgress { retry_after }));
+                    }
                 }
             }
             (Phase::UnderWay, OnUnknown::Refuse) => {

@@ -143,6 +143,8 @@ impl Guard {
 
     /// Runs an operation once, and replays its result from then on.
     ///
+    /// Runs that wait for another one look into the store together: about four times a second per process and operation.
+    ///
     /// The call is made under the validator's attempt timeout, once per attempt, and cut off by dropping its future; it
     /// must not retry by itself. Its result is kept as JSON. A panic in it counts as an unknown outcome.
     ///

@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout};
 use tracing::{Instrument, Span};
 
 use crate::deadline::Deadline;
-use crate::ledger::{LedgerError, Poll as Pace};
+use crate::ledger::{LedgerError, Waited, Watch};
 use crate::preflight::look_once;
 use crate::provider::ProviderError;
 
@@ -22,7 +22,7 @@ use super::done::Done;
 use super::error::GuardError;
 use super::job::Job;
 use super::reconcile::{Inquiry, Reconciled};
-use super::turn::{Turn, turn};
+use super::turn::{Turn, overheard, turn};
 
 /// Somebody else must have been faster each time; past this many something is wrong.
 const MOST_TURNS: usize = 10_000;
@@ -124,12 +124,12 @@ where
     let begin = Instant::now();
     let deadline = Deadline::after(begin, limit.unwrap_or(engine.worst_case));
     let lease_left = || engine.lease.saturating_sub(begin.elapsed());
-    let (mut pace, mut waited_for) = (Pace::new(), None);
+    let (mut watch, mut waited_for) = (None, None);
     for _ in 0..MOST_TURNS {
-        let (seat, job) = (engine.flights.place()?, Arc::clone(job));
+        let (seat, work) = (engine.flights.place()?, Arc::clone(job));
         let looking = async move {
             let _seat = seat;
-            turn(job, waited_for).await
+            turn(work, waited_for).await
         };
         let looking = runtime.spawn(looking.in_current_span());
         // Without a limit of the caller's it ends by itself, unless the call blocks its thread or the runtime stands still.
@@ -142,11 +142,18 @@ where
         match looked.map_err(|_| GuardError::in_progress(lease_left()))? {
             Turn::Over(result) => return result,
             Turn::Again => {}
-            Turn::Wait { nonce, lease_left } => {
-                waited_for = Some(nonce);
-                if !pace.wait(lease_left, deadline).await {
-                    return Err(GuardError::in_progress(lease_left));
+            Turn::Wait(mut claim) => {
+                let watch: &mut Watch = watch.get_or_insert_with(|| engine.effects.watch(&job.place.key));
+                match watch.wait(&mut claim, deadline).await {
+                    Waited::Turn => {}
+                    Waited::Over(held) => {
+                        if let Some(result) = overheard(job, &held, claim.nonce) {
+                            return result;
+                        }
+                    }
+                    Waited::OutOfTime(lease_left) => return Err(GuardError::in_progress(lease_left)),
                 }
+                waited_for = Some(claim.nonce);
             }
         }
     }

@@ -13,13 +13,12 @@
 //! | no answer from the store | a read goes on without; so does a write that the provider's key protects |
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
-use crate::ledger::{Claimed, FAILED_FOR, Held, LedgerError, Nonce, Replaced};
+use crate::ledger::{Claimed, FAILED_FOR, Held, LedgerError, Nonce, Replaced, UnderWay};
 use crate::moment::Moment;
 use crate::verdict::Provenance;
 
@@ -33,11 +32,8 @@ use super::record::{Payload, Phase};
 /// What came of one look.
 pub(super) enum Turn<T> {
     Over(Result<Done<T>, GuardError>),
-    /// Somebody else is at it, for so long at most.
-    Wait {
-        nonce: Nonce,
-        lease_left: Duration,
-    },
+    /// Somebody else is at it.
+    Wait(UnderWay),
     /// It changed; look again.
     Again,
 }
@@ -80,25 +76,56 @@ where
         return Err(GuardError::key_reused());
     }
     let again = Standing { generation: held.record.generation.saturating_add(1), round: payload.round, ..standing };
-    let lease_left = held.lease_left();
+    if let Some(result) = known(&payload, &held, waited_for) {
+        return result.map(|done| Turn::Over(Ok(done)));
+    }
     match &payload.phase {
-        Phase::Done(kept) => {
-            let provenance = if waited_for.is_some() { Provenance::Coalesced } else { Provenance::Replayed };
-            let value = kept.value()?;
-            Ok(Turn::Over(Ok(Done { value, provenance, attempts: Vec::new(), degraded: None })))
-        }
-        Phase::Refused(refusal) => Err(refusal.clone().into_error(Vec::new())),
-        Phase::Failed(failure) if waited_for == Some(held.record.nonce) && held.age < FAILED_FOR => {
-            Err(failure.clone().into_error())
-        }
-        Phase::UnderWay | Phase::Reconciling if !lease_left.is_zero() => {
-            Ok(Turn::Wait { nonce: held.record.nonce, lease_left })
-        }
+        Phase::UnderWay | Phase::Reconciling if !held.lease_left().is_zero() => Ok(Turn::Wait(held.under_way())),
         Phase::UnderWay | Phase::Reconciling | Phase::Indeterminate if payload.is_write => {
             doubtful(job, &held, &payload, again, nonce).await
         }
         _ => take_over(job, &held, again, nonce).await,
     }
+}
+
+/// The result that a record holds, if it holds one for this run. `waited_for` is the claim that this run waited for.
+fn known<T>(payload: &Payload, held: &Held, waited_for: Option<Nonce>) -> Option<Result<Done<T>, GuardError>>
+where
+    T: DeserializeOwned,
+{
+    match &payload.phase {
+        Phase::Done(kept) => {
+            let provenance = if waited_for.is_some() { Provenance::Coalesced } else { Provenance::Replayed };
+            let done = |value| Done { value, provenance, attempts: Vec::new(), degraded: None };
+            Some(kept.value().map(done))
+        }
+        Phase::Refused(refusal) => Some(Err(refusal.clone().into_error(Vec::new()))),
+        Phase::Failed(failure) if waited_for == Some(held.record.nonce) && held.age < FAILED_FOR => {
+            Some(Err(failure.clone().into_error()))
+        }
+        _ => None,
+    }
+}
+
+/// What another run's look says to one that waited, if that needs no look of its own.
+pub(super) fn overheard<T>(job: &Job<T>, held: &Held, waited_for: Nonce) -> Option<Result<Done<T>, GuardError>>
+where
+    T: DeserializeOwned,
+{
+    let payload = match Payload::read(held) {
+        Ok(payload) => payload,
+        Err(error) => return Some(Err(error.into())),
+    };
+    if !payload.is_about(&job.place.fingerprint) {
+        return Some(Err(GuardError::key_reused()));
+    }
+    if let Some(result) = known(&payload, held, Some(waited_for)) {
+        return Some(result);
+    }
+    // Who found it so first has put it on the list.
+    let is_open = payload.phase == Phase::Indeterminate && payload.is_write && job.inquire.is_none();
+    (is_open && job.place.resendable(&payload, payload.first_sent(held)).is_none())
+        .then(|| Err(GuardError::indeterminate(Next::Resolve, None)))
 }
 
 /// Takes the operation on in the place of who had it before, and sends it.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use tokio::time::Instant;
 
-use super::{LedgerError, Nonce, Record, State};
+use super::{LedgerError, Nonce, Record, State, UnderWay};
 
 /// A record as it stands in the store.
 #[derive(Clone, Debug)]
@@ -22,6 +22,12 @@ impl Held {
     /// How much of the lease is left; zero once somebody else may take over.
     pub(crate) fn lease_left(&self) -> Duration {
         self.record.lease().saturating_sub(self.age)
+    }
+
+    /// The claim, for who waits for it.
+    pub(crate) fn under_way(&self) -> UnderWay {
+        let lease_left = self.lease_left().saturating_sub(self.asked_at.elapsed());
+        UnderWay { nonce: self.record.nonce, lease_left, asked_at: self.asked_at }
     }
 
     /// Takes somebody else's record for one's own, to help it to its end: the next step compares it like any other.

@@ -24,6 +24,7 @@ mod record;
 mod renewal;
 #[cfg(feature = "tower")]
 mod unconfirmed;
+mod watch;
 mod withdrawal;
 
 pub(crate) use error::LedgerError;
@@ -35,6 +36,8 @@ pub(crate) use record::{Nonce, Record, Seal, State};
 pub(crate) use renewal::{renewal_pace, while_renewing};
 #[cfg(feature = "tower")]
 pub(crate) use unconfirmed::Unconfirmed;
+use watch::Watches;
+pub(crate) use watch::{UnderWay, Waited, Watch};
 
 /// A look at a store asks up to a dozen things, one after the other, of several servers.
 const LOOK_IN_TIMEOUTS: u32 = 20;
@@ -94,6 +97,7 @@ pub(crate) struct Ledger {
     prefix: Box<str>,
     timeout: Duration,
     seal: Option<Seal>,
+    watches: Arc<Watches>,
 }
 
 /// What came of a claim.
@@ -132,7 +136,7 @@ pub(crate) struct Entry {
 
 impl Ledger {
     pub(crate) fn new(store: Arc<dyn AnyStore>, prefix: Box<str>, timeout: Duration, seal: Option<Seal>) -> Self {
-        Self { store, prefix, timeout, seal }
+        Self { store, prefix, timeout, seal, watches: Arc::default() }
     }
 
     /// The longest one call to the store may take.
@@ -172,6 +176,13 @@ impl Ledger {
     /// Asked for again after a lost reply it bears another nonce ([`Nonce::again`]): the first may still be made, any time
     /// later, and bytes that stood there once must never stand there again.
     pub(crate) async fn claim(&self, key: &Key, entry: Entry) -> Result<Claimed, LedgerError> {
+        let claimed = self.claim_once(key, entry).await;
+        let found = if let Ok(Claimed::Held(held)) = &claimed { Some(held) } else { None };
+        self.watches.tell(key, found);
+        claimed
+    }
+
+    async fn claim_once(&self, key: &Key, entry: Entry) -> Result<Claimed, LedgerError> {
         let ours = self.write(key, entry)?;
         let asked_at = Instant::now();
         let claim = match self.once("claim", || self.store.claim(&key.0, &ours.bytes, ours.record.ttl())).await {

@@ -27,7 +27,9 @@ use tokio::time::Instant;
 use crate::deadline::Deadline;
 use crate::fingerprint::Fingerprint;
 use crate::intent::PaymentId;
-use crate::ledger::{Claimed, Entry, Held, Key, Kind, Ledger, LedgerError, Nonce, Poll, Replaced, State, payload_of};
+use crate::ledger::{
+    Claimed, Entry, Held, Key, Kind, Ledger, LedgerError, Nonce, Replaced, State, UnderWay, Waited, Watch, payload_of,
+};
 use crate::provider::ProviderIdentity;
 
 use super::error::RedeemError;
@@ -44,6 +46,9 @@ const CLAIM_TTL: Duration = Duration::from_secs(60);
 
 /// How long a voided claim keeps its place.
 const VOID_TTL: Duration = Duration::from_secs(60);
+
+/// What has just changed is looked at again soon.
+const SOON: Duration = Duration::from_millis(1);
 
 /// The order's record lives on a little, so that it never ends before the payment's.
 const ORDER_MARGIN: Duration = Duration::from_secs(24 * 60 * 60);
@@ -91,12 +96,12 @@ impl Books<'_> {
         let deadline = Deadline::after(Instant::now(), LIMIT);
         let digest = self.identity.redemption(payment);
         let place = self.ledger.key(Kind::Payment, &digest);
-        let mut poll = Poll::new();
+        let mut waiting = Waiting { ledger: self.ledger, place: &place, watch: None, deadline };
         let receipt =
             |nonce: Nonce| Receipt { payment: payment.clone(), owner: owner.clone(), number: nonce.into_bytes() };
         loop {
             // A new one each time, so that no record ever looks like one that was there before.
-            let nonce = Nonce::draw()?;
+            let (nonce, begin) = (Nonce::draw()?, Instant::now());
             let claimed = match self.ledger.claim(&place, claim_of(&owner, nonce, 1)?).await? {
                 Claimed::Ours(ours) => Some(ours),
                 Claimed::Held(held) => {
@@ -108,7 +113,7 @@ impl Books<'_> {
                         // Another call for the same order began; this one helps it to its end.
                         State::Claimed if is_ours && !held.lease_left().is_zero() => Some(held.adopt()),
                         State::Claimed if !held.lease_left().is_zero() => {
-                            wait(&mut poll, held.lease_left(), deadline).await?;
+                            waiting.wait(nonce, begin, held.lease_left()).await?;
                             None
                         }
                         _ => {
@@ -144,7 +149,7 @@ impl Books<'_> {
                     };
                 }
                 Former::Wait(lease_left) => {
-                    wait(&mut poll, lease_left, deadline).await?;
+                    waiting.wait(nonce, begin, lease_left).await?;
                     continue;
                 }
             }
@@ -157,15 +162,15 @@ impl Books<'_> {
                         return Err(RedeemError::OrderAlreadyPaid { by });
                     }
                     // Another call for the same order came to an end with this claim, one way or the other.
-                    wait(&mut poll, Duration::ZERO, deadline).await?;
+                    waiting.wait(nonce, begin, Duration::ZERO).await?;
                     continue;
                 }
                 Order::Wait(lease_left) => {
-                    wait(&mut poll, lease_left, deadline).await?;
+                    waiting.wait(nonce, begin, lease_left).await?;
                     continue;
                 }
                 Order::Again => {
-                    wait(&mut poll, Duration::ZERO, deadline).await?;
+                    waiting.wait(nonce, begin, Duration::ZERO).await?;
                     continue;
                 }
             }
@@ -311,11 +316,23 @@ impl Books<'_> {
     }
 }
 
-async fn wait(poll: &mut Poll, lease_left: Duration, deadline: Deadline) -> Result<(), RedeemError> {
-    if poll.wait(lease_left, deadline).await {
-        Ok(())
-    } else {
-        Err(RedeemError::InProgress { retry_after: lease_left })
+/// A redemption that waits for another one of its payment or its order. Those of one payment look together.
+struct Waiting<'w> {
+    ledger: &'w Ledger,
+    place: &'w Key,
+    watch: Option<Watch>,
+    deadline: Deadline,
+}
+
+impl Waiting<'_> {
+    /// Waits for something else to be found than at the look that began then.
+    async fn wait(&mut self, nonce: Nonce, begin: Instant, lease_left: Duration) -> Result<(), RedeemError> {
+        let watch = self.watch.get_or_insert_with(|| self.ledger.watch(self.place));
+        let mut claim = UnderWay { nonce, lease_left: lease_left.max(SOON), asked_at: begin };
+        match watch.wait(&mut claim, self.deadline).await {
+            Waited::Turn | Waited::Over(_) => Ok(()),
+            Waited::OutOfTime(retry_after) => Err(RedeemError::InProgress { retry_after }),
+        }
     }
 }
 

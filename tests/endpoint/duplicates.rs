@@ -4,6 +4,7 @@ use std::pin::pin;
 
 use axum::http::StatusCode;
 use payproof::store::MemoryStore;
+use payproof::testing::{FlakyStore, StoreFault, StoreVerb};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -127,4 +128,52 @@ async fn a_key_is_kept_for_its_retention_and_then_runs_anew() {
     assert!(service.pay().await.is_replay());
     tokio::time::sleep(secs(2)).await;
     assert!(!service.pay().await.is_replay());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_thousand_waiters_ask_the_store_as_often_as_one() {
+    let store = FlakyStore::new(MemoryStore::new());
+    let validator = validator_on(store.clone());
+    let service = Service::layered(&validator, builder(&validator).wait(secs(9)).build().unwrap());
+    service.handler.script([Act::Wait(secs(8))]);
+    let mut clicks = JoinSet::new();
+    for _ in 0..1001 {
+        let service = service.clone();
+        clicks.spawn(async move { service.pay().await });
+    }
+    settle().await;
+    let asked = store.calls(StoreVerb::Claim);
+    assert_eq!(asked, 1001, "each asks once whether it is the first");
+    let seen = clicks.join_all().await;
+    assert_eq!(seen.iter().filter(|seen| seen.is_replay()).count(), 1000);
+    assert!(seen.iter().all(|one| one.body == seen[0].body));
+    // One who waits alone looks 10 times in the first second, and at most 4 times a second from then on.
+    let looks = store.calls(StoreVerb::Claim) - asked;
+    assert!((12..=50).contains(&looks), "{looks} looks in 8 s");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_waiter_that_leaves_while_it_looks_leaves_the_look_to_another() {
+    let store = FlakyStore::new(MemoryStore::new());
+    let validator = validator_on(store.clone());
+    let service = Service::layered(&validator, builder(&validator).wait(secs(9)).build().unwrap());
+    service.handler.script([Act::Wait(ms(1500))]);
+    let pay = || {
+        let service = service.clone();
+        tokio::spawn(async move { service.pay().await })
+    };
+    let first = pay();
+    settle().await;
+    let begin = tokio::time::Instant::now();
+    let leaving = pay();
+    settle().await;
+    // Its next look takes longer than the others are made to wait.
+    store.script(StoreVerb::Claim, [StoreFault::Slow(ms(900))]);
+    tokio::time::sleep(ms(30)).await;
+    let staying = pay();
+    settle().await;
+    leaving.abort();
+    assert!(staying.await.unwrap().is_replay());
+    assert!(begin.elapsed() <= secs(2), "{:?}", begin.elapsed());
+    assert_eq!(first.await.unwrap().status, StatusCode::CREATED);
 }

@@ -1,0 +1,156 @@
+//! Those who wait for one record look at it together: one of them asks the store, and the others take what it found.
+//!
+//! A thousand duplicates of one request so ask the store as often as one does. Each keeps its own pace and its own limits,
+//! and when its wait is over it uses the newest look of this process, if that was asked for after its own last one; so what
+//! it uses is never older than its beginning. Else it asks itself. There is no one that the others depend on: who was to
+//! ask may be cut off, or stand still with its runtime, and then the next one asks.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::deadline::Deadline;
+
+use super::{Held, Key, Ledger, Nonce, Poll, State};
+
+/// What this process knows of the records that it waits for.
+#[derive(Debug, Default)]
+pub(super) struct Watches(Mutex<HashMap<Key, Watched>>);
+
+#[derive(Debug, Default)]
+struct Watched {
+    /// Those who wait.
+    by: usize,
+    /// Since when one of them asks the store.
+    asking_since: Option<Instant>,
+    newest: Option<Arc<Held>>,
+}
+
+impl Watches {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Watched>> {
+        // No foreign code runs under this lock, so a poisoned one is whole all the same.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells those who wait what a claim found; nothing, where it failed or found the place free.
+    pub(super) fn tell(&self, key: &Key, found: Option<&Held>) {
+        let mut all = self.lock();
+        if all.is_empty() {
+            return;
+        }
+        let Some(watched) = all.get_mut(key) else { return };
+        watched.asking_since = None;
+        if let Some(found) = found
+            && watched.newest.as_ref().is_none_or(|newest| newest.asked_at < found.asked_at)
+        {
+            watched.newest = Some(Arc::new(found.clone()));
+        }
+    }
+}
+
+/// A claim that is waited for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct UnderWay {
+    pub(crate) nonce: Nonce,
+    pub(crate) lease_left: Duration,
+    /// When it was asked for.
+    pub(crate) asked_at: Instant,
+}
+
+/// One who waits for a record.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    watches: Arc<Watches>,
+    key: Key,
+    poll: Poll,
+    /// The longest that another one may ask.
+    patience: Duration,
+    /// Whether it is this one that asks.
+    asks: bool,
+}
+
+/// How a wait ends.
+#[derive(Debug)]
+pub(crate) enum Waited {
+    /// It is this one's turn to ask the store.
+    Turn,
+    /// The claim was settled, or ended in another way, as another one found.
+    Over(Arc<Held>),
+    /// There is no time left. The claim is protected for as long as this.
+    OutOfTime(Duration),
+}
+
+impl Ledger {
+    /// Begins to wait for a record.
+    pub(crate) fn watch(&self, key: &Key) -> Watch {
+        let watches = Arc::clone(&self.watches);
+        let mut all = watches.lock();
+        let record = all.entry(key.clone()).or_default();
+        record.by = record.by.saturating_add(1);
+        drop(all);
+        // Two tries.
+        let patience = self.timeout.saturating_mul(2);
+        Watch { watches, key: key.clone(), poll: Poll::new(), patience, asks: false }
+    }
+}
+
+impl Watch {
+    /// Waits until the claim has ended, or there is something to ask the store about. Keeps `claim` up to date meanwhile.
+    pub(crate) async fn wait(&mut self, claim: &mut UnderWay, deadline: Deadline) -> Waited {
+        self.asks = false;
+        loop {
+            // A lease that is over is seen to by the one whose turn it is.
+            let until = if claim.lease_left.is_zero() { Duration::MAX } else { claim.lease_left };
+            if !self.poll.wait(until, deadline).await {
+                return Waited::OutOfTime(claim.lease_left);
+            }
+            match self.newest(claim.asked_at) {
+                Ok(held) if held.record.state == State::Claimed => *claim = held.under_way(),
+                Ok(held) => return Waited::Over(held),
+                Err(Asked::ByThisOne) => {
+                    self.asks = true;
+                    return Waited::Turn;
+                }
+                Err(Asked::ByAnother) => {}
+            }
+        }
+    }
+
+    /// What was found since then; else who finds out.
+    fn newest(&self, since: Instant) -> Result<Arc<Held>, Asked> {
+        let now = Instant::now();
+        let mut all = self.watches.lock();
+        let Some(watched) = all.get_mut(&self.key) else { return Err(Asked::ByThisOne) };
+        if let Some(newest) = watched.newest.as_ref().filter(|newest| newest.asked_at > since) {
+            return Ok(Arc::clone(newest));
+        }
+        if watched.asking_since.is_some_and(|since| now.saturating_duration_since(since) <= self.patience) {
+            return Err(Asked::ByAnother);
+        }
+        watched.asking_since = Some(now);
+        Err(Asked::ByThisOne)
+    }
+}
+
+/// Who asks the store.
+enum Asked {
+    ByThisOne,
+    ByAnother,
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        let mut all = self.watches.lock();
+        if let Some(watched) = all.get_mut(&self.key) {
+            watched.by = watched.by.saturating_sub(1);
+            if self.asks {
+                watched.asking_since = None;
+            }
+            if watched.by == 0 {
+                all.remove(&self.key);
+            }
+        }
+    }
+}

@@ -101,6 +101,9 @@ async fn charge_is_expanded_only_when_asked_for() -> Outcome {
         ("pi_1?expand[]=customer", false),
         ("pi_1?expand[]=latest_charge", true),
         ("pi_1?expand%5B%5D=latest_charge", true),
+        ("pi_1?expand[0]=latest_charge", true),
+        ("pi_1?expand%5B0%5D=latest_charge", true),
+        ("pi_1?expand[0]=latest_charge.refunds", true),
     ] {
         let body = json_of(ask(&client, &sandbox, target).send().await?).await?;
         assert_eq!(body["latest_charge"].is_object(), expanded, "{target}");
@@ -108,6 +111,20 @@ async fn charge_is_expanded_only_when_asked_for() -> Outcome {
     }
     let body = json_of(ask(&client, &sandbox, "pi_2").send().await?).await?;
     assert_eq!(body.pointer("/charges/data/0/object"), Some(&json!("charge")));
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_key_may_be_the_user_of_http_basic() -> Outcome {
+    let (sandbox, client) = (Sandbox::start().await?, client()?);
+    sandbox.put(SandboxPayment::paid("pi_1", 1999, "usd"));
+    let url = format!("{}/v1/payment_intents/pi_1", sandbox.url());
+    for (user, password, status) in
+        [("sk_test_sandbox", None, 200), ("sk_test_sandbox", Some("x"), 200), ("", None, 401)]
+    {
+        assert_eq!(client.get(&url).basic_auth(user, password).send().await?.status(), status, "{user}");
+    }
+    assert!(!format!("{:?}", sandbox.last_request()).contains("Basic"));
     Ok(())
 }
 

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::body::{self, Kept};
+use super::body::{self, Expansion, Kept};
 use super::delivery::Delivery;
 use super::fault::Fault;
 use crate::testing::loopback::date;
@@ -41,9 +41,9 @@ pub(super) enum Framing {
 
 impl Answer {
     /// The healthy answer about a payment: its facts, or Stripe's 404.
-    pub(super) fn about(id: &str, expanded: bool, kept: Option<&Kept>) -> Self {
+    pub(super) fn about(id: &str, expansion: Expansion, kept: Option<&Kept>) -> Self {
         match kept {
-            Some(kept) => Self::ok(kept.bytes(expanded)),
+            Some(kept) => Self::ok(kept.bytes(expansion)),
             None => Self::error(
                 404,
                 &json!({
@@ -167,7 +167,11 @@ impl Answer {
 
     /// The facts in this answer, or those of a stand-in where the payment is unknown.
     fn intent(&self, id: &str) -> Arc<[u8]> {
-        if self.status == 200 { Arc::clone(&self.body) } else { Kept::stand_in(id).bytes(true) }
+        if self.status == 200 {
+            Arc::clone(&self.body)
+        } else {
+            Kept::stand_in(id).bytes(Expansion { charge: true, ..Expansion::default() })
+        }
     }
 
     fn ok(body: Arc<[u8]>) -> Self {

@@ -6,27 +6,58 @@ use serde_json::{Value, json};
 
 use super::payment::{ChargeShape, SandboxPayment, Stage};
 
-/// A payment's body in both forms, made once so that a healthy answer only copies bytes.
+/// What a request asks to have in place of ids.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Expansion {
+    pub(super) charge: bool,
+    /// The charge's list of refunds, which is left out otherwise.
+    pub(super) refunds: bool,
+    pub(super) dispute: bool,
+}
+
+impl Expansion {
+    /// Adds one path: whatever it passes through is expanded too, and of names it does not know nothing comes.
+    pub(super) fn with(self, path: &str) -> Self {
+        let mut names = path.split('.');
+        if names.next() != Some("latest_charge") {
+            return self;
+        }
+        let below = names.next();
+        let (refunds, dispute) = (below == Some("refunds"), below == Some("dispute"));
+        Self { charge: true, refunds: self.refunds || refunds, dispute: self.dispute || dispute }
+    }
+}
+
+/// A payment's body, in the two forms that validators ask for made once, so that a healthy answer only copies bytes.
 #[derive(Debug)]
 pub(super) struct Kept {
     plain: Arc<[u8]>,
     expanded: Arc<[u8]>,
+    payment: SandboxPayment,
 }
 
 impl Kept {
-    pub(super) fn of(payment: &SandboxPayment) -> Self {
-        let bytes = |expanded| Arc::from(render(payment, expanded).to_string().into_bytes());
-        Self { plain: bytes(false), expanded: bytes(true) }
+    pub(super) fn of(payment: SandboxPayment) -> Self {
+        let bytes = |charge| bytes(&payment, Expansion { charge, ..Expansion::default() });
+        Self { plain: bytes(false), expanded: bytes(true), payment }
     }
 
     /// A paid payment, for faults that need a body where there is no payment.
     pub(super) fn stand_in(id: &str) -> Self {
-        Self::of(&SandboxPayment::paid(id, 1_000, "usd"))
+        Self::of(SandboxPayment::paid(id, 1_000, "usd"))
     }
 
-    pub(super) fn bytes(&self, expanded: bool) -> Arc<[u8]> {
-        Arc::clone(if expanded { &self.expanded } else { &self.plain })
+    pub(super) fn bytes(&self, expansion: Expansion) -> Arc<[u8]> {
+        match expansion {
+            Expansion { charge: false, .. } => Arc::clone(&self.plain),
+            Expansion { refunds: false, dispute: false, .. } => Arc::clone(&self.expanded),
+            Expansion { .. } => bytes(&self.payment, expansion),
+        }
     }
+}
+
+fn bytes(payment: &SandboxPayment, expansion: Expansion) -> Arc<[u8]> {
+    Arc::from(render(payment, expansion).to_string().into_bytes())
 }
 
 /// The same body under an id that was not asked for.
@@ -47,8 +78,8 @@ fn altered(body: &[u8], field: &str, value: &str) -> Vec<u8> {
     json.to_string().into_bytes()
 }
 
-fn render(payment: &SandboxPayment, expanded: bool) -> Value {
-    let mut body = payment.replacement.clone().unwrap_or_else(|| intent(payment, expanded));
+fn render(payment: &SandboxPayment, expansion: Expansion) -> Value {
+    let mut body = payment.replacement.clone().unwrap_or_else(|| intent(payment, expansion));
     if let Some(fields) = body.as_object_mut() {
         for field in &payment.left_out {
             fields.remove(field);
@@ -62,7 +93,7 @@ fn charge_id(payment: &SandboxPayment) -> String {
     format!("ch_{}", payment.id.strip_prefix("pi_").unwrap_or(&payment.id))
 }
 
-fn intent(payment: &SandboxPayment, expanded: bool) -> Value {
+fn intent(payment: &SandboxPayment, expansion: Expansion) -> Value {
     let waits_for_method = payment.status == "requires_payment_method";
     let method = if waits_for_method { Value::Null } else { "pm_sandbox_card".into() };
     let canceled = payment.status == "canceled";
@@ -108,7 +139,7 @@ fn intent(payment: &SandboxPayment, expanded: bool) -> Value {
         "transfer_data": payment.destination.as_ref().map(|account| json!({ "destination": account })),
         "transfer_group": null,
     });
-    let (field, value) = charge_field(payment, expanded);
+    let (field, value) = charge_field(payment, expansion);
     if let Some(fields) = body.as_object_mut() {
         fields.insert(field.to_owned(), value);
     }
@@ -116,11 +147,11 @@ fn intent(payment: &SandboxPayment, expanded: bool) -> Value {
 }
 
 /// The one top-level field that tells about the charge.
-fn charge_field(payment: &SandboxPayment, expanded: bool) -> (&'static str, Value) {
+fn charge_field(payment: &SandboxPayment, expansion: Expansion) -> (&'static str, Value) {
     let there = payment.stage != Stage::None;
     match payment.shape {
         ChargeShape::LegacyList => {
-            let data: Vec<Value> = there.then(|| charge(payment)).into_iter().collect();
+            let data: Vec<Value> = there.then(|| charge(payment, expansion)).into_iter().collect();
             let list = json!({
                 "object": "list",
                 "total_count": data.len(),
@@ -130,13 +161,13 @@ fn charge_field(payment: &SandboxPayment, expanded: bool) -> (&'static str, Valu
             });
             ("charges", list)
         }
-        ChargeShape::Expanded if there && expanded => ("latest_charge", charge(payment)),
+        ChargeShape::Expanded if there && expansion.charge => ("latest_charge", charge(payment, expansion)),
         ChargeShape::Expanded | ChargeShape::Id if there => ("latest_charge", charge_id(payment).into()),
         ChargeShape::Expanded | ChargeShape::Id | ChargeShape::Null => ("latest_charge", Value::Null),
     }
 }
 
-fn charge(payment: &SandboxPayment) -> Value {
+fn charge(payment: &SandboxPayment, expansion: Expansion) -> Value {
     let failed = payment.stage == Stage::Failed;
     // A pending bank debit counts as captured although nothing was received: the trap is part of the picture.
     let captured = matches!(payment.stage, Stage::Captured | Stage::Pending);
@@ -147,7 +178,8 @@ fn charge(payment: &SandboxPayment) -> Value {
         Stage::Pending => "pending",
         Stage::None | Stage::Authorised | Stage::Captured => "succeeded",
     };
-    json!({
+    let dispute = payment.disputed.then(|| if expansion.dispute { dispute(payment) } else { "du_sandbox".into() });
+    let mut charge = json!({
         "id": charge_id(payment),
         "object": "charge",
         "amount": payment.amount,
@@ -165,7 +197,7 @@ fn charge(payment: &SandboxPayment) -> Value {
         "customer": payment.customer,
         "description": null,
         "destination": payment.destination,
-        "dispute": payment.disputed.then_some("du_sandbox"),
+        "dispute": dispute,
         "disputed": payment.disputed,
         "failure_code": failed.then_some("card_declined"),
         "failure_message": failed.then_some("Your card was declined."),
@@ -207,6 +239,54 @@ fn charge(payment: &SandboxPayment) -> Value {
         "status": status,
         "transfer_data": payment.destination.as_ref().map(|account| json!({ "amount": null, "destination": account })),
         "transfer_group": null,
+    });
+    if let Some(fields) = charge.as_object_mut().filter(|_| expansion.refunds) {
+        fields.insert("refunds".to_owned(), refunds(payment));
+    }
+    charge
+}
+
+/// One refund of all that was refunded, if anything was.
+fn refunds(payment: &SandboxPayment) -> Value {
+    let charge = charge_id(payment);
+    let refund = (payment.refunded > 0).then(|| {
+        json!({
+            "id": "re_sandbox",
+            "object": "refund",
+            "amount": payment.refunded,
+            "balance_transaction": null,
+            "charge": charge,
+            "created": payment.created,
+            "currency": payment.currency,
+            "metadata": {},
+            "payment_intent": payment.id,
+            "reason": "requested_by_customer",
+            "receipt_number": null,
+            "source_transfer_reversal": null,
+            "status": "succeeded",
+            "transfer_reversal": null,
+        })
+    });
+    let data: Vec<Value> = refund.into_iter().collect();
+    let url = format!("/v1/charges/{charge}/refunds");
+    json!({ "object": "list", "data": data, "has_more": false, "url": url })
+}
+
+fn dispute(payment: &SandboxPayment) -> Value {
+    json!({
+        "id": "du_sandbox",
+        "object": "dispute",
+        "amount": payment.received,
+        "balance_transactions": [],
+        "charge": charge_id(payment),
+        "created": payment.created,
+        "currency": payment.currency,
+        "is_charge_refundable": false,
+        "livemode": payment.livemode,
+        "metadata": {},
+        "payment_intent": payment.id,
+        "reason": "fraudulent",
+        "status": "needs_response",
     })
 }
 
@@ -237,13 +317,16 @@ fn next_action(payment: &SandboxPayment) -> Option<Value> {
 mod tests {
     use super::*;
 
+    const PLAIN: Expansion = Expansion { charge: false, refunds: false, dispute: false };
+    const CHARGE: Expansion = Expansion { charge: true, ..PLAIN };
+
     fn at(body: &Value, pointer: &str) -> Value {
         body.pointer(pointer).cloned().unwrap_or_else(|| Value::from("(absent)"))
     }
 
     #[test]
     fn paid_payment_has_received_and_captured_everything() {
-        let body = render(&SandboxPayment::paid("pi_1", 1999, "USD").tenant("s").order("o"), true);
+        let body = render(&SandboxPayment::paid("pi_1", 1999, "USD").tenant("s").order("o"), CHARGE);
         assert_eq!(at(&body, "/status"), "succeeded");
         assert_eq!(at(&body, "/currency"), "usd");
         assert_eq!(at(&body, "/amount_received"), 1999);
@@ -257,13 +340,13 @@ mod tests {
     #[test]
     fn authorised_payment_is_capturable_and_says_until_when() {
         let payment = SandboxPayment::requires_capture("pi_1", 500, "usd").created(1_000);
-        let body = render(&payment, true);
+        let body = render(&payment, CHARGE);
         assert_eq!(at(&body, "/amount_received"), 0);
         assert_eq!(at(&body, "/amount_capturable"), 500);
         assert_eq!(at(&body, "/capture_method"), "manual");
         assert_eq!(at(&body, "/latest_charge/captured"), false);
         assert_eq!(at(&body, "/latest_charge/payment_method_details/card/capture_before"), 605_800);
-        let partly = render(&payment.amount_received(200).capture_before(9), true);
+        let partly = render(&payment.amount_received(200).capture_before(9), CHARGE);
         assert_eq!(at(&partly, "/amount_capturable"), 300);
         assert_eq!(at(&partly, "/latest_charge/amount_captured"), 200);
         assert_eq!(at(&partly, "/latest_charge/payment_method_details/card/capture_before"), 9);
@@ -271,7 +354,7 @@ mod tests {
 
     #[test]
     fn declined_payment_says_why() {
-        let body = render(&SandboxPayment::declined("pi_1", 500, "usd"), true);
+        let body = render(&SandboxPayment::declined("pi_1", 500, "usd"), CHARGE);
         assert_eq!(at(&body, "/status"), "requires_payment_method");
         assert_eq!(at(&body, "/last_payment_error/code"), "card_declined");
         assert_eq!(at(&body, "/latest_charge/outcome/type"), "issuer_declined");
@@ -281,7 +364,7 @@ mod tests {
     #[test]
     fn only_a_full_refund_counts_as_refunded() {
         let refunded = |minor| {
-            at(&render(&SandboxPayment::paid("pi_1", 500, "usd").refunded(minor), true), "/latest_charge/refunded")
+            at(&render(&SandboxPayment::paid("pi_1", 500, "usd").refunded(minor), CHARGE), "/latest_charge/refunded")
         };
         assert_eq!(refunded(0), false);
         assert_eq!(refunded(499), false);
@@ -290,12 +373,12 @@ mod tests {
 
     #[test]
     fn charge_comes_in_the_shape_that_was_set() {
-        let shown = |shape, expanded| render(&SandboxPayment::paid("pi_1", 500, "usd").charge_shape(shape), expanded);
-        assert_eq!(at(&shown(ChargeShape::Expanded, false), "/latest_charge"), "ch_1");
-        assert_eq!(at(&shown(ChargeShape::Expanded, true), "/latest_charge/object"), "charge");
-        assert_eq!(at(&shown(ChargeShape::Id, true), "/latest_charge"), "ch_1");
-        assert_eq!(at(&shown(ChargeShape::Null, true), "/latest_charge"), Value::Null);
-        let legacy = shown(ChargeShape::LegacyList, false);
+        let shown = |shape, expansion| render(&SandboxPayment::paid("pi_1", 500, "usd").charge_shape(shape), expansion);
+        assert_eq!(at(&shown(ChargeShape::Expanded, PLAIN), "/latest_charge"), "ch_1");
+        assert_eq!(at(&shown(ChargeShape::Expanded, CHARGE), "/latest_charge/object"), "charge");
+        assert_eq!(at(&shown(ChargeShape::Id, CHARGE), "/latest_charge"), "ch_1");
+        assert_eq!(at(&shown(ChargeShape::Null, CHARGE), "/latest_charge"), Value::Null);
+        let legacy = shown(ChargeShape::LegacyList, PLAIN);
         assert_eq!(at(&legacy, "/charges/data/0/id"), "ch_1");
         assert_eq!(at(&legacy, "/latest_charge"), "(absent)");
     }
@@ -303,23 +386,40 @@ mod tests {
     #[test]
     fn payment_without_a_charge_has_none_in_any_shape() {
         let payment = SandboxPayment::requires_action("pi_1", 500, "usd").disputed();
-        assert_eq!(at(&render(&payment, true), "/latest_charge"), Value::Null);
-        let legacy = render(&payment.charge_shape(ChargeShape::LegacyList), true);
+        assert_eq!(at(&render(&payment, CHARGE), "/latest_charge"), Value::Null);
+        let legacy = render(&payment.charge_shape(ChargeShape::LegacyList), CHARGE);
         assert_eq!(at(&legacy, "/charges/data"), json!([]));
     }
 
     #[test]
     fn fields_are_left_out_and_the_body_replaced() {
-        let body = render(&SandboxPayment::paid("pi_1", 500, "usd").without("amount_received"), true);
+        let body = render(&SandboxPayment::paid("pi_1", 500, "usd").without("amount_received"), CHARGE);
         assert_eq!(at(&body, "/amount_received"), "(absent)");
-        let body = render(&SandboxPayment::paid("pi_1", 500, "usd").json(json!({ "a": 1, "b": 2 })).without("b"), true);
+        let body =
+            render(&SandboxPayment::paid("pi_1", 500, "usd").json(json!({ "a": 1, "b": 2 })).without("b"), CHARGE);
         assert_eq!(body, json!({ "a": 1 }));
     }
 
     #[test]
     fn unknown_status_looks_paid_otherwise() {
-        let body = render(&SandboxPayment::status("pi_1", 500, "usd", "succeeded_maybe"), true);
+        let body = render(&SandboxPayment::status("pi_1", 500, "usd", "succeeded_maybe"), CHARGE);
         assert_eq!(at(&body, "/status"), "succeeded_maybe");
         assert_eq!(at(&body, "/amount_received"), 500);
+    }
+
+    #[test]
+    fn refunds_and_dispute_come_where_they_are_asked_for() {
+        let payment = SandboxPayment::paid("pi_1", 500, "usd").refunded(200).disputed();
+        let body = render(&payment, CHARGE);
+        assert_eq!(at(&body, "/latest_charge/refunds"), "(absent)");
+        assert_eq!(at(&body, "/latest_charge/dispute"), "du_sandbox");
+        let body = render(&payment, Expansion { refunds: true, dispute: true, ..CHARGE });
+        assert_eq!(at(&body, "/latest_charge/refunds/data/0/amount"), 200);
+        assert_eq!(at(&body, "/latest_charge/dispute/object"), "dispute");
+        assert_eq!(at(&body, "/latest_charge/dispute/amount"), 500);
+        let body =
+            render(&SandboxPayment::paid("pi_1", 500, "usd"), Expansion { refunds: true, dispute: true, ..CHARGE });
+        assert_eq!(at(&body, "/latest_charge/refunds/data"), json!([]));
+        assert_eq!(at(&body, "/latest_charge/dispute"), Value::Null);
     }
 }

@@ -1,8 +1,10 @@
 //! A loopback server that answers like Stripe and misbehaves when told to.
 //!
 //! [`Sandbox`] serves `GET /v1/payment_intents/{id}` over HTTP/1.1 on 127.0.0.1. Point a provider's base
-//! address at [`Sandbox::url`], put payments in, and script what goes wrong. Any non-empty bearer key is
-//! accepted, and whether it is a live or a test key is not looked at: the payment says which it is.
+//! address at [`Sandbox::url`], put payments in, and script what goes wrong. Stripe's own clients can be pointed at
+//! it too: what is to be expanded is read as `expand[]=` and as `expand[0]=`, also below the charge
+//! (`latest_charge.refunds`, `latest_charge.dispute`). Any key that is not empty is accepted, as a bearer token or
+//! as the user of HTTP Basic, and whether it is a live or a test key is not looked at: the payment says which it is.
 //!
 //! | setting | default | why |
 //! |---|---|---|
@@ -11,7 +13,7 @@
 //! | [`latency`](SandboxBuilder::latency) | none | a benchmark measures the client, not a sleep |
 //!
 //! # What happens to a request about a payment
-//! 1. No bearer key: 401, and nothing below happens.
+//! 1. No key: 401, and nothing below happens.
 //! 2. The payment's own [script](Sandbox::script), else the [script for any payment](Sandbox::script_any),
 //!    else [chance](Sandbox::set_faults) picks one [`Fault`] or none.
 //! 3. The latency passes, then the answer is sent as the fault says.
@@ -98,8 +100,7 @@ impl Sandbox {
     ///
     /// A script that waits for this payment is kept, and so is its request count.
     pub fn put(&self, payment: SandboxPayment) {
-        let kept = body::Kept::of(&payment);
-        self.desk.put(payment.into_id(), kept);
+        self.desk.put(payment.id().to_owned(), body::Kept::of(payment));
     }
 
     /// Removes a payment; requests about it are answered 404 from now on.

@@ -280,10 +280,6 @@ impl SandboxPayment {
         self
     }
 
-    pub(super) fn into_id(self) -> String {
-        self.id
-    }
-
     /// When the authorisation ends, in seconds since 1970.
     pub(super) fn authorised_until(&self) -> u64 {
         self.capture_before.unwrap_or_else(|| self.created.saturating_add(AUTHORISATION))

@@ -1,5 +1,9 @@
 use std::borrow::Cow;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::body::Expansion;
 use crate::testing::loopback::head::{self, split_target};
 
 const PAYMENTS: &str = "/v1/payment_intents/";
@@ -10,7 +14,7 @@ pub(super) struct Head<'a> {
     pub(super) method: &'a str,
     /// The request target as it was sent, with its query.
     pub(super) target: &'a str,
-    /// Whether an `Authorization` header carries a non-empty bearer key.
+    /// Whether an `Authorization` header carries a key that is not empty, as a bearer token or as the user of Basic.
     pub(super) has_key: bool,
     pub(super) stripe_version: Option<&'a str>,
     /// Whether the connection may serve another request after this one.
@@ -31,7 +35,7 @@ impl<'a> Head<'a> {
         let mut has_body = false;
         for (name, value) in parts.fields {
             if name.eq_ignore_ascii_case("authorization") {
-                head.has_key = head::bearer(value).is_some();
+                head.has_key = head::bearer(value).is_some() || is_basic_key(value);
             } else if name.eq_ignore_ascii_case("stripe-version") {
                 head.stripe_version = Some(value);
             } else if name.eq_ignore_ascii_case("connection") {
@@ -47,23 +51,35 @@ impl<'a> Head<'a> {
         Some(head)
     }
 
-    /// The payment that is asked about, and whether its charge is to be expanded.
-    pub(super) fn payment(&self) -> Option<(Cow<'a, str>, bool)> {
+    /// The payment that is asked about, and what of it is to be expanded.
+    pub(super) fn payment(&self) -> Option<(Cow<'a, str>, Expansion)> {
         let (path, query) = split_target(self.target);
         let id = path.strip_prefix(PAYMENTS)?;
         if self.method != "GET" || id.is_empty() || id.contains('/') {
             return None;
         }
-        Some((percent_decoded(id), query.is_some_and(asks_for_charge)))
+        Some((percent_decoded(id), query.map(expansion).unwrap_or_default()))
     }
 }
 
-/// Whether a query holds `expand[]=latest_charge`, in any percent-encoding.
-fn asks_for_charge(query: &str) -> bool {
-    query
-        .split('&')
-        .filter_map(|pair| pair.split_once('='))
-        .any(|(name, value)| percent_decoded(name) == "expand[]" && percent_decoded(value) == "latest_charge")
+/// Whether this is `Basic` with a user, which is the key. What stands for the password is not looked at.
+fn is_basic_key(value: &str) -> bool {
+    let Some((scheme, token)) = value.split_once(' ') else { return false };
+    let decoded = || STANDARD.decode(token.trim()).unwrap_or_default();
+    scheme.eq_ignore_ascii_case("basic") && decoded().iter().position(|byte| *byte == b':').is_some_and(|end| end > 0)
+}
+
+/// What a query asks to expand: `expand[]=` as curl is told to send it, or `expand[0]=` as Stripe's own clients do, in any
+/// percent-encoding.
+fn expansion(query: &str) -> Expansion {
+    let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    let paths = pairs.filter(|(name, _)| is_expand(&percent_decoded(name))).map(|(_, value)| percent_decoded(value));
+    paths.fold(Expansion::default(), |expansion, path| expansion.with(&path))
+}
+
+fn is_expand(name: &str) -> bool {
+    let index = name.strip_prefix("expand[").and_then(|rest| rest.strip_suffix(']'));
+    index.is_some_and(|index| index.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// Decodes `%XX`; a lone `%` stays, and bytes that are not UTF-8 become replacement characters.
@@ -99,34 +115,66 @@ mod tests {
 
     #[test]
     fn payment_is_read_from_the_path_and_expansion_from_the_query() {
-        for (target, wanted) in [
-            ("/v1/payment_intents/pi_1", Some(("pi_1", false))),
-            ("/v1/payment_intents/pi_1?expand[]=latest_charge", Some(("pi_1", true))),
-            ("/v1/payment_intents/pi_1?expand%5B%5D=latest_charge", Some(("pi_1", true))),
-            ("/v1/payment_intents/pi_1?expand%5b%5d=latest%5fcharge", Some(("pi_1", true))),
-            ("/v1/payment_intents/pi_1?a=b&expand[]=customer&expand[]=latest_charge", Some(("pi_1", true))),
-            ("/v1/payment_intents/pi_1?expand[]=customer", Some(("pi_1", false))),
-            ("/v1/payment_intents/pi_1?expand=latest_charge", Some(("pi_1", false))),
-            ("/v1/payment_intents/p%69_1", Some(("pi_1", false))),
+        let nothing = Expansion::default();
+        let charge = Expansion { charge: true, ..nothing };
+        let refunds = Expansion { refunds: true, ..charge };
+        let dispute = Expansion { dispute: true, ..charge };
+        let both = Expansion { refunds: true, ..dispute };
+        for (query, wanted) in [
+            ("", nothing),
+            ("?expand[]=latest_charge", charge),
+            ("?expand%5B%5D=latest_charge", charge),
+            ("?expand%5b%5d=latest%5fcharge", charge),
+            ("?expand[0]=latest_charge", charge),
+            ("?expand%5B0%5D=latest_charge", charge),
+            ("?expand[0]=customer&expand[17]=latest_charge", charge),
+            ("?a=b&expand[]=customer&expand[]=latest_charge", charge),
+            ("?expand[0]=latest_charge.refunds", refunds),
+            ("?expand%5B0%5D=latest_charge.dispute", dispute),
+            ("?expand[]=latest_charge.refunds.data&expand[]=latest_charge.dispute.charge", both),
+            ("?expand[0]=latest_charge.balance_transaction", charge),
+            ("?expand[]=customer", nothing),
+            ("?expand[0]=latest_charges", nothing),
+            ("?expand=latest_charge", nothing),
+            ("?expand[a]=latest_charge", nothing),
+            ("?expand[0]x=latest_charge", nothing),
+            ("?expand[-1]=latest_charge", nothing),
+            ("?expand[0][0]=latest_charge", nothing),
+            ("?xexpand[0]=latest_charge", nothing),
+        ] {
+            let raw = raw(&format!("GET /v1/payment_intents/pi_1{query} HTTP/1.1"), "");
+            let read = Head::parse(&raw).and_then(|head| head.payment());
+            assert_eq!(read, Some((Cow::Borrowed("pi_1"), wanted)), "{query}");
+        }
+        for (path, wanted) in [
+            ("/v1/payment_intents/p%69_1", Some("pi_1")),
             ("/v1/payment_intents/", None),
             ("/v1/payment_intents", None),
             ("/v1/payment_intents/pi_1/capture", None),
             ("/v1/charges/ch_1", None),
         ] {
-            let raw = raw(&format!("GET {target} HTTP/1.1"), "");
+            let raw = raw(&format!("GET {path} HTTP/1.1"), "");
             let read = Head::parse(&raw).and_then(|head| head.payment());
-            assert_eq!(read, wanted.map(|(id, expanded)| (Cow::Borrowed(id), expanded)), "{target}");
+            assert_eq!(read, wanted.map(|id| (Cow::Borrowed(id), nothing)), "{path}");
         }
     }
 
     #[test]
-    fn only_a_bearer_key_that_is_not_empty_counts() {
+    fn only_a_key_that_is_not_empty_counts_as_bearer_or_in_basic() {
         for (field, has_key) in [
             ("Authorization: Bearer sk_test_1\r\n", true),
             ("authorization: bearer rk_live_1\r\n", true),
             ("Authorization: Bearer \r\n", false),
             ("Authorization: Bearer\r\n", false),
-            ("Authorization: Basic c2s6\r\n", false),
+            // `sk:`, `sk:x`, `sk`, `:`, `:sk` and what is no base64.
+            ("Authorization: Basic c2s6\r\n", true),
+            ("authorization: basic c2s6eA==\r\n", true),
+            ("Authorization: Basic c2s=\r\n", false),
+            ("Authorization: Basic Og==\r\n", false),
+            ("Authorization: Basic OnNr\r\n", false),
+            ("Authorization: Basic sk:\r\n", false),
+            ("Authorization: Basic\r\n", false),
+            ("Authorization: Digest c2s6\r\n", false),
             ("", false),
         ] {
             let raw = raw("GET / HTTP/1.1", field);

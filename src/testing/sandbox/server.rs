@@ -56,13 +56,13 @@ async fn answer(
     let (number, answer, delivery) = match head.payment() {
         None => (desk.record(raw), Answer::unrecognised(head.method, head.target), Delivery::Whole),
         Some((id, _)) if !head.has_key => (desk.turn_away(raw, &id), Answer::without_key(), Delivery::Whole),
-        Some((id, expanded)) => {
+        Some((id, expansion)) => {
             let (number, fate) = desk.decide(raw, &id);
             if !fate.delay.is_zero() {
                 sleep(fate.delay).await;
                 now = date::unix_now();
             }
-            let healthy = Answer::about(&id, expanded, fate.kept.as_deref());
+            let healthy = Answer::about(&id, expansion, fate.kept.as_deref());
             let (answer, delivery) = match fate.fault {
                 None => (healthy, Delivery::Whole),
                 Some(fault) => healthy.distorted(fault, &id, now),

@@ -89,7 +89,7 @@ struct Older {
 
 impl Older {
     fn of(known: Known, held: &Held) -> Self {
-        let age = Duration::from_millis(known.age_ms).saturating_add(held.age);
+        let age = Duration::from_millis(known.age_ms).saturating_add(held.age_of_contents());
         Self { at: Moment::before(held.asked_at, age), keys: known.keys, facts: known.facts }
     }
 
@@ -189,7 +189,7 @@ impl SharedFacts {
                     }
                 }
                 (State::Claimed, _) if !held.lease_left().is_zero() => {
-                    let age = held.age.saturating_add(Duration::from_millis(claimed_ms));
+                    let age = held.age_of_contents().saturating_add(Duration::from_millis(claimed_ms));
                     let claimed_at = Moment::before(held.asked_at, age);
                     // By how long it was under way when this call began, so that who joined it stays with it.
                     if is_recent(claimed_at.age_at(begun), max_age) {

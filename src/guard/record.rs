@@ -95,7 +95,7 @@ impl Payload {
 
     /// When the round may first have been sent, as of a record that was read.
     pub(super) fn first_sent(&self, held: &Held) -> Moment {
-        Moment::before(held.asked_at, Duration::from_millis(self.first_sent_ms).saturating_add(held.age))
+        Moment::before(held.asked_at, Duration::from_millis(self.first_sent_ms).saturating_add(held.age_of_contents()))
     }
 }
 

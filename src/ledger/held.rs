@@ -11,8 +11,11 @@ use super::{LedgerError, Nonce, Record, State, UnderWay};
 #[derive(Clone, Debug)]
 pub(crate) struct Held {
     pub(crate) record: Record,
-    /// How long ago it was written, by the store's clock.
+    /// How long ago it was written, by the store's clock; for a running claim that this process has met before, by this
+    /// process's clock where that says less. Zero when it is not known.
     pub(crate) age: Duration,
+    /// Whether that is known: not after the store's clock was set back.
+    pub(super) is_age_known: bool,
     /// When it was asked for, so that ages counted from here are never too young.
     pub(crate) asked_at: Instant,
     pub(super) bytes: Vec<u8>,
@@ -28,6 +31,11 @@ impl Held {
     pub(crate) fn under_way(&self) -> UnderWay {
         let lease_left = self.lease_left().saturating_sub(self.asked_at.elapsed());
         UnderWay { nonce: self.record.nonce, lease_left, asked_at: self.asked_at }
+    }
+
+    /// How long ago what the record says was written; endlessly long when that is not known, so that it counts as too old.
+    pub(crate) fn age_of_contents(&self) -> Duration {
+        if self.is_age_known { self.age } else { Duration::MAX }
     }
 
     /// Takes somebody else's record for one's own, to help it to its end: the next step compares it like any other.

@@ -15,6 +15,7 @@ use crate::fingerprint::Fingerprint;
 use crate::store::{AnyStore, Claim, Durability, Inspection, StoreError, Stored, Swap};
 use crate::telemetry::{Stopwatch, store_call};
 
+mod claim_clock;
 mod error;
 mod held;
 mod last_look;
@@ -26,6 +27,8 @@ mod renewal;
 mod unconfirmed;
 mod watch;
 mod withdrawal;
+
+use claim_clock::{Age, ClaimClock};
 
 pub(crate) use error::LedgerError;
 pub(crate) use held::{Held, Ours};
@@ -98,6 +101,7 @@ pub(crate) struct Ledger {
     timeout: Duration,
     seal: Option<Seal>,
     watches: Arc<Watches>,
+    clock: Arc<ClaimClock>,
 }
 
 /// What came of a claim.
@@ -136,7 +140,7 @@ pub(crate) struct Entry {
 
 impl Ledger {
     pub(crate) fn new(store: Arc<dyn AnyStore>, prefix: Box<str>, timeout: Duration, seal: Option<Seal>) -> Self {
-        Self { store, prefix, timeout, seal, watches: Arc::default() }
+        Self { store, prefix, timeout, seal, watches: Arc::default(), clock: Arc::default() }
     }
 
     /// The longest one call to the store may take.
@@ -154,14 +158,14 @@ impl Ledger {
         Key([&*self.prefix, ":", kind.as_str(), ":{", &digest.to_text(), "}"].concat().into())
     }
 
-    /// Looks at the store itself.
+    /// Looks at the store itself. How its clock was seen to move is a finding too.
     pub(crate) async fn inspect(&self) -> Result<Inspection, LedgerError> {
         // Several round trips, each within the store's own limits.
         let limit = self.timeout.saturating_mul(LOOK_IN_TIMEOUTS);
-        timeout(limit, self.store.inspect())
-            .await
-            .map_err(|_elapsed| LedgerError::TimedOut { limit })?
-            .map_err(Into::into)
+        let looked = timeout(limit, self.store.inspect()).await;
+        let mut inspection = looked.map_err(|_elapsed| LedgerError::TimedOut { limit })??;
+        inspection.findings.extend(self.clock.moved());
+        Ok(inspection)
     }
 
     /// Reads a record.
@@ -197,7 +201,10 @@ impl Ledger {
                     self.withdraw_later(key, ours.record.nonce);
                 }
                 match claim {
-                    Claim::Claimed => return Ok(Claimed::Ours(second)),
+                    Claim::Claimed => {
+                        self.clock.wrote(&second.record, asked_at);
+                        return Ok(Claimed::Ours(second));
+                    }
                     held @ Claim::Held(_) => held,
                 }
             }
@@ -216,10 +223,12 @@ impl Ledger {
 
     fn claimed(&self, key: &Key, ours: Ours, claim: Claim, asked_at: Instant) -> Result<Claimed, LedgerError> {
         match claim {
-            Claim::Claimed => Ok(Claimed::Ours(ours)),
-            // The reply to a claim was lost, and this is it.
-            Claim::Held(stored) if stored.bytes == ours.bytes => Ok(Claimed::Ours(ours)),
-            Claim::Held(stored) => Ok(Claimed::Held(self.held(key, stored, asked_at)?)),
+            // The reply to a claim may have been lost, and the record that is found is that very claim.
+            Claim::Held(stored) if stored.bytes != ours.bytes => Ok(Claimed::Held(self.held(key, stored, asked_at)?)),
+            Claim::Claimed | Claim::Held(_) => {
+                self.clock.wrote(&ours.record, asked_at);
+                Ok(Claimed::Ours(ours))
+            }
         }
     }
 
@@ -247,15 +256,20 @@ impl Ledger {
         let asked_at = Instant::now();
         let replace = || self.store.replace(&key.0, expected, &new.bytes, new.record.ttl());
         match self.patiently("replace", replace).await? {
-            Swap::Swapped => Ok(Ok(())),
-            Swap::Lost(Some(stored)) if stored.bytes == new.bytes => Ok(Ok(())),
-            Swap::Lost(stored) => Ok(Err(stored.map(|stored| self.held(key, stored, asked_at)).transpose()?)),
+            Swap::Lost(stored) if stored.as_ref().is_none_or(|stored| stored.bytes != new.bytes) => {
+                Ok(Err(stored.map(|stored| self.held(key, stored, asked_at)).transpose()?))
+            }
+            Swap::Swapped | Swap::Lost(_) => {
+                self.clock.wrote(&new.record, asked_at);
+                Ok(Ok(()))
+            }
         }
     }
 
     /// Removes a record of ours. False when it was no longer there.
     pub(crate) async fn release(&self, key: &Key, ours: &Ours) -> Result<bool, LedgerError> {
         let asked_at = Instant::now();
+        self.clock.ended(ours.record.nonce);
         match self.remove_bytes(key, &ours.bytes).await? {
             Swap::Swapped => Ok(true),
             Swap::Lost(None) => Ok(false),
@@ -333,8 +347,11 @@ impl Ledger {
     fn held(&self, key: &Key, stored: Stored, asked_at: Instant) -> Result<Held, LedgerError> {
         let Stored { bytes, ttl_left } = stored;
         let record = record::decode(&bytes, &key.0, self.seal.as_ref())?;
-        let age = record.ttl().saturating_sub(ttl_left);
-        Ok(Held { record, age, asked_at, bytes })
+        let (age, is_age_known) = match self.clock.age(&record, ttl_left, asked_at) {
+            Age::Of(age) => (age, true),
+            Age::Unknown => (Duration::ZERO, false),
+        };
+        Ok(Held { record, age, is_age_known, asked_at, bytes })
     }
 
     /// Makes one call, and says how long it took.

@@ -25,7 +25,7 @@ pub(crate) const MAX_RECORD: usize = 256 * 1024;
 const SEAL_LEN: usize = 32;
 
 /// Tells one claim from every other, so that nobody can end what somebody else began.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) struct Nonce([u8; 16]);
 
 impl Nonce {

@@ -58,6 +58,18 @@ pub enum StoreFinding {
         /// By how much.
         by: Duration,
     },
+    /// The store's clock was set back while records stood in it: what they say counts as too old. Some of it may be older
+    /// than it looks, where less than its true age was taken from it.
+    ClockSetBack {
+        /// By how much, at least.
+        by: Duration,
+    },
+    /// The store's clock jumped ahead while claims stood in it, and their leases end early. A process that met a claim
+    /// before the jump goes by its own clock; one that meets it afterwards takes it over too early.
+    ClockJumpedAhead {
+        /// By how much, at least.
+        by: Duration,
+    },
     /// A round trip takes longer than it should.
     Slow {
         /// How long it took.
@@ -89,6 +101,8 @@ impl StoreFinding {
             Self::NotShared => "not_shared",
             Self::Volatile => "volatile",
             Self::ClockDiffers { .. } => "clock_differs",
+            Self::ClockSetBack { .. } => "clock_set_back",
+            Self::ClockJumpedAhead { .. } => "clock_jumped_ahead",
             Self::Slow { .. } => "slow",
             Self::OldServer { .. } => "old_server",
             Self::Unknown { .. } => "unknown",
@@ -100,9 +114,13 @@ impl StoreFinding {
     pub const fn severity(&self) -> Severity {
         match self {
             Self::Unreachable { .. } | Self::Replica | Self::ReadOnly => Severity::Error,
-            Self::Evicts { .. } | Self::NotPersistent | Self::NotShared | Self::Volatile | Self::Slow { .. } => {
-                Severity::Warning
-            }
+            Self::Evicts { .. }
+            | Self::NotPersistent
+            | Self::NotShared
+            | Self::Volatile
+            | Self::ClockSetBack { .. }
+            | Self::ClockJumpedAhead { .. }
+            | Self::Slow { .. } => Severity::Warning,
             Self::BestEffort | Self::ClockDiffers { .. } | Self::OldServer { .. } | Self::Unknown { .. } => {
                 Severity::Note
             }
@@ -130,6 +148,14 @@ impl fmt::Display for StoreFinding {
             ),
             Self::NotShared => f.write_str("other processes do not see these records; use a shared store"),
             Self::Volatile => f.write_str("the records end with this process; use a durable store"),
+            Self::ClockSetBack { by } => write!(
+                f,
+                "the store's clock was set back by {by:?} or more; what it held then counts as too old; slew its clock instead"
+            ),
+            Self::ClockJumpedAhead { by } => write!(
+                f,
+                "the store's clock jumped ahead by {by:?}, so leases ended early; slew its clock instead of stepping it"
+            ),
             Self::ClockDiffers { by } => write!(f, "the store's clock differs by {by:?}; check its time service"),
             Self::Slow { latency } => write!(f, "a round trip took {latency:?}; move the store closer"),
             Self::OldServer { version } => {

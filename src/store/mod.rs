@@ -100,6 +100,9 @@ pub struct Durability {
 /// - Each verb is one atomic step, which sees every step that was acknowledged before it began.
 /// - Nothing is dropped before its time to live is over, for want of space or otherwise; a full store refuses.
 /// - No verb is tried again in here: whether a lost reply may be asked for again is known above.
+/// - The clock that times to live are counted by is slewed and not stepped. Set back by more than a second, it makes what is
+///   stored count as too old, where that can be seen; jumped ahead, it ends the leases of claims that a process has not met
+///   before. Either is a finding of [`Validator::check`](crate::Validator::check).
 pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// Reads what is stored under a key.
     ///

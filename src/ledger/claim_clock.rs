@@ -1,0 +1,132 @@
+//! What this process's own clock says about running claims, where the store's clock may have been moved.
+//!
+//! A store's clock is the one that counts, and one record alone cannot show that it was moved. Two things can:
+//!
+//! | what shows it | what follows |
+//! |---|---|
+//! | a record has more time left than it was written with | the clock was set back: what the record says is too old |
+//! | a claim that this process made or saw is older by the store's clock than by this process's | the clock jumped ahead: the lease lasts until this process's clock says that it is over |
+//!
+//! A claim that another process made, first seen after the jump, looks as old as the store says.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::deadline::after;
+use crate::moment::Moment;
+use crate::store::StoreFinding;
+
+use super::record::{Nonce, Record, State};
+
+/// Clocks of two machines drift, and records count in milliseconds: less than this says nothing.
+const TOLERANCE: Duration = Duration::from_secs(1);
+
+/// Claims held before those that are over are dropped for the first time: few processes ever have as many under way.
+const FIRST_SWEEP: usize = 1024;
+
+/// How long a move of the store's clock is told: until the leases it cut short and the facts it made young are gone.
+const TOLD_FOR: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The running claims that this process made or saw, and how the store's clock was seen to move.
+#[derive(Debug, Default)]
+pub(super) struct ClaimClock(Mutex<Seen>);
+
+#[derive(Debug, Default)]
+struct Seen {
+    claims: HashMap<Nonce, Sighting>,
+    /// Claims held when those that are over are dropped next.
+    sweep_at: usize,
+    moved: Option<(Instant, StoreFinding)>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Sighting {
+    /// The claim cannot have been written before this.
+    written: Moment,
+    /// Its lease is over then, by this process's clock.
+    over_at: Instant,
+}
+
+/// How old a record is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Age {
+    Of(Duration),
+    /// More time is left than it was written with.
+    Unknown,
+}
+
+impl ClaimClock {
+    /// Notes what this process wrote when it asked to at `asked_at`: a claim, or what came of one.
+    pub(super) fn wrote(&self, record: &Record, asked_at: Instant) {
+        if is_protected(record) {
+            self.lock().note(record, Moment::at(asked_at), asked_at);
+        } else {
+            self.ended(record.nonce);
+        }
+    }
+
+    /// Forgets a claim that has come to its end.
+    pub(super) fn ended(&self, nonce: Nonce) {
+        self.lock().claims.remove(&nonce);
+    }
+
+    /// How old a record is that was asked for at `asked_at`, and had `ttl_left` to live.
+    pub(super) fn age(&self, record: &Record, ttl_left: Duration, asked_at: Instant) -> Age {
+        let Some(age) = record.ttl().checked_sub(ttl_left) else {
+            let by = ttl_left.saturating_sub(record.ttl());
+            if by <= TOLERANCE {
+                return Age::Of(Duration::ZERO);
+            }
+            self.lock().moved = Some((asked_at, StoreFinding::ClockSetBack { by }));
+            return Age::Unknown;
+        };
+        if !is_protected(record) {
+            return Age::Of(age);
+        }
+        let (now, mut seen) = (Instant::now(), self.lock());
+        match seen.claims.get(&record.nonce).map(|sighting| sighting.written.age_at(now)) {
+            Some(possible) if possible <= age => {
+                let by = age.saturating_sub(possible);
+                if by > TOLERANCE {
+                    seen.moved = Some((now, StoreFinding::ClockJumpedAhead { by }));
+                }
+                Age::Of(possible)
+            }
+            // Seen for the first time, or written anew since.
+            _ => {
+                seen.note(record, Moment::before(asked_at, age), now);
+                Age::Of(age)
+            }
+        }
+    }
+
+    /// How the store's clock was last seen to move, within the last day.
+    pub(super) fn moved(&self) -> Option<StoreFinding> {
+        let seen = self.lock();
+        seen.moved.as_ref().filter(|(at, _)| at.elapsed() < TOLD_FOR).map(|(_, finding)| finding.clone())
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Seen> {
+        // No foreign code runs under this lock, so a poisoned one is whole all the same.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Seen {
+    fn note(&mut self, record: &Record, written: Moment, now: Instant) {
+        if self.claims.len() >= self.sweep_at.max(FIRST_SWEEP) {
+            self.claims.retain(|_, sighting| sighting.over_at > now);
+            self.sweep_at = self.claims.len().saturating_mul(2);
+        }
+        let over_at = after(now, record.lease().saturating_sub(written.age_at(now)));
+        self.claims.insert(record.nonce, Sighting { written, over_at });
+    }
+}
+
+/// Only what a lease protects can lose it to a clock.
+fn is_protected(record: &Record) -> bool {
+    record.state == State::Claimed && record.lease_ms > 0
+}

@@ -240,10 +240,14 @@ impl Endpoint {
         forgotten.map_err(WebhookError::not_forgotten)
     }
 
-    /// Whether the event is of the validator's account. Stripe names an account in the events of connected ones, so an event
-    /// without one is.
+    /// Whether the event is of the validator's account.
     fn is_own(&self, event: &Event) -> bool {
-        event.account().is_none_or(|account| self.engine.identity.account_name() == Some(account))
+        match (event.account(), self.engine.identity.account_name()) {
+            (None, _) => true,
+            (Some(account), Some(name)) => account == name,
+            // An organization's endpoint names every account, so without a name this may be it.
+            (Some(_), None) => !event.is_connected(),
+        }
     }
 
     /// Where the event stands. Its mode is that of the provider's identity, which is part of every digest.

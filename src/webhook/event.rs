@@ -8,6 +8,9 @@ use serde_json::Value;
 use crate::facts::Mode;
 use crate::intent::PaymentId;
 
+/// What the ids of accounts start with. A context may also name the organization itself.
+const ACCOUNT: &str = "acct_";
+
 /// Far beyond what Stripe has.
 const MAX_LEN: usize = 255;
 
@@ -21,7 +24,10 @@ pub struct Event(Arc<Inner>);
 struct Inner {
     id: Box<str>,
     event_type: Box<str>,
+    /// The connected account, by `account`.
     account: Option<Box<str>>,
+    /// The account that an organisation's event is of, by the last segment of `context`.
+    context: Option<Box<str>>,
     mode: Mode,
     created: u64,
     payment: Option<PaymentId>,
@@ -45,12 +51,14 @@ impl Event {
             None | Some(Value::Null) => None,
             Some(account) => Some(account.as_str().filter(|id| is_word(id)).ok_or("has a malformed `account`")?.into()),
         };
+        let last = text("context").and_then(|context| context.rsplit('/').next());
+        let context = last.filter(|id| id.strip_prefix(ACCOUNT).is_some_and(is_word)).map(Into::into);
         let is_live = json.get("livemode").and_then(Value::as_bool).ok_or("has no `livemode`")?;
         let mode = if is_live { Mode::Live } else { Mode::Test };
         let created = json.get("created").and_then(Value::as_u64).ok_or("has no `created`")?;
         let object = object(&json).filter(|object| object.is_object()).ok_or("has no `data.object`")?;
         let payment = payment(object);
-        Ok(Self(Arc::new(Inner { id, event_type, account, mode, created, payment, json })))
+        Ok(Self(Arc::new(Inner { id, event_type, account, context, mode, created, payment, json })))
     }
 
     /// The event's id, the same on every delivery: `evt_…`.
@@ -65,10 +73,16 @@ impl Event {
         &self.0.event_type
     }
 
-    /// The connected account it happened at; `None` for the endpoint's own.
+    /// The account it happened at: a connected one by `account`, or one of an organization by the last segment of `context`.
+    /// `None` where neither names one, as in events of the endpoint's own account.
     #[must_use]
     pub fn account(&self) -> Option<&str> {
-        self.0.account.as_deref()
+        self.0.account.as_deref().or(self.0.context.as_deref())
+    }
+
+    /// Whether it happened at a connected account, which is never the one that the endpoint's own key is of.
+    pub(super) fn is_connected(&self) -> bool {
+        self.0.account.is_some()
     }
 
     /// The mode. A handler only sees events of the validator's own.

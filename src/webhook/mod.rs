@@ -92,11 +92,12 @@
 //! - **Events of the other mode are ignored,** since Stripe sends test events of connected accounts to live endpoints too. To
 //!   handle one would ship goods for play money; to refuse it would have Stripe deliver it for days, and switch the endpoint
 //!   off in the end.
-//! - **One endpoint may serve all accounts of a platform.** Stripe names the connected account in each of their events. The
-//!   facts of that account are forgotten in the validator's store, and in every validator of this process that
-//!   [names](crate::provider::ProviderIdentity::account) the account; one with a store of its own needs an endpoint of its own.
-//!   A validator that names none cannot tell whether the account is its own, so it forgets the payment as well, and leaves the
-//!   event to [`OtherAccounts`]. Events without an account are of the validator's own.
+//! - **One endpoint may serve all accounts of a platform or an organization.** Stripe names the account in each of their
+//!   events, by `account` or by `context`. The facts of that account are forgotten in the validator's store, and in every
+//!   validator of this process that [names](crate::provider::ProviderIdentity::account) the account; one with a store of its
+//!   own needs an endpoint of its own. A validator that names none cannot tell whether the account is its own, so it forgets
+//!   the payment as well; for [`OtherAccounts`] it takes a connected account for another, and any other for its own. Events
+//!   that name no account are of the validator's own.
 //! - **Without a shared store** events are remembered in this process only, 100,000 at most with all else that is remembered
 //!   there; then further ones are answered with 503. Set a [`store`](crate::ValidatorBuilder::store).
 //! - **An id that is no payment's** names nothing that was ever validated, so nothing is forgotten, and the handler runs.
@@ -138,7 +139,7 @@ pub(crate) use signature::since_1970;
 /// What an endpoint does with events of other accounts than its validator's, after their payments are forgotten.
 ///
 /// An event without an account, or of the account that the validator [names](crate::provider::ProviderIdentity::account), is
-/// its own. Whatever is chosen here, [`Stats::deliveries_of_other_accounts`](crate::Stats::deliveries_of_other_accounts)
+/// its own; where the validator names none, so is one that names its account by `context` alone. Whatever is chosen here, [`Stats::deliveries_of_other_accounts`](crate::Stats::deliveries_of_other_accounts)
 /// counts those for which no handler ran, and [`Validator::health`] notes them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]

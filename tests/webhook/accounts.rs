@@ -204,6 +204,40 @@ async fn a_validator_without_a_name_forgets_for_the_named_account_and_for_its_ow
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_organizations_event_is_of_the_account_that_its_context_ends_with() {
+    let store = MemoryStore::new();
+    let (first, second) = (provider("acct_context_1"), provider("acct_context_2"));
+    let [one, two] = [&first, &second].map(|provider| builder(provider).store(store.clone()).build().unwrap());
+    let (webhooks, runs) = (webhooks_of(&one), Runs::default());
+    assert!(is_paid(&one).await && is_paid(&two).await);
+    refund(&first);
+    refund(&second);
+    let of = |id: &str, context: &str| event(id).with("context", context);
+    assert_eq!(runs.deliver(&webhooks, &of("evt_1", "acct_context_2")).await, "ignored");
+    assert!(is_paid(&one).await && !is_paid(&two).await);
+    assert_eq!(runs.deliver(&webhooks, &of("evt_2", "acct_other/acct_context_1")).await, "handled");
+    assert!(!is_paid(&one).await);
+    // What names no account is the endpoint's own, and `account` says more than a context.
+    for (number, context) in ["org_1", "", "acct_", "acct_x y"].into_iter().enumerate() {
+        assert_eq!(runs.deliver(&webhooks, &of(&format!("evt_c{number}"), context)).await, "handled", "{context}");
+    }
+    let both = of("evt_3", "acct_context_1").account("acct_context_2");
+    assert_eq!(runs.deliver(&webhooks, &both).await, "ignored");
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_name_an_event_that_names_its_account_by_context_alone_is_ones_own() {
+    let own = ScriptedProvider::new();
+    own.put(paid("pi_1"));
+    let (nameless, runs) = (builder(&own).build().unwrap(), Runs::default());
+    assert!(is_paid(&nameless).await);
+    refund(&own);
+    let webhooks = webhooks_of(&nameless);
+    assert_eq!(runs.deliver(&webhooks, &event("evt_1").with("context", "acct_contextual")).await, "handled");
+    assert!(!is_paid(&nameless).await);
+}
+
+#[tokio::test(start_paused = true)]
 async fn another_accounts_event_is_not_acknowledged_before_the_store_has_confirmed() {
     let store = FlakyStore::new(Arc::new(MemoryStore::new()));
     let validator = builder(&provider("acct_confirmed")).store(store.clone()).build().unwrap();

@@ -211,13 +211,22 @@ async fn send(process: Process, log: Log, asked: &'static str, doing: Doing, pat
 }
 
 /// A client that sends its request again and again, now and then twice at once; or, by mistake, something else under the
-/// same key.
-async fn client(processes: Vec<Process>, log: Log, is_tame: bool, seed: u64) {
+/// same key. Some requests meet a process that has only just started.
+async fn client(
+    ways: Vec<ChaosStore>,
+    processes: Vec<Process>,
+    log: Log,
+    on_unknown: OnUnknown,
+    is_tame: bool,
+    seed: u64,
+) {
     let mut rng = StdRng::seed_from_u64(seed);
     for _ in 0..6 {
         let mut clicks = JoinSet::new();
         for _ in 0..rng.random_range(1..=2) {
-            let process = processes.choose(&mut rng).unwrap().clone();
+            let at = rng.random_range(0..processes.len());
+            let is_new = rng.random_bool(0.2);
+            let process = if is_new { process(&ways[at], &log, on_unknown) } else { processes[at].clone() };
             let asked = if rng.random_bool(0.1) { "mistake" } else { "pay" };
             let patience = *[ms(500), secs(3), secs(300)].choose(&mut rng).unwrap();
             clicks.spawn(send(process, Arc::clone(&log), asked, Doing::draw(&mut rng, is_tame), patience));
@@ -295,7 +304,7 @@ async fn simulate(seed: u64, trouble: Trouble, on_unknown: OnUnknown) -> BTreeSe
     let mut tasks = JoinSet::new();
     let is_tame = rng.random_bool(0.5);
     for _ in 0..3 {
-        tasks.spawn(client(processes.clone(), Arc::clone(&log), is_tame, rng.random()));
+        tasks.spawn(client(ways.clone(), processes.clone(), Arc::clone(&log), on_unknown, is_tame, rng.random()));
     }
     sleep(secs(rng.random_range(0..100))).await;
     // One process ends: what it was about to say is never heard. Another one is cut off for a while.

@@ -120,11 +120,12 @@ async fn deliver(webhooks: &StripeWebhooks, log: &Log, event: &'static str, doin
 }
 
 /// Delivers an event again and again, as a provider does that was not told that it was handled; and now and then all the
-/// same.
-async fn redeliver(processes: Vec<StripeWebhooks>, log: Log, event: &'static str, seed: u64) {
+/// same. Some deliveries meet a process that has only just started.
+async fn redeliver(ways: Vec<ChaosStore>, processes: Vec<StripeWebhooks>, log: Log, event: &'static str, seed: u64) {
     let mut rng = StdRng::seed_from_u64(seed);
     for _ in 0..6 {
-        let process = processes.choose(&mut rng).unwrap();
+        let at = rng.random_range(0..processes.len());
+        let process = if rng.random_bool(0.2) { process(&ways[at]) } else { processes[at].clone() };
         let time = *[ms(0), ms(900), secs(5), secs(29)].choose(&mut rng).unwrap();
         let doing = match rng.random_range(0..10) {
             0..6 => Doing::Succeed(time),
@@ -132,7 +133,7 @@ async fn redeliver(processes: Vec<StripeWebhooks>, log: Log, event: &'static str
             _ => Doing::Hang,
         };
         let patience = *[ms(500), secs(10), secs(300)].choose(&mut rng).unwrap();
-        deliver(process, &log, event, doing, patience).await;
+        deliver(&process, &log, event, doing, patience).await;
         sleep(*[ms(0), ms(200), secs(3), secs(50)].choose(&mut rng).unwrap()).await;
     }
 }
@@ -172,7 +173,7 @@ async fn simulate(seed: u64, trouble: Trouble) -> BTreeSet<&'static str> {
     let mut tasks = JoinSet::new();
     for event in EVENTS {
         for _ in 0..3 {
-            tasks.spawn(redeliver(processes.clone(), Arc::clone(&log), event, rng.random()));
+            tasks.spawn(redeliver(ways.clone(), processes.clone(), Arc::clone(&log), event, rng.random()));
         }
     }
     sleep(secs(rng.random_range(0..100))).await;

@@ -48,7 +48,7 @@
 //! | change a limit, the retries, what counts as paid | [`ValidatorBuilder`], [`Policy`], [`Retry`] |
 //! | understand a verdict | [`Verdict`], [`Finding`], [`Provenance`] |
 //! | understand a failure | [`ValidateError`], [`Attempt`], [`Validator::explain`] |
-//! | bind a payment to one order | [`Validator::redeem`], [`Proof`], [`RedeemError`] |
+//! | bind a payment to one order | [`Validator::redeem`], [`Proof`], [`Redeemed`], [`RedeemError`] |
 //! | share what is known between processes | [`ValidatorBuilder::store`], [`store`], [`Validator::check`] |
 //! | make an endpoint idempotent, answer in one envelope | [`endpoint`], [`envelope`] |
 //! | capture or refund exactly once | [`Validator::guard`] |
@@ -223,7 +223,7 @@ pub use policy::{Policy, TenantProof, WhenProviderIsDown};
 pub use preflight::Preflight;
 #[cfg(feature = "stripe")]
 pub use provider::stripe::{Stripe, StripeBuilder};
-pub use redeem::{Receipt, Redeem, RedeemError, Redemption};
+pub use redeem::{Occasion, Receipt, Redeem, RedeemError, Redeemed, Redemption};
 pub use retry::{Explanation, Jitter, Retry, RetryBudget, Schedule};
 pub use shared_facts::KeptFacts;
 pub use stats::{BreakerState, Stats};

@@ -11,7 +11,7 @@ use payproof::store::{MemoryStore, Store};
 use payproof::testing::ScriptedProvider;
 use payproof::testing::sandbox::{Sandbox, SandboxPayment};
 use payproof::{BuildError, Currency, Finding, Mode, PaymentStatus, ProviderPayment};
-use payproof::{PaymentIntent, Proof, Provenance, RedeemError, StripeBuilder};
+use payproof::{Occasion, PaymentIntent, Proof, Provenance, RedeemError, StripeBuilder};
 use payproof::{Stripe, TenantProof, Validation, Validator, ValidatorBuilder, Verdict};
 use tokio::time::sleep;
 
@@ -167,13 +167,15 @@ async fn a_used_payment_stays_used_once_its_account_is_named() {
     ] {
         let (store, shown) = (MemoryStore::new(), format!("{before:?}, then {after:?}"));
         let (old, new) = (redeeming(former(before), store.clone()), redeeming(after, store));
-        let receipt = old.redeem_for(proof(&old, "pi_1").await, "A").await.unwrap();
+        let receipt = old.redeem_for(proof(&old, "pi_1").await, "A").await.unwrap().into_receipt();
         let used = proof(&new, "pi_1").await;
         match new.redeem_for(&used, "B").await {
             Err(RedeemError::AlreadyRedeemed { by }) => assert_eq!(by.as_deref(), Some("A"), "{shown}"),
             other => panic!("{shown}: {other:?}"),
         }
-        assert_eq!(new.redeem_for(&used, "A").await.unwrap(), receipt, "{shown}");
+        sleep(secs(7)).await;
+        let again = new.redeem_for(&used, "A").await.unwrap();
+        assert_eq!((again.receipt(), again.occasion()), (&receipt, Occasion::Repeat { age: secs(7) }), "{shown}");
         let redemption = new.redemption(used.payment()).await.unwrap().unwrap();
         assert_eq!(redemption.receipt(), &receipt, "{shown}");
         let another = new.redeem_for(proof(&new, "pi_2").await, "A").await;
@@ -182,7 +184,7 @@ async fn a_used_payment_stays_used_once_its_account_is_named() {
         new.release(&receipt).await.unwrap();
         assert!(new.redemption(used.payment()).await.unwrap().is_none(), "{shown}");
         assert!(old.redemption(used.payment()).await.unwrap().is_none(), "{shown}");
-        new.redeem_for(&used, "B").await.unwrap();
+        let _ = new.redeem_for(&used, "B").await.unwrap();
         assert!(matches!(new.release(&receipt).await, Err(RedeemError::AlreadyRedeemed { .. })), "{shown}");
     }
 }
@@ -200,7 +202,7 @@ async fn a_used_payment_stays_used_however_its_account_is_reached() {
     let mut first = None;
     for validator in &validators {
         let Verdict::Valid(proof) = ask(validator, &intent("pi_1")).await.into_verdict() else { panic!("it is paid") };
-        let receipt = validator.redeem(&proof).await.unwrap();
+        let receipt = validator.redeem(&proof).await.unwrap().into_receipt();
         let (receipt_before, key) = first.get_or_insert_with(|| (receipt.clone(), proof.redemption_key()));
         assert_eq!((&receipt, proof.redemption_key()), (&*receipt_before, key.clone()));
         let theirs = PaymentIntent::new("store_7", "pi_1", proof.money()).unwrap().order("6735").unwrap();
@@ -215,8 +217,8 @@ async fn equal_ids_of_two_accounts_are_two_payments_where_ids_may_repeat() {
     let store = MemoryStore::new();
     let [one, two] = ["one", "two"].map(|account| redeeming(former(Some(account)), store.clone()));
     let (proven, also) = (proof(&one, "pi_1").await, proof(&two, "pi_1").await);
-    one.redeem_for(&proven, "A").await.unwrap();
-    two.redeem_for(&also, "B").await.unwrap();
+    let _ = one.redeem_for(&proven, "A").await.unwrap();
+    let _ = two.redeem_for(&also, "B").await.unwrap();
     assert_ne!(proven.redemption_key(), also.redemption_key());
 }
 
@@ -233,10 +235,10 @@ async fn a_redemption_under_way_at_a_former_place_is_waited_for_and_settles_no_m
         Err(RedeemError::InProgress { retry_after }) => sleep(retry_after).await,
         other => panic!("{other:?}"),
     }
-    let receipt = new.redeem_for(&ours, "B").await.unwrap();
+    let receipt = new.redeem_for(&ours, "B").await.unwrap().into_receipt();
     sleep(secs(60)).await;
     assert!(old.redemption(theirs.payment()).await.unwrap().is_none(), "it was settled beside another");
-    assert_eq!(new.redeem_for(&ours, "B").await.unwrap(), receipt);
+    assert_eq!(new.redeem_for(&ours, "B").await.unwrap().receipt(), &receipt);
     assert_eq!(new.redemption(ours.payment()).await.unwrap().unwrap().receipt(), &receipt);
 }
 
@@ -253,7 +255,7 @@ async fn a_redemption_that_is_settled_at_a_former_place_meanwhile_is_seen() {
         old.redeem_for(&theirs, "A").await.unwrap()
     });
     assert!(matches!(late, Err(RedeemError::AlreadyRedeemed { .. })), "{late:?}");
-    assert_eq!(new.redeem_for(&ours, "A").await.unwrap(), receipt);
+    assert_eq!(new.redeem_for(&ours, "A").await.unwrap().receipt(), receipt.receipt());
 }
 
 #[cfg(feature = "webhook")]

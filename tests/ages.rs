@@ -179,7 +179,7 @@ async fn a_proof_older_than_its_process_is_asked_about_again_before_it_is_redeem
     let validation = late.validate(intent("pi_1")).await.unwrap();
     let Verdict::Valid(proof) = validation.verdict() else { panic!("{validation:?}") };
     assert_eq!((proof.age(), provider.calls()), (secs(61), 1));
-    late.redeem(proof).await.unwrap();
+    let _ = late.redeem(proof).await.unwrap();
     assert_eq!(provider.calls(), 2, "redeemed on facts older than `proof_max_age`");
 }
 

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use payproof::store::{MemoryStore, Store};
 use payproof::testing::{FlakyStore, ScriptedProvider, StoreFault, StoreVerb};
-use payproof::{Currency, Mode, Money, PaymentId, PaymentIntent, PaymentStatus, ProviderPayment};
+use payproof::{Currency, Mode, Money, Occasion, PaymentId, PaymentIntent, PaymentStatus, ProviderPayment};
 use payproof::{Policy, Proof, RedeemError, Validator, ValidatorBuilder, Verdict};
 
 use tokio::time::{Instant, sleep};
@@ -57,12 +57,74 @@ async fn the_same_payment_and_order_get_the_same_receipt() {
     let (provider, store) = (provider(), MemoryStore::new());
     let validator = redeeming(&provider, &store).build().unwrap();
     let proof = proof(&validator, "store_42", "pi_1", Some("6735")).await;
-    let first = validator.redeem(&proof).await.unwrap();
+    let first = validator.redeem(&proof).await.unwrap().into_receipt();
     assert_eq!((first.tenant(), first.order(), first.part()), ("store_42", "6735", None));
-    assert_eq!(validator.redeem(&proof).await.unwrap(), first);
-    assert_eq!(validator.redeem_for(&proof, "6735").await.unwrap(), first);
+    assert_eq!(validator.redeem(&proof).await.unwrap().receipt(), &first);
+    assert_eq!(validator.redeem_for(&proof, "6735").await.unwrap().receipt(), &first);
     let redemption = validator.redemption(proof.payment()).await.unwrap().unwrap();
     assert_eq!(redemption.receipt(), &first);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_call_is_told_so_and_every_other_how_long_ago_it_was() {
+    let (provider, store) = (provider(), MemoryStore::new());
+    let [one, two] = [(), ()].map(|()| redeeming(&provider, &store).build().unwrap());
+    let (proven, also) =
+        (proof(&one, "store_42", "pi_1", Some("6735")).await, proof(&two, "store_42", "pi_1", Some("6735")).await);
+    let first = one.redeem(&proven).await.unwrap();
+    assert_eq!(first.occasion(), Occasion::First);
+    sleep(secs(30)).await;
+    for again in [one.redeem(&proven).await.unwrap(), two.redeem(&also).await.unwrap()] {
+        assert_eq!((again.occasion(), again.receipt()), (Occasion::Repeat { age: secs(30) }, first.receipt()));
+    }
+    one.release(first.receipt()).await.unwrap();
+    let anew = two.redeem(&also).await.unwrap();
+    assert_eq!(anew.occasion(), Occasion::First, "it is another redemption");
+    assert_ne!(anew.receipt(), first.receipt());
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_two_calls_with_the_same_claim_one_is_the_first() {
+    for late in [ms(50), ms(150), ms(250), ms(350)] {
+        let (provider, store) = (ScriptedProvider::new(), MemoryStore::new());
+        let (clicked, way, [one, _]) = process(&provider, &store).await;
+        let (again, other_way, [also, _]) = process(&provider, &store).await;
+        // Each step of the first takes its time before it is made, and the second comes in between and takes the claim on.
+        way.script([Fate::StallAfter(ms(100)), Fate::StallBefore(ms(100)), Fate::StallBefore(ms(100))]);
+        other_way.script([Fate::StallAfter(ms(70)), Fate::StallBefore(ms(70)), Fate::StallBefore(ms(70))]);
+        let (first, second) = tokio::join!(clicked.redeem_for(&one, "A").into_future(), async {
+            sleep(late).await;
+            again.redeem_for(&also, "A").await
+        });
+        let (first, second) = (first.unwrap(), second.unwrap());
+        assert_eq!(first.receipt(), second.receipt());
+        let firsts = [&first, &second].into_iter().filter(|redeemed| redeemed.occasion() == Occasion::First).count();
+        assert_eq!(firsts, 1, "{late:?}: {first:?} {second:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_lost_reply_no_call_is_the_first() {
+    // The command that binds the payment is made, and its reply is lost: once, and then twice.
+    for lost in 1..=2 {
+        let (provider, store) = (ScriptedProvider::new(), MemoryStore::new());
+        let (validator, way, [one, _]) = process(&provider, &store).await;
+        way.script_verb(Verb::Replace, vec![Fate::ReplyLost; lost]);
+        let told = validator.redeem_for(&one, "A").await;
+        match (lost, &told) {
+            (1, Ok(redeemed)) => assert!(matches!(redeemed.occasion(), Occasion::Repeat { .. }), "{redeemed:?}"),
+            (2, Err(RedeemError::Store(_))) => {}
+            _ => panic!("{told:?}"),
+        }
+        let again = validator.redeem_for(&one, "A").await.unwrap();
+        assert!(matches!(again.occasion(), Occasion::Repeat { .. }), "{again:?}");
+    }
+    // Nothing was made: who asks again is the first.
+    let (provider, store) = (ScriptedProvider::new(), MemoryStore::new());
+    let (validator, way, [one, _]) = process(&provider, &store).await;
+    way.script_verb(Verb::Replace, [Fate::RequestLost, Fate::RequestLost]);
+    assert!(validator.redeem_for(&one, "A").await.is_err());
+    assert_eq!(validator.redeem_for(&one, "A").await.unwrap().occasion(), Occasion::First);
 }
 
 #[tokio::test(start_paused = true)]
@@ -75,7 +137,7 @@ async fn one_payment_pays_one_order_and_one_order_is_paid_once() {
     let (one, two) =
         (proof(&validator, "store_42", "pi_1", None).await, proof(&validator, "store_42", "pi_2", None).await);
     assert!(matches!(validator.redeem(&one).await, Err(RedeemError::OrderMissing)));
-    let receipt = validator.redeem_for(&one, "A").await.unwrap();
+    let receipt = validator.redeem_for(&one, "A").await.unwrap().into_receipt();
     match validator.redeem_for(&one, "B").await {
         Err(RedeemError::AlreadyRedeemed { by }) => assert_eq!(by.as_deref(), Some("A")),
         other => panic!("{other:?}"),
@@ -85,10 +147,10 @@ async fn one_payment_pays_one_order_and_one_order_is_paid_once() {
         other => panic!("{other:?}"),
     }
     assert!(validator.redemption(two.payment()).await.unwrap().is_none(), "it is free again");
-    validator.redeem_for(&two, "A").part("gift card").await.unwrap();
+    let _ = validator.redeem_for(&two, "A").part("gift card").await.unwrap();
     validator.release(&receipt).await.unwrap();
     validator.release(&receipt).await.unwrap();
-    validator.redeem_for(&one, "B").await.unwrap();
+    let _ = validator.redeem_for(&one, "B").await.unwrap();
     assert!(matches!(validator.release(&receipt).await, Err(RedeemError::AlreadyRedeemed { .. })));
 }
 
@@ -100,7 +162,7 @@ async fn a_payment_used_by_one_tenant_is_used_for_all_and_tells_them_nothing() {
     let validator = redeeming(&provider, &store).single_tenant().build().unwrap();
     let (ours, theirs) =
         (proof(&validator, "ours", "pi_1", None).await, proof(&validator, "theirs", "pi_1", None).await);
-    validator.redeem_for(ours, "secret order").await.unwrap();
+    let _ = validator.redeem_for(ours, "secret order").await.unwrap();
     let error = validator.redeem_for(theirs, "secret order").await.unwrap_err();
     assert!(matches!(&error, RedeemError::AlreadyRedeemed { by: None }));
     assert!(!format!("{error} {error:?}").contains("secret"));
@@ -128,7 +190,7 @@ async fn the_proof_of_a_laxer_validator_is_judged_again() {
     let strict = redeeming(&provider, &store).build().unwrap();
     let proof = proof(&lax, "store_42", "pi_1", Some("6735")).await;
     assert!(matches!(strict.redeem(&proof).await, Err(RedeemError::NoLongerValid(_))));
-    lax.redeem(&proof).await.unwrap();
+    let _ = lax.redeem(&proof).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
@@ -153,9 +215,10 @@ async fn a_payment_of_unknown_age_is_not_redeemed_and_the_error_says_what_to_sta
     assert!(validator.redemption(&pi_1).await.unwrap().is_none());
     provider.put(undated("pi_1").created(1_767_225_600).as_of(1_767_225_660));
     validator.forget(&pi_1).await.unwrap();
-    for _ in 0..2 {
+    for is_first in [true, false] {
         let dated = proof(&validator, "store_42", "pi_1", None).await;
-        validator.redeem_for(dated, "A").await.unwrap();
+        let redeemed = validator.redeem_for(dated, "A").await.unwrap();
+        assert_eq!(redeemed.occasion() == Occasion::First, is_first);
     }
 }
 
@@ -187,11 +250,14 @@ async fn of_many_at_once_one_wins() {
                 (id, order, outcome)
             }));
         }
-        let mut receipts = Vec::new();
+        let (mut receipts, mut firsts) = (Vec::new(), Vec::new());
         for task in tasks {
             let (id, order, outcome) = task.await.unwrap();
             match outcome {
-                Ok(receipt) => receipts.push((id, order, receipt)),
+                Ok(redeemed) => {
+                    firsts.extend((redeemed.occasion() == Occasion::First).then(|| id.clone()));
+                    receipts.push((id, order, redeemed.into_receipt()));
+                }
                 Err(RedeemError::AlreadyRedeemed { .. } | RedeemError::OrderAlreadyPaid { .. }) => {}
                 Err(other) => panic!("{other:?}"),
             }
@@ -203,6 +269,9 @@ async fn of_many_at_once_one_wins() {
         let ids: std::collections::HashSet<_> = payments.iter().map(|(id, _)| id).collect();
         assert_eq!((payments.len(), orders.len()), (ids.len(), ids.len()), "round {round}: {payments:?}");
         assert!(!payments.is_empty());
+        firsts.sort();
+        let paying: Vec<_> = payments.iter().map(|(id, _)| id.clone()).collect();
+        assert_eq!(firsts, paying, "round {round}: each payment has one call that was the first");
         for (_, _, receipt) in &receipts {
             validators[0].release(receipt).await.unwrap();
         }
@@ -228,7 +297,7 @@ async fn a_lost_reply_at_any_step_is_recognised() {
         let (provider, store) = (ScriptedProvider::new(), MemoryStore::new());
         let (validator, way, [one, two]) = process(&provider, &store).await;
         way.script_verb(verb, [Fate::ReplyLost]);
-        let receipt = validator.redeem_for(&one, "A").await.unwrap();
+        let receipt = validator.redeem_for(&one, "A").await.unwrap().into_receipt();
         way.trouble(Trouble::NONE);
         way.script_verb(verb, [Fate::ReplyLost]);
         assert!(matches!(validator.redeem_for(&two, "A").await, Err(RedeemError::OrderAlreadyPaid { .. })), "{verb:?}");
@@ -237,7 +306,7 @@ async fn a_lost_reply_at_any_step_is_recognised() {
         way.script_verb(verb, [Fate::ReplyLost]);
         validator.release(&receipt).await.unwrap();
         assert!(validator.redemption(one.payment()).await.unwrap().is_none());
-        validator.redeem_for(&two, "A").await.unwrap();
+        let _ = validator.redeem_for(&two, "A").await.unwrap();
     }
 }
 
@@ -254,7 +323,7 @@ async fn a_store_that_is_down_refuses_and_asking_again_comes_to_the_same_end() {
                 assert_eq!((error.code(), error.http_status()), ("store_unavailable", 503));
             }
             way.trouble(Trouble::NONE);
-            let receipt = validator.redeem_for(&one, "A").await.unwrap();
+            let receipt = validator.redeem_for(&one, "A").await.unwrap().into_receipt();
             assert_eq!(validator.redemption(one.payment()).await.unwrap().unwrap().receipt(), &receipt);
         }
     }
@@ -295,10 +364,10 @@ async fn what_was_undone_does_not_come_back_with_a_repeated_claim() {
     // The reply is lost, and the repeated claim lies in a queue.
     way.script([Fate::ReplyLost, Fate::Late(secs(3))]);
     assert!(first.redeem_for(&one, "A").await.is_err());
-    let receipt = second.redeem_for(&one, "A").await.unwrap();
+    let receipt = second.redeem_for(&one, "A").await.unwrap().into_receipt();
     second.release(&receipt).await.unwrap();
     sleep(secs(5)).await;
-    let anew = second.redeem_for(&one, "A").await.unwrap();
+    let anew = second.redeem_for(&one, "A").await.unwrap().into_receipt();
     assert_ne!(
         anew, receipt,
         "a receipt that was undone stands again, and undoing it once more undoes another redemption"
@@ -314,7 +383,7 @@ async fn commands_that_come_minutes_late_give_no_order_a_second_payment() {
     way.script([Fate::Ghost(secs(100)), Fate::Made, Fate::Made, Fate::Late(secs(101))]);
     assert!(first.redeem_for(&one, "A").await.is_err());
     sleep(secs(31)).await;
-    second.redeem_for(&two, "A").await.unwrap();
+    let _ = second.redeem_for(&two, "A").await.unwrap();
     sleep(secs(100)).await;
     let answer = first.redeem_for(&one, "A").await;
     assert!(matches!(answer, Err(RedeemError::OrderAlreadyPaid { .. })), "the order is paid twice: {answer:?}");
@@ -324,7 +393,7 @@ async fn commands_that_come_minutes_late_give_no_order_a_second_payment() {
 async fn a_foreign_record_is_an_error_and_no_free_payment() {
     let (provider, store) = (ScriptedProvider::new(), MemoryStore::new());
     let (validator, way, [one, two]) = process(&provider, &store).await;
-    validator.redeem_for(&one, "A").await.unwrap();
+    let _ = validator.redeem_for(&one, "A").await.unwrap();
     for kind in [":payment:", ":order:"] {
         let place = way.keys().into_iter().find(|key| key.contains(kind)).unwrap();
         let held = store.get(&place).await.unwrap().unwrap();
@@ -342,7 +411,7 @@ fn outside_a_runtime_there_is_an_error_and_no_panic() {
     let (provider, store) = (ScriptedProvider::new(), MemoryStore::new());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let (validator, _, [one, _]) = runtime.block_on(process(&provider, &store));
-    let receipt = runtime.block_on(validator.redeem_for(&one, "A").into_future()).unwrap();
+    let receipt = runtime.block_on(validator.redeem_for(&one, "A").into_future()).unwrap().into_receipt();
     drop(runtime);
     assert!(poll_now(validator.redeem_for(&one, "A").into_future()).is_ready());
     assert!(poll_now(validator.redemption(one.payment())).is_ready());
@@ -359,7 +428,7 @@ async fn who_is_told_to_refund_has_not_paid() {
     let clicked = redeeming(&provider, &store).store(slow.clone()).build().unwrap();
     let other = redeeming(&provider, &store).build().unwrap();
     let (one, two) = (proof(&clicked, "store_42", "pi_1", None).await, proof(&other, "store_42", "pi_2", None).await);
-    let receipt = other.redeem_for(two, "A").await.unwrap();
+    let receipt = other.redeem_for(two, "A").await.unwrap().into_receipt();
     // The first click finds the order paid, and is about to let go of the payment when the order is freed.
     slow.script(StoreVerb::Remove, [StoreFault::Slow(ms(500))]);
     let first = tokio::spawn({
@@ -368,8 +437,8 @@ async fn who_is_told_to_refund_has_not_paid() {
     });
     sleep(ms(100)).await;
     other.release(&receipt).await.unwrap();
-    let second = other.redeem_for(&one, "A").await.unwrap();
-    assert_eq!(first.await.unwrap().unwrap(), second, "it pays the order after all");
+    let second = other.redeem_for(&one, "A").await.unwrap().into_receipt();
+    assert_eq!(first.await.unwrap().unwrap().receipt(), &second, "it pays the order after all");
 }
 
 #[tokio::test(start_paused = true)]

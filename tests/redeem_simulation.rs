@@ -26,7 +26,7 @@ use std::time::Duration;
 use payproof::store::MemoryStore;
 use payproof::testing::ScriptedProvider;
 use payproof::{Currency, Mode, Money, PaymentId, PaymentIntent, PaymentStatus, ProviderPayment};
-use payproof::{Proof, Receipt, RedeemError, Validator, Verdict};
+use payproof::{Occasion, Proof, Receipt, RedeemError, Validator, Verdict};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
@@ -83,6 +83,8 @@ struct World {
     step: Mutex<usize>,
     events: Mutex<Vec<Event>>,
     receipts: Mutex<Vec<Receipt>>,
+    /// The receipts of calls that were told to be the first.
+    firsts: Mutex<Vec<Receipt>>,
     validators: Vec<Validator>,
     proofs: HashMap<(usize, String, &'static str), Proof>,
 }
@@ -104,7 +106,14 @@ impl World {
                 if let Some(part) = owner.2 {
                     redeem = redeem.part(part);
                 }
-                timeout(patience, redeem).await.map(|answer| answer.map(Told::Bound))
+                timeout(patience, redeem).await.map(|answer| {
+                    answer.map(|redeemed| {
+                        if redeemed.occasion() == Occasion::First {
+                            self.firsts.lock().unwrap().push(redeemed.receipt().clone());
+                        }
+                        Told::Bound(redeemed.into_receipt())
+                    })
+                })
             }
             Doing::Release(receipt) => {
                 timeout(patience, validator.release(receipt)).await.map(|answer| answer.map(|()| Told::Undone))
@@ -301,6 +310,7 @@ async fn begin(seed: u64, processes: u64, payments: &[String]) -> (Vec<ChaosStor
         step: Mutex::default(),
         events: Mutex::default(),
         receipts: Mutex::default(),
+        firsts: Mutex::default(),
         validators,
         proofs,
     };
@@ -444,6 +454,10 @@ async fn finish(world: &Arc<World>, payments: &[String], owners: &[Owner]) -> Op
         seen.dedup();
         let [receipt] = &*seen else { return Some(format!("they see different things: {seen:?}")) };
         used.extend(receipt.clone());
+    }
+    let firsts = world.firsts.lock().unwrap().clone();
+    if let Some((_, twice)) = firsts.iter().enumerate().find(|(at, receipt)| firsts[..*at].contains(receipt)) {
+        return Some(format!("two calls are told to be the first: {twice:?}"));
     }
     let most = payments.len().min(owners.len());
     (used.len() != most).then(|| format!("a payment and an order are left over: {used:?}"))

@@ -893,7 +893,7 @@ async fn no_store_key_and_no_debug_text_says_whose_payment_it_is() {
     let claims = intent("pi_1").key(key("click-secret"));
     let validation = validator.validate(&claims).await.unwrap();
     let payproof::Verdict::Valid(proof) = validation.into_verdict() else { panic!("it is paid") };
-    let receipt = validator.redeem(&proof).await.unwrap();
+    let receipt = validator.redeem(&proof).await.unwrap().into_receipt();
     validator.redemption(proof.payment()).await.unwrap();
     validator.release(&receipt).await.unwrap();
     validator.forget(proof.payment()).await.unwrap();

@@ -58,8 +58,11 @@ pub(crate) async fn create(
         Verdict::Invalid(findings) => return Err(Failure::from(&findings)),
     };
 
-    let receipt = service.validator.redeem(&proof).await.map_err(not_redeemed)?;
-    Ok(match service.orders.create(&receipt, &proof).await? {
+    let redeemed = service.validator.redeem(&proof).await.map_err(not_redeemed)?;
+    // The order's row says what is shipped: only the call that creates it does that. Without rows of one's own it would be
+    // the call whose `redeemed.occasion()` is the first. The row also knows what that one cannot: that it crashed before it
+    // could create the order, and another call has to.
+    Ok(match service.orders.create(redeemed.receipt(), &proof).await? {
         Created::Now(order) => Success::new(order).status(201).message("paid; the order is on its way"),
         Created::Before(order) => Success::new(order).message("this order was paid before"),
     })

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use payproof::store::RedisStore;
 use payproof::{
-    BuildError, Currency, Degradation, Money, PaymentIntent, RedeemError, Stripe, ValidateError, Validator, Verdict,
+    BuildError, Currency, Degradation, Money, Occasion, PaymentIntent, RedeemError, Stripe, ValidateError, Validator,
+    Verdict,
 };
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
@@ -136,7 +137,10 @@ async fn redeem(validator: &Validator, payment: &str, order: String) -> Result<R
         return Ok(Reply::Invalid("not valid".into()));
     };
     match validator.redeem_for(proof, order).await {
-        Ok(_receipt) => Ok(Reply::Redeemed),
+        Ok(redeemed) => match redeemed.occasion() {
+            Occasion::First => Ok(Reply::Redeemed),
+            Occasion::Repeat { .. } => Ok(Reply::Used("the order was paid before; it is not shipped again".into())),
+        },
         Err(error @ RedeemError::AlreadyRedeemed { .. }) => Ok(Reply::Used(error.to_string())),
         Err(error) => Err(error.into()),
     }

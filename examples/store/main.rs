@@ -21,7 +21,7 @@ use payproof::store::{EnvStore, FileStore, MemoryStore, RedisStore, Store, Upsta
 use payproof::testing::sandbox::{Sandbox, SandboxPayment};
 use payproof::testing::upstash::UpstashStandIn;
 use payproof::{
-    BuildError, Currency, Money, PaymentIntent, Proof, Provenance, RedeemError, Stripe, Validator, Verdict,
+    BuildError, Currency, Money, Occasion, PaymentIntent, Proof, Provenance, RedeemError, Stripe, Validator, Verdict,
 };
 
 #[path = "../../tests/support/redis_server.rs"]
@@ -150,8 +150,13 @@ async fn prove(service: &Validator, intent: &PaymentIntent) -> Result<(Proof, Pr
 
 async fn redeem(service: &Validator, proof: Proof, order: &str) -> Result<bool, RedeemError> {
     match service.redeem_for(proof, order).await {
-        Ok(receipt) => {
-            println!("order {order}: paid by {}", receipt.payment());
+        // Two calls for one order would both get the receipt, and one of them be the first: that one ships.
+        Ok(redeemed) => {
+            let payment = redeemed.receipt().payment();
+            match redeemed.occasion() {
+                Occasion::First => println!("order {order}: paid by {payment}; ship it"),
+                Occasion::Repeat { age } => println!("order {order}: paid by {payment} {age:?} ago"),
+            }
             Ok(true)
         }
         Err(error @ RedeemError::AlreadyRedeemed { .. }) => {

@@ -119,12 +119,23 @@ pub(crate) enum Replaced {
 }
 
 impl Replaced {
-    fn of(swapped: Result<(), Option<Held>>, new: Ours) -> Self {
+    fn of(swapped: Swapped, new: Ours) -> Self {
         match swapped {
-            Ok(()) => Self::Ours(new),
-            Err(held) => Self::Lost(held),
+            Swapped::Now | Swapped::Before(_) => Self::Ours(new),
+            Swapped::Lost(held) => Self::Lost(held),
         }
     }
+}
+
+/// What came of a replacement, and of which try.
+#[derive(Debug)]
+pub(crate) enum Swapped {
+    /// The store said that this very command made it.
+    Now,
+    /// The new record stands there already, as another command wrote it: an earlier try whose reply was lost, or another
+    /// caller that writes the same bytes.
+    Before(Held),
+    Lost(Option<Held>),
 }
 
 /// What a record says when it is written, apart from what follows from the step itself.
@@ -243,7 +254,7 @@ impl Ledger {
     pub(crate) async fn settle(&self, key: &Key, ours: &Ours, entry: Entry) -> Result<Replaced, LedgerError> {
         let new = self.write(key, entry)?;
         let mut swapped = self.swap(key, &ours.bytes, &new).await?;
-        if let Err(Some(held)) = &swapped
+        if let Swapped::Lost(Some(held)) = &swapped
             && held.is_edition_of(ours)
         {
             swapped = self.swap(key, &held.bytes, &new).await?;
@@ -251,17 +262,29 @@ impl Ledger {
         Ok(Replaced::of(swapped, new))
     }
 
+    /// Like `settle`, for a claim that is never renewed and that several callers may hold: of all of them, at most one is
+    /// told that it settled the claim now.
+    pub(crate) async fn settle_once(&self, key: &Key, ours: &Ours, entry: Entry) -> Result<Swapped, LedgerError> {
+        let new = self.write(key, entry)?;
+        self.swap(key, &ours.bytes, &new).await
+    }
+
     /// Puts a record in the place of another; else says what is there.
-    async fn swap(&self, key: &Key, expected: &[u8], new: &Ours) -> Result<Result<(), Option<Held>>, LedgerError> {
+    async fn swap(&self, key: &Key, expected: &[u8], new: &Ours) -> Result<Swapped, LedgerError> {
         let asked_at = Instant::now();
         let replace = || self.store.replace(&key.0, expected, &new.bytes, new.record.ttl());
         match self.patiently("replace", replace).await? {
-            Swap::Lost(stored) if stored.as_ref().is_none_or(|stored| stored.bytes != new.bytes) => {
-                Ok(Err(stored.map(|stored| self.held(key, stored, asked_at)).transpose()?))
-            }
-            Swap::Swapped | Swap::Lost(_) => {
+            Swap::Swapped => {
                 self.clock.wrote(&new.record, asked_at);
-                Ok(Ok(()))
+                Ok(Swapped::Now)
+            }
+            Swap::Lost(Some(stored)) if stored.bytes == new.bytes => {
+                self.clock.wrote(&new.record, asked_at);
+                Ok(Swapped::Before(self.held(key, stored, asked_at)?))
+            }
+            Swap::Lost(stored) => {
+                let held = stored.map(|stored| self.held(key, stored, asked_at)).transpose()?;
+                Ok(Swapped::Lost(held))
             }
         }
     }

@@ -4,7 +4,8 @@
 //!
 //! 1. claim the payment's record for the order, under a lease;
 //! 2. claim the order's record for the payment and for this very claim, told by its nonce;
-//! 3. settle the payment's record. This step decides: before it the payment pays nothing, after it the order is paid.
+//! 3. settle the payment's record. This step decides: before it the payment pays nothing, after it the order is paid. Of
+//!    the calls that had the claim, the one whose command the store says to have made was the first.
 //!
 //! An order's record counts only while the payment's record that it names is claimed or settled for this order. What is
 //! left of a binding that broke off is taken over: the payment's record once its lease is over, the order's record once
@@ -28,12 +29,13 @@ use crate::deadline::Deadline;
 use crate::fingerprint::Fingerprint;
 use crate::intent::PaymentId;
 use crate::ledger::{
-    Claimed, Entry, Held, Key, Kind, Ledger, LedgerError, Nonce, Replaced, State, UnderWay, Waited, Watch, payload_of,
+    Claimed, Entry, Held, Key, Kind, Ledger, LedgerError, Nonce, Replaced, State, Swapped, UnderWay, Waited, Watch,
+    payload_of,
 };
 use crate::provider::ProviderIdentity;
 
 use super::error::RedeemError;
-use super::receipt::{Owner, Receipt, Redemption};
+use super::receipt::{Occasion, Owner, Receipt, Redeemed, Redemption};
 
 /// The longest a binding may take, waits for others included.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -92,13 +94,16 @@ enum Former {
 
 impl Books<'_> {
     /// Binds a payment to its owner.
-    pub(super) async fn bind(&self, payment: &PaymentId, owner: Owner) -> Result<Receipt, RedeemError> {
+    pub(super) async fn bind(&self, payment: &PaymentId, owner: Owner) -> Result<Redeemed, RedeemError> {
         let deadline = Deadline::after(Instant::now(), LIMIT);
         let digest = self.identity.redemption(payment);
         let place = self.ledger.key(Kind::Payment, &digest);
         let mut waiting = Waiting { ledger: self.ledger, place: &place, watch: None, deadline };
-        let receipt =
-            |nonce: Nonce| Receipt { payment: payment.clone(), owner: owner.clone(), number: nonce.into_bytes() };
+        let redeemed = |nonce: Nonce, occasion: Occasion| {
+            let (payment, owner, number) = (payment.clone(), owner.clone(), nonce.into_bytes());
+            Redeemed { receipt: Receipt { payment, owner, number }, occasion }
+        };
+        let repeated = |held: &Held| redeemed(held.record.nonce, Occasion::Repeat { age: held.age });
         loop {
             // A new one each time, so that no record ever looks like one that was there before.
             let (nonce, begin) = (Nonce::draw()?, Instant::now());
@@ -108,7 +113,7 @@ impl Books<'_> {
                     let is_void = matches!(held.record.state, State::Failed | State::Void);
                     let is_ours = !is_void && owner_in(&held)? == owner;
                     match held.record.state {
-                        State::Settled if is_ours => return Ok(receipt(held.record.nonce)),
+                        State::Settled if is_ours => return Ok(repeated(&held)),
                         State::Settled => return Err(already_redeemed(&owner_in(&held)?, &owner)),
                         // Another call for the same order began; this one helps it to its end.
                         State::Claimed if is_ours && !held.lease_left().is_zero() => Some(held.adopt()),
@@ -142,11 +147,7 @@ impl Books<'_> {
                     let _ = self.ledger.release(&place, &ours).await;
                     let holder = owner_in(&held)?;
                     let is_ours = holder == owner;
-                    return if is_ours {
-                        Ok(receipt(held.record.nonce))
-                    } else {
-                        Err(already_redeemed(&holder, &owner))
-                    };
+                    return if is_ours { Ok(repeated(&held)) } else { Err(already_redeemed(&holder, &owner)) };
                 }
                 Former::Wait(lease_left) => {
                     waiting.wait(nonce, begin, lease_left).await?;
@@ -185,8 +186,11 @@ impl Books<'_> {
                 lease: Duration::ZERO,
                 payload: ours.record.payload.clone(),
             };
-            if let Replaced::Ours(ours) = self.ledger.settle(&place, &ours, settled).await? {
-                return Ok(receipt(ours.record.nonce));
+            match self.ledger.settle_once(&place, &ours, settled).await? {
+                Swapped::Now => return Ok(redeemed(ours.record.nonce, Occasion::First)),
+                // This call, whose reply was lost, or another one that had the same claim: none of them can know.
+                Swapped::Before(held) => return Ok(repeated(&held)),
+                Swapped::Lost(_) => {}
             }
         }
     }

@@ -20,13 +20,33 @@ use binding::Books;
 use receipt::Owner;
 
 pub use error::RedeemError;
-pub use receipt::{Receipt, Redemption};
+pub use receipt::{Occasion, Receipt, Redeemed, Redemption};
 
 impl Validator {
     /// Binds the proven payment to its order, once and for all: a second order never gets it, and a second payment never
     /// pays the order.
     ///
-    /// The same payment for the same order again gets the same receipt. A proof older than
+    /// The same payment for the same order again gets the same receipt, and [`Redeemed::occasion`] says whether this call
+    /// was the first: two clicks are two calls and one [`Occasion::First`]. Ship on that one only.
+    ///
+    /// ```
+    /// # use payproof::{Occasion, Proof, RedeemError, Validator};
+    /// # async fn ship() {}
+    /// # async fn check_out(validator: Validator, proof: Proof) -> Result<(), RedeemError> {
+    /// let redeemed = validator.redeem(proof).await?;
+    /// match redeemed.occasion() {
+    ///     Occasion::First => ship().await,
+    ///     Occasion::Repeat { age } => println!("paid {age:?} ago; look at the order's own record"),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// There may be no `First` at all: after a lost reply no call is told so, and a process may end before it ships. So keep
+    /// with the order whether it was shipped, and let an order that is paid and not shipped be shipped from there. A caller
+    /// that got an error and asks again is told `Repeat` if the payment was bound meanwhile, and `First` if it was not.
+    ///
+    /// A proof older than
     /// [`proof_max_age`](crate::ValidatorBuilder::proof_max_age), or of another validator, is asked about again first.
     ///
     /// The returned [`Redeem`] does nothing until it is awaited.
@@ -103,7 +123,7 @@ impl Redeem {
         self
     }
 
-    async fn run(self) -> Result<Receipt, RedeemError> {
+    async fn run(self) -> Result<Redeemed, RedeemError> {
         let Self { engine, proof, order, part } = self;
         let owner = owner(&proof, order.as_deref(), part.as_deref())?;
         let books = books(&engine)?;
@@ -148,7 +168,7 @@ async fn recent(engine: &Arc<Engine>, proof: Proof) -> Result<Proof, RedeemError
 }
 
 impl IntoFuture for Redeem {
-    type Output = Result<Receipt, RedeemError>;
+    type Output = Result<Redeemed, RedeemError>;
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {

@@ -50,6 +50,53 @@ impl Receipt {
     }
 }
 
+/// A payment that belongs to its order: the receipt, and whether this call bound it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use = "ship only if this call was the first"]
+pub struct Redeemed {
+    pub(super) receipt: Receipt,
+    pub(super) occasion: Occasion,
+}
+
+impl Redeemed {
+    /// The receipt, the same for every call for this payment and order.
+    #[must_use]
+    pub fn receipt(&self) -> &Receipt {
+        &self.receipt
+    }
+
+    /// The receipt alone.
+    #[must_use]
+    pub fn into_receipt(self) -> Receipt {
+        self.receipt
+    }
+
+    /// Whether this call bound the payment to its order.
+    #[must_use]
+    pub fn occasion(&self) -> Occasion {
+        self.occasion
+    }
+}
+
+/// Whether a call was the one that bound a payment to its order.
+///
+/// Of all calls for a redemption, in every process that shares the store, at most one is told `First`. It may be none: a
+/// call whose reply from the store was lost cannot know whether it bound the payment, and is told `Repeat`, or an error and
+/// `Repeat` when it asks again; and a caller may end before it acts on its `First`. After a [`release`] the payment is
+/// redeemed anew, with a `First` of its own.
+///
+/// [`release`]: crate::Validator::release
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Occasion {
+    /// This call bound the payment. No other call was or will be told so.
+    First,
+    /// The payment was bound before, or it is not known that this call bound it.
+    Repeat {
+        /// How long ago it was bound, by the store's clock.
+        age: Duration,
+    },
+}
+
 /// A redemption, as the store holds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Redemption {

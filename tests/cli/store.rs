@@ -42,7 +42,7 @@ async fn what_a_service_knows_is_shown_and_forgotten() {
     assert!(nothing.stdout.contains("none are kept") && nothing.stdout.contains("Redeemed: no"), "{nothing:?}");
 
     let Verdict::Valid(proof) = service.validate(claim("pi_1")).await.unwrap().into_verdict() else { panic!() };
-    service.redeem(proof).await.unwrap();
+    let _ = service.redeem(proof).await.unwrap();
     let shown = at(&redis, &["inspect", "pi_1"]).run().await;
     assert_eq!(shown.code(), 0, "{shown:?}");
     for said in ["status: Paid", "amount: 1999", "for order 6735 of tenant store_42", "store_id store_42"] {
@@ -87,7 +87,7 @@ async fn with_a_store_the_account_has_to_be_named_or_the_only_one() {
     let Verdict::Valid(proof) = service(&sandbox, &redis).validate(claim("pi_1")).await.unwrap().into_verdict() else {
         panic!("it is paid")
     };
-    service(&sandbox, &redis).redeem(proof).await.unwrap();
+    let _ = service(&sandbox, &redis).redeem(proof).await.unwrap();
     let inspect = |more: &[&str]| Program::new(&[&["inspect", "pi_1"], more].concat()).env("REDIS_URL", redis.url());
     let unnamed = inspect(&[]).run().await;
     assert_eq!(unnamed.code(), 2, "{unnamed:?}");

@@ -86,9 +86,20 @@ pub(crate) enum Ask {
 /// What came of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) enum Answer {
-    Done { value: String, provenance: String, recorded: bool },
-    Valid { provenance: String, degraded: bool },
-    Receipt(Receipt),
+    Done {
+        value: String,
+        provenance: String,
+        recorded: bool,
+    },
+    Valid {
+        provenance: String,
+        degraded: bool,
+    },
+    Redeemed {
+        receipt: Receipt,
+        /// Whether this call was the first.
+        first: bool,
+    },
     Redemption(Option<Receipt>),
     References(Vec<String>),
     Fine,

@@ -29,7 +29,7 @@ type Wish = (String, String);
 
 #[derive(Clone, Debug, PartialEq)]
 enum End {
-    Redeemed(Receipt),
+    Redeemed { receipt: Receipt, first: bool },
     PaymentUsed,
     OrderPaid,
 }
@@ -86,7 +86,7 @@ impl Scene {
         for ((payment, order), end) in ends {
             let stands = bound.get(payment) == Some(order);
             assert_eq!(
-                matches!(end, End::Redeemed(_)),
+                matches!(end, End::Redeemed { .. }),
                 stands,
                 "seed {seed}: {payment} for {order}: {end:?}, {bound:?}"
             );
@@ -108,9 +108,9 @@ async fn redeem(fleet: Arc<Fleet>, place: usize, wish: Wish) -> (Wish, End) {
     loop {
         assert!(begin.elapsed() < PATIENCE, "{payment} for {order} comes to no end");
         match fleet.at(place).insist(Ask::Redeem { payment: payment.clone(), order: order.clone() }, PASSING).await {
-            Ok(Answer::Receipt(receipt)) => {
+            Ok(Answer::Redeemed { receipt, first }) => {
                 assert_eq!((receipt.payment().as_str(), receipt.order()), (&*payment, &*order));
-                return (wish, End::Redeemed(receipt));
+                return (wish, End::Redeemed { receipt, first });
             }
             Ok(Answer::Error(trouble)) if trouble.code == "already_redeemed" => return (wish, End::PaymentUsed),
             Ok(Answer::Error(trouble)) if trouble.code == "order_already_paid" => return (wish, End::OrderPaid),
@@ -160,6 +160,40 @@ async fn one_wins_always_also_while_processes_and_redis_die() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_many_calls_for_one_order_one_is_the_first_and_none_where_it_was_lost() {
+    let _turn = my_turn().await;
+    let mut scene = Scene::new().await;
+    let mut rng = StdRng::seed_from_u64(scene.seed);
+    println!("fleet: firsts, seed {}", scene.seed);
+    let mut without = 0;
+    for round in 0..12 {
+        let wish = (format!("pi_{round}"), format!("{round}-0"));
+        let tasks = scene.wish(vec![wish; TASKS]);
+        let is_quiet = round < 6;
+        if !is_quiet {
+            sleep(Duration::from_millis(rng.random_range(0..40))).await;
+            let place = rng.random_range(0..PROCESSES);
+            scene.fleet.at(place).kill();
+            scene.fleet.replace(place);
+        }
+        if round == 11 {
+            scene.redis.restart().await;
+        }
+        let ends = tasks.join_all().await;
+        scene.check(&ends).await;
+        let firsts = ends.iter().filter(|(_, end)| matches!(end, End::Redeemed { first: true, .. })).count();
+        assert!(firsts <= 1, "seed {}, round {round}: {firsts} are told to ship", scene.seed);
+        assert!(
+            firsts == 1 || !is_quiet,
+            "seed {}, round {round}: nothing was lost, and none is the first",
+            scene.seed
+        );
+        without += 1 - firsts;
+    }
+    println!("fleet: 12 rounds of {TASKS} calls for one order, {without} without a first");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_release_that_races_with_redemptions_frees_the_payment_once() {
     let _turn = my_turn().await;
     let scene = Scene::new().await;
@@ -168,7 +202,7 @@ async fn a_release_that_races_with_redemptions_frees_the_payment_once() {
     for round in 0..40 {
         let (payment, other, order) = (format!("pi_{round}"), format!("pi_{round}_other"), format!("{round}-first"));
         let first = redeem(Arc::clone(&scene.fleet), 0, (payment.clone(), order.clone())).await;
-        let End::Redeemed(receipt) = first.1 else { panic!("{first:?}") };
+        let End::Redeemed { receipt, .. } = first.1 else { panic!("{first:?}") };
         let mut wishes: Vec<Wish> = (0..6).map(|second| (payment.clone(), format!("{round}-{second}"))).collect();
         wishes.push((other.clone(), order.clone()));
         wishes.push((payment.clone(), order.clone()));
@@ -179,7 +213,7 @@ async fn a_release_that_races_with_redemptions_frees_the_payment_once() {
         let ends = tasks.join_all().await;
 
         // What was bound anew: the old receipt again only says that the release had not come yet.
-        let anew = |end: &End| matches!(end, End::Redeemed(new) if *new != receipt);
+        let anew = |end: &End| matches!(end, End::Redeemed { receipt: new, .. } if *new != receipt);
         let winners: Vec<&Wish> = ends.iter().filter(|(_, end)| anew(end)).map(|(wish, _)| wish).collect();
         let bound = scene.bound([payment.clone(), other.clone()]).await;
         let of_payment = winners.iter().filter(|(paying, _)| *paying == payment).count();
@@ -195,7 +229,7 @@ async fn a_release_that_races_with_redemptions_frees_the_payment_once() {
         assert!(is_released(&again), "{again:?}");
         assert_eq!(scene.bound([payment.clone(), other.clone()]).await, bound, "seed {}", scene.seed);
         let (_, end) = redeem(Arc::clone(&scene.fleet), 1, (payment.clone(), format!("{round}-last"))).await;
-        assert_eq!(matches!(end, End::Redeemed(_)), !bound.contains_key(&payment), "seed {}: {end:?}", scene.seed);
+        assert_eq!(matches!(end, End::Redeemed { .. }), !bound.contains_key(&payment), "seed {}: {end:?}", scene.seed);
     }
     println!("fleet: 40 releases among 8 redemptions each: {outcomes:?}");
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use payproof::provider::{ProviderError, ProviderIdentity, provider_fn};
 use payproof::store::RedisStore;
 use payproof::{
-    Currency, GuardCall, GuardError, Inquiry, Mode, Money, OperationReference, PaymentIntent, PaymentStatus,
+    Currency, GuardCall, GuardError, Inquiry, Mode, Money, Occasion, OperationReference, PaymentIntent, PaymentStatus,
     ProviderPayment, Reconciled, RedeemError, Resolution, Retry, Schedule, ValidateError, Validator, Verdict,
 };
 use tokio::sync::mpsc;
@@ -139,7 +139,11 @@ impl Worker {
                 Answer::Fine
             }
             Ask::Redeem { payment, order } => match self.validator.validate(intent(&payment)).await?.into_verdict() {
-                Verdict::Valid(proof) => Answer::Receipt(self.validator.redeem_for(proof, order).await?),
+                Verdict::Valid(proof) => {
+                    let redeemed = self.validator.redeem_for(proof, order).await?;
+                    let first = redeemed.occasion() == Occasion::First;
+                    Answer::Redeemed { receipt: redeemed.into_receipt(), first }
+                }
                 other => return Err(wrong(&other)),
             },
             Ask::Release { receipt } => {

@@ -220,7 +220,10 @@ async fn the_doctor_finds_a_clock_that_is_off() {
     let url = format!("http://{}", listener.local_addr().unwrap());
     let serving = tokio::spawn(async move {
         use tokio::io::{AsyncReadExt, AsyncWriteExt};
-        let body = r#"{"error":{"code":"resource_missing","type":"invalid_request_error","message":"none"}}"#;
+        let message = "No such payment_intent: 'pi_payproof_doctor'";
+        let body = format!(
+            r#"{{"error":{{"code":"resource_missing","type":"invalid_request_error","param":"intent","message":"{message}"}}}}"#
+        );
         let date = "Sun, 06 Nov 1994 08:49:37 GMT";
         let answer = format!(
             "HTTP/1.1 404 Not Found\r\ndate: {date}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",

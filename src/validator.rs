@@ -64,8 +64,8 @@ impl Validator {
     /// Forgets what is known about a payment; the next validation asks the provider.
     ///
     /// A flight under way, in any process, still answers those who wait for it, and leaves nothing behind. Call it from
-    /// webhooks for refunds, disputes and cancellations. Without a shared store it reaches this process only; with one,
-    /// other processes may serve what they have in memory for as long as
+    /// webhooks for refunds, disputes and cancellations. Without a shared store it reaches this validator and its clones only;
+    /// with one, other validators may serve what they have in memory for as long as
     /// [`facts_in_memory_for`](crate::ValidatorBuilder::facts_in_memory_for) says.
     ///
     /// # Errors

@@ -97,7 +97,7 @@
 //!   validator of this process that [names](crate::provider::ProviderIdentity::account) the account; one with a store of its
 //!   own needs an endpoint of its own. A validator that names none cannot tell whether the account is its own, so it forgets
 //!   the payment as well; for [`OtherAccounts`] it takes a connected account for another, and any other for its own. Events
-//!   that name no account are of the validator's own.
+//!   that name no account are of the validator's own, and reach no other validator's memory.
 //! - **Without a shared store** events are remembered in this process only, 100,000 at most with all else that is remembered
 //!   there; then further ones are answered with 503. Set a [`store`](crate::ValidatorBuilder::store).
 //! - **An id that is no payment's** names nothing that was ever validated, so nothing is forgotten, and the handler runs.

@@ -10,7 +10,7 @@ use axum::routing::post;
 use payproof::endpoint::{IdempotencyLayer, Scope};
 use payproof::provider::ProviderError;
 use payproof::store::RedisStore;
-use payproof::testing::sandbox::{Faults, Sandbox};
+use payproof::testing::sandbox::{Faults, Sandbox, SandboxPayment};
 use payproof::{Effect, GuardCall, Operation, Stripe, Validator, Verdict};
 use tower::ServiceExt as _;
 
@@ -62,6 +62,16 @@ async fn what_a_service_knows_is_shown_and_forgotten() {
     assert!(forgotten.stderr.starts_with("changed: forgot the facts of pi_1"), "{}", forgotten.stderr);
     let after = at(&redis, &["inspect", "pi_1", "--json"]).run().await;
     assert_eq!((&after.rows()[0]["kept"], &after.rows()[0]["redemption"]["tenant"]), (&().into(), &"store_42".into()));
+}
+
+#[tokio::test]
+async fn what_cannot_be_seen_in_kept_metadata_is_shown_as_an_escape() {
+    let hidden = SandboxPayment::paid("pi_1", 1999, "usd").tenant("store_42").order("6735 \0\u{200b}");
+    let (sandbox, redis) = (sandbox_with([hidden]).await, RedisServer::start().await);
+    assert!(!service(&sandbox, &redis).validate(claim("pi_1")).await.unwrap().verdict().is_valid());
+    let shown = at(&redis, &["inspect", "pi_1"]).run().await;
+    assert!(shown.stdout.contains(r#"order_id "6735 \0\u{200b}""#), "{}", shown.stdout);
+    assert!(shown.stdout.contains("store_id store_42"), "what can be seen stands as it is: {}", shown.stdout);
 }
 
 #[tokio::test]

@@ -94,7 +94,6 @@ pub(crate) struct RedemptionRules {
     pub(crate) retention: Duration,
     pub(crate) proof_max_age: Duration,
     pub(crate) authorised: bool,
-    pub(crate) volatile: bool,
 }
 
 /// How a payment proves which tenant it belongs to.

@@ -8,7 +8,7 @@ use tokio::runtime::Handle;
 
 use crate::engine::Engine;
 use crate::ledger::LedgerError;
-use crate::store::{Durability, Inspection, Severity, StoreFinding};
+use crate::store::{Inspection, RestartLoss, Severity, StoreFinding};
 
 /// A checkout waits for one or two round trips; past this they are what it waits for.
 const SLOW: Duration = Duration::from_millis(50);
@@ -32,27 +32,30 @@ impl Preflight {
 }
 
 pub(crate) async fn look(engine: &Engine) -> Preflight {
-    found(engine.effects.inspect().await, engine.effects.durability())
+    found(engine, engine.effects.inspect().await)
 }
 
 /// What was found a moment ago, or is found now.
 pub(crate) async fn look_recently(engine: &Engine) -> Preflight {
-    found(engine.last_look.recent(&engine.effects).await, engine.effects.durability())
+    found(engine, engine.last_look.recent(&engine.effects).await)
 }
 
-fn found(inspected: Result<Inspection, LedgerError>, durability: Durability) -> Preflight {
+fn found(engine: &Engine, inspected: Result<Inspection, LedgerError>) -> Preflight {
     let (store, mut findings) = match inspected {
         Ok(inspection) => {
             let slow = (inspection.latency > SLOW).then_some(StoreFinding::Slow { latency: inspection.latency });
-            let findings = inspection.findings.iter().cloned().chain(slow).collect();
+            let loss = of_restart(engine, &inspection);
+            let findings: Vec<_> = inspection.findings.iter().cloned().chain(slow).chain(loss).collect();
             (Some(inspection), findings)
         }
         Err(error) => (None, vec![StoreFinding::Unreachable { reason: error.to_string().into() }]),
     };
+    if engine.is_alone_or_shared() {
+        findings.retain(|finding| *finding != StoreFinding::NotShared);
+    }
     let of_durability = [
-        (!durability.shared, StoreFinding::NotShared),
-        (!durability.durable, StoreFinding::Volatile),
-        (durability.best_effort, StoreFinding::BestEffort),
+        (!engine.is_alone_or_shared(), StoreFinding::NotShared),
+        (engine.effects.durability().best_effort, StoreFinding::BestEffort),
     ];
     for (_, finding) in of_durability.into_iter().filter(|(holds, _)| *holds) {
         if !findings.contains(&finding) {
@@ -61,6 +64,13 @@ fn found(inspected: Result<Inspection, LedgerError>, durability: Durability) -> 
     }
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity()));
     Preflight { store, findings }
+}
+
+/// What a restart loses, if it loses anything. Of records that end with the process that is said already.
+fn of_restart(engine: &Engine, inspection: &Inspection) -> Option<StoreFinding> {
+    let (loss, stated) = (inspection.restart_loss, engine.effects.stated_loss());
+    let is_said = loss == RestartLoss::Nothing || inspection.findings.contains(&StoreFinding::Volatile);
+    (!is_said).then_some(StoreFinding::RestartLoses { loss, stated })
 }
 
 /// Looks once, beside the first use, and logs what needs somebody's attention.

@@ -7,7 +7,7 @@ mod chaos_store;
 mod support;
 
 use payproof::provider::{ProviderIdentity, provider_fn};
-use payproof::store::{MemoryStore, Store};
+use payproof::store::{MemoryStore, RestartLoss, Store};
 use payproof::testing::ScriptedProvider;
 use payproof::testing::sandbox::{Sandbox, SandboxPayment};
 use payproof::{BuildError, Currency, Finding, Mode, PaymentStatus, ProviderPayment};
@@ -46,7 +46,7 @@ fn unbound(id: &str) -> ProviderPayment {
 
 fn over(store: &MemoryStore, stripe: StripeBuilder) -> ValidatorBuilder {
     let builder = Validator::builder(stripe.build().unwrap()).transient_patterns(NO_PATTERNS);
-    builder.single_tenant().store(store.clone()).allow_volatile_redemption()
+    builder.single_tenant().store(store.clone()).only_instance().restart_loses_at_most(RestartLoss::All)
 }
 
 async fn ask(validator: &Validator, intent: &PaymentIntent) -> Validation {
@@ -128,7 +128,7 @@ fn redeeming(identity: ProviderIdentity, store: impl Store) -> Validator {
     provider.put(unbound("pi_1"));
     provider.put(unbound("pi_2"));
     let builder = plain(&provider).transient_patterns(NO_PATTERNS).store(store).proof_max_age(secs(24 * 60 * 60));
-    builder.allow_volatile_redemption().build().unwrap()
+    builder.only_instance().restart_loses_at_most(RestartLoss::All).build().unwrap()
 }
 
 async fn proof(validator: &Validator, id: &str) -> Proof {

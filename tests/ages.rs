@@ -21,7 +21,7 @@ mod support;
 use std::time::Duration;
 
 use folder::Folder;
-use payproof::store::{FileStore, MemoryStore, RedisStore, Store};
+use payproof::store::{FileStore, MemoryStore, RedisStore, RestartLoss, Store};
 use payproof::testing::{ScriptedProvider, Step};
 use payproof::{PaymentId, Provenance, Retry, Validation, Validator, Verdict, WhenProviderIsDown};
 use rand::rngs::StdRng;
@@ -78,7 +78,13 @@ fn cases() -> Vec<Case> {
 fn process(provider: &ScriptedProvider, store: &(impl Store + Clone)) -> Validator {
     let down = WhenProviderIsDown::ServeStale { up_to: RETENTION };
     let builder = plain(provider).transient_patterns(support::NO_PATTERNS).store(store.clone());
-    builder.retry(Retry::none()).when_provider_is_down(down).allow_volatile_redemption().build().unwrap()
+    builder
+        .retry(Retry::none())
+        .when_provider_is_down(down)
+        .only_instance()
+        .restart_loses_at_most(RestartLoss::All)
+        .build()
+        .unwrap()
 }
 
 fn assert_age(case: Case, what: &str, told: Duration, truth: Duration) {

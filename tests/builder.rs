@@ -7,7 +7,7 @@ mod support;
 use std::time::Duration;
 
 use payproof::provider::ProviderIdentity;
-use payproof::store::MemoryStore;
+use payproof::store::{MemoryStore, RestartLoss};
 use payproof::testing::ScriptedProvider;
 use payproof::{
     Breaker, BreakerState, BuildError, Mode, Policy, Provenance, Retry, RetryBudget, Risk, Schedule, TenantProof,
@@ -69,7 +69,8 @@ fn defaults_are_the_documented_ones() {
         "retention: 34560000s",
         "proof_max_age: 60s",
         "authorised: false",
-        "volatile: false",
+        "restart_loss: None",
+        "only_instance: false",
         "max_keys: 100000",
         "seed: None",
         "authorised: false",
@@ -343,6 +344,8 @@ fn what_no_store_can_keep_is_refused() {
     assert_refused(builder().redemption_retention(DAY), &["redemption_retention", "2 days"]);
     assert_refused(builder().proof_max_age(ms(0)), &["proof_max_age", "more than zero"]);
     assert_refused(builder().store_timeout(ms(0)), &["store_timeout", "1 ms"]);
+    let unknown = builder().restart_loses_at_most(RestartLoss::Unknown);
+    assert_refused(unknown, &["restart_loses_at_most", "Unknown"]);
     for prefix in ["", "a b", "{x}", "*", &"p".repeat(65)] {
         assert_refused(builder().store_prefix(prefix), &["store_prefix", "1 to 64"]);
     }

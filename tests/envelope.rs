@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use payproof::envelope::{Failure, Success};
 use payproof::provider::ProviderError;
-use payproof::store::MemoryStore;
+use payproof::store::{MemoryStore, RestartLoss};
 use payproof::testing::{FlakyStore, StoreFault};
 use payproof::{
     Currency, Effect, Finding, GuardCall, Mode, Money, Operation, PaymentIntent, PaymentStatus, ProviderPayment,
@@ -149,7 +149,8 @@ async fn a_refused_redemption_names_neither_the_other_order_nor_the_other_paymen
     provider.put(orderless("pi_2"));
     provider.put(orderless("pi_3"));
     let store = FlakyStore::new(MemoryStore::new());
-    let validator = plain(&provider).store(store.clone()).allow_volatile_redemption().build().unwrap();
+    let validator =
+        plain(&provider).store(store.clone()).only_instance().restart_loses_at_most(RestartLoss::All).build().unwrap();
     redeemed(&validator, "pi_2", "order-first").await.unwrap();
 
     let failure = Failure::from(redeemed(&validator, "pi_2", "order-second").await.unwrap_err());
@@ -169,7 +170,7 @@ async fn a_refused_redemption_names_neither_the_other_order_nor_the_other_paymen
 
 #[tokio::test]
 async fn a_guarded_call_keeps_its_status_and_code() {
-    let validator = plain(&provider()).build().unwrap();
+    let validator = plain(&provider()).restart_loses_at_most(RestartLoss::All).build().unwrap();
     let guard = validator.guard();
     let refund = |amount: &str| {
         Operation::new("store_42", "refund", "k", Effect::write()).unwrap().claim("amount", amount).unwrap()

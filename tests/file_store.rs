@@ -17,7 +17,7 @@ use std::time::Duration;
 use ::redb::{Database, TableDefinition};
 use folder::Folder;
 use payproof::BuildError;
-use payproof::store::{Claim, FileStore, Severity, Store, StoreError, StoreFinding, Swap, contract};
+use payproof::store::{Claim, FileStore, RestartLoss, Severity, Store, StoreError, StoreFinding, Swap, contract};
 use support::{ms, poll_now, poll_once, secs, settle};
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::{advance, sleep};
@@ -389,15 +389,36 @@ async fn keys_and_values_beyond_the_contract_are_refused() {
 async fn only_instance_is_what_makes_it_shared() {
     let folder = Folder::new("only_instance");
     let store = FileStore::open(folder.file()).unwrap();
-    assert!(!store.durability().shared && store.durability().durable && !store.durability().best_effort);
+    assert!(!store.durability().shared && !store.durability().best_effort);
     assert_eq!(store.inspect().await.unwrap().findings, [StoreFinding::NotShared]);
     drop(store);
     let store = FileStore::builder(folder.file()).only_instance().build().unwrap();
-    assert!(store.durability().shared && store.durability().durable);
+    assert!(store.durability().shared);
     let inspection = store.inspect().await.unwrap();
     assert_eq!(inspection.findings, []);
     assert_eq!((&*inspection.server, inspection.version.as_deref()), ("file", Some("format 1")));
     assert!(inspection.latency > Duration::ZERO, "it commits once");
+}
+
+#[tokio::test]
+async fn a_restart_loses_nothing_of_a_file_and_all_of_one_that_is_gone() {
+    let folder = Folder::new("restart");
+    let store = FileStore::open(folder.file()).unwrap();
+    assert_eq!(store.restart_loss().await, Ok(RestartLoss::Nothing));
+    assert_eq!(store.inspect().await.unwrap().restart_loss, RestartLoss::Nothing);
+    fs::remove_file(folder.file()).unwrap();
+    assert_eq!(store.restart_loss().await, Ok(RestartLoss::All));
+    assert_eq!(store.inspect().await.unwrap().restart_loss, RestartLoss::All);
+}
+
+/// Linux has a file system in memory here.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_restart_loses_all_of_a_file_in_memory() {
+    let path = Path::new("/dev/shm").join(format!("payproof-{}.redb", std::process::id()));
+    let store = FileStore::open(&path);
+    let _ = fs::remove_file(&path);
+    assert_eq!(store.unwrap().restart_loss().await, Ok(RestartLoss::All));
 }
 
 #[tokio::test]

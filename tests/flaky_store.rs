@@ -6,7 +6,7 @@ mod support;
 use std::task::Poll;
 use std::time::Duration;
 
-use payproof::store::{Claim, Durability, MemoryStore, Store, StoreError, Swap};
+use payproof::store::{Claim, Durability, MemoryStore, RestartLoss, Store, StoreError, Swap};
 use payproof::testing::{FlakyStore, StoreFault, StoreVerb};
 use support::{ms, poll_now, secs};
 use tokio::time::{Instant, sleep, timeout};
@@ -125,9 +125,13 @@ async fn every_verb_is_counted_and_passed_on() {
 async fn it_pretends_another_durability() {
     let store = flaky();
     assert!(!store.durability().shared);
-    let pretended = Durability { shared: true, durable: true, best_effort: false };
+    let pretended = Durability { shared: true, best_effort: false };
     store.clone().pretend(pretended);
     assert_eq!(store.durability(), pretended);
+    assert_eq!(store.restart_loss().await, Ok(RestartLoss::All));
+    store.pretend_restart_loses(RestartLoss::Second);
+    assert_eq!(store.restart_loss().await, Ok(RestartLoss::Second));
+    assert_eq!(store.inspect().await.unwrap().restart_loss, RestartLoss::Second);
 }
 
 #[test]

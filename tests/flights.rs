@@ -11,6 +11,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use payproof::provider::{Provider, ProviderError, ProviderIdentity, provider_fn};
+use payproof::store::RestartLoss;
 use payproof::testing::{ScriptedProvider, Step};
 use payproof::{Effect, Operation, Provenance, ProviderPayment, Retry, Validate, ValidateError, Validation, Validator};
 use support::{
@@ -609,7 +610,8 @@ fn provider_calls_that_nobody_drives_give_their_places_back_to_the_queue() {
 
 #[test]
 fn guarded_runs_that_nobody_drives_give_their_room_back() {
-    let validator = plain(&provider()).max_in_flight(1).total_deadline(secs(10)).build().unwrap();
+    let builder = plain(&provider()).max_in_flight(1).total_deadline(secs(10));
+    let validator = builder.restart_loses_at_most(RestartLoss::All).build().unwrap();
     let operation = |key: &str| Operation::new("store_42", "refund", key, Effect::write()).unwrap();
     let stuck = validator.guard().run(&operation("one"), |_| pending::<Result<(), ProviderError>>());
     let _idle = left_standing([stuck.into_future()]);

@@ -15,7 +15,7 @@ use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use payproof::provider::ProviderError;
-use payproof::store::{MemoryStore, Store};
+use payproof::store::{MemoryStore, RestartLoss, Store};
 use payproof::testing::{FlakyStore, ScriptedProvider, StoreFault, StoreVerb};
 use payproof::{
     AttemptOutcome, Breaker, Degradation, Done, Effect, Guard, GuardCall, GuardError, IdempotencyKey, Inquiry, Jitter,
@@ -143,6 +143,8 @@ fn plain() -> ValidatorBuilder {
         .no_breaker()
         .no_retry_budget()
         .transient_patterns(NO_PATTERNS)
+        // Most of these tests write without a provider key, to memory.
+        .restart_loses_at_most(RestartLoss::All)
         .retry(Retry::new().schedule(Schedule::waits([ms(100), ms(500), secs(5)])).jitter(Jitter::None))
 }
 
@@ -1308,13 +1310,32 @@ async fn an_unreadable_record_is_an_error_and_a_newer_one_a_store_that_is_down()
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_write_that_only_its_record_protects_is_refused_where_a_restart_loses_the_record() {
+    let validator = Validator::builder(ScriptedProvider::new()).build().unwrap();
+    let (guard, desk) = (validator.guard(), Desk::default());
+    let error = guard.run(&unkeyed(), desk.keyless()).await.unwrap_err();
+    assert!(error.is_configuration() && !error.is_store(), "{error:?}");
+    assert_eq!((error.code(), error.http_status()), ("restart_loses", 502));
+    assert_eq!(error.restart_loss(), Some(RestartLoss::All));
+    for word in ["everything", "`appendonly yes`", "`appendfsync everysec`", "`restart_loses_at_most`"] {
+        assert!(error.to_string().contains(word), "{error}");
+    }
+    assert_eq!(desk.requests(), 0);
+    guard.run(&keyed(), desk.keyed()).await.unwrap();
+    let look = Operation::new("store_42", "look", "order 6735", Effect::Read).unwrap();
+    guard.run(&look, desk.keyless()).await.unwrap();
+    assert_eq!(desk.requests(), 2);
+}
+
 // ---- one provider account
 
 #[tokio::test(start_paused = true)]
 async fn guarded_calls_and_validations_share_the_providers_limits() {
     let provider = ScriptedProvider::new();
     provider.put(paid("pi_1"));
-    let validator = Validator::builder(provider.clone()).store(MemoryStore::new()).build().unwrap();
+    let builder = Validator::builder(provider.clone()).store(MemoryStore::new());
+    let validator = builder.restart_loses_at_most(RestartLoss::All).build().unwrap();
     let limited = ProviderError::refused("slow down").status(429).retry_after(secs(10));
     let desk = Desk::with([Act::Fail(limited)]);
     let run = tokio::spawn(validator.guard().run(&unkeyed(), desk.keyless()));
@@ -1530,7 +1551,8 @@ fn nothing_happens_twice_whatever_fails() {
 #[tokio::test(start_paused = true)]
 async fn a_thousand_waiters_ask_the_store_as_often_as_one() {
     let (desk, store) = (Desk::with([Act::Slow(secs(10))]), FlakyStore::new(MemoryStore::new()));
-    let validator = Validator::builder(ScriptedProvider::new()).store(store.clone()).build().unwrap();
+    let builder = Validator::builder(ScriptedProvider::new()).store(store.clone());
+    let validator = builder.restart_loses_at_most(RestartLoss::All).build().unwrap();
     let guard = validator.guard();
     let refund = Operation::new("store_42", "refund", "k", Effect::write()).unwrap();
     let run = || {

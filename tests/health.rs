@@ -7,7 +7,9 @@ mod support;
 use std::time::Duration;
 
 use payproof::provider::{ProviderError, RateLimit};
-use payproof::store::{Claim, Durability, Inspection, MemoryStore, Store, StoreError, StoreFinding, Stored, Swap};
+use payproof::store::{
+    Claim, Durability, Inspection, MemoryStore, RestartLoss, Store, StoreError, StoreFinding, Stored, Swap,
+};
 use payproof::testing::{FlakyStore, ScriptedProvider, StoreFault, StoreVerb};
 use payproof::{
     Breaker, Effect, GuardCall, Health, HealthReason, IdempotencyKey, Operation, Resolution, Retry, RetryBudget,
@@ -26,12 +28,13 @@ fn said(health: &Health) -> (Vec<&'static str>, Vec<&'static str>) {
     (codes(health.reasons()), codes(health.notes()))
 }
 
-const SHARED: Durability = Durability { shared: true, durable: true, best_effort: false };
+const SHARED: Durability = Durability { shared: true, best_effort: false };
 
 /// A validator over a store that looks like one of the network.
 fn over_store(provider: &ScriptedProvider) -> (Validator, FlakyStore<MemoryStore>) {
     let store = FlakyStore::new(MemoryStore::new());
     store.pretend(SHARED);
+    store.pretend_restart_loses(RestartLoss::Nothing);
     (plain(provider).store(store.clone()).build().unwrap(), store)
 }
 
@@ -141,6 +144,10 @@ impl Store for Told {
         SHARED
     }
 
+    async fn restart_loss(&self) -> Result<RestartLoss, StoreError> {
+        Ok(self.1.restart_loss)
+    }
+
     async fn inspect(&self) -> Result<Inspection, StoreError> {
         Ok(self.1.clone())
     }
@@ -151,6 +158,7 @@ async fn what_a_store_says_of_itself_degrades_from_a_warning_up() {
     let health = async |latency, findings: &[StoreFinding]| {
         let mut inspection = Inspection::new("redis", Duration::from_millis(latency));
         inspection.findings = findings.to_vec();
+        inspection.restart_loss = RestartLoss::Nothing;
         let validator = plain(&provider()).store(Told(MemoryStore::new(), inspection)).build().unwrap();
         said(&validator.health().await)
     };
@@ -158,8 +166,40 @@ async fn what_a_store_says_of_itself_degrades_from_a_warning_up() {
     assert_eq!(health(51, &[]).await, (vec!["slow"], vec![]));
     let evicts = StoreFinding::Evicts { policy: "allkeys-lru".into() };
     let clock = StoreFinding::ClockDiffers { by: secs(3) };
-    let found = [clock, StoreFinding::Replica, evicts, StoreFinding::NotPersistent];
-    assert_eq!(health(1, &found).await, (vec!["replica", "evicts", "not_persistent"], vec!["clock_differs"]));
+    let found = [clock, StoreFinding::Replica, evicts];
+    assert_eq!(health(1, &found).await, (vec!["replica", "evicts"], vec!["clock_differs"]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_restart_loses_degrades_unless_it_is_accepted() {
+    let health = async |loss, stated| {
+        let mut inspection = Inspection::new("redis", Duration::ZERO);
+        inspection.restart_loss = loss;
+        let builder = plain(&provider()).store(Told(MemoryStore::new(), inspection));
+        let builder = match stated {
+            Some(stated) => builder.restart_loses_at_most(stated),
+            None => builder,
+        };
+        said(&builder.build().unwrap().health().await)
+    };
+    for (loss, code) in [
+        (RestartLoss::Snapshot, "restart_loses_since_snapshot"),
+        (RestartLoss::All, "restart_loses_all"),
+        (RestartLoss::Unknown, "restart_loss_unknown"),
+    ] {
+        assert_eq!(health(loss, None).await, (vec![code], vec![]));
+        assert_eq!(health(loss, Some(RestartLoss::All)).await, (vec![], vec![code]));
+    }
+    assert_eq!(health(RestartLoss::Nothing, None).await, (vec![], vec![]));
+    assert_eq!(health(RestartLoss::Second, None).await, (vec![], vec!["restart_loses_second"]));
+    assert_eq!(health(RestartLoss::Second, Some(RestartLoss::Nothing)).await, (vec!["restart_loses_second"], vec![]));
+    assert_eq!(health(RestartLoss::All, Some(RestartLoss::Snapshot)).await, (vec!["restart_loses_all"], vec![]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_process_that_is_the_only_one_is_not_told_of_others() {
+    let validator = plain(&provider()).store(MemoryStore::new()).only_instance().build().unwrap();
+    assert_eq!(said(&validator.health().await), (vec![], vec!["volatile"]));
 }
 
 #[tokio::test(start_paused = true)]

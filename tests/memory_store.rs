@@ -5,7 +5,7 @@ mod support;
 
 use std::time::Duration;
 
-use payproof::store::{Claim, MemoryStore, Store, StoreFinding, Swap};
+use payproof::store::{Claim, MemoryStore, RestartLoss, Store, StoreFinding, Swap};
 use support::{ms, secs};
 use tokio::time::advance;
 
@@ -86,7 +86,8 @@ async fn clones_share_everything() {
 async fn it_says_that_it_is_neither_shared_nor_durable() {
     let store = MemoryStore::new();
     let durability = store.durability();
-    assert!(!durability.shared && !durability.durable && !durability.best_effort);
+    assert!(!durability.shared && !durability.best_effort);
+    assert_eq!(store.restart_loss().await, Ok(RestartLoss::All));
     let inspection = store.inspect().await.unwrap();
     assert_eq!(&*inspection.server, "memory");
     assert_eq!(inspection.findings, [StoreFinding::NotShared, StoreFinding::Volatile]);

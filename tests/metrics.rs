@@ -26,7 +26,7 @@ use axum::http::request::Parts;
 use axum::routing::post;
 use payproof::endpoint::{IdempotencyLayer, Scope};
 use payproof::provider::{ProviderError, ProviderIdentity};
-use payproof::store::MemoryStore;
+use payproof::store::{MemoryStore, RestartLoss};
 use payproof::testing::{FlakyStore, ScriptedProvider, Step, StoreFault, StoreVerb, webhook};
 use payproof::webhook::StripeWebhooks;
 use payproof::{
@@ -57,7 +57,9 @@ async fn cut(_call: GuardCall) -> Result<u32, ProviderError> {
 fn two_processes(provider: &ScriptedProvider) -> (Validator, FlakyStore<MemoryStore>, Validator) {
     let store = MemoryStore::new();
     let way = FlakyStore::new(store.clone());
-    let one = plain(provider).store(way.clone()).facts_in_memory_for(ms(0)).build().unwrap();
+    // The operations in here are writes without a provider key.
+    let one = plain(provider).store(way.clone()).facts_in_memory_for(ms(0));
+    let one = one.restart_loses_at_most(RestartLoss::All).build().unwrap();
     let two = plain(provider).store(store).facts_in_memory_for(ms(0)).build().unwrap();
     (one, way, two)
 }
@@ -400,7 +402,7 @@ async fn calls_to_the_store_are_timed_by_verb_and_outcome() {
 #[tokio::test(start_paused = true)]
 async fn operations_are_counted_by_how_they_ended() {
     let exporter = Exporter::install();
-    let validator = plain(&provider()).build().unwrap();
+    let validator = plain(&provider()).restart_loses_at_most(RestartLoss::All).build().unwrap();
     let guard = validator.guard();
     let refund = Operation::new("store_42", "refund", "r", Effect::write()).unwrap();
     for _ in 0..3 {

@@ -27,6 +27,8 @@ mod cluster;
 mod outages;
 #[path = "redis/refusals.rs"]
 mod refusals;
+#[path = "redis/restart_loss.rs"]
+mod restart_loss;
 #[path = "redis/sentinel.rs"]
 mod sentinel;
 #[path = "redis/urls.rs"]

@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use payproof::BuildError;
 use payproof::store::{
-    Claim, Durability, Severity, Store, StoreError, StoreFinding, Stored, Swap, UpstashStore, VercelKvStore, contract,
+    Claim, Durability, RestartLoss, Severity, Store, StoreError, StoreFinding, Stored, Swap, UpstashStore,
+    VercelKvStore, contract,
 };
 use payproof::testing::upstash::{Fault, RecordedCall, UpstashStandIn};
 use peers::RestServer;
@@ -549,9 +550,9 @@ async fn an_inspection_of_a_real_redis_reads_its_version_and_clock() {
 }
 
 #[test]
-fn both_are_shared_and_durable_as_far_as_replication_goes() {
+fn both_are_shared_as_far_as_replication_goes() {
     let url = "https://example.com";
-    let wanted = Durability { shared: true, durable: true, best_effort: true };
+    let wanted = Durability { shared: true, best_effort: true };
     assert_eq!(UpstashStore::new(url, "t").unwrap().durability(), wanted);
     assert_eq!(VercelKvStore::new(url, "t").unwrap().durability(), wanted);
 }
@@ -576,4 +577,19 @@ async fn command(url: &str, token: &str, command: Value) -> String {
     let answer = client.post(url).bearer_auth(token).json(&command).send().await.unwrap();
     let body: Value = answer.json().await.unwrap();
     body["result"].as_str().map_or_else(|| body["result"].to_string(), str::to_owned)
+}
+
+#[tokio::test]
+async fn a_server_of_ones_own_behind_the_protocol_is_asked_what_a_restart_loses() {
+    let server = RestServer::start("restart_loss", &token()).await;
+    let store = patient(server.url.clone(), &token());
+    assert_eq!(store.restart_loss().await, Ok(RestartLoss::Second));
+    assert_eq!(store.inspect().await.unwrap().restart_loss, RestartLoss::Second);
+
+    let server = stand_in().await;
+    let silent = warm(&server).await;
+    assert_eq!(silent.restart_loss().await, Ok(RestartLoss::Unknown));
+    let asked = server.requests();
+    assert_eq!(silent.restart_loss().await, Ok(RestartLoss::Unknown));
+    assert_eq!(server.requests(), asked, "the answer is kept");
 }

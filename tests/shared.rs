@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use payproof::provider::{Provider, ProviderError, ProviderIdentity, provider_fn};
-use payproof::store::{MemoryStore, Store, Swap};
+use payproof::store::{MemoryStore, RestartLoss, Store, Swap};
 use payproof::testing::{FlakyStore, ScriptedProvider, Step, StoreFault, StoreVerb};
 use payproof::{
     BuildError, Currency, Degradation, IdempotencyKey, Mode, PaymentStatus, Provenance, ProviderPayment, Validation,
@@ -883,7 +883,11 @@ async fn who_asks_after_a_forgetting_elsewhere_does_not_join_a_flight_from_befor
 async fn no_store_key_and_no_debug_text_says_whose_payment_it_is() {
     let (provider, store) = (provider(), MemoryStore::new());
     let spy = ChaosStore::new(&store, 0);
-    let builder = plain(&provider).store(spy.clone()).record_key([0xAB; 32]).allow_volatile_redemption();
+    let builder = plain(&provider)
+        .store(spy.clone())
+        .record_key([0xAB; 32])
+        .only_instance()
+        .restart_loses_at_most(RestartLoss::All);
     let shown = format!("{builder:?} {builder:#?}");
     let validator = builder.build().unwrap();
     let shown = format!("{shown} {validator:?}");

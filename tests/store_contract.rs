@@ -9,7 +9,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use payproof::store::contract::{self, Breach, Rule};
-use payproof::store::{Claim, Durability, Inspection, MemoryStore, Store, StoreError, Stored, Swap, ttl_millis};
+use payproof::store::{
+    Claim, Durability, Inspection, MemoryStore, RestartLoss, Store, StoreError, Stored, Swap, ttl_millis,
+};
 use payproof::testing::{FlakyStore, StoreFault, StoreVerb};
 use tokio::task::yield_now;
 use tokio::time::Instant;
@@ -71,6 +73,7 @@ enum Flaw {
     DroppedClaimsAnswerIsTheNextOnes,
     DroppedReplaceLeavesNothing,
     DurabilityChanges,
+    RestartLossIsSaidTwice,
     InspectFails,
     ClaimNeverAnswers,
     ClaimPanicsInARace,
@@ -132,6 +135,7 @@ const BROKEN: &[(Flaw, Rule)] = &[
     (Flaw::DroppedReplaceLeavesNothing, Rule::DroppedIsWhole),
     (Flaw::DurabilityChanges, Rule::DurabilityIsStable),
     (Flaw::InspectFails, Rule::InspectAnswers),
+    (Flaw::RestartLossIsSaidTwice, Rule::RestartLossIsSaid),
     (Flaw::ClaimNeverAnswers, Rule::ClaimTakesAbsent),
     (Flaw::ClaimPanicsInARace, Rule::OneClaimWins),
 ];
@@ -414,8 +418,13 @@ impl Store for Flawed {
     }
 
     fn durability(&self) -> Durability {
-        let durable = self.has(Flaw::DurabilityChanges) && self.reads.load(Ordering::Relaxed) > 0;
-        Durability { shared: false, durable, best_effort: false }
+        let best_effort = self.has(Flaw::DurabilityChanges) && self.reads.load(Ordering::Relaxed) > 0;
+        Durability { shared: false, best_effort }
+    }
+
+    async fn restart_loss(&self) -> Result<RestartLoss, StoreError> {
+        let is_flawed = self.has(Flaw::RestartLossIsSaidTwice);
+        Ok(if is_flawed { RestartLoss::Nothing } else { RestartLoss::Unknown })
     }
 
     async fn inspect(&self) -> Result<Inspection, StoreError> {

@@ -3,7 +3,7 @@
 //! ```sh
 //! cargo run --release --all-features --example checkout_service                # then open http://127.0.0.1:8080
 //! PORT=0 cargo run --release --all-features --example checkout_service         # on a free port, which it prints
-//! REDIS_URL=redis://127.0.0.1 cargo run --release --all-features --example checkout_service
+//! REDIS_URL=redis://127.0.0.1 cargo run --release --all-features --example checkout_service   # one with `appendonly yes`
 //! cargo run --release --all-features --example checkout_service -- --self-test # says whether it works, and ends
 //! ```
 //!

@@ -13,7 +13,7 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use metrics_exporter_prometheus::PrometheusHandle;
 use payproof::endpoint::{IdempotencyLayer, OnUnknown};
-use payproof::store::{FileStore, RedisStore};
+use payproof::store::{FileStore, RedisStore, RestartLoss};
 use payproof::webhook::StripeWebhooks;
 use payproof::{BuildError, Stripe, Validator};
 
@@ -66,6 +66,8 @@ fn validator(provider_url: &str, folder: &Path) -> Result<(Validator, &'static s
         Ok((builder.store(RedisStore::new(&url)?).build()?, "Redis"))
     } else {
         let file = FileStore::builder(folder.join("payproof.redb")).only_instance().build()?;
+        // The folder goes with this run, and on some systems it is in memory. In production say nothing of the kind.
+        let builder = builder.restart_loses_at_most(RestartLoss::All);
         Ok((builder.store(file).build()?, "a file"))
     }
 }

@@ -17,7 +17,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
-use payproof::store::{EnvStore, FileStore, MemoryStore, RedisStore, Store, UpstashStore, VercelKvStore, from_env};
+use payproof::store::{
+    EnvStore, FileStore, MemoryStore, RedisStore, RestartLoss, Store, UpstashStore, VercelKvStore, from_env,
+};
 use payproof::testing::sandbox::{Sandbox, SandboxPayment};
 use payproof::testing::upstash::UpstashStandIn;
 use payproof::{
@@ -135,8 +137,9 @@ async fn run(store: impl Store + Clone) -> Result<bool, Box<dyn Error>> {
 
 fn service(sandbox: &Sandbox, store: impl Store) -> Result<Validator, BuildError> {
     let stripe = Stripe::builder("sk_live_sandbox").base_url(sandbox.url()).own_account("acct_sandbox").build()?;
-    // Redemptions want a store that is shared and durable; here memory shall do, since it ends with the example.
-    Validator::builder(stripe).store(store).allow_volatile_redemption().build()
+    // Redemptions want a store that every process sees and that keeps them at a restart. Here any store will do: nothing of
+    // the example is needed after it.
+    Validator::builder(stripe).store(store).only_instance().restart_loses_at_most(RestartLoss::All).build()
 }
 
 async fn prove(service: &Validator, intent: &PaymentIntent) -> Result<(Proof, Provenance), Box<dyn Error>> {

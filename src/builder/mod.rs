@@ -21,7 +21,7 @@ use crate::policy::{ORDER_KEY, Policy, RedemptionRules, TenantProof, WhenProvide
 use crate::provider::{AnyProvider, Provider, ProviderIdentity};
 use crate::retry::{Budget, Retrier, Retry, RetryBudget, TransientPatterns, rng};
 use crate::shared_facts::SharedFacts;
-use crate::store::{AnyStore, MemoryStore};
+use crate::store::{AnyStore, MemoryStore, RestartLoss};
 use crate::telemetry::Telemetry;
 use crate::validator::Validator;
 
@@ -104,7 +104,8 @@ const MAX_KEYS: usize = 100_000;
 /// | `redemption_retention` | 400 days |
 /// | `proof_max_age` | 60 s |
 /// | `redeem_authorised` | not accepted |
-/// | `allow_volatile_redemption` | not accepted |
+/// | `restart_loses_at_most` | not stated: the store is asked, and a second is accepted |
+/// | `only_instance` | not stated: redemptions need a store that all processes see |
 /// | `seed` | from the operating system |
 #[derive(Debug)]
 #[must_use = "a builder does nothing until `build` is called"]
@@ -139,6 +140,8 @@ pub struct ValidatorBuilder {
     renew_lease: bool,
     facts_in_memory_for: Duration,
     redemption: RedemptionRules,
+    restart_loss: Option<RestartLoss>,
+    only_instance: bool,
 }
 
 impl Validator {
@@ -178,8 +181,9 @@ impl Validator {
                 retention: REDEMPTION_RETENTION,
                 proof_max_age: PROOF_MAX_AGE,
                 authorised: false,
-                volatile: false,
             },
+            restart_loss: None,
+            only_instance: false,
         }
     }
 }
@@ -378,7 +382,7 @@ impl ValidatorBuilder {
         let remembered_for = self.redemption.retention.saturating_sub(REDEMPTION_MARGIN);
         let is_shared = self.store.is_some();
         let store = self.store.unwrap_or_else(|| Arc::new(MemoryStore::new()));
-        let effects = Ledger::new(store, self.store_prefix, self.store_timeout, self.record_key);
+        let effects = Ledger::new(store, self.store_prefix, self.store_timeout, self.record_key, self.restart_loss);
         let shared = is_shared.then(|| {
             Arc::new(SharedFacts {
                 ledger: effects.clone(),
@@ -399,6 +403,7 @@ impl ValidatorBuilder {
             lease,
             renew_lease: self.renew_lease,
             redemption: self.redemption,
+            only_instance: self.only_instance,
             looked: AtomicBool::new(false),
             last_look: LastLook::default(),
             telemetry: Telemetry::new(identity.name(), identity.account_label(), self.mode.as_str()),

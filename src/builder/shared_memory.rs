@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::build_error::BuildError;
 use crate::ledger::Seal;
-use crate::store::Store;
+use crate::store::{RestartLoss, Store};
 
 use super::ValidatorBuilder;
 
@@ -102,12 +102,30 @@ impl ValidatorBuilder {
         self
     }
 
-    /// Lets payments be redeemed in a store that is not both shared and durable. Default: not accepted.
+    /// States what a restart of the store loses at most. Default: not stated, and up to [a second](RestartLoss::Second) is
+    /// accepted.
     ///
-    /// What is redeemed in one process is then unused in another, or after a restart. For tests, and for a single process
-    /// whose database has a UNIQUE column on [`Proof::redemption_key`](crate::Proof::redemption_key).
-    pub fn allow_volatile_redemption(mut self) -> Self {
-        self.redemption.volatile = true;
+    /// Redemptions, and guarded writes without a provider key, rely on what the store keeps: where a restart loses it, a used
+    /// payment becomes unused. So each store is [asked](Store::restart_loss), and one that says more than is accepted is
+    /// refused. State it
+    ///
+    /// - of a server that [does not say](RestartLoss::Unknown), such as a managed one without `CONFIG GET`: your word stands
+    ///   for its own;
+    /// - to accept a greater loss, up to [all](RestartLoss::All): in tests, and where the orders' own database has a UNIQUE
+    ///   column on [`Proof::redemption_key`](crate::Proof::redemption_key). A store that says it loses more than you state is
+    ///   refused all the same.
+    pub fn restart_loses_at_most(mut self, loss: RestartLoss) -> Self {
+        self.restart_loss = Some(loss);
+        self
+    }
+
+    /// States that no other process of this service runs, on this machine or another. Default: not stated.
+    ///
+    /// Then payments can be redeemed in a store that only this process sees, such as
+    /// [`MemoryStore`](crate::store::MemoryStore) or a file: in two processes, each with its own, one payment would pay two
+    /// orders.
+    pub fn only_instance(mut self) -> Self {
+        self.only_instance = true;
         self
     }
 
@@ -149,6 +167,10 @@ impl ValidatorBuilder {
                 "0ns".into(),
                 "more than zero, or no proof could be redeemed",
             ));
+        }
+        if self.restart_loss == Some(RestartLoss::Unknown) {
+            let rule = "`Nothing`, `Second`, `Snapshot` or `All`, since `Unknown` states nothing";
+            return Err(BuildError::out_of_range("restart_loses_at_most", "Unknown".into(), rule));
         }
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.:".contains(&byte);
         if self.store_prefix.is_empty() || self.store_prefix.len() > 64 || !self.store_prefix.bytes().all(plain) {

@@ -61,6 +61,8 @@ pub(crate) struct Engine {
     pub(crate) lease: Duration,
     pub(crate) renew_lease: bool,
     pub(crate) redemption: RedemptionRules,
+    /// Whether the operator says that no other process of the service runs.
+    pub(crate) only_instance: bool,
     /// Whether the store was looked at when it was first used.
     pub(crate) looked: AtomicBool,
     pub(crate) last_look: LastLook,
@@ -92,6 +94,11 @@ impl Issuer for Engine {
 }
 
 impl Engine {
+    /// Whether no process of the service keeps records that this one does not see.
+    pub(crate) fn is_alone_or_shared(&self) -> bool {
+        self.only_instance || self.effects.durability().shared
+    }
+
     /// Binds the intent's key to its claims, but never to claims that will be refused: those may be corrected.
     pub(crate) fn key_standing(&self, intent: &PaymentIntent) -> Result<KeyStanding, ValidateError> {
         let Some(key) = intent.idempotency_key() else { return Ok(KeyStanding::Clear) };

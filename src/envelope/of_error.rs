@@ -65,7 +65,7 @@ impl From<&RedeemError> for Failure {
             // Which order or payment that is, is none of the caller's business.
             RedeemError::AlreadyRedeemed { .. } => "the payment was redeemed before, for another order".into(),
             RedeemError::OrderAlreadyPaid { .. } => "the order is paid by another payment already".into(),
-            RedeemError::VolatileStore | RedeemError::CreatedUnstated => {
+            RedeemError::StoreNotShared | RedeemError::RestartLoses { .. } | RedeemError::CreatedUnstated => {
                 "the service cannot redeem payments now".into()
             }
             RedeemError::CouldNotTell(error) | RedeemError::Store(error) => return error.into(),

@@ -8,6 +8,7 @@ use crate::attempt_log::Attempt;
 use crate::error::{Kind as CallKind, ValidateError};
 use crate::ledger::LedgerError;
 use crate::provider::ProviderError;
+use crate::store::RestartLoss;
 
 /// No result: refused, not executed, or nobody knows.
 ///
@@ -35,6 +36,7 @@ enum Kind {
     ResultMissing(Unkept),
     NothingToResolve(&'static str),
     Settings(Box<str>),
+    RestartLoses(RestartLoss),
     Store(LedgerError),
     /// Nothing was executed, for a reason that a look-up could have had as well.
     Call(ValidateError),
@@ -103,6 +105,10 @@ impl GuardError {
         Self::new(Kind::Settings(message.into()))
     }
 
+    pub(super) fn restart_loses(loss: RestartLoss) -> Self {
+        Self::new(Kind::RestartLoses(loss))
+    }
+
     pub(crate) fn no_runtime() -> Self {
         ValidateError::new(CallKind::NoRuntime).into()
     }
@@ -119,6 +125,7 @@ impl GuardError {
             Kind::ResultMissing(Unkept::OfAnotherType) => (Class::ResultMissing, "result_unreadable", 409),
             Kind::NothingToResolve(_) => (Class::NothingToResolve, "nothing_to_resolve", 409),
             Kind::Settings(_) => (Class::Configuration, "misconfigured", 502),
+            Kind::RestartLoses(_) => (Class::Configuration, "restart_loses", 502),
             Kind::Store(error) if error.is_down() => (Class::Store, "store_unavailable", 503),
             Kind::Store(_) => (Class::Store, "record_unreadable", 502),
             Kind::Call(error) => (Class::Call, error.code(), error.http_status()),
@@ -197,10 +204,21 @@ impl GuardError {
         self.call().is_some_and(ValidateError::is_unavailable)
     }
 
-    /// Running it again will not help until somebody changes a setting, such as the provider's credential.
+    /// Running it again will not help until the operator changes a setting, such as the provider's credential.
+    ///
+    /// [`restart_loss`](Self::restart_loss) tells whether it is about what the store keeps.
     #[must_use]
     pub fn is_configuration(&self) -> bool {
         self.class().0 == Class::Configuration || self.call().is_some_and(ValidateError::is_configuration)
+    }
+
+    /// What a restart of the store may lose, where the operation was not sent because that is more than is accepted.
+    #[must_use]
+    pub fn restart_loss(&self) -> Option<RestartLoss> {
+        match &*self.0 {
+            Kind::RestartLoses(loss) => Some(*loss),
+            _ => None,
+        }
     }
 
     /// The store does not answer, or holds something unreadable, and this run has sent nothing.
@@ -295,6 +313,9 @@ impl fmt::Display for GuardError {
             ),
             Kind::NothingToResolve(why) => write!(f, "there is nothing to resolve: {why}"),
             Kind::Settings(message) => f.write_str(message),
+            Kind::RestartLoses(loss) => {
+                write!(f, "{}, or state with `restart_loses_at_most` what may be lost", loss.advice())
+            }
             Kind::Store(error) if error.is_down() => {
                 write!(f, "the store did not confirm: {error}; try again")
             }

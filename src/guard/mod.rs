@@ -10,6 +10,7 @@
 //! | refused | an error | refused, for good | refused, for good |
 //! | the process crashed | taken over after the lease | sent again under the same key | indeterminate |
 //! | the store is down | goes on without it | refused, unless `go_on_without_store` | refused |
+//! | a restart of the store loses more than is accepted | goes on | goes on | refused |
 
 use std::fmt;
 use std::future::Future;
@@ -68,8 +69,11 @@ const READ_RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
 /// store, operations are remembered in this process only, forgotten with it, and 100,000 at most; for more, set a
 /// [`MemoryStore`](crate::store::MemoryStore) of that size. Clones cost one counter.
 ///
-/// A guard remembers as well as its store does. Where a store loses a record, in a failover or with its process, an
-/// operation that nothing else protects may happen again; the provider's key is what holds then.
+/// A guard remembers as well as its store does. Where a store loses a record, in a failover or a restart, an operation that
+/// nothing else protects may happen again; the provider's key is what holds then. So a write without such a key is refused
+/// where a [restart](crate::store::Store::restart_loss) loses more than a second, or nobody knows how much, unless
+/// [`restart_loses_at_most`](crate::ValidatorBuilder::restart_loses_at_most) accepts that. In this process's memory it loses
+/// all.
 ///
 /// | setting | default |
 /// |---|---|

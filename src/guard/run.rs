@@ -111,6 +111,20 @@ where
     result
 }
 
+/// Refuses a write that nothing but the store's record keeps from being sent twice, where a restart may lose the record.
+async fn check_restart<T>(job: &Job<T>, deadline: Deadline) -> Result<(), GuardError> {
+    let (engine, effect) = (&job.place.engine, job.place.operation.effect());
+    if !effect.is_write() || effect.key_kept_for().is_some() {
+        return Ok(());
+    }
+    let refused = timeout(deadline.left(Instant::now()), engine.effects.refused_loss()).await;
+    let limit = deadline.limit();
+    match refused.map_err(|_elapsed| LedgerError::TimedOut { limit })?? {
+        Some(loss) => Err(GuardError::restart_loses(loss)),
+        None => Ok(()),
+    }
+}
+
 async fn wait<T>(job: &Arc<Job<T>>, limit: Option<Duration>) -> Result<Done<T>, GuardError>
 where
     T: Serialize + DeserializeOwned + Send + 'static,
@@ -123,6 +137,7 @@ where
     }
     let begin = Instant::now();
     let deadline = Deadline::after(begin, limit.unwrap_or(engine.worst_case));
+    check_restart(job, deadline).await?;
     let lease_left = || engine.lease.saturating_sub(begin.elapsed());
     let (mut watch, mut waited_for) = (None, None);
     for _ in 0..MOST_TURNS {

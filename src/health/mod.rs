@@ -87,7 +87,7 @@ impl Validator {
     /// | degrades | a note |
     /// |---|---|
     /// | the breaker is open or half-open, the rate is limited, the retry budget is empty | |
-    /// | a finding about the store that is a warning or an error, a move of its clock within the last day included | one that is a note, or says what was chosen: not shared, volatile |
+    /// | a finding about the store that is a warning or an error, a move of its clock within the last day included | one that is a note, or says what was chosen: not shared, volatile, a loss that `restart_loses_at_most` accepts |
     /// | `PAYPROOF_DISABLE_IDEMPOTENCY_CHECKS` is on | without a shared store `forget` reaches this process only |
     /// | an operation has been indeterminate for a minute, or the list of them cannot be read | |
     /// | nine tenths of `max_keys` are held | webhooks delivered events of other accounts, for which no handler ran |
@@ -170,7 +170,7 @@ fn of_provider(validator: &Validator) -> Vec<HealthReason> {
 }
 
 fn of_store(validator: &Validator, preflight: &Preflight, unresolved: Option<UnresolvedList>) -> Vec<HealthReason> {
-    let is_local = !validator.0.effects.durability().shared;
+    let is_local = !validator.0.is_alone_or_shared();
     // Said in full by the reason in its place.
     let findings = preflight.findings.iter().filter(|finding| !(is_local && **finding == StoreFinding::NotShared));
     let mut all: Vec<_> = findings.cloned().map(HealthReason::Store).collect();

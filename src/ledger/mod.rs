@@ -9,10 +9,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
+use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout};
 
 use crate::fingerprint::Fingerprint;
-use crate::store::{AnyStore, Claim, Durability, Inspection, StoreError, Stored, Swap};
+use crate::store::{AnyStore, Claim, Durability, Inspection, RestartLoss, StoreError, Stored, Swap};
 use crate::telemetry::{Stopwatch, store_call};
 
 mod claim_clock;
@@ -102,6 +103,8 @@ pub(crate) struct Ledger {
     seal: Option<Seal>,
     watches: Arc<Watches>,
     clock: Arc<ClaimClock>,
+    /// What the operator says that a restart of the store loses at most.
+    stated_loss: Option<RestartLoss>,
 }
 
 /// What came of a claim.
@@ -150,8 +153,14 @@ pub(crate) struct Entry {
 }
 
 impl Ledger {
-    pub(crate) fn new(store: Arc<dyn AnyStore>, prefix: Box<str>, timeout: Duration, seal: Option<Seal>) -> Self {
-        Self { store, prefix, timeout, seal, watches: Arc::default(), clock: Arc::default() }
+    pub(crate) fn new(
+        store: Arc<dyn AnyStore>,
+        prefix: Box<str>,
+        timeout: Duration,
+        seal: Option<Seal>,
+        stated_loss: Option<RestartLoss>,
+    ) -> Self {
+        Self { store, prefix, timeout, seal, watches: Arc::default(), clock: Arc::default(), stated_loss }
     }
 
     /// The longest one call to the store may take.
@@ -162,6 +171,26 @@ impl Ledger {
 
     pub(crate) fn durability(&self) -> Durability {
         self.store.durability()
+    }
+
+    pub(crate) fn stated_loss(&self) -> Option<RestartLoss> {
+        self.stated_loss
+    }
+
+    /// What a restart of the store may lose, if that is more than is accepted of a store on which effects rely.
+    pub(crate) async fn refused_loss(&self) -> Result<Option<RestartLoss>, LedgerError> {
+        Handle::try_current().map_err(|_| LedgerError::NoRuntime)?;
+        let ask = || async {
+            match timeout(self.timeout, self.store.restart_loss()).await {
+                Ok(said) => said.map_err(LedgerError::from),
+                Err(_elapsed) => Err(LedgerError::TimedOut { limit: self.timeout }),
+            }
+        };
+        let said = match ask().await {
+            Err(error) if error.is_worth_another_try() => ask().await,
+            said => said,
+        };
+        Ok(Some(said?).filter(|loss| !loss.is_accepted(self.stated_loss)))
     }
 
     /// The place of a record.
@@ -382,7 +411,7 @@ impl Ledger {
     where
         F: Future<Output = Result<T, StoreError>>,
     {
-        if tokio::runtime::Handle::try_current().is_err() {
+        if Handle::try_current().is_err() {
             return Err(LedgerError::NoRuntime);
         }
         let watch = Stopwatch::start();

@@ -93,6 +93,14 @@ enum Former {
 }
 
 impl Books<'_> {
+    /// Refuses a store that may forget at a restart what is about to be written.
+    pub(super) async fn check_restart(&self) -> Result<(), RedeemError> {
+        match self.ledger.refused_loss().await? {
+            Some(loss) => Err(RedeemError::RestartLoses { loss }),
+            None => Ok(()),
+        }
+    }
+
     /// Binds a payment to its owner.
     pub(super) async fn bind(&self, payment: &PaymentId, owner: Owner) -> Result<Redeemed, RedeemError> {
         let deadline = Deadline::after(Instant::now(), LIMIT);
@@ -178,6 +186,8 @@ impl Books<'_> {
             if deadline.left(Instant::now()).is_zero() {
                 return Err(RedeemError::InProgress { retry_after: LEASE });
             }
+            // The claim may have gone to another server than the one that was asked: after a failover, or a new start.
+            self.check_restart().await?;
             let settled = Entry {
                 state: State::Settled,
                 nonce: ours.record.nonce,

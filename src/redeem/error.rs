@@ -7,6 +7,7 @@ use crate::intent::PaymentId;
 use crate::invalid_intent::InvalidIntent;
 use crate::ledger::LedgerError;
 use crate::redaction::legible;
+use crate::store::RestartLoss;
 use crate::verdict::Verdict;
 
 /// A payment that was not redeemed, released or looked up.
@@ -54,12 +55,18 @@ pub enum RedeemError {
     /// Order or part is malformed.
     #[error(transparent)]
     Invalid(#[from] InvalidIntent),
-    /// The store is not both shared and durable, so a used payment could become unused.
+    /// Other processes do not see the store's records, so a payment used in one would be unused in another.
     #[error(
-        "redemptions need a store that is shared and durable; set one, or accept the risk with \
-         `allow_volatile_redemption`"
+        "redemptions need a store that every process sees; set one with `store`, or state with `only_instance` that this \
+         process is the only one"
     )]
-    VolatileStore,
+    StoreNotShared,
+    /// A restart of the store may lose more than is accepted, so a used payment could become unused.
+    #[error("{}, or state with `restart_loses_at_most` what may be lost", .loss.advice())]
+    RestartLoses {
+        /// What it may lose.
+        loss: RestartLoss,
+    },
     /// Another process is redeeming the same payment or order, and has not come to an end in time. Ask again.
     #[error("another redemption of the payment or the order is under way; ask again")]
     InProgress {
@@ -85,7 +92,8 @@ impl RedeemError {
             Self::NoLongerValid(_) => "no_longer_valid",
             Self::CouldNotTell(error) | Self::Store(error) => error.code(),
             Self::Invalid(_) => "invalid_intent",
-            Self::VolatileStore => "volatile_store",
+            Self::StoreNotShared => "store_not_shared",
+            Self::RestartLoses { .. } => "restart_loses",
             Self::InProgress { .. } => "in_progress",
         }
     }
@@ -98,7 +106,7 @@ impl RedeemError {
             Self::OrderMissing | Self::OrderMismatch { .. } | Self::OnlyAuthorised | Self::NoLongerValid(_) => 422,
             Self::CouldNotTell(error) | Self::Store(error) => error.http_status(),
             Self::Invalid(_) => 400,
-            Self::VolatileStore | Self::CreatedUnstated => 502,
+            Self::StoreNotShared | Self::RestartLoses { .. } | Self::CreatedUnstated => 502,
         }
     }
 

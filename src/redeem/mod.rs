@@ -51,6 +51,10 @@ impl Validator {
     ///
     /// The returned [`Redeem`] does nothing until it is awaited.
     ///
+    /// A store that other processes do not see is refused, and so is one that loses more than a second at a restart, or does
+    /// not say: see [`only_instance`](crate::ValidatorBuilder::only_instance) and
+    /// [`restart_loses_at_most`](crate::ValidatorBuilder::restart_loses_at_most).
+    ///
     /// # Errors
     /// See [`RedeemError`]. After an error that leaves the outcome open, ask again: it comes to the same end.
     ///
@@ -69,7 +73,7 @@ impl Validator {
     /// Which order a payment was redeemed for, if it was. Asks the store and not the provider.
     ///
     /// # Errors
-    /// When the store does not answer, holds something unreadable, or is not fit for redemptions.
+    /// When the store does not answer, holds something unreadable, or is not seen by every process.
     pub fn redemption(
         &self,
         payment: &PaymentId,
@@ -96,11 +100,10 @@ impl Validator {
     }
 }
 
-/// The records of redemptions, where they may be kept at all.
+/// The records of redemptions, where every process sees them.
 fn books(engine: &Engine) -> Result<Books<'_>, RedeemError> {
-    let durability = engine.effects.durability();
-    if !(durability.shared && durability.durable || engine.redemption.volatile) {
-        return Err(RedeemError::VolatileStore);
+    if !engine.is_alone_or_shared() {
+        return Err(RedeemError::StoreNotShared);
     }
     Ok(Books { ledger: &engine.effects, identity: &engine.identity, retention: engine.redemption.retention })
 }
@@ -128,6 +131,7 @@ impl Redeem {
         let owner = owner(&proof, order.as_deref(), part.as_deref())?;
         let books = books(&engine)?;
         look_once(&engine);
+        books.check_restart().await?;
         let proof = recent(&engine, proof).await?;
         if proof.capture() == Capture::Authorised && !engine.redemption.authorised {
             return Err(RedeemError::OnlyAuthorised);

@@ -8,7 +8,7 @@ use crate::build_error::BuildError;
 use crate::switch;
 use crate::telemetry::store_chosen;
 
-use super::{AnyStore, Claim, Durability, Inspection, MemoryStore, Store, StoreError, Stored, Swap};
+use super::{AnyStore, Claim, Durability, Inspection, MemoryStore, RestartLoss, Store, StoreError, Stored, Swap};
 
 /// Chooses a store by the environment's variables.
 ///
@@ -132,6 +132,10 @@ impl Store for EnvStore {
 
     fn durability(&self) -> Durability {
         self.store.durability()
+    }
+
+    async fn restart_loss(&self) -> Result<RestartLoss, StoreError> {
+        self.store.restart_loss().await
     }
 
     async fn inspect(&self) -> Result<Inspection, StoreError> {

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::RestartLoss;
+
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
@@ -45,8 +47,13 @@ pub enum StoreFinding {
     Replica,
     /// The credential may not write.
     ReadOnly,
-    /// The server writes nothing to disk, so a restart loses every record.
-    NotPersistent,
+    /// A restart of the store may lose what it acknowledged.
+    RestartLoses {
+        /// How much, as the store says.
+        loss: RestartLoss,
+        /// What [`restart_loses_at_most`](crate::ValidatorBuilder::restart_loses_at_most) states, if it does.
+        stated: Option<RestartLoss>,
+    },
     /// A failover may lose the last acknowledged writes.
     BestEffort,
     /// The records are this process's own.
@@ -96,7 +103,13 @@ impl StoreFinding {
             Self::Evicts { .. } => "evicts",
             Self::Replica => "replica",
             Self::ReadOnly => "read_only",
-            Self::NotPersistent => "not_persistent",
+            Self::RestartLoses { loss, .. } => match loss {
+                RestartLoss::Nothing => "restart_loses_nothing",
+                RestartLoss::Second => "restart_loses_second",
+                RestartLoss::Snapshot => "restart_loses_since_snapshot",
+                RestartLoss::All => "restart_loses_all",
+                RestartLoss::Unknown => "restart_loss_unknown",
+            },
             Self::BestEffort => "best_effort",
             Self::NotShared => "not_shared",
             Self::Volatile => "volatile",
@@ -114,8 +127,10 @@ impl StoreFinding {
     pub const fn severity(&self) -> Severity {
         match self {
             Self::Unreachable { .. } | Self::Replica | Self::ReadOnly => Severity::Error,
+            // What is accepted was chosen; what is not, redemptions refuse.
+            Self::RestartLoses { loss, stated } if loss.is_accepted(*stated) => Severity::Note,
             Self::Evicts { .. }
-            | Self::NotPersistent
+            | Self::RestartLoses { .. }
             | Self::NotShared
             | Self::Volatile
             | Self::ClockSetBack { .. }
@@ -140,9 +155,8 @@ impl fmt::Display for StoreFinding {
             ),
             Self::Replica => f.write_str("this server is a replica; connect to the primary"),
             Self::ReadOnly => f.write_str("the credential may not write; use one that may"),
-            Self::NotPersistent => {
-                f.write_str("the server writes nothing to disk, so a restart loses every record; set `appendonly yes`")
-            }
+            Self::RestartLoses { loss, stated } if loss.is_accepted(*stated) => f.write_str(loss.advice()),
+            Self::RestartLoses { loss, .. } => write!(f, "{}{REFUSED}", loss.advice()),
             Self::BestEffort => f.write_str(
                 "a failover may lose the last acknowledged writes; keep a UNIQUE column on the redemption key",
             ),
@@ -166,6 +180,10 @@ impl fmt::Display for StoreFinding {
     }
 }
 
+/// What follows from a loss that is not accepted.
+const REFUSED: &str =
+    ", or state what may be lost with `restart_loses_at_most`; until then redemptions and unkeyed writes are refused";
+
 /// A look at a store.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -178,6 +196,8 @@ pub struct Inspection {
     pub compare: Option<Box<str>>,
     /// How long one round trip took.
     pub latency: Duration,
+    /// What a restart may lose, as [`restart_loss`](super::Store::restart_loss) says.
+    pub restart_loss: RestartLoss,
     /// What was found.
     pub findings: Vec<StoreFinding>,
 }
@@ -186,6 +206,13 @@ impl Inspection {
     /// A look that found nothing so far.
     #[must_use]
     pub fn new(server: impl Into<Box<str>>, latency: Duration) -> Self {
-        Self { server: server.into(), version: None, compare: None, latency, findings: Vec::new() }
+        Self {
+            server: server.into(),
+            version: None,
+            compare: None,
+            latency,
+            restart_loss: RestartLoss::Unknown,
+            findings: Vec::new(),
+        }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Claim, Durability, Inspection, Store, StoreError, StoreFinding, Stored, Swap, ttl_millis};
+use super::{Claim, Durability, Inspection, RestartLoss, Store, StoreError, StoreFinding, Stored, Swap, ttl_millis};
 
 /// About 60 MB of records of 300 bytes.
 const MAX_RECORDS: usize = 100_000;
@@ -175,12 +175,17 @@ impl Store for MemoryStore {
     }
 
     fn durability(&self) -> Durability {
-        Durability { shared: false, durable: false, best_effort: false }
+        Durability { shared: false, best_effort: false }
+    }
+
+    async fn restart_loss(&self) -> Result<RestartLoss, StoreError> {
+        Ok(RestartLoss::All)
     }
 
     async fn inspect(&self) -> Result<Inspection, StoreError> {
         let mut inspection = Inspection::new("memory", Duration::ZERO);
         inspection.compare = Some("in process".into());
+        inspection.restart_loss = RestartLoss::All;
         inspection.findings = vec![StoreFinding::NotShared, StoreFinding::Volatile];
         Ok(inspection)
     }

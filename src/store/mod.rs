@@ -1,12 +1,11 @@
 //! Shared memory: bytes under keys, with atomic claim, compare-and-swap and compare-and-delete.
 //!
-//! | store | feature | every process sees it | survives a crash |
-//! |---|---|---|---|
-//! | [`MemoryStore`] | | no | no |
-//! | `FileStore` | `file` | one process at a time | yes |
-//! | `RedisStore` | `redis` | yes | as far as the server writes its log; replication may lose the last writes |
-//! | `UpstashStore` | `upstash` | yes | yes; replication may lose the last writes |
-//! | `VercelKvStore` | `vercel-kv` | yes | yes; replication may lose the last writes |
+//! | store | feature | who sees it | lost at a restart | lost at a failover |
+//! |---|---|---|---|---|
+//! | [`MemoryStore`] | | this process | everything | |
+//! | `FileStore` | `file` | one process at a time | nothing; everything, if its file is in memory | |
+//! | `RedisStore` | `redis` | every process | what its primaries say: nothing, a second, since the last snapshot, everything, unknown | the last writes: replication is asynchronous |
+//! | `UpstashStore`, `VercelKvStore` | `upstash`, `vercel-kv` | every process | a second, as the service states; behind any other host, what the server says | the last writes; of two that conflict, the last one wins |
 //!
 //! What the bytes mean is the crate's own affair; a store knows keys, bytes and times to live.
 
@@ -18,6 +17,8 @@ use std::time::Duration;
 
 #[cfg(feature = "test-util")]
 pub mod contract;
+#[cfg(any(feature = "redis", feature = "upstash"))]
+mod disk;
 mod error;
 #[cfg(feature = "file")]
 mod file;
@@ -28,6 +29,7 @@ mod memory;
 mod redis;
 #[cfg(feature = "upstash")]
 pub(crate) mod rest;
+mod restart_loss;
 #[cfg(feature = "upstash")]
 mod upstash;
 #[cfg(feature = "vercel-kv")]
@@ -41,6 +43,7 @@ pub use inspection::{Inspection, Severity, StoreFinding};
 pub use memory::MemoryStore;
 #[cfg(feature = "redis")]
 pub use redis::{RedisStore, RedisStoreBuilder};
+pub use restart_loss::RestartLoss;
 #[cfg(feature = "upstash")]
 pub use upstash::{UpstashStore, UpstashStoreBuilder};
 #[cfg(feature = "vercel-kv")]
@@ -80,13 +83,13 @@ pub enum Swap {
     Lost(Option<Stored>),
 }
 
-/// What a store's records outlive, and who sees them.
+/// Who sees a store's records, and whether they outlive a failover, by the kind of store it is.
+///
+/// What a restart loses is a question of how the store is set up: see [`Store::restart_loss`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Durability {
     /// Every process of the service sees the same records.
     pub shared: bool,
-    /// Records survive the end of this process and a restart of the store.
-    pub durable: bool,
     /// A failover may lose writes that were acknowledged, as with asynchronous replication.
     pub best_effort: bool,
 }
@@ -138,8 +141,18 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// As for [`get`](Self::get).
     fn remove(&self, key: &str, expected: &[u8]) -> impl Future<Output = Result<Swap, StoreError>> + Send;
 
-    /// Who sees the records, and what they outlive.
+    /// Who sees the records, and whether they outlive a failover.
     fn durability(&self) -> Durability;
+
+    /// What a restart of the store may lose of what it has acknowledged, as the store is set up now.
+    ///
+    /// It is asked before each redemption and each guarded write without a provider key. So a store that has to look it up
+    /// keeps the answer for a while, 60 s in the stores here, and never beyond a new connection: that may lead to a server
+    /// which was started again with other settings.
+    ///
+    /// # Errors
+    /// As for [`get`](Self::get). A store that answers and does not say is [`RestartLoss::Unknown`], and no error.
+    fn restart_loss(&self) -> impl Future<Output = Result<RestartLoss, StoreError>> + Send;
 
     /// Looks at the store itself, for [`Validator::check`](crate::Validator::check): a round trip at least, and what can
     /// be found out about version, eviction, replication and clock.
@@ -185,6 +198,10 @@ impl<S: Store> Store for Arc<S> {
         (**self).durability()
     }
 
+    async fn restart_loss(&self) -> Result<RestartLoss, StoreError> {
+        (**self).restart_loss().await
+    }
+
     async fn inspect(&self) -> Result<Inspection, StoreError> {
         (**self).inspect().await
     }
@@ -199,6 +216,7 @@ pub(crate) trait AnyStore: fmt::Debug + Send + Sync {
     fn replace<'s>(&'s self, key: &'s str, expected: &'s [u8], value: &'s [u8], ttl: Duration) -> Answer<'s, Swap>;
     fn remove<'s>(&'s self, key: &'s str, expected: &'s [u8]) -> Answer<'s, Swap>;
     fn durability(&self) -> Durability;
+    fn restart_loss(&self) -> Answer<'_, RestartLoss>;
     fn inspect(&self) -> Answer<'_, Inspection>;
 }
 
@@ -221,6 +239,10 @@ impl<S: Store> AnyStore for S {
 
     fn durability(&self) -> Durability {
         Store::durability(self)
+    }
+
+    fn restart_loss(&self) -> Answer<'_, RestartLoss> {
+        Box::pin(Store::restart_loss(self))
     }
 
     fn inspect(&self) -> Answer<'_, Inspection> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::rest::{Names, RestClient, Settings};
-use super::{Claim, Durability, Inspection, Store, StoreError, Stored, Swap};
+use super::{Claim, Durability, Inspection, RestartLoss, Store, StoreError, Stored, Swap};
 use crate::build_error::BuildError;
 
 const NAMES: Names = Names {
@@ -24,6 +24,10 @@ const NAMES: Names = Names {
 ///
 /// Values are stored as text, behind `pp1:`. What `RedisStore` writes into the same database is refused here as foreign,
 /// and the other way round it is unreadable: use one of the two per database.
+///
+/// Each write is on the service's disks within a moment, so a restart loses [a second](RestartLoss::Second) at most: that is
+/// the service's own word, and taken for its hosts alone (`*.upstash.io`). A server of your own behind this protocol is asked
+/// for its settings, as `RedisStore` asks.
 ///
 /// Replicas are written to later, so a failover may lose the last acknowledged writes. Turn eviction off in the console:
 /// a record that is deleted early makes a used payment look unused.
@@ -137,6 +141,10 @@ impl Store for UpstashStore {
 
     fn durability(&self) -> Durability {
         RestClient::durability()
+    }
+
+    async fn restart_loss(&self) -> Result<RestartLoss, StoreError> {
+        self.0.restart_loss().await
     }
 
     async fn inspect(&self) -> Result<Inspection, StoreError> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::rest::{Names, RestClient, Settings};
-use super::{Claim, Durability, Inspection, Store, StoreError, Stored, Swap};
+use super::{Claim, Durability, Inspection, RestartLoss, Store, StoreError, Stored, Swap};
 use crate::build_error::BuildError;
 
 const NAMES: Names = Names {
@@ -130,6 +130,10 @@ impl Store for VercelKvStore {
 
     fn durability(&self) -> Durability {
         RestClient::durability()
+    }
+
+    async fn restart_loss(&self) -> Result<RestartLoss, StoreError> {
+        self.0.restart_loss().await
     }
 
     async fn inspect(&self) -> Result<Inspection, StoreError> {

@@ -10,7 +10,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use tokio::time::sleep;
 
-use crate::store::{Claim, Durability, Inspection, Store, StoreError, Stored, Swap};
+use crate::store::{Claim, Durability, Inspection, RestartLoss, Store, StoreError, Stored, Swap};
 
 /// What a [`FlakyStore`] does on one call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +52,8 @@ pub enum StoreVerb {
     Remove,
     /// [`Store::inspect`].
     Inspect,
+    /// [`Store::restart_loss`].
+    RestartLoss,
 }
 
 /// A store around another one, which fails on script or by chance.
@@ -90,11 +92,12 @@ struct Script {
     chances: Option<Chances>,
     always: Option<StoreFault>,
     durability: Option<Durability>,
+    restart_loss: Option<RestartLoss>,
     calls: [u64; VERBS],
     executed: [u64; VERBS],
 }
 
-const VERBS: usize = 5;
+const VERBS: usize = 6;
 
 struct Chances {
     rng: StdRng,
@@ -157,6 +160,11 @@ impl<S> FlakyStore<S> {
     /// Says this about durability, in place of what the other store says.
     pub fn pretend(&self, durability: Durability) {
         self.lock().durability = Some(durability);
+    }
+
+    /// Says that a restart loses this, in place of what the other store says.
+    pub fn pretend_restart_loses(&self, loss: RestartLoss) {
+        self.lock().restart_loss = Some(loss);
     }
 
     /// Calls of this verb that started.
@@ -285,8 +293,24 @@ impl<S: Store> Store for FlakyStore<S> {
         pretended.unwrap_or_else(|| self.store.durability())
     }
 
+    async fn restart_loss(&self) -> Result<RestartLoss, StoreError> {
+        let (store, pretended) = (Arc::clone(&self.store), self.lock().restart_loss);
+        let said = async move {
+            match pretended {
+                Some(loss) => Ok(loss),
+                None => store.restart_loss().await,
+            }
+        };
+        self.run(StoreVerb::RestartLoss, said).await
+    }
+
     async fn inspect(&self) -> Result<Inspection, StoreError> {
-        let store = Arc::clone(&self.store);
-        self.run(StoreVerb::Inspect, async move { store.inspect().await }).await
+        let (store, pretended) = (Arc::clone(&self.store), self.lock().restart_loss);
+        let seen = async move {
+            let mut inspection = store.inspect().await?;
+            inspection.restart_loss = pretended.unwrap_or(inspection.restart_loss);
+            Ok(inspection)
+        };
+        self.run(StoreVerb::Inspect, seen).await
     }
 }

@@ -263,7 +263,7 @@ mod recording {
     use std::sync::{Arc, Mutex};
     use std::time::Duration;
 
-    use payproof::store::{Claim, Durability, Inspection, MemoryStore, Store, StoreError, Stored, Swap};
+    use payproof::store::{Claim, Durability, Inspection, MemoryStore, RestartLoss, Store, StoreError, Stored, Swap};
 
     #[derive(Clone, Debug, Default)]
     pub(crate) struct Recording {
@@ -297,6 +297,10 @@ mod recording {
 
         fn durability(&self) -> Durability {
             self.store.durability()
+        }
+
+        async fn restart_loss(&self) -> Result<RestartLoss, StoreError> {
+            self.store.restart_loss().await
         }
 
         async fn inspect(&self) -> Result<Inspection, StoreError> {

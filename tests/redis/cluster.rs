@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use payproof::store::{Claim, RedisStore, Store, StoreFinding, contract};
+use payproof::store::{Claim, RedisStore, RestartLoss, Store, StoreFinding, contract};
 
 use crate::redis_server::{RedisCluster, RedisConfig};
+use crate::restart_loss::loss_becomes;
 use crate::{MINUTE, claimed_at_last, patient, store};
 
 /// A node is missed for 1.5 s before another takes over; the rest is for a machine that has other things to do.
@@ -23,6 +24,7 @@ async fn a_cluster_keeps_the_contract_moves_keys_and_fails_over() {
     let lonely = patient(RedisStore::builder_cluster([&with_password("redis://127.0.0.1:1".into()), &urls[5]]));
     contract::check(lonely.clone()).await.unwrap();
     assert!(lonely.inspect().await.unwrap().findings.iter().all(|finding| *finding != StoreFinding::Replica));
+    one_primary_that_forgets_counts_for_all(&cluster, &lonely).await;
     let outsider = store(&urls[0]);
     let mut told = Vec::new();
     for place in 0..30 {
@@ -97,4 +99,17 @@ async fn a_cluster_without_slots_and_a_server_that_is_none_are_named() {
     let single = crate::redis_server::RedisServer::start().await;
     let error = patient(RedisStore::builder_cluster([single.url()])).get("k").await.unwrap_err();
     assert!(error.is_refused() && error.to_string().contains("cluster support disabled"), "{error:?}");
+}
+
+/// Asked anew after each of the connections is made anew.
+async fn one_primary_that_forgets_counts_for_all(cluster: &RedisCluster, store: &RedisStore) {
+    assert_eq!(store.restart_loss().await, Ok(RestartLoss::Second));
+    let forgetful = &cluster.servers()[cluster.primary_of("payproof:any", 0)];
+    forgetful.command(&["CONFIG", "SET", "appendonly", "no"]);
+    assert_eq!(store.restart_loss().await, Ok(RestartLoss::Second), "kept on this connection");
+    forgetful.command(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
+    loss_becomes(store, RestartLoss::All).await;
+    forgetful.command(&["CONFIG", "SET", "appendonly", "yes"]);
+    forgetful.command(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
+    loss_becomes(store, RestartLoss::Second).await;
 }

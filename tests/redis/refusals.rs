@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use payproof::store::{Claim, RedisStore, RedisStoreBuilder, Severity, Store, StoreError, StoreFinding, Swap};
+use payproof::store::{
+    Claim, RedisStore, RedisStoreBuilder, RestartLoss, Severity, Store, StoreError, StoreFinding, Swap,
+};
 
 use crate::certificates::Certificates;
 use crate::redis_server::{RedisConfig, RedisServer, new_folder, until};
@@ -181,16 +183,20 @@ async fn a_look_at_a_server_finds_what_is_unfit() {
     assert!(inspection.version.is_some_and(|version| server.command(&["INFO", "server"]).contains(&*version)));
     assert!(inspection.latency > Duration::ZERO);
     assert_eq!(inspection.findings, []);
+    assert_eq!(inspection.restart_loss, RestartLoss::Second);
     assert_eq!(server.command(&["DBSIZE"]), "0");
 
     server.command(&["CONFIG", "SET", "maxmemory-policy", "allkeys-lru"]);
     server.command(&["CONFIG", "SET", "appendonly", "no"]);
-    let findings = store.inspect().await.unwrap().findings;
-    assert_eq!(findings, [StoreFinding::Evicts { policy: "allkeys-lru".into() }, StoreFinding::NotPersistent]);
+    let inspection = store.inspect().await.unwrap();
+    assert_eq!(inspection.findings, [StoreFinding::Evicts { policy: "allkeys-lru".into() }]);
+    assert_eq!(inspection.restart_loss, RestartLoss::All);
 
     let rights = "ACL SETUSER blind on >openSesame ~payproof:* +multi +exec +get +set +pttl +del +eval +evalsha";
     server.command(&rights.split(' ').collect::<Vec<_>>());
     let blind = crate::store(format!("redis://blind:{PASSWORD}@127.0.0.1:{}", server.port()));
-    let findings = blind.inspect().await.unwrap().findings;
-    assert!(findings.len() >= 3 && findings.iter().all(|finding| finding.code() == "unknown"), "{findings:?}");
+    let inspection = blind.inspect().await.unwrap();
+    assert_eq!(inspection.restart_loss, RestartLoss::Unknown);
+    let findings = inspection.findings;
+    assert!(findings.len() >= 2 && findings.iter().all(|finding| finding.code() == "unknown"), "{findings:?}");
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use payproof::store::{RedisStore, Store, contract};
+use payproof::store::{RedisStore, RestartLoss, Store, contract};
 
 use crate::redis_server::{RedisConfig, RedisSentinels, RedisServer};
 use crate::{MINUTE, claimed_at_last, is_not_sent, patient};
@@ -24,6 +24,9 @@ async fn sentinels_are_asked_for_the_primary_and_again_after_a_failover() {
     contract::check(patient_store.clone()).await.unwrap();
     let inspection = patient_store.inspect().await.unwrap();
     assert_eq!(inspection.findings, []);
+    assert_eq!(patient_store.restart_loss().await, Ok(RestartLoss::Second));
+    // The other one may be set up in another way; it is asked once it is the primary.
+    trio.replica.command(&["CONFIG", "SET", "appendfsync", "no"]);
 
     let unknown = patient(RedisStore::builder_sentinel(&urls, "another")).get("k").await.unwrap_err();
     assert!(unknown.is_refused() && unknown.to_string().contains("check the name"), "{unknown:?}");
@@ -40,6 +43,7 @@ async fn sentinels_are_asked_for_the_primary_and_again_after_a_failover() {
     assert!(!errors.is_empty(), "the failover went unseen");
     assert!(errors.iter().all(|error| !error.is_refused()), "{errors:?}");
     assert_eq!(trio.replica.command(&["GET", "after"]), "at last");
+    assert_eq!(store.restart_loss().await, Ok(RestartLoss::Snapshot));
     assert_eq!(store.get("before").await.unwrap().unwrap().bytes, b"v");
 
     // The old primary comes back, is made a replica, and is not asked again.

@@ -163,5 +163,5 @@ async fn it_connects_at_first_use_and_its_connections_end_with_the_last_clone() 
 #[tokio::test]
 async fn it_says_what_it_promises() {
     let durability = store("redis://localhost").durability();
-    assert_eq!(durability, Durability { shared: true, durable: true, best_effort: true });
+    assert_eq!(durability, Durability { shared: true, best_effort: true });
 }

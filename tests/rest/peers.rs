@@ -70,7 +70,17 @@ impl Redis {
     async fn try_start(folder: &Path) -> Option<Self> {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let mut command = Command::new("redis-server");
-        command.args(["--bind", "127.0.0.1", "--port", &port.to_string(), "--save", "", "--appendonly", "no", "--dir"]);
+        command.args([
+            "--bind",
+            "127.0.0.1",
+            "--port",
+            &port.to_string(),
+            "--save",
+            "",
+            "--appendonly",
+            "yes",
+            "--dir",
+        ]);
         command.arg(folder).stdin(Stdio::null()).stdout(Stdio::null());
         let child = command.spawn().expect("redis-server is missing; run: sudo apt-get install redis-server");
         let mut process = Process(child);

@@ -9,7 +9,7 @@ use std::future::{Future, pending};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use payproof::store::{Claim, Durability, Inspection, MemoryStore, Store, StoreError, Stored, Swap};
+use payproof::store::{Claim, Durability, Inspection, MemoryStore, RestartLoss, Store, StoreError, Stored, Swap};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
@@ -323,7 +323,11 @@ impl Store for ChaosStore {
     }
 
     fn durability(&self) -> Durability {
-        Durability { shared: true, durable: true, best_effort: false }
+        Durability { shared: true, best_effort: false }
+    }
+
+    async fn restart_loss(&self) -> Result<RestartLoss, StoreError> {
+        Ok(RestartLoss::Nothing)
     }
 
     async fn inspect(&self) -> Result<Inspection, StoreError> {

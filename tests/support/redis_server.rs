@@ -47,6 +47,8 @@ pub(crate) struct RedisServer {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct RedisConfig {
     lines: String,
+    /// What it keeps on its disk.
+    disk: Option<String>,
     access: Vec<String>,
     sentinel: bool,
     cluster: bool,
@@ -61,6 +63,12 @@ impl RedisConfig {
     /// Adds a line.
     pub(crate) fn line(mut self, line: impl AsRef<str>) -> Self {
         let _ = writeln!(self.lines, "{}", line.as_ref());
+        self
+    }
+
+    /// Keeps this on its disk, instead of a log that is synced every second.
+    pub(crate) fn disk(mut self, lines: &str) -> Self {
+        self.disk = Some(lines.into());
         self
     }
 
@@ -97,7 +105,8 @@ impl RedisConfig {
         let _ = writeln!(lines, "bind 127.0.0.1\ndir {}", folder.display());
         let _ = if self.tls { writeln!(lines, "port 0\ntls-port {port}") } else { writeln!(lines, "port {port}") };
         if !self.sentinel {
-            let _ = writeln!(lines, "save \"\"\nappendonly yes\nappendfsync everysec\nrepl-diskless-sync-delay 0");
+            let disk = self.disk.as_deref().unwrap_or("save \"\"\nappendonly yes\nappendfsync everysec");
+            let _ = writeln!(lines, "{disk}\nrepl-diskless-sync-delay 0");
         }
         std::fs::write(&config, lines).expect("the configuration cannot be written");
         let access = ["-p".into(), port.to_string()].into_iter().chain(self.access.iter().cloned()).collect();

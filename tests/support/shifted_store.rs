@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use payproof::store::{Claim, Durability, Inspection, Store, StoreError, Stored, Swap};
+use payproof::store::{Claim, Durability, Inspection, RestartLoss, Store, StoreError, Stored, Swap};
 use tokio::time::Instant;
 
 /// Changes the time to live that another store tells.
@@ -119,6 +119,10 @@ impl<S: Store> Store for ShiftedStore<S> {
 
     fn durability(&self) -> Durability {
         self.store.durability()
+    }
+
+    async fn restart_loss(&self) -> Result<RestartLoss, StoreError> {
+        self.store.restart_loss().await
     }
 
     async fn inspect(&self) -> Result<Inspection, StoreError> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
-use payproof::store::{Claim, Durability, Inspection, MemoryStore, Store, StoreError, Stored, Swap};
+use payproof::store::{Claim, Durability, Inspection, MemoryStore, RestartLoss, Store, StoreError, Stored, Swap};
 use payproof::testing::webhook::EventBody;
 use payproof::testing::{FlakyStore, StoreFault, StoreVerb};
 use tokio::time::{Instant, advance, sleep};
@@ -250,6 +250,10 @@ impl Store for Contended {
 
     fn durability(&self) -> Durability {
         self.store.durability()
+    }
+
+    async fn restart_loss(&self) -> Result<RestartLoss, StoreError> {
+        self.store.restart_loss().await
     }
 
     async fn inspect(&self) -> Result<Inspection, StoreError> {

@@ -39,10 +39,10 @@ pub(crate) async fn run(args: Args) -> Result<Status, Trouble> {
     Ok(if is_nothing { Status::NotFine } else { Status::Fine })
 }
 
-/// A store that is not fit for redemptions holds none.
+/// A store that other processes do not see holds none.
 async fn redemption(validator: &Validator, payment: &PaymentId) -> Result<Option<Redemption>, Trouble> {
     match validator.redemption(payment).await {
-        Err(payproof::RedeemError::VolatileStore) => Ok(None),
+        Err(payproof::RedeemError::StoreNotShared) => Ok(None),
         redemption => Ok(redemption?),
     }
 }

@@ -78,5 +78,8 @@ async fn bounded(rule: Rule, group: impl Future<Output = Result<(), Breach>>) ->
 async fn inspects<S: Store>(trial: &Trial<S>) -> Result<(), Breach> {
     let at = trial.at(Rule::InspectAnswers);
     let inspection = at.answer(trial.store().inspect().await)?;
-    at.ensure(!inspection.server.is_empty(), || "it does not say what answers".into())
+    at.ensure(!inspection.server.is_empty(), || "it does not say what answers".into())?;
+    let at = trial.at(Rule::RestartLossIsSaid);
+    let (said, seen) = (at.answer(trial.store().restart_loss().await)?, inspection.restart_loss);
+    at.ensure(said == seen, || format!("it says {said:?}, and a look at it says {seen:?}"))
 }

@@ -51,6 +51,8 @@ pub enum Rule {
     DurabilityIsStable,
     /// A look at the store itself answers.
     InspectAnswers,
+    /// The store says what a restart may lose, and a look at it says the same.
+    RestartLossIsSaid,
 }
 
 /// Every rule, in the order of the enumeration.
@@ -77,6 +79,7 @@ const RULES: &[Rule] = &[
     Rule::DroppedIsWhole,
     Rule::DurabilityIsStable,
     Rule::InspectAnswers,
+    Rule::RestartLossIsSaid,
 ];
 
 impl fmt::Display for Rule {
@@ -104,6 +107,7 @@ impl fmt::Display for Rule {
             Self::DroppedIsWhole => "a write that is dropped leaves nothing or the whole record",
             Self::DurabilityIsStable => "the store says the same about its durability at all times",
             Self::InspectAnswers => "a look at the store itself answers",
+            Self::RestartLossIsSaid => "the store says what a restart may lose, and a look at it says the same",
         })
     }
 }

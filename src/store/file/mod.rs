@@ -12,11 +12,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::time::Instant;
 
 use self::command::{Answer, Verb};
 use self::desk::Desk;
-use super::{Claim, Durability, Inspection, Store, StoreError, StoreFinding, Stored, Swap, ttl_millis};
+use super::{Claim, Durability, Inspection, RestartLoss, Store, StoreError, StoreFinding, Stored, Swap, ttl_millis};
 use crate::build_error::BuildError;
 
 /// Three million records of 300 bytes.
@@ -45,7 +46,8 @@ const LARGEST_VALUE: usize = 1 << 20;
 ///
 /// # What is kept
 /// A write is answered once it is on the disk; writes that wait together share one. A crash of the process or of the
-/// machine loses nothing that was answered, if the disk keeps what it said it wrote. A new file can be read and written
+/// machine loses nothing that was answered, if the disk keeps what it said it wrote. A file on a file system in memory
+/// (tmpfs, ramfs; told on Linux), or one that was deleted while it was open, loses [all](RestartLoss::All). A new file can be read and written
 /// by its owner alone.
 ///
 /// # One process at a time
@@ -77,6 +79,8 @@ pub struct FileStore {
 struct StoreHandle {
     desk: Arc<Desk>,
     only_instance: bool,
+    /// Whether the file system is one that is kept in memory.
+    in_memory: bool,
 }
 
 impl Drop for StoreHandle {
@@ -128,7 +132,8 @@ impl FileStoreBuilder {
             return Err(BuildError::OutOfRange { setting: "max_bytes", value: max_bytes.to_string(), rule });
         }
         let desk = Desk::open(path.clone(), max_bytes).map_err(|refusal| refusal.at(&path))?;
-        Ok(FileStore { handle: Arc::new(StoreHandle { desk: Arc::new(desk), only_instance }) })
+        let in_memory = open::is_in_memory(&path);
+        Ok(FileStore { handle: Arc::new(StoreHandle { desk: Arc::new(desk), only_instance, in_memory }) })
     }
 }
 
@@ -207,7 +212,13 @@ impl Store for FileStore {
     }
 
     fn durability(&self) -> Durability {
-        Durability { shared: self.handle.only_instance, durable: true, best_effort: false }
+        Durability { shared: self.handle.only_instance, best_effort: false }
+    }
+
+    async fn restart_loss(&self) -> Result<RestartLoss, StoreError> {
+        Handle::try_current().map_err(|_| StoreError::not_sent("there is no tokio runtime here"))?;
+        let is_kept = !self.handle.in_memory && self.handle.desk.is_in_place().await;
+        Ok(if is_kept { RestartLoss::Nothing } else { RestartLoss::All })
     }
 
     /// Commits once, and measures that.
@@ -221,6 +232,7 @@ impl Store for FileStore {
         if !self.handle.only_instance {
             inspection.findings.push(StoreFinding::NotShared);
         }
+        inspection.restart_loss = self.restart_loss().await?;
         if !desk.is_in_place().await {
             let reason = "its file was moved or deleted while it was open, and what is written to it is lost".into();
             inspection.findings.push(StoreFinding::Unreachable { reason });

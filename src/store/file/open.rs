@@ -134,3 +134,46 @@ fn identity(_metadata: &std::fs::Metadata) -> Identity {
 pub(super) fn is_still(path: &Path, opened: Identity) -> bool {
     std::fs::metadata(path).is_ok_and(|metadata| identity(&metadata) == opened)
 }
+
+/// Whether the file is on a file system that ends with the machine, as far as the system says.
+#[cfg(target_os = "linux")]
+pub(super) fn is_in_memory(path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let device = std::fs::metadata(path).map(|metadata| metadata.dev());
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo");
+    device.is_ok_and(|device| mounts.is_ok_and(|mounts| is_kept_in_memory(&mounts, device)))
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn is_in_memory(_path: &Path) -> bool {
+    false
+}
+
+/// Reads proc(5): `36 35 98:0 /root /mount options [tags] - type source options`.
+#[cfg(target_os = "linux")]
+fn is_kept_in_memory(mounts: &str, device: u64) -> bool {
+    // As the C library takes a device's number apart.
+    let major = (device >> 8) & 0xfff | (device >> 32) & 0xffff_f000;
+    let minor = device & 0xff | (device >> 12) & 0xffff_ff00;
+    let place = format!("{major}:{minor}");
+    mounts.lines().filter(|line| line.split(' ').nth(2) == Some(&*place)).any(|line| {
+        let kind = line.split_once(" - ").and_then(|(_, rest)| rest.split(' ').next());
+        matches!(kind, Some("tmpfs" | "ramfs" | "devtmpfs"))
+    })
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::is_kept_in_memory;
+
+    #[test]
+    fn a_file_system_in_memory_is_told_by_its_device() {
+        let mounts = "22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw\n\
+                      25 22 0:22 / /run rw,nosuid shared:5 - tmpfs tmpfs rw,size=1g\n\
+                      26 22 0:300 / /mnt/a\\040b rw - ramfs none rw\n";
+        assert!(is_kept_in_memory(mounts, 22));
+        assert!(is_kept_in_memory(mounts, 0x10_002c));
+        assert!(!is_kept_in_memory(mounts, 8 << 8 | 1));
+        assert!(!is_kept_in_memory(mounts, 99));
+    }
+}

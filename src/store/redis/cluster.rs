@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::connection::{Fault, Node, Settings};
@@ -15,7 +16,7 @@ use super::lookup::{ask, first_answer};
 use super::renewed::Renewed;
 use super::reply::{Reply, Request};
 use super::slots::{Slots, redirection, slot_of};
-use crate::store::StoreError;
+use crate::store::{RestartLoss, StoreError};
 
 /// A Cluster that settles needs one or two.
 const MOST_REDIRECTIONS: usize = 5;
@@ -88,7 +89,29 @@ impl Cluster {
 
     /// The nodes that serve something.
     pub(super) async fn primaries(&self) -> Result<Vec<Address>, StoreError> {
-        Ok(self.slots().await?.primaries())
+        Ok(self.slots().await?.primaries().iter().map(|node| node.address.clone()).collect())
+    }
+
+    /// What a restart of any primary may lose. All are asked at a time. One that cannot be reached takes no writes, and is
+    /// asked before it does again: it counts only if none answers.
+    pub(super) async fn restart_loss(&self) -> Result<RestartLoss, StoreError> {
+        let mut asked = JoinSet::new();
+        for node in self.slots().await?.primaries() {
+            asked.spawn(async move { node.restart_loss().await });
+        }
+        let mut worst: Option<RestartLoss> = None;
+        let mut failure = StoreError::not_sent("no node of the Cluster serves any key; look at its slots");
+        while let Some(answer) = asked.join_next().await {
+            match answer {
+                Ok(Ok(loss)) => worst = Some(worst.map_or(loss, |worst| worst.or_worse(loss))),
+                Ok(Err(error)) => {
+                    self.look_again();
+                    failure = error;
+                }
+                Err(_) => failure = StoreError::not_sent("asking Redis ended with its runtime"),
+            }
+        }
+        worst.ok_or(failure)
     }
 
     /// The node at an address; one that the map does not have is connected to for this call.

@@ -1,7 +1,7 @@
 //! A server's connections: made at first use, shared by every call, made anew when they are of no more use.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
@@ -12,7 +12,8 @@ use super::fault::Refusal;
 use super::renewed::Renewed;
 use super::reply::{Reply, Request};
 use super::wire::{Lost, Wire};
-use crate::store::StoreError;
+use crate::store::disk::{Disk, KeptLoss, PATTERNS, stated_by_service};
+use crate::store::{RestartLoss, StoreError};
 
 /// What every connection has in common.
 pub(super) struct Settings {
@@ -90,6 +91,19 @@ impl Link {
         }
     }
 
+    /// Asks the server what it keeps on its disk, in one round trip.
+    async fn restart_loss(&self) -> Result<RestartLoss, StoreError> {
+        match timeout(self.command_timeout, disk(&self.wire)).await {
+            Ok(Ok(disk)) => Ok(disk.restart_loss()),
+            Ok(Err(lost)) => Err(self.lost(lost)),
+            Err(_elapsed) => {
+                self.retire();
+                let limit = self.command_timeout;
+                Err(StoreError::not_sent(format!("Redis did not say within {limit:?} what a restart may lose")))
+            }
+        }
+    }
+
     /// Why there is no answer, and what follows for the connection.
     fn lost(&self, lost: Lost) -> StoreError {
         match lost {
@@ -104,29 +118,72 @@ impl Link {
     }
 }
 
+/// What the server says about its disk. What this user may not ask stays unsaid.
+pub(super) async fn disk(wire: &Wire) -> Result<Disk, Lost> {
+    let mut questions: Vec<Vec<&[u8]>> = vec![vec![b"INFO", b"persistence"]];
+    questions.extend(PATTERNS.map(|pattern| vec![b"CONFIG".as_slice(), b"GET", pattern.as_bytes()]));
+    let mut disk = Disk::default();
+    for reply in wire.all(&questions).await? {
+        if let Some(info) = reply.text() {
+            disk.set_info(info);
+        }
+        let (pairs, _) = reply.array().as_chunks::<2>();
+        for [name, value] in pairs {
+            disk.add_setting(name.text().unwrap_or_default(), value.text().unwrap_or_default());
+        }
+    }
+    Ok(disk)
+}
+
 /// One server, and the connections to it.
 pub(super) struct Node {
     pub(super) address: Address,
     settings: Arc<Settings>,
     links: Box<[Renewed<Arc<Link>>]>,
     next: AtomicUsize,
+    /// How many connections were made; after each of them the server may be one that was started anew.
+    made: Arc<AtomicU64>,
+    loss: KeptLoss,
 }
 
 impl Node {
     pub(super) fn new(address: Address, settings: &Arc<Settings>) -> Self {
         let links = (0..settings.connections.max(1)).map(|_| Renewed::new()).collect();
-        Self { address, settings: Arc::clone(settings), links, next: AtomicUsize::new(0) }
+        Self {
+            address,
+            settings: Arc::clone(settings),
+            links,
+            next: AtomicUsize::new(0),
+            made: Arc::default(),
+            loss: KeptLoss::default(),
+        }
     }
 
     /// One of the connections, in turn; it is made first if it is not up.
     pub(super) async fn link(&self) -> Result<Arc<Link>, StoreError> {
         let turn = self.next.fetch_add(1, Ordering::Relaxed).checked_rem(self.links.len()).unwrap_or_default();
         let Some(link) = self.links.get(turn) else { return Err(StoreError::not_sent("there is no connection")) };
-        link.get(|link| link.is_usable(), || connect(self.address.clone(), Arc::clone(&self.settings))).await
+        let attempt = || connect(self.address.clone(), Arc::clone(&self.settings), Arc::clone(&self.made));
+        link.get(|link| link.is_usable(), attempt).await
+    }
+
+    /// What a restart of this server may lose, as it said within the last minute and since the last connection was made.
+    pub(super) async fn restart_loss(&self) -> Result<RestartLoss, StoreError> {
+        let link = self.link().await?;
+        let loss = self.loss.recent(self.made.load(Ordering::Relaxed), link.restart_loss()).await?;
+        Ok(of_server(loss, &self.address))
     }
 }
 
-async fn connect(address: Address, settings: Arc<Settings>) -> Result<Arc<Link>, StoreError> {
+/// What the server says, or else the service that it belongs to.
+pub(super) fn of_server(loss: RestartLoss, address: &Address) -> RestartLoss {
+    match (loss, address) {
+        (RestartLoss::Unknown, Address::Tcp { host, .. }) => stated_by_service(host).unwrap_or(loss),
+        _ => loss,
+    }
+}
+
+async fn connect(address: Address, settings: Arc<Settings>, made: Arc<AtomicU64>) -> Result<Arc<Link>, StoreError> {
     let limit = settings.connect_timeout;
     match timeout(limit, settings.dial.connect(&address)).await {
         // It would answer, and with what used to be.
@@ -136,6 +193,7 @@ async fn connect(address: Address, settings: Arc<Settings>) -> Result<Arc<Link>,
         }
         Ok(Ok((wire, _))) => {
             let command_timeout = settings.command_timeout;
+            made.fetch_add(1, Ordering::Relaxed);
             Ok(Arc::new(Link { wire, retired: AtomicBool::new(false), command_timeout }))
         }
         Ok(Err(error)) => Err(error),

@@ -6,7 +6,7 @@ use rand::RngExt as _;
 use rand::rngs::StdRng;
 use tokio::time::{Instant, timeout};
 
-use super::connection::{Fault, Settings};
+use super::connection::{Fault, Settings, disk, of_server};
 use super::endpoint::Address;
 use super::fault::Refusal;
 use super::reply::{Reply, Request};
@@ -38,6 +38,7 @@ pub(super) async fn inspect(servers: &Servers, settings: &Settings) -> Result<In
             None => whole = Some(look),
             Some(whole) => {
                 whole.latency = whole.latency.max(look.latency);
+                whole.restart_loss = whole.restart_loss.or_worse(look.restart_loss);
                 let new = look.findings.into_iter().filter(|finding| !whole.findings.contains(finding));
                 let new: Vec<StoreFinding> = new.collect();
                 whole.findings.extend(new);
@@ -97,6 +98,9 @@ impl Look {
             look.found.findings.push(StoreFinding::Replica);
         }
         look.info().await;
+        if let Ok(disk) = disk(&look.wire).await {
+            look.found.restart_loss = of_server(disk.restart_loss(), address);
+        }
         look.clock().await;
         Ok(look.found)
     }
@@ -132,9 +136,6 @@ impl Look {
         if field("role") == Some("slave") && !self.found.findings.contains(&StoreFinding::Replica) {
             self.found.findings.push(StoreFinding::Replica);
         }
-        if field("aof_enabled") != Some("1") {
-            self.snapshots().await;
-        }
     }
 
     async fn eviction(&mut self) {
@@ -142,14 +143,6 @@ impl Look {
             Some("noeviction") => {}
             Some(policy) => self.found.findings.push(StoreFinding::Evicts { policy: policy.into() }),
             None => self.unknown("whether the server evicts (`INFO memory`)"),
-        }
-    }
-
-    async fn snapshots(&mut self) {
-        match self.setting("save").await.as_deref() {
-            Some("") => self.found.findings.push(StoreFinding::NotPersistent),
-            Some(_) => {}
-            None => self.unknown("what the server writes to disk (`CONFIG GET save`)"),
         }
     }
 

@@ -23,7 +23,7 @@ use std::time::Duration;
 pub use self::builder::RedisStoreBuilder;
 use self::connection::{Fault, Settings};
 use self::servers::Servers;
-use super::{Claim, Durability, Inspection, Store, StoreError, Stored, Swap, ttl_millis};
+use super::{Claim, Durability, Inspection, RestartLoss, Store, StoreError, Stored, Swap, ttl_millis};
 use crate::build_error::BuildError;
 
 /// A store in Redis 6.2 or newer, or in Valkey. Clones share everything.
@@ -41,13 +41,25 @@ use crate::build_error::BuildError;
 /// answer was lost is for the caller to find out. Use it within a Tokio runtime.
 ///
 /// **What it guarantees.** Claims, swaps and removals are atomic on the primary. Replication is asynchronous, so a failover
-/// may lose the last acknowledged writes, and a crash those that were not on disk yet. Set `appendonly yes` and
-/// `maxmemory-policy noeviction`.
+/// may lose the last acknowledged writes. A crash loses those that were not on the disk yet. How many that may be is asked of
+/// every primary with `CONFIG GET` and `INFO persistence`, and the worst counts:
+///
+/// | `appendonly` | `appendfsync` | `save` | a restart may lose | `redeem` by default |
+/// |---|---|---|---|---|
+/// | `yes` | `always` | | [nothing](RestartLoss::Nothing) | takes it |
+/// | `yes` | `everysec` | | [a second](RestartLoss::Second) | takes it |
+/// | `yes` | `no`, or any with `no-appendfsync-on-rewrite yes`, or while the log cannot be written | | [as much as since a snapshot](RestartLoss::Snapshot) | refuses it |
+/// | `no` | | any | [everything since the last snapshot](RestartLoss::Snapshot) | refuses it |
+/// | `no` | | empty | [everything](RestartLoss::All) | refuses it |
+/// | not told | | | [unknown](RestartLoss::Unknown); at Upstash what that service states, a second | refuses it |
+///
+/// In `redis.conf` set `appendonly yes`, `appendfsync everysec` and `maxmemory-policy noeviction`. What `CONFIG SET` changes
+/// holds until the server ends, so let `CONFIG REWRITE` follow: a server does not tell what it will be started with.
 ///
 /// **Records without a time to live** are refused, as are values of another type: nothing here writes such.
 ///
 /// **Rights.** A user of its own needs `~payproof:* +multi +exec +get +set +pttl +del +eval +evalsha`, and for
-/// [`inspect`](Store::inspect) `+ping +info +time +config|get`; in a Cluster also `+cluster|slots +asking`.
+/// [`restart_loss`](Store::restart_loss) and [`inspect`](Store::inspect) `+ping +info +time +config|get`; in a Cluster also `+cluster|slots +asking`.
 #[derive(Clone)]
 pub struct RedisStore(Arc<Inner>);
 
@@ -128,7 +140,11 @@ impl Store for RedisStore {
     }
 
     fn durability(&self) -> Durability {
-        Durability { shared: true, durable: true, best_effort: true }
+        Durability { shared: true, best_effort: true }
+    }
+
+    async fn restart_loss(&self) -> Result<RestartLoss, StoreError> {
+        self.0.servers.restart_loss().await
     }
 
     async fn inspect(&self) -> Result<Inspection, StoreError> {

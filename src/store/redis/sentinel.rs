@@ -9,7 +9,7 @@ use super::fault::Remedy;
 use super::lookup::{ask, first_answer};
 use super::renewed::Renewed;
 use super::reply::{Reply, Request};
-use crate::store::StoreError;
+use crate::store::{RestartLoss, StoreError};
 
 pub(super) struct Sentinel {
     pub(super) sentinels: Arc<[Address]>,
@@ -45,6 +45,11 @@ impl Sentinel {
             }
             answer => answer,
         }
+    }
+
+    /// What a restart of the primary may lose.
+    pub(super) async fn restart_loss(&self) -> Result<RestartLoss, StoreError> {
+        self.primary().await?.restart_loss().await.inspect_err(|_| self.look_again())
     }
 
     /// The primary, as far as the sentinels know.

@@ -9,7 +9,7 @@ use super::fault::Remedy;
 use super::reply::{Reply, Request};
 use super::script::Script;
 use super::sentinel::Sentinel;
-use crate::store::StoreError;
+use crate::store::{RestartLoss, StoreError};
 
 pub(super) enum Servers {
     One(Node),
@@ -52,6 +52,15 @@ impl Servers {
                 self.call(key, Request::One(&whole)).await
             }
             answer => answer,
+        }
+    }
+
+    /// What a restart may lose: of every primary, and the worst counts.
+    pub(super) async fn restart_loss(&self) -> Result<RestartLoss, StoreError> {
+        match self {
+            Self::One(node) => node.restart_loss().await,
+            Self::Cluster(cluster) => cluster.restart_loss().await,
+            Self::Sentinel(sentinel) => sentinel.restart_loss().await,
         }
     }
 

@@ -99,14 +99,14 @@ impl Slots {
     }
 
     /// Every node that serves something, once.
-    pub(super) fn primaries(&self) -> Vec<Address> {
-        let mut addresses: Vec<Address> = Vec::new();
+    pub(super) fn primaries(&self) -> Vec<Arc<Node>> {
+        let mut nodes: Vec<Arc<Node>> = Vec::new();
         for Range { primary, .. } in &self.ranges {
-            if !addresses.contains(&primary.address) {
-                addresses.push(primary.address.clone());
+            if !nodes.iter().any(|node| node.address == primary.address) {
+                nodes.push(Arc::clone(primary));
             }
         }
-        addresses
+        nodes
     }
 }
 

@@ -45,6 +45,7 @@ impl RestClient {
         if latency.saturating_mul(SLOW_SHARE) > self.command_timeout {
             inspection.findings.push(StoreFinding::Slow { latency });
         }
+        inspection.restart_loss = self.look_at_disk().await?;
         self.look_at_info(&mut inspection).await;
         self.look_at_clock(&mut inspection).await;
         inspection.findings.push(StoreFinding::BestEffort);
@@ -91,7 +92,7 @@ impl RestClient {
     }
 
     /// The result of a plain command, unless it is refused or lost: then it is not known, which is a finding.
-    async fn command(&self, arguments: &[&str]) -> Option<Value> {
+    pub(super) async fn command(&self, arguments: &[&str]) -> Option<Value> {
         let work = async {
             let reply = self.post(wire::command(arguments)).await?;
             self.result("", &reply).map(|Loose(value)| value)

@@ -19,6 +19,7 @@ use serde::Deserialize;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout};
 
+use super::disk::KeptLoss;
 use super::{Claim, Durability, StoreError, Stored, Swap, ttl_millis};
 use crate::object::Object;
 use crate::retry_after;
@@ -29,6 +30,7 @@ use wire::{Answer, Text, Verb};
 
 mod failure;
 mod inspect;
+mod restart_loss;
 pub(crate) mod script;
 mod settings;
 mod wire;
@@ -59,6 +61,7 @@ pub(super) struct RestClient {
     command_timeout: Duration,
     /// Set once the server has refused the script that locks its key alone.
     refuses_flags: AtomicBool,
+    loss: KeptLoss,
 }
 
 impl RestClient {
@@ -79,6 +82,7 @@ impl RestClient {
             slots: Semaphore::new(max_in_flight),
             command_timeout,
             refuses_flags: AtomicBool::new(false),
+            loss: KeptLoss::default(),
         }
     }
 
@@ -110,9 +114,9 @@ impl RestClient {
         self.swap(key, Verb::Remove { expected }).await
     }
 
-    /// What these services promise: disks, and replicas that are written to later.
+    /// What the protocol implies: a server that all can reach, and replicas that are written to later.
     pub(super) fn durability() -> Durability {
-        Durability { shared: true, durable: true, best_effort: true }
+        Durability { shared: true, best_effort: true }
     }
 
     async fn swap(&self, key: &str, verb: Verb<'_>) -> Result<Swap, StoreError> {

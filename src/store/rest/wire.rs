@@ -178,6 +178,18 @@ pub(super) fn with_line_ends(result: &str) -> Option<String> {
     String::from_utf8(BASE64.decode(result).ok()?).ok().filter(|text| text.contains('\n'))
 }
 
+/// Names and values, decoded if all of them are the code of a text. Plain settings never all are: `save` is the code of bytes
+/// that are no text, and `no-appendfsync-on-rewrite` has a hyphen.
+pub(super) fn pairs(result: &Value) -> Vec<(String, String)> {
+    let texts = result.as_array().map(Vec::as_slice).unwrap_or_default();
+    let plain = |text: &Value| text.as_str().map(str::to_owned);
+    let decoded = |text: &Value| String::from_utf8(BASE64.decode(text.as_str()?).ok()?).ok();
+    let is_encoded = texts.iter().all(|text| decoded(text).is_some());
+    let (pairs, _) = texts.as_chunks::<2>();
+    let read = |text: &Value| if is_encoded { decoded(text) } else { plain(text) };
+    pairs.iter().filter_map(|[name, value]| read(name).zip(read(value))).collect()
+}
+
 /// A number as text. The code of a digit begins with a letter.
 pub(super) fn number(result: &Value) -> Option<u64> {
     let text = match result {

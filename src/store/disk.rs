@@ -1,0 +1,193 @@
+//! What a server of the Redis family says about its disk, and what follows for a restart.
+//!
+//! | `appendonly` | `appendfsync` | `save` | a restart may lose |
+//! |---|---|---|---|
+//! | `yes` | `always` | | nothing |
+//! | `yes` | `everysec` | | a second |
+//! | `yes` | `no` | | what the operating system has not written yet: as much as since a snapshot |
+//! | `no` | | anything | everything since the last snapshot |
+//! | `no` | | empty | everything |
+//! | not said | | | unknown |
+//!
+//! `no-appendfsync-on-rewrite yes` makes each `appendfsync` a `no` while the server rewrites its log, and a log whose last
+//! write failed is one that is not written. What `INFO` says without `CONFIG GET` is not enough: it does not tell
+//! `appendfsync`, and a managed server without such a log may keep its records in another way.
+
+use std::future::Future;
+use std::time::Duration;
+
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+use super::RestartLoss;
+
+/// How long an answer is kept: a setting is changed by hand, and a redemption waits for no second round trip.
+const KEPT_FOR: Duration = Duration::from_secs(60);
+
+/// What `CONFIG GET` is asked, each in one command; the first stands for `appendonly`, `appendfsync` and
+/// `no-appendfsync-on-rewrite`, since servers before 7.0 take one pattern at a time.
+pub(super) const PATTERNS: [&str; 2] = ["*append*", "save"];
+
+/// What the server says, as far as it does.
+#[derive(Debug, Default)]
+pub(super) struct Disk {
+    settings: Vec<(Box<str>, Box<str>)>,
+    info: Box<str>,
+}
+
+impl Disk {
+    /// Takes in a reply to `CONFIG GET`.
+    pub(super) fn add_setting(&mut self, name: &str, value: &str) {
+        self.settings.push((name.into(), value.into()));
+    }
+
+    /// Takes in the reply to `INFO persistence`.
+    pub(super) fn set_info(&mut self, info: &str) {
+        self.info = info.into();
+    }
+
+    pub(super) fn restart_loss(&self) -> RestartLoss {
+        match self.setting("appendonly") {
+            Some("yes") if self.info("aof_enabled") != Some("0") => self.with_log(),
+            Some("yes" | "no") => match self.setting("save") {
+                Some("") => RestartLoss::All,
+                Some(_) => RestartLoss::Snapshot,
+                None => RestartLoss::Unknown,
+            },
+            _ => RestartLoss::Unknown,
+        }
+    }
+
+    fn with_log(&self) -> RestartLoss {
+        let is_broken = self.info("aof_last_write_status").is_some_and(|status| status != "ok");
+        let pauses = self.setting("no-appendfsync-on-rewrite") == Some("yes");
+        match self.setting("appendfsync") {
+            Some("always" | "everysec" | "no") if is_broken || pauses => RestartLoss::Snapshot,
+            Some("always") => RestartLoss::Nothing,
+            Some("everysec") => RestartLoss::Second,
+            Some("no") => RestartLoss::Snapshot,
+            _ => RestartLoss::Unknown,
+        }
+    }
+
+    fn setting(&self, wanted: &str) -> Option<&str> {
+        self.settings.iter().find(|(name, _)| **name == *wanted).map(|(_, value)| &**value)
+    }
+
+    fn info(&self, name: &str) -> Option<&str> {
+        self.info.lines().find_map(|line| line.trim().strip_prefix(name)?.strip_prefix(':'))
+    }
+}
+
+/// What a service states of its servers, which tell nothing of their disks: at Upstash, to which Vercel KV moved, each
+/// write is on block storage, and `WAITAOF` waits until it is, so an acknowledgement may come a moment before.
+pub(super) fn stated_by_service(host: &str) -> Option<RestartLoss> {
+    let host = host.trim_end_matches('.').to_ascii_lowercase();
+    let is_theirs = [".upstash.io", ".kv.vercel-storage.com"].into_iter().any(|service| host.ends_with(service));
+    is_theirs.then_some(RestartLoss::Second)
+}
+
+/// The last answer, for as long as it holds.
+#[derive(Debug, Default)]
+pub(super) struct KeptLoss(Mutex<Option<Answer>>);
+
+#[derive(Clone, Copy, Debug)]
+struct Answer {
+    loss: RestartLoss,
+    at: Instant,
+    connection: u64,
+}
+
+impl KeptLoss {
+    /// The answer of the last minute that came over this connection, or the one that comes now. However many ask, one
+    /// question is under way; dropped, it is left to the next one who asks.
+    pub(super) async fn recent<E>(
+        &self,
+        connection: u64,
+        ask: impl Future<Output = Result<RestartLoss, E>>,
+    ) -> Result<RestartLoss, E> {
+        let mut kept = self.0.lock().await;
+        let at = Instant::now();
+        match *kept {
+            Some(answer) if answer.connection == connection && answer.at.elapsed() < KEPT_FOR => Ok(answer.loss),
+            _ => {
+                let loss = ask.await?;
+                *kept = Some(Answer { loss, at, connection });
+                Ok(loss)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use tokio::time::advance;
+
+    use super::*;
+
+    fn disk(settings: &[(&str, &str)], info: &str) -> RestartLoss {
+        let mut disk = Disk::default();
+        for (name, value) in settings {
+            disk.add_setting(name, value);
+        }
+        disk.set_info(info);
+        disk.restart_loss()
+    }
+
+    #[test]
+    fn a_log_that_is_not_written_counts_as_none() {
+        let with_log = [("appendonly", "yes"), ("appendfsync", "everysec"), ("save", "3600 1")];
+        for (info, loss) in [
+            ("", RestartLoss::Second),
+            ("# Persistence\r\naof_enabled:1\r\naof_last_write_status:ok\r\n", RestartLoss::Second),
+            ("# Persistence\r\naof_enabled:1\r\naof_last_write_status:err\r\n", RestartLoss::Snapshot),
+            ("# Persistence\r\naof_enabled:0\r\n", RestartLoss::Snapshot),
+        ] {
+            assert_eq!(disk(&with_log, info), loss, "{info:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_said_is_unknown() {
+        let info = "aof_enabled:1\r\naof_last_write_status:ok\r\n";
+        assert_eq!(disk(&[], info), RestartLoss::Unknown);
+        assert_eq!(disk(&[], "aof_enabled:0\r\n"), RestartLoss::Unknown);
+        assert_eq!(disk(&[("appendonly", "yes")], info), RestartLoss::Unknown);
+        assert_eq!(disk(&[("appendonly", "no")], ""), RestartLoss::Unknown);
+        assert_eq!(disk(&[("appendonly", "perhaps"), ("save", "")], ""), RestartLoss::Unknown);
+        assert_eq!(disk(&[("appendonly", "yes"), ("appendfsync", "later")], info), RestartLoss::Unknown);
+    }
+
+    #[test]
+    fn the_word_of_a_service_is_for_its_own_servers() {
+        for theirs in ["eu1-tidy-cat-1.upstash.io", "Tidy-Cat.UPSTASH.io.", "tidy-cat-1.kv.vercel-storage.com"] {
+            assert_eq!(stated_by_service(theirs), Some(RestartLoss::Second), "{theirs}");
+        }
+        for other in ["upstash.io", "notupstash.io", "upstash.io.example.com", "127.0.0.1", "localhost"] {
+            assert_eq!(stated_by_service(other), None, "{other}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_holds_for_a_minute_on_its_connection() {
+        let kept = KeptLoss::default();
+        let say = |loss| async move { Ok::<_, Infallible>(loss) };
+        let ask = async |connection, loss| kept.recent(connection, say(loss)).await;
+        assert_eq!(ask(1, RestartLoss::Second).await, Ok(RestartLoss::Second));
+        advance(Duration::from_millis(59_999)).await;
+        assert_eq!(ask(1, RestartLoss::All).await, Ok(RestartLoss::Second));
+        assert_eq!(ask(2, RestartLoss::Snapshot).await, Ok(RestartLoss::Snapshot));
+        assert_eq!(ask(2, RestartLoss::All).await, Ok(RestartLoss::Snapshot));
+        advance(KEPT_FOR).await;
+        assert_eq!(ask(2, RestartLoss::All).await, Ok(RestartLoss::All));
+    }
+
+    #[tokio::test]
+    async fn a_question_without_an_answer_keeps_none() {
+        let kept = KeptLoss::default();
+        assert_eq!(kept.recent(1, async { Err("away") }).await, Err("away"));
+        assert_eq!(kept.recent(1, async { Ok::<_, &str>(RestartLoss::Second) }).await, Ok(RestartLoss::Second));
+    }
+}

@@ -1,0 +1,38 @@
+//! What a restart of the server behind the REST interface may lose.
+//!
+//! Upstash states it of its service. Behind any other host may be a server of anybody's, with a bridge before it: that one
+//! is asked, as `RedisStore` asks.
+
+use serde_json::Value;
+
+use super::RestClient;
+use super::wire;
+use crate::store::disk::{Disk, PATTERNS, stated_by_service};
+use crate::store::{RestartLoss, StoreError};
+
+/// Each request has a connection of its own as far as is known here, so the answer is kept by time alone.
+const ANY_CONNECTION: u64 = 0;
+
+impl RestClient {
+    pub(crate) async fn restart_loss(&self) -> Result<RestartLoss, StoreError> {
+        self.loss.recent(ANY_CONNECTION, self.look_at_disk()).await
+    }
+
+    /// A command that is refused or lost leaves something unsaid.
+    pub(super) async fn look_at_disk(&self) -> Result<RestartLoss, StoreError> {
+        if let Some(stated) = self.url.host_str().and_then(stated_by_service) {
+            return Ok(stated);
+        }
+        let mut disk = Disk::default();
+        for pattern in PATTERNS {
+            let reply = self.command(&["CONFIG", "GET", pattern]).await;
+            for (name, value) in reply.as_ref().map(wire::pairs).unwrap_or_default() {
+                disk.add_setting(&name, &value);
+            }
+        }
+        let reply = self.command(&["INFO", "persistence"]).await;
+        let info = reply.as_ref().and_then(Value::as_str).and_then(wire::with_line_ends);
+        disk.set_info(&info.unwrap_or_default());
+        Ok(disk.restart_loss())
+    }
+}

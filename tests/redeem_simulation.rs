@@ -85,7 +85,9 @@ struct World {
     receipts: Mutex<Vec<Receipt>>,
     /// The receipts of calls that were told to be the first.
     firsts: Mutex<Vec<Receipt>>,
-    validators: Vec<Validator>,
+    starts: Vec<Box<dyn Fn() -> Validator + Send + Sync>>,
+    /// As they run now; each may have started after the redemptions it meets.
+    validators: Mutex<Vec<Validator>>,
     proofs: HashMap<(usize, String, &'static str), Proof>,
 }
 
@@ -98,7 +100,7 @@ impl World {
 
     async fn act(&self, process: usize, doing: Doing, patience: Duration) -> Told {
         let (begun, began) = (self.step(), Instant::now());
-        let validator = &self.validators[process];
+        let validator = self.validators.lock().unwrap()[process].clone();
         let told = match &doing {
             Doing::Redeem(payment, owner) => {
                 let proof = &self.proofs[&(process, payment.clone(), owner.0)];
@@ -147,6 +149,12 @@ impl World {
             Event { process, doing, told: told.clone(), begun, ended: self.step(), from, took: began.elapsed() };
         self.events.lock().unwrap().push(event);
         told
+    }
+
+    /// Starts a process anew. Its calls under way come to their end, and its proofs are another validator's from now on.
+    fn restart(&self, process: usize) {
+        let validator = self.starts[process]();
+        self.validators.lock().unwrap()[process] = validator;
     }
 
     fn events(&self) -> Vec<Event> {
@@ -285,13 +293,17 @@ async fn begin(seed: u64, processes: u64, payments: &[String]) -> (Vec<ChaosStor
         provider.put(facts.created(1_767_225_600).as_of(1_767_225_660));
     }
     let stores: Vec<ChaosStore> = (0..processes).map(|process| ChaosStore::new(&store, seed * 10 + process)).collect();
-    let validators: Vec<Validator> = stores
+    let starts: Vec<Box<dyn Fn() -> Validator + Send + Sync>> = stores
         .iter()
         .map(|store| {
-            let builder = plain(&provider).transient_patterns(NO_PATTERNS).single_tenant();
-            builder.store(store.clone()).proof_max_age(secs(24 * 60 * 60)).seed(seed).build().unwrap()
+            let (provider, store) = (provider.clone(), store.clone());
+            Box::new(move || {
+                let builder = plain(&provider).transient_patterns(NO_PATTERNS).single_tenant();
+                builder.store(store.clone()).proof_max_age(secs(24 * 60 * 60)).seed(seed).build().unwrap()
+            }) as Box<dyn Fn() -> Validator + Send + Sync>
         })
         .collect();
+    let validators: Vec<Validator> = starts.iter().map(|start| start()).collect();
     let mut proofs = HashMap::new();
     for (process, validator) in validators.iter().enumerate() {
         for payment in payments {
@@ -311,7 +323,8 @@ async fn begin(seed: u64, processes: u64, payments: &[String]) -> (Vec<ChaosStor
         events: Mutex::default(),
         receipts: Mutex::default(),
         firsts: Mutex::default(),
-        validators,
+        starts,
+        validators: Mutex::new(validators),
         proofs,
     };
     (stores, Arc::new(world))
@@ -343,12 +356,16 @@ async fn run(seed: u64) -> (Vec<Event>, Option<String>) {
     // A few seconds for all of it make races, minutes make leases end.
     let span = *[1_u64, 10, 120, 300].choose(&mut rng).unwrap() * 1000;
     let mut tasks = Vec::new();
-    for store in &stores {
-        let (store, mut rng) = (store.clone(), StdRng::seed_from_u64(rng.random()));
+    for (process, store) in stores.iter().enumerate() {
+        let (world, store, mut rng) = (Arc::clone(&world), store.clone(), StdRng::seed_from_u64(rng.random()));
         tasks.push(tokio::spawn(async move {
             while rng.random_bool(0.6) {
                 sleep(ms(rng.random_range(0..=span))).await;
                 store.cut(ms(rng.random_range(0..=100_000)));
+            }
+            if rng.random_bool(0.3) {
+                sleep(ms(rng.random_range(0..=span))).await;
+                world.restart(process);
             }
         }));
     }
@@ -359,7 +376,7 @@ async fn run(seed: u64) -> (Vec<Event>, Option<String>) {
             sleep(ms(rng.random_range(0..=span))).await;
             let (mut payment, mut owner) = (payments.choose(&mut rng).unwrap(), owners.choose(&mut rng).unwrap());
             for _ in 0..rng.random_range(1..=4) {
-                let process = rng.random_range(0..world.validators.len());
+                let process = rng.random_range(0..world.starts.len());
                 let receipt = world.receipts.lock().unwrap().choose(&mut rng).cloned();
                 let doing = match (rng.random_range(0..10), receipt) {
                     (0 | 1, _) => Doing::Look(payment.clone()),
@@ -428,7 +445,7 @@ async fn run_late_settling(seed: u64) -> (Vec<Event>, Option<String>) {
 /// what is not so.
 async fn finish(world: &Arc<World>, payments: &[String], owners: &[Owner]) -> Option<String> {
     let mut tasks = Vec::new();
-    for process in 0..world.validators.len() {
+    for process in 0..world.starts.len() {
         for payment in payments {
             for owner in owners {
                 let (world, doing) = (Arc::clone(world), Doing::Redeem(payment.clone(), owner.clone()));
@@ -445,7 +462,7 @@ async fn finish(world: &Arc<World>, payments: &[String], owners: &[Owner]) -> Op
     let mut used = Vec::new();
     for payment in payments {
         let mut seen = Vec::new();
-        for process in 0..world.validators.len() {
+        for process in 0..world.starts.len() {
             match world.act(process, Doing::Look(payment.clone()), secs(3_600)).await {
                 Told::Seen(receipt) => seen.push(receipt),
                 other => return Some(format!("a quiet store answers: {other:?}")),

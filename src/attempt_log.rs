@@ -45,7 +45,7 @@ pub enum Rule {
     Reach(Reach),
     /// A text pattern matched the message.
     Pattern(Box<str>),
-    /// Nothing matched, so the failure counts as permanent.
+    /// No rule knows the message. Not tried again, and neither a refusal nor a wrong setting.
     Unknown,
 }
 
@@ -115,7 +115,7 @@ pub enum AttemptOutcome {
     Done,
     /// The failure may pass, by this rule.
     Transient(Rule),
-    /// Trying again would change nothing, by this rule.
+    /// Trying again would change nothing, by this rule; or whether it would is not known, by [`Rule::Unknown`].
     Permanent(Rule),
 }
 

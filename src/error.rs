@@ -79,6 +79,8 @@ const FAILINGS: [Failing; 6] = [
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stopped {
     Permanent,
+    /// No rule knows the failure.
+    Unknown,
     RetriesUsed,
     BudgetEmpty,
     WaitTooLong,
@@ -117,9 +119,10 @@ impl ValidateError {
     }
 
     /// Whether others who ask about the same payment should fail with it. A cause of this process alone is none of theirs:
-    /// its own breaker, its capacity, its credential.
+    /// its own breaker, its capacity, its credential; a message that no rule knows may be about the latter.
     pub(crate) fn is_for_all(&self) -> bool {
         match &self.0.kind {
+            Kind::Provider { stopped: Stopped::Unknown, .. } => false,
             Kind::Provider { .. } => !self.is_configuration(),
             Kind::GateClosed { .. } | Kind::Deadline { .. } | Kind::Elsewhere(_) => true,
             Kind::BreakerOpen { last } => last.is_some(),
@@ -147,6 +150,7 @@ impl ValidateError {
             Kind::Provider { error, .. } if error.kind() == ProviderErrorKind::Unreadable => {
                 (Class::Unavailable, "unreadable_answer", 502)
             }
+            Kind::Provider { stopped: Stopped::Unknown, .. } => (Class::Unavailable, "unknown", 502),
             Kind::Provider { stopped: Stopped::Permanent, error } => match error.http_status() {
                 Some(500..) => (Class::Unavailable, "provider_unavailable", 502),
                 _ => (Class::Configuration, "provider_refused", 502),
@@ -179,7 +183,8 @@ impl ValidateError {
         self.class().0 == Class::RateLimited
     }
 
-    /// The provider is down or unreadable, or this process is at capacity. Ask again later.
+    /// The provider is down or unreadable, or failed in words that no rule knows, or this process is at capacity. Ask again
+    /// later.
     #[must_use]
     pub fn is_unavailable(&self) -> bool {
         self.class().0 == Class::Unavailable
@@ -210,7 +215,9 @@ impl ValidateError {
             matches!(&self.0.kind, Kind::Provider { error, .. } if error.kind() == ProviderErrorKind::Unreadable);
         let read_elsewhere = matches!(&self.0.kind, Kind::Elsewhere((_, "unreadable_answer", _)));
         let silent = self.is_timeout() || self.is_rate_limited() || self.is_unavailable() || self.is_in_progress();
-        silent && !read_in_vain && !read_elsewhere
+        // What no rule knows may have been a refusal.
+        let unknown = matches!(&self.0.kind, Kind::Provider { stopped: Stopped::Unknown, .. });
+        silent && !read_in_vain && !read_elsewhere && !unknown
     }
 
     /// A stable code, for API answers and metrics.
@@ -296,6 +303,10 @@ impl fmt::Display for ValidateError {
                         "the provider refused the request; check the credential, account and settings"
                     }
                     Stopped::Permanent => "the provider gave no usable answer; ask again later",
+                    Stopped::Unknown => {
+                        "the provider failed in words that no rule knows; look at them, and add a `transient_pattern` if \
+                         the failure passes by itself"
+                    }
                     Stopped::RetriesUsed => "the provider gave no usable answer on any attempt; ask again later",
                     Stopped::BudgetEmpty => {
                         "the provider gave no usable answer and the retry budget is spent; ask again later"

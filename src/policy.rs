@@ -81,7 +81,7 @@ pub enum WhenProviderIsDown {
     /// [`Degraded`](crate::Provenance::Degraded). A refund or dispute since then is not seen.
     ///
     /// Down means: no answer, a server error, a rate limit, an open breaker, a validator at capacity, and also a caller's own
-    /// deadline that passes first. An answer that cannot be read, or a refusal, is an error all the same.
+    /// deadline that passes first. An answer that cannot be read, a refusal, or a failure in words that no rule knows is an error all the same.
     ServeStale {
         /// The oldest facts that are served; at most the retention.
         up_to: Duration,

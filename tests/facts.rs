@@ -653,6 +653,8 @@ async fn a_refusal_is_no_outage() {
     advance(secs(600)).await;
     provider.script("pi_1", [ProviderError::refused("bad key").status(401)]);
     assert!(validator.validate(intent("pi_1")).await.unwrap_err().is_configuration());
+    provider.always(Some(Step::Fail(ProviderError::message("words that no rule knows"))));
+    assert_eq!(validator.validate(intent("pi_1")).await.unwrap_err().code(), "unknown");
 }
 
 #[tokio::test(start_paused = true)]

@@ -8,11 +8,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use payproof::provider::{ProviderError, ProviderIdentity, RateLimit, provider_fn};
+use payproof::provider::{Answer, Call, Provider, ProviderError, ProviderIdentity, RateLimit, provider_fn};
 use payproof::testing::{ScriptedProvider, Step};
 use payproof::{
-    AttemptOutcome, BuildError, Jitter, Reach, Retry, Rule, Schedule, ValidateError, Validator, ValidatorBuilder,
-    WaitReason,
+    AttemptOutcome, BuildError, Jitter, PaymentId, ProviderPayment, Reach, Retry, Rule, Schedule, ValidateError,
+    Validator, ValidatorBuilder, WaitReason,
 };
 use proptest::prelude::*;
 use support::{NO_PATTERNS, busy, failing, intent, is_valid, ms, paid, plain, provider, secs, settle, waits};
@@ -370,11 +370,67 @@ async fn ids_and_amounts_that_hold_a_status_are_not_tried_again() {
         "No such payment_intent: 'pi_3502'",
         "amount 50200 is above the maximum",
         "order 50400 is closed",
+        "order 503 not found",
+        "card number 4242 502",
+        "No such payment_intent: 'pi_timeout'",
+        "declined by the card network",
+        "invalid peer certificate: UnknownIssuer",
+        // No word beside these numbers says that they are statuses of HTTP: a provider's own error numbers look alike.
+        "upstream said 502",
+        "error: 504 from gateway",
         "card declined",
         "",
     ] {
         assert_eq!(calls_on(ProviderError::message(message)).await, 1, "{message:?}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_text_that_no_rule_knows_is_neither_a_refusal_nor_a_wrong_setting() {
+    for message in ["the moon is full", "upstream said 502", "card declined", ""] {
+        let (error, elapsed, calls) = refused_after(ProviderError::message(message), |builder| builder).await;
+        assert_eq!((calls, elapsed), (1, Duration::ZERO), "{message:?}");
+        assert_eq!((error.code(), error.http_status()), ("unknown", 502), "{message:?}");
+        assert!(error.is_unavailable() && !error.is_configuration(), "{message:?}");
+        let outcome = error.attempts()[0].outcome();
+        assert_eq!(outcome, &AttemptOutcome::Permanent(Rule::Unknown));
+        assert_eq!(outcome.rule().map(Rule::as_str), Some("unknown"));
+        assert!(error.to_string().contains("no rule knows"), "{error}");
+    }
+    // What is known stays what it is.
+    for error in [ProviderError::refused("no"), ProviderError::message("no").status(400)] {
+        let (error, ..) = refused_after(error, |builder| builder).await;
+        assert_eq!(error.code(), "provider_refused");
+    }
+    let coded = ProviderError::message("no").code_decides("final", false);
+    assert_eq!(refused_after(coded, |builder| builder).await.0.code(), "provider_refused");
+}
+
+/// A provider that reads every answer as a bare message.
+#[derive(Debug)]
+struct Wordy(ProviderIdentity);
+
+impl Provider for Wordy {
+    fn identity(&self) -> &ProviderIdentity {
+        &self.0
+    }
+
+    async fn look_up(&self, _: &PaymentId, _: &Call) -> Result<ProviderPayment, ProviderError> {
+        Err(ProviderError::message("the moon is full"))
+    }
+
+    fn read_refusal(&self, answer: &Answer<'_>) -> ProviderError {
+        ProviderError::message(String::from_utf8_lossy(answer.body))
+    }
+}
+
+#[test]
+fn explain_says_that_no_rule_knows_a_text() {
+    let validator = Validator::builder(Wordy(ProviderIdentity::new("acme"))).build().unwrap();
+    let explained = validator.explain(200, &[], b"the moon is full");
+    assert_eq!(explained.to_string(), "unknown to every rule: not retried");
+    assert_eq!((explained.is_transient(), explained.rule()), (false, &Rule::Unknown));
+    assert!(validator.explain(200, &[], b"write EPIPE").is_transient());
 }
 
 #[tokio::test(start_paused = true)]
@@ -386,9 +442,22 @@ async fn words_for_passing_trouble_are_tried_again() {
         "request timed out",
         "network error",
         "service temporarily unavailable",
-        "upstream said 502",
         "HTTP 503",
-        "error: 504 from gateway",
+        "status: 504",
+        "status code 502",
+        "503 Service Unavailable",
+        "502",
+        "rate_limit",
+        "429 Too Many Requests",
+        "write EPIPE",
+        "getaddrinfo EAI_AGAIN api.example.com",
+        "SocketError: other side closed (UND_ERR_SOCKET)",
+        "4 DEADLINE_EXCEEDED",
+        "context deadline exceeded",
+        "unexpected EOF",
+        "dial tcp: i/o timeout",
+        "Network is unreachable (os error 101)",
+        "curl: (52) Empty reply from server",
         "Connection reset by peer (os error 104)",
         "dns error: failed to lookup address information",
     ] {

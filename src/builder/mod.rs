@@ -79,7 +79,7 @@ const MAX_KEYS: usize = 100_000;
 /// |---|---|
 /// | `attempt_timeout` | 30 s, over connecting, headers and body |
 /// | `retry` | 3 retries after 100 ms, 500 ms and 5 s, full jitter |
-/// | `transient_pattern` | network, timeout, rate limit, 502, 503, 504, connection and DNS failures |
+/// | `transient_pattern` | each client's words for a rate limit, a lost connection, an unreachable host, an early end, a passed deadline |
 /// | `retry_after_cap` | 60 s |
 /// | `total_deadline` | 150 s, over attempts, waits and queues |
 /// | `retry_budget` | 20 at start, 0.1 per success, at most 100 |
@@ -248,6 +248,12 @@ impl ValidatorBuilder {
     ///
     /// A regular expression, in any case of letters, asked last: after the provider's header and code, the HTTP status,
     /// and how far the call got. Bound it to words (`\b`), or it may match inside an id.
+    ///
+    /// Built in are the words of the clients below, where they stand by themselves. A number is a status only beside a word
+    /// that says so, or as the whole text. A text about a certificate is never transient, unless an added pattern matches
+    /// it. One that nothing matches is of an unknown kind: it is not tried again, and the error's code is `unknown`.
+    ///
+    #[doc = include_str!("../retry/transient/words.md")]
     pub fn transient_pattern(mut self, pattern: impl Into<String>) -> Self {
         self.patterns.push(pattern.into());
         self

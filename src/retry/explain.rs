@@ -60,8 +60,10 @@ impl Explanation {
 
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = if self.transient { "transient" } else { "permanent" };
-        write!(f, "{kind} by {}: ", self.rule)?;
+        match &self.rule {
+            Rule::Unknown => f.write_str("unknown to every rule: ")?,
+            rule => write!(f, "{} by {rule}: ", if self.transient { "transient" } else { "permanent" })?,
+        }
         match self.wait {
             Some((least, most)) if least == most => write!(f, "retried after {least:?}")?,
             Some((least, most)) => write!(f, "retried after {least:?} to {most:?}")?,

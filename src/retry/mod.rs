@@ -9,7 +9,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use tokio::time::{Instant, sleep};
 
-use crate::attempt_log::WaitReason;
+use crate::attempt_log::{Rule, WaitReason};
 use crate::breaker::{Admission, CircuitBreaker, Health};
 use crate::concurrency::{Concurrency, Permit};
 use crate::deadline::Deadline;
@@ -227,6 +227,7 @@ impl Retrier {
             self.gate.close(now, closure.min(LONGEST_CLOSURE));
         }
         match decision.transient {
+            Transient::No if decision.rule == Rule::Unknown => return Err(Stopped::Unknown),
             Transient::No => return Err(Stopped::Permanent),
             _ if !may_go_on => return Err(Stopped::Unprotected),
             Transient::Once if course.unreadable_before => return Err(Stopped::RetriesUsed),

@@ -1,42 +1,57 @@
 //! The text patterns, for errors that carry nothing but a message.
 
+use std::sync::LazyLock;
+
 use regex::{Regex, RegexBuilder};
 
 use crate::build_error::BuildError;
+use words::{LASTING, TRANSIENT};
 
-/// What a transient failure calls itself. Bounded to words, so that no id or amount looks like a status: `pi_3503zz` and
-/// `50200` match nothing here.
-const BUILT_IN: &[&str] = &[
-    r"\bnetwork\b",
-    r"\btime[d-]?[ -]?out\b",
-    r"\btemporarily unavailable\b",
-    r"\bservice unavailable\b",
-    r"\brate[ -]?limit(?:ed|ing|s)?\b",
-    r"\btoo many requests\b",
-    r"(?:^|[\s:(\[])50[234](?:$|[\s:;,.)\]])",
-    r"\bconnection (?:was )?(?:reset|refused|aborted|closed)\b",
-    r"\bECONN(?:RESET|REFUSED|ABORTED)\b",
-    r"\bE(?:TIMEDOUT|AI_AGAIN|NOTFOUND)\b",
-    r"\bdns\b",
-    r"\bfailed to (?:lookup|resolve)\b",
-    r"\bname resolution\b",
-];
+mod words;
+
+/// What may stand before the words, and what behind: a part of an id, of a path or of a larger number may not.
+const BEFORE: &str = r#"(?:^|[\s"'(\[{<:;,|=>`])"#;
+const BEHIND: &str = r#"(?:$|[\s"'()\[\]{}<>:;,!?|`]|\.(?:$|[\s"')]))"#;
+
+/// Compiled once for all validators, by the first message that needs them.
+static BUILT_IN: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
+    let bounded = |pattern| built_in(&format!("{BEFORE}(?:{pattern}){BEHIND}"));
+    TRANSIENT.iter().filter_map(|words| Some((bounded(words.pattern)?, words.pattern))).collect()
+});
+
+static ABOUT_CERTIFICATES: LazyLock<Option<Regex>> = LazyLock::new(|| built_in(LASTING));
+
+/// A test holds that none is left out.
+fn built_in(pattern: &str) -> Option<Regex> {
+    RegexBuilder::new(pattern).case_insensitive(true).unicode(false).build().ok()
+}
 
 /// The patterns that make a message transient.
 #[derive(Clone, Debug)]
-pub(crate) struct TransientPatterns(Vec<Regex>);
+pub(crate) struct TransientPatterns {
+    with_built_in: bool,
+    added: Vec<Regex>,
+}
 
 impl TransientPatterns {
-    /// Compiles the built-in patterns, unless they are replaced, and the added ones.
+    /// Compiles the added patterns; they replace the built-in ones or stand beside them.
     pub(crate) fn compile(replace: bool, added: &[String]) -> Result<Self, BuildError> {
-        let built_in = BUILT_IN.iter().copied().filter(|_| !replace);
-        built_in.chain(added.iter().map(String::as_str)).map(compile).collect::<Result<_, _>>().map(Self)
+        let added = added.iter().map(|pattern| compile(pattern)).collect::<Result<_, _>>()?;
+        Ok(Self { with_built_in: !replace, added })
     }
 
     /// The first pattern that matches.
     pub(crate) fn matching(&self, message: &str) -> Option<&str> {
-        self.0.iter().find(|pattern| pattern.is_match(message)).map(Regex::as_str)
+        let built_in = if self.with_built_in { matching_built_in(message) } else { None };
+        built_in.or_else(|| self.added.iter().find(|pattern| pattern.is_match(message)).map(Regex::as_str))
     }
+}
+
+fn matching_built_in(message: &str) -> Option<&'static str> {
+    if ABOUT_CERTIFICATES.as_ref().is_some_and(|lasting| lasting.is_match(message)) {
+        return None;
+    }
+    BUILT_IN.iter().find(|(bounded, _)| bounded.is_match(message)).map(|(_, pattern)| *pattern)
 }
 
 fn compile(pattern: &str) -> Result<Regex, BuildError> {
@@ -54,56 +69,113 @@ fn compile(pattern: &str) -> Result<Regex, BuildError> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+    use std::fmt::Write as _;
+
     use super::*;
 
-    fn matches(message: &str) -> bool {
-        TransientPatterns::compile(false, &[]).unwrap().matching(message).is_some()
-    }
-
     #[test]
-    fn words_for_passing_trouble_are_transient() {
-        let messages = [
-            "Network error",
-            "request timeout",
-            "the request timed out",
-            "operation timed-out",
-            "Service Temporarily Unavailable",
-            "rate limit exceeded",
-            "you are being rate limited",
-            "Rate-limited",
-            "Too Many Requests",
-            "HTTP 502",
-            "error 503: try later",
-            "status: 504",
-            "(503)",
-            "connection refused",
-            "Connection reset by peer",
-            "read ECONNRESET",
-            "dns error: no such host",
-            "failed to lookup address information: Temporary failure in name resolution",
-        ];
-        for message in messages {
-            assert!(matches(message), "{message}");
+    fn every_pattern_compiles_and_matches_what_it_is_there_for() {
+        assert_eq!(BUILT_IN.len(), TRANSIENT.len());
+        assert!(ABOUT_CERTIFICATES.is_some());
+        for ((bounded, pattern), words) in BUILT_IN.iter().zip(TRANSIENT) {
+            assert!(!words.said_by.is_empty(), "{pattern}");
+            for (source, text) in words.said_by {
+                assert!(bounded.is_match(text), "{source}: {text:?} is not matched by {pattern}");
+                assert!(matching_built_in(text).is_some(), "{source}: {text:?}");
+            }
         }
     }
 
+    /// The table in the public documentation, made of the data.
+    fn table() -> String {
+        let mut by_source: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for (source, text) in TRANSIENT.iter().flat_map(|words| words.said_by) {
+            by_source.entry(source).or_default().push(text);
+        }
+        let mut table = "| who says it | what counts as passing |\n|---|---|\n".to_owned();
+        for (source, texts) in by_source {
+            let texts: Vec<String> = texts.iter().map(|text| format!("`{}`", text.replace('|', "\\|"))).collect();
+            writeln!(table, "| {source} | {} |", texts.join(", ")).unwrap();
+        }
+        table
+    }
+
     #[test]
-    fn ids_and_amounts_that_hold_a_status_are_not() {
-        let messages = [
+    fn the_documented_table_is_the_one_that_decides() {
+        assert_eq!(include_str!("words.md"), table());
+    }
+
+    #[test]
+    fn other_texts_are_unknown() {
+        for text in [
+            "",
+            "card declined",
             "No such payment_intent: pi_3503zz",
             "No such payment_intent: 'pi_503'",
+            "No such payment_intent: 'pi_timeout'",
+            "No such order: timeout-503",
+            "order time-out_7",
+            "order timeout.example",
             "amount 50200 is too large",
             "order 6503 not found",
-            "card declined",
+            "order 503 not found",
+            "503 items are too many",
+            "amount 503",
+            "the amount is 502.00 USD",
+            "card number 4242 502",
             "pi_502",
             "503abc",
             "x503",
             "50300",
+            "-503",
+            "503.00",
+            "500 USD",
+            "upstream said 502",
+            "error: 504 from gateway",
+            "error 503: refused by the issuer",
+            "code 429",
+            "invoice status: 5030",
+            "status: 503-7",
+            "status: 404",
+            "HTTP 401",
+            "HTTP 402 Payment Required",
+            "https://api.example.com/503",
+            "http://api.example.com:503/",
             "networking_fee unknown",
-        ];
-        for message in messages {
-            assert!(!matches(message), "{message}");
+            "declined by the card network",
+            "network fee unknown",
+            "declined_by_network",
+            "pi_ECONNRESET",
+            "order ECONNRESET-1",
+            "xrate_limited",
+            "the rate is limited to 5",
+            "georgeof is no customer",
+            "curl: (60) SSL peer was not trusted",
+            "curl 281 was not found",
+            "GOAWAY-1",
+            // Certificates do not mend themselves.
+            "invalid peer certificate: UnknownIssuer",
+            "error sending request for url (https://api.example.com/): invalid peer certificate: Expired",
+            "TypeError: fetch failed: self-signed certificate in certificate chain",
+            "fetch failed: DEPTH_ZERO_SELF_SIGNED_CERT",
+            "fetch failed: ERR_TLS_CERT_ALTNAME_INVALID",
+            "unable to verify the first certificate",
+            "<urlopen error [SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed (_ssl.c:1006)>",
+            "x509: certificate signed by unknown authority",
+            "tls: failed to verify certificate: x509: certificate has expired or is not yet valid",
+            "curl: (60) SSL certificate problem: self signed certificate",
+            "connection error: invalid peer certificate: NotValidForName",
+        ] {
+            assert_eq!(matching_built_in(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn a_pattern_of_the_users_outranks_what_is_said_of_certificates() {
+        let patterns = TransientPatterns::compile(false, &["certificate is not yet valid".to_owned()]).unwrap();
+        assert_eq!(patterns.matching("certificate is not yet valid"), Some("certificate is not yet valid"));
+        assert!(TransientPatterns::compile(true, &[]).unwrap().matching("connection refused").is_none());
     }
 
     #[test]

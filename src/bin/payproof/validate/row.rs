@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use payproof::{Attempt, AttemptOutcome, Capture, PaymentId, PaymentIntent, ValidateError, Validation, Verdict};
+use payproof::{Attempt, AttemptOutcome, Capture, PaymentId, PaymentIntent, Rule, ValidateError, Validation, Verdict};
 
 use crate::output::{plain, shown, table};
 use crate::status::Status;
@@ -143,6 +143,7 @@ pub(crate) fn in_words(verdict: &Verdict) -> String {
 fn cells(attempt: &Attempt) -> [String; 6] {
     let outcome = match attempt.outcome() {
         AttemptOutcome::Transient(rule) => format!("transient by {rule}"),
+        AttemptOutcome::Permanent(Rule::Unknown) => "unknown to every rule".to_owned(),
         AttemptOutcome::Permanent(rule) => format!("permanent by {rule}"),
         other => other.as_str().to_owned(),
     };

@@ -23,6 +23,7 @@ use std::future::Future;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use payproof::provider::ProviderIdentity;
 use payproof::store::MemoryStore;
 use payproof::testing::ScriptedProvider;
 use payproof::{Currency, Mode, Money, PaymentId, PaymentIntent, PaymentStatus, ProviderPayment};
@@ -286,8 +287,13 @@ fn trace(seed: u64, breach: &str, events: &[Event]) -> String {
 
 /// Processes with a proof of every payment each, and a store that works so far.
 async fn begin(seed: u64, processes: u64, payments: &[String]) -> (Vec<ChaosStore>, Arc<World>) {
-    let (provider, store) = (ScriptedProvider::new(), MemoryStore::new());
-    for payment in payments {
+    let store = MemoryStore::new();
+    // Each names the account in its own way, and the payments are the same.
+    let identity = || ProviderIdentity::new("scripted").globally_unique_ids();
+    let identities =
+        [identity().only_account(), identity().account("acct_1"), identity().account("acct_1").label("eu")];
+    let providers = identities.map(ScriptedProvider::with_identity);
+    for (provider, payment) in providers.iter().flat_map(|provider| payments.iter().map(move |id| (provider, id))) {
         let facts = ProviderPayment::new(payment.as_str(), PaymentStatus::Paid).mode(Mode::Live);
         let facts = facts.amount(1999, Currency::USD).amount_received(1999).amount_refunded(0);
         provider.put(facts.created(1_767_225_600).as_of(1_767_225_660));
@@ -295,7 +301,8 @@ async fn begin(seed: u64, processes: u64, payments: &[String]) -> (Vec<ChaosStor
     let stores: Vec<ChaosStore> = (0..processes).map(|process| ChaosStore::new(&store, seed * 10 + process)).collect();
     let starts: Vec<Box<dyn Fn() -> Validator + Send + Sync>> = stores
         .iter()
-        .map(|store| {
+        .zip(providers.iter().cycle())
+        .map(|(store, provider)| {
             let (provider, store) = (provider.clone(), store.clone());
             Box::new(move || {
                 let builder = plain(&provider).transient_patterns(NO_PATTERNS).single_tenant();

@@ -94,4 +94,6 @@ pub(crate) fn terse_facts(id: &str) -> ProviderPayment {
         .captured(true)
         .risk(Risk::Normal)
         .created(1_767_225_600)
+        // Stated, so that the payment does not grow too old for its redemption as time goes by.
+        .as_of(1_767_225_660)
 }

@@ -101,7 +101,7 @@ impl ProviderIdentity {
     /// account comes, name both, in all processes at once. Payments that were redeemed stay used, and where ids are not
     /// [globally unique](Self::globally_unique_ids), they are used for every account that is named later. The rest stands
     /// under another name from then on: facts are asked for and callers' keys bound anew, and a guarded operation counts as
-    /// new, so let those under way end before. A name stated before or after this wins over it.
+    /// new, so that one which was executed is executed again if it is run again. A name stated before or after this wins over it.
     #[must_use]
     pub fn only_account(mut self) -> Self {
         if self.account == Account::Unstated {

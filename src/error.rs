@@ -145,7 +145,7 @@ impl ValidateError {
             Kind::Elsewhere(failing) => *failing,
             Kind::Store(StoreTrouble { unreadable: true, .. }) => (Class::Store, "record_unreadable", 502),
             Kind::Store(StoreTrouble { unreadable: false, .. }) => (Class::Store, "store_unavailable", 503),
-            Kind::Provider { error, .. } if error.limits().is_some() => (Class::RateLimited, "rate_limited", 429),
+            Kind::Provider { error, .. } if error.is_rate_limit() => (Class::RateLimited, "rate_limited", 429),
             Kind::Provider { error, .. } if error.is_timeout() => (Class::Timeout, "provider_timeout", 504),
             Kind::Provider { error, .. } if error.kind() == ProviderErrorKind::Unreadable => {
                 (Class::Unavailable, "unreadable_answer", 502)

@@ -55,8 +55,10 @@ pub struct Stats {
     pub in_flight: usize,
     /// Retries the budget would allow now; `None` without a budget.
     pub budget_level: Option<f64>,
-    /// What the breaker is doing; `None` without a breaker.
+    /// What the breaker of look-ups is doing; `None` without a breaker.
     pub breaker: Option<BreakerState>,
+    /// What the breaker of guarded calls is doing; `None` without a breaker.
+    pub guarded_breaker: Option<BreakerState>,
 }
 
 impl Stats {

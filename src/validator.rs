@@ -14,7 +14,7 @@ use crate::error::ValidateError;
 use crate::intent::{PaymentId, PaymentIntent};
 use crate::preflight::{self, Preflight, look_once};
 use crate::provider;
-use crate::retry::Explanation;
+use crate::retry::{Explanation, Traffic};
 use crate::shared_facts::KeptFacts;
 use crate::stats::Stats;
 use crate::telemetry::{Stopwatch, record_verdict};
@@ -115,7 +115,8 @@ impl Validator {
             keys_held: self.0.keys.len(),
             in_flight: self.0.flights.len(),
             budget_level: self.0.retrier.budget_level(),
-            breaker: self.0.retrier.breaker_state(),
+            breaker: self.0.retrier.breaker_state(Traffic::LookUps),
+            guarded_breaker: self.0.retrier.breaker_state(Traffic::Guarded),
             ..self.0.telemetry.stats(self.0.facts.valid_hits())
         }
     }
@@ -136,7 +137,8 @@ impl Validator {
     /// ```
     /// # #[cfg(feature = "stripe")] {
     /// # let validator = payproof::Validator::builder(payproof::Stripe::new("sk_live_x")?).build()?;
-    /// let explained = validator.explain(429, &[("Retry-After", "2")], b"");
+    /// let headers = [("Retry-After", "2"), ("Stripe-Rate-Limited-Reason", "global-rate")];
+    /// let explained = validator.explain(429, &headers, b"");
     /// assert_eq!(
     ///     explained.to_string(),
     ///     "transient by status 429: retried after 2s to 2.4s; every call of this account waits",

@@ -14,13 +14,13 @@ use std::pin::Pin;
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
-use payproof::provider::ProviderError;
+use payproof::provider::{ProviderError, RateLimit};
 use payproof::store::{MemoryStore, RestartLoss, Store};
 use payproof::testing::{FlakyStore, ScriptedProvider, StoreFault, StoreVerb};
 use payproof::{
-    AttemptOutcome, Breaker, Degradation, Done, Effect, Guard, GuardCall, GuardError, IdempotencyKey, Inquiry, Jitter,
-    Operation, OperationReference, OperationStatus, Provenance, Reconciled, Resolution, Retry, Schedule, Validator,
-    ValidatorBuilder,
+    AttemptOutcome, Breaker, BreakerState, Degradation, Done, Effect, Guard, GuardCall, GuardError, IdempotencyKey,
+    Inquiry, Jitter, Operation, OperationReference, OperationStatus, Provenance, Reconciled, Resolution, Retry,
+    Schedule, Validator, ValidatorBuilder,
 };
 use support::{NO_PATTERNS, busy, intent, is_valid, ms, paid, poll_once, secs, settle};
 use tokio::runtime::{Builder, Runtime};
@@ -1332,21 +1332,58 @@ async fn a_write_that_only_its_record_protects_is_refused_where_a_restart_loses_
 // ---- one provider account
 
 #[tokio::test(start_paused = true)]
-async fn guarded_calls_and_validations_share_the_providers_limits() {
+async fn a_limit_of_the_whole_account_holds_validations_back_too_and_no_other_does() {
+    let bare = ProviderError::refused("slow down").status(429).retry_after(secs(10));
+    let cases = [
+        (bare.clone(), false),
+        (bare.clone().rate_limit(RateLimit::Endpoint), false),
+        (bare.rate_limit(RateLimit::Account), true),
+    ];
+    for (limited, holds_back) in cases {
+        let provider = ScriptedProvider::new();
+        provider.put(paid("pi_1"));
+        let builder = Validator::builder(provider.clone()).store(MemoryStore::new());
+        let validator = builder.restart_loses_at_most(RestartLoss::All).build().unwrap();
+        let desk = Desk::with([Act::Fail(limited.clone())]);
+        let run = tokio::spawn(validator.guard().run(&unkeyed(), desk.keyless()));
+        settle().await;
+        let begin = Instant::now();
+        assert!(is_valid(&validator.validate(intent("pi_1")).await.unwrap()));
+        assert_eq!(begin.elapsed() >= secs(10), holds_back, "{limited:?}");
+        assert!(run.await.unwrap().is_ok());
+        let stats = validator.stats();
+        assert_eq!((stats.attempts, stats.retries), (3, 1));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn twenty_five_unknown_refunds_and_an_hours_wait_stop_no_checkout() {
     let provider = ScriptedProvider::new();
-    provider.put(paid("pi_1"));
-    let builder = Validator::builder(provider.clone()).store(MemoryStore::new());
-    let validator = builder.restart_loses_at_most(RestartLoss::All).build().unwrap();
-    let limited = ProviderError::refused("slow down").status(429).retry_after(secs(10));
-    let desk = Desk::with([Act::Fail(limited)]);
-    let run = tokio::spawn(validator.guard().run(&unkeyed(), desk.keyless()));
-    settle().await;
+    for number in 0..10 {
+        provider.put(paid(&format!("pi_{number}")));
+    }
+    let validator = Validator::builder(provider.clone()).restart_loses_at_most(RestartLoss::All).build().unwrap();
+    let guard = validator.guard();
+    let desk = Desk::default();
+    for number in 0..25 {
+        desk.script([Act::Fail(busy())]);
+        let refund = Operation::new("store_42", "refund", format!("order {number}"), Effect::write()).unwrap();
+        let error = guard.run(&refund, desk.keyless()).await.unwrap_err();
+        assert!(error.is_indeterminate() || error.code() == "circuit_open", "{error:?}");
+    }
+    assert_eq!(validator.stats().guarded_breaker, Some(BreakerState::Open));
+    assert_eq!(validator.health().await.reasons()[0].code(), "guarded_breaker_open");
+    sleep(secs(6)).await;
+    desk.0.lock().unwrap().script.clear();
+    let hour = ProviderError::refused("slow down").status(429).rate_limit(RateLimit::Endpoint).retry_after(secs(3600));
+    desk.script([Act::Fail(hour)]);
+    let refund = Operation::new("store_42", "refund", "the last", Effect::write()).unwrap();
+    assert!(guard.run(&refund, desk.keyless()).await.unwrap_err().is_rate_limited());
     let begin = Instant::now();
-    assert!(is_valid(&validator.validate(intent("pi_1")).await.unwrap()));
-    assert!(begin.elapsed() >= secs(10), "the gate is closed for everybody");
-    assert!(run.await.unwrap().is_ok());
-    let stats = validator.stats();
-    assert_eq!((stats.attempts, stats.retries), (3, 1));
+    for number in 0..10 {
+        assert!(is_valid(&validator.validate(intent(&format!("pi_{number}"))).await.unwrap()));
+    }
+    assert_eq!((begin.elapsed(), validator.stats().breaker), (Duration::ZERO, Some(BreakerState::Closed)));
 }
 
 #[tokio::test(start_paused = true)]

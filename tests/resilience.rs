@@ -249,7 +249,7 @@ async fn a_failed_probe_opens_the_breaker_again() {
 
 #[tokio::test(start_paused = true)]
 async fn refusals_and_rate_limits_do_not_open_the_breaker() {
-    let account = ProviderError::refused("slow down").status(429);
+    let account = ProviderError::refused("slow down").status(429).rate_limit(RateLimit::Account);
     let answers = [
         ProviderError::refused("no").status(404),
         ProviderError::refused("no").status(401),

@@ -17,7 +17,7 @@ use payproof::{
 use proptest::prelude::*;
 use support::{NO_PATTERNS, busy, failing, intent, is_valid, ms, paid, plain, provider, secs, settle, waits};
 use tokio::sync::Semaphore;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 /// The most a timer comes late on a paused clock: it counts whole milliseconds.
 const TICK: Duration = ms(1);
@@ -687,8 +687,9 @@ async fn an_error_speaks_of_the_providers_wait_only_if_there_is_one() {
 
 // ---- the gate
 
+/// A limit of the account's, as its adapter says.
 fn limited(wait: Option<Duration>) -> ProviderError {
-    let error = ProviderError::refused("slow down").status(429);
+    let error = ProviderError::refused("slow down").status(429).rate_limit(RateLimit::Account);
     wait.map_or(error.clone(), |wait| error.retry_after(wait))
 }
 
@@ -805,14 +806,74 @@ async fn a_closed_gate_tells_the_providers_wait_and_not_the_cap() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_rate_limit_above_the_cap_is_not_asked_again_while_it_lasts() {
+async fn a_rate_limit_above_the_cap_is_probed_once_a_minute_while_it_lasts() {
     let (asked, builder) = noting(|_, _| Some(limited(Some(secs(3600)))));
     let validator = builder.build().unwrap();
     for number in 0..20 {
-        validator.validate(intent(&format!("pi_{number}"))).await.unwrap_err();
+        let calls: Vec<_> = (0..10)
+            .map(|call| tokio::spawn(validator.validate(intent(&format!("pi_{number}_{call}"))).into_future()))
+            .collect();
+        for call in calls {
+            let error = call.await.unwrap().unwrap_err();
+            assert!(error.is_rate_limited());
+            assert!(error.retry_after().unwrap() > secs(3500), "what the provider asks for: {error:?}");
+        }
         tokio::time::advance(secs(60)).await;
     }
-    assert_eq!(asked.lock().unwrap().len(), 1, "asked again within the hour that the provider asked for");
+    // The first ten come before anybody knows.
+    let asked = asked.lock().unwrap().len();
+    assert!((20..=30).contains(&asked), "asked {asked} times in 20 minutes");
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_mistaken_wait_closes_an_account_for_a_minute_and_one_probe() {
+    let (asked, builder) = noting(|payment, _| (payment == "pi_0").then(|| limited(Some(secs(24 * 60 * 60)))));
+    let validator = builder.build().unwrap();
+    validator.validate(intent("pi_0")).await.unwrap_err();
+    sleep(secs(59)).await;
+    assert!(validator.validate(intent("pi_1")).await.unwrap_err().is_rate_limited());
+    sleep(secs(1)).await;
+    let calls: Vec<_> =
+        (2..50).map(|number| tokio::spawn(validator.validate(intent(&format!("pi_{number}"))).into_future())).collect();
+    for call in calls {
+        assert!(is_valid(&call.await.unwrap().unwrap()), "the probe's answer opens the gate for all");
+    }
+    assert_eq!(asked.lock().unwrap().len(), 49);
+}
+
+#[tokio::test(start_paused = true)]
+async fn those_who_come_during_a_probe_wait_for_its_answer() {
+    let provider = provider();
+    for payment in ["pi_2", "pi_3"] {
+        provider.put(paid(payment));
+    }
+    provider.script("pi_1", [limited(Some(secs(5)))]);
+    let validator = plain(&provider).retry(Retry::none()).build().unwrap();
+    validator.validate(intent("pi_1")).await.unwrap_err();
+    sleep(secs(5)).await;
+    // The probe is limited again after three seconds.
+    provider.script("pi_2", [Step::Wait(secs(3)), limited(Some(secs(7))).into()]);
+    let probe = tokio::spawn(validator.validate(intent("pi_2")).into_future());
+    settle().await;
+    let begin = Instant::now();
+    let other = tokio::spawn(validator.validate(intent("pi_3")).into_future());
+    sleep(secs(9)).await;
+    assert_eq!(provider.calls(), 2, "nobody else is sent while the probe is out, or the gate is closed again");
+    assert!(probe.await.unwrap().unwrap_err().is_rate_limited());
+    assert!(is_valid(&other.await.unwrap().unwrap()));
+    assert!(begin.elapsed() >= secs(10), "{:?}", begin.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bare_429_delays_its_own_call_only() {
+    let bare = || ProviderError::refused("slow down").status(429).retry_after(secs(3600));
+    let (asked, builder) = noting(move |payment, _| (payment == "pi_0").then(bare));
+    let validator = builder.build().unwrap();
+    let error = validator.validate(intent("pi_0")).await.unwrap_err();
+    assert_eq!((error.is_rate_limited(), error.retry_after()), (true, Some(secs(3600))));
+    let begin = Instant::now();
+    assert!(is_valid(&validator.validate(intent("pi_1")).await.unwrap()));
+    assert_eq!((begin.elapsed(), asked.lock().unwrap().len()), (Duration::ZERO, 2));
 }
 
 #[tokio::test(start_paused = true)]
@@ -828,7 +889,7 @@ async fn a_shorter_rate_limit_does_not_open_the_gate_early() {
         tokio::spawn(validator.validate(intent("pi_1")).into_future()),
         tokio::spawn(validator.validate(intent("pi_2")).into_future()),
     );
-    tokio::time::sleep(ms(5)).await;
+    sleep(ms(5)).await;
     assert!(is_valid(&validator.validate(intent("pi_3")).await.unwrap()));
     assert!(start.elapsed() >= secs(10));
     assert!(is_valid(&one.await.unwrap().unwrap()) && is_valid(&two.await.unwrap().unwrap()));

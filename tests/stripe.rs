@@ -387,7 +387,7 @@ async fn explain_says_what_then_happens() {
     let sandbox = sandbox().await;
     let validator = quick(&sandbox).build().unwrap();
     let body = br#"{"error":{"type":"invalid_request_error","code":"lock_timeout","message":"busy"}}"#;
-    let cases: [Explained; 5] = [
+    let cases: [Explained; 7] = [
         (503, &[], b"<html>", "transient by status 503: retried after 1ms"),
         (503, &[("stripe-should-retry", "false")], b"", "permanent by provider header: not retried"),
         (429, &[], body, "transient by provider code lock_timeout: retried after 1ms"),
@@ -396,7 +396,19 @@ async fn explain_says_what_then_happens() {
             429,
             &[("Retry-After", "3600")],
             b"",
-            "transient by status 429: not waited for, since Retry-After is above the cap; every call of this account waits",
+            "transient by status 429: not waited for, since Retry-After is above the cap",
+        ),
+        (
+            429,
+            &[("Retry-After", "2"), ("Stripe-Rate-Limited-Reason", "global-rate")],
+            b"",
+            "transient by status 429: retried after 2s to 2.4s; every call of this account waits",
+        ),
+        (
+            429,
+            &[("Retry-After", "2"), ("Stripe-Rate-Limited-Reason", "endpoint-concurrency")],
+            b"",
+            "transient by status 429: retried after 2s to 2.4s; every look-up of this account waits",
         ),
     ];
     for (status, headers, body, expected) in cases {

@@ -6,20 +6,19 @@ use std::sync::OnceLock;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use crate::breaker::{Breaker, CircuitBreaker};
+use crate::breaker::Breaker;
 use crate::build_error::BuildError;
 use crate::concurrency::Concurrency;
 use crate::engine::Engine;
 use crate::facts::Mode;
 use crate::facts_cache::FactsCache;
-use crate::gate::Gate;
 use crate::in_flight::Flights;
 use crate::judge::Rules;
 use crate::key_register::KeyRegister;
 use crate::ledger::{LastLook, Ledger, Seal};
 use crate::policy::{ORDER_KEY, Policy, RedemptionRules, TenantProof, WhenProviderIsDown};
 use crate::provider::{AnyProvider, Provider, ProviderIdentity};
-use crate::retry::{Budget, Retrier, Retry, RetryBudget, TransientPatterns, rng};
+use crate::retry::{Budget, Lane, Retrier, Retry, RetryBudget, TransientPatterns, rng};
 use crate::shared_facts::SharedFacts;
 use crate::store::{AnyStore, MemoryStore, RestartLoss};
 use crate::telemetry::Telemetry;
@@ -285,6 +284,8 @@ impl ValidatorBuilder {
     }
 
     /// When the circuit breaker opens. Default: half of 20 attempts failed within 10 s, for 5 s, then 3 probes.
+    ///
+    /// Look-ups and guarded calls each have one of their own, with the same settings.
     pub fn breaker(mut self, breaker: Breaker) -> Self {
         self.breaker = Some(breaker);
         self
@@ -435,8 +436,8 @@ impl ValidatorBuilder {
                 attempt_timeout: self.attempt_timeout,
                 retry_after_cap: self.retry_after_cap,
                 patterns,
-                gate: Gate::new(),
-                breaker: self.breaker.map(|breaker| CircuitBreaker::new(breaker, longest_attempt)),
+                look_ups: Lane::new(self.breaker.clone(), longest_attempt),
+                guarded: Lane::new(self.breaker, longest_attempt),
                 budget: self.budget.map(Budget::new),
                 concurrency: self.max_concurrent.map(|calls| Concurrency::new(calls, longest_attempt)),
                 rng,

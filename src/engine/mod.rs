@@ -24,7 +24,7 @@ use crate::ledger::{LastLook, Ledger};
 use crate::moment::Moment;
 use crate::policy::{RedemptionRules, WhenProviderIsDown};
 use crate::provider::ProviderIdentity;
-use crate::retry::Retrier;
+use crate::retry::{Retrier, Traffic};
 use crate::shared_facts::{Bound, KeptFacts, SharedFacts};
 use crate::telemetry::Telemetry;
 use crate::validation::Validation;
@@ -265,7 +265,7 @@ impl Engine {
 
     /// Refuses a call that is sure to be over before the provider's rate limit is.
     fn check_gate(&self, now: Instant, deadline: Option<Duration>) -> Result<(), ValidateError> {
-        match (self.retrier.gate_closed_for(now), deadline) {
+        match (self.retrier.gate_closed_for(Traffic::LookUps, now), deadline) {
             (Some(wait), Some(limit)) if wait >= limit => {
                 Err(ValidateError::after_attempts(Kind::GateClosed { last: None }, Some(wait), Vec::new()))
             }

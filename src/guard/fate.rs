@@ -37,7 +37,7 @@ impl Fate {
             _ if speaks_of_keys(error) => Self::Unknown,
             // An error with a status of success contradicts itself.
             Some(StatusMeaning::Executed | StatusMeaning::Unknown) => Self::Unknown,
-            _ if error.limits().is_some() || asks_again => Self::NotExecuted,
+            _ if error.is_rate_limit() || asks_again => Self::NotExecuted,
             Some(StatusMeaning::NotExecuted) => Self::NotExecuted,
             Some(StatusMeaning::Refused) | None => Self::Refused,
         }

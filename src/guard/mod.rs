@@ -65,8 +65,9 @@ const READ_RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Lets any call to the provider happen once per operation, however often it is asked for, by however many processes.
 ///
-/// It shares the validator's provider account: its retries, breaker, budget, rate limit, deadline and store. Without a
-/// store, operations are remembered in this process only, forgotten with it, and 100,000 at most; for more, set a
+/// It shares the validator's provider account: its retries, budget, deadline, store and places for provider calls. Breaker
+/// and rate limit are its own, so that guarded calls that fail stop no validation; only what an adapter calls a
+/// [limit of the whole account](crate::provider::RateLimit::Account) holds back both. Without a store, operations are remembered in this process only, forgotten with it, and 100,000 at most; for more, set a
 /// [`MemoryStore`](crate::store::MemoryStore) of that size. Clones cost one counter.
 ///
 /// A guard remembers as well as its store does. Where a store loses a record, in a failover or a restart, an operation that

@@ -11,7 +11,7 @@ use crate::attempt;
 use crate::attempt_log::{Attempt, AttemptOutcome};
 use crate::moment::Moment;
 use crate::provider::ProviderError;
-use crate::retry::{Finished, Work};
+use crate::retry::{Finished, Traffic, Work};
 
 use super::call::provider_key;
 use super::job::{Calling, Job};
@@ -92,6 +92,8 @@ impl<'j, T> Asking<'j, T> {
 }
 
 impl<T: Send + 'static> Work for Asking<'_, T> {
+    const TRAFFIC: Traffic = Traffic::Guarded;
+
     type Answer = Reconciled<T>;
     type Output = (Reconciled<T>, Vec<Attempt>);
 

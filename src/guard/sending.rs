@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use crate::attempt;
 use crate::attempt_log::{Attempt, AttemptOutcome, Reach};
 use crate::provider::ProviderError;
-use crate::retry::{Finished, Work};
+use crate::retry::{Finished, Traffic, Work};
 
 use super::call::{GuardCall, provider_key};
 use super::fate::Fate;
@@ -82,6 +82,8 @@ impl<'j, T> Sending<'j, T> {
 }
 
 impl<T: Send + 'static> Work for Sending<'_, T> {
+    const TRAFFIC: Traffic = Traffic::Guarded;
+
     type Answer = T;
     type Output = (T, Vec<Attempt>);
 

@@ -9,6 +9,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::deadline::after;
 use crate::guard::UnresolvedList;
 use crate::preflight::{Preflight, look_recently};
+use crate::retry::Traffic;
 use crate::stats::BreakerState;
 use crate::store::StoreFinding;
 use crate::validator::Validator;
@@ -86,7 +87,7 @@ impl Validator {
     ///
     /// | degrades | a note |
     /// |---|---|
-    /// | the breaker is open or half-open, the rate is limited, the retry budget is empty | |
+    /// | a breaker is open or half-open, the rate is limited, the retry budget is empty | |
     /// | a finding about the store that is a warning or an error, a move of its clock within the last day included | one that is a note, or says what was chosen: not shared, volatile, a loss that `restart_loses_at_most` accepts |
     /// | `PAYPROOF_DISABLE_IDEMPOTENCY_CHECKS` is on | without a shared store `forget` reaches this process only |
     /// | an operation has been indeterminate for a minute, or the list of them cannot be read | |
@@ -155,7 +156,12 @@ fn of_provider(validator: &Validator) -> Vec<HealthReason> {
         Some(BreakerState::HalfOpen) => Some(HealthReason::BreakerHalfOpen),
         _ => None,
     };
-    let rate = engine.retrier.gate_closed_for(Instant::now()).map(|wait| HealthReason::RateLimited { wait });
+    let guarded = match stats.guarded_breaker {
+        Some(BreakerState::Open | BreakerState::HalfOpen) => Some(HealthReason::GuardedBreakerOpen),
+        _ => None,
+    };
+    let closed = |traffic| engine.retrier.gate_closed_for(traffic, Instant::now());
+    let rate = closed(Traffic::LookUps).max(closed(Traffic::Guarded)).map(|wait| HealthReason::RateLimited { wait });
     let budget = stats.budget_level.filter(|level| *level < 1.0).map(|_| HealthReason::BudgetEmpty);
     let checks = stats.idempotency_checks_disabled.then_some(HealthReason::ChecksDisabled);
     let (held, limit) = (stats.keys_held, engine.keys.limit());
@@ -166,7 +172,7 @@ fn of_provider(validator: &Validator) -> Vec<HealthReason> {
         0 => None,
         deliveries => Some(HealthReason::OtherAccounts { deliveries }),
     };
-    [breaker, rate, budget, checks, keys, others].into_iter().flatten().collect()
+    [breaker, guarded, rate, budget, checks, keys, others].into_iter().flatten().collect()
 }
 
 fn of_store(validator: &Validator, preflight: &Preflight, unresolved: Option<UnresolvedList>) -> Vec<HealthReason> {

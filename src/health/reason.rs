@@ -13,7 +13,9 @@ pub enum HealthReason {
     BreakerOpen,
     /// The provider did not answer, and a few calls find out whether it does again.
     BreakerHalfOpen,
-    /// The provider limits this account's rate, and every call waits.
+    /// Guarded calls fail, and are not made for the moment, or a few of them find out. Look-ups are none of those.
+    GuardedBreakerOpen,
+    /// The provider limits this account's rate, and look-ups or guarded calls wait, or both.
     RateLimited {
         /// For so long.
         wait: Duration,
@@ -56,6 +58,7 @@ impl HealthReason {
         match self {
             Self::BreakerOpen => "breaker_open",
             Self::BreakerHalfOpen => "breaker_half_open",
+            Self::GuardedBreakerOpen => "guarded_breaker_open",
             Self::RateLimited { .. } => "rate_limited",
             Self::BudgetEmpty => "budget_empty",
             Self::Store(finding) => finding.code(),
@@ -90,6 +93,9 @@ impl fmt::Display for HealthReason {
             Self::BreakerHalfOpen => {
                 f.write_str("a few calls find out whether the provider answers again; wait for them")
             }
+            Self::GuardedBreakerOpen => f.write_str(
+                "guarded calls got no answer and are not made for a while; look at the operations that are unresolved",
+            ),
             Self::RateLimited { wait } => {
                 write!(
                     f,

@@ -16,8 +16,10 @@ const MAX_TEXT: usize = 4096;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum RateLimit {
-    /// Every call of this account, or every call of this kind: all of them wait.
+    /// Every call of this account: all of them wait, for a minute at a time at most.
     Account,
+    /// Every call of this kind: all look-ups, or everything that guards run. They wait in the same way.
+    Endpoint,
     /// This one payment, for instance because something else is changing it: only this call waits.
     Payment,
 }
@@ -173,7 +175,10 @@ impl ProviderError {
         self
     }
 
-    /// Says that this is a rate limit, and whom it concerns.
+    /// Says that this is a rate limit, and whom it concerns: only those wait.
+    ///
+    /// Say so where the provider does. A status of 429 alone may be a proxy's, or about this one payment, so it makes no
+    /// other call wait.
     #[must_use]
     pub fn rate_limit(mut self, whom: RateLimit) -> Self {
         self.0.rate_limit = Some(whom);
@@ -215,8 +220,14 @@ impl ProviderError {
         self.0.retry_after
     }
 
+    /// Whom a rate limit concerns, where that was said.
     pub(crate) fn limits(&self) -> Option<RateLimit> {
-        self.0.rate_limit.or_else(|| (self.0.status == Some(429)).then_some(RateLimit::Account))
+        self.0.rate_limit
+    }
+
+    /// Whether it is a rate limit, whomever it concerns.
+    pub(crate) fn is_rate_limit(&self) -> bool {
+        self.0.rate_limit.is_some() || self.0.status == Some(429)
     }
 
     /// The provider's id of the request.

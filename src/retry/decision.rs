@@ -57,7 +57,7 @@ pub(crate) fn health(error: &ProviderError, decision: &Decision) -> Health {
         (Kind::NotSent | Kind::OutcomeUnknown | Kind::Message, None) => decision.transient != Transient::No,
         (Kind::Refused | Kind::Unreadable, None) => false,
     };
-    if down && error.limits().is_none() { Health::Down } else { Health::Up }
+    if down && !error.is_rate_limit() { Health::Down } else { Health::Up }
 }
 
 #[cfg(test)]

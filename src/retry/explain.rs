@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::attempt_log::Rule;
-use crate::provider::{Answer, ProviderError};
+use crate::provider::{Answer, ProviderError, RateLimit};
 
 use super::decision::{Transient, decide};
 use super::{Demand, Retrier, most_spread};
@@ -15,7 +15,7 @@ pub struct Explanation {
     transient: bool,
     rule: Rule,
     wait: Option<(Duration, Duration)>,
-    closes_gate: bool,
+    closes_gate: Option<RateLimit>,
     beyond_cap: bool,
     error: ProviderError,
 }
@@ -45,10 +45,10 @@ impl Explanation {
         self.wait
     }
 
-    /// Whether every call of this account waits.
+    /// Whether other calls wait too: all of this account, or all of this kind.
     #[must_use]
     pub fn closes_gate(&self) -> bool {
-        self.closes_gate
+        self.closes_gate.is_some()
     }
 
     /// The answer as the adapter reads it.
@@ -70,10 +70,11 @@ impl fmt::Display for Explanation {
             None if self.beyond_cap => f.write_str("not waited for, since Retry-After is above the cap")?,
             None => f.write_str("not retried")?,
         }
-        if self.closes_gate {
-            f.write_str("; every call of this account waits")?;
+        match self.closes_gate {
+            Some(RateLimit::Account) => f.write_str("; every call of this account waits"),
+            Some(_) => f.write_str("; every look-up of this account waits"),
+            None => Ok(()),
         }
-        Ok(())
     }
 }
 
@@ -84,9 +85,9 @@ impl Retrier {
         let decision = decide(&error, &self.patterns);
         let transient = decision.transient != Transient::No;
         let Demand { wait: asked, closure, beyond_cap } = self.demand(&error);
-        let closes_gate = closure.is_some();
+        let closes_gate = closure.map(|(_, whom)| whom);
         let scheduled = self.retry.waits().bounds();
-        let wait = match (asked.or(closure), scheduled) {
+        let wait = match (asked.or(closure.map(|(wait, _)| wait)), scheduled) {
             _ if !transient || beyond_cap => None,
             (_, None) => None,
             (Some(least), Some(_)) => Some((least, least.saturating_add(most_spread(least)))),

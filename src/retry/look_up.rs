@@ -15,6 +15,7 @@ use crate::provider::{AnyProvider, ProviderError};
 use crate::telemetry::Telemetry;
 
 use super::Retrier;
+use super::lane::Traffic;
 use super::work::{Finished, Work};
 
 /// What the provider answered, when, and after which attempts.
@@ -32,6 +33,8 @@ struct LookUp<'r, F> {
 }
 
 impl<F: Fn(Option<Instant>) + Send> Work for LookUp<'_, F> {
+    const TRAFFIC: Traffic = Traffic::LookUps;
+
     type Answer = ProviderPayment;
     type Output = Answer;
 

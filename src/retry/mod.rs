@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::attempt_log::{Rule, WaitReason};
-use crate::breaker::{Admission, CircuitBreaker, Health};
-use crate::concurrency::{Concurrency, Permit};
+use crate::breaker::Health;
+use crate::concurrency::Concurrency;
 use crate::deadline::Deadline;
 use crate::error::{Stopped, ValidateError};
-use crate::gate::Gate;
+use crate::gate::Passing;
 use crate::provider::{AnyProvider, ProviderError, RateLimit};
 use crate::stats::BreakerState;
 use crate::telemetry::Telemetry;
@@ -24,6 +24,7 @@ mod budget;
 mod course;
 mod decision;
 mod explain;
+mod lane;
 mod look_up;
 mod transient;
 mod work;
@@ -32,12 +33,14 @@ pub use backoff::{Jitter, Retry, Schedule};
 pub(crate) use budget::Budget;
 pub use budget::RetryBudget;
 pub use explain::Explanation;
+pub(crate) use lane::{Lane, Traffic};
 pub(crate) use look_up::Answer;
 pub(crate) use transient::TransientPatterns;
 pub(crate) use work::{Finished, Work};
 
 use course::Course;
 use decision::{Decision, Transient, decide, health};
+use lane::Passage;
 
 /// Past a Retry-After or a closed gate, callers come back spread over this share of the wait, so that they do not all
 /// come at once. Only ever added: less than asked for would be refused again.
@@ -46,8 +49,8 @@ const SPREAD: f64 = 0.2;
 /// The least spread, for waits so short that their share would spread nothing.
 const MIN_SPREAD: Duration = Duration::from_millis(100);
 
-/// The gate believes no Retry-After beyond this: one mistaken header must not close an account for a day.
-const LONGEST_CLOSURE: Duration = Duration::from_secs(60 * 60);
+/// A call whose time is over while the gate is probed comes back after this.
+const PROBED_SOON: Duration = Duration::from_secs(1);
 
 /// Silence for this share of a whole attempt tells something about the provider; less may be our own impatience.
 const TELLING_SHARE: f64 = 0.5;
@@ -59,8 +62,8 @@ pub(crate) struct Retrier {
     pub(crate) attempt_timeout: Duration,
     pub(crate) retry_after_cap: Duration,
     pub(crate) patterns: TransientPatterns,
-    pub(crate) gate: Gate,
-    pub(crate) breaker: Option<CircuitBreaker>,
+    pub(crate) look_ups: Lane,
+    pub(crate) guarded: Lane,
     pub(crate) budget: Option<Budget>,
     pub(crate) concurrency: Option<Concurrency>,
     pub(crate) rng: Mutex<StdRng>,
@@ -81,25 +84,9 @@ pub(crate) fn rng(seed: Option<u64>) -> Mutex<StdRng> {
 struct Demand {
     /// Retry-After, unless it is zero.
     wait: Option<Duration>,
-    /// How long every call of the account has to wait, if they have to.
-    closure: Option<Duration>,
+    /// How long every call has to wait that the limit concerns, and which those are, if they have to.
+    closure: Option<(Duration, RateLimit)>,
     beyond_cap: bool,
-}
-
-/// What may go to the provider now, since when, and what it gives back when it is over.
-struct Passage<'r> {
-    _permit: Option<Permit<'r>>,
-    admission: Option<Admission<'r>>,
-    at: Instant,
-}
-
-impl Passage<'_> {
-    /// Frees the place, and tells the breaker how it went; without a word on that, that it says nothing.
-    fn leave(self, health: Option<Health>, now: Instant) {
-        if let (Some(admission), Some(health)) = (self.admission, health) {
-            admission.report(now, health);
-        }
-    }
 }
 
 /// Why nothing may go to the provider now.
@@ -127,7 +114,7 @@ impl Retrier {
             let mut course = Course::new(begin, deadline, self.retry.waits());
             let mut now = begin;
             loop {
-                let passage = match self.pass(deadline, now).await {
+                let passage = match self.pass(W::TRAFFIC, deadline, now).await {
                     Ok(passage) => passage,
                     Err(refusal) => return Err(course.refused(refusal)),
                 };
@@ -152,7 +139,7 @@ impl Retrier {
                 let plan = if out_of_time {
                     Err(Stopped::NoTimeLeft)
                 } else {
-                    self.plan(&mut course, &error, &decision, may_go_on, now)
+                    self.plan(W::TRAFFIC, &mut course, &error, &decision, may_go_on, now)
                 };
                 // The place is free only now, so that nobody slips in before the gate is closed.
                 passage.leave(self.health(&error, &decision, limit, deadline), now);
@@ -175,20 +162,37 @@ impl Retrier {
     }
 
     /// Waits for the gate and for a place, and asks the breaker. Never holds a place while waiting for the gate.
-    async fn pass(&self, deadline: Deadline, mut now: Instant) -> Result<Passage<'_>, Refusal> {
+    async fn pass(&self, traffic: Traffic, deadline: Deadline, mut now: Instant) -> Result<Passage<'_>, Refusal> {
+        let Lane { gate, breaker } = self.lane(traffic);
         loop {
             if now >= deadline.at() {
                 return Err(Refusal::Deadline);
             }
-            if let Some(closed) = self.gate.closed_for(now) {
-                let wait = self.spread(closed);
-                if closed > self.retry_after_cap || !deadline.allows(now, wait) {
-                    return Err(Refusal::GateClosed(closed));
+            let probe = match gate.pass(now) {
+                Passing::Open => None,
+                Passing::Probe(probe) => Some(probe),
+                Passing::Closed { left, asked } => {
+                    let wait = self.spread(left);
+                    if asked > self.retry_after_cap || !deadline.allows(now, wait) {
+                        return Err(Refusal::GateClosed(asked));
+                    }
+                    Box::pin(sleep(wait)).await;
+                    now = Instant::now();
+                    continue;
                 }
-                Box::pin(sleep(wait)).await;
-                now = Instant::now();
-                continue;
-            }
+                Passing::Probed(changed, longest) => {
+                    let left = deadline.left(now).min(longest.saturating_add(PROBED_SOON));
+                    let _ = Box::pin(timeout(left, changed)).await;
+                    // Those who waited come back spread, however the probe ended.
+                    let wait = self.spread(Duration::ZERO);
+                    if !deadline.allows(Instant::now(), wait) {
+                        return Err(Refusal::GateClosed(PROBED_SOON));
+                    }
+                    Box::pin(sleep(wait)).await;
+                    now = Instant::now();
+                    continue;
+                }
+            };
             let permit = match self.concurrency.as_ref().map(|places| (places, places.try_take(now, deadline.at()))) {
                 None => None,
                 Some((_, Some(permit))) => Some(permit),
@@ -199,20 +203,21 @@ impl Retrier {
                 }
             };
             // Whoever had the place before may have closed the gate.
-            if permit.is_some() && self.gate.closed_for(now).is_some() {
+            if permit.is_some() && probe.is_none() && !gate.is_open() {
                 continue;
             }
-            let admission = match &self.breaker {
+            let admission = match breaker {
                 None => None,
                 Some(breaker) => Some(breaker.admit(now).map_err(Refusal::BreakerOpen)?),
             };
-            return Ok(Passage { _permit: permit, admission, at: now });
+            return Ok(Passage { _permit: permit, probe, admission, at: now });
         }
     }
 
     /// How long to wait before the next attempt, or why there is none.
     fn plan(
         &self,
+        traffic: Traffic,
         course: &mut Course<'_>,
         error: &ProviderError,
         decision: &Decision,
@@ -222,9 +227,9 @@ impl Retrier {
         // The schedule may be the user's own code, which is never called under a lock.
         let scheduled = course.waits.nominal().map(|nominal| course.waits.jittered(nominal, &mut *self.rng()));
         let demand = self.demand(error);
-        if let Some(closure) = demand.closure {
+        if let Some((closure, whom)) = demand.closure {
             // Also when this call gives up: the others must not run into the same limit.
-            self.gate.close(now, closure.min(LONGEST_CLOSURE));
+            self.close(traffic, whom, now, closure);
         }
         match decision.transient {
             Transient::No if decision.rule == Rule::Unknown => return Err(Stopped::Unknown),
@@ -240,7 +245,7 @@ impl Retrier {
         }
         let (wait, reason) = match (demand.closure, demand.wait) {
             (Some(_), Some(asked)) => (self.spread(asked), WaitReason::Gate),
-            (Some(closure), None) => (scheduled.max(self.spread(closure)), WaitReason::Gate),
+            (Some((closure, _)), None) => (scheduled.max(self.spread(closure)), WaitReason::Gate),
             (None, Some(asked)) => (self.spread(asked), WaitReason::RetryAfter),
             (None, None) => (scheduled, WaitReason::Schedule),
         };
@@ -261,10 +266,10 @@ impl Retrier {
 
     fn demand(&self, error: &ProviderError) -> Demand {
         let wait = error.wait().filter(|wait| !wait.is_zero());
-        let limits_account = error.limits() == Some(RateLimit::Account);
+        let whom = error.limits().filter(|whom| matches!(whom, RateLimit::Account | RateLimit::Endpoint));
         Demand {
             wait,
-            closure: limits_account.then(|| wait.unwrap_or_else(|| self.first_wait())),
+            closure: whom.map(|whom| (wait.unwrap_or_else(|| self.first_wait()), whom)),
             beyond_cap: wait.is_some_and(|wait| wait > self.retry_after_cap),
         }
     }
@@ -292,13 +297,30 @@ impl Retrier {
         self.rng.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How long the provider's rate limit still holds every call back.
-    pub(crate) fn gate_closed_for(&self, now: Instant) -> Option<Duration> {
-        self.gate.closed_for(now)
+    fn lane(&self, traffic: Traffic) -> &Lane {
+        match traffic {
+            Traffic::LookUps => &self.look_ups,
+            Traffic::Guarded => &self.guarded,
+        }
     }
 
-    pub(crate) fn breaker_state(&self) -> Option<BreakerState> {
-        self.breaker.as_ref().map(|breaker| breaker.state(Instant::now()))
+    /// Closes the gate of those whom the limit concerns.
+    fn close(&self, traffic: Traffic, whom: RateLimit, now: Instant, wait: Duration) {
+        if whom == RateLimit::Account {
+            self.look_ups.gate.close(now, wait);
+            self.guarded.gate.close(now, wait);
+        } else {
+            self.lane(traffic).gate.close(now, wait);
+        }
+    }
+
+    /// How long the provider's rate limit still holds such calls back.
+    pub(crate) fn gate_closed_for(&self, traffic: Traffic, now: Instant) -> Option<Duration> {
+        self.lane(traffic).gate.closed_for(now)
+    }
+
+    pub(crate) fn breaker_state(&self, traffic: Traffic) -> Option<BreakerState> {
+        self.lane(traffic).breaker.as_ref().map(|breaker| breaker.state(Instant::now()))
     }
 
     pub(crate) fn budget_level(&self) -> Option<f64> {

@@ -8,8 +8,13 @@ use tokio::time::Instant;
 use crate::attempt_log::{Attempt, AttemptOutcome};
 use crate::provider::ProviderError;
 
+use super::lane::Traffic;
+
 /// A call that is told apart from every other by what one attempt does, and by whether a further one is allowed.
 pub(crate) trait Work: Send {
+    /// Whose breaker and gate it passes.
+    const TRAFFIC: Traffic;
+
     /// What a successful attempt brings.
     type Answer: Send;
     /// What the whole call brings.

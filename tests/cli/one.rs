@@ -126,7 +126,7 @@ async fn explain_names_the_rule_that_decides() {
     let body = r#"{"error":{"code":"lock_timeout","message":"in use"}}"#;
     let plain = Program::new(&arguments[..5]).run().await;
     assert_eq!((plain.code(), &*plain.stderr), (0, ""));
-    assert!(plain.stdout.starts_with("transient by status 429: retried after 2s to 2.4s; every call of"), "{plain:?}");
+    assert!(plain.stdout.starts_with("transient by status 429: retried after 2s to 2.4s\n"), "{plain:?}");
     let given = Program::new(&[&arguments[..], &[body]].concat()).run().await;
     let read = Program::new(&[&arguments[..], &["-"]].concat()).run_with(body).await;
     assert!(given.stdout.contains("lock_timeout"), "{given:?}");

@@ -28,7 +28,9 @@ pub(super) enum Refusal {
 /// | 404 of a compatible server, in words of its own about this payment | no such payment |
 /// | 404 otherwise, and 3xx | permanent: the base URL is wrong |
 /// | `lock_timeout`, 429 `resource-specific` | this payment waits |
-/// | 429 otherwise | the account waits |
+/// | 429 `global-…` | every call of the account waits |
+/// | 429 `endpoint-…` | every look-up waits |
+/// | 429 otherwise | this call waits |
 /// | 409 and 424 of Stripe's own | transient |
 /// | else | by status |
 ///
@@ -58,8 +60,11 @@ pub(super) fn read(answer: &Answer<'_>, asked: Option<&str>) -> Refusal {
         (None, _) => {}
     }
     if status == 429 && said.code != Some("lock_timeout") {
-        let one_object = answer.header("stripe-rate-limited-reason").map(str::trim) == Some("resource-specific");
-        error = error.rate_limit(if one_object { RateLimit::Payment } else { RateLimit::Account });
+        // Without a reason it may be a proxy's, and says nothing of other calls.
+        let whom = answer.header("stripe-rate-limited-reason").map(str::trim).and_then(limited);
+        if let Some(whom) = whom {
+            error = error.rate_limit(whom);
+        }
     }
     if let Some(wait) = answer.retry_after() {
         error = error.retry_after(wait);
@@ -77,6 +82,16 @@ pub(super) fn read(answer: &Answer<'_>, asked: Option<&str>) -> Refusal {
     }
     // Where Stripe itself asks to try again, the payment is not known to be missing.
     if is_missing && advice != Some(true) { Refusal::Missing(error) } else { Refusal::Refused(error) }
+}
+
+/// Whom a `Stripe-Rate-Limited-Reason` concerns.
+fn limited(reason: &str) -> Option<RateLimit> {
+    match reason {
+        "resource-specific" => Some(RateLimit::Payment),
+        _ if reason.starts_with("global-") => Some(RateLimit::Account),
+        _ if reason.starts_with("endpoint-") => Some(RateLimit::Endpoint),
+        _ => None,
+    }
 }
 
 /// What the body says, in whichever form.
@@ -274,9 +289,16 @@ mod tests {
     #[test]
     fn rate_limits_name_whom_they_concern() {
         let limited = |reason| refused(429, &[("Stripe-Rate-Limited-Reason", reason), ("Retry-After", "7")], "{}");
-        for reason in ["global-rate", "endpoint-concurrency", "", "new-one"] {
+        for reason in ["global-rate", "global-concurrency"] {
             assert_eq!(limited(reason).limits(), Some(RateLimit::Account), "{reason}");
         }
+        for reason in ["endpoint-rate", "endpoint-concurrency"] {
+            assert_eq!(limited(reason).limits(), Some(RateLimit::Endpoint), "{reason}");
+        }
+        for reason in ["", "new-one", "globally"] {
+            assert_eq!(limited(reason).limits(), None, "{reason}");
+        }
+        assert_eq!(refused(429, &[("Retry-After", "7")], "{}").limits(), None, "a proxy's");
         assert_eq!(limited("resource-specific").limits(), Some(RateLimit::Payment));
         assert_eq!(limited("global-rate").wait().map(|wait| wait.as_secs()), Some(7));
         let lock = refused(429, &[], r#"{"error":{"code":"lock_timeout"}}"#);

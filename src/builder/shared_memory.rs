@@ -39,6 +39,10 @@ impl ValidatorBuilder {
     }
 
     /// What every key in the store begins with. Default: `payproof`. Services with other prefixes share nothing.
+    ///
+    /// An order is known by mode, tenant and its own name, whichever account or provider it is paid through, so that no two
+    /// of them are paid for one order. Merchants that share a store and may name tenants and orders alike need prefixes of
+    /// their own.
     pub fn store_prefix(mut self, prefix: impl Into<Box<str>>) -> Self {
         self.store_prefix = prefix.into();
         self

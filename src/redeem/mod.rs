@@ -46,8 +46,8 @@ impl Validator {
     /// with the order whether it was shipped, and let an order that is paid and not shipped be shipped from there. A caller
     /// that got an error and asks again is told `Repeat` if the payment was bound meanwhile, and `First` if it was not.
     ///
-    /// A proof older than
-    /// [`proof_max_age`](crate::ValidatorBuilder::proof_max_age), or of another validator, is asked about again first.
+    /// A proof older than [`proof_max_age`](crate::ValidatorBuilder::proof_max_age), or of another validator, is asked
+    /// about again first.
     ///
     /// The returned [`Redeem`] does nothing until it is awaited.
     ///
@@ -59,8 +59,8 @@ impl Validator {
     /// See [`RedeemError`]. After an error that leaves the outcome open, ask again: it comes to the same end.
     ///
     /// # Cancel safety
-    /// Dropped, the payment may be bound or not; asking again for the same order tells, and completes it. A binding that
-    /// was begun and never completed ends by itself within a minute.
+    /// Dropped, the payment may be bound or not; asking again for the same order tells, and completes it. If it was bound,
+    /// no call is told `First` any more. A binding that was begun and never completed ends by itself within a minute.
     pub fn redeem(&self, proof: impl Into<Proof>) -> Redeem {
         Redeem { engine: Arc::clone(&self.0), proof: proof.into(), order: None, part: None }
     }

@@ -46,7 +46,7 @@ pub(crate) fn provider() -> ScriptedProvider {
     provider
 }
 
-/// For tests that build hundreds of validators: to compile the built-in patterns takes long without optimisation.
+/// For tests in which no text of a message may decide.
 pub(crate) const NO_PATTERNS: [&str; 0] = [];
 
 /// A server error, which passes.

@@ -21,7 +21,10 @@ pub(super) struct Words {
 }
 
 /// Texts with one of these words are about a certificate, which does not mend itself, whatever else they say.
-pub(super) const LASTING: &str = r"certificate|\bx509\b|cert_|_cert\b|self[ _-]signed|unknownissuer|hostname mismatch";
+pub(super) const LASTING: &str = concat!(
+    r"certificate|\bx509\b|\bcert_(?:has_expired|not_yet_valid|revoked|untrusted|rejected|signature|chain)|_cert_|_cert\b|",
+    "self[ _-]signed|unable[ _]to[ _]verify|unknownissuer|alert unknown ca|hostname mismatch"
+);
 
 /// A number is a status beside a word that says so, or as the whole text: elsewhere it may be an amount, an order or an id.
 pub(super) const TRANSIENT: &[Words] = &[
@@ -55,7 +58,7 @@ pub(super) const TRANSIENT: &[Words] = &[
         said_by: &[("any", "503"), ("any", "(502)"), ("Cloudflare", "error code: 522")],
     },
     Words {
-        pattern: "(?:service|temporarily) unavailable|bad gateway|internal server error|too early",
+        pattern: "(?:service|temporarily) unavailable|bad gateway|internal server error|425 too early",
         said_by: &[
             ("HTTP", "503 Service Unavailable"),
             ("HTTP", "Bad Gateway"),
@@ -67,7 +70,7 @@ pub(super) const TRANSIENT: &[Words] = &[
         ],
     },
     Words {
-        pattern: "rate[ _-]?limit(?:ed|ing|s)?(?:[ _-]?(?:exceeded|error|reached))?|rate exceeded",
+        pattern: "rate[ _-]?limit(?:ed|ing|s)?(?:[ _-]?(?:exceeded|error|reached))?",
         said_by: &[
             ("Stripe", "rate_limit"),
             ("Stripe", "Request rate limit exceeded."),
@@ -200,7 +203,7 @@ pub(super) const TRANSIENT: &[Words] = &[
     Words {
         pattern: concat!(
             "no route to host|(?:host|network) (?:is )?(?:unreachable|down)|network dropped connection on reset|",
-            "cannot assign requested address|not connected|couldn't connect to server|tcp connect error|",
+            "cannot assign requested address|(?:socket|endpoint) is not connected|couldn't connect to server|tcp connect error|",
             "failed to establish a new connection"
         ),
         said_by: &[
@@ -216,7 +219,7 @@ pub(super) const TRANSIENT: &[Words] = &[
     },
     Words {
         pattern: concat!(
-            "dns|failed to (?:lookup|resolve)|name resolution|nameresolutionerror|name or service not known|",
+            "dns|failed to lookup address|failed to resolve (?:host|address|name|'[a-z0-9.-]+')|name resolution|nameresolutionerror|name or service not known|",
             "could(?: not|n't) resolve (?:host|proxy)|no such host|server misbehaving"
         ),
         said_by: &[
@@ -256,8 +259,8 @@ pub(super) const TRANSIENT: &[Words] = &[
     Words {
         pattern: concat!(
             "error (?:sending request|decoding response body|(?:reading|writing) a body (?:from|to) connection)|",
-            r"request or response body error|client error \((?:connect|sendrequest)\)|channel closed|dispatch task is gone|",
-            "operation was canceled|connection was not ready"
+            r"request or response body error|client error \((?:connect|sendrequest)\)|^channel closed$|dispatch task is gone|",
+            "^operation was canceled$|connection was not ready"
         ),
         said_by: &[
             ("reqwest", "error sending request for url (https://api.example.com/)"),

@@ -592,4 +592,10 @@ async fn a_server_of_ones_own_behind_the_protocol_is_asked_what_a_restart_loses(
     let asked = server.requests();
     assert_eq!(silent.restart_loss().await, Ok(RestartLoss::Unknown));
     assert_eq!(server.requests(), asked, "the answer is kept");
+
+    let server = stand_in().await;
+    let store = warm(&server).await;
+    server.script([Fault::Error(503, "busy".into())]);
+    assert!(store.restart_loss().await.is_err_and(|error| !error.is_refused()));
+    assert_eq!(store.restart_loss().await, Ok(RestartLoss::Unknown), "a failure is not kept");
 }

@@ -71,7 +71,8 @@ impl RestartLoss {
             }
             Self::Snapshot => {
                 "a restart of the store may lose everything since its last snapshot; \
-                 in Redis set `appendonly yes` and `appendfsync everysec`"
+                 in Redis set `appendonly yes` and `appendfsync everysec`, and where both are set look at the server's log \
+                 and at `no-appendfsync-on-rewrite`"
             }
             Self::All => {
                 "a restart of the store loses everything; use one that keeps its records on a disk, \

@@ -129,8 +129,11 @@ async fn a_server_that_is_busy_with_a_script_says_that_nothing_was_done() {
         .unwrap();
     until("the script runs", || server.command(&["PING"]).contains("BUSY")).await;
     let error = store.claim("k", b"v", MINUTE).await.unwrap_err();
+    let unsaid = store.restart_loss().await.unwrap_err();
     server.command(&["SCRIPT", "KILL"]);
     endless.wait().unwrap();
+    assert!(is_not_sent(&unsaid), "{unsaid:?}");
+    assert_eq!(store.restart_loss().await, Ok(RestartLoss::Second), "nothing was kept of a server that was busy");
     assert!(is_not_sent(&error) && error.to_string().contains("BUSY"), "{error:?}");
     store.claim("k", b"v", MINUTE).await.unwrap();
 }

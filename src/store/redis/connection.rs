@@ -93,8 +93,8 @@ impl Link {
 
     /// Asks the server what it keeps on its disk, in one round trip.
     async fn restart_loss(&self) -> Result<RestartLoss, StoreError> {
-        match timeout(self.command_timeout, disk(&self.wire)).await {
-            Ok(Ok(disk)) => Ok(disk.restart_loss()),
+        match timeout(self.command_timeout, ask_disk(&self.wire)).await {
+            Ok(Ok(replies)) => Ok(disk(&replies)?.restart_loss()),
             Ok(Err(lost)) => Err(self.lost(lost)),
             Err(_elapsed) => {
                 self.retire();
@@ -118,12 +118,23 @@ impl Link {
     }
 }
 
-/// What the server says about its disk. What this user may not ask stays unsaid.
-pub(super) async fn disk(wire: &Wire) -> Result<Disk, Lost> {
+/// Asks for what [`disk`] reads.
+pub(super) async fn ask_disk(wire: &Wire) -> Result<Vec<Reply>, Lost> {
     let mut questions: Vec<Vec<&[u8]>> = vec![vec![b"INFO", b"persistence"]];
     questions.extend(PATTERNS.map(|pattern| vec![b"CONFIG".as_slice(), b"GET", pattern.as_bytes()]));
+    wire.all(&questions).await
+}
+
+/// What the server says about its disk. What this user may not ask stays unsaid; a server that is busy says it later.
+pub(super) fn disk(replies: &[Reply]) -> Result<Disk, StoreError> {
     let mut disk = Disk::default();
-    for reply in wire.all(&questions).await? {
+    for reply in replies {
+        if let Reply::Error(text) = reply {
+            let error = Refusal::of(text).into_error();
+            if !error.is_refused() {
+                return Err(error);
+            }
+        }
         if let Some(info) = reply.text() {
             disk.set_info(info);
         }

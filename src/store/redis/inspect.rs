@@ -6,7 +6,7 @@ use rand::RngExt as _;
 use rand::rngs::StdRng;
 use tokio::time::{Instant, timeout};
 
-use super::connection::{Fault, Settings, disk, of_server};
+use super::connection::{Fault, Settings, ask_disk, disk, of_server};
 use super::endpoint::Address;
 use super::fault::Refusal;
 use super::reply::{Reply, Request};
@@ -98,7 +98,7 @@ impl Look {
             look.found.findings.push(StoreFinding::Replica);
         }
         look.info().await;
-        if let Ok(disk) = disk(&look.wire).await {
+        if let Ok(Ok(disk)) = ask_disk(&look.wire).await.map(|replies| disk(&replies)) {
             look.found.restart_loss = of_server(disk.restart_loss(), address);
         }
         look.clock().await;

@@ -45,7 +45,7 @@ impl RestClient {
         if latency.saturating_mul(SLOW_SHARE) > self.command_timeout {
             inspection.findings.push(StoreFinding::Slow { latency });
         }
-        inspection.restart_loss = self.look_at_disk().await?;
+        inspection.restart_loss = self.look_at_disk().await.unwrap_or_default();
         self.look_at_info(&mut inspection).await;
         self.look_at_clock(&mut inspection).await;
         inspection.findings.push(StoreFinding::BestEffort);
@@ -92,12 +92,16 @@ impl RestClient {
     }
 
     /// The result of a plain command, unless it is refused or lost: then it is not known, which is a finding.
-    pub(super) async fn command(&self, arguments: &[&str]) -> Option<Value> {
+    async fn command(&self, arguments: &[&str]) -> Option<Value> {
+        self.plain(arguments).await.ok()
+    }
+
+    pub(super) async fn plain(&self, arguments: &[&str]) -> Result<Value, StoreError> {
         let work = async {
             let reply = self.post(wire::command(arguments)).await?;
             self.result("", &reply).map(|Loose(value)| value)
         };
-        self.bounded(work).await.ok()
+        Ok(self.bounded(work).await?)
     }
 }
 

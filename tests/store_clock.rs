@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use payproof::provider::ProviderError;
-use payproof::store::{MemoryStore, StoreFinding};
+use payproof::store::{MemoryStore, RestartLoss, StoreFinding};
 use payproof::testing::ScriptedProvider;
 use payproof::testing::webhook::{EventBody, now, sign};
 use payproof::webhook::StripeWebhooks;
@@ -23,7 +23,8 @@ use tokio::time::{advance, sleep};
 const HOUR: Duration = secs(60 * 60);
 
 fn process(provider: &ScriptedProvider, store: &ShiftedStore<MemoryStore>) -> Validator {
-    plain(provider).transient_patterns(NO_PATTERNS).store(store.clone()).build().unwrap()
+    let builder = plain(provider).transient_patterns(NO_PATTERNS).store(store.clone());
+    builder.only_instance().restart_loses_at_most(RestartLoss::All).build().unwrap()
 }
 
 async fn clock_findings(validator: &Validator) -> Vec<&'static str> {

@@ -18,9 +18,10 @@ use crate::deadline::{after, is_recent};
 use crate::error::{Kind, ValidateError};
 use crate::facts::ProviderPayment;
 use crate::facts_cache::{ShelfLife, Stamp};
-use crate::intent::PaymentId;
-use crate::leases::{Leases, Ticket};
+use crate::intent::{PaymentId, PaymentIntent};
+use crate::leases::Ticket;
 use crate::moment::Moment;
+use crate::shares::{Full, Room};
 use crate::verdict::Degradation;
 
 /// What a flight brought back.
@@ -133,7 +134,6 @@ pub(crate) enum Boarding<R> {
 #[derive(Debug)]
 pub(crate) struct Flights {
     aloft: Mutex<Aloft>,
-    limit: usize,
     /// How long a flight takes at most.
     longest: Duration,
     /// How long it holds its place at most: it still tells the store.
@@ -144,20 +144,13 @@ pub(crate) struct Flights {
 struct Aloft {
     current: HashMap<PaymentId, Arc<Flight>>,
     /// Of flights under way, current or not, and of other work.
-    places: Leases<()>,
-}
-
-impl Aloft {
-    /// Takes the places back that stand still with their runtime.
-    fn take_back(&mut self, now: Instant) {
-        while self.places.take_back(now).is_some() {}
-    }
+    places: Room,
 }
 
 impl Flights {
-    pub(crate) fn new(limit: usize, longest: Duration, held_for: Duration) -> Self {
-        let aloft = Aloft { current: HashMap::new(), places: Leases::new() };
-        Self { aloft: Mutex::new(aloft), limit, longest, held_for }
+    pub(crate) fn new(limit: usize, share: usize, longest: Duration, held_for: Duration) -> Self {
+        let aloft = Aloft { current: HashMap::new(), places: Room::new(limit, share) };
+        Self { aloft: Mutex::new(aloft), longest, held_for }
     }
 
     fn lock(&self) -> MutexGuard<'_, Aloft> {
@@ -166,18 +159,16 @@ impl Flights {
     }
 
     /// Takes a place, if there is one.
-    fn seat(&self, aloft: &mut Aloft, now: Instant) -> Result<Ticket, ValidateError> {
-        if aloft.places.len() >= self.limit {
-            aloft.take_back(now);
-        }
-        if aloft.places.len() >= self.limit {
-            return Err(ValidateError::new(Kind::Full {
-                what: "flights",
-                setting: "max_in_flight",
-                limit: self.limit,
-            }));
-        }
-        Ok(aloft.places.take(after(now, self.held_for), ()))
+    fn seat(&self, aloft: &mut Aloft, tenant: &str, now: Instant) -> Result<Ticket, ValidateError> {
+        let places = &mut aloft.places;
+        places.take(tenant, now, after(now, self.held_for)).map_err(|full| {
+            let shares = places.shares();
+            let (what, setting, limit) = match full {
+                Full::Whole => ("flights", "max_in_flight", shares.whole()),
+                Full::Share => ("flights of this tenant", "max_in_flight_per_tenant", shares.share()),
+            };
+            ValidateError::new(Kind::Full { what, setting, limit })
+        })
     }
 
     /// Takes recent facts if there are any, or else joins the payment's current flight, or else starts one: when there is
@@ -188,16 +179,17 @@ impl Flights {
     /// content with.
     ///
     /// # Errors
-    /// When as many flights as allowed are under way, or this call cannot lead.
+    /// When as many flights as allowed are under way, of this tenant or of all, or this call cannot lead.
     pub(crate) fn board<R>(
         self: &Arc<Self>,
-        payment: &PaymentId,
+        intent: &PaymentIntent,
         now: Instant,
         max_age: Duration,
         contents: Duration,
         recent: impl FnOnce() -> Option<R>,
         may_lead: impl FnOnce() -> Result<(), ValidateError>,
     ) -> Result<Boarding<R>, ValidateError> {
+        let payment = intent.payment();
         let mut aloft = self.lock();
         if let Some(recent) = recent() {
             return Ok(Boarding::Recent(recent));
@@ -208,7 +200,7 @@ impl Flights {
             return Ok(Boarding::Follows(Arc::clone(flight)));
         }
         may_lead()?;
-        let ticket = self.seat(&mut aloft, now)?;
+        let ticket = self.seat(&mut aloft, intent.tenant(), now)?;
         let flight = Arc::new(Flight::new(now, contents));
         aloft.current.insert(payment.clone(), Arc::clone(&flight));
         drop(aloft);
@@ -219,8 +211,8 @@ impl Flights {
     ///
     /// # Errors
     /// When as many as allowed are under way.
-    pub(crate) fn place(self: &Arc<Self>) -> Result<TakenPlace, ValidateError> {
-        let ticket = self.seat(&mut self.lock(), Instant::now())?;
+    pub(crate) fn place(self: &Arc<Self>, tenant: &str) -> Result<TakenPlace, ValidateError> {
+        let ticket = self.seat(&mut self.lock(), tenant, Instant::now())?;
         Ok(TakenPlace { flights: Arc::clone(self), ticket })
     }
 
@@ -233,9 +225,7 @@ impl Flights {
     }
 
     pub(crate) fn len(&self) -> usize {
-        let mut aloft = self.lock();
-        aloft.take_back(Instant::now());
-        aloft.places.len()
+        self.lock().places.held(Instant::now())
     }
 }
 

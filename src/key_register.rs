@@ -3,7 +3,7 @@
 //! Keys are never evicted while they live: at the limit a new one is refused, since forgetting one would let it be reused.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use crate::error::{Kind, ValidateError};
 use crate::fingerprint::Fingerprint;
 use crate::intent::PaymentIntent;
+use crate::shares::{Full, Shares};
 
 /// The keys of one validator.
 #[derive(Debug)]
@@ -20,12 +21,13 @@ pub(crate) struct KeyRegister {
     limit: usize,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Keys {
+    shares: Shares,
     /// Whether the store knows it too.
     claims: HashMap<Fingerprint, (Fingerprint, bool)>,
     /// In the order of their end, since all live equally long.
-    ends: VecDeque<(Instant, Fingerprint)>,
+    ends: VecDeque<(Instant, Fingerprint, Arc<str>)>,
 }
 
 /// What is known of a key.
@@ -39,8 +41,10 @@ pub(crate) enum Standing {
 }
 
 impl KeyRegister {
-    pub(crate) fn new(retention: Duration, limit: usize) -> Self {
-        Self { keys: Mutex::default(), retention, limit }
+    /// `share` is the most that one tenant may hold.
+    pub(crate) fn new(retention: Duration, limit: usize, share: usize) -> Self {
+        let keys = Keys { shares: Shares::new(limit, share), claims: HashMap::new(), ends: VecDeque::new() };
+        Self { keys: Mutex::new(keys), retention, limit }
     }
 
     /// Keys held.
@@ -65,7 +69,7 @@ impl KeyRegister {
     /// Binds a key to the claims of its intent.
     ///
     /// # Errors
-    /// When the key is bound to other claims, or as many keys as allowed are held.
+    /// When the key is bound to other claims, or as many keys as allowed are held, by its tenant or in all.
     pub(crate) fn bind(&self, key: Fingerprint, intent: &PaymentIntent, known: bool) -> Result<(), ValidateError> {
         let now = Instant::now();
         let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
@@ -79,16 +83,20 @@ impl KeyRegister {
             *in_store = known;
             return Ok(());
         }
-        let Keys { claims, ends } = &mut *keys;
-        if claims.len() >= self.limit {
-            let (what, setting) = ("idempotency keys", "max_keys");
-            let kind = Kind::Full { what, setting, limit: self.limit };
-            let wait = ends.front().map(|(end, _)| end.saturating_duration_since(now));
-            return Err(ValidateError::after_attempts(kind, wait, Vec::new()));
-        }
+        let Keys { shares, claims, ends } = &mut *keys;
+        let tenant = shares.take(intent.tenant()).map_err(|full| {
+            let (what, setting, limit) = match full {
+                Full::Whole => ("idempotency keys", "max_keys", shares.whole()),
+                Full::Share => ("idempotency keys of this tenant", "max_keys_per_tenant", shares.share()),
+            };
+            let makes_room = |tenant: &str| full == Full::Whole || tenant == intent.tenant();
+            let first = ends.iter().find(|(_, _, tenant)| makes_room(tenant));
+            let wait = first.map(|(end, ..)| end.saturating_duration_since(now));
+            ValidateError::after_attempts(Kind::Full { what, setting, limit }, wait, Vec::new())
+        })?;
         claims.insert(key, (*intent.fingerprint(), known));
         if let Some(end) = now.checked_add(self.retention) {
-            ends.push_back((end, key));
+            ends.push_back((end, key, tenant));
         }
         Ok(())
     }
@@ -96,9 +104,10 @@ impl KeyRegister {
 
 impl Keys {
     fn drop_over(&mut self, now: Instant) {
-        while let Some((_, over)) = self.ends.front().filter(|(end, _)| *end <= now) {
-            self.claims.remove(over);
-            self.ends.pop_front();
+        while self.ends.front().is_some_and(|(end, ..)| *end <= now) {
+            let Some((_, over, tenant)) = self.ends.pop_front() else { return };
+            self.claims.remove(&over);
+            self.shares.give_back(&tenant);
         }
     }
 

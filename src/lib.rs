@@ -186,6 +186,7 @@ mod redeem;
 mod retry;
 mod retry_after;
 mod shared_facts;
+mod shares;
 mod stats;
 mod status_meaning;
 pub mod store;

@@ -365,3 +365,26 @@ proptest! {
         })?;
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_tenant_with_100_000_keys_does_not_refuse_another() {
+    let validator = validator(&provider());
+    let of = |tenant: &str, number: usize| {
+        let claims = claim(tenant, "pi_1", "19.99", Currency::USD).order("6735").unwrap();
+        claims.key(IdempotencyKey::parse(format!("key {number}")).unwrap())
+    };
+    let mut refused = 0;
+    for number in 0..100_000 {
+        if let Err(error) = validator.validate(of("greedy", number)).await {
+            assert_eq!((error.code(), error.http_status()), ("at_capacity", 503));
+            assert!(error.to_string().contains("`max_keys_per_tenant`"), "{error}");
+            assert!(error.retry_after().unwrap() <= DAY);
+            refused += 1;
+        }
+    }
+    assert_eq!((refused, validator.stats().keys_held), (50_000, 50_000));
+    assert!(validator.validate(of("greedy", 7)).await.is_ok(), "a key that is held is as good as before");
+    assert!(is_valid(&validator.validate(of("store_42", 1)).await.unwrap()));
+    advance(DAY).await;
+    assert!(validator.validate(of("greedy", 70_000)).await.is_ok());
+}

@@ -29,6 +29,7 @@ const LAYERS: &[&[&str]] = &[
     &["provider", "store"],
     &["transport"],
     &["tls"],
+    &["shares"],
     &["leases"],
     &["contained", "deadline", "moment", "switch"],
     &["telemetry"],

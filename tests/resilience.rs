@@ -11,8 +11,8 @@ use std::time::Duration;
 use payproof::provider::{ProviderError, ProviderIdentity, RateLimit, provider_fn};
 use payproof::testing::{ScriptedProvider, Step};
 use payproof::{
-    Breaker, BreakerState, PaymentStatus, Provenance, ProviderPayment, Retry, RetryBudget, ValidateError, Validation,
-    Validator, ValidatorBuilder, WhenProviderIsDown,
+    Breaker, BreakerState, Currency, Money, PaymentIntent, PaymentStatus, Provenance, ProviderPayment, Retry,
+    RetryBudget, ValidateError, Validation, Validator, ValidatorBuilder, WhenProviderIsDown,
 };
 use support::{busy, failing, intent, intent_of, is_valid, ms, paid, plain, provider, secs, settle};
 use tokio::task::JoinHandle;
@@ -497,6 +497,31 @@ async fn more_payments_than_allowed_in_flight_are_refused() {
     assert_eq!(code_of(follower).await, "valid", "to join a flight takes no room");
     assert_eq!(code_of(start(&validator, "pi_2")).await, "valid");
     assert_eq!(validator.stats().errors.get("at_capacity"), Some(&1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tenant_at_its_share_of_flights_does_not_refuse_another() {
+    let provider = provider();
+    let validator = plain(&provider).max_in_flight(400).build().unwrap();
+    let of = |tenant: &str, payment: &str| {
+        PaymentIntent::new(tenant, payment, Money::parse("19.99", Currency::USD).unwrap()).unwrap()
+    };
+    let flights: Vec<_> = (0..300)
+        .map(|number| {
+            let payment = format!("pi_greedy_{number}");
+            provider.script(payment.as_str(), [Step::Wait(secs(5))]);
+            tokio::spawn(validator.validate(of("greedy", &payment)).into_future())
+        })
+        .collect();
+    settle().await;
+    assert_eq!(validator.stats().in_flight, 200);
+    let error = validator.validate(of("greedy", "pi_1")).await.unwrap_err();
+    assert_eq!((error.code(), error.http_status()), ("at_capacity", 503));
+    assert!(error.to_string().contains("of this tenant") && error.to_string().contains("max_in_flight_per_tenant"));
+    assert!(is_valid(&validator.validate(intent("pi_1")).await.unwrap()));
+    assert_eq!(count(flights, "at_capacity").await, 100);
+    assert_eq!(validator.stats().in_flight, 0);
+    assert!(validator.validate(of("greedy", "pi_2")).await.is_ok(), "its room came back");
 }
 
 #[tokio::test(start_paused = true)]

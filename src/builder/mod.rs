@@ -12,9 +12,7 @@ use crate::concurrency::Concurrency;
 use crate::engine::Engine;
 use crate::facts::Mode;
 use crate::facts_cache::FactsCache;
-use crate::in_flight::Flights;
 use crate::judge::Rules;
-use crate::key_register::KeyRegister;
 use crate::ledger::{LastLook, Ledger, Seal};
 use crate::policy::{ORDER_KEY, Policy, RedemptionRules, TenantProof, WhenProviderIsDown};
 use crate::provider::{AnyProvider, Provider, ProviderIdentity};
@@ -26,6 +24,7 @@ use crate::validator::Validator;
 
 mod checks;
 mod shared_memory;
+mod shares;
 
 /// As long as Stripe's own clients and proxies wait, and longer than any healthy answer.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -85,6 +84,7 @@ const MAX_KEYS: usize = 100_000;
 /// | `breaker` | opens at half of 20 attempts failed within 10 s, for 5 s, then 3 probes |
 /// | `max_concurrent` | 64 provider calls |
 /// | `max_in_flight` | 10,000 payments |
+/// | `max_in_flight_per_tenant` | half of `max_in_flight` |
 /// | `mode` | live |
 /// | `tenant_proof` | metadata key `store_id` |
 /// | `order_key` | metadata key `order_id` |
@@ -94,6 +94,7 @@ const MAX_KEYS: usize = 100_000;
 /// | `when_provider_is_down` | refuse |
 /// | `facts_in_memory` | 100,000 payments |
 /// | `max_keys` | 100,000 |
+/// | `max_keys_per_tenant` | half of `max_keys` |
 /// | `store` | none: what is known stays in this process |
 /// | `store_timeout` | 1 s for one call to the store |
 /// | `store_prefix` | `payproof` |
@@ -125,11 +126,13 @@ pub struct ValidatorBuilder {
     breaker: Option<Breaker>,
     max_concurrent: Option<usize>,
     max_in_flight: usize,
+    max_in_flight_per_tenant: Option<usize>,
     retention: Duration,
     fresh_for: Duration,
     when_provider_is_down: WhenProviderIsDown,
     facts_in_memory: usize,
     max_keys: usize,
+    max_keys_per_tenant: Option<usize>,
     seed: Option<u64>,
     store: Option<Arc<dyn AnyStore>>,
     store_timeout: Duration,
@@ -163,11 +166,13 @@ impl Validator {
             breaker: Some(Breaker::default()),
             max_concurrent: Some(MAX_CONCURRENT),
             max_in_flight: MAX_IN_FLIGHT,
+            max_in_flight_per_tenant: None,
             retention: RETENTION,
             fresh_for: FRESH_FOR,
             when_provider_is_down: WhenProviderIsDown::default(),
             facts_in_memory: FACTS_IN_MEMORY,
             max_keys: MAX_KEYS,
+            max_keys_per_tenant: None,
             seed: None,
             store: None,
             store_timeout: STORE_TIMEOUT,
@@ -311,15 +316,6 @@ impl ValidatorBuilder {
         self
     }
 
-    /// The most payments asked about at once, waiting ones included, with guarded runs under way. Default: 10,000. Further
-    /// ones get an error.
-    ///
-    /// What stands still with its runtime makes room after [`worst_case`](crate::Validator::worst_case).
-    pub fn max_in_flight(mut self, payments: usize) -> Self {
-        self.max_in_flight = payments;
-        self
-    }
-
     /// How long facts and keys are kept. Default: 24 h. Facts past `fresh_for` serve only as
     /// [`when_provider_is_down`](Self::when_provider_is_down) allows.
     pub fn retention(mut self, retention: Duration) -> Self {
@@ -345,15 +341,6 @@ impl ValidatorBuilder {
     /// The most payments whose facts are in memory. Default: 100,000, at about 290 bytes each. Zero keeps none.
     pub fn facts_in_memory(mut self, payments: usize) -> Self {
         self.facts_in_memory = payments;
-        self
-    }
-
-    /// The most idempotency keys held at once. Default: 100,000. Further ones get an error, since none is evicted.
-    ///
-    /// A key is held for the whole retention, so 100,000 in 24 h are 1.16 new keys a second: raise this above your rate,
-    /// and watch [`Stats::keys_held`](crate::Stats::keys_held). Keys should come from authenticated callers.
-    pub fn max_keys(mut self, keys: usize) -> Self {
-        self.max_keys = keys;
         self
     }
 
@@ -383,6 +370,7 @@ impl ValidatorBuilder {
         let rng = rng(self.seed);
         let longest_attempt = self.attempt_timeout.min(self.total_deadline);
         let worst_case = self.worst_case();
+        let (key_register, flights) = (self.key_register(), self.flights());
         let lease = self.lease_or_default();
         let flight_lease = self.lease.unwrap_or_else(|| self.shortest_renewed_lease());
         let identity = Arc::new(self.identity);
@@ -404,7 +392,7 @@ impl ValidatorBuilder {
         let engine = Arc::new(Engine {
             #[cfg(feature = "webhook")]
             membership: OnceLock::new(),
-            keys: KeyRegister::new(self.retention, self.max_keys),
+            keys: key_register,
             shared,
             effects,
             lease,
@@ -415,7 +403,7 @@ impl ValidatorBuilder {
             last_look: LastLook::default(),
             telemetry: Telemetry::new(identity.name(), identity.account_label(), self.mode.as_str()),
             facts: FactsCache::new(self.facts_in_memory),
-            flights: Arc::new(Flights::new(self.max_in_flight, self.total_deadline, worst_case)),
+            flights: Arc::new(flights),
             rules: Rules {
                 policy: self.policy,
                 mode: self.mode,

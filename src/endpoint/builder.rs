@@ -19,6 +19,7 @@ use crate::validator::Validator;
 use super::layer::IdempotencyLayer;
 use super::scope::Scope;
 use super::settings::{ScopeOf, Settings};
+use super::tenant_keys::TenantKeys;
 
 /// What lets every request through, with the older name. For an emergency in which the checks do more harm than duplicates.
 const DISABLE: [&str; 2] = ["PAYPROOF_DISABLE_IDEMPOTENCY_CHECKS", "DISABLE_IDEMPOTENCY_CHECKS"];
@@ -28,6 +29,9 @@ const RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A double click is answered by then, and a client that gave up sooner asks again.
 const WAIT: Duration = Duration::from_secs(5);
+
+/// Half of the records that a store in this process holds.
+const KEYS_PER_TENANT: usize = 50_000;
 
 /// Long enough not to be guessed or drawn twice by chance, and shorter than any UUID.
 const SHORTEST_KEY: usize = 8;
@@ -74,6 +78,7 @@ fn never_kept() -> Vec<StatusCode> {
 /// | `retention` | 24 h |
 /// | `wait` | 5 s |
 /// | `min_key_length` | 8 characters |
+/// | `max_keys_per_tenant` | none with a store; 50,000 without, half of what fits into this process |
 /// | `max_request_body` | 1 MiB |
 /// | `max_response_body` | 128 KiB |
 /// | `methods` | POST, PUT, PATCH, DELETE |
@@ -83,6 +88,7 @@ fn never_kept() -> Vec<StatusCode> {
 pub struct IdempotencyLayerBuilder {
     settings: Settings,
     lease: Option<Duration>,
+    max_keys_per_tenant: Option<usize>,
 }
 
 impl IdempotencyLayer {
@@ -113,6 +119,7 @@ impl IdempotencyLayer {
             time_to_begin: Duration::ZERO,
             retention: RETENTION,
             wait: WAIT,
+            keys: None,
             shortest_key: SHORTEST_KEY,
             max_request_body: MAX_REQUEST_BODY,
             max_response_body: MAX_RESPONSE_BODY,
@@ -121,7 +128,7 @@ impl IdempotencyLayer {
             never_kept: never_kept(),
             checks_disabled: false,
         };
-        IdempotencyLayerBuilder { settings, lease: None }
+        IdempotencyLayerBuilder { settings, lease: None, max_keys_per_tenant: None }
     }
 }
 
@@ -145,6 +152,16 @@ impl IdempotencyLayerBuilder {
     /// Those that wait in one process look into the store together: about four times a second, however many they are.
     pub fn wait(mut self, wait: Duration) -> Self {
         self.settings.wait = wait;
+        self
+    }
+
+    /// The most keys that one tenant of the [`Scope`] may hold through this layer in one process. Default: with a store none,
+    /// since only its owner knows what it holds; without one 50,000, half of what fits into this process.
+    ///
+    /// Further ones are answered with 503 `IDEMPOTENCY_UNAVAILABLE`, which names this setting, and nothing runs; keys held are
+    /// answered as always, and other tenants go on. A tenant's principals share, since there may be any number of them.
+    pub fn max_keys_per_tenant(mut self, keys: usize) -> Self {
+        self.max_keys_per_tenant = Some(keys);
         self
     }
 
@@ -206,6 +223,9 @@ impl IdempotencyLayerBuilder {
         self.settings.lease = self.lease.unwrap_or_else(|| shortest_lease.saturating_add(LEASE_MARGIN));
         self.settings.time_to_begin = self.settings.lease.saturating_sub(after_beginning);
         self.check(shortest_lease)?;
+        let in_process = self.settings.engine.shared.is_none().then_some(KEYS_PER_TENANT);
+        let share = self.max_keys_per_tenant.or(in_process);
+        self.settings.keys = share.map(|share| TenantKeys::new(share, self.settings.retention));
         self.settings.checks_disabled = switch::read_either(DISABLE)?.unwrap_or(false);
         if self.settings.checks_disabled {
             self.settings.engine.telemetry.checks_disabled();

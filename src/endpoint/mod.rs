@@ -103,6 +103,7 @@ mod run;
 mod scope;
 mod service;
 mod settings;
+mod tenant_keys;
 mod turn;
 
 use bytes::Bytes;

@@ -17,6 +17,7 @@ pub(super) struct Place {
     pub(super) digest: Fingerprint,
     pub(super) key: Key,
     pub(super) fingerprint: Fingerprint,
+    pub(super) tenant: Box<str>,
 }
 
 impl Place {
@@ -32,8 +33,10 @@ impl Place {
         settings.engine.identity.fingerprint("request", &whose)
     }
 
-    pub(super) fn new(ledger: &Ledger, digest: Fingerprint, parts: &Parts, body: &[u8]) -> Self {
-        Self { digest, key: ledger.key(Kind::Request, &digest), fingerprint: fingerprint(parts, body) }
+    pub(super) fn new(ledger: &Ledger, scope: &Scope, digest: Fingerprint, parts: &Parts, body: &[u8]) -> Self {
+        let [tenant, _] = scope.parts();
+        let (key, fingerprint) = (ledger.key(Kind::Request, &digest), fingerprint(parts, body));
+        Self { digest, key, fingerprint, tenant: tenant.into() }
     }
 }
 

@@ -22,7 +22,7 @@ use crate::guard::OperationReference;
 /// | `IDEMPOTENCY_INDETERMINATE` | 409 | look what became of it, and say so by `details.reference`; it is not run again by itself |
 /// | `IDEMPOTENCY_RESPONSE_NOT_KEPT` | 409 | it was done, with the status in `details.status`; look it up |
 /// | `IDEMPOTENCY_NOT_COMPLETED` | 503 | send the same again: the route allows it |
-/// | `IDEMPOTENCY_UNAVAILABLE` | 503 | send the same again later |
+/// | `IDEMPOTENCY_UNAVAILABLE` | 503 | send the same again later: the store did not confirm, or the tenant holds its share of keys |
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refusal {
@@ -77,6 +77,14 @@ pub enum Refusal {
     /// The handler panicked or took too long, and the route allows it to run again.
     #[error("the request was not completed; send the same again")]
     NotCompleted,
+    /// The tenant holds as many keys as its share allows. Other tenants go on.
+    #[error(
+        "this tenant holds {limit} idempotency keys already; send the same again later, or raise `max_keys_per_tenant`"
+    )]
+    ShareFull {
+        /// The most keys that one tenant may hold.
+        limit: usize,
+    },
     /// The store did not confirm, so it cannot be known whether the request was made before.
     #[error("it cannot be known whether this request was made before; send the same again later")]
     Unavailable {
@@ -103,6 +111,7 @@ impl Refusal {
             Self::Indeterminate { .. } => ("IDEMPOTENCY_INDETERMINATE", 409, "indeterminate"),
             Self::ResponseNotKept { .. } => ("IDEMPOTENCY_RESPONSE_NOT_KEPT", 409, "response_not_kept"),
             Self::NotCompleted => ("IDEMPOTENCY_NOT_COMPLETED", 503, "not_completed"),
+            Self::ShareFull { .. } => ("IDEMPOTENCY_UNAVAILABLE", 503, "share_full"),
             Self::Unavailable { .. } => ("IDEMPOTENCY_UNAVAILABLE", 503, "unavailable"),
         }
     }

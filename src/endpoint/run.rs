@@ -148,7 +148,10 @@ impl Run {
     }
 
     /// Gives the key back.
-    async fn release(self, outcome: &'static str) {
+    async fn release(mut self, outcome: &'static str) {
+        if let Some(room) = &mut self.claim.room {
+            room.free();
+        }
         let ledger = &self.settings.engine.effects;
         let released = give_back(ledger, &self.place.key, &self.claim.ours).await;
         if released.is_err() {

@@ -128,8 +128,11 @@ where
         Ok(super::respond(&refusal))
     };
     let (mut parts, body) = request.into_parts();
-    let digest = match keyed(&settings, route, &parts) {
-        Ok(Some((scope, key))) => Place::digest(&settings, &scope, &key, &parts),
+    let (scope, digest) = match keyed(&settings, route, &parts) {
+        Ok(Some((scope, key))) => {
+            let digest = Place::digest(&settings, &scope, &key, &parts);
+            (scope, digest)
+        }
         Ok(None) => {
             telemetry.request(&Span::current(), "without_key");
             return Ok(inner.call(Request::from_parts(parts, body)).await?.map(ResponseBody::passed));
@@ -147,7 +150,7 @@ where
     if settings.engine.shared.is_some() {
         look_once(&settings.engine);
     }
-    let place = Place::new(&settings.engine.effects, digest, &parts, &body);
+    let place = Place::new(&settings.engine.effects, &scope, digest, &parts, &body);
     match turn(&settings, &place, route.on_unknown).await {
         Turn::Ours(claim) => {
             let (reference, lease) = (place.reference(), settings.lease);

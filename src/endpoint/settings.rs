@@ -10,6 +10,7 @@ use http::{HeaderName, Method, StatusCode};
 use crate::engine::Engine;
 
 use super::scope::Scope;
+use super::tenant_keys::TenantKeys;
 
 /// Whether a route wants a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +54,8 @@ pub(super) struct Settings {
     pub(super) time_to_begin: Duration,
     pub(super) retention: Duration,
     pub(super) wait: Duration,
+    /// The keys that each tenant holds in this process, where they are limited.
+    pub(super) keys: Option<TenantKeys>,
     pub(super) shortest_key: usize,
     pub(super) max_request_body: usize,
     pub(super) max_response_body: usize,

@@ -24,6 +24,7 @@ use super::place::Place;
 use super::record::{Payload, Phase, Replay};
 use super::refusal::Refusal;
 use super::settings::{OnUnknown, Settings};
+use super::tenant_keys::Reserved;
 
 /// Somebody else must have been faster each time; past this many something is wrong.
 const MOST_ROUNDS: usize = 10_000;
@@ -36,6 +37,8 @@ pub(super) struct Claim {
     pub(super) ours: Ours,
     /// From before it was asked for, so that the lease is never thought longer than it is.
     pub(super) asked_at: Instant,
+    /// Its room among the keys of its tenant, where those are limited.
+    pub(super) room: Option<Reserved>,
 }
 
 /// What came of a look.
@@ -63,12 +66,10 @@ async fn look(settings: &Settings, place: &Place, on_unknown: OnUnknown) -> Resu
         let held = if let Some(held) = overheard.take() {
             held
         } else {
-            let nonce = Nonce::draw()?;
-            let claim = entry(settings, place, nonce, 1, Phase::UnderWay)?;
-            let asked_at = Instant::now();
-            match confirmed(ledger, place, nonce, ledger.claim(&place.key, claim)).await? {
-                Claimed::Ours(ours) => return Ok(Turn::Ours(Claim { ours, asked_at })),
-                Claimed::Held(held) => Arc::new(held),
+            match ask(settings, place).await? {
+                Ok(claim) => return Ok(Turn::Ours(claim)),
+                Err(Found::Held(held)) => Arc::new(held),
+                Err(Found::ShareFull(refusal)) => return Ok(Turn::Refused(refusal)),
             }
         };
         let payload = Payload::read(&held)?;
@@ -105,6 +106,34 @@ async fn look(settings: &Settings, place: &Place, on_unknown: OnUnknown) -> Resu
     Err(LedgerError::Contended)
 }
 
+/// Why there is no claim.
+enum Found {
+    Held(Held),
+    /// The tenant holds its share of keys, and this one is not among them.
+    ShareFull(Refusal),
+}
+
+/// Claims the key, if its tenant may hold another one; else looks whether it holds this one.
+async fn ask(settings: &Settings, place: &Place) -> Result<Result<Claim, Found>, LedgerError> {
+    let ledger = &settings.engine.effects;
+    let mut room = match settings.keys.as_ref().map(|keys| keys.reserve(&place.tenant)).transpose() {
+        Ok(room) => room,
+        Err(refusal) => return Ok(Err(ledger.get(&place.key).await?.map_or(Found::ShareFull(refusal), Found::Held))),
+    };
+    let nonce = Nonce::draw()?;
+    let claim = entry(settings, place, nonce, 1, Phase::UnderWay)?;
+    let asked_at = Instant::now();
+    Ok(match confirmed(ledger, place, nonce, ledger.claim(&place.key, claim)).await? {
+        Claimed::Ours(ours) => {
+            if let Some(room) = &mut room {
+                room.keep();
+            }
+            Ok(Claim { ours, asked_at, room })
+        }
+        Claimed::Held(held) => Err(Found::Held(held)),
+    })
+}
+
 /// Says of a run whose lease is over that nobody knows the end of it. False when that has changed meanwhile.
 ///
 /// It bears the nonce of the claim, by which whoever does know recognises it, and may still say so.
@@ -122,7 +151,7 @@ async fn take_over(settings: &Settings, place: &Place, held: &Held) -> Result<Op
     let entry = entry(settings, place, nonce, held.record.generation.saturating_add(1), Phase::UnderWay)?;
     let asked_at = Instant::now();
     Ok(match confirmed(ledger, place, nonce, ledger.take_over(&place.key, held, entry)).await? {
-        Replaced::Ours(ours) => Some(Claim { ours, asked_at }),
+        Replaced::Ours(ours) => Some(Claim { ours, asked_at, room: None }),
         Replaced::Lost(_) => None,
     })
 }

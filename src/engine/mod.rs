@@ -216,7 +216,7 @@ impl Engine {
             if self.shared.is_some() { Ok(()) } else { self.check_gate(now, deadline) }
         };
         let contents = if self.shared.is_some() { max_age } else { Duration::ZERO };
-        let boarding = self.flights.board(intent.payment(), now, max_age, contents, recent, may_lead);
+        let boarding = self.flights.board(intent, now, max_age, contents, recent, may_lead);
         let (flight, provenance) = match boarding {
             Ok(Boarding::Recent(validation)) => return Ok(Some(validation)),
             Ok(Boarding::Leads(lead)) => {

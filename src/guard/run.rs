@@ -141,7 +141,7 @@ where
     let lease_left = || engine.lease.saturating_sub(begin.elapsed());
     let (mut watch, mut waited_for) = (None, None);
     for _ in 0..MOST_TURNS {
-        let (seat, work) = (engine.flights.place()?, Arc::clone(job));
+        let (seat, work) = (engine.flights.place(job.place.operation.tenant())?, Arc::clone(job));
         let looking = async move {
             let _seat = seat;
             turn(work, waited_for).await

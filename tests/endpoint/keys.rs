@@ -2,9 +2,11 @@
 
 use axum::body::Body;
 use axum::http::{HeaderValue, Method, Request, StatusCode};
+use axum::response::IntoResponse as _;
 use payproof::endpoint::IdempotencyLayer;
 
-use crate::service::{KEY, SHOPPER, Service, builder, request, validator};
+use crate::service::{Act, KEY, SHOPPER, Service, User, builder, request, request_with, validator};
+use crate::support::secs;
 
 fn keyless(method: Method) -> Request<Body> {
     Request::builder().method(method).uri("/checkouts").extension(SHOPPER).body(Body::from("pay")).unwrap()
@@ -125,4 +127,26 @@ async fn the_shortest_key_and_the_methods_can_be_chosen() {
     assert!(service.send(get("1")).await.is_replay());
     assert!(!service.pay().await.is_replay());
     assert!(!service.pay().await.is_replay());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tenant_at_its_share_of_keys_does_not_refuse_another() {
+    let validator = validator();
+    let layer = builder(&validator).max_keys_per_tenant(3).retention(secs(3600)).build().unwrap();
+    let service = Service::layered(&validator, layer);
+    let pay = async |key: &str, user| service.send(request_with("/checkouts", key, "pay", user)).await;
+    let others = User("store_42", "another_shopper");
+    service.handler.script([Act::Answer(StatusCode::TOO_MANY_REQUESTS.into_response())]);
+    assert_eq!(pay("key-00000", SHOPPER).await.status, StatusCode::TOO_MANY_REQUESTS);
+    for key in ["key-00001", "key-00002", "key-00003"] {
+        assert_eq!(pay(key, SHOPPER).await.status, StatusCode::CREATED, "the one that was released takes no room");
+    }
+    let seen = pay("key-00004", others).await;
+    assert_eq!((seen.status, &*seen.code()), (StatusCode::SERVICE_UNAVAILABLE, "IDEMPOTENCY_UNAVAILABLE"));
+    assert!(seen.text().contains("max_keys_per_tenant"), "{}", seen.text());
+    assert!(pay("key-00001", SHOPPER).await.is_replay(), "keys held are answered");
+    assert_eq!(pay("key-00004", User("store_43", "shopper_7")).await.status, StatusCode::CREATED);
+    assert_eq!(service.stats().requests["share_full"], 1);
+    tokio::time::sleep(secs(3601)).await;
+    assert_eq!(pay("key-00004", others).await.status, StatusCode::CREATED);
 }

@@ -1,0 +1,68 @@
+//! How many keys each tenant holds, so that one does not fill the room of all.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::deadline::after;
+use crate::leases::Ticket;
+use crate::shares::Room;
+
+use super::refusal::Refusal;
+
+/// The keys that were claimed through a layer in this process.
+#[derive(Clone, Debug)]
+pub(super) struct TenantKeys {
+    room: Arc<Mutex<Room>>,
+    retention: Duration,
+}
+
+impl TenantKeys {
+    pub(super) fn new(share: usize, retention: Duration) -> Self {
+        Self { room: Arc::new(Mutex::new(Room::new(usize::MAX, share))), retention }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Room> {
+        // No foreign code runs under this lock, so a poisoned one is whole all the same.
+        self.room.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Room for one more key, given back unless it is kept.
+    pub(super) fn reserve(&self, tenant: &str) -> Result<Reserved, Refusal> {
+        let now = Instant::now();
+        let mut room = self.lock();
+        match room.take(tenant, now, after(now, self.retention)) {
+            Ok(ticket) => Ok(Reserved { keys: self.clone(), ticket, is_kept: false }),
+            Err(_) => Err(Refusal::ShareFull { limit: room.shares().share() }),
+        }
+    }
+}
+
+/// Room for a key.
+#[derive(Debug)]
+pub(super) struct Reserved {
+    keys: TenantKeys,
+    ticket: Ticket,
+    is_kept: bool,
+}
+
+impl Reserved {
+    /// The key is claimed, and held until its retention is over.
+    pub(super) fn keep(&mut self) {
+        self.is_kept = true;
+    }
+
+    /// The key was released.
+    pub(super) fn free(&mut self) {
+        self.is_kept = false;
+    }
+}
+
+impl Drop for Reserved {
+    fn drop(&mut self) {
+        if !self.is_kept {
+            self.keys.lock().give_back(self.ticket);
+        }
+    }
+}

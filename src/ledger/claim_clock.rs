@@ -17,8 +17,9 @@ use tokio::time::Instant;
 
 use crate::deadline::after;
 use crate::moment::Moment;
-use crate::store::StoreFinding;
+use crate::store::{StoreFinding, Stored};
 
+use super::held::Ours;
 use super::record::{Nonce, Record, State};
 
 /// Clocks of two machines drift, and records count in milliseconds: less than this says nothing.
@@ -42,9 +43,11 @@ struct Seen {
     moved: Option<(Instant, StoreFinding)>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 struct Sighting {
-    /// The claim cannot have been written before this.
+    /// A renewal writes other bytes under the same nonce, at another time.
+    bytes: Box<[u8]>,
+    /// These bytes cannot have been written before this.
     written: Moment,
     /// Its lease is over then, by this process's clock.
     over_at: Instant,
@@ -60,11 +63,11 @@ pub(super) enum Age {
 
 impl ClaimClock {
     /// Notes what this process wrote when it asked to at `asked_at`: a claim, or what came of one.
-    pub(super) fn wrote(&self, record: &Record, asked_at: Instant) {
-        if is_protected(record) {
-            self.lock().note(record, Moment::at(asked_at), asked_at);
+    pub(super) fn wrote(&self, ours: &Ours, asked_at: Instant) {
+        if is_protected(&ours.record) {
+            self.lock().note(&ours.record, &ours.bytes, Moment::at(asked_at), asked_at);
         } else {
-            self.ended(record.nonce);
+            self.ended(ours.record.nonce);
         }
     }
 
@@ -73,9 +76,10 @@ impl ClaimClock {
         self.lock().claims.remove(&nonce);
     }
 
-    /// How old a record is that was asked for at `asked_at`, and had `ttl_left` to live.
-    pub(super) fn age(&self, record: &Record, ttl_left: Duration, asked_at: Instant) -> Age {
-        let Some(age) = record.ttl().checked_sub(ttl_left) else {
+    /// How old a record is that was asked for at `asked_at`.
+    pub(super) fn age(&self, record: &Record, stored: &Stored, asked_at: Instant) -> Age {
+        let Stored { bytes, ttl_left } = stored;
+        let Some(age) = record.ttl().checked_sub(*ttl_left) else {
             let by = ttl_left.saturating_sub(record.ttl());
             if by <= TOLERANCE {
                 return Age::Of(Duration::ZERO);
@@ -87,17 +91,20 @@ impl ClaimClock {
             return Age::Of(age);
         }
         let (now, mut seen) = (Instant::now(), self.lock());
-        match seen.claims.get(&record.nonce).map(|sighting| sighting.written.age_at(now)) {
-            Some(possible) if possible <= age => {
+        let written = Moment::before(asked_at, age);
+        match seen.claims.get(&record.nonce) {
+            Some(sighting) if *sighting.bytes == **bytes => {
+                let possible = sighting.written.age_at(now);
                 let by = age.saturating_sub(possible);
                 if by > TOLERANCE {
                     seen.moved = Some((now, StoreFinding::ClockJumpedAhead { by }));
                 }
-                Age::Of(possible)
+                Age::Of(age.min(possible))
             }
-            // Seen for the first time, or written anew since.
+            // What was read is from before a renewal that this process knows of.
+            Some(sighting) if sighting.written.age_at(now) < age => Age::Of(age),
             _ => {
-                seen.note(record, Moment::before(asked_at, age), now);
+                seen.note(record, bytes, written, now);
                 Age::Of(age)
             }
         }
@@ -116,13 +123,13 @@ impl ClaimClock {
 }
 
 impl Seen {
-    fn note(&mut self, record: &Record, written: Moment, now: Instant) {
+    fn note(&mut self, record: &Record, bytes: &[u8], written: Moment, now: Instant) {
         if self.claims.len() >= self.sweep_at.max(FIRST_SWEEP) {
             self.claims.retain(|_, sighting| sighting.over_at > now);
             self.sweep_at = self.claims.len().saturating_mul(2);
         }
         let over_at = after(now, record.lease().saturating_sub(written.age_at(now)));
-        self.claims.insert(record.nonce, Sighting { written, over_at });
+        self.claims.insert(record.nonce, Sighting { bytes: bytes.into(), written, over_at });
     }
 }
 

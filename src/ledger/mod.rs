@@ -242,7 +242,7 @@ impl Ledger {
                 }
                 match claim {
                     Claim::Claimed => {
-                        self.clock.wrote(&second.record, asked_at);
+                        self.clock.wrote(&second, asked_at);
                         return Ok(Claimed::Ours(second));
                     }
                     held @ Claim::Held(_) => held,
@@ -266,7 +266,7 @@ impl Ledger {
             // The reply to a claim may have been lost, and the record that is found is that very claim.
             Claim::Held(stored) if stored.bytes != ours.bytes => Ok(Claimed::Held(self.held(key, stored, asked_at)?)),
             Claim::Claimed | Claim::Held(_) => {
-                self.clock.wrote(&ours.record, asked_at);
+                self.clock.wrote(&ours, asked_at);
                 Ok(Claimed::Ours(ours))
             }
         }
@@ -304,11 +304,11 @@ impl Ledger {
         let replace = || self.store.replace(&key.0, expected, &new.bytes, new.record.ttl());
         match self.patiently("replace", replace).await? {
             Swap::Swapped => {
-                self.clock.wrote(&new.record, asked_at);
+                self.clock.wrote(new, asked_at);
                 Ok(Swapped::Now)
             }
             Swap::Lost(Some(stored)) if stored.bytes == new.bytes => {
-                self.clock.wrote(&new.record, asked_at);
+                self.clock.wrote(new, asked_at);
                 Ok(Swapped::Before(self.held(key, stored, asked_at)?))
             }
             Swap::Lost(stored) => {
@@ -397,13 +397,12 @@ impl Ledger {
     }
 
     fn held(&self, key: &Key, stored: Stored, asked_at: Instant) -> Result<Held, LedgerError> {
-        let Stored { bytes, ttl_left } = stored;
-        let record = record::decode(&bytes, &key.0, self.seal.as_ref())?;
-        let (age, is_age_known) = match self.clock.age(&record, ttl_left, asked_at) {
+        let record = record::decode(&stored.bytes, &key.0, self.seal.as_ref())?;
+        let (age, is_age_known) = match self.clock.age(&record, &stored, asked_at) {
             Age::Of(age) => (age, true),
             Age::Unknown => (Duration::ZERO, false),
         };
-        Ok(Held { record, age, is_age_known, asked_at, bytes })
+        Ok(Held { record, age, is_age_known, asked_at, bytes: stored.bytes })
     }
 
     /// Makes one call, and says how long it took.

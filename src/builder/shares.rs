@@ -7,6 +7,9 @@ use crate::shares::half;
 
 use super::ValidatorBuilder;
 
+/// The room of the list of what is unresolved.
+pub(super) const MOST_UNRESOLVED: usize = 500;
+
 impl ValidatorBuilder {
     /// The most payments asked about at once, waiting ones included, with guarded runs under way. Default: 10,000. Further
     /// ones get an error.
@@ -44,7 +47,16 @@ impl ValidatorBuilder {
         self
     }
 
-    fn share(&self, set: Option<usize>, whole: usize) -> usize {
+    /// The most operations of one tenant on the list of what is [unresolved](crate::Guard::unresolved), which has room for
+    /// 500. Default: 250; all of it with [`single_tenant`](Self::single_tenant).
+    ///
+    /// Further ones are counted, and listed as soon as there is room.
+    pub fn max_unresolved_per_tenant(mut self, operations: usize) -> Self {
+        self.max_unresolved_per_tenant = Some(operations);
+        self
+    }
+
+    pub(super) fn share(&self, set: Option<usize>, whole: usize) -> usize {
         set.unwrap_or_else(|| if self.tenant == TenantProof::SingleTenant { whole } else { half(whole) })
     }
 

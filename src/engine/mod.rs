@@ -30,10 +30,12 @@ use crate::telemetry::Telemetry;
 use crate::validation::Validation;
 use crate::verdict::{Degradation, Finding, Issuer, Proof, Provenance, Verdict};
 
+mod backlog;
 mod flight;
 #[cfg(feature = "webhook")]
 mod peers;
 
+pub(crate) use backlog::{Backlog, Unlisted};
 use flight::fly;
 #[cfg(feature = "webhook")]
 use peers::Membership;
@@ -66,6 +68,9 @@ pub(crate) struct Engine {
     /// Whether the store was looked at when it was first used.
     pub(crate) looked: AtomicBool,
     pub(crate) last_look: LastLook,
+    /// The most operations of one tenant on the list of what is unresolved, and those that wait for a place there.
+    pub(crate) unresolved_per_tenant: usize,
+    pub(crate) backlog: Backlog,
     /// Where others of this process find it by its account.
     #[cfg(feature = "webhook")]
     pub(crate) membership: OnceLock<Membership>,

@@ -9,13 +9,14 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use crate::deadline::Deadline;
-use crate::engine::Engine;
+use crate::engine::{Engine, Unlisted};
 use crate::fingerprint::Fingerprint;
 use crate::ledger::{
     Claimed, Entry, Held, Key, Kind, Ledger, LedgerError, Nonce, Poll, Replaced, State, millis, payload_of,
 };
 
 use super::job::Place;
+use super::record::{Payload, Phase};
 
 /// At the longest names they fill three quarters of a record. More are no list but an outage, and are counted.
 const MOST_LISTED: usize = 500;
@@ -116,7 +117,11 @@ impl UnresolvedList {
         self.operations.is_empty() && self.not_listed == 0
     }
 
-    /// About how many more there are than the list has room for: it holds 500.
+    /// About how many more there are than the list has room for: it holds 500, and of one tenant's 250 unless
+    /// [`max_unresolved_per_tenant`](crate::ValidatorBuilder::max_unresolved_per_tenant) says otherwise.
+    ///
+    /// They are listed as soon as there is room: when the process that found them resolves one of the others or reads the
+    /// list, as for its health page; after that process has ended, when they are next run.
     #[must_use]
     pub fn not_listed(&self) -> u64 {
         self.not_listed
@@ -161,6 +166,7 @@ struct Item {
 
 /// The list's record.
 pub(super) struct Index<'e> {
+    engine: &'e Engine,
     ledger: &'e Ledger,
     key: Key,
     ttl: Duration,
@@ -169,7 +175,7 @@ pub(super) struct Index<'e> {
 impl<'e> Index<'e> {
     pub(super) fn new(engine: &'e Engine, ttl: Duration) -> Self {
         let digest = engine.identity.fingerprint("unresolved", &[]);
-        Self { ledger: &engine.effects, key: engine.effects.key(Kind::Unresolved, &digest), ttl }
+        Self { engine, ledger: &engine.effects, key: engine.effects.key(Kind::Unresolved, &digest), ttl }
     }
 
     /// Puts an operation on the list, unless it is there.
@@ -192,13 +198,21 @@ impl<'e> Index<'e> {
             if list.items.iter().any(|item| item.reference == reference) {
                 return Ok(());
             }
-            if list.items.len() < MOST_LISTED {
+            let has_room = self.has_room(&list, place.operation.tenant());
+            if has_room {
                 list.items.push(item());
+            } else if self.engine.backlog.holds(&place.digest) {
+                return Ok(());
             } else {
                 list.not_listed = list.not_listed.saturating_add(1);
             }
             held = match self.replace(&held, &list).await? {
-                Replaced::Ours(_) => return Ok(()),
+                Replaced::Ours(_) if has_room => return Ok(()),
+                Replaced::Ours(_) => {
+                    let Item { tenant, name, .. } = item();
+                    self.engine.backlog.push(Unlisted { digest: place.digest, tenant, name });
+                    return Ok(());
+                }
                 Replaced::Lost(Some(held)) => held,
                 Replaced::Lost(None) => match self.ledger.claim(&self.key, self.entry(&first, 1)?).await? {
                     Claimed::Ours(_) => return Ok(()),
@@ -209,6 +223,47 @@ impl<'e> Index<'e> {
         }
     }
 
+    /// Whether another operation of a tenant finds room: on the list, and in the tenant's share of it.
+    fn has_room(&self, list: &List, tenant: &str) -> bool {
+        let of_tenant = list.items.iter().filter(|item| *item.tenant == *tenant).count();
+        list.items.len() < MOST_LISTED && of_tenant < self.engine.unresolved_per_tenant
+    }
+
+    /// Puts those on the list that found no room before, as far as there is some now.
+    async fn fill(&self) -> Result<(), LedgerError> {
+        let waiting = self.engine.backlog.all();
+        if waiting.is_empty() {
+            return Ok(());
+        }
+        let Some(held) = self.ledger.get(&self.key).await? else { return Ok(()) };
+        let (mut list, mut listed) = (read(&held)?, Vec::new());
+        for Unlisted { digest, tenant, name } in waiting {
+            if !self.has_room(&list, &tenant) {
+                continue;
+            }
+            let record = self.ledger.get(&self.ledger.key(Kind::Operation, &digest)).await?;
+            let is_open = match record {
+                Some(record) => Payload::read(&record)?.phase == Phase::Indeterminate,
+                None => false,
+            };
+            let reference = *digest.as_bytes();
+            if !is_open || list.items.iter().any(|item| item.reference == reference) {
+                self.engine.backlog.remove(&digest);
+                continue;
+            }
+            list.items.push(Item { reference, tenant, name, age_ms: 0 });
+            list.not_listed = list.not_listed.saturating_sub(1);
+            listed.push(digest);
+        }
+        // Where others wrote meanwhile, the next look does it.
+        if !listed.is_empty() && matches!(self.replace(&held, &list).await?, Replaced::Ours(_)) {
+            for digest in listed {
+                self.engine.backlog.remove(&digest);
+            }
+        }
+        Ok(())
+    }
+
     /// Lets others go first, each for another while, and looks again.
     async fn in_turn(&self, held: Held, poll: &mut Poll, deadline: Deadline) -> Result<Held, LedgerError> {
         if !poll.wait(LIMIT, deadline).await {
@@ -217,8 +272,16 @@ impl<'e> Index<'e> {
         Ok(self.ledger.get(&self.key).await?.unwrap_or(held))
     }
 
-    /// Takes an operation off the list, and says what it was called. One that was never listed was counted.
+    /// Takes an operation off the list, and says what it was called. Its place goes to one that waits for it.
     pub(super) async fn remove(&self, digest: &Fingerprint) -> Result<Option<Box<str>>, LedgerError> {
+        self.engine.backlog.remove(digest);
+        let name = self.take_off(digest).await?;
+        self.fill().await?;
+        Ok(name)
+    }
+
+    /// Takes an operation off the list. One that was never listed was counted.
+    async fn take_off(&self, digest: &Fingerprint) -> Result<Option<Box<str>>, LedgerError> {
         let Some(mut held) = self.ledger.get(&self.key).await? else { return Ok(None) };
         let (mut poll, deadline) = (Poll::new(), Deadline::after(Instant::now(), LIMIT));
         loop {
@@ -241,6 +304,7 @@ impl<'e> Index<'e> {
 
     /// What is on the list.
     pub(super) async fn list(&self) -> Result<UnresolvedList, LedgerError> {
+        self.fill().await?;
         let Some(held) = self.ledger.get(&self.key).await? else { return Ok(UnresolvedList::default()) };
         let List { items, not_listed } = read(&held)?;
         let mut operations: Vec<_> = items

@@ -1,6 +1,6 @@
 //! A store whose clock is moved while records stand in it: set back, and jumped ahead.
 #![cfg(all(feature = "test-util", feature = "webhook"))]
-#![allow(clippy::arithmetic_side_effects, clippy::unwrap_used, reason = "a slip fails the test that makes it")]
+#![allow(clippy::arithmetic_side_effects, clippy::panic, clippy::unwrap_used, reason = "a slip fails the test that makes it")]
 
 #[path = "support/shifted_store.rs"]
 mod shifted_store;
@@ -12,12 +12,12 @@ use std::time::Duration;
 
 use payproof::provider::ProviderError;
 use payproof::store::{MemoryStore, RestartLoss, StoreFinding};
-use payproof::testing::ScriptedProvider;
+use payproof::testing::{ScriptedProvider, Step};
 use payproof::testing::webhook::{EventBody, now, sign};
 use payproof::webhook::StripeWebhooks;
-use payproof::{Effect, Operation, Provenance, Validator};
+use payproof::{Effect, Occasion, Operation, Provenance, Validator, Verdict};
 use shifted_store::ShiftedStore;
-use support::{NO_PATTERNS, intent, plain, provider, secs, settle};
+use support::{NO_PATTERNS, intent, paid, plain, provider, secs, settle};
 use tokio::time::{advance, sleep};
 
 const HOUR: Duration = secs(60 * 60);
@@ -61,6 +61,38 @@ async fn facts_of_before_a_small_correction_of_the_clock_are_served() {
     let late = process(&provider, &store);
     assert_eq!(late.validate(intent("pi_1")).await.unwrap().provenance(), Provenance::Replayed);
     assert_eq!(clock_findings(&late).await, [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn facts_that_were_waited_for_are_asked_for_anew_when_the_clock_is_set_back_meanwhile() {
+    let (provider, store) = (provider(), ShiftedStore::new(MemoryStore::new()));
+    let (asking, waiting) = (process(&provider, &store), process(&provider, &store));
+    provider.script("pi_1", [Step::Wait(secs(3)), Step::from(paid("pi_1"))]);
+    let asked = tokio::spawn(async move { asking.validate(intent("pi_1")).await });
+    settle().await;
+    let waited = tokio::spawn(async move { waiting.validate(intent("pi_1")).await });
+    asked.await.unwrap().unwrap();
+    // Before the one that waits looks again.
+    store.set_back(HOUR);
+    let waited = waited.await.unwrap().unwrap();
+    assert!(waited.verdict().is_valid(), "{waited:?}");
+    assert_eq!((waited.age(), provider.calls()), (Duration::ZERO, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_redemption_is_not_told_younger_once_the_clock_was_set_back() {
+    let (provider, store) = (provider(), ShiftedStore::new(MemoryStore::new()));
+    let validator = process(&provider, &store);
+    let Verdict::Valid(proof) = validator.validate(intent("pi_1")).await.unwrap().into_verdict() else { panic!() };
+    let first = validator.redeem(&proof).await.unwrap();
+    assert_eq!(first.occasion(), Occasion::First);
+    sleep(secs(30)).await;
+    store.set_back(HOUR);
+    let again = validator.redeem(&proof).await.unwrap();
+    let Occasion::Repeat { age } = again.occasion() else { panic!("{again:?}") };
+    assert!(age >= secs(30), "{age:?}");
+    let redemption = validator.redemption(proof.payment()).await.unwrap().unwrap();
+    assert!(redemption.age() >= secs(30), "{redemption:?}");
 }
 
 /// An effect that nothing protects, and counts how often it is sent.

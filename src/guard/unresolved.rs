@@ -336,7 +336,7 @@ impl<'e> Index<'e> {
 fn read(held: &Held) -> Result<List, LedgerError> {
     let mut list: List = held.payload("holds no list")?;
     for item in &mut list.items {
-        item.age_ms = item.age_ms.saturating_add(millis(held.age));
+        item.age_ms = item.age_ms.saturating_add(millis(held.told_age()));
     }
     Ok(list)
 }

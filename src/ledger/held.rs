@@ -38,6 +38,12 @@ impl Held {
         if self.is_age_known { self.age } else { Duration::MAX }
     }
 
+    /// How long ago it was written, as people are told; as long as it can be when that is not known, so that it is never told
+    /// younger than it is.
+    pub(crate) fn told_age(&self) -> Duration {
+        if self.is_age_known { self.age } else { self.record.ttl() }
+    }
+
     /// Takes somebody else's record for one's own, to help it to its end: the next step compares it like any other.
     pub(crate) fn adopt(self) -> Ours {
         Ours { record: self.record, bytes: self.bytes }

@@ -111,7 +111,7 @@ impl Books<'_> {
             let (payment, owner, number) = (payment.clone(), owner.clone(), nonce.into_bytes());
             Redeemed { receipt: Receipt { payment, owner, number }, occasion }
         };
-        let repeated = |held: &Held| redeemed(held.record.nonce, Occasion::Repeat { age: held.age });
+        let repeated = |held: &Held| redeemed(held.record.nonce, Occasion::Repeat { age: held.told_age() });
         loop {
             // A new one each time, so that no record ever looks like one that was there before.
             let (nonce, begin) = (Nonce::draw()?, Instant::now());
@@ -286,7 +286,7 @@ impl Books<'_> {
             if let Some(held) = self.settled(&place).await? {
                 let (owner, number) = (owner_in(&held)?, held.record.nonce.into_bytes());
                 let receipt = Receipt { payment: payment.clone(), owner, number };
-                return Ok(Some(Redemption { receipt, age: held.age }));
+                return Ok(Some(Redemption { receipt, age: held.told_age() }));
             }
         }
         Ok(None)

@@ -57,7 +57,7 @@ impl SharedFacts {
         let Some(held) = self.ledger.get(&self.key(payment)).await? else { return Ok(None) };
         let Payload { known, failure, .. } = read(&held)?;
         let older = known.map(|known| Older::of(known, &held));
-        let age = older.as_ref().map_or(held.age, |older| older.at.age());
+        let age = older.as_ref().map_or_else(|| held.told_age(), |older| older.at.age());
         let is_being_asked = held.record.state == State::Claimed && !held.lease_left().is_zero();
         let kept = KeptFacts {
             facts: older.map(|older| older.facts),

@@ -409,7 +409,8 @@ fn found(
 ) -> Option<Found> {
     let fits = |older: &mut Older| {
         covers(&older.keys, rules)
-            && (is_awaited && held.age_of_contents() < FAILED_FOR || is_fresh(&older.facts, older.at.age(), rules, max_age))
+            && (is_awaited && held.age_of_contents() < FAILED_FOR
+                || is_fresh(&older.facts, older.at.age(), rules, max_age))
     };
     let Older { facts, at, .. } = older.take_if(fits)?;
     Some(Found { facts, at, ttl_left: held.ttl_left(), waited, asked_at: held.asked_at })

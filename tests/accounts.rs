@@ -1,6 +1,11 @@
 //! Whose records those in a store are: validators of one account share them, and those of two accounts share nothing.
 #![cfg(all(feature = "stripe", feature = "test-util"))]
-#![allow(clippy::panic, clippy::unwrap_used, reason = "a fixture that cannot be made fails the test that asked for it")]
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a fixture that cannot be made fails the test that asked for it"
+)]
 
 #[path = "support/chaos_store.rs"]
 mod chaos_store;
@@ -13,7 +18,7 @@ use payproof::testing::sandbox::{Sandbox, SandboxPayment};
 use payproof::{BuildError, Currency, Finding, Mode, PaymentStatus, ProviderPayment};
 use payproof::{Occasion, PaymentIntent, Proof, Provenance, RedeemError, StripeBuilder};
 use payproof::{Stripe, TenantProof, Validation, Validator, ValidatorBuilder, Verdict};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use chaos_store::{ChaosStore, Fate};
 use support::{NO_PATTERNS, intent, ms, paid, plain, secs};
@@ -256,6 +261,27 @@ async fn a_redemption_that_is_settled_at_a_former_place_meanwhile_is_seen() {
     });
     assert!(matches!(late, Err(RedeemError::AlreadyRedeemed { .. })), "{late:?}");
     assert_eq!(new.redeem_for(&ours, "A").await.unwrap().receipt(), receipt.receipt());
+}
+
+#[tokio::test(start_paused = true)]
+async fn former_places_are_looked_at_in_the_time_of_one() {
+    for (identity, former_places) in [
+        (unique().only_account(), 1),
+        (unique().account("acct_1"), 2),
+        (unique().account("acct_1").label("eu"), 4),
+        (ProviderIdentity::new("stripe").only_account(), 0),
+    ] {
+        let way = ChaosStore::new(&MemoryStore::new(), 0);
+        let (validator, shown) = (redeeming(identity.clone(), way.clone()), format!("{identity:?}"));
+        let proven = proof(&validator, "pi_1").await;
+        let calls = way.calls();
+        way.script(vec![Fate::StallAfter(ms(100)); 7]);
+        let begin = Instant::now();
+        assert_eq!(validator.redeem_for(&proven, "A").await.unwrap().occasion(), Occasion::First, "{shown}");
+        // The claim, those places, the order, and the settling.
+        assert_eq!(way.calls() - calls, 3 + former_places, "{shown}");
+        assert_eq!(begin.elapsed(), ms(if former_places == 0 { 300 } else { 400 }), "{shown}");
+    }
 }
 
 #[cfg(feature = "webhook")]

@@ -1,6 +1,11 @@
 //! A store whose clock is moved while records stand in it: set back, and jumped ahead.
 #![cfg(all(feature = "test-util", feature = "webhook"))]
-#![allow(clippy::arithmetic_side_effects, clippy::panic, clippy::unwrap_used, reason = "a slip fails the test that makes it")]
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a slip fails the test that makes it"
+)]
 
 #[path = "support/shifted_store.rs"]
 mod shifted_store;
@@ -12,8 +17,8 @@ use std::time::Duration;
 
 use payproof::provider::ProviderError;
 use payproof::store::{MemoryStore, RestartLoss, StoreFinding};
-use payproof::testing::{ScriptedProvider, Step};
 use payproof::testing::webhook::{EventBody, now, sign};
+use payproof::testing::{ScriptedProvider, Step};
 use payproof::webhook::StripeWebhooks;
 use payproof::{Effect, Occasion, Operation, Provenance, Validator, Verdict};
 use shifted_store::ShiftedStore;

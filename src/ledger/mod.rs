@@ -24,6 +24,7 @@ mod later;
 mod poll;
 mod record;
 mod renewal;
+mod several;
 #[cfg(feature = "tower")]
 mod unconfirmed;
 mod watch;

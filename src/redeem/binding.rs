@@ -261,13 +261,14 @@ impl Books<'_> {
 
     /// What stands at the places where a redemption was recorded while the account was named in another way.
     async fn formerly(&self, payment: &PaymentId) -> Result<Former, LedgerError> {
-        for digest in self.identity.former_redemptions(payment) {
-            let place = self.ledger.key(Kind::Payment, &digest);
-            let Some(held) = self.ledger.get(&place).await? else { continue };
+        let digests = self.identity.former_redemptions(payment);
+        let places: Vec<_> = digests.iter().map(|digest| self.ledger.key(Kind::Payment, digest)).collect();
+        let found = self.ledger.get_all(&places).await?;
+        for (place, held) in places.iter().zip(found).filter_map(|(place, held)| Some((place, held?))) {
             match held.record.state {
                 State::Settled => return Ok(Former::Used(held)),
                 State::Claimed if !held.lease_left().is_zero() => return Ok(Former::Wait(held.lease_left())),
-                State::Claimed if !self.make_void(&place, &held).await? => return Ok(Former::Wait(Duration::ZERO)),
+                State::Claimed if !self.make_void(place, &held).await? => return Ok(Former::Wait(Duration::ZERO)),
                 State::Claimed | State::Failed | State::Void => {}
             }
         }

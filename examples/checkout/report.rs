@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use comfy_table::{CellAlignment, Table};
+use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
 use payproof::{Provenance, Stats};
 
 use crate::Args;
@@ -20,7 +20,7 @@ time, and under the default about a fifth of the clicks would get no answer.
 ";
 
 /// A line under the header and no other: narrow enough for a terminal of 80 columns.
-const LINES: &str = "     ═             ";
+const LINES: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('═'));
 
 /// Everything the run has to say; `Display` is the output.
 #[derive(Debug)]
@@ -229,7 +229,7 @@ fn source(said: Said) -> Source {
 /// A table whose first column is text, and whose others are numbers.
 fn table<const COLUMNS: usize>(header: [&str; COLUMNS]) -> Table {
     let mut table = Table::new();
-    table.load_preset(LINES).set_header(header);
+    table.load_style(LINES).set_header(header);
     for column in table.column_iter_mut().skip(1) {
         column.set_cell_alignment(CellAlignment::Right);
     }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use comfy_table::{CellAlignment, Table};
+use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
 use payproof::testing::sandbox::Sandbox;
 
 use crate::Click;
@@ -11,7 +11,7 @@ use crate::process::Gone;
 use crate::service::Reply;
 
 /// A line under the header and no other.
-const LINES: &str = "     ═             ";
+const LINES: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('═'));
 
 /// Everything the run has to say; `Display` is the output.
 #[derive(Debug, Default)]
@@ -129,7 +129,7 @@ impl Report {
     fn table(&self) -> Table {
         let mut table = Table::new();
         let header = ["process", "clicks", "asked", "taken\nover", "replayed", "coalesced", "degraded", "errors"];
-        table.load_preset(LINES).set_header(header);
+        table.load_style(LINES).set_header(header);
         for column in table.column_iter_mut().skip(1) {
             column.set_cell_alignment(CellAlignment::Right);
         }

@@ -6,12 +6,12 @@ use std::io::{self, Write as _};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use comfy_table::Table;
+use comfy_table::{LineStyle, Table, TableStyle};
 use payproof::{Attempt, AttemptOutcome, Capture, ValidateError, Validation, Verdict};
 use serde_json::{Value, json};
 
 /// A line under the header and no other: narrow enough for most terminals.
-const LINES: &str = "     ═             ";
+const LINES: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('═'));
 
 /// What became of one validation.
 #[derive(Debug)]
@@ -125,7 +125,7 @@ fn findings(verdict: &Verdict) -> Vec<(&'static str, String)> {
 
 fn table(attempts: &[Attempt]) -> Table {
     let mut table = Table::new();
-    table.load_preset(LINES).set_header(["attempt", "at", "took", "outcome", "request id", "then waited"]);
+    table.load_style(LINES).set_header(["attempt", "at", "took", "outcome", "request id", "then waited"]);
     for attempt in attempts {
         let request_id = attempt.request_id().unwrap_or("none").to_owned();
         let waited = match attempt.wait() {

@@ -4,12 +4,12 @@ use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
-use comfy_table::Table;
+use comfy_table::{LineStyle, Table, TableStyle};
 
 use crate::trouble::Trouble;
 
 /// A line under the header and no other: narrow enough for most terminals.
-const LINES: &str = "     ═             ";
+const LINES: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('═'));
 
 /// Says what is wrong, on standard error.
 pub(crate) fn complain(trouble: &dyn fmt::Display) {
@@ -37,7 +37,7 @@ pub(crate) fn unwritable(error: &io::Error) -> Trouble {
 /// A table with this header.
 pub(crate) fn table<const N: usize>(header: [&str; N]) -> Table {
     let mut table = Table::new();
-    table.load_preset(LINES).set_header(header);
+    table.load_style(LINES).set_header(header);
     table
 }
 

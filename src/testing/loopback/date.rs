@@ -1,13 +1,9 @@
-//! The HTTP-date, written by hand: no date crate is in the tree without the feature `stripe`.
+//! The dates and waits that a server writes into its answers.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// 9999-12-31T23:59:59Z, the last second whose year has the four digits that the format allows.
 const LAST: u64 = 253_402_300_799;
-const SECONDS_PER_DAY: u64 = 86_400;
-const WEEKDAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
-/// From March, because the calendar below counts years from March to have the leap day last.
-const MONTHS: [&str; 12] = ["Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec", "Jan", "Feb"];
 
 /// Seconds since 1970; 0 for a clock set before.
 pub(crate) fn unix_now() -> u64 {
@@ -37,32 +33,9 @@ pub(crate) fn seconds_up(duration: Duration) -> u64 {
 }
 
 /// `Sun, 06 Nov 1994 08:49:37 GMT` for seconds since 1970; times after the year 9999 become its end.
-#[expect(clippy::arithmetic_side_effects, reason = "the input is at most LAST, so that nothing here can overflow")]
 pub(crate) fn http_date(unix: u64) -> String {
-    let unix = unix.min(LAST);
-    let (days, second) = (unix / SECONDS_PER_DAY, unix % SECONDS_PER_DAY);
-
-    // Days since 0000-03-01, split into eras of 400 years (146,097 days), years and days from March.
-    let shifted = days + 719_468;
-    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month + 2) / 5 + 1;
-    let year = era * 400 + year_of_era + u64::from(month >= 10);
-
-    format!(
-        "{}, {day:02} {} {year:04} {:02}:{:02}:{:02} GMT",
-        name(&WEEKDAYS, days % 7),
-        name(&MONTHS, month),
-        second / 3_600,
-        second / 60 % 60,
-        second % 60,
-    )
-}
-
-fn name(names: &[&'static str], index: u64) -> &'static str {
-    usize::try_from(index).ok().and_then(|index| names.get(index)).copied().unwrap_or_default()
+    let since = Duration::from_secs(unix.min(LAST));
+    httpdate::fmt_http_date(UNIX_EPOCH.checked_add(since).unwrap_or(UNIX_EPOCH))
 }
 
 #[cfg(test)]

@@ -11,23 +11,24 @@
 mod shifted_store;
 mod support;
 
+use std::future::IntoFuture as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use payproof::provider::ProviderError;
-use payproof::store::{MemoryStore, RestartLoss, StoreFinding};
+use payproof::store::{MemoryStore, RestartLoss, Store, StoreFinding};
 use payproof::testing::webhook::{EventBody, now, sign};
-use payproof::testing::{ScriptedProvider, Step};
+use payproof::testing::{FlakyStore, ScriptedProvider, Step, StoreFault, StoreVerb};
 use payproof::webhook::StripeWebhooks;
-use payproof::{Effect, Occasion, Operation, Provenance, Validator, Verdict};
+use payproof::{Effect, Occasion, Operation, Provenance, RedeemError, Validator, Verdict};
 use shifted_store::ShiftedStore;
-use support::{NO_PATTERNS, intent, paid, plain, provider, secs, settle};
-use tokio::time::{advance, sleep};
+use support::{NO_PATTERNS, intent, ms, paid, plain, provider, secs, settle};
+use tokio::time::{advance, sleep, timeout};
 
 const HOUR: Duration = secs(60 * 60);
 
-fn process(provider: &ScriptedProvider, store: &ShiftedStore<MemoryStore>) -> Validator {
+fn process(provider: &ScriptedProvider, store: &ShiftedStore<impl Store + Clone>) -> Validator {
     let builder = plain(provider).transient_patterns(NO_PATTERNS).store(store.clone());
     builder.only_instance().restart_loses_at_most(RestartLoss::All).build().unwrap()
 }
@@ -98,6 +99,27 @@ async fn a_redemption_is_not_told_younger_once_the_clock_was_set_back() {
     assert!(age >= secs(30), "{age:?}");
     let redemption = validator.redemption(proof.payment()).await.unwrap().unwrap();
     assert!(redemption.age() >= secs(30), "{redemption:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_claim_of_before_the_clock_was_set_back_holds_others_up_for_no_longer_than_its_lease() {
+    let (provider, way) = (provider(), FlakyStore::new(MemoryStore::new()));
+    let store = ShiftedStore::new(way.clone());
+    let [crashing, other] = [(), ()].map(|()| process(&provider, &store));
+    let proof = async |validator: &Validator| match validator.validate(intent("pi_1")).await.unwrap().into_verdict() {
+        Verdict::Valid(proof) => proof,
+        verdict => panic!("{verdict:?}"),
+    };
+    let (theirs, ours) = (proof(&crashing).await, proof(&other).await);
+    way.script(StoreVerb::Replace, [StoreFault::Never]);
+    timeout(ms(500), crashing.redeem(&theirs).part("one").into_future()).await.unwrap_err();
+    store.set_back(HOUR);
+    let wait = match other.redeem(&ours).part("two").await {
+        Err(RedeemError::InProgress { retry_after }) => retry_after,
+        told => panic!("its lease is running: {told:?}"),
+    };
+    sleep(wait).await;
+    assert_eq!(other.redeem(&ours).part("two").await.unwrap().occasion(), Occasion::First, "after {wait:?}");
 }
 
 /// An effect that nothing protects, and counts how often it is sent.

@@ -4,7 +4,7 @@
 //!
 //! | what shows it | what follows |
 //! |---|---|
-//! | a record has more time left than it was written with | the clock was set back: what the record says is too old |
+//! | a record has more time left than it was written with | the clock was set back: what the record says is too old; a lease lasts for its time from when this process first saw it |
 //! | a claim that this process made or saw is older by the store's clock than by this process's | the clock jumped ahead: the lease lasts until this process's clock says that it is over |
 //!
 //! A claim that another process made, first seen after the jump, looks as old as the store says.
@@ -49,7 +49,9 @@ struct Sighting {
     bytes: Box<[u8]>,
     /// These bytes cannot have been written before this.
     written: Moment,
-    /// Its lease is over then, by this process's clock.
+    /// They were written by then.
+    seen_at: Instant,
+    /// Its lease is over by then, by this process's clock.
     over_at: Instant,
 }
 
@@ -57,15 +59,15 @@ struct Sighting {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Age {
     Of(Duration),
-    /// More time is left than it was written with.
-    Unknown,
+    /// More time is left than it was written with. It is at least as old as this.
+    Unknown(Duration),
 }
 
 impl ClaimClock {
     /// Notes what this process wrote when it asked to at `asked_at`: a claim, or what came of one.
     pub(super) fn wrote(&self, ours: &Ours, asked_at: Instant) {
         if is_protected(&ours.record) {
-            self.lock().note(&ours.record, &ours.bytes, Moment::at(asked_at), asked_at);
+            self.lock().note(&ours.record, &ours.bytes, Moment::at(asked_at), Instant::now());
         } else {
             self.ended(ours.record.nonce);
         }
@@ -84,8 +86,9 @@ impl ClaimClock {
             if by <= TOLERANCE {
                 return Age::Of(Duration::ZERO);
             }
-            self.lock().moved = Some((asked_at, StoreFinding::ClockSetBack { by }));
-            return Age::Unknown;
+            let (now, mut seen) = (Instant::now(), self.lock());
+            seen.moved = Some((asked_at, StoreFinding::ClockSetBack { by }));
+            return Age::Unknown(if is_protected(record) { seen.seen_for(record, bytes, now) } else { Duration::ZERO });
         };
         if !is_protected(record) {
             return Age::Of(age);
@@ -123,13 +126,22 @@ impl ClaimClock {
 }
 
 impl Seen {
+    /// How long these bytes of a claim have been known here, where no clock says how old they are.
+    fn seen_for(&mut self, record: &Record, bytes: &[u8], now: Instant) -> Duration {
+        if let Some(sighting) = self.claims.get(&record.nonce).filter(|sighting| *sighting.bytes == *bytes) {
+            return now.saturating_duration_since(sighting.seen_at);
+        }
+        self.note(record, bytes, Moment::before(now, Duration::MAX), now);
+        Duration::ZERO
+    }
+
     fn note(&mut self, record: &Record, bytes: &[u8], written: Moment, now: Instant) {
         if self.claims.len() >= self.sweep_at.max(FIRST_SWEEP) {
             self.claims.retain(|_, sighting| sighting.over_at > now);
             self.sweep_at = self.claims.len().saturating_mul(2);
         }
-        let over_at = after(now, record.lease().saturating_sub(written.age_at(now)));
-        self.claims.insert(record.nonce, Sighting { bytes: bytes.into(), written, over_at });
+        let over_at = after(now, record.lease());
+        self.claims.insert(record.nonce, Sighting { bytes: bytes.into(), written, seen_at: now, over_at });
     }
 }
 

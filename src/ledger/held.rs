@@ -12,7 +12,7 @@ use super::{LedgerError, Nonce, Record, State, UnderWay};
 pub(crate) struct Held {
     pub(crate) record: Record,
     /// How long ago it was written, by the store's clock; for a running claim that this process has met before, by this
-    /// process's clock where that says less. Zero when it is not known.
+    /// process's clock where that says less. The least that it can be when it is not known.
     pub(crate) age: Duration,
     /// Whether that is known: not after the store's clock was set back.
     pub(super) is_age_known: bool,

@@ -401,7 +401,7 @@ impl Ledger {
         let record = record::decode(&stored.bytes, &key.0, self.seal.as_ref())?;
         let (age, is_age_known) = match self.clock.age(&record, &stored, asked_at) {
             Age::Of(age) => (age, true),
-            Age::Unknown => (Duration::ZERO, false),
+            Age::Unknown(at_least) => (at_least, false),
         };
         Ok(Held { record, age, is_age_known, asked_at, bytes: stored.bytes })
     }

@@ -1,6 +1,6 @@
 //! Rights that are given back, or else come back by themselves once their time is over.
 //!
-//! Whoever holds one may stand still with its runtime, and then gives nothing back. So each right has an end, and what is
+//! A holder may stand still with its runtime, and then gives nothing back. So each right has an end, and what is
 //! over makes room. Given back after that, it is not counted twice.
 
 use std::collections::BTreeMap;

@@ -21,7 +21,7 @@ pub(crate) fn half(whole: usize) -> usize {
 /// What is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Full {
-    /// The whole, whoever asks.
+    /// The whole, for every tenant.
     Whole,
     /// The tenant's share.
     Share,

@@ -548,7 +548,7 @@ fn left_standing(calls: impl IntoIterator<Item = impl Future<Output: Send> + Sen
 }
 
 #[test]
-fn flights_that_nobody_drives_give_their_room_back_once_the_longest_validation_is_over() {
+fn flights_on_a_stopped_runtime_give_their_room_back_once_the_longest_validation_is_over() {
     let provider = provider();
     provider.script("pi_8", [Step::Never]);
     provider.script("pi_9", [Step::Never]);
@@ -579,7 +579,7 @@ fn flights_that_nobody_drives_give_their_room_back_once_the_longest_validation_i
 }
 
 #[test]
-fn provider_calls_that_nobody_drives_give_their_places_back_to_the_queue() {
+fn provider_calls_on_a_stopped_runtime_give_their_places_back_to_the_queue() {
     let provider = provider();
     let payments = ["pi_5", "pi_6", "pi_7", "pi_8", "pi_9"];
     for payment in payments {
@@ -609,7 +609,7 @@ fn provider_calls_that_nobody_drives_give_their_places_back_to_the_queue() {
 }
 
 #[test]
-fn guarded_runs_that_nobody_drives_give_their_room_back() {
+fn guarded_runs_on_a_stopped_runtime_give_their_room_back() {
     let builder = plain(&provider()).max_in_flight(1).total_deadline(secs(10));
     let validator = builder.restart_loses_at_most(RestartLoss::All).build().unwrap();
     let operation = |key: &str| Operation::new("store_42", "refund", key, Effect::write()).unwrap();

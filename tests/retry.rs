@@ -858,7 +858,7 @@ async fn those_who_come_during_a_probe_wait_for_its_answer() {
     let begin = Instant::now();
     let other = tokio::spawn(validator.validate(intent("pi_3")).into_future());
     sleep(secs(9)).await;
-    assert_eq!(provider.calls(), 2, "nobody else is sent while the probe is out, or the gate is closed again");
+    assert_eq!(provider.calls(), 2, "no other call is sent while the probe is out, or the gate is closed again");
     assert!(probe.await.unwrap().unwrap_err().is_rate_limited());
     assert!(is_valid(&other.await.unwrap().unwrap()));
     assert!(begin.elapsed() >= secs(10), "{:?}", begin.elapsed());

@@ -237,8 +237,8 @@ impl ValidatorBuilder {
     ///
     /// It may be shorter than the attempt timeout, and then shortens it.
     ///
-    /// It holds for callers too where the provider's adapter blocks the thread that it is polled on: whoever follows a
-    /// flight gets an error at the deadline, and whoever leads it 100 ms after
+    /// It holds for callers too where the provider's adapter blocks the thread that it is polled on: a follower of a
+    /// flight gets an error at the deadline, and its leader 100 ms after
     /// [`worst_case`](crate::Validator::worst_case), so that what the flight itself says of its end comes first. On a
     /// current-thread runtime nothing can hold it, since the blocked thread is the caller's own; nor on another runtime
     /// while all its threads are blocked, or while none of the others drives its timers.

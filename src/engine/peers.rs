@@ -1,4 +1,4 @@
-//! The validators of this process by account, so that news of an account reaches whoever answers for it here, however many
+//! The validators of this process by account, so that news of an account reaches those that answer for it here, however many
 //! validators there are and whether they share a store.
 
 use std::collections::HashMap;
@@ -68,7 +68,7 @@ mod tests {
 
     fn validator(account: &str) -> Validator {
         let identity = ProviderIdentity::new("acme").account(account);
-        let acme = provider_fn(identity, |_, _| async { Err(ProviderError::not_sent("nobody asks")) });
+        let acme = provider_fn(identity, |_, _| async { Err(ProviderError::not_sent("not asked")) });
         Validator::builder(acme).build().unwrap()
     }
 

@@ -72,7 +72,7 @@ const READ_RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
 ///
 /// A guard remembers as well as its store does. Where a store loses a record, in a failover or a restart, an operation that
 /// nothing else protects may happen again; the provider's key is what holds then. So a write without such a key is refused
-/// where a [restart](crate::store::Store::restart_loss) loses more than a second, or nobody knows how much, unless
+/// where a [restart](crate::store::Store::restart_loss) loses more than a second, or does not say how much, unless
 /// [`restart_loses_at_most`](crate::ValidatorBuilder::restart_loses_at_most) accepts that. In this process's memory it loses
 /// all.
 ///

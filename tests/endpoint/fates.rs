@@ -64,7 +64,7 @@ async fn which_statuses_are_never_kept_can_be_chosen() {
 }
 
 #[tokio::test]
-async fn after_a_5xx_or_a_408_nobody_knows_and_it_never_runs_again() {
+async fn after_a_5xx_or_a_408_the_outcome_is_unknown_and_it_never_runs_again() {
     for code in [408, 500, 502, 503, 504, 599] {
         let service = Service::new();
         service.handler.script([status(code)]);

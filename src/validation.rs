@@ -39,6 +39,10 @@ impl Validation {
     }
 
     /// How long before this answer the provider stated the facts.
+    ///
+    /// Of facts that another process wrote to a shared store, that process said how old they were when it sent them, so the
+    /// age may be less than the truth by the time that the store took to write them: at most
+    /// [`store_timeout`](crate::ValidatorBuilder::store_timeout), or two leases where the write was never confirmed.
     #[must_use]
     pub fn age(&self) -> Duration {
         self.age

@@ -87,8 +87,9 @@ impl ProviderIdentity {
     /// The account's name at the provider, the same however the account is reached: `acct_1032D82eZvKYlo2C`.
     ///
     /// Validators over one store share the facts, keys and operations of an account when they state the same name, and
-    /// nothing otherwise. Take the provider's own id: a name that two accounts share mixes their payments. 1 to 255
-    /// bytes; `build` refuses others.
+    /// nothing otherwise. Take the provider's own id: a name that two accounts share mixes their payments. Keep it: under
+    /// another name everything counts as new, and where ids are not [globally unique](Self::globally_unique_ids), payments
+    /// that were redeemed under the old one do too. 1 to 255 bytes; `build` refuses others.
     #[must_use]
     pub fn account(mut self, name: impl Into<Box<str>>) -> Self {
         self.account = Account::Named(name.into());
@@ -101,7 +102,8 @@ impl ProviderIdentity {
     /// account comes, name both, in all processes at once. Payments that were redeemed stay used, and where ids are not
     /// [globally unique](Self::globally_unique_ids), they are used for every account that is named later. The rest stands
     /// under another name from then on: facts are asked for and callers' keys bound anew, and a guarded operation counts as
-    /// new, so that one which was executed is executed again if it is run again. A name stated before or after this wins over it.
+    /// new, so that one which was executed is executed again if it is run again. Do not go back from a name to this. A name
+    /// stated before or after this wins over it.
     #[must_use]
     pub fn only_account(mut self) -> Self {
         if self.account == Account::Unstated {
@@ -112,6 +114,9 @@ impl ProviderIdentity {
 
     /// A name of the account for people: metrics and health show it instead of [`account`](Self::account). It keeps
     /// nothing apart.
+    ///
+    /// An account may have been named by it before, so a payment that was redeemed under that name counts as used. Where ids
+    /// are not [globally unique](Self::globally_unique_ids), never label an account with the name of another one.
     #[must_use]
     pub fn label(mut self, label: impl Into<Box<str>>) -> Self {
         self.label = Some(label.into());

@@ -61,8 +61,18 @@ type Failing = (Class, &'static str, u16);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct StoreTrouble {
     pub(crate) message: Box<str>,
-    /// Whether a record is there and cannot be read; else the store does not answer.
-    pub(crate) unreadable: bool,
+    pub(crate) state: StoreState,
+}
+
+/// What the store has to do with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum StoreState {
+    /// It does not answer.
+    Down,
+    /// It holds a record of a newer release.
+    Newer,
+    /// It holds a record that cannot be read.
+    Unreadable,
 }
 
 /// What a flight can fail with that concerns everybody who asks about the payment.
@@ -143,8 +153,9 @@ impl ValidateError {
             Kind::LeaderLost => (Class::Unavailable, "interrupted", 503),
             Kind::InProgress => (Class::InProgress, "in_progress", 409),
             Kind::Elsewhere(failing) => *failing,
-            Kind::Store(StoreTrouble { unreadable: true, .. }) => (Class::Store, "record_unreadable", 502),
-            Kind::Store(StoreTrouble { unreadable: false, .. }) => (Class::Store, "store_unavailable", 503),
+            Kind::Store(StoreTrouble { state: StoreState::Unreadable, .. }) => (Class::Store, "record_unreadable", 502),
+            Kind::Store(StoreTrouble { state: StoreState::Newer, .. }) => (Class::Store, "record_newer", 503),
+            Kind::Store(StoreTrouble { state: StoreState::Down, .. }) => (Class::Store, "store_unavailable", 503),
             Kind::Provider { error, .. } if error.is_rate_limit() => (Class::RateLimited, "rate_limited", 429),
             Kind::Provider { error, .. } if error.is_timeout() => (Class::Timeout, "provider_timeout", 504),
             Kind::Provider { error, .. } if error.kind() == ProviderErrorKind::Unreadable => {
@@ -288,7 +299,10 @@ impl fmt::Display for ValidateError {
             Kind::Elsewhere(_) => {
                 f.write_str("another process asked about this payment and got no usable answer; ask again later")
             }
-            Kind::Store(StoreTrouble { message, unreadable: true }) => {
+            Kind::Store(StoreTrouble { message, state: StoreState::Newer }) => {
+                write!(f, "the shared store cannot be used for this payment: {message}")
+            }
+            Kind::Store(StoreTrouble { message, state: StoreState::Unreadable }) => {
                 write!(
                     f,
                     "the shared store cannot be used for this payment: {message}; look into it, or forget the payment"

@@ -9,13 +9,11 @@
 //! | a failure of the very claim waited for | it is this one's failure too |
 //! | no answer from the store | this process asks alone, and says so |
 
-use std::future::{Future, pending};
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use tokio::runtime::Handle;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
 use crate::deadline::{Deadline, is_recent};
 use crate::error::{Kind as ErrorKind, ValidateError};
@@ -24,8 +22,8 @@ use crate::fingerprint::Fingerprint;
 use crate::intent::{PaymentId, PaymentIntent};
 use crate::judge::Rules;
 use crate::ledger::{
-    Claimed, Entry, FAILED_FOR, Held, Key, Kind, Ledger, LedgerError, Nonce, Ours, Poll, Replaced, State, millis,
-    payload_of, renewal_pace, while_renewing,
+    Acquired, Claimable, Claimed, Contents, Decision, Entry, FAILED_FOR, Held, Key, Kind, LateWords, Lease, Ledger,
+    LedgerError, Nonce, State, millis, payload_of,
 };
 use crate::moment::Moment;
 use crate::provider::ProviderIdentity;
@@ -39,9 +37,6 @@ const VOID_FOR: Duration = Duration::from_secs(5);
 
 /// Past its lease a claim stays this many leases, so that whoever takes over knows that somebody was there.
 const CLAIM_TTL_IN_LEASES: u32 = 2;
-
-/// Somebody else must have been faster each time; past this many something is wrong.
-const MOST_ROUNDS: u32 = 10_000;
 
 /// The facts of a service in its store.
 #[derive(Debug)]
@@ -66,7 +61,7 @@ struct Known {
 
 /// Why a flight failed, for those who waited for it elsewhere.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-struct Failure {
+pub(crate) struct Failure {
     code: Box<str>,
     retry_after_ms: Option<u64>,
 }
@@ -81,7 +76,7 @@ struct Payload {
 
 /// Facts of any age, with the moment when the provider stated them.
 #[derive(Clone, Debug)]
-struct Older {
+pub(crate) struct Older {
     keys: Vec<Box<str>>,
     facts: ProviderPayment,
     at: Moment,
@@ -125,8 +120,8 @@ pub(crate) struct Found {
 /// How a flight goes on after a look into the store.
 #[derive(Debug)]
 pub(crate) enum Boarded {
-    Found(Found),
-    Leads(Lease),
+    Found(Box<Found>),
+    Leads(Box<Lease<FactsRecord>>),
     /// The flight waited for has failed.
     Failed(ValidateError),
     /// The store does not answer.
@@ -142,7 +137,7 @@ impl SharedFacts {
         self.ledger.key(Kind::Facts, &identity.fingerprint("facts", &[payment.as_str()]))
     }
 
-    /// Looks for facts that are fresh and no older than `max_age`, or takes the lead, or waits for who has it.
+    /// Looks for facts that are fresh and no older than `max_age`, or takes the lead, or waits for the process that has it.
     pub(crate) async fn board(
         self: &Arc<Self>,
         rules: &Rules,
@@ -151,76 +146,33 @@ impl SharedFacts {
         deadline: Deadline,
         waits_since: impl Fn(Option<Moment>),
     ) -> Result<Boarded, ValidateError> {
-        match self.look(rules, payment, max_age, deadline, waits_since).await {
-            Ok(boarded) => Ok(boarded),
-            Err(error) if error.is_down() => Ok(Boarded::Alone(error)),
+        let record = FactsRecord { shared: Arc::clone(self), key: self.key(payment) };
+        let begun = Instant::now();
+        let decide = |held: &Held, waited_for| {
+            let payload = read(held)?;
+            // By how long it was under way when this call began, so that a call that joined it stays with it.
+            let claimed_ms = Duration::from_millis(payload.claimed_ms);
+            let claimed_at = Moment::before(held.asked_at, held.age_of_contents().saturating_add(claimed_ms));
+            let joins = is_recent(claimed_at.age_at(begun), max_age);
+            if held.record.state == State::Claimed && !held.lease_left().is_zero() && joins {
+                waits_since(Some(claimed_at));
+                return Ok(Decision::Wait);
+            }
+            Ok(decide(rules, held, payload, waited_for, max_age))
+        };
+        match self.ledger.acquire(&record, || Ok(None), deadline, decide).await {
+            Ok(Acquired::Lease(lease)) => {
+                waits_since(None);
+                Ok(Boarded::Leads(lease))
+            }
+            Ok(Acquired::Answer(Answer::Facts(found))) => Ok(Boarded::Found(found)),
+            Ok(Acquired::Answer(Answer::Failed(failure))) => Ok(Boarded::Failed(failure.into())),
+            Ok(Acquired::Busy { lease_left }) => {
+                Ok(Boarded::Failed(ValidateError::after_attempts(ErrorKind::InProgress, Some(lease_left), vec![])))
+            }
+            Err(error) if error.is_down() || error.is_newer() => Ok(Boarded::Alone(error)),
             Err(error) => Err(error.into()),
         }
-    }
-
-    async fn look(
-        self: &Arc<Self>,
-        rules: &Rules,
-        payment: &PaymentId,
-        max_age: Duration,
-        deadline: Deadline,
-        waits_since: impl Fn(Option<Moment>),
-    ) -> Result<Boarded, LedgerError> {
-        let (key, begun) = (self.key(payment), Instant::now());
-        let mut poll = Poll::new();
-        let mut waited_for = None;
-        for _ in 0..MOST_ROUNDS {
-            let asked_at = Instant::now();
-            let held = match self.ledger.claim(&key, self.claim_entry(Nonce::draw()?, 1, None)).await? {
-                Claimed::Ours(ours) => {
-                    waits_since(None);
-                    return Ok(Boarded::Leads(self.lease(key, ours, None, asked_at, false)));
-                }
-                Claimed::Held(held) => held,
-            };
-            let Payload { known, failure, claimed_ms } = read(&held)?;
-            let mut older = known.map(|known| Older::of(known, &held));
-            let is_awaited = waited_for == Some(held.record.nonce);
-            match (held.record.state, failure) {
-                (State::Settled, _) => {
-                    let waited = waited_for.is_some();
-                    if let Some(found) = found(rules, &held, &mut older, is_awaited, max_age, waited) {
-                        return Ok(Boarded::Found(found));
-                    }
-                }
-                (State::Claimed, _) if !held.lease_left().is_zero() => {
-                    let age = held.age_of_contents().saturating_add(Duration::from_millis(claimed_ms));
-                    let claimed_at = Moment::before(held.asked_at, age);
-                    // By how long it was under way when this call began, so that who joined it stays with it.
-                    if is_recent(claimed_at.age_at(begun), max_age) {
-                        waited_for = Some(held.record.nonce);
-                        waits_since(Some(claimed_at));
-                        if !poll.wait(held.lease_left(), deadline).await {
-                            let wait = Some(held.lease_left());
-                            return Ok(Boarded::Failed(ValidateError::after_attempts(
-                                ErrorKind::InProgress,
-                                wait,
-                                vec![],
-                            )));
-                        }
-                        continue;
-                    }
-                }
-                (State::Failed, Some(failure)) if is_awaited && held.age < FAILED_FOR => {
-                    return Ok(Boarded::Failed(failure.into()));
-                }
-                _ => {}
-            }
-            let generation = held.record.generation.saturating_add(1);
-            let asked_at = Instant::now();
-            let entry = self.claim_entry(Nonce::draw()?, generation, older.as_ref());
-            if let Replaced::Ours(ours) = self.ledger.take_over(&key, &held, entry).await? {
-                waits_since(None);
-                let is_late = held.record.state == State::Claimed && held.lease_left().is_zero();
-                return Ok(Boarded::Leads(self.lease(key, ours, older, asked_at, is_late)));
-            }
-        }
-        Err(LedgerError::Contended)
     }
 
     /// Facts of any age, for times when the provider is down.
@@ -244,7 +196,6 @@ impl SharedFacts {
         let entry = Entry {
             state: State::Settled,
             nonce: Nonce::draw()?,
-            generation: 1,
             ttl: self.retention,
             lease: Duration::ZERO,
             payload: claims.to_vec(),
@@ -256,145 +207,153 @@ impl SharedFacts {
         })
     }
 
-    fn claim_entry(&self, nonce: Nonce, generation: u32, older: Option<&Older>) -> Entry {
-        let ttl = self.lease.saturating_mul(CLAIM_TTL_IN_LEASES).max(self.remembers(older));
-        let payload = write(older.map(Older::known).as_ref(), None, Duration::ZERO);
-        Entry { state: State::Claimed, nonce, generation, ttl, lease: self.lease, payload }
-    }
-
     /// How much longer what was known is kept.
     fn remembers(&self, older: Option<&Older>) -> Duration {
         older.map_or(Duration::ZERO, |older| self.retention.saturating_sub(older.at.age()))
     }
-
-    fn lease(
-        self: &Arc<Self>,
-        key: Key,
-        ours: Ours,
-        older: Option<Older>,
-        claimed_at: Instant,
-        taken_over: bool,
-    ) -> Lease {
-        Lease { shared: Arc::clone(self), key, ours: Some(ours), older, claimed_at, taken_over }
-    }
 }
 
-/// The lead of a flight across processes. Dropped without an end, as by a panic, it is given up.
-#[derive(Debug)]
-pub(crate) struct Lease {
+/// What a record says to a call.
+enum Answer {
+    Facts(Box<Found>),
+    /// The flight that was waited for has failed.
+    Failed(Failure),
+}
+
+/// The record of a payment's facts.
+#[derive(Clone, Debug)]
+pub(crate) struct FactsRecord {
     shared: Arc<SharedFacts>,
     key: Key,
-    ours: Option<Ours>,
-    /// What was known before, so that a failure does not lose it.
-    older: Option<Older>,
-    claimed_at: Instant,
-    /// Whether somebody else had it, and did not come back in time.
-    pub(crate) taken_over: bool,
 }
 
-impl Lease {
-    /// When the claim was sent: who came before that comes before whatever was forgotten since.
-    pub(crate) fn claimed_at(&self) -> Instant {
-        self.claimed_at
+/// How a flight ends.
+pub(crate) enum Word {
+    Facts {
+        facts: Box<ProviderPayment>,
+        at: Moment,
+        keys: Vec<Box<str>>,
+        lives: Duration,
+    },
+    /// For the calls that wait elsewhere; without a failure they take over, since the cause was this process's own.
+    Failed(Option<Failure>),
+}
+
+impl Word {
+    fn failed(error: &ValidateError) -> Self {
+        let failure = || Failure { code: error.code().into(), retry_after_ms: error.retry_after().map(millis) };
+        Self::Failed(error.is_for_all().then(failure))
+    }
+}
+
+impl Claimable for FactsRecord {
+    /// What was known before, so that a failure does not lose it.
+    type Carried = Option<Older>;
+    type Word = Word;
+
+    /// Facts that come late would be older than they say, and asking again costs no more than another reading.
+    const LATE_WORDS: LateWords = LateWords::None;
+
+    fn key(&self) -> &Key {
+        &self.key
     }
 
-    /// The metadata keys that others have kept so far.
-    pub(crate) fn keys(&self) -> &[Box<str>] {
-        self.older.as_ref().map_or(&[], |older| &older.keys)
+    fn claim(&self, older: &Option<Older>, since: Instant) -> Result<Contents, LedgerError> {
+        let SharedFacts { lease, .. } = *self.shared;
+        let ttl = lease.saturating_mul(CLAIM_TTL_IN_LEASES).max(self.shared.remembers(older.as_ref()));
+        let payload = write(older.as_ref().map(Older::known).as_ref(), None, since.elapsed())?;
+        Ok(Contents { state: State::Claimed, ttl, lease, payload })
     }
 
-    /// Goes through the work, and renews the lease meanwhile if that is asked for.
-    pub(crate) async fn during<T>(&self, work: impl Future<Output = T>) -> T {
-        let Some(ours) = self.ours.as_ref().filter(|_| self.shared.renew) else { return work.await };
-        let pace = renewal_pace(self.shared.lease);
-        let renewing = async {
-            let mut ours = ours.clone();
-            loop {
-                sleep(pace).await;
-                let entry = Entry {
-                    payload: write(self.older.as_ref().map(Older::known).as_ref(), None, self.claimed_at.elapsed()),
-                    ..self.shared.claim_entry(ours.record.nonce, ours.record.generation, self.older.as_ref())
-                };
-                // Lost is lost; an error may pass until the next time.
-                match self.shared.ledger.settle(&self.key, &ours, entry).await {
-                    Ok(Replaced::Ours(renewed)) => ours = renewed,
-                    Ok(Replaced::Lost(_)) => return pending().await,
-                    Err(_) => {}
+    fn last(&self, older: &Option<Older>, word: &Word) -> Result<Option<Contents>, LedgerError> {
+        let (state, ttl, payload) = match word {
+            Word::Facts { facts, at, keys, lives } => {
+                let age = at.age();
+                // However short they live, the calls that waited for them take them.
+                let ttl = lives.saturating_sub(age).max(FAILED_FOR);
+                let known = Known { age_ms: millis(age), keys: keys.clone(), facts: ProviderPayment::clone(facts) };
+                (State::Settled, ttl, write(Some(&known), None, Duration::ZERO)?)
+            }
+            Word::Failed(failure) => {
+                let older_for = self.shared.remembers(older.as_ref());
+                if failure.is_none() && older_for.is_zero() {
+                    return Ok(None);
                 }
+                let payload = write(older.as_ref().map(Older::known).as_ref(), failure.as_ref(), Duration::ZERO)?;
+                (State::Failed, older_for.max(FAILED_FOR), payload)
             }
         };
-        while_renewing(work, renewing).await
+        Ok(Some(Contents { state, ttl, lease: Duration::ZERO, payload }))
     }
 
-    /// Writes what the provider said. False when the lease was lost: what is stored now is somebody else's.
+    fn renewed(&self) -> Option<Duration> {
+        self.shared.renew.then_some(self.shared.lease)
+    }
+
+    /// The provider's code panicked. Another process may ask at once.
+    fn if_dropped(&self) -> Option<Word> {
+        Some(Word::failed(&ValidateError::new(ErrorKind::LeaderLost)))
+    }
+}
+
+impl Lease<FactsRecord> {
+    /// The metadata keys that others have kept so far.
+    pub(crate) fn keys(&self) -> &[Box<str>] {
+        self.carried().as_ref().map_or(&[], |older| &older.keys)
+    }
+
+    /// Writes what the provider said. False when the lease was lost: what is stored now is another process's.
     pub(crate) async fn settle(
-        mut self,
+        mut self: Box<Self>,
         rules: &Rules,
         facts: &ProviderPayment,
         at: Moment,
     ) -> Result<bool, LedgerError> {
-        let Some(ours) = self.ours.take() else { return Ok(false) };
-        let (age, shelf_life) = (at.age(), rules.shelf_life(facts));
-        let lives = if shelf_life.lasting { self.shared.retention } else { shelf_life.fresh_for };
-        // However short they live, those who waited for them take them.
-        let ttl = lives.saturating_sub(age).max(FAILED_FOR);
+        let shelf_life = rules.shelf_life(facts);
+        let lives = if shelf_life.lasting { self.what().shared.retention } else { shelf_life.fresh_for };
         let own = rules.kept_keys().map(Box::from);
-        let mut keys = self.older.take().map(|older| older.keys).unwrap_or_default();
+        let mut keys = self.keys().to_vec();
         keys.retain(|key| !own.contains(key));
         keys.extend(own);
-        let known = Known { age_ms: millis(age), keys, facts: facts.clone() };
-        let (nonce, generation) = (ours.record.nonce, ours.record.generation);
-        let payload = write(Some(&known), None, Duration::ZERO);
-        let entry = Entry { state: State::Settled, nonce, generation, ttl, lease: Duration::ZERO, payload };
-        match self.shared.ledger.settle(&self.key, &ours, entry).await {
-            Ok(Replaced::Ours(_)) => Ok(true),
-            Ok(Replaced::Lost(_)) => Ok(false),
-            Err(error) => {
-                // So that nobody waits for the end of a lease behind which there is nobody. A store that hangs, hangs.
-                if !matches!(error, LedgerError::TimedOut { .. }) {
-                    let _ = self.shared.ledger.release(&self.key, &ours).await;
-                }
-                Err(error)
-            }
+        let settled = self.conclude(Word::Facts { facts: Box::new(facts.clone()), at, keys, lives }).await;
+        if let Err(error) = &settled
+            && !matches!(error, LedgerError::TimedOut { .. })
+        {
+            // So that other calls need not wait for the end of the lease. A store that hangs would hang again.
+            let _ = self.release().await;
         }
+        settled
     }
 
-    /// Lets those who wait elsewhere fail with it, or take over where the cause was this process's own.
-    pub(crate) async fn fail(mut self, error: &ValidateError) -> Result<(), LedgerError> {
-        let Some(ours) = self.ours.take() else { return Ok(()) };
-        let older_for = self.shared.remembers(self.older.as_ref());
-        let failure = error
-            .is_for_all()
-            .then(|| Failure { code: error.code().into(), retry_after_ms: error.retry_after().map(millis) });
-        if failure.is_none() && older_for.is_zero() {
-            self.shared.ledger.release(&self.key, &ours).await?;
-            return Ok(());
-        }
-        let (nonce, generation) = (ours.record.nonce, ours.record.generation);
-        let ttl = older_for.max(FAILED_FOR);
-        let payload = write(self.older.as_ref().map(Older::known).as_ref(), failure, Duration::ZERO);
-        let entry = Entry { state: State::Failed, nonce, generation, ttl, lease: Duration::ZERO, payload };
-        self.shared.ledger.settle(&self.key, &ours, entry).await?;
-        Ok(())
+    /// Lets the calls that wait elsewhere fail with it, or take over where the cause was this process's own.
+    pub(crate) async fn fail(mut self: Box<Self>, error: &ValidateError) -> Result<(), LedgerError> {
+        self.conclude(Word::failed(error)).await.map(drop)
     }
 }
 
-impl Drop for Lease {
-    fn drop(&mut self) {
-        let Some(ours) = self.ours.take() else { return };
-        // The provider's code panicked. Without a runtime the lease ends by itself.
-        if let Ok(runtime) = Handle::try_current() {
-            let older = self.older.take();
-            let (shared, key) = (Arc::clone(&self.shared), self.key.clone());
-            let (claimed_at, taken_over) = (self.claimed_at, self.taken_over);
-            runtime.spawn(async move {
-                // Made in here: a runtime that is shutting down drops this before it begins.
-                let lease = Self { shared, key, ours: Some(ours), older, claimed_at, taken_over };
-                // A failure here means no more than that others wait for the end of the lease.
-                let _ = lease.fail(&ValidateError::new(ErrorKind::LeaderLost)).await;
-            });
+/// What a record has for this call: facts, the failure that was waited for, or nothing but its place.
+fn decide(
+    rules: &Rules,
+    held: &Held,
+    payload: Payload,
+    waited_for: Option<Nonce>,
+    max_age: Duration,
+) -> Decision<FactsRecord, Answer> {
+    let Payload { known, failure, .. } = payload;
+    let mut older = known.map(|known| Older::of(known, held));
+    let is_awaited = waited_for == Some(held.record.nonce);
+    match (held.record.state, failure) {
+        (State::Settled, _) => {
+            if let Some(found) = found(rules, held, &mut older, is_awaited, max_age, waited_for.is_some()) {
+                return Decision::Answer(Answer::Facts(Box::new(found)));
+            }
         }
+        (State::Failed, Some(failure)) if is_awaited && held.age < FAILED_FOR => {
+            return Decision::Answer(Answer::Failed(failure));
+        }
+        _ => {}
     }
+    Decision::TakeOver(older)
 }
 
 /// Takes the facts of a settled record, if they are good for this validator and recent enough. Those of the flight that
@@ -431,9 +390,8 @@ fn read(held: &Held) -> Result<Payload, LedgerError> {
     held.payload("holds no facts")
 }
 
-fn write(known: Option<&Known>, failure: Option<Failure>, claimed: Duration) -> Vec<u8> {
-    // Serialising into memory what has no foreign code in it does not fail; if it did, nothing would be known.
-    payload_of(&(known, failure, millis(claimed))).unwrap_or_default()
+fn write(known: Option<&Known>, failure: Option<&Failure>, claimed: Duration) -> Result<Vec<u8>, LedgerError> {
+    payload_of(&(known, failure, millis(claimed)))
 }
 
 impl From<Failure> for ValidateError {

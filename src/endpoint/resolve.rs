@@ -81,7 +81,7 @@ async fn resolve(engine: &Engine, digest: &Fingerprint, resolution: &Resolution)
 /// The record of an answer, for as long as the key was to be kept.
 fn answered(held: &Held, payload: &Payload<'_>, json: Option<&[u8]>) -> Result<Entry, LedgerError> {
     let payload = payload_of(&payload.with(Phase::Done(Kept::said(json))))?;
-    let (nonce, generation) = (Nonce::draw()?, held.record.generation.saturating_add(1));
+    let nonce = Nonce::draw()?;
     let ttl = held.ttl_left().max(Duration::from_millis(1));
-    Ok(Entry { state: State::Settled, nonce, generation, ttl, lease: Duration::ZERO, payload })
+    Ok(Entry { state: State::Settled, nonce, ttl, lease: Duration::ZERO, payload })
 }

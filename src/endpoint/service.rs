@@ -152,9 +152,9 @@ where
     }
     let place = Place::new(&settings.engine.effects, &scope, digest, &parts, &body);
     match turn(&settings, &place, route.on_unknown).await {
-        Turn::Ours(claim) => {
+        Turn::Ours(lease) => {
+            let run = Run { lease, on_unknown: route.on_unknown };
             let (reference, lease) = (place.reference(), settings.lease);
-            let run = Run { settings, place, claim, on_unknown: route.on_unknown };
             let running = run.go(inner, Request::from_parts(parts, B::from(body)));
             // It ends within its lease, unless the handler blocks its thread; or it is gone, as with its runtime.
             match timeout(lease, tokio::spawn(running.in_current_span())).await {

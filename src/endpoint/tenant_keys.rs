@@ -1,5 +1,6 @@
 //! How many keys each tenant holds, so that one does not fill the room of all.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -33,7 +34,7 @@ impl TenantKeys {
         let now = Instant::now();
         let mut room = self.lock();
         match room.take(tenant, now, after(now, self.retention)) {
-            Ok(ticket) => Ok(Reserved { keys: self.clone(), ticket, is_kept: false }),
+            Ok(ticket) => Ok(Reserved { keys: self.clone(), ticket, is_kept: AtomicBool::new(false) }),
             Err(_) => Err(Refusal::ShareFull { limit: room.shares().share() }),
         }
     }
@@ -44,24 +45,24 @@ impl TenantKeys {
 pub(super) struct Reserved {
     keys: TenantKeys,
     ticket: Ticket,
-    is_kept: bool,
+    is_kept: AtomicBool,
 }
 
 impl Reserved {
     /// The key is claimed, and held until its retention is over.
-    pub(super) fn keep(&mut self) {
-        self.is_kept = true;
+    pub(super) fn keep(&self) {
+        self.is_kept.store(true, Ordering::Relaxed);
     }
 
     /// The key was released.
-    pub(super) fn free(&mut self) {
-        self.is_kept = false;
+    pub(super) fn free(&self) {
+        self.is_kept.store(false, Ordering::Relaxed);
     }
 }
 
 impl Drop for Reserved {
     fn drop(&mut self) {
-        if !self.is_kept {
+        if !*self.is_kept.get_mut() {
             self.keys.lock().give_back(self.ticket);
         }
     }

@@ -9,9 +9,10 @@ use crate::deadline::Deadline;
 use crate::error::ValidateError;
 use crate::facts_cache::ShelfLife;
 use crate::in_flight::{Landing, Lead, Source};
+use crate::ledger::Lease;
 use crate::moment::Moment;
 use crate::retry::Answer;
-use crate::shared_facts::{Boarded, Found, Lease, SharedFacts};
+use crate::shared_facts::{Boarded, FactsRecord, Found, SharedFacts};
 use crate::verdict::Degradation;
 
 use super::Engine;
@@ -52,7 +53,7 @@ impl Engine {
     ) -> Result<Landing, ValidateError> {
         let waits_since = |at| lead.flight().attempt_started(at);
         match shared.board(&self.rules, lead.payment(), max_age, deadline, waits_since).await? {
-            Boarded::Found(found) => Ok(self.landing_of(found, shared.memory_for)),
+            Boarded::Found(found) => Ok(self.landing_of(*found, shared.memory_for)),
             Boarded::Failed(error) => Err(error),
             Boarded::Alone(error) => {
                 self.telemetry.store_failed(&error);
@@ -72,11 +73,11 @@ impl Engine {
     async fn lead_everywhere(
         &self,
         shared: &SharedFacts,
-        lease: Lease,
+        mut lease: Box<Lease<FactsRecord>>,
         lead: &Lead,
         deadline: Deadline,
     ) -> Result<Landing, ValidateError> {
-        if lease.taken_over {
+        if lease.took_over() {
             self.telemetry.taken_over(lead.payment());
         }
         let answer = lease.during(self.ask_provider(lead, Instant::now(), deadline)).await;
@@ -89,7 +90,7 @@ impl Engine {
                 return Err(error);
             }
         };
-        let (claimed_at, sent_at) = (lease.claimed_at(), Instant::now());
+        let (claimed_at, sent_at) = (lease.asked_at(), Instant::now());
         let age = landing.stamp.at.age();
         let recorded = lease.settle(&self.rules, &landing.facts, landing.stamp.at).await;
         // The settling says that nobody had forgotten the payment before; without it, only the claim does.

@@ -135,7 +135,7 @@ impl Engine {
             }
             Ok(Bound::Before) => Ok(None),
             Ok(Bound::ToOthers) => Err(ValidateError::new(Kind::KeyReused)),
-            Err(error) if error.is_down() => {
+            Err(error) if error.is_down() || error.is_newer() => {
                 self.telemetry.store_failed(&error);
                 // To be told to the store when it is back.
                 self.keys.bind(digest, intent, false)?;

@@ -127,6 +127,7 @@ impl GuardError {
             Kind::Settings(_) => (Class::Configuration, "misconfigured", 502),
             Kind::RestartLoses(_) => (Class::Configuration, "restart_loses", 502),
             Kind::Store(error) if error.is_down() => (Class::Store, "store_unavailable", 503),
+            Kind::Store(error) if error.is_newer() => (Class::Store, "record_newer", 503),
             Kind::Store(_) => (Class::Store, "record_unreadable", 502),
             Kind::Call(error) => (Class::Call, error.code(), error.http_status()),
         }
@@ -319,6 +320,7 @@ impl fmt::Display for GuardError {
             Kind::Store(error) if error.is_down() => {
                 write!(f, "the store did not confirm: {error}; try again")
             }
+            Kind::Store(error) if error.is_newer() => write!(f, "the operation's record cannot be used: {error}"),
             Kind::Store(error) => write!(f, "the operation's record cannot be used: {error}; look into the store"),
             Kind::Call(error) => fmt::Display::fmt(error, f),
         }

@@ -60,7 +60,6 @@ pub(super) struct Job<T> {
 /// Where the operation is when somebody takes it on.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Standing {
-    pub(super) generation: u32,
     pub(super) round: u32,
     pub(super) first_sent: Moment,
     /// How long the provider keeps the key, if that protects another sending.
@@ -127,7 +126,7 @@ impl Place {
         }
     }
 
-    pub(super) fn entry(&self, nonce: Nonce, generation: u32, payload: &Payload) -> Result<Entry, LedgerError> {
+    pub(super) fn entry(&self, nonce: Nonce, payload: &Payload) -> Result<Entry, LedgerError> {
         let state = payload.state();
         let lease = if state == State::Claimed { self.engine.lease } else { Duration::ZERO };
         let ttl = match (&payload.phase, payload.is_write) {
@@ -136,7 +135,7 @@ impl Place {
             (Phase::Failed(_), false) => FAILED_FOR,
             (_, false) => self.engine.lease.saturating_mul(READ_TTL_IN_LEASES),
         };
-        Ok(Entry { state, nonce, generation, ttl, lease, payload: payload_of(payload)? })
+        Ok(Entry { state, nonce, ttl, lease, payload: payload_of(payload)? })
     }
 
     /// The list of what is unresolved at this provider.

@@ -161,7 +161,7 @@ impl Lease {
 
     fn entry(&self, phase: &Phase) -> Result<Entry, LedgerError> {
         let payload = self.place.payload(&self.standing, phase.clone());
-        self.place.entry(self.nonce, self.standing.generation, &payload)
+        self.place.entry(self.nonce, &payload)
     }
 
     async fn write(&self, phase: &Phase) -> Result<bool, LedgerError> {

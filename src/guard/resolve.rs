@@ -178,7 +178,7 @@ pub(super) async fn resolve(engine: &Engine, saying: Saying) -> Result<(), Guard
             }
             return Err(why);
         }
-        let entry = entry(&payload, &held, phase.clone(), retention)?;
+        let entry = entry(&payload, phase.clone(), retention)?;
         match ledger.take_over(&key, &held, entry).await {
             Ok(Replaced::Ours(_)) => {
                 let name = index.remove(&digest).await;
@@ -215,11 +215,10 @@ fn is_open(payload: &Payload, held: &Held, next: &Phase) -> Result<(), GuardErro
     }
 }
 
-fn entry(payload: &Payload, held: &Held, phase: Phase, ttl: Duration) -> Result<Entry, LedgerError> {
+fn entry(payload: &Payload, phase: Phase, ttl: Duration) -> Result<Entry, LedgerError> {
     let further = u32::from(phase == Phase::Free);
     let round = payload.round.saturating_add(further);
     let next = Payload { protected_ms: None, round, first_sent_ms: 0, phase, ..payload.clone() };
-    let generation = held.record.generation.saturating_add(1);
     let (nonce, lease, payload) = (Nonce::draw()?, Duration::ZERO, payload_of(&next)?);
-    Ok(Entry { state: State::Settled, nonce, generation, ttl, lease, payload })
+    Ok(Entry { state: State::Settled, nonce, ttl, lease, payload })
 }

@@ -54,13 +54,12 @@ where
     let begin = Instant::now();
     let nonce = Nonce::draw()?;
     let standing = Standing {
-        generation: 1,
         round: 0,
         first_sent: Moment::at(begin),
         protected: place.operation.effect().key_kept_for(),
         in_doubt: false,
     };
-    let entry = place.entry(nonce, 1, &place.payload(&standing, Phase::UnderWay))?;
+    let entry = place.entry(nonce, &place.payload(&standing, Phase::UnderWay))?;
     let held = match place.engine.effects.claim(&place.key, entry).await {
         Ok(Claimed::Ours(ours)) => {
             let lease = Lease::new(place, standing, nonce, Some(ours), begin);
@@ -75,7 +74,7 @@ where
     if !payload.is_about(&place.fingerprint) {
         return Err(GuardError::key_reused());
     }
-    let again = Standing { generation: held.record.generation.saturating_add(1), round: payload.round, ..standing };
+    let again = Standing { round: payload.round, ..standing };
     if let Some(result) = known(&payload, &held, waited_for) {
         return result.map(|done| Turn::Over(Ok(done)));
     }
@@ -135,7 +134,7 @@ where
 {
     let place = &job.place;
     let begin = Instant::now();
-    let entry = place.entry(nonce, standing.generation, &place.payload(&standing, Phase::UnderWay))?;
+    let entry = place.entry(nonce, &place.payload(&standing, Phase::UnderWay))?;
     match place.engine.effects.take_over(&place.key, held, entry).await {
         Ok(Replaced::Ours(ours)) => {
             let lease = Lease::new(place, standing, nonce, Some(ours), begin);
@@ -172,7 +171,7 @@ where
         return Err(GuardError::indeterminate(Next::Resolve, None));
     }
     let begin = Instant::now();
-    let entry = place.entry(nonce, standing.generation, &place.payload(&standing, Phase::Reconciling))?;
+    let entry = place.entry(nonce, &place.payload(&standing, Phase::Reconciling))?;
     match place.engine.effects.take_over(&place.key, held, entry).await? {
         Replaced::Ours(ours) => {
             let lease = Lease::new(place, standing, nonce, Some(ours), begin);
@@ -184,7 +183,7 @@ where
 
 /// Says of a write that broke off that nobody knows what became of it. False when it changed meanwhile.
 async fn give_up(place: &Place, held: &Held, standing: &Standing, nonce: Nonce) -> Result<bool, LedgerError> {
-    let entry = place.entry(nonce, standing.generation, &place.payload(standing, Phase::Indeterminate))?;
+    let entry = place.entry(nonce, &place.payload(standing, Phase::Indeterminate))?;
     let replaced = place.engine.effects.take_over(&place.key, held, entry).await?;
     let is_ours = matches!(replaced, Replaced::Ours(_));
     if is_ours {
@@ -220,7 +219,8 @@ where
 {
     let place = &job.place;
     let lease = Lease::new(place, standing, nonce, None, begin);
-    if !error.is_down() {
+    let may_go_on = error.is_down() || error.is_newer() && !place.is_write();
+    if !may_go_on {
         return Err(error.into());
     }
     place.engine.telemetry.store_failed(&error);

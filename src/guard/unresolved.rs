@@ -188,7 +188,7 @@ impl<'e> Index<'e> {
             age_ms: 0,
         };
         let first = List { items: vec![item()], not_listed: 0 };
-        let mut held = match self.ledger.claim(&self.key, self.entry(&first, 1)?).await? {
+        let mut held = match self.ledger.claim(&self.key, self.entry(&first)?).await? {
             Claimed::Ours(_) => return Ok(()),
             Claimed::Held(held) => held,
         };
@@ -214,7 +214,7 @@ impl<'e> Index<'e> {
                     return Ok(());
                 }
                 Replaced::Lost(Some(held)) => held,
-                Replaced::Lost(None) => match self.ledger.claim(&self.key, self.entry(&first, 1)?).await? {
+                Replaced::Lost(None) => match self.ledger.claim(&self.key, self.entry(&first)?).await? {
                     Claimed::Ours(_) => return Ok(()),
                     Claimed::Held(held) => held,
                 },
@@ -321,14 +321,14 @@ impl<'e> Index<'e> {
     }
 
     async fn replace(&self, held: &Held, list: &List) -> Result<Replaced, LedgerError> {
-        let entry = self.entry(list, held.record.generation.saturating_add(1))?;
+        let entry = self.entry(list)?;
         self.ledger.take_over(&self.key, held, entry).await
     }
 
-    fn entry(&self, list: &List, generation: u32) -> Result<Entry, LedgerError> {
+    fn entry(&self, list: &List) -> Result<Entry, LedgerError> {
         let payload = payload_of(list)?;
         let (state, nonce, lease) = (State::Settled, Nonce::draw()?, Duration::ZERO);
-        Ok(Entry { state, nonce, generation, ttl: self.ttl, lease, payload })
+        Ok(Entry { state, nonce, ttl: self.ttl, lease, payload })
     }
 }
 

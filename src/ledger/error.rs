@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::error::{Kind, StoreTrouble, ValidateError};
+use crate::error::{Kind, StoreState, StoreTrouble, ValidateError};
 use crate::store::StoreError;
 
 /// A record could not be read, claimed or changed.
@@ -30,7 +30,13 @@ impl LedgerError {
     /// Whether a read may go on without the store. What stands there and cannot be read is no absence of a store: going on
     /// would treat it as a miss.
     pub(crate) fn is_down(&self) -> bool {
-        !matches!(self, Self::Unreadable(_) | Self::TooLarge { .. })
+        !matches!(self, Self::Unreadable(_) | Self::Newer { .. } | Self::TooLarge { .. })
+    }
+
+    /// Whether a newer release wrote the record. What it says may matter to an effect, and is no matter to a reading, which
+    /// can ask the provider.
+    pub(crate) fn is_newer(&self) -> bool {
+        matches!(self, Self::Newer { .. })
     }
 
     /// Whether the store may have done what it was asked.
@@ -79,7 +85,12 @@ impl From<LedgerError> for ValidateError {
         if error == LedgerError::NoRuntime {
             return Self::new(Kind::NoRuntime);
         }
-        let (message, unreadable) = (error.to_string().into(), !error.is_down());
-        Self::after_attempts(Kind::Store(StoreTrouble { message, unreadable }), error.retry_after(), Vec::new())
+        let state = match &error {
+            error if error.is_newer() => StoreState::Newer,
+            error if error.is_down() => StoreState::Down,
+            _ => StoreState::Unreadable,
+        };
+        let trouble = StoreTrouble { message: error.to_string().into(), state };
+        Self::after_attempts(Kind::Store(trouble), error.retry_after(), Vec::new())
     }
 }

@@ -54,9 +54,20 @@ impl Held {
         self.record.state == State::Claimed && self.is_of(nonce)
     }
 
-    /// Whether it is that claim, or what was written about it.
+    /// Whether it is that claim, or a mark of it, whichever of its two tries was made.
     pub(crate) fn is_of(&self, nonce: Nonce) -> bool {
-        self.record.nonce == nonce || self.record.nonce == nonce.again()
+        [nonce, nonce.again()].iter().any(|nonce| self.record.nonce == *nonce || self.is_mark_of(*nonce))
+    }
+
+    /// Whether it says of that very claim what its own process did not. The other try of the claim is another one: whatever
+    /// was written in between, it does not stand for.
+    pub(super) fn is_mark_of(&self, nonce: Nonce) -> bool {
+        self.record.marks == Some(nonce)
+    }
+
+    /// Whether it is the last word on that very claim, as an earlier try wrote it.
+    pub(super) fn is_word_on(&self, nonce: Nonce) -> bool {
+        self.record.state != State::Claimed && self.record.nonce == nonce
     }
 
     /// Whether it is a claim of ours, written anew.

@@ -14,6 +14,9 @@ const PAUSES: [u64; 6] = [1, 2, 4, 8, 16, 32];
 /// What waits to be written while a store is down holds this many KiB at most: as much memory as an outage may cost.
 const MOST_WAITING: usize = 256 * 1_000;
 
+/// So much is no more than a key and a nonce with the task around it.
+const SMALL: usize = 1024;
+
 static WAITING: AtomicUsize = AtomicUsize::new(0);
 
 /// How much one of those holds that wait to be written.
@@ -27,6 +30,11 @@ pub(crate) enum Holds {
 }
 
 impl Holds {
+    /// What a record with so many bytes to say counts as.
+    pub(super) const fn of(bytes: usize) -> Self {
+        if bytes > SMALL { Self::Record } else { Self::Claim }
+    }
+
     /// With the task around it.
     const fn kib(self) -> usize {
         match self {

@@ -16,31 +16,39 @@ use crate::fingerprint::Fingerprint;
 use crate::store::{AnyStore, Claim, Durability, Inspection, RestartLoss, StoreError, Stored, Swap};
 use crate::telemetry::{Stopwatch, store_call};
 
+mod acquire;
 mod claim_clock;
+mod claimable;
 mod error;
 mod held;
+mod key;
 mod last_look;
 mod later;
+mod lease;
 mod poll;
 mod record;
 mod renewal;
 mod several;
-#[cfg(feature = "tower")]
+#[cfg(test)]
+#[cfg(all(feature = "tower", feature = "webhook"))]
+mod tests;
 mod unconfirmed;
 mod watch;
 mod withdrawal;
 
 use claim_clock::{Age, ClaimClock};
 
+pub(crate) use acquire::Acquired;
+pub(crate) use claimable::{Claimable, Contents, Decision, LateWords};
 pub(crate) use error::LedgerError;
 pub(crate) use held::{Held, Ours};
+pub(crate) use key::{Key, Kind};
 pub(crate) use last_look::LastLook;
 pub(crate) use later::{Holds, later};
+pub(crate) use lease::Lease;
 pub(crate) use poll::Poll;
 pub(crate) use record::{Nonce, Record, Seal, State};
 pub(crate) use renewal::{renewal_pace, while_renewing};
-#[cfg(feature = "tower")]
-pub(crate) use unconfirmed::Unconfirmed;
 use watch::Watches;
 pub(crate) use watch::{UnderWay, Waited, Watch};
 
@@ -50,58 +58,13 @@ const LOOK_IN_TIMEOUTS: u32 = 20;
 /// How long those who waited for a read can learn that it failed.
 pub(crate) const FAILED_FOR: Duration = Duration::from_secs(2);
 
-/// What a record is about, in its key, for people who look into the store.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// Facts of one payment.
-    Facts,
-    /// A caller's idempotency key.
-    Key,
-    /// A guarded operation.
-    Operation,
-    /// A request with an idempotency key.
-    #[cfg(feature = "tower")]
-    Request,
-    /// The order that a payment pays.
-    Payment,
-    /// The payment that pays an order.
-    Order,
-    /// What has to be looked into.
-    Unresolved,
-    /// An event that the provider reported.
-    #[cfg(feature = "webhook")]
-    Event,
-}
-
-impl Kind {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Facts => "facts",
-            Self::Key => "key",
-            Self::Operation => "operation",
-            #[cfg(feature = "tower")]
-            Self::Request => "request",
-            Self::Payment => "payment",
-            Self::Order => "order",
-            Self::Unresolved => "unresolved",
-            #[cfg(feature = "webhook")]
-            Self::Event => "event",
-        }
-    }
-}
-
-/// Where a record stands: a hash, never what was hashed. The braces keep whatever belongs to one record in one slot of a
-/// Cluster.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Key(Box<str>);
-
 /// The records of one service in one store.
 #[derive(Clone, Debug)]
 pub(crate) struct Ledger {
     store: Arc<dyn AnyStore>,
-    prefix: Box<str>,
+    prefix: Arc<str>,
     timeout: Duration,
-    seal: Option<Seal>,
+    seal: Option<Arc<Seal>>,
     watches: Arc<Watches>,
     clock: Arc<ClaimClock>,
     /// What the operator says that a restart of the store loses at most.
@@ -147,7 +110,6 @@ pub(crate) enum Swapped {
 pub(crate) struct Entry {
     pub(crate) state: State,
     pub(crate) nonce: Nonce,
-    pub(crate) generation: u32,
     pub(crate) ttl: Duration,
     pub(crate) lease: Duration,
     pub(crate) payload: Vec<u8>,
@@ -161,6 +123,7 @@ impl Ledger {
         seal: Option<Seal>,
         stated_loss: Option<RestartLoss>,
     ) -> Self {
+        let (prefix, seal) = (prefix.into(), seal.map(Arc::new));
         Self { store, prefix, timeout, seal, watches: Arc::default(), clock: Arc::default(), stated_loss }
     }
 
@@ -235,7 +198,8 @@ impl Ledger {
                 let record = ours.record.clone();
                 let second = self.encode(key, Record { nonce: record.nonce.again(), ..record })?;
                 let again = self.once("claim", || self.store.claim(&key.0, &second.bytes, second.record.ttl())).await;
-                let is_open = first.is_outcome_unknown();
+                // One that is settled counts by what it says alone, whenever it comes.
+                let is_open = first.is_outcome_unknown() && ours.record.state == State::Claimed;
                 let claim = again.map_err(|error| first.or(error))?;
                 let is_made = matches!(&claim, Claim::Held(stored) if stored.bytes == ours.bytes);
                 if is_open && !is_made {
@@ -251,14 +215,6 @@ impl Ledger {
             }
             answer => answer?,
         };
-        self.claimed(key, ours, claim, asked_at)
-    }
-
-    /// Like `claim`, for a record that counts by what it says alone, whenever it was written.
-    pub(crate) async fn claim_as_it_is(&self, key: &Key, entry: Entry) -> Result<Claimed, LedgerError> {
-        let ours = self.write(key, entry)?;
-        let asked_at = Instant::now();
-        let claim = self.patiently("claim", || self.store.claim(&key.0, &ours.bytes, ours.record.ttl())).await?;
         self.claimed(key, ours, claim, asked_at)
     }
 
@@ -319,7 +275,17 @@ impl Ledger {
         }
     }
 
-    /// Removes a record of ours. False when it was no longer there.
+    /// Writes in the place of a claim that was read what its own process did not: that its lease was over, and nobody knows
+    /// what came of it. False when it was no longer there.
+    #[cfg(feature = "tower")]
+    async fn mark(&self, key: &Key, held: &Held, contents: Contents) -> Result<bool, LedgerError> {
+        let mut mark = self.write(key, contents.entry(Nonce::draw()?))?.record;
+        mark.marks = Some(held.record.marks.unwrap_or(held.record.nonce));
+        let mark = self.encode(key, mark)?;
+        Ok(!matches!(self.swap(key, &held.bytes, &mark).await?, Swapped::Lost(_)))
+    }
+
+    /// Removes a claim of ours, or a mark of it. False when neither was there any more.
     pub(crate) async fn release(&self, key: &Key, ours: &Ours) -> Result<bool, LedgerError> {
         let asked_at = Instant::now();
         self.clock.ended(ours.record.nonce);
@@ -328,7 +294,8 @@ impl Ledger {
             Swap::Lost(None) => Ok(false),
             Swap::Lost(Some(stored)) => {
                 let held = self.held(key, stored, asked_at)?;
-                Ok(held.is_edition_of(ours) && self.remove(key, &held).await?)
+                let is_ours = held.is_edition_of(ours) || held.is_mark_of(ours.record.nonce);
+                Ok(is_ours && self.remove(key, &held).await?)
             }
         }
     }
@@ -350,14 +317,7 @@ impl Ledger {
         /// Each round somebody else must have written in between.
         const MOST_ROUNDS: usize = 16;
         let nonce = Nonce::draw()?;
-        let entry = Entry {
-            state: State::Void,
-            nonce,
-            generation: 0,
-            ttl: for_at_least,
-            lease: Duration::ZERO,
-            payload: vec![],
-        };
+        let entry = Entry { state: State::Void, nonce, ttl: for_at_least, lease: Duration::ZERO, payload: vec![] };
         let ours = self.write(key, entry)?;
         let ttl = ours.record.ttl();
         let mut stored = match self.patiently("claim", || self.store.claim(&key.0, &ours.bytes, ttl)).await? {
@@ -379,7 +339,8 @@ impl Ledger {
                 },
             };
             // Another has done the same since this began, which does as well: all that was there before is gone.
-            if record::decode(&stored.bytes, &key.0, self.seal.as_ref()).is_ok_and(|found| found.state == State::Void) {
+            if record::decode(&stored.bytes, &key.0, self.seal.as_deref()).is_ok_and(|found| found.state == State::Void)
+            {
                 return Ok(());
             }
         }
@@ -387,18 +348,18 @@ impl Ledger {
     }
 
     fn write(&self, key: &Key, entry: Entry) -> Result<Ours, LedgerError> {
-        let Entry { state, nonce, generation, ttl, lease, payload } = entry;
-        let record = Record { state, nonce, generation, ttl_ms: millis(ttl), lease_ms: millis(lease), payload };
+        let Entry { state, nonce, ttl, lease, payload } = entry;
+        let record = Record { state, nonce, marks: None, ttl_ms: millis(ttl), lease_ms: millis(lease), payload };
         self.encode(key, record)
     }
 
     fn encode(&self, key: &Key, record: Record) -> Result<Ours, LedgerError> {
-        let bytes = record::encode(&record, &key.0, self.seal.as_ref())?;
+        let bytes = record::encode(&record, &key.0, self.seal.as_deref())?;
         Ok(Ours { record, bytes })
     }
 
     fn held(&self, key: &Key, stored: Stored, asked_at: Instant) -> Result<Held, LedgerError> {
-        let record = record::decode(&stored.bytes, &key.0, self.seal.as_ref())?;
+        let record = record::decode(&stored.bytes, &key.0, self.seal.as_deref())?;
         let (age, is_age_known) = match self.clock.age(&record, &stored, asked_at) {
             Age::Of(age) => (age, true),
             Age::Unknown(at_least) => (at_least, false),

@@ -67,8 +67,9 @@ pub(crate) enum State {
 pub(crate) struct Record {
     pub(crate) state: State,
     pub(crate) nonce: Nonce,
-    /// Goes up with each take-over.
-    pub(crate) generation: u32,
+    /// The claim of which the record says what its own process did not: that its lease was over, and nobody knows what came
+    /// of it.
+    pub(crate) marks: Option<Nonce>,
     /// The time to live it was written with; less what is left of it, that is its age by the store's clock.
     pub(crate) ttl_ms: u64,
     /// How long the claim is protected.
@@ -176,7 +177,7 @@ mod tests {
         Record {
             state: State::Settled,
             nonce: Nonce([7; 16]),
-            generation: 3,
+            marks: Some(Nonce([9; 16])),
             ttl_ms: 86_400_000,
             lease_ms: 155_000,
             payload: vec![0, 255, 13, 10],

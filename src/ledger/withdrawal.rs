@@ -22,7 +22,11 @@ impl Ledger {
     /// The first of two tries of a claim may still be made once the key is free, and nobody would be at it.
     pub(super) fn withdraw_later(&self, key: &Key, first: Nonce) {
         let (ledger, key) = (self.clone(), key.clone());
-        let is_first = move |held: &Held| held.record.state == State::Claimed && held.record.nonce == first;
+        // Or what others made of it. The second try is another claim, and stands.
+        let is_first = move |held: &Held| match held.record.marks {
+            Some(marked) => marked == first,
+            None => held.record.state == State::Claimed && held.record.nonce == first,
+        };
         tokio::spawn(async move { later(Holds::Claim, || ledger.withdraw(&key, is_first)).await });
     }
 }

@@ -115,7 +115,7 @@ impl Books<'_> {
         loop {
             // A new one each time, so that no record ever looks like one that was there before.
             let (nonce, begin) = (Nonce::draw()?, Instant::now());
-            let claimed = match self.ledger.claim(&place, claim_of(&owner, nonce, 1)?).await? {
+            let claimed = match self.ledger.claim(&place, claim_of(&owner, nonce)?).await? {
                 Claimed::Ours(ours) => Some(ours),
                 Claimed::Held(held) => {
                     let is_void = matches!(held.record.state, State::Failed | State::Void);
@@ -131,7 +131,7 @@ impl Books<'_> {
                         }
                         _ => {
                             // Another one than the claim bore: that may still be made.
-                            let entry = claim_of(&owner, Nonce::draw()?, held.record.generation.saturating_add(1))?;
+                            let entry = claim_of(&owner, Nonce::draw()?)?;
                             match self.ledger.take_over(&place, &held, entry).await? {
                                 Replaced::Ours(ours) => Some(ours),
                                 Replaced::Lost(_) => None,
@@ -191,7 +191,6 @@ impl Books<'_> {
             let settled = Entry {
                 state: State::Settled,
                 nonce: ours.record.nonce,
-                generation: ours.record.generation,
                 ttl: self.retention,
                 lease: Duration::ZERO,
                 payload: ours.record.payload.clone(),
@@ -208,21 +207,20 @@ impl Books<'_> {
     /// Claims the order's record for this payer, or takes it over from one that the payment's record does not bear out.
     async fn claim_order(&self, owner: &Owner, payer: &Payer) -> Result<Order, RedeemError> {
         let place = self.order_key(owner);
-        let entry = |generation| -> Result<Entry, LedgerError> {
+        let entry = || -> Result<Entry, LedgerError> {
             Ok(Entry {
                 state: State::Settled,
-                nonce: payer.claim,
-                generation,
+                nonce: Nonce::draw()?,
                 ttl: self.retention.saturating_add(ORDER_MARGIN),
                 lease: Duration::ZERO,
                 payload: payload_of(payer)?,
             })
         };
-        let held = match self.ledger.claim_as_it_is(&place, entry(1)?).await? {
+        let held = match self.ledger.claim(&place, entry()?).await? {
             Claimed::Ours(_) => return Ok(Order::Ours),
             Claimed::Held(held) => held,
         };
-        let holder: Payer = held.payload("holds no redemption")?;
+        let holder = payer_in(&held)?;
         if holder == *payer {
             return Ok(Order::Ours);
         }
@@ -231,7 +229,7 @@ impl Books<'_> {
         {
             return Ok(order);
         }
-        let taken = self.ledger.take_over(&place, &held, entry(held.record.generation.saturating_add(1))?).await?;
+        let taken = self.ledger.take_over(&place, &held, entry()?).await?;
         Ok(if matches!(taken, Replaced::Ours(_)) { Order::Ours } else { Order::Again })
     }
 
@@ -254,8 +252,7 @@ impl Books<'_> {
     async fn make_void(&self, place: &Key, held: &Held) -> Result<bool, LedgerError> {
         let nonce = Nonce::draw()?;
         let (ttl, lease, payload) = (VOID_TTL, Duration::ZERO, Vec::new());
-        let generation = held.record.generation.saturating_add(1);
-        let void = Entry { state: State::Void, nonce, generation, ttl, lease, payload };
+        let void = Entry { state: State::Void, nonce, ttl, lease, payload };
         Ok(matches!(self.ledger.take_over(place, held, void).await?, Replaced::Ours(_)))
     }
 
@@ -317,7 +314,9 @@ impl Books<'_> {
             return Err(already_redeemed(&owner_in(&held)?, &receipt.owner));
         }
         let place = self.order_key(&receipt.owner);
-        if let Some(held) = self.ledger.get(&place).await?.filter(is_of) {
+        if let Some(held) = self.ledger.get(&place).await?
+            && payer_in(&held)?.claim.into_bytes() == receipt.number
+        {
             self.ledger.remove(&place, &held).await?;
         }
         Ok(())
@@ -359,10 +358,14 @@ fn already_redeemed(holder: &Owner, owner: &Owner) -> RedeemError {
     RedeemError::AlreadyRedeemed { by }
 }
 
-fn claim_of(owner: &Owner, nonce: Nonce, generation: u32) -> Result<Entry, LedgerError> {
-    Ok(Entry { state: State::Claimed, nonce, generation, ttl: CLAIM_TTL, lease: LEASE, payload: payload_of(owner)? })
+fn claim_of(owner: &Owner, nonce: Nonce) -> Result<Entry, LedgerError> {
+    Ok(Entry { state: State::Claimed, nonce, ttl: CLAIM_TTL, lease: LEASE, payload: payload_of(owner)? })
 }
 
 fn owner_in(held: &Held) -> Result<Owner, LedgerError> {
+    held.payload("holds no redemption")
+}
+
+fn payer_in(held: &Held) -> Result<Payer, LedgerError> {
     held.payload("holds no redemption")
 }

@@ -18,8 +18,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::contained::{self, Broken};
-use crate::deadline::after;
-use crate::ledger::{Claimed, Entry, Held, Holds, Key, Kind, Ledger, LedgerError, Nonce, Ours, Replaced, State, later};
+use crate::deadline::{Deadline, after};
+use crate::ledger::{Acquired, Claimable, Contents, Decision, Held, Key, Kind, LateWords, Lease, LedgerError, State};
 
 use super::error::{HandlerError, WebhookError};
 use super::event::Event;
@@ -59,17 +59,6 @@ pub(super) type Handling = Pin<Box<dyn Future<Output = Result<(), HandlerError>>
 /// lasts for the slowest handler and then for a crashed process, would cost most of a minute.
 const BACK_SOON: Duration = Duration::from_secs(1);
 
-/// Each time somebody else must have claimed the event and given it back in between.
-const MOST_ROUNDS: u32 = 16;
-
-/// How an event's record ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum End {
-    Handled,
-    /// Nothing came of it: the next delivery starts anew.
-    GivenBack,
-}
-
 /// Goes through one delivery.
 pub(super) async fn deliver(endpoint: Arc<Endpoint>, event: Event, handler: Handler) -> Result<Delivery, WebhookError> {
     endpoint.forget_payment(&event).await?;
@@ -78,22 +67,57 @@ pub(super) async fn deliver(endpoint: Arc<Endpoint>, event: Event, handler: Hand
         let is_refused = endpoint.other_accounts == OtherAccounts::Refuse;
         return if is_refused { Err(WebhookError::other_account()) } else { Ok(Delivery::Ignored) };
     }
-    let Some(claim) = Claim::make(&endpoint, &event).await? else { return Ok(Delivery::Duplicate) };
-    match handle(&claim, event, handler).await {
-        Ok(()) => claim.settle().await,
+    let Some(mut lease) = claim(&endpoint, &event).await? else { return Ok(Delivery::Duplicate) };
+    match handle(&endpoint, &lease, event, handler).await {
+        Ok(()) => settle(&endpoint, &mut lease).await,
         Err(error) => {
-            claim.give_back().await;
+            // What the caller is told does not depend on it.
+            if let Err(trouble) = lease.conclude(Word::NotHandled).await {
+                endpoint.engine.telemetry.store_failed(&trouble);
+            }
             Err(error)
         }
     }
 }
 
+/// Claims the event. `None` when it was handled before.
+async fn claim(endpoint: &Arc<Endpoint>, event: &Event) -> Result<Option<Box<Lease<EventRecord>>>, WebhookError> {
+    let record = EventRecord { key: endpoint.key(event), lease: endpoint.lease, retention: endpoint.retention };
+    // The provider comes again by itself, so that nothing waits here.
+    let no_wait = Deadline::after(Instant::now(), Duration::ZERO);
+    let decide = |found: &Held, _| {
+        Ok(match found.record.state {
+            State::Settled => Decision::Answer(()),
+            State::Claimed if !found.lease_left().is_zero() => Decision::Wait,
+            _ => Decision::TakeOver(()),
+        })
+    };
+    match endpoint.engine.effects.acquire(&record, || Ok(()), no_wait, decide).await {
+        Ok(Acquired::Lease(lease)) => {
+            if lease.took_over() {
+                endpoint.engine.telemetry.delivery_taken_over(&endpoint.name, event.id());
+            }
+            Ok(Some(lease))
+        }
+        Ok(Acquired::Busy { lease_left }) => Err(WebhookError::in_progress(lease_left.min(BACK_SOON))),
+        Ok(Acquired::Answer(())) => Ok(None),
+        Err(error) => {
+            endpoint.engine.telemetry.store_failed(&error);
+            Err(error.into())
+        }
+    }
+}
+
 /// Runs the handler under its limit.
-async fn handle(claim: &Claim, event: Event, handler: Handler) -> Result<(), WebhookError> {
-    let endpoint = &*claim.turn.endpoint;
+async fn handle(
+    endpoint: &Endpoint,
+    lease: &Lease<EventRecord>,
+    event: Event,
+    handler: Handler,
+) -> Result<(), WebhookError> {
     // What is left of the lease has to last for the handler, and for recording what came of it.
     let limit = endpoint.time_to_begin;
-    if claim.asked_at.elapsed() > limit {
+    if lease.held_for() > limit {
         return Err(LedgerError::TimedOut { limit }.into());
     }
     let limit = endpoint.handler_timeout;
@@ -105,127 +129,59 @@ async fn handle(claim: &Claim, event: Event, handler: Handler) -> Result<(), Web
     }
 }
 
-/// The event's record, and who writes it.
-#[derive(Clone)]
-struct Turn {
-    endpoint: Arc<Endpoint>,
+/// Records that the event was handled.
+async fn settle(endpoint: &Endpoint, lease: &mut Lease<EventRecord>) -> Result<Delivery, WebhookError> {
+    match lease.conclude(Word::Handled).await {
+        Ok(true) => Ok(Delivery::Handled),
+        // Another delivery took over, and records it, or hands it back to the provider.
+        Ok(false) => {
+            endpoint.engine.telemetry.delivery_lost(&endpoint.name);
+            Err(WebhookError::not_recorded(None))
+        }
+        Err(error) => {
+            endpoint.engine.telemetry.store_failed(&error);
+            Err(WebhookError::not_recorded(Some(error)))
+        }
+    }
+}
+
+/// The record of an event. It says no more than its state.
+#[derive(Clone, Debug)]
+struct EventRecord {
     key: Key,
-    nonce: Nonce,
-    generation: u32,
+    lease: Duration,
+    retention: Duration,
 }
 
-/// The right to handle an event, for a time.
-struct Claim {
-    turn: Turn,
-    ours: Ours,
-    /// From before the claim was asked for, so that the lease is never thought longer than it is.
-    asked_at: Instant,
+/// What came of the handler.
+#[derive(Clone, Copy, Debug)]
+enum Word {
+    Handled,
+    /// The next delivery starts anew.
+    NotHandled,
 }
 
-impl Claim {
-    /// Claims the event. `None` when it was handled before.
-    async fn make(endpoint: &Arc<Endpoint>, event: &Event) -> Result<Option<Self>, WebhookError> {
-        let key = endpoint.key(event);
-        for _ in 0..MOST_ROUNDS {
-            let turn = Turn { endpoint: Arc::clone(endpoint), key: key.clone(), nonce: Nonce::draw()?, generation: 1 };
-            let asked_at = Instant::now();
-            let held = match turn.ledger().claim(&key, turn.entry(State::Claimed)).await {
-                Ok(Claimed::Ours(ours)) => return Ok(Some(Self { turn, ours, asked_at })),
-                Ok(Claimed::Held(held)) => held,
-                Err(error) => return Err(turn.refused(error)),
-            };
-            match held.record.state {
-                State::Settled => return Ok(None),
-                State::Claimed if !held.lease_left().is_zero() => {
-                    return Err(WebhookError::in_progress(held.lease_left().min(BACK_SOON)));
-                }
-                _ => {}
-            }
-            let generation = held.record.generation.saturating_add(1);
-            // Another nonce: the first claim may still be made, any time later.
-            let turn = Turn { nonce: Nonce::draw()?, generation, ..turn };
-            let asked_at = Instant::now();
-            match turn.ledger().take_over(&key, &held, turn.entry(State::Claimed)).await {
-                Ok(Replaced::Ours(ours)) => {
-                    endpoint.engine.telemetry.delivery_taken_over(&endpoint.name, event.id());
-                    return Ok(Some(Self { turn, ours, asked_at }));
-                }
-                Ok(Replaced::Lost(_)) => {}
-                Err(error) => return Err(turn.refused(error)),
-            }
-        }
-        Err(LedgerError::Contended.into())
+impl Claimable for EventRecord {
+    type Carried = ();
+    type Word = Word;
+
+    /// The handler has succeeded: the event must not come to it again only because the store was away.
+    const LATE_WORDS: LateWords = LateWords::AlsoWhereNoRecordIs;
+
+    fn key(&self) -> &Key {
+        &self.key
     }
 
-    /// Records that the event was handled.
-    async fn settle(self) -> Result<Delivery, WebhookError> {
-        let Self { turn, ours, .. } = self;
-        match turn.ledger().settle(&turn.key, &ours, turn.entry(State::Settled)).await {
-            Ok(Replaced::Ours(_)) => Ok(Delivery::Handled),
-            // Somebody took over, and records it, or hands it back to the provider.
-            Ok(Replaced::Lost(_)) => {
-                turn.endpoint.engine.telemetry.delivery_lost(&turn.endpoint.name);
-                Err(WebhookError::not_recorded(None))
-            }
-            Err(error) => {
-                turn.endpoint.engine.telemetry.store_failed(&error);
-                turn.end_later(End::Handled);
-                Err(WebhookError::not_recorded(Some(error)))
-            }
-        }
+    fn claim(&self, (): &(), _since: Instant) -> Result<Contents, LedgerError> {
+        // It lives as long as what comes of it, so that it can be settled however late that is.
+        let Self { lease, retention: ttl, .. } = *self;
+        Ok(Contents { state: State::Claimed, ttl, lease, payload: Vec::new() })
     }
 
-    /// Gives the event back, so that the next delivery is handled. What the caller is told does not depend on it.
-    async fn give_back(self) {
-        let Self { turn, ours, .. } = self;
-        if let Err(error) = turn.ledger().release(&turn.key, &ours).await {
-            turn.endpoint.engine.telemetry.store_failed(&error);
-            turn.end_later(End::GivenBack);
-        }
-    }
-}
-
-impl Turn {
-    fn ledger(&self) -> &Ledger {
-        &self.endpoint.engine.effects
-    }
-
-    /// The record says no more than its state.
-    fn entry(&self, state: State) -> Entry {
-        let Self { endpoint, nonce, generation, .. } = self;
-        let lease = if state == State::Claimed { endpoint.lease } else { Duration::ZERO };
-        // A claim lives as long, so that it can be settled however late that is, unless somebody has taken over.
-        Entry { state, nonce: *nonce, generation: *generation, ttl: endpoint.retention, lease, payload: Vec::new() }
-    }
-
-    /// Ends a delivery whose claim was not confirmed. It may be there all the same, and would keep the next one off.
-    fn refused(self, error: LedgerError) -> WebhookError {
-        self.endpoint.engine.telemetry.store_failed(&error);
-        if error.is_outcome_unknown() {
-            self.end_later(End::GivenBack);
-        }
-        error.into()
-    }
-
-    /// Tries for a while to write how it ended, for when the event comes again.
-    fn end_later(self, end: End) {
-        tokio::spawn(async move { later(Holds::Claim, || self.end_late(end)).await });
-    }
-
-    /// Writes it in the place of our own record, and of nobody else's.
-    async fn end_late(&self, end: End) -> Result<(), LedgerError> {
-        let (ledger, key) = (self.ledger(), &self.key);
-        let is_ours = |held: &Held| held.is_of(self.nonce);
-        match end {
-            End::GivenBack => ledger.withdraw(key, is_ours).await,
-            End::Handled => match ledger.get(key).await? {
-                Some(held) if is_ours(&held) => {
-                    ledger.take_over(key, &held, self.entry(State::Settled)).await.map(|_| ())
-                }
-                Some(_) => Ok(()),
-                None => ledger.claim(key, self.entry(State::Settled)).await.map(|_| ()),
-            },
-        }
+    fn last(&self, (): &(), word: &Word) -> Result<Option<Contents>, LedgerError> {
+        let handled =
+            Contents { state: State::Settled, ttl: self.retention, lease: Duration::ZERO, payload: Vec::new() };
+        Ok(matches!(word, Word::Handled).then_some(handled))
     }
 }
 

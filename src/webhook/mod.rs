@@ -75,7 +75,7 @@
 //! | over `max_body` | 413 | `body_too_large` |
 //! | an earlier delivery is being handled | 409, Retry-After 1 s | `in_progress` |
 //! | the store did not confirm that the payment is forgotten | 503 | `not_forgotten` |
-//! | the store did not confirm the claim | 503 | `store_unavailable`, `record_unreadable` |
+//! | the store did not confirm the claim | 503 | `store_unavailable`, `record_newer`, `record_unreadable` |
 //! | handled, and the store did not confirm that | 503 | `not_recorded` |
 //! | the handler failed, panicked or was cut off | 500, 500, 504 | `handler_failed`, `handler_panicked`, `handler_timed_out` |
 //! | the process is shutting down, or there is no runtime | 503, 502 | `interrupted`, `no_runtime` |

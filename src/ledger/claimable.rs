@@ -1,0 +1,105 @@
+//! What a kind of record says of itself, so that the protocol of its leases is written once, in [`Ledger::acquire`] and
+//! [`Lease`].
+//!
+//! [`Ledger::acquire`]: super::Ledger::acquire
+//! [`Lease`]: super::Lease
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{Entry, Held, Key, LedgerError, Nonce, State};
+
+/// A kind of record that is claimed, worked for under a lease, and concluded with a last word.
+///
+/// Every record is asked for at the moment when it is written, so that no age in it stands still while the work goes on.
+pub(crate) trait Claimable: Clone + Send + Sync + 'static {
+    /// What a lease carries on from the record that it took over.
+    type Carried: Clone + Send + Sync + 'static;
+    /// What the holder of a lease says last.
+    type Word: Send + Sync + 'static;
+
+    const LATE_WORDS: LateWords;
+
+    fn key(&self) -> &Key;
+
+    /// The record of a claim, or of its renewal, where the lease has been held since then.
+    fn claim(&self, carried: &Self::Carried, since: Instant) -> Result<Contents, LedgerError>;
+
+    /// The record that holds a last word. `None` where it leaves nothing: the record is removed.
+    fn last(&self, carried: &Self::Carried, word: &Self::Word) -> Result<Option<Contents>, LedgerError>;
+
+    /// How long a lease is, where it is renewed as long as the work goes on.
+    fn renewed(&self) -> Option<Duration> {
+        None
+    }
+
+    /// The last word of a lease that is dropped, as by a panic. By default there is none: the claim stands until its lease
+    /// is over, since what it protects may have been done.
+    fn if_dropped(&self) -> Option<Self::Word> {
+        None
+    }
+}
+
+/// What becomes of a last word that the store did not confirm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LateWords {
+    /// It is not said again, and a claim that the store did not confirm is left to its end. The work costs no more than to
+    /// be done again.
+    None,
+    /// It is tried again for a minute, in the place of the own claim, or of a mark of it.
+    #[cfg(feature = "tower")]
+    OverOwnClaim,
+    /// The same, and where no record is.
+    #[cfg(feature = "webhook")]
+    AlsoWhereNoRecordIs,
+}
+
+impl LateWords {
+    /// Whether a late word may be written where no record is.
+    pub(super) const fn may_stand_alone(self) -> bool {
+        match self {
+            #[cfg(feature = "webhook")]
+            Self::AlsoWhereNoRecordIs => true,
+            _ => false,
+        }
+    }
+}
+
+/// What a record says when it is written.
+#[derive(Clone, Debug)]
+pub(crate) struct Contents {
+    pub(crate) state: State,
+    pub(crate) ttl: Duration,
+    pub(crate) lease: Duration,
+    pub(crate) payload: Vec<u8>,
+}
+
+impl Contents {
+    pub(super) fn entry(self, nonce: Nonce) -> Entry {
+        let Self { state, ttl, lease, payload } = self;
+        Entry { state, nonce, ttl, lease, payload }
+    }
+}
+
+/// What follows for a call from the record that it found.
+pub(crate) enum Decision<C: Claimable, A> {
+    /// The record holds what the call wants to know.
+    Answer(A),
+    /// Another call holds the lease, and is waited for.
+    Wait,
+    /// The record is claimed in the place of what was found.
+    TakeOver(C::Carried),
+    /// The holder of the lease is gone, and its work may not be done again: the record says so from now on. The call that
+    /// writes it has this answer.
+    #[cfg(feature = "tower")]
+    Mark(Contents, A),
+}
+
+/// Decides by the record that was found. The nonce is that of the claim which the call has waited for.
+pub(crate) trait Decide<C: Claimable, A>:
+    Fn(&Held, Option<Nonce>) -> Result<Decision<C, A>, LedgerError>
+{
+}
+
+impl<C: Claimable, A, F: Fn(&Held, Option<Nonce>) -> Result<Decision<C, A>, LedgerError>> Decide<C, A> for F {}

@@ -1,0 +1,371 @@
+//! The protocol of leases, driven through a store that loses replies, makes commands late, and stops processes.
+
+mod chances;
+mod scripted;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use scripted::{Fate, Shared, Way};
+
+use super::*;
+use crate::deadline::Deadline;
+use crate::store::Store;
+
+const LEASE: Duration = Duration::from_secs(10);
+
+const KEPT_FOR: Duration = Duration::from_secs(10_000);
+
+/// After this every late word is said, or will not be.
+const LATE_WORDS_ARE_OVER: Duration = Duration::from_secs(75);
+
+const NEVER: u8 = 0;
+const OVER_OWN: u8 = 1;
+const ALONE: u8 = 2;
+
+/// A kind of record with every policy that a kind can have.
+#[derive(Clone, Debug)]
+struct Work<const LATE: u8> {
+    key: Key,
+    /// Whether a claim whose lease is over is marked, and else taken over.
+    marks: bool,
+    is_renewed: bool,
+    tells_when_dropped: bool,
+}
+
+/// What a record says: the number of a result, if there is one, and how old the claim was when it was written.
+type Payload = (Option<u32>, u64);
+
+#[derive(Clone, Copy, Debug)]
+enum Word {
+    Done(u32),
+    Failed,
+    Nothing,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Known {
+    Done(u32),
+    NobodyKnows,
+}
+
+impl<const LATE: u8> Work<LATE> {
+    fn on(ledger: &Ledger) -> Self {
+        let key = ledger.key(Kind::Operation, &Fingerprint::of("test", [Some(&b"work"[..])]));
+        Self { key, marks: LATE != NEVER, is_renewed: false, tells_when_dropped: false }
+    }
+
+    fn decide(&self, found: &Held) -> Result<Decision<Self, Known>, LedgerError> {
+        let (done, _): Payload = found.payload("holds no work")?;
+        Ok(match (found.record.state, done) {
+            (State::Claimed, _) if !found.lease_left().is_zero() => Decision::Wait,
+            (State::Claimed, _) if self.marks => {
+                Decision::Mark(contents(State::Settled, (None, 0))?, Known::NobodyKnows)
+            }
+            (State::Settled, Some(number)) => Decision::Answer(Known::Done(number)),
+            (State::Settled, None) => Decision::Answer(Known::NobodyKnows),
+            _ => Decision::TakeOver(()),
+        })
+    }
+
+    async fn acquire(&self, ledger: &Ledger, wait: Duration) -> Result<Acquired<Self, Known>, LedgerError> {
+        let deadline = Deadline::after(Instant::now(), wait);
+        ledger.acquire(self, || Ok(()), deadline, |found: &Held, _| self.decide(found)).await
+    }
+
+    async fn lease(&self, ledger: &Ledger) -> Box<Lease<Self>> {
+        match self.acquire(ledger, Duration::ZERO).await {
+            Ok(Acquired::Lease(lease)) => lease,
+            other => panic!("no lease: {}", shown(&other)),
+        }
+    }
+
+    async fn shown(&self, ledger: &Ledger) -> String {
+        shown(&self.acquire(ledger, Duration::ZERO).await)
+    }
+}
+
+fn shown<C: Claimable>(acquired: &Result<Acquired<C, Known>, LedgerError>) -> String {
+    match acquired {
+        Ok(Acquired::Lease(_)) => "lease".to_owned(),
+        Ok(Acquired::Answer(known)) => format!("{known:?}"),
+        Ok(Acquired::Busy { .. }) => "busy".to_owned(),
+        Err(error) => format!("{error:?}"),
+    }
+}
+
+fn contents(state: State, payload: Payload) -> Result<Contents, LedgerError> {
+    let lease = if state == State::Claimed { LEASE } else { Duration::ZERO };
+    Ok(Contents { state, ttl: KEPT_FOR, lease, payload: payload_of(&payload)? })
+}
+
+impl<const LATE: u8> Claimable for Work<LATE> {
+    type Carried = ();
+    type Word = Word;
+
+    const LATE_WORDS: LateWords = match LATE {
+        NEVER => LateWords::None,
+        OVER_OWN => LateWords::OverOwnClaim,
+        _ => LateWords::AlsoWhereNoRecordIs,
+    };
+
+    fn key(&self) -> &Key {
+        &self.key
+    }
+
+    fn claim(&self, (): &(), since: Instant) -> Result<Contents, LedgerError> {
+        contents(State::Claimed, (None, millis(since.elapsed())))
+    }
+
+    fn last(&self, (): &(), word: &Word) -> Result<Option<Contents>, LedgerError> {
+        match word {
+            Word::Done(number) => contents(State::Settled, (Some(*number), 0)).map(Some),
+            Word::Failed => contents(State::Failed, (None, 0)).map(Some),
+            Word::Nothing => Ok(None),
+        }
+    }
+
+    fn renewed(&self) -> Option<Duration> {
+        self.is_renewed.then_some(LEASE)
+    }
+
+    fn if_dropped(&self) -> Option<Word> {
+        self.tells_when_dropped.then_some(Word::Failed)
+    }
+}
+
+fn process(way: &Way, timeout: Duration) -> Ledger {
+    Ledger::new(Arc::new(way.clone()), "test".into(), timeout, None, None)
+}
+
+/// Two processes over one store.
+fn two() -> (Way, Ledger, Way, Ledger) {
+    let shared = Shared::default();
+    let (one, other) = (Way::to(&shared), Way::to(&shared));
+    let (first, second) = (process(&one, Duration::from_secs(2)), process(&other, Duration::from_secs(2)));
+    (one, first, other, second)
+}
+
+async fn record(ledger: &Ledger, key: &Key) -> Option<Held> {
+    ledger.get(key).await.unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_last_word_is_written_over_a_mark_of_its_own_claim() {
+    let (_, first, _, second) = two();
+    let work = Work::<OVER_OWN>::on(&first);
+    let mut lease = work.lease(&first).await;
+    sleep(LEASE).await;
+    assert_eq!(work.shown(&second).await, "NobodyKnows");
+    assert_eq!(lease.conclude(Word::Done(7)).await, Ok(true));
+    assert_eq!(work.shown(&second).await, "Done(7)");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_late_last_word_is_written_over_a_mark_of_its_own_claim() {
+    let (way, first, _, second) = two();
+    let work = Work::<ALONE>::on(&first);
+    let mut lease = work.lease(&first).await;
+    way.cut();
+    assert!(lease.conclude(Word::Done(7)).await.is_err());
+    sleep(LEASE).await;
+    assert_eq!(work.shown(&second).await, "NobodyKnows");
+    way.mend();
+    sleep(LATE_WORDS_ARE_OVER).await;
+    assert_eq!(work.shown(&second).await, "Done(7)");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_renewal_never_follows_a_mark() {
+    let (way, first, _, second) = two();
+    let work = Work::<OVER_OWN> { is_renewed: true, ..Work::on(&first) };
+    let mut lease = work.lease(&first).await;
+    way.cut();
+    let working = tokio::spawn(async move {
+        lease.during(sleep(LEASE * 3)).await;
+        lease
+    });
+    sleep(LEASE).await;
+    assert_eq!(work.shown(&second).await, "NobodyKnows");
+    way.mend();
+    sleep(LEASE).await;
+    assert_eq!(record(&second, &work.key).await.unwrap().record.state, State::Settled);
+    assert_eq!(working.await.unwrap().conclude(Word::Done(7)).await, Ok(true));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_last_word_is_never_written_over_another_ones_claim_or_word() {
+    let (_, first, _, second) = two();
+    let work = Work::<OVER_OWN> { marks: false, ..Work::on(&first) };
+    let mut late = work.lease(&first).await;
+    sleep(LEASE).await;
+    let mut taken = work.lease(&second).await;
+    assert!(taken.took_over());
+    assert_eq!(late.conclude(Word::Done(1)).await, Ok(false));
+    assert_eq!(taken.conclude(Word::Done(2)).await, Ok(true));
+    assert_eq!(work.shown(&first).await, "Done(2)");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_claim_stands_when_its_lease_is_dropped_unless_the_kind_says_otherwise() {
+    for tells in [false, true] {
+        let (_, first, _, second) = two();
+        let work = Work::<NEVER> { tells_when_dropped: tells, ..Work::on(&first) };
+        drop(work.lease(&first).await);
+        sleep(Duration::from_millis(1)).await;
+        assert_eq!(work.shown(&second).await, if tells { "lease" } else { "busy" });
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn late_words_are_said_as_the_kind_says() {
+    async fn left<const LATE: u8>(record_is_gone: bool) -> Option<State> {
+        let (way, first, _, second) = two();
+        let work = Work::<LATE>::on(&first);
+        let mut lease = work.lease(&first).await;
+        way.cut();
+        assert!(lease.conclude(Word::Done(7)).await.is_err());
+        if record_is_gone {
+            let held = record(&second, &work.key).await.unwrap();
+            second.remove(&work.key, &held).await.unwrap();
+        }
+        way.mend();
+        sleep(LATE_WORDS_ARE_OVER).await;
+        record(&second, &work.key).await.map(|held| held.record.state)
+    }
+    assert_eq!([left::<NEVER>(false).await, left::<NEVER>(true).await], [Some(State::Claimed), None]);
+    assert_eq!([left::<OVER_OWN>(false).await, left::<OVER_OWN>(true).await], [Some(State::Settled), None]);
+    assert_eq!([left::<ALONE>(false).await, left::<ALONE>(true).await], [Some(State::Settled), Some(State::Settled)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn renewals_do_not_make_an_age_smaller_than_the_time_since_the_claim() {
+    let (way, first, _, second) = two();
+    let work = Work::<NEVER> { is_renewed: true, ..Work::on(&first) };
+    let begun = Instant::now();
+    let mut lease = work.lease(&first).await;
+    way.script([Fate::Made, Fate::ReplyLost, Fate::ReplyLost, Fate::Broken, Fate::Made, Fate::ReplyLost]);
+    let looking = async {
+        for _ in 0..40 {
+            sleep(Duration::from_millis(900)).await;
+            let held = record(&second, &work.key).await.unwrap();
+            let (_, age_ms): Payload = held.payload("holds no work").unwrap();
+            assert!(Duration::from_millis(age_ms) + held.age >= begun.elapsed(), "{age_ms} ms, {:?}", begun.elapsed());
+        }
+    };
+    lease.during(looking).await;
+    assert_eq!(lease.conclude(Word::Done(7)).await, Ok(true));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_orphan_is_removed_as_a_claim_and_as_a_mark_of_it() {
+    for marked in [false, true] {
+        let (way, first, _, second) = two();
+        let work = Work::<OVER_OWN>::on(&first);
+        way.script([Fate::ReplyLost, Fate::ReplyLost]);
+        assert!(work.acquire(&first, Duration::ZERO).await.is_err());
+        way.cut();
+        if marked {
+            sleep(LEASE).await;
+            assert_eq!(work.shown(&second).await, "NobodyKnows");
+        }
+        way.mend();
+        sleep(LATE_WORDS_ARE_OVER).await;
+        assert_eq!(work.shown(&second).await, "lease", "marked: {marked}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_claim_that_is_dropped_while_it_is_asked_for_is_removed() {
+    let (way, first, _, second) = two();
+    let work = Work::<OVER_OWN>::on(&first);
+    way.script([Fate::StopsAfter(Duration::from_secs(1))]);
+    let asking = work.acquire(&first, Duration::ZERO);
+    assert!(timeout(Duration::from_millis(500), asking).await.is_err());
+    sleep(LATE_WORDS_ARE_OVER).await;
+    assert_eq!(work.shown(&second).await, "lease");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_late_first_try_of_a_claim_does_not_pass_for_the_second() {
+    let (way, first, _, second) = two();
+    let work = Work::<OVER_OWN>::on(&first);
+    way.script([Fate::MadeLate(Duration::from_secs(6))]);
+    let mut lease = work.lease(&first).await;
+    second.void(&work.key, Duration::from_secs(5)).await.unwrap();
+    sleep(Duration::from_millis(6_500)).await;
+    assert_eq!(lease.conclude(Word::Done(7)).await, Ok(false), "what was voided meanwhile is settled");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_is_held_from_before_it_was_asked_for() {
+    let (way, first, _, _) = two();
+    way.script([Fate::StopsAfter(Duration::from_millis(1_500))]);
+    let lease = Work::<NEVER>::on(&first).lease(&first).await;
+    assert!(lease.held_for() >= Duration::from_millis(1_500), "{:?}", lease.held_for());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_waits_gets_what_the_holder_says_or_hears_how_long_it_still_is() {
+    let (_, first, _, second) = two();
+    let work = Work::<NEVER>::on(&first);
+    let mut lease = work.lease(&first).await;
+    let waiting = work.acquire(&second, Duration::from_secs(1));
+    let Ok(Acquired::Busy { lease_left }) = waiting.await else { panic!("not busy") };
+    assert!(lease_left > Duration::from_secs(8) && lease_left <= LEASE, "{lease_left:?}");
+    let (answer, _) = tokio::join!(work.acquire(&second, Duration::from_secs(60)), async {
+        sleep(Duration::from_secs(3)).await;
+        lease.conclude(Word::Done(7)).await
+    });
+    assert_eq!(shown(&answer), "Done(7)");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_word_that_is_too_large_leaves_the_lease_for_a_smaller_one() {
+    let (_, first, _, second) = two();
+    let large = Large(Work::<NEVER>::on(&first).key);
+    let deadline = Deadline::after(Instant::now(), Duration::ZERO);
+    let decide = |_: &Held, _| Ok(Decision::<Large, ()>::Wait);
+    let Ok(Acquired::Lease(mut lease)) = first.acquire(&large, || Ok(()), deadline, decide).await else {
+        panic!("no lease")
+    };
+    assert!(matches!(lease.conclude(1 << 20).await, Err(LedgerError::TooLarge { .. })));
+    assert_eq!(lease.conclude(1).await, Ok(true));
+    assert_eq!(record(&second, &large.0).await.unwrap().record.payload, [0]);
+}
+
+/// A kind of record that may be too large.
+#[derive(Clone, Debug)]
+struct Large(Key);
+
+impl Claimable for Large {
+    type Carried = ();
+    type Word = usize;
+
+    const LATE_WORDS: LateWords = LateWords::None;
+
+    fn key(&self) -> &Key {
+        &self.0
+    }
+
+    fn claim(&self, (): &(), _since: Instant) -> Result<Contents, LedgerError> {
+        Ok(Contents { state: State::Claimed, ttl: KEPT_FOR, lease: LEASE, payload: Vec::new() })
+    }
+
+    fn last(&self, (): &(), word: &usize) -> Result<Option<Contents>, LedgerError> {
+        let payload = vec![0; *word];
+        Ok(Some(Contents { state: State::Settled, ttl: KEPT_FOR, lease: Duration::ZERO, payload }))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_record_of_a_newer_release_is_an_error_of_its_own() {
+    let (way, first, _, _) = two();
+    let work = Work::<OVER_OWN>::on(&first);
+    Store::claim(&way, &work.key.0, &[2, 0, 1, 2, 3], KEPT_FOR).await.unwrap();
+    assert_eq!(work.shown(&first).await, format!("{:?}", LedgerError::Newer { version: 2 }));
+    let newer = LedgerError::Newer { version: 2 };
+    assert!(!newer.is_down() && newer.is_newer(), "it counts as a store that is down");
+}

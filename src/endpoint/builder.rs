@@ -11,6 +11,7 @@ use http::request::Parts;
 use http::{HeaderName, Method, StatusCode};
 
 use crate::build_error::BuildError;
+use crate::policy::TenantProof;
 use crate::status_meaning::StatusMeaning;
 use crate::store::ttl_millis;
 use crate::switch;
@@ -78,7 +79,7 @@ fn never_kept() -> Vec<StatusCode> {
 /// | `retention` | 24 h |
 /// | `wait` | 5 s |
 /// | `min_key_length` | 8 characters |
-/// | `max_keys_per_tenant` | none with a store; 50,000 without, half of what fits into this process |
+/// | `max_keys_per_tenant` | none with a store or a single tenant; else 50,000, half of what fits into this process |
 /// | `max_request_body` | 1 MiB |
 /// | `max_response_body` | 128 KiB |
 /// | `methods` | POST, PUT, PATCH, DELETE |
@@ -156,7 +157,8 @@ impl IdempotencyLayerBuilder {
     }
 
     /// The most keys that one tenant of the [`Scope`] may hold through this layer in one process. Default: with a store none,
-    /// since only its owner knows what it holds; without one 50,000, half of what fits into this process.
+    /// since only its owner knows what it holds; without one 50,000, half of what fits into this process, or none with
+    /// [`single_tenant`](crate::ValidatorBuilder::single_tenant).
     ///
     /// Further ones are answered with 503 `IDEMPOTENCY_UNAVAILABLE`, which names this setting, and nothing runs; keys held are
     /// answered as always, and other tenants go on. A tenant's principals share, since there may be any number of them.
@@ -223,7 +225,9 @@ impl IdempotencyLayerBuilder {
         self.settings.lease = self.lease.unwrap_or_else(|| shortest_lease.saturating_add(LEASE_MARGIN));
         self.settings.time_to_begin = self.settings.lease.saturating_sub(after_beginning);
         self.check(shortest_lease)?;
-        let in_process = self.settings.engine.shared.is_none().then_some(KEYS_PER_TENANT);
+        let engine = &self.settings.engine;
+        let is_shared_room = engine.shared.is_none() && engine.rules.tenant != TenantProof::SingleTenant;
+        let in_process = is_shared_room.then_some(KEYS_PER_TENANT);
         let share = self.max_keys_per_tenant.or(in_process);
         self.settings.keys = share.map(|share| TenantKeys::new(share, self.settings.retention));
         self.settings.checks_disabled = switch::read_either(DISABLE)?.unwrap_or(false);

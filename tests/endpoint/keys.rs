@@ -3,7 +3,9 @@
 use axum::body::Body;
 use axum::http::{HeaderValue, Method, Request, StatusCode};
 use axum::response::IntoResponse as _;
+use payproof::Validator;
 use payproof::endpoint::IdempotencyLayer;
+use payproof::testing::ScriptedProvider;
 
 use crate::service::{Act, KEY, SHOPPER, Service, User, builder, request, request_with, validator};
 use crate::support::secs;
@@ -149,4 +151,14 @@ async fn a_tenant_at_its_share_of_keys_does_not_refuse_another() {
     assert_eq!(service.stats().requests["share_full"], 1);
     tokio::time::sleep(secs(3601)).await;
     assert_eq!(pay("key-00004", others).await.status, StatusCode::CREATED);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_single_tenant_may_hold_more_than_half_of_the_keys() {
+    let validator = Validator::builder(ScriptedProvider::new()).single_tenant().build().unwrap();
+    let service = Service::layered(&validator, builder(&validator).build().unwrap());
+    for number in 0..=50_000 {
+        let seen = service.send(request_with("/checkouts", &format!("key-{number:05}"), "pay", SHOPPER)).await;
+        assert_eq!(seen.status, StatusCode::CREATED, "{number}: {}", seen.text());
+    }
 }

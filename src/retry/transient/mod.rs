@@ -163,6 +163,11 @@ mod tests {
             "curl: (60) SSL peer was not trusted",
             "curl 281 was not found",
             "GOAWAY-1",
+            "item 14 unavailable in stock",
+            "invoice 8 resource_exhausted",
+            "invalid DNS name: shop_7",
+            "the order is on a DNS blocklist",
+            "connectionless",
             // Certificates do not mend themselves.
             "invalid peer certificate: UnknownIssuer",
             "error sending request for url (https://api.example.com/): invalid peer certificate: Expired",

@@ -126,7 +126,7 @@ pub(super) const TRANSIENT: &[Words] = &[
     Words {
         pattern: concat!(
             "connection (?:was |has been |is )?(?:reset|refused|abort(?:ed)?|closed|broken|lost|dropped|terminated|error)",
-            "(?: by peer)?|connection(?:reset|refused|aborted|closed)?error|apiconnectionerror"
+            "(?: by peer)?|connection(?:reset|refused|aborted|closed)(?:error)?|(?:api)?connectionerror"
         ),
         said_by: &[
             ("std", "connection reset"),
@@ -135,6 +135,7 @@ pub(super) const TRANSIENT: &[Words] = &[
             ("std", "Software caused connection abort (os error 103)"),
             ("hyper", "connection closed before message completed"),
             ("hyper", "connection error"),
+            ("std", "Custom { kind: ConnectionReset, error: \"x\" }"),
             ("Python", "('Connection aborted.', ConnectionResetError(104, 'Connection reset by peer'))"),
             ("Python", "[Errno 111] Connection refused"),
             ("Python", "ConnectionRefusedError"),
@@ -202,7 +203,7 @@ pub(super) const TRANSIENT: &[Words] = &[
     },
     Words {
         pattern: concat!(
-            "no route to host|(?:host|network) (?:is )?(?:unreachable|down)|network dropped connection on reset|",
+            "no route to host|(?:host|network) ?(?:is )?(?:unreachable|down)|network dropped connection on reset|",
             "cannot assign requested address|(?:socket|endpoint) is not connected|couldn't connect to server|tcp connect error|",
             "failed to establish a new connection"
         ),
@@ -210,6 +211,7 @@ pub(super) const TRANSIENT: &[Words] = &[
             ("std", "No route to host (os error 113)"),
             ("std", "Network is unreachable (os error 101)"),
             ("std", "host unreachable"),
+            ("std", "Kind(NetworkUnreachable)"),
             ("std", "Host is down (os error 112)"),
             ("std", "Transport endpoint is not connected (os error 107)"),
             ("hyper", "tcp connect error"),
@@ -219,7 +221,7 @@ pub(super) const TRANSIENT: &[Words] = &[
     },
     Words {
         pattern: concat!(
-            "dns|failed to lookup address|failed to resolve (?:host|address|name|'[a-z0-9.-]+')|name resolution|nameresolutionerror|name or service not known|",
+            "dns (?:error|failure|lookup|resolution|query|server|timeout)|resolving dns|failed to lookup address|failed to resolve (?:host|address|name|'[a-z0-9.-]+')|name resolution|nameresolutionerror|name or service not known|",
             "could(?: not|n't) resolve (?:host|proxy)|no such host|server misbehaving"
         ),
         said_by: &[
@@ -235,13 +237,14 @@ pub(super) const TRANSIENT: &[Words] = &[
     },
     Words {
         pattern: concat!(
-            "unexpected (?:eof|end of (?:file|input|stream|json input))|(?:early |handshake )?eof$|early eof|",
+            "unexpected ?(?:eof|end of (?:file|input|stream|json input))|(?:early |handshake )?eof$|early eof|",
             "eof (?:while parsing|occurred in violation of protocol)|unexpected_eof_while_reading|",
             "end of file before message length reached|peer closed connection|incompleteread|",
             "remotedisconnected|remote end closed connection|server disconnected"
         ),
         said_by: &[
             ("std", "unexpected end of file"),
+            ("std", "Custom { kind: UnexpectedEof, error: \"x\" }"),
             ("tokio", "early eof"),
             ("hyper", "end of file before message length reached"),
             ("hyper", "unexpected EOF during chunk size line"),
@@ -260,12 +263,15 @@ pub(super) const TRANSIENT: &[Words] = &[
         pattern: concat!(
             "error (?:sending request|decoding response body|(?:reading|writing) a body (?:from|to) connection)|",
             r"request or response body error|client error \((?:connect|sendrequest)\)|^channel closed$|dispatch task is gone|",
-            "^operation was canceled$|connection was not ready"
+            r"^operation was canceled$|connection was not ready|legacy::error\((?:connect|sendrequest)|",
+            r"hyper::error\((?:incompletemessage|channelclosed|connect|io|body)"
         ),
         said_by: &[
             ("reqwest", "error sending request for url (https://api.example.com/)"),
             ("reqwest", "error decoding response body for url (https://api.example.com/)"),
             ("reqwest", "request or response body error"),
+            ("reqwest", "source: hyper_util::client::legacy::Error(SendRequest, hyper::Error(IncompleteMessage))"),
+            ("reqwest", "source: hyper::Error(Body, Custom { kind: UnexpectedEof, error: IncompleteBody })"),
             ("hyper", "client error (Connect)"),
             ("hyper", "error reading a body from connection"),
             ("hyper", "error writing a body to connection"),
@@ -301,7 +307,7 @@ pub(super) const TRANSIENT: &[Words] = &[
         ],
     },
     Words {
-        pattern: "(?:code = |status: '?)(?:unavailable|resourceexhausted)|14 unavailable|8 resource_exhausted",
+        pattern: "(?:code = |status: '?)(?:unavailable|resourceexhausted)|^(?:[a-z]*error: )?(?:14 unavailable|8 resource_exhausted)",
         said_by: &[
             ("gRPC", "rpc error: code = Unavailable desc = x"),
             ("gRPC", "status: Unavailable, message: \"x\""),

@@ -93,7 +93,8 @@ pub enum Occasion {
     First,
     /// The payment was bound before, or it is not known that this call bound it.
     Repeat {
-        /// How long ago it was bound, by the store's clock.
+        /// How long ago it was bound, by the store's clock; the whole retention where that clock was set back since, by more
+        /// than this.
         age: Duration,
     },
 }
@@ -112,7 +113,8 @@ impl Redemption {
         &self.receipt
     }
 
-    /// How long ago that was, by the store's clock.
+    /// How long ago that was, by the store's clock; the whole retention where that clock was set back since, by more than
+    /// this.
     #[must_use]
     pub fn age(&self) -> Duration {
         self.age

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::engine::Engine;
 use crate::fingerprint::Fingerprint;
-use crate::ledger::{Entry, FAILED_FOR, Key, Kind, LedgerError, Nonce, State, millis, payload_of};
+use crate::ledger::{Contents, Entry, FAILED_FOR, Key, Kind, LedgerError, Nonce, State, millis, payload_of};
 use crate::moment::Moment;
 use crate::provider::ProviderError;
 
@@ -126,7 +126,7 @@ impl Place {
         }
     }
 
-    pub(super) fn entry(&self, nonce: Nonce, payload: &Payload) -> Result<Entry, LedgerError> {
+    pub(super) fn contents(&self, payload: &Payload) -> Result<Contents, LedgerError> {
         let state = payload.state();
         let lease = if state == State::Claimed { self.engine.lease } else { Duration::ZERO };
         let ttl = match (&payload.phase, payload.is_write) {
@@ -135,7 +135,11 @@ impl Place {
             (Phase::Failed(_), false) => FAILED_FOR,
             (_, false) => self.engine.lease.saturating_mul(READ_TTL_IN_LEASES),
         };
-        Ok(Entry { state, nonce, ttl, lease, payload: payload_of(payload)? })
+        Ok(Contents { state, ttl, lease, payload: payload_of(payload)? })
+    }
+
+    pub(super) fn entry(&self, nonce: Nonce, payload: &Payload) -> Result<Entry, LedgerError> {
+        Ok(self.contents(payload)?.entry(nonce))
     }
 
     /// The list of what is unresolved at this provider.

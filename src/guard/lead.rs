@@ -18,7 +18,8 @@ use super::lease::{Lease, Recorded};
 use super::reconcile::{Asking, Reconciled};
 use super::record::{Failure, Kept, Phase, Refusal};
 use super::sending::{Ending, Knowledge, Sending, was_too_late};
-use super::turn::{Turn, list, unlist};
+use super::turn::Turn;
+use super::unresolved::{list, unlist};
 
 /// Sends the operation until there is an answer, and records what came of it. Its time began with the claim, at `begin`.
 pub(super) async fn lead<T>(job: &Job<T>, mut lease: Lease, begin: Instant) -> Turn<T>
@@ -46,11 +47,11 @@ where
 
 /// Records what the operation came to for good, and says what is missing if that did not work.
 async fn record<T>(job: &Job<T>, lease: Lease, phase: Phase) -> Option<Degradation> {
-    let (was_in_doubt, has_claim) = (lease.standing.in_doubt, lease.has_claim());
+    let (may_be_listed, has_claim) = (lease.may_be_listed(), lease.has_claim());
     let recorded = lease.settle(phase).await;
     match recorded {
         Recorded::Yes => {
-            if was_in_doubt {
+            if may_be_listed {
                 unlist(&job.place).await;
             }
             None

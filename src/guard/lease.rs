@@ -6,10 +6,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::time::{Instant, sleep};
 
 use crate::deadline::after;
-use crate::ledger::{Claimed, Entry, Holds, LedgerError, Nonce, Ours, Replaced, later, renewal_pace, while_renewing};
+use crate::ledger::{
+    Claimed, Entry, Held, Holds, LedgerError, Nonce, Ours, Replaced, later, renewal_pace, while_renewing,
+};
 
 use super::job::{Place, Standing};
-use super::record::{Kept, Phase};
+use super::record::{Kept, Payload, Phase};
+use super::unresolved::unlist;
+
+/// Another process must have written in between each time.
+const MOST_ROUNDS: usize = 16;
 
 /// When the lease is over, by this process's reckoning. Shared with the call that it protects.
 #[derive(Clone, Debug)]
@@ -105,7 +111,7 @@ impl Lease {
         }
     }
 
-    /// Replaces the record by another, if it is still ours.
+    /// Replaces the claim by another writing of it, if it is still ours.
     async fn swap(&self, entry: Entry) -> Result<Option<Ours>, LedgerError> {
         let Some(ours) = &self.ours else { return Ok(None) };
         Ok(match self.place.engine.effects.settle(&self.place.key, ours, entry).await? {
@@ -144,7 +150,9 @@ impl Lease {
     /// made is seen to later.
     pub(super) async fn give_back(mut self) {
         self.standing.protected = None;
+        let (place, may_be_listed) = (self.place.clone(), self.may_be_listed());
         match self.write(&Phase::Free).await {
+            Ok(true) if may_be_listed => unlist(&place).await,
             Ok(false) if self.ours.is_none() => self.later(Phase::Free),
             Ok(_) => {}
             Err(error) => {
@@ -167,9 +175,44 @@ impl Lease {
     async fn write(&self, phase: &Phase) -> Result<bool, LedgerError> {
         let Some(ours) = &self.ours else { return Ok(false) };
         if !self.leaves_nothing(phase) {
-            return Ok(self.swap(self.entry(phase)?).await?.is_some());
+            return self.conclude(ours, phase).await;
         }
         self.place.engine.effects.release(&self.place.key, ours).await
+    }
+
+    /// Writes a last word in the place of our claim, or of what others made of it when they found its lease over, who could
+    /// not know.
+    async fn conclude(&self, ours: &Ours, phase: &Phase) -> Result<bool, LedgerError> {
+        let (ledger, key) = (&self.place.engine.effects, &self.place.key);
+        let mut replaced = ledger.settle(key, ours, self.entry(phase)?).await?;
+        for _ in 0..MOST_ROUNDS {
+            match replaced {
+                Replaced::Ours(_) => return Ok(true),
+                Replaced::Lost(Some(held)) if self.may_follow(&held, phase)? => {
+                    replaced = ledger.take_over(key, &held, self.entry(phase)?).await?;
+                }
+                Replaced::Lost(_) => return Ok(false),
+            }
+        }
+        Err(LedgerError::Contended)
+    }
+
+    /// Whether a last word may be written over a record that is not our claim.
+    ///
+    /// That it was executed is true whatever others have begun in the same round, a reconciliation included: theirs then
+    /// loses, and takes the result. Anything less is said of our own sending alone, and so only over a mark of it. A round
+    /// that was declared not executed is over, whatever is known of it.
+    fn may_follow(&self, held: &Held, phase: &Phase) -> Result<bool, LedgerError> {
+        let payload = Payload::read(held)?;
+        let is_open = matches!(payload.phase, Phase::UnderWay | Phase::Reconciling | Phase::Indeterminate);
+        let is_same = payload.is_about(&self.place.fingerprint) && payload.round == self.standing.round;
+        let is_executed = matches!(phase, Phase::Done(_)) && self.place.is_write();
+        Ok(is_open && is_same && (is_executed || held.is_mark_of(self.nonce)))
+    }
+
+    /// Whether other processes may have found the lease over, and put the operation on the list.
+    pub(super) fn may_be_listed(&self) -> bool {
+        self.place.is_write() && (self.standing.in_doubt || self.end.is_over(Instant::now()))
     }
 
     /// Tries for a while to write what could not be written, for whoever comes next. A read costs no more than another one.
@@ -186,19 +229,23 @@ impl Lease {
     async fn write_late(&self, phase: &Phase) -> Result<(), LedgerError> {
         let (ledger, key) = (&self.place.engine.effects, &self.place.key);
         if self.leaves_nothing(phase) {
-            return ledger.withdraw(key, |held| held.is_claim_of(self.nonce)).await;
+            let withdrawn = ledger.withdraw(key, |held| held.is_of(self.nonce)).await;
+            self.place.index().remove(&self.place.digest).await?;
+            return withdrawn;
         }
         match ledger.claim(key, self.entry(phase)?).await? {
             Claimed::Ours(_) => {}
-            Claimed::Held(held) if held.is_claim_of(self.nonce) => {
-                ledger.take_over(key, &held, self.entry(phase)?).await?;
+            Claimed::Held(held) if held.is_claim_of(self.nonce) || self.may_follow(&held, phase)? => {
+                let replaced = ledger.take_over(key, &held, self.entry(phase)?).await?;
+                if matches!(replaced, Replaced::Lost(_)) {
+                    return Err(LedgerError::Contended);
+                }
             }
             Claimed::Held(_) => return Ok(()),
         }
         match phase {
             Phase::Indeterminate => self.place.index().add(&self.place).await,
-            _ if self.standing.in_doubt => self.place.index().remove(&self.place.digest).await.map(|_| ()),
-            _ => Ok(()),
+            _ => self.place.index().remove(&self.place.digest).await.map(|_| ()),
         }
     }
 }

@@ -28,6 +28,7 @@ use super::job::{Job, Place, Standing};
 use super::lead::{lead, reconcile};
 use super::lease::Lease;
 use super::record::{Payload, Phase};
+use super::unresolved::list;
 
 /// What came of one look.
 pub(super) enum Turn<T> {
@@ -164,7 +165,7 @@ where
         return take_over(job, held, standing, nonce).await;
     }
     if job.inquire.is_none() {
-        if payload.phase != Phase::Indeterminate && !give_up(place, held, &standing, nonce).await? {
+        if payload.phase != Phase::Indeterminate && !give_up(place, held, &standing).await? {
             return Ok(Turn::Again);
         }
         list(place).await;
@@ -182,28 +183,15 @@ where
 }
 
 /// Says of a write that broke off that nobody knows what became of it. False when it changed meanwhile.
-async fn give_up(place: &Place, held: &Held, standing: &Standing, nonce: Nonce) -> Result<bool, LedgerError> {
-    let entry = place.entry(nonce, &place.payload(standing, Phase::Indeterminate))?;
-    let replaced = place.engine.effects.take_over(&place.key, held, entry).await?;
-    let is_ours = matches!(replaced, Replaced::Ours(_));
+///
+/// The mark names the claim, so that the process which does know may still say so.
+async fn give_up(place: &Place, held: &Held, standing: &Standing) -> Result<bool, LedgerError> {
+    let contents = place.contents(&place.payload(standing, Phase::Indeterminate))?;
+    let is_ours = place.engine.effects.mark(&place.key, held, contents).await?;
     if is_ours {
         place.engine.telemetry.indeterminate(place.operation.name(), &place.digest);
     }
     Ok(is_ours)
-}
-
-/// Puts the operation on the list, if it is not there. That it cannot be put there changes nothing for its caller.
-pub(super) async fn list(place: &Place) {
-    if let Err(error) = place.index().add(place).await {
-        place.engine.telemetry.store_failed(&error);
-    }
-}
-
-/// Takes the operation off the list.
-pub(super) async fn unlist(place: &Place) {
-    if let Err(error) = place.index().remove(&place.digest).await {
-        place.engine.telemetry.store_failed(&error);
-    }
 }
 
 /// Goes on without the store, if nothing can go wrong by that.

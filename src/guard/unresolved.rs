@@ -340,3 +340,17 @@ fn read(held: &Held) -> Result<List, LedgerError> {
     }
     Ok(list)
 }
+
+/// Puts the operation on the list, if it is not there. That it cannot be put there changes nothing for its caller.
+pub(super) async fn list(place: &Place) {
+    if let Err(error) = place.index().add(place).await {
+        place.engine.telemetry.store_failed(&error);
+    }
+}
+
+/// Takes the operation off the list.
+pub(super) async fn unlist(place: &Place) {
+    if let Err(error) = place.index().remove(&place.digest).await {
+        place.engine.telemetry.store_failed(&error);
+    }
+}

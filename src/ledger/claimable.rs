@@ -76,7 +76,7 @@ pub(crate) struct Contents {
 }
 
 impl Contents {
-    pub(super) fn entry(self, nonce: Nonce) -> Entry {
+    pub(crate) fn entry(self, nonce: Nonce) -> Entry {
         let Self { state, ttl, lease, payload } = self;
         Entry { state, nonce, ttl, lease, payload }
     }

@@ -61,7 +61,7 @@ impl Held {
 
     /// Whether it says of that very claim what its own process did not. The other try of the claim is another one: whatever
     /// was written in between, it does not stand for.
-    pub(super) fn is_mark_of(&self, nonce: Nonce) -> bool {
+    pub(crate) fn is_mark_of(&self, nonce: Nonce) -> bool {
         self.record.marks == Some(nonce)
     }
 

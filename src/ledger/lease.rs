@@ -38,7 +38,7 @@ impl Asked {
 ///
 /// The monotonic clock of many systems stands still while the machine sleeps, and the store's goes on: where the system's
 /// clock is ahead, the lease counts as over.
-fn held_for(monotonic: Duration, by_system: Option<Duration>) -> Duration {
+pub(super) fn held_for(monotonic: Duration, by_system: Option<Duration>) -> Duration {
     match by_system {
         Some(by_system) if by_system > monotonic.saturating_add(TOLERANCE) => Duration::MAX,
         _ => monotonic,

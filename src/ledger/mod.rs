@@ -277,8 +277,7 @@ impl Ledger {
 
     /// Writes in the place of a claim that was read what its own process did not: that its lease was over, and nobody knows
     /// what came of it. False when it was no longer there.
-    #[cfg(feature = "tower")]
-    async fn mark(&self, key: &Key, held: &Held, contents: Contents) -> Result<bool, LedgerError> {
+    pub(crate) async fn mark(&self, key: &Key, held: &Held, contents: Contents) -> Result<bool, LedgerError> {
         let mut mark = self.write(key, contents.entry(Nonce::draw()?))?.record;
         mark.marks = Some(held.record.marks.unwrap_or(held.record.nonce));
         let mark = self.encode(key, mark)?;

@@ -104,6 +104,7 @@ async fn run<const LATE: u8>(seed: u64) {
         Some(number) => format!("Done({number})"),
     };
     assert_eq!(left, expected, "seed {seed}");
+    shared.assert_no_bytes_stood_twice();
 }
 
 /// Work that may not be done twice is done once at most, its process has the last word on it, and what was never begun

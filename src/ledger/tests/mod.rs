@@ -241,6 +241,34 @@ async fn late_words_are_said_as_the_kind_says() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_late_word_where_no_record_is_has_bytes_of_its_own() {
+    let (way, first, _, second) = two();
+    let work = Work::<ALONE>::on(&first);
+    let mut lease = work.lease(&first).await;
+    way.script([Fate::ReplyLost, Fate::Broken]);
+    assert!(lease.conclude(Word::Done(7)).await.is_err());
+    let settled = record(&second, &work.key).await.unwrap();
+    second.remove(&work.key, &settled).await.unwrap();
+    sleep(LATE_WORDS_ARE_OVER).await;
+    assert_eq!(work.shown(&second).await, "Done(7)");
+    way.shared.assert_no_bytes_stood_twice();
+}
+
+#[test]
+fn a_lease_is_over_where_the_system_counted_more_time_than_this_process() {
+    let (asked, slept) = (Duration::from_secs(2), Duration::from_secs(9));
+    for (by_system, expected) in [
+        (Some(asked), asked),
+        (Some(asked + Duration::from_secs(1)), asked),
+        (Some(Duration::ZERO), asked),
+        (None, asked),
+        (Some(slept), Duration::MAX),
+    ] {
+        assert_eq!(lease::held_for(asked, by_system), expected, "{by_system:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn renewals_do_not_make_an_age_smaller_than_the_time_since_the_claim() {
     let (way, first, _, second) = two();
     let work = Work::<NEVER> { is_renewed: true, ..Work::on(&first) };

@@ -1,8 +1,11 @@
 //! Servers that are away, hang or lose connections: how far a call got, how long it took, and that the next one works.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use payproof::store::{Claim, RedisStore, Store, Swap};
+use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::proxy::{Fault, Proxy};
@@ -279,4 +282,70 @@ fn a_store_outlives_the_runtime_it_was_first_used_in() {
     let second = runtime();
     let stored = second.block_on(store.get("k")).unwrap();
     assert_eq!(stored.unwrap().bytes, b"v");
+}
+
+/// A server of one connection at a time that answers a read only once it was asked about its disk, and that only once it is
+/// read again: slow, and never silent.
+async fn answer_late(stream: tokio::net::TcpStream, read: Arc<Notify>) {
+    use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+    let mut stream = BufReader::new(stream);
+    let (mut held, mut was_asked) = (String::new(), false);
+    loop {
+        let (mut words, mut line) = (Vec::new(), String::new());
+        if stream.read_line(&mut line).await.unwrap_or(0) == 0 {
+            return;
+        }
+        for _ in 0..line.trim()[1..].parse().unwrap() {
+            let mut length = String::new();
+            stream.read_line(&mut length).await.unwrap();
+            let mut word = vec![0; length.trim()[1..].parse::<usize>().unwrap() + 2];
+            stream.read_exact(&mut word).await.unwrap();
+            words.push(String::from_utf8_lossy(&word).trim().to_ascii_uppercase());
+        }
+        let reply = match &*words[0] {
+            "HELLO" | "CLIENT" => "-ERR unknown command\r\n",
+            "INFO" | "CONFIG" => "-NOPERM not allowed\r\n",
+            "MULTI" => "+OK\r\n",
+            "EXEC" => "*2\r\n$-1\r\n:-2\r\n",
+            _ => "+QUEUED\r\n",
+        };
+        let is_late = matches!(&*words[0], "INFO" | "CONFIG");
+        if is_late && !was_asked {
+            was_asked = true;
+            stream.write_all(std::mem::take(&mut held).as_bytes()).await.unwrap();
+        }
+        held += reply;
+        if words[0] == "EXEC" {
+            read.notify_one();
+        }
+        let answers_now = matches!(&*words[0], "HELLO" | "CLIENT") || (words[0] == "EXEC" && was_asked);
+        if answers_now {
+            stream.write_all(std::mem::take(&mut held).as_bytes()).await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_is_slow_to_say_what_a_restart_loses_keeps_its_connection() {
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let url = format!("redis://127.0.0.1:{}", listener.local_addr().unwrap().port());
+    let connections = Arc::new(AtomicUsize::new(0));
+    let was_read = Arc::new(Notify::new());
+    let (count, read) = (Arc::clone(&connections), Arc::clone(&was_read));
+    let server = tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            count.fetch_add(1, Ordering::SeqCst);
+            tokio::spawn(answer_late(stream, Arc::clone(&read)));
+        }
+    });
+    let store = RedisStore::builder(url).command_timeout(Duration::from_secs(1)).build().unwrap();
+    let reading = store.clone();
+    let reading = tokio::spawn(async move { reading.get("k").await });
+    was_read.notified().await;
+    let error = store.restart_loss().await.unwrap_err();
+    assert!(is_not_sent(&error), "{error:?}");
+    assert_eq!(reading.await.unwrap().unwrap(), None);
+    assert_eq!(store.get("k").await.unwrap(), None);
+    assert_eq!(connections.load(Ordering::SeqCst), 1, "it answered others meanwhile");
+    server.abort();
 }

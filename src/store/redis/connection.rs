@@ -78,11 +78,7 @@ impl Link {
             Ok(Ok(reply)) => Ok(reply),
             Ok(Err(lost)) => Err(Fault::Lost(self.lost(lost))),
             Err(_elapsed) => {
-                // Replies come in order. A server that said nothing all that time is hung, and a slow one is not helped by
-                // taking its connection away from everybody.
-                if !self.wire.heard_since(sent) {
-                    self.retire();
-                }
+                self.retire_if_silent(sent);
                 let limit = self.command_timeout;
                 let text =
                     format!("Redis did not answer within {limit:?}; look at its load, or raise `command_timeout`");
@@ -93,14 +89,23 @@ impl Link {
 
     /// Asks the server what it keeps on its disk, in one round trip.
     async fn restart_loss(&self) -> Result<RestartLoss, StoreError> {
+        let sent = Instant::now();
         match timeout(self.command_timeout, ask_disk(&self.wire)).await {
             Ok(Ok(replies)) => Ok(disk(&replies)?.restart_loss()),
             Ok(Err(lost)) => Err(self.lost(lost)),
             Err(_elapsed) => {
-                self.retire();
+                self.retire_if_silent(sent);
                 let limit = self.command_timeout;
                 Err(StoreError::not_sent(format!("Redis did not say within {limit:?} what a restart may lose")))
             }
+        }
+    }
+
+    /// Replies come in order. A server that said nothing all that time is hung, and a slow one is not helped by taking its
+    /// connection away from everybody.
+    fn retire_if_silent(&self, since: Instant) {
+        if !self.wire.heard_since(since) {
+            self.retire();
         }
     }
 

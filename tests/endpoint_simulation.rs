@@ -37,7 +37,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tower::util::BoxCloneService;
 use tower::{Layer as _, ServiceExt as _, service_fn};
 
-use chaos_store::{ALL_IS_MADE, ChaosStore, Fate, Trouble, Verb};
+use chaos_store::{ALL_IS_MADE, ChaosStore, Fate, Trouble, Verb, assert_no_bytes_stood_twice};
 use support::{NO_PATTERNS, ms, provider, secs};
 
 const HANDLER_TIMEOUT: Duration = secs(20);
@@ -334,6 +334,7 @@ async fn simulate(seed: u64, trouble: Trouble, on_unknown: OnUnknown) -> BTreeSe
     if let Some(wrong) = wrong.or_else(|| stuck(&lines[..before], &lines[before..], on_unknown, is_free)) {
         unreachable!("seed {seed}, {trouble:?}, {on_unknown:?}: {wrong}\n{lines:#?}");
     }
+    assert_no_bytes_stood_twice();
     answers(&lines).collect()
 }
 

@@ -33,7 +33,7 @@ use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
 use tokio::time::{Instant, sleep, timeout};
 
-use chaos_store::{ALL_IS_MADE, ChaosStore, Trouble, Verb};
+use chaos_store::{ALL_IS_MADE, ChaosStore, Trouble, Verb, assert_no_bytes_stood_twice};
 use support::{NO_PATTERNS, ms, plain, secs};
 
 /// Longer than any redemption may take: its own limit, and the store calls that were begun before it was over.
@@ -494,6 +494,7 @@ fn simulate<R: Future<Output = (Vec<Event>, Option<String>)>>(seeds: u64, run: i
     for seed in 0..seeds {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
         let (events, left) = runtime.block_on(run(seed));
+        assert_no_bytes_stood_twice();
         if let Some(breach) = breach(&events).or(left) {
             panic!("{}", trace(seed, &breach, &events));
         }

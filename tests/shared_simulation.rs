@@ -34,7 +34,7 @@ use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
 use tokio::time::{Instant, sleep, timeout};
 
-use chaos_store::{ALL_IS_MADE, ChaosStore, Trouble, Verb};
+use chaos_store::{ALL_IS_MADE, ChaosStore, Trouble, Verb, assert_no_bytes_stood_twice};
 use support::{NO_PATTERNS, ms, secs};
 
 /// Timers count in milliseconds, and ages are rounded to them.
@@ -501,6 +501,7 @@ fn simulate(seeds: u64, plan: impl Fn(&mut StdRng) -> Plan) {
         let plan = plan(&mut StdRng::seed_from_u64(seed));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
         let (world, breaches) = runtime.block_on(run(seed, plan));
+        assert_no_bytes_stood_twice();
         if let Some((what, why)) = breaches.first() {
             panic!("{}{plan:?}\n{} breaches, the first: {what}: {why}", world.trace(seed), breaches.len());
         }

@@ -30,7 +30,7 @@ use rand::{RngExt, SeedableRng};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
-use chaos_store::{ALL_IS_MADE, ChaosStore, Trouble, Verb};
+use chaos_store::{ALL_IS_MADE, ChaosStore, Trouble, Verb, assert_no_bytes_stood_twice};
 use support::{NO_PATTERNS, ms, provider, secs};
 
 /// Longer than any delivery may take: sixteen rounds of claiming, what comes before the handler, its limit, and the record.
@@ -198,6 +198,7 @@ async fn simulate(seed: u64, trouble: Trouble) -> BTreeSet<&'static str> {
             unreachable!("seed {seed}, {trouble:?}: {breach}\n{trace:#?}");
         }
     }
+    assert_no_bytes_stood_twice();
     let told = |(_, what): &(_, What)| if let What::Told(answer, _) = what { Some(*answer) } else { None };
     lines.iter().filter_map(told).collect()
 }

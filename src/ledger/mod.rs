@@ -313,37 +313,47 @@ impl Ledger {
     ///
     /// It begins with a claim and not with a reading, since a replica may answer readings.
     pub(crate) async fn void(&self, key: &Key, for_at_least: Duration) -> Result<(), LedgerError> {
-        /// Each round somebody else must have written in between.
+        /// Each round another process must have written in between.
         const MOST_ROUNDS: usize = 16;
-        let nonce = Nonce::draw()?;
-        let entry = Entry { state: State::Void, nonce, ttl: for_at_least, lease: Duration::ZERO, payload: vec![] };
-        let ours = self.write(key, entry)?;
-        let ttl = ours.record.ttl();
-        let mut stored = match self.patiently("claim", || self.store.claim(&key.0, &ours.bytes, ttl)).await? {
-            Claim::Claimed => return Ok(()),
-            Claim::Held(stored) => stored,
-        };
+        let Some(mut stored) = self.claim_void(key, for_at_least).await? else { return Ok(()) };
         for _ in 0..MOST_ROUNDS {
-            if stored.bytes == ours.bytes {
-                return Ok(());
-            }
-            let replace = || self.store.replace(&key.0, &stored.bytes, &ours.bytes, ttl);
+            let void = self.new_void(key, for_at_least)?;
+            let replace = || self.store.replace(&key.0, &stored.bytes, &void.bytes, void.record.ttl());
             stored = match self.patiently("replace", replace).await? {
                 Swap::Swapped => return Ok(()),
                 Swap::Lost(Some(other)) => other,
-                Swap::Lost(None) => match self.patiently("claim", || self.store.claim(&key.0, &ours.bytes, ttl)).await?
-                {
-                    Claim::Claimed => return Ok(()),
-                    Claim::Held(other) => other,
+                Swap::Lost(None) => match self.claim_void(key, for_at_least).await? {
+                    Some(other) => other,
+                    None => return Ok(()),
                 },
             };
-            // Another has done the same since this began, which does as well: all that was there before is gone.
+            // This call or another has done the same since it began, and all that was there before is gone.
             if record::decode(&stored.bytes, &key.0, self.seal.as_deref()).is_ok_and(|found| found.state == State::Void)
             {
                 return Ok(());
             }
         }
         Err(LedgerError::Contended)
+    }
+
+    /// Claims a place as void; else says what stands there. Asked for again, it writes other bytes: the first may still be
+    /// made, any time later.
+    async fn claim_void(&self, key: &Key, ttl: Duration) -> Result<Option<Stored>, LedgerError> {
+        let (first, second) = (self.new_void(key, ttl)?, self.new_void(key, ttl)?);
+        let claim = async |void: &Ours| self.once("claim", || self.store.claim(&key.0, &void.bytes, ttl)).await;
+        let claimed = match claim(&first).await {
+            Err(error) if error.is_worth_another_try() => claim(&second).await.map_err(|next| error.or(next)),
+            claimed => claimed,
+        };
+        Ok(match claimed? {
+            Claim::Held(stored) if stored.bytes != first.bytes => Some(stored),
+            Claim::Held(_) | Claim::Claimed => None,
+        })
+    }
+
+    fn new_void(&self, key: &Key, ttl: Duration) -> Result<Ours, LedgerError> {
+        let (nonce, lease, payload) = (Nonce::draw()?, Duration::ZERO, Vec::new());
+        self.write(key, Entry { state: State::Void, nonce, ttl, lease, payload })
     }
 
     fn write(&self, key: &Key, entry: Entry) -> Result<Ours, LedgerError> {

@@ -3,9 +3,11 @@
 #![allow(dead_code, reason = "each test binary uses its own share")]
 #![allow(clippy::arithmetic_side_effects, clippy::unwrap_used, reason = "numbers are small, and no lock is poisoned")]
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::fmt;
 use std::future::{Future, pending};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -82,6 +84,25 @@ pub(crate) struct Made {
     /// When these bytes were sent for the first time.
     pub(crate) sent: Instant,
     pub(crate) at: Instant,
+}
+
+/// Digests of every key with the bytes that were put there, in all runs of this binary: nonces are never drawn twice.
+static STOOD: Mutex<BTreeSet<u64>> = Mutex::new(BTreeSet::new());
+
+static STOOD_TWICE: AtomicBool = AtomicBool::new(false);
+
+fn now_stands(key: &str, bytes: &[u8]) {
+    let mut hasher = DefaultHasher::new();
+    (key, bytes).hash(&mut hasher);
+    if !STOOD.lock().unwrap().insert(hasher.finish()) {
+        STOOD_TWICE.store(true, Ordering::Relaxed);
+    }
+}
+
+/// A command that comes late finds the bytes that it expects only if they have stood there since: so no bytes may stand
+/// under a key, go, and stand there again.
+pub(crate) fn assert_no_bytes_stood_twice() {
+    assert!(!STOOD_TWICE.load(Ordering::Relaxed), "bytes that stood once stood again");
 }
 
 struct State {
@@ -307,14 +328,27 @@ impl Store for ChaosStore {
 
     async fn claim(&self, key: &str, value: &[u8], ttl: Duration) -> Result<Claim, StoreError> {
         let (store, owned, bytes) = (self.inner.clone(), key.to_owned(), value.to_vec());
-        self.run(Verb::Claim, key, Some(value), async move { store.claim(&owned, &bytes, ttl).await }).await
+        let making = async move {
+            let claim = store.claim(&owned, &bytes, ttl).await?;
+            if claim == Claim::Claimed {
+                now_stands(&owned, &bytes);
+            }
+            Ok(claim)
+        };
+        self.run(Verb::Claim, key, Some(value), making).await
     }
 
     async fn replace(&self, key: &str, expected: &[u8], value: &[u8], ttl: Duration) -> Result<Swap, StoreError> {
         let (store, owned) = (self.inner.clone(), key.to_owned());
         let (expected, bytes) = (expected.to_vec(), value.to_vec());
-        self.run(Verb::Replace, key, Some(value), async move { store.replace(&owned, &expected, &bytes, ttl).await })
-            .await
+        let making = async move {
+            let swap = store.replace(&owned, &expected, &bytes, ttl).await?;
+            if swap == Swap::Swapped {
+                now_stands(&owned, &bytes);
+            }
+            Ok(swap)
+        };
+        self.run(Verb::Replace, key, Some(value), making).await
     }
 
     async fn remove(&self, key: &str, expected: &[u8]) -> Result<Swap, StoreError> {

@@ -47,13 +47,12 @@ where
 
 /// Records what the operation came to for good, and says what is missing if that did not work.
 async fn record<T>(job: &Job<T>, lease: Lease, phase: Phase) -> Option<Degradation> {
-    let (may_be_listed, has_claim) = (lease.may_be_listed(), lease.has_claim());
+    let (was_in_doubt, has_claim) = (lease.standing.in_doubt, lease.has_claim());
     let recorded = lease.settle(phase).await;
     match recorded {
-        Recorded::Yes => {
-            if may_be_listed {
-                unlist(&job.place).await;
-            }
+        Recorded::Yes if !was_in_doubt => None,
+        Recorded::Yes | Recorded::OverAnothers => {
+            unlist(&job.place).await;
             None
         }
         Recorded::StoreDown if !has_claim => Some(Degradation::StoreDown),
@@ -78,7 +77,7 @@ async fn give_up<T>(job: &Job<T>, mut lease: Lease, knowledge: &Knowledge, error
                 lease.standing.protected = None;
             }
             let next = if knowledge.is_protected { Next::Resend } else { Next::Resolve };
-            if let Recorded::Yes = lease.settle(Phase::Indeterminate).await {
+            if let Recorded::Yes | Recorded::OverAnothers = lease.settle(Phase::Indeterminate).await {
                 list(place).await;
             }
             place.engine.telemetry.indeterminate(place.operation.name(), &place.digest);
@@ -134,7 +133,7 @@ where
             lease.standing.round = lease.standing.round.saturating_add(1);
             lease.standing.protected = None;
             return Ok(match lease.settle(Phase::Free).await {
-                Recorded::Yes => {
+                Recorded::Yes | Recorded::OverAnothers => {
                     engine.telemetry.resolved(&place.digest, Some(place.operation.name()), "not_executed", "reconcile");
                     unlist(place).await;
                     Turn::Again
@@ -147,7 +146,7 @@ where
         Ok((Reconciled::StillUnknown, _)) => None,
         Err(error) => Some(error),
     };
-    if let Recorded::Yes = lease.settle(Phase::Indeterminate).await {
+    if let Recorded::Yes | Recorded::OverAnothers = lease.settle(Phase::Indeterminate).await {
         list(place).await;
     }
     engine.telemetry.indeterminate(place.operation.name(), &place.digest);

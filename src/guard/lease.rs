@@ -1,6 +1,8 @@
 //! The right to execute an operation, for a time, and how it ends.
 
 use std::future::{Future, pending};
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::time::{Instant, sleep};
@@ -35,10 +37,20 @@ impl LeaseEnd {
 #[derive(Debug)]
 pub(super) enum Recorded {
     Yes,
+    /// In the place of what others made of the claim when they found its lease over, who may have put it on the list.
+    OverAnothers,
     /// Somebody else has taken over, and theirs stands.
     Lost,
     /// The store does not answer; it is tried again for a while.
     StoreDown,
+}
+
+/// What came of writing a last word.
+enum Written {
+    Stands,
+    /// It stands in the place of another process's record.
+    OverAnothers,
+    Lost,
 }
 
 /// The right to execute an operation.
@@ -129,12 +141,13 @@ impl Lease {
         }
         let telemetry = &self.place.engine.telemetry;
         match written {
-            Ok(true) => Recorded::Yes,
-            Ok(false) if self.ours.is_some() => {
+            Ok(Written::Stands) => Recorded::Yes,
+            Ok(Written::OverAnothers) => Recorded::OverAnothers,
+            Ok(Written::Lost) if self.ours.is_some() => {
                 telemetry.operation_lost(self.place.operation.name());
                 Recorded::Lost
             }
-            Ok(false) => {
+            Ok(Written::Lost) => {
                 self.later(phase);
                 Recorded::StoreDown
             }
@@ -152,8 +165,9 @@ impl Lease {
         self.standing.protected = None;
         let (place, may_be_listed) = (self.place.clone(), self.may_be_listed());
         match self.write(&Phase::Free).await {
-            Ok(true) if may_be_listed => unlist(&place).await,
-            Ok(false) if self.ours.is_none() => self.later(Phase::Free),
+            Ok(Written::OverAnothers) => unlist(&place).await,
+            Ok(Written::Stands) if may_be_listed => unlist(&place).await,
+            Ok(Written::Lost) if self.ours.is_none() => self.later(Phase::Free),
             Ok(_) => {}
             Err(error) => {
                 self.place.engine.telemetry.store_failed(&error);
@@ -172,26 +186,29 @@ impl Lease {
         self.place.entry(self.nonce, &payload)
     }
 
-    async fn write(&self, phase: &Phase) -> Result<bool, LedgerError> {
-        let Some(ours) = &self.ours else { return Ok(false) };
+    async fn write(&self, phase: &Phase) -> Result<Written, LedgerError> {
+        let Some(ours) = &self.ours else { return Ok(Written::Lost) };
         if !self.leaves_nothing(phase) {
             return self.conclude(ours, phase).await;
         }
-        self.place.engine.effects.release(&self.place.key, ours).await
+        let is_released = self.place.engine.effects.release(&self.place.key, ours).await?;
+        Ok(if is_released { Written::Stands } else { Written::Lost })
     }
 
     /// Writes a last word in the place of our claim, or of what others made of it when they found its lease over, who could
     /// not know.
-    async fn conclude(&self, ours: &Ours, phase: &Phase) -> Result<bool, LedgerError> {
+    async fn conclude(&self, ours: &Ours, phase: &Phase) -> Result<Written, LedgerError> {
         let (ledger, key) = (&self.place.engine.effects, &self.place.key);
         let mut replaced = ledger.settle(key, ours, self.entry(phase)?).await?;
+        let mut written = Written::Stands;
         for _ in 0..MOST_ROUNDS {
             match replaced {
-                Replaced::Ours(_) => return Ok(true),
+                Replaced::Ours(_) => return Ok(written),
                 Replaced::Lost(Some(held)) if self.may_follow(&held, phase)? => {
                     replaced = ledger.take_over(key, &held, self.entry(phase)?).await?;
+                    written = Written::OverAnothers;
                 }
-                Replaced::Lost(_) => return Ok(false),
+                Replaced::Lost(_) => return Ok(Written::Lost),
             }
         }
         Err(LedgerError::Contended)
@@ -211,7 +228,7 @@ impl Lease {
     }
 
     /// Whether other processes may have found the lease over, and put the operation on the list.
-    pub(super) fn may_be_listed(&self) -> bool {
+    fn may_be_listed(&self) -> bool {
         self.place.is_write() && (self.standing.in_doubt || self.end.is_over(Instant::now()))
     }
 
@@ -221,31 +238,45 @@ impl Lease {
             return;
         }
         let holds = if matches!(phase, Phase::Done(_)) { Holds::Record } else { Holds::Claim };
-        tokio::spawn(async move { later(holds, || self.write_late(&phase)).await });
+        tokio::spawn(async move {
+            let may_be_listed = AtomicBool::new(self.standing.in_doubt);
+            later(holds, || self.write_late(&phase, &may_be_listed)).await;
+        });
     }
 
     /// Writes it in the place of our claim, whether or not that was known to be there; and what came of an operation that
     /// was executed without a claim, if nobody else's is there.
-    async fn write_late(&self, phase: &Phase) -> Result<(), LedgerError> {
+    async fn write_late(&self, phase: &Phase, may_be_listed: &AtomicBool) -> Result<(), LedgerError> {
         let (ledger, key) = (&self.place.engine.effects, &self.place.key);
         if self.leaves_nothing(phase) {
-            let withdrawn = ledger.withdraw(key, |held| held.is_of(self.nonce)).await;
-            self.place.index().remove(&self.place.digest).await?;
+            let is_ours = |held: &Held| {
+                let is_ours = held.is_of(self.nonce);
+                may_be_listed.fetch_or(is_ours && !held.is_claim_of(self.nonce), Relaxed);
+                is_ours
+            };
+            let withdrawn = ledger.withdraw(key, is_ours).await;
+            if may_be_listed.load(Relaxed) {
+                self.place.index().remove(&self.place.digest).await?;
+            }
             return withdrawn;
         }
         match ledger.claim(key, self.entry(phase)?).await? {
             Claimed::Ours(_) => {}
             Claimed::Held(held) if held.is_claim_of(self.nonce) || self.may_follow(&held, phase)? => {
+                may_be_listed.fetch_or(!held.is_claim_of(self.nonce), Relaxed);
                 let replaced = ledger.take_over(key, &held, self.entry(phase)?).await?;
                 if matches!(replaced, Replaced::Lost(_)) {
                     return Err(LedgerError::Contended);
                 }
             }
+            // It was written before, and the list was not.
+            Claimed::Held(held) if held.record.nonce == self.nonce => {}
             Claimed::Held(_) => return Ok(()),
         }
         match phase {
             Phase::Indeterminate => self.place.index().add(&self.place).await,
-            _ => self.place.index().remove(&self.place.digest).await.map(|_| ()),
+            _ if may_be_listed.load(Relaxed) => self.place.index().remove(&self.place.digest).await.map(|_| ()),
+            _ => Ok(()),
         }
     }
 }

@@ -13,6 +13,10 @@ use crate::fingerprint::Fingerprint;
 use crate::intent::PaymentIntent;
 use crate::shares::{Full, Shares};
 
+/// So many keys are looked at for the next one whose end makes room. Every validation with a key takes the same lock, so a
+/// tenant at its share must not make each refusal cost a look at all keys; past this many, no wait is told.
+const LOOKED_AT: usize = 1_000;
+
 /// The keys of one validator.
 #[derive(Debug)]
 pub(crate) struct KeyRegister {
@@ -90,7 +94,7 @@ impl KeyRegister {
                 Full::Share => ("idempotency keys of this tenant", "max_keys_per_tenant", shares.share()),
             };
             let makes_room = |tenant: &str| full == Full::Whole || tenant == intent.tenant();
-            let first = ends.iter().find(|(_, _, tenant)| makes_room(tenant));
+            let first = ends.iter().take(LOOKED_AT).find(|(_, _, tenant)| makes_room(tenant));
             let wait = first.map(|(end, ..)| end.saturating_duration_since(now));
             ValidateError::after_attempts(Kind::Full { what, setting, limit }, wait, Vec::new())
         })?;

@@ -1,7 +1,7 @@
 //! What sharing costs, beside the bare client of the same server.
 //!
-//! `cargo bench --all-features --bench stores` prints one line per figure, `<kind> <name> <value>`; `-- redis`, `-- rest`
-//! and `-- file` run one part. It starts a `redis-server` of its own on loopback, and a stand-in for the REST server.
+//! `cargo bench --all-features --bench stores` prints one line per figure, `<kind> <name> <value>`; `-- redis`, `-- crowds`,
+//! `-- rest` and `-- file` run one part. It starts a `redis-server` of its own on loopback, and a stand-in for the REST server.
 //!
 //! | part | figure | against | target |
 //! |---|---|---|---|
@@ -9,6 +9,8 @@
 //! | | `ratio redis_miss_vs_2rtt` | claim and settle, against two bare SETs | at most 1.3 |
 //! | | `ratio redis_throughput` | replays per second by 256 tasks, against bare GETs by as many | at least 0.8 |
 //! | | `count redis_trips_*`, `count redis_commands_*` | round trips and commands of a replay and a miss | 1 and 2 trips |
+//! | `crowds` | `count redis_commands_of_1000_waiters_*` | the server's commands while duplicates of one guarded call wait | |
+//! | | `count redis_burst_of_3000_refused` | payments validated and redeemed at once, default limits | 0 |
 //! | `rest` | `ratio rest_hit_vs_post` | a replay, against a bare POST of the same body | at most 1.1 |
 //! | `file` | `ratio file_claims` | claims per second, against bare commits of the same database | at least 0.8 |
 //!
@@ -27,6 +29,7 @@
 mod checkout;
 #[path = "../validate/client.rs"]
 mod client;
+mod crowds;
 #[path = "../validate/figure.rs"]
 #[allow(dead_code, reason = "the other bench uses more of it")]
 mod figure;
@@ -46,7 +49,8 @@ type Part = fn(Scale);
 
 fn main() {
     let asked = Asked::of_arguments();
-    let parts: [(&str, Part); 3] = [("redis", redis::run), ("rest", rest::run), ("file", file::run)];
+    let parts: [(&str, Part); 4] =
+        [("redis", redis::run), ("crowds", crowds::run), ("rest", rest::run), ("file", file::run)];
     for (name, run) in parts {
         if asked.wants(name) {
             run(asked.scale);

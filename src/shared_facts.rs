@@ -22,8 +22,8 @@ use crate::fingerprint::Fingerprint;
 use crate::intent::{PaymentId, PaymentIntent};
 use crate::judge::Rules;
 use crate::ledger::{
-    Acquired, Claimable, Claimed, Contents, Decision, Entry, FAILED_FOR, Held, Key, Kind, LateWords, Lease, Ledger,
-    LedgerError, Nonce, State, millis, payload_of,
+    Acquired, Bound, Claimable, Contents, Decision, FAILED_FOR, Held, Key, Kind, LateWords, Lease, Ledger, LedgerError,
+    Nonce, State, millis, payload_of,
 };
 use crate::moment::Moment;
 use crate::provider::ProviderIdentity;
@@ -92,15 +92,6 @@ impl Older {
     fn known(&self) -> Known {
         Known { age_ms: millis(self.at.age()), keys: self.keys.clone(), facts: self.facts.clone() }
     }
-}
-
-/// What a caller's key stands for in the store.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Bound {
-    Anew,
-    /// To the same claims, and for less than the whole retention.
-    Before,
-    ToOthers,
 }
 
 /// Facts from the store.
@@ -192,19 +183,7 @@ impl SharedFacts {
     /// Binds a caller's key to the claims it first came with.
     pub(crate) async fn bind_key(&self, key: &Fingerprint, intent: &PaymentIntent) -> Result<Bound, LedgerError> {
         let key = self.ledger.key(Kind::Key, key);
-        let claims = intent.fingerprint().as_bytes();
-        let entry = Entry {
-            state: State::Settled,
-            nonce: Nonce::draw()?,
-            ttl: self.retention,
-            lease: Duration::ZERO,
-            payload: claims.to_vec(),
-        };
-        Ok(match self.ledger.claim(&key, entry).await? {
-            Claimed::Ours(_) => Bound::Anew,
-            Claimed::Held(held) if held.record.payload == claims => Bound::Before,
-            Claimed::Held(_) => Bound::ToOthers,
-        })
+        self.ledger.bind(&key, intent.fingerprint().as_bytes(), self.retention).await
     }
 
     /// How much longer what was known is kept.

@@ -4,12 +4,12 @@ use std::future::{Future, pending};
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
-use crate::deadline::after;
 use crate::ledger::{
-    Claimed, Entry, Held, Holds, LedgerError, Nonce, Ours, Replaced, later, renewal_pace, while_renewing,
+    Asked, Claimed, Entry, Held, Holds, LedgerError, Nonce, Ours, Replaced, later, renewal_pace, while_renewing,
 };
 
 use super::job::{Place, Standing};
@@ -21,15 +21,21 @@ const MOST_ROUNDS: usize = 16;
 
 /// When the lease is over, by this process's reckoning. Shared with the call that it protects.
 #[derive(Clone, Debug)]
-pub(super) struct LeaseEnd(Arc<Mutex<Instant>>);
+pub(super) struct LeaseEnd {
+    length: Duration,
+    /// When the claim or its last renewal was asked for; `None` when it is lost.
+    asked: Arc<Mutex<Option<Asked>>>,
+}
 
 impl LeaseEnd {
-    fn set(&self, at: Instant) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = at;
+    fn set(&self, asked: Option<Asked>) {
+        *self.asked.lock().unwrap_or_else(PoisonError::into_inner) = asked;
     }
 
-    pub(super) fn is_over(&self, now: Instant) -> bool {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) <= now
+    /// Whether it is over, or may be: a process that stood still for longer than its clock says knows no better.
+    pub(super) fn is_over(&self) -> bool {
+        let asked = *self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        asked.is_none_or(|asked| asked.elapsed() >= self.length)
     }
 }
 
@@ -64,9 +70,9 @@ pub(super) struct Lease {
 }
 
 impl Lease {
-    /// `asked_at` is from before the claim was asked for, so that the lease is never thought longer than it is.
-    pub(super) fn new(place: &Place, standing: Standing, nonce: Nonce, ours: Option<Ours>, asked_at: Instant) -> Self {
-        let end = LeaseEnd(Arc::new(Mutex::new(after(asked_at, place.engine.lease))));
+    /// `asked` is from before the claim was asked for, so that the lease is never thought longer than it is.
+    pub(super) fn new(place: &Place, standing: Standing, nonce: Nonce, ours: Option<Ours>, asked: Asked) -> Self {
+        let end = LeaseEnd { length: place.engine.lease, asked: Arc::new(Mutex::new(Some(asked))) };
         // Asked for a second time, a claim bears another one.
         let nonce = ours.as_ref().map_or(nonce, |ours| ours.record.nonce);
         Self { place: place.clone(), standing, nonce, ours, end }
@@ -103,7 +109,7 @@ impl Lease {
 
     /// Writes the claim anew, with the time that has passed since the first sending. False when it is no longer ours.
     async fn renew(&mut self, phase: &Phase) -> bool {
-        let asked_at = Instant::now();
+        let asked = Asked::now();
         let renewed = match self.entry(phase) {
             Ok(entry) => self.swap(entry).await,
             Err(error) => Err(error),
@@ -111,11 +117,11 @@ impl Lease {
         match renewed {
             Ok(Some(ours)) => {
                 self.ours = Some(ours);
-                self.end.set(after(asked_at, self.place.engine.lease));
+                self.end.set(Some(asked));
                 true
             }
             Ok(None) => {
-                self.end.set(asked_at);
+                self.end.set(None);
                 false
             }
             // It may pass until the next time; until then the lease runs on.
@@ -229,7 +235,7 @@ impl Lease {
 
     /// Whether other processes may have found the lease over, and put the operation on the list.
     fn may_be_listed(&self) -> bool {
-        self.place.is_write() && (self.standing.in_doubt || self.end.is_over(Instant::now()))
+        self.place.is_write() && (self.standing.in_doubt || self.end.is_over())
     }
 
     /// Tries for a while to write what could not be written, for whoever comes next. A read costs no more than another one.

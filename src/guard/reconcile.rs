@@ -120,8 +120,8 @@ impl<T: Send + 'static> Work for Asking<'_, T> {
         attempt::call(make, until, limit)
     }
 
-    fn failed(&mut self, _error: &ProviderError, now: Instant) -> bool {
-        !self.end.is_over(now)
+    fn failed(&mut self, _error: &ProviderError, _now: Instant) -> bool {
+        !self.end.is_over()
     }
 
     fn shown(_answer: &mut Reconciled<T>) -> (AttemptOutcome, Option<Box<str>>) {

@@ -99,13 +99,13 @@ impl<T: Send + 'static> Work for Sending<'_, T> {
         let call = GuardCall::new(Arc::clone(&self.key), Arc::clone(&self.knowledge.taken), number, until);
         let make = &self.job.call;
         // Asked as late as can be: this process may have stood still.
-        let may_send = !self.end.is_over(Instant::now());
+        let may_send = !self.end.is_over();
         attempt::call(move || if may_send { make(call) } else { Box::pin(ready(Err(too_late()))) }, until, limit)
     }
 
-    fn failed(&mut self, error: &ProviderError, now: Instant) -> bool {
+    fn failed(&mut self, error: &ProviderError, _now: Instant) -> bool {
         if !self.job.place.is_write() {
-            return !self.end.is_over(now);
+            return !self.end.is_over();
         }
         let (fate, under_key) = (Fate::of(error), self.key_is_kept && self.knowledge.key_taken());
         let Knowledge { in_doubt, is_protected, last, .. } = &mut *self.knowledge;
@@ -114,7 +114,7 @@ impl<T: Send + 'static> Work for Sending<'_, T> {
             *is_protected &= under_key;
         }
         *last = Some((fate, under_key));
-        (!*in_doubt || *is_protected) && !self.end.is_over(now)
+        (!*in_doubt || *is_protected) && !self.end.is_over()
     }
 
     fn shown(_answer: &mut T) -> (AttemptOutcome, Option<Box<str>>) {

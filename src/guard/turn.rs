@@ -14,13 +14,11 @@
 
 use std::sync::Arc;
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-use tokio::time::Instant;
-
-use crate::ledger::{Claimed, FAILED_FOR, Held, LedgerError, Nonce, Replaced, UnderWay};
+use crate::ledger::{Asked, Claimed, FAILED_FOR, Held, LedgerError, Nonce, Replaced, UnderWay};
 use crate::moment::Moment;
 use crate::verdict::Provenance;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::done::Done;
 use super::error::{GuardError, Next};
@@ -52,11 +50,11 @@ where
     T: Serialize + DeserializeOwned + Send + 'static,
 {
     let place = &job.place;
-    let begin = Instant::now();
+    let begin = Asked::now();
     let nonce = Nonce::draw()?;
     let standing = Standing {
         round: 0,
-        first_sent: Moment::at(begin),
+        first_sent: Moment::at(begin.at),
         protected: place.operation.effect().key_kept_for(),
         in_doubt: false,
     };
@@ -64,7 +62,7 @@ where
     let held = match place.engine.effects.claim(&place.key, entry).await {
         Ok(Claimed::Ours(ours)) => {
             let lease = Lease::new(place, standing, nonce, Some(ours), begin);
-            return Ok(lead(job, lease, begin).await);
+            return Ok(lead(job, lease, begin.at).await);
         }
         Ok(Claimed::Held(held)) => held,
         Err(error) => return without_store(job, standing, nonce, error, begin).await,
@@ -134,12 +132,12 @@ where
     T: Serialize + DeserializeOwned + Send + 'static,
 {
     let place = &job.place;
-    let begin = Instant::now();
+    let begin = Asked::now();
     let entry = place.entry(nonce, &place.payload(&standing, Phase::UnderWay))?;
     match place.engine.effects.take_over(&place.key, held, entry).await {
         Ok(Replaced::Ours(ours)) => {
             let lease = Lease::new(place, standing, nonce, Some(ours), begin);
-            Ok(lead(job, lease, begin).await)
+            Ok(lead(job, lease, begin.at).await)
         }
         Ok(Replaced::Lost(_)) => Ok(Turn::Again),
         Err(error) => without_store(job, standing, nonce, error, begin).await,
@@ -171,12 +169,12 @@ where
         list(place).await;
         return Err(GuardError::indeterminate(Next::Resolve, None));
     }
-    let begin = Instant::now();
+    let begin = Asked::now();
     let entry = place.entry(nonce, &place.payload(&standing, Phase::Reconciling))?;
     match place.engine.effects.take_over(&place.key, held, entry).await? {
         Replaced::Ours(ours) => {
             let lease = Lease::new(place, standing, nonce, Some(ours), begin);
-            reconcile(job, lease, begin).await
+            reconcile(job, lease, begin.at).await
         }
         Replaced::Lost(_) => Ok(Turn::Again),
     }
@@ -200,7 +198,7 @@ async fn without_store<T>(
     standing: Standing,
     nonce: Nonce,
     error: LedgerError,
-    begin: Instant,
+    begin: Asked,
 ) -> Result<Turn<T>, GuardError>
 where
     T: Serialize + DeserializeOwned + Send + 'static,
@@ -214,7 +212,7 @@ where
     place.engine.telemetry.store_failed(&error);
     let is_safe = !place.is_write() || standing.protected.is_some() && place.settings.goes_on_without_store;
     if is_safe {
-        return Ok(lead(job, lease, begin).await);
+        return Ok(lead(job, lease, begin.at).await);
     }
     // The claim may be there all the same, and would look like a sending that broke off.
     match (error.is_outcome_unknown(), standing.in_doubt) {

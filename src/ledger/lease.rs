@@ -23,14 +23,20 @@ const TOLERANCE: Duration = Duration::from_secs(1);
 
 /// When a claim was asked for, by two clocks.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Asked {
-    pub(super) at: Instant,
+pub(crate) struct Asked {
+    pub(crate) at: Instant,
     by_system: SystemTime,
 }
 
 impl Asked {
-    pub(super) fn now() -> Self {
+    pub(crate) fn now() -> Self {
         Self { at: Instant::now(), by_system: SystemTime::now() }
+    }
+
+    /// How long ago that was; endlessly long where this process or its machine may have stood still for longer than its
+    /// clock says.
+    pub(crate) fn elapsed(&self) -> Duration {
+        held_for(self.at.elapsed(), self.by_system.elapsed().ok())
     }
 }
 
@@ -86,7 +92,7 @@ impl<C: Claimable> Lease<C> {
     /// How long it has been held; endlessly long where this process or its machine may have stood still for longer than its
     /// clock says.
     pub(crate) fn held_for(&self) -> Duration {
-        held_for(self.asked.at.elapsed(), self.asked.by_system.elapsed().ok())
+        self.asked.elapsed()
     }
 
     /// Whether another call had it, and its lease ended without a word.

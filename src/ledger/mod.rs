@@ -17,6 +17,7 @@ use crate::store::{AnyStore, Claim, Durability, Inspection, RestartLoss, StoreEr
 use crate::telemetry::{Stopwatch, store_call};
 
 mod acquire;
+mod bind;
 mod claim_clock;
 mod claimable;
 mod error;
@@ -39,13 +40,14 @@ mod withdrawal;
 use claim_clock::{Age, ClaimClock};
 
 pub(crate) use acquire::Acquired;
+pub(crate) use bind::Bound;
 pub(crate) use claimable::{Claimable, Contents, Decision, LateWords};
 pub(crate) use error::LedgerError;
 pub(crate) use held::{Held, Ours};
 pub(crate) use key::{Key, Kind};
 pub(crate) use last_look::LastLook;
 pub(crate) use later::{Holds, later};
-pub(crate) use lease::Lease;
+pub(crate) use lease::{Asked, Lease};
 pub(crate) use poll::Poll;
 pub(crate) use record::{Nonce, Record, Seal, State};
 pub(crate) use renewal::{renewal_pace, while_renewing};

@@ -1,0 +1,27 @@
+//! Records that say one thing for good: the first one to be written stands.
+
+use std::time::Duration;
+
+use super::{Claimed, Entry, Key, Ledger, LedgerError, Nonce, State};
+
+/// What a record is bound to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Bound {
+    Anew,
+    /// To the same, and for less than the whole time to live.
+    Before,
+    ToOthers,
+}
+
+impl Ledger {
+    /// Binds a record to what it says, unless it says something already. One round trip.
+    pub(crate) async fn bind(&self, key: &Key, payload: &[u8], ttl: Duration) -> Result<Bound, LedgerError> {
+        let (state, nonce, lease) = (State::Settled, Nonce::draw()?, Duration::ZERO);
+        let entry = Entry { state, nonce, ttl, lease, payload: payload.to_vec() };
+        Ok(match self.claim(key, entry).await? {
+            Claimed::Ours(_) => Bound::Anew,
+            Claimed::Held(held) if held.record.payload == payload => Bound::Before,
+            Claimed::Held(_) => Bound::ToOthers,
+        })
+    }
+}

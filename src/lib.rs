@@ -85,6 +85,7 @@
 //! | `payproof.lease_lost` | event, warn: an answer could not be recorded | `provider`, `payment` |
 //! | `payproof.operation` | span, info; a guarded call | `provider`, `mode`, `operation`, `provenance`, `code` |
 //! | `payproof.operation_lost` | event, warn: what a guarded call brought could not be recorded, since somebody else had taken over | `provider`, `operation` |
+//! | `payproof.contradicted` | event, error: an operation was executed that a person or the reconcile hook declared not executed, so that it may be executed twice | `provider`, `operation`, `reference`, `known`, `declared` |
 //! | `payproof.indeterminate` | event, warn: nobody knows whether an operation was executed | `provider`, `operation`, `reference` |
 //! | `payproof.resolved` | event, info: somebody said what became of it | `provider`, `operation`, `reference`, `resolution`, `who` |
 //! | `payproof.provider_key_unused` | event, warn: an operation counts on a provider key that its call did not take | `provider`, `operation` |

@@ -819,14 +819,18 @@ async fn what_was_not_executed_is_free_again_after_another_process_has_marked_it
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_result_is_never_written_over_a_persons_word() {
+async fn a_result_is_never_written_over_a_persons_word_and_is_told_where_that_says_otherwise() {
     for (word, executed) in [(Resolution::not_executed(), false), (Resolution::done(&77_u32), true)] {
+        let (log, _installed) = Log::install();
         let (_, second, store) = marked_while_its_sender_was_cut_off(Ok(1)).await;
         second.resolve(&unkeyed(), word, "ops").await.unwrap();
         store.always(None);
         sleep(secs(120)).await;
         let expected = if executed { OperationStatus::Done } else { OperationStatus::Absent };
         assert_eq!(second.status(&unkeyed()).await.unwrap(), expected);
+        let told = log.lines("declared=\"not_executed\"");
+        assert_eq!(told.len(), usize::from(!executed), "{told:?}");
+        assert!(told.iter().all(|line| line.contains("ERROR") && line.contains("known=\"done\"")), "{told:?}");
         if executed {
             assert_eq!(*second.run(&unkeyed(), Desk::default().keyless()).await.unwrap().value(), 77);
         }

@@ -214,7 +214,10 @@ impl Lease {
                     replaced = ledger.take_over(key, &held, self.entry(phase)?).await?;
                     written = Written::OverAnothers;
                 }
-                Replaced::Lost(_) => return Ok(Written::Lost),
+                Replaced::Lost(other) => {
+                    self.tell_contradiction(other.as_ref(), phase);
+                    return Ok(Written::Lost);
+                }
             }
         }
         Err(LedgerError::Contended)
@@ -231,6 +234,14 @@ impl Lease {
         let is_same = payload.is_about(&self.place.fingerprint) && payload.round == self.standing.round;
         let is_executed = matches!(phase, Phase::Done(_)) && self.place.is_write();
         Ok(is_open && is_same && (is_executed || held.is_mark_of(self.nonce)))
+    }
+
+    /// Says loudly that a round was executed which was declared not executed.
+    fn tell_contradiction(&self, found: Option<&Held>, phase: &Phase) {
+        let round = found.and_then(|held| Payload::read(held).ok()).map(|payload| payload.round);
+        if matches!(phase, Phase::Done(_)) && round.is_some_and(|round| round > self.standing.round) {
+            self.place.engine.telemetry.contradicted(self.place.operation.name(), &self.place.digest);
+        }
     }
 
     /// Whether other processes may have found the lease over, and put the operation on the list.
@@ -277,7 +288,10 @@ impl Lease {
             }
             // It was written before, and the list was not.
             Claimed::Held(held) if held.record.nonce == self.nonce => {}
-            Claimed::Held(_) => return Ok(()),
+            Claimed::Held(held) => {
+                self.tell_contradiction(Some(&held), phase);
+                return Ok(());
+            }
         }
         match phase {
             Phase::Indeterminate => self.place.index().add(&self.place).await,

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use tracing::field::Empty;
-use tracing::{Span, debug, info, info_span, warn};
+use tracing::{Span, debug, error, info, info_span, warn};
 
 use crate::attempt_log::Attempt;
 use crate::fingerprint::Fingerprint;
@@ -219,6 +219,13 @@ impl Telemetry {
     pub(crate) fn indeterminate(&self, operation: &str, reference: &Fingerprint) {
         let reference = reference.to_text();
         warn!(name: "payproof.indeterminate", provider = &*self.provider, operation, reference);
+    }
+
+    /// An operation was executed in a round that a person or the hook declared not executed: it may be executed twice.
+    pub(crate) fn contradicted(&self, operation: &str, reference: &Fingerprint) {
+        let reference = reference.to_text();
+        let (known, declared) = ("done", "not_executed");
+        error!(name: "payproof.contradicted", provider = &*self.provider, operation, reference, known, declared);
     }
 
     /// Somebody said what became of an operation.

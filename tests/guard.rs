@@ -838,6 +838,22 @@ async fn a_result_is_never_written_over_a_persons_word_and_is_told_where_that_sa
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_result_of_a_round_that_is_over_is_not_written_over_the_next_one() {
+    let (_, second, store) = marked_while_its_sender_was_cut_off(Ok(1)).await;
+    second.resolve(&unkeyed(), Resolution::not_executed(), "ops").await.unwrap();
+    let next = tokio::spawn(second.run(&unkeyed(), |_| async {
+        sleep(secs(20)).await;
+        Ok(2)
+    }));
+    sleep(ms(100)).await;
+    store.always(None);
+    let next = next.await.unwrap().unwrap();
+    assert!(next.is_recorded());
+    sleep(secs(120)).await;
+    assert_eq!(*second.run(&unkeyed(), Desk::default().keyless()).await.unwrap().value(), 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_result_is_written_over_a_reconciliation_under_way_and_never_less_than_that() {
     let declined = ProviderError::refused("declined").status(402);
     for (answer, expected) in [(Ok(1), OperationStatus::Done), (Err(declined), OperationStatus::Indeterminate)] {

@@ -99,6 +99,8 @@ async fn a_redemption_is_not_told_younger_once_the_clock_was_set_back() {
     assert!(age >= secs(30), "{age:?}");
     let redemption = validator.redemption(proof.payment()).await.unwrap().unwrap();
     assert!(redemption.age() >= secs(30), "{redemption:?}");
+    let kept = validator.kept(proof.payment()).await.unwrap().unwrap();
+    assert!(kept.age() >= secs(30) && kept.age() <= HOUR * 25, "{kept:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -6,7 +6,7 @@ use crate::facts::ProviderPayment;
 use crate::intent::PaymentId;
 use crate::ledger::{LedgerError, State};
 
-use super::{Older, Payload, SharedFacts, read};
+use super::{Payload, SharedFacts, read};
 
 /// What is kept about a payment. Made by [`Validator::kept`](crate::Validator::kept), for looking only: whether a payment
 /// is valid is for [`validate`](crate::Validator::validate) to say.
@@ -26,7 +26,8 @@ impl KeptFacts {
         self.facts.as_ref()
     }
 
-    /// How long ago the provider said so, or, without facts, how long ago the record was written.
+    /// How long ago the provider said so, or, without facts, how long ago the record was written. After the store's clock was
+    /// set back, that is not known, and the longest that it can be is told.
     #[must_use]
     pub fn age(&self) -> Duration {
         self.age
@@ -56,11 +57,11 @@ impl SharedFacts {
     pub(crate) async fn kept(&self, payment: &PaymentId) -> Result<Option<KeptFacts>, LedgerError> {
         let Some(held) = self.ledger.get(&self.key(payment)).await? else { return Ok(None) };
         let Payload { known, failure, .. } = read(&held)?;
-        let older = known.map(|known| Older::of(known, &held));
-        let age = older.as_ref().map_or_else(|| held.told_age(), |older| older.at.age());
+        let before = known.as_ref().map_or(0, |known| known.age_ms);
+        let age = Duration::from_millis(before).saturating_add(held.told_age());
         let is_being_asked = held.record.state == State::Claimed && !held.lease_left().is_zero();
         let kept = KeptFacts {
-            facts: older.map(|older| older.facts),
+            facts: known.map(|known| known.facts),
             age,
             kept_for: held.ttl_left(),
             is_being_asked,

@@ -5,7 +5,7 @@
 //! | answers 2xx, 3xx or a 4xx | the answer, or that its body was too large |
 //! | answers 401, 403, 405, 407, 425 or 429, or says [`NotExecuted`] | nothing: the key is released |
 //! | has not begun while the lease would have lasted for it | nothing: it does not begin, and the key is released |
-//! | answers 408 or 5xx, panics, takes too long, or breaks off its answer | that nobody knows; or nothing, where the route allows another run |
+//! | answers 408 or 5xx, panics, takes too long, or breaks off its answer | that the outcome is unknown; or nothing, where the route allows another run |
 
 use std::collections::VecDeque;
 use std::pin::Pin;

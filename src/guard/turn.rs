@@ -31,7 +31,7 @@ use super::unresolved::list;
 /// What came of one look.
 pub(super) enum Turn<T> {
     Over(Result<Done<T>, GuardError>),
-    /// Somebody else is at it.
+    /// Another call is at it.
     Wait(UnderWay),
     /// It changed; look again.
     Again,

@@ -277,7 +277,7 @@ impl Ledger {
         }
     }
 
-    /// Writes in the place of a claim that was read what its own process did not: that its lease was over, and nobody knows
+    /// Writes in the place of a claim that was read what its own process did not: that its lease was over, and it is unknown
     /// what came of it. False when it was no longer there.
     pub(crate) async fn mark(&self, key: &Key, held: &Held, contents: Contents) -> Result<bool, LedgerError> {
         let mut mark = self.write(key, contents.entry(Nonce::draw()?))?.record;

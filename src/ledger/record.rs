@@ -67,7 +67,7 @@ pub(crate) enum State {
 pub(crate) struct Record {
     pub(crate) state: State,
     pub(crate) nonce: Nonce,
-    /// The claim of which the record says what its own process did not: that its lease was over, and nobody knows what came
+    /// The claim of which the record says what its own process did not: that its lease was over, and it is unknown what came
     /// of it.
     pub(crate) marks: Option<Nonce>,
     /// The time to live it was written with; less what is left of it, that is its age by the store's clock.

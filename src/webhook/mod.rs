@@ -55,7 +55,7 @@
 //! 1. Its signature is checked, over the raw bytes, in constant time, with every secret; only then is the body read.
 //! 2. An event of the other mode than the validator's is acknowledged and ignored.
 //! 3. If the event names a payment, what is known of it is [forgotten](crate::Validator::forget), everywhere, so that the
-//!    handler and whoever comes after it learn the truth. It is forgotten for the account that the event names, whichever the
+//!    handler and the calls after it learn the truth. It is forgotten for the account that the event names, whichever the
 //!    validator's is, and for every delivery, duplicates included.
 //! 4. An event of another account than the validator's is acknowledged and ignored; [`OtherAccounts`] says otherwise.
 //! 5. The event is claimed in the validator's store, by endpoint, account, mode and id.

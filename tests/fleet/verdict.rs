@@ -106,11 +106,13 @@ fn is_sent_twice(account: &Account, rounds: Rounds) -> bool {
     }
 }
 
-/// Everything that somebody has to look into is on the list.
+/// Everything that an operator has to look into is on the list. Where the owner's late word ended an operation
+/// meanwhile, it is off the list and has an end.
 async fn check_list(traffic: &Traffic, open: &[u32]) {
     let listed = traffic.unresolved().await;
     for &operation in open {
-        if !listed.contains(&traffic.reference(operation).await) {
+        let is_listed = listed.contains(&traffic.reference(operation).await);
+        if !is_listed && traffic.end(operation, is_reconciled(operation)).await.is_none() {
             traffic.book().breaches.push((operation, "is indeterminate and not on the list".into()));
         }
     }

@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::attempt_log::Attempt;
-use crate::invalid_intent::InvalidIntent;
+use crate::intent::invalid_intent::InvalidIntent;
+use crate::provider::attempt_log::Attempt;
 use crate::provider::{Kind as ProviderErrorKind, ProviderError};
 
 /// No verdict: the intent was malformed, or the truth could not be found out.

@@ -148,91 +148,59 @@
 //! wake-up between the two costs tens of microseconds.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-mod attempt;
-mod attempt_log;
-mod breaker;
-mod build_error;
-mod builder;
-mod concurrency;
-mod contained;
-mod currency;
-mod deadline;
+mod call;
 #[cfg(feature = "tower")]
 pub mod endpoint;
-mod engine;
 pub mod envelope;
 mod error;
-mod facts;
-mod facts_cache;
-mod fingerprint;
-mod gate;
 mod guard;
 mod health;
-mod in_flight;
+mod http;
 mod intent;
-mod invalid_intent;
-mod judge;
-mod key;
-mod key_register;
-mod leases;
 mod ledger;
+mod lookup;
 mod moment;
-mod money;
-mod object;
-mod policy;
-mod preflight;
+mod payment;
 pub mod provider;
 mod redaction;
 mod redeem;
-mod retry;
-mod retry_after;
-mod shared_facts;
-mod shares;
-mod stats;
-mod status_meaning;
+mod settings;
 pub mod store;
-mod switch;
 mod telemetry;
 #[cfg(feature = "test-util")]
 pub mod testing;
-#[cfg(any(feature = "redis", feature = "stripe", feature = "upstash"))]
-mod tls;
-#[cfg(any(feature = "stripe", feature = "upstash"))]
-mod transport;
-mod validation;
 mod validator;
-mod verdict;
 #[cfg(feature = "webhook")]
 pub mod webhook;
 
-pub use attempt_log::{Attempt, AttemptOutcome, Reach, Rule, WaitReason};
-pub use breaker::Breaker;
-pub use build_error::BuildError;
-pub use builder::ValidatorBuilder;
-pub use currency::Currency;
+pub use call::breaker::Breaker;
+pub use call::retry::{Explanation, Jitter, Retry, RetryBudget, Schedule};
 pub use error::ValidateError;
-pub use facts::{Mode, PaymentStatus, ProviderPayment, Risk};
 pub use guard::{
     Done, Effect, Guard, GuardCall, GuardError, GuardRun, Inquiry, Operation, OperationReference, OperationStatus,
     Reconciled, Resolution, Unresolved, UnresolvedList,
 };
 pub use health::{Health, HealthReason};
-pub use intent::{PaymentId, PaymentIntent};
-pub use invalid_intent::{Field, InvalidIntent};
-pub use key::IdempotencyKey;
-pub use money::{Money, Unit, Units};
-pub use policy::{Policy, TenantProof, WhenProviderIsDown};
-pub use preflight::Preflight;
+pub use intent::currency::Currency;
+pub use intent::invalid_intent::{Field, InvalidIntent};
+pub use intent::key::IdempotencyKey;
+pub use intent::money::{Money, Unit, Units};
+pub use intent::payment_intent::{PaymentId, PaymentIntent};
+pub use lookup::shared_facts::KeptFacts;
+pub use lookup::validation::Validation;
+pub use payment::facts::{Mode, PaymentStatus, ProviderPayment, Risk};
+pub use payment::policy::{Policy, TenantProof, WhenProviderIsDown};
+pub use payment::verdict::{
+    ActionRequired, Capture, Degradation, Fact, Finding, Findings, Mismatch, Pending, Proof, Provenance, Verdict,
+};
+pub use provider::attempt_log::{Attempt, AttemptOutcome, Reach, Rule, WaitReason};
 #[cfg(feature = "stripe")]
 pub use provider::stripe::{Stripe, StripeBuilder};
 pub use redeem::{Occasion, Receipt, Redeem, RedeemError, Redeemed, Redemption};
-pub use retry::{Explanation, Jitter, Retry, RetryBudget, Schedule};
-pub use shared_facts::KeptFacts;
-pub use stats::{BreakerState, Stats};
+pub use settings::build_error::BuildError;
 #[cfg(feature = "metrics")]
 pub use telemetry::LATENCY_BUCKETS;
-pub use validation::Validation;
+pub use telemetry::stats::{BreakerState, Stats};
+pub use validator::builder::ValidatorBuilder;
+pub use validator::preflight::Preflight;
 pub use validator::{Validate, Validator};
-pub use verdict::{
-    ActionRequired, Capture, Degradation, Fact, Finding, Findings, Mismatch, Pending, Proof, Provenance, Verdict,
-};

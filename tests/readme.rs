@@ -2,7 +2,7 @@
 
 const README: &str = include_str!("../README.md");
 const CRATE_DOCS: &str = include_str!("../src/lib.rs");
-const BUILDER: &str = include_str!("../src/builder/mod.rs");
+const BUILDER: &str = include_str!("../src/validator/builder/mod.rs");
 
 /// The lines between the first fence that opens with `opening` and the next fence.
 fn first_block<'t>(lines: impl Iterator<Item = &'t str>, opening: &str) -> Vec<&'t str> {

@@ -10,11 +10,11 @@ use http::header::{
 use http::request::Parts;
 use http::{HeaderName, Method, StatusCode};
 
-use crate::build_error::BuildError;
-use crate::policy::TenantProof;
-use crate::status_meaning::StatusMeaning;
+use crate::http::status_meaning::StatusMeaning;
+use crate::payment::policy::TenantProof;
+use crate::settings::build_error::BuildError;
+use crate::settings::switch;
 use crate::store::ttl_millis;
-use crate::switch;
 use crate::validator::Validator;
 
 use super::layer::IdempotencyLayer;

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::key::IdempotencyKey;
+use crate::intent::key::IdempotencyKey;
 
 use super::refusal::Refusal;
 

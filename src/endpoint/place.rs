@@ -3,9 +3,9 @@
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
 
-use crate::fingerprint::Fingerprint;
 use crate::guard::OperationReference;
-use crate::key::IdempotencyKey;
+use crate::intent::fingerprint::Fingerprint;
+use crate::intent::key::IdempotencyKey;
 use crate::ledger::{Key, Kind, Ledger};
 
 use super::scope::Scope;

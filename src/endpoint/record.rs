@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::fingerprint::Fingerprint;
+use crate::intent::fingerprint::Fingerprint;
 use crate::ledger::{Held, LedgerError};
 
 /// Everything that outlives the request.

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 
-use crate::engine::Engine;
-use crate::fingerprint::Fingerprint;
 use crate::guard::{GuardError, OperationReference, Resolution, Said, signature};
+use crate::intent::fingerprint::Fingerprint;
 use crate::ledger::{Entry, Held, Kind, LedgerError, Nonce, Replaced, State, payload_of};
+use crate::lookup::engine::Engine;
 use crate::validator::Validator;
 
 use super::record::{Kept, Payload, Phase};

@@ -19,11 +19,11 @@ use tokio::time::Instant;
 use tower_service::Service;
 use tracing::Span;
 
-use crate::contained;
-use crate::deadline::after;
+use crate::call::contained;
+use crate::call::deadline::after;
 use crate::envelope::NotExecuted;
+use crate::http::status_meaning::StatusMeaning;
 use crate::ledger::{Lease, LedgerError};
-use crate::status_meaning::StatusMeaning;
 
 use super::body::{Read, ResponseBody, read};
 use super::place::Place;

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use crate::intent::checked;
-use crate::invalid_intent::{Field, InvalidIntent};
+use crate::intent::invalid_intent::{Field, InvalidIntent};
+use crate::intent::payment_intent::checked;
 
 /// Whose idempotency keys a request's key is among: a tenant's, and within it a principal's.
 ///

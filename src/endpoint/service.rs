@@ -13,9 +13,9 @@ use tokio::time::timeout;
 use tower_service::Service;
 use tracing::{Instrument, Span};
 
-use crate::fingerprint::Fingerprint;
-use crate::key::IdempotencyKey;
-use crate::preflight::look_once;
+use crate::intent::fingerprint::Fingerprint;
+use crate::intent::key::IdempotencyKey;
+use crate::validator::preflight::look_once;
 
 use super::body::{Read, ResponseBody, read};
 use super::key_header;

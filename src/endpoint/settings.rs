@@ -7,7 +7,7 @@ use std::time::Duration;
 use http::request::Parts;
 use http::{HeaderName, Method, StatusCode};
 
-use crate::engine::Engine;
+use crate::lookup::engine::Engine;
 
 use super::scope::Scope;
 use super::tenant_keys::TenantKeys;

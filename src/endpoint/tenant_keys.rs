@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::deadline::after;
-use crate::leases::Ticket;
-use crate::shares::Room;
+use crate::call::deadline::after;
+use crate::call::leases::Ticket;
+use crate::call::shares::Room;
 
 use super::refusal::Refusal;
 

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::deadline::Deadline;
+use crate::call::deadline::Deadline;
 use crate::ledger::{
     Acquired, Claimable, Contents, Decision, Held, Key, LateWords, Lease, LedgerError, State, payload_of,
 };

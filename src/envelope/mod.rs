@@ -25,7 +25,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::object::Object;
+use crate::http::object::Object;
 
 mod of_error;
 #[cfg(feature = "tower")]

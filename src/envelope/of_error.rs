@@ -6,9 +6,9 @@ use serde_json::json;
 
 use crate::error::ValidateError;
 use crate::guard::GuardError;
-use crate::invalid_intent::InvalidIntent;
+use crate::intent::invalid_intent::InvalidIntent;
+use crate::payment::verdict::{Finding, Findings, Verdict};
 use crate::redeem::RedeemError;
-use crate::verdict::{Finding, Findings, Verdict};
 
 use super::Failure;
 

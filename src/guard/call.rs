@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::fingerprint::Fingerprint;
+use crate::intent::fingerprint::Fingerprint;
 
 /// One attempt of a guarded call.
 #[derive(Clone)]

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use crate::attempt_log::Attempt;
-use crate::verdict::{Degradation, Provenance};
+use crate::payment::verdict::{Degradation, Provenance};
+use crate::provider::attempt_log::Attempt;
 
 /// The result of an operation that was executed, now or before.
 #[derive(Clone)]

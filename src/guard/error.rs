@@ -4,10 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::attempt_log::Attempt;
 use crate::error::{Kind as CallKind, ValidateError};
 use crate::ledger::LedgerError;
 use crate::provider::ProviderError;
+use crate::provider::attempt_log::Attempt;
 use crate::store::RestartLoss;
 
 /// No result: refused, not executed, or nobody knows.

@@ -1,7 +1,7 @@
 //! What a failed attempt says about whether the provider executed the call.
 
+use crate::http::status_meaning::StatusMeaning;
 use crate::provider::{Advice, Kind, ProviderError};
-use crate::status_meaning::StatusMeaning;
 
 /// In one word, whether it happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,9 +5,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::engine::Engine;
-use crate::fingerprint::Fingerprint;
+use crate::intent::fingerprint::Fingerprint;
 use crate::ledger::{Contents, Entry, FAILED_FOR, Key, Kind, LedgerError, Nonce, State, millis, payload_of};
+use crate::lookup::engine::Engine;
 use crate::moment::Moment;
 use crate::provider::ProviderError;
 

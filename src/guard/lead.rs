@@ -4,11 +4,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
-use crate::deadline::Deadline;
+use crate::call::deadline::Deadline;
 use crate::error::ValidateError;
 use crate::ledger::millis;
+use crate::payment::verdict::{Degradation, Provenance};
 use crate::provider::ProviderError;
-use crate::verdict::{Degradation, Provenance};
 
 use super::done::Done;
 use super::error::{GuardError, Next, last_said};

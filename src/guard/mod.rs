@@ -21,7 +21,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::runtime::Handle;
 
-use crate::engine::Engine;
+use crate::lookup::engine::Engine;
 use crate::provider::ProviderError;
 use crate::validator::Validator;
 

@@ -4,10 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::fingerprint::Fingerprint;
-use crate::intent::checked;
-use crate::invalid_intent::{Field, InvalidIntent};
-use crate::key::IdempotencyKey;
+use crate::intent::fingerprint::Fingerprint;
+use crate::intent::invalid_intent::{Field, InvalidIntent};
+use crate::intent::key::IdempotencyKey;
+use crate::intent::payment_intent::checked;
 use crate::provider::ProviderIdentity;
 
 /// A longer name would make the list of what is unresolved too large for one record.

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::attempt;
-use crate::attempt_log::{Attempt, AttemptOutcome};
+use crate::call::attempt;
+use crate::call::retry::{Finished, Traffic, Work};
 use crate::moment::Moment;
 use crate::provider::ProviderError;
-use crate::retry::{Finished, Traffic, Work};
+use crate::provider::attempt_log::{Attempt, AttemptOutcome};
 
 use super::call::provider_key;
 use super::job::{Calling, Job};

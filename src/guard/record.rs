@@ -6,12 +6,12 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::attempt_log::Attempt;
 use crate::error::ValidateError;
-use crate::fingerprint::Fingerprint;
+use crate::intent::fingerprint::Fingerprint;
 use crate::ledger::{Held, LedgerError, State};
 use crate::moment::Moment;
 use crate::provider::ProviderError;
+use crate::provider::attempt_log::Attempt;
 
 use super::error::{GuardError, Unkept};
 

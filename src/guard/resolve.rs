@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::engine::Engine;
-use crate::fingerprint::Fingerprint;
+use crate::intent::fingerprint::Fingerprint;
 use crate::ledger::{Entry, Held, Kind, LedgerError, Nonce, Replaced, State, payload_of};
+use crate::lookup::engine::Engine;
 use crate::redaction::presentable;
 
 use super::error::GuardError;

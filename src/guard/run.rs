@@ -13,10 +13,10 @@ use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout};
 use tracing::{Instrument, Span};
 
-use crate::deadline::Deadline;
+use crate::call::deadline::Deadline;
 use crate::ledger::{LedgerError, Waited, Watch};
-use crate::preflight::look_once;
 use crate::provider::ProviderError;
+use crate::validator::preflight::look_once;
 
 use super::done::Done;
 use super::error::GuardError;

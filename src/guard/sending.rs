@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::attempt;
-use crate::attempt_log::{Attempt, AttemptOutcome, Reach};
+use crate::call::attempt;
+use crate::call::retry::{Finished, Traffic, Work};
 use crate::provider::ProviderError;
-use crate::retry::{Finished, Traffic, Work};
+use crate::provider::attempt_log::{Attempt, AttemptOutcome, Reach};
 
 use super::call::{GuardCall, provider_key};
 use super::fate::Fate;

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use crate::ledger::{Asked, Claimed, FAILED_FOR, Held, LedgerError, Nonce, Replaced, UnderWay};
 use crate::moment::Moment;
-use crate::verdict::Provenance;
+use crate::payment::verdict::Provenance;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 

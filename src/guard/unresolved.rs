@@ -8,12 +8,12 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use crate::deadline::Deadline;
-use crate::engine::{Engine, Unlisted};
-use crate::fingerprint::Fingerprint;
+use crate::call::deadline::Deadline;
+use crate::intent::fingerprint::Fingerprint;
 use crate::ledger::{
     Claimed, Entry, Held, Key, Kind, Ledger, LedgerError, Nonce, Poll, Replaced, State, millis, payload_of,
 };
+use crate::lookup::engine::{Engine, Unlisted};
 
 use super::job::Place;
 use super::record::{Payload, Phase};

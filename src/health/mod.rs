@@ -6,13 +6,13 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout_at};
 
-use crate::deadline::after;
+use crate::call::deadline::after;
+use crate::call::retry::Traffic;
 use crate::guard::UnresolvedList;
-use crate::preflight::{Preflight, look_recently};
-use crate::retry::Traffic;
-use crate::stats::BreakerState;
 use crate::store::StoreFinding;
+use crate::telemetry::stats::BreakerState;
 use crate::validator::Validator;
+use crate::validator::preflight::{Preflight, look_recently};
 
 mod page;
 #[cfg(feature = "metrics")]

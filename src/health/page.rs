@@ -2,8 +2,8 @@
 
 use serde::{Serialize, Serializer};
 
-use crate::preflight::Preflight;
 use crate::store::StoreFinding;
+use crate::validator::preflight::Preflight;
 
 use super::{Health, HealthReason};
 

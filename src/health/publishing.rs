@@ -4,7 +4,7 @@ use std::future::Future;
 
 use tokio::time::Instant;
 
-use crate::deadline::after;
+use crate::call::deadline::after;
 use crate::validator::Validator;
 
 use super::{PATIENCE, unresolved};

@@ -15,7 +15,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::deadline::Deadline;
+use crate::call::deadline::Deadline;
 
 use super::claimable::{Claimable, Decide, Decision, LateWords};
 use super::lease::{Asked, Lease};

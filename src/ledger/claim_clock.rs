@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::deadline::after;
+use crate::call::deadline::after;
 use crate::moment::Moment;
 use crate::store::{StoreFinding, Stored};
 

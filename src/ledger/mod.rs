@@ -12,7 +12,7 @@ use serde::Serialize;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout};
 
-use crate::fingerprint::Fingerprint;
+use crate::intent::fingerprint::Fingerprint;
 use crate::store::{AnyStore, Claim, Durability, Inspection, RestartLoss, StoreError, Stored, Swap};
 use crate::telemetry::{Stopwatch, store_call};
 

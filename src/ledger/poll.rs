@@ -6,7 +6,7 @@ use rand::RngExt as _;
 use rand::rngs::StdRng;
 use tokio::time::sleep;
 
-use crate::deadline::Deadline;
+use crate::call::deadline::Deadline;
 
 /// A provider seldom answers faster.
 const FIRST: Duration = Duration::from_millis(20);

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::deadline::Deadline;
+use crate::call::deadline::Deadline;
 
 use super::{Held, Key, Ledger, Nonce, Poll, State};
 

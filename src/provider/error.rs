@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::attempt_log::Reach;
+use crate::provider::attempt_log::Reach;
 use crate::redaction::{cut, presentable};
 
 /// A message longer than this is cut: it is for reading, and may be a whole HTML page.

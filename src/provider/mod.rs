@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::build_error::BuildError;
-use crate::facts::{Mode, ProviderPayment};
-use crate::fingerprint::Fingerprint;
-use crate::intent::PaymentId;
-use crate::money::Units;
+use crate::intent::fingerprint::Fingerprint;
+use crate::intent::money::Units;
+use crate::intent::payment_intent::PaymentId;
+use crate::payment::facts::{Mode, ProviderPayment};
+use crate::settings::build_error::BuildError;
 
+pub(crate) mod attempt_log;
 mod error;
 #[cfg(feature = "stripe")]
 pub(crate) mod stripe;
@@ -307,7 +308,7 @@ impl Answer<'_> {
     /// a date is passed over.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
-        crate::retry_after::parse(self.all("retry-after"), self.header("date"))
+        crate::http::retry_after::parse(self.all("retry-after"), self.header("date"))
     }
 }
 

@@ -25,9 +25,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use crate::deadline::Deadline;
-use crate::fingerprint::Fingerprint;
-use crate::intent::PaymentId;
+use crate::call::deadline::Deadline;
+use crate::intent::fingerprint::Fingerprint;
+use crate::intent::payment_intent::PaymentId;
 use crate::ledger::{
     Claimed, Entry, Held, Key, Kind, Ledger, LedgerError, Nonce, Replaced, State, Swapped, UnderWay, Waited, Watch,
     payload_of,

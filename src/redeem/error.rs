@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use crate::error::ValidateError;
-use crate::intent::PaymentId;
-use crate::invalid_intent::InvalidIntent;
+use crate::intent::invalid_intent::InvalidIntent;
+use crate::intent::payment_intent::PaymentId;
 use crate::ledger::LedgerError;
+use crate::payment::verdict::Verdict;
 use crate::redaction::legible;
 use crate::store::RestartLoss;
-use crate::verdict::Verdict;
 
 /// A payment that was not redeemed, released or looked up.
 #[derive(Clone, Debug, thiserror::Error)]

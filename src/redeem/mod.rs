@@ -5,12 +5,12 @@ use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 use std::sync::Arc;
 
-use crate::engine::Engine;
-use crate::intent::{PaymentId, checked};
-use crate::invalid_intent::Field;
-use crate::preflight::look_once;
+use crate::intent::invalid_intent::Field;
+use crate::intent::payment_intent::{PaymentId, checked};
+use crate::lookup::engine::Engine;
+use crate::payment::verdict::{Capture, Issuer, Proof, Verdict};
 use crate::validator::Validator;
-use crate::verdict::{Capture, Issuer, Proof, Verdict};
+use crate::validator::preflight::look_once;
 
 mod binding;
 mod error;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::intent::PaymentId;
+use crate::intent::payment_intent::PaymentId;
 
 /// Who a payment belongs to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::build_error::BuildError;
-use crate::switch;
+use crate::settings::build_error::BuildError;
+use crate::settings::switch;
 use crate::telemetry::store_chosen;
 
 use super::{AnyStore, Claim, Durability, Inspection, MemoryStore, RestartLoss, Store, StoreError, Stored, Swap};

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::rest::{Names, RestClient, Settings};
 use super::{Claim, Durability, Inspection, RestartLoss, Store, StoreError, Stored, Swap};
-use crate::build_error::BuildError;
+use crate::settings::build_error::BuildError;
 
 const NAMES: Names = Names {
     url: "Vercel KV REST URL",

@@ -17,7 +17,7 @@ use ::metrics::{Label, Unit, counter, describe_counter, describe_gauge, describe
 use tokio::time::Instant;
 
 #[cfg(feature = "metrics")]
-use crate::stats::{BreakerState, Stats};
+use crate::telemetry::stats::{BreakerState, Stats};
 
 /// What only grows.
 #[derive(Clone, Copy)]

@@ -10,17 +10,18 @@ use tokio::time::Instant;
 use tracing::field::Empty;
 use tracing::{Span, debug, error, info, info_span, warn};
 
-use crate::attempt_log::Attempt;
-use crate::fingerprint::Fingerprint;
-use crate::intent::PaymentId;
-use crate::stats::Stats;
-use crate::verdict::{Degradation, Provenance, Verdict};
+use crate::intent::fingerprint::Fingerprint;
+use crate::intent::payment_intent::PaymentId;
+use crate::payment::verdict::{Degradation, Provenance, Verdict};
+use crate::provider::attempt_log::Attempt;
+use crate::telemetry::stats::Stats;
 
 #[cfg(feature = "webhook")]
 mod deliveries;
 mod metrics;
 #[cfg(feature = "tower")]
 mod requests;
+pub(crate) mod stats;
 #[cfg(all(test, feature = "metrics", feature = "tower"))]
 mod tests;
 

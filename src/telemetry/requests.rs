@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use tracing::field::Empty;
 use tracing::{Span, info_span, warn};
 
-use crate::fingerprint::Fingerprint;
+use crate::intent::fingerprint::Fingerprint;
 
 use super::metrics::{LEASES_LOST, REQUESTS, REQUESTS_BYPASSED};
 use super::{Telemetry, count};

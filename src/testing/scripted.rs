@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use crate::facts::{Mode, ProviderPayment};
-use crate::intent::PaymentId;
+use crate::intent::payment_intent::PaymentId;
+use crate::payment::facts::{Mode, ProviderPayment};
 use crate::provider::{Call, Provider, ProviderError, ProviderIdentity};
 
 /// What a [`ScriptedProvider`] does on one look-up.

@@ -12,7 +12,7 @@ use std::fmt;
 
 use serde_json::{Value, json};
 
-use crate::facts::Mode;
+use crate::payment::facts::Mode;
 use crate::webhook;
 
 /// The `Stripe-Signature` header that Stripe would send with a body, at a time in seconds since 1970.

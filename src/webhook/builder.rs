@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::build_error::BuildError;
-use crate::engine::Engine;
+use crate::lookup::engine::Engine;
+use crate::settings::build_error::BuildError;
 use crate::validator::Validator;
 
 use super::signature::SigningSecret;

@@ -17,8 +17,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::contained::{self, Broken};
-use crate::deadline::{Deadline, after};
+use crate::call::contained::{self, Broken};
+use crate::call::deadline::{Deadline, after};
 use crate::ledger::{Acquired, Claimable, Contents, Decision, Held, Key, Kind, LateWords, Lease, LedgerError, State};
 
 use super::error::{HandlerError, WebhookError};

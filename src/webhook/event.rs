@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::facts::Mode;
-use crate::intent::PaymentId;
+use crate::intent::payment_intent::PaymentId;
+use crate::payment::facts::Mode;
 
 /// What the ids of accounts start with. A context may also name the organization itself.
 const ACCOUNT: &str = "acct_";

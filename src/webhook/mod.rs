@@ -113,10 +113,10 @@ use tokio::runtime::Handle;
 use tokio::time::timeout;
 use tracing::{Instrument as _, Span};
 
-use crate::engine::Engine;
-use crate::preflight::look_once;
+use crate::lookup::engine::Engine;
 use crate::telemetry::record_event;
 use crate::validator::Validator;
+use crate::validator::preflight::look_once;
 
 mod builder;
 mod delivery;

@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep};
 use scripted::{Fate, Shared, Way};
 
 use super::*;
-use crate::deadline::Deadline;
+use crate::call::deadline::Deadline;
 use crate::store::Store;
 
 const LEASE: Duration = Duration::from_secs(10);

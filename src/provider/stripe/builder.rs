@@ -4,11 +4,11 @@ use std::fmt;
 
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 
-use crate::build_error::BuildError;
-use crate::facts::Mode;
+use crate::http::transport;
+use crate::payment::facts::Mode;
 use crate::provider::ProviderIdentity;
 use crate::redaction::presentable;
-use crate::transport;
+use crate::settings::build_error::BuildError;
 
 use super::units::UNITS;
 use super::{API_VERSION, BASE_URL, Stripe};

@@ -6,12 +6,12 @@ use std::time::UNIX_EPOCH;
 use reqwest::header::HeaderMap;
 use reqwest::{Client, Url};
 
-use crate::attempt_log::Reach;
-use crate::build_error::BuildError;
-use crate::facts::ProviderPayment;
-use crate::intent::PaymentId;
+use crate::http::transport::{self, Reply, TransportError};
+use crate::intent::payment_intent::PaymentId;
+use crate::payment::facts::ProviderPayment;
+use crate::provider::attempt_log::Reach;
 use crate::redaction::presentable;
-use crate::transport::{self, Reply, TransportError};
+use crate::settings::build_error::BuildError;
 
 use super::{Answer, Call, Provider, ProviderError, ProviderIdentity};
 use refusal::Refusal;
@@ -186,8 +186,8 @@ impl fmt::Debug for Stripe {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::transport::Body;
     use crate::provider::{Advice, Kind};
-    use crate::transport::Body;
 
     const PAID: &str = r#"{"id":"pi_1","object":"payment_intent","status":"succeeded",
     "latest_charge":{"id":"ch_1","status":"succeeded","amount_refunded":0}}"#;

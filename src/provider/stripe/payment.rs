@@ -13,9 +13,9 @@
 //! Refunds, disputes and risk stand on the charge. A paid or authorised payment without its charge is therefore an
 //! unreadable answer, and not a payment without refunds. So is one whose charge says otherwise than the payment.
 
-use crate::currency::Currency;
-use crate::facts::{Mode, PaymentStatus, ProviderPayment, Risk};
-use crate::object::Object;
+use crate::http::object::Object;
+use crate::intent::currency::Currency;
+use crate::payment::facts::{Mode, PaymentStatus, ProviderPayment, Risk};
 use crate::provider::ProviderError;
 
 use super::wire::{Charge, Expandable, Intent, Named, Outcome};

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::object::Object;
+use crate::http::object::Object;
 use crate::provider::{Answer, ProviderError, RateLimit};
 
 use super::wire::{self, ErrorObject, Expandable};

@@ -1,7 +1,7 @@
 //! How Stripe writes amounts.
 
-use crate::currency::Currency;
-use crate::money::{Unit, Units};
+use crate::intent::currency::Currency;
+use crate::intent::money::{Unit, Units};
 
 const fn unit(currency: Currency, exponent: u8, step: u32) -> Unit {
     Unit { currency, exponent, step }
@@ -41,7 +41,7 @@ pub(super) const UNITS: Units = Units::new(EXCEPTIONS);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::money::Money;
+    use crate::intent::money::Money;
 
     fn minor(amount: &str, currency: Currency) -> Option<u64> {
         UNITS.to_minor(Money::parse(amount, currency).unwrap()).ok()

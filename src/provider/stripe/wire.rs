@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
 
-use crate::object::Object;
+use crate::http::object::Object;
 
 /// Stripe allows this many metadata keys (<https://docs.stripe.com/metadata>).
 const MAX_METADATA: usize = 50;

@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use self::command::{Answer, Verb};
 use self::desk::Desk;
 use super::{Claim, Durability, Inspection, RestartLoss, Store, StoreError, StoreFinding, Stored, Swap, ttl_millis};
-use crate::build_error::BuildError;
+use crate::settings::build_error::BuildError;
 
 /// Three million records of 300 bytes.
 const MAX_BYTES: u64 = 1 << 30;

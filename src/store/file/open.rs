@@ -11,7 +11,7 @@ use ::redb::Database;
 
 use super::fault::Fault;
 use super::tables::{self, FORMAT, Kind};
-use crate::build_error::BuildError;
+use crate::settings::build_error::BuildError;
 
 /// Pages kept in memory, in bytes. What is not in here comes from the system's own cache.
 const CACHE: usize = 32 * 1024 * 1024;

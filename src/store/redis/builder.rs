@@ -15,8 +15,8 @@ use super::endpoint::{Address, Endpoint, Login};
 use super::sentinel::Sentinel;
 use super::servers::Servers;
 use super::{Inner, RedisStore};
-use crate::build_error::BuildError;
-use crate::tls;
+use crate::http::tls;
+use crate::settings::build_error::BuildError;
 
 /// No limit of this crate is meant to be longer.
 const LONGEST: Duration = Duration::from_secs(60);

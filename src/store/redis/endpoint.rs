@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use ::redis::{ConnectionAddr, IntoConnectionInfo};
 
-use crate::build_error::BuildError;
+use crate::settings::build_error::BuildError;
 
 const WHAT: &str = "Redis URL";
 

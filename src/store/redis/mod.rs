@@ -24,7 +24,7 @@ pub use self::builder::RedisStoreBuilder;
 use self::connection::{Fault, Settings};
 use self::servers::Servers;
 use super::{Claim, Durability, Inspection, RestartLoss, Store, StoreError, Stored, Swap, ttl_millis};
-use crate::build_error::BuildError;
+use crate::settings::build_error::BuildError;
 
 /// A store in Redis 6.2 or newer, or in Valkey. Clones share everything.
 ///

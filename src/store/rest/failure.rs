@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::script::PREFIX;
-use crate::status_meaning::StatusMeaning;
+use crate::http::status_meaning::StatusMeaning;
+use crate::http::transport::TransportError;
 use crate::store::StoreError;
-use crate::transport::TransportError;
 
 /// The longest part of an answer that is shown.
 const MAX_SAID: usize = 160;

@@ -21,9 +21,9 @@ use tokio::time::{Instant, timeout};
 
 use super::disk::KeptLoss;
 use super::{Claim, Durability, StoreError, Stored, Swap, ttl_millis};
-use crate::object::Object;
-use crate::retry_after;
-use crate::transport::{self, Reply};
+use crate::http::object::Object;
+use crate::http::retry_after;
+use crate::http::transport::{self, Reply};
 use failure::{Failure, Refusal};
 use script::{LOCKING, PLAIN, Script};
 use wire::{Answer, Text, Verb};

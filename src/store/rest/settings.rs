@@ -7,8 +7,8 @@ use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, Header
 use tokio::sync::Semaphore;
 
 use super::RestClient;
-use crate::build_error::BuildError;
-use crate::transport;
+use crate::http::transport;
+use crate::settings::build_error::BuildError;
 
 /// Time for a name look-up and a TLS handshake at 150 ms a round trip.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(750);

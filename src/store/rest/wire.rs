@@ -217,7 +217,7 @@ pub(super) fn unexpected() -> StoreError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::object::Object;
+    use crate::http::object::Object;
 
     fn parsed(body: &str) -> Vec<String> {
         serde_json::from_str(body).unwrap()

@@ -1,0 +1,377 @@
+//! The circuit breaker: stops asking a provider that does not answer, and finds out when it does again.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::call::deadline::after;
+use crate::settings::build_error::BuildError;
+use crate::telemetry::stats::BreakerState;
+
+/// Buckets of the rolling window: a tenth of it is forgotten at a time.
+const BUCKETS: u32 = 10;
+
+/// Probes take a fraction of the time that the breaker was open for.
+const PROBE_SHARE: u32 = 10;
+
+/// When the circuit breaker opens, and how it closes again.
+///
+/// | setting | default | why |
+/// |---|---|---|
+/// | failure share | 0.5 | a provider that fails half the time is in trouble |
+/// | minimum attempts | 20 | fewer say nothing |
+/// | window | 10 s | forgets a short hiccup |
+/// | open for | 5 s | long enough to help, short enough to notice recovery |
+/// | probes | 3 | half-open admits this many at once, and closes after as many successes |
+///
+/// Only what says that the provider is down counts as a failure: no connection, no complete answer, a server error. A
+/// rate limit or a refusal is an answer.
+#[derive(Clone, Debug, PartialEq)]
+#[must_use]
+pub struct Breaker {
+    failure_share: f64,
+    minimum_attempts: u32,
+    window: Duration,
+    open_for: Duration,
+    probes: u32,
+}
+
+impl Default for Breaker {
+    fn default() -> Self {
+        Self {
+            failure_share: 0.5,
+            minimum_attempts: 20,
+            window: Duration::from_secs(10),
+            open_for: Duration::from_secs(5),
+            probes: 3,
+        }
+    }
+}
+
+impl Breaker {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The share of failed attempts in the window that opens the breaker, above 0 and at most 1.
+    pub fn failure_share(mut self, share: f64) -> Self {
+        self.failure_share = share;
+        self
+    }
+
+    /// Attempts in the window before the share counts.
+    pub fn minimum_attempts(mut self, attempts: u32) -> Self {
+        self.minimum_attempts = attempts;
+        self
+    }
+
+    /// How far back attempts count.
+    pub fn window(mut self, window: Duration) -> Self {
+        self.window = window;
+        self
+    }
+
+    /// How long nothing is sent once the breaker opened.
+    pub fn open_for(mut self, open_for: Duration) -> Self {
+        self.open_for = open_for;
+        self
+    }
+
+    /// Attempts admitted at once while half-open, and successes that close the breaker.
+    pub fn probes(mut self, probes: u32) -> Self {
+        self.probes = probes;
+        self
+    }
+
+    pub(crate) fn check(&self) -> Result<(), BuildError> {
+        let out = |setting, value: String, rule| Err(BuildError::OutOfRange { setting, value, rule });
+        if !(self.failure_share > 0.0 && self.failure_share <= 1.0) {
+            return out("breaker.failure_share", self.failure_share.to_string(), "above 0 and at most 1");
+        }
+        if self.minimum_attempts == 0 {
+            return out("breaker.minimum_attempts", "0".into(), "at least 1");
+        }
+        if self.probes == 0 {
+            return out("breaker.probes", "0".into(), "at least 1, or the breaker would never close");
+        }
+        if self.window < Duration::from_millis(10) {
+            return out("breaker.window", format!("{:?}", self.window), "at least 10 ms");
+        }
+        if self.open_for.is_zero() {
+            return out("breaker.open_for", "0ns".into(), "more than zero");
+        }
+        Ok(())
+    }
+}
+
+/// What an attempt says about the provider's health.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Health {
+    Up,
+    Down,
+}
+
+#[derive(Debug)]
+pub(crate) struct CircuitBreaker {
+    config: Breaker,
+    /// A probe that takes longer stands still with its runtime.
+    longest_attempt: Duration,
+    bucket_width: Duration,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    phase: Phase,
+    /// Counts the changes of phase, so that an attempt admitted in an earlier one cannot decide a later one.
+    generation: u64,
+}
+
+#[derive(Debug)]
+enum Phase {
+    Closed(Window),
+    Open { until: Instant },
+    HalfOpen { since: Instant, under_way: u32, succeeded: u32 },
+}
+
+/// Attempts and failures per bucket of time.
+#[derive(Debug)]
+struct Window {
+    buckets: [(u32, u32); BUCKETS as usize],
+    newest: u32,
+    newest_since: Instant,
+}
+
+impl Window {
+    fn new(now: Instant) -> Self {
+        Self { buckets: [(0, 0); BUCKETS as usize], newest: 0, newest_since: now }
+    }
+
+    fn add(&mut self, now: Instant, width: Duration, health: Health) {
+        let mut passed = 0;
+        while now.saturating_duration_since(self.newest_since) >= width && passed < BUCKETS {
+            passed = passed.saturating_add(1);
+            self.newest = self.newest.wrapping_add(1) % BUCKETS;
+            self.newest_since = self.newest_since.checked_add(width).unwrap_or(now);
+            if let Some(bucket) = self.buckets.get_mut(self.newest as usize) {
+                *bucket = (0, 0);
+            }
+        }
+        if passed == BUCKETS {
+            self.newest_since = now;
+        }
+        if let Some((attempts, failures)) = self.buckets.get_mut(self.newest as usize) {
+            *attempts = attempts.saturating_add(1);
+            *failures = failures.saturating_add(u32::from(health == Health::Down));
+        }
+    }
+
+    fn total(&self) -> (u32, u32) {
+        self.buckets.iter().fold((0, 0), |(attempts, failures), bucket| {
+            (bucket.0.saturating_add(attempts), bucket.1.saturating_add(failures))
+        })
+    }
+}
+
+impl CircuitBreaker {
+    pub(crate) fn new(config: Breaker, longest_attempt: Duration) -> Self {
+        let bucket_width = config.window.checked_div(BUCKETS).unwrap_or(config.window);
+        let state = State { phase: Phase::Closed(Window::new(Instant::now())), generation: 0 };
+        Self { config, longest_attempt, bucket_width, state: Mutex::new(state) }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // No code of the user runs under this lock, and the state is whole at every point.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Admits an attempt, or says how long the breaker stays open.
+    pub(crate) fn admit(&self, now: Instant) -> Result<Admission<'_>, Duration> {
+        let mut state = self.lock();
+        match &mut state.phase {
+            Phase::Closed(_) => {}
+            Phase::Open { until } if now < *until => return Err(until.saturating_duration_since(now)),
+            Phase::Open { .. } => state.probe(now),
+            Phase::HalfOpen { under_way, .. } if *under_way < self.config.probes => {
+                *under_way = under_way.saturating_add(1);
+            }
+            // Nobody drives those probes any more; a new generation makes room, and late reports change nothing.
+            Phase::HalfOpen { since, .. } if now.saturating_duration_since(*since) > self.longest_attempt => {
+                state.probe(now);
+            }
+            // Probes are out; whoever comes now is told to come back when they may be done.
+            Phase::HalfOpen { .. } => return Err(self.config.open_for.checked_div(PROBE_SHARE).unwrap_or_default()),
+        }
+        Ok(Admission { breaker: self, generation: state.generation, reported: false })
+    }
+
+    fn report(&self, generation: u64, now: Instant, health: Option<Health>) {
+        let mut state = self.lock();
+        if state.generation != generation {
+            return;
+        }
+        let open = |state: &mut State| {
+            state.enter(Phase::Open { until: after(now, self.config.open_for) });
+        };
+        match (&mut state.phase, health) {
+            (Phase::Closed(window), Some(health)) => {
+                window.add(now, self.bucket_width, health);
+                if health == Health::Up {
+                    return;
+                }
+                let (attempts, failures) = window.total();
+                let enough = attempts >= self.config.minimum_attempts;
+                if enough && f64::from(failures) >= self.config.failure_share * f64::from(attempts) {
+                    open(&mut state);
+                }
+            }
+            (Phase::HalfOpen { under_way, succeeded, .. }, health) => {
+                *under_way = under_way.saturating_sub(1);
+                match health {
+                    Some(Health::Down) => open(&mut state),
+                    Some(Health::Up) => {
+                        *succeeded = succeeded.saturating_add(1);
+                        if *succeeded >= self.config.probes {
+                            state.enter(Phase::Closed(Window::new(now)));
+                        }
+                    }
+                    // A dropped probe says nothing, but gives its place back.
+                    None => {}
+                }
+            }
+            _ => {}
+        }
+    }
+
+    pub(crate) fn state(&self, now: Instant) -> BreakerState {
+        match &self.lock().phase {
+            Phase::Closed(_) => BreakerState::Closed,
+            Phase::Open { until } if now < *until => BreakerState::Open,
+            Phase::Open { .. } | Phase::HalfOpen { .. } => BreakerState::HalfOpen,
+        }
+    }
+}
+
+impl State {
+    /// Enters half-open with a first probe under way.
+    fn probe(&mut self, now: Instant) {
+        self.enter(Phase::HalfOpen { since: now, under_way: 1, succeeded: 0 });
+    }
+
+    fn enter(&mut self, phase: Phase) {
+        self.phase = phase;
+        self.generation = self.generation.wrapping_add(1);
+    }
+}
+
+/// The right to make one attempt. Dropped without a report, it is recorded as an attempt that said nothing.
+#[derive(Debug)]
+pub(crate) struct Admission<'b> {
+    breaker: &'b CircuitBreaker,
+    generation: u64,
+    reported: bool,
+}
+
+impl Admission<'_> {
+    pub(crate) fn report(mut self, now: Instant, health: Health) {
+        self.reported = true;
+        self.breaker.report(self.generation, now, Some(health));
+    }
+}
+
+impl Drop for Admission<'_> {
+    fn drop(&mut self) {
+        if !self.reported {
+            self.breaker.report(self.generation, Instant::now(), None);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LONGEST: Duration = Duration::from_secs(30);
+
+    fn opened(now: Instant) -> CircuitBreaker {
+        let breaker = CircuitBreaker::new(Breaker::new().minimum_attempts(4).probes(2), LONGEST);
+        for _ in 0..4 {
+            breaker.admit(now).unwrap().report(now, Health::Down);
+        }
+        breaker
+    }
+
+    #[test]
+    fn it_opens_at_the_share_and_says_for_how_long() {
+        let now = Instant::now();
+        let breaker = opened(now);
+        assert_eq!(breaker.admit(now + Duration::from_secs(2)).unwrap_err(), Duration::from_secs(3));
+        assert_eq!(breaker.state(now), BreakerState::Open);
+    }
+
+    #[test]
+    fn few_failures_say_nothing() {
+        let now = Instant::now();
+        let breaker = CircuitBreaker::new(Breaker::new(), LONGEST);
+        for _ in 0..19 {
+            breaker.admit(now).unwrap().report(now, Health::Down);
+        }
+        assert!(breaker.admit(now).is_ok());
+    }
+
+    #[test]
+    fn old_failures_are_forgotten() {
+        let (now, later) = (Instant::now(), Instant::now() + Duration::from_secs(11));
+        let breaker = CircuitBreaker::new(Breaker::new().minimum_attempts(4), LONGEST);
+        for _ in 0..3 {
+            breaker.admit(now).unwrap().report(now, Health::Down);
+        }
+        breaker.admit(later).unwrap().report(later, Health::Down);
+        assert_eq!(breaker.state(later), BreakerState::Closed);
+    }
+
+    #[test]
+    fn half_open_admits_a_bounded_number_and_closes_after_as_many_successes() {
+        let (now, later) = (Instant::now(), Instant::now() + Duration::from_secs(6));
+        let breaker = opened(now);
+        let (first, second) = (breaker.admit(later).unwrap(), breaker.admit(later).unwrap());
+        assert!(breaker.admit(later).is_err());
+        first.report(later, Health::Up);
+        second.report(later, Health::Up);
+        assert_eq!(breaker.state(later), BreakerState::Closed);
+    }
+
+    #[test]
+    fn a_dropped_probe_gives_its_place_back() {
+        let (now, later) = (Instant::now(), Instant::now() + Duration::from_secs(6));
+        let breaker = opened(now);
+        for _ in 0..10 {
+            drop(breaker.admit(later).unwrap());
+        }
+        assert!(breaker.admit(later).is_ok());
+    }
+
+    #[test]
+    fn a_failed_probe_opens_again_and_a_late_result_changes_nothing() {
+        let (now, later) = (Instant::now(), Instant::now() + Duration::from_secs(6));
+        let breaker = opened(now);
+        let (first, late) = (breaker.admit(later).unwrap(), breaker.admit(later).unwrap());
+        first.report(later, Health::Down);
+        late.report(later, Health::Up);
+        assert_eq!(breaker.state(later), BreakerState::Open);
+    }
+
+    #[test]
+    fn probes_that_nobody_drives_make_room_after_the_longest_attempt() {
+        let (now, later) = (Instant::now(), Instant::now() + Duration::from_secs(6));
+        let breaker = opened(now);
+        let _stuck = (breaker.admit(later).unwrap(), breaker.admit(later).unwrap());
+        assert!(breaker.admit(later + LONGEST).is_err());
+        let much_later = later + LONGEST + Duration::from_secs(1);
+        breaker.admit(much_later).unwrap().report(much_later, Health::Up);
+        breaker.admit(much_later).unwrap().report(much_later, Health::Up);
+        assert_eq!(breaker.state(much_later), BreakerState::Closed);
+    }
+}

@@ -1,0 +1,115 @@
+//! Whether a failed attempt may be tried again. One place, asked in one order.
+
+use crate::call::breaker::Health;
+use crate::provider::attempt_log::{Reach, Rule};
+use crate::provider::{Advice, Kind, ProviderError};
+
+use super::transient::TransientPatterns;
+
+/// What a failure calls for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Decision {
+    pub(crate) transient: Transient,
+    pub(crate) rule: Rule,
+}
+
+/// How often a failure is worth another attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Transient {
+    No,
+    Once,
+    Yes,
+}
+
+/// Header, code, status, how far the call got, text: the first that knows decides.
+pub(crate) fn decide(error: &ProviderError, patterns: &TransientPatterns) -> Decision {
+    let decision = |retry: bool, rule| Decision { transient: if retry { Transient::Yes } else { Transient::No }, rule };
+    match error.advice() {
+        Some(Advice::Header { retry }) => return decision(retry, Rule::ProviderHeader),
+        Some(Advice::Code { retry }) => {
+            return decision(retry, Rule::ProviderCode(error.provider_code().unwrap_or_default().into()));
+        }
+        None => {}
+    }
+    match (error.kind(), error.http_status()) {
+        (Kind::Unreadable, _) => Decision { transient: Transient::Once, rule: Rule::Unreadable },
+        (_, Some(status)) => decision(is_transient_status(status), Rule::Status(status)),
+        (Kind::NotSent, None) => decision(true, Rule::Reach(Reach::NotSent)),
+        // A look-up changes nothing, so not knowing whether it was seen is no reason to stop.
+        (Kind::OutcomeUnknown, None) => decision(true, Rule::Reach(Reach::MaybeSent)),
+        (Kind::Refused, None) => decision(false, Rule::Reach(Reach::Answered)),
+        (Kind::Message, None) => match patterns.matching(error.text()) {
+            Some(pattern) => decision(true, Rule::Pattern(pattern.into())),
+            None => decision(false, Rule::Unknown),
+        },
+    }
+}
+
+/// RFC 9110 and RFC 6585, and 520 to 524 as proxies use them.
+const fn is_transient_status(status: u16) -> bool {
+    matches!(status, 408 | 425 | 429 | 500 | 502 | 503 | 504 | 520..=524)
+}
+
+/// A rate limit and a refusal are answers; only silence and server errors say that the provider is down.
+pub(crate) fn health(error: &ProviderError, decision: &Decision) -> Health {
+    let down = match (error.kind(), error.http_status()) {
+        (_, Some(status)) => status >= 500,
+        (Kind::NotSent | Kind::OutcomeUnknown | Kind::Message, None) => decision.transient != Transient::No,
+        (Kind::Refused | Kind::Unreadable, None) => false,
+    };
+    if down && !error.is_rate_limit() { Health::Down } else { Health::Up }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decided(error: &ProviderError) -> (Transient, String) {
+        let decision = decide(error, &TransientPatterns::compile(false, &[]).unwrap());
+        (decision.transient, decision.rule.to_string())
+    }
+
+    #[test]
+    fn the_header_outranks_the_code_and_the_code_the_status() {
+        let error = ProviderError::refused("x").status(503).code_decides("final", false);
+        assert_eq!(decided(&error), (Transient::No, "provider code final".to_owned()));
+        let error = error.header_decides(true);
+        assert_eq!(decided(&error), (Transient::Yes, "provider header".to_owned()));
+        let header_first = ProviderError::refused("x").header_decides(false).code_decides("lock_timeout", true);
+        assert_eq!(decided(&header_first).0, Transient::No);
+    }
+
+    #[test]
+    fn a_status_outranks_the_words_around_it() {
+        let error = ProviderError::message("connection refused by upstream").status(404);
+        assert_eq!(decided(&error), (Transient::No, "status 404".to_owned()));
+    }
+
+    #[test]
+    fn statuses_are_sorted_as_documented() {
+        for status in [408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524] {
+            assert_eq!(decided(&ProviderError::refused("x").status(status)).0, Transient::Yes, "{status}");
+        }
+        for status in [301, 302, 400, 401, 402, 403, 404, 405, 409, 410, 415, 422, 501, 505] {
+            assert_eq!(decided(&ProviderError::refused("x").status(status)).0, Transient::No, "{status}");
+        }
+    }
+
+    #[test]
+    fn an_unreadable_answer_is_tried_once_more() {
+        assert_eq!(decided(&ProviderError::unreadable("x").status(200)).0, Transient::Once);
+    }
+
+    #[test]
+    fn only_silence_and_server_errors_say_that_the_provider_is_down() {
+        let patterns = TransientPatterns::compile(false, &[]).unwrap();
+        let of = |error: ProviderError| health(&error, &decide(&error, &patterns));
+        assert_eq!(of(ProviderError::refused("x").status(503)), Health::Down);
+        assert_eq!(of(ProviderError::not_sent("x")), Health::Down);
+        assert_eq!(of(ProviderError::message("connection refused")), Health::Down);
+        assert_eq!(of(ProviderError::message("card declined")), Health::Up);
+        assert_eq!(of(ProviderError::refused("x").status(429)), Health::Up);
+        assert_eq!(of(ProviderError::refused("x").status(404)), Health::Up);
+        assert_eq!(of(ProviderError::refused("x")), Health::Up);
+    }
+}

@@ -1,0 +1,52 @@
+//! What look-ups and guarded calls each have of their own, so that trouble of the ones does not stop the others.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::call::breaker::{Admission, Breaker, CircuitBreaker, Health};
+use crate::call::concurrency::Permit;
+use crate::call::gate::{Gate, Probe};
+
+/// Which calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Traffic {
+    /// Of payments' facts.
+    LookUps,
+    /// Everything that a guard runs.
+    Guarded,
+}
+
+/// A breaker and a gate.
+#[derive(Debug)]
+pub(crate) struct Lane {
+    pub(super) gate: Gate,
+    pub(super) breaker: Option<CircuitBreaker>,
+}
+
+impl Lane {
+    pub(crate) fn new(breaker: Option<Breaker>, longest_attempt: Duration) -> Self {
+        let breaker = breaker.map(|breaker| CircuitBreaker::new(breaker, longest_attempt));
+        Self { gate: Gate::new(longest_attempt), breaker }
+    }
+}
+
+/// What may go to the provider now, since when, and what it gives back when it is over.
+pub(super) struct Passage<'r> {
+    pub(super) _permit: Option<Permit<'r>>,
+    pub(super) probe: Option<Probe<'r>>,
+    pub(super) admission: Option<Admission<'r>>,
+    pub(super) at: Instant,
+}
+
+impl Passage<'_> {
+    /// Frees the place, and tells gate and breaker how it went; the breaker, without a word on that, that it says nothing.
+    pub(super) fn leave(self, health: Option<Health>, now: Instant) {
+        if let Some(probe) = self.probe {
+            probe.answered();
+        }
+        if let (Some(admission), Some(health)) = (self.admission, health) {
+            admission.report(now, health);
+        }
+    }
+}

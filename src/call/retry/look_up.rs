@@ -1,0 +1,81 @@
+//! A look-up of one payment, as something the loop tries.
+
+use std::future::Future;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::call::attempt;
+use crate::call::deadline::Deadline;
+use crate::error::ValidateError;
+use crate::intent::payment_intent::PaymentId;
+use crate::payment::facts::ProviderPayment;
+use crate::provider::attempt_log::{Attempt, AttemptOutcome};
+use crate::provider::{AnyProvider, ProviderError};
+use crate::telemetry::Telemetry;
+
+use super::Retrier;
+use super::lane::Traffic;
+use super::work::{Finished, Work};
+
+/// What the provider answered, when, and after which attempts.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) facts: ProviderPayment,
+    pub(crate) at: Instant,
+    pub(crate) attempts: Vec<Attempt>,
+}
+
+struct LookUp<'r, F> {
+    provider: &'r dyn AnyProvider,
+    payment: &'r PaymentId,
+    started: F,
+}
+
+impl<F: Fn(Option<Instant>) + Send> Work for LookUp<'_, F> {
+    const TRAFFIC: Traffic = Traffic::LookUps;
+
+    type Answer = ProviderPayment;
+    type Output = Answer;
+
+    fn attempt(
+        &mut self,
+        number: u32,
+        start: Instant,
+        until: Instant,
+        limit: Duration,
+    ) -> impl Future<Output = Result<ProviderPayment, ProviderError>> + Send {
+        (self.started)(Some(start));
+        attempt::look_up(self.provider, self.payment, number, until, limit)
+    }
+
+    fn failed(&mut self, _error: &ProviderError, _now: Instant) -> bool {
+        (self.started)(None);
+        // A look-up changes nothing.
+        true
+    }
+
+    fn shown(facts: &mut ProviderPayment) -> (AttemptOutcome, Option<Box<str>>) {
+        (AttemptOutcome::Facts, facts.request_id.take())
+    }
+
+    fn finished(facts: ProviderPayment, Finished { at, attempts }: Finished) -> Answer {
+        Answer { facts, at, attempts }
+    }
+}
+
+impl Retrier {
+    /// Asks for a payment's facts. `started` hears of each attempt, and of its failure.
+    ///
+    /// Hands the loop's own future on, since a further one around it would make each leader's task larger.
+    pub(crate) fn run<'r>(
+        &'r self,
+        payment: &'r PaymentId,
+        begin: Instant,
+        deadline: Deadline,
+        telemetry: &'r Telemetry,
+        started: impl Fn(Option<Instant>) + Send + 'r,
+    ) -> impl Future<Output = Result<Answer, ValidateError>> + Send + 'r {
+        self.pursue(LookUp { provider: &*self.provider, payment, started }, begin, deadline, telemetry)
+    }
+}

@@ -1,0 +1,9 @@
+//! The HTTP client under the adapters that speak HTTP, and what answers mean before anyone reads their body.
+
+pub(crate) mod object;
+pub(crate) mod retry_after;
+pub(crate) mod status_meaning;
+#[cfg(any(feature = "redis", feature = "stripe", feature = "upstash"))]
+pub(crate) mod tls;
+#[cfg(any(feature = "stripe", feature = "upstash"))]
+pub(crate) mod transport;

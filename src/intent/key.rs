@@ -1,0 +1,73 @@
+//! The caller's idempotency key.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::intent::invalid_intent::{Field, InvalidIntent};
+
+/// The longest key, as in Stripe's API.
+const MAX_LEN: usize = 255;
+
+/// The caller's idempotency key: 1 to 255 printable ASCII characters.
+///
+/// Debug shows no part of it, since callers put personal data and tokens into keys.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct IdempotencyKey(Arc<str>);
+
+impl IdempotencyKey {
+    /// Parses a key.
+    ///
+    /// # Errors
+    /// Names the field `key` when the text is empty, over 255 characters, or not printable ASCII.
+    pub fn parse(key: impl AsRef<str>) -> Result<Self, InvalidIntent> {
+        let key = key.as_ref();
+        let wrong = |rule: &'static str| Err(InvalidIntent::new(Field::Key, rule));
+        match key.len() {
+            0 => wrong("must not be empty"),
+            len if len > MAX_LEN => wrong("must have at most 255 characters"),
+            _ if !key.bytes().all(|byte| (0x20..=0x7e).contains(&byte)) => wrong("must be printable ASCII"),
+            _ => Ok(Self(key.into())),
+        }
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<&str> for IdempotencyKey {
+    type Error = InvalidIntent;
+
+    fn try_from(key: &str) -> Result<Self, InvalidIntent> {
+        Self::parse(key)
+    }
+}
+
+impl TryFrom<String> for IdempotencyKey {
+    type Error = InvalidIntent;
+
+    fn try_from(key: String) -> Result<Self, InvalidIntent> {
+        Self::parse(key)
+    }
+}
+
+impl fmt::Debug for IdempotencyKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("IdempotencyKey(…)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn length_and_alphabet_are_checked() {
+        for key in ["", "ä", "a\nb", "a\u{7f}", &"k".repeat(256)] {
+            assert_eq!(IdempotencyKey::parse(key).unwrap_err().field(), Field::Key, "{key:?}");
+        }
+        for key in ["k", "order 6735/attempt~1", &"k".repeat(255)] {
+            assert_eq!(IdempotencyKey::parse(key).unwrap().as_str(), key);
+        }
+    }
+}

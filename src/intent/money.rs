@@ -1,0 +1,269 @@
+//! Exact amounts of money, and a provider's minor units.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use crate::intent::currency::Currency;
+use crate::intent::invalid_intent::{Field, InvalidIntent};
+
+/// Digits after the point that can be held; no currency has more than four.
+const MAX_SCALE: u8 = 18;
+
+/// An exact, non-negative decimal amount in a currency's major unit.
+///
+/// `10`, `10.0` and `10.000` are equal. There is no float anywhere, and no tolerance.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Money {
+    /// Without trailing zeros after the point, so that equality is field by field.
+    digits: u64,
+    scale: u8,
+    currency: Currency,
+}
+
+impl Money {
+    /// Parses a decimal in major units: `19.99` is nineteen dollars and ninety-nine cents.
+    ///
+    /// Accepted are ASCII digits with at most one point between digits: no sign, exponent, space or grouping. How many
+    /// decimals a currency has is the provider's to say, so that is checked when the intent is validated.
+    ///
+    /// # Errors
+    /// Names the field `amount` when the text is not such a decimal, is zero, or is larger than 64 bits hold.
+    pub fn parse(amount: &str, currency: Currency) -> Result<Self, InvalidIntent> {
+        let wrong = |rule: &'static str| InvalidIntent::new(Field::Amount, rule);
+        if amount.starts_with('-') {
+            return Err(wrong("must be more than zero"));
+        }
+        let (whole, fraction) = match amount.split_once('.') {
+            Some((whole, fraction)) if !fraction.is_empty() => (whole, fraction),
+            Some(_) => return Err(wrong("must have a digit after the decimal point")),
+            None => (amount, ""),
+        };
+        if whole.is_empty() {
+            return Err(wrong("must start with a digit"));
+        }
+        if !whole.bytes().chain(fraction.bytes()).all(|byte| byte.is_ascii_digit()) {
+            return Err(wrong("must be a decimal such as 19.99, of digits and at most one point"));
+        }
+        let fraction = fraction.trim_end_matches('0');
+        let scale = u8::try_from(fraction.len())
+            .ok()
+            .filter(|scale| *scale <= MAX_SCALE)
+            .ok_or_else(|| wrong("must have at most 18 decimals"))?;
+        let digits = whole
+            .bytes()
+            .chain(fraction.bytes())
+            .try_fold(0_u64, |sum, byte| sum.checked_mul(10)?.checked_add(u64::from(byte.wrapping_sub(b'0'))))
+            .ok_or_else(|| wrong("must fit into 64 bits"))?;
+        if digits == 0 {
+            return Err(wrong("must be more than zero"));
+        }
+        Ok(Self { digits, scale, currency })
+    }
+
+    fn normalised(mut digits: u64, mut scale: u8, currency: Currency) -> Self {
+        while scale > 0 && digits.is_multiple_of(10) {
+            digits /= 10;
+            scale = scale.saturating_sub(1);
+        }
+        Self { digits, scale, currency }
+    }
+
+    /// The currency.
+    #[must_use]
+    pub fn currency(&self) -> Currency {
+        self.currency
+    }
+
+    /// Whether the amount is zero, as a provider may report and nobody may claim.
+    #[must_use]
+    pub fn is_zero(&self) -> bool {
+        self.digits == 0
+    }
+
+    /// The decimal without its currency.
+    pub(crate) fn amount(&self) -> (u64, u8) {
+        (self.digits, self.scale)
+    }
+}
+
+impl fmt::Display for Money {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scale = usize::from(self.scale);
+        let digits = format!("{:0>width$}", self.digits, width = scale.saturating_add(1));
+        match digits.split_at_checked(digits.len().saturating_sub(scale)) {
+            Some((whole, fraction)) if !fraction.is_empty() => {
+                write!(f, "{whole}.{fraction} {}", self.currency)
+            }
+            _ => write!(f, "{digits} {}", self.currency),
+        }
+    }
+}
+
+impl fmt::Debug for Money {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// How one currency is written in a provider's integers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unit {
+    /// The currency.
+    pub currency: Currency,
+    /// Decimals that the integer carries: 2 means cents.
+    pub exponent: u8,
+    /// The integer must be a multiple of this: 100 where a two-decimal integer stays whole.
+    pub step: u32,
+}
+
+/// A provider's units table: how its integers relate to major units.
+///
+/// Currencies that are not listed have two decimals and step one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Units(Cow<'static, [Unit]>);
+
+impl Units {
+    /// Makes a table of the currencies that differ from two decimals, step one.
+    #[must_use]
+    pub const fn new(exceptions: &'static [Unit]) -> Self {
+        Self(Cow::Borrowed(exceptions))
+    }
+
+    /// The exponents of ISO 4217, for providers without a table of their own.
+    #[must_use]
+    pub const fn iso_4217() -> Self {
+        Self::new(ISO_4217)
+    }
+
+    fn of(&self, currency: Currency) -> Unit {
+        let listed = self.0.iter().find(|unit| unit.currency == currency);
+        listed.copied().unwrap_or(Unit { currency, exponent: 2, step: 1 })
+    }
+
+    /// Converts to the provider's integer.
+    ///
+    /// # Errors
+    /// Names the field `amount` when the currency has fewer decimals, when the amount is not a multiple of the step, or
+    /// when the integer overflows 64 bits.
+    pub fn to_minor(&self, money: Money) -> Result<u64, InvalidIntent> {
+        let unit = self.of(money.currency);
+        let wrong = |rule: String| InvalidIntent::new(Field::Amount, rule);
+        let missing = unit.exponent.checked_sub(money.scale).ok_or_else(|| {
+            let (code, digits) = (money.currency, unit.exponent);
+            wrong(format!("must have at most {digits} decimals in {code} at this provider"))
+        })?;
+        let minor = 10_u64
+            .checked_pow(u32::from(missing))
+            .and_then(|power| money.digits.checked_mul(power))
+            .ok_or_else(|| wrong("must fit into 64 bits in minor units".to_owned()))?;
+        if !minor.is_multiple_of(u64::from(unit.step.max(1))) {
+            let (code, step) = (money.currency, unit.step);
+            return Err(wrong(format!("must be a multiple of {step} minor units in {code}")));
+        }
+        Ok(minor)
+    }
+
+    /// Converts the provider's integer back.
+    #[must_use]
+    pub fn to_money(&self, minor: u64, currency: Currency) -> Money {
+        Money::normalised(minor, self.of(currency).exponent.min(MAX_SCALE), currency)
+    }
+}
+
+const fn unit(currency: Currency, exponent: u8, step: u32) -> Unit {
+    Unit { currency, exponent, step }
+}
+
+/// The currencies whose ISO 4217 exponent is not two.
+const ISO_4217: &[Unit] = &[
+    unit(Currency::BHD, 3, 1),
+    unit(Currency::BIF, 0, 1),
+    unit(Currency::CLP, 0, 1),
+    unit(Currency::DJF, 0, 1),
+    unit(Currency::GNF, 0, 1),
+    unit(Currency::IQD, 3, 1),
+    unit(Currency::ISK, 0, 1),
+    unit(Currency::JOD, 3, 1),
+    unit(Currency::JPY, 0, 1),
+    unit(Currency::KMF, 0, 1),
+    unit(Currency::KRW, 0, 1),
+    unit(Currency::KWD, 3, 1),
+    unit(Currency::LYD, 3, 1),
+    unit(Currency::OMR, 3, 1),
+    unit(Currency::PYG, 0, 1),
+    unit(Currency::RWF, 0, 1),
+    unit(Currency::TND, 3, 1),
+    unit(Currency::UGX, 0, 1),
+    unit(Currency::VND, 0, 1),
+    unit(Currency::VUV, 0, 1),
+    unit(Currency::XAF, 0, 1),
+    unit(Currency::XOF, 0, 1),
+    unit(Currency::XPF, 0, 1),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn trailing_zeros_do_not_matter() {
+        let ten = Money::parse("10", Currency::USD).unwrap();
+        for text in ["10.0", "10.000", "010", "10.000000000000000000000000"] {
+            assert_eq!(Money::parse(text, Currency::USD).unwrap(), ten, "{text}");
+        }
+        assert_eq!(ten.to_string(), "10 USD");
+        assert_eq!(Money::parse("0.05", Currency::USD).unwrap().to_string(), "0.05 USD");
+    }
+
+    #[test]
+    fn whatever_is_not_a_plain_positive_decimal_names_the_amount() {
+        let inputs = [
+            "",
+            ".",
+            "1.",
+            ".5",
+            "-1",
+            "-0",
+            "+1",
+            "0",
+            "0.00",
+            "NaN",
+            "inf",
+            "1e3",
+            "1,5",
+            "1_0",
+            " 1",
+            "1 ",
+            "1.2.3",
+            "0x10",
+            "١",
+            "18446744073709551616",
+            "1.0000000000000000001",
+        ];
+        for text in inputs {
+            assert_eq!(Money::parse(text, Currency::USD).unwrap_err().field(), Field::Amount, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn conversion_is_exact_or_refused() {
+        let units = Units::iso_4217();
+        let minor = |text: &str, currency| units.to_minor(Money::parse(text, currency).unwrap());
+        assert_eq!(minor("19.99", Currency::USD), Ok(1999));
+        assert_eq!(minor("500", Currency::JPY), Ok(500));
+        assert_eq!(minor("1.234", Currency::KWD), Ok(1234));
+        assert!(minor("500.5", Currency::JPY).unwrap_err().rule().contains("at most 0 decimals"));
+        assert!(minor("19.999", Currency::USD).is_err());
+        assert!(minor("18446744073709551615", Currency::USD).unwrap_err().rule().contains("64 bits"));
+        assert_eq!(units.to_money(1999, Currency::USD).to_string(), "19.99 USD");
+        assert_eq!(units.to_money(0, Currency::USD).to_string(), "0 USD");
+    }
+
+    #[test]
+    fn a_step_refuses_what_the_provider_cannot_charge() {
+        let units = Units::new(const { &[unit(Currency::HUF, 2, 100)] });
+        let forint = |text: &str| units.to_minor(Money::parse(text, Currency::HUF).unwrap());
+        assert_eq!(forint("5"), Ok(500));
+        assert!(forint("5.5").unwrap_err().rule().contains("multiple of 100"));
+    }
+}

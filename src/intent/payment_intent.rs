@@ -1,0 +1,303 @@
+//! What a checkout claims about a payment.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::hash::{BuildHasher, Hash, Hasher, RandomState};
+use std::sync::{Arc, LazyLock};
+
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::intent::fingerprint::Fingerprint;
+use crate::intent::invalid_intent::{Field, InvalidIntent};
+use crate::intent::key::IdempotencyKey;
+use crate::intent::money::Money;
+
+/// The longest id, tenant, order or customer, in bytes. Stripe's ids have at most 255 characters.
+const MAX_LEN: usize = 255;
+
+/// What Stripe's credentials start with; put into the place of an id they would end up in URLs and logs.
+const CREDENTIALS: [&str; 4] = ["sk_", "rk_", "pk_", "whsec_"];
+
+/// A payment's id at its provider: 1 to 255 of `A-Z a-z 0-9 _ -`.
+///
+/// The alphabet cannot change a URL's path. A client secret is refused.
+#[derive(Clone, PartialEq, Eq)]
+#[repr(C)]
+pub struct PaymentId {
+    /// See [`position_of`].
+    position: u64,
+    text: Arc<str>,
+}
+
+impl PaymentId {
+    /// Parses an id.
+    ///
+    /// # Errors
+    /// Names the field `payment_id` when the text is empty, too long, has other characters, or is a client secret.
+    pub fn parse(id: impl AsRef<str>) -> Result<Self, InvalidIntent> {
+        let id = id.as_ref();
+        let wrong = |rule: &'static str| Err(InvalidIntent::new(Field::PaymentId, rule));
+        match id.len() {
+            0 => wrong("must not be empty"),
+            len if len > MAX_LEN => wrong("must have at most 255 characters"),
+            _ if id.contains("_secret_") => {
+                wrong("is a client secret; pass the payment intent's id, the part before `_secret_`")
+            }
+            _ if CREDENTIALS.iter().any(|prefix| id.starts_with(prefix)) => {
+                wrong("is an API key or a webhook secret; pass the payment intent's id")
+            }
+            _ if !id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-') => {
+                wrong("must consist of A-Z, a-z, 0-9, `_` and `-`")
+            }
+            _ => Ok(Self { position: position_of(id), text: id.into() }),
+        }
+    }
+
+    /// Where the payment stands in tables. Equality is decided on the id itself.
+    pub(crate) fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+}
+
+/// By its position, which is hashed already.
+impl Hash for PaymentId {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.position);
+    }
+}
+
+impl fmt::Debug for PaymentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
+}
+
+impl fmt::Display for PaymentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// As its text; what is no id is refused.
+impl Serialize for PaymentId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for PaymentId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::parse(Cow::<str>::deserialize(deserializer)?).map_err(D::Error::custom)
+    }
+}
+
+/// What the checkout claims: tenant, payment, money, and perhaps order, customer and key.
+///
+/// A clone costs one counter. Digests are computed here, once, so that validating computes none.
+#[derive(Clone)]
+pub struct PaymentIntent(Arc<Claims>);
+
+/// What a hit reads comes first and stands together: 56 bytes behind the counters. Small, since a checkout may hold many.
+#[derive(Clone)]
+#[repr(C)]
+struct Claims {
+    key: Option<IdempotencyKey>,
+    fingerprint: Fingerprint,
+    payment: PaymentId,
+    money: Money,
+    texts: Texts,
+}
+
+/// Tenant, order and customer in one piece. None of them is ever empty, so an empty one is absent.
+#[derive(Clone)]
+struct Texts {
+    all: Box<str>,
+    order_at: u16,
+    customer_at: u16,
+}
+
+impl Texts {
+    fn new(tenant: &str, order: Option<&str>, customer: Option<&str>) -> Self {
+        let (order, customer) = (order.unwrap_or_default(), customer.unwrap_or_default());
+        // Each has at most 255 bytes, so the borders fit.
+        let border = |at: usize| u16::try_from(at).unwrap_or(u16::MAX);
+        let (order_at, customer_at) = (border(tenant.len()), border(tenant.len().saturating_add(order.len())));
+        Self { all: [tenant, order, customer].concat().into(), order_at, customer_at }
+    }
+
+    fn part(&self, range: impl std::slice::SliceIndex<str, Output = str>) -> Option<&str> {
+        self.all.get(range).filter(|part| !part.is_empty())
+    }
+
+    fn tenant(&self) -> &str {
+        self.part(..usize::from(self.order_at)).unwrap_or_default()
+    }
+
+    fn order(&self) -> Option<&str> {
+        self.part(usize::from(self.order_at)..usize::from(self.customer_at))
+    }
+
+    fn customer(&self) -> Option<&str> {
+        self.part(usize::from(self.customer_at)..)
+    }
+}
+
+impl Claims {
+    fn seal(&mut self) {
+        let (digits, scale) = self.money.amount();
+        self.fingerprint = Fingerprint::of(
+            "claims",
+            [
+                Some(self.texts.tenant().as_bytes()),
+                Some(self.payment.as_str().as_bytes()),
+                Some(&digits.to_be_bytes()),
+                Some(&[scale]),
+                Some(self.money.currency().as_str().as_bytes()),
+                self.texts.order().map(str::as_bytes),
+                self.texts.customer().map(str::as_bytes),
+            ],
+        );
+    }
+}
+
+impl PaymentIntent {
+    /// Claims that `payment` pays `money` to `tenant`.
+    ///
+    /// # Errors
+    /// Names the field and the rule: the tenant and the payment id must be 1 to 255 bytes without control
+    /// characters or white space around it, the id of a narrow alphabet and no client secret, the amount more than zero.
+    pub fn new(tenant: impl AsRef<str>, payment: impl AsRef<str>, money: Money) -> Result<Self, InvalidIntent> {
+        let tenant = checked(Field::Tenant, tenant.as_ref())?;
+        let payment = PaymentId::parse(payment)?;
+        if money.is_zero() {
+            return Err(InvalidIntent::new(Field::Amount, "must be more than zero"));
+        }
+        let (key, fingerprint, texts) = (None, Fingerprint::NONE, Texts::new(tenant, None, None));
+        let mut claims = Claims { key, fingerprint, payment, money, texts };
+        claims.seal();
+        Ok(Self(Arc::new(claims)))
+    }
+
+    /// Claims that the payment is for this order.
+    ///
+    /// # Errors
+    /// Names the field `order` when the text is empty, over 255 bytes, or has control characters or white space around it.
+    pub fn order(mut self, order: impl AsRef<str>) -> Result<Self, InvalidIntent> {
+        let claims = Arc::make_mut(&mut self.0);
+        let order = checked(Field::Order, order.as_ref())?;
+        claims.texts = Texts::new(claims.texts.tenant(), Some(order), claims.texts.customer());
+        claims.seal();
+        Ok(self)
+    }
+
+    /// Claims that this customer, by the provider's id, paid.
+    ///
+    /// # Errors
+    /// Names the field `customer` when the text is empty, over 255 bytes, or has control characters or white space around it.
+    pub fn customer(mut self, customer: impl AsRef<str>) -> Result<Self, InvalidIntent> {
+        let claims = Arc::make_mut(&mut self.0);
+        let customer = checked(Field::Customer, customer.as_ref())?;
+        claims.texts = Texts::new(claims.texts.tenant(), claims.texts.order(), Some(customer));
+        claims.seal();
+        Ok(self)
+    }
+
+    /// Adds the caller's idempotency key; the same key with other claims is refused as reused.
+    #[must_use]
+    pub fn key(mut self, key: IdempotencyKey) -> Self {
+        Arc::make_mut(&mut self.0).key = Some(key);
+        self
+    }
+
+    /// The tenant.
+    #[must_use]
+    pub fn tenant(&self) -> &str {
+        self.0.texts.tenant()
+    }
+
+    /// The payment's id.
+    #[must_use]
+    pub fn payment(&self) -> &PaymentId {
+        &self.0.payment
+    }
+
+    /// The amount and currency.
+    #[must_use]
+    pub fn money(&self) -> Money {
+        self.0.money
+    }
+
+    /// The order, if one is claimed.
+    #[must_use]
+    pub fn claimed_order(&self) -> Option<&str> {
+        self.0.texts.order()
+    }
+
+    /// The customer, if one is claimed.
+    #[must_use]
+    pub fn claimed_customer(&self) -> Option<&str> {
+        self.0.texts.customer()
+    }
+
+    pub(crate) fn idempotency_key(&self) -> Option<&IdempotencyKey> {
+        self.0.key.as_ref()
+    }
+
+    /// Covers every claim and no key.
+    pub(crate) fn fingerprint(&self) -> &Fingerprint {
+        &self.0.fingerprint
+    }
+}
+
+/// Keyed per process, so that nobody can choose ids that meet in one place of a table.
+static POSITIONS: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+
+#[cfg(test)]
+impl PaymentId {
+    /// As if the two met in one place.
+    pub(crate) fn at_position_of(mut self, other: &Self) -> Self {
+        self.position = other.position;
+        self
+    }
+}
+
+/// Where a payment stands in tables, from its id alone. Never equality.
+pub(crate) fn position_of(id: &str) -> u64 {
+    POSITIONS.hash_one(id)
+}
+
+/// A text that may stand in a claim.
+pub(crate) fn checked(field: Field, text: &str) -> Result<&str, InvalidIntent> {
+    match text.len() {
+        0 => Err(InvalidIntent::new(field, "must not be empty")),
+        len if len > MAX_LEN => Err(InvalidIntent::new(field, "must have at most 255 bytes")),
+        _ if text.trim() != text => Err(InvalidIntent::new(field, "must not start or end with white space")),
+        _ if text.chars().any(char::is_control) => Err(InvalidIntent::new(field, "must not have control characters")),
+        _ => Ok(text),
+    }
+}
+
+impl From<&Self> for PaymentIntent {
+    fn from(intent: &Self) -> Self {
+        intent.clone()
+    }
+}
+
+/// Shows neither the customer nor the key.
+impl fmt::Debug for PaymentIntent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PaymentIntent")
+            .field("tenant", &self.tenant())
+            .field("payment", &self.0.payment)
+            .field("money", &self.0.money)
+            .field("order", &self.claimed_order())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,47 @@
+//! Operations that found no room on the list of what is unresolved, until there is some.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::intent::fingerprint::Fingerprint;
+
+/// About 4 MB at the longest names. Whatever waits beyond that is listed when it is next run.
+const MOST_WAITING: usize = 10_000;
+
+/// An operation that waits for a place on the list.
+#[derive(Clone, Debug)]
+pub(crate) struct Unlisted {
+    pub(crate) digest: Fingerprint,
+    pub(crate) tenant: Box<str>,
+    pub(crate) name: Box<str>,
+}
+
+/// Those of this process, the first first.
+#[derive(Debug, Default)]
+pub(crate) struct Backlog(Mutex<VecDeque<Unlisted>>);
+
+impl Backlog {
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Unlisted>> {
+        // No foreign code runs under this lock, so a poisoned one is whole all the same.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn push(&self, operation: Unlisted) {
+        let mut waiting = self.lock();
+        if waiting.len() < MOST_WAITING {
+            waiting.push_back(operation);
+        }
+    }
+
+    pub(crate) fn holds(&self, digest: &Fingerprint) -> bool {
+        self.lock().iter().any(|operation| operation.digest == *digest)
+    }
+
+    pub(crate) fn remove(&self, digest: &Fingerprint) {
+        self.lock().retain(|operation| operation.digest != *digest);
+    }
+
+    pub(crate) fn all(&self) -> Vec<Unlisted> {
+        self.lock().iter().cloned().collect()
+    }
+}

@@ -1,0 +1,149 @@
+//! One flight: the provider's answer, or what another process brought, and what is kept of it.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::time::Instant;
+
+use crate::call::deadline::Deadline;
+use crate::call::retry::Answer;
+use crate::error::ValidateError;
+use crate::ledger::Lease;
+use crate::lookup::in_flight::{Landing, Lead, Source};
+use crate::lookup::shared_facts::{Boarded, FactsRecord, Found, SharedFacts};
+use crate::moment::Moment;
+use crate::payment::shelf_life::ShelfLife;
+use crate::payment::verdict::Degradation;
+
+use super::Engine;
+
+/// Asks the provider, in a task of its own, so that no caller's patience cuts it.
+pub(super) async fn fly(engine: Arc<Engine>, lead: Lead, now: Instant, max_age: Duration) {
+    let deadline = Deadline::after(now, engine.total_deadline);
+    let landing = match &engine.shared {
+        None => {
+            let answer = engine.ask_provider(&lead, now, deadline).await;
+            answer.map(|answer| engine.landing(answer, &[]))
+        }
+        // Boxed, so that a flight without a store stays small.
+        Some(shared) => Box::pin(engine.ask_everybody(shared, &lead, now, max_age, deadline)).await,
+    };
+    let payment = lead.payment().clone();
+    lead.land(landing, |landing, current| match landing.keep.filter(|_| current) {
+        Some(shelf_life) => engine.facts.keep(&payment, &landing.facts, landing.stamp, shelf_life),
+        // It settles nothing, but what was known before it began is not to be believed over its answer either.
+        None => engine.facts.forget_older(&payment, now),
+    });
+}
+
+impl Engine {
+    async fn ask_provider(&self, lead: &Lead, now: Instant, deadline: Deadline) -> Result<Answer, ValidateError> {
+        let started = |at: Option<Instant>| lead.flight().attempt_started(at.map(Moment::at));
+        self.retrier.run(lead.payment(), now, deadline, &self.telemetry, started).await
+    }
+
+    /// Looks into the store first, and tells it what the provider said.
+    async fn ask_everybody(
+        &self,
+        shared: &Arc<SharedFacts>,
+        lead: &Lead,
+        now: Instant,
+        max_age: Duration,
+        deadline: Deadline,
+    ) -> Result<Landing, ValidateError> {
+        let waits_since = |at| lead.flight().attempt_started(at);
+        match shared.board(&self.rules, lead.payment(), max_age, deadline, waits_since).await? {
+            Boarded::Found(found) => Ok(self.landing_of(*found, shared.memory_for)),
+            Boarded::Failed(error) => Err(error),
+            Boarded::Alone(error) => {
+                self.telemetry.store_failed(&error);
+                let asked_at = Instant::now();
+                let mut landing = self.landing(Box::pin(self.ask_provider(lead, now, deadline)).await?, &[]);
+                // Others may forget the payment meanwhile, and this process would not hear of it.
+                let left = shared.memory_for.saturating_sub(asked_at.elapsed());
+                landing.keep = in_memory(landing.keep, Duration::ZERO, left);
+                landing.degraded = Some(Degradation::StoreDown);
+                Ok(landing)
+            }
+            // Boxed, so that a replay stays small.
+            Boarded::Leads(lease) => Box::pin(self.lead_everywhere(shared, lease, lead, deadline)).await,
+        }
+    }
+
+    async fn lead_everywhere(
+        &self,
+        shared: &SharedFacts,
+        mut lease: Box<Lease<FactsRecord>>,
+        lead: &Lead,
+        deadline: Deadline,
+    ) -> Result<Landing, ValidateError> {
+        if lease.took_over() {
+            self.telemetry.taken_over(lead.payment());
+        }
+        let answer = lease.during(self.ask_provider(lead, Instant::now(), deadline)).await;
+        let mut landing = match answer {
+            Ok(answer) => self.landing(answer, lease.keys()),
+            Err(error) => {
+                if let Err(trouble) = lease.fail(&error).await {
+                    self.telemetry.store_failed(&trouble);
+                }
+                return Err(error);
+            }
+        };
+        let (claimed_at, sent_at) = (lease.asked_at(), Instant::now());
+        let age = landing.stamp.at.age();
+        let recorded = lease.settle(&self.rules, &landing.facts, landing.stamp.at).await;
+        // The settling says that nobody had forgotten the payment before; without it, only the claim does.
+        landing.confirmed_at = Some(if matches!(recorded, Ok(true)) { sent_at } else { claimed_at });
+        match recorded {
+            Ok(true) => landing.keep = in_memory(landing.keep, age, shared.memory_for),
+            lost => {
+                match lost {
+                    Err(trouble) => self.telemetry.store_failed(&trouble),
+                    Ok(_) => self.telemetry.lease_lost(lead.payment()),
+                }
+                (landing.keep, landing.degraded) = (None, Some(Degradation::NotRecorded));
+            }
+        }
+        Ok(landing)
+    }
+
+    /// Makes an answer of the provider ready to be judged and kept.
+    fn landing(&self, answer: Answer, others_keys: &[Box<str>]) -> Landing {
+        let Answer { mut facts, at, attempts } = answer;
+        self.rules.prune(&mut facts, others_keys);
+        facts.as_of = facts.as_of.or_else(|| Some(SystemTime::now().duration_since(UNIX_EPOCH).ok()?.as_secs()));
+        let keep = Some(self.rules.shelf_life(&facts));
+        Landing {
+            facts,
+            stamp: self.facts.stamp(Moment::at(at)),
+            attempts,
+            source: Source::Asked,
+            degraded: None,
+            keep,
+            confirmed_at: None,
+        }
+    }
+
+    /// Makes facts of the store ready to be judged and kept.
+    fn landing_of(&self, found: Found, memory_for: Duration) -> Landing {
+        let Found { facts, at, ttl_left, waited, asked_at } = found;
+        let source = if waited { Source::Elsewhere } else { Source::Stored };
+        let keep = in_memory(Some(self.rules.shelf_life(&facts)), at.age_at(asked_at), memory_for.min(ttl_left));
+        Landing {
+            facts,
+            stamp: self.facts.stamp(at),
+            attempts: Vec::new(),
+            source,
+            degraded: None,
+            keep,
+            confirmed_at: Some(asked_at),
+        }
+    }
+}
+
+/// How long facts that others may forget are served from memory: only what lasts, and only for a short time from now.
+fn in_memory(life: Option<ShelfLife>, age: Duration, memory_for: Duration) -> Option<ShelfLife> {
+    let ShelfLife { fresh_for, .. } = life.filter(|life| life.lasting && !memory_for.is_zero())?;
+    Some(ShelfLife { fresh_for: fresh_for.min(age.saturating_add(memory_for)), lasting: false })
+}

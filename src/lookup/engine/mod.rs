@@ -1,0 +1,426 @@
+//! What a validator is made of, and one validation past the quick answer.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+#[cfg(feature = "webhook")]
+use std::sync::OnceLock;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::time::{Instant, timeout};
+use tracing::{Instrument, Span};
+
+use crate::call::deadline::is_recent;
+use crate::call::retry::{Retrier, Traffic};
+use crate::error::{Kind, ValidateError};
+use crate::intent::fingerprint::Fingerprint;
+use crate::intent::payment_intent::{PaymentId, PaymentIntent};
+use crate::ledger::{Bound, LastLook, Ledger};
+use crate::lookup::facts_cache::{FactsCache, Kept, Proven, Stamp};
+use crate::lookup::in_flight::{Boarding, Flight, Flights, Landing, Source};
+use crate::lookup::key_register::{KeyRegister, Standing};
+use crate::lookup::shared_facts::{KeptFacts, SharedFacts};
+use crate::lookup::validation::Validation;
+use crate::moment::Moment;
+use crate::payment::facts::ProviderPayment;
+use crate::payment::judge::{Rules, VOLATILE_FRESH_FOR};
+use crate::payment::policy::{RedemptionRules, WhenProviderIsDown};
+use crate::payment::verdict::{Degradation, Finding, Issuer, Proof, Provenance, Verdict};
+use crate::provider::ProviderIdentity;
+use crate::telemetry::Telemetry;
+
+mod backlog;
+mod flight;
+#[cfg(feature = "webhook")]
+mod peers;
+
+pub(crate) use backlog::{Backlog, Unlisted};
+use flight::fly;
+#[cfg(feature = "webhook")]
+use peers::Membership;
+
+/// How much longer than its flight may take the call that leads it waits: enough for the flight's own task to be run.
+pub(crate) const LEADER_PATIENCE: Duration = Duration::from_millis(100);
+
+/// What a validator is made of.
+pub(crate) struct Engine {
+    pub(crate) identity: Arc<ProviderIdentity>,
+    pub(crate) rules: Rules,
+    pub(crate) retention: Duration,
+    pub(crate) total_deadline: Duration,
+    pub(crate) worst_case: Duration,
+    pub(crate) when_provider_is_down: WhenProviderIsDown,
+    pub(crate) facts: FactsCache,
+    pub(crate) flights: Arc<Flights>,
+    pub(crate) keys: KeyRegister,
+    pub(crate) retrier: Retrier,
+    pub(crate) telemetry: Telemetry,
+    /// What other processes know too, if there is a shared store.
+    pub(crate) shared: Option<Arc<SharedFacts>>,
+    /// Where effects and redemptions stand: in the shared store, or else in this process.
+    pub(crate) effects: Ledger,
+    pub(crate) lease: Duration,
+    pub(crate) renew_lease: bool,
+    pub(crate) redemption: RedemptionRules,
+    /// Whether the operator says that no other process of the service runs.
+    pub(crate) only_instance: bool,
+    /// Whether the store was looked at when it was first used.
+    pub(crate) looked: AtomicBool,
+    pub(crate) last_look: LastLook,
+    /// The most operations of one tenant on the list of what is unresolved, and those that wait for a place there.
+    pub(crate) unresolved_per_tenant: usize,
+    pub(crate) backlog: Backlog,
+    /// Where others of this process find it by its account.
+    #[cfg(feature = "webhook")]
+    pub(crate) membership: OnceLock<Membership>,
+}
+
+/// One validation: the intent, and what the caller asks of the answer.
+pub(crate) struct Asked {
+    pub(crate) intent: PaymentIntent,
+    pub(crate) key: KeyStanding,
+    pub(crate) max_age: Duration,
+    pub(crate) deadline: Option<Duration>,
+}
+
+/// Whether the caller's key stands for these claims.
+pub(crate) enum KeyStanding {
+    /// There is none, or it does.
+    Clear,
+    /// This process does not know it, and others may.
+    AskTheStore(Fingerprint),
+}
+
+impl Issuer for Engine {
+    fn redemption(&self, payment: &PaymentId) -> Fingerprint {
+        self.identity.redemption(payment)
+    }
+}
+
+impl Engine {
+    /// Whether no process of the service keeps records that this one does not see.
+    pub(crate) fn is_alone_or_shared(&self) -> bool {
+        self.only_instance || self.effects.durability().shared
+    }
+
+    /// Binds the intent's key to its claims, but never to claims that will be refused: those may be corrected.
+    pub(crate) fn key_standing(&self, intent: &PaymentIntent) -> Result<KeyStanding, ValidateError> {
+        let Some(key) = intent.idempotency_key() else { return Ok(KeyStanding::Clear) };
+        self.rules.units.to_minor(intent.money())?;
+        let digest = self.identity.fingerprint("key", &[intent.tenant(), key.as_str()]);
+        if self.shared.is_none() {
+            self.keys.bind(digest, intent, true)?;
+            return Ok(KeyStanding::Clear);
+        }
+        match self.keys.standing(&digest, intent) {
+            Standing::Bound => Ok(KeyStanding::Clear),
+            Standing::Reused => Err(ValidateError::new(Kind::KeyReused)),
+            Standing::Unknown => Ok(KeyStanding::AskTheStore(digest)),
+        }
+    }
+
+    /// Binds a key for every process. What is missing when the store does not answer.
+    async fn bind_everywhere(
+        &self,
+        shared: &SharedFacts,
+        digest: Fingerprint,
+        intent: &PaymentIntent,
+    ) -> Result<Option<Degradation>, ValidateError> {
+        match shared.bind_key(&digest, intent).await {
+            Ok(Bound::Anew) => {
+                // Known here, it costs no further round trip; when there is no room for it, it does.
+                let _ = self.keys.bind(digest, intent, true);
+                Ok(None)
+            }
+            Ok(Bound::Before) => Ok(None),
+            Ok(Bound::ToOthers) => Err(ValidateError::new(Kind::KeyReused)),
+            Err(error) if error.is_down() || error.is_newer() => {
+                self.telemetry.store_failed(&error);
+                // To be told to the store when it is back.
+                self.keys.bind(digest, intent, false)?;
+                Ok(Some(Degradation::StoreDown))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The quick answer: these very claims were found valid on facts that are still fresh. Else the intent comes back.
+    ///
+    /// The validator's own handle goes into the proof, since to take another would cost as much as all the rest.
+    pub(crate) fn recall(
+        self: Arc<Self>,
+        intent: PaymentIntent,
+        max_age: Duration,
+    ) -> Result<Validation, (Arc<Self>, PaymentIntent)> {
+        let now = Instant::now();
+        let proven = self.facts.proven(intent.payment(), intent.fingerprint(), now, max_age);
+        let Some(Proven { age, capture }) = proven else { return Err((self, intent)) };
+        // Nothing else is remembered as proven.
+        let dated = true;
+        let verdict = Verdict::Valid(Proof { intent, issuer: self, capture, dated, age, seen_at: now });
+        Ok(Validation { verdict, provenance: Provenance::Replayed, age, degraded: None, flight: None })
+    }
+
+    /// One validation past the quick answer: recent facts, or a flight that this call leads or follows.
+    pub(crate) async fn answer(self: &Arc<Self>, asked: &Asked) -> Result<Validation, ValidateError> {
+        let Asked { intent, key, max_age, deadline } = asked;
+        let mut max_age = *max_age;
+        self.rules.units.to_minor(intent.money())?;
+        let now = Instant::now();
+        let without_store = match (key, &self.shared) {
+            (KeyStanding::AskTheStore(digest), Some(shared)) => {
+                Handle::try_current().map_err(|_| ValidateError::new(Kind::NoRuntime))?;
+                // Boxed, so that what most validations do not do costs them nothing.
+                let binding = Box::pin(self.bind_everywhere(shared, *digest, intent));
+                within(*deadline, binding).await??
+            }
+            _ => None,
+        };
+        let mut again = false;
+        loop {
+            // The first time a flight ends by itself; after that, what is left of the time counts.
+            let total = again.then_some(self.total_deadline);
+            let limit = deadline.map_or(total, |limit| Some(limit.min(total.unwrap_or(limit))));
+            let left = limit.map(|limit| limit.saturating_sub(now.elapsed()));
+            again = true;
+            let mut validation = match self.board(intent, max_age, left, *deadline, now).await {
+                Ok(Some(validation)) => validation,
+                Ok(None) => continue,
+                Err(error) if max_age < asked.max_age => {
+                    self.stale(intent, asked.max_age, &error, None).await.ok_or(error)?
+                }
+                Err(error) => return Err(error),
+            };
+            // Facts from the store are judged here for the first time. What a merchant can still mend is asked about again.
+            if !from_store(&validation) || stands(&validation) || max_age <= VOLATILE_FRESH_FOR {
+                validation.degraded = validation.degraded.or(without_store);
+                if validation.degraded == Some(Degradation::StoreDown) {
+                    validation.provenance = Provenance::Degraded;
+                }
+                return Ok(validation);
+            }
+            max_age = VOLATILE_FRESH_FOR;
+        }
+    }
+
+    /// None when the flight that was joined cannot answer for this call: it has to board anew.
+    async fn board(
+        self: &Arc<Self>,
+        intent: &PaymentIntent,
+        max_age: Duration,
+        deadline: Option<Duration>,
+        limit_said: Option<Duration>,
+        arrived: Instant,
+    ) -> Result<Option<Validation>, ValidateError> {
+        let now = Instant::now();
+        let runtime = Handle::try_current().map_err(|_| ValidateError::new(Kind::NoRuntime));
+        let recent = || self.recent(intent, now, max_age);
+        let may_lead = || {
+            runtime.as_ref().map_err(ValidateError::clone)?;
+            if self.shared.is_some() { Ok(()) } else { self.check_gate(now, deadline) }
+        };
+        let contents = if self.shared.is_some() { max_age } else { Duration::ZERO };
+        let boarding = self.flights.board(intent, now, max_age, contents, recent, may_lead);
+        let (flight, provenance) = match boarding {
+            Ok(Boarding::Recent(validation)) => return Ok(Some(validation)),
+            Ok(Boarding::Leads(lead)) => {
+                let flight = Arc::clone(lead.flight());
+                let span = self.telemetry.flight_span(intent.payment(), &Span::current());
+                flight.is_shown_as(&span);
+                let flying = fly(Arc::clone(self), lead, now, max_age).instrument(span);
+                runtime.as_ref().map_err(ValidateError::clone)?.spawn(flying);
+                (flight, Provenance::Fresh)
+            }
+            Ok(Boarding::Follows(flight)) => {
+                Span::current().follows_from(flight.span());
+                (flight, Provenance::Coalesced)
+            }
+            Err(error) => return self.stale(intent, max_age, &error, None).await.map(Some).ok_or(error),
+        };
+        // A flight ends by itself at the total deadline, unless its runtime stands still or the provider blocks its thread.
+        let longest = match provenance {
+            Provenance::Coalesced => self.total_deadline,
+            // The leader's flight began with it, and what the flight says of its end is better than that it did not end.
+            _ => self.worst_case.saturating_add(LEADER_PATIENCE),
+        };
+        let limit = deadline.map_or(longest, |deadline| deadline.min(longest));
+        let said = limit_said.map_or(self.total_deadline, |said| said.min(self.total_deadline));
+        let landed = match runtime {
+            Ok(_) => landed_within(&flight, limit).await.ok_or(said),
+            Err(_) => Ok(flight.landed().await),
+        };
+        let error = match landed {
+            Ok(Ok(landing)) => {
+                // Whoever came after it was looked up may have come after it was forgotten.
+                if provenance == Provenance::Coalesced && landing.confirmed_at.is_some_and(|at| arrived >= at) {
+                    return Ok(None);
+                }
+                let provenance = if provenance == Provenance::Fresh { led(landing.source) } else { provenance };
+                let flight = Some(Arc::clone(&flight));
+                let mut validation = self.judge(intent, &landing.facts, landing.stamp, provenance, flight);
+                validation.degraded = landing.degraded;
+                return Ok(Some(validation));
+            }
+            Ok(Err(error)) => error.clone(),
+            Err(limit) => ValidateError::new(Kind::Deadline { limit, last: None }),
+        };
+        self.stale(intent, max_age, &error, Some(flight)).await.map(Some).ok_or(error)
+    }
+
+    /// Refuses a call that is sure to be over before the provider's rate limit is.
+    fn check_gate(&self, now: Instant, deadline: Option<Duration>) -> Result<(), ValidateError> {
+        match (self.retrier.gate_closed_for(Traffic::LookUps, now), deadline) {
+            (Some(wait), Some(limit)) if wait >= limit => {
+                Err(ValidateError::after_attempts(Kind::GateClosed { last: None }, Some(wait), Vec::new()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Older facts, where the provider cannot be asked and the settings allow it.
+    async fn stale(
+        self: &Arc<Self>,
+        intent: &PaymentIntent,
+        max_age: Duration,
+        error: &ValidateError,
+        flight: Option<Arc<Flight>>,
+    ) -> Option<Validation> {
+        let WhenProviderIsDown::ServeStale { up_to } = self.when_provider_is_down else { return None };
+        if !error.provider_was_silent() {
+            return None;
+        }
+        let (now, oldest) = (Instant::now(), max_age.min(up_to));
+        let (facts, stamp) = match (self.kept(intent, now, oldest), &self.shared) {
+            (Some(kept), _) => (kept.facts, kept.stamp),
+            (None, Some(shared)) => {
+                let found = Box::pin(shared.older(&self.rules, intent.payment())).await?;
+                is_recent(found.at.age(), oldest).then(|| (found.facts, self.facts.stamp(found.at)))?
+            }
+            (None, None) => return None,
+        };
+        let mut validation = self.judge(intent, &facts, stamp, Provenance::Degraded, flight);
+        validation.degraded = Some(Degradation::ProviderDown);
+        Some(validation)
+    }
+
+    /// A verdict on facts in memory, while they are fresh.
+    fn recent(self: &Arc<Self>, intent: &PaymentIntent, now: Instant, max_age: Duration) -> Option<Validation> {
+        let kept = self.kept(intent, now, max_age).filter(|kept| kept.fresh)?;
+        let validation = self.judge(intent, &kept.facts, kept.stamp, Provenance::Replayed, None);
+        stands(&validation).then_some(validation)
+    }
+
+    fn kept(&self, intent: &PaymentIntent, now: Instant, max_age: Duration) -> Option<Kept> {
+        let kept = self.facts.get(intent.payment(), now, self.retention)?;
+        is_recent(kept.stamp.at.age_at(now), max_age).then_some(kept)
+    }
+
+    /// Judges by this call's own claims.
+    fn judge(
+        self: &Arc<Self>,
+        intent: &PaymentIntent,
+        facts: &ProviderPayment,
+        stamp: Stamp,
+        provenance: Provenance,
+        flight: Option<Arc<Flight>>,
+    ) -> Validation {
+        let seen_at = Instant::now();
+        let age = stamp.at.age_at(seen_at);
+        let issuer = || Arc::clone(self) as Arc<dyn Issuer>;
+        let verdict = self.rules.judge(intent, facts, Moment::before(seen_at, age), issuer);
+        // A slot does not say whether the age of the payment is known, so one that cannot be redeemed is judged anew each time.
+        if matches!(&verdict, Verdict::Valid(proof) if proof.dated) {
+            self.facts.prove(intent.payment(), *intent.fingerprint(), stamp);
+        }
+        Validation { verdict, provenance, age, degraded: None, flight }
+    }
+
+    /// What stands in the store, or without one in memory. Looked at, and not judged.
+    pub(crate) async fn look_at(&self, payment: &PaymentId) -> Result<Option<KeptFacts>, ValidateError> {
+        if let Some(shared) = &self.shared {
+            return Ok(shared.kept(payment).await?);
+        }
+        let now = Instant::now();
+        Ok(self.facts.get(payment, now, self.retention).map(|kept| {
+            let age = kept.stamp.at.age_at(now);
+            let kept_for = self.retention.saturating_sub(age);
+            KeptFacts { facts: Some(kept.facts), age, kept_for, is_being_asked: false, failure: None }
+        }))
+    }
+
+    /// Makes this and every other process ask the provider again. In this order: what a flight reads in the store before
+    /// that is empty, it must not bring into memory after this.
+    pub(crate) async fn forget(&self, payment: &PaymentId) -> Result<(), ValidateError> {
+        let confirmed = self.forget_in_store(&self.identity, payment).await;
+        self.forget_here(payment);
+        confirmed
+    }
+
+    /// Like `forget`, for the payment of an account at the same provider, whichever this validator's is: in the store, and in
+    /// every validator of this process that answers for it.
+    #[cfg(feature = "webhook")]
+    pub(crate) async fn forget_of(&self, account: &str, payment: &PaymentId) -> Result<(), ValidateError> {
+        let identity = self.identity.of_account(account);
+        let confirmed = self.forget_in_store(&identity, payment).await;
+        for engine in peers::of(&identity) {
+            engine.forget_here(payment);
+        }
+        if self.identity.account_name().is_some() {
+            return confirmed;
+        }
+        // It may be this one's account, which has no name to tell by. To forget one payment too many costs one call.
+        confirmed.and(self.forget(payment).await)
+    }
+
+    async fn forget_in_store(&self, identity: &ProviderIdentity, payment: &PaymentId) -> Result<(), ValidateError> {
+        let Some(shared) = &self.shared else { return Ok(()) };
+        shared.forget(identity, payment).await.map_err(|error| {
+            self.telemetry.store_failed(&error);
+            error.into()
+        })
+    }
+
+    fn forget_here(&self, payment: &PaymentId) {
+        self.flights.forget(payment, || self.facts.forget(payment));
+    }
+}
+
+/// Whether a verdict on facts that were not asked for just now may be given. What the merchant can still mend, such as
+/// metadata, is asked about again soon, however long the facts themselves stand.
+fn stands(validation: &Validation) -> bool {
+    let stands = match &validation.verdict {
+        Verdict::Invalid(findings) => findings.iter().any(Finding::is_lasting),
+        _ => true,
+    };
+    stands || validation.age < VOLATILE_FRESH_FOR
+}
+
+/// What it is to the one who led the flight.
+fn led(source: Source) -> Provenance {
+    match source {
+        Source::Asked => Provenance::Fresh,
+        Source::Stored => Provenance::Replayed,
+        Source::Elsewhere => Provenance::Coalesced,
+    }
+}
+
+fn from_store(validation: &Validation) -> bool {
+    let landing = validation.flight.as_ref().and_then(|flight| flight.landing());
+    matches!(landing, Some(Ok(landing)) if landing.source != Source::Asked)
+}
+
+/// What a flight brought, unless it does not land in time. A runtime without a timer fails the flight itself, at once.
+async fn landed_within(flight: &Flight, limit: Duration) -> Option<&Result<Landing, ValidateError>> {
+    match catch_unwind(AssertUnwindSafe(|| timeout(limit, flight.landed()))) {
+        Ok(landing) => landing.await.ok(),
+        Err(_timeless) => Some(flight.landed().await),
+    }
+}
+
+async fn within<T>(limit: Option<Duration>, work: impl Future<Output = T>) -> Result<T, ValidateError> {
+    match limit {
+        None => Ok(work.await),
+        Some(limit) => timeout(limit, work).await.map_err(|_| ValidateError::new(Kind::Deadline { limit, last: None })),
+    }
+}

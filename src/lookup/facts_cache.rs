@@ -1,0 +1,402 @@
+//! Recent facts in memory, bounded, and the quick answer to a claim that was proven before.
+//!
+//! A slot holds the digest of the last claims that the judge found valid *inline*, so that a repeated validation of a paid
+//! intent follows no pointer, runs no judge and allocates nothing. That is sound because the judge is pure and its rules
+//! never change: the same claims on the same facts are valid until the facts' own time runs out.
+
+use std::num::NonZero;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use hashbrown::HashTable;
+use tokio::time::Instant;
+
+use crate::call::deadline::is_recent;
+use crate::intent::fingerprint::Fingerprint;
+use crate::intent::payment_intent::{PaymentId, position_of};
+use crate::moment::Moment;
+use crate::payment::facts::ProviderPayment;
+use crate::payment::shelf_life::ShelfLife;
+use crate::payment::verdict::Capture;
+
+/// So many shards for each core, so that two calls seldom meet, and not more, so that few pages hold their heads.
+const SHARDS_PER_CORE: usize = 4;
+
+/// A shard smaller than this would evict long before the whole is full.
+const MIN_SHARD_CAPACITY: usize = 256;
+
+/// How many slots are looked at to find one to evict. Of eight random ones the oldest is nearly always among the oldest
+/// quarter.
+const EVICTION_SAMPLE: usize = 8;
+
+/// What the cache's own start counts as, in nanoseconds: facts of the store may be older than the cache, by up to 146 years.
+const START: u64 = 1 << 62;
+
+/// Facts up to this size are serialised on the stack, so that they cost one allocation of the right size.
+const TYPICAL_FACTS: usize = 512;
+
+/// The facts in memory, by payment.
+#[derive(Debug)]
+pub(crate) struct FactsCache {
+    shards: Box<[Shard]>,
+    shard_capacity: usize,
+    started_at: Instant,
+    answers: AtomicU32,
+}
+
+// Two shards on one cache line would slow each other down.
+#[derive(Debug)]
+#[repr(align(128))]
+struct Shard(Mutex<Table>);
+
+#[derive(Debug, Default)]
+struct Table {
+    slots: HashTable<Slot>,
+    /// Counted here, under a lock that is held anyway.
+    valid_hits: u64,
+}
+
+/// Exactly one cache line, which is all that a hit reads of it.
+#[derive(Debug)]
+#[repr(align(64))]
+struct Slot {
+    /// The last claims that were found valid on these facts.
+    proven: Fingerprint,
+    /// In nanoseconds, as [`START`] counts them.
+    answered_at: u64,
+    until: Until,
+    /// A [`Record`], serialised: a third of the size of the facts, and one allocation.
+    record: Box<[u8]>,
+}
+
+/// When facts stop being fresh, in nanoseconds as [`START`] counts them. The highest bit says that they are of an authorisation.
+#[derive(Clone, Copy, Debug)]
+struct Until(u64);
+
+/// Number of the answer, whether it lasts, the facts. In this order, since the facts start with the id.
+type Record<F> = (u32, bool, F);
+
+/// When the provider answered, and which of its answers it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stamp {
+    pub(crate) at: Moment,
+    answer: u32,
+}
+
+/// Facts and when the provider stated them.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    pub(crate) facts: ProviderPayment,
+    pub(crate) stamp: Stamp,
+    pub(crate) fresh: bool,
+}
+
+/// Claims that were found valid, and how old the facts are.
+#[derive(Debug)]
+pub(crate) struct Proven {
+    pub(crate) age: Duration,
+    pub(crate) capture: Capture,
+}
+
+impl FactsCache {
+    /// Keeps at most `capacity` payments; none if that is zero.
+    pub(crate) fn new(capacity: usize) -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+        // A power of two, so that a mask finds one.
+        let most = cores.saturating_mul(SHARDS_PER_CORE).next_power_of_two();
+        let shards = (capacity / MIN_SHARD_CAPACITY).next_power_of_two().clamp(1, most);
+        Self {
+            shards: (0..shards).map(|_| Shard(Mutex::default())).collect(),
+            shard_capacity: capacity.checked_div(shards).unwrap_or(capacity),
+            started_at: Instant::now(),
+            answers: AtomicU32::new(0),
+        }
+    }
+
+    /// Stamps an answer that the provider gave at this moment.
+    pub(crate) fn stamp(&self, at: Moment) -> Stamp {
+        Stamp { at, answer: self.answers.fetch_add(1, Ordering::Relaxed) }
+    }
+
+    /// Whether exactly these claims were found valid on facts that are still fresh, and recent enough.
+    pub(crate) fn proven(
+        &self,
+        payment: &PaymentId,
+        claims: &Fingerprint,
+        now: Instant,
+        max_age: Duration,
+    ) -> Option<Proven> {
+        let nanos = self.nanos(now);
+        let mut table = self.table(payment)?;
+        // Claims include the payment's id, so equal claims mean the same payment.
+        let slot = table.slots.find(payment.position(), |slot| slot.proven == *claims)?;
+        let age = slot.age(nanos);
+        if !slot.until.is_after(nanos) || !is_recent(age, max_age) {
+            return None;
+        }
+        let capture = slot.until.capture();
+        table.valid_hits = table.valid_hits.wrapping_add(1);
+        drop(table);
+        Some(Proven { age, capture })
+    }
+
+    /// The facts of a payment, if they are in memory and no older than `retention`.
+    pub(crate) fn get(&self, payment: &PaymentId, now: Instant, retention: Duration) -> Option<Kept> {
+        let nanos = self.nanos(now);
+        let (record, age, fresh) = {
+            let table = self.table(payment)?;
+            let slot = table.slots.find(payment.position(), |slot| slot.is_about(payment))?;
+            (slot.record.clone(), slot.age(nanos), slot.until.is_after(nanos))
+        };
+        let (answer, lasting, facts) = postcard::from_bytes::<Record<ProviderPayment>>(&record).ok()?;
+        let over = if lasting { age >= retention } else { !fresh };
+        (!over).then_some(Kept { facts, stamp: Stamp { at: Moment::before(now, age), answer }, fresh })
+    }
+
+    /// Takes facts into memory, in place of older ones. At the capacity an expired or old payment makes way.
+    pub(crate) fn keep(&self, payment: &PaymentId, facts: &ProviderPayment, stamp: Stamp, life: ShelfLife) {
+        if self.shard_capacity == 0 {
+            return;
+        }
+        let record: Record<&ProviderPayment> = (stamp.answer, life.lasting, facts);
+        let mut buffer = [0; TYPICAL_FACTS];
+        let record = match postcard::to_slice(&record, &mut buffer) {
+            Ok(bytes) => Box::from(&*bytes),
+            Err(_) => match postcard::to_allocvec(&record) {
+                Ok(bytes) => bytes.into(),
+                Err(_) => return,
+            },
+        };
+        let answered_at = self.nanos(stamp.at.seen_at).saturating_sub(nanos(stamp.at.age));
+        let until = Until::new(answered_at, life.fresh_for, Capture::of(facts));
+        let slot = Slot { proven: Fingerprint::NONE, answered_at, until, record };
+        let Some(mut table) = self.table(payment) else { return };
+        let table = &mut *table;
+        if let Some(older) = table.slots.find_mut(payment.position(), |slot| slot.is_about(payment)) {
+            *older = slot;
+            return;
+        }
+        if table.slots.len() >= self.shard_capacity {
+            table.evict(payment.position(), answered_at);
+        }
+        table.slots.insert_unique(payment.position(), slot, Slot::position);
+    }
+
+    /// Notes that these claims were found valid on the facts of this answer.
+    pub(crate) fn prove(&self, payment: &PaymentId, claims: Fingerprint, stamp: Stamp) {
+        let Some(mut table) = self.table(payment) else { return };
+        if let Some(slot) = table.slots.find_mut(payment.position(), |slot| slot.is_about(payment)) {
+            // Other facts may have come in between, and say otherwise.
+            if slot.answer() == Some(stamp.answer) {
+                slot.proven = claims;
+            }
+        }
+    }
+
+    /// Drops the facts of a payment.
+    pub(crate) fn forget(&self, payment: &PaymentId) {
+        let Some(mut table) = self.table(payment) else { return };
+        if let Ok(entry) = table.slots.find_entry(payment.position(), |slot| slot.is_about(payment)) {
+            entry.remove();
+        }
+    }
+
+    /// Drops the facts of a payment, if the provider stated them before this moment.
+    pub(crate) fn forget_older(&self, payment: &PaymentId, than: Instant) {
+        let than = self.nanos(than);
+        let Some(mut table) = self.table(payment) else { return };
+        let is_older = |slot: &Slot| slot.answered_at <= than && slot.is_about(payment);
+        if let Ok(entry) = table.slots.find_entry(payment.position(), is_older) {
+            entry.remove();
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.shards.iter().map(|shard| shard.lock().slots.len()).sum()
+    }
+
+    pub(crate) fn valid_hits(&self) -> u64 {
+        self.shards.iter().fold(0, |sum, shard| shard.lock().valid_hits.wrapping_add(sum))
+    }
+
+    fn table(&self, payment: &PaymentId) -> Option<MutexGuard<'_, Table>> {
+        if self.shard_capacity == 0 {
+            return None;
+        }
+        // The table itself uses the lowest and the highest bits.
+        let bits = usize::try_from(payment.position() >> 32).unwrap_or_default();
+        Some(self.shards.get(bits & self.shards.len().wrapping_sub(1))?.lock())
+    }
+
+    fn nanos(&self, at: Instant) -> u64 {
+        match at.checked_duration_since(self.started_at) {
+            Some(after) => START.saturating_add(nanos(after)),
+            None => START.saturating_sub(nanos(self.started_at.saturating_duration_since(at))),
+        }
+    }
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+impl Shard {
+    fn lock(&self) -> MutexGuard<'_, Table> {
+        // No foreign code runs under this lock, so a poisoned one is whole all the same.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Table {
+    /// Removes one slot: an expired one of a small sample, or else its oldest.
+    fn evict(&mut self, random: u64, now: u64) {
+        let buckets = self.slots.num_buckets();
+        let start = usize::try_from(random).unwrap_or_default();
+        // Every bucket may have to be looked at, when nearly all are empty; a full table has few empty ones.
+        let victim = (0..buckets)
+            .map(|step| start.wrapping_add(step).checked_rem(buckets).unwrap_or_default())
+            .filter_map(|bucket| Some((bucket, self.slots.get_bucket(bucket)?)))
+            .take(EVICTION_SAMPLE)
+            .min_by_key(|(_, slot)| if slot.is_worthless(now) { 0 } else { slot.answered_at });
+        if let Some((bucket, _)) = victim
+            && let Ok(entry) = self.slots.get_bucket_entry(bucket)
+        {
+            entry.remove();
+        }
+    }
+}
+
+impl Slot {
+    fn age(&self, now: u64) -> Duration {
+        Duration::from_nanos(now.saturating_sub(self.answered_at))
+    }
+
+    /// The record as far as the id.
+    fn head(&self) -> Option<Record<&str>> {
+        postcard::take_from_bytes(&self.record).ok().map(|(head, _)| head)
+    }
+
+    fn is_about(&self, payment: &PaymentId) -> bool {
+        self.head().is_some_and(|(_, _, id)| id == payment.as_str())
+    }
+
+    fn answer(&self) -> Option<u32> {
+        self.head().map(|(answer, ..)| answer)
+    }
+
+    fn is_worthless(&self, now: u64) -> bool {
+        !self.until.is_after(now) && self.head().is_none_or(|(_, lasting, _)| !lasting)
+    }
+
+    fn position(&self) -> u64 {
+        self.head().map_or(0, |(_, _, id)| position_of(id))
+    }
+}
+
+impl Until {
+    const AUTHORISED: u64 = 1 << 63;
+
+    fn new(answered_at: u64, fresh_for: Duration, capture: Capture) -> Self {
+        let until = answered_at.saturating_add(nanos(fresh_for)).min(!Self::AUTHORISED);
+        Self(if capture == Capture::Authorised { until | Self::AUTHORISED } else { until })
+    }
+
+    fn is_after(self, now: u64) -> bool {
+        self.0 & !Self::AUTHORISED > now
+    }
+
+    fn capture(self) -> Capture {
+        if self.0 & Self::AUTHORISED == 0 { Capture::Captured } else { Capture::Authorised }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::payment::facts::PaymentStatus;
+
+    fn keep(cache: &FactsCache, id: &str, at: Instant, fresh_for: Duration) -> Stamp {
+        let facts = ProviderPayment::new(id, PaymentStatus::Paid);
+        let stamp = cache.stamp(Moment::at(at));
+        cache.keep(&payment(id), &facts, stamp, ShelfLife { fresh_for, lasting: true });
+        stamp
+    }
+
+    fn payment(id: &str) -> PaymentId {
+        PaymentId::parse(id).unwrap()
+    }
+
+    const HOUR: Duration = Duration::from_secs(60 * 60);
+
+    #[test]
+    fn a_slot_is_one_cache_line() {
+        assert_eq!(size_of::<Slot>(), 64);
+    }
+
+    #[test]
+    fn the_bound_holds_and_the_newest_stay() {
+        let cache = FactsCache::new(100);
+        let start = Instant::now();
+        for at in 0..1000_u32 {
+            keep(&cache, &format!("pi_{at}"), start + Duration::from_secs(at.into()), HOUR);
+        }
+        assert_eq!(cache.len(), 100);
+        assert!(cache.get(&payment("pi_999"), start + Duration::from_secs(1000), HOUR).is_some());
+    }
+
+    #[test]
+    fn a_proof_ends_with_its_facts() {
+        let cache = FactsCache::new(100);
+        let (now, claims, payment) = (Instant::now(), Fingerprint::of("t", [None]), payment("pi_1"));
+        let stamp = keep(&cache, "pi_1", now, HOUR);
+        let proven = |at, max_age| cache.proven(&payment, &claims, at, max_age).is_some();
+        assert!(!proven(now, HOUR));
+        cache.prove(&payment, claims, stamp);
+        assert!(proven(now, HOUR));
+        assert!(!proven(now, Duration::ZERO), "zero always asks");
+        assert!(proven(now + Duration::from_secs(59 * 60), HOUR));
+        assert!(!proven(now + HOUR, HOUR * 2), "no longer fresh");
+        assert!(!proven(now + Duration::from_secs(2), Duration::from_secs(1)), "older than asked for");
+        keep(&cache, "pi_1", now + Duration::from_secs(1), HOUR);
+        assert!(!proven(now + Duration::from_secs(1), HOUR), "newer facts");
+    }
+
+    #[test]
+    fn a_verdict_on_older_facts_proves_nothing_about_newer_ones() {
+        let cache = FactsCache::new(100);
+        let (now, claims, payment) = (Instant::now(), Fingerprint::of("t", [None]), payment("pi_1"));
+        let older = keep(&cache, "pi_1", now, HOUR);
+        let newer = keep(&cache, "pi_1", now, HOUR);
+        cache.prove(&payment, claims, older);
+        assert!(cache.proven(&payment, &claims, now, HOUR).is_none(), "of the same instant");
+        cache.prove(&payment, claims, newer);
+        assert!(cache.proven(&payment, &claims, now, HOUR).is_some());
+    }
+
+    #[test]
+    fn payments_at_the_same_position_are_told_apart() {
+        let cache = FactsCache::new(100);
+        let now = Instant::now();
+        keep(&cache, "pi_1", now, HOUR);
+        let other = PaymentId::parse("pi_2").unwrap().at_position_of(&payment("pi_1"));
+        assert!(cache.get(&other, now, HOUR).is_none());
+        assert_eq!(&*cache.get(&payment("pi_1"), now, HOUR).unwrap().facts.id, "pi_1");
+    }
+
+    #[test]
+    fn the_end_and_the_capture_share_a_word() {
+        for capture in [Capture::Captured, Capture::Authorised] {
+            let until = Until::new(5, Duration::from_nanos(10), capture);
+            assert_eq!((until.capture(), until.is_after(14), until.is_after(15)), (capture, true, false));
+            assert!(Until::new(5, Duration::MAX, capture).is_after(1 << 62));
+        }
+    }
+
+    #[test]
+    fn a_capacity_of_zero_keeps_nothing() {
+        let cache = FactsCache::new(0);
+        keep(&cache, "pi_1", Instant::now(), HOUR);
+        assert_eq!(cache.len(), 0);
+    }
+}

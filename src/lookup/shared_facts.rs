@@ -1,0 +1,380 @@
+//! One flight per payment across all processes that share a store.
+//!
+//! | what is found | what happens |
+//! |---|---|
+//! | facts, fresh enough | they are the answer: one round trip |
+//! | nothing, or facts too old | this process leads: it asks the provider, and settles in a second round trip |
+//! | another process's claim, its lease running | this one waits, looking again at a growing pace |
+//! | a claim whose lease is over | one of those who see it takes over, by compare-and-swap |
+//! | a failure of the very claim waited for | it is this one's failure too |
+//! | no answer from the store | this process asks alone, and says so |
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+
+use crate::call::deadline::{Deadline, is_recent};
+use crate::error::{Kind as ErrorKind, ValidateError};
+use crate::intent::fingerprint::Fingerprint;
+use crate::intent::payment_intent::{PaymentId, PaymentIntent};
+use crate::ledger::{
+    Acquired, Bound, Claimable, Contents, Decision, FAILED_FOR, Held, Key, Kind, LateWords, Lease, Ledger, LedgerError,
+    Nonce, State, millis, payload_of,
+};
+use crate::moment::Moment;
+use crate::payment::facts::ProviderPayment;
+use crate::payment::judge::Rules;
+use crate::provider::ProviderIdentity;
+
+mod kept;
+
+pub use kept::KeptFacts;
+
+/// How long a forgotten payment's place is kept, so that a claim which was long under way does not slip in behind.
+const VOID_FOR: Duration = Duration::from_secs(5);
+
+/// Past its lease a claim stays this many leases, so that whoever takes over knows that somebody was there.
+const CLAIM_TTL_IN_LEASES: u32 = 2;
+
+/// The facts of a service in its store.
+#[derive(Debug)]
+pub(crate) struct SharedFacts {
+    pub(crate) ledger: Ledger,
+    pub(crate) identity: Arc<ProviderIdentity>,
+    pub(crate) lease: Duration,
+    pub(crate) renew: bool,
+    pub(crate) retention: Duration,
+    /// How long facts of the store are served from memory without asking it again.
+    pub(crate) memory_for: Duration,
+}
+
+/// What the provider said, with how long before it was written that was.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Known {
+    age_ms: u64,
+    /// The metadata keys that were kept. A reader who needs others knows nothing by these facts.
+    keys: Vec<Box<str>>,
+    facts: ProviderPayment,
+}
+
+/// Why a flight failed, for those who waited for it elsewhere.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Failure {
+    code: Box<str>,
+    retry_after_ms: Option<u64>,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct Payload {
+    known: Option<Known>,
+    failure: Option<Failure>,
+    /// How long before it was written the claim was made: renewed, it is older than its record.
+    claimed_ms: u64,
+}
+
+/// Facts of any age, with the moment when the provider stated them.
+#[derive(Clone, Debug)]
+pub(crate) struct Older {
+    keys: Vec<Box<str>>,
+    facts: ProviderPayment,
+    at: Moment,
+}
+
+impl Older {
+    fn of(known: Known, held: &Held) -> Self {
+        let age = Duration::from_millis(known.age_ms).saturating_add(held.age_of_contents());
+        Self { at: Moment::before(held.asked_at, age), keys: known.keys, facts: known.facts }
+    }
+
+    /// As it is to be written now.
+    fn known(&self) -> Known {
+        Known { age_ms: millis(self.at.age()), keys: self.keys.clone(), facts: self.facts.clone() }
+    }
+}
+
+/// Facts from the store.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) facts: ProviderPayment,
+    /// When the provider stated them; rather too early than too late.
+    pub(crate) at: Moment,
+    /// How long the record still lives.
+    pub(crate) ttl_left: Duration,
+    /// Whether another process was asking, and this one waited for it.
+    pub(crate) waited: bool,
+    /// When they were asked for: whatever was forgotten before that, they do not bring back.
+    pub(crate) asked_at: Instant,
+}
+
+/// How a flight goes on after a look into the store.
+#[derive(Debug)]
+pub(crate) enum Boarded {
+    Found(Box<Found>),
+    Leads(Box<Lease<FactsRecord>>),
+    /// The flight waited for has failed.
+    Failed(ValidateError),
+    /// The store does not answer.
+    Alone(LedgerError),
+}
+
+impl SharedFacts {
+    fn key(&self, payment: &PaymentId) -> Key {
+        self.key_at(&self.identity, payment)
+    }
+
+    fn key_at(&self, identity: &ProviderIdentity, payment: &PaymentId) -> Key {
+        self.ledger.key(Kind::Facts, &identity.fingerprint("facts", &[payment.as_str()]))
+    }
+
+    /// Looks for facts that are fresh and no older than `max_age`, or takes the lead, or waits for the process that has it.
+    pub(crate) async fn board(
+        self: &Arc<Self>,
+        rules: &Rules,
+        payment: &PaymentId,
+        max_age: Duration,
+        deadline: Deadline,
+        waits_since: impl Fn(Option<Moment>),
+    ) -> Result<Boarded, ValidateError> {
+        let record = FactsRecord { shared: Arc::clone(self), key: self.key(payment) };
+        let begun = Instant::now();
+        let decide = |held: &Held, waited_for| {
+            let payload = read(held)?;
+            // By how long it was under way when this call began, so that a call that joined it stays with it.
+            let claimed_ms = Duration::from_millis(payload.claimed_ms);
+            let claimed_at = Moment::before(held.asked_at, held.age_of_contents().saturating_add(claimed_ms));
+            let joins = is_recent(claimed_at.age_at(begun), max_age);
+            if held.record.state == State::Claimed && !held.lease_left().is_zero() && joins {
+                waits_since(Some(claimed_at));
+                return Ok(Decision::Wait);
+            }
+            Ok(decide(rules, held, payload, waited_for, max_age))
+        };
+        match self.ledger.acquire(&record, || Ok(None), deadline, decide).await {
+            Ok(Acquired::Lease(lease)) => {
+                waits_since(None);
+                Ok(Boarded::Leads(lease))
+            }
+            Ok(Acquired::Answer(Answer::Facts(found))) => Ok(Boarded::Found(found)),
+            Ok(Acquired::Answer(Answer::Failed(failure))) => Ok(Boarded::Failed(failure.into())),
+            Ok(Acquired::Busy { lease_left }) => {
+                Ok(Boarded::Failed(ValidateError::after_attempts(ErrorKind::InProgress, Some(lease_left), vec![])))
+            }
+            Err(error) if error.is_down() || error.is_newer() => Ok(Boarded::Alone(error)),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Facts of any age, for times when the provider is down.
+    pub(crate) async fn older(&self, rules: &Rules, payment: &PaymentId) -> Option<Found> {
+        let held = self.ledger.get(&self.key(payment)).await.ok()??;
+        let Older { at, facts, .. } =
+            Older::of(read(&held).ok()?.known.filter(|known| covers(&known.keys, rules))?, &held);
+        let lasts = rules.shelf_life(&facts).lasting && at.age() < self.retention;
+        lasts.then(|| Found { facts, at, ttl_left: held.ttl_left(), waited: false, asked_at: held.asked_at })
+    }
+
+    /// Forgets a payment of an account, this validator's or another, and keeps flights under way anywhere from settling.
+    pub(crate) async fn forget(&self, identity: &ProviderIdentity, payment: &PaymentId) -> Result<(), LedgerError> {
+        self.ledger.void(&self.key_at(identity, payment), VOID_FOR).await
+    }
+
+    /// Binds a caller's key to the claims it first came with.
+    pub(crate) async fn bind_key(&self, key: &Fingerprint, intent: &PaymentIntent) -> Result<Bound, LedgerError> {
+        let key = self.ledger.key(Kind::Key, key);
+        self.ledger.bind(&key, intent.fingerprint().as_bytes(), self.retention).await
+    }
+
+    /// How much longer what was known is kept.
+    fn remembers(&self, older: Option<&Older>) -> Duration {
+        older.map_or(Duration::ZERO, |older| self.retention.saturating_sub(older.at.age()))
+    }
+}
+
+/// What a record says to a call.
+enum Answer {
+    Facts(Box<Found>),
+    /// The flight that was waited for has failed.
+    Failed(Failure),
+}
+
+/// The record of a payment's facts.
+#[derive(Clone, Debug)]
+pub(crate) struct FactsRecord {
+    shared: Arc<SharedFacts>,
+    key: Key,
+}
+
+/// How a flight ends.
+pub(crate) enum Word {
+    Facts {
+        facts: Box<ProviderPayment>,
+        at: Moment,
+        keys: Vec<Box<str>>,
+        lives: Duration,
+    },
+    /// For the calls that wait elsewhere; without a failure they take over, since the cause was this process's own.
+    Failed(Option<Failure>),
+}
+
+impl Word {
+    fn failed(error: &ValidateError) -> Self {
+        let failure = || Failure { code: error.code().into(), retry_after_ms: error.retry_after().map(millis) };
+        Self::Failed(error.is_for_all().then(failure))
+    }
+}
+
+impl Claimable for FactsRecord {
+    /// What was known before, so that a failure does not lose it.
+    type Carried = Option<Older>;
+    type Word = Word;
+
+    /// Facts that come late would be older than they say, and asking again costs no more than another reading.
+    const LATE_WORDS: LateWords = LateWords::None;
+
+    fn key(&self) -> &Key {
+        &self.key
+    }
+
+    fn claim(&self, older: &Option<Older>, since: Instant) -> Result<Contents, LedgerError> {
+        let SharedFacts { lease, .. } = *self.shared;
+        let ttl = lease.saturating_mul(CLAIM_TTL_IN_LEASES).max(self.shared.remembers(older.as_ref()));
+        let payload = write(older.as_ref().map(Older::known).as_ref(), None, since.elapsed())?;
+        Ok(Contents { state: State::Claimed, ttl, lease, payload })
+    }
+
+    fn last(&self, older: &Option<Older>, word: &Word) -> Result<Option<Contents>, LedgerError> {
+        let (state, ttl, payload) = match word {
+            Word::Facts { facts, at, keys, lives } => {
+                let age = at.age();
+                // However short they live, the calls that waited for them take them.
+                let ttl = lives.saturating_sub(age).max(FAILED_FOR);
+                let known = Known { age_ms: millis(age), keys: keys.clone(), facts: ProviderPayment::clone(facts) };
+                (State::Settled, ttl, write(Some(&known), None, Duration::ZERO)?)
+            }
+            Word::Failed(failure) => {
+                let older_for = self.shared.remembers(older.as_ref());
+                if failure.is_none() && older_for.is_zero() {
+                    return Ok(None);
+                }
+                let payload = write(older.as_ref().map(Older::known).as_ref(), failure.as_ref(), Duration::ZERO)?;
+                (State::Failed, older_for.max(FAILED_FOR), payload)
+            }
+        };
+        Ok(Some(Contents { state, ttl, lease: Duration::ZERO, payload }))
+    }
+
+    fn renewed(&self) -> Option<Duration> {
+        self.shared.renew.then_some(self.shared.lease)
+    }
+
+    /// The provider's code panicked. Another process may ask at once.
+    fn if_dropped(&self) -> Option<Word> {
+        Some(Word::failed(&ValidateError::new(ErrorKind::LeaderLost)))
+    }
+}
+
+impl Lease<FactsRecord> {
+    /// The metadata keys that others have kept so far.
+    pub(crate) fn keys(&self) -> &[Box<str>] {
+        self.carried().as_ref().map_or(&[], |older| &older.keys)
+    }
+
+    /// Writes what the provider said. False when the lease was lost: what is stored now is another process's.
+    pub(crate) async fn settle(
+        mut self: Box<Self>,
+        rules: &Rules,
+        facts: &ProviderPayment,
+        at: Moment,
+    ) -> Result<bool, LedgerError> {
+        let shelf_life = rules.shelf_life(facts);
+        let lives = if shelf_life.lasting { self.what().shared.retention } else { shelf_life.fresh_for };
+        let own = rules.kept_keys().map(Box::from);
+        let mut keys = self.keys().to_vec();
+        keys.retain(|key| !own.contains(key));
+        keys.extend(own);
+        let settled = self.conclude(Word::Facts { facts: Box::new(facts.clone()), at, keys, lives }).await;
+        if let Err(error) = &settled
+            && !matches!(error, LedgerError::TimedOut { .. })
+        {
+            // So that other calls need not wait for the end of the lease. A store that hangs would hang again.
+            let _ = self.release().await;
+        }
+        settled
+    }
+
+    /// Lets the calls that wait elsewhere fail with it, or take over where the cause was this process's own.
+    pub(crate) async fn fail(mut self: Box<Self>, error: &ValidateError) -> Result<(), LedgerError> {
+        self.conclude(Word::failed(error)).await.map(drop)
+    }
+}
+
+/// What a record has for this call: facts, the failure that was waited for, or nothing but its place.
+fn decide(
+    rules: &Rules,
+    held: &Held,
+    payload: Payload,
+    waited_for: Option<Nonce>,
+    max_age: Duration,
+) -> Decision<FactsRecord, Answer> {
+    let Payload { known, failure, .. } = payload;
+    let mut older = known.map(|known| Older::of(known, held));
+    let is_awaited = waited_for == Some(held.record.nonce);
+    match (held.record.state, failure) {
+        (State::Settled, _) => {
+            if let Some(found) = found(rules, held, &mut older, is_awaited, max_age, waited_for.is_some()) {
+                return Decision::Answer(Answer::Facts(Box::new(found)));
+            }
+        }
+        (State::Failed, Some(failure)) if is_awaited && held.age < FAILED_FOR => {
+            return Decision::Answer(Answer::Failed(failure));
+        }
+        _ => {}
+    }
+    Decision::TakeOver(older)
+}
+
+/// Takes the facts of a settled record, if they are good for this validator and recent enough. Those of the flight that
+/// was waited for are.
+fn found(
+    rules: &Rules,
+    held: &Held,
+    older: &mut Option<Older>,
+    is_awaited: bool,
+    max_age: Duration,
+    waited: bool,
+) -> Option<Found> {
+    let fits = |older: &mut Older| {
+        covers(&older.keys, rules)
+            && (is_awaited && held.age_of_contents() < FAILED_FOR
+                || is_fresh(&older.facts, older.at.age(), rules, max_age))
+    };
+    let Older { facts, at, .. } = older.take_if(fits)?;
+    Some(Found { facts, at, ttl_left: held.ttl_left(), waited, asked_at: held.asked_at })
+}
+
+fn is_fresh(facts: &ProviderPayment, age: Duration, rules: &Rules, max_age: Duration) -> bool {
+    age < rules.shelf_life(facts).fresh_for && is_recent(age, max_age)
+}
+
+fn covers(keys: &[Box<str>], rules: &Rules) -> bool {
+    rules.kept_keys().iter().all(|needed| keys.iter().any(|key| **key == **needed))
+}
+
+fn read(held: &Held) -> Result<Payload, LedgerError> {
+    if held.record.payload.is_empty() {
+        return Ok(Payload::default());
+    }
+    held.payload("holds no facts")
+}
+
+fn write(known: Option<&Known>, failure: Option<&Failure>, claimed: Duration) -> Result<Vec<u8>, LedgerError> {
+    payload_of(&(known, failure, millis(claimed)))
+}
+
+impl From<Failure> for ValidateError {
+    fn from(failure: Failure) -> Self {
+        Self::elsewhere(&failure.code, failure.retry_after_ms.map(Duration::from_millis))
+    }
+}

@@ -1,0 +1,78 @@
+//! What a validation answers.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::lookup::in_flight::Flight;
+use crate::payment::verdict::{Degradation, Provenance, Verdict};
+use crate::provider::attempt_log::Attempt;
+
+/// A verdict, and where it comes from.
+#[derive(Clone)]
+pub struct Validation {
+    pub(crate) verdict: Verdict,
+    pub(crate) provenance: Provenance,
+    pub(crate) age: Duration,
+    pub(crate) degraded: Option<Degradation>,
+    /// Shared by all who waited for it; holds the attempt log.
+    pub(crate) flight: Option<Arc<Flight>>,
+}
+
+impl Validation {
+    /// The verdict.
+    #[must_use]
+    pub fn verdict(&self) -> &Verdict {
+        &self.verdict
+    }
+
+    /// The verdict by value, to take the proof out of it.
+    #[must_use]
+    pub fn into_verdict(self) -> Verdict {
+        self.verdict
+    }
+
+    /// Where the facts came from.
+    #[must_use]
+    pub fn provenance(&self) -> Provenance {
+        self.provenance
+    }
+
+    /// How long before this answer the provider stated the facts.
+    ///
+    /// Of facts that another process wrote to a shared store, that process said how old they were when it sent them, so the
+    /// age may be less than the truth by the time that the store took to write them: at most
+    /// [`store_timeout`](crate::ValidatorBuilder::store_timeout), or two leases where the write was never confirmed.
+    #[must_use]
+    pub fn age(&self) -> Duration {
+        self.age
+    }
+
+    /// What was missing on the way to this answer, if anything was.
+    #[must_use]
+    pub fn degraded(&self) -> Option<Degradation> {
+        self.degraded
+    }
+
+    /// Every provider call of the flight behind this answer; empty on a replay.
+    #[must_use]
+    pub fn attempts(&self) -> &[Attempt] {
+        match self.flight.as_ref().and_then(|flight| flight.landing()) {
+            Some(Ok(landing)) => &landing.attempts,
+            Some(Err(error)) => error.attempts(),
+            None => &[],
+        }
+    }
+}
+
+impl fmt::Debug for Validation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Validation")
+            .field("verdict", &self.verdict)
+            .field("provenance", &self.provenance)
+            .field("age", &self.age)
+            .field("degraded", &self.degraded)
+            .field("attempts", &self.attempts())
+            .finish_non_exhaustive()
+    }
+}

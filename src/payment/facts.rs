@@ -1,0 +1,344 @@
+//! What a provider said about one payment, normalised.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::intent::currency::Currency;
+use crate::redaction::presentable;
+
+/// A provider's codes and statuses are words, not texts.
+const MAX_WORD: usize = 100;
+
+/// Whether real money moves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Mode {
+    /// Real money.
+    #[default]
+    Live,
+    /// Test payments, which pay for nothing.
+    Test,
+}
+
+impl Mode {
+    /// A stable name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Test => "test",
+        }
+    }
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Where a payment stands, in words that fit every provider.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum PaymentStatus {
+    /// Paid; how much was received is a separate fact.
+    Paid,
+    /// Authorised, and not captured yet.
+    Authorised,
+    /// Under way; the provider will know later.
+    Processing,
+    /// The shopper must do something first.
+    ActionRequired,
+    /// The payment method was declined.
+    Declined,
+    /// Canceled, for good.
+    Canceled,
+    /// The provider knows no such payment, for this account and mode.
+    NotFound,
+    /// A status this crate does not know, as the provider wrote it. Never valid.
+    Unknown(Box<str>),
+}
+
+impl PaymentStatus {
+    /// A stable name; for an unknown status, the provider's own.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Paid => "paid",
+            Self::Authorised => "authorised",
+            Self::Processing => "processing",
+            Self::ActionRequired => "action_required",
+            Self::Declined => "declined",
+            Self::Canceled => "canceled",
+            Self::NotFound => "not_found",
+            Self::Unknown(raw) => raw,
+        }
+    }
+}
+
+/// How risky the provider rates a payment, in rising order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Risk {
+    /// Rated normal.
+    Normal,
+    /// The provider does not rate this payment.
+    #[default]
+    NotAssessed,
+    /// Rated above normal.
+    Elevated,
+    /// A person at the merchant should look first.
+    Review,
+    /// Rated as probable fraud.
+    Highest,
+    /// Blocked by the provider or the issuer.
+    Blocked,
+}
+
+impl Risk {
+    /// A stable name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Normal => "normal",
+            Self::NotAssessed => "not_assessed",
+            Self::Elevated => "elevated",
+            Self::Review => "review",
+            Self::Highest => "highest",
+            Self::Blocked => "blocked",
+        }
+    }
+}
+
+/// The facts of one payment, as its provider stated them.
+///
+/// Amounts are in the provider's minor units. A fact that was not stated stays unknown, and what an intent claims about
+/// it is then unproven; what was received and what was refunded must be stated for a payment to be valid. Disputes,
+/// reversals and risk count as absent unless stated: an adapter has to state them where its provider knows them.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProviderPayment {
+    pub(crate) id: Box<str>,
+    pub(crate) status: PaymentStatus,
+    pub(crate) reason: Option<Box<str>>,
+    pub(crate) mode: Option<Mode>,
+    pub(crate) currency: Option<Currency>,
+    pub(crate) amount: Option<u64>,
+    pub(crate) amount_received: Option<u64>,
+    pub(crate) amount_capturable: u64,
+    pub(crate) amount_refunded: Option<u64>,
+    pub(crate) captured: Option<bool>,
+    pub(crate) disputed: bool,
+    pub(crate) reversed: bool,
+    pub(crate) risk: Risk,
+    pub(crate) customer: Option<Box<str>>,
+    pub(crate) account: Option<Box<str>>,
+    pub(crate) destination: Option<Box<str>>,
+    pub(crate) metadata: Vec<(Box<str>, Box<str>)>,
+    pub(crate) created: Option<u64>,
+    pub(crate) capture_before: Option<u64>,
+    pub(crate) as_of: Option<u64>,
+    /// Not a fact about the payment, so it is not kept with the facts.
+    #[serde(skip)]
+    pub(crate) request_id: Option<Box<str>>,
+}
+
+impl ProviderPayment {
+    /// Starts the facts of the payment with this id.
+    #[must_use]
+    pub fn new(id: impl Into<Box<str>>, status: PaymentStatus) -> Self {
+        let status = match status {
+            PaymentStatus::Unknown(raw) => PaymentStatus::Unknown(presentable(&raw, MAX_WORD)),
+            known => known,
+        };
+        Self {
+            id: id.into(),
+            status,
+            reason: None,
+            mode: None,
+            currency: None,
+            amount: None,
+            amount_received: None,
+            amount_capturable: 0,
+            amount_refunded: None,
+            captured: None,
+            disputed: false,
+            reversed: false,
+            risk: Risk::default(),
+            customer: None,
+            account: None,
+            destination: None,
+            metadata: Vec::new(),
+            created: None,
+            capture_before: None,
+            as_of: None,
+            request_id: None,
+        }
+    }
+
+    /// States that the provider knows no such payment.
+    #[must_use]
+    pub fn not_found(id: impl Into<Box<str>>) -> Self {
+        Self::new(id, PaymentStatus::NotFound)
+    }
+
+    /// Why it was declined or canceled, in the provider's code.
+    #[must_use]
+    pub fn reason(mut self, reason: impl AsRef<str>) -> Self {
+        self.reason = Some(presentable(reason.as_ref(), MAX_WORD));
+        self
+    }
+
+    /// Whether real money moves.
+    #[must_use]
+    pub fn mode(mut self, mode: Mode) -> Self {
+        self.mode = Some(mode);
+        self
+    }
+
+    /// The amount asked for, in minor units, and its currency.
+    #[must_use]
+    pub fn amount(mut self, minor: u64, currency: Currency) -> Self {
+        self.amount = Some(minor);
+        self.currency = Some(currency);
+        self
+    }
+
+    /// The amount received or captured, in minor units, before refunds.
+    #[must_use]
+    pub fn amount_received(mut self, minor: u64) -> Self {
+        self.amount_received = Some(minor);
+        self
+    }
+
+    /// The amount that can still be captured, in minor units; 0 unless stated.
+    #[must_use]
+    pub fn amount_capturable(mut self, minor: u64) -> Self {
+        self.amount_capturable = minor;
+        self
+    }
+
+    /// The amount refunded, in minor units. State zero: a payment is never valid while this is unknown.
+    #[must_use]
+    pub fn amount_refunded(mut self, minor: u64) -> Self {
+        self.amount_refunded = Some(minor);
+        self
+    }
+
+    /// Whether the charge was captured, where the provider says so separately.
+    #[must_use]
+    pub fn captured(mut self, captured: bool) -> Self {
+        self.captured = Some(captured);
+        self
+    }
+
+    /// Whether the payment is disputed; `false` unless stated.
+    #[must_use]
+    pub fn disputed(mut self, disputed: bool) -> Self {
+        self.disputed = disputed;
+        self
+    }
+
+    /// Whether the network reversed the payment after approving it; `false` unless stated.
+    #[must_use]
+    pub fn reversed(mut self, reversed: bool) -> Self {
+        self.reversed = reversed;
+        self
+    }
+
+    /// The provider's risk rating; not assessed unless stated.
+    #[must_use]
+    pub fn risk(mut self, risk: Risk) -> Self {
+        self.risk = risk;
+        self
+    }
+
+    /// The customer's id at the provider.
+    #[must_use]
+    pub fn customer(mut self, customer: impl Into<Box<str>>) -> Self {
+        self.customer = Some(customer.into());
+        self
+    }
+
+    /// The account the payment was made on, where one credential serves several.
+    #[must_use]
+    pub fn account(mut self, account: impl Into<Box<str>>) -> Self {
+        self.account = Some(account.into());
+        self
+    }
+
+    /// The account the money is passed on to.
+    #[must_use]
+    pub fn destination(mut self, destination: impl Into<Box<str>>) -> Self {
+        self.destination = Some(destination.into());
+        self
+    }
+
+    /// One entry of the merchant's own metadata.
+    #[must_use]
+    pub fn metadata(mut self, key: impl Into<Box<str>>, value: impl Into<Box<str>>) -> Self {
+        self.metadata.push((key.into(), value.into()));
+        self
+    }
+
+    /// When the payment was created, in seconds since 1970 by the provider's clock. A payment without it can be valid, and
+    /// cannot be redeemed, since nothing says whether it is older than redemptions are remembered. A time more than five
+    /// minutes after [`as_of`](Self::as_of) contradicts it, and such a payment is never valid.
+    #[must_use]
+    pub fn created(mut self, unix_seconds: u64) -> Self {
+        self.created = Some(unix_seconds);
+        self
+    }
+
+    /// When an authorisation ends, in seconds since 1970 by the provider's clock.
+    #[must_use]
+    pub fn capture_before(mut self, unix_seconds: u64) -> Self {
+        self.capture_before = Some(unix_seconds);
+        self
+    }
+
+    /// The provider's own time of this answer, in seconds since 1970. Unless stated, this machine's clock is read.
+    #[must_use]
+    pub fn as_of(mut self, unix_seconds: u64) -> Self {
+        self.as_of = Some(unix_seconds);
+        self
+    }
+
+    /// The provider's id of the request that got this answer; shown in the attempt log.
+    #[must_use]
+    pub fn request_id(mut self, id: impl AsRef<str>) -> Self {
+        self.request_id = Some(presentable(id.as_ref(), MAX_WORD));
+        self
+    }
+
+    /// Where the payment stands.
+    #[must_use]
+    pub fn status(&self) -> &PaymentStatus {
+        &self.status
+    }
+
+    /// The value under a metadata key, and of several the one that differs from ours; an empty one counts as absent.
+    pub(crate) fn metadata_value(&self, key: &str, ours: Option<&str>) -> Option<&str> {
+        let mut values =
+            self.metadata.iter().filter(|(name, value)| **name == *key && !value.is_empty()).map(|(_, value)| &**value);
+        let first = values.next()?;
+        if ours == Some(first) { values.find(|value| ours != Some(value)).or(Some(first)) } else { Some(first) }
+    }
+}
+
+/// Shows neither the customer nor metadata.
+impl fmt::Debug for ProviderPayment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProviderPayment")
+            .field("id", &self.id)
+            .field("status", &self.status)
+            .field("mode", &self.mode)
+            .field("currency", &self.currency)
+            .field("amount", &self.amount)
+            .field("amount_received", &self.amount_received)
+            .field("amount_capturable", &self.amount_capturable)
+            .field("amount_refunded", &self.amount_refunded)
+            .field("disputed", &self.disputed)
+            .field("risk", &self.risk)
+            .finish_non_exhaustive()
+    }
+}

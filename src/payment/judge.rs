@@ -1,0 +1,317 @@
+//! Compares an intent with facts. Pure: no clock, no I/O, no state.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::intent::currency::Currency;
+use crate::intent::invalid_intent::Field;
+use crate::intent::money::{Money, Units};
+use crate::intent::payment_intent::PaymentIntent;
+use crate::moment::Moment;
+use crate::payment::facts::{Mode, PaymentStatus, ProviderPayment};
+use crate::payment::policy::{Policy, TenantProof};
+use crate::payment::shelf_life::ShelfLife;
+use crate::payment::verdict::{
+    ActionRequired, Capture, Fact, Finding, Findings, Issuer, Mismatch, Pending, Proof, Verdict,
+};
+use crate::redaction::stated;
+
+/// An authorisation can be voided at any moment, so it is not believed for longer than this.
+const AUTHORISED_FRESH_FOR: Duration = Duration::from_secs(60);
+
+/// The most, in seconds, by which two clocks differ: that of the server which created the payment, and that of the one
+/// which answered, or this machine's where the answer states no time. A clock that is set over the network is off by
+/// less than a second; five minutes are the tolerance that signatures of webhooks and tickets of Kerberos have for one
+/// that is not.
+const CLOCKS_DIFFER: u64 = 300;
+
+/// Metadata may be a shopper's text, and as long as one.
+const MAX_SHOWN: usize = 255;
+
+/// Everything else may change at any moment; this long only stops a client from polling the provider through us.
+pub(crate) const VOLATILE_FRESH_FOR: Duration = Duration::from_secs(2);
+
+/// What the judge judges by; one per validator.
+#[derive(Debug)]
+pub(crate) struct Rules {
+    pub(crate) policy: Policy,
+    pub(crate) mode: Mode,
+    pub(crate) tenant: TenantProof,
+    pub(crate) order_key: Box<str>,
+    pub(crate) units: Units,
+    pub(crate) fresh_for: Duration,
+    /// How old a payment may be whose redemption is still remembered for sure.
+    pub(crate) remembered_for: Duration,
+}
+
+impl Rules {
+    /// Decides, and lists every mismatch of a payment that is proven to be the tenant's.
+    pub(crate) fn judge(
+        &self,
+        intent: &PaymentIntent,
+        facts: &ProviderPayment,
+        answered: Moment,
+        issuer: impl FnOnce() -> Arc<dyn Issuer>,
+    ) -> Verdict {
+        if facts.status == PaymentStatus::NotFound {
+            return Verdict::Invalid(Findings(vec![Finding::NotFound]));
+        }
+        // What is said about a payment is for its own tenant: another one learns that it is not theirs, and no more.
+        if let Some(finding) = self.compare_tenant(intent, facts) {
+            return Verdict::Invalid(Findings(vec![finding]));
+        }
+        let mut findings = Vec::new();
+        self.compare_money(intent, facts, &mut findings);
+        self.compare_claims(intent, facts, &mut findings);
+        self.compare_acceptance(facts, answered.age, &mut findings);
+        let unfinished = self.compare_status(intent, facts, answered, &mut findings);
+        if !findings.is_empty() {
+            return Verdict::Invalid(Findings(findings));
+        }
+        unfinished.unwrap_or_else(|| {
+            Verdict::Valid(Proof {
+                intent: intent.clone(),
+                issuer: issuer(),
+                capture: Capture::of(facts),
+                dated: facts.created.is_some() && facts.as_of.is_some(),
+                age: answered.age,
+                seen_at: answered.seen_at,
+            })
+        })
+    }
+
+    fn compare_money(&self, intent: &PaymentIntent, facts: &ProviderPayment, findings: &mut Vec<Finding>) {
+        let expected = intent.money();
+        let (Some(amount), Some(currency)) = (facts.amount, facts.currency) else {
+            findings.push(Finding::Unproven(Field::Amount));
+            return;
+        };
+        if currency != expected.currency() {
+            findings.push(Finding::Currency(Mismatch::new(expected.currency(), currency)));
+        }
+        if !self.is_amount(amount, currency, expected) {
+            findings.push(Finding::Amount(Mismatch::new(expected, self.units.to_money(amount, currency))));
+        }
+    }
+
+    /// What is wrong unless the payment is proven to be the tenant's.
+    fn compare_tenant(&self, intent: &PaymentIntent, facts: &ProviderPayment) -> Option<Finding> {
+        let tenant = intent.tenant();
+        let named = facts.metadata_value(self.tenant.metadata_key(), Some(tenant));
+        let proven = match &self.tenant {
+            TenantProof::Metadata(_) => named,
+            TenantProof::Account => facts.account.as_deref(),
+            TenantProof::Destination => facts.destination.as_deref(),
+            TenantProof::SingleTenant => Some(tenant),
+        };
+        // Metadata that names another tenant counts even where something else is the proof.
+        if proven.into_iter().chain(named).any(|actual| actual != tenant) {
+            return Some(Finding::Tenant);
+        }
+        proven.is_none().then_some(Finding::Unproven(Field::Tenant))
+    }
+
+    fn compare_claims(&self, intent: &PaymentIntent, facts: &ProviderPayment, findings: &mut Vec<Finding>) {
+        let order = intent.claimed_order();
+        match (order, facts.metadata_value(&self.order_key, order)) {
+            (Some(_), None) => findings.push(Finding::Unproven(Field::Order)),
+            (expected, Some(actual)) if expected != Some(actual) => {
+                findings.push(Finding::Order(Mismatch::new(expected.map(Into::into), Some(stated(actual, MAX_SHOWN)))));
+            }
+            _ => {}
+        }
+        match (intent.claimed_customer(), facts.customer.as_deref()) {
+            (Some(_), None) => findings.push(Finding::Unproven(Field::Customer)),
+            (Some(expected), Some(actual)) if expected != actual => findings.push(Finding::Customer),
+            _ => {}
+        }
+    }
+
+    fn compare_acceptance(&self, facts: &ProviderPayment, age: Duration, findings: &mut Vec<Finding>) {
+        match facts.mode {
+            None => findings.push(Finding::Unstated(Fact::Mode)),
+            Some(actual) if actual != self.mode => findings.push(Finding::Mode(Mismatch::new(self.mode, actual))),
+            Some(_) => {}
+        }
+        let full = is_fully_refunded(facts);
+        // Without a currency the amount is unproven already.
+        let refunded = facts.amount_refunded.unwrap_or(0);
+        if refunded > 0
+            && (full || !self.policy.partly_refunded)
+            && let Some(currency) = facts.currency
+        {
+            let amount = self.units.to_money(refunded, currency);
+            findings.push(if full { Finding::Refunded(amount) } else { Finding::PartlyRefunded(amount) });
+        }
+        if facts.disputed && !self.policy.disputed {
+            findings.push(Finding::Disputed);
+        }
+        if facts.risk > self.policy.risk {
+            findings.push(Finding::Risk(Mismatch::new(self.policy.risk, facts.risk)));
+        }
+        match (facts.created, facts.as_of) {
+            _ if is_created_ahead(facts) => findings.push(Finding::CreatedAhead),
+            (Some(created), Some(as_of)) => {
+                let (age, max_age) =
+                    (Duration::from_secs(as_of.saturating_sub(created)).saturating_add(age), self.max_age());
+                if age > max_age {
+                    findings.push(Finding::TooOld(Mismatch::new(max_age, age)));
+                }
+            }
+            _ if self.policy.max_age.is_some() => findings.push(Finding::Unstated(Fact::Created)),
+            _ => {}
+        }
+        if facts.reversed {
+            findings.push(Finding::Declined(Some("reversed_after_approval".into())));
+        }
+    }
+
+    /// Adds what the status itself finds wrong, and returns the verdict of a payment that is not done yet.
+    fn compare_status(
+        &self,
+        intent: &PaymentIntent,
+        facts: &ProviderPayment,
+        answered: Moment,
+        findings: &mut Vec<Finding>,
+    ) -> Option<Verdict> {
+        let pending = || {
+            let poll_after = VOLATILE_FRESH_FOR.saturating_sub(answered.age);
+            Some(Verdict::Pending(Pending { status: facts.status.clone(), poll_after }))
+        };
+        let rests_on_money = match &facts.status {
+            PaymentStatus::Paid => true,
+            PaymentStatus::Authorised => self.policy.authorised,
+            _ => false,
+        };
+        if rests_on_money && facts.amount_refunded.is_none() {
+            findings.push(Finding::Unstated(Fact::AmountRefunded));
+        }
+        match &facts.status {
+            PaymentStatus::Paid => return self.compare_received(intent, facts, findings).then(pending).flatten(),
+            PaymentStatus::Authorised if self.policy.authorised => {
+                let partly_captured = facts.amount_received.is_some_and(|received| received > 0);
+                let lapsed = authorisation_left(facts, answered.age).is_some_and(|left| left.is_zero());
+                if lapsed || (partly_captured && facts.amount_capturable == 0) {
+                    findings.push(Finding::NotCaptured);
+                } else if facts.amount_received.is_none() {
+                    findings.push(Finding::Unstated(Fact::AmountReceived));
+                } else if !is_held_in_full(facts) {
+                    return pending();
+                }
+            }
+            PaymentStatus::Authorised | PaymentStatus::Processing | PaymentStatus::Unknown(_) => return pending(),
+            PaymentStatus::ActionRequired => {
+                return Some(Verdict::ActionRequired(ActionRequired { reason: facts.reason.clone() }));
+            }
+            PaymentStatus::Declined => findings.push(Finding::Declined(facts.reason.clone())),
+            PaymentStatus::Canceled => findings.push(Finding::Canceled(facts.reason.clone())),
+            PaymentStatus::NotFound => findings.push(Finding::NotFound),
+        }
+        None
+    }
+
+    /// Compares what came in; true when it is too little so far and more can still be captured.
+    fn compare_received(&self, intent: &PaymentIntent, facts: &ProviderPayment, findings: &mut Vec<Finding>) -> bool {
+        let (Some(received), Some(currency)) = (facts.amount_received, facts.currency) else {
+            findings.push(Finding::Unstated(Fact::AmountReceived));
+            return false;
+        };
+        let short = facts.amount.is_some_and(|amount| received < amount) || facts.captured == Some(false);
+        if short && facts.amount_capturable > 0 {
+            return true;
+        }
+        if facts.captured == Some(false) {
+            findings.push(Finding::NotCaptured);
+        }
+        if !self.is_amount(received, currency, intent.money()) {
+            let mismatch = Mismatch::new(intent.money(), self.units.to_money(received, currency));
+            findings.push(Finding::AmountReceived(mismatch));
+        }
+        false
+    }
+
+    /// Compares the provider's integers. Another currency is a finding of its own, and there the decimals are compared.
+    fn is_amount(&self, minor: u64, currency: Currency, expected: Money) -> bool {
+        if currency == expected.currency() {
+            return self.units.to_minor(expected).is_ok_and(|expected| expected == minor);
+        }
+        self.units.to_money(minor, currency).amount() == expected.amount()
+    }
+
+    /// How long these facts stand for themselves, whatever is claimed about them.
+    pub(crate) fn shelf_life(&self, facts: &ProviderPayment) -> ShelfLife {
+        let (fresh_for, lasting) = match &facts.status {
+            PaymentStatus::Canceled => (self.fresh_for, true),
+            PaymentStatus::Paid if is_fully_refunded(facts) => (self.fresh_for, true),
+            PaymentStatus::Paid if self.is_settled(facts) && is_captured(facts) => (self.fresh_for, true),
+            PaymentStatus::Authorised if self.policy.authorised && self.is_settled(facts) && is_held_in_full(facts) => {
+                let left = authorisation_left(facts, Duration::ZERO).unwrap_or(AUTHORISED_FRESH_FOR);
+                (AUTHORISED_FRESH_FOR.min(left), false)
+            }
+            // A dispute may be won, a review may end, a capture may follow: only what is settled lasts.
+            _ => (VOLATILE_FRESH_FOR, false),
+        };
+        let fresh_for = fresh_for.min(self.fresh_for);
+        // A payment that grows too old must not be served past that moment. One that is too old already stays so.
+        let young_for = match (facts.created, facts.as_of) {
+            (Some(created), Some(as_of)) => {
+                self.max_age().checked_sub(Duration::from_secs(as_of.saturating_sub(created)))
+            }
+            _ => None,
+        };
+        ShelfLife { fresh_for: young_for.map_or(fresh_for, |left| left.min(fresh_for)), lasting }
+    }
+
+    /// The oldest payment that is accepted. Never one that may have been used so long ago that nobody remembers.
+    fn max_age(&self) -> Duration {
+        self.policy.max_age.map_or(self.remembered_for, |max_age| max_age.min(self.remembered_for))
+    }
+
+    /// Whether nothing but the claims can still make these facts invalid, for now.
+    fn is_settled(&self, facts: &ProviderPayment) -> bool {
+        facts.amount.is_some()
+            && facts.mode.is_some()
+            && !is_created_ahead(facts)
+            && !facts.reversed
+            && (!facts.disputed || self.policy.disputed)
+            && facts.amount_refunded.is_some_and(|refunded| refunded == 0 || self.policy.partly_refunded)
+            && facts.risk <= self.policy.risk
+    }
+
+    /// Drops what no judgement here reads, so that facts in memory stay small.
+    pub(crate) fn prune(&self, facts: &mut ProviderPayment, others_keys: &[Box<str>]) {
+        let kept = self.kept_keys();
+        facts.metadata.retain(|(key, _)| kept.contains(&&**key) || others_keys.contains(key));
+    }
+
+    /// The metadata keys that are read here.
+    pub(crate) fn kept_keys(&self) -> [&str; 2] {
+        [self.tenant.metadata_key(), &self.order_key]
+    }
+}
+
+fn is_fully_refunded(facts: &ProviderPayment) -> bool {
+    // Of an authorisation nothing has been received yet, and what is given back is compared with what is held.
+    let received = facts.amount_received.filter(|received| *received > 0).or(facts.amount);
+    let refunded = facts.amount_refunded.unwrap_or(0);
+    refunded > 0 && received.is_none_or(|received| refunded >= received)
+}
+
+/// Whether the payment was created after the answer that tells of it, which cannot be.
+fn is_created_ahead(facts: &ProviderPayment) -> bool {
+    matches!((facts.created, facts.as_of), (Some(created), Some(as_of)) if created.saturating_sub(as_of) > CLOCKS_DIFFER)
+}
+
+fn is_captured(facts: &ProviderPayment) -> bool {
+    facts.amount_received.is_some() && facts.captured != Some(false) && facts.amount_capturable == 0
+}
+
+fn is_held_in_full(facts: &ProviderPayment) -> bool {
+    facts.amount_received == Some(0) && facts.amount == Some(facts.amount_capturable)
+}
+
+/// The time until an authorisation lapses, by the provider's clock; `None` when it does not say.
+fn authorisation_left(facts: &ProviderPayment, age: Duration) -> Option<Duration> {
+    let (until, as_of) = (facts.capture_before?, facts.as_of?);
+    Some(Duration::from_secs(until.saturating_sub(as_of)).saturating_sub(age))
+}

@@ -1,0 +1,7 @@
+//! What is true of a payment, and the verdict on a claim about it. Pure: nothing here waits or asks.
+
+pub(crate) mod facts;
+pub(crate) mod judge;
+pub(crate) mod policy;
+pub(crate) mod shelf_life;
+pub(crate) mod verdict;

@@ -1,0 +1,142 @@
+//! What is accepted as paid, how a payment proves whose it is, and what is answered when nobody can say.
+
+use std::time::Duration;
+
+use crate::payment::facts::Risk;
+
+/// What counts as paid. The default accepts only what is captured in full, unrefunded and undisputed.
+///
+/// | setting | default |
+/// |---|---|
+/// | authorisations | not accepted: they are pending |
+/// | refunded payments | not accepted, not even in part |
+/// | disputed payments | not accepted |
+/// | maximum age | none |
+/// | accepted risk | up to elevated; a payment under review is refused |
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct Policy {
+    pub(crate) authorised: bool,
+    pub(crate) partly_refunded: bool,
+    pub(crate) disputed: bool,
+    pub(crate) max_age: Option<Duration>,
+    pub(crate) risk: Risk,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self { authorised: false, partly_refunded: false, disputed: false, max_age: None, risk: Risk::Elevated }
+    }
+}
+
+impl Policy {
+    /// Captured in full only; the same as `default`.
+    pub fn captured_only() -> Self {
+        Self::default()
+    }
+
+    /// Accepts a payment that is authorised in full and still capturable, too.
+    ///
+    /// Authorised is not paid: capture before shipping, or ship at your own risk.
+    pub fn accept_authorised(mut self) -> Self {
+        self.authorised = true;
+        self
+    }
+
+    /// Accepts a payment that was refunded in part. One refunded in full is never accepted.
+    pub fn accept_partly_refunded(mut self) -> Self {
+        self.partly_refunded = true;
+        self
+    }
+
+    /// Accepts a payment that is disputed.
+    pub fn accept_disputed(mut self) -> Self {
+        self.disputed = true;
+        self
+    }
+
+    /// Refuses payments created longer ago than this, by the provider's clock. A payment without a known time of
+    /// creation is then unproven. One created more than five minutes after the answer that tells of it is refused under
+    /// any policy.
+    pub fn max_age(mut self, age: Duration) -> Self {
+        self.max_age = Some(age);
+        self
+    }
+
+    /// The highest risk rating that is accepted.
+    pub fn accept_risk_up_to(mut self, risk: Risk) -> Self {
+        self.risk = risk;
+        self
+    }
+}
+
+/// What to answer when the provider cannot be asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum WhenProviderIsDown {
+    /// An error. The default.
+    #[default]
+    Refuse,
+    /// A verdict on facts in memory, up to this long after the provider stated them, marked
+    /// [`Degraded`](crate::Provenance::Degraded). A refund or dispute since then is not seen.
+    ///
+    /// Down means: no answer, a server error, a rate limit, an open breaker, a validator at capacity, and also a caller's own
+    /// deadline that passes first. An answer that cannot be read, a refusal, or a failure in words that no rule knows is an error all the same.
+    ServeStale {
+        /// The oldest facts that are served; at most the retention.
+        up_to: Duration,
+    },
+}
+
+/// What may be redeemed, and for how long that is remembered.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RedemptionRules {
+    pub(crate) retention: Duration,
+    pub(crate) proof_max_age: Duration,
+    pub(crate) authorised: bool,
+}
+
+/// How a payment proves which tenant it belongs to.
+///
+/// Of a payment that does not prove it, a verdict tells that and nothing else: neither amount, order nor status.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TenantProof {
+    /// A metadata key holds the tenant. The default, with the key `store_id`.
+    Metadata(Box<str>),
+    /// The tenant is the account the payment was made on (Stripe Connect: `Stripe-Account`).
+    Account,
+    /// The tenant is the account the money is passed on to (Stripe Connect: `transfer_data.destination`).
+    Destination,
+    /// The provider account serves one tenant only, so its payments need not name one. One that does is still compared,
+    /// under the key `store_id`.
+    SingleTenant,
+}
+
+/// The metadata key that names the tenant unless another is configured.
+pub(crate) const TENANT_KEY: &str = "store_id";
+
+/// The metadata key that names the order unless another is configured.
+pub(crate) const ORDER_KEY: &str = "order_id";
+
+impl TenantProof {
+    /// A metadata key that holds the tenant.
+    #[must_use]
+    pub fn metadata(key: impl Into<Box<str>>) -> Self {
+        Self::Metadata(key.into())
+    }
+
+    /// The metadata key that may name a tenant, proven by it or not.
+    pub(crate) fn metadata_key(&self) -> &str {
+        match self {
+            Self::Metadata(key) => key,
+            _ => TENANT_KEY,
+        }
+    }
+}
+
+impl Default for TenantProof {
+    fn default() -> Self {
+        Self::metadata(TENANT_KEY)
+    }
+}

@@ -1,0 +1,419 @@
+//! The answer to "is this payment good for this order?".
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::intent::currency::Currency;
+use crate::intent::fingerprint::Fingerprint;
+use crate::intent::invalid_intent::Field;
+use crate::intent::money::Money;
+use crate::intent::payment_intent::{PaymentId, PaymentIntent};
+use crate::payment::facts::{Mode, PaymentStatus, ProviderPayment, Risk};
+
+mod mismatch;
+
+pub use mismatch::Mismatch;
+
+/// What the provider's facts say about an intent.
+///
+/// Closed on purpose: a checkout must handle all four. Not finding out is an error, never a verdict.
+#[derive(Clone, Debug)]
+pub enum Verdict {
+    /// Real, ours, and paid in full.
+    Valid(Proof),
+    /// Not decided yet; ask again later.
+    Pending(Pending),
+    /// The shopper must do something first, such as 3-D Secure.
+    ActionRequired(ActionRequired),
+    /// Not good for this order; every mismatch is listed. Of a payment that is not proven to be the tenant's, that is the
+    /// only finding.
+    Invalid(Findings),
+}
+
+impl Verdict {
+    /// Whether the verdict is `Valid`.
+    #[must_use]
+    pub fn is_valid(&self) -> bool {
+        matches!(self, Self::Valid(_))
+    }
+
+    /// A stable name.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Valid(_) => "valid",
+            Self::Pending(_) => "pending",
+            Self::ActionRequired(_) => "action_required",
+            Self::Invalid(_) => "invalid",
+        }
+    }
+}
+
+/// How far the money of a valid payment has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Capture {
+    /// The money was captured.
+    Captured,
+    /// The money is held and can still be captured in full. Authorised is not paid.
+    Authorised,
+}
+
+impl Capture {
+    pub(crate) fn of(facts: &ProviderPayment) -> Self {
+        if facts.status == PaymentStatus::Authorised { Self::Authorised } else { Self::Captured }
+    }
+}
+
+/// The validator behind a proof.
+pub(crate) trait Issuer: Send + Sync {
+    /// What stands for a payment wherever it is redeemed.
+    fn redemption(&self, payment: &PaymentId) -> Fingerprint;
+}
+
+/// Says that a payment matched every claim when the provider last answered. Only the judge makes one.
+#[derive(Clone)]
+pub struct Proof {
+    pub(crate) intent: PaymentIntent,
+    pub(crate) issuer: Arc<dyn Issuer>,
+    pub(crate) capture: Capture,
+    /// Whether it is known how old the payment is.
+    pub(crate) dated: bool,
+    /// How old the facts were at `seen_at`: one subtraction less on the way to the caller than the moment of the answer.
+    pub(crate) age: Duration,
+    pub(crate) seen_at: Instant,
+}
+
+impl Proof {
+    /// The intent that was proven.
+    #[must_use]
+    pub fn intent(&self) -> &PaymentIntent {
+        &self.intent
+    }
+
+    /// The payment's id.
+    #[must_use]
+    pub fn payment(&self) -> &PaymentId {
+        self.intent.payment()
+    }
+
+    /// The amount and currency that were proven.
+    #[must_use]
+    pub fn money(&self) -> Money {
+        self.intent.money()
+    }
+
+    /// Whether the money is captured or only authorised.
+    #[must_use]
+    pub fn capture(&self) -> Capture {
+        self.capture
+    }
+
+    /// A text of 43 characters that is the same for every use of this payment, whatever the tenant or order: for a UNIQUE
+    /// column, in the transaction that creates the order. It names neither the payment nor the account.
+    ///
+    /// It is a digest of the place where [`redeem`](crate::Validator::redeem) records the payment. Where the provider's ids
+    /// are [globally unique](crate::provider::ProviderIdentity::globally_unique_ids), as Stripe's are, that is provider,
+    /// mode and id: no key, label or way to the account changes it. Elsewhere it contains the account's name, and naming
+    /// the account differently changes the text: a row from before then no longer stands in the way, and only `redeem`,
+    /// which reads the former place too, does. Write the rows anew in that case, or keep the name.
+    #[must_use]
+    pub fn redemption_key(&self) -> String {
+        self.issuer.redemption(self.payment()).to_text()
+    }
+
+    /// How long ago the provider answered.
+    #[must_use]
+    pub fn age(&self) -> Duration {
+        self.age.saturating_add(self.seen_at.elapsed())
+    }
+}
+
+impl From<&Self> for Proof {
+    fn from(proof: &Self) -> Self {
+        proof.clone()
+    }
+}
+
+impl fmt::Debug for Proof {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Proof").field("intent", &self.intent).field("capture", &self.capture).finish_non_exhaustive()
+    }
+}
+
+/// A payment that is not decided yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pending {
+    pub(crate) status: PaymentStatus,
+    pub(crate) poll_after: Duration,
+}
+
+impl Pending {
+    /// Where the payment stands; an unknown status keeps the provider's word.
+    #[must_use]
+    pub fn status(&self) -> &PaymentStatus {
+        &self.status
+    }
+
+    /// How long to wait before asking again; asking sooner gets the same answer from memory.
+    #[must_use]
+    pub fn poll_after(&self) -> Duration {
+        self.poll_after
+    }
+}
+
+/// A payment that waits for the shopper.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ActionRequired {
+    pub(crate) reason: Option<Box<str>>,
+}
+
+impl ActionRequired {
+    /// What is missing, in the provider's word: `requires_action`, `requires_payment_method` and so on.
+    #[must_use]
+    pub fn reason(&self) -> Option<&str> {
+        self.reason.as_deref()
+    }
+}
+
+/// One mismatch between what was claimed or is accepted, and the provider's facts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Finding {
+    /// The provider knows no such payment, for this account and mode.
+    NotFound,
+    /// The amount asked for differs.
+    Amount(Mismatch<Money>),
+    /// The amount received differs, in either direction.
+    AmountReceived(Mismatch<Money>),
+    /// The currency differs.
+    Currency(Mismatch<Currency>),
+    /// The provider names another tenant. Stands alone: nothing of another tenant's payment is repeated, not even that
+    /// name, which an operator finds beside the payment at the provider.
+    Tenant,
+    /// The payment is for another order, or for one while none was claimed.
+    Order(Mismatch<Option<Box<str>>>),
+    /// Another customer paid. Ids of persons are not repeated.
+    Customer,
+    /// The provider does not state what was claimed. Where that is the tenant, this finding stands alone.
+    Unproven(Field),
+    /// The provider does not state a fact that every validation needs.
+    Unstated(Fact),
+    /// A test payment for live goods, or the other way round.
+    Mode(Mismatch<Mode>),
+    /// Canceled, for good; with the provider's reason.
+    Canceled(Option<Box<str>>),
+    /// Declined, or reversed by the network; with the provider's reason.
+    Declined(Option<Box<str>>),
+    /// Refunded in part: this amount.
+    PartlyRefunded(Money),
+    /// Refunded in full: this amount.
+    Refunded(Money),
+    /// Disputed.
+    Disputed,
+    /// Riskier than accepted; `expected` is the highest accepted rating.
+    Risk(Mismatch<Risk>),
+    /// Older than accepted; `expected` is the highest accepted age.
+    TooOld(Mismatch<Duration>),
+    /// Created more than five minutes after the provider's own time of the answer, which cannot be.
+    CreatedAhead,
+    /// Not captured in full, and no longer capturable.
+    NotCaptured,
+}
+
+/// A fact that every validation needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Fact {
+    /// The amount received or captured.
+    AmountReceived,
+    /// The amount refunded, if only zero.
+    AmountRefunded,
+    /// When the payment was created.
+    Created,
+    /// Whether real money moved.
+    Mode,
+}
+
+impl Fact {
+    /// A stable name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::AmountReceived => "amount_received",
+            Self::AmountRefunded => "amount_refunded",
+            Self::Created => "created",
+            Self::Mode => "mode",
+        }
+    }
+}
+
+impl Finding {
+    /// Whether it stands for as long as the payment does. Metadata, risk and disputes may still change.
+    pub(crate) const fn is_lasting(&self) -> bool {
+        matches!(
+            self,
+            Self::Amount(_)
+                | Self::AmountReceived(_)
+                | Self::Currency(_)
+                | Self::Mode(_)
+                | Self::Canceled(_)
+                | Self::Refunded(_)
+                | Self::TooOld(_)
+        )
+    }
+
+    /// A stable code, for API answers and metrics.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::NotFound => "not_found",
+            Self::Amount(_) => "amount_mismatch",
+            Self::AmountReceived(_) => "amount_received_mismatch",
+            Self::Currency(_) => "currency_mismatch",
+            Self::Tenant => "tenant_mismatch",
+            Self::Order(_) => "order_mismatch",
+            Self::Customer => "customer_mismatch",
+            Self::Unproven(_) | Self::Unstated(_) => "unproven",
+            Self::Mode(_) => "mode_mismatch",
+            Self::Canceled(_) => "canceled",
+            Self::Declined(_) => "declined",
+            Self::PartlyRefunded(_) => "partly_refunded",
+            Self::Refunded(_) => "refunded",
+            Self::Disputed => "disputed",
+            Self::Risk(_) => "risk",
+            Self::TooOld(_) => "too_old",
+            Self::CreatedAhead => "created_ahead",
+            Self::NotCaptured => "not_captured",
+        }
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotFound => f.write_str("no such payment for this account and mode"),
+            Self::Amount(mismatch) => write!(f, "amount: {mismatch}"),
+            Self::AmountReceived(mismatch) => write!(f, "amount received: {mismatch}"),
+            Self::Currency(mismatch) => write!(f, "currency: {mismatch}"),
+            Self::Tenant => f.write_str("tenant: the provider names another"),
+            Self::Order(mismatch) => write!(f, "order: {mismatch}"),
+            Self::Customer => f.write_str("another customer paid"),
+            Self::Unproven(field) => write!(f, "{field}: claimed, but the provider does not state it"),
+            Self::Unstated(fact) => write!(f, "{}: the provider does not state it", fact.as_str()),
+            Self::Mode(mismatch) => write!(f, "mode: {mismatch}"),
+            Self::Canceled(Some(reason)) => write!(f, "canceled: {reason}"),
+            Self::Canceled(None) => f.write_str("canceled"),
+            Self::Declined(Some(reason)) => write!(f, "declined: {reason}"),
+            Self::Declined(None) => f.write_str("declined"),
+            Self::PartlyRefunded(amount) => write!(f, "refunded in part: {amount}"),
+            Self::Refunded(amount) => write!(f, "refunded in full: {amount}"),
+            Self::Disputed => f.write_str("disputed"),
+            Self::Risk(Mismatch { expected, actual }) => {
+                write!(f, "risk: accepted up to {}, actual {}", expected.as_str(), actual.as_str())
+            }
+            Self::TooOld(Mismatch { expected, actual }) => {
+                write!(f, "too old: accepted up to {} s, actual {} s", expected.as_secs(), actual.as_secs())
+            }
+            Self::CreatedAhead => f.write_str("created later than the provider's own time of this answer"),
+            Self::NotCaptured => f.write_str("not captured in full, and no longer capturable"),
+        }
+    }
+}
+
+/// Every mismatch that was found; never empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Findings(pub(crate) Vec<Finding>);
+
+impl Findings {
+    /// Goes through the findings.
+    pub fn iter(&self) -> std::slice::Iter<'_, Finding> {
+        self.0.iter()
+    }
+
+    /// Whether a finding has this code.
+    #[must_use]
+    pub fn has(&self, code: &str) -> bool {
+        self.iter().any(|finding| finding.code() == code)
+    }
+}
+
+impl AsRef<[Finding]> for Findings {
+    fn as_ref(&self) -> &[Finding] {
+        &self.0
+    }
+}
+
+impl<'f> IntoIterator for &'f Findings {
+    type Item = &'f Finding;
+    type IntoIter = std::slice::Iter<'f, Finding>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+impl fmt::Display for Findings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, finding) in self.iter().enumerate() {
+            let comma = if at == 0 { "" } else { "; " };
+            write!(f, "{comma}{finding}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Where the facts behind a verdict came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Provenance {
+    /// The provider was asked for this call.
+    Fresh,
+    /// Recent facts, from memory or from the shared store.
+    Replayed,
+    /// Another call, in this process or another, was already asking about the same payment.
+    Coalesced,
+    /// Something was missing on the way: see [`Validation::degraded`](crate::Validation::degraded).
+    Degraded,
+}
+
+/// What was missing on the way to an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Degradation {
+    /// The provider could not be asked, and older facts were served, as configured.
+    ProviderDown,
+    /// The shared store did not answer, so the provider was asked without it: other processes may be asking too, and an
+    /// idempotency key was compared in this process only.
+    StoreDown,
+    /// The provider was asked, and its answer could not be recorded: the store failed, or the lease was over and another
+    /// process had taken over, or the payment was forgotten meanwhile. The answer itself is as good as any.
+    NotRecorded,
+}
+
+impl Degradation {
+    /// A stable name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ProviderDown => "provider_down",
+            Self::StoreDown => "store_down",
+            Self::NotRecorded => "not_recorded",
+        }
+    }
+}
+
+impl Provenance {
+    /// A stable name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Fresh => "fresh",
+            Self::Replayed => "replayed",
+            Self::Coalesced => "coalesced",
+            Self::Degraded => "degraded",
+        }
+    }
+}

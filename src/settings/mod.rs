@@ -1,0 +1,4 @@
+//! What a builder refuses, and switches in the environment.
+
+pub(crate) mod build_error;
+pub(crate) mod switch;

@@ -1,0 +1,446 @@
+//! Every setting of a validator, with its default; all checks are in `build`.
+
+use std::sync::Arc;
+#[cfg(feature = "webhook")]
+use std::sync::OnceLock;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use crate::call::breaker::Breaker;
+use crate::call::concurrency::Concurrency;
+use crate::call::retry::{Budget, Lane, Retrier, Retry, RetryBudget, TransientPatterns, rng};
+use crate::ledger::{LastLook, Ledger, Seal};
+use crate::lookup::engine::{Backlog, Engine};
+use crate::lookup::facts_cache::FactsCache;
+use crate::lookup::shared_facts::SharedFacts;
+use crate::payment::facts::Mode;
+use crate::payment::judge::Rules;
+use crate::payment::policy::{ORDER_KEY, Policy, RedemptionRules, TenantProof, WhenProviderIsDown};
+use crate::provider::{AnyProvider, Provider, ProviderIdentity};
+use crate::settings::build_error::BuildError;
+use crate::store::{AnyStore, MemoryStore, RestartLoss};
+use crate::telemetry::Telemetry;
+use crate::validator::Validator;
+
+mod checks;
+mod shared_memory;
+mod shares;
+
+use shares::MOST_UNRESOLVED;
+
+/// As long as Stripe's own clients and proxies wait, and longer than any healthy answer.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Four attempts of 30 s, their waits, and a margin for queues.
+const TOTAL_DEADLINE: Duration = Duration::from_secs(150);
+
+/// A shopper does not wait longer than a minute for anything.
+const RETRY_AFTER_CAP: Duration = Duration::from_secs(60);
+
+/// Stripe keeps the result of a request for at least as long.
+const RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// A refund within the quarter of an hour after a payment is rare, and webhooks call `forget`.
+const FRESH_FOR: Duration = Duration::from_secs(15 * 60);
+
+/// At 25 requests a second per endpoint and 200 ms each, five are under way; this leaves room for slow times.
+const MAX_CONCURRENT: usize = 64;
+
+/// More waiting calls than this are an outage, not a load.
+const MAX_IN_FLIGHT: usize = 10_000;
+
+/// A refund that another process hears of is seen here within this time; a burst of clicks is over sooner.
+const FACTS_IN_MEMORY_FOR: Duration = Duration::from_secs(5);
+
+/// A store in the same data centre answers within milliseconds, and its own time-outs end sooner.
+const STORE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Longer than any card scheme lets a payment be disputed, and than a year's orders are looked at.
+const REDEMPTION_RETENTION: Duration = Duration::from_secs(400 * 24 * 60 * 60);
+
+/// So much younger than that a payment has to be, so that its redemption is not forgotten while it is looked at.
+const REDEMPTION_MARGIN: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// A checkout redeems right after it has validated; a proof that lay about may have been refunded.
+const PROOF_MAX_AGE: Duration = Duration::from_secs(60);
+
+/// What every key in a store begins with.
+const STORE_PREFIX: &str = "payproof";
+
+/// About 29 MB when full.
+const FACTS_IN_MEMORY: usize = 100_000;
+
+/// A day of keys at one checkout a second. About 15 MB when full.
+const MAX_KEYS: usize = 100_000;
+
+/// Settings of a [`Validator`]. The defaults are safe ones; `build` refuses what contradicts itself.
+///
+/// | setting | default |
+/// |---|---|
+/// | `attempt_timeout` | 30 s, over connecting, headers and body |
+/// | `retry` | 3 retries after 100 ms, 500 ms and 5 s, full jitter |
+/// | `transient_pattern` | each client's words for a rate limit, a lost connection, an unreachable host, an early end, a passed deadline |
+/// | `retry_after_cap` | 60 s |
+/// | `total_deadline` | 150 s, over attempts, waits and queues |
+/// | `retry_budget` | 20 at start, 0.1 per success, at most 100 |
+/// | `breaker` | opens at half of 20 attempts failed within 10 s, for 5 s, then 3 probes |
+/// | `max_concurrent` | 64 provider calls |
+/// | `max_in_flight` | 10,000 payments |
+/// | `max_in_flight_per_tenant` | half of `max_in_flight` |
+/// | `mode` | live |
+/// | `tenant_proof` | metadata key `store_id` |
+/// | `order_key` | metadata key `order_id` |
+/// | `policy` | captured in full, not refunded, not disputed, risk up to elevated |
+/// | `retention` | 24 h |
+/// | `fresh_for` | 15 min |
+/// | `when_provider_is_down` | refuse |
+/// | `facts_in_memory` | 100,000 payments |
+/// | `max_keys` | 100,000 |
+/// | `max_keys_per_tenant` | half of `max_keys` |
+/// | `max_unresolved_per_tenant` | 250 of the 500 operations listed |
+/// | `store` | none: what is known stays in this process |
+/// | `store_timeout` | 1 s for one call to the store |
+/// | `store_prefix` | `payproof` |
+/// | `record_key` | none: records are not authenticated |
+/// | `lease` | validations: six times `store_timeout`, renewed; guarded effects: the longest validation and 5 s |
+/// | `facts_in_memory_for` | 5 s, with a store |
+/// | `redemption_retention` | 400 days |
+/// | `proof_max_age` | 60 s |
+/// | `redeem_authorised` | not accepted |
+/// | `restart_loses_at_most` | not stated: the store is asked, and a second is accepted |
+/// | `only_instance` | not stated: redemptions need a store that all processes see |
+/// | `seed` | from the operating system |
+#[derive(Debug)]
+#[must_use = "a builder does nothing until `build` is called"]
+pub struct ValidatorBuilder {
+    identity: ProviderIdentity,
+    provider: Box<dyn AnyProvider>,
+    mode: Mode,
+    policy: Policy,
+    tenant: TenantProof,
+    order_key: Box<str>,
+    attempt_timeout: Duration,
+    total_deadline: Duration,
+    retry: Retry,
+    built_in_patterns: bool,
+    patterns: Vec<String>,
+    retry_after_cap: Duration,
+    budget: Option<RetryBudget>,
+    breaker: Option<Breaker>,
+    max_concurrent: Option<usize>,
+    max_in_flight: usize,
+    max_in_flight_per_tenant: Option<usize>,
+    retention: Duration,
+    fresh_for: Duration,
+    when_provider_is_down: WhenProviderIsDown,
+    facts_in_memory: usize,
+    max_keys: usize,
+    max_keys_per_tenant: Option<usize>,
+    max_unresolved_per_tenant: Option<usize>,
+    seed: Option<u64>,
+    store: Option<Arc<dyn AnyStore>>,
+    store_timeout: Duration,
+    store_prefix: Box<str>,
+    record_key: Option<Seal>,
+    lease: Option<Duration>,
+    renew_lease: bool,
+    facts_in_memory_for: Duration,
+    redemption: RedemptionRules,
+    restart_loss: Option<RestartLoss>,
+    only_instance: bool,
+}
+
+impl Validator {
+    /// Starts a validator of payments at this provider, with safe defaults.
+    pub fn builder(provider: impl Provider) -> ValidatorBuilder {
+        ValidatorBuilder {
+            identity: provider.identity().clone(),
+            provider: Box::new(provider),
+            mode: Mode::default(),
+            policy: Policy::default(),
+            tenant: TenantProof::default(),
+            order_key: ORDER_KEY.into(),
+            attempt_timeout: ATTEMPT_TIMEOUT,
+            total_deadline: TOTAL_DEADLINE,
+            retry: Retry::default(),
+            built_in_patterns: true,
+            patterns: Vec::new(),
+            retry_after_cap: RETRY_AFTER_CAP,
+            budget: Some(RetryBudget::default()),
+            breaker: Some(Breaker::default()),
+            max_concurrent: Some(MAX_CONCURRENT),
+            max_in_flight: MAX_IN_FLIGHT,
+            max_in_flight_per_tenant: None,
+            retention: RETENTION,
+            fresh_for: FRESH_FOR,
+            when_provider_is_down: WhenProviderIsDown::default(),
+            facts_in_memory: FACTS_IN_MEMORY,
+            max_keys: MAX_KEYS,
+            max_keys_per_tenant: None,
+            max_unresolved_per_tenant: None,
+            seed: None,
+            store: None,
+            store_timeout: STORE_TIMEOUT,
+            store_prefix: STORE_PREFIX.into(),
+            record_key: None,
+            lease: None,
+            renew_lease: false,
+            facts_in_memory_for: FACTS_IN_MEMORY_FOR,
+            redemption: RedemptionRules {
+                retention: REDEMPTION_RETENTION,
+                proof_max_age: PROOF_MAX_AGE,
+                authorised: false,
+            },
+            restart_loss: None,
+            only_instance: false,
+        }
+    }
+}
+
+impl ValidatorBuilder {
+    /// Which payments count: live by default. A payment of the other mode is never valid.
+    pub fn mode(mut self, mode: Mode) -> Self {
+        self.mode = mode;
+        self
+    }
+
+    /// What counts as paid. Default: captured in full, not refunded, not disputed.
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// How a payment proves its tenant. Default: the metadata key `store_id`.
+    pub fn tenant_proof(mut self, proof: TenantProof) -> Self {
+        self.tenant = proof;
+        self
+    }
+
+    /// Says that the provider account serves one tenant, so that payments need not name one.
+    pub fn single_tenant(self) -> Self {
+        self.tenant_proof(TenantProof::SingleTenant)
+    }
+
+    /// The metadata key that names the order. Default: `order_id`.
+    pub fn order_key(mut self, key: impl Into<Box<str>>) -> Self {
+        self.order_key = key.into();
+        self
+    }
+
+    /// The longest one attempt may take, over connecting, headers and body. Default: 30 s.
+    pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
+        self.attempt_timeout = timeout;
+        self
+    }
+
+    /// The longest a validation may take, over attempts, waits and queues. Default: 150 s.
+    ///
+    /// It may be shorter than the attempt timeout, and then shortens it.
+    ///
+    /// It holds for callers too where the provider's adapter blocks the thread that it is polled on: a follower of a
+    /// flight gets an error at the deadline, and its leader 100 ms after
+    /// [`worst_case`](crate::Validator::worst_case), so that what the flight itself says of its end comes first. On a
+    /// current-thread runtime nothing can hold it, since the blocked thread is the caller's own; nor on another runtime
+    /// while all its threads are blocked, or while none of the others drives its timers.
+    pub fn total_deadline(mut self, deadline: Duration) -> Self {
+        self.total_deadline = deadline;
+        self
+    }
+
+    /// How failed attempts are tried again. Default: three retries; 100 ms, 500 ms, 5 s; full jitter.
+    pub fn retry(mut self, retry: Retry) -> Self {
+        self.retry = retry;
+        self
+    }
+
+    /// Adds a pattern that makes an error message transient.
+    ///
+    /// A regular expression, in any case of letters, asked last: after the provider's header and code, the HTTP status,
+    /// and how far the call got. Bound it to words (`\b`), or it may match inside an id.
+    ///
+    /// Built in are the words of the clients below, where they stand by themselves. A number is a status only beside a word
+    /// that says so, or as the whole text. A text about a certificate is never transient, unless an added pattern matches
+    /// it. One that nothing matches is of an unknown kind: it is not tried again, and the error's code is `unknown`.
+    ///
+    #[doc = include_str!("../../call/retry/transient/words.md")]
+    pub fn transient_pattern(mut self, pattern: impl Into<String>) -> Self {
+        self.patterns.push(pattern.into());
+        self
+    }
+
+    /// Replaces all patterns, the built-in ones too.
+    pub fn transient_patterns<S: Into<String>>(mut self, patterns: impl IntoIterator<Item = S>) -> Self {
+        self.built_in_patterns = false;
+        self.patterns = patterns.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// The longest Retry-After that is waited for. Default: 60 s. A longer one is reported at once.
+    pub fn retry_after_cap(mut self, cap: Duration) -> Self {
+        self.retry_after_cap = cap;
+        self
+    }
+
+    /// How many retries all calls may make together. Default: 20 at start, 0.1 per success, at most 100.
+    pub fn retry_budget(mut self, budget: RetryBudget) -> Self {
+        self.budget = Some(budget);
+        self
+    }
+
+    /// Lets every call use all its retries, which multiplies the load in an outage.
+    pub fn no_retry_budget(mut self) -> Self {
+        self.budget = None;
+        self
+    }
+
+    /// When the circuit breaker opens. Default: half of 20 attempts failed within 10 s, for 5 s, then 3 probes.
+    ///
+    /// Look-ups and guarded calls each have one of their own, with the same settings.
+    pub fn breaker(mut self, breaker: Breaker) -> Self {
+        self.breaker = Some(breaker);
+        self
+    }
+
+    /// Keeps asking a provider that does not answer.
+    pub fn no_breaker(mut self) -> Self {
+        self.breaker = None;
+        self
+    }
+
+    /// The most provider calls at once. Default: 64. Further ones queue, within their deadline.
+    ///
+    /// A call whose runtime stands still holds its place for a second past its attempt's end at most.
+    pub fn max_concurrent(mut self, calls: usize) -> Self {
+        self.max_concurrent = Some(calls);
+        self
+    }
+
+    /// Lets any number of provider calls be under way at once, up to `max_in_flight`.
+    pub fn unlimited_concurrency(mut self) -> Self {
+        self.max_concurrent = None;
+        self
+    }
+
+    /// How long facts and keys are kept. Default: 24 h. Facts past `fresh_for` serve only as
+    /// [`when_provider_is_down`](Self::when_provider_is_down) allows.
+    pub fn retention(mut self, retention: Duration) -> Self {
+        self.retention = retention;
+        self
+    }
+
+    /// How long facts are served without asking again, counted from the provider's answer. Default: 15 min.
+    ///
+    /// Only for what is settled: captured, canceled, or refunded in full. An accepted authorisation is served for at most
+    /// 60 s and never past its end, everything else for at most 2 s. Zero always asks.
+    pub fn fresh_for(mut self, fresh_for: Duration) -> Self {
+        self.fresh_for = fresh_for;
+        self
+    }
+
+    /// What to answer when the provider cannot be asked. Default: an error.
+    pub fn when_provider_is_down(mut self, answer: WhenProviderIsDown) -> Self {
+        self.when_provider_is_down = answer;
+        self
+    }
+
+    /// The most payments whose facts are in memory. Default: 100,000, at about 290 bytes each. Zero keeps none.
+    pub fn facts_in_memory(mut self, payments: usize) -> Self {
+        self.facts_in_memory = payments;
+        self
+    }
+
+    /// Seeds the jitter, so that a test sees the same waits each time. Default: from the operating system.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// Checks every setting, and builds the validator.
+    ///
+    /// # Errors
+    /// When a setting is outside what makes sense, two contradict each other, a pattern is not a regular expression, the
+    /// provider works in the other mode, or there is a store and the provider's account is not stated. The error carries
+    /// the values.
+    pub fn build(self) -> Result<Validator, BuildError> {
+        self.check_mode()?;
+        self.check_account()?;
+        self.check_limits()?;
+        self.check_memory()?;
+        self.check_store()?;
+        self.check_proofs()?;
+        self.retry.check()?;
+        self.budget.as_ref().map_or(Ok(()), RetryBudget::check)?;
+        self.breaker.as_ref().map_or(Ok(()), Breaker::check)?;
+        let patterns = TransientPatterns::compile(!self.built_in_patterns, &self.patterns)?;
+        let rng = rng(self.seed);
+        let longest_attempt = self.attempt_timeout.min(self.total_deadline);
+        let worst_case = self.worst_case();
+        let (key_register, flights) = (self.key_register(), self.flights());
+        let unresolved_per_tenant = self.share(self.max_unresolved_per_tenant, MOST_UNRESOLVED);
+        let lease = self.lease_or_default();
+        let flight_lease = self.lease.unwrap_or_else(|| self.shortest_renewed_lease());
+        let identity = Arc::new(self.identity);
+        let remembered_for = self.redemption.retention.saturating_sub(REDEMPTION_MARGIN);
+        let is_shared = self.store.is_some();
+        let store = self.store.unwrap_or_else(|| Arc::new(MemoryStore::new()));
+        let effects = Ledger::new(store, self.store_prefix, self.store_timeout, self.record_key, self.restart_loss);
+        let shared = is_shared.then(|| {
+            Arc::new(SharedFacts {
+                ledger: effects.clone(),
+                identity: Arc::clone(&identity),
+                // Short and renewed, so that what was begun and never ended holds nobody up for long.
+                lease: flight_lease,
+                renew: self.renew_lease || self.lease.is_none(),
+                retention: self.retention,
+                memory_for: self.facts_in_memory_for,
+            })
+        });
+        let engine = Arc::new(Engine {
+            #[cfg(feature = "webhook")]
+            membership: OnceLock::new(),
+            keys: key_register,
+            shared,
+            effects,
+            lease,
+            renew_lease: self.renew_lease,
+            redemption: self.redemption,
+            only_instance: self.only_instance,
+            looked: AtomicBool::new(false),
+            last_look: LastLook::default(),
+            unresolved_per_tenant,
+            backlog: Backlog::default(),
+            telemetry: Telemetry::new(identity.name(), identity.account_label(), self.mode.as_str()),
+            facts: FactsCache::new(self.facts_in_memory),
+            flights: Arc::new(flights),
+            rules: Rules {
+                policy: self.policy,
+                mode: self.mode,
+                tenant: self.tenant,
+                order_key: self.order_key,
+                units: identity.units_table().clone(),
+                fresh_for: self.fresh_for,
+                remembered_for,
+            },
+            retention: self.retention,
+            total_deadline: self.total_deadline,
+            worst_case,
+            when_provider_is_down: self.when_provider_is_down,
+            identity,
+            retrier: Retrier {
+                provider: self.provider,
+                retry: self.retry,
+                attempt_timeout: self.attempt_timeout,
+                retry_after_cap: self.retry_after_cap,
+                patterns,
+                look_ups: Lane::new(self.breaker.clone(), longest_attempt),
+                guarded: Lane::new(self.breaker, longest_attempt),
+                budget: self.budget.map(Budget::new),
+                concurrency: self.max_concurrent.map(|calls| Concurrency::new(calls, longest_attempt)),
+                rng,
+            },
+        });
+        #[cfg(feature = "webhook")]
+        engine.join_peers();
+        Ok(Validator(engine))
+    }
+}

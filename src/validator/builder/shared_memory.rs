@@ -1,0 +1,202 @@
+//! The settings of shared memory.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::ledger::Seal;
+use crate::settings::build_error::BuildError;
+use crate::store::{RestartLoss, Store};
+
+use super::ValidatorBuilder;
+
+/// So much longer than the longest validation a lease is, so that nobody takes over from somebody who is about to settle.
+const LEASE_MARGIN: Duration = Duration::from_secs(5);
+
+/// A lost reply and one more try have to fit between two renewals.
+const RENEWED_LEASE_IN_STORE_TIMEOUTS: u32 = 6;
+
+/// Every store can keep a record this long, and what is made of it here.
+const LONGEST_LIFE: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+
+impl ValidatorBuilder {
+    /// Shares facts, flights and keys with every process that has the same store. Default: none.
+    ///
+    /// The provider's identity has to state its [account](crate::provider::ProviderIdentity::account), since a store may
+    /// hold records of several: at Stripe, `own_account`, `account` or `only_account` of its builder.
+    ///
+    /// When it does not answer, a validation goes on without it, marked
+    /// [`StoreDown`](crate::Degradation::StoreDown).
+    pub fn store(mut self, store: impl Store) -> Self {
+        self.store = Some(Arc::new(store));
+        self
+    }
+
+    /// The longest one call to the store may take, besides the store's own limits. Default: 1 s. A call whose connection
+    /// broke is made once more.
+    pub fn store_timeout(mut self, timeout: Duration) -> Self {
+        self.store_timeout = timeout;
+        self
+    }
+
+    /// What every key in the store begins with. Default: `payproof`. Services with other prefixes share nothing.
+    ///
+    /// An order is known by mode, tenant and its own name, whichever account or provider it is paid through, so that no two
+    /// of them are paid for one order. Merchants that share a store and may name tenants and orders alike need prefixes of
+    /// their own.
+    pub fn store_prefix(mut self, prefix: impl Into<Box<str>>) -> Self {
+        self.store_prefix = prefix.into();
+        self
+    }
+
+    /// Authenticates every record with HMAC-SHA-256, so that who can write to the store cannot forge facts. Default: none.
+    ///
+    /// All processes need the same key. Records written with another or none are then unreadable.
+    pub fn record_key(mut self, key: [u8; 32]) -> Self {
+        self.record_key = Some(Seal::new(&key));
+        self
+    }
+
+    /// How long a claim is protected from others, not renewed. A lease shorter than the longest validation is refused.
+    ///
+    /// When a process crashes, others wait this long before one takes over. Default for validations: six times
+    /// `store_timeout`, renewed three times within that while the provider is asked. Default for guarded effects: the longest
+    /// validation and 5 s, not renewed.
+    pub fn lease(mut self, lease: Duration) -> Self {
+        self.lease = Some(lease);
+        self.renew_lease = false;
+        self
+    }
+
+    /// A lease for validations and guarded effects that is renewed three times within its time while the provider is asked,
+    /// and so may be short.
+    ///
+    /// At least six times `store_timeout`. Each renewal is a round trip.
+    pub fn renewed_lease(mut self, lease: Duration) -> Self {
+        self.lease = Some(lease);
+        self.renew_lease = true;
+        self
+    }
+
+    /// How long facts of a shared store are served from memory without asking it. Default: 5 s. Zero always asks it.
+    ///
+    /// Only facts that last. After [`forget`](crate::Validator::forget) in one process, others may serve them this long.
+    pub fn facts_in_memory_for(mut self, time: Duration) -> Self {
+        self.facts_in_memory_for = time;
+        self
+    }
+
+    /// How long it is remembered which order a payment pays. Default: 400 days.
+    ///
+    /// A payment older than this less a day is invalid, as too old, so that a used payment never becomes unused. At least
+    /// 2 days.
+    pub fn redemption_retention(mut self, retention: Duration) -> Self {
+        self.redemption.retention = retention;
+        self
+    }
+
+    /// The oldest proof that is redeemed without asking the provider again first. Default: 60 s.
+    pub fn proof_max_age(mut self, age: Duration) -> Self {
+        self.redemption.proof_max_age = age;
+        self
+    }
+
+    /// Lets a proof of an authorisation be redeemed. Default: not accepted. Authorised is not paid.
+    pub fn redeem_authorised(mut self) -> Self {
+        self.redemption.authorised = true;
+        self
+    }
+
+    /// States what a restart of the store loses at most. Default: not stated, and up to [a second](RestartLoss::Second) is
+    /// accepted.
+    ///
+    /// Redemptions, and guarded writes without a provider key, rely on what the store keeps: where a restart loses it, a used
+    /// payment becomes unused. So each store is [asked](Store::restart_loss), and one that says more than is accepted is
+    /// refused. State it
+    ///
+    /// - of a server that [does not say](RestartLoss::Unknown), such as a managed one without `CONFIG GET`: your word stands
+    ///   for its own;
+    /// - to accept a greater loss, up to [all](RestartLoss::All): in tests, and where the orders' own database has a UNIQUE
+    ///   column on [`Proof::redemption_key`](crate::Proof::redemption_key). A store that says it loses more than you state is
+    ///   refused all the same.
+    pub fn restart_loses_at_most(mut self, loss: RestartLoss) -> Self {
+        self.restart_loss = Some(loss);
+        self
+    }
+
+    /// States that no other process of this service runs, on this machine or another. Default: not stated.
+    ///
+    /// Then payments can be redeemed in a store that only this process sees, such as
+    /// [`MemoryStore`](crate::store::MemoryStore) or a file: in two processes, each with its own, one payment would pay two
+    /// orders.
+    pub fn only_instance(mut self) -> Self {
+        self.only_instance = true;
+        self
+    }
+
+    /// The total deadline, and where there is a store the calls to it that come before and after.
+    pub(super) fn worst_case(&self) -> Duration {
+        // To bind a key, and to settle; each with a second try.
+        const CALLS: u32 = 4;
+        match &self.store {
+            None => self.total_deadline,
+            Some(_) => self.total_deadline.saturating_add(self.store_timeout.saturating_mul(CALLS)),
+        }
+    }
+
+    pub(super) fn check_store(&self) -> Result<(), BuildError> {
+        if self.store_timeout < Duration::from_millis(1) {
+            return Err(BuildError::out_of_range(
+                "store_timeout",
+                format!("{:?}", self.store_timeout),
+                "at least 1 ms",
+            ));
+        }
+        let lease = self.lease_or_default();
+        let lifetimes =
+            [("retention", self.retention), ("lease", lease), ("redemption_retention", self.redemption.retention)];
+        // Without a store all of them stay in this process, and end with it.
+        for (setting, value) in lifetimes.into_iter().filter(|_| self.store.is_some()) {
+            if value > LONGEST_LIFE {
+                return Err(BuildError::out_of_range(setting, format!("{value:?}"), "at most 10 years with a store"));
+            }
+        }
+        let days = Duration::from_secs(2 * 24 * 60 * 60);
+        if self.redemption.retention < days {
+            let value = format!("{:?}", self.redemption.retention);
+            return Err(BuildError::out_of_range("redemption_retention", value, "at least 2 days"));
+        }
+        if self.redemption.proof_max_age.is_zero() {
+            return Err(BuildError::out_of_range(
+                "proof_max_age",
+                "0ns".into(),
+                "more than zero, or no proof could be redeemed",
+            ));
+        }
+        if self.restart_loss == Some(RestartLoss::Unknown) {
+            let rule = "`Nothing`, `Second`, `Snapshot` or `All`, since `Unknown` states nothing";
+            return Err(BuildError::out_of_range("restart_loses_at_most", "Unknown".into(), rule));
+        }
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.:".contains(&byte);
+        if self.store_prefix.is_empty() || self.store_prefix.len() > 64 || !self.store_prefix.bytes().all(plain) {
+            let rule = "1 to 64 of A-Z, a-z, 0-9, `_`, `-`, `.` and `:`";
+            return Err(BuildError::out_of_range("store_prefix", self.store_prefix.to_string(), rule));
+        }
+        let Some(lease) = self.lease else { return Ok(()) };
+        let (shorter, shorter_value) = if self.renew_lease {
+            ("six times store_timeout", self.shortest_renewed_lease())
+        } else {
+            ("the longest validation and 1 s", self.worst_case().saturating_add(Duration::from_secs(1)))
+        };
+        BuildError::check_order(shorter, shorter_value, "lease", lease)
+    }
+
+    /// What leaves time for a lost reply and another try.
+    pub(super) fn shortest_renewed_lease(&self) -> Duration {
+        self.store_timeout.saturating_mul(RENEWED_LEASE_IN_STORE_TIMEOUTS)
+    }
+
+    /// How long a claim is protected that is not renewed.
+    pub(super) fn lease_or_default(&self) -> Duration {
+        self.lease.unwrap_or_else(|| self.worst_case().saturating_add(LEASE_MARGIN))
+    }
+}

@@ -1,0 +1,248 @@
+//! The handle that checkouts hold, and one validation from start to end.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tracing::{Instrument, Span};
+
+use crate::call::retry::{Explanation, Traffic};
+use crate::error::ValidateError;
+use crate::intent::payment_intent::{PaymentId, PaymentIntent};
+use crate::lookup::engine::{Asked, Engine, KeyStanding};
+use crate::lookup::shared_facts::KeptFacts;
+use crate::lookup::validation::Validation;
+use crate::payment::verdict::Provenance;
+use crate::provider;
+use crate::telemetry::stats::Stats;
+use crate::telemetry::{Stopwatch, record_verdict};
+use crate::validator::preflight::{Preflight, look_once};
+
+pub(crate) mod builder;
+pub(crate) mod preflight;
+
+/// Validates payment intents with one provider account.
+///
+/// Clones share everything and cost one counter. Make one per provider account and keep it: it holds the facts in memory,
+/// the flights, the breaker and the budget.
+///
+/// See [`builder`](Self::builder) for every setting and its default.
+#[derive(Clone)]
+pub struct Validator(pub(crate) Arc<Engine>);
+
+/// Shows the provider, and nothing of what is held.
+impl fmt::Debug for Validator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Validator").field("provider", &self.0.retrier.provider).finish_non_exhaustive()
+    }
+}
+
+impl Validator {
+    /// Asks whether an intent is real, ours, and paid in full.
+    ///
+    /// Takes an owned intent or a reference; the future holds what it needs and can be spawned. It does nothing until it
+    /// is awaited.
+    ///
+    /// # Errors
+    /// When the intent is malformed or the truth could not be found out; see [`ValidateError`].
+    ///
+    /// # Cancel safety
+    /// Dropping the future at any point loses nothing: a provider call under way goes on in a task of its own, and its
+    /// answer serves whoever asks next.
+    ///
+    /// # Panics
+    /// In a tokio runtime without time enabled, which offers no way to ask beforehand.
+    pub fn validate(&self, intent: impl Into<PaymentIntent>) -> Validate {
+        Validate {
+            start: Some((Arc::clone(&self.0), intent.into())),
+            max_age: Duration::MAX,
+            deadline: None,
+            asking: None,
+        }
+    }
+
+    /// Forgets what is known about a payment; the next validation asks the provider.
+    ///
+    /// A flight under way, in any process, still answers those who wait for it, and leaves nothing behind. Call it from
+    /// webhooks for refunds, disputes and cancellations. Without a shared store it reaches this validator and its clones only;
+    /// with one, other validators may serve what they have in memory for as long as
+    /// [`facts_in_memory_for`](crate::ValidatorBuilder::facts_in_memory_for) says.
+    ///
+    /// # Errors
+    /// When the shared store did not confirm. This process has forgotten all the same; try again for the others.
+    ///
+    /// # Cancel safety
+    /// Nothing is forgotten until the future is awaited. Dropped, it may be done or not; asking again does it.
+    pub fn forget(&self, payment: &PaymentId) -> impl Future<Output = Result<(), ValidateError>> + Send + use<> {
+        let (engine, payment) = (Arc::clone(&self.0), payment.clone());
+        async move { engine.forget(&payment).await }
+    }
+
+    /// What is kept about a payment: in the shared store, or without one in this process. The provider is not asked.
+    ///
+    /// For support and operations. A replica of the store may answer, so it can be behind by a moment.
+    ///
+    /// # Errors
+    /// When the store does not answer or holds something unreadable.
+    ///
+    /// # Cancel safety
+    /// It changes nothing, and may be dropped at any point.
+    pub fn kept(
+        &self,
+        payment: &PaymentId,
+    ) -> impl Future<Output = Result<Option<KeptFacts>, ValidateError>> + Send + use<> {
+        let (engine, payment) = (Arc::clone(&self.0), payment.clone());
+        async move { engine.look_at(&payment).await }
+    }
+
+    /// Looks at the store: whether it answers, how fast, its version, what it evicts, whether it may be written to.
+    ///
+    /// Call it at start, and for a health page. What is found is data, with what to do; a store that does not answer is a
+    /// finding too. The same look is made once by itself, when the store is first used, and what it finds is logged.
+    ///
+    /// # Cancel safety
+    /// It changes nothing, and may be dropped at any point.
+    pub fn check(&self) -> impl Future<Output = Preflight> + Send + use<> {
+        let engine = Arc::clone(&self.0);
+        async move { preflight::look(&engine).await }
+    }
+
+    /// What happened since the validator was built.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        Stats {
+            facts_in_memory: self.0.facts.len(),
+            keys_held: self.0.keys.len(),
+            in_flight: self.0.flights.len(),
+            budget_level: self.0.retrier.budget_level(),
+            breaker: self.0.retrier.breaker_state(Traffic::LookUps),
+            guarded_breaker: self.0.retrier.breaker_state(Traffic::Guarded),
+            ..self.0.telemetry.stats(self.0.facts.valid_hits())
+        }
+    }
+
+    /// The longest a validation can take: the total deadline, and with a store the calls to it before and after.
+    ///
+    /// Attempts and waits alone may take less, but time in the queue and at the provider's rate limit counts too, and only
+    /// the deadline bounds those.
+    #[must_use]
+    pub fn worst_case(&self) -> Duration {
+        self.0.worst_case
+    }
+
+    /// Explains what an HTTP answer would lead to: which rule decides, and how long the call would wait.
+    ///
+    /// Nothing is sent, counted or changed.
+    ///
+    /// ```
+    /// # #[cfg(feature = "stripe")] {
+    /// # let validator = payproof::Validator::builder(payproof::Stripe::new("sk_live_x")?).build()?;
+    /// let headers = [("Retry-After", "2"), ("Stripe-Rate-Limited-Reason", "global-rate")];
+    /// let explained = validator.explain(429, &headers, b"");
+    /// assert_eq!(
+    ///     explained.to_string(),
+    ///     "transient by status 429: retried after 2s to 2.4s; every call of this account waits",
+    /// );
+    /// # }
+    /// # Ok::<(), payproof::BuildError>(())
+    /// ```
+    #[must_use]
+    pub fn explain(&self, status: u16, headers: &[(&str, &str)], body: &[u8]) -> Explanation {
+        self.0.retrier.explain(&provider::Answer { status, headers, body })
+    }
+}
+
+/// A validation that starts when it is awaited. Made by [`Validator::validate`].
+#[must_use = "a validation does nothing until it is awaited"]
+pub struct Validate {
+    /// Taken when the validation starts.
+    start: Option<(Arc<Engine>, PaymentIntent)>,
+    max_age: Duration,
+    deadline: Option<Duration>,
+    /// The rest of the way, when memory does not answer at once.
+    asking: Option<Asking>,
+}
+
+type Asking = Pin<Box<dyn Future<Output = Result<Validation, ValidateError>> + Send>>;
+
+impl Validate {
+    /// Accepts facts from memory only if the provider stated them at most this long ago. Zero always asks.
+    ///
+    /// Unset, the validator's `fresh_for` decides alone; it holds in any case.
+    pub fn max_age(mut self, age: Duration) -> Self {
+        self.max_age = age;
+        self
+    }
+
+    /// Waits at most this long. The provider call goes on without this caller.
+    ///
+    /// Unset, the validator's total deadline decides alone; it holds in any case.
+    pub fn deadline(mut self, limit: Duration) -> Self {
+        self.deadline = Some(limit);
+        self
+    }
+}
+
+impl Future for Validate {
+    type Output = Result<Validation, ValidateError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        if let Some(asking) = &mut this.asking {
+            let answer = asking.as_mut().poll(cx);
+            if answer.is_ready() {
+                this.asking = None;
+            }
+            return answer;
+        }
+        // Once it has answered, it has nothing more to say.
+        let Some((engine, intent)) = this.start.take() else { return Poll::Pending };
+        let span = engine.telemetry.validation_span(intent.payment());
+        let (engine, intent, key) = match engine.key_standing(&intent) {
+            Err(error) => {
+                engine.telemetry.error(&span, error.code());
+                return Poll::Ready(Err(error));
+            }
+            // Not before the store has been asked about the key may anything be answered under it.
+            Ok(key @ KeyStanding::AskTheStore(_)) => (engine, intent, key),
+            Ok(key) => match engine.recall(intent, this.max_age) {
+                Ok(validation) => {
+                    record_verdict(&span, &validation.verdict, Provenance::Replayed);
+                    return Poll::Ready(Ok(validation));
+                }
+                Err((engine, intent)) => (engine, intent, key),
+            },
+        };
+        let asked = Asked { intent, key, max_age: this.max_age, deadline: this.deadline };
+        this.asking.insert(Box::pin(ask(engine, asked).instrument(span))).as_mut().poll(cx)
+    }
+}
+
+impl fmt::Debug for Validate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Validate")
+            .field("intent", &self.start.as_ref().map(|(_, intent)| intent))
+            .finish_non_exhaustive()
+    }
+}
+
+/// One validation past the quick answer.
+async fn ask(engine: Arc<Engine>, asked: Asked) -> Result<Validation, ValidateError> {
+    let watch = Stopwatch::start();
+    if engine.shared.is_some() {
+        look_once(&engine);
+    }
+    let answer = engine.answer(&asked).await;
+    let (telemetry, span) = (&engine.telemetry, Span::current());
+    match &answer {
+        Ok(Validation { verdict, provenance, degraded, .. }) => {
+            telemetry.verdict(&span, verdict, *provenance, *degraded);
+        }
+        Err(error) => telemetry.error(&span, error.code()),
+    }
+    telemetry.validation_took(watch, answer.as_ref().ok().map(Validation::provenance));
+    answer
+}

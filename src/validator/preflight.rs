@@ -1,0 +1,90 @@
+//! A look at the store before it is needed.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+
+use crate::ledger::LedgerError;
+use crate::lookup::engine::Engine;
+use crate::store::{Inspection, RestartLoss, Severity, StoreFinding};
+
+/// A checkout waits for one or two round trips; past this they are what it waits for.
+const SLOW: Duration = Duration::from_millis(50);
+
+/// What a look at the store found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Preflight {
+    /// What the store says of itself; `None` when it does not answer.
+    pub store: Option<Inspection>,
+    /// What its user should know, the worst first.
+    pub findings: Vec<StoreFinding>,
+}
+
+impl Preflight {
+    /// Whether nothing found keeps it from working.
+    #[must_use]
+    pub fn is_fit(&self) -> bool {
+        self.findings.iter().all(|finding| finding.severity() < Severity::Error)
+    }
+}
+
+pub(crate) async fn look(engine: &Engine) -> Preflight {
+    found(engine, engine.effects.inspect().await)
+}
+
+/// What was found a moment ago, or is found now.
+pub(crate) async fn look_recently(engine: &Engine) -> Preflight {
+    found(engine, engine.last_look.recent(&engine.effects).await)
+}
+
+fn found(engine: &Engine, inspected: Result<Inspection, LedgerError>) -> Preflight {
+    let (store, mut findings) = match inspected {
+        Ok(inspection) => {
+            let slow = (inspection.latency > SLOW).then_some(StoreFinding::Slow { latency: inspection.latency });
+            let loss = of_restart(engine, &inspection);
+            let findings: Vec<_> = inspection.findings.iter().cloned().chain(slow).chain(loss).collect();
+            (Some(inspection), findings)
+        }
+        Err(error) => (None, vec![StoreFinding::Unreachable { reason: error.to_string().into() }]),
+    };
+    if engine.is_alone_or_shared() {
+        findings.retain(|finding| *finding != StoreFinding::NotShared);
+    }
+    let of_durability = [
+        (!engine.is_alone_or_shared(), StoreFinding::NotShared),
+        (engine.effects.durability().best_effort, StoreFinding::BestEffort),
+    ];
+    for (_, finding) in of_durability.into_iter().filter(|(holds, _)| *holds) {
+        if !findings.contains(&finding) {
+            findings.push(finding);
+        }
+    }
+    findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity()));
+    Preflight { store, findings }
+}
+
+/// What a restart loses, if it loses anything. Of records that end with the process that is said already.
+fn of_restart(engine: &Engine, inspection: &Inspection) -> Option<StoreFinding> {
+    let (loss, stated) = (inspection.restart_loss, engine.effects.stated_loss());
+    let is_said = loss == RestartLoss::Nothing || inspection.findings.contains(&StoreFinding::Volatile);
+    (!is_said).then_some(StoreFinding::RestartLoses { loss, stated })
+}
+
+/// Looks once, beside the first use, and logs what needs somebody's attention.
+pub(crate) fn look_once(engine: &Arc<Engine>) {
+    // Read first: to write on each use would have the cores pass one word around.
+    if engine.looked.load(Relaxed) || Handle::try_current().is_err() || engine.looked.swap(true, Relaxed) {
+        return;
+    }
+    let engine = Arc::clone(engine);
+    tokio::spawn(async move {
+        for finding in look(&engine).await.findings {
+            if finding.severity() >= Severity::Warning {
+                engine.telemetry.store_finding(finding.code(), &finding);
+            }
+        }
+    });
+}

@@ -5,6 +5,8 @@
 
 #[path = "rest/peers.rs"]
 mod peers;
+#[path = "support/upstash/mod.rs"]
+mod upstash;
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
@@ -15,12 +17,12 @@ use payproof::store::{
     Claim, Durability, RestartLoss, Severity, Store, StoreError, StoreFinding, Stored, Swap, UpstashStore,
     VercelKvStore, contract,
 };
-use payproof::testing::upstash::{Fault, RecordedCall, UpstashStandIn};
 use peers::RestServer;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::time::{Instant, timeout};
+use upstash::{Fault, RecordedCall, UpstashStandIn};
 
 const MINUTE: Duration = Duration::from_secs(60);
 

@@ -41,6 +41,8 @@ mod rest;
 #[path = "../validate/turns.rs"]
 #[allow(dead_code, reason = "the other bench uses more of it")]
 mod turns;
+#[path = "../../tests/support/upstash/mod.rs"]
+mod upstash;
 
 use crate::figure::{Asked, Scale};
 

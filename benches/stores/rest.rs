@@ -7,7 +7,6 @@ use std::time::Duration;
 use payproof::Provenance;
 use payproof::Validator;
 use payproof::store::UpstashStore;
-use payproof::testing::upstash::UpstashStandIn;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use tokio::sync::oneshot;
 
@@ -15,6 +14,7 @@ use crate::checkout::{self, Prompt};
 use crate::client;
 use crate::figure::{self, Scale};
 use crate::turns::{Peer, take_turns, timed};
+use crate::upstash::UpstashStandIn;
 
 const ROUNDS: usize = 600;
 const BATCH: u64 = 20;

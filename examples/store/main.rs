@@ -21,13 +21,16 @@ use payproof::store::{
     EnvStore, FileStore, MemoryStore, RedisStore, RestartLoss, Store, UpstashStore, VercelKvStore, from_env,
 };
 use payproof::testing::sandbox::{Sandbox, SandboxPayment};
-use payproof::testing::upstash::UpstashStandIn;
 use payproof::{
     BuildError, Currency, Money, Occasion, PaymentIntent, Proof, Provenance, RedeemError, Stripe, Validator, Verdict,
 };
 
 #[path = "../../tests/support/redis_server.rs"]
 mod redis_server;
+#[path = "../../tests/support/upstash/mod.rs"]
+mod upstash;
+
+use upstash::UpstashStandIn;
 
 /// Two checkout services that share a store.
 #[derive(Debug, Parser)]

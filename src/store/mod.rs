@@ -28,7 +28,7 @@ mod memory;
 #[cfg(feature = "redis")]
 mod redis;
 #[cfg(feature = "upstash")]
-pub(crate) mod rest;
+mod rest;
 mod restart_loss;
 #[cfg(feature = "upstash")]
 mod upstash;

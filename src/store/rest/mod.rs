@@ -31,7 +31,7 @@ use wire::{Answer, Text, Verb};
 mod failure;
 mod inspect;
 mod restart_loss;
-pub(crate) mod script;
+mod script;
 mod settings;
 mod wire;
 

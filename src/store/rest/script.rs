@@ -4,14 +4,14 @@
 //! is not ASCII is left outside: values come and go as text, and a foreign value is named and not sent.
 
 /// What every value of ours begins with; the rest is base64.
-pub(crate) const PREFIX: &str = "pp1:";
+pub(super) const PREFIX: &str = "pp1:";
 
 /// A script and the digest under which servers keep it.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Script {
-    pub(crate) text: &'static str,
+pub(super) struct Script {
+    pub(super) text: &'static str,
     /// SHA-1, as Redis has it. A wrong one costs a request per call and nothing else.
-    pub(crate) digest: &'static str,
+    pub(super) digest: &'static str,
 }
 
 /// ARGV: the verb, then `value, ttl` to claim, `expected, value, ttl` to replace, `expected` to remove.
@@ -41,10 +41,10 @@ return ':held:' .. redis.call('PTTL', KEYS[1]) .. ':' .. held
 }
 
 /// Locks the key alone. Without its first line Upstash locks the whole database.
-pub(crate) const LOCKING: Script = Script {
+pub(super) const LOCKING: Script = Script {
     text: concat!("#!lua flags=allow-key-locking\n", record!()),
     digest: "a5a32cc1327dbf8f9dd6de73bb70135a6bdf5da1",
 };
 
 /// For servers that refuse the flag, as Redis itself does; it needs none.
-pub(crate) const PLAIN: Script = Script { text: record!(), digest: "d09be30b3acfa469d54349e1cf3fcc552578227e" };
+pub(super) const PLAIN: Script = Script { text: record!(), digest: "d09be30b3acfa469d54349e1cf3fcc552578227e" };

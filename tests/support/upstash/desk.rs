@@ -5,9 +5,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::answer::Answer;
 use super::command::{Database, Failed};
 use super::fault::Fault;
+use super::loopback::RecordedRequest;
+use super::loopback::date::seconds_up;
 use super::request::{self, Head};
-use crate::testing::loopback::RecordedRequest;
-use crate::testing::loopback::date::seconds_up;
 
 /// Older calls are forgotten, so that a long run does not fill the memory.
 const MAX_RECORDED: usize = 1_000;

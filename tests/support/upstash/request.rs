@@ -1,4 +1,4 @@
-use crate::testing::loopback::head::{self, split_target};
+use super::loopback::head::{self, split_target};
 
 /// What the server needs from a request's head, borrowed from the connection's buffer.
 #[derive(Debug)]

@@ -8,9 +8,9 @@ use tokio::time::sleep;
 use super::answer::Answer;
 use super::desk::{Desk, Fate};
 use super::fault::Fault;
+use super::loopback::connection::{INPUT_ROOM, Read, drain, finish, read_head};
+use super::loopback::date::{self, DateLine};
 use super::request::Head;
-use crate::testing::loopback::connection::{INPUT_ROOM, Read, drain, finish, read_head};
-use crate::testing::loopback::date::{self, DateLine};
 
 /// The service's own limit is 10 MB.
 const MAX_BODY: usize = 10_000_000;

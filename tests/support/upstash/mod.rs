@@ -12,14 +12,25 @@
 //! Commands: `SET` with `NX`, `XX`, `PX`, `EX` and `GET`, `GET`, `PTTL`, `DEL`, `PING`, `ECHO`, `TIME`, `INFO`, `SCRIPT
 //! LOAD`, `EXISTS` and `FLUSH`, and `EVAL` and `EVALSHA` for the script of this crate's stores alone: there is no Lua in
 //! here. Times to live run on tokio's clock.
+#![allow(
+    dead_code,
+    unreachable_pub,
+    unused_imports,
+    reason = "each binary uses its own share, and a bench runs no unit tests"
+)]
 
 mod answer;
 mod command;
 mod desk;
 mod fault;
 mod keyspace;
+// The servers for tests that the crate ships stand on the same.
+#[path = "../../../src/testing/loopback/mod.rs"]
+mod loopback;
 mod record_script;
 mod request;
+#[path = "../../../src/store/rest/script.rs"]
+mod script;
 mod server;
 
 use std::collections::HashSet;
@@ -29,10 +40,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crate::testing::loopback::Server;
 use command::Database;
 use desk::Desk;
 use keyspace::Keyspace;
+use loopback::Server;
 
 pub use desk::RecordedCall;
 pub use fault::Fault;
@@ -40,22 +51,6 @@ pub use fault::Fault;
 const INFO: &str = "# Server\r\nredis_version:8.2.0\r\n# Memory\r\nmaxmemory_policy:noeviction\r\n";
 
 /// A running server; dropping it ends the server and every connection.
-///
-/// ```
-/// use payproof::store::{Store, UpstashStore};
-/// use payproof::testing::upstash::{Fault, UpstashStandIn};
-/// use std::time::Duration;
-///
-/// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let server = UpstashStandIn::start().await?;
-/// let store = UpstashStore::new(server.url(), server.token())?;
-/// server.script([Fault::DropRequest]);
-/// assert!(store.claim("order", b"mine", Duration::from_secs(60)).await.is_err());
-/// assert_eq!(store.get("order").await?, None);
-/// # Ok(())
-/// # }
-/// ```
 #[must_use = "the server stops when this is dropped"]
 pub struct UpstashStandIn {
     desk: Arc<Desk>,

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value as Json, json};
 
 use super::command::{Failed, Value};
-use crate::testing::loopback::head::reason;
+use super::loopback::head::reason;
 
 /// What one request is answered with.
 #[derive(Clone, Debug)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::command::{Failed, Value};
 use super::keyspace::Keyspace;
-use crate::store::rest::script::{LOCKING, PLAIN, PREFIX, Script};
+use super::script::{LOCKING, PLAIN, PREFIX, Script};
 
 const SCRIPTS: [Script; 2] = [LOCKING, PLAIN];
 

@@ -27,8 +27,8 @@ use std::thread;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use crate::records::{Flaw, Records};
-use crate::text::{LONGEST_LINE, Text};
+use crate::records::{CsvRecords, Flaw};
+use crate::text::{InputText, LONGEST_LINE};
 
 const FILES: u64 = 100_000;
 
@@ -47,7 +47,7 @@ struct Reading {
 
 impl Reading {
     fn of(file: impl Read) -> Self {
-        let mut records = Records::new(Text::open(file).unwrap(), b',');
+        let mut records = CsvRecords::new(InputText::open(file).unwrap(), b',');
         let mut reading = Self::default();
         while let Some(record) = records.next().unwrap() {
             let (line, fields) =

@@ -108,7 +108,7 @@ impl Breaker {
 
 /// What an attempt says about the provider's health.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Health {
+pub(crate) enum ProviderHealth {
     Up,
     Down,
 }
@@ -149,7 +149,7 @@ impl Window {
         Self { buckets: [(0, 0); BUCKETS as usize], newest: 0, newest_since: now }
     }
 
-    fn add(&mut self, now: Instant, width: Duration, health: Health) {
+    fn add(&mut self, now: Instant, width: Duration, health: ProviderHealth) {
         let mut passed = 0;
         while now.saturating_duration_since(self.newest_since) >= width && passed < BUCKETS {
             passed = passed.saturating_add(1);
@@ -164,7 +164,7 @@ impl Window {
         }
         if let Some((attempts, failures)) = self.buckets.get_mut(self.newest as usize) {
             *attempts = attempts.saturating_add(1);
-            *failures = failures.saturating_add(u32::from(health == Health::Down));
+            *failures = failures.saturating_add(u32::from(health == ProviderHealth::Down));
         }
     }
 
@@ -207,7 +207,7 @@ impl CircuitBreaker {
         Ok(Admission { breaker: self, generation: state.generation, reported: false })
     }
 
-    fn report(&self, generation: u64, now: Instant, health: Option<Health>) {
+    fn report(&self, generation: u64, now: Instant, health: Option<ProviderHealth>) {
         let mut state = self.lock();
         if state.generation != generation {
             return;
@@ -218,7 +218,7 @@ impl CircuitBreaker {
         match (&mut state.phase, health) {
             (Phase::Closed(window), Some(health)) => {
                 window.add(now, self.bucket_width, health);
-                if health == Health::Up {
+                if health == ProviderHealth::Up {
                     return;
                 }
                 let (attempts, failures) = window.total();
@@ -230,8 +230,8 @@ impl CircuitBreaker {
             (Phase::HalfOpen { under_way, succeeded, .. }, health) => {
                 *under_way = under_way.saturating_sub(1);
                 match health {
-                    Some(Health::Down) => open(&mut state),
-                    Some(Health::Up) => {
+                    Some(ProviderHealth::Down) => open(&mut state),
+                    Some(ProviderHealth::Up) => {
                         *succeeded = succeeded.saturating_add(1);
                         if *succeeded >= self.config.probes {
                             state.enter(Phase::Closed(Window::new(now)));
@@ -275,7 +275,7 @@ pub(crate) struct Admission<'b> {
 }
 
 impl Admission<'_> {
-    pub(crate) fn report(mut self, now: Instant, health: Health) {
+    pub(crate) fn report(mut self, now: Instant, health: ProviderHealth) {
         self.reported = true;
         self.breaker.report(self.generation, now, Some(health));
     }
@@ -298,7 +298,7 @@ mod tests {
     fn opened(now: Instant) -> CircuitBreaker {
         let breaker = CircuitBreaker::new(Breaker::new().minimum_attempts(4).probes(2), LONGEST);
         for _ in 0..4 {
-            breaker.admit(now).unwrap().report(now, Health::Down);
+            breaker.admit(now).unwrap().report(now, ProviderHealth::Down);
         }
         breaker
     }
@@ -316,7 +316,7 @@ mod tests {
         let now = Instant::now();
         let breaker = CircuitBreaker::new(Breaker::new(), LONGEST);
         for _ in 0..19 {
-            breaker.admit(now).unwrap().report(now, Health::Down);
+            breaker.admit(now).unwrap().report(now, ProviderHealth::Down);
         }
         assert!(breaker.admit(now).is_ok());
     }
@@ -326,9 +326,9 @@ mod tests {
         let (now, later) = (Instant::now(), Instant::now() + Duration::from_secs(11));
         let breaker = CircuitBreaker::new(Breaker::new().minimum_attempts(4), LONGEST);
         for _ in 0..3 {
-            breaker.admit(now).unwrap().report(now, Health::Down);
+            breaker.admit(now).unwrap().report(now, ProviderHealth::Down);
         }
-        breaker.admit(later).unwrap().report(later, Health::Down);
+        breaker.admit(later).unwrap().report(later, ProviderHealth::Down);
         assert_eq!(breaker.state(later), BreakerState::Closed);
     }
 
@@ -338,8 +338,8 @@ mod tests {
         let breaker = opened(now);
         let (first, second) = (breaker.admit(later).unwrap(), breaker.admit(later).unwrap());
         assert!(breaker.admit(later).is_err());
-        first.report(later, Health::Up);
-        second.report(later, Health::Up);
+        first.report(later, ProviderHealth::Up);
+        second.report(later, ProviderHealth::Up);
         assert_eq!(breaker.state(later), BreakerState::Closed);
     }
 
@@ -358,8 +358,8 @@ mod tests {
         let (now, later) = (Instant::now(), Instant::now() + Duration::from_secs(6));
         let breaker = opened(now);
         let (first, late) = (breaker.admit(later).unwrap(), breaker.admit(later).unwrap());
-        first.report(later, Health::Down);
-        late.report(later, Health::Up);
+        first.report(later, ProviderHealth::Down);
+        late.report(later, ProviderHealth::Up);
         assert_eq!(breaker.state(later), BreakerState::Open);
     }
 
@@ -370,8 +370,8 @@ mod tests {
         let _stuck = (breaker.admit(later).unwrap(), breaker.admit(later).unwrap());
         assert!(breaker.admit(later + LONGEST).is_err());
         let much_later = later + LONGEST + Duration::from_secs(1);
-        breaker.admit(much_later).unwrap().report(much_later, Health::Up);
-        breaker.admit(much_later).unwrap().report(much_later, Health::Up);
+        breaker.admit(much_later).unwrap().report(much_later, ProviderHealth::Up);
+        breaker.admit(much_later).unwrap().report(much_later, ProviderHealth::Up);
         assert_eq!(breaker.state(much_later), BreakerState::Closed);
     }
 }

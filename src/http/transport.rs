@@ -166,15 +166,15 @@ fn is_certificate_error(error: &(dyn Error + 'static)) -> bool {
 
 /// An answer whose headers arrived, with as much of the body as did.
 #[derive(Debug)]
-pub(crate) struct Reply<B> {
+pub(crate) struct HttpReply<B> {
     pub(crate) status: u16,
     pub(crate) headers: HeaderMap,
-    pub(crate) body: Body<B>,
+    pub(crate) body: ReplyBody<B>,
     /// Why the body is not complete, if it is not. What the status says holds all the same.
     pub(crate) fault: Option<TransportError>,
 }
 
-impl<B> Reply<B> {
+impl<B> HttpReply<B> {
     /// The first header of this name, if it is ASCII.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())
@@ -183,13 +183,13 @@ impl<B> Reply<B> {
 
 /// A body that is copied only when it comes in several pieces.
 #[derive(Debug)]
-pub(crate) enum Body<B> {
+pub(crate) enum ReplyBody<B> {
     Empty,
     One(B),
     Joined(Vec<u8>),
 }
 
-impl<B: AsRef<[u8]>> Body<B> {
+impl<B: AsRef<[u8]>> ReplyBody<B> {
     fn followed_by(self, chunk: B, expected: usize) -> Self {
         match self {
             Self::Empty => Self::One(chunk),
@@ -208,7 +208,7 @@ impl<B: AsRef<[u8]>> Body<B> {
     }
 }
 
-impl<B: AsRef<[u8]>> AsRef<[u8]> for Body<B> {
+impl<B: AsRef<[u8]>> AsRef<[u8]> for ReplyBody<B> {
     fn as_ref(&self) -> &[u8] {
         match self {
             Self::Empty => &[],
@@ -224,7 +224,7 @@ pub(crate) async fn get(
     client: &Client,
     url: Url,
     headers: &HeaderMap,
-) -> Result<Reply<impl AsRef<[u8]> + Send + use<>>, TransportError> {
+) -> Result<HttpReply<impl AsRef<[u8]> + Send + use<>>, TransportError> {
     let mut request = Request::new(Method::GET, url);
     headers.clone_into(request.headers_mut());
     send(client, request, MAX_BODY).await
@@ -238,7 +238,7 @@ pub(crate) async fn post(
     headers: HeaderMap,
     body: String,
     most: usize,
-) -> Result<Reply<impl AsRef<[u8]> + Send + use<>>, TransportError> {
+) -> Result<HttpReply<impl AsRef<[u8]> + Send + use<>>, TransportError> {
     let mut request = Request::new(Method::POST, url);
     *request.headers_mut() = headers;
     *request.body_mut() = Some(body.into());
@@ -250,11 +250,11 @@ async fn send(
     client: &Client,
     request: Request,
     most: usize,
-) -> Result<Reply<impl AsRef<[u8]> + Send + use<>>, TransportError> {
+) -> Result<HttpReply<impl AsRef<[u8]> + Send + use<>>, TransportError> {
     let mut response = client.execute(request).await.map_err(TransportError::of)?;
     let headers = std::mem::take(response.headers_mut());
     let expected = response.content_length().map_or(0, |length| usize::try_from(length).unwrap_or(usize::MAX));
-    let (mut body, mut length) = (Body::Empty, 0_usize);
+    let (mut body, mut length) = (ReplyBody::Empty, 0_usize);
     let fault = loop {
         if expected.max(length) > most {
             break Some(TransportError::TooLarge);
@@ -268,7 +268,7 @@ async fn send(
             Err(error) => break Some(TransportError::of(error)),
         }
     };
-    Ok(Reply { status: response.status().as_u16(), headers, body, fault })
+    Ok(HttpReply { status: response.status().as_u16(), headers, body, fault })
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ const MAX_MESSAGE: usize = 300;
 
 /// How far the call got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Reach {
+pub(crate) enum StoreReach {
     NotSent,
     OutcomeUnknown,
     Refused,
@@ -31,32 +31,32 @@ pub struct StoreError(Box<Details>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Details {
-    reach: Reach,
+    reach: StoreReach,
     message: Box<str>,
     retry_after: Option<Duration>,
 }
 
 impl StoreError {
-    fn new(reach: Reach, message: &str) -> Self {
+    fn new(reach: StoreReach, message: &str) -> Self {
         Self(Box::new(Details { reach, message: presentable(message, MAX_MESSAGE), retry_after: None }))
     }
 
     /// The store cannot have done anything: no connection, or it was too busy to begin.
     #[must_use]
     pub fn not_sent(message: impl AsRef<str>) -> Self {
-        Self::new(Reach::NotSent, message.as_ref())
+        Self::new(StoreReach::NotSent, message.as_ref())
     }
 
     /// The store may have done it, and no complete reply came back: a time-out, or a connection that broke.
     #[must_use]
     pub fn outcome_unknown(message: impl AsRef<str>) -> Self {
-        Self::new(Reach::OutcomeUnknown, message.as_ref())
+        Self::new(StoreReach::OutcomeUnknown, message.as_ref())
     }
 
     /// The store answered, and did nothing: a wrong password, no right to write, no space left.
     #[must_use]
     pub fn refused(message: impl AsRef<str>) -> Self {
-        Self::new(Reach::Refused, message.as_ref())
+        Self::new(StoreReach::Refused, message.as_ref())
     }
 
     /// How long the store asks to wait.
@@ -75,13 +75,13 @@ impl StoreError {
     /// Whether the store may have done what it was asked.
     #[must_use]
     pub fn is_outcome_unknown(&self) -> bool {
-        self.0.reach == Reach::OutcomeUnknown
+        self.0.reach == StoreReach::OutcomeUnknown
     }
 
     /// Whether asking again will not help until somebody changes something.
     #[must_use]
     pub fn is_refused(&self) -> bool {
-        self.0.reach == Reach::Refused
+        self.0.reach == StoreReach::Refused
     }
 }
 

@@ -11,13 +11,13 @@ use crate::trouble::Trouble;
 ///
 /// For bash: payproof completions bash > ~/.local/share/bash-completion/completions/payproof
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct CompletionsArgs {
     /// The shell they are for
     #[arg(value_enum)]
     shell: Shell,
 }
 
-pub(crate) fn run(args: &Args) -> Result<Status, Trouble> {
+pub(crate) fn run(args: &CompletionsArgs) -> Result<Status, Trouble> {
     let mut script = Vec::new();
     generate(args.shell, &mut crate::Args::command(), "payproof", &mut script);
     print(&String::from_utf8_lossy(&script))?;

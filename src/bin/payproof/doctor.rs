@@ -26,12 +26,12 @@ const SLOW_PROVIDER: Duration = Duration::from_secs(2);
 /// One look-up of a payment that does not exist is sent to the provider, twice. Exit status: 0 fine, 1 something needs
 /// attention, 2 could not tell.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct DoctorArgs {
     /// When results are coloured
     #[arg(long, value_enum, default_value = "auto")]
     color: Colour,
     #[command(flatten)]
-    provider: settings::Provider,
+    provider: settings::ProviderArgs,
     #[command(flatten)]
     store: StoreSettings,
 }
@@ -45,12 +45,12 @@ enum Level {
     Unknown,
 }
 
-struct Report {
+struct CheckReport {
     paint: Paint,
     worst: Status,
 }
 
-impl Report {
+impl CheckReport {
     fn say(&mut self, level: &Level, subject: &str, text: &str) -> Result<(), Trouble> {
         let (mark, status) = match level {
             Level::Fine => (self.paint.green("ok  "), Status::Fine),
@@ -64,14 +64,14 @@ impl Report {
     }
 }
 
-pub(crate) async fn run(args: Args) -> Result<Status, Trouble> {
-    let mut report = Report { paint: Paint::new(args.color), worst: Status::Fine };
+pub(crate) async fn run(args: DoctorArgs) -> Result<Status, Trouble> {
+    let mut report = CheckReport { paint: Paint::new(args.color), worst: Status::Fine };
     provider(&args, &mut report).await?;
     store(&args, &mut report).await?;
     Ok(report.worst)
 }
 
-async fn provider(args: &Args, report: &mut Report) -> Result<(), Trouble> {
+async fn provider(args: &DoctorArgs, report: &mut CheckReport) -> Result<(), Trouble> {
     let key = variable(SECRET_KEY)?;
     let stripe = match (key, args.provider.stripe()) {
         (None, _) => {
@@ -110,7 +110,7 @@ async fn provider(args: &Args, report: &mut Report) -> Result<(), Trouble> {
     clock(stated_at, report)
 }
 
-fn clock(stated_at: Option<u64>, report: &mut Report) -> Result<(), Trouble> {
+fn clock(stated_at: Option<u64>, report: &mut CheckReport) -> Result<(), Trouble> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let Some(stated_at) = stated_at else {
         let text = "the provider's answers have no date; compare this machine's clock by hand";
@@ -157,7 +157,7 @@ fn masked(key: &str) -> String {
     }
 }
 
-async fn store(args: &Args, report: &mut Report) -> Result<(), Trouble> {
+async fn store(args: &DoctorArgs, report: &mut CheckReport) -> Result<(), Trouble> {
     let store = match args.store.open() {
         Ok(Some(store)) => store,
         Ok(None) => {

@@ -3,7 +3,7 @@
 use std::io::Read;
 
 use crate::output::print;
-use crate::settings::Identity;
+use crate::settings::AccountArgs;
 use crate::status::Status;
 use crate::trouble::Trouble;
 
@@ -12,7 +12,7 @@ const MOST: u64 = 1 << 20;
 
 /// Explain what an answer of the provider leads to; nothing is sent
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct ExplainArgs {
     /// The HTTP status
     #[arg(long, value_parser = clap::value_parser!(u16).range(100..=599))]
     status: u16,
@@ -23,10 +23,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "TEXT", default_value = "")]
     body: String,
     #[command(flatten)]
-    identity: Identity,
+    identity: AccountArgs,
 }
 
-pub(crate) fn run(args: &Args) -> Result<Status, Trouble> {
+pub(crate) fn run(args: &ExplainArgs) -> Result<Status, Trouble> {
     let body = if args.body == "-" { standard_input()? } else { args.body.clone().into_bytes() };
     let validator = args.identity.without_provider()?.build()?;
     let headers: Vec<(&str, &str)> = args.headers.iter().map(|(name, value)| (&**name, &**value)).collect();

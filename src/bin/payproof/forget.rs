@@ -3,7 +3,7 @@
 use payproof::PaymentId;
 
 use crate::output::note;
-use crate::settings::Records;
+use crate::settings::StoreArgs;
 use crate::status::Status;
 use crate::trouble::Trouble;
 
@@ -12,14 +12,14 @@ use crate::trouble::Trouble;
 /// Redemptions stay. Processes that have the facts in memory may serve them for as long as facts_in_memory_for says, 5 s
 /// unless set.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct ForgetArgs {
     /// The payment's id: pi_…
     payment: String,
     #[command(flatten)]
-    records: Records,
+    records: StoreArgs,
 }
 
-pub(crate) async fn run(args: Args) -> Result<Status, Trouble> {
+pub(crate) async fn run(args: ForgetArgs) -> Result<Status, Trouble> {
     let payment = PaymentId::parse(&args.payment)?;
     let validator = args.records.validator()?;
     validator.forget(&payment).await?;

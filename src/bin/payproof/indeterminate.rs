@@ -4,7 +4,7 @@ use payproof::UnresolvedList;
 use serde_json::json;
 
 use crate::output::{millis, plain, print, shown, table};
-use crate::settings::Records;
+use crate::settings::StoreArgs;
 use crate::status::Status;
 use crate::trouble::Trouble;
 
@@ -12,15 +12,15 @@ use crate::trouble::Trouble;
 ///
 /// Each has a reference for `payproof resolve`. Exit status: 0 there are none, 1 there are some, 2 could not tell.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct IndeterminateArgs {
     /// Print one JSON object per line
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    records: Records,
+    records: StoreArgs,
 }
 
-pub(crate) async fn run(args: Args) -> Result<Status, Trouble> {
+pub(crate) async fn run(args: IndeterminateArgs) -> Result<Status, Trouble> {
     let list = args.records.validator()?.guard().unresolved().await?;
     print(&if args.json { as_json(&list) } else { as_text(&list) })?;
     Ok(if list.is_empty() { Status::Fine } else { Status::NotFine })

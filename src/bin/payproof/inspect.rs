@@ -6,7 +6,7 @@ use payproof::{KeptFacts, PaymentId, Redemption, Validator};
 use serde_json::{Map, Value, json};
 
 use crate::output::{millis, plain, print, shown};
-use crate::settings::Records;
+use crate::settings::StoreArgs;
 use crate::status::Status;
 use crate::trouble::Trouble;
 
@@ -14,17 +14,17 @@ use crate::trouble::Trouble;
 ///
 /// Exit status: 0 something is kept, 1 nothing is, 2 could not tell.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct InspectArgs {
     /// The payment's id: pi_…
     payment: String,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    records: Records,
+    records: StoreArgs,
 }
 
-pub(crate) async fn run(args: Args) -> Result<Status, Trouble> {
+pub(crate) async fn run(args: InspectArgs) -> Result<Status, Trouble> {
     let payment = PaymentId::parse(&args.payment)?;
     let validator = args.records.validator()?;
     let kept = validator.kept(&payment).await?;

@@ -44,15 +44,15 @@ struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Validate(Box<validate::Args>),
-    Explain(explain::Args),
-    Verify(Box<verify::Args>),
-    Doctor(doctor::Args),
-    Inspect(inspect::Args),
-    Forget(forget::Args),
-    Indeterminate(indeterminate::Args),
-    Resolve(resolve::Args),
-    Completions(completions::Args),
+    Validate(Box<validate::ValidateArgs>),
+    Explain(explain::ExplainArgs),
+    Verify(Box<verify::VerifyArgs>),
+    Doctor(doctor::DoctorArgs),
+    Inspect(inspect::InspectArgs),
+    Forget(forget::ForgetArgs),
+    Indeterminate(indeterminate::IndeterminateArgs),
+    Resolve(resolve::ResolveArgs),
+    Completions(completions::CompletionsArgs),
 }
 
 fn main() -> ExitCode {

@@ -4,13 +4,13 @@ use payproof::{GuardError, OperationReference, Resolution};
 use serde_json::Value;
 
 use crate::output::note;
-use crate::settings::Records;
+use crate::settings::StoreArgs;
 use crate::status::Status;
 use crate::trouble::Trouble;
 
 /// Say what became of an indeterminate operation or request, after looking at the provider
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct ResolveArgs {
     /// The reference: an operation's from `payproof indeterminate`, a request's from its refusal or the log
     // A digest may begin with a hyphen.
     #[arg(allow_hyphen_values = true)]
@@ -21,7 +21,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NAME")]
     who: String,
     #[command(flatten)]
-    records: Records,
+    records: StoreArgs,
 }
 
 /// Exactly one of them.
@@ -39,8 +39,8 @@ struct Outcome {
     not_executed: bool,
 }
 
-pub(crate) async fn run(args: Args) -> Result<Status, Trouble> {
-    let Args { reference, outcome, who, records } = args;
+pub(crate) async fn run(args: ResolveArgs) -> Result<Status, Trouble> {
+    let ResolveArgs { reference, outcome, who, records } = args;
     let reference = OperationReference::parse(&reference).ok_or_else(|| {
         Trouble::new("the reference is not one of 43 characters; copy it from payproof indeterminate")
     })?;

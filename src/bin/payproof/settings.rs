@@ -30,7 +30,7 @@ pub(crate) enum ModeArg {
 /// Whose payments they are. Records of one account and mode are not those of another.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Provider")]
-pub(crate) struct Identity {
+pub(crate) struct AccountArgs {
     /// Live payments, or test payments, with a test key
     #[arg(long, value_enum, default_value = "live")]
     mode: ModeArg,
@@ -48,7 +48,7 @@ pub(crate) struct Identity {
     account_label: Option<String>,
 }
 
-impl Identity {
+impl AccountArgs {
     pub(crate) fn mode(&self) -> Mode {
         match self.mode {
             ModeArg::Live => Mode::Live,
@@ -87,9 +87,9 @@ fn without(stripe: StripeBuilder, mode: Mode) -> Result<ValidatorBuilder, Troubl
 /// Where the provider is, and how it is asked.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Provider")]
-pub(crate) struct Provider {
+pub(crate) struct ProviderArgs {
     #[command(flatten)]
-    identity: Identity,
+    identity: AccountArgs,
     /// Where a server is that answers like Stripe
     #[arg(long, value_name = "URL", env = "STRIPE_API_BASE", hide_env_values = true)]
     base_url: Option<String>,
@@ -104,7 +104,7 @@ pub(crate) struct Provider {
     deadline: Duration,
 }
 
-impl Provider {
+impl ProviderArgs {
     /// The longest that one validation may take.
     pub(crate) fn deadline(&self) -> Duration {
         self.deadline
@@ -177,14 +177,14 @@ impl StoreSettings {
 
 /// Whose records in which store, for commands that look into it and never ask the provider.
 #[derive(Debug, Args)]
-pub(crate) struct Records {
+pub(crate) struct StoreArgs {
     #[command(flatten)]
-    identity: Identity,
+    identity: AccountArgs,
     #[command(flatten)]
     store: StoreSettings,
 }
 
-impl Records {
+impl StoreArgs {
     pub(crate) fn validator(&self) -> Result<Validator, Trouble> {
         let store = self.store.needed()?;
         Ok(self.store.attach(self.identity.without_provider()?, store)?.build()?)

@@ -1,6 +1,6 @@
 //! Whether a failed attempt may be tried again. One place, asked in one order.
 
-use crate::call::breaker::Health;
+use crate::call::breaker::ProviderHealth;
 use crate::provider::attempt_log::{Reach, Rule};
 use crate::provider::{Advice, Kind, ProviderError};
 
@@ -51,13 +51,13 @@ const fn is_transient_status(status: u16) -> bool {
 }
 
 /// A rate limit and a refusal are answers; only silence and server errors say that the provider is down.
-pub(crate) fn health(error: &ProviderError, decision: &Decision) -> Health {
+pub(crate) fn health(error: &ProviderError, decision: &Decision) -> ProviderHealth {
     let down = match (error.kind(), error.http_status()) {
         (_, Some(status)) => status >= 500,
         (Kind::NotSent | Kind::OutcomeUnknown | Kind::Message, None) => decision.transient != Transient::No,
         (Kind::Refused | Kind::Unreadable, None) => false,
     };
-    if down && !error.is_rate_limit() { Health::Down } else { Health::Up }
+    if down && !error.is_rate_limit() { ProviderHealth::Down } else { ProviderHealth::Up }
 }
 
 #[cfg(test)]
@@ -104,12 +104,12 @@ mod tests {
     fn only_silence_and_server_errors_say_that_the_provider_is_down() {
         let patterns = TransientPatterns::compile(false, &[]).unwrap();
         let of = |error: ProviderError| health(&error, &decide(&error, &patterns));
-        assert_eq!(of(ProviderError::refused("x").status(503)), Health::Down);
-        assert_eq!(of(ProviderError::not_sent("x")), Health::Down);
-        assert_eq!(of(ProviderError::message("connection refused")), Health::Down);
-        assert_eq!(of(ProviderError::message("card declined")), Health::Up);
-        assert_eq!(of(ProviderError::refused("x").status(429)), Health::Up);
-        assert_eq!(of(ProviderError::refused("x").status(404)), Health::Up);
-        assert_eq!(of(ProviderError::refused("x")), Health::Up);
+        assert_eq!(of(ProviderError::refused("x").status(503)), ProviderHealth::Down);
+        assert_eq!(of(ProviderError::not_sent("x")), ProviderHealth::Down);
+        assert_eq!(of(ProviderError::message("connection refused")), ProviderHealth::Down);
+        assert_eq!(of(ProviderError::message("card declined")), ProviderHealth::Up);
+        assert_eq!(of(ProviderError::refused("x").status(429)), ProviderHealth::Up);
+        assert_eq!(of(ProviderError::refused("x").status(404)), ProviderHealth::Up);
+        assert_eq!(of(ProviderError::refused("x")), ProviderHealth::Up);
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::call::breaker::{Admission, Breaker, CircuitBreaker, Health};
+use crate::call::breaker::{Admission, Breaker, CircuitBreaker, ProviderHealth};
 use crate::call::concurrency::Permit;
 use crate::call::gate::{Gate, Probe};
 
@@ -41,7 +41,7 @@ pub(super) struct Passage<'r> {
 
 impl Passage<'_> {
     /// Frees the place, and tells gate and breaker how it went; the breaker, without a word on that, that it says nothing.
-    pub(super) fn leave(self, health: Option<Health>, now: Instant) {
+    pub(super) fn leave(self, health: Option<ProviderHealth>, now: Instant) {
         if let Some(probe) = self.probe {
             probe.answered();
         }

@@ -9,7 +9,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::call::breaker::Health;
+use crate::call::breaker::ProviderHealth;
 use crate::call::concurrency::Concurrency;
 use crate::call::deadline::Deadline;
 use crate::call::gate::Passing;
@@ -125,7 +125,7 @@ impl Retrier {
                 now = Instant::now();
                 let error = match answer {
                     Ok(answer) => {
-                        passage.leave(Some(Health::Up), now);
+                        passage.leave(Some(ProviderHealth::Up), now);
                         if let Some(budget) = &self.budget {
                             budget.success(now);
                         }
@@ -282,7 +282,7 @@ impl Retrier {
         decision: &Decision,
         limit: Duration,
         deadline: Deadline,
-    ) -> Option<Health> {
+    ) -> Option<ProviderHealth> {
         let whole = self.attempt_timeout.min(deadline.limit());
         let had_little_time = error.is_timeout() && limit < whole.mul_f64(TELLING_SHARE);
         (!had_little_time).then(|| health(error, decision))

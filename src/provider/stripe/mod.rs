@@ -6,7 +6,7 @@ use std::time::UNIX_EPOCH;
 use reqwest::header::HeaderMap;
 use reqwest::{Client, Url};
 
-use crate::http::transport::{self, Reply, TransportError};
+use crate::http::transport::{self, HttpReply, TransportError};
 use crate::intent::payment_intent::PaymentId;
 use crate::payment::facts::ProviderPayment;
 use crate::provider::attempt_log::Reach;
@@ -14,7 +14,7 @@ use crate::redaction::presentable;
 use crate::settings::build_error::BuildError;
 
 use super::{Answer, Call, Provider, ProviderError, ProviderIdentity};
-use refusal::Refusal;
+use refusal::Unsuccessful;
 
 mod builder;
 mod payment;
@@ -100,7 +100,7 @@ impl Stripe {
         address
     }
 
-    fn read(&self, payment: &PaymentId, reply: &Reply<impl AsRef<[u8]>>) -> Result<ProviderPayment, ProviderError> {
+    fn read(&self, payment: &PaymentId, reply: &HttpReply<impl AsRef<[u8]>>) -> Result<ProviderPayment, ProviderError> {
         let request_id = reply.header("request-id");
         let with_request_id = |error| request_id.into_iter().fold(error, ProviderError::request_id);
         // Here it is the body that decides: a payment or none, a missing payment or a wrong address.
@@ -118,8 +118,8 @@ impl Stripe {
                 headers.filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?))).collect();
             let answer = Answer { status: reply.status, headers: &headers, body: reply.body.as_ref() };
             match refusal::read(&answer, Some(payment.as_str())) {
-                Refusal::Missing(_) => ProviderPayment::not_found(payment.as_str()),
-                Refusal::Refused(error) => return Err(error),
+                Unsuccessful::Missing(_) => ProviderPayment::not_found(payment.as_str()),
+                Unsuccessful::Refused(error) => return Err(error),
             }
         };
         facts.request_id = request_id.map(|id| presentable(id, MAX_REQUEST_ID));
@@ -151,7 +151,7 @@ impl Provider for Stripe {
             };
         }
         match refusal::read(answer, None) {
-            Refusal::Missing(error) | Refusal::Refused(error) => error,
+            Unsuccessful::Missing(error) | Unsuccessful::Refused(error) => error,
         }
     }
 }
@@ -186,7 +186,7 @@ impl fmt::Debug for Stripe {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::transport::Body;
+    use crate::http::transport::ReplyBody;
     use crate::provider::{Advice, Kind};
 
     const PAID: &str = r#"{"id":"pi_1","object":"payment_intent","status":"succeeded",
@@ -208,7 +208,7 @@ mod tests {
             let mut headers = HeaderMap::new();
             headers.insert("request-id", "req_1".parse().unwrap());
             let fault = Some(TransportError::Broken("reset".to_owned()));
-            let reply = Reply { status, headers, body: Body::One(body), fault };
+            let reply = HttpReply { status, headers, body: ReplyBody::One(body), fault };
             stripe.read(&PaymentId::parse("pi_1").unwrap(), &reply).unwrap_err()
         };
         let error = read(503, "<html>");
@@ -227,7 +227,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.append("retry-after", "1.5".parse().unwrap());
         headers.append("retry-after", "3, 5".parse().unwrap());
-        let reply = Reply { status: 503, headers, body: Body::One("busy"), fault: None };
+        let reply = HttpReply { status: 503, headers, body: ReplyBody::One("busy"), fault: None };
         let error = stripe.read(&PaymentId::parse("pi_1").unwrap(), &reply).unwrap_err();
         assert_eq!(error.wait().map(|wait| wait.as_secs()), Some(5));
     }
@@ -239,7 +239,7 @@ mod tests {
         headers.insert("date", "Sun, 06 Nov 1994 08:49:37 GMT".parse().unwrap());
         headers.insert("request-id", "req_1".parse().unwrap());
         for (status, body) in [(200, PAID), (404, r#"{"error":{"code":"resource_missing"}}"#)] {
-            let reply = Reply { status, headers: headers.clone(), body: Body::One(body), fault: None };
+            let reply = HttpReply { status, headers: headers.clone(), body: ReplyBody::One(body), fault: None };
             let facts = stripe.read(&payment, &reply).unwrap();
             assert_eq!((facts.as_of, facts.request_id.as_deref()), (Some(784_111_777), Some("req_1")));
             assert_eq!(&*facts.id, "pi_1");

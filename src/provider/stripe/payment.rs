@@ -18,7 +18,7 @@ use crate::intent::currency::Currency;
 use crate::payment::facts::{Mode, PaymentStatus, ProviderPayment, Risk};
 use crate::provider::ProviderError;
 
-use super::wire::{Charge, Expandable, Intent, Named, Outcome};
+use super::wire::{Charge, ChargeOutcome, Expandable, Intent, Named};
 
 /// Reads the body of a success. `account` is the account that was asked, if it is known.
 pub(super) fn read(body: &[u8], account: Option<&str>) -> Result<ProviderPayment, ProviderError> {
@@ -167,7 +167,7 @@ fn add_charge(facts: &mut ProviderPayment, charge: &Charge<'_>) {
 
 /// The worse of level and outcome (<https://docs.stripe.com/radar/risk-evaluation>). A word that is new to us is for a
 /// person to look at.
-fn risk_of(outcome: &Outcome<'_>) -> Risk {
+fn risk_of(outcome: &ChargeOutcome<'_>) -> Risk {
     let level = match outcome.risk_level.as_deref() {
         None | Some("not_assessed" | "unknown") => Risk::NotAssessed,
         Some("normal") => Risk::Normal,

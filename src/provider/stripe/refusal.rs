@@ -12,7 +12,7 @@ const EXCERPT: usize = 2048;
 
 /// What an answer other than success says.
 #[derive(Debug)]
-pub(super) enum Refusal {
+pub(super) enum Unsuccessful {
     /// Stripe knows no such payment. That is a fact; the error is for explaining it.
     Missing(ProviderError),
     /// Anything else.
@@ -35,8 +35,8 @@ pub(super) enum Refusal {
 /// | else | by status |
 ///
 /// `asked` is the payment that was asked for, where that is known.
-pub(super) fn read(answer: &Answer<'_>, asked: Option<&str>) -> Refusal {
-    let parsed: Option<Object<wire::Refusal<'_>>> = serde_json::from_slice(answer.body).ok();
+pub(super) fn read(answer: &Answer<'_>, asked: Option<&str>) -> Unsuccessful {
+    let parsed: Option<Object<wire::ErrorBody<'_>>> = serde_json::from_slice(answer.body).ok();
     let said = Said::of(parsed.as_deref(), answer.body);
     let status = answer.status;
     let is_missing = status == 404 && said.stripe.is_some_and(|error| says_missing(error, asked));
@@ -81,7 +81,7 @@ pub(super) fn read(answer: &Answer<'_>, asked: Option<&str>) -> Refusal {
         error = error.header_decides(retry);
     }
     // Where Stripe itself asks to try again, the payment is not known to be missing.
-    if is_missing && advice != Some(true) { Refusal::Missing(error) } else { Refusal::Refused(error) }
+    if is_missing && advice != Some(true) { Unsuccessful::Missing(error) } else { Unsuccessful::Refused(error) }
 }
 
 /// Whom a `Stripe-Rate-Limited-Reason` concerns.
@@ -104,7 +104,7 @@ struct Said<'a> {
 }
 
 impl<'a> Said<'a> {
-    fn of(parsed: Option<&'a wire::Refusal<'a>>, body: &'a [u8]) -> Self {
+    fn of(parsed: Option<&'a wire::ErrorBody<'a>>, body: &'a [u8]) -> Self {
         match parsed.map(|refusal| (&refusal.error, refusal.error_description.as_deref())) {
             Some((Expandable::Object(error), _)) => Self {
                 stripe: Some(error),
@@ -178,14 +178,14 @@ mod tests {
     use super::*;
     use crate::provider::{Advice, Kind};
 
-    fn refusal(status: u16, headers: &[(&str, &str)], body: &str) -> Refusal {
+    fn refusal(status: u16, headers: &[(&str, &str)], body: &str) -> Unsuccessful {
         read(&Answer { status, headers, body: body.as_bytes() }, Some("pi_1"))
     }
 
     fn refused(status: u16, headers: &[(&str, &str)], body: &str) -> ProviderError {
         match refusal(status, headers, body) {
-            Refusal::Refused(error) => error,
-            Refusal::Missing(error) => panic!("{error}"),
+            Unsuccessful::Refused(error) => error,
+            Unsuccessful::Missing(error) => panic!("{error}"),
         }
     }
 
@@ -194,10 +194,10 @@ mod tests {
 
     #[test]
     fn a_missing_payment_is_a_fact() {
-        assert!(matches!(refusal(404, &[], MISSING), Refusal::Missing(_)));
+        assert!(matches!(refusal(404, &[], MISSING), Unsuccessful::Missing(_)));
         let without_code = r#"{"error":{"type":"invalid_request_error","message":"Not Found"}}"#;
-        assert!(matches!(refusal(404, &[], without_code), Refusal::Missing(_)));
-        let Refusal::Missing(explained) = refusal(404, &[], MISSING) else { panic!() };
+        assert!(matches!(refusal(404, &[], without_code), Unsuccessful::Missing(_)));
+        let Unsuccessful::Missing(explained) = refusal(404, &[], MISSING) else { panic!() };
         assert_eq!(
             explained.to_string(),
             "status 404, resource_missing: not found for this account and mode: No such payment_intent: 'pi_1'"
@@ -211,7 +211,7 @@ mod tests {
                 serde_json::json!({"type": "invalid_request_error", "code": code, "param": param, "message": message});
             serde_json::json!({ "error": error }).to_string()
         };
-        let missing = |body: &str| matches!(refusal(404, &[], body), Refusal::Missing(_));
+        let missing = |body: &str| matches!(refusal(404, &[], body), Unsuccessful::Missing(_));
         let (coded, none) = (Some("resource_missing"), None::<&str>);
         for message in
             ["No such payment_intent: 'pi_1'", "No such payment_intent: pi_1; a similar one exists in test mode"]
@@ -245,7 +245,7 @@ mod tests {
         // Nothing was asked where an answer is only explained.
         let answer = said(none, none, "No such payment_intent: 'pi_2'");
         let explained = read(&Answer { status: 404, headers: &[], body: answer.as_bytes() }, None);
-        assert!(matches!(explained, Refusal::Missing(_)));
+        assert!(matches!(explained, Unsuccessful::Missing(_)));
     }
 
     #[test]

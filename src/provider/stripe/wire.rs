@@ -20,9 +20,9 @@ const MAX_METADATA: usize = 50;
 
 /// Text that is borrowed unless it has escapes. A bare `Option<Cow<str>>` would always be copied by serde.
 #[derive(Debug, Deserialize)]
-pub(super) struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+pub(super) struct WireText<'a>(#[serde(borrow)] Cow<'a, str>);
 
-impl Deref for Text<'_> {
+impl Deref for WireText<'_> {
     type Target = str;
 
     fn deref(&self) -> &str {
@@ -34,16 +34,16 @@ impl Deref for Text<'_> {
 #[derive(Debug, Deserialize)]
 pub(super) struct Intent<'a> {
     #[serde(borrow)]
-    pub(super) id: Text<'a>,
-    pub(super) object: Text<'a>,
-    pub(super) status: Text<'a>,
+    pub(super) id: WireText<'a>,
+    pub(super) object: WireText<'a>,
+    pub(super) status: WireText<'a>,
     pub(super) livemode: Option<bool>,
     pub(super) created: Option<u64>,
-    pub(super) currency: Option<Text<'a>>,
+    pub(super) currency: Option<WireText<'a>>,
     pub(super) amount: Option<u64>,
     pub(super) amount_received: Option<u64>,
     pub(super) amount_capturable: Option<u64>,
-    pub(super) cancellation_reason: Option<Text<'a>>,
+    pub(super) cancellation_reason: Option<WireText<'a>>,
     pub(super) last_payment_error: Option<Object<PaymentError<'a>>>,
     pub(super) customer: Option<Expandable<'a, Named<'a>>>,
     pub(super) customer_account: Option<Expandable<'a, Named<'a>>>,
@@ -57,10 +57,10 @@ pub(super) struct Intent<'a> {
 #[derive(Debug, Deserialize)]
 pub(super) struct PaymentError<'a> {
     #[serde(borrow)]
-    pub(super) decline_code: Option<Text<'a>>,
-    pub(super) code: Option<Text<'a>>,
+    pub(super) decline_code: Option<WireText<'a>>,
+    pub(super) code: Option<WireText<'a>>,
     #[serde(rename = "type")]
-    pub(super) kind: Option<Text<'a>>,
+    pub(super) kind: Option<WireText<'a>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -79,29 +79,29 @@ pub(super) struct Charges<'a> {
 #[derive(Debug, Deserialize)]
 pub(super) struct Charge<'a> {
     #[serde(borrow)]
-    pub(super) id: Text<'a>,
-    pub(super) object: Option<Text<'a>>,
+    pub(super) id: WireText<'a>,
+    pub(super) object: Option<WireText<'a>>,
     pub(super) livemode: Option<bool>,
-    pub(super) currency: Option<Text<'a>>,
+    pub(super) currency: Option<WireText<'a>>,
     pub(super) amount: Option<u64>,
     pub(super) payment_intent: Option<Expandable<'a, Named<'a>>>,
-    pub(super) status: Option<Text<'a>>,
+    pub(super) status: Option<WireText<'a>>,
     pub(super) paid: Option<bool>,
     pub(super) captured: Option<bool>,
     pub(super) amount_captured: Option<u64>,
     pub(super) amount_refunded: Option<u64>,
     pub(super) refunded: Option<bool>,
     pub(super) disputed: Option<bool>,
-    pub(super) outcome: Option<Object<Outcome<'a>>>,
+    pub(super) outcome: Option<Object<ChargeOutcome<'a>>>,
     pub(super) payment_method_details: Option<Object<MethodDetails>>,
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct Outcome<'a> {
+pub(super) struct ChargeOutcome<'a> {
     #[serde(rename = "type", borrow)]
-    pub(super) kind: Option<Text<'a>>,
-    pub(super) risk_level: Option<Text<'a>>,
-    pub(super) network_status: Option<Text<'a>>,
+    pub(super) kind: Option<WireText<'a>>,
+    pub(super) risk_level: Option<WireText<'a>>,
+    pub(super) network_status: Option<WireText<'a>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -119,25 +119,25 @@ pub(super) struct CardDetails {
 #[derive(Debug, Deserialize)]
 pub(super) struct Named<'a> {
     #[serde(borrow)]
-    pub(super) id: Text<'a>,
+    pub(super) id: WireText<'a>,
 }
 
 /// An error answer (<https://docs.stripe.com/api/errors>).
 #[derive(Debug, Deserialize)]
-pub(super) struct Refusal<'a> {
+pub(super) struct ErrorBody<'a> {
     /// An object, or a code alone as OAuth has it.
     #[serde(borrow)]
     pub(super) error: Expandable<'a, ErrorObject<'a>>,
-    pub(super) error_description: Option<Text<'a>>,
+    pub(super) error_description: Option<WireText<'a>>,
 }
 
 #[derive(Debug, Deserialize)]
 pub(super) struct ErrorObject<'a> {
     #[serde(rename = "type", borrow)]
-    pub(super) kind: Option<Text<'a>>,
-    pub(super) code: Option<Text<'a>>,
-    pub(super) message: Option<Text<'a>>,
-    pub(super) param: Option<Text<'a>>,
+    pub(super) kind: Option<WireText<'a>>,
+    pub(super) code: Option<WireText<'a>>,
+    pub(super) message: Option<WireText<'a>>,
+    pub(super) param: Option<WireText<'a>>,
 }
 
 /// A string where nothing was expanded, an object where it was.
@@ -186,7 +186,7 @@ impl<'de: 'a, 'a, T: Deserialize<'de>> Visitor<'de> for ExpandableVisitor<'a, T>
 
 /// The merchant's own key-value pairs, in the order they came.
 #[derive(Debug)]
-pub(super) struct Metadata<'a>(pub(super) Vec<(Text<'a>, Text<'a>)>);
+pub(super) struct Metadata<'a>(pub(super) Vec<(WireText<'a>, WireText<'a>)>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Metadata<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -197,15 +197,15 @@ impl<'de: 'a, 'a> Deserialize<'de> for Metadata<'a> {
 struct MetadataVisitor<'a>(PhantomData<&'a str>);
 
 impl<'de: 'a, 'a> Visitor<'de> for MetadataVisitor<'a> {
-    type Value = Vec<(Text<'a>, Text<'a>)>;
+    type Value = Vec<(WireText<'a>, WireText<'a>)>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object of strings")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut entries: Vec<(Text<'a>, Text<'a>)> = Vec::new();
-        while let Some((key, value)) = map.next_entry::<Text<'a>, Text<'a>>()? {
+        let mut entries: Vec<(WireText<'a>, WireText<'a>)> = Vec::new();
+        while let Some((key, value)) = map.next_entry::<WireText<'a>, WireText<'a>>()? {
             // Which of the two would count is a guess, and it decides whose payment this is.
             if entries.iter().any(|(known, _)| **known == *key) {
                 return Err(A::Error::custom("a metadata key stands twice"));

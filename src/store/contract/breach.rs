@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::fmt;
 
-use super::Rule;
+use super::ContractRule;
 use crate::store::StoreError;
 
 /// A rule of the contract that a store does not keep, and what was seen. Display says both.
@@ -12,23 +12,23 @@ pub struct Breach(Box<Details>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Details {
-    rule: Rule,
+    rule: ContractRule,
     seen: Box<str>,
     error: Option<StoreError>,
 }
 
 impl Breach {
-    pub(super) fn new(rule: Rule, seen: impl Into<Box<str>>) -> Self {
+    pub(super) fn new(rule: ContractRule, seen: impl Into<Box<str>>) -> Self {
         Self(Box::new(Details { rule, seen: seen.into(), error: None }))
     }
 
-    pub(super) fn failed(rule: Rule, error: StoreError) -> Self {
+    pub(super) fn failed(rule: ContractRule, error: StoreError) -> Self {
         Self(Box::new(Details { rule, seen: "the store failed".into(), error: Some(error) }))
     }
 
     /// The rule that is broken, or that could not be checked because the store failed.
     #[must_use]
-    pub fn rule(&self) -> Rule {
+    pub fn rule(&self) -> ContractRule {
         self.0.rule
     }
 

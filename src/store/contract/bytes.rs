@@ -1,7 +1,7 @@
 //! Values of every kind and size, and how exactly they are compared.
 
 use super::trial::{TTL, Trial};
-use super::{Breach, Rule};
+use super::{Breach, ContractRule};
 use crate::store::Store;
 
 const KIB: usize = 1024;
@@ -61,7 +61,7 @@ pub(super) async fn check<S: Store>(trial: &Trial<S>) -> Result<(), Breach> {
 }
 
 async fn values_are_whole<S: Store>(trial: &Trial<S>) -> Result<(), Breach> {
-    let at = trial.at(Rule::ValuesAreWhole);
+    let at = trial.at(ContractRule::ValuesAreWhole);
     let mut values: Vec<Vec<u8>> = LOOKALIKES.iter().map(|value| value.to_vec()).collect();
     values.push((0..=u8::MAX).collect());
     values.push((0..=u8::MAX).rev().collect());
@@ -83,7 +83,7 @@ async fn values_are_whole<S: Store>(trial: &Trial<S>) -> Result<(), Breach> {
 }
 
 async fn compare_is_exact<S: Store>(trial: &Trial<S>) -> Result<(), Breach> {
-    let at = trial.at(Rule::CompareIsExact);
+    let at = trial.at(ContractRule::CompareIsExact);
     let long = noise(KIB);
     let mut long_but_last = long.clone();
     if let Some(last) = long_but_last.last_mut() {

@@ -7,7 +7,7 @@ use std::task::Poll;
 use tokio::task::yield_now;
 
 use super::trial::{TTL, Trial, shown};
-use super::{Breach, Rule};
+use super::{Breach, ContractRule};
 use crate::store::{Claim, Store, Swap};
 
 /// After how many polls a call is dropped, at most.
@@ -28,7 +28,7 @@ fn bytes(polls: usize) -> Vec<u8> {
 }
 
 async fn dropped_claim<S: Store>(trial: &Trial<S>, polls: usize) -> Result<(), Breach> {
-    let at = trial.at(Rule::DroppedIsWhole);
+    let at = trial.at(ContractRule::DroppedIsWhole);
     let (key, other) = (trial.key(format!("dropped {polls}")), trial.key(format!("beside {polls}")));
     let value = bytes(polls);
     poll_then_drop(trial.store().claim(&key, &value, TTL), polls).await;
@@ -51,7 +51,7 @@ async fn dropped_claim<S: Store>(trial: &Trial<S>, polls: usize) -> Result<(), B
 }
 
 async fn dropped_swap<S: Store>(trial: &Trial<S>, polls: usize) -> Result<(), Breach> {
-    let at = trial.at(Rule::DroppedIsWhole);
+    let at = trial.at(ContractRule::DroppedIsWhole);
     let key = trial.key(format!("dropped swap {polls}"));
     let (before, after) = (bytes(polls), bytes(polls.saturating_add(1)));
     at.claimed(&key, &before, TTL).await?;

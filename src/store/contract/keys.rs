@@ -1,7 +1,7 @@
 //! Keys of every kind.
 
 use super::trial::{TTL, Trial};
-use super::{Breach, Rule};
+use super::{Breach, ContractRule};
 use crate::store::Store;
 
 /// The longest key of the contract, in bytes.
@@ -66,7 +66,7 @@ const ENDINGS: &[&str] = &[
 ];
 
 pub(super) async fn check<S: Store>(trial: &Trial<S>) -> Result<(), Breach> {
-    let at = trial.at(Rule::KeysAreDistinct);
+    let at = trial.at(ContractRule::KeysAreDistinct);
     let mut keys: Vec<String> = ENDINGS.iter().map(|ending| trial.key(format!("odd {ending}"))).collect();
     let room = LONGEST.saturating_sub(trial.key("").len());
     keys.push(trial.key("x".repeat(room)));

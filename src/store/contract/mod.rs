@@ -6,7 +6,7 @@
 //! # #[tokio::main(flavor = "current_thread", start_paused = true)]
 //! # async fn main() -> Result<(), contract::Breach> {
 //! let report = contract::check(MemoryStore::new()).await?;
-//! assert!(report.rules().contains(&contract::Rule::OneClaimWins));
+//! assert!(report.rules().contains(&contract::ContractRule::OneClaimWins));
 //! # Ok(())
 //! # }
 //! ```
@@ -31,7 +31,7 @@ use tokio::time::{Instant, timeout};
 
 use super::Store;
 pub use breach::Breach;
-pub use rule::{Report, Rule};
+pub use rule::{ContractRule, Report};
 use trial::Trial;
 
 /// How long one group of rules may take. The slowest takes three seconds of waiting for records to end; the rest is for
@@ -55,31 +55,31 @@ pub async fn check<S: Store>(store: S) -> Result<Report, Breach> {
     let begin = Instant::now();
     let trial = Trial::new(store);
     let durability = trial.store().durability();
-    bounded(Rule::InspectAnswers, inspects(&trial)).await?;
-    bounded(Rule::ClaimTakesAbsent, claims::check(&trial)).await?;
-    bounded(Rule::ReplaceSwaps, swaps::check(&trial)).await?;
-    bounded(Rule::ValuesAreWhole, bytes::check(&trial)).await?;
-    bounded(Rule::KeysAreDistinct, keys::check(&trial)).await?;
-    bounded(Rule::OneClaimWins, races::check(&trial)).await?;
-    bounded(Rule::DroppedIsWhole, drops::check(&trial)).await?;
-    bounded(Rule::TtlIsKept, times::check(&trial)).await?;
+    bounded(ContractRule::InspectAnswers, inspects(&trial)).await?;
+    bounded(ContractRule::ClaimTakesAbsent, claims::check(&trial)).await?;
+    bounded(ContractRule::ReplaceSwaps, swaps::check(&trial)).await?;
+    bounded(ContractRule::ValuesAreWhole, bytes::check(&trial)).await?;
+    bounded(ContractRule::KeysAreDistinct, keys::check(&trial)).await?;
+    bounded(ContractRule::OneClaimWins, races::check(&trial)).await?;
+    bounded(ContractRule::DroppedIsWhole, drops::check(&trial)).await?;
+    bounded(ContractRule::TtlIsKept, times::check(&trial)).await?;
     let after = trial.store().durability();
     if after != durability {
-        return Err(Breach::new(Rule::DurabilityIsStable, format!("{durability:?} became {after:?}")));
+        return Err(Breach::new(ContractRule::DurabilityIsStable, format!("{durability:?} became {after:?}")));
     }
     Ok(Report::new(begin.elapsed()))
 }
 
-async fn bounded(rule: Rule, group: impl Future<Output = Result<(), Breach>>) -> Result<(), Breach> {
+async fn bounded(rule: ContractRule, group: impl Future<Output = Result<(), Breach>>) -> Result<(), Breach> {
     let late = |_| Err(Breach::new(rule, format!("this rule and those of its group took over {LONGEST_GROUP:?}")));
     timeout(LONGEST_GROUP, group).await.unwrap_or_else(late)
 }
 
 async fn inspects<S: Store>(trial: &Trial<S>) -> Result<(), Breach> {
-    let at = trial.at(Rule::InspectAnswers);
+    let at = trial.at(ContractRule::InspectAnswers);
     let inspection = at.answer(trial.store().inspect().await)?;
     at.ensure(!inspection.server.is_empty(), || "it does not say what answers".into())?;
-    let at = trial.at(Rule::RestartLossIsSaid);
+    let at = trial.at(ContractRule::RestartLossIsSaid);
     let (said, seen) = (at.answer(trial.store().restart_loss().await)?, inspection.restart_loss);
     at.ensure(said == seen, || format!("it says {said:?}, and a look at it says {seen:?}"))
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::trial::{At, TTL, Trial, shown};
-use super::{Breach, Rule};
+use super::{Breach, ContractRule};
 use crate::store::{Claim, Store, Swap};
 
 /// Enough callers to fill a batch, and rounds to meet a rare order of events.
@@ -32,7 +32,7 @@ fn bytes_of(racer: usize) -> Vec<u8> {
 }
 
 async fn one_claim_wins<S: Store>(trial: &Trial<S>, round: usize) -> Result<(), Breach> {
-    const RULE: Rule = Rule::OneClaimWins;
+    const RULE: ContractRule = ContractRule::OneClaimWins;
     let key: Arc<str> = trial.key(format!("claims {round}")).into();
     let claims = trial.race(RULE, RACERS, |racer, store| {
         let key = Arc::clone(&key);
@@ -52,7 +52,7 @@ async fn one_claim_wins<S: Store>(trial: &Trial<S>, round: usize) -> Result<(), 
 }
 
 async fn one_replacement_wins<S: Store>(trial: &Trial<S>, round: usize) -> Result<(), Breach> {
-    const RULE: Rule = Rule::OneSwapWins;
+    const RULE: ContractRule = ContractRule::OneSwapWins;
     let key: Arc<str> = trial.key(format!("replacements {round}")).into();
     let at = trial.at(RULE);
     at.claimed(&key, b"before", TTL).await?;
@@ -74,7 +74,7 @@ async fn one_replacement_wins<S: Store>(trial: &Trial<S>, round: usize) -> Resul
 
 /// Some of them remove, the others replace; in some rounds all remove.
 async fn one_of_both_swaps_wins<S: Store>(trial: &Trial<S>, round: usize) -> Result<(), Breach> {
-    const RULE: Rule = Rule::OneSwapWins;
+    const RULE: ContractRule = ContractRule::OneSwapWins;
     let key: Arc<str> = trial.key(format!("swaps {round}")).into();
     let at = trial.at(RULE);
     at.claimed(&key, b"before", TTL).await?;
@@ -112,7 +112,7 @@ enum Turn {
 
 /// One record is removed by some while others claim its key: one removal wins, and at most one claim after it.
 async fn removals_and_claims_take_turns<S: Store>(trial: &Trial<S>, round: usize) -> Result<(), Breach> {
-    const RULE: Rule = Rule::RemoveAndClaimTakeTurns;
+    const RULE: ContractRule = ContractRule::RemoveAndClaimTakeTurns;
     let key: Arc<str> = trial.key(format!("turns {round}")).into();
     let at = trial.at(RULE);
     at.claimed(&key, b"before", TTL).await?;
@@ -145,7 +145,7 @@ async fn removals_and_claims_take_turns<S: Store>(trial: &Trial<S>, round: usize
 }
 
 async fn no_step_is_lost<S: Store>(trial: &Trial<S>) -> Result<(), Breach> {
-    const RULE: Rule = Rule::NoSwapIsLost;
+    const RULE: ContractRule = ContractRule::NoSwapIsLost;
     let key: Arc<str> = trial.key("count").into();
     let at = trial.at(RULE);
     at.claimed(&key, b"0", TTL).await?;

@@ -6,7 +6,7 @@ use std::time::Duration;
 /// One rule of the contract. Display says it in words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
-pub enum Rule {
+pub enum ContractRule {
     /// A claim on an absent key stores exactly its bytes.
     ClaimTakesAbsent,
     /// A claim on a held key changes nothing, and says what is stored.
@@ -56,33 +56,33 @@ pub enum Rule {
 }
 
 /// Every rule, in the order of the enumeration.
-const RULES: &[Rule] = &[
-    Rule::ClaimTakesAbsent,
-    Rule::ClaimKeepsHeld,
-    Rule::ClaimKeepsTtl,
-    Rule::OneClaimWins,
-    Rule::ReplaceSwaps,
-    Rule::ReplaceCompares,
-    Rule::ReplaceSetsTtl,
-    Rule::OneSwapWins,
-    Rule::NoSwapIsLost,
-    Rule::RemoveRemoves,
-    Rule::RemoveCompares,
-    Rule::RemoveAndClaimTakeTurns,
-    Rule::WritesAreSeen,
-    Rule::TtlIsKept,
-    Rule::TtlEnds,
-    Rule::TtlIsBounded,
-    Rule::ValuesAreWhole,
-    Rule::CompareIsExact,
-    Rule::KeysAreDistinct,
-    Rule::DroppedIsWhole,
-    Rule::DurabilityIsStable,
-    Rule::InspectAnswers,
-    Rule::RestartLossIsSaid,
+const RULES: &[ContractRule] = &[
+    ContractRule::ClaimTakesAbsent,
+    ContractRule::ClaimKeepsHeld,
+    ContractRule::ClaimKeepsTtl,
+    ContractRule::OneClaimWins,
+    ContractRule::ReplaceSwaps,
+    ContractRule::ReplaceCompares,
+    ContractRule::ReplaceSetsTtl,
+    ContractRule::OneSwapWins,
+    ContractRule::NoSwapIsLost,
+    ContractRule::RemoveRemoves,
+    ContractRule::RemoveCompares,
+    ContractRule::RemoveAndClaimTakeTurns,
+    ContractRule::WritesAreSeen,
+    ContractRule::TtlIsKept,
+    ContractRule::TtlEnds,
+    ContractRule::TtlIsBounded,
+    ContractRule::ValuesAreWhole,
+    ContractRule::CompareIsExact,
+    ContractRule::KeysAreDistinct,
+    ContractRule::DroppedIsWhole,
+    ContractRule::DurabilityIsStable,
+    ContractRule::InspectAnswers,
+    ContractRule::RestartLossIsSaid,
 ];
 
-impl fmt::Display for Rule {
+impl fmt::Display for ContractRule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::ClaimTakesAbsent => "a claim on an absent key stores exactly its bytes",
@@ -125,7 +125,7 @@ impl Report {
 
     /// The rules that were checked.
     #[must_use]
-    pub fn rules(&self) -> &[Rule] {
+    pub fn rules(&self) -> &[ContractRule] {
         RULES
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::trial::{At, TTL, Trial};
-use super::{Breach, Rule};
+use super::{Breach, ContractRule};
 use crate::store::{Claim, Store};
 
 /// How often a write and a read follow one another.
@@ -20,7 +20,7 @@ pub(super) async fn check<S: Store>(trial: &Trial<S>) -> Result<(), Breach> {
 
 async fn replaces<S: Store>(trial: &Trial<S>) -> Result<(), Breach> {
     let key = trial.key("replace");
-    let at = trial.at(Rule::ReplaceSwaps);
+    let at = trial.at(ContractRule::ReplaceSwaps);
     at.claimed(&key, b"one", TTL).await?;
     at.swapped(&key, b"one", b"two", TTL).await?;
     at.holds(&key, b"two").await?;
@@ -28,7 +28,7 @@ async fn replaces<S: Store>(trial: &Trial<S>) -> Result<(), Breach> {
     at.swapped(&key, b"two", b"two", TTL).await?;
     at.holds(&key, b"two").await?;
 
-    let at = trial.at(Rule::ReplaceCompares);
+    let at = trial.at(ContractRule::ReplaceCompares);
     at.lost(at.replace(&key, b"one", b"three", TTL).await?, Some(b"two"))?;
     at.lost(at.replace(&key, b"", b"three", TTL).await?, Some(b"two"))?;
     at.holds(&key, b"two").await?;
@@ -37,7 +37,7 @@ async fn replaces<S: Store>(trial: &Trial<S>) -> Result<(), Breach> {
     at.lost(at.replace(&absent, b"", b"two", TTL).await?, None)?;
     at.absent(&absent).await?;
 
-    let at = trial.at(Rule::ReplaceSetsTtl);
+    let at = trial.at(ContractRule::ReplaceSetsTtl);
     // Shorter, then longer.
     for ttl in [Duration::from_secs(60), Duration::from_secs(120)] {
         let begin = Instant::now();
@@ -53,7 +53,7 @@ async fn replaces<S: Store>(trial: &Trial<S>) -> Result<(), Breach> {
 
 async fn removes<S: Store>(trial: &Trial<S>) -> Result<(), Breach> {
     let key = trial.key("remove");
-    let at = trial.at(Rule::RemoveCompares);
+    let at = trial.at(ContractRule::RemoveCompares);
     at.claimed(&key, b"one", TTL).await?;
     at.lost(at.remove(&key, b"two").await?, Some(b"one"))?;
     at.lost(at.remove(&key, b"").await?, Some(b"one"))?;
@@ -62,7 +62,7 @@ async fn removes<S: Store>(trial: &Trial<S>) -> Result<(), Breach> {
     at.lost(at.remove(&absent, b"one").await?, None)?;
     at.lost(at.remove(&absent, b"").await?, None)?;
 
-    let at = trial.at(Rule::RemoveRemoves);
+    let at = trial.at(ContractRule::RemoveRemoves);
     at.removed(&key, b"one").await?;
     at.absent(&key).await?;
     at.lost(at.remove(&key, b"one").await?, None)?;
@@ -74,7 +74,7 @@ async fn removes<S: Store>(trial: &Trial<S>) -> Result<(), Breach> {
 
 /// Each step from a task of its own, so that a store with several connections or replicas takes turns among them.
 async fn writes_are_seen<S: Store>(trial: &Trial<S>) -> Result<(), Breach> {
-    const RULE: Rule = Rule::WritesAreSeen;
+    const RULE: ContractRule = ContractRule::WritesAreSeen;
     let key: Arc<str> = trial.key("seen").into();
     trial.at(RULE).claimed(&key, b"0", TTL).await?;
     for step in 0..STEPS {

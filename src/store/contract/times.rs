@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::trial::{At, TTL, Trial};
-use super::{Breach, Rule};
+use super::{Breach, ContractRule};
 use crate::store::{Store, Stored, Swap};
 
 const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
@@ -36,7 +36,7 @@ pub(super) async fn check<S: Store>(trial: &Trial<S>) -> Result<(), Breach> {
 }
 
 async fn is_bounded<S: Store>(trial: &Trial<S>) -> Result<(), Breach> {
-    let at = trial.at(Rule::TtlIsBounded);
+    let at = trial.at(ContractRule::TtlIsBounded);
     let (key, held) = (trial.key("unbounded"), trial.key("bounded"));
     at.claimed(&held, b"held", TTL).await?;
     let too_long = CENTURY.saturating_add(Duration::from_millis(1));
@@ -60,7 +60,7 @@ const TTLS: &[Duration] = &[
 ];
 
 async fn is_kept<S: Store>(trial: &Trial<S>) -> Result<(), Breach> {
-    let at = trial.at(Rule::TtlIsKept);
+    let at = trial.at(ContractRule::TtlIsKept);
     for (number, &ttl) in TTLS.iter().enumerate() {
         for attempt in 0..5 {
             let key = trial.key(format!("kept {number} {attempt}"));
@@ -117,7 +117,7 @@ fn is_as_written<S: Store>(
 }
 
 async fn ends_in_time<S: Store>(trial: &Trial<S>) -> Result<(), Breach> {
-    let at = trial.at(Rule::TtlEnds);
+    let at = trial.at(ContractRule::TtlEnds);
     let key = trial.key("brief");
     let begin = Instant::now();
     at.claimed(&key, b"value", BRIEF).await?;
@@ -149,7 +149,7 @@ async fn is_gone<S: Store>(at: &At<'_, S>, key: &str, since: Instant) -> Result<
 
 /// Each verb is the first to touch its record after the end, since a store may only notice when it is asked.
 async fn is_over_for_every_verb<S: Store>(trial: &Trial<S>) -> Result<(), Breach> {
-    let (at, lasts) = (trial.at(Rule::TtlEnds), trial.at(Rule::ReplaceSetsTtl));
+    let (at, lasts) = (trial.at(ContractRule::TtlEnds), trial.at(ContractRule::ReplaceSetsTtl));
     let [get, claim, replace, remove] =
         ["get", "claim", "replace", "remove"].map(|verb| trial.key(format!("over {verb}")));
     for key in [&get, &claim, &replace, &remove] {
@@ -177,7 +177,7 @@ async fn is_over_for_every_verb<S: Store>(trial: &Trial<S>) -> Result<(), Breach
 
 /// Keys of records that lived briefly, and now hold `new` for long: one was replaced, the other removed and claimed again.
 async fn renewed<S: Store>(trial: &Trial<S>) -> Result<Vec<String>, Breach> {
-    let at = trial.at(Rule::ReplaceSetsTtl);
+    let at = trial.at(ContractRule::ReplaceSetsTtl);
     let mut lasting = Vec::new();
     for name in ["replaced", "removed"] {
         let key = trial.key(name);

@@ -9,7 +9,7 @@ use rand::rngs::StdRng;
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
-use super::{Breach, Rule};
+use super::{Breach, ContractRule};
 use crate::store::{Claim, Store, StoreError, Stored, Swap};
 
 /// How long an ordinary record lives: longer than its rules take, and short enough to leave nothing behind for long.
@@ -38,14 +38,14 @@ impl<S: Store> Trial<S> {
     }
 
     /// The verbs, for one rule.
-    pub(super) fn at(&self, rule: Rule) -> At<'_, S> {
+    pub(super) fn at(&self, rule: ContractRule) -> At<'_, S> {
         At { store: &self.store, rule }
     }
 
     /// Starts so many tasks at one moment, and gives their answers in order.
     pub(super) async fn race<T, F>(
         &self,
-        rule: Rule,
+        rule: ContractRule,
         racers: usize,
         call: impl Fn(usize, Arc<S>) -> F,
     ) -> Result<Vec<T>, Breach>
@@ -76,11 +76,11 @@ impl<S: Store> Trial<S> {
 #[derive(Debug)]
 pub(super) struct At<'s, S> {
     store: &'s S,
-    rule: Rule,
+    rule: ContractRule,
 }
 
 impl<'s, S: Store> At<'s, S> {
-    pub(super) fn of(store: &'s S, rule: Rule) -> Self {
+    pub(super) fn of(store: &'s S, rule: ContractRule) -> Self {
         Self { store, rule }
     }
 

@@ -8,15 +8,15 @@ use crate::store::{StoreError, Stored};
 #[derive(Debug)]
 pub(super) struct Command {
     pub(super) key: Box<str>,
-    pub(super) verb: Verb,
-    reply: oneshot::Sender<Result<Answer, StoreError>>,
+    pub(super) verb: FileVerb,
+    reply: oneshot::Sender<Result<CommandReply, StoreError>>,
     /// Its share of the queue, given back with the answer.
     _room: OwnedSemaphorePermit,
 }
 
 /// What is asked. Times to live are in microseconds.
 #[derive(Debug)]
-pub(super) enum Verb {
+pub(super) enum FileVerb {
     Get,
     Claim {
         value: Box<[u8]>,
@@ -36,9 +36,9 @@ pub(super) enum Verb {
 
 /// What a verb comes to, given what is stored.
 #[derive(Debug)]
-pub(super) enum Decision<'c> {
+pub(super) enum CommandEffect<'c> {
     /// Nothing changes.
-    Answer(Answer),
+    CommandReply(CommandReply),
     Put {
         value: &'c [u8],
         ttl: u64,
@@ -48,7 +48,7 @@ pub(super) enum Decision<'c> {
 }
 
 #[derive(Debug)]
-pub(super) enum Answer {
+pub(super) enum CommandReply {
     Done,
     /// Nothing was done; this is stored.
     Found(Option<Stored>),
@@ -57,9 +57,9 @@ pub(super) enum Answer {
 impl Command {
     pub(super) fn new(
         key: &str,
-        verb: Verb,
+        verb: FileVerb,
         room: OwnedSemaphorePermit,
-    ) -> (Self, oneshot::Receiver<Result<Answer, StoreError>>) {
+    ) -> (Self, oneshot::Receiver<Result<CommandReply, StoreError>>) {
         let (reply, answer) = oneshot::channel();
         (Self { key: key.into(), verb, reply, _room: room }, answer)
     }
@@ -70,19 +70,19 @@ impl Command {
     }
 
     /// The same decision whether it is made from a snapshot or within the transaction that carries it out.
-    pub(super) fn decide(&self, stored: Option<Stored>) -> Decision<'_> {
+    pub(super) fn decide(&self, stored: Option<Stored>) -> CommandEffect<'_> {
         match (&self.verb, stored) {
-            (Verb::Touch, _) => Decision::Touch,
-            (Verb::Claim { value, ttl }, None) => Decision::Put { value, ttl: *ttl },
-            (Verb::Replace { expected, value, ttl }, Some(stored)) if **expected == *stored.bytes => {
-                Decision::Put { value, ttl: *ttl }
+            (FileVerb::Touch, _) => CommandEffect::Touch,
+            (FileVerb::Claim { value, ttl }, None) => CommandEffect::Put { value, ttl: *ttl },
+            (FileVerb::Replace { expected, value, ttl }, Some(stored)) if **expected == *stored.bytes => {
+                CommandEffect::Put { value, ttl: *ttl }
             }
-            (Verb::Remove { expected }, Some(stored)) if **expected == *stored.bytes => Decision::Delete,
-            (_, stored) => Decision::Answer(Answer::Found(stored)),
+            (FileVerb::Remove { expected }, Some(stored)) if **expected == *stored.bytes => CommandEffect::Delete,
+            (_, stored) => CommandEffect::CommandReply(CommandReply::Found(stored)),
         }
     }
 
-    pub(super) fn answer(self, answer: Result<Answer, StoreError>) {
+    pub(super) fn answer(self, answer: Result<CommandReply, StoreError>) {
         // A caller that has left misses nothing.
         let _ = self.reply.send(answer);
     }
@@ -93,12 +93,12 @@ impl Command {
     }
 }
 
-pub(super) fn size(key: &str, verb: &Verb) -> usize {
+pub(super) fn size(key: &str, verb: &FileVerb) -> usize {
     let bytes = match verb {
-        Verb::Get | Verb::Touch => 0,
-        Verb::Claim { value, .. } => value.len(),
-        Verb::Replace { expected, value, .. } => expected.len().saturating_add(value.len()),
-        Verb::Remove { expected } => expected.len(),
+        FileVerb::Get | FileVerb::Touch => 0,
+        FileVerb::Claim { value, .. } => value.len(),
+        FileVerb::Replace { expected, value, .. } => expected.len().saturating_add(value.len()),
+        FileVerb::Remove { expected } => expected.len(),
     };
     key.len().saturating_add(bytes)
 }

@@ -7,15 +7,15 @@ use crate::store::StoreError;
 
 /// A failure of the database: the transaction it happened in has changed nothing, unless it was being committed.
 #[derive(Debug)]
-pub(super) struct Fault(Box<::redb::Error>);
+pub(super) struct DatabaseFault(Box<::redb::Error>);
 
-impl<E: Into<::redb::Error>> From<E> for Fault {
+impl<E: Into<::redb::Error>> From<E> for DatabaseFault {
     fn from(error: E) -> Self {
         Self(Box::new(error.into()))
     }
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for DatabaseFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &*self.0 {
             ::redb::Error::Io(error) => write!(f, "{error}"),
@@ -24,7 +24,7 @@ impl fmt::Display for Fault {
     }
 }
 
-impl Fault {
+impl DatabaseFault {
     /// For a call that has changed nothing.
     pub(super) fn before_commit(&self) -> StoreError {
         match &*self.0 {

@@ -2,9 +2,9 @@
 
 mod clock;
 mod command;
-mod desk;
 mod fault;
 mod open;
+mod queues;
 mod tables;
 
 use std::fmt;
@@ -15,8 +15,8 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
-use self::command::{Answer, Verb};
-use self::desk::Desk;
+use self::command::{CommandReply, FileVerb};
+use self::queues::FileQueues;
 use super::{Claim, Durability, Inspection, RestartLoss, Store, StoreError, StoreFinding, Stored, Swap, ttl_millis};
 use crate::settings::build_error::BuildError;
 
@@ -77,7 +77,7 @@ pub struct FileStore {
 
 /// Closes the file with the last clone.
 struct StoreHandle {
-    desk: Arc<Desk>,
+    queues: Arc<FileQueues>,
     only_instance: bool,
     /// Whether the file system is one that is kept in memory.
     in_memory: bool,
@@ -85,7 +85,7 @@ struct StoreHandle {
 
 impl Drop for StoreHandle {
     fn drop(&mut self) {
-        self.desk.close();
+        self.queues.close();
     }
 }
 
@@ -131,9 +131,9 @@ impl FileStoreBuilder {
             let rule = "at least 1,049,664, which one record may need";
             return Err(BuildError::OutOfRange { setting: "max_bytes", value: max_bytes.to_string(), rule });
         }
-        let desk = Desk::open(path.clone(), max_bytes).map_err(|refusal| refusal.at(&path))?;
+        let queues = FileQueues::open(path.clone(), max_bytes).map_err(|refusal| refusal.at(&path))?;
         let in_memory = open::is_in_memory(&path);
-        Ok(FileStore { handle: Arc::new(StoreHandle { desk: Arc::new(desk), only_instance, in_memory }) })
+        Ok(FileStore { handle: Arc::new(StoreHandle { queues: Arc::new(queues), only_instance, in_memory }) })
     }
 }
 
@@ -151,17 +151,17 @@ impl FileStore {
         FileStoreBuilder { path: path.as_ref().to_owned(), only_instance: false, max_bytes: MAX_BYTES }
     }
 
-    async fn call(&self, key: &str, verb: Verb) -> Result<Answer, StoreError> {
+    async fn call(&self, key: &str, verb: FileVerb) -> Result<CommandReply, StoreError> {
         if key.is_empty() || key.len() > LONGEST_KEY {
             return Err(StoreError::refused("a key has 1 to 512 bytes"));
         }
-        self.handle.desk.call(key, verb).await
+        self.handle.queues.call(key, verb).await
     }
 
-    async fn swap(&self, key: &str, verb: Verb) -> Result<Swap, StoreError> {
+    async fn swap(&self, key: &str, verb: FileVerb) -> Result<Swap, StoreError> {
         Ok(match self.call(key, verb).await? {
-            Answer::Done => Swap::Swapped,
-            Answer::Found(stored) => Swap::Lost(stored),
+            CommandReply::Done => Swap::Swapped,
+            CommandReply::Found(stored) => Swap::Lost(stored),
         })
     }
 }
@@ -169,7 +169,7 @@ impl FileStore {
 /// Shows the path, and nothing of what is held.
 impl fmt::Debug for FileStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FileStore").field("path", self.handle.desk.path()).finish_non_exhaustive()
+        f.debug_struct("FileStore").field("path", self.handle.queues.path()).finish_non_exhaustive()
     }
 }
 
@@ -186,29 +186,29 @@ fn micros(ttl: Duration) -> Result<u64, StoreError> {
 
 impl Store for FileStore {
     async fn get(&self, key: &str) -> Result<Option<Stored>, StoreError> {
-        Ok(match self.call(key, Verb::Get).await? {
-            Answer::Found(stored) => stored,
-            Answer::Done => None,
+        Ok(match self.call(key, FileVerb::Get).await? {
+            CommandReply::Found(stored) => stored,
+            CommandReply::Done => None,
         })
     }
 
     async fn claim(&self, key: &str, bytes: &[u8], ttl: Duration) -> Result<Claim, StoreError> {
-        match self.call(key, Verb::Claim { value: value(bytes)?, ttl: micros(ttl)? }).await? {
-            Answer::Done => Ok(Claim::Claimed),
-            Answer::Found(Some(stored)) => Ok(Claim::Held(stored)),
-            Answer::Found(None) => Err(StoreError::not_sent("the claim was not decided")),
+        match self.call(key, FileVerb::Claim { value: value(bytes)?, ttl: micros(ttl)? }).await? {
+            CommandReply::Done => Ok(Claim::Claimed),
+            CommandReply::Found(Some(stored)) => Ok(Claim::Held(stored)),
+            CommandReply::Found(None) => Err(StoreError::not_sent("the claim was not decided")),
         }
     }
 
     async fn replace(&self, key: &str, expected: &[u8], bytes: &[u8], ttl: Duration) -> Result<Swap, StoreError> {
         // What is longer than any value is stored nowhere, and is not worth copying.
         let expected = expected.get(..=LARGEST_VALUE).unwrap_or(expected).into();
-        self.swap(key, Verb::Replace { expected, value: value(bytes)?, ttl: micros(ttl)? }).await
+        self.swap(key, FileVerb::Replace { expected, value: value(bytes)?, ttl: micros(ttl)? }).await
     }
 
     async fn remove(&self, key: &str, expected: &[u8]) -> Result<Swap, StoreError> {
         let expected = expected.get(..=LARGEST_VALUE).unwrap_or(expected).into();
-        self.swap(key, Verb::Remove { expected }).await
+        self.swap(key, FileVerb::Remove { expected }).await
     }
 
     fn durability(&self) -> Durability {
@@ -217,15 +217,15 @@ impl Store for FileStore {
 
     async fn restart_loss(&self) -> Result<RestartLoss, StoreError> {
         Handle::try_current().map_err(|_| StoreError::not_sent("there is no tokio runtime here"))?;
-        let is_kept = !self.handle.in_memory && self.handle.desk.is_in_place().await;
+        let is_kept = !self.handle.in_memory && self.handle.queues.is_in_place().await;
         Ok(if is_kept { RestartLoss::Nothing } else { RestartLoss::All })
     }
 
     /// Commits once, and measures that.
     async fn inspect(&self) -> Result<Inspection, StoreError> {
-        let desk = &self.handle.desk;
+        let queues = &self.handle.queues;
         let begin = Instant::now();
-        desk.call("", Verb::Touch).await?;
+        queues.call("", FileVerb::Touch).await?;
         let mut inspection = Inspection::new("file", begin.elapsed());
         inspection.version = Some(format!("format {}", tables::FORMAT).into());
         inspection.compare = Some("in process".into());
@@ -233,7 +233,7 @@ impl Store for FileStore {
             inspection.findings.push(StoreFinding::NotShared);
         }
         inspection.restart_loss = self.restart_loss().await?;
-        if !desk.is_in_place().await {
+        if !queues.is_in_place().await {
             let reason = "its file was moved or deleted while it was open, and what is written to it is lost".into();
             inspection.findings.push(StoreFinding::Unreachable { reason });
         }

@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use ::redb::Database;
 
-use super::fault::Fault;
-use super::tables::{self, FORMAT, Kind};
+use super::fault::DatabaseFault;
+use super::tables::{self, FORMAT, FileKind};
 use crate::settings::build_error::BuildError;
 
 /// Pages kept in memory, in bytes. What is not in here comes from the system's own cache.
@@ -20,22 +20,22 @@ const CACHE: usize = 32 * 1024 * 1024;
 #[derive(Debug)]
 pub(super) struct Opened {
     pub(super) database: Database,
-    pub(super) identity: Identity,
+    pub(super) identity: FileIdentity,
     /// The latest time that was written to it.
     pub(super) seen: u64,
 }
 
 /// Which file it is, whatever its name; the same for all where the system does not say.
-pub(super) type Identity = (u64, u64);
+pub(super) type FileIdentity = (u64, u64);
 
 /// Why a file was not opened.
 #[derive(Debug)]
-pub(super) enum Refusal {
+pub(super) enum OpenError {
     InUse,
     Other(String),
 }
 
-impl Refusal {
+impl OpenError {
     pub(super) fn at(self, path: &Path) -> BuildError {
         let path = path.to_owned();
         match self {
@@ -45,43 +45,43 @@ impl Refusal {
     }
 }
 
-impl From<Fault> for Refusal {
-    fn from(fault: Fault) -> Self {
+impl From<DatabaseFault> for OpenError {
+    fn from(fault: DatabaseFault) -> Self {
         if fault.is_in_use() { Self::InUse } else { Self::Other(fault.to_string()) }
     }
 }
 
 /// Opens a store, and creates it if there is none. Blocks.
-pub(super) fn open(path: &Path) -> Result<Opened, Refusal> {
-    let io = |error: io::Error| Refusal::Other(error.to_string());
+pub(super) fn open(path: &Path) -> Result<Opened, OpenError> {
+    let io = |error: io::Error| OpenError::Other(error.to_string());
     let file = for_its_owner_alone(path).map_err(io)?;
     let metadata = file.metadata().map_err(io)?;
     if !metadata.is_file() {
-        return Err(Refusal::Other("it is not a regular file".into()));
+        return Err(OpenError::Other("it is not a regular file".into()));
     }
     let identity = identity(&metadata);
     let database = whole(file)?;
     let seen = match tables::kind(&database)? {
-        Kind::Empty => {
+        FileKind::Empty => {
             tables::create(&database)?;
             keep_name(path).map_err(io)?;
             0
         }
-        Kind::Store { format: FORMAT, clock } => clock,
-        Kind::Store { format, .. } => {
+        FileKind::Store { format: FORMAT, clock } => clock,
+        FileKind::Store { format, .. } => {
             let reason =
                 format!("it has format {format} and this version knows {FORMAT}; use the version that wrote it");
-            return Err(Refusal::Other(reason));
+            return Err(OpenError::Other(reason));
         }
-        Kind::Foreign => return Err(Refusal::Other("it is a database of something else".into())),
+        FileKind::Foreign => return Err(OpenError::Other("it is a database of something else".into())),
     };
     Ok(Opened { database, identity, seen })
 }
 
 /// Opens the database, and reads all of it to see that it is what was written. The database itself does that only after a
 /// crash, and where a damaged page is met later it panics in the middle of a call.
-fn whole(file: File) -> Result<Database, Refusal> {
-    let open = move || -> Result<Database, Fault> {
+fn whole(file: File) -> Result<Database, OpenError> {
+    let open = move || -> Result<Database, DatabaseFault> {
         let checked = Arc::new(AtomicBool::new(false));
         let seen = Arc::clone(&checked);
         let mut builder = Database::builder();
@@ -94,8 +94,8 @@ fn whole(file: File) -> Result<Database, Refusal> {
         Ok(database)
     };
     // Some damage makes it panic even here. Nothing of it is used afterwards.
-    let panicked = |_| Refusal::Other("it is damaged".into());
-    catch_unwind(AssertUnwindSafe(open)).map_err(panicked)?.map_err(Refusal::from)
+    let panicked = |_| OpenError::Other("it is damaged".into());
+    catch_unwind(AssertUnwindSafe(open)).map_err(panicked)?.map_err(OpenError::from)
 }
 
 /// A new file can be read by its owner alone: who can write it can forge what it says, and it says who paid.
@@ -120,18 +120,18 @@ fn keep_name(_path: &Path) -> io::Result<()> {
 }
 
 #[cfg(unix)]
-fn identity(metadata: &std::fs::Metadata) -> Identity {
+fn identity(metadata: &std::fs::Metadata) -> FileIdentity {
     use std::os::unix::fs::MetadataExt;
     (metadata.dev(), metadata.ino())
 }
 
 #[cfg(not(unix))]
-fn identity(_metadata: &std::fs::Metadata) -> Identity {
+fn identity(_metadata: &std::fs::Metadata) -> FileIdentity {
     (0, 0)
 }
 
 /// Whether the file under this name is still the one that was opened.
-pub(super) fn is_still(path: &Path, opened: Identity) -> bool {
+pub(super) fn is_still(path: &Path, opened: FileIdentity) -> bool {
     std::fs::metadata(path).is_ok_and(|metadata| identity(&metadata) == opened)
 }
 

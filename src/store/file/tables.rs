@@ -7,8 +7,8 @@ use ::redb::{
     TableHandle, WriteTransaction,
 };
 
-use super::command::{Answer, Command, Decision};
-use super::fault::Fault;
+use super::command::{Command, CommandEffect, CommandReply};
+use super::fault::DatabaseFault;
 use crate::store::{StoreError, Stored};
 
 /// Key → (end, value).
@@ -37,7 +37,7 @@ struct State {
 }
 
 impl State {
-    fn read(ends: &impl ReadableTable<(u64, &'static str), &'static [u8]>) -> Result<Self, Fault> {
+    fn read(ends: &impl ReadableTable<(u64, &'static str), &'static [u8]>) -> Result<Self, DatabaseFault> {
         let Some(state) = ends.get(STATE_KEY)? else { return Ok(Self::default()) };
         let number = |at: usize| state.value().get(at..)?.first_chunk().copied().map(u64::from_le_bytes);
         Ok(Self { clock: number(0).unwrap_or_default(), bytes: number(8).unwrap_or_default() })
@@ -65,7 +65,7 @@ pub(super) fn cost(key: &str, value: usize) -> u64 {
 
 /// What a file says of itself when it is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum FileKind {
     Empty,
     /// A store of this format, which has seen this time.
     Store {
@@ -76,26 +76,26 @@ pub(super) enum Kind {
     Foreign,
 }
 
-pub(super) fn kind(database: &Database) -> Result<Kind, Fault> {
+pub(super) fn kind(database: &Database) -> Result<FileKind, DatabaseFault> {
     let transaction = database.begin_read()?;
     let mut names: Vec<String> = transaction.list_tables()?.map(|table| table.name().to_owned()).collect();
     names.extend(transaction.list_multimap_tables()?.map(|table| ::redb::MultimapTableHandle::name(&table).to_owned()));
     if names.is_empty() {
-        return Ok(Kind::Empty);
+        return Ok(FileKind::Empty);
     }
     if !names.iter().any(|name| name == META.name()) {
-        return Ok(Kind::Foreign);
+        return Ok(FileKind::Foreign);
     }
-    let Ok(meta) = transaction.open_table(META) else { return Ok(Kind::Foreign) };
-    let Some(format) = meta.get(FORMAT_KEY)? else { return Ok(Kind::Foreign) };
+    let Ok(meta) = transaction.open_table(META) else { return Ok(FileKind::Foreign) };
+    let Some(format) = meta.get(FORMAT_KEY)? else { return Ok(FileKind::Foreign) };
     let format = format.value();
     // The tables of another format may be other tables.
     let clock = if format == FORMAT { State::read(&transaction.open_table(ENDS)?)?.clock } else { 0 };
-    Ok(Kind::Store { format, clock })
+    Ok(FileKind::Store { format, clock })
 }
 
 /// Creates what an empty file lacks.
-pub(super) fn create(database: &Database) -> Result<(), Fault> {
+pub(super) fn create(database: &Database) -> Result<(), DatabaseFault> {
     let transaction = begin(database)?;
     transaction.open_table(META)?.insert(FORMAT_KEY, FORMAT)?;
     transaction.open_table(RECORDS)?;
@@ -104,7 +104,7 @@ pub(super) fn create(database: &Database) -> Result<(), Fault> {
     Ok(())
 }
 
-fn begin(database: &Database) -> Result<WriteTransaction, Fault> {
+fn begin(database: &Database) -> Result<WriteTransaction, DatabaseFault> {
     let mut transaction = database.begin_write()?;
     transaction.set_durability(Durability::Immediate)?;
     Ok(transaction)
@@ -118,17 +118,17 @@ pub(super) struct Snapshot {
 }
 
 impl Snapshot {
-    pub(super) fn of(database: &Database) -> Result<Self, Fault> {
+    pub(super) fn of(database: &Database) -> Result<Self, DatabaseFault> {
         let transaction = database.begin_read()?;
         Ok(Self { records: transaction.open_table(RECORDS)?, _transaction: transaction })
     }
 
     /// The answer to a call that changes nothing; none if there is something to be written.
-    pub(super) fn answer(&self, command: &Command, now: u64) -> Result<Option<Answer>, Fault> {
+    pub(super) fn answer(&self, command: &Command, now: u64) -> Result<Option<CommandReply>, DatabaseFault> {
         let live = found(&self.records, &command.key)?.and_then(|(end, bytes)| stored(end, bytes, now));
         Ok(match command.decide(live) {
-            Decision::Answer(answer) => Some(answer),
-            Decision::Put { .. } | Decision::Delete | Decision::Touch => None,
+            CommandEffect::CommandReply(answer) => Some(answer),
+            CommandEffect::Put { .. } | CommandEffect::Delete | CommandEffect::Touch => None,
         })
     }
 }
@@ -136,7 +136,7 @@ impl Snapshot {
 fn found(
     records: &impl ReadableTable<&'static str, (u64, &'static [u8])>,
     key: &str,
-) -> Result<Option<(u64, Vec<u8>)>, Fault> {
+) -> Result<Option<(u64, Vec<u8>)>, DatabaseFault> {
     Ok(records.get(key)?.map(|record| {
         let (end, bytes) = record.value();
         (end, bytes.to_vec())
@@ -150,13 +150,13 @@ fn stored(end: u64, bytes: Vec<u8>, now: u64) -> Option<Stored> {
 
 /// A batch that was not carried out, and has to be told so.
 #[derive(Debug)]
-pub(super) struct Failure {
-    pub(super) fault: Fault,
+pub(super) struct FailedBatch {
+    pub(super) fault: DatabaseFault,
     batch: Vec<Command>,
     in_commit: bool,
 }
 
-impl Failure {
+impl FailedBatch {
     pub(super) fn tell(self) {
         let Self { fault, batch, in_commit } = self;
         let error = if in_commit { fault.in_commit() } else { fault.before_commit() };
@@ -169,15 +169,20 @@ impl Failure {
 /// Carries out a batch in one transaction, and answers when it is on the disk.
 ///
 /// A batch that turns out to change nothing costs no commit.
-pub(super) fn carry_out(database: &Database, mut batch: Vec<Command>, now: u64, max_bytes: u64) -> Result<(), Failure> {
+pub(super) fn carry_out(
+    database: &Database,
+    mut batch: Vec<Command>,
+    now: u64,
+    max_bytes: u64,
+) -> Result<(), FailedBatch> {
     // Nobody would learn what became of them.
     batch.retain(|command| !command.is_abandoned());
     let (transaction, answers) = match prepare(database, &batch, now, max_bytes) {
         Ok(prepared) => prepared,
-        Err(fault) => return Err(Failure { fault, batch, in_commit: false }),
+        Err(fault) => return Err(FailedBatch { fault, batch, in_commit: false }),
     };
     if let Some(Err(error)) = transaction.map(WriteTransaction::commit) {
-        return Err(Failure { fault: error.into(), batch, in_commit: true });
+        return Err(FailedBatch { fault: error.into(), batch, in_commit: true });
     }
     for (command, answer) in batch.into_iter().zip(answers) {
         command.answer(answer);
@@ -185,7 +190,7 @@ pub(super) fn carry_out(database: &Database, mut batch: Vec<Command>, now: u64, 
     Ok(())
 }
 
-type Answers = Vec<Result<Answer, StoreError>>;
+type Answers = Vec<Result<CommandReply, StoreError>>;
 
 /// The changes of a batch, ready to be committed; no transaction if there are none.
 fn prepare(
@@ -193,7 +198,7 @@ fn prepare(
     batch: &[Command],
     now: u64,
     max_bytes: u64,
-) -> Result<(Option<WriteTransaction>, Answers), Fault> {
+) -> Result<(Option<WriteTransaction>, Answers), DatabaseFault> {
     let transaction = begin(database)?;
     let mut answers = Vec::with_capacity(batch.len());
     let changed = {
@@ -211,7 +216,7 @@ fn prepare(
 }
 
 /// Takes away records whose time is over, so many at most. Says how many.
-pub(super) fn sweep(database: &Database, now: u64, most: usize) -> Result<usize, Fault> {
+pub(super) fn sweep(database: &Database, now: u64, most: usize) -> Result<usize, DatabaseFault> {
     let transaction = begin(database)?;
     let swept = {
         let mut tables = Tables::open(&transaction, now, u64::MAX)?;
@@ -235,22 +240,22 @@ struct Tables<'t> {
 }
 
 impl<'t> Tables<'t> {
-    fn open(transaction: &'t WriteTransaction, now: u64, max_bytes: u64) -> Result<Self, Fault> {
+    fn open(transaction: &'t WriteTransaction, now: u64, max_bytes: u64) -> Result<Self, DatabaseFault> {
         let (records, ends) = (transaction.open_table(RECORDS)?, transaction.open_table(ENDS)?);
         let bytes = State::read(&ends)?.bytes;
         Ok(Self { records, ends, now, bytes, max_bytes, changes: 0 })
     }
 
-    fn apply(&mut self, command: &Command) -> Result<Result<Answer, StoreError>, Fault> {
+    fn apply(&mut self, command: &Command) -> Result<Result<CommandReply, StoreError>, DatabaseFault> {
         let key = &*command.key;
         let record = found(&self.records, key)?;
         let mut before = record.as_ref().map(|(end, bytes)| (*end, bytes.len()));
         let live = record.and_then(|(end, bytes)| stored(end, bytes, self.now));
         match command.decide(live) {
-            Decision::Answer(answer) => return Ok(Ok(answer)),
-            Decision::Touch => {}
-            Decision::Delete => self.take(key, before)?,
-            Decision::Put { value, ttl } => {
+            CommandEffect::CommandReply(answer) => return Ok(Ok(answer)),
+            CommandEffect::Touch => {}
+            CommandEffect::Delete => self.take(key, before)?,
+            CommandEffect::Put { value, ttl } => {
                 let needed = cost(key, value.len());
                 if !self.has_room(key, needed, before) {
                     self.sweep(SWEPT_FOR_ROOM)?;
@@ -270,7 +275,7 @@ impl<'t> Tables<'t> {
             }
         }
         self.changes = self.changes.saturating_add(1);
-        Ok(Ok(Answer::Done))
+        Ok(Ok(CommandReply::Done))
     }
 
     /// A record that needs no more room than the one it replaces is never refused.
@@ -280,7 +285,7 @@ impl<'t> Tables<'t> {
     }
 
     /// Takes a record away, with its end.
-    fn take(&mut self, key: &str, record: Option<(u64, usize)>) -> Result<(), Fault> {
+    fn take(&mut self, key: &str, record: Option<(u64, usize)>) -> Result<(), DatabaseFault> {
         if let Some((end, length)) = record {
             self.records.remove(key)?;
             self.ends.remove((end, key))?;
@@ -289,7 +294,7 @@ impl<'t> Tables<'t> {
         Ok(())
     }
 
-    fn sweep(&mut self, most: usize) -> Result<usize, Fault> {
+    fn sweep(&mut self, most: usize) -> Result<usize, DatabaseFault> {
         for swept in 0..most {
             let (end, key) = match self.ends.first()? {
                 Some((entry, _)) if entry.value().0 <= self.now => (entry.value().0, entry.value().1.to_owned()),
@@ -304,7 +309,7 @@ impl<'t> Tables<'t> {
     }
 
     /// Writes down what the store knows of itself, and says whether there is anything to commit.
-    fn close(mut self) -> Result<bool, Fault> {
+    fn close(mut self) -> Result<bool, DatabaseFault> {
         if self.changes == 0 {
             return Ok(false);
         }

@@ -23,7 +23,7 @@ use super::disk::KeptLoss;
 use super::{Claim, Durability, StoreError, Stored, Swap, ttl_millis};
 use crate::http::object::Object;
 use crate::http::retry_after;
-use crate::http::transport::{self, Reply};
+use crate::http::transport::{self, HttpReply};
 use failure::{Failure, Refusal};
 use script::{LOCKING, PLAIN, Script};
 use wire::{Answer, Text, Verb};
@@ -174,7 +174,7 @@ impl RestClient {
         Ok(wire::answer(&result)?)
     }
 
-    async fn post(&self, body: String) -> Result<Reply<impl AsRef<[u8]> + Send + use<>>, StoreError> {
+    async fn post(&self, body: String) -> Result<HttpReply<impl AsRef<[u8]> + Send + use<>>, StoreError> {
         let mut headers = self.headers.clone();
         if let Some(token) = &*self.sync_token.lock().unwrap_or_else(PoisonError::into_inner) {
             headers.insert(SYNC_TOKEN, token.clone());
@@ -188,7 +188,7 @@ impl RestClient {
     }
 
     /// The result in a reply, or why there is none.
-    fn result<'r, R: Deserialize<'r>>(&self, key: &str, reply: &'r Reply<impl AsRef<[u8]>>) -> Result<R, Failure> {
+    fn result<'r, R: Deserialize<'r>>(&self, key: &str, reply: &'r HttpReply<impl AsRef<[u8]>>) -> Result<R, Failure> {
         let body = reply.body.as_ref();
         let read: Option<Object<wire::Reply<'r, R>>> = serde_json::from_slice(body).ok();
         let error = match read.map(|Object(reply)| reply) {

@@ -18,7 +18,7 @@ const DRAIN: usize = 1024 * 1024;
 
 /// What became of the connection while a head was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Read {
+pub(crate) enum HeadRead {
     /// A head of this many bytes, line ends included, is at the front of the buffer.
     Head(usize),
     /// The client closed, perhaps within a head.
@@ -26,18 +26,18 @@ pub(crate) enum Read {
     TooLong,
 }
 
-pub(crate) async fn read_head(stream: &mut TcpStream, input: &mut Vec<u8>) -> io::Result<Read> {
+pub(crate) async fn read_head(stream: &mut TcpStream, input: &mut Vec<u8>) -> io::Result<HeadRead> {
     loop {
         if let Some(start) = input.windows(HEAD_END.len()).position(|window| window == HEAD_END) {
             let length = start.saturating_add(HEAD_END.len());
-            return Ok(if length > HEAD_LIMIT { Read::TooLong } else { Read::Head(length) });
+            return Ok(if length > HEAD_LIMIT { HeadRead::TooLong } else { HeadRead::Head(length) });
         }
         if input.len() >= HEAD_LIMIT {
-            return Ok(Read::TooLong);
+            return Ok(HeadRead::TooLong);
         }
         input.reserve(INPUT_ROOM);
         if stream.read_buf(input).await? == 0 {
-            return Ok(Read::Ended);
+            return Ok(HeadRead::Ended);
         }
     }
 }

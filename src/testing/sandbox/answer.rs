@@ -3,8 +3,8 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::body::{self, Expansion, Kept};
-use super::delivery::Delivery;
+use super::body::{self, Expansion, PreparedBody};
+use super::delivery::AnswerDelivery;
 use super::fault::Fault;
 use crate::testing::loopback::date;
 use crate::testing::loopback::head::reason;
@@ -15,7 +15,7 @@ const TEXT: &str = "text/plain; charset=utf-8";
 
 /// What one request is answered with, before it is known how that reaches the client.
 #[derive(Clone, Debug)]
-pub(super) struct Answer {
+pub(super) struct SandboxAnswer {
     status: u16,
     content_type: &'static str,
     /// Further header lines, each with its line end.
@@ -39,9 +39,9 @@ pub(super) enum Framing {
     Chunked,
 }
 
-impl Answer {
+impl SandboxAnswer {
     /// The healthy answer about a payment: its facts, or Stripe's 404.
-    pub(super) fn about(id: &str, expansion: Expansion, kept: Option<&Kept>) -> Self {
+    pub(super) fn about(id: &str, expansion: Expansion, kept: Option<&PreparedBody>) -> Self {
         match kept {
             Some(kept) => Self::ok(kept.bytes(expansion)),
             None => Self::error(
@@ -80,7 +80,7 @@ impl Answer {
     }
 
     /// What `fault` makes of this answer about payment `id`, and how it reaches the client.
-    pub(super) fn distorted(self, fault: Fault, id: &str, now: u64) -> (Self, Delivery) {
+    pub(super) fn distorted(self, fault: Fault, id: &str, now: u64) -> (Self, AnswerDelivery) {
         let answer = match fault {
             Fault::RateLimited { retry_after } => {
                 let limited = Self::rate_limited();
@@ -125,15 +125,15 @@ impl Answer {
                 let address: String = address.chars().filter(|letter| !letter.is_control()).collect();
                 Self::made(302, TEXT, Vec::new()).field("Location", &address)
             }
-            Fault::HugeBody => return (Self::ok(self.intent(id)), Delivery::Padded),
-            Fault::SlowHeaders(wait) => return (self, Delivery::Late(wait)),
-            Fault::DrippingBody { every } => return (self, Delivery::Dripping(every)),
-            Fault::TruncatedBody => return (self, Delivery::CutShort),
-            Fault::Reset => return (self, Delivery::Reset),
-            Fault::DropAfterRequest => return (self, Delivery::HangUp),
-            Fault::Stall => return (self, Delivery::Never),
+            Fault::HugeBody => return (Self::ok(self.intent(id)), AnswerDelivery::Padded),
+            Fault::SlowHeaders(wait) => return (self, AnswerDelivery::Late(wait)),
+            Fault::DrippingBody { every } => return (self, AnswerDelivery::Dripping(every)),
+            Fault::TruncatedBody => return (self, AnswerDelivery::CutShort),
+            Fault::Reset => return (self, AnswerDelivery::Reset),
+            Fault::DropAfterRequest => return (self, AnswerDelivery::HangUp),
+            Fault::Stall => return (self, AnswerDelivery::Never),
         };
-        (answer, Delivery::Whole)
+        (answer, AnswerDelivery::Whole)
     }
 
     /// Appends the status line and all headers.
@@ -170,7 +170,7 @@ impl Answer {
         if self.status == 200 {
             Arc::clone(&self.body)
         } else {
-            Kept::stand_in(id).bytes(Expansion { charge: true, ..Expansion::default() })
+            PreparedBody::stand_in(id).bytes(Expansion { charge: true, ..Expansion::default() })
         }
     }
 

@@ -30,13 +30,13 @@ impl Expansion {
 
 /// A payment's body, in the two forms that validators ask for made once, so that a healthy answer only copies bytes.
 #[derive(Debug)]
-pub(super) struct Kept {
+pub(super) struct PreparedBody {
     plain: Arc<[u8]>,
     expanded: Arc<[u8]>,
     payment: SandboxPayment,
 }
 
-impl Kept {
+impl PreparedBody {
     pub(super) fn of(payment: SandboxPayment) -> Self {
         let bytes = |charge| bytes(&payment, Expansion { charge, ..Expansion::default() });
         Self { plain: bytes(false), expanded: bytes(true), payment }

@@ -5,7 +5,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::sleep;
 
-use super::answer::{Answer, Framing, Heading, half};
+use super::answer::{Framing, Heading, SandboxAnswer, half};
 use crate::testing::loopback::connection::{drain, reset_on_close};
 
 /// One chunk of padding. 64 of them make 4 MiB: more than any cap a client would set for a payment.
@@ -14,7 +14,7 @@ const CHUNKS: usize = 64;
 
 /// How an answer reaches the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Delivery {
+pub(super) enum AnswerDelivery {
     /// In one write.
     Whole,
     /// In one write, after this long.
@@ -35,20 +35,20 @@ pub(super) enum Delivery {
 
 /// What becomes of the connection after an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Next {
+pub(super) enum AfterAnswer {
     Serve,
     Close,
 }
 
-impl Delivery {
+impl AnswerDelivery {
     /// Sends `answer`; `out` is scratch space that the connection reuses.
     pub(super) async fn send(
         self,
         stream: &mut TcpStream,
         out: &mut Vec<u8>,
-        answer: &Answer,
+        answer: &SandboxAnswer,
         heading: Heading<'_>,
-    ) -> io::Result<Next> {
+    ) -> io::Result<AfterAnswer> {
         out.clear();
         match self {
             Self::Whole => {}
@@ -60,38 +60,38 @@ impl Delivery {
                     sleep(every).await;
                     stream.write_all(std::slice::from_ref(byte)).await?;
                 }
-                return Ok(Next::after(heading));
+                return Ok(AfterAnswer::after(heading));
             }
             Self::CutShort => {
                 answer.write_head(out, heading, Framing::Length)?;
                 out.extend_from_slice(half(&answer.body));
                 stream.write_all(out).await?;
-                return Ok(Next::Close);
+                return Ok(AfterAnswer::Close);
             }
             Self::Padded => {
                 answer.write_head(out, heading, Framing::Chunked)?;
                 stream.write_all(out).await?;
                 send_padded(stream, out, &answer.body).await?;
-                return Ok(Next::after(heading));
+                return Ok(AfterAnswer::after(heading));
             }
             Self::Reset => {
                 reset_on_close(stream)?;
-                return Ok(Next::Close);
+                return Ok(AfterAnswer::Close);
             }
-            Self::HangUp => return Ok(Next::Close),
+            Self::HangUp => return Ok(AfterAnswer::Close),
             Self::Never => {
                 drain(stream).await?;
-                return Ok(Next::Close);
+                return Ok(AfterAnswer::Close);
             }
         }
         answer.write_head(out, heading, Framing::Length)?;
         out.extend_from_slice(&answer.body);
         stream.write_all(out).await?;
-        Ok(Next::after(heading))
+        Ok(AfterAnswer::after(heading))
     }
 }
 
-impl Next {
+impl AfterAnswer {
     fn after(heading: Heading<'_>) -> Self {
         if heading.keep_alive { Self::Serve } else { Self::Close }
     }

@@ -32,11 +32,11 @@
 mod answer;
 mod body;
 mod delivery;
-mod desk;
 mod fault;
 mod payment;
 mod request;
 mod server;
+mod state;
 
 use std::fmt;
 use std::io;
@@ -45,7 +45,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::testing::loopback::Server;
-use desk::Desk;
+use state::SandboxState;
 
 pub use crate::testing::loopback::RecordedRequest;
 pub use fault::{Fault, Faults};
@@ -69,7 +69,7 @@ pub use payment::{ChargeShape, SandboxPayment};
 /// ```
 #[must_use = "the server stops when this is dropped"]
 pub struct Sandbox {
-    desk: Arc<Desk>,
+    state: Arc<SandboxState>,
     server: Server,
 }
 
@@ -100,14 +100,14 @@ impl Sandbox {
     ///
     /// A script that waits for this payment is kept, and so is its request count.
     pub fn put(&self, payment: SandboxPayment) {
-        self.desk.put(payment.id().to_owned(), body::Kept::of(payment));
+        self.state.put(payment.id().to_owned(), body::PreparedBody::of(payment));
     }
 
     /// Removes a payment; requests about it are answered 404 from now on.
     ///
     /// A script that waits for this payment is kept, and so is its request count.
     pub fn remove(&self, id: &str) {
-        self.desk.remove(id);
+        self.state.remove(id);
     }
 
     /// Makes the next requests about one payment misbehave, in order.
@@ -115,43 +115,43 @@ impl Sandbox {
     /// Adds to what is already scripted for it. After the last fault the payment is healthy again. The payment
     /// need not exist.
     pub fn script(&self, id: impl Into<String>, faults: impl IntoIterator<Item = Fault>) {
-        self.desk.script(id.into(), faults);
+        self.state.script(id.into(), faults);
     }
 
     /// Makes the next requests misbehave in order, whichever payment they ask about.
     ///
     /// Adds to what is already scripted so. A payment's own script goes first.
     pub fn script_any(&self, faults: impl IntoIterator<Item = Fault>) {
-        self.desk.script_any(faults);
+        self.state.script_any(faults);
     }
 
     /// Replaces the faults that happen by chance; scripts are left as they are.
     pub fn set_faults(&self, faults: Faults) {
-        self.desk.set_faults(faults);
+        self.state.set_faults(faults);
     }
 
     /// How many requests were read, whatever was answered.
     #[must_use]
     pub fn requests(&self) -> u64 {
-        self.desk.requests()
+        self.state.requests()
     }
 
     /// How many requests asked about this payment, known or not, with a key or without.
     #[must_use]
     pub fn requests_for(&self, id: &str) -> u64 {
-        self.desk.requests_for(id)
+        self.state.requests_for(id)
     }
 
     /// How many connections were accepted since the start.
     #[must_use]
     pub fn connections(&self) -> u64 {
-        self.desk.connections()
+        self.state.connections()
     }
 
     /// The request that was read last; none before the first, or when it was not HTTP/1.x.
     #[must_use]
     pub fn last_request(&self) -> Option<RecordedRequest> {
-        self.desk.last_request()
+        self.state.last_request()
     }
 
     /// Ends the server and returns once its port refuses connections.
@@ -213,12 +213,12 @@ impl SandboxBuilder {
     /// # Panics
     /// When the runtime was built without I/O or without time.
     pub async fn start(self) -> io::Result<Sandbox> {
-        let desk = Arc::new(Desk::new(self.seed, self.faults, self.latency));
-        let shared = Arc::clone(&desk);
+        let state = Arc::new(SandboxState::new(self.seed, self.faults, self.latency));
+        let shared = Arc::clone(&state);
         let server = Server::start(move |stream| {
             shared.connected();
             server::converse(stream, Arc::clone(&shared))
         });
-        Ok(Sandbox { desk, server: server.await? })
+        Ok(Sandbox { state, server: server.await? })
     }
 }

@@ -10,7 +10,7 @@ const PAYMENTS: &str = "/v1/payment_intents/";
 
 /// What the server needs from a request's head, borrowed from the connection's buffer.
 #[derive(Debug)]
-pub(super) struct Head<'a> {
+pub(super) struct RequestHead<'a> {
     pub(super) method: &'a str,
     /// The request target as it was sent, with its query.
     pub(super) target: &'a str,
@@ -21,7 +21,7 @@ pub(super) struct Head<'a> {
     pub(super) keep_alive: bool,
 }
 
-impl<'a> Head<'a> {
+impl<'a> RequestHead<'a> {
     /// Reads a head; `None` when it is not HTTP/1.x.
     pub(super) fn parse(raw: &'a [u8]) -> Option<Self> {
         let parts = head::split(raw)?;
@@ -143,7 +143,7 @@ mod tests {
             ("?xexpand[0]=latest_charge", nothing),
         ] {
             let raw = raw(&format!("GET /v1/payment_intents/pi_1{query} HTTP/1.1"), "");
-            let read = Head::parse(&raw).and_then(|head| head.payment());
+            let read = RequestHead::parse(&raw).and_then(|head| head.payment());
             assert_eq!(read, Some((Cow::Borrowed("pi_1"), wanted)), "{query}");
         }
         for (path, wanted) in [
@@ -154,7 +154,7 @@ mod tests {
             ("/v1/charges/ch_1", None),
         ] {
             let raw = raw(&format!("GET {path} HTTP/1.1"), "");
-            let read = Head::parse(&raw).and_then(|head| head.payment());
+            let read = RequestHead::parse(&raw).and_then(|head| head.payment());
             assert_eq!(read, wanted.map(|id| (Cow::Borrowed(id), nothing)), "{path}");
         }
     }
@@ -178,7 +178,7 @@ mod tests {
             ("", false),
         ] {
             let raw = raw("GET / HTTP/1.1", field);
-            assert_eq!(Head::parse(&raw).map(|head| head.has_key), Some(has_key), "{field}");
+            assert_eq!(RequestHead::parse(&raw).map(|head| head.has_key), Some(has_key), "{field}");
         }
     }
 
@@ -195,16 +195,16 @@ mod tests {
             ("HEAD / HTTP/1.1", "", false),
         ] {
             let raw = raw(line, field);
-            assert_eq!(Head::parse(&raw).map(|head| head.keep_alive), Some(kept), "{line} {field}");
+            assert_eq!(RequestHead::parse(&raw).map(|head| head.keep_alive), Some(kept), "{line} {field}");
         }
     }
 
     #[test]
     fn what_is_not_http_1_is_refused() {
         for line in ["PRI * HTTP/2.0", "GET /", "GET / HTTP/1.1 x", "GET x HTTP/1.1", "", "GET /\u{1} HTTP/1.1"] {
-            assert!(Head::parse(&raw(line, "")).is_none(), "{line}");
+            assert!(RequestHead::parse(&raw(line, "")).is_none(), "{line}");
         }
-        assert!(Head::parse(&raw("GET / HTTP/1.1", "Stripe-Version: a\nb\r\n")).is_none());
+        assert!(RequestHead::parse(&raw("GET / HTTP/1.1", "Stripe-Version: a\nb\r\n")).is_none());
     }
 
     #[test]

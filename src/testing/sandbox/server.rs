@@ -4,36 +4,36 @@ use std::sync::Arc;
 use tokio::net::TcpStream;
 use tokio::time::sleep;
 
-use super::answer::{Answer, Heading};
-use super::delivery::{Delivery, Next};
-use super::desk::Desk;
-use super::request::Head;
-use crate::testing::loopback::connection::{INPUT_ROOM, Read, finish, read_head};
+use super::answer::{Heading, SandboxAnswer};
+use super::delivery::{AfterAnswer, AnswerDelivery};
+use super::request::RequestHead;
+use super::state::SandboxState;
+use crate::testing::loopback::connection::{HeadRead, INPUT_ROOM, finish, read_head};
 use crate::testing::loopback::date::{self, DateLine};
 
 /// Room for a payment with its charge: a connection then grows no buffer.
 const OUTPUT_ROOM: usize = 8 * 1024;
 
-pub(super) async fn converse(mut stream: TcpStream, desk: Arc<Desk>) {
+pub(super) async fn converse(mut stream: TcpStream, state: Arc<SandboxState>) {
     // An error here is a client that went away, which clients under test do all the time.
-    let _ = serve_connection(&mut stream, &desk).await;
+    let _ = serve_connection(&mut stream, &state).await;
 }
 
-async fn serve_connection(stream: &mut TcpStream, desk: &Desk) -> io::Result<()> {
+async fn serve_connection(stream: &mut TcpStream, state: &SandboxState) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let mut input = Vec::with_capacity(INPUT_ROOM);
     let mut output = Vec::with_capacity(OUTPUT_ROOM);
     let mut dates = DateLine::default();
     loop {
         match read_head(stream, &mut input).await? {
-            Read::Ended => return Ok(()),
-            Read::TooLong => return refuse(stream, &mut output, &mut dates, desk.record(b""), 431).await,
-            Read::Head(length) => {
+            HeadRead::Ended => return Ok(()),
+            HeadRead::TooLong => return refuse(stream, &mut output, &mut dates, state.record(b""), 431).await,
+            HeadRead::Head(length) => {
                 let raw = input.get(..length).unwrap_or_default();
-                let Some(head) = Head::parse(raw) else {
-                    return refuse(stream, &mut output, &mut dates, desk.record(raw), 505).await;
+                let Some(head) = RequestHead::parse(raw) else {
+                    return refuse(stream, &mut output, &mut dates, state.record(raw), 505).await;
                 };
-                if answer(stream, &mut output, &mut dates, desk, raw, &head).await? == Next::Close {
+                if answer(stream, &mut output, &mut dates, state, raw, &head).await? == AfterAnswer::Close {
                     return Ok(());
                 }
                 input.drain(..length);
@@ -47,24 +47,26 @@ async fn answer(
     stream: &mut TcpStream,
     output: &mut Vec<u8>,
     dates: &mut DateLine,
-    desk: &Desk,
+    state: &SandboxState,
     raw: &[u8],
-    head: &Head<'_>,
-) -> io::Result<Next> {
+    head: &RequestHead<'_>,
+) -> io::Result<AfterAnswer> {
     // Read again after a delay: one moment dates the answer and whatever it says about later.
     let mut now = date::unix_now();
     let (number, answer, delivery) = match head.payment() {
-        None => (desk.record(raw), Answer::unrecognised(head.method, head.target), Delivery::Whole),
-        Some((id, _)) if !head.has_key => (desk.turn_away(raw, &id), Answer::without_key(), Delivery::Whole),
+        None => (state.record(raw), SandboxAnswer::unrecognised(head.method, head.target), AnswerDelivery::Whole),
+        Some((id, _)) if !head.has_key => {
+            (state.turn_away(raw, &id), SandboxAnswer::without_key(), AnswerDelivery::Whole)
+        }
         Some((id, expansion)) => {
-            let (number, fate) = desk.decide(raw, &id);
+            let (number, fate) = state.decide(raw, &id);
             if !fate.delay.is_zero() {
                 sleep(fate.delay).await;
                 now = date::unix_now();
             }
-            let healthy = Answer::about(&id, expansion, fate.kept.as_deref());
+            let healthy = SandboxAnswer::about(&id, expansion, fate.kept.as_deref());
             let (answer, delivery) = match fate.fault {
-                None => (healthy, Delivery::Whole),
+                None => (healthy, AnswerDelivery::Whole),
                 Some(fault) => healthy.distorted(fault, &id, now),
             };
             (number, answer, delivery)
@@ -73,7 +75,7 @@ async fn answer(
     let heading =
         Heading { number, date: dates.at(now), stripe_version: head.stripe_version, keep_alive: head.keep_alive };
     let next = delivery.send(stream, output, &answer, heading).await?;
-    if next == Next::Close && delivery == Delivery::Whole {
+    if next == AfterAnswer::Close && delivery == AnswerDelivery::Whole {
         finish(stream).await?;
     }
     Ok(next)
@@ -88,6 +90,6 @@ async fn refuse(
     status: u16,
 ) -> io::Result<()> {
     let heading = Heading { number, date: dates.at(date::unix_now()), stripe_version: None, keep_alive: false };
-    Delivery::Whole.send(stream, output, &Answer::unreadable(status), heading).await?;
+    AnswerDelivery::Whole.send(stream, output, &SandboxAnswer::unreadable(status), heading).await?;
     finish(stream).await
 }

@@ -8,7 +8,7 @@ use tokio::time::sleep;
 use super::answer::Answer;
 use super::desk::{Desk, Fate};
 use super::fault::Fault;
-use super::loopback::connection::{INPUT_ROOM, Read, drain, finish, read_head};
+use super::loopback::connection::{HeadRead, INPUT_ROOM, drain, finish, read_head};
 use super::loopback::date::{self, DateLine};
 use super::request::Head;
 
@@ -30,9 +30,9 @@ async fn serve_connection(stream: &mut TcpStream, desk: &Desk) -> io::Result<()>
     let mut dates = DateLine::default();
     loop {
         let length = match read_head(stream, &mut input).await? {
-            Read::Ended => return Ok(()),
-            Read::TooLong => return refuse(stream, &mut output, 431).await,
-            Read::Head(length) => length,
+            HeadRead::Ended => return Ok(()),
+            HeadRead::TooLong => return refuse(stream, &mut output, 431).await,
+            HeadRead::Head(length) => length,
         };
         let raw = input.get(..length).unwrap_or_default().to_vec();
         let Some(head) = Head::parse(&raw) else { return refuse(stream, &mut output, 505).await };

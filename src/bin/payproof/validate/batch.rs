@@ -22,7 +22,7 @@ use super::claim::Defaults;
 use super::format::Format;
 use super::input::{Input, InputFormat, Line, Lines, unreadable};
 use super::outage::Outage;
-use super::row::{Outcome, Row};
+use super::row::{Row, RowOutcome};
 use super::tally::Tally;
 use super::writer::{Closed, Writer};
 use super::{Many, Plan};
@@ -60,7 +60,7 @@ impl Work {
                 let outcome = self.outage.ask(&self.plan, &intent).await;
                 Row { line: Some(number), payment, intent: Some(intent), outcome }
             }
-            Err(refusal) => Row { line: Some(number), payment, intent: None, outcome: Outcome::Refused(refusal) },
+            Err(refusal) => Row { line: Some(number), payment, intent: None, outcome: RowOutcome::Refused(refusal) },
         }
     }
 }

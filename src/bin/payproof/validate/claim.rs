@@ -2,7 +2,7 @@
 
 use payproof::{Currency, Field, IdempotencyKey, InvalidIntent, Money, PaymentId, PaymentIntent};
 
-/// The names of the fields, in the order of [`Claim::field`].
+/// The names of the fields, in the order of [`LineClaim::field`].
 pub(crate) const FIELDS: [&str; 7] = ["payment", "amount", "currency", "tenant", "order", "customer", "key"];
 
 /// The fields that every line needs. The tenant may be said for all.
@@ -10,7 +10,7 @@ pub(crate) const REQUIRED: [&str; 3] = ["payment", "amount", "currency"];
 
 /// The fields of one line. An empty one counts as absent.
 #[derive(Clone, Default)]
-pub(crate) struct Claim {
+pub(crate) struct LineClaim {
     pub(crate) payment: Option<String>,
     pub(crate) amount: Option<String>,
     pub(crate) currency: Option<String>,
@@ -28,12 +28,12 @@ pub(crate) struct Defaults {
 
 /// Why a line cannot be used. No value is repeated: it may be a secret in the wrong place.
 #[derive(Clone, Debug)]
-pub(crate) struct Refusal {
+pub(crate) struct LineError {
     pub(crate) field: Option<&'static str>,
     pub(crate) rule: String,
 }
 
-impl Refusal {
+impl LineError {
     pub(crate) fn line(rule: impl Into<String>) -> Self {
         Self { field: None, rule: rule.into() }
     }
@@ -43,7 +43,7 @@ impl Refusal {
     }
 }
 
-impl From<&InvalidIntent> for Refusal {
+impl From<&InvalidIntent> for LineError {
     fn from(invalid: &InvalidIntent) -> Self {
         let field = match invalid.field() {
             Field::PaymentId => "payment",
@@ -53,7 +53,7 @@ impl From<&InvalidIntent> for Refusal {
     }
 }
 
-impl Claim {
+impl LineClaim {
     /// The place of the field of this name.
     pub(crate) fn field(&mut self, name: &str) -> Option<&mut Option<String>> {
         Some(match name {
@@ -69,9 +69,9 @@ impl Claim {
     }
 
     /// Parses every field. The payment's id comes back by itself too, for the report of a line whose other fields are wrong.
-    pub(crate) fn check(&self, defaults: &Defaults) -> (Option<PaymentId>, Result<PaymentIntent, Refusal>) {
+    pub(crate) fn check(&self, defaults: &Defaults) -> (Option<PaymentId>, Result<PaymentIntent, LineError>) {
         let payment = needed("payment", self.payment.as_ref())
-            .and_then(|id| PaymentId::parse(id).map_err(|invalid| Refusal::from(&invalid)));
+            .and_then(|id| PaymentId::parse(id).map_err(|invalid| LineError::from(&invalid)));
         match payment {
             Ok(payment) => {
                 let intent = self.intent(&payment, defaults);
@@ -81,7 +81,7 @@ impl Claim {
         }
     }
 
-    fn intent(&self, payment: &PaymentId, defaults: &Defaults) -> Result<PaymentIntent, Refusal> {
+    fn intent(&self, payment: &PaymentId, defaults: &Defaults) -> Result<PaymentIntent, LineError> {
         let amount = needed("amount", self.amount.as_ref())?;
         let currency = needed("currency", self.currency.as_ref())?;
         let tenant = needed("tenant", self.tenant.as_ref().or(defaults.tenant.as_ref()))?;
@@ -99,14 +99,14 @@ impl Claim {
                 None => Ok(intent),
             }
         };
-        build().map_err(|invalid: InvalidIntent| Refusal::from(&invalid))
+        build().map_err(|invalid: InvalidIntent| LineError::from(&invalid))
     }
 }
 
-fn needed<'f>(name: &'static str, field: Option<&'f String>) -> Result<&'f str, Refusal> {
+fn needed<'f>(name: &'static str, field: Option<&'f String>) -> Result<&'f str, LineError> {
     let absent = || match name {
-        "tenant" => Refusal::field(name, "is missing; name it on the line, or for all with --tenant"),
-        name => Refusal::field(name, "is missing"),
+        "tenant" => LineError::field(name, "is missing; name it on the line, or for all with --tenant"),
+        name => LineError::field(name, "is missing"),
     };
     field.map(String::as_str).ok_or_else(absent)
 }

@@ -4,14 +4,14 @@ use std::io::{self, Read};
 
 use crate::trouble::Trouble;
 
-use super::claim::{Claim, FIELDS, REQUIRED, Refusal};
+use super::claim::{FIELDS, LineClaim, LineError, REQUIRED};
 use super::input::{Line, Lines, unreadable};
 use super::json_lines::too_long;
-use super::records::{Fields, Flaw, Record, Records};
-use super::text::{LONGEST_LINE, Text, is_line_end};
+use super::records::{CsvRecord, CsvRecords, Fields, Flaw};
+use super::text::{InputText, LONGEST_LINE, is_line_end};
 
 pub(crate) struct CsvLines<R> {
-    records: Records<R>,
+    records: CsvRecords<R>,
     columns: Vec<Column>,
 }
 
@@ -24,8 +24,8 @@ struct Column {
 
 impl<R: Read> CsvLines<R> {
     /// Reads the header row. Without one there is nothing at all.
-    pub(crate) fn open(text: Text<R>, delimiter: u8, ignore_unknown: bool) -> Result<Self, Trouble> {
-        let mut records = Records::new(text, delimiter);
+    pub(crate) fn open(text: InputText<R>, delimiter: u8, ignore_unknown: bool) -> Result<Self, Trouble> {
+        let mut records = CsvRecords::new(text, delimiter);
         let columns = match records.next().map_err(|error| unreadable(&error))? {
             None => Vec::new(),
             Some(record) => {
@@ -41,7 +41,7 @@ impl<R: Read> CsvLines<R> {
     }
 
     pub(crate) fn next(&mut self) -> io::Result<Option<Line>> {
-        let Some(Record { line, fields }) = self.records.next()? else { return Ok(None) };
+        let Some(CsvRecord { line, fields }) = self.records.next()? else { return Ok(None) };
         let claim = match fields {
             Ok(fields) => claim(&self.columns, fields),
             Err(flaw) => Err(refusal(flaw, line, &self.columns)),
@@ -92,11 +92,11 @@ fn columns(header: Fields<'_>, ignore_unknown: bool) -> Result<Vec<Column>, Trou
     Err(Trouble::new(format!("the CSV header row lacks {missing}; the first row must name the columns")))
 }
 
-fn claim(columns: &[Column], fields: Fields<'_>) -> Result<Claim, Refusal> {
-    let mut claim = Claim::default();
+fn claim(columns: &[Column], fields: Fields<'_>) -> Result<LineClaim, LineError> {
+    let mut claim = LineClaim::default();
     for (column, value) in columns.iter().zip(fields) {
         let Some(name) = column.field else { continue };
-        let value = std::str::from_utf8(value).map_err(|_| Refusal::field(name, "must be UTF-8"))?;
+        let value = std::str::from_utf8(value).map_err(|_| LineError::field(name, "must be UTF-8"))?;
         if let Some(place) = claim.field(name) {
             *place = Some(value.to_owned()).filter(|value| !value.is_empty());
         }
@@ -105,12 +105,12 @@ fn claim(columns: &[Column], fields: Fields<'_>) -> Result<Claim, Refusal> {
 }
 
 /// Says what is wrong with the line of this number, and in which column.
-fn refusal(flaw: Flaw, own: u64, columns: &[Column]) -> Refusal {
+fn refusal(flaw: Flaw, own: u64, columns: &[Column]) -> LineError {
     let width = columns.len();
     let (column, rule) = match flaw {
         Flaw::TooLong => return too_long(),
         Flaw::Columns { found, quoted: None } => {
-            return Refusal::line(format!("the line has {found} columns, and the header row has {width}"));
+            return LineError::line(format!("the line has {found} columns, and the header row has {width}"));
         }
         Flaw::Columns { found, quoted: Some(column) } => (
             column,
@@ -130,7 +130,7 @@ fn refusal(flaw: Flaw, own: u64, columns: &[Column]) -> Refusal {
     let name = named.map(|column| format!(" `{}`", column.name)).unwrap_or_default();
     let rule = format!("the quote that opens column {}{name} {rule}", column.saturating_add(1));
     match named.and_then(|column| column.field) {
-        Some(field) => Refusal::field(field, rule),
-        None => Refusal::line(rule),
+        Some(field) => LineError::field(field, rule),
+        None => LineError::line(rule),
     }
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::output::{millis, plain};
 use crate::trouble::Trouble;
 
-use super::row::{Failure, Row, in_words};
+use super::row::{Row, RowError, in_words};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
@@ -146,7 +146,7 @@ fn json(row: &Row, every_attempt: bool) -> Json<'_> {
         Some(Verdict::Pending(pending)) => Some(millis(pending.poll_after())),
         _ => None,
     };
-    let error = row.failure().map(|Failure { code, field, message, retry_after }| JsonError {
+    let error = row.failure().map(|RowError { code, field, message, retry_after }| JsonError {
         code,
         field,
         message,

@@ -6,10 +6,10 @@ use clap::ValueEnum;
 
 use crate::trouble::Trouble;
 
-use super::claim::{Claim, Refusal};
+use super::claim::{LineClaim, LineError};
 use super::csv_lines::{self, CsvLines};
 use super::json_lines::JsonLines;
-use super::text::Text;
+use super::text::InputText;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum InputFormat {
@@ -20,7 +20,7 @@ pub(crate) enum InputFormat {
 /// One line of the input.
 pub(crate) struct Line {
     pub(crate) number: u64,
-    pub(crate) claim: Result<Claim, Refusal>,
+    pub(crate) claim: Result<LineClaim, LineError>,
 }
 
 /// How many lines there were, and which of them brought no result.
@@ -42,7 +42,7 @@ pub(crate) enum Input<R> {
 impl<R: Read> Input<R> {
     /// Looks at the beginning: at the header row, where there is one.
     pub(crate) fn open(from: R, format: Option<InputFormat>, ignore_unknown: bool) -> Result<Self, Trouble> {
-        let mut text = Text::open(from).map_err(|error| unreadable(&error))?;
+        let mut text = InputText::open(from).map_err(|error| unreadable(&error))?;
         let start = text.look_at_first_line().map_err(|error| unreadable(&error))?;
         let (format, delimiter) = (format.unwrap_or_else(|| detect(start)), csv_lines::delimiter(start));
         Ok(match format {

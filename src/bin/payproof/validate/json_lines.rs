@@ -6,19 +6,19 @@ use std::io::{self, Read};
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::claim::{Claim, FIELDS, Refusal};
+use super::claim::{FIELDS, LineClaim, LineError};
 use super::input::{Line, Lines};
-use super::text::{LONGEST_LINE, Text};
+use super::text::{InputText, LONGEST_LINE};
 
 pub(crate) struct JsonLines<R> {
-    text: Text<R>,
+    text: InputText<R>,
     number: u64,
     blank: u64,
     ignore_unknown: bool,
 }
 
 impl<R: Read> JsonLines<R> {
-    pub(crate) fn new(text: Text<R>, ignore_unknown: bool) -> Self {
+    pub(crate) fn new(text: InputText<R>, ignore_unknown: bool) -> Self {
         Self { text, number: 0, blank: 0, ignore_unknown }
     }
 
@@ -48,14 +48,14 @@ impl<R: Read> JsonLines<R> {
     }
 }
 
-pub(crate) fn too_long() -> Refusal {
-    Refusal::line(format!("the line is longer than {LONGEST_LINE} bytes"))
+pub(crate) fn too_long() -> LineError {
+    LineError::line(format!("the line is longer than {LONGEST_LINE} bytes"))
 }
 
-fn claim(line: &[u8], ignore_unknown: bool) -> Result<Claim, Refusal> {
+fn claim(line: &[u8], ignore_unknown: bool) -> Result<LineClaim, LineError> {
     let object: Object = serde_json::from_slice(line).map_err(|error| {
         // A complaint about data would repeat them.
-        Refusal::line(if error.is_data() {
+        LineError::line(if error.is_data() {
             "the line must be one JSON object".to_owned()
         } else {
             format!("the line is not JSON, from column {} on", error.column())
@@ -69,21 +69,21 @@ fn claim(line: &[u8], ignore_unknown: bool) -> Result<Claim, Refusal> {
     }
 }
 
-fn unknown(name: &str) -> Refusal {
+fn unknown(name: &str) -> LineError {
     let name: String = name.chars().filter(|c| !c.is_control()).take(40).collect();
-    Refusal::line(format!("the field `{name}` is not one of {}; or say --ignore-unknown", FIELDS.join(", ")))
+    LineError::line(format!("the field `{name}` is not one of {}; or say --ignore-unknown", FIELDS.join(", ")))
 }
 
 /// What a line holds, and the first thing that is wrong with it. A wrong field goes before an unknown one.
 #[derive(Default)]
 struct Object {
-    claim: Claim,
+    claim: LineClaim,
     wrong: Option<Wrong>,
 }
 
 enum Wrong {
     Unknown(String),
-    Field(Refusal),
+    Field(LineError),
 }
 
 /// A value as a field's text.
@@ -134,7 +134,7 @@ impl Object {
             Value::Unfit(rule) => rule,
         };
         if !matches!(self.wrong, Some(Wrong::Field(_))) {
-            self.wrong = Some(Wrong::Field(Refusal::field(known, unfit)));
+            self.wrong = Some(Wrong::Field(LineError::field(known, unfit)));
         }
     }
 }

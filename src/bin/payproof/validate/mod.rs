@@ -23,10 +23,10 @@ use crate::settings::{self, StoreSettings};
 use crate::status::Status;
 use crate::trouble::Trouble;
 
-use claim::{Claim, Defaults};
+use claim::{Defaults, LineClaim};
 use format::Format;
 use input::InputFormat;
-use row::{Outcome, Row};
+use row::{Row, RowOutcome};
 
 /// More keys than a file has lines for whose results anybody reads; about 150 MB when full.
 const MOST_KEYS: usize = 1_000_000;
@@ -47,7 +47,7 @@ const MOST_KEYS: usize = 1_000_000;
 /// Exit status: 0 all valid, 1 some are not, 2 for some nobody can tell, which includes unusable lines, an empty input, and
 /// results that nobody read to the end.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct ValidateArgs {
     /// The payment's id: pi_…; without it, payments are read from standard input
     #[arg(requires_all = ["amount", "currency"])]
     payment: Option<String>,
@@ -86,7 +86,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     many: Many,
     #[command(flatten)]
-    provider: settings::Provider,
+    provider: settings::ProviderArgs,
     /// Leave the store out that the environment names
     #[arg(long)]
     no_store: bool,
@@ -120,16 +120,16 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    pub(crate) async fn ask(&self, intent: &payproof::PaymentIntent) -> Outcome {
+    pub(crate) async fn ask(&self, intent: &payproof::PaymentIntent) -> RowOutcome {
         let asking = self.validator.validate(intent);
         match self.max_age.into_iter().fold(asking, payproof::Validate::max_age).await {
-            Ok(validation) => Outcome::Told(validation),
-            Err(error) => Outcome::CouldNotTell(error),
+            Ok(validation) => RowOutcome::Told(validation),
+            Err(error) => RowOutcome::CouldNotTell(error),
         }
     }
 }
 
-pub(crate) async fn run(args: Args) -> Result<Status, Trouble> {
+pub(crate) async fn run(args: ValidateArgs) -> Result<Status, Trouble> {
     let format =
         args.format.unwrap_or_else(|| if std::io::stdout().is_terminal() { Format::Table } else { Format::Jsonl });
     let plan = Plan { validator: validator(&args)?, max_age: args.max_age };
@@ -145,13 +145,13 @@ pub(crate) async fn run(args: Args) -> Result<Status, Trouble> {
     batch::run(plan, args.many, defaults, args.provider.deadline(), format).await
 }
 
-async fn one(args: Args, plan: &Plan, format: Format) -> Result<Status, Trouble> {
-    let Args { payment, amount, currency, tenant, order, customer, key, .. } = args;
-    let claim = Claim { payment, amount, currency, tenant, order, customer, key };
+async fn one(args: ValidateArgs, plan: &Plan, format: Format) -> Result<Status, Trouble> {
+    let ValidateArgs { payment, amount, currency, tenant, order, customer, key, .. } = args;
+    let claim = LineClaim { payment, amount, currency, tenant, order, customer, key };
     let (payment, intent) = claim.check(&Defaults::default());
     let row = match intent {
         Ok(intent) => Row { line: None, payment, outcome: plan.ask(&intent).await, intent: Some(intent) },
-        Err(refusal) => Row { line: None, payment, intent: None, outcome: Outcome::Refused(refusal) },
+        Err(refusal) => Row { line: None, payment, intent: None, outcome: RowOutcome::Refused(refusal) },
     };
     if let Some(complaint) = row.complaint() {
         complain(&complaint);
@@ -167,7 +167,7 @@ async fn one(args: Args, plan: &Plan, format: Format) -> Result<Status, Trouble>
     Ok(row.status())
 }
 
-fn validator(args: &Args) -> Result<Validator, Trouble> {
+fn validator(args: &ValidateArgs) -> Result<Validator, Trouble> {
     let mut validator = args.provider.validator()?.max_concurrent(args.many.concurrency.into()).max_keys(MOST_KEYS);
     if args.single_tenant {
         validator = validator.single_tenant();

@@ -7,7 +7,7 @@ use payproof::PaymentIntent;
 use tokio::time::{Instant, sleep};
 
 use super::Plan;
-use super::row::Outcome;
+use super::row::RowOutcome;
 
 /// While a few calls look whether the provider is back, the others ask this often whether it is.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
@@ -25,7 +25,7 @@ impl Outage {
     }
 
     /// Asks, and while the breaker is open asks again, until the patience is over.
-    pub(crate) async fn ask(&self, plan: &Plan, intent: &PaymentIntent) -> Outcome {
+    pub(crate) async fn ask(&self, plan: &Plan, intent: &PaymentIntent) -> RowOutcome {
         let begun = Instant::now();
         loop {
             let outcome = plan.ask(intent).await;
@@ -37,15 +37,15 @@ impl Outage {
     }
 
     /// How long to wait before asking again, if that is worth it for a line that was begun then.
-    fn pause_after(&self, outcome: &Outcome, begun: Instant) -> Option<Duration> {
+    fn pause_after(&self, outcome: &RowOutcome, begun: Instant) -> Option<Duration> {
         match outcome {
-            Outcome::CouldNotTell(error) if error.code() == "circuit_open" => {
+            RowOutcome::CouldNotTell(error) if error.code() == "circuit_open" => {
                 let pause = error.retry_after().unwrap_or_default().max(SHORTEST_PAUSE);
                 let waited = self.answered_at().elapsed().max(begun.elapsed());
                 (waited.saturating_add(pause) <= self.patience).then_some(pause)
             }
             // What was known already says nothing about the provider.
-            Outcome::Told(validation) if !validation.attempts().is_empty() => {
+            RowOutcome::Told(validation) if !validation.attempts().is_empty() => {
                 *self.answered_at() = Instant::now();
                 None
             }

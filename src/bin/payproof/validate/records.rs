@@ -7,10 +7,10 @@
 
 use std::io::{self, Read};
 
-use super::text::{LONGEST_LINE, Text, is_line_end};
+use super::text::{InputText, LONGEST_LINE, is_line_end};
 
 /// One record, at the number of its first line.
-pub(crate) struct Record<'r> {
+pub(crate) struct CsvRecord<'r> {
     pub(crate) line: u64,
     pub(crate) fields: Result<Fields<'r>, Flaw>,
 }
@@ -60,8 +60,8 @@ impl<'r> Iterator for Fields<'r> {
 }
 
 /// Splits text into records, and keeps one of them.
-pub(crate) struct Records<R> {
-    text: Text<R>,
+pub(crate) struct CsvRecords<R> {
+    text: InputText<R>,
     delimiter: u8,
     /// How many columns the header row has, once it is read. It is on one line.
     width: Option<usize>,
@@ -96,8 +96,8 @@ impl State {
     }
 }
 
-impl<R: Read> Records<R> {
-    pub(crate) fn new(text: Text<R>, delimiter: u8) -> Self {
+impl<R: Read> CsvRecords<R> {
+    pub(crate) fn new(text: InputText<R>, delimiter: u8) -> Self {
         let (fields, ends) = (Vec::new(), Vec::new());
         Self { text, delimiter, width: None, number: 1, fields, ends, blank: 0, continued: 0 }
     }
@@ -107,7 +107,7 @@ impl<R: Read> Records<R> {
         self.width = Some(width);
     }
 
-    pub(crate) fn next(&mut self) -> io::Result<Option<Record<'_>>> {
+    pub(crate) fn next(&mut self) -> io::Result<Option<CsvRecord<'_>>> {
         while let Some(first) = self.text.first()? {
             let line = self.number;
             if is_line_end(first) {
@@ -129,7 +129,7 @@ impl<R: Read> Records<R> {
                     Err(flaw)
                 }
             };
-            return Ok(Some(Record { line, fields }));
+            return Ok(Some(CsvRecord { line, fields }));
         }
         Ok(None)
     }

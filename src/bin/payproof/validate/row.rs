@@ -9,7 +9,7 @@ use crate::output::{plain, shown, table};
 use crate::status::Status;
 use crate::trouble::chain;
 
-use super::claim::Refusal;
+use super::claim::LineError;
 
 /// One result.
 pub(crate) struct Row {
@@ -17,20 +17,20 @@ pub(crate) struct Row {
     pub(crate) line: Option<u64>,
     pub(crate) payment: Option<PaymentId>,
     pub(crate) intent: Option<PaymentIntent>,
-    pub(crate) outcome: Outcome,
+    pub(crate) outcome: RowOutcome,
 }
 
-pub(crate) enum Outcome {
+pub(crate) enum RowOutcome {
     /// There is a verdict.
     Told(Validation),
     /// There is none, for now.
     CouldNotTell(ValidateError),
     /// Nothing was asked, since the line makes no sense.
-    Refused(Refusal),
+    Refused(LineError),
 }
 
 /// Why there is no verdict, for every format.
-pub(crate) struct Failure {
+pub(crate) struct RowError {
     pub(crate) code: &'static str,
     pub(crate) field: Option<&'static str>,
     pub(crate) message: String,
@@ -40,15 +40,15 @@ pub(crate) struct Failure {
 impl Row {
     pub(crate) fn status(&self) -> Status {
         match &self.outcome {
-            Outcome::Told(validation) if validation.verdict().is_valid() => Status::Fine,
-            Outcome::Told(_) => Status::NotFine,
-            Outcome::CouldNotTell(_) | Outcome::Refused(_) => Status::CouldNotTell,
+            RowOutcome::Told(validation) if validation.verdict().is_valid() => Status::Fine,
+            RowOutcome::Told(_) => Status::NotFine,
+            RowOutcome::CouldNotTell(_) | RowOutcome::Refused(_) => Status::CouldNotTell,
         }
     }
 
     pub(crate) fn validation(&self) -> Option<&Validation> {
         match &self.outcome {
-            Outcome::Told(validation) => Some(validation),
+            RowOutcome::Told(validation) => Some(validation),
             _ => None,
         }
     }
@@ -59,14 +59,14 @@ impl Row {
 
     pub(crate) fn attempts(&self) -> &[Attempt] {
         match &self.outcome {
-            Outcome::Told(validation) => validation.attempts(),
-            Outcome::CouldNotTell(error) => error.attempts(),
-            Outcome::Refused(_) => &[],
+            RowOutcome::Told(validation) => validation.attempts(),
+            RowOutcome::CouldNotTell(error) => error.attempts(),
+            RowOutcome::Refused(_) => &[],
         }
     }
 
-    pub(crate) fn failure(&self) -> Option<Failure> {
-        let refused = |refusal: &Refusal| Failure {
+    pub(crate) fn failure(&self) -> Option<RowError> {
+        let refused = |refusal: &LineError| RowError {
             code: "invalid_intent",
             field: refusal.field,
             message: match refusal.field {
@@ -76,20 +76,23 @@ impl Row {
             retry_after: None,
         };
         match &self.outcome {
-            Outcome::Told(_) => None,
-            Outcome::Refused(refusal) => Some(refused(refusal)),
-            Outcome::CouldNotTell(error) => Some(match error.invalid_intent() {
-                Some(invalid) => refused(&Refusal::from(invalid)),
-                None => {
-                    Failure { code: error.code(), field: None, message: chain(error), retry_after: error.retry_after() }
-                }
+            RowOutcome::Told(_) => None,
+            RowOutcome::Refused(refusal) => Some(refused(refusal)),
+            RowOutcome::CouldNotTell(error) => Some(match error.invalid_intent() {
+                Some(invalid) => refused(&LineError::from(invalid)),
+                None => RowError {
+                    code: error.code(),
+                    field: None,
+                    message: chain(error),
+                    retry_after: error.retry_after(),
+                },
             }),
         }
     }
 
     /// For people: what was wrong with the line, or why nobody knows.
     pub(crate) fn complaint(&self) -> Option<String> {
-        let Failure { message, retry_after, .. } = self.failure()?;
+        let RowError { message, retry_after, .. } = self.failure()?;
         let wait = retry_after.map(|wait| format!(" (wait {})", shown(wait))).unwrap_or_default();
         Some(match self.line {
             Some(line) => format!("line {line}: {}{wait}", plain(&message)),

@@ -8,7 +8,7 @@ use crate::output::shown;
 use crate::status::Status;
 
 use super::input::Lines;
-use super::row::{Outcome, Row};
+use super::row::{Row, RowOutcome};
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Tally {
@@ -26,14 +26,14 @@ impl Tally {
         let one = |count: &mut u64| *count = count.saturating_add(1);
         one(&mut self.rows);
         one(match &row.outcome {
-            Outcome::Told(validation) => match validation.verdict() {
+            RowOutcome::Told(validation) => match validation.verdict() {
                 Verdict::Valid(_) => &mut self.valid,
                 Verdict::Pending(_) => &mut self.pending,
                 Verdict::ActionRequired(_) => &mut self.action_required,
                 Verdict::Invalid(_) => &mut self.invalid,
             },
-            Outcome::CouldNotTell(error) if !error.is_invalid_intent() => &mut self.could_not_tell,
-            Outcome::CouldNotTell(_) | Outcome::Refused(_) => &mut self.unusable,
+            RowOutcome::CouldNotTell(error) if !error.is_invalid_intent() => &mut self.could_not_tell,
+            RowOutcome::CouldNotTell(_) | RowOutcome::Refused(_) => &mut self.unusable,
         });
     }
 

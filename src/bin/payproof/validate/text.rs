@@ -11,7 +11,7 @@ const CHUNK: usize = 64 * 1024;
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Lines that end with LF, CRLF or CR. Holds what is read and not yet taken: a line of the longest length, and a chunk.
-pub(crate) struct Text<R> {
+pub(crate) struct InputText<R> {
     from: R,
     chunk: Box<[u8]>,
     held: Vec<u8>,
@@ -24,7 +24,7 @@ pub(crate) struct Text<R> {
     last: Option<u8>,
 }
 
-impl<R: Read> Text<R> {
+impl<R: Read> InputText<R> {
     /// Leaves a byte order mark out.
     pub(crate) fn open(from: R) -> io::Result<Self> {
         let (chunk, held) = (vec![0; CHUNK].into_boxed_slice(), Vec::new());

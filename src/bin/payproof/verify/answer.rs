@@ -11,13 +11,13 @@ const MOST: usize = 1 << 20;
 const REPLAYED: &str = "idempotent-replayed";
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Answer {
+pub(crate) struct EndpointAnswer {
     pub(crate) status: u16,
     pub(crate) body: Vec<u8>,
     pub(crate) is_replayed: bool,
 }
 
-impl Answer {
+impl EndpointAnswer {
     pub(crate) async fn read(mut response: Response) -> Result<Self, Trouble> {
         let status = response.status().as_u16();
         let is_replayed = response.headers().get(REPLAYED).is_some_and(|value| value == "true");

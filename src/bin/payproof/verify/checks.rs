@@ -4,19 +4,19 @@ use tokio::task::JoinSet;
 
 use crate::trouble::Trouble;
 
-use super::answer::Answer;
-use super::target::{Body, Target, new_key};
-use super::{Finding, Report};
+use super::answer::EndpointAnswer;
+use super::target::{BodyChoice, Target, new_key};
+use super::{CheckReport, CheckResult};
 
-use Finding::{Broken, Holds, Unknown};
+use CheckResult::{Broken, Holds, Unknown};
 
 const IN_PROGRESS: u16 = 409;
 
 /// Runs every check. Stops early only where the next one would say nothing.
-pub(crate) async fn run(target: &Target, duplicates: u8, report: &mut Report) -> Result<(), Trouble> {
+pub(crate) async fn run(target: &Target, duplicates: u8, report: &mut CheckReport) -> Result<(), Trouble> {
     let key = new_key();
     let begun = count(target).await?;
-    let first = target.ask(Some(&key), Body::Usual).await?;
+    let first = target.ask(Some(&key), BodyChoice::Usual).await?;
     let after_first = count(target).await?;
     let rule = "a first request runs";
     if !first.is_success() {
@@ -31,20 +31,20 @@ pub(crate) async fn run(target: &Target, duplicates: u8, report: &mut Report) ->
     };
     report.say(rule, &finding)?;
 
-    let again = target.ask(Some(&key), Body::Usual).await?;
+    let again = target.ask(Some(&key), BodyChoice::Usual).await?;
     let after_again = count(target).await?;
     duplicate(&first, &again, effects(after_first, after_again), report)?;
 
-    let other = target.ask(Some(&new_key()), Body::Usual).await?;
+    let other = target.ask(Some(&new_key()), BodyChoice::Usual).await?;
     let after_other = count(target).await?;
     report.say("another key runs anew", &anew(&other, effects(after_again, after_other)))?;
 
-    let reused = target.ask(Some(&key), Body::Other).await?;
+    let reused = target.ask(Some(&key), BodyChoice::Other).await?;
     let after_reused = count(target).await?;
     let finding = refused(&reused, 422, effects(after_other, after_reused));
     report.say("another body with the same key is refused", &finding)?;
 
-    let keyless = target.ask(None, Body::Usual).await?;
+    let keyless = target.ask(None, BodyChoice::Usual).await?;
     let finding = refused(&keyless, 400, effects(after_reused, count(target).await?));
     report.say("a missing key is refused", &finding)?;
 
@@ -64,7 +64,12 @@ fn effects(before: Option<u64>, after: Option<u64>) -> Option<u64> {
     Some(after?.saturating_sub(before?))
 }
 
-fn duplicate(first: &Answer, again: &Answer, effects: Option<u64>, report: &mut Report) -> Result<(), Trouble> {
+fn duplicate(
+    first: &EndpointAnswer,
+    again: &EndpointAnswer,
+    effects: Option<u64>,
+    report: &mut CheckReport,
+) -> Result<(), Trouble> {
     let rule = "a duplicate gets the same answer";
     let finding = if again.status != first.status {
         Broken(format!("{} instead of {}; replay the status", again.status, first.status))
@@ -84,7 +89,7 @@ fn duplicate(first: &Answer, again: &Answer, effects: Option<u64>, report: &mut 
     report.say("a duplicate is marked as replayed", &finding)
 }
 
-fn anew(other: &Answer, effects: Option<u64>) -> Finding {
+fn anew(other: &EndpointAnswer, effects: Option<u64>) -> CheckResult {
     match effects {
         _ if other.is_replayed => Broken("it was replayed; keep the answers of different keys apart".to_owned()),
         _ if !other.is_success() => {
@@ -96,7 +101,7 @@ fn anew(other: &Answer, effects: Option<u64>) -> Finding {
     }
 }
 
-fn refused(answer: &Answer, with: u16, effects: Option<u64>) -> Finding {
+fn refused(answer: &EndpointAnswer, with: u16, effects: Option<u64>) -> CheckResult {
     match effects {
         Some(effects @ 1..) => Broken(format!("it had {effects} effects by the probe; refuse it with {with}")),
         _ if answer.status == with => Holds(format!("status {with}")),
@@ -105,20 +110,21 @@ fn refused(answer: &Answer, with: u16, effects: Option<u64>) -> Finding {
 }
 
 /// All start at one moment, as nearly as they can, under a key that was never used.
-async fn at_once(target: &Target, duplicates: u8) -> Result<Finding, Trouble> {
+async fn at_once(target: &Target, duplicates: u8) -> Result<CheckResult, Trouble> {
     let key = new_key();
     let before = count(target).await?;
     let mut asking = JoinSet::new();
     for _ in 0..duplicates {
         let (target, key) = (target.clone(), key.clone());
-        asking.spawn(async move { target.ask(Some(&key), Body::Usual).await });
+        asking.spawn(async move { target.ask(Some(&key), BodyChoice::Usual).await });
     }
     let mut answers = Vec::new();
     while let Some(answer) = asking.join_next().await {
         answers.push(answer.map_err(|_| Trouble::new("a request stopped; please report it"))??);
     }
     let effects = effects(before, count(target).await?);
-    let (waited, told): (Vec<&Answer>, Vec<&Answer>) = answers.iter().partition(|answer| answer.status == IN_PROGRESS);
+    let (waited, told): (Vec<&EndpointAnswer>, Vec<&EndpointAnswer>) =
+        answers.iter().partition(|answer| answer.status == IN_PROGRESS);
     let firsts = told.iter().filter(|answer| !answer.is_replayed).count();
     let finding = match (told.first(), effects) {
         (_, Some(effects @ 2..)) => {

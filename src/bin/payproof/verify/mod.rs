@@ -26,7 +26,7 @@ use crate::trouble::Trouble;
 ///
 /// Exit status: 0 idempotent, 1 not, 2 could not tell.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct VerifyArgs {
     /// The endpoint's address
     #[arg(value_parser = url)]
     url: Url,
@@ -67,7 +67,7 @@ pub(crate) struct Args {
 }
 
 /// What one check found.
-pub(crate) enum Finding {
+pub(crate) enum CheckResult {
     Holds(String),
     /// What is wrong, and what to do.
     Broken(String),
@@ -76,21 +76,21 @@ pub(crate) enum Finding {
 }
 
 /// Prints each finding as soon as there is one.
-pub(crate) struct Report {
+pub(crate) struct CheckReport {
     paint: Paint,
     broken: bool,
     unknown: bool,
 }
 
-impl Report {
-    pub(crate) fn say(&mut self, rule: &str, finding: &Finding) -> Result<(), Trouble> {
+impl CheckReport {
+    pub(crate) fn say(&mut self, rule: &str, finding: &CheckResult) -> Result<(), Trouble> {
         let (mark, text) = match finding {
-            Finding::Holds(text) => (self.paint.green("ok  "), text),
-            Finding::Broken(text) => (self.paint.red("FAIL"), text),
-            Finding::Unknown(text) => (self.paint.yellow("?   "), text),
+            CheckResult::Holds(text) => (self.paint.green("ok  "), text),
+            CheckResult::Broken(text) => (self.paint.red("FAIL"), text),
+            CheckResult::Unknown(text) => (self.paint.yellow("?   "), text),
         };
-        self.broken |= matches!(finding, Finding::Broken(_));
-        self.unknown |= matches!(finding, Finding::Unknown(_));
+        self.broken |= matches!(finding, CheckResult::Broken(_));
+        self.unknown |= matches!(finding, CheckResult::Unknown(_));
         print(&format!("{mark}  {rule}: {}\n", plain(text)))
     }
 
@@ -104,8 +104,8 @@ impl Report {
     }
 }
 
-pub(crate) async fn run(args: Args) -> Result<Status, Trouble> {
-    let mut report = Report { paint: Paint::new(args.color), broken: false, unknown: false };
+pub(crate) async fn run(args: VerifyArgs) -> Result<Status, Trouble> {
+    let mut report = CheckReport { paint: Paint::new(args.color), broken: false, unknown: false };
     let duplicates = args.duplicates;
     checks::run(&target::Target::new(args)?, duplicates, &mut report).await?;
     let status = report.status();

@@ -6,17 +6,17 @@ use serde_json::Value;
 
 use crate::trouble::Trouble;
 
-use super::answer::{Answer, unanswered};
+use super::answer::{EndpointAnswer, unanswered};
 
 #[derive(Clone)]
-pub(crate) struct Probe {
+pub(crate) struct EffectProbe {
     client: Client,
     url: Url,
     headers: HeaderMap,
     pointer: Option<String>,
 }
 
-impl Probe {
+impl EffectProbe {
     pub(crate) fn new(client: Client, url: Url, headers: HeaderMap, pointer: Option<String>) -> Self {
         Self { client, url, headers, pointer }
     }
@@ -25,7 +25,7 @@ impl Probe {
     pub(crate) async fn count(&self) -> Result<u64, Trouble> {
         let response =
             self.client.get(self.url.clone()).headers(self.headers.clone()).send().await.map_err(unanswered)?;
-        let Answer { status, body, .. } = Answer::read(response).await?;
+        let EndpointAnswer { status, body, .. } = EndpointAnswer::read(response).await?;
         if status != 200 {
             return Err(Trouble::new(format!("the probe answered {status}; it must answer 200 with a number")));
         }

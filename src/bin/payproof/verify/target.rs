@@ -13,9 +13,9 @@ use reqwest::{Client, ClientBuilder, Method, Url};
 use crate::settings::variable;
 use crate::trouble::Trouble;
 
-use super::Args;
-use super::answer::{Answer, unanswered};
-use super::probe::Probe;
+use super::VerifyArgs;
+use super::answer::{EndpointAnswer, unanswered};
+use super::probe::EffectProbe;
 
 const KEY: &str = "idempotency-key";
 
@@ -27,18 +27,18 @@ pub(crate) struct Target {
     method: Method,
     headers: HeaderMap,
     bodies: Arc<[String; 2]>,
-    pub(crate) probe: Option<Probe>,
+    pub(crate) probe: Option<EffectProbe>,
 }
 
 /// Which of the two bodies a request has.
 #[derive(Clone, Copy)]
-pub(crate) enum Body {
+pub(crate) enum BodyChoice {
     Usual,
     Other,
 }
 
 impl Target {
-    pub(crate) fn new(args: Args) -> Result<Self, Trouble> {
+    pub(crate) fn new(args: VerifyArgs) -> Result<Self, Trouble> {
         if args.body == args.other_body {
             return Err(Trouble::new("--body and --other-body are the same; make them differ"));
         }
@@ -53,7 +53,7 @@ impl Target {
         let probe = match args.probe {
             Some(url) => {
                 let headers = from_variables(&args.probe_header_variables)?;
-                Some(Probe::new(client(&url, args.timeout)?, url, headers, args.probe_pointer))
+                Some(EffectProbe::new(client(&url, args.timeout)?, url, headers, args.probe_pointer))
             }
             None => None,
         };
@@ -68,15 +68,15 @@ impl Target {
     }
 
     /// Sends one request.
-    pub(crate) async fn ask(&self, key: Option<&str>, body: Body) -> Result<Answer, Trouble> {
+    pub(crate) async fn ask(&self, key: Option<&str>, body: BodyChoice) -> Result<EndpointAnswer, Trouble> {
         let [usual, other] = &*self.bodies;
         let body = match body {
-            Body::Usual => usual.clone(),
-            Body::Other => other.clone(),
+            BodyChoice::Usual => usual.clone(),
+            BodyChoice::Other => other.clone(),
         };
         let request = self.client.request(self.method.clone(), self.url.clone()).headers(self.headers.clone());
         let request = key.into_iter().fold(request.body(body), |request, key| request.header(KEY, key));
-        Answer::read(request.send().await.map_err(unanswered)?).await
+        EndpointAnswer::read(request.send().await.map_err(unanswered)?).await
     }
 }
 

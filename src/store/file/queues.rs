@@ -18,9 +18,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use super::clock::Clock;
-use super::command::{Answer, Command, Verb, size};
-use super::fault::Fault;
-use super::open::{self, Opened, Refusal};
+use super::command::{Command, CommandReply, FileVerb, size};
+use super::fault::DatabaseFault;
+use super::open::{self, OpenError, Opened};
 use super::tables::{self, Snapshot};
 use crate::store::StoreError;
 
@@ -45,7 +45,7 @@ const LONGEST_CLOSE: Duration = Duration::from_secs(10);
 
 /// The open file, for as long as anybody uses it.
 #[derive(Debug)]
-pub(super) struct Desk {
+pub(super) struct FileQueues {
     path: PathBuf,
     max_bytes: u64,
     clock: Clock,
@@ -127,8 +127,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Desk {
-    pub(super) fn open(path: PathBuf, max_bytes: u64) -> Result<Self, Refusal> {
+impl FileQueues {
+    pub(super) fn open(path: PathBuf, max_bytes: u64) -> Result<Self, OpenError> {
         let opened = open::open(&path)?;
         let clock = Clock::from(opened.seen);
         tables::sweep(&opened.database, clock.now(), SWEPT_AT_OPEN)?;
@@ -138,16 +138,16 @@ impl Desk {
     }
 
     /// Hands in a call and waits for its answer.
-    pub(super) async fn call(self: &Arc<Self>, key: &str, verb: Verb) -> Result<Answer, StoreError> {
+    pub(super) async fn call(self: &Arc<Self>, key: &str, verb: FileVerb) -> Result<CommandReply, StoreError> {
         let room = self.room_for(key, &verb).await?;
-        let lane = if matches!(verb, Verb::Touch) { Lane::Writing } else { Lane::Reading };
+        let lane = if matches!(verb, FileVerb::Touch) { Lane::Writing } else { Lane::Reading };
         let (command, answer) = Command::new(key, verb, room);
         self.hand_in(lane, command)?;
         answer.await.unwrap_or_else(|_| Err(StoreError::outcome_unknown("the store's worker failed")))
     }
 
     /// Waits for room in the queue, in order, for as long as the caller does.
-    async fn room_for(&self, key: &str, verb: &Verb) -> Result<OwnedSemaphorePermit, StoreError> {
+    async fn room_for(&self, key: &str, verb: &FileVerb) -> Result<OwnedSemaphorePermit, StoreError> {
         let needed = LEAST_ROOM.saturating_add(size(key, verb) / 1024);
         let needed = u32::try_from(needed).unwrap_or(u32::MAX);
         let closed = |_| StoreError::not_sent("the store's file is closed");
@@ -169,7 +169,7 @@ impl Desk {
     }
 
     fn send_worker(self: &Arc<Self>, runtime: &Handle, lane: Lane) {
-        let worker = Worker { desk: Arc::downgrade(self), users: Arc::clone(&self.users), lane: Some(lane) };
+        let worker = Worker { queues: Arc::downgrade(self), users: Arc::clone(&self.users), lane: Some(lane) };
         // Its end is nobody's concern: it answers each call by itself, and leaves its place in any case.
         drop(runtime.spawn_blocking(move || worker.run()));
     }
@@ -180,12 +180,12 @@ impl Desk {
 
     /// Whether what is open is still what its path names.
     pub(super) async fn is_in_place(self: &Arc<Self>) -> bool {
-        let (desk, users) = (Arc::downgrade(self), Arc::clone(&self.users));
+        let (queues, users) = (Arc::downgrade(self), Arc::clone(&self.users));
         let look = move || {
-            let in_use = InUse::of(&desk, &users)?;
-            let desk = in_use.desk.as_ref()?;
-            let slot = lock(&desk.file);
-            slot.opened.as_ref().ok().map(|opened| open::is_still(&desk.path, opened.identity))
+            let in_use = InUse::of(&queues, &users)?;
+            let queues = in_use.queues.as_ref()?;
+            let slot = lock(&queues.file);
+            slot.opened.as_ref().ok().map(|opened| open::is_still(&queues.path, opened.identity))
         };
         tokio::task::spawn_blocking(look).await.ok().flatten().unwrap_or(true)
     }
@@ -202,14 +202,14 @@ impl Desk {
         let mut slot = lock(&self.file);
         if slot.opened.is_err() && slot.tried.elapsed() >= REOPENED_EVERY {
             slot.tried = Instant::now();
-            let failure = |refusal: Refusal| StoreError::not_sent(refusal.at(&self.path).to_string());
+            let failure = |refusal: OpenError| StoreError::not_sent(refusal.at(&self.path).to_string());
             slot.opened = open::open(&self.path).map(Arc::new).map_err(failure);
         }
         slot.opened.clone()
     }
 
     /// Lets go of a database that has failed.
-    fn failed(&self, opened: &Arc<Opened>, fault: &Fault) {
+    fn failed(&self, opened: &Arc<Opened>, fault: &DatabaseFault) {
         let mut slot = lock(&self.file);
         if slot.opened.as_ref().is_ok_and(|current| Arc::ptr_eq(current, opened)) {
             slot.opened = Err(fault.before_commit());
@@ -267,28 +267,28 @@ fn refuse(batch: Vec<Command>, error: &StoreError) -> Vec<Command> {
     Vec::new()
 }
 
-/// The desk while somebody uses its file.
+/// The queues while somebody uses its file.
 struct InUse {
-    desk: Option<Arc<Desk>>,
+    queues: Option<Arc<FileQueues>>,
     users: Arc<Users>,
 }
 
 impl InUse {
-    fn of(desk: &Weak<Desk>, users: &Arc<Users>) -> Option<Self> {
+    fn of(queues: &Weak<FileQueues>, users: &Arc<Users>) -> Option<Self> {
         let mut state = lock(&users.state);
         if state.closed {
             return None;
         }
-        let desk = desk.upgrade()?;
+        let queues = queues.upgrade()?;
         state.count = state.count.saturating_add(1);
-        Some(Self { desk: Some(desk), users: Arc::clone(users) })
+        Some(Self { queues: Some(queues), users: Arc::clone(users) })
     }
 }
 
 impl Drop for InUse {
     fn drop(&mut self) {
         // Before it is said to be gone, so that who waits for that finds the file closed, or closes it himself.
-        self.desk = None;
+        self.queues = None;
         let mut state = lock(&self.users.state);
         state.count = state.count.saturating_sub(1);
         self.users.gone.notify_all();
@@ -297,7 +297,7 @@ impl Drop for InUse {
 
 /// Whoever staffs a lane.
 struct Worker {
-    desk: Weak<Desk>,
+    queues: Weak<FileQueues>,
     users: Arc<Users>,
     /// None once it has left its place in good order.
     lane: Option<Lane>,
@@ -305,25 +305,25 @@ struct Worker {
 
 impl Worker {
     fn run(mut self) {
-        let Some(in_use) = InUse::of(&self.desk, &self.users) else { return };
-        let Some(desk) = in_use.desk.as_ref() else { return };
+        let Some(in_use) = InUse::of(&self.queues, &self.users) else { return };
+        let Some(queues) = in_use.queues.as_ref() else { return };
         while let Some(lane) = self.lane {
-            let batch = lock(&desk.lanes).queue(lane).batch();
+            let batch = lock(&queues.lanes).queue(lane).batch();
             let rest = match lane {
-                Lane::Reading => desk.read(batch),
+                Lane::Reading => queues.read(batch),
                 Lane::Writing => {
-                    desk.write(batch);
+                    queues.write(batch);
                     Vec::new()
                 }
             };
-            self.go_on(desk, lane, rest);
+            self.go_on(queues, lane, rest);
         }
     }
 
     /// Stays while there is work in its lane. A reader who has none left becomes the writer if that place is free.
-    fn go_on(&mut self, desk: &Arc<Desk>, lane: Lane, rest: Vec<Command>) {
+    fn go_on(&mut self, queues: &Arc<FileQueues>, lane: Lane, rest: Vec<Command>) {
         let send_writer = {
-            let mut lanes = lock(&desk.lanes);
+            let mut lanes = lock(&queues.lanes);
             lanes.writing.waiting.extend(rest);
             let stays = !lanes.queue(lane).waiting.is_empty();
             if !stays {
@@ -338,10 +338,10 @@ impl Worker {
         };
         if send_writer {
             match Handle::try_current() {
-                Ok(runtime) => desk.send_worker(&runtime, Lane::Writing),
+                Ok(runtime) => queues.send_worker(&runtime, Lane::Writing),
                 Err(_) => drop(Worker {
-                    desk: Arc::downgrade(desk),
-                    users: Arc::clone(&desk.users),
+                    queues: Arc::downgrade(queues),
+                    users: Arc::clone(&queues.users),
                     lane: Some(Lane::Writing),
                 }),
             }
@@ -355,10 +355,10 @@ impl Drop for Worker {
     fn drop(&mut self) {
         let Some(lane) = self.lane else { return };
         // Where the store is closed, nobody waits.
-        let Some(in_use) = InUse::of(&self.desk, &self.users) else { return };
-        let Some(desk) = in_use.desk.as_ref() else { return };
+        let Some(in_use) = InUse::of(&self.queues, &self.users) else { return };
+        let Some(queues) = in_use.queues.as_ref() else { return };
         let left = {
-            let mut lanes = lock(&desk.lanes);
+            let mut lanes = lock(&queues.lanes);
             let queue = lanes.queue(lane);
             queue.staffed = false;
             mem::take(&mut queue.waiting)

@@ -7,7 +7,7 @@ use std::time::Duration;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use super::body::Kept;
+use super::body::PreparedBody;
 use super::fault::{Fault, Faults};
 use crate::testing::loopback::RecordedRequest;
 
@@ -16,7 +16,7 @@ const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
 
 /// What the server and its owner share: payments, scripts, chances and counts.
 #[derive(Debug)]
-pub(super) struct Desk {
+pub(super) struct SandboxState {
     seed: u64,
     latency: Range<Duration>,
     connections: AtomicU64,
@@ -37,26 +37,26 @@ struct Book {
 /// Everything about one payment id, whether or not the payment exists.
 #[derive(Debug, Default)]
 struct File {
-    kept: Option<Arc<Kept>>,
+    kept: Option<Arc<PreparedBody>>,
     script: VecDeque<Fault>,
     requests: u64,
 }
 
 /// What was decided about one request about a payment.
 #[derive(Debug)]
-pub(super) struct Fate {
-    pub(super) kept: Option<Arc<Kept>>,
+pub(super) struct RequestPlan {
+    pub(super) kept: Option<Arc<PreparedBody>>,
     pub(super) fault: Option<Fault>,
     pub(super) delay: Duration,
 }
 
-impl Desk {
+impl SandboxState {
     pub(super) fn new(seed: u64, faults: Faults, latency: Range<Duration>) -> Self {
         let book = Mutex::new(Book { faults, ..Book::default() });
         Self { seed, latency, connections: AtomicU64::new(0), book }
     }
 
-    pub(super) fn put(&self, id: String, kept: Kept) {
+    pub(super) fn put(&self, id: String, kept: PreparedBody) {
         self.book().files.entry(id).or_default().kept = Some(Arc::new(kept));
     }
 
@@ -115,7 +115,7 @@ impl Desk {
     }
 
     /// Counts and records a request about a payment; returns its number and what happens to it.
-    pub(super) fn decide(&self, head: &[u8], id: &str) -> (u64, Fate) {
+    pub(super) fn decide(&self, head: &[u8], id: &str) -> (u64, RequestPlan) {
         let mut book = self.book();
         let number = book.record(head);
         let file = book.file(id);
@@ -123,7 +123,7 @@ impl Desk {
         let kept = file.kept.clone();
         let scripted = file.script.pop_front().or_else(|| book.script.pop_front());
         if book.faults.is_none() && self.latency.is_empty() {
-            return (number, Fate { kept, fault: scripted, delay: self.latency.start });
+            return (number, RequestPlan { kept, fault: scripted, delay: self.latency.start });
         }
         // A generator per request: what chance does to the n-th depends on no other request.
         let mut chance = StdRng::seed_from_u64(self.seed ^ number.wrapping_mul(SPREAD));
@@ -131,7 +131,7 @@ impl Desk {
         let fault = scripted.or_else(|| book.faults.pick(draw).cloned());
         let delay =
             if self.latency.is_empty() { self.latency.start } else { chance.random_range(self.latency.clone()) };
-        (number, Fate { kept, fault, delay })
+        (number, RequestPlan { kept, fault, delay })
     }
 
     fn book(&self) -> MutexGuard<'_, Book> {
@@ -164,28 +164,28 @@ impl File {
 mod tests {
     use super::*;
 
-    fn faults_of(desk: &Desk, ids: &[&str]) -> Vec<Option<Fault>> {
-        ids.iter().map(|id| desk.decide(b"", id).1.fault).collect()
+    fn faults_of(state: &SandboxState, ids: &[&str]) -> Vec<Option<Fault>> {
+        ids.iter().map(|id| state.decide(b"", id).1.fault).collect()
     }
 
-    fn healthy() -> Desk {
-        Desk::new(0, Faults::none(), Duration::ZERO..Duration::ZERO)
+    fn healthy() -> SandboxState {
+        SandboxState::new(0, Faults::none(), Duration::ZERO..Duration::ZERO)
     }
 
     #[test]
     fn own_script_goes_before_the_one_for_any_payment() {
-        let desk = healthy();
-        desk.script_any([Fault::Stall]);
-        desk.script("a".to_owned(), [Fault::Reset, Fault::NotJson]);
-        let faults = faults_of(&desk, &["a", "b", "a", "a", "b"]);
+        let state = healthy();
+        state.script_any([Fault::Stall]);
+        state.script("a".to_owned(), [Fault::Reset, Fault::NotJson]);
+        let faults = faults_of(&state, &["a", "b", "a", "a", "b"]);
         assert_eq!(faults, [Some(Fault::Reset), Some(Fault::Stall), Some(Fault::NotJson), None, None]);
     }
 
     #[test]
     fn same_seed_gives_the_same_faults_and_another_seed_others() {
         let run = |seed| {
-            let desk = Desk::new(seed, Faults::stormy(), Duration::ZERO..Duration::from_millis(3));
-            (0..200).map(|_| desk.decide(b"", "a").1).map(|fate| (fate.fault, fate.delay)).collect::<Vec<_>>()
+            let state = SandboxState::new(seed, Faults::stormy(), Duration::ZERO..Duration::from_millis(3));
+            (0..200).map(|_| state.decide(b"", "a").1).map(|fate| (fate.fault, fate.delay)).collect::<Vec<_>>()
         };
         assert_eq!(run(7), run(7));
         assert_ne!(run(7), run(8));
@@ -193,8 +193,8 @@ mod tests {
 
     #[test]
     fn scripted_request_does_not_shift_the_chances_of_later_ones() {
-        let plain = Desk::new(7, Faults::stormy(), Duration::ZERO..Duration::ZERO);
-        let scripted = Desk::new(7, Faults::stormy(), Duration::ZERO..Duration::ZERO);
+        let plain = SandboxState::new(7, Faults::stormy(), Duration::ZERO..Duration::ZERO);
+        let scripted = SandboxState::new(7, Faults::stormy(), Duration::ZERO..Duration::ZERO);
         scripted.script_any([Fault::Stall, Fault::Stall]);
         let ids = ["a"; 50];
         assert_eq!(faults_of(&plain, &ids).get(2..), faults_of(&scripted, &ids).get(2..));
@@ -202,26 +202,26 @@ mod tests {
 
     #[test]
     fn stormy_hits_about_a_third() {
-        let desk = Desk::new(1, Faults::stormy(), Duration::ZERO..Duration::ZERO);
-        let hit = (0..10_000).filter(|_| desk.decide(b"", "a").1.fault.is_some()).count();
+        let state = SandboxState::new(1, Faults::stormy(), Duration::ZERO..Duration::ZERO);
+        let hit = (0..10_000).filter(|_| state.decide(b"", "a").1.fault.is_some()).count();
         assert!((3_400..3_800).contains(&hit), "{hit}");
     }
 
     #[test]
     fn latency_stays_in_its_range_and_an_empty_range_means_its_start() {
         let (low, high) = (Duration::from_millis(2), Duration::from_millis(5));
-        let desk = Desk::new(1, Faults::none(), low..high);
-        assert!((0..200).all(|_| (low..high).contains(&desk.decide(b"", "a").1.delay)));
-        let desk = Desk::new(1, Faults::none(), Duration::from_millis(5)..Duration::from_millis(2));
-        assert_eq!(desk.decide(b"", "a").1.delay, high);
+        let state = SandboxState::new(1, Faults::none(), low..high);
+        assert!((0..200).all(|_| (low..high).contains(&state.decide(b"", "a").1.delay)));
+        let state = SandboxState::new(1, Faults::none(), Duration::from_millis(5)..Duration::from_millis(2));
+        assert_eq!(state.decide(b"", "a").1.delay, high);
     }
 
     #[test]
     fn requests_are_counted_per_payment_known_or_not() {
-        let desk = healthy();
-        desk.decide(b"", "a");
-        desk.turn_away(b"", "a");
-        desk.record(b"");
-        assert_eq!((desk.requests(), desk.requests_for("a"), desk.requests_for("b")), (3, 2, 0));
+        let state = healthy();
+        state.decide(b"", "a");
+        state.turn_away(b"", "a");
+        state.record(b"");
+        assert_eq!((state.requests(), state.requests_for("a"), state.requests_for("b")), (3, 2, 0));
     }
 }

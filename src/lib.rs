@@ -68,7 +68,7 @@
 //! | `file` | no | `store::FileStore`: one file on this machine |
 //! | `redis` | no | `store::RedisStore`: Redis or Valkey; one server, Cluster or Sentinel |
 //! | `upstash` | no | `store::UpstashStore`: Upstash Redis over REST |
-//! | `vercel-kv` | no | `store::VercelKvStore`: Vercel KV |
+//! | `vercel-kv` | no | `store::UpstashStore::vercel_kv`: Vercel KV; brings `upstash` |
 //! | `tower` | no | [`endpoint`]: requests with an `Idempotency-Key` happen once, in axum and every other `http` service |
 //! | `webhook` | no | `webhook`: what Stripe reports, verified and handled once; `testing::webhook` with `test-util` |
 //! | `test-util` | no | `testing`: a scripted provider, and a sandbox server that answers like Stripe; `store::contract` |

@@ -14,8 +14,7 @@ use std::time::Duration;
 
 use payproof::BuildError;
 use payproof::store::{
-    Claim, Durability, RestartLoss, Severity, Store, StoreError, StoreFinding, Stored, Swap, UpstashStore,
-    VercelKvStore, contract,
+    Claim, Durability, RestartLoss, Severity, Store, StoreError, StoreFinding, Stored, Swap, UpstashStore, contract,
 };
 use peers::RestServer;
 use serde_json::{Value, json};
@@ -46,8 +45,8 @@ fn store(server: &UpstashStandIn) -> UpstashStore {
     patient(server.url(), server.token())
 }
 
-fn kv(url: String, token: &str) -> VercelKvStore {
-    VercelKvStore::builder(url, token).connect_timeout(PATIENCE).command_timeout(PATIENCE).build().unwrap()
+fn kv(url: String, token: &str) -> UpstashStore {
+    UpstashStore::builder_vercel_kv(url, token).connect_timeout(PATIENCE).command_timeout(PATIENCE).build().unwrap()
 }
 
 /// A store that has met its server, so that the next verb is one request.
@@ -463,16 +462,16 @@ fn settings_that_cannot_work_are_refused() {
     ] {
         let error = UpstashStore::new(bad, "token").unwrap_err();
         assert!(matches!(error, BuildError::Url { .. }) && error.to_string().contains(said), "{bad}: {error}");
-        assert!(matches!(VercelKvStore::new(bad, "token"), Err(BuildError::Url { .. })), "{bad}");
+        assert!(matches!(UpstashStore::vercel_kv(bad, "token"), Err(BuildError::Url { .. })), "{bad}");
     }
     for bad in ["", " ", "hidden\n", "hid den", "\"hidden\"", "hidd\u{e9}n", "hidden\u{7f}"] {
         let error = UpstashStore::new(url, bad).unwrap_err();
         assert!(matches!(error, BuildError::Credential { .. }), "{error}");
         assert!(!error.to_string().contains("hid"), "{error}");
-        assert!(matches!(VercelKvStore::new(url, bad), Err(BuildError::Credential { .. })), "{bad}");
+        assert!(matches!(UpstashStore::vercel_kv(url, bad), Err(BuildError::Credential { .. })), "{bad}");
     }
     assert!(rule(url, "").contains("Upstash REST token"));
-    assert!(VercelKvStore::new(url, "").unwrap_err().to_string().contains("Vercel KV REST token"));
+    assert!(UpstashStore::vercel_kv(url, "").unwrap_err().to_string().contains("Vercel KV REST token"));
     let ms = Duration::from_millis;
     let built = |connect, command, slots| {
         UpstashStore::builder(url, "t").connect_timeout(connect).command_timeout(command).max_in_flight(slots).build()
@@ -483,8 +482,8 @@ fn settings_that_cannot_work_are_refused() {
     {
         assert!(matches!(error, Err(BuildError::OutOfRange { .. })), "{error:?}");
     }
-    let error = VercelKvStore::builder(url, "t").max_in_flight(0).build().unwrap_err();
-    assert!(error.to_string().contains("vercel_kv.max_in_flight"), "{error}");
+    let error = UpstashStore::builder_vercel_kv(url, "t").max_in_flight(0).build().unwrap_err();
+    assert!(error.to_string().contains("upstash.max_in_flight"), "{error}");
 }
 
 #[tokio::test]
@@ -492,7 +491,7 @@ async fn the_token_is_in_no_debug_and_no_error() {
     let server = stand_in().await;
     let store = warm(&server).await;
     let upstash = UpstashStore::builder(server.url(), token());
-    let vercel = VercelKvStore::builder(server.url(), token());
+    let vercel = UpstashStore::builder_vercel_kv(server.url(), token());
     let kv = vercel.clone().build().unwrap();
     let mut shown = format!("{upstash:?} {upstash:#?} {vercel:?} {store:?} {store:#?} {kv:?} {:?}", server.calls());
     assert!(format!("{store:?}{kv:?}").contains(&server.url()), "the host is shown");
@@ -556,7 +555,7 @@ fn both_are_shared_as_far_as_replication_goes() {
     let url = "https://example.com";
     let wanted = Durability { shared: true, best_effort: true };
     assert_eq!(UpstashStore::new(url, "t").unwrap().durability(), wanted);
-    assert_eq!(VercelKvStore::new(url, "t").unwrap().durability(), wanted);
+    assert_eq!(UpstashStore::vercel_kv(url, "t").unwrap().durability(), wanted);
 }
 
 async fn futures_of<F>(count: usize, each: impl Fn(usize) -> F) -> Vec<F::Output>

@@ -17,9 +17,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
-use payproof::store::{
-    EnvStore, FileStore, MemoryStore, RedisStore, RestartLoss, Store, UpstashStore, VercelKvStore, from_env,
-};
+use payproof::store::{EnvStore, FileStore, MemoryStore, RedisStore, RestartLoss, Store, UpstashStore, from_env};
 use payproof::testing::sandbox::{Sandbox, SandboxPayment};
 use payproof::{
     BuildError, Currency, Money, Occasion, PaymentIntent, Proof, Provenance, RedeemError, Stripe, Validator, Verdict,
@@ -89,7 +87,7 @@ async fn open_and_run(kind: Kind) -> Result<bool, Box<dyn Error>> {
         }
         Kind::VercelKv => {
             let server = UpstashStandIn::start().await?;
-            run(VercelKvStore::new(server.url(), server.token())?).await
+            run(UpstashStore::vercel_kv(server.url(), server.token())?).await
         }
         Kind::Env => {
             let store: EnvStore = from_env()?;

@@ -311,7 +311,7 @@ fn upstash(_url: &str, _token: &str, because: &str) -> Result<EnvStore, BuildErr
 
 #[cfg(feature = "vercel-kv")]
 fn vercel_kv(url: &str, token: &str, because: &str) -> Result<EnvStore, BuildError> {
-    Ok(chosen(super::VercelKvStore::new(url, token)?, "vercel-kv", because))
+    Ok(chosen(super::UpstashStore::vercel_kv(url, token)?, "vercel-kv", because))
 }
 
 #[cfg(not(feature = "vercel-kv"))]

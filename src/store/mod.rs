@@ -5,7 +5,7 @@
 //! | [`MemoryStore`] | | this process | everything | |
 //! | `FileStore` | `file` | one process at a time | nothing; everything, if its file is in memory | |
 //! | `RedisStore` | `redis` | every process | what its primaries say: nothing, a second, since the last snapshot, everything, unknown | the last writes: replication is asynchronous |
-//! | `UpstashStore`, `VercelKvStore` | `upstash`, `vercel-kv` | every process | a second, as the service states; behind any other host, what the server says | the last writes; of two that conflict, the last one wins |
+//! | `UpstashStore`, for Vercel KV too | `upstash`, `vercel-kv` | every process | a second, as the service states; behind any other host, what the server says | the last writes; of two that conflict, the last one wins |
 //!
 //! What the bytes mean is the crate's own affair; a store knows keys, bytes and times to live.
 
@@ -27,13 +27,9 @@ mod inspection;
 mod memory;
 #[cfg(feature = "redis")]
 mod redis;
-#[cfg(feature = "upstash")]
-mod rest;
 mod restart_loss;
 #[cfg(feature = "upstash")]
 mod upstash;
-#[cfg(feature = "vercel-kv")]
-mod vercel_kv;
 
 pub use error::StoreError;
 #[cfg(feature = "file")]
@@ -46,8 +42,6 @@ pub use redis::{RedisStore, RedisStoreBuilder};
 pub use restart_loss::RestartLoss;
 #[cfg(feature = "upstash")]
 pub use upstash::{UpstashStore, UpstashStoreBuilder};
-#[cfg(feature = "vercel-kv")]
-pub use vercel_kv::{VercelKvStore, VercelKvStoreBuilder};
 
 /// What is stored under a key, and how long it has still to live.
 #[derive(Clone, PartialEq, Eq)]

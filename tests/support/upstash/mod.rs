@@ -29,7 +29,7 @@ mod keyspace;
 mod loopback;
 mod record_script;
 mod request;
-#[path = "../../../src/store/rest/script.rs"]
+#[path = "../../../src/store/upstash/script.rs"]
 mod script;
 mod server;
 

@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use super::RestClient;
+use super::client::RestClient;
 use super::wire;
 use crate::store::disk::{Disk, PATTERNS, stated_by_service};
 use crate::store::{RestartLoss, StoreError};
@@ -14,7 +14,7 @@ use crate::store::{RestartLoss, StoreError};
 const ANY_CONNECTION: u64 = 0;
 
 impl RestClient {
-    pub(crate) async fn restart_loss(&self) -> Result<RestartLoss, StoreError> {
+    pub(super) async fn restart_loss(&self) -> Result<RestartLoss, StoreError> {
         self.loss.recent(ANY_CONNECTION, self.look_at_disk()).await
     }
 

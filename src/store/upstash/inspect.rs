@@ -2,11 +2,10 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use serde::Deserialize;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::RestClient;
+use super::client::RestClient;
 use super::failure::Failure;
 use super::script::PLAIN;
 use super::wire::{self, Verb};
@@ -25,7 +24,7 @@ const CLOCK_TOLERANCE: Duration = Duration::from_secs(1);
 const OLDEST: (u32, u32) = (6, 2);
 
 impl RestClient {
-    pub(crate) async fn inspect(&self, server: &str) -> Result<Inspection, StoreError> {
+    pub(super) async fn inspect(&self, server: &str) -> Result<Inspection, StoreError> {
         // Opens a connection and teaches the server the script, so that the next one is a round trip and no more.
         let first = self.bounded(self.run(KEY, Verb::Get)).await;
         let start = Instant::now();
@@ -95,19 +94,7 @@ impl RestClient {
     async fn command(&self, arguments: &[&str]) -> Option<Value> {
         self.plain(arguments).await.ok()
     }
-
-    pub(super) async fn plain(&self, arguments: &[&str]) -> Result<Value, StoreError> {
-        let work = async {
-            let reply = self.post(wire::command(arguments)).await?;
-            self.result("", &reply).map(|Loose(value)| value)
-        };
-        Ok(self.bounded(work).await?)
-    }
 }
-
-/// A result of any shape.
-#[derive(Deserialize)]
-struct Loose(Value);
 
 fn unknown(what: &str) -> StoreFinding {
     StoreFinding::Unknown { what: what.into() }

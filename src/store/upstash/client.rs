@@ -16,31 +16,20 @@ use std::time::Duration;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, Url};
 use serde::Deserialize;
+use serde_json::Value;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout};
 
-use super::disk::KeptLoss;
-use super::{Claim, Durability, StoreError, Stored, Swap, ttl_millis};
+use super::failure::{self, Failure, Refusal};
+use super::script::{LOCKING, PLAIN, Script};
+use super::wire::{self, Answer, Text, Verb};
 use crate::http::object::Object;
 use crate::http::retry_after;
 use crate::http::transport::{self, HttpReply};
-use failure::{Failure, Refusal};
-use script::{LOCKING, PLAIN, Script};
-use wire::{Answer, Text, Verb};
+use crate::store::StoreError;
+use crate::store::disk::KeptLoss;
 
-mod failure;
-mod inspect;
-mod restart_loss;
-mod script;
-mod settings;
-mod wire;
-
-pub(super) use settings::{Names, Settings};
-
-/// What the contract of stores asks for.
-const MAX_VALUE: usize = 1 << 20;
-
-/// A value of that size, encoded by us and again by the server, with what stands around it.
+/// A value of 1 MiB, encoded by us and again by the server, with what stands around it.
 const MAX_BODY: usize = 2 << 20;
 
 /// Makes a server wait for what this client has written elsewhere; a hint, and no promise between two clients.
@@ -52,20 +41,20 @@ const MAX_SYNC_TOKEN: usize = 512;
 /// One database behind its REST interface.
 pub(super) struct RestClient {
     http: Client,
-    url: Url,
+    pub(super) url: Url,
     headers: HeaderMap,
     token: Box<str>,
     /// The latest that came.
     sync_token: Mutex<Option<HeaderValue>>,
     slots: Semaphore,
-    command_timeout: Duration,
+    pub(super) command_timeout: Duration,
     /// Set once the server has refused the script that locks its key alone.
     refuses_flags: AtomicBool,
-    loss: KeptLoss,
+    pub(super) loss: KeptLoss,
 }
 
 impl RestClient {
-    fn assemble(
+    pub(super) fn new(
         http: Client,
         url: Url,
         headers: HeaderMap,
@@ -86,52 +75,12 @@ impl RestClient {
         }
     }
 
-    pub(super) async fn get(&self, key: &str) -> Result<Option<Stored>, StoreError> {
-        self.verb(key, Verb::Get).await?.stored()
-    }
-
-    pub(super) async fn claim(&self, key: &str, value: &[u8], ttl: Duration) -> Result<Claim, StoreError> {
-        check(value)?;
-        match self.verb(key, Verb::Claim { value, ttl_millis: ttl_millis(ttl)? }).await? {
-            Answer::Done => Ok(Claim::Claimed),
-            Answer::Held(stored) => Ok(Claim::Held(stored)),
-            Answer::Nothing => Err(wire::unexpected()),
-        }
-    }
-
-    pub(super) async fn replace(
-        &self,
-        key: &str,
-        expected: &[u8],
-        value: &[u8],
-        ttl: Duration,
-    ) -> Result<Swap, StoreError> {
-        check(value)?;
-        self.swap(key, Verb::Replace { expected, value, ttl_millis: ttl_millis(ttl)? }).await
-    }
-
-    pub(super) async fn remove(&self, key: &str, expected: &[u8]) -> Result<Swap, StoreError> {
-        self.swap(key, Verb::Remove { expected }).await
-    }
-
-    /// What the protocol implies: a server that all can reach, and replicas that are written to later.
-    pub(super) fn durability() -> Durability {
-        Durability { shared: true, best_effort: true }
-    }
-
-    async fn swap(&self, key: &str, verb: Verb<'_>) -> Result<Swap, StoreError> {
-        match self.verb(key, verb).await? {
-            Answer::Done => Ok(Swap::Swapped),
-            other => other.stored().map(Swap::Lost),
-        }
-    }
-
-    async fn verb(&self, key: &str, verb: Verb<'_>) -> Result<Answer, StoreError> {
+    pub(super) async fn verb(&self, key: &str, verb: Verb<'_>) -> Result<Answer, StoreError> {
         Ok(self.bounded(self.run(key, verb)).await?)
     }
 
     /// One call in one slot and within its time, which begins with the wait for the slot.
-    async fn bounded<T>(&self, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    pub(super) async fn bounded<T>(&self, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
         let begun = Instant::now();
         let _slot = self.slot().await?;
         timeout(self.command_timeout.saturating_sub(begun.elapsed()), work).await.unwrap_or_else(|_| {
@@ -150,7 +99,7 @@ impl RestClient {
         Err(StoreError::not_sent(format!("`max_in_flight` requests were under way for {patience:?}")))
     }
 
-    async fn run(&self, key: &str, verb: Verb<'_>) -> Result<Answer, Failure> {
+    pub(super) async fn run(&self, key: &str, verb: Verb<'_>) -> Result<Answer, Failure> {
         let script = self.script();
         let known = self.ask(key, wire::run_script("EVALSHA", script.digest, key, verb)).await;
         if !matches!(known, Err(Failure::NoScript)) {
@@ -164,7 +113,7 @@ impl RestClient {
         self.ask(key, wire::run_script("EVAL", PLAIN.text, key, verb)).await
     }
 
-    fn script(&self) -> &'static Script {
+    pub(super) fn script(&self) -> &'static Script {
         if self.refuses_flags.load(Ordering::Relaxed) { &PLAIN } else { &LOCKING }
     }
 
@@ -172,6 +121,15 @@ impl RestClient {
         let reply = self.post(body).await?;
         let Text(result) = self.result(key, &reply)?;
         Ok(wire::answer(&result)?)
+    }
+
+    /// Runs a command without the script.
+    pub(super) async fn plain(&self, arguments: &[&str]) -> Result<Value, StoreError> {
+        let work = async {
+            let reply = self.post(wire::command(arguments)).await?;
+            self.result("", &reply).map(|Loose(value)| value)
+        };
+        Ok(self.bounded(work).await?)
     }
 
     async fn post(&self, body: String) -> Result<HttpReply<impl AsRef<[u8]> + Send + use<>>, StoreError> {
@@ -211,6 +169,10 @@ impl RestClient {
     }
 }
 
+/// A result of any shape.
+#[derive(Deserialize)]
+struct Loose(Value);
+
 /// Shows where it is, and no token.
 impl fmt::Debug for RestClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -219,12 +181,4 @@ impl fmt::Debug for RestClient {
             .field("command_timeout", &self.command_timeout)
             .finish_non_exhaustive()
     }
-}
-
-/// A larger value could be written, and never be read again.
-fn check(value: &[u8]) -> Result<(), StoreError> {
-    if value.len() <= MAX_VALUE {
-        return Ok(());
-    }
-    Err(StoreError::refused(format!("a value of {} bytes is larger than 1 MiB", value.len())))
 }

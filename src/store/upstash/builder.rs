@@ -1,0 +1,147 @@
+//! Checks what the store is made of.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use tokio::sync::Semaphore;
+
+use super::UpstashStore;
+use super::client::RestClient;
+use crate::http::transport;
+use crate::settings::build_error::BuildError;
+
+/// Time for a name look-up and a TLS handshake at 150 ms a round trip.
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(750);
+
+/// Over the internet a command takes some 5 to 200 ms; a whole second is a failure, and a caller is waiting.
+const COMMAND_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Over HTTP/1.1 each is a connection; plans allow a thousand or more.
+const MAX_IN_FLIGHT: usize = 256;
+
+/// Settings of an [`UpstashStore`]; checked by `build`.
+///
+/// | setting | default | why |
+/// |---|---|---|
+/// | `connect_timeout` | 750 ms | a name look-up and a TLS handshake at 150 ms a round trip |
+/// | `command_timeout` | 1 s | a command takes 5 to 200 ms over the internet, and a caller is waiting |
+/// | `max_in_flight` | 256 | over HTTP/1.1 each is a connection |
+#[derive(Clone)]
+#[must_use = "a builder does nothing until `build`"]
+pub struct UpstashStoreBuilder {
+    url_name: &'static str,
+    url: String,
+    token_name: &'static str,
+    token: String,
+    connect_timeout: Duration,
+    command_timeout: Duration,
+    max_in_flight: usize,
+}
+
+impl UpstashStoreBuilder {
+    /// The names are what messages call the two.
+    pub(super) fn new(url_name: &'static str, url: String, token_name: &'static str, token: String) -> Self {
+        Self {
+            url_name,
+            url,
+            token_name,
+            token,
+            connect_timeout: CONNECT_TIMEOUT,
+            command_timeout: COMMAND_TIMEOUT,
+            max_in_flight: MAX_IN_FLIGHT,
+        }
+    }
+
+    /// How long a connection may take, TLS included. Default: 750 ms.
+    ///
+    /// A call that ends here sent nothing. At most the command time-out.
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = timeout;
+        self
+    }
+
+    /// How long a verb may take, from the wait for its turn to the last byte of the answer. Default: 1 s.
+    ///
+    /// A call that ends here may have been carried out.
+    pub fn command_timeout(mut self, timeout: Duration) -> Self {
+        self.command_timeout = timeout;
+        self
+    }
+
+    /// The most calls under way at once. Default: 256.
+    ///
+    /// Further ones wait for their turn, in order and for at most half the command time-out, and then fail with nothing sent.
+    pub fn max_in_flight(mut self, calls: usize) -> Self {
+        self.max_in_flight = calls;
+        self
+    }
+
+    /// Checks every setting and makes the store. Nothing is sent yet.
+    ///
+    /// # Errors
+    /// `Url` when the URL is not https (or http for this machine), `Credential` when the token is empty or has white space
+    /// in it, `OutOfRange` and `Contradiction` for the limits, `HttpClient` when there are no root certificates.
+    pub fn build(self) -> Result<UpstashStore, BuildError> {
+        let base = transport::base_url(self.url_name, &self.url)?;
+        let headers = self.headers()?;
+        self.check_limits()?;
+        let http = transport::store_client(&base, self.connect_timeout, self.command_timeout)?;
+        let client = RestClient::new(http, base, headers, self.token, self.command_timeout, self.max_in_flight);
+        Ok(UpstashStore(Arc::new(client)))
+    }
+
+    fn headers(&self) -> Result<HeaderMap, BuildError> {
+        let mut headers = HeaderMap::with_capacity(5);
+        headers.insert(AUTHORIZATION, self.authorization()?);
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(HeaderName::from_static("upstash-encoding"), HeaderValue::from_static("base64"));
+        Ok(headers)
+    }
+
+    fn authorization(&self) -> Result<HeaderValue, BuildError> {
+        let wrong = |rule| BuildError::Credential { what: self.token_name, rule };
+        if self.token.is_empty() {
+            return Err(wrong("must not be empty; set the REST token of the database"));
+        }
+        if self.token.chars().any(|c| c.is_whitespace() || c.is_control()) {
+            return Err(wrong("must not contain white space or control characters, such as a file's last line end"));
+        }
+        if !self.token.is_ascii() || self.token.contains(['"', '\'']) {
+            return Err(wrong("must consist of ASCII characters without quotation marks"));
+        }
+        let value = HeaderValue::try_from(format!("Bearer {}", self.token));
+        let mut value = value.map_err(|_| wrong("cannot be sent as a header"))?;
+        value.set_sensitive(true);
+        Ok(value)
+    }
+
+    fn check_limits(&self) -> Result<(), BuildError> {
+        let (connect, command) = ("upstash.connect_timeout", "upstash.command_timeout");
+        for (setting, value) in [(connect, self.connect_timeout), (command, self.command_timeout)] {
+            if value < Duration::from_millis(1) {
+                return Err(BuildError::out_of_range(setting, format!("{value:?}"), "at least 1 ms"));
+            }
+        }
+        BuildError::check_order(connect, self.connect_timeout, command, self.command_timeout)?;
+        let rule = match self.max_in_flight {
+            0 => "at least 1",
+            many if many > Semaphore::MAX_PERMITS => "a number a semaphore can count to",
+            _ => return Ok(()),
+        };
+        Err(BuildError::out_of_range("upstash.max_in_flight", self.max_in_flight.to_string(), rule))
+    }
+}
+
+/// Shows no token, and not the URL either, which has not been checked for credentials yet.
+impl fmt::Debug for UpstashStoreBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UpstashStoreBuilder")
+            .field("token", &"[redacted]")
+            .field("connect_timeout", &self.connect_timeout)
+            .field("command_timeout", &self.command_timeout)
+            .field("max_in_flight", &self.max_in_flight)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,154 @@
+//! A store in Upstash Redis or Vercel KV, over their REST interface.
+
+mod builder;
+mod client;
+mod failure;
+mod inspect;
+mod restart_loss;
+mod script;
+mod wire;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use self::builder::UpstashStoreBuilder;
+use self::client::RestClient;
+use self::wire::{Answer, Verb};
+use super::{Claim, Durability, Inspection, RestartLoss, Store, StoreError, Stored, Swap, ttl_millis};
+use crate::settings::build_error::BuildError;
+
+/// What the contract of stores asks for.
+const MAX_VALUE: usize = 1 << 20;
+
+/// A store in Upstash Redis, over its REST interface; Vercel KV is the same under other names. Clones share everything.
+///
+/// Each verb is one request and one command: a script that compares and writes, answered by the primary. The first call
+/// after the server has forgotten the script takes a second request. Nothing is sent twice otherwise: a lost reply is an
+/// error whose outcome is unknown.
+///
+/// Values are stored as text, behind `pp1:`. What `RedisStore` writes into the same database is refused here as foreign,
+/// and the other way round it is unreadable: use one of the two per database.
+///
+/// Each write is on the service's disks within a moment, so a restart loses [a second](RestartLoss::Second) at most: that is
+/// the service's own word, and taken for its hosts alone (`*.upstash.io`, `*.kv.vercel-storage.com`). A server of your own
+/// behind this protocol is asked for its settings, as `RedisStore` asks.
+///
+/// Replicas are written to later, so a failover may lose the last acknowledged writes. Turn eviction off in the console:
+/// a record that is deleted early makes a used payment look unused.
+///
+/// ```no_run
+/// use payproof::store::UpstashStore;
+///
+/// let url = std::env::var("UPSTASH_REDIS_REST_URL")?;
+/// let store = UpstashStore::new(url, std::env::var("UPSTASH_REDIS_REST_TOKEN")?)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct UpstashStore(Arc<RestClient>);
+
+impl UpstashStore {
+    /// A store in Upstash Redis, with the defaults of [`UpstashStoreBuilder`]. Connects when first used.
+    ///
+    /// # Errors
+    /// As for [`build`](UpstashStoreBuilder::build).
+    pub fn new(url: impl Into<String>, token: impl Into<String>) -> Result<Self, BuildError> {
+        Self::builder(url, token).build()
+    }
+
+    /// A store in Vercel KV, with the defaults of [`UpstashStoreBuilder`]. Connects when first used.
+    ///
+    /// Vercel moved its KV databases to Upstash in December 2024; what it set in the environment stays:
+    /// `KV_REST_API_URL` and `KV_REST_API_TOKEN`, never `KV_REST_API_READ_ONLY_TOKEN`.
+    ///
+    /// # Errors
+    /// As for [`build`](UpstashStoreBuilder::build).
+    #[cfg(feature = "vercel-kv")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "vercel-kv")))]
+    pub fn vercel_kv(url: impl Into<String>, token: impl Into<String>) -> Result<Self, BuildError> {
+        Self::builder_vercel_kv(url, token).build()
+    }
+
+    /// Starts building a store in Upstash Redis.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use payproof::store::UpstashStore;
+    ///
+    /// let store = UpstashStore::builder("https://eu1-tidy-cat-1.example.com", "token")
+    ///     .command_timeout(Duration::from_secs(2))
+    ///     .build()?;
+    /// assert!(!format!("{store:?}").contains("token"));
+    /// # Ok::<(), payproof::BuildError>(())
+    /// ```
+    pub fn builder(url: impl Into<String>, token: impl Into<String>) -> UpstashStoreBuilder {
+        UpstashStoreBuilder::new("Upstash REST URL", url.into(), "Upstash REST token", token.into())
+    }
+
+    /// Starts building a store in Vercel KV.
+    #[cfg(feature = "vercel-kv")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "vercel-kv")))]
+    pub fn builder_vercel_kv(url: impl Into<String>, token: impl Into<String>) -> UpstashStoreBuilder {
+        UpstashStoreBuilder::new("Vercel KV REST URL", url.into(), "Vercel KV REST token", token.into())
+    }
+
+    async fn swap(&self, key: &str, verb: Verb<'_>) -> Result<Swap, StoreError> {
+        match self.0.verb(key, verb).await? {
+            Answer::Done => Ok(Swap::Swapped),
+            other => other.stored().map(Swap::Lost),
+        }
+    }
+}
+
+impl Store for UpstashStore {
+    async fn get(&self, key: &str) -> Result<Option<Stored>, StoreError> {
+        self.0.verb(key, Verb::Get).await?.stored()
+    }
+
+    async fn claim(&self, key: &str, value: &[u8], ttl: Duration) -> Result<Claim, StoreError> {
+        check(value)?;
+        match self.0.verb(key, Verb::Claim { value, ttl_millis: ttl_millis(ttl)? }).await? {
+            Answer::Done => Ok(Claim::Claimed),
+            Answer::Held(stored) => Ok(Claim::Held(stored)),
+            Answer::Nothing => Err(wire::unexpected()),
+        }
+    }
+
+    async fn replace(&self, key: &str, expected: &[u8], value: &[u8], ttl: Duration) -> Result<Swap, StoreError> {
+        check(value)?;
+        self.swap(key, Verb::Replace { expected, value, ttl_millis: ttl_millis(ttl)? }).await
+    }
+
+    async fn remove(&self, key: &str, expected: &[u8]) -> Result<Swap, StoreError> {
+        self.swap(key, Verb::Remove { expected }).await
+    }
+
+    /// What the protocol implies: a server that all can reach, and replicas that are written to later.
+    fn durability(&self) -> Durability {
+        Durability { shared: true, best_effort: true }
+    }
+
+    async fn restart_loss(&self) -> Result<RestartLoss, StoreError> {
+        self.0.restart_loss().await
+    }
+
+    async fn inspect(&self) -> Result<Inspection, StoreError> {
+        self.0.inspect("upstash").await
+    }
+}
+
+/// A larger value could be written, and never be read again.
+fn check(value: &[u8]) -> Result<(), StoreError> {
+    if value.len() <= MAX_VALUE {
+        return Ok(());
+    }
+    Err(StoreError::refused(format!("a value of {} bytes is larger than 1 MiB", value.len())))
+}
+
+/// Shows where the database is, and no token.
+impl fmt::Debug for UpstashStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("UpstashStore").field(&self.0).finish()
+    }
+}

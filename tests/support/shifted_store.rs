@@ -1,6 +1,10 @@
 //! A store whose own clock is moved: records grow older, or younger, than by the time that passes.
 #![allow(dead_code, reason = "each test binary uses its own share")]
-#![allow(clippy::unwrap_used, reason = "a lock is poisoned only by a test that has failed already")]
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::unwrap_used,
+    reason = "numbers are small, and a lock is poisoned only by a test that has failed already"
+)]
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};

@@ -1,0 +1,21 @@
+//! The command line, end to end: the built program against the sandbox, a real Redis, and endpoints made for it.
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "what does not go as expected fails the test"
+)]
+
+mod csv_peers;
+mod endpoint;
+mod input;
+mod many;
+mod one;
+mod program;
+#[path = "../support/redis_server.rs"]
+mod redis_server;
+mod secrets;
+mod store;
+mod verify;

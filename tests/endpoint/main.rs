@@ -1,0 +1,29 @@
+//! Idempotent endpoints, as a client of a service sees them.
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "what does not hold here fails the test"
+)]
+
+mod answers;
+mod bodies;
+mod bypass;
+mod duplicates;
+mod fates;
+mod fuzz;
+mod identity;
+mod keys;
+#[cfg(feature = "redis")]
+mod processes;
+#[cfg(feature = "redis")]
+#[path = "../support/redis_server.rs"]
+mod redis_server;
+mod resolving;
+mod service;
+mod settings;
+mod store;
+#[path = "../support/mod.rs"]
+mod support;

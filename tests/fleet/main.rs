@@ -1,0 +1,59 @@
+//! Several real processes that share one Redis, while workers die, servers stall and connections break.
+//!
+//! The processes are this very test binary, started again to run nothing but [`worker`]. The provider is in the parent, so
+//! that it counts what really reached it. Each run prints its seed; `PAYPROOF_FLEET_SEED` repeats the choices, though not
+//! the scheduler's.
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "what does not hold here fails the test"
+)]
+
+mod client;
+mod cluster;
+mod desk;
+mod language;
+mod outage;
+mod pauses;
+mod process;
+mod provider;
+#[path = "../support/proxy.rs"]
+mod proxy;
+mod redemptions;
+#[path = "../support/redis_server.rs"]
+mod redis_server;
+mod storm;
+mod traffic;
+mod validations;
+mod verdict;
+mod work;
+
+use tokio::sync::{Mutex, MutexGuard};
+
+/// What makes this binary a worker: its settings.
+const WORKER: &str = "PAYPROOF_FLEET_WORKER";
+
+/// No test, unless the parent started this process to be one of many.
+#[test]
+fn worker() {
+    if let Ok(settings) = std::env::var(WORKER) {
+        work::run(&settings);
+    }
+}
+
+/// Each of these tests wants the machine for itself.
+async fn my_turn() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::const_new(());
+    TURN.lock().await
+}
+
+/// What the choices of a run follow from.
+fn seed() -> u64 {
+    match std::env::var("PAYPROOF_FLEET_SEED") {
+        Ok(seed) => seed.parse().expect("PAYPROOF_FLEET_SEED is a number"),
+        Err(_) => rand::random_range(0..1_000_000),
+    }
+}

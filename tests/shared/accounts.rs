@@ -1,0 +1,307 @@
+//! Whose records those in a store are: validators of one account share them, and those of two accounts share nothing.
+#![cfg(all(feature = "stripe", feature = "test-util"))]
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a fixture that cannot be made fails the test that asked for it"
+)]
+
+use payproof::provider::{ProviderIdentity, provider_fn};
+use payproof::store::{MemoryStore, RestartLoss, Store};
+use payproof::testing::ScriptedProvider;
+use payproof::testing::sandbox::{Sandbox, SandboxPayment};
+use payproof::{BuildError, Currency, Finding, Mode, PaymentStatus, ProviderPayment};
+use payproof::{Occasion, PaymentIntent, Proof, Provenance, RedeemError, StripeBuilder};
+use payproof::{Stripe, TenantProof, Validation, Validator, ValidatorBuilder, Verdict};
+use tokio::time::{Instant, sleep};
+
+use crate::chaos_store::{ChaosStore, Fate};
+use crate::support::{NO_PATTERNS, intent, ms, paid, plain, secs};
+
+/// A key of its own for each account. Put together, so that no literal looks like a credential.
+fn stripe(sandbox: &Sandbox, key: &str) -> StripeBuilder {
+    Stripe::builder(["sk", "live", key].join("_")).base_url(sandbox.url())
+}
+
+/// A sandbox that stands for one account, or for all that a platform reaches.
+async fn account(payments: &[&str]) -> Sandbox {
+    let sandbox = Sandbox::start().await.unwrap();
+    for id in payments {
+        sandbox.put(SandboxPayment::paid(id, 1999, "usd").order("6735"));
+    }
+    sandbox
+}
+
+/// A paid payment that names no order, so that it may be redeemed for any.
+fn unbound(id: &str) -> ProviderPayment {
+    ProviderPayment::new(id, PaymentStatus::Paid)
+        .mode(Mode::Live)
+        .amount(1999, Currency::USD)
+        .amount_received(1999)
+        .amount_refunded(0)
+        .created(1_767_225_600)
+        .as_of(1_767_225_660)
+        .metadata("store_id", "store_42")
+}
+
+fn over(store: &MemoryStore, stripe: StripeBuilder) -> ValidatorBuilder {
+    let builder = Validator::builder(stripe.build().unwrap()).transient_patterns(NO_PATTERNS);
+    builder.single_tenant().store(store.clone()).only_instance().restart_loses_at_most(RestartLoss::All)
+}
+
+async fn ask(validator: &Validator, intent: &PaymentIntent) -> Validation {
+    validator.validate(intent).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_store_demands_the_account_or_the_statement_that_there_is_one() {
+    let sandbox = account(&[]).await;
+    let unstated = |builder: ValidatorBuilder| match builder.build() {
+        Err(error @ BuildError::AccountUnstated { .. }) => error.to_string(),
+        other => panic!("{other:?}"),
+    };
+    let said = unstated(over(&MemoryStore::new(), stripe(&sandbox, "a")));
+    for word in ["stripe", "own_account(\"acct_…\")", "only_account()"] {
+        assert!(said.contains(word), "{word}: {said}");
+    }
+    // A label is no name.
+    unstated(over(&MemoryStore::new(), stripe(&sandbox, "a").account_label("eu")));
+    let acme = || provider_fn(ProviderIdentity::new("acme").label("eu"), |id, _| async move { Ok(paid(id.as_str())) });
+    let said = unstated(Validator::builder(acme()).store(MemoryStore::new()));
+    for word in ["acme", "ProviderIdentity::account", "only_account()"] {
+        assert!(said.contains(word), "{word}: {said}");
+    }
+
+    let named = stripe(&sandbox, "a").own_account("acct_1");
+    for stated in [named, stripe(&sandbox, "a").account("acct_1"), stripe(&sandbox, "a").only_account()] {
+        over(&MemoryStore::new(), stated).build().unwrap();
+    }
+    Validator::builder(acme()).build().unwrap();
+    Validator::builder(stripe(&sandbox, "a").build().unwrap()).build().unwrap();
+}
+
+#[test]
+fn a_name_that_is_none_is_refused() {
+    for name in ["", &"a".repeat(256)] {
+        let identity = ProviderIdentity::new("acme").account(name);
+        let acme = provider_fn(identity, |id, _| async move { Ok(paid(id.as_str())) });
+        let error = Validator::builder(acme).build().unwrap_err();
+        assert!(error.to_string().contains("account is"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_payment_into_one_account_is_none_of_another_ones() {
+    let (paying, asking, store) = (account(&["pi_1"]).await, account(&[]).await, MemoryStore::new());
+    let first = over(&store, stripe(&paying, "a").own_account("acct_1")).build().unwrap();
+    let second = over(&store, stripe(&asking, "b").own_account("acct_2")).build().unwrap();
+    assert!(ask(&first, &intent("pi_1")).await.verdict().is_valid());
+    let validation = ask(&second, &intent("pi_1")).await;
+    let Verdict::Invalid(findings) = validation.verdict() else { panic!("paid into another account: {validation:?}") };
+    assert_eq!(findings.as_ref(), [Finding::NotFound]);
+    assert_eq!((paying.requests(), asking.requests()), (1, 1));
+}
+
+#[tokio::test]
+async fn an_account_shares_its_facts_however_it_is_reached_and_labeled() {
+    let (sandbox, store) = (account(&["pi_1"]).await, MemoryStore::new());
+    let by_own_key = stripe(&sandbox, "a").own_account("acct_1");
+    let by_rotated_key = stripe(&sandbox, "b").own_account("acct_1").account_label("eu");
+    let by_platform = stripe(&sandbox, "c").own_account("acct_platform").account("acct_1");
+    let claims = PaymentIntent::new("acct_1", "pi_1", intent("pi_1").money()).unwrap().order("6735").unwrap();
+    for (at, stripe) in [by_own_key, by_rotated_key, by_platform].into_iter().enumerate() {
+        // Each states whose payment it is, so that any of them proves the tenant by account to the others.
+        let proven = over(&store, stripe).tenant_proof(TenantProof::Account).build().unwrap();
+        let validation = ask(&proven, &claims).await;
+        assert!(validation.verdict().is_valid(), "number {at}: {validation:?}");
+        let expected = if at == 0 { Provenance::Fresh } else { Provenance::Replayed };
+        assert_eq!(validation.provenance(), expected, "number {at}");
+    }
+    assert_eq!(sandbox.requests(), 1);
+}
+
+// The place of a redemption.
+
+/// A validator of a provider that knows the payment `pi_1`, which names no order.
+fn redeeming(identity: ProviderIdentity, store: impl Store) -> Validator {
+    let provider = ScriptedProvider::with_identity(identity);
+    provider.put(unbound("pi_1"));
+    provider.put(unbound("pi_2"));
+    let builder = plain(&provider).transient_patterns(NO_PATTERNS).store(store).proof_max_age(secs(24 * 60 * 60));
+    builder.only_instance().restart_loses_at_most(RestartLoss::All).build().unwrap()
+}
+
+async fn proof(validator: &Validator, id: &str) -> Proof {
+    match validator.validate(PaymentIntent::new("store_42", id, intent(id).money()).unwrap()).await {
+        Ok(validation) => match validation.into_verdict() {
+            Verdict::Valid(proof) => proof,
+            verdict => panic!("{verdict:?}"),
+        },
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// Ids that may repeat, so that the account, named or not, is part of the place, as it once was everywhere.
+fn former(account: Option<&str>) -> ProviderIdentity {
+    let identity = ProviderIdentity::new("stripe");
+    account.map_or_else(|| identity.clone().only_account(), |account| identity.clone().account(account))
+}
+
+fn unique() -> ProviderIdentity {
+    ProviderIdentity::new("stripe").globally_unique_ids()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_used_payment_stays_used_once_its_account_is_named() {
+    // What a validator of today looks like that once kept its records under this name.
+    let named = || unique().account("acct_1");
+    for (before, after) in [
+        (None, named()),
+        (None, unique().only_account()),
+        (None, named().label("eu")),
+        (Some("eu"), named().label("eu")),
+        (Some("eu"), unique().only_account().label("eu")),
+        (Some("acct_1"), named()),
+        (Some("eu/acct_1"), named().label("eu")),
+        (None, ProviderIdentity::new("stripe").account("acct_1")),
+    ] {
+        let (store, shown) = (MemoryStore::new(), format!("{before:?}, then {after:?}"));
+        let (old, new) = (redeeming(former(before), store.clone()), redeeming(after, store));
+        let receipt = old.redeem_for(proof(&old, "pi_1").await, "A").await.unwrap().into_receipt();
+        let used = proof(&new, "pi_1").await;
+        match new.redeem_for(&used, "B").await {
+            Err(RedeemError::AlreadyRedeemed { by }) => assert_eq!(by.as_deref(), Some("A"), "{shown}"),
+            other => panic!("{shown}: {other:?}"),
+        }
+        sleep(secs(7)).await;
+        let again = new.redeem_for(&used, "A").await.unwrap();
+        assert_eq!((again.receipt(), again.occasion()), (&receipt, Occasion::Repeat { age: secs(7) }), "{shown}");
+        let redemption = new.redemption(used.payment()).await.unwrap().unwrap();
+        assert_eq!(redemption.receipt(), &receipt, "{shown}");
+        let another = new.redeem_for(proof(&new, "pi_2").await, "A").await;
+        assert!(matches!(another, Err(RedeemError::OrderAlreadyPaid { .. })), "{shown}: {another:?}");
+
+        new.release(&receipt).await.unwrap();
+        assert!(new.redemption(used.payment()).await.unwrap().is_none(), "{shown}");
+        assert!(old.redemption(used.payment()).await.unwrap().is_none(), "{shown}");
+        let _ = new.redeem_for(&used, "B").await.unwrap();
+        assert!(matches!(new.release(&receipt).await, Err(RedeemError::AlreadyRedeemed { .. })), "{shown}");
+    }
+}
+
+#[tokio::test]
+async fn a_used_payment_stays_used_however_its_account_is_reached() {
+    let (sandbox, store) = (account(&["pi_1"]).await, MemoryStore::new());
+    let ways = [
+        stripe(&sandbox, "a").only_account(),
+        stripe(&sandbox, "a").own_account("acct_1"),
+        stripe(&sandbox, "b").own_account("acct_1").account_label("eu"),
+        stripe(&sandbox, "c").own_account("acct_platform").account("acct_1"),
+    ];
+    let validators: Vec<_> = ways.into_iter().map(|stripe| over(&store, stripe).build().unwrap()).collect();
+    let mut first = None;
+    for validator in &validators {
+        let Verdict::Valid(proof) = ask(validator, &intent("pi_1")).await.into_verdict() else { panic!("it is paid") };
+        let receipt = validator.redeem(&proof).await.unwrap().into_receipt();
+        let (receipt_before, key) = first.get_or_insert_with(|| (receipt.clone(), proof.redemption_key()));
+        assert_eq!((&receipt, proof.redemption_key()), (&*receipt_before, key.clone()));
+        let theirs = PaymentIntent::new("store_7", "pi_1", proof.money()).unwrap().order("6735").unwrap();
+        let Verdict::Valid(proof) = ask(validator, &theirs).await.into_verdict() else { panic!("it is paid") };
+        let another = validator.redeem(proof).await;
+        assert!(matches!(another, Err(RedeemError::AlreadyRedeemed { by: None })), "{another:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn equal_ids_of_two_accounts_are_two_payments_where_ids_may_repeat() {
+    let store = MemoryStore::new();
+    let [one, two] = ["one", "two"].map(|account| redeeming(former(Some(account)), store.clone()));
+    let (proven, also) = (proof(&one, "pi_1").await, proof(&two, "pi_1").await);
+    let _ = one.redeem_for(&proven, "A").await.unwrap();
+    let _ = two.redeem_for(&also, "B").await.unwrap();
+    assert_ne!(proven.redemption_key(), also.redemption_key());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_redemption_under_way_at_a_former_place_is_waited_for_and_settles_no_more_once_its_lease_is_over() {
+    let store = MemoryStore::new();
+    let way = ChaosStore::new(&store, 0);
+    let (old, new) = (redeeming(former(None), way.clone()), redeeming(unique().account("acct_1"), store.clone()));
+    let (theirs, ours) = (proof(&old, "pi_1").await, proof(&new, "pi_1").await);
+    // It claims both records, and then its settling lies in a queue for longer than the lease.
+    way.script([Fate::Made, Fate::Made, Fate::Late(secs(45))]);
+    assert!(old.redeem_for(&theirs, "A").await.is_err());
+    match new.redeem_for(&ours, "B").await {
+        Err(RedeemError::InProgress { retry_after }) => sleep(retry_after).await,
+        other => panic!("{other:?}"),
+    }
+    let receipt = new.redeem_for(&ours, "B").await.unwrap().into_receipt();
+    sleep(secs(60)).await;
+    assert!(old.redemption(theirs.payment()).await.unwrap().is_none(), "it was settled beside another");
+    assert_eq!(new.redeem_for(&ours, "B").await.unwrap().receipt(), &receipt);
+    assert_eq!(new.redemption(ours.payment()).await.unwrap().unwrap().receipt(), &receipt);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_redemption_that_is_settled_at_a_former_place_meanwhile_is_seen() {
+    let store = MemoryStore::new();
+    let way = ChaosStore::new(&store, 0);
+    let (old, new) = (redeeming(former(None), store.clone()), redeeming(unique().account("acct_1"), way.clone()));
+    let (theirs, ours) = (proof(&old, "pi_1").await, proof(&new, "pi_1").await);
+    // The claim at the present place takes its time, and is made.
+    way.script([Fate::StallAfter(ms(500))]);
+    let (late, receipt) = tokio::join!(new.redeem_for(&ours, "B").into_future(), async {
+        sleep(ms(100)).await;
+        old.redeem_for(&theirs, "A").await.unwrap()
+    });
+    assert!(matches!(late, Err(RedeemError::AlreadyRedeemed { .. })), "{late:?}");
+    assert_eq!(new.redeem_for(&ours, "A").await.unwrap().receipt(), receipt.receipt());
+}
+
+#[tokio::test(start_paused = true)]
+async fn former_places_are_looked_at_in_the_time_of_one() {
+    for (identity, former_places) in [
+        (unique().only_account(), 1),
+        (unique().account("acct_1"), 2),
+        (unique().account("acct_1").label("eu"), 4),
+        (ProviderIdentity::new("stripe").only_account(), 0),
+    ] {
+        let way = ChaosStore::new(&MemoryStore::new(), 0);
+        let (validator, shown) = (redeeming(identity.clone(), way.clone()), format!("{identity:?}"));
+        let proven = proof(&validator, "pi_1").await;
+        let calls = way.calls();
+        way.script(vec![Fate::StallAfter(ms(100)); 7]);
+        let begin = Instant::now();
+        assert_eq!(validator.redeem_for(&proven, "A").await.unwrap().occasion(), Occasion::First, "{shown}");
+        // The claim, those places, the order, and the settling.
+        assert_eq!(way.calls() - calls, 3 + former_places, "{shown}");
+        assert_eq!(begin.elapsed(), ms(if former_places == 0 { 300 } else { 400 }), "{shown}");
+    }
+}
+
+#[cfg(feature = "webhook")]
+#[tokio::test]
+async fn a_platforms_endpoint_has_a_connected_accounts_refund_known_at_once() {
+    use payproof::testing::webhook::{EventBody, now, sign};
+    use payproof::webhook::{Delivery, StripeWebhooks};
+
+    let (sandbox, store) = (account(&["pi_connect"]).await, MemoryStore::new());
+    let platform = over(&store, stripe(&sandbox, "p").own_account("acct_connect_platform")).build().unwrap();
+    let connected = stripe(&sandbox, "p").own_account("acct_connect_platform").account("acct_connect_1");
+    let connected = over(&store, connected).build().unwrap();
+    assert!(ask(&connected, &intent("pi_connect")).await.verdict().is_valid());
+    sandbox.put(SandboxPayment::paid("pi_connect", 1999, "usd").order("6735").refunded(1999));
+    assert!(ask(&connected, &intent("pi_connect")).await.verdict().is_valid(), "nothing was heard of it yet");
+
+    // Put together, so that no literal looks like a credential.
+    let secret = ["whsec", "connect"].join("_");
+    let webhooks = StripeWebhooks::builder(&platform, "connect", secret.clone()).build().unwrap();
+    let event = EventBody::of_payment("evt_1", "charge.refunded", "pi_connect").account("acct_connect_1").to_string();
+    let signature = sign(&secret, now(), &event);
+    let handler = |_| async { Err("it is not the platform's own") };
+    assert_eq!(webhooks.receive(Some(&signature), &event, handler).await.unwrap(), Delivery::Ignored);
+    let validation = ask(&connected, &intent("pi_connect")).await;
+    assert!(matches!(validation.verdict(), Verdict::Invalid(_)), "{validation:?}");
+    assert_eq!(sandbox.requests(), 2);
+}

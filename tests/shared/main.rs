@@ -1,0 +1,20 @@
+//! Several validators over one store, as several processes have it.
+#![cfg(feature = "test-util")]
+
+#[path = "../support/chaos_store.rs"]
+mod chaos_store;
+#[cfg(all(feature = "file", feature = "redis", unix))]
+#[path = "../support/folder.rs"]
+mod folder;
+#[cfg(all(feature = "file", feature = "redis", unix))]
+#[path = "../support/redis_server.rs"]
+mod redis_server;
+#[path = "../support/shifted_store.rs"]
+mod shifted_store;
+#[path = "../support/mod.rs"]
+mod support;
+
+mod accounts;
+mod ages;
+mod clock;
+mod facts;

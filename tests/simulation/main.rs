@@ -1,0 +1,12 @@
+//! Several processes over a store that goes wrong in every way, on a clock that jumps: one simulation per subsystem.
+#![cfg(feature = "test-util")]
+
+#[path = "../support/chaos_store.rs"]
+mod chaos_store;
+#[path = "../support/mod.rs"]
+mod support;
+
+mod endpoint;
+mod redeem;
+mod shared;
+mod webhook;

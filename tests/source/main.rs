@@ -1,0 +1,4 @@
+//! What the sources and the README look like.
+
+mod layering;
+mod readme;

@@ -1,0 +1,15 @@
+//! The stores of the crate, one by one; the one in Redis has a binary of its own.
+
+#[cfg(all(feature = "file", unix))]
+#[path = "../support/folder.rs"]
+mod folder;
+#[path = "../support/mod.rs"]
+mod support;
+
+mod contract;
+mod file;
+mod file_crashes;
+mod flaky;
+mod from_env;
+mod memory;
+mod rest;

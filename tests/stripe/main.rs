@@ -1,0 +1,10 @@
+//! The Stripe adapter and the sandbox, beside servers and clients of others.
+
+#[cfg(feature = "stripe")]
+#[path = "../support/mod.rs"]
+mod support;
+
+mod adapter;
+mod clients;
+mod localstripe;
+mod sandbox;

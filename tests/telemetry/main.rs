@@ -1,0 +1,14 @@
+//! What the crate says of itself: spans, events, numbers, and what none of them may show.
+#![cfg(feature = "test-util")]
+
+#[cfg(all(feature = "axum", feature = "metrics", feature = "webhook"))]
+#[path = "../support/folder.rs"]
+mod folder;
+#[path = "../support/subscribers.rs"]
+mod subscribers;
+#[path = "../support/mod.rs"]
+mod support;
+
+mod metrics;
+mod secrets;
+mod spans;

@@ -1,0 +1,17 @@
+//! One validation, from the claim to the verdict.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod builder;
+mod cancellation;
+mod envelope;
+mod facts;
+mod flights;
+mod health;
+mod intent;
+mod judge;
+mod kept;
+mod keys;
+mod resilience;
+mod retry;

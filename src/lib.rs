@@ -84,21 +84,21 @@
 //! | `payproof.store` | event, warn: a call to the shared store failed | `provider`, `error` |
 //! | `payproof.lease_lost` | event, warn: an answer could not be recorded | `provider`, `payment` |
 //! | `payproof.operation` | span, info; a guarded call | `provider`, `mode`, `operation`, `provenance`, `code` |
-//! | `payproof.operation_lost` | event, warn: what a guarded call brought could not be recorded, since somebody else had taken over | `provider`, `operation` |
+//! | `payproof.operation_lost` | event, warn: what a guarded call brought could not be recorded, since another process had taken over | `provider`, `operation` |
 //! | `payproof.contradicted` | event, error: an operation was executed that a person or the reconcile hook declared not executed, so that it may be executed twice | `provider`, `operation`, `reference`, `known`, `declared` |
-//! | `payproof.indeterminate` | event, warn: nobody knows whether an operation was executed | `provider`, `operation`, `reference` |
-//! | `payproof.resolved` | event, info: somebody said what became of it | `provider`, `operation`, `reference`, `resolution`, `who` |
+//! | `payproof.indeterminate` | event, warn: whether an operation was executed is unknown | `provider`, `operation`, `reference` |
+//! | `payproof.resolved` | event, info: a person or the reconcile hook said what became of it | `provider`, `operation`, `reference`, `resolution`, `who` |
 //! | `payproof.provider_key_unused` | event, warn: an operation counts on a provider key that its call did not take | `provider`, `operation` |
 //! | `payproof.taken_over` | event, warn: another process's lease ended without an answer | `provider`, `payment` |
 //! | `payproof.store_finding` | event, warn: the first look at the store found something | `provider`, `code`, `advice` |
 //! | `payproof.store_chosen` | event; info, or warn when it is risky | `store`, `because` |
 //! | `payproof.request` | span, info; a request that an idempotency layer looks at | `provider`, `method`, `outcome` |
-//! | `payproof.request_indeterminate` | event, warn: nobody knows what became of a request | `provider`, `reference` |
+//! | `payproof.request_indeterminate` | event, warn: what became of a request is unknown | `provider`, `reference` |
 //! | `payproof.request_lost` | event, warn: a handler came back after its lease, and its answer is not recorded | `provider`, `reference` |
 //! | `payproof.delivery` | span, info; one delivery to an endpoint for webhooks | `provider`, `mode`, `endpoint`, `event`, `event_type`, `outcome` |
 //! | `payproof.handler_failed` | event, warn: the handler of a webhook returned an error | `provider`, `error` |
 //! | `payproof.delivery_taken_over` | event, warn: another process had claimed an event, and its lease ended without an answer | `provider`, `endpoint`, `event` |
-//! | `payproof.delivery_lost` | event, warn: a handler succeeded after its lease, when somebody else had taken over | `provider`, `endpoint` |
+//! | `payproof.delivery_lost` | event, warn: a handler succeeded after its lease, when another process had taken over | `provider`, `endpoint` |
 //! | `payproof.checks_disabled` | event, warn: an idempotency layer was built while `PAYPROOF_DISABLE_IDEMPOTENCY_CHECKS` is on | `provider` |
 //!
 //! The ids of payments and events, and the operation's reference, a digest, are the only ids in any field: no key, no
@@ -129,7 +129,7 @@
 //! | `payproof_facts_in_memory` | gauge | | payments whose facts are in memory |
 //! | `payproof_keys_held` | gauge | | idempotency keys in memory |
 //! | `payproof_operations_total` | counter | `outcome`: `fresh`, `replayed`, `coalesced`, or the error's code | guarded operations |
-//! | `payproof_indeterminate_operations` | gauge | | operations of which nobody knows whether they were executed |
+//! | `payproof_indeterminate_operations` | gauge | | indeterminate operations: it is unknown whether the provider executed them |
 //! | `payproof_indeterminate_oldest_seconds` | gauge, seconds | | how long the oldest of them has been waiting; 0 without any |
 //! | `payproof_requests_total` | counter | `outcome`: see `endpoint` | requests with an idempotency key |
 //! | `payproof_requests_bypassed_total` | counter | | requests past a layer that is switched off |

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-/// What looks like a credential, whoever wrote it into a text: API keys, webhook secrets, what follows an authorization
+/// What looks like a credential, wherever a text got it from: API keys, webhook secrets, what follows an authorization
 /// scheme, and the user part of URLs. Wide on purpose: a word too many is missed less than a key is found.
 ///
 /// No branch may start with a repetition: on a hostile text it would be tried again at every character.

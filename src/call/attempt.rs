@@ -31,7 +31,7 @@ pub(crate) async fn look_up(
     }
 }
 
-/// Makes one call of a caller's own code, cut off in the same way. When it panics, nobody knows how far it got.
+/// Makes one call of a caller's own code, cut off in the same way. When it panics, how far it got is unknown.
 pub(crate) async fn call<T, F>(make: impl FnOnce() -> F, until: Instant, limit: Duration) -> Result<T, ProviderError>
 where
     F: Future<Output = Result<T, ProviderError>>,

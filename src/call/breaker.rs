@@ -197,11 +197,11 @@ impl CircuitBreaker {
             Phase::HalfOpen { under_way, .. } if *under_way < self.config.probes => {
                 *under_way = under_way.saturating_add(1);
             }
-            // Nobody drives those probes any more; a new generation makes room, and late reports change nothing.
+            // Those probes are not driven any more; a new generation makes room, and late reports change nothing.
             Phase::HalfOpen { since, .. } if now.saturating_duration_since(*since) > self.longest_attempt => {
                 state.probe(now);
             }
-            // Probes are out; whoever comes now is told to come back when they may be done.
+            // Probes are out; a call that comes now is told to come back when they may be done.
             Phase::HalfOpen { .. } => return Err(self.config.open_for.checked_div(PROBE_SHARE).unwrap_or_default()),
         }
         Ok(Admission { breaker: self, generation: state.generation, reported: false })

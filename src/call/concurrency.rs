@@ -60,7 +60,7 @@ impl Concurrency {
         if state.held.len() >= self.limit {
             self.serve(&mut state, now);
         }
-        // While anybody queues, none is free.
+        // While a call queues, none is free.
         (state.held.len() < self.limit)
             .then(|| Permit { places: self, ticket: state.held.take(self.end(now, deadline), ()) })
     }

@@ -1,4 +1,4 @@
-//! Somebody else's code, run under a limit, with its panics caught.
+//! A caller's own code, run under a limit, with its panics caught.
 
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -7,7 +7,7 @@ use std::task::Poll;
 
 use tokio::time::{Instant, timeout_at};
 
-/// Why there is no output. In either case nobody knows how far it got.
+/// Why there is no output. In either case how far it got is unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Broken {
     Panicked,

@@ -106,7 +106,7 @@ impl From<GuardError> for Failure {
 }
 
 /// Names the findings by their codes. What was expected and what the provider states is for the service's own log: it may
-/// be about somebody else.
+/// be about another payer.
 impl From<&Findings> for Failure {
     fn from(findings: &Findings) -> Self {
         let codes: Vec<_> = findings.iter().map(Finding::code).collect();

@@ -21,10 +21,10 @@ mod reason;
 
 pub use reason::HealthReason;
 
-/// Probes wait for a second where nobody says otherwise, and an answer without the store is better than none.
+/// Probes wait for a second by default, and an answer without the store is better than none.
 const PATIENCE: Duration = Duration::from_millis(800);
 
-/// By then a run that was cut off has been run again or reconciled, if anybody does that.
+/// By then a run that was cut off has been run again or reconciled, if the service does that.
 const INDETERMINATE_FOR: Duration = Duration::from_secs(60);
 
 /// What a validator can do now: all of it (ready), or less (degraded), with the reasons.

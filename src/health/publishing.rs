@@ -13,7 +13,7 @@ impl Validator {
     /// Sets the gauges, and adds the hits that were counted beside the facts since the last time.
     ///
     /// Call it before each scrape, or every 15 s for an exporter that pushes. Everything else is recorded as it happens.
-    /// The operations of which nobody knows whether they were executed are read from the store, within 0.8 s; when it does
+    /// The list of indeterminate operations is read from the store, within 0.8 s; when it does
     /// not answer in time, their two gauges stay as they were, and all the others are set.
     ///
     /// It records with the recorder that is installed by then, and tells it what the names mean.

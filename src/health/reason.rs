@@ -33,7 +33,7 @@ pub enum HealthReason {
     ForgetIsLocal,
     /// `PAYPROOF_DISABLE_IDEMPOTENCY_CHECKS` (or the same without `PAYPROOF_`) is on, and an idempotency layer was built.
     ChecksDisabled,
-    /// Operations of which nobody knows whether they were executed have been waiting for more than a minute.
+    /// Indeterminate operations, which the provider may have executed or not, have been waiting for more than a minute.
     Indeterminate {
         /// How many there are, younger ones included.
         operations: u64,
@@ -121,7 +121,7 @@ impl fmt::Display for HealthReason {
             ),
             Self::Indeterminate { operations, oldest } => write!(
                 f,
-                "nobody knows whether {operations} operation(s) were executed, the oldest for {oldest:.0?}; \
+                "it is unknown whether {operations} operation(s) were executed, the oldest for {oldest:.0?}; \
                  look at the provider and resolve them"
             ),
             Self::IndeterminateUnknown => f.write_str(

@@ -1,4 +1,4 @@
-//! The HTTP client under the adapters that speak HTTP, and what answers mean before anyone reads their body.
+//! The HTTP client under the adapters that speak HTTP, and what answers mean before their body is read.
 
 pub(crate) mod object;
 pub(crate) mod retry_after;

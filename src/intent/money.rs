@@ -74,7 +74,7 @@ impl Money {
         self.currency
     }
 
-    /// Whether the amount is zero, as a provider may report and nobody may claim.
+    /// Whether the amount is zero, as a provider may report and no caller may claim.
     #[must_use]
     pub fn is_zero(&self) -> bool {
         self.digits == 0

@@ -256,7 +256,7 @@ impl PaymentIntent {
     }
 }
 
-/// Keyed per process, so that nobody can choose ids that meet in one place of a table.
+/// Keyed per process, so that no client can choose ids that meet in one place of a table.
 static POSITIONS: LazyLock<RandomState> = LazyLock::new(RandomState::new);
 
 #[cfg(test)]

@@ -262,7 +262,7 @@ impl Rules {
         ShelfLife { fresh_for: young_for.map_or(fresh_for, |left| left.min(fresh_for)), lasting }
     }
 
-    /// The oldest payment that is accepted. Never one that may have been used so long ago that nobody remembers.
+    /// The oldest payment that is accepted. Never one that may have been used so long ago that no record of it is left.
     fn max_age(&self) -> Duration {
         self.policy.max_age.map_or(self.remembered_for, |max_age| max_age.min(self.remembered_for))
     }

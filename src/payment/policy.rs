@@ -1,4 +1,4 @@
-//! What is accepted as paid, how a payment proves whose it is, and what is answered when nobody can say.
+//! What is accepted as paid, how a payment proves whose it is, and what is answered when the provider cannot be asked.
 
 use std::time::Duration;
 

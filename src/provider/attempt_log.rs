@@ -87,7 +87,7 @@ impl fmt::Display for Rule {
 pub enum WaitReason {
     /// The retry schedule, with its jitter.
     Schedule,
-    /// The provider's Retry-After, plus a little so that not everybody comes back at once.
+    /// The provider's Retry-After, plus a little so that callers do not all come back at once.
     RetryAfter,
     /// The provider is limiting this account, so every call of this validator waits.
     Gate,

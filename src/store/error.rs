@@ -78,7 +78,7 @@ impl StoreError {
         self.0.reach == StoreReach::OutcomeUnknown
     }
 
-    /// Whether asking again will not help until somebody changes something.
+    /// Whether asking again will not help until an operator changes something.
     #[must_use]
     pub fn is_refused(&self) -> bool {
         self.0.reach == StoreReach::Refused

@@ -273,7 +273,7 @@ fn chosen(store: impl Store, name: &'static str, because: &str) -> EnvStore {
     EnvStore { store: Arc::new(store), name, because: because.to_owned(), is_risky: false }
 }
 
-/// What cannot be had without a feature is an error: memory instead would be a store that nobody asked for.
+/// What cannot be had without a feature is an error: memory instead would be a store that the operator did not ask for.
 #[cfg(not(all(feature = "file", feature = "redis", feature = "vercel-kv")))]
 fn needs(feature: &str, because: &str) -> BuildError {
     refused(because, format!("and the feature `{feature}` of payproof is not compiled in; add it"))

@@ -43,7 +43,7 @@ impl Telemetry {
         warn!(name: "payproof.delivery_taken_over", provider = &*self.provider, endpoint, event);
     }
 
-    /// A handler came back too late: somebody else had taken over, and what it did is not recorded.
+    /// A handler came back too late: another process had taken over, and what it did is not recorded.
     pub(crate) fn delivery_lost(&self, endpoint: &str) {
         count(&self.leases_lost);
         self.meter.count(LEASES_LOST, []);

@@ -70,8 +70,10 @@ const CHECKS_DISABLED: Gauge = Gauge(
     "payproof_idempotency_checks_disabled",
     "1 while PAYPROOF_DISABLE_IDEMPOTENCY_CHECKS lets duplicates through.",
 );
-const INDETERMINATE: Gauge =
-    Gauge("payproof_indeterminate_operations", "Operations of which nobody knows whether they were executed.");
+const INDETERMINATE: Gauge = Gauge(
+    "payproof_indeterminate_operations",
+    "Indeterminate operations: it is unknown whether the provider executed them.",
+);
 const INDETERMINATE_OLDEST: Gauge =
     Gauge("payproof_indeterminate_oldest_seconds", "How long the oldest of those has been waiting; 0 without any.");
 
@@ -196,7 +198,7 @@ impl Meter {
         for metric in BEGIN_AT_ZERO {
             self.add(metric, 0, []);
         }
-        // Whoever comes second of two finds what the first has added, and adds the rest.
+        // The second of two publishers finds what the first has added, and adds the rest.
         let before = self.hits_added.fetch_max(valid_hits, Relaxed);
         let hits = [("verdict", "valid"), ("provenance", "replayed")];
         self.add(VALIDATIONS, valid_hits.saturating_sub(before), hits);

@@ -1,4 +1,4 @@
-//! Every span, event, field and counter of the crate. Nobody else emits; the crate's docs list the names.
+//! Every span, event, field and counter of the crate. No other room emits; the crate's docs list the names.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -209,14 +209,14 @@ impl Telemetry {
         self.meter.count(OPERATIONS, [("outcome", outcome)]);
     }
 
-    /// A guarded call came back too late: somebody else had taken over, and what it brought is not recorded.
+    /// A guarded call came back too late: another process had taken over, and what it brought is not recorded.
     pub(crate) fn operation_lost(&self, operation: &str) {
         count(&self.leases_lost);
         self.meter.count(LEASES_LOST, []);
         warn!(name: "payproof.operation_lost", provider = &*self.provider, operation);
     }
 
-    /// Nobody knows whether an operation was executed.
+    /// Whether an operation was executed is unknown.
     pub(crate) fn indeterminate(&self, operation: &str, reference: &Fingerprint) {
         let reference = reference.to_text();
         warn!(name: "payproof.indeterminate", provider = &*self.provider, operation, reference);
@@ -229,7 +229,7 @@ impl Telemetry {
         error!(name: "payproof.contradicted", provider = &*self.provider, operation, reference, known, declared);
     }
 
-    /// Somebody said what became of an operation.
+    /// A person or the reconcile hook said what became of an operation.
     pub(crate) fn resolved(&self, reference: &Fingerprint, operation: Option<&str>, resolution: &str, who: &str) {
         let reference = reference.to_text();
         info!(name: "payproof.resolved", provider = &*self.provider, operation, reference, resolution, who);
@@ -326,7 +326,7 @@ impl Telemetry {
         self.meter.publish(stats, valid_hits);
     }
 
-    /// Sets the gauges of operations of which nobody knows whether they were executed.
+    /// Sets the gauges of indeterminate operations.
     #[cfg(feature = "metrics")]
     pub(crate) fn publish_unresolved(&self, operations: u64, oldest: Duration) {
         self.meter.publish_unresolved(operations, oldest);

@@ -23,12 +23,12 @@ impl Telemetry {
         span.record("outcome", outcome);
     }
 
-    /// Nobody knows what became of a request.
+    /// What became of a request is unknown.
     pub(crate) fn request_indeterminate(&self, reference: &Fingerprint) {
         warn!(name: "payproof.request_indeterminate", provider = &*self.provider, reference = reference.to_text());
     }
 
-    /// A handler came back too late: somebody else had taken over, and its answer is not recorded.
+    /// A handler came back too late: another process had taken over, and its answer is not recorded.
     pub(crate) fn request_lost(&self, reference: &Fingerprint) {
         count(&self.leases_lost);
         self.meter.count(LEASES_LOST, []);

@@ -13,7 +13,7 @@ pub struct Stats {
     pub hits: u64,
     /// Validations answered by a flight that they led.
     pub misses: u64,
-    /// Validations answered by somebody else's flight.
+    /// Validations answered by another caller's flight.
     pub coalesced: u64,
     /// Validations answered from older facts while the provider was down, or without the shared store while that was.
     pub degraded: u64,

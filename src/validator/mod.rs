@@ -51,7 +51,7 @@ impl Validator {
     ///
     /// # Cancel safety
     /// Dropping the future at any point loses nothing: a provider call under way goes on in a task of its own, and its
-    /// answer serves whoever asks next.
+    /// answer serves the next caller.
     ///
     /// # Panics
     /// In a tokio runtime without time enabled, which offers no way to ask beforehand.

@@ -73,7 +73,7 @@ fn of_restart(engine: &Engine, inspection: &Inspection) -> Option<StoreFinding> 
     (!is_said).then_some(StoreFinding::RestartLoses { loss, stated })
 }
 
-/// Looks once, beside the first use, and logs what needs somebody's attention.
+/// Looks once, beside the first use, and logs what needs an operator's attention.
 pub(crate) fn look_once(engine: &Arc<Engine>) {
     // Read first: to write on each use would have the cores pass one word around.
     if engine.looked.load(Relaxed) || Handle::try_current().is_err() || engine.looked.swap(true, Relaxed) {

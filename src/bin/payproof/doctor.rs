@@ -12,7 +12,7 @@ use crate::settings::{self, SECRET_KEY, StoreSettings, variable};
 use crate::status::Status;
 use crate::trouble::{Trouble, chain};
 
-/// No payment of anybody's has this id. That there is none is an answer like any other.
+/// No account has a payment with this id. That there is none is an answer like any other.
 const NO_PAYMENT: &str = "pi_payproof_doctor";
 
 /// Retry-After dates, webhooks and capture deadlines are whole seconds; a clock this far off has no time service.

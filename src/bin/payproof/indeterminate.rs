@@ -1,4 +1,4 @@
-//! The operations of which nobody knows whether they were executed.
+//! The list of indeterminate operations: it is unknown whether the provider executed them.
 
 use payproof::UnresolvedList;
 use serde_json::json;
@@ -8,7 +8,7 @@ use crate::settings::StoreArgs;
 use crate::status::Status;
 use crate::trouble::Trouble;
 
-/// List the operations of which nobody knows whether they were executed
+/// List the indeterminate operations: it is unknown whether the provider executed them
 ///
 /// Each has a reference for `payproof resolve`. Exit status: 0 there are none, 1 there are some, 2 could not tell.
 #[derive(Debug, clap::Args)]

@@ -47,7 +47,7 @@ async fn redemption(validator: &Validator, payment: &PaymentId) -> Result<Option
     }
 }
 
-/// The facts by name, as far as they were stated. Who paid is nobody's business here, and metadata may hold anything.
+/// The facts by name, as far as they were stated. Who paid is not shown, and metadata may hold anything.
 fn facts(kept: &KeptFacts) -> Map<String, Value> {
     let facts = kept.facts().and_then(|facts| serde_json::to_value(facts).ok());
     let Some(Value::Object(mut facts)) = facts else { return Map::new() };

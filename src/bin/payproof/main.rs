@@ -88,7 +88,7 @@ fn run(command: Command) -> Result<Status, Trouble> {
             Command::Completions(args) => completions::run(&args),
         }
     }));
-    // Whoever still waits for standard input is not waited for.
+    // A task that still waits for standard input is not waited for.
     runtime.shutdown_background();
     done.map_err(|_| Trouble::new("payproof met something that it was not made for, and stopped; please report it"))?
 }

@@ -14,10 +14,10 @@ use crate::trouble::Trouble;
 pub(crate) const SECRET_KEY: &str = "STRIPE_SECRET_KEY";
 const RECORD_KEY: &str = "PAYPROOF_RECORD_KEY";
 
-/// A command that asks nobody needs no address, and no root certificates.
+/// A command that asks no provider needs no address, and no root certificates.
 const NOWHERE: &str = "http://127.0.0.1:9";
 
-/// In the place of the key where nobody is asked.
+/// In the place of the key where no provider is asked.
 const NO_KEY: &str = "unused";
 
 /// Which of an account's payments are meant.

@@ -9,7 +9,7 @@ pub(crate) enum Status {
     Fine,
     /// 1: something is not.
     NotFine,
-    /// 2: nobody knows.
+    /// 2: it could not be told.
     CouldNotTell,
 }
 

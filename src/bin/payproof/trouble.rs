@@ -11,7 +11,7 @@ pub(crate) struct Trouble(String);
 
 impl Trouble {
     pub(crate) fn new(line: impl AsRef<str>) -> Self {
-        // Whoever put a line end into it, it stays one line, and nothing in it moves the cursor.
+        // Wherever a line end in it came from, it stays one line, and nothing in it moves the cursor.
         let words = line.as_ref().split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
         Self(words.collect::<Vec<_>>().join(" "))
     }
@@ -34,7 +34,7 @@ pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
     causes.fold(error.to_string(), |line, cause| format!("{line}: {cause}"))
 }
 
-/// The error names the setter; whoever runs this program has an option instead.
+/// The error names the setter; the user of this program has an option instead.
 impl From<BuildError> for Trouble {
     fn from(error: BuildError) -> Self {
         let here = match &error {

@@ -141,7 +141,7 @@ impl Retrier {
                 } else {
                     self.plan(W::TRAFFIC, &mut course, &error, &decision, may_go_on, now)
                 };
-                // The place is free only now, so that nobody slips in before the gate is closed.
+                // The place is free only now, so that no other call slips in before the gate is closed.
                 passage.leave(self.health(&error, &decision, limit, deadline), now);
                 course.failed(&error, decision, plan.ok(), start, now, telemetry);
                 match plan {
@@ -202,7 +202,7 @@ impl Retrier {
                     Some(permit.ok_or(Refusal::Deadline)?)
                 }
             };
-            // Whoever had the place before may have closed the gate.
+            // The call that had the permit before may have closed the gate.
             if permit.is_some() && probe.is_none() && !gate.is_open() {
                 continue;
             }
@@ -259,7 +259,7 @@ impl Retrier {
     }
 
     /// How long the gate stays closed where the provider does not say: as long as a first retry would wait at most. Not
-    /// longer, or one call's third retry would hold up everybody.
+    /// longer, or one call's third retry would hold up all others.
     fn first_wait(&self) -> Duration {
         self.retry.waits().bounds().map_or(MIN_SPREAD, |(_, most)| most)
     }

@@ -154,7 +154,7 @@ impl StripeBuilder {
     }
 }
 
-/// Shows no key, and not the URL either, since nobody has checked it for credentials yet.
+/// Shows no key, and not the URL either, since it has not been checked for credentials yet.
 impl fmt::Debug for StripeBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("StripeBuilder")

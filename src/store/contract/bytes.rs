@@ -6,7 +6,7 @@ use crate::store::Store;
 
 const KIB: usize = 1024;
 
-/// What somebody may take for something else: nothing, a number, a protocol's own word, text in another form.
+/// What a store may take for something else: nothing, a number, a protocol's own word, text in another form.
 const LOOKALIKES: &[&[u8]] = &[
     b"",
     b"0",
@@ -103,7 +103,7 @@ async fn compare_is_exact<S: Store>(trial: &Trial<S>) -> Result<(), Breach> {
         (b"1", b"1.0"),
         (b"0", b""),
         (b"\xff", b"\xfe"),
-        // Both are the replacement character once somebody reads them as text.
+        // Both are the replacement character once a store reads them as text.
         (b"\xff", b"\xef\xbf\xbd"),
         // The same letter, composed and not.
         ("é".as_bytes(), "e\u{301}".as_bytes()),

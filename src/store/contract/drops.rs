@@ -66,7 +66,7 @@ async fn dropped_swap<S: Store>(trial: &Trial<S>, polls: usize) -> Result<(), Br
     }
 }
 
-/// Polls so often, with a turn for everybody else in between, and drops.
+/// Polls so often, with a turn for all other tasks in between, and drops.
 async fn poll_then_drop<F: Future>(call: F, polls: usize) {
     let mut call = pin!(call);
     for _ in 0..polls {

@@ -7,7 +7,7 @@ use crate::store::Store;
 /// The longest key of the contract, in bytes.
 const LONGEST: usize = 512;
 
-/// Endings that somebody may fold into one, cut off, or read as something else.
+/// Endings that a store may fold into one, cut off, or read as something else.
 const ENDINGS: &[&str] = &[
     "key",
     "Key",

@@ -14,7 +14,7 @@ const ROUNDS: usize = 8;
 const COUNTERS: usize = 8;
 const STEPS: usize = 8;
 
-/// Somebody wins each round, so nobody loses more often than the others win.
+/// One task wins each round, so none loses more often than the others win.
 const MOST_TRIES: usize = COUNTERS * STEPS + 1;
 
 pub(super) async fn check<S: Store>(trial: &Trial<S>) -> Result<(), Breach> {
@@ -136,7 +136,7 @@ async fn removals_and_claims_take_turns<S: Store>(trial: &Trial<S>, round: usize
     for turn in turns {
         let (Turn::Removal(Swap::Lost(Some(stored))) | Turn::Claim(Claim::Held(stored))) = turn else { continue };
         let known = stored.bytes == b"before" || Some(&stored.bytes) == winner.as_ref();
-        at.ensure(known, || format!("a loser saw {}, which nobody stored", shown(&stored.bytes)))?;
+        at.ensure(known, || format!("a loser saw {}, which no task stored", shown(&stored.bytes)))?;
     }
     match winner {
         Some(bytes) => at.holds(&key, &bytes).await.map(drop),

@@ -83,7 +83,7 @@ async fn is_kept<S: Store>(trial: &Trial<S>) -> Result<(), Breach> {
             }
         }
     }
-    // Over before anybody can look; what counts is that it is taken, and that it is neither "never" nor for ever.
+    // Over before a reader can look; what counts is that it is taken, and that it is neither "never" nor for ever.
     for ttl in
         [Duration::from_nanos(1), Duration::from_micros(999), Duration::from_millis(1), Duration::from_micros(1001)]
     {

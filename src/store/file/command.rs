@@ -4,7 +4,7 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use crate::store::{StoreError, Stored};
 
-/// A call with somebody who waits for its answer, or did.
+/// A call, and the channel to the caller that waits for its answer, or has left.
 #[derive(Debug)]
 pub(super) struct Command {
     pub(super) key: Box<str>,

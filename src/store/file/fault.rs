@@ -46,7 +46,7 @@ impl DatabaseFault {
     }
 }
 
-/// Whether the disk will go on saying so until somebody makes room or gives the right.
+/// Whether the disk will go on saying so until an operator makes room or gives the right.
 fn needs_somebody(kind: ErrorKind) -> bool {
     matches!(
         kind,

@@ -16,7 +16,7 @@ use crate::settings::build_error::BuildError;
 /// Pages kept in memory, in bytes. What is not in here comes from the system's own cache.
 const CACHE: usize = 32 * 1024 * 1024;
 
-/// A file that is open, and by nobody else.
+/// A file that this process alone has open.
 #[derive(Debug)]
 pub(super) struct Opened {
     pub(super) database: Database,

@@ -43,7 +43,7 @@ const SWEPT_AT_OPEN: usize = 10_000;
 /// How long a store that is dropped waits for the disk.
 const LONGEST_CLOSE: Duration = Duration::from_secs(10);
 
-/// The open file, for as long as anybody uses it.
+/// The open file, for as long as a caller uses it.
 #[derive(Debug)]
 pub(super) struct FileQueues {
     path: PathBuf,
@@ -84,7 +84,7 @@ impl Lanes {
 }
 
 impl Queue {
-    /// Whether somebody has to be sent, who is then taken to be on the way.
+    /// Whether a worker has to be sent; it then counts as on its way.
     fn lacks_worker(&mut self) -> bool {
         !self.waiting.is_empty() && !mem::replace(&mut self.staffed, true)
     }
@@ -123,7 +123,7 @@ struct UserState {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // What is locked in this file is whole at every point where somebody could panic.
+    // What is locked in this file is whole at every point where the code could panic.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -170,7 +170,7 @@ impl FileQueues {
 
     fn send_worker(self: &Arc<Self>, runtime: &Handle, lane: Lane) {
         let worker = Worker { queues: Arc::downgrade(self), users: Arc::clone(&self.users), lane: Some(lane) };
-        // Its end is nobody's concern: it answers each call by itself, and leaves its place in any case.
+        // The task is not awaited: it answers each call by itself, and leaves its place in any case.
         drop(runtime.spawn_blocking(move || worker.run()));
     }
 
@@ -190,7 +190,7 @@ impl FileQueues {
         tokio::task::spawn_blocking(look).await.ok().flatten().unwrap_or(true)
     }
 
-    /// Waits until nobody uses the file, and lets nobody use it any more.
+    /// Waits until no caller uses the file, and lets none use it any more.
     pub(super) fn close(&self) {
         let mut state = lock(&self.users.state);
         state.closed = true;
@@ -253,7 +253,7 @@ impl FileQueues {
             }
         };
         if let Err(failure) = tables::carry_out(&opened.database, batch, self.clock.now(), self.max_bytes) {
-            // Before anybody is told and calls again.
+            // Before a caller is told and calls again.
             self.failed(&opened, &failure.fault);
             failure.tell();
         }
@@ -267,7 +267,7 @@ fn refuse(batch: Vec<Command>, error: &StoreError) -> Vec<Command> {
     Vec::new()
 }
 
-/// The queues while somebody uses its file.
+/// The queues while a caller uses their file.
 struct InUse {
     queues: Option<Arc<FileQueues>>,
     users: Arc<Users>,
@@ -295,7 +295,7 @@ impl Drop for InUse {
     }
 }
 
-/// Whoever staffs a lane.
+/// The worker of a lane.
 struct Worker {
     queues: Weak<FileQueues>,
     users: Arc<Users>,
@@ -349,12 +349,12 @@ impl Worker {
     }
 }
 
-/// A worker that panicked, or was never run because its runtime shut down, leaves its lane to the next one. Nobody is sent
+/// A worker that panicked, or was never run because its runtime shut down, leaves its lane to the next one. No worker is sent
 /// for the calls that wait in it, so they are told that nothing was done.
 impl Drop for Worker {
     fn drop(&mut self) {
         let Some(lane) = self.lane else { return };
-        // Where the store is closed, nobody waits.
+        // Where the store is closed, no caller waits.
         let Some(in_use) = InUse::of(&self.queues, &self.users) else { return };
         let Some(queues) = in_use.queues.as_ref() else { return };
         let left = {

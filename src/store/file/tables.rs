@@ -175,7 +175,7 @@ pub(super) fn carry_out(
     now: u64,
     max_bytes: u64,
 ) -> Result<(), FailedBatch> {
-    // Nobody would learn what became of them.
+    // No caller would learn what became of them.
     batch.retain(|command| !command.is_abandoned());
     let (transaction, answers) = match prepare(database, &batch, now, max_bytes) {
         Ok(prepared) => prepared,

@@ -127,7 +127,7 @@ impl RedisStoreBuilder {
         self
     }
 
-    /// With sentinels: whom to log in as at the primary. The credentials in the URLs are for the sentinels. Default: nobody.
+    /// With sentinels: whom to log in as at the primary. The credentials in the URLs are for the sentinels. Default: no login.
     pub fn primary_login(mut self, user: impl AsRef<str>, password: impl AsRef<str>) -> Self {
         self.primary.login = Some(Login { user: Some(user.as_ref().into()), password: Some(password.as_ref().into()) });
         self

@@ -22,7 +22,7 @@ use crate::store::{RestartLoss, StoreError};
 const MOST_REDIRECTIONS: usize = 5;
 
 pub(super) struct Cluster {
-    /// What the URLs name: asked first, and again when nobody else answers.
+    /// What the URLs name: asked first, and again when no other node answers.
     pub(super) seeds: Arc<[Address]>,
     settings: Arc<Settings>,
     slots: Renewed<Arc<Slots>>,

@@ -102,7 +102,7 @@ impl Link {
     }
 
     /// Replies come in order. A server that said nothing all that time is hung, and a slow one is not helped by taking its
-    /// connection away from everybody.
+    /// connection away from every caller.
     fn retire_if_silent(&self, since: Instant) {
         if !self.wire.heard_since(since) {
             self.retire();

@@ -94,7 +94,7 @@ impl Dial {
         }
         let needed = commands.len();
         commands.push(vec![b"HELLO", b"2"]);
-        // A courtesy to whoever looks at the server, who may not allow it.
+        // A name for operators who look at the server, which may not allow it.
         commands.push(vec![b"CLIENT", b"SETNAME", CLIENT_NAME]);
         let replies = wire.all(&commands).await?;
         let (must, rest) = replies.split_at_checked(needed).unwrap_or((&replies, &[]));

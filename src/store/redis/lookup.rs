@@ -22,7 +22,7 @@ const MOST_ASKED: usize = 8;
 
 /// Asks the servers in no particular order, each with a head start, and takes the first answer.
 ///
-/// One that hangs holds up nobody, and one that is behind is not the first to be asked for ever.
+/// One that hangs holds up no caller, and one that is behind is not the first to be asked for ever.
 pub(super) async fn first_answer<T, F>(
     servers: &[Address],
     limit: Duration,

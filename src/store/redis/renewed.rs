@@ -1,7 +1,7 @@
 //! A value that takes a while to find: a connection, the primary, the map of a Cluster.
 //!
 //! However many callers ask, one attempt runs at a time. It is a task that belongs to the value and ends with it, so a
-//! caller who leaves takes nothing along. After an attempt nobody makes another for a short while, which keeps a fleet off
+//! caller who leaves takes nothing along. After an attempt no caller makes another for a short while, which keeps a fleet off
 //! a server that is starting.
 
 use std::future::Future;
@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use crate::store::StoreError;
 
-/// How long nobody tries again after an attempt; up to half as much is added, so that a fleet spreads.
+/// How long no caller tries again after an attempt; up to half as much is added, so that a fleet spreads.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// The end of an attempt, once it is there, and when the next one may begin.

@@ -133,7 +133,7 @@ fn stored(value: Reply, left: &Reply) -> Result<Option<Stored>, StoreError> {
     }
 }
 
-/// The commands may have been executed: whose reply this is, nobody knows.
+/// The commands may have been executed: which of them the reply belongs to is unknown.
 fn unexpected() -> StoreError {
     StoreError::outcome_unknown("the answer is none that Redis gives to these commands")
 }

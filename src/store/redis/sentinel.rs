@@ -28,7 +28,7 @@ impl Sentinel {
     /// Sends a request to the primary.
     pub(super) async fn call(&self, request: Request<'_>) -> Result<Reply, Fault> {
         let node = self.primary().await.map_err(Fault::Lost)?;
-        // A connection to a replica does not come up: whoever answers is asked for its role first.
+        // A connection to a replica does not come up: the server that answers is asked for its role first.
         let link = node.link().await.map_err(|error| {
             self.look_again();
             Fault::Lost(error)

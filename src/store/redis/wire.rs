@@ -61,12 +61,12 @@ impl Wire {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let nobody = RedisConnectionInfo::default().set_protocol(ProtocolVersion::RESP2).set_skip_set_lib_name();
+        let no_login = RedisConnectionInfo::default().set_protocol(ProtocolVersion::RESP2).set_skip_set_lib_name();
         // Time is limited by the caller.
         let config = AsyncConnectionConfig::new()
             .set_response_timeout(None)
             .set_pipeline_buffer_size(most_open.clamp(1, MOST_QUEUED));
-        let made = MultiplexedConnection::new_with_config(&nobody, stream, config).await;
+        let made = MultiplexedConnection::new_with_config(&no_login, stream, config).await;
         let (connection, driver) = made.map_err(|error| Lost::NotSent(reason(&error)))?;
         Ok(Self {
             connection,
@@ -190,7 +190,7 @@ impl Place<'_> {
         Ok(reply)
     }
 
-    /// Replies come in order: whatever was sent before has its reply too, whether or not somebody waits for it.
+    /// Replies come in order: whatever was sent before has its reply too, whether or not its caller still waits for it.
     fn answered(mut self) {
         self.answered = true;
         let take = |left: usize| Some(left.saturating_sub(self.left_before));

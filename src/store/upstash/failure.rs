@@ -53,7 +53,7 @@ enum Meaning {
     Full,
     Quota,
     TooLarge,
-    /// It will be over without anybody's doing.
+    /// It passes by itself.
     Passing,
 }
 
@@ -103,7 +103,7 @@ pub(super) struct Refusal<'r> {
     /// What stands under `error`, if the body is JSON that has it.
     pub(super) error: Option<&'r str>,
     pub(super) body: &'r [u8],
-    /// What the server may have repeated and nobody should read: the token, the key.
+    /// What the server may have repeated and no reader should see: the token, the key.
     pub(super) hidden: [&'r str; 2],
 }
 

@@ -1,6 +1,6 @@
 //! What a restart of the server behind the REST interface may lose.
 //!
-//! Upstash states it of its service. Behind any other host may be a server of anybody's, with a bridge before it: that one
+//! Upstash states it of its service. Behind any other host may be any server, with a bridge before it: that one
 //! is asked, as `RedisStore` asks.
 
 use serde_json::Value;

@@ -388,7 +388,7 @@ impl ValidatorBuilder {
             Arc::new(SharedFacts {
                 ledger: effects.clone(),
                 identity: Arc::clone(&identity),
-                // Short and renewed, so that what was begun and never ended holds nobody up for long.
+                // Short and renewed, so that what was begun and never ended holds no caller up for long.
                 lease: flight_lease,
                 renew: self.renew_lease || self.lease.is_none(),
                 retention: self.retention,

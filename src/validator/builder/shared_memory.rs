@@ -9,7 +9,7 @@ use crate::store::{RestartLoss, Store};
 
 use super::ValidatorBuilder;
 
-/// So much longer than the longest validation a lease is, so that nobody takes over from somebody who is about to settle.
+/// So much longer than the longest validation a lease is, so that no process takes over from an owner that is about to settle.
 const LEASE_MARGIN: Duration = Duration::from_secs(5);
 
 /// A lost reply and one more try have to fit between two renewals.

@@ -1,7 +1,7 @@
 //! Many payments: read, validated so many at once, and written in the order they came in.
 //!
 //! A thread reads, tasks validate, this task puts the results in order, and a thread writes. Every way between them is
-//! short, so that whoever is slow holds up the others, and memory does not grow with the input.
+//! short, so that a slow stage holds up the others, and memory does not grow with the input.
 
 use std::io::{self, IsTerminal};
 use std::pin::pin;
@@ -82,7 +82,7 @@ pub(crate) async fn run(
     spawn(dispatch(arriving, handing_on, work, Arc::new(Semaphore::new(places))));
     let mut results = Results::new(format, many.quiet);
     if !results.gather(rows).await? {
-        // Whoever read the results has seen enough; but of what was not validated, nobody can tell.
+        // The reader of the results has seen enough; but what was not validated stays unknown.
         results.end().await?;
         return Ok(Status::CouldNotTell);
     }
@@ -148,7 +148,7 @@ impl Results {
         Self { format, writer, gathered, tally, complaints: 0, bar: has_bar.then(bar) }
     }
 
-    /// Puts the results in order. False when nobody reads them any more.
+    /// Puts the results in order. False when the results are not read any more.
     async fn gather(&mut self, mut rows: Receiver<JoinHandle<Row>>) -> Result<bool, Trouble> {
         let mut written_at = Instant::now();
         loop {
@@ -209,7 +209,7 @@ impl Results {
         self.writer.write(&mut self.gathered).await
     }
 
-    /// Waits until everything is written. False when nobody reads any more, which is no complaint.
+    /// Waits until everything is written. False when the results are not read any more, which is no complaint.
     async fn end(self) -> Result<bool, Trouble> {
         if let Some(bar) = self.bar {
             bar.finish_and_clear();
@@ -222,7 +222,7 @@ impl Results {
     }
 
     async fn finish(mut self, read: Result<Lines, Trouble>, took: Duration, quiet: bool) -> Result<Status, Trouble> {
-        // Whether anybody reads is seen at the end.
+        // Whether the results are read is seen at the end.
         let _ = self.write().await;
         let tally = self.tally.clone();
         let is_read = self.end().await?;

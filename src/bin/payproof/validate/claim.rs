@@ -1,4 +1,4 @@
-//! What one line claims, before anybody has looked whether it makes sense.
+//! What one line claims, before it is checked.
 
 use payproof::{Currency, Field, IdempotencyKey, InvalidIntent, Money, PaymentId, PaymentIntent};
 

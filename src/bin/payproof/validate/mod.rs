@@ -28,7 +28,7 @@ use format::Format;
 use input::InputFormat;
 use row::{Row, RowOutcome};
 
-/// More keys than a file has lines for whose results anybody reads; about 150 MB when full.
+/// More keys than a file has lines whose results are read; about 150 MB when full.
 const MOST_KEYS: usize = 1_000_000;
 
 /// Validate one payment, or many from standard input
@@ -44,8 +44,8 @@ const MOST_KEYS: usize = 1_000_000;
 ///
 /// While the provider's circuit breaker is open the run waits, for as long as --deadline, before it gives lines up.
 ///
-/// Exit status: 0 all valid, 1 some are not, 2 for some nobody can tell, which includes unusable lines, an empty input, and
-/// results that nobody read to the end.
+/// Exit status: 0 all valid, 1 some are not, 2 some could not be told, which includes unusable lines, an empty input, and
+/// results that were not read to the end.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ValidateArgs {
     /// The payment's id: pi_…; without it, payments are read from standard input

@@ -90,7 +90,7 @@ impl Row {
         }
     }
 
-    /// For people: what was wrong with the line, or why nobody knows.
+    /// For people: what was wrong with the line, or why there is no verdict.
     pub(crate) fn complaint(&self) -> Option<String> {
         let RowError { message, retry_after, .. } = self.failure()?;
         let wait = retry_after.map(|wait| format!(" (wait {})", shown(wait))).unwrap_or_default();

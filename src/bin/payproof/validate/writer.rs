@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::task::{JoinHandle, spawn_blocking};
 
-/// Enough for the writer to be busy while more is gathered; whoever gathers waits beyond that.
+/// Enough for the writer to be busy while more is gathered; the gathering stage waits beyond that.
 const CHUNKS: usize = 2;
 
 /// Standard output, behind its thread.
@@ -14,7 +14,7 @@ pub(crate) struct Writer {
     thread: JoinHandle<io::Result<()>>,
 }
 
-/// Nobody reads any more, or nothing can be written: see [`Writer::finish`].
+/// The reader is gone, or nothing can be written: see [`Writer::finish`].
 pub(crate) struct Closed;
 
 impl Writer {

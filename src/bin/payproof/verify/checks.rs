@@ -140,9 +140,9 @@ async fn at_once(target: &Target, duplicates: u8) -> Result<CheckResult, Trouble
             Holds(format!("one effect, {} same answers, {} refused as in progress", told.len(), waited.len()))
         }
         (Some(_), Some(_)) => Broken("they had no effect by the probe; is it the right one?".to_owned()),
-        (Some(_), None) => {
-            Unknown("NOT CHECKED, since nobody counts the effects; name an address that does, with --probe".to_owned())
-        }
+        (Some(_), None) => Unknown(
+            "NOT CHECKED, since the effects are not counted; name an address that counts them, with --probe".to_owned(),
+        ),
     };
     Ok(finding)
 }

@@ -17,7 +17,7 @@ use crate::trouble::Trouble;
 
 /// Check a deployed endpoint's idempotency
 ///
-/// It sends real requests, so point it at a staging deployment that nobody else uses meanwhile: one request that runs, its
+/// It sends real requests, so point it at a staging deployment without other traffic: one request that runs, its
 /// duplicate, one more under another key, one with another body, one without a key, and the concurrent duplicates. At most
 /// three of them should have an effect. Redirects are not followed.
 ///
@@ -71,7 +71,7 @@ pub(crate) enum CheckResult {
     Holds(String),
     /// What is wrong, and what to do.
     Broken(String),
-    /// Why nobody knows, and what to do.
+    /// Why it could not be checked, and what to do.
     Unknown(String),
 }
 

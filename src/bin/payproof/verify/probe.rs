@@ -1,4 +1,4 @@
-//! Counts effects, by asking whoever knows.
+//! Counts effects, by asking the address that knows them.
 
 use reqwest::header::HeaderMap;
 use reqwest::{Client, Url};

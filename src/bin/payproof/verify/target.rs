@@ -80,7 +80,7 @@ impl Target {
     }
 }
 
-/// A key that nobody has used.
+/// A key that no request has used.
 pub(crate) fn new_key() -> String {
     let digits: [u8; 16] = rand::make_rng::<StdRng>().random();
     format!("payproof-verify-{}", URL_SAFE_NO_PAD.encode(digits))

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::provider::Kind;
 
-/// A paid intent with its charge, as Stripe writes it, less fields that nobody reads.
+/// A paid intent with its charge, as Stripe writes it, less fields that are not read.
 fn paid() -> Value {
     json!({
         "id": "pi_1", "object": "payment_intent", "status": "succeeded", "livemode": true, "created": 1_700_000_000,

@@ -8,6 +8,7 @@ use crate::settings::build_error::BuildError;
 use crate::settings::switch;
 use crate::telemetry::store_chosen;
 
+use super::choices::{CHOICES, Choice, OURS, REDIS, names};
 use super::{AnyStore, Claim, Durability, Inspection, MemoryStore, RestartLoss, Store, StoreError, Stored, Swap};
 
 /// Chooses a store by the environment's variables.
@@ -35,8 +36,8 @@ use super::{AnyStore, Claim, Durability, Inspection, MemoryStore, RestartLoss, S
 /// ```
 ///
 /// # Errors
-/// Half a pair names the missing half, also `PAYPROOF_STORE_PATH` where nothing chooses a store; a store whose feature is not
-/// compiled in names the feature; a `USE_REDIS_CACHE` that is neither on (1, true, yes, on) nor off, and a `PAYPROOF_STORE`
+/// Half a pair names the missing half, also `PAYPROOF_STORE_PATH` where nothing chooses a store, and
+/// `KV_REST_API_READ_ONLY_TOKEN` alone; a store whose feature is not compiled in names the feature; a `USE_REDIS_CACHE` that is neither on (1, true, yes, on) nor off, and a `PAYPROOF_STORE`
 /// that names no store, are named; and whatever the store itself refuses. It never falls back to memory in silence.
 pub fn from_env() -> Result<EnvStore, BuildError> {
     from_env_with_prefix("")
@@ -144,9 +145,7 @@ impl Store for EnvStore {
 }
 
 const USE_REDIS_CACHE: &str = "USE_REDIS_CACHE";
-const UPSTASH: [&str; 2] = ["UPSTASH_REDIS_REST_URL", "UPSTASH_REDIS_REST_TOKEN"];
-const UPSTASH_OLDER: [&str; 2] = ["UPSTASH_REDIS_URL", "UPSTASH_REDIS_TOKEN"];
-const VERCEL_KV: [&str; 2] = ["KV_REST_API_URL", "KV_REST_API_TOKEN"];
+const PAYPROOF_STORE: &str = "PAYPROOF_STORE";
 
 struct Vars<'v> {
     prefix: &'v str,
@@ -158,80 +157,58 @@ impl Vars<'_> {
         if switch::read(USE_REDIS_CACHE, (self.var)(USE_REDIS_CACHE).as_deref())? == Some(false) {
             return Ok(self.memory("USE_REDIS_CACHE turns shared stores off", true));
         }
-        if let Some(asked) = self.get("PAYPROOF_STORE") {
-            let because = "PAYPROOF_STORE says so";
-            return match &*asked {
-                "memory" => Ok(self.memory(because, false)),
-                "file" => {
-                    file(&self.needed("PAYPROOF_STORE_PATH", "is missing; the file store needs a path")?, because)
-                }
-                "redis" => {
-                    let url = self.prefixed("REDIS_URL");
-                    redis(&self.needed(&url, "is missing; PAYPROOF_STORE asks for redis")?, because)
-                }
-                "upstash" => match (self.pair(UPSTASH)?, self.upstash_older()?) {
-                    (Some([url, token]), _) => upstash(&url, &token, because),
-                    (None, Some(store)) => Ok(EnvStore { because: because.to_owned(), ..store }),
-                    (None, None) => {
-                        Err(refused(self.prefixed(UPSTASH[0]), "is missing; PAYPROOF_STORE asks for upstash"))
-                    }
-                },
-                "vercel-kv" => match self.pair(VERCEL_KV)? {
-                    Some([url, token]) => vercel_kv(&url, &token, because),
-                    None => Err(refused(self.prefixed(VERCEL_KV[0]), "is missing; PAYPROOF_STORE asks for vercel-kv")),
-                },
-                _ => Err(refused("PAYPROOF_STORE", "must be memory, file, redis, upstash or vercel-kv")),
-            };
+        let asked = self.get(PAYPROOF_STORE);
+        if asked.as_deref() == Some("memory") {
+            return Ok(self.memory("PAYPROOF_STORE says so", false));
         }
-        let name = self.prefixed("REDIS_URL");
-        if let Some(url) = self.get(&name) {
-            return redis(&url, &format!("{name} is set"));
-        }
-        if let Some([url, token]) = self.pair(UPSTASH)? {
-            return upstash(&url, &token, &format!("{} is set", self.prefixed(UPSTASH[0])));
-        }
-        if let Some(store) = self.upstash_older()? {
-            return Ok(store);
-        }
-        if let Some([url, token]) = self.pair(VERCEL_KV)? {
-            return vercel_kv(&url, &token, &format!("{} is set", self.prefixed(VERCEL_KV[0])));
-        }
-        if self.get("PAYPROOF_STORE_PATH").is_some() {
-            return Err(refused("PAYPROOF_STORE", "is missing; PAYPROOF_STORE_PATH is set, so say file"));
-        }
-        Ok(self.memory("no variable names a store", false))
-    }
-
-    /// The older names, which are used for two protocols.
-    fn upstash_older(&self) -> Result<Option<EnvStore>, BuildError> {
-        let [url_name, token_name] = UPSTASH_OLDER.map(|name| self.prefixed(name));
-        let because = format!("{url_name} is set");
-        match (self.get(&url_name), self.get(&token_name)) {
-            (Some(url), _) if url.starts_with("redis") => redis(&url, &because).map(Some),
-            (Some(_), None) => Err(refused(token_name, format!("is missing; {url_name} is set"))),
-            (None, Some(_)) => Err(refused(url_name, format!("is missing; {token_name} is set"))),
-            (Some(url), Some(token)) => upstash(&url, &token, &because).map(Some),
-            (None, None) => Ok(None),
-        }
-    }
-
-    /// Both of a pair, or neither.
-    fn pair(&self, names: [&str; 2]) -> Result<Option<[String; 2]>, BuildError> {
-        let [url_name, token_name] = names.map(|name| self.prefixed(name));
-        match (self.get(&url_name), self.get(&token_name)) {
-            (Some(url), Some(token)) => Ok(Some([url, token])),
-            (None, None) => Ok(None),
-            (Some(_), None) => {
-                let read_only = self.prefixed("KV_REST_API_READ_ONLY_TOKEN");
-                let also = if names == VERCEL_KV && self.get(&read_only).is_some() {
-                    format!("; {read_only} may not write, so it is not used")
-                } else {
-                    String::new()
-                };
-                Err(refused(token_name, format!("is missing; {url_name} is set{also}")))
+        let mut missing = None;
+        for choice in CHOICES.iter().filter(|choice| asked.as_deref().is_none_or(|name| name == choice.name)) {
+            if let Some(store) = self.open(choice, asked.is_some())? {
+                return Ok(store);
             }
-            (None, Some(_)) => Err(refused(url_name, format!("is missing; {token_name} is set"))),
+            missing = missing.or(Some(choice));
         }
+        match (asked, missing) {
+            (None, _) => Ok(self.memory("no variable names a store", false)),
+            (Some(_), None) => Err(refused(PAYPROOF_STORE, format!("must be {}", names()))),
+            (Some(name), Some(choice)) => {
+                Err(refused(self.prefixed(choice.address), format!("is missing; PAYPROOF_STORE asks for {name}")))
+            }
+        }
+    }
+
+    /// The store of one choice; none where none of its variables is set.
+    fn open(&self, choice: &Choice, asked: bool) -> Result<Option<EnvStore>, BuildError> {
+        let address_name = self.prefixed(choice.address);
+        let token_name = choice.token.map(|name| self.prefixed(name));
+        let token = token_name.as_ref().and_then(|name| self.get(name));
+        let read_only = choice.read_only.map(|name| self.prefixed(name)).filter(|name| self.get(name).is_some());
+        let no_use = read_only.map(|name| format!("; {name} may not write, so it is not used")).unwrap_or_default();
+        let (choice, address) = match (self.get(&address_name), token_name, &token) {
+            (Some(address), ..) if choice.or_redis && address.starts_with("redis") => (&REDIS, address),
+            (Some(_), Some(missing), None) => {
+                return Err(refused(missing, format!("is missing; {address_name} is set{no_use}")));
+            }
+            (Some(address), ..) => (choice, address),
+            (None, Some(given), Some(_)) => {
+                return Err(refused(address_name, format!("is missing; {given} is set{no_use}")));
+            }
+            (None, Some(missing), None) if !no_use.is_empty() => {
+                return Err(refused(missing, format!("is missing{no_use}")));
+            }
+            (None, ..) => return Ok(None),
+        };
+        if !asked && address_name.starts_with(OURS) {
+            return Err(refused(PAYPROOF_STORE, format!("is missing; {address_name} is set, so say {}", choice.name)));
+        }
+        let because = if asked { "PAYPROOF_STORE says so".to_owned() } else { format!("{address_name} is set") };
+        // What cannot be had without a feature is an error: memory instead would be a store that the operator did not ask for.
+        let Some(open) = choice.open else {
+            let rule = format!("and the feature `{}` of payproof is not compiled in; add it", choice.feature);
+            return Err(refused(because, rule));
+        };
+        let store = open(&address, &token.unwrap_or_default())?;
+        Ok(Some(EnvStore { store, name: choice.name, because, is_risky: false }))
     }
 
     fn memory(&self, because: &str, asked_for_loudly: bool) -> EnvStore {
@@ -252,69 +229,14 @@ impl Vars<'_> {
     }
 
     fn prefixed(&self, name: &str) -> String {
-        format!("{}{name}", self.prefix)
+        if name.starts_with(OURS) { name.to_owned() } else { format!("{}{name}", self.prefix) }
     }
 
     fn get(&self, name: &str) -> Option<String> {
         (self.var)(name).filter(|value| !value.is_empty())
     }
-
-    fn needed(&self, name: &str, rule: &str) -> Result<String, BuildError> {
-        self.get(name).ok_or_else(|| refused(name, rule))
-    }
 }
 
 fn refused(variable: impl Into<String>, rule: impl Into<String>) -> BuildError {
     BuildError::Environment { variable: variable.into(), rule: rule.into() }
-}
-
-#[cfg(any(feature = "file", feature = "redis", feature = "upstash"))]
-fn chosen(store: impl Store, name: &'static str, because: &str) -> EnvStore {
-    EnvStore { store: Arc::new(store), name, because: because.to_owned(), is_risky: false }
-}
-
-/// What cannot be had without a feature is an error: memory instead would be a store that the operator did not ask for.
-#[cfg(not(all(feature = "file", feature = "redis", feature = "vercel-kv")))]
-fn needs(feature: &str, because: &str) -> BuildError {
-    refused(because, format!("and the feature `{feature}` of payproof is not compiled in; add it"))
-}
-
-#[cfg(feature = "file")]
-fn file(path: &str, because: &str) -> Result<EnvStore, BuildError> {
-    Ok(chosen(super::FileStore::open(path)?, "file", because))
-}
-
-#[cfg(not(feature = "file"))]
-fn file(_path: &str, because: &str) -> Result<EnvStore, BuildError> {
-    Err(needs("file", because))
-}
-
-#[cfg(feature = "redis")]
-fn redis(url: &str, because: &str) -> Result<EnvStore, BuildError> {
-    Ok(chosen(super::RedisStore::new(url)?, "redis", because))
-}
-
-#[cfg(not(feature = "redis"))]
-fn redis(_url: &str, because: &str) -> Result<EnvStore, BuildError> {
-    Err(needs("redis", because))
-}
-
-#[cfg(feature = "upstash")]
-fn upstash(url: &str, token: &str, because: &str) -> Result<EnvStore, BuildError> {
-    Ok(chosen(super::UpstashStore::new(url, token)?, "upstash", because))
-}
-
-#[cfg(not(feature = "upstash"))]
-fn upstash(_url: &str, _token: &str, because: &str) -> Result<EnvStore, BuildError> {
-    Err(needs("upstash", because))
-}
-
-#[cfg(feature = "vercel-kv")]
-fn vercel_kv(url: &str, token: &str, because: &str) -> Result<EnvStore, BuildError> {
-    Ok(chosen(super::UpstashStore::vercel_kv(url, token)?, "vercel-kv", because))
-}
-
-#[cfg(not(feature = "vercel-kv"))]
-fn vercel_kv(_url: &str, _token: &str, because: &str) -> Result<EnvStore, BuildError> {
-    Err(needs("vercel-kv", because))
 }

@@ -15,6 +15,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+mod choices;
 #[cfg(feature = "test-util")]
 pub mod contract;
 #[cfg(any(feature = "redis", feature = "upstash"))]
@@ -31,6 +32,7 @@ mod restart_loss;
 #[cfg(feature = "upstash")]
 mod upstash;
 
+pub use choices::env_choices;
 pub use error::StoreError;
 #[cfg(feature = "file")]
 pub use file::{FileStore, FileStoreBuilder};

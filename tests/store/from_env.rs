@@ -71,6 +71,11 @@ fn half_a_pair_names_the_missing_half() {
     }
     let read_only = choose(&[("KV_REST_API_URL", "https://kv.example"), ("KV_REST_API_READ_ONLY_TOKEN", &token)]);
     assert!(read_only.unwrap_err().to_string().contains("KV_REST_API_READ_ONLY_TOKEN may not write"));
+    let alone = choose_with_prefix("cache_", &[("cache_KV_REST_API_READ_ONLY_TOKEN", &token)]).unwrap_err().to_string();
+    assert!(
+        alone.starts_with("cache_KV_REST_API_TOKEN is missing; cache_KV_REST_API_READ_ONLY_TOKEN may not"),
+        "{alone}"
+    );
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use payproof::provider::{Provider as _, provider_fn};
-use payproof::store::Severity;
+use payproof::store::{Severity, env_choices};
 use payproof::{AttemptOutcome, Currency, Money, PaymentIntent, Retry, Stripe, ValidateError, Validator};
 
 use crate::output::{Colour, Paint, plain, print, shown};
@@ -161,9 +161,8 @@ async fn store(args: &DoctorArgs, report: &mut CheckReport) -> Result<(), Troubl
     let store = match args.store.open() {
         Ok(Some(store)) => store,
         Ok(None) => {
-            let text =
-                "the environment names none, so every process is on its own; set REDIS_URL or another one's variables";
-            return report.say(&Level::Warning, "store", text);
+            let text = format!("the environment names none, so every process is on its own; set {}", env_choices());
+            return report.say(&Level::Warning, "store", &text);
         }
         Err(trouble) => return report.say(&Level::Error, "store", &trouble.to_string()),
     };

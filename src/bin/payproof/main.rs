@@ -22,6 +22,7 @@ mod verify;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use payproof::store::env_choices;
 use tokio::runtime::Builder;
 
 use crate::output::complain;
@@ -33,9 +34,11 @@ use crate::trouble::Trouble;
 #[command(
     name = "payproof",
     version,
-    after_help = "The provider's key is read from STRIPE_SECRET_KEY, the account's id from STRIPE_ACCOUNT_ID, and the store \
-        from the variables that services use: REDIS_URL, UPSTASH_REDIS_REST_URL and the like.\n\
-        Exit status: 0 fine, 1 not fine, 2 could not tell."
+    after_help = format!(
+        "The provider's key is read from STRIPE_SECRET_KEY, the account's id from STRIPE_ACCOUNT_ID, and the store from the \
+        variables that services use: {}.\nExit status: 0 fine, 1 not fine, 2 could not tell.",
+        env_choices(),
+    )
 )]
 struct Args {
     #[command(subcommand)]

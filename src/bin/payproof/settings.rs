@@ -6,7 +6,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::{Args, ValueEnum};
-use payproof::store::{EnvStore, from_env_with_prefix};
+use payproof::store::{EnvStore, env_choices, from_env_with_prefix};
 use payproof::{Mode, Retry, Stripe, StripeBuilder, Validator, ValidatorBuilder};
 
 use crate::trouble::Trouble;
@@ -160,12 +160,7 @@ impl StoreSettings {
 
     /// The same, for a command that makes no sense without one.
     pub(crate) fn needed(&self) -> Result<EnvStore, Trouble> {
-        self.open()?.ok_or_else(|| {
-            Trouble::new(
-                "the environment names no store; set REDIS_URL, or UPSTASH_REDIS_REST_URL and UPSTASH_REDIS_REST_TOKEN, or \
-                 PAYPROOF_STORE=file and PAYPROOF_STORE_PATH",
-            )
-        })
+        self.open()?.ok_or_else(|| Trouble::new(format!("the environment names no store; set {}", env_choices())))
     }
 
     /// Has a validator keep its records there.

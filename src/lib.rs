@@ -47,7 +47,7 @@
 //! | validate and look into the store from a shell | the command `payproof`, with the feature `cli` |
 //! | change a limit, the retries, what counts as paid | [`ValidatorBuilder`], [`Policy`], [`Retry`] |
 //! | understand a verdict | [`Verdict`], [`Finding`], [`Provenance`] |
-//! | understand a failure | [`ValidateError`], [`Attempt`], [`Validator::explain`] |
+//! | understand a failure | [`ErrorInfo`], [`ValidateError`], [`Attempt`], [`Validator::explain`] |
 //! | bind a payment to one order | [`Validator::redeem`], [`Proof`], [`Redeemed`], [`RedeemError`] |
 //! | share what is known between processes | [`ValidatorBuilder::store`], [`store`], [`Validator::check`] |
 //! | make an endpoint idempotent, answer in one envelope | [`endpoint`], [`envelope`] |
@@ -152,7 +152,7 @@ mod call;
 #[cfg(feature = "tower")]
 pub mod endpoint;
 pub mod envelope;
-mod error;
+mod error_info;
 mod guard;
 mod health;
 mod http;
@@ -175,7 +175,7 @@ pub mod webhook;
 
 pub use call::breaker::Breaker;
 pub use call::retry::{Explanation, Jitter, Retry, RetryBudget, Schedule};
-pub use error::ValidateError;
+pub use error_info::ErrorInfo;
 pub use guard::{
     Done, Effect, Guard, GuardCall, GuardError, GuardRun, Inquiry, Operation, OperationReference, OperationStatus,
     Reconciled, Resolution, Unresolved, UnresolvedList,
@@ -186,6 +186,8 @@ pub use intent::invalid_intent::{Field, InvalidIntent};
 pub use intent::key::IdempotencyKey;
 pub use intent::money::{Money, Unit, Units};
 pub use intent::payment_intent::{PaymentId, PaymentIntent};
+pub use ledger::LedgerError;
+pub use lookup::error::ValidateError;
 pub use lookup::shared_facts::KeptFacts;
 pub use lookup::validation::Validation;
 pub use payment::facts::{Mode, PaymentStatus, ProviderPayment, Risk};

@@ -5,6 +5,7 @@ pub(crate) mod breaker;
 pub(crate) mod concurrency;
 pub(crate) mod contained;
 pub(crate) mod deadline;
+pub(crate) mod error;
 pub(crate) mod gate;
 pub(crate) mod leases;
 pub(crate) mod retry;

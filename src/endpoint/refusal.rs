@@ -2,27 +2,30 @@
 
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::envelope::Failure;
+use crate::error_info::{Class, Condition, error_info};
 use crate::guard::OperationReference;
 
 /// A request that was not let through to its handler, or whose answer cannot be repeated.
 ///
-/// | code | status | what the client does |
-/// |---|---|---|
-/// | `IDEMPOTENCY_KEY_REQUIRED` | 400 | send `Idempotency-Key` |
-/// | `IDEMPOTENCY_KEY_INVALID` | 400 | send a key as `details.rule` says |
-/// | `IDEMPOTENCY_SCOPE_REQUIRED` | 401 | authenticate |
-/// | `IDEMPOTENCY_BODY_UNREADABLE` | 400 | send the whole body |
-/// | `IDEMPOTENCY_BODY_TIMEOUT` | 408 | send the body faster |
-/// | `IDEMPOTENCY_BODY_TOO_LARGE` | 413 | send less |
-/// | `IDEMPOTENCY_KEY_REUSED` | 422 | use a new key for a new request |
-/// | `IDEMPOTENCY_IN_PROGRESS` | 409 | send the same again after Retry-After |
-/// | `IDEMPOTENCY_INDETERMINATE` | 409 | look what became of it, and say so by `details.reference`; it is not run again by itself |
-/// | `IDEMPOTENCY_RESPONSE_NOT_KEPT` | 409 | it was done, with the status in `details.status`; look it up |
-/// | `IDEMPOTENCY_NOT_COMPLETED` | 503 | send the same again: the route allows it |
-/// | `IDEMPOTENCY_UNAVAILABLE` | 503 | send the same again later: the store did not confirm, or the tenant holds its share of keys |
+/// The client gets the code in capitals.
+///
+/// | code | status | retryable | what the client does |
+/// |---|---|---|---|
+/// | `idempotency_key_required` | 400 | no | send `Idempotency-Key` |
+/// | `idempotency_key_invalid` | 400 | no | send a key as `details.rule` says |
+/// | `idempotency_scope_required` | 401 | no | authenticate |
+/// | `idempotency_body_unreadable` | 400 | yes | send the whole body |
+/// | `idempotency_body_timeout` | 408 | yes | send the body faster |
+/// | `idempotency_body_too_large` | 413 | no | send less |
+/// | `idempotency_key_reused` | 422 | no | use a new key for a new request |
+/// | `idempotency_in_progress` | 409 | yes | send the same again after Retry-After |
+/// | `idempotency_indeterminate` | 409 | no | look what became of it, and say so by `details.reference`; it is not run again by itself |
+/// | `idempotency_response_not_kept` | 409 | no | it was done, with the status in `details.status`; look it up |
+/// | `idempotency_not_completed` | 503 | yes | send the same again: the route allows it |
+/// | `idempotency_share_full` | 503 | yes | send the same again later: the tenant holds its share of keys |
+/// | `idempotency_unavailable` | 503 | yes | send the same again later: the store did not confirm |
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refusal {
@@ -35,7 +38,7 @@ pub enum Refusal {
         /// The rule, as a phrase.
         rule: String,
     },
-    /// Nobody said whose request it is.
+    /// It is not known whose request it is.
     #[error("authenticate: it is not known whose request this is")]
     ScopeRequired,
     /// The body broke off.
@@ -62,8 +65,8 @@ pub enum Refusal {
         /// How long to wait.
         retry_after: Duration,
     },
-    /// Nobody knows what became of the first request: it failed, panicked, timed out or crashed.
-    #[error("nobody knows what became of the first request with this Idempotency-Key; look it up")]
+    /// It is not known what became of the first request: it failed, panicked, timed out or crashed.
+    #[error("it is not known what became of the first request with this Idempotency-Key; look it up")]
     Indeterminate {
         /// What to give to [`Validator::resolve_request`](crate::Validator::resolve_request).
         reference: OperationReference,
@@ -96,70 +99,52 @@ pub enum Refusal {
 /// A store that asks for no wait is often back within this time.
 const BACK_SOON: Duration = Duration::from_secs(1);
 
-impl Refusal {
-    /// The stable code, the HTTP status, and the name in numbers, in one place so that they agree.
-    const fn class(&self) -> (&'static str, u16, &'static str) {
+/// What a refusal's code begins with. The rest is its name in numbers.
+const PREFIX: &str = "idempotency_";
+
+error_info!(
+    Refusal,
+    fn public_details(&self) -> Option<Value> {
         match self {
-            Self::KeyRequired => ("IDEMPOTENCY_KEY_REQUIRED", 400, "key_required"),
-            Self::KeyInvalid { .. } => ("IDEMPOTENCY_KEY_INVALID", 400, "key_invalid"),
-            Self::ScopeRequired => ("IDEMPOTENCY_SCOPE_REQUIRED", 401, "scope_required"),
-            Self::BodyUnreadable => ("IDEMPOTENCY_BODY_UNREADABLE", 400, "body_unreadable"),
-            Self::BodyTimeout { .. } => ("IDEMPOTENCY_BODY_TIMEOUT", 408, "body_timeout"),
-            Self::BodyTooLarge { .. } => ("IDEMPOTENCY_BODY_TOO_LARGE", 413, "body_too_large"),
-            Self::KeyReused => ("IDEMPOTENCY_KEY_REUSED", 422, "key_reused"),
-            Self::InProgress { .. } => ("IDEMPOTENCY_IN_PROGRESS", 409, "in_progress"),
-            Self::Indeterminate { .. } => ("IDEMPOTENCY_INDETERMINATE", 409, "indeterminate"),
-            Self::ResponseNotKept { .. } => ("IDEMPOTENCY_RESPONSE_NOT_KEPT", 409, "response_not_kept"),
-            Self::NotCompleted => ("IDEMPOTENCY_NOT_COMPLETED", 503, "not_completed"),
-            Self::ShareFull { .. } => ("IDEMPOTENCY_UNAVAILABLE", 503, "share_full"),
-            Self::Unavailable { .. } => ("IDEMPOTENCY_UNAVAILABLE", 503, "unavailable"),
+            Self::Indeterminate { reference } => Some(json!({ "reference": reference.to_string() })),
+            Self::KeyInvalid { rule } => Some(json!({ "rule": rule })),
+            Self::ResponseNotKept { status } => Some(json!({ "status": status })),
+            Self::BodyTooLarge { limit } => Some(json!({ "limit": limit })),
+            _ => None,
+        }
+    }
+);
+
+impl Refusal {
+    const fn condition(&self) -> Condition {
+        match self {
+            Self::KeyRequired => Condition::lasting(Class::Caller, "idempotency_key_required", 400),
+            Self::KeyInvalid { .. } => Condition::lasting(Class::Caller, "idempotency_key_invalid", 400),
+            Self::ScopeRequired => Condition::lasting(Class::Caller, "idempotency_scope_required", 401),
+            Self::BodyUnreadable => Condition::passing(Class::Caller, "idempotency_body_unreadable", 400),
+            Self::BodyTimeout { .. } => Condition::passing(Class::Timeout, "idempotency_body_timeout", 408),
+            Self::BodyTooLarge { .. } => Condition::lasting(Class::Caller, "idempotency_body_too_large", 413),
+            Self::KeyReused => Condition::lasting(Class::Caller, "idempotency_key_reused", 422),
+            Self::InProgress { .. } => Condition::passing(Class::InProgress, "idempotency_in_progress", 409),
+            Self::Indeterminate { .. } => Condition::lasting(Class::Outcome, "idempotency_indeterminate", 409),
+            Self::ResponseNotKept { .. } => Condition::lasting(Class::Outcome, "idempotency_response_not_kept", 409),
+            Self::NotCompleted => Condition::passing(Class::Outcome, "idempotency_not_completed", 503),
+            Self::ShareFull { .. } => Condition::passing(Class::Unavailable, "idempotency_share_full", 503),
+            Self::Unavailable { .. } => Condition::passing(Class::Store, "idempotency_unavailable", 503),
         }
     }
 
-    /// A stable code.
-    #[must_use]
-    pub const fn code(&self) -> &'static str {
-        self.class().0
-    }
-
-    /// The HTTP status.
-    #[must_use]
-    pub const fn http_status(&self) -> u16 {
-        self.class().1
-    }
-
     /// The name in [`Stats::requests`](crate::Stats::requests).
-    pub(super) const fn outcome(&self) -> &'static str {
-        self.class().2
+    pub(super) fn outcome(&self) -> &'static str {
+        self.code().strip_prefix(PREFIX).unwrap_or_default()
     }
 
-    /// How long to wait before the same is sent again.
-    #[must_use]
-    pub fn retry_after(&self) -> Option<Duration> {
+    fn wait(&self) -> Option<Duration> {
         match self {
             Self::InProgress { retry_after } => Some(*retry_after),
             Self::Unavailable { retry_after } => Some(retry_after.unwrap_or(BACK_SOON)),
             Self::NotCompleted => Some(BACK_SOON),
             _ => None,
         }
-    }
-}
-
-impl From<&Refusal> for Failure {
-    fn from(refusal: &Refusal) -> Self {
-        let failure = Self::of(refusal.http_status(), refusal.code(), refusal.to_string(), refusal.retry_after());
-        match refusal {
-            Refusal::Indeterminate { reference } => failure.details(json!({ "reference": reference.to_string() })),
-            Refusal::KeyInvalid { rule } => failure.details(json!({ "rule": rule })),
-            Refusal::ResponseNotKept { status } => failure.details(json!({ "status": status })),
-            Refusal::BodyTooLarge { limit } => failure.details(json!({ "limit": limit })),
-            _ => failure,
-        }
-    }
-}
-
-impl From<Refusal> for Failure {
-    fn from(refusal: Refusal) -> Self {
-        Self::from(&refusal)
     }
 }

@@ -7,15 +7,10 @@
 //! { "error": { "code": "AMOUNT_MISMATCH", "message": "the amount differs", "details": { "field": "amount" } } }
 //! ```
 //!
-//! Every error of this crate becomes a `Failure` by `From`, with the status that fits it and Retry-After where a wait is
-//! known. Its code is [`ValidateError::code`](crate::ValidateError::code) and the like, in capitals. Nothing is repeated that
-//! the provider said, nor what only an operator may know.
-//!
-//! | from | status |
-//! |---|---|
-//! | [`ValidateError`](crate::ValidateError), [`RedeemError`](crate::RedeemError), [`GuardError`](crate::GuardError) | the error's own `http_status` |
-//! | [`Findings`](crate::Findings) | 422, `PAYMENT_INVALID`, the codes of the findings in `details` |
-//! | [`InvalidIntent`](crate::InvalidIntent) | 400, field and rule in `details` |
+//! Every error of this crate becomes a `Failure` by `From`, as every other that is an [`ErrorInfo`](crate::ErrorInfo): with
+//! its status, its code in capitals, its public text and details, and Retry-After where a wait is known. Nothing is repeated
+//! that the provider said, nor what only an operator may know. [`Findings`](crate::Findings) become a 422,
+//! `PAYMENT_INVALID`, with their codes in `details`.
 //!
 //! With the feature `tower` both turn into an `http::Response`, with `axum` they are axum's responses.
 

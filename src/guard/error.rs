@@ -4,18 +4,55 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::error::{Kind as CallKind, ValidateError};
+use crate::call::error::{CallError, Cause};
+use crate::error_info::{
+    Class, Condition, IN_PROGRESS, KEY_REUSED, KEY_REUSED_TEXT, MISCONFIGURED, RESTART_LOSES, error_info, in_progress,
+};
 use crate::ledger::LedgerError;
 use crate::provider::ProviderError;
 use crate::provider::attempt_log::Attempt;
 use crate::store::RestartLoss;
 
-/// No result: refused, not executed, or nobody knows.
+const RUN_AGAIN: Condition = Condition::passing(Class::Outcome, "indeterminate", 503);
+const INDETERMINATE: Condition = Condition::lasting(Class::Outcome, "indeterminate", 502);
+const REFUSED: Condition = Condition::lasting(Class::Outcome, "refused", 422);
+const RESULT_NOT_KEPT: Condition = Condition::lasting(Class::Outcome, "result_not_kept", 409);
+const RESULT_UNREADABLE: Condition = Condition::lasting(Class::Outcome, "result_unreadable", 409);
+const NOTHING_TO_RESOLVE: Condition = Condition::lasting(Class::Caller, "nothing_to_resolve", 409);
+
+/// No result: the operation was refused, was not executed, or its outcome is unknown.
 ///
 /// Ask the predicates, which exclude one another. Only after [`is_indeterminate`](Self::is_indeterminate) and
 /// [`is_in_progress`](Self::is_in_progress) may a write have been executed, or still be; and after
 /// [`is_result_missing`](Self::is_result_missing) it was. After every other error this run has not executed it. Clones are
 /// cheap.
+///
+/// | code | status | retryable | when |
+/// |---|---|---|---|
+/// | `key_reused` | 422 | no | the operation was run before with other claims |
+/// | `in_progress` | 409 | yes | another run is at it for longer than this call could wait |
+/// | `indeterminate` | 502 | no | it may have been executed; find out, and resolve it |
+/// | `indeterminate` | 503 | yes | it may have been executed, and the provider's key makes another run safe |
+/// | `refused` | 422 | no | the provider will not execute it |
+/// | `result_not_kept` | 409 | no | it was executed, and its result was too large to keep |
+/// | `result_unreadable` | 409 | no | it was executed, and its result is of another type |
+/// | `nothing_to_resolve` | 409 | no | the operation that was to be resolved is not indeterminate |
+/// | `misconfigured` | 500 | no | the settings contradict one another, or the result that was given cannot be kept |
+/// | `restart_loses` | 500 | no | a restart of the store may lose more than is accepted |
+/// | `rate_limited` | 429 | yes | the provider limits this account's rate |
+/// | `deadline_exceeded` | 504 | yes | the time was over before anything was sent |
+/// | `provider_timeout` | 504 | yes | a read ran into its timeout |
+/// | `provider_unavailable` | 503 | yes | the provider cannot be reached, or a read failed |
+/// | `circuit_open` | 503 | yes | the provider has been failing, and was not asked |
+/// | `unreadable_answer` | 502 | yes | the provider answered a read with something that cannot be read |
+/// | `unknown` | 502 | yes | a read failed in words that no rule knows |
+/// | `provider_refused` | 502 | no | the provider refuses this account's requests |
+/// | `at_capacity` | 503 | yes | as many calls are under way as this process, or the tenant, may have |
+/// | `interrupted` | 503 | yes | the task at work panicked, or was shut down |
+/// | `no_runtime` | 500 | no | there is no tokio runtime |
+/// | `store_unavailable` | 503 | yes | the store did not confirm, and this run has sent nothing |
+/// | `record_newer` | 503 | yes | a newer release wrote the operation's record |
+/// | `record_unreadable` | 502 | no | the operation's record cannot be read |
 #[derive(Clone)]
 pub struct GuardError(Arc<Kind>);
 
@@ -27,7 +64,7 @@ enum Kind {
     },
     Indeterminate {
         next: Next,
-        cause: Option<ValidateError>,
+        cause: Option<CallError>,
     },
     Refused {
         error: ProviderError,
@@ -39,7 +76,7 @@ enum Kind {
     RestartLoses(RestartLoss),
     Store(LedgerError),
     /// Nothing was executed, for a reason that a look-up could have had as well.
-    Call(ValidateError),
+    Call(CallError),
 }
 
 /// Why a result is not there to be repeated.
@@ -58,19 +95,7 @@ pub(super) enum Next {
     Resolve,
 }
 
-/// What kind of trouble it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Class {
-    KeyReused,
-    InProgress,
-    Indeterminate,
-    Refused,
-    ResultMissing,
-    NothingToResolve,
-    Configuration,
-    Store,
-    Call,
-}
+error_info!(GuardError);
 
 impl GuardError {
     fn new(kind: Kind) -> Self {
@@ -85,7 +110,7 @@ impl GuardError {
         Self::new(Kind::InProgress { retry_after })
     }
 
-    pub(super) fn indeterminate(next: Next, cause: Option<ValidateError>) -> Self {
+    pub(super) fn indeterminate(next: Next, cause: Option<CallError>) -> Self {
         Self::new(Kind::Indeterminate { next, cause })
     }
 
@@ -110,46 +135,56 @@ impl GuardError {
     }
 
     pub(crate) fn no_runtime() -> Self {
-        ValidateError::new(CallKind::NoRuntime).into()
+        CallError::new(Cause::NoRuntime).into()
     }
 
-    /// The class, the stable code, and the HTTP status, in one place so that they agree.
-    fn class(&self) -> (Class, &'static str, u16) {
+    fn condition(&self) -> Condition {
         match &*self.0 {
-            Kind::KeyReused => (Class::KeyReused, "key_reused", 422),
-            Kind::InProgress { .. } => (Class::InProgress, "in_progress", 409),
-            Kind::Indeterminate { next: Next::Resend, .. } => (Class::Indeterminate, "indeterminate", 503),
-            Kind::Indeterminate { next: Next::Resolve, .. } => (Class::Indeterminate, "indeterminate", 502),
-            Kind::Refused { .. } => (Class::Refused, "refused", 422),
-            Kind::ResultMissing(Unkept::TooLarge) => (Class::ResultMissing, "result_not_kept", 409),
-            Kind::ResultMissing(Unkept::OfAnotherType) => (Class::ResultMissing, "result_unreadable", 409),
-            Kind::NothingToResolve(_) => (Class::NothingToResolve, "nothing_to_resolve", 409),
-            Kind::Settings(_) => (Class::Configuration, "misconfigured", 502),
-            Kind::RestartLoses(_) => (Class::Configuration, "restart_loses", 502),
-            Kind::Store(error) if error.is_down() => (Class::Store, "store_unavailable", 503),
-            Kind::Store(error) if error.is_newer() => (Class::Store, "record_newer", 503),
-            Kind::Store(_) => (Class::Store, "record_unreadable", 502),
-            Kind::Call(error) => (Class::Call, error.code(), error.http_status()),
+            Kind::KeyReused => KEY_REUSED,
+            Kind::InProgress { .. } => IN_PROGRESS,
+            Kind::Indeterminate { next: Next::Resend, .. } => RUN_AGAIN,
+            Kind::Indeterminate { next: Next::Resolve, .. } => INDETERMINATE,
+            Kind::Refused { .. } => REFUSED,
+            Kind::ResultMissing(Unkept::TooLarge) => RESULT_NOT_KEPT,
+            Kind::ResultMissing(Unkept::OfAnotherType) => RESULT_UNREADABLE,
+            Kind::NothingToResolve(_) => NOTHING_TO_RESOLVE,
+            Kind::Settings(_) => MISCONFIGURED,
+            Kind::RestartLoses(_) => RESTART_LOSES,
+            Kind::Store(error) => error.condition(),
+            Kind::Call(error) => error.condition(),
         }
     }
 
-    fn call(&self) -> Option<&ValidateError> {
+    fn wait(&self) -> Option<Duration> {
         match &*self.0 {
-            Kind::Call(error) => Some(error),
+            Kind::InProgress { retry_after } => Some(*retry_after),
+            Kind::Store(error) => error.retry_after(),
+            _ => self.call()?.retry_after(),
+        }
+    }
+
+    /// The provider calls that brought no result.
+    fn call(&self) -> Option<&CallError> {
+        match &*self.0 {
+            Kind::Call(error) | Kind::Indeterminate { cause: Some(error), .. } => Some(error),
             _ => None,
         }
+    }
+
+    fn is(&self, class: Class) -> bool {
+        self.condition().class == class
     }
 
     /// The same operation was run before with other claims. Use a new key for a new operation.
     #[must_use]
     pub fn is_key_reused(&self) -> bool {
-        self.class().0 == Class::KeyReused
+        matches!(&*self.0, Kind::KeyReused)
     }
 
     /// The operation is under way, and took longer than this call could wait. Run it again to get its result.
     #[must_use]
     pub fn is_in_progress(&self) -> bool {
-        self.class().0 == Class::InProgress
+        self.is(Class::InProgress)
     }
 
     /// Nobody knows whether the operation was executed.
@@ -158,7 +193,7 @@ impl GuardError {
     /// [`reconcile`](crate::GuardRun::reconcile) do so, or say what happened with [`resolve`](crate::Guard::resolve).
     #[must_use]
     pub fn is_indeterminate(&self) -> bool {
-        self.class().0 == Class::Indeterminate
+        matches!(&*self.0, Kind::Indeterminate { .. })
     }
 
     /// Whether the operation is indeterminate, and running it again is safe and finds out.
@@ -171,38 +206,38 @@ impl GuardError {
     /// [resolved](crate::Guard::resolve) as not executed.
     #[must_use]
     pub fn is_refused(&self) -> bool {
-        self.class().0 == Class::Refused
+        matches!(&*self.0, Kind::Refused { .. })
     }
 
     /// The operation was executed, and its result cannot be repeated: too large to keep, or of another type.
     #[must_use]
     pub fn is_result_missing(&self) -> bool {
-        self.class().0 == Class::ResultMissing
+        matches!(&*self.0, Kind::ResultMissing(_))
     }
 
     /// The operation that was to be resolved is not indeterminate.
     #[must_use]
     pub fn is_nothing_to_resolve(&self) -> bool {
-        self.class().0 == Class::NothingToResolve
+        matches!(&*self.0, Kind::NothingToResolve(_))
     }
 
     /// Time ran out before anything was executed. Run it again later.
     #[must_use]
     pub fn is_timeout(&self) -> bool {
-        self.call().is_some_and(ValidateError::is_timeout)
+        self.is(Class::Timeout)
     }
 
     /// The provider limits this account's rate, and nothing was executed. Run it again after
     /// [`retry_after`](Self::retry_after).
     #[must_use]
     pub fn is_rate_limited(&self) -> bool {
-        self.call().is_some_and(ValidateError::is_rate_limited)
+        self.is(Class::RateLimited)
     }
 
     /// The provider is down, and nothing was executed. Run it again later.
     #[must_use]
     pub fn is_unavailable(&self) -> bool {
-        self.call().is_some_and(ValidateError::is_unavailable)
+        self.is(Class::Unavailable)
     }
 
     /// Running it again will not help until the operator changes a setting, such as the provider's credential.
@@ -210,7 +245,7 @@ impl GuardError {
     /// [`restart_loss`](Self::restart_loss) tells whether it is about what the store keeps.
     #[must_use]
     pub fn is_configuration(&self) -> bool {
-        self.class().0 == Class::Configuration || self.call().is_some_and(ValidateError::is_configuration)
+        self.is(Class::Configuration)
     }
 
     /// What a restart of the store may lose, where the operation was not sent because that is more than is accepted.
@@ -225,31 +260,7 @@ impl GuardError {
     /// The store does not answer, or holds something unreadable, and this run has sent nothing.
     #[must_use]
     pub fn is_store(&self) -> bool {
-        self.class().0 == Class::Store
-    }
-
-    /// A stable code, for API answers and metrics.
-    #[must_use]
-    pub fn code(&self) -> &'static str {
-        self.class().1
-    }
-
-    /// A fitting HTTP status for an API: 409, 422, 429, 502, 503 or 504.
-    #[must_use]
-    pub fn http_status(&self) -> u16 {
-        self.class().2
-    }
-
-    /// How long the provider, an open breaker or the store asks to wait; for an operation under way, when it will be over
-    /// at the latest.
-    #[must_use]
-    pub fn retry_after(&self) -> Option<Duration> {
-        match &*self.0 {
-            Kind::InProgress { retry_after } => Some(*retry_after),
-            Kind::Call(error) | Kind::Indeterminate { cause: Some(error), .. } => error.retry_after(),
-            Kind::Store(error) => error.retry_after(),
-            _ => None,
-        }
+        self.is(Class::Store)
     }
 
     /// Every provider call of this run, and why there was no further one.
@@ -257,8 +268,7 @@ impl GuardError {
     pub fn attempts(&self) -> &[Attempt] {
         match &*self.0 {
             Kind::Refused { attempts, .. } => attempts,
-            Kind::Call(error) | Kind::Indeterminate { cause: Some(error), .. } => error.attempts(),
-            _ => &[],
+            _ => self.call().map_or(&[], CallError::attempts),
         }
     }
 
@@ -267,19 +277,13 @@ impl GuardError {
     pub fn provider_error(&self) -> Option<&ProviderError> {
         match &*self.0 {
             Kind::Refused { error, .. } => Some(error),
-            Kind::Call(error) | Kind::Indeterminate { cause: Some(error), .. } => last_said(error),
-            _ => None,
+            _ => self.call()?.provider(),
         }
     }
 }
 
-/// The provider's last error within a failed call.
-pub(super) fn last_said(error: &ValidateError) -> Option<&ProviderError> {
-    std::error::Error::source(error)?.downcast_ref()
-}
-
-impl From<ValidateError> for GuardError {
-    fn from(error: ValidateError) -> Self {
+impl From<CallError> for GuardError {
+    fn from(error: CallError) -> Self {
         Self::new(Kind::Call(error))
     }
 }
@@ -293,15 +297,13 @@ impl From<LedgerError> for GuardError {
 impl fmt::Display for GuardError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &*self.0 {
-            Kind::KeyReused => {
-                f.write_str("the operation was run before with other claims; use a new key for a new operation")
-            }
-            Kind::InProgress { .. } => f.write_str("the operation is under way; run it again to get its result"),
+            Kind::KeyReused => f.write_str(KEY_REUSED_TEXT),
+            Kind::InProgress { .. } => f.write_str(&in_progress("run of this operation")),
             Kind::Indeterminate { next: Next::Resend, .. } => f.write_str(
-                "nobody knows whether the operation was executed; run it again, which the provider's key makes safe",
+                "it is not known whether the operation was executed; run it again, which the provider's key makes safe",
             ),
             Kind::Indeterminate { next: Next::Resolve, .. } => f.write_str(
-                "nobody knows whether the operation was executed; look at the provider and resolve it, or reconcile",
+                "it is not known whether the operation was executed; look at the provider and resolve it, or reconcile",
             ),
             Kind::Refused { .. } => {
                 f.write_str("the provider refused the operation; correct it, and run it under a new key")
@@ -314,14 +316,8 @@ impl fmt::Display for GuardError {
             ),
             Kind::NothingToResolve(why) => write!(f, "there is nothing to resolve: {why}"),
             Kind::Settings(message) => f.write_str(message),
-            Kind::RestartLoses(loss) => {
-                write!(f, "{}, or state with `restart_loses_at_most` what may be lost", loss.advice())
-            }
-            Kind::Store(error) if error.is_down() => {
-                write!(f, "the store did not confirm: {error}; try again")
-            }
-            Kind::Store(error) if error.is_newer() => write!(f, "the operation's record cannot be used: {error}"),
-            Kind::Store(error) => write!(f, "the operation's record cannot be used: {error}; look into the store"),
+            Kind::RestartLoses(loss) => f.write_str(&loss.refusal()),
+            Kind::Store(error) => f.write_str(error.advice()),
             Kind::Call(error) => fmt::Display::fmt(error, f),
         }
     }
@@ -339,7 +335,8 @@ impl std::error::Error for GuardError {
             Kind::Refused { error, .. } => Some(error),
             Kind::Indeterminate { cause: Some(cause), .. } => Some(cause),
             // Its own text is shown, so it is the source that comes next.
-            Kind::Call(error) => std::error::Error::source(error),
+            Kind::Call(error) => error.source(),
+            Kind::Store(error) => error.as_source(),
             _ => None,
         }
     }

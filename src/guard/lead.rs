@@ -5,13 +5,13 @@ use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
 use crate::call::deadline::Deadline;
-use crate::error::ValidateError;
+use crate::call::error::CallError;
 use crate::ledger::millis;
 use crate::payment::verdict::{Degradation, Provenance};
 use crate::provider::ProviderError;
 
 use super::done::Done;
-use super::error::{GuardError, Next, last_said};
+use super::error::{GuardError, Next};
 use super::fate::Fate;
 use super::job::{Job, Place};
 use super::lease::{Lease, Recorded};
@@ -61,9 +61,9 @@ async fn record<T>(job: &Job<T>, lease: Lease, phase: Phase) -> Option<Degradati
 }
 
 /// Ends a write without a result.
-async fn give_up<T>(job: &Job<T>, mut lease: Lease, knowledge: &Knowledge, error: ValidateError) -> GuardError {
+async fn give_up<T>(job: &Job<T>, mut lease: Lease, knowledge: &Knowledge, error: CallError) -> GuardError {
     let place = &job.place;
-    match (knowledge.ending(), last_said(&error).cloned()) {
+    match (knowledge.ending(), error.provider().cloned()) {
         (Ending::Refused, Some(said)) => {
             record(job, lease, Phase::Refused(Refusal::of(&said))).await;
             GuardError::refused(said, error.attempts().to_vec())
@@ -87,13 +87,13 @@ async fn give_up<T>(job: &Job<T>, mut lease: Lease, knowledge: &Knowledge, error
 }
 
 /// Ends a read without a result: those who wait for it fail with it, or take over where the cause is this process's own.
-async fn tell_others(lease: Lease, error: ValidateError) -> GuardError {
+async fn tell_others(lease: Lease, error: CallError) -> GuardError {
     let place = lease.place().clone();
-    let refused = last_said(&error).filter(|said| Fate::of(said) == Fate::Refused).cloned();
+    let refused = error.provider().filter(|said| Fate::of(said) == Fate::Refused).cloned();
     let failure = match &refused {
         Some(said) => Some(Failure::Refused(Refusal::of(said))),
         None if error.is_for_all() => {
-            Some(Failure::Code { code: error.code().into(), retry_after_ms: error.retry_after().map(millis) })
+            Some(Failure::Code { code: error.condition().code.into(), retry_after_ms: error.retry_after().map(millis) })
         }
         None => None,
     };
@@ -105,12 +105,12 @@ async fn tell_others(lease: Lease, error: ValidateError) -> GuardError {
     }
     match refused {
         Some(said) => GuardError::refused(said, error.attempts().to_vec()),
-        None => not_executed(&place, last_said(&error).cloned().as_ref(), error),
+        None => not_executed(&place, error.provider().cloned().as_ref(), error),
     }
 }
 
 /// The error of a call that nothing came of. A lease that was over is nobody's setting: somebody else is at it by now.
-fn not_executed(place: &Place, said: Option<&ProviderError>, error: ValidateError) -> GuardError {
+fn not_executed(place: &Place, said: Option<&ProviderError>, error: CallError) -> GuardError {
     if said.is_some_and(was_too_late) { GuardError::in_progress(place.engine.lease) } else { error.into() }
 }
 

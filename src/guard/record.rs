@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::error::ValidateError;
+use crate::call::error::CallError;
 use crate::intent::fingerprint::Fingerprint;
 use crate::ledger::{Held, LedgerError, State};
 use crate::moment::Moment;
@@ -153,7 +153,7 @@ impl Failure {
         match self {
             Self::Refused(refusal) => refusal.into_error(Vec::new()),
             Self::Code { code, retry_after_ms } => {
-                ValidateError::elsewhere(&code, retry_after_ms.map(Duration::from_millis)).into()
+                CallError::elsewhere(&code, retry_after_ms.map(Duration::from_millis)).into()
             }
         }
     }

@@ -4,6 +4,10 @@ use std::borrow::Cow;
 use std::convert::Infallible;
 use std::fmt;
 
+use serde_json::{Value, json};
+
+use crate::error_info::{INVALID_INTENT, error_info};
+
 /// The part of a claim that broke a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -61,12 +65,23 @@ impl fmt::Display for Field {
 /// A claim that breaks a rule; names the field and the rule.
 ///
 /// The offending value is never repeated: it may be a client secret.
+///
+/// | code | status | retryable |
+/// |---|---|---|
+/// | `invalid_intent` | 400 | no |
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("invalid {field}: {rule}")]
 pub struct InvalidIntent {
     field: Field,
     rule: Cow<'static, str>,
 }
+
+error_info!(
+    InvalidIntent = INVALID_INTENT,
+    fn public_details(&self) -> Option<Value> {
+        Some(json!({ "field": self.field.as_str(), "rule": self.rule }))
+    }
+);
 
 impl InvalidIntent {
     pub(crate) fn new(field: Field, rule: impl Into<Cow<'static, str>>) -> Self {

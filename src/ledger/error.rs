@@ -2,29 +2,67 @@
 
 use std::time::Duration;
 
-use crate::error::{Kind, StoreState, StoreTrouble, ValidateError};
+use crate::error_info::{Class, Condition, NO_RUNTIME, NO_RUNTIME_TEXT, error_info};
 use crate::store::StoreError;
 
-/// A record could not be read, claimed or changed.
+const STORE_UNAVAILABLE: Condition = Condition::passing(Class::Store, "store_unavailable", 503);
+const RECORD_NEWER: Condition = Condition::passing(Class::Store, "record_newer", 503);
+const RECORD_UNREADABLE: Condition = Condition::lasting(Class::Store, "record_unreadable", 502);
+
+/// A record that could not be read, claimed or changed: the store does not answer, or what it holds cannot be used.
+///
+/// It is the source of the errors that are about the store, for the service's own log.
+///
+/// | code | status | retryable | when |
+/// |---|---|---|---|
+/// | `store_unavailable` | 503 | yes | the store gave no answer, refused, or did not confirm |
+/// | `record_newer` | 503 | yes | a newer release wrote the record; a process of that release can use it |
+/// | `record_unreadable` | 502 | no | the record is none of this crate's, damaged, or too large; look into the store |
+/// | `no_runtime` | 500 | no | there is no tokio runtime |
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum LedgerError {
+#[non_exhaustive]
+pub enum LedgerError {
+    /// The store's own error.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The store gave no answer in time. It may have done what it was asked.
     #[error("the store gave no answer within {limit:?}")]
-    TimedOut { limit: Duration },
-    #[error("the record is of version {version}, which a newer release wrote; update this one")]
-    Newer { version: u8 },
+    TimedOut {
+        /// The time it had.
+        limit: Duration,
+    },
+    /// A newer release wrote the record.
+    #[error("the record is of version {version}")]
+    Newer {
+        /// The record's version.
+        version: u8,
+    },
+    /// The record is damaged, or none of this crate's.
     #[error("the record {0}")]
     Unreadable(&'static str),
+    /// The record that was to be written is larger than any may be.
     #[error("a record of {bytes} bytes is larger than the {} allowed", super::record::MAX_RECORD)]
-    TooLarge { bytes: usize },
+    TooLarge {
+        /// Its size.
+        bytes: usize,
+    },
+    /// Other processes changed the record each time between reading and writing.
     #[error("the record keeps changing under many hands; ask again")]
     Contended,
-    #[error("there is no tokio runtime here")]
+    /// There is no tokio runtime.
+    #[error("{NO_RUNTIME_TEXT}")]
     NoRuntime,
+    /// Nothing that no other process has could be drawn for the record.
     #[error("the operating system gave no randomness")]
     NoRandomness,
 }
+
+error_info!(
+    LedgerError,
+    fn public_message(&self) -> String {
+        self.advice().to_owned()
+    }
+);
 
 impl LedgerError {
     /// Whether a read may go on without the store. What stands there and cannot be read is no absence of a store: going on
@@ -72,25 +110,34 @@ impl LedgerError {
         if self.is_outcome_unknown() && !next.is_outcome_unknown() { self } else { next }
     }
 
-    pub(crate) fn retry_after(&self) -> Option<Duration> {
+    fn wait(&self) -> Option<Duration> {
         match self {
             Self::Store(error) => error.wait(),
             _ => None,
         }
     }
-}
 
-impl From<LedgerError> for ValidateError {
-    fn from(error: LedgerError) -> Self {
-        if error == LedgerError::NoRuntime {
-            return Self::new(Kind::NoRuntime);
+    pub(crate) fn condition(&self) -> Condition {
+        match self {
+            Self::NoRuntime => NO_RUNTIME,
+            error if error.is_newer() => RECORD_NEWER,
+            error if error.is_down() => STORE_UNAVAILABLE,
+            _ => RECORD_UNREADABLE,
         }
-        let state = match &error {
-            error if error.is_newer() => StoreState::Newer,
-            error if error.is_down() => StoreState::Down,
-            _ => StoreState::Unreadable,
-        };
-        let trouble = StoreTrouble { message: error.to_string().into(), state };
-        Self::after_attempts(Kind::Store(trouble), error.retry_after(), Vec::new())
+    }
+
+    /// The text of the errors whose source this is: what to do, without what the store said.
+    pub(crate) fn advice(&self) -> &'static str {
+        match self.condition() {
+            NO_RUNTIME => NO_RUNTIME_TEXT,
+            RECORD_NEWER => "a newer release wrote the record; update this one",
+            RECORD_UNREADABLE => "the record in the store cannot be used; look into the store",
+            _ => "the shared store did not confirm; try again",
+        }
+    }
+
+    /// This error as the source of one that shows [`advice`](Self::advice), unless that says all.
+    pub(crate) fn as_source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        (*self != Self::NoRuntime).then_some(self as _)
     }
 }

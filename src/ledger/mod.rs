@@ -42,7 +42,7 @@ use claim_clock::{Age, ClaimClock};
 pub(crate) use acquire::Acquired;
 pub(crate) use bind::Bound;
 pub(crate) use claimable::{Claimable, Contents, Decision, LateWords};
-pub(crate) use error::LedgerError;
+pub use error::LedgerError;
 pub(crate) use held::{Held, Ours};
 pub(crate) use key::{Key, Kind};
 pub(crate) use last_look::LastLook;

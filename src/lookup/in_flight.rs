@@ -14,10 +14,11 @@ use tokio::time::Instant;
 use tracing::{Id, Span};
 
 use crate::call::deadline::{after, is_recent};
+use crate::call::error::{CallError, Cause};
 use crate::call::leases::Ticket;
 use crate::call::shares::{Full, Room};
-use crate::error::{Kind, ValidateError};
 use crate::intent::payment_intent::{PaymentId, PaymentIntent};
+use crate::lookup::error::ValidateError;
 use crate::lookup::facts_cache::Stamp;
 use crate::moment::Moment;
 use crate::payment::facts::ProviderPayment;
@@ -160,15 +161,15 @@ impl Flights {
     }
 
     /// Takes a place, if there is one.
-    fn seat(&self, aloft: &mut Aloft, tenant: &str, now: Instant) -> Result<Ticket, ValidateError> {
+    fn seat(&self, aloft: &mut Aloft, tenant: &str, now: Instant) -> Result<Ticket, CallError> {
         let places = &mut aloft.places;
         places.take(tenant, now, after(now, self.held_for)).map_err(|full| {
             let shares = places.shares();
             let (what, setting, limit) = match full {
-                Full::Whole => ("flights", "max_in_flight", shares.whole()),
-                Full::Share => ("flights of this tenant", "max_in_flight_per_tenant", shares.share()),
+                Full::Whole => ("calls under way", "max_in_flight", shares.whole()),
+                Full::Share => ("calls of this tenant under way", "max_in_flight_per_tenant", shares.share()),
             };
-            ValidateError::new(Kind::Full { what, setting, limit })
+            CallError::new(Cause::Full { what, setting, limit })
         })
     }
 
@@ -188,8 +189,8 @@ impl Flights {
         max_age: Duration,
         contents: Duration,
         recent: impl FnOnce() -> Option<R>,
-        may_lead: impl FnOnce() -> Result<(), ValidateError>,
-    ) -> Result<Boarding<R>, ValidateError> {
+        may_lead: impl FnOnce() -> Result<(), CallError>,
+    ) -> Result<Boarding<R>, CallError> {
         let payment = intent.payment();
         let mut aloft = self.lock();
         if let Some(recent) = recent() {
@@ -212,7 +213,7 @@ impl Flights {
     ///
     /// # Errors
     /// When as many as allowed are under way.
-    pub(crate) fn place(self: &Arc<Self>, tenant: &str) -> Result<TakenPlace, ValidateError> {
+    pub(crate) fn place(self: &Arc<Self>, tenant: &str) -> Result<TakenPlace, CallError> {
         let ticket = self.seat(&mut self.lock(), tenant, Instant::now())?;
         Ok(TakenPlace { flights: Arc::clone(self), ticket })
     }
@@ -289,7 +290,7 @@ impl Drop for Lead {
     fn drop(&mut self) {
         if self.flight.landing.get().is_none() {
             self.leave(|_| {});
-            let _ = self.flight.landing.set(Err(ValidateError::new(Kind::LeaderLost)));
+            let _ = self.flight.landing.set(Err(CallError::new(Cause::Interrupted).into()));
         }
         self.flight.landed.notify_waiters();
     }

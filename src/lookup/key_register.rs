@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::call::error::{CallError, Cause};
 use crate::call::shares::{Full, Shares};
-use crate::error::{Kind, ValidateError};
 use crate::intent::fingerprint::Fingerprint;
 use crate::intent::payment_intent::PaymentIntent;
+use crate::lookup::error::ValidateError;
 
 /// So many keys are looked at for the next one whose end makes room. Every validation with a key takes the same lock, so a
 /// tenant at its share must not make each refusal cost a look at all keys; past this many, no wait is told.
@@ -80,7 +81,7 @@ impl KeyRegister {
         keys.drop_over(now);
         match keys.standing(&key, intent) {
             Standing::Bound => return Ok(()),
-            Standing::Reused => return Err(ValidateError::new(Kind::KeyReused)),
+            Standing::Reused => return Err(ValidateError::key_reused()),
             Standing::Unknown => {}
         }
         if let Some((_, in_store)) = keys.claims.get_mut(&key) {
@@ -96,7 +97,7 @@ impl KeyRegister {
             let makes_room = |tenant: &str| full == Full::Whole || tenant == intent.tenant();
             let first = ends.iter().take(LOOKED_AT).find(|(_, _, tenant)| makes_room(tenant));
             let wait = first.map(|(end, ..)| end.saturating_duration_since(now));
-            ValidateError::after_attempts(Kind::Full { what, setting, limit }, wait, Vec::new())
+            CallError::after_attempts(Cause::Full { what, setting, limit }, wait, Vec::new())
         })?;
         claims.insert(key, (*intent.fingerprint(), known));
         if let Some(end) = now.checked_add(self.retention) {

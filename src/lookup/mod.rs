@@ -1,6 +1,7 @@
 //! One validation past the handle: facts in memory, flights, facts that are shared, keys.
 
 pub(crate) mod engine;
+pub(crate) mod error;
 pub(crate) mod facts_cache;
 pub(crate) mod in_flight;
 pub(crate) mod key_register;

@@ -16,13 +16,14 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use crate::call::deadline::{Deadline, is_recent};
-use crate::error::{Kind as ErrorKind, ValidateError};
+use crate::call::error::{CallError, Cause};
 use crate::intent::fingerprint::Fingerprint;
 use crate::intent::payment_intent::{PaymentId, PaymentIntent};
 use crate::ledger::{
     Acquired, Bound, Claimable, Contents, Decision, FAILED_FOR, Held, Key, Kind, LateWords, Lease, Ledger, LedgerError,
     Nonce, State, millis, payload_of,
 };
+use crate::lookup::error::ValidateError;
 use crate::moment::Moment;
 use crate::payment::facts::ProviderPayment;
 use crate::payment::judge::Rules;
@@ -158,9 +159,7 @@ impl SharedFacts {
             }
             Ok(Acquired::Answer(Answer::Facts(found))) => Ok(Boarded::Found(found)),
             Ok(Acquired::Answer(Answer::Failed(failure))) => Ok(Boarded::Failed(failure.into())),
-            Ok(Acquired::Busy { lease_left }) => {
-                Ok(Boarded::Failed(ValidateError::after_attempts(ErrorKind::InProgress, Some(lease_left), vec![])))
-            }
+            Ok(Acquired::Busy { lease_left }) => Ok(Boarded::Failed(ValidateError::in_progress(lease_left))),
             Err(error) if error.is_down() || error.is_newer() => Ok(Boarded::Alone(error)),
             Err(error) => Err(error.into()),
         }
@@ -219,8 +218,9 @@ pub(crate) enum Word {
 }
 
 impl Word {
-    fn failed(error: &ValidateError) -> Self {
-        let failure = || Failure { code: error.code().into(), retry_after_ms: error.retry_after().map(millis) };
+    fn failed(error: &CallError) -> Self {
+        let failure =
+            || Failure { code: error.condition().code.into(), retry_after_ms: error.retry_after().map(millis) };
         Self::Failed(error.is_for_all().then(failure))
     }
 }
@@ -271,7 +271,7 @@ impl Claimable for FactsRecord {
 
     /// The provider's code panicked. Another process may ask at once.
     fn if_dropped(&self) -> Option<Word> {
-        Some(Word::failed(&ValidateError::new(ErrorKind::LeaderLost)))
+        Some(Word::failed(&CallError::new(Cause::Interrupted)))
     }
 }
 
@@ -305,7 +305,7 @@ impl Lease<FactsRecord> {
     }
 
     /// Lets the calls that wait elsewhere fail with it, or take over where the cause was this process's own.
-    pub(crate) async fn fail(mut self: Box<Self>, error: &ValidateError) -> Result<(), LedgerError> {
+    pub(crate) async fn fail(mut self: Box<Self>, error: &CallError) -> Result<(), LedgerError> {
         self.conclude(Word::failed(error)).await.map(drop)
     }
 }
@@ -375,6 +375,6 @@ fn write(known: Option<&Known>, failure: Option<&Failure>, claimed: Duration) ->
 
 impl From<Failure> for ValidateError {
     fn from(failure: Failure) -> Self {
-        Self::elsewhere(&failure.code, failure.retry_after_ms.map(Duration::from_millis))
+        CallError::elsewhere(&failure.code, failure.retry_after_ms.map(Duration::from_millis)).into()
     }
 }

@@ -338,6 +338,12 @@ impl Findings {
     pub fn has(&self, code: &str) -> bool {
         self.iter().any(|finding| finding.code() == code)
     }
+
+    /// Their codes, for the client of an API. What was expected and what the provider states is for the service's own log: it
+    /// may be about another shopper.
+    pub(crate) fn public_details(&self) -> serde_json::Value {
+        serde_json::json!({ "findings": self.iter().map(Finding::code).collect::<Vec<_>>() })
+    }
 }
 
 impl AsRef<[Finding]> for Findings {

@@ -2,15 +2,40 @@
 
 use std::time::Duration;
 
-use crate::error::ValidateError;
+use serde_json::Value;
+
+use crate::error_info::{
+    Class, Condition, IN_PROGRESS, INVALID_INTENT, RESTART_LOSES, error_info, in_progress, public_text,
+};
 use crate::intent::invalid_intent::InvalidIntent;
 use crate::intent::payment_intent::PaymentId;
 use crate::ledger::LedgerError;
+use crate::lookup::error::ValidateError;
 use crate::payment::verdict::Verdict;
 use crate::redaction::legible;
 use crate::store::RestartLoss;
 
 /// A payment that was not redeemed, released or looked up.
+///
+/// | code | status | retryable | when |
+/// |---|---|---|---|
+/// | `already_redeemed` | 409 | no | the payment pays another order |
+/// | `order_already_paid` | 409 | no | another payment pays the order; refund this one |
+/// | `in_progress` | 409 | yes | another redemption of the payment or the order is under way |
+/// | `order_missing` | 422 | no | no order is named |
+/// | `order_mismatch` | 422 | no | the intent was proven for another order |
+/// | `only_authorised` | 422 | no | the payment is not captured |
+/// | `no_longer_valid` | 422 | no | asked about again, the payment is not valid; its findings are in the details |
+/// | `invalid_intent` | 400 | no | order or part is malformed |
+/// | `created_unstated` | 500 | no | the provider's adapter does not state when the payment was created |
+/// | `store_not_shared` | 500 | no | other processes do not see the store |
+/// | `restart_loses` | 500 | no | a restart of the store may lose more than is accepted |
+/// | `no_runtime` | 500 | no | there is no tokio runtime |
+/// | `store_unavailable` | 503 | yes | the store did not confirm |
+/// | `record_newer` | 503 | yes | a newer release wrote the record |
+/// | `record_unreadable` | 502 | no | the record cannot be read |
+///
+/// A proof that was too old is asked about again; where that could not tell, code and text are those of [`ValidateError`].
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RedeemError {
@@ -50,8 +75,8 @@ pub enum RedeemError {
     #[error("the payment is {} when asked about again; do not ship", .0.as_str())]
     NoLongerValid(Box<Verdict>),
     /// The proof was too old, and asking again could not tell.
-    #[error("the proof is too old, and asking again could not tell")]
-    CouldNotTell(#[source] ValidateError),
+    #[error(transparent)]
+    CouldNotTell(#[from] ValidateError),
     /// Order or part is malformed.
     #[error(transparent)]
     Invalid(#[from] InvalidIntent),
@@ -62,73 +87,75 @@ pub enum RedeemError {
     )]
     StoreNotShared,
     /// A restart of the store may lose more than is accepted, so a used payment could become unused.
-    #[error("{}, or state with `restart_loses_at_most` what may be lost", .loss.advice())]
+    #[error("{}", .loss.refusal())]
     RestartLoses {
         /// What it may lose.
         loss: RestartLoss,
     },
     /// Another process is redeeming the same payment or order, and has not come to an end in time. Ask again.
-    #[error("another redemption of the payment or the order is under way; ask again")]
+    #[error("{}", in_progress("redemption of the payment or the order"))]
     InProgress {
         /// How long that one is still protected.
         retry_after: Duration,
     },
     /// The store did not confirm. Ask again: the same payment and order come to the same end.
-    #[error("the store did not confirm; ask again")]
-    Store(#[source] ValidateError),
+    #[error("{}", .0.advice())]
+    Store(#[from] LedgerError),
 }
 
-impl RedeemError {
-    /// A stable code, for API answers and metrics.
-    #[must_use]
-    pub fn code(&self) -> &'static str {
+error_info!(
+    RedeemError,
+    /// Which order or payment it is that came first is not told.
+    fn public_message(&self) -> String {
         match self {
-            Self::AlreadyRedeemed { .. } => "already_redeemed",
-            Self::OrderAlreadyPaid { .. } => "order_already_paid",
-            Self::OrderMissing => "order_missing",
-            Self::OrderMismatch { .. } => "order_mismatch",
-            Self::OnlyAuthorised => "only_authorised",
-            Self::CreatedUnstated => "created_unstated",
-            Self::NoLongerValid(_) => "no_longer_valid",
-            Self::CouldNotTell(error) | Self::Store(error) => error.code(),
-            Self::Invalid(_) => "invalid_intent",
-            Self::StoreNotShared => "store_not_shared",
-            Self::RestartLoses { .. } => "restart_loses",
-            Self::InProgress { .. } => "in_progress",
+            Self::AlreadyRedeemed { .. } => "the payment was redeemed before, for another order".to_owned(),
+            Self::OrderAlreadyPaid { .. } => "the order is paid by another payment already".to_owned(),
+            _ => public_text(self),
         }
-    }
-
-    /// A fitting HTTP status for an API.
-    #[must_use]
-    pub fn http_status(&self) -> u16 {
+    },
+    fn public_details(&self) -> Option<Value> {
         match self {
-            Self::AlreadyRedeemed { .. } | Self::OrderAlreadyPaid { .. } | Self::InProgress { .. } => 409,
-            Self::OrderMissing | Self::OrderMismatch { .. } | Self::OnlyAuthorised | Self::NoLongerValid(_) => 422,
-            Self::CouldNotTell(error) | Self::Store(error) => error.http_status(),
-            Self::Invalid(_) => 400,
-            Self::StoreNotShared | Self::RestartLoses { .. } | Self::CreatedUnstated => 502,
-        }
-    }
-
-    /// How long to wait before asking again, where that is known.
-    #[must_use]
-    pub fn retry_after(&self) -> Option<Duration> {
-        match self {
-            Self::InProgress { retry_after } => Some(*retry_after),
-            Self::CouldNotTell(error) | Self::Store(error) => error.retry_after(),
+            Self::CouldNotTell(error) => error.public_details(),
+            Self::Invalid(invalid) => invalid.public_details(),
+            Self::NoLongerValid(verdict) => match &**verdict {
+                Verdict::Invalid(findings) => Some(findings.public_details()),
+                _ => None,
+            },
             _ => None,
         }
     }
+);
+
+const fn lasting(code: &'static str, status: u16) -> Condition {
+    let class = if status == 500 { Class::Configuration } else { Class::Caller };
+    Condition::lasting(class, code, status)
 }
 
-impl From<LedgerError> for RedeemError {
-    fn from(error: LedgerError) -> Self {
-        Self::Store(error.into())
+impl RedeemError {
+    fn condition(&self) -> Condition {
+        match self {
+            Self::AlreadyRedeemed { .. } => lasting("already_redeemed", 409),
+            Self::OrderAlreadyPaid { .. } => lasting("order_already_paid", 409),
+            Self::OrderMissing => lasting("order_missing", 422),
+            Self::OrderMismatch { .. } => lasting("order_mismatch", 422),
+            Self::OnlyAuthorised => lasting("only_authorised", 422),
+            Self::NoLongerValid(_) => lasting("no_longer_valid", 422),
+            Self::CreatedUnstated => lasting("created_unstated", 500),
+            Self::StoreNotShared => lasting("store_not_shared", 500),
+            Self::RestartLoses { .. } => RESTART_LOSES,
+            Self::Invalid(_) => INVALID_INTENT,
+            Self::InProgress { .. } => IN_PROGRESS,
+            Self::CouldNotTell(error) => error.condition(),
+            Self::Store(error) => error.condition(),
+        }
     }
-}
 
-impl From<ValidateError> for RedeemError {
-    fn from(error: ValidateError) -> Self {
-        Self::CouldNotTell(error)
+    fn wait(&self) -> Option<Duration> {
+        match self {
+            Self::InProgress { retry_after } => Some(*retry_after),
+            Self::CouldNotTell(error) => error.retry_after(),
+            Self::Store(error) => error.retry_after(),
+            _ => None,
+        }
     }
 }

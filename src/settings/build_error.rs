@@ -3,11 +3,17 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::error_info::{MISCONFIGURED, error_info};
+
 /// The longest name of a service or an endpoint, in characters.
 #[cfg(any(feature = "tower", feature = "webhook"))]
 const MAX_NAME: usize = 100;
 
 /// A configuration that cannot work; carries the values that contradict each other.
+///
+/// | code | status | retryable |
+/// |---|---|---|
+/// | `misconfigured` | 500 | no |
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {
@@ -128,6 +134,8 @@ pub enum BuildError {
         path: PathBuf,
     },
 }
+
+error_info!(BuildError = MISCONFIGURED);
 
 impl BuildError {
     pub(crate) fn out_of_range(setting: &'static str, value: String, rule: &'static str) -> Self {

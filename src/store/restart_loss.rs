@@ -62,6 +62,11 @@ impl RestartLoss {
         }
     }
 
+    /// The text of an error that refuses to rely on such a store.
+    pub(crate) fn refusal(self) -> String {
+        format!("{}, or state with `restart_loses_at_most` what may be lost", self.advice())
+    }
+
     /// What is lost, and the setting that would mend it.
     pub(crate) const fn advice(self) -> &'static str {
         match self {

@@ -10,9 +10,9 @@ use std::time::Duration;
 use tracing::{Instrument, Span};
 
 use crate::call::retry::{Explanation, Traffic};
-use crate::error::ValidateError;
 use crate::intent::payment_intent::{PaymentId, PaymentIntent};
 use crate::lookup::engine::{Asked, Engine, KeyStanding};
+use crate::lookup::error::ValidateError;
 use crate::lookup::shared_facts::KeptFacts;
 use crate::lookup::validation::Validation;
 use crate::payment::verdict::Provenance;
@@ -78,7 +78,7 @@ impl Validator {
     /// Nothing is forgotten until the future is awaited. Dropped, it may be done or not; asking again does it.
     pub fn forget(&self, payment: &PaymentId) -> impl Future<Output = Result<(), ValidateError>> + Send + use<> {
         let (engine, payment) = (Arc::clone(&self.0), payment.clone());
-        async move { engine.forget(&payment).await }
+        async move { Ok(engine.forget(&payment).await?) }
     }
 
     /// What is kept about a payment: in the shared store, or without one in this process. The provider is not asked.
@@ -95,7 +95,7 @@ impl Validator {
         payment: &PaymentId,
     ) -> impl Future<Output = Result<Option<KeptFacts>, ValidateError>> + Send + use<> {
         let (engine, payment) = (Arc::clone(&self.0), payment.clone());
-        async move { engine.look_at(&payment).await }
+        async move { Ok(engine.look_at(&payment).await?) }
     }
 
     /// Looks at the store: whether it answers, how fast, its version, what it evicts, whether it may be written to.

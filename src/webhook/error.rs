@@ -4,8 +4,9 @@ use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
-use crate::envelope::Failure;
-use crate::error::ValidateError;
+use crate::error_info::{
+    Class, Condition, IN_PROGRESS, INTERRUPTED, INTERRUPTED_TEXT, NO_RUNTIME, NO_RUNTIME_TEXT, error_info, in_progress,
+};
 use crate::ledger::LedgerError;
 use crate::redaction::presentable;
 
@@ -17,7 +18,30 @@ const MAX_MESSAGE: usize = 300;
 
 /// A delivery that was not accepted. Answer with its status, and Stripe delivers the event again.
 ///
-/// Ask the predicates, which exclude one another, or map [`code`](Self::code). `Failure::from` makes the answer.
+/// Ask the predicates, which exclude one another, or map [`code`](Self::code). `Failure::from` makes the answer. The handler
+/// has run, or may have, after those on the last five lines; after every other one nothing was done, but that the
+/// payment may be forgotten.
+///
+/// | code | status | retryable | when |
+/// |---|---|---|---|
+/// | `signature_missing` | 400 | no | there is no signature |
+/// | `signature_malformed` | 400 | no | the signature's header cannot be read |
+/// | `signature_mismatch` | 400 | no | no signature fits the body |
+/// | `signature_out_of_time` | 400 | no | the signature is too old, or of the future |
+/// | `body_too_large` | 413 | no | the body is over `max_body` |
+/// | `not_an_event` | 400 | no | the body is signed and no event |
+/// | `other_account` | 403 | no | the event is of another account, and the endpoint refuses those |
+/// | `in_progress` | 409 | yes | an earlier delivery is being handled |
+/// | `no_runtime` | 500 | no | there is no tokio runtime |
+/// | `store_unavailable` | 503 | yes | the store did not confirm |
+/// | `record_newer` | 503 | yes | a newer release wrote the event's record |
+/// | `record_unreadable` | 502 | no | the event's record cannot be read |
+/// | `not_forgotten` | 503 | yes | the store did not confirm that the payment is forgotten |
+/// | `not_recorded` | 503 | yes | handled, and the store did not confirm that |
+/// | `handler_failed` | 500 | yes | the handler returned an error |
+/// | `handler_panicked` | 500 | yes | the handler panicked |
+/// | `handler_timed_out` | 504 | yes | the handler was cut off |
+/// | `interrupted` | 503 | yes | the task at work was shut down with its runtime |
 pub struct WebhookError(Box<Kind>);
 
 #[derive(Debug)]
@@ -41,11 +65,11 @@ enum Kind {
         retry_after: Duration,
     },
     /// Nothing was done.
-    Store(ValidateError),
+    Store(LedgerError),
     /// The payment was not forgotten, so the handler did not run.
-    NotForgotten(ValidateError),
+    NotForgotten(LedgerError),
     /// The handler succeeded, and that could not be recorded.
-    NotRecorded(Option<ValidateError>),
+    NotRecorded(Option<LedgerError>),
     Failed(HandlerError),
     Panicked,
     TimedOut {
@@ -56,18 +80,7 @@ enum Kind {
     NoRuntime,
 }
 
-/// What kind of trouble it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Class {
-    Signature,
-    Body,
-    OtherAccount,
-    InProgress,
-    Store,
-    Handler,
-    Interrupted,
-    Configuration,
-}
+error_info!(WebhookError);
 
 impl WebhookError {
     fn new(kind: Kind) -> Self {
@@ -106,12 +119,12 @@ impl WebhookError {
         Self::new(Kind::InProgress { retry_after })
     }
 
-    pub(super) fn not_forgotten(error: ValidateError) -> Self {
+    pub(super) fn not_forgotten(error: LedgerError) -> Self {
         Self::new(Kind::NotForgotten(error))
     }
 
     pub(super) fn not_recorded(error: Option<LedgerError>) -> Self {
-        Self::new(Kind::NotRecorded(error.map(Into::into)))
+        Self::new(Kind::NotRecorded(error))
     }
 
     pub(super) fn failed(error: HandlerError) -> Self {
@@ -134,100 +147,91 @@ impl WebhookError {
         Self::new(Kind::NoRuntime)
     }
 
-    /// The class, the stable code, and the HTTP status, in one place so that they agree.
-    fn class(&self) -> (Class, &'static str, u16) {
+    fn condition(&self) -> Condition {
         match &*self.0 {
-            Kind::NoSignature => (Class::Signature, "signature_missing", 400),
-            Kind::MalformedSignature(_) => (Class::Signature, "signature_malformed", 400),
-            Kind::SignatureMismatch => (Class::Signature, "signature_mismatch", 400),
-            Kind::OutOfTime { .. } => (Class::Signature, "signature_out_of_time", 400),
-            Kind::BodyTooLarge { .. } => (Class::Body, "body_too_large", 413),
-            Kind::NotAnEvent(_) => (Class::Body, "not_an_event", 400),
-            Kind::OtherAccount => (Class::OtherAccount, "other_account", 403),
-            Kind::InProgress { .. } => (Class::InProgress, "in_progress", 409),
-            // Whatever is wrong with the store, the event has to come again.
-            Kind::Store(error) => (Class::Store, error.code(), 503),
-            Kind::NotForgotten(_) => (Class::Store, "not_forgotten", 503),
-            Kind::NotRecorded(_) => (Class::Store, "not_recorded", 503),
-            Kind::Failed(_) => (Class::Handler, "handler_failed", 500),
-            Kind::Panicked => (Class::Handler, "handler_panicked", 500),
-            Kind::TimedOut { .. } => (Class::Handler, "handler_timed_out", 504),
-            Kind::Interrupted => (Class::Interrupted, "interrupted", 503),
-            Kind::NoRuntime => (Class::Configuration, "no_runtime", 502),
+            Kind::NoSignature => Condition::lasting(Class::Caller, "signature_missing", 400),
+            Kind::MalformedSignature(_) => Condition::lasting(Class::Caller, "signature_malformed", 400),
+            Kind::SignatureMismatch => Condition::lasting(Class::Caller, "signature_mismatch", 400),
+            Kind::OutOfTime { .. } => Condition::lasting(Class::Caller, "signature_out_of_time", 400),
+            Kind::BodyTooLarge { .. } => Condition::lasting(Class::Caller, "body_too_large", 413),
+            Kind::NotAnEvent(_) => Condition::lasting(Class::Caller, "not_an_event", 400),
+            Kind::OtherAccount => Condition::lasting(Class::Caller, "other_account", 403),
+            Kind::InProgress { .. } => IN_PROGRESS,
+            Kind::Store(error) => error.condition(),
+            Kind::NotForgotten(_) => Condition::passing(Class::Store, "not_forgotten", 503),
+            Kind::NotRecorded(_) => Condition::passing(Class::Store, "not_recorded", 503),
+            Kind::Failed(_) => Condition::passing(Class::Outcome, "handler_failed", 500),
+            Kind::Panicked => Condition::passing(Class::Outcome, "handler_panicked", 500),
+            Kind::TimedOut { .. } => Condition::passing(Class::Outcome, "handler_timed_out", 504),
+            Kind::Interrupted => INTERRUPTED,
+            Kind::NoRuntime => NO_RUNTIME,
         }
+    }
+
+    fn wait(&self) -> Option<Duration> {
+        match &*self.0 {
+            // At most 1 s, since handlers are quick.
+            Kind::InProgress { retry_after } => Some(*retry_after),
+            Kind::Store(error) | Kind::NotForgotten(error) | Kind::NotRecorded(Some(error)) => error.retry_after(),
+            _ => None,
+        }
+    }
+
+    fn is(&self, class: Class) -> bool {
+        self.condition().class == class
     }
 
     /// Nobody who holds a secret signed this body just now. Either it is a forgery or a replay, or the secret is another
     /// endpoint's, or the body was changed on its way, as by a middleware that parses it.
     #[must_use]
     pub fn is_signature(&self) -> bool {
-        self.class().0 == Class::Signature
+        matches!(
+            &*self.0,
+            Kind::NoSignature | Kind::MalformedSignature(_) | Kind::SignatureMismatch | Kind::OutOfTime { .. }
+        )
     }
 
     /// The body is too large, or is signed and no event.
     #[must_use]
     pub fn is_body(&self) -> bool {
-        self.class().0 == Class::Body
+        matches!(&*self.0, Kind::BodyTooLarge { .. } | Kind::NotAnEvent(_))
     }
 
     /// The event is of another account than the validator's, and the endpoint
     /// [refuses](super::OtherAccounts::Refuse) those. Its payment is forgotten; the handler did not run.
     #[must_use]
     pub fn is_other_account(&self) -> bool {
-        self.class().0 == Class::OtherAccount
+        matches!(&*self.0, Kind::OtherAccount)
     }
 
     /// An earlier delivery of the event is being handled. Nothing was done for this one.
     #[must_use]
     pub fn is_in_progress(&self) -> bool {
-        self.class().0 == Class::InProgress
+        self.is(Class::InProgress)
     }
 
     /// The store did not confirm. With code `not_recorded` the handler has succeeded all the same; otherwise it did not run.
     #[must_use]
     pub fn is_store(&self) -> bool {
-        self.class().0 == Class::Store
+        self.is(Class::Store)
     }
 
     /// The handler failed, panicked or took too long. Its error, if it gave one, is the source.
     #[must_use]
     pub fn is_handler(&self) -> bool {
-        self.class().0 == Class::Handler
+        self.is(Class::Outcome)
     }
 
     /// The runtime was shut down meanwhile. The handler may have run; the next delivery runs it again.
     #[must_use]
     pub fn is_interrupted(&self) -> bool {
-        self.class().0 == Class::Interrupted
+        matches!(&*self.0, Kind::Interrupted)
     }
 
     /// There is no tokio runtime here.
     #[must_use]
     pub fn is_configuration(&self) -> bool {
-        self.class().0 == Class::Configuration
-    }
-
-    /// A stable code, for API answers and metrics.
-    #[must_use]
-    pub fn code(&self) -> &'static str {
-        self.class().1
-    }
-
-    /// The HTTP status to answer with: 400, 403, 409, 413, 500, 502, 503 or 504.
-    #[must_use]
-    pub fn http_status(&self) -> u16 {
-        self.class().2
-    }
-
-    /// How long to wait before the event is delivered again: at most 1 s while an earlier delivery is being handled, since
-    /// handlers are quick; or what the store asks for.
-    #[must_use]
-    pub fn retry_after(&self) -> Option<Duration> {
-        match &*self.0 {
-            Kind::InProgress { retry_after } => Some(*retry_after),
-            Kind::Store(error) | Kind::NotForgotten(error) | Kind::NotRecorded(Some(error)) => error.retry_after(),
-            _ => None,
-        }
+        self.is(Class::Configuration)
     }
 
     /// The handler's error in one line that may be logged.
@@ -241,7 +245,7 @@ impl WebhookError {
 
 impl From<LedgerError> for WebhookError {
     fn from(error: LedgerError) -> Self {
-        Self::new(Kind::Store(error.into()))
+        Self::new(Kind::Store(error))
     }
 }
 
@@ -264,10 +268,8 @@ impl fmt::Display for WebhookError {
             Kind::OtherAccount => f.write_str(
                 "the event is of another account; deliver it to that account's endpoint, or set `other_accounts`",
             ),
-            Kind::InProgress { .. } => {
-                f.write_str("an earlier delivery of the event is being handled; deliver it again")
-            }
-            Kind::Store(_) => f.write_str("the store did not confirm, and nothing was done; deliver it again"),
+            Kind::InProgress { .. } => f.write_str(&in_progress("delivery of this event")),
+            Kind::Store(error) => f.write_str(error.advice()),
             Kind::NotForgotten(_) => {
                 f.write_str("the store did not confirm that the payment is forgotten; deliver it again")
             }
@@ -277,8 +279,8 @@ impl fmt::Display for WebhookError {
             Kind::Failed(_) => f.write_str("the handler failed; deliver it again"),
             Kind::Panicked => f.write_str("the handler panicked; deliver it again"),
             Kind::TimedOut { limit } => write!(f, "the handler was cut off after {limit:?}; deliver it again"),
-            Kind::Interrupted => f.write_str("the runtime was shut down meanwhile; deliver it again"),
-            Kind::NoRuntime => f.write_str("there is no tokio runtime here; call from inside one"),
+            Kind::Interrupted => f.write_str(INTERRUPTED_TEXT),
+            Kind::NoRuntime => f.write_str(NO_RUNTIME_TEXT),
         }
     }
 }
@@ -298,22 +300,9 @@ impl fmt::Debug for WebhookError {
 impl Error for WebhookError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match &*self.0 {
-            Kind::Store(error) | Kind::NotForgotten(error) | Kind::NotRecorded(Some(error)) => Some(error),
+            Kind::Store(error) | Kind::NotForgotten(error) | Kind::NotRecorded(Some(error)) => error.as_source(),
             Kind::Failed(error) => Some(&**error),
             _ => None,
         }
-    }
-}
-
-/// Repeats neither the handler's error nor the store's: those are for the service's own log.
-impl From<&WebhookError> for Failure {
-    fn from(error: &WebhookError) -> Self {
-        Self::of(error.http_status(), error.code(), error.to_string(), error.retry_after())
-    }
-}
-
-impl From<WebhookError> for Failure {
-    fn from(error: WebhookError) -> Self {
-        Self::from(&error)
     }
 }

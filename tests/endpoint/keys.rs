@@ -144,7 +144,7 @@ async fn a_tenant_at_its_share_of_keys_does_not_refuse_another() {
         assert_eq!(pay(key, SHOPPER).await.status, StatusCode::CREATED, "the one that was released takes no room");
     }
     let seen = pay("key-00004", others).await;
-    assert_eq!((seen.status, &*seen.code()), (StatusCode::SERVICE_UNAVAILABLE, "IDEMPOTENCY_UNAVAILABLE"));
+    assert_eq!((seen.status, &*seen.code()), (StatusCode::SERVICE_UNAVAILABLE, "IDEMPOTENCY_SHARE_FULL"));
     assert!(seen.text().contains("max_keys_per_tenant"), "{}", seen.text());
     assert!(pay("key-00001", SHOPPER).await.is_replay(), "keys held are answered");
     assert_eq!(pay("key-00004", User("store_43", "shopper_7")).await.status, StatusCode::CREATED);

@@ -1433,7 +1433,7 @@ async fn a_write_that_only_its_record_protects_is_refused_where_a_restart_loses_
     let (guard, desk) = (validator.guard(), Desk::default());
     let error = guard.run(&unkeyed(), desk.keyless()).await.unwrap_err();
     assert!(error.is_configuration() && !error.is_store(), "{error:?}");
-    assert_eq!((error.code(), error.http_status()), ("restart_loses", 502));
+    assert_eq!((error.code(), error.http_status()), ("restart_loses", 500));
     assert_eq!(error.restart_loss(), Some(RestartLoss::All));
     for word in ["everything", "`appendonly yes`", "`appendfsync everysec`", "`restart_loses_at_most`"] {
         assert!(error.to_string().contains(word), "{error}");

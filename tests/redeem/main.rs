@@ -215,7 +215,7 @@ async fn a_payment_of_unknown_age_is_not_redeemed_and_the_error_says_what_to_sta
         let error = validator.redeem_for(undated, "A").await.unwrap_err();
         assert!(matches!(error, RedeemError::CreatedUnstated), "{error:?}");
         assert!(error.to_string().contains("`ProviderPayment::created`"), "{error}");
-        assert_eq!((error.code(), error.http_status(), error.retry_after()), ("created_unstated", 502, None));
+        assert_eq!((error.code(), error.http_status(), error.retry_after()), ("created_unstated", 500, None));
     }
     assert!(validator.redemption(&pi_1).await.unwrap().is_none());
     provider.put(undated("pi_1").created(1_767_225_600).as_of(1_767_225_660));
@@ -286,7 +286,7 @@ async fn a_refusal_for_what_a_restart_loses_names_what_to_set() {
     ] {
         store.pretend_restart_loses(loss);
         let error = validator.redeem(&proof).await.unwrap_err();
-        assert_eq!((error.code(), error.http_status()), ("restart_loses", 502));
+        assert_eq!((error.code(), error.http_status()), ("restart_loses", 500));
         for word in words.into_iter().chain(["`restart_loses_at_most`"]) {
             assert!(error.to_string().contains(word), "{error}");
         }

@@ -20,14 +20,13 @@ const LAYERS: &[&[&str]] = &[
     &["ledger"],
     &["call", "store"],
     &["telemetry"],
-    &["error"],
     &["provider"],
     &["http"],
     &["settings"],
     &["payment"],
     &["intent"],
     &["moment"],
-    &["redaction"],
+    &["error_info", "redaction"],
 ];
 
 /// Names that say nothing about what a file holds.

@@ -255,7 +255,7 @@ fn outside_a_runtime_a_delivery_is_an_error_and_no_panic() {
     match support::poll_now(delivery) {
         std::task::Poll::Ready(Err(error)) => {
             assert!(error.is_configuration());
-            assert_eq!((error.code(), error.http_status()), ("no_runtime", 502));
+            assert_eq!((error.code(), error.http_status()), ("no_runtime", 500));
         }
         other => unreachable!("{other:?}"),
     }

@@ -181,7 +181,7 @@ async fn an_unreadable_record_is_never_taken_for_a_miss() {
     assert_eq!(runs.deliver(&keyed([1; 32], Arc::clone(&store)), &bare("evt_1")).await, "handled");
     let error = deliver(&keyed([2; 32], store), &bare("evt_1"), |_| async { Err("must not run") }).await.unwrap_err();
     assert!(error.is_store());
-    assert_eq!((error.code(), error.http_status()), ("record_unreadable", 503));
+    assert_eq!((error.code(), error.http_status()), ("record_unreadable", 502));
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::fmt;
 
-use payproof::{BuildError, GuardError, InvalidIntent, Mode, RedeemError, ValidateError};
+use payproof::{BuildError, ErrorInfo, Mode};
 
 /// One line that says what is wrong and what to do.
 #[derive(Clone, Debug)]
@@ -34,47 +34,31 @@ pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
     causes.fold(error.to_string(), |line, cause| format!("{line}: {cause}"))
 }
 
-/// The error names the setter; the user of this program has an option instead.
-impl From<BuildError> for Trouble {
-    fn from(error: BuildError) -> Self {
-        let here = match &error {
-            BuildError::ModeMismatch { provider_mode: Mode::Test, .. } => "--mode test",
-            BuildError::ModeMismatch { .. } => "--mode live",
-            BuildError::OutOfRange { setting: "stripe.account", .. } => "--account",
-            BuildError::OutOfRange { setting: "stripe.own_account", .. } => "--own-account or STRIPE_ACCOUNT_ID",
-            BuildError::OutOfRange { setting: "stripe.account_label", .. } => "--account-label",
-            BuildError::AccountUnstated { .. } => "--own-account or STRIPE_ACCOUNT_ID, --account, or --only-account",
-            BuildError::OutOfRange { setting: "attempt_timeout", .. } => "--attempt-timeout",
-            BuildError::OutOfRange { setting: "total_deadline", .. } => "--deadline",
-            BuildError::OutOfRange { setting: "store_prefix", .. } => "--store-prefix",
-            BuildError::Credential { what: "Stripe secret key", .. } => "STRIPE_SECRET_KEY",
-            BuildError::Url { what: "Stripe base URL", .. } => "--base-url",
-            _ => return Self::new(error.to_string()),
-        };
-        Self::new(format!("{error} (here: {here})"))
+/// Any error of the crate, with its causes.
+impl<E: ErrorInfo + 'static> From<E> for Trouble {
+    fn from(error: E) -> Self {
+        let error: &(dyn Error + 'static) = &error;
+        match error.downcast_ref().and_then(option_for) {
+            Some(here) => Self::new(format!("{error} (here: {here})")),
+            None => Self::new(chain(error)),
+        }
     }
 }
 
-impl From<InvalidIntent> for Trouble {
-    fn from(error: InvalidIntent) -> Self {
-        Self::new(error.to_string())
-    }
-}
-
-impl From<ValidateError> for Trouble {
-    fn from(error: ValidateError) -> Self {
-        Self::new(chain(&error))
-    }
-}
-
-impl From<GuardError> for Trouble {
-    fn from(error: GuardError) -> Self {
-        Self::new(chain(&error))
-    }
-}
-
-impl From<RedeemError> for Trouble {
-    fn from(error: RedeemError) -> Self {
-        Self::new(chain(&error))
-    }
+/// The program's option for the setter that an error names.
+fn option_for(error: &BuildError) -> Option<&'static str> {
+    Some(match error {
+        BuildError::ModeMismatch { provider_mode: Mode::Test, .. } => "--mode test",
+        BuildError::ModeMismatch { .. } => "--mode live",
+        BuildError::OutOfRange { setting: "stripe.account", .. } => "--account",
+        BuildError::OutOfRange { setting: "stripe.own_account", .. } => "--own-account or STRIPE_ACCOUNT_ID",
+        BuildError::OutOfRange { setting: "stripe.account_label", .. } => "--account-label",
+        BuildError::AccountUnstated { .. } => "--own-account or STRIPE_ACCOUNT_ID, --account, or --only-account",
+        BuildError::OutOfRange { setting: "attempt_timeout", .. } => "--attempt-timeout",
+        BuildError::OutOfRange { setting: "total_deadline", .. } => "--deadline",
+        BuildError::OutOfRange { setting: "store_prefix", .. } => "--store-prefix",
+        BuildError::Credential { what: "Stripe secret key", .. } => "STRIPE_SECRET_KEY",
+        BuildError::Url { what: "Stripe base URL", .. } => "--base-url",
+        _ => return None,
+    })
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::call::deadline::Deadline;
-use crate::error::{Kind, Stopped, ValidateError};
+use crate::call::error::{CallError, Cause, Stopped};
 use crate::provider::ProviderError;
 use crate::provider::attempt_log::{Attempt, AttemptOutcome, Reach, WaitReason};
 use crate::telemetry::Telemetry;
@@ -93,19 +93,19 @@ impl<'r> Course<'r> {
     }
 
     /// Ends the call because nothing more may be sent.
-    pub(super) fn refused(self, refusal: Refusal) -> ValidateError {
+    pub(super) fn refused(self, refusal: Refusal) -> CallError {
         let last = self.last;
-        let (kind, retry_after) = match refusal {
-            Refusal::GateClosed(wait) => (Kind::GateClosed { last }, Some(wait)),
-            Refusal::BreakerOpen(wait) => (Kind::BreakerOpen { last }, Some(wait)),
-            Refusal::Deadline => (Kind::Deadline { limit: self.deadline.limit(), last }, None),
+        let (cause, retry_after) = match refusal {
+            Refusal::GateClosed(wait) => (Cause::GateClosed { last }, Some(wait)),
+            Refusal::BreakerOpen(wait) => (Cause::BreakerOpen { last }, Some(wait)),
+            Refusal::Deadline => (Cause::Deadline { limit: self.deadline.limit(), last }, None),
         };
-        ValidateError::after_attempts(kind, retry_after, self.attempts)
+        CallError::after_attempts(cause, retry_after, self.attempts)
     }
 
     /// Ends the call after an error that is not followed by another attempt.
-    pub(super) fn stopped(self, stopped: Stopped, error: ProviderError) -> ValidateError {
+    pub(super) fn stopped(self, stopped: Stopped, error: ProviderError) -> CallError {
         let retry_after = error.wait();
-        ValidateError::after_attempts(Kind::Provider { stopped, error }, retry_after, self.attempts)
+        CallError::after_attempts(Cause::Provider { stopped, error }, retry_after, self.attempts)
     }
 }

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use crate::call::attempt;
 use crate::call::deadline::Deadline;
-use crate::error::ValidateError;
+use crate::call::error::CallError;
 use crate::intent::payment_intent::PaymentId;
 use crate::payment::facts::ProviderPayment;
 use crate::provider::attempt_log::{Attempt, AttemptOutcome};
@@ -75,7 +75,7 @@ impl Retrier {
         deadline: Deadline,
         telemetry: &'r Telemetry,
         started: impl Fn(Option<Instant>) + Send + 'r,
-    ) -> impl Future<Output = Result<Answer, ValidateError>> + Send + 'r {
+    ) -> impl Future<Output = Result<Answer, CallError>> + Send + 'r {
         self.pursue(LookUp { provider: &*self.provider, payment, started }, begin, deadline, telemetry)
     }
 }

@@ -12,8 +12,8 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::call::breaker::ProviderHealth;
 use crate::call::concurrency::Concurrency;
 use crate::call::deadline::Deadline;
+use crate::call::error::{CallError, Stopped};
 use crate::call::gate::Passing;
-use crate::error::{Stopped, ValidateError};
 use crate::provider::attempt_log::{Rule, WaitReason};
 use crate::provider::{AnyProvider, ProviderError, RateLimit};
 use crate::telemetry::Telemetry;
@@ -109,7 +109,7 @@ impl Retrier {
         begin: Instant,
         deadline: Deadline,
         telemetry: &'r Telemetry,
-    ) -> impl Future<Output = Result<W::Output, ValidateError>> + Send + 'r {
+    ) -> impl Future<Output = Result<W::Output, CallError>> + Send + 'r {
         async move {
             let mut course = Course::new(begin, deadline, self.retry.waits());
             let mut now = begin;

@@ -6,9 +6,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::time::Instant;
 
 use crate::call::deadline::Deadline;
+use crate::call::error::CallError;
 use crate::call::retry::Answer;
-use crate::error::ValidateError;
 use crate::ledger::Lease;
+use crate::lookup::error::ValidateError;
 use crate::lookup::in_flight::{Landing, Lead, Source};
 use crate::lookup::shared_facts::{Boarded, FactsRecord, Found, SharedFacts};
 use crate::moment::Moment;
@@ -23,7 +24,7 @@ pub(super) async fn fly(engine: Arc<Engine>, lead: Lead, now: Instant, max_age: 
     let landing = match &engine.shared {
         None => {
             let answer = engine.ask_provider(&lead, now, deadline).await;
-            answer.map(|answer| engine.landing(answer, &[]))
+            answer.map(|answer| engine.landing(answer, &[])).map_err(Into::into)
         }
         // Boxed, so that a flight without a store stays small.
         Some(shared) => Box::pin(engine.ask_everybody(shared, &lead, now, max_age, deadline)).await,
@@ -37,7 +38,7 @@ pub(super) async fn fly(engine: Arc<Engine>, lead: Lead, now: Instant, max_age: 
 }
 
 impl Engine {
-    async fn ask_provider(&self, lead: &Lead, now: Instant, deadline: Deadline) -> Result<Answer, ValidateError> {
+    async fn ask_provider(&self, lead: &Lead, now: Instant, deadline: Deadline) -> Result<Answer, CallError> {
         let started = |at: Option<Instant>| lead.flight().attempt_started(at.map(Moment::at));
         self.retrier.run(lead.payment(), now, deadline, &self.telemetry, started).await
     }
@@ -87,7 +88,7 @@ impl Engine {
                 if let Err(trouble) = lease.fail(&error).await {
                     self.telemetry.store_failed(&trouble);
                 }
-                return Err(error);
+                return Err(error.into());
             }
         };
         let (claimed_at, sent_at) = (lease.asked_at(), Instant::now());

@@ -7,16 +7,16 @@ use std::sync::OnceLock;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout};
 use tracing::{Instrument, Span};
 
 use crate::call::deadline::is_recent;
+use crate::call::error::{CallError, Cause, runtime};
 use crate::call::retry::{Retrier, Traffic};
-use crate::error::{Kind, ValidateError};
 use crate::intent::fingerprint::Fingerprint;
 use crate::intent::payment_intent::{PaymentId, PaymentIntent};
-use crate::ledger::{Bound, LastLook, Ledger};
+use crate::ledger::{Bound, LastLook, Ledger, LedgerError};
+use crate::lookup::error::ValidateError;
 use crate::lookup::facts_cache::{FactsCache, Kept, Proven, Stamp};
 use crate::lookup::in_flight::{Boarding, Flight, Flights, Landing, Source};
 use crate::lookup::key_register::{KeyRegister, Standing};
@@ -115,7 +115,7 @@ impl Engine {
         }
         match self.keys.standing(&digest, intent) {
             Standing::Bound => Ok(KeyStanding::Clear),
-            Standing::Reused => Err(ValidateError::new(Kind::KeyReused)),
+            Standing::Reused => Err(ValidateError::key_reused()),
             Standing::Unknown => Ok(KeyStanding::AskTheStore(digest)),
         }
     }
@@ -134,7 +134,7 @@ impl Engine {
                 Ok(None)
             }
             Ok(Bound::Before) => Ok(None),
-            Ok(Bound::ToOthers) => Err(ValidateError::new(Kind::KeyReused)),
+            Ok(Bound::ToOthers) => Err(ValidateError::key_reused()),
             Err(error) if error.is_down() || error.is_newer() => {
                 self.telemetry.store_failed(&error);
                 // To be told to the store when it is back.
@@ -170,7 +170,7 @@ impl Engine {
         let now = Instant::now();
         let without_store = match (key, &self.shared) {
             (KeyStanding::AskTheStore(digest), Some(shared)) => {
-                Handle::try_current().map_err(|_| ValidateError::new(Kind::NoRuntime))?;
+                runtime()?;
                 // Boxed, so that what most validations do not do costs them nothing.
                 let binding = Box::pin(self.bind_everywhere(shared, *digest, intent));
                 within(*deadline, binding).await??
@@ -214,10 +214,10 @@ impl Engine {
         arrived: Instant,
     ) -> Result<Option<Validation>, ValidateError> {
         let now = Instant::now();
-        let runtime = Handle::try_current().map_err(|_| ValidateError::new(Kind::NoRuntime));
+        let runtime = runtime();
         let recent = || self.recent(intent, now, max_age);
         let may_lead = || {
-            runtime.as_ref().map_err(ValidateError::clone)?;
+            runtime.as_ref().map_err(CallError::clone)?;
             if self.shared.is_some() { Ok(()) } else { self.check_gate(now, deadline) }
         };
         let contents = if self.shared.is_some() { max_age } else { Duration::ZERO };
@@ -229,14 +229,17 @@ impl Engine {
                 let span = self.telemetry.flight_span(intent.payment(), &Span::current());
                 flight.is_shown_as(&span);
                 let flying = fly(Arc::clone(self), lead, now, max_age).instrument(span);
-                runtime.as_ref().map_err(ValidateError::clone)?.spawn(flying);
+                runtime.as_ref().map_err(CallError::clone)?.spawn(flying);
                 (flight, Provenance::Fresh)
             }
             Ok(Boarding::Follows(flight)) => {
                 Span::current().follows_from(flight.span());
                 (flight, Provenance::Coalesced)
             }
-            Err(error) => return self.stale(intent, max_age, &error, None).await.map(Some).ok_or(error),
+            Err(error) => {
+                let error = error.into();
+                return self.stale(intent, max_age, &error, None).await.map(Some).ok_or(error);
+            }
         };
         // A flight ends by itself at the total deadline, unless its runtime stands still or the provider blocks its thread.
         let longest = match provenance {
@@ -263,16 +266,16 @@ impl Engine {
                 return Ok(Some(validation));
             }
             Ok(Err(error)) => error.clone(),
-            Err(limit) => ValidateError::new(Kind::Deadline { limit, last: None }),
+            Err(limit) => CallError::new(Cause::Deadline { limit, last: None }).into(),
         };
         self.stale(intent, max_age, &error, Some(flight)).await.map(Some).ok_or(error)
     }
 
     /// Refuses a call that is sure to be over before the provider's rate limit is.
-    fn check_gate(&self, now: Instant, deadline: Option<Duration>) -> Result<(), ValidateError> {
+    fn check_gate(&self, now: Instant, deadline: Option<Duration>) -> Result<(), CallError> {
         match (self.retrier.gate_closed_for(Traffic::LookUps, now), deadline) {
             (Some(wait), Some(limit)) if wait >= limit => {
-                Err(ValidateError::after_attempts(Kind::GateClosed { last: None }, Some(wait), Vec::new()))
+                Err(CallError::after_attempts(Cause::GateClosed { last: None }, Some(wait), Vec::new()))
             }
             _ => Ok(()),
         }
@@ -337,9 +340,9 @@ impl Engine {
     }
 
     /// What stands in the store, or without one in memory. Looked at, and not judged.
-    pub(crate) async fn look_at(&self, payment: &PaymentId) -> Result<Option<KeptFacts>, ValidateError> {
+    pub(crate) async fn look_at(&self, payment: &PaymentId) -> Result<Option<KeptFacts>, LedgerError> {
         if let Some(shared) = &self.shared {
-            return Ok(shared.kept(payment).await?);
+            return shared.kept(payment).await;
         }
         let now = Instant::now();
         Ok(self.facts.get(payment, now, self.retention).map(|kept| {
@@ -351,7 +354,7 @@ impl Engine {
 
     /// Makes this and every other process ask the provider again. In this order: what a flight reads in the store before
     /// that is empty, it must not bring into memory after this.
-    pub(crate) async fn forget(&self, payment: &PaymentId) -> Result<(), ValidateError> {
+    pub(crate) async fn forget(&self, payment: &PaymentId) -> Result<(), LedgerError> {
         let confirmed = self.forget_in_store(&self.identity, payment).await;
         self.forget_here(payment);
         confirmed
@@ -360,7 +363,7 @@ impl Engine {
     /// Like `forget`, for the payment of an account at the same provider, whichever this validator's is: in the store, and in
     /// every validator of this process that answers for it.
     #[cfg(feature = "webhook")]
-    pub(crate) async fn forget_of(&self, account: &str, payment: &PaymentId) -> Result<(), ValidateError> {
+    pub(crate) async fn forget_of(&self, account: &str, payment: &PaymentId) -> Result<(), LedgerError> {
         let identity = self.identity.of_account(account);
         let confirmed = self.forget_in_store(&identity, payment).await;
         for engine in peers::of(&identity) {
@@ -373,12 +376,9 @@ impl Engine {
         confirmed.and(self.forget(payment).await)
     }
 
-    async fn forget_in_store(&self, identity: &ProviderIdentity, payment: &PaymentId) -> Result<(), ValidateError> {
+    async fn forget_in_store(&self, identity: &ProviderIdentity, payment: &PaymentId) -> Result<(), LedgerError> {
         let Some(shared) = &self.shared else { return Ok(()) };
-        shared.forget(identity, payment).await.map_err(|error| {
-            self.telemetry.store_failed(&error);
-            error.into()
-        })
+        shared.forget(identity, payment).await.inspect_err(|error| self.telemetry.store_failed(error))
     }
 
     fn forget_here(&self, payment: &PaymentId) {
@@ -418,9 +418,9 @@ async fn landed_within(flight: &Flight, limit: Duration) -> Option<&Result<Landi
     }
 }
 
-async fn within<T>(limit: Option<Duration>, work: impl Future<Output = T>) -> Result<T, ValidateError> {
+async fn within<T>(limit: Option<Duration>, work: impl Future<Output = T>) -> Result<T, CallError> {
     match limit {
         None => Ok(work.await),
-        Some(limit) => timeout(limit, work).await.map_err(|_| ValidateError::new(Kind::Deadline { limit, last: None })),
+        Some(limit) => timeout(limit, work).await.map_err(|_| CallError::new(Cause::Deadline { limit, last: None })),
     }
 }

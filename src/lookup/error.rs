@@ -1,0 +1,212 @@
+//! Why a validation could not tell.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::call::error::CallError;
+use crate::error_info::{
+    Class, Condition, IN_PROGRESS, INVALID_INTENT, KEY_REUSED, KEY_REUSED_TEXT, error_info, in_progress,
+};
+use crate::intent::invalid_intent::InvalidIntent;
+use crate::ledger::LedgerError;
+use crate::provider::attempt_log::Attempt;
+
+/// No verdict: the intent was malformed, or the truth could not be found out.
+///
+/// Never means that a payment is bad; that is [`Verdict::Invalid`](crate::Verdict::Invalid). Ask the predicates, which
+/// exclude one another, or map [`code`](Self::code). Clones are cheap, since calls that share a flight share its error.
+///
+/// | code | status | retryable | when |
+/// |---|---|---|---|
+/// | `invalid_intent` | 400 | no | a claim breaks a rule; nothing was asked |
+/// | `key_reused` | 422 | no | the idempotency key was used before with other claims |
+/// | `in_progress` | 409 | yes | another process asks about the payment for longer than this call could wait |
+/// | `rate_limited` | 429 | yes | the provider limits this account's rate |
+/// | `deadline_exceeded` | 504 | yes | the deadline passed |
+/// | `provider_timeout` | 504 | yes | the last attempt ran into its timeout |
+/// | `provider_unavailable` | 503 | yes | the provider is down, or fails |
+/// | `circuit_open` | 503 | yes | the provider has been failing, and was not asked |
+/// | `unreadable_answer` | 502 | yes | the provider answered with something that cannot be read |
+/// | `unknown` | 502 | yes | the provider failed in words that no rule knows |
+/// | `provider_refused` | 502 | no | the provider refuses this account's requests |
+/// | `at_capacity` | 503 | yes | as many calls or keys are held as this process, or the tenant, may hold |
+/// | `interrupted` | 503 | yes | the task that asked panicked, or was shut down |
+/// | `no_runtime` | 500 | no | there is no tokio runtime |
+/// | `store_unavailable` | 503 | yes | the store did not confirm a change; a validation goes on without it |
+/// | `record_newer` | 503 | yes | a newer release wrote the record |
+/// | `record_unreadable` | 502 | no | the store holds something that cannot be read |
+#[derive(Clone, Debug)]
+pub struct ValidateError(Arc<Kind>);
+
+#[derive(Debug)]
+enum Kind {
+    InvalidIntent(InvalidIntent),
+    KeyReused,
+    /// Another process is asking, and this call has no more time to wait for it.
+    InProgress {
+        retry_after: Duration,
+    },
+    Call(CallError),
+    /// What stands in the store cannot be used, or could not be changed.
+    Store(LedgerError),
+}
+
+error_info!(
+    ValidateError,
+    fn public_details(&self) -> Option<serde_json::Value> {
+        self.invalid_intent()?.public_details()
+    }
+);
+
+impl ValidateError {
+    pub(crate) fn key_reused() -> Self {
+        Self(Arc::new(Kind::KeyReused))
+    }
+
+    pub(crate) fn in_progress(retry_after: Duration) -> Self {
+        Self(Arc::new(Kind::InProgress { retry_after }))
+    }
+
+    pub(crate) fn condition(&self) -> Condition {
+        match &*self.0 {
+            Kind::InvalidIntent(_) => INVALID_INTENT,
+            Kind::KeyReused => KEY_REUSED,
+            Kind::InProgress { .. } => IN_PROGRESS,
+            Kind::Call(error) => error.condition(),
+            Kind::Store(error) => error.condition(),
+        }
+    }
+
+    fn wait(&self) -> Option<Duration> {
+        match &*self.0 {
+            Kind::InvalidIntent(_) | Kind::KeyReused => None,
+            Kind::InProgress { retry_after } => Some(*retry_after),
+            Kind::Call(error) => error.retry_after(),
+            Kind::Store(error) => error.retry_after(),
+        }
+    }
+
+    fn is(&self, class: Class) -> bool {
+        self.condition().class == class
+    }
+
+    /// The intent broke a rule; nothing was asked. The text names the field.
+    #[must_use]
+    pub fn is_invalid_intent(&self) -> bool {
+        matches!(&*self.0, Kind::InvalidIntent(_))
+    }
+
+    /// The idempotency key was used before with other claims.
+    #[must_use]
+    pub fn is_key_reused(&self) -> bool {
+        matches!(&*self.0, Kind::KeyReused)
+    }
+
+    /// Time ran out: the deadline, or the attempt timeout on the last attempt. Ask again later.
+    #[must_use]
+    pub fn is_timeout(&self) -> bool {
+        self.is(Class::Timeout)
+    }
+
+    /// The provider limits this account's rate. Ask again after [`retry_after`](Self::retry_after).
+    #[must_use]
+    pub fn is_rate_limited(&self) -> bool {
+        self.is(Class::RateLimited)
+    }
+
+    /// The provider is down or unreadable, or failed in words that no rule knows, or this process is at capacity. Ask again
+    /// later.
+    #[must_use]
+    pub fn is_unavailable(&self) -> bool {
+        self.is(Class::Unavailable)
+    }
+
+    /// Asking again will not help until the operator changes a setting, such as the provider's credential.
+    #[must_use]
+    pub fn is_configuration(&self) -> bool {
+        self.is(Class::Configuration)
+    }
+
+    /// Another process is asking about the same payment, and took longer than this call could wait. Ask again soon.
+    #[must_use]
+    pub fn is_in_progress(&self) -> bool {
+        self.is(Class::InProgress)
+    }
+
+    /// The shared store holds something unreadable, or could not confirm a change. Never because it is down alone: a
+    /// validation then goes on without it.
+    #[must_use]
+    pub fn is_store(&self) -> bool {
+        self.is(Class::Store)
+    }
+
+    /// Whether older facts may stand in: nothing says that the provider would now contradict them.
+    pub(crate) fn provider_was_silent(&self) -> bool {
+        match &*self.0 {
+            Kind::InProgress { .. } => true,
+            Kind::Call(error) => error.provider_was_silent(),
+            Kind::InvalidIntent(_) | Kind::KeyReused | Kind::Store(_) => false,
+        }
+    }
+
+    /// Every attempt that was made, and why there was no further one. Empty when nothing was asked, and when the caller's
+    /// own deadline passed while the flight goes on without it.
+    #[must_use]
+    pub fn attempts(&self) -> &[Attempt] {
+        match &*self.0 {
+            Kind::Call(error) => error.attempts(),
+            _ => &[],
+        }
+    }
+
+    /// The claim that was refused, if that is why.
+    #[must_use]
+    pub fn invalid_intent(&self) -> Option<&InvalidIntent> {
+        match &*self.0 {
+            Kind::InvalidIntent(invalid) => Some(invalid),
+            _ => None,
+        }
+    }
+}
+
+impl From<InvalidIntent> for ValidateError {
+    fn from(invalid: InvalidIntent) -> Self {
+        Self(Arc::new(Kind::InvalidIntent(invalid)))
+    }
+}
+
+impl From<CallError> for ValidateError {
+    fn from(error: CallError) -> Self {
+        Self(Arc::new(Kind::Call(error)))
+    }
+}
+
+impl From<LedgerError> for ValidateError {
+    fn from(error: LedgerError) -> Self {
+        Self(Arc::new(Kind::Store(error)))
+    }
+}
+
+impl fmt::Display for ValidateError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &*self.0 {
+            Kind::InvalidIntent(invalid) => fmt::Display::fmt(invalid, f),
+            Kind::KeyReused => f.write_str(KEY_REUSED_TEXT),
+            Kind::InProgress { .. } => f.write_str(&in_progress("validation of this payment")),
+            Kind::Call(error) => fmt::Display::fmt(error, f),
+            Kind::Store(error) => f.write_str(error.advice()),
+        }
+    }
+}
+
+impl std::error::Error for ValidateError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match &*self.0 {
+            // Its own text is shown, so it is the source that comes next.
+            Kind::Call(error) => error.source(),
+            Kind::Store(error) => error.as_source(),
+            Kind::InvalidIntent(_) | Kind::KeyReused | Kind::InProgress { .. } => None,
+        }
+    }
+}

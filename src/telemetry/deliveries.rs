@@ -3,8 +3,8 @@
 use tracing::field::Empty;
 use tracing::{Span, info_span, warn};
 
+use super::Telemetry;
 use super::metrics::{DELIVERIES, DELIVERIES_OF_OTHERS, LEASES_LOST, LEASES_TAKEN_OVER};
-use super::{Telemetry, count};
 
 impl Telemetry {
     /// The span of one delivery to an endpoint for webhooks.
@@ -22,8 +22,7 @@ impl Telemetry {
 
     /// A delivery was answered.
     pub(crate) fn delivery(&self, span: &Span, outcome: &'static str, handler_error: Option<&str>) {
-        self.deliveries.count(outcome);
-        self.meter.count(DELIVERIES, [("outcome", outcome)]);
+        self.count(DELIVERIES, [outcome]);
         span.record("outcome", outcome);
         if let Some(error) = handler_error {
             warn!(name: "payproof.handler_failed", parent: span, provider = &*self.provider, error);
@@ -32,21 +31,18 @@ impl Telemetry {
 
     /// An event was of another account, and its handler did not run.
     pub(crate) fn delivery_of_other_account(&self) {
-        count(&self.deliveries_of_others);
-        self.meter.count(DELIVERIES_OF_OTHERS, []);
+        self.count(DELIVERIES_OF_OTHERS, []);
     }
 
     /// Another process had claimed an event, and its lease ended without an answer.
     pub(crate) fn delivery_taken_over(&self, endpoint: &str, event: &str) {
-        count(&self.taken_over);
-        self.meter.count(LEASES_TAKEN_OVER, []);
+        self.count(LEASES_TAKEN_OVER, []);
         warn!(name: "payproof.delivery_taken_over", provider = &*self.provider, endpoint, event);
     }
 
     /// A handler came back too late: another process had taken over, and what it did is not recorded.
     pub(crate) fn delivery_lost(&self, endpoint: &str) {
-        count(&self.leases_lost);
-        self.meter.count(LEASES_LOST, []);
+        self.count(LEASES_LOST, []);
         warn!(name: "payproof.delivery_lost", provider = &*self.provider, endpoint);
     }
 }

@@ -17,11 +17,19 @@ use ::metrics::{Label, Unit, counter, describe_counter, describe_gauge, describe
 use tokio::time::Instant;
 
 #[cfg(feature = "metrics")]
-use crate::telemetry::stats::{BreakerState, Stats};
+use super::stats::BreakerState;
+use super::stats::Stats;
 
-/// What only grows.
+/// What only grows, and what of it [`Stats`] counts.
 #[derive(Clone, Copy)]
-pub(super) struct Counter(&'static str, &'static str);
+pub(super) struct Counter {
+    name: &'static str,
+    /// Labels beside those of the validator: few values each, and never an id.
+    labels: &'static [&'static str],
+    /// Counts one step in the statistics; gets the value of the first label.
+    pub(super) step: Option<fn(&mut Stats, &'static str)>,
+    help: &'static str,
+}
 
 /// What goes up and down.
 #[derive(Clone, Copy)]
@@ -31,29 +39,42 @@ struct Gauge(&'static str, &'static str);
 #[derive(Clone, Copy)]
 pub(super) struct Histogram(&'static str, &'static str);
 
-/// Labels beside those of the validator: few values each, and never an id.
-type Labels<const N: usize> = [(&'static str, &'static str); N];
+/// One line for each counter: its name here and on the page, its labels, the field of [`Stats`] that it moves (`sum`, or
+/// `by` the value of its first label), and what it counts.
+macro_rules! counters {
+    ($($constant:ident $name:literal $labels:tt ($($step:tt)*) $help:literal;)*) => {
+        $(pub(super) const $constant: Counter =
+            Counter { name: $name, labels: &$labels, step: counters!(@step $($step)*), help: $help };)*
+        #[cfg(feature = "metrics")]
+        const COUNTERS: &[Counter] = &[$($constant),*];
+    };
+    (@step) => { None };
+    (@step sum $field:ident) => { Some(|stats, _| stats.$field = stats.$field.saturating_add(1)) };
+    (@step by $field:ident) => {
+        Some(|stats, value| {
+            let count = stats.$field.entry(value).or_default();
+            *count = count.saturating_add(1);
+        })
+    };
+}
 
-pub(super) const VALIDATIONS: Counter = Counter("payproof_validations_total", "Validations with a verdict.");
-pub(super) const VALIDATION_ERRORS: Counter =
-    Counter("payproof_validation_errors_total", "Validations without a verdict, by code.");
-pub(super) const DEGRADED: Counter = Counter("payproof_degraded_total", "Answers that something was missing for.");
-pub(super) const ATTEMPTS: Counter = Counter("payproof_attempts_total", "Calls to the provider.");
-pub(super) const RETRIES: Counter = Counter("payproof_retries_total", "Calls to the provider after a first one.");
-pub(super) const ATTEMPT_TIMEOUTS: Counter =
-    Counter("payproof_attempt_timeouts_total", "Calls to the provider that were cut off.");
-pub(super) const STORE_FAILURES: Counter = Counter("payproof_store_failures_total", "Work that the store failed.");
-pub(super) const LEASES_LOST: Counter =
-    Counter("payproof_leases_lost_total", "Answers that came too late to be recorded.");
-pub(super) const LEASES_TAKEN_OVER: Counter =
-    Counter("payproof_leases_taken_over_total", "Flights taken over from a process that did not come back.");
-pub(super) const OPERATIONS: Counter = Counter("payproof_operations_total", "Guarded operations that were run.");
-pub(super) const REQUESTS: Counter = Counter("payproof_requests_total", "Requests with an idempotency key.");
-pub(super) const REQUESTS_BYPASSED: Counter =
-    Counter("payproof_requests_bypassed_total", "Requests past an idempotency layer that was switched off.");
-pub(super) const DELIVERIES: Counter = Counter("payproof_webhook_deliveries_total", "Deliveries of webhooks.");
-pub(super) const DELIVERIES_OF_OTHERS: Counter =
-    Counter("payproof_webhook_other_accounts_total", "Deliveries of other accounts' events, for which no handler ran.");
+#[rustfmt::skip]
+counters! {
+    VALIDATIONS "payproof_validations_total" ["verdict", "provenance"] () "Validations with a verdict.";
+    VALIDATION_ERRORS "payproof_validation_errors_total" ["code"] (by errors) "Validations without a verdict, by code.";
+    DEGRADED "payproof_degraded_total" ["answer", "reason"] () "Answers that something was missing for.";
+    ATTEMPTS "payproof_attempts_total" ["outcome"] (sum attempts) "Calls to the provider.";
+    RETRIES "payproof_retries_total" [] (sum retries) "Calls to the provider after a first one.";
+    ATTEMPT_TIMEOUTS "payproof_attempt_timeouts_total" [] () "Calls to the provider that were cut off.";
+    STORE_FAILURES "payproof_store_failures_total" [] (sum store_failures) "Work that the store failed.";
+    LEASES_LOST "payproof_leases_lost_total" [] (sum leases_lost) "Answers that came too late to be recorded.";
+    LEASES_TAKEN_OVER "payproof_leases_taken_over_total" [] (sum taken_over) "Flights taken over from a process that did not come back.";
+    OPERATIONS "payproof_operations_total" ["outcome"] () "Guarded operations that were run.";
+    REQUESTS "payproof_requests_total" ["outcome"] (by requests) "Requests with an idempotency key.";
+    REQUESTS_BYPASSED "payproof_requests_bypassed_total" [] (sum requests_bypassed) "Requests past an idempotency layer that was switched off.";
+    DELIVERIES "payproof_webhook_deliveries_total" ["outcome"] (by deliveries) "Deliveries of webhooks.";
+    DELIVERIES_OF_OTHERS "payproof_webhook_other_accounts_total" [] (sum deliveries_of_other_accounts) "Deliveries of other accounts' events, for which no handler ran.";
+}
 
 pub(super) const VALIDATION_SECONDS: Histogram =
     Histogram("payproof_validation_duration_seconds", "Time of a validation past the quick answer.");
@@ -78,41 +99,11 @@ const INDETERMINATE_OLDEST: Gauge =
     Gauge("payproof_indeterminate_oldest_seconds", "How long the oldest of those has been waiting; 0 without any.");
 
 #[cfg(feature = "metrics")]
-const COUNTERS: [Counter; 14] = [
-    VALIDATIONS,
-    VALIDATION_ERRORS,
-    DEGRADED,
-    ATTEMPTS,
-    RETRIES,
-    ATTEMPT_TIMEOUTS,
-    STORE_FAILURES,
-    LEASES_LOST,
-    LEASES_TAKEN_OVER,
-    OPERATIONS,
-    REQUESTS,
-    REQUESTS_BYPASSED,
-    DELIVERIES,
-    DELIVERIES_OF_OTHERS,
-];
-
-#[cfg(feature = "metrics")]
 const HISTOGRAMS: [Histogram; 3] = [VALIDATION_SECONDS, ATTEMPT_SECONDS, STORE_SECONDS];
 
 #[cfg(feature = "metrics")]
 const GAUGES: [Gauge; 8] =
     [BREAKER, BUDGET, IN_FLIGHT, FACTS, KEYS, CHECKS_DISABLED, INDETERMINATE, INDETERMINATE_OLDEST];
-
-/// Counters without labels of their own. They begin at zero, since Prometheus does not see a first step out of nothing.
-#[cfg(feature = "metrics")]
-const BEGIN_AT_ZERO: [Counter; 7] = [
-    RETRIES,
-    ATTEMPT_TIMEOUTS,
-    STORE_FAILURES,
-    LEASES_LOST,
-    LEASES_TAKEN_OVER,
-    REQUESTS_BYPASSED,
-    DELIVERIES_OF_OTHERS,
-];
 
 /// Upper bounds for the histograms of this crate, in seconds, for exporters that ask for them.
 ///
@@ -162,25 +153,22 @@ impl Meter {
         Self { whose, hits_added: AtomicU64::new(0) }
     }
 
-    fn labels<const N: usize>(&self, own: Labels<N>) -> Vec<Label> {
+    fn labels(&self, own: impl IntoIterator<Item = (&'static str, &'static str)>) -> Vec<Label> {
         let own = own.into_iter().map(|(name, value)| Label::from_static_parts(name, value));
         self.whose.iter().cloned().chain(own).collect()
     }
 
-    fn add<const N: usize>(&self, metric: Counter, steps: u64, labels: Labels<N>) {
-        counter!(metric.0, self.labels(labels)).increment(steps);
+    /// The values are those of the counter's labels, in their order.
+    pub(super) fn add(&self, metric: Counter, steps: u64, values: &[&'static str]) {
+        counter!(metric.name, self.labels(metric.labels.iter().copied().zip(values.iter().copied()))).increment(steps);
     }
 
-    pub(super) fn count<const N: usize>(&self, metric: Counter, labels: Labels<N>) {
-        self.add(metric, 1, labels);
+    pub(super) fn took(&self, metric: Histogram, time: Duration, label: (&'static str, &'static str)) {
+        histogram!(metric.0, self.labels([label])).record(time.as_secs_f64());
     }
 
-    pub(super) fn took<const N: usize>(&self, metric: Histogram, time: Duration, labels: Labels<N>) {
-        histogram!(metric.0, self.labels(labels)).record(time.as_secs_f64());
-    }
-
-    pub(super) fn took_since<const N: usize>(&self, metric: Histogram, watch: Stopwatch, labels: Labels<N>) {
-        self.took(metric, watch.started.elapsed(), labels);
+    pub(super) fn took_since(&self, metric: Histogram, watch: Stopwatch, label: (&'static str, &'static str)) {
+        self.took(metric, watch.started.elapsed(), label);
     }
 
     #[allow(clippy::cast_precision_loss, reason = "what is counted here stays below 2^52")]
@@ -195,13 +183,13 @@ impl Meter {
     /// Sets what can be read from the validator alone, and adds the hits that were counted beside the facts since.
     pub(super) fn publish(&self, stats: &Stats, valid_hits: u64) {
         describe();
-        for metric in BEGIN_AT_ZERO {
-            self.add(metric, 0, []);
+        // Those without labels begin at zero, since Prometheus does not see a first step out of nothing.
+        for metric in COUNTERS.iter().filter(|metric| metric.labels.is_empty()) {
+            self.add(*metric, 0, &[]);
         }
         // The second of two publishers finds what the first has added, and adds the rest.
         let before = self.hits_added.fetch_max(valid_hits, Relaxed);
-        let hits = [("verdict", "valid"), ("provenance", "replayed")];
-        self.add(VALIDATIONS, valid_hits.saturating_sub(before), hits);
+        self.add(VALIDATIONS, valid_hits.saturating_sub(before), &["valid", "replayed"]);
         if let Some(state) = stats.breaker {
             self.set(
                 BREAKER,
@@ -240,11 +228,11 @@ impl Meter {
         Self {}
     }
 
-    pub(super) fn count<const N: usize>(&self, _metric: Counter, _labels: Labels<N>) {}
+    pub(super) fn add(&self, _metric: Counter, _steps: u64, _values: &[&'static str]) {}
 
-    pub(super) fn took<const N: usize>(&self, _metric: Histogram, _time: std::time::Duration, _labels: Labels<N>) {}
+    pub(super) fn took(&self, _metric: Histogram, _time: std::time::Duration, _label: (&'static str, &'static str)) {}
 
-    pub(super) fn took_since<const N: usize>(&self, _metric: Histogram, _watch: Stopwatch, _labels: Labels<N>) {}
+    pub(super) fn took_since(&self, _metric: Histogram, _watch: Stopwatch, _label: (&'static str, &'static str)) {}
 }
 
 /// One call to the store is over. Its ledger may serve several validators, so it names none.
@@ -258,8 +246,8 @@ pub(crate) fn store_call(verb: &'static str, outcome: &'static str, watch: Stopw
 /// Tells the recorder what the names mean. Done with each publishing, since it may have been installed any time.
 #[cfg(feature = "metrics")]
 fn describe() {
-    for Counter(name, help) in COUNTERS {
-        describe_counter!(name, help);
+    for counter in COUNTERS {
+        describe_counter!(counter.name, counter.help);
     }
     for Histogram(name, help) in HISTOGRAMS {
         describe_histogram!(name, Unit::Seconds, help);

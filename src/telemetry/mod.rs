@@ -1,9 +1,7 @@
 //! Every span, event, field and counter of the crate. No other room emits; the crate's docs list the names.
 
-use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -30,8 +28,8 @@ pub(crate) use deliveries::record_event;
 #[cfg(feature = "metrics")]
 pub use metrics::LATENCY_BUCKETS;
 use metrics::{
-    ATTEMPT_SECONDS, ATTEMPT_TIMEOUTS, ATTEMPTS, DEGRADED, LEASES_LOST, LEASES_TAKEN_OVER, Meter, OPERATIONS, RETRIES,
-    STORE_FAILURES, VALIDATION_ERRORS, VALIDATION_SECONDS, VALIDATIONS,
+    ATTEMPT_SECONDS, ATTEMPT_TIMEOUTS, ATTEMPTS, Counter, DEGRADED, LEASES_LOST, LEASES_TAKEN_OVER, Meter, OPERATIONS,
+    RETRIES, STORE_FAILURES, VALIDATION_ERRORS, VALIDATION_SECONDS, VALIDATIONS,
 };
 pub(crate) use metrics::{Stopwatch, store_call};
 
@@ -42,45 +40,7 @@ pub(crate) struct Telemetry {
     mode: &'static str,
     meter: Meter,
     since: Instant,
-    hits: AtomicU64,
-    misses: AtomicU64,
-    coalesced: AtomicU64,
-    degraded: AtomicU64,
-    attempts: AtomicU64,
-    retries: AtomicU64,
-    valid: AtomicU64,
-    pending: AtomicU64,
-    action_required: AtomicU64,
-    invalid: AtomicU64,
-    store_failures: AtomicU64,
-    leases_lost: AtomicU64,
-    taken_over: AtomicU64,
-    errors: Tally,
-    requests: Tally,
-    deliveries: Tally,
-    deliveries_of_others: AtomicU64,
-    bypassed: AtomicU64,
-    checks_disabled: AtomicBool,
-}
-
-/// Counts by code.
-#[derive(Debug, Default)]
-struct Tally(Mutex<BTreeMap<&'static str, u64>>);
-
-impl Tally {
-    fn count(&self, code: &'static str) {
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = counts.entry(code).or_default();
-        *count = count.saturating_add(1);
-    }
-
-    fn read(&self) -> BTreeMap<&'static str, u64> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
-
-fn count(counter: &AtomicU64) {
-    counter.fetch_add(1, Relaxed);
+    stats: Mutex<Stats>,
 }
 
 impl Telemetry {
@@ -90,26 +50,21 @@ impl Telemetry {
             mode,
             meter: Meter::new(provider, account, mode),
             since: Instant::now(),
-            hits: AtomicU64::new(0),
-            misses: AtomicU64::new(0),
-            coalesced: AtomicU64::new(0),
-            degraded: AtomicU64::new(0),
-            attempts: AtomicU64::new(0),
-            retries: AtomicU64::new(0),
-            valid: AtomicU64::new(0),
-            pending: AtomicU64::new(0),
-            action_required: AtomicU64::new(0),
-            invalid: AtomicU64::new(0),
-            store_failures: AtomicU64::new(0),
-            leases_lost: AtomicU64::new(0),
-            taken_over: AtomicU64::new(0),
-            errors: Tally::default(),
-            requests: Tally::default(),
-            deliveries: Tally::default(),
-            deliveries_of_others: AtomicU64::new(0),
-            bypassed: AtomicU64::new(0),
-            checks_disabled: AtomicBool::new(false),
+            stats: Mutex::default(),
         }
+    }
+
+    fn stats_now(&self) -> MutexGuard<'_, Stats> {
+        // No step panics half-way, so poisoned numbers are still numbers.
+        self.stats.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts one step of a counter, with a value for each of its labels.
+    fn count<const N: usize>(&self, counter: Counter, values: [&'static str; N]) {
+        if let Some(step) = counter.step {
+            step(&mut self.stats_now(), values.first().copied().unwrap_or_default());
+        }
+        self.meter.add(counter, 1, &values);
     }
 
     /// The span of one validation.
@@ -132,13 +87,11 @@ impl Telemetry {
 
     /// One provider call is over.
     pub(crate) fn attempt(&self, attempt: &Attempt, error: Option<&(dyn std::error::Error + 'static)>) {
-        count(&self.attempts);
         let outcome = attempt.outcome().as_str();
-        self.meter.count(ATTEMPTS, [("outcome", outcome)]);
-        self.meter.took(ATTEMPT_SECONDS, attempt.duration(), [("outcome", outcome)]);
+        self.count(ATTEMPTS, [outcome]);
+        self.meter.took(ATTEMPT_SECONDS, attempt.duration(), ("outcome", outcome));
         if attempt.number() > 1 {
-            count(&self.retries);
-            self.meter.count(RETRIES, []);
+            self.count(RETRIES, []);
         }
         let number = attempt.number();
         let reach = attempt.reach().as_str();
@@ -159,13 +112,12 @@ impl Telemetry {
 
     /// The provider call that is over next was cut off, at its own limit or the deadline's.
     pub(crate) fn attempt_timed_out(&self) {
-        self.meter.count(ATTEMPT_TIMEOUTS, []);
+        self.count(ATTEMPT_TIMEOUTS, []);
     }
 
     /// The shared store did not do what it was asked.
     pub(crate) fn store_failed(&self, error: &(dyn std::error::Error + 'static)) {
-        count(&self.store_failures);
-        self.meter.count(STORE_FAILURES, []);
+        self.count(STORE_FAILURES, []);
         warn!(name: "payproof.store", provider = &*self.provider, error);
     }
 
@@ -176,8 +128,7 @@ impl Telemetry {
 
     /// A flight came back too late, or the payment was forgotten meanwhile: its answer is not recorded.
     pub(crate) fn lease_lost(&self, payment: &PaymentId) {
-        count(&self.leases_lost);
-        self.meter.count(LEASES_LOST, []);
+        self.count(LEASES_LOST, []);
         warn!(name: "payproof.lease_lost", provider = &*self.provider, payment = payment.as_str());
     }
 
@@ -206,13 +157,12 @@ impl Telemetry {
                 code
             }
         };
-        self.meter.count(OPERATIONS, [("outcome", outcome)]);
+        self.count(OPERATIONS, [outcome]);
     }
 
     /// A guarded call came back too late: another process had taken over, and what it brought is not recorded.
     pub(crate) fn operation_lost(&self, operation: &str) {
-        count(&self.leases_lost);
-        self.meter.count(LEASES_LOST, []);
+        self.count(LEASES_LOST, []);
         warn!(name: "payproof.operation_lost", provider = &*self.provider, operation);
     }
 
@@ -242,8 +192,7 @@ impl Telemetry {
 
     /// Another process had claimed the payment, and its lease ended without an answer.
     pub(crate) fn taken_over(&self, payment: &PaymentId) {
-        count(&self.taken_over);
-        self.meter.count(LEASES_TAKEN_OVER, []);
+        self.count(LEASES_TAKEN_OVER, []);
         warn!(name: "payproof.taken_over", provider = &*self.provider, payment = payment.as_str());
     }
 
@@ -255,19 +204,23 @@ impl Telemetry {
         provenance: Provenance,
         degraded: Option<Degradation>,
     ) {
-        count(match provenance {
-            Provenance::Fresh => &self.misses,
-            Provenance::Replayed => &self.hits,
-            Provenance::Coalesced => &self.coalesced,
-            Provenance::Degraded => &self.degraded,
-        });
-        count(match verdict {
-            Verdict::Valid(_) => &self.valid,
-            Verdict::Pending(_) => &self.pending,
-            Verdict::ActionRequired(_) => &self.action_required,
-            Verdict::Invalid(_) => &self.invalid,
-        });
-        self.meter.count(VALIDATIONS, [("verdict", verdict.as_str()), ("provenance", provenance.as_str())]);
+        let mut stats = self.stats_now();
+        let provenances = match provenance {
+            Provenance::Fresh => &mut stats.misses,
+            Provenance::Replayed => &mut stats.hits,
+            Provenance::Coalesced => &mut stats.coalesced,
+            Provenance::Degraded => &mut stats.degraded,
+        };
+        *provenances = provenances.saturating_add(1);
+        let verdicts = match verdict {
+            Verdict::Valid(_) => &mut stats.valid,
+            Verdict::Pending(_) => &mut stats.pending,
+            Verdict::ActionRequired(_) => &mut stats.action_required,
+            Verdict::Invalid(_) => &mut stats.invalid,
+        };
+        *verdicts = verdicts.saturating_add(1);
+        drop(stats);
+        self.count(VALIDATIONS, [verdict.as_str(), provenance.as_str()]);
         self.degraded("validation", degraded);
         record_verdict(span, verdict, provenance);
     }
@@ -275,49 +228,29 @@ impl Telemetry {
     /// How long a validation took past the quick answer; without a verdict it has no provenance.
     pub(crate) fn validation_took(&self, watch: Stopwatch, provenance: Option<Provenance>) {
         let provenance = provenance.map_or("none", Provenance::as_str);
-        self.meter.took_since(VALIDATION_SECONDS, watch, [("provenance", provenance)]);
+        self.meter.took_since(VALIDATION_SECONDS, watch, ("provenance", provenance));
     }
 
     /// Something was missing on the way to an answer.
     fn degraded(&self, answer: &'static str, degraded: Option<Degradation>) {
         if let Some(reason) = degraded {
-            self.meter.count(DEGRADED, [("answer", answer), ("reason", reason.as_str())]);
+            self.count(DEGRADED, [answer, reason.as_str()]);
         }
     }
 
     /// A validation ended without a verdict.
     pub(crate) fn error(&self, span: &Span, code: &'static str) {
-        self.errors.count(code);
-        self.meter.count(VALIDATION_ERRORS, [("code", code)]);
+        self.count(VALIDATION_ERRORS, [code]);
         span.record("code", code);
     }
 
     /// Reads the counters; `valid_hits` are those counted beside the facts.
     pub(crate) fn stats(&self, valid_hits: u64) -> Stats {
-        let read = |counter: &AtomicU64| counter.load(Relaxed);
-        Stats {
-            uptime: self.since.elapsed(),
-            hits: read(&self.hits).saturating_add(valid_hits),
-            misses: read(&self.misses),
-            coalesced: read(&self.coalesced),
-            degraded: read(&self.degraded),
-            attempts: read(&self.attempts),
-            retries: read(&self.retries),
-            valid: read(&self.valid).saturating_add(valid_hits),
-            pending: read(&self.pending),
-            action_required: read(&self.action_required),
-            invalid: read(&self.invalid),
-            store_failures: read(&self.store_failures),
-            leases_lost: read(&self.leases_lost),
-            taken_over: read(&self.taken_over),
-            errors: self.errors.read(),
-            requests: self.requests.read(),
-            deliveries: self.deliveries.read(),
-            deliveries_of_other_accounts: read(&self.deliveries_of_others),
-            requests_bypassed: read(&self.bypassed),
-            idempotency_checks_disabled: self.checks_disabled.load(Relaxed),
-            ..Stats::default()
-        }
+        let mut stats = self.stats_now().clone();
+        stats.uptime = self.since.elapsed();
+        stats.hits = stats.hits.saturating_add(valid_hits);
+        stats.valid = stats.valid.saturating_add(valid_hits);
+        stats
     }
 
     /// Sets the gauges that can be read from the validator alone; `valid_hits` are those counted beside the facts.

@@ -1,14 +1,12 @@
 //! What is told of requests with an idempotency key.
 
-use std::sync::atomic::Ordering::Relaxed;
-
 use tracing::field::Empty;
 use tracing::{Span, info_span, warn};
 
 use crate::intent::fingerprint::Fingerprint;
 
+use super::Telemetry;
 use super::metrics::{LEASES_LOST, REQUESTS, REQUESTS_BYPASSED};
-use super::{Telemetry, count};
 
 impl Telemetry {
     /// The span of a request that an idempotency layer looks at.
@@ -18,8 +16,7 @@ impl Telemetry {
 
     /// A request that an idempotency layer looked at was answered.
     pub(crate) fn request(&self, span: &Span, outcome: &'static str) {
-        self.requests.count(outcome);
-        self.meter.count(REQUESTS, [("outcome", outcome)]);
+        self.count(REQUESTS, [outcome]);
         span.record("outcome", outcome);
     }
 
@@ -30,14 +27,13 @@ impl Telemetry {
 
     /// A handler came back too late: another process had taken over, and its answer is not recorded.
     pub(crate) fn request_lost(&self, reference: &Fingerprint) {
-        count(&self.leases_lost);
-        self.meter.count(LEASES_LOST, []);
+        self.count(LEASES_LOST, []);
         warn!(name: "payproof.request_lost", provider = &*self.provider, reference = reference.to_text());
     }
 
     /// Idempotency layers let every request through, as the environment asks.
     pub(crate) fn checks_disabled(&self) {
-        self.checks_disabled.store(true, Relaxed);
+        self.stats_now().idempotency_checks_disabled = true;
         warn!(
             name: "payproof.checks_disabled", provider = &*self.provider,
             "PAYPROOF_DISABLE_IDEMPOTENCY_CHECKS or DISABLE_IDEMPOTENCY_CHECKS is on: duplicate requests run again"
@@ -46,7 +42,6 @@ impl Telemetry {
 
     /// A request went past an idempotency layer that would have looked at it.
     pub(crate) fn request_bypassed(&self) {
-        count(&self.bypassed);
-        self.meter.count(REQUESTS_BYPASSED, []);
+        self.count(REQUESTS_BYPASSED, []);
     }
 }

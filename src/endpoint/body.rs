@@ -97,7 +97,7 @@ pub(super) enum Read<B: Body> {
     Broken,
 }
 
-/// Reads a body, up to a limit in bytes. A body that says beforehand how long it is is not read in vain.
+/// Reads a body, up to a limit in bytes. A body that says beforehand that it is longer is not read.
 pub(super) async fn read<B: Body>(body: B, limit: usize) -> Read<B> {
     let mut body = Box::pin(body);
     let mut parts = VecDeque::new();

@@ -19,7 +19,7 @@ use crate::validator::Validator;
 
 use super::layer::IdempotencyLayer;
 use super::scope::Scope;
-use super::settings::{ScopeOf, Settings};
+use super::settings::{LayerSettings, ScopeOf};
 use super::tenant_keys::TenantKeys;
 
 /// What lets every request through, with the older name. For an emergency in which the checks do more harm than duplicates.
@@ -87,7 +87,7 @@ fn never_kept() -> Vec<StatusCode> {
 /// | `never_kept` | 401, 403, 405, 407, 425, 429 |
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct IdempotencyLayerBuilder {
-    settings: Settings,
+    settings: LayerSettings,
     lease: Option<Duration>,
     max_keys_per_tenant: Option<usize>,
 }
@@ -111,7 +111,7 @@ impl IdempotencyLayer {
         scope: impl Fn(&Parts) -> Option<Scope> + Send + Sync + 'static,
     ) -> IdempotencyLayerBuilder {
         let scope: Box<ScopeOf> = Box::new(scope);
-        let settings = Settings {
+        let settings = LayerSettings {
             engine: Arc::clone(&validator.0),
             service: service.into(),
             scope,
@@ -238,7 +238,7 @@ impl IdempotencyLayerBuilder {
     }
 
     fn check(&self, shortest_lease: Duration) -> Result<(), BuildError> {
-        let Settings { handler_timeout, lease, retention, shortest_key, max_response_body, .. } = self.settings;
+        let LayerSettings { handler_timeout, lease, retention, shortest_key, max_response_body, .. } = self.settings;
         let out_of_range = |setting, value, rule| Err(BuildError::out_of_range(setting, value, rule));
         BuildError::check_name("service", &self.settings.service)?;
         if handler_timeout < Duration::from_millis(1) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tower_layer::Layer;
 
 use super::service::IdempotentService;
-use super::settings::{KeyPolicy, OnUnknown, Route, Settings};
+use super::settings::{KeyPolicy, LayerSettings, OnUnknown, Route};
 
 /// Makes the routes below it idempotent: see the [module](crate::endpoint). Made by [`IdempotencyLayer::builder`].
 ///
@@ -29,12 +29,12 @@ use super::settings::{KeyPolicy, OnUnknown, Route, Settings};
 /// ```
 #[derive(Clone, Debug)]
 pub struct IdempotencyLayer {
-    settings: Arc<Settings>,
+    settings: Arc<LayerSettings>,
     route: Route,
 }
 
 impl IdempotencyLayer {
-    pub(super) fn new(settings: Settings) -> Self {
+    pub(super) fn new(settings: LayerSettings) -> Self {
         let route = Route { key: KeyPolicy::Required, on_unknown: OnUnknown::default() };
         Self { settings: Arc::new(settings), route }
     }
@@ -60,7 +60,7 @@ impl IdempotencyLayer {
         self
     }
 
-    /// What happens to a request whose first run nobody knows the end of. Default: it is refused.
+    /// What happens to a request whose first run's end is unknown. Default: it is refused.
     #[must_use]
     pub fn on_unknown(mut self, on_unknown: OnUnknown) -> Self {
         self.route.on_unknown = on_unknown;

@@ -52,7 +52,7 @@
 //! enable the feature `axum`: nested routers cut off the part of the path that they have read, and it reads the whole one.
 //! The host is no part of it: a service that tells tenants apart by host takes it into the scope.
 //!
-//! The layer stands after authentication. It asks the service whose the request is, and refuses one that is nobody's.
+//! The layer stands after authentication. It asks the service whose the request is, and refuses one that is of no known client.
 //!
 //! # What is done with it
 //! | | |
@@ -74,7 +74,7 @@
 //! [`Refusal`] lists every code. Refusals are [`Failure`]s. `X-Request-Id` is carried from each
 //! request to its answer.
 //!
-//! Nobody but the service can find out what became of an indeterminate request. It can say so with
+//! Only the service can find out what became of an indeterminate request. It can say so with
 //! [`Validator::resolve_request`](crate::Validator::resolve_request), by the reference that the refusal and the log name.
 //!
 //! A handler that is cut off by its timeout is dropped where it awaits. What it has spawned goes on. Answers of handlers
@@ -91,11 +91,12 @@
 //! `key_required`, `key_invalid`, `key_reused`, `scope_required`, `in_progress`, `response_not_kept`, `share_full`,
 //! `unavailable`, `body_too_large`, `body_unreadable`, `body_timeout`.
 
+mod admit;
 mod body;
 mod builder;
+mod context;
 mod key_header;
 mod layer;
-mod place;
 mod record;
 mod refusal;
 mod resolve;
@@ -104,7 +105,6 @@ mod scope;
 mod service;
 mod settings;
 mod tenant_keys;
-mod turn;
 
 use bytes::Bytes;
 use http::Response;

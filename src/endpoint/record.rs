@@ -9,27 +9,27 @@ use crate::ledger::{Held, LedgerError};
 
 /// Everything that outlives the request.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Payload<'p> {
+pub(super) struct RequestPayload<'p> {
     fingerprint: [u8; 32],
     #[serde(borrow)]
-    pub(super) phase: Phase<'p>,
+    pub(super) phase: RequestPhase<'p>,
 }
 
 /// How far the request has come.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) enum Phase<'p> {
+pub(super) enum RequestPhase<'p> {
     /// Its handler runs, or did when its process ended.
     UnderWay,
     /// It was answered.
     #[serde(borrow)]
-    Done(Kept<'p>),
+    Done(KeptResponse<'p>),
     /// Its handler may have had an effect.
     Indeterminate,
 }
 
 /// A response, as far as it is kept.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Kept<'p> {
+pub(super) struct KeptResponse<'p> {
     status: u16,
     #[serde(borrow)]
     headers: Vec<(&'p str, Octets<'p>)>,
@@ -49,8 +49,8 @@ impl Serialize for Octets<'_> {
     }
 }
 
-impl<'p> Payload<'p> {
-    pub(super) fn new(fingerprint: &Fingerprint, phase: Phase<'p>) -> Self {
+impl<'p> RequestPayload<'p> {
+    pub(super) fn new(fingerprint: &Fingerprint, phase: RequestPhase<'p>) -> Self {
         Self { fingerprint: *fingerprint.as_bytes(), phase }
     }
 
@@ -63,7 +63,7 @@ impl<'p> Payload<'p> {
     }
 
     /// The same request, come to this.
-    pub(super) fn with(&self, phase: Phase<'p>) -> Self {
+    pub(super) fn with(&self, phase: RequestPhase<'p>) -> Self {
         Self { fingerprint: self.fingerprint, phase }
     }
 
@@ -72,7 +72,7 @@ impl<'p> Payload<'p> {
     }
 }
 
-impl<'p> Kept<'p> {
+impl<'p> KeptResponse<'p> {
     /// Takes from a response what is kept of it.
     pub(super) fn of(
         status: StatusCode,
@@ -87,7 +87,7 @@ impl<'p> Kept<'p> {
         Self { status: status.as_u16(), headers, body: body.map(|body| Octets(body)) }
     }
 
-    /// What somebody says was the answer: this JSON, if it is known.
+    /// What a person says was the answer: this JSON, if it is known.
     pub(super) fn said(json: Option<&'p [u8]>) -> Self {
         let kind = ("content-type", Octets(b"application/json"));
         Self { status: StatusCode::OK.as_u16(), headers: vec![kind], body: json.map(Octets) }

@@ -1,4 +1,4 @@
-//! What became of a request, by the word of somebody who looked.
+//! What became of a request, by the word of a person who looked.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -12,13 +12,13 @@ use crate::ledger::{Entry, Held, Kind, LedgerError, Nonce, Replaced, State, payl
 use crate::lookup::engine::Engine;
 use crate::validator::Validator;
 
-use super::record::{Kept, Payload, Phase};
+use super::record::{KeptResponse, RequestPayload, RequestPhase};
 
-/// Somebody else must have written in between each time.
+/// Another process must have written in between each time.
 const MOST_ROUNDS: usize = 16;
 
 impl Validator {
-    /// Says what became of a request with an idempotency key of which nobody knows. `who` says so: 1 to 100 characters, for
+    /// Says what became of a request with an idempotency key whose end is unknown. `who` says so: 1 to 100 characters, for
     /// the log.
     ///
     /// One that was not executed gives its key back, and the same request runs anew. One that was executed is answered from
@@ -53,11 +53,13 @@ async fn resolve(engine: &Engine, digest: &Fingerprint, resolution: &Resolution)
         let Some(held) = ledger.get(&key).await? else {
             return Err(GuardError::nothing_to_resolve("there is no record of the request"));
         };
-        let payload = Payload::read(&held)?;
+        let payload = RequestPayload::read(&held)?;
         match &payload.phase {
-            Phase::UnderWay if !held.lease_left().is_zero() => return Err(GuardError::in_progress(held.lease_left())),
-            Phase::UnderWay | Phase::Indeterminate => {}
-            Phase::Done(_) => return Err(GuardError::nothing_to_resolve("the request was answered")),
+            RequestPhase::UnderWay if !held.lease_left().is_zero() => {
+                return Err(GuardError::in_progress(held.lease_left()));
+            }
+            RequestPhase::UnderWay | RequestPhase::Indeterminate => {}
+            RequestPhase::Done(_) => return Err(GuardError::nothing_to_resolve("the request was answered")),
         }
         let is_resolved = match said {
             Said::NotExecuted => ledger.remove(&key, &held).await?,
@@ -79,8 +81,8 @@ async fn resolve(engine: &Engine, digest: &Fingerprint, resolution: &Resolution)
 }
 
 /// The record of an answer, for as long as the key was to be kept.
-fn answered(held: &Held, payload: &Payload<'_>, json: Option<&[u8]>) -> Result<Entry, LedgerError> {
-    let payload = payload_of(&payload.with(Phase::Done(Kept::said(json))))?;
+fn answered(held: &Held, payload: &RequestPayload<'_>, json: Option<&[u8]>) -> Result<Entry, LedgerError> {
+    let payload = payload_of(&payload.with(RequestPhase::Done(KeptResponse::said(json))))?;
     let nonce = Nonce::draw()?;
     let ttl = held.ttl_left().max(Duration::from_millis(1));
     Ok(Entry { state: State::Settled, nonce, ttl, lease: Duration::ZERO, payload })

@@ -25,12 +25,12 @@ use crate::envelope::NotExecuted;
 use crate::http::status_meaning::StatusMeaning;
 use crate::ledger::{Lease, LedgerError};
 
+use super::admit::{RequestEnd, RequestRecord};
 use super::body::{Read, ResponseBody, read};
-use super::place::Place;
-use super::record::Kept;
+use super::context::RequestContext;
+use super::record::KeptResponse;
 use super::refusal::Refusal;
-use super::settings::{OnUnknown, Settings};
-use super::turn::{RequestRecord, Word};
+use super::settings::{LayerSettings, OnUnknown};
 
 /// A claim, and what is to come of it.
 pub(super) struct Run {
@@ -87,7 +87,7 @@ impl Run {
             }
             Answered::Broken => {
                 let refusal = match self.on_unknown {
-                    OnUnknown::Refuse => Refusal::Indeterminate { reference: self.place().reference() },
+                    OnUnknown::Refuse => Refusal::Indeterminate { reference: self.context().reference() },
                     OnUnknown::RunAgain => Refusal::NotCompleted,
                 };
                 self.unknown().await;
@@ -96,12 +96,12 @@ impl Run {
         })
     }
 
-    fn settings(&self) -> &Settings {
+    fn settings(&self) -> &LayerSettings {
         &self.lease.what().settings
     }
 
-    fn place(&self) -> &Place {
-        &self.lease.what().place
+    fn context(&self) -> &RequestContext {
+        &self.lease.what().context
     }
 
     async fn handle<S, B, R>(&self, mut inner: S, request: Request<B>) -> Result<Answered<R>, S::Error>
@@ -137,7 +137,7 @@ impl Run {
     /// Records the answer.
     async fn done(mut self, parts: &Parts, body: Option<&Bytes>) {
         let settings = Arc::clone(&self.lease.what().settings);
-        let kept = Kept::of(parts.status, &parts.headers, &settings.kept_headers, body);
+        let kept = KeptResponse::of(parts.status, &parts.headers, &settings.kept_headers, body);
         let mut recorded = self.record(kept.clone()).await;
         if let Err(LedgerError::TooLarge { .. }) = recorded {
             recorded = self.record(kept.without_body()).await;
@@ -145,19 +145,19 @@ impl Run {
         self.told("first", recorded);
     }
 
-    async fn record(&mut self, kept: Kept<'_>) -> Result<bool, LedgerError> {
+    async fn record(&mut self, kept: KeptResponse<'_>) -> Result<bool, LedgerError> {
         let word = self.lease.what().answered(kept)?;
         self.lease.conclude(word).await
     }
 
-    /// Records that nobody knows what became of it, unless the route allows another run.
+    /// Records that what became of it is unknown, unless the route allows another run.
     async fn unknown(mut self) {
         if self.on_unknown == OnUnknown::RunAgain {
             return self.release("not_completed").await;
         }
-        let recorded = self.lease.conclude(Word::Indeterminate).await;
-        let RequestRecord { settings, place } = self.lease.what();
-        settings.engine.telemetry.request_indeterminate(&place.digest);
+        let recorded = self.lease.conclude(RequestEnd::Indeterminate).await;
+        let RequestRecord { settings, context } = self.lease.what();
+        settings.engine.telemetry.request_indeterminate(&context.digest);
         self.told("indeterminate", recorded);
     }
 
@@ -166,7 +166,7 @@ impl Run {
         if let Some(room) = self.lease.carried() {
             room.free();
         }
-        let released = self.lease.conclude(Word::NotExecuted).await;
+        let released = self.lease.conclude(RequestEnd::NotExecuted).await;
         // Another process that has taken over has the key by now.
         self.told(outcome, released.map(|_| true));
     }
@@ -177,7 +177,7 @@ impl Run {
         let outcome = match recorded {
             Ok(true) => outcome,
             Ok(false) => {
-                telemetry.request_lost(&self.place().digest);
+                telemetry.request_lost(&self.context().digest);
                 "not_recorded"
             }
             Err(error) => {

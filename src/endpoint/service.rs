@@ -17,15 +17,15 @@ use crate::intent::fingerprint::Fingerprint;
 use crate::intent::key::IdempotencyKey;
 use crate::validator::preflight::look_once;
 
+use super::admit::{Admitted, admit};
 use super::body::{Read, ResponseBody, read};
+use super::context::RequestContext;
 use super::key_header;
-use super::place::Place;
 use super::record::Replay;
 use super::refusal::Refusal;
 use super::run::Run;
 use super::scope::Scope;
-use super::settings::{KeyPolicy, Route, Settings};
-use super::turn::{Turn, turn};
+use super::settings::{KeyPolicy, LayerSettings, Route};
 
 /// Says on a replay that it is one.
 const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
@@ -37,7 +37,7 @@ const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 #[derive(Clone, Debug)]
 pub struct IdempotentService<S> {
     inner: S,
-    settings: Arc<Settings>,
+    settings: Arc<LayerSettings>,
     route: Route,
 }
 
@@ -47,7 +47,7 @@ pub struct IdempotentService<S> {
 struct SeenTo(Fingerprint);
 
 impl<S> IdempotentService<S> {
-    pub(super) fn new(inner: S, settings: Arc<Settings>, route: Route) -> Self {
+    pub(super) fn new(inner: S, settings: Arc<LayerSettings>, route: Route) -> Self {
         Self { inner, settings, route }
     }
 
@@ -110,7 +110,7 @@ fn with_request_id<B>(mut response: Response<B>, id: Option<HeaderValue>) -> Res
 
 async fn answer<S, B, R>(
     mut inner: S,
-    settings: Arc<Settings>,
+    settings: Arc<LayerSettings>,
     route: Route,
     request: Request<B>,
 ) -> Result<Response<ResponseBody<R>>, S::Error>
@@ -130,7 +130,7 @@ where
     let (mut parts, body) = request.into_parts();
     let (scope, digest) = match keyed(&settings, route, &parts) {
         Ok(Some((scope, key))) => {
-            let digest = Place::digest(&settings, &scope, &key, &parts);
+            let digest = RequestContext::digest(&settings, &scope, &key, &parts);
             (scope, digest)
         }
         Ok(None) => {
@@ -150,11 +150,11 @@ where
     if settings.engine.shared.is_some() {
         look_once(&settings.engine);
     }
-    let place = Place::new(&settings.engine.effects, &scope, digest, &parts, &body);
-    match turn(&settings, &place, route.on_unknown).await {
-        Turn::Ours(lease) => {
+    let context = RequestContext::new(&settings.engine.effects, &scope, digest, &parts, &body);
+    match admit(&settings, &context, route.on_unknown).await {
+        Admitted::Run(lease) => {
             let run = Run { lease, on_unknown: route.on_unknown };
-            let (reference, lease) = (place.reference(), settings.lease);
+            let (reference, lease) = (context.reference(), settings.lease);
             let running = run.go(inner, Request::from_parts(parts, B::from(body)));
             // It ends within its lease, unless the handler blocks its thread; or it is gone, as with its runtime.
             match timeout(lease, tokio::spawn(running.in_current_span())).await {
@@ -162,27 +162,27 @@ where
                 _ => Ok(super::respond(&Refusal::Indeterminate { reference })),
             }
         }
-        Turn::Replayed(replay) => {
+        Admitted::Replayed(replay) => {
             telemetry.request(&Span::current(), "replayed");
             Ok(replayed(replay))
         }
-        Turn::Refused(refusal) => refused(refusal),
+        Admitted::Refused(refusal) => refused(refusal),
     }
 }
 
 /// Whose request it is, and under which key; `None` when it may go without.
-fn keyed(settings: &Settings, route: Route, parts: &Parts) -> Result<Option<(Scope, IdempotencyKey)>, Refusal> {
+fn keyed(settings: &LayerSettings, route: Route, parts: &Parts) -> Result<Option<(Scope, IdempotencyKey)>, Refusal> {
     let key = key_header::read(&parts.headers, settings.shortest_key);
     if key.is_none() && route.key == KeyPolicy::Optional {
         return Ok(None);
     }
-    // Whoever is not known learns nothing, not even what is wrong with the key.
+    // A client that is not known learns nothing, not even what is wrong with the key.
     let scope = (settings.scope)(parts).ok_or(Refusal::ScopeRequired)?;
     Ok(Some((scope, key.ok_or(Refusal::KeyRequired)??)))
 }
 
 /// The whole body. A client that sends it slowly holds nothing but its own connection.
-async fn whole<B: Body>(body: B, settings: &Settings) -> Result<Bytes, Refusal> {
+async fn whole<B: Body>(body: B, settings: &LayerSettings) -> Result<Bytes, Refusal> {
     let limit = settings.max_request_body;
     match timeout(settings.handler_timeout, read(body, limit)).await {
         Ok(Read::Whole(body)) => Ok(body),

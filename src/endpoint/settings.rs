@@ -20,7 +20,7 @@ pub(super) enum KeyPolicy {
     Off,
 }
 
-/// What a route does with a request whose first run nobody knows the end of.
+/// What a route does with a request whose first run's end is unknown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum OnUnknown {
@@ -43,7 +43,7 @@ pub(super) struct Route {
 pub(super) type ScopeOf = dyn Fn(&Parts) -> Option<Scope> + Send + Sync;
 
 /// What all routes of a layer have in common.
-pub(super) struct Settings {
+pub(super) struct LayerSettings {
     pub(super) engine: Arc<Engine>,
     /// What the routes are of, the same for all its replicas.
     pub(super) service: Box<str>,
@@ -67,9 +67,9 @@ pub(super) struct Settings {
 }
 
 /// Shows the numbers, and nothing of what is held.
-impl fmt::Debug for Settings {
+impl fmt::Debug for LayerSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Settings")
+        f.debug_struct("LayerSettings")
             .field("service", &self.service)
             .field("handler_timeout", &self.handler_timeout)
             .field("lease", &self.lease)

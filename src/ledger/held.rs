@@ -1,4 +1,4 @@
-//! A record as it stands in the store: somebody's, or ours.
+//! A record as it stands in the store: another call's, or this one's.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ pub(crate) struct Held {
 }
 
 impl Held {
-    /// How much of the lease is left; zero once somebody else may take over.
+    /// How much of the lease is left; zero once another call may take over.
     pub(crate) fn lease_left(&self) -> Duration {
         self.record.lease().saturating_sub(self.age)
     }
@@ -44,12 +44,12 @@ impl Held {
         if self.is_age_known { self.age } else { self.record.ttl() }
     }
 
-    /// Takes somebody else's record for one's own, to help it to its end: the next step compares it like any other.
+    /// Takes another call's record for one's own, to help it to its end: the next step compares it like any other.
     pub(crate) fn adopt(self) -> Ours {
         Ours { record: self.record, bytes: self.bytes }
     }
 
-    /// Whether it is the claim that was asked for with this nonce, in the first try or the second. Nobody else writes them.
+    /// Whether it is the claim that was asked for with this nonce, in the first try or the second. No other call writes them.
     pub(crate) fn is_claim_of(&self, nonce: Nonce) -> bool {
         self.record.state == State::Claimed && self.is_of(nonce)
     }

@@ -1,4 +1,4 @@
-//! What a store last said of itself, for those who may be many, or anybody.
+//! What a store last said of itself, for readers who may be many, such as a health page.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::store::Inspection;
 
 use super::{Ledger, LedgerError};
 
-/// A look is up to a dozen commands, and health may be asked for by whoever reaches its page.
+/// A look is up to a dozen commands, and health may be asked for by any client that reaches its page.
 const LOOKS_APART: Duration = Duration::from_secs(1);
 
 /// The last look, so that the store is looked at once a second at most, however often it is asked for.
@@ -17,7 +17,7 @@ const LOOKS_APART: Duration = Duration::from_secs(1);
 pub(crate) struct LastLook(Mutex<Option<(Instant, Result<Inspection, LedgerError>)>>);
 
 impl LastLook {
-    /// What the store said a moment ago, or says now. Dropped, it leaves the look to whoever comes next.
+    /// What the store said a moment ago, or says now. Dropped, it leaves the look to the next caller.
     pub(crate) async fn recent(&self, ledger: &Ledger) -> Result<Inspection, LedgerError> {
         let mut last = self.0.lock().await;
         match &*last {

@@ -1,4 +1,4 @@
-//! What could not be written is tried again for a while, for whoever comes next.
+//! What could not be written is tried again for a while, for the calls that come next.
 
 use std::future::Future;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -24,7 +24,7 @@ static WAITING: AtomicUsize = AtomicUsize::new(0);
 pub(crate) enum Holds {
     /// A record, of whatever size.
     Record,
-    /// A key and a nonce. In an outage every request may leave one behind, and each that is given up stands in somebody's
+    /// A key and a nonce. In an outage every request may leave one behind, and each that is given up stands in a later call's
     /// way.
     Claim,
 }

@@ -1,7 +1,7 @@
 //! What the bytes in a store mean: claim, then settle, fail or take over. Used by everything that shares memory.
 //!
 //! Each step is one atomic verb of the store, and every step after the claim compares the whole record, nonce and all, so
-//! that nobody ends what somebody else began. A step whose reply was lost is asked for again with the same bytes: whoever
+//! that no call ends what another one began. A step whose reply was lost is asked for again with the same bytes: the call that
 //! finds those very bytes stored knows that the lost step was made.
 
 use std::future::Future;
@@ -311,7 +311,7 @@ impl Ledger {
     }
 
     /// Makes sure that nothing which was or is about to be written here is believed: what is stored goes, whatever it is,
-    /// and whoever is under way cannot settle any more.
+    /// and the call that is under way cannot settle any more.
     ///
     /// It begins with a claim and not with a reading, since a replica may answer readings.
     pub(crate) async fn void(&self, key: &Key, for_at_least: Duration) -> Result<(), LedgerError> {

@@ -1,4 +1,4 @@
-//! The pace at which somebody else's claim is looked at until it ends.
+//! The pace at which another call's claim is looked at until it ends.
 
 use std::time::Duration;
 

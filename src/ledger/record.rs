@@ -24,7 +24,7 @@ pub(crate) const MAX_RECORD: usize = 256 * 1024;
 
 const SEAL_LEN: usize = 32;
 
-/// Tells one claim from every other, so that nobody can end what somebody else began.
+/// Tells one claim from every other, so that no call can end what another one began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) struct Nonce([u8; 16]);
 
@@ -58,7 +58,7 @@ pub(crate) enum State {
     Settled,
     /// It failed; for a short time others fail with it instead of queueing.
     Failed,
-    /// Nothing is known, and whoever was under way must not settle. Counts as absent.
+    /// Nothing is known, and the call that was under way must not settle. Counts as absent.
     Void,
 }
 
@@ -138,7 +138,7 @@ pub(crate) fn encode(record: &Record, key: &str, seal: Option<&Seal>) -> Result<
 /// Reads the bytes that stand under a key.
 ///
 /// # Errors
-/// When they are of a newer version, of somebody else, cut, or not authentic. That is never the same as a miss.
+/// When they are of a newer version, of another program, cut, or not authentic. That is never the same as a miss.
 pub(crate) fn decode(bytes: &[u8], key: &str, seal: Option<&Seal>) -> Result<Record, LedgerError> {
     let [version, sealed, rest @ ..] = bytes else { return Err(LedgerError::Unreadable("is cut short")) };
     match *version {

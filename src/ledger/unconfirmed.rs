@@ -1,4 +1,4 @@
-//! Claims of which nobody knows whether they were made.
+//! Claims of which it is unknown whether they were made.
 
 use tokio::runtime::Handle;
 

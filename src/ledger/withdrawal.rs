@@ -1,9 +1,9 @@
-//! Claims that were made in vain, or may still be.
+//! Removes orphaned claims: ones whose request may reach the store after the caller gave up.
 
 use super::{Held, Holds, Key, Ledger, LedgerError, Nonce, State, later};
 
 impl Ledger {
-    /// Removes a claim of which nobody knows whether it was made.
+    /// Removes a claim of which it is unknown whether it was made.
     ///
     /// # Errors
     /// [`LedgerError::Contended`] while it may still come: it, or the other try of it, is on its way until something stands
@@ -19,7 +19,7 @@ impl Ledger {
         Err(LedgerError::Contended)
     }
 
-    /// The first of two tries of a claim may still be made once the key is free, and nobody would be at it.
+    /// The first of two tries of a claim may still be made once the key is free, and no call would be at it.
     pub(super) fn withdraw_later(&self, key: &Key, first: Nonce) {
         let (ledger, key) = (self.clone(), key.clone());
         // Or what others made of it. The second try is another claim, and stands.

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | nothing | the event is ours: the handler run, settled or given back |
 //! | it was handled | a duplicate, acknowledged |
-//! | a claim, its lease running | somebody is at it: the provider has to come again |
+//! | a claim, its lease running | another process handles it: the provider has to come again |
 //! | a claim whose lease is over | its process is gone: taken over |
 //! | no answer from the store | nothing is done: the provider has to come again |
 //!

@@ -181,7 +181,7 @@ impl WebhookError {
         self.condition().class == class
     }
 
-    /// Nobody who holds a secret signed this body just now. Either it is a forgery or a replay, or the secret is another
+    /// This body was not signed just now with one of the secrets. Either it is a forgery or a replay, or the secret is another
     /// endpoint's, or the body was changed on its way, as by a middleware that parses it.
     #[must_use]
     pub fn is_signature(&self) -> bool {

@@ -269,7 +269,7 @@ impl Endpoint {
         }
     }
 
-    /// Counts and shows an answer. Where there is a task, in there: whoever waits for it may be gone.
+    /// Counts and shows an answer. Where there is a task, in there: the caller that waits for it may be gone.
     fn answer(&self, span: &Span, delivered: Result<Delivery, WebhookError>) -> Result<Delivery, WebhookError> {
         let (outcome, handler_error) = match &delivered {
             Ok(delivery) => (delivery.as_str(), None),

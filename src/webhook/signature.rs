@@ -66,7 +66,7 @@ pub(crate) fn since_1970() -> Duration {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
 }
 
-/// Checks that somebody who holds one of the secrets signed this very body, and not long before or after `now`.
+/// Checks that this very body was signed with one of the secrets, and not long before or after `now`.
 ///
 /// The time is looked at last, so that what is said of it is said of Stripe's own.
 pub(super) fn verify(
@@ -113,7 +113,7 @@ impl<'h> Header<'h> {
                 ("t", stated) => time = Some((stated, seconds(stated).ok_or("states no time in seconds")?)),
                 ("v1", hex) => {
                     is_v1 = true;
-                    // What is no signature matches nothing, and stands in nobody's way.
+                    // What is no signature matches nothing, and does not stand in the way of one that matches.
                     signatures.extend(base16ct::lower::decode_vec(hex));
                 }
                 // Schemes that prove nothing, such as v0, or that are not known yet.

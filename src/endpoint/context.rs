@@ -9,25 +9,25 @@ use crate::intent::key::IdempotencyKey;
 use crate::ledger::{Key, Kind, Ledger};
 
 use super::scope::Scope;
-use super::settings::Settings;
+use super::settings::LayerSettings;
 
 /// Where a request's record stands, and what it has to be about.
 #[derive(Clone, Debug)]
-pub(super) struct Place {
+pub(super) struct RequestContext {
     pub(super) digest: Fingerprint,
     pub(super) key: Key,
     pub(super) fingerprint: Fingerprint,
     pub(super) tenant: Box<str>,
 }
 
-impl Place {
+impl RequestContext {
     /// What names the request without saying what it is.
     pub(super) fn reference(&self) -> OperationReference {
         OperationReference::new(self.digest)
     }
 
     /// A digest of what a request is known by: provider, account, mode, service, scope, method and key.
-    pub(super) fn digest(settings: &Settings, scope: &Scope, key: &IdempotencyKey, parts: &Parts) -> Fingerprint {
+    pub(super) fn digest(settings: &LayerSettings, scope: &Scope, key: &IdempotencyKey, parts: &Parts) -> Fingerprint {
         let [tenant, principal] = scope.parts();
         let whose = [&*settings.service, tenant, principal, parts.method.as_str(), key.as_str()];
         settings.engine.identity.fingerprint("request", &whose)

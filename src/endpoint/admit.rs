@@ -6,7 +6,7 @@
 //! | another request under the same key | refused as reused, whatever became of that one |
 //! | an answer | replayed |
 //! | a run under way | waited for, and looked at again; then 409 |
-//! | a run whose lease is over, or one of which nobody knows the end | 409, or run again where the route allows it |
+//! | a run whose lease is over, or one whose end is unknown | 409, or run again where the route allows it |
 //! | no answer from the store | 503: nothing runs |
 
 use std::sync::Arc;
@@ -19,32 +19,32 @@ use crate::ledger::{
     Acquired, Claimable, Contents, Decision, Held, Key, LateWords, Lease, LedgerError, State, payload_of,
 };
 
-use super::place::Place;
-use super::record::{Kept, Payload, Phase, Replay};
+use super::context::RequestContext;
+use super::record::{KeptResponse, Replay, RequestPayload, RequestPhase};
 use super::refusal::Refusal;
-use super::settings::{OnUnknown, Settings};
+use super::settings::{LayerSettings, OnUnknown};
 use super::tenant_keys::Reserved;
 
 /// A client told to come back sooner than this would do nothing else.
 const SHORTEST_RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// What came of a look.
-pub(super) enum Turn {
+pub(super) enum Admitted {
     /// The handler is this request's to run.
-    Ours(Box<Lease<RequestRecord>>),
+    Run(Box<Lease<RequestRecord>>),
     Replayed(Replay),
     Refused(Refusal),
 }
 
 /// Looks, waits for the run that is under way, and looks again.
-pub(super) async fn turn(settings: &Arc<Settings>, place: &Place, on_unknown: OnUnknown) -> Turn {
-    let record = RequestRecord { settings: Arc::clone(settings), place: place.clone() };
+pub(super) async fn admit(settings: &Arc<LayerSettings>, context: &RequestContext, on_unknown: OnUnknown) -> Admitted {
+    let record = RequestRecord { settings: Arc::clone(settings), context: context.clone() };
     let deadline = Deadline::after(Instant::now(), settings.wait);
     let decide = |found: &Held, _| record.decide(found, on_unknown);
-    let indeterminate = || Turn::Refused(Refusal::Indeterminate { reference: place.reference() });
+    let indeterminate = || Admitted::Refused(Refusal::Indeterminate { reference: context.reference() });
     // A tenant that holds its share of keys still gets what stands under those.
     let anew = || match &settings.keys {
-        Some(keys) => keys.reserve(&place.tenant).map(|room| Some(Arc::new(room))).map_err(Known::ShareFull),
+        Some(keys) => keys.reserve(&context.tenant).map(|room| Some(Arc::new(room))).map_err(Known::ShareFull),
         None => Ok(None),
     };
     match settings.engine.effects.acquire(&record, anew, deadline, decide).await {
@@ -52,23 +52,23 @@ pub(super) async fn turn(settings: &Arc<Settings>, place: &Place, on_unknown: On
             if let Some(room) = lease.carried() {
                 room.keep();
             }
-            Turn::Ours(lease)
+            Admitted::Run(lease)
         }
-        Ok(Acquired::Answer(Known::ShareFull(refusal))) => Turn::Refused(refusal),
-        Ok(Acquired::Answer(Known::Answered(replay))) => Turn::Replayed(*replay),
-        Ok(Acquired::Answer(Known::Reused)) => Turn::Refused(Refusal::KeyReused),
+        Ok(Acquired::Answer(Known::ShareFull(refusal))) => Admitted::Refused(refusal),
+        Ok(Acquired::Answer(Known::Answered(replay))) => Admitted::Replayed(*replay),
+        Ok(Acquired::Answer(Known::Reused)) => Admitted::Refused(Refusal::KeyReused),
         Ok(Acquired::Answer(Known::Indeterminate)) => indeterminate(),
         Ok(Acquired::Answer(Known::Marked)) => {
-            settings.engine.telemetry.request_indeterminate(&place.digest);
+            settings.engine.telemetry.request_indeterminate(&context.digest);
             indeterminate()
         }
         Ok(Acquired::Busy { lease_left }) => {
             let retry_after = lease_left.min(settings.wait).max(SHORTEST_RETRY_AFTER);
-            Turn::Refused(Refusal::InProgress { retry_after })
+            Admitted::Refused(Refusal::InProgress { retry_after })
         }
         Err(error) => {
             settings.engine.telemetry.store_failed(&error);
-            Turn::Refused(Refusal::Unavailable { retry_after: error.retry_after() })
+            Admitted::Refused(Refusal::Unavailable { retry_after: error.retry_after() })
         }
     }
 }
@@ -88,12 +88,12 @@ enum Known {
 /// The record of a request.
 #[derive(Clone, Debug)]
 pub(super) struct RequestRecord {
-    pub(super) settings: Arc<Settings>,
-    pub(super) place: Place,
+    pub(super) settings: Arc<LayerSettings>,
+    pub(super) context: RequestContext,
 }
 
 /// What came of a handler.
-pub(super) enum Word {
+pub(super) enum RequestEnd {
     /// It answered: the payload, since the answer itself goes to the client.
     Answered(Vec<u8>),
     /// It may have had an effect.
@@ -104,28 +104,28 @@ pub(super) enum Word {
 
 impl RequestRecord {
     fn decide(&self, found: &Held, on_unknown: OnUnknown) -> Result<Decision<Self, Known>, LedgerError> {
-        let payload = Payload::read(found)?;
-        if !payload.is_about(&self.place.fingerprint) {
+        let payload = RequestPayload::read(found)?;
+        if !payload.is_about(&self.context.fingerprint) {
             return Ok(Decision::Answer(Known::Reused));
         }
         Ok(match (&payload.phase, on_unknown) {
-            (Phase::Done(kept), _) => Decision::Answer(Known::Answered(Box::new(kept.replay()))),
-            (Phase::UnderWay, _) if !found.lease_left().is_zero() => Decision::Wait,
-            (Phase::UnderWay, OnUnknown::Refuse) => {
-                Decision::Mark(self.settled(self.payload(Phase::Indeterminate)?), Known::Marked)
+            (RequestPhase::Done(kept), _) => Decision::Answer(Known::Answered(Box::new(kept.replay()))),
+            (RequestPhase::UnderWay, _) if !found.lease_left().is_zero() => Decision::Wait,
+            (RequestPhase::UnderWay, OnUnknown::Refuse) => {
+                Decision::Mark(self.settled(self.payload(RequestPhase::Indeterminate)?), Known::Marked)
             }
-            (Phase::Indeterminate, OnUnknown::Refuse) => Decision::Answer(Known::Indeterminate),
-            (Phase::UnderWay | Phase::Indeterminate, OnUnknown::RunAgain) => Decision::TakeOver(None),
+            (RequestPhase::Indeterminate, OnUnknown::Refuse) => Decision::Answer(Known::Indeterminate),
+            (RequestPhase::UnderWay | RequestPhase::Indeterminate, OnUnknown::RunAgain) => Decision::TakeOver(None),
         })
     }
 
     /// The last word about an answer; without its body where there is none to keep.
-    pub(super) fn answered(&self, kept: Kept<'_>) -> Result<Word, LedgerError> {
-        self.payload(Phase::Done(kept)).map(Word::Answered)
+    pub(super) fn answered(&self, kept: KeptResponse<'_>) -> Result<RequestEnd, LedgerError> {
+        self.payload(RequestPhase::Done(kept)).map(RequestEnd::Answered)
     }
 
-    fn payload(&self, phase: Phase<'_>) -> Result<Vec<u8>, LedgerError> {
-        payload_of(&Payload::new(&self.place.fingerprint, phase))
+    fn payload(&self, phase: RequestPhase<'_>) -> Result<Vec<u8>, LedgerError> {
+        payload_of(&RequestPayload::new(&self.context.fingerprint, phase))
     }
 
     fn settled(&self, payload: Vec<u8>) -> Contents {
@@ -137,25 +137,25 @@ impl RequestRecord {
 impl Claimable for RequestRecord {
     /// The room of a key among those of its tenant, where they are limited.
     type Carried = Option<Arc<Reserved>>;
-    type Word = Word;
+    type Word = RequestEnd;
 
     /// Where the record is gone, it was resolved or its time was over: a late answer would bring it back.
     const LATE_WORDS: LateWords = LateWords::OverOwnClaim;
 
     fn key(&self) -> &Key {
-        &self.place.key
+        &self.context.key
     }
 
     fn claim(&self, _room: &Option<Arc<Reserved>>, _since: Instant) -> Result<Contents, LedgerError> {
-        let Settings { retention: ttl, lease, .. } = *self.settings;
-        Ok(Contents { state: State::Claimed, ttl, lease, payload: self.payload(Phase::UnderWay)? })
+        let LayerSettings { retention: ttl, lease, .. } = *self.settings;
+        Ok(Contents { state: State::Claimed, ttl, lease, payload: self.payload(RequestPhase::UnderWay)? })
     }
 
-    fn last(&self, _room: &Option<Arc<Reserved>>, word: &Word) -> Result<Option<Contents>, LedgerError> {
+    fn last(&self, _room: &Option<Arc<Reserved>>, word: &RequestEnd) -> Result<Option<Contents>, LedgerError> {
         Ok(match word {
-            Word::Answered(payload) => Some(self.settled(payload.clone())),
-            Word::Indeterminate => Some(self.settled(self.payload(Phase::Indeterminate)?)),
-            Word::NotExecuted => None,
+            RequestEnd::Answered(payload) => Some(self.settled(payload.clone())),
+            RequestEnd::Indeterminate => Some(self.settled(self.payload(RequestPhase::Indeterminate)?)),
+            RequestEnd::NotExecuted => None,
         })
     }
 }

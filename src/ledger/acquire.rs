@@ -5,6 +5,7 @@
 //! | nothing | the claim stands: a lease |
 //! | what the call wants to know | it is the answer |
 //! | another call's lease, running | waited for; busy once the deadline is over |
+//! | another call's claim for the same end | assumed: a lease that several calls hold |
 //! | a record that may be taken over | claimed by compare-and-swap: a lease, or a look at what was faster |
 //! | a claim whose lease is over and whose work may not be done again | marked, so that later calls need not wait |
 //!
@@ -18,7 +19,7 @@ use std::time::Duration;
 use crate::call::deadline::Deadline;
 
 use super::claimable::{Claimable, Decide, Decision, LateWords};
-use super::lease::{Asked, Lease};
+use super::lease::{Asked, Lease, Origin};
 use super::unconfirmed::Unconfirmed;
 use super::{Claimed, Held, Key, Ledger, LedgerError, Nonce, Replaced, State, Waited, Watch};
 
@@ -80,6 +81,11 @@ impl Ledger {
                     }
                     waited_for = Some(claim.nonce);
                 }
+                Decision::Assume(carried) => {
+                    let ours = Held::clone(&found).assume();
+                    let lease = Lease::new(self, what, carried, ours, Asked::now(), Origin::Assumed);
+                    return Ok(Acquired::Lease(Box::new(lease)));
+                }
                 Decision::TakeOver(carried) => {
                     if let Some(lease) = self.take_over_for(what, &found, carried).await? {
                         return Ok(Acquired::Lease(lease));
@@ -102,7 +108,9 @@ impl Ledger {
         let entry = what.claim(&carried, asked.at)?.entry(nonce);
         let claiming = self.claim(what.key(), entry);
         Ok(match self.confirmed(C::LATE_WORDS, what.key(), nonce, claiming).await? {
-            Claimed::Ours(ours) => Tried::Lease(Box::new(Lease::new(self, what, carried, ours, asked, false))),
+            Claimed::Ours(ours) => {
+                Tried::Lease(Box::new(Lease::new(self, what, carried, ours, asked, Origin::Claimed)))
+            }
             Claimed::Held(found) => Tried::Found(found),
         })
     }
@@ -120,8 +128,9 @@ impl Ledger {
         let taking = self.take_over(what.key(), found, entry);
         Ok(match self.confirmed(C::LATE_WORDS, what.key(), nonce, taking).await? {
             Replaced::Ours(ours) => {
-                let is_late = found.record.state == State::Claimed && found.lease_left().is_zero();
-                Some(Box::new(Lease::new(self, what, carried, ours, asked, is_late)))
+                let had_lapsed = found.record.state == State::Claimed && found.lease_left().is_zero();
+                let origin = if had_lapsed { Origin::Lapsed } else { Origin::Claimed };
+                Some(Box::new(Lease::new(self, what, carried, ours, asked, origin)))
             }
             Replaced::Lost(_) => None,
         })

@@ -2,15 +2,16 @@
 
 use std::time::Duration;
 
-use super::{Claimed, Entry, Key, Ledger, LedgerError, Nonce, State};
+use super::{Claimed, Entry, Held, Key, Ledger, LedgerError, Nonce, State};
 
 /// What a record is bound to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) enum Bound {
     Anew,
     /// To the same, and for less than the whole time to live.
     Before,
-    ToOthers,
+    /// To something else, as this record says.
+    ToOthers(Held),
 }
 
 impl Ledger {
@@ -21,7 +22,7 @@ impl Ledger {
         Ok(match self.claim(key, entry).await? {
             Claimed::Ours(_) => Bound::Anew,
             Claimed::Held(held) if held.record.payload == payload => Bound::Before,
-            Claimed::Held(_) => Bound::ToOthers,
+            Claimed::Held(held) => Bound::ToOthers(held),
         })
     }
 }

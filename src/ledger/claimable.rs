@@ -90,6 +90,8 @@ pub(crate) enum Decision<C: Claimable, A> {
     Wait,
     /// The record is claimed in the place of what was found.
     TakeOver(C::Carried),
+    /// Another call claimed the record for the same end, and this call works under that claim too.
+    Assume(C::Carried),
     /// The holder of the lease is gone, and its work may not be done again: the record says so from now on. The call that
     /// writes it has this answer.
     #[cfg(feature = "tower")]

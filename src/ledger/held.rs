@@ -44,8 +44,8 @@ impl Held {
         if self.is_age_known { self.age } else { self.record.ttl() }
     }
 
-    /// Takes another call's record for one's own, to help it to its end: the next step compares it like any other.
-    pub(crate) fn adopt(self) -> Ours {
+    /// Takes another call's claim for this call's own, to help it to its end: the next step compares it like any other.
+    pub(crate) fn assume(self) -> Ours {
         Ours { record: self.record, bytes: self.bytes }
     }
 

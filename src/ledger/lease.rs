@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep};
 use super::claimable::{Claimable, LateWords};
 use super::later::{Holds, later};
 use super::renewal::{renewal_pace, while_renewing};
-use super::{Held, Ledger, LedgerError, Nonce, Ours, Replaced};
+use super::{Held, Ledger, LedgerError, Nonce, Ours, Replaced, Swapped};
 
 /// Another process must have written in between each time.
 const MOST_ROUNDS: u32 = 16;
@@ -51,6 +51,18 @@ pub(super) fn held_for(monotonic: Duration, by_system: Option<Duration>) -> Dura
     }
 }
 
+/// How a lease came about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// By a claim of its own.
+    Claimed,
+    /// By a claim of its own, in the place of one whose lease was over without a word.
+    Lapsed,
+    /// By the claim of another call, which may be at work too. So this one neither renews it nor gives it up when it is
+    /// dropped, and says nothing late.
+    Assumed,
+}
+
 /// The right to do what a record stands for. Dropped without a last word, it does what the kind says, by default nothing.
 #[derive(Debug)]
 pub(crate) struct Lease<C: Claimable> {
@@ -59,7 +71,7 @@ pub(crate) struct Lease<C: Claimable> {
     carried: C::Carried,
     ours: Ours,
     asked: Asked,
-    took_over: bool,
+    origin: Origin,
     /// Whether it has had its last word.
     is_over: bool,
 }
@@ -71,9 +83,9 @@ impl<C: Claimable> Lease<C> {
         carried: C::Carried,
         ours: Ours,
         asked: Asked,
-        took_over: bool,
+        origin: Origin,
     ) -> Self {
-        Self { ledger: ledger.clone(), what: what.clone(), carried, ours, asked, took_over, is_over: false }
+        Self { ledger: ledger.clone(), what: what.clone(), carried, ours, asked, origin, is_over: false }
     }
 
     pub(crate) fn what(&self) -> &C {
@@ -82,6 +94,11 @@ impl<C: Claimable> Lease<C> {
 
     pub(crate) fn carried(&self) -> &C::Carried {
         &self.carried
+    }
+
+    /// The claim's, which an assumed lease shares.
+    pub(crate) fn nonce(&self) -> Nonce {
+        self.ours.record.nonce
     }
 
     /// From before the claim was asked for, so that the lease is never thought longer than it is.
@@ -97,12 +114,12 @@ impl<C: Claimable> Lease<C> {
 
     /// Whether another call had it, and its lease ended without a word.
     pub(crate) fn took_over(&self) -> bool {
-        self.took_over
+        self.origin == Origin::Lapsed
     }
 
     /// Goes through the work, and renews the lease meanwhile if the kind says so.
     pub(crate) async fn during<T>(&mut self, work: impl Future<Output = T>) -> T {
-        let Some(length) = self.what.renewed() else { return work.await };
+        let Some(length) = self.what.renewed().filter(|_| self.origin != Origin::Assumed) else { return work.await };
         let renewals = async {
             loop {
                 sleep(renewal_pace(length)).await;
@@ -143,11 +160,23 @@ impl<C: Claimable> Lease<C> {
             Ok(Written::Stands) => Ok(true),
             Ok(Written::Lost(_)) => Ok(false),
             Err(error) => {
-                if self.is_over && C::LATE_WORDS != LateWords::None {
+                if self.is_over && C::LATE_WORDS != LateWords::None && self.origin != Origin::Assumed {
                     word.write_later();
                 }
                 Err(error)
             }
+        }
+    }
+
+    /// Writes the last word on a claim that is never renewed and that several calls may hold: of all of them, at most one is
+    /// told that it did so now. Nothing is tried again later.
+    pub(crate) async fn conclude_once(mut self, word: C::Word) -> Result<Swapped, LedgerError> {
+        self.is_over = true;
+        let (key, nonce) = (self.what.key(), self.nonce());
+        match self.what.last(&self.carried, &word)? {
+            Some(contents) => self.ledger.settle_once(key, &self.ours, contents.entry(nonce)).await,
+            None if self.ledger.release(key, &self.ours).await? => Ok(Swapped::Now),
+            None => Ok(Swapped::Lost(None)),
         }
     }
 
@@ -165,7 +194,7 @@ impl<C: Claimable> Lease<C> {
 
 impl<C: Claimable> Drop for Lease<C> {
     fn drop(&mut self) {
-        if self.is_over {
+        if self.is_over || self.origin == Origin::Assumed {
             return;
         }
         // Without a runtime the lease ends by itself.

@@ -51,6 +51,7 @@ pub(crate) use lease::{Asked, Lease};
 pub(crate) use poll::Poll;
 pub(crate) use record::{Nonce, Record, Seal, State};
 pub(crate) use renewal::{renewal_pace, while_renewing};
+pub(crate) use several::both;
 use watch::Watches;
 pub(crate) use watch::{UnderWay, Waited, Watch};
 
@@ -275,6 +276,12 @@ impl Ledger {
                 Ok(Swapped::Lost(held))
             }
         }
+    }
+
+    /// Writes a record with a nonce of its own in the place of one that was read. False when that was no longer there.
+    pub(crate) async fn replace(&self, key: &Key, held: &Held, contents: Contents) -> Result<bool, LedgerError> {
+        let new = self.write(key, contents.entry(Nonce::draw()?))?;
+        Ok(!matches!(self.swap(key, &held.bytes, &new).await?, Swapped::Lost(_)))
     }
 
     /// Writes in the place of a claim that was read what its own process did not: that its lease was over, and it is unknown

@@ -124,7 +124,7 @@ impl Books<'_> {
                         State::Settled if is_ours => return Ok(repeated(&held)),
                         State::Settled => return Err(already_redeemed(&owner_in(&held)?, &owner)),
                         // Another call for the same order began; this one helps it to its end.
-                        State::Claimed if is_ours && !held.lease_left().is_zero() => Some(held.adopt()),
+                        State::Claimed if is_ours && !held.lease_left().is_zero() => Some(held.assume()),
                         State::Claimed if !held.lease_left().is_zero() => {
                             waiting.wait(nonce, begin, held.lease_left()).await?;
                             None

@@ -134,7 +134,7 @@ impl Engine {
                 Ok(None)
             }
             Ok(Bound::Before) => Ok(None),
-            Ok(Bound::ToOthers) => Err(ValidateError::key_reused()),
+            Ok(Bound::ToOthers(_)) => Err(ValidateError::key_reused()),
             Err(error) if error.is_down() || error.is_newer() => {
                 self.telemetry.store_failed(&error);
                 // To be told to the store when it is back.

@@ -8,7 +8,7 @@ use tokio::runtime::Handle;
 
 use crate::guard::{GuardError, OperationReference, Resolution, Said, signature};
 use crate::intent::fingerprint::Fingerprint;
-use crate::ledger::{Entry, Held, Kind, LedgerError, Nonce, Replaced, State, payload_of};
+use crate::ledger::{Contents, Held, Kind, LedgerError, State, payload_of};
 use crate::lookup::engine::Engine;
 use crate::validator::Validator;
 
@@ -63,8 +63,8 @@ async fn resolve(engine: &Engine, digest: &Fingerprint, resolution: &Resolution)
         }
         let is_resolved = match said {
             Said::NotExecuted => ledger.remove(&key, &held).await?,
-            Said::Done(json) => match ledger.take_over(&key, &held, answered(&held, &payload, json)?).await {
-                Ok(replaced) => matches!(replaced, Replaced::Ours(_)),
+            Said::Done(json) => match ledger.replace(&key, &held, answered(&held, &payload, json)?).await {
+                Ok(is_replaced) => is_replaced,
                 Err(LedgerError::TooLarge { .. }) => {
                     return Err(GuardError::settings(
                         "the given result is too large to keep; use `done_without_result`",
@@ -81,9 +81,8 @@ async fn resolve(engine: &Engine, digest: &Fingerprint, resolution: &Resolution)
 }
 
 /// The record of an answer, for as long as the key was to be kept.
-fn answered(held: &Held, payload: &RequestPayload<'_>, json: Option<&[u8]>) -> Result<Entry, LedgerError> {
+fn answered(held: &Held, payload: &RequestPayload<'_>, json: Option<&[u8]>) -> Result<Contents, LedgerError> {
     let payload = payload_of(&payload.with(RequestPhase::Done(KeptResponse::said(json))))?;
-    let nonce = Nonce::draw()?;
     let ttl = held.ttl_left().max(Duration::from_millis(1));
-    Ok(Entry { state: State::Settled, nonce, ttl, lease: Duration::ZERO, payload })
+    Ok(Contents { state: State::Settled, ttl, lease: Duration::ZERO, payload })
 }

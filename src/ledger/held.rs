@@ -45,7 +45,7 @@ impl Held {
     }
 
     /// Takes another call's claim for this call's own, to help it to its end: the next step compares it like any other.
-    pub(crate) fn assume(self) -> Ours {
+    pub(super) fn assume(self) -> Ours {
         Ours { record: self.record, bytes: self.bytes }
     }
 

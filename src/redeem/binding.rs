@@ -14,12 +14,13 @@
 //! has to write it anew, and meets whoever is taking it away.
 //!
 //! The payment's record may also stand at a former place, from the time when its account was named in another way
-//! ([`ProviderIdentity::former_redemptions`]). Nothing is recorded there any more. It is looked at between the first step and
-//! the second: a settled record counts like one at the present place, and a claim whose lease is over is made void.
+//! ([`ProviderIdentity::former_redemptions`]). Nothing is recorded there any more. The former places are read once the first
+//! step is done, beside the second: a settled record counts like one at the present place, and a claim whose lease is over
+//! is made void. Where one is settled or under way, the binding takes its own two steps back, the payment's first.
 //!
-//! Nobody waits for ever: who holds the order's record waits for nobody, and everybody else waits for such a one.
+//! Waits end: the holder of the order's record waits for no other call, and every other call waits for such a holder. A
+//! first redemption takes three round trips.
 
-use std::iter;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -29,8 +30,8 @@ use crate::call::deadline::Deadline;
 use crate::intent::fingerprint::Fingerprint;
 use crate::intent::payment_intent::PaymentId;
 use crate::ledger::{
-    Claimed, Entry, Held, Key, Kind, Ledger, LedgerError, Nonce, Replaced, State, Swapped, UnderWay, Waited, Watch,
-    payload_of,
+    Acquired, Bound, Claimable, Contents, Decision, Held, Key, Kind, LateWords, Lease, Ledger, LedgerError, Nonce,
+    State, Swapped, UnderWay, Waited, Watch, both, payload_of,
 };
 use crate::provider::ProviderIdentity;
 
@@ -40,10 +41,10 @@ use super::receipt::{Occasion, Owner, Receipt, Redeemed, Redemption};
 /// The longest a binding may take, waits for others included.
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// Longer than that, so that nobody takes over from somebody who may still settle.
+/// Longer than that, so that no call takes over from one that may still settle.
 const LEASE: Duration = Duration::from_secs(30);
 
-/// A claim that nobody settles or takes over is gone after this.
+/// A claim that is neither settled nor taken over is gone after this.
 const CLAIM_TTL: Duration = Duration::from_secs(60);
 
 /// How long a voided claim keeps its place.
@@ -72,14 +73,60 @@ pub(super) struct Books<'e> {
     pub(super) retention: Duration,
 }
 
+/// A payment's record: which order the payment pays.
+///
+/// Only the first word on it counts, and no call may hear of it later than its caller does: there are no late words.
+#[derive(Clone, Debug)]
+struct PaymentRecord {
+    key: Key,
+    owner: Owner,
+    retention: Duration,
+}
+
+impl PaymentRecord {
+    fn contents(&self, state: State, ttl: Duration, lease: Duration) -> Result<Contents, LedgerError> {
+        Ok(Contents { state, ttl, lease, payload: payload_of(&self.owner)? })
+    }
+
+    fn decide(&self, found: &Held) -> Result<Decision<Self, Box<Held>>, LedgerError> {
+        Ok(match found.record.state {
+            State::Settled => Decision::Answer(Box::new(found.clone())),
+            State::Claimed if found.lease_left().is_zero() => Decision::TakeOver(()),
+            // Another call for the same order began; this one helps it to its end.
+            State::Claimed if owner_in(found)? == self.owner => Decision::Assume(()),
+            State::Claimed => Decision::Wait,
+            State::Failed | State::Void => Decision::TakeOver(()),
+        })
+    }
+}
+
+impl Claimable for PaymentRecord {
+    type Carried = ();
+    /// There is one: the payment pays the order.
+    type Word = ();
+
+    const LATE_WORDS: LateWords = LateWords::None;
+
+    fn key(&self) -> &Key {
+        &self.key
+    }
+
+    fn claim(&self, (): &(), _since: Instant) -> Result<Contents, LedgerError> {
+        self.contents(State::Claimed, CLAIM_TTL, LEASE)
+    }
+
+    fn last(&self, (): &(), (): &()) -> Result<Option<Contents>, LedgerError> {
+        self.contents(State::Settled, self.retention, Duration::ZERO).map(Some)
+    }
+}
+
 /// What came of the order's record.
 enum Order {
     Ours,
     PaidBy(PaymentId),
-    /// Somebody else is about to settle, with so much left of the lease.
+    /// Another payment is about to settle, with so much left of its lease; nothing where a record changed between two
+    /// looks.
     Wait(Duration),
-    /// It changed under our hands.
-    Again,
 }
 
 /// What came of a look at the former places of a payment's record.
@@ -105,219 +152,168 @@ impl Books<'_> {
     pub(super) async fn bind(&self, payment: &PaymentId, owner: Owner) -> Result<Redeemed, RedeemError> {
         let deadline = Deadline::after(Instant::now(), LIMIT);
         let digest = self.identity.redemption(payment);
-        let place = self.ledger.key(Kind::Payment, &digest);
-        let mut waiting = Waiting { ledger: self.ledger, place: &place, watch: None, deadline };
-        let redeemed = |nonce: Nonce, occasion: Occasion| {
-            let (payment, owner, number) = (payment.clone(), owner.clone(), nonce.into_bytes());
-            Redeemed { receipt: Receipt { payment, owner, number }, occasion }
-        };
-        let repeated = |held: &Held| redeemed(held.record.nonce, Occasion::Repeat { age: held.told_age() });
+        let key = self.ledger.key(Kind::Payment, &digest);
+        let record = PaymentRecord { key, owner, retention: self.retention };
+        let owner = &record.owner;
+        let mut waiting = Waiting { ledger: self.ledger, place: &record.key, watch: None, deadline };
         loop {
-            // A new one each time, so that no record ever looks like one that was there before.
-            let (nonce, begin) = (Nonce::draw()?, Instant::now());
-            let claimed = match self.ledger.claim(&place, claim_of(&owner, nonce)?).await? {
-                Claimed::Ours(ours) => Some(ours),
-                Claimed::Held(held) => {
-                    let is_void = matches!(held.record.state, State::Failed | State::Void);
-                    let is_ours = !is_void && owner_in(&held)? == owner;
-                    match held.record.state {
-                        State::Settled if is_ours => return Ok(repeated(&held)),
-                        State::Settled => return Err(already_redeemed(&owner_in(&held)?, &owner)),
-                        // Another call for the same order began; this one helps it to its end.
-                        State::Claimed if is_ours && !held.lease_left().is_zero() => Some(held.assume()),
-                        State::Claimed if !held.lease_left().is_zero() => {
-                            waiting.wait(nonce, begin, held.lease_left()).await?;
-                            None
-                        }
-                        _ => {
-                            // Another one than the claim bore: that may still be made.
-                            let entry = claim_of(&owner, Nonce::draw()?)?;
-                            match self.ledger.take_over(&place, &held, entry).await? {
-                                Replaced::Ours(ours) => Some(ours),
-                                Replaced::Lost(_) => None,
-                            }
-                        }
-                    }
-                }
+            let decide = |found: &Held, _| record.decide(found);
+            let mut lease = match self.ledger.acquire(&record, || Ok(()), deadline, decide).await? {
+                Acquired::Lease(lease) => lease,
+                Acquired::Answer(found) => return used(payment, owner, &found),
+                Acquired::Busy { lease_left } => return Err(RedeemError::InProgress { retry_after: lease_left }),
             };
-            let Some(ours) = claimed else {
-                // Whatever it was, time goes on.
-                if deadline.left(Instant::now()).is_zero() {
-                    return Err(RedeemError::InProgress { retry_after: LEASE });
-                }
-                continue;
-            };
+            let (nonce, begun) = (lease.nonce(), Instant::now());
+            let payer = Payer { record: *digest.as_bytes(), payment: payment.as_str().into(), claim: nonce };
             // Read once the claim is made, so that none is missed that was settled at a former place before it.
-            match self.formerly(payment).await? {
-                Former::Free => {}
-                Former::Used(held) => {
-                    // The answer is known, whether or not this claim can be removed. Left behind, it ends by itself.
-                    let _ = self.ledger.release(&place, &ours).await;
-                    let holder = owner_in(&held)?;
-                    let is_ours = holder == owner;
-                    return if is_ours { Ok(repeated(&held)) } else { Err(already_redeemed(&holder, &owner)) };
+            let (former, order) = both(self.formerly(payment), self.claim_order(owner, &payer)).await;
+            let lease_left = match (former?, order) {
+                (Former::Used(found), _) => {
+                    // The answer is known, whether or not the two records can be removed. Left behind, they count no more
+                    // once the lease is over.
+                    let _ = self.step_back(lease, owner).await;
+                    return used(payment, owner, &found);
                 }
-                Former::Wait(lease_left) => {
-                    waiting.wait(nonce, begin, lease_left).await?;
-                    continue;
+                (Former::Wait(lease_left), _) => {
+                    self.step_back(lease, owner).await?;
+                    lease_left
                 }
-            }
-            let payer =
-                Payer { record: *digest.as_bytes(), payment: payment.as_str().into(), claim: ours.record.nonce };
-            match self.claim_order(&owner, &payer).await? {
-                Order::Ours => {}
-                Order::PaidBy(by) => {
-                    if self.ledger.release(&place, &ours).await? {
+                (Former::Free, Err(error)) => return Err(error),
+                (Former::Free, Ok(Order::Wait(lease_left))) => lease_left,
+                (Former::Free, Ok(Order::PaidBy(by))) => {
+                    if lease.release().await? {
                         return Err(RedeemError::OrderAlreadyPaid { by });
                     }
                     // Another call for the same order came to an end with this claim, one way or the other.
-                    waiting.wait(nonce, begin, Duration::ZERO).await?;
-                    continue;
+                    Duration::ZERO
                 }
-                Order::Wait(lease_left) => {
-                    waiting.wait(nonce, begin, lease_left).await?;
-                    continue;
+                (Former::Free, Ok(Order::Ours)) => {
+                    if deadline.left(begun).is_zero() {
+                        return Err(RedeemError::InProgress { retry_after: LEASE });
+                    }
+                    // The claim may have gone to another server than the one that was asked: after a failover, or a new
+                    // start.
+                    self.check_restart().await?;
+                    match lease.conclude_once(()).await? {
+                        Swapped::Now => return Ok(redeemed(payment, owner, nonce, Occasion::First)),
+                        // This call, whose reply was lost, or another that had the same claim: none of them can know.
+                        Swapped::Before(found) => return used(payment, owner, &found),
+                        Swapped::Lost(_) => continue,
+                    }
                 }
-                Order::Again => {
-                    waiting.wait(nonce, begin, Duration::ZERO).await?;
-                    continue;
-                }
-            }
-            if deadline.left(Instant::now()).is_zero() {
-                return Err(RedeemError::InProgress { retry_after: LEASE });
-            }
-            // The claim may have gone to another server than the one that was asked: after a failover, or a new start.
-            self.check_restart().await?;
-            let settled = Entry {
-                state: State::Settled,
-                nonce: ours.record.nonce,
-                ttl: self.retention,
-                lease: Duration::ZERO,
-                payload: ours.record.payload.clone(),
             };
-            match self.ledger.settle_once(&place, &ours, settled).await? {
-                Swapped::Now => return Ok(redeemed(ours.record.nonce, Occasion::First)),
-                // This call, whose reply was lost, or another one that had the same claim: none of them can know.
-                Swapped::Before(held) => return Ok(repeated(&held)),
-                Swapped::Lost(_) => {}
-            }
+            waiting.wait(nonce, begun, lease_left).await?;
         }
+    }
+
+    /// Gives the claim of a payment up, and the order's record that names it. Not that one where the claim has ended in
+    /// another way: another call that had it may have settled it.
+    async fn step_back(&self, mut lease: Box<Lease<PaymentRecord>>, owner: &Owner) -> Result<(), LedgerError> {
+        if lease.release().await? {
+            self.free_order(owner, lease.nonce().into_bytes()).await?;
+        }
+        Ok(())
     }
 
     /// Claims the order's record for this payer, or takes it over from one that the payment's record does not bear out.
     async fn claim_order(&self, owner: &Owner, payer: &Payer) -> Result<Order, RedeemError> {
         let place = self.order_key(owner);
-        let entry = || -> Result<Entry, LedgerError> {
-            Ok(Entry {
-                state: State::Settled,
-                nonce: Nonce::draw()?,
-                ttl: self.retention.saturating_add(ORDER_MARGIN),
-                lease: Duration::ZERO,
-                payload: payload_of(payer)?,
-            })
-        };
-        let held = match self.ledger.claim(&place, entry()?).await? {
-            Claimed::Ours(_) => return Ok(Order::Ours),
-            Claimed::Held(held) => held,
-        };
-        let holder = payer_in(&held)?;
-        if holder == *payer {
-            return Ok(Order::Ours);
-        }
+        let (payload, ttl) = (payload_of(payer)?, self.retention.saturating_add(ORDER_MARGIN));
+        let Bound::ToOthers(found) = self.ledger.bind(&place, &payload, ttl).await? else { return Ok(Order::Ours) };
+        let holder = payer_in(&found)?;
         if holder.record != payer.record
             && let Some(order) = self.still_stands(owner, &holder).await?
         {
             return Ok(order);
         }
-        let taken = self.ledger.take_over(&place, &held, entry()?).await?;
-        Ok(if matches!(taken, Replaced::Ours(_)) { Order::Ours } else { Order::Again })
+        let contents = Contents { state: State::Settled, ttl, lease: Duration::ZERO, payload };
+        let is_replaced = self.ledger.replace(&place, &found, contents).await?;
+        Ok(if is_replaced { Order::Ours } else { Order::Wait(Duration::ZERO) })
     }
 
     /// Whether the payment that an order's record names bears it out. `None` says that the order is free.
     async fn still_stands(&self, owner: &Owner, holder: &Payer) -> Result<Option<Order>, RedeemError> {
         let place = self.ledger.key(Kind::Payment, &Fingerprint::from_bytes(holder.record));
-        let Some(held) = self.ledger.get(&place).await? else { return Ok(None) };
-        if matches!(held.record.state, State::Failed | State::Void) || owner_in(&held)? != *owner {
+        let Some(found) = self.ledger.get(&place).await? else { return Ok(None) };
+        if matches!(found.record.state, State::Failed | State::Void) || owner_in(&found)? != *owner {
             return Ok(None);
         }
-        match held.record.state {
+        match found.record.state {
             State::Settled => Ok(Some(Order::PaidBy(PaymentId::parse(&holder.payment)?))),
-            State::Claimed if !held.lease_left().is_zero() => Ok(Some(Order::Wait(held.lease_left()))),
-            _ => Ok((!self.make_void(&place, &held).await?).then_some(Order::Again)),
+            State::Claimed if !found.lease_left().is_zero() => Ok(Some(Order::Wait(found.lease_left()))),
+            _ => Ok((!self.make_void(&place, &found).await?).then_some(Order::Wait(Duration::ZERO))),
         }
     }
 
     /// Takes a claim whose lease is over its place, so that its owner cannot settle it any more. False when it changed
     /// meanwhile.
-    async fn make_void(&self, place: &Key, held: &Held) -> Result<bool, LedgerError> {
-        let nonce = Nonce::draw()?;
-        let (ttl, lease, payload) = (VOID_TTL, Duration::ZERO, Vec::new());
-        let void = Entry { state: State::Void, nonce, ttl, lease, payload };
-        Ok(matches!(self.ledger.take_over(place, held, void).await?, Replaced::Ours(_)))
+    async fn make_void(&self, place: &Key, found: &Held) -> Result<bool, LedgerError> {
+        let void = Contents { state: State::Void, ttl: VOID_TTL, lease: Duration::ZERO, payload: Vec::new() };
+        self.ledger.replace(place, found, void).await
     }
 
     /// What stands at the places where a redemption was recorded while the account was named in another way.
     async fn formerly(&self, payment: &PaymentId) -> Result<Former, LedgerError> {
-        let digests = self.identity.former_redemptions(payment);
-        let places: Vec<_> = digests.iter().map(|digest| self.ledger.key(Kind::Payment, digest)).collect();
-        let found = self.ledger.get_all(&places).await?;
-        for (place, held) in places.iter().zip(found).filter_map(|(place, held)| Some((place, held?))) {
-            match held.record.state {
-                State::Settled => return Ok(Former::Used(held)),
-                State::Claimed if !held.lease_left().is_zero() => return Ok(Former::Wait(held.lease_left())),
-                State::Claimed if !self.make_void(place, &held).await? => return Ok(Former::Wait(Duration::ZERO)),
+        for (place, found) in self.found_at(&self.identity.former_redemptions(payment)).await? {
+            match found.record.state {
+                State::Settled => return Ok(Former::Used(found)),
+                State::Claimed if !found.lease_left().is_zero() => return Ok(Former::Wait(found.lease_left())),
+                State::Claimed if !self.make_void(&place, &found).await? => return Ok(Former::Wait(Duration::ZERO)),
                 State::Claimed | State::Failed | State::Void => {}
             }
         }
         Ok(Former::Free)
     }
 
-    /// Every place where a redemption of the payment may stand, the present one first.
-    fn places(&self, payment: &PaymentId) -> impl Iterator<Item = Key> {
-        let digests = iter::once(self.identity.redemption(payment)).chain(self.identity.former_redemptions(payment));
-        digests.map(|digest| self.ledger.key(Kind::Payment, &digest))
+    /// The records of a payment that stand at these places, read side by side.
+    async fn found_at(&self, digests: &[Fingerprint]) -> Result<Vec<(Key, Held)>, LedgerError> {
+        let places: Vec<_> = digests.iter().map(|digest| self.ledger.key(Kind::Payment, digest)).collect();
+        let found = self.ledger.get_all(&places).await?;
+        Ok(places.into_iter().zip(found).filter_map(|(place, found)| Some((place, found?))).collect())
+    }
+
+    /// Every record by which the payment is used, the one at the present place first.
+    async fn settled(&self, payment: &PaymentId) -> Result<Vec<(Key, Held)>, LedgerError> {
+        let mut digests = self.identity.former_redemptions(payment);
+        digests.insert(0, self.identity.redemption(payment));
+        let mut found = self.found_at(&digests).await?;
+        found.retain(|(_, found)| found.record.state == State::Settled);
+        Ok(found)
     }
 
     /// What a payment was redeemed for.
     pub(super) async fn redemption(&self, payment: &PaymentId) -> Result<Option<Redemption>, LedgerError> {
-        for place in self.places(payment) {
-            if let Some(held) = self.settled(&place).await? {
-                let (owner, number) = (owner_in(&held)?, held.record.nonce.into_bytes());
-                let receipt = Receipt { payment: payment.clone(), owner, number };
-                return Ok(Some(Redemption { receipt, age: held.told_age() }));
-            }
-        }
-        Ok(None)
-    }
-
-    async fn settled(&self, place: &Key) -> Result<Option<Held>, LedgerError> {
-        Ok(self.ledger.get(place).await?.filter(|held| held.record.state == State::Settled))
+        let settled = self.settled(payment).await?;
+        let Some((_, found)) = settled.first() else { return Ok(None) };
+        let receipt =
+            Receipt { payment: payment.clone(), owner: owner_in(found)?, number: found.record.nonce.into_bytes() };
+        Ok(Some(Redemption { receipt, age: found.told_age() }))
     }
 
     /// Undoes one redemption: the payment's record first, since that is the one which counts.
     pub(super) async fn release(&self, receipt: &Receipt) -> Result<(), RedeemError> {
-        let is_of = |held: &Held| held.record.nonce.into_bytes() == receipt.number;
-        let mut another = None;
-        for place in self.places(&receipt.payment) {
-            match self.settled(&place).await? {
-                Some(held) if is_of(&held) => {
-                    // If it was not there any more, another call released it.
-                    self.ledger.remove(&place, &held).await?;
-                    another = None;
-                    break;
+        let settled = self.settled(&receipt.payment).await?;
+        match settled.iter().find(|(_, found)| found.record.nonce.into_bytes() == receipt.number) {
+            Some((place, found)) => {
+                // If it was not there any more, another call released it.
+                self.ledger.remove(place, found).await?;
+            }
+            None => {
+                if let Some((_, found)) = settled.first() {
+                    return Err(already_redeemed(&owner_in(found)?, &receipt.owner));
                 }
-                Some(held) => another = another.or(Some(held)),
-                None => {}
             }
         }
-        if let Some(held) = another {
-            return Err(already_redeemed(&owner_in(&held)?, &receipt.owner));
-        }
-        let place = self.order_key(&receipt.owner);
-        if let Some(held) = self.ledger.get(&place).await?
-            && payer_in(&held)?.claim.into_bytes() == receipt.number
+        Ok(self.free_order(&receipt.owner, receipt.number).await?)
+    }
+
+    /// Removes the order's record, where it names this claim.
+    async fn free_order(&self, owner: &Owner, claim: [u8; 16]) -> Result<(), LedgerError> {
+        let place = self.order_key(owner);
+        if let Some(found) = self.ledger.get(&place).await?
+            && payer_in(&found)?.claim.into_bytes() == claim
         {
-            self.ledger.remove(&place, &held).await?;
+            self.ledger.remove(&place, &found).await?;
         }
         Ok(())
     }
@@ -339,7 +335,7 @@ struct Waiting<'w> {
 }
 
 impl Waiting<'_> {
-    /// Waits for something else to be found than at the look that began then.
+    /// Waits for something else to be found than at the look that began then, under the claim with this nonce.
     async fn wait(&mut self, nonce: Nonce, begin: Instant, lease_left: Duration) -> Result<(), RedeemError> {
         let watch = self.watch.get_or_insert_with(|| self.ledger.watch(self.place));
         let mut claim = UnderWay { nonce, lease_left: lease_left.max(SOON), asked_at: begin };
@@ -350,16 +346,26 @@ impl Waiting<'_> {
     }
 }
 
+/// The answer of a record by which the payment is used.
+fn used(payment: &PaymentId, owner: &Owner, found: &Held) -> Result<Redeemed, RedeemError> {
+    let holder = owner_in(found)?;
+    if holder != *owner {
+        return Err(already_redeemed(&holder, owner));
+    }
+    Ok(redeemed(payment, owner, found.record.nonce, Occasion::Repeat { age: found.told_age() }))
+}
+
+fn redeemed(payment: &PaymentId, owner: &Owner, claim: Nonce, occasion: Occasion) -> Redeemed {
+    let receipt = Receipt { payment: payment.clone(), owner: owner.clone(), number: claim.into_bytes() };
+    Redeemed { receipt, occasion }
+}
+
 fn already_redeemed(holder: &Owner, owner: &Owner) -> RedeemError {
     let by = (holder.tenant == owner.tenant).then(|| match &holder.part {
         Some(part) => format!("{}, part {part}", holder.order).into(),
         None => holder.order.clone(),
     });
     RedeemError::AlreadyRedeemed { by }
-}
-
-fn claim_of(owner: &Owner, nonce: Nonce) -> Result<Entry, LedgerError> {
-    Ok(Entry { state: State::Claimed, nonce, ttl: CLAIM_TTL, lease: LEASE, payload: payload_of(owner)? })
 }
 
 fn owner_in(held: &Held) -> Result<Owner, LedgerError> {

@@ -572,7 +572,7 @@ async fn a_thousand_redemptions_that_wait_ask_the_store_as_often_as_one() {
         let error = waiter.await.unwrap().unwrap_err();
         assert!(matches!(&error, RedeemError::AlreadyRedeemed { by: Some(by) } if &**by == "6735"), "{error:?}");
     }
-    // About four looks a second, and one more for each once the other redemption is over.
+    // About four looks a second: the one that finds the other redemption over tells all.
     let looks = counted.calls(StoreVerb::Claim) - asked;
-    assert!((1000..=1060).contains(&looks), "{looks} looks in 8 s");
+    assert!((10..=60).contains(&looks), "{looks} looks in 8 s");
 }

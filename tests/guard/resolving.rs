@@ -1,0 +1,110 @@
+//! What an operator knows, and the list of what is open.
+
+use std::collections::BTreeMap;
+
+use payproof::provider::ProviderError;
+use payproof::store::MemoryStore;
+use payproof::testing::ScriptedProvider;
+use payproof::{Effect, GuardCall, Operation, OperationReference, OperationStatus, Resolution, Validator};
+use tokio::time::advance;
+
+use crate::support::{busy, secs, settle};
+use crate::{Act, Desk, LEASE, crash, guard_on, plain, runtime, unkeyed};
+
+#[tokio::test(start_paused = true)]
+async fn somebody_who_knows_resolves_it() {
+    let guard = guard_on(&MemoryStore::new());
+    for (by_reference, resolution, executed) in [
+        (false, Resolution::done(&41_u32), true),
+        (true, Resolution::done(&41_u32), true),
+        (false, Resolution::not_executed(), false),
+        (true, Resolution::not_executed(), false),
+    ] {
+        let key = format!("{by_reference} {executed}");
+        let operation = Operation::new("store_42", "payout", key, Effect::write()).unwrap();
+        let desk = Desk::with([Act::Fail(busy())]);
+        guard.run(&operation, desk.keyless()).await.unwrap_err();
+        let listed = guard.unresolved().await.unwrap();
+        let entry = listed.iter().next().unwrap();
+        assert_eq!((listed.len(), entry.tenant(), entry.name()), (1, "store_42", "payout"));
+        assert_eq!(entry.reference(), guard.reference(&operation));
+        if by_reference {
+            let reference = OperationReference::parse(&entry.reference().to_string()).unwrap();
+            guard.resolve_reference(reference, resolution, "ada@ops").await.unwrap();
+        } else {
+            guard.resolve(&operation, resolution, "ada@ops").await.unwrap();
+        }
+        assert!(guard.unresolved().await.unwrap().is_empty());
+        let done = guard.run(&operation, desk.keyless()).await.unwrap();
+        assert_eq!((*done.value(), desk.requests()), if executed { (41, 1) } else { (1, 2) });
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_not_open_cannot_be_resolved() {
+    let guard = guard_on(&MemoryStore::new());
+    let say = |operation: &Operation| guard.resolve(operation, Resolution::not_executed(), "ops");
+    assert!(say(&unkeyed()).await.unwrap_err().is_nothing_to_resolve(), "never run");
+
+    let desk = Desk::with([Act::Slow(secs(1))]);
+    let run = tokio::spawn(guard.run(&unkeyed(), desk.keyless()));
+    settle().await;
+    assert!(say(&unkeyed()).await.unwrap_err().is_in_progress());
+    run.await.unwrap().unwrap();
+    let error = say(&unkeyed()).await.unwrap_err();
+    assert!(error.is_nothing_to_resolve() && error.to_string().contains("it was executed"), "{error}");
+    assert_eq!((error.code(), error.http_status()), ("nothing_to_resolve", 409));
+
+    let open = Operation::new("t", "open", "k", Effect::write()).unwrap();
+    let desk = Desk::with([Act::LostAnswer]);
+    guard.run(&open, desk.keyless()).await.unwrap_err();
+    for who in ["", " \n"] {
+        let error = guard.resolve(&open, Resolution::not_executed(), who).await.unwrap_err();
+        assert!(error.is_configuration(), "{error}");
+    }
+    let unwritable = BTreeMap::from([((1, 2), 3)]);
+    let error = guard.resolve(&open, Resolution::done(&unwritable), "ops").await.unwrap_err();
+    assert!(error.is_configuration(), "{error}");
+    let error = guard.resolve(&open, Resolution::done(&"x".repeat(300_000)), "ops").await.unwrap_err();
+    assert!(error.is_configuration(), "{error}");
+    assert_eq!(guard.status(&open).await.unwrap(), OperationStatus::Indeterminate);
+    guard.resolve(&open, Resolution::done_without_result(), "ops").await.unwrap();
+    assert!(guard.run(&open, desk.keyless()).await.unwrap_err().is_result_missing());
+    assert!(OperationReference::parse("no reference").is_none());
+}
+
+#[test]
+fn a_crash_that_nobody_ran_again_can_be_resolved_once_its_lease_is_over() {
+    let (store, desk) = (MemoryStore::new(), Desk::default());
+    crash(|| guard_on(&store), &unkeyed(), &desk);
+    runtime().block_on(async {
+        let guard = guard_on(&store);
+        assert!(guard.resolve(&unkeyed(), Resolution::not_executed(), "ops").await.unwrap_err().is_in_progress());
+        advance(LEASE).await;
+        guard.resolve(&unkeyed(), Resolution::not_executed(), "ops").await.unwrap();
+        assert!(guard.run(&unkeyed(), desk.keyless()).await.is_ok());
+    });
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_list_of_what_is_unresolved_is_bounded_and_says_what_is_missing() {
+    let guard = plain().store(MemoryStore::new()).max_unresolved_per_tenant(500).build().unwrap().guard();
+    let operation = |number: usize| Operation::new("t", "payout", format!("{number}"), Effect::write()).unwrap();
+    let fail = |_call: GuardCall| async { Err::<(), _>(ProviderError::outcome_unknown("reset")) };
+    for number in 0..503 {
+        guard.run(&operation(number), fail).await.unwrap_err();
+        advance(secs(1)).await;
+    }
+    let list = guard.unresolved().await.unwrap();
+    assert_eq!((list.len(), list.not_listed()), (500, 3));
+    let oldest = list.oldest().unwrap();
+    assert!(oldest >= secs(503) && oldest < secs(504), "{oldest:?}");
+    assert!(list.iter().zip(list.iter().skip(1)).all(|(older, newer)| older.age() >= newer.age()));
+    for number in [502, 0] {
+        guard.resolve(&operation(number), Resolution::not_executed(), "ops").await.unwrap();
+    }
+    let list = guard.unresolved().await.unwrap();
+    assert_eq!((list.len(), list.not_listed()), (500, 1), "the place went to one that waited for it");
+    let other = Validator::builder(ScriptedProvider::test_mode()).mode(payproof::Mode::Test).build().unwrap();
+    assert!(other.guard().unresolved().await.unwrap().is_empty());
+}

@@ -1,0 +1,102 @@
+//! How long a process may ask, and who takes over.
+
+use std::sync::atomic::Ordering;
+
+use payproof::store::MemoryStore;
+use payproof::testing::Step;
+use payproof::{BuildError, Provenance};
+use tokio::join;
+use tokio::time::{Instant, sleep};
+
+use super::{PROMPT, marked, over, sharing, slow};
+use crate::chaos_store::ChaosStore;
+use crate::support::{intent, is_valid, ms, paid, plain, provider, secs, settle};
+
+// Leases.
+
+#[test]
+fn a_lease_shorter_than_the_longest_validation_is_refused_with_both_numbers() {
+    let build = |lease| plain(&provider()).store(MemoryStore::new()).lease(lease).build();
+    let error = build(secs(60)).unwrap_err();
+    let BuildError::Contradiction { shorter_value, longer_value, .. } = &error else { panic!("{error:?}") };
+    let worst_case = plain(&provider()).store(MemoryStore::new()).build().unwrap().worst_case();
+    assert!(*shorter_value > worst_case && *longer_value == secs(60), "{error}");
+    let text = error.to_string();
+    assert!(text.contains("60s") && text.contains(&format!("{shorter_value:?}")), "{text}");
+    build(*shorter_value).unwrap();
+    build(*shorter_value - ms(1)).unwrap_err();
+    plain(&provider()).store(MemoryStore::new()).renewed_lease(secs(6)).build().unwrap();
+    plain(&provider()).store(MemoryStore::new()).renewed_lease(secs(5)).build().unwrap_err();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_renewed_lease_holds_for_as_long_as_the_provider_takes() {
+    let store = MemoryStore::new();
+    let (provider, calls) = slow(secs(25), || paid("pi_1"));
+    let renewing = || over(&provider, &store).renewed_lease(secs(6)).build().unwrap();
+    let (first, second, claims) = (renewing(), renewing(), intent("pi_1"));
+    let (one, two) = join!(first.validate(&claims), async {
+        sleep(secs(1)).await;
+        second.validate(&claims).await
+    });
+    assert_eq!(marked(&one.unwrap()), (Provenance::Fresh, None));
+    assert_eq!(marked(&two.unwrap()), (Provenance::Coalesced, None));
+    assert_eq!(calls.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_process_that_crashed_is_taken_over_from_when_its_lease_is_over() {
+    let store = MemoryStore::new();
+    let (provider, calls) = slow(secs(3), || paid("pi_1"));
+    let spy = ChaosStore::new(&store, 0);
+    let first = over(&provider, &store).store(spy.clone()).renewed_lease(secs(6)).build().unwrap();
+    let second = over(&provider, &store).renewed_lease(secs(6)).build().unwrap();
+    let claims = intent("pi_1");
+    let crashed = tokio::spawn(first.validate(&claims));
+    sleep(secs(1)).await;
+    spy.crash();
+    crashed.abort();
+    let start = Instant::now();
+    let two = second.validate(&claims).await.unwrap();
+    assert_eq!(marked(&two), (Provenance::Fresh, None));
+    assert!(start.elapsed() < secs(6 + 3 + 1), "{:?}", start.elapsed());
+    assert_eq!(calls.load(Ordering::Relaxed), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_a_crashed_process_is_told_how_long() {
+    let store = MemoryStore::new();
+    let (provider, _) = slow(secs(3), || paid("pi_1"));
+    let spy = ChaosStore::new(&store, 0);
+    let first = over(&provider, &store).store(spy.clone()).lease(secs(160)).build().unwrap();
+    let second = over(&provider, &store).total_deadline(secs(20)).build().unwrap();
+    let claims = intent("pi_1");
+    let crashed = tokio::spawn(first.validate(&claims));
+    sleep(secs(1)).await;
+    spy.crash();
+    crashed.abort();
+    let start = Instant::now();
+    let error = second.validate(&claims).await.unwrap_err();
+    assert!(error.is_in_progress(), "{error}");
+    assert!(start.elapsed() <= secs(20));
+    let wait = error.retry_after().unwrap();
+    assert!(wait > secs(130) && wait < secs(160), "{wait:?}");
+    sleep(wait).await;
+    assert!(is_valid(&second.validate(&claims).await.unwrap()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_of_the_provider_gives_its_place_to_those_who_wait_elsewhere() {
+    let (provider, store) = (provider(), MemoryStore::new());
+    provider.script("pi_1", [Step::Wait(secs(2)), Step::Panic]);
+    let (first, second) = (sharing(&provider, &store), sharing(&provider, &store));
+    let claims = intent("pi_1");
+    let start = Instant::now();
+    let (one, two) = join!(first.validate(&claims), async {
+        settle().await;
+        second.validate(&claims).await
+    });
+    assert_eq!(one.unwrap_err().code(), "interrupted");
+    assert!(is_valid(&two.unwrap()));
+    assert!(start.elapsed() < PROMPT, "{:?}", start.elapsed());
+}

@@ -1,0 +1,184 @@
+//! Payments that are not finished, only authorized, partly captured, refunded or disputed.
+
+use payproof::testing::ScriptedProvider;
+use payproof::{
+    Capture, Currency, Field, Finding, Mode, PaymentIntent, PaymentStatus, Policy, ProviderPayment, Risk, Validator,
+    Verdict,
+};
+
+use super::{
+    ANOTHER, AUTHORISED, CREATED, Facts, PAID, assert_only, bare_claim, by, claim, findings, money, stating, verdict,
+};
+use crate::support::{intent, ms, paid, secs};
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_valid_by_default() {
+    let unfinished = [
+        PaymentStatus::Processing,
+        PaymentStatus::Authorised,
+        PaymentStatus::Unknown("succeeded".into()),
+        PaymentStatus::Unknown("paid".into()),
+        PaymentStatus::Unknown("".into()),
+    ];
+    for status in unfinished {
+        let verdict = verdict(&claim(), &Facts { status: status.clone(), ..PAID }).await;
+        let Verdict::Pending(pending) = &verdict else { panic!("{status:?}: {verdict:?}") };
+        assert_eq!(*pending.status(), status);
+        assert!(pending.poll_after() <= secs(2));
+    }
+    let verdict_of = async |facts: &Facts| verdict(&claim(), facts).await;
+    let waits =
+        verdict_of(&Facts { status: PaymentStatus::ActionRequired, reason: Some("requires_action"), ..PAID }).await;
+    let Verdict::ActionRequired(action) = &waits else { panic!("{waits:?}") };
+    assert_eq!(action.reason(), Some("requires_action"));
+    for facts in [Facts { amount: None, ..PAID }, Facts { amount: None, received: None, ..PAID }] {
+        let verdict = verdict_of(&facts).await;
+        let Verdict::Invalid(findings) = &verdict else { panic!("{verdict:?}") };
+        assert!(findings.iter().any(|finding| *finding == Finding::Unproven(Field::Amount)), "{findings}");
+    }
+    let nothing = ScriptedProvider::new();
+    nothing.put(ProviderPayment::new("pi_1", PaymentStatus::Paid));
+    let validator = Validator::builder(nothing).single_tenant().build().unwrap();
+    let bare = validator.validate(bare_claim()).await.unwrap();
+    assert!(matches!(bare.verdict(), Verdict::Invalid(_)), "{bare:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unfinished_payment_that_is_not_ours_is_invalid_at_once() {
+    for status in [PaymentStatus::Processing, PaymentStatus::ActionRequired, PaymentStatus::Unknown("x".into())] {
+        let verdict = verdict(&claim(), &Facts { status, store: Some("store_9"), ..PAID }).await;
+        assert_only(&verdict, "tenant_mismatch", ANOTHER);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_about_another_payment_is_no_answer() {
+    let provider = ScriptedProvider::new();
+    provider.script("pi_1", [paid("pi_2"), paid("pi_2"), paid("pi_2"), paid("pi_2")]);
+    let validator = Validator::builder(provider).build().unwrap();
+    let error = validator.validate(intent("pi_1")).await.unwrap_err();
+    assert_eq!(error.code(), "unreadable_answer");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_wait_before_the_next_poll_shrinks_with_the_age_of_the_facts() {
+    let provider = stating(Facts { status: PaymentStatus::Processing, ..PAID }.build());
+    let validator = Validator::builder(provider.clone()).build().unwrap();
+    let poll_after = async || match validator.validate(claim()).await.unwrap().into_verdict() {
+        Verdict::Pending(pending) => pending.poll_after(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(poll_after().await, secs(2));
+    tokio::time::advance(ms(1500)).await;
+    assert_eq!(poll_after().await, ms(500));
+    assert_eq!(provider.calls(), 1);
+    tokio::time::advance(ms(500)).await;
+    assert_eq!(poll_after().await, secs(2), "asked again once the wait is over");
+    assert_eq!(provider.calls(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn authorised_is_not_paid_unless_the_policy_says_so() {
+    let verdict = verdict(&claim(), &AUTHORISED).await;
+    let Verdict::Pending(pending) = &verdict else { panic!("{verdict:?}") };
+    assert_eq!(*pending.status(), PaymentStatus::Authorised);
+    let verdict = by(Policy::default().accept_authorised(), &AUTHORISED).await;
+    let Verdict::Valid(proof) = &verdict else { panic!("{verdict:?}") };
+    assert_eq!(proof.capture(), Capture::Authorised);
+    assert_eq!(by(Policy::captured_only(), &AUTHORISED).await.as_str(), "pending");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_accepted_authorisation_still_has_to_match() {
+    let policy = || Policy::default().accept_authorised();
+    let cases = [
+        (Facts { amount: Some((2000, Currency::USD)), capturable: 2000, ..AUTHORISED }, "amount_mismatch"),
+        (Facts { amount: Some((1999, Currency::EUR)), ..AUTHORISED }, "currency_mismatch"),
+        (Facts { store: None, ..AUTHORISED }, "unproven"),
+        (Facts { order: Some("7"), ..AUTHORISED }, "order_mismatch"),
+        (Facts { mode: Some(Mode::Test), ..AUTHORISED }, "mode_mismatch"),
+        (Facts { disputed: true, ..AUTHORISED }, "disputed"),
+        (Facts { risk: Risk::Highest, ..AUTHORISED }, "risk"),
+        (Facts { capture_before: Some(CREATED + 60), ..AUTHORISED }, "not_captured"),
+        (Facts { capture_before: Some(CREATED), ..AUTHORISED }, "not_captured"),
+        (Facts { capture_before: Some(0), ..AUTHORISED }, "not_captured"),
+        (Facts { received: Some(1000), capturable: 0, ..AUTHORISED }, "not_captured"),
+    ];
+    for (facts, code) in cases {
+        let verdict = by(policy(), &facts).await;
+        let codes: Vec<_> = findings(&verdict).into_iter().map(|(code, _)| code).collect();
+        assert_eq!(codes, [code], "{facts:?}");
+    }
+    let pending = [
+        Facts { capturable: 1998, ..AUTHORISED },
+        Facts { capturable: 0, ..AUTHORISED },
+        Facts { received: Some(1000), capturable: 999, ..AUTHORISED },
+        Facts { received: Some(1), capturable: 1999, ..AUTHORISED },
+    ];
+    for facts in pending {
+        assert_eq!(by(policy(), &facts).await.as_str(), "pending", "{facts:?}");
+    }
+    assert!(by(policy(), &Facts { capture_before: None, ..AUTHORISED }).await.is_valid());
+    assert!(by(policy(), &Facts { capture_before: Some(CREATED + 61), ..AUTHORISED }).await.is_valid());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_authorisation_that_the_network_reversed_is_not_valid() {
+    let verdict = by(Policy::default().accept_authorised(), &Facts { reversed: true, ..AUTHORISED }).await;
+    assert_only(&verdict, "declined", "declined: reversed_after_approval");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_authorisation_without_a_stated_amount_received_is_not_valid() {
+    let verdict = by(Policy::default().accept_authorised(), &Facts { received: None, ..AUTHORISED }).await;
+    assert!(!verdict.is_valid(), "{verdict:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_partly_captured_payment_is_pending_only_while_more_can_be_captured() {
+    let more = Facts { received: Some(1000), capturable: 999, ..PAID };
+    let verdict_on_more = verdict(&claim(), &more).await;
+    let Verdict::Pending(pending) = &verdict_on_more else { panic!("{verdict_on_more:?}") };
+    assert_eq!(*pending.status(), PaymentStatus::Paid);
+    let over = verdict(&claim(), &Facts { capturable: 0, ..more.clone() }).await;
+    assert_only(&over, "amount_received_mismatch", "amount received: expected 19.99 USD, actual 10 USD");
+    let uncaptured = Facts { captured: Some(false), capturable: 1999, received: Some(1999), ..PAID };
+    assert_eq!(verdict(&claim(), &uncaptured).await.as_str(), "pending");
+    let not_ours = verdict(&claim(), &Facts { store: Some("store_9"), ..more }).await;
+    assert_only(&not_ours, "tenant_mismatch", ANOTHER);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_claim_of_the_part_that_was_captured_is_not_valid_either() {
+    let intent = PaymentIntent::new("store_42", "pi_1", money("10", Currency::USD)).unwrap().order("6735").unwrap();
+    let verdict = verdict(&intent, &Facts { received: Some(1000), ..PAID }).await;
+    assert_only(&verdict, "amount_mismatch", "amount: expected 10 USD, actual 19.99 USD");
+}
+
+#[tokio::test(start_paused = true)]
+async fn refunds_and_disputes_are_accepted_only_by_policy_and_never_in_full() {
+    let part = Facts { refunded: 500, ..PAID };
+    let full = Facts { refunded: 1999, ..PAID };
+    let disputed = Facts { disputed: true, ..PAID };
+    assert!(by(Policy::default().accept_partly_refunded(), &part).await.is_valid());
+    assert_only(
+        &by(Policy::default().accept_partly_refunded(), &full).await,
+        "refunded",
+        "refunded in full: 19.99 USD",
+    );
+    assert!(by(Policy::default().accept_disputed(), &disputed).await.is_valid());
+    assert!(!by(Policy::default().accept_disputed(), &part).await.is_valid());
+    assert!(!by(Policy::default().accept_partly_refunded(), &disputed).await.is_valid());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_payment_whose_refunds_are_unknown_is_not_valid() {
+    let facts = ProviderPayment::new("pi_1", PaymentStatus::Paid).mode(Mode::Live).amount(1999, Currency::USD);
+    let facts = facts.amount_received(1999).metadata("store_id", "store_42").metadata("order_id", "6735");
+    let provider = ScriptedProvider::new();
+    provider.put(facts);
+    let validator = Validator::builder(provider).build().unwrap();
+    let verdict = validator.validate(intent("pi_1")).await.unwrap().into_verdict();
+    let Verdict::Invalid(findings) = verdict else { panic!("{verdict:?}") };
+    assert_eq!(findings.to_string(), "amount_refunded: the provider does not state it");
+}

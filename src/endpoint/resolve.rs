@@ -4,8 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::runtime::Handle;
-
+use crate::call::error::runtime;
 use crate::guard::{GuardError, OperationReference, Resolution, Said, signature};
 use crate::intent::fingerprint::Fingerprint;
 use crate::ledger::{Contents, Held, Kind, LedgerError, State, payload_of};
@@ -37,7 +36,7 @@ impl Validator {
     ) -> impl Future<Output = Result<(), GuardError>> + Send + use<> {
         let (engine, resolution, who) = (Arc::clone(&self.0), resolution.clone(), who.to_owned());
         async move {
-            Handle::try_current().map_err(|_| GuardError::no_runtime())?;
+            runtime()?;
             let who = signature(&who)?;
             resolve(&engine, &reference.digest(), &resolution).await?;
             engine.telemetry.resolved(&reference.digest(), Some("request"), resolution.as_str(), &who);

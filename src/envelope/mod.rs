@@ -20,9 +20,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::error_info::ErrorInfo;
 use crate::http::object::Object;
+use crate::payment::verdict::Findings;
 
-mod of_error;
 #[cfg(feature = "tower")]
 mod response;
 
@@ -202,6 +203,23 @@ impl Failure {
     #[must_use]
     pub fn retry_after_secs(&self) -> Option<u64> {
         self.retry_after.map(|wait| wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0)).max(1))
+    }
+}
+
+/// The code is written in capitals, and the text is the public one.
+impl<E: ErrorInfo> From<E> for Failure {
+    fn from(error: E) -> Self {
+        let mut failure = Self::new(error.http_status(), error.code().to_ascii_uppercase(), error.public_message());
+        failure.retry_after = error.retry_after();
+        failure.error.details = error.public_details();
+        failure
+    }
+}
+
+/// Names the findings by their codes.
+impl From<&Findings> for Failure {
+    fn from(findings: &Findings) -> Self {
+        Self::new(422, "PAYMENT_INVALID", "the payment is not good for this order").details(findings.public_details())
     }
 }
 

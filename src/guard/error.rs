@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::call::error::{CallError, Cause};
+use crate::call::error::CallError;
 use crate::error_info::{
     Class, Condition, IN_PROGRESS, KEY_REUSED, KEY_REUSED_TEXT, MISCONFIGURED, RESTART_LOSES, error_info, in_progress,
 };
@@ -39,20 +39,7 @@ const NOTHING_TO_RESOLVE: Condition = Condition::lasting(Class::Caller, "nothing
 /// | `nothing_to_resolve` | 409 | no | the operation that was to be resolved is not indeterminate |
 /// | `misconfigured` | 500 | no | the settings contradict one another, or the result that was given cannot be kept |
 /// | `restart_loses` | 500 | no | a restart of the store may lose more than is accepted |
-/// | `rate_limited` | 429 | yes | the provider limits this account's rate |
-/// | `deadline_exceeded` | 504 | yes | the time was over before anything was sent |
-/// | `provider_timeout` | 504 | yes | a read ran into its timeout |
-/// | `provider_unavailable` | 503 | yes | the provider cannot be reached, or a read failed |
-/// | `circuit_open` | 503 | yes | the provider has been failing, and was not asked |
-/// | `unreadable_answer` | 502 | yes | the provider answered a read with something that cannot be read |
-/// | `unknown` | 502 | yes | a read failed in words that no rule knows |
-/// | `provider_refused` | 502 | no | the provider refuses this account's requests |
-/// | `at_capacity` | 503 | yes | as many calls are under way as this process, or the tenant, may have |
-/// | `interrupted` | 503 | yes | the task at work panicked, or was shut down |
-/// | `no_runtime` | 500 | no | there is no tokio runtime |
-/// | `store_unavailable` | 503 | yes | the store did not confirm, and this run has sent nothing |
-/// | `record_newer` | 503 | yes | a newer release wrote the operation's record |
-/// | `record_unreadable` | 502 | no | the operation's record cannot be read |
+/// | the [common ones](crate::ErrorInfo#common-conditions) | | | |
 #[derive(Clone)]
 pub struct GuardError(Arc<Kind>);
 
@@ -86,7 +73,7 @@ pub(super) enum Unkept {
     OfAnotherType,
 }
 
-/// What a caller can do where nobody knows.
+/// What a caller can do where the outcome is unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Next {
     /// Run it again: the provider's key protects it.
@@ -132,10 +119,6 @@ impl GuardError {
 
     pub(super) fn restart_loses(loss: RestartLoss) -> Self {
         Self::new(Kind::RestartLoses(loss))
-    }
-
-    pub(crate) fn no_runtime() -> Self {
-        CallError::new(Cause::NoRuntime).into()
     }
 
     fn condition(&self) -> Condition {
@@ -187,19 +170,13 @@ impl GuardError {
         self.is(Class::InProgress)
     }
 
-    /// Nobody knows whether the operation was executed.
+    /// It is not known whether the operation was executed.
     ///
-    /// If [`may_run_again`](Self::may_run_again), run it again. Else look at the provider, or let
+    /// If it [is retryable](Self::is_retryable), run it again. Else look at the provider, or let
     /// [`reconcile`](crate::GuardRun::reconcile) do so, or say what happened with [`resolve`](crate::Guard::resolve).
     #[must_use]
     pub fn is_indeterminate(&self) -> bool {
         matches!(&*self.0, Kind::Indeterminate { .. })
-    }
-
-    /// Whether the operation is indeterminate, and running it again is safe and finds out.
-    #[must_use]
-    pub fn may_run_again(&self) -> bool {
-        matches!(&*self.0, Kind::Indeterminate { next: Next::Resend, .. })
     }
 
     /// The provider will not execute the operation. The source is its refusal; later runs get the same one, unless it is

@@ -19,8 +19,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::runtime::Handle;
 
+use crate::call::error::runtime;
 use crate::lookup::engine::Engine;
 use crate::provider::ProviderError;
 use crate::validator::Validator;
@@ -185,7 +185,7 @@ impl Guard {
     ) -> impl Future<Output = Result<OperationStatus, GuardError>> + Send + use<> {
         let place = self.place(operation);
         async move {
-            Handle::try_current().map_err(|_| GuardError::no_runtime())?;
+            runtime()?;
             resolve::status(&place).await
         }
     }
@@ -236,7 +236,7 @@ impl Guard {
     pub fn unresolved(&self) -> impl Future<Output = Result<UnresolvedList, GuardError>> + Send + use<> {
         let (engine, retention) = (Arc::clone(&self.engine), self.settings.write_retention);
         async move {
-            Handle::try_current().map_err(|_| GuardError::no_runtime())?;
+            runtime()?;
             Ok(Index::new(&engine, retention).list().await?)
         }
     }
@@ -254,7 +254,7 @@ impl Guard {
     fn say(&self, saying: Saying) -> impl Future<Output = Result<(), GuardError>> + Send + use<> {
         let engine = Arc::clone(&self.engine);
         async move {
-            let runtime = Handle::try_current().map_err(|_| GuardError::no_runtime())?;
+            let runtime = runtime()?;
             let lease = engine.lease;
             // In a task of its own, so that nobody who leaves cuts it between the record, the list and the log.
             let saying = runtime.spawn(async move { resolve::resolve(&engine, saying).await });

@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout};
 use tracing::{Instrument, Span};
 
 use crate::call::deadline::Deadline;
+use crate::call::error::runtime;
 use crate::ledger::{LedgerError, Waited, Watch};
 use crate::provider::ProviderError;
 use crate::validator::preflight::look_once;
@@ -129,7 +129,7 @@ async fn wait<T>(job: &Arc<Job<T>>, limit: Option<Duration>) -> Result<Done<T>, 
 where
     T: Serialize + DeserializeOwned + Send + 'static,
 {
-    let runtime = Handle::try_current().map_err(|_| GuardError::no_runtime())?;
+    let runtime = runtime()?;
     let engine = &job.place.engine;
     job.place.check()?;
     if engine.shared.is_some() {

@@ -21,7 +21,7 @@ use crate::call::contained::{self, Broken};
 use crate::call::deadline::{Deadline, after};
 use crate::ledger::{Acquired, Claimable, Contents, Decision, Held, Key, Kind, LateWords, Lease, LedgerError, State};
 
-use super::error::{HandlerError, WebhookError};
+use super::error::{HandlerError, Rejection, WebhookError};
 use super::event::Event;
 use super::{Endpoint, OtherAccounts};
 
@@ -65,7 +65,7 @@ pub(super) async fn deliver(endpoint: Arc<Endpoint>, event: Event, handler: Hand
     if !endpoint.is_own(&event) && endpoint.other_accounts != OtherAccounts::Handle {
         endpoint.engine.telemetry.delivery_of_other_account();
         let is_refused = endpoint.other_accounts == OtherAccounts::Refuse;
-        return if is_refused { Err(WebhookError::other_account()) } else { Ok(Delivery::Ignored) };
+        return if is_refused { Err(Rejection::OtherAccount.into()) } else { Ok(Delivery::Ignored) };
     }
     let Some(mut lease) = claim(&endpoint, &event).await? else { return Ok(Delivery::Duplicate) };
     match handle(&endpoint, &lease, event, handler).await {
@@ -99,7 +99,9 @@ async fn claim(endpoint: &Arc<Endpoint>, event: &Event) -> Result<Option<Box<Lea
             }
             Ok(Some(lease))
         }
-        Ok(Acquired::Busy { lease_left }) => Err(WebhookError::in_progress(lease_left.min(BACK_SOON))),
+        Ok(Acquired::Busy { lease_left }) => {
+            Err(Rejection::InProgress { retry_after: lease_left.min(BACK_SOON) }.into())
+        }
         Ok(Acquired::Answer(())) => Ok(None),
         Err(error) => {
             endpoint.engine.telemetry.store_failed(&error);
@@ -123,9 +125,9 @@ async fn handle(
     let limit = endpoint.handler_timeout;
     match contained::run(|| handler(event), after(Instant::now(), limit)).await {
         Ok(Ok(())) => Ok(()),
-        Ok(Err(error)) => Err(WebhookError::failed(error)),
-        Err(Broken::Panicked) => Err(WebhookError::panicked()),
-        Err(Broken::TimedOut) => Err(WebhookError::timed_out(limit)),
+        Ok(Err(error)) => Err(Rejection::Failed(error).into()),
+        Err(Broken::Panicked) => Err(Rejection::Panicked.into()),
+        Err(Broken::TimedOut) => Err(Rejection::TimedOut { limit }.into()),
     }
 }
 
@@ -136,11 +138,11 @@ async fn settle(endpoint: &Endpoint, lease: &mut Lease<EventRecord>) -> Result<D
         // Another delivery took over, and records it, or hands it back to the provider.
         Ok(false) => {
             endpoint.engine.telemetry.delivery_lost(&endpoint.name);
-            Err(WebhookError::not_recorded(None))
+            Err(Rejection::NotRecorded(None).into())
         }
         Err(error) => {
             endpoint.engine.telemetry.store_failed(&error);
-            Err(WebhookError::not_recorded(Some(error)))
+            Err(Rejection::NotRecorded(Some(error)).into())
         }
     }
 }
@@ -193,7 +195,7 @@ impl Endpoint {
             Some(account) => self.engine.forget_of(account, payment).await,
             None => self.engine.forget(payment).await,
         };
-        forgotten.map_err(WebhookError::not_forgotten)
+        Ok(forgotten.map_err(Rejection::NotForgotten)?)
     }
 
     /// Whether the event is of the validator's account.

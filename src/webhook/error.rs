@@ -32,20 +32,17 @@ const MAX_MESSAGE: usize = 300;
 /// | `not_an_event` | 400 | no | the body is signed and no event |
 /// | `other_account` | 403 | no | the event is of another account, and the endpoint refuses those |
 /// | `in_progress` | 409 | yes | an earlier delivery is being handled |
-/// | `no_runtime` | 500 | no | there is no tokio runtime |
-/// | `store_unavailable` | 503 | yes | the store did not confirm |
-/// | `record_newer` | 503 | yes | a newer release wrote the event's record |
-/// | `record_unreadable` | 502 | no | the event's record cannot be read |
 /// | `not_forgotten` | 503 | yes | the store did not confirm that the payment is forgotten |
 /// | `not_recorded` | 503 | yes | handled, and the store did not confirm that |
 /// | `handler_failed` | 500 | yes | the handler returned an error |
 /// | `handler_panicked` | 500 | yes | the handler panicked |
 /// | `handler_timed_out` | 504 | yes | the handler was cut off |
-/// | `interrupted` | 503 | yes | the task at work was shut down with its runtime |
-pub struct WebhookError(Box<Kind>);
+/// | the [common ones](crate::ErrorInfo#common-conditions) | | | |
+pub struct WebhookError(Box<Rejection>);
 
+/// Why a delivery is rejected.
 #[derive(Debug)]
-enum Kind {
+pub(super) enum Rejection {
     NoSignature,
     MalformedSignature(&'static str),
     SignatureMismatch,
@@ -83,96 +80,34 @@ enum Kind {
 error_info!(WebhookError);
 
 impl WebhookError {
-    fn new(kind: Kind) -> Self {
-        Self(Box::new(kind))
-    }
-
-    pub(super) fn no_signature() -> Self {
-        Self::new(Kind::NoSignature)
-    }
-
-    pub(super) fn malformed(rule: &'static str) -> Self {
-        Self::new(Kind::MalformedSignature(rule))
-    }
-
-    pub(super) fn not_signed() -> Self {
-        Self::new(Kind::SignatureMismatch)
-    }
-
-    pub(super) fn out_of_time(by: Duration, is_ahead: bool, tolerance: Duration) -> Self {
-        Self::new(Kind::OutOfTime { by, is_ahead, tolerance })
-    }
-
-    pub(super) fn too_large(bytes: usize, max_body: usize) -> Self {
-        Self::new(Kind::BodyTooLarge { bytes, max_body })
-    }
-
-    pub(super) fn not_an_event(rule: &'static str) -> Self {
-        Self::new(Kind::NotAnEvent(rule))
-    }
-
-    pub(super) fn other_account() -> Self {
-        Self::new(Kind::OtherAccount)
-    }
-
-    pub(super) fn in_progress(retry_after: Duration) -> Self {
-        Self::new(Kind::InProgress { retry_after })
-    }
-
-    pub(super) fn not_forgotten(error: LedgerError) -> Self {
-        Self::new(Kind::NotForgotten(error))
-    }
-
-    pub(super) fn not_recorded(error: Option<LedgerError>) -> Self {
-        Self::new(Kind::NotRecorded(error))
-    }
-
-    pub(super) fn failed(error: HandlerError) -> Self {
-        Self::new(Kind::Failed(error))
-    }
-
-    pub(super) fn panicked() -> Self {
-        Self::new(Kind::Panicked)
-    }
-
-    pub(super) fn timed_out(limit: Duration) -> Self {
-        Self::new(Kind::TimedOut { limit })
-    }
-
-    pub(super) fn interrupted() -> Self {
-        Self::new(Kind::Interrupted)
-    }
-
-    pub(super) fn no_runtime() -> Self {
-        Self::new(Kind::NoRuntime)
-    }
-
     fn condition(&self) -> Condition {
         match &*self.0 {
-            Kind::NoSignature => Condition::lasting(Class::Caller, "signature_missing", 400),
-            Kind::MalformedSignature(_) => Condition::lasting(Class::Caller, "signature_malformed", 400),
-            Kind::SignatureMismatch => Condition::lasting(Class::Caller, "signature_mismatch", 400),
-            Kind::OutOfTime { .. } => Condition::lasting(Class::Caller, "signature_out_of_time", 400),
-            Kind::BodyTooLarge { .. } => Condition::lasting(Class::Caller, "body_too_large", 413),
-            Kind::NotAnEvent(_) => Condition::lasting(Class::Caller, "not_an_event", 400),
-            Kind::OtherAccount => Condition::lasting(Class::Caller, "other_account", 403),
-            Kind::InProgress { .. } => IN_PROGRESS,
-            Kind::Store(error) => error.condition(),
-            Kind::NotForgotten(_) => Condition::passing(Class::Store, "not_forgotten", 503),
-            Kind::NotRecorded(_) => Condition::passing(Class::Store, "not_recorded", 503),
-            Kind::Failed(_) => Condition::passing(Class::Outcome, "handler_failed", 500),
-            Kind::Panicked => Condition::passing(Class::Outcome, "handler_panicked", 500),
-            Kind::TimedOut { .. } => Condition::passing(Class::Outcome, "handler_timed_out", 504),
-            Kind::Interrupted => INTERRUPTED,
-            Kind::NoRuntime => NO_RUNTIME,
+            Rejection::NoSignature => Condition::lasting(Class::Caller, "signature_missing", 400),
+            Rejection::MalformedSignature(_) => Condition::lasting(Class::Caller, "signature_malformed", 400),
+            Rejection::SignatureMismatch => Condition::lasting(Class::Caller, "signature_mismatch", 400),
+            Rejection::OutOfTime { .. } => Condition::lasting(Class::Caller, "signature_out_of_time", 400),
+            Rejection::BodyTooLarge { .. } => Condition::lasting(Class::Caller, "body_too_large", 413),
+            Rejection::NotAnEvent(_) => Condition::lasting(Class::Caller, "not_an_event", 400),
+            Rejection::OtherAccount => Condition::lasting(Class::Caller, "other_account", 403),
+            Rejection::InProgress { .. } => IN_PROGRESS,
+            Rejection::Store(error) => error.condition(),
+            Rejection::NotForgotten(_) => Condition::passing(Class::Store, "not_forgotten", 503),
+            Rejection::NotRecorded(_) => Condition::passing(Class::Store, "not_recorded", 503),
+            Rejection::Failed(_) => Condition::passing(Class::Outcome, "handler_failed", 500),
+            Rejection::Panicked => Condition::passing(Class::Outcome, "handler_panicked", 500),
+            Rejection::TimedOut { .. } => Condition::passing(Class::Outcome, "handler_timed_out", 504),
+            Rejection::Interrupted => INTERRUPTED,
+            Rejection::NoRuntime => NO_RUNTIME,
         }
     }
 
     fn wait(&self) -> Option<Duration> {
         match &*self.0 {
             // At most 1 s, since handlers are quick.
-            Kind::InProgress { retry_after } => Some(*retry_after),
-            Kind::Store(error) | Kind::NotForgotten(error) | Kind::NotRecorded(Some(error)) => error.retry_after(),
+            Rejection::InProgress { retry_after } => Some(*retry_after),
+            Rejection::Store(error) | Rejection::NotForgotten(error) | Rejection::NotRecorded(Some(error)) => {
+                error.retry_after()
+            }
             _ => None,
         }
     }
@@ -187,21 +122,24 @@ impl WebhookError {
     pub fn is_signature(&self) -> bool {
         matches!(
             &*self.0,
-            Kind::NoSignature | Kind::MalformedSignature(_) | Kind::SignatureMismatch | Kind::OutOfTime { .. }
+            Rejection::NoSignature
+                | Rejection::MalformedSignature(_)
+                | Rejection::SignatureMismatch
+                | Rejection::OutOfTime { .. }
         )
     }
 
     /// The body is too large, or is signed and no event.
     #[must_use]
     pub fn is_body(&self) -> bool {
-        matches!(&*self.0, Kind::BodyTooLarge { .. } | Kind::NotAnEvent(_))
+        matches!(&*self.0, Rejection::BodyTooLarge { .. } | Rejection::NotAnEvent(_))
     }
 
     /// The event is of another account than the validator's, and the endpoint
     /// [refuses](super::OtherAccounts::Refuse) those. Its payment is forgotten; the handler did not run.
     #[must_use]
     pub fn is_other_account(&self) -> bool {
-        matches!(&*self.0, Kind::OtherAccount)
+        matches!(&*self.0, Rejection::OtherAccount)
     }
 
     /// An earlier delivery of the event is being handled. Nothing was done for this one.
@@ -225,7 +163,7 @@ impl WebhookError {
     /// The runtime was shut down meanwhile. The handler may have run; the next delivery runs it again.
     #[must_use]
     pub fn is_interrupted(&self) -> bool {
-        matches!(&*self.0, Kind::Interrupted)
+        matches!(&*self.0, Rejection::Interrupted)
     }
 
     /// There is no tokio runtime here.
@@ -237,50 +175,56 @@ impl WebhookError {
     /// The handler's error in one line that may be logged.
     pub(super) fn handler_error(&self) -> Option<Box<str>> {
         match &*self.0 {
-            Kind::Failed(error) => Some(presentable(&error.to_string(), MAX_MESSAGE)),
+            Rejection::Failed(error) => Some(presentable(&error.to_string(), MAX_MESSAGE)),
             _ => None,
         }
     }
 }
 
+impl From<Rejection> for WebhookError {
+    fn from(rejection: Rejection) -> Self {
+        Self(Box::new(rejection))
+    }
+}
+
 impl From<LedgerError> for WebhookError {
     fn from(error: LedgerError) -> Self {
-        Self::new(Kind::Store(error))
+        Rejection::Store(error).into()
     }
 }
 
 impl fmt::Display for WebhookError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &*self.0 {
-            Kind::NoSignature => f.write_str("there is no Stripe-Signature header; only Stripe may deliver here"),
-            Kind::MalformedSignature(rule) => write!(f, "the Stripe-Signature header {rule}"),
-            Kind::SignatureMismatch => f.write_str(
+            Rejection::NoSignature => f.write_str("there is no Stripe-Signature header; only Stripe may deliver here"),
+            Rejection::MalformedSignature(rule) => write!(f, "the Stripe-Signature header {rule}"),
+            Rejection::SignatureMismatch => f.write_str(
                 "no signature fits the body; use this endpoint's secret, and the body byte for byte as it came",
             ),
-            Kind::OutOfTime { by, is_ahead, tolerance } => {
+            Rejection::OutOfTime { by, is_ahead, tolerance } => {
                 let side = if *is_ahead { "ahead of" } else { "behind" };
                 write!(f, "the signature is {by:?} {side} this machine's clock, and {tolerance:?} are tolerated")
             }
-            Kind::BodyTooLarge { bytes, max_body } => {
+            Rejection::BodyTooLarge { bytes, max_body } => {
                 write!(f, "the body has {bytes} bytes, and {max_body} are allowed; raise `max_body`")
             }
-            Kind::NotAnEvent(rule) => write!(f, "the signed body is no event: it {rule}"),
-            Kind::OtherAccount => f.write_str(
+            Rejection::NotAnEvent(rule) => write!(f, "the signed body is no event: it {rule}"),
+            Rejection::OtherAccount => f.write_str(
                 "the event is of another account; deliver it to that account's endpoint, or set `other_accounts`",
             ),
-            Kind::InProgress { .. } => f.write_str(&in_progress("delivery of this event")),
-            Kind::Store(error) => f.write_str(error.advice()),
-            Kind::NotForgotten(_) => {
+            Rejection::InProgress { .. } => f.write_str(&in_progress("delivery of this event")),
+            Rejection::Store(error) => f.write_str(error.advice()),
+            Rejection::NotForgotten(_) => {
                 f.write_str("the store did not confirm that the payment is forgotten; deliver it again")
             }
-            Kind::NotRecorded(_) => {
+            Rejection::NotRecorded(_) => {
                 f.write_str("the event was handled, and the store did not confirm that; deliver it again")
             }
-            Kind::Failed(_) => f.write_str("the handler failed; deliver it again"),
-            Kind::Panicked => f.write_str("the handler panicked; deliver it again"),
-            Kind::TimedOut { limit } => write!(f, "the handler was cut off after {limit:?}; deliver it again"),
-            Kind::Interrupted => f.write_str(INTERRUPTED_TEXT),
-            Kind::NoRuntime => f.write_str(NO_RUNTIME_TEXT),
+            Rejection::Failed(_) => f.write_str("the handler failed; deliver it again"),
+            Rejection::Panicked => f.write_str("the handler panicked; deliver it again"),
+            Rejection::TimedOut { limit } => write!(f, "the handler was cut off after {limit:?}; deliver it again"),
+            Rejection::Interrupted => f.write_str(INTERRUPTED_TEXT),
+            Rejection::NoRuntime => f.write_str(NO_RUNTIME_TEXT),
         }
     }
 }
@@ -300,8 +244,10 @@ impl fmt::Debug for WebhookError {
 impl Error for WebhookError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match &*self.0 {
-            Kind::Store(error) | Kind::NotForgotten(error) | Kind::NotRecorded(Some(error)) => error.as_source(),
-            Kind::Failed(error) => Some(&**error),
+            Rejection::Store(error) | Rejection::NotForgotten(error) | Rejection::NotRecorded(Some(error)) => {
+                error.as_source()
+            }
+            Rejection::Failed(error) => Some(&**error),
             _ => None,
         }
     }

@@ -125,7 +125,7 @@ mod event;
 mod signature;
 
 use delivery::{Handler, deliver};
-use error::HandlerError;
+use error::{HandlerError, Rejection};
 use signature::{SigningSecret, verify};
 
 pub use builder::StripeWebhooksBuilder;
@@ -232,11 +232,11 @@ impl Endpoint {
     /// Reads what Stripe has signed. Nothing is read before that is known.
     fn read(&self, signature: Option<&[u8]>, body: &[u8]) -> Result<Event, WebhookError> {
         if body.len() > self.max_body {
-            return Err(WebhookError::too_large(body.len(), self.max_body));
+            return Err(Rejection::BodyTooLarge { bytes: body.len(), max_body: self.max_body }.into());
         }
-        let header = signature.ok_or_else(WebhookError::no_signature)?;
+        let header = signature.ok_or(Rejection::NoSignature)?;
         verify(&self.secrets, header, body, since_1970(), self.tolerance)?;
-        Event::parse(body).map_err(WebhookError::not_an_event)
+        Ok(Event::parse(body).map_err(Rejection::NotAnEvent)?)
     }
 
     async fn take(
@@ -253,7 +253,7 @@ impl Endpoint {
         if event.mode() != self.engine.rules.mode {
             return self.answer(span, Ok(Delivery::Ignored));
         }
-        let Ok(runtime) = Handle::try_current() else { return self.answer(span, Err(WebhookError::no_runtime())) };
+        let Ok(runtime) = Handle::try_current() else { return self.answer(span, Err(Rejection::NoRuntime.into())) };
         if self.engine.shared.is_some() {
             look_once(&self.engine);
         }
@@ -264,8 +264,8 @@ impl Endpoint {
         };
         // It ends within its lease, unless the handler blocks its thread.
         match timeout(lease, runtime.spawn(delivering.instrument(span.clone()))).await {
-            Ok(delivered) => delivered.unwrap_or_else(|_| Err(WebhookError::interrupted())),
-            Err(_elapsed) => Err(WebhookError::timed_out(handler_timeout)),
+            Ok(delivered) => delivered.unwrap_or_else(|_| Err(Rejection::Interrupted.into())),
+            Err(_elapsed) => Err(Rejection::TimedOut { limit: handler_timeout }.into()),
         }
     }
 

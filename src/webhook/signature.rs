@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
-use super::error::WebhookError;
+use super::error::{Rejection, WebhookError};
 
 /// What the secrets of endpoints start with. API keys and ids of endpoints, which are taken for them, do not.
 const PREFIX: &str = "whsec_";
@@ -76,17 +76,17 @@ pub(super) fn verify(
     now: Duration,
     tolerance: Duration,
 ) -> Result<(), WebhookError> {
-    let Header { time, seconds, signatures } = Header::parse(header).map_err(WebhookError::malformed)?;
+    let Header { time, seconds, signatures } = Header::parse(header).map_err(Rejection::MalformedSignature)?;
     let is_signed = secrets.iter().any(|secret| {
         let expected = secret.over(time, body);
         signatures.iter().any(|signature| expected.clone().verify_slice(signature).is_ok())
     });
     if !is_signed {
-        return Err(WebhookError::not_signed());
+        return Err(Rejection::SignatureMismatch.into());
     }
     let signed = Duration::from_secs(seconds);
     if signed.abs_diff(now) > tolerance {
-        return Err(WebhookError::out_of_time(signed.abs_diff(now), signed > now, tolerance));
+        return Err(Rejection::OutOfTime { by: signed.abs_diff(now), is_ahead: signed > now, tolerance }.into());
     }
     Ok(())
 }

@@ -195,7 +195,7 @@ fn wrong(verdict: &Verdict) -> Trouble {
 
 impl From<GuardError> for Trouble {
     fn from(error: GuardError) -> Self {
-        Self { code: error.code().into(), text: format!("{error}"), may_run_again: error.may_run_again() }
+        Self { code: error.code().into(), text: format!("{error}"), may_run_again: error.is_retryable() }
     }
 }
 

@@ -82,7 +82,7 @@ fn a_protected_write_is_not_sent_again_once_the_provider_may_have_forgotten_its_
             assert_eq!(desk.requests(), if sent_again { 2 } else { 1 });
             if !sent_again {
                 let error = run.unwrap_err();
-                assert!(error.is_indeterminate() && !error.may_run_again());
+                assert!(error.is_indeterminate() && !error.is_retryable());
             }
         });
     }

@@ -30,7 +30,7 @@ async fn what_was_not_executed_is_sent_in_a_new_round_under_a_new_key() {
     let guard = guard_on(&MemoryStore::new());
     let operation = operation(Effect::keyed_write(secs(600)));
     let desk = Desk::with(vec![Act::Fail(busy()); 4]);
-    assert!(guard.run(&operation, desk.keyed()).await.unwrap_err().may_run_again());
+    assert!(guard.run(&operation, desk.keyed()).await.unwrap_err().is_retryable());
     advance(secs(600)).await;
     let asked = Arc::new(Mutex::new(Vec::new()));
     let hook = {

@@ -31,7 +31,7 @@ async fn an_unprotected_write_is_never_sent_twice() {
             let guard = guard_on(&MemoryStore::new());
             let desk = Desk::with([act.clone()]);
             let error = guard.run(&operation, desk.keyless()).await.unwrap_err();
-            assert!(error.is_indeterminate() && !error.may_run_again(), "{name}: {error}");
+            assert!(error.is_indeterminate() && !error.is_retryable(), "{name}: {error}");
             assert_eq!((error.code(), error.http_status()), ("indeterminate", 502), "{name}");
             assert_eq!(error.attempts().len(), 1, "{name}");
             assert!(error.provider_error().is_some(), "{name}");
@@ -54,7 +54,7 @@ async fn a_protected_write_is_sent_again_under_the_same_key_and_happens_once() {
         let mut result = guard.run(&keyed(), desk.keyed()).await;
         if name == "a bare message" {
             // No pattern says that it may pass, so it is for the next run to try again.
-            assert!(result.unwrap_err().may_run_again());
+            assert!(result.unwrap_err().is_retryable());
             result = guard.run(&keyed(), desk.keyed()).await;
         } else {
             assert_eq!(result.as_ref().unwrap().attempts().len(), 2, "{name}");
@@ -192,7 +192,7 @@ async fn what_does_not_answer_for_what_was_sent_before_leaves_it_open() {
         let desk = Desk::with(script);
         let guard = guard_on(&MemoryStore::new());
         let error = guard.run(&keyed(), desk.keyed()).await.unwrap_err();
-        assert!(error.is_indeterminate() && error.may_run_again(), "{name}: {error}");
+        assert!(error.is_indeterminate() && error.is_retryable(), "{name}: {error}");
         assert_eq!(guard.status(&keyed()).await.unwrap(), OperationStatus::Indeterminate, "{name}");
         desk.0.lock().unwrap().script.clear();
         let done = guard.run(&keyed(), desk.keyed()).await.unwrap();
@@ -206,7 +206,7 @@ async fn a_protected_write_that_used_up_its_retries_is_sent_again_by_the_next_ru
     let guard = guard_on(&MemoryStore::new());
     let desk = Desk::with([Act::LostAnswer, Act::Fail(busy()), Act::Fail(busy()), Act::Fail(busy())]);
     let error = guard.run(&keyed(), desk.keyed()).await.unwrap_err();
-    assert!(error.is_indeterminate() && error.may_run_again());
+    assert!(error.is_indeterminate() && error.is_retryable());
     assert_eq!((error.http_status(), error.attempts().len()), (503, 4));
     assert_eq!(guard.unresolved().await.unwrap().len(), 1);
     let done = guard.run(&keyed(), desk.keyed()).await.unwrap();
@@ -221,7 +221,7 @@ async fn a_panic_is_not_tried_again_in_the_same_run_and_does_not_open_the_breake
     let guard = plain().breaker(breaker).store(MemoryStore::new()).build().unwrap().guard();
     let desk = Desk::with([Act::Panic]);
     let error = guard.run(&keyed(), desk.keyed()).await.unwrap_err();
-    assert!(error.is_indeterminate() && error.may_run_again(), "{error}");
+    assert!(error.is_indeterminate() && error.is_retryable(), "{error}");
     assert_eq!(desk.requests(), 1);
     assert!(guard.run(&keyed(), desk.keyed()).await.is_ok());
     all_equal(&keys(&desk));

@@ -10,6 +10,26 @@ use std::time::Duration;
 /// All public errors have it, and the methods of the same names too, so that it need not be imported to ask one of them.
 /// [`envelope::Failure`](crate::envelope::Failure) is made `From` all of them.
 ///
+/// # Common conditions
+/// The table of each error names what is its own. Every error of a call can also be one of these:
+///
+/// | code | status | retryable | when |
+/// |---|---|---|---|
+/// | `rate_limited` | 429 | yes | the provider limits this account's rate |
+/// | `deadline_exceeded` | 504 | yes | the deadline passed |
+/// | `provider_timeout` | 504 | yes | the last attempt ran into its timeout |
+/// | `provider_unavailable` | 503 | yes | the provider cannot be reached, or fails |
+/// | `circuit_open` | 503 | yes | the provider has been failing, and was not asked |
+/// | `unreadable_answer` | 502 | yes | the provider answered with something that cannot be read |
+/// | `unknown` | 502 | yes | the provider failed in words that no rule knows |
+/// | `provider_refused` | 502 | no | the provider refuses this account's requests |
+/// | `at_capacity` | 503 | yes | as many calls or keys are held as this process, or the tenant, may hold |
+/// | `interrupted` | 503 | yes | the task at work panicked, or was shut down |
+/// | `no_runtime` | 500 | no | there is no tokio runtime |
+/// | `store_unavailable` | 503 | yes | the store gave no answer, refused, or did not confirm |
+/// | `record_newer` | 503 | yes | a newer release wrote the record; a process of that release can use it |
+/// | `record_unreadable` | 502 | no | the record is damaged, none of this crate's, or too large; look into the store |
+///
 /// ```
 /// use std::time::Duration;
 /// use payproof::ErrorInfo;

@@ -1,4 +1,4 @@
-//! Checks a running service, through the routes that clients use.
+//! Checks a running service, through the door that everybody uses.
 
 use std::process::ExitCode;
 use std::sync::Arc;

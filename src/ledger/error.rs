@@ -13,12 +13,7 @@ const RECORD_UNREADABLE: Condition = Condition::lasting(Class::Store, "record_un
 ///
 /// It is the source of the errors that are about the store, for the service's own log.
 ///
-/// | code | status | retryable | when |
-/// |---|---|---|---|
-/// | `store_unavailable` | 503 | yes | the store gave no answer, refused, or did not confirm |
-/// | `record_newer` | 503 | yes | a newer release wrote the record; a process of that release can use it |
-/// | `record_unreadable` | 502 | no | the record is none of this crate's, damaged, or too large; look into the store |
-/// | `no_runtime` | 500 | no | there is no tokio runtime |
+/// Code, status and repetition are among the [common ones](crate::ErrorInfo#common-conditions).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LedgerError {

@@ -22,20 +22,7 @@ use crate::provider::attempt_log::Attempt;
 /// | `invalid_intent` | 400 | no | a claim breaks a rule; nothing was asked |
 /// | `key_reused` | 422 | no | the idempotency key was used before with other claims |
 /// | `in_progress` | 409 | yes | another process asks about the payment for longer than this call could wait |
-/// | `rate_limited` | 429 | yes | the provider limits this account's rate |
-/// | `deadline_exceeded` | 504 | yes | the deadline passed |
-/// | `provider_timeout` | 504 | yes | the last attempt ran into its timeout |
-/// | `provider_unavailable` | 503 | yes | the provider is down, or fails |
-/// | `circuit_open` | 503 | yes | the provider has been failing, and was not asked |
-/// | `unreadable_answer` | 502 | yes | the provider answered with something that cannot be read |
-/// | `unknown` | 502 | yes | the provider failed in words that no rule knows |
-/// | `provider_refused` | 502 | no | the provider refuses this account's requests |
-/// | `at_capacity` | 503 | yes | as many calls or keys are held as this process, or the tenant, may hold |
-/// | `interrupted` | 503 | yes | the task that asked panicked, or was shut down |
-/// | `no_runtime` | 500 | no | there is no tokio runtime |
-/// | `store_unavailable` | 503 | yes | the store did not confirm a change; a validation goes on without it |
-/// | `record_newer` | 503 | yes | a newer release wrote the record |
-/// | `record_unreadable` | 502 | no | the store holds something that cannot be read |
+/// | the [common ones](crate::ErrorInfo#common-conditions) | | | |
 #[derive(Clone, Debug)]
 pub struct ValidateError(Arc<Kind>);
 

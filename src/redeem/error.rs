@@ -30,10 +30,7 @@ use crate::store::RestartLoss;
 /// | `created_unstated` | 500 | no | the provider's adapter does not state when the payment was created |
 /// | `store_not_shared` | 500 | no | other processes do not see the store |
 /// | `restart_loses` | 500 | no | a restart of the store may lose more than is accepted |
-/// | `no_runtime` | 500 | no | there is no tokio runtime |
-/// | `store_unavailable` | 503 | yes | the store did not confirm |
-/// | `record_newer` | 503 | yes | a newer release wrote the record |
-/// | `record_unreadable` | 502 | no | the record cannot be read |
+/// | the [common ones](crate::ErrorInfo#common-conditions) | | | |
 ///
 /// A proof that was too old is asked about again; where that could not tell, code and text are those of [`ValidateError`].
 #[derive(Clone, Debug, thiserror::Error)]

@@ -5,6 +5,7 @@ mod support;
 
 mod builder;
 mod cancellation;
+mod conditions;
 mod envelope;
 mod facts;
 mod flights;

@@ -13,7 +13,7 @@ use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout};
 
 use crate::intent::fingerprint::Fingerprint;
-use crate::store::{AnyStore, Claim, Durability, Inspection, RestartLoss, StoreError, Stored, Swap};
+use crate::store::{AnyStore, Claim, Durability, Inspection, RestartLoss, StoreError, StoreFinding, Stored, Swap};
 use crate::telemetry::{Stopwatch, store_call};
 
 mod acquire;
@@ -172,6 +172,7 @@ impl Ledger {
         let looked = timeout(limit, self.store.inspect()).await;
         let mut inspection = looked.map_err(|_elapsed| LedgerError::TimedOut { limit })??;
         inspection.findings.extend(self.clock.moved());
+        inspection.findings.extend(self.store.extras().is_empty().then_some(StoreFinding::NoExtras));
         Ok(inspection)
     }
 

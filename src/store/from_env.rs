@@ -9,7 +9,9 @@ use crate::settings::switch;
 use crate::telemetry::store_chosen;
 
 use super::choices::{CHOICES, Choice, OURS, REDIS, names};
-use super::{AnyStore, Claim, Durability, Inspection, MemoryStore, RestartLoss, Store, StoreError, Stored, Swap};
+use super::{
+    AnyStore, Claim, Durability, Extras, Inspection, MemoryStore, RestartLoss, Store, StoreError, Stored, Swap,
+};
 
 /// Chooses a store by the environment's variables.
 ///
@@ -141,6 +143,10 @@ impl Store for EnvStore {
 
     async fn inspect(&self) -> Result<Inspection, StoreError> {
         self.store.inspect().await
+    }
+
+    fn extras(&self) -> Extras {
+        self.store.extras()
     }
 }
 

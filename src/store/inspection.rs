@@ -87,6 +87,8 @@ pub enum StoreFinding {
         /// Its version.
         version: Box<str>,
     },
+    /// The store offers nothing beside its four verbs; see [`Extras`](super::Extras).
+    NoExtras,
     /// Something could not be looked at, for want of a right.
     Unknown {
         /// What.
@@ -118,6 +120,7 @@ impl StoreFinding {
             Self::ClockJumpedAhead { .. } => "clock_jumped_ahead",
             Self::Slow { .. } => "slow",
             Self::OldServer { .. } => "old_server",
+            Self::NoExtras => "no_extras",
             Self::Unknown { .. } => "unknown",
         }
     }
@@ -136,9 +139,11 @@ impl StoreFinding {
             | Self::ClockSetBack { .. }
             | Self::ClockJumpedAhead { .. }
             | Self::Slow { .. } => Severity::Warning,
-            Self::BestEffort | Self::ClockDiffers { .. } | Self::OldServer { .. } | Self::Unknown { .. } => {
-                Severity::Note
-            }
+            Self::BestEffort
+            | Self::ClockDiffers { .. }
+            | Self::OldServer { .. }
+            | Self::NoExtras
+            | Self::Unknown { .. } => Severity::Note,
         }
     }
 }
@@ -175,6 +180,9 @@ impl fmt::Display for StoreFinding {
             Self::OldServer { version } => {
                 write!(f, "version {version} is older than what is tested; use 6.2 or newer")
             }
+            Self::NoExtras => f.write_str(
+                "the store offers its four verbs alone; where it wraps another, hand on the other's `extras`",
+            ),
             Self::Unknown { what } => write!(f, "{what} could not be looked at; allow it, or check by hand"),
         }
     }

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Claim, Durability, Inspection, RestartLoss, Store, StoreError, StoreFinding, Stored, Swap, ttl_millis};
+use super::{
+    Claim, Durability, Extras, Inspection, RestartLoss, Store, StoreError, StoreFinding, Stored, Swap, ttl_millis,
+};
 
 /// About 60 MB of records of 300 bytes.
 const MAX_RECORDS: usize = 100_000;
@@ -188,5 +190,9 @@ impl Store for MemoryStore {
         inspection.restart_loss = RestartLoss::All;
         inspection.findings = vec![StoreFinding::NotShared, StoreFinding::Volatile];
         Ok(inspection)
+    }
+
+    fn extras(&self) -> Extras {
+        Extras::of("memory")
     }
 }

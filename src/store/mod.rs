@@ -21,6 +21,7 @@ pub mod contract;
 #[cfg(any(feature = "redis", feature = "upstash"))]
 mod disk;
 mod error;
+mod extras;
 #[cfg(feature = "file")]
 mod file;
 mod from_env;
@@ -34,6 +35,7 @@ mod upstash;
 
 pub use choices::env_choices;
 pub use error::StoreError;
+pub use extras::Extras;
 #[cfg(feature = "file")]
 pub use file::{FileStore, FileStoreBuilder};
 pub use from_env::{EnvStore, from_env, from_env_with_prefix, from_vars};
@@ -156,6 +158,13 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// As for [`get`](Self::get). What can be reached and is unfit is a finding, and no error.
     fn inspect(&self) -> impl Future<Output = Result<Inspection, StoreError>> + Send;
+
+    /// What the store offers beside its verbs: nothing, by default.
+    ///
+    /// A store that wraps another hands on the other's, as `contract::check_wrapper` checks.
+    fn extras(&self) -> Extras {
+        Extras::default()
+    }
 }
 
 /// The longest time to live that every store can keep.
@@ -201,6 +210,10 @@ impl<S: Store> Store for Arc<S> {
     async fn inspect(&self) -> Result<Inspection, StoreError> {
         (**self).inspect().await
     }
+
+    fn extras(&self) -> Extras {
+        (**self).extras()
+    }
 }
 
 type Answer<'s, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 's>>;
@@ -214,6 +227,7 @@ pub(crate) trait AnyStore: fmt::Debug + Send + Sync {
     fn durability(&self) -> Durability;
     fn restart_loss(&self) -> Answer<'_, RestartLoss>;
     fn inspect(&self) -> Answer<'_, Inspection>;
+    fn extras(&self) -> Extras;
 }
 
 impl<S: Store> AnyStore for S {
@@ -243,5 +257,9 @@ impl<S: Store> AnyStore for S {
 
     fn inspect(&self) -> Answer<'_, Inspection> {
         Box::pin(Store::inspect(self))
+    }
+
+    fn extras(&self) -> Extras {
+        Store::extras(self)
     }
 }

@@ -10,7 +10,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use tokio::time::sleep;
 
-use crate::store::{Claim, Durability, Inspection, RestartLoss, Store, StoreError, Stored, Swap};
+use crate::store::{Claim, Durability, Extras, Inspection, RestartLoss, Store, StoreError, Stored, Swap};
 
 /// What a [`FlakyStore`] does on one call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -312,5 +312,9 @@ impl<S: Store> Store for FlakyStore<S> {
             Ok(inspection)
         };
         self.run(StoreVerb::Inspect, seen).await
+    }
+
+    fn extras(&self) -> Extras {
+        self.store.extras()
     }
 }

@@ -263,7 +263,9 @@ mod recording {
     use std::sync::{Arc, Mutex};
     use std::time::Duration;
 
-    use payproof::store::{Claim, Durability, Inspection, MemoryStore, RestartLoss, Store, StoreError, Stored, Swap};
+    use payproof::store::{
+        Claim, Durability, Extras, Inspection, MemoryStore, RestartLoss, Store, StoreError, Stored, Swap,
+    };
 
     #[derive(Clone, Debug, Default)]
     pub(crate) struct Recording {
@@ -305,6 +307,10 @@ mod recording {
 
         async fn inspect(&self) -> Result<Inspection, StoreError> {
             self.store.inspect().await
+        }
+
+        fn extras(&self) -> Extras {
+            self.store.extras()
         }
     }
 }

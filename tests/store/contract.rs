@@ -8,11 +8,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use payproof::Validator;
 use payproof::store::contract::{self, Breach, ContractRule};
 use payproof::store::{
-    Claim, Durability, Inspection, MemoryStore, RestartLoss, Store, StoreError, Stored, Swap, ttl_millis,
+    Claim, Durability, Inspection, MemoryStore, RestartLoss, Severity, Store, StoreError, StoreFinding, Stored, Swap,
+    ttl_millis,
 };
-use payproof::testing::{FlakyStore, StoreFault, StoreVerb};
+use payproof::testing::{FlakyStore, ScriptedProvider, StoreFault, StoreVerb};
 use tokio::task::yield_now;
 use tokio::time::Instant;
 
@@ -542,4 +544,21 @@ async fn runs_may_overlap() {
     for run in runs {
         run.await.unwrap().unwrap();
     }
+}
+
+#[test]
+fn a_wrapper_that_drops_the_extras_is_caught() {
+    contract::check_wrapper(Arc::new).unwrap();
+    contract::check_wrapper(FlakyStore::new).unwrap();
+    let breach = contract::check_wrapper(|_| Flawed::new(Flaw::None)).unwrap_err();
+    assert_eq!(breach.rule(), ContractRule::ExtrasAreHandedOn);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_store_check_names_a_store_without_extras() {
+    let notes = async |validator: Validator| validator.check().await.findings.contains(&StoreFinding::NoExtras);
+    let over = || Validator::builder(ScriptedProvider::new());
+    assert!(notes(over().store(Flawed::new(Flaw::None)).build().unwrap()).await);
+    assert!(!notes(over().store(FlakyStore::new(MemoryStore::new())).build().unwrap()).await);
+    assert!(StoreFinding::NoExtras.severity() == Severity::Note);
 }

@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use payproof::store::{Claim, Durability, Inspection, RestartLoss, Store, StoreError, Stored, Swap};
+use payproof::store::{Claim, Durability, Extras, Inspection, RestartLoss, Store, StoreError, Stored, Swap};
 use tokio::time::Instant;
 
 /// Changes the time to live that another store tells.
@@ -131,6 +131,10 @@ impl<S: Store> Store for ShiftedStore<S> {
 
     async fn inspect(&self) -> Result<Inspection, StoreError> {
         self.store.inspect().await
+    }
+
+    fn extras(&self) -> Extras {
+        self.store.extras()
     }
 }
 

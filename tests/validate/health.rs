@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::support::{busy, failing, intent, plain, poll_now, provider, secs, settle};
 use payproof::provider::{ProviderError, RateLimit};
 use payproof::store::{
-    Claim, Durability, Inspection, MemoryStore, RestartLoss, Store, StoreError, StoreFinding, Stored, Swap,
+    Claim, Durability, Extras, Inspection, MemoryStore, RestartLoss, Store, StoreError, StoreFinding, Stored, Swap,
 };
 use payproof::testing::{FlakyStore, ScriptedProvider, StoreFault, StoreVerb};
 use payproof::{
@@ -148,6 +148,10 @@ impl Store for Told {
 
     async fn inspect(&self) -> Result<Inspection, StoreError> {
         Ok(self.1.clone())
+    }
+
+    fn extras(&self) -> Extras {
+        self.0.extras()
     }
 }
 

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
-use payproof::store::{Claim, Durability, Inspection, MemoryStore, RestartLoss, Store, StoreError, Stored, Swap};
+use payproof::store::{
+    Claim, Durability, Extras, Inspection, MemoryStore, RestartLoss, Store, StoreError, Stored, Swap,
+};
 use payproof::testing::webhook::EventBody;
 use payproof::testing::{FlakyStore, StoreFault, StoreVerb};
 use tokio::time::{Instant, advance, sleep};
@@ -258,6 +260,10 @@ impl Store for Contended {
 
     async fn inspect(&self) -> Result<Inspection, StoreError> {
         self.store.inspect().await
+    }
+
+    fn extras(&self) -> Extras {
+        self.store.extras()
     }
 }
 

@@ -29,7 +29,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 
-use super::Store;
+use super::{MemoryStore, Store};
 pub use breach::Breach;
 pub use rule::{ContractRule, Report};
 use trial::Trial;
@@ -68,6 +68,27 @@ pub async fn check<S: Store>(store: S) -> Result<Report, Breach> {
         return Err(Breach::new(ContractRule::DurabilityIsStable, format!("{durability:?} became {after:?}")));
     }
     Ok(Report::new(begin.elapsed()))
+}
+
+/// Checks what a store that wraps another must hand on, beside the verbs that [`check`] is for.
+///
+/// ```
+/// use payproof::store::contract;
+/// use std::sync::Arc;
+///
+/// contract::check_wrapper(Arc::new)?;
+/// # Ok::<(), contract::Breach>(())
+/// ```
+///
+/// # Errors
+/// When the wrapper around a store in memory does not offer what that store does.
+pub fn check_wrapper<S: Store>(wrap: impl FnOnce(MemoryStore) -> S) -> Result<(), Breach> {
+    let inner = MemoryStore::new();
+    let (offered, handed_on) = (inner.extras(), wrap(inner).extras());
+    if offered == handed_on {
+        return Ok(());
+    }
+    Err(Breach::new(ContractRule::ExtrasAreHandedOn, format!("{offered:?} became {handed_on:?}")))
 }
 
 async fn bounded(rule: ContractRule, group: impl Future<Output = Result<(), Breach>>) -> Result<(), Breach> {

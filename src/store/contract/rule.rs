@@ -53,9 +53,11 @@ pub enum ContractRule {
     InspectAnswers,
     /// The store says what a restart may lose, and a look at it says the same.
     RestartLossIsSaid,
+    /// A store that wraps another hands on what the other [offers](crate::store::Extras); see `check_wrapper`.
+    ExtrasAreHandedOn,
 }
 
-/// Every rule, in the order of the enumeration.
+/// Every rule of a store by itself, in the order of the enumeration.
 const RULES: &[ContractRule] = &[
     ContractRule::ClaimTakesAbsent,
     ContractRule::ClaimKeepsHeld,
@@ -108,6 +110,7 @@ impl fmt::Display for ContractRule {
             Self::DurabilityIsStable => "the store says the same about its durability at all times",
             Self::InspectAnswers => "a look at the store itself answers",
             Self::RestartLossIsSaid => "the store says what a restart may lose, and a look at it says the same",
+            Self::ExtrasAreHandedOn => "a store that wraps another hands on the other's extras",
         })
     }
 }

@@ -17,7 +17,9 @@ use tokio::time::Instant;
 
 use self::command::{CommandReply, FileVerb};
 use self::queues::FileQueues;
-use super::{Claim, Durability, Inspection, RestartLoss, Store, StoreError, StoreFinding, Stored, Swap, ttl_millis};
+use super::{
+    Claim, Durability, Extras, Inspection, RestartLoss, Store, StoreError, StoreFinding, Stored, Swap, ttl_millis,
+};
 use crate::settings::build_error::BuildError;
 
 /// Three million records of 300 bytes.
@@ -238,5 +240,9 @@ impl Store for FileStore {
             inspection.findings.push(StoreFinding::Unreachable { reason });
         }
         Ok(inspection)
+    }
+
+    fn extras(&self) -> Extras {
+        Extras::of("file")
     }
 }

@@ -23,7 +23,7 @@ use std::time::Duration;
 pub use self::builder::RedisStoreBuilder;
 use self::connection::{Fault, Settings};
 use self::servers::Servers;
-use super::{Claim, Durability, Inspection, RestartLoss, Store, StoreError, Stored, Swap, ttl_millis};
+use super::{Claim, Durability, Extras, Inspection, RestartLoss, Store, StoreError, Stored, Swap, ttl_millis};
 use crate::settings::build_error::BuildError;
 
 /// A store in Redis 6.2 or newer, or in Valkey. Clones share everything.
@@ -149,6 +149,10 @@ impl Store for RedisStore {
 
     async fn inspect(&self) -> Result<Inspection, StoreError> {
         inspect::inspect(&self.0.servers, &self.0.settings).await
+    }
+
+    fn extras(&self) -> Extras {
+        Extras::of("redis")
     }
 }
 

@@ -15,7 +15,7 @@ use std::time::Duration;
 pub use self::builder::UpstashStoreBuilder;
 use self::client::RestClient;
 use self::wire::{Answer, Verb};
-use super::{Claim, Durability, Inspection, RestartLoss, Store, StoreError, Stored, Swap, ttl_millis};
+use super::{Claim, Durability, Extras, Inspection, RestartLoss, Store, StoreError, Stored, Swap, ttl_millis};
 use crate::settings::build_error::BuildError;
 
 /// What the contract of stores asks for.
@@ -135,6 +135,10 @@ impl Store for UpstashStore {
 
     async fn inspect(&self) -> Result<Inspection, StoreError> {
         self.0.inspect("upstash").await
+    }
+
+    fn extras(&self) -> Extras {
+        Extras::of("upstash")
     }
 }
 

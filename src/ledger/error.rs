@@ -9,6 +9,9 @@ const STORE_UNAVAILABLE: Condition = Condition::passing(Class::Store, "store_una
 const RECORD_NEWER: Condition = Condition::passing(Class::Store, "record_newer", 503);
 const RECORD_UNREADABLE: Condition = Condition::lasting(Class::Store, "record_unreadable", 502);
 
+/// Records are small, and a store's bill and memory should stay so. What a guarded call returns is most of the largest.
+pub(super) const MAX_RECORD: usize = 256 * 1024;
+
 /// A record that could not be read, claimed or changed: the store does not answer, or what it holds cannot be used.
 ///
 /// It is the source of the errors that are about the store, for the service's own log.
@@ -36,7 +39,7 @@ pub enum LedgerError {
     #[error("the record {0}")]
     Unreadable(&'static str),
     /// The record that was to be written is larger than any may be.
-    #[error("a record of {bytes} bytes is larger than the {} allowed", super::record::MAX_RECORD)]
+    #[error("a record of {bytes} bytes is larger than the {} allowed", MAX_RECORD)]
     TooLarge {
         /// Its size.
         bytes: usize,

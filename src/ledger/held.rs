@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use tokio::time::Instant;
 
-use super::{LedgerError, Nonce, Record, State, UnderWay};
+use super::{LedgerError, Nonce, Record, State};
 
 /// A record as it stands in the store.
 #[derive(Clone, Debug)]
@@ -93,4 +93,13 @@ impl Held {
 pub(crate) struct Ours {
     pub(crate) record: Record,
     pub(super) bytes: Vec<u8>,
+}
+
+/// A claim that is waited for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct UnderWay {
+    pub(crate) nonce: Nonce,
+    pub(crate) lease_left: Duration,
+    /// When it was asked for.
+    pub(crate) asked_at: Instant,
 }

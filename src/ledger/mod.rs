@@ -43,7 +43,7 @@ pub(crate) use acquire::Acquired;
 pub(crate) use bind::Bound;
 pub(crate) use claimable::{Claimable, Contents, Decision, LateWords};
 pub use error::LedgerError;
-pub(crate) use held::{Held, Ours};
+pub(crate) use held::{Held, Ours, UnderWay};
 pub(crate) use key::{Key, Kind};
 pub(crate) use last_look::LastLook;
 pub(crate) use later::{Holds, later};
@@ -53,7 +53,7 @@ pub(crate) use record::{Nonce, Record, Seal, State};
 pub(crate) use renewal::{renewal_pace, while_renewing};
 pub(crate) use several::both;
 use watch::Watches;
-pub(crate) use watch::{UnderWay, Waited, Watch};
+pub(crate) use watch::{Waited, Watch};
 
 /// A look at a store asks up to a dozen things, one after the other, of several servers.
 const LOOK_IN_TIMEOUTS: u32 = 20;

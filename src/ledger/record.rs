@@ -14,13 +14,10 @@ use rand::rand_core::TryRng as _;
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
-use super::error::LedgerError;
+use super::error::{LedgerError, MAX_RECORD};
 
 /// A reader refuses what a newer writer wrote, so this goes up with every change of the bytes' meaning.
 const VERSION: u8 = 1;
-
-/// Records are small, and a store's bill and memory should stay so. What a guarded call returns is most of the largest.
-pub(crate) const MAX_RECORD: usize = 256 * 1024;
 
 const SEAL_LEN: usize = 32;
 

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use crate::call::deadline::Deadline;
 
-use super::{Held, Key, Ledger, Nonce, Poll, State};
+use super::{Held, Key, Ledger, Poll, State, UnderWay};
 
 /// What this process knows of the records that it waits for.
 #[derive(Debug, Default)]
@@ -48,15 +48,6 @@ impl Watches {
             watched.newest = Some(Arc::new(found.clone()));
         }
     }
-}
-
-/// A claim that is waited for.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct UnderWay {
-    pub(crate) nonce: Nonce,
-    pub(crate) lease_left: Duration,
-    /// When it was asked for.
-    pub(crate) asked_at: Instant,
 }
 
 /// One who waits for a record.

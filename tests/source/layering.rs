@@ -146,10 +146,10 @@ fn a_detour_through_lib_rs_is_found() {
     assert!(said.contains("goes through lib.rs"), "{said}");
 }
 
-struct Source {
+pub(crate) struct Source {
     /// Relative to `src/`.
-    path: PathBuf,
-    text: String,
+    pub(crate) path: PathBuf,
+    pub(crate) text: String,
 }
 
 impl Source {
@@ -164,7 +164,7 @@ impl Source {
 }
 
 /// Every Rust file below `src/`.
-fn sources() -> io::Result<Vec<Source>> {
+pub(crate) fn sources() -> io::Result<Vec<Source>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut files = Vec::new();
     read_folder(&root, &root, &mut files)?;
@@ -296,7 +296,7 @@ fn heads<'a>(path: &[&'a str]) -> Vec<&'a str> {
 }
 
 /// The tokens less every item under `#[cfg(test)]` or `#[cfg(all(test, …))]`.
-fn without_tests<'a>(tokens: &[&'a str]) -> Vec<&'a str> {
+pub(crate) fn without_tests<'a>(tokens: &[&'a str]) -> Vec<&'a str> {
     let mut kept = Vec::new();
     let mut rest = tokens;
     loop {
@@ -341,7 +341,7 @@ fn after_group<'t, 'a>(mut rest: &'t [&'a str]) -> &'t [&'a str] {
 }
 
 /// Words, `::` and single marks; no comments, no strings, no characters.
-fn tokens(source: &str) -> Vec<&str> {
+pub(crate) fn tokens(source: &str) -> Vec<&str> {
     let mut found = Vec::new();
     let mut rest = source;
     while let Some(first) = rest.chars().next() {

@@ -1,4 +1,5 @@
 //! What the sources and the README look like.
 
+mod circles;
 mod layering;
 mod readme;

@@ -8,14 +8,8 @@ use std::time::Duration;
 use super::connection::Fault;
 use super::fault::Refusal;
 use super::reply::{Reply, Request};
-use super::servers::Servers;
+use super::servers::{Script, Servers};
 use crate::store::{Claim, StoreError, Stored, Swap};
-
-/// A script, and the SHA-1 of its text, by which the server knows it.
-pub(super) struct Script {
-    pub(super) text: &'static str,
-    pub(super) sha1: &'static str,
-}
 
 /// Stores `ARGV[2]` for `ARGV[3]` milliseconds if `ARGV[1]` is stored; else says what is.
 pub(super) const REPLACE: Script = Script {

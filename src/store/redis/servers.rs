@@ -7,7 +7,6 @@ use super::connection::{Fault, Node};
 use super::endpoint::Address;
 use super::fault::Remedy;
 use super::reply::{Reply, Request};
-use super::script::Script;
 use super::sentinel::Sentinel;
 use crate::store::{RestartLoss, StoreError};
 
@@ -15,6 +14,12 @@ pub(super) enum Servers {
     One(Node),
     Cluster(Cluster),
     Sentinel(Sentinel),
+}
+
+/// A script, and the SHA-1 of its text, by which the server knows it.
+pub(super) struct Script {
+    pub(super) text: &'static str,
+    pub(super) sha1: &'static str,
 }
 
 impl Servers {

@@ -1,10 +1,10 @@
 use std::io::{self, Write};
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::json;
 
 use super::body::{self, Expansion, PreparedBody};
-use super::delivery::AnswerDelivery;
 use super::fault::Fault;
 use crate::testing::loopback::date;
 use crate::testing::loopback::head::reason;
@@ -12,6 +12,27 @@ use crate::testing::loopback::head::reason;
 const JSON: &str = "application/json";
 const HTML: &str = "text/html";
 const TEXT: &str = "text/plain; charset=utf-8";
+
+/// How an answer reaches the client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum AnswerDelivery {
+    /// In one write.
+    Whole,
+    /// In one write, after this long.
+    Late(Duration),
+    /// Headers in one write, then each byte of the body after this long.
+    Dripping(Duration),
+    /// Half the body, then the connection's end.
+    CutShort,
+    /// In chunks, behind padding.
+    Padded,
+    /// Not at all: the connection is reset.
+    Reset,
+    /// Not at all: the connection is closed.
+    HangUp,
+    /// Not at all: the client has to close.
+    Never,
+}
 
 /// What one request is answered with, before it is known how that reaches the client.
 #[derive(Clone, Debug)]

@@ -1,37 +1,15 @@
 use std::io;
-use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::sleep;
 
-use super::answer::{Framing, Heading, SandboxAnswer, half};
+use super::answer::{AnswerDelivery, Framing, Heading, SandboxAnswer, half};
 use crate::testing::loopback::connection::{drain, reset_on_close};
 
 /// One chunk of padding. 64 of them make 4 MiB: more than any cap a client would set for a payment.
 const CHUNK: usize = 64 * 1024;
 const CHUNKS: usize = 64;
-
-/// How an answer reaches the client.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum AnswerDelivery {
-    /// In one write.
-    Whole,
-    /// In one write, after this long.
-    Late(Duration),
-    /// Headers in one write, then each byte of the body after this long.
-    Dripping(Duration),
-    /// Half the body, then the connection's end.
-    CutShort,
-    /// In chunks, behind padding.
-    Padded,
-    /// Not at all: the connection is reset.
-    Reset,
-    /// Not at all: the connection is closed.
-    HangUp,
-    /// Not at all: the client has to close.
-    Never,
-}
 
 /// What becomes of the connection after an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

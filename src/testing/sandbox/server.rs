@@ -4,8 +4,8 @@ use std::sync::Arc;
 use tokio::net::TcpStream;
 use tokio::time::sleep;
 
-use super::answer::{Heading, SandboxAnswer};
-use super::delivery::{AfterAnswer, AnswerDelivery};
+use super::answer::{AnswerDelivery, Heading, SandboxAnswer};
+use super::delivery::AfterAnswer;
 use super::request::RequestHead;
 use super::state::SandboxState;
 use crate::testing::loopback::connection::{HeadRead, INPUT_ROOM, finish, read_head};

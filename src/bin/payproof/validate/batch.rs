@@ -20,7 +20,8 @@ use crate::trouble::Trouble;
 
 use super::claim::Defaults;
 use super::format::Format;
-use super::input::{Input, InputFormat, Line, Lines, unreadable};
+use super::input::{Input, InputFormat};
+use super::line::{Line, Lines, unreadable};
 use super::outage::Outage;
 use super::row::{Row, RowOutcome};
 use super::tally::Tally;

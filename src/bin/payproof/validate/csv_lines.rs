@@ -5,8 +5,7 @@ use std::io::{self, Read};
 use crate::trouble::Trouble;
 
 use super::claim::{FIELDS, LineClaim, LineError, REQUIRED};
-use super::input::{Line, Lines, unreadable};
-use super::json_lines::too_long;
+use super::line::{Line, Lines, too_long, unreadable};
 use super::records::{CsvRecord, CsvRecords, Fields, Flaw};
 use super::text::{InputText, LONGEST_LINE, is_line_end};
 

@@ -6,32 +6,15 @@ use clap::ValueEnum;
 
 use crate::trouble::Trouble;
 
-use super::claim::{LineClaim, LineError};
 use super::csv_lines::{self, CsvLines};
 use super::json_lines::JsonLines;
+use super::line::{Line, Lines, unreadable};
 use super::text::InputText;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum InputFormat {
     Csv,
     Jsonl,
-}
-
-/// One line of the input.
-pub(crate) struct Line {
-    pub(crate) number: u64,
-    pub(crate) claim: Result<LineClaim, LineError>,
-}
-
-/// How many lines there were, and which of them brought no result.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Lines {
-    /// Counted as they arrived.
-    pub(crate) read: u64,
-    pub(crate) header: u64,
-    pub(crate) blank: u64,
-    /// Those on which a record went on that had begun before.
-    pub(crate) continued: u64,
 }
 
 pub(crate) enum Input<R> {
@@ -73,10 +56,6 @@ impl<R: Read> Input<R> {
             Self::Json(lines) => lines.lines(),
         }
     }
-}
-
-pub(crate) fn unreadable(error: &io::Error) -> Trouble {
-    Trouble::because("standard input cannot be read; look at where it comes from", error)
 }
 
 /// A JSON object starts with a brace, and no header row does.

@@ -7,8 +7,8 @@ use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::claim::{FIELDS, LineClaim, LineError};
-use super::input::{Line, Lines};
-use super::text::{InputText, LONGEST_LINE};
+use super::line::{Line, Lines, too_long};
+use super::text::InputText;
 
 pub(crate) struct JsonLines<R> {
     text: InputText<R>,
@@ -46,10 +46,6 @@ impl<R: Read> JsonLines<R> {
     pub(crate) fn lines(&self) -> Lines {
         Lines { read: self.text.lines(), blank: self.blank, ..Lines::default() }
     }
-}
-
-pub(crate) fn too_long() -> LineError {
-    LineError::line(format!("the line is longer than {LONGEST_LINE} bytes"))
 }
 
 fn claim(line: &[u8], ignore_unknown: bool) -> Result<LineClaim, LineError> {

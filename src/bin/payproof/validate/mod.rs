@@ -6,6 +6,7 @@ mod csv_lines;
 mod format;
 mod input;
 mod json_lines;
+mod line;
 mod outage;
 mod records;
 mod row;

@@ -7,7 +7,7 @@ use payproof::Verdict;
 use crate::output::shown;
 use crate::status::Status;
 
-use super::input::Lines;
+use super::line::Lines;
 use super::row::{Row, RowOutcome};
 
 #[derive(Clone, Debug, Default)]

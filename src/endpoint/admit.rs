@@ -119,7 +119,7 @@ impl RequestRecord {
         })
     }
 
-    /// The last word about an answer; without its body where there is none to keep.
+    /// The last word about an answer.
     pub(super) fn answered(&self, kept: KeptResponse<'_>) -> Result<RequestEnd, LedgerError> {
         self.payload(RequestPhase::Done(kept)).map(RequestEnd::Answered)
     }
@@ -140,7 +140,9 @@ impl Claimable for RequestRecord {
     type Word = RequestEnd;
 
     /// Where the record is gone, it was resolved or its time was over: a late answer would bring it back.
-    const LATE_WORDS: LateWords = LateWords::OverOwnClaim;
+    fn late_words(&self, _word: Option<&RequestEnd>) -> LateWords {
+        LateWords::OverOwnClaim
+    }
 
     fn key(&self) -> &Key {
         &self.context.key
@@ -149,6 +151,15 @@ impl Claimable for RequestRecord {
     fn claim(&self, _room: &Option<Arc<Reserved>>, _since: Instant) -> Result<Contents, LedgerError> {
         let LayerSettings { retention: ttl, lease, .. } = *self.settings;
         Ok(Contents { state: State::Claimed, ttl, lease, payload: self.payload(RequestPhase::UnderWay)? })
+    }
+
+    /// Without its body.
+    fn smaller(&self, word: &RequestEnd) -> Option<RequestEnd> {
+        let RequestEnd::Answered(payload) = word else { return None };
+        let Ok(RequestPayload { phase: RequestPhase::Done(kept), .. }) = postcard::from_bytes(payload) else {
+            return None;
+        };
+        self.answered(kept.without_body()).ok()
     }
 
     fn last(&self, _room: &Option<Arc<Reserved>>, word: &RequestEnd) -> Result<Option<Contents>, LedgerError> {

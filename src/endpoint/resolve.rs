@@ -5,16 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::call::error::runtime;
-use crate::guard::{GuardError, OperationReference, Resolution, Said, signature};
+use crate::guard::{GuardError, OperationReference, Resolution, Said, signature, too_large};
 use crate::intent::fingerprint::Fingerprint;
-use crate::ledger::{Contents, Held, Kind, LedgerError, State, payload_of};
+use crate::ledger::{Change, Contents, Kind, LedgerError, State, payload_of};
 use crate::lookup::engine::Engine;
 use crate::validator::Validator;
 
 use super::record::{KeptResponse, RequestPayload, RequestPhase};
-
-/// Another process must have written in between each time.
-const MOST_ROUNDS: usize = 16;
 
 impl Validator {
     /// Says what became of a request with an idempotency key whose end is unknown. `who` says so: 1 to 100 characters, for
@@ -46,42 +43,28 @@ impl Validator {
 }
 
 async fn resolve(engine: &Engine, digest: &Fingerprint, resolution: &Resolution) -> Result<(), GuardError> {
-    let (ledger, key) = (&engine.effects, engine.effects.key(Kind::Request, digest));
-    let said = resolution.said()?;
-    for _ in 0..MOST_ROUNDS {
-        let Some(held) = ledger.get(&key).await? else {
-            return Err(GuardError::nothing_to_resolve("there is no record of the request"));
-        };
-        let payload = RequestPayload::read(&held)?;
-        match &payload.phase {
-            RequestPhase::UnderWay if !held.lease_left().is_zero() => {
-                return Err(GuardError::in_progress(held.lease_left()));
+    let (said, key) = (resolution.said()?, engine.effects.key(Kind::Request, digest));
+    let nothing = |why| Ok((Change::Keep, Err(GuardError::nothing_to_resolve(why))));
+    let resolved = engine.effects.update(&key, |found| {
+        let Some(found) = found else { return nothing("there is no record of the request") };
+        let payload = RequestPayload::read(found)?;
+        match (&payload.phase, said) {
+            (RequestPhase::UnderWay, _) if !found.lease_left().is_zero() => {
+                Ok((Change::Keep, Err(GuardError::in_progress(found.lease_left()))))
             }
-            RequestPhase::UnderWay | RequestPhase::Indeterminate => {}
-            RequestPhase::Done(_) => return Err(GuardError::nothing_to_resolve("the request was answered")),
+            (RequestPhase::Done(_), _) => nothing("the request was answered"),
+            (_, Said::NotExecuted) => Ok((Change::Remove, Ok(()))),
+            (_, Said::Done(json)) => {
+                let payload = payload_of(&payload.with(RequestPhase::Done(KeptResponse::said(json))))?;
+                // For as long as the key was to be kept.
+                let ttl = found.ttl_left().max(Duration::from_millis(1));
+                let answered = Contents { state: State::Settled, ttl, lease: Duration::ZERO, payload };
+                Ok((Change::Write(answered), Ok(())))
+            }
         }
-        let is_resolved = match said {
-            Said::NotExecuted => ledger.remove(&key, &held).await?,
-            Said::Done(json) => match ledger.replace(&key, &held, answered(&held, &payload, json)?).await {
-                Ok(is_replaced) => is_replaced,
-                Err(LedgerError::TooLarge { .. }) => {
-                    return Err(GuardError::settings(
-                        "the given result is too large to keep; use `done_without_result`",
-                    ));
-                }
-                Err(error) => return Err(error.into()),
-            },
-        };
-        if is_resolved {
-            return Ok(());
-        }
+    });
+    match resolved.await {
+        Err(LedgerError::TooLarge { .. }) => Err(too_large()),
+        resolved => resolved?,
     }
-    Err(LedgerError::Contended.into())
-}
-
-/// The record of an answer, for as long as the key was to be kept.
-fn answered(held: &Held, payload: &RequestPayload<'_>, json: Option<&[u8]>) -> Result<Contents, LedgerError> {
-    let payload = payload_of(&payload.with(RequestPhase::Done(KeptResponse::said(json))))?;
-    let ttl = held.ttl_left().max(Duration::from_millis(1));
-    Ok(Contents { state: State::Settled, ttl, lease: Duration::ZERO, payload })
 }

@@ -138,16 +138,11 @@ impl Run {
     async fn done(mut self, parts: &Parts, body: Option<&Bytes>) {
         let settings = Arc::clone(&self.lease.what().settings);
         let kept = KeptResponse::of(parts.status, &parts.headers, &settings.kept_headers, body);
-        let mut recorded = self.record(kept.clone()).await;
-        if let Err(LedgerError::TooLarge { .. }) = recorded {
-            recorded = self.record(kept.without_body()).await;
-        }
+        let recorded = match self.lease.what().answered(kept) {
+            Ok(word) => self.lease.conclude(word).await,
+            Err(error) => Err(error),
+        };
         self.told("first", recorded);
-    }
-
-    async fn record(&mut self, kept: KeptResponse<'_>) -> Result<bool, LedgerError> {
-        let word = self.lease.what().answered(kept)?;
-        self.lease.conclude(word).await
     }
 
     /// Records that what became of it is unknown, unless the route allows another run.

@@ -5,8 +5,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use crate::intent::fingerprint::Fingerprint;
-use crate::ledger::{Contents, Entry, FAILED_FOR, Key, Kind, LedgerError, Nonce, State, millis, payload_of};
+use crate::ledger::{Key, Kind, Nonce};
 use crate::lookup::engine::Engine;
 use crate::moment::Moment;
 use crate::provider::ProviderError;
@@ -15,8 +17,7 @@ use super::call::GuardCall;
 use super::error::GuardError;
 use super::operation::Operation;
 use super::reconcile::{Inquiry, Reconciled};
-use super::record::{Payload, Phase};
-use super::unresolved::Index;
+use super::record::Payload;
 
 /// What a call returns, whatever it is made of.
 pub(super) type Calling<T> = Pin<Box<dyn Future<Output = Result<T, ProviderError>> + Send>>;
@@ -24,9 +25,6 @@ pub(super) type Calling<T> = Pin<Box<dyn Future<Output = Result<T, ProviderError
 pub(super) type Call<T> = dyn Fn(GuardCall) -> Calling<T> + Send + Sync;
 
 pub(super) type Inquire<T> = dyn Fn(Inquiry) -> Calling<Reconciled<T>> + Send + Sync;
-
-/// A claim that nobody took over is gone after so many leases, where nothing has to be remembered.
-const READ_TTL_IN_LEASES: u32 = 2;
 
 /// A provider's key is not relied on in the last minute of its retention: its clock and ours are not the same.
 const KEY_MARGIN: Duration = Duration::from_secs(60);
@@ -57,7 +55,7 @@ pub(super) struct Job<T> {
     pub(super) inquire: Option<Box<Inquire<T>>>,
 }
 
-/// Where the operation is when somebody takes it on.
+/// Where the operation is when a run takes it on.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Standing {
     pub(super) round: u32,
@@ -66,6 +64,8 @@ pub(super) struct Standing {
     pub(super) protected: Option<Duration>,
     /// Whether it may have been executed before.
     pub(super) in_doubt: bool,
+    /// The claim under which it was sent, where the provider is asked what became of that and nothing is sent.
+    pub(super) asks_about: Option<Nonce>,
 }
 
 impl Place {
@@ -114,36 +114,10 @@ impl Place {
         (first_sent.age().saturating_add(self.key_needed_for()) <= kept).then_some(kept)
     }
 
-    /// What the record says next.
-    pub(super) fn payload(&self, standing: &Standing, phase: Phase) -> Payload {
-        Payload {
-            fingerprint: *self.fingerprint.as_bytes(),
-            is_write: self.is_write(),
-            protected_ms: standing.protected.map(millis),
-            round: standing.round,
-            first_sent_ms: millis(standing.first_sent.age()),
-            phase,
-        }
-    }
-
-    pub(super) fn contents(&self, payload: &Payload) -> Result<Contents, LedgerError> {
-        let state = payload.state();
-        let lease = if state == State::Claimed { self.engine.lease } else { Duration::ZERO };
-        let ttl = match (&payload.phase, payload.is_write) {
-            (_, true) => self.settings.write_retention,
-            (Phase::Done(_), false) => self.settings.read_retention,
-            (Phase::Failed(_), false) => FAILED_FOR,
-            (_, false) => self.engine.lease.saturating_mul(READ_TTL_IN_LEASES),
-        };
-        Ok(Contents { state, ttl, lease, payload: payload_of(payload)? })
-    }
-
-    pub(super) fn entry(&self, nonce: Nonce, payload: &Payload) -> Result<Entry, LedgerError> {
-        Ok(self.contents(payload)?.entry(nonce))
-    }
-
-    /// The list of what is unresolved at this provider.
-    pub(super) fn index(&self) -> Index<'_> {
-        Index::new(&self.engine, self.settings.write_retention)
+    /// Where an operation is of which there is no record.
+    pub(super) fn first_round(&self) -> Standing {
+        let protected = self.operation.effect().key_kept_for();
+        let first_sent = Moment::at(Instant::now());
+        Standing { round: 0, first_sent, protected, in_doubt: false, asks_about: None }
     }
 }

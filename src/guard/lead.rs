@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use crate::call::deadline::Deadline;
 use crate::call::error::CallError;
-use crate::ledger::millis;
+use crate::ledger::{Decision, Lease, Turn, millis};
 use crate::payment::verdict::{Degradation, Provenance};
 use crate::provider::ProviderError;
 
@@ -14,81 +14,81 @@ use super::done::Done;
 use super::error::{GuardError, Next};
 use super::fate::Fate;
 use super::job::{Job, Place};
-use super::lease::{Lease, Recorded};
 use super::reconcile::{Asking, Reconciled};
-use super::record::{Failure, Kept, Phase, Refusal};
+use super::record::{Failure, Kept, Refusal};
 use super::sending::{Ending, Knowledge, Sending, was_too_late};
-use super::turn::Turn;
-use super::unresolved::{list, unlist};
+use super::turn::Known;
+use super::word::Word;
 
-/// Sends the operation until there is an answer, and records what came of it. Its time began with the claim, at `begin`.
-pub(super) async fn lead<T>(job: &Job<T>, mut lease: Lease, begin: Instant) -> Turn<T>
+/// Sends the operation until there is an answer, and records what came of it. Its time began with the claim.
+pub(super) async fn lead<T>(job: &Job<T>, mut lease: Box<Lease<Place>>) -> Result<Done<T>, GuardError>
 where
     T: Serialize + DeserializeOwned + Send + 'static,
 {
-    let engine = &job.place.engine;
-    let deadline = Deadline::after(begin, engine.total_deadline);
-    let mut knowledge = Knowledge::of(&lease);
-    let sending = Sending::new(job, &lease, &mut knowledge);
+    let (engine, standing) = (&job.place.engine, *lease.carried());
+    let deadline = Deadline::after(lease.asked_at(), engine.total_deadline);
+    let mut knowledge = Knowledge::of(&standing);
+    let sending = Sending::new(job, &standing, lease.end(), &mut knowledge);
     let sent = engine.retrier.pursue(sending, Instant::now(), deadline, &engine.telemetry);
-    let answer = lease.during(Phase::UnderWay, sent).await;
-    Turn::Over(match answer {
+    let answer = lease.during(sent).await;
+    match answer {
         Ok((value, attempts)) => {
-            if lease.standing.protected.is_some() && !knowledge.key_taken() {
+            if standing.protected.is_some() && !knowledge.key_taken() {
                 engine.telemetry.provider_key_unused(job.place.operation.name());
             }
-            let degraded = record(job, lease, Phase::Done(Kept::of(&value))).await;
+            let degraded = record(&mut lease, Word::Done(Kept::of(&value))).await;
             Ok(Done { value, provenance: Provenance::Fresh, attempts, degraded })
         }
-        Err(error) if job.place.is_write() => Err(give_up(job, lease, &knowledge, error).await),
-        Err(error) => Err(tell_others(lease, error).await),
-    })
+        Err(error) if job.place.is_write() => Err(give_up(&mut lease, &knowledge, error).await),
+        Err(error) => Err(tell_others(&mut lease, error).await),
+    }
 }
 
-/// Records what the operation came to for good, and says what is missing if that did not work.
-async fn record<T>(job: &Job<T>, lease: Lease, phase: Phase) -> Option<Degradation> {
-    let (was_in_doubt, has_claim) = (lease.standing.in_doubt, lease.has_claim());
-    let recorded = lease.settle(phase).await;
+/// Records what the operation came to, and says what is missing if that did not work.
+async fn record(lease: &mut Lease<Place>, word: Word) -> Option<Degradation> {
+    let recorded = lease.conclude(word).await;
+    let telemetry = &lease.what().engine.telemetry;
     match recorded {
-        Recorded::Yes if !was_in_doubt => None,
-        Recorded::Yes | Recorded::OverAnothers => {
-            unlist(&job.place).await;
-            None
-        }
-        Recorded::StoreDown if !has_claim => Some(Degradation::StoreDown),
-        Recorded::StoreDown | Recorded::Lost => Some(Degradation::NotRecorded),
+        Ok(true) => return None,
+        Ok(false) => telemetry.operation_lost(lease.what().operation.name()),
+        // What the store was asked before anything was sent, is told already.
+        Err(_) if !lease.has_claim() => return Some(Degradation::StoreDown),
+        Err(error) => telemetry.store_failed(&error),
+    }
+    Some(Degradation::NotRecorded)
+}
+
+/// Gives the operation back, since nothing of this round was executed. Another run that has taken over has it by now.
+async fn give_back(lease: &mut Lease<Place>) {
+    let has_claim = lease.has_claim();
+    if let (Err(error), true) = (lease.conclude(Word::NotExecuted).await, has_claim) {
+        lease.what().engine.telemetry.store_failed(&error);
     }
 }
 
 /// Ends a write without a result.
-async fn give_up<T>(job: &Job<T>, mut lease: Lease, knowledge: &Knowledge, error: CallError) -> GuardError {
-    let place = &job.place;
+async fn give_up(lease: &mut Lease<Place>, knowledge: &Knowledge, error: CallError) -> GuardError {
     match (knowledge.ending(), error.provider().cloned()) {
         (Ending::Refused, Some(said)) => {
-            record(job, lease, Phase::Refused(Refusal::of(&said))).await;
+            record(lease, Word::Refused(Refusal::of(&said))).await;
             GuardError::refused(said, error.attempts().to_vec())
         }
         (Ending::NotExecuted, said) => {
-            lease.give_back().await;
-            not_executed(place, said.as_ref(), error)
+            give_back(lease).await;
+            not_executed(lease.what(), said.as_ref(), error)
         }
         (Ending::Refused | Ending::Indeterminate, _) => {
-            if !knowledge.is_protected {
-                lease.standing.protected = None;
-            }
-            let next = if knowledge.is_protected { Next::Resend } else { Next::Resolve };
-            if let Recorded::Yes | Recorded::OverAnothers = lease.settle(Phase::Indeterminate).await {
-                list(place).await;
-            }
+            let is_protected = knowledge.is_protected;
+            record(lease, Word::Indeterminate { is_protected }).await;
+            let place = lease.what();
             place.engine.telemetry.indeterminate(place.operation.name(), &place.digest);
-            GuardError::indeterminate(next, Some(error))
+            GuardError::indeterminate(if is_protected { Next::Resend } else { Next::Resolve }, Some(error))
         }
     }
 }
 
 /// Ends a read without a result: those who wait for it fail with it, or take over where the cause is this process's own.
-async fn tell_others(lease: Lease, error: CallError) -> GuardError {
-    let place = lease.place().clone();
+async fn tell_others(lease: &mut Lease<Place>, error: CallError) -> GuardError {
     let refused = error.provider().filter(|said| Fate::of(said) == Fate::Refused).cloned();
     let failure = match &refused {
         Some(said) => Some(Failure::Refused(Refusal::of(said))),
@@ -99,56 +99,79 @@ async fn tell_others(lease: Lease, error: CallError) -> GuardError {
     };
     match failure {
         Some(failure) => {
-            lease.settle(Phase::Failed(failure)).await;
+            record(lease, Word::Failed(failure)).await;
         }
-        None => lease.give_back().await,
+        None => give_back(lease).await,
     }
     match refused {
         Some(said) => GuardError::refused(said, error.attempts().to_vec()),
-        None => not_executed(&place, error.provider().cloned().as_ref(), error),
+        None => not_executed(lease.what(), error.provider().cloned().as_ref(), error),
     }
 }
 
-/// The error of a call that nothing came of. A lease that was over is nobody's setting: somebody else is at it by now.
+/// The error of a call that nothing came of. A lease that was over is no setting's fault: another run is at it by now.
 fn not_executed(place: &Place, said: Option<&ProviderError>, error: CallError) -> GuardError {
     if said.is_some_and(was_too_late) { GuardError::in_progress(place.engine.lease) } else { error.into() }
 }
 
-/// Asks the caller's hook what became of the operation, and records what it says.
-pub(super) async fn reconcile<T>(job: &Job<T>, mut lease: Lease, begin: Instant) -> Result<Turn<T>, GuardError>
+/// Asks the caller's hook what became of the operation, and records what it says. Where another process was faster to say
+/// it, what that one said counts.
+pub(super) async fn reconcile<T>(job: &Job<T>, mut lease: Box<Lease<Place>>) -> Result<Turn<Done<T>>, GuardError>
 where
     T: Serialize + DeserializeOwned + Send + 'static,
 {
-    let place = &job.place;
+    let (place, standing) = (&job.place, *lease.carried());
     let engine = &place.engine;
-    let deadline = Deadline::after(begin, engine.total_deadline);
-    let asked = engine.retrier.pursue(Asking::new(job, &lease), Instant::now(), deadline, &engine.telemetry);
-    let cause = match lease.during(Phase::Reconciling, asked).await {
+    let deadline = Deadline::after(lease.asked_at(), engine.total_deadline);
+    let asking = Asking::new(job, &standing, lease.end());
+    let asked = engine.retrier.pursue(asking, Instant::now(), deadline, &engine.telemetry);
+    let resolved = |word| engine.telemetry.resolved(&place.digest, Some(place.operation.name()), word, "reconcile");
+    let cause = match lease.during(asked).await {
         Ok((Reconciled::Done(value), attempts)) => {
-            engine.telemetry.resolved(&place.digest, Some(place.operation.name()), "done", "reconcile");
-            let degraded = record(job, lease, Phase::Done(Kept::of(&value))).await;
-            return Ok(Turn::Over(Ok(Done { value, provenance: Provenance::Fresh, attempts, degraded })));
+            resolved("done");
+            let degraded = record(&mut lease, Word::Done(Kept::of(&value))).await;
+            if degraded.is_some()
+                && let Some(done) = recorded_by_another(job).await
+            {
+                return Ok(Turn::Over(done));
+            }
+            return Ok(Turn::Over(Done { value, provenance: Provenance::Fresh, attempts, degraded }));
         }
         Ok((Reconciled::NotExecuted, _)) => {
-            lease.standing.round = lease.standing.round.saturating_add(1);
-            lease.standing.protected = None;
-            return Ok(match lease.settle(Phase::Free).await {
-                Recorded::Yes | Recorded::OverAnothers => {
-                    engine.telemetry.resolved(&place.digest, Some(place.operation.name()), "not_executed", "reconcile");
-                    unlist(place).await;
-                    Turn::Again
+            return match lease.conclude(Word::NewRound).await {
+                Ok(is_ours) => {
+                    if is_ours {
+                        resolved("not_executed");
+                    }
+                    Ok(Turn::Again)
                 }
-                Recorded::Lost => Turn::Again,
                 // Not before it stands in the store may it be sent again.
-                Recorded::StoreDown => Turn::Over(Err(GuardError::indeterminate(Next::Resolve, None))),
-            });
+                Err(error) => {
+                    engine.telemetry.store_failed(&error);
+                    Err(GuardError::indeterminate(Next::Resolve, None))
+                }
+            };
         }
         Ok((Reconciled::StillUnknown, _)) => None,
         Err(error) => Some(error),
     };
-    if let Recorded::Yes | Recorded::OverAnothers = lease.settle(Phase::Indeterminate).await {
-        list(place).await;
+    match lease.conclude(Word::StillUnknown).await {
+        Ok(true) => {}
+        Ok(false) => return Ok(Turn::Again),
+        Err(error) => engine.telemetry.store_failed(&error),
     }
     engine.telemetry.indeterminate(place.operation.name(), &place.digest);
     Err(GuardError::indeterminate(Next::Resolve, cause))
+}
+
+/// The result that stands where this run's does not.
+async fn recorded_by_another<T>(job: &Job<T>) -> Option<Done<T>>
+where
+    T: DeserializeOwned,
+{
+    let found = job.place.engine.effects.get(&job.place.key).await.ok()??;
+    match job.decide(&found, None) {
+        Ok(Decision::Answer(Known::Over(result))) => result.ok(),
+        _ => None,
+    }
 }

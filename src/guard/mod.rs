@@ -31,7 +31,6 @@ mod error;
 mod fate;
 mod job;
 mod lead;
-mod lease;
 mod operation;
 mod reconcile;
 mod record;
@@ -40,13 +39,14 @@ mod run;
 mod sending;
 mod turn;
 mod unresolved;
+mod word;
 
 use job::{Job, Place, Settings};
 use resolve::Saying;
 use unresolved::Index;
 
 #[cfg(feature = "tower")]
-pub(crate) use resolve::{Said, signature};
+pub(crate) use resolve::{Said, signature, too_large};
 
 pub use call::GuardCall;
 pub use done::Done;

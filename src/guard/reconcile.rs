@@ -9,13 +9,13 @@ use tokio::time::Instant;
 
 use crate::call::attempt;
 use crate::call::retry::{Finished, Traffic, Work};
+use crate::ledger::LeaseEnd;
 use crate::moment::Moment;
 use crate::provider::ProviderError;
 use crate::provider::attempt_log::{Attempt, AttemptOutcome};
 
 use super::call::provider_key;
-use super::job::{Calling, Job};
-use super::lease::{Lease, LeaseEnd};
+use super::job::{Calling, Job, Standing};
 
 /// What the provider knows of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,9 +85,9 @@ pub(super) struct Asking<'j, T> {
 }
 
 impl<'j, T> Asking<'j, T> {
-    pub(super) fn new(job: &'j Job<T>, lease: &Lease) -> Self {
-        let key = provider_key(&job.place.digest, lease.standing.round);
-        Self { job, key, first_sent: lease.standing.first_sent, end: lease.end() }
+    pub(super) fn new(job: &'j Job<T>, standing: &Standing, end: LeaseEnd) -> Self {
+        let key = provider_key(&job.place.digest, standing.round);
+        Self { job, key, first_sent: standing.first_sent, end }
     }
 }
 

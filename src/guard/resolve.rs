@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::intent::fingerprint::Fingerprint;
-use crate::ledger::{Entry, Held, Kind, LedgerError, Nonce, Replaced, State, payload_of};
+use crate::ledger::{Change, Contents, Held, Kind, LedgerError, State, payload_of};
 use crate::lookup::engine::Engine;
 use crate::redaction::presentable;
 
@@ -17,9 +17,6 @@ use super::unresolved::Index;
 
 /// Long enough for a name and a ticket.
 const MAX_WHO: usize = 100;
-
-/// Somebody else must have written in between each time.
-const MOST_ROUNDS: usize = 16;
 
 /// What became of an operation that was indeterminate.
 #[derive(Clone)]
@@ -76,6 +73,7 @@ impl Resolution {
 
 /// What somebody says became of a request.
 #[cfg(feature = "tower")]
+#[derive(Clone, Copy)]
 pub(crate) enum Said<'r> {
     Done(Option<&'r [u8]>),
     NotExecuted,
@@ -140,6 +138,10 @@ fn unwritable() -> GuardError {
     GuardError::settings("the given result cannot be written as JSON; use `done_without_result`")
 }
 
+pub(crate) fn too_large() -> GuardError {
+    GuardError::settings("the given result is too large to keep; use `done_without_result`")
+}
+
 /// Who says what about which operation.
 pub(super) struct Saying {
     pub(super) digest: Fingerprint,
@@ -155,48 +157,41 @@ pub(super) async fn resolve(engine: &Engine, saying: Saying) -> Result<(), Guard
     let Saying { digest, fingerprint, resolution, who, retention } = saying;
     let who = signature(&who)?;
     let phase = match &resolution.0 {
-        Outcome::Unwritable => {
-            return Err(unwritable());
-        }
+        Outcome::Unwritable => return Err(unwritable()),
         Outcome::Done(kept) => Phase::Done(kept.clone()),
         Outcome::NotExecuted => Phase::Free,
     };
-    let (ledger, key) = (&engine.effects, engine.effects.key(Kind::Operation, &digest));
-    let index = Index::new(engine, retention);
-    for _ in 0..MOST_ROUNDS {
-        let Some(held) = ledger.get(&key).await? else {
-            index.remove(&digest).await?;
-            return Err(GuardError::nothing_to_resolve("there is no record of the operation"));
+    let key = engine.effects.key(Kind::Operation, &digest);
+    let said = engine.effects.update(&key, |found| {
+        let Some(found) = found else {
+            return Ok((Change::Keep, Err(GuardError::nothing_to_resolve("there is no record of the operation"))));
         };
-        let payload = Payload::read(&held)?;
+        let payload = Payload::read(found)?;
         if fingerprint.is_some_and(|fingerprint| !payload.is_about(&fingerprint)) {
-            return Err(GuardError::key_reused());
+            return Ok((Change::Keep, Err(GuardError::key_reused())));
         }
-        if let Err(why) = is_open(&payload, &held, &phase) {
-            if !why.is_in_progress() {
-                index.remove(&digest).await?;
-            }
-            return Err(why);
-        }
-        let entry = entry(&payload, phase.clone(), retention)?;
-        match ledger.take_over(&key, &held, entry).await {
-            Ok(Replaced::Ours(_)) => {
-                let name = index.remove(&digest).await;
-                let known = name.as_ref().ok().and_then(Option::as_deref);
-                engine.telemetry.resolved(&digest, known, resolution.as_str(), &who);
-                if let Err(error) = name {
-                    engine.telemetry.store_failed(&error);
-                }
-                return Ok(());
-            }
-            Ok(Replaced::Lost(_)) => {}
-            Err(LedgerError::TooLarge { .. }) => {
-                return Err(GuardError::settings("the given result is too large to keep; use `done_without_result`"));
-            }
-            Err(error) => return Err(error.into()),
-        }
+        Ok(match is_open(&payload, found, &phase) {
+            Ok(()) => (Change::Write(contents(&payload, phase.clone(), retention)?), Ok(())),
+            Err(why) => (Change::Keep, Err(why)),
+        })
+    });
+    let said = match said.await {
+        Ok(said) => said,
+        Err(LedgerError::TooLarge { .. }) => return Err(too_large()),
+        Err(error) => return Err(error.into()),
+    };
+    if said.as_ref().is_err_and(|why| why.is_in_progress() || why.is_key_reused()) {
+        return said;
     }
-    Err(LedgerError::Contended.into())
+    let name = Index::new(engine, retention).remove(&digest, true).await;
+    if said.is_ok() {
+        let known = name.as_ref().ok().and_then(Option::as_deref);
+        engine.telemetry.resolved(&digest, known, resolution.as_str(), &who);
+    }
+    if let Err(error) = name {
+        engine.telemetry.store_failed(&error);
+    }
+    said
 }
 
 /// Whether somebody may say what became of an operation. A refused one may be tried again, once the cause is mended.
@@ -215,10 +210,10 @@ fn is_open(payload: &Payload, held: &Held, next: &Phase) -> Result<(), GuardErro
     }
 }
 
-fn entry(payload: &Payload, phase: Phase, ttl: Duration) -> Result<Entry, LedgerError> {
+/// What a person says, in a new round where nothing was executed.
+fn contents(before: &Payload, phase: Phase, ttl: Duration) -> Result<Contents, LedgerError> {
     let further = u32::from(phase == Phase::Free);
-    let round = payload.round.saturating_add(further);
-    let next = Payload { protected_ms: None, round, first_sent_ms: 0, phase, ..payload.clone() };
-    let (nonce, lease, payload) = (Nonce::draw()?, Duration::ZERO, payload_of(&next)?);
-    Ok(Entry { state: State::Settled, nonce, ttl, lease, payload })
+    let round = before.round.saturating_add(further);
+    let next = Payload { protected_ms: None, round, first_sent_ms: 0, phase, ..before.clone() };
+    Ok(Contents { state: State::Settled, ttl, lease: Duration::ZERO, payload: payload_of(&next)? })
 }

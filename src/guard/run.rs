@@ -14,7 +14,7 @@ use tracing::{Instrument, Span};
 
 use crate::call::deadline::Deadline;
 use crate::call::error::runtime;
-use crate::ledger::{LedgerError, Waited, Watch};
+use crate::ledger::{LedgerError, Look, Turn};
 use crate::provider::ProviderError;
 use crate::validator::preflight::look_once;
 
@@ -22,10 +22,7 @@ use super::done::Done;
 use super::error::GuardError;
 use super::job::Job;
 use super::reconcile::{Inquiry, Reconciled};
-use super::turn::{Turn, overheard, turn};
-
-/// Somebody else must have been faster each time; past this many something is wrong.
-const MOST_TURNS: usize = 10_000;
+use super::turn::{overheard, turn};
 
 /// So much longer than the longest validation a run may take to its last step: its record, and its place on the list of
 /// what is unresolved, which may have to wait for others.
@@ -139,38 +136,30 @@ where
     let deadline = Deadline::after(begin, limit.unwrap_or(engine.worst_case));
     check_restart(job, deadline).await?;
     let lease_left = || engine.lease.saturating_sub(begin.elapsed());
-    let (mut watch, mut waited_for) = (None, None);
-    for _ in 0..MOST_TURNS {
-        let (seat, work) = (engine.flights.place(job.place.operation.tenant())?, Arc::clone(job));
-        let looking = async move {
-            let _seat = seat;
-            turn(work, waited_for).await
-        };
-        let looking = runtime.spawn(looking.in_current_span());
-        // Without a limit of the caller's it ends by itself, unless the call blocks its thread or the runtime stands still.
-        let left = match limit {
-            Some(_) => deadline.left(Instant::now()),
-            None => engine.worst_case.saturating_add(LAST_STEPS),
-        };
-        let looked = timeout(left, looking).await.map_err(|_| GuardError::in_progress(lease_left()))?;
-        // The task is gone with its runtime, and what it claimed stands until its lease is over.
-        match looked.map_err(|_| GuardError::in_progress(lease_left()))? {
-            Turn::Over(result) => return result,
-            Turn::Again => {}
-            Turn::Wait(mut claim) => {
-                let watch: &mut Watch = watch.get_or_insert_with(|| engine.effects.watch(&job.place.key));
-                match watch.wait(&mut claim, deadline).await {
-                    Waited::Turn => {}
-                    Waited::Over(held) => {
-                        if let Some(result) = overheard(job, &held, claim.nonce) {
-                            return result;
-                        }
-                    }
-                    Waited::OutOfTime(lease_left) => return Err(GuardError::in_progress(lease_left)),
-                }
-                waited_for = Some(claim.nonce);
+    let in_turn = |look: Look| {
+        let (job, runtime) = (Arc::clone(job), runtime.clone());
+        async move {
+            if let Some(result) = overheard(&job, &look) {
+                return result.map(Turn::Over);
             }
+            // Held while the run asks, and while its work goes on; not while it waits for another one.
+            let seat = job.place.engine.flights.place(job.place.operation.tenant())?;
+            let looking = async move {
+                let _seat = seat;
+                turn(&job, look).await
+            };
+            let looking = runtime.spawn(looking.in_current_span());
+            // Without a limit of the caller's it ends by itself, unless the call blocks its thread or the runtime stands
+            // still.
+            let left = match limit {
+                Some(_) => deadline.left(Instant::now()),
+                None => engine.worst_case.saturating_add(LAST_STEPS),
+            };
+            let looked = timeout(left, looking).await.map_err(|_| GuardError::in_progress(lease_left()))?;
+            // The task is gone with its runtime, and what it claimed stands until its lease is over.
+            looked.map_err(|_| GuardError::in_progress(lease_left()))?
         }
-    }
-    Err(LedgerError::Contended.into())
+    };
+    let busy = |lease_left| Err(GuardError::in_progress(lease_left));
+    engine.effects.in_turns(&job.place.key, deadline, in_turn, busy).await
 }

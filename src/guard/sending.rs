@@ -9,13 +9,13 @@ use tokio::time::Instant;
 
 use crate::call::attempt;
 use crate::call::retry::{Finished, Traffic, Work};
+use crate::ledger::LeaseEnd;
 use crate::provider::ProviderError;
 use crate::provider::attempt_log::{Attempt, AttemptOutcome, Reach};
 
 use super::call::{GuardCall, provider_key};
 use super::fate::Fate;
 use super::job::{Job, Standing};
-use super::lease::{Lease, LeaseEnd};
 
 /// What is known of an operation while it is being sent.
 #[derive(Debug)]
@@ -39,8 +39,8 @@ pub(super) enum Ending {
 }
 
 impl Knowledge {
-    pub(super) fn of(lease: &Lease) -> Self {
-        let Standing { in_doubt, protected, .. } = lease.standing;
+    pub(super) fn of(standing: &Standing) -> Self {
+        let Standing { in_doubt, protected, .. } = *standing;
         Self { in_doubt, is_protected: protected.is_some(), taken: Arc::default(), last: None }
     }
 
@@ -70,14 +70,9 @@ pub(super) struct Sending<'j, T> {
 }
 
 impl<'j, T> Sending<'j, T> {
-    pub(super) fn new(job: &'j Job<T>, lease: &Lease, knowledge: &'j mut Knowledge) -> Self {
-        Self {
-            job,
-            key: provider_key(&job.place.digest, lease.standing.round),
-            key_is_kept: lease.standing.protected.is_some(),
-            end: lease.end(),
-            knowledge,
-        }
+    pub(super) fn new(job: &'j Job<T>, standing: &Standing, end: LeaseEnd, knowledge: &'j mut Knowledge) -> Self {
+        let (key, key_is_kept) = (provider_key(&job.place.digest, standing.round), standing.protected.is_some());
+        Self { job, key, key_is_kept, end, knowledge }
     }
 }
 

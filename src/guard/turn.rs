@@ -8,86 +8,78 @@
 //! | a claim, its lease running | the caller waits and looks again |
 //! | a claim whose lease is over, of a read | taken over |
 //! | the same of a write, or an indeterminate one, that the provider's key still protects | sent again under the same key |
-//! | the same, unprotected | indeterminate: reconciled, or left to somebody who knows |
+//! | the same, unprotected | indeterminate: reconciled, or left to a person who knows |
 //! | a round that was not executed | ours, under a new key |
 //! | no answer from the store | a read goes on without; so does a write that the provider's key protects |
 
-use std::sync::Arc;
-
-use crate::ledger::{Asked, Claimed, FAILED_FOR, Held, LedgerError, Nonce, Replaced, UnderWay};
-use crate::moment::Moment;
-use crate::payment::verdict::Provenance;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+
+use crate::ledger::{Acquired, Decision, FAILED_FOR, Held, LedgerError, Look, Nonce, Turn, Unbacked};
+use crate::payment::verdict::Provenance;
 
 use super::done::Done;
 use super::error::{GuardError, Next};
 use super::job::{Job, Place, Standing};
 use super::lead::{lead, reconcile};
-use super::lease::Lease;
 use super::record::{Payload, Phase};
-use super::unresolved::list;
+use super::unresolved::Index;
 
-/// What came of one look.
-pub(super) enum Turn<T> {
+/// What a record says to a run.
+pub(super) enum Known<T> {
     Over(Result<Done<T>, GuardError>),
-    /// Another call is at it.
-    Wait(UnderWay),
-    /// It changed; look again.
-    Again,
+    /// It may have been executed, and this run may neither send it nor ask about it.
+    Indeterminate {
+        /// Whether this run found out first.
+        is_new: bool,
+    },
 }
 
-/// Looks, and goes through with what follows. `waited_for` tells the claim that this run waited for, if it did.
-pub(super) async fn turn<T>(job: Arc<Job<T>>, waited_for: Option<Nonce>) -> Turn<T>
-where
-    T: Serialize + DeserializeOwned + Send + 'static,
-{
-    look(&job, waited_for).await.unwrap_or_else(|error| Turn::Over(Err(error)))
-}
+impl<T: DeserializeOwned> Job<T> {
+    pub(super) fn decide(
+        &self,
+        found: &Held,
+        waited_for: Option<Nonce>,
+    ) -> Result<Decision<Place, Known<T>>, LedgerError> {
+        let payload = Payload::read(found)?;
+        if !payload.is_about(&self.place.fingerprint) {
+            return Ok(Decision::Answer(Known::Over(Err(GuardError::key_reused()))));
+        }
+        if let Some(result) = result_in(&payload, found, waited_for) {
+            return Ok(Decision::Answer(Known::Over(result)));
+        }
+        let again = Standing { round: payload.round, ..self.place.first_round() };
+        match &payload.phase {
+            Phase::UnderWay | Phase::Reconciling if !found.lease_left().is_zero() => Ok(Decision::Wait),
+            Phase::UnderWay | Phase::Reconciling | Phase::Indeterminate if payload.is_write => {
+                self.decide_in_doubt(found, &payload, again)
+            }
+            _ => Ok(Decision::TakeOver(again)),
+        }
+    }
 
-async fn look<T>(job: &Job<T>, waited_for: Option<Nonce>) -> Result<Turn<T>, GuardError>
-where
-    T: Serialize + DeserializeOwned + Send + 'static,
-{
-    let place = &job.place;
-    let begin = Asked::now();
-    let nonce = Nonce::draw()?;
-    let standing = Standing {
-        round: 0,
-        first_sent: Moment::at(begin.at),
-        protected: place.operation.effect().key_kept_for(),
-        in_doubt: false,
-    };
-    let entry = place.entry(nonce, &place.payload(&standing, Phase::UnderWay))?;
-    let held = match place.engine.effects.claim(&place.key, entry).await {
-        Ok(Claimed::Ours(ours)) => {
-            let lease = Lease::new(place, standing, nonce, Some(ours), begin);
-            return Ok(lead(job, lease, begin.at).await);
-        }
-        Ok(Claimed::Held(held)) => held,
-        Err(error) => return without_store(job, standing, nonce, error, begin).await,
-    };
-    // Another one from here on: a claim whose reply was lost may still be made, any time later.
-    let nonce = Nonce::draw()?;
-    let payload = Payload::read(&held)?;
-    if !payload.is_about(&place.fingerprint) {
-        return Err(GuardError::key_reused());
-    }
-    let again = Standing { round: payload.round, ..standing };
-    if let Some(result) = known(&payload, &held, waited_for) {
-        return result.map(|done| Turn::Over(Ok(done)));
-    }
-    match &payload.phase {
-        Phase::UnderWay | Phase::Reconciling if !held.lease_left().is_zero() => Ok(Turn::Wait(held.under_way())),
-        Phase::UnderWay | Phase::Reconciling | Phase::Indeterminate if payload.is_write => {
-            doubtful(job, &held, &payload, again, nonce).await
-        }
-        _ => take_over(job, &held, again, nonce).await,
+    /// What becomes of a write that may have been executed.
+    fn decide_in_doubt(
+        &self,
+        found: &Held,
+        payload: &Payload,
+        again: Standing,
+    ) -> Result<Decision<Place, Known<T>>, LedgerError> {
+        let first_sent = payload.first_sent(found);
+        let protected = self.place.resendable(payload, first_sent);
+        let standing = Standing { first_sent, protected, in_doubt: true, ..again };
+        Ok(match (&self.inquire, &payload.phase) {
+            _ if protected.is_some() => Decision::TakeOver(standing),
+            (Some(_), _) => Decision::TakeOver(Standing { asks_about: Some(found.sender()), ..standing }),
+            (None, Phase::Indeterminate) => Decision::Answer(Known::Indeterminate { is_new: false }),
+            // The mark names the claim, so that the process which does know may still say so.
+            (None, _) => Decision::Mark(self.place.mark(&standing)?, Known::Indeterminate { is_new: true }),
+        })
     }
 }
 
 /// The result that a record holds, if it holds one for this run. `waited_for` is the claim that this run waited for.
-fn known<T>(payload: &Payload, held: &Held, waited_for: Option<Nonce>) -> Option<Result<Done<T>, GuardError>>
+fn result_in<T>(payload: &Payload, found: &Held, waited_for: Option<Nonce>) -> Option<Result<Done<T>, GuardError>>
 where
     T: DeserializeOwned,
 {
@@ -98,129 +90,67 @@ where
             Some(kept.value().map(done))
         }
         Phase::Refused(refusal) => Some(Err(refusal.clone().into_error(Vec::new()))),
-        Phase::Failed(failure) if waited_for == Some(held.record.nonce) && held.age < FAILED_FOR => {
+        Phase::Failed(failure) if waited_for == Some(found.record.nonce) && found.age < FAILED_FOR => {
             Some(Err(failure.clone().into_error()))
         }
         _ => None,
     }
 }
 
-/// What another run's look says to one that waited, if that needs no look of its own.
-pub(super) fn overheard<T>(job: &Job<T>, held: &Held, waited_for: Nonce) -> Option<Result<Done<T>, GuardError>>
+/// What another run of this process found meanwhile, if that needs no look of this run's own.
+pub(super) fn overheard<T>(job: &Job<T>, look: &Look) -> Option<Result<Done<T>, GuardError>>
 where
     T: DeserializeOwned,
 {
-    let payload = match Payload::read(held) {
-        Ok(payload) => payload,
-        Err(error) => return Some(Err(error.into())),
+    match job.decide(look.overheard.as_deref()?, look.waited_for) {
+        Ok(Decision::Answer(Known::Over(result))) => Some(result),
+        // The run that found it so first has put it on the list.
+        Ok(Decision::Answer(Known::Indeterminate { .. })) => Some(Err(GuardError::indeterminate(Next::Resolve, None))),
+        Ok(_) => None,
+        Err(error) => Some(Err(error.into())),
+    }
+}
+
+/// Looks, and goes through with what follows.
+pub(super) async fn turn<T>(job: &Job<T>, look: Look) -> Result<Turn<Done<T>>, GuardError>
+where
+    T: Serialize + DeserializeOwned + Send + 'static,
+{
+    let place = &job.place;
+    let (anew, decide) = (|| Ok(place.first_round()), |found: &Held, waited_for| job.decide(found, waited_for));
+    let lease = match place.engine.effects.look(place, anew, decide, look).await {
+        Ok(Turn::Over(Acquired::Lease(lease))) => lease,
+        Ok(Turn::Over(Acquired::Answer(Known::Over(result)))) => return result.map(Turn::Over),
+        Ok(Turn::Over(Acquired::Answer(Known::Indeterminate { is_new }))) => {
+            if is_new {
+                place.engine.telemetry.indeterminate(place.operation.name(), &place.digest);
+            }
+            // That it cannot be put there changes nothing for its caller.
+            if let Err(error) = Index::of(place).add(place).await {
+                place.engine.telemetry.store_failed(&error);
+            }
+            return Err(GuardError::indeterminate(Next::Resolve, None));
+        }
+        Ok(Turn::Over(Acquired::Busy { lease_left })) => return Err(GuardError::in_progress(lease_left)),
+        Ok(Turn::Wait(found)) => return Ok(Turn::Wait(found)),
+        Ok(Turn::Again) => return Ok(Turn::Again),
+        Err(Unbacked(Some(lease), why)) if goes_on_without(place, lease.carried(), &why) => lease,
+        // Dropped, the lease removes a claim that was made all the same: it would look like a sending that broke off.
+        Err(Unbacked(_, why)) => return Err(why.into()),
     };
-    if !payload.is_about(&job.place.fingerprint) {
-        return Some(Err(GuardError::key_reused()));
-    }
-    if let Some(result) = known(&payload, held, Some(waited_for)) {
-        return Some(result);
-    }
-    // Who found it so first has put it on the list.
-    let is_open = payload.phase == Phase::Indeterminate && payload.is_write && job.inquire.is_none();
-    (is_open && job.place.resendable(&payload, payload.first_sent(held)).is_none())
-        .then(|| Err(GuardError::indeterminate(Next::Resolve, None)))
-}
-
-/// Takes the operation on in the place of who had it before, and sends it.
-async fn take_over<T>(job: &Job<T>, held: &Held, standing: Standing, nonce: Nonce) -> Result<Turn<T>, GuardError>
-where
-    T: Serialize + DeserializeOwned + Send + 'static,
-{
-    let place = &job.place;
-    let begin = Asked::now();
-    let entry = place.entry(nonce, &place.payload(&standing, Phase::UnderWay))?;
-    match place.engine.effects.take_over(&place.key, held, entry).await {
-        Ok(Replaced::Ours(ours)) => {
-            let lease = Lease::new(place, standing, nonce, Some(ours), begin);
-            Ok(lead(job, lease, begin.at).await)
-        }
-        Ok(Replaced::Lost(_)) => Ok(Turn::Again),
-        Err(error) => without_store(job, standing, nonce, error, begin).await,
+    if lease.carried().asks_about.is_some() {
+        reconcile(job, lease).await
+    } else {
+        lead(job, lease).await.map(Turn::Over)
     }
 }
 
-/// Goes on with a write that may have been executed.
-async fn doubtful<T>(
-    job: &Job<T>,
-    held: &Held,
-    payload: &Payload,
-    standing: Standing,
-    nonce: Nonce,
-) -> Result<Turn<T>, GuardError>
-where
-    T: Serialize + DeserializeOwned + Send + 'static,
-{
-    let place = &job.place;
-    let first_sent = payload.first_sent(held);
-    let protected = place.resendable(payload, first_sent);
-    let standing = Standing { first_sent, protected, in_doubt: true, ..standing };
-    if protected.is_some() {
-        return take_over(job, held, standing, nonce).await;
+/// Whether nothing can go wrong by going on without the store.
+fn goes_on_without(place: &Place, standing: &Standing, why: &LedgerError) -> bool {
+    if !(why.is_down() || why.is_newer() && !place.is_write()) {
+        return false;
     }
-    if job.inquire.is_none() {
-        if payload.phase != Phase::Indeterminate && !give_up(place, held, &standing).await? {
-            return Ok(Turn::Again);
-        }
-        list(place).await;
-        return Err(GuardError::indeterminate(Next::Resolve, None));
-    }
-    let begin = Asked::now();
-    let entry = place.entry(nonce, &place.payload(&standing, Phase::Reconciling))?;
-    match place.engine.effects.take_over(&place.key, held, entry).await? {
-        Replaced::Ours(ours) => {
-            let lease = Lease::new(place, standing, nonce, Some(ours), begin);
-            reconcile(job, lease, begin.at).await
-        }
-        Replaced::Lost(_) => Ok(Turn::Again),
-    }
-}
-
-/// Says of a write that broke off that nobody knows what became of it. False when it changed meanwhile.
-///
-/// The mark names the claim, so that the process which does know may still say so.
-async fn give_up(place: &Place, held: &Held, standing: &Standing) -> Result<bool, LedgerError> {
-    let contents = place.contents(&place.payload(standing, Phase::Indeterminate))?;
-    let is_ours = place.engine.effects.mark(&place.key, held, contents).await?;
-    if is_ours {
-        place.engine.telemetry.indeterminate(place.operation.name(), &place.digest);
-    }
-    Ok(is_ours)
-}
-
-/// Goes on without the store, if nothing can go wrong by that.
-async fn without_store<T>(
-    job: &Job<T>,
-    standing: Standing,
-    nonce: Nonce,
-    error: LedgerError,
-    begin: Asked,
-) -> Result<Turn<T>, GuardError>
-where
-    T: Serialize + DeserializeOwned + Send + 'static,
-{
-    let place = &job.place;
-    let lease = Lease::new(place, standing, nonce, None, begin);
-    let may_go_on = error.is_down() || error.is_newer() && !place.is_write();
-    if !may_go_on {
-        return Err(error.into());
-    }
-    place.engine.telemetry.store_failed(&error);
-    let is_safe = !place.is_write() || standing.protected.is_some() && place.settings.goes_on_without_store;
-    if is_safe {
-        return Ok(lead(job, lease, begin.at).await);
-    }
-    // The claim may be there all the same, and would look like a sending that broke off.
-    match (error.is_outcome_unknown(), standing.in_doubt) {
-        (true, false) => lease.give_back().await,
-        (true, true) => {
-            lease.settle(Phase::Indeterminate).await;
-        }
-        (false, _) => {}
-    }
-    Err(error.into())
+    place.engine.telemetry.store_failed(why);
+    let is_protected = standing.protected.is_some() && place.settings.goes_on_without_store;
+    !place.is_write() || is_protected && standing.asks_about.is_none()
 }

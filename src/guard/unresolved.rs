@@ -3,17 +3,14 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::intent::fingerprint::Fingerprint;
+use crate::ledger::{Change, Contents, Held, Key, Kind, LedgerError, State, millis, payload_of};
+use crate::lookup::engine::{Engine, Unlisted};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use rand::RngExt as _;
+use rand::rngs::StdRng;
 use serde::{Deserialize, Serialize};
-use tokio::time::Instant;
-
-use crate::call::deadline::Deadline;
-use crate::intent::fingerprint::Fingerprint;
-use crate::ledger::{
-    Claimed, Entry, Held, Key, Kind, Ledger, LedgerError, Nonce, Poll, Replaced, State, millis, payload_of,
-};
-use crate::lookup::engine::{Engine, Unlisted};
 
 use super::job::Place;
 use super::record::{Payload, Phase};
@@ -21,8 +18,8 @@ use super::record::{Payload, Phase};
 /// At the longest names they fill three quarters of a record. More are no list but an outage, and are counted.
 const MOST_LISTED: usize = 500;
 
-/// The longest that an entry waits for its turn, when many processes write the list at one moment.
-const LIMIT: Duration = Duration::from_secs(10);
+/// How many of those on the list are checked each time that it is read: as many as one can wait for.
+const MOST_CHECKED: usize = 20;
 
 /// Names an operation without saying what it is: 43 characters of `A-Z a-z 0-9 - _`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -164,10 +161,29 @@ struct Item {
     age_ms: u64,
 }
 
+impl List {
+    fn holds(&self, digest: &Fingerprint) -> bool {
+        self.items.iter().any(|item| item.reference == *digest.as_bytes())
+    }
+
+    fn push(&mut self, operation: &Unlisted) {
+        let Unlisted { digest, tenant, name } = operation.clone();
+        self.items.push(Item { reference: *digest.as_bytes(), tenant, name, age_ms: 0 });
+    }
+
+    /// Takes an operation off, and says what it was called.
+    fn take_off(&mut self, digest: &Fingerprint) -> Option<Box<str>> {
+        let at = self.items.iter().position(|item| item.reference == *digest.as_bytes());
+        at.map(|at| self.items.remove(at).name)
+    }
+}
+
 /// The list's record.
+///
+/// An operation's record and the list cannot be changed at one moment. So who lists an operation reads its record again
+/// afterwards, who writes its last word late takes it off, and who reads the list checks some of it.
 pub(super) struct Index<'e> {
     engine: &'e Engine,
-    ledger: &'e Ledger,
     key: Key,
     ttl: Duration,
 }
@@ -175,52 +191,39 @@ pub(super) struct Index<'e> {
 impl<'e> Index<'e> {
     pub(super) fn new(engine: &'e Engine, ttl: Duration) -> Self {
         let digest = engine.identity.fingerprint("unresolved", &[]);
-        Self { engine, ledger: &engine.effects, key: engine.effects.key(Kind::Unresolved, &digest), ttl }
+        Self { engine, key: engine.effects.key(Kind::Unresolved, &digest), ttl }
+    }
+
+    /// The list on which an operation belongs.
+    pub(super) fn of(place: &'e Place) -> Self {
+        Self::new(&place.engine, place.settings.write_retention)
     }
 
     /// Puts an operation on the list, unless it is there.
     pub(super) async fn add(&self, place: &Place) -> Result<(), LedgerError> {
-        let reference = *place.digest.as_bytes();
-        let item = || Item {
-            reference,
-            tenant: place.operation.tenant().into(),
-            name: place.operation.name().into(),
-            age_ms: 0,
-        };
-        let first = List { items: vec![item()], not_listed: 0 };
-        let mut held = match self.ledger.claim(&self.key, self.entry(&first)?).await? {
-            Claimed::Ours(_) => return Ok(()),
-            Claimed::Held(held) => held,
-        };
-        let (mut poll, deadline) = (Poll::new(), Deadline::after(Instant::now(), LIMIT));
-        loop {
-            let mut list = read(&held)?;
-            if list.items.iter().any(|item| item.reference == reference) {
-                return Ok(());
-            }
-            let has_room = self.has_room(&list, place.operation.tenant());
-            if has_room {
-                list.items.push(item());
-            } else if self.engine.backlog.holds(&place.digest) {
-                return Ok(());
-            } else {
+        let backlog = &self.engine.backlog;
+        let (tenant, name) = (place.operation.tenant().into(), place.operation.name().into());
+        let operation = Unlisted { digest: place.digest, tenant, name };
+        let is_listed = |list: &mut List| {
+            let is_new = !list.holds(&place.digest);
+            if is_new && self.has_room(list, &operation.tenant) {
+                list.push(&operation);
+            } else if is_new && backlog.holds(&place.digest) {
+                return (false, false);
+            } else if is_new {
                 list.not_listed = list.not_listed.saturating_add(1);
+                return (true, false);
             }
-            held = match self.replace(&held, &list).await? {
-                Replaced::Ours(_) if has_room => return Ok(()),
-                Replaced::Ours(_) => {
-                    let Item { tenant, name, .. } = item();
-                    self.engine.backlog.push(Unlisted { digest: place.digest, tenant, name });
-                    return Ok(());
-                }
-                Replaced::Lost(Some(held)) => held,
-                Replaced::Lost(None) => match self.ledger.claim(&self.key, self.entry(&first)?).await? {
-                    Claimed::Ours(_) => return Ok(()),
-                    Claimed::Held(held) => held,
-                },
-            };
-            held = self.in_turn(held, &mut poll, deadline).await?;
+            (is_new, true)
+        };
+        if !self.update(is_listed).await? {
+            backlog.push(operation);
         }
+        // Its process, or a person, may have said meanwhile what became of it, and found nothing on the list.
+        if !is_marked(self.record(&place.digest).await?.as_ref())? {
+            self.remove(&place.digest, true).await?;
+        }
+        Ok(())
     }
 
     /// Whether another operation of a tenant finds room: on the list, and in the tenant's share of it.
@@ -231,105 +234,129 @@ impl<'e> Index<'e> {
 
     /// Puts those on the list that found no room before, as far as there is some now.
     async fn fill(&self) -> Result<(), LedgerError> {
-        let waiting = self.engine.backlog.all();
+        let (backlog, mut open) = (&self.engine.backlog, Vec::new());
+        let waiting = backlog.all();
         if waiting.is_empty() {
             return Ok(());
         }
-        let Some(held) = self.ledger.get(&self.key).await? else { return Ok(()) };
-        let (mut list, mut listed) = (read(&held)?, Vec::new());
-        for Unlisted { digest, tenant, name } in waiting {
-            if !self.has_room(&list, &tenant) {
+        let mut list = self.read().await?;
+        for operation in waiting {
+            if !self.has_room(&list, &operation.tenant) {
                 continue;
             }
-            let record = self.ledger.get(&self.ledger.key(Kind::Operation, &digest)).await?;
-            let is_open = match record {
-                Some(record) => Payload::read(&record)?.phase == Phase::Indeterminate,
-                None => false,
-            };
-            let reference = *digest.as_bytes();
-            if !is_open || list.items.iter().any(|item| item.reference == reference) {
-                self.engine.backlog.remove(&digest);
+            if list.holds(&operation.digest) || !is_marked(self.record(&operation.digest).await?.as_ref())? {
+                backlog.remove(&operation.digest);
                 continue;
             }
-            list.items.push(Item { reference, tenant, name, age_ms: 0 });
-            list.not_listed = list.not_listed.saturating_sub(1);
-            listed.push(digest);
+            list.push(&operation);
+            open.push(operation);
         }
-        // Where others wrote meanwhile, the next look does it.
-        if !listed.is_empty() && matches!(self.replace(&held, &list).await?, Replaced::Ours(_)) {
-            for digest in listed {
-                self.engine.backlog.remove(&digest);
+        let listed = self.update(|list| {
+            let mut listed = Vec::new();
+            for operation in &open {
+                if !list.holds(&operation.digest) && self.has_room(list, &operation.tenant) {
+                    list.push(operation);
+                    list.not_listed = list.not_listed.saturating_sub(1);
+                    listed.push(operation.digest);
+                }
             }
+            (!listed.is_empty(), listed)
+        });
+        for digest in listed.await? {
+            backlog.remove(&digest);
         }
         Ok(())
     }
 
-    /// Lets others go first, each for another while, and looks again.
-    async fn in_turn(&self, held: Held, poll: &mut Poll, deadline: Deadline) -> Result<Held, LedgerError> {
-        if !poll.wait(LIMIT, deadline).await {
-            return Err(LedgerError::Contended);
-        }
-        Ok(self.ledger.get(&self.key).await?.unwrap_or(held))
-    }
-
-    /// Takes an operation off the list, and says what it was called. Its place goes to one that waits for it.
-    pub(super) async fn remove(&self, digest: &Fingerprint) -> Result<Option<Box<str>>, LedgerError> {
-        self.engine.backlog.remove(digest);
-        let name = self.take_off(digest).await?;
+    /// Takes an operation off the list, and says what it was called. Its place goes to one that waits for it. One that was
+    /// never listed may have been counted.
+    pub(super) async fn remove(
+        &self,
+        digest: &Fingerprint,
+        may_be_counted: bool,
+    ) -> Result<Option<Box<str>>, LedgerError> {
+        let may_be_counted = self.engine.backlog.remove(digest) || may_be_counted;
+        let taken_off = self.update(|list| {
+            let name = list.take_off(digest);
+            let is_counted = name.is_none() && may_be_counted && list.not_listed > 0;
+            list.not_listed = list.not_listed.saturating_sub(u64::from(is_counted));
+            (name.is_some() || is_counted, name)
+        });
+        let name = taken_off.await?;
         self.fill().await?;
         Ok(name)
-    }
-
-    /// Takes an operation off the list. One that was never listed was counted.
-    async fn take_off(&self, digest: &Fingerprint) -> Result<Option<Box<str>>, LedgerError> {
-        let Some(mut held) = self.ledger.get(&self.key).await? else { return Ok(None) };
-        let (mut poll, deadline) = (Poll::new(), Deadline::after(Instant::now(), LIMIT));
-        loop {
-            let mut list = read(&held)?;
-            let at = list.items.iter().position(|item| item.reference == *digest.as_bytes());
-            let name = at.map(|at| list.items.remove(at).name);
-            if name.is_none() && list.not_listed == 0 {
-                return Ok(None);
-            }
-            if name.is_none() {
-                list.not_listed = list.not_listed.saturating_sub(1);
-            }
-            held = match self.replace(&held, &list).await? {
-                Replaced::Ours(_) | Replaced::Lost(None) => return Ok(name),
-                Replaced::Lost(Some(held)) => held,
-            };
-            held = self.in_turn(held, &mut poll, deadline).await?;
-        }
     }
 
     /// What is on the list.
     pub(super) async fn list(&self) -> Result<UnresolvedList, LedgerError> {
         self.fill().await?;
-        let Some(held) = self.ledger.get(&self.key).await? else { return Ok(UnresolvedList::default()) };
-        let List { items, not_listed } = read(&held)?;
-        let mut operations: Vec<_> = items
-            .into_iter()
-            .map(|Item { reference, tenant, name, age_ms }| Unresolved {
-                tenant,
-                name,
-                reference: OperationReference(Fingerprint::from_bytes(reference)),
-                age: Duration::from_millis(age_ms),
-            })
-            .collect();
+        let mut list = self.read().await?;
+        let over = self.over(&list).await?;
+        if !over.is_empty() {
+            list = self
+                .update(|list| {
+                    let is_changed = over.iter().filter_map(|digest| list.take_off(digest)).count() > 0;
+                    (is_changed, list.clone())
+                })
+                .await?;
+        }
+        let operation = |Item { reference, tenant, name, age_ms }| Unresolved {
+            tenant,
+            name,
+            reference: OperationReference(Fingerprint::from_bytes(reference)),
+            age: Duration::from_millis(age_ms),
+        };
+        let mut operations: Vec<_> = list.items.into_iter().map(operation).collect();
         operations.sort_by_key(|operation| std::cmp::Reverse(operation.age));
-        Ok(UnresolvedList { operations, not_listed })
+        Ok(UnresolvedList { operations, not_listed: list.not_listed })
     }
 
-    async fn replace(&self, held: &Held, list: &List) -> Result<Replaced, LedgerError> {
-        let entry = self.entry(list)?;
-        self.ledger.take_over(&self.key, held, entry).await
+    /// Which of those on the list their records no longer bear out: of so many in a row, from anywhere in the list.
+    async fn over(&self, list: &List) -> Result<Vec<Fingerprint>, LedgerError> {
+        let unchecked = list.items.len().saturating_sub(MOST_CHECKED);
+        let first = rand::make_rng::<StdRng>().random_range(0..=unchecked);
+        let checked = list.items.iter().skip(first).take(MOST_CHECKED);
+        let digests: Vec<_> = checked.map(|item| Fingerprint::from_bytes(item.reference)).collect();
+        let keys: Vec<_> = digests.iter().map(|digest| self.engine.effects.key(Kind::Operation, digest)).collect();
+        let mut over = Vec::new();
+        for (digest, found) in digests.into_iter().zip(self.engine.effects.get_all(&keys).await?) {
+            // One that is sent again or asked about stays until that has come to its end.
+            let is_under_way = found.as_ref().is_some_and(|found| found.record.state == State::Claimed);
+            if !is_under_way && !is_marked(found.as_ref())? {
+                over.push(digest);
+            }
+        }
+        Ok(over)
     }
 
-    fn entry(&self, list: &List) -> Result<Entry, LedgerError> {
-        let payload = payload_of(list)?;
-        let (state, nonce, lease) = (State::Settled, Nonce::draw()?, Duration::ZERO);
-        Ok(Entry { state, nonce, ttl: self.ttl, lease, payload })
+    async fn record(&self, digest: &Fingerprint) -> Result<Option<Held>, LedgerError> {
+        self.engine.effects.get(&self.engine.effects.key(Kind::Operation, digest)).await
     }
+
+    async fn read(&self) -> Result<List, LedgerError> {
+        let found = self.engine.effects.get(&self.key).await?;
+        Ok(found.as_ref().map(read).transpose()?.unwrap_or_default())
+    }
+
+    /// Changes the list, if `change` says that it did, and hands on what it says beside.
+    async fn update<T>(&self, change: impl Fn(&mut List) -> (bool, T)) -> Result<T, LedgerError> {
+        let change = |found: Option<&Held>| {
+            let mut list = found.map(read).transpose()?.unwrap_or_default();
+            let (is_changed, said) = change(&mut list);
+            if !is_changed {
+                return Ok((Change::Keep, said));
+            }
+            let (payload, lease) = (payload_of(&list)?, Duration::ZERO);
+            Ok((Change::Write(Contents { state: State::Settled, ttl: self.ttl, lease, payload }), said))
+        };
+        self.engine.effects.update(&self.key, change).await
+    }
+}
+
+/// Whether a record says of its operation that it may have been executed.
+fn is_marked(found: Option<&Held>) -> Result<bool, LedgerError> {
+    let Some(found) = found else { return Ok(false) };
+    Ok(matches!(Payload::read(found)?.phase, Phase::Indeterminate | Phase::Reconciling))
 }
 
 /// Reads the list, with ages as of now.
@@ -339,18 +366,4 @@ fn read(held: &Held) -> Result<List, LedgerError> {
         item.age_ms = item.age_ms.saturating_add(millis(held.told_age()));
     }
     Ok(list)
-}
-
-/// Puts the operation on the list, if it is not there. That it cannot be put there changes nothing for its caller.
-pub(super) async fn list(place: &Place) {
-    if let Err(error) = place.index().add(place).await {
-        place.engine.telemetry.store_failed(&error);
-    }
-}
-
-/// Takes the operation off the list.
-pub(super) async fn unlist(place: &Place) {
-    if let Err(error) = place.index().remove(&place.digest).await {
-        place.engine.telemetry.store_failed(&error);
-    }
 }

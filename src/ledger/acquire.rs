@@ -18,9 +18,8 @@ use std::time::Duration;
 
 use crate::call::deadline::Deadline;
 
-use super::claimable::{Claimable, Decide, Decision, LateWords};
-use super::lease::{Asked, Lease, Origin};
-use super::unconfirmed::Unconfirmed;
+use super::claimable::{Claimable, Decide, Decision};
+use super::lease::{Lease, Origin, Unconfirmed};
 use super::{Claimed, Held, Key, Ledger, LedgerError, Nonce, Replaced, State, Waited, Watch};
 
 /// Another call must have been faster each time; past this many something is wrong.
@@ -37,6 +36,40 @@ pub(crate) enum Acquired<C: Claimable, A> {
     },
 }
 
+/// What a call knows when its turn comes to look.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Look {
+    /// What another call of this process found since.
+    pub(crate) overheard: Option<Arc<Held>>,
+    /// The claim that the call has waited for.
+    pub(crate) waited_for: Option<Nonce>,
+}
+
+/// How a turn ends.
+pub(crate) enum Turn<T> {
+    Over(T),
+    /// Another call holds the lease.
+    Wait(Arc<Held>),
+    /// Another call was faster.
+    Again,
+}
+
+/// No lease was had, and why. Where the store did not confirm a claim, the lease without it: dropped, it removes the claim,
+/// in case it was made all the same.
+pub(crate) struct Unbacked<C: Claimable>(pub(crate) Option<Box<Lease<C>>>, pub(crate) LedgerError);
+
+impl<C: Claimable> From<LedgerError> for Unbacked<C> {
+    fn from(why: LedgerError) -> Self {
+        Self(None, why)
+    }
+}
+
+impl<C: Claimable> From<Unbacked<C>> for LedgerError {
+    fn from(Unbacked(_, why): Unbacked<C>) -> Self {
+        why
+    }
+}
+
 impl Ledger {
     /// Goes on until there is a lease or an answer, or the deadline is over. A deadline that is over already waits for
     /// nothing. `anew` is asked before each claim, and says what its lease carries; or what the answer is where no record
@@ -51,68 +84,100 @@ impl Ledger {
         deadline: Deadline,
         decide: impl Decide<C, A>,
     ) -> Result<Acquired<C, A>, LedgerError> {
-        let (mut watch, mut waited_for, mut overheard) = (None, None, None);
+        let (anew, decide) = (&anew, &decide);
+        let turn = |look| async move { Ok(self.look(what, anew, decide, look).await?) };
+        self.in_turns(what.key(), deadline, turn, |lease_left| Ok(Acquired::Busy { lease_left })).await
+    }
+
+    /// Goes through turns until one is the last, and waits between them as long as another call holds the lease. `busy` says
+    /// what the end is where it is still held when the deadline is over.
+    pub(crate) async fn in_turns<T, E, F>(
+        &self,
+        key: &Key,
+        deadline: Deadline,
+        mut turn: impl FnMut(Look) -> F,
+        busy: impl FnOnce(Duration) -> Result<T, E>,
+    ) -> Result<T, E>
+    where
+        E: From<LedgerError>,
+        F: Future<Output = Result<Turn<T>, E>>,
+    {
+        let (mut watch, mut look) = (None, Look::default());
         for _ in 0..MOST_ROUNDS {
-            let found: Arc<Held> = match overheard.take() {
-                Some(found) => found,
-                None => match anew() {
-                    Ok(carried) => match self.claim_for(what, carried).await? {
-                        Tried::Lease(lease) => return Ok(Acquired::Lease(lease)),
-                        Tried::Found(found) => Arc::new(found),
-                    },
-                    Err(otherwise) => match self.get(what.key()).await? {
-                        Some(found) => Arc::new(found),
-                        None => return Ok(Acquired::Answer(otherwise)),
-                    },
-                },
+            let waited_for = look.waited_for;
+            let found = match turn(look).await? {
+                Turn::Over(end) => return Ok(end),
+                Turn::Again => {
+                    look = Look { overheard: None, waited_for };
+                    continue;
+                }
+                Turn::Wait(found) => found,
             };
-            match decide(&found, waited_for)? {
-                Decision::Answer(answer) => return Ok(Acquired::Answer(answer)),
-                Decision::Wait if !deadline.allows(found.asked_at, Duration::ZERO) => {
-                    return Ok(Acquired::Busy { lease_left: found.lease_left() });
-                }
-                Decision::Wait => {
-                    let mut claim = found.under_way();
-                    let watch: &mut Watch = watch.get_or_insert_with(|| self.watch(what.key()));
-                    match watch.wait(&mut claim, deadline).await {
-                        Waited::Turn => {}
-                        Waited::Over(found) => overheard = Some(found),
-                        Waited::OutOfTime(lease_left) => return Ok(Acquired::Busy { lease_left }),
-                    }
-                    waited_for = Some(claim.nonce);
-                }
-                Decision::Assume(carried) => {
-                    let ours = Held::clone(&found).assume();
-                    let lease = Lease::new(self, what, carried, ours, Asked::now(), Origin::Assumed);
-                    return Ok(Acquired::Lease(Box::new(lease)));
-                }
-                Decision::TakeOver(carried) => {
-                    if let Some(lease) = self.take_over_for(what, &found, carried).await? {
-                        return Ok(Acquired::Lease(lease));
-                    }
-                }
-                #[cfg(feature = "tower")]
-                Decision::Mark(contents, answer) => {
-                    if self.mark(what.key(), &found, contents).await? {
-                        return Ok(Acquired::Answer(answer));
-                    }
-                }
+            if !deadline.allows(found.asked_at, Duration::ZERO) {
+                return busy(found.lease_left());
             }
+            let mut claim = found.under_way();
+            let watch: &mut Watch = watch.get_or_insert_with(|| self.watch(key));
+            let overheard = match watch.wait(&mut claim, deadline).await {
+                Waited::Turn => None,
+                Waited::Over(found) => Some(found),
+                Waited::OutOfTime(lease_left) => return busy(lease_left),
+            };
+            look = Look { overheard, waited_for: Some(claim.nonce) };
         }
-        Err(LedgerError::Contended)
+        Err(LedgerError::Contended.into())
+    }
+
+    /// Looks once, and claims, takes over or marks the record where that follows.
+    pub(crate) async fn look<C: Claimable, A>(
+        &self,
+        what: &C,
+        anew: impl Fn() -> Result<C::Carried, A>,
+        decide: impl Decide<C, A>,
+        look: Look,
+    ) -> Result<Turn<Acquired<C, A>>, Unbacked<C>> {
+        let found = match look.overheard {
+            Some(found) => found,
+            None => match anew() {
+                Ok(carried) => match self.claim_for(what, carried).await? {
+                    Ok(lease) => return Ok(Turn::Over(Acquired::Lease(lease))),
+                    Err(found) => Arc::new(found),
+                },
+                Err(otherwise) => match self.get(what.key()).await? {
+                    Some(found) => Arc::new(found),
+                    None => return Ok(Turn::Over(Acquired::Answer(otherwise))),
+                },
+            },
+        };
+        let end = match decide(&found, look.waited_for)? {
+            Decision::Answer(answer) => Some(Acquired::Answer(answer)),
+            Decision::Wait => return Ok(Turn::Wait(found)),
+            Decision::Assume(carried) => Some(Acquired::Lease(Lease::assumed(self, what, carried, &found))),
+            Decision::TakeOver(carried) => self.take_over_for(what, &found, carried).await?.map(Acquired::Lease),
+            Decision::Mark(contents, answer) => {
+                self.mark(what.key(), &found, contents).await?.then_some(Acquired::Answer(answer))
+            }
+        };
+        Ok(end.map_or(Turn::Again, Turn::Over))
     }
 
     /// Claims the record where none is; else says which one is.
-    async fn claim_for<C: Claimable>(&self, what: &C, carried: C::Carried) -> Result<Tried<C>, LedgerError> {
-        let (nonce, asked) = (Nonce::draw()?, Asked::now());
-        let entry = what.claim(&carried, asked.at)?.entry(nonce);
-        let claiming = self.claim(what.key(), entry);
-        Ok(match self.confirmed(C::LATE_WORDS, what.key(), nonce, claiming).await? {
-            Claimed::Ours(ours) => {
-                Tried::Lease(Box::new(Lease::new(self, what, carried, ours, asked, Origin::Claimed)))
+    async fn claim_for<C: Claimable>(
+        &self,
+        what: &C,
+        carried: C::Carried,
+    ) -> Result<Result<Box<Lease<C>>, Held>, Unbacked<C>> {
+        let (lease, record) = Lease::asking(self, what, carried)?;
+        // The first of two tries may still be made once the key is free, and no process would work under it.
+        let on_open = |nonce| lease.orphan(Unconfirmed { nonce, or_again: false, why: None });
+        match self.claim(what.key(), record, on_open).await {
+            Ok(Claimed::Ours(ours)) => Ok(Ok(lease.confirmed(ours, Origin::Claimed))),
+            Ok(Claimed::Held(found)) => {
+                lease.was_not_made();
+                Ok(Err(found))
             }
-            Claimed::Held(found) => Tried::Found(found),
-        })
+            Err(why) => Err(lease.unconfirmed(why)),
+        }
     }
 
     /// Claims the record in the place of what was found; not where that has changed meanwhile.
@@ -121,41 +186,18 @@ impl Ledger {
         what: &C,
         found: &Held,
         carried: C::Carried,
-    ) -> Result<Option<Box<Lease<C>>>, LedgerError> {
-        // Another nonce than the claim bore that was asked for before: it may still be made, any time later.
-        let (nonce, asked) = (Nonce::draw()?, Asked::now());
-        let entry = what.claim(&carried, asked.at)?.entry(nonce);
-        let taking = self.take_over(what.key(), found, entry);
-        Ok(match self.confirmed(C::LATE_WORDS, what.key(), nonce, taking).await? {
-            Replaced::Ours(ours) => {
+    ) -> Result<Option<Box<Lease<C>>>, Unbacked<C>> {
+        let (lease, record) = Lease::asking(self, what, carried)?;
+        match self.take_over(what.key(), found, record).await {
+            Ok(Replaced::Ours(ours)) => {
                 let had_lapsed = found.record.state == State::Claimed && found.lease_left().is_zero();
-                let origin = if had_lapsed { Origin::Lapsed } else { Origin::Claimed };
-                Some(Box::new(Lease::new(self, what, carried, ours, asked, origin)))
+                Ok(Some(lease.confirmed(ours, if had_lapsed { Origin::Lapsed } else { Origin::Claimed })))
             }
-            Replaced::Lost(_) => None,
-        })
-    }
-
-    /// Asks for a claim, and removes it later when its outcome does not become known.
-    async fn confirmed<T>(
-        &self,
-        late_words: LateWords,
-        key: &Key,
-        nonce: Nonce,
-        asking: impl Future<Output = Result<T, LedgerError>>,
-    ) -> Result<T, LedgerError> {
-        if late_words == LateWords::None {
-            return asking.await;
+            Ok(Replaced::Lost(_)) => {
+                lease.was_not_made();
+                Ok(None)
+            }
+            Err(why) => Err(lease.unconfirmed(why)),
         }
-        let unconfirmed = Unconfirmed::new(self, key, nonce);
-        let outcome = asking.await;
-        unconfirmed.confirm(&outcome);
-        outcome
     }
-}
-
-/// What came of a claim.
-enum Tried<C: Claimable> {
-    Lease(Box<Lease<C>>),
-    Found(Held),
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Claimed, Entry, Held, Key, Ledger, LedgerError, Nonce, State};
+use super::{Claimed, Contents, Held, Key, Ledger, LedgerError, Nonce, State};
 
 /// What a record is bound to.
 #[derive(Debug)]
@@ -17,9 +17,8 @@ pub(crate) enum Bound {
 impl Ledger {
     /// Binds a record to what it says, unless it says something already. One round trip.
     pub(crate) async fn bind(&self, key: &Key, payload: &[u8], ttl: Duration) -> Result<Bound, LedgerError> {
-        let (state, nonce, lease) = (State::Settled, Nonce::draw()?, Duration::ZERO);
-        let entry = Entry { state, nonce, ttl, lease, payload: payload.to_vec() };
-        Ok(match self.claim(key, entry).await? {
+        let contents = Contents { state: State::Settled, ttl, lease: Duration::ZERO, payload: payload.to_vec() };
+        Ok(match self.claim(key, contents.record(Nonce::draw()?, None), |_| {}).await? {
             Claimed::Ours(_) => Bound::Anew,
             Claimed::Held(held) if held.record.payload == payload => Bound::Before,
             Claimed::Held(held) => Bound::ToOthers(held),

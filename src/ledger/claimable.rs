@@ -4,11 +4,13 @@
 //! [`Ledger::acquire`]: super::Ledger::acquire
 //! [`Lease`]: super::Lease
 
+use std::future::{Future, ready};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Entry, Held, Key, LedgerError, Nonce, State};
+use super::last_word::Said;
+use super::{Held, Key, LedgerError, Nonce, Record, State, millis};
 
 /// A kind of record that is claimed, worked for under a lease, and concluded with a last word.
 ///
@@ -19,15 +21,48 @@ pub(crate) trait Claimable: Clone + Send + Sync + 'static {
     /// What the holder of a lease says last.
     type Word: Send + Sync + 'static;
 
-    const LATE_WORDS: LateWords;
-
     fn key(&self) -> &Key;
+
+    /// What becomes of a last word that the store did not confirm.
+    fn late_words(&self, word: Option<&Self::Word>) -> LateWords;
 
     /// The record of a claim, or of its renewal, where the lease has been held since then.
     fn claim(&self, carried: &Self::Carried, since: Instant) -> Result<Contents, LedgerError>;
 
     /// The record that holds a last word. `None` where it leaves nothing: the record is removed.
     fn last(&self, carried: &Self::Carried, word: &Self::Word) -> Result<Option<Contents>, LedgerError>;
+
+    /// The claim of another process of which the record says something, where it does: that of a claim, or of a last word.
+    fn marks(&self, _carried: &Self::Carried, _word: Option<&Self::Word>) -> Option<Nonce> {
+        None
+    }
+
+    /// Whether a last word may be written over a record that is not the own claim. By default only over one that says of
+    /// that very claim what its own process did not.
+    fn may_follow(
+        &self,
+        _carried: &Self::Carried,
+        _word: &Self::Word,
+        found: &Held,
+        own: Nonce,
+    ) -> Result<bool, LedgerError> {
+        Ok(found.is_mark_of(own))
+    }
+
+    /// What is said in the place of a word that is too large for a record.
+    fn smaller(&self, _word: &Self::Word) -> Option<Self::Word> {
+        None
+    }
+
+    /// What has to follow from a last word elsewhere. Where it fails, the word is said again late, and it is tried again.
+    fn follow(
+        &self,
+        _carried: &Self::Carried,
+        _word: &Self::Word,
+        _said: &Said,
+    ) -> impl Future<Output = Result<(), LedgerError>> + Send {
+        ready(Ok(()))
+    }
 
     /// How long a lease is, where it is renewed as long as the work goes on.
     fn renewed(&self) -> Option<Duration> {
@@ -37,6 +72,12 @@ pub(crate) trait Claimable: Clone + Send + Sync + 'static {
     /// The last word of a lease that is dropped, as by a panic. By default there is none: the claim stands until its lease
     /// is over, since what it protects may have been done.
     fn if_dropped(&self) -> Option<Self::Word> {
+        None
+    }
+
+    /// The last word about a claim that the store did not confirm and under which nothing was done, in case it was made all
+    /// the same. By default it is removed.
+    fn if_orphaned(&self, _carried: &Self::Carried) -> Option<Self::Word> {
         None
     }
 }
@@ -51,18 +92,13 @@ pub(crate) enum LateWords {
     #[cfg(feature = "tower")]
     OverOwnClaim,
     /// The same, and where no record is.
-    #[cfg(feature = "webhook")]
     AlsoWhereNoRecordIs,
 }
 
 impl LateWords {
     /// Whether a late word may be written where no record is.
-    pub(super) const fn may_stand_alone(self) -> bool {
-        match self {
-            #[cfg(feature = "webhook")]
-            Self::AlsoWhereNoRecordIs => true,
-            _ => false,
-        }
+    pub(super) fn may_stand_alone(self) -> bool {
+        self == Self::AlsoWhereNoRecordIs
     }
 }
 
@@ -76,9 +112,9 @@ pub(crate) struct Contents {
 }
 
 impl Contents {
-    pub(crate) fn entry(self, nonce: Nonce) -> Entry {
+    pub(super) fn record(self, nonce: Nonce, marks: Option<Nonce>) -> Record {
         let Self { state, ttl, lease, payload } = self;
-        Entry { state, nonce, ttl, lease, payload }
+        Record { state, nonce, marks, ttl_ms: millis(ttl), lease_ms: millis(lease), payload }
     }
 }
 
@@ -94,7 +130,6 @@ pub(crate) enum Decision<C: Claimable, A> {
     Assume(C::Carried),
     /// The holder of the lease is gone, and its work may not be done again: the record says so from now on. The call that
     /// writes it has this answer.
-    #[cfg(feature = "tower")]
     Mark(Contents, A),
 }
 

@@ -49,14 +49,9 @@ impl Held {
         Ours { record: self.record, bytes: self.bytes }
     }
 
-    /// Whether it is the claim that was asked for with this nonce, in the first try or the second. No other call writes them.
-    pub(crate) fn is_claim_of(&self, nonce: Nonce) -> bool {
-        self.record.state == State::Claimed && self.is_of(nonce)
-    }
-
-    /// Whether it is that claim, or a mark of it, whichever of its two tries was made.
-    pub(crate) fn is_of(&self, nonce: Nonce) -> bool {
-        [nonce, nonce.again()].iter().any(|nonce| self.record.nonce == *nonce || self.is_mark_of(*nonce))
+    /// The claim under which was sent what the record is about: the one that it marks, or itself.
+    pub(crate) fn sender(&self) -> Nonce {
+        self.record.marks.unwrap_or(self.record.nonce)
     }
 
     /// Whether it says of that very claim what its own process did not. The other try of the claim is another one: whatever

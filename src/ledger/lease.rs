@@ -1,55 +1,25 @@
-//! The right to do what a record stands for, for a time, and how it ends.
+//! The right to do what a record stands for, for a time.
 //!
 //! A lease has two verbs. A renewal is written over the own claim and over nothing else: where another process has written,
-//! the lease is lost, and over at once. A last word may also be written over a mark of the own claim, since the process
-//! that marked it could not know.
+//! the lease is lost, and over at once. A last word may also be written over what others made of the own claim, as the kind
+//! of record says, since they could not know.
+//!
+//! A lease may lack its claim, where the store did not confirm it. The work that is then done under it is protected by
+//! something else, and its last word is said late. Where nothing is done, dropping the lease removes the claim: it may have been made
+//! all the same, and would look like work that broke off.
 
 use std::future::{Future, pending};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep};
 
+use super::acquire::Unbacked;
 use super::claimable::{Claimable, LateWords};
-use super::later::{Holds, later};
+use super::last_word::LastWord;
+use super::lease_end::{Asked, LeaseEnd};
 use super::renewal::{renewal_pace, while_renewing};
-use super::{Held, Ledger, LedgerError, Nonce, Ours, Replaced, Swapped};
-
-/// Another process must have written in between each time.
-const MOST_ROUNDS: u32 = 16;
-
-/// The system's clock and the monotonic one may be this far apart before the difference says something.
-const TOLERANCE: Duration = Duration::from_secs(1);
-
-/// When a claim was asked for, by two clocks.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Asked {
-    pub(crate) at: Instant,
-    by_system: SystemTime,
-}
-
-impl Asked {
-    pub(crate) fn now() -> Self {
-        Self { at: Instant::now(), by_system: SystemTime::now() }
-    }
-
-    /// How long ago that was; endlessly long where this process or its machine may have stood still for longer than its
-    /// clock says.
-    pub(crate) fn elapsed(&self) -> Duration {
-        held_for(self.at.elapsed(), self.by_system.elapsed().ok())
-    }
-}
-
-/// How long a claim has been held, by what the two clocks say.
-///
-/// The monotonic clock of many systems stands still while the machine sleeps, and the store's goes on: where the system's
-/// clock is ahead, the lease counts as over.
-pub(super) fn held_for(monotonic: Duration, by_system: Option<Duration>) -> Duration {
-    match by_system {
-        Some(by_system) if by_system > monotonic.saturating_add(TOLERANCE) => Duration::MAX,
-        _ => monotonic,
-    }
-}
+use super::{Held, Ledger, LedgerError, Nonce, Ours, Record, Replaced, Swapped};
 
 /// How a lease came about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,23 +39,76 @@ pub(crate) struct Lease<C: Claimable> {
     ledger: Ledger,
     what: C,
     carried: C::Carried,
-    ours: Ours,
+    claim: Result<Ours, Unconfirmed>,
     asked: Asked,
+    end: LeaseEnd,
     origin: Origin,
-    /// Whether it has had its last word.
+    has_begun: bool,
+    /// Whether it has had its last word, or never was one.
     is_over: bool,
 }
 
+/// A claim of which it is unknown whether it was made.
+#[derive(Clone, Debug)]
+pub(super) struct Unconfirmed {
+    pub(super) nonce: Nonce,
+    /// Whether it was asked for a second time, under the other nonce, and that may be it as well.
+    pub(super) or_again: bool,
+    /// Why the store did not confirm it; `None` while it is asked.
+    pub(super) why: Option<LedgerError>,
+}
+
+pub(super) fn nonce_of(claim: &Result<Ours, Unconfirmed>) -> Nonce {
+    match claim {
+        Ok(ours) => ours.record.nonce,
+        Err(Unconfirmed { nonce, .. }) => *nonce,
+    }
+}
+
+impl Unconfirmed {
+    /// Whether a record is this claim, or what others made of it.
+    pub(super) fn is_it(&self, found: &Held) -> bool {
+        let is_one = |nonce| found.record.nonce == nonce || found.is_mark_of(nonce);
+        is_one(self.nonce) || self.or_again && is_one(self.nonce.again())
+    }
+}
+
 impl<C: Claimable> Lease<C> {
-    pub(super) fn new(
-        ledger: &Ledger,
-        what: &C,
-        carried: C::Carried,
-        ours: Ours,
-        asked: Asked,
-        origin: Origin,
-    ) -> Self {
-        Self { ledger: ledger.clone(), what: what.clone(), carried, ours, asked, origin, is_over: false }
+    /// One that is about to be asked for, and the record that asks for it.
+    pub(super) fn asking(ledger: &Ledger, what: &C, carried: C::Carried) -> Result<(Box<Self>, Record), LedgerError> {
+        // Another nonce than any claim bore that was asked for before: that one may still be made, any time later.
+        let (nonce, asked) = (Nonce::draw()?, Asked::now());
+        let record = what.claim(&carried, asked.at)?.record(nonce, what.marks(&carried, None));
+        let (ledger, what, end) = (ledger.clone(), what.clone(), LeaseEnd::new(asked, record.lease()));
+        let claim = Err(Unconfirmed { nonce, or_again: true, why: None });
+        let (origin, has_begun, is_over) = (Origin::Claimed, false, false);
+        Ok((Box::new(Self { ledger, what, carried, claim, asked, end, origin, has_begun, is_over }), record))
+    }
+
+    /// One that another call has, too.
+    pub(super) fn assumed(ledger: &Ledger, what: &C, carried: C::Carried, found: &Held) -> Box<Self> {
+        let (ledger, what, asked) = (ledger.clone(), what.clone(), Asked::now());
+        let (claim, end) = (Ok(found.clone().assume()), LeaseEnd::new(asked, found.lease_left()));
+        let (origin, has_begun, is_over) = (Origin::Assumed, false, false);
+        Box::new(Self { ledger, what, carried, claim, asked, end, origin, has_begun, is_over })
+    }
+
+    pub(super) fn confirmed(mut self: Box<Self>, ours: Ours, origin: Origin) -> Box<Self> {
+        (self.claim, self.origin) = (Ok(ours), origin);
+        self
+    }
+
+    pub(super) fn unconfirmed(mut self: Box<Self>, error: LedgerError) -> Unbacked<C> {
+        if let Err(Unconfirmed { why, .. }) = &mut self.claim {
+            *why = Some(error.clone());
+        }
+        Unbacked(Some(self), error)
+    }
+
+    /// The store said that the claim was not made.
+    pub(super) fn was_not_made(mut self: Box<Self>) {
+        self.is_over = true;
+        drop(self);
     }
 
     pub(crate) fn what(&self) -> &C {
@@ -98,7 +121,7 @@ impl<C: Claimable> Lease<C> {
 
     /// The claim's, which an assumed lease shares.
     pub(crate) fn nonce(&self) -> Nonce {
-        self.ours.record.nonce
+        nonce_of(&self.claim)
     }
 
     /// From before the claim was asked for, so that the lease is never thought longer than it is.
@@ -108,23 +131,38 @@ impl<C: Claimable> Lease<C> {
 
     /// How long it has been held; endlessly long where this process or its machine may have stood still for longer than its
     /// clock says.
+    #[cfg(any(feature = "tower", feature = "webhook"))]
     pub(crate) fn held_for(&self) -> Duration {
         self.asked.elapsed()
     }
 
+    /// When it is over, for the work that it protects.
+    pub(crate) fn end(&self) -> LeaseEnd {
+        self.end.clone()
+    }
+
+    /// Whether the store confirmed the claim.
+    pub(crate) fn has_claim(&self) -> bool {
+        self.claim.is_ok()
+    }
+
     /// Whether another call had it, and its lease ended without a word.
+    #[cfg(any(feature = "tower", feature = "webhook"))]
     pub(crate) fn took_over(&self) -> bool {
         self.origin == Origin::Lapsed
     }
 
     /// Goes through the work, and renews the lease meanwhile if the kind says so.
     pub(crate) async fn during<T>(&mut self, work: impl Future<Output = T>) -> T {
-        let Some(length) = self.what.renewed().filter(|_| self.origin != Origin::Assumed) else { return work.await };
+        self.has_begun = true;
+        let length = self.what.renewed().filter(|_| self.has_claim() && self.origin != Origin::Assumed);
+        let Some(length) = length else { return work.await };
         let renewals = async {
             loop {
                 sleep(renewal_pace(length)).await;
                 // Lost is lost; an error may pass until the next time.
                 if let Ok(false) = self.renew().await {
+                    self.end.set(None);
                     return pending().await;
                 }
             }
@@ -134,136 +172,99 @@ impl<C: Claimable> Lease<C> {
 
     /// Writes the claim anew, as of now. False when it is no longer there, or may be over without this process's knowing.
     async fn renew(&mut self) -> Result<bool, LedgerError> {
-        if self.held_for() == Duration::MAX {
+        let Ok(ours) = &self.claim else { return Ok(false) };
+        if self.end.since() == Duration::MAX {
             return Ok(false);
         }
-        let entry = self.what.claim(&self.carried, self.asked.at)?.entry(self.ours.record.nonce);
-        match self.ledger.settle(self.what.key(), &self.ours, entry).await? {
+        let asked = Asked::now();
+        let contents = self.what.claim(&self.carried, self.asked.at)?;
+        let record = contents.record(ours.record.nonce, self.what.marks(&self.carried, None));
+        Ok(match self.ledger.settle(self.what.key(), ours, record).await? {
             Replaced::Ours(renewed) => {
-                self.ours = renewed;
-                Ok(true)
+                self.claim = Ok(renewed);
+                self.end.set(Some(asked));
+                true
             }
-            Replaced::Lost(_) => Ok(false),
-        }
+            Replaced::Lost(_) => false,
+        })
     }
 
-    /// Writes the last word. False when another process has taken over: what stands is its record. A word that is too large
-    /// for a record leaves the lease as it was, for a smaller one.
+    /// Writes the last word. False when another process has taken over: what stands is its record.
     ///
     /// # Errors
-    /// When the store did not confirm it. The word is then tried again for a minute, if the kind has late words.
+    /// When the store did not confirm it, or the claim before it. The word is then tried again for a minute, if the kind has
+    /// late words.
     pub(crate) async fn conclude(&mut self, word: C::Word) -> Result<bool, LedgerError> {
-        let word = self.last(word);
-        let written = word.write().await;
-        self.is_over |= !matches!(written, Err(LedgerError::TooLarge { .. }));
-        match written {
-            Ok(Written::Stands) => Ok(true),
-            Ok(Written::Lost(_)) => Ok(false),
-            Err(error) => {
-                if self.is_over && C::LATE_WORDS != LateWords::None && self.origin != Origin::Assumed {
-                    word.write_later();
-                }
-                Err(error)
-            }
+        self.is_over = true;
+        let word = self.last(Some(word));
+        let outcome = match &self.claim {
+            Err(Unconfirmed { why, .. }) => Err(why.clone().unwrap_or(LedgerError::Contended)),
+            Ok(_) => word.write().await,
+        };
+        let is_followed = match &outcome {
+            Ok(said) => word.follow(said).await.is_ok(),
+            Err(_) => false,
+        };
+        let is_late = self.what.late_words(word.word.as_ref()) != LateWords::None && self.origin != Origin::Assumed;
+        if !is_followed && is_late {
+            word.say_late();
         }
+        outcome.map(|said| said.stands())
     }
 
     /// Writes the last word on a claim that is never renewed and that several calls may hold: of all of them, at most one is
     /// told that it did so now. Nothing is tried again later.
     pub(crate) async fn conclude_once(mut self, word: C::Word) -> Result<Swapped, LedgerError> {
         self.is_over = true;
-        let (key, nonce) = (self.what.key(), self.nonce());
-        match self.what.last(&self.carried, &word)? {
-            Some(contents) => self.ledger.settle_once(key, &self.ours, contents.entry(nonce)).await,
-            None if self.ledger.release(key, &self.ours).await? => Ok(Swapped::Now),
-            None => Ok(Swapped::Lost(None)),
+        let (last, nonce) = (self.what.last(&self.carried, &word)?, self.nonce());
+        match (last, &self.claim) {
+            (Some(contents), Ok(ours)) => {
+                self.ledger.settle_once(self.what.key(), ours, contents.record(nonce, None)).await
+            }
+            _ => Ok(if self.release().await? { Swapped::Now } else { Swapped::Lost(None) }),
         }
     }
 
-    /// Removes the claim, where the last word could not be written: other calls need not wait for the end of the lease.
+    /// Removes the claim, where the last word could not be written: other calls need not wait for the end of the lease. False
+    /// when it was no longer there.
     pub(crate) async fn release(&mut self) -> Result<bool, LedgerError> {
         self.is_over = true;
-        self.ledger.release(self.what.key(), &self.ours).await
+        Ok(self.last(None).write().await?.stands())
     }
 
-    fn last(&self, word: C::Word) -> LastWord<C> {
+    fn last(&self, word: Option<C::Word>) -> LastWord<C> {
         let (ledger, what) = (self.ledger.clone(), self.what.clone());
-        LastWord { ledger, what, carried: self.carried.clone(), ours: self.ours.clone(), word }
+        LastWord { ledger, what, carried: self.carried.clone(), claim: self.claim.clone(), word }
+    }
+
+    /// Removes later what may become of a claim that no process works under, or says of it what the kind says.
+    pub(super) fn orphan(&self, claim: Unconfirmed) {
+        let mut word = self.last(self.what.if_orphaned(&self.carried));
+        word.claim = Err(claim);
+        word.say_late();
     }
 }
 
 impl<C: Claimable> Drop for Lease<C> {
     fn drop(&mut self) {
-        if self.is_over || self.origin == Origin::Assumed {
+        // Without a runtime the lease ends by itself, and nothing was asked for.
+        let (false, Ok(runtime)) = (self.is_over || self.origin == Origin::Assumed, Handle::try_current()) else {
             return;
-        }
-        // Without a runtime the lease ends by itself.
-        if let (Some(word), Ok(runtime)) = (self.what.if_dropped(), Handle::try_current()) {
-            let word = self.last(word);
-            // A failure here means no more than that other calls wait for the end of the lease.
-            runtime.spawn(async move { word.write().await.map(drop) });
-        }
-    }
-}
-
-/// A last word, and whose it is.
-struct LastWord<C: Claimable> {
-    ledger: Ledger,
-    what: C,
-    carried: C::Carried,
-    ours: Ours,
-    word: C::Word,
-}
-
-/// What came of a last word.
-enum Written {
-    Stands,
-    /// This record stands there; none where it is gone.
-    Lost(Option<Held>),
-}
-
-impl<C: Claimable> LastWord<C> {
-    /// Writes it in the place of the own claim, or of a mark of it.
-    async fn write(&self) -> Result<Written, LedgerError> {
-        let (key, nonce) = (self.what.key(), self.ours.record.nonce);
-        let mut found: Option<Held> = None;
-        for _ in 0..MOST_ROUNDS {
-            let Some(contents) = self.what.last(&self.carried, &self.word)? else {
-                let is_removed = self.ledger.release(key, &self.ours).await?;
-                return Ok(if is_removed { Written::Stands } else { Written::Lost(None) });
-            };
-            let entry = contents.entry(nonce);
-            let replaced = match &found {
-                None => self.ledger.settle(key, &self.ours, entry).await?,
-                Some(found) => self.ledger.take_over(key, found, entry).await?,
-            };
-            match replaced {
-                Replaced::Ours(_) => return Ok(Written::Stands),
-                Replaced::Lost(Some(other)) if other.is_mark_of(nonce) => found = Some(other),
-                Replaced::Lost(Some(other)) if other.is_word_on(nonce) => return Ok(Written::Stands),
-                Replaced::Lost(other) => return Ok(Written::Lost(other)),
-            }
-        }
-        Err(LedgerError::Contended)
-    }
-
-    /// Tries for a minute, in a task of its own.
-    fn write_later(self) {
-        let holds = match self.what.last(&self.carried, &self.word) {
-            Ok(Some(contents)) => Holds::of(contents.payload.len()),
-            _ => Holds::Claim,
         };
-        tokio::spawn(async move { later(holds, || self.write_late()).await });
-    }
-
-    async fn write_late(&self) -> Result<(), LedgerError> {
-        let Written::Lost(None) = self.write().await? else { return Ok(()) };
-        match self.what.last(&self.carried, &self.word)? {
-            // With a nonce of its own: the bytes that may have stood there must not stand there again.
-            Some(contents) if C::LATE_WORDS.may_stand_alone() => {
-                self.ledger.claim(self.what.key(), contents.entry(Nonce::draw()?)).await.map(drop)
+        match &self.claim {
+            Ok(_) => {
+                if let Some(word) = self.what.if_dropped() {
+                    let word = self.last(Some(word));
+                    // A failure here means no more than that other calls wait for the end of the lease.
+                    runtime.spawn(async move { word.write().await.map(drop) });
+                }
             }
-            _ => Ok(()),
+            Err(claim) => {
+                let may_be_made = claim.why.as_ref().is_none_or(LedgerError::is_outcome_unknown);
+                if may_be_made && !self.has_begun && self.what.late_words(None) != LateWords::None {
+                    self.orphan(claim.clone());
+                }
+            }
         }
     }
 }

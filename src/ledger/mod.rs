@@ -24,8 +24,10 @@ mod error;
 mod held;
 mod key;
 mod last_look;
+mod last_word;
 mod later;
 mod lease;
+mod lease_end;
 mod poll;
 mod record;
 mod renewal;
@@ -33,25 +35,25 @@ mod several;
 #[cfg(test)]
 #[cfg(all(feature = "tower", feature = "webhook"))]
 mod tests;
-mod unconfirmed;
+mod update;
 mod watch;
-mod withdrawal;
 
 use claim_clock::{Age, ClaimClock};
 
-pub(crate) use acquire::Acquired;
+pub(crate) use acquire::{Acquired, Look, Turn, Unbacked};
 pub(crate) use bind::Bound;
 pub(crate) use claimable::{Claimable, Contents, Decision, LateWords};
 pub use error::LedgerError;
 pub(crate) use held::{Held, Ours, UnderWay};
 pub(crate) use key::{Key, Kind};
 pub(crate) use last_look::LastLook;
-pub(crate) use later::{Holds, later};
-pub(crate) use lease::{Asked, Lease};
+pub(crate) use last_word::Said;
+pub(crate) use lease::Lease;
+pub(crate) use lease_end::LeaseEnd;
 pub(crate) use poll::Poll;
 pub(crate) use record::{Nonce, Record, Seal, State};
-pub(crate) use renewal::{renewal_pace, while_renewing};
 pub(crate) use several::both;
+pub(crate) use update::Change;
 use watch::Watches;
 pub(crate) use watch::{Waited, Watch};
 
@@ -106,16 +108,6 @@ pub(crate) enum Swapped {
     /// caller that writes the same bytes.
     Before(Held),
     Lost(Option<Held>),
-}
-
-/// What a record says when it is written, apart from what follows from the step itself.
-#[derive(Clone, Debug)]
-pub(crate) struct Entry {
-    pub(crate) state: State,
-    pub(crate) nonce: Nonce,
-    pub(crate) ttl: Duration,
-    pub(crate) lease: Duration,
-    pub(crate) payload: Vec<u8>,
 }
 
 impl Ledger {
@@ -186,16 +178,16 @@ impl Ledger {
     /// Writes a record where none is; else says which one is. One round trip.
     ///
     /// Asked for again after a lost reply it bears another nonce ([`Nonce::again`]): the first may still be made, any time
-    /// later, and bytes that stood there once must never stand there again.
-    pub(crate) async fn claim(&self, key: &Key, entry: Entry) -> Result<Claimed, LedgerError> {
-        let claimed = self.claim_once(key, entry).await;
+    /// later, and bytes that stood there once must never stand there again. `on_open` hears of such a first one.
+    async fn claim(&self, key: &Key, record: Record, on_open: impl FnOnce(Nonce)) -> Result<Claimed, LedgerError> {
+        let claimed = self.claim_once(key, record, on_open).await;
         let found = if let Ok(Claimed::Held(held)) = &claimed { Some(held) } else { None };
         self.watches.tell(key, found);
         claimed
     }
 
-    async fn claim_once(&self, key: &Key, entry: Entry) -> Result<Claimed, LedgerError> {
-        let ours = self.write(key, entry)?;
+    async fn claim_once(&self, key: &Key, record: Record, on_open: impl FnOnce(Nonce)) -> Result<Claimed, LedgerError> {
+        let ours = self.encode(key, record)?;
         let asked_at = Instant::now();
         let claim = match self.once("claim", || self.store.claim(&key.0, &ours.bytes, ours.record.ttl())).await {
             Err(first) if first.is_worth_another_try() => {
@@ -207,7 +199,7 @@ impl Ledger {
                 let claim = again.map_err(|error| first.or(error))?;
                 let is_made = matches!(&claim, Claim::Held(stored) if stored.bytes == ours.bytes);
                 if is_open && !is_made {
-                    self.withdraw_later(key, ours.record.nonce);
+                    on_open(ours.record.nonce);
                 }
                 match claim {
                     Claim::Claimed => {
@@ -233,16 +225,22 @@ impl Ledger {
         }
     }
 
+    /// Writes a record with a nonce of its own in the place of one that was read. False when that was no longer there.
+    pub(crate) async fn replace(&self, key: &Key, held: &Held, contents: Contents) -> Result<bool, LedgerError> {
+        let replaced = self.take_over(key, held, contents.record(Nonce::draw()?, None)).await?;
+        Ok(matches!(replaced, Replaced::Ours(_)))
+    }
+
     /// Writes a record in the place of one that was read.
-    pub(crate) async fn take_over(&self, key: &Key, held: &Held, entry: Entry) -> Result<Replaced, LedgerError> {
-        let new = self.write(key, entry)?;
+    async fn take_over(&self, key: &Key, held: &Held, record: Record) -> Result<Replaced, LedgerError> {
+        let new = self.encode(key, record)?;
         Ok(Replaced::of(self.swap(key, &held.bytes, &new).await?, new))
     }
 
     /// Writes what came of a claim of ours, in whichever edition it stands there: a renewal may have been made whose reply
     /// was lost.
-    pub(crate) async fn settle(&self, key: &Key, ours: &Ours, entry: Entry) -> Result<Replaced, LedgerError> {
-        let new = self.write(key, entry)?;
+    async fn settle(&self, key: &Key, ours: &Ours, record: Record) -> Result<Replaced, LedgerError> {
+        let new = self.encode(key, record)?;
         let mut swapped = self.swap(key, &ours.bytes, &new).await?;
         if let Swapped::Lost(Some(held)) = &swapped
             && held.is_edition_of(ours)
@@ -254,8 +252,8 @@ impl Ledger {
 
     /// Like `settle`, for a claim that is never renewed and that several callers may hold: of all of them, at most one is
     /// told that it settled the claim now.
-    pub(crate) async fn settle_once(&self, key: &Key, ours: &Ours, entry: Entry) -> Result<Swapped, LedgerError> {
-        let new = self.write(key, entry)?;
+    async fn settle_once(&self, key: &Key, ours: &Ours, record: Record) -> Result<Swapped, LedgerError> {
+        let new = self.encode(key, record)?;
         self.swap(key, &ours.bytes, &new).await
     }
 
@@ -279,34 +277,23 @@ impl Ledger {
         }
     }
 
-    /// Writes a record with a nonce of its own in the place of one that was read. False when that was no longer there.
-    pub(crate) async fn replace(&self, key: &Key, held: &Held, contents: Contents) -> Result<bool, LedgerError> {
-        let new = self.write(key, contents.entry(Nonce::draw()?))?;
-        Ok(!matches!(self.swap(key, &held.bytes, &new).await?, Swapped::Lost(_)))
-    }
-
     /// Writes in the place of a claim that was read what its own process did not: that its lease was over, and it is unknown
     /// what came of it. False when it was no longer there.
-    pub(crate) async fn mark(&self, key: &Key, held: &Held, contents: Contents) -> Result<bool, LedgerError> {
-        let mut mark = self.write(key, contents.entry(Nonce::draw()?))?.record;
-        mark.marks = Some(held.record.marks.unwrap_or(held.record.nonce));
-        let mark = self.encode(key, mark)?;
-        Ok(!matches!(self.swap(key, &held.bytes, &mark).await?, Swapped::Lost(_)))
+    async fn mark(&self, key: &Key, held: &Held, contents: Contents) -> Result<bool, LedgerError> {
+        let mark = contents.record(Nonce::draw()?, Some(held.sender()));
+        Ok(matches!(self.take_over(key, held, mark).await?, Replaced::Ours(_)))
     }
 
-    /// Removes a claim of ours, or a mark of it. False when neither was there any more.
-    pub(crate) async fn release(&self, key: &Key, ours: &Ours) -> Result<bool, LedgerError> {
+    /// Removes a claim of ours, or what others made of it.
+    async fn release(&self, key: &Key, ours: &Ours) -> Result<Said, LedgerError> {
         let asked_at = Instant::now();
         self.clock.ended(ours.record.nonce);
-        match self.remove_bytes(key, &ours.bytes).await? {
-            Swap::Swapped => Ok(true),
-            Swap::Lost(None) => Ok(false),
-            Swap::Lost(Some(stored)) => {
-                let held = self.held(key, stored, asked_at)?;
-                let is_ours = held.is_edition_of(ours) || held.is_mark_of(ours.record.nonce);
-                Ok(is_ours && self.remove(key, &held).await?)
-            }
-        }
+        let Swap::Lost(stored) = self.remove_bytes(key, &ours.bytes).await? else { return Ok(Said::InTime) };
+        let Some(found) = stored.map(|stored| self.held(key, stored, asked_at)).transpose()? else {
+            return Ok(Said::Lost(None));
+        };
+        let is_ours = found.is_edition_of(ours) || found.is_mark_of(ours.record.nonce);
+        Ok(if is_ours && self.remove(key, &found).await? { Said::Late } else { Said::Lost(Some(found)) })
     }
 
     /// Removes a record that was read. False when it was no longer there.
@@ -362,14 +349,8 @@ impl Ledger {
     }
 
     fn new_void(&self, key: &Key, ttl: Duration) -> Result<Ours, LedgerError> {
-        let (nonce, lease, payload) = (Nonce::draw()?, Duration::ZERO, Vec::new());
-        self.write(key, Entry { state: State::Void, nonce, ttl, lease, payload })
-    }
-
-    fn write(&self, key: &Key, entry: Entry) -> Result<Ours, LedgerError> {
-        let Entry { state, nonce, ttl, lease, payload } = entry;
-        let record = Record { state, nonce, marks: None, ttl_ms: millis(ttl), lease_ms: millis(lease), payload };
-        self.encode(key, record)
+        let (nonce, payload) = (Nonce::draw()?, Vec::new());
+        self.encode(key, Record { state: State::Void, nonce, marks: None, ttl_ms: millis(ttl), lease_ms: 0, payload })
     }
 
     fn encode(&self, key: &Key, record: Record) -> Result<Ours, LedgerError> {

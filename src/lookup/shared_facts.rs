@@ -231,7 +231,9 @@ impl Claimable for FactsRecord {
     type Word = Word;
 
     /// Facts that come late would be older than they say, and asking again costs no more than another reading.
-    const LATE_WORDS: LateWords = LateWords::None;
+    fn late_words(&self, _word: Option<&Word>) -> LateWords {
+        LateWords::None
+    }
 
     fn key(&self) -> &Key {
         &self.key

@@ -105,7 +105,9 @@ impl Claimable for PaymentRecord {
     /// There is one: the payment pays the order.
     type Word = ();
 
-    const LATE_WORDS: LateWords = LateWords::None;
+    fn late_words(&self, _word: Option<&()>) -> LateWords {
+        LateWords::None
+    }
 
     fn key(&self) -> &Key {
         &self.key

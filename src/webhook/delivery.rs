@@ -168,7 +168,9 @@ impl Claimable for EventRecord {
     type Word = Word;
 
     /// The handler has succeeded: the event must not come to it again only because the store was away.
-    const LATE_WORDS: LateWords = LateWords::AlsoWhereNoRecordIs;
+    fn late_words(&self, _word: Option<&Word>) -> LateWords {
+        LateWords::AlsoWhereNoRecordIs
+    }
 
     fn key(&self) -> &Key {
         &self.key

@@ -28,7 +28,7 @@ impl Backlog {
 
     pub(crate) fn push(&self, operation: Unlisted) {
         let mut waiting = self.lock();
-        if waiting.len() < MOST_WAITING {
+        if waiting.len() < MOST_WAITING && !waiting.iter().any(|one| one.digest == operation.digest) {
             waiting.push_back(operation);
         }
     }
@@ -37,8 +37,12 @@ impl Backlog {
         self.lock().iter().any(|operation| operation.digest == *digest)
     }
 
-    pub(crate) fn remove(&self, digest: &Fingerprint) {
-        self.lock().retain(|operation| operation.digest != *digest);
+    /// False where it did not wait.
+    pub(crate) fn remove(&self, digest: &Fingerprint) -> bool {
+        let mut waiting = self.lock();
+        let before = waiting.len();
+        waiting.retain(|operation| operation.digest != *digest);
+        waiting.len() < before
     }
 
     pub(crate) fn all(&self) -> Vec<Unlisted> {

@@ -1,0 +1,173 @@
+//! What the record of an operation says: of its claim, of what came of it, and over what that may be written.
+//!
+//! | what is known | is written over | and where no record is |
+//! |---|---|---|
+//! | executed | any record of the same round that is not final, a reconciliation under way included | yes |
+//! | refused, not executed, unknown | the own claim, and what others made of that very claim: a mark or a reconciliation | what the sender says |
+//!
+//! That it was executed is true whatever others have begun in the same round. Anything less is said of the own sending alone.
+//! A round that was declared not executed is over, whatever is known of it: that is told loudly.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::ledger::{
+    Claimable, Contents, FAILED_FOR, Held, Key, LateWords, LedgerError, Nonce, Said, State, millis, payload_of,
+};
+
+use super::job::{Place, Standing};
+use super::record::{Failure, Kept, Payload, Phase, Refusal};
+use super::unresolved::Index;
+
+/// A claim of a read that is not taken over is gone after so many leases: nothing has to be remembered.
+const READ_TTL_IN_LEASES: u32 = 2;
+
+/// What came of an operation, or of asking about it.
+#[derive(Debug)]
+pub(super) enum Word {
+    Done(Kept),
+    Refused(Refusal),
+    /// A read failed, for those who wait for it.
+    Failed(Failure),
+    /// It may have been executed.
+    Indeterminate {
+        /// Whether the provider's key protects another sending.
+        is_protected: bool,
+    },
+    /// The provider was asked, and what it did not tell is as unknown as before.
+    StillUnknown,
+    /// Nothing of this round was executed: it is sent again under the same key.
+    NotExecuted,
+    /// The provider was asked, and nothing of this round was executed nor will be: the next one has another key.
+    NewRound,
+}
+
+impl Place {
+    fn contents(&self, standing: &Standing, phase: Phase) -> Result<Contents, LedgerError> {
+        let is_write = self.is_write();
+        let ttl = match &phase {
+            _ if is_write => self.settings.write_retention,
+            Phase::Done(_) => self.settings.read_retention,
+            Phase::Failed(_) => FAILED_FOR,
+            _ => self.engine.lease.saturating_mul(READ_TTL_IN_LEASES),
+        };
+        let payload = Payload {
+            fingerprint: *self.fingerprint.as_bytes(),
+            is_write,
+            protected_ms: standing.protected.map(millis),
+            round: standing.round,
+            first_sent_ms: millis(standing.first_sent.age()),
+            phase,
+        };
+        let state = payload.state();
+        let lease = if state == State::Claimed { self.engine.lease } else { Duration::ZERO };
+        Ok(Contents { state, ttl, lease, payload: payload_of(&payload)? })
+    }
+
+    /// What is said of a sending that broke off, by a run that may not send again.
+    pub(super) fn mark(&self, standing: &Standing) -> Result<Contents, LedgerError> {
+        self.contents(standing, Phase::Indeterminate)
+    }
+}
+
+impl Claimable for Place {
+    type Carried = Standing;
+    type Word = Word;
+
+    fn key(&self) -> &Key {
+        &self.key
+    }
+
+    /// A read costs no more than to be made again. Without a record, it is the sender's word that counts, and not that of a
+    /// reconciliation: the sender may have said meanwhile that nothing was executed.
+    fn late_words(&self, word: Option<&Word>) -> LateWords {
+        match word {
+            _ if !self.is_write() => LateWords::None,
+            Some(Word::StillUnknown | Word::NewRound) => LateWords::OverOwnClaim,
+            _ => LateWords::AlsoWhereNoRecordIs,
+        }
+    }
+
+    fn claim(&self, standing: &Standing, _since: Instant) -> Result<Contents, LedgerError> {
+        let phase = if standing.asks_about.is_some() { Phase::Reconciling } else { Phase::UnderWay };
+        self.contents(standing, phase)
+    }
+
+    fn last(&self, standing: &Standing, word: &Word) -> Result<Option<Contents>, LedgerError> {
+        let mut next = *standing;
+        let phase = match word {
+            Word::Done(kept) => Phase::Done(kept.clone()),
+            Word::Refused(refusal) => Phase::Refused(refusal.clone()),
+            Word::Failed(failure) => Phase::Failed(failure.clone()),
+            Word::StillUnknown => Phase::Indeterminate,
+            Word::Indeterminate { is_protected } => {
+                next.protected = next.protected.filter(|_| *is_protected);
+                Phase::Indeterminate
+            }
+            // A first round that was not executed leaves nothing worth a record.
+            Word::NotExecuted if next.round == 0 => return Ok(None),
+            Word::NotExecuted => {
+                next.protected = None;
+                Phase::Free
+            }
+            Word::NewRound => {
+                (next.round, next.protected) = (next.round.saturating_add(1), None);
+                Phase::Free
+            }
+        };
+        self.contents(&next, phase).map(Some)
+    }
+
+    /// A reconciliation, and what it leaves unknown, names the claim under which was sent: its process may still tell.
+    fn marks(&self, standing: &Standing, word: Option<&Word>) -> Option<Nonce> {
+        standing.asks_about.filter(|_| matches!(word, None | Some(Word::StillUnknown)))
+    }
+
+    fn may_follow(&self, standing: &Standing, word: &Word, found: &Held, own: Nonce) -> Result<bool, LedgerError> {
+        let payload = Payload::read(found)?;
+        let is_open = matches!(payload.phase, Phase::UnderWay | Phase::Reconciling | Phase::Indeterminate);
+        let is_same = payload.is_about(&self.fingerprint) && payload.round == standing.round;
+        let is_executed = matches!(word, Word::Done(_)) && self.is_write();
+        Ok(is_open && is_same && (is_executed || found.is_mark_of(own)))
+    }
+
+    /// Without its result.
+    fn smaller(&self, word: &Word) -> Option<Word> {
+        matches!(word, Word::Done(Kept::Json(_))).then_some(Word::Done(Kept::Nothing))
+    }
+
+    async fn follow(&self, standing: &Standing, word: &Word, said: &Said) -> Result<(), LedgerError> {
+        let listed = match (word, said) {
+            (Word::Done(_), Said::Lost(Some(found))) => {
+                if Payload::read(found).is_ok_and(|payload| payload.round > standing.round) {
+                    self.engine.telemetry.contradicted(self.operation.name(), &self.digest);
+                }
+                Ok(())
+            }
+            (_, Said::Lost(_)) => Ok(()),
+            (Word::Indeterminate { .. } | Word::StillUnknown, _) => Index::of(self).add(self).await,
+            // It was never in doubt.
+            (_, Said::InTime) if !standing.in_doubt => Ok(()),
+            _ if !self.is_write() => Ok(()),
+            _ => Index::of(self).remove(&self.digest, standing.in_doubt).await.map(drop),
+        };
+        if let Err(error) = &listed {
+            self.engine.telemetry.store_failed(error);
+        }
+        listed
+    }
+
+    fn renewed(&self) -> Option<Duration> {
+        self.engine.renew_lease.then_some(self.engine.lease)
+    }
+
+    /// Nothing was sent under it. What was in doubt before, still is.
+    fn if_orphaned(&self, standing: &Standing) -> Option<Word> {
+        Some(match standing {
+            Standing { asks_about: Some(_), .. } => Word::StillUnknown,
+            Standing { in_doubt: true, .. } => Word::Indeterminate { is_protected: true },
+            _ => Word::NotExecuted,
+        })
+    }
+}

@@ -1,0 +1,151 @@
+//! What the holder of a lease says last, at once or late, and over what it may be written.
+
+use tokio::runtime::Handle;
+
+use super::claimable::Claimable;
+use super::later::{Holds, later};
+use super::lease::{Unconfirmed, nonce_of};
+use super::{Claimed, Held, Ledger, LedgerError, Nonce, Ours, Record, Replaced, State};
+
+/// Another process must have written in between each time.
+const MOST_ROUNDS: u32 = 16;
+
+/// A last word, and whose it is.
+pub(super) struct LastWord<C: Claimable> {
+    pub(super) ledger: Ledger,
+    pub(super) what: C,
+    pub(super) carried: C::Carried,
+    pub(super) claim: Result<Ours, Unconfirmed>,
+    /// Without one, the claim is removed.
+    pub(super) word: Option<C::Word>,
+}
+
+/// What came of a last word.
+#[derive(Debug)]
+pub(crate) enum Said {
+    /// It stands in the place of the own claim.
+    InTime,
+    /// It stands, and others may have found the lease over before.
+    Late,
+    /// This record stands there; none where it is gone.
+    Lost(Option<Held>),
+}
+
+impl Said {
+    /// Whether what stands is this word.
+    pub(crate) fn stands(&self) -> bool {
+        !matches!(self, Self::Lost(_))
+    }
+}
+
+impl<C: Claimable> LastWord<C> {
+    /// Writes it in the place of the own claim, or of what others made of it. Where it is too large for a record, a smaller
+    /// one is written.
+    pub(super) async fn write(&self) -> Result<Said, LedgerError> {
+        let word = self.word.as_ref();
+        match self.put(word).await {
+            Err(LedgerError::TooLarge { bytes }) => match word.and_then(|word| self.what.smaller(word)) {
+                Some(smaller) => self.put(Some(&smaller)).await,
+                None => Err(LedgerError::TooLarge { bytes }),
+            },
+            said => said,
+        }
+    }
+
+    /// The record of a word, as of now. `None` where it leaves nothing.
+    fn record(&self, word: &C::Word, nonce: Nonce) -> Result<Option<Record>, LedgerError> {
+        let marks = self.what.marks(&self.carried, Some(word));
+        Ok(self.what.last(&self.carried, word)?.map(|contents| contents.record(nonce, marks)))
+    }
+
+    async fn put(&self, word: Option<&C::Word>) -> Result<Said, LedgerError> {
+        let (key, nonce) = (self.what.key(), nonce_of(&self.claim));
+        let mut over: Option<Held> = None;
+        let Some(word) = word else { return self.remove().await };
+        for _ in 0..MOST_ROUNDS {
+            let Some(record) = self.record(word, nonce)? else { return self.remove().await };
+            let replaced = match (&over, &self.claim) {
+                (Some(over), _) => self.ledger.take_over(key, over, record).await?,
+                (None, Ok(ours)) => self.ledger.settle(key, ours, record).await?,
+                (None, Err(_)) => Replaced::Lost(self.ledger.get(key).await?),
+            };
+            let found = match replaced {
+                Replaced::Ours(_) => return Ok(if over.is_none() { Said::InTime } else { Said::Late }),
+                Replaced::Lost(Some(found)) => found,
+                Replaced::Lost(None) if !self.what.late_words(Some(word)).may_stand_alone() => {
+                    return Ok(Said::Lost(None));
+                }
+                Replaced::Lost(None) => {
+                    // With a nonce of its own: the bytes that may have stood there must not stand there again.
+                    let alone = self.record(word, Nonce::draw()?)?.ok_or(LedgerError::Contended)?;
+                    match self.ledger.claim(key, alone, |_| {}).await? {
+                        Claimed::Ours(_) => return Ok(Said::Late),
+                        Claimed::Held(found) => found,
+                    }
+                }
+            };
+            if found.is_word_on(nonce) {
+                // An earlier try of this word made it.
+                return Ok(Said::Late);
+            }
+            let may_follow = self.what.may_follow(&self.carried, word, &found, nonce)?;
+            if !may_follow && !self.is_of_own_claim(&found) {
+                return Ok(Said::Lost(Some(found)));
+            }
+            over = Some(found);
+        }
+        Err(LedgerError::Contended)
+    }
+
+    /// Removes the own claim, or what others made of it.
+    async fn remove(&self) -> Result<Said, LedgerError> {
+        let key = self.what.key();
+        if let Ok(ours) = &self.claim {
+            return self.ledger.release(key, ours).await;
+        }
+        match self.ledger.get(key).await? {
+            Some(found) if self.is_of_own_claim(&found) => {
+                self.follow(&Said::Late).await?;
+                self.ledger.remove(key, &found).await?;
+            }
+            Some(found) if found.record.state == State::Settled => return Ok(Said::Lost(Some(found))),
+            _ => {}
+        }
+        // It, or the other try of it, may still come until something stands there for good.
+        Err(LedgerError::Contended)
+    }
+
+    /// Whether a record is the own claim, or what others made of it.
+    fn is_of_own_claim(&self, found: &Held) -> bool {
+        match &self.claim {
+            Ok(ours) => found.is_edition_of(ours),
+            Err(claim) => claim.is_it(found),
+        }
+    }
+
+    /// Does what has to follow from it elsewhere.
+    pub(super) async fn follow(&self, said: &Said) -> Result<(), LedgerError> {
+        match &self.word {
+            Some(word) => self.what.follow(&self.carried, word, said).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Tries for a minute, in a task of its own.
+    pub(super) fn say_late(self) {
+        // Without a runtime nothing was asked for.
+        let Ok(runtime) = Handle::try_current() else { return };
+        let record = self.word.as_ref().map(|word| self.record(word, nonce_of(&self.claim)));
+        let holds = match record {
+            Some(Ok(Some(record))) => Holds::of(record.payload.len()),
+            _ => Holds::Claim,
+        };
+        runtime.spawn(async move {
+            let say = async || match self.write().await? {
+                Said::InTime => self.follow(&Said::Late).await,
+                said => self.follow(&said).await,
+            };
+            later(holds, say).await;
+        });
+    }
+}

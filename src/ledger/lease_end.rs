@@ -1,0 +1,68 @@
+//! When a lease is over, by this process's reckoning.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use tokio::time::Instant;
+
+/// The system's clock and the monotonic one may be this far apart before the difference says something.
+const TOLERANCE: Duration = Duration::from_secs(1);
+
+/// When a claim was asked for, by two clocks.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked {
+    pub(super) at: Instant,
+    by_system: SystemTime,
+}
+
+impl Asked {
+    pub(super) fn now() -> Self {
+        Self { at: Instant::now(), by_system: SystemTime::now() }
+    }
+
+    /// How long ago that was; endlessly long where this process or its machine may have stood still for longer than its
+    /// clock says.
+    pub(super) fn elapsed(&self) -> Duration {
+        held_for(self.at.elapsed(), self.by_system.elapsed().ok())
+    }
+}
+
+/// How long a claim has been held, by what the two clocks say.
+///
+/// The monotonic clock of many systems stands still while the machine sleeps, and the store's goes on: where the system's
+/// clock is ahead, the lease counts as over.
+pub(super) fn held_for(monotonic: Duration, by_system: Option<Duration>) -> Duration {
+    match by_system {
+        Some(by_system) if by_system > monotonic.saturating_add(TOLERANCE) => Duration::MAX,
+        _ => monotonic,
+    }
+}
+
+/// When a lease is over. Shared with the work that the lease protects, and moved on by each renewal.
+#[derive(Clone, Debug)]
+pub(crate) struct LeaseEnd {
+    length: Duration,
+    /// When the claim or its last renewal was asked for; `None` when the lease is lost.
+    asked: Arc<Mutex<Option<Asked>>>,
+}
+
+impl LeaseEnd {
+    pub(super) fn new(asked: Asked, length: Duration) -> Self {
+        Self { length, asked: Arc::new(Mutex::new(Some(asked))) }
+    }
+
+    pub(super) fn set(&self, asked: Option<Asked>) {
+        *self.asked.lock().unwrap_or_else(PoisonError::into_inner) = asked;
+    }
+
+    /// How long ago the claim or its last renewal was asked for; endlessly long when the lease is lost.
+    pub(super) fn since(&self) -> Duration {
+        let asked = *self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        asked.map_or(Duration::MAX, |asked| asked.elapsed())
+    }
+
+    /// Whether the lease is over, or may be: a process that stood still for longer than its clock says knows no better.
+    pub(crate) fn is_over(&self) -> bool {
+        self.since() >= self.length
+    }
+}

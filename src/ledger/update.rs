@@ -1,0 +1,54 @@
+//! Changing a record that several processes change, without a lease.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::call::deadline::Deadline;
+
+use super::{Claimed, Contents, Held, Key, Ledger, LedgerError, Nonce, Poll};
+
+/// The longest that a change waits for its turn, when many processes change one record at a moment.
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// What becomes of a record.
+pub(crate) enum Change {
+    Write(Contents),
+    Remove,
+    Keep,
+}
+
+impl Ledger {
+    /// Reads a record and changes it as `change` says, which is asked again where another process was faster. What it says
+    /// beside the change is the answer.
+    ///
+    /// # Errors
+    /// [`LedgerError::Contended`] when others were faster for ten seconds.
+    pub(crate) async fn update<T>(
+        &self,
+        key: &Key,
+        mut change: impl FnMut(Option<&Held>) -> Result<(Change, T), LedgerError>,
+    ) -> Result<T, LedgerError> {
+        let (mut poll, deadline) = (Poll::new(), Deadline::after(Instant::now(), LIMIT));
+        loop {
+            let found = self.get(key).await?;
+            let (change, answer) = change(found.as_ref())?;
+            let is_made = match (change, &found) {
+                (Change::Keep, _) | (Change::Remove, None) => true,
+                (Change::Remove, Some(found)) => self.remove(key, found).await?,
+                (Change::Write(contents), Some(found)) => self.replace(key, found, contents).await?,
+                (Change::Write(contents), None) => {
+                    let record = contents.record(Nonce::draw()?, None);
+                    matches!(self.claim(key, record, |_| {}).await?, Claimed::Ours(_))
+                }
+            };
+            if is_made {
+                return Ok(answer);
+            }
+            // Each lets the others go first for another while.
+            if !poll.wait(LIMIT, deadline).await {
+                return Err(LedgerError::Contended);
+            }
+        }
+    }
+}

@@ -153,6 +153,7 @@ mod call;
 pub mod endpoint;
 pub mod envelope;
 mod error_info;
+mod flight;
 mod guard;
 mod health;
 mod http;

@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout};
 use tracing::{Instrument, Span};
 
 use crate::call::deadline::Deadline;
-use crate::call::error::runtime;
+use crate::call::error::{CallError, runtime};
 use crate::ledger::{LedgerError, Look, Turn};
 use crate::provider::ProviderError;
 use crate::validator::preflight::look_once;
@@ -143,9 +143,10 @@ where
                 return result.map(Turn::Over);
             }
             // Held while the run asks, and while its work goes on; not while it waits for another one.
-            let seat = job.place.engine.flights.place(job.place.operation.tenant())?;
+            let reserved = job.place.engine.flights.reserve(job.place.operation.tenant());
+            let permit = reserved.map_err(CallError::from)?;
             let looking = async move {
-                let _seat = seat;
+                let _permit = permit;
                 turn(&job, look).await
             };
             let looking = runtime.spawn(looking.in_current_span());

@@ -3,7 +3,7 @@
 pub(crate) mod engine;
 pub(crate) mod error;
 pub(crate) mod facts_cache;
-pub(crate) mod in_flight;
+pub(crate) mod facts_flight;
 pub(crate) mod key_register;
 pub(crate) mod shared_facts;
 pub(crate) mod validation;

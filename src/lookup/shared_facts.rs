@@ -111,7 +111,7 @@ pub(crate) struct Found {
 
 /// How a flight goes on after a look into the store.
 #[derive(Debug)]
-pub(crate) enum Boarded {
+pub(crate) enum JoinedElsewhere {
     Found(Box<Found>),
     Leads(Box<Lease<FactsRecord>>),
     /// The flight waited for has failed.
@@ -130,14 +130,14 @@ impl SharedFacts {
     }
 
     /// Looks for facts that are fresh and no older than `max_age`, or takes the lead, or waits for the process that has it.
-    pub(crate) async fn board(
+    pub(crate) async fn join(
         self: &Arc<Self>,
         rules: &Rules,
         payment: &PaymentId,
         max_age: Duration,
         deadline: Deadline,
         waits_since: impl Fn(Option<Moment>),
-    ) -> Result<Boarded, ValidateError> {
+    ) -> Result<JoinedElsewhere, ValidateError> {
         let record = FactsRecord { shared: Arc::clone(self), key: self.key(payment) };
         let begun = Instant::now();
         let decide = |held: &Held, waited_for| {
@@ -155,12 +155,12 @@ impl SharedFacts {
         match self.ledger.acquire(&record, || Ok(None), deadline, decide).await {
             Ok(Acquired::Lease(lease)) => {
                 waits_since(None);
-                Ok(Boarded::Leads(lease))
+                Ok(JoinedElsewhere::Leads(lease))
             }
-            Ok(Acquired::Answer(Answer::Facts(found))) => Ok(Boarded::Found(found)),
-            Ok(Acquired::Answer(Answer::Failed(failure))) => Ok(Boarded::Failed(failure.into())),
-            Ok(Acquired::Busy { lease_left }) => Ok(Boarded::Failed(ValidateError::in_progress(lease_left))),
-            Err(error) if error.is_down() || error.is_newer() => Ok(Boarded::Alone(error)),
+            Ok(Acquired::Answer(Answer::Facts(found))) => Ok(JoinedElsewhere::Found(found)),
+            Ok(Acquired::Answer(Answer::Failed(failure))) => Ok(JoinedElsewhere::Failed(failure.into())),
+            Ok(Acquired::Busy { lease_left }) => Ok(JoinedElsewhere::Failed(ValidateError::in_progress(lease_left))),
+            Err(error) if error.is_down() || error.is_newer() => Ok(JoinedElsewhere::Alone(error)),
             Err(error) => Err(error.into()),
         }
     }

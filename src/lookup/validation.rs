@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::lookup::in_flight::Flight;
+use crate::lookup::facts_flight::FactsFlight;
 use crate::payment::verdict::{Degradation, Provenance, Verdict};
 use crate::provider::attempt_log::Attempt;
 
@@ -16,7 +16,7 @@ pub struct Validation {
     pub(crate) age: Duration,
     pub(crate) degraded: Option<Degradation>,
     /// Shared by all who waited for it; holds the attempt log.
-    pub(crate) flight: Option<Arc<Flight>>,
+    pub(crate) flight: Option<Arc<FactsFlight>>,
 }
 
 impl Validation {
@@ -57,10 +57,10 @@ impl Validation {
     /// Every provider call of the flight behind this answer; empty on a replay.
     #[must_use]
     pub fn attempts(&self) -> &[Attempt] {
-        match self.flight.as_ref().and_then(|flight| flight.landing()) {
-            Some(Ok(landing)) => &landing.attempts,
-            Some(Err(error)) => error.attempts(),
-            None => &[],
+        match self.flight.as_ref().and_then(|flight| flight.outcome()) {
+            Some(Ok(Ok(looked_up))) => &looked_up.attempts,
+            Some(Ok(Err(error))) => error.attempts(),
+            Some(Err(_)) | None => &[],
         }
     }
 }

@@ -116,7 +116,7 @@ impl Validator {
         Stats {
             facts_in_memory: self.0.facts.len(),
             keys_held: self.0.keys.len(),
-            in_flight: self.0.flights.len(),
+            in_flight: self.0.flights.held(),
             budget_level: self.0.retrier.budget_level(),
             breaker: self.0.retrier.breaker_state(Traffic::LookUps),
             guarded_breaker: self.0.retrier.breaker_state(Traffic::Guarded),

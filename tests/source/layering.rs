@@ -17,7 +17,7 @@ const LAYERS: &[&[&str]] = &[
     &["guard", "redeem"],
     &["validator"],
     &["lookup"],
-    &["ledger"],
+    &["flight", "ledger"],
     &["call", "store"],
     &["telemetry"],
     &["provider"],
@@ -41,6 +41,19 @@ fn imports_go_one_way() {
     let modules = files.iter().filter(|file| !file.is_root());
     let breaches: Vec<String> = modules.flat_map(|file| breaches(&file.path, &file.text)).collect();
     assert!(breaches.is_empty(), "\n{}\n", breaches.join("\n"));
+}
+
+#[test]
+fn the_single_flight_knows_nothing_of_payments() {
+    let files = sources().unwrap();
+    let flight: Vec<&Source> = files.iter().filter(|file| file.path.starts_with("flight")).collect();
+    assert!(!flight.is_empty(), "src/flight is gone");
+    for file in flight {
+        let used = without_tests(&tokens(&file.text));
+        let used = imports(&used, file.modules().len());
+        let foreign: Vec<_> = used.into_iter().filter(|room| !["call", "flight"].contains(room)).collect();
+        assert!(foreign.is_empty(), "src/{} uses {foreign:?}", file.path.display());
+    }
 }
 
 #[test]

@@ -9,9 +9,8 @@ use crate::call::deadline::Deadline;
 use crate::call::error::CallError;
 use crate::call::retry::Answer;
 use crate::ledger::Lease;
-use crate::lookup::error::ValidateError;
-use crate::lookup::in_flight::{Landing, Lead, Source};
-use crate::lookup::shared_facts::{Boarded, FactsRecord, Found, SharedFacts};
+use crate::lookup::facts_flight::{FactsLeader, FactsOutcome, LookedUp, Source};
+use crate::lookup::shared_facts::{FactsRecord, Found, JoinedElsewhere, SharedFacts};
 use crate::moment::Moment;
 use crate::payment::shelf_life::ShelfLife;
 use crate::payment::verdict::Degradation;
@@ -19,55 +18,58 @@ use crate::payment::verdict::Degradation;
 use super::Engine;
 
 /// Asks the provider, in a task of its own, so that no caller's patience cuts it.
-pub(super) async fn fly(engine: Arc<Engine>, lead: Lead, now: Instant, max_age: Duration) {
+pub(super) async fn fly(engine: Arc<Engine>, leader: FactsLeader, now: Instant, max_age: Duration) {
     let deadline = Deadline::after(now, engine.total_deadline);
-    let landing = match &engine.shared {
+    let outcome = match &engine.shared {
         None => {
-            let answer = engine.ask_provider(&lead, now, deadline).await;
-            answer.map(|answer| engine.landing(answer, &[])).map_err(Into::into)
+            let answer = engine.ask_provider(&leader, now, deadline).await;
+            answer.map(|answer| engine.looked_up(answer, &[])).map_err(Into::into)
         }
         // Boxed, so that a flight without a store stays small.
-        Some(shared) => Box::pin(engine.ask_everybody(shared, &lead, now, max_age, deadline)).await,
+        Some(shared) => Box::pin(engine.ask_everybody(shared, &leader, now, max_age, deadline)).await,
     };
-    let payment = lead.payment().clone();
-    lead.land(landing, |landing, current| match landing.keep.filter(|_| current) {
-        Some(shelf_life) => engine.facts.keep(&payment, &landing.facts, landing.stamp, shelf_life),
-        // It settles nothing, but what was known before it began is not to be believed over its answer either.
-        None => engine.facts.forget_older(&payment, now),
+    let payment = leader.key().clone();
+    leader.complete(outcome, |outcome, is_current| {
+        let Ok(looked_up) = outcome else { return };
+        match looked_up.keep.filter(|_| is_current) {
+            Some(shelf_life) => engine.facts.keep(&payment, &looked_up.facts, looked_up.stamp, shelf_life),
+            // It settles nothing, but what was known before it began is not to be believed over its answer either.
+            None => engine.facts.forget_older(&payment, now),
+        }
     });
 }
 
 impl Engine {
-    async fn ask_provider(&self, lead: &Lead, now: Instant, deadline: Deadline) -> Result<Answer, CallError> {
-        let started = |at: Option<Instant>| lead.flight().attempt_started(at.map(Moment::at));
-        self.retrier.run(lead.payment(), now, deadline, &self.telemetry, started).await
+    async fn ask_provider(&self, leader: &FactsLeader, now: Instant, deadline: Deadline) -> Result<Answer, CallError> {
+        let started = |at: Option<Instant>| leader.flight().notes().attempt_started(at.map(Moment::at));
+        self.retrier.run(leader.key(), now, deadline, &self.telemetry, started).await
     }
 
     /// Looks into the store first, and tells it what the provider said.
     async fn ask_everybody(
         &self,
         shared: &Arc<SharedFacts>,
-        lead: &Lead,
+        leader: &FactsLeader,
         now: Instant,
         max_age: Duration,
         deadline: Deadline,
-    ) -> Result<Landing, ValidateError> {
-        let waits_since = |at| lead.flight().attempt_started(at);
-        match shared.board(&self.rules, lead.payment(), max_age, deadline, waits_since).await? {
-            Boarded::Found(found) => Ok(self.landing_of(*found, shared.memory_for)),
-            Boarded::Failed(error) => Err(error),
-            Boarded::Alone(error) => {
+    ) -> FactsOutcome {
+        let waits_since = |at| leader.flight().notes().attempt_started(at);
+        match shared.join(&self.rules, leader.key(), max_age, deadline, waits_since).await? {
+            JoinedElsewhere::Found(found) => Ok(self.looked_up_in_store(*found, shared.memory_for)),
+            JoinedElsewhere::Failed(error) => Err(error),
+            JoinedElsewhere::Alone(error) => {
                 self.telemetry.store_failed(&error);
                 let asked_at = Instant::now();
-                let mut landing = self.landing(Box::pin(self.ask_provider(lead, now, deadline)).await?, &[]);
+                let mut looked_up = self.looked_up(Box::pin(self.ask_provider(leader, now, deadline)).await?, &[]);
                 // Others may forget the payment meanwhile, and this process would not hear of it.
                 let left = shared.memory_for.saturating_sub(asked_at.elapsed());
-                landing.keep = in_memory(landing.keep, Duration::ZERO, left);
-                landing.degraded = Some(Degradation::StoreDown);
-                Ok(landing)
+                looked_up.keep = in_memory(looked_up.keep, Duration::ZERO, left);
+                looked_up.degraded = Some(Degradation::StoreDown);
+                Ok(looked_up)
             }
             // Boxed, so that a replay stays small.
-            Boarded::Leads(lease) => Box::pin(self.lead_everywhere(shared, lease, lead, deadline)).await,
+            JoinedElsewhere::Leads(lease) => Box::pin(self.lead_everywhere(shared, lease, leader, deadline)).await,
         }
     }
 
@@ -75,15 +77,15 @@ impl Engine {
         &self,
         shared: &SharedFacts,
         mut lease: Box<Lease<FactsRecord>>,
-        lead: &Lead,
+        leader: &FactsLeader,
         deadline: Deadline,
-    ) -> Result<Landing, ValidateError> {
+    ) -> FactsOutcome {
         if lease.took_over() {
-            self.telemetry.taken_over(lead.payment());
+            self.telemetry.taken_over(leader.key());
         }
-        let answer = lease.during(self.ask_provider(lead, Instant::now(), deadline)).await;
-        let mut landing = match answer {
-            Ok(answer) => self.landing(answer, lease.keys()),
+        let answer = lease.during(self.ask_provider(leader, Instant::now(), deadline)).await;
+        let mut looked_up = match answer {
+            Ok(answer) => self.looked_up(answer, lease.keys()),
             Err(error) => {
                 if let Err(trouble) = lease.fail(&error).await {
                     self.telemetry.store_failed(&trouble);
@@ -92,30 +94,30 @@ impl Engine {
             }
         };
         let (claimed_at, sent_at) = (lease.asked_at(), Instant::now());
-        let age = landing.stamp.at.age();
-        let recorded = lease.settle(&self.rules, &landing.facts, landing.stamp.at).await;
+        let age = looked_up.stamp.at.age();
+        let recorded = lease.settle(&self.rules, &looked_up.facts, looked_up.stamp.at).await;
         // The settling says that nobody had forgotten the payment before; without it, only the claim does.
-        landing.confirmed_at = Some(if matches!(recorded, Ok(true)) { sent_at } else { claimed_at });
+        looked_up.confirmed_at = Some(if matches!(recorded, Ok(true)) { sent_at } else { claimed_at });
         match recorded {
-            Ok(true) => landing.keep = in_memory(landing.keep, age, shared.memory_for),
+            Ok(true) => looked_up.keep = in_memory(looked_up.keep, age, shared.memory_for),
             lost => {
                 match lost {
                     Err(trouble) => self.telemetry.store_failed(&trouble),
-                    Ok(_) => self.telemetry.lease_lost(lead.payment()),
+                    Ok(_) => self.telemetry.lease_lost(leader.key()),
                 }
-                (landing.keep, landing.degraded) = (None, Some(Degradation::NotRecorded));
+                (looked_up.keep, looked_up.degraded) = (None, Some(Degradation::NotRecorded));
             }
         }
-        Ok(landing)
+        Ok(looked_up)
     }
 
     /// Makes an answer of the provider ready to be judged and kept.
-    fn landing(&self, answer: Answer, others_keys: &[Box<str>]) -> Landing {
+    fn looked_up(&self, answer: Answer, others_keys: &[Box<str>]) -> LookedUp {
         let Answer { mut facts, at, attempts } = answer;
         self.rules.prune(&mut facts, others_keys);
         facts.as_of = facts.as_of.or_else(|| Some(SystemTime::now().duration_since(UNIX_EPOCH).ok()?.as_secs()));
         let keep = Some(self.rules.shelf_life(&facts));
-        Landing {
+        LookedUp {
             facts,
             stamp: self.facts.stamp(Moment::at(at)),
             attempts,
@@ -127,11 +129,11 @@ impl Engine {
     }
 
     /// Makes facts of the store ready to be judged and kept.
-    fn landing_of(&self, found: Found, memory_for: Duration) -> Landing {
+    fn looked_up_in_store(&self, found: Found, memory_for: Duration) -> LookedUp {
         let Found { facts, at, ttl_left, waited, asked_at } = found;
         let source = if waited { Source::Elsewhere } else { Source::Stored };
         let keep = in_memory(Some(self.rules.shelf_life(&facts)), at.age_at(asked_at), memory_for.min(ttl_left));
-        Landing {
+        LookedUp {
             facts,
             stamp: self.facts.stamp(at),
             attempts: Vec::new(),

@@ -13,12 +13,13 @@ use tracing::{Instrument, Span};
 use crate::call::deadline::is_recent;
 use crate::call::error::{CallError, Cause, runtime};
 use crate::call::retry::{Retrier, Traffic};
+use crate::flight::{Joined, LeaderLost};
 use crate::intent::fingerprint::Fingerprint;
 use crate::intent::payment_intent::{PaymentId, PaymentIntent};
 use crate::ledger::{Bound, LastLook, Ledger, LedgerError};
 use crate::lookup::error::ValidateError;
 use crate::lookup::facts_cache::{FactsCache, Kept, Proven, Stamp};
-use crate::lookup::in_flight::{Boarding, Flight, Flights, Landing, Source};
+use crate::lookup::facts_flight::{FactsFlight, FactsFlights, FactsOutcome, FlightNotes, Source};
 use crate::lookup::key_register::{KeyRegister, Standing};
 use crate::lookup::shared_facts::{KeptFacts, SharedFacts};
 use crate::lookup::validation::Validation;
@@ -52,7 +53,7 @@ pub(crate) struct Engine {
     pub(crate) worst_case: Duration,
     pub(crate) when_provider_is_down: WhenProviderIsDown,
     pub(crate) facts: FactsCache,
-    pub(crate) flights: Arc<Flights>,
+    pub(crate) flights: Arc<FactsFlights>,
     pub(crate) keys: KeyRegister,
     pub(crate) retrier: Retrier,
     pub(crate) telemetry: Telemetry,
@@ -184,7 +185,7 @@ impl Engine {
             let limit = deadline.map_or(total, |limit| Some(limit.min(total.unwrap_or(limit))));
             let left = limit.map(|limit| limit.saturating_sub(now.elapsed()));
             again = true;
-            let mut validation = match self.board(intent, max_age, left, *deadline, now).await {
+            let mut validation = match self.join(intent, max_age, left, *deadline, now).await {
                 Ok(Some(validation)) => validation,
                 Ok(None) => continue,
                 Err(error) if max_age < asked.max_age => {
@@ -204,8 +205,8 @@ impl Engine {
         }
     }
 
-    /// None when the flight that was joined cannot answer for this call: it has to board anew.
-    async fn board(
+    /// None when the flight that was joined cannot answer for this call: it has to join anew.
+    async fn join(
         self: &Arc<Self>,
         intent: &PaymentIntent,
         max_age: Duration,
@@ -216,23 +217,26 @@ impl Engine {
         let now = Instant::now();
         let runtime = runtime();
         let recent = || self.recent(intent, now, max_age);
-        let may_lead = || {
+        let fits = |notes: &FlightNotes| notes.fit(now, max_age);
+        let lead = || {
             runtime.as_ref().map_err(CallError::clone)?;
-            if self.shared.is_some() { Ok(()) } else { self.check_gate(now, deadline) }
+            if self.shared.is_some() {
+                return Ok(FlightNotes::new(max_age));
+            }
+            self.check_gate(now, deadline).map(|()| FlightNotes::new(Duration::ZERO))
         };
-        let contents = if self.shared.is_some() { max_age } else { Duration::ZERO };
-        let boarding = self.flights.board(intent, now, max_age, contents, recent, may_lead);
-        let (flight, provenance) = match boarding {
-            Ok(Boarding::Recent(validation)) => return Ok(Some(validation)),
-            Ok(Boarding::Leads(lead)) => {
-                let flight = Arc::clone(lead.flight());
+        let joined = self.flights.join(intent.payment(), intent.tenant(), now, recent, fits, lead);
+        let (flight, provenance) = match joined {
+            Ok(Joined::Ready(validation)) => return Ok(Some(validation)),
+            Ok(Joined::Leader(leader)) => {
+                let flight = Arc::clone(leader.flight());
                 let span = self.telemetry.flight_span(intent.payment(), &Span::current());
                 flight.is_shown_as(&span);
-                let flying = fly(Arc::clone(self), lead, now, max_age).instrument(span);
+                let flying = fly(Arc::clone(self), leader, now, max_age).instrument(span);
                 runtime.as_ref().map_err(CallError::clone)?.spawn(flying);
                 (flight, Provenance::Fresh)
             }
-            Ok(Boarding::Follows(flight)) => {
+            Ok(Joined::Waiter(flight)) => {
                 Span::current().follows_from(flight.span());
                 (flight, Provenance::Coalesced)
             }
@@ -249,23 +253,24 @@ impl Engine {
         };
         let limit = deadline.map_or(longest, |deadline| deadline.min(longest));
         let said = limit_said.map_or(self.total_deadline, |said| said.min(self.total_deadline));
-        let landed = match runtime {
-            Ok(_) => landed_within(&flight, limit).await.ok_or(said),
-            Err(_) => Ok(flight.landed().await),
+        let outcome = match runtime {
+            Ok(_) => completed_within(&flight, limit).await.ok_or(said),
+            Err(_) => Ok(flight.completed().await),
         };
-        let error = match landed {
-            Ok(Ok(landing)) => {
+        let error = match outcome {
+            Ok(Ok(Ok(looked_up))) => {
                 // Whoever came after it was looked up may have come after it was forgotten.
-                if provenance == Provenance::Coalesced && landing.confirmed_at.is_some_and(|at| arrived >= at) {
+                if provenance == Provenance::Coalesced && looked_up.confirmed_at.is_some_and(|at| arrived >= at) {
                     return Ok(None);
                 }
-                let provenance = if provenance == Provenance::Fresh { led(landing.source) } else { provenance };
+                let provenance = if provenance == Provenance::Fresh { led(looked_up.source) } else { provenance };
                 let flight = Some(Arc::clone(&flight));
-                let mut validation = self.judge(intent, &landing.facts, landing.stamp, provenance, flight);
-                validation.degraded = landing.degraded;
+                let mut validation = self.judge(intent, &looked_up.facts, looked_up.stamp, provenance, flight);
+                validation.degraded = looked_up.degraded;
                 return Ok(Some(validation));
             }
-            Ok(Err(error)) => error.clone(),
+            Ok(Ok(Err(error))) => error.clone(),
+            Ok(Err(LeaderLost)) => CallError::new(Cause::Interrupted).into(),
             Err(limit) => CallError::new(Cause::Deadline { limit, last: None }).into(),
         };
         self.stale(intent, max_age, &error, Some(flight)).await.map(Some).ok_or(error)
@@ -287,7 +292,7 @@ impl Engine {
         intent: &PaymentIntent,
         max_age: Duration,
         error: &ValidateError,
-        flight: Option<Arc<Flight>>,
+        flight: Option<Arc<FactsFlight>>,
     ) -> Option<Validation> {
         let WhenProviderIsDown::ServeStale { up_to } = self.when_provider_is_down else { return None };
         if !error.provider_was_silent() {
@@ -326,7 +331,7 @@ impl Engine {
         facts: &ProviderPayment,
         stamp: Stamp,
         provenance: Provenance,
-        flight: Option<Arc<Flight>>,
+        flight: Option<Arc<FactsFlight>>,
     ) -> Validation {
         let seen_at = Instant::now();
         let age = stamp.at.age_at(seen_at);
@@ -406,15 +411,15 @@ fn led(source: Source) -> Provenance {
 }
 
 fn from_store(validation: &Validation) -> bool {
-    let landing = validation.flight.as_ref().and_then(|flight| flight.landing());
-    matches!(landing, Some(Ok(landing)) if landing.source != Source::Asked)
+    let outcome = validation.flight.as_ref().and_then(|flight| flight.outcome());
+    matches!(outcome, Some(Ok(Ok(looked_up))) if looked_up.source != Source::Asked)
 }
 
-/// What a flight brought, unless it does not land in time. A runtime without a timer fails the flight itself, at once.
-async fn landed_within(flight: &Flight, limit: Duration) -> Option<&Result<Landing, ValidateError>> {
-    match catch_unwind(AssertUnwindSafe(|| timeout(limit, flight.landed()))) {
-        Ok(landing) => landing.await.ok(),
-        Err(_timeless) => Some(flight.landed().await),
+/// What comes of a flight, if it is there in time. A runtime without a timer fails the flight itself, at once.
+async fn completed_within(flight: &FactsFlight, limit: Duration) -> Option<&Result<FactsOutcome, LeaderLost>> {
+    match catch_unwind(AssertUnwindSafe(|| timeout(limit, flight.completed()))) {
+        Ok(outcome) => outcome.await.ok(),
+        Err(_timeless) => Some(flight.completed().await),
     }
 }
 

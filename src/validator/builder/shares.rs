@@ -1,7 +1,7 @@
 //! How much may be held at once, by all tenants and by one.
 
 use crate::call::shares::half;
-use crate::lookup::in_flight::Flights;
+use crate::lookup::facts_flight::FactsFlights;
 use crate::lookup::key_register::KeyRegister;
 use crate::payment::policy::TenantProof;
 
@@ -64,8 +64,8 @@ impl ValidatorBuilder {
         KeyRegister::new(self.retention, self.max_keys, self.share(self.max_keys_per_tenant, self.max_keys))
     }
 
-    pub(super) fn flights(&self) -> Flights {
+    pub(super) fn flights(&self) -> FactsFlights {
         let share = self.share(self.max_in_flight_per_tenant, self.max_in_flight);
-        Flights::new(self.max_in_flight, share, self.total_deadline, self.worst_case())
+        FactsFlights::new(self.max_in_flight, share, self.total_deadline, self.worst_case())
     }
 }

@@ -1,0 +1,330 @@
+//! Single flight: of the callers that want the same work done at the same time, one leads and the others wait for its
+//! outcome.
+//!
+//! A caller joins by key. It leads where no flight of the key is under way, or where the one under way cannot answer for
+//! it; by what leaders say of their work while they are at it (`N`, the notes), a caller tells whether it can.
+//!
+//! Flights are never evicted. A flight that is no longer the current one of its key, because a later caller asked for
+//! something newer or because the key was forgotten, still answers its waiters.
+//!
+//! Each flight holds a permit, of which all tenants share a number. A permit comes back when the flight completes, or when
+//! it should have: its runtime may stand still.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+use tracing::{Id, Span};
+
+use crate::call::deadline::after;
+use crate::call::leases::Ticket;
+use crate::call::shares::{Full, Room};
+
+/// The leader of a flight is gone without an outcome, as after a panic or when its runtime is shut down.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LeaderLost;
+
+/// There was no permit to lead, or to reserve.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct NoPermit {
+    pub(crate) full: Full,
+    /// How many permits there are: for all tenants, or for one.
+    pub(crate) limit: usize,
+}
+
+/// Work under way, and everyone who waits for its outcome.
+#[derive(Debug)]
+pub(crate) struct Flight<N, T> {
+    epoch: Instant,
+    notes: N,
+    outcome: OnceLock<Result<T, LeaderLost>>,
+    completed: Notify,
+    /// For waiters to link to; the span itself ends with the flight.
+    span: OnceLock<Id>,
+}
+
+impl<N, T> Flight<N, T> {
+    fn new(epoch: Instant, notes: N) -> Self {
+        Self { epoch, notes, outcome: OnceLock::new(), completed: Notify::new(), span: OnceLock::new() }
+    }
+
+    /// What the leader lets callers know of its work while it is at it.
+    pub(crate) fn notes(&self) -> &N {
+        &self.notes
+    }
+
+    /// Lets waiters link to the span of the work.
+    pub(crate) fn is_shown_as(&self, span: &Span) {
+        if let Some(id) = span.id() {
+            // Only the one leader sets it, so it cannot be set already.
+            let _ = self.span.set(id);
+        }
+    }
+
+    /// The span of the work, once the leader has made it.
+    pub(crate) fn span(&self) -> Option<Id> {
+        self.span.get().cloned()
+    }
+
+    /// Waits for the outcome.
+    ///
+    /// # Cancel safety
+    /// Dropped, it leaves the flight and its other waiters alone.
+    pub(crate) async fn completed(&self) -> &Result<T, LeaderLost> {
+        loop {
+            let completed = self.completed.notified();
+            if let Some(outcome) = self.outcome.get() {
+                return outcome;
+            }
+            completed.await;
+        }
+    }
+
+    /// The outcome, once it is there.
+    pub(crate) fn outcome(&self) -> Option<&Result<T, LeaderLost>> {
+        self.outcome.get()
+    }
+}
+
+/// Whether a caller leads a flight, waits for one, or needs none.
+#[derive(Debug)]
+pub(crate) enum Joined<K: Eq + Hash, N, T, R> {
+    Leader(Leader<K, N, T>),
+    Waiter(Arc<Flight<N, T>>),
+    Ready(R),
+}
+
+/// The flights of one kind, by key.
+#[derive(Debug)]
+pub(crate) struct SingleFlight<K, N, T> {
+    state: Mutex<FlightState<K, N, T>>,
+    /// How long a flight takes at most. One that takes longer stands still, and is joined no more.
+    longest: Duration,
+    /// How long it holds its permit at most: it may still have to tell others of its outcome.
+    held_for: Duration,
+}
+
+#[derive(Debug)]
+struct FlightState<K, N, T> {
+    current: HashMap<K, Arc<Flight<N, T>>>,
+    /// Of flights under way, current or not, and of other work.
+    permits: Room,
+}
+
+impl<K: Clone + Eq + Hash, N, T> SingleFlight<K, N, T> {
+    /// At most `permits` flights are under way, and at most `share` of one tenant.
+    pub(crate) fn new(permits: usize, share: usize, longest: Duration, held_for: Duration) -> Self {
+        let state = FlightState { current: HashMap::new(), permits: Room::new(permits, share) };
+        Self { state: Mutex::new(state), longest, held_for }
+    }
+
+    /// Takes what is ready, if anything is; or else joins the current flight of the key, if its notes say that it fits; or
+    /// else leads a new one, with the notes that `lead` makes.
+    ///
+    /// `ready` runs under the lock under which a flight completes, so that one which completes meanwhile is not missed.
+    ///
+    /// # Errors
+    /// What `lead` says, or that there is no permit.
+    pub(crate) fn join<R, E: From<NoPermit>>(
+        self: &Arc<Self>,
+        key: &K,
+        tenant: &str,
+        now: Instant,
+        ready: impl FnOnce() -> Option<R>,
+        fits: impl FnOnce(&N) -> bool,
+        lead: impl FnOnce() -> Result<N, E>,
+    ) -> Result<Joined<K, N, T, R>, E> {
+        let mut state = self.lock();
+        if let Some(ready) = ready() {
+            return Ok(Joined::Ready(ready));
+        }
+        if let Some(flight) = state.current.get(key)
+            && now.saturating_duration_since(flight.epoch) <= self.longest
+            && fits(&flight.notes)
+        {
+            return Ok(Joined::Waiter(Arc::clone(flight)));
+        }
+        let notes = lead()?;
+        let ticket = self.permit(&mut state, tenant, now)?;
+        let flight = Arc::new(Flight::new(now, notes));
+        state.current.insert(key.clone(), Arc::clone(&flight));
+        drop(state);
+        Ok(Joined::Leader(Leader { flights: Arc::clone(self), key: key.clone(), flight, ticket }))
+    }
+
+    /// Reserves a permit for work that is no flight itself and goes on without its caller as flights do.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub(crate) fn reserve(self: &Arc<Self>, tenant: &str) -> Result<Reservation<K, N, T>, NoPermit> {
+        let ticket = self.permit(&mut self.lock(), tenant, Instant::now())?;
+        Ok(Reservation { flights: Arc::clone(self), ticket })
+    }
+
+    /// Makes the key's flight no longer the current one: the next caller leads a new one. `then` runs under the lock under
+    /// which a flight completes, so that none completes in between.
+    pub(crate) fn forget(&self, key: &K, then: impl FnOnce()) {
+        let mut state = self.lock();
+        state.current.remove(key);
+        then();
+    }
+
+    fn permit(&self, state: &mut FlightState<K, N, T>, tenant: &str, now: Instant) -> Result<Ticket, NoPermit> {
+        let permits = &mut state.permits;
+        permits.take(tenant, now, after(now, self.held_for)).map_err(|full| {
+            let limit = match full {
+                Full::Whole => permits.shares().whole(),
+                Full::Share => permits.shares().share(),
+            };
+            NoPermit { full, limit }
+        })
+    }
+}
+
+impl<K, N, T> SingleFlight<K, N, T> {
+    fn lock(&self) -> MutexGuard<'_, FlightState<K, N, T>> {
+        // What runs under this lock leaves the state whole at every point, so a poisoned one is whole all the same.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many permits are held.
+    pub(crate) fn held(&self) -> usize {
+        self.lock().permits.held(Instant::now())
+    }
+}
+
+/// A permit that is given back when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Reservation<K, N, T> {
+    flights: Arc<SingleFlight<K, N, T>>,
+    ticket: Ticket,
+}
+
+impl<K, N, T> Drop for Reservation<K, N, T> {
+    fn drop(&mut self) {
+        self.flights.lock().permits.give_back(self.ticket);
+    }
+}
+
+/// The duty to complete a flight. Dropped before, as by a panic, it tells the waiters that their leader is lost.
+#[derive(Debug)]
+pub(crate) struct Leader<K: Eq + Hash, N, T> {
+    flights: Arc<SingleFlight<K, N, T>>,
+    key: K,
+    flight: Arc<Flight<N, T>>,
+    ticket: Ticket,
+}
+
+impl<K: Eq + Hash, N, T> Leader<K, N, T> {
+    pub(crate) fn flight(&self) -> &Arc<Flight<N, T>> {
+        &self.flight
+    }
+
+    pub(crate) fn key(&self) -> &K {
+        &self.key
+    }
+
+    /// Hands the outcome to the waiters. `settle` hears of it first, and whether this is still the current flight of its
+    /// key.
+    pub(crate) fn complete(self, outcome: T, settle: impl FnOnce(&T, bool)) {
+        self.leave(|is_current| settle(&outcome, is_current));
+        // Only the one leader sets it, so it cannot be set already.
+        let _ = self.flight.outcome.set(Ok(outcome));
+    }
+
+    /// Gives the permit back, before any waiter can hear that the flight is over.
+    fn leave(&self, settle: impl FnOnce(bool)) {
+        let mut state = self.flights.lock();
+        let is_current = state.current.get(&self.key).is_some_and(|flight| Arc::ptr_eq(flight, &self.flight));
+        settle(is_current);
+        if is_current {
+            state.current.remove(&self.key);
+        }
+        state.permits.give_back(self.ticket);
+    }
+}
+
+impl<K: Eq + Hash, N, T> Drop for Leader<K, N, T> {
+    fn drop(&mut self) {
+        if self.flight.outcome.get().is_none() {
+            self.leave(|_| {});
+            let _ = self.flight.outcome.set(Err(LeaderLost));
+        }
+        self.flight.completed.notify_waiters();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LONGEST: Duration = Duration::from_secs(10);
+
+    type Numbers = SingleFlight<&'static str, u32, u32>;
+
+    fn numbers(permits: usize) -> Arc<Numbers> {
+        Arc::new(SingleFlight::new(permits, permits, LONGEST, LONGEST))
+    }
+
+    /// Joins a flight whose notes are at least this; its leader notes the same.
+    fn join(numbers: &Arc<Numbers>, now: Instant, least: u32) -> Result<Joined<&'static str, u32, u32, u32>, NoPermit> {
+        numbers.join(&"key", "tenant", now, || None, |notes| *notes >= least, || Ok(least))
+    }
+
+    fn leader(numbers: &Arc<Numbers>, now: Instant, least: u32) -> Leader<&'static str, u32, u32> {
+        match join(numbers, now, least) {
+            Ok(Joined::Leader(leader)) => leader,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn waiter(numbers: &Arc<Numbers>, now: Instant, least: u32) -> Arc<Flight<u32, u32>> {
+        match join(numbers, now, least) {
+            Ok(Joined::Waiter(flight)) => flight,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn one_leads_and_the_others_get_its_outcome() {
+        let (numbers, now) = (numbers(2), Instant::now());
+        let first = leader(&numbers, now, 1);
+        let waits = waiter(&numbers, now, 1);
+        // It asks for more than the flight under way may bring, and those who come after it join its own.
+        let second = leader(&numbers, now, 2);
+        let waits_for_more = waiter(&numbers, now, 2);
+        assert_eq!(join(&numbers, now, 3).unwrap_err(), NoPermit { full: Full::Whole, limit: 2 });
+        first.complete(7, |_, is_current| assert!(!is_current));
+        second.complete(8, |_, is_current| assert!(is_current));
+        assert!(matches!((waits.completed().await, waits_for_more.outcome()), (Ok(7), Some(Ok(8)))));
+        assert_eq!(numbers.held(), 0);
+        drop(leader(&numbers, now, 1));
+    }
+
+    #[tokio::test]
+    async fn a_leader_that_is_gone_or_stands_still_holds_up_no_caller() {
+        let (numbers, now) = (numbers(1), Instant::now());
+        let lost = leader(&numbers, now, 1);
+        let waits = waiter(&numbers, now, 1);
+        drop(lost);
+        assert!(matches!(waits.completed().await, Err(LeaderLost)));
+        let still = leader(&numbers, now, 1);
+        let anew = leader(&numbers, now + LONGEST + Duration::from_millis(1), 1);
+        still.complete(7, |_, is_current| assert!(!is_current));
+        anew.complete(8, |_, is_current| assert!(is_current));
+    }
+
+    #[tokio::test]
+    async fn a_flight_of_a_forgotten_key_answers_its_waiters_and_is_joined_no_more() {
+        let (numbers, now) = (numbers(2), Instant::now());
+        let (old, waits) = (leader(&numbers, now, 1), waiter(&numbers, now, 1));
+        numbers.forget(&"key", || {});
+        let new = leader(&numbers, now, 1);
+        old.complete(7, |_, is_current| assert!(!is_current));
+        assert!(matches!(waits.completed().await, Ok(7)));
+        drop((waiter(&numbers, now, 1), new));
+    }
+}

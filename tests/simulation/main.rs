@@ -3,6 +3,8 @@
 
 #[path = "../support/chaos_store.rs"]
 mod chaos_store;
+#[path = "../support/simulation.rs"]
+mod simulation;
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -13,14 +13,14 @@
     reason = "numbers are small, and what is not as it should be fails the test"
 )]
 
+mod breaches;
+
 use std::collections::HashMap;
-use std::fmt::Write as _;
-use std::future::Future;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use breaches::{breach, trace};
 use payproof::provider::ProviderIdentity;
-use payproof::store::MemoryStore;
 use payproof::testing::ScriptedProvider;
 use payproof::{Currency, Mode, Money, PaymentId, PaymentIntent, PaymentStatus, ProviderPayment};
 use payproof::{Occasion, Proof, Receipt, RedeemError, Validator, Verdict};
@@ -29,7 +29,8 @@ use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::chaos_store::{ALL_IS_MADE, ChaosStore, Trouble, Verb, assert_no_bytes_stood_twice};
+use crate::chaos_store::{Trouble, Verb};
+use crate::simulation::{self, Processes, Ways, fork};
 use crate::support::{NO_PATTERNS, ms, plain, secs};
 
 /// Longer than any redemption may take: its own limit, and the store calls that were begun before it was over.
@@ -82,9 +83,8 @@ struct World {
     receipts: Mutex<Vec<Receipt>>,
     /// The receipts of calls that were told to be the first.
     firsts: Mutex<Vec<Receipt>>,
-    starts: Vec<Box<dyn Fn() -> Validator + Send + Sync>>,
-    /// As they run now; each may have started after the redemptions it meets.
-    validators: Mutex<Vec<Validator>>,
+    /// Each may have started after the redemptions it meets; its proofs are another validator's then.
+    processes: Processes<Validator>,
     proofs: HashMap<(usize, String, &'static str), Proof>,
 }
 
@@ -97,7 +97,7 @@ impl World {
 
     async fn act(&self, process: usize, doing: Doing, patience: Duration) -> Told {
         let (begun, began) = (self.step(), Instant::now());
-        let validator = self.validators.lock().unwrap()[process].clone();
+        let validator = self.processes.get(process);
         let told = match &doing {
             Doing::Redeem(payment, owner) => {
                 let proof = &self.proofs[&(process, payment.clone(), owner.0)];
@@ -148,16 +148,11 @@ impl World {
         told
     }
 
-    /// Starts a process anew. Its calls under way come to their end, and its proofs are another validator's from now on.
-    fn restart(&self, process: usize) {
-        let validator = self.starts[process]();
-        self.validators.lock().unwrap()[process] = validator;
-    }
-
-    fn events(&self) -> Vec<Event> {
+    /// What must not have been told, or else what is left over.
+    fn verdict(&self, left: Option<String>) -> Result<(), String> {
         let mut events = self.events.lock().unwrap().clone();
         events.sort_by_key(|event| event.ended);
-        events
+        breach(&events).or(left).map_or(Ok(()), |breach| Err(trace(&breach, &events)))
     }
 }
 
@@ -166,124 +161,8 @@ fn owner_of(receipt: &Receipt) -> Owner {
     Owner(tenant, receipt.order().to_owned(), receipt.part().map(|_| "part"))
 }
 
-/// What the store is known to hold between two steps: it was told, and nobody has begun to undo it.
-#[derive(Debug)]
-struct Hold {
-    receipt: Receipt,
-    told: usize,
-    undoing: usize,
-    undone: usize,
-}
-
-fn holds(events: &[Event]) -> Vec<Hold> {
-    let mut holds: Vec<Hold> = Vec::new();
-    for event in events {
-        if let Told::Bound(receipt) | Told::Seen(Some(receipt)) = &event.told
-            && holds.iter().all(|hold| hold.receipt != *receipt)
-        {
-            let is_release = |event: &&Event| event.doing == Doing::Release(receipt.clone());
-            let releases = || events.iter().filter(is_release);
-            let undoing = releases().map(|event| event.begun).min().unwrap_or(usize::MAX);
-            let undone = releases().filter(|event| matches!(event.told, Told::Undone)).map(|event| event.ended).min();
-            let undone = undone.unwrap_or(usize::MAX);
-            holds.push(Hold { receipt: receipt.clone(), told: event.ended, undoing, undone });
-        }
-    }
-    holds
-}
-
-/// Everything that must not have been told, as far as what was told before says so.
-fn breach(events: &[Event]) -> Option<String> {
-    let holds = holds(events);
-    for (at, one) in holds.iter().enumerate() {
-        for two in &holds[at + 1..] {
-            let both = one.told.max(two.told) < one.undoing.min(two.undoing);
-            if both && one.receipt.payment() == two.receipt.payment() {
-                return Some(format!("one payment has two owners: {one:?} {two:?}"));
-            }
-            if both && owner_of(&one.receipt) == owner_of(&two.receipt) {
-                return Some(format!("one order has two payments: {one:?} {two:?}"));
-            }
-        }
-    }
-    for event in events {
-        if event.took > LONGEST {
-            return Some(format!("it took too long: {event:?}"));
-        }
-        if let Told::Other(_) | Told::Store("record_unreadable") = event.told {
-            return Some(format!("nobody should be told that: {event:?}"));
-        }
-        if let Told::InProgress(wait) = event.told
-            && wait > secs(30)
-        {
-            return Some(format!("no claim is protected for longer: {event:?}"));
-        }
-        for hold in &holds {
-            if let Told::Bound(receipt) | Told::Seen(Some(receipt)) = &event.told
-                && *receipt == hold.receipt
-                && event.begun > hold.undone
-            {
-                return Some(format!("it was undone, and is back: {hold:?} {event:?}"));
-            }
-            if hold.told < event.begun && event.ended < hold.undoing && !fits(event, &hold.receipt) {
-                return Some(format!("it contradicts what stands: {hold:?} {event:?}"));
-            }
-        }
-    }
-    None
-}
-
-/// Whether this may be told while a receipt stands for certain.
-fn fits(event: &Event, stands: &Receipt) -> bool {
-    if matches!(event.told, Told::Store(_) | Told::Left) {
-        return true;
-    }
-    match &event.doing {
-        Doing::Redeem(payment, owner) => {
-            let (same_payment, same_owner) = (payment == stands.payment().as_str(), *owner == owner_of(stands));
-            match &event.told {
-                Told::Bound(receipt) if same_payment || same_owner => receipt == stands,
-                Told::AlreadyRedeemed(by) if same_payment => !same_owner && names(by.as_deref(), stands, owner),
-                Told::AlreadyPaid(by) if same_owner => !same_payment && by == stands.payment().as_str(),
-                Told::AlreadyPaid(_) | Told::InProgress(_) => !same_payment,
-                _ => true,
-            }
-        }
-        Doing::Look(payment) if payment == stands.payment().as_str() => {
-            matches!(&event.told, Told::Seen(Some(receipt)) if receipt == stands)
-        }
-        Doing::Release(receipt) if receipt.payment() == stands.payment() && receipt != stands => {
-            matches!(event.told, Told::AlreadyRedeemed(_))
-        }
-        Doing::Look(_) | Doing::Release(_) => true,
-    }
-}
-
-fn names(by: Option<&str>, stands: &Receipt, asking: &Owner) -> bool {
-    if stands.tenant() != asking.0 {
-        return by.is_none();
-    }
-    by.is_some_and(|by| by.starts_with(stands.order()) && by.contains("part") == stands.part().is_some())
-}
-
-fn trace(seed: u64, breach: &str, events: &[Event]) -> String {
-    let mut text = format!("seed {seed}\n");
-    for event in events {
-        let _ = writeln!(
-            text,
-            "{:>5}-{:<5} {:>11.3?} +{:>9.3?} process {} {:?} => {:?}",
-            event.begun, event.ended, event.from, event.took, event.process, event.doing, event.told
-        );
-    }
-    // Sixteen numbers say no more than the first two.
-    text = text.replace("Receipt { payment: ", "{");
-    let _ = write!(text, "seed {seed}: {breach}");
-    text
-}
-
 /// Processes with a proof of every payment each, and a store that works so far.
-async fn begin(seed: u64, processes: u64, payments: &[String]) -> (Vec<ChaosStore>, Arc<World>) {
-    let store = MemoryStore::new();
+async fn begin(seed: u64, processes: u64, payments: &[String]) -> (Ways, Arc<World>) {
     // Each names the account in its own way, and the payments are the same.
     let identity = || ProviderIdentity::new("scripted").globally_unique_ids();
     let identities =
@@ -294,8 +173,8 @@ async fn begin(seed: u64, processes: u64, payments: &[String]) -> (Vec<ChaosStor
         let facts = facts.amount(1999, Currency::USD).amount_received(1999).amount_refunded(0);
         provider.put(facts.created(1_767_225_600).as_of(1_767_225_660));
     }
-    let stores: Vec<ChaosStore> = (0..processes).map(|process| ChaosStore::new(&store, seed * 10 + process)).collect();
-    let starts: Vec<Box<dyn Fn() -> Validator + Send + Sync>> = stores
+    let ways = Ways::new(seed, processes);
+    let starts: Vec<Box<dyn Fn() -> Validator + Send + Sync>> = ways
         .iter()
         .zip(providers.iter().cycle())
         .map(|(store, provider)| {
@@ -306,9 +185,10 @@ async fn begin(seed: u64, processes: u64, payments: &[String]) -> (Vec<ChaosStor
             }) as Box<dyn Fn() -> Validator + Send + Sync>
         })
         .collect();
-    let validators: Vec<Validator> = starts.iter().map(|start| start()).collect();
+    let processes = Processes::start(starts);
     let mut proofs = HashMap::new();
-    for (process, validator) in validators.iter().enumerate() {
+    for process in 0..processes.count() {
+        let validator = processes.get(process);
         for payment in payments {
             for tenant in ["ours", "theirs"] {
                 let money = Money::parse("19.99", Currency::USD).unwrap();
@@ -326,16 +206,15 @@ async fn begin(seed: u64, processes: u64, payments: &[String]) -> (Vec<ChaosStor
         events: Mutex::default(),
         receipts: Mutex::default(),
         firsts: Mutex::default(),
-        starts,
-        validators: Mutex::new(validators),
+        processes,
         proofs,
     };
-    (stores, Arc::new(world))
+    (ways, Arc::new(world))
 }
 
 /// One run: processes, payments and orders of its own, tasks that get into each other's way, faults that end, and then
 /// everybody tries everything.
-async fn run(seed: u64) -> (Vec<Event>, Option<String>) {
+async fn run(seed: u64) -> Result<(), String> {
     let mut rng = StdRng::seed_from_u64(seed);
     let payments: Vec<String> = (0..rng.random_range(2..=4)).map(|number| format!("pi_{number}")).collect();
     let mut owners: Vec<Owner> = Vec::new();
@@ -348,19 +227,17 @@ async fn run(seed: u64) -> (Vec<Event>, Option<String>) {
         }
     }
     let processes = rng.random_range(3..=5);
-    let (stores, world) = begin(seed, processes, &payments).await;
+    let (ways, world) = begin(seed, processes, &payments).await;
     let (faults, delays) =
         (*[0.02, 0.1, 0.3, 0.5].choose(&mut rng).unwrap(), *[0.0, 0.3, 0.9].choose(&mut rng).unwrap());
     let sore = *[None, Some(Verb::Claim), Some(Verb::Replace), Some(Verb::Replace)].choose(&mut rng).unwrap();
     let trouble = Trouble { faults, delays, ghosts: true, sore };
-    for store in &stores {
-        store.trouble(trouble);
-    }
+    ways.trouble(trouble);
     // A few seconds for all of it make races, minutes make leases end.
     let span = *[1_u64, 10, 120, 300].choose(&mut rng).unwrap() * 1000;
     let mut tasks = Vec::new();
-    for (process, store) in stores.iter().enumerate() {
-        let (world, store, mut rng) = (Arc::clone(&world), store.clone(), StdRng::seed_from_u64(rng.random()));
+    for (process, store) in ways.iter().enumerate() {
+        let (world, store, mut rng) = (Arc::clone(&world), store.clone(), fork(&mut rng));
         tasks.push(tokio::spawn(async move {
             while rng.random_bool(0.6) {
                 sleep(ms(rng.random_range(0..=span))).await;
@@ -368,18 +245,18 @@ async fn run(seed: u64) -> (Vec<Event>, Option<String>) {
             }
             if rng.random_bool(0.3) {
                 sleep(ms(rng.random_range(0..=span))).await;
-                world.restart(process);
+                world.processes.restart(process);
             }
         }));
     }
     for _ in 0..rng.random_range(12..=40) {
-        let (world, mut rng) = (Arc::clone(&world), StdRng::seed_from_u64(rng.random()));
+        let (world, mut rng) = (Arc::clone(&world), fork(&mut rng));
         let (payments, owners) = (payments.clone(), owners.clone());
         tasks.push(tokio::spawn(async move {
             sleep(ms(rng.random_range(0..=span))).await;
             let (mut payment, mut owner) = (payments.choose(&mut rng).unwrap(), owners.choose(&mut rng).unwrap());
             for _ in 0..rng.random_range(1..=4) {
-                let process = rng.random_range(0..world.starts.len());
+                let process = rng.random_range(0..world.processes.count());
                 let receipt = world.receipts.lock().unwrap().choose(&mut rng).cloned();
                 let doing = match (rng.random_range(0..10), receipt) {
                     (0 | 1, _) => Doing::Look(payment.clone()),
@@ -398,27 +275,22 @@ async fn run(seed: u64) -> (Vec<Event>, Option<String>) {
             }
         }));
     }
-    for task in tasks {
-        task.await.unwrap();
-    }
-    for store in &stores {
-        store.trouble(Trouble::SLOW);
-    }
-    sleep(ALL_IS_MADE + secs(120)).await;
-    let breach = finish(&world, &payments, &owners).await;
-    (world.events(), breach)
+    simulation::finish(tasks).await;
+    ways.calm(Trouble::SLOW, secs(120)).await;
+    let left = finish(&world, &payments, &owners).await;
+    world.verdict(left)
 }
 
 /// One run: a process that settles late, or never, while others want the order for another payment.
-async fn run_late_settling(seed: u64) -> (Vec<Event>, Option<String>) {
+async fn run_late_settling(seed: u64) -> Result<(), String> {
     let mut rng = StdRng::seed_from_u64(seed);
     let payments = ["pi_0".to_owned(), "pi_1".to_owned()];
     let order = Owner("ours", "order 0".to_owned(), None);
-    let (stores, world) = begin(seed, 3, &payments).await;
-    stores[0].trouble(Trouble { faults: 0.8, delays: 0.3, ghosts: true, sore: Some(Verb::Replace) });
+    let (ways, world) = begin(seed, 3, &payments).await;
+    ways.of(0).trouble(Trouble { faults: 0.8, delays: 0.3, ghosts: true, sore: Some(Verb::Replace) });
     let mut tasks = Vec::new();
     for process in 0..3 {
-        let (world, mut rng) = (Arc::clone(&world), StdRng::seed_from_u64(rng.random()));
+        let (world, mut rng) = (Arc::clone(&world), fork(&mut rng));
         let (payments, order) = (payments.clone(), order.clone());
         tasks.push(tokio::spawn(async move {
             let late = process == 0;
@@ -433,22 +305,17 @@ async fn run_late_settling(seed: u64) -> (Vec<Event>, Option<String>) {
             }
         }));
     }
-    for task in tasks {
-        task.await.unwrap();
-    }
-    for store in &stores {
-        store.trouble(Trouble::SLOW);
-    }
-    sleep(ALL_IS_MADE + secs(120)).await;
-    let breach = finish(&world, &payments, &[order]).await;
-    (world.events(), breach)
+    simulation::finish(tasks).await;
+    ways.calm(Trouble::SLOW, secs(120)).await;
+    let left = finish(&world, &payments, &[order]).await;
+    world.verdict(left)
 }
 
 /// Everybody tries everything at once: all of it comes to an end, and no payment is left over where an order is. Else says
 /// what is not so.
 async fn finish(world: &Arc<World>, payments: &[String], owners: &[Owner]) -> Option<String> {
     let mut tasks = Vec::new();
-    for process in 0..world.starts.len() {
+    for process in 0..world.processes.count() {
         for payment in payments {
             for owner in owners {
                 let (world, doing) = (Arc::clone(world), Doing::Redeem(payment.clone(), owner.clone()));
@@ -456,8 +323,7 @@ async fn finish(world: &Arc<World>, payments: &[String], owners: &[Owner]) -> Op
             }
         }
     }
-    for task in tasks {
-        let (doing, told) = task.await.unwrap();
+    for (doing, told) in simulation::finish(tasks).await {
         if !matches!(told, Told::Bound(_) | Told::AlreadyRedeemed(_) | Told::AlreadyPaid(_)) {
             return Some(format!("stuck: {doing:?} => {told:?}"));
         }
@@ -465,7 +331,7 @@ async fn finish(world: &Arc<World>, payments: &[String], owners: &[Owner]) -> Op
     let mut used = Vec::new();
     for payment in payments {
         let mut seen = Vec::new();
-        for process in 0..world.starts.len() {
+        for process in 0..world.processes.count() {
             match world.act(process, Doing::Look(payment.clone()), secs(3_600)).await {
                 Told::Seen(receipt) => seen.push(receipt),
                 other => return Some(format!("a quiet store answers: {other:?}")),
@@ -483,26 +349,12 @@ async fn finish(world: &Arc<World>, payments: &[String], owners: &[Owner]) -> Op
     (used.len() != most).then(|| format!("a payment and an order are left over: {used:?}"))
 }
 
-/// Some of what happens hangs on randomness of the operating system, so that a seed alone does not repeat a run: the trace
-/// has to tell. `SIMULATION_SEEDS` runs more of them.
-fn simulate<R: Future<Output = (Vec<Event>, Option<String>)>>(seeds: u64, run: impl Fn(u64) -> R) {
-    let seeds = std::env::var("SIMULATION_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(seeds);
-    for seed in 0..seeds {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-        let (events, left) = runtime.block_on(run(seed));
-        assert_no_bytes_stood_twice();
-        if let Some(breach) = breach(&events).or(left) {
-            panic!("{}", trace(seed, &breach, &events));
-        }
-    }
-}
-
 #[test]
 fn no_payment_has_two_orders_and_no_order_two_payments_whatever_the_store_does() {
-    simulate(300, run);
+    simulation::simulate(300, run);
 }
 
 #[test]
 fn a_settling_that_comes_late_finds_its_claim_void() {
-    simulate(250, run_late_settling);
+    simulation::simulate(250, run_late_settling);
 }

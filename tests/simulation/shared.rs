@@ -13,147 +13,27 @@
     reason = "numbers are small, and what is not as it should be fails the test"
 )]
 
+mod provider;
+
 use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::future::pending;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use payproof::provider::{Call, Provider, ProviderError, ProviderIdentity};
-use payproof::store::MemoryStore;
-use payproof::{
-    Currency, Degradation, Finding, Mode, Money, PaymentId, PaymentIntent, PaymentStatus, Provenance, ProviderPayment,
-    Units, Validation, Validator, Verdict, WhenProviderIsDown,
-};
+use payproof::provider::ProviderIdentity;
+use payproof::{Degradation, PaymentId, Provenance, Validator, WhenProviderIsDown};
+use provider::{Ledger, Numbering, Stated, claims, number};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::chaos_store::{ALL_IS_MADE, ChaosStore, Trouble, Verb, assert_no_bytes_stood_twice};
+use crate::chaos_store::{ChaosStore, Trouble, Verb};
+use crate::simulation::{self, Processes, Ways, fork};
 use crate::support::{NO_PATTERNS, ms, secs};
 
 /// Timers count in milliseconds, and ages are rounded to them.
 const ROUNDING: Duration = ms(5);
-
-/// One answer of the provider.
-#[derive(Clone, Copy, Debug)]
-struct Stated {
-    /// When it was asked.
-    asked: Instant,
-    /// When it looked.
-    read: Instant,
-    /// When its answer was there; none yet before that.
-    answered: Option<Instant>,
-}
-
-struct Ledger {
-    rng: StdRng,
-    faults: f64,
-    slowest: u64,
-    stated: Vec<Stated>,
-}
-
-/// The provider as one process reaches it.
-#[derive(Clone)]
-struct Numbering {
-    identity: ProviderIdentity,
-    ledger: Arc<Mutex<Ledger>>,
-    crashed: Arc<Mutex<bool>>,
-}
-
-impl std::fmt::Debug for Numbering {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Numbering").finish_non_exhaustive()
-    }
-}
-
-impl Provider for Numbering {
-    fn identity(&self) -> &ProviderIdentity {
-        &self.identity
-    }
-
-    async fn look_up(&self, payment: &PaymentId, _call: &Call) -> Result<ProviderPayment, ProviderError> {
-        let (number, before, after, fault) = {
-            let mut ledger = self.ledger.lock().unwrap();
-            let Ledger { rng, faults, slowest, stated } = &mut *ledger;
-            let now = Instant::now();
-            stated.push(Stated { asked: now, read: now, answered: None });
-            let fault = rng.random_bool(*faults).then(|| rng.random_range(0..4));
-            (stated.len() - 1, ms(rng.random_range(0..=*slowest)), ms(rng.random_range(0..=*slowest)), fault)
-        };
-        sleep(before).await;
-        self.ledger.lock().unwrap().stated[number].read = Instant::now();
-        sleep(after).await;
-        let crashed = *self.crashed.lock().unwrap();
-        match fault {
-            _ if crashed => pending().await,
-            Some(0) => Err(ProviderError::refused("busy").status(503)),
-            Some(1) => Err(ProviderError::refused("no").status(401)),
-            Some(2) => Err(ProviderError::not_sent("no connection")),
-            Some(_) => pending().await,
-            None => {
-                self.ledger.lock().unwrap().stated[number].answered = Some(Instant::now());
-                Ok(facts(payment, number))
-            }
-        }
-    }
-}
-
-/// The number stands in the amount, or in the order where that can be mended. The kind of the payment is in its id.
-fn facts(payment: &PaymentId, number: usize) -> ProviderPayment {
-    let minor = u64::try_from(number).unwrap() + 1;
-    let facts = ProviderPayment::new(payment.as_str(), PaymentStatus::Paid)
-        .mode(Mode::Live)
-        .amount_refunded(0)
-        .metadata("store_id", "store_42")
-        .reason(format!("number={number};"));
-    match kind(payment) {
-        Kind::Lasting => facts.amount(minor, Currency::USD).amount_received(minor).metadata("order_id", "6735"),
-        Kind::Volatile => {
-            facts.amount(minor, Currency::USD).amount_received(minor).metadata("order_id", "6735").disputed(true)
-        }
-        Kind::Mendable => {
-            facts.amount(CLAIMED, Currency::USD).amount_received(CLAIMED).metadata("order_id", number.to_string())
-        }
-    }
-}
-
-const CLAIMED: u64 = 99_999_999;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Lasting,
-    Volatile,
-    Mendable,
-}
-
-fn kind(payment: &PaymentId) -> Kind {
-    match payment.as_str().as_bytes() {
-        [.., b'0'] => Kind::Lasting,
-        [.., b'1'] => Kind::Volatile,
-        _ => Kind::Mendable,
-    }
-}
-
-fn number(validation: &Validation) -> usize {
-    let Verdict::Invalid(findings) = validation.verdict() else { panic!("no claim fits: {validation:?}") };
-    let number = findings.iter().find_map(|finding| match finding {
-        Finding::Amount(mismatch) => Some(usize::try_from(minor(mismatch.actual)).unwrap() - 1),
-        Finding::Order(mismatch) => Some(mismatch.actual.as_deref()?.parse().unwrap()),
-        _ => None,
-    });
-    number.unwrap_or_else(|| panic!("no number in {findings}"))
-}
-
-fn minor(money: Money) -> u64 {
-    Units::iso_4217().to_minor(money).unwrap()
-}
-
-fn claims(payment: &PaymentId) -> PaymentIntent {
-    let money = Money::parse("999999.99", Currency::USD).unwrap();
-    PaymentIntent::new("store_42", payment.as_str(), money).unwrap().order("6735").unwrap()
-}
 
 #[derive(Clone, Debug)]
 enum Told {
@@ -184,12 +64,11 @@ struct Forgotten {
 
 struct World {
     start: Instant,
-    starts: Vec<Box<dyn Fn() -> Validator + Send + Sync>>,
-    /// As they run now; each may have started long after the facts it meets.
-    validators: Mutex<Vec<Validator>>,
+    /// Each may have started long after the facts it meets.
+    processes: Processes<Validator>,
     memory_for: Vec<Duration>,
     fresh_for: Duration,
-    stores: Vec<ChaosStore>,
+    ways: Ways,
     ledger: Arc<Mutex<Ledger>>,
     crashed: Vec<Arc<Mutex<bool>>>,
     asked: Mutex<Vec<Asked>>,
@@ -197,16 +76,6 @@ struct World {
 }
 
 impl World {
-    fn validator(&self, process: usize) -> Validator {
-        self.validators.lock().unwrap()[process].clone()
-    }
-
-    /// Starts a process anew, with nothing in its memory. Its calls under way come to their end.
-    fn restart(&self, process: usize) {
-        let validator = self.starts[process]();
-        self.validators.lock().unwrap()[process] = validator;
-    }
-
     fn is_crashed(&self, process: usize) -> bool {
         *self.crashed[process].lock().unwrap()
     }
@@ -220,7 +89,7 @@ impl World {
         patience: Duration,
     ) -> Told {
         let from = Instant::now();
-        let mut validate = self.validator(process).validate(claims(payment));
+        let mut validate = self.processes.get(process).validate(claims(payment));
         if let Some(age) = max_age {
             validate = validate.max_age(age);
         }
@@ -245,7 +114,7 @@ impl World {
 
     async fn forget(&self, process: usize, payment: &PaymentId, patience: Duration) {
         let from = Instant::now();
-        let confirmed = timeout(patience, self.validator(process).forget(payment)).await;
+        let confirmed = timeout(patience, self.processes.get(process).forget(payment)).await;
         let confirmed = !self.is_crashed(process) && matches!(confirmed, Ok(Ok(())));
         let (payment, to) = (payment.clone(), Instant::now());
         self.forgotten.lock().unwrap().push(Forgotten { process, payment, from, to, confirmed });
@@ -255,7 +124,7 @@ impl World {
     /// that long nobody can know of.
     fn delays(&self) -> HashMap<usize, Duration> {
         let mut delays: HashMap<usize, Duration> = HashMap::new();
-        for made in self.stores.iter().flat_map(ChaosStore::made) {
+        for made in self.ways.iter().flat_map(ChaosStore::made) {
             let text = String::from_utf8_lossy(&made.bytes).into_owned();
             if let Some((number, _)) = text.split_once("number=").and_then(|(_, rest)| rest.split_once(';')) {
                 *delays.entry(number.parse().unwrap()).or_default() += made.at.duration_since(made.sent);
@@ -272,7 +141,7 @@ impl World {
         for call in &asked {
             let mut breach = |what, why: String| breaches.push((what, format!("{why}: {}", self.shown(call))));
             let took = call.to.duration_since(call.from);
-            let longest = self.validator(call.process).worst_case();
+            let longest = self.processes.get(call.process).worst_case();
             if took > longest + ROUNDING {
                 breach("worst case", format!("{took:?} of {longest:?}"));
             }
@@ -324,7 +193,7 @@ impl World {
         format!("{from:>10.3?} to {to:>10.3?} process {process} {payment:?} {max_age:?} {deadline:?} => {told:?}")
     }
 
-    fn trace(&self, seed: u64) -> String {
+    fn trace(&self) -> String {
         let mut lines: Vec<(Instant, String)> = Vec::new();
         for call in self.asked.lock().unwrap().iter() {
             lines.push((call.from, self.shown(call)));
@@ -339,7 +208,7 @@ impl World {
             lines.push((*asked, format!("{begun:>10.3?} provider {number} reads {read:.3?} answers {answered:.3?}")));
         }
         lines.sort();
-        let mut text = format!("seed {seed}\n");
+        let mut text = String::new();
         for (_, line) in lines {
             let _ = writeln!(text, "{line}");
         }
@@ -358,13 +227,13 @@ struct Plan {
 fn begin(seed: u64, rng: &mut StdRng, plan: Plan) -> Arc<World> {
     let (slowest, span) = (*[0, 50, 3_000, 20_000].choose(rng).unwrap(), StdRng::seed_from_u64(rng.random()));
     let ledger = Ledger { rng: span, faults: plan.provider, slowest, stated: Vec::new() };
-    let (ledger, store) = (Arc::new(Mutex::new(ledger)), MemoryStore::new());
+    let ledger = Arc::new(Mutex::new(ledger));
     let (total, renewed) = (*[secs(150), secs(20)].choose(rng).unwrap(), rng.random_bool(0.5));
     let fresh_for = *[secs(15 * 60), secs(15 * 60), secs(30), secs(0)].choose(rng).unwrap();
     let serves_stale = rng.random_bool(0.5);
-    let (mut starts, mut stores, mut memory_for, mut crashed) = (vec![], vec![], vec![], vec![]);
-    for process in 0..rng.random_range(3..=5) {
-        let way = ChaosStore::new(&store, seed * 10 + process);
+    let (mut starts, mut memory_for, mut crashed) = (vec![], vec![], vec![]);
+    let ways = Ways::new(seed, rng.random_range(3..=5));
+    for way in ways.iter() {
         let crash = Arc::new(Mutex::new(false));
         let identity = ProviderIdentity::new("scripted").only_account();
         let provider = Numbering { identity, ledger: Arc::clone(&ledger), crashed: Arc::clone(&crash) };
@@ -385,49 +254,47 @@ fn begin(seed: u64, rng: &mut StdRng, plan: Plan) -> Arc<World> {
         };
         starts.push(Box::new(start) as Box<dyn Fn() -> Validator + Send + Sync>);
         memory_for.push(memory);
-        stores.push(way);
         crashed.push(crash);
     }
     let (start, asked, forgotten) = (Instant::now(), Mutex::default(), Mutex::default());
-    let validators = Mutex::new(starts.iter().map(|start| start()).collect());
-    Arc::new(World { start, starts, validators, memory_for, fresh_for, stores, ledger, crashed, asked, forgotten })
+    let processes = Processes::start(starts);
+    Arc::new(World { start, processes, memory_for, fresh_for, ways, ledger, crashed, asked, forgotten })
 }
 
 /// One run: tasks that ask and forget, faults that end, and then everybody asks once more.
-async fn run(seed: u64, plan: Plan) -> (Arc<World>, Vec<(&'static str, String)>) {
+async fn run(seed: u64, plan: Plan) -> Result<(), String> {
     let mut rng = StdRng::seed_from_u64(seed);
     let world = begin(seed, &mut rng, plan);
     let payments: Vec<PaymentId> = (0..3).map(|kind| PaymentId::parse(format!("pi_{kind}")).unwrap()).collect();
-    for store in &world.stores {
-        store.trouble(plan.store);
-    }
+    world.ways.trouble(plan.store);
     let span = *[1_u64, 10, 120, 1_200].choose(&mut rng).unwrap() * 1000;
     let mut tasks = Vec::new();
-    for process in 0..world.starts.len() {
-        let (world, mut rng) = (Arc::clone(&world), StdRng::seed_from_u64(rng.random()));
+    for process in 0..world.processes.count() {
+        let (world, mut rng) = (Arc::clone(&world), fork(&mut rng));
         tasks.push(tokio::spawn(async move {
             while plan.store.faults > 0.0 && rng.random_bool(0.5) {
                 sleep(ms(rng.random_range(0..=span))).await;
-                world.stores[process].cut(ms(rng.random_range(0..=50_000)));
+                world.ways.of(process).cut(ms(rng.random_range(0..=50_000)));
             }
             while rng.random_bool(0.5) {
                 sleep(ms(rng.random_range(0..=span))).await;
-                world.restart(process);
+                world.processes.restart(process);
             }
             if plan.crashes && process > 0 && rng.random_bool(0.2) {
                 sleep(ms(rng.random_range(0..=span))).await;
-                world.stores[process].crash();
+                world.ways.of(process).crash();
                 *world.crashed[process].lock().unwrap() = true;
             }
         }));
     }
     for _ in 0..rng.random_range(8..=30) {
-        let (world, mut rng) = (Arc::clone(&world), StdRng::seed_from_u64(rng.random()));
+        let (world, mut rng) = (Arc::clone(&world), fork(&mut rng));
         let payments = payments.clone();
         tasks.push(tokio::spawn(async move {
             sleep(ms(rng.random_range(0..=span))).await;
             for _ in 0..rng.random_range(1..=5) {
-                let (process, payment) = (rng.random_range(0..world.starts.len()), payments.choose(&mut rng).unwrap());
+                let (process, payment) =
+                    (rng.random_range(0..world.processes.count()), payments.choose(&mut rng).unwrap());
                 let patience = if rng.random_bool(0.1) { ms(rng.random_range(0..=2_000)) } else { secs(3_600) };
                 if world.is_crashed(process) {
                     continue;
@@ -443,25 +310,21 @@ async fn run(seed: u64, plan: Plan) -> (Arc<World>, Vec<(&'static str, String)>)
             }
         }));
     }
-    for task in tasks {
-        task.await.unwrap();
-    }
-    for store in &world.stores {
-        store.trouble(Trouble::SLOW);
-    }
+    simulation::finish(tasks).await;
     {
         let mut ledger = world.ledger.lock().unwrap();
         (ledger.faults, ledger.slowest) = (0.0, ledger.slowest.min(3_000));
     }
-    sleep(ALL_IS_MADE + secs(200)).await;
+    world.ways.calm(Trouble::SLOW, secs(200)).await;
     let mut breaches = finish(&world, &payments).await;
     breaches.extend(world.breaches());
-    (world, breaches)
+    let Some((what, why)) = breaches.first() else { return Ok(()) };
+    Err(format!("{}{plan:?}\n{} breaches, the first: {what}: {why}", world.trace(), breaches.len()))
 }
 
 /// With everything healthy, everybody gets an answer without a mark, by one call of the provider for each payment.
 async fn finish(world: &Arc<World>, payments: &[PaymentId]) -> Vec<(&'static str, String)> {
-    let alive: Vec<usize> = (0..world.starts.len()).filter(|process| !world.is_crashed(*process)).collect();
+    let alive: Vec<usize> = (0..world.processes.count()).filter(|process| !world.is_crashed(*process)).collect();
     for payment in payments {
         for process in &alive {
             world.forget(*process, payment, secs(3_600)).await;
@@ -475,8 +338,7 @@ async fn finish(world: &Arc<World>, payments: &[PaymentId]) -> Vec<(&'static str
             tasks.push(tokio::spawn(async move { world.ask(process, &payment, None, None, secs(3_600)).await }));
         }
     }
-    for task in tasks {
-        let told = task.await.unwrap();
+    for told in simulation::finish(tasks).await {
         if !matches!(told, Told::Facts { degraded: None, .. }) {
             breaches.push(("stuck", format!("{told:?}")));
         }
@@ -489,19 +351,8 @@ async fn finish(world: &Arc<World>, payments: &[PaymentId]) -> Vec<(&'static str
     breaches
 }
 
-/// Some of what happens hangs on randomness of the operating system, so that a seed alone does not repeat a run: the trace
-/// has to tell. `SIMULATION_SEEDS` runs more of them.
 fn simulate(seeds: u64, plan: impl Fn(&mut StdRng) -> Plan) {
-    let seeds = std::env::var("SIMULATION_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(seeds);
-    for seed in 0..seeds {
-        let plan = plan(&mut StdRng::seed_from_u64(seed));
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-        let (world, breaches) = runtime.block_on(run(seed, plan));
-        assert_no_bytes_stood_twice();
-        if let Some((what, why)) = breaches.first() {
-            panic!("{}{plan:?}\n{} breaches, the first: {what}: {why}", world.trace(seed), breaches.len());
-        }
-    }
+    simulation::simulate(seeds, |seed| run(seed, plan(&mut StdRng::seed_from_u64(seed))));
 }
 
 #[test]

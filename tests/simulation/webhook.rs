@@ -17,7 +17,6 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use payproof::Validator;
-use payproof::store::MemoryStore;
 use payproof::testing::webhook::{EventBody, now, sign};
 use payproof::webhook::{Delivery, StripeWebhooks};
 use rand::rngs::StdRng;
@@ -26,7 +25,8 @@ use rand::{RngExt, SeedableRng};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::chaos_store::{ALL_IS_MADE, ChaosStore, Trouble, Verb, assert_no_bytes_stood_twice};
+use crate::chaos_store::{ChaosStore, Trouble, Verb};
+use crate::simulation::{self, Processes, Ways};
 use crate::support::{NO_PATTERNS, ms, provider, secs};
 
 /// Longer than any delivery may take: sixteen rounds of claiming, what comes before the handler, its limit, and the record.
@@ -117,11 +117,11 @@ async fn deliver(webhooks: &StripeWebhooks, log: &Log, event: &'static str, doin
 
 /// Delivers an event again and again, as a provider does that was not told that it was handled; and now and then all the
 /// same. Some deliveries meet a process that has only just started.
-async fn redeliver(ways: Vec<ChaosStore>, processes: Vec<StripeWebhooks>, log: Log, event: &'static str, seed: u64) {
+async fn redeliver(processes: Arc<Processes<StripeWebhooks>>, log: Log, event: &'static str, seed: u64) {
     let mut rng = StdRng::seed_from_u64(seed);
     for _ in 0..6 {
-        let at = rng.random_range(0..processes.len());
-        let process = if rng.random_bool(0.2) { process(&ways[at]) } else { processes[at].clone() };
+        let at = rng.random_range(0..processes.count());
+        let process = if rng.random_bool(0.2) { processes.fresh(at) } else { processes.get(at) };
         let time = *[ms(0), ms(900), secs(5), secs(29)].choose(&mut rng).unwrap();
         let doing = match rng.random_range(0..10) {
             0..6 => Doing::Succeed(time),
@@ -158,57 +158,47 @@ fn breach(lines: &[(&'static str, What)], event: &'static str) -> Option<String>
     if acknowledged { None } else { Some("it was never acknowledged".to_owned()) }
 }
 
-async fn simulate(seed: u64, trouble: Trouble) -> BTreeSet<&'static str> {
+async fn run(seed: u64, trouble: Trouble) -> Result<BTreeSet<&'static str>, String> {
     let mut rng = StdRng::seed_from_u64(seed);
-    let (store, log) = (MemoryStore::new(), Log::default());
-    let ways: Vec<_> = (0..3).map(|process| ChaosStore::new(&store, seed * 10 + process)).collect();
-    let processes: Vec<_> = ways.iter().map(process).collect();
-    for way in &ways {
-        way.trouble(trouble);
-    }
+    let (ways, log) = (Ways::new(seed, 3), Log::default());
+    let start = |way: &ChaosStore| {
+        let way = way.clone();
+        Box::new(move || process(&way)) as Box<dyn Fn() -> StripeWebhooks + Send + Sync>
+    };
+    let processes = Arc::new(Processes::start(ways.iter().map(start).collect()));
+    ways.trouble(trouble);
     let mut tasks = JoinSet::new();
     for event in EVENTS {
         for _ in 0..3 {
-            tasks.spawn(redeliver(ways.clone(), processes.clone(), Arc::clone(&log), event, rng.random()));
+            tasks.spawn(redeliver(Arc::clone(&processes), Arc::clone(&log), event, rng.random()));
         }
     }
     sleep(secs(rng.random_range(0..100))).await;
     // One process ends: what it was about to say is never heard.
     if rng.random_bool(0.5) {
-        ways[2].crash();
+        ways.of(2).crash();
     }
     tasks.join_all().await;
-    for way in &ways {
-        way.trouble(Trouble::NONE);
-    }
-    sleep(ALL_IS_MADE + LEASE_IS_OVER).await;
-    for process in &processes[..2] {
+    ways.calm(Trouble::NONE, LEASE_IS_OVER).await;
+    for process in 0..2 {
         for event in EVENTS {
-            deliver(process, &log, event, Doing::Succeed(ms(1)), secs(300)).await;
+            deliver(&processes.get(process), &log, event, Doing::Succeed(ms(1)), secs(300)).await;
         }
     }
     let lines = log.lock().unwrap();
     for event in EVENTS {
         if let Some(breach) = breach(&lines, event) {
             let trace: Vec<_> = lines.iter().filter(|(of, _)| *of == event).map(|(_, what)| what).collect();
-            unreachable!("seed {seed}, {trouble:?}: {breach}\n{trace:#?}");
+            return Err(format!("{trace:#?}\n{trouble:?}: {breach}"));
         }
     }
-    assert_no_bytes_stood_twice();
     let told = |(_, what): &(_, What)| if let What::Told(answer, _) = what { Some(*answer) } else { None };
-    lines.iter().filter_map(told).collect()
+    Ok(lines.iter().filter_map(told).collect())
 }
 
-/// Some of what happens hangs on randomness of the operating system, so that a seed alone does not repeat a run: the trace
-/// has to tell. `SIMULATION_SEEDS` runs more of them. Returns what the provider was told.
+/// Returns what the provider was told.
 fn simulate_all(trouble: Trouble) -> BTreeSet<&'static str> {
-    let seeds = std::env::var("SIMULATION_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(100);
-    let mut told = BTreeSet::new();
-    for seed in 0..seeds {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-        told.extend(runtime.block_on(simulate(seed, trouble)));
-    }
-    told
+    simulation::simulate(100, |seed| run(seed, trouble)).into_iter().flatten().collect()
 }
 
 #[test]

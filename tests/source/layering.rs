@@ -89,9 +89,13 @@ fn no_file_is_unsafe() {
 
 #[test]
 fn every_file_is_short_enough_to_read() {
-    for file in sources().unwrap() {
-        let lines = file.text.lines().count();
-        assert!(lines <= MOST_LINES, "src/{} has {lines} lines: split it by its jobs", file.path.display());
+    for folder in ["src", "tests"] {
+        let files = files_below(folder).unwrap();
+        assert!(files.len() > 50, "{folder} holds {} files", files.len());
+        for file in files {
+            let lines = file.text.lines().count();
+            assert!(lines <= MOST_LINES, "{folder}/{} has {lines} lines: split it by its jobs", file.path.display());
+        }
     }
 }
 
@@ -160,7 +164,7 @@ fn a_detour_through_lib_rs_is_found() {
 }
 
 pub(crate) struct Source {
-    /// Relative to `src/`.
+    /// Relative to `src/`, or to the folder that was asked for.
     pub(crate) path: PathBuf,
     pub(crate) text: String,
 }
@@ -178,7 +182,12 @@ impl Source {
 
 /// Every Rust file below `src/`.
 pub(crate) fn sources() -> io::Result<Vec<Source>> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    files_below("src")
+}
+
+/// Every Rust file below one of the crate's folders.
+fn files_below(folder: &str) -> io::Result<Vec<Source>> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
     let mut files = Vec::new();
     read_folder(&root, &root, &mut files)?;
     Ok(files)

@@ -2,21 +2,62 @@
 //! chain, span or event.
 #![cfg(feature = "test-util")]
 
-use crate::subscribers;
+#[cfg(feature = "stripe")]
+mod stripe {
+    use payproof::{Stripe, Validator};
+
+    use super::{NEEDLES, assert_debug, assert_display, planted};
+
+    #[test]
+    fn the_adapter_shows_no_key_and_no_url_with_credentials() {
+        let super::Planted { api_key, url, .. } = planted();
+        assert_debug("adapter", &Stripe::new(api_key.clone()).unwrap());
+        let builder = Stripe::builder(api_key.clone());
+        assert_debug("builder", &builder);
+        let based = Stripe::builder(api_key.clone()).base_url(url);
+        assert_debug("builder with a URL", &based);
+        match based.build() {
+            Ok(adapter) => assert_debug("adapter with a URL", &adapter),
+            Err(error) => {
+                assert_debug("build error", &error);
+                assert_display("build error", &error);
+            }
+        }
+        let validator = Validator::builder(Stripe::new(api_key).unwrap());
+        assert_debug("validator builder", &validator);
+        assert_debug("validator", &validator.build().unwrap());
+    }
+
+    #[test]
+    fn a_refused_key_is_not_repeated() {
+        let [key, ..] = NEEDLES;
+        for bad in [format!("{}_{key}", "pk"), format!("{key}\n"), format!(" {key}"), format!("{key}\u{e9}")] {
+            if let Err(error) = Stripe::new(bad) {
+                assert_debug("build error", &error);
+                assert_display("build error", &error);
+            }
+        }
+    }
+}
+mod errors;
+
 use std::error::Error;
 use std::fmt::{Debug, Display};
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::support::{self, intent, paid, secs, settle};
-use payproof::provider::{Answer, ProviderError, ProviderIdentity, RateLimit, provider_fn};
+use errors::failures;
+use payproof::provider::{Answer, ProviderIdentity, provider_fn};
 use payproof::testing::{ScriptedProvider, Step};
 use payproof::{
     Currency, IdempotencyKey, Money, PaymentId, PaymentIntent, PaymentStatus, Policy, ProviderPayment, Retry, Schedule,
-    TenantProof, ValidateError, Validator, Verdict, WhenProviderIsDown,
+    TenantProof, ValidateError, Validator, Verdict,
 };
 use tracing_subscriber::fmt::format::FmtSpan;
 use tracing_subscriber::layer::SubscriberExt;
+
+use crate::subscribers;
+use crate::support::{intent, paid, secs, settle};
 
 /// Secrets, put together here so that no credential-shaped literal stands in the source.
 struct Planted {
@@ -86,24 +127,6 @@ fn assert_chain(what: &str, error: &(dyn Error + 'static)) {
     }
 }
 
-/// Every way an adapter may fail while it quotes every credential.
-fn failures() -> Vec<ProviderError> {
-    let Planted { api_key, client_secret, bearer, url, .. } = planted();
-    let text = format!("bad key {api_key} for '{client_secret}' (Authorization: {bearer}) at {url}");
-    vec![
-        ProviderError::refused(&text).status(401).code(&text).request_id(&text),
-        ProviderError::refused(&text).status(400).code_decides(&text, false),
-        ProviderError::refused(&text).status(429).rate_limit(RateLimit::Payment),
-        ProviderError::refused(&text).status(503).header_decides(false),
-        ProviderError::not_sent(&text),
-        ProviderError::outcome_unknown(&text),
-        ProviderError::unreadable(&text).status(200),
-        ProviderError::message(&text),
-        ProviderError::from(&*text),
-        ProviderError::from(text),
-    ]
-}
-
 #[expect(clippy::unwrap_used, reason = "the literals are well-formed")]
 fn claim(id: &str) -> PaymentIntent {
     let Planted { customer, key, .. } = planted();
@@ -157,84 +180,6 @@ fn a_refused_claim_is_not_repeated() {
 }
 
 #[test]
-fn provider_errors_take_credentials_out() {
-    for error in failures() {
-        assert_chain("provider error", &error);
-        assert_clean("code", error.provider_code().unwrap_or_default());
-        assert_clean("request id", error.provider_request_id().unwrap_or_default());
-        assert_debug("step", &Step::from(error.clone()));
-        assert!(error.to_string().contains("[redacted]"), "{error}");
-        assert!(error.to_string().contains("bad key"), "what helps is shown: {error}");
-    }
-}
-
-#[test]
-fn a_credential_is_recognised_in_the_forms_it_comes_in() {
-    let Planted { api_key, client_secret, bearer, url, .. } = planted();
-    let [key, _, _, password, ..] = NEEDLES;
-    let forms = [
-        format!("{{\"key\":\"{api_key}\"}}"),
-        format!("key={api_key}&x=1"),
-        format!("Invalid API Key provided: {api_key}"),
-        format!("x-api-key:{api_key}"),
-        format!("({api_key})"),
-        format!("{}_test_{key}", "rk"),
-        format!("{}_{key}", "whsec"),
-        api_key.to_uppercase().replace(&key.to_uppercase(), key),
-        format!("client_secret={client_secret}"),
-        format!("\"{client_secret}\""),
-        bearer.to_lowercase().replace(&NEEDLES[2].to_lowercase(), NEEDLES[2]),
-        bearer.replace(' ', "\n"),
-        bearer.replace(' ', "\t "),
-        format!("error sending request for url ({url})"),
-        format!("redis://:{password}@127.0.0.1:6379"),
-        format!("proxy {url} refused"),
-    ];
-    for form in forms {
-        assert_chain("message", &ProviderError::message(&form));
-    }
-}
-
-#[test]
-fn a_credential_is_recognised_in_unusual_forms_too() {
-    let Planted { api_key, client_secret, .. } = planted();
-    let [key, secret, token, password, ..] = NEEDLES;
-    let forms = [
-        ("after a percent escape", format!("https://host/?key%3D{api_key}")),
-        ("after an underscore", format!("stripe_{api_key}")),
-        ("as basic credentials", format!("Authorization: Basic {token}==")),
-        ("a password with an at sign", format!("https://svc:p@{password}@host/")),
-        ("a client secret of several parts", client_secret.replace(secret, &format!("fid_{secret}"))),
-        ("a client secret with an escape in it", client_secret.replace(secret, &format!("fid%2F{secret}"))),
-        ("a key cut by a control character", api_key.replace(key, &format!("a\u{0}{key}"))),
-    ];
-    let shown: Vec<_> = forms
-        .iter()
-        .map(|(name, form)| (name, ProviderError::message(form).to_string()))
-        .filter(|(_, shown)| NEEDLES.iter().any(|needle| shown.contains(needle)))
-        .collect();
-    assert!(shown.is_empty(), "{shown:#?}");
-}
-
-#[test]
-fn a_credential_at_the_border_of_a_long_message_is_not_shown_in_part() {
-    let Planted { api_key, client_secret, bearer, url, .. } = planted();
-    // White space is squeezed and control characters are dropped: what is cut off late is shown early.
-    for padding in (1150..1210).chain(16_340..16_400) {
-        for credential in [&api_key, &client_secret, &bearer, &url] {
-            for pad in [" ", "\u{0}"] {
-                let text = format!("{}{credential}", pad.repeat(padding));
-                let shown = ProviderError::message(&text).code(&text).request_id(&text);
-                let shown = format!("{shown} {shown:?}");
-                for needle in NEEDLES {
-                    assert!(!shown.contains(&needle[..8]), "after {padding} of {pad:?}: {shown}");
-                }
-            }
-        }
-    }
-}
-
-#[test]
 fn an_answer_shows_nothing_of_its_body() {
     let Planted { client_secret, bearer, .. } = planted();
     let body = format!("{{\"id\":\"pi_1\",\"client_secret\":\"{client_secret}\"}}");
@@ -246,24 +191,6 @@ fn an_answer_shows_nothing_of_its_body() {
     assert_debug("explanation", &explained);
     assert_display("explanation", &explained);
     assert_chain("explained error", explained.error());
-}
-
-#[test]
-fn a_reason_or_a_status_that_quotes_a_credential_is_not_shown() {
-    let Planted { api_key, client_secret, .. } = planted();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-    for facts in [
-        ProviderPayment::new("pi_1", PaymentStatus::Declined).reason(format!("declined: {client_secret}")),
-        ProviderPayment::new("pi_1", PaymentStatus::Canceled).reason(format!("canceled by {api_key}")),
-    ] {
-        let provider = ScriptedProvider::new();
-        provider.put(facts);
-        let validator = Validator::builder(provider).build().unwrap();
-        let validation = runtime.block_on(validator.validate(intent("pi_1"))).unwrap();
-        assert_debug("validation", &validation);
-        let Verdict::Invalid(findings) = validation.verdict() else { panic!("{validation:?}") };
-        assert_display("findings", findings);
-    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -297,31 +224,6 @@ async fn verdicts_of_every_kind_show_no_customer() {
             }
         }
         assert_debug("verdict", validation.verdict());
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn errors_of_every_kind_show_no_secret_down_to_their_last_source() {
-    for failure in failures() {
-        let provider = support::failing(failure);
-        let stale = WhenProviderIsDown::ServeStale { up_to: secs(3600) };
-        let validator = Validator::builder(provider).max_keys(3).when_provider_is_down(stale).build().unwrap();
-        let mut errors = Vec::new();
-        errors.extend(validator.validate(claim("pi_1")).await.err());
-        errors.extend(validator.validate(claim("pi_2")).deadline(secs(0)).await.err());
-        // Reused, and at capacity.
-        errors.extend(validator.validate(claim("pi_1").order("other").unwrap()).await.err());
-        errors.extend(validator.validate(claim("pi_3")).await.err());
-        errors.extend(validator.validate(claim("pi_4")).await.err());
-        assert_eq!(errors.len(), 5);
-        for error in errors {
-            assert_chain("error", &error);
-            assert_debug("attempts", &error.attempts());
-            for attempt in error.attempts() {
-                assert_clean("request id", attempt.request_id().unwrap_or_default());
-            }
-        }
-        assert_debug("stats", &validator.stats());
     }
 }
 
@@ -414,42 +316,4 @@ async fn logs_at_the_finest_level_show_no_secret() {
     }
     let ids = ["store_42", "0rder-of-nobody"];
     assert!(!ids.iter().any(|id| text.contains(id)), "the payment's id is the only id in a log: {text}");
-}
-
-#[cfg(feature = "stripe")]
-mod stripe {
-    use payproof::{Stripe, Validator};
-
-    use super::{NEEDLES, assert_debug, assert_display, planted};
-
-    #[test]
-    fn the_adapter_shows_no_key_and_no_url_with_credentials() {
-        let super::Planted { api_key, url, .. } = planted();
-        assert_debug("adapter", &Stripe::new(api_key.clone()).unwrap());
-        let builder = Stripe::builder(api_key.clone());
-        assert_debug("builder", &builder);
-        let based = Stripe::builder(api_key.clone()).base_url(url);
-        assert_debug("builder with a URL", &based);
-        match based.build() {
-            Ok(adapter) => assert_debug("adapter with a URL", &adapter),
-            Err(error) => {
-                assert_debug("build error", &error);
-                assert_display("build error", &error);
-            }
-        }
-        let validator = Validator::builder(Stripe::new(api_key).unwrap());
-        assert_debug("validator builder", &validator);
-        assert_debug("validator", &validator.build().unwrap());
-    }
-
-    #[test]
-    fn a_refused_key_is_not_repeated() {
-        let [key, ..] = NEEDLES;
-        for bad in [format!("{}_{key}", "pk"), format!("{key}\n"), format!(" {key}"), format!("{key}\u{e9}")] {
-            if let Err(error) = Stripe::new(bad) {
-                assert_debug("build error", &error);
-                assert_display("build error", &error);
-            }
-        }
-    }
 }

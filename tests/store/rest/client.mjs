@@ -66,9 +66,11 @@ assert.equal(await reader.get("p"), "2");
 await rejects(reader.set("p", "3"), "NOPERM");
 await rejects(reader.eval(script, ["s"], ["get"]), "NOPERM");
 
-// Both batch by default; their sync tokens and decoding are then those of /pipeline.
+// Both batch by default; their sync tokens and decoding are then those of /pipeline. What reads and what writes go as two
+// requests, of which either may come first.
 const batching = new Redis({ ...plain, token });
-assert.deepEqual(await Promise.all([batching.set("b", "1"), batching.get("b"), batching.ping()]), ["OK", "1", "PONG"]);
+assert.deepEqual(await Promise.all([batching.set("b", "1"), batching.set("c", "2")]), ["OK", "OK"]);
+assert.deepEqual(await Promise.all([batching.get("b"), batching.get("c"), batching.ping()]), ["1", "2", "PONG"]);
 const kv = createClient({ url, token, retry: { retries: 0 } });
 assert.equal(await kv.set("kv", { total: 19.99 }), "OK");
 assert.deepEqual(await Promise.all([kv.get("kv"), kv.get("nothing")]), [{ total: 19.99 }, null]);

@@ -7,9 +7,9 @@
 //! { "error": { "code": "AMOUNT_MISMATCH", "message": "the amount differs", "details": { "field": "amount" } } }
 //! ```
 //!
-//! Every error of this crate becomes a `Failure` by `From`, as every other that is an [`ErrorInfo`](crate::ErrorInfo): with
+//! Every error of this crate becomes a `Failure` by `From`, as every other that is an [`ErrorInfo`]: with
 //! its status, its code in capitals, its public text and details, and Retry-After where a wait is known. Nothing is repeated
-//! that the provider said, nor what only an operator may know. [`Findings`](crate::Findings) become a 422,
+//! that the provider said, nor what only an operator may know. [`Findings`] become a 422,
 //! `PAYMENT_INVALID`, with their codes in `details`.
 //!
 //! With the feature `tower` both turn into an `http::Response`, with `axum` they are axum's responses.

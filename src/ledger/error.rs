@@ -98,7 +98,7 @@ impl LedgerError {
     /// Whether asking once more may help at once: the connection may be a new one by then.
     pub(super) fn is_worth_another_try(&self) -> bool {
         match self {
-            Self::Store(error) => !error.is_refused() && error.wait().is_none(),
+            Self::Store(error) => !error.is_refused() && error.retry_after().is_none(),
             _ => false,
         }
     }
@@ -110,7 +110,7 @@ impl LedgerError {
 
     fn wait(&self) -> Option<Duration> {
         match self {
-            Self::Store(error) => error.wait(),
+            Self::Store(error) => error.retry_after(),
             _ => None,
         }
     }

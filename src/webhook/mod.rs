@@ -69,16 +69,7 @@
 //! | handled, and recorded | 200 | `handled` |
 //! | was handled before | 200 | `duplicate` |
 //! | of the other mode, or of another account | 200 | `ignored` |
-//! | of another account, where the endpoint refuses those | 403 | `other_account` |
-//! | no, no proper, or no fitting signature; or not of this time | 400 | `signature_missing`, `signature_malformed`, `signature_mismatch`, `signature_out_of_time` |
-//! | signed, and no event | 400 | `not_an_event` |
-//! | over `max_body` | 413 | `body_too_large` |
-//! | an earlier delivery is being handled | 409, Retry-After 1 s | `in_progress` |
-//! | the store did not confirm that the payment is forgotten | 503 | `not_forgotten` |
-//! | the store did not confirm the claim | 503 | `store_unavailable`, `record_newer`, `record_unreadable` |
-//! | handled, and the store did not confirm that | 503 | `not_recorded` |
-//! | the handler failed, panicked or was cut off | 500, 500, 504 | `handler_failed`, `handler_panicked`, `handler_timed_out` |
-//! | the process is shutting down, or there is no runtime | 503, 502 | `interrupted`, `no_runtime` |
+//! | rejected, or not handled | see [`WebhookError`] | the error's code |
 //!
 //! # What is guaranteed, and what is not
 //! - **At least once.** An event is acknowledged only after its handler succeeded and that was recorded. Where the recording

@@ -190,15 +190,15 @@ async fn a_store_that_is_down_is_told_alike() {
 async fn of_the_store(service: &Service) -> Vec<Said> {
     let payment = PaymentId::parse("pi_1").unwrap();
     let guarded = service.run(&write(), || ready(Ok(1))).await;
-    let mut all = vec![
+    [
         said(GUARD, &guarded),
         said(GUARD, &service.validator.guard().status(&write()).await.unwrap_err()),
         said(REDEEM, &service.redeem().await),
         said(VALIDATE, &service.validator.kept(&payment).await.unwrap_err()),
-    ];
-    #[cfg(feature = "webhook")]
-    all.push(said(WEBHOOK, &webhooks::deliver(&service.validator).await));
-    all
+        #[cfg(feature = "webhook")]
+        said(WEBHOOK, &webhooks::deliver(&service.validator).await),
+    ]
+    .to_vec()
 }
 
 /// A store that holds the same bytes under every key.
@@ -262,14 +262,14 @@ fn a_call_outside_a_runtime_is_told_alike() {
         std::task::Poll::Ready(error) => error,
         std::task::Poll::Pending => panic!("it waits outside a runtime"),
     };
-    let mut all = vec![
+    let all = [
         now(poll_now(async { said(VALIDATE, &service.validate().await) })),
         now(poll_now(async { said(GUARD, &service.run(&write(), || ready(Ok(1))).await) })),
         now(poll_now(async { said(GUARD, &service.validator.guard().status(&write()).await.unwrap_err()) })),
         now(poll_now(async { said(REDEEM, &service.redeem().await) })),
+        #[cfg(feature = "webhook")]
+        now(poll_now(async { said(WEBHOOK, &webhooks::deliver(&service.validator).await) })),
     ];
-    #[cfg(feature = "webhook")]
-    all.push(now(poll_now(async { said(WEBHOOK, &webhooks::deliver(&service.validator).await) })));
     assert_one("no_runtime", &all);
     assert_eq!((all[0].status, all[0].is_retryable), (500, false), "the service's own fault, and no provider's");
     assert_eq!(all[0].public, "the service is not set up to do this");

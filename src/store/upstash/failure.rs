@@ -155,7 +155,7 @@ impl Refusal<'_> {
     }
 
     fn with_wait(&self, error: StoreError) -> StoreError {
-        self.retry_after.into_iter().fold(error, StoreError::retry_after)
+        self.retry_after.into_iter().fold(error, StoreError::with_retry_after)
     }
 
     fn message(&self, what: &str) -> String {
@@ -253,7 +253,7 @@ mod tests {
         }
         let error = page(429, "slow down");
         assert!(!error.is_refused() && !error.is_outcome_unknown(), "{error}");
-        assert_eq!(error.wait(), Some(Duration::from_secs(7)));
+        assert_eq!(error.retry_after(), Some(Duration::from_secs(7)));
     }
 
     #[test]

@@ -81,7 +81,7 @@ async fn each_refusal_says_what_to_do() {
         let failed = store.claim("k", b"v", MINUTE).await.unwrap_err();
         assert!(is_not_sent(&failed), "{fault:?}: {failed}");
         let wait = matches!(fault, Fault::TooManyRequests { retry_after: Some(_) }).then_some(Duration::from_secs(7));
-        assert_eq!(failed.wait(), wait, "{fault:?}");
+        assert_eq!(failed.retry_after(), wait, "{fault:?}");
     }
     assert_eq!(store.get("k").await.unwrap(), None);
 }
@@ -103,7 +103,7 @@ async fn a_wait_in_a_list_or_on_two_lines_is_read() {
     });
     for expected in [2, 7, 9] {
         let error = patient(url.clone(), "token").get("k").await.unwrap_err();
-        assert_eq!(error.wait(), Some(Duration::from_secs(expected)), "{error}");
+        assert_eq!(error.retry_after(), Some(Duration::from_secs(expected)), "{error}");
     }
     server.await.unwrap();
 }

@@ -291,7 +291,11 @@ impl<'e> Index<'e> {
     pub(super) async fn list(&self) -> Result<UnresolvedList, LedgerError> {
         self.fill().await?;
         let mut list = self.read().await?;
-        let over = self.over(&list).await?;
+        // What cannot be checked now, is checked another time.
+        let over = self.over(&list).await.unwrap_or_else(|error| {
+            self.engine.telemetry.store_failed(&error);
+            Vec::new()
+        });
         if !over.is_empty() {
             list = self
                 .update(|list| {

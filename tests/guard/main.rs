@@ -24,6 +24,7 @@ mod resolving;
 mod results;
 mod shown;
 mod storm;
+mod who_may_speak;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Debug;

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use payproof::provider::ProviderError;
-use payproof::store::MemoryStore;
-use payproof::testing::ScriptedProvider;
-use payproof::{Effect, GuardCall, Operation, OperationReference, OperationStatus, Resolution, Validator};
-use tokio::time::advance;
+use payproof::store::{MemoryStore, Store};
+use payproof::testing::{FlakyStore, ScriptedProvider, StoreFault, StoreVerb};
+use payproof::{Effect, Guard, GuardCall, Operation, OperationReference, OperationStatus, Resolution, Validator};
+use tokio::time::{advance, sleep};
 
-use crate::support::{busy, secs, settle};
+use crate::support::{busy, ms, secs, settle};
+use crate::who_may_speak::on_the_list;
 use crate::{Act, Desk, LEASE, crash, guard_on, plain, runtime, unkeyed};
 
 #[tokio::test(start_paused = true)]
@@ -107,4 +108,69 @@ async fn the_list_of_what_is_unresolved_is_bounded_and_says_what_is_missing() {
     assert_eq!((list.len(), list.not_listed()), (500, 1), "the place went to one that waited for it");
     let other = Validator::builder(ScriptedProvider::test_mode()).mode(payproof::Mode::Test).build().unwrap();
     assert!(other.guard().unresolved().await.unwrap().is_empty());
+}
+
+/// Where the record of an operation stands.
+fn place(guard: &Guard, operation: &Operation) -> String {
+    format!("payproof:operation:{{{}}}", guard.reference(operation))
+}
+
+#[tokio::test(start_paused = true)]
+async fn reading_the_list_drops_what_records_do_not_bear_out_at_most_twenty_at_a_time() {
+    let inner = MemoryStore::new();
+    let store = FlakyStore::new(inner.clone());
+    let guard = guard_on(&store);
+    for number in 0..30 {
+        let operation = Operation::new("t", "payout", format!("{number}"), Effect::write()).unwrap();
+        guard.run(&operation, Desk::with([Act::Fail(busy())]).keyless()).await.unwrap_err();
+        if number < 29 {
+            let stored = inner.get(&place(&guard, &operation)).await.unwrap().unwrap();
+            inner.remove(&place(&guard, &operation), &stored.bytes).await.unwrap();
+        }
+    }
+    let mut left = 30;
+    for _ in 0..200 {
+        let before = store.calls(StoreVerb::Get);
+        let now = guard.unresolved().await.unwrap().len();
+        assert!(store.calls(StoreVerb::Get) - before <= 22, "the list, at most 20 records, and the list again");
+        assert!(left - now <= 20);
+        left = now;
+    }
+    assert_eq!(left, 1, "what is open stays");
+}
+
+#[test]
+fn what_is_resolved_between_its_mark_and_its_listing_is_not_listed() {
+    let inner = MemoryStore::new();
+    crash(|| guard_on(&inner), &unkeyed(), &Desk::default());
+    runtime().block_on(async {
+        advance(LEASE).await;
+        let (slow, person) = (FlakyStore::new(inner.clone()), guard_on(&inner));
+        // The list is read late, so that it is written late.
+        slow.script(StoreVerb::Get, [StoreFault::Slow(ms(900))]);
+        let marking = tokio::spawn(guard_on(&slow).run(&unkeyed(), Desk::default().keyless()));
+        sleep(ms(500)).await;
+        person.resolve(&unkeyed(), Resolution::done(&1_u32), "ops").await.unwrap();
+        assert!(marking.await.unwrap().unwrap_err().is_indeterminate());
+        assert_eq!(on_the_list(&inner).await, 0);
+    });
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_orphan_that_others_marked_is_removed_and_leaves_the_list() {
+    let inner = MemoryStore::new();
+    let store = FlakyStore::new(inner.clone());
+    let renewing =
+        |store: FlakyStore<MemoryStore>| plain().store(store).renewed_lease(secs(14)).build().unwrap().guard();
+    let (first, second) = (renewing(store.clone()), renewing(FlakyStore::new(inner.clone())));
+    store.script(StoreVerb::Claim, [StoreFault::LostReply, StoreFault::NotSent]);
+    assert!(first.run(&unkeyed(), Desk::default().keyless()).await.unwrap_err().is_store());
+    store.always(Some(StoreFault::NotSent));
+    sleep(secs(15)).await;
+    assert!(second.run(&unkeyed(), Desk::default().keyless()).await.unwrap_err().is_indeterminate());
+    assert_eq!(on_the_list(&inner).await, 1);
+    store.always(None);
+    sleep(secs(70)).await;
+    assert_eq!(second.status(&unkeyed()).await.unwrap(), OperationStatus::Absent);
+    assert_eq!(on_the_list(&inner).await, 0);
 }

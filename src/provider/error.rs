@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+#[cfg(feature = "stripe")]
+use crate::http::transport::TransportError;
 use crate::provider::attempt_log::Reach;
 use crate::redaction::{cut, presentable};
 
@@ -274,6 +276,23 @@ impl From<&str> for ProviderError {
 impl From<String> for ProviderError {
     fn from(message: String) -> Self {
         Self::message(message)
+    }
+}
+
+#[cfg(feature = "stripe")]
+impl From<&TransportError> for ProviderError {
+    fn from(error: &TransportError) -> Self {
+        match error {
+            TransportError::Request(cause) => {
+                Self::not_sent(format!("the request cannot be made: {cause}")).code_decides("request", false)
+            }
+            TransportError::Certificate(cause) => {
+                Self::not_sent(format!("the server's certificate was refused: {cause}")).code_decides("tls", false)
+            }
+            TransportError::NotSent(cause) => Self::not_sent(format!("no connection: {cause}")),
+            TransportError::Broken(cause) => Self::outcome_unknown(format!("the connection broke: {cause}")),
+            TransportError::TooLarge => Self::unreadable("the answer is larger than 1 MiB"),
+        }
     }
 }
 

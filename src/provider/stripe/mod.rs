@@ -6,7 +6,7 @@ use std::time::UNIX_EPOCH;
 use reqwest::header::HeaderMap;
 use reqwest::{Client, Url};
 
-use crate::http::transport::{self, HttpReply, TransportError};
+use crate::http::transport::{self, HttpReply};
 use crate::intent::payment_intent::PaymentId;
 use crate::payment::facts::ProviderPayment;
 use crate::provider::attempt_log::Reach;
@@ -156,22 +156,6 @@ impl Provider for Stripe {
     }
 }
 
-impl From<&TransportError> for ProviderError {
-    fn from(error: &TransportError) -> Self {
-        match error {
-            TransportError::Request(cause) => {
-                Self::not_sent(format!("the request cannot be made: {cause}")).code_decides("request", false)
-            }
-            TransportError::Certificate(cause) => {
-                Self::not_sent(format!("the server's certificate was refused: {cause}")).code_decides("tls", false)
-            }
-            TransportError::NotSent(cause) => Self::not_sent(format!("no connection: {cause}")),
-            TransportError::Broken(cause) => Self::outcome_unknown(format!("the connection broke: {cause}")),
-            TransportError::TooLarge => Self::unreadable("the answer is larger than 1 MiB"),
-        }
-    }
-}
-
 /// Shows no key.
 impl fmt::Debug for Stripe {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -186,7 +170,7 @@ impl fmt::Debug for Stripe {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::transport::ReplyBody;
+    use crate::http::transport::{ReplyBody, TransportError};
     use crate::provider::{Advice, Kind};
 
     const PAID: &str = r#"{"id":"pi_1","object":"payment_intent","status":"succeeded",

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 ///
 /// A module may use itself and the modules of every line below its own. Modules on one line may not use one another.
 /// A new module goes below everything that uses it and above everything it uses. `lib.rs` stands above the list.
-const LAYERS: &[&[&str]] = &[
+pub(crate) const LAYERS: &[&[&str]] = &[
     &["testing"],
     &["endpoint", "webhook"],
     &["envelope", "health"],

@@ -11,7 +11,7 @@ use payproof::provider::{ProviderIdentity, provider_fn};
 use payproof::store::{MemoryStore, RestartLoss, Store};
 use payproof::testing::ScriptedProvider;
 use payproof::testing::sandbox::{Sandbox, SandboxPayment};
-use payproof::{BuildError, Currency, Finding, Mode, PaymentStatus, ProviderPayment};
+use payproof::{BuildError, Currency, Finding, IdempotencyKey, Mode, PaymentStatus, ProviderPayment};
 use payproof::{Occasion, PaymentIntent, Proof, Provenance, RedeemError, StripeBuilder};
 use payproof::{Stripe, TenantProof, Validation, Validator, ValidatorBuilder, Verdict};
 use tokio::time::{Instant, sleep};
@@ -297,6 +297,26 @@ async fn an_order_stays_paid_when_a_call_with_the_same_claim_finds_the_payment_u
     assert!(first.is_ok() && matches!(late, Err(RedeemError::AlreadyRedeemed { .. })), "{first:?} {late:?}");
     let another = one.redeem_for(proof(&one, "pi_2").await, "A").await;
     assert!(matches!(another, Err(RedeemError::OrderAlreadyPaid { .. })), "{another:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hit_takes_one_round_trip_a_miss_two_and_a_key_one_more() {
+    let store = MemoryStore::new();
+    let asked = |id: &str, key: Option<&str>| {
+        let claims = PaymentIntent::new("store_42", id, intent(id).money()).unwrap();
+        key.map_or_else(|| claims.clone(), |key| claims.clone().key(IdempotencyKey::parse(key).unwrap()))
+    };
+    // Each time by a process that knows nothing yet.
+    for (id, key, trips) in
+        [("pi_1", None, 2), ("pi_1", None, 1), ("pi_1", Some("a"), 2), ("pi_1", Some("a"), 2), ("pi_2", Some("b"), 3)]
+    {
+        let way = ChaosStore::new(&store, 0);
+        let validator = redeeming(unique().account("acct_1"), way.clone());
+        way.script(vec![Fate::StallAfter(ms(100)); 5]);
+        let begin = Instant::now();
+        assert!(validator.validate(asked(id, key)).await.unwrap().verdict().is_valid());
+        assert_eq!((way.calls(), begin.elapsed()), (trips, ms(100 * trips)), "{id} {key:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -15,9 +15,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::call::deadline::Deadline;
-use crate::ledger::{
-    Acquired, Claimable, Contents, Decision, Held, Key, LateWords, Lease, LedgerError, State, payload_of,
-};
+use crate::ledger::{Acquired, Claimable, Contents, Decision, Held, Key, LateWords, Lease, LedgerError, State};
 
 use super::context::RequestContext;
 use super::record::{KeptResponse, Replay, RequestPayload, RequestPhase};
@@ -125,7 +123,7 @@ impl RequestRecord {
     }
 
     fn payload(&self, phase: RequestPhase<'_>) -> Result<Vec<u8>, LedgerError> {
-        payload_of(&RequestPayload::new(&self.context.fingerprint, phase))
+        self.context.key.payload_of(&RequestPayload::new(&self.context.fingerprint, phase))
     }
 
     fn settled(&self, payload: Vec<u8>) -> Contents {

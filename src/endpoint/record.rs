@@ -5,10 +5,10 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::intent::fingerprint::Fingerprint;
-use crate::ledger::{Held, LedgerError};
+use crate::ledger::{Held, LedgerError, Versioned};
 
 /// Everything that outlives the request.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct RequestPayload<'p> {
     fingerprint: [u8; 32],
     #[serde(borrow)]
@@ -16,7 +16,7 @@ pub(super) struct RequestPayload<'p> {
 }
 
 /// How far the request has come.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) enum RequestPhase<'p> {
     /// Its handler runs, or did when its process ended.
     UnderWay,
@@ -28,7 +28,7 @@ pub(super) enum RequestPhase<'p> {
 }
 
 /// A response, as far as it is kept.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct KeptResponse<'p> {
     status: u16,
     #[serde(borrow)]
@@ -39,7 +39,7 @@ pub(super) struct KeptResponse<'p> {
 }
 
 /// Bytes that are written and read in one piece, and not one by one.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
 #[serde(transparent)]
 pub(super) struct Octets<'p>(#[serde(borrow)] &'p [u8]);
 
@@ -48,6 +48,8 @@ impl Serialize for Octets<'_> {
         serializer.serialize_bytes(self.0)
     }
 }
+
+impl<'p> Versioned<'p> for RequestPayload<'p> {}
 
 impl<'p> RequestPayload<'p> {
     pub(super) fn new(fingerprint: &Fingerprint, phase: RequestPhase<'p>) -> Self {
@@ -122,4 +124,27 @@ pub(super) struct Replay {
     pub(super) headers: HeaderMap,
     /// `None` when it was too large to be kept.
     pub(super) body: Option<Bytes>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::golden::is_golden;
+    use crate::ledger::{Kind, State};
+
+    #[test]
+    fn golden_files_hold_what_is_written_of_requests() {
+        let headers = vec![("content-type", Octets(b"application/json")), ("location", Octets(b"/orders/6735"))];
+        let kept = KeptResponse { status: 201, headers, body: Some(Octets(br#"{"order":"6735"}"#)) };
+        let phases = [
+            ("under_way", State::Claimed, RequestPhase::UnderWay),
+            ("done", State::Settled, RequestPhase::Done(kept.clone())),
+            ("done_without_body", State::Settled, RequestPhase::Done(kept.without_body())),
+            ("indeterminate", State::Settled, RequestPhase::Indeterminate),
+        ];
+        for (variant, state, phase) in phases {
+            let payload = RequestPayload { fingerprint: [0x33; 32], phase };
+            is_golden(Kind::Request, 1, variant, state, variant == "indeterminate", &payload);
+        }
+    }
 }

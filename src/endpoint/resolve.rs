@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::call::error::runtime;
 use crate::guard::{GuardError, OperationReference, Resolution, Said, signature, too_large};
 use crate::intent::fingerprint::Fingerprint;
-use crate::ledger::{Change, Contents, Kind, LedgerError, State, payload_of};
+use crate::ledger::{Change, Contents, Kind, LedgerError, State};
 use crate::lookup::engine::Engine;
 use crate::validator::Validator;
 
@@ -55,7 +55,7 @@ async fn resolve(engine: &Engine, digest: &Fingerprint, resolution: &Resolution)
             (RequestPhase::Done(_), _) => nothing("the request was answered"),
             (_, Said::NotExecuted) => Ok((Change::Remove, Ok(()))),
             (_, Said::Done(json)) => {
-                let payload = payload_of(&payload.with(RequestPhase::Done(KeptResponse::said(json))))?;
+                let payload = key.payload_of(&payload.with(RequestPhase::Done(KeptResponse::said(json))))?;
                 // For as long as the key was to be kept.
                 let ttl = found.ttl_left().max(Duration::from_millis(1));
                 let answered = Contents { state: State::Settled, ttl, lease: Duration::ZERO, payload };

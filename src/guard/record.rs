@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::call::error::CallError;
 use crate::intent::fingerprint::Fingerprint;
-use crate::ledger::{Held, LedgerError, State};
+use crate::ledger::{Held, LedgerError, State, Versioned};
 use crate::moment::Moment;
 use crate::provider::ProviderError;
 use crate::provider::attempt_log::Attempt;
@@ -71,6 +71,8 @@ pub(super) struct Payload {
     pub(super) first_sent_ms: u64,
     pub(super) phase: Phase,
 }
+
+impl Versioned<'_> for Payload {}
 
 impl Payload {
     /// Reads a record.
@@ -155,6 +157,43 @@ impl Failure {
             Self::Code { code, retry_after_ms } => {
                 CallError::elsewhere(&code, retry_after_ms.map(Duration::from_millis)).into()
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::Kind;
+    use crate::ledger::golden::is_golden;
+
+    #[test]
+    fn golden_files_hold_what_is_written_of_operations() {
+        let refusal = Refusal {
+            message: "the card was declined".into(),
+            status: Some(402),
+            code: Some("card_declined".into()),
+            request_id: Some("req_1".into()),
+        };
+        let bare = Refusal { message: "no".into(), status: None, code: None, request_id: None };
+        let code = Failure::Code { code: "unavailable".into(), retry_after_ms: Some(1_000) };
+        let phases = [
+            ("under_way", Phase::UnderWay),
+            ("reconciling", Phase::Reconciling),
+            ("done", Phase::Done(Kept::Json(br#"{"id":"re_1"}"#.to_vec()))),
+            ("done_without_result", Phase::Done(Kept::Nothing)),
+            ("refused", Phase::Refused(refusal)),
+            ("failed_by_refusal", Phase::Failed(Failure::Refused(bare))),
+            ("failed", Phase::Failed(code)),
+            ("indeterminate", Phase::Indeterminate),
+            ("free", Phase::Free),
+        ];
+        for (variant, phase) in phases {
+            let (is_write, protected_ms) = (!matches!(phase, Phase::Failed(_)), Some(86_400_000));
+            let payload =
+                Payload { fingerprint: [0x33; 32], is_write, protected_ms, round: 2, first_sent_ms: 14_000, phase };
+            let marks = payload.phase == Phase::Indeterminate;
+            is_golden(Kind::Operation, 1, variant, payload.state(), marks, &payload);
         }
     }
 }

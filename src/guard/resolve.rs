@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::intent::fingerprint::Fingerprint;
-use crate::ledger::{Change, Contents, Held, Kind, LedgerError, State, payload_of};
+use crate::ledger::{Change, Contents, Held, Key, Kind, LedgerError, State};
 use crate::lookup::engine::Engine;
 use crate::redaction::presentable;
 
@@ -171,7 +171,7 @@ pub(super) async fn resolve(engine: &Engine, saying: Saying) -> Result<(), Guard
             return Ok((Change::Keep, Err(GuardError::key_reused())));
         }
         Ok(match is_open(&payload, found, &phase) {
-            Ok(()) => (Change::Write(contents(&payload, phase.clone(), retention)?), Ok(())),
+            Ok(()) => (Change::Write(contents(&key, &payload, phase.clone(), retention)?), Ok(())),
             Err(why) => (Change::Keep, Err(why)),
         })
     });
@@ -211,9 +211,9 @@ fn is_open(payload: &Payload, held: &Held, next: &Phase) -> Result<(), GuardErro
 }
 
 /// What a person says, in a new round where nothing was executed.
-fn contents(before: &Payload, phase: Phase, ttl: Duration) -> Result<Contents, LedgerError> {
+fn contents(key: &Key, before: &Payload, phase: Phase, ttl: Duration) -> Result<Contents, LedgerError> {
     let further = u32::from(phase == Phase::Free);
     let round = before.round.saturating_add(further);
     let next = Payload { protected_ms: None, round, first_sent_ms: 0, phase, ..before.clone() };
-    Ok(Contents { state: State::Settled, ttl, lease: Duration::ZERO, payload: payload_of(&next)? })
+    Ok(Contents { state: State::Settled, ttl, lease: Duration::ZERO, payload: key.payload_of(&next)? })
 }

@@ -1,16 +1,18 @@
 //! The list of operations of which nobody knows whether they were executed: one record per provider, tenants together.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
 use crate::intent::fingerprint::Fingerprint;
-use crate::ledger::{Change, Contents, Held, Key, Kind, LedgerError, State, millis, payload_of};
+use crate::ledger::{Change, Contents, Held, Key, Kind, LedgerError, State, Versioned, millis};
 use crate::lookup::engine::{Engine, Unlisted};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rand::RngExt as _;
 use rand::rngs::StdRng;
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::job::Place;
 use super::record::{Payload, Phase};
@@ -45,6 +47,20 @@ impl OperationReference {
 impl fmt::Display for OperationReference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0.to_text())
+    }
+}
+
+/// As it is shown.
+impl Serialize for OperationReference {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for OperationReference {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Cow::<'_, str>::deserialize(deserializer)?;
+        Self::parse(&text).ok_or_else(|| D::Error::custom("an operation reference is 43 characters of base64url"))
     }
 }
 
@@ -146,13 +162,15 @@ impl<'l> IntoIterator for &'l UnresolvedList {
 }
 
 /// What the record holds.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct List {
     items: Vec<Item>,
     not_listed: u64,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+impl Versioned<'_> for List {}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Item {
     reference: [u8; 32],
     tenant: Box<str>,
@@ -350,7 +368,7 @@ impl<'e> Index<'e> {
             if !is_changed {
                 return Ok((Change::Keep, said));
             }
-            let (payload, lease) = (payload_of(&list)?, Duration::ZERO);
+            let (payload, lease) = (self.key.payload_of(&list)?, Duration::ZERO);
             Ok((Change::Write(Contents { state: State::Settled, ttl: self.ttl, lease, payload }), said))
         };
         self.engine.effects.update(&self.key, change).await
@@ -370,4 +388,20 @@ fn read(held: &Held) -> Result<List, LedgerError> {
         item.age_ms = item.age_ms.saturating_add(millis(held.told_age()));
     }
     Ok(list)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::golden::{is_golden, is_golden_json};
+
+    #[test]
+    fn golden_files_hold_what_is_written_of_the_list_and_its_references() {
+        let item =
+            |byte| Item { reference: [byte; 32], tenant: "store_42".into(), name: "refund".into(), age_ms: 61_000 };
+        let list = List { items: vec![item(0x44), item(0x55)], not_listed: 3 };
+        is_golden(Kind::Unresolved, 1, "listed", State::Settled, false, &list);
+        is_golden(Kind::Unresolved, 1, "empty", State::Settled, false, &List::default());
+        is_golden_json("operation_reference", &OperationReference::new(Fingerprint::from_bytes([0x44; 32])));
+    }
 }

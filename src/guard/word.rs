@@ -12,9 +12,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::ledger::{
-    Claimable, Contents, FAILED_FOR, Held, Key, LateWords, LedgerError, Nonce, Said, State, millis, payload_of,
-};
+use crate::ledger::{Claimable, Contents, FAILED_FOR, Held, Key, LateWords, LedgerError, Nonce, Said, State, millis};
 
 use super::job::{Place, Standing};
 use super::record::{Failure, Kept, Payload, Phase, Refusal};
@@ -62,7 +60,7 @@ impl Place {
         };
         let state = payload.state();
         let lease = if state == State::Claimed { self.engine.lease } else { Duration::ZERO };
-        Ok(Contents { state, ttl, lease, payload: payload_of(&payload)? })
+        Ok(Contents { state, ttl, lease, payload: self.key.payload_of(&payload)? })
     }
 
     /// What is said of a sending that broke off, by a run that may not send again.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Claimed, Contents, Held, Key, Ledger, LedgerError, Nonce, State};
+use super::{Claimed, Contents, Held, Key, Ledger, LedgerError, Nonce, State, Versioned};
 
 /// What a record is bound to.
 #[derive(Debug)]
@@ -16,12 +16,29 @@ pub(crate) enum Bound {
 
 impl Ledger {
     /// Binds a record to what it says, unless it says something already. One round trip.
-    pub(crate) async fn bind(&self, key: &Key, payload: &[u8], ttl: Duration) -> Result<Bound, LedgerError> {
-        let contents = Contents { state: State::Settled, ttl, lease: Duration::ZERO, payload: payload.to_vec() };
+    pub(crate) async fn bind<P>(&self, key: &Key, what: &P, ttl: Duration) -> Result<Bound, LedgerError>
+    where
+        P: for<'h> Versioned<'h> + PartialEq,
+    {
+        let contents = Contents { state: State::Settled, ttl, lease: Duration::ZERO, payload: key.payload_of(what)? };
         Ok(match self.claim(key, contents.record(Nonce::draw()?, None), |_| {}).await? {
             Claimed::Ours(_) => Bound::Anew,
-            Claimed::Held(held) if held.record.payload == payload => Bound::Before,
+            Claimed::Held(held) if held.payload::<P>("holds something else")? == *what => Bound::Before,
             Claimed::Held(held) => Bound::ToOthers(held),
         })
+    }
+}
+
+impl Versioned<'_> for [u8; 32] {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::Kind;
+    use crate::ledger::golden::is_golden;
+
+    #[test]
+    fn golden_files_hold_what_is_written_of_keys() {
+        is_golden(Kind::Key, 1, "bound", State::Settled, false, &[0x33; 32]);
     }
 }

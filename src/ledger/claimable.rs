@@ -112,9 +112,11 @@ pub(crate) struct Contents {
 }
 
 impl Contents {
+    /// The record of it, without a tail. Its version is that of its place, once it is written there.
     pub(super) fn record(self, nonce: Nonce, marks: Option<Nonce>) -> Record {
         let Self { state, ttl, lease, payload } = self;
-        Record { state, nonce, marks, ttl_ms: millis(ttl), lease_ms: millis(lease), payload }
+        let (ttl_ms, lease_ms, tail) = (millis(ttl), millis(lease), Vec::new());
+        Record { version: 0, state, nonce, marks, ttl_ms, lease_ms, payload, tail }
     }
 }
 

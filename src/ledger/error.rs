@@ -9,9 +9,6 @@ const STORE_UNAVAILABLE: Condition = Condition::passing(Class::Store, "store_una
 const RECORD_NEWER: Condition = Condition::passing(Class::Store, "record_newer", 503);
 const RECORD_UNREADABLE: Condition = Condition::lasting(Class::Store, "record_unreadable", 502);
 
-/// Records are small, and a store's bill and memory should stay so. What a guarded call returns is most of the largest.
-pub(super) const MAX_RECORD: usize = 256 * 1024;
-
 /// A record that could not be read, claimed or changed: the store does not answer, or what it holds cannot be used.
 ///
 /// It is the source of the errors that are about the store, for the service's own log.
@@ -38,11 +35,19 @@ pub enum LedgerError {
     /// The record is damaged, or none of this crate's.
     #[error("the record {0}")]
     Unreadable(&'static str),
-    /// The record that was to be written is larger than any may be.
-    #[error("a record of {bytes} bytes is larger than the {} allowed", MAX_RECORD)]
+    /// An earlier release wrote the record, and it says less than this one has to know.
+    #[error("the record is of version {version}, which says less than this release has to know")]
+    NotEnough {
+        /// The record's version.
+        version: u8,
+    },
+    /// The record that was to be written is larger than one of its kind may be.
+    #[error("a record of {bytes} bytes is larger than the {most} allowed")]
     TooLarge {
         /// Its size.
         bytes: usize,
+        /// The most that is allowed.
+        most: usize,
     },
     /// Other processes changed the record each time between reading and writing.
     #[error("the record keeps changing under many hands; ask again")]
@@ -66,7 +71,7 @@ impl LedgerError {
     /// Whether a read may go on without the store. What stands there and cannot be read is no absence of a store: going on
     /// would treat it as a miss.
     pub(crate) fn is_down(&self) -> bool {
-        !matches!(self, Self::Unreadable(_) | Self::Newer { .. } | Self::TooLarge { .. })
+        !matches!(self, Self::Unreadable(_) | Self::NotEnough { .. } | Self::Newer { .. } | Self::TooLarge { .. })
     }
 
     /// Whether a newer release wrote the record. What it says may matter to an effect, and is no matter to a reading, which

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use serde::Deserialize;
 use tokio::time::Instant;
 
+use super::versioned::{Converted, Versioned};
 use super::{LedgerError, Nonce, Record, State};
 
 /// A record as it stands in the store.
@@ -70,11 +70,17 @@ impl Held {
         self.record.state == State::Claimed && self.record.nonce == ours.record.nonce && self.bytes != ours.bytes
     }
 
-    /// Reads what the record has to say. `not_so` is what an error says of a record that says something else.
-    pub(crate) fn payload<'h, T: Deserialize<'h>>(&'h self, not_so: &'static str) -> Result<T, LedgerError> {
-        match postcard::take_from_bytes(&self.record.payload) {
-            Ok((payload, [])) => Ok(payload),
-            _ => Err(LedgerError::Unreadable(not_so)),
+    /// Reads what the record has to say, in whichever version it was written. `not_so` is what an error says of a record
+    /// that says something else.
+    ///
+    /// # Errors
+    /// When it says something else, or its version says too little for this release.
+    pub(crate) fn payload<'h, T: Versioned<'h>>(&'h self, not_so: &'static str) -> Result<T, LedgerError> {
+        let Record { version, payload, .. } = &self.record;
+        match T::read(*version, payload) {
+            Converted::Whole(payload) => Ok(payload),
+            Converted::NotEnough => Err(LedgerError::NotEnough { version: *version }),
+            Converted::Damaged => Err(LedgerError::Unreadable(not_so)),
         }
     }
 

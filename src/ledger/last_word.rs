@@ -44,18 +44,20 @@ impl<C: Claimable> LastWord<C> {
     pub(super) async fn write(&self) -> Result<Said, LedgerError> {
         let word = self.word.as_ref();
         match self.put(word).await {
-            Err(LedgerError::TooLarge { bytes }) => match word.and_then(|word| self.what.smaller(word)) {
+            Err(error @ LedgerError::TooLarge { .. }) => match word.and_then(|word| self.what.smaller(word)) {
                 Some(smaller) => self.put(Some(&smaller)).await,
-                None => Err(LedgerError::TooLarge { bytes }),
+                None => Err(error),
             },
             said => said,
         }
     }
 
-    /// The record of a word, as of now. `None` where it leaves nothing.
+    /// The record of a word, as of now, with the tail of the claim. `None` where it leaves nothing.
     fn record(&self, word: &C::Word, nonce: Nonce) -> Result<Option<Record>, LedgerError> {
         let marks = self.what.marks(&self.carried, Some(word));
-        Ok(self.what.last(&self.carried, word)?.map(|contents| contents.record(nonce, marks)))
+        let tail = self.claim.as_ref().map_or_else(|_| Vec::new(), |ours| ours.record.tail.clone());
+        let contents = self.what.last(&self.carried, word)?;
+        Ok(contents.map(|contents| Record { tail, ..contents.record(nonce, marks) }))
     }
 
     async fn put(&self, word: Option<&C::Word>) -> Result<Said, LedgerError> {

@@ -8,7 +8,6 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Serialize;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout};
 
@@ -18,11 +17,16 @@ use crate::telemetry::{Stopwatch, store_call};
 
 mod acquire;
 mod bind;
+mod checksum;
 mod claim_clock;
 mod claimable;
+mod codec;
 mod error;
+#[cfg(test)]
+pub(crate) mod golden;
 mod held;
 mod key;
+mod kind;
 mod last_look;
 mod last_word;
 mod later;
@@ -31,11 +35,13 @@ mod lease_end;
 mod poll;
 mod record;
 mod renewal;
+mod seal;
 mod several;
 #[cfg(test)]
 #[cfg(all(feature = "tower", feature = "webhook"))]
 mod tests;
 mod update;
+mod versioned;
 mod watch;
 
 use claim_clock::{Age, ClaimClock};
@@ -43,17 +49,21 @@ use claim_clock::{Age, ClaimClock};
 pub(crate) use acquire::{Acquired, Look, Turn, Unbacked};
 pub(crate) use bind::Bound;
 pub(crate) use claimable::{Claimable, Contents, Decision, LateWords};
+pub(crate) use codec::Codec;
 pub use error::LedgerError;
 pub(crate) use held::{Held, Ours, UnderWay};
-pub(crate) use key::{Key, Kind};
+pub(crate) use key::Key;
+pub(crate) use kind::{Kind, Release};
 pub(crate) use last_look::LastLook;
 pub(crate) use last_word::Said;
 pub(crate) use lease::Lease;
 pub(crate) use lease_end::LeaseEnd;
 pub(crate) use poll::Poll;
-pub(crate) use record::{Nonce, Record, Seal, State};
+pub(crate) use record::{Nonce, Record, State};
+pub(crate) use seal::Seal;
 pub(crate) use several::both;
 pub(crate) use update::Change;
+pub(crate) use versioned::Versioned;
 use watch::Watches;
 pub(crate) use watch::{Waited, Watch};
 
@@ -69,7 +79,7 @@ pub(crate) struct Ledger {
     store: Arc<dyn AnyStore>,
     prefix: Arc<str>,
     timeout: Duration,
-    seal: Option<Arc<Seal>>,
+    codec: Arc<Codec>,
     watches: Arc<Watches>,
     clock: Arc<ClaimClock>,
     /// What the operator says that a restart of the store loses at most.
@@ -115,11 +125,11 @@ impl Ledger {
         store: Arc<dyn AnyStore>,
         prefix: Box<str>,
         timeout: Duration,
-        seal: Option<Seal>,
+        codec: Codec,
         stated_loss: Option<RestartLoss>,
     ) -> Self {
-        let (prefix, seal) = (prefix.into(), seal.map(Arc::new));
-        Self { store, prefix, timeout, seal, watches: Arc::default(), clock: Arc::default(), stated_loss }
+        let (prefix, codec) = (prefix.into(), Arc::new(codec));
+        Self { store, prefix, timeout, codec, watches: Arc::default(), clock: Arc::default(), stated_loss }
     }
 
     /// The longest one call to the store may take.
@@ -154,7 +164,8 @@ impl Ledger {
 
     /// The place of a record.
     pub(crate) fn key(&self, kind: Kind, digest: &Fingerprint) -> Key {
-        Key([&*self.prefix, ":", kind.as_str(), ":{", &digest.to_text(), "}"].concat().into())
+        let text = [&*self.prefix, ":", kind.layout().name, ":{", &digest.to_text(), "}"].concat().into();
+        Key { text, kind, version: self.codec.version(kind) }
     }
 
     /// Looks at the store itself. How its clock was seen to move is a finding too.
@@ -171,7 +182,7 @@ impl Ledger {
     /// Reads a record.
     pub(crate) async fn get(&self, key: &Key) -> Result<Option<Held>, LedgerError> {
         let asked_at = Instant::now();
-        let stored = self.patiently("get", || self.store.get(&key.0)).await?;
+        let stored = self.patiently("get", || self.store.get(&key.text)).await?;
         stored.map(|stored| self.held(key, stored, asked_at)).transpose()
     }
 
@@ -189,11 +200,12 @@ impl Ledger {
     async fn claim_once(&self, key: &Key, record: Record, on_open: impl FnOnce(Nonce)) -> Result<Claimed, LedgerError> {
         let ours = self.encode(key, record)?;
         let asked_at = Instant::now();
-        let claim = match self.once("claim", || self.store.claim(&key.0, &ours.bytes, ours.record.ttl())).await {
+        let claim = match self.once("claim", || self.store.claim(&key.text, &ours.bytes, ours.record.ttl())).await {
             Err(first) if first.is_worth_another_try() => {
                 let record = ours.record.clone();
                 let second = self.encode(key, Record { nonce: record.nonce.again(), ..record })?;
-                let again = self.once("claim", || self.store.claim(&key.0, &second.bytes, second.record.ttl())).await;
+                let again =
+                    self.once("claim", || self.store.claim(&key.text, &second.bytes, second.record.ttl())).await;
                 // One that is settled counts by what it says alone, whenever it comes.
                 let is_open = first.is_outcome_unknown() && ours.record.state == State::Claimed;
                 let claim = again.map_err(|error| first.or(error))?;
@@ -233,18 +245,19 @@ impl Ledger {
 
     /// Writes a record in the place of one that was read.
     async fn take_over(&self, key: &Key, held: &Held, record: Record) -> Result<Replaced, LedgerError> {
-        let new = self.encode(key, record)?;
+        let new = self.encode(key, Record { tail: held.record.tail.clone(), ..record })?;
         Ok(Replaced::of(self.swap(key, &held.bytes, &new).await?, new))
     }
 
     /// Writes what came of a claim of ours, in whichever edition it stands there: a renewal may have been made whose reply
     /// was lost.
     async fn settle(&self, key: &Key, ours: &Ours, record: Record) -> Result<Replaced, LedgerError> {
-        let new = self.encode(key, record)?;
+        let mut new = self.encode(key, Record { tail: ours.record.tail.clone(), ..record })?;
         let mut swapped = self.swap(key, &ours.bytes, &new).await?;
         if let Swapped::Lost(Some(held)) = &swapped
             && held.is_edition_of(ours)
         {
+            new = self.encode(key, Record { tail: held.record.tail.clone(), ..new.record })?;
             swapped = self.swap(key, &held.bytes, &new).await?;
         }
         Ok(Replaced::of(swapped, new))
@@ -253,14 +266,14 @@ impl Ledger {
     /// Like `settle`, for a claim that is never renewed and that several callers may hold: of all of them, at most one is
     /// told that it settled the claim now.
     async fn settle_once(&self, key: &Key, ours: &Ours, record: Record) -> Result<Swapped, LedgerError> {
-        let new = self.encode(key, record)?;
+        let new = self.encode(key, Record { tail: ours.record.tail.clone(), ..record })?;
         self.swap(key, &ours.bytes, &new).await
     }
 
     /// Puts a record in the place of another; else says what is there.
     async fn swap(&self, key: &Key, expected: &[u8], new: &Ours) -> Result<Swapped, LedgerError> {
         let asked_at = Instant::now();
-        let replace = || self.store.replace(&key.0, expected, &new.bytes, new.record.ttl());
+        let replace = || self.store.replace(&key.text, expected, &new.bytes, new.record.ttl());
         match self.patiently("replace", replace).await? {
             Swap::Swapped => {
                 self.clock.wrote(new, asked_at);
@@ -302,7 +315,7 @@ impl Ledger {
     }
 
     async fn remove_bytes(&self, key: &Key, expected: &[u8]) -> Result<Swap, LedgerError> {
-        self.patiently("remove", || self.store.remove(&key.0, expected)).await
+        self.patiently("remove", || self.store.remove(&key.text, expected)).await
     }
 
     /// Makes sure that nothing which was or is about to be written here is believed: what is stored goes, whatever it is,
@@ -315,7 +328,7 @@ impl Ledger {
         let Some(mut stored) = self.claim_void(key, for_at_least).await? else { return Ok(()) };
         for _ in 0..MOST_ROUNDS {
             let void = self.new_void(key, for_at_least)?;
-            let replace = || self.store.replace(&key.0, &stored.bytes, &void.bytes, void.record.ttl());
+            let replace = || self.store.replace(&key.text, &stored.bytes, &void.bytes, void.record.ttl());
             stored = match self.patiently("replace", replace).await? {
                 Swap::Swapped => return Ok(()),
                 Swap::Lost(Some(other)) => other,
@@ -325,8 +338,7 @@ impl Ledger {
                 },
             };
             // This call or another has done the same since it began, and all that was there before is gone.
-            if record::decode(&stored.bytes, &key.0, self.seal.as_deref()).is_ok_and(|found| found.state == State::Void)
-            {
+            if self.codec.decode(&stored.bytes, key).is_ok_and(|found| found.state == State::Void) {
                 return Ok(());
             }
         }
@@ -337,7 +349,7 @@ impl Ledger {
     /// made, any time later.
     async fn claim_void(&self, key: &Key, ttl: Duration) -> Result<Option<Stored>, LedgerError> {
         let (first, second) = (self.new_void(key, ttl)?, self.new_void(key, ttl)?);
-        let claim = async |void: &Ours| self.once("claim", || self.store.claim(&key.0, &void.bytes, ttl)).await;
+        let claim = async |void: &Ours| self.once("claim", || self.store.claim(&key.text, &void.bytes, ttl)).await;
         let claimed = match claim(&first).await {
             Err(error) if error.is_worth_another_try() => claim(&second).await.map_err(|next| error.or(next)),
             claimed => claimed,
@@ -350,16 +362,19 @@ impl Ledger {
 
     fn new_void(&self, key: &Key, ttl: Duration) -> Result<Ours, LedgerError> {
         let (nonce, payload) = (Nonce::draw()?, Vec::new());
-        self.encode(key, Record { state: State::Void, nonce, marks: None, ttl_ms: millis(ttl), lease_ms: 0, payload })
+        let contents = Contents { state: State::Void, ttl, lease: Duration::ZERO, payload };
+        self.encode(key, contents.record(nonce, None))
     }
 
+    /// The bytes of a record, in the version that is written at its place.
     fn encode(&self, key: &Key, record: Record) -> Result<Ours, LedgerError> {
-        let bytes = record::encode(&record, &key.0, self.seal.as_deref())?;
+        let record = Record { version: key.version, ..record };
+        let bytes = self.codec.encode(&record, key)?;
         Ok(Ours { record, bytes })
     }
 
     fn held(&self, key: &Key, stored: Stored, asked_at: Instant) -> Result<Held, LedgerError> {
-        let record = record::decode(&stored.bytes, &key.0, self.seal.as_deref())?;
+        let record = self.codec.decode(&stored.bytes, key)?;
         let (age, is_age_known) = match self.clock.age(&record, &stored, asked_at) {
             Age::Of(age) => (age, true),
             Age::Unknown(at_least) => (at_least, false),
@@ -397,11 +412,6 @@ impl Ledger {
             answer => answer,
         }
     }
-}
-
-/// What a record shall have to say, as the bytes of its payload.
-pub(crate) fn payload_of(value: &impl Serialize) -> Result<Vec<u8>, LedgerError> {
-    postcard::to_allocvec(value).map_err(|_| LedgerError::Unreadable("cannot be written"))
 }
 
 /// Whole milliseconds, rounded up, as a store keeps them.

@@ -21,7 +21,7 @@ use crate::intent::fingerprint::Fingerprint;
 use crate::intent::payment_intent::{PaymentId, PaymentIntent};
 use crate::ledger::{
     Acquired, Bound, Claimable, Contents, Decision, FAILED_FOR, Held, Key, Kind, LateWords, Lease, Ledger, LedgerError,
-    Nonce, State, millis, payload_of,
+    Nonce, State, Versioned, millis,
 };
 use crate::lookup::error::ValidateError;
 use crate::moment::Moment;
@@ -29,6 +29,8 @@ use crate::payment::facts::ProviderPayment;
 use crate::payment::judge::Rules;
 use crate::provider::ProviderIdentity;
 
+#[cfg(test)]
+mod golden;
 mod kept;
 
 pub use kept::KeptFacts;
@@ -52,7 +54,7 @@ pub(crate) struct SharedFacts {
 }
 
 /// What the provider said, with how long before it was written that was.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Known {
     age_ms: u64,
     /// The metadata keys that were kept. A reader who needs others knows nothing by these facts.
@@ -61,19 +63,21 @@ struct Known {
 }
 
 /// Why a flight failed, for those who waited for it elsewhere.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Failure {
     code: Box<str>,
     retry_after_ms: Option<u64>,
 }
 
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Payload {
     known: Option<Known>,
     failure: Option<Failure>,
     /// How long before it was written the claim was made: renewed, it is older than its record.
     claimed_ms: u64,
 }
+
+impl Versioned<'_> for Payload {}
 
 /// Facts of any age, with the moment when the provider stated them.
 #[derive(Clone, Debug)]
@@ -225,6 +229,12 @@ impl Word {
     }
 }
 
+impl FactsRecord {
+    fn write(&self, known: Option<Known>, failure: Option<Failure>, claimed: Duration) -> Result<Vec<u8>, LedgerError> {
+        self.key.payload_of(&Payload { known, failure, claimed_ms: millis(claimed) })
+    }
+}
+
 impl Claimable for FactsRecord {
     /// What was known before, so that a failure does not lose it.
     type Carried = Option<Older>;
@@ -242,7 +252,7 @@ impl Claimable for FactsRecord {
     fn claim(&self, older: &Option<Older>, since: Instant) -> Result<Contents, LedgerError> {
         let SharedFacts { lease, .. } = *self.shared;
         let ttl = lease.saturating_mul(CLAIM_TTL_IN_LEASES).max(self.shared.remembers(older.as_ref()));
-        let payload = write(older.as_ref().map(Older::known).as_ref(), None, since.elapsed())?;
+        let payload = self.write(older.as_ref().map(Older::known), None, since.elapsed())?;
         Ok(Contents { state: State::Claimed, ttl, lease, payload })
     }
 
@@ -253,14 +263,14 @@ impl Claimable for FactsRecord {
                 // However short they live, the calls that waited for them take them.
                 let ttl = lives.saturating_sub(age).max(FAILED_FOR);
                 let known = Known { age_ms: millis(age), keys: keys.clone(), facts: ProviderPayment::clone(facts) };
-                (State::Settled, ttl, write(Some(&known), None, Duration::ZERO)?)
+                (State::Settled, ttl, self.write(Some(known), None, Duration::ZERO)?)
             }
             Word::Failed(failure) => {
                 let older_for = self.shared.remembers(older.as_ref());
                 if failure.is_none() && older_for.is_zero() {
                     return Ok(None);
                 }
-                let payload = write(older.as_ref().map(Older::known).as_ref(), failure.as_ref(), Duration::ZERO)?;
+                let payload = self.write(older.as_ref().map(Older::known), failure.clone(), Duration::ZERO)?;
                 (State::Failed, older_for.max(FAILED_FOR), payload)
             }
         };
@@ -368,11 +378,15 @@ fn read(held: &Held) -> Result<Payload, LedgerError> {
     if held.record.payload.is_empty() {
         return Ok(Payload::default());
     }
-    held.payload("holds no facts")
+    enough(held.payload("holds no facts"))
 }
 
-fn write(known: Option<&Known>, failure: Option<&Failure>, claimed: Duration) -> Result<Vec<u8>, LedgerError> {
-    payload_of(&(known, failure, millis(claimed)))
+/// A version that says too little is a miss: asking the provider again is all that it costs.
+fn enough(read: Result<Payload, LedgerError>) -> Result<Payload, LedgerError> {
+    match read {
+        Err(LedgerError::NotEnough { .. }) => Ok(Payload::default()),
+        read => read,
+    }
 }
 
 impl From<Failure> for ValidateError {

@@ -31,7 +31,7 @@ use crate::intent::fingerprint::Fingerprint;
 use crate::intent::payment_intent::PaymentId;
 use crate::ledger::{
     Acquired, Bound, Claimable, Contents, Decision, Held, Key, Kind, LateWords, Lease, Ledger, LedgerError, Nonce,
-    State, Swapped, UnderWay, Waited, Watch, both, payload_of,
+    State, Swapped, UnderWay, Versioned, Waited, Watch, both,
 };
 use crate::provider::ProviderIdentity;
 
@@ -65,6 +65,8 @@ struct Payer {
     claim: Nonce,
 }
 
+impl Versioned<'_> for Payer {}
+
 /// The records of redemptions.
 #[derive(Debug)]
 pub(super) struct Books<'e> {
@@ -85,7 +87,7 @@ struct PaymentRecord {
 
 impl PaymentRecord {
     fn contents(&self, state: State, ttl: Duration, lease: Duration) -> Result<Contents, LedgerError> {
-        Ok(Contents { state, ttl, lease, payload: payload_of(&self.owner)? })
+        Ok(Contents { state, ttl, lease, payload: self.key.payload_of(&self.owner)? })
     }
 
     fn decide(&self, found: &Held) -> Result<Decision<Self, Box<Held>>, LedgerError> {
@@ -220,14 +222,15 @@ impl Books<'_> {
     /// Claims the order's record for this payer, or takes it over from one that the payment's record does not bear out.
     async fn claim_order(&self, owner: &Owner, payer: &Payer) -> Result<Order, RedeemError> {
         let place = self.order_key(owner);
-        let (payload, ttl) = (payload_of(payer)?, self.retention.saturating_add(ORDER_MARGIN));
-        let Bound::ToOthers(found) = self.ledger.bind(&place, &payload, ttl).await? else { return Ok(Order::Ours) };
+        let ttl = self.retention.saturating_add(ORDER_MARGIN);
+        let Bound::ToOthers(found) = self.ledger.bind(&place, payer, ttl).await? else { return Ok(Order::Ours) };
         let holder = payer_in(&found)?;
         if holder.record != payer.record
             && let Some(order) = self.still_stands(owner, &holder).await?
         {
             return Ok(order);
         }
+        let payload = place.payload_of(payer)?;
         let contents = Contents { state: State::Settled, ttl, lease: Duration::ZERO, payload };
         let is_replaced = self.ledger.replace(&place, &found, contents).await?;
         Ok(if is_replaced { Order::Ours } else { Order::Wait(Duration::ZERO) })
@@ -376,4 +379,16 @@ fn owner_in(held: &Held) -> Result<Owner, LedgerError> {
 
 fn payer_in(held: &Held) -> Result<Payer, LedgerError> {
     held.payload("holds no redemption")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::golden::is_golden;
+
+    #[test]
+    fn golden_files_hold_what_is_written_of_orders() {
+        let payer = Payer { record: [0x66; 32], payment: "pi_1".into(), claim: Nonce::of([0x77; 16]) };
+        is_golden(Kind::Order, 1, "paid", State::Settled, false, &payer);
+    }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::intent::payment_intent::PaymentId;
+use crate::ledger::Versioned;
 
 /// Who a payment belongs to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,6 +14,8 @@ pub(super) struct Owner {
     pub(super) order: Box<str>,
     pub(super) part: Option<Box<str>>,
 }
+
+impl Versioned<'_> for Owner {}
 
 /// Says that a payment belongs to an order. The same payment and order always get the same one.
 ///
@@ -118,5 +121,25 @@ impl Redemption {
     #[must_use]
     pub fn age(&self) -> Duration {
         self.age
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::golden::{is_golden, is_golden_json};
+    use crate::ledger::{Kind, State};
+
+    #[test]
+    fn golden_files_hold_what_is_written_of_redemptions_and_receipts() {
+        for (part, variant) in [(None, "whole"), (Some("parcel 2"), "part")] {
+            let owner = Owner { tenant: "store_42".into(), order: "6735".into(), part: part.map(Into::into) };
+            for (state, name) in [(State::Claimed, "claimed"), (State::Settled, "settled")] {
+                is_golden(Kind::Payment, 1, &format!("{name}_{variant}"), state, false, &owner);
+            }
+            let payment = PaymentId::parse("pi_3MtwBwLkdIwHu7ix28a3tqPa").unwrap();
+            is_golden_json(&format!("receipt_{variant}"), &Receipt { payment, owner, number: [0x11; 16] });
+        }
+        is_golden(Kind::Payment, 1, "void", State::Void, false, &());
     }
 }

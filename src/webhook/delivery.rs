@@ -216,3 +216,16 @@ impl Endpoint {
         self.engine.effects.key(Kind::Event, &self.engine.identity.fingerprint("event", &parts))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::golden::is_golden;
+
+    #[test]
+    fn golden_files_hold_what_is_written_of_events() {
+        for (variant, state) in [("claimed", State::Claimed), ("settled", State::Settled)] {
+            is_golden(Kind::Event, 1, variant, state, false, &());
+        }
+    }
+}

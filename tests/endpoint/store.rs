@@ -12,8 +12,13 @@ use payproof::{OperationReference, Resolution};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
+use record_bytes::{body, with_checksum};
+
 use crate::service::{Act, KEY, SHOPPER, Seen, Service, request_with, validator_on};
 use crate::support::{ms, poll_once, secs, settle};
+
+#[path = "../support/record_bytes.rs"]
+mod record_bytes;
 
 fn flaky() -> (FlakyStore<MemoryStore>, Service) {
     let store = FlakyStore::new(MemoryStore::new());
@@ -326,9 +331,10 @@ async fn a_handler_that_comes_back_too_late_ends_nothing_that_another_began() {
     // The machine stood still past the lease, and another process took over.
     let key = store.last_key();
     let stale = store.store.get(&key).await.unwrap().unwrap().bytes;
-    let mut others = stale.clone();
+    let mut others = body(&stale).to_vec();
     *others.last_mut().unwrap() ^= 1;
     others[10] ^= 1;
+    let others = with_checksum(&others);
     let swapped = store.store.replace(&key, &stale, &others, secs(60)).await.unwrap();
     assert_eq!(swapped, Swap::Swapped);
     assert_eq!(first.await.text(), "run 1: b\"pay\"", "its client gets the answer all the same");

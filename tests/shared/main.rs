@@ -6,6 +6,8 @@ mod chaos_store;
 #[cfg(all(feature = "file", feature = "redis", unix))]
 #[path = "../support/folder.rs"]
 mod folder;
+#[path = "../support/record_bytes.rs"]
+mod record_bytes;
 #[cfg(all(feature = "file", feature = "redis", unix))]
 #[path = "../support/redis_server.rs"]
 mod redis_server;
@@ -18,3 +20,5 @@ mod accounts;
 mod ages;
 mod clock;
 mod facts;
+mod record_keys;
+mod record_tails;

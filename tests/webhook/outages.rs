@@ -178,7 +178,7 @@ async fn an_unreadable_record_is_never_taken_for_a_miss() {
     let (store, runs) = (Arc::new(MemoryStore::new()), Runs::default());
     let keyed = |key: [u8; 32], store: Arc<MemoryStore>| {
         let builder = payproof::Validator::builder(crate::provider()).transient_patterns(crate::NO_PATTERNS);
-        crate::webhooks_of(&builder.store(store).record_key(key).build().unwrap())
+        crate::webhooks_of(&builder.store(store).record_keys([key]).build().unwrap())
     };
     assert_eq!(runs.deliver(&keyed([1; 32], Arc::clone(&store)), &bare("evt_1")).await, "handled");
     let error = deliver(&keyed([2; 32], store), &bare("evt_1"), |_| async { Err("must not run") }).await.unwrap_err();

@@ -166,7 +166,7 @@ impl StoreSettings {
     /// Has a validator keep its records there.
     pub(crate) fn attach(&self, validator: ValidatorBuilder, store: EnvStore) -> Result<ValidatorBuilder, Trouble> {
         let validator = validator.store(store).store_prefix(&*self.store_prefix);
-        Ok(record_key()?.into_iter().fold(validator, ValidatorBuilder::record_key))
+        Ok(record_keys()?.into_iter().fold(validator, ValidatorBuilder::record_keys))
     }
 }
 
@@ -186,12 +186,16 @@ impl StoreArgs {
     }
 }
 
-/// The key with which the service authenticates its records, if it does.
-fn record_key() -> Result<Option<[u8; 32]>, Trouble> {
+/// The keys with which the service authenticates its records, if it does.
+fn record_keys() -> Result<Option<Vec<[u8; 32]>>, Trouble> {
     let Some(text) = variable(RECORD_KEY)? else { return Ok(None) };
-    let key = STANDARD.decode(text.trim()).ok().and_then(|bytes| bytes.try_into().ok());
-    let wrong = || Trouble::new(format!("{RECORD_KEY} must be 32 bytes in base64, which are 44 characters"));
-    key.map(Some).ok_or_else(wrong)
+    let key = |text: &str| STANDARD.decode(text.trim()).ok().and_then(|bytes| bytes.try_into().ok());
+    let wrong = || {
+        Trouble::new(format!(
+            "{RECORD_KEY} must be 32 bytes in base64, which are 44 characters; or up to four of those, with commas between"
+        ))
+    };
+    text.split(',').map(key).collect::<Option<_>>().map(Some).ok_or_else(wrong)
 }
 
 /// An empty variable counts as unset. One that is not text is named, and not repeated.

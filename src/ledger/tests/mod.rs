@@ -2,6 +2,7 @@
 
 mod chances;
 mod scripted;
+mod versions;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +13,6 @@ use scripted::{Fate, Shared, Way};
 
 use super::*;
 use crate::call::deadline::Deadline;
-use crate::store::Store;
 
 const LEASE: Duration = Duration::from_secs(10);
 
@@ -37,6 +37,8 @@ struct Work<const LATE: u8> {
 
 /// What a record says: the number of a result, if there is one, and how old the claim was when it was written.
 type Payload = (Option<u32>, u64);
+
+impl Versioned<'_> for Payload {}
 
 #[derive(Clone, Copy, Debug)]
 enum Word {
@@ -98,7 +100,8 @@ fn shown<C: Claimable>(acquired: &Result<Acquired<C, Known>, LedgerError>) -> St
 
 fn contents(state: State, payload: Payload) -> Result<Contents, LedgerError> {
     let lease = if state == State::Claimed { LEASE } else { Duration::ZERO };
-    Ok(Contents { state, ttl: KEPT_FOR, lease, payload: payload_of(&payload)? })
+    let payload = payload.write(1).ok_or(LedgerError::Unreadable("cannot be written"))?;
+    Ok(Contents { state, ttl: KEPT_FOR, lease, payload })
 }
 
 impl<const LATE: u8> Claimable for Work<LATE> {
@@ -139,7 +142,7 @@ impl<const LATE: u8> Claimable for Work<LATE> {
 }
 
 fn process(way: &Way, timeout: Duration) -> Ledger {
-    Ledger::new(Arc::new(way.clone()), "test".into(), timeout, None, None)
+    Ledger::new(Arc::new(way.clone()), "test".into(), timeout, Codec::default(), None)
 }
 
 /// Two processes over one store.
@@ -435,14 +438,4 @@ impl Claimable for Large {
         let payload = vec![0; *word];
         Ok(Some(Contents { state: State::Settled, ttl: KEPT_FOR, lease: Duration::ZERO, payload }))
     }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_record_of_a_newer_release_is_an_error_of_its_own() {
-    let (way, first, _, _) = two();
-    let work = Work::<OVER_OWN>::on(&first);
-    Store::claim(&way, &work.key.0, &[2, 0, 1, 2, 3], KEPT_FOR).await.unwrap();
-    assert_eq!(work.shown(&first).await, format!("{:?}", LedgerError::Newer { version: 2 }));
-    let newer = LedgerError::Newer { version: 2 };
-    assert!(!newer.is_down() && newer.is_newer(), "it counts as a store that is down");
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::call::breaker::Breaker;
 use crate::call::concurrency::Concurrency;
 use crate::call::retry::{Budget, Lane, Retrier, Retry, RetryBudget, TransientPatterns, rng};
-use crate::ledger::{LastLook, Ledger, Seal};
+use crate::ledger::{LastLook, Ledger};
 use crate::lookup::engine::{Backlog, Engine};
 use crate::lookup::facts_cache::FactsCache;
 use crate::lookup::shared_facts::SharedFacts;
@@ -23,9 +23,11 @@ use crate::telemetry::Telemetry;
 use crate::validator::Validator;
 
 mod checks;
+mod records;
 mod shared_memory;
 mod shares;
 
+use records::RecordSettings;
 use shares::MOST_UNRESOLVED;
 
 /// As long as Stripe's own clients and proxies wait, and longer than any healthy answer.
@@ -101,7 +103,8 @@ const MAX_KEYS: usize = 100_000;
 /// | `store` | none: what is known stays in this process |
 /// | `store_timeout` | 1 s for one call to the store |
 /// | `store_prefix` | `payproof` |
-/// | `record_key` | none: records are not authenticated |
+/// | `record_keys` | none: records are not authenticated |
+/// | `write_records_of` | this release |
 /// | `lease` | validations: six times `store_timeout`, renewed; guarded effects: the longest validation and 5 s |
 /// | `facts_in_memory_for` | 5 s, with a store |
 /// | `redemption_retention` | 400 days |
@@ -141,7 +144,7 @@ pub struct ValidatorBuilder {
     store: Option<Arc<dyn AnyStore>>,
     store_timeout: Duration,
     store_prefix: Box<str>,
-    record_key: Option<Seal>,
+    records: RecordSettings,
     lease: Option<Duration>,
     renew_lease: bool,
     facts_in_memory_for: Duration,
@@ -182,7 +185,7 @@ impl Validator {
             store: None,
             store_timeout: STORE_TIMEOUT,
             store_prefix: STORE_PREFIX.into(),
-            record_key: None,
+            records: RecordSettings::default(),
             lease: None,
             renew_lease: false,
             facts_in_memory_for: FACTS_IN_MEMORY_FOR,
@@ -372,7 +375,7 @@ impl ValidatorBuilder {
         self.budget.as_ref().map_or(Ok(()), RetryBudget::check)?;
         self.breaker.as_ref().map_or(Ok(()), Breaker::check)?;
         let patterns = TransientPatterns::compile(!self.built_in_patterns, &self.patterns)?;
-        let rng = rng(self.seed);
+        let (codec, rng) = (self.records.codec()?, rng(self.seed));
         let longest_attempt = self.attempt_timeout.min(self.total_deadline);
         let worst_case = self.worst_case();
         let (key_register, flights) = (self.key_register(), self.flights());
@@ -383,7 +386,7 @@ impl ValidatorBuilder {
         let remembered_for = self.redemption.retention.saturating_sub(REDEMPTION_MARGIN);
         let is_shared = self.store.is_some();
         let store = self.store.unwrap_or_else(|| Arc::new(MemoryStore::new()));
-        let effects = Ledger::new(store, self.store_prefix, self.store_timeout, self.record_key, self.restart_loss);
+        let effects = Ledger::new(store, self.store_prefix, self.store_timeout, codec, self.restart_loss);
         let shared = is_shared.then(|| {
             Arc::new(SharedFacts {
                 ledger: effects.clone(),

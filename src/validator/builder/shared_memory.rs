@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::ledger::Seal;
 use crate::settings::build_error::BuildError;
 use crate::store::{RestartLoss, Store};
 
@@ -45,14 +44,6 @@ impl ValidatorBuilder {
     /// their own.
     pub fn store_prefix(mut self, prefix: impl Into<Box<str>>) -> Self {
         self.store_prefix = prefix.into();
-        self
-    }
-
-    /// Authenticates every record with HMAC-SHA-256, so that who can write to the store cannot forge facts. Default: none.
-    ///
-    /// All processes need the same key. Records written with another or none are then unreadable.
-    pub fn record_key(mut self, key: [u8; 32]) -> Self {
-        self.record_key = Some(Seal::new(&key));
         self
     }
 

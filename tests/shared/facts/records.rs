@@ -56,7 +56,7 @@ async fn records_of_another_record_key_are_unreadable_in_both_directions() {
         let (provider, store) = (provider(), MemoryStore::new());
         let with = |record_key: Option<[u8; 32]>| {
             let builder = plain(&provider).store(store.clone());
-            record_key.map_or_else(|| plain(&provider).store(store.clone()), |key| builder.record_key(key))
+            record_key.map_or_else(|| plain(&provider).store(store.clone()), |key| builder.record_keys([key]))
         };
         let (first, second) = (with(ours).build().unwrap(), with(theirs).build().unwrap());
         first.validate(intent("pi_1")).await.unwrap();
@@ -91,7 +91,7 @@ async fn no_store_key_and_no_debug_text_says_whose_payment_it_is() {
     let spy = ChaosStore::new(&store, 0);
     let builder = plain(&provider)
         .store(spy.clone())
-        .record_key([0xAB; 32])
+        .record_keys([[0xAB; 32]])
         .only_instance()
         .restart_loses_at_most(RestartLoss::All);
     let shown = format!("{builder:?} {builder:#?}");

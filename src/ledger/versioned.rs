@@ -1,0 +1,31 @@
+//! What a kind of record says, in every version that it was ever written in.
+
+use serde::{Deserialize, Serialize};
+
+/// The payload of a kind of record, as this release knows it. A kind with a second version converts here, in both
+/// directions.
+pub(crate) trait Versioned<'p>: Serialize + Deserialize<'p> {
+    /// Writes it as a version that some release writes. `None` when it cannot be written.
+    fn write(&self, _version: u8) -> Option<Vec<u8>> {
+        postcard::to_allocvec(self).ok()
+    }
+
+    /// Reads what a version that is read wrote.
+    fn read(_version: u8, bytes: &'p [u8]) -> Converted<Self> {
+        match postcard::take_from_bytes(bytes) {
+            Ok((payload, [])) => Converted::Whole(payload),
+            _ => Converted::Damaged,
+        }
+    }
+}
+
+/// What a payload came to in this release's terms.
+#[derive(Debug)]
+pub(crate) enum Converted<T> {
+    Whole(T),
+    /// The version says too little for this release.
+    #[cfg_attr(not(test), expect(dead_code, reason = "every kind is in its first version"))]
+    NotEnough,
+    /// The bytes are not those of the version.
+    Damaged,
+}

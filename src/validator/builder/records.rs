@@ -1,0 +1,69 @@
+//! The settings of what records look like.
+
+use crate::ledger::{Codec, Release, Seal};
+use crate::settings::build_error::BuildError;
+
+use super::ValidatorBuilder;
+
+/// The one that signs, the next one, and two whose records still stand.
+const MOST_KEYS: usize = 4;
+
+/// What records look like.
+#[derive(Debug, Default)]
+pub(super) struct RecordSettings {
+    keys: Option<Vec<Seal>>,
+    release: Option<Box<str>>,
+}
+
+impl ValidatorBuilder {
+    /// Authenticates every record with HMAC-SHA-256, so that who can write to the store cannot forge facts. Default: none.
+    ///
+    /// One to four keys: the first one signs, and records signed with any of them are accepted. All processes need the same
+    /// keys; a record signed with another or none is unreadable, which is an error and never a miss. To change the key takes
+    /// three deploys, each to every process before the next:
+    ///
+    /// | deploy | keys | |
+    /// |---|---|---|
+    /// | 1 | `[old, new]` | everyone accepts the new key |
+    /// | 2 | `[new, old]` | the new key signs |
+    /// | 3 | `[new]` | once the longest retention has passed since the second one: 400 days for redemptions by default |
+    ///
+    /// It does not stop the replay: who can write to the store can put back an authentic record that stood at the same place
+    /// before, such as one from before a release or a refund.
+    pub fn record_keys(mut self, keys: impl IntoIterator<Item = [u8; 32]>) -> Self {
+        self.records.keys = Some(keys.into_iter().map(|key| Seal::new(&key)).collect());
+        self
+    }
+
+    /// Writes records as an earlier release does, such as `"0.1"`. Default: as this one does.
+    ///
+    /// For the first half of a deploy. A process of the earlier release refuses what it does not know, so a deploy with a
+    /// change of records is two: first everywhere this release with the earlier one named here, then without. This release
+    /// reads what every earlier one wrote, and writes as 0.1 does.
+    pub fn write_records_of(mut self, release: impl Into<Box<str>>) -> Self {
+        self.records.release = Some(release.into());
+        self
+    }
+}
+
+impl RecordSettings {
+    /// Checks them.
+    pub(super) fn codec(&self) -> Result<Codec, BuildError> {
+        let keys = match &self.keys {
+            None => Vec::new(),
+            Some(keys) if (1..=MOST_KEYS).contains(&keys.len()) => keys.clone(),
+            Some(keys) => {
+                let value = format!("{} keys", keys.len());
+                return Err(BuildError::out_of_range("record_keys", value, "1 to 4 keys"));
+            }
+        };
+        let release = match &self.release {
+            None => Release::default(),
+            Some(name) => Release::named(name).ok_or_else(|| {
+                let value = format!("{name:?}");
+                BuildError::out_of_range("write_records_of", value, Release::NAMES)
+            })?,
+        };
+        Ok(Codec::new(keys, release))
+    }
+}

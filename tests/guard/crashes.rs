@@ -6,16 +6,14 @@ use payproof::store::MemoryStore;
 use payproof::{Effect, OperationStatus};
 use tokio::time::{Instant, advance};
 
-use crate::support::secs;
-use crate::{
-    Desk, LEASE, all_equal, crash, crash_between, guard_on, keyed, keys, operation, plain, read, runtime, unkeyed,
-};
+use crate::support::{paused_runtime, secs};
+use crate::{Desk, LEASE, all_equal, crash, crash_between, guard_on, keyed, keys, operation, plain, read, unkeyed};
 
 #[test]
 fn an_unprotected_write_that_crashed_is_indeterminate_once_its_lease_is_over() {
     let (store, desk) = (MemoryStore::new(), Desk::default());
     crash(|| guard_on(&store), &unkeyed(), &desk);
-    runtime().block_on(async {
+    paused_runtime().block_on(async {
         let guard = guard_on(&store);
         let begin = Instant::now();
         let error = guard.run(&unkeyed(), desk.keyless()).deadline(secs(1)).await.unwrap_err();
@@ -38,7 +36,7 @@ fn a_protected_write_that_crashed_is_sent_again_under_the_same_key() {
         crash_between(|| guard_on(&store), &keyed(), &desk, (LEASE + secs(1)) * process, Duration::ZERO);
     }
     assert_eq!((desk.requests(), desk.executed()), (3, 0));
-    runtime().block_on(async {
+    paused_runtime().block_on(async {
         advance((LEASE + secs(1)) * 3).await;
         assert!(guard_on(&store).run(&keyed(), desk.keyed()).await.is_ok());
     });
@@ -50,7 +48,7 @@ fn a_crash_is_taken_over_after_the_lease_by_one_of_those_who_wait() {
     for (operation, requests) in [(keyed(), 2), (read(), 2)] {
         let (store, desk) = (MemoryStore::new(), Desk::default());
         crash(|| guard_on(&store), &operation, &desk);
-        runtime().block_on(async {
+        paused_runtime().block_on(async {
             let guards = [guard_on(&store), guard_on(&store)];
             let runs: Vec<_> = (0..20)
                 .map(|number| {
@@ -74,7 +72,7 @@ fn a_protected_write_is_not_sent_again_once_the_provider_may_have_forgotten_its_
         let operation = operation(Effect::keyed_write(secs(600)));
         let (store, desk) = (MemoryStore::new(), Desk::default());
         crash(|| guard_on(&store), &operation, &desk);
-        runtime().block_on(async {
+        paused_runtime().block_on(async {
             advance(waited).await;
             let guard = guard_on(&store);
             let run = guard.run(&operation, desk.keyed()).await;
@@ -97,7 +95,7 @@ fn renewals_do_not_make_the_first_sending_any_younger() {
         let operation = operation(Effect::keyed_write(secs(600)));
         let (store, desk) = (MemoryStore::new(), Desk::default());
         crash_between(|| renewing(&store), &operation, &desk, Duration::ZERO, secs(140));
-        runtime().block_on(async {
+        paused_runtime().block_on(async {
             // The other runtime's clock was so far on.
             advance(secs(140) + waited).await;
             let run = renewing(&store).run(&operation, desk.keyed()).await;

@@ -6,8 +6,9 @@ use payproof::testing::{FlakyStore, StoreFault};
 use payproof::{Guard, OperationStatus, Provenance, Reconciled, Resolution};
 use tokio::time::sleep;
 
+use crate::subscribers::Log;
 use crate::support::{ms, secs};
-use crate::{Desk, Log, plain, unkeyed};
+use crate::{Desk, plain, unkeyed};
 
 /// A refund that the provider answers after 10 s, by a process whose store is away from it meanwhile, and a look by another
 /// process once the lease is over.

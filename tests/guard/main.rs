@@ -37,11 +37,9 @@ use payproof::provider::ProviderError;
 use payproof::store::{RestartLoss, Store};
 use payproof::testing::ScriptedProvider;
 use payproof::{Effect, Guard, GuardCall, Jitter, Operation, Retry, Schedule, Validator, ValidatorBuilder};
-use tokio::runtime::{Builder, Runtime};
 use tokio::time::{advance, sleep};
 
-use crate::support::{NO_PATTERNS, ms, secs, settle};
-use subscribers::there_are_two;
+use crate::support::{NO_PATTERNS, ms, paused_runtime, secs, settle};
 
 const DAY: Duration = secs(24 * 60 * 60);
 
@@ -185,10 +183,6 @@ fn read() -> Operation {
     operation(Effect::Read)
 }
 
-fn runtime() -> Runtime {
-    Builder::new_current_thread().enable_time().start_paused(true).build().unwrap()
-}
-
 /// Runs the operation in a process that ends while the provider is at it.
 fn crash(guard: impl FnOnce() -> Guard, operation: &Operation, desk: &Desk) {
     crash_between(guard, operation, desk, Duration::ZERO, Duration::ZERO);
@@ -204,7 +198,7 @@ fn crash_between(
 ) {
     let before = desk.requests();
     desk.script([Act::Never]);
-    let dying = runtime();
+    let dying = paused_runtime();
     dying.block_on(async {
         advance(begin).await;
         let run = guard().run(operation, desk.keyed());
@@ -224,34 +218,4 @@ fn keys(desk: &Desk) -> Vec<String> {
 #[track_caller]
 fn all_equal<T: PartialEq + Debug>(items: &[T]) {
     assert!(items.windows(2).all(|pair| pair[0] == pair[1]), "{items:?}");
-}
-
-/// What the crate logs on this thread.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl std::io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Log {
-    fn install() -> (Self, tracing::subscriber::DefaultGuard) {
-        let log = Self::default();
-        let writer = log.clone();
-        let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
-        there_are_two();
-        (log, tracing::subscriber::set_default(subscriber))
-    }
-
-    fn lines(&self, with: &str) -> Vec<String> {
-        let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
-        text.lines().filter(|line| line.contains(with)).map(str::to_owned).collect()
-    }
 }

@@ -6,8 +6,8 @@ use payproof::testing::{FlakyStore, ScriptedProvider, StoreFault, StoreVerb};
 use payproof::{Degradation, Effect, Operation, OperationStatus, Provenance, Resolution, Validator};
 use tokio::time::{advance, sleep};
 
-use crate::support::secs;
-use crate::{Act, DAY, Desk, LEASE, all_equal, crash, guard_on, keyed, keys, read, runtime, unkeyed};
+use crate::support::{paused_runtime, secs};
+use crate::{Act, DAY, Desk, LEASE, all_equal, crash, guard_on, keyed, keys, read, unkeyed};
 
 #[tokio::test(start_paused = true)]
 async fn while_the_store_is_down_only_what_is_safe_goes_on() {
@@ -124,7 +124,7 @@ fn a_take_over_of_which_nobody_knows_whether_it_was_made_forgets_no_doubt() {
     for fault in [StoreFault::NeverReplies, StoreFault::Never] {
         let (inner, desk) = (MemoryStore::new(), Desk::default());
         crash(|| guard_on(&inner), &keyed(), &desk);
-        runtime().block_on(async {
+        paused_runtime().block_on(async {
             advance(LEASE).await;
             let store = FlakyStore::new(inner.clone());
             let guard = guard_on(&store);

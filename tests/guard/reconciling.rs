@@ -8,8 +8,8 @@ use payproof::store::MemoryStore;
 use payproof::{Effect, Inquiry, OperationStatus, Provenance, Reconciled, Resolution};
 use tokio::time::{advance, sleep};
 
-use crate::support::{busy, secs, settle};
-use crate::{Act, Desk, LEASE, all_equal, crash, guard_on, keyed, keys, operation, runtime, unkeyed};
+use crate::support::{busy, paused_runtime, secs, settle};
+use crate::{Act, Desk, LEASE, all_equal, crash, guard_on, keyed, keys, operation, unkeyed};
 
 #[tokio::test(start_paused = true)]
 async fn reconciling_finds_out_and_is_recorded() {
@@ -120,7 +120,7 @@ async fn one_run_reconciles_at_a_time_and_the_others_get_what_it_finds() {
 #[test]
 fn a_crash_while_reconciling_leaves_it_open() {
     let (store, desk) = (MemoryStore::new(), Desk::with([Act::LostAnswer]));
-    let dying = runtime();
+    let dying = paused_runtime();
     dying.block_on(async {
         let guard = guard_on(&store);
         guard.run(&unkeyed(), desk.keyless()).await.unwrap_err();
@@ -129,7 +129,7 @@ fn a_crash_while_reconciling_leaves_it_open() {
         assert!(matches!(guard.status(&unkeyed()).await.unwrap(), OperationStatus::InProgress { .. }));
     });
     drop(dying);
-    runtime().block_on(async {
+    paused_runtime().block_on(async {
         let guard = guard_on(&store);
         advance(LEASE).await;
         assert_eq!(guard.status(&unkeyed()).await.unwrap(), OperationStatus::Indeterminate);
@@ -143,7 +143,7 @@ fn a_crash_while_reconciling_leaves_it_open() {
 fn a_crashed_write_is_reconciled_in_the_run_that_finds_it() {
     let (store, desk) = (MemoryStore::new(), Desk::default());
     crash(|| guard_on(&store), &unkeyed(), &desk);
-    runtime().block_on(async {
+    paused_runtime().block_on(async {
         advance(LEASE).await;
         let hook = |_inquiry| async { Ok(Reconciled::NotExecuted) };
         let done = guard_on(&store).run(&unkeyed(), desk.keyless()).reconcile(hook).await.unwrap();

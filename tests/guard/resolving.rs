@@ -8,9 +8,9 @@ use payproof::testing::{FlakyStore, ScriptedProvider, StoreFault, StoreVerb};
 use payproof::{Effect, Guard, GuardCall, Operation, OperationReference, OperationStatus, Resolution, Validator};
 use tokio::time::{advance, sleep};
 
-use crate::support::{busy, ms, secs, settle};
+use crate::support::{busy, ms, paused_runtime, secs, settle};
 use crate::who_may_speak::on_the_list;
-use crate::{Act, Desk, LEASE, crash, guard_on, plain, runtime, unkeyed};
+use crate::{Act, Desk, LEASE, crash, guard_on, plain, unkeyed};
 
 #[tokio::test(start_paused = true)]
 async fn somebody_who_knows_resolves_it() {
@@ -78,7 +78,7 @@ async fn what_is_not_open_cannot_be_resolved() {
 fn a_crash_that_nobody_ran_again_can_be_resolved_once_its_lease_is_over() {
     let (store, desk) = (MemoryStore::new(), Desk::default());
     crash(|| guard_on(&store), &unkeyed(), &desk);
-    runtime().block_on(async {
+    paused_runtime().block_on(async {
         let guard = guard_on(&store);
         assert!(guard.resolve(&unkeyed(), Resolution::not_executed(), "ops").await.unwrap_err().is_in_progress());
         advance(LEASE).await;
@@ -143,7 +143,7 @@ async fn reading_the_list_drops_what_records_do_not_bear_out_at_most_twenty_at_a
 fn what_is_resolved_between_its_mark_and_its_listing_is_not_listed() {
     let inner = MemoryStore::new();
     crash(|| guard_on(&inner), &unkeyed(), &Desk::default());
-    runtime().block_on(async {
+    paused_runtime().block_on(async {
         advance(LEASE).await;
         let (slow, person) = (FlakyStore::new(inner.clone()), guard_on(&inner));
         // The list is read late, so that it is written late.

@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex};
 use payproof::store::MemoryStore;
 use payproof::{Done, Effect, Guard, GuardCall, GuardError, IdempotencyKey, Operation, Resolution};
 
-use crate::{Act, DAY, Desk, Log, guard_on, plain, unkeyed};
+use crate::subscribers::Log;
+use crate::{Act, DAY, Desk, guard_on, plain, unkeyed};
 
 #[tokio::test(start_paused = true)]
 async fn neither_keys_nor_results_are_shown() {

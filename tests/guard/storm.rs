@@ -8,8 +8,8 @@ use payproof::testing::{FlakyStore, ScriptedProvider, StoreFault, StoreVerb};
 use payproof::{Effect, Operation, Provenance, Resolution, Validator};
 use tokio::time::{Instant, advance, sleep};
 
-use crate::support::{busy, ms, secs, settle};
-use crate::{Act, DAY, Desk, all_equal, keys, plain, runtime};
+use crate::support::{busy, ms, paused_runtime, secs, settle};
+use crate::{Act, DAY, Desk, all_equal, keys, plain};
 
 /// Processes come and go, the store fails at random, the provider too: whatever comes of it, nothing happens twice.
 #[test]
@@ -19,7 +19,7 @@ fn nothing_happens_twice_whatever_fails() {
         let desks: Vec<_> = (0..6).map(|_| Desk::default()).collect();
         let mut clock = Duration::ZERO;
         for process in 0..5_u64 {
-            let runtime = runtime();
+            let runtime = paused_runtime();
             runtime.block_on(async {
                 advance(clock).await;
                 let begin = Instant::now();

@@ -9,8 +9,9 @@ use payproof::testing::{FlakyStore, StoreFault, StoreVerb};
 use payproof::{Guard, GuardCall, GuardError, OperationStatus, Reconciled, Resolution};
 use tokio::time::sleep;
 
+use crate::subscribers::Log;
 use crate::support::{ms, secs};
-use crate::{Act, Desk, Log, keyed, plain, unkeyed};
+use crate::{Act, Desk, keyed, plain, unkeyed};
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Knows {

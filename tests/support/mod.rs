@@ -13,6 +13,7 @@ use payproof::{
     Attempt, Currency, Mode, Money, PaymentIntent, PaymentStatus, ProviderPayment, Validation, Validator,
     ValidatorBuilder,
 };
+use tokio::runtime::{Builder, Runtime};
 
 /// A live payment of 19.99 USD, captured in full, of tenant `store_42` for order 6735.
 pub(crate) fn paid(id: &str) -> ProviderPayment {
@@ -81,6 +82,11 @@ pub(crate) const fn ms(millis: u64) -> Duration {
 
 pub(crate) const fn secs(secs: u64) -> Duration {
     Duration::from_secs(secs)
+}
+
+/// A runtime of one thread whose clock jumps, for what comes after the end of a process.
+pub(crate) fn paused_runtime() -> Runtime {
+    Builder::new_current_thread().enable_time().start_paused(true).build().unwrap()
 }
 
 /// Polls once, with the task's own waker.

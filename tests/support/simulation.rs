@@ -19,11 +19,11 @@ use std::time::Duration;
 use payproof::store::MemoryStore;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use tokio::runtime::Builder;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
 use crate::chaos_store::{ALL_IS_MADE, ChaosStore, Trouble, assert_no_bytes_stood_twice};
+use crate::support::paused_runtime;
 
 /// Runs one seed alone: `SIMULATION_SEED=17`.
 const ONE: &str = "SIMULATION_SEED";
@@ -42,7 +42,7 @@ where
     let number = |name| std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
     let seeds = number(ONE).map_or(0..number(MANY).unwrap_or(seeds), |seed| seed..seed + 1);
     let on_a_paused_clock = |seed| {
-        let runtime = Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        let runtime = paused_runtime();
         let ended = runtime.block_on(run(seed));
         assert_no_bytes_stood_twice();
         ended.unwrap_or_else(|breach| panic!("{breach}\nseed {seed} found it; {ONE}={seed} runs it alone"))

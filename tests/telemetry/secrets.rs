@@ -2,49 +2,10 @@
 //! chain, span or event.
 #![cfg(feature = "test-util")]
 
-#[cfg(feature = "stripe")]
-mod stripe {
-    use payproof::{Stripe, Validator};
-
-    use super::{NEEDLES, assert_debug, assert_display, planted};
-
-    #[test]
-    fn the_adapter_shows_no_key_and_no_url_with_credentials() {
-        let super::Planted { api_key, url, .. } = planted();
-        assert_debug("adapter", &Stripe::new(api_key.clone()).unwrap());
-        let builder = Stripe::builder(api_key.clone());
-        assert_debug("builder", &builder);
-        let based = Stripe::builder(api_key.clone()).base_url(url);
-        assert_debug("builder with a URL", &based);
-        match based.build() {
-            Ok(adapter) => assert_debug("adapter with a URL", &adapter),
-            Err(error) => {
-                assert_debug("build error", &error);
-                assert_display("build error", &error);
-            }
-        }
-        let validator = Validator::builder(Stripe::new(api_key).unwrap());
-        assert_debug("validator builder", &validator);
-        assert_debug("validator", &validator.build().unwrap());
-    }
-
-    #[test]
-    fn a_refused_key_is_not_repeated() {
-        let [key, ..] = NEEDLES;
-        for bad in [format!("{}_{key}", "pk"), format!("{key}\n"), format!(" {key}"), format!("{key}\u{e9}")] {
-            if let Err(error) = Stripe::new(bad) {
-                assert_debug("build error", &error);
-                assert_display("build error", &error);
-            }
-        }
-    }
-}
 mod errors;
 
 use std::error::Error;
 use std::fmt::{Debug, Display};
-use std::io::{self, Write};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use errors::failures;
 use payproof::provider::{Answer, ProviderIdentity, provider_fn};
@@ -56,7 +17,7 @@ use payproof::{
 use tracing_subscriber::fmt::format::FmtSpan;
 use tracing_subscriber::layer::SubscriberExt;
 
-use crate::subscribers;
+use crate::subscribers::{self, Log};
 use crate::support::{intent, paid, secs, settle};
 
 /// Secrets, put together here so that no credential-shaped literal stands in the source.
@@ -261,26 +222,6 @@ async fn a_validator_is_shown_in_a_few_lines_however_much_it_holds() {
     assert!(shown.len() < 10_000, "{} characters", shown.len());
 }
 
-/// A buffer that a subscriber writes into.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Log {
-    fn text(&self) -> String {
-        String::from_utf8_lossy(&self.0.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
-    }
-}
-
 #[tokio::test(start_paused = true)]
 async fn logs_at_the_finest_level_show_no_secret() {
     subscribers::there_are_two();
@@ -316,4 +257,42 @@ async fn logs_at_the_finest_level_show_no_secret() {
     }
     let ids = ["store_42", "0rder-of-nobody"];
     assert!(!ids.iter().any(|id| text.contains(id)), "the payment's id is the only id in a log: {text}");
+}
+
+#[cfg(feature = "stripe")]
+mod stripe {
+    use payproof::{Stripe, Validator};
+
+    use super::{NEEDLES, assert_debug, assert_display, planted};
+
+    #[test]
+    fn the_adapter_shows_no_key_and_no_url_with_credentials() {
+        let super::Planted { api_key, url, .. } = planted();
+        assert_debug("adapter", &Stripe::new(api_key.clone()).unwrap());
+        let builder = Stripe::builder(api_key.clone());
+        assert_debug("builder", &builder);
+        let based = Stripe::builder(api_key.clone()).base_url(url);
+        assert_debug("builder with a URL", &based);
+        match based.build() {
+            Ok(adapter) => assert_debug("adapter with a URL", &adapter),
+            Err(error) => {
+                assert_debug("build error", &error);
+                assert_display("build error", &error);
+            }
+        }
+        let validator = Validator::builder(Stripe::new(api_key).unwrap());
+        assert_debug("validator builder", &validator);
+        assert_debug("validator", &validator.build().unwrap());
+    }
+
+    #[test]
+    fn a_refused_key_is_not_repeated() {
+        let [key, ..] = NEEDLES;
+        for bad in [format!("{}_{key}", "pk"), format!("{key}\n"), format!(" {key}"), format!("{key}\u{e9}")] {
+            if let Err(error) = Stripe::new(bad) {
+                assert_debug("build error", &error);
+                assert_display("build error", &error);
+            }
+        }
+    }
 }

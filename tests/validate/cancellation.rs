@@ -5,11 +5,10 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use crate::support::{NO_PATTERNS, busy, intent, is_valid, ms, paid, poll_once, secs, settle};
+use crate::support::{NO_PATTERNS, busy, intent, is_valid, ms, paid, paused_runtime, poll_once, secs, settle};
 use payproof::provider::ProviderError;
 use payproof::testing::{ScriptedProvider, Step};
 use payproof::{Breaker, BreakerState, Jitter, Retry, Schedule, Validate, Validator};
-use tokio::runtime::{Builder, Runtime};
 use tokio::time::{Instant, advance, sleep};
 
 /// How far the clock goes between two polls.
@@ -19,10 +18,6 @@ const STEP: Duration = ms(250);
 const MOST_STEPS: usize = 100;
 
 const DEADLINE: Duration = secs(20);
-
-fn runtime() -> Runtime {
-    Builder::new_current_thread().enable_time().start_paused(true).build().unwrap()
-}
 
 /// Everything that can go on at the provider while a caller leaves.
 fn behaviours() -> Vec<(&'static str, Vec<Step>, Option<Step>)> {
@@ -107,7 +102,7 @@ fn a_caller_may_leave_at_any_poll() {
     for (name, steps, always) in behaviours() {
         for polls in 0..MOST_STEPS {
             let shown = format!("the provider {name}, {polls} polls");
-            let answered = runtime().block_on(async {
+            let answered = paused_runtime().block_on(async {
                 let provider = provider(&steps, always.as_ref());
                 let validator = validator(&provider);
                 let mut validate = Box::pin(validator.validate(intent("pi_1")));
@@ -134,7 +129,7 @@ fn a_caller_may_leave_at_any_moment_of_its_own_deadline() {
     for (name, steps, always) in behaviours() {
         for limit in (0..25_u64).map(|quarter| ms(quarter * 250)) {
             let shown = format!("the provider {name}, deadline {limit:?}");
-            runtime().block_on(async {
+            paused_runtime().block_on(async {
                 let provider = provider(&steps, always.as_ref());
                 let validator = validator(&provider);
                 let begin = Instant::now();
@@ -159,7 +154,7 @@ fn a_leader_and_followers_may_leave_at_any_poll_and_the_rest_are_served() {
         for polls in 1..16 {
             for leaver in 0..3 {
                 let shown = format!("the provider {name}, caller {leaver} leaves after {polls} polls");
-                runtime().block_on(async {
+                paused_runtime().block_on(async {
                     let provider = provider(&steps, always.as_ref());
                     let validator = validator(&provider);
                     let mut callers: Vec<_> =
@@ -193,7 +188,7 @@ fn a_leader_and_followers_may_leave_at_any_poll_and_the_rest_are_served() {
 #[test]
 fn a_caller_may_leave_the_queue_at_any_poll() {
     for polls in 0..30 {
-        runtime().block_on(async {
+        paused_runtime().block_on(async {
             let provider = provider(&[Step::Wait(ms(2500))], None);
             let validator = validator(&provider);
             let holder = tokio::spawn(validator.validate(intent("pi_1")).into_future());
@@ -216,7 +211,7 @@ fn a_runtime_may_shut_down_at_any_moment_of_a_flight() {
             let shown = format!("the provider {name}, shut down after {polls} polls");
             let provider = provider(&steps, always.as_ref());
             let validator = validator(&provider);
-            let (dying, living) = (runtime(), runtime());
+            let (dying, living) = (paused_runtime(), paused_runtime());
             let mut follower = Box::pin(validator.validate(intent("pi_1")));
             let answered = dying.block_on(async {
                 let mut leader = Box::pin(validator.validate(intent("pi_1")));
@@ -261,7 +256,7 @@ fn a_half_open_breaker_survives_callers_and_runtimes_that_leave() {
                 .transient_patterns(NO_PATTERNS)
                 .build()
                 .unwrap();
-            let (dying, living) = (runtime(), runtime());
+            let (dying, living) = (paused_runtime(), paused_runtime());
             dying.block_on(async {
                 provider.script("pi_1", [busy()]);
                 validator.validate(intent("pi_1")).await.unwrap_err();

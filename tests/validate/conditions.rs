@@ -14,7 +14,7 @@ use payproof::{
 };
 use tokio::time::advance;
 
-use crate::support::{intent, intent_of, paid, plain, poll_now, provider, secs, settle};
+use crate::support::{intent, intent_of, paid, paused_runtime, plain, poll_now, provider, secs, settle};
 
 /// Everything that an error says to services.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -256,7 +256,7 @@ async fn a_record_that_cannot_be_used_is_told_alike() {
 
 #[test]
 fn a_call_outside_a_runtime_is_told_alike() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    let runtime = paused_runtime();
     let service = runtime.block_on(service(|builder| builder.store(MemoryStore::new())));
     let now = |error| match error {
         std::task::Poll::Ready(error) => error,

@@ -9,7 +9,7 @@
 
 use std::time::Duration;
 
-use crate::support::{self, intent, is_valid, ms, paid, provider, secs};
+use crate::support::{self, intent, is_valid, ms, paid, paused_runtime, provider, secs};
 use payproof::provider::ProviderIdentity;
 use payproof::testing::ScriptedProvider;
 use payproof::{
@@ -333,7 +333,7 @@ proptest! {
     fn a_key_answers_one_set_of_claims_at_a_time(
         calls in prop::collection::vec((0_usize..3, 0_usize..9, 0_u64..30), 1..60),
     ) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        let runtime = paused_runtime();
         runtime.block_on(async {
             let builder = Validator::builder(provider()).transient_patterns::<&str>([]).max_keys(2);
             let validator = builder.build().unwrap();

@@ -66,7 +66,3 @@ fn noting(
     });
     (asked, Validator::builder(provider))
 }
-
-fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap()
-}

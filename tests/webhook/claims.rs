@@ -7,18 +7,12 @@ use std::thread;
 
 use payproof::store::{MemoryStore, Store};
 use payproof::testing::{FlakyStore, StoreFault, StoreVerb};
-use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinSet;
 use tokio::time::advance;
 
 use crate::chaos_store::ChaosStore;
-use crate::support::{ms, secs, settle};
+use crate::support::{ms, paused_runtime, secs, settle};
 use crate::{LEASE, Runs, alone, deliver, event, webhooks_on, word};
-
-/// A process of its own, with its own clock.
-fn runtime() -> Runtime {
-    Builder::new_current_thread().enable_time().start_paused(true).build().unwrap()
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_hundred_duplicates_at_once_run_the_handler_once() {
@@ -67,7 +61,7 @@ async fn while_an_event_is_being_handled_its_duplicate_has_to_come_again() {
 #[test]
 fn an_event_whose_process_ended_is_taken_over_after_its_lease_and_not_before() {
     let (store, runs) = (Arc::new(MemoryStore::new()), Runs::default());
-    let dying = runtime();
+    let dying = paused_runtime();
     dying.block_on(async {
         let (webhooks, runs) = (webhooks_on(Arc::clone(&store)), runs.clone());
         tokio::spawn(async move { runs.deliver_slowly(&webhooks, &event("evt_1"), secs(20)).await });
@@ -75,7 +69,7 @@ fn an_event_whose_process_ended_is_taken_over_after_its_lease_and_not_before() {
     });
     drop(dying);
     assert_eq!(runs.count(), 1, "it ended while it was handling the event");
-    runtime().block_on(async {
+    paused_runtime().block_on(async {
         let webhooks = webhooks_on(store);
         advance(LEASE - secs(1)).await;
         assert_eq!(runs.deliver(&webhooks, &event("evt_1")).await, "in_progress");
@@ -150,7 +144,7 @@ async fn a_handler_that_outlives_its_lease_is_not_recorded_over_its_successor() 
     let error = deliver(&first, &event("evt_1"), move |_| async move {
         counted.begin();
         let elsewhere = thread::spawn(move || {
-            runtime().block_on(async {
+            paused_runtime().block_on(async {
                 advance(LEASE + secs(1)).await;
                 counted.deliver(&webhooks_on(store), &event("evt_1")).await
             })
@@ -171,7 +165,7 @@ async fn a_handler_that_outlives_its_lease_is_recorded_if_nobody_took_over() {
     let late = deliver(&webhooks, &event("evt_1"), move |_| async move {
         let key = way.keys().into_iter().find(|key| key.contains(":event:")).unwrap();
         let elsewhere = thread::spawn(move || {
-            runtime().block_on(async {
+            paused_runtime().block_on(async {
                 advance(LEASE + secs(1)).await;
                 store.get(&key).await.unwrap()
             })

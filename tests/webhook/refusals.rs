@@ -8,9 +8,8 @@ use payproof::store::MemoryStore;
 use payproof::testing::webhook::{now, sign};
 use payproof::webhook::{Delivery, StripeWebhooks, WebhookError};
 use proptest::prelude::*;
-use tokio::runtime::Builder;
 
-use crate::support::secs;
+use crate::support::{paused_runtime, secs};
 use crate::{alone, event, secret, validator_on};
 
 /// Delivers a body with a header, to a handler that must not run unless both are Stripe's.
@@ -166,7 +165,7 @@ proptest! {
 
     #[test]
     fn no_header_of_strangers_is_believed(header in header(), body in body()) {
-        let runtime = Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        let runtime = paused_runtime();
         let answer = runtime.block_on(async {
             alone().receive(Some(&header), &body, |_| ready(Ok::<(), Infallible>(()))).await
         });
@@ -175,7 +174,7 @@ proptest! {
 
     #[test]
     fn no_signed_body_panics(body in body()) {
-        let runtime = Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        let runtime = paused_runtime();
         let header = sign(&secret(), now(), &body);
         let answer = runtime.block_on(async {
             alone().receive(Some(&header), &body, |_| ready(Ok::<(), Infallible>(()))).await
@@ -195,7 +194,7 @@ proptest! {
             Some(byte) => *byte ^= flip,
             None => tampered.0[at - body.len()] ^= flip,
         }
-        let runtime = Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        let runtime = paused_runtime();
         let answer = runtime.block_on(async {
             alone().receive(Some(&tampered.0), &tampered.1, |_| ready(Ok::<(), Infallible>(()))).await
         });

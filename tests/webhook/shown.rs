@@ -3,7 +3,6 @@
 use std::convert::Infallible;
 use std::error::Error;
 use std::future::ready;
-use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 
 use payproof::Mode;
@@ -13,7 +12,7 @@ use payproof::testing::{FlakyStore, StoreFault, StoreVerb};
 use payproof::webhook::{Event, StripeWebhooks, WebhookError};
 use tracing_subscriber::fmt::format::FmtSpan;
 
-use crate::subscribers::there_are_two;
+use crate::subscribers::{Log, there_are_two};
 use crate::support::secs;
 use crate::{LEASE, Runs, deliver, event, secret, validator_on, webhooks_of};
 
@@ -35,27 +34,6 @@ fn assert_clean(text: &str) {
 fn personal(id: &str) -> EventBody {
     let object = serde_json::json!({ "object": "charge", "payment_intent": "pi_1", "receipt_email": PERSONAL });
     EventBody::new(id, "charge.refunded", object)
-}
-
-/// Keeps what is logged.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Log {
-    fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
-    }
 }
 
 #[tokio::test(start_paused = true)]

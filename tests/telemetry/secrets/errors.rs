@@ -5,7 +5,7 @@ use payproof::testing::{ScriptedProvider, Step};
 use payproof::{PaymentStatus, ProviderPayment, Validator, Verdict, WhenProviderIsDown};
 
 use super::{NEEDLES, Planted, assert_chain, assert_clean, assert_debug, assert_display, claim, planted};
-use crate::support::{self, intent, secs};
+use crate::support::{self, intent, paused_runtime, secs};
 
 /// Every way an adapter may fail while it quotes every credential.
 pub(super) fn failures() -> Vec<ProviderError> {
@@ -106,7 +106,7 @@ fn a_credential_at_the_border_of_a_long_message_is_not_shown_in_part() {
 #[test]
 fn a_reason_or_a_status_that_quotes_a_credential_is_not_shown() {
     let Planted { api_key, client_secret, .. } = planted();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    let runtime = paused_runtime();
     for facts in [
         ProviderPayment::new("pi_1", PaymentStatus::Declined).reason(format!("declined: {client_secret}")),
         ProviderPayment::new("pi_1", PaymentStatus::Canceled).reason(format!("canceled by {api_key}")),

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use tokio::time::advance;
 
 use super::{FRESH_FOR, TICK, VOLATILE, authorised, build, canceled, forgeries, id, processing};
-use crate::support::{intent, is_valid, ms, paid, secs};
+use crate::support::{intent, is_valid, ms, paid, paused_runtime, secs};
 
 /// The forgeries that differ in nothing that is settled with the payment.
 const MENDABLE: [&str; 6] =
@@ -173,7 +173,7 @@ proptest! {
 
     #[test]
     fn valid_never_outlives_what_the_provider_said(steps in prop::collection::vec(any_step(), 1..60)) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        let runtime = paused_runtime();
         runtime.block_on(play(steps))?;
     }
 }

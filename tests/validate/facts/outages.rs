@@ -11,7 +11,7 @@ use payproof::{Provenance, Retry, ValidatorBuilder, WhenProviderIsDown};
 use tokio::time::advance;
 
 use super::{TICK, VOLATILE, ask, build, id, processing, validator};
-use crate::support::{self, intent, intent_of, is_valid, paid, poll_now, provider, secs, settle};
+use crate::support::{self, intent, intent_of, is_valid, paid, paused_runtime, poll_now, provider, secs, settle};
 
 fn degrading(up_to: Duration) -> impl FnOnce(ValidatorBuilder) -> ValidatorBuilder {
     move |builder| {
@@ -94,7 +94,7 @@ async fn a_degraded_valid_does_not_become_a_fresh_one() {
 
 #[test]
 fn outside_a_runtime_a_follower_gets_an_error_or_waits_and_never_panics() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    let runtime = paused_runtime();
     let provider = provider();
     provider.script("pi_1", [Step::Never]);
     let validator = validator(&provider);

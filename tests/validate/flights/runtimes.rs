@@ -14,12 +14,9 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::time::{advance, sleep, timeout};
 
 use super::{answering, refunded, start};
-use crate::support::{busy, intent, intent_of, is_valid, ms, paid, plain, poll_now, poll_once, provider, secs, settle};
-
-/// A runtime on one thread with a paused clock.
-fn runtime() -> Runtime {
-    Builder::new_current_thread().enable_time().start_paused(true).build().unwrap()
-}
+use crate::support::{
+    busy, intent, intent_of, is_valid, ms, paid, paused_runtime, plain, poll_now, poll_once, provider, secs, settle,
+};
 
 #[test]
 fn one_call_after_the_other_needs_room_for_one() {
@@ -46,7 +43,7 @@ fn a_runtime_that_shuts_down_fails_its_flights_for_callers_on_another() {
     let provider = provider();
     provider.script("pi_1", [Step::Never]);
     let validator = plain(&provider).build().unwrap();
-    let (first, second) = (runtime(), runtime());
+    let (first, second) = (paused_runtime(), paused_runtime());
     first.block_on(async {
         let _leader = start(&validator, "pi_1");
         settle().await;
@@ -66,7 +63,7 @@ fn a_runtime_that_shuts_down_fails_its_flights_for_callers_on_another() {
 fn a_runtime_that_nobody_drives_holds_callers_elsewhere_no_longer_than_the_worst_case() {
     let provider = provider();
     let validator = plain(&provider).total_deadline(secs(10)).build().unwrap();
-    let (idle, driven) = (runtime(), runtime());
+    let (idle, driven) = (paused_runtime(), paused_runtime());
     // A handler with a time limit of its own gives up, and its thread goes on to other things.
     idle.block_on(async {
         let mut leader = pin!(validator.validate(intent("pi_1")));
@@ -118,7 +115,7 @@ async fn a_leader_hears_what_the_flight_says_of_its_end() {
 #[test]
 fn a_flight_that_nobody_drives_does_not_block_its_payment_for_ever() {
     let validator = plain(&provider()).total_deadline(secs(10)).build().unwrap();
-    let (idle, driven) = (runtime(), runtime());
+    let (idle, driven) = (paused_runtime(), paused_runtime());
     idle.block_on(async {
         let mut leader = pin!(validator.validate(intent("pi_1")));
         assert!(poll_once(leader.as_mut()).await.is_pending());
@@ -135,7 +132,7 @@ fn a_flight_that_nobody_drives_does_not_block_its_payment_for_ever() {
 
 /// Starts calls on a runtime of its own that is then left to stand still.
 fn left_standing(calls: impl IntoIterator<Item = impl Future<Output: Send> + Send + 'static>) -> Runtime {
-    let idle = runtime();
+    let idle = paused_runtime();
     idle.block_on(async {
         for call in calls {
             tokio::spawn(call);
@@ -153,7 +150,7 @@ fn flights_on_a_stopped_runtime_give_their_room_back_once_the_longest_validation
     let validator = plain(&provider).max_in_flight(2).total_deadline(secs(10)).build().unwrap();
     let idle = left_standing(["pi_8", "pi_9"].map(|payment| validator.validate(intent(payment)).into_future()));
     assert_eq!(validator.stats().in_flight, 2);
-    let driven = runtime();
+    let driven = paused_runtime();
     driven.block_on(async {
         advance(secs(9)).await;
         let error = validator.validate(intent("pi_1")).await.unwrap_err();
@@ -187,7 +184,7 @@ fn provider_calls_on_a_stopped_runtime_give_their_places_back_to_the_queue() {
     // Two hold the places, and three queue: a place that comes back may be handed to one of those, who stand still too.
     let idle = left_standing(payments.map(|payment| validator.validate(intent(payment)).into_future()));
     assert_eq!(provider.calls(), 2);
-    runtime().block_on(async {
+    paused_runtime().block_on(async {
         sleep(secs(5)).await;
         let begin = tokio::time::Instant::now();
         assert!(is_valid(&validator.validate(intent("pi_1")).await.unwrap()));
@@ -213,7 +210,7 @@ fn guarded_runs_on_a_stopped_runtime_give_their_room_back() {
     let operation = |key: &str| Operation::new("store_42", "refund", key, Effect::write()).unwrap();
     let stuck = validator.guard().run(&operation("one"), |_| pending::<Result<(), ProviderError>>());
     let _idle = left_standing([stuck.into_future()]);
-    runtime().block_on(async {
+    paused_runtime().block_on(async {
         let run = || validator.guard().run(&operation("two"), |_| async { Ok(()) }).into_future();
         assert_eq!(run().await.unwrap_err().code(), "at_capacity");
         advance(validator.worst_case()).await;
@@ -230,7 +227,7 @@ fn outside_a_runtime_a_question_is_a_configuration_error_and_a_hit_is_a_hit() {
     };
     assert!(error.is_configuration());
     assert_eq!((error.code(), validator.stats().in_flight), ("no_runtime", 0));
-    assert!(is_valid(&runtime().block_on(validator.validate(intent("pi_1")).into_future()).unwrap()));
+    assert!(is_valid(&paused_runtime().block_on(validator.validate(intent("pi_1")).into_future()).unwrap()));
     let Poll::Ready(Ok(hit)) = poll_now(validator.validate(intent("pi_1"))) else { panic!("facts are in memory") };
     assert_eq!((is_valid(&hit), hit.provenance()), (true, Provenance::Replayed));
     let Poll::Ready(Ok(forged)) = poll_now(validator.validate(intent_of("pi_1", "1.00"))) else {
@@ -246,7 +243,7 @@ fn a_follower_outside_a_runtime_does_not_panic_whatever_its_deadline() {
     let provider = provider();
     provider.script("pi_1", [Step::Wait(secs(1))]);
     let validator = plain(&provider).build().unwrap();
-    let runtime = runtime();
+    let runtime = paused_runtime();
     runtime.block_on(async {
         let _leader = start(&validator, "pi_1");
         settle().await;

@@ -4,7 +4,7 @@ use payproof::{Currency, Mode, PaymentStatus, Policy, Risk, Verdict};
 use proptest::prelude::*;
 
 use super::{CREATED, Facts, PAID, bare_claim, judged};
-use crate::support::secs;
+use crate::support::{paused_runtime, secs};
 
 /// What the documentation says about a valid payment, restated without looking at the judge.
 fn may_be_valid(facts: &Facts, order: Option<&str>, customer: Option<&str>, accepted: &Accepted) -> bool {
@@ -186,7 +186,7 @@ proptest! {
         if let Some(customer) = customer {
             intent = intent.customer(customer).unwrap();
         }
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        let runtime = paused_runtime();
         let validation = runtime.block_on(judged(&intent, &facts, |builder| {
             builder.policy(accepted.policy()).transient_patterns::<&str>([])
         }));

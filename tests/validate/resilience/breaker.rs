@@ -9,7 +9,7 @@ use payproof::{Breaker, BreakerState, Retry, Validator, ValidatorBuilder};
 use tokio::time::{Instant, advance, sleep};
 
 use super::{code_of, count, start, start_many, stocked};
-use crate::support::{busy, failing, intent, is_valid, ms, secs, settle};
+use crate::support::{busy, failing, intent, is_valid, ms, paused_runtime, secs, settle};
 
 /// A validator whose breaker opens at four failures; no retries.
 fn fused(provider: &ScriptedProvider) -> ValidatorBuilder {
@@ -200,7 +200,7 @@ async fn a_probe_that_panics_does_not_wedge_the_breaker() {
 
 #[test]
 fn a_probe_dropped_with_its_runtime_does_not_wedge_the_breaker() {
-    let runtime = || tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    let runtime = || paused_runtime();
     let provider = stocked(10);
     let validator = fused(&provider).build().unwrap();
     let first = runtime();

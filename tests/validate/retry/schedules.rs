@@ -9,8 +9,8 @@ use payproof::testing::Step;
 use payproof::{Jitter, Reach, Retry, Schedule, ValidatorBuilder, WaitReason};
 use tokio::time::Instant;
 
-use super::{TICK, exact, refused_after, rule_of, runtime};
-use crate::support::{NO_PATTERNS, busy, failing, intent, is_valid, ms, plain, provider, secs, waits};
+use super::{TICK, exact, refused_after, rule_of};
+use crate::support::{NO_PATTERNS, busy, failing, intent, is_valid, ms, paused_runtime, plain, provider, secs, waits};
 
 #[tokio::test(start_paused = true)]
 async fn a_lasting_failure_gets_one_attempt_and_three_retries() {
@@ -249,7 +249,7 @@ fn schedule_functions_run_under_no_lock() {
     });
     let validator = plain(&failing(busy())).retry(exact(1, schedule)).build().unwrap();
     let attempts = |payment: &str| {
-        let answer = runtime().block_on(validator.validate(intent(payment)).into_future());
+        let answer = paused_runtime().block_on(validator.validate(intent(payment)).into_future());
         answer.unwrap_err().attempts().len()
     };
     let made = std::thread::scope(|threads| {

@@ -9,8 +9,8 @@ use payproof::{AttemptOutcome, Jitter, Reach, Retry, Rule, Schedule, Validator};
 use proptest::prelude::*;
 use tokio::time::Instant;
 
-use super::{TICK, exact, limited, noting, runtime};
-use crate::support::{NO_PATTERNS, busy, intent, is_valid, ms, paid, plain, provider, secs, settle};
+use super::{TICK, exact, limited, noting};
+use crate::support::{NO_PATTERNS, busy, intent, is_valid, ms, paid, paused_runtime, plain, provider, secs, settle};
 
 #[tokio::test(start_paused = true)]
 async fn an_attempt_is_cut_at_30_s_dropped_and_tried_again() {
@@ -175,7 +175,7 @@ proptest! {
         seed: u64,
         lasting in any_move(),
     ) {
-        runtime().block_on(async move {
+        paused_runtime().block_on(async move {
             let provider = ScriptedProvider::new();
             let waits_only = matches!(lasting, Move::Wait(_));
             provider.always((!waits_only).then(|| lasting.step("pi_0")));

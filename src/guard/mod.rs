@@ -229,6 +229,8 @@ impl Guard {
 
     /// What has to be looked into: the writes of this provider account that were found to be indeterminate.
     ///
+    /// Each time, up to 20 of them are compared with their records, and taken off where those say otherwise.
+    ///
     /// A write whose process crashed is found when it is next run.
     ///
     /// # Errors

@@ -24,6 +24,8 @@ const LATE_WORDS_ARE_OVER: Duration = Duration::from_secs(75);
 const NEVER: u8 = 0;
 const OVER_OWN: u8 = 1;
 const ALONE: u8 = 2;
+/// As guarded writes are: a result is written over whatever others have begun, and others may ask about the work.
+const GUARDED: u8 = 3;
 
 /// A kind of record with every policy that a kind can have.
 #[derive(Clone, Debug)]
@@ -44,6 +46,8 @@ impl Versioned<'_> for Payload {}
 enum Word {
     Done(u32),
     Failed,
+    /// It was asked about, and is as unknown as before.
+    StillUnknown,
     Nothing,
 }
 
@@ -63,18 +67,22 @@ impl<const LATE: u8> Work<LATE> {
         let (done, _): Payload = found.payload("holds no work")?;
         Ok(match (found.record.state, done) {
             (State::Claimed, _) if !found.lease_left().is_zero() => Decision::Wait,
+            // By chance, since nonces are drawn.
+            (State::Claimed, _) if LATE == GUARDED && found.record.nonce.into_bytes()[0].is_multiple_of(2) => {
+                Decision::TakeOver(Some(found.sender()))
+            }
             (State::Claimed, _) if self.marks => {
                 Decision::Mark(contents(State::Settled, (None, 0))?, Known::NobodyKnows)
             }
             (State::Settled, Some(number)) => Decision::Answer(Known::Done(number)),
             (State::Settled, None) => Decision::Answer(Known::NobodyKnows),
-            _ => Decision::TakeOver(()),
+            _ => Decision::TakeOver(None),
         })
     }
 
     async fn acquire(&self, ledger: &Ledger, wait: Duration) -> Result<Acquired<Self, Known>, LedgerError> {
         let deadline = Deadline::after(Instant::now(), wait);
-        ledger.acquire(self, || Ok(()), deadline, |found: &Held, _| self.decide(found)).await
+        ledger.acquire(self, || Ok(None), deadline, |found: &Held, _| self.decide(found)).await
     }
 
     async fn lease(&self, ledger: &Ledger) -> Box<Lease<Self>> {
@@ -85,7 +93,10 @@ impl<const LATE: u8> Work<LATE> {
     }
 
     async fn shown(&self, ledger: &Ledger) -> String {
-        shown(&self.acquire(ledger, Duration::ZERO).await)
+        match self.acquire(ledger, Duration::ZERO).await {
+            Ok(Acquired::Lease(lease)) if lease.carried().is_some() => "NobodyKnows".to_owned(),
+            acquired => shown(&acquired),
+        }
     }
 }
 
@@ -105,13 +116,15 @@ fn contents(state: State, payload: Payload) -> Result<Contents, LedgerError> {
 }
 
 impl<const LATE: u8> Claimable for Work<LATE> {
-    type Carried = ();
+    /// Whose work is asked about, where no work is done.
+    type Carried = Option<Nonce>;
     type Word = Word;
 
-    fn late_words(&self, _word: Option<&Word>) -> LateWords {
+    fn late_words(&self, word: Option<&Word>) -> LateWords {
         match LATE {
             NEVER => LateWords::None,
             OVER_OWN => LateWords::OverOwnClaim,
+            GUARDED if matches!(word, Some(Word::StillUnknown)) => LateWords::OverOwnClaim,
             _ => LateWords::AlsoWhereNoRecordIs,
         }
     }
@@ -120,16 +133,31 @@ impl<const LATE: u8> Claimable for Work<LATE> {
         &self.key
     }
 
-    fn claim(&self, (): &(), since: Instant) -> Result<Contents, LedgerError> {
+    fn claim(&self, _about: &Option<Nonce>, since: Instant) -> Result<Contents, LedgerError> {
         contents(State::Claimed, (None, millis(since.elapsed())))
     }
 
-    fn last(&self, (): &(), word: &Word) -> Result<Option<Contents>, LedgerError> {
+    fn last(&self, _about: &Option<Nonce>, word: &Word) -> Result<Option<Contents>, LedgerError> {
         match word {
             Word::Done(number) => contents(State::Settled, (Some(*number), 0)).map(Some),
             Word::Failed => contents(State::Failed, (None, 0)).map(Some),
+            Word::StillUnknown => contents(State::Settled, (None, 0)).map(Some),
             Word::Nothing => Ok(None),
         }
+    }
+
+    fn marks(&self, about: &Option<Nonce>, word: Option<&Word>) -> Option<Nonce> {
+        about.filter(|_| matches!(word, None | Some(Word::StillUnknown)))
+    }
+
+    fn may_follow(&self, _: &Option<Nonce>, word: &Word, found: &Held, own: Nonce) -> Result<bool, LedgerError> {
+        let (done, _): Payload = found.payload("holds no work")?;
+        let is_executed = LATE == GUARDED && matches!(word, Word::Done(_)) && done.is_none();
+        Ok(is_executed || found.is_mark_of(own))
+    }
+
+    fn if_orphaned(&self, about: &Option<Nonce>) -> Option<Word> {
+        about.map(|_| Word::StillUnknown)
     }
 
     fn renewed(&self) -> Option<Duration> {
@@ -202,15 +230,18 @@ async fn a_renewal_never_follows_a_mark() {
 
 #[tokio::test(start_paused = true)]
 async fn a_last_word_is_never_written_over_another_ones_claim_or_word() {
-    let (_, first, _, second) = two();
-    let work = Work::<OVER_OWN> { marks: false, ..Work::on(&first) };
-    let mut late = work.lease(&first).await;
-    sleep(LEASE).await;
-    let mut taken = work.lease(&second).await;
-    assert!(taken.took_over());
-    assert_eq!(late.conclude(Word::Done(1)).await, Ok(false));
-    assert_eq!(taken.conclude(Word::Done(2)).await, Ok(true));
-    assert_eq!(work.shown(&first).await, "Done(2)");
+    for word in [Word::Done(1), Word::Failed, Word::Nothing] {
+        let (_, first, _, second) = two();
+        let work = Work::<OVER_OWN> { marks: false, ..Work::on(&first) };
+        let mut late = work.lease(&first).await;
+        sleep(LEASE).await;
+        let mut taken = work.lease(&second).await;
+        assert!(taken.took_over());
+        assert_eq!(late.conclude(word).await, Ok(false));
+        assert_eq!(taken.conclude(Word::Done(2)).await, Ok(true));
+        assert_eq!(late.conclude(word).await, Ok(false));
+        assert_eq!(work.shown(&first).await, "Done(2)");
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -360,8 +391,8 @@ async fn assumed(first: &Ledger, second: &Ledger) -> (Work<ALONE>, [Box<Lease<Wo
     let work = Work::<ALONE> { is_renewed: true, tells_when_dropped: true, ..Work::on(first) };
     let own = work.lease(first).await;
     let deadline = Deadline::after(Instant::now(), Duration::ZERO);
-    let decide = |_: &Held, _| Ok(Decision::<_, ()>::Assume(()));
-    let Ok(Acquired::Lease(lease)) = second.acquire(&work, || Ok(()), deadline, decide).await else {
+    let decide = |_: &Held, _| Ok(Decision::<_, ()>::Assume(None));
+    let Ok(Acquired::Lease(lease)) = second.acquire(&work, || Ok(None), deadline, decide).await else {
         panic!("no lease")
     };
     assert!(lease.nonce() == own.nonce() && !lease.took_over());

@@ -187,7 +187,7 @@ pub use intent::invalid_intent::{Field, InvalidIntent};
 pub use intent::key::IdempotencyKey;
 pub use intent::money::{Money, Unit, Units};
 pub use intent::payment_intent::{PaymentId, PaymentIntent};
-pub use ledger::LedgerError;
+pub use ledger::{LedgerError, RecordKind};
 pub use lookup::error::ValidateError;
 pub use lookup::shared_facts::KeptFacts;
 pub use lookup::validation::Validation;

@@ -91,6 +91,7 @@ impl Validator {
     /// | a finding about the store that is a warning or an error, a move of its clock within the last day included | one that is a note, or says what was chosen: not shared, volatile, a loss that `restart_loses_at_most` accepts |
     /// | `PAYPROOF_DISABLE_IDEMPOTENCY_CHECKS` is on | without a shared store `forget` reaches this process only |
     /// | an operation has been indeterminate for a minute, or the list of them cannot be read | |
+    /// | `accept_unsigned_records` is set; no key of `record_keys` opened a record that was read | |
     /// | nine tenths of `max_keys` are held | webhooks delivered events of other accounts, for which no handler ran |
     ///
     /// ```
@@ -181,6 +182,9 @@ fn of_store(validator: &Validator, preflight: &Preflight, unresolved: Option<Unr
     let findings = preflight.findings.iter().filter(|finding| !(is_local && **finding == StoreFinding::NotShared));
     let mut all: Vec<_> = findings.cloned().map(HealthReason::Store).collect();
     all.extend(is_local.then_some(HealthReason::ForgetIsLocal));
+    let records = &validator.0.effects;
+    all.extend(records.unsigned().map(|(kinds, since)| HealthReason::UnsignedAccepted { kinds: kinds.into(), since }));
+    all.extend(records.not_opened().map(|(kind, reads)| HealthReason::RecordsNotOpened { kind, reads }));
     all.extend(match unresolved {
         None => Some(HealthReason::IndeterminateUnknown),
         Some(list) => list

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::ledger::RecordKind;
 use crate::store::{Severity, StoreFinding};
 
 /// Something that keeps a validator from doing all it could, or that is good to know. Display says what to do.
@@ -42,6 +43,21 @@ pub enum HealthReason {
     },
     /// Whether there are such operations could not be found out.
     IndeterminateUnknown,
+    /// Records of some kinds are accepted without a seal, although `record_keys` is set: who can write to the store can
+    /// forge them.
+    UnsignedAccepted {
+        /// The kinds.
+        kinds: Box<[RecordKind]>,
+        /// For how long: since the validator was built.
+        since: Duration,
+    },
+    /// The store held records that no key of `record_keys` opens, and calls that read them failed.
+    RecordsNotOpened {
+        /// What the records are about.
+        kind: RecordKind,
+        /// How many were read, since the validator was built.
+        reads: u64,
+    },
     /// Nine tenths of the idempotency keys allowed are held.
     KeysNearlyFull {
         /// Keys held.
@@ -67,6 +83,8 @@ impl HealthReason {
             Self::ChecksDisabled => "checks_disabled",
             Self::Indeterminate { .. } => "indeterminate",
             Self::IndeterminateUnknown => "indeterminate_unknown",
+            Self::UnsignedAccepted { .. } => "unsigned_accepted",
+            Self::RecordsNotOpened { .. } => "records_not_opened",
             Self::KeysNearlyFull { .. } => "keys_nearly_full",
         }
     }
@@ -126,6 +144,20 @@ impl fmt::Display for HealthReason {
             ),
             Self::IndeterminateUnknown => f.write_str(
                 "the list of indeterminate operations could not be read; look at the store and the last warnings",
+            ),
+            Self::UnsignedAccepted { kinds, since } => {
+                let kinds = kinds.iter().map(|kind| kind.as_str()).collect::<Vec<_>>().join(", ");
+                write!(
+                    f,
+                    "for {since:.0?} unsigned records have been accepted ({kinds}); take their kinds off \
+                     `accept_unsigned_records` once their retention has passed"
+                )
+            }
+            Self::RecordsNotOpened { kind, reads } => write!(
+                f,
+                "no key opened {reads} record(s) that were read ({}); give all processes the same `record_keys`, and keep \
+                 an old key for as long as its records live",
+                kind.as_str()
             ),
             Self::KeysNearlyFull { held, limit } => {
                 write!(

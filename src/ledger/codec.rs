@@ -1,9 +1,14 @@
 //! Records as bytes, protected against damage and, with a key, against forgery.
 
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
 use super::checksum::crc32;
 use super::error::LedgerError;
 use super::key::Key;
-use super::kind::{Kind, Release};
+use super::kind::{RecordKind as Kind, Release};
 use super::record::Record;
 use super::seal::{SEAL_LEN, Seal};
 
@@ -22,11 +27,39 @@ pub(crate) struct Codec {
     /// The first one signs, and all are accepted.
     keys: Vec<Seal>,
     release: Release,
+    /// The kinds whose records need no seal, although there are keys.
+    unsigned: Vec<Kind>,
+    /// When this process began to accept those.
+    since: Option<Instant>,
+    /// How many records no key opened, in the order of all kinds.
+    not_opened: [AtomicU64; Kind::ALL.len()],
 }
 
 impl Codec {
-    pub(crate) fn new(keys: Vec<Seal>, release: Release) -> Self {
-        Self { keys, release }
+    pub(crate) fn new(keys: Vec<Seal>, release: Release, unsigned: Vec<Kind>) -> Self {
+        let since = (!unsigned.is_empty()).then(Instant::now);
+        Self { keys, release, unsigned, since, ..Self::default() }
+    }
+
+    /// The kinds whose records need no seal, although there are keys, and for how long this process has accepted those.
+    pub(super) fn unsigned(&self) -> Option<(&[Kind], Duration)> {
+        self.since.map(|since| (&*self.unsigned, since.elapsed()))
+    }
+
+    /// How many records of each kind no key opened, where there were any.
+    pub(super) fn not_opened(&self) -> impl Iterator<Item = (Kind, u64)> {
+        Kind::ALL
+            .into_iter()
+            .zip(self.not_opened.iter().map(|reads| reads.load(Relaxed)))
+            .filter(|(_, reads)| *reads > 0)
+    }
+
+    /// Counts a record that no key opens.
+    fn locked(&self, kind: Kind, why: &'static str) -> LedgerError {
+        if let Some((_, reads)) = Kind::ALL.iter().zip(&self.not_opened).find(|(of, _)| **of == kind) {
+            reads.fetch_add(1, Relaxed);
+        }
+        LedgerError::Unreadable(why)
     }
 
     /// The version in which a kind of record is written.
@@ -84,9 +117,10 @@ impl Codec {
         let end_len = match (*end, self.keys.is_empty()) {
             (WITH_CHECKSUM, true) => CHECKSUM_LEN,
             (WITH_SEAL, false) => SEAL_LEN,
-            (WITH_SEAL, true) => return Err(LedgerError::Unreadable("is authenticated; set the same `record_keys`")),
+            (WITH_CHECKSUM, false) if self.unsigned.contains(&key.kind) => CHECKSUM_LEN,
+            (WITH_SEAL, true) => return Err(self.locked(key.kind, "is authenticated; set the same `record_keys`")),
             (WITH_CHECKSUM, false) => {
-                return Err(LedgerError::Unreadable("is not authenticated, and `record_keys` is set"));
+                return Err(self.locked(key.kind, "is not authenticated, and `record_keys` is set"));
             }
             _ => return Err(LedgerError::Unreadable("is not one of this crate's")),
         };
@@ -98,7 +132,7 @@ impl Codec {
                 return Err(LedgerError::Unreadable("is cut short or damaged"));
             }
         } else if !self.keys.iter().any(|key_| key_.is_of(end, &key.text, whole)) {
-            return Err(LedgerError::Unreadable("is not authentic"));
+            return Err(self.locked(key.kind, "is not authentic"));
         }
         whole.get(2..).ok_or(cut)
     }
@@ -121,7 +155,7 @@ mod tests {
     }
 
     fn with(keys: &[u8]) -> Codec {
-        Codec::new(keys.iter().map(|key| Seal::new(&[*key; 32])).collect(), Release::Current)
+        Codec::new(keys.iter().map(|key| Seal::new(&[*key; 32])).collect(), Release::Current, Vec::new())
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::fmt::Debug;
 use std::path::{Path, PathBuf};
 
 use super::codec::Codec;
-use super::kind::{Kind, Release};
+use super::kind::{RecordKind as Kind, Release};
 use super::versioned::{Converted, Versioned};
 use super::{Key, Nonce, Record, Seal, State};
 
@@ -27,7 +27,8 @@ where
     let (nonce, marks) = (Nonce::of([0x11; 16]), marks.then(|| Nonce::of([0x22; 16])));
     let (ttl_ms, lease_ms, tail) = (86_400_000, 155_000, Vec::new());
     let record = Record { version, state, nonce, marks, ttl_ms, lease_ms, payload: written, tail };
-    let codec = |keys: &[u8]| Codec::new(keys.iter().map(|key| Seal::new(&[*key; 32])).collect(), Release::Current);
+    let codec =
+        |keys: &[u8]| Codec::new(keys.iter().map(|key| Seal::new(&[*key; 32])).collect(), Release::Current, Vec::new());
     let lines = ENDS.map(|(end, keys)| format!("{end}: {}\n", hex(&codec(keys).encode(&record, &key).unwrap())));
     let file = format!("records/{name}-{version}-{variant}.txt");
     let stood = compared(&file, &lines.concat());

@@ -1,6 +1,6 @@
 //! Where a record stands.
 
-use super::kind::Kind;
+use super::kind::RecordKind as Kind;
 use super::{LedgerError, Versioned};
 
 /// Where a record stands, and in which version it is written there.

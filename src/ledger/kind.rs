@@ -4,7 +4,8 @@ use std::ops::RangeInclusive;
 
 /// What a record is about, in its key, for people who look into the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Kind {
+#[non_exhaustive]
+pub enum RecordKind {
     /// Facts of one payment.
     Facts,
     /// A caller's idempotency key.
@@ -12,7 +13,6 @@ pub(crate) enum Kind {
     /// A guarded operation.
     Operation,
     /// A request with an idempotency key.
-    #[cfg(feature = "tower")]
     Request,
     /// The order that a payment pays.
     Payment,
@@ -21,9 +21,8 @@ pub(crate) enum Kind {
     /// What has to be looked into.
     Unresolved,
     /// An event that the provider reported.
-    #[cfg(feature = "webhook")]
     Event,
-    /// A kind of the tests, which has come to its second version.
+    /// A kind of the tests, which has come to its third version.
     #[cfg(test)]
     Sample,
 }
@@ -49,21 +48,24 @@ pub(super) struct Layout {
     in_0_1: u8,
 }
 
-impl Kind {
+impl RecordKind {
     /// Every kind that stands in a store.
-    #[cfg(test)]
-    pub(super) const ALL: &'static [Self] = &[
+    pub(super) const ALL: [Self; 8] = [
         Self::Facts,
         Self::Key,
         Self::Operation,
-        #[cfg(feature = "tower")]
         Self::Request,
         Self::Payment,
         Self::Order,
         Self::Unresolved,
-        #[cfg(feature = "webhook")]
         Self::Event,
     ];
+
+    /// A stable name, as it stands in the store's keys.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        self.layout().name
+    }
 
     /// The one table of kinds. A change of a kind's bytes begins here: see [`record`](super::record).
     pub(super) const fn layout(self) -> Layout {
@@ -71,12 +73,10 @@ impl Kind {
             Self::Facts => ("facts", LARGE, 1..=1, 1, 1),
             Self::Key => ("key", SMALL, 1..=1, 1, 1),
             Self::Operation => ("operation", LARGE, 1..=1, 1, 1),
-            #[cfg(feature = "tower")]
             Self::Request => ("request", LARGE, 1..=1, 1, 1),
             Self::Payment => ("payment", SMALL, 1..=1, 1, 1),
             Self::Order => ("order", SMALL, 1..=1, 1, 1),
             Self::Unresolved => ("unresolved", LARGE, 1..=1, 1, 1),
-            #[cfg(feature = "webhook")]
             Self::Event => ("event", SMALL, 1..=1, 1, 1),
             #[cfg(test)]
             Self::Sample => ("sample", SMALL, 1..=3, 3, 2),
@@ -106,7 +106,7 @@ impl Release {
     }
 
     /// The version in which it writes a kind of record.
-    pub(super) const fn writes(self, kind: Kind) -> u8 {
+    pub(super) const fn writes(self, kind: RecordKind) -> u8 {
         let Layout { writes, in_0_1, .. } = kind.layout();
         match self {
             Self::Current => writes,

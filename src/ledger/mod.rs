@@ -53,7 +53,9 @@ pub(crate) use codec::Codec;
 pub use error::LedgerError;
 pub(crate) use held::{Held, Ours, UnderWay};
 pub(crate) use key::Key;
-pub(crate) use kind::{Kind, Release};
+pub use kind::RecordKind;
+pub(crate) use kind::RecordKind as Kind;
+pub(crate) use kind::Release;
 pub(crate) use last_look::LastLook;
 pub(crate) use last_word::Said;
 pub(crate) use lease::Lease;
@@ -140,6 +142,16 @@ impl Ledger {
 
     pub(crate) fn durability(&self) -> Durability {
         self.store.durability()
+    }
+
+    /// The kinds whose records need no seal, although there are keys, and for how long this process has accepted those.
+    pub(crate) fn unsigned(&self) -> Option<(&[Kind], Duration)> {
+        self.codec.unsigned()
+    }
+
+    /// How many records of each kind no key opened, where there were any.
+    pub(crate) fn not_opened(&self) -> impl Iterator<Item = (Kind, u64)> {
+        self.codec.not_opened()
     }
 
     pub(crate) fn stated_loss(&self) -> Option<RestartLoss> {

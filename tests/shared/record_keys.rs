@@ -3,9 +3,9 @@
 
 use payproof::store::MemoryStore;
 use payproof::testing::ScriptedProvider;
-use payproof::{BuildError, Provenance, Validator, ValidatorBuilder};
+use payproof::{BuildError, HealthReason, Provenance, RecordKind, Validator, ValidatorBuilder};
 
-use crate::support::{intent, plain, provider};
+use crate::support::{intent, plain, provider, secs};
 
 const OLD: [u8; 32] = [1; 32];
 const NEW: [u8; 32] = [2; 32];
@@ -37,6 +37,48 @@ async fn a_key_that_signs_before_every_process_accepts_it_is_refused_by_the_othe
     with(&provider, &store, &[NEW, OLD]).validate(intent("pi_1")).await.unwrap();
     let error = with(&provider, &store, &[OLD]).validate(intent("pi_1")).await.unwrap_err();
     assert_eq!((error.code(), provider.calls()), ("record_unreadable", 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn authentication_is_switched_on_over_records_without_a_seal_of_the_kinds_that_are_named() {
+    let (provider, store) = (provider(), MemoryStore::new());
+    plain(&provider).store(store.clone()).build().unwrap().validate(intent("pi_1")).await.unwrap();
+    let accepting = |kind| {
+        let builder = plain(&provider).store(store.clone()).record_keys([NEW]);
+        builder.accept_unsigned_records([kind]).build().unwrap()
+    };
+    let error = accepting(RecordKind::Operation).validate(intent("pi_1")).await.unwrap_err();
+    assert_eq!(error.code(), "record_unreadable", "another kind is named");
+    let validator = accepting(RecordKind::Facts);
+    let answer = validator.validate(intent("pi_1")).await.unwrap();
+    assert_eq!((answer.provenance(), provider.calls()), (Provenance::Replayed, 1));
+    tokio::time::advance(secs(90)).await;
+    let kinds = [RecordKind::Facts].into();
+    let health = validator.health().await;
+    assert!(health.reasons().contains(&HealthReason::UnsignedAccepted { kinds, since: secs(90) }), "{health:?}");
+    validator.validate(intent("pi_2")).await.unwrap();
+    let signed = with(&provider, &store, &[NEW]).validate(intent("pi_2")).await.unwrap();
+    assert_eq!(signed.provenance(), Provenance::Replayed, "what is written from then on is signed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn health_counts_the_records_that_no_key_opened_by_kind() {
+    let (provider, store) = (provider(), MemoryStore::new());
+    with(&provider, &store, &[OLD]).validate(intent("pi_1")).await.unwrap();
+    let other = with(&provider, &store, &[NEW]);
+    assert!(!format!("{:?}", other.health().await.reasons()).contains("RecordsNotOpened"));
+    for reads in [1, 2] {
+        other.validate(intent("pi_1")).await.unwrap_err();
+        let health = other.health().await;
+        let reason = HealthReason::RecordsNotOpened { kind: RecordKind::Facts, reads };
+        assert!(health.reasons().contains(&reason), "{health:?}");
+    }
+}
+
+#[test]
+fn records_without_a_seal_are_accepted_only_beside_keys() {
+    let builder = Validator::builder(ScriptedProvider::new()).accept_unsigned_records([RecordKind::Facts]);
+    assert!(refused(builder).starts_with("accept_unsigned_records is facts, and must be empty without"));
 }
 
 #[track_caller]

@@ -60,7 +60,7 @@ fn defaults_are_the_documented_ones() {
         "store: None",
         "store_timeout: 1s",
         "store_prefix: \"payproof\"",
-        "RecordSettings { keys: None, release: None }",
+        "RecordSettings { keys: None, release: None, unsigned: [] }",
         "lease: None",
         "renew_lease: false",
         "facts_in_memory_for: 5s",

@@ -11,8 +11,8 @@ use payproof::store::{
 };
 use payproof::testing::{FlakyStore, ScriptedProvider, StoreFault, StoreVerb};
 use payproof::{
-    Breaker, Effect, GuardCall, Health, HealthReason, IdempotencyKey, Operation, Resolution, Retry, RetryBudget,
-    Validator,
+    Breaker, Effect, GuardCall, Health, HealthReason, IdempotencyKey, Operation, RecordKind, Resolution, Retry,
+    RetryBudget, Validator,
 };
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -322,6 +322,8 @@ fn every_reason_says_what_to_do_and_has_a_code_of_its_own() {
         HealthReason::ChecksDisabled,
         HealthReason::Indeterminate { operations: 2, oldest: secs(70) },
         HealthReason::IndeterminateUnknown,
+        HealthReason::UnsignedAccepted { kinds: [RecordKind::Facts].into(), since: secs(90) },
+        HealthReason::RecordsNotOpened { kind: RecordKind::Facts, reads: 1 },
         HealthReason::KeysNearlyFull { held: 9, limit: 10 },
     ];
     let mut codes = codes(&reasons);

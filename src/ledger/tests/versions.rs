@@ -49,7 +49,7 @@ fn amount() -> Amount {
 fn releases() -> (Ledger, Ledger) {
     let shared = Shared::default();
     let [current, earlier] = [Release::Current, Release::V0_1].map(|release| {
-        let (store, codec) = (Arc::new(Way::to(&shared)), Codec::new(Vec::new(), release));
+        let (store, codec) = (Arc::new(Way::to(&shared)), Codec::new(Vec::new(), release, Vec::new()));
         Ledger::new(store, "test".into(), Duration::from_secs(2), codec, None)
     });
     (current, earlier)

@@ -104,6 +104,7 @@ const MAX_KEYS: usize = 100_000;
 /// | `store_timeout` | 1 s for one call to the store |
 /// | `store_prefix` | `payproof` |
 /// | `record_keys` | none: records are not authenticated |
+/// | `accept_unsigned_records` | none |
 /// | `write_records_of` | this release |
 /// | `lease` | validations: six times `store_timeout`, renewed; guarded effects: the longest validation and 5 s |
 /// | `facts_in_memory_for` | 5 s, with a store |

@@ -1,6 +1,6 @@
 //! The settings of what records look like.
 
-use crate::ledger::{Codec, Release, Seal};
+use crate::ledger::{Codec, RecordKind, Release, Seal};
 use crate::settings::build_error::BuildError;
 
 use super::ValidatorBuilder;
@@ -13,6 +13,7 @@ const MOST_KEYS: usize = 4;
 pub(super) struct RecordSettings {
     keys: Option<Vec<Seal>>,
     release: Option<Box<str>>,
+    unsigned: Vec<RecordKind>,
 }
 
 impl ValidatorBuilder {
@@ -32,6 +33,18 @@ impl ValidatorBuilder {
     /// before, such as one from before a release or a refund.
     pub fn record_keys(mut self, keys: impl IntoIterator<Item = [u8; 32]>) -> Self {
         self.records.keys = Some(keys.into_iter().map(|key| Seal::new(&key)).collect());
+        self
+    }
+
+    /// Accepts records of these kinds without a seal, beside those that [`record_keys`](Self::record_keys) signs. Default:
+    /// none.
+    ///
+    /// For a store that holds records from before there were keys. First the keys are set together with this, everywhere;
+    /// once the retention of a kind has passed, its records are all signed, and it is taken off: 24 h for facts by default,
+    /// 400 days for payments and orders. Until then who can write to the store can forge records of these kinds, and
+    /// [health](crate::Validator::health) is degraded and says for how long this process has accepted them.
+    pub fn accept_unsigned_records(mut self, kinds: impl IntoIterator<Item = RecordKind>) -> Self {
+        self.records.unsigned = kinds.into_iter().collect();
         self
     }
 
@@ -64,6 +77,10 @@ impl RecordSettings {
                 BuildError::out_of_range("write_records_of", value, Release::NAMES)
             })?,
         };
-        Ok(Codec::new(keys, release))
+        if keys.is_empty() && !self.unsigned.is_empty() {
+            let kinds = self.unsigned.iter().map(|kind| kind.as_str()).collect::<Vec<_>>().join(", ");
+            return Err(BuildError::out_of_range("accept_unsigned_records", kinds, "empty without `record_keys`"));
+        }
+        Ok(Codec::new(keys, release, self.unsigned.clone()))
     }
 }

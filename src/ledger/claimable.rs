@@ -89,7 +89,6 @@ pub(crate) enum LateWords {
     /// be done again.
     None,
     /// It is tried again for a minute, in the place of the own claim, or of a mark of it.
-    #[cfg(feature = "tower")]
     OverOwnClaim,
     /// The same, and where no record is.
     AlsoWhereNoRecordIs,

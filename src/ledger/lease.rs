@@ -147,7 +147,6 @@ impl<C: Claimable> Lease<C> {
     }
 
     /// Whether another call had it, and its lease ended without a word.
-    #[cfg(any(feature = "tower", feature = "webhook"))]
     pub(crate) fn took_over(&self) -> bool {
         self.origin == Origin::Lapsed
     }

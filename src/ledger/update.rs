@@ -14,6 +14,7 @@ const LIMIT: Duration = Duration::from_secs(10);
 /// What becomes of a record.
 pub(crate) enum Change {
     Write(Contents),
+    #[cfg(feature = "tower")]
     Remove,
     Keep,
 }
@@ -34,7 +35,10 @@ impl Ledger {
             let found = self.get(key).await?;
             let (change, answer) = change(found.as_ref())?;
             let is_made = match (change, &found) {
-                (Change::Keep, _) | (Change::Remove, None) => true,
+                (Change::Keep, _) => true,
+                #[cfg(feature = "tower")]
+                (Change::Remove, None) => true,
+                #[cfg(feature = "tower")]
                 (Change::Remove, Some(found)) => self.remove(key, found).await?,
                 (Change::Write(contents), Some(found)) => self.replace(key, found, contents).await?,
                 (Change::Write(contents), None) => {

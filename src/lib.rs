@@ -19,7 +19,7 @@
 //!
 //! async fn check_out(secret_key: String) -> Result<(), Box<dyn std::error::Error>> {
 //!     let validator = Validator::builder(Stripe::new(secret_key)?).build()?; // all defaults are safe ones
-//!     let intent = PaymentIntent::new("store_42", "pi_3MtwBw", Money::parse("19.99", Currency::USD)?)?.order("6735")?;
+//!     let intent = PaymentIntent::new("store_42", "pi_3MtwBw", Money::parse("19.99", Currency::USD)?)?.with_order("6735")?;
 //!     let validation = validator.validate(&intent).await?; // Err = "could not tell", never a verdict
 //!     match validation.verdict() {
 //!         Verdict::Valid(proof) => println!("paid: {}", proof.money()),

@@ -39,7 +39,7 @@ pub(crate) fn order_of(id: &str) -> &str {
 pub(crate) fn intent(id: &str) -> PaymentIntent {
     let money = Money::parse(MAJOR_UNITS, Currency::USD).expect("a plain decimal");
     let intent = PaymentIntent::new(TENANT, id, money).expect("the id has the alphabet of ids");
-    intent.order(order_of(id)).expect("a part of an id is a plain text")
+    intent.with_order(order_of(id)).expect("a part of an id is a plain text")
 }
 
 /// Makes the validator ask the provider next time.
@@ -81,19 +81,22 @@ impl Provider for Prompt {
 
 /// What a provider states about an ordinary card payment.
 pub(crate) fn facts(id: &str) -> ProviderPayment {
-    terse_facts(id).metadata("store_id", TENANT).metadata("order_id", order_of(id)).customer("cus_NffrFeUfNV2Hib")
+    terse_facts(id)
+        .with_metadata("store_id", TENANT)
+        .with_metadata("order_id", order_of(id))
+        .with_customer("cus_NffrFeUfNV2Hib")
 }
 
 /// The least that makes a payment valid where one tenant has the account to itself: one allocation, for the id.
 pub(crate) fn terse_facts(id: &str) -> ProviderPayment {
     ProviderPayment::new(id, PaymentStatus::Paid)
-        .mode(Mode::Live)
-        .amount(MINOR_UNITS, Currency::USD)
-        .amount_received(MINOR_UNITS)
-        .amount_refunded(0)
-        .captured(true)
-        .risk(Risk::Normal)
-        .created(1_767_225_600)
+        .with_mode(Mode::Live)
+        .with_amount(MINOR_UNITS, Currency::USD)
+        .with_amount_received(MINOR_UNITS)
+        .with_amount_refunded(0)
+        .with_captured(true)
+        .with_risk(Risk::Normal)
+        .with_created(1_767_225_600)
         // Stated, so that the payment does not grow too old for its redemption as time goes by.
-        .as_of(1_767_225_660)
+        .with_as_of(1_767_225_660)
 }

@@ -22,7 +22,7 @@ const MANY: usize = 100_000;
 /// What every cache near the core holds.
 const HOT: usize = 1_000;
 
-/// Long enough that reading the clock does not show, short enough that neighbours meet the same machine.
+/// Long enough that reading the clock does not show, short enough that neighbors meet the same machine.
 const BATCH: u64 = 2_000;
 
 const ROUNDS: usize = 1_000;

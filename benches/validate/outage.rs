@@ -34,7 +34,7 @@ impl Provider for Down {
 
     async fn look_up(&self, _payment: &PaymentId, _call: &Call) -> Result<ProviderPayment, ProviderError> {
         self.calls.fetch_add(1, Ordering::Relaxed);
-        Err(ProviderError::refused("service unavailable").status(503))
+        Err(ProviderError::refused("service unavailable").with_status(503))
     }
 }
 

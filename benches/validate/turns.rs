@@ -67,13 +67,13 @@ impl Batches {
         median(self.0.clone())
     }
 
-    /// The median of the ratios of batches that were neighbours in time, which a machine that slows down for a while
+    /// The median of the ratios of batches that were neighbors in time, which a machine that slows down for a while
     /// does not change.
     pub(crate) fn ratio_to(&self, other: &Self) -> f64 {
         median(self.0.iter().zip(&other.0).map(|(own, others)| own / others).collect())
     }
 
-    /// The median of the differences of batches that were neighbours in time.
+    /// The median of the differences of batches that were neighbors in time.
     pub(crate) fn ns_over(&self, other: &Self) -> f64 {
         median(self.0.iter().zip(&other.0).map(|(own, others)| own - others).collect())
     }
@@ -85,7 +85,7 @@ pub(crate) fn median(mut values: Vec<f64>) -> f64 {
     values.get(values.len() / 2).copied().expect("something was measured")
 }
 
-/// Runs short batches of the peers in turns: A B C, C B A, A B C and so on, since each finds the caches as its neighbour
+/// Runs short batches of the peers in turns: A B C, C B A, A B C and so on, since each finds the caches as its neighbor
 /// left them. The first tenth is for warming up.
 pub(crate) fn take_turns<const N: usize>(rounds: usize, batch: u64, mut peers: [&mut Peer<'_>; N]) -> [Batches; N] {
     let mut times = [const { Vec::new() }; N];

@@ -23,7 +23,7 @@ pub(crate) enum Kind {
     Disputed,
     MadeUp,
     Processing,
-    Authorised,
+    Authorized,
     ThreeDSecure,
 }
 
@@ -54,7 +54,7 @@ impl Kind {
         (Self::Disputed, 3),
         (Self::MadeUp, 5),
         (Self::Processing, 4),
-        (Self::Authorised, 3),
+        (Self::Authorized, 3),
         (Self::ThreeDSecure, 3),
     ];
 
@@ -71,7 +71,7 @@ impl Kind {
             Self::Disputed => "disputed",
             Self::MadeUp => "made-up id",
             Self::Processing => "still processing",
-            Self::Authorised => "authorised only",
+            Self::Authorized => "authorized only",
             Self::ThreeDSecure => "3-D Secure open",
         }
     }
@@ -87,7 +87,7 @@ impl Kind {
             Self::Refunded => Truth::Forged("refunded"),
             Self::Disputed => Truth::Forged("disputed"),
             Self::MadeUp => Truth::Forged("not_found"),
-            Self::Processing | Self::Authorised => Truth::NotYet,
+            Self::Processing | Self::Authorized => Truth::NotYet,
             Self::ThreeDSecure => Truth::ShopperMustAct,
         }
     }
@@ -202,7 +202,7 @@ impl Purchase {
     /// What the shopper claims.
     fn intent(&self) -> Result<PaymentIntent, InvalidIntent> {
         let money = Money::parse(&self.amount(), self.tender.currency)?;
-        PaymentIntent::new(&self.store, &self.payment, money)?.order(&self.order)
+        PaymentIntent::new(&self.store, &self.payment, money)?.with_order(&self.order)
     }
 
     /// The amount as a checkout shows it: `19.99`.
@@ -232,11 +232,11 @@ impl Purchase {
         let (id, minor, code) = (&*self.payment, self.minor, self.tender.code);
         let payment = match kind {
             Kind::MadeUp => return None,
-            Kind::TestPayment => SandboxPayment::paid(id, minor, code).livemode(false),
+            Kind::TestPayment => SandboxPayment::paid(id, minor, code).test_mode(),
             Kind::Refunded => SandboxPayment::paid(id, minor, code).refunded(minor),
             Kind::Disputed => SandboxPayment::paid(id, minor, code).disputed(),
             Kind::Processing => SandboxPayment::processing(id, minor, code),
-            Kind::Authorised => SandboxPayment::requires_capture(id, minor, code),
+            Kind::Authorized => SandboxPayment::requires_capture(id, minor, code),
             Kind::ThreeDSecure => SandboxPayment::requires_action(id, minor, code),
             _ => SandboxPayment::paid(id, minor, code),
         };

@@ -26,7 +26,7 @@ pub(crate) struct Claim {
 impl Claim {
     fn intent(&self, caller: Caller) -> Result<PaymentIntent, InvalidIntent> {
         let money = Money::parse(&self.amount, Currency::parse(&self.currency)?)?;
-        PaymentIntent::new(caller.tenant, &self.payment, money)?.order(&self.order)
+        PaymentIntent::new(caller.tenant, &self.payment, money)?.with_order(&self.order)
     }
 }
 
@@ -49,7 +49,7 @@ pub(crate) async fn create(
         Verdict::Valid(proof) => proof,
         Verdict::Pending(pending) => {
             let failure = Failure::new(409, "PAYMENT_PENDING", "the payment is not decided yet; ask again");
-            return Err(failure.retry_after(pending.poll_after()).not_executed());
+            return Err(failure.with_retry_after(pending.poll_after()).not_executed());
         }
         Verdict::ActionRequired(_) => {
             let failure = Failure::new(402, "ACTION_REQUIRED", "the shopper must confirm the payment first");
@@ -63,8 +63,8 @@ pub(crate) async fn create(
     // the call whose `redeemed.occasion()` is the first. The row also knows what that one cannot: that it crashed before it
     // could create the order, and another call has to.
     Ok(match service.orders.create(redeemed.receipt(), &proof).await? {
-        Created::Now(order) => Success::new(order).status(201).message("paid; the order is on its way"),
-        Created::Before(order) => Success::new(order).message("this order was paid before"),
+        Created::Now(order) => Success::new(order).with_status(201).with_message("paid; the order is on its way"),
+        Created::Before(order) => Success::new(order).with_message("this order was paid before"),
     })
 }
 

@@ -172,7 +172,7 @@ impl Answered {
     fn new(intent: &PaymentIntent, answer: &Result<Validation, ValidateError>) -> Self {
         let mut what = Self {
             payment: intent.payment().as_str().to_owned(),
-            order: intent.claimed_order().unwrap_or_default().to_owned(),
+            order: intent.order().unwrap_or_default().to_owned(),
             money: intent.money().to_string(),
             answer: "could_not_tell",
             code: None,

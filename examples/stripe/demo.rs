@@ -32,7 +32,8 @@ async fn show() -> Result<(), Box<dyn Error>> {
 
     let mut text = INTRODUCTION.to_owned();
     for (about, payment, amount) in CLAIMS {
-        let intent = PaymentIntent::new("store_42", payment, Money::parse(amount, Currency::USD)?)?.order("6735")?;
+        let intent =
+            PaymentIntent::new("store_42", payment, Money::parse(amount, Currency::USD)?)?.with_order("6735")?;
         let outcome = match validator.validate(&intent).await {
             Ok(validation) => Outcome::Told(validation),
             Err(error) => Outcome::CouldNotTell(error),

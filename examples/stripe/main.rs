@@ -97,10 +97,10 @@ fn claim(args: &Args) -> Result<PaymentIntent, InvalidIntent> {
     let money = Money::parse(&args.amount, Currency::parse(&args.currency)?)?;
     let mut intent = PaymentIntent::new(&args.tenant, &args.intent, money)?;
     if let Some(order) = &args.order {
-        intent = intent.order(order)?;
+        intent = intent.with_order(order)?;
     }
     if let Some(customer) = &args.customer {
-        intent = intent.customer(customer)?;
+        intent = intent.with_customer(customer)?;
     }
     Ok(intent)
 }

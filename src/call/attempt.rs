@@ -46,5 +46,5 @@ where
 
 /// The code decides, so that a bug in the call does not count against the provider's health, and is not tried again.
 fn panicked() -> ProviderError {
-    ProviderError::outcome_unknown("the call panicked").code_decides("panicked", false)
+    ProviderError::outcome_unknown("the call panicked").permanent_by_code("panicked")
 }

@@ -112,7 +112,7 @@ impl CallError {
             Cause::Provider { error, .. } if error.is_timeout() => PROVIDER_TIMEOUT,
             Cause::Provider { error, .. } if error.kind() == ProviderErrorKind::Unreadable => UNREADABLE_ANSWER,
             Cause::Provider { stopped: Stopped::Unknown, .. } => UNKNOWN,
-            Cause::Provider { stopped: Stopped::Permanent, error } if error.http_status().is_none_or(|it| it < 500) => {
+            Cause::Provider { stopped: Stopped::Permanent, error } if error.status().is_none_or(|it| it < 500) => {
                 PROVIDER_REFUSED
             }
             Cause::Provider { .. } => PROVIDER_UNAVAILABLE,

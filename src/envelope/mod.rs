@@ -35,7 +35,7 @@ pub use response::NotExecuted;
 /// ```
 /// use payproof::envelope::Success;
 ///
-/// let answer = Success::new("6735").message("paid");
+/// let answer = Success::new("6735").with_message("paid");
 /// assert_eq!(serde_json::to_string(&answer)?, r#"{"data":"6735","message":"paid"}"#);
 /// # Ok::<(), serde_json::Error>(())
 /// ```
@@ -77,21 +77,21 @@ impl<T> Success<T> {
 
     /// A sentence for people.
     #[must_use]
-    pub fn message(mut self, message: impl Into<Cow<'static, str>>) -> Self {
+    pub fn with_message(mut self, message: impl Into<Cow<'static, str>>) -> Self {
         self.message = Some(message.into());
         self
     }
 
     /// What is not the data, such as a page's number.
     #[must_use]
-    pub fn meta(mut self, meta: impl Into<serde_json::Value>) -> Self {
+    pub fn with_meta(mut self, meta: impl Into<serde_json::Value>) -> Self {
         self.meta = Some(meta.into());
         self
     }
 
     /// The HTTP status: 200 unless set. One outside 200 to 299 is taken for 200.
     #[must_use]
-    pub const fn status(mut self, status: u16) -> Self {
+    pub const fn with_status(mut self, status: u16) -> Self {
         self.status = if matches!(status, 200..=299) { status } else { ok() };
         self
     }
@@ -166,14 +166,14 @@ impl Failure {
 
     /// What a program needs beside the code.
     #[must_use]
-    pub fn details(mut self, details: impl Into<serde_json::Value>) -> Self {
+    pub fn with_details(mut self, details: impl Into<serde_json::Value>) -> Self {
         self.error.details = Some(details.into());
         self
     }
 
     /// How long to wait before asking again. Sent as Retry-After, in whole seconds, rounded up, 1 at least.
     #[must_use]
-    pub const fn retry_after(mut self, wait: Duration) -> Self {
+    pub const fn with_retry_after(mut self, wait: Duration) -> Self {
         self.retry_after = Some(wait);
         self
     }
@@ -219,7 +219,8 @@ impl<E: ErrorInfo> From<E> for Failure {
 /// Names the findings by their codes.
 impl From<&Findings> for Failure {
     fn from(findings: &Findings) -> Self {
-        Self::new(422, "PAYMENT_INVALID", "the payment is not good for this order").details(findings.public_details())
+        Self::new(422, "PAYMENT_INVALID", "the payment is not good for this order")
+            .with_details(findings.public_details())
     }
 }
 

@@ -33,7 +33,7 @@ impl Fate {
             Kind::Refused => {}
         }
         let asks_again = matches!(error.advice(), Some(Advice::Header { retry: true } | Advice::Code { retry: true }));
-        match error.http_status().map(StatusMeaning::of) {
+        match error.status().map(StatusMeaning::of) {
             _ if speaks_of_keys(error) => Self::Unknown,
             // An error with a status of success contradicts itself.
             Some(StatusMeaning::Executed | StatusMeaning::Unknown) => Self::Unknown,
@@ -48,7 +48,7 @@ impl Fate {
 /// sent under it earlier, and this answer does not say what became of that.
 fn speaks_of_keys(error: &ProviderError) -> bool {
     let speaks = |text: &str| text.to_ascii_lowercase().contains("idempoten");
-    error.provider_code().is_some_and(speaks) || speaks(error.text())
+    error.code().is_some_and(speaks) || speaks(error.text())
 }
 
 #[cfg(test)]
@@ -57,7 +57,7 @@ mod tests {
     use crate::provider::RateLimit;
 
     fn refused(status: u16) -> ProviderError {
-        ProviderError::refused("no").status(status)
+        ProviderError::refused("no").with_status(status)
     }
 
     #[test]
@@ -68,8 +68,8 @@ mod tests {
             refused(425),
             refused(401),
             refused(403),
-            refused(400).code_decides("lock_timeout", true).rate_limit(RateLimit::Payment),
-            refused(409).header_decides(true),
+            refused(400).transient_by_code("lock_timeout").with_rate_limit(RateLimit::Payment),
+            refused(409).transient_by_header(),
         ] {
             assert_eq!(Fate::of(&error), Fate::NotExecuted, "{error}");
         }
@@ -81,9 +81,9 @@ mod tests {
             refused(500),
             refused(503),
             refused(599),
-            refused(503).header_decides(true),
-            refused(503).header_decides(false),
-            refused(503).rate_limit(RateLimit::Account),
+            refused(503).transient_by_header(),
+            refused(503).permanent_by_header(),
+            refused(503).with_rate_limit(RateLimit::Account),
             refused(408),
             refused(302),
             refused(200),
@@ -96,10 +96,10 @@ mod tests {
     fn what_is_no_answer_says_nothing() {
         for error in [
             ProviderError::outcome_unknown("reset"),
-            ProviderError::unreadable("?").status(200),
+            ProviderError::unreadable("?").with_status(200),
             ProviderError::message("connection refused"),
             ProviderError::message("card declined"),
-            ProviderError::outcome_unknown("cut").status(400),
+            ProviderError::outcome_unknown("cut").with_status(400),
         ] {
             assert_eq!(Fate::of(&error), Fate::Unknown, "{error}");
         }
@@ -117,9 +117,9 @@ mod tests {
     #[test]
     fn an_answer_about_the_key_says_nothing_about_the_call() {
         for error in [
-            refused(409).code("idempotency_key_in_use"),
-            refused(400).code("idempotency_error").header_decides(true),
-            ProviderError::refused("Keys for Idempotent requests can only be used once").status(422),
+            refused(409).with_code("idempotency_key_in_use"),
+            refused(400).with_code("idempotency_error").transient_by_header(),
+            ProviderError::refused("Keys for Idempotent requests can only be used once").with_status(422),
         ] {
             assert_eq!(Fate::of(&error), Fate::Unknown, "{error}");
         }

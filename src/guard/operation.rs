@@ -213,7 +213,7 @@ mod tests {
             assert!(!digests[..at].contains(digest));
         }
         assert_eq!(operation().digest(&provider), operation().claim("a", "1").unwrap().digest(&provider));
-        assert_ne!(operation().digest(&provider), operation().digest(&provider.account("other")));
+        assert_ne!(operation().digest(&provider), operation().digest(&provider.with_account("other")));
     }
 
     #[test]

@@ -127,8 +127,8 @@ impl Refusal {
     pub(super) fn of(error: &ProviderError) -> Self {
         Self {
             message: error.text().into(),
-            status: error.http_status(),
-            code: error.provider_code().map(Into::into),
+            status: error.status(),
+            code: error.code().map(Into::into),
             request_id: error.provider_request_id().map(Into::into),
         }
     }
@@ -138,13 +138,13 @@ impl Refusal {
         let Self { message, status, code, request_id } = self;
         let mut error = ProviderError::refused(message);
         if let Some(status) = status {
-            error = error.status(status);
+            error = error.with_status(status);
         }
         if let Some(code) = code {
-            error = error.code(code);
+            error = error.with_code(code);
         }
         if let Some(id) = request_id {
-            error = error.request_id(id);
+            error = error.with_request_id(id);
         }
         GuardError::refused(error, attempts)
     }

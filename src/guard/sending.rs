@@ -126,10 +126,10 @@ const LEASE_OVER: &str = "lease_over";
 
 /// Somebody else may have taken over, so nothing is sent any more.
 fn too_late() -> ProviderError {
-    ProviderError::not_sent("the lease was over before the call could be sent").code_decides(LEASE_OVER, false)
+    ProviderError::not_sent("the lease was over before the call could be sent").permanent_by_code(LEASE_OVER)
 }
 
 /// Whether that is why there was no further attempt.
 pub(super) fn was_too_late(error: &ProviderError) -> bool {
-    error.provider_code() == Some(LEASE_OVER) && error.reach() == Reach::NotSent
+    error.code() == Some(LEASE_OVER) && error.reach() == Reach::NotSent
 }

@@ -33,7 +33,7 @@ const INDETERMINATE_FOR: Duration = Duration::from_secs(60);
 /// says: most reasons are shared by every process, and taking all of them out of a load balancer would turn a slow provider
 /// into an outage. Raise alarms by its contents, or by the metrics.
 ///
-/// Serialised, it is what a health page shows. It is for operators: it tells of the store, never of payments or secrets.
+/// Serialized, it is what a health page shows. It is for operators: it tells of the store, never of payments or secrets.
 ///
 /// ```json
 /// {

@@ -60,7 +60,7 @@ impl Money {
         Ok(Self { digits, scale, currency })
     }
 
-    fn normalised(mut digits: u64, mut scale: u8, currency: Currency) -> Self {
+    fn normalized(mut digits: u64, mut scale: u8, currency: Currency) -> Self {
         while scale > 0 && digits.is_multiple_of(10) {
             digits /= 10;
             scale = scale.saturating_sub(1);
@@ -166,7 +166,7 @@ impl Units {
     /// Converts the provider's integer back.
     #[must_use]
     pub fn to_money(&self, minor: u64, currency: Currency) -> Money {
-        Money::normalised(minor, self.of(currency).exponent.min(MAX_SCALE), currency)
+        Money::normalized(minor, self.of(currency).exponent.min(MAX_SCALE), currency)
     }
 }
 

@@ -189,7 +189,7 @@ impl PaymentIntent {
     ///
     /// # Errors
     /// Names the field `order` when the text is empty, over 255 bytes, or has control characters or white space around it.
-    pub fn order(mut self, order: impl AsRef<str>) -> Result<Self, InvalidIntent> {
+    pub fn with_order(mut self, order: impl AsRef<str>) -> Result<Self, InvalidIntent> {
         let claims = Arc::make_mut(&mut self.0);
         let order = checked(Field::Order, order.as_ref())?;
         claims.texts = Texts::new(claims.texts.tenant(), Some(order), claims.texts.customer());
@@ -201,7 +201,7 @@ impl PaymentIntent {
     ///
     /// # Errors
     /// Names the field `customer` when the text is empty, over 255 bytes, or has control characters or white space around it.
-    pub fn customer(mut self, customer: impl AsRef<str>) -> Result<Self, InvalidIntent> {
+    pub fn with_customer(mut self, customer: impl AsRef<str>) -> Result<Self, InvalidIntent> {
         let claims = Arc::make_mut(&mut self.0);
         let customer = checked(Field::Customer, customer.as_ref())?;
         claims.texts = Texts::new(claims.texts.tenant(), claims.texts.order(), Some(customer));
@@ -211,7 +211,7 @@ impl PaymentIntent {
 
     /// Adds the caller's idempotency key; the same key with other claims is refused as reused.
     #[must_use]
-    pub fn key(mut self, key: IdempotencyKey) -> Self {
+    pub fn with_key(mut self, key: IdempotencyKey) -> Self {
         Arc::make_mut(&mut self.0).key = Some(key);
         self
     }
@@ -236,17 +236,17 @@ impl PaymentIntent {
 
     /// The order, if one is claimed.
     #[must_use]
-    pub fn claimed_order(&self) -> Option<&str> {
+    pub fn order(&self) -> Option<&str> {
         self.0.texts.order()
     }
 
     /// The customer, if one is claimed.
     #[must_use]
-    pub fn claimed_customer(&self) -> Option<&str> {
+    pub fn customer(&self) -> Option<&str> {
         self.0.texts.customer()
     }
 
-    pub(crate) fn idempotency_key(&self) -> Option<&IdempotencyKey> {
+    pub(crate) fn key(&self) -> Option<&IdempotencyKey> {
         self.0.key.as_ref()
     }
 
@@ -297,7 +297,7 @@ impl fmt::Debug for PaymentIntent {
             .field("tenant", &self.tenant())
             .field("payment", &self.0.payment)
             .field("money", &self.0.money)
-            .field("order", &self.claimed_order())
+            .field("order", &self.order())
             .finish_non_exhaustive()
     }
 }

@@ -33,7 +33,7 @@ const EVICTION_SAMPLE: usize = 8;
 /// What the cache's own start counts as, in nanoseconds: facts of the store may be older than the cache, by up to 146 years.
 const START: u64 = 1 << 62;
 
-/// Facts up to this size are serialised on the stack, so that they cost one allocation of the right size.
+/// Facts up to this size are serialized on the stack, so that they cost one allocation of the right size.
 const TYPICAL_FACTS: usize = 512;
 
 /// The facts in memory, by payment.
@@ -66,11 +66,11 @@ struct Slot {
     /// In nanoseconds, as [`START`] counts them.
     answered_at: u64,
     until: Until,
-    /// A [`Record`], serialised: a third of the size of the facts, and one allocation.
+    /// A [`Record`], serialized: a third of the size of the facts, and one allocation.
     record: Box<[u8]>,
 }
 
-/// When facts stop being fresh, in nanoseconds as [`START`] counts them. The highest bit says that they are of an authorisation.
+/// When facts stop being fresh, in nanoseconds as [`START`] counts them. The highest bit says that they are of an authorization.
 #[derive(Clone, Copy, Debug)]
 struct Until(u64);
 
@@ -295,19 +295,19 @@ impl Slot {
 }
 
 impl Until {
-    const AUTHORISED: u64 = 1 << 63;
+    const AUTHORIZED: u64 = 1 << 63;
 
     fn new(answered_at: u64, fresh_for: Duration, capture: Capture) -> Self {
-        let until = answered_at.saturating_add(nanos(fresh_for)).min(!Self::AUTHORISED);
-        Self(if capture == Capture::Authorised { until | Self::AUTHORISED } else { until })
+        let until = answered_at.saturating_add(nanos(fresh_for)).min(!Self::AUTHORIZED);
+        Self(if capture == Capture::Authorized { until | Self::AUTHORIZED } else { until })
     }
 
     fn is_after(self, now: u64) -> bool {
-        self.0 & !Self::AUTHORISED > now
+        self.0 & !Self::AUTHORIZED > now
     }
 
     fn capture(self) -> Capture {
-        if self.0 & Self::AUTHORISED == 0 { Capture::Captured } else { Capture::Authorised }
+        if self.0 & Self::AUTHORIZED == 0 { Capture::Captured } else { Capture::Authorized }
     }
 }
 
@@ -386,7 +386,7 @@ mod tests {
 
     #[test]
     fn the_end_and_the_capture_share_a_word() {
-        for capture in [Capture::Captured, Capture::Authorised] {
+        for capture in [Capture::Captured, Capture::Authorized] {
             let until = Until::new(5, Duration::from_nanos(10), capture);
             assert_eq!((until.capture(), until.is_after(14), until.is_after(15)), (capture, true, false));
             assert!(Until::new(5, Duration::MAX, capture).is_after(1 << 62));

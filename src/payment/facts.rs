@@ -1,4 +1,4 @@
-//! What a provider said about one payment, normalised.
+//! What a provider said about one payment, normalized.
 
 use std::fmt;
 
@@ -43,8 +43,8 @@ impl fmt::Display for Mode {
 pub enum PaymentStatus {
     /// Paid; how much was received is a separate fact.
     Paid,
-    /// Authorised, and not captured yet.
-    Authorised,
+    /// Authorized, and not captured yet.
+    Authorized,
     /// Under way; the provider will know later.
     Processing,
     /// The shopper must do something first.
@@ -65,7 +65,7 @@ impl PaymentStatus {
     pub fn as_str(&self) -> &str {
         match self {
             Self::Paid => "paid",
-            Self::Authorised => "authorised",
+            Self::Authorized => "authorized",
             Self::Processing => "processing",
             Self::ActionRequired => "action_required",
             Self::Declined => "declined",
@@ -183,21 +183,21 @@ impl ProviderPayment {
 
     /// Why it was declined or canceled, in the provider's code.
     #[must_use]
-    pub fn reason(mut self, reason: impl AsRef<str>) -> Self {
+    pub fn with_reason(mut self, reason: impl AsRef<str>) -> Self {
         self.reason = Some(presentable(reason.as_ref(), MAX_WORD));
         self
     }
 
     /// Whether real money moves.
     #[must_use]
-    pub fn mode(mut self, mode: Mode) -> Self {
+    pub fn with_mode(mut self, mode: Mode) -> Self {
         self.mode = Some(mode);
         self
     }
 
     /// The amount asked for, in minor units, and its currency.
     #[must_use]
-    pub fn amount(mut self, minor: u64, currency: Currency) -> Self {
+    pub fn with_amount(mut self, minor: u64, currency: Currency) -> Self {
         self.amount = Some(minor);
         self.currency = Some(currency);
         self
@@ -205,107 +205,107 @@ impl ProviderPayment {
 
     /// The amount received or captured, in minor units, before refunds.
     #[must_use]
-    pub fn amount_received(mut self, minor: u64) -> Self {
+    pub fn with_amount_received(mut self, minor: u64) -> Self {
         self.amount_received = Some(minor);
         self
     }
 
     /// The amount that can still be captured, in minor units; 0 unless stated.
     #[must_use]
-    pub fn amount_capturable(mut self, minor: u64) -> Self {
+    pub fn with_amount_capturable(mut self, minor: u64) -> Self {
         self.amount_capturable = minor;
         self
     }
 
     /// The amount refunded, in minor units. State zero: a payment is never valid while this is unknown.
     #[must_use]
-    pub fn amount_refunded(mut self, minor: u64) -> Self {
+    pub fn with_amount_refunded(mut self, minor: u64) -> Self {
         self.amount_refunded = Some(minor);
         self
     }
 
     /// Whether the charge was captured, where the provider says so separately.
     #[must_use]
-    pub fn captured(mut self, captured: bool) -> Self {
+    pub fn with_captured(mut self, captured: bool) -> Self {
         self.captured = Some(captured);
         self
     }
 
     /// Whether the payment is disputed; `false` unless stated.
     #[must_use]
-    pub fn disputed(mut self, disputed: bool) -> Self {
+    pub fn with_disputed(mut self, disputed: bool) -> Self {
         self.disputed = disputed;
         self
     }
 
     /// Whether the network reversed the payment after approving it; `false` unless stated.
     #[must_use]
-    pub fn reversed(mut self, reversed: bool) -> Self {
+    pub fn with_reversed(mut self, reversed: bool) -> Self {
         self.reversed = reversed;
         self
     }
 
     /// The provider's risk rating; not assessed unless stated.
     #[must_use]
-    pub fn risk(mut self, risk: Risk) -> Self {
+    pub fn with_risk(mut self, risk: Risk) -> Self {
         self.risk = risk;
         self
     }
 
     /// The customer's id at the provider.
     #[must_use]
-    pub fn customer(mut self, customer: impl Into<Box<str>>) -> Self {
+    pub fn with_customer(mut self, customer: impl Into<Box<str>>) -> Self {
         self.customer = Some(customer.into());
         self
     }
 
     /// The account the payment was made on, where one credential serves several.
     #[must_use]
-    pub fn account(mut self, account: impl Into<Box<str>>) -> Self {
+    pub fn with_account(mut self, account: impl Into<Box<str>>) -> Self {
         self.account = Some(account.into());
         self
     }
 
     /// The account the money is passed on to.
     #[must_use]
-    pub fn destination(mut self, destination: impl Into<Box<str>>) -> Self {
+    pub fn with_destination(mut self, destination: impl Into<Box<str>>) -> Self {
         self.destination = Some(destination.into());
         self
     }
 
     /// One entry of the merchant's own metadata.
     #[must_use]
-    pub fn metadata(mut self, key: impl Into<Box<str>>, value: impl Into<Box<str>>) -> Self {
+    pub fn with_metadata(mut self, key: impl Into<Box<str>>, value: impl Into<Box<str>>) -> Self {
         self.metadata.push((key.into(), value.into()));
         self
     }
 
     /// When the payment was created, in seconds since 1970 by the provider's clock. A payment without it can be valid, and
     /// cannot be redeemed, since nothing says whether it is older than redemptions are remembered. A time more than five
-    /// minutes after [`as_of`](Self::as_of) contradicts it, and such a payment is never valid.
+    /// minutes after [`as_of`](Self::with_as_of) contradicts it, and such a payment is never valid.
     #[must_use]
-    pub fn created(mut self, unix_seconds: u64) -> Self {
+    pub fn with_created(mut self, unix_seconds: u64) -> Self {
         self.created = Some(unix_seconds);
         self
     }
 
-    /// When an authorisation ends, in seconds since 1970 by the provider's clock.
+    /// When an authorization ends, in seconds since 1970 by the provider's clock.
     #[must_use]
-    pub fn capture_before(mut self, unix_seconds: u64) -> Self {
+    pub fn with_capture_before(mut self, unix_seconds: u64) -> Self {
         self.capture_before = Some(unix_seconds);
         self
     }
 
     /// The provider's own time of this answer, in seconds since 1970. Unless stated, this machine's clock is read.
     #[must_use]
-    pub fn as_of(mut self, unix_seconds: u64) -> Self {
+    pub fn with_as_of(mut self, unix_seconds: u64) -> Self {
         self.as_of = Some(unix_seconds);
         self
     }
 
     /// The provider's id of the request that got this answer; shown in the attempt log.
     #[must_use]
-    pub fn request_id(mut self, id: impl AsRef<str>) -> Self {
+    pub fn with_request_id(mut self, id: impl AsRef<str>) -> Self {
         self.request_id = Some(presentable(id.as_ref(), MAX_WORD));
         self
     }

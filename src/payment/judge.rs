@@ -16,8 +16,8 @@ use crate::payment::verdict::{
 };
 use crate::redaction::stated;
 
-/// An authorisation can be voided at any moment, so it is not believed for longer than this.
-const AUTHORISED_FRESH_FOR: Duration = Duration::from_secs(60);
+/// An authorization can be voided at any moment, so it is not believed for longer than this.
+const AUTHORIZED_FRESH_FOR: Duration = Duration::from_secs(60);
 
 /// The most, in seconds, by which two clocks differ: that of the server which created the payment, and that of the one
 /// which answered, or this machine's where the answer states no time. A clock that is set over the network is off by
@@ -112,7 +112,7 @@ impl Rules {
     }
 
     fn compare_claims(&self, intent: &PaymentIntent, facts: &ProviderPayment, findings: &mut Vec<Finding>) {
-        let order = intent.claimed_order();
+        let order = intent.order();
         match (order, facts.metadata_value(&self.order_key, order)) {
             (Some(_), None) => findings.push(Finding::Unproven(Field::Order)),
             (expected, Some(actual)) if expected != Some(actual) => {
@@ -120,7 +120,7 @@ impl Rules {
             }
             _ => {}
         }
-        match (intent.claimed_customer(), facts.customer.as_deref()) {
+        match (intent.customer(), facts.customer.as_deref()) {
             (Some(_), None) => findings.push(Finding::Unproven(Field::Customer)),
             (Some(expected), Some(actual)) if expected != actual => findings.push(Finding::Customer),
             _ => {}
@@ -180,7 +180,7 @@ impl Rules {
         };
         let rests_on_money = match &facts.status {
             PaymentStatus::Paid => true,
-            PaymentStatus::Authorised => self.policy.authorised,
+            PaymentStatus::Authorized => self.policy.authorized,
             _ => false,
         };
         if rests_on_money && facts.amount_refunded.is_none() {
@@ -188,9 +188,9 @@ impl Rules {
         }
         match &facts.status {
             PaymentStatus::Paid => return self.compare_received(intent, facts, findings).then(pending).flatten(),
-            PaymentStatus::Authorised if self.policy.authorised => {
+            PaymentStatus::Authorized if self.policy.authorized => {
                 let partly_captured = facts.amount_received.is_some_and(|received| received > 0);
-                let lapsed = authorisation_left(facts, answered.age).is_some_and(|left| left.is_zero());
+                let lapsed = authorization_left(facts, answered.age).is_some_and(|left| left.is_zero());
                 if lapsed || (partly_captured && facts.amount_capturable == 0) {
                     findings.push(Finding::NotCaptured);
                 } else if facts.amount_received.is_none() {
@@ -199,7 +199,7 @@ impl Rules {
                     return pending();
                 }
             }
-            PaymentStatus::Authorised | PaymentStatus::Processing | PaymentStatus::Unknown(_) => return pending(),
+            PaymentStatus::Authorized | PaymentStatus::Processing | PaymentStatus::Unknown(_) => return pending(),
             PaymentStatus::ActionRequired => {
                 return Some(Verdict::ActionRequired(ActionRequired { reason: facts.reason.clone() }));
             }
@@ -244,9 +244,9 @@ impl Rules {
             PaymentStatus::Canceled => (self.fresh_for, true),
             PaymentStatus::Paid if is_fully_refunded(facts) => (self.fresh_for, true),
             PaymentStatus::Paid if self.is_settled(facts) && is_captured(facts) => (self.fresh_for, true),
-            PaymentStatus::Authorised if self.policy.authorised && self.is_settled(facts) && is_held_in_full(facts) => {
-                let left = authorisation_left(facts, Duration::ZERO).unwrap_or(AUTHORISED_FRESH_FOR);
-                (AUTHORISED_FRESH_FOR.min(left), false)
+            PaymentStatus::Authorized if self.policy.authorized && self.is_settled(facts) && is_held_in_full(facts) => {
+                let left = authorization_left(facts, Duration::ZERO).unwrap_or(AUTHORIZED_FRESH_FOR);
+                (AUTHORIZED_FRESH_FOR.min(left), false)
             }
             // A dispute may be won, a review may end, a capture may follow: only what is settled lasts.
             _ => (VOLATILE_FRESH_FOR, false),
@@ -278,7 +278,7 @@ impl Rules {
             && facts.risk <= self.policy.risk
     }
 
-    /// Drops what no judgement here reads, so that facts in memory stay small.
+    /// Drops what no judgment here reads, so that facts in memory stay small.
     pub(crate) fn prune(&self, facts: &mut ProviderPayment, others_keys: &[Box<str>]) {
         let kept = self.kept_keys();
         facts.metadata.retain(|(key, _)| kept.contains(&&**key) || others_keys.contains(key));
@@ -291,7 +291,7 @@ impl Rules {
 }
 
 fn is_fully_refunded(facts: &ProviderPayment) -> bool {
-    // Of an authorisation nothing has been received yet, and what is given back is compared with what is held.
+    // Of an authorization nothing has been received yet, and what is given back is compared with what is held.
     let received = facts.amount_received.filter(|received| *received > 0).or(facts.amount);
     let refunded = facts.amount_refunded.unwrap_or(0);
     refunded > 0 && received.is_none_or(|received| refunded >= received)
@@ -310,8 +310,8 @@ fn is_held_in_full(facts: &ProviderPayment) -> bool {
     facts.amount_received == Some(0) && facts.amount == Some(facts.amount_capturable)
 }
 
-/// The time until an authorisation lapses, by the provider's clock; `None` when it does not say.
-fn authorisation_left(facts: &ProviderPayment, age: Duration) -> Option<Duration> {
+/// The time until an authorization lapses, by the provider's clock; `None` when it does not say.
+fn authorization_left(facts: &ProviderPayment, age: Duration) -> Option<Duration> {
     let (until, as_of) = (facts.capture_before?, facts.as_of?);
     Some(Duration::from_secs(until.saturating_sub(as_of)).saturating_sub(age))
 }

@@ -8,7 +8,7 @@ use crate::payment::facts::Risk;
 ///
 /// | setting | default |
 /// |---|---|
-/// | authorisations | not accepted: they are pending |
+/// | authorizations | not accepted: they are pending |
 /// | refunded payments | not accepted, not even in part |
 /// | disputed payments | not accepted |
 /// | maximum age | none |
@@ -16,7 +16,7 @@ use crate::payment::facts::Risk;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct Policy {
-    pub(crate) authorised: bool,
+    pub(crate) authorized: bool,
     pub(crate) partly_refunded: bool,
     pub(crate) disputed: bool,
     pub(crate) max_age: Option<Duration>,
@@ -25,7 +25,7 @@ pub struct Policy {
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { authorised: false, partly_refunded: false, disputed: false, max_age: None, risk: Risk::Elevated }
+        Self { authorized: false, partly_refunded: false, disputed: false, max_age: None, risk: Risk::Elevated }
     }
 }
 
@@ -35,11 +35,11 @@ impl Policy {
         Self::default()
     }
 
-    /// Accepts a payment that is authorised in full and still capturable, too.
+    /// Accepts a payment that is authorized in full and still capturable, too.
     ///
-    /// Authorised is not paid: capture before shipping, or ship at your own risk.
-    pub fn accept_authorised(mut self) -> Self {
-        self.authorised = true;
+    /// Authorized is not paid: capture before shipping, or ship at your own risk.
+    pub fn accept_authorized(mut self) -> Self {
+        self.authorized = true;
         self
     }
 
@@ -93,7 +93,7 @@ pub enum WhenProviderIsDown {
 pub(crate) struct RedemptionRules {
     pub(crate) retention: Duration,
     pub(crate) proof_max_age: Duration,
-    pub(crate) authorised: bool,
+    pub(crate) authorized: bool,
 }
 
 /// How a payment proves which tenant it belongs to.

@@ -57,13 +57,13 @@ impl Verdict {
 pub enum Capture {
     /// The money was captured.
     Captured,
-    /// The money is held and can still be captured in full. Authorised is not paid.
-    Authorised,
+    /// The money is held and can still be captured in full. Authorized is not paid.
+    Authorized,
 }
 
 impl Capture {
     pub(crate) fn of(facts: &ProviderPayment) -> Self {
-        if facts.status == PaymentStatus::Authorised { Self::Authorised } else { Self::Captured }
+        if facts.status == PaymentStatus::Authorized { Self::Authorized } else { Self::Captured }
     }
 }
 
@@ -105,7 +105,7 @@ impl Proof {
         self.intent.money()
     }
 
-    /// Whether the money is captured or only authorised.
+    /// Whether the money is captured or only authorized.
     #[must_use]
     pub fn capture(&self) -> Capture {
         self.capture

@@ -52,7 +52,7 @@ pub(crate) enum Advice {
 /// use std::time::Duration;
 /// use payproof::provider::ProviderError;
 ///
-/// let error = ProviderError::refused("try again later").status(503).retry_after(Duration::from_secs(2));
+/// let error = ProviderError::refused("try again later").with_status(503).with_retry_after(Duration::from_secs(2));
 /// assert_eq!(error.to_string(), "status 503: try again later");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -140,22 +140,32 @@ impl ProviderError {
 
     /// The HTTP status of the answer.
     #[must_use]
-    pub fn status(mut self, status: u16) -> Self {
+    pub fn with_status(mut self, status: u16) -> Self {
         self.0.status = Some(status);
         self
     }
 
     /// The provider's error code, for the reader; it decides nothing by itself.
     #[must_use]
-    pub fn code(mut self, code: impl AsRef<str>) -> Self {
+    pub fn with_code(mut self, code: impl AsRef<str>) -> Self {
         self.0.code = Some(presentable(code.as_ref(), MAX_MESSAGE));
         self
     }
 
-    /// The error code, where the code itself says whether the failure is transient.
+    /// The error code, which by itself says that the failure is transient.
     #[must_use]
-    pub fn code_decides(self, code: impl AsRef<str>, transient: bool) -> Self {
-        let mut error = self.code(code);
+    pub fn transient_by_code(self, code: impl AsRef<str>) -> Self {
+        self.decided_by_code(code, true)
+    }
+
+    /// The error code, which by itself says that the failure is permanent.
+    #[must_use]
+    pub fn permanent_by_code(self, code: impl AsRef<str>) -> Self {
+        self.decided_by_code(code, false)
+    }
+
+    fn decided_by_code(self, code: impl AsRef<str>, transient: bool) -> Self {
+        let mut error = self.with_code(code);
         // A header outranks a code, whichever is told first.
         if !matches!(error.0.advice, Some(Advice::Header { .. })) {
             error.0.advice = Some(Advice::Code { retry: transient });
@@ -163,16 +173,23 @@ impl ProviderError {
         error
     }
 
-    /// The provider's own header on whether to try again, which outranks everything else.
+    /// The provider's own header asks to try again, which outranks everything else.
     #[must_use]
-    pub fn header_decides(mut self, transient: bool) -> Self {
-        self.0.advice = Some(Advice::Header { retry: transient });
+    pub fn transient_by_header(mut self) -> Self {
+        self.0.advice = Some(Advice::Header { retry: true });
+        self
+    }
+
+    /// The provider's own header asks not to try again, which outranks everything else.
+    #[must_use]
+    pub fn permanent_by_header(mut self) -> Self {
+        self.0.advice = Some(Advice::Header { retry: false });
         self
     }
 
     /// How long the provider asks to wait.
     #[must_use]
-    pub fn retry_after(mut self, wait: Duration) -> Self {
+    pub fn with_retry_after(mut self, wait: Duration) -> Self {
         self.0.retry_after = Some(wait);
         self
     }
@@ -182,14 +199,14 @@ impl ProviderError {
     /// Say so where the provider does. A status of 429 alone may be a proxy's, or about this one payment, so it makes no
     /// other call wait.
     #[must_use]
-    pub fn rate_limit(mut self, whom: RateLimit) -> Self {
+    pub fn with_rate_limit(mut self, whom: RateLimit) -> Self {
         self.0.rate_limit = Some(whom);
         self
     }
 
     /// The provider's id of the request, for a support case.
     #[must_use]
-    pub fn request_id(mut self, id: impl AsRef<str>) -> Self {
+    pub fn with_request_id(mut self, id: impl AsRef<str>) -> Self {
         self.0.request_id = Some(presentable(id.as_ref(), MAX_MESSAGE));
         self
     }
@@ -204,13 +221,13 @@ impl ProviderError {
 
     /// The HTTP status, if the provider answered over HTTP.
     #[must_use]
-    pub fn http_status(&self) -> Option<u16> {
+    pub fn status(&self) -> Option<u16> {
         self.0.status
     }
 
     /// The provider's error code.
     #[must_use]
-    pub fn provider_code(&self) -> Option<&str> {
+    pub fn code(&self) -> Option<&str> {
         self.0.code.as_deref()
     }
 
@@ -284,10 +301,10 @@ impl From<&TransportError> for ProviderError {
     fn from(error: &TransportError) -> Self {
         match error {
             TransportError::Request(cause) => {
-                Self::not_sent(format!("the request cannot be made: {cause}")).code_decides("request", false)
+                Self::not_sent(format!("the request cannot be made: {cause}")).permanent_by_code("request")
             }
             TransportError::Certificate(cause) => {
-                Self::not_sent(format!("the server's certificate was refused: {cause}")).code_decides("tls", false)
+                Self::not_sent(format!("the server's certificate was refused: {cause}")).permanent_by_code("tls")
             }
             TransportError::NotSent(cause) => Self::not_sent(format!("no connection: {cause}")),
             TransportError::Broken(cause) => Self::outcome_unknown(format!("the connection broke: {cause}")),
@@ -306,7 +323,7 @@ mod tests {
         let key = format!("{}_live_{}", "sk", "51HxAbCdEfGh");
         let client_secret = "pi_3Mtw_secret_YrKJUKribcBjcG8HVhfZluoGH";
         let message = format!("bad key {key} for {client_secret}\nBearer abc.def at https://me:pw@host/");
-        let shown = ProviderError::refused(&message).status(401);
+        let shown = ProviderError::refused(&message).with_status(401);
         for secret in [&*key, "YrKJUK", "abc.def", "me:pw"] {
             assert!(!format!("{shown} {shown:?}").contains(secret), "{shown:?}");
         }

@@ -34,8 +34,8 @@ const MAX_ACCOUNT: usize = 255;
 /// ```
 /// use payproof::provider::ProviderIdentity;
 ///
-/// let acme = ProviderIdentity::new("acme").account("merchant_7").label("Acme, Europe");
-/// assert_eq!(acme.account_name(), Some("merchant_7"));
+/// let acme = ProviderIdentity::new("acme").with_account("merchant_7").with_label("Acme, Europe");
+/// assert_eq!(acme.account(), Some("merchant_7"));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProviderIdentity {
@@ -81,7 +81,7 @@ impl ProviderIdentity {
             mode: Mode::Live,
             units: Units::iso_4217(),
             unique_ids: false,
-            account_setting: "`ProviderIdentity::account`",
+            account_setting: "`ProviderIdentity::with_account`",
         }
     }
 
@@ -92,7 +92,7 @@ impl ProviderIdentity {
     /// another name everything counts as new, and where ids are not [globally unique](Self::globally_unique_ids), payments
     /// that were redeemed under the old one do too. 1 to 255 bytes; `build` refuses others.
     #[must_use]
-    pub fn account(mut self, name: impl Into<Box<str>>) -> Self {
+    pub fn with_account(mut self, name: impl Into<Box<str>>) -> Self {
         self.account = Account::Named(name.into());
         self
     }
@@ -119,21 +119,21 @@ impl ProviderIdentity {
     /// An account may have been named by it before, so a payment that was redeemed under that name counts as used. Where ids
     /// are not [globally unique](Self::globally_unique_ids), never label an account with the name of another one.
     #[must_use]
-    pub fn label(mut self, label: impl Into<Box<str>>) -> Self {
+    pub fn with_label(mut self, label: impl Into<Box<str>>) -> Self {
         self.label = Some(label.into());
         self
     }
 
     /// Which payments the credential can see.
     #[must_use]
-    pub fn mode(mut self, mode: Mode) -> Self {
+    pub fn with_mode(mut self, mode: Mode) -> Self {
         self.mode = mode;
         self
     }
 
     /// How the provider's integers relate to major units.
     #[must_use]
-    pub fn units(mut self, units: Units) -> Self {
+    pub fn with_units(mut self, units: Units) -> Self {
         self.units = units;
         self
     }
@@ -165,7 +165,7 @@ impl ProviderIdentity {
 
     /// The account's name at the provider; `None` where it is not stated, or the only one.
     #[must_use]
-    pub fn account_name(&self) -> Option<&str> {
+    pub fn account(&self) -> Option<&str> {
         match &self.account {
             Account::Named(name) => Some(name),
             Account::Unstated | Account::Only => None,
@@ -174,13 +174,13 @@ impl ProviderIdentity {
 
     /// What people are shown for the account: the label, else the account's name, else `default`.
     #[must_use]
-    pub fn account_label(&self) -> &str {
+    pub fn label(&self) -> &str {
         self.label.as_deref().unwrap_or_else(|| self.account.as_str())
     }
 
     /// Which payments the credential can see.
     #[must_use]
-    pub fn stated_mode(&self) -> Mode {
+    pub fn mode(&self) -> Mode {
         self.mode
     }
 
@@ -222,7 +222,7 @@ impl ProviderIdentity {
     /// Where it may stand from the time when the account had no name, or its label was part of the place. These places are
     /// read, so that a used payment stays used, and no redemption is recorded there any more.
     pub(crate) fn former_redemptions(&self, payment: &PaymentId) -> Vec<Fingerprint> {
-        let (name, label) = (self.account_name(), self.label.as_deref());
+        let (name, label) = (self.account(), self.label.as_deref());
         let both = name.zip(label).map(|(name, label)| format!("{label}/{name}"));
         let current = self.redemption(payment);
         let mut places = Vec::with_capacity(4);
@@ -340,9 +340,9 @@ pub trait Provider: fmt::Debug + Send + Sync + 'static {
     ///
     /// By default the status, Retry-After and the body's text are taken over.
     fn read_refusal(&self, answer: &Answer<'_>) -> ProviderError {
-        let error = ProviderError::refused(String::from_utf8_lossy(answer.body)).status(answer.status);
+        let error = ProviderError::refused(String::from_utf8_lossy(answer.body)).with_status(answer.status);
         match answer.retry_after() {
-            Some(wait) => error.retry_after(wait),
+            Some(wait) => error.with_retry_after(wait),
             None => error,
         }
     }
@@ -392,13 +392,13 @@ impl<P: Provider> AnyProvider for P {
 ///         return Err(ProviderError::from("connection refused"));
 ///     }
 ///     Ok(ProviderPayment::new(payment.as_str(), PaymentStatus::Paid)
-///         .mode(Mode::Live)
-///         .amount(1999, Currency::USD)
-///         .amount_received(1999)
-///         .amount_refunded(0)
+///         .with_mode(Mode::Live)
+///         .with_amount(1999, Currency::USD)
+///         .with_amount_received(1999)
+///         .with_amount_refunded(0)
 ///         // In seconds since 1970, from Acme's answer. A payment without it cannot be redeemed.
-///         .created(1_767_225_600)
-///         .metadata("store_id", "store_42"))
+///         .with_created(1_767_225_600)
+///         .with_metadata("store_id", "store_42"))
 /// });
 /// let validator = Validator::builder(acme).build()?;
 /// # Ok::<(), payproof::BuildError>(())

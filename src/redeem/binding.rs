@@ -325,7 +325,7 @@ impl Books<'_> {
 
     /// Orders are the merchant's, whichever provider is paid through; test orders are none.
     fn order_key(&self, owner: &Owner) -> Key {
-        let mode = self.identity.stated_mode().as_str();
+        let mode = self.identity.mode().as_str();
         let parts = [Some(mode), Some(&*owner.tenant), Some(&*owner.order), owner.part.as_deref()];
         self.ledger.key(Kind::Order, &Fingerprint::of("order", parts.map(|part| part.map(str::as_bytes))))
     }

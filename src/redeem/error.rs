@@ -24,7 +24,7 @@ use crate::store::RestartLoss;
 /// | `in_progress` | 409 | yes | another redemption of the payment or the order is under way |
 /// | `order_missing` | 422 | no | no order is named |
 /// | `order_mismatch` | 422 | no | the intent was proven for another order |
-/// | `only_authorised` | 422 | no | the payment is not captured |
+/// | `only_authorized` | 422 | no | the payment is not captured |
 /// | `no_longer_valid` | 422 | no | asked about again, the payment is not valid; its findings are in the details |
 /// | `invalid_intent` | 400 | no | order or part is malformed |
 /// | `created_unstated` | 500 | no | the provider's adapter does not state when the payment was created |
@@ -57,15 +57,15 @@ pub enum RedeemError {
         /// The order that the intent claims.
         claimed: Box<str>,
     },
-    /// The payment is only authorised, and that is not accepted.
-    #[error("the payment is authorised and not captured; capture it, or accept that with `redeem_authorised`")]
-    OnlyAuthorised,
+    /// The payment is only authorized, and that is not accepted.
+    #[error("the payment is authorized and not captured; capture it, or accept that with `redeem_authorized`")]
+    OnlyAuthorized,
     /// The provider does not say when the payment was created. A redemption is forgotten after its
     /// [retention](crate::ValidatorBuilder::redemption_retention), and no payment becomes
     /// unused by that because older ones are invalid. Of this one that cannot be told.
     #[error(
         "the provider does not state when the payment was created, so it would be unused again once its redemption is \
-         forgotten; have the provider's adapter state `ProviderPayment::created`"
+         forgotten; have the provider's adapter state `ProviderPayment::with_created`"
     )]
     CreatedUnstated,
     /// The proof was too old, and asked about again the payment is not valid any more.
@@ -135,7 +135,7 @@ impl RedeemError {
             Self::OrderAlreadyPaid { .. } => lasting("order_already_paid", 409),
             Self::OrderMissing => lasting("order_missing", 422),
             Self::OrderMismatch { .. } => lasting("order_mismatch", 422),
-            Self::OnlyAuthorised => lasting("only_authorised", 422),
+            Self::OnlyAuthorized => lasting("only_authorized", 422),
             Self::NoLongerValid(_) => lasting("no_longer_valid", 422),
             Self::CreatedUnstated => lasting("created_unstated", 500),
             Self::StoreNotShared => lasting("store_not_shared", 500),

@@ -133,8 +133,8 @@ impl Redeem {
         look_once(&engine);
         books.check_restart().await?;
         let proof = recent(&engine, proof).await?;
-        if proof.capture() == Capture::Authorised && !engine.redemption.authorised {
-            return Err(RedeemError::OnlyAuthorised);
+        if proof.capture() == Capture::Authorized && !engine.redemption.authorized {
+            return Err(RedeemError::OnlyAuthorized);
         }
         if !proof.dated {
             return Err(RedeemError::CreatedUnstated);
@@ -145,7 +145,7 @@ impl Redeem {
 
 /// Whose the payment shall be, from the proof, and from the caller only where the proof is silent.
 fn owner(proof: &Proof, order: Option<&str>, part: Option<&str>) -> Result<Owner, RedeemError> {
-    let claimed = proof.intent().claimed_order();
+    let claimed = proof.intent().order();
     let order = match (claimed, order) {
         (None, None) => return Err(RedeemError::OrderMissing),
         (Some(claimed), Some(order)) if claimed != order => {

@@ -19,7 +19,7 @@ impl Versioned<'_> for Owner {}
 
 /// Says that a payment belongs to an order. The same payment and order always get the same one.
 ///
-/// Keep it with the order: it is what [`Validator::release`](crate::Validator::release) takes. Serialisable.
+/// Keep it with the order: it is what [`Validator::release`](crate::Validator::release) takes. Serializable.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Receipt {
     pub(super) payment: PaymentId,

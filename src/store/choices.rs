@@ -1,6 +1,6 @@
 //! The stores that the environment can choose, in one table: a new store is a new row.
 //!
-//! [`from_env`](super::from_env) reads it and words its errors with it, the command line prints it, and the tests below hold
+//! [`from_env`](fn@super::from_env) reads it and words its errors with it, the command line prints it, and the tests below hold
 //! the docs, the README and the features against it.
 
 use std::sync::Arc;

@@ -80,7 +80,7 @@ impl Disk {
 }
 
 /// What a service states of its servers, which tell nothing of their disks: at Upstash, to which Vercel KV moved, each
-/// write is on block storage, and `WAITAOF` waits until it is, so an acknowledgement may come a moment before.
+/// write is on block storage, and `WAITAOF` waits until it is, so an acknowledgment may come a moment before.
 pub(super) fn stated_by_service(host: &str) -> Option<RestartLoss> {
     let host = host.trim_end_matches('.').to_ascii_lowercase();
     let is_theirs = [".upstash.io", ".kv.vercel-storage.com"].into_iter().any(|service| host.ends_with(service));

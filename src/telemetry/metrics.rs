@@ -107,7 +107,7 @@ const GAUGES: [Gauge; 8] =
 
 /// Upper bounds for the histograms of this crate, in seconds, for exporters that ask for them.
 ///
-/// From what a store in the same data centre takes to the longest validation by default, with the limit of the alert rules
+/// From what a store in the same data center takes to the longest validation by default, with the limit of the alert rules
 /// among them: quantiles are only as sharp as the bounds beside them.
 #[cfg(feature = "metrics")]
 #[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]

@@ -54,15 +54,15 @@ impl From<ProviderError> for Step {
 /// let provider = ScriptedProvider::new();
 /// provider.put(
 ///     ProviderPayment::new("pi_1", PaymentStatus::Paid)
-///         .mode(Mode::Live)
-///         .amount(1999, Currency::USD)
-///         .amount_received(1999)
-///         .amount_refunded(0)
-///         .created(1_767_225_600)
-///         .as_of(1_767_225_660)
-///         .metadata("store_id", "store_42"),
+///         .with_mode(Mode::Live)
+///         .with_amount(1999, Currency::USD)
+///         .with_amount_received(1999)
+///         .with_amount_refunded(0)
+///         .with_created(1_767_225_600)
+///         .with_as_of(1_767_225_660)
+///         .with_metadata("store_id", "store_42"),
 /// );
-/// provider.script("pi_1", [ProviderError::refused("busy").status(503)]);
+/// provider.script("pi_1", [ProviderError::refused("busy").with_status(503)]);
 ///
 /// let validator = Validator::builder(provider.clone()).build()?;
 /// let intent = PaymentIntent::new("store_42", "pi_1", Money::parse("19.99", Currency::USD)?)?;
@@ -98,7 +98,7 @@ impl ScriptedProvider {
     /// A test-mode provider named `scripted`. Its account is the only one.
     #[must_use]
     pub fn test_mode() -> Self {
-        Self::with_identity(ProviderIdentity::new("scripted").only_account().mode(Mode::Test))
+        Self::with_identity(ProviderIdentity::new("scripted").only_account().with_mode(Mode::Test))
     }
 
     /// A provider of this identity.

@@ -202,7 +202,7 @@ impl Endpoint {
 
     /// Whether the event is of the validator's account.
     fn is_own(&self, event: &Event) -> bool {
-        match (event.account(), self.engine.identity.account_name()) {
+        match (event.account(), self.engine.identity.account()) {
             (None, _) => true,
             (Some(account), Some(name)) => account == name,
             // An organization's endpoint names every account, so without a name this may be it.

@@ -26,7 +26,7 @@ struct Inner {
     event_type: Box<str>,
     /// The connected account, by `account`.
     account: Option<Box<str>>,
-    /// The account that an organisation's event is of, by the last segment of `context`.
+    /// The account that an organization's event is of, by the last segment of `context`.
     context: Option<Box<str>>,
     mode: Mode,
     created: u64,

@@ -85,7 +85,7 @@
 //!   off in the end.
 //! - **One endpoint may serve all accounts of a platform or an organization.** Stripe names the account in each of their
 //!   events, by `account` or by `context`. The facts of that account are forgotten in the validator's store, and in every
-//!   validator of this process that [names](crate::provider::ProviderIdentity::account) the account; one with a store of its
+//!   validator of this process that [names](crate::provider::ProviderIdentity::with_account) the account; one with a store of its
 //!   own needs an endpoint of its own. A validator that names none cannot tell whether the account is its own, so it forgets
 //!   the payment as well; for [`OtherAccounts`] it takes a connected account for another, and any other for its own. Events
 //!   that name no account are of the validator's own, and reach no other validator's memory.
@@ -129,7 +129,7 @@ pub(crate) use signature::since_1970;
 
 /// What an endpoint does with events of other accounts than its validator's, after their payments are forgotten.
 ///
-/// An event without an account, or of the account that the validator [names](crate::provider::ProviderIdentity::account), is
+/// An event without an account, or of the account that the validator [names](crate::provider::ProviderIdentity::with_account), is
 /// its own; where the validator names none, so is one that names its account by `context` alone. Whatever is chosen here, [`Stats::deliveries_of_other_accounts`](crate::Stats::deliveries_of_other_accounts)
 /// counts those for which no handler ran, and [`Validator::health`] notes them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

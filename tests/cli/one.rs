@@ -83,7 +83,7 @@ async fn a_single_tenant_need_not_be_named_by_the_payment() {
 
 #[tokio::test]
 async fn the_mode_and_the_account_are_what_is_asked_for() {
-    let sandbox = sandbox_with([paid("pi_1").livemode(false)]).await;
+    let sandbox = sandbox_with([paid("pi_1").test_mode()]).await;
     let run = Program::at(&sandbox, &ONE).run().await;
     assert_eq!((run.code(), &run.rows()[0]["verdict"]), (1, &"invalid".into()));
     let test = [&ONE[..], &["--mode", "test", "--account", "acct_1"]].concat();

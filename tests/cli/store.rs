@@ -29,7 +29,7 @@ fn at(redis: &RedisServer, arguments: &[&str]) -> Program {
 
 fn claim(payment: &str) -> payproof::PaymentIntent {
     let money = payproof::Money::parse("19.99", payproof::Currency::USD).unwrap();
-    payproof::PaymentIntent::new("store_42", payment, money).unwrap().order("6735").unwrap()
+    payproof::PaymentIntent::new("store_42", payment, money).unwrap().with_order("6735").unwrap()
 }
 
 #[tokio::test]
@@ -195,7 +195,7 @@ async fn the_doctor_finds_nothing_where_all_is_well() {
     {
         assert!(run.stdout.contains(said), "{said}: {}", run.stdout);
     }
-    assert!(!run.stdout.contains('\u{1b}'), "no colours outside a terminal");
+    assert!(!run.stdout.contains('\u{1b}'), "no colors outside a terminal");
 }
 
 #[tokio::test]

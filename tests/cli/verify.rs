@@ -89,7 +89,7 @@ async fn an_endpoint_that_refuses_everything_is_not_judged() {
 }
 
 #[tokio::test]
-async fn colours_can_be_asked_for() {
+async fn colors_can_be_asked_for() {
     let endpoint = Endpoint::start(Fault::IsNotMarked).await;
     let run = verify(&endpoint, &["--color", "always"]).await;
     assert!(run.stdout.contains("\u{1b}[32mok") && run.stdout.contains("\u{1b}[31mFAIL"), "{}", run.stdout);

@@ -146,7 +146,7 @@ async fn who_says_that_nothing_was_executed_gets_the_key_back() {
         answer.extensions_mut().insert(NotExecuted);
         Act::Answer(answer)
     };
-    let failure = Failure::new(503, "BUSY", "come back").retry_after(ms(1500)).not_executed();
+    let failure = Failure::new(503, "BUSY", "come back").with_retry_after(ms(1500)).not_executed();
     service.handler.script([said(500), said(409), said(200), Act::Answer(failure.into_response())]);
     for code in [500, 409, 200] {
         assert_eq!(service.pay().await.status.as_u16(), code);

@@ -59,7 +59,7 @@ async fn another_tenant_or_principal_never_gets_an_answer() {
 
 /// A validator of another account, mode or provider, on one store.
 fn of(provider: &str, account: &str, mode: Mode, store: &MemoryStore) -> Validator {
-    let identity = ProviderIdentity::new(provider).account(account).mode(mode);
+    let identity = ProviderIdentity::new(provider).with_account(account).with_mode(mode);
     let provider = provider_fn(identity, |_, _| async { Err(ProviderError::not_sent("not asked")) });
     Validator::builder(provider).mode(mode).store(store.clone()).build().unwrap()
 }

@@ -19,12 +19,12 @@ pub(crate) async fn call(provider: SocketAddr, request: &Request) -> Result<Stri
     BufReader::new(stream).read_line(&mut answer).await.map_err(unknown)?;
     let Reply { status, text } =
         serde_json::from_str(&answer).map_err(|_| ProviderError::outcome_unknown("the answer was cut"))?;
-    let refused = || ProviderError::refused("no").status(status);
+    let refused = || ProviderError::refused("no").with_status(status);
     match status {
         200 => Ok(text),
         // As Stripe's own codes do.
-        409 => Err(refused().code_decides(text, true)),
-        429 => Err(refused().code_decides(text, true).rate_limit(RateLimit::Payment)),
-        _ => Err(refused().code(text)),
+        409 => Err(refused().transient_by_code(text)),
+        429 => Err(refused().transient_by_code(text).with_rate_limit(RateLimit::Payment)),
+        _ => Err(refused().with_code(text)),
     }
 }

@@ -124,7 +124,7 @@ pub(crate) struct Numbered<T> {
 /// What a worker asks the provider.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum Request {
-    /// The key tells the rounds of an operation apart; whether it is honoured is the operation's own affair.
+    /// The key tells the rounds of an operation apart; whether it is honored is the operation's own affair.
     Send {
         operation: u32,
         key: String,

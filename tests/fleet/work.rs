@@ -21,7 +21,7 @@ use crate::language::{Answer, Ask, Numbered, Redis, Request, Settings, Trouble, 
 
 const WHO: &str = "the fleet's test";
 
-/// To compile the built-in patterns takes long without optimisation.
+/// To compile the built-in patterns takes long without optimization.
 const NO_PATTERNS: [&str; 0] = [];
 
 pub(crate) fn run(settings: &str) {
@@ -86,13 +86,13 @@ fn validator(settings: &Settings) -> Validator {
 /// A payment that names no order, so that it may be redeemed for any.
 fn paid(id: &str) -> ProviderPayment {
     ProviderPayment::new(id, PaymentStatus::Paid)
-        .mode(Mode::Live)
-        .amount(1999, Currency::USD)
-        .amount_received(1999)
-        .amount_refunded(0)
-        .created(1_767_225_600)
-        .as_of(1_767_225_660)
-        .metadata("store_id", "store_42")
+        .with_mode(Mode::Live)
+        .with_amount(1999, Currency::USD)
+        .with_amount_received(1999)
+        .with_amount_refunded(0)
+        .with_created(1_767_225_600)
+        .with_as_of(1_767_225_660)
+        .with_metadata("store_id", "store_42")
 }
 
 fn intent(payment: &str) -> PaymentIntent {

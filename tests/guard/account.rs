@@ -13,11 +13,11 @@ use crate::{Act, Desk, plain, unkeyed};
 
 #[tokio::test(start_paused = true)]
 async fn a_limit_of_the_whole_account_holds_validations_back_too_and_no_other_does() {
-    let bare = ProviderError::refused("slow down").status(429).retry_after(secs(10));
+    let bare = ProviderError::refused("slow down").with_status(429).with_retry_after(secs(10));
     let cases = [
         (bare.clone(), false),
-        (bare.clone().rate_limit(RateLimit::Endpoint), false),
-        (bare.rate_limit(RateLimit::Account), true),
+        (bare.clone().with_rate_limit(RateLimit::Endpoint), false),
+        (bare.with_rate_limit(RateLimit::Account), true),
     ];
     for (limited, holds_back) in cases {
         let provider = ScriptedProvider::new();
@@ -55,7 +55,10 @@ async fn twenty_five_unknown_refunds_and_an_hours_wait_stop_no_checkout() {
     assert_eq!(validator.health().await.reasons()[0].code(), "guarded_breaker_open");
     sleep(secs(6)).await;
     desk.0.lock().unwrap().script.clear();
-    let hour = ProviderError::refused("slow down").status(429).rate_limit(RateLimit::Endpoint).retry_after(secs(3600));
+    let hour = ProviderError::refused("slow down")
+        .with_status(429)
+        .with_rate_limit(RateLimit::Endpoint)
+        .with_retry_after(secs(3600));
     desk.script([Act::Fail(hour)]);
     let refund = Operation::new("store_42", "refund", "the last", Effect::write()).unwrap();
     assert!(guard.run(&refund, desk.keyless()).await.unwrap_err().is_rate_limited());

@@ -53,7 +53,7 @@ async fn the_process_that_knows_the_result_says_so_after_another_one_has_marked_
 
 #[tokio::test(start_paused = true)]
 async fn a_refusal_is_told_after_another_process_has_marked_it() {
-    let declined = ProviderError::refused("declined").status(402);
+    let declined = ProviderError::refused("declined").with_status(402);
     let (_, second, store) = marked_while_its_sender_was_cut_off(Err(declined)).await;
     store.always(None);
     sleep(secs(120)).await;
@@ -63,7 +63,7 @@ async fn a_refusal_is_told_after_another_process_has_marked_it() {
 
 #[tokio::test(start_paused = true)]
 async fn what_was_not_executed_is_free_again_after_another_process_has_marked_it() {
-    let unsent = ProviderError::refused("too many").status(429).retry_after(secs(600));
+    let unsent = ProviderError::refused("too many").with_status(429).with_retry_after(secs(600));
     let (_, second, store) = marked_while_its_sender_was_cut_off(Err(unsent)).await;
     store.always(None);
     sleep(secs(120)).await;
@@ -109,7 +109,7 @@ async fn a_result_of_a_round_that_is_over_is_not_written_over_the_next_one() {
 
 #[tokio::test(start_paused = true)]
 async fn what_the_sender_knows_is_written_over_a_reconciliation_that_names_its_claim() {
-    let declined = ProviderError::refused("declined").status(402);
+    let declined = ProviderError::refused("declined").with_status(402);
     for (answer, expected) in [(Ok(1), OperationStatus::Done), (Err(declined), OperationStatus::Refused)] {
         let (_, second, store) = marked_while_its_sender_was_cut_off(answer).await;
         let asking = |_| async {

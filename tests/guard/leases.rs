@@ -25,7 +25,7 @@ async fn a_renewed_lease_outlives_its_length() {
 #[tokio::test(start_paused = true)]
 async fn a_renewal_whose_reply_is_lost_does_not_lose_the_result() {
     for fault in [StoreFault::LostReply, StoreFault::NeverReplies, StoreFault::LostRequest, StoreFault::NotSent] {
-        for act in [Act::Slow(secs(7)), Act::Fail(ProviderError::refused("no").status(402))] {
+        for act in [Act::Slow(secs(7)), Act::Fail(ProviderError::refused("no").with_status(402))] {
             let store = FlakyStore::new(MemoryStore::new());
             let guard = plain().store(store.clone()).renewed_lease(secs(6)).build().unwrap().guard();
             // Two renewals; what is known not to have been answered is tried twice.
@@ -88,7 +88,7 @@ async fn nothing_is_sent_after_the_lease() {
     let store = FlakyStore::new(inner.clone());
     let late = plain().store(store.clone()).renewed_lease(secs(6)).build().unwrap().guard();
     // The second attempt would come after 20 s, and no renewal gets through.
-    let limited = ProviderError::refused("slow down").status(429).retry_after(secs(20));
+    let limited = ProviderError::refused("slow down").with_status(429).with_retry_after(secs(20));
     let desk = Desk::with([Act::Fail(limited)]);
     store.script(StoreVerb::Replace, vec![StoreFault::NotSent; 40]);
     let first = tokio::spawn(late.run(&unkeyed(), desk.keyless()));

@@ -146,7 +146,7 @@ fn a_take_over_of_which_nobody_knows_whether_it_was_made_forgets_no_doubt() {
 async fn a_write_that_could_not_be_given_back_is_given_back_later() {
     let store = FlakyStore::new(MemoryStore::new());
     let guard = guard_on(&store);
-    let desk = Desk::with([Act::Fail(ProviderError::refused("bad key").status(401))]);
+    let desk = Desk::with([Act::Fail(ProviderError::refused("bad key").with_status(401))]);
     store.script(StoreVerb::Remove, [StoreFault::NotSent, StoreFault::NotSent]);
     assert!(guard.run(&unkeyed(), desk.keyless()).await.unwrap_err().is_configuration());
     assert!(guard.run(&unkeyed(), desk.keyless()).await.is_ok(), "within its deadline");

@@ -21,7 +21,7 @@ async fn a_read_is_replayed_for_its_retention() {
 
 #[tokio::test(start_paused = true)]
 async fn those_who_wait_for_a_read_fail_with_it_and_the_next_one_asks() {
-    for failure in [busy(), ProviderError::refused("no such charge").status(404)] {
+    for failure in [busy(), ProviderError::refused("no such charge").with_status(404)] {
         let guard = guard_on(&MemoryStore::new());
         let script = vec![Act::Fail(failure.clone()); 4];
         let desk = Desk::with(script);

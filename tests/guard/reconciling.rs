@@ -59,7 +59,7 @@ async fn a_round_that_is_given_back_keeps_its_key() {
     let operation = keyed();
     guard.run(&operation, desk.keyed()).await.unwrap_err();
     guard.resolve(&operation, Resolution::not_executed(), "ops").await.unwrap();
-    desk.script(vec![Act::Fail(ProviderError::refused("slow down").status(429)); 4]);
+    desk.script(vec![Act::Fail(ProviderError::refused("slow down").with_status(429)); 4]);
     assert!(guard.run(&operation, desk.keyed()).await.unwrap_err().is_rate_limited());
     assert_eq!(guard.status(&operation).await.unwrap(), OperationStatus::Absent);
     guard.run(&operation, desk.keyed()).await.unwrap();
@@ -75,7 +75,7 @@ async fn what_cannot_be_told_yet_stays_open() {
     let answers: [Script; 4] = [
         ("unknown", || Ok(Reconciled::StillUnknown), 1),
         ("down", || Err(busy()), 4),
-        ("refused", || Err(ProviderError::refused("no").status(404)), 1),
+        ("refused", || Err(ProviderError::refused("no").with_status(404)), 1),
         ("panic", || panic!("scripted panic"), 1),
     ];
     for (name, answer, most) in answers {

@@ -14,11 +14,11 @@ fn doubts() -> Vec<(&'static str, Act)> {
     vec![
         ("a lost answer", Act::LostAnswer),
         ("no answer", Act::Never),
-        ("500", fail(ProviderError::refused("oops").status(500))),
+        ("500", fail(ProviderError::refused("oops").with_status(500))),
         ("503", fail(busy())),
-        ("503 that asks for more", fail(busy().header_decides(true))),
-        ("408", fail(ProviderError::refused("slow").status(408))),
-        ("a cut answer", fail(ProviderError::unreadable("cut").status(200))),
+        ("503 that asks for more", fail(busy().transient_by_header())),
+        ("408", fail(ProviderError::refused("slow").with_status(408))),
+        ("a cut answer", fail(ProviderError::unreadable("cut").with_status(200))),
         ("a bare message", fail(ProviderError::message("connection refused"))),
     ]
 }
@@ -85,9 +85,9 @@ async fn a_read_is_sent_again_whatever_happened() {
 async fn a_write_that_was_not_sent_is_tried_again_and_then_given_back() {
     for (name, failure) in [
         ("not sent", ProviderError::not_sent("connection refused")),
-        ("429", ProviderError::refused("slow down").status(429)),
-        ("425", ProviderError::refused("too early").status(425)),
-        ("lock", ProviderError::refused("locked").status(400).code_decides("lock_timeout", true)),
+        ("429", ProviderError::refused("slow down").with_status(429)),
+        ("425", ProviderError::refused("too early").with_status(425)),
+        ("lock", ProviderError::refused("locked").with_status(400).transient_by_code("lock_timeout")),
     ] {
         let guard = guard_on(&MemoryStore::new());
         let desk = Desk::with([Act::Fail(failure.clone())]);
@@ -109,7 +109,7 @@ async fn a_write_that_was_not_sent_is_tried_again_and_then_given_back() {
 async fn a_wrong_credential_is_no_answer_to_the_operation() {
     for status in [401, 403] {
         let guard = guard_on(&MemoryStore::new());
-        let desk = Desk::with([Act::Fail(ProviderError::refused("bad key").status(status))]);
+        let desk = Desk::with([Act::Fail(ProviderError::refused("bad key").with_status(status))]);
         let error = guard.run(&unkeyed(), desk.keyless()).await.unwrap_err();
         assert!(error.is_configuration(), "{error}");
         assert_eq!(guard.run(&unkeyed(), desk.keyless()).await.unwrap().provenance(), Provenance::Fresh);
@@ -118,7 +118,10 @@ async fn a_wrong_credential_is_no_answer_to_the_operation() {
 
 #[tokio::test(start_paused = true)]
 async fn a_refusal_is_repeated_and_never_sent_again() {
-    let declined = ProviderError::refused("insufficient funds").status(402).code("card_declined").request_id("req_1");
+    let declined = ProviderError::refused("insufficient funds")
+        .with_status(402)
+        .with_code("card_declined")
+        .with_request_id("req_1");
     for operation in [unkeyed(), keyed()] {
         let store = MemoryStore::new();
         let desk = Desk::with([Act::Fail(declined.clone())]);
@@ -131,7 +134,7 @@ async fn a_refusal_is_repeated_and_never_sent_again() {
             assert_eq!((error.code(), error.http_status()), ("refused", 422));
             let said = error.provider_error().unwrap();
             assert_eq!(said.to_string(), declined.to_string());
-            assert_eq!(said.provider_code(), Some("card_declined"));
+            assert_eq!(said.code(), Some("card_declined"));
             assert_eq!(said.provider_request_id(), Some("req_1"));
         }
         assert_eq!(errors[0].attempts().len(), 1);
@@ -143,7 +146,7 @@ async fn a_refusal_is_repeated_and_never_sent_again() {
 
 #[tokio::test(start_paused = true)]
 async fn a_refusal_under_the_key_answers_for_what_was_sent_before() {
-    let declined = ProviderError::refused("declined").status(402);
+    let declined = ProviderError::refused("declined").with_status(402);
     let desk = Desk::with([Act::Fail(busy()), Act::Fail(declined)]);
     let guard = guard_on(&MemoryStore::new());
     assert!(guard.run(&keyed(), desk.keyed()).await.unwrap_err().is_refused());
@@ -153,7 +156,7 @@ async fn a_refusal_under_the_key_answers_for_what_was_sent_before() {
 #[tokio::test(start_paused = true)]
 async fn a_refusal_without_the_key_does_not_answer_for_what_was_sent_under_it() {
     let guard = guard_on(&MemoryStore::new());
-    let desk = Desk::with([Act::LostAnswer, Act::Fail(ProviderError::refused("declined").status(402))]);
+    let desk = Desk::with([Act::LostAnswer, Act::Fail(ProviderError::refused("declined").with_status(402))]);
     let forgetful = {
         let desk = desk.clone();
         move |call: GuardCall| {
@@ -169,7 +172,7 @@ async fn a_refusal_without_the_key_does_not_answer_for_what_was_sent_under_it() 
 #[tokio::test(start_paused = true)]
 async fn a_refused_operation_may_be_opened_again_by_somebody_who_mended_the_cause() {
     let guard = guard_on(&MemoryStore::new());
-    let desk = Desk::with([Act::Fail(ProviderError::refused("unrecognized URL").status(404))]);
+    let desk = Desk::with([Act::Fail(ProviderError::refused("unrecognized URL").with_status(404))]);
     assert!(guard.run(&keyed(), desk.keyed()).await.unwrap_err().is_refused());
     assert!(guard.resolve(&keyed(), Resolution::done(&1), "ops").await.unwrap_err().is_nothing_to_resolve());
     guard.resolve(&keyed(), Resolution::not_executed(), "ops").await.unwrap();
@@ -181,11 +184,11 @@ async fn a_refused_operation_may_be_opened_again_by_somebody_who_mended_the_caus
 #[tokio::test(start_paused = true)]
 async fn what_does_not_answer_for_what_was_sent_before_leaves_it_open() {
     let open = [
-        ("rate limit", ProviderError::refused("slow down").status(429)),
-        ("credential", ProviderError::refused("expired key").status(401)),
+        ("rate limit", ProviderError::refused("slow down").with_status(429)),
+        ("credential", ProviderError::refused("expired key").with_status(401)),
         ("not sent", ProviderError::not_sent("connection refused")),
-        ("key in use", ProviderError::refused("busy").status(409).code("idempotency_key_in_use")),
-        ("other parameters", ProviderError::refused("Keys for idempotent requests…").status(400)),
+        ("key in use", ProviderError::refused("busy").with_status(409).with_code("idempotency_key_in_use")),
+        ("other parameters", ProviderError::refused("Keys for idempotent requests…").with_status(400)),
     ];
     for (name, failure) in open {
         let script = [Act::LostAnswer].into_iter().chain(vec![Act::Fail(failure); 3]);

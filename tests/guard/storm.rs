@@ -47,7 +47,7 @@ fn nothing_happens_twice_whatever_fails() {
                         Act::Slow(secs(2)),
                         Act::Fail(ProviderError::not_sent("x")),
                         Act::Never,
-                        Act::Fail(ProviderError::refused("slow down").status(429)),
+                        Act::Fail(ProviderError::refused("slow down").with_status(429)),
                     ];
                     let first = usize::try_from(seed + process).unwrap() + number;
                     desk.script((0..2).map(|at| acts[(first + at * 2) % acts.len()].clone()));

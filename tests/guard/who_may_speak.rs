@@ -86,8 +86,8 @@ impl Knows {
     fn answer(self) -> Result<u32, ProviderError> {
         match self {
             Self::Done => Ok(1),
-            Self::Refused => Err(ProviderError::refused("declined").status(402)),
-            Self::NotExecuted => Err(ProviderError::refused("too many").status(429).retry_after(secs(600))),
+            Self::Refused => Err(ProviderError::refused("declined").with_status(402)),
+            Self::NotExecuted => Err(ProviderError::refused("too many").with_status(429).with_retry_after(secs(600))),
         }
     }
 }

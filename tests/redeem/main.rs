@@ -37,20 +37,20 @@ fn redeeming(provider: &ScriptedProvider, store: &MemoryStore) -> ValidatorBuild
 /// A paid payment that names no order.
 fn unbound(id: &str) -> ProviderPayment {
     ProviderPayment::new(id, PaymentStatus::Paid)
-        .mode(Mode::Live)
-        .amount(1999, Currency::USD)
-        .amount_received(1999)
-        .amount_refunded(0)
-        .created(1_767_225_600)
-        .as_of(1_767_225_660)
-        .metadata("store_id", "store_42")
+        .with_mode(Mode::Live)
+        .with_amount(1999, Currency::USD)
+        .with_amount_received(1999)
+        .with_amount_refunded(0)
+        .with_created(1_767_225_600)
+        .with_as_of(1_767_225_660)
+        .with_metadata("store_id", "store_42")
 }
 
 async fn proof(validator: &Validator, tenant: &str, id: &str, order: Option<&str>) -> Proof {
     let money = Money::parse("19.99", Currency::USD).unwrap();
     let mut intent = PaymentIntent::new(tenant, id, money).unwrap();
     if let Some(order) = order {
-        intent = intent.order(order).unwrap();
+        intent = intent.with_order(order).unwrap();
     }
     match validator.validate(&intent).await.unwrap().into_verdict() {
         Verdict::Valid(proof) => proof,

@@ -13,7 +13,7 @@ async fn an_old_proof_is_asked_about_again_and_a_refund_since_then_is_seen() {
     let (provider, store) = (provider(), MemoryStore::new());
     let validator = redeeming(&provider, &store).build().unwrap();
     let proof = proof(&validator, "store_42", "pi_1", Some("6735")).await;
-    provider.put(paid("pi_1").amount_refunded(1999));
+    provider.put(paid("pi_1").with_amount_refunded(1999));
     tokio::time::advance(secs(61)).await;
     match validator.redeem(&proof).await {
         Err(RedeemError::NoLongerValid(verdict)) => assert!(matches!(*verdict, Verdict::Invalid(_))),
@@ -25,7 +25,7 @@ async fn an_old_proof_is_asked_about_again_and_a_refund_since_then_is_seen() {
 #[tokio::test(start_paused = true)]
 async fn the_proof_of_a_laxer_validator_is_judged_again() {
     let (provider, store) = (provider(), MemoryStore::new());
-    provider.put(paid("pi_1").disputed(true));
+    provider.put(paid("pi_1").with_disputed(true));
     let lax = redeeming(&provider, &store).policy(Policy::default().accept_disputed()).build().unwrap();
     let strict = redeeming(&provider, &store).build().unwrap();
     let proof = proof(&lax, "store_42", "pi_1", Some("6735")).await;
@@ -37,8 +37,9 @@ async fn the_proof_of_a_laxer_validator_is_judged_again() {
 async fn a_payment_of_unknown_age_is_not_redeemed_and_the_error_says_what_to_state() {
     let (provider, store) = (ScriptedProvider::new(), MemoryStore::new());
     let undated = |id: &str| {
-        let facts = ProviderPayment::new(id, PaymentStatus::Paid).mode(Mode::Live).amount(1999, Currency::USD);
-        facts.amount_received(1999).amount_refunded(0).metadata("store_id", "store_42")
+        let facts =
+            ProviderPayment::new(id, PaymentStatus::Paid).with_mode(Mode::Live).with_amount(1999, Currency::USD);
+        facts.with_amount_received(1999).with_amount_refunded(0).with_metadata("store_id", "store_42")
     };
     provider.put(undated("pi_1"));
     let validator = redeeming(&provider, &store).build().unwrap();
@@ -53,7 +54,7 @@ async fn a_payment_of_unknown_age_is_not_redeemed_and_the_error_says_what_to_sta
         assert_eq!((error.code(), error.http_status(), error.retry_after()), ("created_unstated", 500, None));
     }
     assert!(validator.redemption(&pi_1).await.unwrap().is_none());
-    provider.put(undated("pi_1").created(1_767_225_600).as_of(1_767_225_660));
+    provider.put(undated("pi_1").with_created(1_767_225_600).with_as_of(1_767_225_660));
     validator.forget(&pi_1).await.unwrap();
     for is_first in [true, false] {
         let dated = proof(&validator, "store_42", "pi_1", None).await;

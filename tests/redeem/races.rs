@@ -60,7 +60,7 @@ async fn of_many_at_once_one_wins() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lost_reply_at_any_step_is_recognised() {
+async fn a_lost_reply_at_any_step_is_recognized() {
     for verb in [Verb::Claim, Verb::Replace, Verb::Get, Verb::Remove] {
         let (provider, store) = (ScriptedProvider::new(), MemoryStore::new());
         let (validator, way, [one, two]) = process(&provider, &store).await;

@@ -115,8 +115,11 @@ async fn one_payment_pays_one_order_and_one_order_is_paid_once() {
 #[tokio::test(start_paused = true)]
 async fn a_payment_used_by_one_tenant_is_used_for_all_and_tells_them_nothing() {
     let (provider, store) = (ScriptedProvider::new(), MemoryStore::new());
-    let facts = ProviderPayment::new("pi_1", PaymentStatus::Paid).mode(Mode::Live).amount(1999, Currency::USD);
-    provider.put(facts.amount_received(1999).amount_refunded(0).created(1_767_225_600).as_of(1_767_225_660));
+    let facts =
+        ProviderPayment::new("pi_1", PaymentStatus::Paid).with_mode(Mode::Live).with_amount(1999, Currency::USD);
+    provider.put(
+        facts.with_amount_received(1999).with_amount_refunded(0).with_created(1_767_225_600).with_as_of(1_767_225_660),
+    );
     let validator = redeeming(&provider, &store).single_tenant().build().unwrap();
     let (ours, theirs) =
         (proof(&validator, "ours", "pi_1", None).await, proof(&validator, "theirs", "pi_1", None).await);

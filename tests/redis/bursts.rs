@@ -50,7 +50,7 @@ async fn no_checkout_of_a_burst_is_refused_while_the_server_is_well() {
 async fn check_out(validator: Validator, number: usize) -> Result<(), RedeemError> {
     let money = Money::parse("19.99", Currency::USD).unwrap();
     let intent = PaymentIntent::new("store_42", format!("pi_{number}"), money).unwrap();
-    let intent = intent.order(number.to_string()).unwrap();
+    let intent = intent.with_order(number.to_string()).unwrap();
     match validator.validate(intent).await?.into_verdict() {
         Verdict::Valid(proof) => validator.redeem(proof).await.map(drop),
         other => panic!("{other:?}"),
@@ -60,12 +60,12 @@ async fn check_out(validator: Validator, number: usize) -> Result<(), RedeemErro
 /// Paid for an order of its own.
 fn payment(number: usize) -> ProviderPayment {
     ProviderPayment::new(format!("pi_{number}"), PaymentStatus::Paid)
-        .mode(Mode::Live)
-        .amount(1999, Currency::USD)
-        .amount_received(1999)
-        .amount_refunded(0)
-        .created(1_767_225_600)
-        .as_of(1_767_225_660)
-        .metadata("store_id", "store_42")
-        .metadata("order_id", number.to_string())
+        .with_mode(Mode::Live)
+        .with_amount(1999, Currency::USD)
+        .with_amount_received(1999)
+        .with_amount_refunded(0)
+        .with_created(1_767_225_600)
+        .with_as_of(1_767_225_660)
+        .with_metadata("store_id", "store_42")
+        .with_metadata("order_id", number.to_string())
 }

@@ -162,7 +162,7 @@ async fn tls_with_an_authority_of_ones_own() {
 
     let strange = patient(trusting(format!("rediss://localhost:{port}"), &foreign));
     refused(&strange.get("k").await.unwrap_err(), "`root_certificate`");
-    // The certificate names 127.0.0.1 and not its neighbour.
+    // The certificate names 127.0.0.1 and not its neighbor.
     assert_eq!(server.command(&["CONFIG", "SET", "bind", "127.0.0.1 127.0.0.2"]), "OK");
     let unnamed = patient(trusting(format!("rediss://127.0.0.2:{port}"), &certificates));
     refused(&unnamed.get("k").await.unwrap_err(), "a host name that the certificate names");

@@ -36,13 +36,13 @@ async fn account(payments: &[&str]) -> Sandbox {
 /// A paid payment that names no order, so that it may be redeemed for any.
 fn unbound(id: &str) -> ProviderPayment {
     ProviderPayment::new(id, PaymentStatus::Paid)
-        .mode(Mode::Live)
-        .amount(1999, Currency::USD)
-        .amount_received(1999)
-        .amount_refunded(0)
-        .created(1_767_225_600)
-        .as_of(1_767_225_660)
-        .metadata("store_id", "store_42")
+        .with_mode(Mode::Live)
+        .with_amount(1999, Currency::USD)
+        .with_amount_received(1999)
+        .with_amount_refunded(0)
+        .with_created(1_767_225_600)
+        .with_as_of(1_767_225_660)
+        .with_metadata("store_id", "store_42")
 }
 
 fn over(store: &MemoryStore, stripe: StripeBuilder) -> ValidatorBuilder {
@@ -67,9 +67,10 @@ async fn a_store_demands_the_account_or_the_statement_that_there_is_one() {
     }
     // A label is no name.
     unstated(over(&MemoryStore::new(), stripe(&sandbox, "a").account_label("eu")));
-    let acme = || provider_fn(ProviderIdentity::new("acme").label("eu"), |id, _| async move { Ok(paid(id.as_str())) });
+    let acme =
+        || provider_fn(ProviderIdentity::new("acme").with_label("eu"), |id, _| async move { Ok(paid(id.as_str())) });
     let said = unstated(Validator::builder(acme()).store(MemoryStore::new()));
-    for word in ["acme", "ProviderIdentity::account", "only_account()"] {
+    for word in ["acme", "ProviderIdentity::with_account", "only_account()"] {
         assert!(said.contains(word), "{word}: {said}");
     }
 
@@ -84,7 +85,7 @@ async fn a_store_demands_the_account_or_the_statement_that_there_is_one() {
 #[test]
 fn a_name_that_is_none_is_refused() {
     for name in ["", &"a".repeat(256)] {
-        let identity = ProviderIdentity::new("acme").account(name);
+        let identity = ProviderIdentity::new("acme").with_account(name);
         let acme = provider_fn(identity, |id, _| async move { Ok(paid(id.as_str())) });
         let error = Validator::builder(acme).build().unwrap_err();
         assert!(error.to_string().contains("account is"), "{error}");
@@ -109,7 +110,7 @@ async fn an_account_shares_its_facts_however_it_is_reached_and_labeled() {
     let by_own_key = stripe(&sandbox, "a").own_account("acct_1");
     let by_rotated_key = stripe(&sandbox, "b").own_account("acct_1").account_label("eu");
     let by_platform = stripe(&sandbox, "c").own_account("acct_platform").account("acct_1");
-    let claims = PaymentIntent::new("acct_1", "pi_1", intent("pi_1").money()).unwrap().order("6735").unwrap();
+    let claims = PaymentIntent::new("acct_1", "pi_1", intent("pi_1").money()).unwrap().with_order("6735").unwrap();
     for (at, stripe) in [by_own_key, by_rotated_key, by_platform].into_iter().enumerate() {
         // Each states whose payment it is, so that any of them proves the tenant by account to the others.
         let proven = over(&store, stripe).tenant_proof(TenantProof::Account).build().unwrap();
@@ -145,7 +146,7 @@ async fn proof(validator: &Validator, id: &str) -> Proof {
 /// Ids that may repeat, so that the account, named or not, is part of the place, as it once was everywhere.
 fn former(account: Option<&str>) -> ProviderIdentity {
     let identity = ProviderIdentity::new("stripe");
-    account.map_or_else(|| identity.clone().only_account(), |account| identity.clone().account(account))
+    account.map_or_else(|| identity.clone().only_account(), |account| identity.clone().with_account(account))
 }
 
 fn unique() -> ProviderIdentity {
@@ -155,16 +156,16 @@ fn unique() -> ProviderIdentity {
 #[tokio::test(start_paused = true)]
 async fn a_used_payment_stays_used_once_its_account_is_named() {
     // What a validator of today looks like that once kept its records under this name.
-    let named = || unique().account("acct_1");
+    let named = || unique().with_account("acct_1");
     for (before, after) in [
         (None, named()),
         (None, unique().only_account()),
-        (None, named().label("eu")),
-        (Some("eu"), named().label("eu")),
-        (Some("eu"), unique().only_account().label("eu")),
+        (None, named().with_label("eu")),
+        (Some("eu"), named().with_label("eu")),
+        (Some("eu"), unique().only_account().with_label("eu")),
         (Some("acct_1"), named()),
-        (Some("eu/acct_1"), named().label("eu")),
-        (None, ProviderIdentity::new("stripe").account("acct_1")),
+        (Some("eu/acct_1"), named().with_label("eu")),
+        (None, ProviderIdentity::new("stripe").with_account("acct_1")),
     ] {
         let (store, shown) = (MemoryStore::new(), format!("{before:?}, then {after:?}"));
         let (old, new) = (redeeming(former(before), store.clone()), redeeming(after, store));
@@ -206,7 +207,7 @@ async fn a_used_payment_stays_used_however_its_account_is_reached() {
         let receipt = validator.redeem(&proof).await.unwrap().into_receipt();
         let (receipt_before, key) = first.get_or_insert_with(|| (receipt.clone(), proof.redemption_key()));
         assert_eq!((&receipt, proof.redemption_key()), (&*receipt_before, key.clone()));
-        let theirs = PaymentIntent::new("store_7", "pi_1", proof.money()).unwrap().order("6735").unwrap();
+        let theirs = PaymentIntent::new("store_7", "pi_1", proof.money()).unwrap().with_order("6735").unwrap();
         let Verdict::Valid(proof) = ask(validator, &theirs).await.into_verdict() else { panic!("it is paid") };
         let another = validator.redeem(proof).await;
         assert!(matches!(another, Err(RedeemError::AlreadyRedeemed { by: None })), "{another:?}");
@@ -227,7 +228,7 @@ async fn equal_ids_of_two_accounts_are_two_payments_where_ids_may_repeat() {
 async fn a_redemption_under_way_at_a_former_place_is_waited_for_and_settles_no_more_once_its_lease_is_over() {
     let store = MemoryStore::new();
     let way = ChaosStore::new(&store, 0);
-    let (old, new) = (redeeming(former(None), way.clone()), redeeming(unique().account("acct_1"), store.clone()));
+    let (old, new) = (redeeming(former(None), way.clone()), redeeming(unique().with_account("acct_1"), store.clone()));
     let (theirs, ours) = (proof(&old, "pi_1").await, proof(&new, "pi_1").await);
     // It claims both records, and then its settling lies in a queue for longer than the lease.
     way.script([Fate::Made, Fate::Made, Fate::Late(secs(45))]);
@@ -247,7 +248,7 @@ async fn a_redemption_under_way_at_a_former_place_is_waited_for_and_settles_no_m
 async fn a_redemption_that_is_settled_at_a_former_place_meanwhile_is_seen() {
     let store = MemoryStore::new();
     let way = ChaosStore::new(&store, 0);
-    let (old, new) = (redeeming(former(None), store.clone()), redeeming(unique().account("acct_1"), way.clone()));
+    let (old, new) = (redeeming(former(None), store.clone()), redeeming(unique().with_account("acct_1"), way.clone()));
     let (theirs, ours) = (proof(&old, "pi_1").await, proof(&new, "pi_1").await);
     // The claim at the present place takes its time, and is made.
     way.script([Fate::StallAfter(ms(500))]);
@@ -263,7 +264,7 @@ async fn a_redemption_that_is_settled_at_a_former_place_meanwhile_is_seen() {
 async fn a_redemption_under_way_at_a_former_place_is_not_held_up_by_the_one_that_waits_for_it() {
     let store = MemoryStore::new();
     let way = ChaosStore::new(&store, 0);
-    let (old, new) = (redeeming(former(None), way.clone()), redeeming(unique().account("acct_1"), store.clone()));
+    let (old, new) = (redeeming(former(None), way.clone()), redeeming(unique().with_account("acct_1"), store.clone()));
     let (theirs, ours) = (proof(&old, "pi_1").await, proof(&new, "pi_1").await);
     // It has claimed the payment, and comes to the order after the other one has looked there.
     way.script([Fate::Made, Fate::StallBefore(ms(500))]);
@@ -281,7 +282,7 @@ async fn a_redemption_under_way_at_a_former_place_is_not_held_up_by_the_one_that
 async fn an_order_stays_paid_when_a_call_with_the_same_claim_finds_the_payment_used_at_a_former_place() {
     let store = MemoryStore::new();
     let [way, other_way] = [(), ()].map(|()| ChaosStore::new(&store, 0));
-    let named = || unique().account("acct_1");
+    let named = || unique().with_account("acct_1");
     let (one, other) = (redeeming(named(), way.clone()), redeeming(named(), other_way.clone()));
     let old = redeeming(former(None), store.clone());
     let (ours, also, theirs) = (proof(&one, "pi_1").await, proof(&other, "pi_1").await, proof(&old, "pi_1").await);
@@ -304,14 +305,14 @@ async fn a_hit_takes_one_round_trip_a_miss_two_and_a_key_one_more() {
     let store = MemoryStore::new();
     let asked = |id: &str, key: Option<&str>| {
         let claims = PaymentIntent::new("store_42", id, intent(id).money()).unwrap();
-        key.map_or_else(|| claims.clone(), |key| claims.clone().key(IdempotencyKey::parse(key).unwrap()))
+        key.map_or_else(|| claims.clone(), |key| claims.clone().with_key(IdempotencyKey::parse(key).unwrap()))
     };
     // Each time by a process that knows nothing yet.
     for (id, key, trips) in
         [("pi_1", None, 2), ("pi_1", None, 1), ("pi_1", Some("a"), 2), ("pi_1", Some("a"), 2), ("pi_2", Some("b"), 3)]
     {
         let way = ChaosStore::new(&store, 0);
-        let validator = redeeming(unique().account("acct_1"), way.clone());
+        let validator = redeeming(unique().with_account("acct_1"), way.clone());
         way.script(vec![Fate::StallAfter(ms(100)); 5]);
         let begin = Instant::now();
         assert!(validator.validate(asked(id, key)).await.unwrap().verdict().is_valid());
@@ -323,8 +324,8 @@ async fn a_hit_takes_one_round_trip_a_miss_two_and_a_key_one_more() {
 async fn a_first_redemption_takes_three_round_trips_however_many_former_places_there_are() {
     for (identity, former_places) in [
         (unique().only_account(), 1),
-        (unique().account("acct_1"), 2),
-        (unique().account("acct_1").label("eu"), 4),
+        (unique().with_account("acct_1"), 2),
+        (unique().with_account("acct_1").with_label("eu"), 4),
         (ProviderIdentity::new("stripe").only_account(), 0),
     ] {
         let way = ChaosStore::new(&MemoryStore::new(), 0);

@@ -162,7 +162,7 @@ async fn a_refund_forgotten_elsewhere_is_seen_within_five_seconds_by_a_process_t
     advance(secs(14 * 60)).await;
     let second = process(&provider, &store);
     assert!(is_valid(&second.validate(intent("pi_1")).await.unwrap()));
-    provider.put(paid("pi_1").amount_refunded(1999));
+    provider.put(paid("pi_1").with_amount_refunded(1999));
     first.forget(&PaymentId::parse("pi_1").unwrap()).await.unwrap();
     advance(secs(5) + ms(1)).await;
     assert!(!is_valid(&second.validate(intent("pi_1")).await.unwrap()));

@@ -76,7 +76,7 @@ fn key(text: &str) -> IdempotencyKey {
 async fn record(store: &MemoryStore, kind: &str, provider: &ScriptedProvider) -> (String, Vec<u8>) {
     let spy = ChaosStore::new(store, 0);
     let validator = plain(provider).store(spy.clone()).build().unwrap();
-    validator.validate(intent("pi_1").key(key("click-1"))).await.unwrap();
+    validator.validate(intent("pi_1").with_key(key("click-1"))).await.unwrap();
     let place = spy.keys().into_iter().find(|key| key.contains(kind)).unwrap();
     let bytes = store.get(&place).await.unwrap().unwrap().bytes;
     (place, bytes)
@@ -96,11 +96,11 @@ fn marked(validation: &Validation) -> (Provenance, Option<Degradation>) {
 
 fn out_of_order() -> ProviderPayment {
     ProviderPayment::new("pi_1", PaymentStatus::Paid)
-        .mode(Mode::Live)
-        .amount(1999, Currency::USD)
-        .amount_received(1999)
-        .amount_refunded(0)
-        .metadata("store_id", "store_42")
+        .with_mode(Mode::Live)
+        .with_amount(1999, Currency::USD)
+        .with_amount_received(1999)
+        .with_amount_refunded(0)
+        .with_metadata("store_id", "store_42")
 }
 
 // The provider is down.

@@ -165,13 +165,16 @@ fn owner_of(receipt: &Receipt) -> Owner {
 async fn begin(seed: u64, processes: u64, payments: &[String]) -> (Ways, Arc<World>) {
     // Each names the account in its own way, and the payments are the same.
     let identity = || ProviderIdentity::new("scripted").globally_unique_ids();
-    let identities =
-        [identity().only_account(), identity().account("acct_1"), identity().account("acct_1").label("eu")];
+    let identities = [
+        identity().only_account(),
+        identity().with_account("acct_1"),
+        identity().with_account("acct_1").with_label("eu"),
+    ];
     let providers = identities.map(ScriptedProvider::with_identity);
     for (provider, payment) in providers.iter().flat_map(|provider| payments.iter().map(move |id| (provider, id))) {
-        let facts = ProviderPayment::new(payment.as_str(), PaymentStatus::Paid).mode(Mode::Live);
-        let facts = facts.amount(1999, Currency::USD).amount_received(1999).amount_refunded(0);
-        provider.put(facts.created(1_767_225_600).as_of(1_767_225_660));
+        let facts = ProviderPayment::new(payment.as_str(), PaymentStatus::Paid).with_mode(Mode::Live);
+        let facts = facts.with_amount(1999, Currency::USD).with_amount_received(1999).with_amount_refunded(0);
+        provider.put(facts.with_created(1_767_225_600).with_as_of(1_767_225_660));
     }
     let ways = Ways::new(seed, processes);
     let starts: Vec<Box<dyn Fn() -> Validator + Send + Sync>> = ways

@@ -197,7 +197,7 @@ async fn what_does_not_pass_is_asked_once() {
 }
 
 #[tokio::test]
-async fn retry_after_is_honoured_in_both_forms() {
+async fn retry_after_is_honored_in_both_forms() {
     let date = Fault::RateLimitedUntil { wait: Duration::from_secs(1) };
     for fault in [Fault::RateLimited { retry_after: Some(Duration::from_secs(1)) }, date] {
         let sandbox = sandbox().await;
@@ -296,7 +296,7 @@ async fn every_shape_of_the_charge_is_read_or_refused_never_guessed() {
 async fn each_deviation_has_its_finding() {
     let other = |id: &str| SandboxPayment::paid(id, 1999, "usd");
     let cases = [
-        (paid().livemode(false), "mode_mismatch"),
+        (paid().test_mode(), "mode_mismatch"),
         (other("pi_1").tenant("store_42").order("6736"), "order_mismatch"),
         (other("pi_1").tenant("store_43").order("6735"), "tenant_mismatch"),
         (other("pi_1").order("6735"), "unproven"),

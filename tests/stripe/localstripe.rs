@@ -94,7 +94,7 @@ fn text(value: &Value, field: &str) -> String {
 
 fn claim(payment: &str, amount: &str, currency: Currency) -> PaymentIntent {
     let money = Money::parse(amount, currency).unwrap();
-    PaymentIntent::new("store_42", payment, money).unwrap().order("6735").unwrap()
+    PaymentIntent::new("store_42", payment, money).unwrap().with_order("6735").unwrap()
 }
 
 async fn validate(validator: &Validator, payment: &str) -> Validation {
@@ -121,7 +121,7 @@ async fn a_paid_payment_is_valid_and_forged_claims_about_it_are_not() {
     let euros = validator.validate(claim(&payment, "19.99", Currency::EUR)).await.unwrap();
     assert_eq!(findings(&euros), ["currency_mismatch"]);
     let money = Money::parse("19.99", Currency::USD).unwrap();
-    let elsewhere = PaymentIntent::new("store_43", &payment, money).unwrap().order("6736").unwrap();
+    let elsewhere = PaymentIntent::new("store_43", &payment, money).unwrap().with_order("6736").unwrap();
     assert_eq!(findings(&validator.validate(elsewhere).await.unwrap()), ["tenant_mismatch"]);
     assert_eq!(validator.stats().attempts, 1, "forgeries cost no provider call");
 }
@@ -186,13 +186,13 @@ async fn an_unconfirmed_payment_is_action_required() {
 }
 
 #[tokio::test]
-async fn an_authorisation_is_pending_unless_accepted_and_valid_once_captured() {
+async fn an_authorization_is_pending_unless_accepted_and_valid_once_captured() {
     let server = &*WITH_AMOUNTS;
     let payment = server.create("payment_method=pm_card_visa&capture_method=manual&confirm=true").await;
     let validator = server.validator();
     assert!(matches!(validate(&validator, &payment).await.verdict(), Verdict::Pending(_)));
-    match validate(&server.validator_with(Policy::default().accept_authorised()), &payment).await.verdict() {
-        Verdict::Valid(proof) => assert_eq!(proof.capture(), Capture::Authorised),
+    match validate(&server.validator_with(Policy::default().accept_authorized()), &payment).await.verdict() {
+        Verdict::Valid(proof) => assert_eq!(proof.capture(), Capture::Authorized),
         verdict => panic!("{verdict:?}"),
     }
     server.act(&payment, "capture", "").await;

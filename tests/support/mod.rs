@@ -18,26 +18,26 @@ use tokio::runtime::{Builder, Runtime};
 /// A live payment of 19.99 USD, captured in full, of tenant `store_42` for order 6735.
 pub(crate) fn paid(id: &str) -> ProviderPayment {
     ProviderPayment::new(id, PaymentStatus::Paid)
-        .mode(Mode::Live)
-        .amount(1999, Currency::USD)
-        .amount_received(1999)
-        .amount_refunded(0)
-        .created(1_767_225_600)
-        .as_of(1_767_225_660)
-        .metadata("store_id", "store_42")
-        .metadata("order_id", "6735")
+        .with_mode(Mode::Live)
+        .with_amount(1999, Currency::USD)
+        .with_amount_received(1999)
+        .with_amount_refunded(0)
+        .with_created(1_767_225_600)
+        .with_as_of(1_767_225_660)
+        .with_metadata("store_id", "store_42")
+        .with_metadata("order_id", "6735")
 }
 
 /// The intent that claims what [`paid`] states.
 pub(crate) fn intent(id: &str) -> PaymentIntent {
     let money = Money::parse("19.99", Currency::USD).unwrap();
-    PaymentIntent::new("store_42", id, money).unwrap().order("6735").unwrap()
+    PaymentIntent::new("store_42", id, money).unwrap().with_order("6735").unwrap()
 }
 
 /// The same claims about another amount.
 pub(crate) fn intent_of(id: &str, amount: &str) -> PaymentIntent {
     let money = Money::parse(amount, Currency::USD).unwrap();
-    PaymentIntent::new("store_42", id, money).unwrap().order("6735").unwrap()
+    PaymentIntent::new("store_42", id, money).unwrap().with_order("6735").unwrap()
 }
 
 /// A provider that holds the paid payment `pi_1`.
@@ -52,7 +52,7 @@ pub(crate) const NO_PATTERNS: [&str; 0] = [];
 
 /// A server error, which passes.
 pub(crate) fn busy() -> ProviderError {
-    ProviderError::refused("busy").status(503)
+    ProviderError::refused("busy").with_status(503)
 }
 
 /// A provider that fails the same way on every call.

@@ -91,11 +91,11 @@ fn assert_chain(what: &str, error: &(dyn Error + 'static)) {
 #[expect(clippy::unwrap_used, reason = "the literals are well-formed")]
 fn claim(id: &str) -> PaymentIntent {
     let Planted { customer, key, .. } = planted();
-    intent(id).customer(customer).unwrap().key(IdempotencyKey::parse(format!("{key} {id}")).unwrap())
+    intent(id).with_customer(customer).unwrap().with_key(IdempotencyKey::parse(format!("{key} {id}")).unwrap())
 }
 
 fn owned(id: &str) -> ProviderPayment {
-    paid(id).customer(planted().customer)
+    paid(id).with_customer(planted().customer)
 }
 
 #[test]
@@ -105,7 +105,7 @@ fn claims_show_neither_customer_nor_key() {
     assert_debug("key", &IdempotencyKey::parse(planted().key).unwrap());
     assert_debug("payment id", claim.payment());
     assert!(format!("{claim:?}").contains("pi_1"), "what helps is shown");
-    let facts = owned("pi_1").metadata("note", planted().api_key).metadata("secret", planted().client_secret);
+    let facts = owned("pi_1").with_metadata("note", planted().api_key).with_metadata("secret", planted().client_secret);
     assert_debug("facts", &facts);
     assert_debug("step", &Step::from(facts));
 }
@@ -127,10 +127,10 @@ fn a_refused_claim_is_not_repeated() {
             IdempotencyKey::parse(&long).unwrap_err(),
             PaymentIntent::new(&bad, "pi_1", money().unwrap()).unwrap_err(),
             PaymentIntent::new("store_42", &bad, money().unwrap()).unwrap_err(),
-            intent("pi_1").order(&bad).unwrap_err(),
-            intent("pi_1").order(&long).unwrap_err(),
-            intent("pi_1").customer(&bad).unwrap_err(),
-            intent("pi_1").customer(&long).unwrap_err(),
+            intent("pi_1").with_order(&bad).unwrap_err(),
+            intent("pi_1").with_order(&long).unwrap_err(),
+            intent("pi_1").with_customer(&bad).unwrap_err(),
+            intent("pi_1").with_customer(&long).unwrap_err(),
         ];
         errors.extend(PaymentId::parse(&client_secret).err());
         for error in errors {
@@ -158,13 +158,13 @@ fn an_answer_shows_nothing_of_its_body() {
 async fn verdicts_of_every_kind_show_no_customer() {
     let provider = ScriptedProvider::new();
     let with = |id: &str, status| {
-        let facts = ProviderPayment::new(id, status).amount(1999, Currency::USD).customer("cus_other");
-        facts.metadata("store_id", "store_42").metadata("order_id", "6735").mode(payproof::Mode::Live)
+        let facts = ProviderPayment::new(id, status).with_amount(1999, Currency::USD).with_customer("cus_other");
+        facts.with_metadata("store_id", "store_42").with_metadata("order_id", "6735").with_mode(payproof::Mode::Live)
     };
     provider.put(owned("pi_1"));
     provider.put(with("pi_2", PaymentStatus::Processing));
-    provider.put(paid("pi_3").customer(planted().customer + "x"));
-    provider.put(owned("pi_4").amount_refunded(1999).disputed(true).metadata("x", planted().api_key));
+    provider.put(paid("pi_3").with_customer(planted().customer + "x"));
+    provider.put(owned("pi_4").with_amount_refunded(1999).with_disputed(true).with_metadata("x", planted().api_key));
     let validator = Validator::builder(provider).build().unwrap();
     for id in ["pi_1", "pi_1", "pi_2", "pi_3", "pi_4", "pi_404"] {
         let call = validator.validate(claim(id));
@@ -231,13 +231,13 @@ async fn logs_at_the_finest_level_show_no_secret() {
     let _guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(layer));
 
     let provider = ScriptedProvider::new();
-    provider.put(owned("pi_1").request_id("req_1").metadata("token", planted().bearer));
+    provider.put(owned("pi_1").with_request_id("req_1").with_metadata("token", planted().bearer));
     let validator = Validator::builder(provider.clone()).no_breaker().build().unwrap();
     for _ in 0..2 {
         validator.validate(claim("pi_1")).await.unwrap();
     }
-    validator.validate(intent("pi_1").order("0rder-of-nobody").unwrap()).await.unwrap();
-    let _ = validator.validate(claim("pi_1").order("reused").unwrap()).await.unwrap_err();
+    validator.validate(intent("pi_1").with_order("0rder-of-nobody").unwrap()).await.unwrap();
+    let _ = validator.validate(claim("pi_1").with_order("reused").unwrap()).await.unwrap_err();
     for (at, failure) in failures().into_iter().enumerate() {
         let id = format!("pi_{at}0");
         provider.script(id.clone(), std::iter::repeat_n(failure, 4));

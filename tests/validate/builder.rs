@@ -66,12 +66,12 @@ fn defaults_are_the_documented_ones() {
         "facts_in_memory_for: 5s",
         "retention: 34560000s",
         "proof_max_age: 60s",
-        "authorised: false",
+        "authorized: false",
         "restart_loss: None",
         "only_instance: false",
         "max_keys: 100000",
         "seed: None",
-        "authorised: false",
+        "authorized: false",
         "partly_refunded: false",
         "disputed: false",
         "max_age: None",
@@ -257,7 +257,7 @@ fn a_test_provider_needs_a_test_validator_and_the_message_says_how() {
 
 #[test]
 fn a_mode_is_the_identitys_word_whatever_the_provider_is_called() {
-    let odd = ProviderIdentity::new("test_provider").account("sk_test");
+    let odd = ProviderIdentity::new("test_provider").with_account("sk_test");
     assert!(Validator::builder(ScriptedProvider::with_identity(odd)).build().is_ok());
 }
 
@@ -284,7 +284,7 @@ fn extreme_settings_neither_panic_nor_overflow() {
 #[tokio::test(start_paused = true)]
 async fn extreme_settings_still_answer() {
     let provider = provider();
-    let facts = support::paid("pi_1").created(0).as_of(1_700_000_000);
+    let facts = support::paid("pi_1").with_created(0).with_as_of(1_700_000_000);
     provider.put(facts);
     let validator = Validator::builder(provider.clone())
         .attempt_timeout(Duration::MAX)
@@ -301,7 +301,7 @@ async fn extreme_settings_still_answer() {
     tokio::time::advance(DAY * 1000).await;
     let kept = call().await.unwrap();
     assert_eq!((kept.provenance(), kept.age()), (Provenance::Replayed, DAY * 1000));
-    let keyed = intent("pi_1").key(payproof::IdempotencyKey::parse("k").unwrap());
+    let keyed = intent("pi_1").with_key(payproof::IdempotencyKey::parse("k").unwrap());
     assert!(is_valid(&validator.validate(keyed).await.unwrap()));
 }
 

@@ -20,15 +20,15 @@ const MOST_STEPS: usize = 100;
 const DEADLINE: Duration = secs(20);
 
 /// Everything that can go on at the provider while a caller leaves.
-fn behaviours() -> Vec<(&'static str, Vec<Step>, Option<Step>)> {
-    let limited = || ProviderError::refused("slow down").status(429).retry_after(secs(1));
+fn behaviors() -> Vec<(&'static str, Vec<Step>, Option<Step>)> {
+    let limited = || ProviderError::refused("slow down").with_status(429).with_retry_after(secs(1));
     vec![
         ("answers at once", vec![], None),
         ("answers slowly", vec![Step::Wait(ms(1900))], None),
         ("fails once", vec![busy().into()], None),
         ("fails slowly, then answers", vec![Step::Wait(secs(1)), busy().into(), Step::Wait(secs(1))], None),
         ("fails for ever", vec![], Some(Step::Fail(busy()))),
-        ("refuses", vec![], Some(Step::Fail(ProviderError::refused("no").status(401)))),
+        ("refuses", vec![], Some(Step::Fail(ProviderError::refused("no").with_status(401)))),
         ("limits the rate, then answers", vec![limited().into(), limited().into()], None),
         ("never answers", vec![], Some(Step::Never)),
         ("never answers, then does", vec![Step::Never], None),
@@ -99,7 +99,7 @@ async fn all_is_back(provider: &ScriptedProvider, validator: &Validator, shown: 
 
 #[test]
 fn a_caller_may_leave_at_any_poll() {
-    for (name, steps, always) in behaviours() {
+    for (name, steps, always) in behaviors() {
         for polls in 0..MOST_STEPS {
             let shown = format!("the provider {name}, {polls} polls");
             let answered = paused_runtime().block_on(async {
@@ -126,7 +126,7 @@ fn a_caller_may_leave_at_any_poll() {
 
 #[test]
 fn a_caller_may_leave_at_any_moment_of_its_own_deadline() {
-    for (name, steps, always) in behaviours() {
+    for (name, steps, always) in behaviors() {
         for limit in (0..25_u64).map(|quarter| ms(quarter * 250)) {
             let shown = format!("the provider {name}, deadline {limit:?}");
             paused_runtime().block_on(async {
@@ -150,7 +150,7 @@ fn a_caller_may_leave_at_any_moment_of_its_own_deadline() {
 
 #[test]
 fn a_leader_and_followers_may_leave_at_any_poll_and_the_rest_are_served() {
-    for (name, steps, always) in behaviours() {
+    for (name, steps, always) in behaviors() {
         for polls in 1..16 {
             for leaver in 0..3 {
                 let shown = format!("the provider {name}, caller {leaver} leaves after {polls} polls");
@@ -206,7 +206,7 @@ fn a_caller_may_leave_the_queue_at_any_poll() {
 
 #[test]
 fn a_runtime_may_shut_down_at_any_moment_of_a_flight() {
-    for (name, steps, always) in behaviours() {
+    for (name, steps, always) in behaviors() {
         for polls in 1..MOST_STEPS {
             let shown = format!("the provider {name}, shut down after {polls} polls");
             let provider = provider(&steps, always.as_ref());
@@ -244,7 +244,7 @@ fn a_runtime_may_shut_down_at_any_moment_of_a_flight() {
 
 #[test]
 fn a_half_open_breaker_survives_callers_and_runtimes_that_leave() {
-    for (name, steps, always) in behaviours() {
+    for (name, steps, always) in behaviors() {
         for polls in 1..20 {
             let shown = format!("the provider {name}, {polls} polls");
             let provider = provider(&[], None);

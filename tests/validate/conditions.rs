@@ -122,22 +122,22 @@ impl Service {
 
 #[tokio::test(start_paused = true)]
 async fn a_provider_that_fails_is_told_alike() {
-    let limit = ProviderError::refused("slow down").status(429).retry_after(secs(120));
+    let limit = ProviderError::refused("slow down").with_status(429).with_retry_after(secs(120));
     for (code, error) in [
         ("rate_limited", limit.clone()),
-        ("provider_unavailable", ProviderError::refused("busy").status(503)),
-        ("provider_unavailable", ProviderError::refused("no").status(500).header_decides(false)),
+        ("provider_unavailable", ProviderError::refused("busy").with_status(503)),
+        ("provider_unavailable", ProviderError::refused("no").with_status(500).permanent_by_header()),
         ("provider_unavailable", ProviderError::not_sent("no route")),
-        ("unreadable_answer", ProviderError::unreadable("?").status(200)),
+        ("unreadable_answer", ProviderError::unreadable("?").with_status(200)),
         ("unknown", ProviderError::message("the moon is full")),
-        ("provider_refused", ProviderError::refused("who are you?").status(401)),
+        ("provider_refused", ProviderError::refused("who are you?").with_status(401)),
     ] {
         let service = service(|builder| builder).await;
         assert_one(code, &service.all_fail(&error).await);
     }
     // The second of two calls finds the gate closed.
     let service = service(|builder| builder).await;
-    let closing = limit.rate_limit(RateLimit::Account);
+    let closing = limit.with_rate_limit(RateLimit::Account);
     let first = service.all_fail(&closing).await;
     assert_eq!(first[0].code, "rate_limited");
     assert_one("rate_limited", &service.all_fail(&closing).await);
@@ -153,7 +153,7 @@ async fn time_that_is_over_and_a_breaker_that_is_open_are_told_alike() {
 
     let builder = |builder: ValidatorBuilder| builder.breaker(payproof::Breaker::new().minimum_attempts(1));
     let service = self::service(builder).await;
-    let busy = ProviderError::refused("busy").status(503);
+    let busy = ProviderError::refused("busy").with_status(503);
     let _ = service.all_fail(&busy).await;
     let [guarded, validated, redeemed] = service.all_fail(&busy).await;
     // The look-ups have a breaker of their own, which opened at another time.
@@ -279,8 +279,8 @@ fn a_call_outside_a_runtime_is_told_alike() {
 async fn a_key_that_was_used_with_other_claims_is_told_alike() {
     let service = service(|builder| builder).await;
     let key = || IdempotencyKey::parse("click-1").unwrap();
-    let _ = service.validator.validate(intent("pi_1").key(key())).await.unwrap();
-    let validated = service.validator.validate(intent_of("pi_1", "20.00").key(key())).await.unwrap_err();
+    let _ = service.validator.validate(intent("pi_1").with_key(key())).await.unwrap();
+    let validated = service.validator.validate(intent_of("pi_1", "20.00").with_key(key())).await.unwrap_err();
     let _ = service.validator.guard().run(&write(), |_| ready(Ok(1))).await.unwrap();
     let guarded = service.run(&write().claim("amount", "2").unwrap(), || ready(Ok(1))).await;
     assert_one("key_reused", &[said(VALIDATE, &validated), said(GUARD, &guarded)]);
@@ -352,7 +352,7 @@ async fn a_task_that_is_gone_is_told_alike() {
 #[tokio::test(start_paused = true)]
 async fn what_a_guard_alone_can_say_is_in_its_docs() {
     let service = service(|builder| builder).await;
-    let refused = service.run(&write(), || ready(Err(ProviderError::refused("no").status(402)))).await;
+    let refused = service.run(&write(), || ready(Err(ProviderError::refused("no").with_status(402)))).await;
     assert_eq!(said(GUARD, &refused).code, "refused");
     let lost = || ready(Err(ProviderError::outcome_unknown("cut")));
     let unkeyed = service.run(&write().claim("n", "1").unwrap(), lost).await;

@@ -25,7 +25,7 @@ fn body(failure: &Failure) -> Value {
 fn success_says_what_there_is_and_nothing_else() {
     let answer = Success::new(json!({ "order": "6735" }));
     assert_eq!(serde_json::to_string(&answer).unwrap(), r#"{"data":{"order":"6735"}}"#);
-    let answer = answer.message("paid").meta(json!({ "page": 1 }));
+    let answer = answer.with_message("paid").with_meta(json!({ "page": 1 }));
     let expected = r#"{"data":{"order":"6735"},"message":"paid","meta":{"page":1}}"#;
     assert_eq!(serde_json::to_string(&answer).unwrap(), expected);
     let read: Success<Value> = serde_json::from_str(expected).unwrap();
@@ -36,7 +36,7 @@ fn success_says_what_there_is_and_nothing_else() {
 fn failure_says_what_there_is_and_nothing_else() {
     let answer = Failure::new(409, "SOLD_OUT", "the last one is gone");
     assert_eq!(body(&answer), json!({ "error": { "code": "SOLD_OUT", "message": "the last one is gone" } }));
-    let answer = answer.details(json!({ "left": 0 })).retry_after(secs(3)).not_executed();
+    let answer = answer.with_details(json!({ "left": 0 })).with_retry_after(secs(3)).not_executed();
     let expected =
         json!({ "error": { "code": "SOLD_OUT", "message": "the last one is gone", "details": { "left": 0 } } });
     assert_eq!(body(&answer), expected);
@@ -56,7 +56,7 @@ fn a_status_that_fits_neither_is_replaced() {
 
 #[test]
 fn a_wait_is_whole_seconds_rounded_up() {
-    let secs_of = |wait| Failure::new(503, "X", "x").retry_after(wait).retry_after_secs();
+    let secs_of = |wait| Failure::new(503, "X", "x").with_retry_after(wait).retry_after_secs();
     assert_eq!(secs_of(Duration::ZERO), Some(1));
     assert_eq!(secs_of(Duration::from_millis(1)), Some(1));
     assert_eq!(secs_of(Duration::from_millis(1001)), Some(2));
@@ -66,10 +66,10 @@ fn a_wait_is_whole_seconds_rounded_up() {
 
 #[tokio::test(start_paused = true)]
 async fn a_validation_that_could_not_tell_keeps_its_status_code_and_wait() {
-    let slow_down = ProviderError::refused("secret text").status(429).retry_after(secs(120));
+    let slow_down = ProviderError::refused("secret text").with_status(429).with_retry_after(secs(120));
     for (error, status, code, wait) in [
-        (ProviderError::refused("secret text").status(503), 503, "PROVIDER_UNAVAILABLE", None),
-        (ProviderError::refused("secret text").status(401), 502, "PROVIDER_REFUSED", None),
+        (ProviderError::refused("secret text").with_status(503), 503, "PROVIDER_UNAVAILABLE", None),
+        (ProviderError::refused("secret text").with_status(401), 502, "PROVIDER_REFUSED", None),
         (slow_down, 429, "RATE_LIMITED", Some(120)),
     ] {
         let validator = plain(&failing(error)).build().unwrap();
@@ -103,7 +103,7 @@ fn a_list_is_never_taken_for_an_answer() {
 #[tokio::test]
 async fn findings_are_named_by_their_codes_alone() {
     let provider = provider();
-    provider.put(paid("pi_2").metadata("store_id", "another_store"));
+    provider.put(paid("pi_2").with_metadata("store_id", "another_store"));
     let validator = plain(&provider).build().unwrap();
     let named = async |id: &str| {
         let validation = validator.validate(intent_of(id, "18.99")).await.unwrap();
@@ -132,13 +132,13 @@ async fn redeemed(validator: &Validator, id: &str, order: &str) -> Result<(), Re
 
 fn orderless(id: &str) -> ProviderPayment {
     ProviderPayment::new(id, PaymentStatus::Paid)
-        .mode(Mode::Live)
-        .amount(1999, Currency::USD)
-        .amount_received(1999)
-        .amount_refunded(0)
-        .created(1_767_225_600)
-        .as_of(1_767_225_660)
-        .metadata("store_id", "store_42")
+        .with_mode(Mode::Live)
+        .with_amount(1999, Currency::USD)
+        .with_amount_received(1999)
+        .with_amount_refunded(0)
+        .with_created(1_767_225_600)
+        .with_as_of(1_767_225_660)
+        .with_metadata("store_id", "store_42")
 }
 
 #[tokio::test]
@@ -173,7 +173,7 @@ async fn a_guarded_call_keeps_its_status_and_code() {
     let refund = |amount: &str| {
         Operation::new("store_42", "refund", "k", Effect::write()).unwrap().claim("amount", amount).unwrap()
     };
-    let refused = |_: GuardCall| async { Err::<(), _>(ProviderError::refused("secret text").status(402)) };
+    let refused = |_: GuardCall| async { Err::<(), _>(ProviderError::refused("secret text").with_status(402)) };
     let failure = Failure::from(guard.run(&refund("1"), refused).await.unwrap_err());
     assert_eq!((failure.http_status(), failure.code()), (422, "REFUSED"));
     assert!(!body(&failure).to_string().contains("secret text"));
@@ -191,13 +191,13 @@ mod over_http {
 
     #[tokio::test]
     async fn a_success_is_a_response() {
-        let response = Success::new([1, 2]).status(201).into_response();
+        let response = Success::new([1, 2]).with_status(201).into_response();
         assert_eq!(
             (response.status().as_u16(), &*response.headers()["content-type"].to_str().unwrap().to_owned()),
             (201, "application/json")
         );
         assert_eq!(to_bytes(response.into_body(), 1000).await.unwrap(), r#"{"data":[1,2]}"#);
-        assert_eq!(Success::new(()).status(404).into_response().status().as_u16(), 200);
+        assert_eq!(Success::new(()).with_status(404).into_response().status().as_u16(), 200);
     }
 
     #[tokio::test]
@@ -211,7 +211,7 @@ mod over_http {
 
     #[tokio::test]
     async fn a_failure_is_a_response_and_says_whether_anything_was_done() {
-        let failure = Failure::new(503, "BUSY", "later").retry_after(secs(2));
+        let failure = Failure::new(503, "BUSY", "later").with_retry_after(secs(2));
         let response = failure.clone().into_response();
         assert_eq!((response.status().as_u16(), response.headers()["retry-after"].as_bytes()), (503, &b"2"[..]));
         assert!(response.extensions().get::<NotExecuted>().is_none());

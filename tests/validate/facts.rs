@@ -57,31 +57,32 @@ fn id(id: &str) -> PaymentId {
     PaymentId::parse(id).unwrap()
 }
 
-/// An authorisation for this many more seconds.
-fn authorised(id: &str, left: u64) -> ProviderPayment {
-    ProviderPayment::new(id, PaymentStatus::Authorised)
-        .mode(Mode::Live)
-        .amount(1999, Currency::USD)
-        .amount_received(0)
-        .amount_refunded(0)
-        .amount_capturable(1999)
-        .as_of(MIDNIGHT)
-        .capture_before(MIDNIGHT + left)
-        .metadata("store_id", "store_42")
-        .metadata("order_id", "6735")
+/// An authorization for this many more seconds.
+fn authorized(id: &str, left: u64) -> ProviderPayment {
+    ProviderPayment::new(id, PaymentStatus::Authorized)
+        .with_mode(Mode::Live)
+        .with_amount(1999, Currency::USD)
+        .with_amount_received(0)
+        .with_amount_refunded(0)
+        .with_amount_capturable(1999)
+        .with_as_of(MIDNIGHT)
+        .with_capture_before(MIDNIGHT + left)
+        .with_metadata("store_id", "store_42")
+        .with_metadata("order_id", "6735")
 }
 
 fn canceled(id: &str) -> ProviderPayment {
-    let facts = ProviderPayment::new(id, PaymentStatus::Canceled).mode(Mode::Live).amount(1999, Currency::USD);
-    facts.metadata("store_id", "store_42").metadata("order_id", "6735")
+    let facts =
+        ProviderPayment::new(id, PaymentStatus::Canceled).with_mode(Mode::Live).with_amount(1999, Currency::USD);
+    facts.with_metadata("store_id", "store_42").with_metadata("order_id", "6735")
 }
 
 fn processing(id: &str) -> ProviderPayment {
     ProviderPayment::new(id, PaymentStatus::Processing)
-        .mode(Mode::Live)
-        .amount(1999, Currency::USD)
-        .metadata("store_id", "store_42")
-        .metadata("order_id", "6735")
+        .with_mode(Mode::Live)
+        .with_amount(1999, Currency::USD)
+        .with_metadata("store_id", "store_42")
+        .with_metadata("order_id", "6735")
 }
 
 /// Claims about `pi_1` that differ from the paid one in one point each.
@@ -92,16 +93,16 @@ fn forgeries() -> Vec<(&'static str, PaymentIntent)> {
     };
     let usd = Currency::USD;
     vec![
-        ("a cent less", claim("store_42", "19.98", usd).order("6735").unwrap()),
-        ("a cent more", claim("store_42", "20", usd).order("6735").unwrap()),
-        ("ten times", claim("store_42", "199.9", usd).order("6735").unwrap()),
-        ("cents as dollars", claim("store_42", "1999", usd).order("6735").unwrap()),
-        ("another currency", claim("store_42", "19.99", Currency::EUR).order("6735").unwrap()),
-        ("another tenant", claim("store_43", "19.99", usd).order("6735").unwrap()),
-        ("another order", claim("store_42", "19.99", usd).order("6736").unwrap()),
+        ("a cent less", claim("store_42", "19.98", usd).with_order("6735").unwrap()),
+        ("a cent more", claim("store_42", "20", usd).with_order("6735").unwrap()),
+        ("ten times", claim("store_42", "199.9", usd).with_order("6735").unwrap()),
+        ("cents as dollars", claim("store_42", "1999", usd).with_order("6735").unwrap()),
+        ("another currency", claim("store_42", "19.99", Currency::EUR).with_order("6735").unwrap()),
+        ("another tenant", claim("store_43", "19.99", usd).with_order("6735").unwrap()),
+        ("another order", claim("store_42", "19.99", usd).with_order("6736").unwrap()),
         ("no order", claim("store_42", "19.99", usd)),
-        ("order as customer", claim("store_42", "19.99", usd).customer("6735").unwrap()),
-        ("an unproven customer", intent("pi_1").customer("cus_9").unwrap()),
-        ("borders moved", claim("store_4", "19.99", usd).order("26735").unwrap()),
+        ("order as customer", claim("store_42", "19.99", usd).with_customer("6735").unwrap()),
+        ("an unproven customer", intent("pi_1").with_customer("cus_9").unwrap()),
+        ("borders moved", claim("store_4", "19.99", usd).with_order("26735").unwrap()),
     ]
 }

@@ -38,5 +38,5 @@ fn answering(answers: impl IntoIterator<Item = (Duration, ProviderPayment)>) -> 
 }
 
 fn refunded() -> ProviderPayment {
-    paid("pi_1").amount_refunded(1999)
+    paid("pi_1").with_amount_refunded(1999)
 }

@@ -238,8 +238,8 @@ async fn an_empty_budget_degrades_until_it_earns_a_retry() {
 
 #[tokio::test(start_paused = true)]
 async fn a_rate_limit_of_the_account_degrades_while_it_lasts() {
-    let limited = ProviderError::refused("slow down").status(429).rate_limit(RateLimit::Account);
-    let provider = failing(limited.retry_after(secs(30)));
+    let limited = ProviderError::refused("slow down").with_status(429).with_rate_limit(RateLimit::Account);
+    let provider = failing(limited.with_retry_after(secs(30)));
     let validator = plain(&provider).retry(Retry::none()).build().unwrap();
     assert!(validator.validate(intent("pi_1")).await.is_err());
     let health = validator.health().await;
@@ -254,7 +254,7 @@ async fn nearly_as_many_keys_as_allowed_degrade_until_their_time_is_over() {
     let without = plain(&provider()).max_keys(0).build().unwrap();
     assert!(without.health().await.is_ready(), "none were wanted");
     let validator = plain(&provider()).max_keys(10).build().unwrap();
-    let with_key = |number: u32| intent("pi_1").key(IdempotencyKey::parse(format!("k{number}")).unwrap());
+    let with_key = |number: u32| intent("pi_1").with_key(IdempotencyKey::parse(format!("k{number}")).unwrap());
     for number in 0..8 {
         validator.validate(with_key(number)).await.unwrap();
     }

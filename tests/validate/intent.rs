@@ -38,8 +38,8 @@ type Setter = fn(&str) -> Result<PaymentIntent, InvalidIntent>;
 /// The claims that are free text, by the constructor that takes them.
 const TEXTS: [(Field, Setter); 3] = [
     (Field::Tenant, |text| PaymentIntent::new(text, "pi_1", usd("1"))),
-    (Field::Order, |text| PaymentIntent::new("store_42", "pi_1", usd("1"))?.order(text)),
-    (Field::Customer, |text| PaymentIntent::new("store_42", "pi_1", usd("1"))?.customer(text)),
+    (Field::Order, |text| PaymentIntent::new("store_42", "pi_1", usd("1"))?.with_order(text)),
+    (Field::Customer, |text| PaymentIntent::new("store_42", "pi_1", usd("1"))?.with_customer(text)),
 ];
 
 /// No file with counter-examples next to the sources.

@@ -68,9 +68,9 @@ const PAID: Facts = Facts {
     as_of: Some(CREATED + 60),
 };
 
-/// The same, authorised for another hour.
-const AUTHORISED: Facts = Facts {
-    status: PaymentStatus::Authorised,
+/// The same, authorized for another hour.
+const AUTHORIZED: Facts = Facts {
+    status: PaymentStatus::Authorized,
     received: Some(0),
     capturable: 1999,
     captured: Some(false),
@@ -81,25 +81,25 @@ const AUTHORISED: Facts = Facts {
 impl Facts {
     fn build(&self) -> ProviderPayment {
         let mut facts = ProviderPayment::new("pi_1", self.status.clone())
-            .amount_capturable(self.capturable)
-            .amount_refunded(self.refunded)
-            .disputed(self.disputed)
-            .reversed(self.reversed)
-            .risk(self.risk)
-            .metadata("colour", "store_9");
-        facts = with(facts, self.reason, ProviderPayment::reason);
-        facts = with(facts, self.mode, ProviderPayment::mode);
-        facts = with(facts, self.amount, |facts, (minor, currency)| facts.amount(minor, currency));
-        facts = with(facts, self.received, ProviderPayment::amount_received);
-        facts = with(facts, self.captured, ProviderPayment::captured);
-        facts = with(facts, self.customer, ProviderPayment::customer);
-        facts = with(facts, self.account, ProviderPayment::account);
-        facts = with(facts, self.destination, ProviderPayment::destination);
-        facts = with(facts, self.store, |facts, store| facts.metadata("store_id", store));
-        facts = with(facts, self.order, |facts, order| facts.metadata("order_id", order));
-        facts = with(facts, self.created, ProviderPayment::created);
-        facts = with(facts, self.capture_before, ProviderPayment::capture_before);
-        with(facts, self.as_of, ProviderPayment::as_of)
+            .with_amount_capturable(self.capturable)
+            .with_amount_refunded(self.refunded)
+            .with_disputed(self.disputed)
+            .with_reversed(self.reversed)
+            .with_risk(self.risk)
+            .with_metadata("color", "store_9");
+        facts = with(facts, self.reason, ProviderPayment::with_reason);
+        facts = with(facts, self.mode, ProviderPayment::with_mode);
+        facts = with(facts, self.amount, |facts, (minor, currency)| facts.with_amount(minor, currency));
+        facts = with(facts, self.received, ProviderPayment::with_amount_received);
+        facts = with(facts, self.captured, ProviderPayment::with_captured);
+        facts = with(facts, self.customer, ProviderPayment::with_customer);
+        facts = with(facts, self.account, ProviderPayment::with_account);
+        facts = with(facts, self.destination, ProviderPayment::with_destination);
+        facts = with(facts, self.store, |facts, store| facts.with_metadata("store_id", store));
+        facts = with(facts, self.order, |facts, order| facts.with_metadata("order_id", order));
+        facts = with(facts, self.created, ProviderPayment::with_created);
+        facts = with(facts, self.capture_before, ProviderPayment::with_capture_before);
+        with(facts, self.as_of, ProviderPayment::with_as_of)
     }
 }
 
@@ -123,7 +123,7 @@ fn money(amount: &str, currency: Currency) -> Money {
 /// Tenant, order, amount and customer of [`PAID`].
 #[expect(clippy::unwrap_used, reason = "the literals are well-formed")]
 fn claim() -> PaymentIntent {
-    intent("pi_1").customer("cus_9").unwrap()
+    intent("pi_1").with_customer("cus_9").unwrap()
 }
 
 /// The same without order and customer.

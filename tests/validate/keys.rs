@@ -40,14 +40,14 @@ fn claim(tenant: &str, payment: &str, amount: &str, currency: Currency) -> Payme
 fn others() -> Vec<(&'static str, PaymentIntent)> {
     let usd = Currency::USD;
     vec![
-        ("amount", claim("store_42", "pi_1", "19.98", usd).order("6735").unwrap()),
-        ("amount times ten", claim("store_42", "pi_1", "199.9", usd).order("6735").unwrap()),
-        ("currency", claim("store_42", "pi_1", "19.99", Currency::EUR).order("6735").unwrap()),
-        ("payment", claim("store_42", "pi_2", "19.99", usd).order("6735").unwrap()),
-        ("order", claim("store_42", "pi_1", "19.99", usd).order("6736").unwrap()),
+        ("amount", claim("store_42", "pi_1", "19.98", usd).with_order("6735").unwrap()),
+        ("amount times ten", claim("store_42", "pi_1", "199.9", usd).with_order("6735").unwrap()),
+        ("currency", claim("store_42", "pi_1", "19.99", Currency::EUR).with_order("6735").unwrap()),
+        ("payment", claim("store_42", "pi_2", "19.99", usd).with_order("6735").unwrap()),
+        ("order", claim("store_42", "pi_1", "19.99", usd).with_order("6736").unwrap()),
         ("no order", claim("store_42", "pi_1", "19.99", usd)),
-        ("customer", intent("pi_1").customer("cus_9").unwrap()),
-        ("order as customer", claim("store_42", "pi_1", "19.99", usd).customer("6735").unwrap()),
+        ("customer", intent("pi_1").with_customer("cus_9").unwrap()),
+        ("order as customer", claim("store_42", "pi_1", "19.99", usd).with_customer("6735").unwrap()),
     ]
 }
 
@@ -66,9 +66,9 @@ async fn the_same_key_with_the_same_claims_is_the_same_question() {
     let validator = validator(&provider);
     for _ in 0..5 {
         // Written differently, claimed alike.
-        let same = claim("store_42", "pi_1", "19.990", Currency::USD).key(key("k")).order("6735").unwrap();
+        let same = claim("store_42", "pi_1", "19.990", Currency::USD).with_key(key("k")).with_order("6735").unwrap();
         assert!(is_valid(&validator.validate(same).await.unwrap()));
-        assert!(is_valid(&validator.validate(intent("pi_1").key(key("k"))).await.unwrap()));
+        assert!(is_valid(&validator.validate(intent("pi_1").with_key(key("k"))).await.unwrap()));
     }
     assert_eq!(provider.calls(), 1);
 }
@@ -79,17 +79,17 @@ async fn the_same_key_with_other_claims_is_refused_and_nothing_is_asked() {
         let provider = provider();
         provider.put(paid("pi_2"));
         let validator = validator(&provider);
-        validator.validate(intent("pi_1").key(key("k"))).await.unwrap();
+        validator.validate(intent("pi_1").with_key(key("k"))).await.unwrap();
         for _ in 0..2 {
-            assert_reused(validator.validate(other.clone().key(key("k"))).await, what);
-            assert_reused(validator.validate(other.clone().key(key("k"))).max_age(Duration::ZERO).await, what);
+            assert_reused(validator.validate(other.clone().with_key(key("k"))).await, what);
+            assert_reused(validator.validate(other.clone().with_key(key("k"))).max_age(Duration::ZERO).await, what);
         }
         assert_eq!(provider.calls(), 1, "{what}");
         assert!(
-            is_valid(&validator.validate(intent("pi_1").key(key("k"))).await.unwrap()),
+            is_valid(&validator.validate(intent("pi_1").with_key(key("k"))).await.unwrap()),
             "{what}: the first still stands"
         );
-        assert!(validator.validate(other.clone().key(key("k2"))).await.is_ok(), "{what}");
+        assert!(validator.validate(other.clone().with_key(key("k2"))).await.is_ok(), "{what}");
         assert!(validator.validate(other).await.is_ok(), "{what}: without a key");
     }
 }
@@ -99,11 +99,11 @@ async fn a_key_is_checked_before_memory_is_looked_at() {
     let provider = provider();
     let validator = validator(&provider);
     let other = claim("store_42", "pi_2", "5", Currency::USD);
-    validator.validate(other.key(key("k"))).await.unwrap();
+    validator.validate(other.with_key(key("k"))).await.unwrap();
     validator.validate(intent("pi_1")).await.unwrap();
     // Proven and in memory, yet under a key that belongs to something else.
     assert!(is_valid(&validator.validate(intent("pi_1")).await.unwrap()));
-    assert_reused(validator.validate(intent("pi_1").key(key("k"))).await, "proven claims");
+    assert_reused(validator.validate(intent("pi_1").with_key(key("k"))).await, "proven claims");
     assert_eq!(provider.calls(), 2);
 }
 
@@ -111,25 +111,25 @@ async fn a_key_is_checked_before_memory_is_looked_at() {
 async fn a_key_belongs_to_its_tenant() {
     let provider = provider();
     let validator = validator(&provider);
-    assert!(is_valid(&validator.validate(intent("pi_1").key(key("k"))).await.unwrap()));
-    let theirs = claim("store_7", "pi_1", "19.99", Currency::USD).order("6735").unwrap();
-    let answer = validator.validate(theirs.clone().key(key("k"))).await.unwrap();
+    assert!(is_valid(&validator.validate(intent("pi_1").with_key(key("k"))).await.unwrap()));
+    let theirs = claim("store_7", "pi_1", "19.99", Currency::USD).with_order("6735").unwrap();
+    let answer = validator.validate(theirs.clone().with_key(key("k"))).await.unwrap();
     assert_eq!(answer.verdict().as_str(), "invalid", "the key is free for them, and their claim is judged");
     let more = claim("store_7", "pi_1", "20", Currency::USD);
-    assert_reused(validator.validate(more.key(key("k"))).await, "bound for them, too");
+    assert_reused(validator.validate(more.with_key(key("k"))).await, "bound for them, too");
     // Tenant and key are not glued together.
     let glued = claim("store_42k", "pi_9", "1", Currency::USD);
-    assert!(validator.validate(glued.key(key("x"))).await.is_ok());
+    assert!(validator.validate(glued.with_key(key("x"))).await.is_ok());
     let glued = claim("store_42", "pi_9", "1", Currency::USD);
-    assert!(validator.validate(glued.key(key("kx"))).await.is_ok());
+    assert!(validator.validate(glued.with_key(key("kx"))).await.is_ok());
 }
 
 #[tokio::test(start_paused = true)]
 async fn keys_are_exact() {
     let validator = validator(&provider());
-    validator.validate(intent("pi_1").key(key("k"))).await.unwrap();
+    validator.validate(intent("pi_1").with_key(key("k"))).await.unwrap();
     for other in ["K", "k ", " k", "kk", "k\u{7e}", &"k".repeat(255)] {
-        assert!(validator.validate(intent("pi_2").key(key(other))).await.is_ok(), "{other:?}");
+        assert!(validator.validate(intent("pi_2").with_key(key(other))).await.is_ok(), "{other:?}");
     }
 }
 
@@ -138,12 +138,12 @@ async fn a_key_stays_bound_when_its_call_fails() {
     let provider = provider();
     provider.script("pi_1", [support::busy()]);
     let validator = validator(&provider);
-    assert!(validator.validate(intent("pi_1").key(key("k"))).await.unwrap_err().is_unavailable());
+    assert!(validator.validate(intent("pi_1").with_key(key("k"))).await.unwrap_err().is_unavailable());
     for (what, other) in others() {
-        assert_reused(validator.validate(other.key(key("k"))).await, what);
+        assert_reused(validator.validate(other.with_key(key("k"))).await, what);
     }
     assert!(
-        is_valid(&validator.validate(intent("pi_1").key(key("k"))).await.unwrap()),
+        is_valid(&validator.validate(intent("pi_1").with_key(key("k"))).await.unwrap()),
         "the same claims may try again"
     );
     assert_eq!(provider.calls(), 2);
@@ -154,30 +154,30 @@ async fn a_key_stays_bound_when_its_caller_gives_up_or_the_verdict_is_invalid() 
     let provider = provider();
     provider.script("pi_1", [payproof::testing::Step::Wait(secs(20))]);
     let validator = validator(&provider);
-    assert!(validator.validate(intent("pi_1").key(key("a"))).deadline(ms(1)).await.unwrap_err().is_timeout());
-    assert_reused(validator.validate(intent("pi_2").key(key("a"))).await, "after a deadline");
-    let invalid = validator.validate(intent("pi_404").key(key("b"))).await.unwrap();
+    assert!(validator.validate(intent("pi_1").with_key(key("a"))).deadline(ms(1)).await.unwrap_err().is_timeout());
+    assert_reused(validator.validate(intent("pi_2").with_key(key("a"))).await, "after a deadline");
+    let invalid = validator.validate(intent("pi_404").with_key(key("b"))).await.unwrap();
     assert_eq!(invalid.verdict().as_str(), "invalid");
-    assert_reused(validator.validate(intent("pi_2").key(key("b"))).await, "after an invalid verdict");
+    assert_reused(validator.validate(intent("pi_2").with_key(key("b"))).await, "after an invalid verdict");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_malformed_intent_binds_no_key() {
     let provider = provider();
     let validator = Validator::builder(provider.clone()).max_keys(1).build().unwrap();
-    let misfit = claim("store_42", "pi_1", "19.999", Currency::USD).order("6735").unwrap();
-    let error = validator.validate(misfit.key(key("k"))).await.unwrap_err();
+    let misfit = claim("store_42", "pi_1", "19.999", Currency::USD).with_order("6735").unwrap();
+    let error = validator.validate(misfit.with_key(key("k"))).await.unwrap_err();
     assert_eq!(error.code(), "invalid_intent");
     // Nothing was asked, so the caller may correct the amount and use the key for it.
-    assert!(is_valid(&validator.validate(intent("pi_1").key(key("k"))).await.unwrap()));
+    assert!(is_valid(&validator.validate(intent("pi_1").with_key(key("k"))).await.unwrap()));
     assert_eq!(provider.calls(), 1);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_future_that_is_never_polled_binds_no_key() {
     let validator = validator(&provider());
-    drop(validator.validate(intent("pi_2").key(key("k"))));
-    assert!(is_valid(&validator.validate(intent("pi_1").key(key("k"))).await.unwrap()));
+    drop(validator.validate(intent("pi_2").with_key(key("k"))));
+    assert!(is_valid(&validator.validate(intent("pi_1").with_key(key("k"))).await.unwrap()));
 }
 
 #[tokio::test(start_paused = true)]
@@ -188,7 +188,7 @@ async fn of_concurrent_calls_with_one_key_only_those_with_the_first_claims_are_a
     let mut calls = tokio::task::JoinSet::new();
     for at in 0..40 {
         let claim = if at % 2 == 0 { intent("pi_1") } else { intent("pi_2") };
-        calls.spawn(validator.validate(claim.key(key("k"))));
+        calls.spawn(validator.validate(claim.with_key(key("k"))));
     }
     let (mut answered, mut reused) = (0, 0);
     for answer in calls.join_all().await {
@@ -217,7 +217,7 @@ fn of_parallel_calls_with_one_key_one_claim_wins() {
         let validator = validator(&provider);
         let mut calls = tokio::task::JoinSet::new();
         for at in 0..64 {
-            calls.spawn(validator.validate(intent(&format!("pi_{at}")).key(key("k"))));
+            calls.spawn(validator.validate(intent(&format!("pi_{at}")).with_key(key("k"))));
         }
         let answers = calls.join_all().await;
         assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 1);
@@ -230,28 +230,28 @@ fn of_parallel_calls_with_one_key_one_claim_wins() {
 async fn a_key_is_free_again_when_its_retention_ends_and_not_before() {
     let provider = provider();
     let validator = validator(&provider);
-    validator.validate(intent("pi_1").key(key("k"))).await.unwrap();
+    validator.validate(intent("pi_1").with_key(key("k"))).await.unwrap();
     advance(secs(3600)).await;
     // Using it does not prolong it.
-    validator.validate(intent("pi_1").key(key("k"))).await.unwrap();
+    validator.validate(intent("pi_1").with_key(key("k"))).await.unwrap();
     advance(DAY - secs(3600) - Duration::from_nanos(1)).await;
-    assert_reused(validator.validate(intent("pi_2").key(key("k"))).await, "a nanosecond early");
+    assert_reused(validator.validate(intent("pi_2").with_key(key("k"))).await, "a nanosecond early");
     advance(Duration::from_nanos(1)).await;
-    assert!(validator.validate(intent("pi_2").key(key("k"))).await.is_ok());
-    assert_reused(validator.validate(intent("pi_1").key(key("k"))).await, "now it belongs to the second");
+    assert!(validator.validate(intent("pi_2").with_key(key("k"))).await.is_ok());
+    assert_reused(validator.validate(intent("pi_1").with_key(key("k"))).await, "now it belongs to the second");
     advance(DAY).await;
-    assert!(validator.validate(intent("pi_1").key(key("k"))).await.is_ok());
+    assert!(validator.validate(intent("pi_1").with_key(key("k"))).await.is_ok());
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_retention_of_keys_is_the_configured_one() {
     let builder = Validator::builder(provider()).fresh_for(secs(60)).retention(secs(600));
     let validator = builder.build().unwrap();
-    validator.validate(intent("pi_1").key(key("k"))).await.unwrap();
+    validator.validate(intent("pi_1").with_key(key("k"))).await.unwrap();
     advance(secs(599)).await;
-    assert_reused(validator.validate(intent("pi_2").key(key("k"))).await, "early");
+    assert_reused(validator.validate(intent("pi_2").with_key(key("k"))).await, "early");
     advance(secs(1)).await;
-    assert!(validator.validate(intent("pi_2").key(key("k"))).await.is_ok());
+    assert!(validator.validate(intent("pi_2").with_key(key("k"))).await.is_ok());
 }
 
 #[tokio::test(start_paused = true)]
@@ -259,32 +259,32 @@ async fn at_the_limit_a_new_key_is_refused_and_none_is_evicted() {
     let provider = provider();
     let validator = Validator::builder(provider.clone()).max_keys(3).build().unwrap();
     for at in 0..3 {
-        validator.validate(intent("pi_1").key(key(&format!("k{at}")))).await.unwrap();
+        validator.validate(intent("pi_1").with_key(key(&format!("k{at}")))).await.unwrap();
     }
     for _ in 0..3 {
-        let error = validator.validate(intent("pi_1").key(key("k3"))).await.unwrap_err();
+        let error = validator.validate(intent("pi_1").with_key(key("k3"))).await.unwrap_err();
         assert_eq!((error.code(), error.http_status()), ("at_capacity", 503));
         assert!(error.is_unavailable() && !error.is_key_reused());
         assert!(error.to_string().contains("3 idempotency keys") && error.to_string().contains("max_keys"), "{error}");
     }
     for at in 0..3 {
         let held = format!("k{at}");
-        assert!(validator.validate(intent("pi_1").key(key(&held))).await.is_ok(), "held keys go on");
-        assert_reused(validator.validate(intent("pi_2").key(key(&held))).await, "none was evicted");
+        assert!(validator.validate(intent("pi_1").with_key(key(&held))).await.is_ok(), "held keys go on");
+        assert_reused(validator.validate(intent("pi_2").with_key(key(&held))).await, "none was evicted");
     }
     assert!(validator.validate(intent("pi_1")).await.is_ok(), "calls without a key go on");
     assert_eq!(provider.calls(), 1);
     advance(DAY).await;
-    assert!(validator.validate(intent("pi_1").key(key("k3"))).await.is_ok(), "ended ones make way");
+    assert!(validator.validate(intent("pi_1").with_key(key("k3"))).await.is_ok(), "ended ones make way");
 }
 
 #[tokio::test(start_paused = true)]
 async fn forgetting_a_payment_frees_no_key() {
     let provider = provider();
     let validator = validator(&provider);
-    validator.validate(intent("pi_1").key(key("k"))).await.unwrap();
+    validator.validate(intent("pi_1").with_key(key("k"))).await.unwrap();
     validator.forget(intent("pi_1").payment()).await.unwrap();
-    assert_reused(validator.validate(intent("pi_2").key(key("k"))).await, "forgotten");
+    assert_reused(validator.validate(intent("pi_2").with_key(key("k"))).await, "forgotten");
 }
 
 #[tokio::test(start_paused = true)]
@@ -293,35 +293,36 @@ async fn a_policy_change_is_not_a_reuse() {
     // that options of the call change nothing.
     let provider = provider();
     let strict = Validator::builder(provider.clone()).policy(Policy::default().max_age(secs(60))).build().unwrap();
-    for call in
-        [strict.validate(intent("pi_1").key(key("k"))), strict.validate(intent("pi_1").key(key("k"))).max_age(secs(1))]
-    {
+    for call in [
+        strict.validate(intent("pi_1").with_key(key("k"))),
+        strict.validate(intent("pi_1").with_key(key("k"))).max_age(secs(1)),
+    ] {
         assert!(call.await.is_ok());
     }
-    assert!(strict.validate(intent("pi_1").key(key("k"))).deadline(secs(1)).max_age(Duration::ZERO).await.is_ok());
+    assert!(strict.validate(intent("pi_1").with_key(key("k"))).deadline(secs(1)).max_age(Duration::ZERO).await.is_ok());
 }
 
 #[tokio::test(start_paused = true)]
 async fn validators_of_different_accounts_share_no_keys() {
     let account = |label: &str| {
-        let provider = ScriptedProvider::with_identity(ProviderIdentity::new("scripted").account(label));
+        let provider = ScriptedProvider::with_identity(ProviderIdentity::new("scripted").with_account(label));
         provider.put(paid("pi_1"));
         provider
     };
     let (one, two) = (validator(&account("one")), validator(&account("two")));
-    assert!(one.validate(intent("pi_1").key(key("k"))).await.is_ok());
-    assert!(two.validate(intent("pi_2").key(key("k"))).await.is_ok());
-    assert_reused(one.clone().validate(intent("pi_2").key(key("k"))).await, "a clone shares them");
+    assert!(one.validate(intent("pi_1").with_key(key("k"))).await.is_ok());
+    assert!(two.validate(intent("pi_2").with_key(key("k"))).await.is_ok());
+    assert_reused(one.clone().validate(intent("pi_2").with_key(key("k"))).await, "a clone shares them");
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_last_key_of_an_intent_counts() {
     let provider = provider();
     let validator = validator(&provider);
-    let twice = intent("pi_1").key(key("first")).key(key("second"));
+    let twice = intent("pi_1").with_key(key("first")).with_key(key("second"));
     assert!(is_valid(&validator.validate(&twice).await.unwrap()));
-    assert!(validator.validate(intent("pi_2").key(key("first"))).await.is_ok());
-    assert_reused(validator.validate(intent("pi_2").key(key("second"))).await, "second");
+    assert!(validator.validate(intent("pi_2").with_key(key("first"))).await.is_ok());
+    assert_reused(validator.validate(intent("pi_2").with_key(key("second"))).await, "second");
     let hit = validator.validate(&twice).await.unwrap();
     assert_eq!(hit.provenance(), Provenance::Replayed);
 }
@@ -346,7 +347,7 @@ proptest! {
                 for slot in &mut bound {
                     *slot = slot.and_then(|(claim, left)| (left > hours).then(|| (claim, left - hours)));
                 }
-                let answer = validator.validate(claims[claim].1.clone().key(key(&format!("k{name}")))).await;
+                let answer = validator.validate(claims[claim].1.clone().with_key(key(&format!("k{name}")))).await;
                 let code = answer.err().map(|error| error.code());
                 let expected = match bound[name] {
                     Some((first, _)) if first == claim => None,
@@ -368,8 +369,8 @@ proptest! {
 async fn a_tenant_with_100_000_keys_does_not_refuse_another() {
     let validator = validator(&provider());
     let of = |tenant: &str, number: usize| {
-        let claims = claim(tenant, "pi_1", "19.99", Currency::USD).order("6735").unwrap();
-        claims.key(IdempotencyKey::parse(format!("key {number}")).unwrap())
+        let claims = claim(tenant, "pi_1", "19.99", Currency::USD).with_order("6735").unwrap();
+        claims.with_key(IdempotencyKey::parse(format!("key {number}")).unwrap())
     };
     let mut refused = 0;
     for number in 0..100_000 {

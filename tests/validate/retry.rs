@@ -46,8 +46,8 @@ fn rule_of(outcome: &AttemptOutcome) -> String {
 
 /// A limit of the account's, as its adapter says.
 fn limited(wait: Option<Duration>) -> ProviderError {
-    let error = ProviderError::refused("slow down").status(429).rate_limit(RateLimit::Account);
-    wait.map_or(error.clone(), |wait| error.retry_after(wait))
+    let error = ProviderError::refused("slow down").with_status(429).with_rate_limit(RateLimit::Account);
+    wait.map_or(error.clone(), |wait| error.with_retry_after(wait))
 }
 
 /// A provider of these paid payments that notes when it is asked.

@@ -15,7 +15,7 @@ use crate::{Runs, deliver, event, secret, webhooks_of};
 /// An account's provider, with the payment `pi_1` paid. Accounts are named after their tests, since validators of one name
 /// are found wherever they are in this process.
 fn provider(account: &str) -> ScriptedProvider {
-    let provider = ScriptedProvider::with_identity(ProviderIdentity::new("scripted").account(account));
+    let provider = ScriptedProvider::with_identity(ProviderIdentity::new("scripted").with_account(account));
     provider.put(paid("pi_1"));
     provider
 }
@@ -33,7 +33,7 @@ async fn is_paid(validator: &Validator) -> bool {
 }
 
 fn refund(provider: &ScriptedProvider) {
-    provider.put(paid("pi_1").amount_refunded(1999));
+    provider.put(paid("pi_1").with_amount_refunded(1999));
 }
 
 #[tokio::test(start_paused = true)]
@@ -64,9 +64,11 @@ async fn a_refund_that_a_platform_hears_of_is_known_to_the_account_at_once() {
 async fn every_validator_of_the_account_in_this_process_hears_of_it_and_no_other_does() {
     let account = provider("acct_every");
     let others = [
-        ScriptedProvider::with_identity(ProviderIdentity::new("scripted").account("acct_every_not")),
-        ScriptedProvider::with_identity(ProviderIdentity::new("elsewhere").account("acct_every")),
-        ScriptedProvider::with_identity(ProviderIdentity::new("scripted").account("acct_every").mode(Mode::Test)),
+        ScriptedProvider::with_identity(ProviderIdentity::new("scripted").with_account("acct_every_not")),
+        ScriptedProvider::with_identity(ProviderIdentity::new("elsewhere").with_account("acct_every")),
+        ScriptedProvider::with_identity(
+            ProviderIdentity::new("scripted").with_account("acct_every").with_mode(Mode::Test),
+        ),
         ScriptedProvider::new(),
     ];
     let hearing = [
@@ -103,7 +105,7 @@ async fn every_validator_of_the_account_in_this_process_hears_of_it_and_no_other
 }
 
 fn provider_mode(provider: &ScriptedProvider) -> Mode {
-    payproof::provider::Provider::identity(provider).stated_mode()
+    payproof::provider::Provider::identity(provider).mode()
 }
 
 #[tokio::test(start_paused = true)]

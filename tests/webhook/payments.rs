@@ -25,7 +25,7 @@ async fn a_handler_learns_the_truth_about_the_payment() {
         assert!(is_valid(&process.validate(intent("pi_1")).await.unwrap()));
     }
     assert_eq!(provider.calls(), 1);
-    provider.put(paid("pi_1").amount_refunded(1999));
+    provider.put(paid("pi_1").with_amount_refunded(1999));
 
     let asking = validator.clone();
     let handler = move |_| async move {
@@ -98,7 +98,7 @@ async fn a_duplicate_has_the_payment_forgotten_too() {
     let webhooks = webhooks_of(&validator);
     assert_eq!(runs.deliver(&webhooks, &event("evt_1")).await, "handled");
     assert!(is_valid(&validator.validate(intent("pi_1")).await.unwrap()));
-    provider.put(paid("pi_1").amount_refunded(1999));
+    provider.put(paid("pi_1").with_amount_refunded(1999));
     assert_eq!(runs.deliver(&webhooks, &event("evt_1")).await, "duplicate");
     assert!(!is_valid(&validator.validate(intent("pi_1")).await.unwrap()));
     assert_eq!(runs.count(), 1);
@@ -115,7 +115,7 @@ async fn a_delivery_that_meets_another_one_has_the_payment_forgotten_too() {
     });
     settle().await;
     assert!(is_valid(&validator.validate(intent("pi_1")).await.unwrap()));
-    provider.put(paid("pi_1").amount_refunded(1999));
+    provider.put(paid("pi_1").with_amount_refunded(1999));
     assert_eq!(runs.deliver(&webhooks, &event("evt_1")).await, "in_progress");
     assert!(!is_valid(&validator.validate(intent("pi_1")).await.unwrap()));
 }

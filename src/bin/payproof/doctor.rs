@@ -7,7 +7,7 @@ use payproof::provider::{Provider as _, provider_fn};
 use payproof::store::{Severity, env_choices};
 use payproof::{AttemptOutcome, Currency, Money, PaymentIntent, Retry, Stripe, ValidateError, Validator};
 
-use crate::output::{Colour, Paint, plain, print, shown};
+use crate::output::{Color, Paint, plain, print, shown};
 use crate::settings::{self, SECRET_KEY, StoreSettings, variable};
 use crate::status::Status;
 use crate::trouble::{Trouble, chain};
@@ -27,9 +27,9 @@ const SLOW_PROVIDER: Duration = Duration::from_secs(2);
 /// attention, 2 could not tell.
 #[derive(Debug, clap::Args)]
 pub(crate) struct DoctorArgs {
-    /// When results are coloured
+    /// When results are colored
     #[arg(long, value_enum, default_value = "auto")]
-    color: Colour,
+    color: Color,
     #[command(flatten)]
     provider: settings::ProviderArgs,
     #[command(flatten)]

@@ -80,7 +80,7 @@ impl<'r> Course<'r> {
         };
         let attempt = Attempt {
             reach: error.reach(),
-            status: error.http_status(),
+            status: error.status(),
             request_id: error.provider_request_id().map(Into::into),
             wait,
             ..self.attempt(start, end, outcome)

@@ -27,11 +27,11 @@ pub(crate) fn decide(error: &ProviderError, patterns: &TransientPatterns) -> Dec
     match error.advice() {
         Some(Advice::Header { retry }) => return decision(retry, Rule::ProviderHeader),
         Some(Advice::Code { retry }) => {
-            return decision(retry, Rule::ProviderCode(error.provider_code().unwrap_or_default().into()));
+            return decision(retry, Rule::ProviderCode(error.code().unwrap_or_default().into()));
         }
         None => {}
     }
-    match (error.kind(), error.http_status()) {
+    match (error.kind(), error.status()) {
         (Kind::Unreadable, _) => Decision { transient: Transient::Once, rule: Rule::Unreadable },
         (_, Some(status)) => decision(is_transient_status(status), Rule::Status(status)),
         (Kind::NotSent, None) => decision(true, Rule::Reach(Reach::NotSent)),
@@ -52,7 +52,7 @@ const fn is_transient_status(status: u16) -> bool {
 
 /// A rate limit and a refusal are answers; only silence and server errors say that the provider is down.
 pub(crate) fn health(error: &ProviderError, decision: &Decision) -> ProviderHealth {
-    let down = match (error.kind(), error.http_status()) {
+    let down = match (error.kind(), error.status()) {
         (_, Some(status)) => status >= 500,
         (Kind::NotSent | Kind::OutcomeUnknown | Kind::Message, None) => decision.transient != Transient::No,
         (Kind::Refused | Kind::Unreadable, None) => false,
@@ -71,45 +71,45 @@ mod tests {
 
     #[test]
     fn the_header_outranks_the_code_and_the_code_the_status() {
-        let error = ProviderError::refused("x").status(503).code_decides("final", false);
+        let error = ProviderError::refused("x").with_status(503).permanent_by_code("final");
         assert_eq!(decided(&error), (Transient::No, "provider code final".to_owned()));
-        let error = error.header_decides(true);
+        let error = error.transient_by_header();
         assert_eq!(decided(&error), (Transient::Yes, "provider header".to_owned()));
-        let header_first = ProviderError::refused("x").header_decides(false).code_decides("lock_timeout", true);
+        let header_first = ProviderError::refused("x").permanent_by_header().transient_by_code("lock_timeout");
         assert_eq!(decided(&header_first).0, Transient::No);
     }
 
     #[test]
     fn a_status_outranks_the_words_around_it() {
-        let error = ProviderError::message("connection refused by upstream").status(404);
+        let error = ProviderError::message("connection refused by upstream").with_status(404);
         assert_eq!(decided(&error), (Transient::No, "status 404".to_owned()));
     }
 
     #[test]
     fn statuses_are_sorted_as_documented() {
         for status in [408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524] {
-            assert_eq!(decided(&ProviderError::refused("x").status(status)).0, Transient::Yes, "{status}");
+            assert_eq!(decided(&ProviderError::refused("x").with_status(status)).0, Transient::Yes, "{status}");
         }
         for status in [301, 302, 400, 401, 402, 403, 404, 405, 409, 410, 415, 422, 501, 505] {
-            assert_eq!(decided(&ProviderError::refused("x").status(status)).0, Transient::No, "{status}");
+            assert_eq!(decided(&ProviderError::refused("x").with_status(status)).0, Transient::No, "{status}");
         }
     }
 
     #[test]
     fn an_unreadable_answer_is_tried_once_more() {
-        assert_eq!(decided(&ProviderError::unreadable("x").status(200)).0, Transient::Once);
+        assert_eq!(decided(&ProviderError::unreadable("x").with_status(200)).0, Transient::Once);
     }
 
     #[test]
     fn only_silence_and_server_errors_say_that_the_provider_is_down() {
         let patterns = TransientPatterns::compile(false, &[]).unwrap();
         let of = |error: ProviderError| health(&error, &decide(&error, &patterns));
-        assert_eq!(of(ProviderError::refused("x").status(503)), ProviderHealth::Down);
+        assert_eq!(of(ProviderError::refused("x").with_status(503)), ProviderHealth::Down);
         assert_eq!(of(ProviderError::not_sent("x")), ProviderHealth::Down);
         assert_eq!(of(ProviderError::message("connection refused")), ProviderHealth::Down);
         assert_eq!(of(ProviderError::message("card declined")), ProviderHealth::Up);
-        assert_eq!(of(ProviderError::refused("x").status(429)), ProviderHealth::Up);
-        assert_eq!(of(ProviderError::refused("x").status(404)), ProviderHealth::Up);
+        assert_eq!(of(ProviderError::refused("x").with_status(429)), ProviderHealth::Up);
+        assert_eq!(of(ProviderError::refused("x").with_status(404)), ProviderHealth::Up);
         assert_eq!(of(ProviderError::refused("x")), ProviderHealth::Up);
     }
 }

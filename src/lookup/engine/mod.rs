@@ -107,7 +107,7 @@ impl Engine {
 
     /// Binds the intent's key to its claims, but never to claims that will be refused: those may be corrected.
     pub(crate) fn key_standing(&self, intent: &PaymentIntent) -> Result<KeyStanding, ValidateError> {
-        let Some(key) = intent.idempotency_key() else { return Ok(KeyStanding::Clear) };
+        let Some(key) = intent.key() else { return Ok(KeyStanding::Clear) };
         self.rules.units.to_minor(intent.money())?;
         let digest = self.identity.fingerprint("key", &[intent.tenant(), key.as_str()]);
         if self.shared.is_none() {
@@ -374,7 +374,7 @@ impl Engine {
         for engine in peers::of(&identity) {
             engine.forget_here(payment);
         }
-        if self.identity.account_name().is_some() {
+        if self.identity.account().is_some() {
             return confirmed;
         }
         // It may be this one's account, which has no name to tell by. To forget one payment too many costs one call.

@@ -31,7 +31,7 @@ pub(crate) struct Membership {
 impl Engine {
     /// Lets this engine be found by its account's name, once. Without a name it could not be asked for.
     pub(crate) fn join_peers(self: &Arc<Self>) {
-        if self.identity.account_name().is_none() {
+        if self.identity.account().is_none() {
             return;
         }
         self.membership.get_or_init(|| {
@@ -67,7 +67,7 @@ mod tests {
     use crate::validator::Validator;
 
     fn validator(account: &str) -> Validator {
-        let identity = ProviderIdentity::new("acme").account(account);
+        let identity = ProviderIdentity::new("acme").with_account(account);
         let acme = provider_fn(identity, |_, _| async { Err(ProviderError::not_sent("not asked")) });
         Validator::builder(acme).build().unwrap()
     }
@@ -75,14 +75,14 @@ mod tests {
     #[test]
     fn an_engine_is_found_by_its_account_for_as_long_as_it_has_a_validator() {
         let (one, other) = (validator("acct_one"), validator("acct_other"));
-        let found = |name: &str| of(&ProviderIdentity::new("acme").account(name)).len();
+        let found = |name: &str| of(&ProviderIdentity::new("acme").with_account(name)).len();
         assert_eq!((found("acct_one"), found("acct_other"), found("acct_none")), (1, 1, 0));
         let (clone, second) = (one.clone(), validator("acct_one"));
         assert_eq!(found("acct_one"), 2);
         drop(one);
         assert_eq!(found("acct_one"), 2, "a clone is the same engine");
         drop((clone, second));
-        let account = account_of(&ProviderIdentity::new("acme").account("acct_one"));
+        let account = account_of(&ProviderIdentity::new("acme").with_account("acct_one"));
         assert!(!lock().contains_key(&account), "nothing is left of an account without validators");
         drop(other);
     }

@@ -12,8 +12,8 @@ fn statuses() -> Vec<PaymentStatus> {
     std::iter::successors(Some(first), |status| {
         // A new status does not compile until it stands here, and so has a file.
         Some(match status {
-            PaymentStatus::Paid => PaymentStatus::Authorised,
-            PaymentStatus::Authorised => PaymentStatus::Processing,
+            PaymentStatus::Paid => PaymentStatus::Authorized,
+            PaymentStatus::Authorized => PaymentStatus::Processing,
             PaymentStatus::Processing => PaymentStatus::ActionRequired,
             PaymentStatus::ActionRequired => PaymentStatus::Declined,
             PaymentStatus::Declined => PaymentStatus::Canceled,
@@ -38,7 +38,7 @@ fn golden_files_hold_what_is_written_of_facts() {
         is_golden(Kind::Facts, 1, &variant, State::Settled, false, &payload);
     }
     for risk in [Risk::Normal, Risk::NotAssessed, Risk::Elevated, Risk::Review, Risk::Highest, Risk::Blocked] {
-        let facts = ProviderPayment::new("pi_1", PaymentStatus::Paid).risk(risk).mode(Mode::Test);
+        let facts = ProviderPayment::new("pi_1", PaymentStatus::Paid).with_risk(risk).with_mode(Mode::Test);
         is_golden(Kind::Facts, 1, &format!("risk_{}", risk.as_str()), State::Settled, false, &settled(facts));
     }
     let whole = ProviderPayment {
@@ -57,7 +57,7 @@ fn golden_files_hold_what_is_written_of_facts() {
         created: Some(1_760_000_000),
         capture_before: Some(1_760_600_000),
         as_of: Some(1_760_000_100),
-        ..ProviderPayment::new("pi_1", PaymentStatus::Paid).amount(1_999, Currency::EUR)
+        ..ProviderPayment::new("pi_1", PaymentStatus::Paid).with_amount(1_999, Currency::EUR)
     };
     is_golden(Kind::Facts, 1, "settled_whole", State::Settled, false, &settled(whole.clone()));
     let failure = |retry_after_ms| Some(Failure { code: "unavailable".into(), retry_after_ms });

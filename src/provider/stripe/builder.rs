@@ -144,12 +144,12 @@ impl StripeBuilder {
             check("stripe.account_label", label, rule, |byte| is_printable(byte) && byte != b'/')?;
         }
         let mode = self.mode.unwrap_or_else(|| mode_of(&self.secret_key));
-        let identity = ProviderIdentity::new("stripe").mode(mode).units(UNITS).globally_unique_ids();
+        let identity = ProviderIdentity::new("stripe").with_mode(mode).with_units(UNITS).globally_unique_ids();
         let identity = identity.account_setting("`.own_account(\"acct_…\")` of `Stripe::builder`");
         let identity = if self.only_account { identity.only_account() } else { identity };
         let account = self.account.or(self.own_account);
-        let identity = account.iter().cloned().fold(identity, ProviderIdentity::account);
-        let identity = self.account_label.into_iter().fold(identity, ProviderIdentity::label);
+        let identity = account.iter().cloned().fold(identity, ProviderIdentity::with_account);
+        let identity = self.account_label.into_iter().fold(identity, ProviderIdentity::with_label);
         Stripe::assemble(identity, base, headers, account)
     }
 }
@@ -261,9 +261,9 @@ mod tests {
         for (key, mode) in
             [("sk_test_a", Mode::Test), ("rk_test_a", Mode::Test), ("sk_live_a", Mode::Live), ("a", Mode::Live)]
         {
-            assert_eq!(built(key).build().unwrap().identity().stated_mode(), mode, "{key}");
+            assert_eq!(built(key).build().unwrap().identity().mode(), mode, "{key}");
         }
-        assert_eq!(built("sk_test_a").mode(Mode::Live).build().unwrap().identity().stated_mode(), Mode::Live);
+        assert_eq!(built("sk_test_a").mode(Mode::Live).build().unwrap().identity().mode(), Mode::Live);
     }
 
     #[test]
@@ -271,7 +271,7 @@ mod tests {
         let told = |builder: StripeBuilder| {
             let built = builder.base_url("http://localhost:1").build().unwrap();
             let identity = built.identity();
-            (identity.account_name().map(str::to_owned), identity.account_label().to_owned())
+            (identity.account().map(str::to_owned), identity.label().to_owned())
         };
         let (key, acct_1) = ("sk_live_a", || Some("acct_1".to_owned()));
         assert_eq!(told(Stripe::builder(key)), (None, "default".to_owned()));

@@ -102,15 +102,15 @@ impl Stripe {
 
     fn read(&self, payment: &PaymentId, reply: &HttpReply<impl AsRef<[u8]>>) -> Result<ProviderPayment, ProviderError> {
         let request_id = reply.header("request-id");
-        let with_request_id = |error| request_id.into_iter().fold(error, ProviderError::request_id);
+        let with_request_id = |error| request_id.into_iter().fold(error, ProviderError::with_request_id);
         // Here it is the body that decides: a payment or none, a missing payment or a wrong address.
         if let (Some(fault), 200 | 404) = (&reply.fault, reply.status) {
             let error = with_request_id(ProviderError::from(fault));
-            return Err(if error.reach() == Reach::Answered { error.status(reply.status) } else { error });
+            return Err(if error.reach() == Reach::Answered { error.with_status(reply.status) } else { error });
         }
         let mut facts = if reply.status == 200 {
             payment::read(reply.body.as_ref(), self.account.as_deref())
-                .map_err(|error| with_request_id(error.status(reply.status)))?
+                .map_err(|error| with_request_id(error.with_status(reply.status)))?
         } else {
             // Where the body broke off, the status still holds, and what there is of the body is its message.
             let headers = reply.headers.iter();
@@ -146,7 +146,7 @@ impl Provider for Stripe {
     fn read_refusal(&self, answer: &Answer<'_>) -> ProviderError {
         if answer.status == 200 {
             return match payment::read(answer.body, self.account.as_deref()) {
-                Ok(_) => ProviderError::refused("a payment's facts, which are not an error").status(200),
+                Ok(_) => ProviderError::refused("a payment's facts, which are not an error").with_status(200),
                 Err(unreadable) => unreadable,
             };
         }
@@ -161,8 +161,8 @@ impl fmt::Debug for Stripe {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Stripe")
             .field("base_url", &self.address.origin().ascii_serialization())
-            .field("account_label", &self.identity.account_label())
-            .field("mode", &self.identity.stated_mode())
+            .field("account_label", &self.identity.label())
+            .field("mode", &self.identity.mode())
             .finish_non_exhaustive()
     }
 }
@@ -196,12 +196,12 @@ mod tests {
             stripe.read(&PaymentId::parse("pi_1").unwrap(), &reply).unwrap_err()
         };
         let error = read(503, "<html>");
-        assert_eq!((error.kind(), error.http_status()), (Kind::Refused, Some(503)));
+        assert_eq!((error.kind(), error.status()), (Kind::Refused, Some(503)));
         // A missing payment and a wrong address differ in the body alone.
         let error = read(404, r#"{"error":{"code":"resource_miss"#);
-        assert_eq!((error.kind(), error.http_status()), (Kind::OutcomeUnknown, None));
+        assert_eq!((error.kind(), error.status()), (Kind::OutcomeUnknown, None));
         let error = read(200, PAID);
-        assert_eq!((error.kind(), error.http_status()), (Kind::OutcomeUnknown, None));
+        assert_eq!((error.kind(), error.status()), (Kind::OutcomeUnknown, None));
         assert_eq!(error.provider_request_id(), Some("req_1"));
     }
 

@@ -4,13 +4,13 @@
 //! |---|---|
 //! | `succeeded` | paid |
 //! | `processing` | processing |
-//! | `requires_capture` | authorised |
+//! | `requires_capture` | authorized |
 //! | `requires_action`, `requires_confirmation` | action required, with the status as the reason |
 //! | `requires_payment_method` | declined if `last_payment_error` is set, else action required |
 //! | `canceled` | canceled, with `cancellation_reason` |
 //! | anything else | unknown |
 //!
-//! Refunds, disputes and risk stand on the charge. A paid or authorised payment without its charge is therefore an
+//! Refunds, disputes and risk stand on the charge. A paid or authorized payment without its charge is therefore an
 //! unreadable answer, and not a payment without refunds. So is one whose charge says otherwise than the payment.
 
 use crate::http::object::Object;
@@ -36,7 +36,7 @@ pub(super) fn read(body: &[u8], account: Option<&str>) -> Result<ProviderPayment
     let charge = charge_of(&intent, &status)?;
     let mut facts = ProviderPayment::new(&*intent.id, status);
     if let Some(reason) = reason {
-        facts = facts.reason(reason);
+        facts = facts.with_reason(reason);
     }
     facts.mode = intent.livemode.map(|live| if live { Mode::Live } else { Mode::Test });
     facts.created = intent.created;
@@ -70,7 +70,7 @@ fn status_of<'i>(intent: &'i Intent<'_>) -> (PaymentStatus, Option<&'i str>) {
     match &*intent.status {
         "succeeded" => (PaymentStatus::Paid, None),
         "processing" => (PaymentStatus::Processing, None),
-        "requires_capture" => (PaymentStatus::Authorised, None),
+        "requires_capture" => (PaymentStatus::Authorized, None),
         waiting @ ("requires_action" | "requires_confirmation") => (PaymentStatus::ActionRequired, Some(waiting)),
         waiting @ "requires_payment_method" => match &intent.last_payment_error {
             Some(error) => {
@@ -98,7 +98,7 @@ fn charge_of<'i, 'a>(intent: &'i Intent<'a>, status: &PaymentStatus) -> Result<O
         None => listed.clone().find(|charge| is(charge, "succeeded")).or(listed.next()),
     };
     match (status, charge) {
-        (PaymentStatus::Paid | PaymentStatus::Authorised, Some(charge)) => {
+        (PaymentStatus::Paid | PaymentStatus::Authorized, Some(charge)) => {
             // Stripe always states these. One that does not fit its payment is a server's mix-up.
             if let Some(field) = contradiction(intent, charge) {
                 let message = format!("the payment and its charge contradict each other, by the charge's `{field}`");
@@ -112,11 +112,11 @@ fn charge_of<'i, 'a>(intent: &'i Intent<'a>, status: &PaymentStatus) -> Result<O
             }
             Ok(Some(charge))
         }
-        (PaymentStatus::Paid | PaymentStatus::Authorised, None) => Err(ProviderError::unreadable(
+        (PaymentStatus::Paid | PaymentStatus::Authorized, None) => Err(ProviderError::unreadable(
             "the charge was not expanded, so refunds and disputes are unknown; \
              a restricted key needs read access to charges, too",
         )
-        .code_decides("charge_not_expanded", false)),
+        .permanent_by_code("charge_not_expanded")),
         // What stands here is an earlier attempt, of which the present one knows nothing yet.
         (PaymentStatus::ActionRequired, _) => Ok(None),
         (PaymentStatus::Processing | PaymentStatus::Unknown(_), charge) => {

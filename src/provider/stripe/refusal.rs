@@ -49,39 +49,39 @@ pub(super) fn read(answer: &Answer<'_>, asked: Option<&str>) -> Unsuccessful {
         200..=299 => ProviderError::unreadable(format!("status {status} where 200 was expected")),
         _ => ProviderError::refused(message),
     };
-    error = error.status(status);
+    error = error.with_status(status);
     match (said.code, status) {
-        (Some("lock_timeout"), _) => error = error.code_decides("lock_timeout", true).rate_limit(RateLimit::Payment),
+        (Some("lock_timeout"), _) => {
+            error = error.transient_by_code("lock_timeout").with_rate_limit(RateLimit::Payment)
+        }
         (code, 409 | 424) if said.stripe.is_some() => {
             let http = if status == 409 { "http_409" } else { "http_424" };
-            error = error.code_decides(code.or(said.kind).unwrap_or(http), true);
+            error = error.transient_by_code(code.or(said.kind).unwrap_or(http));
         }
-        (Some(code), _) => error = error.code(code),
+        (Some(code), _) => error = error.with_code(code),
         (None, _) => {}
     }
     if status == 429 && said.code != Some("lock_timeout") {
         // Without a reason it may be a proxy's, and says nothing of other calls.
         let whom = answer.header("stripe-rate-limited-reason").map(str::trim).and_then(limited);
         if let Some(whom) = whom {
-            error = error.rate_limit(whom);
+            error = error.with_rate_limit(whom);
         }
     }
     if let Some(wait) = answer.retry_after() {
-        error = error.retry_after(wait);
+        error = error.with_retry_after(wait);
     }
     if let Some(id) = answer.header("request-id") {
-        error = error.request_id(id);
+        error = error.with_request_id(id);
     }
-    let advice = match answer.header("stripe-should-retry").map(str::trim) {
-        Some("true") => Some(true),
-        Some("false") => Some(false),
-        _ => None,
+    let advice = answer.header("stripe-should-retry").map(str::trim);
+    error = match advice {
+        Some("true") => error.transient_by_header(),
+        Some("false") => error.permanent_by_header(),
+        _ => error,
     };
-    if let Some(retry) = advice {
-        error = error.header_decides(retry);
-    }
     // Where Stripe itself asks to try again, the payment is not known to be missing.
-    if is_missing && advice != Some(true) { Unsuccessful::Missing(error) } else { Unsuccessful::Refused(error) }
+    if is_missing && advice != Some("true") { Unsuccessful::Missing(error) } else { Unsuccessful::Refused(error) }
 }
 
 /// Whom a `Stripe-Rate-Limited-Reason` concerns.
@@ -268,7 +268,7 @@ mod tests {
         ];
         for body in bodies {
             let error = refused(404, &[], body);
-            assert_eq!((error.http_status(), error.advice(), error.kind()), (Some(404), None, Kind::Refused), "{body}");
+            assert_eq!((error.status(), error.advice(), error.kind()), (Some(404), None, Kind::Refused), "{body}");
             assert!(error.to_string().contains("base URL"), "{error}");
         }
         assert_eq!(
@@ -314,7 +314,7 @@ mod tests {
             (424, r#"{"error":{"code":"external_failed"}}"#, "external_failed"),
         ] {
             let error = refused(status, &[], body);
-            assert_eq!((error.advice(), error.provider_code()), (Some(Advice::Code { retry: true }), Some(code)));
+            assert_eq!((error.advice(), error.code()), (Some(Advice::Code { retry: true }), Some(code)));
         }
         for body in ["<html>", "", r#"{"error":"conflict"}"#] {
             assert_eq!(refused(409, &[], body).advice(), None, "{body}");

@@ -33,7 +33,7 @@ const MOST_CONNECTIONS: usize = 64;
 /// | `connections` | 1 |
 /// | `max_in_flight` | 1,024 |
 /// | `root_certificate` | the operating system's |
-/// | `primary_login`, `primary_database`, `primary_tls` | none, 0, as the sentinels' |
+/// | `primary_login`, `primary_database`, `primary_with_tls`, `primary_without_tls` | none, 0, as the sentinels' |
 ///
 /// A call takes at most twice `connect_timeout` and once `command_timeout`: for finding the server, for connecting, and for
 /// the answer. One that a Cluster redirects takes up to twice that.
@@ -139,9 +139,15 @@ impl RedisStoreBuilder {
         self
     }
 
-    /// With sentinels: whether the primary speaks TLS. Default: as the sentinels do.
-    pub fn primary_tls(mut self, tls: bool) -> Self {
-        self.primary.tls = Some(tls);
+    /// With sentinels: the primary speaks TLS. Default: as the sentinels do.
+    pub fn primary_with_tls(mut self) -> Self {
+        self.primary.tls = Some(true);
+        self
+    }
+
+    /// With sentinels: the primary does not speak TLS. Default: as the sentinels do.
+    pub fn primary_without_tls(mut self) -> Self {
+        self.primary.tls = Some(false);
         self
     }
 
@@ -217,7 +223,9 @@ impl RedisStoreBuilder {
                 return Err(BuildError::Url { what: "name of the primary", rule: "must be a word, such as mymaster" });
             }
         } else if self.primary != Primary::default() {
-            return wrong("must be a sentinel's where `primary_login`, `primary_database` or `primary_tls` is set");
+            return wrong(
+                "must be a sentinel's where `primary_login`, `primary_database` or the TLS of the primary is set",
+            );
         }
         if !matches!(self.kind, Kind::One) {
             if parsed.iter().any(|one| matches!(one.address, Address::Unix(_))) {

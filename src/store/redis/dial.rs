@@ -169,7 +169,7 @@ async fn tcp(host: &str, port: u16) -> io::Result<TcpStream> {
     while let Some(tried) = tries.join_next().await {
         match tried {
             Ok(Ok(stream)) => {
-                // Without this a request waits for the acknowledgement of the one before.
+                // Without this a request waits for the acknowledgment of the one before.
                 stream.set_nodelay(true)?;
                 SockRef::from(&stream).set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE))?;
                 return Ok(stream);

@@ -17,7 +17,7 @@ const KEY: &str = "payproof:inspection";
 /// A round trip over this share of the time-out leaves too little for a bad moment.
 const SLOW_SHARE: u32 = 4;
 
-/// TIME is good to a second once it has travelled.
+/// TIME is good to a second once it has traveled.
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(1);
 
 /// The oldest version that is tested with.

@@ -86,7 +86,7 @@ impl SandboxAnswer {
             .field("WWW-Authenticate", "Bearer realm=\"Stripe\"")
     }
 
-    pub(super) fn unrecognised(method: &str, target: &str) -> Self {
+    pub(super) fn unrecognized(method: &str, target: &str) -> Self {
         let path = target.split('?').next().unwrap_or_default();
         let message = format!(
             "Unrecognized request URL ({method}: {path}). Please see https://stripe.com/docs or we can help at \

@@ -109,7 +109,7 @@ fn intent(payment: &SandboxPayment, expansion: Expansion) -> Value {
         "automatic_payment_methods": { "allow_redirects": "always", "enabled": true },
         "canceled_at": canceled.then_some(payment.created),
         "cancellation_reason": canceled.then_some("requested_by_customer"),
-        "capture_method": if payment.stage == Stage::Authorised { "manual" } else { "automatic_async" },
+        "capture_method": if payment.stage == Stage::Authorized { "manual" } else { "automatic_async" },
         "client_secret": format!("{}_secret_sandbox", payment.id),
         "confirmation_method": "automatic",
         "created": payment.created,
@@ -172,11 +172,11 @@ fn charge(payment: &SandboxPayment, expansion: Expansion) -> Value {
     // A pending bank debit counts as captured although nothing was received: the trap is part of the picture.
     let captured = matches!(payment.stage, Stage::Captured | Stage::Pending);
     let amount_captured = if payment.stage == Stage::Pending { payment.amount } else { payment.received };
-    let capture_before = (payment.stage == Stage::Authorised).then(|| payment.authorised_until());
+    let capture_before = (payment.stage == Stage::Authorized).then(|| payment.authorized_until());
     let status = match payment.stage {
         Stage::Failed => "failed",
         Stage::Pending => "pending",
-        Stage::None | Stage::Authorised | Stage::Captured => "succeeded",
+        Stage::None | Stage::Authorized | Stage::Captured => "succeeded",
     };
     let dispute = payment.disputed.then(|| if expansion.dispute { dispute(payment) } else { "du_sandbox".into() });
     let mut charge = json!({
@@ -213,7 +213,7 @@ fn charge(payment: &SandboxPayment, expansion: Expansion) -> Value {
             "seller_message": if failed { "The bank did not return any further details with this decline." } else { "Payment complete." },
             "type": payment.outcome_type,
         },
-        "paid": matches!(payment.stage, Stage::Captured | Stage::Authorised),
+        "paid": matches!(payment.stage, Stage::Captured | Stage::Authorized),
         "payment_intent": payment.id,
         "payment_method": "pm_sandbox_card",
         "payment_method_details": {
@@ -338,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn authorised_payment_is_capturable_and_says_until_when() {
+    fn authorized_payment_is_capturable_and_says_until_when() {
         let payment = SandboxPayment::requires_capture("pi_1", 500, "usd").created(1_000);
         let body = render(&payment, CHARGE);
         assert_eq!(at(&body, "/amount_received"), 0);

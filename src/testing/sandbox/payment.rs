@@ -4,8 +4,8 @@ use serde_json::Value;
 
 use crate::testing::loopback::date;
 
-/// How long an authorisation lasts when nothing else was set: Stripe's usual seven days, in seconds.
-const AUTHORISATION: u64 = 7 * 86_400;
+/// How long an authorization lasts when nothing else was set: Stripe's usual seven days, in seconds.
+const AUTHORIZATION: u64 = 7 * 86_400;
 
 /// How a payment's charge comes in the answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub(super) enum Stage {
     None,
     Pending,
     Failed,
-    Authorised,
+    Authorized,
     Captured,
 }
 
@@ -107,7 +107,7 @@ impl SandboxPayment {
         payment.outcome_type("issuer_declined").network_status("declined_by_network")
     }
 
-    /// Status `requires_capture`: everything is authorised, nothing is received.
+    /// Status `requires_capture`: everything is authorized, nothing is received.
     ///
     /// The charge's card details hold `capture_before`, seven days after `created` unless set.
     pub fn requires_capture(id: &str, amount: u64, currency: &str) -> Self {
@@ -126,14 +126,14 @@ impl SandboxPayment {
         let stage = match status {
             "requires_action" | "requires_confirmation" | "requires_payment_method" | "canceled" => Stage::None,
             "processing" => Stage::Pending,
-            "requires_capture" => Stage::Authorised,
+            "requires_capture" => Stage::Authorized,
             _ => Stage::Captured,
         };
         Self {
             id: id.to_owned(),
             status: status.to_owned(),
             amount,
-            capturable: if stage == Stage::Authorised { amount } else { 0 },
+            capturable: if stage == Stage::Authorized { amount } else { 0 },
             received: if stage == Stage::Captured { amount } else { 0 },
             currency: currency.to_ascii_lowercase(),
             created: date::unix_now(),
@@ -183,9 +183,9 @@ impl SandboxPayment {
         self
     }
 
-    /// Sets whether this is a live payment; the default is true.
-    pub fn livemode(mut self, live: bool) -> Self {
-        self.livemode = live;
+    /// Makes it a payment of test mode; the default is live mode.
+    pub fn test_mode(mut self) -> Self {
+        self.livemode = false;
         self
     }
 
@@ -200,7 +200,7 @@ impl SandboxPayment {
     /// Under `requires_capture` the rest stays capturable.
     pub fn amount_received(mut self, minor: u64) -> Self {
         self.received = minor;
-        if self.stage == Stage::Authorised {
+        if self.stage == Stage::Authorized {
             self.capturable = self.amount.saturating_sub(minor);
         }
         self
@@ -212,7 +212,7 @@ impl SandboxPayment {
         self
     }
 
-    /// Sets when the authorisation ends, in seconds since 1970; shown under `requires_capture` only.
+    /// Sets when the authorization ends, in seconds since 1970; shown under `requires_capture` only.
     pub fn capture_before(mut self, unix: u64) -> Self {
         self.capture_before = Some(unix);
         self
@@ -280,8 +280,8 @@ impl SandboxPayment {
         self
     }
 
-    /// When the authorisation ends, in seconds since 1970.
-    pub(super) fn authorised_until(&self) -> u64 {
-        self.capture_before.unwrap_or_else(|| self.created.saturating_add(AUTHORISATION))
+    /// When the authorization ends, in seconds since 1970.
+    pub(super) fn authorized_until(&self) -> u64 {
+        self.capture_before.unwrap_or_else(|| self.created.saturating_add(AUTHORIZATION))
     }
 }

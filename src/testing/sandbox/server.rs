@@ -54,7 +54,7 @@ async fn answer(
     // Read again after a delay: one moment dates the answer and whatever it says about later.
     let mut now = date::unix_now();
     let (number, answer, delivery) = match head.payment() {
-        None => (state.record(raw), SandboxAnswer::unrecognised(head.method, head.target), AnswerDelivery::Whole),
+        None => (state.record(raw), SandboxAnswer::unrecognized(head.method, head.target), AnswerDelivery::Whole),
         Some((id, _)) if !head.has_key => {
             (state.turn_away(raw, &id), SandboxAnswer::without_key(), AnswerDelivery::Whole)
         }

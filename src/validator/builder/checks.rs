@@ -12,12 +12,12 @@ const MOST_CONCURRENT: usize = usize::MAX >> 3;
 
 impl ValidatorBuilder {
     pub(super) fn check_mode(&self) -> Result<(), BuildError> {
-        if self.identity.stated_mode() == self.mode {
+        if self.identity.mode() == self.mode {
             return Ok(());
         }
         Err(BuildError::ModeMismatch {
             provider: self.identity.name().to_owned(),
-            provider_mode: self.identity.stated_mode(),
+            provider_mode: self.identity.mode(),
             validator_mode: self.mode,
         })
     }

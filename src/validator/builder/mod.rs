@@ -54,7 +54,7 @@ const MAX_IN_FLIGHT: usize = 10_000;
 /// A refund that another process hears of is seen here within this time; a burst of clicks is over sooner.
 const FACTS_IN_MEMORY_FOR: Duration = Duration::from_secs(5);
 
-/// A store in the same data centre answers within milliseconds, and its own time-outs end sooner.
+/// A store in the same data center answers within milliseconds, and its own time-outs end sooner.
 const STORE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Longer than any card scheme lets a payment be disputed, and than a year's orders are looked at.
@@ -110,7 +110,7 @@ const MAX_KEYS: usize = 100_000;
 /// | `facts_in_memory_for` | 5 s, with a store |
 /// | `redemption_retention` | 400 days |
 /// | `proof_max_age` | 60 s |
-/// | `redeem_authorised` | not accepted |
+/// | `redeem_authorized` | not accepted |
 /// | `restart_loses_at_most` | not stated: the store is asked, and a second is accepted |
 /// | `only_instance` | not stated: redemptions need a store that all processes see |
 /// | `seed` | from the operating system |
@@ -193,7 +193,7 @@ impl Validator {
             redemption: RedemptionRules {
                 retention: REDEMPTION_RETENTION,
                 proof_max_age: PROOF_MAX_AGE,
-                authorised: false,
+                authorized: false,
             },
             restart_loss: None,
             only_instance: false,
@@ -334,7 +334,7 @@ impl ValidatorBuilder {
 
     /// How long facts are served without asking again, counted from the provider's answer. Default: 15 min.
     ///
-    /// Only for what is settled: captured, canceled, or refunded in full. An accepted authorisation is served for at most
+    /// Only for what is settled: captured, canceled, or refunded in full. An accepted authorization is served for at most
     /// 60 s and never past its end, everything else for at most 2 s. Zero always asks.
     pub fn fresh_for(mut self, fresh_for: Duration) -> Self {
         self.fresh_for = fresh_for;
@@ -413,7 +413,7 @@ impl ValidatorBuilder {
             last_look: LastLook::default(),
             unresolved_per_tenant,
             backlog: Backlog::default(),
-            telemetry: Telemetry::new(identity.name(), identity.account_label(), self.mode.as_str()),
+            telemetry: Telemetry::new(identity.name(), identity.label(), self.mode.as_str()),
             facts: FactsCache::new(self.facts_in_memory),
             flights: Arc::new(flights),
             rules: Rules {

@@ -20,7 +20,7 @@ const LONGEST_LIFE: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 impl ValidatorBuilder {
     /// Shares facts, flights and keys with every process that has the same store. Default: none.
     ///
-    /// The provider's identity has to state its [account](crate::provider::ProviderIdentity::account), since a store may
+    /// The provider's identity has to state its [account](crate::provider::ProviderIdentity::with_account), since a store may
     /// hold records of several: at Stripe, `own_account`, `account` or `only_account` of its builder.
     ///
     /// When it does not answer, a validation goes on without it, marked
@@ -91,9 +91,9 @@ impl ValidatorBuilder {
         self
     }
 
-    /// Lets a proof of an authorisation be redeemed. Default: not accepted. Authorised is not paid.
-    pub fn redeem_authorised(mut self) -> Self {
-        self.redemption.authorised = true;
+    /// Lets a proof of an authorization be redeemed. Default: not accepted. Authorized is not paid.
+    pub fn redeem_authorized(mut self) -> Self {
+        self.redemption.authorized = true;
         self
     }
 

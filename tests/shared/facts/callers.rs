@@ -41,7 +41,7 @@ async fn the_longest_validation_takes_no_longer_than_it_says() {
     // Each call to the store breaks at the last moment, and is answered at the last moment when it is repeated.
     spy.script([chaos_store::Fate::Breaks(ms(990)), chaos_store::Fate::StallBefore(ms(990))].repeat(40));
     let start = Instant::now();
-    let _ = first.validate(intent("pi_1").key(key("click-1"))).await;
+    let _ = first.validate(intent("pi_1").with_key(key("click-1"))).await;
     assert!(start.elapsed() <= first.worst_case(), "{:?} of {:?}", start.elapsed(), first.worst_case());
 }
 
@@ -49,7 +49,7 @@ async fn the_longest_validation_takes_no_longer_than_it_says() {
 fn outside_a_runtime_there_is_an_error_and_no_panic() {
     let (provider, store) = (provider(), MemoryStore::new());
     let validator = sharing(&provider, &store);
-    for claims in [intent("pi_1"), intent("pi_1").key(key("click-1"))] {
+    for claims in [intent("pi_1"), intent("pi_1").with_key(key("click-1"))] {
         match poll_now(validator.validate(&claims)) {
             std::task::Poll::Ready(Err(error)) => assert_eq!(error.code(), "no_runtime"),
             other => panic!("{other:?}"),
@@ -134,7 +134,7 @@ async fn who_asks_after_a_forgetting_elsewhere_does_not_join_a_flight_from_befor
     let claims = intent("pi_1");
     let (one, later) = join!(first.validate(&claims), async {
         sleep(secs(1)).await;
-        provider.put(paid("pi_1").amount_refunded(1999));
+        provider.put(paid("pi_1").with_amount_refunded(1999));
         second.forget(claims.payment()).await.unwrap();
         sleep(secs(1)).await;
         first.validate(&claims).await
@@ -153,7 +153,7 @@ async fn who_waited_and_stood_still_gets_no_stale_valid() {
     let waiter = tokio::spawn(async move { waits.validate(intent("pi_1")).max_age(secs(30)).await });
     leader.await.unwrap().unwrap();
     // The process that waits stands still for two hours, and the payment is refunded meanwhile.
-    provider.put(paid("pi_1").amount_refunded(1999));
+    provider.put(paid("pi_1").with_amount_refunded(1999));
     tokio::time::advance(secs(7200)).await;
     assert!(!waiter.await.unwrap().is_ok_and(|validation| is_valid(&validation)));
 }

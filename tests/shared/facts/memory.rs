@@ -33,7 +33,7 @@ async fn lasting_facts_of_the_store_are_in_memory_for_five_seconds() {
 #[tokio::test(start_paused = true)]
 async fn what_may_change_at_any_moment_is_not_in_memory() {
     let (provider, store) = (provider(), MemoryStore::new());
-    provider.put(ProviderPayment::new("pi_1", PaymentStatus::Processing).mode(Mode::Live));
+    provider.put(ProviderPayment::new("pi_1", PaymentStatus::Processing).with_mode(Mode::Live));
     let way = FlakyStore::new(store.clone());
     let first = plain(&provider).store(way.clone()).build().unwrap();
     for calls in 1..=3 {
@@ -58,7 +58,7 @@ async fn after_forgetting_elsewhere_memory_serves_no_longer_than_it_says() {
     let (_, ()) = join!(first.validate(&claims), async {
         sleep(ms(100)).await;
         second.forget(claims.payment()).await.unwrap();
-        provider.put(paid("pi_1").amount_refunded(1999));
+        provider.put(paid("pi_1").with_amount_refunded(1999));
     });
     tokio::time::advance(ms(5_000 - 800 + 10)).await;
     assert!(!is_valid(&first.validate(intent("pi_1")).await.unwrap()), "5.01 s after the forgetting");

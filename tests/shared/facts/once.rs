@@ -43,7 +43,7 @@ async fn two_processes_ask_once_and_both_answer() {
 #[tokio::test(start_paused = true)]
 async fn those_who_wait_elsewhere_fail_with_the_flight() {
     let (provider, store) = (provider(), MemoryStore::new());
-    provider.script("pi_1", [Step::Wait(secs(2)), ProviderError::refused("no").status(404).into()]);
+    provider.script("pi_1", [Step::Wait(secs(2)), ProviderError::refused("no").with_status(404).into()]);
     let (first, second) = (sharing(&provider, &store), sharing(&provider, &store));
     provider.always(Some(Step::Fail(busy())));
     let claims = intent("pi_1");
@@ -65,7 +65,7 @@ async fn forgetting_reaches_a_flight_in_another_process() {
     let (one, ()) = join!(first.validate(&claims), async {
         settle().await;
         second.forget(claims.payment()).await.unwrap();
-        provider.put(paid("pi_1").amount_refunded(1999));
+        provider.put(paid("pi_1").with_amount_refunded(1999));
     });
     let one = one.unwrap();
     assert_eq!(one.degraded(), Some(Degradation::NotRecorded), "it gets its answer, and leaves nothing behind");

@@ -69,7 +69,7 @@ async fn records_of_another_record_key_are_unreadable_in_both_directions() {
 #[tokio::test(start_paused = true)]
 async fn processes_that_read_other_metadata_extend_what_is_kept() {
     let (provider, store) = (provider(), MemoryStore::new());
-    provider.put(paid("pi_1").metadata("shop", "store_42").metadata("cart", "6735"));
+    provider.put(paid("pi_1").with_metadata("shop", "store_42").with_metadata("cart", "6735"));
     let builder = || plain(&provider).store(store.clone()).facts_in_memory_for(ms(0));
     let first = builder().build().unwrap();
     let second = builder().tenant_proof(payproof::TenantProof::metadata("shop")).order_key("cart").build().unwrap();
@@ -100,7 +100,7 @@ async fn no_store_key_and_no_debug_text_says_whose_payment_it_is() {
     for secret in ["171, 171", "abab", "ABAB", "0xab"] {
         assert!(!shown.contains(secret), "{secret} in {shown}");
     }
-    let claims = intent("pi_1").key(key("click-secret"));
+    let claims = intent("pi_1").with_key(key("click-secret"));
     let validation = validator.validate(&claims).await.unwrap();
     let payproof::Verdict::Valid(proof) = validation.into_verdict() else { panic!("it is paid") };
     let receipt = validator.redeem(&proof).await.unwrap().into_receipt();

@@ -127,7 +127,7 @@ async fn what_can_be_mended_is_served_stale_too_while_the_provider_is_down() {
 #[tokio::test(start_paused = true)]
 async fn those_who_wait_elsewhere_fail_alike_and_those_who_come_later_ask_anew() {
     let (provider, store) = (provider(), MemoryStore::new());
-    let error = ProviderError::refused("later").status(429).retry_after(secs(90));
+    let error = ProviderError::refused("later").with_status(429).with_retry_after(secs(90));
     provider.script("pi_1", [Step::Wait(secs(2)), error.into()]);
     let (first, second) = (sharing(&provider, &store), sharing(&provider, &store));
     let claims = intent("pi_1");

@@ -14,7 +14,7 @@ use crate::support::{intent, is_valid, paid, provider, secs};
 // What was lost on the way.
 
 #[tokio::test(start_paused = true)]
-async fn a_claim_whose_reply_was_lost_is_recognised() {
+async fn a_claim_whose_reply_was_lost_is_recognized() {
     let (provider, store) = (provider(), MemoryStore::new());
     let (first, way) = flaky(&provider, &store);
     way.script(StoreVerb::Claim, [StoreFault::LostReply]);
@@ -27,7 +27,7 @@ async fn a_claim_whose_reply_was_lost_is_recognised() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_settling_whose_reply_was_lost_is_recognised() {
+async fn a_settling_whose_reply_was_lost_is_recognized() {
     let (provider, store) = (provider(), MemoryStore::new());
     let (first, way) = flaky(&provider, &store);
     way.script(StoreVerb::Replace, [StoreFault::LostReply]);
@@ -74,7 +74,7 @@ async fn an_answer_that_could_not_be_recorded_holds_nobody_up() {
 async fn a_failure_that_could_not_be_recorded_holds_nobody_up() {
     let (provider, store) = (provider(), MemoryStore::new());
     let (first, way) = flaky(&provider, &store);
-    provider.script("pi_1", [ProviderError::refused("no").status(404)]);
+    provider.script("pi_1", [ProviderError::refused("no").with_status(404)]);
     way.script(StoreVerb::Remove, [StoreFault::NotSent, StoreFault::NotSent]);
     assert_eq!(first.validate(intent("pi_1")).await.unwrap_err().code(), "provider_refused");
     let start = Instant::now();

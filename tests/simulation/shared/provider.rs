@@ -66,8 +66,8 @@ impl Provider for Numbering {
         let crashed = *self.crashed.lock().unwrap();
         match fault {
             _ if crashed => pending().await,
-            Some(0) => Err(ProviderError::refused("busy").status(503)),
-            Some(1) => Err(ProviderError::refused("no").status(401)),
+            Some(0) => Err(ProviderError::refused("busy").with_status(503)),
+            Some(1) => Err(ProviderError::refused("no").with_status(401)),
             Some(2) => Err(ProviderError::not_sent("no connection")),
             Some(_) => pending().await,
             None => {
@@ -82,18 +82,23 @@ impl Provider for Numbering {
 fn facts(payment: &PaymentId, number: usize) -> ProviderPayment {
     let minor = u64::try_from(number).unwrap() + 1;
     let facts = ProviderPayment::new(payment.as_str(), PaymentStatus::Paid)
-        .mode(Mode::Live)
-        .amount_refunded(0)
-        .metadata("store_id", "store_42")
-        .reason(format!("number={number};"));
+        .with_mode(Mode::Live)
+        .with_amount_refunded(0)
+        .with_metadata("store_id", "store_42")
+        .with_reason(format!("number={number};"));
     match kind(payment) {
-        Kind::Lasting => facts.amount(minor, Currency::USD).amount_received(minor).metadata("order_id", "6735"),
-        Kind::Volatile => {
-            facts.amount(minor, Currency::USD).amount_received(minor).metadata("order_id", "6735").disputed(true)
+        Kind::Lasting => {
+            facts.with_amount(minor, Currency::USD).with_amount_received(minor).with_metadata("order_id", "6735")
         }
-        Kind::Mendable => {
-            facts.amount(CLAIMED, Currency::USD).amount_received(CLAIMED).metadata("order_id", number.to_string())
-        }
+        Kind::Volatile => facts
+            .with_amount(minor, Currency::USD)
+            .with_amount_received(minor)
+            .with_metadata("order_id", "6735")
+            .with_disputed(true),
+        Kind::Mendable => facts
+            .with_amount(CLAIMED, Currency::USD)
+            .with_amount_received(CLAIMED)
+            .with_metadata("order_id", number.to_string()),
     }
 }
 
@@ -130,5 +135,5 @@ fn minor(money: Money) -> u64 {
 
 pub(super) fn claims(payment: &PaymentId) -> PaymentIntent {
     let money = Money::parse("999999.99", Currency::USD).unwrap();
-    PaymentIntent::new("store_42", payment.as_str(), money).unwrap().order("6735").unwrap()
+    PaymentIntent::new("store_42", payment.as_str(), money).unwrap().with_order("6735").unwrap()
 }

@@ -11,7 +11,7 @@ const EXPAND: &str = "?expand[]=latest_charge";
 async fn paid_payment_is_answered_with_its_facts() -> Outcome {
     let (sandbox, client) = (Sandbox::start().await?, client()?);
     let payment = SandboxPayment::paid("pi_1", 1999, "usd").tenant("store_42").order("6735").customer("cus_1");
-    sandbox.put(payment.destination("acct_2").on_behalf_of("acct_3").livemode(false).created(1_700_000_000));
+    sandbox.put(payment.destination("acct_2").on_behalf_of("acct_3").test_mode().created(1_700_000_000));
 
     let response = ask(&client, &sandbox, &format!("pi_1{EXPAND}")).send().await?;
     assert_eq!(response.status(), 200);
@@ -115,7 +115,7 @@ async fn request_without_a_key_is_refused_and_uses_no_fault() -> Outcome {
 }
 
 #[tokio::test]
-async fn anything_else_is_an_unrecognised_url() -> Outcome {
+async fn anything_else_is_an_unrecognized_url() -> Outcome {
     let (sandbox, client) = (Sandbox::start().await?, client()?);
     for path in ["", "/v1/charges/ch_1", "/v1/payment_intents", "/v1/payment_intents/pi_1/capture"] {
         let response = client.get(format!("{}{path}", sandbox.url())).bearer_auth("sk").send().await?;

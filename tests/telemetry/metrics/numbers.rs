@@ -45,8 +45,8 @@ async fn the_numbers_are_those_of_stats() {
     let exporter = Exporter::install();
     let provider = provider();
     let facts = |id: &str, status| {
-        let facts = ProviderPayment::new(id, status).mode(Mode::Live).amount(1999, Currency::USD);
-        facts.metadata("store_id", "store_42").metadata("order_id", "6735")
+        let facts = ProviderPayment::new(id, status).with_mode(Mode::Live).with_amount(1999, Currency::USD);
+        facts.with_metadata("store_id", "store_42").with_metadata("order_id", "6735")
     };
     provider.put(facts("pi_wait", PaymentStatus::Processing));
     provider.put(facts("pi_act", PaymentStatus::ActionRequired));
@@ -62,10 +62,10 @@ async fn the_numbers_are_those_of_stats() {
     let call = || validator.validate(&claims);
     let (a, b, c) = join!(call(), call(), call());
     assert!([a, b, c].iter().all(Result::is_ok));
-    provider.script("pi_3", [ProviderError::refused("no").status(401)]);
+    provider.script("pi_3", [ProviderError::refused("no").with_status(401)]);
     assert!(validator.validate(intent("pi_3")).await.is_err());
     assert!(validator.validate(intent_of("pi_3", "1.999")).await.is_err());
-    let keyed = |key: &str| intent("pi_1").key(IdempotencyKey::parse(key).unwrap());
+    let keyed = |key: &str| intent("pi_1").with_key(IdempotencyKey::parse(key).unwrap());
     validator.validate(keyed("k")).await.unwrap();
     // Refused before anything is asked.
     assert!(validator.validate(keyed("k2")).await.is_err());
@@ -308,7 +308,7 @@ async fn a_store_that_hangs_or_fails_holds_nothing_else_up() {
 async fn two_accounts_are_told_apart() {
     let exporter = Exporter::install();
     for (account, times) in [("eu", 1), ("us", 2)] {
-        let provider = ScriptedProvider::with_identity(ProviderIdentity::new("scripted").account(account));
+        let provider = ScriptedProvider::with_identity(ProviderIdentity::new("scripted").with_account(account));
         for number in 0..times {
             provider.put(paid(&format!("pi_{number}")));
         }

@@ -12,13 +12,13 @@ pub(super) fn failures() -> Vec<ProviderError> {
     let Planted { api_key, client_secret, bearer, url, .. } = planted();
     let text = format!("bad key {api_key} for '{client_secret}' (Authorization: {bearer}) at {url}");
     vec![
-        ProviderError::refused(&text).status(401).code(&text).request_id(&text),
-        ProviderError::refused(&text).status(400).code_decides(&text, false),
-        ProviderError::refused(&text).status(429).rate_limit(RateLimit::Payment),
-        ProviderError::refused(&text).status(503).header_decides(false),
+        ProviderError::refused(&text).with_status(401).with_code(&text).with_request_id(&text),
+        ProviderError::refused(&text).with_status(400).permanent_by_code(&text),
+        ProviderError::refused(&text).with_status(429).with_rate_limit(RateLimit::Payment),
+        ProviderError::refused(&text).with_status(503).permanent_by_header(),
         ProviderError::not_sent(&text),
         ProviderError::outcome_unknown(&text),
-        ProviderError::unreadable(&text).status(200),
+        ProviderError::unreadable(&text).with_status(200),
         ProviderError::message(&text),
         ProviderError::from(&*text),
         ProviderError::from(text),
@@ -29,7 +29,7 @@ pub(super) fn failures() -> Vec<ProviderError> {
 fn provider_errors_take_credentials_out() {
     for error in failures() {
         assert_chain("provider error", &error);
-        assert_clean("code", error.provider_code().unwrap_or_default());
+        assert_clean("code", error.code().unwrap_or_default());
         assert_clean("request id", error.provider_request_id().unwrap_or_default());
         assert_debug("step", &Step::from(error.clone()));
         assert!(error.to_string().contains("[redacted]"), "{error}");
@@ -38,7 +38,7 @@ fn provider_errors_take_credentials_out() {
 }
 
 #[test]
-fn a_credential_is_recognised_in_the_forms_it_comes_in() {
+fn a_credential_is_recognized_in_the_forms_it_comes_in() {
     let Planted { api_key, client_secret, bearer, url, .. } = planted();
     let [key, _, _, password, ..] = NEEDLES;
     let forms = [
@@ -65,7 +65,7 @@ fn a_credential_is_recognised_in_the_forms_it_comes_in() {
 }
 
 #[test]
-fn a_credential_is_recognised_in_unusual_forms_too() {
+fn a_credential_is_recognized_in_unusual_forms_too() {
     let Planted { api_key, client_secret, .. } = planted();
     let [key, secret, token, password, ..] = NEEDLES;
     let forms = [
@@ -93,7 +93,7 @@ fn a_credential_at_the_border_of_a_long_message_is_not_shown_in_part() {
         for credential in [&api_key, &client_secret, &bearer, &url] {
             for pad in [" ", "\u{0}"] {
                 let text = format!("{}{credential}", pad.repeat(padding));
-                let shown = ProviderError::message(&text).code(&text).request_id(&text);
+                let shown = ProviderError::message(&text).with_code(&text).with_request_id(&text);
                 let shown = format!("{shown} {shown:?}");
                 for needle in NEEDLES {
                     assert!(!shown.contains(&needle[..8]), "after {padding} of {pad:?}: {shown}");
@@ -108,8 +108,8 @@ fn a_reason_or_a_status_that_quotes_a_credential_is_not_shown() {
     let Planted { api_key, client_secret, .. } = planted();
     let runtime = paused_runtime();
     for facts in [
-        ProviderPayment::new("pi_1", PaymentStatus::Declined).reason(format!("declined: {client_secret}")),
-        ProviderPayment::new("pi_1", PaymentStatus::Canceled).reason(format!("canceled by {api_key}")),
+        ProviderPayment::new("pi_1", PaymentStatus::Declined).with_reason(format!("declined: {client_secret}")),
+        ProviderPayment::new("pi_1", PaymentStatus::Canceled).with_reason(format!("canceled by {api_key}")),
     ] {
         let provider = ScriptedProvider::new();
         provider.put(facts);
@@ -131,7 +131,7 @@ async fn errors_of_every_kind_show_no_secret_down_to_their_last_source() {
         errors.extend(validator.validate(claim("pi_1")).await.err());
         errors.extend(validator.validate(claim("pi_2")).deadline(secs(0)).await.err());
         // Reused, and at capacity.
-        errors.extend(validator.validate(claim("pi_1").order("other").unwrap()).await.err());
+        errors.extend(validator.validate(claim("pi_1").with_order("other").unwrap()).await.err());
         errors.extend(validator.validate(claim("pi_3")).await.err());
         errors.extend(validator.validate(claim("pi_4")).await.err());
         assert_eq!(errors.len(), 5);

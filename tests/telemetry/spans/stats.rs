@@ -28,8 +28,8 @@ async fn without_a_subscriber_everything_is_counted_all_the_same() {
 async fn stats_count_a_scripted_day_exactly() {
     let provider = provider();
     let owned = |id: &str, status| {
-        let facts = ProviderPayment::new(id, status).mode(Mode::Live).amount(1999, Currency::USD);
-        facts.metadata("store_id", "store_42").metadata("order_id", "6735")
+        let facts = ProviderPayment::new(id, status).with_mode(Mode::Live).with_amount(1999, Currency::USD);
+        facts.with_metadata("store_id", "store_42").with_metadata("order_id", "6735")
     };
     provider.put(owned("pi_wait", PaymentStatus::Processing));
     provider.put(owned("pi_act", PaymentStatus::ActionRequired));
@@ -63,14 +63,14 @@ async fn stats_count_a_scripted_day_exactly() {
     let (a, b, c, d) = tokio::join!(call(), call(), call(), call());
     assert!([a, b, c, d].iter().all(|answer| is_valid(answer.as_ref().unwrap())));
     // Errors, by code.
-    provider.script("pi_3", [ProviderError::refused("no").status(401)]);
+    provider.script("pi_3", [ProviderError::refused("no").with_status(401)]);
     assert!(validator.validate(intent("pi_3")).await.is_err());
     assert!(validator.validate(intent_of("pi_3", "1.999")).await.is_err());
     assert!(validator.validate(intent_of("pi_3", "1.999")).await.is_err());
-    let keyed = |key: &str| intent("pi_1").key(IdempotencyKey::parse(key).unwrap());
+    let keyed = |key: &str| intent("pi_1").with_key(IdempotencyKey::parse(key).unwrap());
     assert!(is_valid(&validator.validate(keyed("k")).await.unwrap()));
     assert!(validator.validate(keyed("k2")).await.is_err());
-    assert!(validator.validate(intent("pi_2").key(IdempotencyKey::parse("k").unwrap())).await.is_err());
+    assert!(validator.validate(intent("pi_2").with_key(IdempotencyKey::parse("k").unwrap())).await.is_err());
 
     let stats = validator.stats();
     assert_eq!(stats.uptime, uptime + secs(1));

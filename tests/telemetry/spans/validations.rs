@@ -125,13 +125,13 @@ async fn one_validation_is_one_span_with_the_documented_fields() {
 async fn a_validation_without_a_verdict_records_its_code() {
     let (collector, _guard) = Collector::install();
     let provider = provider();
-    provider.script("pi_1", [ProviderError::refused("no").status(401)]);
+    provider.script("pi_1", [ProviderError::refused("no").with_status(401)]);
     let validator = validator(&provider);
     assert!(validator.validate(intent("pi_1")).await.is_err());
     assert!(validator.validate(intent_of("pi_1", "1.999")).await.is_err());
     let key = || IdempotencyKey::parse("k").unwrap();
-    assert!(validator.validate(intent("pi_1").key(key())).await.is_ok());
-    assert!(validator.validate(intent("pi_2").key(key())).await.is_err());
+    assert!(validator.validate(intent("pi_1").with_key(key())).await.is_ok());
+    assert!(validator.validate(intent("pi_2").with_key(key())).await.is_err());
     let codes: Vec<_> =
         collector.spans("payproof.validate").iter().map(|span| span.fields.get("code").cloned()).collect();
     let expected = [Some("provider_refused"), Some("invalid_intent"), None, Some("key_reused")];
@@ -177,16 +177,16 @@ async fn a_flight_is_a_child_of_its_leader_and_followers_follow_it() {
 async fn each_attempt_is_one_event_with_the_documented_fields() {
     let (collector, _guard) = Collector::install();
     let provider = provider();
-    let slow = ProviderError::refused("later").status(503).request_id("req_1").retry_after(secs(2));
+    let slow = ProviderError::refused("later").with_status(503).with_request_id("req_1").with_retry_after(secs(2));
     provider.script(
         "pi_1",
         [
             Step::Wait(ms(30)),
-            Step::from(ProviderError::refused("busy").status(502).code("bad_gateway")),
+            Step::from(ProviderError::refused("busy").with_status(502).with_code("bad_gateway")),
             Step::from(slow),
             Step::from(ProviderError::message("connection reset by peer")),
             Step::Wait(ms(7)),
-            Step::from(paid("pi_1").request_id("req_9")),
+            Step::from(paid("pi_1").with_request_id("req_9")),
         ],
     );
     let validation = validator(&provider).validate(intent("pi_1")).await.unwrap();
@@ -238,7 +238,7 @@ async fn each_attempt_is_one_event_with_the_documented_fields() {
 async fn a_final_failure_has_an_event_without_a_wait() {
     let (collector, _guard) = Collector::install();
     let provider = provider();
-    provider.script("pi_1", [ProviderError::refused("bad key").status(401)]);
+    provider.script("pi_1", [ProviderError::refused("bad key").with_status(401)]);
     assert!(validator(&provider).validate(intent("pi_1")).await.is_err());
     let events = collector.events();
     let [event] = &events[..] else { panic!("{events:?}") };
@@ -300,7 +300,7 @@ async fn a_future_that_is_never_polled_leaves_no_trace() {
 async fn the_mode_in_the_span_is_the_validators() {
     let (collector, _guard) = Collector::install();
     let provider = ScriptedProvider::test_mode();
-    provider.put(paid("pi_1").mode(Mode::Test));
+    provider.put(paid("pi_1").with_mode(Mode::Test));
     let validator = Validator::builder(provider).mode(Mode::Test).build().unwrap();
     assert!(is_valid(&validator.validate(intent("pi_1")).await.unwrap()));
     assert_eq!(collector.spans("payproof.validate")[0].fields["mode"], "test");

@@ -45,14 +45,14 @@ async fn a_forged_claim_that_comes_first_poisons_nothing_either() {
 #[tokio::test(start_paused = true)]
 async fn two_claims_can_be_valid_about_one_payment_and_both_stay_so() {
     let provider = ScriptedProvider::new();
-    provider.put(paid("pi_1").customer("cus_9"));
+    provider.put(paid("pi_1").with_customer("cus_9"));
     let validator = validator(&provider);
-    let with_customer = intent("pi_1").customer("cus_9").unwrap();
+    let with_customer = intent("pi_1").with_customer("cus_9").unwrap();
     for _ in 0..3 {
         for intent in [intent("pi_1"), with_customer.clone()] {
             let validation = ask(&validator, &intent).await;
             let Verdict::Valid(proof) = validation.verdict() else { panic!("{validation:?}") };
-            assert_eq!(proof.intent().claimed_customer(), intent.claimed_customer(), "the proof is about this claim");
+            assert_eq!(proof.intent().customer(), intent.customer(), "the proof is about this claim");
         }
     }
     assert_eq!(provider.calls(), 1);
@@ -63,7 +63,7 @@ async fn a_payment_of_store_a_is_not_valid_for_store_b() {
     let provider = provider();
     let (a, b) = (validator(&provider), validator(&provider));
     let theirs = PaymentIntent::new("store_7", "pi_1", Money::parse("19.99", Currency::USD).unwrap()).unwrap();
-    let theirs = theirs.order("6735").unwrap();
+    let theirs = theirs.with_order("6735").unwrap();
     assert!(is_valid(&ask(&a, &intent("pi_1")).await));
     for validator in [&a, &b] {
         let Verdict::Invalid(findings) = ask(validator, &theirs).await.into_verdict() else { panic!("valid") };
@@ -89,7 +89,7 @@ async fn how_long_an_answer_is_kept_tells_another_tenant_nothing_either() {
 
 #[tokio::test(start_paused = true)]
 async fn two_validators_share_no_facts() {
-    let account = |label: &str| ScriptedProvider::with_identity(ProviderIdentity::new("scripted").account(label));
+    let account = |label: &str| ScriptedProvider::with_identity(ProviderIdentity::new("scripted").with_account(label));
     let (one, two) = (account("one"), account("two"));
     one.put(paid("pi_1"));
     let (first, second) = (validator(&one), validator(&two));

@@ -17,7 +17,7 @@ async fn a_refund_is_seen_after_fresh_for_at_the_latest() {
     let provider = provider();
     let validator = validator(&provider);
     ask(&validator, &intent("pi_1")).await;
-    provider.put(paid("pi_1").amount_refunded(1999));
+    provider.put(paid("pi_1").with_amount_refunded(1999));
     advance(FRESH_FOR).await;
     let Verdict::Invalid(findings) = ask(&validator, &intent("pi_1")).await.into_verdict() else { panic!("valid") };
     assert!(findings.has("refunded"));
@@ -29,7 +29,7 @@ async fn a_refund_is_seen_at_once_after_forget() {
     let validator = validator(&provider);
     ask(&validator, &intent("pi_1")).await;
     ask(&validator, &intent("pi_1")).await;
-    provider.put(paid("pi_1").amount_refunded(1));
+    provider.put(paid("pi_1").with_amount_refunded(1));
     validator.forget(&id("pi_1")).await.unwrap();
     let seen = ask(&validator, &intent("pi_1")).await;
     assert_eq!(seen.provenance(), Provenance::Fresh);
@@ -58,7 +58,7 @@ async fn a_flight_that_was_forgotten_leaves_nothing_behind() {
     let mut early = pin!(validator.validate(intent("pi_1")));
     assert!(support::poll_once(early.as_mut()).await.is_pending());
     settle().await;
-    provider.put(paid("pi_1").amount_refunded(1999));
+    provider.put(paid("pi_1").with_amount_refunded(1999));
     validator.forget(&id("pi_1")).await.unwrap();
     assert!(is_valid(&early.await.unwrap()), "those who wait get what was read");
     assert_eq!(validator.stats().facts_in_memory, 0);
@@ -77,7 +77,7 @@ async fn a_verdict_on_forgotten_facts_proves_nothing_about_newer_ones_of_the_sam
             let refunded = (calls.fetch_add(1, Relaxed) == 0) == refunded_first;
             async move {
                 tokio::time::sleep(ms(10)).await;
-                Ok(paid(payment.as_str()).amount_refunded(if refunded { 1999 } else { 0 }))
+                Ok(paid(payment.as_str()).with_amount_refunded(if refunded { 1999 } else { 0 }))
             }
         });
         let validator = Validator::builder(provider).build().unwrap();

@@ -111,7 +111,7 @@ async fn a_max_age_of_zero_asks_also_at_the_instant_of_the_last_answer() {
     let provider = provider();
     let validator = validator(&provider);
     ask(&validator, &intent("pi_1")).await;
-    provider.put(paid("pi_1").amount_refunded(1999));
+    provider.put(paid("pi_1").with_amount_refunded(1999));
     let asked = validator.validate(intent("pi_1")).max_age(Duration::ZERO).await.unwrap();
     assert_eq!(provider.calls(), 2);
     assert!(!is_valid(&asked));
@@ -122,11 +122,11 @@ async fn errors_are_never_kept() {
     let provider = provider();
     let validator = build(&provider, |b| b.retry(Retry::none())).unwrap();
     for (at, error) in [
-        ProviderError::refused("no").status(401),
-        ProviderError::refused("no").status(404),
-        ProviderError::refused("no").status(500),
+        ProviderError::refused("no").with_status(401),
+        ProviderError::refused("no").with_status(404),
+        ProviderError::refused("no").with_status(500),
         ProviderError::not_sent("no"),
-        ProviderError::unreadable("no").status(200),
+        ProviderError::unreadable("no").with_status(200),
         ProviderError::message("no"),
     ]
     .into_iter()

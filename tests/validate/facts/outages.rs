@@ -48,7 +48,7 @@ async fn a_refusal_is_no_outage() {
     let validator = build(&provider, degrading(secs(1800))).unwrap();
     ask(&validator, &intent("pi_1")).await;
     advance(secs(600)).await;
-    provider.script("pi_1", [ProviderError::refused("bad key").status(401)]);
+    provider.script("pi_1", [ProviderError::refused("bad key").with_status(401)]);
     assert!(validator.validate(intent("pi_1")).await.unwrap_err().is_configuration());
     provider.always(Some(Step::Fail(ProviderError::message("words that no rule knows"))));
     assert_eq!(validator.validate(intent("pi_1")).await.unwrap_err().code(), "unknown");
@@ -88,7 +88,7 @@ async fn a_degraded_valid_does_not_become_a_fresh_one() {
     advance(secs(700)).await;
     provider.script("pi_1", [support::busy()]);
     assert_eq!(ask(&validator, &intent("pi_1")).await.provenance(), Provenance::Degraded);
-    provider.put(paid("pi_1").amount_refunded(1999));
+    provider.put(paid("pi_1").with_amount_refunded(1999));
     assert!(!is_valid(&ask(&validator, &intent("pi_1")).await));
 }
 

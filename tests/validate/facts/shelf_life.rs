@@ -6,33 +6,38 @@ use payproof::testing::ScriptedProvider;
 use payproof::{Capture, Currency, Mode, PaymentStatus, Policy, Provenance, ProviderPayment, Risk, Verdict};
 use tokio::time::advance;
 
-use super::{FRESH_FOR, MIDNIGHT, TICK, VOLATILE, ask, authorised, build, canceled, processing, validator};
+use super::{FRESH_FOR, MIDNIGHT, TICK, VOLATILE, ask, authorized, build, canceled, processing, validator};
 use crate::support::{intent, is_valid, paid, provider, secs};
 
 #[tokio::test(start_paused = true)]
 async fn what_may_change_at_any_moment_is_served_for_at_most_two_seconds() {
-    let status = |status| ProviderPayment::new("pi_1", status).mode(Mode::Live).amount(1999, Currency::USD);
-    let owned = |facts: ProviderPayment| facts.metadata("store_id", "store_42").metadata("order_id", "6735");
+    let status = |status| ProviderPayment::new("pi_1", status).with_mode(Mode::Live).with_amount(1999, Currency::USD);
+    let owned = |facts: ProviderPayment| facts.with_metadata("store_id", "store_42").with_metadata("order_id", "6735");
     let volatile = [
         ("declined", owned(status(PaymentStatus::Declined))),
         ("not found", ProviderPayment::not_found("pi_1")),
         ("processing", processing("pi_1")),
         ("unknown", owned(status(PaymentStatus::Unknown("odd".into())))),
         ("action required", owned(status(PaymentStatus::ActionRequired))),
-        ("authorised", authorised("pi_1", 3600)),
-        ("refunded in part", paid("pi_1").amount_refunded(1)),
-        ("disputed", paid("pi_1").disputed(true)),
-        ("reversed", paid("pi_1").reversed(true)),
-        ("under review", paid("pi_1").risk(Risk::Review)),
-        ("too risky", paid("pi_1").risk(Risk::Highest)),
-        ("partly captured", paid("pi_1").amount_received(1).amount_capturable(1998)),
-        ("not captured", paid("pi_1").captured(false)),
+        ("authorized", authorized("pi_1", 3600)),
+        ("refunded in part", paid("pi_1").with_amount_refunded(1)),
+        ("disputed", paid("pi_1").with_disputed(true)),
+        ("reversed", paid("pi_1").with_reversed(true)),
+        ("under review", paid("pi_1").with_risk(Risk::Review)),
+        ("too risky", paid("pi_1").with_risk(Risk::Highest)),
+        ("partly captured", paid("pi_1").with_amount_received(1).with_amount_capturable(1998)),
+        ("not captured", paid("pi_1").with_captured(false)),
         ("amount received unstated", owned(status(PaymentStatus::Paid))),
         (
             "mode unstated",
-            ProviderPayment::new("pi_1", PaymentStatus::Paid).amount(1999, Currency::USD).amount_received(1999),
+            ProviderPayment::new("pi_1", PaymentStatus::Paid)
+                .with_amount(1999, Currency::USD)
+                .with_amount_received(1999),
         ),
-        ("amount unstated", ProviderPayment::new("pi_1", PaymentStatus::Paid).mode(Mode::Live).amount_received(1999)),
+        (
+            "amount unstated",
+            ProviderPayment::new("pi_1", PaymentStatus::Paid).with_mode(Mode::Live).with_amount_received(1999),
+        ),
     ];
     for (name, facts) in volatile {
         let provider = provider();
@@ -53,11 +58,11 @@ async fn what_may_change_at_any_moment_is_served_for_at_most_two_seconds() {
 async fn what_is_final_is_served_for_fresh_for() {
     let terminal = [
         ("canceled", canceled("pi_1")),
-        ("refunded", paid("pi_1").amount_refunded(1999)),
-        ("another amount", paid("pi_1").amount(2000, Currency::USD).amount_received(2000)),
-        ("another currency", paid("pi_1").amount(1999, Currency::EUR)),
-        ("test mode", paid("pi_1").mode(Mode::Test)),
-        ("short, with nothing left to capture", paid("pi_1").amount_received(1000)),
+        ("refunded", paid("pi_1").with_amount_refunded(1999)),
+        ("another amount", paid("pi_1").with_amount(2000, Currency::USD).with_amount_received(2000)),
+        ("another currency", paid("pi_1").with_amount(1999, Currency::EUR)),
+        ("test mode", paid("pi_1").with_mode(Mode::Test)),
+        ("short, with nothing left to capture", paid("pi_1").with_amount_received(1000)),
     ];
     for (name, facts) in terminal {
         let provider = provider();
@@ -72,35 +77,35 @@ async fn what_is_final_is_served_for_fresh_for() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_authorisation_is_believed_for_at_most_a_minute_and_never_past_its_end() {
+async fn an_authorization_is_believed_for_at_most_a_minute_and_never_past_its_end() {
     for (left, served_for) in [(3600, 60), (61, 60), (60, 60), (59, 59), (7, 7), (1, 1)] {
         let provider = ScriptedProvider::new();
-        provider.put(authorised("pi_1", left));
-        let validator = build(&provider, |b| b.policy(Policy::default().accept_authorised())).unwrap();
+        provider.put(authorized("pi_1", left));
+        let validator = build(&provider, |b| b.policy(Policy::default().accept_authorized())).unwrap();
         assert!(is_valid(&ask(&validator, &intent("pi_1")).await));
         advance(secs(served_for) - TICK).await;
         let served = ask(&validator, &intent("pi_1")).await;
         let Verdict::Valid(proof) = served.verdict() else { panic!("{served:?}") };
-        assert_eq!((served.provenance(), proof.capture()), (Provenance::Replayed, Capture::Authorised));
+        assert_eq!((served.provenance(), proof.capture()), (Provenance::Replayed, Capture::Authorized));
         advance(TICK).await;
-        provider.put(authorised("pi_1", 0));
+        provider.put(authorized("pi_1", 0));
         let over = ask(&validator, &intent("pi_1")).await;
         assert_eq!((over.verdict().as_str(), provider.calls()), ("invalid", 2), "{left}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_authorisation_that_is_not_valid_yet_is_asked_about_again_after_two_seconds() {
+async fn an_authorization_that_is_not_valid_yet_is_asked_about_again_after_two_seconds() {
     let unfinished = [
-        ("capturable in part", authorised("pi_1", 3600).amount_capturable(1000)),
-        ("captured in part", authorised("pi_1", 3600).amount_received(1000).amount_capturable(999)),
-        ("disputed", authorised("pi_1", 3600).disputed(true)),
-        ("under review", authorised("pi_1", 3600).risk(Risk::Review)),
+        ("capturable in part", authorized("pi_1", 3600).with_amount_capturable(1000)),
+        ("captured in part", authorized("pi_1", 3600).with_amount_received(1000).with_amount_capturable(999)),
+        ("disputed", authorized("pi_1", 3600).with_disputed(true)),
+        ("under review", authorized("pi_1", 3600).with_risk(Risk::Review)),
     ];
     for (name, facts) in unfinished {
         let provider = provider();
         provider.put(facts);
-        let validator = build(&provider, |b| b.policy(Policy::default().accept_authorised())).unwrap();
+        let validator = build(&provider, |b| b.policy(Policy::default().accept_authorized())).unwrap();
         assert!(!is_valid(&ask(&validator, &intent("pi_1")).await), "{name}");
         provider.put(paid("pi_1"));
         advance(VOLATILE).await;
@@ -111,7 +116,7 @@ async fn an_authorisation_that_is_not_valid_yet_is_asked_about_again_after_two_s
 #[tokio::test(start_paused = true)]
 async fn a_payment_that_grows_too_old_in_memory_is_not_served() {
     let provider = ScriptedProvider::new();
-    let at = |as_of: u64| paid("pi_1").created(MIDNIGHT).as_of(MIDNIGHT + as_of);
+    let at = |as_of: u64| paid("pi_1").with_created(MIDNIGHT).with_as_of(MIDNIGHT + as_of);
     provider.put(at(50));
     let validator = build(&provider, |b| b.policy(Policy::default().max_age(secs(60)))).unwrap();
     assert!(is_valid(&ask(&validator, &intent("pi_1")).await));
@@ -127,10 +132,10 @@ async fn a_payment_that_grows_too_old_in_memory_is_not_served() {
 #[tokio::test(start_paused = true)]
 async fn a_payment_exactly_as_old_as_accepted_is_too_old_a_moment_later() {
     let provider = ScriptedProvider::new();
-    provider.put(paid("pi_1").created(MIDNIGHT).as_of(MIDNIGHT + 60));
+    provider.put(paid("pi_1").with_created(MIDNIGHT).with_as_of(MIDNIGHT + 60));
     let validator = build(&provider, |b| b.policy(Policy::default().max_age(secs(60)))).unwrap();
     assert!(is_valid(&ask(&validator, &intent("pi_1")).await));
-    provider.put(paid("pi_1").created(MIDNIGHT).as_of(MIDNIGHT + 61));
+    provider.put(paid("pi_1").with_created(MIDNIGHT).with_as_of(MIDNIGHT + 61));
     for step in [secs(1), secs(60), secs(600)] {
         advance(step).await;
         let later = ask(&validator, &intent("pi_1")).await;
@@ -141,13 +146,13 @@ async fn a_payment_exactly_as_old_as_accepted_is_too_old_a_moment_later() {
 #[tokio::test(start_paused = true)]
 async fn metadata_that_is_added_later_is_seen_within_two_seconds() {
     let provider = ScriptedProvider::new();
-    let bare = ProviderPayment::new("pi_1", PaymentStatus::Paid).mode(Mode::Live).amount(1999, Currency::USD);
-    let bare = bare.amount_received(1999).amount_refunded(0).metadata("store_id", "store_42");
+    let bare = ProviderPayment::new("pi_1", PaymentStatus::Paid).with_mode(Mode::Live).with_amount(1999, Currency::USD);
+    let bare = bare.with_amount_received(1999).with_amount_refunded(0).with_metadata("store_id", "store_42");
     provider.put(bare.clone());
     let validator = validator(&provider);
     let Verdict::Invalid(findings) = ask(&validator, &intent("pi_1")).await.into_verdict() else { panic!("valid") };
     assert!(findings.has("unproven"));
-    provider.put(bare.metadata("order_id", "6735"));
+    provider.put(bare.with_metadata("order_id", "6735"));
     advance(VOLATILE).await;
     assert!(is_valid(&ask(&validator, &intent("pi_1")).await));
     assert_eq!(provider.calls(), 2);

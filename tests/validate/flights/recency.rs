@@ -33,7 +33,7 @@ async fn a_call_joins_only_a_flight_whose_attempt_started_within_its_max_age() {
 #[tokio::test(start_paused = true)]
 async fn a_flight_between_attempts_can_be_joined_by_anybody() {
     let provider = provider();
-    provider.script("pi_1", [busy().retry_after(secs(10))]);
+    provider.script("pi_1", [busy().with_retry_after(secs(10))]);
     let validator = plain(&provider).build().unwrap();
     let leader = start(&validator, "pi_1");
     sleep(secs(5)).await;
@@ -93,7 +93,7 @@ async fn forget_lets_followers_have_the_answer_and_keeps_nothing() {
         assert!(is_valid(&caller.await.unwrap().unwrap()));
     }
     assert_eq!(validator.stats().facts_in_memory, 0);
-    provider.put(paid("pi_1").amount_refunded(1999));
+    provider.put(paid("pi_1").with_amount_refunded(1999));
     let validation = validator.validate(intent("pi_1")).await.unwrap();
     assert_eq!((validation.verdict().as_str(), validation.provenance()), ("invalid", Provenance::Fresh));
     assert_eq!(provider.calls(), 2);
@@ -136,7 +136,7 @@ async fn a_call_after_forget_never_sees_what_was_true_before() {
         for _ in 0..round % 8 {
             tokio::task::yield_now().await;
         }
-        provider.put(paid("pi_1").amount_refunded(1999));
+        provider.put(paid("pi_1").with_amount_refunded(1999));
         validator.forget(intent("pi_1").payment()).await.unwrap();
         let after: Vec<_> = (0..3).map(|_| start(&validator, "pi_1")).collect();
         for call in after {

@@ -229,24 +229,24 @@ fn tenant_order_and_customer_are_short_visible_text() {
 #[test]
 fn what_was_claimed_can_be_read_back() {
     let intent = PaymentIntent::new("store_42", "pi_1", usd("19.99")).unwrap();
-    assert_eq!((intent.claimed_order(), intent.claimed_customer()), (None, None));
-    let whole = intent.clone().order("6735").unwrap().customer("cus_9").unwrap();
+    assert_eq!((intent.order(), intent.customer()), (None, None));
+    let whole = intent.clone().with_order("6735").unwrap().with_customer("cus_9").unwrap();
     assert_eq!(whole.tenant(), "store_42");
     assert_eq!(whole.payment().as_str(), "pi_1");
     assert_eq!(whole.money(), usd("19.99"));
-    assert_eq!(whole.claimed_order(), Some("6735"));
-    assert_eq!(whole.claimed_customer(), Some("cus_9"));
-    assert_eq!(intent.claimed_order(), None, "a clone is not changed through the other");
-    let again = whole.order("6736").unwrap();
-    assert_eq!(again.claimed_order(), Some("6736"));
+    assert_eq!(whole.order(), Some("6735"));
+    assert_eq!(whole.customer(), Some("cus_9"));
+    assert_eq!(intent.order(), None, "a clone is not changed through the other");
+    let again = whole.with_order("6736").unwrap();
+    assert_eq!(again.order(), Some("6736"));
 }
 
 #[test]
 fn a_refused_claim_leaves_the_earlier_intent_alone() {
     let intent = PaymentIntent::new("store_42", "pi_1", usd("1")).unwrap();
-    assert_eq!(field_of(intent.clone().order("")), Some(Field::Order));
-    assert_eq!(field_of(intent.clone().customer("a\nb")), Some(Field::Customer));
-    assert_eq!((intent.claimed_order(), intent.claimed_customer()), (None, None));
+    assert_eq!(field_of(intent.clone().with_order("")), Some(Field::Order));
+    assert_eq!(field_of(intent.clone().with_customer("a\nb")), Some(Field::Customer));
+    assert_eq!((intent.order(), intent.customer()), (None, None));
 }
 
 #[test]
@@ -262,14 +262,14 @@ fn a_key_is_1_to_255_printable_ascii_characters() {
 
 /// A provider that would prove the claim, if it were asked.
 fn provider(id: &str, units: Units, minor: u64, currency: Currency) -> ScriptedProvider {
-    let provider = ScriptedProvider::with_identity(ProviderIdentity::new("scripted").units(units));
+    let provider = ScriptedProvider::with_identity(ProviderIdentity::new("scripted").with_units(units));
     provider.put(
         ProviderPayment::new(id, PaymentStatus::Paid)
-            .mode(Mode::Live)
-            .amount(minor, currency)
-            .amount_received(minor)
-            .amount_refunded(0)
-            .metadata("store_id", "store_42"),
+            .with_mode(Mode::Live)
+            .with_amount(minor, currency)
+            .with_amount_received(minor)
+            .with_amount_refunded(0)
+            .with_metadata("store_id", "store_42"),
     );
     provider
 }

@@ -31,8 +31,8 @@ proptest! {
                 Ok(intent) => {
                     let kept = match field {
                         Field::Tenant => Some(intent.tenant()),
-                        Field::Order => intent.claimed_order(),
-                        _ => intent.claimed_customer(),
+                        Field::Order => intent.order(),
+                        _ => intent.customer(),
                     };
                     prop_assert_eq!(kept, Some(&*text));
                     prop_assert!((1..=255).contains(&text.len()) && !text.chars().any(char::is_control));

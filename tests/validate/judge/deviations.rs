@@ -17,7 +17,7 @@ async fn a_payment_that_matches_every_claim_is_valid() {
     assert_eq!(proof.payment().as_str(), "pi_1");
     assert_eq!(proof.money(), money("19.99", Currency::USD));
     assert_eq!(proof.intent().tenant(), "store_42");
-    assert_eq!(proof.intent().claimed_order(), Some("6735"));
+    assert_eq!(proof.intent().order(), Some("6735"));
     assert_eq!(proof.age(), Duration::ZERO);
     assert!(verdict(&bare_claim(), &Facts { order: None, customer: None, ..PAID }).await.is_valid());
 }
@@ -119,20 +119,20 @@ async fn each_single_deviation_of_the_facts_is_the_one_finding() {
 async fn each_single_deviation_of_the_claim_is_the_one_finding() {
     let claimed = |tenant, amount, currency| PaymentIntent::new(tenant, "pi_1", money(amount, currency)).unwrap();
     let cases = [
-        (claimed("store_43", "19.99", Currency::USD).order("6735").unwrap(), "tenant_mismatch", ANOTHER),
-        (claimed("store_42", "19.98", Currency::USD).order("6735").unwrap(), "amount_mismatch", ""),
+        (claimed("store_43", "19.99", Currency::USD).with_order("6735").unwrap(), "tenant_mismatch", ANOTHER),
+        (claimed("store_42", "19.98", Currency::USD).with_order("6735").unwrap(), "amount_mismatch", ""),
         (
-            claimed("store_42", "19.99", Currency::CAD).order("6735").unwrap(),
+            claimed("store_42", "19.99", Currency::CAD).with_order("6735").unwrap(),
             "currency_mismatch",
             "currency: expected CAD, actual USD",
         ),
         (
-            claimed("store_42", "19.99", Currency::USD).order("1").unwrap(),
+            claimed("store_42", "19.99", Currency::USD).with_order("1").unwrap(),
             "order_mismatch",
             "order: expected 1, actual 6735",
         ),
         (bare_claim(), "order_mismatch", "order: expected none, actual 6735"),
-        (claim().customer("cus_8").unwrap(), "customer_mismatch", "another customer paid"),
+        (claim().with_customer("cus_8").unwrap(), "customer_mismatch", "another customer paid"),
     ];
     for (intent, code, text) in cases {
         let verdict = verdict(&intent, &PAID).await;
@@ -192,7 +192,7 @@ const ALL_WRONG: Facts = Facts {
 async fn another_tenants_payment_tells_nothing() {
     let statuses = [
         PaymentStatus::Paid,
-        PaymentStatus::Authorised,
+        PaymentStatus::Authorized,
         PaymentStatus::Processing,
         PaymentStatus::ActionRequired,
         PaymentStatus::Declined,
@@ -215,7 +215,7 @@ async fn another_tenants_payment_tells_nothing() {
     for (proof, facts, expected) in cases {
         for status in &statuses {
             let facts = Facts { status: status.clone(), ..facts.clone() };
-            let policy = Policy::default().max_age(secs(1)).accept_authorised();
+            let policy = Policy::default().max_age(secs(1)).accept_authorized();
             let validation =
                 judged(&claim(), &facts, |builder| builder.tenant_proof(proof.clone()).policy(policy)).await;
             let Verdict::Invalid(findings) = validation.verdict() else { panic!("{validation:?}") };
@@ -239,7 +239,7 @@ async fn where_the_payment_is_ours_everything_wrong_with_it_is_told() {
 async fn a_hundred_dong_do_not_pay_a_hundred_dollars() {
     let facts = Facts { amount: Some((100, Currency::VND)), received: Some(100), ..PAID };
     let hundred =
-        |currency| PaymentIntent::new("store_42", "pi_1", money("100", currency)).unwrap().order("6735").unwrap();
+        |currency| PaymentIntent::new("store_42", "pi_1", money("100", currency)).unwrap().with_order("6735").unwrap();
     assert_only(
         &verdict(&hundred(Currency::USD), &facts).await,
         "currency_mismatch",
@@ -252,7 +252,7 @@ async fn a_hundred_dong_do_not_pay_a_hundred_dollars() {
 async fn yen_are_not_read_as_cents() {
     let facts = Facts { amount: Some((1999, Currency::JPY)), received: Some(1999), ..PAID };
     let claimed = |amount, currency| {
-        PaymentIntent::new("store_42", "pi_1", money(amount, currency)).unwrap().order("6735").unwrap()
+        PaymentIntent::new("store_42", "pi_1", money(amount, currency)).unwrap().with_order("6735").unwrap()
     };
     let verdict_on_cents = verdict(&claimed("19.99", Currency::USD), &facts).await;
     let codes: Vec<_> = findings(&verdict_on_cents).into_iter().map(|(code, _)| code).collect();

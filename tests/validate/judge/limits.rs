@@ -5,7 +5,7 @@ use std::time::Duration;
 use payproof::testing::ScriptedProvider;
 use payproof::{Fact, Finding, Mode, Policy, Risk, Validator, Verdict};
 
-use super::{AUTHORISED, CREATED, Facts, PAID, assert_only, by, claim, findings, stating, verdict};
+use super::{AUTHORIZED, CREATED, Facts, PAID, assert_only, by, claim, findings, stating, verdict};
 use crate::support::secs;
 
 #[tokio::test(start_paused = true)]
@@ -70,8 +70,8 @@ async fn a_payment_created_after_the_answer_that_tells_of_it_is_not_valid() {
             assert_only(&by(policy.clone(), &created(at)).await, "created_ahead", text);
         }
     }
-    let held = Facts { created: Some(of_2096), ..AUTHORISED };
-    assert_only(&by(Policy::default().accept_authorised(), &held).await, "created_ahead", text);
+    let held = Facts { created: Some(of_2096), ..AUTHORIZED };
+    assert_only(&by(Policy::default().accept_authorized(), &held).await, "created_ahead", text);
 }
 
 #[tokio::test(start_paused = true)]

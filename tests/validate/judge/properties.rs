@@ -23,8 +23,8 @@ fn may_be_valid(facts: &Facts, order: Option<&str>, customer: Option<&str>, acce
             .is_none_or(|limit| facts.created.is_some_and(|created| CREATED + 60 <= created.saturating_add(limit)))
         && facts.created.is_none_or(|created| CREATED + 60 <= created.saturating_add(399 * 24 * 60 * 60));
     let captured = facts.status == PaymentStatus::Paid && facts.received == Some(1999) && facts.captured != Some(false);
-    let held = facts.status == PaymentStatus::Authorised
-        && accepted.authorised
+    let held = facts.status == PaymentStatus::Authorized
+        && accepted.authorized
         && facts.received == Some(0)
         && facts.capturable == 1999
         && facts.capture_before.is_none_or(|until| until > CREATED + 60);
@@ -33,7 +33,7 @@ fn may_be_valid(facts: &Facts, order: Option<&str>, customer: Option<&str>, acce
 
 #[derive(Clone, Debug)]
 struct Accepted {
-    authorised: bool,
+    authorized: bool,
     partly_refunded: bool,
     disputed: bool,
     risk: Risk,
@@ -43,8 +43,8 @@ struct Accepted {
 impl Accepted {
     fn policy(&self) -> Policy {
         let mut policy = Policy::default().accept_risk_up_to(self.risk);
-        if self.authorised {
-            policy = policy.accept_authorised();
+        if self.authorized {
+            policy = policy.accept_authorized();
         }
         if self.partly_refunded {
             policy = policy.accept_partly_refunded();
@@ -90,9 +90,9 @@ fn any_facts() -> impl Strategy<Value = Facts> {
         mostly(0, vec![1, 1998, 1999, 2000, u64::MAX]),
     );
     let statuses = vec![
-        PaymentStatus::Authorised,
-        PaymentStatus::Authorised,
-        PaymentStatus::Authorised,
+        PaymentStatus::Authorized,
+        PaymentStatus::Authorized,
+        PaymentStatus::Authorized,
         PaymentStatus::Processing,
         PaymentStatus::ActionRequired,
         PaymentStatus::Declined,
@@ -162,8 +162,8 @@ fn any_accepted() -> impl Strategy<Value = Accepted> {
         any_risk(),
         prop::sample::select(vec![None, Some(59), Some(60), Some(61)]),
     )
-        .prop_map(|(authorised, partly_refunded, disputed, risk, max_age)| Accepted {
-            authorised,
+        .prop_map(|(authorized, partly_refunded, disputed, risk, max_age)| Accepted {
+            authorized,
             partly_refunded,
             disputed,
             risk,
@@ -181,10 +181,10 @@ proptest! {
         let (order, customer) = (order.then_some("6735"), customer.then_some("cus_9"));
         let mut intent = bare_claim();
         if let Some(order) = order {
-            intent = intent.order(order).unwrap();
+            intent = intent.with_order(order).unwrap();
         }
         if let Some(customer) = customer {
-            intent = intent.customer(customer).unwrap();
+            intent = intent.with_customer(customer).unwrap();
         }
         let runtime = paused_runtime();
         let validation = runtime.block_on(judged(&intent, &facts, |builder| {

@@ -7,7 +7,7 @@ use payproof::{
 };
 
 use super::{
-    ANOTHER, AUTHORISED, CREATED, Facts, PAID, assert_only, bare_claim, by, claim, findings, money, stating, verdict,
+    ANOTHER, AUTHORIZED, CREATED, Facts, PAID, assert_only, bare_claim, by, claim, findings, money, stating, verdict,
 };
 use crate::support::{intent, ms, paid, secs};
 
@@ -15,7 +15,7 @@ use crate::support::{intent, ms, paid, secs};
 async fn nothing_is_valid_by_default() {
     let unfinished = [
         PaymentStatus::Processing,
-        PaymentStatus::Authorised,
+        PaymentStatus::Authorized,
         PaymentStatus::Unknown("succeeded".into()),
         PaymentStatus::Unknown("paid".into()),
         PaymentStatus::Unknown("".into()),
@@ -78,31 +78,31 @@ async fn the_wait_before_the_next_poll_shrinks_with_the_age_of_the_facts() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn authorised_is_not_paid_unless_the_policy_says_so() {
-    let verdict = verdict(&claim(), &AUTHORISED).await;
+async fn authorized_is_not_paid_unless_the_policy_says_so() {
+    let verdict = verdict(&claim(), &AUTHORIZED).await;
     let Verdict::Pending(pending) = &verdict else { panic!("{verdict:?}") };
-    assert_eq!(*pending.status(), PaymentStatus::Authorised);
-    let verdict = by(Policy::default().accept_authorised(), &AUTHORISED).await;
+    assert_eq!(*pending.status(), PaymentStatus::Authorized);
+    let verdict = by(Policy::default().accept_authorized(), &AUTHORIZED).await;
     let Verdict::Valid(proof) = &verdict else { panic!("{verdict:?}") };
-    assert_eq!(proof.capture(), Capture::Authorised);
-    assert_eq!(by(Policy::captured_only(), &AUTHORISED).await.as_str(), "pending");
+    assert_eq!(proof.capture(), Capture::Authorized);
+    assert_eq!(by(Policy::captured_only(), &AUTHORIZED).await.as_str(), "pending");
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_accepted_authorisation_still_has_to_match() {
-    let policy = || Policy::default().accept_authorised();
+async fn an_accepted_authorization_still_has_to_match() {
+    let policy = || Policy::default().accept_authorized();
     let cases = [
-        (Facts { amount: Some((2000, Currency::USD)), capturable: 2000, ..AUTHORISED }, "amount_mismatch"),
-        (Facts { amount: Some((1999, Currency::EUR)), ..AUTHORISED }, "currency_mismatch"),
-        (Facts { store: None, ..AUTHORISED }, "unproven"),
-        (Facts { order: Some("7"), ..AUTHORISED }, "order_mismatch"),
-        (Facts { mode: Some(Mode::Test), ..AUTHORISED }, "mode_mismatch"),
-        (Facts { disputed: true, ..AUTHORISED }, "disputed"),
-        (Facts { risk: Risk::Highest, ..AUTHORISED }, "risk"),
-        (Facts { capture_before: Some(CREATED + 60), ..AUTHORISED }, "not_captured"),
-        (Facts { capture_before: Some(CREATED), ..AUTHORISED }, "not_captured"),
-        (Facts { capture_before: Some(0), ..AUTHORISED }, "not_captured"),
-        (Facts { received: Some(1000), capturable: 0, ..AUTHORISED }, "not_captured"),
+        (Facts { amount: Some((2000, Currency::USD)), capturable: 2000, ..AUTHORIZED }, "amount_mismatch"),
+        (Facts { amount: Some((1999, Currency::EUR)), ..AUTHORIZED }, "currency_mismatch"),
+        (Facts { store: None, ..AUTHORIZED }, "unproven"),
+        (Facts { order: Some("7"), ..AUTHORIZED }, "order_mismatch"),
+        (Facts { mode: Some(Mode::Test), ..AUTHORIZED }, "mode_mismatch"),
+        (Facts { disputed: true, ..AUTHORIZED }, "disputed"),
+        (Facts { risk: Risk::Highest, ..AUTHORIZED }, "risk"),
+        (Facts { capture_before: Some(CREATED + 60), ..AUTHORIZED }, "not_captured"),
+        (Facts { capture_before: Some(CREATED), ..AUTHORIZED }, "not_captured"),
+        (Facts { capture_before: Some(0), ..AUTHORIZED }, "not_captured"),
+        (Facts { received: Some(1000), capturable: 0, ..AUTHORIZED }, "not_captured"),
     ];
     for (facts, code) in cases {
         let verdict = by(policy(), &facts).await;
@@ -110,27 +110,27 @@ async fn an_accepted_authorisation_still_has_to_match() {
         assert_eq!(codes, [code], "{facts:?}");
     }
     let pending = [
-        Facts { capturable: 1998, ..AUTHORISED },
-        Facts { capturable: 0, ..AUTHORISED },
-        Facts { received: Some(1000), capturable: 999, ..AUTHORISED },
-        Facts { received: Some(1), capturable: 1999, ..AUTHORISED },
+        Facts { capturable: 1998, ..AUTHORIZED },
+        Facts { capturable: 0, ..AUTHORIZED },
+        Facts { received: Some(1000), capturable: 999, ..AUTHORIZED },
+        Facts { received: Some(1), capturable: 1999, ..AUTHORIZED },
     ];
     for facts in pending {
         assert_eq!(by(policy(), &facts).await.as_str(), "pending", "{facts:?}");
     }
-    assert!(by(policy(), &Facts { capture_before: None, ..AUTHORISED }).await.is_valid());
-    assert!(by(policy(), &Facts { capture_before: Some(CREATED + 61), ..AUTHORISED }).await.is_valid());
+    assert!(by(policy(), &Facts { capture_before: None, ..AUTHORIZED }).await.is_valid());
+    assert!(by(policy(), &Facts { capture_before: Some(CREATED + 61), ..AUTHORIZED }).await.is_valid());
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_authorisation_that_the_network_reversed_is_not_valid() {
-    let verdict = by(Policy::default().accept_authorised(), &Facts { reversed: true, ..AUTHORISED }).await;
+async fn an_authorization_that_the_network_reversed_is_not_valid() {
+    let verdict = by(Policy::default().accept_authorized(), &Facts { reversed: true, ..AUTHORIZED }).await;
     assert_only(&verdict, "declined", "declined: reversed_after_approval");
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_authorisation_without_a_stated_amount_received_is_not_valid() {
-    let verdict = by(Policy::default().accept_authorised(), &Facts { received: None, ..AUTHORISED }).await;
+async fn an_authorization_without_a_stated_amount_received_is_not_valid() {
+    let verdict = by(Policy::default().accept_authorized(), &Facts { received: None, ..AUTHORIZED }).await;
     assert!(!verdict.is_valid(), "{verdict:?}");
 }
 
@@ -150,7 +150,8 @@ async fn a_partly_captured_payment_is_pending_only_while_more_can_be_captured() 
 
 #[tokio::test(start_paused = true)]
 async fn a_claim_of_the_part_that_was_captured_is_not_valid_either() {
-    let intent = PaymentIntent::new("store_42", "pi_1", money("10", Currency::USD)).unwrap().order("6735").unwrap();
+    let intent =
+        PaymentIntent::new("store_42", "pi_1", money("10", Currency::USD)).unwrap().with_order("6735").unwrap();
     let verdict = verdict(&intent, &Facts { received: Some(1000), ..PAID }).await;
     assert_only(&verdict, "amount_mismatch", "amount: expected 10 USD, actual 19.99 USD");
 }
@@ -173,8 +174,10 @@ async fn refunds_and_disputes_are_accepted_only_by_policy_and_never_in_full() {
 
 #[tokio::test(start_paused = true)]
 async fn a_payment_whose_refunds_are_unknown_is_not_valid() {
-    let facts = ProviderPayment::new("pi_1", PaymentStatus::Paid).mode(Mode::Live).amount(1999, Currency::USD);
-    let facts = facts.amount_received(1999).metadata("store_id", "store_42").metadata("order_id", "6735");
+    let facts =
+        ProviderPayment::new("pi_1", PaymentStatus::Paid).with_mode(Mode::Live).with_amount(1999, Currency::USD);
+    let facts =
+        facts.with_amount_received(1999).with_metadata("store_id", "store_42").with_metadata("order_id", "6735");
     let provider = ScriptedProvider::new();
     provider.put(facts);
     let validator = Validator::builder(provider).build().unwrap();

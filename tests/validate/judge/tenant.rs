@@ -41,7 +41,8 @@ async fn metadata_that_names_another_tenant_counts_whatever_is_the_proof() {
 
 #[tokio::test(start_paused = true)]
 async fn metadata_keys_are_configurable_and_nothing_else_is_read() {
-    let facts = paid("pi_1").metadata("shop", "store_42").metadata("cart", "6735").metadata("store", "store_9");
+    let facts =
+        paid("pi_1").with_metadata("shop", "store_42").with_metadata("cart", "6735").with_metadata("store", "store_9");
     let verdict = async |shop: &str, cart: &str| {
         let builder = Validator::builder(stating(facts.clone())).tenant_proof(TenantProof::metadata(shop));
         builder.order_key(cart).build().unwrap().validate(intent("pi_1")).await.unwrap().into_verdict()
@@ -54,8 +55,8 @@ async fn metadata_keys_are_configurable_and_nothing_else_is_read() {
 
 #[tokio::test(start_paused = true)]
 async fn metadata_that_names_two_orders_or_tenants_proves_neither() {
-    let bare = ProviderPayment::new("pi_1", PaymentStatus::Paid).mode(Mode::Live).amount(1999, Currency::USD);
-    let bare = bare.amount_received(1999).amount_refunded(0);
+    let bare = ProviderPayment::new("pi_1", PaymentStatus::Paid).with_mode(Mode::Live).with_amount(1999, Currency::USD);
+    let bare = bare.with_amount_received(1999).with_amount_refunded(0);
     for (key, code) in [("order_id", "order_mismatch"), ("store_id", "tenant_mismatch")] {
         for twice in [["other", "mine"], ["mine", "other"]] {
             let value = |whose| match (whose, key) {
@@ -63,8 +64,8 @@ async fn metadata_that_names_two_orders_or_tenants_proves_neither() {
                 (_, "order_id") => "6735",
                 _ => "store_42",
             };
-            let facts = bare.clone().metadata(key, value(twice[0])).metadata(key, value(twice[1]));
-            let facts = facts.metadata("store_id", "store_42").metadata("order_id", "6735");
+            let facts = bare.clone().with_metadata(key, value(twice[0])).with_metadata(key, value(twice[1]));
+            let facts = facts.with_metadata("store_id", "store_42").with_metadata("order_id", "6735");
             let provider = ScriptedProvider::new();
             provider.put(facts);
             let validator = Validator::builder(provider).build().unwrap();

@@ -104,15 +104,15 @@ async fn a_failed_probe_opens_the_breaker_again() {
 
 #[tokio::test(start_paused = true)]
 async fn refusals_and_rate_limits_do_not_open_the_breaker() {
-    let account = ProviderError::refused("slow down").status(429).rate_limit(RateLimit::Account);
+    let account = ProviderError::refused("slow down").with_status(429).with_rate_limit(RateLimit::Account);
     let answers = [
-        ProviderError::refused("no").status(404),
-        ProviderError::refused("no").status(401),
+        ProviderError::refused("no").with_status(404),
+        ProviderError::refused("no").with_status(401),
         ProviderError::refused("no"),
         account.clone(),
-        account.clone().retry_after(secs(1)),
-        account.rate_limit(RateLimit::Payment),
-        ProviderError::unreadable("half a body").status(200),
+        account.clone().with_retry_after(secs(1)),
+        account.with_rate_limit(RateLimit::Payment),
+        ProviderError::unreadable("half a body").with_status(200),
         ProviderError::message("card declined"),
     ];
     for answer in answers {
@@ -175,7 +175,7 @@ async fn an_attempt_that_had_little_time_left_says_nothing_about_the_provider() 
     let validator = builder.total_deadline(secs(2)).breaker(breaker).build().unwrap();
     for number in 0..8 {
         // A lock says that the provider is well; the slow answer after it is cut at half a second.
-        let lock = ProviderError::refused("locked").status(409).code_decides("lock_timeout", true);
+        let lock = ProviderError::refused("locked").with_status(409).transient_by_code("lock_timeout");
         provider.script(format!("pi_{number}"), [lock.into(), Step::Wait(secs(1))]);
     }
     assert_eq!(count(start_many(&validator, 0..8), "deadline_exceeded").await, 8);

@@ -55,7 +55,7 @@ async fn an_empty_budget_is_noticed_before_waiting_and_keeps_the_real_cause() {
 
 #[tokio::test(start_paused = true)]
 async fn an_empty_budget_keeps_the_providers_wait() {
-    let provider = failing(busy().retry_after(secs(7)));
+    let provider = failing(busy().with_retry_after(secs(7)));
     let empty = RetryBudget::new().at_start(0.0);
     let validator = Validator::builder(provider).no_breaker().retry_budget(empty).build().unwrap();
     assert_eq!(validator.validate(intent("pi_1")).await.unwrap_err().retry_after(), Some(secs(7)));
@@ -87,12 +87,12 @@ async fn answers_from_memory_do_not_refill_the_budget() {
 
 #[tokio::test(start_paused = true)]
 async fn failures_that_are_not_retried_cost_no_budget() {
-    let provider = failing(ProviderError::refused("no").status(401));
+    let provider = failing(ProviderError::refused("no").with_status(401));
     let validator = Validator::builder(provider.clone()).build().unwrap();
     for number in 0..50 {
         validator.validate(intent(&format!("pi_{number}"))).await.unwrap_err();
     }
-    provider.always(Some(Step::Fail(busy().retry_after(secs(3600)))));
+    provider.always(Some(Step::Fail(busy().with_retry_after(secs(3600)))));
     validator.validate(intent("pi_1")).await.unwrap_err();
     assert_eq!(validator.stats().budget_level, Some(20.0));
 }

@@ -50,7 +50,7 @@ async fn by_default_64_calls_are_under_way_at_most() {
 #[tokio::test(start_paused = true)]
 async fn a_call_that_waits_between_attempts_holds_no_place() {
     let provider = stocked(3);
-    provider.script("pi_0", [busy().retry_after(secs(10))]);
+    provider.script("pi_0", [busy().with_retry_after(secs(10))]);
     let validator = plain(&provider).max_concurrent(1).build().unwrap();
     let waiting = start(&validator, "pi_0");
     settle().await;

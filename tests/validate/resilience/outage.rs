@@ -60,7 +60,7 @@ async fn a_degraded_answer_does_not_make_facts_fresh() {
         assert_eq!(validator.validate(intent("pi_1")).await.unwrap().provenance(), Provenance::Degraded);
     }
     assert_eq!(provider.calls(), 4);
-    provider.put(paid("pi_1").amount_refunded(1999));
+    provider.put(paid("pi_1").with_amount_refunded(1999));
     provider.always(None);
     assert_eq!(validator.validate(intent("pi_1")).await.unwrap().verdict().as_str(), "invalid");
 }
@@ -99,7 +99,7 @@ async fn older_facts_do_not_hide_a_configuration_error() {
     let provider = provider();
     let validator = patient(&provider).build().unwrap();
     aged(&provider, &validator, secs(600)).await;
-    provider.always(Some(Step::Fail(ProviderError::refused("bad key").status(401))));
+    provider.always(Some(Step::Fail(ProviderError::refused("bad key").with_status(401))));
     assert!(validator.validate(intent("pi_1")).await.unwrap_err().is_configuration());
 }
 
@@ -124,7 +124,7 @@ async fn older_facts_are_served_for_every_way_of_being_down() {
         Step::Panic,
         busy().into(),
         ProviderError::not_sent("connection refused").into(),
-        ProviderError::refused("slow down").status(429).retry_after(secs(300)).into(),
+        ProviderError::refused("slow down").with_status(429).with_retry_after(secs(300)).into(),
     ];
     for way in ways {
         provider.always(Some(way.clone()));

@@ -21,7 +21,7 @@ async fn calls_on(error: ProviderError) -> u64 {
 #[tokio::test(start_paused = true)]
 async fn refusals_are_not_tried_again() {
     for status in [301, 302, 400, 401, 402, 403, 404, 405, 409, 410, 415, 422, 501, 505] {
-        let error = ProviderError::refused("connection refused: timeout 503").status(status);
+        let error = ProviderError::refused("connection refused: timeout 503").with_status(status);
         assert_eq!(calls_on(error).await, 1, "{status}");
     }
     assert_eq!(calls_on(ProviderError::refused("rate limit exceeded")).await, 1, "refused without a status");
@@ -31,7 +31,8 @@ async fn refusals_are_not_tried_again() {
 async fn a_refusal_is_a_configuration_error_and_keeps_its_status() {
     for status in [400, 401, 403, 404, 422] {
         let (error, elapsed, _) =
-            refused_after(ProviderError::refused("no").status(status).request_id("req_9"), |builder| builder).await;
+            refused_after(ProviderError::refused("no").with_status(status).with_request_id("req_9"), |builder| builder)
+                .await;
         assert!(error.is_configuration(), "{status}");
         assert_eq!((error.code(), error.http_status()), ("provider_refused", 502));
         let log = &error.attempts()[0];
@@ -44,20 +45,20 @@ async fn a_refusal_is_a_configuration_error_and_keeps_its_status() {
 #[tokio::test(start_paused = true)]
 async fn passing_statuses_are_tried_again() {
     for status in [408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524] {
-        assert_eq!(calls_on(ProviderError::refused("gone fishing").status(status)).await, 4, "{status}");
+        assert_eq!(calls_on(ProviderError::refused("gone fishing").with_status(status)).await, 4, "{status}");
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_server_error_with_a_well_formed_body_is_tried_again() {
-    assert_eq!(calls_on(ProviderError::refused(r#"{"error":{"type":"api_error"}}"#).status(500)).await, 4);
+    assert_eq!(calls_on(ProviderError::refused(r#"{"error":{"type":"api_error"}}"#).with_status(500)).await, 4);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_status_with_an_html_body_is_still_a_status() {
     let page = "<html><h1>503 Service Temporarily Unavailable</h1></html>";
-    assert_eq!(calls_on(ProviderError::refused(page).status(401)).await, 1);
-    assert_eq!(calls_on(ProviderError::refused("<html>not found</html>").status(503)).await, 4);
+    assert_eq!(calls_on(ProviderError::refused(page).with_status(401)).await, 1);
+    assert_eq!(calls_on(ProviderError::refused("<html>not found</html>").with_status(503)).await, 4);
 }
 
 #[tokio::test(start_paused = true)]
@@ -101,11 +102,11 @@ async fn a_text_that_no_rule_knows_is_neither_a_refusal_nor_a_wrong_setting() {
         assert!(error.to_string().contains("no rule knows"), "{error}");
     }
     // What is known stays what it is.
-    for error in [ProviderError::refused("no"), ProviderError::message("no").status(400)] {
+    for error in [ProviderError::refused("no"), ProviderError::message("no").with_status(400)] {
         let (error, ..) = refused_after(error, |builder| builder).await;
         assert_eq!(error.code(), "provider_refused");
     }
-    let coded = ProviderError::message("no").code_decides("final", false);
+    let coded = ProviderError::message("no").permanent_by_code("final");
     assert_eq!(refused_after(coded, |builder| builder).await.0.code(), "provider_refused");
 }
 
@@ -218,7 +219,7 @@ async fn patterns_can_be_replaced() {
 #[tokio::test(start_paused = true)]
 async fn a_pattern_never_overrules_what_is_known() {
     let all = |builder: ValidatorBuilder| builder.transient_pattern(".");
-    assert_eq!(refused_after(ProviderError::message("anything").status(404), all).await.2, 1);
+    assert_eq!(refused_after(ProviderError::message("anything").with_status(404), all).await.2, 1);
     assert_eq!(refused_after(ProviderError::refused("anything"), all).await.2, 1);
     assert_eq!(refused_after(ProviderError::message("anything"), all).await.2, 4);
 }
@@ -239,16 +240,16 @@ fn an_invalid_pattern_is_refused_and_quoted() {
 
 #[tokio::test(start_paused = true)]
 async fn the_header_outranks_the_code_and_the_code_the_status() {
-    let refused = |status| ProviderError::refused("x").status(status);
+    let refused = |status| ProviderError::refused("x").with_status(status);
     let cases = [
-        (refused(503).header_decides(false), 1, "permanent by provider header"),
-        (refused(404).header_decides(true), 4, "transient by provider header"),
-        (refused(503).code_decides("expired", false), 1, "permanent by provider code expired"),
-        (refused(409).code_decides("lock_timeout", true), 4, "transient by provider code lock_timeout"),
-        (refused(503).code_decides("busy", true).header_decides(false), 1, "permanent by provider header"),
-        (refused(503).header_decides(false).code_decides("busy", true), 1, "permanent by provider header"),
-        (refused(503).code("card_declined"), 4, "transient by status 503"),
-        (ProviderError::not_sent("x").header_decides(false), 1, "permanent by provider header"),
+        (refused(503).permanent_by_header(), 1, "permanent by provider header"),
+        (refused(404).transient_by_header(), 4, "transient by provider header"),
+        (refused(503).permanent_by_code("expired"), 1, "permanent by provider code expired"),
+        (refused(409).transient_by_code("lock_timeout"), 4, "transient by provider code lock_timeout"),
+        (refused(503).transient_by_code("busy").permanent_by_header(), 1, "permanent by provider header"),
+        (refused(503).permanent_by_header().transient_by_code("busy"), 1, "permanent by provider header"),
+        (refused(503).with_code("card_declined"), 4, "transient by status 503"),
+        (ProviderError::not_sent("x").permanent_by_header(), 1, "permanent by provider header"),
     ];
     for (error, expected, rule) in cases {
         let (shown, _, calls) = refused_after(error.clone(), |builder| builder).await;
@@ -260,13 +261,13 @@ async fn the_header_outranks_the_code_and_the_code_the_status() {
 #[tokio::test(start_paused = true)]
 async fn an_unreadable_answer_is_tried_once_more() {
     let (error, _, calls) =
-        refused_after(ProviderError::unreadable("half a body").status(200), |builder| builder).await;
+        refused_after(ProviderError::unreadable("half a body").with_status(200), |builder| builder).await;
     assert_eq!(calls, 2);
     assert!(error.is_unavailable());
     assert_eq!((error.code(), error.http_status()), ("unreadable_answer", 502));
 
     let provider = provider();
-    let unreadable = || ProviderError::unreadable("half a body").status(200);
+    let unreadable = || ProviderError::unreadable("half a body").with_status(200);
     provider.script("pi_1", [unreadable(), busy(), unreadable()]);
     let validator = plain(&provider).build().unwrap();
     let error = validator.validate(intent("pi_1")).await.unwrap_err();

@@ -65,8 +65,8 @@ async fn a_rate_limit_closes_the_gate_also_when_its_own_call_gives_up() {
 #[tokio::test(start_paused = true)]
 async fn a_lock_on_one_payment_delays_that_call_only() {
     let lock = |payment: &str, attempt| {
-        let locked = ProviderError::refused("locked").status(429).rate_limit(RateLimit::Payment);
-        (payment == "pi_0" && attempt == 1).then(|| locked.retry_after(secs(5)))
+        let locked = ProviderError::refused("locked").with_status(429).with_rate_limit(RateLimit::Payment);
+        (payment == "pi_0" && attempt == 1).then(|| locked.with_retry_after(secs(5)))
     };
     let (_, builder) = noting(lock);
     let validator = builder.build().unwrap();
@@ -169,7 +169,7 @@ async fn those_who_come_during_a_probe_wait_for_its_answer() {
 
 #[tokio::test(start_paused = true)]
 async fn a_bare_429_delays_its_own_call_only() {
-    let bare = || ProviderError::refused("slow down").status(429).retry_after(secs(3600));
+    let bare = || ProviderError::refused("slow down").with_status(429).with_retry_after(secs(3600));
     let (asked, builder) = noting(move |payment, _| (payment == "pi_0").then(bare));
     let validator = builder.build().unwrap();
     let error = validator.validate(intent("pi_0")).await.unwrap_err();

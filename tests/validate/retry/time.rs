@@ -139,8 +139,8 @@ impl Move {
             Self::Never => Step::Never,
             Self::Wait(millis) => Step::Wait(ms(*millis)),
             Self::Fail { status, retry_after } => {
-                let error = ProviderError::refused("x").status(*status);
-                retry_after.map_or(error.clone(), |wait| error.retry_after(ms(wait))).into()
+                let error = ProviderError::refused("x").with_status(*status);
+                retry_after.map_or(error.clone(), |wait| error.with_retry_after(ms(wait))).into()
             }
             Self::Silence => ProviderError::outcome_unknown("x").into(),
             Self::Unreadable => ProviderError::unreadable("x").into(),

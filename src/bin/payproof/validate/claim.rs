@@ -89,13 +89,13 @@ impl LineClaim {
             let money = Money::parse(amount, Currency::parse(currency)?)?;
             let mut intent = PaymentIntent::new(tenant, payment.as_str(), money)?;
             if let Some(order) = &self.order {
-                intent = intent.order(order)?;
+                intent = intent.with_order(order)?;
             }
             if let Some(customer) = &self.customer {
-                intent = intent.customer(customer)?;
+                intent = intent.with_customer(customer)?;
             }
             match &self.key {
-                Some(key) => Ok(intent.key(IdempotencyKey::parse(key)?)),
+                Some(key) => Ok(intent.with_key(IdempotencyKey::parse(key)?)),
                 None => Ok(intent),
             }
         };

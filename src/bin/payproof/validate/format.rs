@@ -159,7 +159,7 @@ fn json(row: &Row, every_attempt: bool) -> Json<'_> {
         line: row.line,
         payment: row.payment.as_ref().map(payproof::PaymentId::as_str),
         tenant: row.intent.as_ref().map(payproof::PaymentIntent::tenant),
-        order: row.intent.as_ref().and_then(payproof::PaymentIntent::claimed_order),
+        order: row.intent.as_ref().and_then(payproof::PaymentIntent::order),
         verdict: verdict.map(Verdict::as_str),
         findings,
         reason,

@@ -132,7 +132,7 @@ pub(crate) fn in_words(verdict: &Verdict) -> String {
     match verdict {
         Verdict::Valid(proof) => match proof.capture() {
             Capture::Captured => format!("valid; {}, captured", proof.money()),
-            Capture::Authorised => format!("valid; {}, authorised and not yet captured", proof.money()),
+            Capture::Authorized => format!("valid; {}, authorized and not yet captured", proof.money()),
         },
         Verdict::Pending(pending) => format!("pending; ask again in {}", shown(pending.poll_after())),
         Verdict::ActionRequired(action) => match action.reason() {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use reqwest::Url;
 
 use crate::explain::header;
-use crate::output::{Colour, Paint, plain, print};
+use crate::output::{Color, Paint, plain, print};
 use crate::settings;
 use crate::status::Status;
 use crate::trouble::Trouble;
@@ -61,9 +61,9 @@ pub(crate) struct VerifyArgs {
     /// The longest one request may take
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = settings::duration)]
     timeout: Duration,
-    /// When results are coloured
+    /// When results are colored
     #[arg(long, value_enum, default_value = "auto")]
-    color: Colour,
+    color: Color,
 }
 
 /// What one check found.

@@ -94,7 +94,7 @@ fn client(url: &Url, timeout: Duration) -> Result<Client, Trouble> {
         .referer(false)
         .retry(reqwest::retry::never())
         .timeout(timeout);
-    // Plain http goes to this machine or its neighbours: it needs no roots, and no proxy shall see the headers.
+    // Plain http goes to this machine or its neighbors: it needs no roots, and no proxy shall see the headers.
     let secure =
         |builder: ClientBuilder| if url.scheme() == "https" { builder } else { builder.tls_certs_only([]).no_proxy() };
     secure(builder).build().map_err(|error| Trouble::because("the HTTP client cannot be made", &error.without_url()))

@@ -79,7 +79,7 @@ fn every_status_is_mapped_and_no_other_is_paid() {
     let null = || Value::Null;
     let is = |status: &str, reason: &str| (status.to_owned(), reason.to_owned());
     assert_eq!(of("processing", null(), null()), is("processing", ""));
-    assert_eq!(of("requires_capture", null(), null()), is("authorised", ""));
+    assert_eq!(of("requires_capture", null(), null()), is("authorized", ""));
     assert_eq!(of("requires_action", null(), null()), is("action_required", "requires_action"));
     assert_eq!(of("requires_confirmation", null(), null()), is("action_required", "requires_confirmation"));
     assert_eq!(of("requires_payment_method", null(), null()), is("action_required", "requires_payment_method"));
@@ -143,7 +143,7 @@ fn the_captured_amount_stands_in_for_a_missing_received_one() {
 }
 
 #[test]
-fn paid_or_authorised_without_its_charge_is_unreadable() {
+fn paid_or_authorized_without_its_charge_is_unreadable() {
     for status in ["succeeded", "requires_capture"] {
         for charge in [json!("ch_1"), Value::Null] {
             let said = unreadable(&with([("/status", status.into()), ("/latest_charge", charge)]));

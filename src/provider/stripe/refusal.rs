@@ -52,7 +52,7 @@ pub(super) fn read(answer: &Answer<'_>, asked: Option<&str>) -> Unsuccessful {
     error = error.with_status(status);
     match (said.code, status) {
         (Some("lock_timeout"), _) => {
-            error = error.transient_by_code("lock_timeout").with_rate_limit(RateLimit::Payment)
+            error = error.transient_by_code("lock_timeout").with_rate_limit(RateLimit::Payment);
         }
         (code, 409 | 424) if said.stripe.is_some() => {
             let http = if status == 409 { "http_409" } else { "http_424" };

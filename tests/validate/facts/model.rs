@@ -7,7 +7,7 @@ use payproof::{Currency, Policy, Provenance, ProviderPayment};
 use proptest::prelude::*;
 use tokio::time::advance;
 
-use super::{FRESH_FOR, TICK, VOLATILE, authorised, build, canceled, forgeries, id, processing};
+use super::{FRESH_FOR, TICK, VOLATILE, authorized, build, canceled, forgeries, id, processing};
 use crate::support::{intent, is_valid, ms, paid, paused_runtime, secs};
 
 /// The forgeries that differ in nothing that is settled with the payment.
@@ -35,15 +35,15 @@ impl World {
     fn facts(self) -> ProviderPayment {
         match self {
             Self::Paid => paid("pi_1"),
-            Self::PaidMore => paid("pi_1").amount(2000, Currency::USD).amount_received(2000),
-            Self::RefundedInPart => paid("pi_1").amount_refunded(5),
-            Self::Refunded => paid("pi_1").amount_refunded(1999),
-            Self::Disputed => paid("pi_1").disputed(true),
+            Self::PaidMore => paid("pi_1").with_amount(2000, Currency::USD).with_amount_received(2000),
+            Self::RefundedInPart => paid("pi_1").with_amount_refunded(5),
+            Self::Refunded => paid("pi_1").with_amount_refunded(1999),
+            Self::Disputed => paid("pi_1").with_disputed(true),
             Self::Processing => processing("pi_1"),
             Self::NotFound => ProviderPayment::not_found("pi_1"),
             Self::Canceled => canceled("pi_1"),
-            Self::Held => authorised("pi_1", 3600),
-            Self::HeldBriefly => authorised("pi_1", 30),
+            Self::Held => authorized("pi_1", 3600),
+            Self::HeldBriefly => authorized("pi_1", 30),
         }
     }
 
@@ -115,7 +115,7 @@ fn any_step() -> impl Strategy<Value = Move> {
 async fn play(steps: Vec<Move>) -> Result<(), TestCaseError> {
     let provider = ScriptedProvider::new();
     let validator = build(&provider, |builder| {
-        builder.policy(Policy::default().accept_authorised()).transient_patterns::<&str>([])
+        builder.policy(Policy::default().accept_authorized()).transient_patterns::<&str>([])
     })
     .unwrap();
     let forgeries = forgeries();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::call::error::runtime;
-use crate::guard::{GuardError, OperationReference, Resolution, Said, signature, too_large};
+use crate::guard::{GuardError, OperationReference, RequestResolution, Resolution, signature, too_large};
 use crate::intent::fingerprint::Fingerprint;
 use crate::ledger::{Change, Contents, Kind, LedgerError, State};
 use crate::lookup::engine::Engine;
@@ -53,8 +53,8 @@ async fn resolve(engine: &Engine, digest: &Fingerprint, resolution: &Resolution)
                 Ok((Change::Keep, Err(GuardError::in_progress(found.lease_left()))))
             }
             (RequestPhase::Done(_), _) => nothing("the request was answered"),
-            (_, Said::NotExecuted) => Ok((Change::Remove, Ok(()))),
-            (_, Said::Done(json)) => {
+            (_, RequestResolution::NotExecuted) => Ok((Change::Remove, Ok(()))),
+            (_, RequestResolution::Done(json)) => {
                 let payload = key.payload_of(&payload.with(RequestPhase::Done(KeptResponse::said(json))))?;
                 // For as long as the key was to be kept.
                 let ttl = found.ttl_left().max(Duration::from_millis(1));

@@ -43,8 +43,8 @@ impl<T> Done<T> {
     /// Why the result is not recorded, if it is not.
     ///
     /// `StoreDown`: the operation was executed without the store, protected by the provider's key alone. `NotRecorded`:
-    /// executed, and the store failed then, or the lease was over and somebody else had taken over. Recording is tried
-    /// again for a minute in either case, unless somebody else has taken over.
+    /// executed, and the store failed then, or the lease was over and another process had taken over. Recording is tried
+    /// again for a minute in either case, unless another process has taken over.
     #[must_use]
     pub fn degraded(&self) -> Option<Degradation> {
         self.degraded

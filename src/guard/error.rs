@@ -59,7 +59,7 @@ enum Kind {
     },
     ResultMissing(Unkept),
     NothingToResolve(&'static str),
-    Settings(Box<str>),
+    GuardSettings(Box<str>),
     RestartLoses(RestartLoss),
     Store(LedgerError),
     /// Nothing was executed, for a reason that a look-up could have had as well.
@@ -114,7 +114,7 @@ impl GuardError {
     }
 
     pub(crate) fn settings(message: impl Into<Box<str>>) -> Self {
-        Self::new(Kind::Settings(message.into()))
+        Self::new(Kind::GuardSettings(message.into()))
     }
 
     pub(super) fn restart_loses(loss: RestartLoss) -> Self {
@@ -131,7 +131,7 @@ impl GuardError {
             Kind::ResultMissing(Unkept::TooLarge) => RESULT_NOT_KEPT,
             Kind::ResultMissing(Unkept::OfAnotherType) => RESULT_UNREADABLE,
             Kind::NothingToResolve(_) => NOTHING_TO_RESOLVE,
-            Kind::Settings(_) => MISCONFIGURED,
+            Kind::GuardSettings(_) => MISCONFIGURED,
             Kind::RestartLoses(_) => RESTART_LOSES,
             Kind::Store(error) => error.condition(),
             Kind::Call(error) => error.condition(),
@@ -292,7 +292,7 @@ impl fmt::Display for GuardError {
                 "the operation was executed, and its recorded result is of another type; run it with the type it had",
             ),
             Kind::NothingToResolve(why) => write!(f, "there is nothing to resolve: {why}"),
-            Kind::Settings(message) => f.write_str(message),
+            Kind::GuardSettings(message) => f.write_str(message),
             Kind::RestartLoses(loss) => f.write_str(&loss.refusal()),
             Kind::Store(error) => f.write_str(error.advice()),
             Kind::Call(error) => fmt::Display::fmt(error, f),

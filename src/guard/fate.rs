@@ -5,17 +5,17 @@ use crate::provider::{Advice, Kind, ProviderError};
 
 /// In one word, whether it happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fate {
+pub(super) enum EffectOutcome {
     /// The provider cannot have executed it.
     NotExecuted,
     /// The provider looked at it, and will not execute it.
     Refused,
-    /// Nobody knows.
+    /// It is unknown.
     Unknown,
 }
 
-impl Fate {
-    /// Reads an error. In doubt nobody knows.
+impl EffectOutcome {
+    /// Reads an error. In doubt it is unknown.
     ///
     /// | error | fate |
     /// |---|---|
@@ -71,7 +71,7 @@ mod tests {
             refused(400).transient_by_code("lock_timeout").with_rate_limit(RateLimit::Payment),
             refused(409).transient_by_header(),
         ] {
-            assert_eq!(Fate::of(&error), Fate::NotExecuted, "{error}");
+            assert_eq!(EffectOutcome::of(&error), EffectOutcome::NotExecuted, "{error}");
         }
     }
 
@@ -88,7 +88,7 @@ mod tests {
             refused(302),
             refused(200),
         ] {
-            assert_eq!(Fate::of(&error), Fate::Unknown, "{error}");
+            assert_eq!(EffectOutcome::of(&error), EffectOutcome::Unknown, "{error}");
         }
     }
 
@@ -101,7 +101,7 @@ mod tests {
             ProviderError::message("card declined"),
             ProviderError::outcome_unknown("cut").with_status(400),
         ] {
-            assert_eq!(Fate::of(&error), Fate::Unknown, "{error}");
+            assert_eq!(EffectOutcome::of(&error), EffectOutcome::Unknown, "{error}");
         }
     }
 
@@ -110,7 +110,7 @@ mod tests {
         for error in
             [refused(402), refused(404), refused(400), refused(422), refused(409), ProviderError::refused("no")]
         {
-            assert_eq!(Fate::of(&error), Fate::Refused, "{error}");
+            assert_eq!(EffectOutcome::of(&error), EffectOutcome::Refused, "{error}");
         }
     }
 
@@ -121,7 +121,7 @@ mod tests {
             refused(400).with_code("idempotency_error").transient_by_header(),
             ProviderError::refused("Keys for Idempotent requests can only be used once").with_status(422),
         ] {
-            assert_eq!(Fate::of(&error), Fate::Unknown, "{error}");
+            assert_eq!(EffectOutcome::of(&error), EffectOutcome::Unknown, "{error}");
         }
     }
 }

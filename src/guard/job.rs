@@ -22,7 +22,7 @@ use super::record::Payload;
 /// What a call returns, whatever it is made of.
 pub(super) type Calling<T> = Pin<Box<dyn Future<Output = Result<T, ProviderError>> + Send>>;
 
-pub(super) type Call<T> = dyn Fn(GuardCall) -> Calling<T> + Send + Sync;
+pub(super) type ProviderCall<T> = dyn Fn(GuardCall) -> Calling<T> + Send + Sync;
 
 pub(super) type Inquire<T> = dyn Fn(Inquiry) -> Calling<Reconciled<T>> + Send + Sync;
 
@@ -31,7 +31,7 @@ const KEY_MARGIN: Duration = Duration::from_secs(60);
 
 /// How long results are kept, and what is done without the store.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Settings {
+pub(super) struct GuardSettings {
     pub(super) write_retention: Duration,
     pub(super) read_retention: Duration,
     pub(super) goes_on_without_store: bool,
@@ -39,9 +39,9 @@ pub(super) struct Settings {
 
 /// Where one operation stands, and what it is.
 #[derive(Clone)]
-pub(super) struct Place {
+pub(super) struct OperationRecord {
     pub(super) engine: Arc<Engine>,
-    pub(super) settings: Settings,
+    pub(super) settings: GuardSettings,
     pub(super) operation: Operation,
     pub(super) digest: Fingerprint,
     pub(super) fingerprint: Fingerprint,
@@ -49,15 +49,15 @@ pub(super) struct Place {
 }
 
 /// A place, and what to do there.
-pub(super) struct Job<T> {
-    pub(super) place: Place,
-    pub(super) call: Box<Call<T>>,
+pub(super) struct RunContext<T> {
+    pub(super) place: OperationRecord,
+    pub(super) call: Box<ProviderCall<T>>,
     pub(super) inquire: Option<Box<Inquire<T>>>,
 }
 
 /// Where the operation is when a run takes it on.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Standing {
+pub(super) struct Progress {
     pub(super) round: u32,
     pub(super) first_sent: Moment,
     /// How long the provider keeps the key, if that protects another sending.
@@ -68,8 +68,8 @@ pub(super) struct Standing {
     pub(super) asks_about: Option<Nonce>,
 }
 
-impl Place {
-    pub(super) fn new(engine: &Arc<Engine>, settings: Settings, operation: &Operation) -> Self {
+impl OperationRecord {
+    pub(super) fn new(engine: &Arc<Engine>, settings: GuardSettings, operation: &Operation) -> Self {
         let (engine, operation) = (Arc::clone(engine), operation.clone());
         let (digest, fingerprint) = (operation.digest(&engine.identity), operation.fingerprint());
         let key = engine.effects.key(Kind::Operation, &digest);
@@ -82,7 +82,7 @@ impl Place {
 
     /// Refuses settings that would break what they promise, with the values.
     pub(super) fn check(&self) -> Result<(), GuardError> {
-        let Settings { write_retention, read_retention, .. } = self.settings;
+        let GuardSettings { write_retention, read_retention, .. } = self.settings;
         let lease = self.engine.lease;
         if write_retention <= lease {
             let message = format!("write_retention ({write_retention:?}) must exceed the lease ({lease:?})");
@@ -108,16 +108,16 @@ impl Place {
 
     /// How long the provider keeps the key, if another sending is protected by it until a run that begins now is over.
     pub(super) fn resendable(&self, payload: &Payload, first_sent: Moment) -> Option<Duration> {
-        // Whoever sent before promised the one, and who would send now the other.
+        // The run that sent before promised the one, and the run that would send now the other.
         let promised = self.operation.effect().key_kept_for()?;
         let kept = Duration::from_millis(payload.protected_ms?).min(promised);
         (first_sent.age().saturating_add(self.key_needed_for()) <= kept).then_some(kept)
     }
 
     /// Where an operation is of which there is no record.
-    pub(super) fn first_round(&self) -> Standing {
+    pub(super) fn first_round(&self) -> Progress {
         let protected = self.operation.effect().key_kept_for();
         let first_sent = Moment::at(Instant::now());
-        Standing { round: 0, first_sent, protected, in_doubt: false, asks_about: None }
+        Progress { round: 0, first_sent, protected, in_doubt: false, asks_about: None }
     }
 }

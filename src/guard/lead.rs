@@ -12,16 +12,16 @@ use crate::provider::ProviderError;
 
 use super::done::Done;
 use super::error::{GuardError, Next};
-use super::fate::Fate;
-use super::job::{Job, Place};
+use super::fate::EffectOutcome;
+use super::job::{OperationRecord, RunContext};
 use super::reconcile::{Asking, Reconciled};
-use super::record::{Failure, Kept, Refusal};
+use super::record::{KeptRefusal, KeptResult, ReadFailure};
 use super::sending::{Ending, Knowledge, Sending, was_too_late};
 use super::turn::Known;
-use super::word::Word;
+use super::word::OperationEnd;
 
 /// Sends the operation until there is an answer, and records what came of it. Its time began with the claim.
-pub(super) async fn lead<T>(job: &Job<T>, mut lease: Box<Lease<Place>>) -> Result<Done<T>, GuardError>
+pub(super) async fn lead<T>(job: &RunContext<T>, mut lease: Box<Lease<OperationRecord>>) -> Result<Done<T>, GuardError>
 where
     T: Serialize + DeserializeOwned + Send + 'static,
 {
@@ -36,7 +36,7 @@ where
             if standing.protected.is_some() && !knowledge.key_taken() {
                 engine.telemetry.provider_key_unused(job.place.operation.name());
             }
-            let degraded = record(&mut lease, Word::Done(Kept::of(&value))).await;
+            let degraded = record(&mut lease, OperationEnd::Done(KeptResult::of(&value))).await;
             Ok(Done { value, provenance: Provenance::Fresh, attempts, degraded })
         }
         Err(error) if job.place.is_write() => Err(give_up(&mut lease, &knowledge, error).await),
@@ -45,7 +45,7 @@ where
 }
 
 /// Records what the operation came to, and says what is missing if that did not work.
-async fn record(lease: &mut Lease<Place>, word: Word) -> Option<Degradation> {
+async fn record(lease: &mut Lease<OperationRecord>, word: OperationEnd) -> Option<Degradation> {
     let recorded = lease.conclude(word).await;
     let telemetry = &lease.what().engine.telemetry;
     match recorded {
@@ -59,18 +59,18 @@ async fn record(lease: &mut Lease<Place>, word: Word) -> Option<Degradation> {
 }
 
 /// Gives the operation back, since nothing of this round was executed. Another run that has taken over has it by now.
-async fn give_back(lease: &mut Lease<Place>) {
+async fn give_back(lease: &mut Lease<OperationRecord>) {
     let has_claim = lease.has_claim();
-    if let (Err(error), true) = (lease.conclude(Word::NotExecuted).await, has_claim) {
+    if let (Err(error), true) = (lease.conclude(OperationEnd::NotExecuted).await, has_claim) {
         lease.what().engine.telemetry.store_failed(&error);
     }
 }
 
 /// Ends a write without a result.
-async fn give_up(lease: &mut Lease<Place>, knowledge: &Knowledge, error: CallError) -> GuardError {
+async fn give_up(lease: &mut Lease<OperationRecord>, knowledge: &Knowledge, error: CallError) -> GuardError {
     match (knowledge.ending(), error.provider().cloned()) {
         (Ending::Refused, Some(said)) => {
-            record(lease, Word::Refused(Refusal::of(&said))).await;
+            record(lease, OperationEnd::Refused(KeptRefusal::of(&said))).await;
             GuardError::refused(said, error.attempts().to_vec())
         }
         (Ending::NotExecuted, said) => {
@@ -79,7 +79,7 @@ async fn give_up(lease: &mut Lease<Place>, knowledge: &Knowledge, error: CallErr
         }
         (Ending::Refused | Ending::Indeterminate, _) => {
             let is_protected = knowledge.is_protected;
-            record(lease, Word::Indeterminate { is_protected }).await;
+            record(lease, OperationEnd::Indeterminate { is_protected }).await;
             let place = lease.what();
             place.engine.telemetry.indeterminate(place.operation.name(), &place.digest);
             GuardError::indeterminate(if is_protected { Next::Resend } else { Next::Resolve }, Some(error))
@@ -88,18 +88,19 @@ async fn give_up(lease: &mut Lease<Place>, knowledge: &Knowledge, error: CallErr
 }
 
 /// Ends a read without a result: those who wait for it fail with it, or take over where the cause is this process's own.
-async fn tell_others(lease: &mut Lease<Place>, error: CallError) -> GuardError {
-    let refused = error.provider().filter(|said| Fate::of(said) == Fate::Refused).cloned();
+async fn tell_others(lease: &mut Lease<OperationRecord>, error: CallError) -> GuardError {
+    let refused = error.provider().filter(|said| EffectOutcome::of(said) == EffectOutcome::Refused).cloned();
     let failure = match &refused {
-        Some(said) => Some(Failure::Refused(Refusal::of(said))),
-        None if error.is_for_all() => {
-            Some(Failure::Code { code: error.condition().code.into(), retry_after_ms: error.retry_after().map(millis) })
-        }
+        Some(said) => Some(ReadFailure::Refused(KeptRefusal::of(said))),
+        None if error.is_for_all() => Some(ReadFailure::Code {
+            code: error.condition().code.into(),
+            retry_after_ms: error.retry_after().map(millis),
+        }),
         None => None,
     };
     match failure {
         Some(failure) => {
-            record(lease, Word::Failed(failure)).await;
+            record(lease, OperationEnd::Failed(failure)).await;
         }
         None => give_back(lease).await,
     }
@@ -110,13 +111,16 @@ async fn tell_others(lease: &mut Lease<Place>, error: CallError) -> GuardError {
 }
 
 /// The error of a call that nothing came of. A lease that was over is no setting's fault: another run is at it by now.
-fn not_executed(place: &Place, said: Option<&ProviderError>, error: CallError) -> GuardError {
+fn not_executed(place: &OperationRecord, said: Option<&ProviderError>, error: CallError) -> GuardError {
     if said.is_some_and(was_too_late) { GuardError::in_progress(place.engine.lease) } else { error.into() }
 }
 
 /// Asks the caller's hook what became of the operation, and records what it says. Where another process was faster to say
 /// it, what that one said counts.
-pub(super) async fn reconcile<T>(job: &Job<T>, mut lease: Box<Lease<Place>>) -> Result<Turn<Done<T>>, GuardError>
+pub(super) async fn reconcile<T>(
+    job: &RunContext<T>,
+    mut lease: Box<Lease<OperationRecord>>,
+) -> Result<Turn<Done<T>>, GuardError>
 where
     T: Serialize + DeserializeOwned + Send + 'static,
 {
@@ -129,7 +133,7 @@ where
     let cause = match lease.during(asked).await {
         Ok((Reconciled::Done(value), attempts)) => {
             resolved("done");
-            let degraded = record(&mut lease, Word::Done(Kept::of(&value))).await;
+            let degraded = record(&mut lease, OperationEnd::Done(KeptResult::of(&value))).await;
             if degraded.is_some()
                 && let Some(done) = recorded_by_another(job).await
             {
@@ -138,7 +142,7 @@ where
             return Ok(Turn::Over(Done { value, provenance: Provenance::Fresh, attempts, degraded }));
         }
         Ok((Reconciled::NotExecuted, _)) => {
-            return match lease.conclude(Word::NewRound).await {
+            return match lease.conclude(OperationEnd::NewRound).await {
                 Ok(is_ours) => {
                     if is_ours {
                         resolved("not_executed");
@@ -155,7 +159,7 @@ where
         Ok((Reconciled::StillUnknown, _)) => None,
         Err(error) => Some(error),
     };
-    match lease.conclude(Word::StillUnknown).await {
+    match lease.conclude(OperationEnd::StillUnknown).await {
         Ok(true) => {}
         Ok(false) => return Ok(Turn::Again),
         Err(error) => engine.telemetry.store_failed(&error),
@@ -165,7 +169,7 @@ where
 }
 
 /// The result that stands where this run's does not.
-async fn recorded_by_another<T>(job: &Job<T>) -> Option<Done<T>>
+async fn recorded_by_another<T>(job: &RunContext<T>) -> Option<Done<T>>
 where
     T: DeserializeOwned,
 {

@@ -1,7 +1,7 @@
 //! Effects that happen once: the engine of validations, for any call to the provider.
 //!
-//! A guarded operation has one record, which is written before anything is sent. Whoever finds it waits, replays, takes
-//! over or asks somebody; nobody sends twice what nothing protects.
+//! A guarded operation has one record, which is written before anything is sent. A run that finds it waits, replays, takes
+//! over or asks the provider; no run sends twice what nothing protects.
 //!
 //! | | read | write under a provider key | write without one |
 //! |---|---|---|---|
@@ -41,12 +41,12 @@ mod turn;
 mod unresolved;
 mod word;
 
-use job::{Job, Place, Settings};
+use job::{GuardSettings, OperationRecord, RunContext};
 use resolve::Saying;
 use unresolved::Index;
 
 #[cfg(feature = "tower")]
-pub(crate) use resolve::{Said, signature, too_large};
+pub(crate) use resolve::{RequestResolution, signature, too_large};
 
 pub use call::GuardCall;
 pub use done::Done;
@@ -110,14 +110,17 @@ const READ_RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
 #[must_use = "a guard does nothing until something is run"]
 pub struct Guard {
     engine: Arc<Engine>,
-    settings: Settings,
+    settings: GuardSettings,
 }
 
 impl Validator {
     /// A guard for calls that must happen once, such as captures and refunds, at this validator's provider account.
     pub fn guard(&self) -> Guard {
-        let settings =
-            Settings { write_retention: WRITE_RETENTION, read_retention: READ_RETENTION, goes_on_without_store: false };
+        let settings = GuardSettings {
+            write_retention: WRITE_RETENTION,
+            read_retention: READ_RETENTION,
+            goes_on_without_store: false,
+        };
         Guard { engine: Arc::clone(&self.0), settings }
     }
 }
@@ -139,7 +142,7 @@ impl Guard {
 
     /// Lets a write whose provider keeps its key go on while the store does not answer. Default: it is refused.
     ///
-    /// Without the store nobody knows when an operation was first sent, nor whether somebody has said since that it was not
+    /// Without the store it is unknown when an operation was first sent, and whether a person has said since that it was not
     /// executed. So going on is safe only for operations that are not asked for again after the provider's key is gone.
     pub fn go_on_without_store(mut self) -> Self {
         self.settings.goes_on_without_store = true;
@@ -160,7 +163,7 @@ impl Guard {
     /// [`provider_key`](GuardCall::provider_key).
     ///
     /// # Cancel safety
-    /// Dropping the future loses nothing: what is under way goes on in a task of its own, and its result serves whoever
+    /// Dropping the future loses nothing: what is under way goes on in a task of its own, and its result serves the caller that
     /// runs the operation next.
     ///
     /// # Panics
@@ -172,7 +175,7 @@ impl Guard {
         Fut: Future<Output = Result<T, ProviderError>> + Send + 'static,
     {
         let place = self.place(operation);
-        GuardRun::new(Job { place, call: Box::new(move |attempt| Box::pin(call(attempt))), inquire: None })
+        GuardRun::new(RunContext { place, call: Box::new(move |attempt| Box::pin(call(attempt))), inquire: None })
     }
 
     /// Where an operation stands. Asks the store, and changes nothing.
@@ -190,7 +193,7 @@ impl Guard {
         }
     }
 
-    /// Says what became of an operation of which nobody knows. `who` says so: 1 to 100 characters, for the log.
+    /// Says what became of an indeterminate operation. `who` says so: 1 to 100 characters, for the log.
     ///
     /// An operation that was not executed is sent in a new round at its next run, under a new provider key. So say so only
     /// when no request can still be on its way. A refused operation may be opened again in this way.
@@ -207,7 +210,7 @@ impl Guard {
         resolution: Resolution,
         who: &str,
     ) -> impl Future<Output = Result<(), GuardError>> + Send + use<> {
-        let Place { digest, fingerprint, .. } = self.place(operation);
+        let OperationRecord { digest, fingerprint, .. } = self.place(operation);
         let retention = self.settings.write_retention;
         let fingerprint = Some(fingerprint);
         self.say(Saying { digest, fingerprint, resolution, who: who.into(), retention })
@@ -249,8 +252,8 @@ impl Guard {
         OperationReference::new(operation.digest(&self.engine.identity))
     }
 
-    fn place(&self, operation: &Operation) -> Place {
-        Place::new(&self.engine, self.settings, operation)
+    fn place(&self, operation: &Operation) -> OperationRecord {
+        OperationRecord::new(&self.engine, self.settings, operation)
     }
 
     fn say(&self, saying: Saying) -> impl Future<Output = Result<(), GuardError>> + Send + use<> {
@@ -258,7 +261,7 @@ impl Guard {
         async move {
             let runtime = runtime()?;
             let lease = engine.lease;
-            // In a task of its own, so that nobody who leaves cuts it between the record, the list and the log.
+            // In a task of its own, so that no caller who leaves cuts it between the record, the list and the log.
             let saying = runtime.spawn(async move { resolve::resolve(&engine, saying).await });
             saying.await.map_err(|_| GuardError::in_progress(lease))?
         }

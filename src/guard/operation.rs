@@ -40,7 +40,7 @@ impl Effect {
     /// A write under a key that the provider keeps for this long: 24 h at Stripe.
     ///
     /// The call must take [`provider_key`](crate::GuardCall::provider_key) before it sends anything, on every path. In one
-    /// process that is checked; after a crash nobody can know it, and this declaration is believed.
+    /// process that is checked; after a crash it cannot be known, and this declaration is believed.
     #[must_use]
     pub const fn keyed_write(kept_for: Duration) -> Self {
         Self::Write { provider_key_kept_for: Some(kept_for) }
@@ -86,7 +86,7 @@ struct Described {
     name: Box<str>,
     key: IdempotencyKey,
     effect: Effect,
-    /// Names, and digests of values: what they were is nobody's business later.
+    /// Names, and digests of values: what they were is not needed later.
     claims: Vec<(Box<str>, Fingerprint)>,
 }
 

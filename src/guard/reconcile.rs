@@ -1,4 +1,4 @@
-//! Finding out what became of an operation of which nobody knows.
+//! Finding out what became of an indeterminate operation.
 
 use std::fmt;
 use std::future::Future;
@@ -15,7 +15,7 @@ use crate::provider::ProviderError;
 use crate::provider::attempt_log::{Attempt, AttemptOutcome};
 
 use super::call::provider_key;
-use super::job::{Calling, Job, Standing};
+use super::job::{Calling, Progress, RunContext};
 
 /// What the provider knows of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,14 +78,14 @@ impl fmt::Debug for Inquiry {
 
 /// The caller's way to find out, as something the loop tries.
 pub(super) struct Asking<'j, T> {
-    job: &'j Job<T>,
+    job: &'j RunContext<T>,
     key: Arc<str>,
     first_sent: Moment,
     end: LeaseEnd,
 }
 
 impl<'j, T> Asking<'j, T> {
-    pub(super) fn new(job: &'j Job<T>, standing: &Standing, end: LeaseEnd) -> Self {
+    pub(super) fn new(job: &'j RunContext<T>, standing: &Progress, end: LeaseEnd) -> Self {
         let key = provider_key(&job.place.digest, standing.round);
         Self { job, key, first_sent: standing.first_sent, end }
     }

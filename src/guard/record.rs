@@ -23,20 +23,20 @@ pub(super) enum Phase {
     /// The provider is being asked what became of it. Nothing is sent meanwhile.
     Reconciling,
     /// Executed.
-    Done(Kept),
+    Done(KeptResult),
     /// The provider will not execute it.
-    Refused(Refusal),
+    Refused(KeptRefusal),
     /// A read that failed, for those who waited for it.
-    Failed(Failure),
+    Failed(ReadFailure),
     /// It may have been executed.
     Indeterminate,
     /// It was not executed, and may be sent in a new round.
-    Free,
+    NotExecuted,
 }
 
 /// A result, as far as it is kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Kept {
+pub(super) enum KeptResult {
     Json(Vec<u8>),
     /// Larger than a record may be, or not to be written as JSON.
     Nothing,
@@ -44,7 +44,7 @@ pub(super) enum Kept {
 
 /// A provider's refusal, to be repeated.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Refusal {
+pub(super) struct KeptRefusal {
     message: Box<str>,
     status: Option<u16>,
     code: Option<Box<str>>,
@@ -53,8 +53,8 @@ pub(super) struct Refusal {
 
 /// Why a read failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Failure {
-    Refused(Refusal),
+pub(super) enum ReadFailure {
+    Refused(KeptRefusal),
     Code { code: Box<str>, retry_after_ms: Option<u64> },
 }
 
@@ -65,7 +65,7 @@ pub(super) struct Payload {
     pub(super) is_write: bool,
     /// How long the provider keeps the key of what was sent. `None` when nothing protects another sending.
     pub(super) protected_ms: Option<u64>,
-    /// Goes up when somebody says that the operation was not executed, so that it gets a new key at the provider.
+    /// Goes up when a person or the hook says that the operation was not executed, so that it gets a new key at the provider.
     pub(super) round: u32,
     /// How long before the record was written the round may first have been sent.
     pub(super) first_sent_ms: u64,
@@ -86,7 +86,7 @@ impl Payload {
     pub(super) fn state(&self) -> State {
         match &self.phase {
             Phase::UnderWay | Phase::Reconciling => State::Claimed,
-            Phase::Done(_) | Phase::Refused(_) | Phase::Indeterminate | Phase::Free => State::Settled,
+            Phase::Done(_) | Phase::Refused(_) | Phase::Indeterminate | Phase::NotExecuted => State::Settled,
             Phase::Failed(_) => State::Failed,
         }
     }
@@ -101,7 +101,7 @@ impl Payload {
     }
 }
 
-impl Kept {
+impl KeptResult {
     /// The value as JSON, which can hold what no other format can: whatever describes itself.
     pub(super) fn of<T: Serialize>(value: &T) -> Self {
         // The value's own code must not take the fact with it that the operation was executed.
@@ -123,7 +123,7 @@ impl Kept {
     }
 }
 
-impl Refusal {
+impl KeptRefusal {
     pub(super) fn of(error: &ProviderError) -> Self {
         Self {
             message: error.text().into(),
@@ -150,7 +150,7 @@ impl Refusal {
     }
 }
 
-impl Failure {
+impl ReadFailure {
     pub(super) fn into_error(self) -> GuardError {
         match self {
             Self::Refused(refusal) => refusal.into_error(Vec::new()),
@@ -169,24 +169,24 @@ mod tests {
 
     #[test]
     fn golden_files_hold_what_is_written_of_operations() {
-        let refusal = Refusal {
+        let refusal = KeptRefusal {
             message: "the card was declined".into(),
             status: Some(402),
             code: Some("card_declined".into()),
             request_id: Some("req_1".into()),
         };
-        let bare = Refusal { message: "no".into(), status: None, code: None, request_id: None };
-        let code = Failure::Code { code: "unavailable".into(), retry_after_ms: Some(1_000) };
+        let bare = KeptRefusal { message: "no".into(), status: None, code: None, request_id: None };
+        let code = ReadFailure::Code { code: "unavailable".into(), retry_after_ms: Some(1_000) };
         let phases = [
             ("under_way", Phase::UnderWay),
             ("reconciling", Phase::Reconciling),
-            ("done", Phase::Done(Kept::Json(br#"{"id":"re_1"}"#.to_vec()))),
-            ("done_without_result", Phase::Done(Kept::Nothing)),
+            ("done", Phase::Done(KeptResult::Json(br#"{"id":"re_1"}"#.to_vec()))),
+            ("done_without_result", Phase::Done(KeptResult::Nothing)),
             ("refused", Phase::Refused(refusal)),
-            ("failed_by_refusal", Phase::Failed(Failure::Refused(bare))),
+            ("failed_by_refusal", Phase::Failed(ReadFailure::Refused(bare))),
             ("failed", Phase::Failed(code)),
             ("indeterminate", Phase::Indeterminate),
-            ("free", Phase::Free),
+            ("free", Phase::NotExecuted),
         ];
         for (variant, phase) in phases {
             let (is_write, protected_ms) = (!matches!(phase, Phase::Failed(_)), Some(86_400_000));

@@ -1,4 +1,4 @@
-//! What became of an operation, by the word of somebody who looked.
+//! What became of an operation, by the word of a person who looked.
 
 use std::fmt;
 use std::time::Duration;
@@ -11,8 +11,8 @@ use crate::lookup::engine::Engine;
 use crate::redaction::presentable;
 
 use super::error::GuardError;
-use super::job::Place;
-use super::record::{Kept, Payload, Phase};
+use super::job::OperationRecord;
+use super::record::{KeptResult, Payload, Phase};
 use super::unresolved::Index;
 
 /// Long enough for a name and a ticket.
@@ -24,7 +24,7 @@ pub struct Resolution(Outcome);
 
 #[derive(Clone)]
 enum Outcome {
-    Done(Kept),
+    Done(KeptResult),
     /// The value could not be written, which is told when it is used.
     Unwritable,
     NotExecuted,
@@ -34,16 +34,16 @@ impl Resolution {
     /// It was executed, with this result; later runs get it.
     #[must_use]
     pub fn done<T: Serialize>(value: &T) -> Self {
-        Self(match Kept::of(value) {
-            Kept::Nothing => Outcome::Unwritable,
-            kept @ Kept::Json(_) => Outcome::Done(kept),
+        Self(match KeptResult::of(value) {
+            KeptResult::Nothing => Outcome::Unwritable,
+            kept @ KeptResult::Json(_) => Outcome::Done(kept),
         })
     }
 
     /// It was executed. Later runs are told so, and that its result is missing.
     #[must_use]
     pub fn done_without_result() -> Self {
-        Self(Outcome::Done(Kept::Nothing))
+        Self(Outcome::Done(KeptResult::Nothing))
     }
 
     /// It was not executed, and what was sent will not be any more. The next run sends it under a new provider key.
@@ -54,11 +54,11 @@ impl Resolution {
 
     /// The result as JSON, if it was executed and there is one.
     #[cfg(feature = "tower")]
-    pub(crate) fn said(&self) -> Result<Said<'_>, GuardError> {
+    pub(crate) fn said(&self) -> Result<RequestResolution<'_>, GuardError> {
         match &self.0 {
-            Outcome::Done(Kept::Json(json)) => Ok(Said::Done(Some(json))),
-            Outcome::Done(Kept::Nothing) => Ok(Said::Done(None)),
-            Outcome::NotExecuted => Ok(Said::NotExecuted),
+            Outcome::Done(KeptResult::Json(json)) => Ok(RequestResolution::Done(Some(json))),
+            Outcome::Done(KeptResult::Nothing) => Ok(RequestResolution::Done(None)),
+            Outcome::NotExecuted => Ok(RequestResolution::NotExecuted),
             Outcome::Unwritable => Err(unwritable()),
         }
     }
@@ -71,10 +71,10 @@ impl Resolution {
     }
 }
 
-/// What somebody says became of a request.
+/// What a person says became of a request.
 #[cfg(feature = "tower")]
 #[derive(Clone, Copy)]
-pub(crate) enum Said<'r> {
+pub(crate) enum RequestResolution<'r> {
     Done(Option<&'r [u8]>),
     NotExecuted,
 }
@@ -101,12 +101,12 @@ pub enum OperationStatus {
     Done,
     /// The provider refused it; a run gets the same refusal.
     Refused,
-    /// Nobody knows whether it was executed.
+    /// It is unknown whether it was executed.
     Indeterminate,
 }
 
 /// Where an operation stands. Changes nothing.
-pub(super) async fn status(place: &Place) -> Result<OperationStatus, GuardError> {
+pub(super) async fn status(place: &OperationRecord) -> Result<OperationStatus, GuardError> {
     let Some(held) = place.engine.effects.get(&place.key).await? else { return Ok(OperationStatus::Absent) };
     let payload = Payload::read(&held)?;
     if !payload.is_about(&place.fingerprint) {
@@ -115,7 +115,7 @@ pub(super) async fn status(place: &Place) -> Result<OperationStatus, GuardError>
     Ok(match payload.phase {
         Phase::Done(_) => OperationStatus::Done,
         Phase::Refused(_) => OperationStatus::Refused,
-        Phase::Failed(_) | Phase::Free => OperationStatus::Absent,
+        Phase::Failed(_) | Phase::NotExecuted => OperationStatus::Absent,
         Phase::Indeterminate => OperationStatus::Indeterminate,
         Phase::UnderWay | Phase::Reconciling => match held.lease_left() {
             lease_left if !lease_left.is_zero() => OperationStatus::InProgress { lease_left },
@@ -152,14 +152,14 @@ pub(super) struct Saying {
     pub(super) retention: Duration,
 }
 
-/// Writes what became of an operation, if it is one of which nobody knows.
+/// Writes what became of an operation, if it is indeterminate.
 pub(super) async fn resolve(engine: &Engine, saying: Saying) -> Result<(), GuardError> {
     let Saying { digest, fingerprint, resolution, who, retention } = saying;
     let who = signature(&who)?;
     let phase = match &resolution.0 {
         Outcome::Unwritable => return Err(unwritable()),
         Outcome::Done(kept) => Phase::Done(kept.clone()),
-        Outcome::NotExecuted => Phase::Free,
+        Outcome::NotExecuted => Phase::NotExecuted,
     };
     let key = engine.effects.key(Kind::Operation, &digest);
     let said = engine.effects.update(&key, |found| {
@@ -194,7 +194,7 @@ pub(super) async fn resolve(engine: &Engine, saying: Saying) -> Result<(), Guard
     said
 }
 
-/// Whether somebody may say what became of an operation. A refused one may be tried again, once the cause is mended.
+/// Whether a person may say what became of an operation. A refused one may be tried again, once the cause is mended.
 fn is_open(payload: &Payload, held: &Held, next: &Phase) -> Result<(), GuardError> {
     let nothing = |why| Err(GuardError::nothing_to_resolve(why));
     match &payload.phase {
@@ -203,16 +203,16 @@ fn is_open(payload: &Payload, held: &Held, next: &Phase) -> Result<(), GuardErro
         }
         _ if !payload.is_write => nothing("it is a read, which may be run again"),
         Phase::UnderWay | Phase::Reconciling | Phase::Indeterminate => Ok(()),
-        Phase::Refused(_) if *next == Phase::Free => Ok(()),
+        Phase::Refused(_) if *next == Phase::NotExecuted => Ok(()),
         Phase::Done(_) => nothing("it was executed"),
         Phase::Refused(_) => nothing("the provider refused it"),
-        Phase::Free | Phase::Failed(_) => nothing("it was not executed"),
+        Phase::NotExecuted | Phase::Failed(_) => nothing("it was not executed"),
     }
 }
 
 /// What a person says, in a new round where nothing was executed.
 fn contents(key: &Key, before: &Payload, phase: Phase, ttl: Duration) -> Result<Contents, LedgerError> {
-    let further = u32::from(phase == Phase::Free);
+    let further = u32::from(phase == Phase::NotExecuted);
     let round = before.round.saturating_add(further);
     let next = Payload { protected_ms: None, round, first_sent_ms: 0, phase, ..before.clone() };
     Ok(Contents { state: State::Settled, ttl, lease: Duration::ZERO, payload: key.payload_of(&next)? })

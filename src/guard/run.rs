@@ -20,7 +20,7 @@ use crate::validator::preflight::look_once;
 
 use super::done::Done;
 use super::error::GuardError;
-use super::job::Job;
+use super::job::RunContext;
 use super::reconcile::{Inquiry, Reconciled};
 use super::turn::{overheard, turn};
 
@@ -32,7 +32,7 @@ const LAST_STEPS: Duration = Duration::from_secs(15);
 #[must_use = "a guarded call does nothing until it is awaited"]
 pub struct GuardRun<T> {
     /// Taken when it starts.
-    job: Option<Job<T>>,
+    job: Option<RunContext<T>>,
     deadline: Option<Duration>,
     running: Option<Running<T>>,
 }
@@ -40,7 +40,7 @@ pub struct GuardRun<T> {
 type Running<T> = Pin<Box<dyn Future<Output = Result<Done<T>, GuardError>> + Send>>;
 
 impl<T> GuardRun<T> {
-    pub(super) fn new(job: Job<T>) -> Self {
+    pub(super) fn new(job: RunContext<T>) -> Self {
         Self { job: Some(job), deadline: None, running: None }
     }
 
@@ -54,7 +54,7 @@ impl<T> GuardRun<T> {
         self
     }
 
-    /// How to find out what became of the operation, where nobody knows and no provider key protects another sending.
+    /// How to find out what became of the operation, where it is unknown and no provider key protects another sending.
     ///
     /// The hook reads the truth at the provider, and changes nothing. It is tried like a read. One run asks at a time.
     pub fn reconcile<H, Fut>(mut self, hook: H) -> Self
@@ -98,7 +98,7 @@ impl<T> fmt::Debug for GuardRun<T> {
     }
 }
 
-async fn run<T>(job: Arc<Job<T>>, limit: Option<Duration>) -> Result<Done<T>, GuardError>
+async fn run<T>(job: Arc<RunContext<T>>, limit: Option<Duration>) -> Result<Done<T>, GuardError>
 where
     T: Serialize + DeserializeOwned + Send + 'static,
 {
@@ -109,7 +109,7 @@ where
 }
 
 /// Refuses a write that nothing but the store's record keeps from being sent twice, where a restart may lose the record.
-async fn check_restart<T>(job: &Job<T>, deadline: Deadline) -> Result<(), GuardError> {
+async fn check_restart<T>(job: &RunContext<T>, deadline: Deadline) -> Result<(), GuardError> {
     let (engine, effect) = (&job.place.engine, job.place.operation.effect());
     if !effect.is_write() || effect.key_kept_for().is_some() {
         return Ok(());
@@ -122,7 +122,7 @@ async fn check_restart<T>(job: &Job<T>, deadline: Deadline) -> Result<(), GuardE
     }
 }
 
-async fn wait<T>(job: &Arc<Job<T>>, limit: Option<Duration>) -> Result<Done<T>, GuardError>
+async fn wait<T>(job: &Arc<RunContext<T>>, limit: Option<Duration>) -> Result<Done<T>, GuardError>
 where
     T: Serialize + DeserializeOwned + Send + 'static,
 {

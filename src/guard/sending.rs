@@ -14,8 +14,8 @@ use crate::provider::ProviderError;
 use crate::provider::attempt_log::{Attempt, AttemptOutcome, Reach};
 
 use super::call::{GuardCall, provider_key};
-use super::fate::Fate;
-use super::job::{Job, Standing};
+use super::fate::EffectOutcome;
+use super::job::{Progress, RunContext};
 
 /// What is known of an operation while it is being sent.
 #[derive(Debug)]
@@ -27,7 +27,7 @@ pub(super) struct Knowledge {
     /// Whether the attempt under way took the key.
     taken: Arc<AtomicBool>,
     /// What the last attempt said, and whether it was under the provider's key.
-    last: Option<(Fate, bool)>,
+    last: Option<(EffectOutcome, bool)>,
 }
 
 /// How a call that brought no result has to end.
@@ -39,8 +39,8 @@ pub(super) enum Ending {
 }
 
 impl Knowledge {
-    pub(super) fn of(standing: &Standing) -> Self {
-        let Standing { in_doubt, protected, .. } = *standing;
+    pub(super) fn of(standing: &Progress) -> Self {
+        let Progress { in_doubt, protected, .. } = *standing;
         Self { in_doubt, is_protected: protected.is_some(), taken: Arc::default(), last: None }
     }
 
@@ -52,7 +52,7 @@ impl Knowledge {
     /// A refusal is an answer to an earlier sending too, if the provider could tell by the key that it is the same operation.
     pub(super) fn ending(&self) -> Ending {
         match self.last {
-            Some((Fate::Refused, under_key)) if !self.in_doubt || under_key => Ending::Refused,
+            Some((EffectOutcome::Refused, under_key)) if !self.in_doubt || under_key => Ending::Refused,
             _ if self.in_doubt => Ending::Indeterminate,
             _ => Ending::NotExecuted,
         }
@@ -61,7 +61,7 @@ impl Knowledge {
 
 /// A guarded call, as something the loop tries.
 pub(super) struct Sending<'j, T> {
-    job: &'j Job<T>,
+    job: &'j RunContext<T>,
     key: Arc<str>,
     /// Whether the operation declares that its provider keeps the key.
     key_is_kept: bool,
@@ -70,7 +70,12 @@ pub(super) struct Sending<'j, T> {
 }
 
 impl<'j, T> Sending<'j, T> {
-    pub(super) fn new(job: &'j Job<T>, standing: &Standing, end: LeaseEnd, knowledge: &'j mut Knowledge) -> Self {
+    pub(super) fn new(
+        job: &'j RunContext<T>,
+        standing: &Progress,
+        end: LeaseEnd,
+        knowledge: &'j mut Knowledge,
+    ) -> Self {
         let (key, key_is_kept) = (provider_key(&job.place.digest, standing.round), standing.protected.is_some());
         Self { job, key, key_is_kept, end, knowledge }
     }
@@ -102,9 +107,9 @@ impl<T: Send + 'static> Work for Sending<'_, T> {
         if !self.job.place.is_write() {
             return !self.end.is_over();
         }
-        let (fate, under_key) = (Fate::of(error), self.key_is_kept && self.knowledge.key_taken());
+        let (fate, under_key) = (EffectOutcome::of(error), self.key_is_kept && self.knowledge.key_taken());
         let Knowledge { in_doubt, is_protected, last, .. } = &mut *self.knowledge;
-        if fate == Fate::Unknown {
+        if fate == EffectOutcome::Unknown {
             *in_doubt = true;
             *is_protected &= under_key;
         }
@@ -124,7 +129,7 @@ impl<T: Send + 'static> Work for Sending<'_, T> {
 /// What stands in the place of a provider's code where nothing was sent.
 const LEASE_OVER: &str = "lease_over";
 
-/// Somebody else may have taken over, so nothing is sent any more.
+/// Another process may have taken over, so nothing is sent any more.
 fn too_late() -> ProviderError {
     ProviderError::not_sent("the lease was over before the call could be sent").permanent_by_code(LEASE_OVER)
 }

@@ -20,7 +20,7 @@ use crate::payment::verdict::Provenance;
 
 use super::done::Done;
 use super::error::{GuardError, Next};
-use super::job::{Job, Place, Standing};
+use super::job::{OperationRecord, Progress, RunContext};
 use super::lead::{lead, reconcile};
 use super::record::{Payload, Phase};
 use super::unresolved::Index;
@@ -35,12 +35,12 @@ pub(super) enum Known<T> {
     },
 }
 
-impl<T: DeserializeOwned> Job<T> {
+impl<T: DeserializeOwned> RunContext<T> {
     pub(super) fn decide(
         &self,
         found: &Held,
         waited_for: Option<Nonce>,
-    ) -> Result<Decision<Place, Known<T>>, LedgerError> {
+    ) -> Result<Decision<OperationRecord, Known<T>>, LedgerError> {
         let payload = Payload::read(found)?;
         if !payload.is_about(&self.place.fingerprint) {
             return Ok(Decision::Answer(Known::Over(Err(GuardError::key_reused()))));
@@ -48,7 +48,7 @@ impl<T: DeserializeOwned> Job<T> {
         if let Some(result) = result_in(&payload, found, waited_for) {
             return Ok(Decision::Answer(Known::Over(result)));
         }
-        let again = Standing { round: payload.round, ..self.place.first_round() };
+        let again = Progress { round: payload.round, ..self.place.first_round() };
         match &payload.phase {
             Phase::UnderWay | Phase::Reconciling if !found.lease_left().is_zero() => Ok(Decision::Wait),
             Phase::UnderWay | Phase::Reconciling | Phase::Indeterminate if payload.is_write => {
@@ -63,14 +63,14 @@ impl<T: DeserializeOwned> Job<T> {
         &self,
         found: &Held,
         payload: &Payload,
-        again: Standing,
-    ) -> Result<Decision<Place, Known<T>>, LedgerError> {
+        again: Progress,
+    ) -> Result<Decision<OperationRecord, Known<T>>, LedgerError> {
         let first_sent = payload.first_sent(found);
         let protected = self.place.resendable(payload, first_sent);
-        let standing = Standing { first_sent, protected, in_doubt: true, ..again };
+        let standing = Progress { first_sent, protected, in_doubt: true, ..again };
         Ok(match (&self.inquire, &payload.phase) {
             _ if protected.is_some() => Decision::TakeOver(standing),
-            (Some(_), _) => Decision::TakeOver(Standing { asks_about: Some(found.sender()), ..standing }),
+            (Some(_), _) => Decision::TakeOver(Progress { asks_about: Some(found.sender()), ..standing }),
             (None, Phase::Indeterminate) => Decision::Answer(Known::Indeterminate { is_new: false }),
             // The mark names the claim, so that the process which does know may still say so.
             (None, _) => Decision::Mark(self.place.mark(&standing)?, Known::Indeterminate { is_new: true }),
@@ -98,7 +98,7 @@ where
 }
 
 /// What another run of this process found meanwhile, if that needs no look of this run's own.
-pub(super) fn overheard<T>(job: &Job<T>, look: &Look) -> Option<Result<Done<T>, GuardError>>
+pub(super) fn overheard<T>(job: &RunContext<T>, look: &Look) -> Option<Result<Done<T>, GuardError>>
 where
     T: DeserializeOwned,
 {
@@ -112,7 +112,7 @@ where
 }
 
 /// Looks, and goes through with what follows.
-pub(super) async fn turn<T>(job: &Job<T>, look: Look) -> Result<Turn<Done<T>>, GuardError>
+pub(super) async fn turn<T>(job: &RunContext<T>, look: Look) -> Result<Turn<Done<T>>, GuardError>
 where
     T: Serialize + DeserializeOwned + Send + 'static,
 {
@@ -146,7 +146,7 @@ where
 }
 
 /// Whether nothing can go wrong by going on without the store.
-fn goes_on_without(place: &Place, standing: &Standing, why: &LedgerError) -> bool {
+fn goes_on_without(place: &OperationRecord, standing: &Progress, why: &LedgerError) -> bool {
     if !(why.is_down() || why.is_newer() && !place.is_write()) {
         return false;
     }

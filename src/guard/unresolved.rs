@@ -1,4 +1,4 @@
-//! The list of operations of which nobody knows whether they were executed: one record per provider, tenants together.
+//! The list of indeterminate operations, of which it is unknown whether they were executed: one record per provider, tenants together.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -14,7 +14,7 @@ use rand::rngs::StdRng;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::job::Place;
+use super::job::OperationRecord;
 use super::record::{Payload, Phase};
 
 /// At the longest names they fill three quarters of a record. More are no list but an outage, and are counted.
@@ -70,7 +70,7 @@ impl fmt::Debug for OperationReference {
     }
 }
 
-/// An operation of which nobody knows whether it was executed.
+/// An operation of which it is unknown whether it was executed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unresolved {
     tenant: Box<str>,
@@ -213,12 +213,12 @@ impl<'e> Index<'e> {
     }
 
     /// The list on which an operation belongs.
-    pub(super) fn of(place: &'e Place) -> Self {
+    pub(super) fn of(place: &'e OperationRecord) -> Self {
         Self::new(&place.engine, place.settings.write_retention)
     }
 
     /// Puts an operation on the list, unless it is there.
-    pub(super) async fn add(&self, place: &Place) -> Result<(), LedgerError> {
+    pub(super) async fn add(&self, place: &OperationRecord) -> Result<(), LedgerError> {
         let backlog = &self.engine.backlog;
         let (tenant, name) = (place.operation.tenant().into(), place.operation.name().into());
         let operation = Unlisted { digest: place.digest, tenant, name };

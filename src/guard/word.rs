@@ -14,8 +14,8 @@ use tokio::time::Instant;
 
 use crate::ledger::{Claimable, Contents, FAILED_FOR, Held, Key, LateWords, LedgerError, Nonce, Said, State, millis};
 
-use super::job::{Place, Standing};
-use super::record::{Failure, Kept, Payload, Phase, Refusal};
+use super::job::{OperationRecord, Progress};
+use super::record::{KeptRefusal, KeptResult, Payload, Phase, ReadFailure};
 use super::unresolved::Index;
 
 /// A claim of a read that is not taken over is gone after so many leases: nothing has to be remembered.
@@ -23,11 +23,11 @@ const READ_TTL_IN_LEASES: u32 = 2;
 
 /// What came of an operation, or of asking about it.
 #[derive(Debug)]
-pub(super) enum Word {
-    Done(Kept),
-    Refused(Refusal),
+pub(super) enum OperationEnd {
+    Done(KeptResult),
+    Refused(KeptRefusal),
     /// A read failed, for those who wait for it.
-    Failed(Failure),
+    Failed(ReadFailure),
     /// It may have been executed.
     Indeterminate {
         /// Whether the provider's key protects another sending.
@@ -41,8 +41,8 @@ pub(super) enum Word {
     NewRound,
 }
 
-impl Place {
-    fn contents(&self, standing: &Standing, phase: Phase) -> Result<Contents, LedgerError> {
+impl OperationRecord {
+    fn contents(&self, standing: &Progress, phase: Phase) -> Result<Contents, LedgerError> {
         let is_write = self.is_write();
         let ttl = match &phase {
             _ if is_write => self.settings.write_retention,
@@ -64,14 +64,14 @@ impl Place {
     }
 
     /// What is said of a sending that broke off, by a run that may not send again.
-    pub(super) fn mark(&self, standing: &Standing) -> Result<Contents, LedgerError> {
+    pub(super) fn mark(&self, standing: &Progress) -> Result<Contents, LedgerError> {
         self.contents(standing, Phase::Indeterminate)
     }
 }
 
-impl Claimable for Place {
-    type Carried = Standing;
-    type Word = Word;
+impl Claimable for OperationRecord {
+    type Carried = Progress;
+    type Word = OperationEnd;
 
     fn key(&self) -> &Key {
         &self.key
@@ -79,72 +79,78 @@ impl Claimable for Place {
 
     /// A read costs no more than to be made again. Without a record, it is the sender's word that counts, and not that of a
     /// reconciliation: the sender may have said meanwhile that nothing was executed.
-    fn late_words(&self, word: Option<&Word>) -> LateWords {
+    fn late_words(&self, word: Option<&OperationEnd>) -> LateWords {
         match word {
             _ if !self.is_write() => LateWords::None,
-            Some(Word::StillUnknown | Word::NewRound) => LateWords::OverOwnClaim,
+            Some(OperationEnd::StillUnknown | OperationEnd::NewRound) => LateWords::OverOwnClaim,
             _ => LateWords::AlsoWhereNoRecordIs,
         }
     }
 
-    fn claim(&self, standing: &Standing, _since: Instant) -> Result<Contents, LedgerError> {
+    fn claim(&self, standing: &Progress, _since: Instant) -> Result<Contents, LedgerError> {
         let phase = if standing.asks_about.is_some() { Phase::Reconciling } else { Phase::UnderWay };
         self.contents(standing, phase)
     }
 
-    fn last(&self, standing: &Standing, word: &Word) -> Result<Option<Contents>, LedgerError> {
+    fn last(&self, standing: &Progress, word: &OperationEnd) -> Result<Option<Contents>, LedgerError> {
         let mut next = *standing;
         let phase = match word {
-            Word::Done(kept) => Phase::Done(kept.clone()),
-            Word::Refused(refusal) => Phase::Refused(refusal.clone()),
-            Word::Failed(failure) => Phase::Failed(failure.clone()),
-            Word::StillUnknown => Phase::Indeterminate,
-            Word::Indeterminate { is_protected } => {
+            OperationEnd::Done(kept) => Phase::Done(kept.clone()),
+            OperationEnd::Refused(refusal) => Phase::Refused(refusal.clone()),
+            OperationEnd::Failed(failure) => Phase::Failed(failure.clone()),
+            OperationEnd::StillUnknown => Phase::Indeterminate,
+            OperationEnd::Indeterminate { is_protected } => {
                 next.protected = next.protected.filter(|_| *is_protected);
                 Phase::Indeterminate
             }
             // A first round that was not executed leaves nothing worth a record.
-            Word::NotExecuted if next.round == 0 => return Ok(None),
-            Word::NotExecuted => {
+            OperationEnd::NotExecuted if next.round == 0 => return Ok(None),
+            OperationEnd::NotExecuted => {
                 next.protected = None;
-                Phase::Free
+                Phase::NotExecuted
             }
-            Word::NewRound => {
+            OperationEnd::NewRound => {
                 (next.round, next.protected) = (next.round.saturating_add(1), None);
-                Phase::Free
+                Phase::NotExecuted
             }
         };
         self.contents(&next, phase).map(Some)
     }
 
     /// A reconciliation, and what it leaves unknown, names the claim under which was sent: its process may still tell.
-    fn marks(&self, standing: &Standing, word: Option<&Word>) -> Option<Nonce> {
-        standing.asks_about.filter(|_| matches!(word, None | Some(Word::StillUnknown)))
+    fn marks(&self, standing: &Progress, word: Option<&OperationEnd>) -> Option<Nonce> {
+        standing.asks_about.filter(|_| matches!(word, None | Some(OperationEnd::StillUnknown)))
     }
 
-    fn may_follow(&self, standing: &Standing, word: &Word, found: &Held, own: Nonce) -> Result<bool, LedgerError> {
+    fn may_follow(
+        &self,
+        standing: &Progress,
+        word: &OperationEnd,
+        found: &Held,
+        own: Nonce,
+    ) -> Result<bool, LedgerError> {
         let payload = Payload::read(found)?;
         let is_open = matches!(payload.phase, Phase::UnderWay | Phase::Reconciling | Phase::Indeterminate);
         let is_same = payload.is_about(&self.fingerprint) && payload.round == standing.round;
-        let is_executed = matches!(word, Word::Done(_)) && self.is_write();
+        let is_executed = matches!(word, OperationEnd::Done(_)) && self.is_write();
         Ok(is_open && is_same && (is_executed || found.is_mark_of(own)))
     }
 
     /// Without its result.
-    fn smaller(&self, word: &Word) -> Option<Word> {
-        matches!(word, Word::Done(Kept::Json(_))).then_some(Word::Done(Kept::Nothing))
+    fn smaller(&self, word: &OperationEnd) -> Option<OperationEnd> {
+        matches!(word, OperationEnd::Done(KeptResult::Json(_))).then_some(OperationEnd::Done(KeptResult::Nothing))
     }
 
-    async fn follow(&self, standing: &Standing, word: &Word, said: &Said) -> Result<(), LedgerError> {
+    async fn follow(&self, standing: &Progress, word: &OperationEnd, said: &Said) -> Result<(), LedgerError> {
         let listed = match (word, said) {
-            (Word::Done(_), Said::Lost(Some(found))) => {
+            (OperationEnd::Done(_), Said::Lost(Some(found))) => {
                 if Payload::read(found).is_ok_and(|payload| payload.round > standing.round) {
                     self.engine.telemetry.contradicted(self.operation.name(), &self.digest);
                 }
                 Ok(())
             }
             (_, Said::Lost(_)) => Ok(()),
-            (Word::Indeterminate { .. } | Word::StillUnknown, _) => Index::of(self).add(self).await,
+            (OperationEnd::Indeterminate { .. } | OperationEnd::StillUnknown, _) => Index::of(self).add(self).await,
             // It was never in doubt.
             (_, Said::InTime) if !standing.in_doubt => Ok(()),
             _ if !self.is_write() => Ok(()),
@@ -161,11 +167,11 @@ impl Claimable for Place {
     }
 
     /// Nothing was sent under it. What was in doubt before, still is.
-    fn if_orphaned(&self, standing: &Standing) -> Option<Word> {
+    fn if_orphaned(&self, standing: &Progress) -> Option<OperationEnd> {
         Some(match standing {
-            Standing { asks_about: Some(_), .. } => Word::StillUnknown,
-            Standing { in_doubt: true, .. } => Word::Indeterminate { is_protected: true },
-            _ => Word::NotExecuted,
+            Progress { asks_about: Some(_), .. } => OperationEnd::StillUnknown,
+            Progress { in_doubt: true, .. } => OperationEnd::Indeterminate { is_protected: true },
+            _ => OperationEnd::NotExecuted,
         })
     }
 }

@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep};
 use super::acquire::Unbacked;
 use super::claimable::{Claimable, LateWords};
 use super::last_word::LastWord;
-use super::lease_end::{Asked, LeaseEnd};
+use super::lease_end::{AskedAt, LeaseEnd};
 use super::renewal::{renewal_pace, while_renewing};
 use super::{Held, Ledger, LedgerError, Nonce, Ours, Record, Replaced, Swapped};
 
@@ -40,7 +40,7 @@ pub(crate) struct Lease<C: Claimable> {
     what: C,
     carried: C::Carried,
     claim: Result<Ours, Unconfirmed>,
-    asked: Asked,
+    asked: AskedAt,
     end: LeaseEnd,
     origin: Origin,
     has_begun: bool,
@@ -77,7 +77,7 @@ impl<C: Claimable> Lease<C> {
     /// One that is about to be asked for, and the record that asks for it.
     pub(super) fn asking(ledger: &Ledger, what: &C, carried: C::Carried) -> Result<(Box<Self>, Record), LedgerError> {
         // Another nonce than any claim bore that was asked for before: that one may still be made, any time later.
-        let (nonce, asked) = (Nonce::draw()?, Asked::now());
+        let (nonce, asked) = (Nonce::draw()?, AskedAt::now());
         let record = what.claim(&carried, asked.at)?.record(nonce, what.marks(&carried, None));
         let (ledger, what, end) = (ledger.clone(), what.clone(), LeaseEnd::new(asked, record.lease()));
         let claim = Err(Unconfirmed { nonce, or_again: true, why: None });
@@ -87,7 +87,7 @@ impl<C: Claimable> Lease<C> {
 
     /// One that another call has, too.
     pub(super) fn assumed(ledger: &Ledger, what: &C, carried: C::Carried, found: &Held) -> Box<Self> {
-        let (ledger, what, asked) = (ledger.clone(), what.clone(), Asked::now());
+        let (ledger, what, asked) = (ledger.clone(), what.clone(), AskedAt::now());
         let (claim, end) = (Ok(found.clone().assume()), LeaseEnd::new(asked, found.lease_left()));
         let (origin, has_begun, is_over) = (Origin::Assumed, false, false);
         Box::new(Self { ledger, what, carried, claim, asked, end, origin, has_begun, is_over })
@@ -175,7 +175,7 @@ impl<C: Claimable> Lease<C> {
         if self.end.since() == Duration::MAX {
             return Ok(false);
         }
-        let asked = Asked::now();
+        let asked = AskedAt::now();
         let contents = self.what.claim(&self.carried, self.asked.at)?;
         let record = contents.record(ours.record.nonce, self.what.marks(&self.carried, None));
         Ok(match self.ledger.settle(self.what.key(), ours, record).await? {

@@ -10,12 +10,12 @@ const TOLERANCE: Duration = Duration::from_secs(1);
 
 /// When a claim was asked for, by two clocks.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Asked {
+pub(super) struct AskedAt {
     pub(super) at: Instant,
     by_system: SystemTime,
 }
 
-impl Asked {
+impl AskedAt {
     pub(super) fn now() -> Self {
         Self { at: Instant::now(), by_system: SystemTime::now() }
     }
@@ -43,15 +43,15 @@ pub(super) fn held_for(monotonic: Duration, by_system: Option<Duration>) -> Dura
 pub(crate) struct LeaseEnd {
     length: Duration,
     /// When the claim or its last renewal was asked for; `None` when the lease is lost.
-    asked: Arc<Mutex<Option<Asked>>>,
+    asked: Arc<Mutex<Option<AskedAt>>>,
 }
 
 impl LeaseEnd {
-    pub(super) fn new(asked: Asked, length: Duration) -> Self {
+    pub(super) fn new(asked: AskedAt, length: Duration) -> Self {
         Self { length, asked: Arc::new(Mutex::new(Some(asked))) }
     }
 
-    pub(super) fn set(&self, asked: Option<Asked>) {
+    pub(super) fn set(&self, asked: Option<AskedAt>) {
         *self.asked.lock().unwrap_or_else(PoisonError::into_inner) = asked;
     }
 

@@ -37,7 +37,7 @@ struct Keys {
 
 /// What is known of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Standing {
+pub(crate) enum KeyState {
     /// It is bound to the same claims.
     Bound,
     /// It is bound to others.
@@ -65,7 +65,7 @@ impl KeyRegister {
     }
 
     /// What this process knows of a key.
-    pub(crate) fn standing(&self, key: &Fingerprint, intent: &PaymentIntent) -> Standing {
+    pub(crate) fn standing(&self, key: &Fingerprint, intent: &PaymentIntent) -> KeyState {
         let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
         keys.drop_over(Instant::now());
         keys.standing(key, intent)
@@ -80,9 +80,9 @@ impl KeyRegister {
         let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
         keys.drop_over(now);
         match keys.standing(&key, intent) {
-            Standing::Bound => return Ok(()),
-            Standing::Reused => return Err(ValidateError::key_reused()),
-            Standing::Unknown => {}
+            KeyState::Bound => return Ok(()),
+            KeyState::Reused => return Err(ValidateError::key_reused()),
+            KeyState::Unknown => {}
         }
         if let Some((_, in_store)) = keys.claims.get_mut(&key) {
             *in_store = known;
@@ -116,12 +116,12 @@ impl Keys {
         }
     }
 
-    fn standing(&self, key: &Fingerprint, intent: &PaymentIntent) -> Standing {
+    fn standing(&self, key: &Fingerprint, intent: &PaymentIntent) -> KeyState {
         match self.claims.get(key) {
-            Some((first, true)) if first == intent.fingerprint() => Standing::Bound,
-            Some((first, false)) if first == intent.fingerprint() => Standing::Unknown,
-            Some(_) => Standing::Reused,
-            None => Standing::Unknown,
+            Some((first, true)) if first == intent.fingerprint() => KeyState::Bound,
+            Some((first, false)) if first == intent.fingerprint() => KeyState::Unknown,
+            Some(_) => KeyState::Reused,
+            None => KeyState::Unknown,
         }
     }
 }

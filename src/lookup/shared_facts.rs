@@ -38,7 +38,7 @@ pub use kept::KeptFacts;
 /// How long a forgotten payment's place is kept, so that a claim which was long under way does not slip in behind.
 const VOID_FOR: Duration = Duration::from_secs(5);
 
-/// Past its lease a claim stays this many leases, so that whoever takes over knows that somebody was there.
+/// Past its lease a claim stays this many leases, so that the process that takes over knows that another one was there.
 const CLAIM_TTL_IN_LEASES: u32 = 2;
 
 /// The facts of a service in its store.
@@ -64,7 +64,7 @@ struct Known {
 
 /// Why a flight failed, for those who waited for it elsewhere.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Failure {
+pub(crate) struct SharedFailure {
     code: Box<str>,
     retry_after_ms: Option<u64>,
 }
@@ -72,7 +72,7 @@ pub(crate) struct Failure {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Payload {
     known: Option<Known>,
-    failure: Option<Failure>,
+    failure: Option<SharedFailure>,
     /// How long before it was written the claim was made: renewed, it is older than its record.
     claimed_ms: u64,
 }
@@ -199,7 +199,7 @@ impl SharedFacts {
 enum Answer {
     Facts(Box<Found>),
     /// The flight that was waited for has failed.
-    Failed(Failure),
+    Failed(SharedFailure),
 }
 
 /// The record of a payment's facts.
@@ -210,7 +210,7 @@ pub(crate) struct FactsRecord {
 }
 
 /// How a flight ends.
-pub(crate) enum Word {
+pub(crate) enum FactsEnd {
     Facts {
         facts: Box<ProviderPayment>,
         at: Moment,
@@ -218,19 +218,24 @@ pub(crate) enum Word {
         lives: Duration,
     },
     /// For the calls that wait elsewhere; without a failure they take over, since the cause was this process's own.
-    Failed(Option<Failure>),
+    Failed(Option<SharedFailure>),
 }
 
-impl Word {
+impl FactsEnd {
     fn failed(error: &CallError) -> Self {
         let failure =
-            || Failure { code: error.condition().code.into(), retry_after_ms: error.retry_after().map(millis) };
+            || SharedFailure { code: error.condition().code.into(), retry_after_ms: error.retry_after().map(millis) };
         Self::Failed(error.is_for_all().then(failure))
     }
 }
 
 impl FactsRecord {
-    fn write(&self, known: Option<Known>, failure: Option<Failure>, claimed: Duration) -> Result<Vec<u8>, LedgerError> {
+    fn write(
+        &self,
+        known: Option<Known>,
+        failure: Option<SharedFailure>,
+        claimed: Duration,
+    ) -> Result<Vec<u8>, LedgerError> {
         self.key.payload_of(&Payload { known, failure, claimed_ms: millis(claimed) })
     }
 }
@@ -238,10 +243,10 @@ impl FactsRecord {
 impl Claimable for FactsRecord {
     /// What was known before, so that a failure does not lose it.
     type Carried = Option<Older>;
-    type Word = Word;
+    type Word = FactsEnd;
 
     /// Facts that come late would be older than they say, and asking again costs no more than another reading.
-    fn late_words(&self, _word: Option<&Word>) -> LateWords {
+    fn late_words(&self, _word: Option<&FactsEnd>) -> LateWords {
         LateWords::None
     }
 
@@ -256,16 +261,16 @@ impl Claimable for FactsRecord {
         Ok(Contents { state: State::Claimed, ttl, lease, payload })
     }
 
-    fn last(&self, older: &Option<Older>, word: &Word) -> Result<Option<Contents>, LedgerError> {
+    fn last(&self, older: &Option<Older>, word: &FactsEnd) -> Result<Option<Contents>, LedgerError> {
         let (state, ttl, payload) = match word {
-            Word::Facts { facts, at, keys, lives } => {
+            FactsEnd::Facts { facts, at, keys, lives } => {
                 let age = at.age();
                 // However short they live, the calls that waited for them take them.
                 let ttl = lives.saturating_sub(age).max(FAILED_FOR);
                 let known = Known { age_ms: millis(age), keys: keys.clone(), facts: ProviderPayment::clone(facts) };
                 (State::Settled, ttl, self.write(Some(known), None, Duration::ZERO)?)
             }
-            Word::Failed(failure) => {
+            FactsEnd::Failed(failure) => {
                 let older_for = self.shared.remembers(older.as_ref());
                 if failure.is_none() && older_for.is_zero() {
                     return Ok(None);
@@ -282,8 +287,8 @@ impl Claimable for FactsRecord {
     }
 
     /// The provider's code panicked. Another process may ask at once.
-    fn if_dropped(&self) -> Option<Word> {
-        Some(Word::failed(&CallError::new(Cause::Interrupted)))
+    fn if_dropped(&self) -> Option<FactsEnd> {
+        Some(FactsEnd::failed(&CallError::new(Cause::Interrupted)))
     }
 }
 
@@ -306,7 +311,7 @@ impl Lease<FactsRecord> {
         let mut keys = self.keys().to_vec();
         keys.retain(|key| !own.contains(key));
         keys.extend(own);
-        let settled = self.conclude(Word::Facts { facts: Box::new(facts.clone()), at, keys, lives }).await;
+        let settled = self.conclude(FactsEnd::Facts { facts: Box::new(facts.clone()), at, keys, lives }).await;
         if let Err(error) = &settled
             && !matches!(error, LedgerError::TimedOut { .. })
         {
@@ -318,7 +323,7 @@ impl Lease<FactsRecord> {
 
     /// Lets the calls that wait elsewhere fail with it, or take over where the cause was this process's own.
     pub(crate) async fn fail(mut self: Box<Self>, error: &CallError) -> Result<(), LedgerError> {
-        self.conclude(Word::failed(error)).await.map(drop)
+        self.conclude(FactsEnd::failed(error)).await.map(drop)
     }
 }
 
@@ -389,8 +394,8 @@ fn enough(read: Result<Payload, LedgerError>) -> Result<Payload, LedgerError> {
     }
 }
 
-impl From<Failure> for ValidateError {
-    fn from(failure: Failure) -> Self {
+impl From<SharedFailure> for ValidateError {
+    fn from(failure: SharedFailure) -> Self {
         CallError::elsewhere(&failure.code, failure.retry_after_ms.map(Duration::from_millis)).into()
     }
 }

@@ -9,9 +9,9 @@
 //!
 //! An order's record counts only while the payment's record that it names is claimed or settled for this order. What is
 //! left of a binding that broke off is taken over: the payment's record once its lease is over, the order's record once
-//! the payment's no longer bears it out. Whoever takes an order away from a claim under way makes the claim void first, so
+//! the payment's no longer bears it out. A call that takes an order away from a claim under way makes the claim void first, so
 //! that it cannot be settled afterwards. And since the order's record also names the claim, a new claim of the same payment
-//! has to write it anew, and meets whoever is taking it away.
+//! has to write it anew, and meets the call that is taking it away.
 //!
 //! The payment's record may also stand at a former place, from the time when its account was named in another way
 //! ([`ProviderIdentity::former_redemptions`]). Nothing is recorded there any more. The former places are read once the first

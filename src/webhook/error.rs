@@ -229,7 +229,7 @@ impl fmt::Display for WebhookError {
     }
 }
 
-/// Shows a handler's error as a log would, since nobody knows what it holds.
+/// Shows a handler's error as a log would, since what it holds is unknown.
 impl fmt::Debug for WebhookError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_tuple("WebhookError");

@@ -12,7 +12,7 @@ use crate::telemetry::Telemetry;
 
 use super::Refusal;
 use super::backoff::Waits;
-use super::decision::{Decision, Transient};
+use super::decision::{RetryDecision, Transient};
 use super::work::{Finished, Work};
 
 pub(super) struct Course<'r> {
@@ -68,7 +68,7 @@ impl<'r> Course<'r> {
     pub(super) fn failed(
         &mut self,
         error: &ProviderError,
-        decision: Decision,
+        decision: RetryDecision,
         wait: Option<(Duration, WaitReason)>,
         start: Instant,
         end: Instant,

@@ -8,7 +8,7 @@ use super::transient::TransientPatterns;
 
 /// What a failure calls for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Decision {
+pub(crate) struct RetryDecision {
     pub(crate) transient: Transient,
     pub(crate) rule: Rule,
 }
@@ -22,8 +22,9 @@ pub(crate) enum Transient {
 }
 
 /// Header, code, status, how far the call got, text: the first that knows decides.
-pub(crate) fn decide(error: &ProviderError, patterns: &TransientPatterns) -> Decision {
-    let decision = |retry: bool, rule| Decision { transient: if retry { Transient::Yes } else { Transient::No }, rule };
+pub(crate) fn decide(error: &ProviderError, patterns: &TransientPatterns) -> RetryDecision {
+    let decision =
+        |retry: bool, rule| RetryDecision { transient: if retry { Transient::Yes } else { Transient::No }, rule };
     match error.advice() {
         Some(Advice::Header { retry }) => return decision(retry, Rule::ProviderHeader),
         Some(Advice::Code { retry }) => {
@@ -32,7 +33,7 @@ pub(crate) fn decide(error: &ProviderError, patterns: &TransientPatterns) -> Dec
         None => {}
     }
     match (error.kind(), error.status()) {
-        (Kind::Unreadable, _) => Decision { transient: Transient::Once, rule: Rule::Unreadable },
+        (Kind::Unreadable, _) => RetryDecision { transient: Transient::Once, rule: Rule::Unreadable },
         (_, Some(status)) => decision(is_transient_status(status), Rule::Status(status)),
         (Kind::NotSent, None) => decision(true, Rule::Reach(Reach::NotSent)),
         // A look-up changes nothing, so not knowing whether it was seen is no reason to stop.
@@ -51,7 +52,7 @@ const fn is_transient_status(status: u16) -> bool {
 }
 
 /// A rate limit and a refusal are answers; only silence and server errors say that the provider is down.
-pub(crate) fn health(error: &ProviderError, decision: &Decision) -> ProviderHealth {
+pub(crate) fn health(error: &ProviderError, decision: &RetryDecision) -> ProviderHealth {
     let down = match (error.kind(), error.status()) {
         (_, Some(status)) => status >= 500,
         (Kind::NotSent | Kind::OutcomeUnknown | Kind::Message, None) => decision.transient != Transient::No,

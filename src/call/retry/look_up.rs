@@ -20,7 +20,7 @@ use super::work::{Finished, Work};
 
 /// What the provider answered, when, and after which attempts.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct LookUpAnswer {
     pub(crate) facts: ProviderPayment,
     pub(crate) at: Instant,
     pub(crate) attempts: Vec<Attempt>,
@@ -36,7 +36,7 @@ impl<F: Fn(Option<Instant>) + Send> Work for LookUp<'_, F> {
     const TRAFFIC: Traffic = Traffic::LookUps;
 
     type Answer = ProviderPayment;
-    type Output = Answer;
+    type Output = LookUpAnswer;
 
     fn attempt(
         &mut self,
@@ -59,8 +59,8 @@ impl<F: Fn(Option<Instant>) + Send> Work for LookUp<'_, F> {
         (AttemptOutcome::Facts, facts.request_id.take())
     }
 
-    fn finished(facts: ProviderPayment, Finished { at, attempts }: Finished) -> Answer {
-        Answer { facts, at, attempts }
+    fn finished(facts: ProviderPayment, Finished { at, attempts }: Finished) -> LookUpAnswer {
+        LookUpAnswer { facts, at, attempts }
     }
 }
 
@@ -75,7 +75,7 @@ impl Retrier {
         deadline: Deadline,
         telemetry: &'r Telemetry,
         started: impl Fn(Option<Instant>) + Send + 'r,
-    ) -> impl Future<Output = Result<Answer, CallError>> + Send + 'r {
+    ) -> impl Future<Output = Result<LookUpAnswer, CallError>> + Send + 'r {
         self.pursue(LookUp { provider: &*self.provider, payment, started }, begin, deadline, telemetry)
     }
 }

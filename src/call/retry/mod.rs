@@ -34,12 +34,12 @@ pub(crate) use budget::Budget;
 pub use budget::RetryBudget;
 pub use explain::Explanation;
 pub(crate) use lane::{Lane, Traffic};
-pub(crate) use look_up::Answer;
+pub(crate) use look_up::LookUpAnswer;
 pub(crate) use transient::TransientPatterns;
 pub(crate) use work::{Finished, Work};
 
 use course::Course;
-use decision::{Decision, Transient, decide, health};
+use decision::{RetryDecision, Transient, decide, health};
 use lane::Passage;
 
 /// Past a Retry-After or a closed gate, callers come back spread over this share of the wait, so that they do not all
@@ -220,7 +220,7 @@ impl Retrier {
         traffic: Traffic,
         course: &mut Course<'_>,
         error: &ProviderError,
-        decision: &Decision,
+        decision: &RetryDecision,
         may_go_on: bool,
         now: Instant,
     ) -> Result<(Duration, WaitReason), Stopped> {
@@ -279,7 +279,7 @@ impl Retrier {
     fn health(
         &self,
         error: &ProviderError,
-        decision: &Decision,
+        decision: &RetryDecision,
         limit: Duration,
         deadline: Deadline,
     ) -> Option<ProviderHealth> {

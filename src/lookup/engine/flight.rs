@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use crate::call::deadline::Deadline;
 use crate::call::error::CallError;
-use crate::call::retry::Answer;
+use crate::call::retry::LookUpAnswer;
 use crate::ledger::Lease;
 use crate::lookup::facts_flight::{FactsLeader, FactsOutcome, LookedUp, Source};
 use crate::lookup::shared_facts::{FactsRecord, Found, JoinedElsewhere, SharedFacts};
@@ -40,7 +40,12 @@ pub(super) async fn fly(engine: Arc<Engine>, leader: FactsLeader, now: Instant, 
 }
 
 impl Engine {
-    async fn ask_provider(&self, leader: &FactsLeader, now: Instant, deadline: Deadline) -> Result<Answer, CallError> {
+    async fn ask_provider(
+        &self,
+        leader: &FactsLeader,
+        now: Instant,
+        deadline: Deadline,
+    ) -> Result<LookUpAnswer, CallError> {
         let started = |at: Option<Instant>| leader.flight().notes().attempt_started(at.map(Moment::at));
         self.retrier.run(leader.key(), now, deadline, &self.telemetry, started).await
     }
@@ -96,7 +101,7 @@ impl Engine {
         let (claimed_at, sent_at) = (lease.asked_at(), Instant::now());
         let age = looked_up.stamp.at.age();
         let recorded = lease.settle(&self.rules, &looked_up.facts, looked_up.stamp.at).await;
-        // The settling says that nobody had forgotten the payment before; without it, only the claim does.
+        // The settling says that no caller had forgotten the payment before; without it, only the claim does.
         looked_up.confirmed_at = Some(if matches!(recorded, Ok(true)) { sent_at } else { claimed_at });
         match recorded {
             Ok(true) => looked_up.keep = in_memory(looked_up.keep, age, shared.memory_for),
@@ -112,8 +117,8 @@ impl Engine {
     }
 
     /// Makes an answer of the provider ready to be judged and kept.
-    fn looked_up(&self, answer: Answer, others_keys: &[Box<str>]) -> LookedUp {
-        let Answer { mut facts, at, attempts } = answer;
+    fn looked_up(&self, answer: LookUpAnswer, others_keys: &[Box<str>]) -> LookedUp {
+        let LookUpAnswer { mut facts, at, attempts } = answer;
         self.rules.prune(&mut facts, others_keys);
         facts.as_of = facts.as_of.or_else(|| Some(SystemTime::now().duration_since(UNIX_EPOCH).ok()?.as_secs()));
         let keep = Some(self.rules.shelf_life(&facts));

@@ -20,7 +20,7 @@ use crate::ledger::{Bound, LastLook, Ledger, LedgerError};
 use crate::lookup::error::ValidateError;
 use crate::lookup::facts_cache::{FactsCache, Kept, Proven, Stamp};
 use crate::lookup::facts_flight::{FactsFlight, FactsFlights, FactsOutcome, FlightNotes, Source};
-use crate::lookup::key_register::{KeyRegister, Standing};
+use crate::lookup::key_register::{KeyRegister, KeyState};
 use crate::lookup::shared_facts::{KeptFacts, SharedFacts};
 use crate::lookup::validation::Validation;
 use crate::moment::Moment;
@@ -115,9 +115,9 @@ impl Engine {
             return Ok(KeyStanding::Clear);
         }
         match self.keys.standing(&digest, intent) {
-            Standing::Bound => Ok(KeyStanding::Clear),
-            Standing::Reused => Err(ValidateError::key_reused()),
-            Standing::Unknown => Ok(KeyStanding::AskTheStore(digest)),
+            KeyState::Bound => Ok(KeyStanding::Clear),
+            KeyState::Reused => Err(ValidateError::key_reused()),
+            KeyState::Unknown => Ok(KeyStanding::AskTheStore(digest)),
         }
     }
 
@@ -259,7 +259,7 @@ impl Engine {
         };
         let error = match outcome {
             Ok(Ok(Ok(looked_up))) => {
-                // Whoever came after it was looked up may have come after it was forgotten.
+                // A caller that came after it was looked up may have come after it was forgotten.
                 if provenance == Provenance::Coalesced && looked_up.confirmed_at.is_some_and(|at| arrived >= at) {
                     return Ok(None);
                 }

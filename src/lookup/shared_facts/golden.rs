@@ -1,6 +1,6 @@
 //! The bytes of facts, as files, and what their versions come to.
 
-use super::{Failure, Known, Payload, enough};
+use super::{Known, Payload, SharedFailure, enough};
 use crate::intent::currency::Currency;
 use crate::ledger::golden::is_golden;
 use crate::ledger::{Kind, LedgerError, State};
@@ -60,7 +60,7 @@ fn golden_files_hold_what_is_written_of_facts() {
         ..ProviderPayment::new("pi_1", PaymentStatus::Paid).with_amount(1_999, Currency::EUR)
     };
     is_golden(Kind::Facts, 1, "settled_whole", State::Settled, false, &settled(whole.clone()));
-    let failure = |retry_after_ms| Some(Failure { code: "unavailable".into(), retry_after_ms });
+    let failure = |retry_after_ms| Some(SharedFailure { code: "unavailable".into(), retry_after_ms });
     let failed = Payload { failure: failure(Some(2_000)), ..settled(whole) };
     is_golden(Kind::Facts, 1, "failed_with_older_facts", State::Failed, false, &failed);
     let failed = Payload { failure: failure(None), ..Payload::default() };

@@ -9,7 +9,7 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
 
 use super::cluster::Cluster;
-use super::connection::{Node, Settings};
+use super::connection::{ConnectionSettings, Node};
 use super::dial::Dial;
 use super::endpoint::{Address, Endpoint, Login};
 use super::sentinel::Sentinel;
@@ -172,7 +172,7 @@ impl RedisStoreBuilder {
             dial.database = self.primary.database.unwrap_or_default();
             dial.tls = tls(self.primary.tls.unwrap_or(endpoint.tls))?;
         }
-        let settings = Arc::new(Settings {
+        let settings = Arc::new(ConnectionSettings {
             dial,
             connect_timeout: self.connect_timeout,
             command_timeout: self.command_timeout,

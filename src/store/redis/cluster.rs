@@ -9,12 +9,12 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::connection::{Fault, Node, Settings};
+use super::connection::{ConnectionFault, ConnectionSettings, Node};
 use super::endpoint::Address;
 use super::fault::Remedy;
 use super::lookup::{ask, first_answer};
 use super::renewed::Renewed;
-use super::reply::{Reply, Request};
+use super::reply::{RecordReply, Request};
 use super::slots::{Slots, redirection, slot_of};
 use crate::store::{RestartLoss, StoreError};
 
@@ -24,40 +24,42 @@ const MOST_REDIRECTIONS: usize = 5;
 pub(super) struct Cluster {
     /// What the URLs name: asked first, and again when no other node answers.
     pub(super) seeds: Arc<[Address]>,
-    settings: Arc<Settings>,
+    settings: Arc<ConnectionSettings>,
     slots: Renewed<Arc<Slots>>,
 }
 
 impl Cluster {
-    pub(super) fn new(seeds: Arc<[Address]>, settings: Arc<Settings>) -> Self {
+    pub(super) fn new(seeds: Arc<[Address]>, settings: Arc<ConnectionSettings>) -> Self {
         Self { seeds, settings, slots: Renewed::new() }
     }
 
     /// Sends a request about a key to the node that serves it.
-    pub(super) async fn call(&self, key: &[u8], request: Request<'_>) -> Result<Reply, Fault> {
+    pub(super) async fn call(&self, key: &[u8], request: Request<'_>) -> Result<RecordReply, ConnectionFault> {
         let begun = Instant::now();
         let limit = self.settings.connect_timeout.saturating_add(self.settings.command_timeout);
-        let slots = self.slots().await.map_err(Fault::Lost)?;
+        let slots = self.slots().await.map_err(ConnectionFault::Lost)?;
         let Some(mut node) = slots.node(slot_of(key)).cloned() else {
             self.look_again();
-            return Err(Fault::Lost(StoreError::not_sent("no node of the Cluster serves this key; look at its slots")));
+            return Err(ConnectionFault::Lost(StoreError::not_sent(
+                "no node of the Cluster serves this key; look at its slots",
+            )));
         };
         let mut asking = false;
         let mut redirections = 0_usize;
         loop {
             let link = node.link().await.map_err(|error| {
                 self.look_again();
-                Fault::Lost(error)
+                ConnectionFault::Lost(error)
             })?;
             let answer = if asking { link.call(Request::Asking(&request)).await } else { link.call(request).await };
             let refusal = match answer {
                 Ok(reply) => return Ok(reply),
-                Err(Fault::Lost(error)) => {
+                Err(ConnectionFault::Lost(error)) => {
                     self.look_again();
-                    return Err(Fault::Lost(error));
+                    return Err(ConnectionFault::Lost(error));
                 }
-                Err(Fault::Refused(refusal)) => refusal,
-                full @ Err(Fault::Full(_)) => return full,
+                Err(ConnectionFault::Refused(refusal)) => refusal,
+                full @ Err(ConnectionFault::Full(_)) => return full,
             };
             let target = match refusal.remedy() {
                 Remedy::Moved(target) => {
@@ -72,16 +74,16 @@ impl Cluster {
                 Remedy::Reroute => {
                     link.retire();
                     self.look_again();
-                    return Err(Fault::Lost(refusal.into_passing()));
+                    return Err(ConnectionFault::Lost(refusal.into_passing()));
                 }
-                Remedy::SendScript | Remedy::None => return Err(Fault::Refused(refusal)),
+                Remedy::SendScript | Remedy::None => return Err(ConnectionFault::Refused(refusal)),
             };
             redirections = redirections.saturating_add(1);
             let Some(target) = redirection(&target, &node.address) else {
-                return Err(Fault::Lost(refusal.into_passing()));
+                return Err(ConnectionFault::Lost(refusal.into_passing()));
             };
             if redirections > MOST_REDIRECTIONS || begun.elapsed() > limit {
-                return Err(Fault::Lost(refusal.into_passing()));
+                return Err(ConnectionFault::Lost(refusal.into_passing()));
             }
             node = self.node_at(target);
         }
@@ -134,7 +136,7 @@ impl Cluster {
 async fn look(
     seeds: Arc<[Address]>,
     before: Option<Arc<Slots>>,
-    settings: Arc<Settings>,
+    settings: Arc<ConnectionSettings>,
 ) -> Result<Arc<Slots>, StoreError> {
     let known = before.as_ref().map(|before| before.known.clone()).unwrap_or_default();
     let question = |server: Address| {

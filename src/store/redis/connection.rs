@@ -8,15 +8,15 @@ use tokio::time::{Instant, timeout};
 
 use super::dial::{Dial, Hello};
 use super::endpoint::Address;
-use super::fault::Refusal;
+use super::fault::RedisRefusal;
 use super::renewed::Renewed;
-use super::reply::{Reply, Request};
+use super::reply::{RecordReply, Request};
 use super::wire::{Lost, Wire};
 use crate::store::disk::{Disk, KeptLoss, PATTERNS, stated_by_service};
 use crate::store::{RestartLoss, StoreError};
 
 /// What every connection has in common.
-pub(super) struct Settings {
+pub(super) struct ConnectionSettings {
     pub(super) dial: Dial,
     pub(super) connect_timeout: Duration,
     pub(super) command_timeout: Duration,
@@ -28,13 +28,13 @@ pub(super) struct Settings {
 
 /// Why a request has no answer.
 #[derive(Debug)]
-pub(super) enum Fault {
+pub(super) enum ConnectionFault {
     /// There was no connection, or it broke, or time ran out.
     Lost(StoreError),
     /// No place among the open requests came free in time; nothing was sent.
     Full(StoreError),
     /// The server answered with an error, and did nothing.
-    Refused(Refusal),
+    Refused(RedisRefusal),
 }
 
 /// A connection that is up, until it is retired.
@@ -58,31 +58,31 @@ impl Link {
 
     /// Sends a request, and waits no longer than the command timeout: half of it for a place among the open requests, and
     /// what is left for the answer. So nothing is sent that has next to no time for its answer.
-    pub(super) async fn call(&self, request: Request<'_>) -> Result<Reply, Fault> {
+    pub(super) async fn call(&self, request: Request<'_>) -> Result<RecordReply, ConnectionFault> {
         let begun = Instant::now();
         let patience = self.command_timeout.checked_div(2).unwrap_or_default();
         let place = match timeout(patience, self.wire.place()).await {
             Ok(Ok(place)) => place,
-            Ok(Err(lost)) => return Err(Fault::Lost(self.lost(lost))),
+            Ok(Err(lost)) => return Err(ConnectionFault::Lost(self.lost(lost))),
             Err(_elapsed) => {
                 let text = format!(
                     "`max_in_flight` commands were under way for {patience:?}; raise it, or look at the server's load"
                 );
-                return Err(Fault::Full(StoreError::not_sent(text)));
+                return Err(ConnectionFault::Full(StoreError::not_sent(text)));
             }
         };
         let sent = Instant::now();
         let left = self.command_timeout.saturating_sub(begun.elapsed());
         match timeout(left, place.call(request)).await {
-            Ok(Ok(Reply::Error(text))) => Err(Fault::Refused(Refusal::of(&text))),
+            Ok(Ok(RecordReply::Error(text))) => Err(ConnectionFault::Refused(RedisRefusal::of(&text))),
             Ok(Ok(reply)) => Ok(reply),
-            Ok(Err(lost)) => Err(Fault::Lost(self.lost(lost))),
+            Ok(Err(lost)) => Err(ConnectionFault::Lost(self.lost(lost))),
             Err(_elapsed) => {
                 self.retire_if_silent(sent);
                 let limit = self.command_timeout;
                 let text =
                     format!("Redis did not answer within {limit:?}; look at its load, or raise `command_timeout`");
-                Err(Fault::Lost(StoreError::outcome_unknown(text)))
+                Err(ConnectionFault::Lost(StoreError::outcome_unknown(text)))
             }
         }
     }
@@ -124,18 +124,18 @@ impl Link {
 }
 
 /// Asks for what [`disk`] reads.
-pub(super) async fn ask_disk(wire: &Wire) -> Result<Vec<Reply>, Lost> {
+pub(super) async fn ask_disk(wire: &Wire) -> Result<Vec<RecordReply>, Lost> {
     let mut questions: Vec<Vec<&[u8]>> = vec![vec![b"INFO", b"persistence"]];
     questions.extend(PATTERNS.map(|pattern| vec![b"CONFIG".as_slice(), b"GET", pattern.as_bytes()]));
     wire.all(&questions).await
 }
 
 /// What the server says about its disk. What this user may not ask stays unsaid; a server that is busy says it later.
-pub(super) fn disk(replies: &[Reply]) -> Result<Disk, StoreError> {
+pub(super) fn disk(replies: &[RecordReply]) -> Result<Disk, StoreError> {
     let mut disk = Disk::default();
     for reply in replies {
-        if let Reply::Error(text) = reply {
-            let error = Refusal::of(text).into_error();
+        if let RecordReply::Error(text) = reply {
+            let error = RedisRefusal::of(text).into_error();
             if !error.is_refused() {
                 return Err(error);
             }
@@ -154,7 +154,7 @@ pub(super) fn disk(replies: &[Reply]) -> Result<Disk, StoreError> {
 /// One server, and the connections to it.
 pub(super) struct Node {
     pub(super) address: Address,
-    settings: Arc<Settings>,
+    settings: Arc<ConnectionSettings>,
     links: Box<[Renewed<Arc<Link>>]>,
     next: AtomicUsize,
     /// How many connections were made; after each of them the server may be one that was started anew.
@@ -163,7 +163,7 @@ pub(super) struct Node {
 }
 
 impl Node {
-    pub(super) fn new(address: Address, settings: &Arc<Settings>) -> Self {
+    pub(super) fn new(address: Address, settings: &Arc<ConnectionSettings>) -> Self {
         let links = (0..settings.connections.max(1)).map(|_| Renewed::new()).collect();
         Self {
             address,
@@ -199,12 +199,16 @@ pub(super) fn of_server(loss: RestartLoss, address: &Address) -> RestartLoss {
     }
 }
 
-async fn connect(address: Address, settings: Arc<Settings>, made: Arc<AtomicU64>) -> Result<Arc<Link>, StoreError> {
+async fn connect(
+    address: Address,
+    settings: Arc<ConnectionSettings>,
+    made: Arc<AtomicU64>,
+) -> Result<Arc<Link>, StoreError> {
     let limit = settings.connect_timeout;
     match timeout(limit, settings.dial.connect(&address)).await {
         // It would answer, and with what used to be.
         Ok(Ok((_, Hello { replica: true, .. }))) => {
-            let refusal = Refusal::of("READONLY");
+            let refusal = RedisRefusal::of("READONLY");
             Err(if settings.fails_over { refusal.into_passing() } else { refusal.into_error() })
         }
         Ok(Ok((wire, _))) => {

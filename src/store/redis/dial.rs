@@ -12,8 +12,8 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
 
 use super::endpoint::{Address, Login};
-use super::fault::Refusal;
-use super::reply::Reply;
+use super::fault::RedisRefusal;
+use super::reply::RecordReply;
 use super::wire::{Lost, Wire};
 use crate::store::StoreError;
 
@@ -98,12 +98,12 @@ impl Dial {
         commands.push(vec![b"CLIENT", b"SETNAME", CLIENT_NAME]);
         let replies = wire.all(&commands).await?;
         let (must, rest) = replies.split_at_checked(needed).unwrap_or((&replies, &[]));
-        if let Some(Reply::Error(text)) = must.iter().find(|reply| matches!(reply, Reply::Error(_))) {
-            return Err(LoginFault::Refused(Refusal::of(text)));
+        if let Some(RecordReply::Error(text)) = must.iter().find(|reply| matches!(reply, RecordReply::Error(_))) {
+            return Err(LoginFault::Refused(RedisRefusal::of(text)));
         }
         match rest.first() {
-            Some(Reply::Error(text)) => {
-                let refusal = Refusal::of(text);
+            Some(RecordReply::Error(text)) => {
+                let refusal = RedisRefusal::of(text);
                 // A server or a proxy that does not know the command is taken as it is.
                 if refusal.is("ERR") || refusal.is("NOPERM") {
                     Ok(Hello::default())
@@ -118,7 +118,7 @@ impl Dial {
 }
 
 impl Hello {
-    fn of(reply: &Reply) -> Self {
+    fn of(reply: &RecordReply) -> Self {
         let (pairs, _) = reply.array().as_chunks::<2>();
         let field = |name| pairs.iter().find(|[key, _]| key.text() == Some(name)).and_then(|[_, value]| value.text());
         Self {
@@ -132,7 +132,7 @@ impl Hello {
 /// Why a connection is of no use.
 enum LoginFault {
     Lost(Lost),
-    Refused(Refusal),
+    Refused(RedisRefusal),
 }
 
 impl From<Lost> for LoginFault {

@@ -19,12 +19,12 @@ pub(super) enum Remedy {
 
 /// An error reply: nothing was executed.
 #[derive(Clone, Debug)]
-pub(super) struct Refusal {
+pub(super) struct RedisRefusal {
     code: Box<str>,
     detail: Box<str>,
 }
 
-impl Refusal {
+impl RedisRefusal {
     /// Reads the text of an error reply: a code, and what the server has to say.
     pub(super) fn of(text: &str) -> Self {
         let (code, detail) = text.split_once(' ').unwrap_or((text, ""));

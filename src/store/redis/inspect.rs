@@ -6,10 +6,10 @@ use rand::RngExt as _;
 use rand::rngs::StdRng;
 use tokio::time::{Instant, timeout};
 
-use super::connection::{Fault, Settings, ask_disk, disk, of_server};
+use super::connection::{ConnectionFault, ConnectionSettings, ask_disk, disk, of_server};
 use super::endpoint::Address;
-use super::fault::Refusal;
-use super::reply::{Reply, Request};
+use super::fault::RedisRefusal;
+use super::reply::{RecordReply, Request};
 use super::script::{REMOVE, claim};
 use super::servers::Servers;
 use super::wire::Wire;
@@ -28,7 +28,7 @@ const PROBE_MILLIS: u64 = 1000;
 const OLDEST: (u32, u32) = (6, 2);
 
 /// Looks at every server, over connections of its own, and writes and removes a record that would live for a second.
-pub(super) async fn inspect(servers: &Servers, settings: &Settings) -> Result<Inspection, StoreError> {
+pub(super) async fn inspect(servers: &Servers, settings: &ConnectionSettings) -> Result<Inspection, StoreError> {
     let mut whole: Option<Inspection> = None;
     for address in servers.primaries().await?.iter().take(MOST_SERVERS) {
         let limit = settings.connect_timeout.saturating_add(settings.command_timeout);
@@ -67,7 +67,7 @@ async fn may_write(servers: &Servers) -> Result<bool, StoreError> {
     ] {
         match outcome {
             Ok(()) => {}
-            Err(Fault::Refused(refusal)) if refusal.is("NOPERM") => return Ok(false),
+            Err(ConnectionFault::Refused(refusal)) if refusal.is("NOPERM") => return Ok(false),
             Err(fault) => return Err(fault.into()),
         }
     }
@@ -81,14 +81,16 @@ struct Look {
 }
 
 impl Look {
-    async fn begin(settings: &Settings, address: &Address) -> Result<Inspection, StoreError> {
+    async fn begin(settings: &ConnectionSettings, address: &Address) -> Result<Inspection, StoreError> {
         let (wire, hello) = settings.dial.connect(address).await?;
         let start = Instant::now();
         let pong = wire.call(Request::One(&[b"PING"])).await;
         let found = Inspection::new(hello.server.unwrap_or_else(|| "redis".into()), start.elapsed());
         let mut look = Self { wire, found };
         match pong {
-            Ok(Reply::Error(text)) if !Refusal::of(&text).is("NOPERM") => return Err(Refusal::of(&text).into_error()),
+            Ok(RecordReply::Error(text)) if !RedisRefusal::of(&text).is("NOPERM") => {
+                return Err(RedisRefusal::of(&text).into_error());
+            }
             Ok(_) => {}
             Err(lost) => return Err(StoreError::not_sent(lost.reason())),
         }
@@ -106,13 +108,13 @@ impl Look {
     }
 
     /// The reply, unless it is an error or does not come.
-    async fn ask(&self, words: &[&[u8]]) -> Option<Reply> {
-        self.wire.call(Request::One(words)).await.ok().filter(|reply| !matches!(reply, Reply::Error(_)))
+    async fn ask(&self, words: &[&[u8]]) -> Option<RecordReply> {
+        self.wire.call(Request::One(words)).await.ok().filter(|reply| !matches!(reply, RecordReply::Error(_)))
     }
 
     async fn info(&mut self) {
         let reply = self.ask(&[b"INFO"]).await;
-        let info = reply.as_ref().and_then(Reply::text).unwrap_or_default();
+        let info = reply.as_ref().and_then(RecordReply::text).unwrap_or_default();
         let field = |name: &str| info.lines().find_map(|line| line.trim().strip_prefix(name)?.strip_prefix(':'));
         if let Some(version) = field("valkey_version") {
             self.found.server = "valkey".into();
@@ -157,7 +159,7 @@ impl Look {
         let start = Instant::now();
         let reply = self.ask(&[b"TIME"]).await;
         let half = start.elapsed().checked_div(2).unwrap_or_default();
-        let theirs = match reply.as_ref().map(Reply::array) {
+        let theirs = match reply.as_ref().map(RecordReply::array) {
             Some([seconds, micros]) => seconds.integer().zip(micros.integer()),
             _ => None,
         };

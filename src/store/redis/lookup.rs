@@ -10,8 +10,8 @@ use tokio::time::{sleep, timeout};
 
 use super::dial::Dial;
 use super::endpoint::Address;
-use super::fault::Refusal;
-use super::reply::{Reply, Request};
+use super::fault::RedisRefusal;
+use super::reply::{RecordReply, Request};
 use crate::store::StoreError;
 
 /// For a tenth of the limit one server is asked before the next one is asked as well.
@@ -58,10 +58,10 @@ where
 }
 
 /// Asks one server one thing, over a connection of its own.
-pub(super) async fn ask(dial: &Dial, server: &Address, words: &[&[u8]]) -> Result<Reply, StoreError> {
+pub(super) async fn ask(dial: &Dial, server: &Address, words: &[&[u8]]) -> Result<RecordReply, StoreError> {
     let (wire, _) = dial.connect(server).await?;
     match wire.call(Request::One(words)).await {
-        Ok(Reply::Error(text)) => Err(Refusal::of(&text).into_error()),
+        Ok(RecordReply::Error(text)) => Err(RedisRefusal::of(&text).into_error()),
         Ok(reply) => Ok(reply),
         // A question changes nothing, so it does not matter how far it got.
         Err(lost) => Err(StoreError::not_sent(format!("Redis at {server} did not answer: {}", lost.reason()))),

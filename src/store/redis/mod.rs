@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use self::builder::RedisStoreBuilder;
-use self::connection::{Fault, Settings};
+use self::connection::{ConnectionFault, ConnectionSettings};
 use self::servers::Servers;
 use super::{Claim, Durability, Extras, Inspection, RestartLoss, Store, StoreError, Stored, Swap, ttl_millis};
 use crate::settings::build_error::BuildError;
@@ -65,7 +65,7 @@ pub struct RedisStore(Arc<Inner>);
 
 struct Inner {
     servers: Servers,
-    settings: Arc<Settings>,
+    settings: Arc<ConnectionSettings>,
 }
 
 impl RedisStore {
@@ -156,11 +156,11 @@ impl Store for RedisStore {
     }
 }
 
-impl From<Fault> for StoreError {
-    fn from(fault: Fault) -> Self {
+impl From<ConnectionFault> for StoreError {
+    fn from(fault: ConnectionFault) -> Self {
         match fault {
-            Fault::Lost(error) | Fault::Full(error) => error,
-            Fault::Refused(refusal) => refusal.into_error(),
+            ConnectionFault::Lost(error) | ConnectionFault::Full(error) => error,
+            ConnectionFault::Refused(refusal) => refusal.into_error(),
         }
     }
 }

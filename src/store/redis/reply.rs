@@ -63,18 +63,18 @@ pub(super) fn command(words: &[&[u8]]) -> Cmd {
 
 /// One reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Reply {
+pub(super) enum RecordReply {
     Nil,
     Integer(i64),
     /// A short text, such as `OK`.
     Text(Box<str>),
     Bytes(Vec<u8>),
-    Array(Vec<Reply>),
+    Array(Vec<RecordReply>),
     /// The server's refusal, as it words it.
     Error(Box<str>),
 }
 
-impl Reply {
+impl RecordReply {
     /// The text, if it is one.
     pub(super) fn text(&self) -> Option<&str> {
         match self {
@@ -92,7 +92,7 @@ impl Reply {
     }
 
     /// The parts; none, if it has none.
-    pub(super) fn array(&self) -> &[Reply] {
+    pub(super) fn array(&self) -> &[RecordReply] {
         match self {
             Self::Array(parts) => parts,
             _ => &[],
@@ -108,7 +108,7 @@ impl Reply {
     }
 }
 
-impl From<Value> for Reply {
+impl From<Value> for RecordReply {
     fn from(value: Value) -> Self {
         match value {
             Value::Nil => Self::Nil,

@@ -5,9 +5,9 @@
 
 use std::time::Duration;
 
-use super::connection::Fault;
-use super::fault::Refusal;
-use super::reply::{Reply, Request};
+use super::connection::ConnectionFault;
+use super::fault::RedisRefusal;
+use super::reply::{RecordReply, Request};
 use super::servers::{Script, Servers};
 use crate::store::{Claim, StoreError, Stored, Swap};
 
@@ -38,25 +38,30 @@ pub(super) const READ: Script = Script {
 };
 
 /// Says what is stored, and how long it has to live.
-pub(super) async fn get(servers: &Servers, key: &str) -> Result<Reply, Fault> {
+pub(super) async fn get(servers: &Servers, key: &str) -> Result<RecordReply, ConnectionFault> {
     let name = key.as_bytes();
     match servers.call(key, Request::Atomic(&[&[b"GET", name], &[b"PTTL", name]])).await {
-        Err(Fault::Refused(refusal)) if refusal.is("OOM") => servers.run(&READ, key, &[]).await,
+        Err(ConnectionFault::Refused(refusal)) if refusal.is("OOM") => servers.run(&READ, key, &[]).await,
         answer => answer,
     }
 }
 
 /// Stores a value if nothing is stored, and says what is stored afterwards.
-pub(super) async fn claim(servers: &Servers, key: &str, value: &[u8], millis: u64) -> Result<Reply, Fault> {
+pub(super) async fn claim(
+    servers: &Servers,
+    key: &str,
+    value: &[u8],
+    millis: u64,
+) -> Result<RecordReply, ConnectionFault> {
     let (name, millis) = (key.as_bytes(), millis.to_string());
     let set: [&[u8]; 6] = [b"SET", name, value, b"NX", b"PX", millis.as_bytes()];
     match servers.call(key, Request::Atomic(&[&set, &[b"GET", name], &[b"PTTL", name]])).await {
         // Nothing was done. What is stored already needs no space.
-        Err(Fault::Refused(refusal)) if refusal.is("OOM") => match servers.run(&READ, key, &[]).await? {
-            Reply::Nil => Err(Fault::Refused(refusal)),
+        Err(ConnectionFault::Refused(refusal)) if refusal.is("OOM") => match servers.run(&READ, key, &[]).await? {
+            RecordReply::Nil => Err(ConnectionFault::Refused(refusal)),
             held => match parts(held) {
-                Some([value, left]) => Ok(Reply::Array(vec![Reply::Nil, value, left])),
-                None => Err(Fault::Refused(refusal)),
+                Some([value, left]) => Ok(RecordReply::Array(vec![RecordReply::Nil, value, left])),
+                None => Err(ConnectionFault::Refused(refusal)),
             },
         },
         answer => answer,
@@ -64,8 +69,8 @@ pub(super) async fn claim(servers: &Servers, key: &str, value: &[u8], millis: u6
 }
 
 /// Reads the replies to GET and PTTL.
-pub(super) fn read_get(reply: Reply) -> Result<Option<Stored>, StoreError> {
-    if reply == Reply::Nil {
+pub(super) fn read_get(reply: RecordReply) -> Result<Option<Stored>, StoreError> {
+    if reply == RecordReply::Nil {
         return Ok(None);
     }
     match parts(reply) {
@@ -75,51 +80,51 @@ pub(super) fn read_get(reply: Reply) -> Result<Option<Stored>, StoreError> {
 }
 
 /// Reads the replies to SET NX, GET and PTTL.
-pub(super) fn read_claim(reply: Reply) -> Result<Claim, StoreError> {
+pub(super) fn read_claim(reply: RecordReply) -> Result<Claim, StoreError> {
     match parts(reply) {
-        Some([Reply::Text(_), _, _]) => Ok(Claim::Claimed),
-        Some([Reply::Nil, value, left]) => match stored(value, &left)? {
+        Some([RecordReply::Text(_), _, _]) => Ok(Claim::Claimed),
+        Some([RecordReply::Nil, value, left]) => match stored(value, &left)? {
             Some(stored) => Ok(Claim::Held(stored)),
             // It ended between two commands of the transaction, which servers since 6.2 rule out.
             None => Err(StoreError::not_sent("the record ended while it was read; ask again")),
         },
-        Some([Reply::Error(text), _, _]) => Err(Refusal::of(&text).into_error()),
+        Some([RecordReply::Error(text), _, _]) => Err(RedisRefusal::of(&text).into_error()),
         _ => Err(unexpected()),
     }
 }
 
 /// Reads the reply to [`REPLACE`] or [`REMOVE`].
-pub(super) fn read_swap(reply: Reply) -> Result<Swap, StoreError> {
+pub(super) fn read_swap(reply: RecordReply) -> Result<Swap, StoreError> {
     match reply {
-        Reply::Integer(1) => Ok(Swap::Swapped),
-        Reply::Integer(0) => Ok(Swap::Lost(None)),
+        RecordReply::Integer(1) => Ok(Swap::Swapped),
+        RecordReply::Integer(0) => Ok(Swap::Lost(None)),
         reply => Ok(Swap::Lost(read_get(reply)?)),
     }
 }
 
-fn parts<const N: usize>(reply: Reply) -> Option<[Reply; N]> {
+fn parts<const N: usize>(reply: RecordReply) -> Option<[RecordReply; N]> {
     match reply {
-        Reply::Array(parts) => parts.try_into().ok(),
+        RecordReply::Array(parts) => parts.try_into().ok(),
         _ => None,
     }
 }
 
-fn stored(value: Reply, left: &Reply) -> Result<Option<Stored>, StoreError> {
+fn stored(value: RecordReply, left: &RecordReply) -> Result<Option<Stored>, StoreError> {
     let bytes = match value {
-        Reply::Bytes(bytes) => bytes,
-        Reply::Nil => return Ok(None),
-        Reply::Error(text) => return Err(Refusal::of(&text).into_error()),
+        RecordReply::Bytes(bytes) => bytes,
+        RecordReply::Nil => return Ok(None),
+        RecordReply::Error(text) => return Err(RedisRefusal::of(&text).into_error()),
         _ => return Err(unexpected()),
     };
     match left {
         // Its time ended between the two commands.
-        Reply::Integer(-2) => Ok(None),
+        RecordReply::Integer(-2) => Ok(None),
         // Nothing of ours lives for ever, and a made-up time would make old facts look fresh.
-        Reply::Integer(-1) => Err(StoreError::refused(
+        RecordReply::Integer(-1) => Err(StoreError::refused(
             "what is stored under the key has no time to live, so it is none of ours; \
              keep other programs and PERSIST away from these keys",
         )),
-        Reply::Integer(millis) => {
+        RecordReply::Integer(millis) => {
             let millis = u64::try_from(*millis).map_err(|_| unexpected())?;
             Ok(Some(Stored { bytes, ttl_left: Duration::from_millis(millis) }))
         }

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use super::connection::{Fault, Node, Settings};
+use super::connection::{ConnectionFault, ConnectionSettings, Node};
 use super::dial::Dial;
 use super::endpoint::Address;
 use super::fault::Remedy;
 use super::lookup::{ask, first_answer};
 use super::renewed::Renewed;
-use super::reply::{Reply, Request};
+use super::reply::{RecordReply, Request};
 use crate::store::{RestartLoss, StoreError};
 
 pub(super) struct Sentinel {
@@ -16,32 +16,37 @@ pub(super) struct Sentinel {
     pub(super) name: Arc<str>,
     /// How to connect to a sentinel, whose login is another than its primary's.
     dial: Dial,
-    settings: Arc<Settings>,
+    settings: Arc<ConnectionSettings>,
     primary: Renewed<Arc<Node>>,
 }
 
 impl Sentinel {
-    pub(super) fn new(sentinels: Arc<[Address]>, name: Arc<str>, dial: Dial, settings: Arc<Settings>) -> Self {
+    pub(super) fn new(
+        sentinels: Arc<[Address]>,
+        name: Arc<str>,
+        dial: Dial,
+        settings: Arc<ConnectionSettings>,
+    ) -> Self {
         Self { sentinels, name, dial, settings, primary: Renewed::new() }
     }
 
     /// Sends a request to the primary.
-    pub(super) async fn call(&self, request: Request<'_>) -> Result<Reply, Fault> {
-        let node = self.primary().await.map_err(Fault::Lost)?;
+    pub(super) async fn call(&self, request: Request<'_>) -> Result<RecordReply, ConnectionFault> {
+        let node = self.primary().await.map_err(ConnectionFault::Lost)?;
         // A connection to a replica does not come up: the server that answers is asked for its role first.
         let link = node.link().await.map_err(|error| {
             self.look_again();
-            Fault::Lost(error)
+            ConnectionFault::Lost(error)
         })?;
         match link.call(request).await {
-            Err(Fault::Refused(refusal)) if refusal.remedy() == Remedy::Reroute => {
+            Err(ConnectionFault::Refused(refusal)) if refusal.remedy() == Remedy::Reroute => {
                 link.retire();
                 self.look_again();
-                Err(Fault::Lost(refusal.into_passing()))
+                Err(ConnectionFault::Lost(refusal.into_passing()))
             }
-            Err(Fault::Lost(error)) => {
+            Err(ConnectionFault::Lost(error)) => {
                 self.look_again();
-                Err(Fault::Lost(error))
+                Err(ConnectionFault::Lost(error))
             }
             answer => answer,
         }
@@ -80,7 +85,7 @@ impl Sentinel {
 async fn find(dial: Dial, sentinel: Address, name: Arc<str>) -> Result<Address, StoreError> {
     let question: [&[u8]; 3] = [b"SENTINEL", b"GET-MASTER-ADDR-BY-NAME", name.as_bytes()];
     match ask(&dial, &sentinel, &question).await? {
-        Reply::Nil => Err(StoreError::refused("the sentinels know no primary of this name; check the name")),
+        RecordReply::Nil => Err(StoreError::refused("the sentinels know no primary of this name; check the name")),
         reply => match reply.array() {
             [host, port] => {
                 let port = port.integer().and_then(|port| u16::try_from(port).ok()).filter(|port| *port > 0);

@@ -3,10 +3,10 @@
 use std::fmt;
 
 use super::cluster::Cluster;
-use super::connection::{Fault, Node};
+use super::connection::{ConnectionFault, Node};
 use super::endpoint::Address;
 use super::fault::Remedy;
-use super::reply::{Reply, Request};
+use super::reply::{RecordReply, Request};
 use super::sentinel::Sentinel;
 use crate::store::{RestartLoss, StoreError};
 
@@ -24,12 +24,12 @@ pub(super) struct Script {
 
 impl Servers {
     /// Sends a request about a key to the server that serves it. It is executed once at most.
-    pub(super) async fn call(&self, key: &str, request: Request<'_>) -> Result<Reply, Fault> {
+    pub(super) async fn call(&self, key: &str, request: Request<'_>) -> Result<RecordReply, ConnectionFault> {
         match self {
             Self::One(node) => {
-                let link = node.link().await.map_err(Fault::Lost)?;
+                let link = node.link().await.map_err(ConnectionFault::Lost)?;
                 let answer = link.call(request).await;
-                if let Err(Fault::Refused(refusal)) = &answer
+                if let Err(ConnectionFault::Refused(refusal)) = &answer
                     && refusal.remedy() == Remedy::Reroute
                 {
                     // The name may lead to another server by now.
@@ -43,7 +43,12 @@ impl Servers {
     }
 
     /// Runs a script about a key. A server that does not know it has done nothing, and gets its text.
-    pub(super) async fn run(&self, script: &Script, key: &str, arguments: &[&[u8]]) -> Result<Reply, Fault> {
+    pub(super) async fn run(
+        &self,
+        script: &Script,
+        key: &str,
+        arguments: &[&[u8]],
+    ) -> Result<RecordReply, ConnectionFault> {
         let words = |how: [&'static [u8]; 2]| {
             let mut words: Vec<&[u8]> = how.to_vec();
             words.extend([b"1", key.as_bytes()]);
@@ -52,7 +57,7 @@ impl Servers {
         };
         let known = words([b"EVALSHA", script.sha1.as_bytes()]);
         match self.call(key, Request::One(&known)).await {
-            Err(Fault::Refused(refusal)) if refusal.remedy() == Remedy::SendScript => {
+            Err(ConnectionFault::Refused(refusal)) if refusal.remedy() == Remedy::SendScript => {
                 let whole = words([b"EVAL", script.text.as_bytes()]);
                 self.call(key, Request::One(&whole)).await
             }

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::connection::{Node, Settings};
+use super::connection::{ConnectionSettings, Node};
 use super::endpoint::Address;
-use super::reply::Reply;
+use super::reply::RecordReply;
 
 /// How many slots a Cluster has.
 const SLOTS: u16 = 16384;
@@ -65,11 +65,17 @@ struct Range {
 
 impl Slots {
     /// Reads the reply to `CLUSTER SLOTS` from this node. Nodes that were known before keep their connections.
-    pub(super) fn read(reply: &Reply, from: &Address, before: Option<&Self>, settings: &Arc<Settings>) -> Option<Self> {
+    pub(super) fn read(
+        reply: &RecordReply,
+        from: &Address,
+        before: Option<&Self>,
+        settings: &Arc<ConnectionSettings>,
+    ) -> Option<Self> {
         let mut slots = Self { ranges: Vec::new(), known: Vec::new() };
         for range in reply.array().iter().take(MOST_RANGES) {
             let [first, last, nodes @ ..] = range.array() else { return None };
-            let slot = |bound: &Reply| bound.integer().and_then(|slot| u16::try_from(slot).ok()).filter(|s| *s < SLOTS);
+            let slot =
+                |bound: &RecordReply| bound.integer().and_then(|slot| u16::try_from(slot).ok()).filter(|s| *s < SLOTS);
             let addresses: Vec<Address> = nodes.iter().filter_map(|node| address(node, from)).collect();
             let primary = addresses.first()?;
             let known = slots.primary(primary).or_else(|| before?.primary(primary));
@@ -111,7 +117,7 @@ impl Slots {
 }
 
 /// Where a node is; one without a host is where the answer came from.
-fn address(node: &Reply, from: &Address) -> Option<Address> {
+fn address(node: &RecordReply, from: &Address) -> Option<Address> {
     let [host, port, ..] = node.array() else { return None };
     let port = u16::try_from(port.integer()?).ok().filter(|port| *port > 0)?;
     host_or(host.text().unwrap_or_default(), port, from)

@@ -15,7 +15,7 @@ use tokio::sync::{Notify, Semaphore};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-use super::reply::{Reply, Request, command};
+use super::reply::{RecordReply, Request, command};
 
 /// The library's queue; what does not fit waits, within its caller's limit.
 const MOST_QUEUED: usize = 1024;
@@ -82,12 +82,12 @@ impl Wire {
     }
 
     /// Sends a request and waits for its answer, however long that takes. Dropped, it may still be executed.
-    pub(super) async fn call(&self, request: Request<'_>) -> Result<Reply, Lost> {
+    pub(super) async fn call(&self, request: Request<'_>) -> Result<RecordReply, Lost> {
         self.place().await?.call(request).await
     }
 
     /// Waits for a place among the open requests, in order and however long that takes. Dropped, nothing was sent.
-    pub(super) async fn place(&self) -> Result<Place<'_>, Lost> {
+    pub(super) async fn place(&self) -> Result<ReplyPlace<'_>, Lost> {
         self.check_open()?;
         let (mut free, mut must_probe) = (pin!(self.places.acquire()), pin!(self.must_probe()));
         let is_probe = poll_fn(|cx| match free.as_mut().poll(cx) {
@@ -99,7 +99,7 @@ impl Wire {
             Poll::Pending => must_probe.as_mut().poll(cx).map(|()| Ok(true)),
         });
         let is_probe = is_probe.await?;
-        Ok(Place { wire: self, left_before: self.left.load(Ordering::Relaxed), is_probe, answered: false })
+        Ok(ReplyPlace { wire: self, left_before: self.left.load(Ordering::Relaxed), is_probe, answered: false })
     }
 
     /// Ends once every place is held by a request whose caller left: then one more request has to find out what became of
@@ -120,7 +120,7 @@ impl Wire {
     }
 
     /// Sends commands in one go, and waits for the answers to all of them.
-    pub(super) async fn all(&self, commands: &[Vec<&[u8]>]) -> Result<Vec<Reply>, Lost> {
+    pub(super) async fn all(&self, commands: &[Vec<&[u8]>]) -> Result<Vec<RecordReply>, Lost> {
         self.check_open()?;
         let mut pipeline = ::redis::Pipeline::new();
         for words in commands {
@@ -128,16 +128,16 @@ impl Wire {
         }
         let mut connection = self.connection.clone();
         match self.read(connection.send_packed_commands(&pipeline, 0, commands.len()).await)? {
-            Ok(replies) => Ok(replies.into_iter().map(Reply::from).collect()),
+            Ok(replies) => Ok(replies.into_iter().map(RecordReply::from).collect()),
             Err(refusal) => Ok(vec![refusal]),
         }
     }
 
     /// Tells a refusal of the server from a connection that broke.
-    fn read<T>(&self, answer: Result<T, RedisError>) -> Result<Result<T, Reply>, Lost> {
+    fn read<T>(&self, answer: Result<T, RedisError>) -> Result<Result<T, RecordReply>, Lost> {
         let answer = match answer {
             Ok(answer) => Ok(answer),
-            Err(error) => Err(Reply::of_error(error).map_err(|error| Lost::Unknown(reason(&error)))?),
+            Err(error) => Err(RecordReply::of_error(error).map_err(|error| Lost::Unknown(reason(&error)))?),
         };
         let heard = u64::try_from(self.opened.elapsed().as_micros()).unwrap_or(u64::MAX);
         self.heard.fetch_max(heard, Ordering::Relaxed);
@@ -160,7 +160,7 @@ impl Wire {
 }
 
 /// The place of one request among those that may be open.
-pub(super) struct Place<'w> {
+pub(super) struct ReplyPlace<'w> {
     wire: &'w Wire,
     /// So many were left open before this one was sent.
     left_before: usize,
@@ -169,15 +169,15 @@ pub(super) struct Place<'w> {
     answered: bool,
 }
 
-impl Place<'_> {
+impl ReplyPlace<'_> {
     /// Sends the request and waits for its answer, however long that takes. Dropped, it may still be executed.
-    pub(super) async fn call(self, request: Request<'_>) -> Result<Reply, Lost> {
+    pub(super) async fn call(self, request: Request<'_>) -> Result<RecordReply, Lost> {
         let wire = self.wire;
         wire.check_open()?;
         let mut connection = wire.connection.clone();
         let reply = if let Request::One(words) = request {
             let answer = connection.send_packed_command(&command(words)).await;
-            wire.read(answer)?.map_or_else(|refusal| refusal, Reply::from)
+            wire.read(answer)?.map_or_else(|refusal| refusal, RecordReply::from)
         } else {
             let pipeline = request.pipeline();
             let answer = connection.send_packed_commands(&pipeline, 0, pipeline.len()).await;
@@ -200,7 +200,7 @@ impl Place<'_> {
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for ReplyPlace<'_> {
     fn drop(&mut self) {
         if self.is_probe {
             self.wire.probing.store(false, Ordering::Relaxed);
@@ -214,7 +214,7 @@ impl Drop for Place<'_> {
 }
 
 /// The reply that counts: the last one, or the first refusal before it, which says more than that the whole was called off.
-fn last_of(replies: Vec<Value>, request: Request<'_>) -> Result<Reply, Lost> {
+fn last_of(replies: Vec<Value>, request: Request<'_>) -> Result<RecordReply, Lost> {
     let refused = replies.iter().position(|reply| matches!(reply, Value::ServerError(_)));
     if let Some(at) = refused
         && request.ran_apart(at)
@@ -222,7 +222,7 @@ fn last_of(replies: Vec<Value>, request: Request<'_>) -> Result<Reply, Lost> {
         return Err(Lost::Unknown("Redis refuses MULTI to this user; grant +multi and +exec".into()));
     }
     let counts = refused.unwrap_or_else(|| replies.len().saturating_sub(1));
-    Ok(replies.into_iter().nth(counts).map_or(Reply::Nil, Reply::from))
+    Ok(replies.into_iter().nth(counts).map_or(RecordReply::Nil, RecordReply::from))
 }
 
 impl Drop for Wire {

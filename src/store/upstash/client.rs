@@ -20,9 +20,9 @@ use serde_json::Value;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout};
 
-use super::failure::{self, Failure, Refusal};
-use super::script::{LOCKING, PLAIN, Script};
-use super::wire::{self, Answer, Text, Verb};
+use super::failure::{self, CommandFailure, CommandRefusal};
+use super::script::{LOCKING, PLAIN, RestScript};
+use super::wire::{self, RestAnswer, Text, Verb};
 use crate::http::object::Object;
 use crate::http::retry_after;
 use crate::http::transport::{self, HttpReply};
@@ -75,12 +75,15 @@ impl RestClient {
         }
     }
 
-    pub(super) async fn verb(&self, key: &str, verb: Verb<'_>) -> Result<Answer, StoreError> {
+    pub(super) async fn verb(&self, key: &str, verb: Verb<'_>) -> Result<RestAnswer, StoreError> {
         Ok(self.bounded(self.run(key, verb)).await?)
     }
 
     /// One call in one slot and within its time, which begins with the wait for the slot.
-    pub(super) async fn bounded<T>(&self, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    pub(super) async fn bounded<T>(
+        &self,
+        work: impl Future<Output = Result<T, CommandFailure>>,
+    ) -> Result<T, CommandFailure> {
         let begun = Instant::now();
         let _slot = self.slot().await?;
         timeout(self.command_timeout.saturating_sub(begun.elapsed()), work).await.unwrap_or_else(|_| {
@@ -99,25 +102,25 @@ impl RestClient {
         Err(StoreError::not_sent(format!("`max_in_flight` requests were under way for {patience:?}")))
     }
 
-    pub(super) async fn run(&self, key: &str, verb: Verb<'_>) -> Result<Answer, Failure> {
+    pub(super) async fn run(&self, key: &str, verb: Verb<'_>) -> Result<RestAnswer, CommandFailure> {
         let script = self.script();
         let known = self.ask(key, wire::run_script("EVALSHA", script.digest, key, verb)).await;
-        if !matches!(known, Err(Failure::NoScript)) {
+        if !matches!(known, Err(CommandFailure::NoScript)) {
             return known;
         }
         let sent = self.ask(key, wire::run_script("EVAL", script.text, key, verb)).await;
-        if !matches!(sent, Err(Failure::Flags(_))) || *script == PLAIN {
+        if !matches!(sent, Err(CommandFailure::Flags(_))) || *script == PLAIN {
             return sent;
         }
         self.refuses_flags.store(true, Ordering::Relaxed);
         self.ask(key, wire::run_script("EVAL", PLAIN.text, key, verb)).await
     }
 
-    pub(super) fn script(&self) -> &'static Script {
+    pub(super) fn script(&self) -> &'static RestScript {
         if self.refuses_flags.load(Ordering::Relaxed) { &PLAIN } else { &LOCKING }
     }
 
-    async fn ask(&self, key: &str, body: String) -> Result<Answer, Failure> {
+    async fn ask(&self, key: &str, body: String) -> Result<RestAnswer, CommandFailure> {
         let reply = self.post(body).await?;
         let Text(result) = self.result(key, &reply)?;
         Ok(wire::answer(&result)?)
@@ -146,19 +149,23 @@ impl RestClient {
     }
 
     /// The result in a reply, or why there is none.
-    fn result<'r, R: Deserialize<'r>>(&self, key: &str, reply: &'r HttpReply<impl AsRef<[u8]>>) -> Result<R, Failure> {
+    fn result<'r, R: Deserialize<'r>>(
+        &self,
+        key: &str,
+        reply: &'r HttpReply<impl AsRef<[u8]>>,
+    ) -> Result<R, CommandFailure> {
         let body = reply.body.as_ref();
-        let read: Option<Object<wire::Reply<'r, R>>> = serde_json::from_slice(body).ok();
+        let read: Option<Object<wire::RestReply<'r, R>>> = serde_json::from_slice(body).ok();
         let error = match read.map(|Object(reply)| reply) {
-            Some(wire::Reply { result: Some(result), error: None }) if reply.status == 200 => return Ok(result),
-            Some(wire::Reply { error, .. }) => error,
+            Some(wire::RestReply { result: Some(result), error: None }) if reply.status == 200 => return Ok(result),
+            Some(wire::RestReply { error, .. }) => error,
             None => None,
         };
         if let (Some(fault), 200..=299) = (&reply.fault, reply.status) {
             return Err(failure::of_transport(fault.clone()).into());
         }
         let waits = reply.headers.get_all(RETRY_AFTER).iter().filter_map(|value| value.to_str().ok());
-        let refusal = Refusal {
+        let refusal = CommandRefusal {
             status: reply.status,
             retry_after: retry_after::parse(waits, reply.header("date")),
             error: error.as_ref().map(|Text(text)| &**text),

@@ -59,7 +59,7 @@ enum Meaning {
 
 /// Why a command has no result.
 #[derive(Debug)]
-pub(super) enum Failure {
+pub(super) enum CommandFailure {
     /// The server does not know the script by its digest.
     NoScript,
     /// The server cannot read the script's first line.
@@ -69,17 +69,17 @@ pub(super) enum Failure {
     Other(StoreError),
 }
 
-impl From<StoreError> for Failure {
+impl From<StoreError> for CommandFailure {
     fn from(error: StoreError) -> Self {
         Self::Other(error)
     }
 }
 
-impl From<Failure> for StoreError {
-    fn from(failure: Failure) -> Self {
+impl From<CommandFailure> for StoreError {
+    fn from(failure: CommandFailure) -> Self {
         match failure {
-            Failure::NoScript => Self::refused("the server does not keep scripts; use one that runs EVAL"),
-            Failure::Flags(error) | Failure::ReadOnly(error) | Failure::Other(error) => error,
+            CommandFailure::NoScript => Self::refused("the server does not keep scripts; use one that runs EVAL"),
+            CommandFailure::Flags(error) | CommandFailure::ReadOnly(error) | CommandFailure::Other(error) => error,
         }
     }
 }
@@ -97,7 +97,7 @@ pub(super) fn of_transport(error: TransportError) -> StoreError {
 }
 
 /// A reply that is no result.
-pub(super) struct Refusal<'r> {
+pub(super) struct CommandRefusal<'r> {
     pub(super) status: u16,
     pub(super) retry_after: Option<Duration>,
     /// What stands under `error`, if the body is JSON that has it.
@@ -107,27 +107,31 @@ pub(super) struct Refusal<'r> {
     pub(super) hidden: [&'r str; 2],
 }
 
-impl Refusal<'_> {
-    pub(super) fn failure(&self) -> Failure {
+impl CommandRefusal<'_> {
+    pub(super) fn failure(&self) -> CommandFailure {
         match self.error.and_then(meaning) {
-            Some(Meaning::NoScript) => Failure::NoScript,
-            Some(Meaning::Flags) => Failure::Flags(self.refused("the server cannot read the script")),
-            Some(Meaning::ReadOnly) => Failure::ReadOnly(StoreError::refused(
+            Some(Meaning::NoScript) => CommandFailure::NoScript,
+            Some(Meaning::Flags) => CommandFailure::Flags(self.refused("the server cannot read the script")),
+            Some(Meaning::ReadOnly) => CommandFailure::ReadOnly(StoreError::refused(
                 "the token may not run scripts, as a read-only token may not; use the token that may write",
             )),
-            Some(Meaning::Token) => Failure::Other(wrong_token()),
-            Some(Meaning::Foreign) => Failure::Other(StoreError::refused(
+            Some(Meaning::Token) => CommandFailure::Other(wrong_token()),
+            Some(Meaning::Foreign) => CommandFailure::Other(StoreError::refused(
                 "something else than text is stored under this key; give payproof a database of its own",
             )),
-            Some(Meaning::Full) => Failure::Other(self.refused("the database is full; make room or a larger one")),
-            Some(Meaning::Quota) => Failure::Other(self.refused("the database's quota is used up; raise its plan")),
+            Some(Meaning::Full) => {
+                CommandFailure::Other(self.refused("the database is full; make room or a larger one"))
+            }
+            Some(Meaning::Quota) => {
+                CommandFailure::Other(self.refused("the database's quota is used up; raise its plan"))
+            }
             Some(Meaning::TooLarge) => {
-                Failure::Other(self.refused("the request is larger than the plan allows; raise the plan"))
+                CommandFailure::Other(self.refused("the request is larger than the plan allows; raise the plan"))
             }
             Some(Meaning::Passing) => {
-                Failure::Other(self.with_wait(StoreError::not_sent(self.message("the server is busy"))))
+                CommandFailure::Other(self.with_wait(StoreError::not_sent(self.message("the server is busy"))))
             }
-            None => Failure::Other(self.by_status()),
+            None => CommandFailure::Other(self.by_status()),
         }
     }
 
@@ -198,15 +202,15 @@ fn wrong_token() -> StoreError {
 mod tests {
     use super::*;
 
-    fn failure(status: u16, error: &str) -> Failure {
+    fn failure(status: u16, error: &str) -> CommandFailure {
         let hidden = ["t0ken", "key-of-an-order"];
-        Refusal { status, retry_after: None, error: Some(error), body: b"", hidden }.failure()
+        CommandRefusal { status, retry_after: None, error: Some(error), body: b"", hidden }.failure()
     }
 
     fn page(status: u16, body: &str) -> StoreError {
         let wait = Some(Duration::from_secs(7));
         let hidden = ["t0ken", "key-of-an-order"];
-        Refusal { status, retry_after: wait, error: None, body: body.as_bytes(), hidden }.failure().into()
+        CommandRefusal { status, retry_after: wait, error: None, body: body.as_bytes(), hidden }.failure().into()
     }
 
     #[test]
@@ -215,15 +219,15 @@ mod tests {
             for text in
                 ["NOSCRIPT No matching script.", "Failed to execute Redis command: NOSCRIPT No matching script."]
             {
-                assert!(matches!(failure(status, text), Failure::NoScript), "{status} {text}");
+                assert!(matches!(failure(status, text), CommandFailure::NoScript), "{status} {text}");
             }
             for text in [
                 "ERR Unexpected flag in script shebang: allow-key-locking",
                 "ERR Error compiling script (new function): user_script:1: unexpected symbol near '#'",
             ] {
-                assert!(matches!(failure(status, text), Failure::Flags(_)), "{status} {text}");
+                assert!(matches!(failure(status, text), CommandFailure::Flags(_)), "{status} {text}");
             }
-            assert!(matches!(failure(status, "NOPERM this user has no permissions"), Failure::ReadOnly(_)));
+            assert!(matches!(failure(status, "NOPERM this user has no permissions"), CommandFailure::ReadOnly(_)));
         }
     }
 

@@ -6,7 +6,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::client::RestClient;
-use super::failure::Failure;
+use super::failure::CommandFailure;
 use super::script::PLAIN;
 use super::wire::{self, Verb};
 use crate::store::{Inspection, StoreError, StoreFinding};
@@ -36,7 +36,7 @@ impl RestClient {
         let mut inspection = Inspection::new(server, latency);
         match second {
             Ok(()) => {}
-            Err(Failure::ReadOnly(_)) => inspection.findings.push(StoreFinding::ReadOnly),
+            Err(CommandFailure::ReadOnly(_)) => inspection.findings.push(StoreFinding::ReadOnly),
             Err(failure) => return Err(failure.into()),
         }
         let locks = if *self.script() == PLAIN { "script" } else { "script that locks its key alone" };

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 pub use self::builder::UpstashStoreBuilder;
 use self::client::RestClient;
-use self::wire::{Answer, Verb};
+use self::wire::{RestAnswer, Verb};
 use super::{Claim, Durability, Extras, Inspection, RestartLoss, Store, StoreError, Stored, Swap, ttl_millis};
 use crate::settings::build_error::BuildError;
 
@@ -95,7 +95,7 @@ impl UpstashStore {
 
     async fn swap(&self, key: &str, verb: Verb<'_>) -> Result<Swap, StoreError> {
         match self.0.verb(key, verb).await? {
-            Answer::Done => Ok(Swap::Swapped),
+            RestAnswer::Done => Ok(Swap::Swapped),
             other => other.stored().map(Swap::Lost),
         }
     }
@@ -109,9 +109,9 @@ impl Store for UpstashStore {
     async fn claim(&self, key: &str, value: &[u8], ttl: Duration) -> Result<Claim, StoreError> {
         check(value)?;
         match self.0.verb(key, Verb::Claim { value, ttl_millis: ttl_millis(ttl)? }).await? {
-            Answer::Done => Ok(Claim::Claimed),
-            Answer::Held(stored) => Ok(Claim::Held(stored)),
-            Answer::Nothing => Err(wire::unexpected()),
+            RestAnswer::Done => Ok(Claim::Claimed),
+            RestAnswer::Held(stored) => Ok(Claim::Held(stored)),
+            RestAnswer::Nothing => Err(wire::unexpected()),
         }
     }
 

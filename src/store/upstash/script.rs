@@ -8,7 +8,7 @@ pub(super) const PREFIX: &str = "pp1:";
 
 /// A script and the digest under which servers keep it.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Script {
+pub(super) struct RestScript {
     pub(super) text: &'static str,
     /// SHA-1, as Redis has it. A wrong one costs a request per call and nothing else.
     pub(super) digest: &'static str,
@@ -41,10 +41,10 @@ return ':held:' .. redis.call('PTTL', KEYS[1]) .. ':' .. held
 }
 
 /// Locks the key alone. Without its first line Upstash locks the whole database.
-pub(super) const LOCKING: Script = Script {
+pub(super) const LOCKING: RestScript = RestScript {
     text: concat!("#!lua flags=allow-key-locking\n", record!()),
     digest: "a5a32cc1327dbf8f9dd6de73bb70135a6bdf5da1",
 };
 
 /// For servers that refuse the flag, as Redis itself does; it needs none.
-pub(super) const PLAIN: Script = Script { text: record!(), digest: "d09be30b3acfa469d54349e1cf3fcc552578227e" };
+pub(super) const PLAIN: RestScript = RestScript { text: record!(), digest: "d09be30b3acfa469d54349e1cf3fcc552578227e" };

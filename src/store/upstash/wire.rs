@@ -29,13 +29,13 @@ pub(super) enum Verb<'v> {
 
 /// What the script answered.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Answer {
+pub(super) enum RestAnswer {
     Done,
     Nothing,
     Held(Stored),
 }
 
-impl Answer {
+impl RestAnswer {
     /// What is stored, where nothing was changed.
     pub(super) fn stored(self) -> Result<Option<Stored>, StoreError> {
         match self {
@@ -123,7 +123,7 @@ fn push_number(body: &mut String, number: u64) {
 
 /// The body of a reply to one command. Text without escapes is borrowed.
 #[derive(Deserialize)]
-pub(super) struct Reply<'b, R> {
+pub(super) struct RestReply<'b, R> {
     pub(super) result: Option<R>,
     #[serde(borrow)]
     pub(super) error: Option<Text<'b>>,
@@ -133,11 +133,11 @@ pub(super) struct Reply<'b, R> {
 pub(super) struct Text<'b>(#[serde(borrow)] pub(super) Cow<'b, str>);
 
 /// Reads what the script returned.
-pub(super) fn answer(result: &str) -> Result<Answer, StoreError> {
+pub(super) fn answer(result: &str) -> Result<RestAnswer, StoreError> {
     let plain = marked(result).ok_or_else(unexpected)?;
     match &*plain {
-        b":done" => Ok(Answer::Done),
-        b":none" => Ok(Answer::Nothing),
+        b":done" => Ok(RestAnswer::Done),
+        b":none" => Ok(RestAnswer::Nothing),
         b":foreign" => Err(foreign()),
         other => {
             let held = other.strip_prefix(b":held:").ok_or_else(unexpected)?;
@@ -145,7 +145,7 @@ pub(super) fn answer(result: &str) -> Result<Answer, StoreError> {
             let (ttl_left, value) = held.split_at_checked(colon).ok_or_else(unexpected)?;
             let value = value.strip_prefix(b":").and_then(|value| value.strip_prefix(PREFIX.as_bytes()));
             let bytes = BASE64.decode(value.ok_or_else(foreign)?).map_err(|_| foreign())?;
-            Ok(Answer::Held(Stored { bytes, ttl_left: time_left(ttl_left)? }))
+            Ok(RestAnswer::Held(Stored { bytes, ttl_left: time_left(ttl_left)? }))
         }
     }
 }
@@ -236,11 +236,11 @@ mod tests {
     #[test]
     fn an_answer_is_read_encoded_and_plain() {
         let held = |bytes: &[u8], millis| {
-            Answer::Held(Stored { bytes: bytes.to_vec(), ttl_left: Duration::from_millis(millis) })
+            RestAnswer::Held(Stored { bytes: bytes.to_vec(), ttl_left: Duration::from_millis(millis) })
         };
         for (plain, wanted) in [
-            (":done", Answer::Done),
-            (":none", Answer::Nothing),
+            (":done", RestAnswer::Done),
+            (":none", RestAnswer::Nothing),
             (":held:7:pp1:/wA=", held(b"\xff\x00", 7)),
             (":held:0:pp1:", held(b"", 0)),
             (":held:-2:pp1:YQ", held(b"a", 0)),
@@ -274,10 +274,13 @@ mod tests {
 
     #[test]
     fn a_reply_without_escapes_is_borrowed() {
-        let reply: Reply<'_, Text<'_>> = serde_json::from_str(r#"{"result":"OmRvbmU="}"#).unwrap();
+        let reply: RestReply<'_, Text<'_>> = serde_json::from_str(r#"{"result":"OmRvbmU="}"#).unwrap();
         assert!(matches!(reply.result, Some(Text(Cow::Borrowed("OmRvbmU=")))));
-        assert!(serde_json::from_str::<Object<Reply<'_, Text<'_>>>>(r#"["OmRvbmU=",null]"#).is_err(), "a pipeline's");
-        let reply: Reply<'_, Text<'_>> = serde_json::from_str(r#"{"error":"ERR \"x\""}"#).unwrap();
+        assert!(
+            serde_json::from_str::<Object<RestReply<'_, Text<'_>>>>(r#"["OmRvbmU=",null]"#).is_err(),
+            "a pipeline's"
+        );
+        let reply: RestReply<'_, Text<'_>> = serde_json::from_str(r#"{"error":"ERR \"x\""}"#).unwrap();
         assert!(reply.result.is_none() && reply.error.is_some());
     }
 }

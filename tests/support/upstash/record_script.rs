@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use super::command::{Failed, Value};
 use super::keyspace::Keyspace;
-use super::script::{LOCKING, PLAIN, PREFIX, Script};
+use super::script::{LOCKING, PLAIN, PREFIX, RestScript};
 
-const SCRIPTS: [Script; 2] = [LOCKING, PLAIN];
+const SCRIPTS: [RestScript; 2] = [LOCKING, PLAIN];
 
 /// The digest of a text, if it is one of the two.
 pub(super) fn digest_of(text: &str) -> Option<&'static str> {

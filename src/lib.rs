@@ -148,6 +148,7 @@
 //! wake-up between the two costs tens of microseconds.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod accessors;
 mod call;
 #[cfg(feature = "tower")]
 pub mod endpoint;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::accessors::setters;
 use crate::call::deadline::after;
 use crate::settings::build_error::BuildError;
 use crate::telemetry::stats::BreakerState;
@@ -55,34 +56,21 @@ impl Breaker {
         Self::default()
     }
 
-    /// The share of failed attempts in the window that opens the breaker, above 0 and at most 1.
-    pub fn failure_share(mut self, share: f64) -> Self {
-        self.failure_share = share;
-        self
-    }
+    setters! {
+        /// The share of failed attempts in the window that opens the breaker, above 0 and at most 1.
+        pub fn failure_share(mut self, share: f64) => self.failure_share = share;
 
-    /// Attempts in the window before the share counts.
-    pub fn minimum_attempts(mut self, attempts: u32) -> Self {
-        self.minimum_attempts = attempts;
-        self
-    }
+        /// Attempts in the window before the share counts.
+        pub fn minimum_attempts(mut self, attempts: u32) => self.minimum_attempts = attempts;
 
-    /// How far back attempts count.
-    pub fn window(mut self, window: Duration) -> Self {
-        self.window = window;
-        self
-    }
+        /// How far back attempts count.
+        pub fn window(mut self, window: Duration) => self.window = window;
 
-    /// How long nothing is sent once the breaker opened.
-    pub fn open_for(mut self, open_for: Duration) -> Self {
-        self.open_for = open_for;
-        self
-    }
+        /// How long nothing is sent once the breaker opened.
+        pub fn open_for(mut self, open_for: Duration) => self.open_for = open_for;
 
-    /// Attempts admitted at once while half-open, and successes that close the breaker.
-    pub fn probes(mut self, probes: u32) -> Self {
-        self.probes = probes;
-        self
+        /// Attempts admitted at once while half-open, and successes that close the breaker.
+        pub fn probes(mut self, probes: u32) => self.probes = probes;
     }
 
     pub(crate) fn check(&self) -> Result<(), BuildError> {

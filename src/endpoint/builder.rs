@@ -10,6 +10,7 @@ use http::header::{
 use http::request::Parts;
 use http::{HeaderName, Method, StatusCode};
 
+use crate::accessors::setters;
 use crate::http::status_meaning::StatusMeaning;
 use crate::payment::policy::TenantProof;
 use crate::settings::build_error::BuildError;
@@ -134,78 +135,57 @@ impl IdempotencyLayer {
 }
 
 impl IdempotencyLayerBuilder {
-    /// How long a request under way is protected from being taken for one that crashed. Default: the handler timeout, four
-    /// times the validator's `store_timeout`, and 5 s. It is not renewed. A handler for which it would no longer last does not
-    /// begin: 503 `IDEMPOTENCY_UNAVAILABLE`.
-    pub fn lease(mut self, lease: Duration) -> Self {
-        self.lease = Some(lease);
-        self
-    }
+    setters! {
+        /// How long a request under way is protected from being taken for one that crashed. Default: the handler
+        /// timeout, four times the validator's `store_timeout`, and 5 s. It is not renewed. A handler for which it
+        /// would no longer last does not begin: 503 `IDEMPOTENCY_UNAVAILABLE`.
+        pub fn lease(mut self, lease: Duration) => self.lease = Some(lease);
 
-    /// How long a key is kept, and its answer repeated. Default: 24 h.
-    pub fn retention(mut self, retention: Duration) -> Self {
-        self.settings.retention = retention;
-        self
-    }
+        /// How long a key is kept, and its answer repeated. Default: 24 h.
+        pub fn retention(mut self, retention: Duration) => self.settings.retention = retention;
 
-    /// How long a duplicate waits for the first one. Default: 5 s. After that it is answered with 409. Zero never waits.
-    ///
-    /// Those that wait in one process look into the store together: about four times a second, however many they are.
-    pub fn wait(mut self, wait: Duration) -> Self {
-        self.settings.wait = wait;
-        self
-    }
+        /// How long a duplicate waits for the first one. Default: 5 s. After that it is answered with 409. Zero never
+        /// waits.
+        ///
+        /// Those that wait in one process look into the store together: about four times a second, however many they
+        /// are.
+        pub fn wait(mut self, wait: Duration) => self.settings.wait = wait;
 
-    /// The most keys that one tenant of the [`Scope`] may hold through this layer in one process. Default: with a store none,
-    /// since only its owner knows what it holds; without one 50,000, half of what fits into this process, or none with
-    /// [`single_tenant`](crate::ValidatorBuilder::single_tenant).
-    ///
-    /// Further ones are answered with 503 `IDEMPOTENCY_UNAVAILABLE`, which names this setting, and nothing runs; keys held are
-    /// answered as always, and other tenants go on. A tenant's principals share, since there may be any number of them.
-    pub fn max_keys_per_tenant(mut self, keys: usize) -> Self {
-        self.max_keys_per_tenant = Some(keys);
-        self
-    }
+        /// The most keys that one tenant of the [`Scope`] may hold through this layer in one process. Default: with a
+        /// store none, since only its owner knows what it holds; without one 50,000, half of what fits into this
+        /// process, or none with [`single_tenant`](crate::ValidatorBuilder::single_tenant).
+        ///
+        /// Further ones are answered with 503 `IDEMPOTENCY_UNAVAILABLE`, which names this setting, and nothing runs;
+        /// keys held are answered as always, and other tenants go on. A tenant's principals share, since there may be
+        /// any number of them.
+        pub fn max_keys_per_tenant(mut self, keys: usize) => self.max_keys_per_tenant = Some(keys);
 
-    /// The shortest key that is accepted, in characters. Default: 8. The longest has 255.
-    pub fn min_key_length(mut self, characters: usize) -> Self {
-        self.settings.shortest_key = characters;
-        self
-    }
+        /// The shortest key that is accepted, in characters. Default: 8. The longest has 255.
+        pub fn min_key_length(mut self, characters: usize) => self.settings.shortest_key = characters;
 
-    /// The longest body of a request, in bytes. Default: 1 MiB. A longer one is refused before anything is claimed.
-    pub fn max_request_body(mut self, bytes: usize) -> Self {
-        self.settings.max_request_body = bytes;
-        self
-    }
+        /// The longest body of a request, in bytes. Default: 1 MiB. A longer one is refused before anything is claimed.
+        pub fn max_request_body(mut self, bytes: usize) => self.settings.max_request_body = bytes;
 
-    /// The longest body of a response that is kept, in bytes. Default: 128 KiB; at most 224 KiB. A longer one reaches the
-    /// first client, and duplicates are told that it was not kept.
-    pub fn max_response_body(mut self, bytes: usize) -> Self {
-        self.settings.max_response_body = bytes;
-        self
-    }
+        /// The longest body of a response that is kept, in bytes. Default: 128 KiB; at most 224 KiB. A longer one
+        /// reaches the first client, and duplicates are told that it was not kept.
+        pub fn max_response_body(mut self, bytes: usize) => self.settings.max_response_body = bytes;
 
-    /// The methods whose requests are looked at. Default: POST, PUT, PATCH, DELETE.
-    pub fn methods(mut self, methods: impl IntoIterator<Item = Method>) -> Self {
-        self.settings.methods = methods.into_iter().collect();
-        self
-    }
+        /// The methods whose requests are looked at. Default: POST, PUT, PATCH, DELETE.
+        pub fn methods(mut self, methods: impl IntoIterator<Item = Method>) =>
+            self.settings.methods = methods.into_iter().collect();
 
-    /// The headers of a response that are kept with it. Default: those that describe its body, `ETag`, Link and Location.
-    pub fn kept_headers(mut self, headers: impl IntoIterator<Item = HeaderName>) -> Self {
-        self.settings.kept_headers = headers.into_iter().collect();
-        self
-    }
+        /// The headers of a response that are kept with it. Default: those that describe its body, `ETag`, Link and
+        /// Location.
+        pub fn kept_headers(mut self, headers: impl IntoIterator<Item = HeaderName>) =>
+            self.settings.kept_headers = headers.into_iter().collect();
 
-    /// The statuses whose answers are never kept, since they say that nothing was done: the key is released, and the same
-    /// request runs again. Default: 401, 403, 405, 407, 425, 429.
-    ///
-    /// Never name 408 where anything below the layer cuts handlers off, as tower-http's `TimeoutLayer` does: a handler that had
-    /// its effect before it was cut off would have it twice under one key.
-    pub fn never_kept(mut self, statuses: impl IntoIterator<Item = StatusCode>) -> Self {
-        self.settings.never_kept = statuses.into_iter().collect();
-        self
+        /// The statuses whose answers are never kept, since they say that nothing was done: the key is released, and
+        /// the same request runs again. Default: 401, 403, 405, 407, 425, 429.
+        ///
+        /// Never name 408 where anything below the layer cuts handlers off, as tower-http's `TimeoutLayer` does: a
+        /// handler that had its effect before it was cut off would have it twice under one key.
+        pub fn never_kept(mut self, statuses: impl IntoIterator<Item = StatusCode>) =>
+            self.settings.never_kept = statuses.into_iter().collect();
     }
 
     /// Checks every setting, and builds the layer.

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use tower_layer::Layer;
 
+use crate::accessors::setters;
+
 use super::service::IdempotentService;
 use super::settings::{KeyPolicy, LayerSettings, OnUnknown, Route};
 
@@ -39,32 +41,18 @@ impl IdempotencyLayer {
         Self { settings: Arc::new(settings), route }
     }
 
-    /// A request without a key is refused. This is what a layer does unless told otherwise.
-    #[must_use]
-    pub fn required(mut self) -> Self {
-        self.route.key = KeyPolicy::Required;
-        self
-    }
+    setters! {
+        /// A request without a key is refused. This is what a layer does unless told otherwise.
+        pub fn required(mut self) => self.route.key = KeyPolicy::Required;
 
-    /// A request without a key goes through, and is not remembered. A malformed key is refused all the same.
-    #[must_use]
-    pub fn optional(mut self) -> Self {
-        self.route.key = KeyPolicy::Optional;
-        self
-    }
+        /// A request without a key goes through, and is not remembered. A malformed key is refused all the same.
+        pub fn optional(mut self) => self.route.key = KeyPolicy::Optional;
 
-    /// Every request goes through, and no key is looked at.
-    #[must_use]
-    pub fn off(mut self) -> Self {
-        self.route.key = KeyPolicy::Off;
-        self
-    }
+        /// Every request goes through, and no key is looked at.
+        pub fn off(mut self) => self.route.key = KeyPolicy::Off;
 
-    /// What happens to a request whose first run's end is unknown. Default: it is refused.
-    #[must_use]
-    pub fn on_unknown(mut self, on_unknown: OnUnknown) -> Self {
-        self.route.on_unknown = on_unknown;
-        self
+        /// What happens to a request whose first run's end is unknown. Default: it is refused.
+        pub fn on_unknown(mut self, on_unknown: OnUnknown) => self.route.on_unknown = on_unknown;
     }
 }
 

@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::accessors::setters;
 use crate::error_info::ErrorInfo;
 use crate::http::object::Object;
 use crate::payment::verdict::Findings;
@@ -75,18 +76,12 @@ impl<T> Success<T> {
         Self { data, message: None, meta: None, status: ok() }
     }
 
-    /// A sentence for people.
-    #[must_use]
-    pub fn with_message(mut self, message: impl Into<Cow<'static, str>>) -> Self {
-        self.message = Some(message.into());
-        self
-    }
+    setters! {
+        /// A sentence for people.
+        pub fn with_message(mut self, message: impl Into<Cow<'static, str>>) => self.message = Some(message.into());
 
-    /// What is not the data, such as a page's number.
-    #[must_use]
-    pub fn with_meta(mut self, meta: impl Into<serde_json::Value>) -> Self {
-        self.meta = Some(meta.into());
-        self
+        /// What is not the data, such as a page's number.
+        pub fn with_meta(mut self, meta: impl Into<serde_json::Value>) => self.meta = Some(meta.into());
     }
 
     /// The HTTP status: 200 unless set. One outside 200 to 299 is taken for 200.

@@ -20,6 +20,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::accessors::setters;
 use crate::call::error::runtime;
 use crate::lookup::engine::Engine;
 use crate::provider::ProviderError;
@@ -126,27 +127,22 @@ impl Validator {
 }
 
 impl Guard {
-    /// How long it is remembered what became of a write. Default: 400 days. Afterwards the same operation is sent again.
-    ///
-    /// Must exceed the lease; a run says so otherwise.
-    pub fn write_retention(mut self, retention: Duration) -> Self {
-        self.settings.write_retention = retention;
-        self
-    }
+    setters! {
+        /// How long it is remembered what became of a write. Default: 400 days. Afterwards the same operation is sent
+        /// again.
+        ///
+        /// Must exceed the lease; a run says so otherwise.
+        pub fn write_retention(mut self, retention: Duration) => self.settings.write_retention = retention;
 
-    /// How long the result of a read is replayed. Default: 24 h.
-    pub fn read_retention(mut self, retention: Duration) -> Self {
-        self.settings.read_retention = retention;
-        self
-    }
+        /// How long the result of a read is replayed. Default: 24 h.
+        pub fn read_retention(mut self, retention: Duration) => self.settings.read_retention = retention;
 
-    /// Lets a write whose provider keeps its key go on while the store does not answer. Default: it is refused.
-    ///
-    /// Without the store it is unknown when an operation was first sent, and whether a person has said since that it was not
-    /// executed. So going on is safe only for operations that are not asked for again after the provider's key is gone.
-    pub fn go_on_without_store(mut self) -> Self {
-        self.settings.goes_on_without_store = true;
-        self
+        /// Lets a write whose provider keeps its key go on while the store does not answer. Default: it is refused.
+        ///
+        /// Without the store it is unknown when an operation was first sent, and whether a person has said since that
+        /// it was not executed. So going on is safe only for operations that are not asked for again after the
+        /// provider's key is gone.
+        pub fn go_on_without_store(mut self) => self.settings.goes_on_without_store = true;
     }
 
     /// Runs an operation once, and replays its result from then on.

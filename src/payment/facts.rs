@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::accessors::setters;
 use crate::intent::currency::Currency;
 use crate::redaction::presentable;
 
@@ -181,18 +182,13 @@ impl ProviderPayment {
         Self::new(id, PaymentStatus::NotFound)
     }
 
-    /// Why it was declined or canceled, in the provider's code.
-    #[must_use]
-    pub fn with_reason(mut self, reason: impl AsRef<str>) -> Self {
-        self.reason = Some(presentable(reason.as_ref(), MAX_WORD));
-        self
-    }
+    setters! {
+        /// Why it was declined or canceled, in the provider's code.
+        pub fn with_reason(mut self, reason: impl AsRef<str>) =>
+            self.reason = Some(presentable(reason.as_ref(), MAX_WORD));
 
-    /// Whether real money moves.
-    #[must_use]
-    pub fn with_mode(mut self, mode: Mode) -> Self {
-        self.mode = Some(mode);
-        self
+        /// Whether real money moves.
+        pub fn with_mode(mut self, mode: Mode) => self.mode = Some(mode);
     }
 
     /// The amount asked for, in minor units, and its currency.
@@ -203,74 +199,37 @@ impl ProviderPayment {
         self
     }
 
-    /// The amount received or captured, in minor units, before refunds.
-    #[must_use]
-    pub fn with_amount_received(mut self, minor: u64) -> Self {
-        self.amount_received = Some(minor);
-        self
-    }
+    setters! {
+        /// The amount received or captured, in minor units, before refunds.
+        pub fn with_amount_received(mut self, minor: u64) => self.amount_received = Some(minor);
 
-    /// The amount that can still be captured, in minor units; 0 unless stated.
-    #[must_use]
-    pub fn with_amount_capturable(mut self, minor: u64) -> Self {
-        self.amount_capturable = minor;
-        self
-    }
+        /// The amount that can still be captured, in minor units; 0 unless stated.
+        pub fn with_amount_capturable(mut self, minor: u64) => self.amount_capturable = minor;
 
-    /// The amount refunded, in minor units. State zero: a payment is never valid while this is unknown.
-    #[must_use]
-    pub fn with_amount_refunded(mut self, minor: u64) -> Self {
-        self.amount_refunded = Some(minor);
-        self
-    }
+        /// The amount refunded, in minor units. State zero: a payment is never valid while this is unknown.
+        pub fn with_amount_refunded(mut self, minor: u64) => self.amount_refunded = Some(minor);
 
-    /// Whether the charge was captured, where the provider says so separately.
-    #[must_use]
-    pub fn with_captured(mut self, captured: bool) -> Self {
-        self.captured = Some(captured);
-        self
-    }
+        /// Whether the charge was captured, where the provider says so separately.
+        pub fn with_captured(mut self, captured: bool) => self.captured = Some(captured);
 
-    /// Whether the payment is disputed; `false` unless stated.
-    #[must_use]
-    pub fn with_disputed(mut self, disputed: bool) -> Self {
-        self.disputed = disputed;
-        self
-    }
+        /// Whether the payment is disputed; `false` unless stated.
+        pub fn with_disputed(mut self, disputed: bool) => self.disputed = disputed;
 
-    /// Whether the network reversed the payment after approving it; `false` unless stated.
-    #[must_use]
-    pub fn with_reversed(mut self, reversed: bool) -> Self {
-        self.reversed = reversed;
-        self
-    }
+        /// Whether the network reversed the payment after approving it; `false` unless stated.
+        pub fn with_reversed(mut self, reversed: bool) => self.reversed = reversed;
 
-    /// The provider's risk rating; not assessed unless stated.
-    #[must_use]
-    pub fn with_risk(mut self, risk: Risk) -> Self {
-        self.risk = risk;
-        self
-    }
+        /// The provider's risk rating; not assessed unless stated.
+        pub fn with_risk(mut self, risk: Risk) => self.risk = risk;
 
-    /// The customer's id at the provider.
-    #[must_use]
-    pub fn with_customer(mut self, customer: impl Into<Box<str>>) -> Self {
-        self.customer = Some(customer.into());
-        self
-    }
+        /// The customer's id at the provider.
+        pub fn with_customer(mut self, customer: impl Into<Box<str>>) => self.customer = Some(customer.into());
 
-    /// The account the payment was made on, where one credential serves several.
-    #[must_use]
-    pub fn with_account(mut self, account: impl Into<Box<str>>) -> Self {
-        self.account = Some(account.into());
-        self
-    }
+        /// The account the payment was made on, where one credential serves several.
+        pub fn with_account(mut self, account: impl Into<Box<str>>) => self.account = Some(account.into());
 
-    /// The account the money is passed on to.
-    #[must_use]
-    pub fn with_destination(mut self, destination: impl Into<Box<str>>) -> Self {
-        self.destination = Some(destination.into());
-        self
+        /// The account the money is passed on to.
+        pub fn with_destination(mut self, destination: impl Into<Box<str>>) =>
+            self.destination = Some(destination.into());
     }
 
     /// One entry of the merchant's own metadata.
@@ -280,34 +239,22 @@ impl ProviderPayment {
         self
     }
 
-    /// When the payment was created, in seconds since 1970 by the provider's clock. A payment without it can be valid, and
-    /// cannot be redeemed, since nothing says whether it is older than redemptions are remembered. A time more than five
-    /// minutes after [`as_of`](Self::with_as_of) contradicts it, and such a payment is never valid.
-    #[must_use]
-    pub fn with_created(mut self, unix_seconds: u64) -> Self {
-        self.created = Some(unix_seconds);
-        self
-    }
+    setters! {
+        /// When the payment was created, in seconds since 1970 by the provider's clock. A payment without it can be
+        /// valid, and cannot be redeemed, since nothing says whether it is older than redemptions are remembered. A
+        /// time more than five minutes after [`as_of`](Self::with_as_of) contradicts it, and such a payment is never
+        /// valid.
+        pub fn with_created(mut self, unix_seconds: u64) => self.created = Some(unix_seconds);
 
-    /// When an authorization ends, in seconds since 1970 by the provider's clock.
-    #[must_use]
-    pub fn with_capture_before(mut self, unix_seconds: u64) -> Self {
-        self.capture_before = Some(unix_seconds);
-        self
-    }
+        /// When an authorization ends, in seconds since 1970 by the provider's clock.
+        pub fn with_capture_before(mut self, unix_seconds: u64) => self.capture_before = Some(unix_seconds);
 
-    /// The provider's own time of this answer, in seconds since 1970. Unless stated, this machine's clock is read.
-    #[must_use]
-    pub fn with_as_of(mut self, unix_seconds: u64) -> Self {
-        self.as_of = Some(unix_seconds);
-        self
-    }
+        /// The provider's own time of this answer, in seconds since 1970. Unless stated, this machine's clock is read.
+        pub fn with_as_of(mut self, unix_seconds: u64) => self.as_of = Some(unix_seconds);
 
-    /// The provider's id of the request that got this answer; shown in the attempt log.
-    #[must_use]
-    pub fn with_request_id(mut self, id: impl AsRef<str>) -> Self {
-        self.request_id = Some(presentable(id.as_ref(), MAX_WORD));
-        self
+        /// The provider's id of the request that got this answer; shown in the attempt log.
+        pub fn with_request_id(mut self, id: impl AsRef<str>) =>
+            self.request_id = Some(presentable(id.as_ref(), MAX_WORD));
     }
 
     /// Where the payment stands.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::accessors::setters;
 use crate::payment::facts::Risk;
 
 /// What counts as paid. The default accepts only what is captured in full, unrefunded and undisputed.
@@ -35,38 +36,25 @@ impl Policy {
         Self::default()
     }
 
-    /// Accepts a payment that is authorized in full and still capturable, too.
-    ///
-    /// Authorized is not paid: capture before shipping, or ship at your own risk.
-    pub fn accept_authorized(mut self) -> Self {
-        self.authorized = true;
-        self
-    }
+    setters! {
+        /// Accepts a payment that is authorized in full and still capturable, too.
+        ///
+        /// Authorized is not paid: capture before shipping, or ship at your own risk.
+        pub fn accept_authorized(mut self) => self.authorized = true;
 
-    /// Accepts a payment that was refunded in part. One refunded in full is never accepted.
-    pub fn accept_partly_refunded(mut self) -> Self {
-        self.partly_refunded = true;
-        self
-    }
+        /// Accepts a payment that was refunded in part. One refunded in full is never accepted.
+        pub fn accept_partly_refunded(mut self) => self.partly_refunded = true;
 
-    /// Accepts a payment that is disputed.
-    pub fn accept_disputed(mut self) -> Self {
-        self.disputed = true;
-        self
-    }
+        /// Accepts a payment that is disputed.
+        pub fn accept_disputed(mut self) => self.disputed = true;
 
-    /// Refuses payments created longer ago than this, by the provider's clock. A payment without a known time of
-    /// creation is then unproven. One created more than five minutes after the answer that tells of it is refused under
-    /// any policy.
-    pub fn max_age(mut self, age: Duration) -> Self {
-        self.max_age = Some(age);
-        self
-    }
+        /// Refuses payments created longer ago than this, by the provider's clock. A payment without a known time of
+        /// creation is then unproven. One created more than five minutes after the answer that tells of it is refused
+        /// under any policy.
+        pub fn max_age(mut self, age: Duration) => self.max_age = Some(age);
 
-    /// The highest risk rating that is accepted.
-    pub fn accept_risk_up_to(mut self, risk: Risk) -> Self {
-        self.risk = risk;
-        self
+        /// The highest risk rating that is accepted.
+        pub fn accept_risk_up_to(mut self, risk: Risk) => self.risk = risk;
     }
 }
 

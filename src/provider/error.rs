@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::accessors::setters;
 #[cfg(feature = "stripe")]
 use crate::http::transport::TransportError;
 use crate::provider::attempt_log::Reach;
@@ -138,18 +139,13 @@ impl ProviderError {
         error
     }
 
-    /// The HTTP status of the answer.
-    #[must_use]
-    pub fn with_status(mut self, status: u16) -> Self {
-        self.0.status = Some(status);
-        self
-    }
+    setters! {
+        /// The HTTP status of the answer.
+        pub fn with_status(mut self, status: u16) => self.0.status = Some(status);
 
-    /// The provider's error code, for the reader; it decides nothing by itself.
-    #[must_use]
-    pub fn with_code(mut self, code: impl AsRef<str>) -> Self {
-        self.0.code = Some(presentable(code.as_ref(), MAX_MESSAGE));
-        self
+        /// The provider's error code, for the reader; it decides nothing by itself.
+        pub fn with_code(mut self, code: impl AsRef<str>) =>
+            self.0.code = Some(presentable(code.as_ref(), MAX_MESSAGE));
     }
 
     /// The error code, which by itself says that the failure is transient.
@@ -173,42 +169,25 @@ impl ProviderError {
         error
     }
 
-    /// The provider's own header asks to try again, which outranks everything else.
-    #[must_use]
-    pub fn transient_by_header(mut self) -> Self {
-        self.0.advice = Some(Advice::Header { retry: true });
-        self
-    }
+    setters! {
+        /// The provider's own header asks to try again, which outranks everything else.
+        pub fn transient_by_header(mut self) => self.0.advice = Some(Advice::Header { retry: true });
 
-    /// The provider's own header asks not to try again, which outranks everything else.
-    #[must_use]
-    pub fn permanent_by_header(mut self) -> Self {
-        self.0.advice = Some(Advice::Header { retry: false });
-        self
-    }
+        /// The provider's own header asks not to try again, which outranks everything else.
+        pub fn permanent_by_header(mut self) => self.0.advice = Some(Advice::Header { retry: false });
 
-    /// How long the provider asks to wait.
-    #[must_use]
-    pub fn with_retry_after(mut self, wait: Duration) -> Self {
-        self.0.retry_after = Some(wait);
-        self
-    }
+        /// How long the provider asks to wait.
+        pub fn with_retry_after(mut self, wait: Duration) => self.0.retry_after = Some(wait);
 
-    /// Says that this is a rate limit, and whom it concerns: only those wait.
-    ///
-    /// Say so where the provider does. A status of 429 alone may be a proxy's, or about this one payment, so it makes no
-    /// other call wait.
-    #[must_use]
-    pub fn with_rate_limit(mut self, whom: RateLimit) -> Self {
-        self.0.rate_limit = Some(whom);
-        self
-    }
+        /// Says that this is a rate limit, and whom it concerns: only those wait.
+        ///
+        /// Say so where the provider does. A status of 429 alone may be a proxy's, or about this one payment, so it
+        /// makes no other call wait.
+        pub fn with_rate_limit(mut self, whom: RateLimit) => self.0.rate_limit = Some(whom);
 
-    /// The provider's id of the request, for a support case.
-    #[must_use]
-    pub fn with_request_id(mut self, id: impl AsRef<str>) -> Self {
-        self.0.request_id = Some(presentable(id.as_ref(), MAX_MESSAGE));
-        self
+        /// The provider's id of the request, for a support case.
+        pub fn with_request_id(mut self, id: impl AsRef<str>) =>
+            self.0.request_id = Some(presentable(id.as_ref(), MAX_MESSAGE));
     }
 
     pub(crate) fn kind(&self) -> Kind {

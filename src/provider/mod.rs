@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::accessors::setters;
 use crate::intent::fingerprint::Fingerprint;
 use crate::intent::money::Units;
 use crate::intent::payment_intent::PaymentId;
@@ -113,41 +114,28 @@ impl ProviderIdentity {
         self
     }
 
-    /// A name of the account for people: metrics and health show it instead of [`account`](Self::account). It keeps
-    /// nothing apart.
-    ///
-    /// An account may have been named by it before, so a payment that was redeemed under that name counts as used. Where ids
-    /// are not [globally unique](Self::globally_unique_ids), never label an account with the name of another one.
-    #[must_use]
-    pub fn with_label(mut self, label: impl Into<Box<str>>) -> Self {
-        self.label = Some(label.into());
-        self
-    }
+    setters! {
+        /// A name of the account for people: metrics and health show it instead of [`account`](Self::account). It keeps
+        /// nothing apart.
+        ///
+        /// An account may have been named by it before, so a payment that was redeemed under that name counts as used.
+        /// Where ids are not [globally unique](Self::globally_unique_ids), never label an account with the name of
+        /// another one.
+        pub fn with_label(mut self, label: impl Into<Box<str>>) => self.label = Some(label.into());
 
-    /// Which payments the credential can see.
-    #[must_use]
-    pub fn with_mode(mut self, mode: Mode) -> Self {
-        self.mode = mode;
-        self
-    }
+        /// Which payments the credential can see.
+        pub fn with_mode(mut self, mode: Mode) => self.mode = mode;
 
-    /// How the provider's integers relate to major units.
-    #[must_use]
-    pub fn with_units(mut self, units: Units) -> Self {
-        self.units = units;
-        self
-    }
+        /// How the provider's integers relate to major units.
+        pub fn with_units(mut self, units: Units) => self.units = units;
 
-    /// States that no two payments at this provider have the same id, whichever accounts they belong to. Not stated unless
-    /// set.
-    ///
-    /// A payment's redemption then stands under provider, mode and id alone: however its account is named, labeled and
-    /// reached, a used payment stays used. Unless this is stated, the account's name is part of that place, so that equal
-    /// ids of two accounts are two payments.
-    #[must_use]
-    pub fn globally_unique_ids(mut self) -> Self {
-        self.unique_ids = true;
-        self
+        /// States that no two payments at this provider have the same id, whichever accounts they belong to. Not stated
+        /// unless set.
+        ///
+        /// A payment's redemption then stands under provider, mode and id alone: however its account is named, labeled
+        /// and reached, a used payment stays used. Unless this is stated, the account's name is part of that place, so
+        /// that equal ids of two accounts are two payments.
+        pub fn globally_unique_ids(mut self) => self.unique_ids = true;
     }
 
     /// How a user of this provider's adapter names an account.

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tracing::{Instrument, Span};
 
+use crate::accessors::setters;
 use crate::call::retry::{Explanation, Traffic};
 use crate::intent::payment_intent::{PaymentId, PaymentIntent};
 use crate::lookup::engine::{Asked, Engine, KeyStanding};
@@ -169,20 +170,16 @@ pub struct Validate {
 type Asking = Pin<Box<dyn Future<Output = Result<Validation, ValidateError>> + Send>>;
 
 impl Validate {
-    /// Accepts facts from memory only if the provider stated them at most this long ago. Zero always asks.
-    ///
-    /// Unset, the validator's `fresh_for` decides alone; it holds in any case.
-    pub fn max_age(mut self, age: Duration) -> Self {
-        self.max_age = age;
-        self
-    }
+    setters! {
+        /// Accepts facts from memory only if the provider stated them at most this long ago. Zero always asks.
+        ///
+        /// Unset, the validator's `fresh_for` decides alone; it holds in any case.
+        pub fn max_age(mut self, age: Duration) => self.max_age = age;
 
-    /// Waits at most this long. The provider call goes on without this caller.
-    ///
-    /// Unset, the validator's total deadline decides alone; it holds in any case.
-    pub fn deadline(mut self, limit: Duration) -> Self {
-        self.deadline = Some(limit);
-        self
+        /// Waits at most this long. The provider call goes on without this caller.
+        ///
+        /// Unset, the validator's total deadline decides alone; it holds in any case.
+        pub fn deadline(mut self, limit: Duration) => self.deadline = Some(limit);
     }
 }
 

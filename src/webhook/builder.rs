@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::accessors::setters;
 use crate::lookup::engine::Engine;
 use crate::settings::build_error::BuildError;
 use crate::validator::Validator;
@@ -77,43 +78,30 @@ impl StripeWebhooksBuilder {
         self
     }
 
-    /// How far the time of a signature may be from this machine's clock, either way. Default: 300 s. At least 1 s.
-    pub fn tolerance(mut self, tolerance: Duration) -> Self {
-        self.tolerance = tolerance;
-        self
-    }
+    setters! {
+        /// How far the time of a signature may be from this machine's clock, either way. Default: 300 s. At least 1 s.
+        pub fn tolerance(mut self, tolerance: Duration) => self.tolerance = tolerance;
 
-    /// The longest a handler may take; it is then cut off by dropping its future. Default: 30 s.
-    ///
-    /// Stripe may hang up sooner; the handler goes on, and the next delivery finds what came of it.
-    ///
-    /// How long others wait before they take over from a process that crashed follows from it: this, six times the
-    /// [`store_timeout`](crate::ValidatorBuilder::store_timeout), and 5 s.
-    pub fn handler_timeout(mut self, timeout: Duration) -> Self {
-        self.handler_timeout = timeout;
-        self
-    }
+        /// The longest a handler may take; it is then cut off by dropping its future. Default: 30 s.
+        ///
+        /// Stripe may hang up sooner; the handler goes on, and the next delivery finds what came of it.
+        ///
+        /// How long others wait before they take over from a process that crashed follows from it: this, six times the
+        /// [`store_timeout`](crate::ValidatorBuilder::store_timeout), and 5 s.
+        pub fn handler_timeout(mut self, timeout: Duration) => self.handler_timeout = timeout;
 
-    /// How long it is remembered that an event was handled. Default: 30 days, as long as Stripe's dashboard sends an event
-    /// again.
-    ///
-    /// At least twice the tolerance, so that a recorded request cannot be replayed, and more than a delivery takes.
-    pub fn retention(mut self, retention: Duration) -> Self {
-        self.retention = retention;
-        self
-    }
+        /// How long it is remembered that an event was handled. Default: 30 days, as long as Stripe's dashboard sends
+        /// an event again.
+        ///
+        /// At least twice the tolerance, so that a recorded request cannot be replayed, and more than a delivery takes.
+        pub fn retention(mut self, retention: Duration) => self.retention = retention;
 
-    /// The largest body, in bytes. Default: 1 MiB. Let the server that reads bodies stop there too.
-    pub fn max_body(mut self, bytes: usize) -> Self {
-        self.max_body = bytes;
-        self
-    }
+        /// The largest body, in bytes. Default: 1 MiB. Let the server that reads bodies stop there too.
+        pub fn max_body(mut self, bytes: usize) => self.max_body = bytes;
 
-    /// What happens to events of other accounts than the validator's, once their payments are forgotten. Default: they are
-    /// acknowledged and ignored.
-    pub fn other_accounts(mut self, other_accounts: OtherAccounts) -> Self {
-        self.other_accounts = other_accounts;
-        self
+        /// What happens to events of other accounts than the validator's, once their payments are forgotten. Default:
+        /// they are acknowledged and ignored.
+        pub fn other_accounts(mut self, other_accounts: OtherAccounts) => self.other_accounts = other_accounts;
     }
 
     /// Checks every setting, and makes the endpoint.

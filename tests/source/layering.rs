@@ -27,6 +27,7 @@ pub(crate) const LAYERS: &[&[&str]] = &[
     &["intent"],
     &["moment"],
     &["error_info", "redaction"],
+    &["accessors"],
 ];
 
 /// Names that say nothing about what a file holds.

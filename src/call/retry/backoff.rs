@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use rand::{Rng, RngExt};
 
+use crate::accessors::setters;
 use crate::settings::build_error::BuildError;
 
 /// Nominal waits before the first, second and third retry: a blip, a restart, a failover.
@@ -45,22 +46,15 @@ impl Retry {
         Self::default().times(0)
     }
 
-    /// How many retries follow the first attempt.
-    pub fn times(mut self, retries: u32) -> Self {
-        self.retries = retries;
-        self
-    }
+    setters! {
+        /// How many retries follow the first attempt.
+        pub fn times(mut self, retries: u32) => self.retries = retries;
 
-    /// The nominal waits.
-    pub fn schedule(mut self, schedule: Schedule) -> Self {
-        self.schedule = schedule;
-        self
-    }
+        /// The nominal waits.
+        pub fn schedule(mut self, schedule: Schedule) => self.schedule = schedule;
 
-    /// How waits are spread.
-    pub fn jitter(mut self, jitter: Jitter) -> Self {
-        self.jitter = jitter;
-        self
+        /// How waits are spread.
+        pub fn jitter(mut self, jitter: Jitter) => self.jitter = jitter;
     }
 
     pub(crate) fn check(&self) -> Result<(), BuildError> {

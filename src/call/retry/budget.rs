@@ -4,6 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use tokio::time::Instant;
 
+use crate::accessors::setters;
 use crate::settings::build_error::BuildError;
 
 /// How many retries all calls of one validator may make together.
@@ -41,28 +42,18 @@ impl RetryBudget {
         Self::default()
     }
 
-    /// Retries available at start.
-    pub fn at_start(mut self, retries: f64) -> Self {
-        self.at_start = retries;
-        self
-    }
+    setters! {
+        /// Retries available at start.
+        pub fn at_start(mut self, retries: f64) => self.at_start = retries;
 
-    /// Retries earned by each successful call.
-    pub fn per_success(mut self, retries: f64) -> Self {
-        self.per_success = retries;
-        self
-    }
+        /// Retries earned by each successful call.
+        pub fn per_success(mut self, retries: f64) => self.per_success = retries;
 
-    /// The most that can be saved up.
-    pub fn at_most(mut self, retries: f64) -> Self {
-        self.at_most = retries;
-        self
-    }
+        /// The most that can be saved up.
+        pub fn at_most(mut self, retries: f64) => self.at_most = retries;
 
-    /// Retries earned per second while fewer than five are left.
-    pub fn trickle_per_second(mut self, retries: f64) -> Self {
-        self.trickle_per_second = retries;
-        self
+        /// Retries earned per second while fewer than five are left.
+        pub fn trickle_per_second(mut self, retries: f64) => self.trickle_per_second = retries;
     }
 
     pub(crate) fn check(&self) -> Result<(), BuildError> {

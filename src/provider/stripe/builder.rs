@@ -4,6 +4,7 @@ use std::fmt;
 
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 
+use crate::accessors::setters;
 use crate::http::transport;
 use crate::payment::facts::Mode;
 use crate::provider::ProviderIdentity;
@@ -59,66 +60,48 @@ impl StripeBuilder {
         }
     }
 
-    /// Where Stripe is; `https://api.stripe.com` unless set.
-    ///
-    /// Plain http is accepted for this machine only: `localhost`, `127.0.0.0/8` and `[::1]`. A path is kept as a prefix.
-    /// Proxies of the environment (`HTTPS_PROXY`, `NO_PROXY`) apply to https alone.
-    pub fn base_url(mut self, url: impl Into<String>) -> Self {
-        self.base_url = url.into();
-        self
-    }
+    setters! {
+        /// Where Stripe is; `https://api.stripe.com` unless set.
+        ///
+        /// Plain http is accepted for this machine only: `localhost`, `127.0.0.0/8` and `[::1]`. A path is kept as a
+        /// prefix. Proxies of the environment (`HTTPS_PROXY`, `NO_PROXY`) apply to https alone.
+        pub fn base_url(mut self, url: impl Into<String>) => self.base_url = url.into();
 
-    /// The connected account to ask, sent as `Stripe-Account`; none unless set.
-    ///
-    /// Every payment found is then a payment of this account, which proves the tenant by account.
-    pub fn account(mut self, id: impl Into<String>) -> Self {
-        self.account = Some(id.into());
-        self
-    }
+        /// The connected account to ask, sent as `Stripe-Account`; none unless set.
+        ///
+        /// Every payment found is then a payment of this account, which proves the tenant by account.
+        pub fn account(mut self, id: impl Into<String>) => self.account = Some(id.into());
 
-    /// The account that the key belongs to, `acct_…`; not stated unless set. Nothing of it is sent.
-    ///
-    /// It names whose records those in a store are, as [`account`](Self::account) does for a connected account: with
-    /// either, `acct_1` shares them, whether it is reached with its own key or through a platform's. Stripe shows the id in
-    /// the settings of the account, and in the answer to `GET /v1/account`. Beside `account` it says nothing more, since
-    /// only payments of that one are asked for.
-    ///
-    /// Every payment found is a payment of this account, which proves the tenant by account.
-    pub fn own_account(mut self, id: impl Into<String>) -> Self {
-        self.own_account = Some(id.into());
-        self
-    }
+        /// The account that the key belongs to, `acct_…`; not stated unless set. Nothing of it is sent.
+        ///
+        /// It names whose records those in a store are, as [`account`](Self::account) does for a connected account:
+        /// with either, `acct_1` shares them, whether it is reached with its own key or through a platform's. Stripe
+        /// shows the id in the settings of the account, and in the answer to `GET /v1/account`. Beside `account` it
+        /// says nothing more, since only payments of that one are asked for.
+        ///
+        /// Every payment found is a payment of this account, which proves the tenant by account.
+        pub fn own_account(mut self, id: impl Into<String>) => self.own_account = Some(id.into());
 
-    /// States that no other Stripe account's records are in the store, so that the account needs no name.
-    ///
-    /// If that is not true, the accounts share facts: a payment into one is then valid for the other. An id is better, and
-    /// wins over this; see [`ProviderIdentity::only_account`].
-    pub fn only_account(mut self) -> Self {
-        self.only_account = true;
-        self
-    }
+        /// States that no other Stripe account's records are in the store, so that the account needs no name.
+        ///
+        /// If that is not true, the accounts share facts: a payment into one is then valid for the other. An id is
+        /// better, and wins over this; see [`ProviderIdentity::only_account`].
+        pub fn only_account(mut self) => self.only_account = true;
 
-    /// A name of the account for people, shown in metrics and health; the account's id unless set. It keeps nothing apart.
-    pub fn account_label(mut self, label: impl Into<String>) -> Self {
-        self.account_label = Some(label.into());
-        self
-    }
+        /// A name of the account for people, shown in metrics and health; the account's id unless set. It keeps nothing
+        /// apart.
+        pub fn account_label(mut self, label: impl Into<String>) => self.account_label = Some(label.into());
 
-    /// The API version, sent as `Stripe-Version`; `2025-12-15.clover` unless set.
-    ///
-    /// Pinned, so that the account's own default does not change what is read. Use `2022-11-15` or later: before it,
-    /// Stripe has no `latest_charge` to expand.
-    pub fn api_version(mut self, version: impl Into<String>) -> Self {
-        self.api_version = version.into();
-        self
-    }
+        /// The API version, sent as `Stripe-Version`; `2025-12-15.clover` unless set.
+        ///
+        /// Pinned, so that the account's own default does not change what is read. Use `2022-11-15` or later: before
+        /// it, Stripe has no `latest_charge` to expand.
+        pub fn api_version(mut self, version: impl Into<String>) => self.api_version = version.into();
 
-    /// Which payments the key can see; told from its prefix unless set.
-    ///
-    /// It only lets the validator refuse a key of the wrong mode. A payment's mode is always its own `livemode`.
-    pub fn mode(mut self, mode: Mode) -> Self {
-        self.mode = Some(mode);
-        self
+        /// Which payments the key can see; told from its prefix unless set.
+        ///
+        /// It only lets the validator refuse a key of the wrong mode. A payment's mode is always its own `livemode`.
+        pub fn mode(mut self, mode: Mode) => self.mode = Some(mode);
     }
 
     /// Checks every setting and makes the adapter.

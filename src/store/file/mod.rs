@@ -20,6 +20,7 @@ use self::queues::FileQueues;
 use super::{
     Claim, Durability, Extras, Inspection, RestartLoss, Store, StoreError, StoreFinding, Stored, Swap, ttl_millis,
 };
+use crate::accessors::setters;
 use crate::settings::build_error::BuildError;
 
 /// Three million records of 300 bytes.
@@ -101,21 +102,18 @@ pub struct FileStoreBuilder {
 }
 
 impl FileStoreBuilder {
-    /// Says that this process is the only one of the service, on this machine and on all others.
-    ///
-    /// Then what this process sees is what all see, and the store counts as [shared](Durability::shared). The file cannot
-    /// find that out: a second machine with a file of its own would take the same payment once more.
-    pub fn only_instance(mut self) -> Self {
-        self.only_instance = true;
-        self
-    }
+    setters! {
+        /// Says that this process is the only one of the service, on this machine and on all others.
+        ///
+        /// Then what this process sees is what all see, and the store counts as [shared](Durability::shared). The file
+        /// cannot find that out: a second machine with a file of its own would take the same payment once more.
+        pub fn only_instance(mut self) => self.only_instance = true;
 
-    /// The most bytes held at once: keys twice, values, and 64 for each record. Further ones are refused. Default: 1 GiB.
-    ///
-    /// The file takes about twice as much, and up to four times with values of many KiB.
-    pub fn max_bytes(mut self, bytes: u64) -> Self {
-        self.max_bytes = bytes;
-        self
+        /// The most bytes held at once: keys twice, values, and 64 for each record. Further ones are refused. Default:
+        /// 1 GiB.
+        ///
+        /// The file takes about twice as much, and up to four times with values of many KiB.
+        pub fn max_bytes(mut self, bytes: u64) => self.max_bytes = bytes;
     }
 
     /// Opens the file, and creates it if there is none.

@@ -15,6 +15,7 @@ use super::endpoint::{Address, Endpoint, Login};
 use super::sentinel::Sentinel;
 use super::servers::Servers;
 use super::{Inner, RedisStore};
+use crate::accessors::setters;
 use crate::http::tls;
 use crate::settings::build_error::BuildError;
 
@@ -91,34 +92,26 @@ impl RedisStoreBuilder {
         Self::new(Kind::Sentinel { name: name.into() }, urls.into_iter().map(|url| url.as_ref().into()).collect())
     }
 
-    /// The longest that the name, TCP, TLS and login of a connection may take together. Default: 250 ms; at most 60 s.
-    pub fn connect_timeout(mut self, limit: Duration) -> Self {
-        self.connect_timeout = limit;
-        self
-    }
+    setters! {
+        /// The longest that the name, TCP, TLS and login of a connection may take together. Default: 250 ms; at most 60
+        /// s.
+        pub fn connect_timeout(mut self, limit: Duration) => self.connect_timeout = limit;
 
-    /// The longest to wait for an answer, the wait for a place among `max_in_flight` included. Default: 500 ms; at most
-    /// 60 s.
-    ///
-    /// A connection that says nothing for so long is given up, and the next call makes another.
-    pub fn command_timeout(mut self, limit: Duration) -> Self {
-        self.command_timeout = limit;
-        self
-    }
+        /// The longest to wait for an answer, the wait for a place among `max_in_flight` included. Default: 500 ms; at
+        /// most 60 s.
+        ///
+        /// A connection that says nothing for so long is given up, and the next call makes another.
+        pub fn command_timeout(mut self, limit: Duration) => self.command_timeout = limit;
 
-    /// Connections to each server, used in turn, from 1 to 64. Default: 1, which carries more than a server's one thread.
-    pub fn connections(mut self, connections: usize) -> Self {
-        self.connections = connections;
-        self
-    }
+        /// Connections to each server, used in turn, from 1 to 64. Default: 1, which carries more than a server's one
+        /// thread.
+        pub fn connections(mut self, connections: usize) => self.connections = connections;
 
-    /// The most commands under way on one connection. Default: 1,024.
-    ///
-    /// Further ones wait for their turn, in order and for at most half the `command_timeout`, and then fail with nothing sent.
-    /// A command whose caller has left counts until its answer comes or its connection is given up.
-    pub fn max_in_flight(mut self, commands: usize) -> Self {
-        self.max_in_flight = commands;
-        self
+        /// The most commands under way on one connection. Default: 1,024.
+        ///
+        /// Further ones wait for their turn, in order and for at most half the `command_timeout`, and then fail with
+        /// nothing sent. A command whose caller has left counts until its answer comes or its connection is given up.
+        pub fn max_in_flight(mut self, commands: usize) => self.max_in_flight = commands;
     }
 
     /// Trusts the authorities in this PEM and no others, instead of the operating system's. Call it again for more of them.
@@ -127,28 +120,20 @@ impl RedisStoreBuilder {
         self
     }
 
-    /// With sentinels: whom to log in as at the primary. The credentials in the URLs are for the sentinels. Default: no login.
-    pub fn primary_login(mut self, user: impl AsRef<str>, password: impl AsRef<str>) -> Self {
-        self.primary.login = Some(Login { user: Some(user.as_ref().into()), password: Some(password.as_ref().into()) });
-        self
-    }
+    setters! {
+        /// With sentinels: whom to log in as at the primary. The credentials in the URLs are for the sentinels.
+        /// Default: no login.
+        pub fn primary_login(mut self, user: impl AsRef<str>, password: impl AsRef<str>) =>
+            self.primary.login = Some(Login { user: Some(user.as_ref().into()), password: Some(password.as_ref().into()) });
 
-    /// With sentinels: the database of the primary. Default: 0.
-    pub fn primary_database(mut self, database: u16) -> Self {
-        self.primary.database = Some(database);
-        self
-    }
+        /// With sentinels: the database of the primary. Default: 0.
+        pub fn primary_database(mut self, database: u16) => self.primary.database = Some(database);
 
-    /// With sentinels: the primary speaks TLS. Default: as the sentinels do.
-    pub fn primary_with_tls(mut self) -> Self {
-        self.primary.tls = Some(true);
-        self
-    }
+        /// With sentinels: the primary speaks TLS. Default: as the sentinels do.
+        pub fn primary_with_tls(mut self) => self.primary.tls = Some(true);
 
-    /// With sentinels: the primary does not speak TLS. Default: as the sentinels do.
-    pub fn primary_without_tls(mut self) -> Self {
-        self.primary.tls = Some(false);
-        self
+        /// With sentinels: the primary does not speak TLS. Default: as the sentinels do.
+        pub fn primary_without_tls(mut self) => self.primary.tls = Some(false);
     }
 
     /// Makes the store. Nothing connects before its first use.

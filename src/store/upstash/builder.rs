@@ -9,6 +9,7 @@ use tokio::sync::Semaphore;
 
 use super::UpstashStore;
 use super::client::RestClient;
+use crate::accessors::setters;
 use crate::http::transport;
 use crate::settings::build_error::BuildError;
 
@@ -54,28 +55,22 @@ impl UpstashStoreBuilder {
         }
     }
 
-    /// How long a connection may take, TLS included. Default: 750 ms.
-    ///
-    /// A call that ends here sent nothing. At most the command time-out.
-    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
-        self.connect_timeout = timeout;
-        self
-    }
+    setters! {
+        /// How long a connection may take, TLS included. Default: 750 ms.
+        ///
+        /// A call that ends here sent nothing. At most the command time-out.
+        pub fn connect_timeout(mut self, timeout: Duration) => self.connect_timeout = timeout;
 
-    /// How long a verb may take, from the wait for its turn to the last byte of the answer. Default: 1 s.
-    ///
-    /// A call that ends here may have been carried out.
-    pub fn command_timeout(mut self, timeout: Duration) -> Self {
-        self.command_timeout = timeout;
-        self
-    }
+        /// How long a verb may take, from the wait for its turn to the last byte of the answer. Default: 1 s.
+        ///
+        /// A call that ends here may have been carried out.
+        pub fn command_timeout(mut self, timeout: Duration) => self.command_timeout = timeout;
 
-    /// The most calls under way at once. Default: 256.
-    ///
-    /// Further ones wait for their turn, in order and for at most half the command time-out, and then fail with nothing sent.
-    pub fn max_in_flight(mut self, calls: usize) -> Self {
-        self.max_in_flight = calls;
-        self
+        /// The most calls under way at once. Default: 256.
+        ///
+        /// Further ones wait for their turn, in order and for at most half the command time-out, and then fail with
+        /// nothing sent.
+        pub fn max_in_flight(mut self, calls: usize) => self.max_in_flight = calls;
     }
 
     /// Checks every setting and makes the store. Nothing is sent yet.

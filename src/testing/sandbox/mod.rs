@@ -44,6 +44,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::accessors::setters;
 use crate::testing::loopback::Server;
 use state::SandboxState;
 
@@ -185,24 +186,17 @@ pub struct SandboxBuilder {
 }
 
 impl SandboxBuilder {
-    /// Sets the seed of chance and latency; the default is 0.
-    pub fn seed(mut self, seed: u64) -> Self {
-        self.seed = seed;
-        self
-    }
+    setters! {
+        /// Sets the seed of chance and latency; the default is 0.
+        pub fn seed(mut self, seed: u64) => self.seed = seed;
 
-    /// Sets the faults that happen by chance; the default is [`Faults::none`].
-    pub fn faults(mut self, faults: Faults) -> Self {
-        self.faults = faults;
-        self
-    }
+        /// Sets the faults that happen by chance; the default is [`Faults::none`].
+        pub fn faults(mut self, faults: Faults) => self.faults = faults;
 
-    /// Delays each answer about a payment by a random time in this range; the default is none.
-    ///
-    /// A range that is empty or runs backwards means its start. Timers tick in whole milliseconds.
-    pub fn latency(mut self, latency: Range<Duration>) -> Self {
-        self.latency = latency;
-        self
+        /// Delays each answer about a payment by a random time in this range; the default is none.
+        ///
+        /// A range that is empty or runs backwards means its start. Timers tick in whole milliseconds.
+        pub fn latency(mut self, latency: Range<Duration>) => self.latency = latency;
     }
 
     /// Binds a free loopback port and starts serving in a task of the current runtime.

@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use crate::accessors::setters;
 use crate::testing::loopback::date;
 
 /// How long an authorization lasts when nothing else was set: Stripe's usual seven days, in seconds.
@@ -177,22 +178,15 @@ impl SandboxPayment {
         self.metadata("order_id", order)
     }
 
-    /// Sets the customer's id; the default is null.
-    pub fn customer(mut self, customer: &str) -> Self {
-        self.customer = Some(customer.to_owned());
-        self
-    }
+    setters! {
+        /// Sets the customer's id; the default is null.
+        pub fn customer(mut self, customer: &str) => self.customer = Some(customer.to_owned());
 
-    /// Makes it a payment of test mode; the default is live mode.
-    pub fn test_mode(mut self) -> Self {
-        self.livemode = false;
-        self
-    }
+        /// Makes it a payment of test mode; the default is live mode.
+        pub fn test_mode(mut self) => self.livemode = false;
 
-    /// Sets the creation time in seconds since 1970; the default is now.
-    pub fn created(mut self, unix: u64) -> Self {
-        self.created = unix;
-        self
+        /// Sets the creation time in seconds since 1970; the default is now.
+        pub fn created(mut self, unix: u64) => self.created = unix;
     }
 
     /// Sets what was received, in minor units; the charge's captured amount follows.
@@ -206,28 +200,18 @@ impl SandboxPayment {
         self
     }
 
-    /// Sets what may still be captured, in minor units.
-    pub fn amount_capturable(mut self, minor: u64) -> Self {
-        self.capturable = minor;
-        self
-    }
+    setters! {
+        /// Sets what may still be captured, in minor units.
+        pub fn amount_capturable(mut self, minor: u64) => self.capturable = minor;
 
-    /// Sets when the authorization ends, in seconds since 1970; shown under `requires_capture` only.
-    pub fn capture_before(mut self, unix: u64) -> Self {
-        self.capture_before = Some(unix);
-        self
-    }
+        /// Sets when the authorization ends, in seconds since 1970; shown under `requires_capture` only.
+        pub fn capture_before(mut self, unix: u64) => self.capture_before = Some(unix);
 
-    /// Sets what the charge has refunded, in minor units; everything received makes it a full refund.
-    pub fn refunded(mut self, minor: u64) -> Self {
-        self.refunded = minor;
-        self
-    }
+        /// Sets what the charge has refunded, in minor units; everything received makes it a full refund.
+        pub fn refunded(mut self, minor: u64) => self.refunded = minor;
 
-    /// Marks the charge as disputed.
-    pub fn disputed(mut self) -> Self {
-        self.disputed = true;
-        self
+        /// Marks the charge as disputed.
+        pub fn disputed(mut self) => self.disputed = true;
     }
 
     /// Sets the charge's `outcome.risk_level`; the default is `normal`.
@@ -248,30 +232,20 @@ impl SandboxPayment {
         self
     }
 
-    /// Sets the account that the money is transferred to; the default is no `transfer_data`.
-    pub fn destination(mut self, account: &str) -> Self {
-        self.destination = Some(account.to_owned());
-        self
-    }
+    setters! {
+        /// Sets the account that the money is transferred to; the default is no `transfer_data`.
+        pub fn destination(mut self, account: &str) => self.destination = Some(account.to_owned());
 
-    /// Sets the account on whose behalf the payment was made; the default is null.
-    pub fn on_behalf_of(mut self, account: &str) -> Self {
-        self.on_behalf_of = Some(account.to_owned());
-        self
-    }
+        /// Sets the account on whose behalf the payment was made; the default is null.
+        pub fn on_behalf_of(mut self, account: &str) => self.on_behalf_of = Some(account.to_owned());
 
-    /// Sets how the charge comes in the answer; the default is [`ChargeShape::Expanded`].
-    ///
-    /// A payment without a charge has none in any shape: null, or an empty list.
-    pub fn charge_shape(mut self, shape: ChargeShape) -> Self {
-        self.shape = shape;
-        self
-    }
+        /// Sets how the charge comes in the answer; the default is [`ChargeShape::Expanded`].
+        ///
+        /// A payment without a charge has none in any shape: null, or an empty list.
+        pub fn charge_shape(mut self, shape: ChargeShape) => self.shape = shape;
 
-    /// Answers with this JSON instead of everything above, whether or not expansion is asked for.
-    pub fn json(mut self, body: Value) -> Self {
-        self.replacement = Some(body);
-        self
+        /// Answers with this JSON instead of everything above, whether or not expansion is asked for.
+        pub fn json(mut self, body: Value) => self.replacement = Some(body);
     }
 
     /// Leaves one top-level field out of the answer.

@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use crate::accessors::setters;
 use crate::call::breaker::Breaker;
 use crate::call::concurrency::Concurrency;
 use crate::call::retry::{Budget, Lane, Retrier, Retry, RetryBudget, TransientPatterns, rng};
@@ -202,22 +203,15 @@ impl Validator {
 }
 
 impl ValidatorBuilder {
-    /// Which payments count: live by default. A payment of the other mode is never valid.
-    pub fn mode(mut self, mode: Mode) -> Self {
-        self.mode = mode;
-        self
-    }
+    setters! {
+        /// Which payments count: live by default. A payment of the other mode is never valid.
+        pub fn mode(mut self, mode: Mode) => self.mode = mode;
 
-    /// What counts as paid. Default: captured in full, not refunded, not disputed.
-    pub fn policy(mut self, policy: Policy) -> Self {
-        self.policy = policy;
-        self
-    }
+        /// What counts as paid. Default: captured in full, not refunded, not disputed.
+        pub fn policy(mut self, policy: Policy) => self.policy = policy;
 
-    /// How a payment proves its tenant. Default: the metadata key `store_id`.
-    pub fn tenant_proof(mut self, proof: TenantProof) -> Self {
-        self.tenant = proof;
-        self
+        /// How a payment proves its tenant. Default: the metadata key `store_id`.
+        pub fn tenant_proof(mut self, proof: TenantProof) => self.tenant = proof;
     }
 
     /// Says that the provider account serves one tenant, so that payments need not name one.
@@ -225,36 +219,26 @@ impl ValidatorBuilder {
         self.tenant_proof(TenantProof::SingleTenant)
     }
 
-    /// The metadata key that names the order. Default: `order_id`.
-    pub fn order_key(mut self, key: impl Into<Box<str>>) -> Self {
-        self.order_key = key.into();
-        self
-    }
+    setters! {
+        /// The metadata key that names the order. Default: `order_id`.
+        pub fn order_key(mut self, key: impl Into<Box<str>>) => self.order_key = key.into();
 
-    /// The longest one attempt may take, over connecting, headers and body. Default: 30 s.
-    pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
-        self.attempt_timeout = timeout;
-        self
-    }
+        /// The longest one attempt may take, over connecting, headers and body. Default: 30 s.
+        pub fn attempt_timeout(mut self, timeout: Duration) => self.attempt_timeout = timeout;
 
-    /// The longest a validation may take, over attempts, waits and queues. Default: 150 s.
-    ///
-    /// It may be shorter than the attempt timeout, and then shortens it.
-    ///
-    /// It holds for callers too where the provider's adapter blocks the thread that it is polled on: a follower of a
-    /// flight gets an error at the deadline, and its leader 100 ms after
-    /// [`worst_case`](crate::Validator::worst_case), so that what the flight itself says of its end comes first. On a
-    /// current-thread runtime nothing can hold it, since the blocked thread is the caller's own; nor on another runtime
-    /// while all its threads are blocked, or while none of the others drives its timers.
-    pub fn total_deadline(mut self, deadline: Duration) -> Self {
-        self.total_deadline = deadline;
-        self
-    }
+        /// The longest a validation may take, over attempts, waits and queues. Default: 150 s.
+        ///
+        /// It may be shorter than the attempt timeout, and then shortens it.
+        ///
+        /// It holds for callers too where the provider's adapter blocks the thread that it is polled on: a follower of
+        /// a flight gets an error at the deadline, and its leader 100 ms after
+        /// [`worst_case`](crate::Validator::worst_case), so that what the flight itself says of its end comes first. On
+        /// a current-thread runtime nothing can hold it, since the blocked thread is the caller's own; nor on another
+        /// runtime while all its threads are blocked, or while none of the others drives its timers.
+        pub fn total_deadline(mut self, deadline: Duration) => self.total_deadline = deadline;
 
-    /// How failed attempts are tried again. Default: three retries; 100 ms, 500 ms, 5 s; full jitter.
-    pub fn retry(mut self, retry: Retry) -> Self {
-        self.retry = retry;
-        self
+        /// How failed attempts are tried again. Default: three retries; 100 ms, 500 ms, 5 s; full jitter.
+        pub fn retry(mut self, retry: Retry) => self.retry = retry;
     }
 
     /// Adds a pattern that makes an error message transient.
@@ -279,84 +263,50 @@ impl ValidatorBuilder {
         self
     }
 
-    /// The longest Retry-After that is waited for. Default: 60 s. A longer one is reported at once.
-    pub fn retry_after_cap(mut self, cap: Duration) -> Self {
-        self.retry_after_cap = cap;
-        self
-    }
+    setters! {
+        /// The longest Retry-After that is waited for. Default: 60 s. A longer one is reported at once.
+        pub fn retry_after_cap(mut self, cap: Duration) => self.retry_after_cap = cap;
 
-    /// How many retries all calls may make together. Default: 20 at start, 0.1 per success, at most 100.
-    pub fn retry_budget(mut self, budget: RetryBudget) -> Self {
-        self.budget = Some(budget);
-        self
-    }
+        /// How many retries all calls may make together. Default: 20 at start, 0.1 per success, at most 100.
+        pub fn retry_budget(mut self, budget: RetryBudget) => self.budget = Some(budget);
 
-    /// Lets every call use all its retries, which multiplies the load in an outage.
-    pub fn no_retry_budget(mut self) -> Self {
-        self.budget = None;
-        self
-    }
+        /// Lets every call use all its retries, which multiplies the load in an outage.
+        pub fn no_retry_budget(mut self) => self.budget = None;
 
-    /// When the circuit breaker opens. Default: half of 20 attempts failed within 10 s, for 5 s, then 3 probes.
-    ///
-    /// Look-ups and guarded calls each have one of their own, with the same settings.
-    pub fn breaker(mut self, breaker: Breaker) -> Self {
-        self.breaker = Some(breaker);
-        self
-    }
+        /// When the circuit breaker opens. Default: half of 20 attempts failed within 10 s, for 5 s, then 3 probes.
+        ///
+        /// Look-ups and guarded calls each have one of their own, with the same settings.
+        pub fn breaker(mut self, breaker: Breaker) => self.breaker = Some(breaker);
 
-    /// Keeps asking a provider that does not answer.
-    pub fn no_breaker(mut self) -> Self {
-        self.breaker = None;
-        self
-    }
+        /// Keeps asking a provider that does not answer.
+        pub fn no_breaker(mut self) => self.breaker = None;
 
-    /// The most provider calls at once. Default: 64. Further ones queue, within their deadline.
-    ///
-    /// A call whose runtime stands still holds its place for a second past its attempt's end at most.
-    pub fn max_concurrent(mut self, calls: usize) -> Self {
-        self.max_concurrent = Some(calls);
-        self
-    }
+        /// The most provider calls at once. Default: 64. Further ones queue, within their deadline.
+        ///
+        /// A call whose runtime stands still holds its place for a second past its attempt's end at most.
+        pub fn max_concurrent(mut self, calls: usize) => self.max_concurrent = Some(calls);
 
-    /// Lets any number of provider calls be under way at once, up to `max_in_flight`.
-    pub fn unlimited_concurrency(mut self) -> Self {
-        self.max_concurrent = None;
-        self
-    }
+        /// Lets any number of provider calls be under way at once, up to `max_in_flight`.
+        pub fn unlimited_concurrency(mut self) => self.max_concurrent = None;
 
-    /// How long facts and keys are kept. Default: 24 h. Facts past `fresh_for` serve only as
-    /// [`when_provider_is_down`](Self::when_provider_is_down) allows.
-    pub fn retention(mut self, retention: Duration) -> Self {
-        self.retention = retention;
-        self
-    }
+        /// How long facts and keys are kept. Default: 24 h. Facts past `fresh_for` serve only as
+        /// [`when_provider_is_down`](Self::when_provider_is_down) allows.
+        pub fn retention(mut self, retention: Duration) => self.retention = retention;
 
-    /// How long facts are served without asking again, counted from the provider's answer. Default: 15 min.
-    ///
-    /// Only for what is settled: captured, canceled, or refunded in full. An accepted authorization is served for at most
-    /// 60 s and never past its end, everything else for at most 2 s. Zero always asks.
-    pub fn fresh_for(mut self, fresh_for: Duration) -> Self {
-        self.fresh_for = fresh_for;
-        self
-    }
+        /// How long facts are served without asking again, counted from the provider's answer. Default: 15 min.
+        ///
+        /// Only for what is settled: captured, canceled, or refunded in full. An accepted authorization is served for
+        /// at most 60 s and never past its end, everything else for at most 2 s. Zero always asks.
+        pub fn fresh_for(mut self, fresh_for: Duration) => self.fresh_for = fresh_for;
 
-    /// What to answer when the provider cannot be asked. Default: an error.
-    pub fn when_provider_is_down(mut self, answer: WhenProviderIsDown) -> Self {
-        self.when_provider_is_down = answer;
-        self
-    }
+        /// What to answer when the provider cannot be asked. Default: an error.
+        pub fn when_provider_is_down(mut self, answer: WhenProviderIsDown) => self.when_provider_is_down = answer;
 
-    /// The most payments whose facts are in memory. Default: 100,000, at about 290 bytes each. Zero keeps none.
-    pub fn facts_in_memory(mut self, payments: usize) -> Self {
-        self.facts_in_memory = payments;
-        self
-    }
+        /// The most payments whose facts are in memory. Default: 100,000, at about 290 bytes each. Zero keeps none.
+        pub fn facts_in_memory(mut self, payments: usize) => self.facts_in_memory = payments;
 
-    /// Seeds the jitter, so that a test sees the same waits each time. Default: from the operating system.
-    pub fn seed(mut self, seed: u64) -> Self {
-        self.seed = Some(seed);
-        self
+        /// Seeds the jitter, so that a test sees the same waits each time. Default: from the operating system.
+        pub fn seed(mut self, seed: u64) => self.seed = Some(seed);
     }
 
     /// Checks every setting, and builds the validator.

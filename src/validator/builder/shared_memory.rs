@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::accessors::setters;
 use crate::settings::build_error::BuildError;
 use crate::store::{RestartLoss, Store};
 
@@ -18,33 +19,26 @@ const RENEWED_LEASE_IN_STORE_TIMEOUTS: u32 = 6;
 const LONGEST_LIFE: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
 impl ValidatorBuilder {
-    /// Shares facts, flights and keys with every process that has the same store. Default: none.
-    ///
-    /// The provider's identity has to state its [account](crate::provider::ProviderIdentity::with_account), since a store may
-    /// hold records of several: at Stripe, `own_account`, `account` or `only_account` of its builder.
-    ///
-    /// When it does not answer, a validation goes on without it, marked
-    /// [`StoreDown`](crate::Degradation::StoreDown).
-    pub fn store(mut self, store: impl Store) -> Self {
-        self.store = Some(Arc::new(store));
-        self
-    }
+    setters! {
+        /// Shares facts, flights and keys with every process that has the same store. Default: none.
+        ///
+        /// The provider's identity has to state its [account](crate::provider::ProviderIdentity::with_account), since a
+        /// store may hold records of several: at Stripe, `own_account`, `account` or `only_account` of its builder.
+        ///
+        /// When it does not answer, a validation goes on without it, marked
+        /// [`StoreDown`](crate::Degradation::StoreDown).
+        pub fn store(mut self, store: impl Store) => self.store = Some(Arc::new(store));
 
-    /// The longest one call to the store may take, besides the store's own limits. Default: 1 s. A call whose connection
-    /// broke is made once more.
-    pub fn store_timeout(mut self, timeout: Duration) -> Self {
-        self.store_timeout = timeout;
-        self
-    }
+        /// The longest one call to the store may take, besides the store's own limits. Default: 1 s. A call whose
+        /// connection broke is made once more.
+        pub fn store_timeout(mut self, timeout: Duration) => self.store_timeout = timeout;
 
-    /// What every key in the store begins with. Default: `payproof`. Services with other prefixes share nothing.
-    ///
-    /// An order is known by mode, tenant and its own name, whichever account or provider it is paid through, so that no two
-    /// of them are paid for one order. Merchants that share a store and may name tenants and orders alike need prefixes of
-    /// their own.
-    pub fn store_prefix(mut self, prefix: impl Into<Box<str>>) -> Self {
-        self.store_prefix = prefix.into();
-        self
+        /// What every key in the store begins with. Default: `payproof`. Services with other prefixes share nothing.
+        ///
+        /// An order is known by mode, tenant and its own name, whichever account or provider it is paid through, so
+        /// that no two of them are paid for one order. Merchants that share a store and may name tenants and orders
+        /// alike need prefixes of their own.
+        pub fn store_prefix(mut self, prefix: impl Into<Box<str>>) => self.store_prefix = prefix.into();
     }
 
     /// How long a claim is protected from others, not renewed. A lease shorter than the longest validation is refused.
@@ -68,60 +62,46 @@ impl ValidatorBuilder {
         self
     }
 
-    /// How long facts of a shared store are served from memory without asking it. Default: 5 s. Zero always asks it.
-    ///
-    /// Only facts that last. After [`forget`](crate::Validator::forget) in one process, others may serve them this long.
-    pub fn facts_in_memory_for(mut self, time: Duration) -> Self {
-        self.facts_in_memory_for = time;
-        self
-    }
+    setters! {
+        /// How long facts of a shared store are served from memory without asking it. Default: 5 s. Zero always asks
+        /// it.
+        ///
+        /// Only facts that last. After [`forget`](crate::Validator::forget) in one process, others may serve them this
+        /// long.
+        pub fn facts_in_memory_for(mut self, time: Duration) => self.facts_in_memory_for = time;
 
-    /// How long it is remembered which order a payment pays. Default: 400 days.
-    ///
-    /// A payment older than this less a day is invalid, as too old, so that a used payment never becomes unused. At least
-    /// 2 days.
-    pub fn redemption_retention(mut self, retention: Duration) -> Self {
-        self.redemption.retention = retention;
-        self
-    }
+        /// How long it is remembered which order a payment pays. Default: 400 days.
+        ///
+        /// A payment older than this less a day is invalid, as too old, so that a used payment never becomes unused. At
+        /// least 2 days.
+        pub fn redemption_retention(mut self, retention: Duration) => self.redemption.retention = retention;
 
-    /// The oldest proof that is redeemed without asking the provider again first. Default: 60 s.
-    pub fn proof_max_age(mut self, age: Duration) -> Self {
-        self.redemption.proof_max_age = age;
-        self
-    }
+        /// The oldest proof that is redeemed without asking the provider again first. Default: 60 s.
+        pub fn proof_max_age(mut self, age: Duration) => self.redemption.proof_max_age = age;
 
-    /// Lets a proof of an authorization be redeemed. Default: not accepted. Authorized is not paid.
-    pub fn redeem_authorized(mut self) -> Self {
-        self.redemption.authorized = true;
-        self
-    }
+        /// Lets a proof of an authorization be redeemed. Default: not accepted. Authorized is not paid.
+        pub fn redeem_authorized(mut self) => self.redemption.authorized = true;
 
-    /// States what a restart of the store loses at most. Default: not stated, and up to [a second](RestartLoss::Second) is
-    /// accepted.
-    ///
-    /// Redemptions, and guarded writes without a provider key, rely on what the store keeps: where a restart loses it, a used
-    /// payment becomes unused. So each store is [asked](Store::restart_loss), and one that says more than is accepted is
-    /// refused. State it
-    ///
-    /// - of a server that [does not say](RestartLoss::Unknown), such as a managed one without `CONFIG GET`: your word stands
-    ///   for its own;
-    /// - to accept a greater loss, up to [all](RestartLoss::All): in tests, and where the orders' own database has a UNIQUE
-    ///   column on [`Proof::redemption_key`](crate::Proof::redemption_key). A store that says it loses more than you state is
-    ///   refused all the same.
-    pub fn restart_loses_at_most(mut self, loss: RestartLoss) -> Self {
-        self.restart_loss = Some(loss);
-        self
-    }
+        /// States what a restart of the store loses at most. Default: not stated, and up to [a
+        /// second](RestartLoss::Second) is accepted.
+        ///
+        /// Redemptions, and guarded writes without a provider key, rely on what the store keeps: where a restart loses
+        /// it, a used payment becomes unused. So each store is [asked](Store::restart_loss), and one that says more
+        /// than is accepted is refused. State it
+        ///
+        /// - of a server that [does not say](RestartLoss::Unknown), such as a managed one without `CONFIG GET`: your word stands
+        ///   for its own;
+        /// - to accept a greater loss, up to [all](RestartLoss::All): in tests, and where the orders' own database has a UNIQUE
+        /// column on [`Proof::redemption_key`](crate::Proof::redemption_key). A store that says it loses more than you
+        /// state is refused all the same.
+        pub fn restart_loses_at_most(mut self, loss: RestartLoss) => self.restart_loss = Some(loss);
 
-    /// States that no other process of this service runs, on this machine or another. Default: not stated.
-    ///
-    /// Then payments can be redeemed in a store that only this process sees, such as
-    /// [`MemoryStore`](crate::store::MemoryStore) or a file: in two processes, each with its own, one payment would pay two
-    /// orders.
-    pub fn only_instance(mut self) -> Self {
-        self.only_instance = true;
-        self
+        /// States that no other process of this service runs, on this machine or another. Default: not stated.
+        ///
+        /// Then payments can be redeemed in a store that only this process sees, such as
+        /// [`MemoryStore`](crate::store::MemoryStore) or a file: in two processes, each with its own, one payment would
+        /// pay two orders.
+        pub fn only_instance(mut self) => self.only_instance = true;
     }
 
     /// The total deadline, and where there is a store the calls to it that come before and after.

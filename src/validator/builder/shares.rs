@@ -1,5 +1,6 @@
 //! How much may be held at once, by all tenants and by one.
 
+use crate::accessors::setters;
 use crate::call::shares::half;
 use crate::lookup::facts_flight::FactsFlights;
 use crate::lookup::key_register::KeyRegister;
@@ -11,49 +12,37 @@ use super::ValidatorBuilder;
 pub(super) const MOST_UNRESOLVED: usize = 500;
 
 impl ValidatorBuilder {
-    /// The most payments asked about at once, waiting ones included, with guarded runs under way. Default: 10,000. Further
-    /// ones get an error.
-    ///
-    /// What stands still with its runtime makes room after [`worst_case`](crate::Validator::worst_case).
-    pub fn max_in_flight(mut self, payments: usize) -> Self {
-        self.max_in_flight = payments;
-        self
-    }
+    setters! {
+        /// The most payments asked about at once, waiting ones included, with guarded runs under way. Default: 10,000.
+        /// Further ones get an error.
+        ///
+        /// What stands still with its runtime makes room after [`worst_case`](crate::Validator::worst_case).
+        pub fn max_in_flight(mut self, payments: usize) => self.max_in_flight = payments;
 
-    /// The most payments of one tenant that are asked about at once, with its guarded runs. Default: half of
-    /// `max_in_flight` and at least 100 of it; all of it with [`single_tenant`](Self::single_tenant).
-    ///
-    /// Further ones get the same error as at `max_in_flight`, which names this setting. Other tenants go on.
-    pub fn max_in_flight_per_tenant(mut self, payments: usize) -> Self {
-        self.max_in_flight_per_tenant = Some(payments);
-        self
-    }
+        /// The most payments of one tenant that are asked about at once, with its guarded runs. Default: half of
+        /// `max_in_flight` and at least 100 of it; all of it with [`single_tenant`](Self::single_tenant).
+        ///
+        /// Further ones get the same error as at `max_in_flight`, which names this setting. Other tenants go on.
+        pub fn max_in_flight_per_tenant(mut self, payments: usize) => self.max_in_flight_per_tenant = Some(payments);
 
-    /// The most idempotency keys held at once. Default: 100,000. Further ones get an error, since none is evicted.
-    ///
-    /// A key is held for the whole retention, so 100,000 in 24 h are 1.16 new keys a second: raise this above your rate,
-    /// and watch [`Stats::keys_held`](crate::Stats::keys_held). Keys should come from authenticated callers.
-    pub fn max_keys(mut self, keys: usize) -> Self {
-        self.max_keys = keys;
-        self
-    }
+        /// The most idempotency keys held at once. Default: 100,000. Further ones get an error, since none is evicted.
+        ///
+        /// A key is held for the whole retention, so 100,000 in 24 h are 1.16 new keys a second: raise this above your
+        /// rate, and watch [`Stats::keys_held`](crate::Stats::keys_held). Keys should come from authenticated callers.
+        pub fn max_keys(mut self, keys: usize) => self.max_keys = keys;
 
-    /// The most idempotency keys of one tenant held at once. Default: half of `max_keys` and at least 100 of it; all of it
-    /// with [`single_tenant`](Self::single_tenant).
-    ///
-    /// Further ones get the same error as at `max_keys`, which names this setting. Other tenants go on.
-    pub fn max_keys_per_tenant(mut self, keys: usize) -> Self {
-        self.max_keys_per_tenant = Some(keys);
-        self
-    }
+        /// The most idempotency keys of one tenant held at once. Default: half of `max_keys` and at least 100 of it;
+        /// all of it with [`single_tenant`](Self::single_tenant).
+        ///
+        /// Further ones get the same error as at `max_keys`, which names this setting. Other tenants go on.
+        pub fn max_keys_per_tenant(mut self, keys: usize) => self.max_keys_per_tenant = Some(keys);
 
-    /// The most operations of one tenant on the list of what is [unresolved](crate::Guard::unresolved), which has room for
-    /// 500. Default: 250; all of it with [`single_tenant`](Self::single_tenant).
-    ///
-    /// Further ones are counted, and listed as soon as there is room.
-    pub fn max_unresolved_per_tenant(mut self, operations: usize) -> Self {
-        self.max_unresolved_per_tenant = Some(operations);
-        self
+        /// The most operations of one tenant on the list of what is [unresolved](crate::Guard::unresolved), which has
+        /// room for 500. Default: 250; all of it with [`single_tenant`](Self::single_tenant).
+        ///
+        /// Further ones are counted, and listed as soon as there is room.
+        pub fn max_unresolved_per_tenant(mut self, operations: usize) =>
+            self.max_unresolved_per_tenant = Some(operations);
     }
 
     pub(super) fn share(&self, set: Option<usize>, whole: usize) -> usize {

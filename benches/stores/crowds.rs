@@ -1,4 +1,4 @@
-//! What a crowd costs a Redis, and whether anyone in it is refused.
+//! What a crowd costs a Redis, and whether a caller in it is refused.
 
 use std::time::Duration;
 

@@ -87,7 +87,7 @@ pub(crate) fn run(scale: Scale) {
 
 /// One record, one durable commit.
 fn commit(database: &Database, number: u64) {
-    let write = database.begin_write().expect("nobody else writes");
+    let write = database.begin_write().expect("the bench alone writes");
     {
         let mut table = write.open_table(TABLE).expect("it is there");
         table.insert(&*key(number), &VALUE[..]).expect("it is inserted");

@@ -27,7 +27,7 @@ pub(crate) fn run(scale: Scale) {
     let server = workers.block_on(RedisServer::start());
     latencies(scale, &workers, &server, "");
     throughput(scale, &workers, &server, "");
-    // A runtime that is there and idle wakes nobody.
+    // A runtime that is there and idle wakes no task.
     let one_thread = checkout::runtime();
     latencies(scale, &one_thread, &server, "_one_thread");
     throughput(scale, &one_thread, &server, "_one_thread");

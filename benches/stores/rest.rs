@@ -31,7 +31,7 @@ impl Server {
         let (alive, over) = oneshot::channel::<()>();
         thread::spawn(move || {
             checkout::runtime().block_on(async {
-                ready.send(UpstashStandIn::start().await.expect("loopback has a free port")).expect("somebody waits");
+                ready.send(UpstashStandIn::start().await.expect("loopback has a free port")).expect("the bench waits");
                 // The other end is never used, only dropped.
                 let _ = over.await;
             });

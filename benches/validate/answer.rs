@@ -1,6 +1,6 @@
 //! What payproof reads of an answer, written the way an application would.
 
-#![expect(dead_code, reason = "fields that nobody looks at are parsed all the same, as payproof parses them")]
+#![expect(dead_code, reason = "fields that are not looked at are parsed all the same, as payproof parses them")]
 
 use std::collections::HashMap;
 

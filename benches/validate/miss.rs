@@ -1,4 +1,4 @@
-//! A miss over HTTP, beside the same request by a bare client, and by one with somebody else's retries.
+//! A miss over HTTP, beside the same request by a bare client, and by one with another library's retries.
 //!
 //! Every peer asks the sandbox about the same payments, over one kept-alive loopback connection of its own, with the
 //! headers that payproof sends, and reads the same fields into a struct. The sandbox has a thread and a runtime to itself,
@@ -48,7 +48,7 @@ impl Server {
         let (alive, over) = oneshot::channel::<()>();
         thread::spawn(move || {
             checkout::runtime().block_on(async {
-                ready.send(Sandbox::start().await.expect("loopback has a free port")).expect("somebody waits for it");
+                ready.send(Sandbox::start().await.expect("loopback has a free port")).expect("the bench waits for it");
                 // The other end is never used, only dropped.
                 let _ = over.await;
             });
@@ -72,7 +72,7 @@ impl Server {
 
     /// Everything that distinguishes one request from another.
     fn last_request(&self) -> (String, Option<String>, Vec<(String, String)>) {
-        let request = self.sandbox.last_request().expect("somebody has asked");
+        let request = self.sandbox.last_request().expect("payproof has asked");
         let mut headers = request.headers().to_vec();
         headers.sort();
         (request.path().to_owned(), request.query().map(str::to_owned), headers)

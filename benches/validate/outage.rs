@@ -1,7 +1,7 @@
 //! How often the provider is asked while it answers nothing but 503.
 //!
 //! A thousand validations of different payments, fifty in every second, on a paused clock, so that the waits of the retry
-//! schedule pass at once. Nobody retries above payproof.
+//! schedule pass at once. No layer retries above payproof.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

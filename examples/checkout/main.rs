@@ -67,7 +67,7 @@ async fn main() -> ExitCode {
         Err(panicked) => return failed(&panicked),
     };
     match io::stdout().lock().write_all(report.to_string().as_bytes()) {
-        // Whoever read along has seen enough, as in `checkout | head`.
+        // The reader has seen enough, as in `checkout | head`.
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => failed(&error),
         _ => ExitCode::from(u8::from(!report.all_right())),
     }

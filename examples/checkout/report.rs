@@ -11,7 +11,7 @@ use crate::Args;
 use crate::crowd::{Answer, Said};
 use crate::scenario::{Kind, Truth};
 
-/// Why one setting is not the default, so that nobody copies it without need.
+/// Why one setting is not the default, so that a reader does not copy it without need.
 const CHANGED: &str = "\
 Settings: the defaults, but for a retry budget that earns 1 retry per success
 instead of 0.1. The default lets retries add a tenth to the load, which protects

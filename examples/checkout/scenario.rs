@@ -100,7 +100,7 @@ impl Kind {
         }
     }
 
-    /// Whether the claim is made with somebody else's payment, which is real and paid.
+    /// Whether the claim is made with another payer's payment, which is real and paid.
     const fn is_theft(self) -> bool {
         matches!(self, Self::ForgedAmount | Self::OtherCurrency | Self::OtherStore | Self::OtherOrder)
     }

@@ -73,7 +73,7 @@ fn could_not_tell(error: ValidateError) -> Failure {
     Failure::from(error).not_executed()
 }
 
-/// Somebody else is at it: like every 4xx that asks for a wait, it must not be what the key is answered with for a day.
+/// Another request is at it: like every 4xx that asks for a wait, it must not be what the key is answered with for a day.
 fn not_redeemed(error: RedeemError) -> Failure {
     let passes = matches!(error, RedeemError::InProgress { .. });
     let failure = Failure::from(error);

@@ -30,7 +30,7 @@ pub(crate) struct Journal {
 struct Book {
     entries: VecDeque<Entry>,
     last: u64,
-    /// Handler runs of the orders that somebody looks at.
+    /// Handler runs of the orders that a page looks at.
     watched: BTreeMap<String, u64>,
 }
 

@@ -105,7 +105,7 @@ impl Orders {
         .await
     }
 
-    /// The database blocks, so it runs where that holds nobody up. What it says of itself is for the log, not the caller.
+    /// The database blocks, so it runs where that holds no task up. What it says of itself is for the log, not the caller.
     async fn with<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,

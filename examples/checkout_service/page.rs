@@ -62,7 +62,7 @@ async fn page() -> impl IntoResponse {
 }
 
 async fn events(State(mut current): State<Current>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
-    // Whoever comes sees the last one at once.
+    // A new reader sees the last one at once.
     current.mark_changed();
     let events = stream::unfold(current, async |mut current| {
         current.changed().await.ok()?;

@@ -1,4 +1,4 @@
-//! Checks a running service, through the door that everybody uses.
+//! Checks a running service, through the routes that clients use.
 
 use std::process::ExitCode;
 use std::sync::Arc;

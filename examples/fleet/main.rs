@@ -87,7 +87,7 @@ async fn run() -> Result<Report, Box<dyn Error>> {
     for id in payments.iter().map(String::as_str).chain([CUT, WANTED]) {
         sandbox.put(SandboxPayment::paid(id, 1999, "usd").tenant("store_42"));
     }
-    // Keys of this run, which meet nobody else's.
+    // Keys of this run, which meet no other run's.
     let prefix = format!("payproof-fleet-{}", std::process::id());
     let settings = Settings { provider: sandbox.url(), redis: redis_url, prefix };
     let fleet: Vec<Process> = (0..PROCESSES).map(|_| Process::start(&settings)).collect::<Result<_, _>>()?;
@@ -138,7 +138,7 @@ async fn rush(fleet: &[Process], payments: &[String], report: &mut Report) {
     report.add_clicks(clicks.join_all().await);
 }
 
-/// Kills a process while it waits for the provider. Everybody else who asks about that payment waits for it too.
+/// Kills a process while it waits for the provider. All others that ask about that payment wait for it too.
 async fn kill_in_the_middle(
     fleet: &[Process],
     sandbox: &Sandbox,

@@ -71,7 +71,7 @@ fn validator(settings: &Settings) -> Result<Validator, BuildError> {
         .store(RedisStore::new(&settings.redis)?)
         .store_prefix(settings.prefix.as_str())
         .store_timeout(Duration::from_millis(500))
-        // Short, so that nobody waits long for a process that died. A process that lives renews it.
+        // Short, so that no caller waits long for a process that died. A process that lives renews it.
         .renewed_lease(Duration::from_secs(3))
         .build()
 }

@@ -139,7 +139,7 @@ fn variable(name: &str) -> Result<Option<String>, String> {
     }
 }
 
-/// The error names the setter; whoever runs this program has a flag instead.
+/// The error names the setter; the user of this program has a flag instead.
 fn in_words_of_this_program(error: BuildError) -> Box<dyn Error> {
     match error {
         BuildError::ModeMismatch { provider_mode: Mode::Test, .. } => format!("{error} (here: --test-mode)").into(),

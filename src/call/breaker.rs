@@ -352,7 +352,7 @@ mod tests {
     }
 
     #[test]
-    fn probes_that_nobody_drives_make_room_after_the_longest_attempt() {
+    fn probes_that_no_call_drives_make_room_after_the_longest_attempt() {
         let (now, later) = (Instant::now(), Instant::now() + Duration::from_secs(6));
         let breaker = opened(now);
         let _stuck = (breaker.admit(later).unwrap(), breaker.admit(later).unwrap());

@@ -35,7 +35,7 @@ pub(crate) struct NoPermit {
     pub(crate) limit: usize,
 }
 
-/// Work under way, and everyone who waits for its outcome.
+/// Work under way, and all that wait for its outcome.
 #[derive(Debug)]
 pub(crate) struct Flight<N, T> {
     epoch: Instant,

@@ -50,7 +50,7 @@ async fn a_payment_of_unknown_age_is_not_redeemed_and_the_error_says_what_to_sta
         tokio::time::advance(secs(wait)).await;
         let error = validator.redeem_for(undated, "A").await.unwrap_err();
         assert!(matches!(error, RedeemError::CreatedUnstated), "{error:?}");
-        assert!(error.to_string().contains("`ProviderPayment::created`"), "{error}");
+        assert!(error.to_string().contains("`ProviderPayment::with_created`"), "{error}");
         assert_eq!((error.code(), error.http_status(), error.retry_after()), ("created_unstated", 500, None));
     }
     assert!(validator.redemption(&pi_1).await.unwrap().is_none());

@@ -2,5 +2,6 @@
 
 mod circles;
 mod layering;
+mod names;
 mod pages;
 mod readme;

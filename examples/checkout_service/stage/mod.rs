@@ -62,7 +62,7 @@ struct Sale {
     claim: Claim,
 }
 
-/// Starts the provider, with one payment for whoever comes by the command line.
+/// Starts the provider, with one payment for users of the command line.
 pub(crate) async fn provider() -> io::Result<Sandbox> {
     let sandbox = Sandbox::builder().latency(condition::LATENCY).start().await?;
     sandbox.put(SandboxPayment::paid("pi_demo", 1999, "usd").tenant(TENANT).order("6735"));

@@ -26,7 +26,7 @@ pub(super) async fn fly(engine: Arc<Engine>, leader: FactsLeader, now: Instant, 
             answer.map(|answer| engine.looked_up(answer, &[])).map_err(Into::into)
         }
         // Boxed, so that a flight without a store stays small.
-        Some(shared) => Box::pin(engine.ask_everybody(shared, &leader, now, max_age, deadline)).await,
+        Some(shared) => Box::pin(engine.ask_all_processes(shared, &leader, now, max_age, deadline)).await,
     };
     let payment = leader.key().clone();
     leader.complete(outcome, |outcome, is_current| {
@@ -51,7 +51,7 @@ impl Engine {
     }
 
     /// Looks into the store first, and tells it what the provider said.
-    async fn ask_everybody(
+    async fn ask_all_processes(
         &self,
         shared: &Arc<SharedFacts>,
         leader: &FactsLeader,

@@ -28,7 +28,7 @@ impl DatabaseFault {
     /// For a call that has changed nothing.
     pub(super) fn before_commit(&self) -> StoreError {
         match &*self.0 {
-            ::redb::Error::Io(error) if needs_somebody(error.kind()) => {
+            ::redb::Error::Io(error) if needs_an_operator(error.kind()) => {
                 StoreError::refused(format!("the store's file cannot be written: {error}"))
             }
             ::redb::Error::Corrupted(_) => StoreError::refused(format!("the store's file is damaged: {self}")),
@@ -47,7 +47,7 @@ impl DatabaseFault {
 }
 
 /// Whether the disk will go on saying so until an operator makes room or gives the right.
-fn needs_somebody(kind: ErrorKind) -> bool {
+fn needs_an_operator(kind: ErrorKind) -> bool {
     matches!(
         kind,
         ErrorKind::FileTooLarge

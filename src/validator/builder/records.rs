@@ -28,7 +28,7 @@ impl ValidatorBuilder {
         ///
         /// | deploy | keys | |
         /// |---|---|---|
-        /// | 1 | `[old, new]` | everyone accepts the new key |
+        /// | 1 | `[old, new]` | every process accepts the new key |
         /// | 2 | `[new, old]` | the new key signs |
         /// | 3 | `[new]` | once the longest retention has passed since the second one: 400 days for redemptions by default |
         ///

@@ -1,13 +1,14 @@
 //! Bodies: read up to a limit, and handed on.
 
 use std::collections::VecDeque;
-use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::{Buf, Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt as _;
+
+use crate::accessors::partial_debug;
 
 /// The body of a response that came through the layer: kept whole, or the handler's own.
 ///
@@ -82,12 +83,8 @@ fn length<'b>(parts: impl Iterator<Item = &'b Bytes>) -> u64 {
     parts.fold(0, |sum, part| sum.saturating_add(u64::try_from(part.len()).unwrap_or(u64::MAX)))
 }
 
-/// Shows nothing of what is in it.
-impl<B> fmt::Debug for ResponseBody<B> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ResponseBody").finish_non_exhaustive()
-    }
-}
+// Shows nothing of what is in it.
+partial_debug!(ResponseBody<B>, self =>);
 
 /// What came of reading a body.
 pub(super) enum Read<B: Body> {

@@ -1,7 +1,6 @@
 //! Whose request it is.
 
-use std::fmt;
-
+use crate::accessors::partial_debug;
 use crate::intent::invalid_intent::{Field, InvalidIntent};
 use crate::intent::payment_intent::checked;
 
@@ -31,9 +30,5 @@ impl Scope {
     }
 }
 
-/// Shows the tenant. A principal is often a person.
-impl fmt::Debug for Scope {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Scope").field("tenant", &self.tenant).finish_non_exhaustive()
-    }
-}
+// Shows the tenant. A principal is often a person.
+partial_debug!(Scope, self => tenant: self.tenant);

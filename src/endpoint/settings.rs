@@ -1,12 +1,12 @@
 //! What all routes of a layer have in common, and what each has of its own.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::request::Parts;
 use http::{HeaderName, Method, StatusCode};
 
+use crate::accessors::partial_debug;
 use crate::lookup::engine::Engine;
 
 use super::scope::Scope;
@@ -66,17 +66,8 @@ pub(super) struct LayerSettings {
     pub(super) checks_disabled: bool,
 }
 
-/// Shows the numbers, and nothing of what is held.
-impl fmt::Debug for LayerSettings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LayerSettings")
-            .field("service", &self.service)
-            .field("handler_timeout", &self.handler_timeout)
-            .field("lease", &self.lease)
-            .field("retention", &self.retention)
-            .field("wait", &self.wait)
-            .field("methods", &self.methods)
-            .field("checks_disabled", &self.checks_disabled)
-            .finish_non_exhaustive()
-    }
-}
+// Shows the numbers, and nothing of what is held.
+partial_debug!(LayerSettings, self =>
+    service: self.service, handler_timeout: self.handler_timeout, lease: self.lease, retention: self.retention,
+    wait: self.wait, methods: self.methods, checks_disabled: self.checks_disabled
+);

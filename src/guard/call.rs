@@ -1,12 +1,12 @@
 //! What a guarded call is told about the attempt it makes.
 
-use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::accessors::partial_debug;
 use crate::intent::fingerprint::Fingerprint;
 
 /// One attempt of a guarded call.
@@ -46,12 +46,8 @@ impl GuardCall {
     }
 }
 
-/// Shows no key.
-impl fmt::Debug for GuardCall {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("GuardCall").field("attempt", &self.attempt).finish_non_exhaustive()
-    }
-}
+// Shows no key.
+partial_debug!(GuardCall, self => attempt: self.attempt);
 
 /// The key under which the provider knows an operation. Another round has another one, since under the old one the
 /// provider would repeat what it said before.

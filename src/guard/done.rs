@@ -1,7 +1,6 @@
 //! What a guarded call brought.
 
-use std::fmt;
-
+use crate::accessors::{getters, partial_debug};
 use crate::payment::verdict::{Degradation, Provenance};
 use crate::provider::attempt_log::Attempt;
 
@@ -27,43 +26,25 @@ impl<T> Done<T> {
         self.value
     }
 
-    /// Whether it was executed for this run (`Fresh`), before (`Replayed`), or by another run that this one waited for
-    /// (`Coalesced`).
-    #[must_use]
-    pub fn provenance(&self) -> Provenance {
-        self.provenance
-    }
+    getters! {
+        /// Whether it was executed for this run (`Fresh`), before (`Replayed`), or by another run that this one waited
+        /// for (`Coalesced`).
+        pub fn provenance(&self) -> Provenance => self.provenance;
 
-    /// Every provider call of this run; empty when it made none.
-    #[must_use]
-    pub fn attempts(&self) -> &[Attempt] {
-        &self.attempts
-    }
+        /// Every provider call of this run; empty when it made none.
+        pub fn attempts(&self) -> &[Attempt] => &self.attempts;
 
-    /// Why the result is not recorded, if it is not.
-    ///
-    /// `StoreDown`: the operation was executed without the store, protected by the provider's key alone. `NotRecorded`:
-    /// executed, and the store failed then, or the lease was over and another process had taken over. Recording is tried
-    /// again for a minute in either case, unless another process has taken over.
-    #[must_use]
-    pub fn degraded(&self) -> Option<Degradation> {
-        self.degraded
-    }
+        /// Why the result is not recorded, if it is not.
+        ///
+        /// `StoreDown`: the operation was executed without the store, protected by the provider's key alone.
+        /// `NotRecorded`: executed, and the store failed then, or the lease was over and another process had taken
+        /// over. Recording is tried again for a minute in either case, unless another process has taken over.
+        pub fn degraded(&self) -> Option<Degradation> => self.degraded;
 
-    /// Whether a later run will find the result.
-    #[must_use]
-    pub fn is_recorded(&self) -> bool {
-        self.degraded.is_none()
+        /// Whether a later run will find the result.
+        pub fn is_recorded(&self) -> bool => self.degraded.is_none();
     }
 }
 
-/// Shows where the result comes from, and not what it is.
-impl<T> fmt::Debug for Done<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Done")
-            .field("provenance", &self.provenance)
-            .field("degraded", &self.degraded)
-            .field("attempts", &self.attempts)
-            .finish_non_exhaustive()
-    }
-}
+// Shows where the result comes from, and not what it is.
+partial_debug!(Done<T>, self => provenance: self.provenance, degraded: self.degraded, attempts: self.attempts);

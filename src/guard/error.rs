@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::accessors::getters;
 use crate::call::error::CallError;
 use crate::error_info::{
     Class, Condition, IN_PROGRESS, KEY_REUSED, KEY_REUSED_TEXT, MISCONFIGURED, RESTART_LOSES, error_info, in_progress,
@@ -158,71 +159,44 @@ impl GuardError {
         self.condition().class == class
     }
 
-    /// The same operation was run before with other claims. Use a new key for a new operation.
-    #[must_use]
-    pub fn is_key_reused(&self) -> bool {
-        matches!(&*self.0, Kind::KeyReused)
-    }
+    getters! {
+        /// The same operation was run before with other claims. Use a new key for a new operation.
+        pub fn is_key_reused(&self) -> bool => matches!(&*self.0, Kind::KeyReused);
 
-    /// The operation is under way, and took longer than this call could wait. Run it again to get its result.
-    #[must_use]
-    pub fn is_in_progress(&self) -> bool {
-        self.is(Class::InProgress)
-    }
+        /// The operation is under way, and took longer than this call could wait. Run it again to get its result.
+        pub fn is_in_progress(&self) -> bool => self.is(Class::InProgress);
 
-    /// It is not known whether the operation was executed.
-    ///
-    /// If it [is retryable](Self::is_retryable), run it again. Else look at the provider, or let
-    /// [`reconcile`](crate::GuardRun::reconcile) do so, or say what happened with [`resolve`](crate::Guard::resolve).
-    #[must_use]
-    pub fn is_indeterminate(&self) -> bool {
-        matches!(&*self.0, Kind::Indeterminate { .. })
-    }
+        /// It is not known whether the operation was executed.
+        ///
+        /// If it [is retryable](Self::is_retryable), run it again. Else look at the provider, or let
+        /// [`reconcile`](crate::GuardRun::reconcile) do so, or say what happened with
+        /// [`resolve`](crate::Guard::resolve).
+        pub fn is_indeterminate(&self) -> bool => matches!(&*self.0, Kind::Indeterminate { .. });
 
-    /// The provider will not execute the operation. The source is its refusal; later runs get the same one, unless it is
-    /// [resolved](crate::Guard::resolve) as not executed.
-    #[must_use]
-    pub fn is_refused(&self) -> bool {
-        matches!(&*self.0, Kind::Refused { .. })
-    }
+        /// The provider will not execute the operation. The source is its refusal; later runs get the same one, unless
+        /// it is [resolved](crate::Guard::resolve) as not executed.
+        pub fn is_refused(&self) -> bool => matches!(&*self.0, Kind::Refused { .. });
 
-    /// The operation was executed, and its result cannot be repeated: too large to keep, or of another type.
-    #[must_use]
-    pub fn is_result_missing(&self) -> bool {
-        matches!(&*self.0, Kind::ResultMissing(_))
-    }
+        /// The operation was executed, and its result cannot be repeated: too large to keep, or of another type.
+        pub fn is_result_missing(&self) -> bool => matches!(&*self.0, Kind::ResultMissing(_));
 
-    /// The operation that was to be resolved is not indeterminate.
-    #[must_use]
-    pub fn is_nothing_to_resolve(&self) -> bool {
-        matches!(&*self.0, Kind::NothingToResolve(_))
-    }
+        /// The operation that was to be resolved is not indeterminate.
+        pub fn is_nothing_to_resolve(&self) -> bool => matches!(&*self.0, Kind::NothingToResolve(_));
 
-    /// Time ran out before anything was executed. Run it again later.
-    #[must_use]
-    pub fn is_timeout(&self) -> bool {
-        self.is(Class::Timeout)
-    }
+        /// Time ran out before anything was executed. Run it again later.
+        pub fn is_timeout(&self) -> bool => self.is(Class::Timeout);
 
-    /// The provider limits this account's rate, and nothing was executed. Run it again after
-    /// [`retry_after`](Self::retry_after).
-    #[must_use]
-    pub fn is_rate_limited(&self) -> bool {
-        self.is(Class::RateLimited)
-    }
+        /// The provider limits this account's rate, and nothing was executed. Run it again after
+        /// [`retry_after`](Self::retry_after).
+        pub fn is_rate_limited(&self) -> bool => self.is(Class::RateLimited);
 
-    /// The provider is down, and nothing was executed. Run it again later.
-    #[must_use]
-    pub fn is_unavailable(&self) -> bool {
-        self.is(Class::Unavailable)
-    }
+        /// The provider is down, and nothing was executed. Run it again later.
+        pub fn is_unavailable(&self) -> bool => self.is(Class::Unavailable);
 
-    /// Running it again will not help until the operator changes a setting, such as the provider's credential.
-    ///
-    /// [`restart_loss`](Self::restart_loss) tells whether it is about what the store keeps.
-    #[must_use]
-    pub fn is_configuration(&self) -> bool {
-        self.is(Class::Configuration)
+        /// Running it again will not help until the operator changes a setting, such as the provider's credential.
+        ///
+        /// [`restart_loss`](Self::restart_loss) tells whether it is about what the store keeps.
+        pub fn is_configuration(&self) -> bool => self.is(Class::Configuration);
     }
 
     /// What a restart of the store may lose, where the operation was not sent because that is more than is accepted.

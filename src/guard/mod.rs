@@ -12,7 +12,6 @@
 //! | the store is down | goes on without it | refused, unless `go_on_without_store` | refused |
 //! | a restart of the store loses more than is accepted | goes on | goes on | refused |
 
-use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +19,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::accessors::setters;
+use crate::accessors::{partial_debug, setters};
 use crate::call::error::runtime;
 use crate::lookup::engine::Engine;
 use crate::provider::ProviderError;
@@ -264,12 +263,5 @@ impl Guard {
     }
 }
 
-/// Shows the provider and the settings, and nothing of what is held.
-impl fmt::Debug for Guard {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Guard")
-            .field("provider", &self.engine.retrier.provider)
-            .field("settings", &self.settings)
-            .finish_non_exhaustive()
-    }
-}
+// Shows the provider and the settings, and nothing of what is held.
+partial_debug!(Guard, self => provider: self.engine.retrier.provider, settings: self.settings);

@@ -1,9 +1,9 @@
 //! What a guarded call is: whose, which, under which key, with which claims, and whether it changes anything.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::accessors::{getters, partial_debug};
 use crate::intent::fingerprint::Fingerprint;
 use crate::intent::invalid_intent::{Field, InvalidIntent};
 use crate::intent::key::IdempotencyKey;
@@ -125,22 +125,15 @@ impl Operation {
         Ok(self)
     }
 
-    /// Whose operation it is.
-    #[must_use]
-    pub fn tenant(&self) -> &str {
-        &self.0.tenant
-    }
+    getters! {
+        /// Whose operation it is.
+        pub fn tenant(&self) -> &str => &self.0.tenant;
 
-    /// What it does.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        &self.0.name
-    }
+        /// What it does.
+        pub fn name(&self) -> &str => &self.0.name;
 
-    /// Whether it changes anything.
-    #[must_use]
-    pub fn effect(&self) -> Effect {
-        self.0.effect
+        /// Whether it changes anything.
+        pub fn effect(&self) -> Effect => self.0.effect;
     }
 
     /// Which operation it is, at this provider.
@@ -165,16 +158,8 @@ fn named(field: Field, name: &str) -> Result<&str, InvalidIntent> {
     checked(field, name)
 }
 
-/// Shows neither the key nor what is claimed.
-impl fmt::Debug for Operation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Operation")
-            .field("tenant", &self.0.tenant)
-            .field("name", &self.0.name)
-            .field("effect", &self.0.effect)
-            .finish_non_exhaustive()
-    }
-}
+// Shows neither the key nor what is claimed.
+partial_debug!(Operation, self => tenant: self.0.tenant, name: self.0.name, effect: self.0.effect);
 
 #[cfg(test)]
 mod tests {

@@ -1,12 +1,12 @@
 //! Finding out what became of an indeterminate operation.
 
-use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::accessors::{getters, partial_debug};
 use crate::call::attempt;
 use crate::call::retry::{Finished, Traffic, Work};
 use crate::ledger::LeaseEnd;
@@ -41,40 +41,23 @@ pub struct Inquiry {
 }
 
 impl Inquiry {
-    /// The idempotency key that the operation was sent under, if its call took one.
-    #[must_use]
-    pub fn provider_key(&self) -> &str {
-        &self.provider_key
-    }
+    getters! {
+        /// The idempotency key that the operation was sent under, if its call took one.
+        pub fn provider_key(&self) -> &str => &self.provider_key;
 
-    /// How long ago the operation may first have been sent, by the store's clock; rather too long than too short.
-    #[must_use]
-    pub fn first_sent_ago(&self) -> Duration {
-        self.first_sent_ago
-    }
+        /// How long ago the operation may first have been sent, by the store's clock; rather too long than too short.
+        pub fn first_sent_ago(&self) -> Duration => self.first_sent_ago;
 
-    /// Which attempt this is; 1 is the first of this run.
-    #[must_use]
-    pub fn attempt(&self) -> u32 {
-        self.attempt
-    }
+        /// Which attempt this is; 1 is the first of this run.
+        pub fn attempt(&self) -> u32 => self.attempt;
 
-    /// The time left before the attempt is cut off by dropping its future.
-    #[must_use]
-    pub fn time_left(&self) -> Duration {
-        self.until.saturating_duration_since(Instant::now())
+        /// The time left before the attempt is cut off by dropping its future.
+        pub fn time_left(&self) -> Duration => self.until.saturating_duration_since(Instant::now());
     }
 }
 
-/// Shows no key.
-impl fmt::Debug for Inquiry {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Inquiry")
-            .field("first_sent_ago", &self.first_sent_ago)
-            .field("attempt", &self.attempt)
-            .finish_non_exhaustive()
-    }
-}
+// Shows no key.
+partial_debug!(Inquiry, self => first_sent_ago: self.first_sent_ago, attempt: self.attempt);
 
 /// The caller's way to find out, as something the loop tries.
 pub(super) struct Asking<'j, T> {

@@ -1,6 +1,5 @@
 //! One run, from the caller's side: looks, waits, and looks again. What it starts goes on without it.
 
-use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -12,6 +11,7 @@ use serde::de::DeserializeOwned;
 use tokio::time::{Instant, timeout};
 use tracing::{Instrument, Span};
 
+use crate::accessors::partial_debug;
 use crate::call::deadline::Deadline;
 use crate::call::error::{CallError, runtime};
 use crate::ledger::{LedgerError, Look, Turn};
@@ -89,14 +89,9 @@ impl<T: Serialize + DeserializeOwned + Send + 'static> Future for GuardRun<T> {
     }
 }
 
-impl<T> fmt::Debug for GuardRun<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("GuardRun")
-            .field("operation", &self.job.as_ref().map(|job| &job.place.operation))
-            .field("deadline", &self.deadline)
-            .finish_non_exhaustive()
-    }
-}
+partial_debug!(GuardRun<T>, self =>
+    operation: self.job.as_ref().map(|job| &job.place.operation), deadline: self.deadline
+);
 
 async fn run<T>(job: Arc<RunContext<T>>, limit: Option<Duration>) -> Result<Done<T>, GuardError>
 where

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
+use crate::accessors::getters;
 use crate::intent::fingerprint::Fingerprint;
 use crate::ledger::{Change, Contents, Held, Key, Kind, LedgerError, State, Versioned, millis};
 use crate::lookup::engine::{Engine, Unlisted};
@@ -80,28 +81,18 @@ pub struct Unresolved {
 }
 
 impl Unresolved {
-    /// Whose operation it is.
-    #[must_use]
-    pub fn tenant(&self) -> &str {
-        &self.tenant
-    }
+    getters! {
+        /// Whose operation it is.
+        pub fn tenant(&self) -> &str => &self.tenant;
 
-    /// What it does.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        &self.name
-    }
+        /// What it does.
+        pub fn name(&self) -> &str => &self.name;
 
-    /// What to give to [`resolve_reference`](crate::Guard::resolve_reference).
-    #[must_use]
-    pub fn reference(&self) -> OperationReference {
-        self.reference
-    }
+        /// What to give to [`resolve_reference`](crate::Guard::resolve_reference).
+        pub fn reference(&self) -> OperationReference => self.reference;
 
-    /// How long it has been on the list, by the store's clock.
-    #[must_use]
-    pub fn age(&self) -> Duration {
-        self.age
+        /// How long it has been on the list, by the store's clock.
+        pub fn age(&self) -> Duration => self.age;
     }
 }
 
@@ -118,26 +109,19 @@ impl UnresolvedList {
         self.operations.iter()
     }
 
-    /// Operations on the list.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.operations.len()
-    }
+    getters! {
+        /// Operations on the list.
+        pub fn len(&self) -> usize => self.operations.len();
 
-    /// Whether nothing has to be looked into.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.operations.is_empty() && self.not_listed == 0
-    }
+        /// Whether nothing has to be looked into.
+        pub fn is_empty(&self) -> bool => self.operations.is_empty() && self.not_listed == 0;
 
-    /// About how many more there are than the list has room for: it holds 500, and of one tenant's 250 unless
-    /// [`max_unresolved_per_tenant`](crate::ValidatorBuilder::max_unresolved_per_tenant) says otherwise.
-    ///
-    /// They are listed as soon as there is room: when the process that found them resolves one of the others or reads the
-    /// list, as for its health page; after that process has ended, when they are next run.
-    #[must_use]
-    pub fn not_listed(&self) -> u64 {
-        self.not_listed
+        /// About how many more there are than the list has room for: it holds 500, and of one tenant's 250 unless
+        /// [`max_unresolved_per_tenant`](crate::ValidatorBuilder::max_unresolved_per_tenant) says otherwise.
+        ///
+        /// They are listed as soon as there is room: when the process that found them resolves one of the others or
+        /// reads the list, as for its health page; after that process has ended, when they are next run.
+        pub fn not_listed(&self) -> u64 => self.not_listed;
     }
 
     /// About how many there are, those without a place on the list included.

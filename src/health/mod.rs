@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout_at};
 
+use crate::accessors::getters;
 use crate::call::deadline::after;
 use crate::call::retry::Traffic;
 use crate::guard::UnresolvedList;
@@ -54,28 +55,18 @@ pub struct Health {
 }
 
 impl Health {
-    /// Whether nothing is missing. Notes do not count.
-    #[must_use]
-    pub fn is_ready(&self) -> bool {
-        self.reasons.is_empty()
-    }
+    getters! {
+        /// Whether nothing is missing. Notes do not count.
+        pub fn is_ready(&self) -> bool => self.reasons.is_empty();
 
-    /// What is missing, if anything is.
-    #[must_use]
-    pub fn reasons(&self) -> &[HealthReason] {
-        &self.reasons
-    }
+        /// What is missing, if anything is.
+        pub fn reasons(&self) -> &[HealthReason] => &self.reasons;
 
-    /// What is good to know: what follows from how the validator was set up.
-    #[must_use]
-    pub fn notes(&self) -> &[HealthReason] {
-        &self.notes
-    }
+        /// What is good to know: what follows from how the validator was set up.
+        pub fn notes(&self) -> &[HealthReason] => &self.notes;
 
-    /// What the look at the store found, as [`Validator::check`] does.
-    #[must_use]
-    pub fn preflight(&self) -> &Preflight {
-        &self.preflight
+        /// What the look at the store found, as [`Validator::check`] does.
+        pub fn preflight(&self) -> &Preflight => &self.preflight;
     }
 }
 

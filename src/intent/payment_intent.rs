@@ -8,6 +8,7 @@ use std::sync::{Arc, LazyLock};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::accessors::{getters, partial_debug};
 use crate::intent::fingerprint::Fingerprint;
 use crate::intent::invalid_intent::{Field, InvalidIntent};
 use crate::intent::key::IdempotencyKey;
@@ -216,34 +217,21 @@ impl PaymentIntent {
         self
     }
 
-    /// The tenant.
-    #[must_use]
-    pub fn tenant(&self) -> &str {
-        self.0.texts.tenant()
-    }
+    getters! {
+        /// The tenant.
+        pub fn tenant(&self) -> &str => self.0.texts.tenant();
 
-    /// The payment's id.
-    #[must_use]
-    pub fn payment(&self) -> &PaymentId {
-        &self.0.payment
-    }
+        /// The payment's id.
+        pub fn payment(&self) -> &PaymentId => &self.0.payment;
 
-    /// The amount and currency.
-    #[must_use]
-    pub fn money(&self) -> Money {
-        self.0.money
-    }
+        /// The amount and currency.
+        pub fn money(&self) -> Money => self.0.money;
 
-    /// The order, if one is claimed.
-    #[must_use]
-    pub fn order(&self) -> Option<&str> {
-        self.0.texts.order()
-    }
+        /// The order, if one is claimed.
+        pub fn order(&self) -> Option<&str> => self.0.texts.order();
 
-    /// The customer, if one is claimed.
-    #[must_use]
-    pub fn customer(&self) -> Option<&str> {
-        self.0.texts.customer()
+        /// The customer, if one is claimed.
+        pub fn customer(&self) -> Option<&str> => self.0.texts.customer();
     }
 
     pub(crate) fn key(&self) -> Option<&IdempotencyKey> {
@@ -290,14 +278,7 @@ impl From<&Self> for PaymentIntent {
     }
 }
 
-/// Shows neither the customer nor the key.
-impl fmt::Debug for PaymentIntent {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PaymentIntent")
-            .field("tenant", &self.tenant())
-            .field("payment", &self.0.payment)
-            .field("money", &self.0.money)
-            .field("order", &self.order())
-            .finish_non_exhaustive()
-    }
-}
+// Shows neither the customer nor the key.
+partial_debug!(PaymentIntent, self =>
+    tenant: self.tenant(), payment: self.0.payment, money: self.0.money, order: self.order()
+);

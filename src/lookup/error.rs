@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::accessors::getters;
 use crate::call::error::CallError;
 use crate::error_info::{
     Class, Condition, IN_PROGRESS, INVALID_INTENT, KEY_REUSED, KEY_REUSED_TEXT, error_info, in_progress,
@@ -78,54 +79,32 @@ impl ValidateError {
         self.condition().class == class
     }
 
-    /// The intent broke a rule; nothing was asked. The text names the field.
-    #[must_use]
-    pub fn is_invalid_intent(&self) -> bool {
-        matches!(&*self.0, Kind::InvalidIntent(_))
-    }
+    getters! {
+        /// The intent broke a rule; nothing was asked. The text names the field.
+        pub fn is_invalid_intent(&self) -> bool => matches!(&*self.0, Kind::InvalidIntent(_));
 
-    /// The idempotency key was used before with other claims.
-    #[must_use]
-    pub fn is_key_reused(&self) -> bool {
-        matches!(&*self.0, Kind::KeyReused)
-    }
+        /// The idempotency key was used before with other claims.
+        pub fn is_key_reused(&self) -> bool => matches!(&*self.0, Kind::KeyReused);
 
-    /// Time ran out: the deadline, or the attempt timeout on the last attempt. Ask again later.
-    #[must_use]
-    pub fn is_timeout(&self) -> bool {
-        self.is(Class::Timeout)
-    }
+        /// Time ran out: the deadline, or the attempt timeout on the last attempt. Ask again later.
+        pub fn is_timeout(&self) -> bool => self.is(Class::Timeout);
 
-    /// The provider limits this account's rate. Ask again after [`retry_after`](Self::retry_after).
-    #[must_use]
-    pub fn is_rate_limited(&self) -> bool {
-        self.is(Class::RateLimited)
-    }
+        /// The provider limits this account's rate. Ask again after [`retry_after`](Self::retry_after).
+        pub fn is_rate_limited(&self) -> bool => self.is(Class::RateLimited);
 
-    /// The provider is down or unreadable, or failed in words that no rule knows, or this process is at capacity. Ask again
-    /// later.
-    #[must_use]
-    pub fn is_unavailable(&self) -> bool {
-        self.is(Class::Unavailable)
-    }
+        /// The provider is down or unreadable, or failed in words that no rule knows, or this process is at capacity.
+        /// Ask again later.
+        pub fn is_unavailable(&self) -> bool => self.is(Class::Unavailable);
 
-    /// Asking again will not help until the operator changes a setting, such as the provider's credential.
-    #[must_use]
-    pub fn is_configuration(&self) -> bool {
-        self.is(Class::Configuration)
-    }
+        /// Asking again will not help until the operator changes a setting, such as the provider's credential.
+        pub fn is_configuration(&self) -> bool => self.is(Class::Configuration);
 
-    /// Another process is asking about the same payment, and took longer than this call could wait. Ask again soon.
-    #[must_use]
-    pub fn is_in_progress(&self) -> bool {
-        self.is(Class::InProgress)
-    }
+        /// Another process is asking about the same payment, and took longer than this call could wait. Ask again soon.
+        pub fn is_in_progress(&self) -> bool => self.is(Class::InProgress);
 
-    /// The shared store holds something unreadable, or could not confirm a change. Never because it is down alone: a
-    /// validation then goes on without it.
-    #[must_use]
-    pub fn is_store(&self) -> bool {
-        self.is(Class::Store)
+        /// The shared store holds something unreadable, or could not confirm a change. Never because it is down alone:
+        /// a validation then goes on without it.
+        pub fn is_store(&self) -> bool => self.is(Class::Store);
     }
 
     /// Whether older facts may stand in: nothing says that the provider would now contradict them.

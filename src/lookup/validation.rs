@@ -1,9 +1,9 @@
 //! What a validation answers.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::accessors::{getters, partial_debug};
 use crate::lookup::facts_flight::FactsFlight;
 use crate::payment::verdict::{Degradation, Provenance, Verdict};
 use crate::provider::attempt_log::Attempt;
@@ -32,26 +32,20 @@ impl Validation {
         self.verdict
     }
 
-    /// Where the facts came from.
-    #[must_use]
-    pub fn provenance(&self) -> Provenance {
-        self.provenance
-    }
+    getters! {
+        /// Where the facts came from.
+        pub fn provenance(&self) -> Provenance => self.provenance;
 
-    /// How long before this answer the provider stated the facts.
-    ///
-    /// Of facts that another process wrote to a shared store, that process said how old they were when it sent them, so the
-    /// age may be less than the truth by the time that the store took to write them: at most
-    /// [`store_timeout`](crate::ValidatorBuilder::store_timeout), or two leases where the write was never confirmed.
-    #[must_use]
-    pub fn age(&self) -> Duration {
-        self.age
-    }
+        /// How long before this answer the provider stated the facts.
+        ///
+        /// Of facts that another process wrote to a shared store, that process said how old they were when it sent
+        /// them, so the age may be less than the truth by the time that the store took to write them: at most
+        /// [`store_timeout`](crate::ValidatorBuilder::store_timeout), or two leases where the write was never
+        /// confirmed.
+        pub fn age(&self) -> Duration => self.age;
 
-    /// What was missing on the way to this answer, if anything was.
-    #[must_use]
-    pub fn degraded(&self) -> Option<Degradation> {
-        self.degraded
+        /// What was missing on the way to this answer, if anything was.
+        pub fn degraded(&self) -> Option<Degradation> => self.degraded;
     }
 
     /// Every provider call of the flight behind this answer; empty on a replay.
@@ -65,14 +59,7 @@ impl Validation {
     }
 }
 
-impl fmt::Debug for Validation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Validation")
-            .field("verdict", &self.verdict)
-            .field("provenance", &self.provenance)
-            .field("age", &self.age)
-            .field("degraded", &self.degraded)
-            .field("attempts", &self.attempts())
-            .finish_non_exhaustive()
-    }
-}
+partial_debug!(Validation, self =>
+    verdict: self.verdict, provenance: self.provenance, age: self.age, degraded: self.degraded,
+    attempts: self.attempts()
+);

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::accessors::setters;
+use crate::accessors::{partial_debug, setters};
 use crate::intent::currency::Currency;
 use crate::redaction::presentable;
 
@@ -272,20 +272,9 @@ impl ProviderPayment {
     }
 }
 
-/// Shows neither the customer nor metadata.
-impl fmt::Debug for ProviderPayment {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ProviderPayment")
-            .field("id", &self.id)
-            .field("status", &self.status)
-            .field("mode", &self.mode)
-            .field("currency", &self.currency)
-            .field("amount", &self.amount)
-            .field("amount_received", &self.amount_received)
-            .field("amount_capturable", &self.amount_capturable)
-            .field("amount_refunded", &self.amount_refunded)
-            .field("disputed", &self.disputed)
-            .field("risk", &self.risk)
-            .finish_non_exhaustive()
-    }
-}
+// Shows neither the customer nor metadata.
+partial_debug!(ProviderPayment, self =>
+    id: self.id, status: self.status, mode: self.mode, currency: self.currency, amount: self.amount,
+    amount_received: self.amount_received, amount_capturable: self.amount_capturable,
+    amount_refunded: self.amount_refunded, disputed: self.disputed, risk: self.risk
+);

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::accessors::{getters, partial_debug};
 use crate::intent::currency::Currency;
 use crate::intent::fingerprint::Fingerprint;
 use crate::intent::invalid_intent::Field;
@@ -87,47 +88,32 @@ pub struct Proof {
 }
 
 impl Proof {
-    /// The intent that was proven.
-    #[must_use]
-    pub fn intent(&self) -> &PaymentIntent {
-        &self.intent
-    }
+    getters! {
+        /// The intent that was proven.
+        pub fn intent(&self) -> &PaymentIntent => &self.intent;
 
-    /// The payment's id.
-    #[must_use]
-    pub fn payment(&self) -> &PaymentId {
-        self.intent.payment()
-    }
+        /// The payment's id.
+        pub fn payment(&self) -> &PaymentId => self.intent.payment();
 
-    /// The amount and currency that were proven.
-    #[must_use]
-    pub fn money(&self) -> Money {
-        self.intent.money()
-    }
+        /// The amount and currency that were proven.
+        pub fn money(&self) -> Money => self.intent.money();
 
-    /// Whether the money is captured or only authorized.
-    #[must_use]
-    pub fn capture(&self) -> Capture {
-        self.capture
-    }
+        /// Whether the money is captured or only authorized.
+        pub fn capture(&self) -> Capture => self.capture;
 
-    /// A text of 43 characters that is the same for every use of this payment, whatever the tenant or order: for a UNIQUE
-    /// column, in the transaction that creates the order. It names neither the payment nor the account.
-    ///
-    /// It is a digest of the place where [`redeem`](crate::Validator::redeem) records the payment. Where the provider's ids
-    /// are [globally unique](crate::provider::ProviderIdentity::globally_unique_ids), as Stripe's are, that is provider,
-    /// mode and id: no key, label or way to the account changes it. Elsewhere it contains the account's name, and naming
-    /// the account differently changes the text: a row from before then no longer stands in the way, and only `redeem`,
-    /// which reads the former place too, does. Write the rows anew in that case, or keep the name.
-    #[must_use]
-    pub fn redemption_key(&self) -> String {
-        self.issuer.redemption(self.payment()).to_text()
-    }
+        /// A text of 43 characters that is the same for every use of this payment, whatever the tenant or order: for a
+        /// UNIQUE column, in the transaction that creates the order. It names neither the payment nor the account.
+        ///
+        /// It is a digest of the place where [`redeem`](crate::Validator::redeem) records the payment. Where the
+        /// provider's ids are [globally unique](crate::provider::ProviderIdentity::globally_unique_ids), as Stripe's
+        /// are, that is provider, mode and id: no key, label or way to the account changes it. Elsewhere it contains
+        /// the account's name, and naming the account differently changes the text: a row from before then no longer
+        /// stands in the way, and only `redeem`, which reads the former place too, does. Write the rows anew in that
+        /// case, or keep the name.
+        pub fn redemption_key(&self) -> String => self.issuer.redemption(self.payment()).to_text();
 
-    /// How long ago the provider answered.
-    #[must_use]
-    pub fn age(&self) -> Duration {
-        self.age.saturating_add(self.seen_at.elapsed())
+        /// How long ago the provider answered.
+        pub fn age(&self) -> Duration => self.age.saturating_add(self.seen_at.elapsed());
     }
 }
 
@@ -137,11 +123,7 @@ impl From<&Self> for Proof {
     }
 }
 
-impl fmt::Debug for Proof {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Proof").field("intent", &self.intent).field("capture", &self.capture).finish_non_exhaustive()
-    }
-}
+partial_debug!(Proof, self => intent: self.intent, capture: self.capture);
 
 /// A payment that is not decided yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -151,16 +133,12 @@ pub struct Pending {
 }
 
 impl Pending {
-    /// Where the payment stands; an unknown status keeps the provider's word.
-    #[must_use]
-    pub fn status(&self) -> &PaymentStatus {
-        &self.status
-    }
+    getters! {
+        /// Where the payment stands; an unknown status keeps the provider's word.
+        pub fn status(&self) -> &PaymentStatus => &self.status;
 
-    /// How long to wait before asking again; asking sooner gets the same answer from memory.
-    #[must_use]
-    pub fn poll_after(&self) -> Duration {
-        self.poll_after
+        /// How long to wait before asking again; asking sooner gets the same answer from memory.
+        pub fn poll_after(&self) -> Duration => self.poll_after;
     }
 }
 

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::accessors::getters;
+
 /// How far a call got before it ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -155,51 +157,29 @@ pub struct Attempt {
 }
 
 impl Attempt {
-    /// Counts from 1.
-    #[must_use]
-    pub fn number(&self) -> u32 {
-        self.number
-    }
+    getters! {
+        /// Counts from 1.
+        pub fn number(&self) -> u32 => self.number;
 
-    /// When the attempt started, counted from the start of the flight that made it.
-    #[must_use]
-    pub fn offset(&self) -> Duration {
-        self.offset
-    }
+        /// When the attempt started, counted from the start of the flight that made it.
+        pub fn offset(&self) -> Duration => self.offset;
 
-    /// How long the attempt took.
-    #[must_use]
-    pub fn duration(&self) -> Duration {
-        self.duration
-    }
+        /// How long the attempt took.
+        pub fn duration(&self) -> Duration => self.duration;
 
-    /// How far the call got.
-    #[must_use]
-    pub fn reach(&self) -> Reach {
-        self.reach
-    }
+        /// How far the call got.
+        pub fn reach(&self) -> Reach => self.reach;
 
-    /// The HTTP status, if there was one and the attempt failed.
-    #[must_use]
-    pub fn status(&self) -> Option<u16> {
-        self.status
-    }
+        /// The HTTP status, if there was one and the attempt failed.
+        pub fn status(&self) -> Option<u16> => self.status;
 
-    /// The provider's request id, for a support case.
-    #[must_use]
-    pub fn request_id(&self) -> Option<&str> {
-        self.request_id.as_deref()
-    }
+        /// The provider's request id, for a support case.
+        pub fn request_id(&self) -> Option<&str> => self.request_id.as_deref();
 
-    /// What the attempt came to, and which rule decided.
-    #[must_use]
-    pub fn outcome(&self) -> &AttemptOutcome {
-        &self.outcome
-    }
+        /// What the attempt came to, and which rule decided.
+        pub fn outcome(&self) -> &AttemptOutcome => &self.outcome;
 
-    /// How long the call then waited, and why. `None` after the last attempt.
-    #[must_use]
-    pub fn wait(&self) -> Option<(Duration, WaitReason)> {
-        self.wait
+        /// How long the call then waited, and why. `None` after the last attempt.
+        pub fn wait(&self) -> Option<(Duration, WaitReason)> => self.wait;
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::accessors::setters;
+use crate::accessors::{getters, partial_debug, setters};
 use crate::intent::fingerprint::Fingerprint;
 use crate::intent::money::Units;
 use crate::intent::payment_intent::PaymentId;
@@ -160,16 +160,12 @@ impl ProviderIdentity {
         }
     }
 
-    /// What people are shown for the account: the label, else the account's name, else `default`.
-    #[must_use]
-    pub fn label(&self) -> &str {
-        self.label.as_deref().unwrap_or_else(|| self.account.as_str())
-    }
+    getters! {
+        /// What people are shown for the account: the label, else the account's name, else `default`.
+        pub fn label(&self) -> &str => self.label.as_deref().unwrap_or_else(|| self.account.as_str());
 
-    /// Which payments the credential can see.
-    #[must_use]
-    pub fn mode(&self) -> Mode {
-        self.mode
+        /// Which payments the credential can see.
+        pub fn mode(&self) -> Mode => self.mode;
     }
 
     /// Another account at the same provider, in the same mode.
@@ -247,16 +243,12 @@ impl Call {
         Self { attempt, until }
     }
 
-    /// Which attempt this is; 1 is the first.
-    #[must_use]
-    pub fn attempt(&self) -> u32 {
-        self.attempt
-    }
+    getters! {
+        /// Which attempt this is; 1 is the first.
+        pub fn attempt(&self) -> u32 => self.attempt;
 
-    /// The time left before the attempt is cut off by dropping its future.
-    #[must_use]
-    pub fn time_left(&self) -> Duration {
-        self.until.saturating_duration_since(Instant::now())
+        /// The time left before the attempt is cut off by dropping its future.
+        pub fn time_left(&self) -> Duration => self.until.saturating_duration_since(Instant::now());
     }
 }
 
@@ -404,11 +396,7 @@ struct ProviderFn<F> {
     look_up: F,
 }
 
-impl<F> fmt::Debug for ProviderFn<F> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ProviderFn").field("identity", &self.identity).finish_non_exhaustive()
-    }
-}
+partial_debug!(ProviderFn<F>, self => identity: self.identity);
 
 impl<F, Fut> Provider for ProviderFn<F>
 where

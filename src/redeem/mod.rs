@@ -1,10 +1,10 @@
 //! Single use: one payment pays one order, and one order is paid by one payment.
 
-use std::fmt;
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 use std::sync::Arc;
 
+use crate::accessors::partial_debug;
 use crate::intent::invalid_intent::Field;
 use crate::intent::payment_intent::{PaymentId, checked};
 use crate::lookup::engine::Engine;
@@ -180,8 +180,4 @@ impl IntoFuture for Redeem {
     }
 }
 
-impl fmt::Debug for Redeem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Redeem").field("proof", &self.proof).field("order", &self.order).finish_non_exhaustive()
-    }
-}
+partial_debug!(Redeem, self => proof: self.proof, order: self.order);

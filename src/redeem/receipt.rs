@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::accessors::getters;
 use crate::intent::payment_intent::PaymentId;
 use crate::ledger::Versioned;
 
@@ -28,28 +29,18 @@ pub struct Receipt {
 }
 
 impl Receipt {
-    /// The payment.
-    #[must_use]
-    pub fn payment(&self) -> &PaymentId {
-        &self.payment
-    }
+    getters! {
+        /// The payment.
+        pub fn payment(&self) -> &PaymentId => &self.payment;
 
-    /// The tenant whose order is paid.
-    #[must_use]
-    pub fn tenant(&self) -> &str {
-        &self.owner.tenant
-    }
+        /// The tenant whose order is paid.
+        pub fn tenant(&self) -> &str => &self.owner.tenant;
 
-    /// The order that is paid.
-    #[must_use]
-    pub fn order(&self) -> &str {
-        &self.owner.order
-    }
+        /// The order that is paid.
+        pub fn order(&self) -> &str => &self.owner.order;
 
-    /// The part of the order that is paid, where the caller named one.
-    #[must_use]
-    pub fn part(&self) -> Option<&str> {
-        self.owner.part.as_deref()
+        /// The part of the order that is paid, where the caller named one.
+        pub fn part(&self) -> Option<&str> => self.owner.part.as_deref();
     }
 }
 
@@ -110,17 +101,13 @@ pub struct Redemption {
 }
 
 impl Redemption {
-    /// The receipt that was given out.
-    #[must_use]
-    pub fn receipt(&self) -> &Receipt {
-        &self.receipt
-    }
+    getters! {
+        /// The receipt that was given out.
+        pub fn receipt(&self) -> &Receipt => &self.receipt;
 
-    /// How long ago that was, by the store's clock; the whole retention where that clock was set back since, by more than
-    /// this.
-    #[must_use]
-    pub fn age(&self) -> Duration {
-        self.age
+        /// How long ago that was, by the store's clock; the whole retention where that clock was set back since, by
+        /// more than this.
+        pub fn age(&self) -> Duration => self.age;
     }
 }
 

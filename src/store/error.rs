@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::accessors::getters;
 use crate::redaction::presentable;
 
 /// A message longer than this is cut.
@@ -66,22 +67,15 @@ impl StoreError {
         self
     }
 
-    /// How long the store asks to wait, if it does.
-    #[must_use]
-    pub fn retry_after(&self) -> Option<Duration> {
-        self.0.retry_after
-    }
+    getters! {
+        /// How long the store asks to wait, if it does.
+        pub fn retry_after(&self) -> Option<Duration> => self.0.retry_after;
 
-    /// Whether the store may have done what it was asked.
-    #[must_use]
-    pub fn is_outcome_unknown(&self) -> bool {
-        self.0.reach == StoreReach::OutcomeUnknown
-    }
+        /// Whether the store may have done what it was asked.
+        pub fn is_outcome_unknown(&self) -> bool => self.0.reach == StoreReach::OutcomeUnknown;
 
-    /// Whether asking again will not help until an operator changes something.
-    #[must_use]
-    pub fn is_refused(&self) -> bool {
-        self.0.reach == StoreReach::Refused
+        /// Whether asking again will not help until an operator changes something.
+        pub fn is_refused(&self) -> bool => self.0.reach == StoreReach::Refused;
     }
 }
 

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::accessors::{getters, partial_debug};
 use crate::settings::build_error::BuildError;
 use crate::settings::switch;
 use crate::telemetry::store_chosen;
@@ -74,22 +75,16 @@ pub struct EnvStore {
 }
 
 impl EnvStore {
-    /// `memory`, `file`, `redis`, `upstash` or `vercel-kv`.
-    #[must_use]
-    pub fn name(&self) -> &'static str {
-        self.name
-    }
+    getters! {
+        /// `memory`, `file`, `redis`, `upstash` or `vercel-kv`.
+        pub fn name(&self) -> &'static str => self.name;
 
-    /// Which variable decided.
-    #[must_use]
-    pub fn because(&self) -> &str {
-        &self.because
-    }
+        /// Which variable decided.
+        pub fn because(&self) -> &str => &self.because;
 
-    /// Whether this is memory in production: everything works, and a restart or a second process knows nothing of it.
-    #[must_use]
-    pub fn is_degraded(&self) -> bool {
-        self.is_risky
+        /// Whether this is memory in production: everything works, and a restart or a second process knows nothing of
+        /// it.
+        pub fn is_degraded(&self) -> bool => self.is_risky;
     }
 
     /// Refuses a store that other processes do not see.
@@ -110,11 +105,7 @@ impl fmt::Display for EnvStore {
     }
 }
 
-impl fmt::Debug for EnvStore {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EnvStore").field("store", &self.store).field("because", &self.because).finish_non_exhaustive()
-    }
-}
+partial_debug!(EnvStore, self => store: self.store, because: self.because);
 
 impl Store for EnvStore {
     async fn get(&self, key: &str) -> Result<Option<Stored>, StoreError> {

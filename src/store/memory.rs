@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::accessors::partial_debug;
+
 use super::{
     Claim, Durability, Extras, Inspection, RestartLoss, Store, StoreError, StoreFinding, Stored, Swap, ttl_millis,
 };
@@ -85,12 +87,8 @@ impl Default for MemoryStore {
     }
 }
 
-/// Shows how much is held, and not what.
-impl std::fmt::Debug for MemoryStore {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("MemoryStore").field("len", &self.len()).finish_non_exhaustive()
-    }
-}
+// Shows how much is held, and not what.
+partial_debug!(MemoryStore, self => len: self.len());
 
 impl Records {
     /// The record under a key, unless its time is over.

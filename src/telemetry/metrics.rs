@@ -3,7 +3,6 @@
 //! Without the feature `metrics` a [`Meter`] is empty, a [`Stopwatch`] reads no clock, and nothing is recorded.
 #![cfg_attr(not(feature = "metrics"), allow(dead_code, reason = "names and helps are read by the recording alone"))]
 
-use std::fmt;
 #[cfg(feature = "metrics")]
 use std::sync::Arc;
 #[cfg(feature = "metrics")]
@@ -15,6 +14,8 @@ use std::time::Duration;
 use ::metrics::{Label, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 #[cfg(feature = "metrics")]
 use tokio::time::Instant;
+
+use crate::accessors::partial_debug;
 
 #[cfg(feature = "metrics")]
 use super::stats::BreakerState;
@@ -123,11 +124,7 @@ pub(super) struct Meter {
     hits_added: AtomicU64,
 }
 
-impl fmt::Debug for Meter {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Meter").finish_non_exhaustive()
-    }
-}
+partial_debug!(Meter, self =>);
 
 /// Reads the clock now and once more when the time is recorded.
 #[derive(Clone, Copy, Debug)]

@@ -1,13 +1,13 @@
 //! A provider in this process that does what a test tells it.
 
 use std::collections::{HashMap, VecDeque};
-use std::fmt;
 use std::future::pending;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::sleep;
 
+use crate::accessors::{getters, partial_debug};
 use crate::intent::payment_intent::PaymentId;
 use crate::payment::facts::{Mode, ProviderPayment};
 use crate::provider::{Call, Provider, ProviderError, ProviderIdentity};
@@ -126,22 +126,15 @@ impl ScriptedProvider {
         self.lock().always = step;
     }
 
-    /// Look-ups that started.
-    #[must_use]
-    pub fn calls(&self) -> u64 {
-        self.lock().calls
-    }
+    getters! {
+        /// Look-ups that started.
+        pub fn calls(&self) -> u64 => self.lock().calls;
 
-    /// Look-ups that came to an answer.
-    #[must_use]
-    pub fn completed(&self) -> u64 {
-        self.lock().completed
-    }
+        /// Look-ups that came to an answer.
+        pub fn completed(&self) -> u64 => self.lock().completed;
 
-    /// Look-ups that were dropped before they came to an answer.
-    #[must_use]
-    pub fn dropped(&self) -> u64 {
-        self.lock().dropped
+        /// Look-ups that were dropped before they came to an answer.
+        pub fn dropped(&self) -> u64 => self.lock().dropped;
     }
 
     fn next_step(&self, payment: &PaymentId) -> Step {
@@ -161,11 +154,7 @@ impl Default for ScriptedProvider {
     }
 }
 
-impl fmt::Debug for ScriptedProvider {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ScriptedProvider").field("identity", &self.identity).finish_non_exhaustive()
-    }
-}
+partial_debug!(ScriptedProvider, self => identity: self.identity);
 
 /// Counts how a look-up ends, also when it is dropped.
 struct UnderWay<'p> {

@@ -1,6 +1,5 @@
 //! The handle that checkouts hold, and one validation from start to end.
 
-use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -9,7 +8,7 @@ use std::time::Duration;
 
 use tracing::{Instrument, Span};
 
-use crate::accessors::setters;
+use crate::accessors::{partial_debug, setters};
 use crate::call::retry::{Explanation, Traffic};
 use crate::intent::payment_intent::{PaymentId, PaymentIntent};
 use crate::lookup::engine::{Asked, Engine, KeyStanding};
@@ -34,12 +33,8 @@ pub(crate) mod preflight;
 #[derive(Clone)]
 pub struct Validator(pub(crate) Arc<Engine>);
 
-/// Shows the provider, and nothing of what is held.
-impl fmt::Debug for Validator {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Validator").field("provider", &self.0.retrier.provider).finish_non_exhaustive()
-    }
-}
+// Shows the provider, and nothing of what is held.
+partial_debug!(Validator, self => provider: self.0.retrier.provider);
 
 impl Validator {
     /// Asks whether an intent is real, ours, and paid in full.
@@ -218,13 +213,7 @@ impl Future for Validate {
     }
 }
 
-impl fmt::Debug for Validate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Validate")
-            .field("intent", &self.start.as_ref().map(|(_, intent)| intent))
-            .finish_non_exhaustive()
-    }
-}
+partial_debug!(Validate, self => intent: self.start.as_ref().map(|(_, intent)| intent));
 
 /// One validation past the quick answer.
 async fn ask(engine: Arc<Engine>, asked: Asked) -> Result<Validation, ValidateError> {

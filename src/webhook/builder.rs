@@ -1,10 +1,9 @@
 //! Every setting of an endpoint for webhooks, with its default; all checks are in `build`.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::accessors::setters;
+use crate::accessors::{partial_debug, setters};
 use crate::lookup::engine::Engine;
 use crate::settings::build_error::BuildError;
 use crate::validator::Validator;
@@ -154,17 +153,8 @@ impl StripeWebhooksBuilder {
     }
 }
 
-/// Shows no secret.
-impl fmt::Debug for StripeWebhooksBuilder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StripeWebhooksBuilder")
-            .field("endpoint", &self.name)
-            .field("secrets", &self.secrets.len())
-            .field("tolerance", &self.tolerance)
-            .field("handler_timeout", &self.handler_timeout)
-            .field("retention", &self.retention)
-            .field("max_body", &self.max_body)
-            .field("other_accounts", &self.other_accounts)
-            .finish_non_exhaustive()
-    }
-}
+// Shows no secret.
+partial_debug!(StripeWebhooksBuilder, self =>
+    endpoint: self.name, secrets: self.secrets.len(), tolerance: self.tolerance, handler_timeout: self.handler_timeout,
+    retention: self.retention, max_body: self.max_body, other_accounts: self.other_accounts
+);

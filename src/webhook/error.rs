@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
+use crate::accessors::getters;
 use crate::error_info::{
     Class, Condition, IN_PROGRESS, INTERRUPTED, INTERRUPTED_TEXT, NO_RUNTIME, NO_RUNTIME_TEXT, error_info, in_progress,
 };
@@ -129,47 +130,29 @@ impl WebhookError {
         )
     }
 
-    /// The body is too large, or is signed and no event.
-    #[must_use]
-    pub fn is_body(&self) -> bool {
-        matches!(&*self.0, Rejection::BodyTooLarge { .. } | Rejection::NotAnEvent(_))
-    }
+    getters! {
+        /// The body is too large, or is signed and no event.
+        pub fn is_body(&self) -> bool => matches!(&*self.0, Rejection::BodyTooLarge { .. } | Rejection::NotAnEvent(_));
 
-    /// The event is of another account than the validator's, and the endpoint
-    /// [refuses](super::OtherAccounts::Refuse) those. Its payment is forgotten; the handler did not run.
-    #[must_use]
-    pub fn is_other_account(&self) -> bool {
-        matches!(&*self.0, Rejection::OtherAccount)
-    }
+        /// The event is of another account than the validator's, and the endpoint
+        /// [refuses](super::OtherAccounts::Refuse) those. Its payment is forgotten; the handler did not run.
+        pub fn is_other_account(&self) -> bool => matches!(&*self.0, Rejection::OtherAccount);
 
-    /// An earlier delivery of the event is being handled. Nothing was done for this one.
-    #[must_use]
-    pub fn is_in_progress(&self) -> bool {
-        self.is(Class::InProgress)
-    }
+        /// An earlier delivery of the event is being handled. Nothing was done for this one.
+        pub fn is_in_progress(&self) -> bool => self.is(Class::InProgress);
 
-    /// The store did not confirm. With code `not_recorded` the handler has succeeded all the same; otherwise it did not run.
-    #[must_use]
-    pub fn is_store(&self) -> bool {
-        self.is(Class::Store)
-    }
+        /// The store did not confirm. With code `not_recorded` the handler has succeeded all the same; otherwise it did
+        /// not run.
+        pub fn is_store(&self) -> bool => self.is(Class::Store);
 
-    /// The handler failed, panicked or took too long. Its error, if it gave one, is the source.
-    #[must_use]
-    pub fn is_handler(&self) -> bool {
-        self.is(Class::Outcome)
-    }
+        /// The handler failed, panicked or took too long. Its error, if it gave one, is the source.
+        pub fn is_handler(&self) -> bool => self.is(Class::Outcome);
 
-    /// The runtime was shut down meanwhile. The handler may have run; the next delivery runs it again.
-    #[must_use]
-    pub fn is_interrupted(&self) -> bool {
-        matches!(&*self.0, Rejection::Interrupted)
-    }
+        /// The runtime was shut down meanwhile. The handler may have run; the next delivery runs it again.
+        pub fn is_interrupted(&self) -> bool => matches!(&*self.0, Rejection::Interrupted);
 
-    /// There is no tokio runtime here.
-    #[must_use]
-    pub fn is_configuration(&self) -> bool {
-        self.is(Class::Configuration)
+        /// There is no tokio runtime here.
+        pub fn is_configuration(&self) -> bool => self.is(Class::Configuration);
     }
 
     /// The handler's error in one line that may be logged.

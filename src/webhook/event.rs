@@ -1,10 +1,10 @@
 //! What the provider reports.
 
-use std::fmt;
 use std::sync::Arc;
 
 use serde_json::Value;
 
+use crate::accessors::{getters, partial_debug};
 use crate::intent::payment_intent::PaymentId;
 use crate::payment::facts::Mode;
 
@@ -61,23 +61,16 @@ impl Event {
         Ok(Self(Arc::new(Inner { id, event_type, account, context, mode, created, payment, json })))
     }
 
-    /// The event's id, the same on every delivery: `evt_…`.
-    #[must_use]
-    pub fn id(&self) -> &str {
-        &self.0.id
-    }
+    getters! {
+        /// The event's id, the same on every delivery: `evt_…`.
+        pub fn id(&self) -> &str => &self.0.id;
 
-    /// What happened: `charge.refunded`, or any other; Stripe adds new ones.
-    #[must_use]
-    pub fn event_type(&self) -> &str {
-        &self.0.event_type
-    }
+        /// What happened: `charge.refunded`, or any other; Stripe adds new ones.
+        pub fn event_type(&self) -> &str => &self.0.event_type;
 
-    /// The account it happened at: a connected one by `account`, or one of an organization by the last segment of `context`.
-    /// `None` where neither names one, as in events of the endpoint's own account.
-    #[must_use]
-    pub fn account(&self) -> Option<&str> {
-        self.0.account.as_deref().or(self.0.context.as_deref())
+        /// The account it happened at: a connected one by `account`, or one of an organization by the last segment of
+        /// `context`. `None` where neither names one, as in events of the endpoint's own account.
+        pub fn account(&self) -> Option<&str> => self.0.account.as_deref().or(self.0.context.as_deref());
     }
 
     /// Whether it happened at a connected account, which is never the one that the endpoint's own key is of.
@@ -85,52 +78,31 @@ impl Event {
         self.0.account.is_some()
     }
 
-    /// The mode. A handler only sees events of the validator's own.
-    #[must_use]
-    pub fn mode(&self) -> Mode {
-        self.0.mode
-    }
+    getters! {
+        /// The mode. A handler only sees events of the validator's own.
+        pub fn mode(&self) -> Mode => self.0.mode;
 
-    /// When it happened, in seconds since 1970 by Stripe's clock.
-    #[must_use]
-    pub fn created(&self) -> u64 {
-        self.0.created
-    }
+        /// When it happened, in seconds since 1970 by Stripe's clock.
+        pub fn created(&self) -> u64 => self.0.created;
 
-    /// The payment it is about: a payment intent's own id, or the `payment_intent` of a charge, dispute, refund, checkout
-    /// session, review and the like.
-    ///
-    /// `None` when it names none, or one by an id that is none, which no intent could claim either.
-    #[must_use]
-    pub fn payment(&self) -> Option<&PaymentId> {
-        self.0.payment.as_ref()
-    }
+        /// The payment it is about: a payment intent's own id, or the `payment_intent` of a charge, dispute, refund,
+        /// checkout session, review and the like.
+        ///
+        /// `None` when it names none, or one by an id that is none, which no intent could claim either.
+        pub fn payment(&self) -> Option<&PaymentId> => self.0.payment.as_ref();
 
-    /// What it happened to: `data.object`, as it was when the event was made.
-    #[must_use]
-    pub fn object(&self) -> &Value {
-        object(&self.0.json).unwrap_or(&Value::Null)
-    }
+        /// What it happened to: `data.object`, as it was when the event was made.
+        pub fn object(&self) -> &Value => object(&self.0.json).unwrap_or(&Value::Null);
 
-    /// The whole event.
-    #[must_use]
-    pub fn json(&self) -> &Value {
-        &self.0.json
+        /// The whole event.
+        pub fn json(&self) -> &Value => &self.0.json;
     }
 }
 
-/// Shows ids, mode and type; the rest may be personal.
-impl fmt::Debug for Event {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Event")
-            .field("id", &self.id())
-            .field("event_type", &self.event_type())
-            .field("account", &self.account())
-            .field("mode", &self.mode())
-            .field("payment", &self.payment())
-            .finish_non_exhaustive()
-    }
-}
+// Shows ids, mode and type; the rest may be personal.
+partial_debug!(Event, self =>
+    id: self.id(), event_type: self.event_type(), account: self.account(), mode: self.mode(), payment: self.payment()
+);
 
 fn object(json: &Value) -> Option<&Value> {
     json.get("data")?.get("object")

@@ -95,7 +95,6 @@
 //! - **The clock of the wall** is read for the age of signatures, which Stripe's clock wrote, and for nothing else. Keep the
 //!   machine's clock in step.
 
-use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -104,6 +103,7 @@ use tokio::runtime::Handle;
 use tokio::time::timeout;
 use tracing::{Instrument as _, Span};
 
+use crate::accessors::partial_debug;
 use crate::lookup::engine::Engine;
 use crate::telemetry::record_event;
 use crate::validator::Validator;
@@ -271,20 +271,9 @@ impl Endpoint {
     }
 }
 
-/// Shows the endpoint and its settings, and no secret.
-impl fmt::Debug for StripeWebhooks {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Endpoint { engine, name, secrets, tolerance, handler_timeout, retention, max_body, other_accounts, .. } =
-            &*self.0;
-        f.debug_struct("StripeWebhooks")
-            .field("provider", &engine.retrier.provider)
-            .field("endpoint", name)
-            .field("secrets", &secrets.len())
-            .field("tolerance", tolerance)
-            .field("handler_timeout", handler_timeout)
-            .field("retention", retention)
-            .field("max_body", max_body)
-            .field("other_accounts", other_accounts)
-            .finish_non_exhaustive()
-    }
-}
+// The endpoint and its settings, and no secret.
+partial_debug!(StripeWebhooks, self =>
+    provider: self.0.engine.retrier.provider, endpoint: self.0.name, secrets: self.0.secrets.len(), tolerance: self.0.tolerance,
+    handler_timeout: self.0.handler_timeout, retention: self.0.retention, max_body: self.0.max_body,
+    other_accounts: self.0.other_accounts
+);

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::accessors::getters;
 use crate::provider::attempt_log::Rule;
 use crate::provider::{Answer, ProviderError, RateLimit};
 
@@ -21,40 +22,24 @@ pub struct Explanation {
 }
 
 impl Explanation {
-    /// Whether a first attempt with this answer is followed by another, if deadline and budget allow it.
-    #[must_use]
-    pub fn retries(&self) -> bool {
-        self.wait.is_some()
-    }
+    getters! {
+        /// Whether a first attempt with this answer is followed by another, if deadline and budget allow it.
+        pub fn retries(&self) -> bool => self.wait.is_some();
 
-    /// Whether the failure counts as transient.
-    #[must_use]
-    pub fn is_transient(&self) -> bool {
-        self.transient
-    }
+        /// Whether the failure counts as transient.
+        pub fn is_transient(&self) -> bool => self.transient;
 
-    /// The rule that decided.
-    #[must_use]
-    pub fn rule(&self) -> &Rule {
-        &self.rule
-    }
+        /// The rule that decided.
+        pub fn rule(&self) -> &Rule => &self.rule;
 
-    /// The least and the most that the first retry waits.
-    #[must_use]
-    pub fn wait(&self) -> Option<(Duration, Duration)> {
-        self.wait
-    }
+        /// The least and the most that the first retry waits.
+        pub fn wait(&self) -> Option<(Duration, Duration)> => self.wait;
 
-    /// Whether other calls wait too: all of this account, or all of this kind.
-    #[must_use]
-    pub fn closes_gate(&self) -> bool {
-        self.closes_gate.is_some()
-    }
+        /// Whether other calls wait too: all of this account, or all of this kind.
+        pub fn closes_gate(&self) -> bool => self.closes_gate.is_some();
 
-    /// The answer as the adapter reads it.
-    #[must_use]
-    pub fn error(&self) -> &ProviderError {
-        &self.error
+        /// The answer as the adapter reads it.
+        pub fn error(&self) -> &ProviderError => &self.error;
     }
 }
 

@@ -1,6 +1,5 @@
 //! The retry loop: the only place that sleeps.
 
-use std::fmt;
 use std::future::Future;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -9,6 +8,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use tokio::time::{Instant, sleep, timeout};
 
+use crate::accessors::partial_debug;
 use crate::call::breaker::ProviderHealth;
 use crate::call::concurrency::Concurrency;
 use crate::call::deadline::Deadline;
@@ -69,11 +69,7 @@ pub(crate) struct Retrier {
     pub(crate) rng: Mutex<StdRng>,
 }
 
-impl fmt::Debug for Retrier {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Retrier").field("provider", &self.provider).field("retry", &self.retry).finish_non_exhaustive()
-    }
-}
+partial_debug!(Retrier, self => provider: self.provider, retry: self.retry);
 
 /// One generator for all calls, so that no two draw the same sequence.
 pub(crate) fn rng(seed: Option<u64>) -> Mutex<StdRng> {

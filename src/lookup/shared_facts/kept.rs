@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::accessors::getters;
 use crate::intent::payment_intent::PaymentId;
 use crate::ledger::{LedgerError, State};
 use crate::payment::facts::ProviderPayment;
@@ -20,35 +21,22 @@ pub struct KeptFacts {
 }
 
 impl KeptFacts {
-    /// What the provider said; `None` while it is asked for the first time, and after that failed.
-    #[must_use]
-    pub fn facts(&self) -> Option<&ProviderPayment> {
-        self.facts.as_ref()
-    }
+    getters! {
+        /// What the provider said; `None` while it is asked for the first time, and after that failed.
+        pub fn facts(&self) -> Option<&ProviderPayment> => self.facts.as_ref();
 
-    /// How long ago the provider said so, or, without facts, how long ago the record was written. After the store's clock was
-    /// set back, that is not known, and the longest that it can be is told.
-    #[must_use]
-    pub fn age(&self) -> Duration {
-        self.age
-    }
+        /// How long ago the provider said so, or, without facts, how long ago the record was written. After the store's
+        /// clock was set back, that is not known, and the longest that it can be is told.
+        pub fn age(&self) -> Duration => self.age;
 
-    /// How long the record has still to live.
-    #[must_use]
-    pub fn kept_for(&self) -> Duration {
-        self.kept_for
-    }
+        /// How long the record has still to live.
+        pub fn kept_for(&self) -> Duration => self.kept_for;
 
-    /// Whether some process is asking the provider at this moment.
-    #[must_use]
-    pub fn is_being_asked(&self) -> bool {
-        self.is_being_asked
-    }
+        /// Whether some process is asking the provider at this moment.
+        pub fn is_being_asked(&self) -> bool => self.is_being_asked;
 
-    /// The code with which the last look-up failed, if it did.
-    #[must_use]
-    pub fn failure(&self) -> Option<&str> {
-        self.failure.as_deref()
+        /// The code with which the last look-up failed, if it did.
+        pub fn failure(&self) -> Option<&str> => self.failure.as_deref();
     }
 }
 

@@ -1,10 +1,8 @@
 //! Checks what a Stripe adapter is made of.
 
-use std::fmt;
-
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 
-use crate::accessors::setters;
+use crate::accessors::{partial_debug, setters};
 use crate::http::transport;
 use crate::payment::facts::Mode;
 use crate::provider::ProviderIdentity;
@@ -137,15 +135,8 @@ impl StripeBuilder {
     }
 }
 
-/// Shows no key, and not the URL either, since it has not been checked for credentials yet.
-impl fmt::Debug for StripeBuilder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StripeBuilder")
-            .field("secret_key", &"[redacted]")
-            .field("mode", &self.mode)
-            .finish_non_exhaustive()
-    }
-}
+// Shows no key, and not the URL either, since it has not been checked for credentials yet.
+partial_debug!(StripeBuilder, self => secret_key: "[redacted]", mode: self.mode);
 
 fn authorization(key: &str) -> Result<HeaderValue, BuildError> {
     let wrong = |rule| BuildError::Credential { what: "Stripe secret key", rule };

@@ -1,11 +1,11 @@
 //! The Stripe adapter.
 
-use std::fmt;
 use std::time::UNIX_EPOCH;
 
 use reqwest::header::HeaderMap;
 use reqwest::{Client, Url};
 
+use crate::accessors::partial_debug;
 use crate::http::transport::{self, HttpReply};
 use crate::intent::payment_intent::PaymentId;
 use crate::payment::facts::ProviderPayment;
@@ -156,16 +156,11 @@ impl Provider for Stripe {
     }
 }
 
-/// Shows no key.
-impl fmt::Debug for Stripe {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Stripe")
-            .field("base_url", &self.address.origin().ascii_serialization())
-            .field("account_label", &self.identity.label())
-            .field("mode", &self.identity.mode())
-            .finish_non_exhaustive()
-    }
-}
+// Shows no key.
+partial_debug!(Stripe, self =>
+    base_url: self.address.origin().ascii_serialization(), account_label: self.identity.label(),
+    mode: self.identity.mode()
+);
 
 #[cfg(test)]
 mod tests {

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fmt;
 
 use super::ContractRule;
+use crate::accessors::getters;
 use crate::store::StoreError;
 
 /// A rule of the contract that a store does not keep, and what was seen. Display says both.
@@ -26,22 +27,15 @@ impl Breach {
         Self(Box::new(Details { rule, seen: "the store failed".into(), error: Some(error) }))
     }
 
-    /// The rule that is broken, or that could not be checked because the store failed.
-    #[must_use]
-    pub fn rule(&self) -> ContractRule {
-        self.0.rule
-    }
+    getters! {
+        /// The rule that is broken, or that could not be checked because the store failed.
+        pub fn rule(&self) -> ContractRule => self.0.rule;
 
-    /// What the store did instead.
-    #[must_use]
-    pub fn seen(&self) -> &str {
-        &self.0.seen
-    }
+        /// What the store did instead.
+        pub fn seen(&self) -> &str => &self.0.seen;
 
-    /// The store's error, if it failed.
-    #[must_use]
-    pub fn error(&self) -> Option<&StoreError> {
-        self.0.error.as_ref()
+        /// The store's error, if it failed.
+        pub fn error(&self) -> Option<&StoreError> => self.0.error.as_ref();
     }
 }
 

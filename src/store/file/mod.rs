@@ -7,7 +7,6 @@ mod open;
 mod queues;
 mod tables;
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +19,7 @@ use self::queues::FileQueues;
 use super::{
     Claim, Durability, Extras, Inspection, RestartLoss, Store, StoreError, StoreFinding, Stored, Swap, ttl_millis,
 };
-use crate::accessors::setters;
+use crate::accessors::{partial_debug, setters};
 use crate::settings::build_error::BuildError;
 
 /// Three million records of 300 bytes.
@@ -166,12 +165,8 @@ impl FileStore {
     }
 }
 
-/// Shows the path, and nothing of what is held.
-impl fmt::Debug for FileStore {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FileStore").field("path", self.handle.queues.path()).finish_non_exhaustive()
-    }
-}
+// Shows the path, and nothing of what is held.
+partial_debug!(FileStore, self => path: self.handle.queues.path());
 
 fn value(bytes: &[u8]) -> Result<Box<[u8]>, StoreError> {
     if bytes.len() > LARGEST_VALUE {

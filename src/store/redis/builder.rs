@@ -1,6 +1,5 @@
 //! How a store is put together: what is set, and what is checked before anything connects.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +14,7 @@ use super::endpoint::{Address, Endpoint, Login};
 use super::sentinel::Sentinel;
 use super::servers::Servers;
 use super::{Inner, RedisStore};
-use crate::accessors::setters;
+use crate::accessors::{partial_debug, setters};
 use crate::http::tls;
 use crate::settings::build_error::BuildError;
 
@@ -263,15 +262,8 @@ struct Together {
     database: u16,
 }
 
-/// Shows the limits, and not the URLs.
-impl fmt::Debug for RedisStoreBuilder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RedisStoreBuilder")
-            .field("urls", &self.urls.len())
-            .field("connect_timeout", &self.connect_timeout)
-            .field("command_timeout", &self.command_timeout)
-            .field("connections", &self.connections)
-            .field("max_in_flight", &self.max_in_flight)
-            .finish_non_exhaustive()
-    }
-}
+// Shows the limits, and not the URLs.
+partial_debug!(RedisStoreBuilder, self =>
+    urls: self.urls.len(), connect_timeout: self.connect_timeout, command_timeout: self.command_timeout,
+    connections: self.connections, max_in_flight: self.max_in_flight
+);

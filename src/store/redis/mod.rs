@@ -16,7 +16,6 @@ mod servers;
 mod slots;
 mod wire;
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,6 +23,7 @@ pub use self::builder::RedisStoreBuilder;
 use self::connection::{ConnectionFault, ConnectionSettings};
 use self::servers::Servers;
 use super::{Claim, Durability, Extras, Inspection, RestartLoss, Store, StoreError, Stored, Swap, ttl_millis};
+use crate::accessors::partial_debug;
 use crate::settings::build_error::BuildError;
 
 /// A store in Redis 6.2 or newer, or in Valkey. Clones share everything.
@@ -165,10 +165,5 @@ impl From<ConnectionFault> for StoreError {
     }
 }
 
-/// Shows where it is, and not who it is there.
-impl fmt::Debug for RedisStore {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let tls = self.0.settings.dial.tls.is_some();
-        f.debug_struct("RedisStore").field("servers", &self.0.servers).field("tls", &tls).finish_non_exhaustive()
-    }
-}
+// Where it is, and not who it is there.
+partial_debug!(RedisStore, self => servers: self.0.servers, tls: self.0.settings.dial.tls.is_some());

@@ -1,6 +1,5 @@
 //! Checks what the store is made of.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +8,7 @@ use tokio::sync::Semaphore;
 
 use super::UpstashStore;
 use super::client::RestClient;
-use crate::accessors::setters;
+use crate::accessors::{partial_debug, setters};
 use crate::http::transport;
 use crate::settings::build_error::BuildError;
 
@@ -129,14 +128,8 @@ impl UpstashStoreBuilder {
     }
 }
 
-/// Shows no token, and not the URL either, which has not been checked for credentials yet.
-impl fmt::Debug for UpstashStoreBuilder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("UpstashStoreBuilder")
-            .field("token", &"[redacted]")
-            .field("connect_timeout", &self.connect_timeout)
-            .field("command_timeout", &self.command_timeout)
-            .field("max_in_flight", &self.max_in_flight)
-            .finish_non_exhaustive()
-    }
-}
+// Shows no token, and not the URL either, which has not been checked for credentials yet.
+partial_debug!(UpstashStoreBuilder, self =>
+    token: "[redacted]", connect_timeout: self.connect_timeout, command_timeout: self.command_timeout,
+    max_in_flight: self.max_in_flight
+);

@@ -7,7 +7,6 @@
 //! A server that does not know the script by its digest did nothing, and is sent its text: the one case in which a verb is
 //! a second request. Nothing else is tried again.
 
-use std::fmt;
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -23,6 +22,7 @@ use tokio::time::{Instant, timeout};
 use super::failure::{self, CommandFailure, CommandRefusal};
 use super::script::{LOCKING, PLAIN, RestScript};
 use super::wire::{self, RestAnswer, Text, Verb};
+use crate::accessors::partial_debug;
 use crate::http::object::Object;
 use crate::http::retry_after;
 use crate::http::transport::{self, HttpReply};
@@ -180,12 +180,5 @@ impl RestClient {
 #[derive(Deserialize)]
 struct Loose(Value);
 
-/// Shows where it is, and no token.
-impl fmt::Debug for RestClient {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RestClient")
-            .field("url", &self.url.origin().ascii_serialization())
-            .field("command_timeout", &self.command_timeout)
-            .finish_non_exhaustive()
-    }
-}
+// Shows where it is, and no token.
+partial_debug!(RestClient, self => url: self.url.origin().ascii_serialization(), command_timeout: self.command_timeout);

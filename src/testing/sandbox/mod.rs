@@ -38,13 +38,12 @@ mod request;
 mod server;
 mod state;
 
-use std::fmt;
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::accessors::setters;
+use crate::accessors::{partial_debug, setters};
 use crate::testing::loopback::Server;
 use state::SandboxState;
 
@@ -166,15 +165,7 @@ impl Sandbox {
     }
 }
 
-impl fmt::Debug for Sandbox {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sandbox")
-            .field("url", &self.url())
-            .field("requests", &self.requests())
-            .field("connections", &self.connections())
-            .finish_non_exhaustive()
-    }
-}
+partial_debug!(Sandbox, self => url: self.url(), requests: self.requests(), connections: self.connections());
 
 /// Settings of a server that is not yet running; made by [`Sandbox::builder`].
 #[derive(Clone, Debug)]

@@ -38,7 +38,7 @@ const BRITISH: &[&str] = &[
 ];
 
 /// Names of other people's that hold such a stem.
-const FOREIGN: &[&str] = &["optimistic"];
+const FOREIGN: &[&str] = &["optimistic", "aria-labelledby"];
 
 /// What a user of the crate reads and runs. The documents at the root count as well.
 const FOR_USERS: &[&str] = &["src", "examples", "benches", "scripts"];

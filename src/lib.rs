@@ -47,9 +47,9 @@
 //! | validate and look into the store from a shell | the command `payproof`, with the feature `cli` |
 //! | change a limit, the retries, what counts as paid | [`ValidatorBuilder`], [`Policy`], [`Retry`] |
 //! | understand a verdict | [`Verdict`], [`Finding`], [`Provenance`] |
-//! | understand a failure | [`ErrorInfo`], [`ValidateError`], [`Attempt`], [`Validator::explain`] |
-//! | bind a payment to one order | [`Validator::redeem`], [`Proof`], [`Redeemed`], [`RedeemError`] |
-//! | share what is known between processes | [`ValidatorBuilder::store`], [`store`], [`Validator::check`] |
+//! | understand a failure | [`ErrorInfo`], [`ValidateError`], [`Attempt`](provider::Attempt), [`Validator::explain`] |
+//! | bind a payment to one order | [`Validator::redeem`], [`Proof`], [`Redeemed`](redeem::Redeemed), [`RedeemError`](redeem::RedeemError) |
+//! | share what is known between processes | [`ValidatorBuilder::store`], [`store`], [`Validator::check_store`] |
 //! | make an endpoint idempotent, answer in one envelope | [`endpoint`], [`envelope`] |
 //! | capture or refund exactly once | [`Validator::guard`] |
 //! | hear of refunds, disputes and payments | `webhook`, with the feature of that name |
@@ -155,8 +155,8 @@ pub mod endpoint;
 pub mod envelope;
 mod error_info;
 mod flight;
-mod guard;
-mod health;
+pub mod guard;
+pub mod health;
 mod http;
 mod intent;
 mod ledger;
@@ -165,10 +165,10 @@ mod moment;
 mod payment;
 pub mod provider;
 mod redaction;
-mod redeem;
+pub mod redeem;
 mod settings;
 pub mod store;
-mod telemetry;
+pub mod telemetry;
 #[cfg(feature = "test-util")]
 pub mod testing;
 mod validator;
@@ -178,11 +178,6 @@ pub mod webhook;
 pub use call::breaker::Breaker;
 pub use call::retry::{Explanation, Jitter, Retry, RetryBudget, Schedule};
 pub use error_info::ErrorInfo;
-pub use guard::{
-    Done, Effect, Guard, GuardCall, GuardError, GuardRun, Inquiry, Operation, OperationReference, OperationStatus,
-    Reconciled, Resolution, Unresolved, UnresolvedList,
-};
-pub use health::{Health, HealthReason};
 pub use intent::currency::Currency;
 pub use intent::invalid_intent::{Field, InvalidIntent};
 pub use intent::key::IdempotencyKey;
@@ -190,21 +185,16 @@ pub use intent::money::{Money, Unit, Units};
 pub use intent::payment_intent::{PaymentId, PaymentIntent};
 pub use ledger::{LedgerError, RecordKind};
 pub use lookup::error::ValidateError;
-pub use lookup::shared_facts::KeptFacts;
+pub use lookup::shared_facts::StoredFacts;
 pub use lookup::validation::Validation;
 pub use payment::facts::{Mode, PaymentStatus, ProviderPayment, Risk};
 pub use payment::policy::{Policy, TenantProof, WhenProviderIsDown};
 pub use payment::verdict::{
     ActionRequired, Capture, Degradation, Fact, Finding, Findings, Mismatch, Pending, Proof, Provenance, Verdict,
 };
-pub use provider::attempt_log::{Attempt, AttemptOutcome, Reach, Rule, WaitReason};
 #[cfg(feature = "stripe")]
 pub use provider::stripe::{Stripe, StripeBuilder};
-pub use redeem::{Occasion, Receipt, Redeem, RedeemError, Redeemed, Redemption};
 pub use settings::build_error::BuildError;
-#[cfg(feature = "metrics")]
-pub use telemetry::LATENCY_BUCKETS;
-pub use telemetry::stats::{BreakerState, Stats};
 pub use validator::builder::ValidatorBuilder;
-pub use validator::preflight::Preflight;
+pub use validator::store_check::StoreCheck;
 pub use validator::{Validate, Validator};

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use payproof::guard::{Effect, Operation};
 use payproof::store::{RedisStore, RestartLoss};
-use payproof::{Effect, Operation, Validator, Verdict};
+use payproof::{Validator, Verdict};
 use tokio::runtime::Builder;
 use tokio::task::JoinSet;
 use tokio::time::sleep;

@@ -5,7 +5,8 @@ use std::fmt;
 use std::time::Duration;
 
 use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
-use payproof::{Provenance, Stats};
+use payproof::Provenance;
+use payproof::telemetry::Stats;
 
 use crate::Args;
 use crate::crowd::{Answer, Said};

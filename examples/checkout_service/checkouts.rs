@@ -6,7 +6,8 @@ use axum::Json;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Extension, State};
 use payproof::envelope::{Failure, Success};
-use payproof::{Currency, InvalidIntent, Money, PaymentIntent, RedeemError, ValidateError, Verdict};
+use payproof::redeem::RedeemError;
+use payproof::{Currency, InvalidIntent, Money, PaymentIntent, ValidateError, Verdict};
 use serde::{Deserialize, Serialize};
 
 use crate::caller::Caller;

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use payproof::Stats;
+use payproof::telemetry::Stats;
 use serde::Serialize;
 
 /// What the page's chart spans.

@@ -6,7 +6,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use payproof::envelope::Failure;
-use payproof::{Attempt, PaymentIntent, Provenance, ValidateError, Validation, Verdict};
+use payproof::provider::Attempt;
+use payproof::{PaymentIntent, Provenance, ValidateError, Validation, Verdict};
 use serde::Serialize;
 use tokio::time::Instant;
 

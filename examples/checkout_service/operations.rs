@@ -7,7 +7,8 @@ use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
-use payproof::{Health, LATENCY_BUCKETS};
+use payproof::health::Health;
+use payproof::telemetry::LATENCY_BUCKETS;
 
 use crate::service::Service;
 

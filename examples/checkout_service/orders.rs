@@ -5,7 +5,8 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use payproof::envelope::Failure;
-use payproof::{PaymentId, Proof, Receipt};
+use payproof::redeem::Receipt;
+use payproof::{PaymentId, Proof};
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use serde::Serialize;
 use tokio::task::spawn_blocking;

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use payproof::{BreakerState, Health};
+use payproof::health::Health;
+use payproof::telemetry::BreakerState;
 use serde::Serialize;
 
 use crate::history::{Counts, History};

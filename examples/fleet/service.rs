@@ -4,11 +4,9 @@ use std::error::Error;
 use std::io::Write;
 use std::time::Duration;
 
+use payproof::redeem::{Occasion, RedeemError};
 use payproof::store::RedisStore;
-use payproof::{
-    BuildError, Currency, Degradation, Money, Occasion, PaymentIntent, RedeemError, Stripe, ValidateError, Validator,
-    Verdict,
-};
+use payproof::{BuildError, Currency, Degradation, Money, PaymentIntent, Stripe, ValidateError, Validator, Verdict};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
@@ -98,9 +96,9 @@ pub(crate) async fn serve(settings: &str) -> Result<(), Box<dyn Error>> {
 async fn answer(validator: &Validator, request: Request) -> Result<Reply, Box<dyn Error + Send + Sync>> {
     Ok(match request {
         Request::Check => {
-            let preflight = validator.check().await;
-            let findings: Vec<String> = preflight.findings.iter().map(ToString::to_string).collect();
-            if preflight.is_fit() { Reply::Fit } else { Reply::Unfit(findings.join("; ")) }
+            let store_check = validator.check_store().await;
+            let findings: Vec<String> = store_check.findings.iter().map(ToString::to_string).collect();
+            if store_check.is_fit() { Reply::Fit } else { Reply::Unfit(findings.join("; ")) }
         }
         Request::Validate { payment } => validate(validator, &payment).await?,
         Request::Redeem { payment, order } => redeem(validator, &payment, order).await?,

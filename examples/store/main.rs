@@ -17,11 +17,10 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
+use payproof::redeem::{Occasion, RedeemError};
 use payproof::store::{EnvStore, FileStore, MemoryStore, RedisStore, RestartLoss, Store, UpstashStore, from_env};
 use payproof::testing::sandbox::{Sandbox, SandboxPayment};
-use payproof::{
-    BuildError, Currency, Money, Occasion, PaymentIntent, Proof, Provenance, RedeemError, Stripe, Validator, Verdict,
-};
+use payproof::{BuildError, Currency, Money, PaymentIntent, Proof, Provenance, Stripe, Validator, Verdict};
 
 #[path = "../../tests/support/redis_server.rs"]
 mod redis_server;
@@ -102,15 +101,15 @@ async fn run(store: impl Store + Clone) -> Result<bool, Box<dyn Error>> {
     sandbox.put(SandboxPayment::paid(PAYMENT, 1999, "usd").tenant("store_42"));
     let (first, second) = (service(&sandbox, store.clone())?, service(&sandbox, store)?);
 
-    let preflight = first.check().await;
-    match &preflight.store {
+    let store_check = first.check_store().await;
+    match &store_check.store {
         Some(seen) => println!("store: {} {}", seen.server, seen.version.as_deref().unwrap_or("")),
         None => println!("store: does not answer"),
     }
-    for finding in &preflight.findings {
+    for finding in &store_check.findings {
         println!("  {:?}: {finding}", finding.severity());
     }
-    if !preflight.is_fit() {
+    if !store_check.is_fit() {
         return Err("the store cannot be used like this".into());
     }
 

@@ -7,7 +7,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use comfy_table::{LineStyle, Table, TableStyle};
-use payproof::{Attempt, AttemptOutcome, Capture, ValidateError, Validation, Verdict};
+use payproof::provider::{Attempt, AttemptOutcome};
+use payproof::{Capture, ValidateError, Validation, Verdict};
 use serde_json::{Value, json};
 
 /// A line under the header and no other: narrow enough for most terminals.

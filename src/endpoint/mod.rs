@@ -86,7 +86,7 @@
 //! then. Answers are kept as they are; what may not be in the store should not be in them.
 //!
 //! # In numbers
-//! [`Stats::requests`](crate::Stats::requests) counts by outcome: `first`, `replayed`, `released`, `not_completed`,
+//! [`Stats::requests`](crate::telemetry::Stats::requests) counts by outcome: `first`, `replayed`, `released`, `not_completed`,
 //! `indeterminate`, `not_recorded` (answered, but the store failed or the lease was over), `without_key`, and the refusals:
 //! `key_required`, `key_invalid`, `key_reused`, `scope_required`, `in_progress`, `response_not_kept`, `share_full`,
 //! `unavailable`, `body_too_large`, `body_unreadable`, `body_timeout`.

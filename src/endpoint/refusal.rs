@@ -134,7 +134,7 @@ impl Refusal {
         }
     }
 
-    /// The name in [`Stats::requests`](crate::Stats::requests).
+    /// The name in [`Stats::requests`](crate::telemetry::Stats::requests).
     pub(super) fn outcome(&self) -> &'static str {
         self.code().strip_prefix(PREFIX).unwrap_or_default()
     }

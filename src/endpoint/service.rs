@@ -15,7 +15,7 @@ use tracing::{Instrument, Span};
 
 use crate::intent::fingerprint::Fingerprint;
 use crate::intent::key::IdempotencyKey;
-use crate::validator::preflight::look_once;
+use crate::validator::store_check::look_once;
 
 use super::admit::{Admitted, admit};
 use super::body::{Read, ResponseBody, read};

@@ -28,7 +28,7 @@ pub enum OnUnknown {
     #[default]
     Refuse,
     /// It is run again when it is sent again. Only for a handler whose effects are safe to repeat, or that are guarded by
-    /// something else: a `redeem`, a [`Guard`](crate::Guard), a UNIQUE column.
+    /// something else: a `redeem`, a [`Guard`](crate::guard::Guard), a UNIQUE column.
     RunAgain,
 }
 

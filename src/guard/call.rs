@@ -11,14 +11,14 @@ use crate::intent::fingerprint::Fingerprint;
 
 /// One attempt of a guarded call.
 #[derive(Clone)]
-pub struct GuardCall {
+pub struct EffectCall {
     provider_key: Arc<str>,
     taken: Arc<AtomicBool>,
     attempt: u32,
     until: Instant,
 }
 
-impl GuardCall {
+impl EffectCall {
     pub(super) fn new(provider_key: Arc<str>, taken: Arc<AtomicBool>, attempt: u32, until: Instant) -> Self {
         Self { provider_key, taken, attempt, until }
     }
@@ -47,7 +47,7 @@ impl GuardCall {
 }
 
 // Shows no key.
-partial_debug!(GuardCall, self => attempt: self.attempt);
+partial_debug!(EffectCall, self => attempt: self.attempt);
 
 /// The key under which the provider knows an operation. Another round has another one, since under the old one the
 /// provider would repeat what it said before.

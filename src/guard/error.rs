@@ -169,12 +169,12 @@ impl GuardError {
         /// It is not known whether the operation was executed.
         ///
         /// If it [is retryable](Self::is_retryable), run it again. Else look at the provider, or let
-        /// [`reconcile`](crate::GuardRun::reconcile) do so, or say what happened with
-        /// [`resolve`](crate::Guard::resolve).
+        /// [`reconcile`](crate::guard::GuardRun::reconcile) do so, or say what happened with
+        /// [`resolve`](crate::guard::Guard::resolve).
         pub fn is_indeterminate(&self) -> bool => matches!(&*self.0, Kind::Indeterminate { .. });
 
         /// The provider will not execute the operation. The source is its refusal; later runs get the same one, unless
-        /// it is [resolved](crate::Guard::resolve) as not executed.
+        /// it is [resolved](crate::guard::Guard::resolve) as not executed.
         pub fn is_refused(&self) -> bool => matches!(&*self.0, Kind::Refused { .. });
 
         /// The operation was executed, and its result cannot be repeated: too large to keep, or of another type.

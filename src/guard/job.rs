@@ -13,7 +13,7 @@ use crate::lookup::engine::Engine;
 use crate::moment::Moment;
 use crate::provider::ProviderError;
 
-use super::call::GuardCall;
+use super::call::EffectCall;
 use super::error::GuardError;
 use super::operation::Operation;
 use super::reconcile::{Inquiry, Reconciled};
@@ -22,7 +22,7 @@ use super::record::Payload;
 /// What a call returns, whatever it is made of.
 pub(super) type Calling<T> = Pin<Box<dyn Future<Output = Result<T, ProviderError>> + Send>>;
 
-pub(super) type ProviderCall<T> = dyn Fn(GuardCall) -> Calling<T> + Send + Sync;
+pub(super) type ProviderCall<T> = dyn Fn(EffectCall) -> Calling<T> + Send + Sync;
 
 pub(super) type Inquire<T> = dyn Fn(Inquiry) -> Calling<Reconciled<T>> + Send + Sync;
 

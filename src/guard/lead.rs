@@ -10,8 +10,8 @@ use crate::ledger::{Decision, Lease, Turn, millis};
 use crate::payment::verdict::{Degradation, Provenance};
 use crate::provider::ProviderError;
 
-use super::done::Done;
 use super::error::{GuardError, Next};
+use super::executed::Executed;
 use super::fate::EffectOutcome;
 use super::job::{OperationRecord, RunContext};
 use super::reconcile::{Asking, Reconciled};
@@ -21,7 +21,10 @@ use super::turn::Known;
 use super::word::OperationEnd;
 
 /// Sends the operation until there is an answer, and records what came of it. Its time began with the claim.
-pub(super) async fn lead<T>(job: &RunContext<T>, mut lease: Box<Lease<OperationRecord>>) -> Result<Done<T>, GuardError>
+pub(super) async fn lead<T>(
+    job: &RunContext<T>,
+    mut lease: Box<Lease<OperationRecord>>,
+) -> Result<Executed<T>, GuardError>
 where
     T: Serialize + DeserializeOwned + Send + 'static,
 {
@@ -37,7 +40,7 @@ where
                 engine.telemetry.provider_key_unused(job.place.operation.name());
             }
             let degraded = record(&mut lease, OperationEnd::Done(KeptResult::of(&value))).await;
-            Ok(Done { value, provenance: Provenance::Fresh, attempts, degraded })
+            Ok(Executed { value, provenance: Provenance::Fresh, attempts, degraded })
         }
         Err(error) if job.place.is_write() => Err(give_up(&mut lease, &knowledge, error).await),
         Err(error) => Err(tell_others(&mut lease, error).await),
@@ -120,7 +123,7 @@ fn not_executed(place: &OperationRecord, said: Option<&ProviderError>, error: Ca
 pub(super) async fn reconcile<T>(
     job: &RunContext<T>,
     mut lease: Box<Lease<OperationRecord>>,
-) -> Result<Turn<Done<T>>, GuardError>
+) -> Result<Turn<Executed<T>>, GuardError>
 where
     T: Serialize + DeserializeOwned + Send + 'static,
 {
@@ -139,7 +142,7 @@ where
             {
                 return Ok(Turn::Over(done));
             }
-            return Ok(Turn::Over(Done { value, provenance: Provenance::Fresh, attempts, degraded }));
+            return Ok(Turn::Over(Executed { value, provenance: Provenance::Fresh, attempts, degraded }));
         }
         Ok((Reconciled::NotExecuted, _)) => {
             return match lease.conclude(OperationEnd::NewRound).await {
@@ -169,7 +172,7 @@ where
 }
 
 /// The result that stands where this run's does not.
-async fn recorded_by_another<T>(job: &RunContext<T>) -> Option<Done<T>>
+async fn recorded_by_another<T>(job: &RunContext<T>) -> Option<Executed<T>>
 where
     T: DeserializeOwned,
 {

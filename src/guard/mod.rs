@@ -26,9 +26,10 @@ use crate::provider::ProviderError;
 use crate::validator::Validator;
 
 mod call;
-mod done;
 mod error;
+mod executed;
 mod fate;
+mod indeterminate;
 mod job;
 mod lead;
 mod operation;
@@ -38,24 +39,23 @@ mod resolve;
 mod run;
 mod sending;
 mod turn;
-mod unresolved;
 mod word;
 
+use indeterminate::Index;
 use job::{GuardSettings, OperationRecord, RunContext};
 use resolve::Saying;
-use unresolved::Index;
 
 #[cfg(feature = "tower")]
 pub(crate) use resolve::{RequestResolution, signature, too_large};
 
-pub use call::GuardCall;
-pub use done::Done;
+pub use call::EffectCall;
 pub use error::GuardError;
+pub use executed::Executed;
+pub use indeterminate::{IndeterminateList, IndeterminateOperation, OperationReference};
 pub use operation::{Effect, Operation};
 pub use reconcile::{Inquiry, Reconciled};
 pub use resolve::{OperationStatus, Resolution};
 pub use run::GuardRun;
-pub use unresolved::{OperationReference, Unresolved, UnresolvedList};
 
 /// Thirteen months and a margin: longer than any dispute, and than any client tries again.
 const WRITE_RETENTION: Duration = Duration::from_secs(400 * 24 * 60 * 60);
@@ -85,7 +85,8 @@ const READ_RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
 /// ```
 /// # use payproof::provider::ProviderError;
 /// # use payproof::testing::ScriptedProvider;
-/// # use payproof::{Effect, GuardCall, Operation, Validator};
+/// # use payproof::guard::{Effect, EffectCall, Operation};
+/// # use payproof::Validator;
 /// # use std::time::Duration;
 /// # async fn send_refund(key: &str) -> Result<String, ProviderError> { Ok(format!("re_{}", key.len())) }
 /// # #[tokio::main(flavor = "current_thread")]
@@ -97,11 +98,11 @@ const READ_RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
 ///     .claim("payment", "pi_3MtwBw")?
 ///     .claim("amount", "19.99 USD")?;
 ///
-/// let done = guard.run(&refund, |call: GuardCall| async move { send_refund(call.provider_key()).await }).await?;
+/// let done = guard.run(&refund, |call: EffectCall| async move { send_refund(call.provider_key()).await }).await?;
 /// assert_eq!(done.value(), "re_43");
 ///
 /// // A second click, a second process, a year later: the same result, and nothing is sent.
-/// let again = guard.run(&refund, |call: GuardCall| async move { send_refund(call.provider_key()).await }).await?;
+/// let again = guard.run(&refund, |call: EffectCall| async move { send_refund(call.provider_key()).await }).await?;
 /// assert!(again.attempts().is_empty());
 /// # Ok(())
 /// # }
@@ -155,7 +156,7 @@ impl Guard {
     /// See [`GuardError`]. How a failure is read: not sent, rate limits (429) and 401, 403, 405, 407 and 425 say that
     /// nothing was executed. Any other 4xx, but for 408, is a refusal, for good. Everything else leaves it open:
     /// such a write is tried again only if its provider keeps the key, and the call took
-    /// [`provider_key`](GuardCall::provider_key).
+    /// [`provider_key`](EffectCall::provider_key).
     ///
     /// # Cancel safety
     /// Dropping the future loses nothing: what is under way goes on in a task of its own, and its result serves the caller that
@@ -166,7 +167,7 @@ impl Guard {
     pub fn run<T, F, Fut>(&self, operation: &Operation, call: F) -> GuardRun<T>
     where
         T: Serialize + DeserializeOwned + Send + 'static,
-        F: Fn(GuardCall) -> Fut + Send + Sync + 'static,
+        F: Fn(EffectCall) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<T, ProviderError>> + Send + 'static,
     {
         let place = self.place(operation);
@@ -211,7 +212,7 @@ impl Guard {
         self.say(Saying { digest, fingerprint, resolution, who: who.into(), retention })
     }
 
-    /// Like [`resolve`](Self::resolve), for an operation from the list of what is [`unresolved`](Self::unresolved).
+    /// Like [`resolve`](Self::resolve), for an operation from the list of what is [`indeterminate`](Self::indeterminate).
     ///
     /// # Errors
     /// As for [`resolve`](Self::resolve).
@@ -233,7 +234,7 @@ impl Guard {
     ///
     /// # Errors
     /// When the store does not answer or holds something unreadable.
-    pub fn unresolved(&self) -> impl Future<Output = Result<UnresolvedList, GuardError>> + Send + use<> {
+    pub fn indeterminate(&self) -> impl Future<Output = Result<IndeterminateList, GuardError>> + Send + use<> {
         let (engine, retention) = (Arc::clone(&self.engine), self.settings.write_retention);
         async move {
             runtime()?;

@@ -24,7 +24,7 @@ pub enum Effect {
         /// How long the provider keeps the result under an idempotency key, counted from the first request with it.
         ///
         /// Within that time the call may be sent again under the same key. The call must then take
-        /// [`provider_key`](crate::GuardCall::provider_key) and send it on every attempt. `None`: the provider has no such
+        /// [`provider_key`](crate::guard::EffectCall::provider_key) and send it on every attempt. `None`: the provider has no such
         /// keys, and the call is sent again only when the provider cannot have executed it.
         provider_key_kept_for: Option<Duration>,
     },
@@ -39,7 +39,7 @@ impl Effect {
 
     /// A write under a key that the provider keeps for this long: 24 h at Stripe.
     ///
-    /// The call must take [`provider_key`](crate::GuardCall::provider_key) before it sends anything, on every path. In one
+    /// The call must take [`provider_key`](crate::guard::EffectCall::provider_key) before it sends anything, on every path. In one
     /// process that is checked; after a crash it cannot be known, and this declaration is believed.
     #[must_use]
     pub const fn keyed_write(kept_for: Duration) -> Self {
@@ -69,7 +69,7 @@ impl Effect {
 ///
 /// ```
 /// use std::time::Duration;
-/// use payproof::{Effect, Operation};
+/// use payproof::guard::{Effect, Operation};
 ///
 /// let kept_for = Duration::from_secs(24 * 60 * 60);
 /// let refund = Operation::new("store_42", "refund", "order 6735, first refund", Effect::keyed_write(kept_for))?

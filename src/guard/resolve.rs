@@ -11,9 +11,9 @@ use crate::lookup::engine::Engine;
 use crate::redaction::presentable;
 
 use super::error::GuardError;
+use super::indeterminate::Index;
 use super::job::OperationRecord;
 use super::record::{KeptResult, Payload, Phase};
-use super::unresolved::Index;
 
 /// Long enough for a name and a ticket.
 const MAX_WHO: usize = 100;

@@ -16,10 +16,10 @@ use crate::call::deadline::Deadline;
 use crate::call::error::{CallError, runtime};
 use crate::ledger::{LedgerError, Look, Turn};
 use crate::provider::ProviderError;
-use crate::validator::preflight::look_once;
+use crate::validator::store_check::look_once;
 
-use super::done::Done;
 use super::error::GuardError;
+use super::executed::Executed;
 use super::job::RunContext;
 use super::reconcile::{Inquiry, Reconciled};
 use super::turn::{overheard, turn};
@@ -28,7 +28,7 @@ use super::turn::{overheard, turn};
 /// what is unresolved, which may have to wait for others.
 const LAST_STEPS: Duration = Duration::from_secs(15);
 
-/// A guarded call that starts when it is awaited. Made by [`Guard::run`](crate::Guard::run).
+/// A guarded call that starts when it is awaited. Made by [`Guard::run`](crate::guard::Guard::run).
 #[must_use = "a guarded call does nothing until it is awaited"]
 pub struct GuardRun<T> {
     /// Taken when it starts.
@@ -37,7 +37,7 @@ pub struct GuardRun<T> {
     running: Option<Running<T>>,
 }
 
-type Running<T> = Pin<Box<dyn Future<Output = Result<Done<T>, GuardError>> + Send>>;
+type Running<T> = Pin<Box<dyn Future<Output = Result<Executed<T>, GuardError>> + Send>>;
 
 impl<T> GuardRun<T> {
     pub(super) fn new(job: RunContext<T>) -> Self {
@@ -70,7 +70,7 @@ impl<T> GuardRun<T> {
 }
 
 impl<T: Serialize + DeserializeOwned + Send + 'static> Future for GuardRun<T> {
-    type Output = Result<Done<T>, GuardError>;
+    type Output = Result<Executed<T>, GuardError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
@@ -93,7 +93,7 @@ partial_debug!(GuardRun<T>, self =>
     operation: self.job.as_ref().map(|job| &job.place.operation), deadline: self.deadline
 );
 
-async fn run<T>(job: Arc<RunContext<T>>, limit: Option<Duration>) -> Result<Done<T>, GuardError>
+async fn run<T>(job: Arc<RunContext<T>>, limit: Option<Duration>) -> Result<Executed<T>, GuardError>
 where
     T: Serialize + DeserializeOwned + Send + 'static,
 {
@@ -117,7 +117,7 @@ async fn check_restart<T>(job: &RunContext<T>, deadline: Deadline) -> Result<(),
     }
 }
 
-async fn wait<T>(job: &Arc<RunContext<T>>, limit: Option<Duration>) -> Result<Done<T>, GuardError>
+async fn wait<T>(job: &Arc<RunContext<T>>, limit: Option<Duration>) -> Result<Executed<T>, GuardError>
 where
     T: Serialize + DeserializeOwned + Send + 'static,
 {

@@ -13,7 +13,7 @@ use crate::ledger::LeaseEnd;
 use crate::provider::ProviderError;
 use crate::provider::attempt_log::{Attempt, AttemptOutcome, Reach};
 
-use super::call::{GuardCall, provider_key};
+use super::call::{EffectCall, provider_key};
 use super::fate::EffectOutcome;
 use super::job::{Progress, RunContext};
 
@@ -96,7 +96,7 @@ impl<T: Send + 'static> Work for Sending<'_, T> {
     ) -> impl Future<Output = Result<T, ProviderError>> + Send {
         // A flag of its own for each attempt, so that a late hand of an earlier one does not set it.
         self.knowledge.taken = Arc::default();
-        let call = GuardCall::new(Arc::clone(&self.key), Arc::clone(&self.knowledge.taken), number, until);
+        let call = EffectCall::new(Arc::clone(&self.key), Arc::clone(&self.knowledge.taken), number, until);
         let make = &self.job.call;
         // Asked as late as can be: this process may have stood still.
         let may_send = !self.end.is_over();

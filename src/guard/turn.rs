@@ -18,16 +18,16 @@ use serde::de::DeserializeOwned;
 use crate::ledger::{Acquired, Decision, FAILED_FOR, Held, LedgerError, Look, Nonce, Turn, Unbacked};
 use crate::payment::verdict::Provenance;
 
-use super::done::Done;
 use super::error::{GuardError, Next};
+use super::executed::Executed;
+use super::indeterminate::Index;
 use super::job::{OperationRecord, Progress, RunContext};
 use super::lead::{lead, reconcile};
 use super::record::{Payload, Phase};
-use super::unresolved::Index;
 
 /// What a record says to a run.
 pub(super) enum Known<T> {
-    Over(Result<Done<T>, GuardError>),
+    Over(Result<Executed<T>, GuardError>),
     /// It may have been executed, and this run may neither send it nor ask about it.
     Indeterminate {
         /// Whether this run found out first.
@@ -79,14 +79,14 @@ impl<T: DeserializeOwned> RunContext<T> {
 }
 
 /// The result that a record holds, if it holds one for this run. `waited_for` is the claim that this run waited for.
-fn result_in<T>(payload: &Payload, found: &Held, waited_for: Option<Nonce>) -> Option<Result<Done<T>, GuardError>>
+fn result_in<T>(payload: &Payload, found: &Held, waited_for: Option<Nonce>) -> Option<Result<Executed<T>, GuardError>>
 where
     T: DeserializeOwned,
 {
     match &payload.phase {
         Phase::Done(kept) => {
             let provenance = if waited_for.is_some() { Provenance::Coalesced } else { Provenance::Replayed };
-            let done = |value| Done { value, provenance, attempts: Vec::new(), degraded: None };
+            let done = |value| Executed { value, provenance, attempts: Vec::new(), degraded: None };
             Some(kept.value().map(done))
         }
         Phase::Refused(refusal) => Some(Err(refusal.clone().into_error(Vec::new()))),
@@ -98,7 +98,7 @@ where
 }
 
 /// What another run of this process found meanwhile, if that needs no look of this run's own.
-pub(super) fn overheard<T>(job: &RunContext<T>, look: &Look) -> Option<Result<Done<T>, GuardError>>
+pub(super) fn overheard<T>(job: &RunContext<T>, look: &Look) -> Option<Result<Executed<T>, GuardError>>
 where
     T: DeserializeOwned,
 {
@@ -112,7 +112,7 @@ where
 }
 
 /// Looks, and goes through with what follows.
-pub(super) async fn turn<T>(job: &RunContext<T>, look: Look) -> Result<Turn<Done<T>>, GuardError>
+pub(super) async fn turn<T>(job: &RunContext<T>, look: Look) -> Result<Turn<Executed<T>>, GuardError>
 where
     T: Serialize + DeserializeOwned + Send + 'static,
 {

@@ -14,9 +14,9 @@ use tokio::time::Instant;
 
 use crate::ledger::{Claimable, Contents, FAILED_FOR, Held, Key, LateWords, LedgerError, Nonce, Said, State, millis};
 
+use super::indeterminate::Index;
 use super::job::{OperationRecord, Progress};
 use super::record::{KeptRefusal, KeptResult, Payload, Phase, ReadFailure};
-use super::unresolved::Index;
 
 /// A claim of a read that is not taken over is gone after so many leases: nothing has to be remembered.
 const READ_TTL_IN_LEASES: u32 = 2;

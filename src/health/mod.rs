@@ -9,11 +9,11 @@ use tokio::time::{Instant, timeout_at};
 use crate::accessors::getters;
 use crate::call::deadline::after;
 use crate::call::retry::Traffic;
-use crate::guard::UnresolvedList;
+use crate::guard::IndeterminateList;
 use crate::store::StoreFinding;
 use crate::telemetry::stats::BreakerState;
 use crate::validator::Validator;
-use crate::validator::preflight::{Preflight, look_recently};
+use crate::validator::store_check::{StoreCheck, look_recently};
 
 mod page;
 #[cfg(feature = "metrics")]
@@ -51,7 +51,7 @@ const INDETERMINATE_FOR: Duration = Duration::from_secs(60);
 pub struct Health {
     reasons: Vec<HealthReason>,
     notes: Vec<HealthReason>,
-    preflight: Preflight,
+    store_check: StoreCheck,
 }
 
 impl Health {
@@ -65,8 +65,8 @@ impl Health {
         /// What is good to know: what follows from how the validator was set up.
         pub fn notes(&self) -> &[HealthReason] => &self.notes;
 
-        /// What the look at the store found, as [`Validator::check`] does.
-        pub fn preflight(&self) -> &Preflight => &self.preflight;
+        /// What the look at the store found, as [`Validator::check_store`] does.
+        pub fn store_check(&self) -> &StoreCheck => &self.store_check;
     }
 }
 
@@ -106,34 +106,34 @@ impl Validator {
         let validator = self.clone();
         async move {
             let until = after(Instant::now(), PATIENCE);
-            let unresolved = unresolved(&validator, until).await;
-            let preflight = look(&validator, until).await;
+            let indeterminate = indeterminate(&validator, until).await;
+            let store_check = look(&validator, until).await;
             let mut all = of_provider(&validator);
-            all.extend(of_store(&validator, &preflight, unresolved));
+            all.extend(of_store(&validator, &store_check, indeterminate));
             let (reasons, notes) = all.into_iter().partition(HealthReason::degrades);
-            Health { reasons, notes, preflight }
+            Health { reasons, notes, store_check }
         }
     }
 }
 
 /// A look at the store, or that it did not answer in time.
-async fn look(validator: &Validator, until: Instant) -> Preflight {
+async fn look(validator: &Validator, until: Instant) -> StoreCheck {
     let engine = &validator.0;
     let reason: Box<str> = match Handle::try_current() {
         Err(_) => "there is no tokio runtime here".into(),
         Ok(_) => match timeout_at(until, look_recently(engine)).await {
-            Ok(preflight) => return preflight,
+            Ok(store_check) => return store_check,
             Err(_elapsed) => format!("no answer within {PATIENCE:?}").into(),
         },
     };
-    Preflight { store: None, findings: vec![StoreFinding::Unreachable { reason }] }
+    StoreCheck { store: None, findings: vec![StoreFinding::Unreachable { reason }] }
 }
 
 /// What has to be looked into, if the store says so in time; if not, that is logged and counted.
-async fn unresolved(validator: &Validator, until: Instant) -> Option<UnresolvedList> {
+async fn indeterminate(validator: &Validator, until: Instant) -> Option<IndeterminateList> {
     Handle::try_current().ok()?;
     let telemetry = &validator.0.telemetry;
-    match timeout_at(until, validator.guard().unresolved()).await {
+    match timeout_at(until, validator.guard().indeterminate()).await {
         Ok(Ok(list)) => return Some(list),
         Ok(Err(error)) => telemetry.store_failed(&error),
         Err(elapsed) => telemetry.store_failed(&elapsed),
@@ -167,16 +167,20 @@ fn of_provider(validator: &Validator) -> Vec<HealthReason> {
     [breaker, guarded, rate, budget, checks, keys, others].into_iter().flatten().collect()
 }
 
-fn of_store(validator: &Validator, preflight: &Preflight, unresolved: Option<UnresolvedList>) -> Vec<HealthReason> {
+fn of_store(
+    validator: &Validator,
+    store_check: &StoreCheck,
+    indeterminate: Option<IndeterminateList>,
+) -> Vec<HealthReason> {
     let is_local = !validator.0.is_alone_or_shared();
     // Said in full by the reason in its place.
-    let findings = preflight.findings.iter().filter(|finding| !(is_local && **finding == StoreFinding::NotShared));
+    let findings = store_check.findings.iter().filter(|finding| !(is_local && **finding == StoreFinding::NotShared));
     let mut all: Vec<_> = findings.cloned().map(HealthReason::Store).collect();
     all.extend(is_local.then_some(HealthReason::ForgetIsLocal));
     let records = &validator.0.effects;
     all.extend(records.unsigned().map(|(kinds, since)| HealthReason::UnsignedAccepted { kinds: kinds.into(), since }));
     all.extend(records.not_opened().map(|(kind, reads)| HealthReason::RecordsNotOpened { kind, reads }));
-    all.extend(match unresolved {
+    all.extend(match indeterminate {
         None => Some(HealthReason::IndeterminateUnknown),
         Some(list) => list
             .oldest()

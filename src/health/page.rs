@@ -3,7 +3,7 @@
 use serde::{Serialize, Serializer};
 
 use crate::store::StoreFinding;
-use crate::validator::preflight::Preflight;
+use crate::validator::store_check::StoreCheck;
 
 use super::{Health, HealthReason};
 
@@ -44,8 +44,8 @@ impl From<&StoreFinding> for Line {
     }
 }
 
-impl<'h> From<&'h Preflight> for Store<'h> {
-    fn from(Preflight { store, findings }: &'h Preflight) -> Self {
+impl<'h> From<&'h StoreCheck> for Store<'h> {
+    fn from(StoreCheck { store, findings }: &'h StoreCheck) -> Self {
         let store = store.as_ref();
         Self {
             server: store.map(|store| &*store.server),
@@ -62,7 +62,7 @@ impl Serialize for Health {
             status: if self.is_ready() { "ready" } else { "degraded" },
             reasons: self.reasons.iter().map(Line::from).collect(),
             notes: self.notes.iter().map(Line::from).collect(),
-            store: Store::from(&self.preflight),
+            store: Store::from(&self.store_check),
         };
         page.serialize(serializer)
     }

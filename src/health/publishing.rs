@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use crate::call::deadline::after;
 use crate::validator::Validator;
 
-use super::{PATIENCE, unresolved};
+use super::{PATIENCE, indeterminate};
 
 impl Validator {
     /// Sets the gauges, and adds the hits that were counted beside the facts since the last time.
@@ -20,7 +20,7 @@ impl Validator {
     ///
     /// ```
     /// use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
-    /// use payproof::LATENCY_BUCKETS;
+    /// use payproof::telemetry::LATENCY_BUCKETS;
     ///
     /// # use payproof::Validator;
     /// # use payproof::testing::ScriptedProvider;
@@ -50,7 +50,7 @@ impl Validator {
         async move {
             let telemetry = &validator.0.telemetry;
             telemetry.publish(&validator.stats(), validator.0.facts.valid_hits());
-            if let Some(list) = unresolved(&validator, after(Instant::now(), PATIENCE)).await {
+            if let Some(list) = indeterminate(&validator, after(Instant::now(), PATIENCE)).await {
                 telemetry.publish_unresolved(list.total(), list.oldest().unwrap_or_default());
             }
         }

@@ -19,7 +19,7 @@ pub enum RecordKind {
     /// The payment that pays an order.
     Order,
     /// What has to be looked into.
-    Unresolved,
+    Indeterminate,
     /// An event that the provider reported.
     Event,
     /// A kind of the tests, which has come to its third version.
@@ -57,7 +57,7 @@ impl RecordKind {
         Self::Request,
         Self::Payment,
         Self::Order,
-        Self::Unresolved,
+        Self::Indeterminate,
         Self::Event,
     ];
 
@@ -76,7 +76,7 @@ impl RecordKind {
             Self::Request => ("request", LARGE, 1..=1, 1, 1),
             Self::Payment => ("payment", SMALL, 1..=1, 1, 1),
             Self::Order => ("order", SMALL, 1..=1, 1, 1),
-            Self::Unresolved => ("unresolved", LARGE, 1..=1, 1, 1),
+            Self::Indeterminate => ("unresolved", LARGE, 1..=1, 1, 1),
             Self::Event => ("event", SMALL, 1..=1, 1, 1),
             #[cfg(test)]
             Self::Sample => ("sample", SMALL, 1..=3, 3, 2),

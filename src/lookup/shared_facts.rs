@@ -33,7 +33,7 @@ use crate::provider::ProviderIdentity;
 mod golden;
 mod kept;
 
-pub use kept::KeptFacts;
+pub use kept::StoredFacts;
 
 /// How long a forgotten payment's place is kept, so that a claim which was long under way does not slip in behind.
 const VOID_FOR: Duration = Duration::from_secs(5);

@@ -20,6 +20,7 @@ mod error;
 #[cfg(feature = "stripe")]
 pub(crate) mod stripe;
 
+pub use attempt_log::{Attempt, AttemptOutcome, Reach, Rule, WaitReason};
 pub(crate) use error::{Advice, Kind};
 pub use error::{ProviderError, RateLimit};
 

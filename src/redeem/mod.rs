@@ -10,7 +10,7 @@ use crate::intent::payment_intent::{PaymentId, checked};
 use crate::lookup::engine::Engine;
 use crate::payment::verdict::{Capture, Issuer, Proof, Verdict};
 use crate::validator::Validator;
-use crate::validator::preflight::look_once;
+use crate::validator::store_check::look_once;
 
 mod binding;
 mod error;
@@ -30,7 +30,8 @@ impl Validator {
     /// was the first: two clicks are two calls and one [`Occasion::First`]. Ship on that one only.
     ///
     /// ```
-    /// # use payproof::{Occasion, Proof, RedeemError, Validator};
+    /// # use payproof::redeem::{Occasion, RedeemError};
+    /// # use payproof::{Proof, Validator};
     /// # async fn ship() {}
     /// # async fn check_out(validator: Validator, proof: Proof) -> Result<(), RedeemError> {
     /// let redeemed = validator.redeem(proof).await?;

@@ -103,7 +103,7 @@ pub struct Durability {
 /// - No verb is tried again in here: whether a lost reply may be asked for again is known above.
 /// - The clock that times to live are counted by is slewed and not stepped. Set back by more than a second, it makes what is
 ///   stored count as too old, where that can be seen; jumped ahead, it ends the leases of claims that a process has not met
-///   before. Either is a finding of [`Validator::check`](crate::Validator::check).
+///   before. Either is a finding of [`Validator::check_store`](crate::Validator::check_store).
 pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// Reads what is stored under a key.
     ///
@@ -152,7 +152,7 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// As for [`get`](Self::get). A store that answers and does not say is [`RestartLoss::Unknown`], and no error.
     fn restart_loss(&self) -> impl Future<Output = Result<RestartLoss, StoreError>> + Send;
 
-    /// Looks at the store itself, for [`Validator::check`](crate::Validator::check): a round trip at least, and what can
+    /// Looks at the store itself, for [`Validator::check_store`](crate::Validator::check_store): a round trip at least, and what can
     /// be found out about version, eviction, replication and clock.
     ///
     /// # Errors

@@ -12,7 +12,6 @@ use crate::intent::fingerprint::Fingerprint;
 use crate::intent::payment_intent::PaymentId;
 use crate::payment::verdict::{Degradation, Provenance, Verdict};
 use crate::provider::attempt_log::Attempt;
-use crate::telemetry::stats::Stats;
 
 #[cfg(feature = "webhook")]
 mod deliveries;
@@ -32,6 +31,7 @@ use metrics::{
     RETRIES, STORE_FAILURES, VALIDATION_ERRORS, VALIDATION_SECONDS, VALIDATIONS,
 };
 pub(crate) use metrics::{Stopwatch, store_call};
+pub use stats::{BreakerState, Stats};
 
 /// The counters of one validator. Hits on valid facts are counted beside the facts, since those are the hot path.
 #[derive(Debug)]

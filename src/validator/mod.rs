@@ -13,16 +13,16 @@ use crate::call::retry::{Explanation, Traffic};
 use crate::intent::payment_intent::{PaymentId, PaymentIntent};
 use crate::lookup::engine::{Asked, Engine, KeyStanding};
 use crate::lookup::error::ValidateError;
-use crate::lookup::shared_facts::KeptFacts;
+use crate::lookup::shared_facts::StoredFacts;
 use crate::lookup::validation::Validation;
 use crate::payment::verdict::Provenance;
 use crate::provider;
 use crate::telemetry::stats::Stats;
 use crate::telemetry::{Stopwatch, record_verdict};
-use crate::validator::preflight::{Preflight, look_once};
+use crate::validator::store_check::{StoreCheck, look_once};
 
 pub(crate) mod builder;
-pub(crate) mod preflight;
+pub(crate) mod store_check;
 
 /// Validates payment intents with one provider account.
 ///
@@ -86,10 +86,10 @@ impl Validator {
     ///
     /// # Cancel safety
     /// It changes nothing, and may be dropped at any point.
-    pub fn kept(
+    pub fn stored_facts(
         &self,
         payment: &PaymentId,
-    ) -> impl Future<Output = Result<Option<KeptFacts>, ValidateError>> + Send + use<> {
+    ) -> impl Future<Output = Result<Option<StoredFacts>, ValidateError>> + Send + use<> {
         let (engine, payment) = (Arc::clone(&self.0), payment.clone());
         async move { Ok(engine.look_at(&payment).await?) }
     }
@@ -101,9 +101,9 @@ impl Validator {
     ///
     /// # Cancel safety
     /// It changes nothing, and may be dropped at any point.
-    pub fn check(&self) -> impl Future<Output = Preflight> + Send + use<> {
+    pub fn check_store(&self) -> impl Future<Output = StoreCheck> + Send + use<> {
         let engine = Arc::clone(&self.0);
-        async move { preflight::look(&engine).await }
+        async move { store_check::look(&engine).await }
     }
 
     /// What happened since the validator was built.

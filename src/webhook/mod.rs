@@ -64,7 +64,7 @@
 //! 7. That it succeeded is recorded, and then the delivery is acknowledged. A handler that fails, panics or takes too long
 //!    gives the event back, so that the next delivery runs it again.
 //!
-//! | answer | status | counted in [`Stats::deliveries`](crate::Stats::deliveries) as |
+//! | answer | status | counted in [`Stats::deliveries`](crate::telemetry::Stats::deliveries) as |
 //! |---|---|---|
 //! | handled, and recorded | 200 | `handled` |
 //! | was handled before | 200 | `duplicate` |
@@ -107,7 +107,7 @@ use crate::accessors::partial_debug;
 use crate::lookup::engine::Engine;
 use crate::telemetry::record_event;
 use crate::validator::Validator;
-use crate::validator::preflight::look_once;
+use crate::validator::store_check::look_once;
 
 mod builder;
 mod delivery;
@@ -130,7 +130,7 @@ pub(crate) use signature::since_1970;
 /// What an endpoint does with events of other accounts than its validator's, after their payments are forgotten.
 ///
 /// An event without an account, or of the account that the validator [names](crate::provider::ProviderIdentity::with_account), is
-/// its own; where the validator names none, so is one that names its account by `context` alone. Whatever is chosen here, [`Stats::deliveries_of_other_accounts`](crate::Stats::deliveries_of_other_accounts)
+/// its own; where the validator names none, so is one that names its account by `context` alone. Whatever is chosen here, [`Stats::deliveries_of_other_accounts`](crate::telemetry::Stats::deliveries_of_other_accounts)
 /// counts those for which no handler ran, and [`Validator::health`] notes them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]

@@ -8,10 +8,11 @@ use axum::http::request::Parts;
 use axum::http::{Request, StatusCode};
 use axum::routing::post;
 use payproof::endpoint::{IdempotencyLayer, Scope};
+use payproof::guard::{Effect, EffectCall, Operation};
 use payproof::provider::ProviderError;
 use payproof::store::RedisStore;
 use payproof::testing::sandbox::{Faults, Sandbox, SandboxPayment};
-use payproof::{Effect, GuardCall, Operation, Stripe, Validator, Verdict};
+use payproof::{Stripe, Validator, Verdict};
 use tower::ServiceExt as _;
 
 use crate::program::{ACCOUNT, Program, paid, sandbox_with, secret_key};
@@ -126,7 +127,7 @@ async fn what_nobody_knows_is_listed_and_resolved_with_a_name() {
     let operations =
         ["first", "second", "third"].map(|name| Operation::new("store_42", "refund", name, Effect::write()).unwrap());
     for operation in &operations {
-        let lost = |_: GuardCall| async { Err::<String, _>(ProviderError::outcome_unknown("the connection broke")) };
+        let lost = |_: EffectCall| async { Err::<String, _>(ProviderError::outcome_unknown("the connection broke")) };
         assert!(guard.run(operation, lost).await.unwrap_err().is_indeterminate());
     }
     let listed = at(&redis, &["indeterminate", "--json"]).run().await;
@@ -144,10 +145,10 @@ async fn what_nobody_knows_is_listed_and_resolved_with_a_name() {
         assert!(run.stderr.contains(&reference) && run.stderr.ends_with("by Ada, ticket 7\n"), "{}", run.stderr);
     }
     assert_eq!(at(&redis, &["indeterminate"]).run().await.code(), 0);
-    let never = |_: GuardCall| async { Err::<String, _>(ProviderError::refused("sent again")) };
+    let never = |_: EffectCall| async { Err::<String, _>(ProviderError::refused("sent again")) };
     assert!(guard.run(&operations[0], never).await.unwrap_err().is_result_missing());
     assert_eq!(guard.run(&operations[1], never).await.unwrap().value(), "re_1");
-    let again = guard.run(&operations[2], |_: GuardCall| async { Ok("re_2".to_owned()) }).await.unwrap();
+    let again = guard.run(&operations[2], |_: EffectCall| async { Ok("re_2".to_owned()) }).await.unwrap();
     assert_eq!(again.value(), "re_2");
 
     let reference = guard.reference(&operations[0]).to_string();

@@ -4,7 +4,7 @@ use std::pin::pin;
 
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
-use payproof::{GuardError, OperationReference, Resolution};
+use payproof::guard::{GuardError, OperationReference, Resolution};
 use serde_json::json;
 
 use crate::service::{Act, KEY, SHOPPER, Seen, Service, request_with};

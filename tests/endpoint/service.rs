@@ -11,10 +11,11 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, Request, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
+use payproof::Validator;
 use payproof::endpoint::{IdempotencyLayer, IdempotencyLayerBuilder, Scope};
 use payproof::store::Store;
+use payproof::telemetry::Stats;
 use payproof::testing::ScriptedProvider;
-use payproof::{Stats, Validator};
 use tokio::time::sleep;
 use tower::ServiceExt;
 

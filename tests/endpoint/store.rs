@@ -6,9 +6,9 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use payproof::endpoint::OnUnknown;
+use payproof::guard::{OperationReference, Resolution};
 use payproof::store::{MemoryStore, Store as _, Swap};
 use payproof::testing::{FlakyStore, StoreFault, StoreVerb};
-use payproof::{OperationReference, Resolution};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 

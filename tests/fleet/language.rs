@@ -3,7 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use payproof::{Effect, Operation, Receipt};
+use payproof::guard::{Effect, Operation};
+use payproof::redeem::Receipt;
 use serde::{Deserialize, Serialize};
 
 /// Longer than any run, as a provider's is.

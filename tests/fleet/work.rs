@@ -8,11 +8,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use payproof::guard::{EffectCall, GuardError, Inquiry, OperationReference, Reconciled, Resolution};
 use payproof::provider::{ProviderError, ProviderIdentity, provider_fn};
+use payproof::redeem::{Occasion, RedeemError};
 use payproof::store::RedisStore;
 use payproof::{
-    Currency, GuardCall, GuardError, Inquiry, Mode, Money, Occasion, OperationReference, PaymentIntent, PaymentStatus,
-    ProviderPayment, Reconciled, RedeemError, Resolution, Retry, Schedule, ValidateError, Validator, Verdict,
+    Currency, Mode, Money, PaymentIntent, PaymentStatus, ProviderPayment, Retry, Schedule, ValidateError, Validator,
+    Verdict,
 };
 use tokio::sync::mpsc;
 
@@ -123,7 +125,7 @@ impl Worker {
                 Answer::References(vec![guard.reference(&operation(number)).to_string()])
             }
             Ask::Unresolved => {
-                let list = guard.unresolved().await?;
+                let list = guard.indeterminate().await?;
                 Answer::References(list.iter().map(|operation| operation.reference().to_string()).collect())
             }
             Ask::Validate { payment } => {
@@ -159,9 +161,9 @@ impl Worker {
 
     /// The call that must happen once. It takes the key for every operation: where the provider does not keep it, it tells
     /// one round from another in the provider's books, and protects nothing.
-    fn sending(&self, operation: u32, run: u64) -> impl Fn(GuardCall) -> Called<String> + Send + Sync + 'static {
+    fn sending(&self, operation: u32, run: u64) -> impl Fn(EffectCall) -> Called<String> + Send + Sync + 'static {
         let (provider, worker) = (self.settings.provider, self.settings.name);
-        move |attempt: GuardCall| {
+        move |attempt: EffectCall| {
             let request = Request::Send { operation, key: attempt.provider_key().to_owned(), worker, run };
             Box::pin(async move { call(provider, &request).await })
         }

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use payproof::guard::{Effect, Operation};
 use payproof::provider::{ProviderError, RateLimit};
 use payproof::store::{MemoryStore, RestartLoss};
+use payproof::telemetry::BreakerState;
 use payproof::testing::ScriptedProvider;
-use payproof::{Breaker, BreakerState, Effect, Operation, Validator};
+use payproof::{Breaker, Validator};
 use tokio::time::{Instant, sleep};
 
 use crate::support::{busy, intent, is_valid, paid, poll_once, secs, settle};

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use payproof::Provenance;
+use payproof::guard::Effect;
 use payproof::store::MemoryStore;
-use payproof::{Effect, Provenance};
 use tokio::time::{Instant, advance, sleep};
 
 use crate::support::{ms, poll_now, poll_once, secs, settle};

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use payproof::guard::{Effect, OperationStatus};
 use payproof::store::MemoryStore;
-use payproof::{Effect, OperationStatus};
 use tokio::time::{Instant, advance};
 
 use crate::support::{paused_runtime, secs};
@@ -25,7 +25,7 @@ fn an_unprotected_write_that_crashed_is_indeterminate_once_its_lease_is_over() {
         assert!(error.is_indeterminate(), "{error}");
         assert!(begin.elapsed() > secs(100), "not before the lease is over");
         assert_eq!(desk.requests(), 1);
-        assert_eq!(guard.unresolved().await.unwrap().len(), 1);
+        assert_eq!(guard.indeterminate().await.unwrap().len(), 1);
     });
 }
 

@@ -2,8 +2,10 @@
 
 use std::fmt::Debug;
 
+use payproof::Provenance;
+use payproof::guard::{Effect, EffectCall, Operation, Resolution};
+use payproof::provider::AttemptOutcome;
 use payproof::store::MemoryStore;
-use payproof::{AttemptOutcome, Effect, GuardCall, Operation, Provenance, Resolution};
 use tokio::time::{advance, sleep};
 
 use crate::support::{secs, settle};
@@ -56,7 +58,7 @@ async fn an_empty_result_is_a_result() {
         let operation = Operation::new("t", "o", key, Effect::write()).unwrap();
         for provenance in [Provenance::Fresh, Provenance::Replayed] {
             let given = value.clone();
-            let call = move |_call: GuardCall| {
+            let call = move |_call: EffectCall| {
                 let given = given.clone();
                 async move { Ok(given) }
             };

@@ -1,9 +1,10 @@
 //! What the process that knows the result may still say after another one has marked the operation.
 
+use payproof::Provenance;
+use payproof::guard::{Guard, OperationStatus, Reconciled, Resolution};
 use payproof::provider::ProviderError;
 use payproof::store::MemoryStore;
 use payproof::testing::{FlakyStore, StoreFault};
-use payproof::{Guard, OperationStatus, Provenance, Reconciled, Resolution};
 use tokio::time::sleep;
 
 use crate::subscribers::Log;
@@ -31,7 +32,7 @@ async fn marked_while_its_sender_was_cut_off(
     sleep(secs(16)).await;
     let looked = second.run(&unkeyed(), Desk::default().keyless()).await;
     assert!(looked.unwrap_err().is_indeterminate());
-    assert_eq!(second.unresolved().await.unwrap().len(), 1);
+    assert_eq!(second.indeterminate().await.unwrap().len(), 1);
     let _ = sending.await.unwrap();
     (first, second, store)
 }
@@ -44,7 +45,7 @@ async fn the_process_that_knows_the_result_says_so_after_another_one_has_marked_
     sleep(secs(120)).await;
     for guard in [&first, &second] {
         assert_eq!(guard.status(&unkeyed()).await.unwrap(), OperationStatus::Done);
-        assert!(guard.unresolved().await.unwrap().is_empty());
+        assert!(guard.indeterminate().await.unwrap().is_empty());
         let desk = Desk::default();
         let done = guard.run(&unkeyed(), desk.keyless()).await.unwrap();
         assert_eq!((*done.value(), done.provenance(), desk.requests()), (1, Provenance::Replayed, 0));
@@ -58,7 +59,7 @@ async fn a_refusal_is_told_after_another_process_has_marked_it() {
     store.always(None);
     sleep(secs(120)).await;
     assert_eq!(second.status(&unkeyed()).await.unwrap(), OperationStatus::Refused);
-    assert!(second.unresolved().await.unwrap().is_empty());
+    assert!(second.indeterminate().await.unwrap().is_empty());
 }
 
 #[tokio::test(start_paused = true)]
@@ -68,7 +69,7 @@ async fn what_was_not_executed_is_free_again_after_another_process_has_marked_it
     store.always(None);
     sleep(secs(120)).await;
     assert_eq!(second.status(&unkeyed()).await.unwrap(), OperationStatus::Absent);
-    assert!(second.unresolved().await.unwrap().is_empty());
+    assert!(second.indeterminate().await.unwrap().is_empty());
     assert!(second.run(&unkeyed(), Desk::default().keyless()).await.is_ok());
 }
 
@@ -122,6 +123,6 @@ async fn what_the_sender_knows_is_written_over_a_reconciliation_that_names_its_c
         let _ = reconciling.await.unwrap();
         sleep(secs(120)).await;
         assert_eq!(second.status(&unkeyed()).await.unwrap(), expected);
-        assert!(second.unresolved().await.unwrap().is_empty());
+        assert!(second.indeterminate().await.unwrap().is_empty());
     }
 }

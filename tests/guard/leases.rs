@@ -1,9 +1,10 @@
 //! How long a lease holds, and what its holder may do after it.
 
+use payproof::guard::{EffectCall, OperationStatus, Resolution};
 use payproof::provider::ProviderError;
 use payproof::store::MemoryStore;
 use payproof::testing::{FlakyStore, StoreFault, StoreVerb};
-use payproof::{Degradation, GuardCall, OperationStatus, Provenance, Resolution};
+use payproof::{Degradation, Provenance};
 use tokio::time::{Instant, sleep};
 
 use crate::support::{ms, secs, settle};
@@ -50,7 +51,7 @@ async fn a_renewal_that_hangs_holds_nothing_up() {
     let guard = plain().store(store.clone()).renewed_lease(secs(6)).build().unwrap().guard();
     store.script(StoreVerb::Replace, [StoreFault::Never]);
     let begin = Instant::now();
-    let call = move |call: GuardCall| async move {
+    let call = move |call: EffectCall| async move {
         if call.attempt() == 1 {
             sleep(ms(2100)).await;
             return Err(ProviderError::not_sent("no route"));

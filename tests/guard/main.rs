@@ -33,10 +33,11 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use payproof::guard::{Effect, EffectCall, Guard, Operation};
 use payproof::provider::ProviderError;
 use payproof::store::{RestartLoss, Store};
 use payproof::testing::ScriptedProvider;
-use payproof::{Effect, Guard, GuardCall, Jitter, Operation, Retry, Schedule, Validator, ValidatorBuilder};
+use payproof::{Jitter, Retry, Schedule, Validator, ValidatorBuilder};
 use tokio::time::{advance, sleep};
 
 use crate::support::{NO_PATTERNS, ms, paused_runtime, secs, settle};
@@ -141,13 +142,13 @@ impl Desk {
     }
 
     /// A call that sends the provider's key.
-    fn keyed(&self) -> impl Fn(GuardCall) -> Calling + Send + Sync + 'static {
+    fn keyed(&self) -> impl Fn(EffectCall) -> Calling + Send + Sync + 'static {
         let desk = self.clone();
         move |call| desk.request(Some(call.provider_key().to_owned()))
     }
 
     /// A call that sends none.
-    fn keyless(&self) -> impl Fn(GuardCall) -> Calling + Send + Sync + 'static {
+    fn keyless(&self) -> impl Fn(EffectCall) -> Calling + Send + Sync + 'static {
         let desk = self.clone();
         move |_call| desk.request(None)
     }

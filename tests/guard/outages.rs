@@ -1,9 +1,10 @@
 //! A store that is down, loses replies, or holds what this release cannot read.
 
+use payproof::guard::{Effect, Operation, OperationStatus, Resolution};
 use payproof::provider::ProviderError;
 use payproof::store::{MemoryStore, RestartLoss, Store};
 use payproof::testing::{FlakyStore, ScriptedProvider, StoreFault, StoreVerb};
-use payproof::{Degradation, Effect, Operation, OperationStatus, Provenance, Resolution, Validator};
+use payproof::{Degradation, Provenance, Validator};
 use tokio::time::{advance, sleep};
 
 use crate::support::{paused_runtime, secs};
@@ -28,7 +29,7 @@ async fn while_the_store_is_down_only_what_is_safe_goes_on() {
             assert_eq!(done.degraded(), Some(Degradation::StoreDown), "{fault:?}");
         }
         assert!(guard.status(&keyed()).await.unwrap_err().is_store());
-        assert!(guard.unresolved().await.unwrap_err().is_store());
+        assert!(guard.indeterminate().await.unwrap_err().is_store());
         assert!(guard.resolve(&keyed(), Resolution::not_executed(), "ops").await.unwrap_err().is_store());
     }
 }
@@ -136,7 +137,7 @@ fn a_take_over_of_which_nobody_knows_whether_it_was_made_forgets_no_doubt() {
             }
             assert_eq!(guard.status(&keyed()).await.unwrap(), OperationStatus::Indeterminate, "{fault:?}");
             assert!(guard.run(&keyed(), desk.keyed()).await.is_ok());
-            assert!(guard.unresolved().await.unwrap().is_empty());
+            assert!(guard.indeterminate().await.unwrap().is_empty());
         });
         all_equal(&keys(&desk));
     }

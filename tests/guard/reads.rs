@@ -1,6 +1,6 @@
 //! Operations without an effect: replayed for a while, and never kept as an error.
 
-use payproof::GuardCall;
+use payproof::guard::EffectCall;
 use payproof::provider::ProviderError;
 use payproof::store::MemoryStore;
 use tokio::time::{advance, sleep};
@@ -27,7 +27,7 @@ async fn those_who_wait_for_a_read_fail_with_it_and_the_next_one_asks() {
         let desk = Desk::with(script);
         let slow = {
             let desk = desk.clone();
-            move |_call: GuardCall| {
+            move |_call: EffectCall| {
                 let desk = desk.clone();
                 async move {
                     sleep(ms(300)).await;

@@ -3,9 +3,10 @@
 use std::future::pending;
 use std::sync::{Arc, Mutex};
 
+use payproof::Provenance;
+use payproof::guard::{Effect, Inquiry, OperationStatus, Reconciled, Resolution};
 use payproof::provider::ProviderError;
 use payproof::store::MemoryStore;
-use payproof::{Effect, Inquiry, OperationStatus, Provenance, Reconciled, Resolution};
 use tokio::time::{advance, sleep};
 
 use crate::support::{busy, paused_runtime, secs, settle};
@@ -16,11 +17,11 @@ async fn reconciling_finds_out_and_is_recorded() {
     let guard = guard_on(&MemoryStore::new());
     let desk = Desk::with([Act::LostAnswer]);
     assert!(guard.run(&unkeyed(), desk.keyless()).await.unwrap_err().is_indeterminate());
-    assert_eq!(guard.unresolved().await.unwrap().len(), 1);
+    assert_eq!(guard.indeterminate().await.unwrap().len(), 1);
     let reconciled =
         guard.run(&unkeyed(), desk.keyless()).reconcile(|_inquiry| async { Ok(Reconciled::Done(1)) }).await.unwrap();
     assert_eq!((*reconciled.value(), reconciled.is_recorded()), (1, true));
-    assert!(guard.unresolved().await.unwrap().is_empty());
+    assert!(guard.indeterminate().await.unwrap().is_empty());
     assert_eq!(guard.run(&unkeyed(), desk.keyless()).await.unwrap().provenance(), Provenance::Replayed);
     assert_eq!(desk.requests(), 1);
 }
@@ -49,7 +50,7 @@ async fn what_was_not_executed_is_sent_in_a_new_round_under_a_new_key() {
     assert_eq!(asked.len(), 1);
     assert_eq!(asked[0].0, keys[0], "the key it was sent under");
     assert!(asked[0].1 >= secs(600));
-    assert!(guard.unresolved().await.unwrap().is_empty());
+    assert!(guard.indeterminate().await.unwrap().is_empty());
 }
 
 #[tokio::test(start_paused = true)]
@@ -87,7 +88,7 @@ async fn what_cannot_be_told_yet_stays_open() {
         assert!(error.is_indeterminate(), "{name}: {error}");
         assert!(error.attempts().len() <= most, "{name}");
         assert_eq!(guard.status(&unkeyed()).await.unwrap(), OperationStatus::Indeterminate, "{name}");
-        assert_eq!(guard.unresolved().await.unwrap().len(), 1, "{name}");
+        assert_eq!(guard.indeterminate().await.unwrap().len(), 1, "{name}");
         assert_eq!(desk.requests(), 1, "{name}");
     }
 }

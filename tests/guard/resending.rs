@@ -1,8 +1,9 @@
 //! What is sent again, and what must not be.
 
+use payproof::guard::{EffectCall, OperationStatus, Resolution};
 use payproof::provider::ProviderError;
 use payproof::store::MemoryStore;
-use payproof::{Breaker, GuardCall, OperationStatus, Provenance, Resolution};
+use payproof::{Breaker, Provenance};
 use tokio::time::advance;
 
 use crate::support::busy;
@@ -61,7 +62,7 @@ async fn a_protected_write_is_sent_again_under_the_same_key_and_happens_once() {
         }
         assert_eq!((*result.unwrap().value(), desk.executed(), desk.requests()), (1, 1, 2), "{name}");
         all_equal(&keys(&desk));
-        assert!(guard.unresolved().await.unwrap().is_empty(), "{name}");
+        assert!(guard.indeterminate().await.unwrap().is_empty(), "{name}");
     }
 }
 
@@ -159,7 +160,7 @@ async fn a_refusal_without_the_key_does_not_answer_for_what_was_sent_under_it() 
     let desk = Desk::with([Act::LostAnswer, Act::Fail(ProviderError::refused("declined").with_status(402))]);
     let forgetful = {
         let desk = desk.clone();
-        move |call: GuardCall| {
+        move |call: EffectCall| {
             let key = (call.attempt() == 1).then(|| call.provider_key().to_owned());
             desk.request(key)
         }
@@ -211,11 +212,11 @@ async fn a_protected_write_that_used_up_its_retries_is_sent_again_by_the_next_ru
     let error = guard.run(&keyed(), desk.keyed()).await.unwrap_err();
     assert!(error.is_indeterminate() && error.is_retryable());
     assert_eq!((error.http_status(), error.attempts().len()), (503, 4));
-    assert_eq!(guard.unresolved().await.unwrap().len(), 1);
+    assert_eq!(guard.indeterminate().await.unwrap().len(), 1);
     let done = guard.run(&keyed(), desk.keyed()).await.unwrap();
     assert_eq!((*done.value(), desk.executed(), desk.requests()), (1, 1, 5));
     all_equal(&keys(&desk));
-    assert!(guard.unresolved().await.unwrap().is_empty(), "what was found out needs nobody's look");
+    assert!(guard.indeterminate().await.unwrap().is_empty(), "what was found out needs nobody's look");
 }
 
 #[tokio::test(start_paused = true)]
@@ -233,7 +234,7 @@ async fn a_panic_is_not_tried_again_in_the_same_run_and_does_not_open_the_breake
 #[tokio::test(start_paused = true)]
 async fn a_call_that_panics_before_its_first_await_is_caught_too() {
     let guard = guard_on(&MemoryStore::new());
-    let run = guard.run(&unkeyed(), |call: GuardCall| {
+    let run = guard.run(&unkeyed(), |call: EffectCall| {
         assert!(call.attempt() > 1, "scripted panic");
         async { Ok(0) }
     });

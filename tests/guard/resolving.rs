@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use payproof::Validator;
+use payproof::guard::{Effect, EffectCall, Guard, Operation, OperationReference, OperationStatus, Resolution};
 use payproof::provider::ProviderError;
 use payproof::store::{MemoryStore, Store};
 use payproof::testing::{FlakyStore, ScriptedProvider, StoreFault, StoreVerb};
-use payproof::{Effect, Guard, GuardCall, Operation, OperationReference, OperationStatus, Resolution, Validator};
 use tokio::time::{advance, sleep};
 
 use crate::support::{busy, ms, paused_runtime, secs, settle};
@@ -25,7 +26,7 @@ async fn somebody_who_knows_resolves_it() {
         let operation = Operation::new("store_42", "payout", key, Effect::write()).unwrap();
         let desk = Desk::with([Act::Fail(busy())]);
         guard.run(&operation, desk.keyless()).await.unwrap_err();
-        let listed = guard.unresolved().await.unwrap();
+        let listed = guard.indeterminate().await.unwrap();
         let entry = listed.iter().next().unwrap();
         assert_eq!((listed.len(), entry.tenant(), entry.name()), (1, "store_42", "payout"));
         assert_eq!(entry.reference(), guard.reference(&operation));
@@ -35,7 +36,7 @@ async fn somebody_who_knows_resolves_it() {
         } else {
             guard.resolve(&operation, resolution, "ada@ops").await.unwrap();
         }
-        assert!(guard.unresolved().await.unwrap().is_empty());
+        assert!(guard.indeterminate().await.unwrap().is_empty());
         let done = guard.run(&operation, desk.keyless()).await.unwrap();
         assert_eq!((*done.value(), desk.requests()), if executed { (41, 1) } else { (1, 2) });
     }
@@ -89,14 +90,14 @@ fn a_crash_that_nobody_ran_again_can_be_resolved_once_its_lease_is_over() {
 
 #[tokio::test(start_paused = true)]
 async fn the_list_of_what_is_unresolved_is_bounded_and_says_what_is_missing() {
-    let guard = plain().store(MemoryStore::new()).max_unresolved_per_tenant(500).build().unwrap().guard();
+    let guard = plain().store(MemoryStore::new()).max_indeterminate_per_tenant(500).build().unwrap().guard();
     let operation = |number: usize| Operation::new("t", "payout", format!("{number}"), Effect::write()).unwrap();
-    let fail = |_call: GuardCall| async { Err::<(), _>(ProviderError::outcome_unknown("reset")) };
+    let fail = |_call: EffectCall| async { Err::<(), _>(ProviderError::outcome_unknown("reset")) };
     for number in 0..503 {
         guard.run(&operation(number), fail).await.unwrap_err();
         advance(secs(1)).await;
     }
-    let list = guard.unresolved().await.unwrap();
+    let list = guard.indeterminate().await.unwrap();
     assert_eq!((list.len(), list.not_listed()), (500, 3));
     let oldest = list.oldest().unwrap();
     assert!(oldest >= secs(503) && oldest < secs(504), "{oldest:?}");
@@ -104,10 +105,10 @@ async fn the_list_of_what_is_unresolved_is_bounded_and_says_what_is_missing() {
     for number in [502, 0] {
         guard.resolve(&operation(number), Resolution::not_executed(), "ops").await.unwrap();
     }
-    let list = guard.unresolved().await.unwrap();
+    let list = guard.indeterminate().await.unwrap();
     assert_eq!((list.len(), list.not_listed()), (500, 1), "the place went to one that waited for it");
     let other = Validator::builder(ScriptedProvider::test_mode()).mode(payproof::Mode::Test).build().unwrap();
-    assert!(other.guard().unresolved().await.unwrap().is_empty());
+    assert!(other.guard().indeterminate().await.unwrap().is_empty());
 }
 
 /// Where the record of an operation stands.
@@ -131,7 +132,7 @@ async fn reading_the_list_drops_what_records_do_not_bear_out_at_most_twenty_at_a
     let mut left = 30;
     for _ in 0..200 {
         let before = store.calls(StoreVerb::Get);
-        let now = guard.unresolved().await.unwrap().len();
+        let now = guard.indeterminate().await.unwrap().len();
         assert!(store.calls(StoreVerb::Get) - before <= 22, "the list, at most 20 records, and the list again");
         assert!(left - now <= 20);
         left = now;

@@ -2,15 +2,15 @@
 
 use std::fmt::Debug;
 
+use payproof::guard::{EffectCall, Executed, OperationStatus};
 use payproof::store::MemoryStore;
-use payproof::{Done, GuardCall, OperationStatus};
 
 use crate::{Desk, guard_on, unkeyed};
 
 #[tokio::test(start_paused = true)]
 async fn a_result_too_large_to_keep_is_given_once_and_never_sent_again() {
     let guard = guard_on(&MemoryStore::new());
-    let call = |_call: GuardCall| async { Ok("x".repeat(300_000)) };
+    let call = |_call: EffectCall| async { Ok("x".repeat(300_000)) };
     let done = guard.run(&unkeyed(), call).await.unwrap();
     assert_eq!((done.value().len(), done.is_recorded()), (300_000, true));
     let error = guard.run(&unkeyed(), call).await.unwrap_err();
@@ -42,7 +42,7 @@ impl serde::Serialize for Unwritable {
 #[tokio::test(start_paused = true)]
 async fn a_result_that_cannot_be_written_is_done_all_the_same() {
     let guard = guard_on(&MemoryStore::new());
-    let done: Done<Unwritable> = guard.run(&unkeyed(), |_call| async { Ok(Unwritable) }).await.unwrap();
+    let done: Executed<Unwritable> = guard.run(&unkeyed(), |_call| async { Ok(Unwritable) }).await.unwrap();
     assert!(done.is_recorded());
     let again = guard.run(&unkeyed(), |_call| async { Ok(Unwritable) }).await;
     assert!(again.unwrap_err().is_result_missing());

@@ -2,8 +2,9 @@
 
 use std::sync::{Arc, Mutex};
 
+use payproof::IdempotencyKey;
+use payproof::guard::{Effect, EffectCall, Executed, Guard, GuardError, Operation, Resolution};
 use payproof::store::MemoryStore;
-use payproof::{Done, Effect, Guard, GuardCall, GuardError, IdempotencyKey, Operation, Resolution};
 
 use crate::subscribers::Log;
 use crate::{Act, DAY, Desk, guard_on, plain, unkeyed};
@@ -16,7 +17,7 @@ async fn neither_keys_nor_results_are_shown() {
     let seen = Arc::new(Mutex::new(String::new()));
     let call = {
         let seen = Arc::clone(&seen);
-        move |call: GuardCall| {
+        move |call: EffectCall| {
             *seen.lock().unwrap() = format!("{call:?}|{}", call.provider_key());
             async { Ok("re5ultPlanted".to_owned()) }
         }
@@ -47,7 +48,7 @@ fn errors_and_futures_can_go_everywhere() {
     is_shareable::<Guard>();
     is_shareable::<GuardError>();
     is_shareable::<Operation>();
-    is_shareable::<Done<u32>>();
+    is_shareable::<Executed<u32>>();
     assert_eq!(size_of::<GuardError>(), 8);
     let guard = plain().build().unwrap().guard();
     let run = guard.run(&unkeyed(), Desk::default().keyless());

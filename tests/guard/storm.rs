@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use payproof::guard::{Effect, Operation, Resolution};
 use payproof::provider::ProviderError;
 use payproof::store::{MemoryStore, RestartLoss};
 use payproof::testing::{FlakyStore, ScriptedProvider, StoreFault, StoreVerb};
-use payproof::{Effect, Operation, Provenance, Resolution, Validator};
+use payproof::{Provenance, Validator};
 use tokio::time::{Instant, advance, sleep};
 
 use crate::support::{busy, ms, paused_runtime, secs, settle};
@@ -106,14 +107,14 @@ async fn a_thousand_waiters_ask_the_store_as_often_as_one() {
 
 #[tokio::test(start_paused = true)]
 async fn what_finds_no_room_on_the_list_is_listed_as_soon_as_there_is_some_and_other_tenants_have_theirs() {
-    let guard = plain().store(MemoryStore::new()).max_unresolved_per_tenant(3).build().unwrap().guard();
+    let guard = plain().store(MemoryStore::new()).max_indeterminate_per_tenant(3).build().unwrap().guard();
     let of = |tenant: &str, key: usize| Operation::new(tenant, "refund", key.to_string(), Effect::write()).unwrap();
     let fail = async |operation: &Operation| {
         let error = guard.run(operation, Desk::with([Act::Fail(busy())]).keyless()).await.unwrap_err();
         assert!(error.is_indeterminate(), "{error:?}");
     };
     let listed = async || {
-        let list = guard.unresolved().await.unwrap();
+        let list = guard.indeterminate().await.unwrap();
         let mut all: Vec<_> = list.iter().map(|one| (one.tenant().to_owned(), one.reference())).collect();
         all.sort_by_key(|(tenant, reference)| (tenant.clone(), reference.to_string()));
         (all, list.not_listed())

@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
+use payproof::guard::{EffectCall, Guard, GuardError, OperationStatus, Reconciled, Resolution};
 use payproof::provider::ProviderError;
 use payproof::store::MemoryStore;
 use payproof::testing::{FlakyStore, StoreFault, StoreVerb};
-use payproof::{Guard, GuardCall, GuardError, OperationStatus, Reconciled, Resolution};
 use tokio::time::sleep;
 
 use crate::subscribers::Log;
@@ -96,7 +96,7 @@ impl Knows {
 fn call(
     after: Duration,
     answer: Result<u32, ProviderError>,
-) -> impl Fn(GuardCall) -> std::pin::Pin<Box<dyn Future<Output = Result<u32, ProviderError>> + Send>> + Send + Sync {
+) -> impl Fn(EffectCall) -> std::pin::Pin<Box<dyn Future<Output = Result<u32, ProviderError>> + Send>> + Send + Sync {
     move |call| {
         let (answer, _key) = (answer.clone(), call.provider_key().to_owned());
         Box::pin(async move {
@@ -114,7 +114,7 @@ fn renewing(store: impl payproof::store::Store) -> Guard {
 pub(crate) async fn on_the_list(store: &MemoryStore) -> usize {
     let flaky = FlakyStore::new(store.clone());
     flaky.script(StoreVerb::Get, [StoreFault::None, StoreFault::NotSent, StoreFault::NotSent]);
-    renewing(flaky).unresolved().await.unwrap().len()
+    renewing(flaky).indeterminate().await.unwrap().len()
 }
 
 async fn cell(knows: Knows, other: Other, person: Person, told: bool) -> (&'static str, String) {

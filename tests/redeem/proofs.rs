@@ -1,9 +1,11 @@
 //! Proofs that are old, of another policy, or of a payment of unknown age.
 
+use payproof::redeem::Occasion;
+use payproof::redeem::RedeemError;
 use payproof::store::MemoryStore;
 use payproof::testing::ScriptedProvider;
-use payproof::{Currency, Mode, Occasion, PaymentId, PaymentStatus, ProviderPayment};
-use payproof::{Policy, RedeemError, Verdict};
+use payproof::{Currency, Mode, PaymentId, PaymentStatus, ProviderPayment};
+use payproof::{Policy, Verdict};
 
 use crate::support::{paid, provider, secs};
 use crate::{proof, redeeming};

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use payproof::Occasion;
-use payproof::RedeemError;
+use payproof::redeem::Occasion;
+use payproof::redeem::RedeemError;
 use payproof::store::{MemoryStore, RestartLoss};
 use payproof::testing::{FlakyStore, ScriptedProvider, StoreFault, StoreVerb};
 use tokio::time::{Instant, sleep};

@@ -1,9 +1,10 @@
 //! One order and one payment: receipts, and who is told that it was first.
 
-use payproof::RedeemError;
+use payproof::redeem::Occasion;
+use payproof::redeem::RedeemError;
 use payproof::store::MemoryStore;
 use payproof::testing::{FlakyStore, ScriptedProvider, StoreFault, StoreVerb};
-use payproof::{Currency, Mode, Occasion, PaymentStatus, ProviderPayment};
+use payproof::{Currency, Mode, PaymentStatus, ProviderPayment};
 use tokio::time::sleep;
 
 use crate::chaos_store::{Fate, Verb};

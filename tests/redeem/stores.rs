@@ -1,6 +1,6 @@
 //! Stores that other processes do not see, or that forget.
 
-use payproof::RedeemError;
+use payproof::redeem::RedeemError;
 use payproof::store::{MemoryStore, RestartLoss, Store};
 use payproof::testing::{FlakyStore, ScriptedProvider, StoreFault, StoreVerb};
 use tokio::time::sleep;

@@ -1,8 +1,9 @@
 //! More calls at one moment than a connection carries at a time.
 
+use payproof::redeem::RedeemError;
 use payproof::store::{Claim, RedisStore, Store};
 use payproof::testing::ScriptedProvider;
-use payproof::{Currency, Mode, Money, PaymentIntent, PaymentStatus, ProviderPayment, RedeemError, Validator, Verdict};
+use payproof::{Currency, Mode, Money, PaymentIntent, PaymentStatus, ProviderPayment, Validator, Verdict};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 

@@ -4,10 +4,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use payproof::guard::{Effect, EffectCall, Operation};
 use payproof::provider::ProviderError;
+use payproof::redeem::RedeemError;
 use payproof::store::{RedisStore, RestartLoss, Store};
 use payproof::testing::ScriptedProvider;
-use payproof::{Effect, GuardCall, Operation, Proof, RedeemError, Validator, ValidatorBuilder, Verdict};
+use payproof::{Proof, Validator, ValidatorBuilder, Verdict};
 use tokio::time::Instant;
 
 use crate::redis_server::{RedisConfig, RedisServer, until};
@@ -45,7 +47,7 @@ async fn guarded(validator: &Validator, name: &str, effect: Effect) -> (Option<&
     let sent = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&sent);
     let operation = Operation::new("store_42", "refund", name, effect).unwrap();
-    let run = validator.guard().run(&operation, move |call: GuardCall| {
+    let run = validator.guard().run(&operation, move |call: EffectCall| {
         counter.fetch_add(1, Ordering::Relaxed);
         let key = call.provider_key().to_owned();
         async move { Ok::<_, ProviderError>(key) }
@@ -99,7 +101,7 @@ async fn a_server_as_debian_ships_it_forgets_in_a_crash_and_so_takes_no_redempti
     assert!(matches!(error, RedeemError::RestartLoses { loss: RestartLoss::Snapshot }), "{error}");
     assert!(error.to_string().contains("set `appendonly yes` and `appendfsync everysec`"), "{error}");
     assert!(strict.redemption(proof.payment()).await.unwrap().is_none());
-    let findings = strict.check().await.findings;
+    let findings = strict.check_store().await.findings;
     assert!(findings.iter().any(|finding| finding.code() == "restart_loses_since_snapshot"), "{findings:?}");
 }
 

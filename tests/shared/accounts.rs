@@ -8,11 +8,12 @@
 )]
 
 use payproof::provider::{ProviderIdentity, provider_fn};
+use payproof::redeem::{Occasion, RedeemError};
 use payproof::store::{MemoryStore, RestartLoss, Store};
 use payproof::testing::ScriptedProvider;
 use payproof::testing::sandbox::{Sandbox, SandboxPayment};
 use payproof::{BuildError, Currency, Finding, IdempotencyKey, Mode, PaymentStatus, ProviderPayment};
-use payproof::{Occasion, PaymentIntent, Proof, Provenance, RedeemError, StripeBuilder};
+use payproof::{PaymentIntent, Proof, Provenance, StripeBuilder};
 use payproof::{Stripe, TenantProof, Validation, Validator, ValidatorBuilder, Verdict};
 use tokio::time::{Instant, sleep};
 

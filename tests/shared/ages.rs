@@ -102,7 +102,7 @@ async fn meet(case: Case, number: usize, store: &(impl Store + Clone)) {
     advance(case.validator).await;
 
     let truth = answered.elapsed();
-    let kept = late.kept(&PaymentId::parse(&payment).unwrap()).await.unwrap().unwrap();
+    let kept = late.stored_facts(&PaymentId::parse(&payment).unwrap()).await.unwrap().unwrap();
     assert_age(case, "what is kept", kept.age(), truth);
 
     provider.always(Some(Step::Fail(busy())));

@@ -14,12 +14,14 @@ use std::time::Duration;
 
 use crate::shifted_store::ShiftedStore;
 use crate::support::{NO_PATTERNS, intent, ms, paid, plain, provider, secs, settle};
+use payproof::guard::{Effect, Operation};
 use payproof::provider::ProviderError;
+use payproof::redeem::{Occasion, RedeemError};
 use payproof::store::{MemoryStore, RestartLoss, Store, StoreFinding};
 use payproof::testing::webhook::{EventBody, now, sign};
 use payproof::testing::{FlakyStore, ScriptedProvider, Step, StoreFault, StoreVerb};
 use payproof::webhook::StripeWebhooks;
-use payproof::{Effect, Occasion, Operation, Provenance, RedeemError, Validator, Verdict};
+use payproof::{Provenance, Validator, Verdict};
 use tokio::time::{advance, sleep, timeout};
 
 const HOUR: Duration = secs(60 * 60);
@@ -30,7 +32,7 @@ fn process(provider: &ScriptedProvider, store: &ShiftedStore<impl Store + Clone>
 }
 
 async fn clock_findings(validator: &Validator) -> Vec<&'static str> {
-    let codes = validator.check().await.findings.into_iter().map(|finding| StoreFinding::code(&finding));
+    let codes = validator.check_store().await.findings.into_iter().map(|finding| StoreFinding::code(&finding));
     codes.filter(|code| code.starts_with("clock")).collect()
 }
 
@@ -95,7 +97,7 @@ async fn a_redemption_is_not_told_younger_once_the_clock_was_set_back() {
     assert!(age >= secs(30), "{age:?}");
     let redemption = validator.redemption(proof.payment()).await.unwrap().unwrap();
     assert!(redemption.age() >= secs(30), "{redemption:?}");
-    let kept = validator.kept(proof.payment()).await.unwrap().unwrap();
+    let kept = validator.stored_facts(proof.payment()).await.unwrap().unwrap();
     assert!(kept.age() >= secs(30) && kept.age() <= HOUR * 25, "{kept:?}");
 }
 
@@ -121,7 +123,7 @@ async fn a_claim_of_before_the_clock_was_set_back_holds_others_up_for_no_longer_
 }
 
 /// An effect that nothing protects, and counts how often it is sent.
-async fn refund(validator: Validator, sent: Arc<AtomicU32>) -> Result<u32, payproof::GuardError> {
+async fn refund(validator: Validator, sent: Arc<AtomicU32>) -> Result<u32, payproof::guard::GuardError> {
     let operation = Operation::new("store_42", "refund", "order 6735", Effect::write()).unwrap();
     let run = validator.guard().run(&operation, move |_call| {
         let sent = Arc::clone(&sent);

@@ -1,9 +1,10 @@
 //! Keys that authenticate records, and their rotation.
 #![allow(clippy::unwrap_used, reason = "a fixture that cannot be made fails the test that asked for it")]
 
+use payproof::health::HealthReason;
 use payproof::store::MemoryStore;
 use payproof::testing::ScriptedProvider;
-use payproof::{BuildError, HealthReason, Provenance, RecordKind, Validator, ValidatorBuilder};
+use payproof::{BuildError, Provenance, RecordKind, Validator, ValidatorBuilder};
 
 use crate::support::{intent, plain, provider, secs};
 

@@ -3,9 +3,10 @@
 
 use std::sync::Arc;
 
+use payproof::Validator;
+use payproof::guard::{Effect, EffectCall, Guard, Operation, Resolution};
 use payproof::provider::ProviderError;
 use payproof::store::{MemoryStore, RestartLoss, Store as _, Swap};
-use payproof::{Effect, Guard, GuardCall, Operation, Resolution, Validator};
 
 use crate::chaos_store::ChaosStore;
 use crate::record_bytes::{body, with_checksum};
@@ -71,7 +72,7 @@ fn refund(order: &str) -> Operation {
 }
 
 async fn broken_off(guard: &Guard, order: &str) {
-    let call = |_: GuardCall| async { Err::<(), _>(ProviderError::outcome_unknown("connection reset")) };
+    let call = |_: EffectCall| async { Err::<(), _>(ProviderError::outcome_unknown("connection reset")) };
     assert!(guard.run(&refund(order), call).await.unwrap_err().is_indeterminate());
 }
 
@@ -89,6 +90,6 @@ async fn an_operation_that_is_resolved_and_the_list_of_operations_keep_their_tai
     assert!(records.keeps_tail(":unresolved:").await, "taken off the list");
     broken_off(&guard, "6736").await;
     assert!(records.keeps_tail(":unresolved:").await, "put on the list");
-    let done = guard.run(&refund("6735"), |_: GuardCall| async { Ok(0) }).await.unwrap();
+    let done = guard.run(&refund("6735"), |_: EffectCall| async { Ok(0) }).await.unwrap();
     assert_eq!(*done.value(), 7, "what is read beside a tail is what was written");
 }

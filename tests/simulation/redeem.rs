@@ -21,9 +21,10 @@ use std::time::Duration;
 
 use breaches::{breach, trace};
 use payproof::provider::ProviderIdentity;
+use payproof::redeem::{Occasion, Receipt, RedeemError};
 use payproof::testing::ScriptedProvider;
 use payproof::{Currency, Mode, Money, PaymentId, PaymentIntent, PaymentStatus, ProviderPayment};
-use payproof::{Occasion, Proof, Receipt, RedeemError, Validator, Verdict};
+use payproof::{Proof, Validator, Verdict};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};

@@ -194,7 +194,7 @@ fn a_wrapper_that_drops_the_extras_is_caught() {
 
 #[tokio::test(start_paused = true)]
 async fn the_store_check_names_a_store_without_extras() {
-    let notes = async |validator: Validator| validator.check().await.findings.contains(&StoreFinding::NoExtras);
+    let notes = async |validator: Validator| validator.check_store().await.findings.contains(&StoreFinding::NoExtras);
     let over = || Validator::builder(ScriptedProvider::new());
     assert!(notes(over().store(Flawed::new(Flaw::None)).build().unwrap()).await);
     assert!(!notes(over().store(FlakyStore::new(MemoryStore::new())).build().unwrap()).await);

@@ -9,10 +9,10 @@
 use std::time::Duration;
 
 use crate::support::{intent, ms};
+use payproof::provider::{AttemptOutcome, Reach, Rule};
 use payproof::testing::sandbox::{ChargeShape, Fault, Sandbox, SandboxPayment};
 use payproof::{
-    AttemptOutcome, BuildError, Jitter, Mode, Reach, Retry, Rule, Schedule, Stripe, ValidateError, Validation,
-    Validator, ValidatorBuilder, Verdict,
+    BuildError, Jitter, Mode, Retry, Schedule, Stripe, ValidateError, Validation, Validator, ValidatorBuilder, Verdict,
 };
 use serde_json::json;
 
@@ -268,7 +268,7 @@ async fn the_provider_names_its_requests_in_the_attempt_log() {
     let sandbox = sandbox().await;
     sandbox.script("pi_1", [Fault::Unavailable]);
     let validation = validate(&sandbox).await.unwrap();
-    let ids: Vec<_> = validation.attempts().iter().filter_map(payproof::Attempt::request_id).collect();
+    let ids: Vec<_> = validation.attempts().iter().filter_map(payproof::provider::Attempt::request_id).collect();
     assert_eq!(ids.len(), 2, "{ids:?}");
     assert!(ids.iter().all(|id| id.starts_with("req_sandbox_")), "{ids:?}");
 }

@@ -7,11 +7,11 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use payproof::provider::Attempt;
 use payproof::provider::ProviderError;
 use payproof::testing::{ScriptedProvider, Step};
 use payproof::{
-    Attempt, Currency, Mode, Money, PaymentIntent, PaymentStatus, ProviderPayment, Validation, Validator,
-    ValidatorBuilder,
+    Currency, Mode, Money, PaymentIntent, PaymentStatus, ProviderPayment, Validation, Validator, ValidatorBuilder,
 };
 use tokio::runtime::{Builder, Runtime};
 

@@ -22,11 +22,12 @@ use axum::http::Request;
 use axum::http::request::Parts;
 use axum::routing::post;
 use payproof::endpoint::{IdempotencyLayer, Scope};
+use payproof::guard::{Effect, EffectCall, Operation};
 use payproof::provider::ProviderError;
 use payproof::store::{MemoryStore, RestartLoss};
 use payproof::testing::{FlakyStore, ScriptedProvider, Step, StoreFault, StoreVerb, webhook};
 use payproof::webhook::StripeWebhooks;
-use payproof::{Effect, GuardCall, Operation, Retry, Validator};
+use payproof::{Retry, Validator};
 use tokio::join;
 use tokio::time::sleep;
 use tower::ServiceExt as _;
@@ -38,7 +39,7 @@ fn capture() -> Operation {
     Operation::new("store_42", "capture", "order 6735", Effect::write()).unwrap()
 }
 
-async fn cut(_call: GuardCall) -> Result<u32, ProviderError> {
+async fn cut(_call: EffectCall) -> Result<u32, ProviderError> {
     Err(ProviderError::outcome_unknown("reset"))
 }
 

@@ -7,10 +7,11 @@ use std::time::Duration;
 use crate::support::{self, intent, is_valid, ms, provider, secs};
 use payproof::provider::ProviderIdentity;
 use payproof::store::{MemoryStore, RestartLoss};
+use payproof::telemetry::BreakerState;
 use payproof::testing::ScriptedProvider;
 use payproof::{
-    Breaker, BreakerState, BuildError, Mode, Policy, Provenance, Retry, RetryBudget, Risk, Schedule, TenantProof,
-    Validator, ValidatorBuilder, WhenProviderIsDown,
+    Breaker, BuildError, Mode, Policy, Provenance, Retry, RetryBudget, Risk, Schedule, TenantProof, Validator,
+    ValidatorBuilder, WhenProviderIsDown,
 };
 
 const DAY: Duration = secs(24 * 60 * 60);
@@ -351,9 +352,9 @@ fn what_no_store_can_keep_is_refused() {
 
 #[tokio::test]
 async fn a_look_at_the_store_says_what_it_cannot_do() {
-    let preflight = builder().store(MemoryStore::new()).build().unwrap().check().await;
-    assert!(preflight.is_fit());
-    let codes: Vec<_> = preflight.findings.iter().map(payproof::store::StoreFinding::code).collect();
+    let store_check = builder().store(MemoryStore::new()).build().unwrap().check_store().await;
+    assert!(store_check.is_fit());
+    let codes: Vec<_> = store_check.findings.iter().map(payproof::store::StoreFinding::code).collect();
     assert_eq!(codes, ["not_shared", "volatile"]);
-    assert_eq!(preflight.store.unwrap().server.as_ref(), "memory");
+    assert_eq!(store_check.store.unwrap().server.as_ref(), "memory");
 }

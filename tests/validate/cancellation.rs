@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use crate::support::{NO_PATTERNS, busy, intent, is_valid, ms, paid, paused_runtime, poll_once, secs, settle};
 use payproof::provider::ProviderError;
+use payproof::telemetry::BreakerState;
 use payproof::testing::{ScriptedProvider, Step};
-use payproof::{Breaker, BreakerState, Jitter, Retry, Schedule, Validate, Validator};
+use payproof::{Breaker, Jitter, Retry, Schedule, Validate, Validator};
 use tokio::time::{Instant, advance, sleep};
 
 /// How far the clock goes between two polls.

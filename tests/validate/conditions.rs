@@ -5,12 +5,14 @@ use std::future::{Future, pending, ready};
 use std::time::Duration;
 
 use payproof::envelope::Failure;
+use payproof::guard::{Effect, GuardError, Operation};
 use payproof::provider::{ProviderError, RateLimit};
+use payproof::redeem::RedeemError;
 use payproof::store::{Claim, Durability, Inspection, MemoryStore, RestartLoss, Store, StoreError, Stored, Swap};
 use payproof::testing::{FlakyStore, ScriptedProvider, Step, StoreFault};
 use payproof::{
-    BuildError, Effect, ErrorInfo, GuardError, IdempotencyKey, InvalidIntent, Operation, PaymentId, Proof, RedeemError,
-    ValidateError, Validator, ValidatorBuilder, Verdict,
+    BuildError, ErrorInfo, IdempotencyKey, InvalidIntent, PaymentId, Proof, ValidateError, Validator, ValidatorBuilder,
+    Verdict,
 };
 use tokio::time::advance;
 
@@ -194,7 +196,7 @@ async fn of_the_store(service: &Service) -> Vec<Said> {
         said(GUARD, &guarded),
         said(GUARD, &service.validator.guard().status(&write()).await.unwrap_err()),
         said(REDEEM, &service.redeem().await),
-        said(VALIDATE, &service.validator.kept(&payment).await.unwrap_err()),
+        said(VALIDATE, &service.validator.stored_facts(&payment).await.unwrap_err()),
         #[cfg(feature = "webhook")]
         said(WEBHOOK, &webhooks::deliver(&service.validator).await),
     ]
@@ -368,9 +370,9 @@ async fn what_a_guard_alone_can_say_is_in_its_docs() {
     });
     let protected = said(GUARD, &protected.await.unwrap_err());
     assert_eq!((protected.code, protected.status, protected.is_retryable), ("indeterminate", 503, true));
-    let resolved = guard.resolve(&write(), payproof::Resolution::done_without_result(), "me").await.unwrap_err();
+    let resolved = guard.resolve(&write(), payproof::guard::Resolution::done_without_result(), "me").await.unwrap_err();
     assert_eq!(said(GUARD, &resolved).code, "nothing_to_resolve");
-    let resolved = guard.resolve(&write(), payproof::Resolution::done_without_result(), "").await.unwrap_err();
+    let resolved = guard.resolve(&write(), payproof::guard::Resolution::done_without_result(), "").await.unwrap_err();
     assert_eq!(said(GUARD, &resolved).code, "misconfigured");
 }
 

@@ -6,13 +6,12 @@ use std::time::Duration;
 
 use crate::support::{failing, intent, intent_of, paid, plain, provider, secs};
 use payproof::envelope::{Failure, Success};
+use payproof::guard::{Effect, EffectCall, Operation};
 use payproof::provider::ProviderError;
+use payproof::redeem::RedeemError;
 use payproof::store::{MemoryStore, RestartLoss};
 use payproof::testing::{FlakyStore, StoreFault};
-use payproof::{
-    Currency, Effect, Finding, GuardCall, Mode, Money, Operation, PaymentIntent, PaymentStatus, ProviderPayment,
-    RedeemError, Validator, Verdict,
-};
+use payproof::{Currency, Finding, Mode, Money, PaymentIntent, PaymentStatus, ProviderPayment, Validator, Verdict};
 use serde_json::{Value, json};
 
 fn body(failure: &Failure) -> Value {
@@ -173,7 +172,7 @@ async fn a_guarded_call_keeps_its_status_and_code() {
     let refund = |amount: &str| {
         Operation::new("store_42", "refund", "k", Effect::write()).unwrap().claim("amount", amount).unwrap()
     };
-    let refused = |_: GuardCall| async { Err::<(), _>(ProviderError::refused("secret text").with_status(402)) };
+    let refused = |_: EffectCall| async { Err::<(), _>(ProviderError::refused("secret text").with_status(402)) };
     let failure = Failure::from(guard.run(&refund("1"), refused).await.unwrap_err());
     assert_eq!((failure.http_status(), failure.code()), (422, "REFUSED"));
     assert!(!body(&failure).to_string().contains("secret text"));

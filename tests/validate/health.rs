@@ -5,15 +5,14 @@
 use std::time::Duration;
 
 use crate::support::{busy, failing, intent, plain, poll_now, provider, secs, settle};
+use payproof::guard::{Effect, EffectCall, Operation, Resolution};
+use payproof::health::{Health, HealthReason};
 use payproof::provider::{ProviderError, RateLimit};
 use payproof::store::{
     Claim, Durability, Extras, Inspection, MemoryStore, RestartLoss, Store, StoreError, StoreFinding, Stored, Swap,
 };
 use payproof::testing::{FlakyStore, ScriptedProvider, StoreFault, StoreVerb};
-use payproof::{
-    Breaker, Effect, GuardCall, Health, HealthReason, IdempotencyKey, Operation, RecordKind, Resolution, Retry,
-    RetryBudget, Validator,
-};
+use payproof::{Breaker, IdempotencyKey, RecordKind, Retry, RetryBudget, Validator};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -73,7 +72,7 @@ async fn a_store_that_refuses_degrades() {
     let health = validator.health().await;
     assert!(!health.is_ready());
     assert_eq!(codes(health.reasons()), ["unreachable", "indeterminate_unknown"]);
-    assert_eq!(health.preflight().store, None);
+    assert_eq!(health.store_check().store, None);
     store.always(None);
     tokio::time::advance(secs(2)).await;
     assert!(validator.health().await.is_ready());
@@ -271,7 +270,7 @@ async fn an_operation_that_stays_indeterminate_degrades_until_it_is_resolved() {
     let (validator, _store) = over_store(&provider());
     let guard = validator.guard();
     let capture = Operation::new("store_42", "capture", "order 6735", Effect::write()).unwrap();
-    let cut = |_call: GuardCall| async { Err::<(), _>(ProviderError::outcome_unknown("reset")) };
+    let cut = |_call: EffectCall| async { Err::<(), _>(ProviderError::outcome_unknown("reset")) };
     assert!(guard.run(&capture, cut).await.unwrap_err().is_indeterminate());
     assert!(validator.health().await.is_ready(), "it may be run again at once");
     tokio::time::advance(secs(90)).await;
@@ -306,7 +305,7 @@ fn outside_a_runtime_it_says_so_and_does_not_panic() {
     let validator = Validator::builder(provider()).build().unwrap();
     let std::task::Poll::Ready(health) = poll_now(validator.health()) else { panic!("it waits for nothing") };
     assert!(!health.is_ready());
-    let StoreFinding::Unreachable { reason } = &health.preflight().findings[0] else { panic!("{health:?}") };
+    let StoreFinding::Unreachable { reason } = &health.store_check().findings[0] else { panic!("{health:?}") };
     assert!(reason.contains("runtime"), "{reason}");
 }
 

@@ -11,8 +11,9 @@ mod time;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use payproof::provider::AttemptOutcome;
 use payproof::provider::{ProviderError, ProviderIdentity, RateLimit, provider_fn};
-use payproof::{AttemptOutcome, Jitter, Retry, Schedule, ValidateError, Validator, ValidatorBuilder};
+use payproof::{Jitter, Retry, Schedule, ValidateError, Validator, ValidatorBuilder};
 use tokio::time::Instant;
 
 use crate::support::{failing, intent, ms, paid, plain};

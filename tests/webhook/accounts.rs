@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use payproof::health::HealthReason;
 use payproof::provider::ProviderIdentity;
 use payproof::store::MemoryStore;
 use payproof::testing::webhook::EventBody;
 use payproof::testing::{FlakyStore, ScriptedProvider, Step, StoreFault};
 use payproof::webhook::{OtherAccounts, StripeWebhooks};
-use payproof::{HealthReason, Mode, Provenance, Validator, ValidatorBuilder};
+use payproof::{Mode, Provenance, Validator, ValidatorBuilder};
 
 use crate::support::{NO_PATTERNS, intent, is_valid, paid, secs, settle};
 use crate::{Runs, deliver, event, secret, webhooks_of};

@@ -3,9 +3,10 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use payproof::provider::AttemptOutcome;
 use payproof::provider::{Provider as _, provider_fn};
 use payproof::store::{Severity, env_choices};
-use payproof::{AttemptOutcome, Currency, Money, PaymentIntent, Retry, Stripe, ValidateError, Validator};
+use payproof::{Currency, Money, PaymentIntent, Retry, Stripe, ValidateError, Validator};
 
 use crate::output::{Color, Paint, plain, print, shown};
 use crate::settings::{self, SECRET_KEY, StoreSettings, variable};
@@ -145,7 +146,7 @@ async fn look_up(validator: &Validator) -> Result<Duration, ValidateError> {
     let intent = PaymentIntent::new("doctor", NO_PAYMENT, money)?;
     let validation = validator.validate(intent).max_age(Duration::ZERO).await?;
     let took = validation.attempts().iter().filter(|attempt| *attempt.outcome() == AttemptOutcome::Facts);
-    Ok(took.map(payproof::Attempt::duration).sum())
+    Ok(took.map(payproof::provider::Attempt::duration).sum())
 }
 
 /// What kind of key it is, and nothing of the key itself.
@@ -169,7 +170,7 @@ async fn store(args: &DoctorArgs, report: &mut CheckReport) -> Result<(), Troubl
     report.say(&Level::Fine, "store", &store.to_string())?;
     // The store itself is looked at, and no record in it, so whose they are does not matter here.
     let validator = args.store.attach(args.provider.without_provider()?, store)?.build()?;
-    let found = validator.check().await;
+    let found = validator.check_store().await;
     if let Some(seen) = &found.store {
         let version = seen.version.as_deref().map(|version| format!(" {version}")).unwrap_or_default();
         let text = format!("{}{version} answers in {}", seen.server, shown(seen.latency));

@@ -1,6 +1,6 @@
 //! The list of indeterminate operations: it is unknown whether the provider executed them.
 
-use payproof::UnresolvedList;
+use payproof::guard::IndeterminateList;
 use serde_json::json;
 
 use crate::output::{millis, plain, print, shown, table};
@@ -21,12 +21,12 @@ pub(crate) struct IndeterminateArgs {
 }
 
 pub(crate) async fn run(args: IndeterminateArgs) -> Result<Status, Trouble> {
-    let list = args.records.validator()?.guard().unresolved().await?;
+    let list = args.records.validator()?.guard().indeterminate().await?;
     print(&if args.json { as_json(&list) } else { as_text(&list) })?;
     Ok(if list.is_empty() { Status::Fine } else { Status::NotFine })
 }
 
-fn as_json(list: &UnresolvedList) -> String {
+fn as_json(list: &IndeterminateList) -> String {
     let lines = list.iter().map(|operation| {
         let line = json!({
             "reference": operation.reference().to_string(),
@@ -40,7 +40,7 @@ fn as_json(list: &UnresolvedList) -> String {
     lines.chain(more).collect()
 }
 
-fn as_text(list: &UnresolvedList) -> String {
+fn as_text(list: &IndeterminateList) -> String {
     if list.is_empty() {
         return "nothing is indeterminate\n".to_owned();
     }

@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use payproof::{KeptFacts, PaymentId, Redemption, Validator};
+use payproof::redeem::Redemption;
+use payproof::{PaymentId, StoredFacts, Validator};
 use serde_json::{Map, Value, json};
 
 use crate::output::{millis, plain, print, shown};
@@ -27,7 +28,7 @@ pub(crate) struct InspectArgs {
 pub(crate) async fn run(args: InspectArgs) -> Result<Status, Trouble> {
     let payment = PaymentId::parse(&args.payment)?;
     let validator = args.records.validator()?;
-    let kept = validator.kept(&payment).await?;
+    let kept = validator.stored_facts(&payment).await?;
     let redemption = redemption(&validator, &payment).await?;
     let is_nothing = kept.is_none() && redemption.is_none();
     let text = if args.json {
@@ -42,13 +43,13 @@ pub(crate) async fn run(args: InspectArgs) -> Result<Status, Trouble> {
 /// A store that other processes do not see holds none.
 async fn redemption(validator: &Validator, payment: &PaymentId) -> Result<Option<Redemption>, Trouble> {
     match validator.redemption(payment).await {
-        Err(payproof::RedeemError::StoreNotShared) => Ok(None),
+        Err(payproof::redeem::RedeemError::StoreNotShared) => Ok(None),
         redemption => Ok(redemption?),
     }
 }
 
 /// The facts by name, as far as they were stated. Who paid is not shown, and metadata may hold anything.
-fn facts(kept: &KeptFacts) -> Map<String, Value> {
+fn facts(kept: &StoredFacts) -> Map<String, Value> {
     let facts = kept.facts().and_then(|facts| serde_json::to_value(facts).ok());
     let Some(Value::Object(mut facts)) = facts else { return Map::new() };
     for private in ["id", "customer"] {
@@ -58,7 +59,7 @@ fn facts(kept: &KeptFacts) -> Map<String, Value> {
     facts
 }
 
-fn as_json(payment: &PaymentId, kept: Option<KeptFacts>, redemption: Option<Redemption>) -> String {
+fn as_json(payment: &PaymentId, kept: Option<StoredFacts>, redemption: Option<Redemption>) -> String {
     let kept = kept.map(|kept| {
         json!({
             "facts": facts(&kept),
@@ -80,7 +81,7 @@ fn as_json(payment: &PaymentId, kept: Option<KeptFacts>, redemption: Option<Rede
     format!("{}\n", json!({ "payment": payment, "kept": kept, "redemption": redemption }))
 }
 
-fn as_text(payment: &PaymentId, kept: Option<&KeptFacts>, redemption: Option<&Redemption>) -> String {
+fn as_text(payment: &PaymentId, kept: Option<&StoredFacts>, redemption: Option<&Redemption>) -> String {
     let mut text = format!("Payment:  {payment}\n");
     // Writing to a string does not fail.
     match kept {

@@ -1,6 +1,6 @@
 //! Says what became of an operation or a request.
 
-use payproof::{GuardError, OperationReference, Resolution};
+use payproof::guard::{GuardError, OperationReference, Resolution};
 use serde_json::Value;
 
 use crate::output::note;

@@ -21,7 +21,7 @@ use crate::lookup::error::ValidateError;
 use crate::lookup::facts_cache::{FactsCache, Kept, Proven, Stamp};
 use crate::lookup::facts_flight::{FactsFlight, FactsFlights, FactsOutcome, FlightNotes, Source};
 use crate::lookup::key_register::{KeyRegister, KeyState};
-use crate::lookup::shared_facts::{KeptFacts, SharedFacts};
+use crate::lookup::shared_facts::{SharedFacts, StoredFacts};
 use crate::lookup::validation::Validation;
 use crate::moment::Moment;
 use crate::payment::facts::ProviderPayment;
@@ -70,7 +70,7 @@ pub(crate) struct Engine {
     pub(crate) looked: AtomicBool,
     pub(crate) last_look: LastLook,
     /// The most operations of one tenant on the list of what is unresolved, and those that wait for a place there.
-    pub(crate) unresolved_per_tenant: usize,
+    pub(crate) indeterminate_per_tenant: usize,
     pub(crate) backlog: Backlog,
     /// Where others of this process find it by its account.
     #[cfg(feature = "webhook")]
@@ -345,7 +345,7 @@ impl Engine {
     }
 
     /// What stands in the store, or without one in memory. Looked at, and not judged.
-    pub(crate) async fn look_at(&self, payment: &PaymentId) -> Result<Option<KeptFacts>, LedgerError> {
+    pub(crate) async fn look_at(&self, payment: &PaymentId) -> Result<Option<StoredFacts>, LedgerError> {
         if let Some(shared) = &self.shared {
             return shared.kept(payment).await;
         }
@@ -353,7 +353,7 @@ impl Engine {
         Ok(self.facts.get(payment, now, self.retention).map(|kept| {
             let age = kept.stamp.at.age_at(now);
             let kept_for = self.retention.saturating_sub(age);
-            KeptFacts { facts: Some(kept.facts), age, kept_for, is_being_asked: false, failure: None }
+            StoredFacts { facts: Some(kept.facts), age, kept_for, is_being_asked: false, failure: None }
         }))
     }
 

@@ -9,10 +9,10 @@ use crate::payment::facts::ProviderPayment;
 
 use super::{Payload, SharedFacts, read};
 
-/// What is kept about a payment. Made by [`Validator::kept`](crate::Validator::kept), for looking only: whether a payment
+/// What is kept about a payment. Made by [`Validator::stored_facts`](crate::Validator::stored_facts), for looking only: whether a payment
 /// is valid is for [`validate`](crate::Validator::validate) to say.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KeptFacts {
+pub struct StoredFacts {
     pub(crate) facts: Option<ProviderPayment>,
     pub(crate) age: Duration,
     pub(crate) kept_for: Duration,
@@ -20,7 +20,7 @@ pub struct KeptFacts {
     pub(crate) failure: Option<Box<str>>,
 }
 
-impl KeptFacts {
+impl StoredFacts {
     getters! {
         /// What the provider said; `None` while it is asked for the first time, and after that failed.
         pub fn facts(&self) -> Option<&ProviderPayment> => self.facts.as_ref();
@@ -42,13 +42,13 @@ impl KeptFacts {
 
 impl SharedFacts {
     /// What stands in the store. A forgotten payment has nothing.
-    pub(crate) async fn kept(&self, payment: &PaymentId) -> Result<Option<KeptFacts>, LedgerError> {
+    pub(crate) async fn kept(&self, payment: &PaymentId) -> Result<Option<StoredFacts>, LedgerError> {
         let Some(held) = self.ledger.get(&self.key(payment)).await? else { return Ok(None) };
         let Payload { known, failure, .. } = read(&held)?;
         let before = known.as_ref().map_or(0, |known| known.age_ms);
         let age = Duration::from_millis(before).saturating_add(held.told_age());
         let is_being_asked = held.record.state == State::Claimed && !held.lease_left().is_zero();
-        let kept = KeptFacts {
+        let kept = StoredFacts {
             facts: known.map(|known| known.facts),
             age,
             kept_for: held.ttl_left(),

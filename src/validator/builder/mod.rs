@@ -100,7 +100,7 @@ const MAX_KEYS: usize = 100_000;
 /// | `facts_in_memory` | 100,000 payments |
 /// | `max_keys` | 100,000 |
 /// | `max_keys_per_tenant` | half of `max_keys` |
-/// | `max_unresolved_per_tenant` | 250 of the 500 operations listed |
+/// | `max_indeterminate_per_tenant` | 250 of the 500 operations listed |
 /// | `store` | none: what is known stays in this process |
 /// | `store_timeout` | 1 s for one call to the store |
 /// | `store_prefix` | `payproof` |
@@ -141,7 +141,7 @@ pub struct ValidatorBuilder {
     facts_in_memory: usize,
     max_keys: usize,
     max_keys_per_tenant: Option<usize>,
-    max_unresolved_per_tenant: Option<usize>,
+    max_indeterminate_per_tenant: Option<usize>,
     seed: Option<u64>,
     store: Option<Arc<dyn AnyStore>>,
     store_timeout: Duration,
@@ -182,7 +182,7 @@ impl Validator {
             facts_in_memory: FACTS_IN_MEMORY,
             max_keys: MAX_KEYS,
             max_keys_per_tenant: None,
-            max_unresolved_per_tenant: None,
+            max_indeterminate_per_tenant: None,
             seed: None,
             store: None,
             store_timeout: STORE_TIMEOUT,
@@ -330,7 +330,7 @@ impl ValidatorBuilder {
         let longest_attempt = self.attempt_timeout.min(self.total_deadline);
         let worst_case = self.worst_case();
         let (key_register, flights) = (self.key_register(), self.flights());
-        let unresolved_per_tenant = self.share(self.max_unresolved_per_tenant, MOST_UNRESOLVED);
+        let indeterminate_per_tenant = self.share(self.max_indeterminate_per_tenant, MOST_UNRESOLVED);
         let lease = self.lease_or_default();
         let flight_lease = self.lease.unwrap_or_else(|| self.shortest_renewed_lease());
         let identity = Arc::new(self.identity);
@@ -361,7 +361,7 @@ impl ValidatorBuilder {
             only_instance: self.only_instance,
             looked: AtomicBool::new(false),
             last_look: LastLook::default(),
-            unresolved_per_tenant,
+            indeterminate_per_tenant,
             backlog: Backlog::default(),
             telemetry: Telemetry::new(identity.name(), identity.label(), self.mode.as_str()),
             facts: FactsCache::new(self.facts_in_memory),

@@ -28,7 +28,7 @@ impl ValidatorBuilder {
         /// The most idempotency keys held at once. Default: 100,000. Further ones get an error, since none is evicted.
         ///
         /// A key is held for the whole retention, so 100,000 in 24 h are 1.16 new keys a second: raise this above your
-        /// rate, and watch [`Stats::keys_held`](crate::Stats::keys_held). Keys should come from authenticated callers.
+        /// rate, and watch [`Stats::keys_held`](crate::telemetry::Stats::keys_held). Keys should come from authenticated callers.
         pub fn max_keys(mut self, keys: usize) => self.max_keys = keys;
 
         /// The most idempotency keys of one tenant held at once. Default: half of `max_keys` and at least 100 of it;
@@ -37,12 +37,12 @@ impl ValidatorBuilder {
         /// Further ones get the same error as at `max_keys`, which names this setting. Other tenants go on.
         pub fn max_keys_per_tenant(mut self, keys: usize) => self.max_keys_per_tenant = Some(keys);
 
-        /// The most operations of one tenant on the list of what is [unresolved](crate::Guard::unresolved), which has
+        /// The most operations of one tenant on the list of what is [unresolved](crate::guard::Guard::indeterminate), which has
         /// room for 500. Default: 250; all of it with [`single_tenant`](Self::single_tenant).
         ///
         /// Further ones are counted, and listed as soon as there is room.
-        pub fn max_unresolved_per_tenant(mut self, operations: usize) =>
-            self.max_unresolved_per_tenant = Some(operations);
+        pub fn max_indeterminate_per_tenant(mut self, operations: usize) =>
+            self.max_indeterminate_per_tenant = Some(operations);
     }
 
     pub(super) fn share(&self, set: Option<usize>, whole: usize) -> usize {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use payproof::Receipt;
+use payproof::redeem::Receipt;
 
 use super::{Doing, Event, LONGEST, Owner, Told, owner_of};
 use crate::support::secs;

@@ -66,8 +66,8 @@ fn every_metric_is_on_the_dashboard() {
 
 #[tokio::test(start_paused = true)]
 async fn the_limits_of_the_alerts_are_bounds_of_the_buckets() {
-    assert!(payproof::LATENCY_BUCKETS.is_sorted());
-    assert!(payproof::LATENCY_BUCKETS.contains(&0.05), "store p95 over 50 ms");
+    assert!(payproof::telemetry::LATENCY_BUCKETS.is_sorted());
+    assert!(payproof::telemetry::LATENCY_BUCKETS.contains(&0.05), "store p95 over 50 ms");
     let exporter = Exporter::install();
     everything().await;
     assert!(exporter.text().contains("payproof_store_call_duration_seconds_bucket"), "no summary");

@@ -1,11 +1,12 @@
 //! What is counted, timed and shown.
 
+use payproof::guard::{Effect, EffectCall, Operation, Resolution};
 use payproof::provider::{ProviderError, ProviderIdentity};
 use payproof::store::RestartLoss;
 use payproof::testing::{ScriptedProvider, Step, StoreFault, StoreVerb};
 use payproof::{
-    Breaker, Currency, Effect, GuardCall, IdempotencyKey, Mode, Operation, PaymentStatus, ProviderPayment, Resolution,
-    Retry, RetryBudget, Validator, WhenProviderIsDown,
+    Breaker, Currency, IdempotencyKey, Mode, PaymentStatus, ProviderPayment, Retry, RetryBudget, Validator,
+    WhenProviderIsDown,
 };
 use tokio::join;
 use tokio::time::{Instant, advance, sleep};
@@ -14,7 +15,7 @@ use super::page::Exporter;
 use super::{capture, cut, two_processes};
 use crate::support::{self, busy, failing, intent, intent_of, ms, paid, plain, provider, secs, settle};
 
-async fn done(_call: GuardCall) -> Result<u32, ProviderError> {
+async fn done(_call: EffectCall) -> Result<u32, ProviderError> {
     Ok(7)
 }
 
@@ -176,7 +177,7 @@ async fn what_was_missing_for_an_answer_is_counted_by_reason() {
     let refund = Operation::new("store_42", "refund", "r", Effect::keyed_write(secs(86_400))).unwrap();
     way.script(StoreVerb::Replace, [StoreFault::Refused]);
     let run =
-        one.guard().run(&refund, |call: GuardCall| async move { Ok::<_, ProviderError>(call.provider_key().len()) });
+        one.guard().run(&refund, |call: EffectCall| async move { Ok::<_, ProviderError>(call.provider_key().len()) });
     assert!(!run.await.unwrap().is_recorded());
     let stale = WhenProviderIsDown::ServeStale { up_to: secs(3600) };
     let patient = plain(&provider).retry(Retry::none()).when_provider_is_down(stale).build().unwrap();
@@ -231,7 +232,7 @@ async fn calls_to_the_store_are_timed_by_verb_and_outcome() {
     settle().await;
     for fault in [StoreFault::NotSent, StoreFault::LostReply, StoreFault::Refused] {
         way.script(StoreVerb::Get, [fault, StoreFault::Refused]);
-        assert!(one.guard().unresolved().await.is_err());
+        assert!(one.guard().indeterminate().await.is_err());
         way.always(None);
     }
     let page = exporter.page();

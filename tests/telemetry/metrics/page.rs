@@ -19,7 +19,7 @@ pub(crate) struct Exporter {
 
 impl Exporter {
     pub(crate) fn install() -> Self {
-        let builder = PrometheusBuilder::new().set_buckets(&payproof::LATENCY_BUCKETS).unwrap();
+        let builder = PrometheusBuilder::new().set_buckets(&payproof::telemetry::LATENCY_BUCKETS).unwrap();
         // A guard borrows its recorder; a test can afford to leave one behind.
         let recorder = Box::leak(Box::new(builder.build_recorder()));
         Self { handle: recorder.handle(), _here: metrics::set_default_local_recorder(recorder) }

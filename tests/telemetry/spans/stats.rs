@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use payproof::provider::ProviderError;
+use payproof::telemetry::BreakerState;
 use payproof::testing::Step;
 use payproof::{
-    BreakerState, Currency, IdempotencyKey, Jitter, Mode, PaymentStatus, Provenance, ProviderPayment, Retry, Validator,
+    Currency, IdempotencyKey, Jitter, Mode, PaymentStatus, Provenance, ProviderPayment, Retry, Validator,
     WhenProviderIsDown,
 };
 

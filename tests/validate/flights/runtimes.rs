@@ -6,10 +6,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, mpsc};
 use std::task::{Context, Poll, Waker};
 
+use payproof::guard::{Effect, Operation};
 use payproof::provider::{Provider, ProviderError, ProviderIdentity, provider_fn};
 use payproof::store::RestartLoss;
 use payproof::testing::{ScriptedProvider, Step};
-use payproof::{Effect, Operation, Provenance, Validate, ValidateError, Validation, Validator};
+use payproof::{Provenance, Validate, ValidateError, Validation, Validator};
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::{advance, sleep, timeout};
 

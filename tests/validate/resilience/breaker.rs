@@ -4,8 +4,9 @@ use std::error::Error;
 use std::time::Duration;
 
 use payproof::provider::{ProviderError, RateLimit};
+use payproof::telemetry::BreakerState;
 use payproof::testing::{ScriptedProvider, Step};
-use payproof::{Breaker, BreakerState, Retry, Validator, ValidatorBuilder};
+use payproof::{Breaker, Retry, Validator, ValidatorBuilder};
 use tokio::time::{Instant, advance, sleep};
 
 use super::{code_of, count, start, start_many, stocked};

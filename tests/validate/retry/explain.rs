@@ -1,6 +1,7 @@
 //! What `explain` says a failure would lead to.
 
-use payproof::{AttemptOutcome, Jitter, Retry, Validator};
+use payproof::provider::AttemptOutcome;
+use payproof::{Jitter, Retry, Validator};
 use tokio::time::Instant;
 
 use super::TICK;

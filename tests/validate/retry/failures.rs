@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use payproof::provider::{Answer, Call, Provider, ProviderError, ProviderIdentity, provider_fn};
-use payproof::{AttemptOutcome, BuildError, PaymentId, ProviderPayment, Rule, Validator, ValidatorBuilder};
+use payproof::provider::{AttemptOutcome, Rule};
+use payproof::{BuildError, PaymentId, ProviderPayment, Validator, ValidatorBuilder};
 
 use super::{refused_after, rule_of};
 use crate::support::{busy, failing, intent, is_valid, paid, plain, provider, secs};

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use payproof::provider::WaitReason;
 use payproof::provider::{ProviderError, ProviderIdentity, RateLimit, provider_fn};
 use payproof::testing::Step;
-use payproof::{Retry, Schedule, Validator, WaitReason};
+use payproof::{Retry, Schedule, Validator};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep};
 

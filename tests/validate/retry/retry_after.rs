@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use payproof::provider::ProviderError;
-use payproof::{Jitter, Retry, Schedule, ValidatorBuilder, WaitReason};
+use payproof::provider::WaitReason;
+use payproof::{Jitter, Retry, Schedule, ValidatorBuilder};
 
 use super::{exact, refused_after};
 use crate::support::{NO_PATTERNS, busy, ms, secs};

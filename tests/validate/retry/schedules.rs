@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use payproof::provider::{Reach, WaitReason};
 use payproof::testing::Step;
-use payproof::{Jitter, Reach, Retry, Schedule, ValidatorBuilder, WaitReason};
+use payproof::{Jitter, Retry, Schedule, ValidatorBuilder};
 use tokio::time::Instant;
 
 use super::{TICK, exact, refused_after, rule_of};
@@ -16,7 +17,7 @@ use crate::support::{NO_PATTERNS, busy, failing, intent, is_valid, ms, paused_ru
 async fn a_lasting_failure_gets_one_attempt_and_three_retries() {
     let (error, _, calls) = refused_after(busy(), |builder| builder).await;
     assert_eq!(calls, 4);
-    let numbers: Vec<_> = error.attempts().iter().map(payproof::Attempt::number).collect();
+    let numbers: Vec<_> = error.attempts().iter().map(payproof::provider::Attempt::number).collect();
     assert_eq!(numbers, [1, 2, 3, 4]);
     assert!(error.attempts().iter().all(|attempt| attempt.reach() == Reach::Answered && attempt.status() == Some(503)));
     assert_eq!(error.attempts()[3].wait(), None, "nothing is waited for after the last attempt");

@@ -3,9 +3,10 @@
 use std::error::Error;
 use std::sync::{Arc, Mutex};
 
+use payproof::provider::{AttemptOutcome, Reach, Rule};
 use payproof::provider::{ProviderError, ProviderIdentity, provider_fn};
 use payproof::testing::{ScriptedProvider, Step};
-use payproof::{AttemptOutcome, Jitter, Reach, Retry, Rule, Schedule, Validator};
+use payproof::{Jitter, Retry, Schedule, Validator};
 use proptest::prelude::*;
 use tokio::time::Instant;
 

@@ -1,7 +1,8 @@
 //! How results are written: as a table, as JSON lines, or as CSV.
 
 use clap::ValueEnum;
-use payproof::{Attempt, AttemptOutcome, Verdict};
+use payproof::Verdict;
+use payproof::provider::{Attempt, AttemptOutcome};
 use serde::Serialize;
 
 use crate::output::{millis, plain};

@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use payproof::{Attempt, AttemptOutcome, Capture, PaymentId, PaymentIntent, Rule, ValidateError, Validation, Verdict};
+use payproof::provider::{Attempt, AttemptOutcome, Rule};
+use payproof::{Capture, PaymentId, PaymentIntent, ValidateError, Validation, Verdict};
 
 use crate::output::{plain, shown, table};
 use crate::status::Status;

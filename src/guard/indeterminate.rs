@@ -73,14 +73,14 @@ impl fmt::Debug for OperationReference {
 
 /// An operation of which it is unknown whether it was executed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unresolved {
+pub struct IndeterminateOperation {
     tenant: Box<str>,
     name: Box<str>,
     reference: OperationReference,
     age: Duration,
 }
 
-impl Unresolved {
+impl IndeterminateOperation {
     getters! {
         /// Whose operation it is.
         pub fn tenant(&self) -> &str => &self.tenant;
@@ -88,7 +88,7 @@ impl Unresolved {
         /// What it does.
         pub fn name(&self) -> &str => &self.name;
 
-        /// What to give to [`resolve_reference`](crate::Guard::resolve_reference).
+        /// What to give to [`resolve_reference`](crate::guard::Guard::resolve_reference).
         pub fn reference(&self) -> OperationReference => self.reference;
 
         /// How long it has been on the list, by the store's clock.
@@ -98,14 +98,14 @@ impl Unresolved {
 
 /// What has to be looked into, the oldest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct UnresolvedList {
-    operations: Vec<Unresolved>,
+pub struct IndeterminateList {
+    operations: Vec<IndeterminateOperation>,
     not_listed: u64,
 }
 
-impl UnresolvedList {
+impl IndeterminateList {
     /// Goes through the list, the oldest first.
-    pub fn iter(&self) -> std::slice::Iter<'_, Unresolved> {
+    pub fn iter(&self) -> std::slice::Iter<'_, IndeterminateOperation> {
         self.operations.iter()
     }
 
@@ -117,7 +117,7 @@ impl UnresolvedList {
         pub fn is_empty(&self) -> bool => self.operations.is_empty() && self.not_listed == 0;
 
         /// About how many more there are than the list has room for: it holds 500, and of one tenant's 250 unless
-        /// [`max_unresolved_per_tenant`](crate::ValidatorBuilder::max_unresolved_per_tenant) says otherwise.
+        /// [`max_indeterminate_per_tenant`](crate::ValidatorBuilder::max_indeterminate_per_tenant) says otherwise.
         ///
         /// They are listed as soon as there is room: when the process that found them resolves one of the others or
         /// reads the list, as for its health page; after that process has ended, when they are next run.
@@ -132,13 +132,13 @@ impl UnresolvedList {
     /// How long the oldest one has been on the list. Worth an alarm.
     #[must_use]
     pub fn oldest(&self) -> Option<Duration> {
-        self.operations.first().map(Unresolved::age)
+        self.operations.first().map(IndeterminateOperation::age)
     }
 }
 
-impl<'l> IntoIterator for &'l UnresolvedList {
-    type Item = &'l Unresolved;
-    type IntoIter = std::slice::Iter<'l, Unresolved>;
+impl<'l> IntoIterator for &'l IndeterminateList {
+    type Item = &'l IndeterminateOperation;
+    type IntoIter = std::slice::Iter<'l, IndeterminateOperation>;
 
     fn into_iter(self) -> Self::IntoIter {
         self.iter()
@@ -193,7 +193,7 @@ pub(super) struct Index<'e> {
 impl<'e> Index<'e> {
     pub(super) fn new(engine: &'e Engine, ttl: Duration) -> Self {
         let digest = engine.identity.fingerprint("unresolved", &[]);
-        Self { engine, key: engine.effects.key(Kind::Unresolved, &digest), ttl }
+        Self { engine, key: engine.effects.key(Kind::Indeterminate, &digest), ttl }
     }
 
     /// The list on which an operation belongs.
@@ -231,7 +231,7 @@ impl<'e> Index<'e> {
     /// Whether another operation of a tenant finds room: on the list, and in the tenant's share of it.
     fn has_room(&self, list: &List, tenant: &str) -> bool {
         let of_tenant = list.items.iter().filter(|item| *item.tenant == *tenant).count();
-        list.items.len() < MOST_LISTED && of_tenant < self.engine.unresolved_per_tenant
+        list.items.len() < MOST_LISTED && of_tenant < self.engine.indeterminate_per_tenant
     }
 
     /// Puts those on the list that found no room before, as far as there is some now.
@@ -290,7 +290,7 @@ impl<'e> Index<'e> {
     }
 
     /// What is on the list.
-    pub(super) async fn list(&self) -> Result<UnresolvedList, LedgerError> {
+    pub(super) async fn list(&self) -> Result<IndeterminateList, LedgerError> {
         self.fill().await?;
         let mut list = self.read().await?;
         // What cannot be checked now, is checked another time.
@@ -306,7 +306,7 @@ impl<'e> Index<'e> {
                 })
                 .await?;
         }
-        let operation = |Item { reference, tenant, name, age_ms }| Unresolved {
+        let operation = |Item { reference, tenant, name, age_ms }| IndeterminateOperation {
             tenant,
             name,
             reference: OperationReference(Fingerprint::from_bytes(reference)),
@@ -314,7 +314,7 @@ impl<'e> Index<'e> {
         };
         let mut operations: Vec<_> = list.items.into_iter().map(operation).collect();
         operations.sort_by_key(|operation| std::cmp::Reverse(operation.age));
-        Ok(UnresolvedList { operations, not_listed: list.not_listed })
+        Ok(IndeterminateList { operations, not_listed: list.not_listed })
     }
 
     /// Which of those on the list their records no longer bear out: of so many in a row, from anywhere in the list.
@@ -384,8 +384,8 @@ mod tests {
         let item =
             |byte| Item { reference: [byte; 32], tenant: "store_42".into(), name: "refund".into(), age_ms: 61_000 };
         let list = List { items: vec![item(0x44), item(0x55)], not_listed: 3 };
-        is_golden(Kind::Unresolved, 1, "listed", State::Settled, false, &list);
-        is_golden(Kind::Unresolved, 1, "empty", State::Settled, false, &List::default());
+        is_golden(Kind::Indeterminate, 1, "listed", State::Settled, false, &list);
+        is_golden(Kind::Indeterminate, 1, "empty", State::Settled, false, &List::default());
         is_golden_json("operation_reference", &OperationReference::new(Fingerprint::from_bytes([0x44; 32])));
     }
 }

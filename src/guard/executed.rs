@@ -6,14 +6,14 @@ use crate::provider::attempt_log::Attempt;
 
 /// The result of an operation that was executed, now or before.
 #[derive(Clone)]
-pub struct Done<T> {
+pub struct Executed<T> {
     pub(super) value: T,
     pub(super) provenance: Provenance,
     pub(super) attempts: Vec<Attempt>,
     pub(super) degraded: Option<Degradation>,
 }
 
-impl<T> Done<T> {
+impl<T> Executed<T> {
     /// What the call returned.
     #[must_use]
     pub fn value(&self) -> &T {
@@ -47,4 +47,4 @@ impl<T> Done<T> {
 }
 
 // Shows where the result comes from, and not what it is.
-partial_debug!(Done<T>, self => provenance: self.provenance, degraded: self.degraded, attempts: self.attempts);
+partial_debug!(Executed<T>, self => provenance: self.provenance, degraded: self.degraded, attempts: self.attempts);

@@ -16,14 +16,14 @@ const SLOW: Duration = Duration::from_millis(50);
 /// What a look at the store found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Preflight {
+pub struct StoreCheck {
     /// What the store says of itself; `None` when it does not answer.
     pub store: Option<Inspection>,
     /// What its user should know, the worst first.
     pub findings: Vec<StoreFinding>,
 }
 
-impl Preflight {
+impl StoreCheck {
     /// Whether nothing found keeps it from working.
     #[must_use]
     pub fn is_fit(&self) -> bool {
@@ -31,16 +31,16 @@ impl Preflight {
     }
 }
 
-pub(crate) async fn look(engine: &Engine) -> Preflight {
+pub(crate) async fn look(engine: &Engine) -> StoreCheck {
     found(engine, engine.effects.inspect().await)
 }
 
 /// What was found a moment ago, or is found now.
-pub(crate) async fn look_recently(engine: &Engine) -> Preflight {
+pub(crate) async fn look_recently(engine: &Engine) -> StoreCheck {
     found(engine, engine.last_look.recent(&engine.effects).await)
 }
 
-fn found(engine: &Engine, inspected: Result<Inspection, LedgerError>) -> Preflight {
+fn found(engine: &Engine, inspected: Result<Inspection, LedgerError>) -> StoreCheck {
     let (store, mut findings) = match inspected {
         Ok(inspection) => {
             let slow = (inspection.latency > SLOW).then_some(StoreFinding::Slow { latency: inspection.latency });
@@ -63,7 +63,7 @@ fn found(engine: &Engine, inspected: Result<Inspection, LedgerError>) -> Preflig
         }
     }
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity()));
-    Preflight { store, findings }
+    StoreCheck { store, findings }
 }
 
 /// What a restart loses, if it loses anything. Of records that end with the process that is said already.

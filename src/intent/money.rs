@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use crate::accessors::getters;
 use crate::intent::currency::Currency;
 use crate::intent::invalid_intent::{Field, InvalidIntent};
 
@@ -68,21 +69,15 @@ impl Money {
         Self { digits, scale, currency }
     }
 
-    /// The currency.
-    #[must_use]
-    pub fn currency(&self) -> Currency {
-        self.currency
-    }
+    getters! {
+        /// The currency.
+        pub fn currency(&self) -> Currency => self.currency;
 
-    /// Whether the amount is zero, as a provider may report and no caller may claim.
-    #[must_use]
-    pub fn is_zero(&self) -> bool {
-        self.digits == 0
-    }
+        /// Whether the amount is zero, as a provider may report and no caller may claim.
+        pub fn is_zero(&self) -> bool => self.digits == 0;
 
-    /// The decimal without its currency.
-    pub(crate) fn amount(&self) -> (u64, u8) {
-        (self.digits, self.scale)
+        /// The decimal without its currency.
+        pub(crate) fn amount(&self) -> (u64, u8) => (self.digits, self.scale);
     }
 }
 

@@ -55,15 +55,12 @@ impl PaymentId {
         }
     }
 
-    /// Where the payment stands in tables. Equality is decided on the id itself.
-    pub(crate) fn position(&self) -> u64 {
-        self.position
-    }
+    getters! {
+        /// Where the payment stands in tables. Equality is decided on the id itself.
+        pub(crate) fn position(&self) -> u64 => self.position;
 
-    /// The id as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.text
+        /// The id as text.
+        pub fn as_str(&self) -> &str => &self.text;
     }
 }
 
@@ -234,13 +231,11 @@ impl PaymentIntent {
         pub fn customer(&self) -> Option<&str> => self.0.texts.customer();
     }
 
-    pub(crate) fn key(&self) -> Option<&IdempotencyKey> {
-        self.0.key.as_ref()
-    }
+    getters! {
+        pub(crate) fn key(&self) -> Option<&IdempotencyKey> => self.0.key.as_ref();
 
-    /// Covers every claim and no key.
-    pub(crate) fn fingerprint(&self) -> &Fingerprint {
-        &self.0.fingerprint
+        /// Covers every claim and no key.
+        pub(crate) fn fingerprint(&self) -> &Fingerprint => &self.0.fingerprint;
     }
 }
 

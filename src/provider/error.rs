@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::accessors::setters;
+use crate::accessors::{getters, setters};
 #[cfg(feature = "stripe")]
 use crate::http::transport::TransportError;
 use crate::provider::attempt_log::Reach;
@@ -190,52 +190,31 @@ impl ProviderError {
             self.0.request_id = Some(presentable(id.as_ref(), MAX_MESSAGE));
     }
 
-    pub(crate) fn kind(&self) -> Kind {
-        self.0.kind
-    }
+    getters! {
+        pub(crate) fn kind(&self) -> Kind => self.0.kind;
 
-    pub(crate) fn text(&self) -> &str {
-        self.0.text.as_ref().map_or(&self.0.message, |text| &text.0)
-    }
+        pub(crate) fn text(&self) -> &str => self.0.text.as_ref().map_or(&self.0.message, |text| &text.0);
 
-    /// The HTTP status, if the provider answered over HTTP.
-    #[must_use]
-    pub fn status(&self) -> Option<u16> {
-        self.0.status
-    }
+        /// The HTTP status, if the provider answered over HTTP.
+        pub fn status(&self) -> Option<u16> => self.0.status;
 
-    /// The provider's error code.
-    #[must_use]
-    pub fn code(&self) -> Option<&str> {
-        self.0.code.as_deref()
-    }
+        /// The provider's error code.
+        pub fn code(&self) -> Option<&str> => self.0.code.as_deref();
 
-    pub(crate) fn advice(&self) -> Option<Advice> {
-        self.0.advice
-    }
+        pub(crate) fn advice(&self) -> Option<Advice> => self.0.advice;
 
-    pub(crate) fn wait(&self) -> Option<Duration> {
-        self.0.retry_after
-    }
+        pub(crate) fn wait(&self) -> Option<Duration> => self.0.retry_after;
 
-    /// Whom a rate limit concerns, where that was said.
-    pub(crate) fn limits(&self) -> Option<RateLimit> {
-        self.0.rate_limit
-    }
+        /// Whom a rate limit concerns, where that was said.
+        pub(crate) fn limits(&self) -> Option<RateLimit> => self.0.rate_limit;
 
-    /// Whether it is a rate limit, whomever it concerns.
-    pub(crate) fn is_rate_limit(&self) -> bool {
-        self.0.rate_limit.is_some() || self.0.status == Some(429)
-    }
+        /// Whether it is a rate limit, whomever it concerns.
+        pub(crate) fn is_rate_limit(&self) -> bool => self.0.rate_limit.is_some() || self.0.status == Some(429);
 
-    /// The provider's id of the request.
-    #[must_use]
-    pub fn provider_request_id(&self) -> Option<&str> {
-        self.0.request_id.as_deref()
-    }
+        /// The provider's id of the request.
+        pub fn provider_request_id(&self) -> Option<&str> => self.0.request_id.as_deref();
 
-    pub(crate) fn is_timeout(&self) -> bool {
-        self.0.timed_out
+        pub(crate) fn is_timeout(&self) -> bool => self.0.timed_out;
     }
 
     /// How far the call got.

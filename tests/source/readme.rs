@@ -19,15 +19,57 @@ fn the_example_is_the_one_that_runs_as_a_doc_test() {
     assert_eq!(readme, visible);
 }
 
+/// The rows of the table of defaults, each as the setting and what is said of it.
+fn defaults(text: &'static str, prefix: &str) -> Vec<(&'static str, &'static str)> {
+    let mut table = text.lines().filter_map(|line| line.strip_prefix(prefix)).skip_while(|line| *line != HEAD);
+    table.by_ref().take(2).for_each(drop);
+    let rows = table.map_while(|line| line.strip_prefix("| `")?.strip_suffix(" |")?.split_once("` | "));
+    rows.collect()
+}
+
+const HEAD: &str = "| setting | default |";
+
 #[test]
 fn the_defaults_are_those_of_the_builder() {
-    let rows = |text: &'static str, prefix: &str| -> Vec<&'static str> {
-        let table = text.lines().filter_map(|line| line.strip_prefix(prefix));
-        let mut table = table.skip_while(|line| *line != "| setting | default |");
-        table.by_ref().take(2).for_each(drop);
-        table.take_while(|line| line.starts_with("| `")).collect()
-    };
-    let (readme, builder) = (rows(README, ""), rows(BUILDER, "/// "));
+    let builder = defaults(BUILDER, "/// ");
     assert!(builder.len() >= 15, "the builder has a table of defaults");
-    assert_eq!(readme, builder);
+    assert_eq!(defaults(README, ""), builder);
+}
+
+#[test]
+fn the_table_says_what_the_constants_are() {
+    let mut compared = 0;
+    for line in BUILDER.lines().map(|line| line.trim_start().trim_start_matches("pub ")) {
+        let constant = line.strip_prefix("const ").and_then(|rest| rest.strip_suffix(';')?.split_once(": "));
+        let Some((name, (_, value))) = constant.and_then(|(name, rest)| Some((name, rest.split_once(" = ")?))) else {
+            continue;
+        };
+        let setting = name.to_lowercase();
+        if let Some((_, said)) = defaults(BUILDER, "/// ").into_iter().find(|(named, _)| *named == setting) {
+            assert_eq!(in_table(said), in_code(value), "{setting}: {said}");
+            compared += 1;
+        }
+    }
+    assert!(compared >= 12, "{compared} constants");
+    assert_eq!(in_code(&payproof::Retry::RETRIES.to_string()), "3", "`retry` says 3 retries");
+}
+
+/// A number, a time in seconds, or a text: `Duration::from_secs(15 * 60)` is 900.
+fn in_code(value: &str) -> String {
+    let text = value.trim_start_matches("Duration::from_secs(").trim_end_matches(')').replace('_', "");
+    let product: Option<u64> = text.split(" * ").map(|factor| factor.parse::<u64>().ok()).product();
+    product.map_or(text.replace('"', ""), |number| number.to_string())
+}
+
+/// The same of what a table says: `15 min` is 900.
+fn in_table(said: &str) -> String {
+    let mut words = said.split(' ').map(|word| word.trim_matches([',', '`']));
+    let first = words.next().unwrap_or_default().replace(',', "");
+    let seconds = match words.next() {
+        Some("min") => 60,
+        Some("h") => 3_600,
+        Some("days") => 86_400,
+        _ => 1,
+    };
+    first.parse::<u64>().map_or(first, |number| (number * seconds).to_string())
 }

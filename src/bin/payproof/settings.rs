@@ -1,6 +1,7 @@
 //! The settings that several commands share: the provider, the calls to it, and the store.
 
 use std::env::{self, VarError};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -19,6 +20,14 @@ const NOWHERE: &str = "http://127.0.0.1:9";
 
 /// In the place of the key where no provider is asked.
 const NO_KEY: &str = "unused";
+
+/// The library's defaults, as an operator writes them.
+static ATTEMPT_TIMEOUT: LazyLock<String> = LazyLock::new(|| seconds(ValidatorBuilder::ATTEMPT_TIMEOUT));
+static DEADLINE: LazyLock<String> = LazyLock::new(|| seconds(ValidatorBuilder::TOTAL_DEADLINE));
+
+fn seconds(time: Duration) -> String {
+    format!("{}s", time.as_secs())
+}
 
 /// Which of an account's payments are meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -94,13 +103,13 @@ pub(crate) struct ProviderArgs {
     #[arg(long, value_name = "URL", env = "STRIPE_API_BASE", hide_env_values = true)]
     base_url: Option<String>,
     /// The longest one attempt may take
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
+    #[arg(long, value_name = "TIME", default_value = ATTEMPT_TIMEOUT.as_str(), value_parser = duration)]
     attempt_timeout: Duration,
     /// How many retries follow a failed attempt
-    #[arg(long, value_name = "COUNT", default_value_t = 3)]
+    #[arg(long, value_name = "COUNT", default_value_t = Retry::RETRIES)]
     retries: u32,
     /// The longest a validation may take, over all attempts and waits
-    #[arg(long, value_name = "TIME", default_value = "150s", value_parser = duration)]
+    #[arg(long, value_name = "TIME", default_value = DEADLINE.as_str(), value_parser = duration)]
     deadline: Duration,
 }
 
@@ -144,7 +153,7 @@ impl ProviderArgs {
 #[command(next_help_heading = "Store")]
 pub(crate) struct StoreSettings {
     /// What every key in the store begins with
-    #[arg(long, value_name = "PREFIX", default_value = "payproof")]
+    #[arg(long, value_name = "PREFIX", default_value = ValidatorBuilder::STORE_PREFIX)]
     store_prefix: String,
     /// What the names of the store's variables begin with
     #[arg(long, value_name = "PREFIX", default_value = "")]

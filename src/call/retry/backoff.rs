@@ -31,11 +31,14 @@ pub struct Retry {
 
 impl Default for Retry {
     fn default() -> Self {
-        Self { retries: 3, schedule: Schedule::waits(DEFAULT_WAITS), jitter: Jitter::Full }
+        Self { retries: Self::RETRIES, schedule: Schedule::waits(DEFAULT_WAITS), jitter: Jitter::Full }
     }
 }
 
 impl Retry {
+    /// The default of [`times`](Self::times): 3, one for each nominal wait.
+    pub const RETRIES: u32 = 3;
+
     /// The defaults.
     pub fn new() -> Self {
         Self::default()

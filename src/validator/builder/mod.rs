@@ -31,12 +31,6 @@ mod shares;
 use records::RecordSettings;
 use shares::MOST_UNRESOLVED;
 
-/// As long as Stripe's own clients and proxies wait, and longer than any healthy answer.
-const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// Four attempts of 30 s, their waits, and a margin for queues.
-const TOTAL_DEADLINE: Duration = Duration::from_secs(150);
-
 /// A shopper does not wait longer than a minute for anything.
 const RETRY_AFTER_CAP: Duration = Duration::from_secs(60);
 
@@ -66,9 +60,6 @@ const REDEMPTION_MARGIN: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A checkout redeems right after it has validated; a proof that lay about may have been refunded.
 const PROOF_MAX_AGE: Duration = Duration::from_secs(60);
-
-/// What every key in a store begins with.
-const STORE_PREFIX: &str = "payproof";
 
 /// About 29 MB when full.
 const FACTS_IN_MEMORY: usize = 100_000;
@@ -165,8 +156,8 @@ impl Validator {
             policy: Policy::default(),
             tenant: TenantProof::default(),
             order_key: ORDER_KEY.into(),
-            attempt_timeout: ATTEMPT_TIMEOUT,
-            total_deadline: TOTAL_DEADLINE,
+            attempt_timeout: ValidatorBuilder::ATTEMPT_TIMEOUT,
+            total_deadline: ValidatorBuilder::TOTAL_DEADLINE,
             retry: Retry::default(),
             built_in_patterns: true,
             patterns: Vec::new(),
@@ -186,7 +177,7 @@ impl Validator {
             seed: None,
             store: None,
             store_timeout: STORE_TIMEOUT,
-            store_prefix: STORE_PREFIX.into(),
+            store_prefix: ValidatorBuilder::STORE_PREFIX.into(),
             records: RecordSettings::default(),
             lease: None,
             renew_lease: false,
@@ -203,6 +194,17 @@ impl Validator {
 }
 
 impl ValidatorBuilder {
+    /// The default of [`attempt_timeout`](Self::attempt_timeout), 30 s: as long as Stripe's own clients and proxies wait,
+    /// and longer than any healthy answer.
+    pub const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
+
+    /// The default of [`total_deadline`](Self::total_deadline), 150 s: four attempts of 30 s, their waits, and a margin for
+    /// queues.
+    pub const TOTAL_DEADLINE: Duration = Duration::from_secs(150);
+
+    /// The default of [`store_prefix`](Self::store_prefix): `payproof`.
+    pub const STORE_PREFIX: &str = "payproof";
+
     setters! {
         /// Which payments count: live by default. A payment of the other mode is never valid.
         pub fn mode(mut self, mode: Mode) => self.mode = mode;

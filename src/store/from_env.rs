@@ -11,7 +11,7 @@ use crate::telemetry::store_chosen;
 
 use super::choices::{CHOICES, Choice, OURS, REDIS, names};
 use super::{
-    AnyStore, Claim, Durability, Extras, Inspection, MemoryStore, RestartLoss, Store, StoreError, Stored, Swap,
+    AnyStore, Claim, Durability, Extras, Inspection, MemoryStore, RestartLoss, Store, StoreError, Stored, Swap, hand_on,
 };
 
 /// Chooses a store by the environment's variables.
@@ -108,37 +108,7 @@ impl fmt::Display for EnvStore {
 partial_debug!(EnvStore, self => store: self.store, because: self.because);
 
 impl Store for EnvStore {
-    async fn get(&self, key: &str) -> Result<Option<Stored>, StoreError> {
-        self.store.get(key).await
-    }
-
-    async fn claim(&self, key: &str, value: &[u8], ttl: Duration) -> Result<Claim, StoreError> {
-        self.store.claim(key, value, ttl).await
-    }
-
-    async fn replace(&self, key: &str, expected: &[u8], value: &[u8], ttl: Duration) -> Result<Swap, StoreError> {
-        self.store.replace(key, expected, value, ttl).await
-    }
-
-    async fn remove(&self, key: &str, expected: &[u8]) -> Result<Swap, StoreError> {
-        self.store.remove(key, expected).await
-    }
-
-    fn durability(&self) -> Durability {
-        self.store.durability()
-    }
-
-    async fn restart_loss(&self) -> Result<RestartLoss, StoreError> {
-        self.store.restart_loss().await
-    }
-
-    async fn inspect(&self) -> Result<Inspection, StoreError> {
-        self.store.inspect().await
-    }
-
-    fn extras(&self) -> Extras {
-        self.store.extras()
-    }
+    hand_on!(self => self.store);
 }
 
 const USE_REDIS_CACHE: &str = "USE_REDIS_CACHE";

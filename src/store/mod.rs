@@ -182,38 +182,46 @@ pub fn ttl_millis(ttl: Duration) -> Result<u64, StoreError> {
     Ok(u64::try_from(ttl.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX))
 }
 
+/// Hands every call of a [`Store`] on to another one.
+macro_rules! hand_on {
+    ($self:ident => $store:expr) => {
+        async fn get(&$self, key: &str) -> Result<Option<Stored>, StoreError> {
+            $store.get(key).await
+        }
+
+        async fn claim(&$self, key: &str, value: &[u8], ttl: Duration) -> Result<Claim, StoreError> {
+            $store.claim(key, value, ttl).await
+        }
+
+        async fn replace(&$self, key: &str, expected: &[u8], value: &[u8], ttl: Duration) -> Result<Swap, StoreError> {
+            $store.replace(key, expected, value, ttl).await
+        }
+
+        async fn remove(&$self, key: &str, expected: &[u8]) -> Result<Swap, StoreError> {
+            $store.remove(key, expected).await
+        }
+
+        fn durability(&$self) -> Durability {
+            $store.durability()
+        }
+
+        async fn restart_loss(&$self) -> Result<RestartLoss, StoreError> {
+            $store.restart_loss().await
+        }
+
+        async fn inspect(&$self) -> Result<Inspection, StoreError> {
+            $store.inspect().await
+        }
+
+        fn extras(&$self) -> Extras {
+            $store.extras()
+        }
+    };
+}
+use hand_on;
+
 impl<S: Store> Store for Arc<S> {
-    async fn get(&self, key: &str) -> Result<Option<Stored>, StoreError> {
-        (**self).get(key).await
-    }
-
-    async fn claim(&self, key: &str, value: &[u8], ttl: Duration) -> Result<Claim, StoreError> {
-        (**self).claim(key, value, ttl).await
-    }
-
-    async fn replace(&self, key: &str, expected: &[u8], value: &[u8], ttl: Duration) -> Result<Swap, StoreError> {
-        (**self).replace(key, expected, value, ttl).await
-    }
-
-    async fn remove(&self, key: &str, expected: &[u8]) -> Result<Swap, StoreError> {
-        (**self).remove(key, expected).await
-    }
-
-    fn durability(&self) -> Durability {
-        (**self).durability()
-    }
-
-    async fn restart_loss(&self) -> Result<RestartLoss, StoreError> {
-        (**self).restart_loss().await
-    }
-
-    async fn inspect(&self) -> Result<Inspection, StoreError> {
-        (**self).inspect().await
-    }
-
-    fn extras(&self) -> Extras {
-        (**self).extras()
-    }
+    hand_on!(self => (**self));
 }
 
 type Answer<'s, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 's>>;

@@ -1,4 +1,5 @@
 //! The README says what the crate says: the same example, and the same defaults.
+#![allow(clippy::arithmetic_side_effects, reason = "numbers of the table of defaults")]
 
 const README: &str = include_str!("../../README.md");
 const CRATE_DOCS: &str = include_str!("../../src/lib.rs");

@@ -134,7 +134,7 @@ async fn redeem(validator: &Validator, payment: &str, order: String) -> Result<R
     let Verdict::Valid(proof) = validator.validate(intent(payment)?).await?.into_verdict() else {
         return Ok(Reply::Invalid("not valid".into()));
     };
-    match validator.redeem_for(proof, order).await {
+    match validator.redeem(proof).order(order).await {
         Ok(redeemed) => match redeemed.occasion() {
             Occasion::First => Ok(Reply::Redeemed),
             Occasion::Repeat { .. } => Ok(Reply::Used("the order was paid before; it is not shipped again".into())),

@@ -152,7 +152,7 @@ async fn prove(service: &Validator, intent: &PaymentIntent) -> Result<(Proof, Pr
 }
 
 async fn redeem(service: &Validator, proof: Proof, order: &str) -> Result<bool, RedeemError> {
-    match service.redeem_for(proof, order).await {
+    match service.redeem(proof).order(order).await {
         // Two calls for one order would both get the receipt, and one of them be the first: that one ships.
         Ok(redeemed) => {
             let payment = redeemed.receipt().payment();

@@ -49,7 +49,7 @@ pub enum RedeemError {
         by: PaymentId,
     },
     /// Neither the intent nor the caller names an order.
-    #[error("there is no order to redeem the payment for; name it in the intent, or use `redeem_for`")]
+    #[error("there is no order to redeem the payment for; name it in the intent, or by `order` on the redemption")]
     OrderMissing,
     /// The intent was proven for another order.
     #[error("the payment was proven for order {}; redeem it for that one", legible(.claimed))]

@@ -66,11 +66,6 @@ impl Validator {
         Redeem { engine: Arc::clone(&self.0), proof: proof.into(), order: None, part: None }
     }
 
-    /// Like [`redeem`](Self::redeem), for an intent that claims no order. One that claims another order is refused.
-    pub fn redeem_for(&self, proof: impl Into<Proof>, order: impl Into<String>) -> Redeem {
-        Redeem { engine: Arc::clone(&self.0), proof: proof.into(), order: Some(order.into()), part: None }
-    }
-
     /// Which order a payment was redeemed for, if it was. Asks the store and not the provider.
     ///
     /// # Errors
@@ -119,6 +114,13 @@ pub struct Redeem {
 }
 
 impl Redeem {
+    /// The order that the payment is redeemed for, where the intent claims none. Another one than the intent claims is
+    /// refused.
+    pub fn order(mut self, order: impl Into<String>) -> Self {
+        self.order = Some(order.into());
+        self
+    }
+
     /// Names the part of the order that this payment pays, where several pay one order (split tender). Each part is paid
     /// by one payment; that the parts make up the whole is the caller's to know. An order is paid as a whole or by parts:
     /// a payment of the whole does not keep another from paying a part.

@@ -142,7 +142,7 @@ impl Worker {
             }
             Ask::Redeem { payment, order } => match self.validator.validate(intent(&payment)).await?.into_verdict() {
                 Verdict::Valid(proof) => {
-                    let redeemed = self.validator.redeem_for(proof, order).await?;
+                    let redeemed = self.validator.redeem(proof).order(order).await?;
                     let first = redeemed.occasion() == Occasion::First;
                     Answer::Redeemed { receipt: redeemed.into_receipt(), first }
                 }

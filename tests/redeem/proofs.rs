@@ -50,7 +50,7 @@ async fn a_payment_of_unknown_age_is_not_redeemed_and_the_error_says_what_to_sta
     for wait in [0, 0, 61] {
         let undated = proof(&validator, "store_42", "pi_1", None).await;
         tokio::time::advance(secs(wait)).await;
-        let error = validator.redeem_for(undated, "A").await.unwrap_err();
+        let error = validator.redeem(undated).order("A").await.unwrap_err();
         assert!(matches!(error, RedeemError::CreatedUnstated), "{error:?}");
         assert!(error.to_string().contains("`ProviderPayment::with_created`"), "{error}");
         assert_eq!((error.code(), error.http_status(), error.retry_after()), ("created_unstated", 500, None));
@@ -60,7 +60,7 @@ async fn a_payment_of_unknown_age_is_not_redeemed_and_the_error_says_what_to_sta
     validator.forget(&pi_1).await.unwrap();
     for is_first in [true, false] {
         let dated = proof(&validator, "store_42", "pi_1", None).await;
-        let redeemed = validator.redeem_for(dated, "A").await.unwrap();
+        let redeemed = validator.redeem(dated).order("A").await.unwrap();
         assert_eq!(redeemed.occasion() == Occasion::First, is_first);
     }
 }

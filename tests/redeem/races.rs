@@ -27,7 +27,7 @@ async fn of_many_at_once_one_wins() {
             let order = format!("{round}-{}", (task / 4) % 4);
             tasks.push(tokio::spawn(async move {
                 let proof = proof(&validator, "store_42", &id, None).await;
-                let outcome = validator.redeem_for(proof, &order).await;
+                let outcome = validator.redeem(proof).order(&order).await;
                 (id, order, outcome)
             }));
         }
@@ -65,16 +65,19 @@ async fn a_lost_reply_at_any_step_is_recognized() {
         let (provider, store) = (ScriptedProvider::new(), MemoryStore::new());
         let (validator, way, [one, two]) = process(&provider, &store).await;
         way.script_verb(verb, [Fate::ReplyLost]);
-        let receipt = validator.redeem_for(&one, "A").await.unwrap().into_receipt();
+        let receipt = validator.redeem(&one).order("A").await.unwrap().into_receipt();
         way.trouble(Trouble::NONE);
         way.script_verb(verb, [Fate::ReplyLost]);
-        assert!(matches!(validator.redeem_for(&two, "A").await, Err(RedeemError::OrderAlreadyPaid { .. })), "{verb:?}");
+        assert!(
+            matches!(validator.redeem(&two).order("A").await, Err(RedeemError::OrderAlreadyPaid { .. })),
+            "{verb:?}"
+        );
         assert!(validator.redemption(two.payment()).await.unwrap().is_none());
         way.trouble(Trouble::NONE);
         way.script_verb(verb, [Fate::ReplyLost]);
         validator.release(&receipt).await.unwrap();
         assert!(validator.redemption(one.payment()).await.unwrap().is_none());
-        let _ = validator.redeem_for(&two, "A").await.unwrap();
+        let _ = validator.redeem(&two).order("A").await.unwrap();
     }
 }
 
@@ -86,12 +89,12 @@ async fn a_store_that_is_down_refuses_and_asking_again_comes_to_the_same_end() {
             let (provider, store) = (ScriptedProvider::new(), MemoryStore::new());
             let (validator, way, [one, _]) = process(&provider, &store).await;
             way.script(vec![Fate::Made; step].into_iter().chain([fate, fate]));
-            if let Err(error) = validator.redeem_for(&one, "A").await {
+            if let Err(error) = validator.redeem(&one).order("A").await {
                 assert!(matches!(&error, RedeemError::Store(_)), "{fate:?} at {step}: {error:?}");
                 assert_eq!((error.code(), error.http_status()), ("store_unavailable", 503));
             }
             way.trouble(Trouble::NONE);
-            let receipt = validator.redeem_for(&one, "A").await.unwrap().into_receipt();
+            let receipt = validator.redeem(&one).order("A").await.unwrap().into_receipt();
             assert_eq!(validator.redemption(one.payment()).await.unwrap().unwrap().receipt(), &receipt);
         }
     }
@@ -104,11 +107,11 @@ async fn a_dropped_redemption_holds_others_up_for_no_longer_than_its_lease() {
         let (first, way, [one, two]) = process(&provider, &store).await;
         let (second, ..) = process(&provider, &store).await;
         way.script(vec![Fate::Made; steps - 1].into_iter().chain([Fate::StallAfter(secs(600))]));
-        tokio::time::timeout(ms(500), first.redeem_for(&one, "A")).await.unwrap_err();
+        tokio::time::timeout(ms(500), first.redeem(&one).order("A")).await.unwrap_err();
         let (start, mut answers) = (Instant::now(), Vec::new());
         for (proof, order) in [(&one, "B"), (&two, "A")] {
             loop {
-                match second.redeem_for(proof, order).await {
+                match second.redeem(proof).order(order).await {
                     Err(RedeemError::InProgress { retry_after }) => {
                         assert!(retry_after <= secs(30));
                         sleep(retry_after).await;
@@ -120,7 +123,7 @@ async fn a_dropped_redemption_holds_others_up_for_no_longer_than_its_lease() {
         assert!(start.elapsed() < secs(60), "{:?} after {steps} steps", start.elapsed());
         let settled = steps == 3;
         assert_eq!(answers.iter().filter(|answer| answer.is_err()).count(), if settled { 2 } else { 0 }, "{answers:?}");
-        assert_eq!(first.redeem_for(&one, "A").await.is_ok(), settled);
+        assert_eq!(first.redeem(&one).order("A").await.is_ok(), settled);
     }
 }
 
@@ -131,11 +134,11 @@ async fn what_was_undone_does_not_come_back_with_a_repeated_claim() {
     let (second, ..) = process(&provider, &store).await;
     // The reply is lost, and the repeated claim lies in a queue.
     way.script([Fate::ReplyLost, Fate::Late(secs(3))]);
-    assert!(first.redeem_for(&one, "A").await.is_err());
-    let receipt = second.redeem_for(&one, "A").await.unwrap().into_receipt();
+    assert!(first.redeem(&one).order("A").await.is_err());
+    let receipt = second.redeem(&one).order("A").await.unwrap().into_receipt();
     second.release(&receipt).await.unwrap();
     sleep(secs(5)).await;
-    let anew = second.redeem_for(&one, "A").await.unwrap().into_receipt();
+    let anew = second.redeem(&one).order("A").await.unwrap().into_receipt();
     assert_ne!(
         anew, receipt,
         "a receipt that was undone stands again, and undoing it once more undoes another redemption"
@@ -149,11 +152,11 @@ async fn commands_that_come_minutes_late_give_no_order_a_second_payment() {
     let (second, ..) = process(&provider, &store).await;
     // The connection breaks with the first claim on it; the settling goes the same way.
     way.script([Fate::Ghost(secs(100)), Fate::Made, Fate::Made, Fate::Late(secs(101))]);
-    assert!(first.redeem_for(&one, "A").await.is_err());
+    assert!(first.redeem(&one).order("A").await.is_err());
     sleep(secs(31)).await;
-    let _ = second.redeem_for(&two, "A").await.unwrap();
+    let _ = second.redeem(&two).order("A").await.unwrap();
     sleep(secs(100)).await;
-    let answer = first.redeem_for(&one, "A").await;
+    let answer = first.redeem(&one).order("A").await;
     assert!(matches!(answer, Err(RedeemError::OrderAlreadyPaid { .. })), "the order is paid twice: {answer:?}");
 }
 
@@ -173,14 +176,14 @@ async fn a_thousand_redemptions_that_wait_ask_the_store_as_often_as_one() {
     slow.script(StoreVerb::Replace, [StoreFault::Slow(secs(8))]);
     let first = tokio::spawn({
         let one = one.clone();
-        async move { one.redeem_for(&proof_of_one, "6735").await }
+        async move { one.redeem(&proof_of_one).order("6735").await }
     });
     settle().await;
     let before = counted.calls(StoreVerb::Claim);
     let waiters: Vec<_> = (0..1000)
         .map(|_| {
             let (other, proof) = (other.clone(), proof_of_other.clone());
-            tokio::spawn(async move { other.redeem_for(&proof, "6736").await })
+            tokio::spawn(async move { other.redeem(&proof).order("6736").await })
         })
         .collect();
     settle().await;

@@ -19,7 +19,7 @@ async fn the_same_payment_and_order_get_the_same_receipt() {
     let first = validator.redeem(&proof).await.unwrap().into_receipt();
     assert_eq!((first.tenant(), first.order(), first.part()), ("store_42", "6735", None));
     assert_eq!(validator.redeem(&proof).await.unwrap().receipt(), &first);
-    assert_eq!(validator.redeem_for(&proof, "6735").await.unwrap().receipt(), &first);
+    assert_eq!(validator.redeem(&proof).order("6735").await.unwrap().receipt(), &first);
     let redemption = validator.redemption(proof.payment()).await.unwrap().unwrap();
     assert_eq!(redemption.receipt(), &first);
 }
@@ -51,9 +51,9 @@ async fn of_two_calls_with_the_same_claim_one_is_the_first() {
         // Each step of the first takes its time before it is made, and the second comes in between and takes the claim on.
         way.script([Fate::StallAfter(ms(100)), Fate::StallBefore(ms(100)), Fate::StallBefore(ms(100))]);
         other_way.script([Fate::StallAfter(ms(70)), Fate::StallBefore(ms(70)), Fate::StallBefore(ms(70))]);
-        let (first, second) = tokio::join!(clicked.redeem_for(&one, "A").into_future(), async {
+        let (first, second) = tokio::join!(clicked.redeem(&one).order("A").into_future(), async {
             sleep(late).await;
-            again.redeem_for(&also, "A").await
+            again.redeem(&also).order("A").await
         });
         let (first, second) = (first.unwrap(), second.unwrap());
         assert_eq!(first.receipt(), second.receipt());
@@ -69,21 +69,21 @@ async fn after_a_lost_reply_no_call_is_the_first() {
         let (provider, store) = (ScriptedProvider::new(), MemoryStore::new());
         let (validator, way, [one, _]) = process(&provider, &store).await;
         way.script_verb(Verb::Replace, vec![Fate::ReplyLost; lost]);
-        let told = validator.redeem_for(&one, "A").await;
+        let told = validator.redeem(&one).order("A").await;
         match (lost, &told) {
             (1, Ok(redeemed)) => assert!(matches!(redeemed.occasion(), Occasion::Repeat { .. }), "{redeemed:?}"),
             (2, Err(RedeemError::Store(_))) => {}
             _ => panic!("{told:?}"),
         }
-        let again = validator.redeem_for(&one, "A").await.unwrap();
+        let again = validator.redeem(&one).order("A").await.unwrap();
         assert!(matches!(again.occasion(), Occasion::Repeat { .. }), "{again:?}");
     }
     // Nothing was made: who asks again is the first.
     let (provider, store) = (ScriptedProvider::new(), MemoryStore::new());
     let (validator, way, [one, _]) = process(&provider, &store).await;
     way.script_verb(Verb::Replace, [Fate::RequestLost, Fate::RequestLost]);
-    assert!(validator.redeem_for(&one, "A").await.is_err());
-    assert_eq!(validator.redeem_for(&one, "A").await.unwrap().occasion(), Occasion::First);
+    assert!(validator.redeem(&one).order("A").await.is_err());
+    assert_eq!(validator.redeem(&one).order("A").await.unwrap().occasion(), Occasion::First);
 }
 
 #[tokio::test(start_paused = true)]
@@ -96,20 +96,20 @@ async fn one_payment_pays_one_order_and_one_order_is_paid_once() {
     let (one, two) =
         (proof(&validator, "store_42", "pi_1", None).await, proof(&validator, "store_42", "pi_2", None).await);
     assert!(matches!(validator.redeem(&one).await, Err(RedeemError::OrderMissing)));
-    let receipt = validator.redeem_for(&one, "A").await.unwrap().into_receipt();
-    match validator.redeem_for(&one, "B").await {
+    let receipt = validator.redeem(&one).order("A").await.unwrap().into_receipt();
+    match validator.redeem(&one).order("B").await {
         Err(RedeemError::AlreadyRedeemed { by }) => assert_eq!(by.as_deref(), Some("A")),
         other => panic!("{other:?}"),
     }
-    match validator.redeem_for(&two, "A").await {
+    match validator.redeem(&two).order("A").await {
         Err(RedeemError::OrderAlreadyPaid { by }) => assert_eq!(by.as_str(), "pi_1"),
         other => panic!("{other:?}"),
     }
     assert!(validator.redemption(two.payment()).await.unwrap().is_none(), "it is free again");
-    let _ = validator.redeem_for(&two, "A").part("gift card").await.unwrap();
+    let _ = validator.redeem(&two).order("A").part("gift card").await.unwrap();
     validator.release(&receipt).await.unwrap();
     validator.release(&receipt).await.unwrap();
-    let _ = validator.redeem_for(&one, "B").await.unwrap();
+    let _ = validator.redeem(&one).order("B").await.unwrap();
     assert!(matches!(validator.release(&receipt).await, Err(RedeemError::AlreadyRedeemed { .. })));
 }
 
@@ -124,8 +124,8 @@ async fn a_payment_used_by_one_tenant_is_used_for_all_and_tells_them_nothing() {
     let validator = redeeming(&provider, &store).single_tenant().build().unwrap();
     let (ours, theirs) =
         (proof(&validator, "ours", "pi_1", None).await, proof(&validator, "theirs", "pi_1", None).await);
-    let _ = validator.redeem_for(ours, "secret order").await.unwrap();
-    let error = validator.redeem_for(theirs, "secret order").await.unwrap_err();
+    let _ = validator.redeem(ours).order("secret order").await.unwrap();
+    let error = validator.redeem(theirs).order("secret order").await.unwrap_err();
     assert!(matches!(&error, RedeemError::AlreadyRedeemed { by: None }));
     assert!(!format!("{error} {error:?}").contains("secret"));
 }
@@ -140,15 +140,15 @@ async fn who_is_told_to_refund_has_not_paid() {
     let clicked = redeeming(&provider, &store).store(slow.clone()).build().unwrap();
     let other = redeeming(&provider, &store).build().unwrap();
     let (one, two) = (proof(&clicked, "store_42", "pi_1", None).await, proof(&other, "store_42", "pi_2", None).await);
-    let receipt = other.redeem_for(two, "A").await.unwrap().into_receipt();
+    let receipt = other.redeem(two).order("A").await.unwrap().into_receipt();
     // The first click finds the order paid, and is about to let go of the payment when the order is freed.
     slow.script(StoreVerb::Remove, [StoreFault::Slow(ms(500))]);
     let first = tokio::spawn({
         let (clicked, one) = (clicked.clone(), one.clone());
-        async move { clicked.redeem_for(one, "A").await }
+        async move { clicked.redeem(one).order("A").await }
     });
     sleep(ms(100)).await;
     other.release(&receipt).await.unwrap();
-    let second = other.redeem_for(&one, "A").await.unwrap().into_receipt();
+    let second = other.redeem(&one).order("A").await.unwrap().into_receipt();
     assert_eq!(first.await.unwrap().unwrap().receipt(), &second, "it pays the order after all");
 }

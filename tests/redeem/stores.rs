@@ -113,17 +113,17 @@ async fn a_store_that_turns_worse_while_a_payment_is_being_redeemed_is_refused_b
 async fn a_foreign_record_is_an_error_and_no_free_payment() {
     let (provider, store) = (ScriptedProvider::new(), MemoryStore::new());
     let (validator, way, [one, two]) = process(&provider, &store).await;
-    let _ = validator.redeem_for(&one, "A").await.unwrap();
+    let _ = validator.redeem(&one).order("A").await.unwrap();
     for kind in [":payment:", ":order:"] {
         let place = way.keys().into_iter().find(|key| key.contains(kind)).unwrap();
         let held = store.get(&place).await.unwrap().unwrap();
         store.replace(&place, &held.bytes, b"OK", held.ttl_left).await.unwrap();
         let proof = if kind == ":payment:" { &one } else { &two };
-        let error = validator.redeem_for(proof, "A").await.unwrap_err();
+        let error = validator.redeem(proof).order("A").await.unwrap_err();
         assert_eq!(error.code(), "record_unreadable", "{error:?}");
         store.replace(&place, b"OK", &held.bytes, held.ttl_left).await.unwrap();
     }
-    assert!(validator.redeem_for(&one, "A").await.is_ok());
+    assert!(validator.redeem(&one).order("A").await.is_ok());
 }
 
 #[test]
@@ -131,9 +131,9 @@ fn outside_a_runtime_there_is_an_error_and_no_panic() {
     let (provider, store) = (ScriptedProvider::new(), MemoryStore::new());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let (validator, _, [one, _]) = runtime.block_on(process(&provider, &store));
-    let receipt = runtime.block_on(validator.redeem_for(&one, "A").into_future()).unwrap().into_receipt();
+    let receipt = runtime.block_on(validator.redeem(&one).order("A").into_future()).unwrap().into_receipt();
     drop(runtime);
-    assert!(poll_now(validator.redeem_for(&one, "A").into_future()).is_ready());
+    assert!(poll_now(validator.redeem(&one).order("A").into_future()).is_ready());
     assert!(poll_now(validator.redemption(one.payment())).is_ready());
     assert!(poll_now(validator.release(&receipt)).is_ready());
 }

@@ -170,24 +170,24 @@ async fn a_used_payment_stays_used_once_its_account_is_named() {
     ] {
         let (store, shown) = (MemoryStore::new(), format!("{before:?}, then {after:?}"));
         let (old, new) = (redeeming(former(before), store.clone()), redeeming(after, store));
-        let receipt = old.redeem_for(proof(&old, "pi_1").await, "A").await.unwrap().into_receipt();
+        let receipt = old.redeem(proof(&old, "pi_1").await).order("A").await.unwrap().into_receipt();
         let used = proof(&new, "pi_1").await;
-        match new.redeem_for(&used, "B").await {
+        match new.redeem(&used).order("B").await {
             Err(RedeemError::AlreadyRedeemed { by }) => assert_eq!(by.as_deref(), Some("A"), "{shown}"),
             other => panic!("{shown}: {other:?}"),
         }
         sleep(secs(7)).await;
-        let again = new.redeem_for(&used, "A").await.unwrap();
+        let again = new.redeem(&used).order("A").await.unwrap();
         assert_eq!((again.receipt(), again.occasion()), (&receipt, Occasion::Repeat { age: secs(7) }), "{shown}");
         let redemption = new.redemption(used.payment()).await.unwrap().unwrap();
         assert_eq!(redemption.receipt(), &receipt, "{shown}");
-        let another = new.redeem_for(proof(&new, "pi_2").await, "A").await;
+        let another = new.redeem(proof(&new, "pi_2").await).order("A").await;
         assert!(matches!(another, Err(RedeemError::OrderAlreadyPaid { .. })), "{shown}: {another:?}");
 
         new.release(&receipt).await.unwrap();
         assert!(new.redemption(used.payment()).await.unwrap().is_none(), "{shown}");
         assert!(old.redemption(used.payment()).await.unwrap().is_none(), "{shown}");
-        let _ = new.redeem_for(&used, "B").await.unwrap();
+        let _ = new.redeem(&used).order("B").await.unwrap();
         assert!(matches!(new.release(&receipt).await, Err(RedeemError::AlreadyRedeemed { .. })), "{shown}");
     }
 }
@@ -220,8 +220,8 @@ async fn equal_ids_of_two_accounts_are_two_payments_where_ids_may_repeat() {
     let store = MemoryStore::new();
     let [one, two] = ["one", "two"].map(|account| redeeming(former(Some(account)), store.clone()));
     let (proven, also) = (proof(&one, "pi_1").await, proof(&two, "pi_1").await);
-    let _ = one.redeem_for(&proven, "A").await.unwrap();
-    let _ = two.redeem_for(&also, "B").await.unwrap();
+    let _ = one.redeem(&proven).order("A").await.unwrap();
+    let _ = two.redeem(&also).order("B").await.unwrap();
     assert_ne!(proven.redemption_key(), also.redemption_key());
 }
 
@@ -233,15 +233,15 @@ async fn a_redemption_under_way_at_a_former_place_is_waited_for_and_settles_no_m
     let (theirs, ours) = (proof(&old, "pi_1").await, proof(&new, "pi_1").await);
     // It claims both records, and then its settling lies in a queue for longer than the lease.
     way.script([Fate::Made, Fate::Made, Fate::Late(secs(45))]);
-    assert!(old.redeem_for(&theirs, "A").await.is_err());
-    match new.redeem_for(&ours, "B").await {
+    assert!(old.redeem(&theirs).order("A").await.is_err());
+    match new.redeem(&ours).order("B").await {
         Err(RedeemError::InProgress { retry_after }) => sleep(retry_after).await,
         other => panic!("{other:?}"),
     }
-    let receipt = new.redeem_for(&ours, "B").await.unwrap().into_receipt();
+    let receipt = new.redeem(&ours).order("B").await.unwrap().into_receipt();
     sleep(secs(60)).await;
     assert!(old.redemption(theirs.payment()).await.unwrap().is_none(), "it was settled beside another");
-    assert_eq!(new.redeem_for(&ours, "B").await.unwrap().receipt(), &receipt);
+    assert_eq!(new.redeem(&ours).order("B").await.unwrap().receipt(), &receipt);
     assert_eq!(new.redemption(ours.payment()).await.unwrap().unwrap().receipt(), &receipt);
 }
 
@@ -253,12 +253,12 @@ async fn a_redemption_that_is_settled_at_a_former_place_meanwhile_is_seen() {
     let (theirs, ours) = (proof(&old, "pi_1").await, proof(&new, "pi_1").await);
     // The claim at the present place takes its time, and is made.
     way.script([Fate::StallAfter(ms(500))]);
-    let (late, receipt) = tokio::join!(new.redeem_for(&ours, "B").into_future(), async {
+    let (late, receipt) = tokio::join!(new.redeem(&ours).order("B").into_future(), async {
         sleep(ms(100)).await;
-        old.redeem_for(&theirs, "A").await.unwrap()
+        old.redeem(&theirs).order("A").await.unwrap()
     });
     assert!(matches!(late, Err(RedeemError::AlreadyRedeemed { .. })), "{late:?}");
-    assert_eq!(new.redeem_for(&ours, "A").await.unwrap().receipt(), receipt.receipt());
+    assert_eq!(new.redeem(&ours).order("A").await.unwrap().receipt(), receipt.receipt());
 }
 
 #[tokio::test(start_paused = true)]
@@ -270,9 +270,9 @@ async fn a_redemption_under_way_at_a_former_place_is_not_held_up_by_the_one_that
     // It has claimed the payment, and comes to the order after the other one has looked there.
     way.script([Fate::Made, Fate::StallBefore(ms(500))]);
     let begin = Instant::now();
-    let (first, second) = tokio::join!(old.redeem_for(&theirs, "A").into_future(), async {
+    let (first, second) = tokio::join!(old.redeem(&theirs).order("A").into_future(), async {
         sleep(ms(100)).await;
-        new.redeem_for(&ours, "A").await
+        new.redeem(&ours).order("A").await
     });
     let (first, second) = (first.unwrap(), second.unwrap());
     assert_eq!((first.occasion(), second.receipt()), (Occasion::First, first.receipt()));
@@ -291,13 +291,13 @@ async fn an_order_stays_paid_when_a_call_with_the_same_claim_finds_the_payment_u
     // once the first has settled it.
     way.script_verb(Verb::Replace, [Fate::StallBefore(ms(300))]);
     other_way.script_verb(Verb::Remove, [Fate::StallBefore(ms(300))]);
-    let (first, late) = tokio::join!(one.redeem_for(&ours, "A").into_future(), async {
+    let (first, late) = tokio::join!(one.redeem(&ours).order("A").into_future(), async {
         sleep(ms(100)).await;
-        let _ = old.redeem_for(&theirs, "B").await.unwrap();
-        other.redeem_for(&also, "A").await
+        let _ = old.redeem(&theirs).order("B").await.unwrap();
+        other.redeem(&also).order("A").await
     });
     assert!(first.is_ok() && matches!(late, Err(RedeemError::AlreadyRedeemed { .. })), "{first:?} {late:?}");
-    let another = one.redeem_for(proof(&one, "pi_2").await, "A").await;
+    let another = one.redeem(proof(&one, "pi_2").await).order("A").await;
     assert!(matches!(another, Err(RedeemError::OrderAlreadyPaid { .. })), "{another:?}");
 }
 
@@ -335,7 +335,7 @@ async fn a_first_redemption_takes_three_round_trips_however_many_former_places_t
         let calls = way.calls();
         way.script(vec![Fate::StallAfter(ms(100)); 7]);
         let begin = Instant::now();
-        assert_eq!(validator.redeem_for(&proven, "A").await.unwrap().occasion(), Occasion::First, "{shown}");
+        assert_eq!(validator.redeem(&proven).order("A").await.unwrap().occasion(), Occasion::First, "{shown}");
         // The claim, those places beside the order, and the settling: three round trips.
         assert_eq!(way.calls() - calls, 3 + former_places, "{shown}");
         assert_eq!(begin.elapsed(), ms(300), "{shown}");

@@ -102,7 +102,7 @@ impl World {
         let told = match &doing {
             Doing::Redeem(payment, owner) => {
                 let proof = &self.proofs[&(process, payment.clone(), owner.0)];
-                let mut redeem = validator.redeem_for(proof, owner.1.clone());
+                let mut redeem = validator.redeem(proof).order(owner.1.clone());
                 if let Some(part) = owner.2 {
                     redeem = redeem.part(part);
                 }

@@ -126,7 +126,7 @@ async fn redeemed(validator: &Validator, id: &str, order: &str) -> Result<(), Re
     let money = Money::parse("19.99", Currency::USD).unwrap();
     let intent = PaymentIntent::new("store_42", id, money).unwrap();
     let Verdict::Valid(proof) = validator.validate(intent).await.unwrap().into_verdict() else { panic!("not valid") };
-    validator.redeem_for(proof, order).await.map(|_| ())
+    validator.redeem(proof).order(order).await.map(|_| ())
 }
 
 fn orderless(id: &str) -> ProviderPayment {

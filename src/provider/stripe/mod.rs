@@ -72,8 +72,8 @@ impl Stripe {
     /// use payproof::{Mode, Stripe};
     ///
     /// let stripe = Stripe::builder("sk_test_placeholder").base_url("http://127.0.0.1:12111").account("acct_1").build()?;
-    /// assert_eq!(stripe.identity().stated_mode(), Mode::Test);
-    /// assert_eq!(stripe.identity().account_label(), "acct_1");
+    /// assert_eq!(stripe.identity().mode(), Mode::Test);
+    /// assert_eq!(stripe.identity().label(), "acct_1");
     /// # Ok::<(), payproof::BuildError>(())
     /// ```
     pub fn builder(secret_key: impl Into<String>) -> StripeBuilder {

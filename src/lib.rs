@@ -149,6 +149,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod accessors;
+mod account;
 mod call;
 #[cfg(feature = "tower")]
 pub mod endpoint;

@@ -45,7 +45,7 @@ pub(super) async fn admit(settings: &Arc<LayerSettings>, context: &RequestContex
         Some(keys) => keys.reserve(&context.tenant).map(|room| Some(Arc::new(room))).map_err(Known::ShareFull),
         None => Ok(None),
     };
-    match settings.engine.effects.acquire(&record, anew, deadline, decide).await {
+    match settings.account.ledger.acquire(&record, anew, deadline, decide).await {
         Ok(Acquired::Lease(lease)) => {
             if let Some(room) = lease.carried() {
                 room.keep();
@@ -57,7 +57,7 @@ pub(super) async fn admit(settings: &Arc<LayerSettings>, context: &RequestContex
         Ok(Acquired::Answer(Known::Reused)) => Admitted::Refused(Refusal::KeyReused),
         Ok(Acquired::Answer(Known::Indeterminate)) => indeterminate(),
         Ok(Acquired::Answer(Known::Marked)) => {
-            settings.engine.telemetry.request_indeterminate(&context.digest);
+            settings.account.telemetry.request_indeterminate(&context.digest);
             indeterminate()
         }
         Ok(Acquired::Busy { lease_left }) => {
@@ -65,7 +65,7 @@ pub(super) async fn admit(settings: &Arc<LayerSettings>, context: &RequestContex
             Admitted::Refused(Refusal::InProgress { retry_after })
         }
         Err(error) => {
-            settings.engine.telemetry.store_failed(&error);
+            settings.account.telemetry.store_failed(&error);
             Admitted::Refused(Refusal::Unavailable { retry_after: error.retry_after() })
         }
     }

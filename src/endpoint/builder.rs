@@ -113,7 +113,7 @@ impl IdempotencyLayer {
     ) -> IdempotencyLayerBuilder {
         let scope: Box<ScopeOf> = Box::new(scope);
         let settings = LayerSettings {
-            engine: Arc::clone(&validator.0),
+            account: Arc::clone(&validator.0.account),
             service: service.into(),
             scope,
             handler_timeout,
@@ -130,7 +130,9 @@ impl IdempotencyLayer {
             never_kept: never_kept(),
             checks_disabled: false,
         };
-        IdempotencyLayerBuilder { settings, lease: None, max_keys_per_tenant: None }
+        let is_shared_room = validator.0.shared.is_none() && validator.0.rules.tenant != TenantProof::SingleTenant;
+        let max_keys_per_tenant = is_shared_room.then_some(KEYS_PER_TENANT);
+        IdempotencyLayerBuilder { settings, lease: None, max_keys_per_tenant }
     }
 }
 
@@ -199,20 +201,16 @@ impl IdempotencyLayerBuilder {
     /// When a setting is outside what makes sense, or two contradict each other. The error carries the values. So it is for
     /// the variable when it says anything else, or the two names contradict each other; its value is not repeated.
     pub fn build(mut self) -> Result<IdempotencyLayer, BuildError> {
-        let store_timeout = self.settings.engine.effects.timeout();
+        let store_timeout = self.settings.account.ledger.timeout();
         let after_beginning = self.settings.handler_timeout.saturating_add(store_timeout.saturating_mul(CALLS_AFTER));
         let shortest_lease = after_beginning.saturating_add(store_timeout.saturating_mul(CALLS_BEFORE));
         self.settings.lease = self.lease.unwrap_or_else(|| shortest_lease.saturating_add(LEASE_MARGIN));
         self.settings.time_to_begin = self.settings.lease.saturating_sub(after_beginning);
         self.check(shortest_lease)?;
-        let engine = &self.settings.engine;
-        let is_shared_room = engine.shared.is_none() && engine.rules.tenant != TenantProof::SingleTenant;
-        let in_process = is_shared_room.then_some(KEYS_PER_TENANT);
-        let share = self.max_keys_per_tenant.or(in_process);
-        self.settings.keys = share.map(|share| TenantKeys::new(share, self.settings.retention));
+        self.settings.keys = self.max_keys_per_tenant.map(|share| TenantKeys::new(share, self.settings.retention));
         self.settings.checks_disabled = switch::read_either(DISABLE)?.unwrap_or(false);
         if self.settings.checks_disabled {
-            self.settings.engine.telemetry.checks_disabled();
+            self.settings.account.telemetry.checks_disabled();
         }
         Ok(IdempotencyLayer::new(self.settings))
     }

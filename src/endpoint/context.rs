@@ -30,7 +30,7 @@ impl RequestContext {
     pub(super) fn digest(settings: &LayerSettings, scope: &Scope, key: &IdempotencyKey, parts: &Parts) -> Fingerprint {
         let [tenant, principal] = scope.parts();
         let whose = [&*settings.service, tenant, principal, parts.method.as_str(), key.as_str()];
-        settings.engine.identity.fingerprint("request", &whose)
+        settings.account.identity.fingerprint("request", &whose)
     }
 
     pub(super) fn new(ledger: &Ledger, scope: &Scope, digest: Fingerprint, parts: &Parts, body: &[u8]) -> Self {

@@ -4,11 +4,11 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::account::Account;
 use crate::call::error::runtime;
 use crate::guard::{GuardError, OperationReference, RequestResolution, Resolution, signature, too_large};
 use crate::intent::fingerprint::Fingerprint;
 use crate::ledger::{Change, Contents, Kind, LedgerError, State};
-use crate::lookup::engine::Engine;
 use crate::validator::Validator;
 
 use super::record::{KeptResponse, RequestPayload, RequestPhase};
@@ -31,21 +31,21 @@ impl Validator {
         resolution: &Resolution,
         who: &str,
     ) -> impl Future<Output = Result<(), GuardError>> + Send + use<> {
-        let (engine, resolution, who) = (Arc::clone(&self.0), resolution.clone(), who.to_owned());
+        let (account, resolution, who) = (Arc::clone(&self.0.account), resolution.clone(), who.to_owned());
         async move {
             runtime()?;
             let who = signature(&who)?;
-            resolve(&engine, &reference.digest(), &resolution).await?;
-            engine.telemetry.resolved(&reference.digest(), Some("request"), resolution.as_str(), &who);
+            resolve(&account, &reference.digest(), &resolution).await?;
+            account.telemetry.resolved(&reference.digest(), Some("request"), resolution.as_str(), &who);
             Ok(())
         }
     }
 }
 
-async fn resolve(engine: &Engine, digest: &Fingerprint, resolution: &Resolution) -> Result<(), GuardError> {
-    let (said, key) = (resolution.said()?, engine.effects.key(Kind::Request, digest));
+async fn resolve(account: &Account, digest: &Fingerprint, resolution: &Resolution) -> Result<(), GuardError> {
+    let (said, key) = (resolution.said()?, account.ledger.key(Kind::Request, digest));
     let nothing = |why| Ok((Change::Keep, Err(GuardError::nothing_to_resolve(why))));
-    let resolved = engine.effects.update(&key, |found| {
+    let resolved = account.ledger.update(&key, |found| {
         let Some(found) = found else { return nothing("there is no record of the request") };
         let payload = RequestPayload::read(found)?;
         match (&payload.phase, said) {

@@ -152,7 +152,7 @@ impl Run {
         }
         let recorded = self.lease.conclude(RequestEnd::Indeterminate).await;
         let RequestRecord { settings, context } = self.lease.what();
-        settings.engine.telemetry.request_indeterminate(&context.digest);
+        settings.account.telemetry.request_indeterminate(&context.digest);
         self.told("indeterminate", recorded);
     }
 
@@ -168,7 +168,7 @@ impl Run {
 
     /// Counts the request, and says loudly what is not recorded.
     fn told(&self, outcome: &'static str, recorded: Result<bool, LedgerError>) {
-        let telemetry = &self.settings().engine.telemetry;
+        let telemetry = &self.settings().account.telemetry;
         let outcome = match recorded {
             Ok(true) => outcome,
             Ok(false) => {

@@ -82,7 +82,7 @@ where
         let request_id = request.headers().get(X_REQUEST_ID).cloned();
         let looks_at = self.looks_at(&request);
         if looks_at && self.settings.checks_disabled {
-            self.settings.engine.telemetry.request_bypassed();
+            self.settings.account.telemetry.request_bypassed();
         }
         if !looks_at || self.settings.checks_disabled {
             let passing = inner.call(request);
@@ -92,7 +92,7 @@ where
             });
         }
         let (settings, route) = (Arc::clone(&self.settings), self.route);
-        let span = settings.engine.telemetry.request_span(request.method());
+        let span = settings.account.telemetry.request_span(request.method());
         let answering = async move {
             let response = answer(inner, settings, route, request).await?;
             Ok(with_request_id(response, request_id))
@@ -122,7 +122,7 @@ where
     B::Data: Send,
     R: Body<Data = Bytes> + Send + 'static,
 {
-    let telemetry = &settings.engine.telemetry;
+    let telemetry = &settings.account.telemetry;
     let refused = |refusal: Refusal| {
         telemetry.request(&Span::current(), refusal.outcome());
         Ok(super::respond(&refusal))
@@ -147,10 +147,10 @@ where
         Ok(body) => body,
         Err(refusal) => return refused(refusal),
     };
-    if settings.engine.shared.is_some() {
-        look_once(&settings.engine);
+    if settings.account.has_store {
+        look_once(&settings.account);
     }
-    let context = RequestContext::new(&settings.engine.effects, &scope, digest, &parts, &body);
+    let context = RequestContext::new(&settings.account.ledger, &scope, digest, &parts, &body);
     match admit(&settings, &context, route.on_unknown).await {
         Admitted::Run(lease) => {
             let run = Run { lease, on_unknown: route.on_unknown };

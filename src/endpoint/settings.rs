@@ -7,7 +7,7 @@ use http::request::Parts;
 use http::{HeaderName, Method, StatusCode};
 
 use crate::accessors::partial_debug;
-use crate::lookup::engine::Engine;
+use crate::account::Account;
 
 use super::scope::Scope;
 use super::tenant_keys::TenantKeys;
@@ -44,7 +44,7 @@ pub(super) type ScopeOf = dyn Fn(&Parts) -> Option<Scope> + Send + Sync;
 
 /// What all routes of a layer have in common.
 pub(super) struct LayerSettings {
-    pub(super) engine: Arc<Engine>,
+    pub(super) account: Arc<Account>,
     /// What the routes are of, the same for all its replicas.
     pub(super) service: Box<str>,
     pub(super) scope: Box<ScopeOf>,

@@ -19,21 +19,13 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use tracing::{Id, Span};
 
-use crate::call::deadline::after;
-use crate::call::leases::Ticket;
-use crate::call::shares::{Full, Room};
+pub(crate) mod permits;
+
+use permits::{NoPermit, Permits, Reservation};
 
 /// The leader of a flight is gone without an outcome, as after a panic or when its runtime is shut down.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LeaderLost;
-
-/// There was no permit to lead, or to reserve.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct NoPermit {
-    pub(crate) full: Full,
-    /// How many permits there are: for all tenants, or for one.
-    pub(crate) limit: usize,
-}
 
 /// Work under way, and all that wait for its outcome.
 #[derive(Debug)]
@@ -100,25 +92,17 @@ pub(crate) enum Joined<K: Eq + Hash, N, T, R> {
 /// The flights of one kind, by key.
 #[derive(Debug)]
 pub(crate) struct SingleFlight<K, N, T> {
-    state: Mutex<FlightState<K, N, T>>,
+    current: Mutex<HashMap<K, Arc<Flight<N, T>>>>,
+    /// Of flights under way, current or not, and of other work.
+    permits: Arc<Permits>,
     /// How long a flight takes at most. One that takes longer stands still, and is joined no more.
     longest: Duration,
-    /// How long it holds its permit at most: it may still have to tell others of its outcome.
-    held_for: Duration,
-}
-
-#[derive(Debug)]
-struct FlightState<K, N, T> {
-    current: HashMap<K, Arc<Flight<N, T>>>,
-    /// Of flights under way, current or not, and of other work.
-    permits: Room,
 }
 
 impl<K: Clone + Eq + Hash, N, T> SingleFlight<K, N, T> {
-    /// At most `permits` flights are under way, and at most `share` of one tenant.
-    pub(crate) fn new(permits: usize, share: usize, longest: Duration, held_for: Duration) -> Self {
-        let state = FlightState { current: HashMap::new(), permits: Room::new(permits, share) };
-        Self { state: Mutex::new(state), longest, held_for }
+    /// Each flight holds one of the permits; past its longest, it may still have to tell others of its outcome.
+    pub(crate) fn new(permits: Arc<Permits>, longest: Duration) -> Self {
+        Self { current: Mutex::default(), permits, longest }
     }
 
     /// Takes what is ready, if anything is; or else joins the current flight of the key, if its notes say that it fits; or
@@ -137,75 +121,37 @@ impl<K: Clone + Eq + Hash, N, T> SingleFlight<K, N, T> {
         fits: impl FnOnce(&N) -> bool,
         lead: impl FnOnce() -> Result<N, E>,
     ) -> Result<Joined<K, N, T, R>, E> {
-        let mut state = self.lock();
+        let mut current = self.lock();
         if let Some(ready) = ready() {
             return Ok(Joined::Ready(ready));
         }
-        if let Some(flight) = state.current.get(key)
+        if let Some(flight) = current.get(key)
             && now.saturating_duration_since(flight.epoch) <= self.longest
             && fits(&flight.notes)
         {
             return Ok(Joined::Waiter(Arc::clone(flight)));
         }
         let notes = lead()?;
-        let ticket = self.permit(&mut state, tenant, now)?;
+        let permit = Some(self.permits.reserve(tenant, now)?);
         let flight = Arc::new(Flight::new(now, notes));
-        state.current.insert(key.clone(), Arc::clone(&flight));
-        drop(state);
-        Ok(Joined::Leader(Leader { flights: Arc::clone(self), key: key.clone(), flight, ticket }))
-    }
-
-    /// Reserves a permit for work that is no flight itself and goes on without its caller as flights do.
-    ///
-    /// # Errors
-    /// When there is none.
-    pub(crate) fn reserve(self: &Arc<Self>, tenant: &str) -> Result<Reservation<K, N, T>, NoPermit> {
-        let ticket = self.permit(&mut self.lock(), tenant, Instant::now())?;
-        Ok(Reservation { flights: Arc::clone(self), ticket })
+        current.insert(key.clone(), Arc::clone(&flight));
+        drop(current);
+        Ok(Joined::Leader(Leader { flights: Arc::clone(self), key: key.clone(), flight, permit }))
     }
 
     /// Makes the key's flight no longer the current one: the next caller leads a new one. `then` runs under the lock under
     /// which a flight completes, so that none completes in between.
     pub(crate) fn forget(&self, key: &K, then: impl FnOnce()) {
-        let mut state = self.lock();
-        state.current.remove(key);
+        let mut current = self.lock();
+        current.remove(key);
         then();
-    }
-
-    fn permit(&self, state: &mut FlightState<K, N, T>, tenant: &str, now: Instant) -> Result<Ticket, NoPermit> {
-        let permits = &mut state.permits;
-        permits.take(tenant, now, after(now, self.held_for)).map_err(|full| {
-            let limit = match full {
-                Full::Whole => permits.shares().whole(),
-                Full::Share => permits.shares().share(),
-            };
-            NoPermit { full, limit }
-        })
     }
 }
 
 impl<K, N, T> SingleFlight<K, N, T> {
-    fn lock(&self) -> MutexGuard<'_, FlightState<K, N, T>> {
-        // What runs under this lock leaves the state whole at every point, so a poisoned one is whole all the same.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// How many permits are held.
-    pub(crate) fn held(&self) -> usize {
-        self.lock().permits.held(Instant::now())
-    }
-}
-
-/// A permit that is given back when it is dropped.
-#[derive(Debug)]
-pub(crate) struct Reservation<K, N, T> {
-    flights: Arc<SingleFlight<K, N, T>>,
-    ticket: Ticket,
-}
-
-impl<K, N, T> Drop for Reservation<K, N, T> {
-    fn drop(&mut self) {
-        self.flights.lock().permits.give_back(self.ticket);
+    fn lock(&self) -> MutexGuard<'_, HashMap<K, Arc<Flight<N, T>>>> {
+        // What runs under this lock leaves the map whole at every point, so a poisoned one is whole all the same.
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -215,7 +161,7 @@ pub(crate) struct Leader<K: Eq + Hash, N, T> {
     flights: Arc<SingleFlight<K, N, T>>,
     key: K,
     flight: Arc<Flight<N, T>>,
-    ticket: Ticket,
+    permit: Option<Reservation>,
 }
 
 impl<K: Eq + Hash, N, T> Leader<K, N, T> {
@@ -229,21 +175,21 @@ impl<K: Eq + Hash, N, T> Leader<K, N, T> {
 
     /// Hands the outcome to the waiters. `settle` hears of it first, and whether this is still the current flight of its
     /// key.
-    pub(crate) fn complete(self, outcome: T, settle: impl FnOnce(&T, bool)) {
+    pub(crate) fn complete(mut self, outcome: T, settle: impl FnOnce(&T, bool)) {
         self.leave(|is_current| settle(&outcome, is_current));
         // Only the one leader sets it, so it cannot be set already.
         let _ = self.flight.outcome.set(Ok(outcome));
     }
 
     /// Gives the permit back, before any waiter can hear that the flight is over.
-    fn leave(&self, settle: impl FnOnce(bool)) {
-        let mut state = self.flights.lock();
-        let is_current = state.current.get(&self.key).is_some_and(|flight| Arc::ptr_eq(flight, &self.flight));
+    fn leave(&mut self, settle: impl FnOnce(bool)) {
+        let mut current = self.flights.lock();
+        let is_current = current.get(&self.key).is_some_and(|flight| Arc::ptr_eq(flight, &self.flight));
         settle(is_current);
         if is_current {
-            state.current.remove(&self.key);
+            current.remove(&self.key);
         }
-        state.permits.give_back(self.ticket);
+        self.permit = None;
     }
 }
 
@@ -260,13 +206,14 @@ impl<K: Eq + Hash, N, T> Drop for Leader<K, N, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::call::shares::Full;
 
     const LONGEST: Duration = Duration::from_secs(10);
 
     type Numbers = SingleFlight<&'static str, u32, u32>;
 
     fn numbers(permits: usize) -> Arc<Numbers> {
-        Arc::new(SingleFlight::new(permits, permits, LONGEST, LONGEST))
+        Arc::new(SingleFlight::new(Arc::new(Permits::new(permits, permits, LONGEST)), LONGEST))
     }
 
     /// Joins a flight whose notes are at least this; its leader notes the same.
@@ -300,7 +247,7 @@ mod tests {
         first.complete(7, |_, is_current| assert!(!is_current));
         second.complete(8, |_, is_current| assert!(is_current));
         assert!(matches!((waits.completed().await, waits_for_more.outcome()), (Ok(7), Some(Ok(8)))));
-        assert_eq!(numbers.held(), 0);
+        assert_eq!(numbers.permits.held(), 0);
         drop(leader(&numbers, now, 1));
     }
 

@@ -5,9 +5,9 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::accessors::getters;
+use crate::account::{Account, Unlisted};
 use crate::intent::fingerprint::Fingerprint;
 use crate::ledger::{Change, Contents, Held, Key, Kind, LedgerError, State, Versioned, millis};
-use crate::lookup::engine::{Engine, Unlisted};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rand::RngExt as _;
@@ -185,25 +185,25 @@ impl List {
 /// An operation's record and the list cannot be changed at one moment. So who lists an operation reads its record again
 /// afterwards, who writes its last word late takes it off, and who reads the list checks some of it.
 pub(super) struct Index<'e> {
-    engine: &'e Engine,
+    account: &'e Account,
     key: Key,
     ttl: Duration,
 }
 
 impl<'e> Index<'e> {
-    pub(super) fn new(engine: &'e Engine, ttl: Duration) -> Self {
-        let digest = engine.identity.fingerprint("unresolved", &[]);
-        Self { engine, key: engine.effects.key(Kind::Indeterminate, &digest), ttl }
+    pub(super) fn new(account: &'e Account, ttl: Duration) -> Self {
+        let digest = account.identity.fingerprint("unresolved", &[]);
+        Self { account, key: account.ledger.key(Kind::Indeterminate, &digest), ttl }
     }
 
     /// The list on which an operation belongs.
     pub(super) fn of(place: &'e OperationRecord) -> Self {
-        Self::new(&place.engine, place.settings.write_retention)
+        Self::new(&place.account, place.settings.write_retention)
     }
 
     /// Puts an operation on the list, unless it is there.
     pub(super) async fn add(&self, place: &OperationRecord) -> Result<(), LedgerError> {
-        let backlog = &self.engine.backlog;
+        let backlog = &self.account.backlog;
         let (tenant, name) = (place.operation.tenant().into(), place.operation.name().into());
         let operation = Unlisted { digest: place.digest, tenant, name };
         let is_listed = |list: &mut List| {
@@ -231,12 +231,12 @@ impl<'e> Index<'e> {
     /// Whether another operation of a tenant finds room: on the list, and in the tenant's share of it.
     fn has_room(&self, list: &List, tenant: &str) -> bool {
         let of_tenant = list.items.iter().filter(|item| *item.tenant == *tenant).count();
-        list.items.len() < MOST_LISTED && of_tenant < self.engine.indeterminate_per_tenant
+        list.items.len() < MOST_LISTED && of_tenant < self.account.limits.indeterminate_per_tenant
     }
 
     /// Puts those on the list that found no room before, as far as there is some now.
     async fn fill(&self) -> Result<(), LedgerError> {
-        let (backlog, mut open) = (&self.engine.backlog, Vec::new());
+        let (backlog, mut open) = (&self.account.backlog, Vec::new());
         let waiting = backlog.all();
         if waiting.is_empty() {
             return Ok(());
@@ -277,7 +277,7 @@ impl<'e> Index<'e> {
         digest: &Fingerprint,
         may_be_counted: bool,
     ) -> Result<Option<Box<str>>, LedgerError> {
-        let may_be_counted = self.engine.backlog.remove(digest) || may_be_counted;
+        let may_be_counted = self.account.backlog.remove(digest) || may_be_counted;
         let taken_off = self.update(|list| {
             let name = list.take_off(digest);
             let is_counted = name.is_none() && may_be_counted && list.not_listed > 0;
@@ -295,7 +295,7 @@ impl<'e> Index<'e> {
         let mut list = self.read().await?;
         // What cannot be checked now, is checked another time.
         let over = self.over(&list).await.unwrap_or_else(|error| {
-            self.engine.telemetry.store_failed(&error);
+            self.account.telemetry.store_failed(&error);
             Vec::new()
         });
         if !over.is_empty() {
@@ -323,9 +323,9 @@ impl<'e> Index<'e> {
         let first = rand::make_rng::<StdRng>().random_range(0..=unchecked);
         let checked = list.items.iter().skip(first).take(MOST_CHECKED);
         let digests: Vec<_> = checked.map(|item| Fingerprint::from_bytes(item.reference)).collect();
-        let keys: Vec<_> = digests.iter().map(|digest| self.engine.effects.key(Kind::Operation, digest)).collect();
+        let keys: Vec<_> = digests.iter().map(|digest| self.account.ledger.key(Kind::Operation, digest)).collect();
         let mut over = Vec::new();
-        for (digest, found) in digests.into_iter().zip(self.engine.effects.get_all(&keys).await?) {
+        for (digest, found) in digests.into_iter().zip(self.account.ledger.get_all(&keys).await?) {
             // One that is sent again or asked about stays until that has come to its end.
             let is_under_way = found.as_ref().is_some_and(|found| found.record.state == State::Claimed);
             if !is_under_way && !is_marked(found.as_ref())? {
@@ -336,11 +336,11 @@ impl<'e> Index<'e> {
     }
 
     async fn record(&self, digest: &Fingerprint) -> Result<Option<Held>, LedgerError> {
-        self.engine.effects.get(&self.engine.effects.key(Kind::Operation, digest)).await
+        self.account.ledger.get(&self.account.ledger.key(Kind::Operation, digest)).await
     }
 
     async fn read(&self) -> Result<List, LedgerError> {
-        let found = self.engine.effects.get(&self.key).await?;
+        let found = self.account.ledger.get(&self.key).await?;
         Ok(found.as_ref().map(read).transpose()?.unwrap_or_default())
     }
 
@@ -355,7 +355,7 @@ impl<'e> Index<'e> {
             let (payload, lease) = (self.key.payload_of(&list)?, Duration::ZERO);
             Ok((Change::Write(Contents { state: State::Settled, ttl: self.ttl, lease, payload }), said))
         };
-        self.engine.effects.update(&self.key, change).await
+        self.account.ledger.update(&self.key, change).await
     }
 }
 

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::account::Account;
 use crate::intent::fingerprint::Fingerprint;
 use crate::ledger::{Key, Kind, Nonce};
-use crate::lookup::engine::Engine;
 use crate::moment::Moment;
 use crate::provider::ProviderError;
 
@@ -40,7 +40,7 @@ pub(super) struct GuardSettings {
 /// Where one operation stands, and what it is.
 #[derive(Clone)]
 pub(super) struct OperationRecord {
-    pub(super) engine: Arc<Engine>,
+    pub(super) account: Arc<Account>,
     pub(super) settings: GuardSettings,
     pub(super) operation: Operation,
     pub(super) digest: Fingerprint,
@@ -69,11 +69,11 @@ pub(super) struct Progress {
 }
 
 impl OperationRecord {
-    pub(super) fn new(engine: &Arc<Engine>, settings: GuardSettings, operation: &Operation) -> Self {
-        let (engine, operation) = (Arc::clone(engine), operation.clone());
-        let (digest, fingerprint) = (operation.digest(&engine.identity), operation.fingerprint());
-        let key = engine.effects.key(Kind::Operation, &digest);
-        Self { engine, settings, operation, digest, fingerprint, key }
+    pub(super) fn new(account: &Arc<Account>, settings: GuardSettings, operation: &Operation) -> Self {
+        let (account, operation) = (Arc::clone(account), operation.clone());
+        let (digest, fingerprint) = (operation.digest(&account.identity), operation.fingerprint());
+        let key = account.ledger.key(Kind::Operation, &digest);
+        Self { account, settings, operation, digest, fingerprint, key }
     }
 
     pub(super) fn is_write(&self) -> bool {
@@ -83,7 +83,7 @@ impl OperationRecord {
     /// Refuses settings that would break what they promise, with the values.
     pub(super) fn check(&self) -> Result<(), GuardError> {
         let GuardSettings { write_retention, read_retention, .. } = self.settings;
-        let lease = self.engine.lease;
+        let lease = self.account.limits.lease;
         if write_retention <= lease {
             let message = format!("write_retention ({write_retention:?}) must exceed the lease ({lease:?})");
             return Err(GuardError::settings(message));
@@ -103,7 +103,7 @@ impl OperationRecord {
 
     /// A run that begins now may send for so long.
     fn key_needed_for(&self) -> Duration {
-        self.engine.total_deadline.saturating_add(KEY_MARGIN)
+        self.account.limits.total_deadline.saturating_add(KEY_MARGIN)
     }
 
     /// How long the provider keeps the key, if another sending is protected by it until a run that begins now is over.

@@ -28,16 +28,16 @@ pub(super) async fn lead<T>(
 where
     T: Serialize + DeserializeOwned + Send + 'static,
 {
-    let (engine, standing) = (&job.place.engine, *lease.carried());
-    let deadline = Deadline::after(lease.asked_at(), engine.total_deadline);
+    let (account, standing) = (&job.place.account, *lease.carried());
+    let deadline = Deadline::after(lease.asked_at(), account.limits.total_deadline);
     let mut knowledge = Knowledge::of(&standing);
     let sending = Sending::new(job, &standing, lease.end(), &mut knowledge);
-    let sent = engine.retrier.pursue(sending, Instant::now(), deadline, &engine.telemetry);
+    let sent = account.retrier.pursue(sending, Instant::now(), deadline, &account.telemetry);
     let answer = lease.during(sent).await;
     match answer {
         Ok((value, attempts)) => {
             if standing.protected.is_some() && !knowledge.key_taken() {
-                engine.telemetry.provider_key_unused(job.place.operation.name());
+                account.telemetry.provider_key_unused(job.place.operation.name());
             }
             let degraded = record(&mut lease, OperationEnd::Done(KeptResult::of(&value))).await;
             Ok(Executed { value, provenance: Provenance::Fresh, attempts, degraded })
@@ -50,7 +50,7 @@ where
 /// Records what the operation came to, and says what is missing if that did not work.
 async fn record(lease: &mut Lease<OperationRecord>, word: OperationEnd) -> Option<Degradation> {
     let recorded = lease.conclude(word).await;
-    let telemetry = &lease.what().engine.telemetry;
+    let telemetry = &lease.what().account.telemetry;
     match recorded {
         Ok(true) => return None,
         Ok(false) => telemetry.operation_lost(lease.what().operation.name()),
@@ -65,7 +65,7 @@ async fn record(lease: &mut Lease<OperationRecord>, word: OperationEnd) -> Optio
 async fn give_back(lease: &mut Lease<OperationRecord>) {
     let has_claim = lease.has_claim();
     if let (Err(error), true) = (lease.conclude(OperationEnd::NotExecuted).await, has_claim) {
-        lease.what().engine.telemetry.store_failed(&error);
+        lease.what().account.telemetry.store_failed(&error);
     }
 }
 
@@ -84,7 +84,7 @@ async fn give_up(lease: &mut Lease<OperationRecord>, knowledge: &Knowledge, erro
             let is_protected = knowledge.is_protected;
             record(lease, OperationEnd::Indeterminate { is_protected }).await;
             let place = lease.what();
-            place.engine.telemetry.indeterminate(place.operation.name(), &place.digest);
+            place.account.telemetry.indeterminate(place.operation.name(), &place.digest);
             GuardError::indeterminate(if is_protected { Next::Resend } else { Next::Resolve }, Some(error))
         }
     }
@@ -115,7 +115,7 @@ async fn tell_others(lease: &mut Lease<OperationRecord>, error: CallError) -> Gu
 
 /// The error of a call that nothing came of. A lease that was over is no setting's fault: another run is at it by now.
 fn not_executed(place: &OperationRecord, said: Option<&ProviderError>, error: CallError) -> GuardError {
-    if said.is_some_and(was_too_late) { GuardError::in_progress(place.engine.lease) } else { error.into() }
+    if said.is_some_and(was_too_late) { GuardError::in_progress(place.account.limits.lease) } else { error.into() }
 }
 
 /// Asks the caller's hook what became of the operation, and records what it says. Where another process was faster to say
@@ -128,11 +128,11 @@ where
     T: Serialize + DeserializeOwned + Send + 'static,
 {
     let (place, standing) = (&job.place, *lease.carried());
-    let engine = &place.engine;
-    let deadline = Deadline::after(lease.asked_at(), engine.total_deadline);
+    let account = &place.account;
+    let deadline = Deadline::after(lease.asked_at(), account.limits.total_deadline);
     let asking = Asking::new(job, &standing, lease.end());
-    let asked = engine.retrier.pursue(asking, Instant::now(), deadline, &engine.telemetry);
-    let resolved = |word| engine.telemetry.resolved(&place.digest, Some(place.operation.name()), word, "reconcile");
+    let asked = account.retrier.pursue(asking, Instant::now(), deadline, &account.telemetry);
+    let resolved = |word| account.telemetry.resolved(&place.digest, Some(place.operation.name()), word, "reconcile");
     let cause = match lease.during(asked).await {
         Ok((Reconciled::Done(value), attempts)) => {
             resolved("done");
@@ -154,7 +154,7 @@ where
                 }
                 // Not before it stands in the store may it be sent again.
                 Err(error) => {
-                    engine.telemetry.store_failed(&error);
+                    account.telemetry.store_failed(&error);
                     Err(GuardError::indeterminate(Next::Resolve, None))
                 }
             };
@@ -165,9 +165,9 @@ where
     match lease.conclude(OperationEnd::StillUnknown).await {
         Ok(true) => {}
         Ok(false) => return Ok(Turn::Again),
-        Err(error) => engine.telemetry.store_failed(&error),
+        Err(error) => account.telemetry.store_failed(&error),
     }
-    engine.telemetry.indeterminate(place.operation.name(), &place.digest);
+    account.telemetry.indeterminate(place.operation.name(), &place.digest);
     Err(GuardError::indeterminate(Next::Resolve, cause))
 }
 
@@ -176,7 +176,7 @@ async fn recorded_by_another<T>(job: &RunContext<T>) -> Option<Executed<T>>
 where
     T: DeserializeOwned,
 {
-    let found = job.place.engine.effects.get(&job.place.key).await.ok()??;
+    let found = job.place.account.ledger.get(&job.place.key).await.ok()??;
     match job.decide(&found, None) {
         Ok(Decision::Answer(Known::Over(result))) => result.ok(),
         _ => None,

@@ -20,8 +20,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::accessors::{partial_debug, setters};
+use crate::account::Account;
 use crate::call::error::runtime;
-use crate::lookup::engine::Engine;
 use crate::provider::ProviderError;
 use crate::validator::Validator;
 
@@ -110,7 +110,7 @@ const READ_RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
 #[derive(Clone)]
 #[must_use = "a guard does nothing until something is run"]
 pub struct Guard {
-    engine: Arc<Engine>,
+    account: Arc<Account>,
     settings: GuardSettings,
 }
 
@@ -122,7 +122,7 @@ impl Validator {
             read_retention: READ_RETENTION,
             goes_on_without_store: false,
         };
-        Guard { engine: Arc::clone(&self.0), settings }
+        Guard { account: Arc::clone(&self.0.account), settings }
     }
 }
 
@@ -235,34 +235,34 @@ impl Guard {
     /// # Errors
     /// When the store does not answer or holds something unreadable.
     pub fn indeterminate(&self) -> impl Future<Output = Result<IndeterminateList, GuardError>> + Send + use<> {
-        let (engine, retention) = (Arc::clone(&self.engine), self.settings.write_retention);
+        let (account, retention) = (Arc::clone(&self.account), self.settings.write_retention);
         async move {
             runtime()?;
-            Ok(Index::new(&engine, retention).list().await?)
+            Ok(Index::new(&account, retention).list().await?)
         }
     }
 
     /// What names an operation without saying what it is.
     #[must_use]
     pub fn reference(&self, operation: &Operation) -> OperationReference {
-        OperationReference::new(operation.digest(&self.engine.identity))
+        OperationReference::new(operation.digest(&self.account.identity))
     }
 
     fn place(&self, operation: &Operation) -> OperationRecord {
-        OperationRecord::new(&self.engine, self.settings, operation)
+        OperationRecord::new(&self.account, self.settings, operation)
     }
 
     fn say(&self, saying: Saying) -> impl Future<Output = Result<(), GuardError>> + Send + use<> {
-        let engine = Arc::clone(&self.engine);
+        let account = Arc::clone(&self.account);
         async move {
             let runtime = runtime()?;
-            let lease = engine.lease;
+            let lease = account.limits.lease;
             // In a task of its own, so that no caller who leaves cuts it between the record, the list and the log.
-            let saying = runtime.spawn(async move { resolve::resolve(&engine, saying).await });
+            let saying = runtime.spawn(async move { resolve::resolve(&account, saying).await });
             saying.await.map_err(|_| GuardError::in_progress(lease))?
         }
     }
 }
 
 // Shows the provider and the settings, and nothing of what is held.
-partial_debug!(Guard, self => provider: self.engine.retrier.provider, settings: self.settings);
+partial_debug!(Guard, self => provider: self.account.retrier.provider, settings: self.settings);

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::account::Account;
 use crate::intent::fingerprint::Fingerprint;
 use crate::ledger::{Change, Contents, Held, Key, Kind, LedgerError, State};
-use crate::lookup::engine::Engine;
 use crate::redaction::presentable;
 
 use super::error::GuardError;
@@ -107,7 +107,7 @@ pub enum OperationStatus {
 
 /// Where an operation stands. Changes nothing.
 pub(super) async fn status(place: &OperationRecord) -> Result<OperationStatus, GuardError> {
-    let Some(held) = place.engine.effects.get(&place.key).await? else { return Ok(OperationStatus::Absent) };
+    let Some(held) = place.account.ledger.get(&place.key).await? else { return Ok(OperationStatus::Absent) };
     let payload = Payload::read(&held)?;
     if !payload.is_about(&place.fingerprint) {
         return Err(GuardError::key_reused());
@@ -153,7 +153,7 @@ pub(super) struct Saying {
 }
 
 /// Writes what became of an operation, if it is indeterminate.
-pub(super) async fn resolve(engine: &Engine, saying: Saying) -> Result<(), GuardError> {
+pub(super) async fn resolve(account: &Account, saying: Saying) -> Result<(), GuardError> {
     let Saying { digest, fingerprint, resolution, who, retention } = saying;
     let who = signature(&who)?;
     let phase = match &resolution.0 {
@@ -161,8 +161,8 @@ pub(super) async fn resolve(engine: &Engine, saying: Saying) -> Result<(), Guard
         Outcome::Done(kept) => Phase::Done(kept.clone()),
         Outcome::NotExecuted => Phase::NotExecuted,
     };
-    let key = engine.effects.key(Kind::Operation, &digest);
-    let said = engine.effects.update(&key, |found| {
+    let key = account.ledger.key(Kind::Operation, &digest);
+    let said = account.ledger.update(&key, |found| {
         let Some(found) = found else {
             return Ok((Change::Keep, Err(GuardError::nothing_to_resolve("there is no record of the operation"))));
         };
@@ -183,13 +183,13 @@ pub(super) async fn resolve(engine: &Engine, saying: Saying) -> Result<(), Guard
     if said.as_ref().is_err_and(|why| why.is_in_progress() || why.is_key_reused()) {
         return said;
     }
-    let name = Index::new(engine, retention).remove(&digest, true).await;
+    let name = Index::new(account, retention).remove(&digest, true).await;
     if said.is_ok() {
         let known = name.as_ref().ok().and_then(Option::as_deref);
-        engine.telemetry.resolved(&digest, known, resolution.as_str(), &who);
+        account.telemetry.resolved(&digest, known, resolution.as_str(), &who);
     }
     if let Err(error) = name {
-        engine.telemetry.store_failed(&error);
+        account.telemetry.store_failed(&error);
     }
     said
 }

@@ -83,7 +83,7 @@ impl<T: Serialize + DeserializeOwned + Send + 'static> Future for GuardRun<T> {
         }
         // Once it has answered, it has nothing more to say.
         let Some(job) = this.job.take() else { return Poll::Pending };
-        let span = job.place.engine.telemetry.operation_span(job.place.operation.name());
+        let span = job.place.account.telemetry.operation_span(job.place.operation.name());
         let running = run(Arc::new(job), this.deadline).instrument(span);
         this.running.insert(Box::pin(running)).as_mut().poll(cx)
     }
@@ -99,17 +99,17 @@ where
 {
     let result = wait(&job, limit).await;
     let shown = result.as_ref().map(|done| (done.provenance, done.degraded)).map_err(GuardError::code);
-    job.place.engine.telemetry.operation(&Span::current(), shown);
+    job.place.account.telemetry.operation(&Span::current(), shown);
     result
 }
 
 /// Refuses a write that nothing but the store's record keeps from being sent twice, where a restart may lose the record.
 async fn check_restart<T>(job: &RunContext<T>, deadline: Deadline) -> Result<(), GuardError> {
-    let (engine, effect) = (&job.place.engine, job.place.operation.effect());
+    let (account, effect) = (&job.place.account, job.place.operation.effect());
     if !effect.is_write() || effect.key_kept_for().is_some() {
         return Ok(());
     }
-    let refused = timeout(deadline.left(Instant::now()), engine.effects.refused_loss()).await;
+    let refused = timeout(deadline.left(Instant::now()), account.ledger.refused_loss()).await;
     let limit = deadline.limit();
     match refused.map_err(|_elapsed| LedgerError::TimedOut { limit })?? {
         Some(loss) => Err(GuardError::restart_loses(loss)),
@@ -122,15 +122,15 @@ where
     T: Serialize + DeserializeOwned + Send + 'static,
 {
     let runtime = runtime()?;
-    let engine = &job.place.engine;
+    let account = &job.place.account;
     job.place.check()?;
-    if engine.shared.is_some() {
-        look_once(engine);
+    if account.has_store {
+        look_once(account);
     }
     let begin = Instant::now();
-    let deadline = Deadline::after(begin, limit.unwrap_or(engine.worst_case));
+    let deadline = Deadline::after(begin, limit.unwrap_or(account.limits.worst_case));
     check_restart(job, deadline).await?;
-    let lease_left = || engine.lease.saturating_sub(begin.elapsed());
+    let lease_left = || account.limits.lease.saturating_sub(begin.elapsed());
     let in_turn = |look: Look| {
         let (job, runtime) = (Arc::clone(job), runtime.clone());
         async move {
@@ -138,7 +138,7 @@ where
                 return result.map(Turn::Over);
             }
             // Held while the run asks, and while its work goes on; not while it waits for another one.
-            let reserved = job.place.engine.flights.reserve(job.place.operation.tenant());
+            let reserved = job.place.account.permits.reserve(job.place.operation.tenant(), Instant::now());
             let permit = reserved.map_err(CallError::from)?;
             let looking = async move {
                 let _permit = permit;
@@ -149,7 +149,7 @@ where
             // still.
             let left = match limit {
                 Some(_) => deadline.left(Instant::now()),
-                None => engine.worst_case.saturating_add(LAST_STEPS),
+                None => account.limits.worst_case.saturating_add(LAST_STEPS),
             };
             let looked = timeout(left, looking).await.map_err(|_| GuardError::in_progress(lease_left()))?;
             // The task is gone with its runtime, and what it claimed stands until its lease is over.
@@ -157,5 +157,5 @@ where
         }
     };
     let busy = |lease_left| Err(GuardError::in_progress(lease_left));
-    engine.effects.in_turns(&job.place.key, deadline, in_turn, busy).await
+    account.ledger.in_turns(&job.place.key, deadline, in_turn, busy).await
 }

@@ -118,16 +118,16 @@ where
 {
     let place = &job.place;
     let (anew, decide) = (|| Ok(place.first_round()), |found: &Held, waited_for| job.decide(found, waited_for));
-    let lease = match place.engine.effects.look(place, anew, decide, look).await {
+    let lease = match place.account.ledger.look(place, anew, decide, look).await {
         Ok(Turn::Over(Acquired::Lease(lease))) => lease,
         Ok(Turn::Over(Acquired::Answer(Known::Over(result)))) => return result.map(Turn::Over),
         Ok(Turn::Over(Acquired::Answer(Known::Indeterminate { is_new }))) => {
             if is_new {
-                place.engine.telemetry.indeterminate(place.operation.name(), &place.digest);
+                place.account.telemetry.indeterminate(place.operation.name(), &place.digest);
             }
             // That it cannot be put there changes nothing for its caller.
             if let Err(error) = Index::of(place).add(place).await {
-                place.engine.telemetry.store_failed(&error);
+                place.account.telemetry.store_failed(&error);
             }
             return Err(GuardError::indeterminate(Next::Resolve, None));
         }
@@ -150,7 +150,7 @@ fn goes_on_without(place: &OperationRecord, standing: &Progress, why: &LedgerErr
     if !(why.is_down() || why.is_newer() && !place.is_write()) {
         return false;
     }
-    place.engine.telemetry.store_failed(why);
+    place.account.telemetry.store_failed(why);
     let is_protected = standing.protected.is_some() && place.settings.goes_on_without_store;
     !place.is_write() || is_protected && standing.asks_about.is_none()
 }

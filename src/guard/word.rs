@@ -48,7 +48,7 @@ impl OperationRecord {
             _ if is_write => self.settings.write_retention,
             Phase::Done(_) => self.settings.read_retention,
             Phase::Failed(_) => FAILED_FOR,
-            _ => self.engine.lease.saturating_mul(READ_TTL_IN_LEASES),
+            _ => self.account.limits.lease.saturating_mul(READ_TTL_IN_LEASES),
         };
         let payload = Payload {
             fingerprint: *self.fingerprint.as_bytes(),
@@ -59,7 +59,7 @@ impl OperationRecord {
             phase,
         };
         let state = payload.state();
-        let lease = if state == State::Claimed { self.engine.lease } else { Duration::ZERO };
+        let lease = if state == State::Claimed { self.account.limits.lease } else { Duration::ZERO };
         Ok(Contents { state, ttl, lease, payload: self.key.payload_of(&payload)? })
     }
 
@@ -145,7 +145,7 @@ impl Claimable for OperationRecord {
         let listed = match (word, said) {
             (OperationEnd::Done(_), Said::Lost(Some(found))) => {
                 if Payload::read(found).is_ok_and(|payload| payload.round > standing.round) {
-                    self.engine.telemetry.contradicted(self.operation.name(), &self.digest);
+                    self.account.telemetry.contradicted(self.operation.name(), &self.digest);
                 }
                 Ok(())
             }
@@ -157,13 +157,13 @@ impl Claimable for OperationRecord {
             _ => Index::of(self).remove(&self.digest, standing.in_doubt).await.map(drop),
         };
         if let Err(error) = &listed {
-            self.engine.telemetry.store_failed(error);
+            self.account.telemetry.store_failed(error);
         }
         listed
     }
 
     fn renewed(&self) -> Option<Duration> {
-        self.engine.renew_lease.then_some(self.engine.lease)
+        self.account.limits.renew_lease.then_some(self.account.limits.lease)
     }
 
     /// Nothing was sent under it. What was in doubt before, still is.

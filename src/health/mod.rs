@@ -118,10 +118,9 @@ impl Validator {
 
 /// A look at the store, or that it did not answer in time.
 async fn look(validator: &Validator, until: Instant) -> StoreCheck {
-    let engine = &validator.0;
     let reason: Box<str> = match Handle::try_current() {
         Err(_) => "there is no tokio runtime here".into(),
-        Ok(_) => match timeout_at(until, look_recently(engine)).await {
+        Ok(_) => match timeout_at(until, look_recently(&validator.0.account)).await {
             Ok(store_check) => return store_check,
             Err(_elapsed) => format!("no answer within {PATIENCE:?}").into(),
         },
@@ -132,7 +131,7 @@ async fn look(validator: &Validator, until: Instant) -> StoreCheck {
 /// What has to be looked into, if the store says so in time; if not, that is logged and counted.
 async fn indeterminate(validator: &Validator, until: Instant) -> Option<IndeterminateList> {
     Handle::try_current().ok()?;
-    let telemetry = &validator.0.telemetry;
+    let telemetry = &validator.0.account.telemetry;
     match timeout_at(until, validator.guard().indeterminate()).await {
         Ok(Ok(list)) => return Some(list),
         Ok(Err(error)) => telemetry.store_failed(&error),
@@ -142,7 +141,7 @@ async fn indeterminate(validator: &Validator, until: Instant) -> Option<Indeterm
 }
 
 fn of_provider(validator: &Validator) -> Vec<HealthReason> {
-    let (engine, stats) = (&validator.0, validator.stats());
+    let stats = validator.stats();
     let breaker = match stats.breaker {
         Some(BreakerState::Open) => Some(HealthReason::BreakerOpen),
         Some(BreakerState::HalfOpen) => Some(HealthReason::BreakerHalfOpen),
@@ -152,11 +151,11 @@ fn of_provider(validator: &Validator) -> Vec<HealthReason> {
         Some(BreakerState::Open | BreakerState::HalfOpen) => Some(HealthReason::GuardedBreakerOpen),
         _ => None,
     };
-    let closed = |traffic| engine.retrier.gate_closed_for(traffic, Instant::now());
+    let closed = |traffic| validator.0.account.retrier.gate_closed_for(traffic, Instant::now());
     let rate = closed(Traffic::LookUps).max(closed(Traffic::Guarded)).map(|wait| HealthReason::RateLimited { wait });
     let budget = stats.budget_level.filter(|level| *level < 1.0).map(|_| HealthReason::BudgetEmpty);
     let checks = stats.idempotency_checks_disabled.then_some(HealthReason::ChecksDisabled);
-    let (held, limit) = (stats.keys_held, engine.keys.limit());
+    let (held, limit) = (stats.keys_held, validator.0.keys.limit());
     // Where none are allowed, that was chosen.
     let is_nearly_full = held > 0 && held >= limit.saturating_sub(limit / 10);
     let keys = is_nearly_full.then_some(HealthReason::KeysNearlyFull { held, limit });
@@ -172,12 +171,12 @@ fn of_store(
     store_check: &StoreCheck,
     indeterminate: Option<IndeterminateList>,
 ) -> Vec<HealthReason> {
-    let is_local = !validator.0.is_alone_or_shared();
+    let is_local = !validator.0.account.is_alone_or_shared();
     // Said in full by the reason in its place.
     let findings = store_check.findings.iter().filter(|finding| !(is_local && **finding == StoreFinding::NotShared));
     let mut all: Vec<_> = findings.cloned().map(HealthReason::Store).collect();
     all.extend(is_local.then_some(HealthReason::ForgetIsLocal));
-    let records = &validator.0.effects;
+    let records = &validator.0.account.ledger;
     all.extend(records.unsigned().map(|(kinds, since)| HealthReason::UnsignedAccepted { kinds: kinds.into(), since }));
     all.extend(records.not_opened().map(|(kind, reads)| HealthReason::RecordsNotOpened { kind, reads }));
     all.extend(match indeterminate {

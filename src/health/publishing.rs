@@ -48,7 +48,7 @@ impl Validator {
     pub fn publish_metrics(&self) -> impl Future<Output = ()> + Send + use<> {
         let validator = self.clone();
         async move {
-            let telemetry = &validator.0.telemetry;
+            let telemetry = &validator.0.account.telemetry;
             telemetry.publish(&validator.stats(), validator.0.facts.valid_hits());
             if let Some(list) = indeterminate(&validator, after(Instant::now(), PATIENCE)).await {
                 telemetry.publish_unresolved(list.total(), list.oldest().unwrap_or_default());

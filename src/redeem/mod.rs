@@ -5,9 +5,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use crate::accessors::partial_debug;
+use crate::account::Account;
 use crate::intent::invalid_intent::Field;
 use crate::intent::payment_intent::{PaymentId, checked};
-use crate::lookup::engine::Engine;
 use crate::payment::verdict::{Capture, Issuer, Proof, Verdict};
 use crate::validator::Validator;
 use crate::validator::store_check::look_once;
@@ -63,7 +63,7 @@ impl Validator {
     /// Dropped, the payment may be bound or not; asking again for the same order tells, and completes it. If it was bound,
     /// no call is told `First` any more. A binding that was begun and never completed ends by itself within a minute.
     pub fn redeem(&self, proof: impl Into<Proof>) -> Redeem {
-        Redeem { engine: Arc::clone(&self.0), proof: proof.into(), order: None, part: None }
+        Redeem { validator: self.clone(), proof: proof.into(), order: None, part: None }
     }
 
     /// Which order a payment was redeemed for, if it was. Asks the store and not the provider.
@@ -74,9 +74,9 @@ impl Validator {
         &self,
         payment: &PaymentId,
     ) -> impl Future<Output = Result<Option<Redemption>, RedeemError>> + Send + use<> {
-        let (engine, payment) = (Arc::clone(&self.0), payment.clone());
+        let (account, payment) = (Arc::clone(&self.0.account), payment.clone());
         async move {
-            let books = books(&engine)?;
+            let books = books(&account)?;
             Ok(books.redemption(&payment).await?)
         }
     }
@@ -91,23 +91,24 @@ impl Validator {
     /// # Cancel safety
     /// Dropped, it may be undone or not; asking again completes it.
     pub fn release(&self, receipt: &Receipt) -> impl Future<Output = Result<(), RedeemError>> + Send + use<> {
-        let (engine, receipt) = (Arc::clone(&self.0), receipt.clone());
-        async move { books(&engine)?.release(&receipt).await }
+        let (account, receipt) = (Arc::clone(&self.0.account), receipt.clone());
+        async move { books(&account)?.release(&receipt).await }
     }
 }
 
 /// The records of redemptions, where every process sees them.
-fn books(engine: &Engine) -> Result<Books<'_>, RedeemError> {
-    if !engine.is_alone_or_shared() {
+fn books(account: &Account) -> Result<Books<'_>, RedeemError> {
+    if !account.is_alone_or_shared() {
         return Err(RedeemError::StoreNotShared);
     }
-    Ok(Books { ledger: &engine.effects, identity: &engine.identity, retention: engine.redemption.retention })
+    Ok(Books { ledger: &account.ledger, identity: &account.identity, retention: account.redemption.retention })
 }
 
 /// A redemption that starts when it is awaited. Made by [`Validator::redeem`].
 #[must_use = "a redemption does nothing until it is awaited"]
 pub struct Redeem {
-    engine: Arc<Engine>,
+    /// Validates again where the proof is too old.
+    validator: Validator,
     proof: Proof,
     order: Option<String>,
     part: Option<String>,
@@ -130,13 +131,14 @@ impl Redeem {
     }
 
     async fn run(self) -> Result<Redeemed, RedeemError> {
-        let Self { engine, proof, order, part } = self;
+        let Self { validator, proof, order, part } = self;
+        let account = &validator.0.account;
         let owner = owner(&proof, order.as_deref(), part.as_deref())?;
-        let books = books(&engine)?;
-        look_once(&engine);
+        let books = books(account)?;
+        look_once(account);
         books.check_restart().await?;
-        let proof = recent(&engine, proof).await?;
-        if proof.capture() == Capture::Authorized && !engine.redemption.authorized {
+        let proof = recent(&validator, proof).await?;
+        if proof.capture() == Capture::Authorized && !account.redemption.authorized {
             return Err(RedeemError::OnlyAuthorized);
         }
         if !proof.dated {
@@ -161,13 +163,12 @@ fn owner(proof: &Proof, order: Option<&str>, part: Option<&str>) -> Result<Owner
 }
 
 /// The proof, or a new one where this one is too old, or another validator's: that may have other rules.
-async fn recent(engine: &Arc<Engine>, proof: Proof) -> Result<Proof, RedeemError> {
-    let max_age = engine.redemption.proof_max_age;
-    let issuer: Arc<dyn Issuer> = Arc::clone(engine) as Arc<dyn Issuer>;
+async fn recent(validator: &Validator, proof: Proof) -> Result<Proof, RedeemError> {
+    let max_age = validator.0.account.redemption.proof_max_age;
+    let issuer: Arc<dyn Issuer> = Arc::clone(&validator.0) as Arc<dyn Issuer>;
     if Arc::ptr_eq(&issuer, &proof.issuer) && proof.age() <= max_age {
         return Ok(proof);
     }
-    let validator = Validator(Arc::clone(engine));
     match validator.validate(proof.intent()).max_age(max_age).await?.into_verdict() {
         Verdict::Valid(proof) => Ok(proof),
         verdict => Err(RedeemError::NoLongerValid(Box::new(verdict))),

@@ -34,7 +34,7 @@ pub(crate) mod store_check;
 pub struct Validator(pub(crate) Arc<Engine>);
 
 // Shows the provider, and nothing of what is held.
-partial_debug!(Validator, self => provider: self.0.retrier.provider);
+partial_debug!(Validator, self => provider: self.0.account.retrier.provider);
 
 impl Validator {
     /// Asks whether an intent is real, ours, and paid in full.
@@ -102,8 +102,8 @@ impl Validator {
     /// # Cancel safety
     /// It changes nothing, and may be dropped at any point.
     pub fn check_store(&self) -> impl Future<Output = StoreCheck> + Send + use<> {
-        let engine = Arc::clone(&self.0);
-        async move { store_check::look(&engine).await }
+        let account = Arc::clone(&self.0.account);
+        async move { store_check::look(&account).await }
     }
 
     /// What happened since the validator was built.
@@ -112,11 +112,11 @@ impl Validator {
         Stats {
             facts_in_memory: self.0.facts.len(),
             keys_held: self.0.keys.len(),
-            in_flight: self.0.flights.held(),
-            budget_level: self.0.retrier.budget_level(),
-            breaker: self.0.retrier.breaker_state(Traffic::LookUps),
-            guarded_breaker: self.0.retrier.breaker_state(Traffic::Guarded),
-            ..self.0.telemetry.stats(self.0.facts.valid_hits())
+            in_flight: self.0.account.permits.held(),
+            budget_level: self.0.account.retrier.budget_level(),
+            breaker: self.0.account.retrier.breaker_state(Traffic::LookUps),
+            guarded_breaker: self.0.account.retrier.breaker_state(Traffic::Guarded),
+            ..self.0.account.telemetry.stats(self.0.facts.valid_hits())
         }
     }
 
@@ -126,7 +126,7 @@ impl Validator {
     /// the deadline bounds those.
     #[must_use]
     pub fn worst_case(&self) -> Duration {
-        self.0.worst_case
+        self.0.account.limits.worst_case
     }
 
     /// Explains what an HTTP answer would lead to: which rule decides, and how long the call would wait.
@@ -147,7 +147,7 @@ impl Validator {
     /// ```
     #[must_use]
     pub fn explain(&self, status: u16, headers: &[(&str, &str)], body: &[u8]) -> Explanation {
-        self.0.retrier.explain(&provider::Answer { status, headers, body })
+        self.0.account.retrier.explain(&provider::Answer { status, headers, body })
     }
 }
 
@@ -192,10 +192,10 @@ impl Future for Validate {
         }
         // Once it has answered, it has nothing more to say.
         let Some((engine, intent)) = this.start.take() else { return Poll::Pending };
-        let span = engine.telemetry.validation_span(intent.payment());
+        let span = engine.account.telemetry.validation_span(intent.payment());
         let (engine, intent, key) = match engine.key_standing(&intent) {
             Err(error) => {
-                engine.telemetry.error(&span, error.code());
+                engine.account.telemetry.error(&span, error.code());
                 return Poll::Ready(Err(error));
             }
             // Not before the store has been asked about the key may anything be answered under it.
@@ -218,11 +218,11 @@ partial_debug!(Validate, self => intent: self.start.as_ref().map(|(_, intent)| i
 /// One validation past the quick answer.
 async fn ask(engine: Arc<Engine>, asked: Asked) -> Result<Validation, ValidateError> {
     let watch = Stopwatch::start();
-    if engine.shared.is_some() {
-        look_once(&engine);
+    if engine.account.has_store {
+        look_once(&engine.account);
     }
     let answer = engine.answer(&asked).await;
-    let (telemetry, span) = (&engine.telemetry, Span::current());
+    let (telemetry, span) = (&engine.account.telemetry, Span::current());
     match &answer {
         Ok(Validation { verdict, provenance, degraded, .. }) => {
             telemetry.verdict(&span, verdict, *provenance, *degraded);

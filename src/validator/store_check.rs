@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 
+use crate::account::Account;
 use crate::ledger::LedgerError;
-use crate::lookup::engine::Engine;
 use crate::store::{Inspection, RestartLoss, Severity, StoreFinding};
 
 /// A checkout waits for one or two round trips; past this they are what it waits for.
@@ -31,31 +31,31 @@ impl StoreCheck {
     }
 }
 
-pub(crate) async fn look(engine: &Engine) -> StoreCheck {
-    found(engine, engine.effects.inspect().await)
+pub(crate) async fn look(account: &Account) -> StoreCheck {
+    found(account, account.ledger.inspect().await)
 }
 
 /// What was found a moment ago, or is found now.
-pub(crate) async fn look_recently(engine: &Engine) -> StoreCheck {
-    found(engine, engine.last_look.recent(&engine.effects).await)
+pub(crate) async fn look_recently(account: &Account) -> StoreCheck {
+    found(account, account.last_look.recent(&account.ledger).await)
 }
 
-fn found(engine: &Engine, inspected: Result<Inspection, LedgerError>) -> StoreCheck {
+fn found(account: &Account, inspected: Result<Inspection, LedgerError>) -> StoreCheck {
     let (store, mut findings) = match inspected {
         Ok(inspection) => {
             let slow = (inspection.latency > SLOW).then_some(StoreFinding::Slow { latency: inspection.latency });
-            let loss = of_restart(engine, &inspection);
+            let loss = of_restart(account, &inspection);
             let findings: Vec<_> = inspection.findings.iter().cloned().chain(slow).chain(loss).collect();
             (Some(inspection), findings)
         }
         Err(error) => (None, vec![StoreFinding::Unreachable { reason: error.to_string().into() }]),
     };
-    if engine.is_alone_or_shared() {
+    if account.is_alone_or_shared() {
         findings.retain(|finding| *finding != StoreFinding::NotShared);
     }
     let of_durability = [
-        (!engine.is_alone_or_shared(), StoreFinding::NotShared),
-        (engine.effects.durability().best_effort, StoreFinding::BestEffort),
+        (!account.is_alone_or_shared(), StoreFinding::NotShared),
+        (account.ledger.durability().best_effort, StoreFinding::BestEffort),
     ];
     for (_, finding) in of_durability.into_iter().filter(|(holds, _)| *holds) {
         if !findings.contains(&finding) {
@@ -67,23 +67,23 @@ fn found(engine: &Engine, inspected: Result<Inspection, LedgerError>) -> StoreCh
 }
 
 /// What a restart loses, if it loses anything. Of records that end with the process that is said already.
-fn of_restart(engine: &Engine, inspection: &Inspection) -> Option<StoreFinding> {
-    let (loss, stated) = (inspection.restart_loss, engine.effects.stated_loss());
+fn of_restart(account: &Account, inspection: &Inspection) -> Option<StoreFinding> {
+    let (loss, stated) = (inspection.restart_loss, account.ledger.stated_loss());
     let is_said = loss == RestartLoss::Nothing || inspection.findings.contains(&StoreFinding::Volatile);
     (!is_said).then_some(StoreFinding::RestartLoses { loss, stated })
 }
 
 /// Looks once, beside the first use, and logs what needs an operator's attention.
-pub(crate) fn look_once(engine: &Arc<Engine>) {
+pub(crate) fn look_once(account: &Arc<Account>) {
     // Read first: to write on each use would have the cores pass one word around.
-    if engine.looked.load(Relaxed) || Handle::try_current().is_err() || engine.looked.swap(true, Relaxed) {
+    if account.looked.load(Relaxed) || Handle::try_current().is_err() || account.looked.swap(true, Relaxed) {
         return;
     }
-    let engine = Arc::clone(engine);
+    let account = Arc::clone(account);
     tokio::spawn(async move {
-        for finding in look(&engine).await.findings {
+        for finding in look(&account).await.findings {
             if finding.severity() >= Severity::Warning {
-                engine.telemetry.store_finding(finding.code(), &finding);
+                account.telemetry.store_finding(finding.code(), &finding);
             }
         }
     });

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::accessors::{partial_debug, setters};
-use crate::lookup::engine::Engine;
+use crate::account::Account;
+use crate::lookup::engine::Forget;
+use crate::payment::facts::Mode;
 use crate::settings::build_error::BuildError;
 use crate::validator::Validator;
 
@@ -46,7 +48,9 @@ const LONGEST_LIFE: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 /// | `other_accounts` | [`OtherAccounts::Ignore`] |
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct StripeWebhooksBuilder {
-    engine: Arc<Engine>,
+    account: Arc<Account>,
+    forget: Forget,
+    mode: Mode,
     name: Box<str>,
     /// As they were given.
     secrets: Vec<Box<str>>,
@@ -60,7 +64,9 @@ pub struct StripeWebhooksBuilder {
 impl StripeWebhooksBuilder {
     pub(super) fn new(validator: &Validator, name: Box<str>, secret: Box<str>) -> Self {
         Self {
-            engine: Arc::clone(&validator.0),
+            account: Arc::clone(&validator.0.account),
+            forget: Forget::new(&validator.0),
+            mode: validator.0.rules.mode,
             name,
             secrets: vec![secret],
             tolerance: TOLERANCE,
@@ -129,7 +135,7 @@ impl StripeWebhooksBuilder {
         if self.max_body == 0 {
             return Err(BuildError::out_of_range("max_body", "0".into(), "at least 1"));
         }
-        let store_timeout = self.engine.effects.timeout();
+        let store_timeout = self.account.ledger.timeout();
         let time_to_begin = store_timeout.saturating_mul(CALLS_TO_BEGIN).saturating_add(LEASE_MARGIN);
         let time_to_end = store_timeout.saturating_mul(CALLS_TO_END);
         let lease = time_to_begin.saturating_add(self.handler_timeout).saturating_add(time_to_end);
@@ -139,7 +145,9 @@ impl StripeWebhooksBuilder {
             BuildError::check_order(shorter, shorter_value, "retention", self.retention)?;
         }
         Ok(StripeWebhooks(Arc::new(Endpoint {
-            engine: self.engine,
+            account: self.account,
+            forget: self.forget,
+            mode: self.mode,
             name: self.name,
             secrets,
             tolerance: self.tolerance,

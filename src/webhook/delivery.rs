@@ -63,7 +63,7 @@ const BACK_SOON: Duration = Duration::from_secs(1);
 pub(super) async fn deliver(endpoint: Arc<Endpoint>, event: Event, handler: Handler) -> Result<Delivery, WebhookError> {
     endpoint.forget_payment(&event).await?;
     if !endpoint.is_own(&event) && endpoint.other_accounts != OtherAccounts::Handle {
-        endpoint.engine.telemetry.delivery_of_other_account();
+        endpoint.account.telemetry.delivery_of_other_account();
         let is_refused = endpoint.other_accounts == OtherAccounts::Refuse;
         return if is_refused { Err(Rejection::OtherAccount.into()) } else { Ok(Delivery::Ignored) };
     }
@@ -73,7 +73,7 @@ pub(super) async fn deliver(endpoint: Arc<Endpoint>, event: Event, handler: Hand
         Err(error) => {
             // What the caller is told does not depend on it.
             if let Err(trouble) = lease.conclude(Word::NotHandled).await {
-                endpoint.engine.telemetry.store_failed(&trouble);
+                endpoint.account.telemetry.store_failed(&trouble);
             }
             Err(error)
         }
@@ -92,10 +92,10 @@ async fn claim(endpoint: &Arc<Endpoint>, event: &Event) -> Result<Option<Box<Lea
             _ => Decision::TakeOver(()),
         })
     };
-    match endpoint.engine.effects.acquire(&record, || Ok(()), no_wait, decide).await {
+    match endpoint.account.ledger.acquire(&record, || Ok(()), no_wait, decide).await {
         Ok(Acquired::Lease(lease)) => {
             if lease.took_over() {
-                endpoint.engine.telemetry.delivery_taken_over(&endpoint.name, event.id());
+                endpoint.account.telemetry.delivery_taken_over(&endpoint.name, event.id());
             }
             Ok(Some(lease))
         }
@@ -104,7 +104,7 @@ async fn claim(endpoint: &Arc<Endpoint>, event: &Event) -> Result<Option<Box<Lea
         }
         Ok(Acquired::Answer(())) => Ok(None),
         Err(error) => {
-            endpoint.engine.telemetry.store_failed(&error);
+            endpoint.account.telemetry.store_failed(&error);
             Err(error.into())
         }
     }
@@ -137,11 +137,11 @@ async fn settle(endpoint: &Endpoint, lease: &mut Lease<EventRecord>) -> Result<D
         Ok(true) => Ok(Delivery::Handled),
         // Another delivery took over, and records it, or hands it back to the provider.
         Ok(false) => {
-            endpoint.engine.telemetry.delivery_lost(&endpoint.name);
+            endpoint.account.telemetry.delivery_lost(&endpoint.name);
             Err(Rejection::NotRecorded(None).into())
         }
         Err(error) => {
-            endpoint.engine.telemetry.store_failed(&error);
+            endpoint.account.telemetry.store_failed(&error);
             Err(Rejection::NotRecorded(Some(error)).into())
         }
     }
@@ -194,15 +194,15 @@ impl Endpoint {
     async fn forget_payment(&self, event: &Event) -> Result<(), WebhookError> {
         let Some(payment) = event.payment() else { return Ok(()) };
         let forgotten = match event.account() {
-            Some(account) => self.engine.forget_of(account, payment).await,
-            None => self.engine.forget(payment).await,
+            Some(account) => self.forget.payment_of(account, payment).await,
+            None => self.forget.payment(payment).await,
         };
         Ok(forgotten.map_err(Rejection::NotForgotten)?)
     }
 
     /// Whether the event is of the validator's account.
     fn is_own(&self, event: &Event) -> bool {
-        match (event.account(), self.engine.identity.account()) {
+        match (event.account(), self.account.identity.account()) {
             (None, _) => true,
             (Some(account), Some(name)) => account == name,
             // An organization's endpoint names every account, so without a name this may be it.
@@ -213,7 +213,7 @@ impl Endpoint {
     /// Where the event stands. Its mode is that of the provider's identity, which is part of every digest.
     fn key(&self, event: &Event) -> Key {
         let parts = [&*self.name, event.account().unwrap_or_default(), event.id()];
-        self.engine.effects.key(Kind::Event, &self.engine.identity.fingerprint("event", &parts))
+        self.account.ledger.key(Kind::Event, &self.account.identity.fingerprint("event", &parts))
     }
 }
 

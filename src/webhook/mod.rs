@@ -104,7 +104,9 @@ use tokio::time::timeout;
 use tracing::{Instrument as _, Span};
 
 use crate::accessors::partial_debug;
-use crate::lookup::engine::Engine;
+use crate::account::Account;
+use crate::lookup::engine::Forget;
+use crate::payment::facts::Mode;
 use crate::telemetry::record_event;
 use crate::validator::Validator;
 use crate::validator::store_check::look_once;
@@ -153,7 +155,9 @@ pub struct StripeWebhooks(Arc<Endpoint>);
 
 /// What an endpoint is made of.
 struct Endpoint {
-    engine: Arc<Engine>,
+    account: Arc<Account>,
+    forget: Forget,
+    mode: Mode,
     name: Box<str>,
     secrets: Vec<SigningSecret>,
     tolerance: Duration,
@@ -213,7 +217,7 @@ impl StripeWebhooks {
             Box::pin(async { handling.await.map_err(Into::<HandlerError>::into) })
         });
         async move {
-            let span = endpoint.engine.telemetry.delivery_span(&endpoint.name);
+            let span = endpoint.account.telemetry.delivery_span(&endpoint.name);
             endpoint.take(event, handler, &span).instrument(span.clone()).await
         }
     }
@@ -241,12 +245,12 @@ impl Endpoint {
             Err(error) => return self.answer(span, Err(error)),
         };
         record_event(span, event.id(), event.event_type());
-        if event.mode() != self.engine.rules.mode {
+        if event.mode() != self.mode {
             return self.answer(span, Ok(Delivery::Ignored));
         }
         let Ok(runtime) = Handle::try_current() else { return self.answer(span, Err(Rejection::NoRuntime.into())) };
-        if self.engine.shared.is_some() {
-            look_once(&self.engine);
+        if self.account.has_store {
+            look_once(&self.account);
         }
         let (lease, handler_timeout) = (self.lease, self.handler_timeout);
         let delivering = async move {
@@ -266,14 +270,14 @@ impl Endpoint {
             Ok(delivery) => (delivery.as_str(), None),
             Err(error) => (error.code(), error.handler_error()),
         };
-        self.engine.telemetry.delivery(span, outcome, handler_error.as_deref());
+        self.account.telemetry.delivery(span, outcome, handler_error.as_deref());
         delivered
     }
 }
 
 // The endpoint and its settings, and no secret.
 partial_debug!(StripeWebhooks, self =>
-    provider: self.0.engine.retrier.provider, endpoint: self.0.name, secrets: self.0.secrets.len(), tolerance: self.0.tolerance,
+    provider: self.0.account.retrier.provider, endpoint: self.0.name, secrets: self.0.secrets.len(), tolerance: self.0.tolerance,
     handler_timeout: self.0.handler_timeout, retention: self.0.retention, max_body: self.0.max_body,
     other_accounts: self.0.other_accounts
 );

@@ -17,6 +17,7 @@ pub(crate) const LAYERS: &[&[&str]] = &[
     &["guard", "redeem"],
     &["validator"],
     &["lookup"],
+    &["account"],
     &["flight", "ledger"],
     &["call", "store"],
     &["telemetry"],

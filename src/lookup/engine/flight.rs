@@ -19,7 +19,7 @@ use super::Engine;
 
 /// Asks the provider, in a task of its own, so that no caller's patience cuts it.
 pub(super) async fn fly(engine: Arc<Engine>, leader: FactsLeader, now: Instant, max_age: Duration) {
-    let deadline = Deadline::after(now, engine.total_deadline);
+    let deadline = Deadline::after(now, engine.account.limits.total_deadline);
     let outcome = match &engine.shared {
         None => {
             let answer = engine.ask_provider(&leader, now, deadline).await;
@@ -47,7 +47,7 @@ impl Engine {
         deadline: Deadline,
     ) -> Result<LookUpAnswer, CallError> {
         let started = |at: Option<Instant>| leader.flight().notes().attempt_started(at.map(Moment::at));
-        self.retrier.run(leader.key(), now, deadline, &self.telemetry, started).await
+        self.account.retrier.run(leader.key(), now, deadline, &self.account.telemetry, started).await
     }
 
     /// Looks into the store first, and tells it what the provider said.
@@ -64,7 +64,7 @@ impl Engine {
             JoinedElsewhere::Found(found) => Ok(self.looked_up_in_store(*found, shared.memory_for)),
             JoinedElsewhere::Failed(error) => Err(error),
             JoinedElsewhere::Alone(error) => {
-                self.telemetry.store_failed(&error);
+                self.account.telemetry.store_failed(&error);
                 let asked_at = Instant::now();
                 let mut looked_up = self.looked_up(Box::pin(self.ask_provider(leader, now, deadline)).await?, &[]);
                 // Others may forget the payment meanwhile, and this process would not hear of it.
@@ -86,14 +86,14 @@ impl Engine {
         deadline: Deadline,
     ) -> FactsOutcome {
         if lease.took_over() {
-            self.telemetry.taken_over(leader.key());
+            self.account.telemetry.taken_over(leader.key());
         }
         let answer = lease.during(self.ask_provider(leader, Instant::now(), deadline)).await;
         let mut looked_up = match answer {
             Ok(answer) => self.looked_up(answer, lease.keys()),
             Err(error) => {
                 if let Err(trouble) = lease.fail(&error).await {
-                    self.telemetry.store_failed(&trouble);
+                    self.account.telemetry.store_failed(&trouble);
                 }
                 return Err(error.into());
             }
@@ -107,8 +107,8 @@ impl Engine {
             Ok(true) => looked_up.keep = in_memory(looked_up.keep, age, shared.memory_for),
             lost => {
                 match lost {
-                    Err(trouble) => self.telemetry.store_failed(&trouble),
-                    Ok(_) => self.telemetry.lease_lost(leader.key()),
+                    Err(trouble) => self.account.telemetry.store_failed(&trouble),
+                    Ok(_) => self.account.telemetry.lease_lost(leader.key()),
                 }
                 (looked_up.keep, looked_up.degraded) = (None, Some(Degradation::NotRecorded));
             }

@@ -4,19 +4,19 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 #[cfg(feature = "webhook")]
 use std::sync::OnceLock;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 use tracing::{Instrument, Span};
 
+use crate::account::{Account, Limits};
 use crate::call::deadline::is_recent;
 use crate::call::error::{CallError, Cause, runtime};
-use crate::call::retry::{Retrier, Traffic};
+use crate::call::retry::Traffic;
 use crate::flight::{Joined, LeaderLost};
 use crate::intent::fingerprint::Fingerprint;
 use crate::intent::payment_intent::{PaymentId, PaymentIntent};
-use crate::ledger::{Bound, LastLook, Ledger, LedgerError};
+use crate::ledger::{Bound, LedgerError};
 use crate::lookup::error::ValidateError;
 use crate::lookup::facts_cache::{FactsCache, Kept, Proven, Stamp};
 use crate::lookup::facts_flight::{FactsFlight, FactsFlights, FactsOutcome, FlightNotes, Source};
@@ -26,18 +26,19 @@ use crate::lookup::validation::Validation;
 use crate::moment::Moment;
 use crate::payment::facts::ProviderPayment;
 use crate::payment::judge::{Rules, VOLATILE_FRESH_FOR};
-use crate::payment::policy::{RedemptionRules, WhenProviderIsDown};
+use crate::payment::policy::WhenProviderIsDown;
 use crate::payment::verdict::{Degradation, Finding, Issuer, Proof, Provenance, Verdict};
 use crate::provider::ProviderIdentity;
-use crate::telemetry::Telemetry;
 
-mod backlog;
 mod flight;
+#[cfg(feature = "webhook")]
+mod forget;
 #[cfg(feature = "webhook")]
 mod peers;
 
-pub(crate) use backlog::{Backlog, Unlisted};
 use flight::fly;
+#[cfg(feature = "webhook")]
+pub(crate) use forget::Forget;
 #[cfg(feature = "webhook")]
 use peers::Membership;
 
@@ -46,32 +47,15 @@ pub(crate) const LEADER_PATIENCE: Duration = Duration::from_millis(100);
 
 /// What a validator is made of.
 pub(crate) struct Engine {
-    pub(crate) identity: Arc<ProviderIdentity>,
+    pub(crate) account: Arc<Account>,
     pub(crate) rules: Rules,
     pub(crate) retention: Duration,
-    pub(crate) total_deadline: Duration,
-    pub(crate) worst_case: Duration,
     pub(crate) when_provider_is_down: WhenProviderIsDown,
     pub(crate) facts: FactsCache,
     pub(crate) flights: Arc<FactsFlights>,
     pub(crate) keys: KeyRegister,
-    pub(crate) retrier: Retrier,
-    pub(crate) telemetry: Telemetry,
     /// What other processes know too, if there is a shared store.
     pub(crate) shared: Option<Arc<SharedFacts>>,
-    /// Where effects and redemptions stand: in the shared store, or else in this process.
-    pub(crate) effects: Ledger,
-    pub(crate) lease: Duration,
-    pub(crate) renew_lease: bool,
-    pub(crate) redemption: RedemptionRules,
-    /// Whether the operator says that no other process of the service runs.
-    pub(crate) only_instance: bool,
-    /// Whether the store was looked at when it was first used.
-    pub(crate) looked: AtomicBool,
-    pub(crate) last_look: LastLook,
-    /// The most operations of one tenant on the list of what is unresolved, and those that wait for a place there.
-    pub(crate) indeterminate_per_tenant: usize,
-    pub(crate) backlog: Backlog,
     /// Where others of this process find it by its account.
     #[cfg(feature = "webhook")]
     pub(crate) membership: OnceLock<Membership>,
@@ -95,21 +79,16 @@ pub(crate) enum KeyStanding {
 
 impl Issuer for Engine {
     fn redemption(&self, payment: &PaymentId) -> Fingerprint {
-        self.identity.redemption(payment)
+        self.account.identity.redemption(payment)
     }
 }
 
 impl Engine {
-    /// Whether no process of the service keeps records that this one does not see.
-    pub(crate) fn is_alone_or_shared(&self) -> bool {
-        self.only_instance || self.effects.durability().shared
-    }
-
     /// Binds the intent's key to its claims, but never to claims that will be refused: those may be corrected.
     pub(crate) fn key_standing(&self, intent: &PaymentIntent) -> Result<KeyStanding, ValidateError> {
         let Some(key) = intent.key() else { return Ok(KeyStanding::Clear) };
         self.rules.units.to_minor(intent.money())?;
-        let digest = self.identity.fingerprint("key", &[intent.tenant(), key.as_str()]);
+        let digest = self.account.identity.fingerprint("key", &[intent.tenant(), key.as_str()]);
         if self.shared.is_none() {
             self.keys.bind(digest, intent, true)?;
             return Ok(KeyStanding::Clear);
@@ -137,7 +116,7 @@ impl Engine {
             Ok(Bound::Before) => Ok(None),
             Ok(Bound::ToOthers(_)) => Err(ValidateError::key_reused()),
             Err(error) if error.is_down() || error.is_newer() => {
-                self.telemetry.store_failed(&error);
+                self.account.telemetry.store_failed(&error);
                 // To be told to the store when it is back.
                 self.keys.bind(digest, intent, false)?;
                 Ok(Some(Degradation::StoreDown))
@@ -181,7 +160,7 @@ impl Engine {
         let mut again = false;
         loop {
             // The first time a flight ends by itself; after that, what is left of the time counts.
-            let total = again.then_some(self.total_deadline);
+            let total = again.then_some(self.account.limits.total_deadline);
             let limit = deadline.map_or(total, |limit| Some(limit.min(total.unwrap_or(limit))));
             let left = limit.map(|limit| limit.saturating_sub(now.elapsed()));
             again = true;
@@ -230,7 +209,7 @@ impl Engine {
             Ok(Joined::Ready(validation)) => return Ok(Some(validation)),
             Ok(Joined::Leader(leader)) => {
                 let flight = Arc::clone(leader.flight());
-                let span = self.telemetry.flight_span(intent.payment(), &Span::current());
+                let span = self.account.telemetry.flight_span(intent.payment(), &Span::current());
                 flight.is_shown_as(&span);
                 let flying = fly(Arc::clone(self), leader, now, max_age).instrument(span);
                 runtime.as_ref().map_err(CallError::clone)?.spawn(flying);
@@ -246,13 +225,14 @@ impl Engine {
             }
         };
         // A flight ends by itself at the total deadline, unless its runtime stands still or the provider blocks its thread.
+        let Limits { total_deadline, worst_case, .. } = self.account.limits;
         let longest = match provenance {
-            Provenance::Coalesced => self.total_deadline,
+            Provenance::Coalesced => total_deadline,
             // The leader's flight began with it, and what the flight says of its end is better than that it did not end.
-            _ => self.worst_case.saturating_add(LEADER_PATIENCE),
+            _ => worst_case.saturating_add(LEADER_PATIENCE),
         };
         let limit = deadline.map_or(longest, |deadline| deadline.min(longest));
-        let said = limit_said.map_or(self.total_deadline, |said| said.min(self.total_deadline));
+        let said = limit_said.map_or(total_deadline, |said| said.min(total_deadline));
         let outcome = match runtime {
             Ok(_) => completed_within(&flight, limit).await.ok_or(said),
             Err(_) => Ok(flight.completed().await),
@@ -278,7 +258,7 @@ impl Engine {
 
     /// Refuses a call that is sure to be over before the provider's rate limit is.
     fn check_gate(&self, now: Instant, deadline: Option<Duration>) -> Result<(), CallError> {
-        match (self.retrier.gate_closed_for(Traffic::LookUps, now), deadline) {
+        match (self.account.retrier.gate_closed_for(Traffic::LookUps, now), deadline) {
             (Some(wait), Some(limit)) if wait >= limit => {
                 Err(CallError::after_attempts(Cause::GateClosed { last: None }, Some(wait), Vec::new()))
             }
@@ -360,30 +340,14 @@ impl Engine {
     /// Makes this and every other process ask the provider again. In this order: what a flight reads in the store before
     /// that is empty, it must not bring into memory after this.
     pub(crate) async fn forget(&self, payment: &PaymentId) -> Result<(), LedgerError> {
-        let confirmed = self.forget_in_store(&self.identity, payment).await;
+        let confirmed = self.forget_in_store(&self.account.identity, payment).await;
         self.forget_here(payment);
         confirmed
     }
 
-    /// Like `forget`, for the payment of an account at the same provider, whichever this validator's is: in the store, and in
-    /// every validator of this process that answers for it.
-    #[cfg(feature = "webhook")]
-    pub(crate) async fn forget_of(&self, account: &str, payment: &PaymentId) -> Result<(), LedgerError> {
-        let identity = self.identity.of_account(account);
-        let confirmed = self.forget_in_store(&identity, payment).await;
-        for engine in peers::of(&identity) {
-            engine.forget_here(payment);
-        }
-        if self.identity.account().is_some() {
-            return confirmed;
-        }
-        // It may be this one's account, which has no name to tell by. To forget one payment too many costs one call.
-        confirmed.and(self.forget(payment).await)
-    }
-
     async fn forget_in_store(&self, identity: &ProviderIdentity, payment: &PaymentId) -> Result<(), LedgerError> {
         let Some(shared) = &self.shared else { return Ok(()) };
-        shared.forget(identity, payment).await.inspect_err(|error| self.telemetry.store_failed(error))
+        shared.forget(identity, payment).await.inspect_err(|error| self.account.telemetry.store_failed(error))
     }
 
     fn forget_here(&self, payment: &PaymentId) {

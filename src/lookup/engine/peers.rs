@@ -31,11 +31,11 @@ pub(crate) struct Membership {
 impl Engine {
     /// Lets this engine be found by its account's name, once. Without a name it could not be asked for.
     pub(crate) fn join_peers(self: &Arc<Self>) {
-        if self.identity.account().is_none() {
+        if self.account.identity.account().is_none() {
             return;
         }
         self.membership.get_or_init(|| {
-            let (account, engine) = (account_of(&self.identity), Arc::downgrade(self));
+            let (account, engine) = (account_of(&self.account.identity), Arc::downgrade(self));
             lock().entry(account).or_default().push(Weak::clone(&engine));
             Membership { account, engine }
         });

@@ -7,12 +7,14 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use crate::accessors::setters;
+use crate::account::{Account, Backlog, Limits};
 use crate::call::breaker::Breaker;
 use crate::call::concurrency::Concurrency;
 use crate::call::retry::{Budget, Lane, Retrier, Retry, RetryBudget, TransientPatterns, rng};
 use crate::ledger::{LastLook, Ledger};
-use crate::lookup::engine::{Backlog, Engine};
+use crate::lookup::engine::Engine;
 use crate::lookup::facts_cache::FactsCache;
+use crate::lookup::facts_flight::FactsFlights;
 use crate::lookup::shared_facts::SharedFacts;
 use crate::payment::facts::Mode;
 use crate::payment::judge::Rules;
@@ -330,19 +332,23 @@ impl ValidatorBuilder {
         let patterns = TransientPatterns::compile(!self.built_in_patterns, &self.patterns)?;
         let (codec, rng) = (self.records.codec()?, rng(self.seed));
         let longest_attempt = self.attempt_timeout.min(self.total_deadline);
-        let worst_case = self.worst_case();
-        let (key_register, flights) = (self.key_register(), self.flights());
-        let indeterminate_per_tenant = self.share(self.max_indeterminate_per_tenant, MOST_UNRESOLVED);
-        let lease = self.lease_or_default();
+        let (keys, permits) = (self.key_register(), Arc::new(self.permits()));
+        let limits = Limits {
+            total_deadline: self.total_deadline,
+            worst_case: self.worst_case(),
+            lease: self.lease_or_default(),
+            renew_lease: self.renew_lease,
+            indeterminate_per_tenant: self.share(self.max_indeterminate_per_tenant, MOST_UNRESOLVED),
+        };
         let flight_lease = self.lease.unwrap_or_else(|| self.shortest_renewed_lease());
         let identity = Arc::new(self.identity);
         let remembered_for = self.redemption.retention.saturating_sub(REDEMPTION_MARGIN);
         let is_shared = self.store.is_some();
         let store = self.store.unwrap_or_else(|| Arc::new(MemoryStore::new()));
-        let effects = Ledger::new(store, self.store_prefix, self.store_timeout, codec, self.restart_loss);
+        let ledger = Ledger::new(store, self.store_prefix, self.store_timeout, codec, self.restart_loss);
         let shared = is_shared.then(|| {
             Arc::new(SharedFacts {
-                ledger: effects.clone(),
+                ledger: ledger.clone(),
                 identity: Arc::clone(&identity),
                 // Short and renewed, so that what was begun and never ended holds no caller up for long.
                 lease: flight_lease,
@@ -351,37 +357,27 @@ impl ValidatorBuilder {
                 memory_for: self.facts_in_memory_for,
             })
         });
-        let engine = Arc::new(Engine {
-            #[cfg(feature = "webhook")]
-            membership: OnceLock::new(),
-            keys: key_register,
-            shared,
-            effects,
-            lease,
-            renew_lease: self.renew_lease,
-            redemption: self.redemption,
+        let rules = Rules {
+            policy: self.policy,
+            mode: self.mode,
+            tenant: self.tenant,
+            order_key: self.order_key,
+            units: identity.units_table().clone(),
+            fresh_for: self.fresh_for,
+            remembered_for,
+        };
+        let account = Account {
+            telemetry: Telemetry::new(identity.name(), identity.label(), self.mode.as_str()),
+            identity,
+            ledger,
+            has_store: shared.is_some(),
             only_instance: self.only_instance,
             looked: AtomicBool::new(false),
             last_look: LastLook::default(),
-            indeterminate_per_tenant,
+            permits: Arc::clone(&permits),
+            limits,
+            redemption: self.redemption,
             backlog: Backlog::default(),
-            telemetry: Telemetry::new(identity.name(), identity.label(), self.mode.as_str()),
-            facts: FactsCache::new(self.facts_in_memory),
-            flights: Arc::new(flights),
-            rules: Rules {
-                policy: self.policy,
-                mode: self.mode,
-                tenant: self.tenant,
-                order_key: self.order_key,
-                units: identity.units_table().clone(),
-                fresh_for: self.fresh_for,
-                remembered_for,
-            },
-            retention: self.retention,
-            total_deadline: self.total_deadline,
-            worst_case,
-            when_provider_is_down: self.when_provider_is_down,
-            identity,
             retrier: Retrier {
                 provider: self.provider,
                 retry: self.retry,
@@ -394,6 +390,18 @@ impl ValidatorBuilder {
                 concurrency: self.max_concurrent.map(|calls| Concurrency::new(calls, longest_attempt)),
                 rng,
             },
+        };
+        let engine = Arc::new(Engine {
+            account: Arc::new(account),
+            rules,
+            retention: self.retention,
+            when_provider_is_down: self.when_provider_is_down,
+            facts: FactsCache::new(self.facts_in_memory),
+            flights: Arc::new(FactsFlights::new(permits, self.total_deadline)),
+            keys,
+            shared,
+            #[cfg(feature = "webhook")]
+            membership: OnceLock::new(),
         });
         #[cfg(feature = "webhook")]
         engine.join_peers();

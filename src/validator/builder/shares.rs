@@ -2,7 +2,7 @@
 
 use crate::accessors::setters;
 use crate::call::shares::half;
-use crate::lookup::facts_flight::FactsFlights;
+use crate::flight::permits::Permits;
 use crate::lookup::key_register::KeyRegister;
 use crate::payment::policy::TenantProof;
 
@@ -53,8 +53,8 @@ impl ValidatorBuilder {
         KeyRegister::new(self.retention, self.max_keys, self.share(self.max_keys_per_tenant, self.max_keys))
     }
 
-    pub(super) fn flights(&self) -> FactsFlights {
+    pub(super) fn permits(&self) -> Permits {
         let share = self.share(self.max_in_flight_per_tenant, self.max_in_flight);
-        FactsFlights::new(self.max_in_flight, share, self.total_deadline, self.worst_case())
+        Permits::new(self.max_in_flight, share, self.worst_case())
     }
 }

@@ -1,4 +1,4 @@
-//! Operations that found no room on the list of what is unresolved, until there is some.
+//! Operations that found no room on the list of what is indeterminate, until there is some.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -1,0 +1,57 @@
+//! The account at the provider: how it is asked, where effects on it are recorded, and within which limits.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use crate::call::retry::Retrier;
+use crate::flight::permits::Permits;
+use crate::ledger::{LastLook, Ledger};
+use crate::payment::policy::RedemptionRules;
+use crate::provider::ProviderIdentity;
+use crate::telemetry::Telemetry;
+
+mod backlog;
+
+pub(crate) use backlog::{Backlog, Unlisted};
+
+/// What validations, redemptions, guarded effects, endpoints and webhooks have in common.
+pub(crate) struct Account {
+    pub(crate) identity: Arc<ProviderIdentity>,
+    pub(crate) retrier: Retrier,
+    pub(crate) telemetry: Telemetry,
+    /// Where effects and redemptions stand: in the shared store, or else in this process.
+    pub(crate) ledger: Ledger,
+    /// Whether the operator gave a store, which other processes may use too.
+    pub(crate) has_store: bool,
+    /// Whether the operator says that no other process of the service runs.
+    pub(crate) only_instance: bool,
+    /// Whether the store was looked at when it was first used.
+    pub(crate) looked: AtomicBool,
+    pub(crate) last_look: LastLook,
+    pub(crate) permits: Arc<Permits>,
+    pub(crate) limits: Limits,
+    pub(crate) redemption: RedemptionRules,
+    /// Operations that wait for a place on the list of what is indeterminate.
+    pub(crate) backlog: Backlog,
+}
+
+/// How long work on an account takes at most, and how much of it is listed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub(crate) total_deadline: Duration,
+    /// The total deadline, and with a store the calls to it before and after.
+    pub(crate) worst_case: Duration,
+    /// Of a guarded effect.
+    pub(crate) lease: Duration,
+    pub(crate) renew_lease: bool,
+    /// The most operations of one tenant on the list of what is indeterminate.
+    pub(crate) indeterminate_per_tenant: usize,
+}
+
+impl Account {
+    /// Whether no process of the service keeps records that this one does not see.
+    pub(crate) fn is_alone_or_shared(&self) -> bool {
+        self.only_instance || self.ledger.durability().shared
+    }
+}

@@ -8,3 +8,4 @@ mod adapter;
 mod clients;
 mod localstripe;
 mod sandbox;
+mod settings;

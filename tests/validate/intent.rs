@@ -3,6 +3,7 @@
 #![expect(clippy::arithmetic_side_effects, clippy::panic, reason = "literals of this file, and helpers that assert")]
 
 mod constructors;
+mod money;
 mod properties;
 
 use payproof::{Currency, Field, InvalidIntent, Money, PaymentIntent};

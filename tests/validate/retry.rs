@@ -7,6 +7,7 @@ mod gate;
 mod retry_after;
 mod schedules;
 mod time;
+mod wait_header;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

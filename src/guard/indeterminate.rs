@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
 use crate::accessors::getters;
@@ -36,14 +37,23 @@ impl OperationReference {
     pub(crate) fn digest(self) -> Fingerprint {
         self.0
     }
+}
 
-    /// Reads a reference as it is shown; `None` when it is none.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
-        Some(Self(Fingerprint::from_bytes(bytes.try_into().ok()?)))
+/// Reads a reference as it is shown.
+impl FromStr for OperationReference {
+    type Err = InvalidReference;
+
+    fn from_str(text: &str) -> Result<Self, InvalidReference> {
+        let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| InvalidReference(()))?;
+        let digest = bytes.try_into().map_err(|_| InvalidReference(()))?;
+        Ok(Self(Fingerprint::from_bytes(digest)))
     }
 }
+
+/// A text that is no [`OperationReference`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an operation reference is 43 characters of base64url")]
+pub struct InvalidReference(());
 
 impl fmt::Display for OperationReference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -61,7 +71,7 @@ impl Serialize for OperationReference {
 impl<'de> Deserialize<'de> for OperationReference {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = Cow::<'_, str>::deserialize(deserializer)?;
-        Self::parse(&text).ok_or_else(|| D::Error::custom("an operation reference is 43 characters of base64url"))
+        text.parse().map_err(D::Error::custom)
     }
 }
 

@@ -51,7 +51,7 @@ pub(crate) use resolve::{RequestResolution, signature, too_large};
 pub use call::EffectCall;
 pub use error::GuardError;
 pub use executed::Executed;
-pub use indeterminate::{IndeterminateList, IndeterminateOperation, OperationReference};
+pub use indeterminate::{IndeterminateList, IndeterminateOperation, InvalidReference, OperationReference};
 pub use operation::{Effect, Operation};
 pub use reconcile::{Inquiry, Reconciled};
 pub use resolve::{OperationStatus, Resolution};

@@ -56,6 +56,12 @@ impl<'h> From<&'h StoreCheck> for Store<'h> {
     }
 }
 
+impl Serialize for StoreCheck {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Store::from(self).serialize(serializer)
+    }
+}
+
 impl Serialize for Health {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let page = Page {

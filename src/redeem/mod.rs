@@ -20,7 +20,7 @@ use binding::Books;
 use receipt::Owner;
 
 pub use error::RedeemError;
-pub use receipt::{Occasion, Receipt, Redeemed, Redemption};
+pub use receipt::{InvalidReceipt, Occasion, Receipt, Redeemed, Redemption};
 
 impl Validator {
     /// Binds the proven payment to its order, once and for all: a second order never gets it, and a second payment never

@@ -1,5 +1,7 @@
 //! What a redemption leaves behind.
 
+use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -20,7 +22,8 @@ impl Versioned<'_> for Owner {}
 
 /// Says that a payment belongs to an order. The same payment and order always get the same one.
 ///
-/// Keep it with the order: it is what [`Validator::release`](crate::Validator::release) takes. Serializable.
+/// Keep it with the order: it is what [`Validator::release`](crate::Validator::release) takes. Serializable, and its text
+/// form reads back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Receipt {
     pub(super) payment: PaymentId,
@@ -43,6 +46,27 @@ impl Receipt {
         pub fn part(&self) -> Option<&str> => self.owner.part.as_deref();
     }
 }
+
+/// As JSON on one line, as `serde_json` writes it: a text to keep with the order.
+impl fmt::Display for Receipt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&serde_json::to_string(self).map_err(|_| fmt::Error)?)
+    }
+}
+
+/// Reads a receipt as it is shown.
+impl FromStr for Receipt {
+    type Err = InvalidReceipt;
+
+    fn from_str(text: &str) -> Result<Self, InvalidReceipt> {
+        serde_json::from_str(text).map_err(|_| InvalidReceipt(()))
+    }
+}
+
+/// A text that is no [`Receipt`]. It is not repeated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a receipt is JSON with the fields payment, owner and number")]
+pub struct InvalidReceipt(());
 
 /// A payment that belongs to its order: the receipt, and whether this call bound it.
 #[derive(Clone, Debug, PartialEq, Eq)]

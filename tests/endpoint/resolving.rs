@@ -20,7 +20,7 @@ async fn indeterminate() -> (Service, OperationReference) {
 
 fn reference(seen: &Seen) -> OperationReference {
     assert_eq!(seen.code(), "IDEMPOTENCY_INDETERMINATE");
-    OperationReference::parse(seen.json()["error"]["details"]["reference"].as_str().unwrap()).unwrap()
+    seen.json()["error"]["details"]["reference"].as_str().unwrap().parse::<OperationReference>().unwrap()
 }
 
 async fn resolve(service: &Service, reference: OperationReference, resolution: Resolution) -> Result<(), GuardError> {
@@ -74,7 +74,7 @@ async fn only_what_is_open_is_resolved() {
     assert!(service.validator.resolve_request(reference, &Resolution::not_executed(), " ").await.is_err());
     let too_large = resolve(&service, reference, Resolution::done(&"x".repeat(300_000))).await;
     assert!(too_large.unwrap_err().is_configuration());
-    let unknown = OperationReference::parse(&"A".repeat(43)).unwrap();
+    let unknown = "A".repeat(43).parse::<OperationReference>().unwrap();
     assert!(resolve(&service, unknown, Resolution::not_executed()).await.unwrap_err().is_nothing_to_resolve());
     resolve(&service, reference, Resolution::not_executed()).await.unwrap();
 }

@@ -117,7 +117,7 @@ impl Worker {
                 Answer::Fine
             }
             Ask::ResolveReference { reference, executed } => {
-                let reference = OperationReference::parse(&reference).unwrap();
+                let reference = reference.parse::<OperationReference>().unwrap();
                 guard.resolve_reference(reference, resolution(executed), WHO).await?;
                 Answer::Fine
             }

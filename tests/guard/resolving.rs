@@ -31,7 +31,7 @@ async fn somebody_who_knows_resolves_it() {
         assert_eq!((listed.len(), entry.tenant(), entry.name()), (1, "store_42", "payout"));
         assert_eq!(entry.reference(), guard.reference(&operation));
         if by_reference {
-            let reference = OperationReference::parse(&entry.reference().to_string()).unwrap();
+            let reference = entry.reference().to_string().parse::<OperationReference>().unwrap();
             guard.resolve_reference(reference, resolution, "ada@ops").await.unwrap();
         } else {
             guard.resolve(&operation, resolution, "ada@ops").await.unwrap();
@@ -72,7 +72,7 @@ async fn what_is_not_open_cannot_be_resolved() {
     assert_eq!(guard.status(&open).await.unwrap(), OperationStatus::Indeterminate);
     guard.resolve(&open, Resolution::done_without_result(), "ops").await.unwrap();
     assert!(guard.run(&open, desk.keyless()).await.unwrap_err().is_result_missing());
-    assert!(OperationReference::parse("no reference").is_none());
+    assert!("no reference".parse::<OperationReference>().is_err());
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! One order and one payment: receipts, and who is told that it was first.
 
-use payproof::redeem::Occasion;
 use payproof::redeem::RedeemError;
+use payproof::redeem::{Occasion, Receipt};
 use payproof::store::MemoryStore;
 use payproof::testing::{FlakyStore, ScriptedProvider, StoreFault, StoreVerb};
 use payproof::{Currency, Mode, PaymentStatus, ProviderPayment};
@@ -151,4 +151,22 @@ async fn who_is_told_to_refund_has_not_paid() {
     other.release(&receipt).await.unwrap();
     let second = other.redeem(&one).order("A").await.unwrap().into_receipt();
     assert_eq!(first.await.unwrap().unwrap().receipt(), &second, "it pays the order after all");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_receipt_reads_back_from_its_text_and_still_releases() {
+    let (provider, store) = (provider(), MemoryStore::new());
+    let validator = redeeming(&provider, &store).build().unwrap();
+    let proven = proof(&validator, "store_42", "pi_1", Some("6735")).await;
+    let receipt = validator.redeem(proven).part("half \"a\"").await.unwrap().into_receipt();
+    let kept = receipt.to_string();
+    assert_eq!(kept, serde_json::to_string(&receipt).unwrap());
+    let read: Receipt = kept.parse().unwrap();
+    assert_eq!(read, receipt);
+    validator.release(&read).await.unwrap();
+    assert_eq!(validator.redemption(receipt.payment()).await.unwrap(), None);
+    for other in ["", "{}", "pi_1", &kept.replace("pi_1", ""), &kept.replace('[', "[1,")] {
+        let error = other.parse::<Receipt>().unwrap_err();
+        assert_eq!(error.to_string(), "a receipt is JSON with the fields payment, owner and number", "{other}");
+    }
 }

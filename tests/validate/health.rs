@@ -352,3 +352,13 @@ async fn to_ask_changes_nothing() {
     }
     assert_eq!(validator.stats().attempts, 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_store_check_and_the_numbers_are_json_too() {
+    let (validator, _) = over_store(&failing(busy()));
+    let health = validator.health().await;
+    let page = serde_json::to_value(&health).unwrap();
+    assert_eq!(serde_json::to_value(health.store_check()).unwrap(), page["store"]);
+    let numbers = serde_json::to_value(validator.stats()).unwrap();
+    assert_eq!((&numbers["hits"], &numbers["breaker"]), (&json!(0), &json!("closed")));
+}

@@ -41,9 +41,9 @@ struct Outcome {
 
 pub(crate) async fn run(args: ResolveArgs) -> Result<Status, Trouble> {
     let ResolveArgs { reference, outcome, who, records } = args;
-    let reference = OperationReference::parse(&reference).ok_or_else(|| {
-        Trouble::new("the reference is not one of 43 characters; copy it from payproof indeterminate")
-    })?;
+    let reference = reference
+        .parse::<OperationReference>()
+        .map_err(|_| Trouble::new("the reference is not one of 43 characters; copy it from payproof indeterminate"))?;
     let (resolution, what) = match outcome {
         Outcome { done_with: Some(result), .. } => {
             let result: Value = serde_json::from_str(&result).map_err(|error| {

@@ -1,4 +1,4 @@
-//! What a guarded call is told about the attempt it makes.
+//! What a guarded call is told about the attempt it makes, and what one that finds out is told and says.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::accessors::partial_debug;
+use crate::accessors::{getters, partial_debug};
 use crate::intent::fingerprint::Fingerprint;
 
 /// One attempt of a guarded call.
@@ -48,6 +48,48 @@ impl EffectCall {
 
 // Shows no key.
 partial_debug!(EffectCall, self => attempt: self.attempt);
+
+/// What the provider knows of an operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reconciled<T> {
+    /// It was executed, with this result.
+    Done(T),
+    /// It was not executed, and what was sent will not be any more. It is then run in a new round, under a new key.
+    ///
+    /// Say so only when no request can still be on its way: see [`Inquiry::first_sent_ago`].
+    NotExecuted,
+    /// It cannot be told yet.
+    StillUnknown,
+}
+
+/// One attempt to find out. Nothing may be changed by it.
+#[derive(Clone)]
+pub struct Inquiry {
+    pub(super) provider_key: Arc<str>,
+    pub(super) first_sent_ago: Duration,
+    pub(super) attempt: u32,
+    pub(super) until: Instant,
+}
+
+impl Inquiry {
+    getters! {
+        /// The idempotency key that the operation was sent under, if its call took one.
+        pub fn provider_key(&self) -> &str => &self.provider_key;
+
+        /// How long ago the operation may first have been sent, by the store's clock; rather too long than too short.
+        pub fn first_sent_ago(&self) -> Duration => self.first_sent_ago;
+
+        /// Which attempt this is; 1 is the first of this run.
+        pub fn attempt(&self) -> u32 => self.attempt;
+
+        /// The time left before the attempt is cut off by dropping its future.
+        pub fn time_left(&self) -> Duration => self.until.saturating_duration_since(Instant::now());
+    }
+}
+
+// Shows no key.
+partial_debug!(Inquiry, self => first_sent_ago: self.first_sent_ago, attempt: self.attempt);
 
 /// The key under which the provider knows an operation. Another round has another one, since under the old one the
 /// provider would repeat what it said before.

@@ -13,10 +13,9 @@ use crate::ledger::{Key, Kind, Nonce};
 use crate::moment::Moment;
 use crate::provider::ProviderError;
 
-use super::call::EffectCall;
+use super::call::{EffectCall, Inquiry, Reconciled};
 use super::error::GuardError;
 use super::operation::Operation;
-use super::reconcile::{Inquiry, Reconciled};
 use super::record::Payload;
 
 /// What a call returns, whatever it is made of.

@@ -10,14 +10,15 @@ use crate::ledger::{Decision, Lease, Turn, millis};
 use crate::payment::verdict::{Degradation, Provenance};
 use crate::provider::ProviderError;
 
+use super::call::Reconciled;
 use super::error::{GuardError, Next};
 use super::executed::Executed;
 use super::fate::EffectOutcome;
 use super::job::{OperationRecord, RunContext};
-use super::reconcile::{Asking, Reconciled};
+use super::known::Known;
+use super::reconcile::Asking;
 use super::record::{KeptRefusal, KeptResult, ReadFailure};
 use super::sending::{Ending, Knowledge, Sending, was_too_late};
-use super::turn::Known;
 use super::word::OperationEnd;
 
 /// Sends the operation until there is an answer, and records what came of it. Its time began with the claim.

@@ -31,6 +31,7 @@ mod executed;
 mod fate;
 mod indeterminate;
 mod job;
+mod known;
 mod lead;
 mod operation;
 mod reconcile;
@@ -48,12 +49,11 @@ use resolve::Saying;
 #[cfg(feature = "tower")]
 pub(crate) use resolve::{RequestResolution, signature, too_large};
 
-pub use call::EffectCall;
+pub use call::{EffectCall, Inquiry, Reconciled};
 pub use error::GuardError;
 pub use executed::Executed;
 pub use indeterminate::{IndeterminateList, IndeterminateOperation, InvalidReference, OperationReference};
 pub use operation::{Effect, Operation};
-pub use reconcile::{Inquiry, Reconciled};
 pub use resolve::{OperationStatus, Resolution};
 pub use run::GuardRun;
 

@@ -18,10 +18,10 @@ use crate::ledger::{LedgerError, Look, Turn};
 use crate::provider::ProviderError;
 use crate::validator::store_check::look_once;
 
+use super::call::{Inquiry, Reconciled};
 use super::error::GuardError;
 use super::executed::Executed;
 use super::job::RunContext;
-use super::reconcile::{Inquiry, Reconciled};
 use super::turn::{overheard, turn};
 
 /// So much longer than the longest validation a run may take to its last step: its record, and its place on the list of

@@ -19,7 +19,8 @@ use std::time::Duration;
 use crate::call::deadline::Deadline;
 
 use super::claimable::{Claimable, Decide, Decision};
-use super::lease::{Lease, Origin, Unconfirmed};
+use super::last_word::Unconfirmed;
+use super::lease::{Lease, Origin, Unbacked};
 use super::{Claimed, Held, Key, Ledger, LedgerError, Nonce, Replaced, State, Waited, Watch};
 
 /// Another call must have been faster each time; past this many something is wrong.
@@ -52,22 +53,6 @@ pub(crate) enum Turn<T> {
     Wait(Arc<Held>),
     /// Another call was faster.
     Again,
-}
-
-/// No lease was had, and why. Where the store did not confirm a claim, the lease without it: dropped, it removes the claim,
-/// in case it was made all the same.
-pub(crate) struct Unbacked<C: Claimable>(pub(crate) Option<Box<Lease<C>>>, pub(crate) LedgerError);
-
-impl<C: Claimable> From<LedgerError> for Unbacked<C> {
-    fn from(why: LedgerError) -> Self {
-        Self(None, why)
-    }
-}
-
-impl<C: Claimable> From<Unbacked<C>> for LedgerError {
-    fn from(Unbacked(_, why): Unbacked<C>) -> Self {
-        why
-    }
 }
 
 impl Ledger {

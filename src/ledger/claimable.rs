@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::last_word::Said;
 use super::{Held, Key, LedgerError, Nonce, Record, State, millis};
 
 /// A kind of record that is claimed, worked for under a lease, and concluded with a last word.
@@ -98,6 +97,24 @@ impl LateWords {
     /// Whether a late word may be written where no record is.
     pub(super) fn may_stand_alone(self) -> bool {
         self == Self::AlsoWhereNoRecordIs
+    }
+}
+
+/// What came of a last word.
+#[derive(Debug)]
+pub(crate) enum Said {
+    /// It stands in the place of the own claim.
+    InTime,
+    /// It stands, and others may have found the lease over before.
+    Late,
+    /// This record stands there; none where it is gone.
+    Lost(Option<Held>),
+}
+
+impl Said {
+    /// Whether what stands is this word.
+    pub(crate) fn stands(&self) -> bool {
+        !matches!(self, Self::Lost(_))
     }
 }
 

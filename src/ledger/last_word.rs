@@ -2,9 +2,8 @@
 
 use tokio::runtime::Handle;
 
-use super::claimable::Claimable;
+use super::claimable::{Claimable, Said};
 use super::later::{Holds, later};
-use super::lease::{Unconfirmed, nonce_of};
 use super::{Claimed, Held, Ledger, LedgerError, Nonce, Ours, Record, Replaced, State};
 
 /// Another process must have written in between each time.
@@ -20,21 +19,28 @@ pub(super) struct LastWord<C: Claimable> {
     pub(super) word: Option<C::Word>,
 }
 
-/// What came of a last word.
-#[derive(Debug)]
-pub(crate) enum Said {
-    /// It stands in the place of the own claim.
-    InTime,
-    /// It stands, and others may have found the lease over before.
-    Late,
-    /// This record stands there; none where it is gone.
-    Lost(Option<Held>),
+/// A claim of which it is unknown whether it was made.
+#[derive(Clone, Debug)]
+pub(super) struct Unconfirmed {
+    pub(super) nonce: Nonce,
+    /// Whether it was asked for a second time, under the other nonce, and that may be it as well.
+    pub(super) or_again: bool,
+    /// Why the store did not confirm it; `None` while it is asked.
+    pub(super) why: Option<LedgerError>,
 }
 
-impl Said {
-    /// Whether what stands is this word.
-    pub(crate) fn stands(&self) -> bool {
-        !matches!(self, Self::Lost(_))
+pub(super) fn nonce_of(claim: &Result<Ours, Unconfirmed>) -> Nonce {
+    match claim {
+        Ok(ours) => ours.record.nonce,
+        Err(Unconfirmed { nonce, .. }) => *nonce,
+    }
+}
+
+impl Unconfirmed {
+    /// Whether a record is this claim, or what others made of it.
+    pub(super) fn is_it(&self, found: &Held) -> bool {
+        let is_one = |nonce| found.record.nonce == nonce || found.is_mark_of(nonce);
+        is_one(self.nonce) || self.or_again && is_one(self.nonce.again())
     }
 }
 

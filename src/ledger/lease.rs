@@ -14,9 +14,8 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep};
 
-use super::acquire::Unbacked;
 use super::claimable::{Claimable, LateWords};
-use super::last_word::LastWord;
+use super::last_word::{LastWord, Unconfirmed, nonce_of};
 use super::lease_end::{AskedAt, LeaseEnd};
 use super::renewal::{renewal_pace, while_renewing};
 use super::{Held, Ledger, LedgerError, Nonce, Ours, Record, Replaced, Swapped};
@@ -48,28 +47,19 @@ pub(crate) struct Lease<C: Claimable> {
     is_over: bool,
 }
 
-/// A claim of which it is unknown whether it was made.
-#[derive(Clone, Debug)]
-pub(super) struct Unconfirmed {
-    pub(super) nonce: Nonce,
-    /// Whether it was asked for a second time, under the other nonce, and that may be it as well.
-    pub(super) or_again: bool,
-    /// Why the store did not confirm it; `None` while it is asked.
-    pub(super) why: Option<LedgerError>,
-}
+/// No lease was had, and why. Where the store did not confirm a claim, the lease without it: dropped, it removes the claim,
+/// in case it was made all the same.
+pub(crate) struct Unbacked<C: Claimable>(pub(crate) Option<Box<Lease<C>>>, pub(crate) LedgerError);
 
-pub(super) fn nonce_of(claim: &Result<Ours, Unconfirmed>) -> Nonce {
-    match claim {
-        Ok(ours) => ours.record.nonce,
-        Err(Unconfirmed { nonce, .. }) => *nonce,
+impl<C: Claimable> From<LedgerError> for Unbacked<C> {
+    fn from(why: LedgerError) -> Self {
+        Self(None, why)
     }
 }
 
-impl Unconfirmed {
-    /// Whether a record is this claim, or what others made of it.
-    pub(super) fn is_it(&self, found: &Held) -> bool {
-        let is_one = |nonce| found.record.nonce == nonce || found.is_mark_of(nonce);
-        is_one(self.nonce) || self.or_again && is_one(self.nonce.again())
+impl<C: Claimable> From<Unbacked<C>> for LedgerError {
+    fn from(Unbacked(_, why): Unbacked<C>) -> Self {
+        why
     }
 }
 

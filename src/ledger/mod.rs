@@ -46,9 +46,9 @@ mod watch;
 
 use claim_clock::{Age, ClaimClock};
 
-pub(crate) use acquire::{Acquired, Look, Turn, Unbacked};
+pub(crate) use acquire::{Acquired, Look, Turn};
 pub(crate) use bind::Bound;
-pub(crate) use claimable::{Claimable, Contents, Decision, LateWords};
+pub(crate) use claimable::{Claimable, Contents, Decision, LateWords, Said};
 pub(crate) use codec::Codec;
 pub use error::LedgerError;
 pub(crate) use held::{Held, Ours, UnderWay};
@@ -57,8 +57,7 @@ pub use kind::RecordKind;
 pub(crate) use kind::RecordKind as Kind;
 pub(crate) use kind::Release;
 pub(crate) use last_look::LastLook;
-pub(crate) use last_word::Said;
-pub(crate) use lease::Lease;
+pub(crate) use lease::{Lease, Unbacked};
 pub(crate) use lease_end::LeaseEnd;
 pub(crate) use poll::Poll;
 pub(crate) use record::{Nonce, Record, State};

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use tokio::time::Instant;
 use tracing::{Instrument, Span};
 
 use crate::accessors::{partial_debug, setters};
 use crate::call::retry::{Explanation, Traffic};
 use crate::intent::payment_intent::{PaymentId, PaymentIntent};
-use crate::lookup::engine::{Asked, Engine, KeyStanding};
 use crate::lookup::error::ValidateError;
+use crate::lookup::lookups::{Asked, KeyStanding, Lookups, Terms};
 use crate::lookup::shared_facts::StoredFacts;
 use crate::lookup::validation::Validation;
 use crate::payment::verdict::Provenance;
@@ -31,7 +32,7 @@ pub(crate) mod store_check;
 ///
 /// See [`builder`](Self::builder) for every setting and its default.
 #[derive(Clone)]
-pub struct Validator(pub(crate) Arc<Engine>);
+pub struct Validator(pub(crate) Arc<Lookups>);
 
 // Shows the provider, and nothing of what is held.
 partial_debug!(Validator, self => provider: self.0.account.retrier.provider);
@@ -73,8 +74,8 @@ impl Validator {
     /// # Cancel safety
     /// Nothing is forgotten until the future is awaited. Dropped, it may be done or not; asking again does it.
     pub fn forget(&self, payment: &PaymentId) -> impl Future<Output = Result<(), ValidateError>> + Send + use<> {
-        let (engine, payment) = (Arc::clone(&self.0), payment.clone());
-        async move { Ok(engine.forget(&payment).await?) }
+        let (lookups, payment) = (Arc::clone(&self.0), payment.clone());
+        async move { Ok(lookups.forget(&payment).await?) }
     }
 
     /// What is kept about a payment: in the shared store, or without one in this process. The provider is not asked.
@@ -90,8 +91,8 @@ impl Validator {
         &self,
         payment: &PaymentId,
     ) -> impl Future<Output = Result<Option<StoredFacts>, ValidateError>> + Send + use<> {
-        let (engine, payment) = (Arc::clone(&self.0), payment.clone());
-        async move { Ok(engine.look_at(&payment).await?) }
+        let (lookups, payment) = (Arc::clone(&self.0), payment.clone());
+        async move { Ok(lookups.look_at(&payment).await?) }
     }
 
     /// Looks at the store: whether it answers, how fast, its version, what it evicts, whether it may be written to.
@@ -110,13 +111,13 @@ impl Validator {
     #[must_use]
     pub fn stats(&self) -> Stats {
         Stats {
-            facts_in_memory: self.0.facts.len(),
+            facts_in_memory: self.0.cache.len(),
             keys_held: self.0.keys.len(),
             in_flight: self.0.account.permits.held(),
             budget_level: self.0.account.retrier.budget_level(),
             breaker: self.0.account.retrier.breaker_state(Traffic::LookUps),
             guarded_breaker: self.0.account.retrier.breaker_state(Traffic::Guarded),
-            ..self.0.account.telemetry.stats(self.0.facts.valid_hits())
+            ..self.0.account.telemetry.stats(self.0.cache.valid_hits())
         }
     }
 
@@ -155,7 +156,7 @@ impl Validator {
 #[must_use = "a validation does nothing until it is awaited"]
 pub struct Validate {
     /// Taken when the validation starts.
-    start: Option<(Arc<Engine>, PaymentIntent)>,
+    start: Option<(Arc<Lookups>, PaymentIntent)>,
     max_age: Duration,
     deadline: Option<Duration>,
     /// The rest of the way, when memory does not answer at once.
@@ -191,38 +192,39 @@ impl Future for Validate {
             return answer;
         }
         // Once it has answered, it has nothing more to say.
-        let Some((engine, intent)) = this.start.take() else { return Poll::Pending };
-        let span = engine.account.telemetry.validation_span(intent.payment());
-        let (engine, intent, key) = match engine.key_standing(&intent) {
+        let Some((lookups, intent)) = this.start.take() else { return Poll::Pending };
+        let span = lookups.account.telemetry.validation_span(intent.payment());
+        let (lookups, intent, key) = match lookups.key_standing(&intent) {
             Err(error) => {
-                engine.account.telemetry.error(&span, error.code());
+                lookups.account.telemetry.error(&span, error.code());
                 return Poll::Ready(Err(error));
             }
             // Not before the store has been asked about the key may anything be answered under it.
-            Ok(key @ KeyStanding::AskTheStore(_)) => (engine, intent, key),
-            Ok(key) => match engine.recall(intent, this.max_age) {
+            Ok(key @ KeyStanding::AskTheStore(_)) => (lookups, intent, key),
+            Ok(key) => match lookups.recall(intent, this.max_age) {
                 Ok(validation) => {
                     record_verdict(&span, &validation.verdict, Provenance::Replayed);
                     return Poll::Ready(Ok(validation));
                 }
-                Err((engine, intent)) => (engine, intent, key),
+                Err((lookups, intent)) => (lookups, intent, key),
             },
         };
-        let asked = Asked { intent, key, max_age: this.max_age, deadline: this.deadline };
-        this.asking.insert(Box::pin(ask(engine, asked).instrument(span))).as_mut().poll(cx)
+        let terms = Terms { max_age: this.max_age, deadline: this.deadline, arrived: Instant::now() };
+        let asked = Asked { intent, key, terms };
+        this.asking.insert(Box::pin(ask(lookups, asked).instrument(span))).as_mut().poll(cx)
     }
 }
 
 partial_debug!(Validate, self => intent: self.start.as_ref().map(|(_, intent)| intent));
 
 /// One validation past the quick answer.
-async fn ask(engine: Arc<Engine>, asked: Asked) -> Result<Validation, ValidateError> {
+async fn ask(lookups: Arc<Lookups>, asked: Asked) -> Result<Validation, ValidateError> {
     let watch = Stopwatch::start();
-    if engine.account.has_store {
-        look_once(&engine.account);
+    if lookups.account.has_store {
+        look_once(&lookups.account);
     }
-    let answer = engine.answer(&asked).await;
-    let (telemetry, span) = (&engine.account.telemetry, Span::current());
+    let answer = lookups.answer(&asked).await;
+    let (telemetry, span) = (&lookups.account.telemetry, Span::current());
     match &answer {
         Ok(Validation { verdict, provenance, degraded, .. }) => {
             telemetry.verdict(&span, verdict, *provenance, *degraded);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::accessors::{partial_debug, setters};
 use crate::account::Account;
-use crate::lookup::engine::Forget;
+use crate::lookup::lookups::Forget;
 use crate::payment::facts::Mode;
 use crate::settings::build_error::BuildError;
 use crate::validator::Validator;

@@ -105,7 +105,7 @@ use tracing::{Instrument as _, Span};
 
 use crate::accessors::partial_debug;
 use crate::account::Account;
-use crate::lookup::engine::Forget;
+use crate::lookup::lookups::Forget;
 use crate::payment::facts::Mode;
 use crate::telemetry::record_event;
 use crate::validator::Validator;

@@ -12,9 +12,9 @@ use crate::call::breaker::Breaker;
 use crate::call::concurrency::Concurrency;
 use crate::call::retry::{Budget, Lane, Retrier, Retry, RetryBudget, TransientPatterns, rng};
 use crate::ledger::{LastLook, Ledger};
-use crate::lookup::engine::Engine;
 use crate::lookup::facts_cache::FactsCache;
 use crate::lookup::facts_flight::FactsFlights;
+use crate::lookup::lookups::Lookups;
 use crate::lookup::shared_facts::SharedFacts;
 use crate::payment::facts::Mode;
 use crate::payment::judge::Rules;
@@ -391,12 +391,12 @@ impl ValidatorBuilder {
                 rng,
             },
         };
-        let engine = Arc::new(Engine {
+        let lookups = Arc::new(Lookups {
             account: Arc::new(account),
             rules,
             retention: self.retention,
             when_provider_is_down: self.when_provider_is_down,
-            facts: FactsCache::new(self.facts_in_memory),
+            cache: FactsCache::new(self.facts_in_memory),
             flights: Arc::new(FactsFlights::new(permits, self.total_deadline)),
             keys,
             shared,
@@ -404,7 +404,7 @@ impl ValidatorBuilder {
             membership: OnceLock::new(),
         });
         #[cfg(feature = "webhook")]
-        engine.join_peers();
-        Ok(Validator(engine))
+        lookups.join_peers();
+        Ok(Validator(lookups))
     }
 }

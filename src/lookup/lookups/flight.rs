@@ -15,31 +15,31 @@ use crate::moment::Moment;
 use crate::payment::shelf_life::ShelfLife;
 use crate::payment::verdict::Degradation;
 
-use super::Engine;
+use super::Lookups;
 
 /// Asks the provider, in a task of its own, so that no caller's patience cuts it.
-pub(super) async fn fly(engine: Arc<Engine>, leader: FactsLeader, now: Instant, max_age: Duration) {
-    let deadline = Deadline::after(now, engine.account.limits.total_deadline);
-    let outcome = match &engine.shared {
+pub(super) async fn fly(lookups: Arc<Lookups>, leader: FactsLeader, now: Instant, max_age: Duration) {
+    let deadline = Deadline::after(now, lookups.account.limits.total_deadline);
+    let outcome = match &lookups.shared {
         None => {
-            let answer = engine.ask_provider(&leader, now, deadline).await;
-            answer.map(|answer| engine.looked_up(answer, &[])).map_err(Into::into)
+            let answer = lookups.ask_provider(&leader, now, deadline).await;
+            answer.map(|answer| lookups.looked_up(answer, &[])).map_err(Into::into)
         }
         // Boxed, so that a flight without a store stays small.
-        Some(shared) => Box::pin(engine.ask_all_processes(shared, &leader, now, max_age, deadline)).await,
+        Some(shared) => Box::pin(lookups.ask_all_processes(shared, &leader, now, max_age, deadline)).await,
     };
     let payment = leader.key().clone();
     leader.complete(outcome, |outcome, is_current| {
         let Ok(looked_up) = outcome else { return };
         match looked_up.keep.filter(|_| is_current) {
-            Some(shelf_life) => engine.facts.keep(&payment, &looked_up.facts, looked_up.stamp, shelf_life),
+            Some(shelf_life) => lookups.cache.keep(&payment, &looked_up.facts, looked_up.stamp, shelf_life),
             // It settles nothing, but what was known before it began is not to be believed over its answer either.
-            None => engine.facts.forget_older(&payment, now),
+            None => lookups.cache.forget_older(&payment, now),
         }
     });
 }
 
-impl Engine {
+impl Lookups {
     async fn ask_provider(
         &self,
         leader: &FactsLeader,
@@ -124,7 +124,7 @@ impl Engine {
         let keep = Some(self.rules.shelf_life(&facts));
         LookedUp {
             facts,
-            stamp: self.facts.stamp(Moment::at(at)),
+            stamp: self.cache.stamp(Moment::at(at)),
             attempts,
             source: Source::Asked,
             degraded: None,
@@ -140,7 +140,7 @@ impl Engine {
         let keep = in_memory(Some(self.rules.shelf_life(&facts)), at.age_at(asked_at), memory_for.min(ttl_left));
         LookedUp {
             facts,
-            stamp: self.facts.stamp(at),
+            stamp: self.cache.stamp(at),
             attempts: Vec::new(),
             source,
             degraded: None,

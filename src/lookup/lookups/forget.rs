@@ -5,15 +5,15 @@ use std::sync::Arc;
 use crate::intent::payment_intent::PaymentId;
 use crate::ledger::LedgerError;
 
-use super::{Engine, peers};
+use super::{Lookups, peers};
 
 /// Has a validator's payments forgotten, and can do nothing else with what is known of them.
 #[derive(Clone)]
-pub(crate) struct Forget(Arc<Engine>);
+pub(crate) struct Forget(Arc<Lookups>);
 
 impl Forget {
-    pub(crate) fn new(engine: &Arc<Engine>) -> Self {
-        Self(Arc::clone(engine))
+    pub(crate) fn new(lookups: &Arc<Lookups>) -> Self {
+        Self(Arc::clone(lookups))
     }
 
     /// Forgets a payment of the validator's account.
@@ -27,8 +27,8 @@ impl Forget {
         let own = &self.0.account.identity;
         let identity = own.of_account(account);
         let confirmed = self.0.forget_in_store(&identity, payment).await;
-        for engine in peers::of(&identity) {
-            engine.forget_here(payment);
+        for lookups in peers::of(&identity) {
+            lookups.forget_here(payment);
         }
         if own.account().is_some() {
             return confirmed;

@@ -1,4 +1,4 @@
-//! What a validator is made of, and one validation past the quick answer.
+//! What is known of payments and asked about them now, and one validation past the quick answer.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -45,13 +45,13 @@ use peers::Membership;
 /// How much longer than its flight may take the call that leads it waits: enough for the flight's own task to be run.
 pub(crate) const LEADER_PATIENCE: Duration = Duration::from_millis(100);
 
-/// What a validator is made of.
-pub(crate) struct Engine {
+/// What a validator is made of: the account, and what is known of its payments and asked about them now.
+pub(crate) struct Lookups {
     pub(crate) account: Arc<Account>,
     pub(crate) rules: Rules,
     pub(crate) retention: Duration,
     pub(crate) when_provider_is_down: WhenProviderIsDown,
-    pub(crate) facts: FactsCache,
+    pub(crate) cache: FactsCache,
     pub(crate) flights: Arc<FactsFlights>,
     pub(crate) keys: KeyRegister,
     /// What other processes know too, if there is a shared store.
@@ -65,8 +65,17 @@ pub(crate) struct Engine {
 pub(crate) struct Asked {
     pub(crate) intent: PaymentIntent,
     pub(crate) key: KeyStanding,
+    pub(crate) terms: Terms,
+}
+
+/// What a caller asks of the answer.
+#[derive(Clone, Copy)]
+pub(crate) struct Terms {
+    /// How old its facts may be.
     pub(crate) max_age: Duration,
+    /// How long it may take from the caller's arrival.
     pub(crate) deadline: Option<Duration>,
+    pub(crate) arrived: Instant,
 }
 
 /// Whether the caller's key stands for these claims.
@@ -77,13 +86,13 @@ pub(crate) enum KeyStanding {
     AskTheStore(Fingerprint),
 }
 
-impl Issuer for Engine {
+impl Issuer for Lookups {
     fn redemption(&self, payment: &PaymentId) -> Fingerprint {
         self.account.identity.redemption(payment)
     }
 }
 
-impl Engine {
+impl Lookups {
     /// Binds the intent's key to its claims, but never to claims that will be refused: those may be corrected.
     pub(crate) fn key_standing(&self, intent: &PaymentIntent) -> Result<KeyStanding, ValidateError> {
         let Some(key) = intent.key() else { return Ok(KeyStanding::Clear) };
@@ -134,7 +143,7 @@ impl Engine {
         max_age: Duration,
     ) -> Result<Validation, (Arc<Self>, PaymentIntent)> {
         let now = Instant::now();
-        let proven = self.facts.proven(intent.payment(), intent.fingerprint(), now, max_age);
+        let proven = self.cache.proven(intent.payment(), intent.fingerprint(), now, max_age);
         let Some(Proven { age, capture }) = proven else { return Err((self, intent)) };
         // Nothing else is remembered as proven.
         let dated = true;
@@ -144,43 +153,39 @@ impl Engine {
 
     /// One validation past the quick answer: recent facts, or a flight that this call leads or follows.
     pub(crate) async fn answer(self: &Arc<Self>, asked: &Asked) -> Result<Validation, ValidateError> {
-        let Asked { intent, key, max_age, deadline } = asked;
-        let mut max_age = *max_age;
+        let (Asked { intent, key, .. }, mut terms) = (asked, asked.terms);
         self.rules.units.to_minor(intent.money())?;
-        let now = Instant::now();
         let without_store = match (key, &self.shared) {
             (KeyStanding::AskTheStore(digest), Some(shared)) => {
                 runtime()?;
                 // Boxed, so that what most validations do not do costs them nothing.
                 let binding = Box::pin(self.bind_everywhere(shared, *digest, intent));
-                within(*deadline, binding).await??
+                within(terms.deadline, binding).await??
             }
             _ => None,
         };
-        let mut again = false;
+        let mut total = None;
         loop {
+            let joined = self.join(intent, terms, total).await;
             // The first time a flight ends by itself; after that, what is left of the time counts.
-            let total = again.then_some(self.account.limits.total_deadline);
-            let limit = deadline.map_or(total, |limit| Some(limit.min(total.unwrap_or(limit))));
-            let left = limit.map(|limit| limit.saturating_sub(now.elapsed()));
-            again = true;
-            let mut validation = match self.join(intent, max_age, left, *deadline, now).await {
+            total = Some(self.account.limits.total_deadline);
+            let mut validation = match joined {
                 Ok(Some(validation)) => validation,
                 Ok(None) => continue,
-                Err(error) if max_age < asked.max_age => {
-                    self.stale(intent, asked.max_age, &error, None).await.ok_or(error)?
+                Err(error) if terms.max_age < asked.terms.max_age => {
+                    self.stale(intent, asked.terms.max_age, &error, None).await.ok_or(error)?
                 }
                 Err(error) => return Err(error),
             };
             // Facts from the store are judged here for the first time. What a merchant can still mend is asked about again.
-            if !from_store(&validation) || stands(&validation) || max_age <= VOLATILE_FRESH_FOR {
+            if !from_store(&validation) || stands(&validation) || terms.max_age <= VOLATILE_FRESH_FOR {
                 validation.degraded = validation.degraded.or(without_store);
                 if validation.degraded == Some(Degradation::StoreDown) {
                     validation.provenance = Provenance::Degraded;
                 }
                 return Ok(validation);
             }
-            max_age = VOLATILE_FRESH_FOR;
+            terms.max_age = VOLATILE_FRESH_FOR;
         }
     }
 
@@ -188,11 +193,12 @@ impl Engine {
     async fn join(
         self: &Arc<Self>,
         intent: &PaymentIntent,
-        max_age: Duration,
-        deadline: Option<Duration>,
-        limit_said: Option<Duration>,
-        arrived: Instant,
+        terms: Terms,
+        total: Option<Duration>,
     ) -> Result<Option<Validation>, ValidateError> {
+        let Terms { max_age, deadline: limit_said, arrived } = terms;
+        let limit = limit_said.map_or(total, |limit| Some(limit.min(total.unwrap_or(limit))));
+        let deadline = limit.map(|limit| limit.saturating_sub(arrived.elapsed()));
         let now = Instant::now();
         let runtime = runtime();
         let recent = || self.recent(intent, now, max_age);
@@ -283,7 +289,7 @@ impl Engine {
             (Some(kept), _) => (kept.facts, kept.stamp),
             (None, Some(shared)) => {
                 let found = Box::pin(shared.older(&self.rules, intent.payment())).await?;
-                is_recent(found.at.age(), oldest).then(|| (found.facts, self.facts.stamp(found.at)))?
+                is_recent(found.at.age(), oldest).then(|| (found.facts, self.cache.stamp(found.at)))?
             }
             (None, None) => return None,
         };
@@ -300,7 +306,7 @@ impl Engine {
     }
 
     fn kept(&self, intent: &PaymentIntent, now: Instant, max_age: Duration) -> Option<Kept> {
-        let kept = self.facts.get(intent.payment(), now, self.retention)?;
+        let kept = self.cache.get(intent.payment(), now, self.retention)?;
         is_recent(kept.stamp.at.age_at(now), max_age).then_some(kept)
     }
 
@@ -319,7 +325,7 @@ impl Engine {
         let verdict = self.rules.judge(intent, facts, Moment::before(seen_at, age), issuer);
         // A slot does not say whether the age of the payment is known, so one that cannot be redeemed is judged anew each time.
         if matches!(&verdict, Verdict::Valid(proof) if proof.dated) {
-            self.facts.prove(intent.payment(), *intent.fingerprint(), stamp);
+            self.cache.prove(intent.payment(), *intent.fingerprint(), stamp);
         }
         Validation { verdict, provenance, age, degraded: None, flight }
     }
@@ -330,7 +336,7 @@ impl Engine {
             return shared.kept(payment).await;
         }
         let now = Instant::now();
-        Ok(self.facts.get(payment, now, self.retention).map(|kept| {
+        Ok(self.cache.get(payment, now, self.retention).map(|kept| {
             let age = kept.stamp.at.age_at(now);
             let kept_for = self.retention.saturating_sub(age);
             StoredFacts { facts: Some(kept.facts), age, kept_for, is_being_asked: false, failure: None }
@@ -351,7 +357,7 @@ impl Engine {
     }
 
     fn forget_here(&self, payment: &PaymentId) {
-        self.flights.forget(payment, || self.facts.forget(payment));
+        self.flights.forget(payment, || self.cache.forget(payment));
     }
 }
 

@@ -41,7 +41,7 @@ const NOTHING_TO_RESOLVE: Condition = Condition::lasting(Class::Caller, "nothing
 /// | `misconfigured` | 500 | no | the settings contradict one another, or the result that was given cannot be kept |
 /// | `restart_loses` | 500 | no | a restart of the store may lose more than is accepted |
 /// | the [common ones](crate::ErrorInfo#common-conditions) | | | |
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct GuardError(Arc<Kind>);
 
 #[derive(Debug)]
@@ -271,12 +271,6 @@ impl fmt::Display for GuardError {
             Kind::Store(error) => f.write_str(error.advice()),
             Kind::Call(error) => fmt::Display::fmt(error, f),
         }
-    }
-}
-
-impl fmt::Debug for GuardError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("GuardError").field(&self.0).finish()
     }
 }
 

@@ -8,7 +8,6 @@ mod restart_loss;
 mod script;
 mod wire;
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -44,7 +43,7 @@ const MAX_VALUE: usize = 1 << 20;
 /// let store = UpstashStore::new(url, std::env::var("UPSTASH_REDIS_REST_TOKEN")?)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct UpstashStore(Arc<RestClient>);
 
 impl UpstashStore {
@@ -148,11 +147,4 @@ fn check(value: &[u8]) -> Result<(), StoreError> {
         return Ok(());
     }
     Err(StoreError::refused(format!("a value of {} bytes is larger than 1 MiB", value.len())))
-}
-
-/// Shows where the database is, and no token.
-impl fmt::Debug for UpstashStore {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("UpstashStore").field(&self.0).finish()
-    }
 }

@@ -31,7 +31,7 @@ use crate::intent::fingerprint::Fingerprint;
 use crate::intent::payment_intent::PaymentId;
 use crate::ledger::{
     Acquired, Bound, Claimable, Contents, Decision, Held, Key, Kind, LateWords, Lease, Ledger, LedgerError, Nonce,
-    State, Swapped, UnderWay, Versioned, Waited, Watch, both,
+    Poll, State, Swapped, Versioned, both,
 };
 use crate::provider::ProviderIdentity;
 
@@ -159,7 +159,9 @@ impl Books<'_> {
         let key = self.ledger.key(Kind::Payment, &digest);
         let record = PaymentRecord { key, owner, retention: self.retention };
         let owner = &record.owner;
-        let mut waiting = Waiting { ledger: self.ledger, place: &record.key, watch: None, deadline };
+        // Its own, shared with no other call: what others find at the payment's record is the claim of this one, and says
+        // nothing of the order that this one waits for.
+        let mut poll = Poll::new();
         loop {
             let decide = |found: &Held, _| record.decide(found);
             let mut lease = match self.ledger.acquire(&record, || Ok(()), deadline, decide).await? {
@@ -206,7 +208,9 @@ impl Books<'_> {
                     }
                 }
             };
-            waiting.wait(nonce, begun, lease_left).await?;
+            if !poll.wait(lease_left.max(SOON), deadline).await {
+                return Err(RedeemError::InProgress { retry_after: lease_left });
+            }
         }
     }
 
@@ -328,26 +332,6 @@ impl Books<'_> {
         let mode = self.identity.mode().as_str();
         let parts = [Some(mode), Some(&*owner.tenant), Some(&*owner.order), owner.part.as_deref()];
         self.ledger.key(Kind::Order, &Fingerprint::of("order", parts.map(|part| part.map(str::as_bytes))))
-    }
-}
-
-/// A redemption that waits for another one of its payment or its order. Those of one payment look together.
-struct Waiting<'w> {
-    ledger: &'w Ledger,
-    place: &'w Key,
-    watch: Option<Watch>,
-    deadline: Deadline,
-}
-
-impl Waiting<'_> {
-    /// Waits for something else to be found than at the look that began then, under the claim with this nonce.
-    async fn wait(&mut self, nonce: Nonce, begin: Instant, lease_left: Duration) -> Result<(), RedeemError> {
-        let watch = self.watch.get_or_insert_with(|| self.ledger.watch(self.place));
-        let mut claim = UnderWay { nonce, lease_left: lease_left.max(SOON), asked_at: begin };
-        match watch.wait(&mut claim, self.deadline).await {
-            Waited::Turn | Waited::Over(_) => Ok(()),
-            Waited::OutOfTime(retry_after) => Err(RedeemError::InProgress { retry_after }),
-        }
     }
 }
 

@@ -37,9 +37,11 @@ pub(super) fn nonce_of(claim: &Result<Ours, Unconfirmed>) -> Nonce {
 }
 
 impl Unconfirmed {
-    /// Whether a record is this claim, or what others made of it.
+    /// Whether a record is this claim, or a mark of it. A last word under the same nonce is neither: a call that assumed the
+    /// claim may have written it, and it stands.
     pub(super) fn is_it(&self, found: &Held) -> bool {
-        let is_one = |nonce| found.record.nonce == nonce || found.is_mark_of(nonce);
+        let is_claim = |nonce| found.record.state == State::Claimed && found.record.nonce == nonce;
+        let is_one = |nonce| is_claim(nonce) || found.is_mark_of(nonce);
         is_one(self.nonce) || self.or_again && is_one(self.nonce.again())
     }
 }

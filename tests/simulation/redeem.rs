@@ -355,7 +355,7 @@ async fn finish(world: &Arc<World>, payments: &[String], owners: &[Owner]) -> Op
 
 #[test]
 fn no_payment_has_two_orders_and_no_order_two_payments_whatever_the_store_does() {
-    simulation::simulate(300, run);
+    simulation::simulate(600, run);
 }
 
 #[test]

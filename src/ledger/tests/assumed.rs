@@ -43,3 +43,21 @@ async fn of_the_calls_that_share_a_claim_one_is_told_that_it_concluded_it() {
     assert!(matches!(own.conclude_once(Word::Done(7)).await, Ok(Swapped::Before(_))));
     assert_eq!(work.shown(&first).await, "Done(7)");
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_was_concluded_under_an_orphan_that_was_assumed_stands() {
+    let (way, first, _, second) = two();
+    let work = Work::<ALONE>::on(&first);
+    // The second try is made and released; then the first one arrives, and no call of its process works under it.
+    way.script([Fate::MadeLate(Duration::from_secs(6))]);
+    assert!(work.lease(&first).await.release().await.unwrap());
+    sleep(Duration::from_millis(6_500)).await;
+    let deadline = Deadline::after(Instant::now(), Duration::ZERO);
+    let decide = |_: &Held, _| Ok(Decision::<_, ()>::Assume(None));
+    let Ok(Acquired::Lease(lease)) = second.acquire(&work, || Ok(None), deadline, decide).await else {
+        panic!("no lease")
+    };
+    assert!(matches!(lease.conclude_once(Word::Done(7)).await, Ok(Swapped::Now)));
+    sleep(LATE_WORDS_ARE_OVER).await;
+    assert_eq!(work.shown(&second).await, "Done(7)");
+}

@@ -10,7 +10,8 @@
 //! | a claim whose lease is over and whose work may not be done again | marked, so that later calls need not wait |
 //!
 //! Which of these it is, the kind of record decides ([`Decision`]). A claim whose outcome does not become known is removed
-//! later, and so is what other processes made of it, where the kind allows late words.
+//! later, and so is a mark of it, where the kind allows late words. The first of two tries, which may be made after the
+//! second, is removed in every kind.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -21,7 +22,8 @@ use crate::call::deadline::Deadline;
 use super::claimable::{Claimable, Decide, Decision};
 use super::last_word::Unconfirmed;
 use super::lease::{Lease, Origin, Unbacked};
-use super::{Claimed, Held, Key, Ledger, LedgerError, Nonce, Replaced, State, Waited, Watch};
+use super::watch::{Waited, Watch};
+use super::{Claimed, Held, Key, Ledger, LedgerError, Nonce, Replaced, State};
 
 /// Another call must have been faster each time; past this many something is wrong.
 const MOST_ROUNDS: u32 = 10_000;

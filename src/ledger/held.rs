@@ -28,7 +28,7 @@ impl Held {
     }
 
     /// The claim, for who waits for it.
-    pub(crate) fn under_way(&self) -> UnderWay {
+    pub(super) fn under_way(&self) -> UnderWay {
         let lease_left = self.lease_left().saturating_sub(self.asked_at.elapsed());
         UnderWay { nonce: self.record.nonce, lease_left, asked_at: self.asked_at }
     }
@@ -98,9 +98,9 @@ pub(crate) struct Ours {
 
 /// A claim that is waited for.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct UnderWay {
-    pub(crate) nonce: Nonce,
-    pub(crate) lease_left: Duration,
+pub(super) struct UnderWay {
+    pub(super) nonce: Nonce,
+    pub(super) lease_left: Duration,
     /// When it was asked for.
-    pub(crate) asked_at: Instant,
+    pub(super) asked_at: Instant,
 }

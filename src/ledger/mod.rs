@@ -51,7 +51,7 @@ pub(crate) use bind::Bound;
 pub(crate) use claimable::{Claimable, Contents, Decision, LateWords, Said};
 pub(crate) use codec::Codec;
 pub use error::LedgerError;
-pub(crate) use held::{Held, Ours, UnderWay};
+pub(crate) use held::{Held, Ours};
 pub(crate) use key::Key;
 pub use kind::RecordKind;
 pub(crate) use kind::RecordKind as Kind;
@@ -66,7 +66,6 @@ pub(crate) use several::both;
 pub(crate) use update::Change;
 pub(crate) use versioned::Versioned;
 use watch::Watches;
-pub(crate) use watch::{Waited, Watch};
 
 /// A look at a store asks up to a dozen things, one after the other, of several servers.
 const LOOK_IN_TIMEOUTS: u32 = 20;

@@ -13,7 +13,8 @@ use tokio::time::Instant;
 
 use crate::call::deadline::Deadline;
 
-use super::{Held, Key, Ledger, Poll, State, UnderWay};
+use super::held::UnderWay;
+use super::{Held, Key, Ledger, Poll, State};
 
 /// What this process knows of the records that it waits for.
 #[derive(Debug, Default)]
@@ -52,7 +53,7 @@ impl Watches {
 
 /// One who waits for a record.
 #[derive(Debug)]
-pub(crate) struct Watch {
+pub(super) struct Watch {
     watches: Arc<Watches>,
     key: Key,
     poll: Poll,
@@ -64,7 +65,7 @@ pub(crate) struct Watch {
 
 /// How a wait ends.
 #[derive(Debug)]
-pub(crate) enum Waited {
+pub(super) enum Waited {
     /// It is this one's turn to ask the store.
     Turn,
     /// The claim was settled, or ended in another way, as another one found.
@@ -75,7 +76,7 @@ pub(crate) enum Waited {
 
 impl Ledger {
     /// Begins to wait for a record.
-    pub(crate) fn watch(&self, key: &Key) -> Watch {
+    pub(super) fn watch(&self, key: &Key) -> Watch {
         let watches = Arc::clone(&self.watches);
         let mut all = watches.lock();
         let record = all.entry(key.clone()).or_default();
@@ -89,7 +90,7 @@ impl Ledger {
 
 impl Watch {
     /// Waits until the claim has ended, or there is something to ask the store about. Keeps `claim` up to date meanwhile.
-    pub(crate) async fn wait(&mut self, claim: &mut UnderWay, deadline: Deadline) -> Waited {
+    pub(super) async fn wait(&mut self, claim: &mut UnderWay, deadline: Deadline) -> Waited {
         self.asks = false;
         loop {
             // A lease that is over is seen to by the one whose turn it is.

@@ -1,4 +1,4 @@
-//! Operations that happen once: what is sent, what is sent again, and what nobody may send again.
+//! Operations that happen once: what is sent, what is sent again, and what no call may send again.
 #![cfg(feature = "test-util")]
 #![allow(clippy::unwrap_used, reason = "a fixture that cannot be made fails the test that asked for it")]
 #![allow(clippy::arithmetic_side_effects, reason = "the numbers are literals of this file; a slip fails the test")]

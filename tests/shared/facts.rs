@@ -35,7 +35,7 @@ use tokio::time::sleep;
 use crate::chaos_store::ChaosStore;
 use crate::support::{NO_PATTERNS, intent, ms, plain, secs};
 
-/// Longer than any answer takes where nobody has to wait for a lease.
+/// Longer than any answer takes where no call has to wait for a lease.
 const PROMPT: Duration = secs(10);
 
 fn sharing(provider: &ScriptedProvider, store: &MemoryStore) -> Validator {

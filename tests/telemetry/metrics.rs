@@ -69,7 +69,7 @@ async fn everything() {
     assert!(one.guard().run(&capture(), cut).await.is_err());
     way.script(StoreVerb::Replace, [StoreFault::Refused]);
     one.validate(intent("pi_1")).await.unwrap();
-    // Forgotten while somebody asks.
+    // Forgotten while a caller asks.
     provider.script("pi_1", [Step::Wait(secs(2))]);
     let claims = intent("pi_1");
     let (asked, ()) = join!(one.validate(&claims), async {
@@ -93,7 +93,7 @@ async fn post_twice(validator: &Validator) {
     }
 }
 
-/// The same event twice, and one that nobody signed.
+/// The same event twice, and one that is not signed.
 async fn deliver_twice(validator: &Validator) {
     let secret = concat!("whsec", "_", "of_this_endpoint");
     let webhooks = StripeWebhooks::builder(validator, "orders", secret).build().unwrap();

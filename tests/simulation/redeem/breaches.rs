@@ -7,7 +7,7 @@ use payproof::redeem::Receipt;
 use super::{Doing, Event, LONGEST, Owner, Told, owner_of};
 use crate::support::secs;
 
-/// What the store is known to hold between two steps: it was told, and nobody has begun to undo it.
+/// What the store is known to hold between two steps: it was told, and no call has begun to undo it.
 #[derive(Debug)]
 struct Hold {
     receipt: Receipt,

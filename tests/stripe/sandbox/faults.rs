@@ -110,7 +110,7 @@ async fn dripping_body_has_early_headers_and_a_slow_end() -> Outcome {
     let (sandbox, client) = (faulty(Fault::DrippingBody { every: Duration::from_millis(20) }).await?, client()?);
     let response = tokio::time::timeout(Duration::from_secs(5), ask(&client, &sandbox, "pi_1").send()).await??;
     assert_eq!(response.status(), 200);
-    // Some two thousand bytes at 20 ms each: whoever bounds the body gives up first.
+    // Some two thousand bytes at 20 ms each: a client that bounds the body gives up first.
     let bounded = tokio::time::timeout(Duration::from_millis(200), response.bytes()).await;
     assert!(bounded.is_err());
     assert_eq!(ask(&client, &sandbox, "pi_1").send().await?.status(), 200);

@@ -146,7 +146,7 @@ async fn a_call_after_forget_never_sees_what_was_true_before() {
             call.await.unwrap().unwrap();
         }
         assert_eq!(validator.validate(intent("pi_1")).await.unwrap().verdict().as_str(), "invalid");
-        // A flight that nobody waits for any more may be on its last steps.
+        // A flight that no caller waits for any more may be on its last steps.
         for _ in 0..1000 {
             if validator.stats().in_flight == 0 {
                 break;

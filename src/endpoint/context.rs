@@ -6,7 +6,7 @@ use http::request::Parts;
 use crate::guard::OperationReference;
 use crate::intent::fingerprint::Fingerprint;
 use crate::intent::key::IdempotencyKey;
-use crate::ledger::{Key, Kind, Ledger};
+use crate::ledger::{Key, Ledger, RecordKind};
 
 use super::scope::Scope;
 use super::settings::LayerSettings;
@@ -35,7 +35,7 @@ impl RequestContext {
 
     pub(super) fn new(ledger: &Ledger, scope: &Scope, digest: Fingerprint, parts: &Parts, body: &[u8]) -> Self {
         let [tenant, _] = scope.parts();
-        let (key, fingerprint) = (ledger.key(Kind::Request, &digest), fingerprint(parts, body));
+        let (key, fingerprint) = (ledger.key(RecordKind::Request, &digest), fingerprint(parts, body));
         Self { digest, key, fingerprint, tenant: tenant.into() }
     }
 }

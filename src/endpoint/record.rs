@@ -130,7 +130,7 @@ pub(super) struct Replay {
 mod tests {
     use super::*;
     use crate::ledger::golden::is_golden;
-    use crate::ledger::{Kind, State};
+    use crate::ledger::{RecordKind, State};
 
     #[test]
     fn golden_files_hold_what_is_written_of_requests() {
@@ -144,7 +144,7 @@ mod tests {
         ];
         for (variant, state, phase) in phases {
             let payload = RequestPayload { fingerprint: [0x33; 32], phase };
-            is_golden(Kind::Request, 1, variant, state, variant == "indeterminate", &payload);
+            is_golden(RecordKind::Request, 1, variant, state, variant == "indeterminate", &payload);
         }
     }
 }

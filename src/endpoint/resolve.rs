@@ -8,7 +8,7 @@ use crate::account::Account;
 use crate::call::error::runtime;
 use crate::guard::{GuardError, OperationReference, RequestResolution, Resolution, signature, too_large};
 use crate::intent::fingerprint::Fingerprint;
-use crate::ledger::{Change, Contents, Kind, LedgerError, State};
+use crate::ledger::{Change, Contents, LedgerError, RecordKind, State};
 use crate::validator::Validator;
 
 use super::record::{KeptResponse, RequestPayload, RequestPhase};
@@ -43,7 +43,7 @@ impl Validator {
 }
 
 async fn resolve(account: &Account, digest: &Fingerprint, resolution: &Resolution) -> Result<(), GuardError> {
-    let (said, key) = (resolution.said()?, account.ledger.key(Kind::Request, digest));
+    let (said, key) = (resolution.said()?, account.ledger.key(RecordKind::Request, digest));
     let nothing = |why| Ok((Change::Keep, Err(GuardError::nothing_to_resolve(why))));
     let resolved = account.ledger.update(&key, |found| {
         let Some(found) = found else { return nothing("there is no record of the request") };

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::accessors::getters;
 use crate::account::{Account, Unlisted};
 use crate::intent::fingerprint::Fingerprint;
-use crate::ledger::{Change, Contents, Held, Key, Kind, LedgerError, State, Versioned, millis};
+use crate::ledger::{Change, Contents, Held, Key, LedgerError, RecordKind, State, Versioned, millis};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rand::RngExt as _;
@@ -202,8 +202,8 @@ pub(super) struct Index<'e> {
 
 impl<'e> Index<'e> {
     pub(super) fn new(account: &'e Account, ttl: Duration) -> Self {
-        let digest = account.identity.fingerprint("unresolved", &[]);
-        Self { account, key: account.ledger.key(Kind::Indeterminate, &digest), ttl }
+        let digest = account.identity.fingerprint("indeterminate", &[]);
+        Self { account, key: account.ledger.key(RecordKind::Indeterminate, &digest), ttl }
     }
 
     /// The list on which an operation belongs.
@@ -333,7 +333,8 @@ impl<'e> Index<'e> {
         let first = rand::make_rng::<StdRng>().random_range(0..=unchecked);
         let checked = list.items.iter().skip(first).take(MOST_CHECKED);
         let digests: Vec<_> = checked.map(|item| Fingerprint::from_bytes(item.reference)).collect();
-        let keys: Vec<_> = digests.iter().map(|digest| self.account.ledger.key(Kind::Operation, digest)).collect();
+        let keys: Vec<_> =
+            digests.iter().map(|digest| self.account.ledger.key(RecordKind::Operation, digest)).collect();
         let mut over = Vec::new();
         for (digest, found) in digests.into_iter().zip(self.account.ledger.get_all(&keys).await?) {
             // One that is sent again or asked about stays until that has come to its end.
@@ -346,7 +347,7 @@ impl<'e> Index<'e> {
     }
 
     async fn record(&self, digest: &Fingerprint) -> Result<Option<Held>, LedgerError> {
-        self.account.ledger.get(&self.account.ledger.key(Kind::Operation, digest)).await
+        self.account.ledger.get(&self.account.ledger.key(RecordKind::Operation, digest)).await
     }
 
     async fn read(&self) -> Result<List, LedgerError> {
@@ -394,8 +395,8 @@ mod tests {
         let item =
             |byte| Item { reference: [byte; 32], tenant: "store_42".into(), name: "refund".into(), age_ms: 61_000 };
         let list = List { items: vec![item(0x44), item(0x55)], not_listed: 3 };
-        is_golden(Kind::Indeterminate, 1, "listed", State::Settled, false, &list);
-        is_golden(Kind::Indeterminate, 1, "empty", State::Settled, false, &List::default());
+        is_golden(RecordKind::Indeterminate, 1, "listed", State::Settled, false, &list);
+        is_golden(RecordKind::Indeterminate, 1, "empty", State::Settled, false, &List::default());
         is_golden_json("operation_reference", &OperationReference::new(Fingerprint::from_bytes([0x44; 32])));
     }
 }

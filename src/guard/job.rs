@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use crate::account::Account;
 use crate::intent::fingerprint::Fingerprint;
-use crate::ledger::{Key, Kind, Nonce};
+use crate::ledger::{Key, Nonce, RecordKind};
 use crate::moment::Moment;
 use crate::provider::ProviderError;
 
@@ -71,7 +71,7 @@ impl OperationRecord {
     pub(super) fn new(account: &Arc<Account>, settings: GuardSettings, operation: &Operation) -> Self {
         let (account, operation) = (Arc::clone(account), operation.clone());
         let (digest, fingerprint) = (operation.digest(&account.identity), operation.fingerprint());
-        let key = account.ledger.key(Kind::Operation, &digest);
+        let key = account.ledger.key(RecordKind::Operation, &digest);
         Self { account, settings, operation, digest, fingerprint, key }
     }
 

@@ -10,7 +10,7 @@ use crate::intent::key::IdempotencyKey;
 use crate::intent::payment_intent::checked;
 use crate::provider::ProviderIdentity;
 
-/// A longer name would make the list of what is unresolved too large for one record.
+/// A longer name would make the list of what is indeterminate too large for one record.
 const MAX_NAME: usize = 100;
 
 /// Whether a call changes anything at the provider, and what protects it from being sent twice.

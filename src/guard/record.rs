@@ -164,7 +164,7 @@ impl ReadFailure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ledger::Kind;
+    use crate::ledger::RecordKind;
     use crate::ledger::golden::is_golden;
 
     #[test]
@@ -193,7 +193,7 @@ mod tests {
             let payload =
                 Payload { fingerprint: [0x33; 32], is_write, protected_ms, round: 2, first_sent_ms: 14_000, phase };
             let marks = payload.phase == Phase::Indeterminate;
-            is_golden(Kind::Operation, 1, variant, payload.state(), marks, &payload);
+            is_golden(RecordKind::Operation, 1, variant, payload.state(), marks, &payload);
         }
     }
 }

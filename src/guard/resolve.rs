@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::account::Account;
 use crate::intent::fingerprint::Fingerprint;
-use crate::ledger::{Change, Contents, Held, Key, Kind, LedgerError, State};
+use crate::ledger::{Change, Contents, Held, Key, LedgerError, RecordKind, State};
 use crate::redaction::presentable;
 
 use super::error::GuardError;
@@ -161,7 +161,7 @@ pub(super) async fn resolve(account: &Account, saying: Saying) -> Result<(), Gua
         Outcome::Done(kept) => Phase::Done(kept.clone()),
         Outcome::NotExecuted => Phase::NotExecuted,
     };
-    let key = account.ledger.key(Kind::Operation, &digest);
+    let key = account.ledger.key(RecordKind::Operation, &digest);
     let said = account.ledger.update(&key, |found| {
         let Some(found) = found else {
             return Ok((Change::Keep, Err(GuardError::nothing_to_resolve("there is no record of the operation"))));

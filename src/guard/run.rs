@@ -25,7 +25,7 @@ use super::job::RunContext;
 use super::turn::{overheard, turn};
 
 /// So much longer than the longest validation a run may take to its last step: its record, and its place on the list of
-/// what is unresolved, which may have to wait for others.
+/// what is indeterminate, which may have to wait for others.
 const LAST_STEPS: Duration = Duration::from_secs(15);
 
 /// A guarded call that starts when it is awaited. Made by [`Guard::run`](crate::guard::Guard::run).

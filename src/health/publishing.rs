@@ -51,7 +51,7 @@ impl Validator {
             let telemetry = &validator.0.account.telemetry;
             telemetry.publish(&validator.stats(), validator.0.cache.valid_hits());
             if let Some(list) = indeterminate(&validator, after(Instant::now(), PATIENCE)).await {
-                telemetry.publish_unresolved(list.total(), list.oldest().unwrap_or_default());
+                telemetry.publish_indeterminate(list.total(), list.oldest().unwrap_or_default());
             }
         }
     }

@@ -112,7 +112,7 @@ impl fmt::Display for HealthReason {
                 f.write_str("a few calls find out whether the provider answers again; wait for them")
             }
             Self::GuardedBreakerOpen => f.write_str(
-                "guarded calls got no answer and are not made for a while; look at the operations that are unresolved",
+                "guarded calls got no answer and are not made for a while; look at the operations that are indeterminate",
             ),
             Self::RateLimited { wait } => {
                 write!(

@@ -34,11 +34,11 @@ impl Versioned<'_> for [u8; 32] {}
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ledger::Kind;
+    use crate::ledger::RecordKind;
     use crate::ledger::golden::is_golden;
 
     #[test]
     fn golden_files_hold_what_is_written_of_keys() {
-        is_golden(Kind::Key, 1, "bound", State::Settled, false, &[0x33; 32]);
+        is_golden(RecordKind::Key, 1, "bound", State::Settled, false, &[0x33; 32]);
     }
 }

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::checksum::crc32;
 use super::error::LedgerError;
 use super::key::Key;
-use super::kind::{RecordKind as Kind, Release};
+use super::kind::{RecordKind, Release};
 use super::record::Record;
 use super::seal::{SEAL_LEN, Seal};
 
@@ -28,42 +28,42 @@ pub(crate) struct Codec {
     keys: Vec<Seal>,
     release: Release,
     /// The kinds whose records need no seal, although there are keys.
-    unsigned: Vec<Kind>,
+    unsigned: Vec<RecordKind>,
     /// When this process began to accept those.
     since: Option<Instant>,
     /// How many records no key opened, in the order of all kinds.
-    not_opened: [AtomicU64; Kind::ALL.len()],
+    not_opened: [AtomicU64; RecordKind::ALL.len()],
 }
 
 impl Codec {
-    pub(crate) fn new(keys: Vec<Seal>, release: Release, unsigned: Vec<Kind>) -> Self {
+    pub(crate) fn new(keys: Vec<Seal>, release: Release, unsigned: Vec<RecordKind>) -> Self {
         let since = (!unsigned.is_empty()).then(Instant::now);
         Self { keys, release, unsigned, since, ..Self::default() }
     }
 
     /// The kinds whose records need no seal, although there are keys, and for how long this process has accepted those.
-    pub(super) fn unsigned(&self) -> Option<(&[Kind], Duration)> {
+    pub(super) fn unsigned(&self) -> Option<(&[RecordKind], Duration)> {
         self.since.map(|since| (&*self.unsigned, since.elapsed()))
     }
 
     /// How many records of each kind no key opened, where there were any.
-    pub(super) fn not_opened(&self) -> impl Iterator<Item = (Kind, u64)> {
-        Kind::ALL
+    pub(super) fn not_opened(&self) -> impl Iterator<Item = (RecordKind, u64)> {
+        RecordKind::ALL
             .into_iter()
             .zip(self.not_opened.iter().map(|reads| reads.load(Relaxed)))
             .filter(|(_, reads)| *reads > 0)
     }
 
     /// Counts a record that no key opens.
-    fn locked(&self, kind: Kind, why: &'static str) -> LedgerError {
-        if let Some((_, reads)) = Kind::ALL.iter().zip(&self.not_opened).find(|(of, _)| **of == kind) {
+    fn locked(&self, kind: RecordKind, why: &'static str) -> LedgerError {
+        if let Some((_, reads)) = RecordKind::ALL.iter().zip(&self.not_opened).find(|(of, _)| **of == kind) {
             reads.fetch_add(1, Relaxed);
         }
         LedgerError::Unreadable(why)
     }
 
     /// The version in which a kind of record is written.
-    pub(super) fn version(&self, kind: Kind) -> u8 {
+    pub(super) fn version(&self, kind: RecordKind) -> u8 {
         self.release.writes(kind)
     }
 
@@ -151,7 +151,7 @@ mod tests {
     }
 
     fn place(text: &str) -> Key {
-        Key { text: text.into(), kind: Kind::Facts, version: 1 }
+        Key { text: text.into(), kind: RecordKind::Facts, version: 1 }
     }
 
     fn with(keys: &[u8]) -> Codec {
@@ -221,7 +221,7 @@ mod tests {
 
     #[test]
     fn a_record_has_a_largest_size() {
-        let most = Kind::Facts.layout().most_bytes;
+        let most = RecordKind::Facts.layout().most_bytes;
         let large = Record { payload: vec![0; most], ..record() };
         assert!(matches!(with(&[]).encode(&large, &place("k")), Err(LedgerError::TooLarge { .. })));
     }

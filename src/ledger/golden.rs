@@ -4,7 +4,7 @@ use std::fmt::Debug;
 use std::path::{Path, PathBuf};
 
 use super::codec::Codec;
-use super::kind::{RecordKind as Kind, Release};
+use super::kind::{RecordKind, Release};
 use super::versioned::{Converted, Versioned};
 use super::{Key, Nonce, Record, Seal, State};
 
@@ -17,7 +17,7 @@ const ENDS: [(&str, &[u8]); 3] = [("unsealed", &[]), ("key 1", &[1]), ("key 2", 
 impl Versioned<'_> for () {}
 
 /// Compares a record of this payload with the file of that name, in both directions, and flips each of its bits.
-pub(crate) fn is_golden<P>(kind: Kind, version: u8, variant: &str, state: State, marks: bool, payload: &P)
+pub(crate) fn is_golden<P>(kind: RecordKind, version: u8, variant: &str, state: State, marks: bool, payload: &P)
 where
     P: Versioned<'static> + PartialEq + Debug,
 {
@@ -89,7 +89,7 @@ fn every_version_that_is_read_has_golden_files() {
         .unwrap()
         .map(|file| file.unwrap().file_name().into_string().unwrap())
         .collect();
-    for kind in Kind::ALL {
+    for kind in RecordKind::ALL {
         let layout = kind.layout();
         for version in layout.reads {
             let begins = format!("{}-{version}-", layout.name);

@@ -1,6 +1,6 @@
 //! Where a record stands.
 
-use super::kind::RecordKind as Kind;
+use super::kind::RecordKind;
 use super::{LedgerError, Versioned};
 
 /// Where a record stands, and in which version it is written there.
@@ -9,7 +9,7 @@ use super::{LedgerError, Versioned};
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Key {
     pub(super) text: Box<str>,
-    pub(super) kind: Kind,
+    pub(super) kind: RecordKind,
     pub(super) version: u8,
 }
 

@@ -76,7 +76,7 @@ impl RecordKind {
             Self::Request => ("request", LARGE, 1..=1, 1, 1),
             Self::Payment => ("payment", SMALL, 1..=1, 1, 1),
             Self::Order => ("order", SMALL, 1..=1, 1, 1),
-            Self::Indeterminate => ("unresolved", LARGE, 1..=1, 1, 1),
+            Self::Indeterminate => ("indeterminate", LARGE, 1..=1, 1, 1),
             Self::Event => ("event", SMALL, 1..=1, 1, 1),
             #[cfg(test)]
             Self::Sample => ("sample", SMALL, 1..=3, 3, 2),

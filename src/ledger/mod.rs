@@ -54,7 +54,6 @@ pub use error::LedgerError;
 pub(crate) use held::{Held, Ours};
 pub(crate) use key::Key;
 pub use kind::RecordKind;
-pub(crate) use kind::RecordKind as Kind;
 pub(crate) use kind::Release;
 pub(crate) use last_look::LastLook;
 pub(crate) use lease::{Lease, Unbacked};
@@ -143,12 +142,12 @@ impl Ledger {
     }
 
     /// The kinds whose records need no seal, although there are keys, and for how long this process has accepted those.
-    pub(crate) fn unsigned(&self) -> Option<(&[Kind], Duration)> {
+    pub(crate) fn unsigned(&self) -> Option<(&[RecordKind], Duration)> {
         self.codec.unsigned()
     }
 
     /// How many records of each kind no key opened, where there were any.
-    pub(crate) fn not_opened(&self) -> impl Iterator<Item = (Kind, u64)> {
+    pub(crate) fn not_opened(&self) -> impl Iterator<Item = (RecordKind, u64)> {
         self.codec.not_opened()
     }
 
@@ -173,7 +172,7 @@ impl Ledger {
     }
 
     /// The place of a record.
-    pub(crate) fn key(&self, kind: Kind, digest: &Fingerprint) -> Key {
+    pub(crate) fn key(&self, kind: RecordKind, digest: &Fingerprint) -> Key {
         let text = [&*self.prefix, ":", kind.layout().name, ":{", &digest.to_text(), "}"].concat().into();
         Key { text, kind, version: self.codec.version(kind) }
     }

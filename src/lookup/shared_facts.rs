@@ -20,8 +20,8 @@ use crate::call::error::{CallError, Cause};
 use crate::intent::fingerprint::Fingerprint;
 use crate::intent::payment_intent::{PaymentId, PaymentIntent};
 use crate::ledger::{
-    Acquired, Bound, Claimable, Contents, Decision, FAILED_FOR, Held, Key, Kind, LateWords, Lease, Ledger, LedgerError,
-    Nonce, State, Versioned, millis,
+    Acquired, Bound, Claimable, Contents, Decision, FAILED_FOR, Held, Key, LateWords, Lease, Ledger, LedgerError,
+    Nonce, RecordKind, State, Versioned, millis,
 };
 use crate::lookup::error::ValidateError;
 use crate::moment::Moment;
@@ -130,7 +130,7 @@ impl SharedFacts {
     }
 
     fn key_at(&self, identity: &ProviderIdentity, payment: &PaymentId) -> Key {
-        self.ledger.key(Kind::Facts, &identity.fingerprint("facts", &[payment.as_str()]))
+        self.ledger.key(RecordKind::Facts, &identity.fingerprint("facts", &[payment.as_str()]))
     }
 
     /// Looks for facts that are fresh and no older than `max_age`, or takes the lead, or waits for the process that has it.
@@ -185,7 +185,7 @@ impl SharedFacts {
 
     /// Binds a caller's key to the claims it first came with.
     pub(crate) async fn bind_key(&self, key: &Fingerprint, intent: &PaymentIntent) -> Result<Bound, LedgerError> {
-        let key = self.ledger.key(Kind::Key, key);
+        let key = self.ledger.key(RecordKind::Key, key);
         self.ledger.bind(&key, intent.fingerprint().as_bytes(), self.retention).await
     }
 

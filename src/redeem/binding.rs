@@ -30,8 +30,8 @@ use crate::call::deadline::Deadline;
 use crate::intent::fingerprint::Fingerprint;
 use crate::intent::payment_intent::PaymentId;
 use crate::ledger::{
-    Acquired, Bound, Claimable, Contents, Decision, Held, Key, Kind, LateWords, Lease, Ledger, LedgerError, Nonce,
-    Poll, State, Swapped, Versioned, both,
+    Acquired, Bound, Claimable, Contents, Decision, Held, Key, LateWords, Lease, Ledger, LedgerError, Nonce, Poll,
+    RecordKind, State, Swapped, Versioned, both,
 };
 use crate::provider::ProviderIdentity;
 
@@ -156,7 +156,7 @@ impl Books<'_> {
     pub(super) async fn bind(&self, payment: &PaymentId, owner: Owner) -> Result<Redeemed, RedeemError> {
         let deadline = Deadline::after(Instant::now(), LIMIT);
         let digest = self.identity.redemption(payment);
-        let key = self.ledger.key(Kind::Payment, &digest);
+        let key = self.ledger.key(RecordKind::Payment, &digest);
         let record = PaymentRecord { key, owner, retention: self.retention };
         let owner = &record.owner;
         // Its own, shared with no other call: what others find at the payment's record is the claim of this one, and says
@@ -242,7 +242,7 @@ impl Books<'_> {
 
     /// Whether the payment that an order's record names bears it out. `None` says that the order is free.
     async fn still_stands(&self, owner: &Owner, holder: &Payer) -> Result<Option<Order>, RedeemError> {
-        let place = self.ledger.key(Kind::Payment, &Fingerprint::from_bytes(holder.record));
+        let place = self.ledger.key(RecordKind::Payment, &Fingerprint::from_bytes(holder.record));
         let Some(found) = self.ledger.get(&place).await? else { return Ok(None) };
         if matches!(found.record.state, State::Failed | State::Void) || owner_in(&found)? != *owner {
             return Ok(None);
@@ -276,7 +276,7 @@ impl Books<'_> {
 
     /// The records of a payment that stand at these places, read side by side.
     async fn found_at(&self, digests: &[Fingerprint]) -> Result<Vec<(Key, Held)>, LedgerError> {
-        let places: Vec<_> = digests.iter().map(|digest| self.ledger.key(Kind::Payment, digest)).collect();
+        let places: Vec<_> = digests.iter().map(|digest| self.ledger.key(RecordKind::Payment, digest)).collect();
         let found = self.ledger.get_all(&places).await?;
         Ok(places.into_iter().zip(found).filter_map(|(place, found)| Some((place, found?))).collect())
     }
@@ -331,7 +331,7 @@ impl Books<'_> {
     fn order_key(&self, owner: &Owner) -> Key {
         let mode = self.identity.mode().as_str();
         let parts = [Some(mode), Some(&*owner.tenant), Some(&*owner.order), owner.part.as_deref()];
-        self.ledger.key(Kind::Order, &Fingerprint::of("order", parts.map(|part| part.map(str::as_bytes))))
+        self.ledger.key(RecordKind::Order, &Fingerprint::of("order", parts.map(|part| part.map(str::as_bytes))))
     }
 }
 
@@ -373,6 +373,6 @@ mod tests {
     #[test]
     fn golden_files_hold_what_is_written_of_orders() {
         let payer = Payer { record: [0x66; 32], payment: "pi_1".into(), claim: Nonce::of([0x77; 16]) };
-        is_golden(Kind::Order, 1, "paid", State::Settled, false, &payer);
+        is_golden(RecordKind::Order, 1, "paid", State::Settled, false, &payer);
     }
 }

@@ -139,18 +139,18 @@ impl Redemption {
 mod tests {
     use super::*;
     use crate::ledger::golden::{is_golden, is_golden_json};
-    use crate::ledger::{Kind, State};
+    use crate::ledger::{RecordKind, State};
 
     #[test]
     fn golden_files_hold_what_is_written_of_redemptions_and_receipts() {
         for (part, variant) in [(None, "whole"), (Some("parcel 2"), "part")] {
             let owner = Owner { tenant: "store_42".into(), order: "6735".into(), part: part.map(Into::into) };
             for (state, name) in [(State::Claimed, "claimed"), (State::Settled, "settled")] {
-                is_golden(Kind::Payment, 1, &format!("{name}_{variant}"), state, false, &owner);
+                is_golden(RecordKind::Payment, 1, &format!("{name}_{variant}"), state, false, &owner);
             }
             let payment = PaymentId::parse("pi_3MtwBwLkdIwHu7ix28a3tqPa").unwrap();
             is_golden_json(&format!("receipt_{variant}"), &Receipt { payment, owner, number: [0x11; 16] });
         }
-        is_golden(Kind::Payment, 1, "void", State::Void, false, &());
+        is_golden(RecordKind::Payment, 1, "void", State::Void, false, &());
     }
 }

@@ -208,7 +208,7 @@ impl Meter {
     }
 
     /// Sets what only the store knows.
-    pub(super) fn publish_unresolved(&self, operations: u64, oldest: Duration) {
+    pub(super) fn publish_indeterminate(&self, operations: u64, oldest: Duration) {
         self.set(INDETERMINATE, operations);
         self.set_to(INDETERMINATE_OLDEST, oldest.as_secs_f64());
     }

@@ -261,8 +261,8 @@ impl Telemetry {
 
     /// Sets the gauges of indeterminate operations.
     #[cfg(feature = "metrics")]
-    pub(crate) fn publish_unresolved(&self, operations: u64, oldest: Duration) {
-        self.meter.publish_unresolved(operations, oldest);
+    pub(crate) fn publish_indeterminate(&self, operations: u64, oldest: Duration) {
+        self.meter.publish_indeterminate(operations, oldest);
     }
 }
 

@@ -19,7 +19,9 @@ use tokio::time::Instant;
 
 use crate::call::contained::{self, Broken};
 use crate::call::deadline::{Deadline, after};
-use crate::ledger::{Acquired, Claimable, Contents, Decision, Held, Key, Kind, LateWords, Lease, LedgerError, State};
+use crate::ledger::{
+    Acquired, Claimable, Contents, Decision, Held, Key, LateWords, Lease, LedgerError, RecordKind, State,
+};
 
 use super::error::{HandlerError, Rejection, WebhookError};
 use super::event::Event;
@@ -213,7 +215,7 @@ impl Endpoint {
     /// Where the event stands. Its mode is that of the provider's identity, which is part of every digest.
     fn key(&self, event: &Event) -> Key {
         let parts = [&*self.name, event.account().unwrap_or_default(), event.id()];
-        self.account.ledger.key(Kind::Event, &self.account.identity.fingerprint("event", &parts))
+        self.account.ledger.key(RecordKind::Event, &self.account.identity.fingerprint("event", &parts))
     }
 }
 
@@ -225,7 +227,7 @@ mod tests {
     #[test]
     fn golden_files_hold_what_is_written_of_events() {
         for (variant, state) in [("claimed", State::Claimed), ("settled", State::Settled)] {
-            is_golden(Kind::Event, 1, variant, state, false, &());
+            is_golden(RecordKind::Event, 1, variant, state, false, &());
         }
     }
 }

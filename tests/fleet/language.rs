@@ -65,7 +65,7 @@ pub(crate) enum Ask {
     Reference {
         operation: u32,
     },
-    Unresolved,
+    Indeterminate,
     Validate {
         payment: String,
     },

@@ -47,7 +47,7 @@ async fn what_became_indeterminate_at_one_moment_in_many_processes_is_all_on_the
             other => panic!("operation {operation}: {other:?}"),
         }
     }
-    let listed = fleet.at(0).expect(Ask::Unresolved).await;
+    let listed = fleet.at(0).expect(Ask::Indeterminate).await;
     let Answer::References(listed) = listed else { panic!("{listed:?}") };
     let missing = expected.difference(&listed.into_iter().collect()).count();
     assert_eq!(missing, 0, "of {} operations", expected.len());

@@ -235,9 +235,9 @@ impl Traffic {
         }
     }
 
-    /// What is on the list of unresolved operations.
-    pub(crate) async fn unresolved(&self) -> BTreeSet<String> {
-        match self.fleet.at(0).insist(Ask::Unresolved, &["store_unavailable"]).await {
+    /// What is on the list of indeterminate operations.
+    pub(crate) async fn indeterminate(&self) -> BTreeSet<String> {
+        match self.fleet.at(0).insist(Ask::Indeterminate, &["store_unavailable"]).await {
             Ok(Answer::References(references)) => references.into_iter().collect(),
             other => panic!("{other:?} is no list"),
         }

@@ -109,7 +109,7 @@ fn is_sent_twice(account: &Account, rounds: Rounds) -> bool {
 /// Everything that an operator has to look into is on the list. Where the owner's late word ended an operation
 /// meanwhile, it is off the list and has an end.
 async fn check_list(traffic: &Traffic, open: &[u32]) {
-    let listed = traffic.unresolved().await;
+    let listed = traffic.indeterminate().await;
     for &operation in open {
         let is_listed = listed.contains(&traffic.reference(operation).await);
         if !is_listed && traffic.end(operation, is_reconciled(operation)).await.is_none() {
@@ -120,14 +120,14 @@ async fn check_list(traffic: &Traffic, open: &[u32]) {
 
 /// Nothing is left to be looked into. What was settled by somebody else meanwhile goes off the list by being looked at.
 async fn empty_list(traffic: &Traffic) {
-    for reference in traffic.unresolved().await {
+    for reference in traffic.indeterminate().await {
         let ask = Ask::ResolveReference { reference, executed: None };
         match traffic.fleet.at(0).expect(ask).await {
             Answer::Error(trouble) if trouble.code == "nothing_to_resolve" => {}
             other => traffic.book().breaches.push((0, format!("something stayed on the list: {other:?}"))),
         }
     }
-    assert_eq!(traffic.unresolved().await, BTreeSet::new(), "seed {}: the list is not empty", traffic.seed);
+    assert_eq!(traffic.indeterminate().await, BTreeSet::new(), "seed {}: the list is not empty", traffic.seed);
 }
 
 /// Waits until the provider is through with everything it let in.

@@ -124,7 +124,7 @@ impl Worker {
             Ask::Reference { operation: number } => {
                 Answer::References(vec![guard.reference(&operation(number)).to_string()])
             }
-            Ask::Unresolved => {
+            Ask::Indeterminate => {
                 let list = guard.indeterminate().await?;
                 Answer::References(list.iter().map(|operation| operation.reference().to_string()).collect())
             }

@@ -89,7 +89,7 @@ fn a_crash_that_nobody_ran_again_can_be_resolved_once_its_lease_is_over() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_list_of_what_is_unresolved_is_bounded_and_says_what_is_missing() {
+async fn the_list_of_what_is_indeterminate_is_bounded_and_says_what_is_missing() {
     let guard = plain().store(MemoryStore::new()).max_indeterminate_per_tenant(500).build().unwrap().guard();
     let operation = |number: usize| Operation::new("t", "payout", format!("{number}"), Effect::write()).unwrap();
     let fail = |_call: EffectCall| async { Err::<(), _>(ProviderError::outcome_unknown("reset")) };

@@ -82,14 +82,14 @@ async fn an_operation_that_is_resolved_and_the_list_of_operations_keep_their_tai
     let guard = guard(&records);
     broken_off(&guard, "6735").await;
     records.add_tails().await;
-    let (list, operation) = (records.of(":unresolved:").await, records.of(":operation:").await);
+    let (list, operation) = (records.of(":indeterminate:").await, records.of(":operation:").await);
     guard.resolve(&refund("6735"), Resolution::done(&7), "anna").await.unwrap();
     assert_ne!(records.of(":operation:").await, operation);
     assert!(records.keeps_tail(":operation:").await, "resolved");
-    assert_ne!(records.of(":unresolved:").await, list);
-    assert!(records.keeps_tail(":unresolved:").await, "taken off the list");
+    assert_ne!(records.of(":indeterminate:").await, list);
+    assert!(records.keeps_tail(":indeterminate:").await, "taken off the list");
     broken_off(&guard, "6736").await;
-    assert!(records.keeps_tail(":unresolved:").await, "put on the list");
+    assert!(records.keeps_tail(":indeterminate:").await, "put on the list");
     let done = guard.run(&refund("6735"), |_: EffectCall| async { Ok(0) }).await.unwrap();
     assert_eq!(*done.value(), 7, "what is read beside a tail is what was written");
 }

@@ -60,7 +60,7 @@ enum Known {
 
 impl<const LATE: u8> Work<LATE> {
     fn on(ledger: &Ledger) -> Self {
-        let key = ledger.key(Kind::Operation, &Fingerprint::of("test", [Some(&b"work"[..])]));
+        let key = ledger.key(RecordKind::Operation, &Fingerprint::of("test", [Some(&b"work"[..])]));
         Self { key, marks: LATE != NEVER, is_renewed: false, tells_when_dropped: false }
     }
 

@@ -56,7 +56,7 @@ fn releases() -> (Ledger, Ledger) {
 }
 
 fn sample(ledger: &Ledger) -> Key {
-    ledger.key(Kind::Sample, &Fingerprint::of("test", [Some(&b"sample"[..])]))
+    ledger.key(RecordKind::Sample, &Fingerprint::of("test", [Some(&b"sample"[..])]))
 }
 
 fn settled(payload: Vec<u8>) -> Record {

@@ -3,7 +3,7 @@
 use super::{Known, Payload, SharedFailure, enough};
 use crate::intent::currency::Currency;
 use crate::ledger::golden::is_golden;
-use crate::ledger::{Kind, LedgerError, State};
+use crate::ledger::{LedgerError, RecordKind, State};
 use crate::payment::facts::{Mode, PaymentStatus, ProviderPayment, Risk};
 
 /// Every status, with a name of its file.
@@ -35,11 +35,11 @@ fn golden_files_hold_what_is_written_of_facts() {
     for status in statuses() {
         let variant = format!("settled_{}", status.as_str());
         let payload = settled(ProviderPayment::new("pi_3MtwBwLkdIwHu7ix28a3tqPa", status));
-        is_golden(Kind::Facts, 1, &variant, State::Settled, false, &payload);
+        is_golden(RecordKind::Facts, 1, &variant, State::Settled, false, &payload);
     }
     for risk in [Risk::Normal, Risk::NotAssessed, Risk::Elevated, Risk::Review, Risk::Highest, Risk::Blocked] {
         let facts = ProviderPayment::new("pi_1", PaymentStatus::Paid).with_risk(risk).with_mode(Mode::Test);
-        is_golden(Kind::Facts, 1, &format!("risk_{}", risk.as_str()), State::Settled, false, &settled(facts));
+        is_golden(RecordKind::Facts, 1, &format!("risk_{}", risk.as_str()), State::Settled, false, &settled(facts));
     }
     let whole = ProviderPayment {
         reason: Some("requested_by_customer".into()),
@@ -59,14 +59,14 @@ fn golden_files_hold_what_is_written_of_facts() {
         as_of: Some(1_760_000_100),
         ..ProviderPayment::new("pi_1", PaymentStatus::Paid).with_amount(1_999, Currency::EUR)
     };
-    is_golden(Kind::Facts, 1, "settled_whole", State::Settled, false, &settled(whole.clone()));
+    is_golden(RecordKind::Facts, 1, "settled_whole", State::Settled, false, &settled(whole.clone()));
     let failure = |retry_after_ms| Some(SharedFailure { code: "unavailable".into(), retry_after_ms });
     let failed = Payload { failure: failure(Some(2_000)), ..settled(whole) };
-    is_golden(Kind::Facts, 1, "failed_with_older_facts", State::Failed, false, &failed);
+    is_golden(RecordKind::Facts, 1, "failed_with_older_facts", State::Failed, false, &failed);
     let failed = Payload { failure: failure(None), ..Payload::default() };
-    is_golden(Kind::Facts, 1, "failed", State::Failed, false, &failed);
+    is_golden(RecordKind::Facts, 1, "failed", State::Failed, false, &failed);
     let claimed = Payload { claimed_ms: 700, ..Payload::default() };
-    is_golden(Kind::Facts, 1, "claimed", State::Claimed, false, &claimed);
+    is_golden(RecordKind::Facts, 1, "claimed", State::Claimed, false, &claimed);
 }
 
 #[test]

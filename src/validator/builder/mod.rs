@@ -31,7 +31,7 @@ mod shared_memory;
 mod shares;
 
 use records::RecordSettings;
-use shares::MOST_UNRESOLVED;
+use shares::MOST_INDETERMINATE;
 
 /// A shopper does not wait longer than a minute for anything.
 const RETRY_AFTER_CAP: Duration = Duration::from_secs(60);
@@ -338,7 +338,7 @@ impl ValidatorBuilder {
             worst_case: self.worst_case(),
             lease: self.lease_or_default(),
             renew_lease: self.renew_lease,
-            indeterminate_per_tenant: self.share(self.max_indeterminate_per_tenant, MOST_UNRESOLVED),
+            indeterminate_per_tenant: self.share(self.max_indeterminate_per_tenant, MOST_INDETERMINATE),
         };
         let flight_lease = self.lease.unwrap_or_else(|| self.shortest_renewed_lease());
         let identity = Arc::new(self.identity);

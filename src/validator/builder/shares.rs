@@ -8,8 +8,8 @@ use crate::payment::policy::TenantProof;
 
 use super::ValidatorBuilder;
 
-/// The room of the list of what is unresolved.
-pub(super) const MOST_UNRESOLVED: usize = 500;
+/// The room of the list of what is indeterminate.
+pub(super) const MOST_INDETERMINATE: usize = 500;
 
 impl ValidatorBuilder {
     setters! {
@@ -37,7 +37,7 @@ impl ValidatorBuilder {
         /// Further ones get the same error as at `max_keys`, which names this setting. Other tenants go on.
         pub fn max_keys_per_tenant(mut self, keys: usize) => self.max_keys_per_tenant = Some(keys);
 
-        /// The most operations of one tenant on the list of what is [unresolved](crate::guard::Guard::indeterminate), which has
+        /// The most operations of one tenant on the list of what is [indeterminate](crate::guard::Guard::indeterminate), which has
         /// room for 500. Default: 250; all of it with [`single_tenant`](Self::single_tenant).
         ///
         /// Further ones are counted, and listed as soon as there is room.

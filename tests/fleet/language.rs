@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 /// Longer than any run, as a provider's is.
 const KEY_KEPT_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How a worker is set up.
+/// How a worker is set up. A worker of an earlier build reads it too: what it does not know it leaves out, and what it knows
+/// and does not find is as it was.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Settings {
     pub(crate) name: u32,
@@ -19,6 +20,9 @@ pub(crate) struct Settings {
     pub(crate) attempt_timeout: Duration,
     pub(crate) total_deadline: Duration,
     pub(crate) fresh_for: Duration,
+    /// The release whose records it writes; its own when it is told none.
+    #[serde(default)]
+    pub(crate) write_records_of: Option<String>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -40,6 +44,7 @@ impl Settings {
             attempt_timeout: Duration::from_secs(1),
             total_deadline: Duration::from_secs(3),
             fresh_for: Duration::from_secs(15 * 60),
+            write_records_of: None,
         }
     }
 }
@@ -68,6 +73,8 @@ pub(crate) enum Ask {
     Indeterminate,
     Validate {
         payment: String,
+        /// The caller's idempotency key, if it has one.
+        key: Option<String>,
     },
     Forget {
         payment: String,
@@ -81,6 +88,14 @@ pub(crate) enum Ask {
     },
     Redemption {
         payment: String,
+    },
+    /// Sends a request with this idempotency key to the worker's endpoint.
+    Post {
+        key: String,
+    },
+    /// Delivers this event to the worker's webhooks.
+    Deliver {
+        event: String,
     },
 }
 
@@ -103,6 +118,8 @@ pub(crate) enum Answer {
     },
     Redemption(Option<Receipt>),
     References(Vec<String>),
+    /// What an endpoint said.
+    Said(String),
     Fine,
     Error(Trouble),
 }

@@ -12,9 +12,11 @@
     reason = "what does not hold here fails the test"
 )]
 
+mod builds;
 mod client;
 mod cluster;
 mod desk;
+mod endpoints;
 mod language;
 mod outage;
 mod pauses;

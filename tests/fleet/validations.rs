@@ -58,7 +58,7 @@ impl Scene {
 
 /// Validates a payment, and says where the answer came from.
 async fn validate(worker: Arc<Worker>, payment: &str) -> String {
-    match worker.expect(Ask::Validate { payment: payment.into() }).await {
+    match worker.expect(Ask::Validate { payment: payment.into(), key: None }).await {
         Answer::Valid { provenance, degraded: false } => provenance,
         other => panic!("worker {}: {other:?}", worker.name()),
     }
@@ -130,7 +130,7 @@ async fn when_the_leader_dies_one_other_process_asks_and_all_are_answered() {
     let leader = scene.fleet.at(0);
     let led = tokio::spawn({
         let leader = Arc::clone(&leader);
-        async move { leader.ask(Ask::Validate { payment: payment.into() }).await }
+        async move { leader.ask(Ask::Validate { payment: payment.into(), key: None }).await }
     });
     until(|| scene.provider.lookers(payment).len() == 1).await;
     let mut others = JoinSet::new();

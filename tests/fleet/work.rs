@@ -13,12 +13,13 @@ use payproof::provider::{ProviderError, ProviderIdentity, provider_fn};
 use payproof::redeem::{Occasion, RedeemError};
 use payproof::store::RedisStore;
 use payproof::{
-    Currency, Mode, Money, PaymentIntent, PaymentStatus, ProviderPayment, Retry, Schedule, ValidateError, Validator,
-    Verdict,
+    Currency, IdempotencyKey, Mode, Money, PaymentIntent, PaymentStatus, ProviderPayment, Retry, Schedule,
+    ValidateError, Validator, Verdict,
 };
 use tokio::sync::mpsc;
 
 use crate::client::call;
+use crate::endpoints::Endpoints;
 use crate::language::{Answer, Ask, Numbered, Redis, Request, Settings, Trouble, operation};
 
 const WHO: &str = "the fleet's test";
@@ -35,7 +36,9 @@ pub(crate) fn run(settings: &str) {
 }
 
 async fn serve(settings: Settings) {
-    let worker = Arc::new(Worker { validator: validator(&settings), settings });
+    let validator = validator(&settings);
+    let endpoints = Endpoints::new(&validator, settings.name);
+    let worker = Arc::new(Worker { validator, endpoints, settings });
     // The test runner's own line is not over yet.
     println!();
     let (to, mut lines) = mpsc::unbounded_channel();
@@ -55,6 +58,7 @@ async fn serve(settings: Settings) {
 
 struct Worker {
     validator: Validator,
+    endpoints: Endpoints,
     settings: Settings,
 }
 
@@ -82,7 +86,10 @@ fn validator(settings: &Settings) -> Validator {
         .transient_patterns(NO_PATTERNS)
         .no_breaker()
         .no_retry_budget();
-    validator.build().unwrap()
+    match &settings.write_records_of {
+        Some(release) => validator.write_records_of(release.as_str()).build().unwrap(),
+        None => validator.build().unwrap(),
+    }
 }
 
 /// A payment that names no order, so that it may be redeemed for any.
@@ -128,8 +135,12 @@ impl Worker {
                 let list = guard.indeterminate().await?;
                 Answer::References(list.iter().map(|operation| operation.reference().to_string()).collect())
             }
-            Ask::Validate { payment } => {
-                let validation = self.validator.validate(intent(&payment)).await?;
+            Ask::Validate { payment, key } => {
+                let intent = match key {
+                    Some(key) => intent(&payment).with_key(IdempotencyKey::parse(key).unwrap()),
+                    None => intent(&payment),
+                };
+                let validation = self.validator.validate(intent).await?;
                 let provenance = validation.provenance().as_str().into();
                 match (validation.verdict(), validation.degraded()) {
                     (Verdict::Valid(_), degraded) => Answer::Valid { provenance, degraded: degraded.is_some() },
@@ -156,6 +167,8 @@ impl Worker {
                 let redemption = self.validator.redemption(intent(&payment).payment()).await?;
                 Answer::Redemption(redemption.map(|redemption| redemption.receipt().clone()))
             }
+            Ask::Post { key } => Answer::Said(self.endpoints.post(&key).await),
+            Ask::Deliver { event } => Answer::Said(self.endpoints.deliver(&event).await),
         })
     }
 

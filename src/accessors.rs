@@ -1,4 +1,39 @@
-//! Setters, getters and partial `Debug`, of which each line says one thing.
+//! Names of variants, setters, getters and partial `Debug`, of which each line says one thing.
+
+/// An enum with the stable name of each variant beside it, and the method that says the name.
+macro_rules! named {
+    ($(#[$attribute:meta])* $vis:vis enum $name:ident {
+        $($(#[$about:meta])* $variant:ident $(($($of:ty),+))? = $text:literal,)+
+    } $method:ident($this:ident: $by:ty)) => {
+        $(#[$attribute])*
+        $vis enum $name {
+            $($(#[$about])* $variant $(($($of),+))?,)+
+        }
+
+        impl $name {
+            /// A stable name, for API answers, logs and metrics.
+            #[must_use]
+            $vis const fn $method($this: $by) -> &'static str {
+                match $this {
+                    $(Self::$variant { .. } => $text,)+
+                }
+            }
+        }
+    };
+}
+pub(crate) use named;
+
+/// `Display` that shows what `as_str` says.
+macro_rules! display_as_str {
+    ($name:ident) => {
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+    };
+}
+pub(crate) use display_as_str;
 
 /// Setters: each changes one field of a value and returns the value.
 macro_rules! setters {

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::accessors::display_as_str;
 use crate::intent::invalid_intent::{Field, InvalidIntent};
 
 /// The longest code a provider may report: ISO 4217 has three letters, stablecoins four or five.
@@ -87,11 +88,7 @@ impl fmt::Debug for Currency {
     }
 }
 
-impl fmt::Display for Currency {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
+display_as_str!(Currency);
 
 /// As text, the shortest and the most legible form.
 impl Serialize for Currency {

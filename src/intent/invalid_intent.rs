@@ -2,65 +2,43 @@
 
 use std::borrow::Cow;
 use std::convert::Infallible;
-use std::fmt;
 
 use serde_json::{Value, json};
 
+use crate::accessors::{display_as_str, named};
 use crate::error_info::{INVALID_INTENT, error_info};
 
-/// The part of a claim that broke a rule.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Field {
-    /// The amount of money.
-    Amount,
-    /// A claim of a guarded operation.
-    Claim,
-    /// The currency code.
-    Currency,
-    /// The customer's id at the provider.
-    Customer,
-    /// The caller's idempotency key.
-    Key,
-    /// The name of a guarded operation.
-    Operation,
-    /// The order the payment is said to pay.
-    Order,
-    /// The part of an order that a payment pays.
-    Part,
-    /// The payment's id at the provider.
-    PaymentId,
-    /// Who acts within a tenant.
-    Principal,
-    /// The tenant (store, merchant) the payment is said to belong to.
-    Tenant,
+named! {
+    /// The part of a claim that broke a rule.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    #[non_exhaustive]
+    pub enum Field {
+        /// The amount of money.
+        Amount = "amount",
+        /// A claim of a guarded operation.
+        Claim = "claim",
+        /// The currency code.
+        Currency = "currency",
+        /// The customer's id at the provider.
+        Customer = "customer",
+        /// The caller's idempotency key.
+        Key = "key",
+        /// The name of a guarded operation.
+        Operation = "operation",
+        /// The order the payment is said to pay.
+        Order = "order",
+        /// The part of an order that a payment pays.
+        Part = "part",
+        /// The payment's id at the provider.
+        PaymentId = "payment_id",
+        /// Who acts within a tenant.
+        Principal = "principal",
+        /// The tenant (store, merchant) the payment is said to belong to.
+        Tenant = "tenant",
+    } as_str(self: Self)
 }
 
-impl Field {
-    /// A stable name, for API answers.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Amount => "amount",
-            Self::Claim => "claim",
-            Self::Currency => "currency",
-            Self::Customer => "customer",
-            Self::Key => "key",
-            Self::Operation => "operation",
-            Self::Order => "order",
-            Self::Part => "part",
-            Self::PaymentId => "payment_id",
-            Self::Principal => "principal",
-            Self::Tenant => "tenant",
-        }
-    }
-}
-
-impl fmt::Display for Field {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
+display_as_str!(Field);
 
 /// A claim that breaks a rule; names the field and the rule.
 ///

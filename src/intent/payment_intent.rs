@@ -8,7 +8,7 @@ use std::sync::{Arc, LazyLock};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::accessors::{getters, partial_debug};
+use crate::accessors::{display_as_str, getters, partial_debug};
 use crate::intent::fingerprint::Fingerprint;
 use crate::intent::invalid_intent::{Field, InvalidIntent};
 use crate::intent::key::IdempotencyKey;
@@ -77,11 +77,7 @@ impl fmt::Debug for PaymentId {
     }
 }
 
-impl fmt::Display for PaymentId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
+display_as_str!(PaymentId);
 
 /// As its text; what is no id is refused.
 impl Serialize for PaymentId {

@@ -1,42 +1,27 @@
 //! What a provider said about one payment, normalized.
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 
-use crate::accessors::{partial_debug, setters};
+use crate::accessors::{display_as_str, named, partial_debug, setters};
 use crate::intent::currency::Currency;
 use crate::redaction::presentable;
 
 /// A provider's codes and statuses are words, not texts.
 const MAX_WORD: usize = 100;
 
-/// Whether real money moves.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum Mode {
-    /// Real money.
-    #[default]
-    Live,
-    /// Test payments, which pay for nothing.
-    Test,
+named! {
+    /// Whether real money moves.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+    pub enum Mode {
+        /// Real money.
+        #[default]
+        Live = "live",
+        /// Test payments, which pay for nothing.
+        Test = "test",
+    } as_str(self: Self)
 }
 
-impl Mode {
-    /// A stable name.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Live => "live",
-            Self::Test => "test",
-        }
-    }
-}
-
-impl fmt::Display for Mode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
+display_as_str!(Mode);
 
 /// Where a payment stands, in words that fit every provider.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,38 +62,25 @@ impl PaymentStatus {
     }
 }
 
-/// How risky the provider rates a payment, in rising order.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[non_exhaustive]
-pub enum Risk {
-    /// Rated normal.
-    Normal,
-    /// The provider does not rate this payment.
-    #[default]
-    NotAssessed,
-    /// Rated above normal.
-    Elevated,
-    /// A person at the merchant should look first.
-    Review,
-    /// Rated as probable fraud.
-    Highest,
-    /// Blocked by the provider or the issuer.
-    Blocked,
-}
-
-impl Risk {
-    /// A stable name.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Normal => "normal",
-            Self::NotAssessed => "not_assessed",
-            Self::Elevated => "elevated",
-            Self::Review => "review",
-            Self::Highest => "highest",
-            Self::Blocked => "blocked",
-        }
-    }
+named! {
+    /// How risky the provider rates a payment, in rising order.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+    #[non_exhaustive]
+    pub enum Risk {
+        /// Rated normal.
+        Normal = "normal",
+        /// The provider does not rate this payment.
+        #[default]
+        NotAssessed = "not_assessed",
+        /// Rated above normal.
+        Elevated = "elevated",
+        /// A person at the merchant should look first.
+        Review = "review",
+        /// Rated as probable fraud.
+        Highest = "highest",
+        /// Blocked by the provider or the issuer.
+        Blocked = "blocked",
+    } as_str(self: Self)
 }
 
 /// The facts of one payment, as its provider stated them.

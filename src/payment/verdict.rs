@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::accessors::{getters, partial_debug};
+use crate::accessors::{getters, named, partial_debug};
 use crate::intent::currency::Currency;
 use crate::intent::fingerprint::Fingerprint;
 use crate::intent::invalid_intent::Field;
@@ -18,20 +18,22 @@ mod mismatch;
 
 pub use mismatch::Mismatch;
 
-/// What the provider's facts say about an intent.
-///
-/// Closed on purpose: a checkout must handle all four. Not finding out is an error, never a verdict.
-#[derive(Clone, Debug)]
-pub enum Verdict {
-    /// Real, ours, and paid in full.
-    Valid(Proof),
-    /// Not decided yet; ask again later.
-    Pending(Pending),
-    /// The shopper must do something first, such as 3-D Secure.
-    ActionRequired(ActionRequired),
-    /// Not good for this order; every mismatch is listed. Of a payment that is not proven to be the tenant's, that is the
-    /// only finding.
-    Invalid(Findings),
+named! {
+    /// What the provider's facts say about an intent.
+    ///
+    /// Closed on purpose: a checkout must handle all four. Not finding out is an error, never a verdict.
+    #[derive(Clone, Debug)]
+    pub enum Verdict {
+        /// Real, ours, and paid in full.
+        Valid(Proof) = "valid",
+        /// Not decided yet; ask again later.
+        Pending(Pending) = "pending",
+        /// The shopper must do something first, such as 3-D Secure.
+        ActionRequired(ActionRequired) = "action_required",
+        /// Not good for this order; every mismatch is listed. Of a payment that is not proven to be the tenant's, that is the
+        /// only finding.
+        Invalid(Findings) = "invalid",
+    } as_str(self: &Self)
 }
 
 impl Verdict {
@@ -39,17 +41,6 @@ impl Verdict {
     #[must_use]
     pub fn is_valid(&self) -> bool {
         matches!(self, Self::Valid(_))
-    }
-
-    /// A stable name.
-    #[must_use]
-    pub const fn as_str(&self) -> &'static str {
-        match self {
-            Self::Valid(_) => "valid",
-            Self::Pending(_) => "pending",
-            Self::ActionRequired(_) => "action_required",
-            Self::Invalid(_) => "invalid",
-        }
     }
 }
 
@@ -156,76 +147,67 @@ impl ActionRequired {
     }
 }
 
-/// One mismatch between what was claimed or is accepted, and the provider's facts.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Finding {
-    /// The provider knows no such payment, for this account and mode.
-    NotFound,
-    /// The amount asked for differs.
-    Amount(Mismatch<Money>),
-    /// The amount received differs, in either direction.
-    AmountReceived(Mismatch<Money>),
-    /// The currency differs.
-    Currency(Mismatch<Currency>),
-    /// The provider names another tenant. Stands alone: nothing of another tenant's payment is repeated, not even that
-    /// name, which an operator finds beside the payment at the provider.
-    Tenant,
-    /// The payment is for another order, or for one while none was claimed.
-    Order(Mismatch<Option<Box<str>>>),
-    /// Another customer paid. Ids of persons are not repeated.
-    Customer,
-    /// The provider does not state what was claimed. Where that is the tenant, this finding stands alone.
-    Unproven(Field),
-    /// The provider does not state a fact that every validation needs.
-    Unstated(Fact),
-    /// A test payment for live goods, or the other way round.
-    Mode(Mismatch<Mode>),
-    /// Canceled, for good; with the provider's reason.
-    Canceled(Option<Box<str>>),
-    /// Declined, or reversed by the network; with the provider's reason.
-    Declined(Option<Box<str>>),
-    /// Refunded in part: this amount.
-    PartlyRefunded(Money),
-    /// Refunded in full: this amount.
-    Refunded(Money),
-    /// Disputed.
-    Disputed,
-    /// Riskier than accepted; `expected` is the highest accepted rating.
-    Risk(Mismatch<Risk>),
-    /// Older than accepted; `expected` is the highest accepted age.
-    TooOld(Mismatch<Duration>),
-    /// Created more than five minutes after the provider's own time of the answer, which cannot be.
-    CreatedAhead,
-    /// Not captured in full, and no longer capturable.
-    NotCaptured,
+named! {
+    /// One mismatch between what was claimed or is accepted, and the provider's facts.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub enum Finding {
+        /// The provider knows no such payment, for this account and mode.
+        NotFound = "not_found",
+        /// The amount asked for differs.
+        Amount(Mismatch<Money>) = "amount_mismatch",
+        /// The amount received differs, in either direction.
+        AmountReceived(Mismatch<Money>) = "amount_received_mismatch",
+        /// The currency differs.
+        Currency(Mismatch<Currency>) = "currency_mismatch",
+        /// The provider names another tenant. Stands alone: nothing of another tenant's payment is repeated, not even that
+        /// name, which an operator finds beside the payment at the provider.
+        Tenant = "tenant_mismatch",
+        /// The payment is for another order, or for one while none was claimed.
+        Order(Mismatch<Option<Box<str>>>) = "order_mismatch",
+        /// Another customer paid. Ids of persons are not repeated.
+        Customer = "customer_mismatch",
+        /// The provider does not state what was claimed. Where that is the tenant, this finding stands alone.
+        Unproven(Field) = "unproven",
+        /// The provider does not state a fact that every validation needs.
+        Unstated(Fact) = "unproven",
+        /// A test payment for live goods, or the other way round.
+        Mode(Mismatch<Mode>) = "mode_mismatch",
+        /// Canceled, for good; with the provider's reason.
+        Canceled(Option<Box<str>>) = "canceled",
+        /// Declined, or reversed by the network; with the provider's reason.
+        Declined(Option<Box<str>>) = "declined",
+        /// Refunded in part: this amount.
+        PartlyRefunded(Money) = "partly_refunded",
+        /// Refunded in full: this amount.
+        Refunded(Money) = "refunded",
+        /// Disputed.
+        Disputed = "disputed",
+        /// Riskier than accepted; `expected` is the highest accepted rating.
+        Risk(Mismatch<Risk>) = "risk",
+        /// Older than accepted; `expected` is the highest accepted age.
+        TooOld(Mismatch<Duration>) = "too_old",
+        /// Created more than five minutes after the provider's own time of the answer, which cannot be.
+        CreatedAhead = "created_ahead",
+        /// Not captured in full, and no longer capturable.
+        NotCaptured = "not_captured",
+    } code(self: &Self)
 }
 
-/// A fact that every validation needs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Fact {
-    /// The amount received or captured.
-    AmountReceived,
-    /// The amount refunded, if only zero.
-    AmountRefunded,
-    /// When the payment was created.
-    Created,
-    /// Whether real money moved.
-    Mode,
-}
-
-impl Fact {
-    /// A stable name.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::AmountReceived => "amount_received",
-            Self::AmountRefunded => "amount_refunded",
-            Self::Created => "created",
-            Self::Mode => "mode",
-        }
-    }
+named! {
+    /// A fact that every validation needs.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    #[non_exhaustive]
+    pub enum Fact {
+        /// The amount received or captured.
+        AmountReceived = "amount_received",
+        /// The amount refunded, if only zero.
+        AmountRefunded = "amount_refunded",
+        /// When the payment was created.
+        Created = "created",
+        /// Whether real money moved.
+        Mode = "mode",
+    } as_str(self: Self)
 }
 
 impl Finding {
@@ -241,31 +223,6 @@ impl Finding {
                 | Self::Refunded(_)
                 | Self::TooOld(_)
         )
-    }
-
-    /// A stable code, for API answers and metrics.
-    #[must_use]
-    pub const fn code(&self) -> &'static str {
-        match self {
-            Self::NotFound => "not_found",
-            Self::Amount(_) => "amount_mismatch",
-            Self::AmountReceived(_) => "amount_received_mismatch",
-            Self::Currency(_) => "currency_mismatch",
-            Self::Tenant => "tenant_mismatch",
-            Self::Order(_) => "order_mismatch",
-            Self::Customer => "customer_mismatch",
-            Self::Unproven(_) | Self::Unstated(_) => "unproven",
-            Self::Mode(_) => "mode_mismatch",
-            Self::Canceled(_) => "canceled",
-            Self::Declined(_) => "declined",
-            Self::PartlyRefunded(_) => "partly_refunded",
-            Self::Refunded(_) => "refunded",
-            Self::Disputed => "disputed",
-            Self::Risk(_) => "risk",
-            Self::TooOld(_) => "too_old",
-            Self::CreatedAhead => "created_ahead",
-            Self::NotCaptured => "not_captured",
-        }
     }
 }
 
@@ -361,55 +318,34 @@ impl fmt::Display for Findings {
     }
 }
 
-/// Where the facts behind a verdict came from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Provenance {
-    /// The provider was asked for this call.
-    Fresh,
-    /// Recent facts, from memory or from the shared store.
-    Replayed,
-    /// Another call, in this process or another, was already asking about the same payment.
-    Coalesced,
-    /// Something was missing on the way: see [`Validation::degraded`](crate::Validation::degraded).
-    Degraded,
+named! {
+    /// Where the facts behind a verdict came from.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    #[non_exhaustive]
+    pub enum Provenance {
+        /// The provider was asked for this call.
+        Fresh = "fresh",
+        /// Recent facts, from memory or from the shared store.
+        Replayed = "replayed",
+        /// Another call, in this process or another, was already asking about the same payment.
+        Coalesced = "coalesced",
+        /// Something was missing on the way: see [`Validation::degraded`](crate::Validation::degraded).
+        Degraded = "degraded",
+    } as_str(self: Self)
 }
 
-/// What was missing on the way to an answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Degradation {
-    /// The provider could not be asked, and older facts were served, as configured.
-    ProviderDown,
-    /// The shared store did not answer, so the provider was asked without it: other processes may be asking too, and an
-    /// idempotency key was compared in this process only.
-    StoreDown,
-    /// The provider was asked, and its answer could not be recorded: the store failed, or the lease was over and another
-    /// process had taken over, or the payment was forgotten meanwhile. The answer itself is as good as any.
-    NotRecorded,
-}
-
-impl Degradation {
-    /// A stable name.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::ProviderDown => "provider_down",
-            Self::StoreDown => "store_down",
-            Self::NotRecorded => "not_recorded",
-        }
-    }
-}
-
-impl Provenance {
-    /// A stable name.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Fresh => "fresh",
-            Self::Replayed => "replayed",
-            Self::Coalesced => "coalesced",
-            Self::Degraded => "degraded",
-        }
-    }
+named! {
+    /// What was missing on the way to an answer.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    #[non_exhaustive]
+    pub enum Degradation {
+        /// The provider could not be asked, and older facts were served, as configured.
+        ProviderDown = "provider_down",
+        /// The shared store did not answer, so the provider was asked without it: other processes may be asking too, and an
+        /// idempotency key was compared in this process only.
+        StoreDown = "store_down",
+        /// The provider was asked, and its answer could not be recorded: the store failed, or the lease was over and another
+        /// process had taken over, or the payment was forgotten meanwhile. The answer itself is as good as any.
+        NotRecorded = "not_recorded",
+    } as_str(self: Self)
 }

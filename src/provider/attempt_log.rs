@@ -3,68 +3,44 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::accessors::getters;
+use crate::accessors::{getters, named};
 
-/// How far a call got before it ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Reach {
-    /// The provider cannot have seen the request.
-    NotSent,
-    /// The request may have reached the provider; no complete answer came back.
-    MaybeSent,
-    /// The provider answered.
-    Answered,
+named! {
+    /// How far a call got before it ended.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    #[non_exhaustive]
+    pub enum Reach {
+        /// The provider cannot have seen the request.
+        NotSent = "not_sent",
+        /// The request may have reached the provider; no complete answer came back.
+        MaybeSent = "maybe_sent",
+        /// The provider answered.
+        Answered = "answered",
+    } as_str(self: Self)
 }
 
-impl Reach {
-    /// A stable name.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::NotSent => "not_sent",
-            Self::MaybeSent => "maybe_sent",
-            Self::Answered => "answered",
-        }
-    }
-}
-
-/// The rule that decided whether a failed attempt may be tried again.
-///
-/// Rules are asked in this order; the first that knows decides.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Rule {
-    /// The provider said so in a header, such as `Stripe-Should-Retry`.
-    ProviderHeader,
-    /// The provider's own error code.
-    ProviderCode(Box<str>),
-    /// The HTTP status.
-    Status(u16),
-    /// The answer could not be read: tried once more, since a proxy may have cut it.
-    Unreadable,
-    /// How far the call got.
-    Reach(Reach),
-    /// A text pattern matched the message.
-    Pattern(Box<str>),
-    /// No rule knows the message. Not tried again, and neither a refusal nor a wrong setting.
-    Unknown,
-}
-
-impl Rule {
-    /// A stable name of the rule's kind.
-    #[must_use]
-    pub const fn as_str(&self) -> &'static str {
-        match self {
-            Self::ProviderHeader => "provider_header",
-            Self::ProviderCode(_) => "provider_code",
-            Self::Status(_) => "status",
-            Self::Unreadable => "unreadable",
-            Self::Reach(_) => "reach",
-            Self::Pattern(_) => "pattern",
-            Self::Unknown => "unknown",
-        }
-    }
+named! {
+    /// The rule that decided whether a failed attempt may be tried again.
+    ///
+    /// Rules are asked in this order; the first that knows decides.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub enum Rule {
+        /// The provider said so in a header, such as `Stripe-Should-Retry`.
+        ProviderHeader = "provider_header",
+        /// The provider's own error code.
+        ProviderCode(Box<str>) = "provider_code",
+        /// The HTTP status.
+        Status(u16) = "status",
+        /// The answer could not be read: tried once more, since a proxy may have cut it.
+        Unreadable = "unreadable",
+        /// How far the call got.
+        Reach(Reach) = "reach",
+        /// A text pattern matched the message.
+        Pattern(Box<str>) = "pattern",
+        /// No rule knows the message. Not tried again, and neither a refusal nor a wrong setting.
+        Unknown = "unknown",
+    } as_str(self: &Self)
 }
 
 impl fmt::Display for Rule {
@@ -83,56 +59,37 @@ impl fmt::Display for Rule {
     }
 }
 
-/// Why the call waits before its next attempt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum WaitReason {
-    /// The retry schedule, with its jitter.
-    Schedule,
-    /// The provider's Retry-After, plus a little so that callers do not all come back at once.
-    RetryAfter,
-    /// The provider is limiting this account, so every call of this validator waits.
-    Gate,
+named! {
+    /// Why the call waits before its next attempt.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    #[non_exhaustive]
+    pub enum WaitReason {
+        /// The retry schedule, with its jitter.
+        Schedule = "schedule",
+        /// The provider's Retry-After, plus a little so that callers do not all come back at once.
+        RetryAfter = "retry_after",
+        /// The provider is limiting this account, so every call of this validator waits.
+        Gate = "gate",
+    } as_str(self: Self)
 }
 
-impl WaitReason {
-    /// A stable name.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Schedule => "schedule",
-            Self::RetryAfter => "retry_after",
-            Self::Gate => "gate",
-        }
-    }
-}
-
-/// What an attempt came to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum AttemptOutcome {
-    /// The provider answered with the payment's facts.
-    Facts,
-    /// The guarded call succeeded.
-    Done,
-    /// The failure may pass, by this rule.
-    Transient(Rule),
-    /// Trying again would change nothing, by this rule; or whether it would is not known, by [`Rule::Unknown`].
-    Permanent(Rule),
+named! {
+    /// What an attempt came to.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub enum AttemptOutcome {
+        /// The provider answered with the payment's facts.
+        Facts = "facts",
+        /// The guarded call succeeded.
+        Done = "done",
+        /// The failure may pass, by this rule.
+        Transient(Rule) = "transient",
+        /// Trying again would change nothing, by this rule; or whether it would is not known, by [`Rule::Unknown`].
+        Permanent(Rule) = "permanent",
+    } as_str(self: &Self)
 }
 
 impl AttemptOutcome {
-    /// A stable name.
-    #[must_use]
-    pub const fn as_str(&self) -> &'static str {
-        match self {
-            Self::Facts => "facts",
-            Self::Done => "done",
-            Self::Transient(_) => "transient",
-            Self::Permanent(_) => "permanent",
-        }
-    }
-
     /// The rule that decided; `None` for a success.
     #[must_use]
     pub const fn rule(&self) -> Option<&Rule> {

@@ -32,6 +32,7 @@
 //!    what the conversion has to come to.
 //! 4. Deploys are two: first everywhere the new release with `write_records_of` naming the old one, then without it. A process
 //!    of the old release that meets a record of the new version asks alone where it reads, and refuses where there is an effect.
+//!    `tests/fleet` runs the first of the two, beside processes of the commit that `scripts/earlier-build` names.
 //!
 //! **A change of the layout**, of what stands above, is a new version of the layout, for all kinds at once: raise `FORMAT` in
 //! [`codec`](super::codec) and keep reading the old one there.

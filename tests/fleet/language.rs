@@ -1,6 +1,7 @@
 //! What parent and worker say to each other, one line of JSON each, and what a worker says to the provider.
 
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use payproof::guard::{Effect, Operation};
@@ -15,6 +16,9 @@ const KEY_KEPT_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Settings {
     pub(crate) name: u32,
+    /// The parent's own affair.
+    #[serde(skip)]
+    pub(crate) build: Build,
     pub(crate) redis: Redis,
     pub(crate) provider: SocketAddr,
     pub(crate) attempt_timeout: Duration,
@@ -23,6 +27,30 @@ pub(crate) struct Settings {
     /// The release whose records it writes; its own when it is told none.
     #[serde(default)]
     pub(crate) write_records_of: Option<String>,
+}
+
+/// Of which sources a worker was built.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Build {
+    /// Of these.
+    #[default]
+    Today,
+    /// Of the commit that `scripts/earlier-build` names.
+    Earlier,
+}
+
+impl Build {
+    pub(crate) fn program(self) -> PathBuf {
+        match self {
+            Self::Today => std::env::current_exe().unwrap(),
+            Self::Earlier => {
+                let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+                let program = here.join("target/test-tools/earlier-build/fleet");
+                assert!(program.exists(), "the earlier build is not there; run: scripts/earlier-build");
+                program
+            }
+        }
+    }
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -39,6 +67,7 @@ impl Settings {
     pub(crate) fn new(redis: Redis, provider: SocketAddr) -> Self {
         Self {
             name: 0,
+            build: Build::Today,
             redis,
             provider,
             attempt_timeout: Duration::from_secs(1),
@@ -46,6 +75,12 @@ impl Settings {
             fresh_for: Duration::from_secs(15 * 60),
             write_records_of: None,
         }
+    }
+
+    /// As in the first half of a deploy: of either build, and this one writes what the other one reads.
+    pub(crate) fn of_deploy(self, build: Build) -> Self {
+        let write_records_of = (build == Build::Today).then(|| "0.1".into());
+        Self { build, write_records_of, ..self }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Several real processes that share one Redis, while workers die, servers stall and connections break.
 //!
-//! The processes are this very test binary, started again to run nothing but [`worker`]. The provider is in the parent, so
-//! that it counts what really reached it. Each run prints its seed; `PAYPROOF_FLEET_SEED` repeats the choices, though not
+//! The processes are this very test binary, started again to run nothing but [`worker`], or the same binary as it was built
+//! from an earlier commit. The provider is in the parent, so that it counts what really reached it. Each run prints its seed; `PAYPROOF_FLEET_SEED` repeats the choices, though not
 //! the scheduler's.
 #![allow(
     clippy::arithmetic_side_effects,

@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::WORKER;
-use crate::language::{Answer, Ask, Numbered, Settings};
+use crate::language::{Answer, Ask, Build, Numbered, Settings};
 
 /// Twice what the slowest call can take, waits and pauses included. Only what hangs for ever meets it.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(40);
@@ -38,7 +38,7 @@ struct Waiting {
 
 impl Worker {
     pub(crate) fn start(settings: &Settings) -> Arc<Self> {
-        let mut command = Command::new(std::env::current_exe().unwrap());
+        let mut command = Command::new(settings.build.program());
         command.args(["--exact", "worker", "--nocapture", "--test-threads", "1"]);
         command.env(WORKER, serde_json::to_string(settings).unwrap());
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
@@ -154,13 +154,14 @@ pub(crate) struct Fleet {
     places: Vec<Mutex<Arc<Worker>>>,
     /// For each place, since each may have its own way to Redis.
     settings: Vec<Settings>,
-    started: Mutex<u32>,
+    /// All there ever were, in the order of their names.
+    started: Mutex<Vec<Build>>,
 }
 
 impl Fleet {
     /// Starts one worker for each of these settings.
     pub(crate) fn start(settings: Vec<Settings>) -> Self {
-        let mut started = 0;
+        let mut started = Vec::new();
         let places =
             settings.iter().map(|settings| Mutex::new(Worker::start(&named(settings, &mut started)))).collect();
         Self { places, settings, started: Mutex::new(started) }
@@ -178,6 +179,11 @@ impl Fleet {
         (0..self.len()).map(|place| self.at(place)).collect()
     }
 
+    /// Of which build the worker of this name is.
+    pub(crate) fn build_of(&self, name: u32) -> Build {
+        self.started.lock().unwrap()[usize::try_from(name).unwrap() - 1]
+    }
+
     /// Puts a new worker in the place of one that was killed.
     pub(crate) fn replace(&self, place: usize) {
         let settings = named(&self.settings[place], &mut self.started.lock().unwrap());
@@ -191,7 +197,7 @@ impl Fleet {
 }
 
 /// Each worker has a name of its own, which is never used again.
-fn named(settings: &Settings, started: &mut u32) -> Settings {
-    *started += 1;
-    Settings { name: *started, ..settings.clone() }
+fn named(settings: &Settings, started: &mut Vec<Build>) -> Settings {
+    started.push(settings.build);
+    Settings { name: u32::try_from(started.len()).unwrap(), ..settings.clone() }
 }

@@ -1,4 +1,4 @@
-//! Eight processes on one Redis, while everything fails that can.
+//! Eight processes on one Redis, while everything fails that can: all of one build, and of two.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use crate::language::{Redis, Settings};
+use crate::language::{Build, Redis, Settings};
 use crate::process::Fleet;
 use crate::provider::Provider;
 use crate::proxy::{Fault, Proxy};
@@ -20,13 +20,40 @@ use crate::{my_turn, seed};
 
 const PROCESSES: usize = 8;
 
-const OPERATIONS: u32 = 400;
-
-/// As long as callers come, and things fail.
-const STORM: Duration = Duration::from_secs(20);
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_effect_is_sent_twice_without_a_provider_key_and_none_happens_twice_with_one() {
+    storm([Build::Today; PROCESSES], |settings, _| settings, 400, Duration::from_secs(20)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn beside_processes_of_an_earlier_build_the_same_holds_and_each_reads_what_the_other_wrote() {
+    let of_two = std::array::from_fn(|place| if place % 2 == 0 { Build::Today } else { Build::Earlier });
+    let traffic = storm(of_two, Settings::of_deploy, 200, Duration::from_secs(10)).await;
+    let read = read_across(&traffic);
+    println!("fleet: results of operations that one build sent and another read, by reader: {read:?}");
+    assert!([Build::Today, Build::Earlier].iter().all(|reader| read.contains_key(reader)), "{read:?}");
+}
+
+/// For each build, how many operations all of whose requests the other one sent had their result read by it.
+fn read_across(traffic: &Traffic) -> BTreeMap<Build, usize> {
+    let (desk, book, mut read) = (traffic.provider.desk(), traffic.book(), BTreeMap::new());
+    for (operation, reader) in &book.replays {
+        let reader = traffic.fleet.build_of(*reader);
+        let sends = &desk.accounts[operation].sends;
+        if !sends.is_empty() && sends.iter().all(|(_, sender)| traffic.fleet.build_of(*sender) != reader) {
+            *read.entry(reader).or_default() += 1;
+        }
+    }
+    read
+}
+
+/// Lets callers come, and things fail, for so long; then checks everything.
+async fn storm(
+    builds: [Build; PROCESSES],
+    set: impl Fn(Settings, Build) -> Settings,
+    operations: u32,
+    span: Duration,
+) -> Arc<Traffic> {
     let _turn = my_turn().await;
     let seed = seed();
     println!("fleet: storm, seed {seed}");
@@ -38,14 +65,16 @@ async fn no_effect_is_sent_twice_without_a_provider_key_and_none_happens_twice_w
         proxies.push(Proxy::start(redis.port()).await);
     }
     let to_redis = |proxy: &Proxy| Redis::One(format!("redis://127.0.0.1:{}", proxy.port()));
-    let settings = proxies.iter().map(|proxy| Settings::new(to_redis(proxy), provider.address())).collect();
-    let traffic = Traffic::new(seed, OPERATIONS, Fleet::start(settings), provider);
+    let settings = |(proxy, build)| set(Settings::new(to_redis(proxy), provider.address()), build);
+    let fleet = Fleet::start(proxies.iter().zip(builds).map(settings).collect());
+    let traffic = Traffic::new(seed, operations, fleet, provider);
 
     let weather = Weather { traffic: Arc::clone(&traffic), redis, proxies: proxies.into(), faults: BTreeMap::new() };
-    let storm = tokio::spawn(weather.storm());
-    traffic.flow(STORM).await;
+    let storm = tokio::spawn(weather.storm(span));
+    traffic.flow(span).await;
     let weather = storm.await.unwrap();
     judge(&traffic, Promise::Once, &weather.faults).await;
+    traffic
 }
 
 /// What fails, and how often it did.
@@ -58,10 +87,10 @@ struct Weather {
 
 impl Weather {
     /// Lets things fail until the time is over, and everything be well again then.
-    async fn storm(mut self) -> Self {
+    async fn storm(mut self, span: Duration) -> Self {
         let mut rng = StdRng::seed_from_u64(self.traffic.seed);
         let mut passing = JoinSet::new();
-        while self.traffic.begin.elapsed() < STORM {
+        while self.traffic.begin.elapsed() < span {
             sleep(Duration::from_millis(rng.random_range(100..500))).await;
             let fault = self.strike(&mut rng, &mut passing).await;
             *self.faults.entry(fault).or_default() += 1;

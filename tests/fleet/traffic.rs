@@ -28,6 +28,7 @@ const NEVER: &[&str] = &[
     "misconfigured",
     "nothing_to_resolve",
     "provider_refused",
+    "record_newer",
     "record_unreadable",
     "result_not_kept",
     "result_unreadable",
@@ -53,6 +54,8 @@ pub(crate) struct Book {
     pub(crate) errors: BTreeMap<String, u64>,
     pub(crate) longest: Duration,
     pub(crate) ends: BTreeMap<u32, BTreeSet<End>>,
+    /// Operations whose result a worker read in the store, and that worker.
+    pub(crate) replays: BTreeSet<(u32, u32)>,
     /// Runs that ended in an error which says that they executed nothing.
     pub(crate) harmless: Vec<(u64, u32, String)>,
     /// What must not be, and about which operation.
@@ -134,7 +137,12 @@ impl Traffic {
                 book.lost += 1;
                 return Err(Gone);
             }
-            Ok(Answer::Done { value, .. }) => Ok(End::Done(value)),
+            Ok(Answer::Done { value, provenance, .. }) => {
+                if provenance == "replayed" {
+                    book.replays.insert((operation, worker.name()));
+                }
+                Ok(End::Done(value))
+            }
             Ok(Answer::Error(trouble)) if trouble.code == "refused" => Ok(End::Declined),
             Ok(Answer::Error(trouble)) => Err(trouble),
             Ok(other) => panic!("{other:?} is no answer to a run"),

@@ -5,7 +5,7 @@
 //! cargo run --release --example outage                                   # every scenario, 200 callers a second, 3 seeds
 //! cargo run --release --example outage -- --scenario hang --scenario fail_60 --rate 50,200,1000 --processes 1,20
 //! cargo run --release --example outage -- --scenario 'fail:0.3,slow:2@8-12' --seeds 100
-//! cargo run --release --example outage -- --csv outage.csv
+//! cargo run --release --example outage -- --csv outage.csv --svg outage.svg
 //! cargo run --release --example outage -- --check                        # what payproof has to reach, and whether it does
 //! cargo run --release --example outage -- --list                         # the scenarios
 //! ```
@@ -16,7 +16,7 @@
 //! |---|---|
 //! | valid, 3 s | share of the trouble's callers who hear by their deadline (150 s), and within 3 s, that they are valid |
 //! | calls | provider calls in the trouble for each of its callers |
-//! | recovery | how long after the end until 95 % of those who arrive are answered within 1 s |
+//! | recovery | how long after the end until 95 % of those who arrive are answered within 1 s; 24 s: not while callers arrived |
 //! | after | 99th percentile of the waits of those who arrive 1 s after the end, over that before the trouble |
 //! | burst | most calls in a quarter of a second after the end, over what is normal |
 //! | waiters | how long after the end until 99 % of those who still wait then are answered; 150 s: they are not |
@@ -30,6 +30,7 @@
 //! Exit status: 0, or with `--check` 1 when a goal is missed; 2 when the run itself failed.
 
 mod csv;
+mod picture;
 mod study;
 mod table;
 
@@ -71,6 +72,9 @@ struct Args {
     /// Writes the figures, as means and worst of all seeds.
     #[arg(long, value_name = "FILE")]
     csv: Option<PathBuf>,
+    /// Writes a picture, for pages.
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
     /// Names the scenarios, and ends.
     #[arg(long)]
     list: bool,
@@ -114,6 +118,9 @@ fn run(args: Args) -> io::Result<bool> {
     told?;
     if let Some(file) = args.csv {
         fs::write(file, csv::of(&cases))?;
+    }
+    if let Some(file) = args.svg {
+        fs::write(file, picture::of(&cases))?;
     }
     if !args.check {
         return Ok(true);

@@ -1,9 +1,8 @@
 //! Why a store gave no answer.
 
-use std::fmt;
 use std::time::Duration;
 
-use crate::accessors::getters;
+use crate::accessors::{getters, setters};
 use crate::redaction::presentable;
 
 /// A message longer than this is cut.
@@ -27,7 +26,8 @@ pub(crate) enum StoreReach {
 /// let error = StoreError::not_sent("connection refused");
 /// assert_eq!(error.to_string(), "connection refused");
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", .0.message)]
 pub struct StoreError(Box<Details>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,11 +60,9 @@ impl StoreError {
         Self::new(StoreReach::Refused, message.as_ref())
     }
 
-    /// How long the store asks to wait.
-    #[must_use]
-    pub fn with_retry_after(mut self, wait: Duration) -> Self {
-        self.0.retry_after = Some(wait);
-        self
+    setters! {
+        /// How long the store asks to wait.
+        pub fn with_retry_after(mut self, wait: Duration) => self.0.retry_after = Some(wait);
     }
 
     getters! {
@@ -78,11 +76,3 @@ impl StoreError {
         pub fn is_refused(&self) -> bool => self.0.reach == StoreReach::Refused;
     }
 }
-
-impl fmt::Display for StoreError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.message)
-    }
-}
-
-impl std::error::Error for StoreError {}

@@ -67,7 +67,7 @@ pub async fn check<S: Store>(store: S) -> Result<Report, Breach> {
     if after != durability {
         return Err(Breach::new(ContractRule::DurabilityIsStable, format!("{durability:?} became {after:?}")));
     }
-    Ok(Report::new(begin.elapsed()))
+    Ok(Report { took: begin.elapsed() })
 }
 
 /// Checks what a store that wraps another must hand on, beside the verbs that [`check`] is for.

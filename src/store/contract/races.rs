@@ -20,8 +20,10 @@ const MOST_TRIES: usize = COUNTERS * STEPS + 1;
 pub(super) async fn check<S: Store>(trial: &Trial<S>) -> Result<(), Breach> {
     for round in 0..ROUNDS {
         one_claim_wins(trial, round).await?;
-        one_replacement_wins(trial, round).await?;
-        one_of_both_swaps_wins(trial, round).await?;
+        one_swap_wins(trial, format!("replacements {round}"), |_| false).await?;
+        // Some of them remove; in some rounds all do.
+        let removes = move |racer: usize| round.is_multiple_of(4) || racer.wrapping_add(round).is_multiple_of(2);
+        one_swap_wins(trial, format!("swaps {round}"), removes).await?;
         removals_and_claims_take_turns(trial, round).await?;
     }
     no_step_is_lost(trial).await
@@ -51,34 +53,16 @@ async fn one_claim_wins<S: Store>(trial: &Trial<S>, round: usize) -> Result<(), 
     at.holds(&key, &bytes).await.map(drop)
 }
 
-async fn one_replacement_wins<S: Store>(trial: &Trial<S>, round: usize) -> Result<(), Breach> {
+/// Those racers remove, the others replace.
+async fn one_swap_wins<S: Store>(
+    trial: &Trial<S>,
+    name: String,
+    removes: impl Fn(usize) -> bool + Copy + Send + 'static,
+) -> Result<(), Breach> {
     const RULE: ContractRule = ContractRule::OneSwapWins;
-    let key: Arc<str> = trial.key(format!("replacements {round}")).into();
+    let key: Arc<str> = trial.key(name).into();
     let at = trial.at(RULE);
     at.claimed(&key, b"before", TTL).await?;
-    let swaps = trial.race(RULE, RACERS, |racer, store| {
-        let key = Arc::clone(&key);
-        async move { At::of(&*store, RULE).replace(&key, b"before", &bytes_of(racer), TTL).await }
-    });
-    let swaps = swaps.await?;
-    let winners = positions(&swaps, |swap| *swap == Swap::Swapped);
-    let [winner] = *winners else { return Err(at.breach(format!("{} of {RACERS} won", winners.len()))) };
-    let bytes = bytes_of(winner);
-    for swap in swaps {
-        if let Swap::Lost(stored) = swap {
-            at.is(stored, &bytes, "a loser")?;
-        }
-    }
-    at.holds(&key, &bytes).await.map(drop)
-}
-
-/// Some of them remove, the others replace; in some rounds all remove.
-async fn one_of_both_swaps_wins<S: Store>(trial: &Trial<S>, round: usize) -> Result<(), Breach> {
-    const RULE: ContractRule = ContractRule::OneSwapWins;
-    let key: Arc<str> = trial.key(format!("swaps {round}")).into();
-    let at = trial.at(RULE);
-    at.claimed(&key, b"before", TTL).await?;
-    let removes = move |racer: usize| round.is_multiple_of(4) || racer.wrapping_add(round).is_multiple_of(2);
     let swaps = trial.race(RULE, RACERS, |racer, store| {
         let key = Arc::clone(&key);
         async move {

@@ -40,6 +40,12 @@ impl Moment {
     }
 }
 
+/// The time since 1970 by the system's clock; zero where that is set before.
+#[cfg(any(feature = "file", feature = "redis", feature = "upstash", feature = "webhook"))]
+pub(crate) fn since_1970() -> Duration {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,16 +1,7 @@
 //! What a server of the Redis family says about its disk, and what follows for a restart.
 //!
-//! | `appendonly` | `appendfsync` | `save` | a restart may lose |
-//! |---|---|---|---|
-//! | `yes` | `always` | | nothing |
-//! | `yes` | `everysec` | | a second |
-//! | `yes` | `no` | | what the operating system has not written yet: as much as since a snapshot |
-//! | `no` | | anything | everything since the last snapshot |
-//! | `no` | | empty | everything |
-//! | not said | | | unknown |
-//!
-//! `no-appendfsync-on-rewrite yes` makes each `appendfsync` a `no` while the server rewrites its log, and a log whose last
-//! write failed is one that is not written. What `INFO` says without `CONFIG GET` is not enough: it does not tell
+//! The docs of `RedisStore` have the table of it. `no-appendfsync-on-rewrite yes` makes each `appendfsync` a `no` while the
+//! server rewrites its log, and a log whose last write failed is one that is not written. What `INFO` says without `CONFIG GET` is not enough: it does not tell
 //! `appendfsync`, and a managed server without such a log may keep its records in another way.
 
 use std::future::Future;
@@ -20,6 +11,7 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::RestartLoss;
+use super::server_info::info_field;
 
 /// How long an answer is kept: a setting is changed by hand, and a redemption waits for no second round trip.
 const KEPT_FOR: Duration = Duration::from_secs(60);
@@ -75,7 +67,7 @@ impl Disk {
     }
 
     fn info(&self, name: &str) -> Option<&str> {
-        self.info.lines().find_map(|line| line.trim().strip_prefix(name)?.strip_prefix(':'))
+        info_field(&self.info, name)
     }
 }
 

@@ -30,6 +30,8 @@ mod memory;
 #[cfg(feature = "redis")]
 mod redis;
 mod restart_loss;
+#[cfg(any(feature = "redis", feature = "upstash"))]
+mod server_info;
 #[cfg(feature = "upstash")]
 mod upstash;
 

@@ -1,9 +1,11 @@
 //! The store's own clock: it goes on over restarts, and never goes back.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use tokio::time::Instant;
+
+use crate::moment::since_1970;
 
 /// Microseconds since 1970, as far as the system's clock was right when the file was opened.
 ///
@@ -19,8 +21,7 @@ pub(super) struct Clock {
 impl Clock {
     /// Goes on from the system's time, or from what the file has seen already if that is later.
     pub(super) fn from(seen: u64) -> Self {
-        let system = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let base = micros(system).max(seen);
+        let base = micros(since_1970()).max(seen);
         Self { base, since: Instant::now(), latest: AtomicU64::new(base) }
     }
 
@@ -40,10 +41,6 @@ mod tests {
 
     const HOUR: Duration = Duration::from_secs(60 * 60);
 
-    fn system_now() -> u64 {
-        micros(SystemTime::now().duration_since(UNIX_EPOCH).unwrap())
-    }
-
     #[tokio::test(start_paused = true)]
     async fn it_goes_with_the_runtimes_clock() {
         let clock = Clock::from(0);
@@ -54,7 +51,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_system_clock_that_was_set_back_does_not_turn_it_back() {
-        let seen = system_now().saturating_add(micros(HOUR));
+        let seen = micros(since_1970()).saturating_add(micros(HOUR));
         let clock = Clock::from(seen);
         assert_eq!(clock.now(), seen);
         tokio::time::advance(HOUR).await;
@@ -63,6 +60,6 @@ mod tests {
 
     #[test]
     fn it_begins_with_the_systems_time() {
-        assert!(Clock::from(1).now() >= system_now().saturating_sub(micros(HOUR)));
+        assert!(Clock::from(1).now() >= micros(since_1970()).saturating_sub(micros(HOUR)));
     }
 }

@@ -2,14 +2,14 @@
 
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
-use crate::store::{StoreError, Stored};
+use crate::store::{StoreError, Stored, Swap};
 
 /// A call, and the channel to the caller that waits for its answer, or has left.
 #[derive(Debug)]
 pub(super) struct Command {
     pub(super) key: Box<str>,
     pub(super) verb: FileVerb,
-    reply: oneshot::Sender<Result<CommandReply, StoreError>>,
+    reply: oneshot::Sender<Result<Swap, StoreError>>,
     /// Its share of the queue, given back with the answer.
     _room: OwnedSemaphorePermit,
 }
@@ -37,8 +37,8 @@ pub(super) enum FileVerb {
 /// What a verb comes to, given what is stored.
 #[derive(Debug)]
 pub(super) enum CommandEffect<'c> {
-    /// Nothing changes.
-    CommandReply(CommandReply),
+    /// Nothing changes; this is stored.
+    None(Option<Stored>),
     Put {
         value: &'c [u8],
         ttl: u64,
@@ -47,19 +47,12 @@ pub(super) enum CommandEffect<'c> {
     Touch,
 }
 
-#[derive(Debug)]
-pub(super) enum CommandReply {
-    Done,
-    /// Nothing was done; this is stored.
-    Found(Option<Stored>),
-}
-
 impl Command {
     pub(super) fn new(
         key: &str,
         verb: FileVerb,
         room: OwnedSemaphorePermit,
-    ) -> (Self, oneshot::Receiver<Result<CommandReply, StoreError>>) {
+    ) -> (Self, oneshot::Receiver<Result<Swap, StoreError>>) {
         let (reply, answer) = oneshot::channel();
         (Self { key: key.into(), verb, reply, _room: room }, answer)
     }
@@ -78,11 +71,11 @@ impl Command {
                 CommandEffect::Put { value, ttl: *ttl }
             }
             (FileVerb::Remove { expected }, Some(stored)) if **expected == *stored.bytes => CommandEffect::Delete,
-            (_, stored) => CommandEffect::CommandReply(CommandReply::Found(stored)),
+            (_, stored) => CommandEffect::None(stored),
         }
     }
 
-    pub(super) fn answer(self, answer: Result<CommandReply, StoreError>) {
+    pub(super) fn answer(self, answer: Result<Swap, StoreError>) {
         // A caller that has left misses nothing.
         let _ = self.reply.send(answer);
     }

@@ -14,7 +14,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
-use self::command::{CommandReply, FileVerb};
+use self::command::FileVerb;
 use self::queues::FileQueues;
 use super::{
     Claim, Durability, Extras, Inspection, RestartLoss, Store, StoreError, StoreFinding, Stored, Swap, ttl_millis,
@@ -150,18 +150,11 @@ impl FileStore {
         FileStoreBuilder { path: path.as_ref().to_owned(), only_instance: false, max_bytes: MAX_BYTES }
     }
 
-    async fn call(&self, key: &str, verb: FileVerb) -> Result<CommandReply, StoreError> {
+    async fn call(&self, key: &str, verb: FileVerb) -> Result<Swap, StoreError> {
         if key.is_empty() || key.len() > LONGEST_KEY {
             return Err(StoreError::refused("a key has 1 to 512 bytes"));
         }
         self.handle.queues.call(key, verb).await
-    }
-
-    async fn swap(&self, key: &str, verb: FileVerb) -> Result<Swap, StoreError> {
-        Ok(match self.call(key, verb).await? {
-            CommandReply::Done => Swap::Swapped,
-            CommandReply::Found(stored) => Swap::Lost(stored),
-        })
     }
 }
 
@@ -182,28 +175,28 @@ fn micros(ttl: Duration) -> Result<u64, StoreError> {
 impl Store for FileStore {
     async fn get(&self, key: &str) -> Result<Option<Stored>, StoreError> {
         Ok(match self.call(key, FileVerb::Get).await? {
-            CommandReply::Found(stored) => stored,
-            CommandReply::Done => None,
+            Swap::Lost(stored) => stored,
+            Swap::Swapped => None,
         })
     }
 
     async fn claim(&self, key: &str, bytes: &[u8], ttl: Duration) -> Result<Claim, StoreError> {
         match self.call(key, FileVerb::Claim { value: value(bytes)?, ttl: micros(ttl)? }).await? {
-            CommandReply::Done => Ok(Claim::Claimed),
-            CommandReply::Found(Some(stored)) => Ok(Claim::Held(stored)),
-            CommandReply::Found(None) => Err(StoreError::not_sent("the claim was not decided")),
+            Swap::Swapped => Ok(Claim::Claimed),
+            Swap::Lost(Some(stored)) => Ok(Claim::Held(stored)),
+            Swap::Lost(None) => Err(StoreError::not_sent("the claim was not decided")),
         }
     }
 
     async fn replace(&self, key: &str, expected: &[u8], bytes: &[u8], ttl: Duration) -> Result<Swap, StoreError> {
         // What is longer than any value is stored nowhere, and is not worth copying.
         let expected = expected.get(..=LARGEST_VALUE).unwrap_or(expected).into();
-        self.swap(key, FileVerb::Replace { expected, value: value(bytes)?, ttl: micros(ttl)? }).await
+        self.call(key, FileVerb::Replace { expected, value: value(bytes)?, ttl: micros(ttl)? }).await
     }
 
     async fn remove(&self, key: &str, expected: &[u8]) -> Result<Swap, StoreError> {
         let expected = expected.get(..=LARGEST_VALUE).unwrap_or(expected).into();
-        self.swap(key, FileVerb::Remove { expected }).await
+        self.call(key, FileVerb::Remove { expected }).await
     }
 
     fn durability(&self) -> Durability {

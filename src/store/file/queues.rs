@@ -18,11 +18,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use super::clock::Clock;
-use super::command::{Command, CommandReply, FileVerb, size};
+use super::command::{Command, FileVerb, size};
 use super::fault::DatabaseFault;
 use super::open::{self, OpenError, Opened};
 use super::tables::{self, Snapshot};
-use crate::store::StoreError;
+use crate::store::{StoreError, Swap};
 
 /// The room for calls that wait or are carried out, in KiB: each takes [`LEAST_ROOM`], and its bytes.
 const ROOM: usize = 64 * 1024;
@@ -138,7 +138,7 @@ impl FileQueues {
     }
 
     /// Hands in a call and waits for its answer.
-    pub(super) async fn call(self: &Arc<Self>, key: &str, verb: FileVerb) -> Result<CommandReply, StoreError> {
+    pub(super) async fn call(self: &Arc<Self>, key: &str, verb: FileVerb) -> Result<Swap, StoreError> {
         let room = self.room_for(key, &verb).await?;
         let lane = if matches!(verb, FileVerb::Touch) { Lane::Writing } else { Lane::Reading };
         let (command, answer) = Command::new(key, verb, room);
@@ -155,7 +155,7 @@ impl FileQueues {
     }
 
     fn hand_in(self: &Arc<Self>, lane: Lane, command: Command) -> Result<(), StoreError> {
-        let runtime = Handle::try_current().map_err(|_| StoreError::not_sent("there is no tokio runtime here"))?;
+        Handle::try_current().map_err(|_| StoreError::not_sent("there is no tokio runtime here"))?;
         let lacks_worker = {
             let mut lanes = lock(&self.lanes);
             let queue = lanes.queue(lane);
@@ -163,15 +163,18 @@ impl FileQueues {
             queue.lacks_worker()
         };
         if lacks_worker {
-            self.send_worker(&runtime, lane);
+            self.send_worker(lane);
         }
         Ok(())
     }
 
-    fn send_worker(self: &Arc<Self>, runtime: &Handle, lane: Lane) {
+    /// Sends a worker. Where there is no runtime, it leaves its place at once.
+    fn send_worker(self: &Arc<Self>, lane: Lane) {
         let worker = Worker { queues: Arc::downgrade(self), users: Arc::clone(&self.users), lane: Some(lane) };
-        // The task is not awaited: it answers each call by itself, and leaves its place in any case.
-        drop(runtime.spawn_blocking(move || worker.run()));
+        if let Ok(runtime) = Handle::try_current() {
+            // The task is not awaited: it answers each call by itself, and leaves its place in any case.
+            drop(runtime.spawn_blocking(move || worker.run()));
+        }
     }
 
     pub(super) fn path(&self) -> &PathBuf {
@@ -255,7 +258,7 @@ impl FileQueues {
         if let Err(failure) = tables::carry_out(&opened.database, batch, self.clock.now(), self.max_bytes) {
             // Before a caller is told and calls again.
             self.failed(&opened, &failure.fault);
-            failure.tell();
+            refuse(failure.batch, &failure.error);
         }
     }
 }
@@ -337,14 +340,7 @@ impl Worker {
             lacks_writer && stays
         };
         if send_writer {
-            match Handle::try_current() {
-                Ok(runtime) => queues.send_worker(&runtime, Lane::Writing),
-                Err(_) => drop(Worker {
-                    queues: Arc::downgrade(queues),
-                    users: Arc::clone(&queues.users),
-                    lane: Some(Lane::Writing),
-                }),
-            }
+            queues.send_worker(Lane::Writing);
         }
     }
 }

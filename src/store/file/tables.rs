@@ -7,9 +7,9 @@ use ::redb::{
     TableHandle, WriteTransaction,
 };
 
-use super::command::{Command, CommandEffect, CommandReply};
+use super::command::{Command, CommandEffect};
 use super::fault::DatabaseFault;
-use crate::store::{StoreError, Stored};
+use crate::store::{StoreError, Stored, Swap};
 
 /// Key → (end, value).
 const RECORDS: TableDefinition<'_, &str, (u64, &[u8])> = TableDefinition::new("records");
@@ -124,10 +124,10 @@ impl Snapshot {
     }
 
     /// The answer to a call that changes nothing; none if there is something to be written.
-    pub(super) fn answer(&self, command: &Command, now: u64) -> Result<Option<CommandReply>, DatabaseFault> {
+    pub(super) fn answer(&self, command: &Command, now: u64) -> Result<Option<Swap>, DatabaseFault> {
         let live = found(&self.records, &command.key)?.and_then(|(end, bytes)| stored(end, bytes, now));
         Ok(match command.decide(live) {
-            CommandEffect::CommandReply(answer) => Some(answer),
+            CommandEffect::None(stored) => Some(Swap::Lost(stored)),
             CommandEffect::Put { .. } | CommandEffect::Delete | CommandEffect::Touch => None,
         })
     }
@@ -152,18 +152,8 @@ fn stored(end: u64, bytes: Vec<u8>, now: u64) -> Option<Stored> {
 #[derive(Debug)]
 pub(super) struct FailedBatch {
     pub(super) fault: DatabaseFault,
-    batch: Vec<Command>,
-    in_commit: bool,
-}
-
-impl FailedBatch {
-    pub(super) fn tell(self) {
-        let Self { fault, batch, in_commit } = self;
-        let error = if in_commit { fault.in_commit() } else { fault.before_commit() };
-        for command in batch {
-            command.answer(Err(error.clone()));
-        }
-    }
+    pub(super) batch: Vec<Command>,
+    pub(super) error: StoreError,
 }
 
 /// Carries out a batch in one transaction, and answers when it is on the disk.
@@ -179,10 +169,11 @@ pub(super) fn carry_out(
     batch.retain(|command| !command.is_abandoned());
     let (transaction, answers) = match prepare(database, &batch, now, max_bytes) {
         Ok(prepared) => prepared,
-        Err(fault) => return Err(FailedBatch { fault, batch, in_commit: false }),
+        Err(fault) => return Err(FailedBatch { error: fault.before_commit(), fault, batch }),
     };
     if let Some(Err(error)) = transaction.map(WriteTransaction::commit) {
-        return Err(FailedBatch { fault: error.into(), batch, in_commit: true });
+        let fault = DatabaseFault::from(error);
+        return Err(FailedBatch { error: fault.in_commit(), fault, batch });
     }
     for (command, answer) in batch.into_iter().zip(answers) {
         command.answer(answer);
@@ -190,7 +181,7 @@ pub(super) fn carry_out(
     Ok(())
 }
 
-type Answers = Vec<Result<CommandReply, StoreError>>;
+type Answers = Vec<Result<Swap, StoreError>>;
 
 /// The changes of a batch, ready to be committed; no transaction if there are none.
 fn prepare(
@@ -246,13 +237,13 @@ impl<'t> Tables<'t> {
         Ok(Self { records, ends, now, bytes, max_bytes, changes: 0 })
     }
 
-    fn apply(&mut self, command: &Command) -> Result<Result<CommandReply, StoreError>, DatabaseFault> {
+    fn apply(&mut self, command: &Command) -> Result<Result<Swap, StoreError>, DatabaseFault> {
         let key = &*command.key;
         let record = found(&self.records, key)?;
         let mut before = record.as_ref().map(|(end, bytes)| (*end, bytes.len()));
         let live = record.and_then(|(end, bytes)| stored(end, bytes, self.now));
         match command.decide(live) {
-            CommandEffect::CommandReply(answer) => return Ok(Ok(answer)),
+            CommandEffect::None(stored) => return Ok(Ok(Swap::Lost(stored))),
             CommandEffect::Touch => {}
             CommandEffect::Delete => self.take(key, before)?,
             CommandEffect::Put { value, ttl } => {
@@ -275,7 +266,7 @@ impl<'t> Tables<'t> {
             }
         }
         self.changes = self.changes.saturating_add(1);
-        Ok(Ok(CommandReply::Done))
+        Ok(Ok(Swap::Swapped))
     }
 
     /// A record that needs no more room than the one it replaces is never refused.

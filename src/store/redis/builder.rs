@@ -40,7 +40,7 @@ const MOST_CONNECTIONS: usize = 64;
 #[derive(Clone)]
 #[must_use]
 pub struct RedisStoreBuilder {
-    kind: Kind,
+    topology: Topology,
     urls: Vec<Box<str>>,
     connect_timeout: Duration,
     command_timeout: Duration,
@@ -50,8 +50,9 @@ pub struct RedisStoreBuilder {
     primary: Primary,
 }
 
+/// How the servers stand to one another.
 #[derive(Clone)]
-enum Kind {
+pub(super) enum Topology {
     One,
     Cluster,
     Sentinel { name: Box<str> },
@@ -66,10 +67,10 @@ struct Primary {
 }
 
 impl RedisStoreBuilder {
-    fn new(kind: Kind, urls: Vec<Box<str>>) -> Self {
+    pub(super) fn new<U: AsRef<str>>(topology: Topology, urls: impl IntoIterator<Item = U>) -> Self {
         Self {
-            kind,
-            urls,
+            topology,
+            urls: urls.into_iter().map(|url| url.as_ref().into()).collect(),
             connect_timeout: Duration::from_millis(250),
             command_timeout: Duration::from_millis(500),
             connections: 1,
@@ -77,18 +78,6 @@ impl RedisStoreBuilder {
             roots: Vec::new(),
             primary: Primary::default(),
         }
-    }
-
-    pub(super) fn one(url: &str) -> Self {
-        Self::new(Kind::One, vec![url.into()])
-    }
-
-    pub(super) fn cluster<U: AsRef<str>>(urls: impl IntoIterator<Item = U>) -> Self {
-        Self::new(Kind::Cluster, urls.into_iter().map(|url| url.as_ref().into()).collect())
-    }
-
-    pub(super) fn sentinel<U: AsRef<str>>(urls: impl IntoIterator<Item = U>, name: &str) -> Self {
-        Self::new(Kind::Sentinel { name: name.into() }, urls.into_iter().map(|url| url.as_ref().into()).collect())
     }
 
     setters! {
@@ -111,15 +100,11 @@ impl RedisStoreBuilder {
         /// Further ones wait for their turn, in order and for at most half the `command_timeout`, and then fail with
         /// nothing sent. A command whose caller has left counts until its answer comes or its connection is given up.
         pub fn max_in_flight(mut self, commands: usize) => self.max_in_flight = commands;
-    }
 
-    /// Trusts the authorities in this PEM and no others, instead of the operating system's. Call it again for more of them.
-    pub fn root_certificate(mut self, pem: impl AsRef<[u8]>) -> Self {
-        self.roots.push(pem.as_ref().into());
-        self
-    }
+        /// Trusts the authorities in this PEM and no others, instead of the operating system's. Call it again for more of
+        /// them.
+        pub fn root_certificate(mut self, pem: impl AsRef<[u8]>) => self.roots.push(pem.as_ref().into());
 
-    setters! {
         /// With sentinels: whom to log in as at the primary. The credentials in the URLs are for the sentinels.
         /// Default: no login.
         pub fn primary_login(mut self, user: impl AsRef<str>, password: impl AsRef<str>) =>
@@ -141,8 +126,7 @@ impl RedisStoreBuilder {
     /// When a setting makes no sense, when a URL cannot be used, or when no certificates can be had. No URL is repeated.
     pub fn build(self) -> Result<RedisStore, BuildError> {
         self.check_limits()?;
-        let endpoint = self.endpoint()?;
-        let addresses: Arc<[Address]> = endpoint.addresses.into();
+        let (endpoint, addresses) = self.endpoint()?;
         let tls = |wanted: bool| if wanted { self.tls().map(Some) } else { Ok(None) };
         let mut dial = Dial {
             login: endpoint.login,
@@ -151,7 +135,7 @@ impl RedisStoreBuilder {
             max_in_flight: self.max_in_flight,
         };
         let to_sentinels = dial.clone();
-        if let Kind::Sentinel { .. } = self.kind {
+        if let Topology::Sentinel { .. } = self.topology {
             dial.login = self.primary.login.clone().unwrap_or_default();
             dial.database = self.primary.database.unwrap_or_default();
             dial.tls = tls(self.primary.tls.unwrap_or(endpoint.tls))?;
@@ -161,15 +145,12 @@ impl RedisStoreBuilder {
             connect_timeout: self.connect_timeout,
             command_timeout: self.command_timeout,
             connections: self.connections,
-            fails_over: !matches!(self.kind, Kind::One),
+            fails_over: !matches!(self.topology, Topology::One),
         });
-        let servers = match self.kind {
-            Kind::One => {
-                let address = addresses.first().cloned().ok_or(NO_URL)?;
-                Servers::One(Node::new(address, &settings))
-            }
-            Kind::Cluster => Servers::Cluster(Cluster::new(addresses, Arc::clone(&settings))),
-            Kind::Sentinel { name } => {
+        let servers = match self.topology {
+            Topology::One => Servers::One(Node::new(endpoint.address, &settings)),
+            Topology::Cluster => Servers::Cluster(Cluster::new(addresses, Arc::clone(&settings))),
+            Topology::Sentinel { name } => {
                 Servers::Sentinel(Sentinel::new(addresses, name.into(), to_sentinels, Arc::clone(&settings)))
             }
         };
@@ -196,13 +177,15 @@ impl RedisStoreBuilder {
         Ok(())
     }
 
-    /// What the URLs say together.
-    fn endpoint(&self) -> Result<Together, BuildError> {
+    /// What the URLs say together: what they have in common with the first, and where all of them are.
+    fn endpoint(&self) -> Result<(Endpoint, Arc<[Address]>), BuildError> {
         let wrong = |rule| Err(BuildError::Url { what: "Redis URL", rule });
         let parsed: Result<Vec<Endpoint>, BuildError> = self.urls.iter().map(|url| Endpoint::parse(url)).collect();
         let parsed = parsed?;
-        let Some(first) = parsed.first() else { return Err(NO_URL) };
-        if let Kind::Sentinel { name } = &self.kind {
+        let Some(first) = parsed.first() else {
+            return Err(BuildError::Url { what: "list of Redis URLs", rule: "must not be empty" });
+        };
+        if let Topology::Sentinel { name } = &self.topology {
             if name.is_empty() || name.chars().any(|c| c.is_whitespace() || c.is_control()) {
                 return Err(BuildError::Url { what: "name of the primary", rule: "must be a word, such as mymaster" });
             }
@@ -211,15 +194,15 @@ impl RedisStoreBuilder {
                 "must be a sentinel's where `primary_login`, `primary_database` or the TLS of the primary is set",
             );
         }
-        if !matches!(self.kind, Kind::One) {
+        if !matches!(self.topology, Topology::One) {
             if parsed.iter().any(|one| matches!(one.address, Address::Unix(_))) {
                 return wrong(
                     "must not be a socket's path with Cluster or Sentinel, whose servers have hosts and ports",
                 );
             }
             if parsed.iter().any(|one| one.database != 0) {
-                return match self.kind {
-                    Kind::Cluster => wrong("must not name a database, since a Cluster has only number 0"),
+                return match self.topology {
+                    Topology::Cluster => wrong("must not name a database, since a Cluster has only number 0"),
                     _ => wrong("must not name a database, since a sentinel has none; use `primary_database`"),
                 };
             }
@@ -227,8 +210,7 @@ impl RedisStoreBuilder {
                 return wrong("must have the same scheme, user and password as all others");
             }
         }
-        let (login, tls, database) = (first.login.clone(), first.tls, first.database);
-        Ok(Together { addresses: parsed.into_iter().map(|one| one.address).collect(), login, tls, database })
+        Ok((first.clone(), parsed.iter().map(|one| one.address.clone()).collect()))
     }
 
     fn tls(&self) -> Result<Arc<ClientConfig>, BuildError> {
@@ -251,15 +233,6 @@ impl RedisStoreBuilder {
         };
         config.map(Arc::new).map_err(|error| BuildError::Tls { reason: error.to_string() })
     }
-}
-
-const NO_URL: BuildError = BuildError::Url { what: "list of Redis URLs", rule: "must not be empty" };
-
-struct Together {
-    addresses: Vec<Address>,
-    login: Login,
-    tls: bool,
-    database: u16,
 }
 
 // Shows the limits, and not the URLs.

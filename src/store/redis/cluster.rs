@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use ::redis::Value;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -14,7 +15,7 @@ use super::endpoint::Address;
 use super::fault::Remedy;
 use super::lookup::{ask, first_answer};
 use super::renewed::Renewed;
-use super::reply::{RecordReply, Request};
+use super::reply::Request;
 use super::slots::{Slots, redirection, slot_of};
 use crate::store::{RestartLoss, StoreError};
 
@@ -33,33 +34,27 @@ impl Cluster {
         Self { seeds, settings, slots: Renewed::new() }
     }
 
-    /// Sends a request about a key to the node that serves it.
-    pub(super) async fn call(&self, key: &[u8], request: Request<'_>) -> Result<RecordReply, ConnectionFault> {
+    /// Sends a request about a key to the node that serves it. Where it is lost, the map may be out of date.
+    pub(super) async fn call(&self, key: &[u8], request: Request<'_>) -> Result<Value, ConnectionFault> {
+        self.follow(key, request).await.inspect_err(|fault| {
+            if matches!(fault, ConnectionFault::Lost(_)) {
+                self.look_again();
+            }
+        })
+    }
+
+    async fn follow(&self, key: &[u8], request: Request<'_>) -> Result<Value, ConnectionFault> {
         let begun = Instant::now();
         let limit = self.settings.connect_timeout.saturating_add(self.settings.command_timeout);
-        let slots = self.slots().await.map_err(ConnectionFault::Lost)?;
-        let Some(mut node) = slots.node(slot_of(key)).cloned() else {
-            self.look_again();
-            return Err(ConnectionFault::Lost(StoreError::not_sent(
-                "no node of the Cluster serves this key; look at its slots",
-            )));
-        };
+        let node = self.slots().await?.node(slot_of(key)).cloned();
+        let unserved = || StoreError::not_sent("no node of the Cluster serves this key; look at its slots");
+        let mut node = node.ok_or_else(unserved)?;
         let mut asking = false;
         let mut redirections = 0_usize;
         loop {
-            let link = node.link().await.map_err(|error| {
-                self.look_again();
-                ConnectionFault::Lost(error)
-            })?;
-            let answer = if asking { link.call(Request::Asking(&request)).await } else { link.call(request).await };
-            let refusal = match answer {
-                Ok(reply) => return Ok(reply),
-                Err(ConnectionFault::Lost(error)) => {
-                    self.look_again();
-                    return Err(ConnectionFault::Lost(error));
-                }
+            let refusal = match node.call(if asking { Request::Asking(&request) } else { request }).await {
                 Err(ConnectionFault::Refused(refusal)) => refusal,
-                full @ Err(ConnectionFault::Full(_)) => return full,
+                answer => return answer,
             };
             let target = match refusal.remedy() {
                 Remedy::Moved(target) => {
@@ -71,20 +66,13 @@ impl Cluster {
                     asking = true;
                     target
                 }
-                Remedy::Reroute => {
-                    link.retire();
-                    self.look_again();
-                    return Err(ConnectionFault::Lost(refusal.into_passing()));
-                }
-                Remedy::SendScript | Remedy::None => return Err(ConnectionFault::Refused(refusal)),
+                Remedy::Reroute | Remedy::SendScript | Remedy::None => return Err(ConnectionFault::Refused(refusal)),
+            };
+            let may_follow = redirections < MOST_REDIRECTIONS && begun.elapsed() <= limit;
+            let Some(target) = redirection(&target, &node.address).filter(|_| may_follow) else {
+                return Err(refusal.into_passing().into());
             };
             redirections = redirections.saturating_add(1);
-            let Some(target) = redirection(&target, &node.address) else {
-                return Err(ConnectionFault::Lost(refusal.into_passing()));
-            };
-            if redirections > MOST_REDIRECTIONS || begun.elapsed() > limit {
-                return Err(ConnectionFault::Lost(refusal.into_passing()));
-            }
             node = self.node_at(target);
         }
     }

@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use ::redis::Value;
 use tokio::time::{Instant, timeout};
 
 use super::dial::{Dial, Hello};
 use super::endpoint::Address;
-use super::fault::RedisRefusal;
+use super::fault::{RedisRefusal, Remedy};
 use super::renewed::Renewed;
-use super::reply::{RecordReply, Request};
+use super::reply::{ReplyParts, Request};
 use super::wire::{Lost, Wire};
 use crate::store::disk::{Disk, KeptLoss, PATTERNS, stated_by_service};
 use crate::store::{RestartLoss, StoreError};
@@ -37,8 +38,23 @@ pub(super) enum ConnectionFault {
     Refused(RedisRefusal),
 }
 
+impl From<StoreError> for ConnectionFault {
+    fn from(error: StoreError) -> Self {
+        Self::Lost(error)
+    }
+}
+
+impl From<ConnectionFault> for StoreError {
+    fn from(fault: ConnectionFault) -> Self {
+        match fault {
+            ConnectionFault::Lost(error) | ConnectionFault::Full(error) => error,
+            ConnectionFault::Refused(refusal) => refusal.into_error(),
+        }
+    }
+}
+
 /// A connection that is up, until it is retired.
-pub(super) struct Link {
+struct Link {
     wire: Wire,
     retired: AtomicBool,
     command_timeout: Duration,
@@ -47,7 +63,7 @@ pub(super) struct Link {
 impl Link {
     /// Lets the next caller make a new connection. Requests that are under way here may still be answered; those that
     /// wait for a place are told that nothing was sent.
-    pub(super) fn retire(&self) {
+    fn retire(&self) {
         self.retired.store(true, Ordering::Relaxed);
         self.wire.refuse_more();
     }
@@ -58,12 +74,12 @@ impl Link {
 
     /// Sends a request, and waits no longer than the command timeout: half of it for a place among the open requests, and
     /// what is left for the answer. So nothing is sent that has next to no time for its answer.
-    pub(super) async fn call(&self, request: Request<'_>) -> Result<RecordReply, ConnectionFault> {
+    async fn call(&self, request: Request<'_>) -> Result<Value, ConnectionFault> {
         let begun = Instant::now();
         let patience = self.command_timeout.checked_div(2).unwrap_or_default();
         let place = match timeout(patience, self.wire.place()).await {
             Ok(Ok(place)) => place,
-            Ok(Err(lost)) => return Err(ConnectionFault::Lost(self.lost(lost))),
+            Ok(Err(lost)) => return Err(self.lost(lost).into()),
             Err(_elapsed) => {
                 let text = format!(
                     "`max_in_flight` commands were under way for {patience:?}; raise it, or look at the server's load"
@@ -74,15 +90,15 @@ impl Link {
         let sent = Instant::now();
         let left = self.command_timeout.saturating_sub(begun.elapsed());
         match timeout(left, place.call(request)).await {
-            Ok(Ok(RecordReply::Error(text))) => Err(ConnectionFault::Refused(RedisRefusal::of(&text))),
+            Ok(Ok(Value::ServerError(error))) => Err(ConnectionFault::Refused(RedisRefusal::of(&error))),
             Ok(Ok(reply)) => Ok(reply),
-            Ok(Err(lost)) => Err(ConnectionFault::Lost(self.lost(lost))),
+            Ok(Err(lost)) => Err(self.lost(lost).into()),
             Err(_elapsed) => {
                 self.retire_if_silent(sent);
                 let limit = self.command_timeout;
                 let text =
                     format!("Redis did not answer within {limit:?}; look at its load, or raise `command_timeout`");
-                Err(ConnectionFault::Lost(StoreError::outcome_unknown(text)))
+                Err(StoreError::outcome_unknown(text).into())
             }
         }
     }
@@ -124,18 +140,18 @@ impl Link {
 }
 
 /// Asks for what [`disk`] reads.
-pub(super) async fn ask_disk(wire: &Wire) -> Result<Vec<RecordReply>, Lost> {
+pub(super) async fn ask_disk(wire: &Wire) -> Result<Vec<Value>, Lost> {
     let mut questions: Vec<Vec<&[u8]>> = vec![vec![b"INFO", b"persistence"]];
     questions.extend(PATTERNS.map(|pattern| vec![b"CONFIG".as_slice(), b"GET", pattern.as_bytes()]));
     wire.all(&questions).await
 }
 
 /// What the server says about its disk. What this user may not ask stays unsaid; a server that is busy says it later.
-pub(super) fn disk(replies: &[RecordReply]) -> Result<Disk, StoreError> {
+pub(super) fn disk(replies: &[Value]) -> Result<Disk, StoreError> {
     let mut disk = Disk::default();
     for reply in replies {
-        if let RecordReply::Error(text) = reply {
-            let error = RedisRefusal::of(text).into_error();
+        if let Value::ServerError(error) = reply {
+            let error = RedisRefusal::of(error).into_error();
             if !error.is_refused() {
                 return Err(error);
             }
@@ -175,8 +191,25 @@ impl Node {
         }
     }
 
+    /// Sends a request over one of the connections. A server that is no primary any more loses it: the next call looks for
+    /// the server anew, or has the name looked up, which may lead to another one by then.
+    pub(super) async fn call(&self, request: Request<'_>) -> Result<Value, ConnectionFault> {
+        let link = self.link().await?;
+        match link.call(request).await {
+            Err(ConnectionFault::Refused(refusal)) if refusal.remedy() == Remedy::Reroute => {
+                link.retire();
+                Err(if self.settings.fails_over {
+                    refusal.into_passing().into()
+                } else {
+                    ConnectionFault::Refused(refusal)
+                })
+            }
+            answer => answer,
+        }
+    }
+
     /// One of the connections, in turn; it is made first if it is not up.
-    pub(super) async fn link(&self) -> Result<Arc<Link>, StoreError> {
+    async fn link(&self) -> Result<Arc<Link>, StoreError> {
         let turn = self.next.fetch_add(1, Ordering::Relaxed).checked_rem(self.links.len()).unwrap_or_default();
         let Some(link) = self.links.get(turn) else { return Err(StoreError::not_sent("there is no connection")) };
         let attempt = || connect(self.address.clone(), Arc::clone(&self.settings), Arc::clone(&self.made));
@@ -208,7 +241,7 @@ async fn connect(
     match timeout(limit, settings.dial.connect(&address)).await {
         // It would answer, and with what used to be.
         Ok(Ok((_, Hello { replica: true, .. }))) => {
-            let refusal = RedisRefusal::of("READONLY");
+            let refusal = RedisRefusal::read_only();
             Err(if settings.fails_over { refusal.into_passing() } else { refusal.into_error() })
         }
         Ok(Ok((wire, _))) => {

@@ -4,16 +4,18 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::redis::Value;
 use ::redis::io::tcp::socket2::{SockRef, TcpKeepalive};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
+use tokio::time::sleep;
 use tokio_rustls::TlsConnector;
 
 use super::endpoint::{Address, Login};
 use super::fault::RedisRefusal;
-use super::reply::RecordReply;
+use super::reply::ReplyParts;
 use super::wire::{Lost, Wire};
 use crate::store::StoreError;
 
@@ -72,16 +74,19 @@ impl Dial {
             #[cfg(not(unix))]
             Address::Unix(_) => return Err(StoreError::refused("there are no Unix sockets on this system")),
         };
-        let log_in = async {
-            let wire = wire?;
-            let hello = self.log_in(&wire).await?;
-            Ok((wire, hello))
-        };
-        log_in.await.map_err(|fault: LoginFault| fault.into_error(to, self.tls.is_some()))
+        let wire = wire.map_err(|lost| self.no_login(to, &lost))?;
+        let hello = self.log_in(&wire, to).await?;
+        Ok((wire, hello))
+    }
+
+    /// Nothing that matters was sent, however far the login got.
+    fn no_login(&self, to: &Address, lost: &Lost) -> StoreError {
+        let hint = if self.tls.is_some() { "" } else { "; if the server expects TLS, use rediss://" };
+        StoreError::not_sent(format!("no login to Redis at {to}: {}{hint}", lost.reason()))
     }
 
     /// Logs in, selects the database and asks who is there, in one round trip.
-    async fn log_in(&self, wire: &Wire) -> Result<Hello, LoginFault> {
+    async fn log_in(&self, wire: &Wire, to: &Address) -> Result<Hello, StoreError> {
         let database = self.database.to_string();
         let mut commands: Vec<Vec<&[u8]>> = vec![];
         match (&self.login.user, &self.login.password) {
@@ -96,20 +101,17 @@ impl Dial {
         commands.push(vec![b"HELLO", b"2"]);
         // A name for operators who look at the server, which may not allow it.
         commands.push(vec![b"CLIENT", b"SETNAME", CLIENT_NAME]);
-        let replies = wire.all(&commands).await?;
+        let replies = wire.all(&commands).await.map_err(|lost| self.no_login(to, &lost))?;
         let (must, rest) = replies.split_at_checked(needed).unwrap_or((&replies, &[]));
-        if let Some(RecordReply::Error(text)) = must.iter().find(|reply| matches!(reply, RecordReply::Error(_))) {
-            return Err(LoginFault::Refused(RedisRefusal::of(text)));
+        if let Some(Value::ServerError(error)) = must.iter().find(|reply| matches!(reply, Value::ServerError(_))) {
+            return Err(RedisRefusal::of(error).into_error());
         }
         match rest.first() {
-            Some(RecordReply::Error(text)) => {
-                let refusal = RedisRefusal::of(text);
+            Some(Value::ServerError(error)) => {
+                let refusal = RedisRefusal::of(error);
                 // A server or a proxy that does not know the command is taken as it is.
-                if refusal.is("ERR") || refusal.is("NOPERM") {
-                    Ok(Hello::default())
-                } else {
-                    Err(LoginFault::Refused(refusal))
-                }
+                let is_unknown = refusal.is("ERR") || refusal.is("NOPERM");
+                if is_unknown { Ok(Hello::default()) } else { Err(refusal.into_error()) }
             }
             Some(reply) => Ok(Hello::of(reply)),
             None => Ok(Hello::default()),
@@ -118,7 +120,7 @@ impl Dial {
 }
 
 impl Hello {
-    fn of(reply: &RecordReply) -> Self {
+    fn of(reply: &Value) -> Self {
         let (pairs, _) = reply.array().as_chunks::<2>();
         let field = |name| pairs.iter().find(|[key, _]| key.text() == Some(name)).and_then(|[_, value]| value.text());
         Self {
@@ -129,53 +131,41 @@ impl Hello {
     }
 }
 
-/// Why a connection is of no use.
-enum LoginFault {
-    Lost(Lost),
-    Refused(RedisRefusal),
-}
-
-impl From<Lost> for LoginFault {
-    fn from(lost: Lost) -> Self {
-        Self::Lost(lost)
-    }
-}
-
-impl LoginFault {
-    fn into_error(self, to: &Address, tls: bool) -> StoreError {
-        match self {
-            Self::Refused(refusal) => refusal.into_error(),
-            // Nothing that matters was sent, however far the login got.
-            Self::Lost(lost) => {
-                let reason = lost.reason();
-                let hint = if tls { "" } else { "; if the server expects TLS, use rediss://" };
-                StoreError::not_sent(format!("no login to Redis at {to}: {reason}{hint}"))
-            }
-        }
-    }
-}
-
 /// Tries every address of the name, each with a head start, and takes the first that answers.
 async fn tcp(host: &str, port: u16) -> io::Result<TcpStream> {
-    let mut tries = JoinSet::new();
     let addresses = tokio::net::lookup_host((host, port)).await?.take(MOST_ADDRESSES);
-    for (place, address) in (0_u32..).zip(addresses) {
-        tries.spawn(async move {
-            tokio::time::sleep(HEAD_START.saturating_mul(place)).await;
-            TcpStream::connect(address).await
+    let none = io::Error::other("the name has no address");
+    let stream = first_of(addresses.map(TcpStream::connect), HEAD_START, none).await?;
+    // Without this a request waits for the acknowledgment of the one before.
+    stream.set_nodelay(true)?;
+    SockRef::from(&stream).set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE))?;
+    Ok(stream)
+}
+
+/// Makes tries side by side, each with a head start before the next one, and takes the first that succeeds. If none does, the
+/// last failure counts, which without any try is this one.
+pub(super) async fn first_of<T, E>(
+    tries: impl Iterator<Item: Future<Output = Result<T, E>> + Send + 'static>,
+    head_start: Duration,
+    mut failure: E,
+) -> Result<T, E>
+where
+    T: Send + 'static,
+    E: Send + 'static,
+{
+    let mut tasks = JoinSet::new();
+    for (place, attempt) in (0_u32..).zip(tries) {
+        tasks.spawn(async move {
+            sleep(head_start.saturating_mul(place)).await;
+            attempt.await
         });
     }
-    let mut failure = io::Error::other("the name has no address");
-    while let Some(tried) = tries.join_next().await {
-        match tried {
-            Ok(Ok(stream)) => {
-                // Without this a request waits for the acknowledgment of the one before.
-                stream.set_nodelay(true)?;
-                SockRef::from(&stream).set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE))?;
-                return Ok(stream);
-            }
+    while let Some(ended) = tasks.join_next().await {
+        match ended {
+            Ok(Ok(found)) => return Ok(found),
             Ok(Err(error)) => failure = error,
-            Err(error) => failure = io::Error::other(error),
+            // It ended with its runtime.
+            Err(_) => {}
         }
     }
     Err(failure)

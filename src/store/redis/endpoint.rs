@@ -32,22 +32,15 @@ impl fmt::Display for Address {
     }
 }
 
-/// Whom to log in as.
+/// Whom to log in as. It is never shown.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub(super) struct Login {
     pub(super) user: Option<Box<str>>,
     pub(super) password: Option<Box<str>>,
 }
 
-/// Says whether there is one, and never what it is.
-impl fmt::Debug for Login {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.password.is_some() { "[redacted]" } else { "none" })
-    }
-}
-
 /// What one URL says.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone)]
 pub(super) struct Endpoint {
     pub(super) address: Address,
     pub(super) tls: bool,

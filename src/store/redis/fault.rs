@@ -1,5 +1,7 @@
 //! What a server's refusal means: how far the call got, and what to do about it.
 
+use ::redis::ServerError;
+
 use crate::store::StoreError;
 
 /// What to do about an error reply, before it is handed on. Each of them says that nothing was executed.
@@ -25,13 +27,18 @@ pub(super) struct RedisRefusal {
 }
 
 impl RedisRefusal {
-    /// Reads the text of an error reply: a code, and what the server has to say.
-    pub(super) fn of(text: &str) -> Self {
-        let (code, detail) = text.split_once(' ').unwrap_or((text, ""));
+    /// Reads an error reply: a code, and what the server has to say.
+    pub(super) fn of(error: &ServerError) -> Self {
+        let (code, detail) = (error.code(), error.details().unwrap_or_default());
         // An error within a script comes wrapped on servers before 7.0: `ERR Error running script (…): @user_script:1: OOM …`.
         let inner = || CODES.into_iter().find(|known| detail.split([' ', '-']).any(|word| word == *known));
         let code = if code == "ERR" { inner().unwrap_or(code) } else { code };
         Self { code: code.into(), detail: detail.into() }
+    }
+
+    /// What a replica says to a write.
+    pub(super) fn read_only() -> Self {
+        Self { code: "READONLY".into(), detail: "".into() }
     }
 
     pub(super) fn remedy(&self) -> Remedy {

@@ -1,7 +1,8 @@
 //! A look at the servers themselves: what they are, what they keep, and whether this user may write.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
+use ::redis::Value;
 use rand::RngExt as _;
 use rand::rngs::StdRng;
 use tokio::time::{Instant, timeout};
@@ -9,23 +10,19 @@ use tokio::time::{Instant, timeout};
 use super::connection::{ConnectionFault, ConnectionSettings, ask_disk, disk, of_server};
 use super::endpoint::Address;
 use super::fault::RedisRefusal;
-use super::reply::{RecordReply, Request};
+use super::reply::{ReplyParts, Request};
 use super::script::{REMOVE, claim};
 use super::servers::Servers;
 use super::wire::Wire;
+use crate::moment::since_1970;
+use crate::store::server_info::info_field;
 use crate::store::{Inspection, StoreError, StoreFinding};
-
-/// Clocks further apart than this make log lines hard to read.
-const CLOCK_TOLERANCE: Duration = Duration::from_secs(1);
 
 /// So many primaries of a Cluster are looked at; what is wrong with a Cluster is seldom wrong with its ninth node alone.
 const MOST_SERVERS: usize = 8;
 
 /// How long the probe lives if it cannot be removed.
 const PROBE_MILLIS: u64 = 1000;
-
-/// The oldest version that is tested.
-const OLDEST: (u32, u32) = (6, 2);
 
 /// Looks at every server, over connections of its own, and writes and removes a record that would live for a second.
 pub(super) async fn inspect(servers: &Servers, settings: &ConnectionSettings) -> Result<Inspection, StoreError> {
@@ -88,8 +85,8 @@ impl Look {
         let found = Inspection::new(hello.server.unwrap_or_else(|| "redis".into()), start.elapsed());
         let mut look = Self { wire, found };
         match pong {
-            Ok(RecordReply::Error(text)) if !RedisRefusal::of(&text).is("NOPERM") => {
-                return Err(RedisRefusal::of(&text).into_error());
+            Ok(Value::ServerError(error)) if !RedisRefusal::of(&error).is("NOPERM") => {
+                return Err(RedisRefusal::of(&error).into_error());
             }
             Ok(_) => {}
             Err(lost) => return Err(StoreError::not_sent(lost.reason())),
@@ -108,94 +105,43 @@ impl Look {
     }
 
     /// The reply, unless it is an error or does not come.
-    async fn ask(&self, words: &[&[u8]]) -> Option<RecordReply> {
-        self.wire.call(Request::One(words)).await.ok().filter(|reply| !matches!(reply, RecordReply::Error(_)))
+    async fn ask(&self, words: &[&[u8]]) -> Option<Value> {
+        self.wire.call(Request::One(words)).await.ok().filter(|reply| !matches!(reply, Value::ServerError(_)))
     }
 
     async fn info(&mut self) {
         let reply = self.ask(&[b"INFO"]).await;
-        let info = reply.as_ref().and_then(RecordReply::text).unwrap_or_default();
-        let field = |name: &str| info.lines().find_map(|line| line.trim().strip_prefix(name)?.strip_prefix(':'));
-        if let Some(version) = field("valkey_version") {
+        let info = reply.as_ref().and_then(ReplyParts::text).unwrap_or_default();
+        if info_field(info, "valkey_version").is_some() {
             self.found.server = "valkey".into();
-            self.found.version = Some(version.into());
-        } else if let Some(version) = field("redis_version") {
-            self.found.version = Some(version.into());
         }
-        match &self.found.version {
-            None => self.unknown("the server's version"),
-            Some(version) if &*self.found.server == "redis" && is_old(version) => {
-                let version = version.clone();
-                self.found.findings.push(StoreFinding::OldServer { version });
-            }
-            Some(_) => {}
+        self.found.read_version(info);
+        match info_field(info, "maxmemory_policy") {
+            Some(policy) => self.found.read_policy(Some(policy)),
+            None => self.policy().await,
         }
-        match field("maxmemory_policy") {
-            Some("noeviction") => {}
-            Some(policy) => self.found.findings.push(StoreFinding::Evicts { policy: policy.into() }),
-            None => self.eviction().await,
-        }
-        if field("role") == Some("slave") && !self.found.findings.contains(&StoreFinding::Replica) {
-            self.found.findings.push(StoreFinding::Replica);
-        }
+        self.found.read_role(info);
     }
 
-    async fn eviction(&mut self) {
-        match self.setting("maxmemory-policy").await.as_deref() {
-            Some("noeviction") => {}
-            Some(policy) => self.found.findings.push(StoreFinding::Evicts { policy: policy.into() }),
-            None => self.unknown("whether the server evicts (`INFO memory`)"),
-        }
-    }
-
-    async fn setting(&self, name: &str) -> Option<Box<str>> {
-        match self.ask(&[b"CONFIG", b"GET", name.as_bytes()]).await?.array() {
-            [_, value] => value.text().map(Into::into),
+    async fn policy(&mut self) {
+        let reply = self.ask(&[b"CONFIG", b"GET", b"maxmemory-policy"]).await;
+        let policy = match reply.as_ref().map(ReplyParts::array) {
+            Some([_, value]) => value.text(),
             _ => None,
-        }
+        };
+        self.found.read_policy(policy);
     }
 
     async fn clock(&mut self) {
-        let start = Instant::now();
+        let before = since_1970();
         let reply = self.ask(&[b"TIME"]).await;
-        let half = start.elapsed().checked_div(2).unwrap_or_default();
-        let theirs = match reply.as_ref().map(RecordReply::array) {
-            Some([seconds, micros]) => seconds.integer().zip(micros.integer()),
+        let after = since_1970();
+        let number = |part: &Value| part.integer().and_then(|number| u64::try_from(number).ok());
+        let theirs = match reply.as_ref().map(ReplyParts::array) {
+            Some([seconds, micros]) => number(seconds).map(Duration::from_secs).zip(number(micros)),
             _ => None,
         };
-        let theirs = theirs.and_then(|(seconds, micros)| {
-            let seconds = Duration::from_secs(u64::try_from(seconds).ok()?);
-            seconds.checked_add(Duration::from_micros(u64::try_from(micros).ok()?))
-        });
-        let ours = SystemTime::now().duration_since(UNIX_EPOCH).ok().and_then(|ours| ours.checked_sub(half));
-        match theirs.zip(ours) {
-            None => self.unknown("the server's clock (`TIME`)"),
-            Some((theirs, ours)) => {
-                let by = theirs.abs_diff(ours);
-                if by > CLOCK_TOLERANCE {
-                    self.found.findings.push(StoreFinding::ClockDiffers { by });
-                }
-            }
-        }
-    }
-
-    fn unknown(&mut self, what: &str) {
-        self.found.findings.push(StoreFinding::Unknown { what: what.into() });
-    }
-}
-
-fn is_old(version: &str) -> bool {
-    let mut numbers = version.split('.').map(|number| number.parse::<u32>().unwrap_or_default());
-    (numbers.next().unwrap_or_default(), numbers.next().unwrap_or_default()) < OLDEST
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_old;
-
-    #[test]
-    fn versions_are_compared_as_numbers() {
-        assert!(is_old("5.0.14") && is_old("6.0.16"));
-        assert!(!is_old("6.2.0") && !is_old("7.0.15") && !is_old("10.1"));
+        let theirs = theirs.map(|(seconds, micros)| seconds.saturating_add(Duration::from_micros(micros)));
+        self.found.read_clock(theirs, [before, after]);
     }
 }

@@ -3,15 +3,15 @@
 use std::future::Future;
 use std::time::Duration;
 
+use ::redis::Value;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom as _;
-use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
-use super::dial::Dial;
+use super::dial::{Dial, first_of};
 use super::endpoint::Address;
 use super::fault::RedisRefusal;
-use super::reply::{RecordReply, Request};
+use super::reply::Request;
 use crate::store::StoreError;
 
 /// For a tenth of the limit one server is asked before the next one is asked as well.
@@ -35,33 +35,23 @@ where
     let mut order: Vec<&Address> = servers.iter().collect();
     let mut rng: StdRng = rand::make_rng();
     order.shuffle(&mut rng);
-    let mut asked = JoinSet::new();
-    let head_start = limit.checked_div(HEAD_STARTS).unwrap_or_default();
-    for (place, server) in (0_u32..).zip(order.into_iter().take(MOST_ASKED)) {
+    let tries = order.into_iter().take(MOST_ASKED).map(|server| {
         let asking = ask(server.clone());
-        asked.spawn(async move {
-            sleep(head_start.saturating_mul(place)).await;
+        async move {
             timeout(limit, asking).await.unwrap_or_else(|_| {
                 Err(StoreError::not_sent(format!("no answer from Redis within {limit:?} about where the primary is")))
             })
-        });
-    }
-    let mut failure = StoreError::not_sent("there is no Redis server to ask");
-    while let Some(answer) = asked.join_next().await {
-        match answer {
-            Ok(Ok(found)) => return Ok(found),
-            Ok(Err(error)) => failure = error,
-            Err(_) => failure = StoreError::not_sent("asking Redis ended with its runtime"),
         }
-    }
-    Err(failure)
+    });
+    let head_start = limit.checked_div(HEAD_STARTS).unwrap_or_default();
+    first_of(tries, head_start, StoreError::not_sent("there is no Redis server to ask")).await
 }
 
 /// Asks one server one thing, over a connection of its own.
-pub(super) async fn ask(dial: &Dial, server: &Address, words: &[&[u8]]) -> Result<RecordReply, StoreError> {
+pub(super) async fn ask(dial: &Dial, server: &Address, words: &[&[u8]]) -> Result<Value, StoreError> {
     let (wire, _) = dial.connect(server).await?;
     match wire.call(Request::One(words)).await {
-        Ok(RecordReply::Error(text)) => Err(RedisRefusal::of(&text).into_error()),
+        Ok(Value::ServerError(error)) => Err(RedisRefusal::of(&error).into_error()),
         Ok(reply) => Ok(reply),
         // A question changes nothing, so it does not matter how far it got.
         Err(lost) => Err(StoreError::not_sent(format!("Redis at {server} did not answer: {}", lost.reason()))),

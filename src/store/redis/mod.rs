@@ -19,12 +19,14 @@ mod wire;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use self::builder::RedisStoreBuilder;
-use self::connection::{ConnectionFault, ConnectionSettings};
+use self::builder::Topology;
+use self::connection::ConnectionSettings;
 use self::servers::Servers;
 use super::{Claim, Durability, Extras, Inspection, RestartLoss, Store, StoreError, Stored, Swap, ttl_millis};
 use crate::accessors::partial_debug;
 use crate::settings::build_error::BuildError;
+
+pub use self::builder::RedisStoreBuilder;
 
 /// A store in Redis 6.2 or newer, or in Valkey. Clones share everything.
 ///
@@ -102,12 +104,12 @@ impl RedisStore {
 
     /// Starts building a store on one server.
     pub fn builder(url: impl AsRef<str>) -> RedisStoreBuilder {
-        RedisStoreBuilder::one(url.as_ref())
+        RedisStoreBuilder::new(Topology::One, [url])
     }
 
     /// Starts building a store in a Cluster. The URLs are where to ask first; two or three suffice.
     pub fn builder_cluster<U: AsRef<str>>(urls: impl IntoIterator<Item = U>) -> RedisStoreBuilder {
-        RedisStoreBuilder::cluster(urls)
+        RedisStoreBuilder::new(Topology::Cluster, urls)
     }
 
     /// Starts building a store on a primary that sentinels watch over. The URLs are those of the sentinels.
@@ -115,7 +117,7 @@ impl RedisStore {
         urls: impl IntoIterator<Item = U>,
         primary: impl AsRef<str>,
     ) -> RedisStoreBuilder {
-        RedisStoreBuilder::sentinel(urls, primary.as_ref())
+        RedisStoreBuilder::new(Topology::Sentinel { name: primary.as_ref().into() }, urls)
     }
 }
 
@@ -153,15 +155,6 @@ impl Store for RedisStore {
 
     fn extras(&self) -> Extras {
         Extras::of("redis")
-    }
-}
-
-impl From<ConnectionFault> for StoreError {
-    fn from(fault: ConnectionFault) -> Self {
-        match fault {
-            ConnectionFault::Lost(error) | ConnectionFault::Full(error) => error,
-            ConnectionFault::Refused(refusal) => refusal.into_error(),
-        }
     }
 }
 

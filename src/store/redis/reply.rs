@@ -1,6 +1,6 @@
 //! What is asked of a server and what it answers, between the verbs and the client library.
 
-use ::redis::{Cmd, Pipeline, RedisError, ServerError, Value};
+use ::redis::{Cmd, Pipeline, Value};
 
 /// What is sent in one go, and answered as one.
 #[derive(Clone, Copy, Debug)]
@@ -61,72 +61,37 @@ pub(super) fn command(words: &[&[u8]]) -> Cmd {
     command
 }
 
-/// One reply.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum RecordReply {
-    Nil,
-    Integer(i64),
-    /// A short text, such as `OK`.
-    Text(Box<str>),
-    Bytes(Vec<u8>),
-    Array(Vec<RecordReply>),
-    /// The server's refusal, as it words it.
-    Error(Box<str>),
+/// What replies are read for.
+pub(super) trait ReplyParts {
+    /// The text, if it is one.
+    fn text(&self) -> Option<&str>;
+
+    fn integer(&self) -> Option<i64>;
+
+    /// The parts; none, if it has none.
+    fn array(&self) -> &[Value];
 }
 
-impl RecordReply {
-    /// The text, if it is one.
-    pub(super) fn text(&self) -> Option<&str> {
+impl ReplyParts for Value {
+    fn text(&self) -> Option<&str> {
         match self {
-            Self::Text(text) => Some(text),
-            Self::Bytes(bytes) => std::str::from_utf8(bytes).ok(),
+            Self::SimpleString(text) => Some(text),
+            Self::BulkString(bytes) => std::str::from_utf8(bytes).ok(),
             _ => None,
         }
     }
 
-    pub(super) fn integer(&self) -> Option<i64> {
+    fn integer(&self) -> Option<i64> {
         match self {
-            Self::Integer(number) => Some(*number),
+            Self::Int(number) => Some(*number),
             _ => self.text()?.parse().ok(),
         }
     }
 
-    /// The parts; none, if it has none.
-    pub(super) fn array(&self) -> &[RecordReply] {
+    fn array(&self) -> &[Value] {
         match self {
             Self::Array(parts) => parts,
             _ => &[],
         }
-    }
-
-    /// The refusals in an error of the library, if servers made it: the first says more than that the whole was called off.
-    pub(super) fn of_error(error: RedisError) -> Result<Self, RedisError> {
-        match error.clone().into_server_errors() {
-            Some(errors) => Ok(Self::Error(errors.first().map_or_else(|| "ERR".into(), |(_, error)| text_of(error)))),
-            None => Err(error),
-        }
-    }
-}
-
-impl From<Value> for RecordReply {
-    fn from(value: Value) -> Self {
-        match value {
-            Value::Nil => Self::Nil,
-            Value::Int(number) => Self::Integer(number),
-            Value::BulkString(bytes) => Self::Bytes(bytes),
-            Value::Array(parts) => Self::Array(parts.into_iter().map(Self::from).collect()),
-            Value::SimpleString(text) => Self::Text(text.into()),
-            Value::Okay => Self::Text("OK".into()),
-            Value::ServerError(error) => Self::Error(text_of(&error)),
-            // None of the commands that are sent here has such replies in the second version of the protocol.
-            _ => Self::Error("ERR the answer is none that Redis gives to these commands".into()),
-        }
-    }
-}
-
-fn text_of(error: &ServerError) -> Box<str> {
-    match error.details() {
-        Some(detail) => format!("{} {detail}", error.code()).into(),
-        None => error.code().into(),
     }
 }

@@ -5,9 +5,11 @@
 
 use std::time::Duration;
 
+use ::redis::Value;
+
 use super::connection::ConnectionFault;
 use super::fault::RedisRefusal;
-use super::reply::{RecordReply, Request};
+use super::reply::Request;
 use super::servers::{Script, Servers};
 use crate::store::{Claim, StoreError, Stored, Swap};
 
@@ -38,7 +40,7 @@ pub(super) const READ: Script = Script {
 };
 
 /// Says what is stored, and how long it has to live.
-pub(super) async fn get(servers: &Servers, key: &str) -> Result<RecordReply, ConnectionFault> {
+pub(super) async fn get(servers: &Servers, key: &str) -> Result<Value, ConnectionFault> {
     let name = key.as_bytes();
     match servers.call(key, Request::Atomic(&[&[b"GET", name], &[b"PTTL", name]])).await {
         Err(ConnectionFault::Refused(refusal)) if refusal.is("OOM") => servers.run(&READ, key, &[]).await,
@@ -47,20 +49,15 @@ pub(super) async fn get(servers: &Servers, key: &str) -> Result<RecordReply, Con
 }
 
 /// Stores a value if nothing is stored, and says what is stored afterwards.
-pub(super) async fn claim(
-    servers: &Servers,
-    key: &str,
-    value: &[u8],
-    millis: u64,
-) -> Result<RecordReply, ConnectionFault> {
+pub(super) async fn claim(servers: &Servers, key: &str, value: &[u8], millis: u64) -> Result<Value, ConnectionFault> {
     let (name, millis) = (key.as_bytes(), millis.to_string());
     let set: [&[u8]; 6] = [b"SET", name, value, b"NX", b"PX", millis.as_bytes()];
     match servers.call(key, Request::Atomic(&[&set, &[b"GET", name], &[b"PTTL", name]])).await {
         // Nothing was done. What is stored already needs no space.
         Err(ConnectionFault::Refused(refusal)) if refusal.is("OOM") => match servers.run(&READ, key, &[]).await? {
-            RecordReply::Nil => Err(ConnectionFault::Refused(refusal)),
+            Value::Nil => Err(ConnectionFault::Refused(refusal)),
             held => match parts(held) {
-                Some([value, left]) => Ok(RecordReply::Array(vec![RecordReply::Nil, value, left])),
+                Some([value, left]) => Ok(Value::Array(vec![Value::Nil, value, left])),
                 None => Err(ConnectionFault::Refused(refusal)),
             },
         },
@@ -69,8 +66,8 @@ pub(super) async fn claim(
 }
 
 /// Reads the replies to GET and PTTL.
-pub(super) fn read_get(reply: RecordReply) -> Result<Option<Stored>, StoreError> {
-    if reply == RecordReply::Nil {
+pub(super) fn read_get(reply: Value) -> Result<Option<Stored>, StoreError> {
+    if reply == Value::Nil {
         return Ok(None);
     }
     match parts(reply) {
@@ -80,51 +77,51 @@ pub(super) fn read_get(reply: RecordReply) -> Result<Option<Stored>, StoreError>
 }
 
 /// Reads the replies to SET NX, GET and PTTL.
-pub(super) fn read_claim(reply: RecordReply) -> Result<Claim, StoreError> {
+pub(super) fn read_claim(reply: Value) -> Result<Claim, StoreError> {
     match parts(reply) {
-        Some([RecordReply::Text(_), _, _]) => Ok(Claim::Claimed),
-        Some([RecordReply::Nil, value, left]) => match stored(value, &left)? {
+        Some([Value::Okay, _, _]) => Ok(Claim::Claimed),
+        Some([Value::Nil, value, left]) => match stored(value, &left)? {
             Some(stored) => Ok(Claim::Held(stored)),
             // It ended between two commands of the transaction, which servers since 6.2 rule out.
             None => Err(StoreError::not_sent("the record ended while it was read; ask again")),
         },
-        Some([RecordReply::Error(text), _, _]) => Err(RedisRefusal::of(&text).into_error()),
+        Some([Value::ServerError(error), _, _]) => Err(RedisRefusal::of(&error).into_error()),
         _ => Err(unexpected()),
     }
 }
 
 /// Reads the reply to [`REPLACE`] or [`REMOVE`].
-pub(super) fn read_swap(reply: RecordReply) -> Result<Swap, StoreError> {
+pub(super) fn read_swap(reply: Value) -> Result<Swap, StoreError> {
     match reply {
-        RecordReply::Integer(1) => Ok(Swap::Swapped),
-        RecordReply::Integer(0) => Ok(Swap::Lost(None)),
+        Value::Int(1) => Ok(Swap::Swapped),
+        Value::Int(0) => Ok(Swap::Lost(None)),
         reply => Ok(Swap::Lost(read_get(reply)?)),
     }
 }
 
-fn parts<const N: usize>(reply: RecordReply) -> Option<[RecordReply; N]> {
+fn parts<const N: usize>(reply: Value) -> Option<[Value; N]> {
     match reply {
-        RecordReply::Array(parts) => parts.try_into().ok(),
+        Value::Array(parts) => parts.try_into().ok(),
         _ => None,
     }
 }
 
-fn stored(value: RecordReply, left: &RecordReply) -> Result<Option<Stored>, StoreError> {
+fn stored(value: Value, left: &Value) -> Result<Option<Stored>, StoreError> {
     let bytes = match value {
-        RecordReply::Bytes(bytes) => bytes,
-        RecordReply::Nil => return Ok(None),
-        RecordReply::Error(text) => return Err(RedisRefusal::of(&text).into_error()),
+        Value::BulkString(bytes) => bytes,
+        Value::Nil => return Ok(None),
+        Value::ServerError(error) => return Err(RedisRefusal::of(&error).into_error()),
         _ => return Err(unexpected()),
     };
     match left {
         // Its time ended between the two commands.
-        RecordReply::Integer(-2) => Ok(None),
+        Value::Int(-2) => Ok(None),
         // Nothing of ours lives for ever, and a made-up time would make old facts look fresh.
-        RecordReply::Integer(-1) => Err(StoreError::refused(
+        Value::Int(-1) => Err(StoreError::refused(
             "what is stored under the key has no time to live, so it is none of ours; \
              keep other programs and PERSIST away from these keys",
         )),
-        RecordReply::Integer(millis) => {
+        Value::Int(millis) => {
             let millis = u64::try_from(*millis).map_err(|_| unexpected())?;
             Ok(Some(Stored { bytes, ttl_left: Duration::from_millis(millis) }))
         }

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
+use ::redis::Value;
+
 use super::connection::{ConnectionFault, ConnectionSettings, Node};
 use super::dial::Dial;
 use super::endpoint::Address;
-use super::fault::Remedy;
 use super::lookup::{ask, first_answer};
 use super::renewed::Renewed;
-use super::reply::{RecordReply, Request};
+use super::reply::{ReplyParts, Request};
 use crate::store::{RestartLoss, StoreError};
 
 pub(super) struct Sentinel {
@@ -30,26 +31,15 @@ impl Sentinel {
         Self { sentinels, name, dial, settings, primary: Renewed::new() }
     }
 
-    /// Sends a request to the primary.
-    pub(super) async fn call(&self, request: Request<'_>) -> Result<RecordReply, ConnectionFault> {
-        let node = self.primary().await.map_err(ConnectionFault::Lost)?;
-        // A connection to a replica does not come up: the server that answers is asked for its role first.
-        let link = node.link().await.map_err(|error| {
-            self.look_again();
-            ConnectionFault::Lost(error)
-        })?;
-        match link.call(request).await {
-            Err(ConnectionFault::Refused(refusal)) if refusal.remedy() == Remedy::Reroute => {
-                link.retire();
+    /// Sends a request to the primary. A connection to a replica does not come up: the server that answers is asked for its
+    /// role first.
+    pub(super) async fn call(&self, request: Request<'_>) -> Result<Value, ConnectionFault> {
+        let answer = async { self.primary().await?.call(request).await };
+        answer.await.inspect_err(|fault| {
+            if matches!(fault, ConnectionFault::Lost(_)) {
                 self.look_again();
-                Err(ConnectionFault::Lost(refusal.into_passing()))
             }
-            Err(ConnectionFault::Lost(error)) => {
-                self.look_again();
-                Err(ConnectionFault::Lost(error))
-            }
-            answer => answer,
-        }
+        })
     }
 
     /// What a restart of the primary may lose.
@@ -85,7 +75,7 @@ impl Sentinel {
 async fn find(dial: Dial, sentinel: Address, name: Arc<str>) -> Result<Address, StoreError> {
     let question: [&[u8]; 3] = [b"SENTINEL", b"GET-MASTER-ADDR-BY-NAME", name.as_bytes()];
     match ask(&dial, &sentinel, &question).await? {
-        RecordReply::Nil => Err(StoreError::refused("the sentinels know no primary of this name; check the name")),
+        Value::Nil => Err(StoreError::refused("the sentinels know no primary of this name; check the name")),
         reply => match reply.array() {
             [host, port] => {
                 let port = port.integer().and_then(|port| u16::try_from(port).ok()).filter(|port| *port > 0);

@@ -2,11 +2,13 @@
 
 use std::fmt;
 
+use ::redis::Value;
+
 use super::cluster::Cluster;
 use super::connection::{ConnectionFault, Node};
 use super::endpoint::Address;
 use super::fault::Remedy;
-use super::reply::{RecordReply, Request};
+use super::reply::Request;
 use super::sentinel::Sentinel;
 use crate::store::{RestartLoss, StoreError};
 
@@ -24,31 +26,16 @@ pub(super) struct Script {
 
 impl Servers {
     /// Sends a request about a key to the server that serves it. It is executed once at most.
-    pub(super) async fn call(&self, key: &str, request: Request<'_>) -> Result<RecordReply, ConnectionFault> {
+    pub(super) async fn call(&self, key: &str, request: Request<'_>) -> Result<Value, ConnectionFault> {
         match self {
-            Self::One(node) => {
-                let link = node.link().await.map_err(ConnectionFault::Lost)?;
-                let answer = link.call(request).await;
-                if let Err(ConnectionFault::Refused(refusal)) = &answer
-                    && refusal.remedy() == Remedy::Reroute
-                {
-                    // The name may lead to another server by now.
-                    link.retire();
-                }
-                answer
-            }
+            Self::One(node) => node.call(request).await,
             Self::Cluster(cluster) => cluster.call(key.as_bytes(), request).await,
             Self::Sentinel(sentinel) => sentinel.call(request).await,
         }
     }
 
     /// Runs a script about a key. A server that does not know it has done nothing, and gets its text.
-    pub(super) async fn run(
-        &self,
-        script: &Script,
-        key: &str,
-        arguments: &[&[u8]],
-    ) -> Result<RecordReply, ConnectionFault> {
+    pub(super) async fn run(&self, script: &Script, key: &str, arguments: &[&[u8]]) -> Result<Value, ConnectionFault> {
         let words = |how: [&'static [u8]; 2]| {
             let mut words: Vec<&[u8]> = how.to_vec();
             words.extend([b"1", key.as_bytes()]);

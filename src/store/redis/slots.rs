@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use ::redis::Value;
+
 use super::connection::{ConnectionSettings, Node};
 use super::endpoint::Address;
-use super::reply::RecordReply;
+use super::reply::ReplyParts;
 
 /// How many slots a Cluster has.
 const SLOTS: u16 = 16384;
@@ -66,7 +68,7 @@ struct Range {
 impl Slots {
     /// Reads the reply to `CLUSTER SLOTS` from this node. Nodes that were known before keep their connections.
     pub(super) fn read(
-        reply: &RecordReply,
+        reply: &Value,
         from: &Address,
         before: Option<&Self>,
         settings: &Arc<ConnectionSettings>,
@@ -74,8 +76,7 @@ impl Slots {
         let mut slots = Self { ranges: Vec::new(), known: Vec::new() };
         for range in reply.array().iter().take(MOST_RANGES) {
             let [first, last, nodes @ ..] = range.array() else { return None };
-            let slot =
-                |bound: &RecordReply| bound.integer().and_then(|slot| u16::try_from(slot).ok()).filter(|s| *s < SLOTS);
+            let slot = |bound: &Value| bound.integer().and_then(|slot| u16::try_from(slot).ok()).filter(|s| *s < SLOTS);
             let addresses: Vec<Address> = nodes.iter().filter_map(|node| address(node, from)).collect();
             let primary = addresses.first()?;
             let known = slots.primary(primary).or_else(|| before?.primary(primary));
@@ -117,7 +118,7 @@ impl Slots {
 }
 
 /// Where a node is; one without a host is where the answer came from.
-fn address(node: &RecordReply, from: &Address) -> Option<Address> {
+fn address(node: &Value, from: &Address) -> Option<Address> {
     let [host, port, ..] = node.array() else { return None };
     let port = u16::try_from(port.integer()?).ok().filter(|port| *port > 0)?;
     host_or(host.text().unwrap_or_default(), port, from)

@@ -15,7 +15,7 @@ use tokio::sync::{Notify, Semaphore};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-use super::reply::{RecordReply, Request, command};
+use super::reply::{Request, command};
 
 /// The library's queue; what does not fit waits, within its caller's limit.
 const MOST_QUEUED: usize = 1024;
@@ -82,7 +82,7 @@ impl Wire {
     }
 
     /// Sends a request and waits for its answer, however long that takes. Dropped, it may still be executed.
-    pub(super) async fn call(&self, request: Request<'_>) -> Result<RecordReply, Lost> {
+    pub(super) async fn call(&self, request: Request<'_>) -> Result<Value, Lost> {
         self.place().await?.call(request).await
     }
 
@@ -120,7 +120,7 @@ impl Wire {
     }
 
     /// Sends commands in one go, and waits for the answers to all of them.
-    pub(super) async fn all(&self, commands: &[Vec<&[u8]>]) -> Result<Vec<RecordReply>, Lost> {
+    pub(super) async fn all(&self, commands: &[Vec<&[u8]>]) -> Result<Vec<Value>, Lost> {
         self.check_open()?;
         let mut pipeline = ::redis::Pipeline::new();
         for words in commands {
@@ -128,16 +128,20 @@ impl Wire {
         }
         let mut connection = self.connection.clone();
         match self.read(connection.send_packed_commands(&pipeline, 0, commands.len()).await)? {
-            Ok(replies) => Ok(replies.into_iter().map(RecordReply::from).collect()),
+            Ok(replies) => Ok(replies),
             Err(refusal) => Ok(vec![refusal]),
         }
     }
 
     /// Tells a refusal of the server from a connection that broke.
-    fn read<T>(&self, answer: Result<T, RedisError>) -> Result<Result<T, RecordReply>, Lost> {
+    fn read<T>(&self, answer: Result<T, RedisError>) -> Result<Result<T, Value>, Lost> {
         let answer = match answer {
             Ok(answer) => Ok(answer),
-            Err(error) => Err(RecordReply::of_error(error).map_err(|error| Lost::Unknown(reason(&error)))?),
+            // The first of the refusals says more than that the whole was called off.
+            Err(error) => match error.clone().into_server_errors().as_deref() {
+                Some([(_, refusal), ..]) => Err(Value::ServerError(refusal.clone())),
+                _ => return Err(Lost::Unknown(reason(&error))),
+            },
         };
         let heard = u64::try_from(self.opened.elapsed().as_micros()).unwrap_or(u64::MAX);
         self.heard.fetch_max(heard, Ordering::Relaxed);
@@ -171,13 +175,13 @@ pub(super) struct ReplyPlace<'w> {
 
 impl ReplyPlace<'_> {
     /// Sends the request and waits for its answer, however long that takes. Dropped, it may still be executed.
-    pub(super) async fn call(self, request: Request<'_>) -> Result<RecordReply, Lost> {
+    pub(super) async fn call(self, request: Request<'_>) -> Result<Value, Lost> {
         let wire = self.wire;
         wire.check_open()?;
         let mut connection = wire.connection.clone();
         let reply = if let Request::One(words) = request {
             let answer = connection.send_packed_command(&command(words)).await;
-            wire.read(answer)?.map_or_else(|refusal| refusal, RecordReply::from)
+            wire.read(answer)?.unwrap_or_else(|refusal| refusal)
         } else {
             let pipeline = request.pipeline();
             let answer = connection.send_packed_commands(&pipeline, 0, pipeline.len()).await;
@@ -214,7 +218,7 @@ impl Drop for ReplyPlace<'_> {
 }
 
 /// The reply that counts: the last one, or the first refusal before it, which says more than that the whole was called off.
-fn last_of(replies: Vec<Value>, request: Request<'_>) -> Result<RecordReply, Lost> {
+fn last_of(replies: Vec<Value>, request: Request<'_>) -> Result<Value, Lost> {
     let refused = replies.iter().position(|reply| matches!(reply, Value::ServerError(_)));
     if let Some(at) = refused
         && request.ran_apart(at)
@@ -222,7 +226,7 @@ fn last_of(replies: Vec<Value>, request: Request<'_>) -> Result<RecordReply, Los
         return Err(Lost::Unknown("Redis refuses MULTI to this user; grant +multi and +exec".into()));
     }
     let counts = refused.unwrap_or_else(|| replies.len().saturating_sub(1));
-    Ok(replies.into_iter().nth(counts).map_or(RecordReply::Nil, RecordReply::from))
+    Ok(replies.into_iter().nth(counts).unwrap_or(Value::Nil))
 }
 
 impl Drop for Wire {

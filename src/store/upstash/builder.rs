@@ -1,6 +1,7 @@
 //! Checks what the store is made of.
 
-use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
@@ -11,15 +12,7 @@ use super::client::RestClient;
 use crate::accessors::{partial_debug, setters};
 use crate::http::transport;
 use crate::settings::build_error::BuildError;
-
-/// Time for a name look-up and a TLS handshake at 150 ms a round trip.
-const CONNECT_TIMEOUT: Duration = Duration::from_millis(750);
-
-/// Over the internet a command takes some 5 to 200 ms; a whole second is a failure, and a caller is waiting.
-const COMMAND_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// Over HTTP/1.1 each is a connection; plans allow a thousand or more.
-const MAX_IN_FLIGHT: usize = 256;
+use crate::store::disk::KeptLoss;
 
 /// Settings of an [`UpstashStore`]; checked by `build`.
 ///
@@ -27,7 +20,7 @@ const MAX_IN_FLIGHT: usize = 256;
 /// |---|---|---|
 /// | `connect_timeout` | 750 ms | a name look-up and a TLS handshake at 150 ms a round trip |
 /// | `command_timeout` | 1 s | a command takes 5 to 200 ms over the internet, and a caller is waiting |
-/// | `max_in_flight` | 256 | over HTTP/1.1 each is a connection |
+/// | `max_in_flight` | 256 | over HTTP/1.1 each is a connection, and plans allow a thousand or more |
 #[derive(Clone)]
 #[must_use = "a builder does nothing until `build`"]
 pub struct UpstashStoreBuilder {
@@ -48,9 +41,9 @@ impl UpstashStoreBuilder {
             url,
             token_name,
             token,
-            connect_timeout: CONNECT_TIMEOUT,
-            command_timeout: COMMAND_TIMEOUT,
-            max_in_flight: MAX_IN_FLIGHT,
+            connect_timeout: Duration::from_millis(750),
+            command_timeout: Duration::from_secs(1),
+            max_in_flight: 256,
         }
     }
 
@@ -82,8 +75,17 @@ impl UpstashStoreBuilder {
         let headers = self.headers()?;
         self.check_limits()?;
         let http = transport::store_client(&base, self.connect_timeout, self.command_timeout)?;
-        let client = RestClient::new(http, base, headers, self.token, self.command_timeout, self.max_in_flight);
-        Ok(UpstashStore(Arc::new(client)))
+        Ok(UpstashStore(Arc::new(RestClient {
+            http,
+            url: base,
+            headers,
+            token: self.token,
+            sync_token: Mutex::default(),
+            slots: Semaphore::new(self.max_in_flight),
+            command_timeout: self.command_timeout,
+            refuses_flags: AtomicBool::new(false),
+            loss: KeptLoss::default(),
+        })))
     }
 
     fn headers(&self) -> Result<HeaderMap, BuildError> {

@@ -21,13 +21,13 @@ use tokio::time::{Instant, timeout};
 
 use super::failure::{self, CommandFailure, CommandRefusal};
 use super::script::{LOCKING, PLAIN, RestScript};
-use super::wire::{self, RestAnswer, Text, Verb};
+use super::wire::{self, Text, Verb};
 use crate::accessors::partial_debug;
 use crate::http::object::Object;
 use crate::http::retry_after;
 use crate::http::transport::{self, HttpReply};
-use crate::store::StoreError;
 use crate::store::disk::KeptLoss;
+use crate::store::{StoreError, Swap};
 
 /// A value of 1 MiB, encoded by us and again by the server, with what stands around it.
 const MAX_BODY: usize = 2 << 20;
@@ -40,42 +40,21 @@ const MAX_SYNC_TOKEN: usize = 512;
 
 /// One database behind its REST interface.
 pub(super) struct RestClient {
-    http: Client,
+    pub(super) http: Client,
     pub(super) url: Url,
-    headers: HeaderMap,
-    token: Box<str>,
+    pub(super) headers: HeaderMap,
+    pub(super) token: String,
     /// The latest that came.
-    sync_token: Mutex<Option<HeaderValue>>,
-    slots: Semaphore,
+    pub(super) sync_token: Mutex<Option<HeaderValue>>,
+    pub(super) slots: Semaphore,
     pub(super) command_timeout: Duration,
     /// Set once the server has refused the script that locks its key alone.
-    refuses_flags: AtomicBool,
+    pub(super) refuses_flags: AtomicBool,
     pub(super) loss: KeptLoss,
 }
 
 impl RestClient {
-    pub(super) fn new(
-        http: Client,
-        url: Url,
-        headers: HeaderMap,
-        token: String,
-        command_timeout: Duration,
-        max_in_flight: usize,
-    ) -> Self {
-        Self {
-            http,
-            url,
-            headers,
-            token: token.into(),
-            sync_token: Mutex::new(None),
-            slots: Semaphore::new(max_in_flight),
-            command_timeout,
-            refuses_flags: AtomicBool::new(false),
-            loss: KeptLoss::default(),
-        }
-    }
-
-    pub(super) async fn verb(&self, key: &str, verb: Verb<'_>) -> Result<RestAnswer, StoreError> {
+    pub(super) async fn verb(&self, key: &str, verb: Verb<'_>) -> Result<Swap, StoreError> {
         Ok(self.bounded(self.run(key, verb)).await?)
     }
 
@@ -102,7 +81,7 @@ impl RestClient {
         Err(StoreError::not_sent(format!("`max_in_flight` requests were under way for {patience:?}")))
     }
 
-    pub(super) async fn run(&self, key: &str, verb: Verb<'_>) -> Result<RestAnswer, CommandFailure> {
+    pub(super) async fn run(&self, key: &str, verb: Verb<'_>) -> Result<Swap, CommandFailure> {
         let script = self.script();
         let known = self.ask(key, wire::run_script("EVALSHA", script.digest, key, verb)).await;
         if !matches!(known, Err(CommandFailure::NoScript)) {
@@ -120,7 +99,7 @@ impl RestClient {
         if self.refuses_flags.load(Ordering::Relaxed) { &PLAIN } else { &LOCKING }
     }
 
-    async fn ask(&self, key: &str, body: String) -> Result<RestAnswer, CommandFailure> {
+    async fn ask(&self, key: &str, body: String) -> Result<Swap, CommandFailure> {
         let reply = self.post(body).await?;
         let Text(result) = self.result(key, &reply)?;
         Ok(wire::answer(&result)?)

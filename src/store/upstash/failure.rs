@@ -13,46 +13,50 @@ const MAX_SAID: usize = 160;
 /// Shorter keys are not looked for in a text: they are found in any, and give nothing away.
 const MIN_ECHO: usize = 4;
 
-/// What Redis's own error codes mean for a call. All of them come before anything is done.
-const CODES: &[(&str, Meaning)] = &[
-    ("NOSCRIPT", Meaning::NoScript),
-    ("WRONGPASS", Meaning::Token),
-    ("NOAUTH", Meaning::Token),
-    ("NOPERM", Meaning::ReadOnly),
-    ("WRONGTYPE", Meaning::Foreign),
-    ("OOM", Meaning::Full),
-    ("READONLY", Meaning::Passing),
-    ("BUSY", Meaning::Passing),
-    ("LOADING", Meaning::Passing),
-    ("MASTERDOWN", Meaning::Passing),
-    ("CLUSTERDOWN", Meaning::Passing),
-    ("TRYAGAIN", Meaning::Passing),
+/// What Redis's own error codes mean for a call, and what it is told. All of them come before anything is done.
+const CODES: &[(&str, Meaning, &str)] = &[
+    ("NOSCRIPT", Meaning::NoScript, ""),
+    ("WRONGPASS", Meaning::Lasting, WRONG_TOKEN),
+    ("NOAUTH", Meaning::Lasting, WRONG_TOKEN),
+    ("NOPERM", Meaning::ReadOnly, READ_ONLY),
+    ("WRONGTYPE", Meaning::Lasting, FOREIGN),
+    ("OOM", Meaning::Lasting, "the database is full; make room or a larger one"),
+    ("READONLY", Meaning::Passing, BUSY),
+    ("BUSY", Meaning::Passing, BUSY),
+    ("LOADING", Meaning::Passing, BUSY),
+    ("MASTERDOWN", Meaning::Passing, BUSY),
+    ("CLUSTERDOWN", Meaning::Passing, BUSY),
+    ("TRYAGAIN", Meaning::Passing, BUSY),
 ];
 
 /// What Upstash says after a plain `ERR`.
-const PHRASES: &[(&str, Meaning)] = &[
-    ("max daily request limit", Meaning::Quota),
-    ("max requests limit", Meaning::Quota),
-    ("quota exceeded", Meaning::Quota),
-    ("max request size", Meaning::TooLarge),
-    ("max concurrent connections", Meaning::Passing),
-    ("commands per second", Meaning::Passing),
-    ("requests per second", Meaning::Passing),
-    ("allow-key-locking", Meaning::Flags),
-    ("compiling script", Meaning::Flags),
-    ("compilation", Meaning::Flags),
+const PHRASES: &[(&str, Meaning, &str)] = &[
+    ("max daily request limit", Meaning::Lasting, QUOTA),
+    ("max requests limit", Meaning::Lasting, QUOTA),
+    ("quota exceeded", Meaning::Lasting, QUOTA),
+    ("max request size", Meaning::Lasting, "the request is larger than the plan allows; raise the plan"),
+    ("max concurrent connections", Meaning::Passing, BUSY),
+    ("commands per second", Meaning::Passing, BUSY),
+    ("requests per second", Meaning::Passing, BUSY),
+    ("allow-key-locking", Meaning::Flags, FLAGS),
+    ("compiling script", Meaning::Flags, FLAGS),
+    ("compilation", Meaning::Flags, FLAGS),
 ];
+
+const WRONG_TOKEN: &str = "the token is refused; set the REST token of this database";
+const READ_ONLY: &str = "the token may not run scripts, as a read-only token may not; use the token that may write";
+const FOREIGN: &str = "something else than text is stored under this key; give payproof a database of its own";
+const QUOTA: &str = "the database's quota is used up; raise its plan";
+const BUSY: &str = "the server is busy";
+const FLAGS: &str = "the server cannot read the script";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Meaning {
     NoScript,
     Flags,
-    Token,
     ReadOnly,
-    Foreign,
-    Full,
-    Quota,
-    TooLarge,
+    /// It lasts until an operator changes something.
+    Lasting,
     /// It passes by itself.
     Passing,
 }
@@ -109,29 +113,13 @@ pub(super) struct CommandRefusal<'r> {
 
 impl CommandRefusal<'_> {
     pub(super) fn failure(&self) -> CommandFailure {
-        match self.error.and_then(meaning) {
-            Some(Meaning::NoScript) => CommandFailure::NoScript,
-            Some(Meaning::Flags) => CommandFailure::Flags(self.refused("the server cannot read the script")),
-            Some(Meaning::ReadOnly) => CommandFailure::ReadOnly(StoreError::refused(
-                "the token may not run scripts, as a read-only token may not; use the token that may write",
-            )),
-            Some(Meaning::Token) => CommandFailure::Other(wrong_token()),
-            Some(Meaning::Foreign) => CommandFailure::Other(StoreError::refused(
-                "something else than text is stored under this key; give payproof a database of its own",
-            )),
-            Some(Meaning::Full) => {
-                CommandFailure::Other(self.refused("the database is full; make room or a larger one"))
-            }
-            Some(Meaning::Quota) => {
-                CommandFailure::Other(self.refused("the database's quota is used up; raise its plan"))
-            }
-            Some(Meaning::TooLarge) => {
-                CommandFailure::Other(self.refused("the request is larger than the plan allows; raise the plan"))
-            }
-            Some(Meaning::Passing) => {
-                CommandFailure::Other(self.with_wait(StoreError::not_sent(self.message("the server is busy"))))
-            }
-            None => CommandFailure::Other(self.by_status()),
+        let Some((meaning, what)) = self.error.and_then(meaning) else { return self.by_status().into() };
+        match meaning {
+            Meaning::NoScript => CommandFailure::NoScript,
+            Meaning::Flags => CommandFailure::Flags(self.refused(what)),
+            Meaning::ReadOnly => CommandFailure::ReadOnly(self.refused(what)),
+            Meaning::Lasting => self.refused(what).into(),
+            Meaning::Passing => self.with_wait(StoreError::not_sent(self.message(what))).into(),
         }
     }
 
@@ -139,7 +127,7 @@ impl CommandRefusal<'_> {
     fn by_status(&self) -> StoreError {
         let status = self.status;
         match status {
-            401 | 403 => wrong_token(),
+            401 | 403 => self.refused(WRONG_TOKEN),
             413 => self.refused("the request is larger than the server takes"),
             429 => self.with_wait(StoreError::not_sent(self.message("the server limits the rate of requests"))),
             // A server error may come after the work was done. So may a proxy's.
@@ -185,17 +173,12 @@ impl CommandRefusal<'_> {
 }
 
 /// Some servers put words of their own before Redis's, with a colon.
-fn meaning(error: &str) -> Option<Meaning> {
-    let starts = |(code, meaning): &(&str, Meaning)| {
-        let found = error.split(": ").any(|part| part.split(' ').next() == Some(code));
-        found.then_some(*meaning)
-    };
-    let says = |(phrase, meaning): &(&str, Meaning)| error.to_ascii_lowercase().contains(phrase).then_some(*meaning);
-    CODES.iter().find_map(starts).or_else(|| PHRASES.iter().find_map(says))
-}
-
-fn wrong_token() -> StoreError {
-    StoreError::refused("the token is refused; set the REST token of this database")
+fn meaning(error: &str) -> Option<(Meaning, &'static str)> {
+    let starts = |code: &str| error.split(": ").any(|part| part.split(' ').next() == Some(code));
+    let lower = error.to_ascii_lowercase();
+    let coded = CODES.iter().find(|(code, ..)| starts(code));
+    let (_, meaning, what) = coded.or_else(|| PHRASES.iter().find(|(phrase, ..)| lower.contains(phrase)))?;
+    Some((*meaning, what))
 }
 
 #[cfg(test)]
@@ -229,35 +212,6 @@ mod tests {
             }
             assert!(matches!(failure(status, "NOPERM this user has no permissions"), CommandFailure::ReadOnly(_)));
         }
-    }
-
-    #[test]
-    fn what_waiting_does_not_mend_is_refused() {
-        for (text, advice) in [
-            ("WRONGPASS invalid or missing auth token", "set the REST token"),
-            ("ERR max daily request limit exceeded. Limit: 10000, Usage: 10000.", "raise its plan"),
-            ("ERR max requests limit exceeded. Limit: 500000, Usage: 500000.", "raise its plan"),
-            ("ERR DB capacity quota exceeded", "raise its plan"),
-            ("ERR max request size exceeded", "raise the plan"),
-            ("OOM command not allowed when used memory > 'maxmemory'", "make room"),
-            ("WRONGTYPE Operation against a key holding the wrong kind of value", "database of its own"),
-            ("ERR something new", "something new"),
-        ] {
-            let error = StoreError::from(failure(400, text));
-            assert!(error.is_refused() && error.to_string().contains(advice), "{text}: {error}");
-        }
-    }
-
-    #[test]
-    fn what_passes_did_nothing() {
-        for text in ["LOADING Redis is loading", "READONLY You can't write", "ERR max concurrent connections exceeded"]
-        {
-            let error = StoreError::from(failure(400, text));
-            assert!(!error.is_refused() && !error.is_outcome_unknown(), "{text}: {error}");
-        }
-        let error = page(429, "slow down");
-        assert!(!error.is_refused() && !error.is_outcome_unknown(), "{error}");
-        assert_eq!(error.retry_after(), Some(Duration::from_secs(7)));
     }
 
     #[test]

@@ -1,6 +1,9 @@
-//! A look at the database itself.
+//! A look at the database itself, and what a restart of the server behind the REST interface may lose.
+//!
+//! Upstash states the loss of its service. Behind any other host may be any server, with a bridge before it: that one
+//! is asked, as `RedisStore` asks.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use serde_json::Value;
 use tokio::time::Instant;
@@ -9,7 +12,10 @@ use super::client::RestClient;
 use super::failure::CommandFailure;
 use super::script::PLAIN;
 use super::wire::{self, Verb};
-use crate::store::{Inspection, StoreError, StoreFinding};
+use crate::moment::since_1970;
+use crate::store::disk::{Disk, PATTERNS, stated_by_service};
+use crate::store::server_info::info_field;
+use crate::store::{Inspection, RestartLoss, StoreError, StoreFinding};
 
 /// Read and never written, so that a look leaves nothing behind.
 const KEY: &str = "payproof:inspection";
@@ -17,11 +23,8 @@ const KEY: &str = "payproof:inspection";
 /// A round trip over this share of the time-out leaves too little for a bad moment.
 const SLOW_SHARE: u32 = 4;
 
-/// TIME is good to a second once it has traveled.
-const CLOCK_TOLERANCE: Duration = Duration::from_secs(1);
-
-/// The oldest version that is tested with.
-const OLDEST: (u32, u32) = (6, 2);
+/// Each request has a connection of its own as far as is known here, so the loss is kept by time alone.
+const ANY_CONNECTION: u64 = 0;
 
 impl RestClient {
     pub(super) async fn inspect(&self, server: &str) -> Result<Inspection, StoreError> {
@@ -45,80 +48,45 @@ impl RestClient {
             inspection.findings.push(StoreFinding::Slow { latency });
         }
         inspection.restart_loss = self.look_at_disk().await.unwrap_or_default();
-        self.look_at_info(&mut inspection).await;
-        self.look_at_clock(&mut inspection).await;
+        // What is refused or lost is not known, which is a finding.
+        let info = self.plain(&["INFO"]).await.ok().and_then(|info| wire::with_line_ends(&info)).unwrap_or_default();
+        inspection.read_version(&info);
+        inspection.read_policy(info_field(&info, "maxmemory_policy"));
+        inspection.read_role(&info);
+        let before = since_1970();
+        let time = self.plain(&["TIME"]).await.ok();
+        let theirs = time.as_ref().and_then(|time| time.get(0)).and_then(wire::number);
+        inspection.read_clock(theirs.map(Duration::from_secs), [before, since_1970()]);
         inspection.findings.push(StoreFinding::BestEffort);
         Ok(inspection)
     }
 
-    async fn look_at_info(&self, inspection: &mut Inspection) {
-        let result = self.command(&["INFO"]).await;
-        let info = result.as_ref().and_then(Value::as_str).and_then(wire::with_line_ends).unwrap_or_default();
-        let field = |name: &str| info.lines().find_map(|line| line.trim().strip_prefix(name)?.strip_prefix(':'));
-        let findings = &mut inspection.findings;
-        match field("valkey_version").or_else(|| field("redis_version")) {
-            Some(version) => {
-                inspection.version = Some(version.into());
-                if is_old(version) {
-                    findings.push(StoreFinding::OldServer { version: version.into() });
-                }
+    pub(super) async fn restart_loss(&self) -> Result<RestartLoss, StoreError> {
+        self.loss.recent(ANY_CONNECTION, self.look_at_disk()).await
+    }
+
+    /// A command that is refused leaves something unsaid.
+    async fn look_at_disk(&self) -> Result<RestartLoss, StoreError> {
+        if let Some(stated) = self.url.host_str().and_then(stated_by_service) {
+            return Ok(stated);
+        }
+        let mut disk = Disk::default();
+        for pattern in PATTERNS {
+            let reply = self.unless_refused(&["CONFIG", "GET", pattern]).await?;
+            for (name, value) in reply.as_ref().map(wire::pairs).unwrap_or_default() {
+                disk.add_setting(&name, &value);
             }
-            None => findings.push(unknown("the server's version")),
         }
-        match field("maxmemory_policy") {
-            Some("noeviction") => {}
-            Some(policy) => findings.push(StoreFinding::Evicts { policy: policy.into() }),
-            None => findings.push(unknown("whether the database evicts")),
-        }
-        if field("role") == Some("slave") {
-            findings.push(StoreFinding::Replica);
-        }
+        let reply = self.unless_refused(&["INFO", "persistence"]).await?;
+        disk.set_info(&reply.as_ref().and_then(wire::with_line_ends).unwrap_or_default());
+        Ok(disk.restart_loss())
     }
 
-    async fn look_at_clock(&self, inspection: &mut Inspection) {
-        let before = unix_now();
-        let result = self.command(&["TIME"]).await;
-        let after = unix_now();
-        let seconds = result.as_ref().and_then(|time| time.get(0)).and_then(wire::number);
-        let Some(theirs) = seconds.map(Duration::from_secs) else {
-            return inspection.findings.push(unknown("the server's clock"));
-        };
-        // Between the two, whenever it was.
-        let by = before.saturating_sub(theirs).max(theirs.saturating_sub(after));
-        if by > CLOCK_TOLERANCE {
-            inspection.findings.push(StoreFinding::ClockDiffers { by });
-        }
-    }
-
-    /// The result of a plain command, unless it is refused or lost: then it is not known, which is a finding.
-    async fn command(&self, arguments: &[&str]) -> Option<Value> {
-        self.plain(arguments).await.ok()
-    }
-}
-
-fn unknown(what: &str) -> StoreFinding {
-    StoreFinding::Unknown { what: what.into() }
-}
-
-fn is_old(version: &str) -> bool {
-    let mut numbers = version.split('.').map_while(|part| part.parse::<u32>().ok());
-    numbers.next().is_some_and(|major| (major, numbers.next().unwrap_or(0)) < OLDEST)
-}
-
-fn unix_now() -> Duration {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn versions_are_compared_as_numbers() {
-        for (version, old) in
-            [("6.0.16", true), ("6.2.0", false), ("7.0.15", false), ("10.1", false), ("5", true), ("", false)]
-        {
-            assert_eq!(is_old(version), old, "{version}");
+    /// What is lost is no refusal: it may be said the next time.
+    async fn unless_refused(&self, arguments: &[&str]) -> Result<Option<Value>, StoreError> {
+        match self.plain(arguments).await {
+            Err(error) if error.is_refused() => Ok(None),
+            answer => answer.map(Some),
         }
     }
 }

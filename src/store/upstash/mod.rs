@@ -4,7 +4,6 @@ mod builder;
 mod client;
 mod failure;
 mod inspect;
-mod restart_loss;
 mod script;
 mod wire;
 
@@ -13,7 +12,7 @@ use std::time::Duration;
 
 pub use self::builder::UpstashStoreBuilder;
 use self::client::RestClient;
-use self::wire::{RestAnswer, Verb};
+use self::wire::Verb;
 use super::{Claim, Durability, Extras, Inspection, RestartLoss, Store, StoreError, Stored, Swap, ttl_millis};
 use crate::settings::build_error::BuildError;
 
@@ -91,36 +90,32 @@ impl UpstashStore {
     pub fn builder_vercel_kv(url: impl Into<String>, token: impl Into<String>) -> UpstashStoreBuilder {
         UpstashStoreBuilder::new("Vercel KV REST URL", url.into(), "Vercel KV REST token", token.into())
     }
-
-    async fn swap(&self, key: &str, verb: Verb<'_>) -> Result<Swap, StoreError> {
-        match self.0.verb(key, verb).await? {
-            RestAnswer::Done => Ok(Swap::Swapped),
-            other => other.stored().map(Swap::Lost),
-        }
-    }
 }
 
 impl Store for UpstashStore {
     async fn get(&self, key: &str) -> Result<Option<Stored>, StoreError> {
-        self.0.verb(key, Verb::Get).await?.stored()
+        match self.0.verb(key, Verb::Get).await? {
+            Swap::Lost(stored) => Ok(stored),
+            Swap::Swapped => Err(wire::unexpected()),
+        }
     }
 
     async fn claim(&self, key: &str, value: &[u8], ttl: Duration) -> Result<Claim, StoreError> {
         check(value)?;
         match self.0.verb(key, Verb::Claim { value, ttl_millis: ttl_millis(ttl)? }).await? {
-            RestAnswer::Done => Ok(Claim::Claimed),
-            RestAnswer::Held(stored) => Ok(Claim::Held(stored)),
-            RestAnswer::Nothing => Err(wire::unexpected()),
+            Swap::Swapped => Ok(Claim::Claimed),
+            Swap::Lost(Some(stored)) => Ok(Claim::Held(stored)),
+            Swap::Lost(None) => Err(wire::unexpected()),
         }
     }
 
     async fn replace(&self, key: &str, expected: &[u8], value: &[u8], ttl: Duration) -> Result<Swap, StoreError> {
         check(value)?;
-        self.swap(key, Verb::Replace { expected, value, ttl_millis: ttl_millis(ttl)? }).await
+        self.0.verb(key, Verb::Replace { expected, value, ttl_millis: ttl_millis(ttl)? }).await
     }
 
     async fn remove(&self, key: &str, expected: &[u8]) -> Result<Swap, StoreError> {
-        self.swap(key, Verb::Remove { expected }).await
+        self.0.verb(key, Verb::Remove { expected }).await
     }
 
     /// What the protocol implies: a server that all can reach, and replicas that are written to later.

@@ -59,6 +59,7 @@ async fn each_refusal_says_what_to_do() {
     let error = |status, text: &str| Fault::Error(status, text.to_owned());
     for (fault, advice) in [
         (Fault::QuotaUsedUp, "raise its plan"),
+        (error(400, "ERR max requests limit exceeded. Limit: 500000, Usage: 500000."), "raise its plan"),
         (error(400, "ERR DB capacity quota exceeded"), "raise its plan"),
         (error(413, "ERR max request size exceeded"), "raise the plan"),
         (error(400, "OOM command not allowed"), "make room"),
@@ -75,6 +76,7 @@ async fn each_refusal_says_what_to_do() {
         Fault::TooManyRequests { retry_after: Some(Duration::from_secs(7)) },
         Fault::TooManyRequests { retry_after: None },
         error(400, "LOADING the dataset"),
+        error(400, "READONLY You can't write"),
         error(400, "ERR max concurrent connections exceeded"),
     ] {
         server.script([fault.clone()]);

@@ -1,0 +1,82 @@
+//! What a server of the Redis family says of itself, and what follows from it for a look at the store.
+
+use std::time::Duration;
+
+use super::{Inspection, StoreFinding};
+
+/// Clocks further apart than this make log lines hard to read.
+const CLOCK_TOLERANCE: Duration = Duration::from_secs(1);
+
+/// The oldest version that is tested.
+const OLDEST: (u32, u32) = (6, 2);
+
+/// The field of this name in a reply to `INFO`.
+pub(super) fn info_field<'i>(info: &'i str, name: &str) -> Option<&'i str> {
+    info.lines().find_map(|line| line.trim().strip_prefix(name)?.strip_prefix(':'))
+}
+
+/// What a server does not say is a finding as well.
+impl Inspection {
+    /// Takes in the version that a reply to `INFO` says.
+    pub(super) fn read_version(&mut self, info: &str) {
+        let (valkey, redis) = (info_field(info, "valkey_version"), info_field(info, "redis_version"));
+        let is_redis = valkey.is_none() && (redis.is_some() || *self.server == *"redis");
+        self.version = valkey.or(redis).map(Into::into).or(self.version.take());
+        match &self.version {
+            None => self.unknown("the server's version"),
+            Some(version) if is_redis && is_old(version) => {
+                self.findings.push(StoreFinding::OldServer { version: version.clone() });
+            }
+            Some(_) => {}
+        }
+    }
+
+    /// Takes in the role that a reply to `INFO` says.
+    pub(super) fn read_role(&mut self, info: &str) {
+        if info_field(info, "role") == Some("slave") && !self.findings.contains(&StoreFinding::Replica) {
+            self.findings.push(StoreFinding::Replica);
+        }
+    }
+
+    /// Takes in the setting `maxmemory-policy`.
+    pub(super) fn read_policy(&mut self, policy: Option<&str>) {
+        match policy {
+            Some("noeviction") => {}
+            Some(policy) => self.findings.push(StoreFinding::Evicts { policy: policy.into() }),
+            None => self.unknown("whether the server evicts (`INFO memory`)"),
+        }
+    }
+
+    /// Takes in the server's clock, which was read between these two times of this machine's. All are since 1970.
+    pub(super) fn read_clock(&mut self, theirs: Option<Duration>, [before, after]: [Duration; 2]) {
+        let Some(theirs) = theirs else { return self.unknown("the server's clock (`TIME`)") };
+        let by = before.saturating_sub(theirs).max(theirs.saturating_sub(after));
+        if by > CLOCK_TOLERANCE {
+            self.findings.push(StoreFinding::ClockDiffers { by });
+        }
+    }
+
+    fn unknown(&mut self, what: &str) {
+        self.findings.push(StoreFinding::Unknown { what: what.into() });
+    }
+}
+
+fn is_old(version: &str) -> bool {
+    let mut numbers = version.split('.').map_while(|part| part.parse::<u32>().ok());
+    numbers.next().is_some_and(|major| (major, numbers.next().unwrap_or(0)) < OLDEST)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_old;
+
+    #[test]
+    fn versions_are_compared_as_numbers() {
+        for version in ["5", "5.0.14", "6.0.16"] {
+            assert!(is_old(version), "{version}");
+        }
+        for version in ["6.2.0", "7.0.15", "10.1", ""] {
+            assert!(!is_old(version), "{version}");
+        }
+    }
+}

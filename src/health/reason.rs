@@ -1,40 +1,61 @@
 //! One thing that a health page says.
 
-use std::fmt;
 use std::time::Duration;
 
 use crate::ledger::RecordKind;
 use crate::store::{Severity, StoreFinding};
 
 /// Something that keeps a validator from doing all it could, or that is good to know. Display says what to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum HealthReason {
     /// The provider does not answer, and is not asked for the moment.
+    #[error("the provider does not answer and is not asked for a while; look at its status page")]
     BreakerOpen,
     /// The provider did not answer, and a few calls find out whether it does again.
+    #[error("a few calls find out whether the provider answers again; wait for them")]
     BreakerHalfOpen,
     /// Guarded calls fail, and are not made for the moment, or a few of them find out. Look-ups are none of those.
+    #[error("guarded calls got no answer and are not made for a while; look at the operations that are indeterminate")]
     GuardedBreakerOpen,
     /// The provider limits this account's rate, and look-ups or guarded calls wait, or both.
+    #[error("the provider limits this account's rate for another {wait:.1?}; send less, or ask it for more")]
     RateLimited {
         /// For so long.
         wait: Duration,
     },
     /// So many calls failed that none is tried again.
+    #[error("too many calls failed for any to be tried again; look at the last attempts' errors")]
     BudgetEmpty,
     /// Something about the store.
+    #[error("{0}")]
     Store(StoreFinding),
     /// Webhooks delivered events of other accounts, for which no handler ran.
+    #[error(
+        "{deliveries} webhook deliveries were of other accounts, and no handler ran for them; give those accounts \
+         endpoints of their own, say with `other_accounts` what to do, or name the account if it is this one's"
+    )]
     OtherAccounts {
         /// How many deliveries, since the validator was built.
         deliveries: u64,
     },
     /// Other processes do not hear of a forgotten payment.
+    #[error(
+        "`forget` reaches this process only, and others go on serving what they have in memory; with more than one \
+         process, set a shared store"
+    )]
     ForgetIsLocal,
     /// `PAYPROOF_DISABLE_IDEMPOTENCY_CHECKS` (or the same without `PAYPROOF_`) is on, and an idempotency layer was built.
+    #[error(
+        "idempotency layers are switched off, so duplicate requests run again; unset PAYPROOF_DISABLE_IDEMPOTENCY_CHECKS \
+         and DISABLE_IDEMPOTENCY_CHECKS, and start anew"
+    )]
     ChecksDisabled,
     /// Indeterminate operations, which the provider may have executed or not, have been waiting for more than a minute.
+    #[error(
+        "it is unknown whether {operations} operation(s) were executed, the oldest for {oldest:.0?}; look at the provider \
+         and resolve them"
+    )]
     Indeterminate {
         /// How many there are, younger ones included.
         operations: u64,
@@ -42,9 +63,15 @@ pub enum HealthReason {
         oldest: Duration,
     },
     /// Whether there are such operations could not be found out.
+    #[error("the list of indeterminate operations could not be read; look at the store and the last warnings")]
     IndeterminateUnknown,
     /// Records of some kinds are accepted without a seal, although `record_keys` is set: who can write to the store can
     /// forge them.
+    #[error(
+        "for {since:.0?} unsigned records have been accepted ({}); take their kinds off `accept_unsigned_records` once \
+         their retention has passed",
+        kinds.iter().map(|kind| kind.as_str()).collect::<Vec<_>>().join(", ")
+    )]
     UnsignedAccepted {
         /// The kinds.
         kinds: Box<[RecordKind]>,
@@ -52,6 +79,11 @@ pub enum HealthReason {
         since: Duration,
     },
     /// The store held records that no key of `record_keys` opens, and calls that read them failed.
+    #[error(
+        "no key opened {reads} record(s) that were read ({}); give all processes the same `record_keys`, and keep an old \
+         key for as long as its records live",
+        kind.as_str()
+    )]
     RecordsNotOpened {
         /// What the records are about.
         kind: RecordKind,
@@ -59,6 +91,7 @@ pub enum HealthReason {
         reads: u64,
     },
     /// Nine tenths of the idempotency keys allowed are held.
+    #[error("{held} of {limit} idempotency keys are held, and further ones get an error; raise `max_keys`")]
     KeysNearlyFull {
         /// Keys held.
         held: usize,
@@ -98,73 +131,6 @@ impl HealthReason {
             | Self::Store(StoreFinding::NotShared | StoreFinding::Volatile) => false,
             Self::Store(finding) => finding.severity() >= Severity::Warning,
             _ => true,
-        }
-    }
-}
-
-impl fmt::Display for HealthReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::BreakerOpen => {
-                f.write_str("the provider does not answer and is not asked for a while; look at its status page")
-            }
-            Self::BreakerHalfOpen => {
-                f.write_str("a few calls find out whether the provider answers again; wait for them")
-            }
-            Self::GuardedBreakerOpen => f.write_str(
-                "guarded calls got no answer and are not made for a while; look at the operations that are indeterminate",
-            ),
-            Self::RateLimited { wait } => {
-                write!(
-                    f,
-                    "the provider limits this account's rate for another {wait:.1?}; send less, or ask it for more"
-                )
-            }
-            Self::BudgetEmpty => {
-                f.write_str("too many calls failed for any to be tried again; look at the last attempts' errors")
-            }
-            Self::Store(finding) => fmt::Display::fmt(finding, f),
-            Self::OtherAccounts { deliveries } => write!(
-                f,
-                "{deliveries} webhook deliveries were of other accounts, and no handler ran for them; give those accounts \
-                 endpoints of their own, say with `other_accounts` what to do, or name the account if it is this one's"
-            ),
-            Self::ForgetIsLocal => f.write_str(
-                "`forget` reaches this process only, and others go on serving what they have in memory; \
-                 with more than one process, set a shared store",
-            ),
-            Self::ChecksDisabled => f.write_str(
-                "idempotency layers are switched off, so duplicate requests run again; unset \
-                 PAYPROOF_DISABLE_IDEMPOTENCY_CHECKS and DISABLE_IDEMPOTENCY_CHECKS, and start anew",
-            ),
-            Self::Indeterminate { operations, oldest } => write!(
-                f,
-                "it is unknown whether {operations} operation(s) were executed, the oldest for {oldest:.0?}; \
-                 look at the provider and resolve them"
-            ),
-            Self::IndeterminateUnknown => f.write_str(
-                "the list of indeterminate operations could not be read; look at the store and the last warnings",
-            ),
-            Self::UnsignedAccepted { kinds, since } => {
-                let kinds = kinds.iter().map(|kind| kind.as_str()).collect::<Vec<_>>().join(", ");
-                write!(
-                    f,
-                    "for {since:.0?} unsigned records have been accepted ({kinds}); take their kinds off \
-                     `accept_unsigned_records` once their retention has passed"
-                )
-            }
-            Self::RecordsNotOpened { kind, reads } => write!(
-                f,
-                "no key opened {reads} record(s) that were read ({}); give all processes the same `record_keys`, and keep \
-                 an old key for as long as its records live",
-                kind.as_str()
-            ),
-            Self::KeysNearlyFull { held, limit } => {
-                write!(
-                    f,
-                    "{held} of {limit} idempotency keys are held, and further ones get an error; raise `max_keys`"
-                )
-            }
         }
     }
 }

@@ -1,53 +1,48 @@
 //! What a look at the store itself found.
 
-use std::fmt;
 use std::time::Duration;
 
 use super::RestartLoss;
+use crate::accessors::named;
 
-/// How bad a finding is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
-pub enum Severity {
-    /// Good to know.
-    Note,
-    /// It works, and may lose or delay something some day.
-    Warning,
-    /// It cannot work like this.
-    Error,
-}
-
-impl Severity {
-    /// A stable name.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Note => "note",
-            Self::Warning => "warning",
-            Self::Error => "error",
-        }
-    }
+named! {
+    /// How bad a finding is.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+    #[non_exhaustive]
+    pub enum Severity {
+        /// Good to know.
+        Note = "note",
+        /// It works, and may lose or delay something some day.
+        Warning = "warning",
+        /// It cannot work like this.
+        Error = "error",
+    } as_str(self: Self)
 }
 
 /// Something about a store that its user should know, as data. Display says what it is and what to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreFinding {
     /// The store does not answer.
+    #[error("the store does not answer ({reason}); check its address and state")]
     Unreachable {
         /// Why, in the store's words.
         reason: Box<str>,
     },
     /// The store deletes records before their time when it is full.
+    #[error("the eviction policy `{policy}` deletes records before their time; set `maxmemory-policy noeviction`")]
     Evicts {
         /// The eviction policy.
         policy: Box<str>,
     },
     /// This server is a replica: it is behind, and refuses to write.
+    #[error("this server is a replica; connect to the primary")]
     Replica,
     /// The credential may not write.
+    #[error("the credential may not write; use one that may")]
     ReadOnly,
     /// A restart of the store may lose what it acknowledged.
+    #[error("{}{}", loss.advice(), if loss.is_accepted(*stated) { "" } else { REFUSED })]
     RestartLoses {
         /// How much, as the store says.
         loss: RestartLoss,
@@ -55,41 +50,53 @@ pub enum StoreFinding {
         stated: Option<RestartLoss>,
     },
     /// A failover may lose the last acknowledged writes.
+    #[error("a failover may lose the last acknowledged writes; keep a UNIQUE column on the redemption key")]
     BestEffort,
     /// The records are this process's own.
+    #[error("other processes do not see these records; use a shared store")]
     NotShared,
     /// The records end with this process.
+    #[error("the records end with this process; use a durable store")]
     Volatile,
     /// The clocks differ. Nothing here compares them, but log lines will look out of order.
+    #[error("the store's clock differs by {by:?}; check its time service")]
     ClockDiffers {
         /// By how much.
         by: Duration,
     },
     /// The store's clock was set back while records stood in it: what they say counts as too old. Some of it may be older
     /// than it looks, where less than its true age was taken from it.
+    #[error(
+        "the store's clock was set back by {by:?} or more; what it held then counts as too old; slew its clock instead"
+    )]
     ClockSetBack {
         /// By how much, at least.
         by: Duration,
     },
     /// The store's clock jumped ahead while claims stood in it, and their leases end early. A process that met a claim
     /// before the jump goes by its own clock; one that meets it afterwards takes it over too early.
+    #[error("the store's clock jumped ahead by {by:?}, so leases ended early; slew its clock instead of stepping it")]
     ClockJumpedAhead {
         /// By how much, at least.
         by: Duration,
     },
     /// A round trip takes longer than it should.
+    #[error("a round trip took {latency:?}; move the store closer")]
     Slow {
         /// How long it took.
         latency: Duration,
     },
     /// The server is older than anything this was tested with.
+    #[error("version {version} is older than what is tested; use 6.2 or newer")]
     OldServer {
         /// Its version.
         version: Box<str>,
     },
     /// The store offers nothing beside its four verbs; see [`Extras`](super::Extras).
+    #[error("the store offers its four verbs alone; where it wraps another, hand on the other's `extras`")]
     NoExtras,
     /// Something could not be looked at, for want of a right.
+    #[error("{what} could not be looked at; allow it, or check by hand")]
     Unknown {
         /// What.
         what: Box<str>,
@@ -148,46 +155,6 @@ impl StoreFinding {
     }
 }
 
-impl fmt::Display for StoreFinding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unreachable { reason } => {
-                write!(f, "the store does not answer ({reason}); check its address and state")
-            }
-            Self::Evicts { policy } => write!(
-                f,
-                "the eviction policy `{policy}` deletes records before their time; set `maxmemory-policy noeviction`"
-            ),
-            Self::Replica => f.write_str("this server is a replica; connect to the primary"),
-            Self::ReadOnly => f.write_str("the credential may not write; use one that may"),
-            Self::RestartLoses { loss, stated } if loss.is_accepted(*stated) => f.write_str(loss.advice()),
-            Self::RestartLoses { loss, .. } => write!(f, "{}{REFUSED}", loss.advice()),
-            Self::BestEffort => f.write_str(
-                "a failover may lose the last acknowledged writes; keep a UNIQUE column on the redemption key",
-            ),
-            Self::NotShared => f.write_str("other processes do not see these records; use a shared store"),
-            Self::Volatile => f.write_str("the records end with this process; use a durable store"),
-            Self::ClockSetBack { by } => write!(
-                f,
-                "the store's clock was set back by {by:?} or more; what it held then counts as too old; slew its clock instead"
-            ),
-            Self::ClockJumpedAhead { by } => write!(
-                f,
-                "the store's clock jumped ahead by {by:?}, so leases ended early; slew its clock instead of stepping it"
-            ),
-            Self::ClockDiffers { by } => write!(f, "the store's clock differs by {by:?}; check its time service"),
-            Self::Slow { latency } => write!(f, "a round trip took {latency:?}; move the store closer"),
-            Self::OldServer { version } => {
-                write!(f, "version {version} is older than what is tested; use 6.2 or newer")
-            }
-            Self::NoExtras => f.write_str(
-                "the store offers its four verbs alone; where it wraps another, hand on the other's `extras`",
-            ),
-            Self::Unknown { what } => write!(f, "{what} could not be looked at; allow it, or check by hand"),
-        }
-    }
-}
-
 /// What follows from a loss that is not accepted.
 const REFUSED: &str =
     ", or state what may be lost with `restart_loses_at_most`; until then redemptions and unkeyed writes are refused";
@@ -214,13 +181,6 @@ impl Inspection {
     /// A look that found nothing so far.
     #[must_use]
     pub fn new(server: impl Into<Box<str>>, latency: Duration) -> Self {
-        Self {
-            server: server.into(),
-            version: None,
-            compare: None,
-            latency,
-            restart_loss: RestartLoss::Unknown,
-            findings: Vec::new(),
-        }
+        Self { server: server.into(), latency, ..Self::default() }
     }
 }

@@ -1,39 +1,31 @@
 //! What a restart of a store may lose.
 
-/// What a restart of a store may lose of what it has acknowledged.
-///
-/// A restart is a crash of the store's process or machine, and whatever brings it back from its disk. What a failover to
-/// another server may lose is said by [`Durability::best_effort`](super::Durability::best_effort).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum RestartLoss {
-    /// Nothing: each write is on the disk before it is acknowledged.
-    Nothing,
-    /// The writes of the last second, or of two when the disk is slow.
-    Second,
-    /// Everything since the store last brought its records to the disk: since a snapshot, which may be an hour old, or since
-    /// the operating system last emptied its buffers.
-    Snapshot,
-    /// Everything.
-    All,
-    /// The store does not say.
-    #[default]
-    Unknown,
+use crate::accessors::named;
+
+named! {
+    /// What a restart of a store may lose of what it has acknowledged.
+    ///
+    /// A restart is a crash of the store's process or machine, and whatever brings it back from its disk. What a failover to
+    /// another server may lose is said by [`Durability::best_effort`](super::Durability::best_effort).
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+    #[non_exhaustive]
+    pub enum RestartLoss {
+        /// Nothing: each write is on the disk before it is acknowledged.
+        Nothing = "nothing",
+        /// The writes of the last second, or of two when the disk is slow.
+        Second = "second",
+        /// Everything since the store last brought its records to the disk: since a snapshot, which may be an hour old, or
+        /// since the operating system last emptied its buffers.
+        Snapshot = "snapshot",
+        /// Everything.
+        All = "all",
+        /// The store does not say.
+        #[default]
+        Unknown = "unknown",
+    } as_str(self: Self)
 }
 
 impl RestartLoss {
-    /// A stable name.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Nothing => "nothing",
-            Self::Second => "second",
-            Self::Snapshot => "snapshot",
-            Self::All => "all",
-            Self::Unknown => "unknown",
-        }
-    }
-
     /// What is unknown may be as bad as anything, and stands before what is known to be refused: where one server of several
     /// says so much and another says nothing, the one that says it counts.
     const fn rank(self) -> u8 {

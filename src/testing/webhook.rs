@@ -12,6 +12,7 @@ use std::fmt;
 
 use serde_json::{Value, json};
 
+use crate::moment::since_1970;
 use crate::payment::facts::Mode;
 use crate::webhook;
 
@@ -32,7 +33,7 @@ pub fn sign(secret: &str, unix_seconds: u64, body: impl AsRef<[u8]>) -> String {
 /// The time in seconds since 1970, as an endpoint reads it.
 #[must_use]
 pub fn now() -> u64 {
-    webhook::since_1970().as_secs()
+    since_1970().as_secs()
 }
 
 /// The body of an event; `to_string` writes it as JSON.

@@ -4,9 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::accessors::{partial_debug, setters};
-use crate::account::Account;
 use crate::lookup::lookups::Forget;
-use crate::payment::facts::Mode;
 use crate::settings::build_error::BuildError;
 use crate::validator::Validator;
 
@@ -48,44 +46,37 @@ const LONGEST_LIFE: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 /// | `other_accounts` | [`OtherAccounts::Ignore`] |
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct StripeWebhooksBuilder {
-    account: Arc<Account>,
-    forget: Forget,
-    mode: Mode,
-    name: Box<str>,
+    /// Without its secrets, and what follows from the settings.
+    endpoint: Endpoint,
     /// As they were given.
     secrets: Vec<Box<str>>,
-    tolerance: Duration,
-    handler_timeout: Duration,
-    retention: Duration,
-    max_body: usize,
-    other_accounts: OtherAccounts,
 }
 
 impl StripeWebhooksBuilder {
     pub(super) fn new(validator: &Validator, name: Box<str>, secret: Box<str>) -> Self {
-        Self {
+        let endpoint = Endpoint {
             account: Arc::clone(&validator.0.account),
             forget: Forget::new(&validator.0),
             mode: validator.0.rules.mode,
             name,
-            secrets: vec![secret],
+            secrets: Vec::new(),
             tolerance: TOLERANCE,
             handler_timeout: HANDLER_TIMEOUT,
             retention: RETENTION,
             max_body: MAX_BODY,
             other_accounts: OtherAccounts::default(),
-        }
-    }
-
-    /// Takes signatures of another secret too, while secrets are rotated.
-    pub fn secret(mut self, secret: impl Into<Box<str>>) -> Self {
-        self.secrets.push(secret.into());
-        self
+            time_to_begin: Duration::ZERO,
+            lease: Duration::ZERO,
+        };
+        Self { endpoint, secrets: vec![secret] }
     }
 
     setters! {
+        /// Takes signatures of another secret too, while secrets are rotated.
+        pub fn secret(mut self, secret: impl Into<Box<str>>) => self.secrets.push(secret.into());
+
         /// How far the time of a signature may be from this machine's clock, either way. Default: 300 s. At least 1 s.
-        pub fn tolerance(mut self, tolerance: Duration) => self.tolerance = tolerance;
+        pub fn tolerance(mut self, tolerance: Duration) => self.endpoint.tolerance = tolerance;
 
         /// The longest a handler may take; it is then cut off by dropping its future. Default: 30 s.
         ///
@@ -93,20 +84,20 @@ impl StripeWebhooksBuilder {
         ///
         /// How long others wait before they take over from a process that crashed follows from it: this, six times the
         /// [`store_timeout`](crate::ValidatorBuilder::store_timeout), and 5 s.
-        pub fn handler_timeout(mut self, timeout: Duration) => self.handler_timeout = timeout;
+        pub fn handler_timeout(mut self, timeout: Duration) => self.endpoint.handler_timeout = timeout;
 
         /// How long it is remembered that an event was handled. Default: 30 days, as long as Stripe's dashboard sends
         /// an event again.
         ///
         /// At least twice the tolerance, so that a recorded request cannot be replayed, and more than a delivery takes.
-        pub fn retention(mut self, retention: Duration) => self.retention = retention;
+        pub fn retention(mut self, retention: Duration) => self.endpoint.retention = retention;
 
         /// The largest body, in bytes. Default: 1 MiB. Let the server that reads bodies stop there too.
-        pub fn max_body(mut self, bytes: usize) => self.max_body = bytes;
+        pub fn max_body(mut self, bytes: usize) => self.endpoint.max_body = bytes;
 
         /// What happens to events of other accounts than the validator's, once their payments are forgotten. Default:
         /// they are acknowledged and ignored.
-        pub fn other_accounts(mut self, other_accounts: OtherAccounts) => self.other_accounts = other_accounts;
+        pub fn other_accounts(mut self, other_accounts: OtherAccounts) => self.endpoint.other_accounts = other_accounts;
     }
 
     /// Checks every setting, and makes the endpoint.
@@ -115,54 +106,34 @@ impl StripeWebhooksBuilder {
     /// `Credential` when a secret is none of an endpoint's, `OutOfRange` when a setting is outside what makes sense,
     /// `Contradiction` when the retention is shorter than what it has to cover. No error repeats a secret.
     pub fn build(self) -> Result<StripeWebhooks, BuildError> {
-        BuildError::check_name("endpoint", &self.name)?;
-        let secrets = self.secrets.iter().map(|secret| SigningSecret::parse(secret)).collect::<Result<_, _>>();
-        let secrets =
+        let Self { mut endpoint, secrets } = self;
+        BuildError::check_name("endpoint", &endpoint.name)?;
+        let secrets = secrets.iter().map(|secret| SigningSecret::parse(secret)).collect::<Result<_, _>>();
+        endpoint.secrets =
             secrets.map_err(|rule| BuildError::Credential { what: "signing secret of the webhooks", rule })?;
-        if self.tolerance < Duration::from_secs(1) {
-            return Err(BuildError::out_of_range("tolerance", format!("{:?}", self.tolerance), "at least 1 s"));
+        let Endpoint { tolerance, handler_timeout, retention, max_body, .. } = endpoint;
+        let out_of_range =
+            |setting, value: Duration, rule| Err(BuildError::out_of_range(setting, format!("{value:?}"), rule));
+        if tolerance < Duration::from_secs(1) {
+            return out_of_range("tolerance", tolerance, "at least 1 s");
         }
-        if self.handler_timeout < Duration::from_millis(1) {
-            return Err(BuildError::out_of_range(
-                "handler_timeout",
-                format!("{:?}", self.handler_timeout),
-                "at least 1 ms",
-            ));
+        if handler_timeout < Duration::from_millis(1) {
+            return out_of_range("handler_timeout", handler_timeout, "at least 1 ms");
         }
-        if self.retention > LONGEST_LIFE {
-            return Err(BuildError::out_of_range("retention", format!("{:?}", self.retention), "at most 10 years"));
+        if retention > LONGEST_LIFE {
+            return out_of_range("retention", retention, "at most 10 years");
         }
-        if self.max_body == 0 {
+        if max_body == 0 {
             return Err(BuildError::out_of_range("max_body", "0".into(), "at least 1"));
         }
-        let store_timeout = self.account.ledger.timeout();
-        let time_to_begin = store_timeout.saturating_mul(CALLS_TO_BEGIN).saturating_add(LEASE_MARGIN);
+        let store_timeout = endpoint.account.ledger.timeout();
+        endpoint.time_to_begin = store_timeout.saturating_mul(CALLS_TO_BEGIN).saturating_add(LEASE_MARGIN);
         let time_to_end = store_timeout.saturating_mul(CALLS_TO_END);
-        let lease = time_to_begin.saturating_add(self.handler_timeout).saturating_add(time_to_end);
-        let to_cover =
-            [("twice the tolerance", self.tolerance.saturating_mul(2)), ("the longest delivery and 5 s", lease)];
-        for (shorter, shorter_value) in to_cover {
-            BuildError::check_order(shorter, shorter_value, "retention", self.retention)?;
-        }
-        Ok(StripeWebhooks(Arc::new(Endpoint {
-            account: self.account,
-            forget: self.forget,
-            mode: self.mode,
-            name: self.name,
-            secrets,
-            tolerance: self.tolerance,
-            handler_timeout: self.handler_timeout,
-            retention: self.retention,
-            max_body: self.max_body,
-            other_accounts: self.other_accounts,
-            time_to_begin,
-            lease,
-        })))
+        endpoint.lease = endpoint.time_to_begin.saturating_add(handler_timeout).saturating_add(time_to_end);
+        BuildError::check_order("twice the tolerance", tolerance.saturating_mul(2), "retention", retention)?;
+        BuildError::check_order("the longest delivery and 5 s", endpoint.lease, "retention", retention)?;
+        Ok(StripeWebhooks(Arc::new(endpoint)))
     }
 }
 
-// Shows no secret.
-partial_debug!(StripeWebhooksBuilder, self =>
-    endpoint: self.name, secrets: self.secrets.len(), tolerance: self.tolerance, handler_timeout: self.handler_timeout,
-    retention: self.retention, max_body: self.max_body, other_accounts: self.other_accounts
-);
+partial_debug!(StripeWebhooksBuilder, self => endpoint: self.endpoint, secrets: self.secrets.len());

@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::accessors::named;
 use crate::call::contained::{self, Broken};
 use crate::call::deadline::{Deadline, after};
 use crate::ledger::{
@@ -27,28 +28,18 @@ use super::error::{HandlerError, Rejection, WebhookError};
 use super::event::Event;
 use super::{Endpoint, OtherAccounts};
 
-/// What came of a delivery that is to be acknowledged with status 200.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Delivery {
-    /// The handler has succeeded, and that is recorded.
-    Handled,
-    /// An earlier delivery of the event was handled.
-    Duplicate,
-    /// The event is of the other mode than the validator's, or of another account. The handler did not run.
-    Ignored,
-}
-
-impl Delivery {
-    /// A stable name.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Handled => "handled",
-            Self::Duplicate => "duplicate",
-            Self::Ignored => "ignored",
-        }
-    }
+named! {
+    /// What came of a delivery that is to be acknowledged with status 200.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    #[non_exhaustive]
+    pub enum Delivery {
+        /// The handler has succeeded, and that is recorded.
+        Handled = "handled",
+        /// An earlier delivery of the event was handled.
+        Duplicate = "duplicate",
+        /// The event is of the other mode than the validator's, or of another account. The handler did not run.
+        Ignored = "ignored",
+    } as_str(self: Self)
 }
 
 /// A handler, whatever it is made of.

@@ -42,39 +42,47 @@ const MAX_MESSAGE: usize = 300;
 pub struct WebhookError(Box<Rejection>);
 
 /// Why a delivery is rejected.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub(super) enum Rejection {
+    #[error("there is no Stripe-Signature header; only Stripe may deliver here")]
     NoSignature,
+    #[error("the Stripe-Signature header {0}")]
     MalformedSignature(&'static str),
+    #[error("no signature fits the body; use this endpoint's secret, and the body byte for byte as it came")]
     SignatureMismatch,
-    OutOfTime {
-        by: Duration,
-        is_ahead: bool,
-        tolerance: Duration,
-    },
-    BodyTooLarge {
-        bytes: usize,
-        max_body: usize,
-    },
+    #[error(
+        "the signature is {by:?} {} this machine's clock, and {tolerance:?} are tolerated",
+        if *is_ahead { "ahead of" } else { "behind" }
+    )]
+    OutOfTime { by: Duration, is_ahead: bool, tolerance: Duration },
+    #[error("the body has {bytes} bytes, and {max_body} are allowed; raise `max_body`")]
+    BodyTooLarge { bytes: usize, max_body: usize },
+    #[error("the signed body is no event: it {0}")]
     NotAnEvent(&'static str),
     /// The event is of another account, and the endpoint refuses those.
+    #[error("the event is of another account; deliver it to that account's endpoint, or set `other_accounts`")]
     OtherAccount,
-    InProgress {
-        retry_after: Duration,
-    },
+    #[error("{}", in_progress("delivery of this event"))]
+    InProgress { retry_after: Duration },
     /// Nothing was done.
+    #[error("{}", .0.advice())]
     Store(LedgerError),
     /// The payment was not forgotten, so the handler did not run.
+    #[error("the store did not confirm that the payment is forgotten; deliver it again")]
     NotForgotten(LedgerError),
     /// The handler succeeded, and that could not be recorded.
+    #[error("the event was handled, and the store did not confirm that; deliver it again")]
     NotRecorded(Option<LedgerError>),
+    #[error("the handler failed; deliver it again")]
     Failed(HandlerError),
+    #[error("the handler panicked; deliver it again")]
     Panicked,
-    TimedOut {
-        limit: Duration,
-    },
+    #[error("the handler was cut off after {limit:?}; deliver it again")]
+    TimedOut { limit: Duration },
     /// The task is gone with its runtime.
+    #[error("{INTERRUPTED_TEXT}")]
     Interrupted,
+    #[error("{NO_RUNTIME_TEXT}")]
     NoRuntime,
 }
 
@@ -178,37 +186,7 @@ impl From<LedgerError> for WebhookError {
 
 impl fmt::Display for WebhookError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &*self.0 {
-            Rejection::NoSignature => f.write_str("there is no Stripe-Signature header; only Stripe may deliver here"),
-            Rejection::MalformedSignature(rule) => write!(f, "the Stripe-Signature header {rule}"),
-            Rejection::SignatureMismatch => f.write_str(
-                "no signature fits the body; use this endpoint's secret, and the body byte for byte as it came",
-            ),
-            Rejection::OutOfTime { by, is_ahead, tolerance } => {
-                let side = if *is_ahead { "ahead of" } else { "behind" };
-                write!(f, "the signature is {by:?} {side} this machine's clock, and {tolerance:?} are tolerated")
-            }
-            Rejection::BodyTooLarge { bytes, max_body } => {
-                write!(f, "the body has {bytes} bytes, and {max_body} are allowed; raise `max_body`")
-            }
-            Rejection::NotAnEvent(rule) => write!(f, "the signed body is no event: it {rule}"),
-            Rejection::OtherAccount => f.write_str(
-                "the event is of another account; deliver it to that account's endpoint, or set `other_accounts`",
-            ),
-            Rejection::InProgress { .. } => f.write_str(&in_progress("delivery of this event")),
-            Rejection::Store(error) => f.write_str(error.advice()),
-            Rejection::NotForgotten(_) => {
-                f.write_str("the store did not confirm that the payment is forgotten; deliver it again")
-            }
-            Rejection::NotRecorded(_) => {
-                f.write_str("the event was handled, and the store did not confirm that; deliver it again")
-            }
-            Rejection::Failed(_) => f.write_str("the handler failed; deliver it again"),
-            Rejection::Panicked => f.write_str("the handler panicked; deliver it again"),
-            Rejection::TimedOut { limit } => write!(f, "the handler was cut off after {limit:?}; deliver it again"),
-            Rejection::Interrupted => f.write_str(INTERRUPTED_TEXT),
-            Rejection::NoRuntime => f.write_str(NO_RUNTIME_TEXT),
-        }
+        fmt::Display::fmt(&self.0, f)
     }
 }
 

@@ -106,6 +106,7 @@ use tracing::{Instrument as _, Span};
 use crate::accessors::partial_debug;
 use crate::account::Account;
 use crate::lookup::lookups::Forget;
+use crate::moment::since_1970;
 use crate::payment::facts::Mode;
 use crate::telemetry::record_event;
 use crate::validator::Validator;
@@ -127,7 +128,6 @@ pub use error::WebhookError;
 pub use event::Event;
 #[cfg(feature = "test-util")]
 pub(crate) use signature::sign;
-pub(crate) use signature::since_1970;
 
 /// What an endpoint does with events of other accounts than its validator's, after their payments are forgotten.
 ///
@@ -150,7 +150,7 @@ pub enum OtherAccounts {
 /// One endpoint that Stripe delivers events to.
 ///
 /// It shares the validator's store and provider account. Clones cost one counter.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct StripeWebhooks(Arc<Endpoint>);
 
 /// What an endpoint is made of.
@@ -276,8 +276,8 @@ impl Endpoint {
 }
 
 // The endpoint and its settings, and no secret.
-partial_debug!(StripeWebhooks, self =>
-    provider: self.0.account.retrier.provider, endpoint: self.0.name, secrets: self.0.secrets.len(), tolerance: self.0.tolerance,
-    handler_timeout: self.0.handler_timeout, retention: self.0.retention, max_body: self.0.max_body,
-    other_accounts: self.0.other_accounts
+partial_debug!(Endpoint, self =>
+    provider: self.account.retrier.provider, name: self.name, secrets: self.secrets.len(), tolerance: self.tolerance,
+    handler_timeout: self.handler_timeout, retention: self.retention, max_body: self.max_body,
+    other_accounts: self.other_accounts
 );

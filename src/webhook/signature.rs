@@ -1,12 +1,12 @@
 //! Signatures as Stripe makes them: HMAC-SHA-256 over the time, a dot, and the body byte for byte.
 
-use std::fmt;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
 use super::error::{Rejection, WebhookError};
+use crate::accessors::partial_debug;
 
 /// What the secrets of endpoints start with. API keys and ids of endpoints, which are taken for them, do not.
 const PREFIX: &str = "whsec_";
@@ -46,12 +46,8 @@ impl SigningSecret {
     }
 }
 
-/// Shows nothing.
-impl fmt::Debug for SigningSecret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SigningSecret(…)")
-    }
-}
+// Shows nothing.
+partial_debug!(SigningSecret, self =>);
 
 /// The header that Stripe would send.
 #[cfg(feature = "test-util")]
@@ -59,11 +55,6 @@ pub(crate) fn sign(secret: &str, unix_seconds: u64, body: &[u8]) -> String {
     let time = unix_seconds.to_string();
     let signature = SigningSecret::of(secret).map(|secret| secret.over(&time, body).finalize().into_bytes());
     format!("t={time},v1={}", base16ct::lower::encode_string(&signature.unwrap_or_default()))
-}
-
-/// The time since 1970. A clock before that makes every signature one of the far future.
-pub(crate) fn since_1970() -> Duration {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
 }
 
 /// Checks that this very body was signed with one of the secrets, and not long before or after `now`.

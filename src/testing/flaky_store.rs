@@ -1,6 +1,6 @@
 //! A store that fails as networks and servers do, around one that does not.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::future::{Future, pending};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,6 +10,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use tokio::time::sleep;
 
+use crate::accessors::getters;
 use crate::store::{Claim, Durability, Extras, Inspection, RestartLoss, Store, StoreError, Stored, Swap};
 
 /// What a [`FlakyStore`] does on one call.
@@ -87,17 +88,27 @@ pub struct FlakyStore<S> {
 
 #[derive(Default)]
 struct Script {
-    of_verb: [VecDeque<StoreFault>; VERBS],
+    verbs: BTreeMap<StoreVerb, VerbScript>,
     of_any: VecDeque<StoreFault>,
     chances: Option<Chances>,
     always: Option<StoreFault>,
     durability: Option<Durability>,
     restart_loss: Option<RestartLoss>,
-    calls: [u64; VERBS],
-    executed: [u64; VERBS],
 }
 
-const VERBS: usize = 6;
+/// The script of one verb, and what became of its calls.
+#[derive(Default)]
+struct VerbScript {
+    steps: VecDeque<StoreFault>,
+    calls: u64,
+    executed: u64,
+}
+
+impl Script {
+    fn of(&mut self, verb: StoreVerb) -> &mut VerbScript {
+        self.verbs.entry(verb).or_default()
+    }
+}
 
 struct Chances {
     rng: StdRng,
@@ -133,9 +144,7 @@ impl<S> FlakyStore<S> {
 
     /// What the next calls of this verb do, in order.
     pub fn script(&self, verb: StoreVerb, faults: impl IntoIterator<Item = StoreFault>) {
-        if let Some(steps) = self.lock().of_verb.get_mut(verb as usize) {
-            steps.extend(faults);
-        }
+        self.lock().of(verb).steps.extend(faults);
     }
 
     /// What the next calls do, in order, whatever verb they are.
@@ -170,26 +179,25 @@ impl<S> FlakyStore<S> {
     /// Calls of this verb that started.
     #[must_use]
     pub fn calls(&self, verb: StoreVerb) -> u64 {
-        self.lock().calls.get(verb as usize).copied().unwrap_or_default()
+        self.lock().of(verb).calls
     }
 
     /// Calls of this verb that reached the other store.
     #[must_use]
     pub fn executed(&self, verb: StoreVerb) -> u64 {
-        self.lock().executed.get(verb as usize).copied().unwrap_or_default()
+        self.lock().of(verb).executed
     }
 
-    /// The other store, to look behind the scenes: a call to it is not counted, and does not fail on script.
-    #[must_use]
-    pub fn inner(&self) -> &S {
-        &self.store
+    getters! {
+        /// The other store, to look behind the scenes: a call to it is not counted, and does not fail on script.
+        pub fn inner(&self) -> &S => &self.store;
     }
 
     fn next(&self, verb: StoreVerb) -> StoreFault {
         let mut script = self.lock();
-        count(&mut script.calls, verb);
-        let scripted = script.of_verb.get_mut(verb as usize).and_then(VecDeque::pop_front);
-        let scripted = scripted.or_else(|| script.of_any.pop_front());
+        let own = script.of(verb);
+        own.calls = own.calls.saturating_add(1);
+        let scripted = own.steps.pop_front().or_else(|| script.of_any.pop_front());
         let drawn = scripted.or_else(|| script.chances.as_mut().and_then(Chances::draw));
         drawn.or(script.always).unwrap_or(StoreFault::None)
     }
@@ -202,7 +210,11 @@ impl<S> FlakyStore<S> {
         let fault = self.next(verb);
         let script = Arc::clone(&self.script);
         let execute = async move {
-            count(&mut lock(&script).executed, verb);
+            {
+                let mut script = lock(&script);
+                let own = script.of(verb);
+                own.executed = own.executed.saturating_add(1);
+            }
             call.await
         };
         match fault {
@@ -242,12 +254,6 @@ impl<S> FlakyStore<S> {
 
 fn lock(script: &Mutex<Script>) -> MutexGuard<'_, Script> {
     script.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn count(counts: &mut [u64; VERBS], verb: StoreVerb) {
-    if let Some(count) = counts.get_mut(verb as usize) {
-        *count = count.saturating_add(1);
-    }
 }
 
 fn lost(what: &str) -> StoreError {

@@ -70,16 +70,3 @@ impl fmt::Debug for RecordedRequest {
             .finish()
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn debug_hides_the_key_and_nothing_else() {
-        let raw = "GET /v1/x?y=1 HTTP/1.1\r\nAUTHORIZATION: Bearer sk_live_secret\r\nStripe-Account: acct_1\r\n\r\n";
-        let shown = RecordedRequest::parse(raw.as_bytes()).map(|request| format!("{request:?}")).unwrap_or_default();
-        assert!(!shown.contains("sk_live_secret"), "{shown}");
-        assert!(shown.contains("acct_1") && shown.contains("/v1/x") && shown.contains("[redacted]"), "{shown}");
-    }
-}

@@ -41,9 +41,10 @@ mod state;
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crate::accessors::{partial_debug, setters};
+use crate::accessors::{getters, partial_debug, setters};
 use crate::testing::loopback::Server;
 use state::SandboxState;
 
@@ -90,24 +91,20 @@ impl Sandbox {
         SandboxBuilder { seed: 0, faults: Faults::none(), latency: Duration::ZERO..Duration::ZERO }
     }
 
-    /// The server's base address, `http://127.0.0.1:PORT`, without a trailing slash.
-    #[must_use]
-    pub fn url(&self) -> String {
-        self.server.url()
-    }
-
     /// Inserts a payment, or replaces the one with its id.
     ///
     /// A script that waits for this payment is kept, and so is its request count.
     pub fn put(&self, payment: SandboxPayment) {
-        self.state.put(payment.id().to_owned(), body::PreparedBody::of(payment));
+        let id = payment.id.clone();
+        let kept = Arc::new(body::PreparedBody::of(payment));
+        self.state.book().file(&id).kept = Some(kept);
     }
 
     /// Removes a payment; requests about it are answered 404 from now on.
     ///
     /// A script that waits for this payment is kept, and so is its request count.
     pub fn remove(&self, id: &str) {
-        self.state.remove(id);
+        self.state.book().file(id).kept = None;
     }
 
     /// Makes the next requests about one payment misbehave, in order.
@@ -115,43 +112,45 @@ impl Sandbox {
     /// Adds to what is already scripted for it. After the last fault the payment is healthy again. The payment
     /// need not exist.
     pub fn script(&self, id: impl Into<String>, faults: impl IntoIterator<Item = Fault>) {
-        self.state.script(id.into(), faults);
+        // Collected first: the caller's iterator must not run under the lock.
+        let faults: Vec<Fault> = faults.into_iter().collect();
+        self.state.book().file(&id.into()).script.extend(faults);
     }
 
     /// Makes the next requests misbehave in order, whichever payment they ask about.
     ///
     /// Adds to what is already scripted so. A payment's own script goes first.
     pub fn script_any(&self, faults: impl IntoIterator<Item = Fault>) {
-        self.state.script_any(faults);
+        let faults: Vec<Fault> = faults.into_iter().collect();
+        self.state.book().script.extend(faults);
     }
 
     /// Replaces the faults that happen by chance; scripts are left as they are.
     pub fn set_faults(&self, faults: Faults) {
-        self.state.set_faults(faults);
-    }
-
-    /// How many requests were read, whatever was answered.
-    #[must_use]
-    pub fn requests(&self) -> u64 {
-        self.state.requests()
+        self.state.book().faults = faults;
     }
 
     /// How many requests asked about this payment, known or not, with a key or without.
     #[must_use]
     pub fn requests_for(&self, id: &str) -> u64 {
-        self.state.requests_for(id)
+        self.state.book().file(id).requests
     }
 
-    /// How many connections were accepted since the start.
-    #[must_use]
-    pub fn connections(&self) -> u64 {
-        self.state.connections()
-    }
+    getters! {
+        /// The server's base address, `http://127.0.0.1:PORT`, without a trailing slash.
+        pub fn url(&self) -> String => self.server.url();
 
-    /// The request that was read last; none before the first, or when it was not HTTP/1.x.
-    #[must_use]
-    pub fn last_request(&self) -> Option<RecordedRequest> {
-        self.state.last_request()
+        /// How many requests were read, whatever was answered.
+        pub fn requests(&self) -> u64 => self.state.book().requests;
+
+        /// How many connections were accepted since the start.
+        pub fn connections(&self) -> u64 => self.state.connections.load(Ordering::Relaxed);
+
+        /// The request that was read last; none before the first, or when it was not HTTP/1.x.
+        pub fn last_request(&self) -> Option<RecordedRequest> => {
+            let head = self.state.book().last_head.clone();
+            RecordedRequest::parse(&head)
+        };
     }
 
     /// Ends the server and returns once its port refuses connections.
@@ -201,7 +200,7 @@ impl SandboxBuilder {
         let state = Arc::new(SandboxState::new(self.seed, self.faults, self.latency));
         let shared = Arc::clone(&state);
         let server = Server::start(move |stream| {
-            shared.connected();
+            shared.connections.fetch_add(1, Ordering::Relaxed);
             server::converse(stream, Arc::clone(&shared))
         });
         Ok(Sandbox { state, server: server.await? })

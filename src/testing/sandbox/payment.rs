@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::accessors::setters;
+use crate::accessors::{getters, setters};
 use crate::testing::loopback::date;
 
 /// How long an authorization lasts when nothing else was set: Stripe's usual seven days, in seconds.
@@ -32,6 +32,15 @@ pub(super) enum Stage {
     Failed,
     Authorized,
     Captured,
+}
+
+/// Constructors for the statuses of Stripe.
+macro_rules! of_status {
+    ($($(#[$doc:meta])* $name:ident $status:literal;)*) => {
+        $($(#[$doc])* pub fn $name(id: &str, amount: u64, currency: &str) -> Self {
+            Self::status(id, amount, currency, $status)
+        })*
+    };
 }
 
 /// A payment as the sandbox knows it, answered as a Stripe payment intent.
@@ -74,29 +83,29 @@ pub struct SandboxPayment {
 }
 
 impl SandboxPayment {
-    /// Status `succeeded`: everything was received.
-    pub fn paid(id: &str, amount: u64, currency: &str) -> Self {
-        Self::status(id, amount, currency, "succeeded")
-    }
+    of_status! {
+        /// Status `succeeded`: everything was received.
+        paid "succeeded";
 
-    /// Status `processing`, with a pending charge and nothing received.
-    pub fn processing(id: &str, amount: u64, currency: &str) -> Self {
-        Self::status(id, amount, currency, "processing")
-    }
+        /// Status `processing`, with a pending charge and nothing received.
+        processing "processing";
 
-    /// Status `requires_action`, with a redirect as the next action and no charge.
-    pub fn requires_action(id: &str, amount: u64, currency: &str) -> Self {
-        Self::status(id, amount, currency, "requires_action")
-    }
+        /// Status `requires_action`, with a redirect as the next action and no charge.
+        requires_action "requires_action";
 
-    /// Status `requires_confirmation`, without a charge.
-    pub fn requires_confirmation(id: &str, amount: u64, currency: &str) -> Self {
-        Self::status(id, amount, currency, "requires_confirmation")
-    }
+        /// Status `requires_confirmation`, without a charge.
+        requires_confirmation "requires_confirmation";
 
-    /// Status `requires_payment_method` without an earlier failure and without a charge.
-    pub fn requires_payment_method(id: &str, amount: u64, currency: &str) -> Self {
-        Self::status(id, amount, currency, "requires_payment_method")
+        /// Status `requires_payment_method` without an earlier failure and without a charge.
+        requires_payment_method "requires_payment_method";
+
+        /// Status `requires_capture`: everything is authorized, nothing is received.
+        ///
+        /// The charge's card details hold `capture_before`, seven days after `created` unless set.
+        requires_capture "requires_capture";
+
+        /// Status `canceled`, with the reason `requested_by_customer` and no charge.
+        canceled "canceled";
     }
 
     /// Status `requires_payment_method` after the card was declined.
@@ -106,18 +115,6 @@ impl SandboxPayment {
         let mut payment = Self::requires_payment_method(id, amount, currency);
         payment.stage = Stage::Failed;
         payment.outcome_type("issuer_declined").network_status("declined_by_network")
-    }
-
-    /// Status `requires_capture`: everything is authorized, nothing is received.
-    ///
-    /// The charge's card details hold `capture_before`, seven days after `created` unless set.
-    pub fn requires_capture(id: &str, amount: u64, currency: &str) -> Self {
-        Self::status(id, amount, currency, "requires_capture")
-    }
-
-    /// Status `canceled`, with the reason `requested_by_customer` and no charge.
-    pub fn canceled(id: &str, amount: u64, currency: &str) -> Self {
-        Self::status(id, amount, currency, "canceled")
     }
 
     /// Any status; one that Stripe does not have comes with the facts of a paid payment.
@@ -156,16 +153,9 @@ impl SandboxPayment {
         }
     }
 
-    /// The payment's id.
-    #[must_use]
-    pub fn id(&self) -> &str {
-        &self.id
-    }
-
-    /// Sets one metadata entry.
-    pub fn metadata(mut self, key: &str, value: &str) -> Self {
-        self.metadata.insert(key.to_owned(), value.to_owned());
-        self
+    getters! {
+        /// The payment's id.
+        pub fn id(&self) -> &str => &self.id;
     }
 
     /// Sets the metadata entry `store_id`.
@@ -179,6 +169,9 @@ impl SandboxPayment {
     }
 
     setters! {
+        /// Sets one metadata entry.
+        pub fn metadata(mut self, key: &str, value: &str) => self.metadata.insert(key.to_owned(), value.to_owned());
+
         /// Sets the customer's id; the default is null.
         pub fn customer(mut self, customer: &str) => self.customer = Some(customer.to_owned());
 
@@ -187,20 +180,17 @@ impl SandboxPayment {
 
         /// Sets the creation time in seconds since 1970; the default is now.
         pub fn created(mut self, unix: u64) => self.created = unix;
-    }
 
-    /// Sets what was received, in minor units; the charge's captured amount follows.
-    ///
-    /// Under `requires_capture` the rest stays capturable.
-    pub fn amount_received(mut self, minor: u64) -> Self {
-        self.received = minor;
-        if self.stage == Stage::Authorized {
-            self.capturable = self.amount.saturating_sub(minor);
-        }
-        self
-    }
+        /// Sets what was received, in minor units; the charge's captured amount follows.
+        ///
+        /// Under `requires_capture` the rest stays capturable.
+        pub fn amount_received(mut self, minor: u64) => {
+            self.received = minor;
+            if self.stage == Stage::Authorized {
+                self.capturable = self.amount.saturating_sub(minor);
+            }
+        };
 
-    setters! {
         /// Sets what may still be captured, in minor units.
         pub fn amount_capturable(mut self, minor: u64) => self.capturable = minor;
 
@@ -212,27 +202,16 @@ impl SandboxPayment {
 
         /// Marks the charge as disputed.
         pub fn disputed(mut self) => self.disputed = true;
-    }
 
-    /// Sets the charge's `outcome.risk_level`; the default is `normal`.
-    pub fn risk_level(mut self, level: &str) -> Self {
-        level.clone_into(&mut self.risk_level);
-        self
-    }
+        /// Sets the charge's `outcome.risk_level`; the default is `normal`.
+        pub fn risk_level(mut self, level: &str) => level.clone_into(&mut self.risk_level);
 
-    /// Sets the charge's `outcome.type`; the default is `authorized`.
-    pub fn outcome_type(mut self, kind: &str) -> Self {
-        kind.clone_into(&mut self.outcome_type);
-        self
-    }
+        /// Sets the charge's `outcome.type`; the default is `authorized`.
+        pub fn outcome_type(mut self, kind: &str) => kind.clone_into(&mut self.outcome_type);
 
-    /// Sets the charge's `outcome.network_status`; the default is `approved_by_network`.
-    pub fn network_status(mut self, status: &str) -> Self {
-        status.clone_into(&mut self.network_status);
-        self
-    }
+        /// Sets the charge's `outcome.network_status`; the default is `approved_by_network`.
+        pub fn network_status(mut self, status: &str) => status.clone_into(&mut self.network_status);
 
-    setters! {
         /// Sets the account that the money is transferred to; the default is no `transfer_data`.
         pub fn destination(mut self, account: &str) => self.destination = Some(account.to_owned());
 
@@ -246,12 +225,9 @@ impl SandboxPayment {
 
         /// Answers with this JSON instead of everything above, whether or not expansion is asked for.
         pub fn json(mut self, body: Value) => self.replacement = Some(body);
-    }
 
-    /// Leaves one top-level field out of the answer.
-    pub fn without(mut self, field: &str) -> Self {
-        self.left_out.push(field.to_owned());
-        self
+        /// Leaves one top-level field out of the answer.
+        pub fn without(mut self, field: &str) => self.left_out.push(field.to_owned());
     }
 
     /// When the authorization ends, in seconds since 1970.

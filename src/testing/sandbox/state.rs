@@ -1,6 +1,6 @@
 use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -9,7 +9,6 @@ use rand::{RngExt, SeedableRng};
 
 use super::body::PreparedBody;
 use super::fault::{Fault, Faults};
-use crate::testing::loopback::RecordedRequest;
 
 /// Spreads consecutive request numbers over all 64 bits: 2^64 divided by the golden ratio.
 const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
@@ -19,27 +18,27 @@ const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
 pub(super) struct SandboxState {
     seed: u64,
     latency: Range<Duration>,
-    connections: AtomicU64,
+    pub(super) connections: AtomicU64,
     /// Held for a few map operations at a time, never over an await.
     book: Mutex<Book>,
 }
 
 #[derive(Debug, Default)]
-struct Book {
-    files: HashMap<String, File>,
-    script: VecDeque<Fault>,
-    faults: Faults,
-    requests: u64,
+pub(super) struct Book {
+    files: HashMap<String, PaymentFile>,
+    pub(super) script: VecDeque<Fault>,
+    pub(super) faults: Faults,
+    pub(super) requests: u64,
     /// Raw, and parsed only when asked for: recording must not cost the healthy answer allocations.
-    last_head: Vec<u8>,
+    pub(super) last_head: Vec<u8>,
 }
 
 /// Everything about one payment id, whether or not the payment exists.
 #[derive(Debug, Default)]
-struct File {
-    kept: Option<Arc<PreparedBody>>,
-    script: VecDeque<Fault>,
-    requests: u64,
+pub(super) struct PaymentFile {
+    pub(super) kept: Option<Arc<PreparedBody>>,
+    pub(super) script: VecDeque<Fault>,
+    pub(super) requests: u64,
 }
 
 /// What was decided about one request about a payment.
@@ -56,58 +55,12 @@ impl SandboxState {
         Self { seed, latency, connections: AtomicU64::new(0), book }
     }
 
-    pub(super) fn put(&self, id: String, kept: PreparedBody) {
-        self.book().files.entry(id).or_default().kept = Some(Arc::new(kept));
-    }
-
-    pub(super) fn remove(&self, id: &str) {
-        if let Some(file) = self.book().files.get_mut(id) {
-            file.kept = None;
-        }
-    }
-
-    pub(super) fn script(&self, id: String, faults: impl IntoIterator<Item = Fault>) {
-        // Collected first: the caller's iterator must not run under the lock.
-        let faults: Vec<Fault> = faults.into_iter().collect();
-        self.book().files.entry(id).or_default().script.extend(faults);
-    }
-
-    pub(super) fn script_any(&self, faults: impl IntoIterator<Item = Fault>) {
-        let faults: Vec<Fault> = faults.into_iter().collect();
-        self.book().script.extend(faults);
-    }
-
-    pub(super) fn set_faults(&self, faults: Faults) {
-        self.book().faults = faults;
-    }
-
-    pub(super) fn connected(&self) {
-        self.connections.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(super) fn connections(&self) -> u64 {
-        self.connections.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn requests(&self) -> u64 {
-        self.book().requests
-    }
-
-    pub(super) fn requests_for(&self, id: &str) -> u64 {
-        self.book().files.get(id).map_or(0, |file| file.requests)
-    }
-
-    pub(super) fn last_request(&self) -> Option<RecordedRequest> {
-        let head = self.book().last_head.clone();
-        RecordedRequest::parse(&head)
-    }
-
     /// Counts and records a request that is about no payment; returns its number, from 1.
     pub(super) fn record(&self, head: &[u8]) -> u64 {
         self.book().record(head)
     }
 
-    /// The same for a request about a payment, of which nothing else is decided.
+    /// Counts and records a request about a payment, of which nothing else is decided.
     pub(super) fn turn_away(&self, head: &[u8], id: &str) -> u64 {
         let mut book = self.book();
         book.file(id).count();
@@ -134,7 +87,7 @@ impl SandboxState {
         (number, RequestPlan { kept, fault, delay })
     }
 
-    fn book(&self) -> MutexGuard<'_, Book> {
+    pub(super) fn book(&self) -> MutexGuard<'_, Book> {
         // Nothing panics half-way through a change, so a poisoned book is still whole.
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -148,13 +101,13 @@ impl Book {
         self.requests
     }
 
-    /// The file of this id, opened at the first request about it.
-    fn file(&mut self, id: &str) -> &mut File {
+    /// The file of this id, opened when it is first asked for.
+    pub(super) fn file(&mut self, id: &str) -> &mut PaymentFile {
         self.files.entry(id.to_owned()).or_default()
     }
 }
 
-impl File {
+impl PaymentFile {
     fn count(&mut self) {
         self.requests = self.requests.saturating_add(1);
     }
@@ -168,34 +121,11 @@ mod tests {
         ids.iter().map(|id| state.decide(b"", id).1.fault).collect()
     }
 
-    fn healthy() -> SandboxState {
-        SandboxState::new(0, Faults::none(), Duration::ZERO..Duration::ZERO)
-    }
-
-    #[test]
-    fn own_script_goes_before_the_one_for_any_payment() {
-        let state = healthy();
-        state.script_any([Fault::Stall]);
-        state.script("a".to_owned(), [Fault::Reset, Fault::NotJson]);
-        let faults = faults_of(&state, &["a", "b", "a", "a", "b"]);
-        assert_eq!(faults, [Some(Fault::Reset), Some(Fault::Stall), Some(Fault::NotJson), None, None]);
-    }
-
-    #[test]
-    fn same_seed_gives_the_same_faults_and_another_seed_others() {
-        let run = |seed| {
-            let state = SandboxState::new(seed, Faults::stormy(), Duration::ZERO..Duration::from_millis(3));
-            (0..200).map(|_| state.decide(b"", "a").1).map(|fate| (fate.fault, fate.delay)).collect::<Vec<_>>()
-        };
-        assert_eq!(run(7), run(7));
-        assert_ne!(run(7), run(8));
-    }
-
     #[test]
     fn scripted_request_does_not_shift_the_chances_of_later_ones() {
         let plain = SandboxState::new(7, Faults::stormy(), Duration::ZERO..Duration::ZERO);
         let scripted = SandboxState::new(7, Faults::stormy(), Duration::ZERO..Duration::ZERO);
-        scripted.script_any([Fault::Stall, Fault::Stall]);
+        scripted.book().script.extend([Fault::Stall, Fault::Stall]);
         let ids = ["a"; 50];
         assert_eq!(faults_of(&plain, &ids).get(2..), faults_of(&scripted, &ids).get(2..));
     }
@@ -214,14 +144,5 @@ mod tests {
         assert!((0..200).all(|_| (low..high).contains(&state.decide(b"", "a").1.delay)));
         let state = SandboxState::new(1, Faults::none(), Duration::from_millis(5)..Duration::from_millis(2));
         assert_eq!(state.decide(b"", "a").1.delay, high);
-    }
-
-    #[test]
-    fn requests_are_counted_per_payment_known_or_not() {
-        let state = healthy();
-        state.decide(b"", "a");
-        state.turn_away(b"", "a");
-        state.record(b"");
-        assert_eq!((state.requests(), state.requests_for("a"), state.requests_for("b")), (3, 2, 0));
     }
 }

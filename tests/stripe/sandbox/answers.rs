@@ -152,6 +152,7 @@ async fn last_request_is_kept_and_its_debug_hides_the_key() -> Outcome {
     assert_eq!(request.query(), Some("expand[]=latest_charge"));
     assert_eq!(request.header("AUTHORIZATION"), Some("Bearer sk_test_sandbox"));
     assert_eq!(request.header("stripe-account"), Some("acct_1"));
-    assert!(!format!("{request:?} {sandbox:?}").contains("sk_test_sandbox"));
+    let shown = format!("{request:?} {sandbox:?}");
+    assert!(!shown.contains("sk_test_sandbox") && shown.contains("[redacted]") && shown.contains("acct_1"), "{shown}");
     Ok(())
 }

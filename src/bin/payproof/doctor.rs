@@ -3,12 +3,13 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use clap::ColorChoice;
 use payproof::provider::AttemptOutcome;
 use payproof::provider::{Provider as _, provider_fn};
 use payproof::store::{Severity, env_choices};
 use payproof::{Currency, Money, PaymentIntent, Retry, Stripe, ValidateError, Validator};
 
-use crate::output::{Color, Paint, plain, print, shown};
+use crate::output::{Paint, plain, print, shown};
 use crate::settings::{self, SECRET_KEY, StoreSettings, variable};
 use crate::status::Status;
 use crate::trouble::{Trouble, chain};
@@ -28,9 +29,9 @@ const SLOW_PROVIDER: Duration = Duration::from_secs(2);
 /// attention, 2 could not tell.
 #[derive(Debug, clap::Args)]
 pub(crate) struct DoctorArgs {
-    /// When results are colored
+    /// When results are colored; auto is on a terminal, unless NO_COLOR is set
     #[arg(long, value_enum, default_value = "auto")]
-    color: Color,
+    color: ColorChoice,
     #[command(flatten)]
     provider: settings::ProviderArgs,
     #[command(flatten)]

@@ -66,20 +66,11 @@ impl AccountArgs {
     }
 
     fn provider(&self, secret_key: String) -> StripeBuilder {
-        let mut stripe = Stripe::builder(secret_key);
-        if let Some(account) = &self.account {
-            stripe = stripe.account(account);
-        }
-        if let Some(account) = self.own_account.as_ref().filter(|account| !account.is_empty()) {
-            stripe = stripe.own_account(account);
-        }
-        if self.only_account {
-            stripe = stripe.only_account();
-        }
-        if let Some(label) = &self.account_label {
-            stripe = stripe.account_label(label);
-        }
-        stripe
+        let stripe = self.account.iter().fold(Stripe::builder(secret_key), StripeBuilder::account);
+        let own_account = self.own_account.iter().filter(|account| !account.is_empty());
+        let stripe = own_account.fold(stripe, StripeBuilder::own_account);
+        let stripe = self.account_label.iter().fold(stripe, StripeBuilder::account_label);
+        if self.only_account { stripe.only_account() } else { stripe }
     }
 
     /// A validator of this account for a command that never asks the provider.

@@ -20,10 +20,10 @@ use crate::trouble::Trouble;
 
 use super::claim::Defaults;
 use super::format::Format;
-use super::input::{Input, InputFormat};
+use super::input::{self, InputFormat};
 use super::line::{Line, Lines, unreadable};
 use super::outage::Outage;
-use super::row::{Row, RowOutcome};
+use super::row::Row;
 use super::tally::Tally;
 use super::writer::{Closed, Writer};
 use super::{Many, Plan};
@@ -52,17 +52,11 @@ struct Work {
 
 impl Work {
     async fn check(&self, Line { number, claim }: Line) -> Row {
-        let (payment, intent) = match claim {
+        let checked = match claim {
             Ok(claim) => claim.check(&self.defaults),
             Err(refusal) => (None, Err(refusal)),
         };
-        match intent {
-            Ok(intent) => {
-                let outcome = self.outage.ask(&self.plan, &intent).await;
-                Row { line: Some(number), payment, intent: Some(intent), outcome }
-            }
-            Err(refusal) => Row { line: Some(number), payment, intent: None, outcome: RowOutcome::Refused(refusal) },
-        }
+        Row::of(Some(number), checked, async |intent| self.outage.ask(&self.plan, intent).await).await
     }
 }
 
@@ -92,7 +86,7 @@ pub(crate) async fn run(
 }
 
 fn read(format: Option<InputFormat>, ignore_unknown: bool, lines: &Sender<Vec<Line>>) -> Result<Lines, Trouble> {
-    let mut input = Input::open(io::stdin().lock(), format, ignore_unknown)?;
+    let mut input = input::open(io::stdin().lock(), format, ignore_unknown)?;
     let mut batch = Vec::new();
     loop {
         let line = input.next().map_err(|error| unreadable(&error))?;

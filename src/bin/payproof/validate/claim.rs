@@ -87,17 +87,11 @@ impl LineClaim {
         let tenant = needed("tenant", self.tenant.as_ref().or(defaults.tenant.as_ref()))?;
         let build = || {
             let money = Money::parse(amount, Currency::parse(currency)?)?;
-            let mut intent = PaymentIntent::new(tenant, payment.as_str(), money)?;
-            if let Some(order) = &self.order {
-                intent = intent.with_order(order)?;
-            }
-            if let Some(customer) = &self.customer {
-                intent = intent.with_customer(customer)?;
-            }
-            match &self.key {
-                Some(key) => Ok(intent.with_key(IdempotencyKey::parse(key)?)),
-                None => Ok(intent),
-            }
+            let intent = PaymentIntent::new(tenant, payment.as_str(), money)?;
+            let intent = self.order.iter().try_fold(intent, PaymentIntent::with_order)?;
+            let intent = self.customer.iter().try_fold(intent, PaymentIntent::with_customer)?;
+            let key = self.key.as_ref().map(IdempotencyKey::parse).transpose()?;
+            Ok(key.into_iter().fold(intent, PaymentIntent::with_key))
         };
         build().map_err(|invalid: InvalidIntent| LineError::from(&invalid))
     }

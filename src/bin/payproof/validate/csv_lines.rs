@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use crate::trouble::Trouble;
 
 use super::claim::{FIELDS, LineClaim, LineError, REQUIRED};
-use super::line::{Line, Lines, too_long, unreadable};
+use super::line::{InputLines, Line, Lines, too_long, unreadable};
 use super::records::{CsvRecord, CsvRecords, Fields, Flaw};
 use super::text::{InputText, LONGEST_LINE, is_line_end};
 
@@ -38,8 +38,10 @@ impl<R: Read> CsvLines<R> {
         records.expect_columns(columns.len());
         Ok(Self { records, columns })
     }
+}
 
-    pub(crate) fn next(&mut self) -> io::Result<Option<Line>> {
+impl<R: Read> InputLines for CsvLines<R> {
+    fn next(&mut self) -> io::Result<Option<Line>> {
         let Some(CsvRecord { line, fields }) = self.records.next()? else { return Ok(None) };
         let claim = match fields {
             Ok(fields) => claim(&self.columns, fields),
@@ -48,11 +50,11 @@ impl<R: Read> CsvLines<R> {
         Ok(Some(Line { number: line, claim }))
     }
 
-    pub(crate) fn is_drained(&self) -> bool {
+    fn is_drained(&self) -> bool {
         self.records.is_drained()
     }
 
-    pub(crate) fn lines(&self) -> Lines {
+    fn lines(&self) -> Lines {
         let [read, blank, continued] = self.records.lines();
         Lines { read, header: u64::from(!self.columns.is_empty()), blank, continued }
     }

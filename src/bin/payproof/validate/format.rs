@@ -194,24 +194,24 @@ fn attempt(attempt: &Attempt) -> JsonAttempt<'_> {
 
 fn csv(row: &Row, out: &mut Vec<u8>) -> Result<(), csv::Error> {
     let json = json(row, false);
-    let number = |number: Option<u64>| number.map(|number| number.to_string()).unwrap_or_default();
     let findings = json.findings.unwrap_or_default();
     let findings: Vec<String> =
         findings.into_iter().map(|finding| format!("{}: {}", finding.code, finding.text)).collect();
-    let (code, message) = json.error.map_or(("", String::new()), |error| (error.code, error.message));
+    let (code, message) = json.error.map(|error| (error.code, error.message)).unzip();
     let mut writer = csv::Writer::from_writer(out);
-    writer.write_record([
-        &number(json.line),
-        json.payment.unwrap_or_default(),
-        json.tenant.unwrap_or_default(),
-        json.order.unwrap_or_default(),
-        json.verdict.unwrap_or_default(),
-        &findings.join("; "),
+    // In the order of the columns.
+    writer.serialize((
+        json.line,
+        json.payment,
+        json.tenant,
+        json.order,
+        json.verdict,
+        findings.join("; "),
         code,
-        &message,
-        json.provenance.unwrap_or_default(),
-        &number(json.age_ms),
-    ])?;
+        message,
+        json.provenance,
+        json.age_ms,
+    ))?;
     writer.flush()?;
     Ok(())
 }

@@ -4,10 +4,11 @@ use std::fmt;
 use std::io::{self, Read};
 
 use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde_json::Value;
 
 use super::claim::{FIELDS, LineClaim, LineError};
-use super::line::{Line, Lines, too_long};
+use super::line::{InputLines, Line, Lines, too_long};
 use super::text::InputText;
 
 pub(crate) struct JsonLines<R> {
@@ -21,8 +22,10 @@ impl<R: Read> JsonLines<R> {
     pub(crate) fn new(text: InputText<R>, ignore_unknown: bool) -> Self {
         Self { text, number: 0, blank: 0, ignore_unknown }
     }
+}
 
-    pub(crate) fn next(&mut self) -> io::Result<Option<Line>> {
+impl<R: Read> InputLines for JsonLines<R> {
+    fn next(&mut self) -> io::Result<Option<Line>> {
         while self.text.first()?.is_some() {
             self.number = self.number.saturating_add(1);
             let claim = match self.text.line()? {
@@ -39,11 +42,11 @@ impl<R: Read> JsonLines<R> {
         Ok(None)
     }
 
-    pub(crate) fn is_drained(&self) -> bool {
+    fn is_drained(&self) -> bool {
         self.text.is_drained()
     }
 
-    pub(crate) fn lines(&self) -> Lines {
+    fn lines(&self) -> Lines {
         Lines { read: self.text.lines(), blank: self.blank, ..Lines::default() }
     }
 }
@@ -82,12 +85,18 @@ enum Wrong {
     Field(LineError),
 }
 
-/// A value as a field's text.
-enum Value {
-    Absent,
-    Text(String),
-    /// Why it is none.
-    Unfit(&'static str),
+/// A value as a field's text, none where it is null; or why it is none.
+fn text_of(value: Value) -> Result<Option<String>, &'static str> {
+    match value {
+        Value::Null => Ok(None),
+        Value::String(text) => Ok(Some(text)),
+        Value::Number(number) if number.is_u64() => Ok(Some(number.to_string())),
+        Value::Number(number) if number.is_i64() => Err("must not be negative"),
+        Value::Number(_) => {
+            Err("must be a string, such as \"19.99\", since numbers with a fraction are not exact in JSON")
+        }
+        _ => Err("must be a string"),
+    }
 }
 
 impl<'de> Deserialize<'de> for Object {
@@ -102,8 +111,7 @@ impl<'de> Deserialize<'de> for Object {
 
             fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Object, M::Error> {
                 let mut object = Object::default();
-                while let Some(name) = map.next_key::<String>()? {
-                    let value: Value = map.next_value()?;
+                while let Some((name, value)) = map.next_entry()? {
                     object.take(name, value);
                 }
                 Ok(object)
@@ -120,67 +128,17 @@ impl Object {
             return;
         };
         let Some(place) = self.claim.field(known) else { return };
-        let unfit = match value {
-            Value::Text(_) if place.is_some() => "is given twice",
-            Value::Text(text) => {
+        let unfit = match text_of(value) {
+            Ok(Some(_)) if place.is_some() => "is given twice",
+            Ok(Some(text)) => {
                 *place = Some(text).filter(|text| !text.is_empty());
                 return;
             }
-            Value::Absent => return,
-            Value::Unfit(rule) => rule,
+            Ok(None) => return,
+            Err(rule) => rule,
         };
         if !matches!(self.wrong, Some(Wrong::Field(_))) {
             self.wrong = Some(Wrong::Field(LineError::field(known, unfit)));
         }
-    }
-}
-
-impl<'de> Deserialize<'de> for Value {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Any;
-        impl<'de> Visitor<'de> for Any {
-            type Value = Value;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a value")
-            }
-
-            fn visit_str<E>(self, text: &str) -> Result<Value, E> {
-                Ok(Value::Text(text.to_owned()))
-            }
-
-            fn visit_u64<E>(self, number: u64) -> Result<Value, E> {
-                Ok(Value::Text(number.to_string()))
-            }
-
-            fn visit_i64<E>(self, _: i64) -> Result<Value, E> {
-                Ok(Value::Unfit("must not be negative"))
-            }
-
-            fn visit_f64<E>(self, _: f64) -> Result<Value, E> {
-                Ok(Value::Unfit(
-                    "must be a string, such as \"19.99\", since numbers with a fraction are not exact in JSON",
-                ))
-            }
-
-            fn visit_bool<E>(self, _: bool) -> Result<Value, E> {
-                Ok(Value::Unfit("must be a string"))
-            }
-
-            fn visit_unit<E>(self) -> Result<Value, E> {
-                Ok(Value::Absent)
-            }
-
-            fn visit_seq<S: SeqAccess<'de>>(self, mut seq: S) -> Result<Value, S::Error> {
-                while seq.next_element::<IgnoredAny>()?.is_some() {}
-                Ok(Value::Unfit("must be a string"))
-            }
-
-            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Value, M::Error> {
-                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-                Ok(Value::Unfit("must be a string"))
-            }
-        }
-        deserializer.deserialize_any(Any)
     }
 }

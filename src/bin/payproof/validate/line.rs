@@ -13,6 +13,17 @@ pub(crate) struct Line {
     pub(crate) claim: Result<LineClaim, LineError>,
 }
 
+/// The lines of an input in one of its formats.
+pub(crate) trait InputLines {
+    /// The next line that is not blank.
+    fn next(&mut self) -> io::Result<Option<Line>>;
+
+    /// Whether the next line has still to come from outside, as far as can be told.
+    fn is_drained(&self) -> bool;
+
+    fn lines(&self) -> Lines;
+}
+
 /// How many lines there were, and which of them brought no result.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Lines {

@@ -39,6 +39,18 @@ pub(crate) struct RowError {
 }
 
 impl Row {
+    /// Asks about what a line claims, unless it makes no sense.
+    pub(crate) async fn of(
+        line: Option<u64>,
+        (payment, intent): (Option<PaymentId>, Result<PaymentIntent, LineError>),
+        ask: impl AsyncFnOnce(&PaymentIntent) -> RowOutcome,
+    ) -> Self {
+        match intent {
+            Ok(intent) => Self { line, payment, outcome: ask(&intent).await, intent: Some(intent) },
+            Err(refusal) => Self { line, payment, intent: None, outcome: RowOutcome::Refused(refusal) },
+        }
+    }
+
     pub(crate) fn status(&self) -> Status {
         match &self.outcome {
             RowOutcome::Told(validation) if validation.verdict().is_valid() => Status::Fine,

@@ -7,10 +7,11 @@ mod target;
 
 use std::time::Duration;
 
+use clap::ColorChoice;
 use reqwest::Url;
 
 use crate::explain::header;
-use crate::output::{Color, Paint, plain, print};
+use crate::output::{Paint, plain, print};
 use crate::settings;
 use crate::status::Status;
 use crate::trouble::Trouble;
@@ -61,9 +62,9 @@ pub(crate) struct VerifyArgs {
     /// The longest one request may take
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = settings::duration)]
     timeout: Duration,
-    /// When results are colored
+    /// When results are colored; auto is on a terminal, unless NO_COLOR is set
     #[arg(long, value_enum, default_value = "auto")]
-    color: Color,
+    color: ColorChoice,
 }
 
 /// What one check found.

@@ -10,7 +10,7 @@ use http::header::{
 use http::request::Parts;
 use http::{HeaderName, Method, StatusCode};
 
-use crate::accessors::setters;
+use crate::accessors::{partial_debug, setters};
 use crate::http::status_meaning::StatusMeaning;
 use crate::payment::policy::TenantProof;
 use crate::settings::build_error::BuildError;
@@ -239,8 +239,4 @@ impl IdempotencyLayerBuilder {
     }
 }
 
-impl std::fmt::Debug for IdempotencyLayerBuilder {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        std::fmt::Debug::fmt(&self.settings, f)
-    }
-}
+partial_debug!(IdempotencyLayerBuilder, self => settings: self.settings);

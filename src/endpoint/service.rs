@@ -14,7 +14,6 @@ use tower_service::Service;
 use tracing::{Instrument, Span};
 
 use crate::intent::fingerprint::Fingerprint;
-use crate::intent::key::IdempotencyKey;
 use crate::validator::store_check::look_once;
 
 use super::admit::{Admitted, admit};
@@ -129,10 +128,7 @@ where
     };
     let (mut parts, body) = request.into_parts();
     let (scope, digest) = match keyed(&settings, route, &parts) {
-        Ok(Some((scope, key))) => {
-            let digest = RequestContext::digest(&settings, &scope, &key, &parts);
-            (scope, digest)
-        }
+        Ok(Some(keyed)) => keyed,
         Ok(None) => {
             telemetry.request(&Span::current(), "without_key");
             return Ok(inner.call(Request::from_parts(parts, body)).await?.map(ResponseBody::passed));
@@ -154,13 +150,10 @@ where
     match admit(&settings, &context, route.on_unknown).await {
         Admitted::Run(lease) => {
             let run = Run { lease, on_unknown: route.on_unknown };
-            let (reference, lease) = (context.reference(), settings.lease);
-            let running = run.go(inner, Request::from_parts(parts, B::from(body)));
+            let running = tokio::spawn(run.go(inner, Request::from_parts(parts, B::from(body))).in_current_span());
             // It ends within its lease, unless the handler blocks its thread; or it is gone, as with its runtime.
-            match timeout(lease, tokio::spawn(running.in_current_span())).await {
-                Ok(Ok(answered)) => answered,
-                _ => Ok(super::respond(&Refusal::Indeterminate { reference })),
-            }
+            let indeterminate = || Ok(super::respond(&Refusal::Indeterminate { reference: context.reference() }));
+            timeout(settings.lease, running).await.ok().and_then(Result::ok).unwrap_or_else(indeterminate)
         }
         Admitted::Replayed(replay) => {
             telemetry.request(&Span::current(), "replayed");
@@ -170,15 +163,16 @@ where
     }
 }
 
-/// Whose request it is, and under which key; `None` when it may go without.
-fn keyed(settings: &LayerSettings, route: Route, parts: &Parts) -> Result<Option<(Scope, IdempotencyKey)>, Refusal> {
+/// Whose request it is, and the digest of what it is known by; `None` when it may go without a key.
+fn keyed(settings: &LayerSettings, route: Route, parts: &Parts) -> Result<Option<(Scope, Fingerprint)>, Refusal> {
     let key = key_header::read(&parts.headers, settings.shortest_key);
     if key.is_none() && route.key == KeyPolicy::Optional {
         return Ok(None);
     }
     // A client that is not known learns nothing, not even what is wrong with the key.
     let scope = (settings.scope)(parts).ok_or(Refusal::ScopeRequired)?;
-    Ok(Some((scope, key.ok_or(Refusal::KeyRequired)??)))
+    let digest = RequestContext::digest(settings, &scope, &key.ok_or(Refusal::KeyRequired)??, parts);
+    Ok(Some((scope, digest)))
 }
 
 /// The whole body. A client that sends it slowly holds nothing but its own connection.

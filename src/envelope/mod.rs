@@ -61,19 +61,15 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Success<T> {
             meta: Option<serde_json::Value>,
         }
         let Object(Fields { data, message, meta }) = Object::deserialize(deserializer)?;
-        Ok(Self { data, message, meta, status: ok() })
+        Ok(Self { data, message, meta, status: 200 })
     }
-}
-
-const fn ok() -> u16 {
-    200
 }
 
 impl<T> Success<T> {
     /// An answer with this data, and status 200.
     #[must_use]
     pub const fn new(data: T) -> Self {
-        Self { data, message: None, meta: None, status: ok() }
+        Self { data, message: None, meta: None, status: 200 }
     }
 
     setters! {
@@ -87,7 +83,7 @@ impl<T> Success<T> {
     /// The HTTP status: 200 unless set. One outside 200 to 299 is taken for 200.
     #[must_use]
     pub const fn with_status(mut self, status: u16) -> Self {
-        self.status = if matches!(status, 200..=299) { status } else { ok() };
+        self.status = if matches!(status, 200..=299) { status } else { 200 };
         self
     }
 
@@ -140,12 +136,8 @@ impl<'de> Deserialize<'de> for Failure {
             error: Object<Body>,
         }
         let Object(Fields { error: Object(error) }) = Object::deserialize(deserializer)?;
-        Ok(Self { error, status: internal(), retry_after: None, not_executed: false })
+        Ok(Self { error, status: 500, retry_after: None, not_executed: false })
     }
-}
-
-const fn internal() -> u16 {
-    500
 }
 
 impl Failure {
@@ -154,16 +146,14 @@ impl Failure {
     /// A status outside 400 to 599 is taken for 500.
     #[must_use]
     pub fn new(status: u16, code: impl Into<Cow<'static, str>>, message: impl Into<Cow<'static, str>>) -> Self {
-        let status = if matches!(status, 400..=599) { status } else { internal() };
+        let status = if matches!(status, 400..=599) { status } else { 500 };
         let error = Body { code: code.into(), message: message.into(), details: None };
         Self { error, status, retry_after: None, not_executed: false }
     }
 
-    /// What a program needs beside the code.
-    #[must_use]
-    pub fn with_details(mut self, details: impl Into<serde_json::Value>) -> Self {
-        self.error.details = Some(details.into());
-        self
+    setters! {
+        /// What a program needs beside the code.
+        pub fn with_details(mut self, details: impl Into<serde_json::Value>) => self.error.details = Some(details.into());
     }
 
     /// How long to wait before asking again. Sent as Retry-After, in whole seconds, rounded up, 1 at least.

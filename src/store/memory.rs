@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::accessors::partial_debug;
+use crate::accessors::{getters, partial_debug, setters};
 
 use super::{
     Claim, Durability, Extras, Inspection, RestartLoss, Store, StoreError, StoreFinding, Stored, Swap, ttl_millis,
@@ -53,25 +53,19 @@ impl MemoryStore {
         Self { records: Arc::default(), max_records: MAX_RECORDS }
     }
 
-    /// The most records held at once, by all clones; further ones are refused. Default: 100,000.
-    ///
-    /// Set it before the store is cloned.
-    #[must_use]
-    pub fn max_records(mut self, records: usize) -> Self {
-        self.max_records = records;
-        self
+    setters! {
+        /// The most records held at once, by all clones; further ones are refused. Default: 100,000.
+        ///
+        /// Set it before the store is cloned.
+        pub fn max_records(mut self, records: usize) => self.max_records = records;
     }
 
-    /// Records held, those whose time is over included until they are swept.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.lock().by_key.len()
-    }
+    getters! {
+        /// Records held, those whose time is over included until they are swept.
+        pub fn len(&self) -> usize => self.lock().by_key.len();
 
-    /// Whether nothing is held.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        /// Whether nothing is held.
+        pub fn is_empty(&self) -> bool => self.len() == 0;
     }
 
     fn lock(&self) -> MutexGuard<'_, Records> {

@@ -4,20 +4,20 @@
 //! browser's word. A [`Validator`] asks the provider, compares every claim, and answers with a [`Verdict`], or with a
 //! [`ValidateError`] when the truth could not be found out.
 //!
-//! ```
-//! # mod payproof {
-//! #     pub use ::payproof::{Currency, Money, PaymentIntent, Validator, Verdict};
-//! #     pub static SANDBOX: std::sync::OnceLock<String> = std::sync::OnceLock::new();
+//! ```standalone_crate
+//! # mod sandboxed {
+//! #     pub static URL: std::sync::OnceLock<String> = std::sync::OnceLock::new();
 //! #     pub struct Stripe;
 //! #     impl Stripe {
-//! #         pub fn new(key: String) -> Result<::payproof::Stripe, ::payproof::BuildError> {
-//! #             ::payproof::Stripe::builder(key).base_url(SANDBOX.get().expect("started")).build()
+//! #         pub fn new(key: String) -> Result<payproof::Stripe, payproof::BuildError> {
+//! #             payproof::Stripe::builder(key).base_url(URL.get().expect("started")).build()
 //! #         }
 //! #     }
 //! # }
 //! use payproof::{Currency, Money, PaymentIntent, Stripe, Validator, Verdict};
 //!
 //! async fn check_out(secret_key: String) -> Result<(), Box<dyn std::error::Error>> {
+//! #   use self::sandboxed::Stripe; // in place of the one above
 //!     let validator = Validator::builder(Stripe::new(secret_key)?).build()?; // all defaults are safe ones
 //!     let intent = PaymentIntent::new("store_42", "pi_3MtwBw", Money::parse("19.99", Currency::USD)?)?.with_order("6735")?;
 //!     let validation = validator.validate(&intent).await?; // Err = "could not tell", never a verdict
@@ -31,10 +31,10 @@
 //! }
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! #     use ::payproof::testing::sandbox::{Sandbox, SandboxPayment};
+//! #     use payproof::testing::sandbox::{Sandbox, SandboxPayment};
 //! #     let sandbox = Sandbox::start().await?;
 //! #     sandbox.put(SandboxPayment::paid("pi_3MtwBw", 1999, "usd").tenant("store_42").order("6735"));
-//! #     payproof::SANDBOX.set(sandbox.url())?;
+//! #     sandboxed::URL.set(sandbox.url())?;
 //! #     check_out("sk_live_sandbox".to_owned()).await?;
 //! #     assert_eq!(sandbox.requests(), 1);
 //! #     Ok(())

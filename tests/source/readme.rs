@@ -13,7 +13,7 @@ fn first_block<'t>(lines: impl Iterator<Item = &'t str>, opening: &str) -> Vec<&
 #[test]
 fn the_example_is_the_one_that_runs_as_a_doc_test() {
     let docs = CRATE_DOCS.lines().map_while(|line| line.strip_prefix("//!"));
-    let docs = first_block(docs.map(|line| line.strip_prefix(' ').unwrap_or(line)), "```");
+    let docs = first_block(docs.map(|line| line.strip_prefix(' ').unwrap_or(line)), "```standalone_crate");
     let visible: Vec<&str> = docs.into_iter().filter(|line| *line != "#" && !line.starts_with("# ")).collect();
     let readme = first_block(README.lines(), "```rust");
     assert!(readme.len() >= 10, "the README has an example");

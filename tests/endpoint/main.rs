@@ -13,6 +13,8 @@ mod bodies;
 mod bypass;
 mod duplicates;
 mod fates;
+#[path = "../support/forward.rs"]
+mod forward;
 mod fuzz;
 mod identity;
 mod keys;

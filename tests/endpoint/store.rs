@@ -268,9 +268,9 @@ mod recording {
     use std::sync::{Arc, Mutex};
     use std::time::Duration;
 
-    use payproof::store::{
-        Claim, Durability, Extras, Inspection, MemoryStore, RestartLoss, Store, StoreError, Stored, Swap,
-    };
+    use payproof::store::{Claim, MemoryStore, Store, StoreError, Stored, Swap};
+
+    use crate::forward::says_what_it_holds;
 
     #[derive(Clone, Debug, Default)]
     pub(crate) struct Recording {
@@ -302,21 +302,7 @@ mod recording {
             self.store.remove(key, expected).await
         }
 
-        fn durability(&self) -> Durability {
-            self.store.durability()
-        }
-
-        async fn restart_loss(&self) -> Result<RestartLoss, StoreError> {
-            self.store.restart_loss().await
-        }
-
-        async fn inspect(&self) -> Result<Inspection, StoreError> {
-            self.store.inspect().await
-        }
-
-        fn extras(&self) -> Extras {
-            self.store.extras()
-        }
+        says_what_it_holds!(store);
     }
 }
 

@@ -7,14 +7,14 @@ use payproof::testing::ScriptedProvider;
 use payproof::{Currency, Mode, PaymentId, PaymentStatus, ProviderPayment};
 use payproof::{Policy, Verdict};
 
-use crate::support::{paid, provider, secs};
-use crate::{proof, redeeming};
+use crate::redeeming;
+use crate::support::{intent, paid, proof_of, provider, secs, unbound_intent};
 
 #[tokio::test(start_paused = true)]
 async fn an_old_proof_is_asked_about_again_and_a_refund_since_then_is_seen() {
     let (provider, store) = (provider(), MemoryStore::new());
     let validator = redeeming(&provider, &store).build().unwrap();
-    let proof = proof(&validator, "store_42", "pi_1", Some("6735")).await;
+    let proof = proof_of(&validator, intent("pi_1")).await;
     provider.put(paid("pi_1").with_amount_refunded(1999));
     tokio::time::advance(secs(61)).await;
     match validator.redeem(&proof).await {
@@ -30,7 +30,7 @@ async fn the_proof_of_a_laxer_validator_is_judged_again() {
     provider.put(paid("pi_1").with_disputed(true));
     let lax = redeeming(&provider, &store).policy(Policy::default().accept_disputed()).build().unwrap();
     let strict = redeeming(&provider, &store).build().unwrap();
-    let proof = proof(&lax, "store_42", "pi_1", Some("6735")).await;
+    let proof = proof_of(&lax, intent("pi_1")).await;
     assert!(matches!(strict.redeem(&proof).await, Err(RedeemError::NoLongerValid(_))));
     let _ = lax.redeem(&proof).await.unwrap();
 }
@@ -48,7 +48,7 @@ async fn a_payment_of_unknown_age_is_not_redeemed_and_the_error_says_what_to_sta
     let pi_1 = PaymentId::parse("pi_1").unwrap();
     // The second proof is answered from memory, and the third is asked for anew by the redemption.
     for wait in [0, 0, 61] {
-        let undated = proof(&validator, "store_42", "pi_1", None).await;
+        let undated = proof_of(&validator, unbound_intent("pi_1")).await;
         tokio::time::advance(secs(wait)).await;
         let error = validator.redeem(undated).order("A").await.unwrap_err();
         assert!(matches!(error, RedeemError::CreatedUnstated), "{error:?}");
@@ -59,7 +59,7 @@ async fn a_payment_of_unknown_age_is_not_redeemed_and_the_error_says_what_to_sta
     provider.put(undated("pi_1").with_created(1_767_225_600).with_as_of(1_767_225_660));
     validator.forget(&pi_1).await.unwrap();
     for is_first in [true, false] {
-        let dated = proof(&validator, "store_42", "pi_1", None).await;
+        let dated = proof_of(&validator, unbound_intent("pi_1")).await;
         let redeemed = validator.redeem(dated).order("A").await.unwrap();
         assert_eq!(redeemed.occasion() == Occasion::First, is_first);
     }

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use payproof::redeem::Occasion;
 use payproof::redeem::RedeemError;
-use payproof::store::{MemoryStore, RestartLoss};
+use payproof::store::MemoryStore;
 use payproof::testing::{FlakyStore, ScriptedProvider, StoreFault, StoreVerb};
 use tokio::time::{Instant, sleep};
 
 use crate::chaos_store::{Fate, Trouble, Verb};
-use crate::support::{NO_PATTERNS, ms, plain, provider, secs, settle};
-use crate::{process, proof, redeeming, unbound};
+use crate::support::{NO_PATTERNS, forgetful, ms, plain, proof_of, provider, secs, settle, unbound, unbound_intent};
+use crate::{process, redeeming};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_many_at_once_one_wins() {
@@ -26,7 +26,7 @@ async fn of_many_at_once_one_wins() {
             let (validator, id) = (Arc::clone(&validators[task % 4]), format!("pi_{}", task % 4));
             let order = format!("{round}-{}", (task / 4) % 4);
             tasks.push(tokio::spawn(async move {
-                let proof = proof(&validator, "store_42", &id, None).await;
+                let proof = proof_of(&validator, unbound_intent(&id)).await;
                 let outcome = validator.redeem(proof).order(&order).await;
                 (id, order, outcome)
             }));
@@ -166,12 +166,12 @@ async fn a_thousand_redemptions_that_wait_ask_the_store_as_often_as_one() {
     provider.put(unbound("pi_2"));
     let on = |store: &FlakyStore<MemoryStore>| {
         let builder = plain(&provider).transient_patterns(NO_PATTERNS).store_timeout(secs(30));
-        builder.store(store.clone()).only_instance().restart_loses_at_most(RestartLoss::All).build().unwrap()
+        forgetful(builder.store(store.clone())).build().unwrap()
     };
     let (slow, counted) = (FlakyStore::new(inner.clone()), FlakyStore::new(inner));
     let (one, other) = (on(&slow), on(&counted));
-    let proof_of_one = proof(&one, "store_42", "pi_2", None).await;
-    let proof_of_other = proof(&other, "store_42", "pi_2", None).await;
+    let proof_of_one = proof_of(&one, unbound_intent("pi_2")).await;
+    let proof_of_other = proof_of(&other, unbound_intent("pi_2")).await;
     // The first redemption has claimed the payment, and takes its time to settle.
     slow.script(StoreVerb::Replace, [StoreFault::Slow(secs(8))]);
     let first = tokio::spawn({

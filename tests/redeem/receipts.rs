@@ -4,18 +4,18 @@ use payproof::redeem::RedeemError;
 use payproof::redeem::{Occasion, Receipt};
 use payproof::store::MemoryStore;
 use payproof::testing::{FlakyStore, ScriptedProvider, StoreFault, StoreVerb};
-use payproof::{Currency, Mode, PaymentStatus, ProviderPayment};
+use payproof::{Currency, Mode, Money, PaymentIntent, PaymentStatus, ProviderPayment};
 use tokio::time::sleep;
 
 use crate::chaos_store::{Fate, Verb};
-use crate::support::{ms, provider, secs};
-use crate::{process, proof, redeeming, unbound};
+use crate::support::{intent, ms, proof_of, provider, secs, unbound, unbound_intent};
+use crate::{process, redeeming};
 
 #[tokio::test(start_paused = true)]
 async fn the_same_payment_and_order_get_the_same_receipt() {
     let (provider, store) = (provider(), MemoryStore::new());
     let validator = redeeming(&provider, &store).build().unwrap();
-    let proof = proof(&validator, "store_42", "pi_1", Some("6735")).await;
+    let proof = proof_of(&validator, intent("pi_1")).await;
     let first = validator.redeem(&proof).await.unwrap().into_receipt();
     assert_eq!((first.tenant(), first.order(), first.part()), ("store_42", "6735", None));
     assert_eq!(validator.redeem(&proof).await.unwrap().receipt(), &first);
@@ -28,8 +28,7 @@ async fn the_same_payment_and_order_get_the_same_receipt() {
 async fn the_first_call_is_told_so_and_every_other_how_long_ago_it_was() {
     let (provider, store) = (provider(), MemoryStore::new());
     let [one, two] = [(), ()].map(|()| redeeming(&provider, &store).build().unwrap());
-    let (proven, also) =
-        (proof(&one, "store_42", "pi_1", Some("6735")).await, proof(&two, "store_42", "pi_1", Some("6735")).await);
+    let (proven, also) = (proof_of(&one, intent("pi_1")).await, proof_of(&two, intent("pi_1")).await);
     let first = one.redeem(&proven).await.unwrap();
     assert_eq!(first.occasion(), Occasion::First);
     sleep(secs(30)).await;
@@ -94,7 +93,7 @@ async fn one_payment_pays_one_order_and_one_order_is_paid_once() {
     }
     let validator = redeeming(&provider, &store).build().unwrap();
     let (one, two) =
-        (proof(&validator, "store_42", "pi_1", None).await, proof(&validator, "store_42", "pi_2", None).await);
+        (proof_of(&validator, unbound_intent("pi_1")).await, proof_of(&validator, unbound_intent("pi_2")).await);
     assert!(matches!(validator.redeem(&one).await, Err(RedeemError::OrderMissing)));
     let receipt = validator.redeem(&one).order("A").await.unwrap().into_receipt();
     match validator.redeem(&one).order("B").await {
@@ -122,8 +121,8 @@ async fn a_payment_used_by_one_tenant_is_used_for_all_and_tells_them_nothing() {
         facts.with_amount_received(1999).with_amount_refunded(0).with_created(1_767_225_600).with_as_of(1_767_225_660),
     );
     let validator = redeeming(&provider, &store).single_tenant().build().unwrap();
-    let (ours, theirs) =
-        (proof(&validator, "ours", "pi_1", None).await, proof(&validator, "theirs", "pi_1", None).await);
+    let claim = |tenant| PaymentIntent::new(tenant, "pi_1", Money::parse("19.99", Currency::USD).unwrap()).unwrap();
+    let (ours, theirs) = (proof_of(&validator, claim("ours")).await, proof_of(&validator, claim("theirs")).await);
     let _ = validator.redeem(ours).order("secret order").await.unwrap();
     let error = validator.redeem(theirs).order("secret order").await.unwrap_err();
     assert!(matches!(&error, RedeemError::AlreadyRedeemed { by: None }));
@@ -139,7 +138,7 @@ async fn who_is_told_to_refund_has_not_paid() {
     let slow = FlakyStore::new(store.clone());
     let clicked = redeeming(&provider, &store).store(slow.clone()).build().unwrap();
     let other = redeeming(&provider, &store).build().unwrap();
-    let (one, two) = (proof(&clicked, "store_42", "pi_1", None).await, proof(&other, "store_42", "pi_2", None).await);
+    let (one, two) = (proof_of(&clicked, unbound_intent("pi_1")).await, proof_of(&other, unbound_intent("pi_2")).await);
     let receipt = other.redeem(two).order("A").await.unwrap().into_receipt();
     // The first click finds the order paid, and is about to let go of the payment when the order is freed.
     slow.script(StoreVerb::Remove, [StoreFault::Slow(ms(500))]);
@@ -157,7 +156,7 @@ async fn who_is_told_to_refund_has_not_paid() {
 async fn a_receipt_reads_back_from_its_text_and_still_releases() {
     let (provider, store) = (provider(), MemoryStore::new());
     let validator = redeeming(&provider, &store).build().unwrap();
-    let proven = proof(&validator, "store_42", "pi_1", Some("6735")).await;
+    let proven = proof_of(&validator, intent("pi_1")).await;
     let receipt = validator.redeem(proven).part("half \"a\"").await.unwrap().into_receipt();
     let kept = receipt.to_string();
     assert_eq!(kept, serde_json::to_string(&receipt).unwrap());

@@ -5,13 +5,13 @@ use payproof::store::{MemoryStore, RestartLoss, Store};
 use payproof::testing::{FlakyStore, ScriptedProvider, StoreFault, StoreVerb};
 use tokio::time::sleep;
 
-use crate::support::{NO_PATTERNS, ms, plain, poll_now, provider, secs};
-use crate::{process, proof};
+use crate::process;
+use crate::support::{NO_PATTERNS, intent, ms, plain, poll_now, proof_of, provider, secs};
 
 #[tokio::test(start_paused = true)]
 async fn a_store_that_other_processes_do_not_see_is_refused() {
     let validator = plain(&provider()).restart_loses_at_most(RestartLoss::All).build().unwrap();
-    let proof = proof(&validator, "store_42", "pi_1", Some("6735")).await;
+    let proof = proof_of(&validator, intent("pi_1")).await;
     let error = validator.redeem(&proof).await.unwrap_err();
     assert!(matches!(error, RedeemError::StoreNotShared), "{error}");
     assert!(error.to_string().contains("only_instance"), "{error}");
@@ -41,7 +41,7 @@ async fn a_store_that_forgets_at_a_restart_is_refused_unless_the_operator_accept
                 Some(loss) => builder.restart_loses_at_most(loss).build().unwrap(),
                 None => builder.build().unwrap(),
             };
-            let proof = proof(&validator, "store_42", "pi_1", Some("6735")).await;
+            let proof = proof_of(&validator, intent("pi_1")).await;
             let payment = proof.payment().clone();
             match validator.redeem(proof).await {
                 Ok(_) => assert!(accepted(stated).contains(&said), "{said:?} of {stated:?}"),
@@ -59,7 +59,7 @@ async fn a_store_that_forgets_at_a_restart_is_refused_unless_the_operator_accept
 async fn a_refusal_for_what_a_restart_loses_names_what_to_set() {
     let store = FlakyStore::new(MemoryStore::new());
     let validator = plain(&provider()).store(store.clone()).only_instance().build().unwrap();
-    let proof = proof(&validator, "store_42", "pi_1", Some("6735")).await;
+    let proof = proof_of(&validator, intent("pi_1")).await;
     for (loss, words) in [
         (RestartLoss::Snapshot, ["last snapshot", "`appendonly yes`", "`appendfsync everysec`"]),
         (RestartLoss::All, ["everything", "`appendonly yes`", "`appendfsync everysec`"]),
@@ -80,7 +80,7 @@ async fn a_store_that_does_not_say_what_a_restart_loses_is_an_outage_and_redeems
         let store = FlakyStore::new(MemoryStore::new());
         store.pretend_restart_loses(RestartLoss::Nothing);
         let validator = plain(&provider()).store(store.clone()).only_instance().build().unwrap();
-        let proof = proof(&validator, "store_42", "pi_1", Some("6735")).await;
+        let proof = proof_of(&validator, intent("pi_1")).await;
         store.script(StoreVerb::RestartLoss, [fault, fault]);
         let error = validator.redeem(&proof).await.unwrap_err();
         assert_eq!(error.code(), "store_unavailable", "{fault:?}: {error}");
@@ -97,7 +97,7 @@ async fn a_store_that_turns_worse_while_a_payment_is_being_redeemed_is_refused_b
     let store = FlakyStore::new(MemoryStore::new());
     store.pretend_restart_loses(RestartLoss::Second);
     let validator = plain(&provider()).store(store.clone()).only_instance().build().unwrap();
-    let proof = proof(&validator, "store_42", "pi_1", Some("6735")).await;
+    let proof = proof_of(&validator, intent("pi_1")).await;
     store.script(StoreVerb::Claim, [StoreFault::Slow(secs(1) / 2)]);
     let redeeming = tokio::spawn({
         let (validator, proof) = (validator.clone(), proof.clone());

@@ -3,12 +3,12 @@
 use payproof::redeem::RedeemError;
 use payproof::store::{Claim, RedisStore, Store};
 use payproof::testing::ScriptedProvider;
-use payproof::{Currency, Mode, Money, PaymentIntent, PaymentStatus, ProviderPayment, Validator, Verdict};
+use payproof::{Validator, Verdict};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::redis_server::RedisServer;
-use crate::support::plain;
+use crate::support::{plain, unbound, unbound_intent};
 use crate::{MINUTE, patient, store};
 
 /// Three times what one connection carries by default.
@@ -33,7 +33,8 @@ async fn no_checkout_of_a_burst_is_refused_while_the_server_is_well() {
     let server = RedisServer::start().await;
     let provider = ScriptedProvider::new();
     for number in 0..CALLS {
-        provider.put(payment(number));
+        // Each is paid for an order of its own.
+        provider.put(unbound(&format!("pi_{number}")).with_metadata("order_id", number.to_string()));
     }
     // So patient that only a refusal can fail a call, on a machine that has other things to do.
     let builder = plain(&provider).store(patient(RedisStore::builder(server.url()))).store_timeout(MINUTE);
@@ -49,24 +50,9 @@ async fn no_checkout_of_a_burst_is_refused_while_the_server_is_well() {
 }
 
 async fn check_out(validator: Validator, number: usize) -> Result<(), RedeemError> {
-    let money = Money::parse("19.99", Currency::USD).unwrap();
-    let intent = PaymentIntent::new("store_42", format!("pi_{number}"), money).unwrap();
-    let intent = intent.with_order(number.to_string()).unwrap();
+    let intent = unbound_intent(&format!("pi_{number}")).with_order(number.to_string()).unwrap();
     match validator.validate(intent).await?.into_verdict() {
         Verdict::Valid(proof) => validator.redeem(proof).await.map(drop),
         other => panic!("{other:?}"),
     }
-}
-
-/// Paid for an order of its own.
-fn payment(number: usize) -> ProviderPayment {
-    ProviderPayment::new(format!("pi_{number}"), PaymentStatus::Paid)
-        .with_mode(Mode::Live)
-        .with_amount(1999, Currency::USD)
-        .with_amount_received(1999)
-        .with_amount_refunded(0)
-        .with_created(1_767_225_600)
-        .with_as_of(1_767_225_660)
-        .with_metadata("store_id", "store_42")
-        .with_metadata("order_id", number.to_string())
 }

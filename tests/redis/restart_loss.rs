@@ -9,11 +9,11 @@ use payproof::provider::ProviderError;
 use payproof::redeem::RedeemError;
 use payproof::store::{RedisStore, RestartLoss, Store};
 use payproof::testing::ScriptedProvider;
-use payproof::{Proof, Validator, ValidatorBuilder, Verdict};
+use payproof::{Validator, ValidatorBuilder};
 use tokio::time::Instant;
 
 use crate::redis_server::{RedisConfig, RedisServer, until};
-use crate::support::{intent, plain, provider};
+use crate::support::{intent, plain, proof_of, provider};
 use crate::{MINUTE, patient, store};
 
 /// What Debian's `redis-server` is set up with.
@@ -35,13 +35,6 @@ fn over(store: RedisStore, provider: &ScriptedProvider) -> ValidatorBuilder {
     plain(provider).store(store).store_timeout(MINUTE)
 }
 
-async fn proven(validator: &Validator) -> Proof {
-    match validator.validate(intent("pi_1")).await.unwrap().into_verdict() {
-        Verdict::Valid(proof) => proof,
-        other => panic!("{other:?}"),
-    }
-}
-
 /// Runs an operation, and returns its error code and how often it was sent.
 async fn guarded(validator: &Validator, name: &str, effect: Effect) -> (Option<&'static str>, usize) {
     let sent = Arc::new(AtomicUsize::new(0));
@@ -61,7 +54,7 @@ async fn what_a_setup_loses_at_a_restart_decides_what_is_taken() {
     for (lines, loss) in SETUPS {
         let server = RedisConfig::new().disk(lines).start().await;
         let validator = over(store(server.url()), &provider()).build().unwrap();
-        let redeemed = validator.redeem(proven(&validator).await).await;
+        let redeemed = validator.redeem(proof_of(&validator, intent("pi_1")).await).await;
         let unkeyed = guarded(&validator, "unkeyed", Effect::write()).await;
         let outcome = if redeemed.is_ok() { "taken" } else { "refused" };
         println!("| {} | {} | {outcome} |", lines.replace('\n', ", "), loss.as_str());
@@ -74,7 +67,7 @@ async fn what_a_setup_loses_at_a_restart_decides_what_is_taken() {
                 assert_eq!(said, loss, "{lines}");
                 assert_eq!(unkeyed, (Some("restart_loses"), 0), "{lines}");
                 let accepting = over(store(server.url()), &provider()).restart_loses_at_most(loss).build().unwrap();
-                let _ = accepting.redeem(proven(&accepting).await).await.unwrap();
+                let _ = accepting.redeem(proof_of(&accepting, intent("pi_1")).await).await.unwrap();
                 assert_eq!(guarded(&accepting, "accepted", Effect::write()).await, (None, 1), "{lines}");
             }
             Err(other) => panic!("{lines}: {other}"),
@@ -91,13 +84,13 @@ async fn a_server_as_debian_ships_it_forgets_in_a_crash_and_so_takes_no_redempti
     let mut server = RedisConfig::new().disk(DEBIAN).start().await;
     let accepting =
         over(store(server.url()), &provider()).restart_loses_at_most(RestartLoss::Snapshot).build().unwrap();
-    let proof = proven(&accepting).await;
+    let proof = proof_of(&accepting, intent("pi_1")).await;
     let _ = accepting.redeem(&proof).await.unwrap();
     server.restart().await;
     assert!(accepting.redemption(proof.payment()).await.unwrap().is_none(), "the crash took it");
 
     let strict = over(store(server.url()), &provider()).build().unwrap();
-    let error = strict.redeem(proven(&strict).await).await.unwrap_err();
+    let error = strict.redeem(proof_of(&strict, intent("pi_1")).await).await.unwrap_err();
     assert!(matches!(error, RedeemError::RestartLoses { loss: RestartLoss::Snapshot }), "{error}");
     assert!(error.to_string().contains("set `appendonly yes` and `appendfsync everysec`"), "{error}");
     assert!(strict.redemption(proof.payment()).await.unwrap().is_none());
@@ -109,7 +102,7 @@ async fn a_server_as_debian_ships_it_forgets_in_a_crash_and_so_takes_no_redempti
 async fn a_server_with_a_log_keeps_a_redemption_over_a_crash() {
     let mut server = RedisServer::start().await;
     let validator = over(store(server.url()), &provider()).build().unwrap();
-    let proof = proven(&validator).await;
+    let proof = proof_of(&validator, intent("pi_1")).await;
     let receipt = validator.redeem(&proof).await.unwrap().receipt().clone();
     server.restart().await;
     // The next connection is asked before the next redemption, which finds what was there.
@@ -143,7 +136,7 @@ async fn an_answer_is_kept_on_its_connection_and_asked_for_anew_on_the_next() {
     let mut server = RedisServer::start().await;
     let store = store(server.url());
     let validator = over(store.clone(), &provider()).build().unwrap();
-    let proof = proven(&validator).await;
+    let proof = proof_of(&validator, intent("pi_1")).await;
     let _ = validator.redeem(&proof).await.unwrap();
     let asked = server.calls("config|get");
     for _ in 0..20 {
@@ -195,19 +188,19 @@ async fn a_server_that_does_not_say_is_refused_until_the_operator_says_it() {
     server.command(&rights.split(' ').collect::<Vec<_>>());
     let url = format!("redis://managed:openSesame@127.0.0.1:{}", server.port());
     let strict = over(store(&url), &provider()).build().unwrap();
-    let error = strict.redeem(proven(&strict).await).await.unwrap_err();
+    let error = strict.redeem(proof_of(&strict, intent("pi_1")).await).await.unwrap_err();
     assert!(matches!(error, RedeemError::RestartLoses { loss: RestartLoss::Unknown }), "{error}");
     assert!(error.to_string().contains("`restart_loses_at_most`"), "{error}");
     assert_eq!(guarded(&strict, "strict", Effect::write()).await, (Some("restart_loses"), 0));
 
     let stated = over(store(&url), &provider()).restart_loses_at_most(RestartLoss::Second).build().unwrap();
-    let _ = stated.redeem(proven(&stated).await).await.unwrap();
+    let _ = stated.redeem(proof_of(&stated, intent("pi_1")).await).await.unwrap();
     assert_eq!(guarded(&stated, "stated", Effect::write()).await, (None, 1));
 
     // A word of the operator's is none against the server's own.
     server.command(&["CONFIG", "SET", "appendonly", "no"]);
     let contradicted =
         over(store(server.url()), &provider()).restart_loses_at_most(RestartLoss::Second).build().unwrap();
-    let error = contradicted.redeem(proven(&contradicted).await).await.unwrap_err();
+    let error = contradicted.redeem(proof_of(&contradicted, intent("pi_1")).await).await.unwrap_err();
     assert!(matches!(error, RedeemError::RestartLoses { loss: RestartLoss::All }), "{error}");
 }

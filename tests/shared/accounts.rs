@@ -9,16 +9,16 @@
 
 use payproof::provider::{ProviderIdentity, provider_fn};
 use payproof::redeem::{Occasion, RedeemError};
-use payproof::store::{MemoryStore, RestartLoss, Store};
+use payproof::store::{MemoryStore, Store};
 use payproof::testing::ScriptedProvider;
 use payproof::testing::sandbox::{Sandbox, SandboxPayment};
-use payproof::{BuildError, Currency, Finding, IdempotencyKey, Mode, PaymentStatus, ProviderPayment};
-use payproof::{PaymentIntent, Proof, Provenance, StripeBuilder};
+use payproof::{BuildError, Finding, IdempotencyKey};
+use payproof::{PaymentIntent, Provenance, StripeBuilder};
 use payproof::{Stripe, TenantProof, Validation, Validator, ValidatorBuilder, Verdict};
 use tokio::time::{Instant, sleep};
 
 use crate::chaos_store::{ChaosStore, Fate, Verb};
-use crate::support::{NO_PATTERNS, intent, ms, paid, plain, secs};
+use crate::support::{NO_PATTERNS, forgetful, intent, ms, paid, plain, proof_of, secs, unbound, unbound_intent};
 
 /// A key of its own for each account. Put together, so that no literal looks like a credential.
 fn stripe(sandbox: &Sandbox, key: &str) -> StripeBuilder {
@@ -34,21 +34,9 @@ async fn account(payments: &[&str]) -> Sandbox {
     sandbox
 }
 
-/// A paid payment that names no order, so that it may be redeemed for any.
-fn unbound(id: &str) -> ProviderPayment {
-    ProviderPayment::new(id, PaymentStatus::Paid)
-        .with_mode(Mode::Live)
-        .with_amount(1999, Currency::USD)
-        .with_amount_received(1999)
-        .with_amount_refunded(0)
-        .with_created(1_767_225_600)
-        .with_as_of(1_767_225_660)
-        .with_metadata("store_id", "store_42")
-}
-
 fn over(store: &MemoryStore, stripe: StripeBuilder) -> ValidatorBuilder {
     let builder = Validator::builder(stripe.build().unwrap()).transient_patterns(NO_PATTERNS);
-    builder.single_tenant().store(store.clone()).only_instance().restart_loses_at_most(RestartLoss::All)
+    forgetful(builder.single_tenant().store(store.clone()))
 }
 
 async fn ask(validator: &Validator, intent: &PaymentIntent) -> Validation {
@@ -131,17 +119,7 @@ fn redeeming(identity: ProviderIdentity, store: impl Store) -> Validator {
     provider.put(unbound("pi_1"));
     provider.put(unbound("pi_2"));
     let builder = plain(&provider).transient_patterns(NO_PATTERNS).store(store).proof_max_age(secs(24 * 60 * 60));
-    builder.only_instance().restart_loses_at_most(RestartLoss::All).build().unwrap()
-}
-
-async fn proof(validator: &Validator, id: &str) -> Proof {
-    match validator.validate(PaymentIntent::new("store_42", id, intent(id).money()).unwrap()).await {
-        Ok(validation) => match validation.into_verdict() {
-            Verdict::Valid(proof) => proof,
-            verdict => panic!("{verdict:?}"),
-        },
-        Err(error) => panic!("{error}"),
-    }
+    forgetful(builder).build().unwrap()
 }
 
 /// Ids that may repeat, so that the account, named or not, is part of the place, as it once was everywhere.
@@ -170,8 +148,8 @@ async fn a_used_payment_stays_used_once_its_account_is_named() {
     ] {
         let (store, shown) = (MemoryStore::new(), format!("{before:?}, then {after:?}"));
         let (old, new) = (redeeming(former(before), store.clone()), redeeming(after, store));
-        let receipt = old.redeem(proof(&old, "pi_1").await).order("A").await.unwrap().into_receipt();
-        let used = proof(&new, "pi_1").await;
+        let receipt = old.redeem(proof_of(&old, unbound_intent("pi_1")).await).order("A").await.unwrap().into_receipt();
+        let used = proof_of(&new, unbound_intent("pi_1")).await;
         match new.redeem(&used).order("B").await {
             Err(RedeemError::AlreadyRedeemed { by }) => assert_eq!(by.as_deref(), Some("A"), "{shown}"),
             other => panic!("{shown}: {other:?}"),
@@ -181,7 +159,7 @@ async fn a_used_payment_stays_used_once_its_account_is_named() {
         assert_eq!((again.receipt(), again.occasion()), (&receipt, Occasion::Repeat { age: secs(7) }), "{shown}");
         let redemption = new.redemption(used.payment()).await.unwrap().unwrap();
         assert_eq!(redemption.receipt(), &receipt, "{shown}");
-        let another = new.redeem(proof(&new, "pi_2").await).order("A").await;
+        let another = new.redeem(proof_of(&new, unbound_intent("pi_2")).await).order("A").await;
         assert!(matches!(another, Err(RedeemError::OrderAlreadyPaid { .. })), "{shown}: {another:?}");
 
         new.release(&receipt).await.unwrap();
@@ -219,7 +197,7 @@ async fn a_used_payment_stays_used_however_its_account_is_reached() {
 async fn equal_ids_of_two_accounts_are_two_payments_where_ids_may_repeat() {
     let store = MemoryStore::new();
     let [one, two] = ["one", "two"].map(|account| redeeming(former(Some(account)), store.clone()));
-    let (proven, also) = (proof(&one, "pi_1").await, proof(&two, "pi_1").await);
+    let (proven, also) = (proof_of(&one, unbound_intent("pi_1")).await, proof_of(&two, unbound_intent("pi_1")).await);
     let _ = one.redeem(&proven).order("A").await.unwrap();
     let _ = two.redeem(&also).order("B").await.unwrap();
     assert_ne!(proven.redemption_key(), also.redemption_key());
@@ -230,7 +208,7 @@ async fn a_redemption_under_way_at_a_former_place_is_waited_for_and_settles_no_m
     let store = MemoryStore::new();
     let way = ChaosStore::new(&store, 0);
     let (old, new) = (redeeming(former(None), way.clone()), redeeming(unique().with_account("acct_1"), store.clone()));
-    let (theirs, ours) = (proof(&old, "pi_1").await, proof(&new, "pi_1").await);
+    let (theirs, ours) = (proof_of(&old, unbound_intent("pi_1")).await, proof_of(&new, unbound_intent("pi_1")).await);
     // It claims both records, and then its settling lies in a queue for longer than the lease.
     way.script([Fate::Made, Fate::Made, Fate::Late(secs(45))]);
     assert!(old.redeem(&theirs).order("A").await.is_err());
@@ -250,7 +228,7 @@ async fn a_redemption_that_is_settled_at_a_former_place_meanwhile_is_seen() {
     let store = MemoryStore::new();
     let way = ChaosStore::new(&store, 0);
     let (old, new) = (redeeming(former(None), store.clone()), redeeming(unique().with_account("acct_1"), way.clone()));
-    let (theirs, ours) = (proof(&old, "pi_1").await, proof(&new, "pi_1").await);
+    let (theirs, ours) = (proof_of(&old, unbound_intent("pi_1")).await, proof_of(&new, unbound_intent("pi_1")).await);
     // The claim at the present place takes its time, and is made.
     way.script([Fate::StallAfter(ms(500))]);
     let (late, receipt) = tokio::join!(new.redeem(&ours).order("B").into_future(), async {
@@ -266,7 +244,7 @@ async fn a_redemption_under_way_at_a_former_place_is_not_held_up_by_the_one_that
     let store = MemoryStore::new();
     let way = ChaosStore::new(&store, 0);
     let (old, new) = (redeeming(former(None), way.clone()), redeeming(unique().with_account("acct_1"), store.clone()));
-    let (theirs, ours) = (proof(&old, "pi_1").await, proof(&new, "pi_1").await);
+    let (theirs, ours) = (proof_of(&old, unbound_intent("pi_1")).await, proof_of(&new, unbound_intent("pi_1")).await);
     // It has claimed the payment, and comes to the order after the other one has looked there.
     way.script([Fate::Made, Fate::StallBefore(ms(500))]);
     let begin = Instant::now();
@@ -286,7 +264,11 @@ async fn an_order_stays_paid_when_a_call_with_the_same_claim_finds_the_payment_u
     let named = || unique().with_account("acct_1");
     let (one, other) = (redeeming(named(), way.clone()), redeeming(named(), other_way.clone()));
     let old = redeeming(former(None), store.clone());
-    let (ours, also, theirs) = (proof(&one, "pi_1").await, proof(&other, "pi_1").await, proof(&old, "pi_1").await);
+    let (ours, also, theirs) = (
+        proof_of(&one, unbound_intent("pi_1")).await,
+        proof_of(&other, unbound_intent("pi_1")).await,
+        proof_of(&old, unbound_intent("pi_1")).await,
+    );
     // An old process redeems the payment after this one has looked; the second call hears of that, and lets go of the claim
     // once the first has settled it.
     way.script_verb(Verb::Replace, [Fate::StallBefore(ms(300))]);
@@ -297,7 +279,7 @@ async fn an_order_stays_paid_when_a_call_with_the_same_claim_finds_the_payment_u
         other.redeem(&also).order("A").await
     });
     assert!(first.is_ok() && matches!(late, Err(RedeemError::AlreadyRedeemed { .. })), "{first:?} {late:?}");
-    let another = one.redeem(proof(&one, "pi_2").await).order("A").await;
+    let another = one.redeem(proof_of(&one, unbound_intent("pi_2")).await).order("A").await;
     assert!(matches!(another, Err(RedeemError::OrderAlreadyPaid { .. })), "{another:?}");
 }
 
@@ -331,7 +313,7 @@ async fn a_first_redemption_takes_three_round_trips_however_many_former_places_t
     ] {
         let way = ChaosStore::new(&MemoryStore::new(), 0);
         let (validator, shown) = (redeeming(identity.clone(), way.clone()), format!("{identity:?}"));
-        let proven = proof(&validator, "pi_1").await;
+        let proven = proof_of(&validator, unbound_intent("pi_1")).await;
         let calls = way.calls();
         way.script(vec![Fate::StallAfter(ms(100)); 7]);
         let begin = Instant::now();

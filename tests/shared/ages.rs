@@ -15,8 +15,8 @@ use std::time::Duration;
 use crate::folder::Folder;
 use crate::redis_server::RedisServer;
 use crate::shifted_store::ShiftedStore;
-use crate::support::{self, busy, intent, is_valid, ms, paid, plain, provider, secs};
-use payproof::store::{FileStore, MemoryStore, RedisStore, RestartLoss, Store};
+use crate::support::{self, busy, forgetful, intent, is_valid, ms, paid, plain, provider, secs};
+use payproof::store::{FileStore, MemoryStore, RedisStore, Store};
 use payproof::testing::{ScriptedProvider, Step};
 use payproof::{PaymentId, Provenance, Retry, Validation, Validator, Verdict, WhenProviderIsDown};
 use rand::rngs::StdRng;
@@ -70,13 +70,7 @@ fn cases() -> Vec<Case> {
 fn process(provider: &ScriptedProvider, store: &(impl Store + Clone)) -> Validator {
     let down = WhenProviderIsDown::ServeStale { up_to: RETENTION };
     let builder = plain(provider).transient_patterns(support::NO_PATTERNS).store(store.clone());
-    builder
-        .retry(Retry::none())
-        .when_provider_is_down(down)
-        .only_instance()
-        .restart_loses_at_most(RestartLoss::All)
-        .build()
-        .unwrap()
+    forgetful(builder.retry(Retry::none()).when_provider_is_down(down)).build().unwrap()
 }
 
 fn assert_age(case: Case, what: &str, told: Duration, truth: Duration) {

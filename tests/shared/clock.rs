@@ -13,22 +13,22 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use crate::shifted_store::ShiftedStore;
-use crate::support::{NO_PATTERNS, intent, ms, paid, plain, provider, secs, settle};
+use crate::support::{NO_PATTERNS, forgetful, intent, ms, paid, plain, proof_of, provider, secs, settle};
 use payproof::guard::{Effect, Operation};
 use payproof::provider::ProviderError;
 use payproof::redeem::{Occasion, RedeemError};
-use payproof::store::{MemoryStore, RestartLoss, Store, StoreFinding};
+use payproof::store::{MemoryStore, Store, StoreFinding};
 use payproof::testing::webhook::{EventBody, now, sign};
 use payproof::testing::{FlakyStore, ScriptedProvider, Step, StoreFault, StoreVerb};
 use payproof::webhook::StripeWebhooks;
-use payproof::{Provenance, Validator, Verdict};
+use payproof::{Provenance, Validator};
 use tokio::time::{advance, sleep, timeout};
 
 const HOUR: Duration = secs(60 * 60);
 
 fn process(provider: &ScriptedProvider, store: &ShiftedStore<impl Store + Clone>) -> Validator {
     let builder = plain(provider).transient_patterns(NO_PATTERNS).store(store.clone());
-    builder.only_instance().restart_loses_at_most(RestartLoss::All).build().unwrap()
+    forgetful(builder).build().unwrap()
 }
 
 async fn clock_findings(validator: &Validator) -> Vec<&'static str> {
@@ -87,7 +87,7 @@ async fn facts_that_were_waited_for_are_asked_for_anew_when_the_clock_is_set_bac
 async fn a_redemption_is_not_told_younger_once_the_clock_was_set_back() {
     let (provider, store) = (provider(), ShiftedStore::new(MemoryStore::new()));
     let validator = process(&provider, &store);
-    let Verdict::Valid(proof) = validator.validate(intent("pi_1")).await.unwrap().into_verdict() else { panic!() };
+    let proof = proof_of(&validator, intent("pi_1")).await;
     let first = validator.redeem(&proof).await.unwrap();
     assert_eq!(first.occasion(), Occasion::First);
     sleep(secs(30)).await;
@@ -106,11 +106,7 @@ async fn a_claim_of_before_the_clock_was_set_back_holds_others_up_for_no_longer_
     let (provider, way) = (provider(), FlakyStore::new(MemoryStore::new()));
     let store = ShiftedStore::new(way.clone());
     let [crashing, other] = [(), ()].map(|()| process(&provider, &store));
-    let proof = async |validator: &Validator| match validator.validate(intent("pi_1")).await.unwrap().into_verdict() {
-        Verdict::Valid(proof) => proof,
-        verdict => panic!("{verdict:?}"),
-    };
-    let (theirs, ours) = (proof(&crashing).await, proof(&other).await);
+    let (theirs, ours) = (proof_of(&crashing, intent("pi_1")).await, proof_of(&other, intent("pi_1")).await);
     way.script(StoreVerb::Replace, [StoreFault::Never]);
     timeout(ms(500), crashing.redeem(&theirs).part("one").into_future()).await.unwrap_err();
     store.set_back(HOUR);

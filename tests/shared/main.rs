@@ -6,6 +6,8 @@ mod chaos_store;
 #[cfg(all(feature = "file", feature = "redis", unix))]
 #[path = "../support/folder.rs"]
 mod folder;
+#[path = "../support/forward.rs"]
+mod forward;
 #[path = "../support/record_bytes.rs"]
 mod record_bytes;
 #[cfg(all(feature = "file", feature = "redis", unix))]

@@ -1,6 +1,6 @@
 //! What several test files need: one payment and the intent that claims it, and hands on a future.
 #![allow(dead_code, reason = "each test binary uses its own share")]
-#![allow(clippy::unwrap_used, reason = "a fixture that cannot be made fails the test that asked for it")]
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a fixture that cannot be made fails the test that asked for it")]
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
@@ -9,14 +9,19 @@ use std::time::Duration;
 
 use payproof::provider::Attempt;
 use payproof::provider::ProviderError;
+use payproof::store::RestartLoss;
 use payproof::testing::{ScriptedProvider, Step};
-use payproof::{
-    Currency, Mode, Money, PaymentIntent, PaymentStatus, ProviderPayment, Validation, Validator, ValidatorBuilder,
-};
+use payproof::{Currency, Mode, Money, PaymentIntent, PaymentStatus, Proof, ProviderPayment};
+use payproof::{Validation, Validator, ValidatorBuilder, Verdict};
 use tokio::runtime::{Builder, Runtime};
 
 /// A live payment of 19.99 USD, captured in full, of tenant `store_42` for order 6735.
 pub(crate) fn paid(id: &str) -> ProviderPayment {
+    unbound(id).with_metadata("order_id", "6735")
+}
+
+/// The same payment with no order named, so that it may be redeemed for any.
+pub(crate) fn unbound(id: &str) -> ProviderPayment {
     ProviderPayment::new(id, PaymentStatus::Paid)
         .with_mode(Mode::Live)
         .with_amount(1999, Currency::USD)
@@ -25,13 +30,16 @@ pub(crate) fn paid(id: &str) -> ProviderPayment {
         .with_created(1_767_225_600)
         .with_as_of(1_767_225_660)
         .with_metadata("store_id", "store_42")
-        .with_metadata("order_id", "6735")
 }
 
 /// The intent that claims what [`paid`] states.
 pub(crate) fn intent(id: &str) -> PaymentIntent {
-    let money = Money::parse("19.99", Currency::USD).unwrap();
-    PaymentIntent::new("store_42", id, money).unwrap().with_order("6735").unwrap()
+    unbound_intent(id).with_order("6735").unwrap()
+}
+
+/// The intent that claims what [`unbound`] states.
+pub(crate) fn unbound_intent(id: &str) -> PaymentIntent {
+    PaymentIntent::new("store_42", id, Money::parse("19.99", Currency::USD).unwrap()).unwrap()
 }
 
 /// The same claims about another amount.
@@ -65,6 +73,19 @@ pub(crate) fn failing(error: ProviderError) -> ScriptedProvider {
 /// A validator without breaker and budget, so that only the retries decide.
 pub(crate) fn plain(provider: &ScriptedProvider) -> ValidatorBuilder {
     Validator::builder(provider.clone()).no_breaker().no_retry_budget()
+}
+
+/// One process whose operator accepts that a restart loses all that the store holds.
+pub(crate) fn forgetful(builder: ValidatorBuilder) -> ValidatorBuilder {
+    builder.only_instance().restart_loses_at_most(RestartLoss::All)
+}
+
+/// Validates an intent that holds, and returns the proof.
+pub(crate) async fn proof_of(validator: &Validator, intent: PaymentIntent) -> Proof {
+    match validator.validate(intent).await.unwrap().into_verdict() {
+        Verdict::Valid(proof) => proof,
+        other => panic!("{other:?}"),
+    }
 }
 
 /// The waits in an attempt log.

@@ -10,8 +10,10 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use payproof::store::{Claim, Durability, Extras, Inspection, RestartLoss, Store, StoreError, Stored, Swap};
+use payproof::store::{Claim, Store, StoreError, Stored, Swap};
 use tokio::time::Instant;
+
+use crate::forward::says_what_it_holds;
 
 /// Changes the time to live that another store tells.
 #[derive(Clone, Debug)]
@@ -121,21 +123,7 @@ impl<S: Store> Store for ShiftedStore<S> {
         Ok(self.lost(key, swap))
     }
 
-    fn durability(&self) -> Durability {
-        self.store.durability()
-    }
-
-    async fn restart_loss(&self) -> Result<RestartLoss, StoreError> {
-        self.store.restart_loss().await
-    }
-
-    async fn inspect(&self) -> Result<Inspection, StoreError> {
-        self.store.inspect().await
-    }
-
-    fn extras(&self) -> Extras {
-        self.store.extras()
-    }
+    says_what_it_holds!(store);
 }
 
 impl<S: Store> ShiftedStore<S> {

@@ -12,11 +12,11 @@ use payproof::store::{Claim, Durability, Inspection, MemoryStore, RestartLoss, S
 use payproof::testing::{FlakyStore, ScriptedProvider, Step, StoreFault};
 use payproof::{
     BuildError, ErrorInfo, IdempotencyKey, InvalidIntent, PaymentId, Proof, ValidateError, Validator, ValidatorBuilder,
-    Verdict,
 };
 use tokio::time::advance;
 
-use crate::support::{intent, intent_of, paid, paused_runtime, plain, poll_now, provider, secs, settle};
+use crate::support::{forgetful, intent, intent_of, paid, paused_runtime, plain, poll_now, proof_of, provider};
+use crate::support::{secs, settle};
 
 /// Everything that an error says to services.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,11 +80,9 @@ struct Service {
 async fn service(build: impl FnOnce(ValidatorBuilder) -> ValidatorBuilder) -> Service {
     let provider = provider();
     provider.put(paid("pi_2"));
-    let builder = plain(&provider).only_instance().restart_loses_at_most(RestartLoss::All).proof_max_age(secs(60));
+    let builder = forgetful(plain(&provider)).proof_max_age(secs(60));
     let validator = build(builder).build().unwrap();
-    let Verdict::Valid(proof) = validator.validate(intent("pi_1")).await.unwrap().into_verdict() else {
-        panic!("it is paid")
-    };
+    let proof = proof_of(&validator, intent("pi_1")).await;
     advance(secs(61)).await;
     Service { provider, validator, proof }
 }
@@ -246,7 +244,7 @@ impl Store for Holds {
 #[tokio::test(start_paused = true)]
 async fn a_record_that_cannot_be_used_is_told_alike() {
     for (bytes, code) in [(&b"OK"[..], "record_unreadable"), (&[2, 0, 1, 2], "record_newer")] {
-        let held = plain(&provider()).store(Holds(bytes)).only_instance().restart_loses_at_most(RestartLoss::All);
+        let held = forgetful(plain(&provider()).store(Holds(bytes)));
         let validator = held.build().unwrap();
         // The proof is this validator's only where its store can be read.
         let Service { provider, proof, .. } = service(|builder| builder).await;

@@ -4,14 +4,15 @@
 
 use std::time::Duration;
 
-use crate::support::{failing, intent, intent_of, paid, plain, provider, secs};
+use crate::support::{failing, forgetful, intent, intent_of, paid, plain, proof_of, provider, secs};
+use crate::support::{unbound, unbound_intent};
 use payproof::envelope::{Failure, Success};
 use payproof::guard::{Effect, EffectCall, Operation};
 use payproof::provider::ProviderError;
 use payproof::redeem::RedeemError;
 use payproof::store::{MemoryStore, RestartLoss};
 use payproof::testing::{FlakyStore, StoreFault};
-use payproof::{Currency, Finding, Mode, Money, PaymentIntent, PaymentStatus, ProviderPayment, Validator, Verdict};
+use payproof::{Currency, Finding, Money, PaymentIntent, Validator, Verdict};
 use serde_json::{Value, json};
 
 fn body(failure: &Failure) -> Value {
@@ -123,31 +124,17 @@ async fn findings_are_named_by_their_codes_alone() {
 }
 
 async fn redeemed(validator: &Validator, id: &str, order: &str) -> Result<(), RedeemError> {
-    let money = Money::parse("19.99", Currency::USD).unwrap();
-    let intent = PaymentIntent::new("store_42", id, money).unwrap();
-    let Verdict::Valid(proof) = validator.validate(intent).await.unwrap().into_verdict() else { panic!("not valid") };
+    let proof = proof_of(validator, unbound_intent(id)).await;
     validator.redeem(proof).order(order).await.map(|_| ())
-}
-
-fn orderless(id: &str) -> ProviderPayment {
-    ProviderPayment::new(id, PaymentStatus::Paid)
-        .with_mode(Mode::Live)
-        .with_amount(1999, Currency::USD)
-        .with_amount_received(1999)
-        .with_amount_refunded(0)
-        .with_created(1_767_225_600)
-        .with_as_of(1_767_225_660)
-        .with_metadata("store_id", "store_42")
 }
 
 #[tokio::test]
 async fn a_refused_redemption_names_neither_the_other_order_nor_the_other_payment() {
     let provider = provider();
-    provider.put(orderless("pi_2"));
-    provider.put(orderless("pi_3"));
+    provider.put(unbound("pi_2"));
+    provider.put(unbound("pi_3"));
     let store = FlakyStore::new(MemoryStore::new());
-    let validator =
-        plain(&provider).store(store.clone()).only_instance().restart_loses_at_most(RestartLoss::All).build().unwrap();
+    let validator = forgetful(plain(&provider).store(store.clone())).build().unwrap();
     redeemed(&validator, "pi_2", "order-first").await.unwrap();
 
     let failure = Failure::from(redeemed(&validator, "pi_2", "order-second").await.unwrap_err());

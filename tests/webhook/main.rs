@@ -6,6 +6,8 @@
 
 #[path = "../support/chaos_store.rs"]
 mod chaos_store;
+#[path = "../support/forward.rs"]
+mod forward;
 #[path = "../support/subscribers.rs"]
 mod subscribers;
 #[path = "../support/mod.rs"]

@@ -4,14 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
-use payproof::store::{
-    Claim, Durability, Extras, Inspection, MemoryStore, RestartLoss, Store, StoreError, Stored, Swap,
-};
+use payproof::store::{Claim, MemoryStore, Store, StoreError, Stored, Swap};
 use payproof::testing::webhook::EventBody;
 use payproof::testing::{FlakyStore, StoreFault, StoreVerb};
 use tokio::time::{Instant, advance, sleep};
 
 use crate::chaos_store::{ChaosStore, Fate, Verb};
+use crate::forward::says_what_it_holds;
 use crate::support::{ms, secs};
 use crate::{LEASE, Runs, deliver, event, webhooks_on, word};
 
@@ -250,21 +249,7 @@ impl Store for Contended {
         self.store.remove(key, expected).await
     }
 
-    fn durability(&self) -> Durability {
-        self.store.durability()
-    }
-
-    async fn restart_loss(&self) -> Result<RestartLoss, StoreError> {
-        self.store.restart_loss().await
-    }
-
-    async fn inspect(&self) -> Result<Inspection, StoreError> {
-        self.store.inspect().await
-    }
-
-    fn extras(&self) -> Extras {
-        self.store.extras()
-    }
+    says_what_it_holds!(store);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,0 +1,23 @@
+//! Stores of tests that change some calls to the store inside, and hand on the rest.
+
+/// What the store inside the field says of itself.
+macro_rules! says_what_it_holds {
+    ($store:ident) => {
+        fn durability(&self) -> payproof::store::Durability {
+            self.$store.durability()
+        }
+
+        async fn restart_loss(&self) -> Result<payproof::store::RestartLoss, payproof::store::StoreError> {
+            self.$store.restart_loss().await
+        }
+
+        async fn inspect(&self) -> Result<payproof::store::Inspection, payproof::store::StoreError> {
+            self.$store.inspect().await
+        }
+
+        fn extras(&self) -> payproof::store::Extras {
+            self.$store.extras()
+        }
+    };
+}
+pub(crate) use says_what_it_holds;

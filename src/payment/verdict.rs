@@ -170,7 +170,7 @@ named! {
         /// The provider does not state what was claimed. Where that is the tenant, this finding stands alone.
         Unproven(Field) = "unproven",
         /// The provider does not state a fact that every validation needs.
-        Unstated(Fact) = "unproven",
+        Unstated(Fact) = "unstated",
         /// A test payment for live goods, or the other way round.
         Mode(Mismatch<Mode>) = "mode_mismatch",
         /// Canceled, for good; with the provider's reason.

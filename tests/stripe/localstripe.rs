@@ -130,7 +130,7 @@ async fn a_paid_payment_is_valid_and_forged_claims_about_it_are_not() {
 async fn a_server_that_states_no_amount_received_never_makes_a_payment_valid() {
     let server = &*AS_IT_IS;
     let payment = server.create("payment_method=pm_card_visa&confirm=true").await;
-    assert_eq!(findings(&validate(&server.validator(), &payment).await), ["unproven"]);
+    assert_eq!(findings(&validate(&server.validator(), &payment).await), ["unstated"]);
 }
 
 #[tokio::test]

@@ -50,7 +50,7 @@ async fn a_payment_older_than_accepted_is_refused_and_an_unknown_age_too() {
     assert!(by(policy(60), &PAID).await.is_valid(), "exactly as old as accepted");
     assert_only(&by(policy(59), &PAID).await, "too_old", "too old: accepted up to 59 s, actual 60 s");
     let unknown = by(policy(60), &Facts { created: None, ..PAID }).await;
-    assert_only(&unknown, "unproven", "created: the provider does not state it");
+    assert_only(&unknown, "unstated", "created: the provider does not state it");
     assert!(by(Policy::default(), &Facts { created: None, ..PAID }).await.is_valid());
     let Verdict::Invalid(findings) = by(policy(60), &Facts { created: None, ..PAID }).await else { panic!("valid") };
     assert_eq!(findings.as_ref(), [Finding::Unstated(Fact::Created)]);

@@ -4,9 +4,10 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::runtime::Handle;
+
 use crate::account::Account;
-use crate::call::error::runtime;
-use crate::guard::{GuardError, OperationReference, RequestResolution, Resolution, signature, too_large};
+use crate::guard::{OperationReference, RequestResolution, Resolution, ResolveError, signature};
 use crate::intent::fingerprint::Fingerprint;
 use crate::ledger::{Change, Contents, LedgerError, RecordKind, State};
 use crate::validator::Validator;
@@ -21,19 +22,19 @@ impl Validator {
     /// then on with 200 and the given result as JSON; or, without one, with 409 `IDEMPOTENCY_RESPONSE_NOT_KEPT`.
     ///
     /// # Errors
-    /// When there is no such request, it is under way or was answered, or the store did not confirm.
+    /// See [`ResolveError`].
     ///
     /// # Cancel safety
     /// Nothing happens until the future is awaited. Dropped after that, it may be done or not; asking again tells.
     pub fn resolve_request(
         &self,
         reference: OperationReference,
-        resolution: &Resolution,
+        resolution: Resolution,
         who: &str,
-    ) -> impl Future<Output = Result<(), GuardError>> + Send + use<> {
-        let (account, resolution, who) = (Arc::clone(&self.0.account), resolution.clone(), who.to_owned());
+    ) -> impl Future<Output = Result<(), ResolveError>> + Send + use<> {
+        let (account, who) = (Arc::clone(&self.0.account), who.to_owned());
         async move {
-            runtime()?;
+            Handle::try_current().map_err(|_| LedgerError::NoRuntime)?;
             let who = signature(&who)?;
             resolve(&account, &reference.digest(), &resolution).await?;
             account.telemetry.resolved(&reference.digest(), Some("request"), resolution.as_str(), &who);
@@ -42,15 +43,15 @@ impl Validator {
     }
 }
 
-async fn resolve(account: &Account, digest: &Fingerprint, resolution: &Resolution) -> Result<(), GuardError> {
+async fn resolve(account: &Account, digest: &Fingerprint, resolution: &Resolution) -> Result<(), ResolveError> {
     let (said, key) = (resolution.said()?, account.ledger.key(RecordKind::Request, digest));
-    let nothing = |why| Ok((Change::Keep, Err(GuardError::nothing_to_resolve(why))));
+    let nothing = |why| Ok((Change::Keep, Err(ResolveError::NothingToResolve { why })));
     let resolved = account.ledger.update(&key, |found| {
         let Some(found) = found else { return nothing("there is no record of the request") };
         let payload = RequestPayload::read(found)?;
         match (&payload.phase, said) {
             (RequestPhase::UnderWay, _) if !found.lease_left().is_zero() => {
-                Ok((Change::Keep, Err(GuardError::in_progress(found.lease_left()))))
+                Ok((Change::Keep, Err(ResolveError::InProgress { retry_after: found.lease_left() })))
             }
             (RequestPhase::Done(_), _) => nothing("the request was answered"),
             (_, RequestResolution::NotExecuted) => Ok((Change::Remove, Ok(()))),
@@ -63,8 +64,5 @@ async fn resolve(account: &Account, digest: &Fingerprint, resolution: &Resolutio
             }
         }
     });
-    match resolved.await {
-        Err(LedgerError::TooLarge { .. }) => Err(too_large()),
-        resolved => resolved?,
-    }
+    resolved.await?
 }

@@ -14,12 +14,11 @@ use crate::provider::ProviderError;
 use crate::provider::attempt_log::Attempt;
 use crate::store::RestartLoss;
 
-const RUN_AGAIN: Condition = Condition::passing(Class::Outcome, "indeterminate", 503);
 const INDETERMINATE: Condition = Condition::lasting(Class::Outcome, "indeterminate", 502);
+const INDETERMINATE_RETRYABLE: Condition = Condition::passing(Class::Outcome, "indeterminate_retryable", 503);
 const REFUSED: Condition = Condition::lasting(Class::Outcome, "refused", 422);
 const RESULT_NOT_KEPT: Condition = Condition::lasting(Class::Outcome, "result_not_kept", 409);
 const RESULT_UNREADABLE: Condition = Condition::lasting(Class::Outcome, "result_unreadable", 409);
-const NOTHING_TO_RESOLVE: Condition = Condition::lasting(Class::Caller, "nothing_to_resolve", 409);
 
 /// No result: the operation was refused, was not executed, or its outcome is unknown.
 ///
@@ -33,19 +32,19 @@ const NOTHING_TO_RESOLVE: Condition = Condition::lasting(Class::Caller, "nothing
 /// | `key_reused` | 422 | no | the operation was run before with other claims |
 /// | `in_progress` | 409 | yes | another run is at it for longer than this call could wait |
 /// | `indeterminate` | 502 | no | it may have been executed; find out, and resolve it |
-/// | `indeterminate` | 503 | yes | it may have been executed, and the provider's key makes another run safe |
+/// | `indeterminate_retryable` | 503 | yes | it may have been executed, and the provider's key makes another run safe |
 /// | `refused` | 422 | no | the provider will not execute it |
 /// | `result_not_kept` | 409 | no | it was executed, and its result was too large to keep |
 /// | `result_unreadable` | 409 | no | it was executed, and its result is of another type |
-/// | `nothing_to_resolve` | 409 | no | the operation that was to be resolved is not indeterminate |
-/// | `misconfigured` | 500 | no | the settings contradict one another, or the result that was given cannot be kept |
+/// | `misconfigured` | 500 | no | the settings contradict one another |
 /// | `restart_loses` | 500 | no | a restart of the store may lose more than is accepted |
 /// | the [common ones](crate::ErrorInfo#common-conditions) | | | |
 #[derive(Clone, Debug)]
-pub struct GuardError(Arc<Kind>);
+pub struct GuardError(Arc<NoResult>);
 
+/// Why there is no result.
 #[derive(Debug)]
-enum Kind {
+pub(super) enum NoResult {
     KeyReused,
     InProgress {
         retry_after: Duration,
@@ -59,7 +58,6 @@ enum Kind {
         attempts: Vec<Attempt>,
     },
     ResultMissing(Unkept),
-    NothingToResolve(&'static str),
     GuardSettings(Box<str>),
     RestartLoses(RestartLoss),
     Store(LedgerError),
@@ -86,63 +84,26 @@ pub(super) enum Next {
 error_info!(GuardError);
 
 impl GuardError {
-    fn new(kind: Kind) -> Self {
-        Self(Arc::new(kind))
-    }
-
-    pub(super) fn key_reused() -> Self {
-        Self::new(Kind::KeyReused)
-    }
-
-    pub(crate) fn in_progress(retry_after: Duration) -> Self {
-        Self::new(Kind::InProgress { retry_after })
-    }
-
-    pub(super) fn indeterminate(next: Next, cause: Option<CallError>) -> Self {
-        Self::new(Kind::Indeterminate { next, cause })
-    }
-
-    pub(super) fn refused(error: ProviderError, attempts: Vec<Attempt>) -> Self {
-        Self::new(Kind::Refused { error, attempts })
-    }
-
-    pub(super) fn unkept(why: Unkept) -> Self {
-        Self::new(Kind::ResultMissing(why))
-    }
-
-    pub(crate) fn nothing_to_resolve(why: &'static str) -> Self {
-        Self::new(Kind::NothingToResolve(why))
-    }
-
-    pub(crate) fn settings(message: impl Into<Box<str>>) -> Self {
-        Self::new(Kind::GuardSettings(message.into()))
-    }
-
-    pub(super) fn restart_loses(loss: RestartLoss) -> Self {
-        Self::new(Kind::RestartLoses(loss))
-    }
-
     fn condition(&self) -> Condition {
         match &*self.0 {
-            Kind::KeyReused => KEY_REUSED,
-            Kind::InProgress { .. } => IN_PROGRESS,
-            Kind::Indeterminate { next: Next::Resend, .. } => RUN_AGAIN,
-            Kind::Indeterminate { next: Next::Resolve, .. } => INDETERMINATE,
-            Kind::Refused { .. } => REFUSED,
-            Kind::ResultMissing(Unkept::TooLarge) => RESULT_NOT_KEPT,
-            Kind::ResultMissing(Unkept::OfAnotherType) => RESULT_UNREADABLE,
-            Kind::NothingToResolve(_) => NOTHING_TO_RESOLVE,
-            Kind::GuardSettings(_) => MISCONFIGURED,
-            Kind::RestartLoses(_) => RESTART_LOSES,
-            Kind::Store(error) => error.condition(),
-            Kind::Call(error) => error.condition(),
+            NoResult::KeyReused => KEY_REUSED,
+            NoResult::InProgress { .. } => IN_PROGRESS,
+            NoResult::Indeterminate { next: Next::Resend, .. } => INDETERMINATE_RETRYABLE,
+            NoResult::Indeterminate { next: Next::Resolve, .. } => INDETERMINATE,
+            NoResult::Refused { .. } => REFUSED,
+            NoResult::ResultMissing(Unkept::TooLarge) => RESULT_NOT_KEPT,
+            NoResult::ResultMissing(Unkept::OfAnotherType) => RESULT_UNREADABLE,
+            NoResult::GuardSettings(_) => MISCONFIGURED,
+            NoResult::RestartLoses(_) => RESTART_LOSES,
+            NoResult::Store(error) => error.condition(),
+            NoResult::Call(error) => error.condition(),
         }
     }
 
     fn wait(&self) -> Option<Duration> {
         match &*self.0 {
-            Kind::InProgress { retry_after } => Some(*retry_after),
-            Kind::Store(error) => error.retry_after(),
+            NoResult::InProgress { retry_after } => Some(*retry_after),
+            NoResult::Store(error) => error.retry_after(),
             _ => self.call()?.retry_after(),
         }
     }
@@ -150,7 +111,7 @@ impl GuardError {
     /// The provider calls that brought no result.
     fn call(&self) -> Option<&CallError> {
         match &*self.0 {
-            Kind::Call(error) | Kind::Indeterminate { cause: Some(error), .. } => Some(error),
+            NoResult::Call(error) | NoResult::Indeterminate { cause: Some(error), .. } => Some(error),
             _ => None,
         }
     }
@@ -161,7 +122,7 @@ impl GuardError {
 
     getters! {
         /// The same operation was run before with other claims. Use a new key for a new operation.
-        pub fn is_key_reused(&self) -> bool => matches!(&*self.0, Kind::KeyReused);
+        pub fn is_key_reused(&self) -> bool => matches!(&*self.0, NoResult::KeyReused);
 
         /// The operation is under way, and took longer than this call could wait. Run it again to get its result.
         pub fn is_in_progress(&self) -> bool => self.is(Class::InProgress);
@@ -171,17 +132,14 @@ impl GuardError {
         /// If it [is retryable](Self::is_retryable), run it again. Else look at the provider, or let
         /// [`reconcile`](crate::guard::GuardRun::reconcile) do so, or say what happened with
         /// [`resolve`](crate::guard::Guard::resolve).
-        pub fn is_indeterminate(&self) -> bool => matches!(&*self.0, Kind::Indeterminate { .. });
+        pub fn is_indeterminate(&self) -> bool => matches!(&*self.0, NoResult::Indeterminate { .. });
 
         /// The provider will not execute the operation. The source is its refusal; later runs get the same one, unless
         /// it is [resolved](crate::guard::Guard::resolve) as not executed.
-        pub fn is_refused(&self) -> bool => matches!(&*self.0, Kind::Refused { .. });
+        pub fn is_refused(&self) -> bool => matches!(&*self.0, NoResult::Refused { .. });
 
         /// The operation was executed, and its result cannot be repeated: too large to keep, or of another type.
-        pub fn is_result_missing(&self) -> bool => matches!(&*self.0, Kind::ResultMissing(_));
-
-        /// The operation that was to be resolved is not indeterminate.
-        pub fn is_nothing_to_resolve(&self) -> bool => matches!(&*self.0, Kind::NothingToResolve(_));
+        pub fn is_result_missing(&self) -> bool => matches!(&*self.0, NoResult::ResultMissing(_));
 
         /// Time ran out before anything was executed. Run it again later.
         pub fn is_timeout(&self) -> bool => self.is(Class::Timeout);
@@ -203,7 +161,7 @@ impl GuardError {
     #[must_use]
     pub fn restart_loss(&self) -> Option<RestartLoss> {
         match &*self.0 {
-            Kind::RestartLoses(loss) => Some(*loss),
+            NoResult::RestartLoses(loss) => Some(*loss),
             _ => None,
         }
     }
@@ -218,7 +176,7 @@ impl GuardError {
     #[must_use]
     pub fn attempts(&self) -> &[Attempt] {
         match &*self.0 {
-            Kind::Refused { attempts, .. } => attempts,
+            NoResult::Refused { attempts, .. } => attempts,
             _ => self.call().map_or(&[], CallError::attempts),
         }
     }
@@ -227,49 +185,54 @@ impl GuardError {
     #[must_use]
     pub fn provider_error(&self) -> Option<&ProviderError> {
         match &*self.0 {
-            Kind::Refused { error, .. } => Some(error),
+            NoResult::Refused { error, .. } => Some(error),
             _ => self.call()?.provider(),
         }
     }
 }
 
+impl From<NoResult> for GuardError {
+    fn from(why: NoResult) -> Self {
+        Self(Arc::new(why))
+    }
+}
+
 impl From<CallError> for GuardError {
     fn from(error: CallError) -> Self {
-        Self::new(Kind::Call(error))
+        NoResult::Call(error).into()
     }
 }
 
 impl From<LedgerError> for GuardError {
     fn from(error: LedgerError) -> Self {
-        Self::new(Kind::Store(error))
+        NoResult::Store(error).into()
     }
 }
 
 impl fmt::Display for GuardError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &*self.0 {
-            Kind::KeyReused => f.write_str(KEY_REUSED_TEXT),
-            Kind::InProgress { .. } => f.write_str(&in_progress("run of this operation")),
-            Kind::Indeterminate { next: Next::Resend, .. } => f.write_str(
+            NoResult::KeyReused => f.write_str(KEY_REUSED_TEXT),
+            NoResult::InProgress { .. } => f.write_str(&in_progress("run of this operation")),
+            NoResult::Indeterminate { next: Next::Resend, .. } => f.write_str(
                 "it is not known whether the operation was executed; run it again, which the provider's key makes safe",
             ),
-            Kind::Indeterminate { next: Next::Resolve, .. } => f.write_str(
+            NoResult::Indeterminate { next: Next::Resolve, .. } => f.write_str(
                 "it is not known whether the operation was executed; look at the provider and resolve it, or reconcile",
             ),
-            Kind::Refused { .. } => {
+            NoResult::Refused { .. } => {
                 f.write_str("the provider refused the operation; correct it, and run it under a new key")
             }
-            Kind::ResultMissing(Unkept::TooLarge) => {
+            NoResult::ResultMissing(Unkept::TooLarge) => {
                 f.write_str("the operation was executed, and its result could not be kept; look it up at the provider")
             }
-            Kind::ResultMissing(Unkept::OfAnotherType) => f.write_str(
+            NoResult::ResultMissing(Unkept::OfAnotherType) => f.write_str(
                 "the operation was executed, and its recorded result is of another type; run it with the type it had",
             ),
-            Kind::NothingToResolve(why) => write!(f, "there is nothing to resolve: {why}"),
-            Kind::GuardSettings(message) => f.write_str(message),
-            Kind::RestartLoses(loss) => f.write_str(&loss.refusal()),
-            Kind::Store(error) => f.write_str(error.advice()),
-            Kind::Call(error) => fmt::Display::fmt(error, f),
+            NoResult::GuardSettings(message) => f.write_str(message),
+            NoResult::RestartLoses(loss) => f.write_str(&loss.refusal()),
+            NoResult::Store(error) => f.write_str(error.advice()),
+            NoResult::Call(error) => fmt::Display::fmt(error, f),
         }
     }
 }
@@ -277,11 +240,11 @@ impl fmt::Display for GuardError {
 impl std::error::Error for GuardError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match &*self.0 {
-            Kind::Refused { error, .. } => Some(error),
-            Kind::Indeterminate { cause: Some(cause), .. } => Some(cause),
+            NoResult::Refused { error, .. } => Some(error),
+            NoResult::Indeterminate { cause: Some(cause), .. } => Some(cause),
             // Its own text is shown, so it is the source that comes next.
-            Kind::Call(error) => error.source(),
-            Kind::Store(error) => error.as_source(),
+            NoResult::Call(error) => error.source(),
+            NoResult::Store(error) => error.as_source(),
             _ => None,
         }
     }

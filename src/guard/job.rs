@@ -14,7 +14,7 @@ use crate::moment::Moment;
 use crate::provider::ProviderError;
 
 use super::call::{EffectCall, Inquiry, Reconciled};
-use super::error::GuardError;
+use super::error::{GuardError, NoResult};
 use super::operation::Operation;
 use super::record::Payload;
 
@@ -83,21 +83,21 @@ impl OperationRecord {
     pub(super) fn check(&self) -> Result<(), GuardError> {
         let GuardSettings { write_retention, read_retention, .. } = self.settings;
         let lease = self.account.limits.lease;
-        if write_retention <= lease {
-            let message = format!("write_retention ({write_retention:?}) must exceed the lease ({lease:?})");
-            return Err(GuardError::settings(message));
-        }
-        if read_retention.is_zero() {
-            return Err(GuardError::settings("read_retention is zero, and must be more"));
-        }
-        match self.operation.effect().key_kept_for() {
-            Some(kept) if kept < self.key_needed_for() => Err(GuardError::settings(format!(
+        let kept_too_short = self.operation.effect().key_kept_for().filter(|kept| *kept < self.key_needed_for());
+        let message = if write_retention <= lease {
+            format!("write_retention ({write_retention:?}) must exceed the lease ({lease:?})")
+        } else if read_retention.is_zero() {
+            "read_retention is zero, and must be more".to_owned()
+        } else if let Some(kept) = kept_too_short {
+            format!(
                 "provider_key_kept_for ({kept:?}) must be at least the total deadline and a minute ({:?}); \
                  without such a key, say `None`",
                 self.key_needed_for()
-            ))),
-            _ => Ok(()),
-        }
+            )
+        } else {
+            return Ok(());
+        };
+        Err(NoResult::GuardSettings(message.into()).into())
     }
 
     /// A run that begins now may send for so long.

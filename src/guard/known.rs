@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 use crate::ledger::{Decision, FAILED_FOR, Held, LedgerError, Nonce};
 use crate::payment::verdict::Provenance;
 
-use super::error::GuardError;
+use super::error::{GuardError, NoResult};
 use super::executed::Executed;
 use super::job::{OperationRecord, Progress, RunContext};
 use super::record::{Payload, Phase};
@@ -28,7 +28,7 @@ impl<T: DeserializeOwned> RunContext<T> {
     ) -> Result<Decision<OperationRecord, Known<T>>, LedgerError> {
         let payload = Payload::read(found)?;
         if !payload.is_about(&self.place.fingerprint) {
-            return Ok(Decision::Answer(Known::Over(Err(GuardError::key_reused()))));
+            return Ok(Decision::Answer(Known::Over(Err(NoResult::KeyReused.into()))));
         }
         if let Some(result) = result_in(&payload, found, waited_for) {
             return Ok(Decision::Answer(Known::Over(result)));

@@ -11,7 +11,7 @@ use crate::payment::verdict::{Degradation, Provenance};
 use crate::provider::ProviderError;
 
 use super::call::Reconciled;
-use super::error::{GuardError, Next};
+use super::error::{GuardError, Next, NoResult};
 use super::executed::Executed;
 use super::fate::EffectOutcome;
 use super::job::{OperationRecord, RunContext};
@@ -75,7 +75,7 @@ async fn give_up(lease: &mut Lease<OperationRecord>, knowledge: &Knowledge, erro
     match (knowledge.ending(), error.provider().cloned()) {
         (Ending::Refused, Some(said)) => {
             record(lease, OperationEnd::Refused(KeptRefusal::of(&said))).await;
-            GuardError::refused(said, error.attempts().to_vec())
+            NoResult::Refused { error: said, attempts: error.attempts().to_vec() }.into()
         }
         (Ending::NotExecuted, said) => {
             give_back(lease).await;
@@ -86,7 +86,8 @@ async fn give_up(lease: &mut Lease<OperationRecord>, knowledge: &Knowledge, erro
             record(lease, OperationEnd::Indeterminate { is_protected }).await;
             let place = lease.what();
             place.account.telemetry.indeterminate(place.operation.name(), &place.digest);
-            GuardError::indeterminate(if is_protected { Next::Resend } else { Next::Resolve }, Some(error))
+            let next = if is_protected { Next::Resend } else { Next::Resolve };
+            NoResult::Indeterminate { next, cause: Some(error) }.into()
         }
     }
 }
@@ -109,14 +110,17 @@ async fn tell_others(lease: &mut Lease<OperationRecord>, error: CallError) -> Gu
         None => give_back(lease).await,
     }
     match refused {
-        Some(said) => GuardError::refused(said, error.attempts().to_vec()),
+        Some(said) => NoResult::Refused { error: said, attempts: error.attempts().to_vec() }.into(),
         None => not_executed(lease.what(), error.provider().cloned().as_ref(), error),
     }
 }
 
 /// The error of a call that nothing came of. A lease that was over is no setting's fault: another run is at it by now.
 fn not_executed(place: &OperationRecord, said: Option<&ProviderError>, error: CallError) -> GuardError {
-    if said.is_some_and(was_too_late) { GuardError::in_progress(place.account.limits.lease) } else { error.into() }
+    if said.is_some_and(was_too_late) {
+        return NoResult::InProgress { retry_after: place.account.limits.lease }.into();
+    }
+    error.into()
 }
 
 /// Asks the caller's hook what became of the operation, and records what it says. Where another process was faster to say
@@ -156,7 +160,7 @@ where
                 // Not before it stands in the store may it be sent again.
                 Err(error) => {
                     account.telemetry.store_failed(&error);
-                    Err(GuardError::indeterminate(Next::Resolve, None))
+                    Err(NoResult::Indeterminate { next: Next::Resolve, cause: None }.into())
                 }
             };
         }
@@ -169,7 +173,7 @@ where
         Err(error) => account.telemetry.store_failed(&error),
     }
     account.telemetry.indeterminate(place.operation.name(), &place.digest);
-    Err(GuardError::indeterminate(Next::Resolve, cause))
+    Err(NoResult::Indeterminate { next: Next::Resolve, cause }.into())
 }
 
 /// The result that stands where this run's does not.

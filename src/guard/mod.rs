@@ -18,10 +18,12 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::runtime::Handle;
 
 use crate::accessors::{partial_debug, setters};
 use crate::account::Account;
 use crate::call::error::runtime;
+use crate::ledger::LedgerError;
 use crate::provider::ProviderError;
 use crate::validator::Validator;
 
@@ -37,6 +39,7 @@ mod operation;
 mod reconcile;
 mod record;
 mod resolve;
+mod resolve_error;
 mod run;
 mod sending;
 mod turn;
@@ -47,7 +50,7 @@ use job::{GuardSettings, OperationRecord, RunContext};
 use resolve::Saying;
 
 #[cfg(feature = "tower")]
-pub(crate) use resolve::{RequestResolution, signature, too_large};
+pub(crate) use resolve::{RequestResolution, signature};
 
 pub use call::{EffectCall, Inquiry, Reconciled};
 pub use error::GuardError;
@@ -55,6 +58,7 @@ pub use executed::Executed;
 pub use indeterminate::{IndeterminateList, IndeterminateOperation, InvalidReference, OperationReference};
 pub use operation::{Effect, Operation};
 pub use resolve::{OperationStatus, Resolution};
+pub use resolve_error::ResolveError;
 pub use run::GuardRun;
 
 /// Thirteen months and a margin: longer than any dispute, and than any client tries again.
@@ -195,8 +199,7 @@ impl Guard {
     /// when no request can still be on its way. A refused operation may be opened again in this way.
     ///
     /// # Errors
-    /// When the operation is under way or not indeterminate, was run with other claims, or the store did not confirm; or
-    /// when the given result cannot be kept.
+    /// See [`ResolveError`].
     ///
     /// # Cancel safety
     /// Nothing happens until the future is awaited. Dropped after that, it goes on.
@@ -205,7 +208,7 @@ impl Guard {
         operation: &Operation,
         resolution: Resolution,
         who: &str,
-    ) -> impl Future<Output = Result<(), GuardError>> + Send + use<> {
+    ) -> impl Future<Output = Result<(), ResolveError>> + Send + use<> {
         let OperationRecord { digest, fingerprint, .. } = self.place(operation);
         let retention = self.settings.write_retention;
         let fingerprint = Some(fingerprint);
@@ -221,7 +224,7 @@ impl Guard {
         reference: OperationReference,
         resolution: Resolution,
         who: &str,
-    ) -> impl Future<Output = Result<(), GuardError>> + Send + use<> {
+    ) -> impl Future<Output = Result<(), ResolveError>> + Send + use<> {
         let (digest, retention) = (reference.digest(), self.settings.write_retention);
         self.say(Saying { digest, fingerprint: None, resolution, who: who.into(), retention })
     }
@@ -252,14 +255,14 @@ impl Guard {
         OperationRecord::new(&self.account, self.settings, operation)
     }
 
-    fn say(&self, saying: Saying) -> impl Future<Output = Result<(), GuardError>> + Send + use<> {
+    fn say(&self, saying: Saying) -> impl Future<Output = Result<(), ResolveError>> + Send + use<> {
         let account = Arc::clone(&self.account);
         async move {
-            let runtime = runtime()?;
-            let lease = account.limits.lease;
+            let runtime = Handle::try_current().map_err(|_| LedgerError::NoRuntime)?;
+            let retry_after = account.limits.lease;
             // In a task of its own, so that no caller who leaves cuts it between the record, the list and the log.
             let saying = runtime.spawn(async move { resolve::resolve(&account, saying).await });
-            saying.await.map_err(|_| GuardError::in_progress(lease))?
+            saying.await.map_err(|_| ResolveError::InProgress { retry_after })?
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::moment::Moment;
 use crate::provider::ProviderError;
 use crate::provider::attempt_log::Attempt;
 
-use super::error::{GuardError, Unkept};
+use super::error::{GuardError, NoResult, Unkept};
 
 /// How far the operation has come.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -117,8 +117,10 @@ impl KeptResult {
     /// When it is not there, or is none of this type. What is there is not repeated.
     pub(super) fn value<T: DeserializeOwned>(&self) -> Result<T, GuardError> {
         match self {
-            Self::Json(json) => serde_json::from_slice(json).map_err(|_| GuardError::unkept(Unkept::OfAnotherType)),
-            Self::Nothing => Err(GuardError::unkept(Unkept::TooLarge)),
+            Self::Json(json) => {
+                serde_json::from_slice(json).map_err(|_| NoResult::ResultMissing(Unkept::OfAnotherType).into())
+            }
+            Self::Nothing => Err(NoResult::ResultMissing(Unkept::TooLarge).into()),
         }
     }
 }
@@ -146,7 +148,7 @@ impl KeptRefusal {
         if let Some(id) = request_id {
             error = error.with_request_id(id);
         }
-        GuardError::refused(error, attempts)
+        NoResult::Refused { error, attempts }.into()
     }
 }
 

@@ -10,10 +10,11 @@ use crate::intent::fingerprint::Fingerprint;
 use crate::ledger::{Change, Contents, Held, Key, LedgerError, RecordKind, State};
 use crate::redaction::presentable;
 
-use super::error::GuardError;
+use super::error::{GuardError, NoResult};
 use super::indeterminate::Index;
 use super::job::OperationRecord;
 use super::record::{KeptResult, Payload, Phase};
+use super::resolve_error::ResolveError;
 
 /// Long enough for a name and a ticket.
 const MAX_WHO: usize = 100;
@@ -54,12 +55,12 @@ impl Resolution {
 
     /// The result as JSON, if it was executed and there is one.
     #[cfg(feature = "tower")]
-    pub(crate) fn said(&self) -> Result<RequestResolution<'_>, GuardError> {
+    pub(crate) fn said(&self) -> Result<RequestResolution<'_>, ResolveError> {
         match &self.0 {
             Outcome::Done(KeptResult::Json(json)) => Ok(RequestResolution::Done(Some(json))),
             Outcome::Done(KeptResult::Nothing) => Ok(RequestResolution::Done(None)),
             Outcome::NotExecuted => Ok(RequestResolution::NotExecuted),
-            Outcome::Unwritable => Err(unwritable()),
+            Outcome::Unwritable => Err(ResolveError::Unwritable),
         }
     }
 
@@ -110,7 +111,7 @@ pub(super) async fn status(place: &OperationRecord) -> Result<OperationStatus, G
     let Some(held) = place.account.ledger.get(&place.key).await? else { return Ok(OperationStatus::Absent) };
     let payload = Payload::read(&held)?;
     if !payload.is_about(&place.fingerprint) {
-        return Err(GuardError::key_reused());
+        return Err(NoResult::KeyReused.into());
     }
     Ok(match payload.phase {
         Phase::Done(_) => OperationStatus::Done,
@@ -126,20 +127,9 @@ pub(super) async fn status(place: &OperationRecord) -> Result<OperationStatus, G
 }
 
 /// Who says it, for the log.
-pub(crate) fn signature(who: &str) -> Result<Box<str>, GuardError> {
+pub(crate) fn signature(who: &str) -> Result<Box<str>, ResolveError> {
     let who = presentable(who, MAX_WHO);
-    if who.is_empty() {
-        return Err(GuardError::settings("`who` is empty; say who resolves the operation"));
-    }
-    Ok(who)
-}
-
-fn unwritable() -> GuardError {
-    GuardError::settings("the given result cannot be written as JSON; use `done_without_result`")
-}
-
-pub(crate) fn too_large() -> GuardError {
-    GuardError::settings("the given result is too large to keep; use `done_without_result`")
+    if who.is_empty() { Err(ResolveError::Unsigned) } else { Ok(who) }
 }
 
 /// Who says what about which operation.
@@ -153,34 +143,31 @@ pub(super) struct Saying {
 }
 
 /// Writes what became of an operation, if it is indeterminate.
-pub(super) async fn resolve(account: &Account, saying: Saying) -> Result<(), GuardError> {
+pub(super) async fn resolve(account: &Account, saying: Saying) -> Result<(), ResolveError> {
     let Saying { digest, fingerprint, resolution, who, retention } = saying;
     let who = signature(&who)?;
     let phase = match &resolution.0 {
-        Outcome::Unwritable => return Err(unwritable()),
+        Outcome::Unwritable => return Err(ResolveError::Unwritable),
         Outcome::Done(kept) => Phase::Done(kept.clone()),
         Outcome::NotExecuted => Phase::NotExecuted,
     };
     let key = account.ledger.key(RecordKind::Operation, &digest);
     let said = account.ledger.update(&key, |found| {
         let Some(found) = found else {
-            return Ok((Change::Keep, Err(GuardError::nothing_to_resolve("there is no record of the operation"))));
+            let why = "there is no record of the operation";
+            return Ok((Change::Keep, Err(ResolveError::NothingToResolve { why })));
         };
         let payload = Payload::read(found)?;
         if fingerprint.is_some_and(|fingerprint| !payload.is_about(&fingerprint)) {
-            return Ok((Change::Keep, Err(GuardError::key_reused())));
+            return Ok((Change::Keep, Err(ResolveError::KeyReused)));
         }
         Ok(match is_open(&payload, found, &phase) {
             Ok(()) => (Change::Write(contents(&key, &payload, phase.clone(), retention)?), Ok(())),
             Err(why) => (Change::Keep, Err(why)),
         })
     });
-    let said = match said.await {
-        Ok(said) => said,
-        Err(LedgerError::TooLarge { .. }) => return Err(too_large()),
-        Err(error) => return Err(error.into()),
-    };
-    if said.as_ref().is_err_and(|why| why.is_in_progress() || why.is_key_reused()) {
+    let said = said.await?;
+    if matches!(said, Err(ResolveError::InProgress { .. } | ResolveError::KeyReused)) {
         return said;
     }
     let name = Index::new(account, retention).remove(&digest, true).await;
@@ -195,11 +182,11 @@ pub(super) async fn resolve(account: &Account, saying: Saying) -> Result<(), Gua
 }
 
 /// Whether a person may say what became of an operation. A refused one may be tried again, once the cause is mended.
-fn is_open(payload: &Payload, held: &Held, next: &Phase) -> Result<(), GuardError> {
-    let nothing = |why| Err(GuardError::nothing_to_resolve(why));
+fn is_open(payload: &Payload, held: &Held, next: &Phase) -> Result<(), ResolveError> {
+    let nothing = |why| Err(ResolveError::NothingToResolve { why });
     match &payload.phase {
         Phase::UnderWay | Phase::Reconciling if !held.lease_left().is_zero() => {
-            Err(GuardError::in_progress(held.lease_left()))
+            Err(ResolveError::InProgress { retry_after: held.lease_left() })
         }
         _ if !payload.is_write => nothing("it is a read, which may be run again"),
         Phase::UnderWay | Phase::Reconciling | Phase::Indeterminate => Ok(()),

@@ -19,7 +19,7 @@ use crate::provider::ProviderError;
 use crate::validator::store_check::look_once;
 
 use super::call::{Inquiry, Reconciled};
-use super::error::GuardError;
+use super::error::{GuardError, NoResult};
 use super::executed::Executed;
 use super::job::RunContext;
 use super::turn::{overheard, turn};
@@ -112,7 +112,7 @@ async fn check_restart<T>(job: &RunContext<T>, deadline: Deadline) -> Result<(),
     let refused = timeout(deadline.left(Instant::now()), account.ledger.refused_loss()).await;
     let limit = deadline.limit();
     match refused.map_err(|_elapsed| LedgerError::TimedOut { limit })?? {
-        Some(loss) => Err(GuardError::restart_loses(loss)),
+        Some(loss) => Err(NoResult::RestartLoses(loss).into()),
         None => Ok(()),
     }
 }
@@ -130,7 +130,7 @@ where
     let begin = Instant::now();
     let deadline = Deadline::after(begin, limit.unwrap_or(account.limits.worst_case));
     check_restart(job, deadline).await?;
-    let lease_left = || account.limits.lease.saturating_sub(begin.elapsed());
+    let in_progress = || NoResult::InProgress { retry_after: account.limits.lease.saturating_sub(begin.elapsed()) };
     let in_turn = |look: Look| {
         let (job, runtime) = (Arc::clone(job), runtime.clone());
         async move {
@@ -151,11 +151,11 @@ where
                 Some(_) => deadline.left(Instant::now()),
                 None => account.limits.worst_case.saturating_add(LAST_STEPS),
             };
-            let looked = timeout(left, looking).await.map_err(|_| GuardError::in_progress(lease_left()))?;
+            let looked = timeout(left, looking).await.map_err(|_| in_progress())?;
             // The task is gone with its runtime, and what it claimed stands until its lease is over.
-            looked.map_err(|_| GuardError::in_progress(lease_left()))?
+            looked.map_err(|_| in_progress())?
         }
     };
-    let busy = |lease_left| Err(GuardError::in_progress(lease_left));
+    let busy = |retry_after| Err(NoResult::InProgress { retry_after }.into());
     account.ledger.in_turns(&job.place.key, deadline, in_turn, busy).await
 }

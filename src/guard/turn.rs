@@ -17,7 +17,7 @@ use serde::de::DeserializeOwned;
 
 use crate::ledger::{Acquired, Decision, Held, LedgerError, Look, Turn, Unbacked};
 
-use super::error::{GuardError, Next};
+use super::error::{GuardError, Next, NoResult};
 use super::executed::Executed;
 use super::indeterminate::Index;
 use super::job::{OperationRecord, Progress, RunContext};
@@ -32,7 +32,9 @@ where
     match job.decide(look.overheard.as_deref()?, look.waited_for) {
         Ok(Decision::Answer(Known::Over(result))) => Some(result),
         // The run that found it so first has put it on the list.
-        Ok(Decision::Answer(Known::Indeterminate { .. })) => Some(Err(GuardError::indeterminate(Next::Resolve, None))),
+        Ok(Decision::Answer(Known::Indeterminate { .. })) => {
+            Some(Err(NoResult::Indeterminate { next: Next::Resolve, cause: None }.into()))
+        }
         Ok(_) => None,
         Err(error) => Some(Err(error.into())),
     }
@@ -56,9 +58,11 @@ where
             if let Err(error) = Index::of(place).add(place).await {
                 place.account.telemetry.store_failed(&error);
             }
-            return Err(GuardError::indeterminate(Next::Resolve, None));
+            return Err(NoResult::Indeterminate { next: Next::Resolve, cause: None }.into());
         }
-        Ok(Turn::Over(Acquired::Busy { lease_left })) => return Err(GuardError::in_progress(lease_left)),
+        Ok(Turn::Over(Acquired::Busy { lease_left })) => {
+            return Err(NoResult::InProgress { retry_after: lease_left }.into());
+        }
         Ok(Turn::Wait(found)) => return Ok(Turn::Wait(found)),
         Ok(Turn::Again) => return Ok(Turn::Again),
         Err(Unbacked(Some(lease), why)) if goes_on_without(place, lease.carried(), &why) => lease,

@@ -4,7 +4,7 @@ use std::pin::pin;
 
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
-use payproof::guard::{GuardError, OperationReference, Resolution};
+use payproof::guard::{OperationReference, Resolution, ResolveError};
 use serde_json::json;
 
 use crate::service::{Act, KEY, SHOPPER, Seen, Service, request_with};
@@ -23,8 +23,8 @@ fn reference(seen: &Seen) -> OperationReference {
     seen.json()["error"]["details"]["reference"].as_str().unwrap().parse::<OperationReference>().unwrap()
 }
 
-async fn resolve(service: &Service, reference: OperationReference, resolution: Resolution) -> Result<(), GuardError> {
-    service.validator.resolve_request(reference, &resolution, "anna, ticket 7").await
+async fn resolve(service: &Service, reference: OperationReference, resolution: Resolution) -> Result<(), ResolveError> {
+    service.validator.resolve_request(reference, resolution, "anna, ticket 7").await
 }
 
 #[tokio::test]
@@ -32,7 +32,8 @@ async fn a_request_that_was_not_executed_gets_its_key_back() {
     let (service, reference) = indeterminate().await;
     resolve(&service, reference, Resolution::not_executed()).await.unwrap();
     assert_eq!(service.pay().await.text(), "run 2: b\"pay\"");
-    assert!(resolve(&service, reference, Resolution::not_executed()).await.unwrap_err().is_nothing_to_resolve());
+    let again = resolve(&service, reference, Resolution::not_executed()).await;
+    assert_eq!(again, Err(ResolveError::NothingToResolve { why: "the request was answered" }));
     assert!(service.pay().await.is_replay(), "an answer stays");
 }
 
@@ -69,12 +70,14 @@ async fn only_what_is_open_is_resolved() {
     // The reference is the same for every request of this scope, method and key.
     let (_, reference) = indeterminate().await;
     let said = resolve(&service, reference, Resolution::not_executed()).await;
-    assert!(said.unwrap_err().is_in_progress());
+    assert!(matches!(said, Err(ResolveError::InProgress { .. })), "{said:?}");
     assert_eq!(reference, self::reference(&first.await));
-    assert!(service.validator.resolve_request(reference, &Resolution::not_executed(), " ").await.is_err());
+    let unsigned = service.validator.resolve_request(reference, Resolution::not_executed(), " ").await;
+    assert_eq!(unsigned, Err(ResolveError::Unsigned));
     let too_large = resolve(&service, reference, Resolution::done(&"x".repeat(300_000))).await;
-    assert!(too_large.unwrap_err().is_configuration());
+    assert_eq!(too_large, Err(ResolveError::TooLarge));
     let unknown = "A".repeat(43).parse::<OperationReference>().unwrap();
-    assert!(resolve(&service, unknown, Resolution::not_executed()).await.unwrap_err().is_nothing_to_resolve());
+    let unknown = resolve(&service, unknown, Resolution::not_executed()).await;
+    assert_eq!(unknown, Err(ResolveError::NothingToResolve { why: "there is no record of the request" }));
     resolve(&service, reference, Resolution::not_executed()).await.unwrap();
 }

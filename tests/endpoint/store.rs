@@ -243,7 +243,7 @@ async fn what_somebody_has_said_meanwhile_stands() {
     sleep(ms(29_500)).await;
     let refused = other.pay().await.json()["error"]["details"]["reference"].clone();
     let reference = refused.as_str().unwrap().parse::<OperationReference>().unwrap();
-    other.validator.resolve_request(reference, &Resolution::done(&"said"), "anna").await.unwrap();
+    other.validator.resolve_request(reference, Resolution::done(&"said"), "anna").await.unwrap();
     sleep(secs(3)).await;
     assert_eq!(other.pay().await.text(), "\"said\"");
 }

@@ -36,7 +36,7 @@ const NEVER: &[&str] = &[
 ];
 
 /// After these errors an operation may have been executed, or still be. After every other one it was not.
-const MAY_BE_DONE: &[&str] = &["indeterminate", "in_progress"];
+const MAY_BE_DONE: &[&str] = &["indeterminate", "indeterminate_retryable", "in_progress"];
 
 /// How an operation ended, for whoever asks.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use payproof::guard::{EffectCall, GuardError, Inquiry, OperationReference, Reconciled, Resolution};
+use payproof::guard::{EffectCall, GuardError, Inquiry, OperationReference, Reconciled, Resolution, ResolveError};
 use payproof::provider::{ProviderError, ProviderIdentity, provider_fn};
 use payproof::redeem::{Occasion, RedeemError};
 use payproof::store::RedisStore;
@@ -223,5 +223,11 @@ impl From<ValidateError> for Trouble {
 impl From<RedeemError> for Trouble {
     fn from(error: RedeemError) -> Self {
         Self { code: error.code().into(), text: error.to_string(), may_run_again: false }
+    }
+}
+
+impl From<ResolveError> for Trouble {
+    fn from(error: ResolveError) -> Self {
+        Self { code: error.code().into(), text: error.to_string(), may_run_again: error.is_retryable() }
     }
 }

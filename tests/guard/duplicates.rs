@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 
 use payproof::Provenance;
-use payproof::guard::{Effect, EffectCall, Operation, Resolution};
+use payproof::guard::{Effect, EffectCall, Operation, Resolution, ResolveError};
 use payproof::provider::AttemptOutcome;
 use payproof::store::MemoryStore;
 use tokio::time::{advance, sleep};
@@ -91,7 +91,7 @@ async fn other_claims_are_refused_before_anything_is_replayed() {
             assert_eq!((error.code(), error.http_status()), ("key_reused", 422));
             assert!(guard.status(other).await.unwrap_err().is_key_reused());
             let resolved = guard.resolve(other, Resolution::not_executed(), "ops").await;
-            assert!(resolved.unwrap_err().is_key_reused());
+            assert_eq!(resolved, Err(ResolveError::KeyReused));
         }
         sleep(secs(5)).await;
     }

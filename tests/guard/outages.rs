@@ -1,6 +1,6 @@
 //! A store that is down, loses replies, or holds what this release cannot read.
 
-use payproof::guard::{Effect, Operation, OperationStatus, Resolution};
+use payproof::guard::{Effect, Operation, OperationStatus, Resolution, ResolveError};
 use payproof::provider::ProviderError;
 use payproof::store::{MemoryStore, RestartLoss, Store};
 use payproof::testing::{FlakyStore, ScriptedProvider, StoreFault, StoreVerb};
@@ -30,7 +30,8 @@ async fn while_the_store_is_down_only_what_is_safe_goes_on() {
         }
         assert!(guard.status(&keyed()).await.unwrap_err().is_store());
         assert!(guard.indeterminate().await.unwrap_err().is_store());
-        assert!(guard.resolve(&keyed(), Resolution::not_executed(), "ops").await.unwrap_err().is_store());
+        let resolved = guard.resolve(&keyed(), Resolution::not_executed(), "ops").await;
+        assert!(matches!(resolved, Err(ResolveError::Store(_))), "{resolved:?}");
     }
 }
 

@@ -1,6 +1,6 @@
 //! What is sent again, and what must not be.
 
-use payproof::guard::{EffectCall, OperationStatus, Resolution};
+use payproof::guard::{EffectCall, OperationStatus, Resolution, ResolveError};
 use payproof::provider::ProviderError;
 use payproof::store::MemoryStore;
 use payproof::{Breaker, Provenance};
@@ -175,7 +175,8 @@ async fn a_refused_operation_may_be_opened_again_by_somebody_who_mended_the_caus
     let guard = guard_on(&MemoryStore::new());
     let desk = Desk::with([Act::Fail(ProviderError::refused("unrecognized URL").with_status(404))]);
     assert!(guard.run(&keyed(), desk.keyed()).await.unwrap_err().is_refused());
-    assert!(guard.resolve(&keyed(), Resolution::done(&1), "ops").await.unwrap_err().is_nothing_to_resolve());
+    let refused = guard.resolve(&keyed(), Resolution::done(&1), "ops").await;
+    assert_eq!(refused, Err(ResolveError::NothingToResolve { why: "the provider refused it" }));
     guard.resolve(&keyed(), Resolution::not_executed(), "ops").await.unwrap();
     assert!(guard.run(&keyed(), desk.keyed()).await.is_ok());
     let keys = keys(&desk);

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use payproof::Validator;
-use payproof::guard::{Effect, EffectCall, Guard, Operation, OperationReference, OperationStatus, Resolution};
+use payproof::guard::{
+    Effect, EffectCall, Guard, Operation, OperationReference, OperationStatus, Resolution, ResolveError,
+};
 use payproof::provider::ProviderError;
 use payproof::store::{MemoryStore, Store};
 use payproof::testing::{FlakyStore, ScriptedProvider, StoreFault, StoreVerb};
@@ -42,19 +44,24 @@ async fn somebody_who_knows_resolves_it() {
     }
 }
 
+fn is_under_way(resolved: &Result<(), ResolveError>) -> bool {
+    matches!(resolved, Err(ResolveError::InProgress { .. }))
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_is_not_open_cannot_be_resolved() {
     let guard = guard_on(&MemoryStore::new());
     let say = |operation: &Operation| guard.resolve(operation, Resolution::not_executed(), "ops");
-    assert!(say(&unkeyed()).await.unwrap_err().is_nothing_to_resolve(), "never run");
+    let nothing = |error: &ResolveError| matches!(error, ResolveError::NothingToResolve { .. });
+    assert!(nothing(&say(&unkeyed()).await.unwrap_err()), "never run");
 
     let desk = Desk::with([Act::Slow(secs(1))]);
     let run = tokio::spawn(guard.run(&unkeyed(), desk.keyless()));
     settle().await;
-    assert!(say(&unkeyed()).await.unwrap_err().is_in_progress());
+    assert!(is_under_way(&say(&unkeyed()).await));
     run.await.unwrap().unwrap();
     let error = say(&unkeyed()).await.unwrap_err();
-    assert!(error.is_nothing_to_resolve() && error.to_string().contains("it was executed"), "{error}");
+    assert!(nothing(&error) && error.to_string().contains("it was executed"), "{error}");
     assert_eq!((error.code(), error.http_status()), ("nothing_to_resolve", 409));
 
     let open = Operation::new("t", "open", "k", Effect::write()).unwrap();
@@ -62,13 +69,14 @@ async fn what_is_not_open_cannot_be_resolved() {
     guard.run(&open, desk.keyless()).await.unwrap_err();
     for who in ["", " \n"] {
         let error = guard.resolve(&open, Resolution::not_executed(), who).await.unwrap_err();
-        assert!(error.is_configuration(), "{error}");
+        assert_eq!(error, ResolveError::Unsigned);
+        assert_eq!((error.code(), error.http_status()), ("invalid_resolution", 400));
     }
     let unwritable = BTreeMap::from([((1, 2), 3)]);
     let error = guard.resolve(&open, Resolution::done(&unwritable), "ops").await.unwrap_err();
-    assert!(error.is_configuration(), "{error}");
+    assert_eq!(error, ResolveError::Unwritable);
     let error = guard.resolve(&open, Resolution::done(&"x".repeat(300_000)), "ops").await.unwrap_err();
-    assert!(error.is_configuration(), "{error}");
+    assert_eq!(error, ResolveError::TooLarge);
     assert_eq!(guard.status(&open).await.unwrap(), OperationStatus::Indeterminate);
     guard.resolve(&open, Resolution::done_without_result(), "ops").await.unwrap();
     assert!(guard.run(&open, desk.keyless()).await.unwrap_err().is_result_missing());
@@ -81,7 +89,7 @@ fn a_crash_that_nobody_ran_again_can_be_resolved_once_its_lease_is_over() {
     crash(|| guard_on(&store), &unkeyed(), &desk);
     paused_runtime().block_on(async {
         let guard = guard_on(&store);
-        assert!(guard.resolve(&unkeyed(), Resolution::not_executed(), "ops").await.unwrap_err().is_in_progress());
+        assert!(is_under_way(&guard.resolve(&unkeyed(), Resolution::not_executed(), "ops").await));
         advance(LEASE).await;
         guard.resolve(&unkeyed(), Resolution::not_executed(), "ops").await.unwrap();
         assert!(guard.run(&unkeyed(), desk.keyless()).await.is_ok());

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use payproof::IdempotencyKey;
-use payproof::guard::{Effect, EffectCall, Executed, Guard, GuardError, Operation, Resolution};
+use payproof::guard::{Effect, EffectCall, Executed, Guard, GuardError, Operation, Resolution, ResolveError};
 use payproof::store::MemoryStore;
 
 use crate::subscribers::Log;
@@ -47,6 +47,7 @@ fn errors_and_futures_can_go_everywhere() {
     fn is_sendable<T: Send + 'static>(_: &T) {}
     is_shareable::<Guard>();
     is_shareable::<GuardError>();
+    is_shareable::<ResolveError>();
     is_shareable::<Operation>();
     is_shareable::<Executed<u32>>();
     assert_eq!(size_of::<GuardError>(), 8);

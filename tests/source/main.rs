@@ -1,6 +1,7 @@
 //! What the sources and the README look like.
 
 mod circles;
+mod codes;
 mod layering;
 mod names;
 mod pages;

@@ -160,7 +160,7 @@ fn documents() -> io::Result<Vec<(String, String)>> {
 }
 
 /// The files that are text below a folder at the root, each with its path from there.
-fn texts_of(folder: &str) -> io::Result<Vec<(String, String)>> {
+pub(crate) fn texts_of(folder: &str) -> io::Result<Vec<(String, String)>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut folders = vec![root.join(folder)];
     let mut found = Vec::new();

@@ -5,7 +5,7 @@ use std::future::{Future, pending, ready};
 use std::time::Duration;
 
 use payproof::envelope::Failure;
-use payproof::guard::{Effect, GuardError, Operation};
+use payproof::guard::{Effect, GuardError, Operation, Resolution};
 use payproof::provider::{ProviderError, RateLimit};
 use payproof::redeem::RedeemError;
 use payproof::store::{Claim, Durability, Inspection, MemoryStore, RestartLoss, Store, StoreError, Stored, Swap};
@@ -32,6 +32,7 @@ struct Said {
 /// Whose error it is: the docs with its table.
 const VALIDATE: &str = include_str!("../../src/lookup/error.rs");
 const GUARD: &str = include_str!("../../src/guard/error.rs");
+const RESOLVE: &str = include_str!("../../src/guard/resolve_error.rs");
 const REDEEM: &str = include_str!("../../src/redeem/error.rs");
 #[cfg(feature = "webhook")]
 const WEBHOOK: &str = include_str!("../../src/webhook/error.rs");
@@ -367,11 +368,33 @@ async fn what_a_guard_alone_can_say_is_in_its_docs() {
         ready(Err::<u32, _>(ProviderError::outcome_unknown("cut")))
     });
     let protected = said(GUARD, &protected.await.unwrap_err());
-    assert_eq!((protected.code, protected.status, protected.is_retryable), ("indeterminate", 503, true));
-    let resolved = guard.resolve(&write(), payproof::guard::Resolution::done_without_result(), "me").await.unwrap_err();
-    assert_eq!(said(GUARD, &resolved).code, "nothing_to_resolve");
-    let resolved = guard.resolve(&write(), payproof::guard::Resolution::done_without_result(), "").await.unwrap_err();
-    assert_eq!(said(GUARD, &resolved).code, "misconfigured");
+    assert_eq!((protected.code, protected.status, protected.is_retryable), ("indeterminate_retryable", 503, true));
+    let no_retention = guard.write_retention(Duration::ZERO).run(&write(), |_| ready(Ok(1))).await.unwrap_err();
+    assert_eq!(said(GUARD, &no_retention).code, "misconfigured");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_keeps_a_resolution_from_being_recorded_is_told_alike() {
+    let (store, down) = (std::sync::Arc::new(MemoryStore::new()), FlakyStore::new(MemoryStore::new()));
+    let service = service(|builder| builder.store(store)).await;
+    let guard = service.validator.guard();
+    let resolve = |operation: Operation, who| guard.resolve(&operation, Resolution::done_without_result(), who);
+    assert_eq!(said(RESOLVE, &resolve(write(), "me").await.unwrap_err()).code, "nothing_to_resolve");
+    assert_eq!(said(RESOLVE, &resolve(write(), "").await.unwrap_err()).code, "invalid_resolution");
+    let running = tokio::spawn(guard.run(&write(), |_| pending::<Result<u32, ProviderError>>()).into_future());
+    settle().await;
+    assert_eq!(said(RESOLVE, &resolve(write(), "me").await.unwrap_err()).code, "in_progress");
+    let other = write().claim("amount", "2").unwrap();
+    let resolved = said(RESOLVE, &resolve(other.clone(), "me").await.unwrap_err());
+    assert_one("key_reused", &[resolved, said(GUARD, &guard.status(&other).await.unwrap_err())]);
+    running.abort();
+    down.always(Some(StoreFault::NotSent));
+    let down = self::service(|builder| builder.store(down)).await.validator.guard();
+    let resolved = down.resolve(&write(), Resolution::done_without_result(), "me").await.unwrap_err();
+    assert_one(
+        "store_unavailable",
+        &[said(RESOLVE, &resolved), said(GUARD, &down.status(&write()).await.unwrap_err())],
+    );
 }
 
 #[cfg(feature = "webhook")]

@@ -1,6 +1,6 @@
 //! Says what became of an operation or a request.
 
-use payproof::guard::{GuardError, OperationReference, Resolution};
+use payproof::guard::{OperationReference, Resolution, ResolveError};
 use serde_json::Value;
 
 use crate::output::note;
@@ -57,9 +57,9 @@ pub(crate) async fn run(args: ResolveArgs) -> Result<Status, Trouble> {
     let validator = records.validator()?;
     let mut resolved = validator.guard().resolve_reference(reference, resolution.clone(), &who).await;
     // A reference does not say which of the two it names.
-    if resolved.as_ref().is_err_and(GuardError::is_nothing_to_resolve) {
-        match validator.resolve_request(reference, &resolution, &who).await {
-            Err(error) if error.is_nothing_to_resolve() => {}
+    if matches!(resolved, Err(ResolveError::NothingToResolve { .. })) {
+        match validator.resolve_request(reference, resolution, &who).await {
+            Err(ResolveError::NothingToResolve { .. }) => {}
             of_a_request => resolved = of_a_request,
         }
     }

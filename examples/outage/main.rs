@@ -7,6 +7,7 @@
 //! cargo run --release --example outage -- --scenario 'fail:0.3,slow:2@8-12' --seeds 100
 //! cargo run --release --example outage -- --csv outage.csv --svg outage.svg
 //! cargo run --release --example outage -- --check                        # what payproof has to reach, and whether it does
+//! cargo run --release --example outage -- --mixtures 20 --check          # the same for mixtures that no one has chosen
 //! cargo run --release --example outage -- --list                         # the scenarios
 //! ```
 //!
@@ -52,6 +53,9 @@ struct Args {
     /// A scenario by name or text; may be given several times. All that have a name, unless given.
     #[arg(long = "scenario", value_name = "NAME|TEXT")]
     scenarios: Vec<Scenario>,
+    /// Adds so many mixtures that no one has chosen, from seeds 1 to N; without `--scenario`, they are all that is run.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    mixtures: u64,
     /// Callers a second.
     #[arg(long = "rate", value_name = "N,…", value_delimiter = ',', default_value = "200",
         value_parser = clap::value_parser!(u32).range(1..=10_000))]
@@ -102,8 +106,13 @@ fn run(args: Args) -> io::Result<bool> {
         }
         return Ok(true);
     }
+    let mut scenarios = args.scenarios;
+    scenarios.extend((1..=args.mixtures).map(Scenario::mixture));
+    if scenarios.is_empty() {
+        scenarios = Scenario::named();
+    }
     let study = Study {
-        scenarios: if args.scenarios.is_empty() { Scenario::named() } else { args.scenarios },
+        scenarios,
         rates: args.rates,
         processes: args.processes.into_iter().map(usize::from).collect(),
         peers: if args.peers.is_empty() { Peer::value_variants().to_vec() } else { args.peers },

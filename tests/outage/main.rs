@@ -118,8 +118,8 @@ fn the_mean_and_the_worst_of_all_seeds_are_told_apart() {
 }
 
 #[test]
-fn every_named_scenario_leaves_callers_before_and_after_it() {
-    for scenario in Scenario::named() {
+fn every_scenario_leaves_callers_before_and_after_it() {
+    for scenario in Scenario::named().into_iter().chain((1..=200).map(Scenario::mixture)) {
         assert!(scenario.begin() >= 4.0, "{scenario:?}: what is normal is measured before it");
         assert!(scenario.end() <= 19.0, "{scenario:?}: callers arrive for 20 s after it");
     }

@@ -9,7 +9,8 @@
 //! | `tower_64_budget` | the same, with tower's retry budget as it comes |
 //! | `tower_budget` | the budget, and no places |
 //!
-//! Each attempt is cut off after 30 s, and each peer runs its own code: only the answer comes from the model.
+//! Each attempt is cut off after 30 s, and each peer runs its own code: only the answer comes from the model. A seed gives the
+//! same figures each time, but for `middleware`, whose waits are counted by the machine's clock and may be a millisecond short.
 
 use std::future::pending;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -2,6 +2,9 @@
 
 use std::str::FromStr;
 
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+
 /// The trouble of a scenario, in seconds, where its text gives no other time.
 pub(crate) const BEGIN: f64 = 5.0;
 pub(crate) const END: f64 = 15.0;
@@ -77,6 +80,14 @@ impl Scenario {
     /// Every named scenario.
     pub(crate) fn named() -> Vec<Self> {
         NAMED.iter().map(|(name, text)| parse(name, text).expect("the list holds no other")).collect()
+    }
+
+    /// A mixture that no one has chosen: up to three faults at times of their own, named by its text.
+    pub(crate) fn mixture(seed: u64) -> Self {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let troubles: Vec<String> = (0..rng.random_range(1..=3)).map(|_| trouble_of_any_kind(&mut rng)).collect();
+        let text = troubles.join(",");
+        parse(&text, &text).expect("it is written as it is read")
     }
 
     /// When the first fault begins.
@@ -172,6 +183,23 @@ fn parse(name: &str, text: &str) -> Result<Scenario, String> {
         troubles.push(Trouble { from, to, fault });
     }
     Ok(Scenario { name: name.into(), troubles })
+}
+
+fn trouble_of_any_kind(rng: &mut StdRng) -> String {
+    let from = rng.random_range(BEGIN..END - 2.0);
+    let to = rng.random_range(from + 1.0..END);
+    let (share, room) = (rng.random_range(0.05..1.0), rng.random_range(0.3..1.2));
+    let fault = match rng.random_range(0..8) {
+        0 => format!("fail:{share:.2}"),
+        1 => format!("hang:{share:.2}"),
+        2 => format!("limit:{share:.2}"),
+        3 => format!("slow:{:.1}", share * 4.0),
+        4 => format!("flap:{:.1}", share * 3.0),
+        5 => format!("rate:{room:.2}"),
+        6 => format!("rate:{room:.2}:told"),
+        _ => format!("congest:{room:.2}:{}", rng.random_range(1..=2)),
+    };
+    format!("{fault}@{from:.1}-{to:.1}")
 }
 
 /// Down for a period, up for a period, and so on.

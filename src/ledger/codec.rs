@@ -41,6 +41,11 @@ impl Codec {
         Self { keys, release, unsigned, since, ..Self::default() }
     }
 
+    /// Whether there may be records of a kind from before there were keys. The canary is written by who writes the others.
+    fn needs_no_seal(&self, kind: RecordKind) -> bool {
+        self.unsigned.contains(&kind) || (kind == RecordKind::Canary && !self.unsigned.is_empty())
+    }
+
     /// The kinds whose records need no seal, although there are keys, and for how long this process has accepted those.
     pub(super) fn unsigned(&self) -> Option<(&[RecordKind], Duration)> {
         self.since.map(|since| (&*self.unsigned, since.elapsed()))
@@ -117,7 +122,7 @@ impl Codec {
         let end_len = match (*end, self.keys.is_empty()) {
             (WITH_CHECKSUM, true) => CHECKSUM_LEN,
             (WITH_SEAL, false) => SEAL_LEN,
-            (WITH_CHECKSUM, false) if self.unsigned.contains(&key.kind) => CHECKSUM_LEN,
+            (WITH_CHECKSUM, false) if self.needs_no_seal(key.kind) => CHECKSUM_LEN,
             (WITH_SEAL, true) => return Err(self.locked(key.kind, "is authenticated; set the same `record_keys`")),
             (WITH_CHECKSUM, false) => {
                 return Err(self.locked(key.kind, "is not authenticated, and `record_keys` is set"));

@@ -22,6 +22,8 @@ pub enum RecordKind {
     Indeterminate,
     /// An event that the provider reported.
     Event,
+    /// What the store check writes and reads.
+    Canary,
     /// A kind of the tests, which has come to its third version.
     #[cfg(test)]
     Sample,
@@ -50,7 +52,7 @@ pub(super) struct Layout {
 
 impl RecordKind {
     /// Every kind that stands in a store.
-    pub(super) const ALL: [Self; 8] = [
+    pub(super) const ALL: [Self; 9] = [
         Self::Facts,
         Self::Key,
         Self::Operation,
@@ -59,6 +61,7 @@ impl RecordKind {
         Self::Order,
         Self::Indeterminate,
         Self::Event,
+        Self::Canary,
     ];
 
     /// A stable name, as it stands in the store's keys.
@@ -78,6 +81,7 @@ impl RecordKind {
             Self::Order => ("order", SMALL, 1..=1, 1, 1),
             Self::Indeterminate => ("indeterminate", LARGE, 1..=1, 1, 1),
             Self::Event => ("event", SMALL, 1..=1, 1, 1),
+            Self::Canary => ("canary", SMALL, 1..=1, 1, 1),
             #[cfg(test)]
             Self::Sample => ("sample", SMALL, 1..=3, 3, 2),
         };

@@ -17,6 +17,7 @@ use crate::telemetry::{Stopwatch, store_call};
 
 mod acquire;
 mod bind;
+mod canary;
 mod checksum;
 mod claim_clock;
 mod claimable;

@@ -92,6 +92,32 @@ pub enum StoreFinding {
         /// Its version.
         version: Box<str>,
     },
+    /// The store acknowledged a record and does not have it.
+    #[error("a record that the store acknowledged a moment ago is gone; use a store that keeps what it acknowledges")]
+    CanaryLost,
+    /// The store has other bytes than those of the record that it acknowledged.
+    #[error(
+        "a record that was written a moment ago reads otherwise ({reason}); look for what changes values on their way"
+    )]
+    CanaryAltered {
+        /// What is wrong with them.
+        reason: Box<str>,
+    },
+    /// The record that the store check of another process left under this prefix cannot be read here.
+    #[error(
+        "a record that another process wrote under this prefix cannot be read ({reason}); give all of them one `record_keys`, and \
+         services that share nothing a prefix each"
+    )]
+    CanaryUnreadable {
+        /// Why.
+        reason: Box<str>,
+    },
+    /// The store answers, and takes no record or gives none back.
+    #[error("the store answers, and keeps no record ({reason}); look at its memory and rights")]
+    CanaryRefused {
+        /// Why, in the store's words.
+        reason: Box<str>,
+    },
     /// The store offers nothing beside its four verbs; see [`Extras`](super::Extras).
     #[error("the store offers its four verbs alone; where it wraps another, hand on the other's `extras`")]
     NoExtras,
@@ -127,6 +153,10 @@ impl StoreFinding {
             Self::ClockJumpedAhead { .. } => "clock_jumped_ahead",
             Self::Slow { .. } => "slow",
             Self::OldServer { .. } => "old_server",
+            Self::CanaryLost => "canary_lost",
+            Self::CanaryAltered { .. } => "canary_altered",
+            Self::CanaryUnreadable { .. } => "canary_unreadable",
+            Self::CanaryRefused { .. } => "canary_refused",
             Self::NoExtras => "no_extras",
             Self::Unknown { .. } => "unknown",
         }
@@ -136,7 +166,13 @@ impl StoreFinding {
     #[must_use]
     pub const fn severity(&self) -> Severity {
         match self {
-            Self::Unreachable { .. } | Self::Replica | Self::ReadOnly => Severity::Error,
+            Self::Unreachable { .. }
+            | Self::Replica
+            | Self::ReadOnly
+            | Self::CanaryLost
+            | Self::CanaryAltered { .. }
+            | Self::CanaryUnreadable { .. }
+            | Self::CanaryRefused { .. } => Severity::Error,
             // What is accepted was chosen; what is not, redemptions refuse.
             Self::RestartLoses { loss, stated } if loss.is_accepted(*stated) => Severity::Note,
             Self::Evicts { .. }

@@ -95,16 +95,21 @@ impl Validator {
         async move { Ok(lookups.look_at(&payment).await?) }
     }
 
-    /// Looks at the store: whether it answers, how fast, its version, what it evicts, whether it may be written to.
+    /// Looks at the store: whether it answers, how fast, its version, what it evicts, whether it may be written to, and
+    /// whether it keeps a record.
     ///
-    /// Call it at start, and for a health page. What is found is data, with what to do; a store that does not answer is a
-    /// finding too. The same look is made once by itself, when the store is first used, and what it finds is logged.
+    /// That record is the canary: one for each prefix, which is kept for 24 h and says nothing. It is written and read, and
+    /// the one that another process left there is read before. So a process with other
+    /// [`record_keys`](crate::ValidatorBuilder::record_keys) is found before it meets a payment.
+    ///
+    /// Call it at start. What is found is data, with what to do; a store that does not answer is a finding too. The same look
+    /// is made once by itself, when the store is first used, and by [`health`](Self::health), without the canary.
     ///
     /// # Cancel safety
-    /// It changes nothing, and may be dropped at any point.
+    /// It changes nothing but the canary, and may be dropped at any point.
     pub fn check_store(&self) -> impl Future<Output = StoreCheck> + Send + use<> {
         let account = Arc::clone(&self.0.account);
-        async move { store_check::look(&account).await }
+        async move { store_check::check(&account).await }
     }
 
     /// What happened since the validator was built.

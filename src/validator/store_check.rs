@@ -31,7 +31,16 @@ impl StoreCheck {
     }
 }
 
-pub(crate) async fn look(account: &Account) -> StoreCheck {
+/// A look, and one record that is written and read, where nothing found says already that it cannot be.
+pub(crate) async fn check(account: &Account) -> StoreCheck {
+    let mut checked = look(account).await;
+    if checked.is_fit() {
+        checked.findings.splice(..0, account.ledger.canary().await);
+    }
+    checked
+}
+
+async fn look(account: &Account) -> StoreCheck {
     found(account, account.ledger.inspect().await)
 }
 

@@ -76,6 +76,39 @@ async fn health_counts_the_records_that_no_key_opened_by_kind() {
     }
 }
 
+/// What the store check says of the canary.
+async fn canary(validator: &Validator) -> Vec<String> {
+    let findings = validator.check_store().await.findings.into_iter();
+    findings.filter(|finding| finding.code().starts_with("canary")).map(|finding| finding.to_string()).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_store_check_finds_a_process_with_another_key_before_a_payment_does() {
+    let (provider, store) = (provider(), MemoryStore::new());
+    let [old, both, new] = [&[OLD][..], &[NEW, OLD], &[NEW]].map(|keys| with(&provider, &store, keys));
+    for validator in [&old, &both, &new, &both] {
+        assert_eq!(canary(validator).await, [""; 0], "what the one signs the next accepts");
+    }
+    let told = canary(&old).await;
+    assert!(told.len() == 1 && told[0].contains("is not authentic") && told[0].contains("`record_keys`"), "{told:?}");
+    assert_eq!(canary(&old).await, [""; 0], "its own canary stands there now");
+    let elsewhere = plain(&provider).store(store.clone()).store_prefix("elsewhere").record_keys([NEW]).build().unwrap();
+    assert_eq!(canary(&elsewhere).await, [""; 0], "another prefix has another canary");
+    assert!(!new.check_store().await.is_fit());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_canary_without_a_seal_is_accepted_while_any_record_without_one_is() {
+    let (provider, store) = (provider(), MemoryStore::new());
+    let unsigned = plain(&provider).store(store.clone()).build().unwrap();
+    assert_eq!(canary(&unsigned).await, [""; 0]);
+    let builder = plain(&provider).store(store.clone()).record_keys([NEW]);
+    assert_eq!(canary(&builder.accept_unsigned_records([RecordKind::Facts]).build().unwrap()).await, [""; 0]);
+    assert_eq!(canary(&unsigned).await.len(), 1, "what is signed needs the key");
+    let told = canary(&with(&provider, &store, &[NEW])).await;
+    assert!(told[0].contains("is not authenticated"), "{told:?}");
+}
+
 #[test]
 fn records_without_a_seal_are_accepted_only_beside_keys() {
     let builder = Validator::builder(ScriptedProvider::new()).accept_unsigned_records([RecordKind::Facts]);

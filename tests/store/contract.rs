@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a fixture that cannot be made fails the test that asked for it")]
 #![allow(clippy::arithmetic_side_effects, reason = "the flawed store adds times that are far from any limit")]
 
-mod flawed;
+pub(crate) mod flawed;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 /// What each flaw breaks.
 const BROKEN: &[(Flaw, ContractRule)] = &[
+    (Flaw::ClaimDoesNothing, ContractRule::ClaimTakesAbsent),
     (Flaw::ClaimOverwrites, ContractRule::ClaimKeepsHeld),
     (Flaw::ClaimSaysWhatItWanted, ContractRule::ClaimKeepsHeld),
     (Flaw::ClaimIsGetThenSet, ContractRule::OneClaimWins),

@@ -6,6 +6,7 @@ mod folder;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod canary;
 mod contract;
 mod file;
 mod file_crashes;

@@ -169,7 +169,7 @@ async fn store(args: &DoctorArgs, report: &mut CheckReport) -> Result<(), Troubl
         Err(trouble) => return report.say(&Level::Error, "store", &trouble.to_string()),
     };
     report.say(&Level::Fine, "store", &store.to_string())?;
-    // The store itself is looked at, and no record in it, so whose they are does not matter here.
+    // The store itself is looked at, and no record in it but the canary, so whose they are does not matter here.
     let validator = args.store.attach(args.provider.without_provider()?, store)?.build()?;
     let found = validator.check_store().await;
     if let Some(seen) = &found.store {

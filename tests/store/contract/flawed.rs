@@ -12,8 +12,9 @@ use tokio::time::Instant;
 
 /// One way to be broken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Flaw {
+pub(crate) enum Flaw {
     None,
+    ClaimDoesNothing,
     ClaimOverwrites,
     ClaimSaysWhatItWanted,
     ClaimIsGetThenSet,
@@ -75,7 +76,7 @@ pub(super) enum Flaw {
 
 /// A plain store with one flaw.
 #[derive(Clone, Debug)]
-pub(super) struct Flawed {
+pub(crate) struct Flawed {
     flaw: Flaw,
     records: Arc<Mutex<HashMap<String, Record>>>,
     /// The ends of records that were replaced or removed.
@@ -94,7 +95,7 @@ struct Record {
 }
 
 impl Flawed {
-    pub(super) fn new(flaw: Flaw) -> Self {
+    pub(crate) fn new(flaw: Flaw) -> Self {
         let reads = Arc::default();
         let (records, old_ends, replica) = (Arc::default(), Arc::default(), Arc::default());
         Self { flaw, records, old_ends, replica, reads, misdelivered: Arc::default() }
@@ -276,6 +277,9 @@ impl Store for Flawed {
             return Ok(held.map_or(Claim::Claimed, |held| Claim::Held(Self::stored(&held))));
         }
         let Some(mut held) = held else {
+            if self.has(Flaw::ClaimDoesNothing) {
+                return Ok(Claim::Claimed);
+            }
             self.put(key.clone(), record);
             if matches!(self.flaw, Flaw::DroppedClaimLeavesHalf | Flaw::DroppedClaimsAnswerIsTheNextOnes) {
                 let mut spoiler = Spoiler { store: self, key: &key, done: false };

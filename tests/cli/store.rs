@@ -7,12 +7,14 @@ use axum::body::{Body, to_bytes};
 use axum::http::request::Parts;
 use axum::http::{Request, StatusCode};
 use axum::routing::post;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use payproof::endpoint::{IdempotencyLayer, Scope};
 use payproof::guard::{Effect, EffectCall, Operation};
 use payproof::provider::ProviderError;
 use payproof::store::RedisStore;
 use payproof::testing::sandbox::{Faults, Sandbox, SandboxPayment};
-use payproof::{Stripe, Validator, Verdict};
+use payproof::{Provenance, Stripe, Validator, ValidatorBuilder, Verdict};
 use tower::ServiceExt as _;
 
 use crate::program::{ACCOUNT, Program, paid, sandbox_with, secret_key};
@@ -20,8 +22,12 @@ use crate::redis_server::{RedisConfig, RedisServer};
 
 /// A service on the same store.
 fn service(sandbox: &Sandbox, redis: &RedisServer) -> Validator {
+    service_with(sandbox, redis).build().unwrap()
+}
+
+fn service_with(sandbox: &Sandbox, redis: &RedisServer) -> ValidatorBuilder {
     let stripe = Stripe::builder(secret_key()).base_url(sandbox.url()).own_account(ACCOUNT).build().unwrap();
-    Validator::builder(stripe).store(RedisStore::new(redis.url()).unwrap()).build().unwrap()
+    Validator::builder(stripe).store(RedisStore::new(redis.url()).unwrap())
 }
 
 fn at(redis: &RedisServer, arguments: &[&str]) -> Program {
@@ -90,6 +96,36 @@ async fn validations_use_the_store_of_the_environment_unless_told_not_to() {
     assert_eq!((&fresh.rows()[0]["provenance"], sandbox.requests()), (&"fresh".into(), 2), "{fresh:?}");
     let alone = program(&["--no-store"]).run().await;
     assert_eq!((&alone.rows()[0]["provenance"], sandbox.requests()), (&"fresh".into(), 3), "{alone:?}");
+}
+
+#[tokio::test]
+async fn of_several_record_keys_the_first_signs_and_each_opens() {
+    const OLD: [u8; 32] = [1; 32];
+    const NEW: [u8; 32] = [2; 32];
+    let (sandbox, redis) = (sandbox_with([paid("pi_1"), paid("pi_2")]).await, RedisServer::start().await);
+    let service = |key| service_with(&sandbox, &redis).record_keys([key]).build().unwrap();
+    let program = |arguments: &[&str], keys: &[[u8; 32]]| {
+        let keys: Vec<String> = keys.iter().map(|key| STANDARD.encode(key)).collect();
+        let program = Program::at(&sandbox, arguments).env("REDIS_URL", redis.url()).env("STRIPE_ACCOUNT_ID", ACCOUNT);
+        // With a space behind each comma, as people write lists.
+        program.env("PAYPROOF_RECORD_KEY", keys.join(", "))
+    };
+    assert!(service(OLD).validate(claim("pi_1")).await.unwrap().verdict().is_valid());
+    for (keys, code) in [(&[NEW, OLD][..], 0), (&[OLD], 0), (&[NEW], 2)] {
+        let shown = program(&["inspect", "pi_1"], keys).run().await;
+        assert_eq!(shown.code(), code, "{shown:?}");
+    }
+    let arguments = ["validate", "pi_2", "19.99", "usd", "--tenant", "store_42", "--order", "6735"];
+    assert_eq!(program(&arguments, &[NEW, OLD]).run().await.code(), 0);
+    let read = service(NEW).validate(claim("pi_2")).await.unwrap();
+    assert_eq!((read.provenance(), sandbox.requests()), (Provenance::Replayed, 2), "the first one signed");
+    assert!(service(OLD).validate(claim("pi_2")).await.is_err());
+    let many = program(&["inspect", "pi_1"], &[NEW; 5]).run().await;
+    assert!(many.code() == 2 && many.error().contains("1 to 4 keys"), "{many:?}");
+    let torn = program(&["inspect", "pi_1"], &[NEW]).env("PAYPROOF_RECORD_KEY", format!("{},", STANDARD.encode(NEW)));
+    let torn = torn.run().await;
+    assert!(torn.code() == 2 && torn.error().contains("PAYPROOF_RECORD_KEY must be 32 bytes in base64"), "{torn:?}");
+    assert!(!torn.stderr.contains(&STANDARD.encode(NEW)), "no error shows a key");
 }
 
 #[tokio::test]

@@ -52,7 +52,7 @@ async fn a_claim_whose_reply_was_lost_is_known_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_claim_that_was_made_in_vain_is_taken_back() {
+async fn a_claim_that_was_not_confirmed_is_taken_back() {
     let (store, service) = flaky();
     store.script(StoreVerb::Claim, [StoreFault::NeverReplies]);
     assert_eq!(service.pay().await.code(), "IDEMPOTENCY_UNAVAILABLE");
@@ -86,7 +86,7 @@ async fn a_client_that_leaves_while_it_is_claimed_leaves_nothing_behind() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn however_many_claims_were_made_in_vain_all_are_taken_back() {
+async fn however_many_claims_were_not_confirmed_all_are_taken_back() {
     let (store, service) = flaky();
     let all = async |code: &'static str| {
         let mut clicks = JoinSet::new();
@@ -107,8 +107,8 @@ async fn however_many_claims_were_made_in_vain_all_are_taken_back() {
     all("201").await;
 }
 
-/// A claim whose reply came long ago by the time that somebody looks: the machine stood still, or whoever drives the
-/// request was busy.
+/// A claim whose reply came long ago by the time that its process looks: the machine stood still, or the task that
+/// drives the request was busy.
 async fn started_late(after: Duration, meanwhile: impl AsyncFnOnce(&Service)) -> (Seen, Service) {
     let store = FlakyStore::new(MemoryStore::new());
     let service = Service::with(&validator_on(store.clone()), |layer| layer);
@@ -226,7 +226,7 @@ async fn a_key_is_given_back_even_after_another_has_found_the_lease_over() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_claim_in_vain_is_taken_back_even_after_another_has_found_the_lease_over() {
+async fn an_unconfirmed_claim_is_taken_back_even_after_another_has_found_the_lease_over() {
     let (store, service, other) = cut_off();
     store.script(StoreVerb::Claim, [StoreFault::NeverReplies]);
     store.script(StoreVerb::Get, FOR_HALF_A_LEASE.into_iter().take(8));
@@ -236,7 +236,7 @@ async fn a_claim_in_vain_is_taken_back_even_after_another_has_found_the_lease_ov
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_somebody_has_said_meanwhile_stands() {
+async fn what_a_person_has_said_meanwhile_stands() {
     let (store, service, other) = cut_off();
     store.script(StoreVerb::Replace, FOR_HALF_A_LEASE);
     service.pay().await;
@@ -246,6 +246,20 @@ async fn what_somebody_has_said_meanwhile_stands() {
     other.validator.resolve_request(reference, Resolution::done(&"said"), "anna").await.unwrap();
     sleep(secs(3)).await;
     assert_eq!(other.pay().await.text(), "\"said\"");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_is_not_told_late_where_a_person_gave_the_key_back() {
+    let (store, service, other) = cut_off();
+    store.script(StoreVerb::Replace, FOR_HALF_A_LEASE);
+    service.pay().await;
+    sleep(ms(29_500)).await;
+    let refused = other.pay().await.json()["error"]["details"]["reference"].clone();
+    let reference = refused.as_str().unwrap().parse::<OperationReference>().unwrap();
+    other.validator.resolve_request(reference, Resolution::not_executed(), "anna").await.unwrap();
+    sleep(secs(70)).await;
+    assert_eq!(store.inner().len(), 0, "the late word stands where no record was");
+    assert!(!other.pay().await.is_replay());
 }
 
 #[tokio::test(start_paused = true)]

@@ -7,8 +7,8 @@ use payproof::testing::{FlakyStore, ScriptedProvider, StoreFault, StoreVerb};
 use payproof::{Degradation, Provenance, Validator};
 use tokio::time::{advance, sleep};
 
-use crate::support::{paused_runtime, secs};
-use crate::{Act, DAY, Desk, LEASE, all_equal, crash, guard_on, keyed, keys, read, unkeyed};
+use crate::support::{paused_runtime, secs, settle};
+use crate::{Act, DAY, Desk, LEASE, all_equal, crash, guard_on, keyed, keys, plain, read, unkeyed};
 
 #[tokio::test(start_paused = true)]
 async fn while_the_store_is_down_only_what_is_safe_goes_on() {
@@ -76,7 +76,22 @@ async fn what_was_done_without_the_store_is_recorded_when_it_is_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_store_that_fails_after_the_answer_costs_nobody_the_answer() {
+async fn the_result_of_a_read_that_could_not_be_recorded_is_not_recorded_late() {
+    let inner = MemoryStore::new();
+    let store = FlakyStore::new(inner.clone());
+    let guard = plain().store(store.clone()).build().unwrap().guard();
+    let desk = Desk::with([Act::Slow(secs(1))]);
+    let run = tokio::spawn(guard.run(&read(), desk.keyless()));
+    settle().await;
+    store.always(Some(StoreFault::NotSent));
+    assert!(!run.await.unwrap().unwrap().is_recorded());
+    store.always(None);
+    sleep(secs(10)).await;
+    assert!(matches!(guard.status(&read()).await.unwrap(), OperationStatus::InProgress { .. }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_fails_after_the_answer_costs_no_caller_the_answer() {
     for fault in [StoreFault::NotSent, StoreFault::LostRequest, StoreFault::Never, StoreFault::Refused] {
         let store = FlakyStore::new(MemoryStore::new());
         let guard = guard_on(&store);
@@ -122,7 +137,7 @@ async fn a_refused_claim_that_was_made_after_all_is_taken_back() {
 }
 
 #[test]
-fn a_take_over_of_which_nobody_knows_whether_it_was_made_forgets_no_doubt() {
+fn a_take_over_that_was_not_confirmed_forgets_no_doubt() {
     for fault in [StoreFault::NeverReplies, StoreFault::Never] {
         let (inner, desk) = (MemoryStore::new(), Desk::default());
         crash(|| guard_on(&inner), &keyed(), &desk);
@@ -152,6 +167,17 @@ async fn a_write_that_could_not_be_given_back_is_given_back_later() {
     store.script(StoreVerb::Remove, [StoreFault::NotSent, StoreFault::NotSent]);
     assert!(guard.run(&unkeyed(), desk.keyless()).await.unwrap_err().is_configuration());
     assert!(guard.run(&unkeyed(), desk.keyless()).await.is_ok(), "within its deadline");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_read_goes_on_beside_a_record_of_a_newer_release() {
+    let store = MemoryStore::new();
+    let guard = guard_on(&store);
+    let place = format!("payproof:operation:{{{}}}", guard.reference(&read()));
+    store.claim(&place, &[2, 0, 1, 2], DAY).await.unwrap();
+    let desk = Desk::default();
+    let done = guard.run(&read(), desk.keyless()).await.unwrap();
+    assert_eq!((desk.requests(), done.is_recorded()), (1, false));
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,6 +2,7 @@
 
 mod assumed;
 mod chances;
+mod lost;
 mod scripted;
 mod versions;
 

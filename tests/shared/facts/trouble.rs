@@ -2,14 +2,14 @@
 
 use payproof::provider::ProviderError;
 use payproof::store::MemoryStore;
-use payproof::testing::{StoreFault, StoreVerb};
-use payproof::{Degradation, Provenance, Validator};
+use payproof::testing::{Step, StoreFault, StoreVerb};
+use payproof::{Degradation, PaymentId, Provenance, Validator};
 use tokio::join;
 use tokio::time::{Instant, sleep};
 
 use super::{PROMPT, flaky, marked, over, sharing, slow};
 use crate::chaos_store::{self, ChaosStore};
-use crate::support::{intent, is_valid, paid, provider, secs};
+use crate::support::{intent, is_valid, ms, paid, provider, secs};
 
 /// Validates, and fails unless it is valid before a lease could end.
 async fn is_valid_at_once(validator: &Validator, whose: &str) {
@@ -44,7 +44,7 @@ async fn a_settling_whose_reply_was_lost_is_recognized() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_claim_that_nobody_heard_of_holds_up_neither_its_own_process_nor_others() {
+async fn a_claim_that_no_process_heard_of_holds_up_neither_its_own_process_nor_others() {
     let (provider, store) = (provider(), MemoryStore::new());
     let (first, way) = flaky(&provider, &store);
     way.script(StoreVerb::Claim, [StoreFault::NeverReplies]);
@@ -55,7 +55,7 @@ async fn a_claim_that_nobody_heard_of_holds_up_neither_its_own_process_nor_other
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_that_could_not_be_recorded_holds_nobody_up() {
+async fn an_answer_that_could_not_be_recorded_holds_no_caller_up() {
     let (provider, store) = (provider(), MemoryStore::new());
     let (first, way) = flaky(&provider, &store);
     way.script(StoreVerb::Replace, [StoreFault::NotSent, StoreFault::NotSent]);
@@ -67,7 +67,23 @@ async fn an_answer_that_could_not_be_recorded_holds_nobody_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failure_that_could_not_be_recorded_holds_nobody_up() {
+async fn facts_that_could_not_be_recorded_are_not_recorded_late() {
+    let (provider, store) = (provider(), MemoryStore::new());
+    let (first, way) = flaky(&provider, &store);
+    provider.script("pi_1", [Step::Wait(secs(1))]);
+    let validating = tokio::spawn(async move { first.validate(intent("pi_1")).await });
+    sleep(ms(500)).await;
+    way.always(Some(StoreFault::NotSent));
+    assert_eq!(marked(&validating.await.unwrap().unwrap()), (Provenance::Fresh, Some(Degradation::NotRecorded)));
+    way.always(None);
+    sleep(secs(5)).await;
+    let payment = PaymentId::parse("pi_1").unwrap();
+    let stored = sharing(&provider, &store).stored_facts(&payment).await.unwrap();
+    assert!(stored.is_some_and(|claim| claim.facts().is_none()), "they were recorded late");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_that_could_not_be_recorded_holds_no_caller_up() {
     let (provider, store) = (provider(), MemoryStore::new());
     let (first, way) = flaky(&provider, &store);
     provider.script("pi_1", [ProviderError::refused("no").with_status(404)]);

@@ -158,7 +158,7 @@ async fn a_pipe_that_is_closed_early_ends_quietly() {
     assert!(first.contains("valid"), "{first}");
     drop(output);
     let run = finish(child).await;
-    // Of what was not validated nobody can tell.
+    // What was not validated cannot be told.
     assert_eq!((run.code(), &*run.stderr), (2, ""));
     feeding.await.unwrap();
 }

@@ -1,4 +1,4 @@
-//! One payment from arguments, and what is said without asking anybody.
+//! One payment from arguments, and what is said without asking the provider.
 
 use payproof::testing::sandbox::{Fault, Faults, SandboxPayment};
 
@@ -52,7 +52,7 @@ async fn values_that_differ_invisibly_are_shown_so_that_a_person_sees_it() {
 }
 
 #[tokio::test]
-async fn what_nobody_can_tell_exits_with_two_and_one_line() {
+async fn what_cannot_be_told_exits_with_two_and_one_line() {
     let sandbox = sandbox_with([paid("pi_1")]).await;
     sandbox.set_faults(Faults::down());
     let run = Program::at(&sandbox, &[&ONE[..], &["--retries", "1"]].concat()).run().await;

@@ -81,7 +81,7 @@ impl Program {
     pub(crate) async fn run_with(self, stdin: impl AsRef<[u8]>) -> Run {
         let mut child = self.spawn();
         let (mut input, stdin) = (child.stdin.take().expect("it is piped"), stdin.as_ref().to_vec());
-        // Whoever has heard enough closes it, which is no failure here.
+        // A reader that has heard enough closes it, which is no failure here.
         let feeding = tokio::spawn(async move {
             let _ = input.write_all(&stdin).await;
         });

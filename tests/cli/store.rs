@@ -42,7 +42,7 @@ fn claim(payment: &str) -> payproof::PaymentIntent {
 #[tokio::test]
 async fn what_a_service_knows_is_shown_and_forgotten() {
     let (sandbox, redis) =
-        (sandbox_with([paid("pi_1").customer("cus_PlantedNobody")]).await, RedisServer::start().await);
+        (sandbox_with([paid("pi_1").customer("cus_PlantedCustomer")]).await, RedisServer::start().await);
     let service = service(&sandbox, &redis);
     let nothing = at(&redis, &["inspect", "pi_1"]).run().await;
     assert_eq!((nothing.code(), &*nothing.stderr), (1, ""), "{nothing:?}");
@@ -60,7 +60,7 @@ async fn what_a_service_knows_is_shown_and_forgotten() {
     assert_eq!((&row["kept"]["facts"]["amount"], &row["redemption"]["order"]), (&1999.into(), &"6735".into()));
     assert!(!shown.stdout.contains("cus_") && !json.stdout.contains("cus_"), "who paid is not shown");
 
-    // Whoever asks the store only, asks nobody else.
+    // An operator who asks the store does not ask the provider.
     assert_eq!(sandbox.requests(), 1);
     let other = at(&redis, &["inspect", "pi_1", "--store-prefix", "other"]).run().await;
     assert_eq!(other.code(), 1);
@@ -154,7 +154,7 @@ async fn with_a_store_the_account_has_to_be_named_or_the_only_one() {
 }
 
 #[tokio::test]
-async fn what_nobody_knows_is_listed_and_resolved_with_a_name() {
+async fn what_is_indeterminate_is_listed_and_resolved_with_a_name() {
     let (sandbox, redis) = (sandbox_with([]).await, RedisServer::start().await);
     let guard = service(&sandbox, &redis).guard();
     let none = at(&redis, &["indeterminate"]).run().await;
@@ -289,7 +289,7 @@ async fn the_doctor_finds_a_clock_that_is_off() {
 }
 
 #[tokio::test]
-async fn a_request_of_which_nobody_knows_is_resolved_by_the_reference_in_its_refusal() {
+async fn an_indeterminate_request_is_resolved_by_the_reference_in_its_refusal() {
     let (sandbox, redis) = (sandbox_with([]).await, RedisServer::start().await);
     let scope = |_: &Parts| Scope::new("store_42", "shopper_7").ok();
     let layer = IdempotencyLayer::builder(&service(&sandbox, &redis), "checkout", Duration::from_secs(5), scope)

@@ -55,7 +55,7 @@ async fn each_fault_is_found_by_its_own_check() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_a_probe_nobody_can_tell_whether_duplicates_ran_once() {
+async fn without_a_probe_it_cannot_be_told_whether_duplicates_ran_once() {
     let endpoint = Endpoint::start(Fault::None).await;
     let url = format!("{}/orders", endpoint.url);
     let run = Program::new(&["verify", &url]).run().await;

@@ -246,7 +246,7 @@ fn after_a_crash_a_route_may_run_again_and_one_does() {
 }
 
 #[test]
-fn a_take_over_that_was_made_in_vain_is_taken_back() {
+fn a_take_over_that_was_not_confirmed_is_taken_back() {
     let inner = MemoryStore::new();
     crashed(&inner);
     runtime().block_on(async {

@@ -17,10 +17,10 @@ use crate::service::{
 };
 
 #[tokio::test]
-async fn whoever_is_not_known_is_refused_and_never_shares() {
+async fn a_client_that_is_not_known_is_refused_and_never_shares() {
     let service = Service::new();
     service.pay().await;
-    let nobody = |key: Option<&str>| {
+    let unknown = |key: Option<&str>| {
         let mut request = request();
         request.extensions_mut().clear();
         request.headers_mut().remove("idempotency-key");
@@ -29,7 +29,7 @@ async fn whoever_is_not_known_is_refused_and_never_shares() {
         }
         request
     };
-    for request in [nobody(Some(KEY)), nobody(Some("short")), nobody(None)] {
+    for request in [unknown(Some(KEY)), unknown(Some("short")), unknown(None)] {
         let seen = service.send(request).await;
         assert_eq!((seen.status, &*seen.code()), (StatusCode::UNAUTHORIZED, "IDEMPOTENCY_SCOPE_REQUIRED"));
     }
@@ -37,7 +37,7 @@ async fn whoever_is_not_known_is_refused_and_never_shares() {
 }
 
 #[tokio::test]
-async fn an_optional_route_without_a_key_asks_nobody_who_they_are() {
+async fn an_optional_route_without_a_key_asks_no_client_who_it_is() {
     let service = Service::with(&validator(), IdempotencyLayer::optional);
     let request = Request::post("/checkouts").body(Body::from("pay")).unwrap();
     assert_eq!(service.send(request).await.status, StatusCode::CREATED);

@@ -1,4 +1,4 @@
-//! What becomes of an indeterminate request when somebody says what happened.
+//! What becomes of an indeterminate request when a person says what happened.
 
 use std::pin::pin;
 

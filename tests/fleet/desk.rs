@@ -25,9 +25,9 @@ pub(crate) struct Account {
     /// Requests let in that are not over.
     pub(crate) executing: u32,
     pub(crate) is_declined: bool,
-    /// How often somebody was told that it was not executed, and never will be.
+    /// How often a worker was told that it was not executed, and never will be.
     pub(crate) denials: u32,
-    /// For whoever has to find out why a run failed.
+    /// For the contributor who has to find out why a run failed.
     pub(crate) log: Vec<String>,
 }
 
@@ -79,7 +79,7 @@ pub(crate) struct Desk {
     pub(crate) look_ups: HashMap<String, Vec<LookUp>>,
     /// The next look-up of these payments is not answered while its connection stands.
     pub(crate) held: HashSet<String>,
-    /// Keys under which nothing is executed any more, since somebody was told so.
+    /// Keys under which nothing is executed any more, since a worker was told so.
     closed: HashSet<String>,
     pub(crate) turned_away: u64,
     /// Requests under a key that had been sent before.
@@ -174,7 +174,7 @@ impl Desk {
             310..340 => (Duration::from_millis(millis), Then::Close),
             FAILS..370 => (Duration::ZERO, Then::Fail),
             370..395 => (Duration::ZERO, Then::Hang),
-            // Past the attempt's limit: executed when nobody listens any more.
+            // Past the attempt's limit: executed when its client has stopped listening.
             395..410 => (Duration::from_millis(1000 + millis), Then::Answer),
             _ => (Duration::from_millis(millis / 50), Then::Answer),
         };

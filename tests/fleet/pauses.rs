@@ -1,4 +1,4 @@
-//! A process that stands still for longer than its lease sends nothing more, and blames nobody's settings for it.
+//! A process that stands still for longer than its lease sends nothing more, and blames no setting for it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::redis_server::RedisServer;
 /// Enough that some are between two attempts when the process is stopped. No provider key protects them.
 const OPERATIONS: [u32; 12] = [1, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25];
 
-/// What such a process may say: that nothing was executed, that somebody else is at it, or that an answer was lost.
+/// What such a process may say: that nothing was executed, that another process is at it, or that an answer was lost.
 const TRUE: [&str; 4] = ["in_progress", "indeterminate", "provider_unavailable", "rate_limited"];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

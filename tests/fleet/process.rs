@@ -98,7 +98,7 @@ impl Worker {
             .map_err(|_| Gone)
     }
 
-    /// Asks a worker that nobody kills.
+    /// Asks a worker that is not killed.
     pub(crate) async fn expect(&self, ask: Ask) -> Answer {
         let what = format!("{ask:?}");
         self.ask(ask).await.unwrap_or_else(|Gone| panic!("worker {} died at {what}", self.name))

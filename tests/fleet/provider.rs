@@ -64,7 +64,7 @@ fn lock(desk: &Mutex<Desk>) -> MutexGuard<'_, Desk> {
     desk.lock().unwrap()
 }
 
-/// One request and its answer. Once it was let in it goes through, whether or not somebody still listens.
+/// One request and its answer. Once it was let in it goes through, whether or not its client still listens.
 async fn converse(mut stream: TcpStream, desk: Arc<Mutex<Desk>>) {
     let (from, mut to) = stream.split();
     let (mut from, mut line) = (BufReader::new(from), String::new());

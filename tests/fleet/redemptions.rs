@@ -1,4 +1,4 @@
-//! Four processes redeem at once: one payment pays one order, and one order is paid by one payment, whoever dies meanwhile.
+//! Four processes redeem at once: one payment pays one order, and one order is paid by one payment, whichever process dies.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -234,7 +234,7 @@ async fn a_release_that_races_with_redemptions_frees_the_payment_once() {
     println!("fleet: 40 releases among 8 redemptions each: {outcomes:?}");
 }
 
-/// Released, or redeemed anew by somebody since then.
+/// Released, or redeemed anew by another worker since then.
 fn is_released(answer: &Answer) -> bool {
     matches!(answer, Answer::Fine) || matches!(answer, Answer::Error(trouble) if trouble.code == "already_redeemed")
 }

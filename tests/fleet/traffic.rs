@@ -38,7 +38,7 @@ const NEVER: &[&str] = &[
 /// After these errors an operation may have been executed, or still be. After every other one it was not.
 const MAY_BE_DONE: &[&str] = &["indeterminate", "indeterminate_retryable", "in_progress"];
 
-/// How an operation ended, for whoever asks.
+/// How an operation ended, as every caller is told.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum End {
     Done(String),
@@ -164,7 +164,7 @@ impl Traffic {
         Ok(ended)
     }
 
-    /// Runs every operation until it has an end, or nobody can know it; these are returned.
+    /// Runs every operation until it has an end, or is indeterminate; these are returned.
     pub(crate) async fn settle(self: &Arc<Self>) -> Vec<u32> {
         let mut open = Vec::new();
         let mut settlers = JoinSet::new();
@@ -182,7 +182,7 @@ impl Traffic {
         open
     }
 
-    /// Runs an operation until it has an end. None when nobody can know it without looking.
+    /// Runs an operation until it has an end. None when it is indeterminate until a person has looked.
     pub(crate) async fn end(&self, operation: u32, reconcile: bool) -> Option<End> {
         let begin = Instant::now();
         let mut place = usize::try_from(operation).unwrap() % self.fleet.len();
@@ -203,7 +203,7 @@ impl Traffic {
         }
     }
 
-    /// Ends what nobody can know, in each of the three ways there are.
+    /// Ends what is indeterminate, in each of the three ways there are.
     pub(crate) async fn resolve(self: &Arc<Self>, open: &[u32]) {
         for (at, operation) in open.iter().copied().enumerate() {
             if at % 3 != 0 {

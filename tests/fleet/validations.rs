@@ -139,10 +139,10 @@ async fn when_the_leader_dies_one_other_process_asks_and_all_are_answered() {
             others.spawn(validate(Arc::clone(&worker), payment));
         }
     }
-    // The leader is slow and alive, so its lease is renewed and nobody else asks.
+    // The leader is slow and alive, so its lease is renewed and no other worker asks.
     sleep(Settings::LEASE * 3 / 2).await;
     assert_eq!(scene.provider.lookers(payment), [leader.name()]);
-    assert!(others.try_join_next().is_none(), "somebody was answered by nobody");
+    assert!(others.try_join_next().is_none(), "a waiter was answered before its leader");
 
     leader.kill();
     let died = Instant::now();

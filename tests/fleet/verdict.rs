@@ -52,7 +52,7 @@ pub(crate) async fn judge(traffic: &Arc<Traffic>, promise: Promise, faults: &BTr
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Rounds {
-    /// Nobody has said that it was not executed.
+    /// No caller was told that it was not executed.
     First,
     All,
 }
@@ -97,7 +97,7 @@ fn check(traffic: &Traffic, promise: Promise, rounds: Rounds) -> usize {
     sent_twice
 }
 
-/// After the first round somebody may have said that it was not executed, and then it is sent under another key.
+/// After the first round a person or the hook may have said that it was not executed, and then it is sent under another key.
 fn is_sent_twice(account: &Account, rounds: Rounds) -> bool {
     let keys: BTreeSet<&str> = account.sends.iter().map(|(key, _)| key.as_str()).collect();
     match rounds {
@@ -118,7 +118,7 @@ async fn check_list(traffic: &Traffic, open: &[u32]) {
     }
 }
 
-/// Nothing is left to be looked into. What was settled by somebody else meanwhile goes off the list by being looked at.
+/// Nothing is left to be looked into. What was settled by its owner meanwhile goes off the list by being looked at.
 async fn empty_list(traffic: &Traffic) {
     for reference in traffic.indeterminate().await {
         let ask = Ask::ResolveReference { reference, executed: None };

@@ -171,7 +171,7 @@ async fn a_refusal_without_the_key_does_not_answer_for_what_was_sent_under_it() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refused_operation_may_be_opened_again_by_somebody_who_mended_the_cause() {
+async fn a_refused_operation_may_be_opened_again_by_an_operator_who_mended_the_cause() {
     let guard = guard_on(&MemoryStore::new());
     let desk = Desk::with([Act::Fail(ProviderError::refused("unrecognized URL").with_status(404))]);
     assert!(guard.run(&keyed(), desk.keyed()).await.unwrap_err().is_refused());
@@ -217,7 +217,7 @@ async fn a_protected_write_that_used_up_its_retries_is_sent_again_by_the_next_ru
     let done = guard.run(&keyed(), desk.keyed()).await.unwrap();
     assert_eq!((*done.value(), desk.executed(), desk.requests()), (1, 1, 5));
     all_equal(&keys(&desk));
-    assert!(guard.indeterminate().await.unwrap().is_empty(), "what was found out needs nobody's look");
+    assert!(guard.indeterminate().await.unwrap().is_empty(), "what was found out needs no person's look");
 }
 
 #[tokio::test(start_paused = true)]

@@ -16,7 +16,7 @@ use crate::who_may_speak::on_the_list;
 use crate::{Act, Desk, LEASE, crash, guard_on, plain, unkeyed};
 
 #[tokio::test(start_paused = true)]
-async fn somebody_who_knows_resolves_it() {
+async fn a_person_who_knows_resolves_it() {
     let guard = guard_on(&MemoryStore::new());
     for (by_reference, resolution, executed) in [
         (false, Resolution::done(&41_u32), true),
@@ -84,7 +84,7 @@ async fn what_is_not_open_cannot_be_resolved() {
 }
 
 #[test]
-fn a_crash_that_nobody_ran_again_can_be_resolved_once_its_lease_is_over() {
+fn a_crash_that_no_caller_ran_again_can_be_resolved_once_its_lease_is_over() {
     let (store, desk) = (MemoryStore::new(), Desk::default());
     crash(|| guard_on(&store), &unkeyed(), &desk);
     paused_runtime().block_on(async {

@@ -61,7 +61,7 @@ fn errors_and_futures_can_go_everywhere() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_resolved_what_is_logged_and_so_is_a_key_that_nobody_took() {
+async fn who_resolved_what_is_logged_and_so_is_a_key_that_no_call_took() {
     let (log, _installed) = Log::install();
     let guard = guard_on(&MemoryStore::new());
     let desk = Desk::with([Act::LostAnswer]);

@@ -1,4 +1,4 @@
-// The page of the example service, state after state, as somebody sees it who plays with it.
+// The page of the example service, state after state, as a visitor sees it who plays with it.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 

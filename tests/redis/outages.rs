@@ -82,7 +82,7 @@ async fn a_connection_that_broke_while_idle_is_made_anew_without_an_error() {
 }
 
 #[tokio::test]
-async fn a_server_that_hangs_holds_nobody_for_longer_than_the_limits() {
+async fn a_server_that_hangs_holds_no_caller_for_longer_than_the_limits() {
     let server = RedisServer::start().await;
     let store = impatient(&server.url());
     store.claim("k", b"v", MINUTE).await.unwrap();
@@ -90,7 +90,7 @@ async fn a_server_that_hangs_holds_nobody_for_longer_than_the_limits() {
     let begun = Instant::now();
     let first = store.claim("l", b"v", MINUTE).await.unwrap_err();
     assert!(first.is_outcome_unknown() && first.to_string().contains("500ms"), "{first:?}");
-    // The connection is given up, and the next one does not come up: whoever asks now has sent nothing.
+    // The connection is given up, and the next one does not come up: a caller that asks now has sent nothing.
     let second = store.claim("m", b"v", MINUTE).await.unwrap_err();
     assert!(is_not_sent(&second), "{second:?}");
     assert!(begun.elapsed() < SOON, "{:?}", begun.elapsed());

@@ -26,15 +26,15 @@ async fn a_password_that_is_missing_or_wrong_is_refused() {
     refused(&store(server.url()).get("k").await.unwrap_err(), "put user and password into the URL");
     let wrong = store(format!("redis://:{PASSWORD}X@127.0.0.1:{port}"));
     refused(&wrong.get("k").await.unwrap_err(), "check both in the URL");
-    let nobody = store(format!("redis://nobody:{PASSWORD}@127.0.0.1:{port}"));
-    refused(&nobody.get("k").await.unwrap_err(), "check both in the URL");
+    let unknown = store(format!("redis://unknown:{PASSWORD}@127.0.0.1:{port}"));
+    refused(&unknown.get("k").await.unwrap_err(), "check both in the URL");
     for user in ["", "default"] {
         assert_eq!(store(format!("redis://{user}:{PASSWORD}@127.0.0.1:{port}")).get("k").await.unwrap(), None);
     }
 }
 
 #[tokio::test]
-async fn a_password_that_nobody_asked_for_is_refused() {
+async fn a_password_that_the_server_did_not_ask_for_is_refused() {
     let server = RedisServer::start().await;
     let store = store(format!("redis://:{PASSWORD}@127.0.0.1:{}", server.port()));
     refused(&store.get("k").await.unwrap_err(), "without any password configured");

@@ -31,8 +31,8 @@ async fn sentinels_are_asked_for_the_primary_and_again_after_a_failover() {
     let unknown = patient(RedisStore::builder_sentinel(&urls, "another")).get("k").await.unwrap_err();
     assert!(unknown.is_refused() && unknown.to_string().contains("check the name"), "{unknown:?}");
 
-    let nobody = patient(RedisStore::builder_sentinel(&urls, RedisSentinels::NAME)).get("k").await.unwrap_err();
-    assert!(nobody.is_refused() && nobody.to_string().contains("NOAUTH"), "{nobody:?}");
+    let unnamed = patient(RedisStore::builder_sentinel(&urls, RedisSentinels::NAME)).get("k").await.unwrap_err();
+    assert!(unnamed.is_refused() && unnamed.to_string().contains("NOAUTH"), "{unnamed:?}");
 
     let store = builder(&urls.iter().map(String::as_str).collect::<Vec<_>>()).build().unwrap();
     store.claim("before", b"v", MINUTE).await.unwrap();

@@ -2,7 +2,7 @@
 //! that jumps.
 //!
 //! What handlers did and what clients were told is kept, and compared with what may be: no effect happens twice, no two runs
-//! are at it at a time, who is told that it was done is told the same by everybody, and nothing stays in the way.
+//! are at it at a time, who is told that it was done is told the same by every process, and nothing stays in the way.
 #![cfg(all(feature = "test-util", feature = "tower"))]
 #![allow(
     clippy::arithmetic_side_effects,
@@ -86,7 +86,7 @@ impl Doing {
 enum End {
     Done,
     Nothing,
-    /// Nobody can know.
+    /// It is indeterminate.
     Open,
 }
 
@@ -354,7 +354,7 @@ fn requests_hold_while_everything_goes_wrong() {
         "IDEMPOTENCY_NOT_COMPLETED",
         "IDEMPOTENCY_UNAVAILABLE",
     ] {
-        assert!(told.contains(answer), "nobody was told {answer}: {told:?}");
+        assert!(told.contains(answer), "no client was told {answer}: {told:?}");
     }
 }
 
@@ -365,7 +365,7 @@ fn requests_hold_while_one_verb_goes_wrong() {
     }
 }
 
-/// Each try of a claim, of which nobody could know, is made when the key is free again.
+/// Each try of a claim that was not confirmed is made when the key is free again.
 #[tokio::test(start_paused = true)]
 async fn neither_try_of_a_claim_leaves_anything_behind() {
     for (second, first_answer) in [(Fate::Made, "429"), (Fate::Ghost(secs(5)), "IDEMPOTENCY_UNAVAILABLE")] {

@@ -217,12 +217,12 @@ async fn begin(seed: u64, processes: u64, payments: &[String]) -> (Ways, Arc<Wor
 }
 
 /// One run: processes, payments and orders of its own, tasks that get into each other's way, faults that end, and then
-/// everybody tries everything.
+/// every process tries everything.
 async fn run(seed: u64) -> Result<(), String> {
     let mut rng = StdRng::seed_from_u64(seed);
     let payments: Vec<String> = (0..rng.random_range(2..=4)).map(|number| format!("pi_{number}")).collect();
     let mut owners: Vec<Owner> = Vec::new();
-    // Where there is but one order, everybody meets there.
+    // Where there is but one order, all redemptions meet there.
     for order in 0..*[1, 2, 3, 4].choose(&mut rng).unwrap() {
         let tenant = *["ours", "ours", "theirs"].choose(&mut rng).unwrap();
         owners.push(Owner(tenant, format!("order {order}"), None));
@@ -315,7 +315,7 @@ async fn run_late_settling(seed: u64) -> Result<(), String> {
     world.verdict(left)
 }
 
-/// Everybody tries everything at once: all of it comes to an end, and no payment is left over where an order is. Else says
+/// Every process tries everything at once: all of it comes to an end, and no payment is left over where an order is. Else says
 /// what is not so.
 async fn finish(world: &Arc<World>, payments: &[String], owners: &[Owner]) -> Option<String> {
     let mut tasks = Vec::new();

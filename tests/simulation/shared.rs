@@ -104,7 +104,7 @@ impl World {
                 Told::Facts { number: number(&validation), age, provenance, degraded }
             }
         };
-        // Nobody hears what a crashed process says.
+        // No caller hears what a crashed process says.
         if !self.is_crashed(process) {
             let (payment, to, told) = (payment.clone(), Instant::now(), told.clone());
             self.asked.lock().unwrap().push(Asked { process, payment, max_age, deadline, from, to, told });
@@ -121,7 +121,7 @@ impl World {
     }
 
     /// How much later than it was sent a record with these facts may have been written, all writings of them together:
-    /// that long nobody can know of.
+    /// that long no process can know of.
     fn delays(&self) -> HashMap<usize, Duration> {
         let mut delays: HashMap<usize, Duration> = HashMap::new();
         for made in self.ways.iter().flat_map(ChaosStore::made) {
@@ -150,7 +150,7 @@ impl World {
                 breach("deadline", format!("{took:?}"));
             }
             if let Told::Error("record_unreadable" | "store_unavailable" | "interrupted" | "no_runtime") = call.told {
-                breach("error", "nobody should be told that".to_owned());
+                breach("error", "no caller should be told that".to_owned());
             }
             let Told::Facts { number, age, provenance, degraded } = call.told else { continue };
             let Stated { asked, read, answered } = stated[number];
@@ -261,7 +261,7 @@ fn begin(seed: u64, rng: &mut StdRng, plan: Plan) -> Arc<World> {
     Arc::new(World { start, processes, memory_for, fresh_for, ways, ledger, crashed, asked, forgotten })
 }
 
-/// One run: tasks that ask and forget, faults that end, and then everybody asks once more.
+/// One run: tasks that ask and forget, faults that end, and then every process asks once more.
 async fn run(seed: u64, plan: Plan) -> Result<(), String> {
     let mut rng = StdRng::seed_from_u64(seed);
     let world = begin(seed, &mut rng, plan);
@@ -322,7 +322,7 @@ async fn run(seed: u64, plan: Plan) -> Result<(), String> {
     Err(format!("{}{plan:?}\n{} breaches, the first: {what}: {why}", world.trace(), breaches.len()))
 }
 
-/// With everything healthy, everybody gets an answer without a mark, by one call of the provider for each payment.
+/// With everything healthy, every process gets an answer without a mark, by one call of the provider for each payment.
 async fn finish(world: &Arc<World>, payments: &[PaymentId]) -> Vec<(&'static str, String)> {
     let alive: Vec<usize> = (0..world.processes.count()).filter(|process| !world.is_crashed(*process)).collect();
     for payment in payments {

@@ -150,7 +150,7 @@ fn breach(lines: &[(&'static str, What)], event: &'static str) -> Option<String>
             What::Told("handled" | "duplicate", _) if !succeeded => return Some(format!("{what:?} before a success")),
             What::Told("handled" | "duplicate", _) => acknowledged = true,
             What::Told("record_unreadable" | "interrupted" | "no_runtime" | "handler_panicked", _) => {
-                return Some(format!("nobody should be told {what:?}"));
+                return Some(format!("the provider should not be told {what:?}"));
             }
             What::Told(..) | What::Left => {}
         }
@@ -223,7 +223,7 @@ fn deliveries_hold_while_everything_goes_wrong() {
         "handler_failed",
         "handler_timed_out",
     ] {
-        assert!(told.contains(answer), "nobody was told {answer}: {told:?}");
+        assert!(told.contains(answer), "the provider was not told {answer}: {told:?}");
     }
 }
 

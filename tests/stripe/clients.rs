@@ -89,7 +89,7 @@ async fn stripes_own_libraries_see_refunds_disputes_and_risk() {
         json!({ "payment": "pi_disputed", "expand": ["latest_charge.dispute"] }),
         charge("pi_disputed"),
         json!({ "payment": "pi_paid" }),
-        charge("pi_nobody"),
+        charge("pi_by_no_customer"),
     ];
     for library in [Library::Node, Library::Python] {
         let answers = library.retrieve(&sandbox, &key(), &calls).await;

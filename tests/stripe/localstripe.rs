@@ -1,4 +1,4 @@
-//! The Stripe adapter against localstripe, a stateful Stripe-compatible server from `PyPI` that nobody here wrote.
+//! The Stripe adapter against localstripe, a stateful Stripe-compatible server from `PyPI`, by other authors.
 //!
 //! localstripe leaves `amount_received`, `amount_capturable` and `amount_captured` out. One server runs as it is, and shows
 //! that a missing amount is never valid; the other states them, see `localstripe/serve.py`.

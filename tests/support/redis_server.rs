@@ -9,7 +9,7 @@
     clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,
-    reason = "what cannot be started fails whoever asked for it"
+    reason = "what cannot be started fails the test that asked for it"
 )]
 
 use std::fmt::Write as _;
@@ -72,7 +72,7 @@ impl RedisConfig {
         self
     }
 
-    /// Asks everybody for a password.
+    /// Asks every client for a password.
     pub(crate) fn password(mut self, password: &str) -> Self {
         self.access.extend(["-a".into(), password.into(), "--no-auth-warning".into()]);
         self.line(format!("requirepass {password}"))
@@ -290,7 +290,7 @@ impl RedisCluster {
                 bounds.is_some_and(|(first, last)| (first..=last).contains(&slot))
             })
         };
-        let line = nodes.lines().find(serves).expect("somebody serves the slot");
+        let line = nodes.lines().find(serves).expect("a node serves the slot");
         let port = line.split([':', '@']).nth(1).and_then(|port| port.parse().ok());
         self.servers.iter().position(|server| Some(server.port) == port).expect("it is one of ours")
     }
@@ -380,7 +380,7 @@ pub(crate) fn new_folder(what: &str) -> PathBuf {
     folder
 }
 
-/// A port that nobody listens on, nor, for a Cluster's own talk, on the one ten thousand above it.
+/// A port that no process listens on, nor, for a Cluster's own talk, on the one ten thousand above it.
 fn free_port(cluster: bool) -> u16 {
     for _ in 0..1000 {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("no port is free");

@@ -36,7 +36,7 @@ const NEEDLES: [&str; 6] = [
     "YrKJPlantedUKri",
     "eyJhPlantedbGci",
     "pw0rdPlantedXyz",
-    "cus_PlantedNobody",
+    "cus_PlantedCustomer",
     "k3yPlantedOrder",
 ];
 
@@ -236,7 +236,7 @@ async fn logs_at_the_finest_level_show_no_secret() {
     for _ in 0..2 {
         validator.validate(claim("pi_1")).await.unwrap();
     }
-    validator.validate(intent("pi_1").with_order("0rder-of-nobody").unwrap()).await.unwrap();
+    validator.validate(intent("pi_1").with_order("0rder-of-no-payment").unwrap()).await.unwrap();
     let _ = validator.validate(claim("pi_1").with_order("reused").unwrap()).await.unwrap_err();
     for (at, failure) in failures().into_iter().enumerate() {
         let id = format!("pi_{at}0");
@@ -255,7 +255,7 @@ async fn logs_at_the_finest_level_show_no_secret() {
     for name in ["payproof.validate", "payproof.flight", "payment=\"pi_1\"", "[redacted]", "key_reused"] {
         assert!(text.contains(name), "{name} was not logged, so nothing was tested: {text}");
     }
-    let ids = ["store_42", "0rder-of-nobody"];
+    let ids = ["store_42", "0rder-of-no-payment"];
     assert!(!ids.iter().any(|id| text.contains(id)), "the payment's id is the only id in a log: {text}");
 }
 

@@ -29,7 +29,7 @@ async fn what_one_process_was_told_another_can_look_at() {
     assert!(kept.age() >= secs(60) && kept.age() < secs(61), "{:?}", kept.age());
     assert!(kept.kept_for() > secs(23 * 60 * 60), "{:?}", kept.kept_for());
     assert!(!kept.is_being_asked() && kept.failure().is_none());
-    assert_eq!(provider.calls(), 1, "looking asks nobody");
+    assert_eq!(provider.calls(), 1, "looking does not ask the provider");
 }
 
 #[tokio::test(start_paused = true)]

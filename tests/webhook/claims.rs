@@ -158,7 +158,7 @@ async fn a_handler_that_outlives_its_lease_is_not_recorded_over_its_successor() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_handler_that_outlives_its_lease_is_recorded_if_nobody_took_over() {
+async fn a_handler_that_outlives_its_lease_is_recorded_if_no_process_took_over() {
     let (store, runs) = (MemoryStore::new(), Runs::default());
     let way = ChaosStore::new(&store, 0);
     let webhooks = webhooks_on(way.clone());

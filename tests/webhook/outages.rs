@@ -42,7 +42,7 @@ async fn a_store_that_is_down_has_the_event_delivered_again() {
         assert!(error.is_store(), "{fault:?}");
         assert_eq!((error.code(), error.http_status()), (code, 503), "{fault:?}");
         store.always(None);
-        // A claim of which nobody knew is given back, within a minute, once the store is there.
+        // A claim that no process heard of is given back, within a minute, once the store is there.
         sleep(secs(5)).await;
         assert_eq!(runs.deliver(&webhooks, &event).await, "handled", "{fault:?}");
     }
@@ -60,7 +60,7 @@ async fn a_claim_whose_reply_was_lost_is_ones_own() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_claim_that_arrives_late_keeps_nobody_off_for_a_lease() {
+async fn a_claim_that_arrives_late_keeps_no_delivery_off_for_a_lease() {
     let (store, runs) = (flaky(), Runs::default());
     store.script(StoreVerb::Claim, [StoreFault::Late(secs(5))]);
     let webhooks = webhooks_on(store);
@@ -71,7 +71,7 @@ async fn a_claim_that_arrives_late_keeps_nobody_off_for_a_lease() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_claim_that_arrives_after_another_delivery_came_and_went_keeps_nobody_off_either() {
+async fn a_claim_that_arrives_after_another_delivery_came_and_went_keeps_no_delivery_off_either() {
     let (store, runs) = (flaky(), Runs::default());
     store.script(StoreVerb::Claim, [StoreFault::Late(secs(10))]);
     let webhooks = webhooks_on(store);

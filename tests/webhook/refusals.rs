@@ -115,7 +115,7 @@ async fn a_body_over_the_limit_is_refused_before_anything_is_made_of_it() {
     let huge = vec![b'x'; 1024 * 1024 + 1];
     let error = receive(&alone(), None, &huge).await.unwrap_err();
     assert!(error.is_body());
-    assert_eq!(error.code(), "body_too_large", "whoever signed it");
+    assert_eq!(error.code(), "body_too_large", "even with a signature");
 }
 
 #[tokio::test(start_paused = true)]

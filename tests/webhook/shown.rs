@@ -16,8 +16,8 @@ use crate::subscribers::{Log, there_are_two};
 use crate::support::secs;
 use crate::{LEASE, Runs, deliver, event, secret, validator_on, webhooks_of};
 
-/// What an event holds that is nobody's business.
-const PERSONAL: &str = "somebody@PlantedPersonal.example";
+/// What an event holds that is the customer's alone.
+const PERSONAL: &str = "customer@PlantedPersonal.example";
 
 /// What a handler's error may hold.
 fn credential() -> String {
@@ -134,7 +134,7 @@ async fn each_answer_is_counted_by_its_name() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_delivery_is_counted_when_nobody_waits_for_it_any_more() {
+async fn a_delivery_is_counted_when_the_provider_waits_for_it_no_more() {
     let validator = validator_on(MemoryStore::new());
     let webhooks = webhooks_of(&validator);
     let waiting = tokio::spawn({

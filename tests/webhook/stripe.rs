@@ -138,7 +138,7 @@ async fn what_is_signed_here_is_believed_by_stripe() {
 }
 
 #[tokio::test]
-async fn what_stripe_signed_and_somebody_changed_is_refused() {
+async fn what_stripe_signed_and_a_forger_changed_is_refused() {
     let (webhooks, header) = (webhooks(), Official::sign(&secret(), now(), REFUND));
     for (tampered, what) in [
         (REFUND.replace("1999", "1"), "an amount"),

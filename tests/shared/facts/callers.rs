@@ -79,7 +79,7 @@ async fn a_call_that_joined_a_flight_stays_with_it_however_long_it_takes() {
     for task in tasks {
         assert!(is_valid(&task.await.unwrap().unwrap()));
     }
-    assert_eq!(calls.load(Ordering::Relaxed), 1, "the attempt started within everybody's max_age");
+    assert_eq!(calls.load(Ordering::Relaxed), 1, "the attempt started within each caller's max_age");
 }
 
 #[tokio::test(start_paused = true)]

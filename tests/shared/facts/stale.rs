@@ -31,7 +31,7 @@ async fn while_the_provider_is_down_even_a_process_that_never_saw_the_payment_se
 }
 
 #[tokio::test(start_paused = true)]
-async fn facts_grow_older_while_the_provider_is_asked_in_vain() {
+async fn facts_grow_older_while_the_provider_does_not_answer() {
     let (provider, store) = (provider(), MemoryStore::new());
     let (first, second) =
         (serving_stale(&provider, &store).build().unwrap(), serving_stale(&provider, &store).build().unwrap());

@@ -52,7 +52,7 @@ pub(super) fn breach(events: &[Event]) -> Option<String> {
             return Some(format!("it took too long: {event:?}"));
         }
         if let Told::Other(_) | Told::Store("record_unreadable") = event.told {
-            return Some(format!("nobody should be told that: {event:?}"));
+            return Some(format!("no caller should be told that: {event:?}"));
         }
         if let Told::InProgress(wait) = event.told
             && wait > secs(30)

@@ -66,7 +66,7 @@ async fn debug_shows_the_path_and_nothing_of_what_is_held() {
     assert!(shown.contains("store.redb") && !shown.contains("key") && !shown.contains("value"), "{shown}");
 }
 
-/// Blocking work on the one thread would hold up everybody else on it.
+/// Blocking work on the one thread would hold up every other task on it.
 #[tokio::test]
 async fn calls_wait_without_the_runtimes_thread() {
     let folder = Folder::new("beside");

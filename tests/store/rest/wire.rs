@@ -114,7 +114,7 @@ async fn a_value_over_one_mebibyte_is_refused_before_it_is_sent() {
 }
 
 #[tokio::test]
-async fn what_somebody_else_stored_is_an_error_and_never_a_miss() {
+async fn what_another_program_stored_is_an_error_and_never_a_miss() {
     let server = stand_in().await;
     let store = warm(&server).await;
     for (key, command_) in [

@@ -38,7 +38,7 @@ async fn a_leader_dropped_at_its_first_await_still_brings_the_facts() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_validation_that_is_never_awaited_asks_nobody() {
+async fn a_validation_that_is_never_awaited_asks_no_provider() {
     let provider = provider();
     let validator = plain(&provider).build().unwrap();
     drop(validator.validate(intent("pi_1")));

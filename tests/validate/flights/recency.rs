@@ -31,7 +31,7 @@ async fn a_call_joins_only_a_flight_whose_attempt_started_within_its_max_age() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_flight_between_attempts_can_be_joined_by_anybody() {
+async fn a_flight_between_attempts_can_be_joined_by_any_caller() {
     let provider = provider();
     provider.script("pi_1", [busy().with_retry_after(secs(10))]);
     let validator = plain(&provider).build().unwrap();

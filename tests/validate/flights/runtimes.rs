@@ -61,7 +61,7 @@ fn a_runtime_that_shuts_down_fails_its_flights_for_callers_on_another() {
 }
 
 #[test]
-fn a_runtime_that_nobody_drives_holds_callers_elsewhere_no_longer_than_the_worst_case() {
+fn a_runtime_that_no_thread_drives_holds_callers_elsewhere_no_longer_than_the_worst_case() {
     let provider = provider();
     let validator = plain(&provider).total_deadline(secs(10)).build().unwrap();
     let (idle, driven) = (paused_runtime(), paused_runtime());
@@ -114,7 +114,7 @@ async fn a_leader_hears_what_the_flight_says_of_its_end() {
 }
 
 #[test]
-fn a_flight_that_nobody_drives_does_not_block_its_payment_for_ever() {
+fn a_flight_that_no_thread_drives_does_not_block_its_payment_for_ever() {
     let validator = plain(&provider()).total_deadline(secs(10)).build().unwrap();
     let (idle, driven) = (paused_runtime(), paused_runtime());
     idle.block_on(async {
@@ -224,7 +224,7 @@ fn outside_a_runtime_a_question_is_a_configuration_error_and_a_hit_is_a_hit() {
     let provider = provider();
     let validator = plain(&provider).build().unwrap();
     let Poll::Ready(Err(error)) = poll_now(validator.validate(intent("pi_1"))) else {
-        panic!("there is nobody to drive a flight")
+        panic!("no thread drives a flight")
     };
     assert!(error.is_configuration());
     assert_eq!((error.code(), validator.stats().in_flight), ("no_runtime", 0));

@@ -115,7 +115,7 @@ async fn the_queue_is_bounded_by_the_deadline() {
         assert!(error.is_timeout() && error.attempts().is_empty(), "{error:?}");
     }
     assert_eq!(second.await.unwrap().unwrap_err().attempts().len(), 1);
-    assert_eq!(provider.calls(), 2, "nobody is asked when no time is left for an answer");
+    assert_eq!(provider.calls(), 2, "the provider is not asked when no time is left for an answer");
     assert_eq!(validator.stats().in_flight, 0);
 }
 

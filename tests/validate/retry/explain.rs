@@ -97,7 +97,7 @@ fn a_fraction_a_list_and_two_lines_of_retry_after_are_read() {
 }
 
 #[test]
-fn explain_asks_nobody_and_changes_nothing() {
+fn explain_asks_no_provider_and_changes_nothing() {
     let provider = provider();
     let validator = Validator::builder(provider.clone()).build().unwrap();
     let before = validator.stats();

@@ -124,7 +124,7 @@ async fn a_rate_limit_above_the_cap_is_probed_once_a_minute_while_it_lasts() {
         }
         tokio::time::advance(secs(60)).await;
     }
-    // The first ten come before anybody knows.
+    // The first ten come before any caller knows.
     let asked = asked.lock().unwrap().len();
     assert!((20..=30).contains(&asked), "asked {asked} times in 20 minutes");
 }
@@ -200,7 +200,7 @@ async fn a_shorter_rate_limit_does_not_open_the_gate_early() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn nobody_slips_past_a_gate_that_is_about_to_close() {
+async fn no_caller_slips_past_a_gate_that_is_about_to_close() {
     // The place that a limited call frees must not be taken before the gate is closed.
     for round in 0..500 {
         let calls = Arc::new(AtomicU32::new(0));

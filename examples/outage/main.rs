@@ -17,10 +17,10 @@
 //! |---|---|
 //! | valid, 3 s | share of the trouble's callers who hear by their deadline (150 s), and within 3 s, that they are valid |
 //! | calls | provider calls in the trouble for each of its callers |
-//! | recovery | how long after the end until 95 % of those who arrive are answered within 1 s; 24 s: not while callers arrived |
+//! | recovery | how long after the end until 95 % of those who arrive are answered within 1 s; never: not while callers arrived |
 //! | after | 99th percentile of the waits of those who arrive 1 s after the end, over that before the trouble |
 //! | burst | most calls in a quarter of a second after the end, over what is normal |
-//! | waiters | how long after the end until 99 % of those who still wait then are answered; 150 s: they are not |
+//! | waiters | how long after the end until 99 % of those who still wait then are answered; never: they are not |
 //! | longest | the longest that one of the trouble's callers waits for any answer |
 //! | first | the longest that a caller waits until the provider is first asked for it |
 //!
@@ -134,6 +134,7 @@ fn run(args: Args) -> io::Result<bool> {
     if !args.check {
         return Ok(true);
     }
+    writeln!(out, "{}", table::summary(&cases))?;
     let goals: Vec<_> = cases.iter().flat_map(goals).collect();
     let missed = goals.iter().filter(|goal| !goal.is_met()).count();
     writeln!(out, "{} goals, {missed} missed", goals.len())?;

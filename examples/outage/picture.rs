@@ -4,7 +4,7 @@
 use std::fmt::Write;
 
 use crate::study::Case;
-use crate::study::figures::{Figure, Measured};
+use crate::study::figures::{Figure, Measured, NEVER};
 use crate::study::peers::Peer;
 
 /// Sizes in pixels.
@@ -55,7 +55,7 @@ fn draw(svg: &mut String, cases: &[Case]) -> std::fmt::Result {
     let legend = "Share of callers who hear that their payment is valid: full color within 3 s, pale by the deadline. \
         Below: that share, provider calls for each caller.";
     text(svg, MARGIN, 46, "faint", legend)?;
-    let legend = "In red: how long after the end newcomers are answered again, where that is more than half a second.";
+    let legend = "In red: how long after the end newcomers are answered again, where that is more than half a second; never: not while callers arrived.";
     text(svg, MARGIN, 61, "faint", legend)?;
     for (column, peer) in peers.iter().enumerate() {
         text(svg, MARGIN + LABEL + COLUMN * column, HEAD - 3, "head", peer.name())?;
@@ -84,7 +84,11 @@ fn cell(svg: &mut String, left: usize, top: usize, peer: Peer, measured: &Measur
         )?;
     }
     let (share, calls, recovery) = (valid * 100.0, measured.mean(Figure::Calls), measured.mean(Figure::Recovery));
-    let late = if recovery > 0.5 { format!(" <tspan class=\"late\">{recovery:.1} s</tspan>") } else { String::new() };
+    let late = match recovery {
+        ..=0.5 => String::new(),
+        NEVER.. => " <tspan class=\"late\">never</tspan>".to_owned(),
+        _ => format!(" <tspan class=\"late\">{recovery:.1} s</tspan>"),
+    };
     let below = top + 22;
     writeln!(svg, "<text x=\"{left}\" y=\"{below}\">{share:.0} %, {calls:.2} calls{late}</text>")
 }

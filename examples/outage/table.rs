@@ -3,9 +3,8 @@
 use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
 
 use crate::study::Case;
-use crate::study::figures::{Figure, Measured};
-use crate::study::goals::{Bound, Goal};
-use crate::study::run::DEADLINE;
+use crate::study::figures::{Figure, Measured, NEVER};
+use crate::study::goals::{Bound, Goal, goals};
 
 /// A line under the header and no other.
 const LINES: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('═'));
@@ -31,7 +30,7 @@ fn cell(figure: Figure, measured: &Measured) -> String {
     match figure {
         Figure::Valid | Figure::Prompt => format!("{mean:.3}"),
         Figure::Calls => format!("{mean:.2}"),
-        Figure::Waiters if mean >= DEADLINE.as_secs_f64() => "never".to_owned(),
+        Figure::Recovery | Figure::Waiters if mean >= NEVER => "never".to_owned(),
         Figure::After if mean > 999.0 => "> 999 ×".to_owned(),
         Figure::Recovery | Figure::Waiters | Figure::Longest | Figure::First => format!("{mean:.2} s"),
         Figure::After | Figure::Burst => format!("{mean:.1} ×"),
@@ -43,5 +42,50 @@ pub(crate) fn line(goal: &Goal) -> String {
     match goal.bound {
         Bound::AtLeast(least) => format!("  {mark} {}: {measured:.3}, at least {least:.3}", goal.rule),
         Bound::AtMost(most) => format!("  {mark} {}: {measured:.3}, at most {most:.3}", goal.rule),
+    }
+}
+
+/// The goals of all cases by rule: how many cases keep it, how many miss it, and which is the farthest from it.
+pub(crate) fn summary(cases: &[Case]) -> String {
+    let mut rules: Vec<Rule<'_>> = Vec::new();
+    for case in cases {
+        for goal in goals(case) {
+            let name = goal.rule;
+            let Some(rule) = rules.iter_mut().find(|rule| rule.name == name) else {
+                rules.push(Rule::new(case, goal));
+                continue;
+            };
+            rule.add(case, goal);
+        }
+    }
+    let mut table = Table::new();
+    table.load_style(LINES).set_header(["goal", "met", "missed", "farthest from it"]);
+    for Rule { name, met, missed, farthest: (case, goal) } in rules {
+        let (scenario, rate, processes) = (&case.scenario.name, case.rate, case.processes);
+        let farthest = format!("{scenario}, {rate}/s, {processes}: {:.2} of {:.2}", goal.measured, goal.bound.value());
+        table.add_row([name.to_owned(), met.to_string(), missed.to_string(), farthest]);
+    }
+    table.to_string()
+}
+
+struct Rule<'c> {
+    name: &'static str,
+    met: usize,
+    missed: usize,
+    farthest: (&'c Case, Goal),
+}
+
+impl<'c> Rule<'c> {
+    fn new(case: &'c Case, goal: Goal) -> Self {
+        let met = usize::from(goal.is_met());
+        Self { name: goal.rule, met, missed: 1_usize.saturating_sub(met), farthest: (case, goal) }
+    }
+
+    fn add(&mut self, case: &'c Case, goal: Goal) {
+        let count = if goal.is_met() { &mut self.met } else { &mut self.missed };
+        *count = count.saturating_add(1);
+        if goal.margin() < self.farthest.1.margin() {
+            self.farthest = (case, goal);
+        }
     }
 }

@@ -4,7 +4,7 @@
 #[path = "../../examples/outage/study/mod.rs"]
 mod study;
 
-use study::figures::{Figure, Measured};
+use study::figures::{Figure, Measured, NEVER};
 use study::goals::{Goal, goals};
 use study::peers::Peer;
 use study::scenario::Scenario;
@@ -59,6 +59,14 @@ fn a_token_bucket_and_congestion_let_through_what_they_have_room_for() {
     is_about(figure("congest:0.5:1", Peer::Bare, Figure::Valid), 0.5);
     is_about(figure("congest:0.5:2", Peer::Bare, Figure::Valid), 0.25);
     is_about(figure("congest:2:2", Peer::Bare, Figure::Valid), 1.0);
+}
+
+#[test]
+fn recovery_is_told_from_a_trouble_that_does_not_end() {
+    is_about(figure("congest:0.5:2@5-40", Peer::Bare, Figure::Recovery), NEVER);
+    is_about(figure("fail:1@5-7,fail:0.5@7-10", Peer::Bare, Figure::Recovery), 0.0);
+    let full = figure("hang:1@5-7", Peer::Tower64, Figure::Recovery);
+    assert!((27.0..=30.0).contains(&full), "until the time-outs of those who hold the places: {full}");
 }
 
 #[test]

@@ -4,6 +4,9 @@ use super::model::{BINS_PER_SECOND, Counted};
 use super::run::DEADLINE;
 use super::scenario::{LAST_ARRIVAL, Scenario};
 
+/// Stands for what does not happen, in seconds: a caller is told something by then.
+pub(crate) const NEVER: f64 = DEADLINE.as_secs_f64();
+
 /// What one caller heard, and when, in seconds.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Heard {
@@ -93,7 +96,7 @@ impl Figures {
         let waits = |from: f64, to: f64| arrived(from, to).map(Heard::wait).collect();
         let normal = percentile(waits(0.0, begin - 1.0), 0.99);
         let waiters = arrived(begin, end).filter(|caller| caller.end > end);
-        let waiters = waiters.map(|caller| if caller.is_valid { caller.end - end } else { DEADLINE.as_secs_f64() });
+        let waiters = waiters.map(|caller| if caller.is_valid { caller.end - end } else { NEVER });
         let first = seen.heard.iter().zip(&seen.counted.first).map(|(caller, first)| first - caller.arrival);
         Self(Figure::ALL.map(|figure| match figure {
             Figure::Valid => share(f64::INFINITY),
@@ -121,11 +124,12 @@ impl Heard {
 
     /// How long it took; who is told anything else than that it is valid counts as waiting until the deadline.
     fn wait(&self) -> f64 {
-        if self.is_valid { self.end - self.arrival } else { DEADLINE.as_secs_f64() }
+        if self.is_valid { self.end - self.arrival } else { NEVER }
     }
 }
 
 /// How long after the end the last quarter of a second ends in which fewer than 95 % of those who arrive are answered within 1 s.
+/// Where that is the last one that is looked at, it is not over, and [`NEVER`] stands for it.
 fn recovery(heard: &[Heard], end: f64) -> f64 {
     let bins = ((LAST_ARRIVAL - 1.0 - end) * BINS_PER_SECOND) as usize;
     let mut counts = vec![(0.0, 0.0); bins];
@@ -135,8 +139,11 @@ fn recovery(heard: &[Heard], end: f64) -> f64 {
             *answered += f64::from(u8::from(caller.heard_within(1.0)));
         }
     }
-    let late = counts.iter().rposition(|(all, answered)| *answered < 0.95 * all);
-    late.map_or(0.0, |bin| (bin + 1) as f64 / BINS_PER_SECOND)
+    match counts.iter().rposition(|(all, answered)| *answered < 0.95 * all) {
+        None => 0.0,
+        Some(last) if last + 1 == bins => NEVER,
+        Some(bin) => (bin + 1) as f64 / BINS_PER_SECOND,
+    }
 }
 
 /// The value that this share of all does not exceed; 0 of none.

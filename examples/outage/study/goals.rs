@@ -22,7 +22,7 @@ pub(crate) enum Bound {
     AtMost(f64),
 }
 
-/// Shares are compared by a thousandth of a percent, so that a sum's rounding misses nothing.
+/// So far from its bound a figure still keeps a goal, so that a sum's rounding misses none.
 const ROUNDING: f64 = 1e-5;
 
 /// A wait of a millisecond is the clock's own step.
@@ -33,9 +33,23 @@ const USUAL_ANSWER: f64 = 0.082;
 
 impl Goal {
     pub(crate) fn is_met(&self) -> bool {
-        match self.bound {
-            Bound::AtLeast(least) => self.measured >= least - ROUNDING,
-            Bound::AtMost(most) => self.measured <= most + ROUNDING,
+        self.margin() >= -ROUNDING
+    }
+
+    /// How far the figure is on the right side of its bound, or below zero on the wrong one, as a part of the bound.
+    pub(crate) fn margin(&self) -> f64 {
+        let apart = match self.bound {
+            Bound::AtLeast(least) => self.measured - least,
+            Bound::AtMost(most) => most - self.measured,
+        };
+        apart / self.bound.value().max(ROUNDING)
+    }
+}
+
+impl Bound {
+    pub(crate) const fn value(self) -> f64 {
+        match self {
+            Self::AtLeast(bound) | Self::AtMost(bound) => bound,
         }
     }
 }

@@ -28,7 +28,7 @@ pub(crate) mod figures;
 pub(crate) mod goals;
 mod model;
 pub(crate) mod peers;
-pub(crate) mod run;
+mod run;
 pub(crate) mod scenario;
 
 use figures::{Figures, Measured};

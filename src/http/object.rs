@@ -41,33 +41,3 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
         T::deserialize(MapAccessDeserializer::new(map)).map(Object)
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use serde::Deserialize;
-
-    use super::*;
-
-    #[derive(Debug, Deserialize)]
-    struct Outer<'a> {
-        #[serde(borrow)]
-        name: &'a str,
-        inner: Option<Object<Inner>>,
-    }
-
-    #[derive(Debug, Deserialize)]
-    struct Inner {
-        number: u64,
-    }
-
-    #[test]
-    fn a_list_is_never_taken_for_an_object() {
-        let read = |json| serde_json::from_str::<Object<Outer<'_>>>(json);
-        let outer = read(r#"{"name":"a","inner":{"number":7}}"#).unwrap();
-        assert_eq!((outer.name, outer.inner.as_ref().map(|inner| inner.number)), ("a", Some(7)));
-        assert!(read(r#"{"name":"a","inner":null}"#).unwrap().inner.is_none());
-        for json in [r#"["a",{"number":7}]"#, r#"["a",null]"#, r#"{"name":"a","inner":[7]}"#, "[]", "null", "7"] {
-            assert!(read(json).is_err(), "{json}");
-        }
-    }
-}

@@ -2,8 +2,6 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use tokio::sync::oneshot;
@@ -34,17 +32,15 @@ fn listen() -> (TcpListener, Url) {
     (listener, url)
 }
 
-/// Answers every request alike, and counts connections.
-fn server(answer: impl Into<Vec<u8>>, then: Then) -> (Url, Arc<AtomicUsize>) {
-    let (answer, connections, (listener, url)) = (answer.into(), Arc::new(AtomicUsize::new(0)), listen());
-    let counter = Arc::clone(&connections);
+/// Answers every request alike.
+fn server(answer: impl Into<Vec<u8>>, then: Then) -> Url {
+    let (answer, (listener, url)) = (answer.into(), listen());
     thread::spawn(move || {
         for mut stream in listener.incoming().flatten() {
-            counter.fetch_add(1, Ordering::SeqCst);
             while asked(&mut stream) && stream.write_all(&answer).is_ok() && matches!(then, Then::KeepOpen) {}
         }
     });
-    (url, connections)
+    url
 }
 
 /// Status, body and what broke.
@@ -94,14 +90,6 @@ fn nothing_is_installed_for_the_process() {
 }
 
 #[tokio::test]
-async fn a_refused_connection_sent_nothing() {
-    let (listener, url) = listen();
-    drop(listener);
-    let error = got(&url).await.unwrap_err();
-    assert!(matches!(&error, TransportError::NotSent(cause) if cause.contains("refused")), "{error:?}");
-}
-
-#[tokio::test]
 async fn an_unknown_host_sent_nothing() {
     let url = Url::parse("http://payproof.invalid/pi_secret").unwrap();
     let error = got(&url).await.unwrap_err();
@@ -109,14 +97,8 @@ async fn an_unknown_host_sent_nothing() {
 }
 
 #[tokio::test]
-async fn a_connection_closed_without_an_answer_may_have_sent() {
-    let (url, _) = server("", Then::HangUp);
-    assert!(matches!(got(&url).await, Err(TransportError::Broken(_))));
-}
-
-#[tokio::test]
 async fn a_cut_body_keeps_its_status() {
-    let (url, _) = server("HTTP/1.1 500 Oh\r\nContent-Length: 9\r\n\r\nabc", Then::HangUp);
+    let url = server("HTTP/1.1 500 Oh\r\nContent-Length: 9\r\n\r\nabc", Then::HangUp);
     let (status, body, fault) = got(&url).await.unwrap();
     assert_eq!((status, &*body), (500, &b"abc"[..]));
     assert!(matches!(fault, Some(TransportError::Broken(_))), "{fault:?}");
@@ -124,39 +106,17 @@ async fn a_cut_body_keeps_its_status() {
 
 #[tokio::test]
 async fn a_body_over_the_cap_is_not_read() {
-    let (url, _) = server("HTTP/1.1 200 OK\r\nContent-Length: 1048577\r\n\r\nabc", Then::KeepOpen);
+    let url = server("HTTP/1.1 200 OK\r\nContent-Length: 1048577\r\n\r\nabc", Then::KeepOpen);
     assert_eq!(got(&url).await.unwrap(), (200, Vec::new(), Some(TransportError::TooLarge)));
-    let chunk = format!("10000\r\n{}\r\n", "x".repeat(0x10000));
-    let long = format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{}0\r\n\r\n", chunk.repeat(17));
-    let (url, _) = server(long, Then::KeepOpen);
-    assert_eq!(got(&url).await.unwrap().2, Some(TransportError::TooLarge));
 }
 
 #[tokio::test]
 async fn pieces_are_joined_in_order() {
-    let (url, _) = server(
+    let url = server(
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n2\r\nbc\r\n3\r\ndef\r\n0\r\n\r\n",
         Then::KeepOpen,
     );
     assert_eq!(got(&url).await.unwrap(), (200, b"abcdef".to_vec(), None));
-}
-
-#[tokio::test]
-async fn a_redirect_is_an_answer() {
-    let (url, _) = server("HTTP/1.1 302 F\r\nLocation: /y\r\nContent-Length: 0\r\n\r\n", Then::KeepOpen);
-    assert_eq!(got(&url).await.unwrap(), (302, Vec::new(), None));
-}
-
-#[tokio::test]
-async fn errors_keep_the_connection_too() {
-    for head in ["HTTP/1.1 200 OK", "HTTP/1.1 404 No", "HTTP/1.1 503 Oh"] {
-        let (url, connections) = server(format!("{head}\r\nContent-Length: 3\r\n\r\nabc"), Then::KeepOpen);
-        let client = client(&url).unwrap();
-        for _ in 0..10 {
-            get(&client, url.clone(), &HeaderMap::new()).await.unwrap();
-        }
-        assert_eq!(connections.load(Ordering::SeqCst), 1, "{head}");
-    }
 }
 
 #[tokio::test]

@@ -40,7 +40,7 @@ impl Disk {
 
     pub(super) fn restart_loss(&self) -> RestartLoss {
         match self.setting("appendonly") {
-            Some("yes") if self.info("aof_enabled") != Some("0") => self.with_log(),
+            Some("yes") if info_field(&self.info, "aof_enabled") != Some("0") => self.with_log(),
             Some("yes" | "no") => match self.setting("save") {
                 Some("") => RestartLoss::All,
                 Some(_) => RestartLoss::Snapshot,
@@ -51,7 +51,7 @@ impl Disk {
     }
 
     fn with_log(&self) -> RestartLoss {
-        let is_broken = self.info("aof_last_write_status").is_some_and(|status| status != "ok");
+        let is_broken = info_field(&self.info, "aof_last_write_status").is_some_and(|status| status != "ok");
         let pauses = self.setting("no-appendfsync-on-rewrite") == Some("yes");
         match self.setting("appendfsync") {
             Some("always" | "everysec" | "no") if is_broken || pauses => RestartLoss::Snapshot,
@@ -64,10 +64,6 @@ impl Disk {
 
     fn setting(&self, wanted: &str) -> Option<&str> {
         self.settings.iter().find(|(name, _)| **name == *wanted).map(|(_, value)| &**value)
-    }
-
-    fn info(&self, name: &str) -> Option<&str> {
-        info_field(&self.info, name)
     }
 }
 

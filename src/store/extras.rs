@@ -1,5 +1,7 @@
 //! What a store offers beside its verbs.
 
+use crate::accessors::getters;
+
 /// What a store offers beside its four verbs. Opaque; empty, unless a store of this crate made it.
 ///
 /// Batch reads, records that are bound in pairs and word of what other processes changed are handed over in here, so that
@@ -13,9 +15,8 @@ impl Extras {
         Self(Some(kind))
     }
 
-    /// Whether the store offers its verbs alone.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.is_none()
+    getters! {
+        /// Whether the store offers its verbs alone.
+        pub fn is_empty(&self) -> bool => self.0.is_none();
     }
 }

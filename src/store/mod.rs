@@ -15,6 +15,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::accessors::partial_debug;
+
 mod choices;
 #[cfg(feature = "test-util")]
 pub mod contract;
@@ -58,12 +60,8 @@ pub struct Stored {
     pub ttl_left: Duration,
 }
 
-/// Shows how much there is, and not what.
-impl fmt::Debug for Stored {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Stored").field("len", &self.bytes.len()).field("ttl_left", &self.ttl_left).finish()
-    }
-}
+// Shows how much there is, and not what.
+partial_debug!(Stored, self => len: self.bytes.len(), ttl_left: self.ttl_left);
 
 /// What came of a [`claim`](Store::claim).
 #[derive(Clone, Debug, PartialEq, Eq)]

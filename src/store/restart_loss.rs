@@ -14,28 +14,22 @@ named! {
         Nothing = "nothing",
         /// The writes of the last second, or of two when the disk is slow.
         Second = "second",
+        /// The store does not say.
+        #[default]
+        Unknown = "unknown",
         /// Everything since the store last brought its records to the disk: since a snapshot, which may be an hour old, or
         /// since the operating system last emptied its buffers.
         Snapshot = "snapshot",
         /// Everything.
         All = "all",
-        /// The store does not say.
-        #[default]
-        Unknown = "unknown",
     } as_str(self: Self)
 }
 
 impl RestartLoss {
-    /// What is unknown may be as bad as anything, and stands before what is known to be refused: where one server of several
-    /// says so much and another says nothing, the one that says it counts.
+    /// The better comes first. What is unknown may be as bad as anything, and stands before what is known to be refused: where
+    /// one server of several says so much and another says nothing, the one that says it counts.
     const fn rank(self) -> u8 {
-        match self {
-            Self::Nothing => 0,
-            Self::Second => 1,
-            Self::Unknown => 2,
-            Self::Snapshot => 3,
-            Self::All => 4,
-        }
+        self as u8
     }
 
     /// The worse of two, which is what holds for both servers together.

@@ -79,13 +79,9 @@ impl Command {
         // A caller that has left misses nothing.
         let _ = self.reply.send(answer);
     }
-
-    /// How much it holds, roughly.
-    pub(super) fn size(&self) -> usize {
-        size(&self.key, &self.verb)
-    }
 }
 
+/// How much a call holds, roughly.
 pub(super) fn size(key: &str, verb: &FileVerb) -> usize {
     let bytes = match verb {
         FileVerb::Get | FileVerb::Touch => 0,

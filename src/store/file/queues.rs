@@ -94,7 +94,7 @@ impl Queue {
         let most = self.waiting.iter().take(LARGEST_BATCH);
         let fitting = most.take_while(|command| {
             let before = bytes;
-            bytes = bytes.saturating_add(command.size());
+            bytes = bytes.saturating_add(size(&command.key, &command.verb));
             before < LARGEST_BATCH_BYTES
         });
         let batch = fitting.count();

@@ -14,27 +14,6 @@ const SLOTS: u16 = 16384;
 /// More nodes than this are no Cluster's; the documentation advises against more than a thousand.
 const MOST_RANGES: usize = 4096;
 
-/// The CRC-16 of XMODEM, one entry per byte.
-const CRC: [u16; 256] = table();
-
-const fn table() -> [u16; 256] {
-    let mut table = [0; 256];
-    let mut byte = 0_u16;
-    let mut rest: &mut [u16] = &mut table;
-    while let Some((entry, after)) = rest.split_first_mut() {
-        let mut crc = byte << 8;
-        let mut bit = 0_u8;
-        while bit < 8 {
-            crc = if crc & 0x8000 == 0 { crc << 1 } else { (crc << 1) ^ 0x1021 };
-            bit = bit.wrapping_add(1);
-        }
-        *entry = crc;
-        byte = byte.wrapping_add(1);
-        rest = after;
-    }
-    table
-}
-
 /// The slot of a key: of what stands between its first braces, if anything does.
 pub(super) fn slot_of(key: &[u8]) -> u16 {
     let tag = || {
@@ -44,10 +23,9 @@ pub(super) fn slot_of(key: &[u8]) -> u16 {
         rest.get(..close).filter(|tag| !tag.is_empty())
     };
     let hashed = tag().unwrap_or(key);
-    let crc = hashed.iter().fold(0_u16, |crc, byte| {
-        let [high, _] = crc.to_be_bytes();
-        (crc << 8) ^ CRC.get(usize::from(high ^ byte)).copied().unwrap_or_default()
-    });
+    // The CRC-16 of XMODEM.
+    let shifted = |crc: u16| if crc & 0x8000 == 0 { crc << 1 } else { (crc << 1) ^ 0x1021 };
+    let crc = hashed.iter().fold(0_u16, |crc, byte| (0..8).fold(crc ^ (u16::from(*byte) << 8), |crc, _| shifted(crc)));
     crc % SLOTS
 }
 

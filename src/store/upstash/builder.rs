@@ -72,7 +72,10 @@ impl UpstashStoreBuilder {
     /// in it, `OutOfRange` and `Contradiction` for the limits, `HttpClient` when there are no root certificates.
     pub fn build(self) -> Result<UpstashStore, BuildError> {
         let base = transport::base_url(self.url_name, &self.url)?;
-        let headers = self.headers()?;
+        let mut headers = HeaderMap::with_capacity(5);
+        headers.insert(AUTHORIZATION, self.authorization()?);
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(HeaderName::from_static("upstash-encoding"), HeaderValue::from_static("base64"));
         self.check_limits()?;
         let http = transport::store_client(&base, self.connect_timeout, self.command_timeout)?;
         Ok(UpstashStore(Arc::new(RestClient {
@@ -86,14 +89,6 @@ impl UpstashStoreBuilder {
             refuses_flags: AtomicBool::new(false),
             loss: KeptLoss::default(),
         })))
-    }
-
-    fn headers(&self) -> Result<HeaderMap, BuildError> {
-        let mut headers = HeaderMap::with_capacity(5);
-        headers.insert(AUTHORIZATION, self.authorization()?);
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        headers.insert(HeaderName::from_static("upstash-encoding"), HeaderValue::from_static("base64"));
-        Ok(headers)
     }
 
     fn authorization(&self) -> Result<HeaderValue, BuildError> {

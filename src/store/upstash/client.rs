@@ -109,7 +109,7 @@ impl RestClient {
     pub(super) async fn plain(&self, arguments: &[&str]) -> Result<Value, StoreError> {
         let work = async {
             let reply = self.post(wire::command(arguments)).await?;
-            self.result("", &reply).map(|Loose(value)| value)
+            self.result("", &reply)
         };
         Ok(self.bounded(work).await?)
     }
@@ -154,10 +154,6 @@ impl RestClient {
         Err(refusal.failure())
     }
 }
-
-/// A result of any shape.
-#[derive(Deserialize)]
-struct Loose(Value);
 
 // Shows where it is, and no token.
 partial_debug!(RestClient, self => url: self.url.origin().ascii_serialization(), command_timeout: self.command_timeout);

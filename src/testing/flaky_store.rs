@@ -10,6 +10,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use tokio::time::sleep;
 
+use super::pick;
 use crate::accessors::getters;
 use crate::store::{Claim, Durability, Extras, Inspection, RestartLoss, Store, StoreError, Stored, Swap};
 
@@ -116,16 +117,8 @@ struct Chances {
 }
 
 impl Chances {
-    /// One draw decides, so that each fault happens exactly as often as its chance says.
     fn draw(&mut self) -> Option<StoreFault> {
-        let mut drawn: f64 = self.rng.random();
-        for (fault, chance) in &self.faults {
-            if drawn < *chance {
-                return Some(*fault);
-            }
-            drawn -= chance;
-        }
-        None
+        pick(&self.faults, self.rng.random()).copied()
     }
 }
 
@@ -138,18 +131,14 @@ impl<S: Store> FlakyStore<S> {
 }
 
 impl<S> FlakyStore<S> {
-    fn lock(&self) -> MutexGuard<'_, Script> {
-        lock(&self.script)
-    }
-
     /// What the next calls of this verb do, in order.
     pub fn script(&self, verb: StoreVerb, faults: impl IntoIterator<Item = StoreFault>) {
-        self.lock().of(verb).steps.extend(faults);
+        lock(&self.script).of(verb).steps.extend(faults);
     }
 
     /// What the next calls do, in order, whatever verb they are.
     pub fn script_any(&self, faults: impl IntoIterator<Item = StoreFault>) {
-        self.lock().of_any.extend(faults);
+        lock(&self.script).of_any.extend(faults);
     }
 
     /// Faults by chance, each with its probability, drawn from a generator with this seed. None takes them away.
@@ -158,34 +147,34 @@ impl<S> FlakyStore<S> {
     pub fn by_chance(&self, seed: u64, faults: impl IntoIterator<Item = (StoreFault, f64)>) {
         let faults: Vec<_> = faults.into_iter().collect();
         let some = !faults.is_empty();
-        self.lock().chances = some.then(|| Chances { rng: StdRng::seed_from_u64(seed), faults });
+        lock(&self.script).chances = some.then(|| Chances { rng: StdRng::seed_from_u64(seed), faults });
     }
 
     /// What every call does that nothing else is said about; `None` is healthy.
     pub fn always(&self, fault: Option<StoreFault>) {
-        self.lock().always = fault;
+        lock(&self.script).always = fault;
     }
 
     /// Says this about durability, in place of what the other store says.
     pub fn pretend(&self, durability: Durability) {
-        self.lock().durability = Some(durability);
+        lock(&self.script).durability = Some(durability);
     }
 
     /// Says that a restart loses this, in place of what the other store says.
     pub fn pretend_restart_loses(&self, loss: RestartLoss) {
-        self.lock().restart_loss = Some(loss);
+        lock(&self.script).restart_loss = Some(loss);
     }
 
     /// Calls of this verb that started.
     #[must_use]
     pub fn calls(&self, verb: StoreVerb) -> u64 {
-        self.lock().of(verb).calls
+        lock(&self.script).of(verb).calls
     }
 
     /// Calls of this verb that reached the other store.
     #[must_use]
     pub fn executed(&self, verb: StoreVerb) -> u64 {
-        self.lock().of(verb).executed
+        lock(&self.script).of(verb).executed
     }
 
     getters! {
@@ -194,7 +183,7 @@ impl<S> FlakyStore<S> {
     }
 
     fn next(&self, verb: StoreVerb) -> StoreFault {
-        let mut script = self.lock();
+        let mut script = lock(&self.script);
         let own = script.of(verb);
         own.calls = own.calls.saturating_add(1);
         let scripted = own.steps.pop_front().or_else(|| script.of_any.pop_front());
@@ -295,12 +284,12 @@ impl<S: Store> Store for FlakyStore<S> {
     }
 
     fn durability(&self) -> Durability {
-        let pretended = self.lock().durability;
+        let pretended = lock(&self.script).durability;
         pretended.unwrap_or_else(|| self.store.durability())
     }
 
     async fn restart_loss(&self) -> Result<RestartLoss, StoreError> {
-        let (store, pretended) = (Arc::clone(&self.store), self.lock().restart_loss);
+        let (store, pretended) = (Arc::clone(&self.store), lock(&self.script).restart_loss);
         let said = async move {
             match pretended {
                 Some(loss) => Ok(loss),
@@ -311,7 +300,7 @@ impl<S: Store> Store for FlakyStore<S> {
     }
 
     async fn inspect(&self) -> Result<Inspection, StoreError> {
-        let (store, pretended) = (Arc::clone(&self.store), self.lock().restart_loss);
+        let (store, pretended) = (Arc::clone(&self.store), lock(&self.script).restart_loss);
         let seen = async move {
             let mut inspection = store.inspect().await?;
             inspection.restart_loss = pretended.unwrap_or(inspection.restart_loss);

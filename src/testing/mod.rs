@@ -10,3 +10,12 @@ pub mod webhook;
 
 pub use flaky_store::{FlakyStore, StoreFault, StoreVerb};
 pub use scripted::{ScriptedProvider, Step};
+
+/// The fault on which `draw`, from 0 up to but not including 1, falls: each happens exactly as often as its chance says.
+fn pick<F>(chances: &[(F, f64)], draw: f64) -> Option<&F> {
+    let mut edge = 0.0;
+    chances.iter().find_map(|(fault, chance)| {
+        edge += chance;
+        (draw < edge).then_some(fault)
+    })
+}

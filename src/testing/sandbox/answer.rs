@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::body::{self, Expansion, PreparedBody};
 use super::fault::Fault;
+use super::payment::SandboxPayment;
 use crate::testing::loopback::date;
 use crate::testing::loopback::head::reason;
 
@@ -139,8 +140,10 @@ impl SandboxAnswer {
             Fault::Status(status, body) => Self::custom(status, body),
             Fault::WrongJson => Self::made(200, JSON, half(&self.intent(id)).to_vec()),
             Fault::NotJson => Self::page(200),
-            Fault::WrongPayment => Self::made(200, JSON, body::with_other_id(&self.intent(id), id)),
-            Fault::UnknownStatus => Self::made(200, JSON, body::with_status(&self.intent(id), "requires_divination")),
+            Fault::WrongPayment => Self::made(200, JSON, body::altered(&self.intent(id), "id", &format!("{id}_other"))),
+            Fault::UnknownStatus => {
+                Self::made(200, JSON, body::altered(&self.intent(id), "status", "requires_divination"))
+            }
             Fault::Redirect(address) => {
                 // Line ends in the address would end the header.
                 let address: String = address.chars().filter(|letter| !letter.is_control()).collect();
@@ -191,7 +194,8 @@ impl SandboxAnswer {
         if self.status == 200 {
             Arc::clone(&self.body)
         } else {
-            PreparedBody::stand_in(id).bytes(Expansion { charge: true, ..Expansion::default() })
+            let stand_in = PreparedBody::of(SandboxPayment::paid(id, 1_000, "usd"));
+            stand_in.bytes(Expansion { charge: true, ..Expansion::default() })
         }
     }
 

@@ -42,11 +42,6 @@ impl PreparedBody {
         Self { plain: bytes(false), expanded: bytes(true), payment }
     }
 
-    /// A paid payment, for faults that need a body where there is no payment.
-    pub(super) fn stand_in(id: &str) -> Self {
-        Self::of(SandboxPayment::paid(id, 1_000, "usd"))
-    }
-
     pub(super) fn bytes(&self, expansion: Expansion) -> Arc<[u8]> {
         match expansion {
             Expansion { charge: false, .. } => Arc::clone(&self.plain),
@@ -60,17 +55,8 @@ fn bytes(payment: &SandboxPayment, expansion: Expansion) -> Arc<[u8]> {
     Arc::from(render(payment, expansion).to_string().into_bytes())
 }
 
-/// The same body under an id that was not asked for.
-pub(super) fn with_other_id(body: &[u8], asked: &str) -> Vec<u8> {
-    altered(body, "id", &format!("{asked}_other"))
-}
-
-/// The same body with another status.
-pub(super) fn with_status(body: &[u8], status: &str) -> Vec<u8> {
-    altered(body, "status", status)
-}
-
-fn altered(body: &[u8], field: &str, value: &str) -> Vec<u8> {
+/// The same body with another value in a field.
+pub(super) fn altered(body: &[u8], field: &str, value: &str) -> Vec<u8> {
     let mut json: Value = serde_json::from_slice(body).unwrap_or_default();
     if let Some(fields) = json.as_object_mut() {
         fields.insert(field.to_owned(), Value::from(value));

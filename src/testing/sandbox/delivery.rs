@@ -11,22 +11,15 @@ use crate::testing::loopback::connection::{drain, reset_on_close};
 const CHUNK: usize = 64 * 1024;
 const CHUNKS: usize = 64;
 
-/// What becomes of the connection after an answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum AfterAnswer {
-    Serve,
-    Close,
-}
-
 impl AnswerDelivery {
-    /// Sends `answer`; `out` is scratch space that the connection reuses.
+    /// Sends `answer`, and says whether the connection serves on; `out` is scratch space that it reuses.
     pub(super) async fn send(
         self,
         stream: &mut TcpStream,
         out: &mut Vec<u8>,
         answer: &SandboxAnswer,
         heading: Heading<'_>,
-    ) -> io::Result<AfterAnswer> {
+    ) -> io::Result<bool> {
         out.clear();
         match self {
             Self::Whole => {}
@@ -38,40 +31,34 @@ impl AnswerDelivery {
                     sleep(every).await;
                     stream.write_all(std::slice::from_ref(byte)).await?;
                 }
-                return Ok(AfterAnswer::after(heading));
+                return Ok(heading.keep_alive);
             }
             Self::CutShort => {
                 answer.write_head(out, heading, Framing::Length)?;
                 out.extend_from_slice(half(&answer.body));
                 stream.write_all(out).await?;
-                return Ok(AfterAnswer::Close);
+                return Ok(false);
             }
             Self::Padded => {
                 answer.write_head(out, heading, Framing::Chunked)?;
                 stream.write_all(out).await?;
                 send_padded(stream, out, &answer.body).await?;
-                return Ok(AfterAnswer::after(heading));
+                return Ok(heading.keep_alive);
             }
             Self::Reset => {
                 reset_on_close(stream)?;
-                return Ok(AfterAnswer::Close);
+                return Ok(false);
             }
-            Self::HangUp => return Ok(AfterAnswer::Close),
+            Self::HangUp => return Ok(false),
             Self::Never => {
                 drain(stream).await?;
-                return Ok(AfterAnswer::Close);
+                return Ok(false);
             }
         }
         answer.write_head(out, heading, Framing::Length)?;
         out.extend_from_slice(&answer.body);
         stream.write_all(out).await?;
-        Ok(AfterAnswer::after(heading))
-    }
-}
-
-impl AfterAnswer {
-    fn after(heading: Heading<'_>) -> Self {
-        if heading.keep_alive { Self::Serve } else { Self::Close }
+        Ok(heading.keep_alive)
     }
 }
 

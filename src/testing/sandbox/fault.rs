@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use crate::testing::pick;
+
 /// One way in which an answer goes wrong.
 ///
 /// A fault that alters a payment's facts answers with an invented paid payment where none is known.
@@ -136,13 +138,8 @@ impl Faults {
         self.chances.is_empty()
     }
 
-    /// The fault on which `draw`, from 0 up to but not including 1, falls.
     pub(super) fn pick(&self, draw: f64) -> Option<&Fault> {
-        let mut edge = 0.0;
-        self.chances.iter().find_map(|(fault, probability)| {
-            edge += probability;
-            (draw < edge).then_some(fault)
-        })
+        pick(&self.chances, draw)
     }
 }
 

@@ -5,7 +5,6 @@ use tokio::net::TcpStream;
 use tokio::time::sleep;
 
 use super::answer::{AnswerDelivery, Heading, SandboxAnswer};
-use super::delivery::AfterAnswer;
 use super::request::RequestHead;
 use super::state::SandboxState;
 use crate::testing::loopback::connection::{HeadRead, INPUT_ROOM, finish, read_head};
@@ -33,7 +32,7 @@ async fn serve_connection(stream: &mut TcpStream, state: &SandboxState) -> io::R
                 let Some(head) = RequestHead::parse(raw) else {
                     return refuse(stream, &mut output, &mut dates, state.record(raw), 505).await;
                 };
-                if answer(stream, &mut output, &mut dates, state, raw, &head).await? == AfterAnswer::Close {
+                if !answer(stream, &mut output, &mut dates, state, raw, &head).await? {
                     return Ok(());
                 }
                 input.drain(..length);
@@ -42,7 +41,7 @@ async fn serve_connection(stream: &mut TcpStream, state: &SandboxState) -> io::R
     }
 }
 
-/// Answers one request whose head is complete.
+/// Answers one request whose head is complete, and says whether the connection serves on.
 async fn answer(
     stream: &mut TcpStream,
     output: &mut Vec<u8>,
@@ -50,7 +49,7 @@ async fn answer(
     state: &SandboxState,
     raw: &[u8],
     head: &RequestHead<'_>,
-) -> io::Result<AfterAnswer> {
+) -> io::Result<bool> {
     // Read again after a delay: one moment dates the answer and whatever it says about later.
     let mut now = date::unix_now();
     let (number, answer, delivery) = match head.payment() {
@@ -74,11 +73,11 @@ async fn answer(
     };
     let heading =
         Heading { number, date: dates.at(now), stripe_version: head.stripe_version, keep_alive: head.keep_alive };
-    let next = delivery.send(stream, output, &answer, heading).await?;
-    if next == AfterAnswer::Close && delivery == AnswerDelivery::Whole {
+    let serves_on = delivery.send(stream, output, &answer, heading).await?;
+    if !serves_on && delivery == AnswerDelivery::Whole {
         finish(stream).await?;
     }
-    Ok(next)
+    Ok(serves_on)
 }
 
 /// Answers a head that cannot be read, and ends the connection.

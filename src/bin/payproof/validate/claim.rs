@@ -2,7 +2,7 @@
 
 use payproof::{Currency, Field, IdempotencyKey, InvalidIntent, Money, PaymentId, PaymentIntent};
 
-/// The names of the fields, in the order of [`LineClaim::field`].
+/// The names of the fields, in the order in which a claim holds them.
 pub(crate) const FIELDS: [&str; 7] = ["payment", "amount", "currency", "tenant", "order", "customer", "key"];
 
 /// The fields that every line needs. The tenant may be said for all.
@@ -10,15 +10,7 @@ pub(crate) const REQUIRED: [&str; 3] = ["payment", "amount", "currency"];
 
 /// The fields of one line. An empty one counts as absent.
 #[derive(Clone, Default)]
-pub(crate) struct LineClaim {
-    pub(crate) payment: Option<String>,
-    pub(crate) amount: Option<String>,
-    pub(crate) currency: Option<String>,
-    pub(crate) tenant: Option<String>,
-    pub(crate) order: Option<String>,
-    pub(crate) customer: Option<String>,
-    pub(crate) key: Option<String>,
-}
+pub(crate) struct LineClaim(pub(crate) [Option<String>; FIELDS.len()]);
 
 /// What lines claim that do not say it themselves.
 #[derive(Clone, Debug, Default)]
@@ -56,22 +48,21 @@ impl From<&InvalidIntent> for LineError {
 impl LineClaim {
     /// The place of the field of this name.
     pub(crate) fn field(&mut self, name: &str) -> Option<&mut Option<String>> {
-        Some(match name {
-            "payment" => &mut self.payment,
-            "amount" => &mut self.amount,
-            "currency" => &mut self.currency,
-            "tenant" => &mut self.tenant,
-            "order" => &mut self.order,
-            "customer" => &mut self.customer,
-            "key" => &mut self.key,
-            _ => return None,
-        })
+        FIELDS.iter().zip(&mut self.0).find_map(|(field, place)| (*field == name).then_some(place))
+    }
+
+    fn get(&self, name: &str) -> Option<&str> {
+        FIELDS.iter().zip(&self.0).find_map(|(field, value)| (*field == name).then_some(value.as_deref())?)
+    }
+
+    fn needed(&self, name: &'static str) -> Result<&str, LineError> {
+        self.get(name).ok_or_else(|| LineError::field(name, "is missing"))
     }
 
     /// Parses every field. The payment's id comes back by itself too, for the report of a line whose other fields are wrong.
     pub(crate) fn check(&self, defaults: &Defaults) -> (Option<PaymentId>, Result<PaymentIntent, LineError>) {
-        let payment = needed("payment", self.payment.as_ref())
-            .and_then(|id| PaymentId::parse(id).map_err(|invalid| LineError::from(&invalid)));
+        let payment =
+            self.needed("payment").and_then(|id| PaymentId::parse(id).map_err(|invalid| LineError::from(&invalid)));
         match payment {
             Ok(payment) => {
                 let intent = self.intent(&payment, defaults);
@@ -82,25 +73,17 @@ impl LineClaim {
     }
 
     fn intent(&self, payment: &PaymentId, defaults: &Defaults) -> Result<PaymentIntent, LineError> {
-        let amount = needed("amount", self.amount.as_ref())?;
-        let currency = needed("currency", self.currency.as_ref())?;
-        let tenant = needed("tenant", self.tenant.as_ref().or(defaults.tenant.as_ref()))?;
+        let (amount, currency) = (self.needed("amount")?, self.needed("currency")?);
+        let unnamed = || LineError::field("tenant", "is missing; name it on the line, or for all with --tenant");
+        let tenant = self.get("tenant").or(defaults.tenant.as_deref()).ok_or_else(unnamed)?;
         let build = || {
             let money = Money::parse(amount, Currency::parse(currency)?)?;
             let intent = PaymentIntent::new(tenant, payment.as_str(), money)?;
-            let intent = self.order.iter().try_fold(intent, PaymentIntent::with_order)?;
-            let intent = self.customer.iter().try_fold(intent, PaymentIntent::with_customer)?;
-            let key = self.key.as_ref().map(IdempotencyKey::parse).transpose()?;
+            let intent = self.get("order").into_iter().try_fold(intent, PaymentIntent::with_order)?;
+            let intent = self.get("customer").into_iter().try_fold(intent, PaymentIntent::with_customer)?;
+            let key = self.get("key").map(IdempotencyKey::parse).transpose()?;
             Ok(key.into_iter().fold(intent, PaymentIntent::with_key))
         };
         build().map_err(|invalid: InvalidIntent| LineError::from(&invalid))
     }
-}
-
-fn needed<'f>(name: &'static str, field: Option<&'f String>) -> Result<&'f str, LineError> {
-    let absent = || match name {
-        "tenant" => LineError::field(name, "is missing; name it on the line, or for all with --tenant"),
-        name => LineError::field(name, "is missing"),
-    };
-    field.map(String::as_str).ok_or_else(absent)
 }

@@ -148,7 +148,7 @@ pub(crate) async fn run(args: ValidateArgs) -> Result<Status, Trouble> {
 
 async fn one(args: ValidateArgs, plan: &Plan, format: Format) -> Result<Status, Trouble> {
     let ValidateArgs { payment, amount, currency, tenant, order, customer, key, .. } = args;
-    let claim = LineClaim { payment, amount, currency, tenant, order, customer, key };
+    let claim = LineClaim([payment, amount, currency, tenant, order, customer, key]);
     let row = Row::of(None, claim.check(&Defaults::default()), async |intent| plan.ask(intent).await).await;
     if let Some(complaint) = row.complaint() {
         complain(&complaint);

@@ -15,41 +15,50 @@ const IN_PROGRESS: u16 = 409;
 /// Runs every check. Stops early only where the next one would say nothing.
 pub(crate) async fn run(target: &Target, duplicates: u8, report: &mut CheckReport) -> Result<(), Trouble> {
     let key = new_key();
-    let begun = count(target).await?;
-    let first = target.ask(Some(&key), BodyChoice::Usual).await?;
-    let after_first = count(target).await?;
+    let mut counted = Counted { target, effects: count(target).await? };
+    let (first, effects) = counted.ask(Some(&key), BodyChoice::Usual).await?;
     let rule = "a first request runs";
     if !first.is_success() {
         let status = first.status;
         let text = format!("it was answered {status}; give a body and headers that it accepts (--body, --header-env)");
         return report.say(rule, &Unknown(text));
     }
-    let finding = match effects(begun, after_first) {
+    let finding = match effects {
         _ if first.is_replayed => Broken("it is marked as replayed; do not replay what never ran".to_owned()),
         Some(1) | None => Holds(format!("status {}", first.status)),
         Some(effects) => Broken(format!("it had {effects} effects by the probe; it must have one")),
     };
     report.say(rule, &finding)?;
 
-    let again = target.ask(Some(&key), BodyChoice::Usual).await?;
-    let after_again = count(target).await?;
-    duplicate(&first, &again, effects(after_first, after_again), report)?;
+    let (again, effects) = counted.ask(Some(&key), BodyChoice::Usual).await?;
+    duplicate(&first, &again, effects, report)?;
 
-    let other = target.ask(Some(&new_key()), BodyChoice::Usual).await?;
-    let after_other = count(target).await?;
-    report.say("another key runs anew", &anew(&other, effects(after_again, after_other)))?;
+    let (other, effects) = counted.ask(Some(&new_key()), BodyChoice::Usual).await?;
+    report.say("another key runs anew", &anew(&other, effects))?;
 
-    let reused = target.ask(Some(&key), BodyChoice::Other).await?;
-    let after_reused = count(target).await?;
-    let finding = refused(&reused, 422, effects(after_other, after_reused));
-    report.say("another body with the same key is refused", &finding)?;
+    let (reused, effects) = counted.ask(Some(&key), BodyChoice::Other).await?;
+    report.say("another body with the same key is refused", &refused(&reused, 422, effects))?;
 
-    let keyless = target.ask(None, BodyChoice::Usual).await?;
-    let finding = refused(&keyless, 400, effects(after_reused, count(target).await?));
-    report.say("a missing key is refused", &finding)?;
+    let (keyless, effects) = counted.ask(None, BodyChoice::Usual).await?;
+    report.say("a missing key is refused", &refused(&keyless, 400, effects))?;
 
     let finding = at_once(target, duplicates).await?;
     report.say(&format!("{duplicates} concurrent duplicates run once"), &finding)
+}
+
+/// The endpoint, and how many effects there were so far, where a probe tells.
+struct Counted<'t> {
+    target: &'t Target,
+    effects: Option<u64>,
+}
+
+impl Counted<'_> {
+    /// An answer, and how many effects its request had.
+    async fn ask(&mut self, key: Option<&str>, body: BodyChoice) -> Result<(EndpointAnswer, Option<u64>), Trouble> {
+        let answer = self.target.ask(key, body).await?;
+        let before = std::mem::replace(&mut self.effects, count(self.target).await?);
+        Ok((answer, effects(before, self.effects)))
+    }
 }
 
 async fn count(target: &Target) -> Result<Option<u64>, Trouble> {

@@ -48,10 +48,10 @@ impl Validator {
     pub fn publish_metrics(&self) -> impl Future<Output = ()> + Send + use<> {
         let validator = self.clone();
         async move {
-            let telemetry = &validator.0.account.telemetry;
-            telemetry.publish(&validator.stats(), validator.0.cache.valid_hits());
+            let meter = &validator.0.account.telemetry.meter;
+            meter.publish(&validator.stats(), validator.0.cache.valid_hits());
             if let Some(list) = indeterminate(&validator, after(Instant::now(), PATIENCE)).await {
-                telemetry.publish_indeterminate(list.total(), list.oldest().unwrap_or_default());
+                meter.publish_indeterminate(list.total(), list.oldest().unwrap_or_default());
             }
         }
     }

@@ -34,7 +34,7 @@ pub(super) struct Counter {
 
 /// What goes up and down.
 #[derive(Clone, Copy)]
-struct Gauge(&'static str, &'static str);
+pub(super) struct Gauge(&'static str, &'static str);
 
 /// Times, in seconds.
 #[derive(Clone, Copy)]
@@ -77,34 +77,33 @@ counters! {
     DELIVERIES_OF_OTHERS "payproof_webhook_other_accounts_total" [] (sum deliveries_of_other_accounts) "Deliveries of other accounts' events, for which no handler ran.";
 }
 
-pub(super) const VALIDATION_SECONDS: Histogram =
-    Histogram("payproof_validation_duration_seconds", "Time of a validation past the quick answer.");
-pub(super) const ATTEMPT_SECONDS: Histogram =
-    Histogram("payproof_attempt_duration_seconds", "Time of a call to the provider.");
-const STORE_SECONDS: Histogram = Histogram("payproof_store_call_duration_seconds", "Time of a call to the store.");
+/// The metrics of one kind, and the list of them: each with its name on the page and what it tells.
+macro_rules! metrics {
+    ($list:ident: $kind:ident { $($constant:ident $name:literal $help:literal;)* }) => {
+        $(pub(super) const $constant: $kind = $kind($name, $help);)*
+        #[cfg(feature = "metrics")]
+        const $list: &[$kind] = &[$($constant),*];
+    };
+}
 
-const BREAKER: Gauge = Gauge("payproof_breaker_state", "The breaker: 0 closed, 1 half-open, 2 open.");
-const BUDGET: Gauge = Gauge("payproof_retry_budget_level", "Retries that the budget allows now.");
-const IN_FLIGHT: Gauge = Gauge("payproof_in_flight", "Flights under way.");
-const FACTS: Gauge = Gauge("payproof_facts_in_memory", "Payments whose facts are in memory.");
-const KEYS: Gauge = Gauge("payproof_keys_held", "Idempotency keys held in memory.");
-const CHECKS_DISABLED: Gauge = Gauge(
-    "payproof_idempotency_checks_disabled",
-    "1 while PAYPROOF_DISABLE_IDEMPOTENCY_CHECKS lets duplicates through.",
-);
-const INDETERMINATE: Gauge = Gauge(
-    "payproof_indeterminate_operations",
-    "Indeterminate operations: it is unknown whether the provider executed them.",
-);
-const INDETERMINATE_OLDEST: Gauge =
-    Gauge("payproof_indeterminate_oldest_seconds", "How long the oldest of those has been waiting; 0 without any.");
+#[rustfmt::skip]
+metrics! { HISTOGRAMS: Histogram {
+    VALIDATION_SECONDS "payproof_validation_duration_seconds" "Time of a validation past the quick answer.";
+    ATTEMPT_SECONDS "payproof_attempt_duration_seconds" "Time of a call to the provider.";
+    STORE_SECONDS "payproof_store_call_duration_seconds" "Time of a call to the store.";
+} }
 
-#[cfg(feature = "metrics")]
-const HISTOGRAMS: [Histogram; 3] = [VALIDATION_SECONDS, ATTEMPT_SECONDS, STORE_SECONDS];
-
-#[cfg(feature = "metrics")]
-const GAUGES: [Gauge; 8] =
-    [BREAKER, BUDGET, IN_FLIGHT, FACTS, KEYS, CHECKS_DISABLED, INDETERMINATE, INDETERMINATE_OLDEST];
+#[rustfmt::skip]
+metrics! { GAUGES: Gauge {
+    BREAKER "payproof_breaker_state" "The breaker: 0 closed, 1 half-open, 2 open.";
+    BUDGET "payproof_retry_budget_level" "Retries that the budget allows now.";
+    IN_FLIGHT "payproof_in_flight" "Flights under way.";
+    FACTS "payproof_facts_in_memory" "Payments whose facts are in memory.";
+    KEYS "payproof_keys_held" "Idempotency keys held in memory.";
+    CHECKS_DISABLED "payproof_idempotency_checks_disabled" "1 while PAYPROOF_DISABLE_IDEMPOTENCY_CHECKS lets duplicates through.";
+    INDETERMINATE "payproof_indeterminate_operations" "Indeterminate operations: it is unknown whether the provider executed them.";
+    INDETERMINATE_OLDEST "payproof_indeterminate_oldest_seconds" "How long the oldest of those has been waiting; 0 without any.";
+} }
 
 /// Upper bounds for the histograms of this crate, in seconds, for exporters that ask for them.
 ///
@@ -116,7 +115,7 @@ pub const LATENCY_BUCKETS: [f64; 17] =
     [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 150.0];
 
 /// Records for one validator.
-pub(super) struct Meter {
+pub(crate) struct Meter {
     #[cfg(feature = "metrics")]
     whose: [Label; 3],
     /// How many of the hits that are counted beside the facts were added.
@@ -178,7 +177,7 @@ impl Meter {
     }
 
     /// Sets what can be read from the validator alone, and adds the hits that were counted beside the facts since.
-    pub(super) fn publish(&self, stats: &Stats, valid_hits: u64) {
+    pub(crate) fn publish(&self, stats: &Stats, valid_hits: u64) {
         describe();
         // Those without labels begin at zero, since Prometheus does not see a first step out of nothing.
         for metric in COUNTERS.iter().filter(|metric| metric.labels.is_empty()) {
@@ -208,7 +207,7 @@ impl Meter {
     }
 
     /// Sets what only the store knows.
-    pub(super) fn publish_indeterminate(&self, operations: u64, oldest: Duration) {
+    pub(crate) fn publish_indeterminate(&self, operations: u64, oldest: Duration) {
         self.set(INDETERMINATE, operations);
         self.set_to(INDETERMINATE_OLDEST, oldest.as_secs_f64());
     }
@@ -246,10 +245,10 @@ fn describe() {
     for counter in COUNTERS {
         describe_counter!(counter.name, counter.help);
     }
-    for Histogram(name, help) in HISTOGRAMS {
+    for &Histogram(name, help) in HISTOGRAMS {
         describe_histogram!(name, Unit::Seconds, help);
     }
-    for Gauge(name, help) in GAUGES {
+    for &Gauge(name, help) in GAUGES {
         if name.ends_with("_seconds") {
             describe_gauge!(name, Unit::Seconds, help);
         } else {

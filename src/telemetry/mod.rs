@@ -38,7 +38,7 @@ pub use stats::{BreakerState, Stats};
 pub(crate) struct Telemetry {
     provider: Box<str>,
     mode: &'static str,
-    meter: Meter,
+    pub(crate) meter: Meter,
     since: Instant,
     stats: Mutex<Stats>,
 }
@@ -251,18 +251,6 @@ impl Telemetry {
         stats.hits = stats.hits.saturating_add(valid_hits);
         stats.valid = stats.valid.saturating_add(valid_hits);
         stats
-    }
-
-    /// Sets the gauges that can be read from the validator alone; `valid_hits` are those counted beside the facts.
-    #[cfg(feature = "metrics")]
-    pub(crate) fn publish(&self, stats: &Stats, valid_hits: u64) {
-        self.meter.publish(stats, valid_hits);
-    }
-
-    /// Sets the gauges of indeterminate operations.
-    #[cfg(feature = "metrics")]
-    pub(crate) fn publish_indeterminate(&self, operations: u64, oldest: Duration) {
-        self.meter.publish_indeterminate(operations, oldest);
     }
 }
 

@@ -15,7 +15,7 @@ fn recorded(act: impl FnOnce(&Telemetry)) -> Vec<String> {
 
 #[test]
 fn disabled_checks_are_a_gauge() {
-    let is_shown = |telemetry: &Telemetry| telemetry.publish(&telemetry.stats(0), 0);
+    let is_shown = |telemetry: &Telemetry| telemetry.meter.publish(&telemetry.stats(0), 0);
     let gauge = |lines: Vec<String>| lines.into_iter().find(|line| line.starts_with("payproof_idempotency_checks"));
     assert!(gauge(recorded(is_shown)).unwrap().ends_with(" 0"));
     let disabled = recorded(|telemetry| {

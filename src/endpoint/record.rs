@@ -56,10 +56,7 @@ impl<'p> RequestPayload<'p> {
         Self { fingerprint: *fingerprint.as_bytes(), phase }
     }
 
-    /// Reads a record.
-    ///
-    /// # Errors
-    /// When it holds something else. That is never the same as a miss.
+    /// Reads a record. One that holds something else is never a miss.
     pub(super) fn read(held: &'p Held) -> Result<Self, LedgerError> {
         held.payload("holds no request")
     }

@@ -125,20 +125,11 @@ impl WebhookError {
         self.condition().class == class
     }
 
-    /// This body was not signed just now with one of the secrets. Either it is a forgery or a replay, or the secret is another
-    /// endpoint's, or the body was changed on its way, as by a middleware that parses it.
-    #[must_use]
-    pub fn is_signature(&self) -> bool {
-        matches!(
-            &*self.0,
-            Rejection::NoSignature
-                | Rejection::MalformedSignature(_)
-                | Rejection::SignatureMismatch
-                | Rejection::OutOfTime { .. }
-        )
-    }
-
     getters! {
+        /// This body was not signed just now with one of the secrets. Either it is a forgery or a replay, or the secret is
+        /// another endpoint's, or the body was changed on its way, as by a middleware that parses it.
+        pub fn is_signature(&self) -> bool => self.code().starts_with("signature_");
+
         /// The body is too large, or is signed and no event.
         pub fn is_body(&self) -> bool => matches!(&*self.0, Rejection::BodyTooLarge { .. } | Rejection::NotAnEvent(_));
 

@@ -35,10 +35,7 @@ struct Inner {
 }
 
 impl Event {
-    /// Reads a body. What is not known is kept and ignored.
-    ///
-    /// # Errors
-    /// The rule that it breaks.
+    /// Reads a body, or says which rule it breaks. What is not known is kept and ignored.
     pub(super) fn parse(body: &[u8]) -> Result<Self, &'static str> {
         let json: Value = serde_json::from_slice(body).map_err(|_| "is not JSON")?;
         let text = |field| json.get(field).and_then(Value::as_str);

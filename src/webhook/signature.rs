@@ -19,10 +19,7 @@ const MAX_HEADER: usize = 4 * 1024;
 pub(crate) struct SigningSecret(Hmac<Sha256>);
 
 impl SigningSecret {
-    /// Takes the secret as Stripe shows it.
-    ///
-    /// # Errors
-    /// The rule that it breaks.
+    /// Takes the secret as Stripe shows it, or says which rule it breaks.
     pub(super) fn parse(secret: &str) -> Result<Self, &'static str> {
         match secret.strip_prefix(PREFIX) {
             _ if secret.is_empty() => Err("must not be empty; it stands in the settings of the endpoint, as whsec_…"),

@@ -33,16 +33,12 @@ impl EffectCall {
         &self.provider_key
     }
 
-    /// Which attempt this is; 1 is the first of this run.
-    #[must_use]
-    pub fn attempt(&self) -> u32 {
-        self.attempt
-    }
+    getters! {
+        /// Which attempt this is; 1 is the first of this run.
+        pub fn attempt(&self) -> u32 => self.attempt;
 
-    /// The time left before the attempt is cut off by dropping its future.
-    #[must_use]
-    pub fn time_left(&self) -> Duration {
-        self.until.saturating_duration_since(Instant::now())
+        /// The time left before the attempt is cut off by dropping its future.
+        pub fn time_left(&self) -> Duration => self.until.saturating_duration_since(Instant::now());
     }
 }
 

@@ -14,12 +14,6 @@ pub struct Executed<T> {
 }
 
 impl<T> Executed<T> {
-    /// What the call returned.
-    #[must_use]
-    pub fn value(&self) -> &T {
-        &self.value
-    }
-
     /// What the call returned, by value.
     #[must_use]
     pub fn into_value(self) -> T {
@@ -27,6 +21,9 @@ impl<T> Executed<T> {
     }
 
     getters! {
+        /// What the call returned.
+        pub fn value(&self) -> &T => &self.value;
+
         /// Whether it was executed for this run (`Fresh`), before (`Replayed`), or by another run that this one waited
         /// for (`Coalesced`).
         pub fn provenance(&self) -> Provenance => self.provenance;

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 
 use serde_json::{Value, json};
 
-use crate::accessors::{display_as_str, named};
+use crate::accessors::{display_as_str, getters, named};
 use crate::error_info::{INVALID_INTENT, error_info};
 
 named! {
@@ -66,16 +66,12 @@ impl InvalidIntent {
         Self { field, rule: rule.into() }
     }
 
-    /// The part of the claim that is wrong.
-    #[must_use]
-    pub fn field(&self) -> Field {
-        self.field
-    }
+    getters! {
+        /// The part of the claim that is wrong.
+        pub fn field(&self) -> Field => self.field;
 
-    /// The rule it breaks, as a phrase: `must not be empty`.
-    #[must_use]
-    pub fn rule(&self) -> &str {
-        &self.rule
+        /// The rule it breaks, as a phrase: `must not be empty`.
+        pub fn rule(&self) -> &str => &self.rule;
     }
 }
 

@@ -165,33 +165,22 @@ impl Units {
     }
 }
 
-const fn unit(currency: Currency, exponent: u8, step: u32) -> Unit {
-    Unit { currency, exponent, step }
+/// Currencies in groups of the same exponent and step, each in the order of its codes.
+macro_rules! units {
+    ($($exponent:literal, $step:literal => $($code:ident)+;)+) => {
+        &[$($(
+            $crate::intent::money::Unit {
+                currency: $crate::intent::currency::Currency::$code,
+                exponent: $exponent,
+                step: $step,
+            },
+        )+)+]
+    };
 }
+pub(crate) use units;
 
 /// The currencies whose ISO 4217 exponent is not two.
-const ISO_4217: &[Unit] = &[
-    unit(Currency::BHD, 3, 1),
-    unit(Currency::BIF, 0, 1),
-    unit(Currency::CLP, 0, 1),
-    unit(Currency::DJF, 0, 1),
-    unit(Currency::GNF, 0, 1),
-    unit(Currency::IQD, 3, 1),
-    unit(Currency::ISK, 0, 1),
-    unit(Currency::JOD, 3, 1),
-    unit(Currency::JPY, 0, 1),
-    unit(Currency::KMF, 0, 1),
-    unit(Currency::KRW, 0, 1),
-    unit(Currency::KWD, 3, 1),
-    unit(Currency::LYD, 3, 1),
-    unit(Currency::OMR, 3, 1),
-    unit(Currency::PYG, 0, 1),
-    unit(Currency::RWF, 0, 1),
-    unit(Currency::TND, 3, 1),
-    unit(Currency::UGX, 0, 1),
-    unit(Currency::VND, 0, 1),
-    unit(Currency::VUV, 0, 1),
-    unit(Currency::XAF, 0, 1),
-    unit(Currency::XOF, 0, 1),
-    unit(Currency::XPF, 0, 1),
-];
+const ISO_4217: &[Unit] = units! {
+    0, 1 => BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF;
+    3, 1 => BHD IQD JOD KWD LYD OMR TND;
+};

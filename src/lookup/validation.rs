@@ -20,12 +20,6 @@ pub struct Validation {
 }
 
 impl Validation {
-    /// The verdict.
-    #[must_use]
-    pub fn verdict(&self) -> &Verdict {
-        &self.verdict
-    }
-
     /// The verdict by value, to take the proof out of it.
     #[must_use]
     pub fn into_verdict(self) -> Verdict {
@@ -33,6 +27,9 @@ impl Validation {
     }
 
     getters! {
+        /// The verdict.
+        pub fn verdict(&self) -> &Verdict => &self.verdict;
+
         /// Where the facts came from.
         pub fn provenance(&self) -> Provenance => self.provenance;
 

@@ -161,17 +161,11 @@ impl ProviderPayment {
 
         /// Whether real money moves.
         pub fn with_mode(mut self, mode: Mode) => self.mode = Some(mode);
-    }
 
-    /// The amount asked for, in minor units, and its currency.
-    #[must_use]
-    pub fn with_amount(mut self, minor: u64, currency: Currency) -> Self {
-        self.amount = Some(minor);
-        self.currency = Some(currency);
-        self
-    }
+        /// The amount asked for, in minor units, and its currency.
+        pub fn with_amount(mut self, minor: u64, currency: Currency) =>
+            (self.amount, self.currency) = (Some(minor), Some(currency));
 
-    setters! {
         /// The amount received or captured, in minor units, before refunds.
         pub fn with_amount_received(mut self, minor: u64) => self.amount_received = Some(minor);
 
@@ -202,16 +196,11 @@ impl ProviderPayment {
         /// The account the money is passed on to.
         pub fn with_destination(mut self, destination: impl Into<Box<str>>) =>
             self.destination = Some(destination.into());
-    }
 
-    /// One entry of the merchant's own metadata.
-    #[must_use]
-    pub fn with_metadata(mut self, key: impl Into<Box<str>>, value: impl Into<Box<str>>) -> Self {
-        self.metadata.push((key.into(), value.into()));
-        self
-    }
+        /// One entry of the merchant's own metadata.
+        pub fn with_metadata(mut self, key: impl Into<Box<str>>, value: impl Into<Box<str>>) =>
+            self.metadata.push((key.into(), value.into()));
 
-    setters! {
         /// When the payment was created, in seconds since 1970 by the provider's clock. A payment without it can be
         /// valid, and cannot be redeemed, since nothing says whether it is older than redemptions are remembered. A
         /// time more than five minutes after [`as_of`](Self::with_as_of) contradicts it, and such a payment is never

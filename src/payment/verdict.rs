@@ -268,16 +268,12 @@ impl Findings {
         self.0.iter()
     }
 
-    /// How many there are.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
+    getters! {
+        /// How many there are.
+        pub fn len(&self) -> usize => self.0.len();
 
-    /// Whether there is none, which no verdict of `Invalid` has.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        /// Whether there is none, which no verdict of `Invalid` has.
+        pub fn is_empty(&self) -> bool => self.0.is_empty();
     }
 
     /// Whether a finding has this code.

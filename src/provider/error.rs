@@ -74,6 +74,16 @@ struct Details {
     timed_out: bool,
 }
 
+impl Details {
+    fn decide_by_code(&mut self, code: &str, retry: bool) {
+        self.code = Some(presentable(code, MAX_MESSAGE));
+        // A header outranks a code, whichever is told first.
+        if !matches!(self.advice, Some(Advice::Header { .. })) {
+            self.advice = Some(Advice::Code { retry });
+        }
+    }
+}
+
 /// Text that is matched and not shown.
 #[derive(Clone, PartialEq, Eq)]
 struct Unshown(Box<str>);
@@ -146,30 +156,13 @@ impl ProviderError {
         /// The provider's error code, for the reader; it decides nothing by itself.
         pub fn with_code(mut self, code: impl AsRef<str>) =>
             self.0.code = Some(presentable(code.as_ref(), MAX_MESSAGE));
-    }
 
-    /// The error code, which by itself says that the failure is transient.
-    #[must_use]
-    pub fn transient_by_code(self, code: impl AsRef<str>) -> Self {
-        self.decided_by_code(code, true)
-    }
+        /// The error code, which by itself says that the failure is transient.
+        pub fn transient_by_code(mut self, code: impl AsRef<str>) => self.0.decide_by_code(code.as_ref(), true);
 
-    /// The error code, which by itself says that the failure is permanent.
-    #[must_use]
-    pub fn permanent_by_code(self, code: impl AsRef<str>) -> Self {
-        self.decided_by_code(code, false)
-    }
+        /// The error code, which by itself says that the failure is permanent.
+        pub fn permanent_by_code(mut self, code: impl AsRef<str>) => self.0.decide_by_code(code.as_ref(), false);
 
-    fn decided_by_code(self, code: impl AsRef<str>, transient: bool) -> Self {
-        let mut error = self.with_code(code);
-        // A header outranks a code, whichever is told first.
-        if !matches!(error.0.advice, Some(Advice::Header { .. })) {
-            error.0.advice = Some(Advice::Code { retry: transient });
-        }
-        error
-    }
-
-    setters! {
         /// The provider's own header asks to try again, which outranks everything else.
         pub fn transient_by_header(mut self) => self.0.advice = Some(Advice::Header { retry: true });
 

@@ -87,35 +87,16 @@ impl ProviderIdentity {
         }
     }
 
-    /// The account's name at the provider, the same however the account is reached: `acct_1032D82eZvKYlo2C`.
-    ///
-    /// Validators over one store share the facts, keys and operations of an account when they state the same name, and
-    /// nothing otherwise. Take the provider's own id: a name that two accounts share mixes their payments. Keep it: under
-    /// another name everything counts as new, and where ids are not [globally unique](Self::globally_unique_ids), payments
-    /// that were redeemed under the old one do too. 1 to 255 bytes; `build` refuses others.
-    #[must_use]
-    pub fn with_account(mut self, name: impl Into<Box<str>>) -> Self {
-        self.account = Account::Named(name.into());
-        self
-    }
-
-    /// States that the store holds records of no other account at this provider, so that the account needs no name.
-    ///
-    /// If that is not true, the accounts share facts: a payment into one is then valid for the other. When a second
-    /// account comes, name both, in all processes at once. Payments that were redeemed stay used, and where ids are not
-    /// [globally unique](Self::globally_unique_ids), they are used for every account that is named later. The rest stands
-    /// under another name from then on: facts are asked for and callers' keys bound anew, and a guarded operation counts as
-    /// new, so that one which was executed is executed again if it is run again. Do not go back from a name to this. A name
-    /// stated before or after this wins over it.
-    #[must_use]
-    pub fn only_account(mut self) -> Self {
-        if self.account == Account::Unstated {
-            self.account = Account::Only;
-        }
-        self
-    }
-
     setters! {
+        /// The account's name at the provider, the same however the account is reached: `acct_1032D82eZvKYlo2C`.
+        ///
+        /// Validators over one store share the facts, keys and operations of an account when they state the same name,
+        /// and nothing otherwise. Take the provider's own id: a name that two accounts share mixes their payments. Keep
+        /// it: under another name everything counts as new, and where ids are not
+        /// [globally unique](Self::globally_unique_ids), payments that were redeemed under the old one do too. 1 to 255
+        /// bytes; `build` refuses others.
+        pub fn with_account(mut self, name: impl Into<Box<str>>) => self.account = Account::Named(name.into());
+
         /// A name of the account for people: metrics and health show it instead of [`account`](Self::account). It keeps
         /// nothing apart.
         ///
@@ -137,19 +118,26 @@ impl ProviderIdentity {
         /// and reached, a used payment stays used. Unless this is stated, the account's name is part of that place, so
         /// that equal ids of two accounts are two payments.
         pub fn globally_unique_ids(mut self) => self.unique_ids = true;
+
+        /// How a user of this provider's adapter names an account.
+        #[cfg(feature = "stripe")]
+        pub(crate) fn account_setting(mut self, setting: &'static str) => self.account_setting = setting;
     }
 
-    /// How a user of this provider's adapter names an account.
-    #[cfg(feature = "stripe")]
-    pub(crate) fn account_setting(mut self, setting: &'static str) -> Self {
-        self.account_setting = setting;
-        self
-    }
-
-    /// The provider's name.
+    /// States that the store holds records of no other account at this provider, so that the account needs no name.
+    ///
+    /// If that is not true, the accounts share facts: a payment into one is then valid for the other. When a second
+    /// account comes, name both, in all processes at once. Payments that were redeemed stay used, and where ids are not
+    /// [globally unique](Self::globally_unique_ids), they are used for every account that is named later. The rest stands
+    /// under another name from then on: facts are asked for and callers' keys bound anew, and a guarded operation counts as
+    /// new, so that one which was executed is executed again if it is run again. Do not go back from a name to this. A name
+    /// stated before or after this wins over it.
     #[must_use]
-    pub fn name(&self) -> &str {
-        &self.name
+    pub fn only_account(mut self) -> Self {
+        if self.account == Account::Unstated {
+            self.account = Account::Only;
+        }
+        self
     }
 
     /// The account's name at the provider; `None` where it is not stated, or the only one.
@@ -162,6 +150,12 @@ impl ProviderIdentity {
     }
 
     getters! {
+        /// The provider's name.
+        pub fn name(&self) -> &str => &self.name;
+
+        /// The units table.
+        pub fn units_table(&self) -> &Units => &self.units;
+
         /// What people are shown for the account: the label, else the account's name, else `default`.
         pub fn label(&self) -> &str => self.label.as_deref().unwrap_or_else(|| self.account.as_str());
 
@@ -175,12 +169,19 @@ impl ProviderIdentity {
         Self { account: Account::Named(name.into()), label: None, ..self.clone() }
     }
 
+    /// Whether the other one is of the same account at the same provider, in the same mode.
+    #[cfg(feature = "webhook")]
+    pub(crate) fn is_same_account(&self, other: &Self) -> bool {
+        (&self.name, &self.account, self.mode) == (&other.name, &other.account, other.mode)
+    }
+
     /// Whether records of this account may stand beside those of others.
     pub(crate) fn check_account(&self, has_store: bool) -> Result<(), BuildError> {
         match &self.account {
-            Account::Named(name) if !(1..=MAX_ACCOUNT).contains(&name.len()) => {
-                let value = format!("{} bytes long", name.len());
-                Err(BuildError::out_of_range("account", value, "a name of 1 to 255 bytes"))
+            Account::Named(name) => {
+                let (length, is_kept) = (name.len(), (1..=MAX_ACCOUNT).contains(&name.len()));
+                let value = format_args!("{length} bytes long");
+                BuildError::check("account", value, is_kept, "a name of 1 to 255 bytes")
             }
             Account::Unstated if has_store => {
                 Err(BuildError::AccountUnstated { provider: self.name.to_string(), setting: self.account_setting })
@@ -223,12 +224,6 @@ impl ProviderIdentity {
     fn redemption_at(&self, account: &str, payment: &PaymentId) -> Fingerprint {
         let parts = [&*self.name, account, self.mode.as_str(), payment.as_str()];
         Fingerprint::of("redemption", parts.map(|part| Some(part.as_bytes())))
-    }
-
-    /// The units table.
-    #[must_use]
-    pub fn units_table(&self) -> &Units {
-        &self.units
     }
 }
 

@@ -77,22 +77,18 @@ pub struct Redeemed {
 }
 
 impl Redeemed {
-    /// The receipt, the same for every call for this payment and order.
-    #[must_use]
-    pub fn receipt(&self) -> &Receipt {
-        &self.receipt
+    getters! {
+        /// The receipt, the same for every call for this payment and order.
+        pub fn receipt(&self) -> &Receipt => &self.receipt;
+
+        /// Whether this call bound the payment to its order.
+        pub fn occasion(&self) -> Occasion => self.occasion;
     }
 
     /// The receipt alone.
     #[must_use]
     pub fn into_receipt(self) -> Receipt {
         self.receipt
-    }
-
-    /// Whether this call bound the payment to its order.
-    #[must_use]
-    pub fn occasion(&self) -> Occasion {
-        self.occasion
     }
 }
 

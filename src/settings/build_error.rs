@@ -1,5 +1,6 @@
 //! Why a configuration was refused.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -142,14 +143,22 @@ impl BuildError {
         Self::OutOfRange { setting, value, rule }
     }
 
+    /// Refuses a value that does not keep the rule.
+    pub(crate) fn check(
+        setting: &'static str,
+        value: impl fmt::Debug,
+        is_kept: bool,
+        rule: &'static str,
+    ) -> Result<(), Self> {
+        if is_kept { Ok(()) } else { Err(Self::out_of_range(setting, format!("{value:?}"), rule)) }
+    }
+
     /// Refuses a name that could not be shown in a line of a log, or is none.
     #[cfg(any(feature = "tower", feature = "webhook"))]
     pub(crate) fn check_name(setting: &'static str, name: &str) -> Result<(), Self> {
         let is_plain = name.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
-        if is_plain && (1..=MAX_NAME).contains(&name.len()) {
-            return Ok(());
-        }
-        Err(Self::out_of_range(setting, name.escape_default().to_string(), "1 to 100 printable ASCII characters"))
+        let is_kept = is_plain && (1..=MAX_NAME).contains(&name.len());
+        Self::check(setting, format_args!("{}", name.escape_default()), is_kept, "1 to 100 printable ASCII characters")
     }
 
     /// Refuses a limit that is longer than the one it has to stay within.

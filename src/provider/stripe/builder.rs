@@ -140,23 +140,19 @@ partial_debug!(StripeBuilder, self => secret_key: "[redacted]", mode: self.mode)
 
 fn authorization(key: &str) -> Result<HeaderValue, BuildError> {
     let wrong = |rule| BuildError::Credential { what: "Stripe secret key", rule };
-    if key.is_empty() {
-        return Err(wrong("must not be empty; set a secret key (sk_…) or a restricted key (rk_…)"));
-    }
-    if key.chars().any(|c| c.is_whitespace() || c.is_control()) {
-        return Err(wrong("must not contain white space or control characters, such as a file's last line end"));
-    }
-    if !key.is_ascii() {
-        return Err(wrong("must consist of ASCII characters"));
-    }
-    if key.starts_with("pk_") {
-        return Err(wrong("is a publishable key (pk_…), which cannot read payments; use sk_… or rk_…"));
-    }
-    if key.starts_with("whsec_") {
-        return Err(wrong("is a webhook signing secret (whsec_…); use a secret key, sk_… or rk_…"));
-    }
-    if key.contains("_secret_") {
-        return Err(wrong("is a client secret, which belongs to one payment; use a secret key, sk_… or rk_…"));
+    let rules = [
+        (key.is_empty(), "must not be empty; set a secret key (sk_…) or a restricted key (rk_…)"),
+        (
+            key.chars().any(|c| c.is_whitespace() || c.is_control()),
+            "must not contain white space or control characters, such as a file's last line end",
+        ),
+        (!key.is_ascii(), "must consist of ASCII characters"),
+        (key.starts_with("pk_"), "is a publishable key (pk_…), which cannot read payments; use sk_… or rk_…"),
+        (key.starts_with("whsec_"), "is a webhook signing secret (whsec_…); use a secret key, sk_… or rk_…"),
+        (key.contains("_secret_"), "is a client secret, which belongs to one payment; use a secret key, sk_… or rk_…"),
+    ];
+    if let Some((_, rule)) = rules.into_iter().find(|(is_broken, _)| *is_broken) {
+        return Err(wrong(rule));
     }
     let mut value = HeaderValue::try_from(format!("Bearer {key}")).map_err(|_| wrong("cannot be sent as a header"))?;
     value.set_sensitive(true);
@@ -180,20 +176,17 @@ fn check(setting: &'static str, text: &str, rule: &'static str, is_allowed: fn(u
     let fits = (1..=MAX_LEN).contains(&text.len()) && text.trim() == text && text.bytes().all(is_allowed);
     // A key that was put into the wrong setting must not end up in a log.
     let is_key = ["sk_", "rk_", "pk_", "whsec_"].iter().any(|prefix| text.trim_start().starts_with(prefix));
-    if fits && !is_key {
-        return Ok(());
+    if is_key {
+        return Err(BuildError::out_of_range(setting, "a key".into(), rule));
     }
-    let value = if is_key { "a key".to_owned() } else { format!("{:?}", presentable(text, MAX_LEN)) };
-    Err(BuildError::OutOfRange { setting, value, rule })
+    BuildError::check(setting, presentable(text, MAX_LEN), fits, rule)
 }
 
 /// Only Stripe's own id says which account it is, however it is reached.
 fn check_account(setting: &'static str, id: &str) -> Result<(), BuildError> {
     check(setting, id, ACCOUNT_RULE, is_id)?;
-    if id.len() > ACCOUNT_PREFIX.len() && id.starts_with(ACCOUNT_PREFIX) {
-        return Ok(());
-    }
-    Err(BuildError::OutOfRange { setting, value: format!("{id:?}"), rule: ACCOUNT_RULE })
+    let is_account = id.len() > ACCOUNT_PREFIX.len() && id.starts_with(ACCOUNT_PREFIX);
+    BuildError::check(setting, id, is_account, ACCOUNT_RULE)
 }
 
 fn header(
@@ -203,8 +196,8 @@ fn header(
     is_allowed: fn(u8) -> bool,
 ) -> Result<HeaderValue, BuildError> {
     check(setting, text, rule, is_allowed)?;
-    let unusable = |_| BuildError::OutOfRange { setting, value: format!("{:?}", presentable(text, MAX_LEN)), rule };
-    HeaderValue::try_from(text).map_err(unusable)
+    HeaderValue::try_from(text)
+        .map_err(|_| BuildError::out_of_range(setting, format!("{:?}", presentable(text, MAX_LEN)), rule))
 }
 
 #[cfg(test)]

@@ -235,14 +235,6 @@ mod tests {
     }
 
     #[test]
-    fn debug_shows_no_key() {
-        let builder = Stripe::builder("sk_live_hidden").base_url("http://localhost:1/hidden");
-        let stripe = builder.clone().build().unwrap();
-        let shown = format!("{builder:?} {stripe:?} {:?}", stripe.headers);
-        assert!(!shown.contains("hidden"), "{shown}");
-    }
-
-    #[test]
     fn the_address_is_the_base_the_path_and_the_expansion() {
         let address = |base: &str| {
             let stripe = Stripe::builder("sk_live_a").base_url(base).build().unwrap();

@@ -1,46 +1,21 @@
 //! How Stripe writes amounts.
 
-use crate::intent::currency::Currency;
-use crate::intent::money::{Unit, Units};
-
-const fn unit(currency: Currency, exponent: u8, step: u32) -> Unit {
-    Unit { currency, exponent, step }
-}
+use crate::intent::money::{Units, units};
 
 /// Where Stripe's integers are not hundredths (<https://docs.stripe.com/currencies>).
 ///
 /// ISK and UGX have no decimals and are sent as hundredths all the same, always whole; the dinars and the rial are sent
 /// as thousandths and end in a zero; MGA has no decimals here and two in ISO 4217. HUF and TWD are hundredths in charges.
-const EXCEPTIONS: &[Unit] = &[
-    unit(Currency::BHD, 3, 10),
-    unit(Currency::BIF, 0, 1),
-    unit(Currency::CLP, 0, 1),
-    unit(Currency::DJF, 0, 1),
-    unit(Currency::GNF, 0, 1),
-    unit(Currency::ISK, 2, 100),
-    unit(Currency::JOD, 3, 10),
-    unit(Currency::JPY, 0, 1),
-    unit(Currency::KMF, 0, 1),
-    unit(Currency::KRW, 0, 1),
-    unit(Currency::KWD, 3, 10),
-    unit(Currency::MGA, 0, 1),
-    unit(Currency::OMR, 3, 10),
-    unit(Currency::PYG, 0, 1),
-    unit(Currency::RWF, 0, 1),
-    unit(Currency::TND, 3, 10),
-    unit(Currency::UGX, 2, 100),
-    unit(Currency::VND, 0, 1),
-    unit(Currency::VUV, 0, 1),
-    unit(Currency::XAF, 0, 1),
-    unit(Currency::XOF, 0, 1),
-    unit(Currency::XPF, 0, 1),
-];
-
-pub(super) const UNITS: Units = Units::new(EXCEPTIONS);
+pub(super) const UNITS: Units = Units::new(units! {
+    0, 1 => BIF CLP DJF GNF JPY KMF KRW MGA PYG RWF VND VUV XAF XOF XPF;
+    2, 100 => ISK UGX;
+    3, 10 => BHD JOD KWD OMR TND;
+});
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::intent::currency::Currency;
     use crate::intent::money::Money;
 
     fn minor(amount: &str, currency: Currency) -> Option<u64> {

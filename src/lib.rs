@@ -176,6 +176,7 @@ mod validator;
 #[cfg(feature = "webhook")]
 pub mod webhook;
 
+pub use account::StoreCheck;
 pub use call::breaker::Breaker;
 pub use call::retry::{Explanation, Jitter, Retry, RetryBudget, Schedule};
 pub use error_info::ErrorInfo;
@@ -197,5 +198,4 @@ pub use payment::verdict::{
 pub use provider::stripe::{Stripe, StripeBuilder};
 pub use settings::build_error::BuildError;
 pub use validator::builder::ValidatorBuilder;
-pub use validator::store_check::StoreCheck;
 pub use validator::{Validate, Validator};

@@ -6,14 +6,17 @@ use std::time::Duration;
 
 use crate::call::retry::Retrier;
 use crate::flight::permits::Permits;
-use crate::ledger::{LastLook, Ledger};
+use crate::ledger::Ledger;
 use crate::payment::policy::RedemptionRules;
 use crate::provider::ProviderIdentity;
 use crate::telemetry::Telemetry;
 
 mod backlog;
+mod store_check;
 
 pub(crate) use backlog::{Backlog, Unlisted};
+pub(crate) use store_check::LastLook;
+pub use store_check::StoreCheck;
 
 /// What validations, redemptions, guarded effects, endpoints and webhooks have in common.
 pub(crate) struct Account {

@@ -201,7 +201,7 @@ impl IdempotencyLayerBuilder {
     /// When a setting is outside what makes sense, or two contradict each other. The error carries the values. So it is for
     /// the variable when it says anything else, or the two names contradict each other; its value is not repeated.
     pub fn build(mut self) -> Result<IdempotencyLayer, BuildError> {
-        let store_timeout = self.settings.account.ledger.timeout();
+        let store_timeout = self.settings.account.ledger.timeout;
         let after_beginning = self.settings.handler_timeout.saturating_add(store_timeout.saturating_mul(CALLS_AFTER));
         let shortest_lease = after_beginning.saturating_add(store_timeout.saturating_mul(CALLS_BEFORE));
         self.settings.lease = self.lease.unwrap_or_else(|| shortest_lease.saturating_add(LEASE_MARGIN));

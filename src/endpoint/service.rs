@@ -14,7 +14,6 @@ use tower_service::Service;
 use tracing::{Instrument, Span};
 
 use crate::intent::fingerprint::Fingerprint;
-use crate::validator::store_check::look_once;
 
 use super::admit::{Admitted, admit};
 use super::body::{Read, ResponseBody, read};
@@ -143,9 +142,7 @@ where
         Ok(body) => body,
         Err(refusal) => return refused(refusal),
     };
-    if settings.account.has_store {
-        look_once(&settings.account);
-    }
+    settings.account.look_once();
     let context = RequestContext::new(&settings.account.ledger, &scope, digest, &parts, &body);
     match admit(&settings, &context, route.on_unknown).await {
         Admitted::Run(lease) => {

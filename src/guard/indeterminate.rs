@@ -132,17 +132,14 @@ impl IndeterminateList {
         /// They are listed as soon as there is room: when the process that found them resolves one of the others or
         /// reads the list, as for its health page; after that process has ended, when they are next run.
         pub fn not_listed(&self) -> u64 => self.not_listed;
+
+        /// How long the oldest one has been on the list. Worth an alarm.
+        pub fn oldest(&self) -> Option<Duration> => self.operations.first().map(IndeterminateOperation::age);
     }
 
     /// About how many there are, those without a place on the list included.
     pub(crate) fn total(&self) -> u64 {
         u64::try_from(self.operations.len()).unwrap_or(u64::MAX).saturating_add(self.not_listed)
-    }
-
-    /// How long the oldest one has been on the list. Worth an alarm.
-    #[must_use]
-    pub fn oldest(&self) -> Option<Duration> {
-        self.operations.first().map(IndeterminateOperation::age)
     }
 }
 

@@ -1,14 +1,12 @@
 //! What an operation's record says to a run. The table of what is found is in [`turn`](super::turn).
 
-use serde::de::DeserializeOwned;
-
 use crate::ledger::{Decision, FAILED_FOR, Held, LedgerError, Nonce};
 use crate::payment::verdict::Provenance;
 
 use super::error::{GuardError, NoResult};
 use super::executed::Executed;
 use super::job::{OperationRecord, Progress, RunContext};
-use super::record::{Payload, Phase};
+use super::record::{Keepable, Payload, Phase};
 
 /// What a record says to a run.
 pub(super) enum Known<T> {
@@ -20,7 +18,7 @@ pub(super) enum Known<T> {
     },
 }
 
-impl<T: DeserializeOwned> RunContext<T> {
+impl<T: Keepable> RunContext<T> {
     pub(super) fn decide(
         &self,
         found: &Held,
@@ -64,10 +62,11 @@ impl<T: DeserializeOwned> RunContext<T> {
 }
 
 /// The result that a record holds, if it holds one for this run. `waited_for` is the claim that this run waited for.
-fn result_in<T>(payload: &Payload, found: &Held, waited_for: Option<Nonce>) -> Option<Result<Executed<T>, GuardError>>
-where
-    T: DeserializeOwned,
-{
+fn result_in<T: Keepable>(
+    payload: &Payload,
+    found: &Held,
+    waited_for: Option<Nonce>,
+) -> Option<Result<Executed<T>, GuardError>> {
     match &payload.phase {
         Phase::Done(kept) => {
             let provenance = if waited_for.is_some() { Provenance::Coalesced } else { Provenance::Replayed };

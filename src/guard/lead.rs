@@ -1,12 +1,10 @@
 //! Executing an operation, or finding out about it, under a lease.
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
 use crate::call::deadline::Deadline;
 use crate::call::error::CallError;
-use crate::ledger::{Decision, Lease, Turn, millis};
+use crate::ledger::{Decision, Lease, SharedFailure, Turn};
 use crate::payment::verdict::{Degradation, Provenance};
 use crate::provider::ProviderError;
 
@@ -17,18 +15,15 @@ use super::fate::EffectOutcome;
 use super::job::{OperationRecord, RunContext};
 use super::known::Known;
 use super::reconcile::Asking;
-use super::record::{KeptRefusal, KeptResult, ReadFailure};
+use super::record::{Keepable, KeptRefusal, KeptResult, ReadFailure};
 use super::sending::{Ending, Knowledge, Sending, was_too_late};
 use super::word::OperationEnd;
 
 /// Sends the operation until there is an answer, and records what came of it. Its time began with the claim.
-pub(super) async fn lead<T>(
+pub(super) async fn lead<T: Keepable>(
     job: &RunContext<T>,
     mut lease: Box<Lease<OperationRecord>>,
-) -> Result<Executed<T>, GuardError>
-where
-    T: Serialize + DeserializeOwned + Send + 'static,
-{
+) -> Result<Executed<T>, GuardError> {
     let (account, standing) = (&job.place.account, *lease.carried());
     let deadline = Deadline::after(lease.asked_at(), account.limits.total_deadline);
     let mut knowledge = Knowledge::of(&standing);
@@ -97,11 +92,7 @@ async fn tell_others(lease: &mut Lease<OperationRecord>, error: CallError) -> Gu
     let refused = error.provider().filter(|said| EffectOutcome::of(said) == EffectOutcome::Refused).cloned();
     let failure = match &refused {
         Some(said) => Some(ReadFailure::Refused(KeptRefusal::of(said))),
-        None if error.is_for_all() => Some(ReadFailure::Code {
-            code: error.condition().code.into(),
-            retry_after_ms: error.retry_after().map(millis),
-        }),
-        None => None,
+        None => SharedFailure::of(&error).map(ReadFailure::Code),
     };
     match failure {
         Some(failure) => {
@@ -125,13 +116,10 @@ fn not_executed(place: &OperationRecord, said: Option<&ProviderError>, error: Ca
 
 /// Asks the caller's hook what became of the operation, and records what it says. Where another process was faster to say
 /// it, what that one said counts.
-pub(super) async fn reconcile<T>(
+pub(super) async fn reconcile<T: Keepable>(
     job: &RunContext<T>,
     mut lease: Box<Lease<OperationRecord>>,
-) -> Result<Turn<Executed<T>>, GuardError>
-where
-    T: Serialize + DeserializeOwned + Send + 'static,
-{
+) -> Result<Turn<Executed<T>>, GuardError> {
     let (place, standing) = (&job.place, *lease.carried());
     let account = &place.account;
     let deadline = Deadline::after(lease.asked_at(), account.limits.total_deadline);
@@ -177,10 +165,7 @@ where
 }
 
 /// The result that stands where this run's does not.
-async fn recorded_by_another<T>(job: &RunContext<T>) -> Option<Executed<T>>
-where
-    T: DeserializeOwned,
-{
+async fn recorded_by_another<T: Keepable>(job: &RunContext<T>) -> Option<Executed<T>> {
     let found = job.place.account.ledger.get(&job.place.key).await.ok()??;
     match job.decide(&found, None) {
         Ok(Decision::Answer(Known::Over(result))) => result.ok(),

@@ -8,12 +8,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::call::error::CallError;
 use crate::intent::fingerprint::Fingerprint;
-use crate::ledger::{Held, LedgerError, State, Versioned};
+use crate::ledger::{Held, LedgerError, SharedFailure, State, Versioned};
 use crate::moment::Moment;
 use crate::provider::ProviderError;
 use crate::provider::attempt_log::Attempt;
 
 use super::error::{GuardError, NoResult, Unkept};
+
+/// A result that can be kept and repeated.
+pub(super) trait Keepable: Serialize + DeserializeOwned + Send + 'static {}
+
+impl<T: Serialize + DeserializeOwned + Send + 'static> Keepable for T {}
 
 /// How far the operation has come.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,7 +60,7 @@ pub(super) struct KeptRefusal {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum ReadFailure {
     Refused(KeptRefusal),
-    Code { code: Box<str>, retry_after_ms: Option<u64> },
+    Code(SharedFailure),
 }
 
 /// Everything that outlives the process.
@@ -138,16 +143,9 @@ impl KeptRefusal {
     /// The same refusal again.
     pub(super) fn into_error(self, attempts: Vec<Attempt>) -> GuardError {
         let Self { message, status, code, request_id } = self;
-        let mut error = ProviderError::refused(message);
-        if let Some(status) = status {
-            error = error.with_status(status);
-        }
-        if let Some(code) = code {
-            error = error.with_code(code);
-        }
-        if let Some(id) = request_id {
-            error = error.with_request_id(id);
-        }
+        let error = status.into_iter().fold(ProviderError::refused(message), ProviderError::with_status);
+        let error = code.into_iter().fold(error, ProviderError::with_code);
+        let error = request_id.into_iter().fold(error, ProviderError::with_request_id);
         NoResult::Refused { error, attempts }.into()
     }
 }
@@ -156,9 +154,7 @@ impl ReadFailure {
     pub(super) fn into_error(self) -> GuardError {
         match self {
             Self::Refused(refusal) => refusal.into_error(Vec::new()),
-            Self::Code { code, retry_after_ms } => {
-                CallError::elsewhere(&code, retry_after_ms.map(Duration::from_millis)).into()
-            }
+            Self::Code(failure) => CallError::from(failure).into(),
         }
     }
 }
@@ -178,7 +174,7 @@ mod tests {
             request_id: Some("req_1".into()),
         };
         let bare = KeptRefusal { message: "no".into(), status: None, code: None, request_id: None };
-        let code = ReadFailure::Code { code: "unavailable".into(), retry_after_ms: Some(1_000) };
+        let code = ReadFailure::Code(SharedFailure { code: "unavailable".into(), retry_after_ms: Some(1_000) });
         let phases = [
             ("under_way", Phase::UnderWay),
             ("reconciling", Phase::Reconciling),

@@ -16,12 +16,12 @@ use crate::call::deadline::Deadline;
 use crate::call::error::{CallError, runtime};
 use crate::ledger::{LedgerError, Look, Turn};
 use crate::provider::ProviderError;
-use crate::validator::store_check::look_once;
 
 use super::call::{Inquiry, Reconciled};
 use super::error::{GuardError, NoResult};
 use super::executed::Executed;
 use super::job::RunContext;
+use super::record::Keepable;
 use super::turn::{overheard, turn};
 
 /// So much longer than the longest validation a run may take to its last step: its record, and its place on the list of
@@ -93,10 +93,7 @@ partial_debug!(GuardRun<T>, self =>
     operation: self.job.as_ref().map(|job| &job.place.operation), deadline: self.deadline
 );
 
-async fn run<T>(job: Arc<RunContext<T>>, limit: Option<Duration>) -> Result<Executed<T>, GuardError>
-where
-    T: Serialize + DeserializeOwned + Send + 'static,
-{
+async fn run<T: Keepable>(job: Arc<RunContext<T>>, limit: Option<Duration>) -> Result<Executed<T>, GuardError> {
     let result = wait(&job, limit).await;
     let shown = result.as_ref().map(|done| (done.provenance, done.degraded)).map_err(GuardError::code);
     job.place.account.telemetry.operation(&Span::current(), shown);
@@ -117,16 +114,11 @@ async fn check_restart<T>(job: &RunContext<T>, deadline: Deadline) -> Result<(),
     }
 }
 
-async fn wait<T>(job: &Arc<RunContext<T>>, limit: Option<Duration>) -> Result<Executed<T>, GuardError>
-where
-    T: Serialize + DeserializeOwned + Send + 'static,
-{
+async fn wait<T: Keepable>(job: &Arc<RunContext<T>>, limit: Option<Duration>) -> Result<Executed<T>, GuardError> {
     let runtime = runtime()?;
     let account = &job.place.account;
     job.place.check()?;
-    if account.has_store {
-        look_once(account);
-    }
+    account.look_once();
     let begin = Instant::now();
     let deadline = Deadline::after(begin, limit.unwrap_or(account.limits.worst_case));
     check_restart(job, deadline).await?;

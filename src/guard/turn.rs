@@ -12,9 +12,6 @@
 //! | a round that was not executed | ours, under a new key |
 //! | no answer from the store | a read goes on without; so does a write that the provider's key protects |
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-
 use crate::ledger::{Acquired, Decision, Held, LedgerError, Look, Turn, Unbacked};
 
 use super::error::{GuardError, Next, NoResult};
@@ -23,12 +20,10 @@ use super::indeterminate::Index;
 use super::job::{OperationRecord, Progress, RunContext};
 use super::known::Known;
 use super::lead::{lead, reconcile};
+use super::record::Keepable;
 
 /// What another run of this process found meanwhile, if that needs no look of this run's own.
-pub(super) fn overheard<T>(job: &RunContext<T>, look: &Look) -> Option<Result<Executed<T>, GuardError>>
-where
-    T: DeserializeOwned,
-{
+pub(super) fn overheard<T: Keepable>(job: &RunContext<T>, look: &Look) -> Option<Result<Executed<T>, GuardError>> {
     match job.decide(look.overheard.as_deref()?, look.waited_for) {
         Ok(Decision::Answer(Known::Over(result))) => Some(result),
         // The run that found it so first has put it on the list.
@@ -41,10 +36,7 @@ where
 }
 
 /// Looks, and goes through with what follows.
-pub(super) async fn turn<T>(job: &RunContext<T>, look: Look) -> Result<Turn<Executed<T>>, GuardError>
-where
-    T: Serialize + DeserializeOwned + Send + 'static,
-{
+pub(super) async fn turn<T: Keepable>(job: &RunContext<T>, look: Look) -> Result<Turn<Executed<T>>, GuardError> {
     let place = &job.place;
     let (anew, decide) = (|| Ok(place.first_round()), |found: &Held, waited_for| job.decide(found, waited_for));
     let lease = match place.account.ledger.look(place, anew, decide, look).await {

@@ -7,13 +7,13 @@ use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout_at};
 
 use crate::accessors::getters;
+use crate::account::StoreCheck;
 use crate::call::deadline::after;
 use crate::call::retry::Traffic;
 use crate::guard::IndeterminateList;
 use crate::store::StoreFinding;
 use crate::telemetry::stats::BreakerState;
 use crate::validator::Validator;
-use crate::validator::store_check::{StoreCheck, look_recently};
 
 mod page;
 #[cfg(feature = "metrics")]
@@ -120,7 +120,7 @@ impl Validator {
 async fn look(validator: &Validator, until: Instant) -> StoreCheck {
     let reason: Box<str> = match Handle::try_current() {
         Err(_) => "there is no tokio runtime here".into(),
-        Ok(_) => match timeout_at(until, look_recently(&validator.0.account)).await {
+        Ok(_) => match timeout_at(until, validator.0.account.check_store_recently()).await {
             Ok(store_check) => return store_check,
             Err(_elapsed) => format!("no answer within {PATIENCE:?}").into(),
         },
@@ -177,8 +177,10 @@ fn of_store(
     let mut all: Vec<_> = findings.cloned().map(HealthReason::Store).collect();
     all.extend(is_local.then_some(HealthReason::ForgetIsLocal));
     let records = &validator.0.account.ledger;
-    all.extend(records.unsigned().map(|(kinds, since)| HealthReason::UnsignedAccepted { kinds: kinds.into(), since }));
-    all.extend(records.not_opened().map(|(kind, reads)| HealthReason::RecordsNotOpened { kind, reads }));
+    all.extend(
+        records.codec.unsigned().map(|(kinds, since)| HealthReason::UnsignedAccepted { kinds: kinds.into(), since }),
+    );
+    all.extend(records.codec.not_opened().map(|(kind, reads)| HealthReason::RecordsNotOpened { kind, reads }));
     all.extend(match indeterminate {
         None => Some(HealthReason::IndeterminateUnknown),
         Some(list) => list

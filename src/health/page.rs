@@ -2,8 +2,8 @@
 
 use serde::{Serialize, Serializer};
 
+use crate::account::StoreCheck;
 use crate::store::StoreFinding;
-use crate::validator::store_check::StoreCheck;
 
 use super::{Health, HealthReason};
 

@@ -47,12 +47,12 @@ impl Codec {
     }
 
     /// The kinds whose records need no seal, although there are keys, and for how long this process has accepted those.
-    pub(super) fn unsigned(&self) -> Option<(&[RecordKind], Duration)> {
+    pub(crate) fn unsigned(&self) -> Option<(&[RecordKind], Duration)> {
         self.since.map(|since| (&*self.unsigned, since.elapsed()))
     }
 
     /// How many records of each kind no key opened, where there were any.
-    pub(super) fn not_opened(&self) -> impl Iterator<Item = (RecordKind, u64)> {
+    pub(crate) fn not_opened(&self) -> impl Iterator<Item = (RecordKind, u64)> {
         RecordKind::ALL
             .into_iter()
             .zip(self.not_opened.iter().map(|reads| reads.load(Relaxed)))

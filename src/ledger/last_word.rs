@@ -3,7 +3,7 @@
 use tokio::runtime::Handle;
 
 use super::claimable::{Claimable, Said};
-use super::later::{Holds, later};
+use super::later::{kib, later};
 use super::{Claimed, Held, Ledger, LedgerError, Nonce, Ours, Record, Replaced, State};
 
 /// Another process must have written in between each time.
@@ -146,16 +146,13 @@ impl<C: Claimable> LastWord<C> {
         // Without a runtime nothing was asked for.
         let Ok(runtime) = Handle::try_current() else { return };
         let record = self.word.as_ref().map(|word| self.record(word, nonce_of(&self.claim)));
-        let holds = match record {
-            Some(Ok(Some(record))) => Holds::of(record.payload.len()),
-            _ => Holds::Claim,
-        };
+        let payload = record.and_then(Result::ok).flatten().map_or(0, |record| record.payload.len());
         runtime.spawn(async move {
             let say = async || match self.write().await? {
                 Said::InTime => self.follow(&Said::Late).await,
                 said => self.follow(&said).await,
             };
-            later(holds, say).await;
+            later(kib(payload), say).await;
         });
     }
 }

@@ -19,37 +19,18 @@ const SMALL: usize = 1024;
 
 static WAITING: AtomicUsize = AtomicUsize::new(0);
 
-/// How much one of those holds that wait to be written.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Holds {
-    /// A record, of whatever size.
-    Record,
-    /// A key and a nonce. In an outage every request may leave one behind, and each that is given up stands in a later call's
-    /// way.
-    Claim,
-}
-
-impl Holds {
-    /// What a record with so many bytes to say counts as.
-    pub(super) const fn of(bytes: usize) -> Self {
-        if bytes > SMALL { Self::Record } else { Self::Claim }
-    }
-
-    /// With the task around it.
-    const fn kib(self) -> usize {
-        match self {
-            Self::Record => 256,
-            Self::Claim => 4,
-        }
-    }
+/// How many KiB one of those holds that wait to be written, with the task around it: a record, of whatever size, or no more
+/// than a key and a nonce. In an outage every request may leave one of the latter behind, and each that is given up stands
+/// in a later call's way.
+pub(super) const fn kib(payload: usize) -> usize {
+    if payload > SMALL { 256 } else { 4 }
 }
 
 /// One of those that wait to be written, by what it holds.
 struct Waiting(usize);
 
 impl Waiting {
-    fn one_more(holds: Holds) -> Option<Self> {
-        let kib = holds.kib();
+    fn one_more(kib: usize) -> Option<Self> {
         // Made first, so that it is counted back whichever way this ends.
         let (before, waiting) = (WAITING.fetch_add(kib, Relaxed), Self(kib));
         (before < MOST_WAITING).then_some(waiting)
@@ -64,11 +45,11 @@ impl Drop for Waiting {
 
 /// Writes until it works, for about a minute, beginning in a second. For a task of its own. When too much waits already, it
 /// does nothing.
-pub(crate) async fn later<F>(holds: Holds, mut write: impl FnMut() -> F)
+pub(super) async fn later<F>(kib: usize, mut write: impl FnMut() -> F)
 where
     F: Future<Output = Result<(), LedgerError>>,
 {
-    let Some(_waiting) = Waiting::one_more(holds) else { return };
+    let Some(_waiting) = Waiting::one_more(kib) else { return };
     for pause in PAUSES {
         sleep(Duration::from_secs(pause)).await;
         if write().await.is_ok() {

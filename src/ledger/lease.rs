@@ -8,7 +8,9 @@
 //! something else, and its last word is said late. Where nothing is done, dropping the lease removes the claim: it may have been made
 //! all the same, and would look like work that broke off.
 
-use std::future::{Future, pending};
+use std::convert::Infallible;
+use std::future::{Future, pending, poll_fn};
+use std::pin::pin;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -17,8 +19,10 @@ use tokio::time::{Instant, sleep};
 use super::claimable::{Claimable, LateWords};
 use super::last_word::{LastWord, Unconfirmed, nonce_of};
 use super::lease_end::{AskedAt, LeaseEnd};
-use super::renewal::{renewal_pace, while_renewing};
 use super::{Held, Ledger, LedgerError, Nonce, Ours, Record, Replaced, Swapped};
+
+/// A lease is renewed this often within its time, so that one lost reply does not end it.
+const RENEWALS_PER_LEASE: u32 = 3;
 
 /// How a lease came about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -145,10 +149,10 @@ impl<C: Claimable> Lease<C> {
     pub(crate) async fn during<T>(&mut self, work: impl Future<Output = T>) -> T {
         self.has_begun = true;
         let length = self.what.renewed().filter(|_| self.has_claim() && self.origin != Origin::Assumed);
-        let Some(length) = length else { return work.await };
+        let Some(pace) = length.and_then(|length| length.checked_div(RENEWALS_PER_LEASE)) else { return work.await };
         let renewals = async {
             loop {
-                sleep(renewal_pace(length)).await;
+                sleep(pace).await;
                 // Lost is lost; an error may pass until the next time.
                 if let Ok(false) = self.renew().await {
                     self.end.set(None);
@@ -256,4 +260,19 @@ impl<C: Claimable> Drop for Lease<C> {
             }
         }
     }
+}
+
+/// Goes through the work, and drives the renewals beside it. One that is under way when the work is done is dropped. It may
+/// still be made: the last word knows the record in either edition.
+async fn while_renewing<T>(work: impl Future<Output = T>, renewals: impl Future<Output = Infallible>) -> T {
+    let (mut work, mut renewals) = (pin!(work), pin!(renewals));
+    poll_fn(|cx| {
+        let done = work.as_mut().poll(cx);
+        if done.is_pending() {
+            // They never end by themselves.
+            let _ = renewals.as_mut().poll(cx);
+        }
+        done
+    })
+    .await
 }

@@ -23,19 +23,18 @@ mod claim_clock;
 mod claimable;
 mod codec;
 mod error;
+mod failure;
 #[cfg(test)]
 pub(crate) mod golden;
 mod held;
 mod key;
 mod kind;
-mod last_look;
 mod last_word;
 mod later;
 mod lease;
 mod lease_end;
 mod poll;
 mod record;
-mod renewal;
 mod seal;
 mod several;
 #[cfg(test)]
@@ -52,11 +51,11 @@ pub(crate) use bind::Bound;
 pub(crate) use claimable::{Claimable, Contents, Decision, LateWords, Said};
 pub(crate) use codec::Codec;
 pub use error::LedgerError;
+pub(crate) use failure::SharedFailure;
 pub(crate) use held::{Held, Ours};
 pub(crate) use key::Key;
 pub use kind::RecordKind;
 pub(crate) use kind::Release;
-pub(crate) use last_look::LastLook;
 pub(crate) use lease::{Lease, Unbacked};
 pub(crate) use lease_end::LeaseEnd;
 pub(crate) use poll::Poll;
@@ -78,12 +77,13 @@ pub(crate) const FAILED_FOR: Duration = Duration::from_secs(2);
 pub(crate) struct Ledger {
     store: Arc<dyn AnyStore>,
     prefix: Arc<str>,
-    timeout: Duration,
-    codec: Arc<Codec>,
+    /// The longest one call to the store may take.
+    pub(crate) timeout: Duration,
+    pub(crate) codec: Arc<Codec>,
     watches: Arc<Watches>,
     clock: Arc<ClaimClock>,
     /// What the operator says that a restart of the store loses at most.
-    stated_loss: Option<RestartLoss>,
+    pub(crate) stated_loss: Option<RestartLoss>,
 }
 
 /// What came of a claim.
@@ -132,44 +132,14 @@ impl Ledger {
         Self { store, prefix, timeout, codec, watches: Arc::default(), clock: Arc::default(), stated_loss }
     }
 
-    /// The longest one call to the store may take.
-    #[cfg(any(feature = "tower", feature = "webhook"))]
-    pub(crate) fn timeout(&self) -> Duration {
-        self.timeout
-    }
-
     pub(crate) fn durability(&self) -> Durability {
         self.store.durability()
     }
 
-    /// The kinds whose records need no seal, although there are keys, and for how long this process has accepted those.
-    pub(crate) fn unsigned(&self) -> Option<(&[RecordKind], Duration)> {
-        self.codec.unsigned()
-    }
-
-    /// How many records of each kind no key opened, where there were any.
-    pub(crate) fn not_opened(&self) -> impl Iterator<Item = (RecordKind, u64)> {
-        self.codec.not_opened()
-    }
-
-    pub(crate) fn stated_loss(&self) -> Option<RestartLoss> {
-        self.stated_loss
-    }
-
     /// What a restart of the store may lose, if that is more than is accepted of a store on which effects rely.
     pub(crate) async fn refused_loss(&self) -> Result<Option<RestartLoss>, LedgerError> {
-        Handle::try_current().map_err(|_| LedgerError::NoRuntime)?;
-        let ask = || async {
-            match timeout(self.timeout, self.store.restart_loss()).await {
-                Ok(said) => said.map_err(LedgerError::from),
-                Err(_elapsed) => Err(LedgerError::TimedOut { limit: self.timeout }),
-            }
-        };
-        let said = match ask().await {
-            Err(error) if error.is_worth_another_try() => ask().await,
-            said => said,
-        };
-        Ok(Some(said?).filter(|loss| !loss.is_accepted(self.stated_loss)))
+        let said = with_one_retry(|| self.in_time(|| self.store.restart_loss())).await?;
+        Ok(Some(said).filter(|loss| !loss.is_accepted(self.stated_loss)))
     }
 
     /// The place of a record.
@@ -208,35 +178,26 @@ impl Ledger {
     }
 
     async fn claim_once(&self, key: &Key, record: Record, on_open: impl FnOnce(Nonce)) -> Result<Claimed, LedgerError> {
-        let ours = self.encode(key, record)?;
+        let mut ours = self.encode(key, record)?;
         let asked_at = Instant::now();
-        let claim = match self.once("claim", || self.store.claim(&key.text, &ours.bytes, ours.record.ttl())).await {
+        let claim = match self.claim_bytes(key, &ours).await {
             Err(first) if first.is_worth_another_try() => {
                 let record = ours.record.clone();
                 let second = self.encode(key, Record { nonce: record.nonce.again(), ..record })?;
-                let again =
-                    self.once("claim", || self.store.claim(&key.text, &second.bytes, second.record.ttl())).await;
                 // One that is settled counts by what it says alone, whenever it comes.
                 let is_open = first.is_outcome_unknown() && ours.record.state == State::Claimed;
-                let claim = again.map_err(|error| first.or(error))?;
+                let claim = self.claim_bytes(key, &second).await.map_err(|error| first.or(error))?;
                 let is_made = matches!(&claim, Claim::Held(stored) if stored.bytes == ours.bytes);
                 if is_open && !is_made {
                     on_open(ours.record.nonce);
                 }
-                match claim {
-                    Claim::Claimed => {
-                        self.clock.wrote(&second, asked_at);
-                        return Ok(Claimed::Ours(second));
-                    }
-                    held @ Claim::Held(_) => held,
+                if claim == Claim::Claimed {
+                    ours = second;
                 }
+                claim
             }
             answer => answer?,
         };
-        self.claimed(key, ours, claim, asked_at)
-    }
-
-    fn claimed(&self, key: &Key, ours: Ours, claim: Claim, asked_at: Instant) -> Result<Claimed, LedgerError> {
         match claim {
             // The reply to a claim may have been lost, and the record that is found is that very claim.
             Claim::Held(stored) if stored.bytes != ours.bytes => Ok(Claimed::Held(self.held(key, stored, asked_at)?)),
@@ -245,6 +206,10 @@ impl Ledger {
                 Ok(Claimed::Ours(ours))
             }
         }
+    }
+
+    async fn claim_bytes(&self, key: &Key, ours: &Ours) -> Result<Claim, LedgerError> {
+        self.once("claim", || self.store.claim(&key.text, &ours.bytes, ours.record.ttl())).await
     }
 
     /// Writes a record with a nonce of its own in the place of one that was read. False when that was no longer there.
@@ -359,9 +324,10 @@ impl Ledger {
     /// made, any time later.
     async fn claim_void(&self, key: &Key, ttl: Duration) -> Result<Option<Stored>, LedgerError> {
         let (first, second) = (self.new_void(key, ttl)?, self.new_void(key, ttl)?);
-        let claim = async |void: &Ours| self.once("claim", || self.store.claim(&key.text, &void.bytes, ttl)).await;
-        let claimed = match claim(&first).await {
-            Err(error) if error.is_worth_another_try() => claim(&second).await.map_err(|next| error.or(next)),
+        let claimed = match self.claim_bytes(key, &first).await {
+            Err(error) if error.is_worth_another_try() => {
+                self.claim_bytes(key, &second).await.map_err(|next| error.or(next))
+            }
             claimed => claimed,
         };
         Ok(match claimed? {
@@ -397,30 +363,41 @@ impl Ledger {
     where
         F: Future<Output = Result<T, StoreError>>,
     {
-        if Handle::try_current().is_err() {
-            return Err(LedgerError::NoRuntime);
-        }
         let watch = Stopwatch::start();
-        let answer = match timeout(self.timeout, call()).await {
-            Ok(answer) => answer.map_err(LedgerError::from),
-            Err(_elapsed) => Err(LedgerError::TimedOut { limit: self.timeout }),
-        };
-        store_call(verb, answer.as_ref().map_or_else(LedgerError::reach, |_| "ok"), watch);
+        let answer = self.in_time(call).await;
+        if !matches!(answer, Err(LedgerError::NoRuntime)) {
+            store_call(verb, answer.as_ref().map_or_else(LedgerError::reach, |_| "ok"), watch);
+        }
         answer
     }
 
-    /// Asks a second time when the connection broke: by then it may be a new one, and a step that was made meets its own
-    /// bytes.
-    async fn patiently<T, F>(&self, verb: &'static str, mut call: impl FnMut() -> F) -> Result<T, LedgerError>
+    async fn in_time<T, F>(&self, call: impl FnOnce() -> F) -> Result<T, LedgerError>
     where
         F: Future<Output = Result<T, StoreError>>,
     {
-        match self.once(verb, &mut call).await {
-            Err(first) if first.is_worth_another_try() => {
-                self.once(verb, &mut call).await.map_err(|error| first.or(error))
-            }
-            answer => answer,
+        Handle::try_current().map_err(|_| LedgerError::NoRuntime)?;
+        match timeout(self.timeout, call()).await {
+            Ok(answer) => Ok(answer?),
+            Err(_elapsed) => Err(LedgerError::TimedOut { limit: self.timeout }),
         }
+    }
+
+    async fn patiently<T, F>(&self, verb: &'static str, call: impl Fn() -> F) -> Result<T, LedgerError>
+    where
+        F: Future<Output = Result<T, StoreError>>,
+    {
+        with_one_retry(|| self.once(verb, &call)).await
+    }
+}
+
+/// Asks a second time when the connection broke: by then it may be a new one, and a step that was made meets its own bytes.
+async fn with_one_retry<T, F>(ask: impl Fn() -> F) -> Result<T, LedgerError>
+where
+    F: Future<Output = Result<T, LedgerError>>,
+{
+    match ask().await {
+        Err(first) if first.is_worth_another_try() => ask().await.map_err(|next| first.or(next)),
+        answer => answer,
     }
 }
 

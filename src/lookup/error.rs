@@ -1,11 +1,10 @@
 //! Why a validation could not tell.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::accessors::getters;
-use crate::call::error::CallError;
+use crate::call::error::{CallError, Cause};
 use crate::error_info::{
     Class, Condition, IN_PROGRESS, INVALID_INTENT, KEY_REUSED, KEY_REUSED_TEXT, error_info, in_progress,
 };
@@ -24,20 +23,24 @@ use crate::provider::attempt_log::Attempt;
 /// | `key_reused` | 422 | no | the idempotency key was used before with other claims |
 /// | `in_progress` | 409 | yes | another process asks about the payment for longer than this call could wait |
 /// | the [common ones](crate::ErrorInfo#common-conditions) | | | |
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, thiserror::Error)]
+#[error(transparent)]
 pub struct ValidateError(Arc<Kind>);
 
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 enum Kind {
-    InvalidIntent(InvalidIntent),
+    #[error(transparent)]
+    InvalidIntent(#[from] InvalidIntent),
+    #[error("{KEY_REUSED_TEXT}")]
     KeyReused,
     /// Another process is asking, and this call has no more time to wait for it.
-    InProgress {
-        retry_after: Duration,
-    },
-    Call(CallError),
+    #[error("{}", in_progress("validation of this payment"))]
+    InProgress { retry_after: Duration },
+    #[error(transparent)]
+    Call(#[from] CallError),
     /// What stands in the store cannot be used, or could not be changed.
-    Store(LedgerError),
+    #[error("{}", .0.advice())]
+    Store(#[from] LedgerError),
 }
 
 error_info!(
@@ -138,41 +141,21 @@ impl ValidateError {
 
 impl From<InvalidIntent> for ValidateError {
     fn from(invalid: InvalidIntent) -> Self {
-        Self(Arc::new(Kind::InvalidIntent(invalid)))
+        Self(Arc::new(invalid.into()))
     }
 }
 
 impl From<CallError> for ValidateError {
     fn from(error: CallError) -> Self {
-        Self(Arc::new(Kind::Call(error)))
+        Self(Arc::new(error.into()))
     }
 }
 
 impl From<LedgerError> for ValidateError {
     fn from(error: LedgerError) -> Self {
-        Self(Arc::new(Kind::Store(error)))
-    }
-}
-
-impl fmt::Display for ValidateError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &*self.0 {
-            Kind::InvalidIntent(invalid) => fmt::Display::fmt(invalid, f),
-            Kind::KeyReused => f.write_str(KEY_REUSED_TEXT),
-            Kind::InProgress { .. } => f.write_str(&in_progress("validation of this payment")),
-            Kind::Call(error) => fmt::Display::fmt(error, f),
-            Kind::Store(error) => f.write_str(error.advice()),
-        }
-    }
-}
-
-impl std::error::Error for ValidateError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match &*self.0 {
-            // Its own text is shown, so it is the source that comes next.
-            Kind::Call(error) => error.source(),
-            Kind::Store(error) => error.as_source(),
-            Kind::InvalidIntent(_) | Kind::KeyReused | Kind::InProgress { .. } => None,
+        match error {
+            LedgerError::NoRuntime => CallError::new(Cause::NoRuntime).into(),
+            error => Self(Arc::new(error.into())),
         }
     }
 }

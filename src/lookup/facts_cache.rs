@@ -194,20 +194,12 @@ impl FactsCache {
         }
     }
 
-    /// Drops the facts of a payment.
-    pub(crate) fn forget(&self, payment: &PaymentId) {
+    /// Drops the facts of a payment: those that the provider stated by this moment, or all.
+    pub(crate) fn forget(&self, payment: &PaymentId, stated_by: Option<Instant>) {
+        let newest = stated_by.map_or(u64::MAX, |moment| self.nanos(moment));
         let Some(mut table) = self.table(payment) else { return };
-        if let Ok(entry) = table.slots.find_entry(payment.position(), |slot| slot.is_about(payment)) {
-            entry.remove();
-        }
-    }
-
-    /// Drops the facts of a payment, if the provider stated them before this moment.
-    pub(crate) fn forget_older(&self, payment: &PaymentId, than: Instant) {
-        let than = self.nanos(than);
-        let Some(mut table) = self.table(payment) else { return };
-        let is_older = |slot: &Slot| slot.answered_at <= than && slot.is_about(payment);
-        if let Ok(entry) = table.slots.find_entry(payment.position(), is_older) {
+        let is_meant = |slot: &Slot| slot.answered_at <= newest && slot.is_about(payment);
+        if let Ok(entry) = table.slots.find_entry(payment.position(), is_meant) {
             entry.remove();
         }
     }
@@ -316,72 +308,19 @@ mod tests {
     use super::*;
     use crate::payment::facts::PaymentStatus;
 
-    fn keep(cache: &FactsCache, id: &str, at: Instant, fresh_for: Duration) -> Stamp {
-        let facts = ProviderPayment::new(id, PaymentStatus::Paid);
-        let stamp = cache.stamp(Moment::at(at));
-        cache.keep(&payment(id), &facts, stamp, ShelfLife { fresh_for, lasting: true });
-        stamp
-    }
-
-    fn payment(id: &str) -> PaymentId {
-        PaymentId::parse(id).unwrap()
-    }
-
-    const HOUR: Duration = Duration::from_secs(60 * 60);
-
     #[test]
     fn a_slot_is_one_cache_line() {
         assert_eq!(size_of::<Slot>(), 64);
     }
 
     #[test]
-    fn the_bound_holds_and_the_newest_stay() {
-        let cache = FactsCache::new(100);
-        let start = Instant::now();
-        for at in 0..1000_u32 {
-            keep(&cache, &format!("pi_{at}"), start + Duration::from_secs(at.into()), HOUR);
-        }
-        assert_eq!(cache.len(), 100);
-        assert!(cache.get(&payment("pi_999"), start + Duration::from_secs(1000), HOUR).is_some());
-    }
-
-    #[test]
-    fn a_proof_ends_with_its_facts() {
-        let cache = FactsCache::new(100);
-        let (now, claims, payment) = (Instant::now(), Fingerprint::of("t", [None]), payment("pi_1"));
-        let stamp = keep(&cache, "pi_1", now, HOUR);
-        let proven = |at, max_age| cache.proven(&payment, &claims, at, max_age).is_some();
-        assert!(!proven(now, HOUR));
-        cache.prove(&payment, claims, stamp);
-        assert!(proven(now, HOUR));
-        assert!(!proven(now, Duration::ZERO), "zero always asks");
-        assert!(proven(now + Duration::from_secs(59 * 60), HOUR));
-        assert!(!proven(now + HOUR, HOUR * 2), "no longer fresh");
-        assert!(!proven(now + Duration::from_secs(2), Duration::from_secs(1)), "older than asked for");
-        keep(&cache, "pi_1", now + Duration::from_secs(1), HOUR);
-        assert!(!proven(now + Duration::from_secs(1), HOUR), "newer facts");
-    }
-
-    #[test]
-    fn a_verdict_on_older_facts_proves_nothing_about_newer_ones() {
-        let cache = FactsCache::new(100);
-        let (now, claims, payment) = (Instant::now(), Fingerprint::of("t", [None]), payment("pi_1"));
-        let older = keep(&cache, "pi_1", now, HOUR);
-        let newer = keep(&cache, "pi_1", now, HOUR);
-        cache.prove(&payment, claims, older);
-        assert!(cache.proven(&payment, &claims, now, HOUR).is_none(), "of the same instant");
-        cache.prove(&payment, claims, newer);
-        assert!(cache.proven(&payment, &claims, now, HOUR).is_some());
-    }
-
-    #[test]
     fn payments_at_the_same_position_are_told_apart() {
-        let cache = FactsCache::new(100);
-        let now = Instant::now();
-        keep(&cache, "pi_1", now, HOUR);
-        let other = PaymentId::parse("pi_2").unwrap().at_position_of(&payment("pi_1"));
-        assert!(cache.get(&other, now, HOUR).is_none());
-        assert_eq!(&*cache.get(&payment("pi_1"), now, HOUR).unwrap().facts.id, "pi_1");
+        let (cache, now, hour) = (FactsCache::new(100), Instant::now(), Duration::from_secs(60 * 60));
+        let (one, other) = (PaymentId::parse("pi_1").unwrap(), PaymentId::parse("pi_2").unwrap());
+        let facts = ProviderPayment::new("pi_1", PaymentStatus::Paid);
+        cache.keep(&one, &facts, cache.stamp(Moment::at(now)), ShelfLife { fresh_for: hour, lasting: true });
+        assert!(cache.get(&other.at_position_of(&one), now, hour).is_none());
+        assert_eq!(&*cache.get(&one, now, hour).unwrap().facts.id, "pi_1");
     }
 
     #[test]
@@ -391,12 +330,5 @@ mod tests {
             assert_eq!((until.capture(), until.is_after(14), until.is_after(15)), (capture, true, false));
             assert!(Until::new(5, Duration::MAX, capture).is_after(1 << 62));
         }
-    }
-
-    #[test]
-    fn a_capacity_of_zero_keeps_nothing() {
-        let cache = FactsCache::new(0);
-        keep(&cache, "pi_1", Instant::now(), HOUR);
-        assert_eq!(cache.len(), 0);
     }
 }

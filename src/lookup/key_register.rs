@@ -3,7 +3,7 @@
 //! Keys are never evicted while they live: at the limit a new one is refused, since forgetting one would let it be reused.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -54,9 +54,7 @@ impl KeyRegister {
 
     /// Keys held.
     pub(crate) fn len(&self) -> usize {
-        let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
-        keys.drop_over(Instant::now());
-        keys.claims.len()
+        self.held(Instant::now()).claims.len()
     }
 
     /// The most that may be held.
@@ -64,11 +62,16 @@ impl KeyRegister {
         self.limit
     }
 
+    /// The keys without those whose time is over.
+    fn held(&self, now: Instant) -> MutexGuard<'_, Keys> {
+        let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        keys.drop_over(now);
+        keys
+    }
+
     /// What this process knows of a key.
     pub(crate) fn standing(&self, key: &Fingerprint, intent: &PaymentIntent) -> KeyState {
-        let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
-        keys.drop_over(Instant::now());
-        keys.standing(key, intent)
+        self.held(Instant::now()).standing(key, intent)
     }
 
     /// Binds a key to the claims of its intent.
@@ -77,8 +80,7 @@ impl KeyRegister {
     /// When the key is bound to other claims, or as many keys as allowed are held, by its tenant or in all.
     pub(crate) fn bind(&self, key: Fingerprint, intent: &PaymentIntent, known: bool) -> Result<(), ValidateError> {
         let now = Instant::now();
-        let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
-        keys.drop_over(now);
+        let mut keys = self.held(now);
         match keys.standing(&key, intent) {
             KeyState::Bound => return Ok(()),
             KeyState::Reused => return Err(ValidateError::key_reused()),

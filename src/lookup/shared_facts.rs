@@ -21,7 +21,7 @@ use crate::intent::fingerprint::Fingerprint;
 use crate::intent::payment_intent::{PaymentId, PaymentIntent};
 use crate::ledger::{
     Acquired, Bound, Claimable, Contents, Decision, FAILED_FOR, Held, Key, LateWords, Lease, Ledger, LedgerError,
-    Nonce, RecordKind, State, Versioned, millis,
+    Nonce, RecordKind, SharedFailure, State, Versioned, millis,
 };
 use crate::lookup::error::ValidateError;
 use crate::moment::Moment;
@@ -62,13 +62,6 @@ struct Known {
     facts: ProviderPayment,
 }
 
-/// Why a flight failed, for those who waited for it elsewhere.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct SharedFailure {
-    code: Box<str>,
-    retry_after_ms: Option<u64>,
-}
-
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Payload {
     known: Option<Known>,
@@ -91,6 +84,10 @@ impl Older {
     fn of(known: Known, held: &Held) -> Self {
         let age = Duration::from_millis(known.age_ms).saturating_add(held.age_of_contents());
         Self { at: Moment::before(held.asked_at, age), keys: known.keys, facts: known.facts }
+    }
+
+    fn found(self, held: &Held, waited: bool) -> Found {
+        Found { facts: self.facts, at: self.at, ttl_left: held.ttl_left(), waited, asked_at: held.asked_at }
     }
 
     /// As it is to be written now.
@@ -162,7 +159,9 @@ impl SharedFacts {
                 Ok(JoinedElsewhere::Leads(lease))
             }
             Ok(Acquired::Answer(Answer::Facts(found))) => Ok(JoinedElsewhere::Found(found)),
-            Ok(Acquired::Answer(Answer::Failed(failure))) => Ok(JoinedElsewhere::Failed(failure.into())),
+            Ok(Acquired::Answer(Answer::Failed(failure))) => {
+                Ok(JoinedElsewhere::Failed(CallError::from(failure).into()))
+            }
             Ok(Acquired::Busy { lease_left }) => Ok(JoinedElsewhere::Failed(ValidateError::in_progress(lease_left))),
             Err(error) if error.is_down() || error.is_newer() => Ok(JoinedElsewhere::Alone(error)),
             Err(error) => Err(error.into()),
@@ -172,10 +171,9 @@ impl SharedFacts {
     /// Facts of any age, for times when the provider is down.
     pub(crate) async fn older(&self, rules: &Rules, payment: &PaymentId) -> Option<Found> {
         let held = self.ledger.get(&self.key(payment)).await.ok()??;
-        let Older { at, facts, .. } =
-            Older::of(read(&held).ok()?.known.filter(|known| covers(&known.keys, rules))?, &held);
-        let lasts = rules.shelf_life(&facts).lasting && at.age() < self.retention;
-        lasts.then(|| Found { facts, at, ttl_left: held.ttl_left(), waited: false, asked_at: held.asked_at })
+        let older = Older::of(read(&held).ok()?.known.filter(|known| covers(&known.keys, rules))?, &held);
+        let lasts = rules.shelf_life(&older.facts).lasting && older.at.age() < self.retention;
+        lasts.then(|| older.found(&held, false))
     }
 
     /// Forgets a payment of an account, this validator's or another, and keeps flights under way anywhere from settling.
@@ -223,9 +221,7 @@ pub(crate) enum FactsEnd {
 
 impl FactsEnd {
     fn failed(error: &CallError) -> Self {
-        let failure =
-            || SharedFailure { code: error.condition().code.into(), retry_after_ms: error.retry_after().map(millis) };
-        Self::Failed(error.is_for_all().then(failure))
+        Self::Failed(SharedFailure::of(error))
     }
 }
 
@@ -367,8 +363,7 @@ fn found(
             && (is_awaited && held.age_of_contents() < FAILED_FOR
                 || is_fresh(&older.facts, older.at.age(), rules, max_age))
     };
-    let Older { facts, at, .. } = older.take_if(fits)?;
-    Some(Found { facts, at, ttl_left: held.ttl_left(), waited, asked_at: held.asked_at })
+    older.take_if(fits).map(|older| older.found(held, waited))
 }
 
 fn is_fresh(facts: &ProviderPayment, age: Duration, rules: &Rules, max_age: Duration) -> bool {
@@ -391,11 +386,5 @@ fn enough(read: Result<Payload, LedgerError>) -> Result<Payload, LedgerError> {
     match read {
         Err(LedgerError::NotEnough { .. }) => Ok(Payload::default()),
         read => read,
-    }
-}
-
-impl From<SharedFailure> for ValidateError {
-    fn from(failure: SharedFailure) -> Self {
-        CallError::elsewhere(&failure.code, failure.retry_after_ms.map(Duration::from_millis)).into()
     }
 }

@@ -4,13 +4,12 @@ use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 use std::sync::Arc;
 
-use crate::accessors::partial_debug;
+use crate::accessors::{partial_debug, setters};
 use crate::account::Account;
 use crate::intent::invalid_intent::Field;
 use crate::intent::payment_intent::{PaymentId, checked};
 use crate::payment::verdict::{Capture, Issuer, Proof, Verdict};
 use crate::validator::Validator;
-use crate::validator::store_check::look_once;
 
 mod binding;
 mod error;
@@ -115,19 +114,15 @@ pub struct Redeem {
 }
 
 impl Redeem {
-    /// The order that the payment is redeemed for, where the intent claims none. Another one than the intent claims is
-    /// refused.
-    pub fn order(mut self, order: impl Into<String>) -> Self {
-        self.order = Some(order.into());
-        self
-    }
+    setters! {
+        /// The order that the payment is redeemed for, where the intent claims none. Another one than the intent claims
+        /// is refused.
+        pub fn order(mut self, order: impl Into<String>) => self.order = Some(order.into());
 
-    /// Names the part of the order that this payment pays, where several pay one order (split tender). Each part is paid
-    /// by one payment; that the parts make up the whole is the caller's to know. An order is paid as a whole or by parts:
-    /// a payment of the whole does not keep another from paying a part.
-    pub fn part(mut self, name: impl Into<String>) -> Self {
-        self.part = Some(name.into());
-        self
+        /// Names the part of the order that this payment pays, where several pay one order (split tender). Each part is
+        /// paid by one payment; that the parts make up the whole is the caller's to know. An order is paid as a whole or
+        /// by parts: a payment of the whole does not keep another from paying a part.
+        pub fn part(mut self, name: impl Into<String>) => self.part = Some(name.into());
     }
 
     async fn run(self) -> Result<Redeemed, RedeemError> {
@@ -135,7 +130,7 @@ impl Redeem {
         let account = &validator.0.account;
         let owner = owner(&proof, order.as_deref(), part.as_deref())?;
         let books = books(account)?;
-        look_once(account);
+        account.look_once();
         books.check_restart().await?;
         let proof = recent(&validator, proof).await?;
         if proof.capture() == Capture::Authorized && !account.redemption.authorized {

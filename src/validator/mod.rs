@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use tracing::{Instrument, Span};
 
 use crate::accessors::{partial_debug, setters};
+use crate::account::StoreCheck;
 use crate::call::retry::{Explanation, Traffic};
 use crate::intent::payment_intent::{PaymentId, PaymentIntent};
 use crate::lookup::error::ValidateError;
@@ -20,10 +21,8 @@ use crate::payment::verdict::Provenance;
 use crate::provider;
 use crate::telemetry::stats::Stats;
 use crate::telemetry::{Stopwatch, record_verdict};
-use crate::validator::store_check::{StoreCheck, look_once};
 
 pub(crate) mod builder;
-pub(crate) mod store_check;
 
 /// Validates payment intents with one provider account.
 ///
@@ -109,7 +108,7 @@ impl Validator {
     /// It changes nothing but the canary, and may be dropped at any point.
     pub fn check_store(&self) -> impl Future<Output = StoreCheck> + Send + use<> {
         let account = Arc::clone(&self.0.account);
-        async move { store_check::check(&account).await }
+        async move { account.check_store().await }
     }
 
     /// What happened since the validator was built.
@@ -225,9 +224,7 @@ partial_debug!(Validate, self => intent: self.start.as_ref().map(|(_, intent)| i
 /// One validation past the quick answer.
 async fn ask(lookups: Arc<Lookups>, asked: Asked) -> Result<Validation, ValidateError> {
     let watch = Stopwatch::start();
-    if lookups.account.has_store {
-        look_once(&lookups.account);
-    }
+    lookups.account.look_once();
     let answer = lookups.answer(&asked).await;
     let (telemetry, span) = (&lookups.account.telemetry, Span::current());
     match &answer {

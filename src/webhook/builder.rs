@@ -112,21 +112,16 @@ impl StripeWebhooksBuilder {
         endpoint.secrets =
             secrets.map_err(|rule| BuildError::Credential { what: "signing secret of the webhooks", rule })?;
         let Endpoint { tolerance, handler_timeout, retention, max_body, .. } = endpoint;
-        let out_of_range =
-            |setting, value: Duration, rule| Err(BuildError::out_of_range(setting, format!("{value:?}"), rule));
-        if tolerance < Duration::from_secs(1) {
-            return out_of_range("tolerance", tolerance, "at least 1 s");
-        }
-        if handler_timeout < Duration::from_millis(1) {
-            return out_of_range("handler_timeout", handler_timeout, "at least 1 ms");
-        }
-        if retention > LONGEST_LIFE {
-            return out_of_range("retention", retention, "at most 10 years");
-        }
-        if max_body == 0 {
-            return Err(BuildError::out_of_range("max_body", "0".into(), "at least 1"));
-        }
-        let store_timeout = endpoint.account.ledger.timeout();
+        BuildError::check("tolerance", tolerance, tolerance >= Duration::from_secs(1), "at least 1 s")?;
+        BuildError::check(
+            "handler_timeout",
+            handler_timeout,
+            handler_timeout >= Duration::from_millis(1),
+            "at least 1 ms",
+        )?;
+        BuildError::check("retention", retention, retention <= LONGEST_LIFE, "at most 10 years")?;
+        BuildError::check("max_body", max_body, max_body > 0, "at least 1")?;
+        let store_timeout = endpoint.account.ledger.timeout;
         endpoint.time_to_begin = store_timeout.saturating_mul(CALLS_TO_BEGIN).saturating_add(LEASE_MARGIN);
         let time_to_end = store_timeout.saturating_mul(CALLS_TO_END);
         endpoint.lease = endpoint.time_to_begin.saturating_add(handler_timeout).saturating_add(time_to_end);

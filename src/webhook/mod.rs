@@ -110,7 +110,6 @@ use crate::moment::since_1970;
 use crate::payment::facts::Mode;
 use crate::telemetry::record_event;
 use crate::validator::Validator;
-use crate::validator::store_check::look_once;
 
 mod builder;
 mod delivery;
@@ -249,9 +248,7 @@ impl Endpoint {
             return self.answer(span, Ok(Delivery::Ignored));
         }
         let Ok(runtime) = Handle::try_current() else { return self.answer(span, Err(Rejection::NoRuntime.into())) };
-        if self.account.has_store {
-            look_once(&self.account);
-        }
+        self.account.look_once();
         let (lease, handler_timeout) = (self.lease, self.handler_timeout);
         let delivering = async move {
             let delivered = deliver(Arc::clone(&self), event, handler).await;

@@ -34,7 +34,7 @@ pub(super) async fn fly(lookups: Arc<Lookups>, leader: FactsLeader, now: Instant
         match looked_up.keep.filter(|_| is_current) {
             Some(shelf_life) => lookups.cache.keep(&payment, &looked_up.facts, looked_up.stamp, shelf_life),
             // It settles nothing, but what was known before it began is not to be believed over its answer either.
-            None => lookups.cache.forget_older(&payment, now),
+            None => lookups.cache.forget(&payment, Some(now)),
         }
     });
 }

@@ -2,8 +2,6 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-#[cfg(feature = "webhook")]
-use std::sync::OnceLock;
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
@@ -39,8 +37,6 @@ mod peers;
 use flight::fly;
 #[cfg(feature = "webhook")]
 pub(crate) use forget::Forget;
-#[cfg(feature = "webhook")]
-use peers::Membership;
 
 /// How much longer than its flight may take the call that leads it waits: enough for the flight's own task to be run.
 pub(crate) const LEADER_PATIENCE: Duration = Duration::from_millis(100);
@@ -56,9 +52,6 @@ pub(crate) struct Lookups {
     pub(crate) keys: KeyRegister,
     /// What other processes know too, if there is a shared store.
     pub(crate) shared: Option<Arc<SharedFacts>>,
-    /// Where others of this process find it by its account.
-    #[cfg(feature = "webhook")]
-    pub(crate) membership: OnceLock<Membership>,
 }
 
 /// One validation: the intent, and what the caller asks of the answer.
@@ -196,8 +189,8 @@ impl Lookups {
         terms: Terms,
         total: Option<Duration>,
     ) -> Result<Option<Validation>, ValidateError> {
-        let Terms { max_age, deadline: limit_said, arrived } = terms;
-        let limit = limit_said.map_or(total, |limit| Some(limit.min(total.unwrap_or(limit))));
+        let Terms { max_age, deadline, arrived } = terms;
+        let limit = deadline.map_or(total, |limit| Some(limit.min(total.unwrap_or(limit))));
         let deadline = limit.map(|limit| limit.saturating_sub(arrived.elapsed()));
         let now = Instant::now();
         let runtime = runtime();
@@ -210,56 +203,69 @@ impl Lookups {
             }
             self.check_gate(now, deadline).map(|()| FlightNotes::new(Duration::ZERO))
         };
-        let joined = self.flights.join(intent.payment(), intent.tenant(), now, recent, fits, lead);
-        let (flight, provenance) = match joined {
-            Ok(Joined::Ready(validation)) => return Ok(Some(validation)),
-            Ok(Joined::Leader(leader)) => {
-                let flight = Arc::clone(leader.flight());
-                let span = self.account.telemetry.flight_span(intent.payment(), &Span::current());
-                flight.is_shown_as(&span);
-                let flying = fly(Arc::clone(self), leader, now, max_age).instrument(span);
-                runtime.as_ref().map_err(CallError::clone)?.spawn(flying);
-                (flight, Provenance::Fresh)
-            }
-            Ok(Joined::Waiter(flight)) => {
-                Span::current().follows_from(flight.span());
-                (flight, Provenance::Coalesced)
-            }
-            Err(error) => {
-                let error = error.into();
-                return self.stale(intent, max_age, &error, None).await.map(Some).ok_or(error);
-            }
-        };
         // A flight ends by itself at the total deadline, unless its runtime stands still or the provider blocks its thread.
         let Limits { total_deadline, worst_case, .. } = self.account.limits;
-        let longest = match provenance {
-            Provenance::Coalesced => total_deadline,
-            // The leader's flight began with it, and what the flight says of its end is better than that it did not end.
-            _ => worst_case.saturating_add(LEADER_PATIENCE),
-        };
-        let limit = deadline.map_or(longest, |deadline| deadline.min(longest));
-        let said = limit_said.map_or(total_deadline, |said| said.min(total_deadline));
-        let outcome = match runtime {
-            Ok(_) => completed_within(&flight, limit).await.ok_or(said),
-            Err(_) => Ok(flight.completed().await),
+        let (flight, provenance, longest) =
+            match self.flights.join(intent.payment(), intent.tenant(), now, recent, fits, lead) {
+                Ok(Joined::Ready(validation)) => return Ok(Some(validation)),
+                Ok(Joined::Leader(leader)) => {
+                    let flight = Arc::clone(leader.flight());
+                    let span = self.account.telemetry.flight_span(intent.payment(), &Span::current());
+                    flight.is_shown_as(&span);
+                    let flying = fly(Arc::clone(self), leader, now, max_age).instrument(span);
+                    runtime.as_ref().map_err(CallError::clone)?.spawn(flying);
+                    // The flight began with this call, and what it says of its end is better than that it did not end.
+                    (flight, Provenance::Fresh, worst_case.saturating_add(LEADER_PATIENCE))
+                }
+                Ok(Joined::Waiter(flight)) => {
+                    Span::current().follows_from(flight.span());
+                    (flight, Provenance::Coalesced, total_deadline)
+                }
+                Err(error) => {
+                    let error = error.into();
+                    return self.stale(intent, max_age, &error, None).await.map(Some).ok_or(error);
+                }
+            };
+        let limit = runtime.is_ok().then(|| deadline.map_or(longest, |deadline| deadline.min(longest)));
+        self.outcome(intent, terms, flight, provenance, limit).await
+    }
+
+    /// What a flight brought, judged by this call's own claims; without a runtime no limit can be kept. None when it cannot
+    /// answer for this call.
+    async fn outcome(
+        self: &Arc<Self>,
+        intent: &PaymentIntent,
+        terms: Terms,
+        flight: Arc<FactsFlight>,
+        provenance: Provenance,
+        limit: Option<Duration>,
+    ) -> Result<Option<Validation>, ValidateError> {
+        let outcome = match limit {
+            Some(limit) => completed_within(&flight, limit).await,
+            None => Some(flight.completed().await),
         };
         let error = match outcome {
-            Ok(Ok(Ok(looked_up))) => {
+            Some(Ok(Ok(looked_up))) => {
                 // A caller that came after it was looked up may have come after it was forgotten.
-                if provenance == Provenance::Coalesced && looked_up.confirmed_at.is_some_and(|at| arrived >= at) {
+                let is_coalesced = provenance == Provenance::Coalesced;
+                if is_coalesced && looked_up.confirmed_at.is_some_and(|at| terms.arrived >= at) {
                     return Ok(None);
                 }
-                let provenance = if provenance == Provenance::Fresh { led(looked_up.source) } else { provenance };
+                let provenance = if is_coalesced { provenance } else { led(looked_up.source) };
                 let flight = Some(Arc::clone(&flight));
                 let mut validation = self.judge(intent, &looked_up.facts, looked_up.stamp, provenance, flight);
                 validation.degraded = looked_up.degraded;
                 return Ok(Some(validation));
             }
-            Ok(Ok(Err(error))) => error.clone(),
-            Ok(Err(LeaderLost)) => CallError::new(Cause::Interrupted).into(),
-            Err(limit) => CallError::new(Cause::Deadline { limit, last: None }).into(),
+            Some(Ok(Err(error))) => error.clone(),
+            Some(Err(LeaderLost)) => CallError::new(Cause::Interrupted).into(),
+            None => {
+                let total = self.account.limits.total_deadline;
+                let limit = terms.deadline.map_or(total, |said| said.min(total));
+                CallError::new(Cause::Deadline { limit, last: None }).into()
+            }
         };
-        self.stale(intent, max_age, &error, Some(flight)).await.map(Some).ok_or(error)
+        self.stale(intent, terms.max_age, &error, Some(flight)).await.map(Some).ok_or(error)
     }
 
     /// Refuses a call that is sure to be over before the provider's rate limit is.
@@ -357,7 +363,7 @@ impl Lookups {
     }
 
     fn forget_here(&self, payment: &PaymentId) {
-        self.flights.forget(payment, || self.cache.forget(payment));
+        self.flights.forget(payment, || self.cache.forget(payment, None));
     }
 }
 

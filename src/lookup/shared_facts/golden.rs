@@ -1,9 +1,9 @@
 //! The bytes of facts, as files, and what their versions come to.
 
-use super::{Known, Payload, SharedFailure, enough};
+use super::{Known, Payload, enough};
 use crate::intent::currency::Currency;
 use crate::ledger::golden::is_golden;
-use crate::ledger::{LedgerError, RecordKind, State};
+use crate::ledger::{LedgerError, RecordKind, SharedFailure, State};
 use crate::payment::facts::{Mode, PaymentStatus, ProviderPayment, Risk};
 
 /// Every status, with a name of its file.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::call::breaker::Breaker;
+use crate::call::retry::RetryBudget;
 use crate::payment::policy::WhenProviderIsDown;
 use crate::settings::build_error::BuildError;
 
@@ -11,77 +13,65 @@ use super::ValidatorBuilder;
 const MOST_CONCURRENT: usize = usize::MAX >> 3;
 
 impl ValidatorBuilder {
-    pub(super) fn check_mode(&self) -> Result<(), BuildError> {
-        if self.identity.mode() == self.mode {
+    /// Checks all settings but the patterns and those of records.
+    pub(super) fn check(&self) -> Result<(), BuildError> {
+        self.check_mode()?;
+        self.identity.check_account(self.store.is_some())?;
+        self.check_limits()?;
+        self.check_memory()?;
+        self.check_store()?;
+        self.check_proofs()?;
+        self.retry.check()?;
+        self.budget.as_ref().map_or(Ok(()), RetryBudget::check)?;
+        self.breaker.as_ref().map_or(Ok(()), Breaker::check)
+    }
+
+    fn check_mode(&self) -> Result<(), BuildError> {
+        if self.identity.mode() == self.rules.mode {
             return Ok(());
         }
         Err(BuildError::ModeMismatch {
             provider: self.identity.name().to_owned(),
             provider_mode: self.identity.mode(),
-            validator_mode: self.mode,
+            validator_mode: self.rules.mode,
         })
     }
 
-    pub(super) fn check_account(&self) -> Result<(), BuildError> {
-        self.identity.check_account(self.store.is_some())
-    }
-
-    pub(super) fn check_limits(&self) -> Result<(), BuildError> {
-        let shortest = Duration::from_millis(1);
+    fn check_limits(&self) -> Result<(), BuildError> {
         for (setting, value) in [("attempt_timeout", self.attempt_timeout), ("total_deadline", self.total_deadline)] {
-            if value < shortest {
-                return Err(BuildError::out_of_range(setting, format!("{value:?}"), "at least 1 ms"));
-            }
+            BuildError::check(setting, value, value >= Duration::from_millis(1), "at least 1 ms")?;
         }
-        match self.max_concurrent {
-            Some(0) => Err(BuildError::out_of_range("max_concurrent", "0".into(), "at least 1")),
-            Some(calls) if calls > MOST_CONCURRENT => {
-                let rule = "a number of calls; `unlimited_concurrency` sets no limit";
-                Err(BuildError::out_of_range("max_concurrent", calls.to_string(), rule))
-            }
-            _ if self.max_in_flight == 0 => Err(BuildError::out_of_range("max_in_flight", "0".into(), "at least 1")),
-            _ => Ok(()),
+        if let Some(calls) = self.max_concurrent {
+            let rule = "a number of calls; `unlimited_concurrency` sets no limit";
+            BuildError::check("max_concurrent", calls, calls > 0, "at least 1")?;
+            BuildError::check("max_concurrent", calls, calls <= MOST_CONCURRENT, rule)?;
         }
+        BuildError::check("max_in_flight", self.max_in_flight, self.max_in_flight > 0, "at least 1")
     }
 
-    pub(super) fn check_memory(&self) -> Result<(), BuildError> {
-        BuildError::check_order("fresh_for", self.fresh_for, "retention", self.retention)?;
-        if self.retention.is_zero() {
-            return Err(BuildError::out_of_range(
-                "retention",
-                "0ns".into(),
-                "more than zero; `fresh_for` zero always asks",
-            ));
-        }
+    fn check_memory(&self) -> Result<(), BuildError> {
+        let (fresh_for, retention) = (self.rules.fresh_for, self.retention);
+        BuildError::check_order("fresh_for", fresh_for, "retention", retention)?;
+        let rule = "more than zero; `fresh_for` zero always asks";
+        BuildError::check("retention", retention, !retention.is_zero(), rule)?;
         if let WhenProviderIsDown::ServeStale { up_to } = self.when_provider_is_down {
-            BuildError::check_order("when_provider_is_down.up_to", up_to, "retention", self.retention)?;
-            BuildError::check_order("fresh_for", self.fresh_for, "when_provider_is_down.up_to", up_to)?;
-            if self.facts_in_memory == 0 {
-                return Err(BuildError::out_of_range(
-                    "facts_in_memory",
-                    "0".into(),
-                    "more than zero to serve older facts",
-                ));
-            }
+            BuildError::check_order("when_provider_is_down.up_to", up_to, "retention", retention)?;
+            BuildError::check_order("fresh_for", fresh_for, "when_provider_is_down.up_to", up_to)?;
+            let (kept, rule) = (self.facts_in_memory, "more than zero to serve older facts");
+            BuildError::check("facts_in_memory", kept, kept > 0, rule)?;
         }
         Ok(())
     }
 
-    pub(super) fn check_proofs(&self) -> Result<(), BuildError> {
-        let keys = [("tenant_proof", self.tenant.metadata_key()), ("order_key", &self.order_key)];
-        for (setting, key) in keys {
-            if key.is_empty() {
-                return Err(BuildError::out_of_range(setting, "empty".into(), "the name of a metadata key"));
-            }
+    fn check_proofs(&self) -> Result<(), BuildError> {
+        let (tenant_key, order_key) = (self.rules.tenant.metadata_key(), &*self.rules.order_key);
+        for (setting, key) in [("tenant_proof", tenant_key), ("order_key", order_key)] {
+            BuildError::check(setting, format_args!("empty"), !key.is_empty(), "the name of a metadata key")?;
         }
         // Whatever proves the tenant, this key is compared where it is there, so it cannot hold an order.
-        if self.tenant.metadata_key() == &*self.order_key {
-            let rule = "another metadata key than the tenant's";
-            return Err(BuildError::out_of_range("order_key", self.order_key.to_string(), rule));
-        }
-        if self.policy.max_age.is_some_and(|age| age.is_zero()) {
-            return Err(BuildError::out_of_range("policy.max_age", "0ns".into(), "more than zero"));
-        }
-        Ok(())
+        let (value, rule) = (format_args!("{order_key}"), "another metadata key than the tenant's");
+        BuildError::check("order_key", value, tenant_key != order_key, rule)?;
+        let max_age = self.rules.policy.max_age.unwrap_or(Duration::MAX);
+        BuildError::check("policy.max_age", max_age, !max_age.is_zero(), "more than zero")
     }
 }

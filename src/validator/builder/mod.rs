@@ -1,21 +1,18 @@
 //! Every setting of a validator, with its default; all checks are in `build`.
 
 use std::sync::Arc;
-#[cfg(feature = "webhook")]
-use std::sync::OnceLock;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use crate::accessors::setters;
-use crate::account::{Account, Backlog, Limits};
+use crate::account::{Account, Backlog, LastLook, Limits};
 use crate::call::breaker::Breaker;
 use crate::call::concurrency::Concurrency;
 use crate::call::retry::{Budget, Lane, Retrier, Retry, RetryBudget, TransientPatterns, rng};
-use crate::ledger::{LastLook, Ledger};
+use crate::ledger::Ledger;
 use crate::lookup::facts_cache::FactsCache;
 use crate::lookup::facts_flight::FactsFlights;
 use crate::lookup::lookups::Lookups;
-use crate::lookup::shared_facts::SharedFacts;
 use crate::payment::facts::Mode;
 use crate::payment::judge::Rules;
 use crate::payment::policy::{ORDER_KEY, Policy, RedemptionRules, TenantProof, WhenProviderIsDown};
@@ -113,10 +110,7 @@ const MAX_KEYS: usize = 100_000;
 pub struct ValidatorBuilder {
     identity: ProviderIdentity,
     provider: Box<dyn AnyProvider>,
-    mode: Mode,
-    policy: Policy,
-    tenant: TenantProof,
-    order_key: Box<str>,
+    rules: Rules,
     attempt_timeout: Duration,
     total_deadline: Duration,
     retry: Retry,
@@ -129,7 +123,6 @@ pub struct ValidatorBuilder {
     max_in_flight: usize,
     max_in_flight_per_tenant: Option<usize>,
     retention: Duration,
-    fresh_for: Duration,
     when_provider_is_down: WhenProviderIsDown,
     facts_in_memory: usize,
     max_keys: usize,
@@ -153,11 +146,16 @@ impl Validator {
     pub fn builder(provider: impl Provider) -> ValidatorBuilder {
         ValidatorBuilder {
             identity: provider.identity().clone(),
+            rules: Rules {
+                policy: Policy::default(),
+                mode: Mode::default(),
+                tenant: TenantProof::default(),
+                order_key: ORDER_KEY.into(),
+                units: provider.identity().units_table().clone(),
+                fresh_for: FRESH_FOR,
+                remembered_for: REDEMPTION_RETENTION,
+            },
             provider: Box::new(provider),
-            mode: Mode::default(),
-            policy: Policy::default(),
-            tenant: TenantProof::default(),
-            order_key: ORDER_KEY.into(),
             attempt_timeout: ValidatorBuilder::ATTEMPT_TIMEOUT,
             total_deadline: ValidatorBuilder::TOTAL_DEADLINE,
             retry: Retry::default(),
@@ -170,7 +168,6 @@ impl Validator {
             max_in_flight: MAX_IN_FLIGHT,
             max_in_flight_per_tenant: None,
             retention: RETENTION,
-            fresh_for: FRESH_FOR,
             when_provider_is_down: WhenProviderIsDown::default(),
             facts_in_memory: FACTS_IN_MEMORY,
             max_keys: MAX_KEYS,
@@ -209,23 +206,19 @@ impl ValidatorBuilder {
 
     setters! {
         /// Which payments count: live by default. A payment of the other mode is never valid.
-        pub fn mode(mut self, mode: Mode) => self.mode = mode;
+        pub fn mode(mut self, mode: Mode) => self.rules.mode = mode;
 
         /// What counts as paid. Default: captured in full, not refunded, not disputed.
-        pub fn policy(mut self, policy: Policy) => self.policy = policy;
+        pub fn policy(mut self, policy: Policy) => self.rules.policy = policy;
 
         /// How a payment proves its tenant. Default: the metadata key `store_id`.
-        pub fn tenant_proof(mut self, proof: TenantProof) => self.tenant = proof;
-    }
+        pub fn tenant_proof(mut self, proof: TenantProof) => self.rules.tenant = proof;
 
-    /// Says that the provider account serves one tenant, so that payments need not name one.
-    pub fn single_tenant(self) -> Self {
-        self.tenant_proof(TenantProof::SingleTenant)
-    }
+        /// Says that the provider account serves one tenant, so that payments need not name one.
+        pub fn single_tenant(mut self) => self.rules.tenant = TenantProof::SingleTenant;
 
-    setters! {
         /// The metadata key that names the order. Default: `order_id`.
-        pub fn order_key(mut self, key: impl Into<Box<str>>) => self.order_key = key.into();
+        pub fn order_key(mut self, key: impl Into<Box<str>>) => self.rules.order_key = key.into();
 
         /// The longest one attempt may take, over connecting, headers and body. Default: 30 s.
         pub fn attempt_timeout(mut self, timeout: Duration) => self.attempt_timeout = timeout;
@@ -243,21 +236,19 @@ impl ValidatorBuilder {
 
         /// How failed attempts are tried again. Default: three retries; 100 ms, 500 ms, 5 s; full jitter.
         pub fn retry(mut self, retry: Retry) => self.retry = retry;
-    }
 
-    /// Adds a pattern that makes an error message transient.
-    ///
-    /// A regular expression, in any case of letters, asked last: after the provider's header and code, the HTTP status,
-    /// and how far the call got. Bound it to words (`\b`), or it may match inside an id.
-    ///
-    /// Built in are the words of the clients below, where they stand by themselves. A number is a status only beside a word
-    /// that says so, or as the whole text. A text about a certificate is never transient, unless an added pattern matches
-    /// it. One that nothing matches is of an unknown kind: it is not tried again, and the error's code is `unknown`.
-    ///
-    #[doc = include_str!("../../call/retry/transient/words.md")]
-    pub fn transient_pattern(mut self, pattern: impl Into<String>) -> Self {
-        self.patterns.push(pattern.into());
-        self
+        /// Adds a pattern that makes an error message transient.
+        ///
+        /// A regular expression, in any case of letters, asked last: after the provider's header and code, the HTTP
+        /// status, and how far the call got. Bound it to words (`\b`), or it may match inside an id.
+        ///
+        /// Built in are the words of the clients below, where they stand by themselves. A number is a status only beside
+        /// a word that says so, or as the whole text. A text about a certificate is never transient, unless an added
+        /// pattern matches it. One that nothing matches is of an unknown kind: it is not tried again, and the error's
+        /// code is `unknown`.
+        ///
+        #[doc = include_str!("../../call/retry/transient/words.md")]
+        pub fn transient_pattern(mut self, pattern: impl Into<String>) => self.patterns.push(pattern.into());
     }
 
     /// Replaces all patterns, the built-in ones too.
@@ -301,7 +292,7 @@ impl ValidatorBuilder {
         ///
         /// Only for what is settled: captured, canceled, or refunded in full. An accepted authorization is served for
         /// at most 60 s and never past its end, everything else for at most 2 s. Zero always asks.
-        pub fn fresh_for(mut self, fresh_for: Duration) => self.fresh_for = fresh_for;
+        pub fn fresh_for(mut self, fresh_for: Duration) => self.rules.fresh_for = fresh_for;
 
         /// What to answer when the provider cannot be asked. Default: an error.
         pub fn when_provider_is_down(mut self, answer: WhenProviderIsDown) => self.when_provider_is_down = answer;
@@ -313,6 +304,16 @@ impl ValidatorBuilder {
         pub fn seed(mut self, seed: u64) => self.seed = Some(seed);
     }
 
+    fn limits(&self) -> Limits {
+        Limits {
+            total_deadline: self.total_deadline,
+            worst_case: self.worst_case(),
+            lease: self.lease_or_default(),
+            renew_lease: self.renew_lease,
+            indeterminate_per_tenant: self.share(self.max_indeterminate_per_tenant, MOST_INDETERMINATE),
+        }
+    }
+
     /// Checks every setting, and builds the validator.
     ///
     /// # Errors
@@ -320,54 +321,17 @@ impl ValidatorBuilder {
     /// provider works in the other mode, or there is a store and the provider's account is not stated. The error carries
     /// the values.
     pub fn build(self) -> Result<Validator, BuildError> {
-        self.check_mode()?;
-        self.check_account()?;
-        self.check_limits()?;
-        self.check_memory()?;
-        self.check_store()?;
-        self.check_proofs()?;
-        self.retry.check()?;
-        self.budget.as_ref().map_or(Ok(()), RetryBudget::check)?;
-        self.breaker.as_ref().map_or(Ok(()), Breaker::check)?;
+        self.check()?;
         let patterns = TransientPatterns::compile(!self.built_in_patterns, &self.patterns)?;
         let (codec, rng) = (self.records.codec()?, rng(self.seed));
+        let (limits, keys, permits) = (self.limits(), self.key_register(), Arc::new(self.permits()));
+        let identity = Arc::new(self.identity.clone());
+        let store = self.store.clone().unwrap_or_else(|| Arc::new(MemoryStore::new()));
+        let ledger = Ledger::new(store, self.store_prefix.clone(), self.store_timeout, codec, self.restart_loss);
+        let shared = self.shared_facts(&ledger, &identity);
         let longest_attempt = self.attempt_timeout.min(self.total_deadline);
-        let (keys, permits) = (self.key_register(), Arc::new(self.permits()));
-        let limits = Limits {
-            total_deadline: self.total_deadline,
-            worst_case: self.worst_case(),
-            lease: self.lease_or_default(),
-            renew_lease: self.renew_lease,
-            indeterminate_per_tenant: self.share(self.max_indeterminate_per_tenant, MOST_INDETERMINATE),
-        };
-        let flight_lease = self.lease.unwrap_or_else(|| self.shortest_renewed_lease());
-        let identity = Arc::new(self.identity);
-        let remembered_for = self.redemption.retention.saturating_sub(REDEMPTION_MARGIN);
-        let is_shared = self.store.is_some();
-        let store = self.store.unwrap_or_else(|| Arc::new(MemoryStore::new()));
-        let ledger = Ledger::new(store, self.store_prefix, self.store_timeout, codec, self.restart_loss);
-        let shared = is_shared.then(|| {
-            Arc::new(SharedFacts {
-                ledger: ledger.clone(),
-                identity: Arc::clone(&identity),
-                // Short and renewed, so that what was begun and never ended holds no caller up for long.
-                lease: flight_lease,
-                renew: self.renew_lease || self.lease.is_none(),
-                retention: self.retention,
-                memory_for: self.facts_in_memory_for,
-            })
-        });
-        let rules = Rules {
-            policy: self.policy,
-            mode: self.mode,
-            tenant: self.tenant,
-            order_key: self.order_key,
-            units: identity.units_table().clone(),
-            fresh_for: self.fresh_for,
-            remembered_for,
-        };
         let account = Account {
-            telemetry: Telemetry::new(identity.name(), identity.label(), self.mode.as_str()),
+            telemetry: Telemetry::new(identity.name(), identity.label(), self.rules.mode.as_str()),
             identity,
             ledger,
             has_store: shared.is_some(),
@@ -391,17 +355,16 @@ impl ValidatorBuilder {
                 rng,
             },
         };
+        let remembered_for = self.redemption.retention.saturating_sub(REDEMPTION_MARGIN);
         let lookups = Arc::new(Lookups {
             account: Arc::new(account),
-            rules,
+            rules: Rules { remembered_for, ..self.rules },
             retention: self.retention,
             when_provider_is_down: self.when_provider_is_down,
             cache: FactsCache::new(self.facts_in_memory),
             flights: Arc::new(FactsFlights::new(permits, self.total_deadline)),
             keys,
             shared,
-            #[cfg(feature = "webhook")]
-            membership: OnceLock::new(),
         });
         #[cfg(feature = "webhook")]
         lookups.join_peers();

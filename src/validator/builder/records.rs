@@ -60,20 +60,15 @@ impl ValidatorBuilder {
 impl RecordSettings {
     /// Checks them.
     pub(super) fn codec(&self) -> Result<Codec, BuildError> {
-        let keys = match &self.keys {
-            None => Vec::new(),
-            Some(keys) if (1..=MOST_KEYS).contains(&keys.len()) => keys.clone(),
-            Some(keys) => {
-                let value = format!("{} keys", keys.len());
-                return Err(BuildError::out_of_range("record_keys", value, "1 to 4 keys"));
-            }
-        };
+        if let Some(keys) = &self.keys {
+            let is_kept = (1..=MOST_KEYS).contains(&keys.len());
+            BuildError::check("record_keys", format_args!("{} keys", keys.len()), is_kept, "1 to 4 keys")?;
+        }
+        let keys = self.keys.clone().unwrap_or_default();
         let release = match &self.release {
             None => Release::default(),
-            Some(name) => Release::named(name).ok_or_else(|| {
-                let value = format!("{name:?}");
-                BuildError::out_of_range("write_records_of", value, Release::NAMES)
-            })?,
+            Some(name) => Release::named(name)
+                .ok_or_else(|| BuildError::out_of_range("write_records_of", format!("{name:?}"), Release::NAMES))?,
         };
         if keys.is_empty() && !self.unsigned.is_empty() {
             let kinds = self.unsigned.iter().map(|kind| kind.as_str()).collect::<Vec<_>>().join(", ");

@@ -4,6 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::accessors::setters;
+use crate::ledger::Ledger;
+use crate::lookup::shared_facts::SharedFacts;
+use crate::payment::policy::RedemptionRules;
+use crate::provider::ProviderIdentity;
 use crate::settings::build_error::BuildError;
 use crate::store::{RestartLoss, Store};
 
@@ -17,6 +21,9 @@ const RENEWED_LEASE_IN_STORE_TIMEOUTS: u32 = 6;
 
 /// Every store can keep a record this long, and what is made of it here.
 const LONGEST_LIFE: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+
+/// A redemption is remembered for a day more than a payment counts.
+const SHORTEST_REDEMPTION: Duration = Duration::from_secs(2 * 24 * 60 * 60);
 
 impl ValidatorBuilder {
     setters! {
@@ -39,30 +46,21 @@ impl ValidatorBuilder {
         /// that no two of them are paid for one order. Merchants that share a store and may name tenants and orders
         /// alike need prefixes of their own.
         pub fn store_prefix(mut self, prefix: impl Into<Box<str>>) => self.store_prefix = prefix.into();
-    }
 
-    /// How long a claim is protected from others, not renewed. A lease shorter than the longest validation is refused.
-    ///
-    /// When a process crashes, others wait this long before one takes over. Default for validations: six times
-    /// `store_timeout`, renewed three times within that while the provider is asked. Default for guarded effects: the longest
-    /// validation and 5 s, not renewed.
-    pub fn lease(mut self, lease: Duration) -> Self {
-        self.lease = Some(lease);
-        self.renew_lease = false;
-        self
-    }
+        /// How long a claim is protected from others, not renewed. A lease shorter than the longest validation is
+        /// refused.
+        ///
+        /// When a process crashes, others wait this long before one takes over. Default for validations: six times
+        /// `store_timeout`, renewed three times within that while the provider is asked. Default for guarded effects: the
+        /// longest validation and 5 s, not renewed.
+        pub fn lease(mut self, lease: Duration) => (self.lease, self.renew_lease) = (Some(lease), false);
 
-    /// A lease for validations and guarded effects that is renewed three times within its time while the provider is asked,
-    /// and so may be short.
-    ///
-    /// At least six times `store_timeout`. Each renewal is a round trip.
-    pub fn renewed_lease(mut self, lease: Duration) -> Self {
-        self.lease = Some(lease);
-        self.renew_lease = true;
-        self
-    }
+        /// A lease for validations and guarded effects that is renewed three times within its time while the provider is
+        /// asked, and so may be short.
+        ///
+        /// At least six times `store_timeout`. Each renewal is a round trip.
+        pub fn renewed_lease(mut self, lease: Duration) => (self.lease, self.renew_lease) = (Some(lease), true);
 
-    setters! {
         /// How long facts of a shared store are served from memory without asking it. Default: 5 s. Zero always asks
         /// it.
         ///
@@ -115,43 +113,25 @@ impl ValidatorBuilder {
     }
 
     pub(super) fn check_store(&self) -> Result<(), BuildError> {
-        if self.store_timeout < Duration::from_millis(1) {
-            return Err(BuildError::out_of_range(
-                "store_timeout",
-                format!("{:?}", self.store_timeout),
-                "at least 1 ms",
-            ));
+        let (timeout, lease) = (self.store_timeout, self.lease_or_default());
+        BuildError::check("store_timeout", timeout, timeout >= Duration::from_millis(1), "at least 1 ms")?;
+        let RedemptionRules { retention, proof_max_age, .. } = self.redemption;
+        let lifetimes = [("retention", self.retention), ("lease", lease), ("redemption_retention", retention)];
+        for (setting, value) in lifetimes {
+            // Without a store all of them stay in this process, and end with it.
+            let is_kept = value <= LONGEST_LIFE || self.store.is_none();
+            BuildError::check(setting, value, is_kept, "at most 10 years with a store")?;
         }
-        let lease = self.lease_or_default();
-        let lifetimes =
-            [("retention", self.retention), ("lease", lease), ("redemption_retention", self.redemption.retention)];
-        // Without a store all of them stay in this process, and end with it.
-        for (setting, value) in lifetimes.into_iter().filter(|_| self.store.is_some()) {
-            if value > LONGEST_LIFE {
-                return Err(BuildError::out_of_range(setting, format!("{value:?}"), "at most 10 years with a store"));
-            }
-        }
-        let days = Duration::from_secs(2 * 24 * 60 * 60);
-        if self.redemption.retention < days {
-            let value = format!("{:?}", self.redemption.retention);
-            return Err(BuildError::out_of_range("redemption_retention", value, "at least 2 days"));
-        }
-        if self.redemption.proof_max_age.is_zero() {
-            return Err(BuildError::out_of_range(
-                "proof_max_age",
-                "0ns".into(),
-                "more than zero, or no proof could be redeemed",
-            ));
-        }
-        if self.restart_loss == Some(RestartLoss::Unknown) {
-            let rule = "`Nothing`, `Second`, `Snapshot` or `All`, since `Unknown` states nothing";
-            return Err(BuildError::out_of_range("restart_loses_at_most", "Unknown".into(), rule));
-        }
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.:".contains(&byte);
-        if self.store_prefix.is_empty() || self.store_prefix.len() > 64 || !self.store_prefix.bytes().all(plain) {
-            let rule = "1 to 64 of A-Z, a-z, 0-9, `_`, `-`, `.` and `:`";
-            return Err(BuildError::out_of_range("store_prefix", self.store_prefix.to_string(), rule));
-        }
+        BuildError::check("redemption_retention", retention, retention >= SHORTEST_REDEMPTION, "at least 2 days")?;
+        let rule = "more than zero, or no proof could be redeemed";
+        BuildError::check("proof_max_age", proof_max_age, !proof_max_age.is_zero(), rule)?;
+        let rule = "`Nothing`, `Second`, `Snapshot` or `All`, since `Unknown` states nothing";
+        let is_stated = self.restart_loss != Some(RestartLoss::Unknown);
+        BuildError::check("restart_loses_at_most", RestartLoss::Unknown, is_stated, rule)?;
+        let (prefix, rule) = (&*self.store_prefix, "1 to 64 of A-Z, a-z, 0-9, `_`, `-`, `.` and `:`");
+        let is_plain = prefix.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.:".contains(&byte));
+        let is_kept = is_plain && (1..=64).contains(&prefix.len());
+        BuildError::check("store_prefix", format_args!("{prefix}"), is_kept, rule)?;
         let Some(lease) = self.lease else { return Ok(()) };
         let (shorter, shorter_value) = if self.renew_lease {
             ("six times store_timeout", self.shortest_renewed_lease())
@@ -161,8 +141,22 @@ impl ValidatorBuilder {
         BuildError::check_order(shorter, shorter_value, "lease", lease)
     }
 
+    /// What is shared through the store, where there is one.
+    pub(super) fn shared_facts(&self, ledger: &Ledger, identity: &Arc<ProviderIdentity>) -> Option<Arc<SharedFacts>> {
+        self.store.as_ref()?;
+        Some(Arc::new(SharedFacts {
+            ledger: ledger.clone(),
+            identity: Arc::clone(identity),
+            // Short and renewed, so that what was begun and never ended holds no caller up for long.
+            lease: self.lease.unwrap_or_else(|| self.shortest_renewed_lease()),
+            renew: self.renew_lease || self.lease.is_none(),
+            retention: self.retention,
+            memory_for: self.facts_in_memory_for,
+        }))
+    }
+
     /// What leaves time for a lost reply and another try.
-    pub(super) fn shortest_renewed_lease(&self) -> Duration {
+    fn shortest_renewed_lease(&self) -> Duration {
         self.store_timeout.saturating_mul(RENEWED_LEASE_IN_STORE_TIMEOUTS)
     }
 

@@ -46,7 +46,7 @@ impl ValidatorBuilder {
     }
 
     pub(super) fn share(&self, set: Option<usize>, whole: usize) -> usize {
-        set.unwrap_or_else(|| if self.tenant == TenantProof::SingleTenant { whole } else { half(whole) })
+        set.unwrap_or_else(|| if self.rules.tenant == TenantProof::SingleTenant { whole } else { half(whole) })
     }
 
     pub(super) fn key_register(&self) -> KeyRegister {

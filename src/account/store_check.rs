@@ -1,0 +1,112 @@
+//! A look at the store before it is needed.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+use crate::ledger::LedgerError;
+use crate::store::{Inspection, RestartLoss, Severity, StoreFinding};
+
+use super::Account;
+
+/// A checkout waits for one or two round trips; past this they are what it waits for.
+const SLOW: Duration = Duration::from_millis(50);
+
+/// A look is up to a dozen commands, and health may be asked for by any client that reaches its page.
+const LOOKS_APART: Duration = Duration::from_secs(1);
+
+/// What the store last said, so that it is looked at once a second at most, however often health is asked for.
+pub(crate) type LastLook = Mutex<Option<(Instant, Result<Inspection, LedgerError>)>>;
+
+/// What a look at the store found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StoreCheck {
+    /// What the store says of itself; `None` when it does not answer.
+    pub store: Option<Inspection>,
+    /// What its user should know, the worst first.
+    pub findings: Vec<StoreFinding>,
+}
+
+impl StoreCheck {
+    /// Whether nothing found keeps it from working.
+    #[must_use]
+    pub fn is_fit(&self) -> bool {
+        self.findings.iter().all(|finding| finding.severity() < Severity::Error)
+    }
+}
+
+impl Account {
+    /// A look, and one record that is written and read, where nothing found says already that it cannot be.
+    pub(crate) async fn check_store(&self) -> StoreCheck {
+        let mut checked = self.look().await;
+        if checked.is_fit() {
+            checked.findings.splice(..0, self.ledger.canary().await);
+        }
+        checked
+    }
+
+    async fn look(&self) -> StoreCheck {
+        self.found(self.ledger.inspect().await)
+    }
+
+    /// What was found a moment ago, or is found now. Dropped, it leaves the look to the next caller.
+    pub(crate) async fn check_store_recently(&self) -> StoreCheck {
+        let mut last = self.last_look.lock().await;
+        let inspected = match &*last {
+            Some((at, said)) if at.elapsed() < LOOKS_APART => said.clone(),
+            _ => last.insert((Instant::now(), self.ledger.inspect().await)).1.clone(),
+        };
+        self.found(inspected)
+    }
+
+    /// Looks once, beside the first use of the operator's store, and logs what needs attention.
+    pub(crate) fn look_once(self: &Arc<Self>) {
+        // Read first: to write on each use would have the cores pass one word around.
+        let is_due = self.has_store && !self.looked.load(Relaxed) && Handle::try_current().is_ok();
+        if !is_due || self.looked.swap(true, Relaxed) {
+            return;
+        }
+        let account = Arc::clone(self);
+        tokio::spawn(async move {
+            for finding in account.look().await.findings {
+                if finding.severity() >= Severity::Warning {
+                    account.telemetry.store_finding(finding.code(), &finding);
+                }
+            }
+        });
+    }
+
+    fn found(&self, inspected: Result<Inspection, LedgerError>) -> StoreCheck {
+        let (store, mut findings) = match inspected {
+            Ok(inspection) => {
+                let slow = (inspection.latency > SLOW).then_some(StoreFinding::Slow { latency: inspection.latency });
+                let loss = self.of_restart(&inspection);
+                let findings: Vec<_> = inspection.findings.iter().cloned().chain(slow).chain(loss).collect();
+                (Some(inspection), findings)
+            }
+            Err(error) => (None, vec![StoreFinding::Unreachable { reason: error.to_string().into() }]),
+        };
+        let is_local = !self.is_alone_or_shared();
+        findings.retain(|finding| is_local || *finding != StoreFinding::NotShared);
+        let is_best_effort = self.ledger.durability().best_effort;
+        for (holds, finding) in [(is_local, StoreFinding::NotShared), (is_best_effort, StoreFinding::BestEffort)] {
+            if holds && !findings.contains(&finding) {
+                findings.push(finding);
+            }
+        }
+        findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity()));
+        StoreCheck { store, findings }
+    }
+
+    /// What a restart loses, if it loses anything. Of records that end with the process that is said already.
+    fn of_restart(&self, inspection: &Inspection) -> Option<StoreFinding> {
+        let (loss, stated) = (inspection.restart_loss, self.ledger.stated_loss);
+        let is_said = loss == RestartLoss::Nothing || inspection.findings.contains(&StoreFinding::Volatile);
+        (!is_said).then_some(StoreFinding::RestartLoses { loss, stated })
+    }
+}

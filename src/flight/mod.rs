@@ -173,8 +173,7 @@ impl<K: Eq + Hash, N, T> Leader<K, N, T> {
         &self.key
     }
 
-    /// Hands the outcome to the waiters. `settle` hears of it first, and whether this is still the current flight of its
-    /// key.
+    /// Hands the outcome to the waiters. `settle` hears of it first, and whether this is still its key's current flight.
     pub(crate) fn complete(mut self, outcome: T, settle: impl FnOnce(&T, bool)) {
         self.leave(|is_current| settle(&outcome, is_current));
         // Only the one leader sets it, so it cannot be set already.

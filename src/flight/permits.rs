@@ -31,10 +31,7 @@ impl Permits {
         Self { room: Mutex::new(Room::new(permits, share)), held_for }
     }
 
-    /// Takes one.
-    ///
-    /// # Errors
-    /// When there is none.
+    /// Takes one, if there is one.
     pub(crate) fn reserve(self: &Arc<Self>, tenant: &str, now: Instant) -> Result<Reservation, NoPermit> {
         let mut room = self.lock();
         let ticket = room.take(tenant, now, after(now, self.held_for)).map_err(|full| {

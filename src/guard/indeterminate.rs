@@ -277,8 +277,7 @@ impl<'e> Index<'e> {
         Ok(())
     }
 
-    /// Takes an operation off the list, and says what it was called. Its place goes to one that waits for it. One that was
-    /// never listed may have been counted.
+    /// Takes an operation off the list, or out of the count, and says what it was called. Its place goes to one that waits.
     pub(super) async fn remove(
         &self,
         digest: &Fingerprint,

@@ -114,8 +114,7 @@ fn not_executed(place: &OperationRecord, said: Option<&ProviderError>, error: Ca
     error.into()
 }
 
-/// Asks the caller's hook what became of the operation, and records what it says. Where another process was faster to say
-/// it, what that one said counts.
+/// Asks the caller's hook what became of the operation, and records it, unless another process said so before.
 pub(super) async fn reconcile<T: Keepable>(
     job: &RunContext<T>,
     mut lease: Box<Lease<OperationRecord>>,

@@ -137,8 +137,7 @@ async fn wait<T: Keepable>(job: &Arc<RunContext<T>>, limit: Option<Duration>) ->
                 turn(&job, look).await
             };
             let looking = runtime.spawn(looking.in_current_span());
-            // Without a limit of the caller's it ends by itself, unless the call blocks its thread or the runtime stands
-            // still.
+            // Without a caller's limit it ends by itself, unless the call blocks its thread or the runtime stands still.
             let left = match limit {
                 Some(_) => deadline.left(Instant::now()),
                 None => account.limits.worst_case.saturating_add(LAST_STEPS),

@@ -55,14 +55,6 @@ struct Sighting {
     over_at: Instant,
 }
 
-/// How old a record is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Age {
-    Of(Duration),
-    /// More time is left than it was written with. It is at least as old as this.
-    Unknown(Duration),
-}
-
 impl ClaimClock {
     /// Notes what this process wrote when it asked to at `asked_at`: a claim, or what came of one.
     pub(super) fn wrote(&self, ours: &Ours, asked_at: Instant) {
@@ -78,20 +70,22 @@ impl ClaimClock {
         self.lock().claims.remove(&nonce);
     }
 
-    /// How old a record is that was asked for at `asked_at`.
-    pub(super) fn age(&self, record: &Record, stored: &Stored, asked_at: Instant) -> Age {
+    /// How old a record is that was asked for at `asked_at`, and whether that is known. Where more time is left than it was
+    /// written with, it is at least as old.
+    pub(super) fn age(&self, record: &Record, stored: &Stored, asked_at: Instant) -> (Duration, bool) {
         let Stored { bytes, ttl_left } = stored;
         let Some(age) = record.ttl().checked_sub(*ttl_left) else {
             let by = ttl_left.saturating_sub(record.ttl());
             if by <= TOLERANCE {
-                return Age::Of(Duration::ZERO);
+                return (Duration::ZERO, true);
             }
             let (now, mut seen) = (Instant::now(), self.lock());
             seen.moved = Some((asked_at, StoreFinding::ClockSetBack { by }));
-            return Age::Unknown(if is_protected(record) { seen.seen_for(record, bytes, now) } else { Duration::ZERO });
+            let at_least = if is_protected(record) { seen.seen_for(record, bytes, now) } else { Duration::ZERO };
+            return (at_least, false);
         };
         if !is_protected(record) {
-            return Age::Of(age);
+            return (age, true);
         }
         let (now, mut seen) = (Instant::now(), self.lock());
         let written = Moment::before(asked_at, age);
@@ -102,13 +96,13 @@ impl ClaimClock {
                 if by > TOLERANCE {
                     seen.moved = Some((now, StoreFinding::ClockJumpedAhead { by }));
                 }
-                Age::Of(age.min(possible))
+                (age.min(possible), true)
             }
             // What was read is from before a renewal that this process knows of.
-            Some(sighting) if sighting.written.age_at(now) < age => Age::Of(age),
+            Some(sighting) if sighting.written.age_at(now) < age => (age, true),
             _ => {
                 seen.note(record, bytes, written, now);
-                Age::Of(age)
+                (age, true)
             }
         }
     }

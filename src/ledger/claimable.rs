@@ -74,8 +74,7 @@ pub(crate) trait Claimable: Clone + Send + Sync + 'static {
         None
     }
 
-    /// The last word about a claim that the store did not confirm and under which nothing was done, in case it was made all
-    /// the same. By default it is removed.
+    /// The last word about an unconfirmed claim under which nothing was done, in case it was made. By default it is removed.
     fn if_orphaned(&self, _carried: &Self::Carried) -> Option<Self::Word> {
         None
     }
@@ -84,8 +83,7 @@ pub(crate) trait Claimable: Clone + Send + Sync + 'static {
 /// What becomes of a last word that the store did not confirm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LateWords {
-    /// It is not said again, and a claim that the store did not confirm is left to its end. The work costs no more than to
-    /// be done again.
+    /// It is not said again, and an unconfirmed claim is left to its end: the work can be done again.
     None,
     /// It is tried again for a minute, in the place of the own claim, or of a mark of it.
     OverOwnClaim,
@@ -146,8 +144,7 @@ pub(crate) enum Decision<C: Claimable, A> {
     TakeOver(C::Carried),
     /// Another call claimed the record for the same end, and this call works under that claim too.
     Assume(C::Carried),
-    /// The holder of the lease is gone, and its work may not be done again: the record says so from now on. The call that
-    /// writes it has this answer.
+    /// The holder of the lease is gone, and its work may not be done again: the record says so, and the call that writes it.
     Mark(Contents, A),
 }
 

@@ -68,14 +68,12 @@ error_info!(
 );
 
 impl LedgerError {
-    /// Whether a read may go on without the store. What stands there and cannot be read is no absence of a store: going on
-    /// would treat it as a miss.
+    /// Whether a read may go on without the store. To go on past a record that cannot be read would treat it as a miss.
     pub(crate) fn is_down(&self) -> bool {
         !matches!(self, Self::Unreadable(_) | Self::NotEnough { .. } | Self::Newer { .. } | Self::TooLarge { .. })
     }
 
-    /// Whether a newer release wrote the record. What it says may matter to an effect, and is no matter to a reading, which
-    /// can ask the provider.
+    /// Whether a newer release wrote the record. What it says may matter to an effect; a reading can ask the provider.
     pub(crate) fn is_newer(&self) -> bool {
         matches!(self, Self::Newer { .. })
     }

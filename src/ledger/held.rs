@@ -38,8 +38,7 @@ impl Held {
         if self.is_age_known { self.age } else { Duration::MAX }
     }
 
-    /// How long ago it was written, as people are told; as long as it can be when that is not known, so that it is never told
-    /// younger than it is.
+    /// How long ago it was written, as people are told: never younger than it is, and the longest it can be if not known.
     pub(crate) fn told_age(&self) -> Duration {
         if self.is_age_known { self.age } else { self.record.ttl() }
     }

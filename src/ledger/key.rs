@@ -15,9 +15,6 @@ pub(crate) struct Key {
 
 impl Key {
     /// What a record here says, as the bytes of its payload.
-    ///
-    /// # Errors
-    /// When it cannot be written.
     pub(crate) fn payload_of<'p>(&self, value: &impl Versioned<'p>) -> Result<Vec<u8>, LedgerError> {
         value.write(self.version).ok_or(LedgerError::Unreadable("cannot be written"))
     }

@@ -47,8 +47,7 @@ impl Unconfirmed {
 }
 
 impl<C: Claimable> LastWord<C> {
-    /// Writes it in the place of the own claim, or of what others made of it. Where it is too large for a record, a smaller
-    /// one is written.
+    /// Writes it, or a smaller one where it is too large, in the place of the own claim or of what others made of that.
     pub(super) async fn write(&self) -> Result<Said, LedgerError> {
         let word = self.word.as_ref();
         match self.put(word).await {

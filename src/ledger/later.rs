@@ -19,9 +19,8 @@ const SMALL: usize = 1024;
 
 static WAITING: AtomicUsize = AtomicUsize::new(0);
 
-/// How many KiB one of those holds that wait to be written, with the task around it: a record, of whatever size, or no more
-/// than a key and a nonce. In an outage every request may leave one of the latter behind, and each that is given up stands
-/// in a later call's way.
+/// How many KiB it costs to wait with a payload of so many bytes, with the task. Without one it is a key and a nonce: in an
+/// outage every request may leave those behind, and what is given up stands in a later call's way.
 pub(super) const fn kib(payload: usize) -> usize {
     if payload > SMALL { 256 } else { 4 }
 }
@@ -43,8 +42,7 @@ impl Drop for Waiting {
     }
 }
 
-/// Writes until it works, for about a minute, beginning in a second. For a task of its own. When too much waits already, it
-/// does nothing.
+/// Writes until it works, for about a minute, beginning in a second; not at all when too much waits already.
 pub(super) async fn later<F>(kib: usize, mut write: impl FnMut() -> F)
 where
     F: Future<Output = Result<(), LedgerError>>,

@@ -31,8 +31,7 @@ pub(super) enum Origin {
     Claimed,
     /// By a claim of its own, in the place of one whose lease was over without a word.
     Lapsed,
-    /// By the claim of another call, which may be at work too. So this one neither renews it nor gives it up when it is
-    /// dropped, and says nothing late.
+    /// By the claim of another call, which may be at work too: this one neither renews nor drops it, and says nothing late.
     Assumed,
 }
 
@@ -51,8 +50,7 @@ pub(crate) struct Lease<C: Claimable> {
     is_over: bool,
 }
 
-/// No lease was had, and why. Where the store did not confirm a claim, the lease without it: dropped, it removes the claim,
-/// in case it was made all the same.
+/// Why no lease was had; for an unconfirmed claim with the lease that lacks it. Dropped, that one removes the claim.
 pub(crate) struct Unbacked<C: Claimable>(pub(crate) Option<Box<Lease<C>>>, pub(crate) LedgerError);
 
 impl<C: Claimable> From<LedgerError> for Unbacked<C> {
@@ -123,8 +121,7 @@ impl<C: Claimable> Lease<C> {
         self.asked.at
     }
 
-    /// How long it has been held; endlessly long where this process or its machine may have stood still for longer than its
-    /// clock says.
+    /// How long it has been held: endlessly long where this process stood still for longer than its clock says.
     #[cfg(any(feature = "tower", feature = "webhook"))]
     pub(crate) fn held_for(&self) -> Duration {
         self.asked.elapsed()
@@ -185,8 +182,7 @@ impl<C: Claimable> Lease<C> {
     /// Writes the last word. False when another process has taken over: what stands is its record.
     ///
     /// # Errors
-    /// When the store did not confirm it, or the claim before it. The word is then tried again for a minute, if the kind has
-    /// late words.
+    /// When the store did not confirm it, or the claim. It is then tried again for a minute, if the kind has late words.
     pub(crate) async fn conclude(&mut self, word: C::Word) -> Result<bool, LedgerError> {
         self.is_over = true;
         let word = self.last(Some(word));
@@ -218,8 +214,7 @@ impl<C: Claimable> Lease<C> {
         }
     }
 
-    /// Removes the claim, where the last word could not be written: other calls need not wait for the end of the lease. False
-    /// when it was no longer there.
+    /// Removes the claim, so that other calls need not wait for the end of the lease. False when it was no longer there.
     pub(crate) async fn release(&mut self) -> Result<bool, LedgerError> {
         self.is_over = true;
         Ok(self.last(None).write().await?.stands())

@@ -20,8 +20,7 @@ impl AskedAt {
         Self { at: Instant::now(), by_system: SystemTime::now() }
     }
 
-    /// How long ago that was; endlessly long where this process or its machine may have stood still for longer than its
-    /// clock says.
+    /// How long ago that was, as [`held_for`] says.
     pub(super) fn elapsed(&self) -> Duration {
         held_for(self.at.elapsed(), self.by_system.elapsed().ok())
     }

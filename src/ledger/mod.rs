@@ -44,7 +44,7 @@ mod update;
 mod versioned;
 mod watch;
 
-use claim_clock::{Age, ClaimClock};
+use claim_clock::ClaimClock;
 
 pub(crate) use acquire::{Acquired, Look, Turn};
 pub(crate) use bind::Bound;
@@ -114,8 +114,7 @@ impl Replaced {
 pub(crate) enum Swapped {
     /// The store said that this very command made it.
     Now,
-    /// The new record stands there already, as another command wrote it: an earlier try whose reply was lost, or another
-    /// caller that writes the same bytes.
+    /// The new record stands there already, by an earlier try whose reply was lost, or another caller's same bytes.
     Before(Held),
     Lost(Option<Held>),
 }
@@ -224,8 +223,7 @@ impl Ledger {
         Ok(Replaced::of(self.swap(key, &held.bytes, &new).await?, new))
     }
 
-    /// Writes what came of a claim of ours, in whichever edition it stands there: a renewal may have been made whose reply
-    /// was lost.
+    /// Writes what came of a claim of ours, in whichever edition it stands: the reply to a renewal may have been lost.
     async fn settle(&self, key: &Key, ours: &Ours, record: Record) -> Result<Replaced, LedgerError> {
         let mut new = self.encode(key, Record { tail: ours.record.tail.clone(), ..record })?;
         let mut swapped = self.swap(key, &ours.bytes, &new).await?;
@@ -238,8 +236,7 @@ impl Ledger {
         Ok(Replaced::of(swapped, new))
     }
 
-    /// Like `settle`, for a claim that is never renewed and that several callers may hold: of all of them, at most one is
-    /// told that it settled the claim now.
+    /// Like `settle`, for a claim without renewals that several callers may hold: at most one is told that it settled it now.
     async fn settle_once(&self, key: &Key, ours: &Ours, record: Record) -> Result<Swapped, LedgerError> {
         let new = self.encode(key, Record { tail: ours.record.tail.clone(), ..record })?;
         self.swap(key, &ours.bytes, &new).await
@@ -320,8 +317,7 @@ impl Ledger {
         Err(LedgerError::Contended)
     }
 
-    /// Claims a place as void; else says what stands there. Asked for again, it writes other bytes: the first may still be
-    /// made, any time later.
+    /// Claims a place as void; else says what stands there. The second try has other bytes: the first may be made later.
     async fn claim_void(&self, key: &Key, ttl: Duration) -> Result<Option<Stored>, LedgerError> {
         let (first, second) = (self.new_void(key, ttl)?, self.new_void(key, ttl)?);
         let claimed = match self.claim_bytes(key, &first).await {
@@ -351,10 +347,7 @@ impl Ledger {
 
     fn held(&self, key: &Key, stored: Stored, asked_at: Instant) -> Result<Held, LedgerError> {
         let record = self.codec.decode(&stored.bytes, key)?;
-        let (age, is_age_known) = match self.clock.age(&record, &stored, asked_at) {
-            Age::Of(age) => (age, true),
-            Age::Unknown(at_least) => (at_least, false),
-        };
+        let (age, is_age_known) = self.clock.age(&record, &stored, asked_at);
         Ok(Held { record, age, is_age_known, asked_at, bytes: stored.bytes })
     }
 

@@ -94,8 +94,7 @@ pub(crate) struct Record {
     pub(super) version: u8,
     pub(crate) state: State,
     pub(crate) nonce: Nonce,
-    /// The claim of which the record says what its own process did not: that its lease was over, and it is unknown what came
-    /// of it.
+    /// The claim of which the record says what its own process did not: its lease is over, and what came of it is unknown.
     pub(crate) marks: Option<Nonce>,
     /// The time to live it was written with; less what is left of it, that is its age by the store's clock.
     pub(crate) ttl_ms: u64,

@@ -33,10 +33,7 @@ pub(crate) async fn both<A, B>(one: impl Future<Output = A>, other: impl Future<
 }
 
 impl Ledger {
-    /// Reads records, in the order of their keys. All are asked for at once, so that it takes as long as one.
-    ///
-    /// # Errors
-    /// When one of them cannot be read.
+    /// Reads records, in the order of their keys, side by side. One that cannot be read fails all.
     pub(crate) async fn get_all(&self, keys: &[Key]) -> Result<Vec<Option<Held>>, LedgerError> {
         let mut looks: Vec<_> = keys.iter().map(|key| (Box::pin(self.get(key)), None)).collect();
         poll_fn(|cx| {

@@ -2,8 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The payload of a kind of record, as this release knows it. A kind with a second version converts here, in both
-/// directions.
+/// The payload of a kind of record in this release. A kind with a second version converts here, in both directions.
 pub(crate) trait Versioned<'p>: Serialize + Deserialize<'p> {
     /// Writes it as a version that some release writes. `None` when it cannot be written.
     fn write(&self, _version: u8) -> Option<Vec<u8>> {

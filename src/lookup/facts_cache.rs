@@ -26,8 +26,7 @@ const SHARDS_PER_CORE: usize = 4;
 /// A shard smaller than this would evict long before the whole is full.
 const MIN_SHARD_CAPACITY: usize = 256;
 
-/// How many slots are looked at to find one to evict. Of eight random ones the oldest is nearly always among the oldest
-/// quarter.
+/// Slots that are looked at to find one to evict. Of eight random ones the oldest is nearly always of the oldest quarter.
 const EVICTION_SAMPLE: usize = 8;
 
 /// What the cache's own start counts as, in nanoseconds: facts of the store may be older than the cache, by up to 146 years.

@@ -348,8 +348,7 @@ fn decide(
     Decision::TakeOver(older)
 }
 
-/// Takes the facts of a settled record, if they are good for this validator and recent enough. Those of the flight that
-/// was waited for are.
+/// Takes the facts of a settled record, if this validator can use them and they are recent, or those that were awaited.
 fn found(
     rules: &Rules,
     held: &Held,

@@ -19,10 +19,9 @@ use crate::redaction::stated;
 /// An authorization can be voided at any moment, so it is not believed for longer than this.
 const AUTHORIZED_FRESH_FOR: Duration = Duration::from_secs(60);
 
-/// The most, in seconds, by which two clocks differ: that of the server which created the payment, and that of the one
-/// which answered, or this machine's where the answer states no time. A clock that is set over the network is off by
-/// less than a second; five minutes are the tolerance that signatures of webhooks and tickets of Kerberos have for one
-/// that is not.
+/// The most, in seconds, by which the clock of the server that created the payment differs from that of the one which
+/// answered, or this machine's. Clocks that are set over the network are off by less than a second; for others, signatures
+/// of webhooks and tickets of Kerberos tolerate five minutes as well.
 const CLOCKS_DIFFER: u64 = 300;
 
 /// Metadata may be a shopper's text, and as long as one.

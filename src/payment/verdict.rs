@@ -282,8 +282,7 @@ impl Findings {
         self.iter().any(|finding| finding.code() == code)
     }
 
-    /// Their codes, for the client of an API. What was expected and what the provider states is for the service's own log: it
-    /// may be about another shopper.
+    /// Their codes, for the client of an API. What the provider states may be about another shopper: it is for the log.
     pub(crate) fn public_details(&self) -> serde_json::Value {
         serde_json::json!({ "findings": self.iter().map(Finding::code).collect::<Vec<_>>() })
     }

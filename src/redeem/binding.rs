@@ -124,22 +124,12 @@ impl Claimable for PaymentRecord {
     }
 }
 
-/// What came of the order's record.
-enum Order {
-    Ours,
-    PaidBy(PaymentId),
-    /// Another payment is about to settle, with so much left of its lease; nothing where a record changed between two
-    /// looks.
-    Wait(Duration),
-}
-
-/// What came of a look at the former places of a payment's record.
-enum Former {
-    /// The payment is not used there.
+/// What another record says to a binding.
+enum Other<T> {
+    /// Nothing stands in the way.
     Free,
-    /// It is, by this record.
-    Used(Held),
-    /// It may be in a moment, with so much left of the lease; nothing where a record changed between two looks.
+    Used(T),
+    /// It may be used in a moment, with so much left of the lease; zero where a record changed between two looks.
     Wait(Duration),
 }
 
@@ -174,31 +164,29 @@ impl Books<'_> {
             // Read once the claim is made, so that none is missed that was settled at a former place before it.
             let (former, order) = both(self.formerly(payment), self.claim_order(owner, &payer)).await;
             let lease_left = match (former?, order) {
-                (Former::Used(found), _) => {
-                    // The answer is known, whether or not the two records can be removed. Left behind, they count no more
-                    // once the lease is over.
+                (Other::Used(found), _) => {
+                    // The answer is known. Records that cannot be removed count no more once the lease is over.
                     let _ = self.step_back(lease, owner).await;
                     return used(payment, owner, &found);
                 }
-                (Former::Wait(lease_left), _) => {
+                (Other::Wait(lease_left), _) => {
                     self.step_back(lease, owner).await?;
                     lease_left
                 }
-                (Former::Free, Err(error)) => return Err(error),
-                (Former::Free, Ok(Order::Wait(lease_left))) => lease_left,
-                (Former::Free, Ok(Order::PaidBy(by))) => {
+                (Other::Free, Err(error)) => return Err(error),
+                (Other::Free, Ok(Other::Wait(lease_left))) => lease_left,
+                (Other::Free, Ok(Other::Used(by))) => {
                     if lease.release().await? {
                         return Err(RedeemError::OrderAlreadyPaid { by });
                     }
                     // Another call for the same order came to an end with this claim, one way or the other.
                     Duration::ZERO
                 }
-                (Former::Free, Ok(Order::Ours)) => {
+                (Other::Free, Ok(Other::Free)) => {
                     if deadline.left(begun).is_zero() {
                         return Err(RedeemError::InProgress { retry_after: LEASE });
                     }
-                    // The claim may have gone to another server than the one that was asked: after a failover, or a new
-                    // start.
+                    // After a failover or a new start, the claim went to another server than the one that was asked.
                     self.check_restart().await?;
                     match lease.conclude_once(()).await? {
                         Swapped::Now => return Ok(redeemed(payment, owner, nonce, Occasion::First)),
@@ -224,10 +212,10 @@ impl Books<'_> {
     }
 
     /// Claims the order's record for this payer, or takes it over from one that the payment's record does not bear out.
-    async fn claim_order(&self, owner: &Owner, payer: &Payer) -> Result<Order, RedeemError> {
+    async fn claim_order(&self, owner: &Owner, payer: &Payer) -> Result<Other<PaymentId>, RedeemError> {
         let place = self.order_key(owner);
         let ttl = self.retention.saturating_add(ORDER_MARGIN);
-        let Bound::ToOthers(found) = self.ledger.bind(&place, payer, ttl).await? else { return Ok(Order::Ours) };
+        let Bound::ToOthers(found) = self.ledger.bind(&place, payer, ttl).await? else { return Ok(Other::Free) };
         let holder = payer_in(&found)?;
         if holder.record != payer.record
             && let Some(order) = self.still_stands(owner, &holder).await?
@@ -237,41 +225,40 @@ impl Books<'_> {
         let payload = place.payload_of(payer)?;
         let contents = Contents { state: State::Settled, ttl, lease: Duration::ZERO, payload };
         let is_replaced = self.ledger.replace(&place, &found, contents).await?;
-        Ok(if is_replaced { Order::Ours } else { Order::Wait(Duration::ZERO) })
+        Ok(if is_replaced { Other::Free } else { Other::Wait(Duration::ZERO) })
     }
 
     /// Whether the payment that an order's record names bears it out. `None` says that the order is free.
-    async fn still_stands(&self, owner: &Owner, holder: &Payer) -> Result<Option<Order>, RedeemError> {
+    async fn still_stands(&self, owner: &Owner, holder: &Payer) -> Result<Option<Other<PaymentId>>, RedeemError> {
         let place = self.ledger.key(RecordKind::Payment, &Fingerprint::from_bytes(holder.record));
         let Some(found) = self.ledger.get(&place).await? else { return Ok(None) };
         if matches!(found.record.state, State::Failed | State::Void) || owner_in(&found)? != *owner {
             return Ok(None);
         }
         match found.record.state {
-            State::Settled => Ok(Some(Order::PaidBy(PaymentId::parse(&holder.payment)?))),
-            State::Claimed if !found.lease_left().is_zero() => Ok(Some(Order::Wait(found.lease_left()))),
-            _ => Ok((!self.make_void(&place, &found).await?).then_some(Order::Wait(Duration::ZERO))),
+            State::Settled => Ok(Some(Other::Used(PaymentId::parse(&holder.payment)?))),
+            State::Claimed if !found.lease_left().is_zero() => Ok(Some(Other::Wait(found.lease_left()))),
+            _ => Ok((!self.make_void(&place, &found).await?).then_some(Other::Wait(Duration::ZERO))),
         }
     }
 
-    /// Takes a claim whose lease is over its place, so that its owner cannot settle it any more. False when it changed
-    /// meanwhile.
+    /// Keeps the owner of a claim whose lease is over from settling it. False when it changed meanwhile.
     async fn make_void(&self, place: &Key, found: &Held) -> Result<bool, LedgerError> {
         let void = Contents { state: State::Void, ttl: VOID_TTL, lease: Duration::ZERO, payload: Vec::new() };
         self.ledger.replace(place, found, void).await
     }
 
     /// What stands at the places where a redemption was recorded while the account was named in another way.
-    async fn formerly(&self, payment: &PaymentId) -> Result<Former, LedgerError> {
+    async fn formerly(&self, payment: &PaymentId) -> Result<Other<Held>, LedgerError> {
         for (place, found) in self.found_at(&self.identity.former_redemptions(payment)).await? {
             match found.record.state {
-                State::Settled => return Ok(Former::Used(found)),
-                State::Claimed if !found.lease_left().is_zero() => return Ok(Former::Wait(found.lease_left())),
-                State::Claimed if !self.make_void(&place, &found).await? => return Ok(Former::Wait(Duration::ZERO)),
+                State::Settled => return Ok(Other::Used(found)),
+                State::Claimed if !found.lease_left().is_zero() => return Ok(Other::Wait(found.lease_left())),
+                State::Claimed if !self.make_void(&place, &found).await? => return Ok(Other::Wait(Duration::ZERO)),
                 State::Claimed | State::Failed | State::Void => {}
             }
         }
-        Ok(Former::Free)
+        Ok(Other::Free)
     }
 
     /// The records of a payment that stand at these places, read side by side.

@@ -5,8 +5,7 @@
 
 use crate::settings::build_error::BuildError;
 
-/// What an environment variable says. Text that is not UTF-8 comes with replacement characters, so that it is refused where
-/// it is read, and does not count as unset.
+/// What an environment variable says. Text that is not UTF-8 comes with replacement characters: refused, and not unset.
 pub(crate) fn variable(name: &str) -> Option<String> {
     Some(std::env::var_os(name)?.to_string_lossy().into_owned())
 }

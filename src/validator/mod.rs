@@ -14,7 +14,7 @@ use crate::account::StoreCheck;
 use crate::call::retry::{Explanation, Traffic};
 use crate::intent::payment_intent::{PaymentId, PaymentIntent};
 use crate::lookup::error::ValidateError;
-use crate::lookup::lookups::{Asked, KeyStanding, Lookups, Terms};
+use crate::lookup::lookups::{Asked, Lookups, Terms};
 use crate::lookup::shared_facts::StoredFacts;
 use crate::lookup::validation::Validation;
 use crate::payment::verdict::Provenance;
@@ -198,19 +198,19 @@ impl Future for Validate {
         // Once it has answered, it has nothing more to say.
         let Some((lookups, intent)) = this.start.take() else { return Poll::Pending };
         let span = lookups.account.telemetry.validation_span(intent.payment());
-        let (lookups, intent, key) = match lookups.key_standing(&intent) {
+        let (lookups, intent, key) = match lookups.unknown_key(&intent) {
             Err(error) => {
                 lookups.account.telemetry.error(&span, error.code());
                 return Poll::Ready(Err(error));
             }
             // Not before the store has been asked about the key may anything be answered under it.
-            Ok(key @ KeyStanding::AskTheStore(_)) => (lookups, intent, key),
-            Ok(key) => match lookups.recall(intent, this.max_age) {
+            Ok(Some(key)) => (lookups, intent, Some(key)),
+            Ok(None) => match lookups.recall(intent, this.max_age) {
                 Ok(validation) => {
                     record_verdict(&span, &validation.verdict, Provenance::Replayed);
                     return Poll::Ready(Ok(validation));
                 }
-                Err((lookups, intent)) => (lookups, intent, key),
+                Err((lookups, intent)) => (lookups, intent, None),
             },
         };
         let terms = Terms { max_age: this.max_age, deadline: this.deadline, arrived: Instant::now() };

@@ -2,15 +2,20 @@
 
 use super::*;
 
+async fn assume(ledger: &Ledger, work: &Work<ALONE>) -> Box<Lease<Work<ALONE>>> {
+    let deadline = Deadline::after(Instant::now(), Duration::ZERO);
+    let decide = |_: &Held, _| Ok(Decision::<_, ()>::Assume(None));
+    match ledger.acquire(work, || Ok(None), deadline, decide).await {
+        Ok(Acquired::Lease(lease)) => lease,
+        _ => panic!("no lease"),
+    }
+}
+
 /// A lease of the second process, assumed from one of the first, of a kind that renews, tells when dropped, and speaks late.
 async fn assumed(first: &Ledger, second: &Ledger) -> (Work<ALONE>, [Box<Lease<Work<ALONE>>>; 2]) {
     let work = Work::<ALONE> { is_renewed: true, tells_when_dropped: true, ..Work::on(first) };
     let own = work.lease(first).await;
-    let deadline = Deadline::after(Instant::now(), Duration::ZERO);
-    let decide = |_: &Held, _| Ok(Decision::<_, ()>::Assume(None));
-    let Ok(Acquired::Lease(lease)) = second.acquire(&work, || Ok(None), deadline, decide).await else {
-        panic!("no lease")
-    };
+    let lease = assume(second, &work).await;
     assert!(lease.nonce() == own.nonce() && !lease.took_over());
     (work, [own, lease])
 }
@@ -52,11 +57,7 @@ async fn what_was_concluded_under_an_orphan_that_was_assumed_stands() {
     way.script([Fate::MadeLate(Duration::from_secs(6))]);
     assert!(work.lease(&first).await.release().await.unwrap());
     sleep(Duration::from_millis(6_500)).await;
-    let deadline = Deadline::after(Instant::now(), Duration::ZERO);
-    let decide = |_: &Held, _| Ok(Decision::<_, ()>::Assume(None));
-    let Ok(Acquired::Lease(lease)) = second.acquire(&work, || Ok(None), deadline, decide).await else {
-        panic!("no lease")
-    };
+    let lease = assume(&second, &work).await;
     assert!(matches!(lease.conclude_once(Word::Done(7)).await, Ok(Swapped::Now)));
     sleep(LATE_WORDS_ARE_OVER).await;
     assert_eq!(work.shown(&second).await, "Done(7)");

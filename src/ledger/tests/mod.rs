@@ -51,6 +51,8 @@ enum Word {
     /// It was asked about, and is as unknown as before.
     StillUnknown,
     Nothing,
+    /// More than a record holds. 7 is said in its place.
+    TooLarge,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -145,7 +147,15 @@ impl<const LATE: u8> Claimable for Work<LATE> {
             Word::Failed => contents(State::Failed, (None, 0)).map(Some),
             Word::StillUnknown => contents(State::Settled, (None, 0)).map(Some),
             Word::Nothing => Ok(None),
+            Word::TooLarge => {
+                let done = contents(State::Settled, (Some(7), 0))?;
+                Ok(Some(Contents { payload: vec![0; 1 << 20], ..done }))
+            }
         }
+    }
+
+    fn smaller(&self, word: &Word) -> Option<Word> {
+        matches!(word, Word::TooLarge).then_some(Word::Done(7))
     }
 
     fn marks(&self, about: &Option<Nonce>, word: Option<&Word>) -> Option<Nonce> {
@@ -391,42 +401,7 @@ async fn a_call_that_waits_gets_what_the_holder_says_or_hears_how_long_it_still_
 #[tokio::test(start_paused = true)]
 async fn in_the_place_of_a_word_that_is_too_large_a_smaller_one_is_said() {
     let (_, first, _, second) = two();
-    let large = Large(Work::<NEVER>::on(&first).key);
-    let deadline = Deadline::after(Instant::now(), Duration::ZERO);
-    let decide = |_: &Held, _| Ok(Decision::<Large, ()>::Wait);
-    let Ok(Acquired::Lease(mut lease)) = first.acquire(&large, || Ok(()), deadline, decide).await else {
-        panic!("no lease")
-    };
-    assert_eq!(lease.conclude(1 << 20).await, Ok(true));
-    assert_eq!(record(&second, &large.0).await.unwrap().record.payload, [0]);
-}
-
-/// A kind of record that may be too large.
-#[derive(Clone, Debug)]
-struct Large(Key);
-
-impl Claimable for Large {
-    type Carried = ();
-    type Word = usize;
-
-    fn late_words(&self, _word: Option<&usize>) -> LateWords {
-        LateWords::None
-    }
-
-    fn smaller(&self, _word: &usize) -> Option<usize> {
-        Some(1)
-    }
-
-    fn key(&self) -> &Key {
-        &self.0
-    }
-
-    fn claim(&self, (): &(), _since: Instant) -> Result<Contents, LedgerError> {
-        Ok(Contents { state: State::Claimed, ttl: KEPT_FOR, lease: LEASE, payload: Vec::new() })
-    }
-
-    fn last(&self, (): &(), word: &usize) -> Result<Option<Contents>, LedgerError> {
-        let payload = vec![0; *word];
-        Ok(Some(Contents { state: State::Settled, ttl: KEPT_FOR, lease: Duration::ZERO, payload }))
-    }
+    let work = Work::<NEVER>::on(&first);
+    assert_eq!(work.lease(&first).await.conclude(Word::TooLarge).await, Ok(true));
+    assert_eq!(work.shown(&second).await, "Done(7)");
 }

@@ -57,7 +57,8 @@ pub(crate) struct Lookups {
 /// One validation: the intent, and what the caller asks of the answer.
 pub(crate) struct Asked {
     pub(crate) intent: PaymentIntent,
-    pub(crate) key: KeyStanding,
+    /// The digest of its key, where the store has to be asked about that.
+    pub(crate) key: Option<Fingerprint>,
     pub(crate) terms: Terms,
 }
 
@@ -71,14 +72,6 @@ pub(crate) struct Terms {
     pub(crate) arrived: Instant,
 }
 
-/// Whether the caller's key stands for these claims.
-pub(crate) enum KeyStanding {
-    /// There is none, or it does.
-    Clear,
-    /// This process does not know it, and others may.
-    AskTheStore(Fingerprint),
-}
-
 impl Issuer for Lookups {
     fn redemption(&self, payment: &PaymentId) -> Fingerprint {
         self.account.identity.redemption(payment)
@@ -86,19 +79,20 @@ impl Issuer for Lookups {
 }
 
 impl Lookups {
-    /// Binds the intent's key to its claims, but never to claims that will be refused: those may be corrected.
-    pub(crate) fn key_standing(&self, intent: &PaymentIntent) -> Result<KeyStanding, ValidateError> {
-        let Some(key) = intent.key() else { return Ok(KeyStanding::Clear) };
+    /// Binds the intent's key to its claims, but never to claims that will be refused: those may be corrected. The key's
+    /// digest, where other processes may know it and this one does not.
+    pub(crate) fn unknown_key(&self, intent: &PaymentIntent) -> Result<Option<Fingerprint>, ValidateError> {
+        let Some(key) = intent.key() else { return Ok(None) };
         self.rules.units.to_minor(intent.money())?;
         let digest = self.account.identity.fingerprint("key", &[intent.tenant(), key.as_str()]);
         if self.shared.is_none() {
             self.keys.bind(digest, intent, true)?;
-            return Ok(KeyStanding::Clear);
+            return Ok(None);
         }
         match self.keys.standing(&digest, intent) {
-            KeyState::Bound => Ok(KeyStanding::Clear),
+            KeyState::Bound => Ok(None),
             KeyState::Reused => Err(ValidateError::key_reused()),
-            KeyState::Unknown => Ok(KeyStanding::AskTheStore(digest)),
+            KeyState::Unknown => Ok(Some(digest)),
         }
     }
 
@@ -149,7 +143,7 @@ impl Lookups {
         let (Asked { intent, key, .. }, mut terms) = (asked, asked.terms);
         self.rules.units.to_minor(intent.money())?;
         let without_store = match (key, &self.shared) {
-            (KeyStanding::AskTheStore(digest), Some(shared)) => {
+            (Some(digest), Some(shared)) => {
                 runtime()?;
                 // Boxed, so that what most validations do not do costs them nothing.
                 let binding = Box::pin(self.bind_everywhere(shared, *digest, intent));
@@ -230,8 +224,7 @@ impl Lookups {
         self.outcome(intent, terms, flight, provenance, limit).await
     }
 
-    /// What a flight brought, judged by this call's own claims; without a runtime no limit can be kept. None when it cannot
-    /// answer for this call.
+    /// What a flight brought, judged by this call's own claims. Without a runtime there is no limit.
     async fn outcome(
         self: &Arc<Self>,
         intent: &PaymentIntent,

@@ -16,8 +16,7 @@ fn lock() -> MutexGuard<'static, Vec<Weak<Lookups>>> {
 }
 
 impl Lookups {
-    /// Lets these be found by their account's name, and forgets those whose validators are gone. Without a name they could
-    /// not be asked for.
+    /// Lets these be found by their account's name, if it has one, and forgets those whose validators are gone.
     pub(crate) fn join_peers(self: &Arc<Self>) {
         if self.account.identity.account().is_some() {
             let mut peers = lock();

@@ -165,8 +165,7 @@ fn add_charge(facts: &mut ProviderPayment, charge: &Charge<'_>) {
     }
 }
 
-/// The worse of level and outcome (<https://docs.stripe.com/radar/risk-evaluation>). A word that is new to us is for a
-/// person to look at.
+/// The worse of level and outcome (<https://docs.stripe.com/radar/risk-evaluation>). A word that is new is for a person.
 fn risk_of(outcome: &ChargeOutcome<'_>) -> Risk {
     let level = match outcome.risk_level.as_deref() {
         None | Some("not_assessed" | "unknown") => Risk::NotAssessed,

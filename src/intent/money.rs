@@ -177,6 +177,7 @@ macro_rules! units {
         )+)+]
     };
 }
+#[cfg(feature = "stripe")]
 pub(crate) use units;
 
 /// The currencies whose ISO 4217 exponent is not two.

@@ -161,6 +161,7 @@ pub mod health;
 mod http;
 mod intent;
 mod ledger;
+mod lock;
 mod lookup;
 mod moment;
 mod payment;

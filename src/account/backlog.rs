@@ -1,9 +1,9 @@
 //! Operations that found no room on the list of what is indeterminate, until there is some.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::intent::fingerprint::Fingerprint;
+use crate::lock::Lock;
 
 /// About 4 MB at the longest names. Whatever waits beyond that is listed when it is next run.
 const MOST_WAITING: usize = 10_000;
@@ -18,34 +18,29 @@ pub(crate) struct Unlisted {
 
 /// Those of this process, the first first.
 #[derive(Debug, Default)]
-pub(crate) struct Backlog(Mutex<VecDeque<Unlisted>>);
+pub(crate) struct Backlog(Lock<VecDeque<Unlisted>>);
 
 impl Backlog {
-    fn lock(&self) -> MutexGuard<'_, VecDeque<Unlisted>> {
-        // No foreign code runs under this lock, so a poisoned one is whole all the same.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     pub(crate) fn push(&self, operation: Unlisted) {
-        let mut waiting = self.lock();
+        let mut waiting = self.0.lock();
         if waiting.len() < MOST_WAITING && !waiting.iter().any(|one| one.digest == operation.digest) {
             waiting.push_back(operation);
         }
     }
 
     pub(crate) fn holds(&self, digest: &Fingerprint) -> bool {
-        self.lock().iter().any(|operation| operation.digest == *digest)
+        self.0.lock().iter().any(|operation| operation.digest == *digest)
     }
 
     /// False where it did not wait.
     pub(crate) fn remove(&self, digest: &Fingerprint) -> bool {
-        let mut waiting = self.lock();
+        let mut waiting = self.0.lock();
         let before = waiting.len();
         waiting.retain(|operation| operation.digest != *digest);
         waiting.len() < before
     }
 
     pub(crate) fn all(&self) -> Vec<Unlisted> {
-        self.lock().iter().cloned().collect()
+        self.0.lock().iter().cloned().collect()
     }
 }

@@ -1,12 +1,12 @@
 //! The circuit breaker: stops asking a provider that does not answer, and finds out when it does again.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::accessors::setters;
 use crate::call::deadline::after;
+use crate::lock::Lock;
 use crate::settings::build_error::BuildError;
 use crate::telemetry::stats::BreakerState;
 
@@ -107,7 +107,7 @@ pub(crate) struct CircuitBreaker {
     /// A probe that takes longer stands still with its runtime.
     longest_attempt: Duration,
     bucket_width: Duration,
-    state: Mutex<State>,
+    state: Lock<State>,
 }
 
 #[derive(Debug)]
@@ -167,17 +167,12 @@ impl CircuitBreaker {
     pub(crate) fn new(config: Breaker, longest_attempt: Duration) -> Self {
         let bucket_width = config.window.checked_div(BUCKETS).unwrap_or(config.window);
         let state = State { phase: Phase::Closed(Window::new(Instant::now())), generation: 0 };
-        Self { config, longest_attempt, bucket_width, state: Mutex::new(state) }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        // No code of the user runs under this lock, and the state is whole at every point.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        Self { config, longest_attempt, bucket_width, state: Lock::new(state) }
     }
 
     /// Admits an attempt, or says how long the breaker stays open.
     pub(crate) fn admit(&self, now: Instant) -> Result<Admission<'_>, Duration> {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         match &mut state.phase {
             Phase::Closed(_) => {}
             Phase::Open { until } if now < *until => return Err(until.saturating_duration_since(now)),
@@ -196,7 +191,7 @@ impl CircuitBreaker {
     }
 
     fn report(&self, generation: u64, now: Instant, health: Option<ProviderHealth>) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         if state.generation != generation {
             return;
         }
@@ -234,7 +229,7 @@ impl CircuitBreaker {
     }
 
     pub(crate) fn state(&self, now: Instant) -> BreakerState {
-        match &self.lock().phase {
+        match &self.state.lock().phase {
             Phase::Closed(_) => BreakerState::Closed,
             Phase::Open { until } if now < *until => BreakerState::Open,
             Phase::Open { .. } | Phase::HalfOpen { .. } => BreakerState::HalfOpen,

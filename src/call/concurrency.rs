@@ -4,7 +4,6 @@
 //! call whose runtime stands still may be given a place all the same, and that one comes back in the same way.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -12,6 +11,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::call::deadline::after;
 use crate::call::leases::{Leases, Ticket};
+use crate::lock::Lock;
 
 /// Past its end an attempt keeps its place for so long: a busy machine cuts it off a little late.
 const MARGIN: Duration = Duration::from_secs(1);
@@ -21,7 +21,7 @@ const MARGIN: Duration = Duration::from_secs(1);
 pub(crate) struct Concurrency {
     limit: usize,
     longest_attempt: Duration,
-    state: Mutex<State>,
+    state: Lock<State>,
 }
 
 #[derive(Debug)]
@@ -40,13 +40,8 @@ struct Queued {
 
 impl Concurrency {
     pub(crate) fn new(limit: usize, longest_attempt: Duration) -> Self {
-        let state = Mutex::new(State { held: Leases::new(), queue: VecDeque::new() });
+        let state = Lock::new(State { held: Leases::new(), queue: VecDeque::new() });
         Self { limit, longest_attempt, state }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        // No code of the user runs under this lock, and the state is whole at every point.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How long a place is held at most that is taken now, by a call with this deadline.
@@ -56,7 +51,7 @@ impl Concurrency {
 
     /// A place, if one is free now.
     pub(crate) fn try_take(&self, now: Instant, deadline: Instant) -> Option<Permit<'_>> {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         if state.held.len() >= self.limit {
             self.serve(&mut state, now);
         }
@@ -70,19 +65,19 @@ impl Concurrency {
         let (hand, received) = oneshot::channel();
         let mut waiting = Waiting { places: self, received };
         {
-            let mut state = self.lock();
+            let mut state = self.state.lock();
             state.queue.push_back(Queued { until: deadline, hand });
             self.serve(&mut state, now);
         }
         loop {
-            let until = self.lock().held.next_end().map_or(deadline, |end| end.min(deadline));
+            let until = self.state.lock().held.next_end().map_or(deadline, |end| end.min(deadline));
             match timeout_at(until, &mut waiting.received).await {
                 Ok(Ok(ticket)) => return Some(Permit { places: self, ticket }),
                 // Passed over, since the deadline was over.
                 Ok(Err(_passed_over)) => return None,
                 Err(_elapsed) => {
                     let now = Instant::now();
-                    self.serve(&mut self.lock(), now);
+                    self.serve(&mut self.state.lock(), now);
                     if now >= deadline {
                         return None;
                     }
@@ -108,7 +103,7 @@ impl Concurrency {
     }
 
     fn give_back(&self, ticket: Ticket) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         if state.held.give_back(ticket).is_some() && !state.queue.is_empty() {
             self.serve(&mut state, Instant::now());
         }

@@ -7,8 +7,8 @@
 //! | closed, its time over | the first to come passes, as a probe |
 //! | probed | waits for the probe's answer, which opens the gate or closes it again |
 
+use std::sync::MutexGuard;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -16,6 +16,7 @@ use tokio::sync::futures::Notified;
 use tokio::time::Instant;
 
 use crate::call::deadline::after;
+use crate::lock::Lock;
 
 /// The longest that a gate closes at a time: then a probe finds out, so that one mistaken header does not close an account
 /// for a day.
@@ -27,7 +28,7 @@ pub(crate) struct Gate {
     longest_probe: Duration,
     /// Most calls find an open gate, and then take no lock.
     is_open: AtomicBool,
-    state: Mutex<State>,
+    state: Lock<State>,
     changed: Notify,
 }
 
@@ -68,13 +69,8 @@ pub(crate) enum Passing<'g> {
 
 impl Gate {
     pub(crate) fn new(longest_probe: Duration) -> Self {
-        let state = Mutex::new(State { phase: Phase::Open, probes: 0 });
+        let state = Lock::new(State { phase: Phase::Open, probes: 0 });
         Self { longest_probe, is_open: AtomicBool::new(true), state, changed: Notify::new() }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        // No code of the user runs under this lock, and the state is whole at every point.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Changes the phase, and tells those who wait for a change.
@@ -88,7 +84,7 @@ impl Gate {
     /// Closes the gate for this long from now, a minute at most, unless it is closed for longer already.
     pub(crate) fn close(&self, now: Instant, wait: Duration) {
         let (mut until, mut asked_until) = (after(now, wait.min(LONGEST_CLOSURE)), after(now, wait));
-        let state = self.lock();
+        let state = self.state.lock();
         if let Phase::Closed { until: closed_until, asked_until: asked_before } = state.phase {
             (until, asked_until) = (until.max(closed_until), asked_until.max(asked_before));
         }
@@ -103,7 +99,7 @@ impl Gate {
         if self.is_open() {
             return Passing::Open;
         }
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         match state.phase {
             Phase::Open => return Passing::Open,
             Phase::Closed { until, asked_until } if now < until => {
@@ -128,7 +124,7 @@ impl Gate {
         if self.is_open() {
             return None;
         }
-        match self.lock().phase {
+        match self.state.lock().phase {
             Phase::Closed { until, asked_until } if now < until => Some(asked_until.saturating_duration_since(now)),
             Phase::Open | Phase::Closed { .. } | Phase::Probed { .. } => None,
         }
@@ -136,7 +132,7 @@ impl Gate {
 
     /// Ends a probe, unless the gate was closed again meanwhile or another one took its place.
     fn probed(&self, number: u64, phase: Phase) {
-        let state = self.lock();
+        let state = self.state.lock();
         if matches!(state.phase, Phase::Probed { number: current, .. } if current == number) {
             self.enter(state, phase);
         }

@@ -1,7 +1,7 @@
 //! How many keys each tenant holds, so that one does not fill the room of all.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -9,30 +9,26 @@ use tokio::time::Instant;
 use crate::call::deadline::after;
 use crate::call::leases::Ticket;
 use crate::call::shares::Room;
+use crate::lock::Lock;
 
 use super::refusal::Refusal;
 
 /// The keys that were claimed through a layer in this process.
 #[derive(Clone, Debug)]
 pub(super) struct TenantKeys {
-    room: Arc<Mutex<Room>>,
+    room: Arc<Lock<Room>>,
     retention: Duration,
 }
 
 impl TenantKeys {
     pub(super) fn new(share: usize, retention: Duration) -> Self {
-        Self { room: Arc::new(Mutex::new(Room::new(usize::MAX, share))), retention }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Room> {
-        // No foreign code runs under this lock, so a poisoned one is whole all the same.
-        self.room.lock().unwrap_or_else(PoisonError::into_inner)
+        Self { room: Arc::new(Lock::new(Room::new(usize::MAX, share))), retention }
     }
 
     /// Room for one more key, given back unless it is kept.
     pub(super) fn reserve(&self, tenant: &str) -> Result<Reserved, Refusal> {
         let now = Instant::now();
-        let mut room = self.lock();
+        let mut room = self.room.lock();
         match room.take(tenant, now, after(now, self.retention)) {
             Ok(ticket) => Ok(Reserved { keys: self.clone(), ticket, is_kept: AtomicBool::new(false) }),
             Err(_) => Err(Refusal::ShareFull { limit: room.shares().share() }),
@@ -63,7 +59,7 @@ impl Reserved {
 impl Drop for Reserved {
     fn drop(&mut self) {
         if !*self.is_kept.get_mut() {
-            self.keys.lock().give_back(self.ticket);
+            self.keys.room.lock().give_back(self.ticket);
         }
     }
 }

@@ -10,12 +10,12 @@
 //! A claim that another process made, first seen after the jump, looks as old as the store says.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::call::deadline::after;
+use crate::lock::Lock;
 use crate::moment::Moment;
 use crate::store::{StoreFinding, Stored};
 
@@ -33,7 +33,7 @@ const TOLD_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The running claims that this process made or saw, and how the store's clock was seen to move.
 #[derive(Debug, Default)]
-pub(super) struct ClaimClock(Mutex<Seen>);
+pub(super) struct ClaimClock(Lock<Seen>);
 
 #[derive(Debug, Default)]
 struct Seen {
@@ -59,7 +59,7 @@ impl ClaimClock {
     /// Notes what this process wrote when it asked to at `asked_at`: a claim, or what came of one.
     pub(super) fn wrote(&self, ours: &Ours, asked_at: Instant) {
         if is_protected(&ours.record) {
-            self.lock().note(&ours.record, &ours.bytes, Moment::at(asked_at), Instant::now());
+            self.0.lock().note(&ours.record, &ours.bytes, Moment::at(asked_at), Instant::now());
         } else {
             self.ended(ours.record.nonce);
         }
@@ -67,7 +67,7 @@ impl ClaimClock {
 
     /// Forgets a claim that has come to its end.
     pub(super) fn ended(&self, nonce: Nonce) {
-        self.lock().claims.remove(&nonce);
+        self.0.lock().claims.remove(&nonce);
     }
 
     /// How old a record is that was asked for at `asked_at`, and whether that is known. Where more time is left than it was
@@ -79,7 +79,7 @@ impl ClaimClock {
             if by <= TOLERANCE {
                 return (Duration::ZERO, true);
             }
-            let (now, mut seen) = (Instant::now(), self.lock());
+            let (now, mut seen) = (Instant::now(), self.0.lock());
             seen.moved = Some((asked_at, StoreFinding::ClockSetBack { by }));
             let at_least = if is_protected(record) { seen.seen_for(record, bytes, now) } else { Duration::ZERO };
             return (at_least, false);
@@ -87,7 +87,7 @@ impl ClaimClock {
         if !is_protected(record) {
             return (age, true);
         }
-        let (now, mut seen) = (Instant::now(), self.lock());
+        let (now, mut seen) = (Instant::now(), self.0.lock());
         let written = Moment::before(asked_at, age);
         match seen.claims.get(&record.nonce) {
             Some(sighting) if *sighting.bytes == **bytes => {
@@ -109,13 +109,8 @@ impl ClaimClock {
 
     /// How the store's clock was last seen to move, within the last day.
     pub(super) fn moved(&self) -> Option<StoreFinding> {
-        let seen = self.lock();
+        let seen = self.0.lock();
         seen.moved.as_ref().filter(|(at, _)| at.elapsed() < TOLD_FOR).map(|(_, finding)| finding.clone())
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Seen> {
-        // No foreign code runs under this lock, so a poisoned one is whole all the same.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,9 +1,11 @@
 //! When a lease is over, by this process's reckoning.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
+
+use crate::lock::Lock;
 
 /// The system's clock and the monotonic one may be this far apart before the difference says something.
 const TOLERANCE: Duration = Duration::from_secs(1);
@@ -53,21 +55,21 @@ pub(super) fn held_for(by_runtime: Duration, by_monotonic: Duration, by_system: 
 pub(crate) struct LeaseEnd {
     length: Duration,
     /// When the claim or its last renewal was asked for; `None` when the lease is lost.
-    asked: Arc<Mutex<Option<AskedAt>>>,
+    asked: Arc<Lock<Option<AskedAt>>>,
 }
 
 impl LeaseEnd {
     pub(super) fn new(asked: AskedAt, length: Duration) -> Self {
-        Self { length, asked: Arc::new(Mutex::new(Some(asked))) }
+        Self { length, asked: Arc::new(Lock::new(Some(asked))) }
     }
 
     pub(super) fn set(&self, asked: Option<AskedAt>) {
-        *self.asked.lock().unwrap_or_else(PoisonError::into_inner) = asked;
+        *self.asked.lock() = asked;
     }
 
     /// How long ago the claim or its last renewal was asked for; endlessly long when the lease is lost.
     pub(super) fn since(&self) -> Duration {
-        let asked = *self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        let asked = *self.asked.lock();
         asked.map_or(Duration::MAX, |asked| asked.elapsed())
     }
 

@@ -6,19 +6,20 @@
 //! ask may be cut off, or stand still with its runtime, and then the next one asks.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::call::deadline::Deadline;
+use crate::lock::Lock;
 
 use super::held::UnderWay;
 use super::{Held, Key, Ledger, Poll, State};
 
 /// What this process knows of the records that it waits for.
 #[derive(Debug, Default)]
-pub(super) struct Watches(Mutex<HashMap<Key, Watched>>);
+pub(super) struct Watches(Lock<HashMap<Key, Watched>>);
 
 #[derive(Debug, Default)]
 struct Watched {
@@ -30,14 +31,9 @@ struct Watched {
 }
 
 impl Watches {
-    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Watched>> {
-        // No foreign code runs under this lock, so a poisoned one is whole all the same.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Tells those who wait what a claim found; nothing, where it failed or found the place free.
     pub(super) fn tell(&self, key: &Key, found: Option<&Held>) {
-        let mut all = self.lock();
+        let mut all = self.0.lock();
         if all.is_empty() {
             return;
         }
@@ -78,7 +74,7 @@ impl Ledger {
     /// Begins to wait for a record.
     pub(super) fn watch(&self, key: &Key) -> Watch {
         let watches = Arc::clone(&self.watches);
-        let mut all = watches.lock();
+        let mut all = watches.0.lock();
         let record = all.entry(key.clone()).or_default();
         record.by = record.by.saturating_add(1);
         drop(all);
@@ -113,7 +109,7 @@ impl Watch {
     /// What was found since then; else who finds out.
     fn newest(&self, since: Instant) -> Result<Arc<Held>, Asked> {
         let now = Instant::now();
-        let mut all = self.watches.lock();
+        let mut all = self.watches.0.lock();
         let Some(watched) = all.get_mut(&self.key) else { return Err(Asked::ByThisOne) };
         if let Some(newest) = watched.newest.as_ref().filter(|newest| newest.asked_at > since) {
             return Ok(Arc::clone(newest));
@@ -134,7 +130,7 @@ enum Asked {
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        let mut all = self.watches.lock();
+        let mut all = self.watches.0.lock();
         if let Some(watched) = all.get_mut(&self.key) {
             watched.by = watched.by.saturating_sub(1);
             if self.asks {

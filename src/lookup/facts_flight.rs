@@ -1,6 +1,5 @@
 //! The look-ups under way in this process: what their leaders say of them, and what comes of them.
 
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -11,6 +10,7 @@ use crate::call::shares::Full;
 use crate::flight::permits::NoPermit;
 use crate::flight::{Flight, Leader, SingleFlight};
 use crate::intent::payment_intent::PaymentId;
+use crate::lock::Lock;
 use crate::lookup::error::ValidateError;
 use crate::lookup::facts_cache::Stamp;
 use crate::moment::Moment;
@@ -62,22 +62,22 @@ pub(crate) struct FlightNotes {
     /// How old the facts of a store may be that it is content with; zero without one.
     contents: Duration,
     /// When the attempt under way started, here or in another process; none between attempts.
-    attempt_started: Mutex<Option<Moment>>,
+    attempt_started: Lock<Option<Moment>>,
 }
 
 impl FlightNotes {
     pub(crate) fn new(contents: Duration) -> Self {
-        Self { contents, attempt_started: Mutex::default() }
+        Self { contents, attempt_started: Lock::default() }
     }
 
     /// Tells later callers how old an answer may turn out to be.
     pub(crate) fn attempt_started(&self, at: Option<Moment>) {
-        *self.attempt_started.lock().unwrap_or_else(PoisonError::into_inner) = at;
+        *self.attempt_started.lock() = at;
     }
 
     /// Whether all that the look-up may bring was asked for within `max_age` before now.
     pub(crate) fn fit(&self, now: Instant, max_age: Duration) -> bool {
-        let started = *self.attempt_started.lock().unwrap_or_else(PoisonError::into_inner);
+        let started = *self.attempt_started.lock();
         // Without one the attempt is still to come.
         self.contents <= max_age && started.is_none_or(|started| is_recent(started.age_at(now), max_age))
     }

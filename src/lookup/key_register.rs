@@ -3,7 +3,7 @@
 //! Keys are never evicted while they live: at the limit a new one is refused, since forgetting one would let it be reused.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -12,6 +12,7 @@ use crate::call::error::{CallError, Cause};
 use crate::call::shares::{Full, Shares};
 use crate::intent::fingerprint::Fingerprint;
 use crate::intent::payment_intent::PaymentIntent;
+use crate::lock::Lock;
 use crate::lookup::error::ValidateError;
 
 /// So many keys are looked at for the next one whose end makes room. Every validation with a key takes the same lock, so a
@@ -21,7 +22,7 @@ const LOOKED_AT: usize = 1_000;
 /// The keys of one validator.
 #[derive(Debug)]
 pub(crate) struct KeyRegister {
-    keys: Mutex<Keys>,
+    keys: Lock<Keys>,
     retention: Duration,
     limit: usize,
 }
@@ -49,7 +50,7 @@ impl KeyRegister {
     /// `share` is the most that one tenant may hold.
     pub(crate) fn new(retention: Duration, limit: usize, share: usize) -> Self {
         let keys = Keys { shares: Shares::new(limit, share), claims: HashMap::new(), ends: VecDeque::new() };
-        Self { keys: Mutex::new(keys), retention, limit }
+        Self { keys: Lock::new(keys), retention, limit }
     }
 
     /// Keys held.
@@ -64,7 +65,7 @@ impl KeyRegister {
 
     /// The keys without those whose time is over.
     fn held(&self, now: Instant) -> MutexGuard<'_, Keys> {
-        let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut keys = self.keys.lock();
         keys.drop_over(now);
         keys
     }

@@ -1,12 +1,13 @@
 //! A store in this process.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::accessors::{getters, partial_debug, setters};
+use crate::lock::Lock;
 
 use super::{
     Claim, Durability, Extras, Inspection, RestartLoss, Store, StoreError, StoreFinding, Stored, Swap, ttl_millis,
@@ -30,7 +31,8 @@ const SWEPT_PER_WRITE: usize = 4;
 /// | `max_records` | 100,000 |
 #[derive(Clone)]
 pub struct MemoryStore {
-    records: Arc<Mutex<Records>>,
+    /// The clock is read under this lock: one read before would find more time left on a record than it was written with.
+    records: Arc<Lock<Records>>,
     max_records: usize,
 }
 
@@ -62,16 +64,10 @@ impl MemoryStore {
 
     getters! {
         /// Records held, those whose time is over included until they are swept.
-        pub fn len(&self) -> usize => self.lock().by_key.len();
+        pub fn len(&self) -> usize => self.records.lock().by_key.len();
 
         /// Whether nothing is held.
         pub fn is_empty(&self) -> bool => self.len() == 0;
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Records> {
-        // No foreign code runs under this lock, so a poisoned one is whole all the same. The clock is read under it too: one
-        // read before would find more time left on a record than it was written with.
-        self.records.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -124,12 +120,12 @@ fn end_of(ttl: Duration, now: Instant) -> Result<Instant, StoreError> {
 
 impl Store for MemoryStore {
     async fn get(&self, key: &str) -> Result<Option<Stored>, StoreError> {
-        let records = self.lock();
+        let records = self.records.lock();
         Ok(records.live(key, Instant::now()))
     }
 
     async fn claim(&self, key: &str, value: &[u8], ttl: Duration) -> Result<Claim, StoreError> {
-        let mut records = self.lock();
+        let mut records = self.records.lock();
         let now = Instant::now();
         let end = end_of(ttl, now)?;
         if let Some(held) = records.live(key, now) {
@@ -145,7 +141,7 @@ impl Store for MemoryStore {
     }
 
     async fn replace(&self, key: &str, expected: &[u8], value: &[u8], ttl: Duration) -> Result<Swap, StoreError> {
-        let mut records = self.lock();
+        let mut records = self.records.lock();
         let now = Instant::now();
         let end = end_of(ttl, now)?;
         match records.live(key, now) {
@@ -158,7 +154,7 @@ impl Store for MemoryStore {
     }
 
     async fn remove(&self, key: &str, expected: &[u8]) -> Result<Swap, StoreError> {
-        let mut records = self.lock();
+        let mut records = self.records.lock();
         match records.live(key, Instant::now()) {
             Some(stored) if stored.bytes == expected => {
                 records.drop_record(key);

@@ -1,7 +1,6 @@
 //! Every span, event, field and counter of the crate. No other room emits; the crate's docs list the names.
 
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -10,6 +9,7 @@ use tracing::{Span, debug, error, info, info_span, warn};
 
 use crate::intent::fingerprint::Fingerprint;
 use crate::intent::payment_intent::PaymentId;
+use crate::lock::Lock;
 use crate::payment::verdict::{Degradation, Provenance, Verdict};
 use crate::provider::attempt_log::Attempt;
 
@@ -40,7 +40,7 @@ pub(crate) struct Telemetry {
     mode: &'static str,
     pub(crate) meter: Meter,
     since: Instant,
-    stats: Mutex<Stats>,
+    stats: Lock<Stats>,
 }
 
 impl Telemetry {
@@ -50,19 +50,14 @@ impl Telemetry {
             mode,
             meter: Meter::new(provider, account, mode),
             since: Instant::now(),
-            stats: Mutex::default(),
+            stats: Lock::default(),
         }
-    }
-
-    fn stats_now(&self) -> MutexGuard<'_, Stats> {
-        // No step panics half-way, so poisoned numbers are still numbers.
-        self.stats.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Counts one step of a counter, with a value for each of its labels.
     fn count<const N: usize>(&self, counter: Counter, values: [&'static str; N]) {
         if let Some(step) = counter.step {
-            step(&mut self.stats_now(), values.first().copied().unwrap_or_default());
+            step(&mut self.stats.lock(), values.first().copied().unwrap_or_default());
         }
         self.meter.add(counter, 1, &values);
     }
@@ -204,7 +199,7 @@ impl Telemetry {
         provenance: Provenance,
         degraded: Option<Degradation>,
     ) {
-        let mut stats = self.stats_now();
+        let mut stats = self.stats.lock();
         let provenances = match provenance {
             Provenance::Fresh => &mut stats.misses,
             Provenance::Replayed => &mut stats.hits,
@@ -246,7 +241,7 @@ impl Telemetry {
 
     /// Reads the counters; `valid_hits` are those counted beside the facts.
     pub(crate) fn stats(&self, valid_hits: u64) -> Stats {
-        let mut stats = self.stats_now().clone();
+        let mut stats = self.stats.lock().clone();
         stats.uptime = self.since.elapsed();
         stats.hits = stats.hits.saturating_add(valid_hits);
         stats.valid = stats.valid.saturating_add(valid_hits);

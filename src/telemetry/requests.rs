@@ -33,7 +33,7 @@ impl Telemetry {
 
     /// Idempotency layers let every request through, as the environment asks.
     pub(crate) fn checks_disabled(&self) {
-        self.stats_now().idempotency_checks_disabled = true;
+        self.stats.lock().idempotency_checks_disabled = true;
         warn!(
             name: "payproof.checks_disabled", provider = &*self.provider,
             "PAYPROOF_DISABLE_IDEMPOTENCY_CHECKS or DISABLE_IDEMPOTENCY_CHECKS is on: duplicate requests run again"

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::future::{Future, pending};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rand::rngs::StdRng;
@@ -12,6 +12,7 @@ use tokio::time::sleep;
 
 use super::pick;
 use crate::accessors::getters;
+use crate::lock::Lock;
 use crate::store::{Claim, Durability, Extras, Inspection, RestartLoss, Store, StoreError, Stored, Swap};
 
 /// What a [`FlakyStore`] does on one call.
@@ -84,7 +85,7 @@ pub enum StoreVerb {
 /// ```
 pub struct FlakyStore<S> {
     store: Arc<S>,
-    script: Arc<Mutex<Script>>,
+    script: Arc<Lock<Script>>,
 }
 
 #[derive(Default)]
@@ -133,12 +134,12 @@ impl<S: Store> FlakyStore<S> {
 impl<S> FlakyStore<S> {
     /// What the next calls of this verb do, in order.
     pub fn script(&self, verb: StoreVerb, faults: impl IntoIterator<Item = StoreFault>) {
-        lock(&self.script).of(verb).steps.extend(faults);
+        self.script.lock().of(verb).steps.extend(faults);
     }
 
     /// What the next calls do, in order, whatever verb they are.
     pub fn script_any(&self, faults: impl IntoIterator<Item = StoreFault>) {
-        lock(&self.script).of_any.extend(faults);
+        self.script.lock().of_any.extend(faults);
     }
 
     /// Faults by chance, each with its probability, drawn from a generator with this seed. None takes them away.
@@ -147,34 +148,34 @@ impl<S> FlakyStore<S> {
     pub fn by_chance(&self, seed: u64, faults: impl IntoIterator<Item = (StoreFault, f64)>) {
         let faults: Vec<_> = faults.into_iter().collect();
         let some = !faults.is_empty();
-        lock(&self.script).chances = some.then(|| Chances { rng: StdRng::seed_from_u64(seed), faults });
+        self.script.lock().chances = some.then(|| Chances { rng: StdRng::seed_from_u64(seed), faults });
     }
 
     /// What every call does that nothing else is said about; `None` is healthy.
     pub fn always(&self, fault: Option<StoreFault>) {
-        lock(&self.script).always = fault;
+        self.script.lock().always = fault;
     }
 
     /// Says this about durability, in place of what the other store says.
     pub fn pretend(&self, durability: Durability) {
-        lock(&self.script).durability = Some(durability);
+        self.script.lock().durability = Some(durability);
     }
 
     /// Says that a restart loses this, in place of what the other store says.
     pub fn pretend_restart_loses(&self, loss: RestartLoss) {
-        lock(&self.script).restart_loss = Some(loss);
+        self.script.lock().restart_loss = Some(loss);
     }
 
     /// Calls of this verb that started.
     #[must_use]
     pub fn calls(&self, verb: StoreVerb) -> u64 {
-        lock(&self.script).of(verb).calls
+        self.script.lock().of(verb).calls
     }
 
     /// Calls of this verb that reached the other store.
     #[must_use]
     pub fn executed(&self, verb: StoreVerb) -> u64 {
-        lock(&self.script).of(verb).executed
+        self.script.lock().of(verb).executed
     }
 
     getters! {
@@ -183,7 +184,7 @@ impl<S> FlakyStore<S> {
     }
 
     fn next(&self, verb: StoreVerb) -> StoreFault {
-        let mut script = lock(&self.script);
+        let mut script = self.script.lock();
         let own = script.of(verb);
         own.calls = own.calls.saturating_add(1);
         let scripted = own.steps.pop_front().or_else(|| script.of_any.pop_front());
@@ -200,7 +201,7 @@ impl<S> FlakyStore<S> {
         let script = Arc::clone(&self.script);
         let execute = async move {
             {
-                let mut script = lock(&script);
+                let mut script = script.lock();
                 let own = script.of(verb);
                 own.executed = own.executed.saturating_add(1);
             }
@@ -239,10 +240,6 @@ impl<S> FlakyStore<S> {
             }
         }
     }
-}
-
-fn lock(script: &Mutex<Script>) -> MutexGuard<'_, Script> {
-    script.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn lost(what: &str) -> StoreError {
@@ -284,12 +281,12 @@ impl<S: Store> Store for FlakyStore<S> {
     }
 
     fn durability(&self) -> Durability {
-        let pretended = lock(&self.script).durability;
+        let pretended = self.script.lock().durability;
         pretended.unwrap_or_else(|| self.store.durability())
     }
 
     async fn restart_loss(&self) -> Result<RestartLoss, StoreError> {
-        let (store, pretended) = (Arc::clone(&self.store), lock(&self.script).restart_loss);
+        let (store, pretended) = (Arc::clone(&self.store), self.script.lock().restart_loss);
         let said = async move {
             match pretended {
                 Some(loss) => Ok(loss),
@@ -300,7 +297,7 @@ impl<S: Store> Store for FlakyStore<S> {
     }
 
     async fn inspect(&self) -> Result<Inspection, StoreError> {
-        let (store, pretended) = (Arc::clone(&self.store), lock(&self.script).restart_loss);
+        let (store, pretended) = (Arc::clone(&self.store), self.script.lock().restart_loss);
         let seen = async move {
             let mut inspection = store.inspect().await?;
             inspection.restart_loss = pretended.unwrap_or(inspection.restart_loss);

@@ -2,13 +2,14 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::future::pending;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::sleep;
 
 use crate::accessors::{getters, partial_debug};
 use crate::intent::payment_intent::PaymentId;
+use crate::lock::Lock;
 use crate::payment::facts::{Mode, ProviderPayment};
 use crate::provider::{Call, Provider, ProviderError, ProviderIdentity};
 
@@ -75,7 +76,7 @@ impl From<ProviderError> for Step {
 #[derive(Clone)]
 pub struct ScriptedProvider {
     identity: ProviderIdentity,
-    script: Arc<Mutex<Script>>,
+    script: Arc<Lock<Script>>,
 }
 
 #[derive(Default)]
@@ -107,38 +108,34 @@ impl ScriptedProvider {
         Self { identity, script: Arc::default() }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Script> {
-        self.script.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Takes in a payment, in place of an earlier one of the same id.
     pub fn put(&self, facts: ProviderPayment) {
-        self.lock().payments.insert(facts.id.clone(), facts);
+        self.script.lock().payments.insert(facts.id.clone(), facts);
     }
 
     /// What the next look-ups of this payment do, in order; afterwards it is healthy again.
     pub fn script<S: Into<Step>>(&self, payment: impl Into<Box<str>>, steps: impl IntoIterator<Item = S>) {
-        self.lock().steps.entry(payment.into()).or_default().extend(steps.into_iter().map(Into::into));
+        self.script.lock().steps.entry(payment.into()).or_default().extend(steps.into_iter().map(Into::into));
     }
 
     /// What every look-up without a script does; `None` is healthy.
     pub fn always(&self, step: Option<Step>) {
-        self.lock().always = step;
+        self.script.lock().always = step;
     }
 
     getters! {
         /// Look-ups that started.
-        pub fn calls(&self) -> u64 => self.lock().calls;
+        pub fn calls(&self) -> u64 => self.script.lock().calls;
 
         /// Look-ups that came to an answer.
-        pub fn completed(&self) -> u64 => self.lock().completed;
+        pub fn completed(&self) -> u64 => self.script.lock().completed;
 
         /// Look-ups that were dropped before they came to an answer.
-        pub fn dropped(&self) -> u64 => self.lock().dropped;
+        pub fn dropped(&self) -> u64 => self.script.lock().dropped;
     }
 
     fn next_step(&self, payment: &PaymentId) -> Step {
-        let mut script = self.lock();
+        let mut script = self.script.lock();
         let Script { payments, steps, always, .. } = &mut *script;
         let step = steps.get_mut(payment.as_str()).and_then(VecDeque::pop_front).or_else(|| always.clone());
         step.unwrap_or_else(|| {
@@ -164,7 +161,7 @@ struct UnderWay<'p> {
 
 impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
-        let mut script = self.provider.lock();
+        let mut script = self.provider.script.lock();
         let count = if self.completed { &mut script.completed } else { &mut script.dropped };
         *count = count.saturating_add(1);
     }
@@ -178,7 +175,7 @@ impl Provider for ScriptedProvider {
     #[allow(clippy::panic, reason = "a test asked for it")]
     async fn look_up(&self, payment: &PaymentId, _call: &Call) -> Result<ProviderPayment, ProviderError> {
         {
-            let mut script = self.lock();
+            let mut script = self.script.lock();
             script.calls = script.calls.saturating_add(1);
         }
         let mut under_way = UnderWay { provider: self, completed: false };

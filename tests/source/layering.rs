@@ -28,7 +28,7 @@ pub(crate) const LAYERS: &[&[&str]] = &[
     &["intent"],
     &["moment"],
     &["error_info", "redaction"],
-    &["accessors"],
+    &["accessors", "lock"],
 ];
 
 /// Names that say nothing about what a file holds.

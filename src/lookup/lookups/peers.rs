@@ -1,25 +1,21 @@
 //! The validators of this process by account, so that news of an account reaches those that answer for it here, however many
 //! validators there are and whether they share a store.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 
+use crate::lock::Lock;
 use crate::provider::ProviderIdentity;
 
 use super::Lookups;
 
 /// The lookups whose account has a name. They are held by their validators and not by this.
-static PEERS: Mutex<Vec<Weak<Lookups>>> = Mutex::new(Vec::new());
-
-fn lock() -> MutexGuard<'static, Vec<Weak<Lookups>>> {
-    // No foreign code runs under this lock, so a poisoned one is whole all the same.
-    PEERS.lock().unwrap_or_else(PoisonError::into_inner)
-}
+static PEERS: Lock<Vec<Weak<Lookups>>> = Lock::new(Vec::new());
 
 impl Lookups {
     /// Lets these be found by their account's name, if it has one, and forgets those whose validators are gone.
     pub(crate) fn join_peers(self: &Arc<Self>) {
         if self.account.identity.account().is_some() {
-            let mut peers = lock();
+            let mut peers = PEERS.lock();
             peers.retain(|lookups| lookups.strong_count() > 0);
             peers.push(Arc::downgrade(self));
         }
@@ -29,7 +25,7 @@ impl Lookups {
 /// The lookups of this process that answer for an account, by validator.
 pub(super) fn of(identity: &ProviderIdentity) -> Vec<Arc<Lookups>> {
     // To drop one of them may end it, with the provider's own code: the lock has to be free again by then.
-    let all: Vec<_> = lock().iter().filter_map(Weak::upgrade).collect();
+    let all: Vec<_> = PEERS.lock().iter().filter_map(Weak::upgrade).collect();
     all.into_iter().filter(|lookups| lookups.account.identity.is_same_account(identity)).collect()
 }
 
@@ -57,7 +53,7 @@ mod tests {
         drop((clone, second));
         assert_eq!(found("acct_one"), 0, "an account without validators has no lookups");
         drop((other, validator("acct_none")));
-        let is_of_test = |lookups: &Arc<Lookups>| lookups.account.identity.name() == "acme";
-        assert_eq!(lock().iter().filter_map(Weak::upgrade).filter(is_of_test).count(), 0, "nothing is left of them");
+        let is_of_test = |lookups: Arc<Lookups>| lookups.account.identity.name() == "acme";
+        assert!(!PEERS.lock().iter().filter_map(Weak::upgrade).any(is_of_test), "nothing is left of them");
     }
 }

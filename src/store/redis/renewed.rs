@@ -5,7 +5,6 @@
 //! a server that is starting.
 
 use std::future::Future;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rand::RngExt as _;
@@ -14,6 +13,7 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
+use crate::lock::Lock;
 use crate::store::StoreError;
 
 /// How long no caller tries again after an attempt; up to half as much is added, so that a fleet spreads.
@@ -23,7 +23,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 type Ending<T> = Option<(Result<T, StoreError>, Instant)>;
 
 /// A value, and at most one attempt at a newer one.
-pub(super) struct Renewed<T>(Mutex<State<T>>);
+pub(super) struct Renewed<T>(Lock<State<T>>);
 
 struct State<T> {
     value: Option<T>,
@@ -35,7 +35,7 @@ struct State<T> {
 
 impl<T: Clone + Send + Sync + 'static> Renewed<T> {
     pub(super) fn new() -> Self {
-        Self(Mutex::new(State { value: None, failure: None, rest_until: None, attempt: None }))
+        Self(Lock::new(State { value: None, failure: None, rest_until: None, attempt: None }))
     }
 
     /// The value, if it is still usable; else that of an attempt, which is made unless one is under way.
@@ -46,7 +46,7 @@ impl<T: Clone + Send + Sync + 'static> Renewed<T> {
         F: Future<Output = Result<T, StoreError>> + Send + 'static,
     {
         let mut ending = {
-            let mut state = self.lock();
+            let mut state = self.0.lock();
             state.collect();
             state.value.take_if(|value| !usable(value));
             if let Some(value) = &state.value {
@@ -66,7 +66,7 @@ impl<T: Clone + Send + Sync + 'static> Renewed<T> {
 
     /// The latest value, however old.
     pub(super) fn latest(&self) -> Option<T> {
-        let mut state = self.lock();
+        let mut state = self.0.lock();
         state.collect();
         state.value.clone()
     }
@@ -76,16 +76,11 @@ impl<T: Clone + Send + Sync + 'static> Renewed<T> {
     where
         F: Future<Output = Result<T, StoreError>> + Send + 'static,
     {
-        let mut state = self.lock();
+        let mut state = self.0.lock();
         state.collect();
         if !state.rests() {
             state.begin(attempt);
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State<T>> {
-        // No foreign code runs under this lock that could leave it half done, so a poisoned one is whole all the same.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -134,8 +129,7 @@ impl<T: Clone + Send + Sync + 'static> State<T> {
 
 impl<T> Drop for Renewed<T> {
     fn drop(&mut self) {
-        let state = self.0.get_mut().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, task)) = &state.attempt {
+        if let Some((_, task)) = &self.0.lock().attempt {
             task.abort();
         }
     }

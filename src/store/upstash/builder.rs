@@ -1,7 +1,7 @@
 //! Checks what the store is made of.
 
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
@@ -11,6 +11,7 @@ use super::UpstashStore;
 use super::client::RestClient;
 use crate::accessors::{partial_debug, setters};
 use crate::http::transport;
+use crate::lock::Lock;
 use crate::settings::build_error::BuildError;
 use crate::store::disk::KeptLoss;
 
@@ -83,7 +84,7 @@ impl UpstashStoreBuilder {
             url: base,
             headers,
             token: self.token,
-            sync_token: Mutex::default(),
+            sync_token: Lock::default(),
             slots: Semaphore::new(self.max_in_flight),
             command_timeout: self.command_timeout,
             refuses_flags: AtomicBool::new(false),

@@ -9,7 +9,6 @@
 
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
@@ -26,6 +25,7 @@ use crate::accessors::partial_debug;
 use crate::http::object::Object;
 use crate::http::retry_after;
 use crate::http::transport::{self, HttpReply};
+use crate::lock::Lock;
 use crate::store::disk::KeptLoss;
 use crate::store::{StoreError, Swap};
 
@@ -45,7 +45,7 @@ pub(super) struct RestClient {
     pub(super) headers: HeaderMap,
     pub(super) token: String,
     /// The latest that came.
-    pub(super) sync_token: Mutex<Option<HeaderValue>>,
+    pub(super) sync_token: Lock<Option<HeaderValue>>,
     pub(super) slots: Semaphore,
     pub(super) command_timeout: Duration,
     /// Set once the server has refused the script that locks its key alone.
@@ -116,13 +116,13 @@ impl RestClient {
 
     async fn post(&self, body: String) -> Result<HttpReply<impl AsRef<[u8]> + Send + use<>>, StoreError> {
         let mut headers = self.headers.clone();
-        if let Some(token) = &*self.sync_token.lock().unwrap_or_else(PoisonError::into_inner) {
+        if let Some(token) = &*self.sync_token.lock() {
             headers.insert(SYNC_TOKEN, token.clone());
         }
         let sent = transport::post(&self.http, self.url.clone(), headers, body, MAX_BODY).await;
         let mut reply = sent.map_err(failure::of_transport)?;
         if let Some(token) = reply.headers.remove(SYNC_TOKEN).filter(|token| token.len() <= MAX_SYNC_TOKEN) {
-            *self.sync_token.lock().unwrap_or_else(PoisonError::into_inner) = Some(token);
+            *self.sync_token.lock() = Some(token);
         }
         Ok(reply)
     }

@@ -97,14 +97,14 @@ impl Sandbox {
     pub fn put(&self, payment: SandboxPayment) {
         let id = payment.id.clone();
         let kept = Arc::new(body::PreparedBody::of(payment));
-        self.state.book().file(&id).kept = Some(kept);
+        self.state.book.lock().file(&id).kept = Some(kept);
     }
 
     /// Removes a payment; requests about it are answered 404 from now on.
     ///
     /// A script that waits for this payment is kept, and so is its request count.
     pub fn remove(&self, id: &str) {
-        self.state.book().file(id).kept = None;
+        self.state.book.lock().file(id).kept = None;
     }
 
     /// Makes the next requests about one payment misbehave, in order.
@@ -114,7 +114,7 @@ impl Sandbox {
     pub fn script(&self, id: impl Into<String>, faults: impl IntoIterator<Item = Fault>) {
         // Collected first: the caller's iterator must not run under the lock.
         let faults: Vec<Fault> = faults.into_iter().collect();
-        self.state.book().file(&id.into()).script.extend(faults);
+        self.state.book.lock().file(&id.into()).script.extend(faults);
     }
 
     /// Makes the next requests misbehave in order, whichever payment they ask about.
@@ -122,18 +122,18 @@ impl Sandbox {
     /// Adds to what is already scripted so. A payment's own script goes first.
     pub fn script_any(&self, faults: impl IntoIterator<Item = Fault>) {
         let faults: Vec<Fault> = faults.into_iter().collect();
-        self.state.book().script.extend(faults);
+        self.state.book.lock().script.extend(faults);
     }
 
     /// Replaces the faults that happen by chance; scripts are left as they are.
     pub fn set_faults(&self, faults: Faults) {
-        self.state.book().faults = faults;
+        self.state.book.lock().faults = faults;
     }
 
     /// How many requests asked about this payment, known or not, with a key or without.
     #[must_use]
     pub fn requests_for(&self, id: &str) -> u64 {
-        self.state.book().file(id).requests
+        self.state.book.lock().file(id).requests
     }
 
     getters! {
@@ -141,14 +141,14 @@ impl Sandbox {
         pub fn url(&self) -> String => self.server.url();
 
         /// How many requests were read, whatever was answered.
-        pub fn requests(&self) -> u64 => self.state.book().requests;
+        pub fn requests(&self) -> u64 => self.state.book.lock().requests;
 
         /// How many connections were accepted since the start.
         pub fn connections(&self) -> u64 => self.state.connections.load(Ordering::Relaxed);
 
         /// The request that was read last; none before the first, or when it was not HTTP/1.x.
         pub fn last_request(&self) -> Option<RecordedRequest> => {
-            let head = self.state.book().last_head.clone();
+            let head = self.state.book.lock().last_head.clone();
             RecordedRequest::parse(&head)
         };
     }

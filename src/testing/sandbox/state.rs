@@ -1,11 +1,13 @@
 use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+
+use crate::lock::Lock;
 
 use super::body::PreparedBody;
 use super::fault::{Fault, Faults};
@@ -20,7 +22,7 @@ pub(super) struct SandboxState {
     latency: Range<Duration>,
     pub(super) connections: AtomicU64,
     /// Held for a few map operations at a time, never over an await.
-    book: Mutex<Book>,
+    pub(super) book: Lock<Book>,
 }
 
 #[derive(Debug, Default)]
@@ -51,25 +53,25 @@ pub(super) struct RequestPlan {
 
 impl SandboxState {
     pub(super) fn new(seed: u64, faults: Faults, latency: Range<Duration>) -> Self {
-        let book = Mutex::new(Book { faults, ..Book::default() });
+        let book = Lock::new(Book { faults, ..Book::default() });
         Self { seed, latency, connections: AtomicU64::new(0), book }
     }
 
     /// Counts and records a request that is about no payment; returns its number, from 1.
     pub(super) fn record(&self, head: &[u8]) -> u64 {
-        self.book().record(head)
+        self.book.lock().record(head)
     }
 
     /// Counts and records a request about a payment, of which nothing else is decided.
     pub(super) fn turn_away(&self, head: &[u8], id: &str) -> u64 {
-        let mut book = self.book();
+        let mut book = self.book.lock();
         book.file(id).count();
         book.record(head)
     }
 
     /// Counts and records a request about a payment; returns its number and what happens to it.
     pub(super) fn decide(&self, head: &[u8], id: &str) -> (u64, RequestPlan) {
-        let mut book = self.book();
+        let mut book = self.book.lock();
         let number = book.record(head);
         let file = book.file(id);
         file.count();
@@ -85,11 +87,6 @@ impl SandboxState {
         let delay =
             if self.latency.is_empty() { self.latency.start } else { chance.random_range(self.latency.clone()) };
         (number, RequestPlan { kept, fault, delay })
-    }
-
-    pub(super) fn book(&self) -> MutexGuard<'_, Book> {
-        // Nothing panics half-way through a change, so a poisoned book is still whole.
-        self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -125,7 +122,7 @@ mod tests {
     fn scripted_request_does_not_shift_the_chances_of_later_ones() {
         let plain = SandboxState::new(7, Faults::stormy(), Duration::ZERO..Duration::ZERO);
         let scripted = SandboxState::new(7, Faults::stormy(), Duration::ZERO..Duration::ZERO);
-        scripted.book().script.extend([Fault::Stall, Fault::Stall]);
+        scripted.book.lock().script.extend([Fault::Stall, Fault::Stall]);
         let ids = ["a"; 50];
         assert_eq!(faults_of(&plain, &ids).get(2..), faults_of(&scripted, &ids).get(2..));
     }

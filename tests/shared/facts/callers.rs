@@ -146,7 +146,8 @@ async fn who_asks_after_a_forgetting_elsewhere_does_not_join_a_flight_from_befor
 #[tokio::test(start_paused = true)]
 async fn who_waited_and_stood_still_gets_no_stale_valid() {
     let (provider, store) = (provider(), MemoryStore::new());
-    provider.script("pi_1", [Step::Wait(ms(300))]);
+    // Answered 5 ms after the waiter first looked: it looks again 10 ms later at the earliest.
+    provider.script("pi_1", [Step::Wait(ms(15))]);
     let (asks, waits) = (sharing(&provider, &store), sharing(&provider, &store));
     let leader = tokio::spawn(async move { asks.validate(intent("pi_1")).await });
     sleep(ms(10)).await;

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use crate::call::deadline::{Deadline, is_recent};
-use crate::call::error::{CallError, Cause};
+use crate::call::error::CallError;
 use crate::intent::fingerprint::Fingerprint;
 use crate::intent::payment_intent::{PaymentId, PaymentIntent};
 use crate::ledger::{
@@ -284,7 +284,7 @@ impl Claimable for FactsRecord {
 
     /// The provider's code panicked. Another process may ask at once.
     fn if_dropped(&self) -> Option<FactsEnd> {
-        Some(FactsEnd::failed(&CallError::new(Cause::Interrupted)))
+        Some(FactsEnd::Failed(None))
     }
 }
 

@@ -128,6 +128,23 @@ async fn a_dropped_redemption_holds_others_up_for_no_longer_than_its_lease() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_claim_that_was_not_confirmed_is_left_to_the_call_that_goes_on_with_it() {
+    let (provider, store) = (ScriptedProvider::new(), MemoryStore::new());
+    let (first, way, [one, _]) = process(&provider, &store).await;
+    let (second, others_way, _) = process(&provider, &store).await;
+    way.script([Fate::ReplyLost, Fate::ReplyLost]);
+    assert!(first.redeem(&one).order("A").await.is_err());
+    let (sent, others_sent) = (way.calls(), others_way.calls());
+    // So slow that late words of the first process would come before it settles.
+    others_way.script_verb(Verb::Claim, [Fate::Made, Fate::StallAfter(ms(900))]);
+    others_way.script_verb(Verb::Replace, [Fate::StallBefore(ms(900))]);
+    assert_eq!(second.redeem(&one).order("A").await.unwrap().occasion(), Occasion::First);
+    assert_eq!(others_way.calls() - others_sent, 3, "it settled the claim that it found");
+    sleep(secs(120)).await;
+    assert_eq!(way.calls(), sent, "the first process says nothing late");
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_was_undone_does_not_come_back_with_a_repeated_claim() {
     let (provider, store) = (ScriptedProvider::new(), MemoryStore::new());
     let (first, way, [one, _]) = process(&provider, &store).await;

@@ -8,7 +8,7 @@ use payproof::{BuildError, Provenance};
 use tokio::join;
 use tokio::time::{Instant, sleep};
 
-use super::{PROMPT, marked, over, sharing, slow};
+use super::{marked, over, sharing, slow};
 use crate::chaos_store::ChaosStore;
 use crate::support::{intent, is_valid, ms, paid, plain, provider, secs, settle};
 
@@ -98,5 +98,6 @@ async fn a_panic_of_the_provider_gives_its_place_to_those_who_wait_elsewhere() {
     });
     assert_eq!(one.unwrap_err().code(), "interrupted");
     assert!(is_valid(&two.unwrap()));
-    assert!(start.elapsed() < PROMPT, "{:?}", start.elapsed());
+    // The next look of one that waits: the lease would hold it up for 4 s more.
+    assert!(start.elapsed() < secs(3), "{:?}", start.elapsed());
 }

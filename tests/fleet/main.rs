@@ -33,7 +33,7 @@ mod validations;
 mod verdict;
 mod work;
 
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// What makes this binary a worker: its settings.
 const WORKER: &str = "PAYPROOF_FLEET_WORKER";
@@ -46,10 +46,11 @@ fn worker() {
     }
 }
 
-/// Each of these tests wants the machine for itself.
-async fn my_turn() -> MutexGuard<'static, ()> {
-    static TURN: Mutex<()> = Mutex::const_new(());
-    TURN.lock().await
+/// Two of these tests run at a time, since they mostly wait: for leases, servers and processes. More would keep the workers
+/// from the processor for as long as their leases are.
+async fn my_turn() -> SemaphorePermit<'static> {
+    static TURNS: Semaphore = Semaphore::const_new(2);
+    TURNS.acquire().await.expect("it is never closed")
 }
 
 /// What the choices of a run follow from.

@@ -1,11 +1,10 @@
 //! Why a guarded call brought no result.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::accessors::getters;
-use crate::call::error::CallError;
+use crate::call::error::{CallError, Cause};
 use crate::error_info::{
     Class, Condition, IN_PROGRESS, KEY_REUSED, KEY_REUSED_TEXT, MISCONFIGURED, RESTART_LOSES, error_info, in_progress,
 };
@@ -39,29 +38,39 @@ const RESULT_UNREADABLE: Condition = Condition::lasting(Class::Outcome, "result_
 /// | `misconfigured` | 500 | no | the settings contradict one another |
 /// | `restart_loses` | 500 | no | a restart of the store may lose more than is accepted |
 /// | the [common ones](crate::ErrorInfo#common-conditions) | | | |
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, thiserror::Error)]
+#[error(transparent)]
 pub struct GuardError(Arc<NoResult>);
 
 /// Why there is no result.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub(super) enum NoResult {
+    #[error("{KEY_REUSED_TEXT}")]
     KeyReused,
-    InProgress {
-        retry_after: Duration,
-    },
+    #[error("{}", in_progress("run of this operation"))]
+    InProgress { retry_after: Duration },
+    #[error("it is not known whether the operation was executed; {}", next.advice())]
     Indeterminate {
         next: Next,
+        #[source]
         cause: Option<CallError>,
     },
+    #[error("the provider refused the operation; correct it, and run it under a new key")]
     Refused {
+        #[source]
         error: ProviderError,
         attempts: Vec<Attempt>,
     },
+    #[error("the operation was executed, and its {}", .0.advice())]
     ResultMissing(Unkept),
+    #[error("{0}")]
     GuardSettings(Box<str>),
+    #[error("{}", .0.refusal())]
     RestartLoses(RestartLoss),
-    Store(LedgerError),
+    #[error("{}", .0.advice())]
+    Store(#[source] LedgerError),
     /// Nothing was executed, for a reason that a look-up could have had as well.
+    #[error(transparent)]
     Call(CallError),
 }
 
@@ -79,6 +88,24 @@ pub(super) enum Next {
     Resend,
     /// Find out, and say so.
     Resolve,
+}
+
+impl Unkept {
+    const fn advice(self) -> &'static str {
+        match self {
+            Self::TooLarge => "result could not be kept; look it up at the provider",
+            Self::OfAnotherType => "recorded result is of another type; run it with the type it had",
+        }
+    }
+}
+
+impl Next {
+    const fn advice(self) -> &'static str {
+        match self {
+            Self::Resend => "run it again, which the provider's key makes safe",
+            Self::Resolve => "look at the provider and resolve it, or reconcile",
+        }
+    }
 }
 
 error_info!(GuardError);
@@ -155,39 +182,27 @@ impl GuardError {
         ///
         /// [`restart_loss`](Self::restart_loss) tells whether it is about what the store keeps.
         pub fn is_configuration(&self) -> bool => self.is(Class::Configuration);
-    }
 
-    /// What a restart of the store may lose, where the operation was not sent because that is more than is accepted.
-    #[must_use]
-    pub fn restart_loss(&self) -> Option<RestartLoss> {
-        match &*self.0 {
+        /// What a restart of the store may lose, where the operation was not sent because that is more than is accepted.
+        pub fn restart_loss(&self) -> Option<RestartLoss> => match &*self.0 {
             NoResult::RestartLoses(loss) => Some(*loss),
             _ => None,
-        }
-    }
+        };
 
-    /// The store does not answer, or holds something unreadable, and this run has sent nothing.
-    #[must_use]
-    pub fn is_store(&self) -> bool {
-        self.is(Class::Store)
-    }
+        /// The store does not answer, or holds something unreadable, and this run has sent nothing.
+        pub fn is_store(&self) -> bool => self.is(Class::Store);
 
-    /// Every provider call of this run, and why there was no further one.
-    #[must_use]
-    pub fn attempts(&self) -> &[Attempt] {
-        match &*self.0 {
+        /// Every provider call of this run, and why there was no further one.
+        pub fn attempts(&self) -> &[Attempt] => match &*self.0 {
             NoResult::Refused { attempts, .. } => attempts,
             _ => self.call().map_or(&[], CallError::attempts),
-        }
-    }
+        };
 
-    /// What the provider last said, if it said anything.
-    #[must_use]
-    pub fn provider_error(&self) -> Option<&ProviderError> {
-        match &*self.0 {
+        /// What the provider last said, if it said anything.
+        pub fn provider_error(&self) -> Option<&ProviderError> => match &*self.0 {
             NoResult::Refused { error, .. } => Some(error),
             _ => self.call()?.provider(),
-        }
+        };
     }
 }
 
@@ -205,47 +220,9 @@ impl From<CallError> for GuardError {
 
 impl From<LedgerError> for GuardError {
     fn from(error: LedgerError) -> Self {
-        NoResult::Store(error).into()
-    }
-}
-
-impl fmt::Display for GuardError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &*self.0 {
-            NoResult::KeyReused => f.write_str(KEY_REUSED_TEXT),
-            NoResult::InProgress { .. } => f.write_str(&in_progress("run of this operation")),
-            NoResult::Indeterminate { next: Next::Resend, .. } => f.write_str(
-                "it is not known whether the operation was executed; run it again, which the provider's key makes safe",
-            ),
-            NoResult::Indeterminate { next: Next::Resolve, .. } => f.write_str(
-                "it is not known whether the operation was executed; look at the provider and resolve it, or reconcile",
-            ),
-            NoResult::Refused { .. } => {
-                f.write_str("the provider refused the operation; correct it, and run it under a new key")
-            }
-            NoResult::ResultMissing(Unkept::TooLarge) => {
-                f.write_str("the operation was executed, and its result could not be kept; look it up at the provider")
-            }
-            NoResult::ResultMissing(Unkept::OfAnotherType) => f.write_str(
-                "the operation was executed, and its recorded result is of another type; run it with the type it had",
-            ),
-            NoResult::GuardSettings(message) => f.write_str(message),
-            NoResult::RestartLoses(loss) => f.write_str(&loss.refusal()),
-            NoResult::Store(error) => f.write_str(error.advice()),
-            NoResult::Call(error) => fmt::Display::fmt(error, f),
-        }
-    }
-}
-
-impl std::error::Error for GuardError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match &*self.0 {
-            NoResult::Refused { error, .. } => Some(error),
-            NoResult::Indeterminate { cause: Some(cause), .. } => Some(cause),
-            // Its own text is shown, so it is the source that comes next.
-            NoResult::Call(error) => error.source(),
-            NoResult::Store(error) => error.as_source(),
-            _ => None,
+        match error {
+            LedgerError::NoRuntime => CallError::new(Cause::NoRuntime).into(),
+            error => NoResult::Store(error).into(),
         }
     }
 }

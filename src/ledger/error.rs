@@ -136,9 +136,4 @@ impl LedgerError {
             _ => "the shared store did not confirm; try again",
         }
     }
-
-    /// This error as the source of one that shows [`advice`](Self::advice), unless that says all.
-    pub(crate) fn as_source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        (*self != Self::NoRuntime).then_some(self as _)
-    }
 }

@@ -39,6 +39,8 @@ const MAX_MESSAGE: usize = 300;
 /// | `handler_panicked` | 500 | yes | the handler panicked |
 /// | `handler_timed_out` | 504 | yes | the handler was cut off |
 /// | the [common ones](crate::ErrorInfo#common-conditions) | | | |
+#[derive(thiserror::Error)]
+#[error(transparent)]
 pub struct WebhookError(Box<Rejection>);
 
 /// Why a delivery is rejected.
@@ -66,15 +68,15 @@ pub(super) enum Rejection {
     InProgress { retry_after: Duration },
     /// Nothing was done.
     #[error("{}", .0.advice())]
-    Store(LedgerError),
+    Store(#[source] LedgerError),
     /// The payment was not forgotten, so the handler did not run.
     #[error("the store did not confirm that the payment is forgotten; deliver it again")]
-    NotForgotten(LedgerError),
+    NotForgotten(#[source] LedgerError),
     /// The handler succeeded, and that could not be recorded.
     #[error("the event was handled, and the store did not confirm that; deliver it again")]
-    NotRecorded(Option<LedgerError>),
+    NotRecorded(#[source] Option<LedgerError>),
     #[error("the handler failed; deliver it again")]
-    Failed(HandlerError),
+    Failed(#[source] HandlerError),
     #[error("the handler panicked; deliver it again")]
     Panicked,
     #[error("the handler was cut off after {limit:?}; deliver it again")]
@@ -171,13 +173,10 @@ impl From<Rejection> for WebhookError {
 
 impl From<LedgerError> for WebhookError {
     fn from(error: LedgerError) -> Self {
-        Rejection::Store(error).into()
-    }
-}
-
-impl fmt::Display for WebhookError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.0, f)
+        match error {
+            LedgerError::NoRuntime => Rejection::NoRuntime.into(),
+            error => Rejection::Store(error).into(),
+        }
     }
 }
 
@@ -190,17 +189,5 @@ impl fmt::Debug for WebhookError {
             None => debug.field(&self.0),
         };
         debug.finish()
-    }
-}
-
-impl Error for WebhookError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match &*self.0 {
-            Rejection::Store(error) | Rejection::NotForgotten(error) | Rejection::NotRecorded(Some(error)) => {
-                error.as_source()
-            }
-            Rejection::Failed(error) => Some(&**error),
-            _ => None,
-        }
     }
 }

@@ -74,23 +74,14 @@ impl Breaker {
     }
 
     pub(crate) fn check(&self) -> Result<(), BuildError> {
-        let out = |setting, value: String, rule| Err(BuildError::OutOfRange { setting, value, rule });
-        if !(self.failure_share > 0.0 && self.failure_share <= 1.0) {
-            return out("breaker.failure_share", self.failure_share.to_string(), "above 0 and at most 1");
-        }
-        if self.minimum_attempts == 0 {
-            return out("breaker.minimum_attempts", "0".into(), "at least 1");
-        }
-        if self.probes == 0 {
-            return out("breaker.probes", "0".into(), "at least 1, or the breaker would never close");
-        }
-        if self.window < Duration::from_millis(10) {
-            return out("breaker.window", format!("{:?}", self.window), "at least 10 ms");
-        }
-        if self.open_for.is_zero() {
-            return out("breaker.open_for", "0ns".into(), "more than zero");
-        }
-        Ok(())
+        let Self { failure_share, minimum_attempts, window, open_for, probes } = *self;
+        let is_share = failure_share > 0.0 && failure_share <= 1.0;
+        let never_closes = "at least 1, or the breaker would never close";
+        BuildError::check("breaker.failure_share", failure_share, is_share, "above 0 and at most 1")?;
+        BuildError::check("breaker.minimum_attempts", minimum_attempts, minimum_attempts > 0, "at least 1")?;
+        BuildError::check("breaker.probes", probes, probes > 0, never_closes)?;
+        BuildError::check("breaker.window", window, window >= Duration::from_millis(10), "at least 10 ms")?;
+        BuildError::check("breaker.open_for", open_for, !open_for.is_zero(), "more than zero")
     }
 }
 

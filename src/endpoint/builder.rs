@@ -217,22 +217,16 @@ impl IdempotencyLayerBuilder {
 
     fn check(&self, shortest_lease: Duration) -> Result<(), BuildError> {
         let LayerSettings { handler_timeout, lease, retention, shortest_key, max_response_body, .. } = self.settings;
-        let out_of_range = |setting, value, rule| Err(BuildError::out_of_range(setting, value, rule));
+        let (runs, is_kept) = (handler_timeout >= Duration::from_millis(1), ttl_millis(retention).is_ok());
+        let has_room = max_response_body <= LARGEST_MAX_RESPONSE_BODY;
         BuildError::check_name("service", &self.settings.service)?;
-        if handler_timeout < Duration::from_millis(1) {
-            return out_of_range("handler_timeout", format!("{handler_timeout:?}"), "at least 1 ms");
-        }
-        if ttl_millis(retention).is_err() {
-            return out_of_range("retention", format!("{retention:?}"), "more than zero and at most 100 years");
-        }
-        if !(1..=255).contains(&shortest_key) {
-            return out_of_range("min_key_length", shortest_key.to_string(), "1 to 255");
-        }
-        if max_response_body > LARGEST_MAX_RESPONSE_BODY {
-            return out_of_range("max_response_body", max_response_body.to_string(), "at most 224 KiB");
-        }
+        BuildError::check("handler_timeout", handler_timeout, runs, "at least 1 ms")?;
+        BuildError::check("retention", retention, is_kept, "more than zero and at most 100 years")?;
+        BuildError::check("min_key_length", shortest_key, (1..=255).contains(&shortest_key), "1 to 255")?;
+        BuildError::check("max_response_body", max_response_body, has_room, "at most 224 KiB")?;
         if let Some(name) = self.settings.kept_headers.iter().find(|name| NOT_TO_BE_KEPT.contains(name)) {
-            return out_of_range("kept_headers", name.to_string(), "headers of the answer, and not of the connection");
+            let rule = "headers of the answer, and not of the connection";
+            return Err(BuildError::out_of_range("kept_headers", name.to_string(), rule));
         }
         BuildError::check_order("handler_timeout and four times store_timeout", shortest_lease, "lease", lease)?;
         BuildError::check_order("lease", lease, "retention", retention)

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::accessors::getters;
+
 use super::versioned::{Converted, Versioned};
 use super::{LedgerError, Nonce, Record, State};
 
@@ -22,9 +24,20 @@ pub(crate) struct Held {
 }
 
 impl Held {
-    /// How much of the lease is left; zero once another call may take over.
-    pub(crate) fn lease_left(&self) -> Duration {
-        self.record.lease().saturating_sub(self.age)
+    getters! {
+        /// How much of the lease is left; zero once another call may take over.
+        pub(crate) fn lease_left(&self) -> Duration => self.record.lease().saturating_sub(self.age);
+
+        /// How long ago what the record says was written; endlessly long when that is not known, so that it counts as too old.
+        pub(crate) fn age_of_contents(&self) -> Duration => if self.is_age_known { self.age } else { Duration::MAX };
+
+        /// How long ago it was written, as people are told: never younger than it is, and the longest it can be if not known.
+        pub(crate) fn told_age(&self) -> Duration => if self.is_age_known { self.age } else { self.record.ttl() };
+
+        /// The claim under which was sent what the record is about: the one that it marks, or itself.
+        pub(crate) fn sender(&self) -> Nonce => self.record.marks.unwrap_or(self.record.nonce);
+
+        pub(crate) fn ttl_left(&self) -> Duration => self.record.ttl().saturating_sub(self.age);
     }
 
     /// The claim, for who waits for it.
@@ -33,24 +46,9 @@ impl Held {
         UnderWay { nonce: self.record.nonce, lease_left, asked_at: self.asked_at }
     }
 
-    /// How long ago what the record says was written; endlessly long when that is not known, so that it counts as too old.
-    pub(crate) fn age_of_contents(&self) -> Duration {
-        if self.is_age_known { self.age } else { Duration::MAX }
-    }
-
-    /// How long ago it was written, as people are told: never younger than it is, and the longest it can be if not known.
-    pub(crate) fn told_age(&self) -> Duration {
-        if self.is_age_known { self.age } else { self.record.ttl() }
-    }
-
     /// Takes another call's claim for this call's own, to help it to its end: the next step compares it like any other.
     pub(super) fn assume(self) -> Ours {
         Ours { record: self.record, bytes: self.bytes }
-    }
-
-    /// The claim under which was sent what the record is about: the one that it marks, or itself.
-    pub(crate) fn sender(&self) -> Nonce {
-        self.record.marks.unwrap_or(self.record.nonce)
     }
 
     /// Whether it says of that very claim what its own process did not. The other try of the claim is another one: whatever
@@ -81,10 +79,6 @@ impl Held {
             Converted::NotEnough => Err(LedgerError::NotEnough { version: *version }),
             Converted::Damaged => Err(LedgerError::Unreadable(not_so)),
         }
-    }
-
-    pub(crate) fn ttl_left(&self) -> Duration {
-        self.record.ttl().saturating_sub(self.age)
     }
 }
 

@@ -16,6 +16,8 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep};
 
+use crate::accessors::getters;
+
 use super::claimable::{Claimable, LateWords};
 use super::last_word::{LastWord, Unconfirmed, nonce_of};
 use super::lease_end::{AskedAt, LeaseEnd};
@@ -103,43 +105,29 @@ impl<C: Claimable> Lease<C> {
         drop(self);
     }
 
-    pub(crate) fn what(&self) -> &C {
-        &self.what
-    }
+    getters! {
+        pub(crate) fn what(&self) -> &C => &self.what;
 
-    pub(crate) fn carried(&self) -> &C::Carried {
-        &self.carried
-    }
+        pub(crate) fn carried(&self) -> &C::Carried => &self.carried;
 
-    /// The claim's, which an assumed lease shares.
-    pub(crate) fn nonce(&self) -> Nonce {
-        nonce_of(&self.claim)
-    }
+        /// The claim's, which an assumed lease shares.
+        pub(crate) fn nonce(&self) -> Nonce => nonce_of(&self.claim);
 
-    /// From before the claim was asked for, so that the lease is never thought longer than it is.
-    pub(crate) fn asked_at(&self) -> Instant {
-        self.asked.at
-    }
+        /// From before the claim was asked for, so that the lease is never thought longer than it is.
+        pub(crate) fn asked_at(&self) -> Instant => self.asked.at;
 
-    /// How long it has been held: endlessly long where this process stood still for longer than its clock says.
-    #[cfg(any(feature = "tower", feature = "webhook"))]
-    pub(crate) fn held_for(&self) -> Duration {
-        self.asked.elapsed()
-    }
+        /// How long it has been held: endlessly long where this process stood still for longer than its clock says.
+        #[cfg(any(feature = "tower", feature = "webhook"))]
+        pub(crate) fn held_for(&self) -> Duration => self.asked.elapsed();
 
-    /// When it is over, for the work that it protects.
-    pub(crate) fn end(&self) -> LeaseEnd {
-        self.end.clone()
-    }
+        /// When it is over, for the work that it protects.
+        pub(crate) fn end(&self) -> LeaseEnd => self.end.clone();
 
-    /// Whether the store confirmed the claim.
-    pub(crate) fn has_claim(&self) -> bool {
-        self.claim.is_ok()
-    }
+        /// Whether the store confirmed the claim.
+        pub(crate) fn has_claim(&self) -> bool => self.claim.is_ok();
 
-    /// Whether another call had it, and its lease ended without a word.
-    pub(crate) fn took_over(&self) -> bool {
-        self.origin == Origin::Lapsed
+        /// Whether another call had it, and its lease ended without a word.
+        pub(crate) fn took_over(&self) -> bool => self.origin == Origin::Lapsed;
     }
 
     /// Goes through the work, and renews the lease meanwhile if the kind says so.

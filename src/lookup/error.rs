@@ -108,6 +108,19 @@ impl ValidateError {
         /// The shared store holds something unreadable, or could not confirm a change. Never because it is down alone:
         /// a validation then goes on without it.
         pub fn is_store(&self) -> bool => self.is(Class::Store);
+
+        /// Every attempt that was made, and why there was no further one. Empty when nothing was asked, and when the
+        /// caller's own deadline passed while the flight goes on without it.
+        pub fn attempts(&self) -> &[Attempt] => match &*self.0 {
+            Kind::Call(error) => error.attempts(),
+            _ => &[],
+        };
+
+        /// The claim that was refused, if that is why.
+        pub fn invalid_intent(&self) -> Option<&InvalidIntent> => match &*self.0 {
+            Kind::InvalidIntent(invalid) => Some(invalid),
+            _ => None,
+        };
     }
 
     /// Whether older facts may stand in: nothing says that the provider would now contradict them.
@@ -116,25 +129,6 @@ impl ValidateError {
             Kind::InProgress { .. } => true,
             Kind::Call(error) => error.provider_was_silent(),
             Kind::InvalidIntent(_) | Kind::KeyReused | Kind::Store(_) => false,
-        }
-    }
-
-    /// Every attempt that was made, and why there was no further one. Empty when nothing was asked, and when the caller's
-    /// own deadline passed while the flight goes on without it.
-    #[must_use]
-    pub fn attempts(&self) -> &[Attempt] {
-        match &*self.0 {
-            Kind::Call(error) => error.attempts(),
-            _ => &[],
-        }
-    }
-
-    /// The claim that was refused, if that is why.
-    #[must_use]
-    pub fn invalid_intent(&self) -> Option<&InvalidIntent> {
-        match &*self.0 {
-            Kind::InvalidIntent(invalid) => Some(invalid),
-            _ => None,
         }
     }
 }

@@ -43,16 +43,13 @@ impl Validation {
 
         /// What was missing on the way to this answer, if anything was.
         pub fn degraded(&self) -> Option<Degradation> => self.degraded;
-    }
 
-    /// Every provider call of the flight behind this answer; empty on a replay.
-    #[must_use]
-    pub fn attempts(&self) -> &[Attempt] {
-        match self.flight.as_ref().and_then(|flight| flight.outcome()) {
+        /// Every provider call of the flight behind this answer; empty on a replay.
+        pub fn attempts(&self) -> &[Attempt] => match self.flight.as_ref().and_then(|flight| flight.outcome()) {
             Some(Ok(Ok(looked_up))) => &looked_up.attempts,
             Some(Ok(Err(error))) => error.attempts(),
             Some(Err(_)) | None => &[],
-        }
+        };
     }
 }
 

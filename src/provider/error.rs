@@ -208,16 +208,13 @@ impl ProviderError {
         pub fn provider_request_id(&self) -> Option<&str> => self.0.request_id.as_deref();
 
         pub(crate) fn is_timeout(&self) -> bool => self.0.timed_out;
-    }
 
-    /// How far the call got.
-    #[must_use]
-    pub fn reach(&self) -> Reach {
-        match self.0.kind {
+        /// How far the call got.
+        pub fn reach(&self) -> Reach => match self.0.kind {
             Kind::NotSent => Reach::NotSent,
             Kind::Refused | Kind::Unreadable => Reach::Answered,
             Kind::OutcomeUnknown | Kind::Message => Reach::MaybeSent,
-        }
+        };
     }
 }
 

@@ -27,7 +27,8 @@ fn service(sandbox: &Sandbox, redis: &RedisServer) -> Validator {
 
 fn service_with(sandbox: &Sandbox, redis: &RedisServer) -> ValidatorBuilder {
     let stripe = Stripe::builder(secret_key()).base_url(sandbox.url()).own_account(ACCOUNT).build().unwrap();
-    Validator::builder(stripe).store(RedisStore::new(redis.url()).unwrap())
+    // On a busy machine an answer may take longer than the default allows. What then is written late, a test would miss.
+    Validator::builder(stripe).store(RedisStore::new(redis.url()).unwrap()).store_timeout(Duration::from_secs(20))
 }
 
 fn at(redis: &RedisServer, arguments: &[&str]) -> Program {

@@ -115,12 +115,15 @@
 //! | `payproof_validation_errors_total` | counter | `code` | validations without one |
 //! | `payproof_validation_duration_seconds` | histogram, seconds | `provenance`; `none` without a verdict | time of a validation that memory did not answer at once |
 //! | `payproof_degraded_total` | counter | `answer`: `validation`, `operation`; `reason`: `provider_down`, `store_down`, `not_recorded` | answers that something was missing for |
-//! | `payproof_attempts_total` | counter | `outcome`: `facts`, `done`, `transient`, `permanent` | provider calls |
+//! | `payproof_attempts_total` | counter | `outcome`: `facts`, `done`, `transient`, `permanent`, `abandoned` | provider calls |
 //! | `payproof_retries_total` | counter | | provider calls after the first of a flight or operation |
 //! | `payproof_attempt_timeouts_total` | counter | | provider calls that were cut off, at their own limit or the deadline |
 //! | `payproof_attempt_duration_seconds` | histogram, seconds | `outcome`, as above | time of a provider call |
 //! | `payproof_breaker_state` | gauge | | 0 closed, 1 half-open, 2 open; none without a breaker |
-//! | `payproof_retry_budget_level` | gauge | | retries that the budget allows now; none without a budget |
+//! | `payproof_retry_credit` | gauge | | extra requests, retries or hedges, that the retry budget pays for now; none without a budget |
+//! | `payproof_retry_line` | gauge | | calls that wait in line for a retry |
+//! | `payproof_hedges_total` | counter | | provider calls beside one that was silent |
+//! | `payproof_overtaken_total` | counter | | provider calls that one beside them made needless |
 //! | `payproof_store_call_duration_seconds` | histogram, seconds | `verb`: `get`, `claim`, `replace`, `remove`; `outcome`: `ok`, `timeout`, `not_sent`, `outcome_unknown`, `refused` | time of a call to the store, of a store in this process too |
 //! | `payproof_store_failures_total` | counter | | what could not be done for want of the store |
 //! | `payproof_leases_lost_total` | counter | | answers that came too late to be recorded |

@@ -76,7 +76,7 @@ fn repeating<A: Future<Output = ()> + Send>(
 
 pub(crate) fn run(scale: Scale, criterion: &mut Criterion) {
     let (runtime, intents) = (checkout::runtime(), intents());
-    let bare = terse().no_breaker().no_retry_budget().unlimited_concurrency();
+    let bare = terse().no_retry_budget();
     let [engine, bare, ordinary] =
         [terse(), bare, Validator::builder(Prompt::new())].map(|builder| builder.build().expect("settings fit"));
     figure::allocs("engine", allocations(&runtime, &intents, &engine));

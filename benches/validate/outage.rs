@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use criterion::Criterion;
 use payproof::provider::{Call, Provider, ProviderError, ProviderIdentity};
-use payproof::{PaymentId, ProviderPayment, Validator, ValidatorBuilder};
+use payproof::{Breaker, PaymentId, ProviderPayment, Validator, ValidatorBuilder};
 use tokio::runtime::Builder;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
@@ -39,10 +39,10 @@ impl Provider for Down {
 }
 
 pub(crate) fn run(_scale: Scale, _criterion: &mut Criterion) {
-    figure::ratio("amplification_down", amplification(ValidatorBuilder::no_breaker));
-    figure::ratio("amplification_down_with_breaker", amplification(|builder| builder));
+    figure::ratio("amplification_down", amplification(|builder| builder));
+    figure::ratio("amplification_down_with_breaker", amplification(|builder| builder.breaker(Breaker::new())));
     // What it would be without either: one attempt and three retries.
-    figure::ratio("amplification_down_unprotected", amplification(|builder| builder.no_breaker().no_retry_budget()));
+    figure::ratio("amplification_down_unprotected", amplification(ValidatorBuilder::no_retry_budget));
 }
 
 /// Provider calls per validation.

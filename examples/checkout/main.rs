@@ -125,7 +125,7 @@ fn validator_at(url: &str, seed: u64) -> Result<Validator, BuildError> {
 
 /// Allows as many retries as a storm without end needs; `report::CHANGED` says why to the reader of the output.
 fn storm_budget() -> RetryBudget {
-    RetryBudget::new().per_success(1.0)
+    RetryBudget::new().per_answer(1.0)
 }
 
 /// Hides itself where standard error is no terminal.

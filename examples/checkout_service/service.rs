@@ -15,7 +15,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use payproof::endpoint::{IdempotencyLayer, OnUnknown};
 use payproof::store::{FileStore, RedisStore, RestartLoss};
 use payproof::webhook::StripeWebhooks;
-use payproof::{BuildError, Stripe, Validator};
+use payproof::{Breaker, BuildError, Stripe, Validator};
 
 use crate::caller::{self, Caller};
 use crate::journal::Journal;
@@ -57,7 +57,9 @@ impl Service {
 /// In production: your own account, the provider's own address, `payproof::store::from_env()?` for the store, and no prefix.
 fn validator(provider_url: &str, folder: &Path) -> Result<(Validator, &'static str), BuildError> {
     let stripe = Stripe::builder("sk_live_sandbox").base_url(provider_url).own_account("acct_sandbox").build()?;
-    let builder = Validator::builder(stripe).attempt_timeout(ATTEMPT_TIMEOUT).total_deadline(TOTAL_DEADLINE);
+    // The page shows a breaker at work; by default look-ups have none.
+    let builder = Validator::builder(stripe).breaker(Breaker::new());
+    let builder = builder.attempt_timeout(ATTEMPT_TIMEOUT).total_deadline(TOTAL_DEADLINE);
     if let Some(url) = env::var("REDIS_URL").ok().filter(|url| !url.is_empty()) {
         // The payments of this run are gone after it, and those of the next have the same ids.
         let started = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_nanos();

@@ -73,7 +73,7 @@ impl Snapshot {
             provider: Provider {
                 health: health(stats.breaker, recent),
                 breaker: stats.breaker.map(breaker),
-                budget: stats.budget_level,
+                budget: stats.credit,
                 ready: service.validator.health().await,
                 in_flight: stats.in_flight,
                 retries: stats.retries,

@@ -69,7 +69,10 @@ pub(crate) enum Stopped {
     /// No rule knows the failure.
     Unknown,
     RetriesUsed,
-    BudgetEmpty,
+    /// The retry budget was spent. After so long the line would have come to this call, where it moved.
+    LineTooLong {
+        wait: Option<Duration>,
+    },
     WaitTooLong,
     NoTimeLeft,
     /// The attempt may have had its effect, and nothing protects a further one.
@@ -181,7 +184,7 @@ impl fmt::Display for CallError {
                      the failure passes by itself"
                 }
                 Stopped::RetriesUsed => "the provider gave no usable answer on any attempt; ask again later",
-                Stopped::BudgetEmpty => {
+                Stopped::LineTooLong { .. } => {
                     "the provider gave no usable answer and the retry budget is spent; ask again later"
                 }
                 Stopped::NoTimeLeft => {

@@ -5,7 +5,7 @@
 //! | open | passes |
 //! | closed | waits until its time is over |
 //! | closed, its time over | the first to come passes, as a probe |
-//! | probed | waits for the probe's answer, which opens the gate or closes it again |
+//! | probed | waits for a probe's answer, which opens the gate or closes it again; a second later another one passes |
 
 use std::sync::MutexGuard;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,7 +24,7 @@ pub(crate) const LONGEST_CLOSURE: Duration = Duration::from_secs(60);
 
 #[derive(Debug)]
 pub(crate) struct Gate {
-    /// A probe that takes longer stands still with its runtime.
+    /// Beside a probe that takes longer another one passes: the provider may hang.
     longest_probe: Duration,
     /// Most calls find an open gate, and then take no lock.
     is_open: AtomicBool,
@@ -50,6 +50,8 @@ enum Phase {
     Probed {
         since: Instant,
         number: u64,
+        /// The first probe since the gate was closed: the answer of any since then opens it.
+        first: u64,
     },
 }
 
@@ -115,7 +117,8 @@ impl Gate {
         }
         state.probes = state.probes.wrapping_add(1);
         let number = state.probes;
-        state.phase = Phase::Probed { since: now, number };
+        let first = if let Phase::Probed { first, .. } = state.phase { first } else { number };
+        state.phase = Phase::Probed { since: now, number, first };
         Passing::Probe(Probe { gate: self, number })
     }
 
@@ -130,11 +133,19 @@ impl Gate {
         }
     }
 
-    /// Ends a probe, unless the gate was closed again meanwhile or another one took its place.
-    fn probed(&self, number: u64, phase: Phase) {
+    /// Opens the gate for the answer of a probe, unless it was closed again meanwhile.
+    fn answered(&self, probe: u64) {
         let state = self.state.lock();
-        if matches!(state.phase, Phase::Probed { number: current, .. } if current == number) {
-            self.enter(state, phase);
+        if matches!(state.phase, Phase::Probed { first, .. } if probe >= first) {
+            self.enter(state, Phase::Open);
+        }
+    }
+
+    /// Makes room for another probe, unless one took this one's place already.
+    fn dropped(&self, probe: u64, now: Instant) {
+        let state = self.state.lock();
+        if matches!(state.phase, Phase::Probed { number, .. } if number == probe) {
+            self.enter(state, Phase::Closed { until: now, asked_until: now });
         }
     }
 }
@@ -149,14 +160,13 @@ pub(crate) struct Probe<'g> {
 impl Probe<'_> {
     /// It was answered. An answer that speaks of the limit has closed the gate before this.
     pub(crate) fn answered(self) {
-        self.gate.probed(self.number, Phase::Open);
+        self.gate.answered(self.number);
     }
 }
 
 impl Drop for Probe<'_> {
     fn drop(&mut self) {
-        let now = Instant::now();
-        self.gate.probed(self.number, Phase::Closed { until: now, asked_until: now });
+        self.gate.dropped(self.number, Instant::now());
     }
 }
 
@@ -207,8 +217,13 @@ mod tests {
         let later = then + secs(2) + LONGEST;
         let Passing::Probe(next) = gate.pass(later) else { panic!() };
         still.answered();
-        assert!(!gate.is_open(), "a late answer decides nothing");
+        assert!(gate.is_open(), "slow answers are answers too");
         next.answered();
-        assert!(gate.is_open());
+        gate.close(later, secs(1));
+        let Passing::Probe(before) = gate.pass(later + secs(1)) else { panic!() };
+        gate.close(later + secs(1), secs(1));
+        let Passing::Probe(_since) = gate.pass(later + secs(2)) else { panic!() };
+        before.answered();
+        assert!(!gate.is_open(), "it was asked before the limit was told again");
     }
 }

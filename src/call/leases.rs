@@ -44,6 +44,11 @@ impl<T> Leases<T> {
         Some(first.remove())
     }
 
+    /// Takes the one whose time is over first.
+    pub(crate) fn take_first(&mut self) -> Option<T> {
+        Some(self.held.pop_first()?.1)
+    }
+
     /// When the next one is over.
     pub(crate) fn next_end(&self) -> Option<Instant> {
         self.held.first_key_value().map(|(ticket, _)| ticket.until)

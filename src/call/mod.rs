@@ -9,4 +9,5 @@ pub(crate) mod error;
 pub(crate) mod gate;
 pub(crate) mod leases;
 pub(crate) mod retry;
+pub(crate) mod rolling;
 pub(crate) mod shares;

@@ -61,7 +61,7 @@ impl Run {
             return Ok(super::respond(&refusal));
         }
         let until = after(Instant::now(), self.settings().handler_timeout);
-        let answered = match contained::run(|| self.handle(inner, request), until).await {
+        let answered = match contained::catch_until(|| self.handle(inner, request), until).await {
             Ok(Ok(answered)) => answered,
             Ok(Err(error)) => {
                 self.unknown().await;

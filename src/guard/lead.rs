@@ -28,7 +28,7 @@ pub(super) async fn lead<T: Keepable>(
     let deadline = Deadline::after(lease.asked_at(), account.limits.total_deadline);
     let mut knowledge = Knowledge::of(&standing);
     let sending = Sending::new(job, &standing, lease.end(), &mut knowledge);
-    let sent = account.retrier.pursue(sending, Instant::now(), deadline, &account.telemetry);
+    let sent = account.retrier.run(sending, Instant::now(), deadline, &account.telemetry);
     let answer = lease.during(sent).await;
     match answer {
         Ok((value, attempts)) => {
@@ -123,7 +123,7 @@ pub(super) async fn reconcile<T: Keepable>(
     let account = &place.account;
     let deadline = Deadline::after(lease.asked_at(), account.limits.total_deadline);
     let asking = Asking::new(job, &standing, lease.end());
-    let asked = account.retrier.pursue(asking, Instant::now(), deadline, &account.telemetry);
+    let asked = account.retrier.run(asking, Instant::now(), deadline, &account.telemetry);
     let resolved = |word| account.telemetry.resolved(&place.digest, Some(place.operation.name()), word, "reconcile");
     let cause = match lease.during(asked).await {
         Ok((Reconciled::Done(value), attempts)) => {

@@ -2,12 +2,11 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::call::attempt;
-use crate::call::retry::{Finished, Traffic, Work};
+use crate::call::retry::{Finished, NeverHedged, Traffic, Work};
 use crate::ledger::LeaseEnd;
 use crate::moment::Moment;
 use crate::provider::ProviderError;
@@ -36,13 +35,13 @@ impl<T: Send + 'static> Work for Asking<'_, T> {
 
     type Answer = Reconciled<T>;
     type Output = (Reconciled<T>, Vec<Attempt>);
+    type Hedge = NeverHedged;
 
     fn attempt(
         &mut self,
         number: u32,
         _start: Instant,
         until: Instant,
-        limit: Duration,
     ) -> impl Future<Output = Result<Reconciled<T>, ProviderError>> + Send {
         let inquiry = Inquiry {
             provider_key: Arc::clone(&self.key),
@@ -57,7 +56,7 @@ impl<T: Send + 'static> Work for Asking<'_, T> {
                 None => Box::pin(std::future::ready(Ok(Reconciled::StillUnknown))),
             }
         };
-        attempt::call(make, until, limit)
+        attempt::call(make)
     }
 
     fn failed(&mut self, _error: &ProviderError, _now: Instant) -> bool {

@@ -3,12 +3,11 @@
 use std::future::{Future, ready};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::call::attempt;
-use crate::call::retry::{Finished, Traffic, Work};
+use crate::call::retry::{Finished, NeverHedged, Traffic, Work};
 use crate::ledger::LeaseEnd;
 use crate::provider::ProviderError;
 use crate::provider::attempt_log::{Attempt, AttemptOutcome, Reach};
@@ -86,13 +85,13 @@ impl<T: Send + 'static> Work for Sending<'_, T> {
 
     type Answer = T;
     type Output = (T, Vec<Attempt>);
+    type Hedge = NeverHedged;
 
     fn attempt(
         &mut self,
         number: u32,
         _start: Instant,
         until: Instant,
-        limit: Duration,
     ) -> impl Future<Output = Result<T, ProviderError>> + Send {
         // A flag of its own for each attempt, so that a late hand of an earlier one does not set it.
         self.knowledge.taken = Arc::default();
@@ -100,7 +99,7 @@ impl<T: Send + 'static> Work for Sending<'_, T> {
         let make = &self.job.call;
         // Asked as late as can be: this process may have stood still.
         let may_send = !self.end.is_over();
-        attempt::call(move || if may_send { make(call) } else { Box::pin(ready(Err(too_late()))) }, until, limit)
+        attempt::call(move || if may_send { make(call) } else { Box::pin(ready(Err(too_late()))) })
     }
 
     fn failed(&mut self, error: &ProviderError, _now: Instant) -> bool {

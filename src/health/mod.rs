@@ -153,7 +153,7 @@ fn of_provider(validator: &Validator) -> Vec<HealthReason> {
     };
     let closed = |traffic| validator.0.account.retrier.gate_closed_for(traffic, Instant::now());
     let rate = closed(Traffic::LookUps).max(closed(Traffic::Guarded)).map(|wait| HealthReason::RateLimited { wait });
-    let budget = stats.budget_level.filter(|level| *level < 1.0).map(|_| HealthReason::BudgetEmpty);
+    let budget = stats.credit.filter(|level| *level < 1.0).map(|_| HealthReason::BudgetEmpty);
     let checks = stats.idempotency_checks_disabled.then_some(HealthReason::ChecksDisabled);
     let (held, limit) = (stats.keys_held, validator.0.keys.limit());
     // Where none are allowed, that was chosen.

@@ -70,6 +70,10 @@ named! {
         RetryAfter = "retry_after",
         /// The provider is limiting this account, so every call of this validator waits.
         Gate = "gate",
+        /// The retry budget was spent, so the call stood in line until others' answers had earned a retry.
+        Line = "line",
+        /// It was silent for so long, and an attempt that began later was answered: it was asked once more beside it.
+        Hedge = "hedge",
     } as_str(self: Self)
 }
 
@@ -86,6 +90,8 @@ named! {
         Transient(Rule) = "transient",
         /// Trying again would change nothing, by this rule; or whether it would is not known, by [`Rule::Unknown`].
         Permanent(Rule) = "permanent",
+        /// It was silent still when another attempt beside it ended the call.
+        Abandoned = "abandoned",
     } as_str(self: &Self)
 }
 
@@ -94,7 +100,7 @@ impl AttemptOutcome {
     #[must_use]
     pub const fn rule(&self) -> Option<&Rule> {
         match self {
-            Self::Facts | Self::Done => None,
+            Self::Facts | Self::Done | Self::Abandoned => None,
             Self::Transient(rule) | Self::Permanent(rule) => Some(rule),
         }
     }

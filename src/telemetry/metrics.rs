@@ -66,6 +66,8 @@ counters! {
     DEGRADED "payproof_degraded_total" ["answer", "reason"] () "Answers that something was missing for.";
     ATTEMPTS "payproof_attempts_total" ["outcome"] (sum attempts) "Calls to the provider.";
     RETRIES "payproof_retries_total" [] (sum retries) "Calls to the provider after a first one.";
+    HEDGES "payproof_hedges_total" [] (sum hedges) "Calls to the provider beside one that was silent.";
+    OVERTAKEN "payproof_overtaken_total" [] (sum overtaken) "Calls to the provider that one beside them made needless.";
     ATTEMPT_TIMEOUTS "payproof_attempt_timeouts_total" [] () "Calls to the provider that were cut off.";
     STORE_FAILURES "payproof_store_failures_total" [] (sum store_failures) "Work that the store failed.";
     LEASES_LOST "payproof_leases_lost_total" [] (sum leases_lost) "Answers that came too late to be recorded.";
@@ -96,7 +98,8 @@ metrics! { HISTOGRAMS: Histogram {
 #[rustfmt::skip]
 metrics! { GAUGES: Gauge {
     BREAKER "payproof_breaker_state" "The breaker: 0 closed, 1 half-open, 2 open.";
-    BUDGET "payproof_retry_budget_level" "Retries that the budget allows now.";
+    BUDGET "payproof_retry_credit" "Extra requests that the retry budget pays for now.";
+    IN_LINE "payproof_retry_line" "Calls that wait in line for a retry.";
     IN_FLIGHT "payproof_in_flight" "Flights under way.";
     FACTS "payproof_facts_in_memory" "Payments whose facts are in memory.";
     KEYS "payproof_keys_held" "Idempotency keys held in memory.";
@@ -196,10 +199,15 @@ impl Meter {
                 },
             );
         }
-        if let Some(level) = stats.budget_level {
+        if let Some(level) = stats.credit {
             self.set_to(BUDGET, level);
         }
-        let counts = [(IN_FLIGHT, stats.in_flight), (FACTS, stats.facts_in_memory), (KEYS, stats.keys_held)];
+        let counts = [
+            (IN_LINE, stats.in_line),
+            (IN_FLIGHT, stats.in_flight),
+            (FACTS, stats.facts_in_memory),
+            (KEYS, stats.keys_held),
+        ];
         for (metric, count) in counts {
             self.set(metric, u64::try_from(count).unwrap_or(u64::MAX));
         }

@@ -11,7 +11,7 @@ use crate::intent::fingerprint::Fingerprint;
 use crate::intent::payment_intent::PaymentId;
 use crate::lock::Lock;
 use crate::payment::verdict::{Degradation, Provenance, Verdict};
-use crate::provider::attempt_log::Attempt;
+use crate::provider::attempt_log::{Attempt, AttemptOutcome, WaitReason};
 
 #[cfg(feature = "webhook")]
 mod deliveries;
@@ -27,8 +27,8 @@ pub(crate) use deliveries::record_event;
 #[cfg(feature = "metrics")]
 pub use metrics::LATENCY_BUCKETS;
 use metrics::{
-    ATTEMPT_SECONDS, ATTEMPT_TIMEOUTS, ATTEMPTS, Counter, DEGRADED, LEASES_LOST, LEASES_TAKEN_OVER, Meter, OPERATIONS,
-    RETRIES, STORE_FAILURES, VALIDATION_ERRORS, VALIDATION_SECONDS, VALIDATIONS,
+    ATTEMPT_SECONDS, ATTEMPT_TIMEOUTS, ATTEMPTS, Counter, DEGRADED, HEDGES, LEASES_LOST, LEASES_TAKEN_OVER, Meter,
+    OPERATIONS, OVERTAKEN, RETRIES, STORE_FAILURES, VALIDATION_ERRORS, VALIDATION_SECONDS, VALIDATIONS,
 };
 pub(crate) use metrics::{Stopwatch, store_call};
 pub use stats::{BreakerState, Stats};
@@ -87,6 +87,12 @@ impl Telemetry {
         self.meter.took(ATTEMPT_SECONDS, attempt.duration(), ("outcome", outcome));
         if attempt.number() > 1 {
             self.count(RETRIES, []);
+        }
+        if matches!(attempt.wait(), Some((_, WaitReason::Hedge))) {
+            self.count(HEDGES, []);
+        }
+        if *attempt.outcome() == AttemptOutcome::Abandoned {
+            self.count(OVERTAKEN, []);
         }
         let number = attempt.number();
         let reach = attempt.reach().as_str();

@@ -23,6 +23,10 @@ pub struct Stats {
     pub attempts: u64,
     /// Provider calls after the first of a flight.
     pub retries: u64,
+    /// Provider calls that were made beside one that was silent; counted among the retries.
+    pub hedges: u64,
+    /// Provider calls that were silent still when one beside them ended the flight.
+    pub overtaken: u64,
     /// Verdicts that were `Valid`.
     pub valid: u64,
     /// Verdicts that were `Pending`.
@@ -55,8 +59,10 @@ pub struct Stats {
     pub keys_held: usize,
     /// Flights under way.
     pub in_flight: usize,
-    /// Retries the budget would allow now; `None` without a budget.
-    pub budget_level: Option<f64>,
+    /// Extra requests, retries or hedges, that the retry budget would pay for now; `None` without a budget.
+    pub credit: Option<f64>,
+    /// Calls that wait in line for a retry.
+    pub in_line: usize,
     /// What the breaker of look-ups is doing; `None` without a breaker.
     pub breaker: Option<BreakerState>,
     /// What the breaker of guarded calls is doing; `None` without a breaker.

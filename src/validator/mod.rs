@@ -114,11 +114,13 @@ impl Validator {
     /// What happened since the validator was built.
     #[must_use]
     pub fn stats(&self) -> Stats {
+        let level = self.0.account.retrier.credit_level();
         Stats {
             facts_in_memory: self.0.cache.len(),
             keys_held: self.0.keys.len(),
             in_flight: self.0.account.permits.held(),
-            budget_level: self.0.account.retrier.budget_level(),
+            credit: level.credit,
+            in_line: level.in_line,
             breaker: self.0.account.retrier.breaker_state(Traffic::LookUps),
             guarded_breaker: self.0.account.retrier.breaker_state(Traffic::Guarded),
             ..self.0.account.telemetry.stats(self.0.cache.valid_hits())

@@ -18,7 +18,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::accessors::named;
-use crate::call::contained::{self, Broken};
+use crate::call::contained::{self, Aborted};
 use crate::call::deadline::{Deadline, after};
 use crate::ledger::{
     Acquired, Claimable, Contents, Decision, Held, Key, LateWords, Lease, LedgerError, RecordKind, State,
@@ -116,11 +116,11 @@ async fn handle(
         return Err(LedgerError::TimedOut { limit }.into());
     }
     let limit = endpoint.handler_timeout;
-    match contained::run(|| handler(event), after(Instant::now(), limit)).await {
+    match contained::catch_until(|| handler(event), after(Instant::now(), limit)).await {
         Ok(Ok(())) => Ok(()),
         Ok(Err(error)) => Err(Rejection::Failed(error).into()),
-        Err(Broken::Panicked) => Err(Rejection::Panicked.into()),
-        Err(Broken::TimedOut) => Err(Rejection::TimedOut { limit }.into()),
+        Err(Aborted::Panicked) => Err(Rejection::Panicked.into()),
+        Err(Aborted::TimedOut) => Err(Rejection::TimedOut { limit }.into()),
     }
 }
 

@@ -84,7 +84,7 @@ fn validator(settings: &Settings) -> Validator {
         .fresh_for(settings.fresh_for)
         .facts_in_memory_for(Duration::ZERO)
         .transient_patterns(NO_PATTERNS)
-        .no_breaker()
+        .no_guard_breaker()
         .no_retry_budget();
     match &settings.write_records_of {
         Some(release) => validator.write_records_of(release.as_str()).build().unwrap(),

@@ -68,13 +68,13 @@ async fn twenty_five_unknown_refunds_and_an_hours_wait_stop_no_checkout() {
     for number in 0..10 {
         assert!(is_valid(&validator.validate(intent(&format!("pi_{number}"))).await.unwrap()));
     }
-    assert_eq!((begin.elapsed(), validator.stats().breaker), (Duration::ZERO, Some(BreakerState::Closed)));
+    assert_eq!((begin.elapsed(), validator.stats().breaker), (Duration::ZERO, None));
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_open_breaker_keeps_a_write_from_being_sent_and_gives_it_back() {
     let breaker = Breaker::new().minimum_attempts(1).open_for(secs(5));
-    let guard = plain().breaker(breaker).store(MemoryStore::new()).build().unwrap().guard();
+    let guard = plain().guard_breaker(breaker).store(MemoryStore::new()).build().unwrap().guard();
     let desk = Desk::with([Act::Fail(busy())]);
     let other = Operation::new("t", "other", "k", Effect::write()).unwrap();
     guard.run(&other, desk.keyless()).await.unwrap_err();

@@ -156,7 +156,7 @@ impl Desk {
 
 fn plain() -> ValidatorBuilder {
     Validator::builder(ScriptedProvider::new())
-        .no_breaker()
+        .no_guard_breaker()
         .no_retry_budget()
         .transient_patterns(NO_PATTERNS)
         // Most of these tests write without a provider key, to memory.

@@ -64,7 +64,7 @@ fn slow(time: Duration, facts: fn() -> ProviderPayment) -> (impl Provider + Clon
 }
 
 fn over(provider: &(impl Provider + Clone), store: &MemoryStore) -> ValidatorBuilder {
-    let builder = Validator::builder(provider.clone()).no_breaker().no_retry_budget().transient_patterns(NO_PATTERNS);
+    let builder = Validator::builder(provider.clone()).no_retry_budget().transient_patterns(NO_PATTERNS);
     builder.store(store.clone()).facts_in_memory_for(ms(0))
 }
 

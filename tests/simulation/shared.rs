@@ -240,8 +240,7 @@ fn begin(seed: u64, rng: &mut StdRng, plan: Plan) -> Arc<World> {
         let memory = *[secs(0), secs(0), secs(5)].choose(rng).unwrap();
         let way_there = way.clone();
         let start = move || {
-            let mut builder =
-                Validator::builder(provider.clone()).no_breaker().no_retry_budget().transient_patterns(NO_PATTERNS);
+            let mut builder = Validator::builder(provider.clone()).no_retry_budget().transient_patterns(NO_PATTERNS);
             builder =
                 builder.store(way_there.clone()).total_deadline(total).fresh_for(fresh_for).facts_in_memory_for(memory);
             if renewed {

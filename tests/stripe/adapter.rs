@@ -251,7 +251,7 @@ async fn the_request_carries_what_the_builder_was_told() {
 #[tokio::test]
 async fn look_ups_share_one_connection_also_after_errors() {
     let sandbox = sandbox().await;
-    let validator = quick(&sandbox).no_breaker().build().unwrap();
+    let validator = quick(&sandbox).build().unwrap();
     for round in 0..20 {
         if round % 4 == 0 {
             sandbox.script("pi_1", [Fault::Unavailable, Fault::BadGateway]);

@@ -72,7 +72,7 @@ pub(crate) fn failing(error: ProviderError) -> ScriptedProvider {
 
 /// A validator without breaker and budget, so that only the retries decide.
 pub(crate) fn plain(provider: &ScriptedProvider) -> ValidatorBuilder {
-    Validator::builder(provider.clone()).no_breaker().no_retry_budget()
+    Validator::builder(provider.clone()).no_guard_breaker().no_retry_budget()
 }
 
 /// One process whose operator accepts that a restart loses all that the store holds.

@@ -27,7 +27,7 @@ use payproof::provider::ProviderError;
 use payproof::store::{MemoryStore, RestartLoss};
 use payproof::testing::{FlakyStore, ScriptedProvider, Step, StoreFault, StoreVerb, webhook};
 use payproof::webhook::StripeWebhooks;
-use payproof::{Retry, Validator};
+use payproof::{Breaker, Retry, Validator};
 use tokio::join;
 use tokio::time::sleep;
 use tower::ServiceExt as _;
@@ -57,7 +57,8 @@ fn two_processes(provider: &ScriptedProvider) -> (Validator, FlakyStore<MemorySt
 /// A day in which everything happens once.
 async fn everything() {
     let provider = provider();
-    let validator = Validator::builder(provider.clone()).retry(Retry::none()).attempt_timeout(secs(3)).build().unwrap();
+    let builder = Validator::builder(provider.clone()).retry(Retry::none()).breaker(Breaker::new());
+    let validator = builder.attempt_timeout(secs(3)).build().unwrap();
     for _ in 0..2 {
         validator.validate(intent("pi_1")).await.unwrap();
     }

@@ -232,7 +232,7 @@ async fn logs_at_the_finest_level_show_no_secret() {
 
     let provider = ScriptedProvider::new();
     provider.put(owned("pi_1").with_request_id("req_1").with_metadata("token", planted().bearer));
-    let validator = Validator::builder(provider.clone()).no_breaker().build().unwrap();
+    let validator = Validator::builder(provider.clone()).build().unwrap();
     for _ in 0..2 {
         validator.validate(claim("pi_1")).await.unwrap();
     }

@@ -44,16 +44,22 @@ fn defaults_are_the_documented_ones() {
         "[100ms, 500ms, 5s]",
         "jitter: Full",
         "retry_after_cap: 60s",
-        "at_start: 20.0",
-        "per_success: 0.1",
-        "at_most: 100.0",
+        "at_start: 10.0",
+        "per_answer: 0.49",
+        "saved: 10.0",
+        "saved_share: 0.05",
+        "per_caller: 2.0",
+        "trickle_per_second: 0.1",
+        "patience: 10s",
+        "hedges: On",
+        "breaker: None",
         "failure_share: 0.5",
         "minimum_attempts: 20",
         "window: 10s",
         "open_for: 5s",
         "probes: 3",
-        "max_concurrent: Some(64)",
-        "max_in_flight: 10000",
+        "max_concurrent: None",
+        "max_in_flight: 25000",
         "retention: 86400s",
         "fresh_for: 900s",
         "when_provider_is_down: Refuse",
@@ -102,12 +108,12 @@ async fn a_default_validator_starts_with_nothing_done() {
     let validator = builder().build().unwrap();
     let stats = validator.stats();
     assert_eq!(validator.worst_case(), secs(150));
-    assert_eq!(stats.budget_level, Some(20.0));
-    assert_eq!(stats.breaker, Some(BreakerState::Closed));
+    assert_eq!((stats.credit, stats.in_line, stats.hedges, stats.overtaken), (Some(10.0), 0, 0, 0));
+    assert_eq!((stats.breaker, stats.guarded_breaker), (None, Some(BreakerState::Closed)));
     assert_eq!((stats.hits, stats.misses, stats.attempts, stats.facts_in_memory, stats.in_flight), (0, 0, 0, 0, 0));
     assert!(stats.errors.is_empty());
-    let bare = builder().no_breaker().no_retry_budget().unlimited_concurrency().build().unwrap().stats();
-    assert_eq!((bare.budget_level, bare.breaker), (None, None));
+    let bare = builder().no_guard_breaker().no_retry_budget().build().unwrap().stats();
+    assert_eq!((bare.credit, bare.guarded_breaker), (None, None));
 }
 
 #[test]
@@ -166,21 +172,23 @@ fn a_total_deadline_shorter_than_an_attempt_is_allowed() {
 fn a_budget_has_finite_amounts_and_starts_within_its_bound() {
     let budget = RetryBudget::new;
     assert_refused(
-        builder().retry_budget(budget().at_start(101.0)),
-        &["budget.at_start", "101", "100", "budget.at_most"],
+        builder().retry_budget(budget().at_start(11.0)),
+        &["retry_budget.at_start", "11", "10", "retry_budget.saved"],
     );
-    assert_refused(builder().retry_budget(budget().at_most(19.5)), &["budget.at_start", "20", "19.5"]);
+    assert_refused(builder().retry_budget(budget().saved(9.5)), &["budget.at_start", "10", "9.5"]);
     for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -0.1] {
         let shown = bad.to_string();
         assert_refused(builder().retry_budget(budget().at_start(bad)), &["budget.at_start", &shown, "finite"]);
-        assert_refused(builder().retry_budget(budget().per_success(bad)), &["budget.per_success", &shown]);
-        assert_refused(builder().retry_budget(budget().at_most(bad)), &["budget.at_most", &shown]);
+        assert_refused(builder().retry_budget(budget().per_answer(bad)), &["budget.per_answer", &shown]);
+        assert_refused(builder().retry_budget(budget().saved(bad)), &["budget.saved", &shown]);
+        assert_refused(builder().retry_budget(budget().saved_share(bad)), &["budget.saved_share", &shown]);
+        assert_refused(builder().retry_budget(budget().per_caller(bad)), &["budget.per_caller", &shown, "1 or more"]);
         assert_refused(
             builder().retry_budget(budget().trickle_per_second(bad)),
             &["budget.trickle_per_second", &shown],
         );
     }
-    let nothing = budget().at_start(0.0).per_success(0.0).at_most(0.0).trickle_per_second(0.0);
+    let nothing = budget().at_start(0.0).per_answer(0.0).saved(0.0).saved_share(0.0).trickle_per_second(0.0);
     assert!(builder().retry_budget(nothing).build().is_ok());
 }
 

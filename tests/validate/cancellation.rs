@@ -82,7 +82,7 @@ async fn all_is_back(provider: &ScriptedProvider, validator: &Validator, shown: 
     assert_eq!(stats.in_flight, 0, "{shown}");
     let ended = provider.completed().saturating_add(provider.dropped());
     assert_eq!(provider.calls(), ended, "a provider call runs on: {shown}");
-    let budget = stats.budget_level.unwrap();
+    let budget = stats.credit.unwrap();
     assert!((0.0..=21.0).contains(&budget), "{budget}: {shown}");
     assert_eq!(stats.breaker, Some(BreakerState::Closed), "{shown}");
     // The one place, the room for three flights, and each payment are usable.

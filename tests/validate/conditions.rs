@@ -152,7 +152,10 @@ async fn time_that_is_over_and_a_breaker_that_is_open_are_told_alike() {
     let all = [said(GUARD, &guarded), said(VALIDATE, &service.validate().await), said(REDEEM, &service.redeem().await)];
     assert_one("deadline_exceeded", &all);
 
-    let builder = |builder: ValidatorBuilder| builder.breaker(payproof::Breaker::new().minimum_attempts(1));
+    let builder = |builder: ValidatorBuilder| {
+        let breaker = payproof::Breaker::new().minimum_attempts(1);
+        builder.breaker(breaker.clone()).guard_breaker(breaker)
+    };
     let service = self::service(builder).await;
     let busy = ProviderError::refused("busy").with_status(503);
     let _ = service.all_fail(&busy).await;

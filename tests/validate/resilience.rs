@@ -3,7 +3,9 @@
 
 mod breaker;
 mod budget;
+mod hedges;
 mod limits;
+mod line;
 mod outage;
 
 use payproof::testing::ScriptedProvider;

@@ -229,6 +229,11 @@ impl Waits<'_> {
         }
     }
 
+    /// Retries that are left; a schedule of the user's own may end earlier.
+    pub(crate) fn left(&self) -> u32 {
+        self.retry.retries.saturating_sub(self.made)
+    }
+
     /// The least and the most that the next wait can be.
     pub(crate) fn bounds(mut self) -> Option<(Duration, Duration)> {
         let nominal = self.nominal()?;

@@ -8,7 +8,7 @@ use crate::provider::attempt_log::Rule;
 use crate::provider::{Answer, ProviderError, RateLimit};
 
 use super::decision::{Transient, decide};
-use super::{Demand, Retrier, most_spread};
+use super::{Retrier, ServerHint, most_spread};
 
 /// Which rule decides about an answer, and how long the call would wait.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,7 +69,7 @@ impl Retrier {
         let error = self.provider.read_refusal(answer);
         let decision = decide(&error, &self.patterns);
         let transient = decision.transient != Transient::No;
-        let Demand { wait: asked, closure, beyond_cap } = self.demand(&error);
+        let ServerHint { wait: asked, closure, beyond_cap } = self.hint(&error);
         let closes_gate = closure.map(|(_, whom)| whom);
         let scheduled = self.retry.waits().bounds();
         let wait = match (asked.or(closure.map(|(wait, _)| wait)), scheduled) {

@@ -1,7 +1,6 @@
 //! A look-up of one payment, as something the loop tries.
 
 use std::future::Future;
-use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -16,7 +15,7 @@ use crate::telemetry::Telemetry;
 
 use super::Retrier;
 use super::lane::Traffic;
-use super::work::{Finished, Work};
+use super::work::{Finished, Hedge, Running, Work};
 
 /// What the provider answered, when, and after which attempts.
 #[derive(Debug)]
@@ -26,27 +25,37 @@ pub(crate) struct LookUpAnswer {
     pub(crate) attempts: Vec<Attempt>,
 }
 
-struct LookUp<'r, F> {
+/// Whom to ask about which payment.
+#[derive(Clone, Copy)]
+struct Question<'r> {
     provider: &'r dyn AnyProvider,
     payment: &'r PaymentId,
+}
+
+struct LookUp<'r, F> {
+    question: Question<'r>,
     started: F,
 }
 
-impl<F: Fn(Option<Instant>) + Send> Work for LookUp<'_, F> {
+impl<'r, F: Fn(Option<Instant>) + Send> Work for LookUp<'r, F> {
     const TRAFFIC: Traffic = Traffic::LookUps;
 
     type Answer = ProviderPayment;
     type Output = LookUpAnswer;
+    type Hedge = Question<'r>;
 
     fn attempt(
         &mut self,
         number: u32,
         start: Instant,
         until: Instant,
-        limit: Duration,
     ) -> impl Future<Output = Result<ProviderPayment, ProviderError>> + Send {
         (self.started)(Some(start));
-        attempt::look_up(self.provider, self.payment, number, until, limit)
+        attempt::look_up(self.question.provider, self.question.payment, number, until)
+    }
+
+    fn hedge(&self) -> Option<Question<'r>> {
+        Some(self.question)
     }
 
     fn failed(&mut self, _error: &ProviderError, _now: Instant) -> bool {
@@ -64,11 +73,17 @@ impl<F: Fn(Option<Instant>) + Send> Work for LookUp<'_, F> {
     }
 }
 
+impl Hedge<ProviderPayment> for Question<'_> {
+    fn attempt(&self, number: u32, until: Instant) -> Running<'_, ProviderPayment> {
+        Box::pin(attempt::look_up(self.provider, self.payment, number, until))
+    }
+}
+
 impl Retrier {
     /// Asks for a payment's facts. `started` hears of each attempt, and of its failure.
     ///
     /// Hands the loop's own future on, since a further one around it would make each leader's task larger.
-    pub(crate) fn run<'r>(
+    pub(crate) fn look_up<'r>(
         &'r self,
         payment: &'r PaymentId,
         begin: Instant,
@@ -76,6 +91,7 @@ impl Retrier {
         telemetry: &'r Telemetry,
         started: impl Fn(Option<Instant>) + Send + 'r,
     ) -> impl Future<Output = Result<LookUpAnswer, CallError>> + Send + 'r {
-        self.pursue(LookUp { provider: &*self.provider, payment, started }, begin, deadline, telemetry)
+        let question = Question { provider: &*self.provider, payment };
+        self.run(LookUp { question, started }, begin, deadline, telemetry)
     }
 }

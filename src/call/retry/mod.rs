@@ -1,12 +1,14 @@
 //! The retry loop: the only place that sleeps.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::accessors::partial_debug;
 use crate::call::breaker::ProviderHealth;
@@ -21,26 +23,29 @@ use crate::telemetry::stats::BreakerState;
 
 mod backoff;
 mod budget;
-mod course;
+mod credit;
 mod decision;
 mod explain;
+mod hedge;
+mod history;
 mod lane;
 mod look_up;
 mod transient;
 mod work;
 
 pub use backoff::{Jitter, Retry, Schedule};
-pub(crate) use budget::Budget;
 pub use budget::RetryBudget;
+pub(crate) use credit::{Credit, CreditLevel, Hedges};
 pub use explain::Explanation;
 pub(crate) use lane::{Lane, Traffic};
 pub(crate) use look_up::LookUpAnswer;
 pub(crate) use transient::TransientPatterns;
-pub(crate) use work::{Finished, Work};
+pub(crate) use work::{Finished, NeverHedged, Work};
 
-use course::Course;
 use decision::{RetryDecision, Transient, decide, health};
-use lane::Passage;
+use hedge::{LEAST_LEFT, OpenAttempt, Reply};
+use history::{AttemptHistory, Begun};
+use lane::Clearance;
 
 /// Past a Retry-After or a closed gate, callers come back spread over this share of the wait, so that they do not all
 /// come at once. Only ever added: less than asked for would be refused again.
@@ -55,6 +60,9 @@ const PROBED_SOON: Duration = Duration::from_secs(1);
 /// Silence for this share of a whole attempt tells something about the provider; less may be our own impatience.
 const TELLING_SHARE: f64 = 0.5;
 
+/// Those whom the line served set out within this time, so that they do not all come at once.
+const LINE_SPREAD: Duration = Duration::from_millis(50);
+
 /// Everything that stands between a flight and the provider.
 pub(crate) struct Retrier {
     pub(crate) provider: Box<dyn AnyProvider>,
@@ -64,7 +72,7 @@ pub(crate) struct Retrier {
     pub(crate) patterns: TransientPatterns,
     pub(crate) look_ups: Lane,
     pub(crate) guarded: Lane,
-    pub(crate) budget: Option<Budget>,
+    pub(crate) credit: Credit,
     pub(crate) concurrency: Option<Concurrency>,
     pub(crate) rng: Mutex<StdRng>,
 }
@@ -77,7 +85,7 @@ pub(crate) fn rng(seed: Option<u64>) -> Mutex<StdRng> {
 }
 
 /// What an error asks for, by whichever rule it is decided.
-struct Demand {
+struct ServerHint {
     /// Retry-After, unless it is zero.
     wait: Option<Duration>,
     /// How long every call has to wait that the limit concerns, and which those are, if they have to.
@@ -99,7 +107,7 @@ impl Retrier {
         clippy::manual_async_fn,
         reason = "an `async fn` holds each argument twice, and the leader's task, made for each miss, should be small"
     )]
-    pub(crate) fn pursue<'r, W: Work + 'r>(
+    pub(crate) fn run<'r, W: Work + 'r>(
         &'r self,
         mut work: W,
         begin: Instant,
@@ -107,62 +115,104 @@ impl Retrier {
         telemetry: &'r Telemetry,
     ) -> impl Future<Output = Result<W::Output, CallError>> + Send + 'r {
         async move {
-            let mut course = Course::new(begin, deadline, self.retry.waits());
+            self.credit.arrived(begin);
+            let mut history = AttemptHistory::new(begin, deadline, self.retry.waits());
             let mut now = begin;
             loop {
-                let passage = match self.pass(W::TRAFFIC, deadline, now).await {
-                    Ok(passage) => passage,
-                    Err(refusal) => return Err(course.refused(refusal)),
+                let clearance = match self.clear(W::TRAFFIC, deadline, (begin, history.behind_gate), now).await {
+                    Ok(clearance) => clearance,
+                    Err(refusal) => return Err(history.refused(refusal)),
                 };
-                let (start, number) = (passage.at, course.next_number());
-                let until = deadline.attempt_until(start, self.attempt_timeout);
-                let limit = until.saturating_duration_since(start);
-                let answer = work.attempt(number, start, until, limit).await;
+                let Reply { answer, begun, clearance } =
+                    self.attempt(&mut work, clearance, deadline, &mut history, telemetry).await;
                 now = Instant::now();
                 let error = match answer {
                     Ok(answer) => {
-                        passage.leave(Some(ProviderHealth::Up), now);
-                        if let Some(budget) = &self.budget {
-                            budget.success(now);
-                        }
-                        return Ok(course.answered::<W>(answer, start, now, telemetry));
+                        clearance.leave(Some(ProviderHealth::Up), now);
+                        self.credit.answered(begun.start, now);
+                        return Ok(history.answered::<W>(answer, begun, now, telemetry));
                     }
                     Err(error) => error,
                 };
                 let may_go_on = work.failed(&error, now);
                 let decision = decide(&error, &self.patterns);
-                let out_of_time = error.is_timeout() && limit < self.attempt_timeout;
+                let out_of_time = error.is_timeout() && begun.limit < self.attempt_timeout;
                 let plan = if out_of_time {
                     Err(Stopped::NoTimeLeft)
                 } else {
-                    self.plan(W::TRAFFIC, &mut course, &error, &decision, may_go_on, now)
+                    self.plan(W::TRAFFIC, &mut history, &error, &decision, may_go_on, now)
                 };
                 // The place is free only now, so that no other call slips in before the gate is closed.
-                passage.leave(self.health(&error, &decision, limit, deadline), now);
-                course.failed(&error, decision, plan.ok(), start, now, telemetry);
+                let health = self.health(&error, &decision, begun.limit, deadline);
+                clearance.leave(health, now);
+                if decision.transient == Transient::No && health == Some(ProviderHealth::Up) {
+                    self.credit.answered(begun.start, now);
+                }
+                history.failed(&error, decision, plan.ok(), begun, now, telemetry);
                 match plan {
-                    Ok((wait, _reason)) => {
-                        course.last = Some(error);
-                        // Boxed, as all rare waits are: the leader's task is made for each miss, and should be small.
-                        Box::pin(sleep(wait)).await;
-                        now = Instant::now();
-                    }
+                    // Boxed, as all rare waits are: the leader's task is made for each miss, and should be small.
+                    Ok((wait, reason)) => match Box::pin(self.wait(wait, reason, now, &mut history)).await {
+                        Ok(()) => {
+                            history.last = Some(error);
+                            now = Instant::now();
+                        }
+                        Err(stopped) => return Err(history.stopped(stopped, error)),
+                    },
                     Err(_) if out_of_time => {
-                        course.last = Some(error);
-                        return Err(course.refused(Refusal::Deadline));
+                        history.last = Some(error);
+                        return Err(history.refused(Refusal::Deadline));
                     }
-                    Err(stopped) => return Err(course.stopped(stopped, error)),
+                    Err(stopped) => return Err(history.stopped(stopped, error)),
                 }
             }
         }
     }
 
+    /// One attempt, which is asked once more beside itself if it is silent and was overtaken.
+    async fn attempt<'r, W: Work>(
+        &'r self,
+        work: &mut W,
+        clearance: Clearance<'r>,
+        deadline: Deadline,
+        history: &mut AttemptHistory<'_>,
+        telemetry: &Telemetry,
+    ) -> Reply<'r, W::Answer> {
+        let start = clearance.at;
+        let until = deadline.attempt_until(start, self.attempt_timeout);
+        let limit = until.saturating_duration_since(start);
+        let begun = Begun { number: history.next_number(), start, limit, hedged_after: None };
+        let hedge = work.hedge().filter(|_| self.credit.hedges() && history.waits.left() >= LEAST_LEFT);
+        let silent_at = hedge.as_ref().map_or(until, |_| self.credit.silent_at(start).min(until));
+        let mut running = pin!(work.attempt(begun.number, start, until));
+        let mut alarm = pin!(sleep_until(silent_at));
+        let reply = poll_fn(|cx| match running.as_mut().poll(cx) {
+            Poll::Ready(answer) => Poll::Ready(Some(answer)),
+            Poll::Pending => alarm.as_mut().poll(cx).map(|()| None),
+        });
+        let answer = match (reply.await, &hedge) {
+            (Some(answer), _) => answer,
+            (None, Some(hedge)) if silent_at < until => {
+                let first = OpenAttempt { begun, until, clearance, running: Box::pin(running) };
+                return Box::pin(self.go_on(first, hedge, alarm, (W::TRAFFIC, deadline), history, telemetry)).await;
+            }
+            (None, _) => Err(ProviderError::timed_out(limit)),
+        };
+        Reply { answer, begun, clearance }
+    }
+
     /// Waits for the gate and for a place, and asks the breaker. Never holds a place while waiting for the gate.
-    async fn pass(&self, traffic: Traffic, deadline: Deadline, mut now: Instant) -> Result<Passage<'_>, Refusal> {
+    async fn clear(
+        &self,
+        traffic: Traffic,
+        deadline: Deadline,
+        (came, behind_gate): (Instant, bool),
+        mut now: Instant,
+    ) -> Result<Clearance<'_>, Refusal> {
         let Lane { gate, breaker } = self.lane(traffic);
+        let (mut waiting, mut leaves_at) = (behind_gate.then(|| self.credit.waits_at_gate()), None);
         loop {
             if now >= deadline.at() {
-                return Err(Refusal::Deadline);
+                return Err(waiting.map_or(Refusal::Deadline, |_| Refusal::GateClosed(PROBED_SOON)));
             }
             let probe = match gate.pass(now) {
                 Passing::Open => None,
@@ -172,23 +222,32 @@ impl Retrier {
                     if asked > self.retry_after_cap || !deadline.allows(now, wait) {
                         return Err(Refusal::GateClosed(asked));
                     }
+                    waiting.get_or_insert_with(|| self.credit.waits_at_gate());
                     Box::pin(sleep(wait)).await;
-                    now = Instant::now();
+                    (now, leaves_at) = (Instant::now(), None);
                     continue;
                 }
                 Passing::Probed(changed, longest) => {
-                    let left = deadline.left(now).min(longest.saturating_add(PROBED_SOON));
+                    waiting.get_or_insert_with(|| self.credit.waits_at_gate());
+                    let left = deadline.left(now).min(longest.saturating_add(Duration::from_millis(1)));
                     let _ = Box::pin(timeout(left, changed)).await;
-                    // Those who waited come back spread, however the probe ended.
-                    let wait = self.spread(Duration::ZERO);
-                    if !deadline.allows(Instant::now(), wait) {
-                        return Err(Refusal::GateClosed(PROBED_SOON));
+                    (now, leaves_at) = (Instant::now(), None);
+                    continue;
+                }
+            };
+            // Those who waited leave one after the other, so that they do not all come at once.
+            if let (Some(waiting), None) = (&waiting, &probe) {
+                let at = *leaves_at.get_or_insert_with(|| waiting.leaves_at(came, now));
+                if now < at {
+                    let wait = at.saturating_duration_since(now);
+                    if !deadline.allows(now, wait) {
+                        return Err(Refusal::GateClosed(wait));
                     }
                     Box::pin(sleep(wait)).await;
                     now = Instant::now();
                     continue;
                 }
-            };
+            }
             let permit = match self.concurrency.as_ref().map(|places| (places, places.try_take(now, deadline.at()))) {
                 None => None,
                 Some((_, Some(permit))) => Some(permit),
@@ -206,51 +265,93 @@ impl Retrier {
                 None => None,
                 Some(breaker) => Some(breaker.admit(now).map_err(Refusal::BreakerOpen)?),
             };
-            return Ok(Passage { _permit: permit, probe, admission, at: now });
+            return Ok(Clearance { _permit: permit, probe, admission, at: now });
         }
+    }
+
+    /// Clears an attempt that may wait for nothing.
+    fn clear_at_once(&self, traffic: Traffic, deadline: Deadline, now: Instant) -> Option<Clearance<'_>> {
+        let Lane { gate, breaker } = self.lane(traffic);
+        if !gate.is_open() || now >= deadline.at() {
+            return None;
+        }
+        let permit = match &self.concurrency {
+            Some(places) => Some(places.try_take(now, deadline.at())?),
+            None => None,
+        };
+        let admission = match breaker {
+            Some(breaker) => Some(breaker.admit(now).ok()?),
+            None => None,
+        };
+        Some(Clearance { _permit: permit, probe: None, admission, at: now })
     }
 
     /// How long to wait before the next attempt, or why there is none.
     fn plan(
         &self,
         traffic: Traffic,
-        course: &mut Course<'_>,
+        history: &mut AttemptHistory<'_>,
         error: &ProviderError,
         decision: &RetryDecision,
         may_go_on: bool,
         now: Instant,
     ) -> Result<(Duration, WaitReason), Stopped> {
         // The schedule may be the user's own code, which is never called under a lock.
-        let scheduled = course.waits.nominal().map(|nominal| course.waits.jittered(nominal, &mut *self.rng()));
-        let demand = self.demand(error);
-        if let Some((closure, whom)) = demand.closure {
-            // Also when this call gives up: the others must not run into the same limit.
-            self.close(traffic, whom, now, closure);
-        }
+        let scheduled = history.waits.nominal().map(|nominal| history.waits.jittered(nominal, &mut *self.rng()));
+        let hint = self.close_gate(traffic, error, now);
+        history.behind_gate = hint.closure.is_some();
         match decision.transient {
             Transient::No if decision.rule == Rule::Unknown => return Err(Stopped::Unknown),
             Transient::No => return Err(Stopped::Permanent),
             _ if !may_go_on => return Err(Stopped::Unprotected),
-            Transient::Once if course.unreadable_before => return Err(Stopped::RetriesUsed),
-            Transient::Once => course.unreadable_before = true,
+            Transient::Once if history.unreadable_before => return Err(Stopped::RetriesUsed),
+            Transient::Once => history.unreadable_before = true,
             Transient::Yes => {}
         }
         let scheduled = scheduled.ok_or(Stopped::RetriesUsed)?;
-        if demand.beyond_cap {
+        if hint.beyond_cap {
             return Err(Stopped::WaitTooLong);
         }
-        let (wait, reason) = match (demand.closure, demand.wait) {
+        let (wait, reason) = match (hint.closure, hint.wait) {
             (Some(_), Some(asked)) => (self.spread(asked), WaitReason::Gate),
             (Some((closure, _)), None) => (scheduled.max(self.spread(closure)), WaitReason::Gate),
             (None, Some(asked)) => (self.spread(asked), WaitReason::RetryAfter),
             (None, None) => (scheduled, WaitReason::Schedule),
         };
-        if !course.deadline.allows(now, wait) {
-            return Err(if demand.wait.is_some() { Stopped::WaitTooLong } else { Stopped::NoTimeLeft });
+        if !history.deadline.allows(now, wait) {
+            return Err(if hint.wait.is_some() { Stopped::WaitTooLong } else { Stopped::NoTimeLeft });
         }
-        match &self.budget {
-            Some(budget) if !budget.take(now) => Err(Stopped::BudgetEmpty),
-            _ => Ok((wait, reason)),
+        if self.credit.pay(now) {
+            return Ok((wait, reason));
+        }
+        // In line the schedule has nothing to add, but what the provider asks for holds.
+        let asked = if reason == WaitReason::Schedule { Duration::ZERO } else { wait };
+        self.credit.has_line().then_some((asked, WaitReason::Line)).ok_or(Stopped::LineTooLong { wait: None })
+    }
+
+    /// Waits before the next attempt: for so long, or in line until it is paid for and so much is over.
+    async fn wait(
+        &self,
+        wait: Duration,
+        reason: WaitReason,
+        now: Instant,
+        history: &mut AttemptHistory<'_>,
+    ) -> Result<(), Stopped> {
+        if reason != WaitReason::Line {
+            sleep(wait).await;
+            return Ok(());
+        }
+        let deadline = history.deadline.at();
+        let served = self.credit.wait_in_line(now, deadline).await;
+        history.waited_in_line(now.elapsed());
+        match served {
+            Ok(()) => {
+                let spread = self.rng().random_range(Duration::ZERO..=LINE_SPREAD);
+                sleep(wait.saturating_sub(now.elapsed()).saturating_add(spread)).await;
+                Ok(())
+            }
+            Err(_) if Instant::now() >= deadline => Err(Stopped::NoTimeLeft),
+            Err(wait) => Err(Stopped::LineTooLong { wait }),
         }
     }
 
@@ -260,10 +361,10 @@ impl Retrier {
         self.retry.waits().bounds().map_or(MIN_SPREAD, |(_, most)| most)
     }
 
-    fn demand(&self, error: &ProviderError) -> Demand {
+    fn hint(&self, error: &ProviderError) -> ServerHint {
         let wait = error.wait().filter(|wait| !wait.is_zero());
         let whom = error.limits().filter(|whom| matches!(whom, RateLimit::Account | RateLimit::Endpoint));
-        Demand {
+        ServerHint {
             wait,
             closure: whom.map(|whom| (wait.unwrap_or_else(|| self.first_wait()), whom)),
             beyond_cap: wait.is_some_and(|wait| wait > self.retry_after_cap),
@@ -300,6 +401,16 @@ impl Retrier {
         }
     }
 
+    /// Closes the gate of those whom a limit concerns, if the error tells of one.
+    fn close_gate(&self, traffic: Traffic, error: &ProviderError, now: Instant) -> ServerHint {
+        let hint = self.hint(error);
+        if let Some((closure, whom)) = hint.closure {
+            // Also when this call gives up: the others must not run into the same limit.
+            self.close(traffic, whom, now, closure);
+        }
+        hint
+    }
+
     /// Closes the gate of those whom the limit concerns.
     fn close(&self, traffic: Traffic, whom: RateLimit, now: Instant, wait: Duration) {
         if whom == RateLimit::Account {
@@ -319,8 +430,8 @@ impl Retrier {
         self.lane(traffic).breaker.as_ref().map(|breaker| breaker.state(Instant::now()))
     }
 
-    pub(crate) fn budget_level(&self) -> Option<f64> {
-        self.budget.as_ref().map(|budget| budget.level(Instant::now()))
+    pub(crate) fn credit_level(&self) -> CreditLevel {
+        self.credit.level(Instant::now())
     }
 }
 

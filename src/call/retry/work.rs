@@ -1,7 +1,7 @@
 //! What the loop tries until it succeeds.
 
 use std::future::Future;
-use std::time::Duration;
+use std::pin::Pin;
 
 use tokio::time::Instant;
 
@@ -19,15 +19,21 @@ pub(crate) trait Work: Send {
     type Answer: Send;
     /// What the whole call brings.
     type Output;
+    /// How it is asked once more beside an attempt that is silent.
+    type Hedge: Hedge<Self::Answer>;
 
-    /// Makes one attempt, and cuts it off at `until`, which is `limit` after `start`.
+    /// Makes one attempt, which is cut off at `until` by dropping it.
     fn attempt(
         &mut self,
         number: u32,
         start: Instant,
         until: Instant,
-        limit: Duration,
     ) -> impl Future<Output = Result<Self::Answer, ProviderError>> + Send;
+
+    /// What makes the same attempt again; `None` where two could have two effects.
+    fn hedge(&self) -> Option<Self::Hedge> {
+        None
+    }
 
     /// Hears of a failed attempt, and says whether a further one is allowed, if the error asks for one.
     fn failed(&mut self, error: &ProviderError, now: Instant) -> bool;
@@ -37,6 +43,24 @@ pub(crate) trait Work: Send {
 
     /// Puts the answer together.
     fn finished(answer: Self::Answer, finished: Finished) -> Self::Output;
+}
+
+/// An attempt under way.
+pub(crate) type Running<'r, A> = Pin<Box<dyn Future<Output = Result<A, ProviderError>> + Send + 'r>>;
+
+/// Makes the same attempt again.
+pub(crate) trait Hedge<A>: Send + Sync {
+    fn attempt(&self, number: u32, until: Instant) -> Running<'_, A>;
+}
+
+/// Of work that could have its effect twice.
+#[derive(Debug)]
+pub(crate) enum NeverHedged {}
+
+impl<A> Hedge<A> for NeverHedged {
+    fn attempt(&self, _number: u32, _until: Instant) -> Running<'_, A> {
+        match *self {}
+    }
 }
 
 /// How a successful call went.

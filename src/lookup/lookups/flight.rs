@@ -47,7 +47,7 @@ impl Lookups {
         deadline: Deadline,
     ) -> Result<LookUpAnswer, CallError> {
         let started = |at: Option<Instant>| leader.flight().notes().attempt_started(at.map(Moment::at));
-        self.account.retrier.run(leader.key(), now, deadline, &self.account.telemetry, started).await
+        self.account.retrier.look_up(leader.key(), now, deadline, &self.account.telemetry, started).await
     }
 
     /// Looks into the store first, and tells it what the provider said.

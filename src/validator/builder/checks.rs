@@ -23,7 +23,7 @@ impl ValidatorBuilder {
         self.check_proofs()?;
         self.retry.check()?;
         self.budget.as_ref().map_or(Ok(()), RetryBudget::check)?;
-        self.breaker.as_ref().map_or(Ok(()), Breaker::check)
+        [&self.breaker, &self.guard_breaker].into_iter().flatten().try_for_each(Breaker::check)
     }
 
     fn check_mode(&self) -> Result<(), BuildError> {
@@ -42,7 +42,7 @@ impl ValidatorBuilder {
             BuildError::check(setting, value, value >= Duration::from_millis(1), "at least 1 ms")?;
         }
         if let Some(calls) = self.max_concurrent {
-            let rule = "a number of calls; `unlimited_concurrency` sets no limit";
+            let rule = "a number of calls; unset, there is no limit";
             BuildError::check("max_concurrent", calls, calls > 0, "at least 1")?;
             BuildError::check("max_concurrent", calls, calls <= MOST_CONCURRENT, rule)?;
         }

@@ -8,7 +8,7 @@ use crate::accessors::setters;
 use crate::account::{Account, Backlog, LastLook, Limits};
 use crate::call::breaker::Breaker;
 use crate::call::concurrency::Concurrency;
-use crate::call::retry::{Budget, Lane, Retrier, Retry, RetryBudget, TransientPatterns, rng};
+use crate::call::retry::{Credit, Hedges, Lane, Retrier, Retry, RetryBudget, TransientPatterns, rng};
 use crate::ledger::Ledger;
 use crate::lookup::facts_cache::FactsCache;
 use crate::lookup::facts_flight::FactsFlights;
@@ -39,11 +39,8 @@ const RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
 /// A refund within the quarter of an hour after a payment is rare, and webhooks call `forget`.
 const FRESH_FOR: Duration = Duration::from_secs(15 * 60);
 
-/// At 25 requests a second per endpoint and 200 ms each, five are under way; this leaves room for slow times.
-const MAX_CONCURRENT: usize = 64;
-
-/// More waiting calls than this are an outage, not a load.
-const MAX_IN_FLIGHT: usize = 10_000;
+/// Ten seconds of silence at 1,000 calls a second, and as much again: half of it is one tenant's share.
+const MAX_IN_FLIGHT: usize = 25_000;
 
 /// A refund that another process hears of is seen here within this time; a burst of clicks is over sooner.
 const FACTS_IN_MEMORY_FOR: Duration = Duration::from_secs(5);
@@ -75,10 +72,12 @@ const MAX_KEYS: usize = 100_000;
 /// | `transient_pattern` | each client's words for a rate limit, a lost connection, an unreachable host, an early end, a passed deadline |
 /// | `retry_after_cap` | 60 s |
 /// | `total_deadline` | 150 s, over attempts, waits and queues |
-/// | `retry_budget` | 20 at start, 0.1 per success, at most 100 |
-/// | `breaker` | opens at half of 20 attempts failed within 10 s, for 5 s, then 3 probes |
-/// | `max_concurrent` | 64 provider calls |
-/// | `max_in_flight` | 10,000 payments |
+/// | `retry_budget` | 10 at start, 0.49 per answer, saved up to 10 or 5 % of the calls of 10 s; 10 s in line |
+/// | `no_hedges` | look-ups that were overtaken are asked once more |
+/// | `breaker` | none |
+/// | `guard_breaker` | opens at half of 20 attempts failed within 10 s, for 5 s, then 3 probes |
+/// | `max_concurrent` | unlimited |
+/// | `max_in_flight` | 25,000 payments |
 /// | `max_in_flight_per_tenant` | half of `max_in_flight` |
 /// | `mode` | live |
 /// | `tenant_proof` | metadata key `store_id` |
@@ -118,7 +117,9 @@ pub struct ValidatorBuilder {
     patterns: Vec<String>,
     retry_after_cap: Duration,
     budget: Option<RetryBudget>,
+    hedges: Hedges,
     breaker: Option<Breaker>,
+    guard_breaker: Option<Breaker>,
     max_concurrent: Option<usize>,
     max_in_flight: usize,
     max_in_flight_per_tenant: Option<usize>,
@@ -163,8 +164,10 @@ impl Validator {
             patterns: Vec::new(),
             retry_after_cap: RETRY_AFTER_CAP,
             budget: Some(RetryBudget::default()),
-            breaker: Some(Breaker::default()),
-            max_concurrent: Some(MAX_CONCURRENT),
+            hedges: Hedges::On,
+            breaker: None,
+            guard_breaker: Some(Breaker::default()),
+            max_concurrent: None,
             max_in_flight: MAX_IN_FLIGHT,
             max_in_flight_per_tenant: None,
             retention: RETENTION,
@@ -262,27 +265,35 @@ impl ValidatorBuilder {
         /// The longest Retry-After that is waited for. Default: 60 s. A longer one is reported at once.
         pub fn retry_after_cap(mut self, cap: Duration) => self.retry_after_cap = cap;
 
-        /// How many retries all calls may make together. Default: 20 at start, 0.1 per success, at most 100.
+        /// What all calls together may send beyond one request each, and how long a call waits in line for it. Default:
+        /// see [`RetryBudget`].
         pub fn retry_budget(mut self, budget: RetryBudget) => self.budget = Some(budget);
 
         /// Lets every call use all its retries, which multiplies the load in an outage.
         pub fn no_retry_budget(mut self) => self.budget = None;
 
-        /// When the circuit breaker opens. Default: half of 20 attempts failed within 10 s, for 5 s, then 3 probes.
+        /// Never asks a second time beside an attempt that is silent. Default: a look-up is asked once more, as one of its
+        /// retries, when an attempt that began later by three usual answers and 100 ms was answered before it.
         ///
-        /// Look-ups and guarded calls each have one of their own, with the same settings.
+        /// Guarded calls are never asked twice at once.
+        pub fn no_hedges(mut self) => self.hedges = Hedges::Off;
+
+        /// Stops look-ups for a while when too many fail. Default: none, since it also stops those that would be answered:
+        /// at half failing, fewer callers get an answer than without.
         pub fn breaker(mut self, breaker: Breaker) => self.breaker = Some(breaker);
 
-        /// Keeps asking a provider that does not answer.
-        pub fn no_breaker(mut self) => self.breaker = None;
+        /// When guarded calls are stopped for a while. Default: half of 20 attempts failed within 10 s, for 5 s, then 3
+        /// probes. What is not sent can be run again, while a write without an answer has to be resolved.
+        pub fn guard_breaker(mut self, breaker: Breaker) => self.guard_breaker = Some(breaker);
 
-        /// The most provider calls at once. Default: 64. Further ones queue, within their deadline.
+        /// Keeps sending guarded calls to a provider that does not answer.
+        pub fn no_guard_breaker(mut self) => self.guard_breaker = None;
+
+        /// The most provider calls at once. Default: any number, up to `max_in_flight`. Further ones queue, within their
+        /// deadline: where every answer takes longer, a limit makes callers wait that the provider would have answered.
         ///
         /// A call whose runtime stands still holds its place for a second past its attempt's end at most.
         pub fn max_concurrent(mut self, calls: usize) => self.max_concurrent = Some(calls);
-
-        /// Lets any number of provider calls be under way at once, up to `max_in_flight`.
-        pub fn unlimited_concurrency(mut self) => self.max_concurrent = None;
 
         /// How long facts and keys are kept. Default: 24 h. Facts past `fresh_for` serve only as
         /// [`when_provider_is_down`](Self::when_provider_is_down) allows.
@@ -348,9 +359,9 @@ impl ValidatorBuilder {
                 attempt_timeout: self.attempt_timeout,
                 retry_after_cap: self.retry_after_cap,
                 patterns,
-                look_ups: Lane::new(self.breaker.clone(), longest_attempt),
-                guarded: Lane::new(self.breaker, longest_attempt),
-                budget: self.budget.map(Budget::new),
+                look_ups: Lane::new(self.breaker, longest_attempt),
+                guarded: Lane::new(self.guard_breaker, longest_attempt),
+                credit: Credit::new(self.budget, self.hedges),
                 concurrency: self.max_concurrent.map(|calls| Concurrency::new(calls, longest_attempt)),
                 rng,
             },

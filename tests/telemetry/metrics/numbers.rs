@@ -97,7 +97,7 @@ async fn the_numbers_are_those_of_stats() {
     }
     assert_eq!(counted("payproof_facts_in_memory") as usize, stats.facts_in_memory);
     assert_eq!(counted("payproof_keys_held") as usize, stats.keys_held);
-    let level = counted("payproof_retry_budget_level") - stats.budget_level.unwrap();
+    let level = counted("payproof_retry_credit") - stats.credit.unwrap();
     assert!(level.abs() < 1e-9, "{level}");
 }
 
@@ -145,13 +145,13 @@ async fn the_breaker_and_the_budget_are_as_they_are_at_the_scrape() {
     let provider = failing(busy());
     let validator = Validator::builder(provider.clone())
         .breaker(Breaker::new().minimum_attempts(2).open_for(secs(5)))
-        .retry_budget(RetryBudget::new().at_start(3.0).trickle_per_second(0.0))
+        .retry_budget(RetryBudget::new().at_start(3.0).trickle_per_second(0.0).patience(secs(0)))
         .build()
         .unwrap();
     let seen = async || {
         validator.publish_metrics().await;
         let page = exporter.page();
-        (page.sum("payproof_breaker_state", &[]), page.sum("payproof_retry_budget_level", &[]))
+        (page.sum("payproof_breaker_state", &[]), page.sum("payproof_retry_credit", &[]))
     };
     assert_eq!(seen().await, (0.0, 3.0));
     assert!(validator.validate(intent("pi_1")).await.is_err());
@@ -329,6 +329,6 @@ fn outside_a_runtime_publishing_sets_what_needs_none() {
     let validator = Validator::builder(provider()).build().unwrap();
     assert!(support::poll_now(validator.publish_metrics()).is_ready());
     let page = exporter.page();
-    assert_eq!(page.get("payproof_breaker_state", &[]), Some(0.0));
+    assert_eq!(page.get("payproof_retry_credit", &[]), Some(10.0));
     assert_eq!(page.get("payproof_indeterminate_operations", &[]), None);
 }

@@ -83,9 +83,9 @@ async fn stats_count_a_scripted_day_exactly() {
     assert_eq!(stats.errors, BTreeMap::from(errors));
     assert!((stats.hit_rate() - 12.0 / 20.0).abs() < 1e-9, "{}", stats.hit_rate());
     assert_eq!((stats.facts_in_memory, stats.in_flight), (5, 0));
-    assert_eq!(stats.breaker, Some(BreakerState::Closed));
-    // 20 at start, two taken, five successes earned a tenth each.
-    assert!((stats.budget_level.unwrap() - 18.5).abs() < 1e-9, "{:?}", stats.budget_level);
+    assert_eq!((stats.breaker, stats.guarded_breaker), (None, Some(BreakerState::Closed)));
+    // Ten at start, all that is saved up; two taken; five answers and a refusal.
+    assert!((stats.credit.unwrap() - 10.0).abs() < 1e-9, "{:?}", stats.credit);
 }
 
 #[tokio::test(start_paused = true)]

@@ -15,7 +15,7 @@ use crate::support::{self, intent, intent_of, is_valid, paid, paused_runtime, po
 
 fn degrading(up_to: Duration) -> impl FnOnce(ValidatorBuilder) -> ValidatorBuilder {
     move |builder| {
-        let builder = builder.retry(Retry::none()).no_breaker().fresh_for(secs(600)).retention(secs(3600));
+        let builder = builder.retry(Retry::none()).fresh_for(secs(600)).retention(secs(3600));
         builder.when_provider_is_down(WhenProviderIsDown::ServeStale { up_to })
     }
 }

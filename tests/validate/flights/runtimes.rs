@@ -23,7 +23,7 @@ use crate::support::{
 fn one_call_after_the_other_needs_room_for_one() {
     // A caller polls all the time here, so it sees the answer as early as it can be seen.
     let provider = ScriptedProvider::new();
-    let validator = plain(&provider).max_in_flight(1).unlimited_concurrency().build().unwrap();
+    let validator = plain(&provider).max_in_flight(1).build().unwrap();
     let runtime = Builder::new_multi_thread().worker_threads(1).enable_time().build().unwrap();
     let _inside = runtime.enter();
     for number in 0..3000 {

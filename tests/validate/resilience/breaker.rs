@@ -55,7 +55,7 @@ async fn a_breaker_that_opens_during_a_call_keeps_that_calls_cause() {
 #[tokio::test(start_paused = true)]
 async fn few_failures_open_nothing() {
     let provider = failing(busy());
-    let validator = Validator::builder(provider.clone()).retry(Retry::none()).build().unwrap();
+    let validator = Validator::builder(provider.clone()).retry(Retry::none()).breaker(Breaker::new()).build().unwrap();
     for _ in 0..19 {
         validator.validate(intent("pi_1")).await.unwrap_err();
     }

@@ -38,12 +38,9 @@ async fn no_more_calls_than_the_limit_are_under_way() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn by_default_64_calls_are_under_way_at_most() {
+async fn by_default_any_number_of_calls_is_under_way() {
     let (most, builder) = crowded();
     assert_eq!(count(start_many(&builder.build().unwrap(), 0..200), "valid").await, 200);
-    assert_eq!(most.load(Ordering::SeqCst), 64);
-    let (most, builder) = crowded();
-    assert_eq!(count(start_many(&builder.unlimited_concurrency().build().unwrap(), 0..200), "valid").await, 200);
     assert_eq!(most.load(Ordering::SeqCst), 200);
 }
 

@@ -107,7 +107,7 @@ fn explain_asks_no_provider_and_changes_nothing() {
     }
     let after = validator.stats();
     assert_eq!(provider.calls(), 0);
-    assert_eq!((after.attempts, after.budget_level, after.breaker), (0, before.budget_level, before.breaker));
+    assert_eq!((after.attempts, after.credit, after.breaker), (0, before.credit, before.breaker));
 }
 
 #[test]

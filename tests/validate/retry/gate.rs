@@ -31,7 +31,7 @@ async fn a_rate_limit_on_the_account_holds_back_every_call() {
     let asked: Vec<_> = asked.lock().unwrap().iter().map(|at| *at - start).collect();
     assert_eq!(asked.len(), 52);
     assert_eq!(asked[0], Duration::ZERO);
-    assert!(asked[1..].iter().all(|at| *at >= secs(10) && *at <= secs(12) + TICK), "{asked:?}");
+    assert!(asked[1..].iter().all(|at| *at >= secs(10) && *at <= secs(20) + TICK), "{asked:?}");
     let mut moments = asked[1..].to_vec();
     moments.dedup();
     assert!(moments.len() > 30, "they do not all come at once: {moments:?}");
@@ -155,17 +155,38 @@ async fn those_who_come_during_a_probe_wait_for_its_answer() {
     let validator = plain(&provider).retry(Retry::none()).build().unwrap();
     validator.validate(intent("pi_1")).await.unwrap_err();
     sleep(secs(5)).await;
-    // The probe is limited again after three seconds.
-    provider.script("pi_2", [Step::Wait(secs(3)), limited(Some(secs(7))).into()]);
+    // The probe is limited again within a second.
+    provider.script("pi_2", [Step::Wait(ms(900)), limited(Some(secs(7))).into()]);
     let probe = tokio::spawn(validator.validate(intent("pi_2")).into_future());
     settle().await;
     let begin = Instant::now();
     let other = tokio::spawn(validator.validate(intent("pi_3")).into_future());
-    sleep(secs(9)).await;
+    sleep(secs(7)).await;
     assert_eq!(provider.calls(), 2, "no other call is sent while the probe is out, or the gate is closed again");
     assert!(probe.await.unwrap().unwrap_err().is_rate_limited());
     assert!(is_valid(&other.await.unwrap().unwrap()));
-    assert!(begin.elapsed() >= secs(10), "{:?}", begin.elapsed());
+    assert!(begin.elapsed() >= ms(7_900), "{:?}", begin.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_that_hangs_is_not_the_only_one_for_longer_than_a_second() {
+    let provider = provider();
+    provider.script("pi_1", [limited(Some(secs(5)))]);
+    let validator = plain(&provider).retry(Retry::none()).build().unwrap();
+    validator.validate(intent("pi_1")).await.unwrap_err();
+    provider.put(paid("pi_2"));
+    provider.put(paid("pi_3"));
+    sleep(secs(5)).await;
+    provider.script("pi_2", [Step::Never]);
+    let probe = tokio::spawn(validator.validate(intent("pi_2")).into_future());
+    settle().await;
+    let begin = Instant::now();
+    assert!(is_valid(&validator.validate(intent("pi_3")).await.unwrap()));
+    assert!(begin.elapsed() <= ms(1_100), "{:?}", begin.elapsed());
+    let begin = Instant::now();
+    assert!(is_valid(&validator.validate(intent("pi_1")).await.unwrap()));
+    assert_eq!(begin.elapsed(), Duration::ZERO, "the second probe's answer opened the gate");
+    probe.abort();
 }
 
 #[tokio::test(start_paused = true)]

@@ -17,7 +17,7 @@ mod writer;
 use std::io::IsTerminal;
 use std::time::Duration;
 
-use payproof::{TenantProof, Validator};
+use payproof::{Breaker, TenantProof, Validator};
 
 use crate::output::complain;
 use crate::settings::{self, StoreSettings};
@@ -165,7 +165,9 @@ async fn one(args: ValidateArgs, plan: &Plan, format: Format) -> Result<Status, 
 }
 
 fn validator(args: &ValidateArgs) -> Result<Validator, Trouble> {
-    let mut validator = args.provider.validator()?.max_concurrent(args.many.concurrency.into()).max_keys(MOST_KEYS);
+    // Many lines wait for the provider to come back, instead of failing one by one.
+    let mut validator = args.provider.validator()?.breaker(Breaker::new());
+    validator = validator.max_concurrent(args.many.concurrency.into()).max_keys(MOST_KEYS);
     if args.single_tenant {
         validator = validator.single_tenant();
     }

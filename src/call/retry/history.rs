@@ -15,52 +15,76 @@ use super::backoff::Waits;
 use super::decision::{RetryDecision, Transient};
 use super::work::{Finished, Work};
 
-pub(super) struct Course<'r> {
-    begin: Instant,
+/// An attempt that was begun.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Begun {
+    pub(super) number: u32,
+    pub(super) start: Instant,
+    /// The longest it may take.
+    pub(super) limit: Duration,
+    /// How long it was silent when it was asked once more beside it.
+    pub(super) hedged_after: Option<Duration>,
+}
+
+pub(super) struct AttemptHistory<'r> {
+    pub(super) begin: Instant,
     pub(super) deadline: Deadline,
     pub(super) waits: Waits<'r>,
+    /// Attempts that were begun.
+    begun: u32,
+    /// Those that are over, by their numbers.
     attempts: Vec<Attempt>,
     /// The error of the attempt before, so that whatever stops the call keeps the real cause.
     pub(super) last: Option<ProviderError>,
     pub(super) unreadable_before: bool,
+    /// Whether the latest attempt told of a limit, so that the next one leaves the gate with those who waited there.
+    pub(super) behind_gate: bool,
 }
 
-impl<'r> Course<'r> {
+impl<'r> AttemptHistory<'r> {
     pub(super) fn new(begin: Instant, deadline: Deadline, waits: Waits<'r>) -> Self {
         // Most calls need one attempt; a vector left to itself makes room for four.
         let attempts = Vec::with_capacity(1);
-        Self { begin, deadline, waits, attempts, last: None, unreadable_before: false }
+        Self { begin, deadline, waits, begun: 0, attempts, last: None, unreadable_before: false, behind_gate: false }
     }
 
-    pub(super) fn next_number(&self) -> u32 {
-        u32::try_from(self.attempts.len()).unwrap_or(u32::MAX).saturating_add(1)
+    /// Begins an attempt, and counts it.
+    pub(super) fn next_number(&mut self) -> u32 {
+        self.begun = self.begun.saturating_add(1);
+        self.begun
     }
 
-    fn attempt(&self, start: Instant, end: Instant, outcome: AttemptOutcome) -> Attempt {
+    fn attempt(&self, begun: Begun, end: Instant, outcome: AttemptOutcome) -> Attempt {
         Attempt {
-            number: self.next_number(),
-            offset: start.saturating_duration_since(self.begin),
-            duration: end.saturating_duration_since(start),
+            number: begun.number,
+            offset: begun.start.saturating_duration_since(self.begin),
+            duration: end.saturating_duration_since(begun.start),
             reach: Reach::Answered,
             status: None,
             request_id: None,
             outcome,
-            wait: None,
+            wait: begun.hedged_after.map(|wait| (wait, WaitReason::Hedge)),
         }
+    }
+
+    /// Adds an attempt that is over. One beside another may be over before it.
+    fn push(&mut self, attempt: Attempt) {
+        let at = self.attempts.partition_point(|before| before.number < attempt.number);
+        self.attempts.insert(at, attempt);
     }
 
     /// Ends the call with an answer.
     pub(super) fn answered<W: Work>(
         mut self,
         mut answer: W::Answer,
-        start: Instant,
+        begun: Begun,
         at: Instant,
         telemetry: &Telemetry,
     ) -> W::Output {
         let (outcome, request_id) = W::shown(&mut answer);
-        let attempt = Attempt { request_id, ..self.attempt(start, at, outcome) };
+        let attempt = Attempt { request_id, ..self.attempt(begun, at, outcome) };
         telemetry.attempt(&attempt, None);
-        self.attempts.push(attempt);
+        self.push(attempt);
         W::finished(answer, Finished { at, attempts: self.attempts })
     }
 
@@ -70,7 +94,7 @@ impl<'r> Course<'r> {
         error: &ProviderError,
         decision: RetryDecision,
         wait: Option<(Duration, WaitReason)>,
-        start: Instant,
+        begun: Begun,
         end: Instant,
         telemetry: &Telemetry,
     ) {
@@ -82,14 +106,28 @@ impl<'r> Course<'r> {
             reach: error.reach(),
             status: error.status(),
             request_id: error.provider_request_id().map(Into::into),
-            wait,
-            ..self.attempt(start, end, outcome)
+            ..self.attempt(begun, end, outcome)
         };
+        let attempt = Attempt { wait: wait.or(attempt.wait), ..attempt };
         if error.is_timeout() {
             telemetry.attempt_timed_out();
         }
         telemetry.attempt(&attempt, Some(error));
-        self.attempts.push(attempt);
+        self.push(attempt);
+    }
+
+    /// Notes an attempt that was silent still when one beside it ended the call.
+    pub(super) fn abandoned(&mut self, begun: Begun, end: Instant, telemetry: &Telemetry) {
+        let attempt = Attempt { reach: Reach::MaybeSent, ..self.attempt(begun, end, AttemptOutcome::Abandoned) };
+        telemetry.attempt(&attempt, None);
+        self.push(attempt);
+    }
+
+    /// Notes how long the call waited in line after its latest attempt.
+    pub(super) fn waited_in_line(&mut self, wait: Duration) {
+        if let Some(attempt) = self.attempts.last_mut() {
+            attempt.wait = Some((wait, WaitReason::Line));
+        }
     }
 
     /// Ends the call because nothing more may be sent.
@@ -105,7 +143,10 @@ impl<'r> Course<'r> {
 
     /// Ends the call after an error that is not followed by another attempt.
     pub(super) fn stopped(self, stopped: Stopped, error: ProviderError) -> CallError {
-        let retry_after = error.wait();
+        let retry_after = error.wait().or(match stopped {
+            Stopped::LineTooLong { wait } => wait,
+            _ => None,
+        });
         CallError::after_attempts(Cause::Provider { stopped, error }, retry_after, self.attempts)
     }
 }

@@ -1,0 +1,143 @@
+//! Asking once more beside an attempt that was overtaken. The old attempt stays open, and the first answer counts.
+
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::time::{Instant, Sleep};
+
+use crate::call::deadline::Deadline;
+use crate::provider::ProviderError;
+use crate::telemetry::Telemetry;
+
+use super::Retrier;
+use super::credit::Silent;
+use super::decision::{Transient, decide};
+use super::history::{AttemptHistory, Begun};
+use super::lane::{Clearance, Traffic};
+use super::work::{Hedge, Running};
+
+/// An attempt under way, and what it holds.
+pub(super) struct OpenAttempt<'r, 'w, A> {
+    pub(super) begun: Begun,
+    pub(super) until: Instant,
+    pub(super) clearance: Clearance<'r>,
+    pub(super) running: Running<'w, A>,
+}
+
+/// What came of an attempt.
+pub(super) struct Reply<'r, A> {
+    pub(super) answer: Result<A, ProviderError>,
+    pub(super) begun: Begun,
+    pub(super) clearance: Clearance<'r>,
+}
+
+enum Event<A> {
+    Replied(usize, Result<A, ProviderError>),
+    Overtaken,
+    Alarm,
+}
+
+impl Retrier {
+    /// Goes on with an attempt that is silent, and asks once more beside it each time that it was overtaken. Brings the
+    /// first reply that decides: an answer, a refusal, or the failure of the last attempt that was open.
+    pub(super) async fn go_on<'r, 'w, A: Send>(
+        &'r self,
+        first: OpenAttempt<'r, 'w, A>,
+        hedge: &'w impl Hedge<A>,
+        mut alarm: Pin<&mut Sleep>,
+        (traffic, deadline): (Traffic, Deadline),
+        history: &mut AttemptHistory<'_>,
+        telemetry: &Telemetry,
+    ) -> Reply<'r, A> {
+        let mut silent = Some(self.credit.silent(first.begun.start));
+        let mut open = vec![first];
+        loop {
+            if let Some(next) = open.iter().map(|attempt| attempt.until).min() {
+                alarm.as_mut().reset(next);
+            }
+            let event = poll_fn(|cx| poll(&mut open, &mut silent, alarm.as_mut(), cx)).await;
+            let now = Instant::now();
+            let replied = match event {
+                Event::Replied(at, answer) => Some((at, answer)),
+                Event::Alarm => open.iter().position(|attempt| attempt.until <= now).map(|at| {
+                    let limit = open.get(at).map(|attempt| attempt.begun.limit).unwrap_or_default();
+                    (at, Err(ProviderError::timed_out(limit)))
+                }),
+                Event::Overtaken => {
+                    silent = self.hedge(&mut open, hedge, (traffic, deadline), history, now);
+                    None
+                }
+            };
+            let Some((at, answer)) = replied else { continue };
+            let OpenAttempt { begun, clearance, .. } = open.remove(at);
+            let error = match answer {
+                Err(error) if !open.is_empty() => error,
+                answer => {
+                    abandon(&open, history, now, telemetry);
+                    return Reply { answer, begun, clearance };
+                }
+            };
+            let decision = decide(&error, &self.patterns);
+            if decision.transient == Transient::No {
+                abandon(&open, history, now, telemetry);
+                return Reply { answer: Err(error), begun, clearance };
+            }
+            self.close_gate(traffic, &error, now);
+            clearance.leave(self.health(&error, &decision, begun.limit, deadline), now);
+            history.failed(&error, decision, None, begun, now, telemetry);
+        }
+    }
+
+    /// Asks once more, if gate and breaker and places let it pass at once. What comes back hears of the next overtaking.
+    fn hedge<'r, 'w, A: Send>(
+        &'r self,
+        open: &mut Vec<OpenAttempt<'r, 'w, A>>,
+        hedge: &'w impl Hedge<A>,
+        (traffic, deadline): (Traffic, Deadline),
+        history: &mut AttemptHistory<'_>,
+        now: Instant,
+    ) -> Option<Silent<'r>> {
+        let clearance = self.clear_at_once(traffic, deadline, now).filter(|_| history.waits.nominal().is_some());
+        let Some(clearance) = clearance else {
+            self.credit.give_back();
+            return None;
+        };
+        if let Some(overtaken) = open.last_mut() {
+            overtaken.begun.hedged_after = Some(now.saturating_duration_since(overtaken.begun.start));
+        }
+        let until = deadline.attempt_until(now, self.attempt_timeout);
+        let limit = until.saturating_duration_since(now);
+        let begun = Begun { number: history.next_number(), start: now, limit, hedged_after: None };
+        let running = hedge.attempt(begun.number, until);
+        open.push(OpenAttempt { begun, until, clearance, running });
+        (history.waits.left() >= LEAST_LEFT).then(|| self.credit.silent(now))
+    }
+}
+
+/// A hedge uses one of the call's retries, and never the last one: that is for after the silence.
+pub(super) const LEAST_LEFT: u32 = 2;
+
+/// One of the attempts replied, the silent one was overtaken, or one has to be cut off.
+fn poll<A>(
+    open: &mut [OpenAttempt<'_, '_, A>],
+    silent: &mut Option<Silent<'_>>,
+    alarm: Pin<&mut Sleep>,
+    cx: &mut Context<'_>,
+) -> Poll<Event<A>> {
+    for (at, attempt) in open.iter_mut().enumerate() {
+        if let Poll::Ready(answer) = attempt.running.as_mut().poll(cx) {
+            return Poll::Ready(Event::Replied(at, answer));
+        }
+    }
+    if silent.as_mut().is_some_and(|silent| silent.poll_overtaken(cx).is_ready()) {
+        return Poll::Ready(Event::Overtaken);
+    }
+    alarm.poll(cx).map(|()| Event::Alarm)
+}
+
+fn abandon<A>(open: &[OpenAttempt<'_, '_, A>], history: &mut AttemptHistory<'_>, now: Instant, telemetry: &Telemetry) {
+    for attempt in open {
+        history.abandoned(attempt.begun, now, telemetry);
+    }
+}

@@ -63,3 +63,8 @@ pub(crate) fn allocs(name: &str, value: f64) {
 pub(crate) fn bytes(name: &str, value: f64) {
     println!("bytes {name} {value:.0}");
 }
+
+/// Milliseconds of the longest of all operations.
+pub(crate) fn ms(name: &str, value: f64) {
+    println!("ms {name} {value:.2}");
+}

@@ -1,20 +1,24 @@
 //! What a validation costs, beside what a user would have written instead.
 //!
 //! `cargo bench --bench validate` prints one line per figure, `<kind> <name> <value>`, where the kind is `ratio`, `ns`,
-//! `allocs` or `bytes`; then criterion prints absolute times. `-- hit` runs one part only, `-- --test` runs everything
+//! `allocs`, `bytes` or `ms`; then criterion prints absolute times. `-- hit` runs one part only, `-- --test` runs everything
 //! once and quickly.
 //!
 //! | part | figures | target |
 //! |---|---|---|
-//! | `memory` | `bytes entry`, `bytes entry_allocated` | 300 |
+//! | `memory` | `bytes entry`, `bytes entry_allocated`, `bytes entry_after_evictions` | 300 |
+//! | `validator` | `ns validator`, `bytes validator`; `…_tls` with the client for Stripe | 100,000, 16,384 |
 //! | `hit` | `ratio hit_vs_moka`, `ratio hit_vs_quick_cache` | 0.5, 2.0 |
 //! | | `ratio hot_vs_moka`, `ratio hot_vs_quick_cache` | published, no target |
 //! | | `allocs hit` | 0 |
 //! | `engine` | `ns engine`, `allocs engine`, `ns policies` | 2,000, 8, 500 |
 //! | `miss` | `ratio miss_vs_reqwest`, `ratio miss_vs_middleware` | 1.05, 1.0 |
+//! | `threads` | `ratio hit_threads`, `ratio judged_threads` | 1.6 |
+//! | | `ratio hot_threads`: all ask about one payment | 0.9 |
+//! | `growth` | `ms longest_hit` | 5 |
 //! | `outage` | `ratio amplification_down` | 1.1 |
 //!
-//! Everything runs on current-thread runtimes. Inside the `block_on` of a multi-thread runtime each spawned leader wakes
+//! Everything runs on current-thread runtimes, in `threads` and `growth` on one for each thread. Inside the `block_on` of a multi-thread runtime each spawned leader wakes
 //! another thread, and that wake-up would be measured instead.
 //!
 //! Allocations are counted by an allocator that wraps the system's, per thread and without atomics. It adds about 3 ns to
@@ -31,11 +35,14 @@ mod checkout;
 mod client;
 mod engine;
 mod figure;
+mod growth;
 mod hit;
 mod memory;
 mod miss;
 mod outage;
+mod threads;
 mod turns;
+mod validator;
 
 use std::time::Duration;
 
@@ -54,11 +61,14 @@ fn main() {
         .measurement_time(Duration::from_secs(1))
         .configure_from_args();
 
-    let parts: [(&str, Part); 5] = [
+    let parts: [(&str, Part); 8] = [
         // First: later, the heap has room left over from other parts, and growth would not show.
         ("memory", memory::run),
         ("hit", hit::run),
+        ("validator", validator::run),
         ("engine", engine::run),
+        ("threads", threads::run),
+        ("growth", growth::run),
         ("miss", miss::run),
         // Last: once any clock of the process was paused, reading the time takes longer.
         ("outage", outage::run),

@@ -1,7 +1,8 @@
 //! What a payment's facts cost in memory.
 //!
 //! A million ordinary payments are validated once each. Their intents are dropped at once, as a checkout's are, so that
-//! what stays is what the validator keeps. Room is for a fifth more, so that nothing is evicted.
+//! what stays is what the validator keeps. Room is for a fifth more, so that nothing is evicted. Then come others, until
+//! three million have made way for them.
 
 use std::fs;
 
@@ -12,6 +13,8 @@ use crate::checkout::{self, Prompt};
 use crate::figure::{self, Scale};
 
 const PAYMENTS: usize = 1_000_000;
+
+const EVICTIONS: usize = 3_000_000;
 
 pub(crate) fn run(scale: Scale, _criterion: &mut Criterion) {
     let runtime = checkout::runtime();
@@ -32,13 +35,22 @@ pub(crate) fn run(scale: Scale, _criterion: &mut Criterion) {
             }
         });
     });
-    let resident_after = resident_bytes();
     assert_eq!(validator.stats().facts_in_memory, payments + 1, "nothing was evicted");
     // Whole pages of the process: what tables leave empty and what the allocator adds are in it.
-    if let (Some(before), Some(after)) = (resident_before, resident_after) {
-        figure::bytes("entry", after.saturating_sub(before) as f64 / payments as f64);
+    let resident = |payments: usize| Some(resident_bytes()?.saturating_sub(resident_before?) as f64 / payments as f64);
+    if let Some(bytes) = resident(payments) {
+        figure::bytes("entry", bytes);
     }
     figure::bytes("entry_allocated", counts.bytes_current as f64 / payments as f64);
+    runtime.block_on(async {
+        for id in ids.by_ref().take(payments / 5 + scale.of(EVICTIONS)) {
+            ask(&id).await;
+        }
+    });
+    let kept = validator.stats().facts_in_memory;
+    if let Some(bytes) = resident(kept) {
+        figure::bytes("entry_after_evictions", bytes);
+    }
 }
 
 /// The memory that this process has in pages of its own; only Linux says so.

@@ -81,12 +81,12 @@ impl<N, T> Flight<N, T> {
     }
 }
 
-/// Whether a caller leads a flight, waits for one, or needs none.
+/// Whether a caller leads a flight, waits for one, or missed one that completed after it had looked for what was known.
 #[derive(Debug)]
-pub(crate) enum Joined<K: Eq + Hash, N, T, R> {
+pub(crate) enum Joined<K: Eq + Hash, N, T> {
     Leader(Leader<K, N, T>),
     Waiter(Arc<Flight<N, T>>),
-    Ready(R),
+    Missed,
 }
 
 /// The flights of one kind, by key.
@@ -105,25 +105,27 @@ impl<K: Clone + Eq + Hash, N, T> SingleFlight<K, N, T> {
         Self { current: Mutex::default(), permits, longest }
     }
 
-    /// Takes what is ready, if anything is; or else joins the current flight of the key, if its notes say that it fits; or
-    /// else leads a new one, with the notes that `lead` makes.
+    /// Joins the current flight of the key, if its notes say that it fits, or else leads a new one, with the notes that
+    /// `lead` makes.
     ///
-    /// `ready` runs under the lock under which a flight completes, so that one which completes meanwhile is not missed.
+    /// The caller has looked for what is known already. `missed` says whether a flight has brought anything since, and runs
+    /// under the lock under which a flight completes, so that none completes in between. It is to be quick: all callers
+    /// wait for this lock.
     ///
     /// # Errors
     /// What `lead` says, or that there is no permit.
-    pub(crate) fn join<R, E: From<NoPermit>>(
+    pub(crate) fn join<E: From<NoPermit>>(
         self: &Arc<Self>,
         key: &K,
         tenant: &str,
         now: Instant,
-        ready: impl FnOnce() -> Option<R>,
+        missed: impl FnOnce() -> bool,
         fits: impl FnOnce(&N) -> bool,
         lead: impl FnOnce() -> Result<N, E>,
-    ) -> Result<Joined<K, N, T, R>, E> {
+    ) -> Result<Joined<K, N, T>, E> {
         let mut current = self.lock();
-        if let Some(ready) = ready() {
-            return Ok(Joined::Ready(ready));
+        if missed() {
+            return Ok(Joined::Missed);
         }
         if let Some(flight) = current.get(key)
             && now.saturating_duration_since(flight.epoch) <= self.longest
@@ -216,8 +218,8 @@ mod tests {
     }
 
     /// Joins a flight whose notes are at least this; its leader notes the same.
-    fn join(numbers: &Arc<Numbers>, now: Instant, least: u32) -> Result<Joined<&'static str, u32, u32, u32>, NoPermit> {
-        numbers.join(&"key", "tenant", now, || None, |notes| *notes >= least, || Ok(least))
+    fn join(numbers: &Arc<Numbers>, now: Instant, least: u32) -> Result<Joined<&'static str, u32, u32>, NoPermit> {
+        numbers.join(&"key", "tenant", now, || false, |notes| *notes >= least, || Ok(least))
     }
 
     fn leader(numbers: &Arc<Numbers>, now: Instant, least: u32) -> Leader<&'static str, u32, u32> {
@@ -248,6 +250,16 @@ mod tests {
         assert!(matches!((waits.completed().await, waits_for_more.outcome()), (Ok(7), Some(Ok(8)))));
         assert_eq!(numbers.permits.held(), 0);
         drop(leader(&numbers, now, 1));
+    }
+
+    #[test]
+    fn a_caller_that_missed_what_a_flight_brought_neither_leads_nor_waits() {
+        let (numbers, now) = (numbers(1), Instant::now());
+        let missed = || numbers.join(&"key", "tenant", now, || true, |_| true, || Ok::<_, NoPermit>(1));
+        assert!(matches!(missed(), Ok(Joined::Missed)));
+        assert_eq!(numbers.permits.held(), 0);
+        let _leader = leader(&numbers, now, 1);
+        assert!(matches!(missed(), Ok(Joined::Missed)));
     }
 
     #[tokio::test]

@@ -140,6 +140,11 @@ impl FactsCache {
         Some(Proven { age, capture })
     }
 
+    /// The number of the answer that is in memory about a payment: another one later means that there are other facts.
+    pub(crate) fn number(&self, payment: &PaymentId) -> Option<u32> {
+        self.table(payment)?.slots.find(payment.position(), |slot| slot.is_about(payment))?.answer()
+    }
+
     /// The facts of a payment, if they are in memory and no older than `retention`.
     pub(crate) fn get(&self, payment: &PaymentId, now: Instant, retention: Duration) -> Option<Kept> {
         let nanos = self.nanos(now);

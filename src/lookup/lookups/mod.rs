@@ -130,7 +130,8 @@ impl Lookups {
         max_age: Duration,
     ) -> Result<Validation, (Arc<Self>, PaymentIntent)> {
         let now = Instant::now();
-        let proven = self.cache.proven(intent.payment(), intent.fingerprint(), now, max_age);
+        let proven = || self.cache.proven(intent.payment(), intent.fingerprint(), now, max_age);
+        let proven = if max_age.is_zero() { None } else { proven() };
         let Some(Proven { age, capture }) = proven else { return Err((self, intent)) };
         // Nothing else is remembered as proven.
         let dated = true;
@@ -188,7 +189,7 @@ impl Lookups {
         let deadline = limit.map(|limit| limit.saturating_sub(arrived.elapsed()));
         let now = Instant::now();
         let runtime = runtime();
-        let recent = || self.recent(intent, now, max_age);
+        let number = || if max_age.is_zero() { None } else { self.cache.number(intent.payment()) };
         let fits = |notes: &FlightNotes| notes.fit(now, max_age);
         let lead = || {
             runtime.as_ref().map_err(CallError::clone)?;
@@ -199,9 +200,15 @@ impl Lookups {
         };
         // A flight ends by itself at the total deadline, unless its runtime stands still or the provider blocks its thread.
         let Limits { total_deadline, worst_case, .. } = self.account.limits;
-        let (flight, provenance, longest) =
-            match self.flights.join(intent.payment(), intent.tenant(), now, recent, fits, lead) {
-                Ok(Joined::Ready(validation)) => return Ok(Some(validation)),
+        let (flight, provenance, longest) = loop {
+            // Facts are decoded and judged under no lock. What a flight brings after this look has another number.
+            let seen = number();
+            if let Some(validation) = seen.and_then(|_| self.recent(intent, now, max_age)) {
+                return Ok(Some(validation));
+            }
+            let missed = || number() != seen;
+            match self.flights.join(intent.payment(), intent.tenant(), now, missed, fits, lead) {
+                Ok(Joined::Missed) => {}
                 Ok(Joined::Leader(leader)) => {
                     let flight = Arc::clone(leader.flight());
                     let span = self.account.telemetry.flight_span(intent.payment(), &Span::current());
@@ -209,17 +216,18 @@ impl Lookups {
                     let flying = fly(Arc::clone(self), leader, now, max_age).instrument(span);
                     runtime.as_ref().map_err(CallError::clone)?.spawn(flying);
                     // The flight began with this call, and what it says of its end is better than that it did not end.
-                    (flight, Provenance::Fresh, worst_case.saturating_add(LEADER_PATIENCE))
+                    break (flight, Provenance::Fresh, worst_case.saturating_add(LEADER_PATIENCE));
                 }
                 Ok(Joined::Waiter(flight)) => {
                     Span::current().follows_from(flight.span());
-                    (flight, Provenance::Coalesced, total_deadline)
+                    break (flight, Provenance::Coalesced, total_deadline);
                 }
                 Err(error) => {
                     let error = error.into();
                     return self.stale(intent, max_age, &error, None).await.map(Some).ok_or(error);
                 }
-            };
+            }
+        };
         let limit = runtime.is_ok().then(|| deadline.map_or(longest, |deadline| deadline.min(longest)));
         self.outcome(intent, terms, flight, provenance, limit).await
     }
@@ -280,10 +288,10 @@ impl Lookups {
         flight: Option<Arc<FactsFlight>>,
     ) -> Option<Validation> {
         let WhenProviderIsDown::ServeStale { up_to } = self.when_provider_is_down else { return None };
-        if !error.provider_was_silent() {
+        let (now, oldest) = (Instant::now(), max_age.min(up_to));
+        if !error.provider_was_silent() || oldest.is_zero() {
             return None;
         }
-        let (now, oldest) = (Instant::now(), max_age.min(up_to));
         let (facts, stamp) = match (self.kept(intent, now, oldest), &self.shared) {
             (Some(kept), _) => (kept.facts, kept.stamp),
             (None, Some(shared)) => {

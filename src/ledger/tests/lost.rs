@@ -17,9 +17,7 @@ async fn a_lease_that_a_renewal_finds_lost_is_over_at_once() {
 
 #[tokio::test(start_paused = true)]
 async fn a_persons_word_bears_a_nonce_of_its_own() {
-    let (_, first, _, second) = two();
-    let work = Work::<OVER_OWN>::on(&first);
-    let mut lease = work.lease(&first).await;
+    let (_, first, second, work, mut lease) = leased::<OVER_OWN>().await;
     let found = record(&second, &work.key).await.unwrap();
     assert_eq!(second.replace(&work.key, &found, contents(State::Settled, (Some(1), 0)).unwrap()).await, Ok(true));
     let said = record(&second, &work.key).await.unwrap();

@@ -193,15 +193,21 @@ fn two() -> (Way, Ledger, Way, Ledger) {
     (one, first, other, second)
 }
 
+/// A lease of the first of two processes, with its way to the store, both of them, and the work.
+async fn leased<const LATE: u8>() -> (Way, Ledger, Ledger, Work<LATE>, Box<Lease<Work<LATE>>>) {
+    let (way, first, _, second) = two();
+    let work = Work::on(&first);
+    let lease = work.lease(&first).await;
+    (way, first, second, work, lease)
+}
+
 async fn record(ledger: &Ledger, key: &Key) -> Option<Held> {
     ledger.get(key).await.unwrap()
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_last_word_is_written_over_a_mark_of_its_own_claim() {
-    let (_, first, _, second) = two();
-    let work = Work::<OVER_OWN>::on(&first);
-    let mut lease = work.lease(&first).await;
+    let (_, _, second, work, mut lease) = leased::<OVER_OWN>().await;
     sleep(LEASE).await;
     assert_eq!(work.shown(&second).await, "NobodyKnows");
     assert_eq!(lease.conclude(Word::Done(7)).await, Ok(true));
@@ -210,9 +216,7 @@ async fn a_last_word_is_written_over_a_mark_of_its_own_claim() {
 
 #[tokio::test(start_paused = true)]
 async fn a_late_last_word_is_written_over_a_mark_of_its_own_claim() {
-    let (way, first, _, second) = two();
-    let work = Work::<ALONE>::on(&first);
-    let mut lease = work.lease(&first).await;
+    let (way, _, second, work, mut lease) = leased::<ALONE>().await;
     way.cut();
     assert!(lease.conclude(Word::Done(7)).await.is_err());
     sleep(LEASE).await;
@@ -270,9 +274,7 @@ async fn a_claim_stands_when_its_lease_is_dropped_unless_the_kind_says_otherwise
 #[tokio::test(start_paused = true)]
 async fn late_words_are_said_as_the_kind_says() {
     async fn left<const LATE: u8>(record_is_gone: bool) -> Option<State> {
-        let (way, first, _, second) = two();
-        let work = Work::<LATE>::on(&first);
-        let mut lease = work.lease(&first).await;
+        let (way, _, second, work, mut lease) = leased::<LATE>().await;
         way.cut();
         assert!(lease.conclude(Word::Done(7)).await.is_err());
         if record_is_gone {
@@ -290,9 +292,7 @@ async fn late_words_are_said_as_the_kind_says() {
 
 #[tokio::test(start_paused = true)]
 async fn a_late_word_where_no_record_is_has_bytes_of_its_own() {
-    let (way, first, _, second) = two();
-    let work = Work::<ALONE>::on(&first);
-    let mut lease = work.lease(&first).await;
+    let (way, _, second, work, mut lease) = leased::<ALONE>().await;
     way.script([Fate::ReplyLost, Fate::Broken]);
     assert!(lease.conclude(Word::Done(7)).await.is_err());
     let settled = record(&second, &work.key).await.unwrap();
@@ -387,9 +387,7 @@ async fn a_lease_is_held_from_before_it_was_asked_for() {
 
 #[tokio::test(start_paused = true)]
 async fn a_call_that_waits_gets_what_the_holder_says_or_hears_how_long_it_still_is() {
-    let (_, first, _, second) = two();
-    let work = Work::<NEVER>::on(&first);
-    let mut lease = work.lease(&first).await;
+    let (_, _, second, work, mut lease) = leased::<NEVER>().await;
     let waiting = work.acquire(&second, Duration::from_secs(1));
     let Ok(Acquired::Busy { lease_left }) = waiting.await else { panic!("not busy") };
     assert!(lease_left > Duration::from_secs(8) && lease_left <= LEASE, "{lease_left:?}");

@@ -141,9 +141,7 @@ async fn a_record_keeps_its_tail_when_it_is_taken_over_renewed_and_concluded() {
 
 #[tokio::test(start_paused = true)]
 async fn a_claim_keeps_a_tail_that_another_process_gave_it() {
-    let (_, first, _, second) = two();
-    let work = Work::<OVER_OWN>::on(&first);
-    let mut lease = work.lease(&first).await;
+    let (_, _, second, work, mut lease) = leased::<OVER_OWN>().await;
     add_tail(&second, &work.key).await;
     assert_eq!(lease.conclude(Word::Done(7)).await, Ok(true));
     assert_eq!(tail(&second, &work.key).await, (State::Settled, true));
@@ -151,9 +149,7 @@ async fn a_claim_keeps_a_tail_that_another_process_gave_it() {
 
 #[tokio::test(start_paused = true)]
 async fn a_mark_and_the_last_word_over_it_keep_the_tail() {
-    let (_, first, _, second) = two();
-    let work = Work::<OVER_OWN>::on(&first);
-    let mut lease = work.lease(&first).await;
+    let (_, _, second, work, mut lease) = leased::<OVER_OWN>().await;
     add_tail(&second, &work.key).await;
     sleep(LEASE).await;
     assert_eq!(work.shown(&second).await, "NobodyKnows");

@@ -10,7 +10,7 @@
 use std::collections::VecDeque;
 use std::mem;
 use std::path::PathBuf;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Condvar, Weak};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -22,6 +22,7 @@ use super::command::{Command, FileVerb, size};
 use super::fault::DatabaseFault;
 use super::open::{self, OpenError, Opened};
 use super::tables::{self, Snapshot};
+use crate::lock::Lock;
 use crate::store::{StoreError, Swap};
 
 /// The room for calls that wait or are carried out, in KiB: each takes [`LEAST_ROOM`], and its bytes.
@@ -49,8 +50,8 @@ pub(super) struct FileQueues {
     path: PathBuf,
     max_bytes: u64,
     clock: Clock,
-    lanes: Mutex<Lanes>,
-    file: Mutex<Slot>,
+    lanes: Lock<Lanes>,
+    file: Lock<Slot>,
     users: Arc<Users>,
     room: Arc<Semaphore>,
 }
@@ -112,7 +113,7 @@ struct Slot {
 /// Who uses the file at the moment.
 #[derive(Debug, Default)]
 struct Users {
-    state: Mutex<UserState>,
+    state: Lock<UserState>,
     gone: Condvar,
 }
 
@@ -122,19 +123,14 @@ struct UserState {
     closed: bool,
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // What is locked in this file is whole at every point where the code could panic.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl FileQueues {
     pub(super) fn open(path: PathBuf, max_bytes: u64) -> Result<Self, OpenError> {
         let opened = open::open(&path)?;
         let clock = Clock::from(opened.seen);
         tables::sweep(&opened.database, clock.now(), SWEPT_AT_OPEN)?;
-        let file = Mutex::new(Slot { opened: Ok(Arc::new(opened)), tried: Instant::now() });
+        let file = Lock::new(Slot { opened: Ok(Arc::new(opened)), tried: Instant::now() });
         let room = Arc::new(Semaphore::new(ROOM));
-        Ok(Self { path, max_bytes, clock, lanes: Mutex::default(), file, users: Arc::default(), room })
+        Ok(Self { path, max_bytes, clock, lanes: Lock::default(), file, users: Arc::default(), room })
     }
 
     /// Hands in a call and waits for its answer.
@@ -157,7 +153,7 @@ impl FileQueues {
     fn hand_in(self: &Arc<Self>, lane: Lane, command: Command) -> Result<(), StoreError> {
         Handle::try_current().map_err(|_| StoreError::not_sent("there is no tokio runtime here"))?;
         let lacks_worker = {
-            let mut lanes = lock(&self.lanes);
+            let mut lanes = self.lanes.lock();
             let queue = lanes.queue(lane);
             queue.waiting.push_back(command);
             queue.lacks_worker()
@@ -187,7 +183,7 @@ impl FileQueues {
         let look = move || {
             let in_use = InUse::of(&queues, &users)?;
             let queues = in_use.queues.as_ref()?;
-            let slot = lock(&queues.file);
+            let slot = queues.file.lock();
             slot.opened.as_ref().ok().map(|opened| open::is_still(&queues.path, opened.identity))
         };
         tokio::task::spawn_blocking(look).await.ok().flatten().unwrap_or(true)
@@ -195,14 +191,14 @@ impl FileQueues {
 
     /// Waits until no caller uses the file, and lets none use it any more.
     pub(super) fn close(&self) {
-        let mut state = lock(&self.users.state);
+        let mut state = self.users.state.lock();
         state.closed = true;
         // A disk that does not answer must not hold its user for ever. Then the last worker closes the file.
         drop(self.users.gone.wait_timeout_while(state, LONGEST_CLOSE, |state| state.count > 0));
     }
 
     fn opened(&self) -> Result<Arc<Opened>, StoreError> {
-        let mut slot = lock(&self.file);
+        let mut slot = self.file.lock();
         if slot.opened.is_err() && slot.tried.elapsed() >= REOPENED_EVERY {
             slot.tried = Instant::now();
             let failure = |refusal: OpenError| StoreError::not_sent(refusal.at(&self.path).to_string());
@@ -213,7 +209,7 @@ impl FileQueues {
 
     /// Lets go of a database that has failed.
     fn failed(&self, opened: &Arc<Opened>, fault: &DatabaseFault) {
-        let mut slot = lock(&self.file);
+        let mut slot = self.file.lock();
         if slot.opened.as_ref().is_ok_and(|current| Arc::ptr_eq(current, opened)) {
             slot.opened = Err(fault.before_commit());
         }
@@ -278,7 +274,7 @@ struct InUse {
 
 impl InUse {
     fn of(queues: &Weak<FileQueues>, users: &Arc<Users>) -> Option<Self> {
-        let mut state = lock(&users.state);
+        let mut state = users.state.lock();
         if state.closed {
             return None;
         }
@@ -292,7 +288,7 @@ impl Drop for InUse {
     fn drop(&mut self) {
         // Before it is said to be gone, so that who waits for that finds the file closed, or closes it himself.
         self.queues = None;
-        let mut state = lock(&self.users.state);
+        let mut state = self.users.state.lock();
         state.count = state.count.saturating_sub(1);
         self.users.gone.notify_all();
     }
@@ -311,7 +307,7 @@ impl Worker {
         let Some(in_use) = InUse::of(&self.queues, &self.users) else { return };
         let Some(queues) = in_use.queues.as_ref() else { return };
         while let Some(lane) = self.lane {
-            let batch = lock(&queues.lanes).queue(lane).batch();
+            let batch = queues.lanes.lock().queue(lane).batch();
             let rest = match lane {
                 Lane::Reading => queues.read(batch),
                 Lane::Writing => {
@@ -326,7 +322,7 @@ impl Worker {
     /// Stays while there is work in its lane. A reader who has none left becomes the writer if that place is free.
     fn go_on(&mut self, queues: &Arc<FileQueues>, lane: Lane, rest: Vec<Command>) {
         let send_writer = {
-            let mut lanes = lock(&queues.lanes);
+            let mut lanes = queues.lanes.lock();
             lanes.writing.waiting.extend(rest);
             let stays = !lanes.queue(lane).waiting.is_empty();
             if !stays {
@@ -354,7 +350,7 @@ impl Drop for Worker {
         let Some(in_use) = InUse::of(&self.queues, &self.users) else { return };
         let Some(queues) = in_use.queues.as_ref() else { return };
         let left = {
-            let mut lanes = lock(&queues.lanes);
+            let mut lanes = queues.lanes.lock();
             let queue = lanes.queue(lane);
             queue.staffed = false;
             mem::take(&mut queue.waiting)

@@ -112,9 +112,7 @@ impl UpstashStoreBuilder {
     fn check_limits(&self) -> Result<(), BuildError> {
         let (connect, command) = ("upstash.connect_timeout", "upstash.command_timeout");
         for (setting, value) in [(connect, self.connect_timeout), (command, self.command_timeout)] {
-            if value < Duration::from_millis(1) {
-                return Err(BuildError::out_of_range(setting, format!("{value:?}"), "at least 1 ms"));
-            }
+            BuildError::check(setting, value, value >= Duration::from_millis(1), "at least 1 ms")?;
         }
         BuildError::check_order(connect, self.connect_timeout, command, self.command_timeout)?;
         let rule = match self.max_in_flight {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 
+use crate::accessors::getters;
 use crate::error_info::{Class, Condition, INTERRUPTED, INTERRUPTED_TEXT, NO_RUNTIME, NO_RUNTIME_TEXT};
 use crate::provider::attempt_log::Attempt;
 use crate::provider::{Kind as ProviderErrorKind, ProviderError};
@@ -122,23 +123,19 @@ impl CallError {
         }
     }
 
-    /// How long the provider, or an open breaker, asks to wait. Not cut by any limit of this crate.
-    pub(crate) fn retry_after(&self) -> Option<Duration> {
-        self.0.retry_after
-    }
+    getters! {
+        /// How long the provider, or an open breaker, asks to wait. Not cut by any limit of this crate.
+        pub(crate) fn retry_after(&self) -> Option<Duration> => self.0.retry_after;
 
-    /// Every attempt that was made, and why there was no further one.
-    pub(crate) fn attempts(&self) -> &[Attempt] {
-        &self.0.attempts
-    }
+        /// Every attempt that was made, and why there was no further one.
+        pub(crate) fn attempts(&self) -> &[Attempt] => &self.0.attempts;
 
-    /// What the provider last said, if it said anything.
-    pub(crate) fn provider(&self) -> Option<&ProviderError> {
-        match &self.0.cause {
+        /// What the provider last said, if it said anything.
+        pub(crate) fn provider(&self) -> Option<&ProviderError> => match &self.0.cause {
             Cause::Provider { error, .. } => Some(error),
             Cause::GateClosed { last } | Cause::BreakerOpen { last } | Cause::Deadline { last, .. } => last.as_ref(),
             Cause::Full { .. } | Cause::NoRuntime | Cause::Interrupted | Cause::Elsewhere(_) => None,
-        }
+        };
     }
 
     /// Whether others who ask for the same should fail with it. A cause of this process alone is none of theirs: its own

@@ -15,7 +15,6 @@
 //! With the feature `tower` both turn into an `http::Response`, with `axum` they are axum's responses.
 
 use std::borrow::Cow;
-use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize};
@@ -109,7 +108,8 @@ impl<T> Success<T> {
 /// assert_eq!(serde_json::to_string(&answer)?, r#"{"error":{"code":"SOLD_OUT","message":"the last one is gone"}}"#);
 /// # Ok::<(), serde_json::Error>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, thiserror::Error)]
+#[error("{}", .error.message)]
 pub struct Failure {
     error: Body,
     #[serde(skip)]
@@ -208,11 +208,3 @@ impl From<&Findings> for Failure {
             .with_details(findings.public_details())
     }
 }
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.error.message)
-    }
-}
-
-impl std::error::Error for Failure {}

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use tokio::time::{Instant, timeout};
 use tracing::{Instrument, Span};
 
-use crate::accessors::partial_debug;
+use crate::accessors::{partial_debug, setters};
 use crate::call::deadline::Deadline;
 use crate::call::error::{CallError, runtime};
 use crate::ledger::{LedgerError, Look, Turn};
@@ -44,14 +44,13 @@ impl<T> GuardRun<T> {
         Self { job: Some(job), deadline: None, running: None }
     }
 
-    /// Waits at most this long. What is under way goes on without this caller; run it again for the result.
-    ///
-    /// Unset, it waits for as long as the operation takes, and for the longest validation where another run is at it. A call
-    /// that blocks its thread holds its caller for the longest validation and 15 s at most, and is then
-    /// [in progress](GuardError::is_in_progress); on a current-thread runtime, for as long as it blocks.
-    pub fn deadline(mut self, limit: Duration) -> Self {
-        self.deadline = Some(limit);
-        self
+    setters! {
+        /// Waits at most this long. What is under way goes on without this caller; run it again for the result.
+        ///
+        /// Unset, it waits for as long as the operation takes, and for the longest validation where another run is at it. A call
+        /// that blocks its thread holds its caller for the longest validation and 15 s at most, and is then
+        /// [in progress](GuardError::is_in_progress); on a current-thread runtime, for as long as it blocks.
+        pub fn deadline(mut self, limit: Duration) => self.deadline = Some(limit);
     }
 
     /// How to find out what became of the operation, where it is unknown and no provider key protects another sending.

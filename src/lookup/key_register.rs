@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::accessors::getters;
 use crate::call::error::{CallError, Cause};
 use crate::call::shares::{Full, Shares};
 use crate::intent::fingerprint::Fingerprint;
@@ -53,14 +54,12 @@ impl KeyRegister {
         Self { keys: Lock::new(keys), retention, limit }
     }
 
-    /// Keys held.
-    pub(crate) fn len(&self) -> usize {
-        self.held(Instant::now()).claims.len()
-    }
+    getters! {
+        /// Keys held.
+        pub(crate) fn len(&self) -> usize => self.held(Instant::now()).claims.len();
 
-    /// The most that may be held.
-    pub(crate) fn limit(&self) -> usize {
-        self.limit
+        /// The most that may be held.
+        pub(crate) fn limit(&self) -> usize => self.limit;
     }
 
     /// The keys without those whose time is over.

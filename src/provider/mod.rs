@@ -140,16 +140,13 @@ impl ProviderIdentity {
         self
     }
 
-    /// The account's name at the provider; `None` where it is not stated, or the only one.
-    #[must_use]
-    pub fn account(&self) -> Option<&str> {
-        match &self.account {
+    getters! {
+        /// The account's name at the provider; `None` where it is not stated, or the only one.
+        pub fn account(&self) -> Option<&str> => match &self.account {
             Account::Named(name) => Some(name),
             Account::Unstated | Account::Only => None,
-        }
-    }
+        };
 
-    getters! {
         /// The provider's name.
         pub fn name(&self) -> &str => &self.name;
 

@@ -20,11 +20,18 @@ use crate::payment::facts::ProviderPayment;
 use crate::payment::shelf_life::ShelfLife;
 use crate::payment::verdict::Capture;
 
-/// So many shards for each core, so that two calls seldom meet, and not more, so that few pages hold their heads.
+/// So many shards for each core at least, so that two calls seldom meet.
 const SHARDS_PER_CORE: usize = 4;
 
 /// A shard smaller than this would evict long before the whole is full.
 const MIN_SHARD_CAPACITY: usize = 256;
+
+/// The most payments of a shard. Hits wait while its table grows, which takes a millisecond at this size. It is three quarters
+/// of 2^14, so that a full table seldom has to be made anew, see [`Table::make_room`].
+const MAX_SHARD_CAPACITY: usize = 12_288;
+
+/// More shards than this, at 128 bytes each, would cost more than they are worth: 200 million payments.
+const MAX_SHARDS: usize = 16_384;
 
 /// Slots that are looked at to find one to evict. Of eight random ones the oldest is nearly always of the oldest quarter.
 const EVICTION_SAMPLE: usize = 8;
@@ -102,9 +109,8 @@ impl FactsCache {
     /// Keeps at most `capacity` payments; none if that is zero.
     pub(crate) fn new(capacity: usize) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
-        // A power of two, so that a mask finds one.
-        let most = cores.saturating_mul(SHARDS_PER_CORE).next_power_of_two();
-        let shards = (capacity / MIN_SHARD_CAPACITY).next_power_of_two().clamp(1, most);
+        let wanted = cores.saturating_mul(SHARDS_PER_CORE).max(capacity.div_ceil(MAX_SHARD_CAPACITY));
+        let shards = wanted.min(capacity / MIN_SHARD_CAPACITY).clamp(1, MAX_SHARDS);
         Self {
             shards: (0..shards).map(|_| Shard(Mutex::default())).collect(),
             shard_capacity: capacity.checked_div(shards).unwrap_or(capacity),
@@ -183,6 +189,7 @@ impl FactsCache {
         }
         if table.slots.len() >= self.shard_capacity {
             table.evict(payment.position(), answered_at);
+            table.make_room();
         }
         table.slots.insert_unique(payment.position(), slot, Slot::position);
     }
@@ -220,9 +227,10 @@ impl FactsCache {
         if self.shard_capacity == 0 {
             return None;
         }
-        // The table itself uses the lowest and the highest bits.
-        let bits = usize::try_from(payment.position() >> 32).unwrap_or_default();
-        Some(self.shards.get(bits & self.shards.len().wrapping_sub(1))?.lock())
+        // The table itself uses the lowest and the highest bits. Those in between, as a fraction, tell the shard.
+        let fraction = (payment.position() >> 16) & u64::from(u32::MAX);
+        let shard = fraction.wrapping_mul(self.shards.len() as u64) >> u32::BITS;
+        Some(self.shards.get(usize::try_from(shard).ok()?)?.lock())
     }
 
     fn nanos(&self, at: Instant) -> u64 {
@@ -259,6 +267,19 @@ impl Table {
             && let Ok(entry) = self.slots.get_bucket_entry(bucket)
         {
             entry.remove();
+        }
+    }
+
+    /// Makes the table anew where buckets of evicted slots take up what is left of it: it would double at the next slot.
+    fn make_room(&mut self) {
+        let len = self.slots.len();
+        if self.slots.capacity() > len {
+            return;
+        }
+        let room = len.saturating_add(len / 8);
+        let old = std::mem::replace(&mut self.slots, HashTable::with_capacity(room));
+        for slot in old {
+            self.slots.insert_unique(slot.position(), slot, Slot::position);
         }
     }
 }
@@ -325,6 +346,35 @@ mod tests {
         cache.keep(&one, &facts, cache.stamp(Moment::at(now)), ShelfLife { fresh_for: hour, lasting: true });
         assert!(cache.get(&other.at_position_of(&one), now, hour).is_none());
         assert_eq!(&*cache.get(&one, now, hour).unwrap().facts.id, "pi_1");
+    }
+
+    /// Keeps the facts of this many payments.
+    fn fill(cache: &FactsCache, payments: usize) {
+        for at in 0..payments {
+            let payment = PaymentId::parse(format!("pi_{at}")).unwrap();
+            let facts = ProviderPayment::new(payment.as_str(), PaymentStatus::Paid);
+            let life = ShelfLife { fresh_for: Duration::from_secs(60), lasting: true };
+            cache.keep(&payment, &facts, cache.stamp(Moment::at(Instant::now())), life);
+        }
+    }
+
+    #[test]
+    fn evictions_do_not_make_the_table_of_a_full_shard_grow() {
+        let one = [Shard(Mutex::default())].into();
+        let cache = FactsCache { shards: one, shard_capacity: MAX_SHARD_CAPACITY, ..FactsCache::new(1) };
+        fill(&cache, 4 * MAX_SHARD_CAPACITY);
+        let table = cache.shards[0].lock();
+        assert_eq!((table.slots.len(), table.slots.num_buckets()), (MAX_SHARD_CAPACITY, 1 << 14));
+    }
+
+    #[test]
+    fn many_payments_are_spread_over_many_small_shards() {
+        let cache = FactsCache::new(10_000_000);
+        assert!(cache.shards.len() > 10_000_000 / (MAX_SHARD_CAPACITY + 1) && cache.shard_capacity > 12_000);
+        fill(&cache, 40 * cache.shards.len());
+        assert!(cache.shards.iter().all(|shard| (5..120).contains(&shard.lock().slots.len())));
+        assert_eq!(FactsCache::new(usize::MAX).shards.len(), MAX_SHARDS);
+        assert_eq!((FactsCache::new(0).shards.len(), FactsCache::new(255).shards.len()), (1, 1));
     }
 
     #[test]

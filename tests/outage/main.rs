@@ -139,3 +139,30 @@ fn a_text_that_makes_no_sense_is_refused() {
         assert!(text.parse::<Scenario>().is_err(), "{text}");
     }
 }
+
+/// The goals that are missed. A told limit is believed: at random ones the gate is closed for most of the time, and few
+/// are answered within three seconds. And where hedges, the line and the gate let go at the same moment, the sum of what
+/// each allows is 3.5 to 3.8 times the normal calls.
+const MISSED: [(&str, &str); 2] =
+    [("limit_random_half", "valid within 3 s"), ("hang_then_fail_then_limit", "no quarter of a second")];
+
+#[test]
+fn the_goals_hold() {
+    let study = Study {
+        scenarios: Scenario::named(),
+        rates: vec![50],
+        processes: vec![1],
+        peers: vec![Peer::Payproof, Peer::Bare, Peer::Middleware, Peer::TowerBudget],
+        seeds: 2,
+    };
+    let mut checked = 0;
+    for case in study.run(|_| ()) {
+        for goal in goals(&case) {
+            let is_known =
+                MISSED.iter().any(|(name, rule)| *case.scenario.name == **name && goal.rule.starts_with(rule));
+            assert!(goal.is_met() || is_known, "{}: {goal:?}", case.scenario.name);
+            checked += 1;
+        }
+    }
+    assert!(checked > 140, "{checked} goals");
+}

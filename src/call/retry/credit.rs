@@ -43,11 +43,11 @@ const LEAST_ALLOWED: f64 = 2.0;
 
 /// Those who waited at the gate leave it at so many times the pace at which calls came of late: those who came a moment ago,
 /// and those who have waited for longer, so that a backlog does not make newcomers wait as well.
-const NEWCOMERS_LEAVE: f64 = 1.5;
+const NEWCOMERS_LEAVE: f64 = 1.4;
 const OTHERS_LEAVE: f64 = 0.4;
 
 /// At the latest within this time all have left, if the gate stays open.
-const ALL_LEAVE_WITHIN: Duration = Duration::from_secs(7);
+const ALL_LEAVE_WITHIN: Duration = Duration::from_secs(8);
 
 /// How long ago a newcomer came at most: it can still be answered within a second or so.
 const NEWCOMER: Duration = Duration::from_millis(600);

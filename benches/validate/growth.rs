@@ -16,7 +16,7 @@ use payproof::{PaymentIntent, Validator};
 use crate::checkout::{self, Prompt};
 use crate::figure::{self, Scale};
 
-const PAYMENTS: usize = 5_000_000;
+const PAYMENTS: usize = 2_000_000;
 const KNOWN: usize = 1_000;
 const TIMES: usize = 3;
 

@@ -15,6 +15,7 @@
 //! | `miss` | `ratio miss_vs_reqwest`, `ratio miss_vs_middleware` | 1.05, 1.0 |
 //! | `threads` | `ratio hit_threads`, `ratio judged_threads` | 1.6 |
 //! | | `ratio hot_threads`: all ask about one payment | 0.9 |
+//! | | `…_vs_apart`: as much as two validators | 1.0 |
 //! | `growth` | `ms longest_hit` | 5 |
 //! | `outage` | `ratio amplification_down` | 1.1 |
 //!

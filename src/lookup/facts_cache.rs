@@ -26,11 +26,11 @@ const SHARDS_PER_CORE: usize = 4;
 /// A shard smaller than this would evict long before the whole is full.
 const MIN_SHARD_CAPACITY: usize = 256;
 
-/// The most payments of a shard. Hits wait while its table grows, which takes a millisecond at this size. It is three quarters
-/// of 2^14, so that a full table seldom has to be made anew, see [`Table::make_room`].
-const MAX_SHARD_CAPACITY: usize = 12_288;
+/// The most payments of a shard. Hits wait while its table grows, which takes up to two milliseconds at this size. It is three
+/// quarters of 2^13, so that a full table seldom has to be made anew, see [`Table::make_room`].
+const MAX_SHARD_CAPACITY: usize = 6_144;
 
-/// More shards than this, at 128 bytes each, would cost more than they are worth: 200 million payments.
+/// More shards than this, at 128 bytes each, would cost more than they are worth: 100 million payments.
 const MAX_SHARDS: usize = 16_384;
 
 /// Slots that are looked at to find one to evict. Of eight random ones the oldest is nearly always of the oldest quarter.
@@ -364,13 +364,13 @@ mod tests {
         let cache = FactsCache { shards: one, shard_capacity: MAX_SHARD_CAPACITY, ..FactsCache::new(1) };
         fill(&cache, 4 * MAX_SHARD_CAPACITY);
         let table = cache.shards[0].lock();
-        assert_eq!((table.slots.len(), table.slots.num_buckets()), (MAX_SHARD_CAPACITY, 1 << 14));
+        assert_eq!((table.slots.len(), table.slots.num_buckets()), (MAX_SHARD_CAPACITY, 1 << 13));
     }
 
     #[test]
     fn many_payments_are_spread_over_many_small_shards() {
         let cache = FactsCache::new(10_000_000);
-        assert!(cache.shards.len() > 10_000_000 / (MAX_SHARD_CAPACITY + 1) && cache.shard_capacity > 12_000);
+        assert!(cache.shards.len() > 10_000_000 / (MAX_SHARD_CAPACITY + 1) && cache.shard_capacity > 6_000);
         fill(&cache, 40 * cache.shards.len());
         assert!(cache.shards.iter().all(|shard| (5..120).contains(&shard.lock().slots.len())));
         assert_eq!(FactsCache::new(usize::MAX).shards.len(), MAX_SHARDS);

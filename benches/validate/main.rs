@@ -19,8 +19,8 @@
 //! | `growth` | `ms longest_hit` | 5 |
 //! | `outage` | `ratio amplification_down` | 1.1 |
 //!
-//! Everything runs on current-thread runtimes, in `threads` and `growth` on one for each thread. Inside the `block_on` of a multi-thread runtime each spawned leader wakes
-//! another thread, and that wake-up would be measured instead.
+//! Everything runs on current-thread runtimes, in `threads` and `growth` on one for each thread. Inside the `block_on` of a
+//! multi-thread runtime each spawned leader wakes another thread, and that wake-up would be measured instead.
 //!
 //! Allocations are counted by an allocator that wraps the system's, per thread and without atomics. It adds about 3 ns to
 //! each allocation and each release, for every peer alike; a hit does neither.

@@ -34,7 +34,7 @@ impl Validator {
     /// // In the handler of `GET /metrics`:
     /// validator.publish_metrics().await;
     /// let page = prometheus.render();
-    /// assert!(page.contains("payproof_breaker_state"));
+    /// assert!(page.contains("payproof_retry_credit"));
     /// # Ok(())
     /// # }
     /// ```

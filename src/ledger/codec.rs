@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::checksum::crc32;
 use super::error::LedgerError;
 use super::key::Key;
 use super::kind::{RecordKind, Release};
@@ -83,7 +82,7 @@ impl Codec {
         bytes.extend_from_slice(&record.tail);
         match signer {
             Some(signer) => bytes.extend_from_slice(&signer.of(&key.text, &bytes)),
-            None => bytes.extend_from_slice(&crc32(&bytes).to_le_bytes()),
+            None => bytes.extend_from_slice(&crc32fast::hash(&bytes).to_le_bytes()),
         }
         let most = key.kind.layout().most_bytes;
         if bytes.len() > most {
@@ -133,7 +132,7 @@ impl Codec {
         let at = bytes.len().checked_sub(end_len);
         let (whole, end) = at.and_then(|at| bytes.split_at_checked(at)).ok_or(cut.clone())?;
         if end_len == CHECKSUM_LEN {
-            if crc32(whole).to_le_bytes() != *end {
+            if crc32fast::hash(whole).to_le_bytes() != *end {
                 return Err(LedgerError::Unreadable("is cut short or damaged"));
             }
         } else if !self.keys.iter().any(|key_| key_.is_of(end, &key.text, whole)) {
@@ -222,6 +221,13 @@ mod tests {
             assert_eq!(with(accepting).decode(&bytes, &place("k")), Ok(record()), "{accepting:?}");
         }
         assert!(with(&[1, 3, 4]).decode(&bytes, &place("k")).is_err());
+    }
+
+    #[test]
+    fn the_checksum_is_the_one_that_others_count() {
+        assert_eq!(crc32fast::hash(b""), 0);
+        assert_eq!(crc32fast::hash(b"123456789"), 0xCBF4_3926);
+        assert_eq!(crc32fast::hash(b"The quick brown fox jumps over the lazy dog"), 0x414F_A339);
     }
 
     #[test]

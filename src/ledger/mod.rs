@@ -18,7 +18,6 @@ use crate::telemetry::{Stopwatch, store_call};
 mod acquire;
 mod bind;
 mod canary;
-mod checksum;
 mod claim_clock;
 mod claimable;
 mod codec;

@@ -6,12 +6,10 @@ use tokio::time::Instant;
 
 use crate::accessors::setters;
 use crate::call::deadline::after;
+use crate::call::rolling::Rolling;
 use crate::lock::Lock;
 use crate::settings::build_error::BuildError;
 use crate::telemetry::stats::BreakerState;
-
-/// Buckets of the rolling window: a tenth of it is forgotten at a time.
-const BUCKETS: u32 = 10;
 
 /// Probes take a fraction of the time that the breaker was open for.
 const PROBE_SHARE: u32 = 10;
@@ -97,7 +95,6 @@ pub(crate) struct CircuitBreaker {
     config: Breaker,
     /// A probe that takes longer stands still with its runtime.
     longest_attempt: Duration,
-    bucket_width: Duration,
     state: Lock<State>,
 }
 
@@ -115,50 +112,33 @@ enum Phase {
     HalfOpen { since: Instant, under_way: u32, succeeded: u32 },
 }
 
-/// Attempts and failures per bucket of time.
+/// Attempts and failures of late.
 #[derive(Debug)]
 struct Window {
-    buckets: [(u32, u32); BUCKETS as usize],
-    newest: u32,
-    newest_since: Instant,
+    attempts: Rolling,
+    failures: Rolling,
 }
 
 impl Window {
-    fn new(now: Instant) -> Self {
-        Self { buckets: [(0, 0); BUCKETS as usize], newest: 0, newest_since: now }
+    fn new(length: Duration, now: Instant) -> Self {
+        Self { attempts: Rolling::new(length, now), failures: Rolling::new(length, now) }
     }
 
-    fn add(&mut self, now: Instant, width: Duration, health: ProviderHealth) {
-        let mut passed = 0;
-        while now.saturating_duration_since(self.newest_since) >= width && passed < BUCKETS {
-            passed = passed.saturating_add(1);
-            self.newest = self.newest.wrapping_add(1) % BUCKETS;
-            self.newest_since = self.newest_since.checked_add(width).unwrap_or(now);
-            if let Some(bucket) = self.buckets.get_mut(self.newest as usize) {
-                *bucket = (0, 0);
-            }
-        }
-        if passed == BUCKETS {
-            self.newest_since = now;
-        }
-        if let Some((attempts, failures)) = self.buckets.get_mut(self.newest as usize) {
-            *attempts = attempts.saturating_add(1);
-            *failures = failures.saturating_add(u32::from(health == ProviderHealth::Down));
-        }
+    fn add(&mut self, now: Instant, health: ProviderHealth) {
+        self.attempts.add(1, now);
+        self.failures.add(u32::from(health == ProviderHealth::Down), now);
     }
 
-    fn total(&self) -> (u32, u32) {
-        self.buckets.iter().fold((0, 0), |(attempts, failures), bucket| {
-            (bucket.0.saturating_add(attempts), bucket.1.saturating_add(failures))
-        })
+    fn totals(&mut self, now: Instant) -> (u32, u32) {
+        (self.attempts.total(now), self.failures.total(now))
     }
 }
 
 impl CircuitBreaker {
     pub(crate) fn new(config: Breaker, longest_attempt: Duration) -> Self {
-        let bucket_width = config.window.checked_div(BUCKETS).unwrap_or(config.window);
-        let state = State { phase: Phase::Closed(Window::new(Instant::now())), generation: 0 };
-        Self { config, longest_attempt, bucket_width, state: Lock::new(state) }
+        let phase = Phase::Closed(Window::new(config.window, Instant::now()));
+        let state = State { phase, generation: 0 };
+        Self { config, longest_attempt, state: Lock::new(state) }
     }
 
     /// Admits an attempt, or says how long the breaker stays open.
@@ -191,11 +171,11 @@ impl CircuitBreaker {
         };
         match (&mut state.phase, health) {
             (Phase::Closed(window), Some(health)) => {
-                window.add(now, self.bucket_width, health);
+                window.add(now, health);
                 if health == ProviderHealth::Up {
                     return;
                 }
-                let (attempts, failures) = window.total();
+                let (attempts, failures) = window.totals(now);
                 let enough = attempts >= self.config.minimum_attempts;
                 if enough && f64::from(failures) >= self.config.failure_share * f64::from(attempts) {
                     open(&mut state);
@@ -208,7 +188,7 @@ impl CircuitBreaker {
                     Some(ProviderHealth::Up) => {
                         *succeeded = succeeded.saturating_add(1);
                         if *succeeded >= self.config.probes {
-                            state.enter(Phase::Closed(Window::new(now)));
+                            state.enter(Phase::Closed(Window::new(self.config.window, now)));
                         }
                     }
                     // A dropped probe says nothing, but gives its place back.

@@ -11,16 +11,16 @@ use crate::provider::ProviderError;
 use crate::telemetry::Telemetry;
 
 use super::Retrier;
+use super::clearance::Clearance;
 use super::credit::Silent;
 use super::decision::{Transient, decide};
 use super::history::{AttemptHistory, Begun};
-use super::lane::{Clearance, Traffic};
+use super::lane::Traffic;
 use super::work::{Hedge, Running};
 
 /// An attempt under way, and what it holds.
 pub(super) struct OpenAttempt<'r, 'w, A> {
     pub(super) begun: Begun,
-    pub(super) until: Instant,
     pub(super) clearance: Clearance<'r>,
     pub(super) running: Running<'w, A>,
 }
@@ -53,17 +53,17 @@ impl Retrier {
         let mut silent = Some(self.credit.silent(first.begun.start));
         let mut open = vec![first];
         loop {
-            if let Some(next) = open.iter().map(|attempt| attempt.until).min() {
+            if let Some(next) = open.iter().map(|attempt| attempt.begun.until).min() {
                 alarm.as_mut().reset(next);
             }
             let event = poll_fn(|cx| poll(&mut open, &mut silent, alarm.as_mut(), cx)).await;
             let now = Instant::now();
             let replied = match event {
                 Event::Replied(at, answer) => Some((at, answer)),
-                Event::Alarm => open.iter().position(|attempt| attempt.until <= now).map(|at| {
-                    let limit = open.get(at).map(|attempt| attempt.begun.limit).unwrap_or_default();
-                    (at, Err(ProviderError::timed_out(limit)))
-                }),
+                Event::Alarm => {
+                    let over = open.iter().enumerate().find(|(_, attempt)| attempt.begun.until <= now);
+                    over.map(|(at, attempt)| (at, Err(ProviderError::timed_out(attempt.begun.limit()))))
+                }
                 Event::Overtaken => {
                     silent = self.hedge(&mut open, hedge, (traffic, deadline), history, now);
                     None
@@ -84,7 +84,7 @@ impl Retrier {
                 return Reply { answer: Err(error), begun, clearance };
             }
             self.close_gate(traffic, &error, now);
-            clearance.leave(self.health(&error, &decision, begun.limit, deadline), now);
+            clearance.leave(self.health(&error, &decision, begun.limit(), deadline), now);
             history.failed(&error, decision, None, begun, now, telemetry);
         }
     }
@@ -107,10 +107,9 @@ impl Retrier {
             overtaken.begun.hedged_after = Some(now.saturating_duration_since(overtaken.begun.start));
         }
         let until = deadline.attempt_until(now, self.attempt_timeout);
-        let limit = until.saturating_duration_since(now);
-        let begun = Begun { number: history.next_number(), start: now, limit, hedged_after: None };
+        let begun = history.begin(now, until);
         let running = hedge.attempt(begun.number, until);
-        open.push(OpenAttempt { begun, until, clearance, running });
+        open.push(OpenAttempt { begun, clearance, running });
         (history.waits.left() >= LEAST_LEFT).then(|| self.credit.silent(now))
     }
 }

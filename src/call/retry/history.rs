@@ -10,8 +10,8 @@ use crate::provider::ProviderError;
 use crate::provider::attempt_log::{Attempt, AttemptOutcome, Reach, WaitReason};
 use crate::telemetry::Telemetry;
 
-use super::Refusal;
 use super::backoff::Waits;
+use super::clearance::NotCleared;
 use super::decision::{RetryDecision, Transient};
 use super::work::{Finished, Work};
 
@@ -20,10 +20,17 @@ use super::work::{Finished, Work};
 pub(super) struct Begun {
     pub(super) number: u32,
     pub(super) start: Instant,
-    /// The longest it may take.
-    pub(super) limit: Duration,
+    /// When it has to end.
+    pub(super) until: Instant,
     /// How long it was silent when it was asked once more beside it.
     pub(super) hedged_after: Option<Duration>,
+}
+
+impl Begun {
+    /// The longest it may take.
+    pub(super) fn limit(&self) -> Duration {
+        self.until.saturating_duration_since(self.start)
+    }
 }
 
 pub(super) struct AttemptHistory<'r> {
@@ -48,10 +55,10 @@ impl<'r> AttemptHistory<'r> {
         Self { begin, deadline, waits, begun: 0, attempts, last: None, unreadable_before: false, behind_gate: false }
     }
 
-    /// Begins an attempt, and counts it.
-    pub(super) fn next_number(&mut self) -> u32 {
+    /// Begins an attempt, which has to end then, and counts it.
+    pub(super) fn begin(&mut self, start: Instant, until: Instant) -> Begun {
         self.begun = self.begun.saturating_add(1);
-        self.begun
+        Begun { number: self.begun, start, until, hedged_after: None }
     }
 
     fn attempt(&self, begun: Begun, end: Instant, outcome: AttemptOutcome) -> Attempt {
@@ -131,12 +138,12 @@ impl<'r> AttemptHistory<'r> {
     }
 
     /// Ends the call because nothing more may be sent.
-    pub(super) fn refused(self, refusal: Refusal) -> CallError {
+    pub(super) fn not_cleared(self, why: NotCleared) -> CallError {
         let last = self.last;
-        let (cause, retry_after) = match refusal {
-            Refusal::GateClosed(wait) => (Cause::GateClosed { last }, Some(wait)),
-            Refusal::BreakerOpen(wait) => (Cause::BreakerOpen { last }, Some(wait)),
-            Refusal::Deadline => (Cause::Deadline { limit: self.deadline.limit(), last }, None),
+        let (cause, retry_after) = match why {
+            NotCleared::GateClosed(wait) => (Cause::GateClosed { last }, Some(wait)),
+            NotCleared::BreakerOpen(wait) => (Cause::BreakerOpen { last }, Some(wait)),
+            NotCleared::Deadline => (Cause::Deadline { limit: self.deadline.limit(), last }, None),
         };
         CallError::after_attempts(cause, retry_after, self.attempts)
     }

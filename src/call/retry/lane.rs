@@ -2,11 +2,8 @@
 
 use std::time::Duration;
 
-use tokio::time::Instant;
-
-use crate::call::breaker::{Admission, Breaker, CircuitBreaker, ProviderHealth};
-use crate::call::concurrency::Permit;
-use crate::call::gate::{Gate, Probe};
+use crate::call::breaker::{Breaker, CircuitBreaker};
+use crate::call::gate::Gate;
 
 /// Which calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,25 +28,5 @@ impl Lane {
     pub(crate) fn new(breaker: Option<Breaker>, longest_attempt: Duration) -> Self {
         let breaker = breaker.map(|breaker| CircuitBreaker::new(breaker, longest_attempt));
         Self { gate: Gate::new(longest_attempt.min(ANOTHER_PROBE_AFTER)), breaker }
-    }
-}
-
-/// What may go to the provider now, since when, and what it gives back when it is over.
-pub(super) struct Clearance<'r> {
-    pub(super) _permit: Option<Permit<'r>>,
-    pub(super) probe: Option<Probe<'r>>,
-    pub(super) admission: Option<Admission<'r>>,
-    pub(super) at: Instant,
-}
-
-impl Clearance<'_> {
-    /// Frees the place, and tells gate and breaker how it went; the breaker, without a word on that, that it says nothing.
-    pub(super) fn leave(self, health: Option<ProviderHealth>, now: Instant) {
-        if let Some(probe) = self.probe {
-            probe.answered();
-        }
-        if let (Some(admission), Some(health)) = (self.admission, health) {
-            admission.report(now, health);
-        }
     }
 }

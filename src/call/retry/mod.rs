@@ -2,20 +2,20 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::MutexGuard;
 use std::task::Poll;
 use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::accessors::partial_debug;
 use crate::call::breaker::ProviderHealth;
 use crate::call::concurrency::Concurrency;
 use crate::call::deadline::Deadline;
 use crate::call::error::{CallError, Stopped};
-use crate::call::gate::Passing;
+use crate::lock::Lock;
 use crate::provider::attempt_log::{Rule, WaitReason};
 use crate::provider::{AnyProvider, ProviderError, RateLimit};
 use crate::telemetry::Telemetry;
@@ -23,6 +23,7 @@ use crate::telemetry::stats::BreakerState;
 
 mod backoff;
 mod budget;
+mod clearance;
 mod credit;
 mod decision;
 mod explain;
@@ -42,10 +43,10 @@ pub(crate) use look_up::LookUpAnswer;
 pub(crate) use transient::TransientPatterns;
 pub(crate) use work::{Finished, NeverHedged, Work};
 
+use clearance::{Clearance, NotCleared};
 use decision::{RetryDecision, Transient, decide, health};
 use hedge::{LEAST_LEFT, OpenAttempt, Reply};
-use history::{AttemptHistory, Begun};
-use lane::Clearance;
+use history::AttemptHistory;
 
 /// Past a Retry-After or a closed gate, callers come back spread over this share of the wait, so that they do not all
 /// come at once. Only ever added: less than asked for would be refused again.
@@ -53,9 +54,6 @@ const SPREAD: f64 = 0.2;
 
 /// The least spread, for waits so short that their share would spread nothing.
 const MIN_SPREAD: Duration = Duration::from_millis(100);
-
-/// A call whose time is over while the gate is probed comes back after this.
-const PROBED_SOON: Duration = Duration::from_secs(1);
 
 /// Silence for this share of a whole attempt tells something about the provider; less may be our own impatience.
 const TELLING_SHARE: f64 = 0.5;
@@ -74,14 +72,14 @@ pub(crate) struct Retrier {
     pub(crate) guarded: Lane,
     pub(crate) credit: Credit,
     pub(crate) concurrency: Option<Concurrency>,
-    pub(crate) rng: Mutex<StdRng>,
+    pub(crate) rng: Lock<StdRng>,
 }
 
 partial_debug!(Retrier, self => provider: self.provider, retry: self.retry);
 
 /// One generator for all calls, so that no two draw the same sequence.
-pub(crate) fn rng(seed: Option<u64>) -> Mutex<StdRng> {
-    Mutex::new(seed.map_or_else(rand::make_rng, StdRng::seed_from_u64))
+pub(crate) fn rng(seed: Option<u64>) -> Lock<StdRng> {
+    Lock::new(seed.map_or_else(rand::make_rng, StdRng::seed_from_u64))
 }
 
 /// What an error asks for, by whichever rule it is decided.
@@ -91,14 +89,6 @@ struct ServerHint {
     /// How long every call has to wait that the limit concerns, and which those are, if they have to.
     closure: Option<(Duration, RateLimit)>,
     beyond_cap: bool,
-}
-
-/// Why nothing may go to the provider now.
-#[derive(Clone, Copy)]
-enum Refusal {
-    GateClosed(Duration),
-    BreakerOpen(Duration),
-    Deadline,
 }
 
 impl Retrier {
@@ -121,7 +111,7 @@ impl Retrier {
             loop {
                 let clearance = match self.clear(W::TRAFFIC, deadline, (begin, history.behind_gate), now).await {
                     Ok(clearance) => clearance,
-                    Err(refusal) => return Err(history.refused(refusal)),
+                    Err(why) => return Err(history.not_cleared(why)),
                 };
                 let Reply { answer, begun, clearance } =
                     self.attempt(&mut work, clearance, deadline, &mut history, telemetry).await;
@@ -136,14 +126,14 @@ impl Retrier {
                 };
                 let may_go_on = work.failed(&error, now);
                 let decision = decide(&error, &self.patterns);
-                let out_of_time = error.is_timeout() && begun.limit < self.attempt_timeout;
+                let out_of_time = error.is_timeout() && begun.limit() < self.attempt_timeout;
                 let plan = if out_of_time {
                     Err(Stopped::NoTimeLeft)
                 } else {
                     self.plan(W::TRAFFIC, &mut history, &error, &decision, may_go_on, now)
                 };
                 // The place is free only now, so that no other call slips in before the gate is closed.
-                let health = self.health(&error, &decision, begun.limit, deadline);
+                let health = self.health(&error, &decision, begun.limit(), deadline);
                 clearance.leave(health, now);
                 if decision.transient == Transient::No && health == Some(ProviderHealth::Up) {
                     self.credit.answered(begun.start, now);
@@ -160,7 +150,7 @@ impl Retrier {
                     },
                     Err(_) if out_of_time => {
                         history.last = Some(error);
-                        return Err(history.refused(Refusal::Deadline));
+                        return Err(history.not_cleared(NotCleared::Deadline));
                     }
                     Err(stopped) => return Err(history.stopped(stopped, error)),
                 }
@@ -179,8 +169,7 @@ impl Retrier {
     ) -> Reply<'r, W::Answer> {
         let start = clearance.at;
         let until = deadline.attempt_until(start, self.attempt_timeout);
-        let limit = until.saturating_duration_since(start);
-        let begun = Begun { number: history.next_number(), start, limit, hedged_after: None };
+        let begun = history.begin(start, until);
         let hedge = work.hedge().filter(|_| self.credit.hedges() && history.waits.left() >= LEAST_LEFT);
         let silent_at = hedge.as_ref().map_or(until, |_| self.credit.silent_at(start).min(until));
         let mut running = pin!(work.attempt(begun.number, start, until));
@@ -192,98 +181,12 @@ impl Retrier {
         let answer = match (reply.await, &hedge) {
             (Some(answer), _) => answer,
             (None, Some(hedge)) if silent_at < until => {
-                let first = OpenAttempt { begun, until, clearance, running: Box::pin(running) };
+                let first = OpenAttempt { begun, clearance, running: Box::pin(running) };
                 return Box::pin(self.go_on(first, hedge, alarm, (W::TRAFFIC, deadline), history, telemetry)).await;
             }
-            (None, _) => Err(ProviderError::timed_out(limit)),
+            (None, _) => Err(ProviderError::timed_out(begun.limit())),
         };
         Reply { answer, begun, clearance }
-    }
-
-    /// Waits for the gate and for a place, and asks the breaker. Never holds a place while waiting for the gate.
-    async fn clear(
-        &self,
-        traffic: Traffic,
-        deadline: Deadline,
-        (came, behind_gate): (Instant, bool),
-        mut now: Instant,
-    ) -> Result<Clearance<'_>, Refusal> {
-        let Lane { gate, breaker } = self.lane(traffic);
-        let (mut waiting, mut leaves_at) = (behind_gate.then(|| self.credit.waits_at_gate()), None);
-        loop {
-            if now >= deadline.at() {
-                return Err(waiting.map_or(Refusal::Deadline, |_| Refusal::GateClosed(PROBED_SOON)));
-            }
-            let probe = match gate.pass(now) {
-                Passing::Open => None,
-                Passing::Probe(probe) => Some(probe),
-                Passing::Closed { left, asked } => {
-                    let wait = self.spread(left);
-                    if asked > self.retry_after_cap || !deadline.allows(now, wait) {
-                        return Err(Refusal::GateClosed(asked));
-                    }
-                    waiting.get_or_insert_with(|| self.credit.waits_at_gate());
-                    Box::pin(sleep(wait)).await;
-                    (now, leaves_at) = (Instant::now(), None);
-                    continue;
-                }
-                Passing::Probed(changed, longest) => {
-                    waiting.get_or_insert_with(|| self.credit.waits_at_gate());
-                    let left = deadline.left(now).min(longest.saturating_add(Duration::from_millis(1)));
-                    let _ = Box::pin(timeout(left, changed)).await;
-                    (now, leaves_at) = (Instant::now(), None);
-                    continue;
-                }
-            };
-            // Those who waited leave one after the other, so that they do not all come at once.
-            if let (Some(waiting), None) = (&waiting, &probe) {
-                let at = *leaves_at.get_or_insert_with(|| waiting.leaves_at(came, now));
-                if now < at {
-                    let wait = at.saturating_duration_since(now);
-                    if !deadline.allows(now, wait) {
-                        return Err(Refusal::GateClosed(wait));
-                    }
-                    Box::pin(sleep(wait)).await;
-                    now = Instant::now();
-                    continue;
-                }
-            }
-            let permit = match self.concurrency.as_ref().map(|places| (places, places.try_take(now, deadline.at()))) {
-                None => None,
-                Some((_, Some(permit))) => Some(permit),
-                Some((places, None)) => {
-                    let permit = Box::pin(places.take(now, deadline.at())).await;
-                    now = Instant::now();
-                    Some(permit.ok_or(Refusal::Deadline)?)
-                }
-            };
-            // The call that had the permit before may have closed the gate.
-            if permit.is_some() && probe.is_none() && !gate.is_open() {
-                continue;
-            }
-            let admission = match breaker {
-                None => None,
-                Some(breaker) => Some(breaker.admit(now).map_err(Refusal::BreakerOpen)?),
-            };
-            return Ok(Clearance { _permit: permit, probe, admission, at: now });
-        }
-    }
-
-    /// Clears an attempt that may wait for nothing.
-    fn clear_at_once(&self, traffic: Traffic, deadline: Deadline, now: Instant) -> Option<Clearance<'_>> {
-        let Lane { gate, breaker } = self.lane(traffic);
-        if !gate.is_open() || now >= deadline.at() {
-            return None;
-        }
-        let permit = match &self.concurrency {
-            Some(places) => Some(places.try_take(now, deadline.at())?),
-            None => None,
-        };
-        let admission = match breaker {
-            Some(breaker) => Some(breaker.admit(now).ok()?),
-            None => None,
-        };
-        Some(Clearance { _permit: permit, probe: None, admission, at: now })
     }
 
     /// How long to wait before the next attempt, or why there is none.
@@ -391,7 +294,7 @@ impl Retrier {
     }
 
     fn rng(&self) -> MutexGuard<'_, StdRng> {
-        self.rng.lock().unwrap_or_else(PoisonError::into_inner)
+        self.rng.lock()
     }
 
     fn lane(&self, traffic: Traffic) -> &Lane {

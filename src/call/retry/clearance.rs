@@ -1,0 +1,127 @@
+//! What an attempt passes before it is sent: the gate, a place, the breaker.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::call::breaker::{Admission, ProviderHealth};
+use crate::call::concurrency::Permit;
+use crate::call::deadline::Deadline;
+use crate::call::gate::{Passing, Probe};
+
+use super::Retrier;
+use super::lane::{Lane, Traffic};
+
+/// A call whose time is over while the gate is probed comes back after this.
+const PROBED_SOON: Duration = Duration::from_secs(1);
+
+/// Why nothing may go to the provider now.
+#[derive(Clone, Copy)]
+pub(super) enum NotCleared {
+    GateClosed(Duration),
+    BreakerOpen(Duration),
+    Deadline,
+}
+
+/// What may go to the provider now, since when, and what it gives back when it is over.
+pub(super) struct Clearance<'r> {
+    pub(super) _permit: Option<Permit<'r>>,
+    pub(super) probe: Option<Probe<'r>>,
+    pub(super) admission: Option<Admission<'r>>,
+    pub(super) at: Instant,
+}
+
+impl Clearance<'_> {
+    /// Frees the place, and tells gate and breaker how it went; the breaker, without a word on that, that it says nothing.
+    pub(super) fn leave(self, health: Option<ProviderHealth>, now: Instant) {
+        if let Some(probe) = self.probe {
+            probe.answered();
+        }
+        if let (Some(admission), Some(health)) = (self.admission, health) {
+            admission.report(now, health);
+        }
+    }
+}
+
+impl Retrier {
+    /// Waits for the gate and for a place, and asks the breaker. Never holds a place while waiting for the gate.
+    pub(super) async fn clear(
+        &self,
+        traffic: Traffic,
+        deadline: Deadline,
+        (came, behind_gate): (Instant, bool),
+        mut now: Instant,
+    ) -> Result<Clearance<'_>, NotCleared> {
+        let Lane { gate, breaker } = self.lane(traffic);
+        let (mut waiting, mut leaves_at) = (behind_gate.then(|| self.credit.waits_at_gate()), None);
+        loop {
+            if now >= deadline.at() {
+                return Err(waiting.map_or(NotCleared::Deadline, |_| NotCleared::GateClosed(PROBED_SOON)));
+            }
+            let probe = match gate.pass(now) {
+                Passing::Open => None,
+                Passing::Probe(probe) => Some(probe),
+                Passing::Closed { left, asked } => {
+                    let wait = self.spread(left);
+                    if asked > self.retry_after_cap || !deadline.allows(now, wait) {
+                        return Err(NotCleared::GateClosed(asked));
+                    }
+                    waiting.get_or_insert_with(|| self.credit.waits_at_gate());
+                    Box::pin(sleep(wait)).await;
+                    (now, leaves_at) = (Instant::now(), None);
+                    continue;
+                }
+                Passing::Probed(changed, longest) => {
+                    waiting.get_or_insert_with(|| self.credit.waits_at_gate());
+                    let left = deadline.left(now).min(longest.saturating_add(Duration::from_millis(1)));
+                    let _ = Box::pin(timeout(left, changed)).await;
+                    (now, leaves_at) = (Instant::now(), None);
+                    continue;
+                }
+            };
+            // Those who waited leave one after the other, so that they do not all come at once.
+            if let (Some(waiting), None) = (&waiting, &probe) {
+                let at = *leaves_at.get_or_insert_with(|| waiting.leaves_at(came, now));
+                if now < at {
+                    let wait = at.saturating_duration_since(now);
+                    if !deadline.allows(now, wait) {
+                        return Err(NotCleared::GateClosed(wait));
+                    }
+                    Box::pin(sleep(wait)).await;
+                    now = Instant::now();
+                    continue;
+                }
+            }
+            let permit = match self.concurrency.as_ref().map(|places| (places, places.try_take(now, deadline.at()))) {
+                None => None,
+                Some((_, Some(permit))) => Some(permit),
+                Some((places, None)) => {
+                    let permit = Box::pin(places.take(now, deadline.at())).await;
+                    now = Instant::now();
+                    Some(permit.ok_or(NotCleared::Deadline)?)
+                }
+            };
+            // The call that had the permit before may have closed the gate.
+            if permit.is_some() && probe.is_none() && !gate.is_open() {
+                continue;
+            }
+            let admission = breaker.as_ref().map(|breaker| breaker.admit(now)).transpose();
+            let admission = admission.map_err(NotCleared::BreakerOpen)?;
+            return Ok(Clearance { _permit: permit, probe, admission, at: now });
+        }
+    }
+
+    /// Clears an attempt that may wait for nothing.
+    pub(super) fn clear_at_once(&self, traffic: Traffic, deadline: Deadline, now: Instant) -> Option<Clearance<'_>> {
+        let Lane { gate, breaker } = self.lane(traffic);
+        if !gate.is_open() || now >= deadline.at() {
+            return None;
+        }
+        let permit = match &self.concurrency {
+            Some(places) => Some(places.try_take(now, deadline.at())?),
+            None => None,
+        };
+        let admission = breaker.as_ref().map(|breaker| breaker.admit(now)).transpose().ok()?;
+        Some(Clearance { _permit: permit, probe: None, admission, at: now })
+    }
+}

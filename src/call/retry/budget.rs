@@ -12,7 +12,7 @@ use crate::settings::build_error::BuildError;
 /// | at start | 10 | a hiccup right after start is ridden out |
 /// | per answer | 0.49 | what waits after a hang of 10 s is answered within 10 s, and a provider that is 30 % larger than its load recovers from an overload within 25 s |
 /// | saved up to | 10, or 5 % of the calls of the last 10 s | a good day does not pay for a storm |
-/// | per caller | 2 | the provider sees at most three times the callers, however the trouble ends |
+/// | per caller | 2 | what leaves the line, and hedges, are at most so many for each caller that arrives: a backlog is no burst |
 /// | trickle | 0.1 a second, up to 5 | a quiet service still retries |
 /// | patience | 10 s | a shopper waits no longer than that before a page is reloaded |
 ///
@@ -69,7 +69,7 @@ impl RetryBudget {
         /// The most that can be saved up, as a share of the calls of the last 10 s, where that is more.
         pub fn saved_share(mut self, share: f64) => self.saved_share = share;
 
-        /// The most extra requests per caller that arrives, at least 1.
+        /// The most that may leave the line or be a hedge for each caller that arrives, at least 1.
         pub fn per_caller(mut self, requests: f64) => self.per_caller = requests;
 
         /// Extra requests earned per second while fewer than five are left.

@@ -9,6 +9,8 @@
 //!
 //! An attempt is overtaken when it is silent still, after one that began later by more than an answer usually takes was
 //! answered: its connection is dead, or what it waits for is stuck.
+//!
+//! How calls wait in line is in `line`, and how those who waited at the gate leave it in `leaving`.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -17,7 +19,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use crate::call::deadline::after;
 use crate::call::leases::{Leases, Ticket};
@@ -25,6 +27,9 @@ use crate::call::rolling::Rolling;
 use crate::lock::Lock;
 
 use super::RetryBudget;
+
+mod leaving;
+mod line;
 
 /// The trickle stops here, so that waiting alone never pays for a storm.
 const TRICKLE_UP_TO: f64 = 5.0;
@@ -40,20 +45,6 @@ const KEPT_SHARE: f64 = 0.1;
 
 /// What waiting alone allows, in requests a second and at most, so that a line moves while no caller comes.
 const LEAST_ALLOWED: f64 = 2.0;
-
-/// Those who waited at the gate leave it at so many times the pace at which calls came of late: those who came a moment ago,
-/// and those who have waited for longer, so that a backlog does not make newcomers wait as well.
-const NEWCOMERS_LEAVE: f64 = 1.4;
-const OTHERS_LEAVE: f64 = 0.4;
-
-/// At the latest within this time all have left, if the gate stays open.
-const ALL_LEAVE_WITHIN: Duration = Duration::from_secs(8);
-
-/// How long ago a newcomer came at most: it can still be answered within a second or so.
-const NEWCOMER: Duration = Duration::from_millis(600);
-
-/// They leave at no less than this a second.
-const LEAST_LEAVING: f64 = 1.0;
 
 /// What an answer is taken to need before the first one.
 const USUAL_AT_FIRST: Duration = Duration::from_secs(1);
@@ -140,8 +131,7 @@ impl Credit {
         state.arrivals.add(1, now);
         let Some(budget) = &self.budget else { return };
         state.trickle(budget, now);
-        let a_second = f64::from(state.arrivals.total(now)) / ARRIVALS.as_secs_f64();
-        let most = (budget.per_caller * KEPT_SHARE * a_second).max(LEAST_ALLOWED);
+        let most = (budget.per_caller * KEPT_SHARE * state.arrivals_a_second(now)).max(LEAST_ALLOWED);
         state.allowed = (state.allowed + budget.per_caller).min(most);
         self.serve(state, now);
     }
@@ -177,75 +167,6 @@ impl Credit {
         can_pay
     }
 
-    /// Counts a call that waits at the gate, until what comes back is dropped.
-    pub(super) fn waits_at_gate(&self) -> AtGate<'_> {
-        let state = &mut *self.state.lock();
-        state.at_gate = state.at_gate.saturating_add(1);
-        AtGate(self)
-    }
-
-    /// When a call that waited at the gate may leave it.
-    fn leaves_gate_at(&self, came: Instant, now: Instant) -> Instant {
-        let state = &mut *self.state.lock();
-        let least = (f64::from(state.at_gate) / ALL_LEAVE_WITHIN.as_secs_f64()).max(LEAST_LEAVING);
-        let a_second = f64::from(state.arrivals.total(now)) / ARRIVALS.as_secs_f64();
-        let (next, share) = if now.saturating_duration_since(came) <= NEWCOMER {
-            (&mut state.next_leaving.0, NEWCOMERS_LEAVE)
-        } else {
-            (&mut state.next_leaving.1, OTHERS_LEAVE)
-        };
-        let at = (*next).max(now);
-        *next = after(at, Duration::from_secs_f64((share * a_second).max(least).recip()));
-        // While they leave, the line stands still; for a second at most, since the gate may close before.
-        let per_caller = self.budget.as_ref().map_or(0.0, |budget| budget.per_caller);
-        state.allowed = (state.allowed - 1.0).max(-per_caller * a_second);
-        at
-    }
-
-    /// Whether calls that cannot pay wait in line.
-    pub(super) fn has_line(&self) -> bool {
-        self.budget.as_ref().is_some_and(|budget| !budget.patience.is_zero())
-    }
-
-    /// Waits in line until a retry is paid for, for as long as the patience lasts, and to the deadline at most.
-    ///
-    /// # Errors
-    /// When it was not: how long the line would still have taken, where it moved at all.
-    ///
-    /// # Cancel safety
-    /// Dropped, it leaves the line, and gives back what was paid.
-    pub(super) async fn wait_in_line(&self, now: Instant, deadline: Instant) -> Result<(), Option<Duration>> {
-        let patience = self.budget.as_ref().map_or(Duration::ZERO, |budget| budget.patience);
-        let until = after(now, patience).min(deadline);
-        let (hand, mut served) = oneshot::channel();
-        let mut place = {
-            let state = &mut *self.state.lock();
-            let ticket = state.line.take(now, hand);
-            self.serve(state, now);
-            Place { credit: self, ticket, was_seen: false }
-        };
-        let mut now = now;
-        loop {
-            let wake = self.next_trickle(now).map_or(until, |trickle| trickle.min(until));
-            match timeout_at(wake, &mut served).await {
-                Ok(Ok(())) => {
-                    place.was_seen = true;
-                    return Ok(());
-                }
-                // The sender stays in the line until it is served, so it is not dropped before.
-                Ok(Err(_)) => return Err(None),
-                Err(_elapsed) => {
-                    now = Instant::now();
-                    let state = &mut *self.state.lock();
-                    if now >= until {
-                        return Err(Self::left_in_line(state, now));
-                    }
-                    self.serve(state, now);
-                }
-            }
-        }
-    }
-
     /// When an attempt that began then is silent for longer than usual.
     pub(super) fn silent_at(&self, start: Instant) -> Instant {
         after(start, self.overtaken_after())
@@ -276,12 +197,9 @@ impl Credit {
 
     /// Gives back what was paid for a request that was not sent.
     pub(super) fn give_back(&self) {
-        if self.budget.is_some() {
-            let state = &mut *self.state.lock();
-            state.credit += 1.0;
-            state.allowed += 1.0;
-            self.serve(state, Instant::now());
-        }
+        let state = &mut *self.state.lock();
+        self.put_back(state);
+        self.serve(state, Instant::now());
     }
 
     /// Serves those in line, first come, first served; where there are none, has overtaken attempts asked once more.
@@ -329,26 +247,6 @@ impl Credit {
         }
     }
 
-    /// When waiting alone pays for a retry.
-    fn next_trickle(&self, now: Instant) -> Option<Instant> {
-        let budget = self.budget.as_ref().filter(|budget| budget.trickle_per_second > 0.0)?;
-        let (credit, allowed) = {
-            let state = self.state.lock();
-            (state.credit, state.allowed)
-        };
-        let earned = Duration::try_from_secs_f64((1.0 - credit).max(0.0) / budget.trickle_per_second).ok()?;
-        let wait = earned.max(Duration::from_secs_f64((1.0 - allowed).max(0.0) / LEAST_ALLOWED));
-        // Counted in floating point, the credit may fall a hair short at that very moment.
-        Some(after(now, wait.max(Duration::from_millis(20))))
-    }
-
-    /// How long those in line would wait at the pace of late.
-    fn left_in_line(state: &mut State, now: Instant) -> Option<Duration> {
-        let served = state.served.total(now);
-        let len = u32::try_from(state.line.len()).unwrap_or(u32::MAX);
-        (served > 0).then(|| RECENT.mul_f64(f64::from(len) / f64::from(served)))
-    }
-
     fn usual(&self) -> Duration {
         Duration::from_nanos(self.usual.load(Ordering::Relaxed))
     }
@@ -371,44 +269,14 @@ impl State {
         self.counted = now.max(self.counted);
     }
 
+    fn arrivals_a_second(&mut self, now: Instant) -> f64 {
+        f64::from(self.arrivals.total(now)) / ARRIVALS.as_secs_f64()
+    }
+
     fn spend(&mut self, now: Instant) {
         self.credit -= 1.0;
         self.allowed = (self.allowed - 1.0).max(self.allowed.min(0.0));
         self.calls.add(1, now);
-    }
-}
-
-/// A place in line. Dropped, it leaves the line, and gives back what was paid for it and not seen.
-struct Place<'c> {
-    credit: &'c Credit,
-    ticket: Ticket,
-    /// Whether the call was told that it is paid for.
-    was_seen: bool,
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        let was_in_line = self.credit.state.lock().line.give_back(self.ticket).is_some();
-        if !was_in_line && !self.was_seen {
-            self.credit.give_back();
-        }
-    }
-}
-
-/// A call that waits at the gate.
-pub(super) struct AtGate<'c>(&'c Credit);
-
-impl AtGate<'_> {
-    /// When it may leave, now that the gate is open.
-    pub(super) fn leaves_at(&self, came: Instant, now: Instant) -> Instant {
-        self.0.leaves_gate_at(came, now)
-    }
-}
-
-impl Drop for AtGate<'_> {
-    fn drop(&mut self) {
-        let state = &mut *self.0.state.lock();
-        state.at_gate = state.at_gate.saturating_sub(1);
     }
 }
 

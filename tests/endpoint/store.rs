@@ -235,28 +235,28 @@ async fn an_unconfirmed_claim_is_taken_back_even_after_another_has_found_the_lea
     assert_eq!(other.pay().await.text(), "run 1: b\"pay\"");
 }
 
-#[tokio::test(start_paused = true)]
-async fn what_a_person_has_said_meanwhile_stands() {
+/// A process's answer cannot be recorded in time, and a person says at the other one what became of the request.
+async fn resolved_before_the_late_word(resolution: Resolution) -> (FlakyStore<MemoryStore>, Service, Service) {
     let (store, service, other) = cut_off();
     store.script(StoreVerb::Replace, FOR_HALF_A_LEASE);
     service.pay().await;
     sleep(ms(29_500)).await;
     let refused = other.pay().await.json()["error"]["details"]["reference"].clone();
     let reference = refused.as_str().unwrap().parse::<OperationReference>().unwrap();
-    other.validator.resolve_request(reference, Resolution::done(&"said"), "anna").await.unwrap();
+    other.validator.resolve_request(reference, resolution, "anna").await.unwrap();
+    (store, service, other)
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_person_has_said_meanwhile_stands() {
+    let (_store, _service, other) = resolved_before_the_late_word(Resolution::done(&"said")).await;
     sleep(secs(3)).await;
     assert_eq!(other.pay().await.text(), "\"said\"");
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_answer_is_not_told_late_where_a_person_gave_the_key_back() {
-    let (store, service, other) = cut_off();
-    store.script(StoreVerb::Replace, FOR_HALF_A_LEASE);
-    service.pay().await;
-    sleep(ms(29_500)).await;
-    let refused = other.pay().await.json()["error"]["details"]["reference"].clone();
-    let reference = refused.as_str().unwrap().parse::<OperationReference>().unwrap();
-    other.validator.resolve_request(reference, Resolution::not_executed(), "anna").await.unwrap();
+    let (store, _service, other) = resolved_before_the_late_word(Resolution::not_executed()).await;
     sleep(secs(70)).await;
     assert_eq!(store.inner().len(), 0, "the late word stands where no record was");
     assert!(!other.pay().await.is_replay());

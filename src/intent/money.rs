@@ -12,7 +12,17 @@ const MAX_SCALE: u8 = 18;
 
 /// An exact, non-negative decimal amount in a currency's major unit.
 ///
-/// `10`, `10.0` and `10.000` are equal. There is no float anywhere, and no tolerance.
+/// `10`, `10.0` and `10.000` are equal. There is no float anywhere, and no tolerance. Shown are all decimals that ISO 4217 has
+/// for the currency, and further ones where there are: `19.90 USD`, `500 JPY`.
+///
+/// ```
+/// use payproof::{Currency, Money, Units};
+///
+/// let price = Money::parse("19.9", Currency::EUR)?;
+/// assert_eq!((price.amount().as_str(), price.currency()), ("19.90", Currency::EUR));
+/// assert_eq!(price.minor_units(&Units::iso_4217())?, 1990);
+/// # Ok::<(), payproof::InvalidIntent>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Money {
     /// Without trailing zeros after the point, so that equality is field by field.
@@ -70,27 +80,54 @@ impl Money {
     }
 
     getters! {
+        /// The decimal without its currency, with all decimals that the currency has: `19.90`.
+        pub fn amount(&self) -> String => {
+            let decimals = usize::from(self.scale.max(unit_in(ISO_4217, self.currency).exponent));
+            let zeros = decimals.saturating_sub(usize::from(self.scale));
+            let digits = format!("{:0>width$}{:0<zeros$}", self.digits, "", width = usize::from(self.scale).saturating_add(1));
+            match digits.split_at_checked(digits.len().saturating_sub(decimals)) {
+                Some((whole, fraction)) if !fraction.is_empty() => format!("{whole}.{fraction}"),
+                _ => digits,
+            }
+        };
+
         /// The currency.
         pub fn currency(&self) -> Currency => self.currency;
 
         /// Whether the amount is zero, as a provider may report and no caller may claim.
         pub fn is_zero(&self) -> bool => self.digits == 0;
 
-        /// The decimal without its currency.
-        pub(crate) fn amount(&self) -> (u64, u8) => (self.digits, self.scale);
+        /// The digits, and how many of them stand after the point; the last of those is not zero.
+        pub(crate) fn decimal(&self) -> (u64, u8) => (self.digits, self.scale);
+    }
+
+    /// The provider's integer, by its table of units: 1990 for 19.90 EUR.
+    ///
+    /// # Errors
+    /// Names the field `amount` when the currency has fewer decimals, when the amount is not a multiple of the step, or
+    /// when the integer overflows 64 bits.
+    pub fn minor_units(&self, units: &Units) -> Result<u64, InvalidIntent> {
+        let unit = units.of(self.currency);
+        let wrong = |rule: String| InvalidIntent::new(Field::Amount, rule);
+        let missing = unit.exponent.checked_sub(self.scale).ok_or_else(|| {
+            let (code, digits) = (self.currency, unit.exponent);
+            wrong(format!("must have at most {digits} decimals in {code} at this provider"))
+        })?;
+        let minor = 10_u64
+            .checked_pow(u32::from(missing))
+            .and_then(|power| self.digits.checked_mul(power))
+            .ok_or_else(|| wrong("must fit into 64 bits in minor units".to_owned()))?;
+        if !minor.is_multiple_of(u64::from(unit.step.max(1))) {
+            let (code, step) = (self.currency, unit.step);
+            return Err(wrong(format!("must be a multiple of {step} minor units in {code}")));
+        }
+        Ok(minor)
     }
 }
 
 impl fmt::Display for Money {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scale = usize::from(self.scale);
-        let digits = format!("{:0>width$}", self.digits, width = scale.saturating_add(1));
-        match digits.split_at_checked(digits.len().saturating_sub(scale)) {
-            Some((whole, fraction)) if !fraction.is_empty() => {
-                write!(f, "{whole}.{fraction} {}", self.currency)
-            }
-            _ => write!(f, "{digits} {}", self.currency),
-        }
+        write!(f, "{} {}", self.amount(), self.currency)
     }
 }
 
@@ -131,31 +168,7 @@ impl Units {
     }
 
     fn of(&self, currency: Currency) -> Unit {
-        let listed = self.0.iter().find(|unit| unit.currency == currency);
-        listed.copied().unwrap_or(Unit { currency, exponent: 2, step: 1 })
-    }
-
-    /// Converts to the provider's integer.
-    ///
-    /// # Errors
-    /// Names the field `amount` when the currency has fewer decimals, when the amount is not a multiple of the step, or
-    /// when the integer overflows 64 bits.
-    pub fn to_minor(&self, money: Money) -> Result<u64, InvalidIntent> {
-        let unit = self.of(money.currency);
-        let wrong = |rule: String| InvalidIntent::new(Field::Amount, rule);
-        let missing = unit.exponent.checked_sub(money.scale).ok_or_else(|| {
-            let (code, digits) = (money.currency, unit.exponent);
-            wrong(format!("must have at most {digits} decimals in {code} at this provider"))
-        })?;
-        let minor = 10_u64
-            .checked_pow(u32::from(missing))
-            .and_then(|power| money.digits.checked_mul(power))
-            .ok_or_else(|| wrong("must fit into 64 bits in minor units".to_owned()))?;
-        if !minor.is_multiple_of(u64::from(unit.step.max(1))) {
-            let (code, step) = (money.currency, unit.step);
-            return Err(wrong(format!("must be a multiple of {step} minor units in {code}")));
-        }
-        Ok(minor)
+        unit_in(&self.0, currency)
     }
 
     /// Converts the provider's integer back.
@@ -163,6 +176,12 @@ impl Units {
     pub fn to_money(&self, minor: u64, currency: Currency) -> Money {
         Money::normalized(minor, self.of(currency).exponent.min(MAX_SCALE), currency)
     }
+}
+
+/// How a currency is written by a table.
+fn unit_in(exceptions: &[Unit], currency: Currency) -> Unit {
+    let listed = exceptions.iter().find(|unit| unit.currency == currency);
+    listed.copied().unwrap_or(Unit { currency, exponent: 2, step: 1 })
 }
 
 /// Currencies in groups of the same exponent and step, each in the order of its codes.

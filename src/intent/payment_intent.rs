@@ -145,7 +145,7 @@ impl Texts {
 
 impl Claims {
     fn seal(&mut self) {
-        let (digits, scale) = self.money.amount();
+        let (digits, scale) = self.money.decimal();
         self.fingerprint = Fingerprint::of(
             "claims",
             [

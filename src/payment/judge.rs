@@ -232,9 +232,9 @@ impl Rules {
     /// Compares the provider's integers. Another currency is a finding of its own, and there the decimals are compared.
     fn is_amount(&self, minor: u64, currency: Currency, expected: Money) -> bool {
         if currency == expected.currency() {
-            return self.units.to_minor(expected).is_ok_and(|expected| expected == minor);
+            return expected.minor_units(&self.units).is_ok_and(|expected| expected == minor);
         }
-        self.units.to_money(minor, currency).amount() == expected.amount()
+        self.units.to_money(minor, currency).decimal() == expected.decimal()
     }
 
     /// How long these facts stand for themselves, whatever is claimed about them.

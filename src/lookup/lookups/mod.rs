@@ -83,7 +83,7 @@ impl Lookups {
     /// digest, where other processes may know it and this one does not.
     pub(crate) fn unknown_key(&self, intent: &PaymentIntent) -> Result<Option<Fingerprint>, ValidateError> {
         let Some(key) = intent.key() else { return Ok(None) };
-        self.rules.units.to_minor(intent.money())?;
+        intent.money().minor_units(&self.rules.units)?;
         let digest = self.account.identity.fingerprint("key", &[intent.tenant(), key.as_str()]);
         if self.shared.is_none() {
             self.keys.bind(digest, intent, true)?;
@@ -142,7 +142,7 @@ impl Lookups {
     /// One validation past the quick answer: recent facts, or a flight that this call leads or follows.
     pub(crate) async fn answer(self: &Arc<Self>, asked: &Asked) -> Result<Validation, ValidateError> {
         let (Asked { intent, key, .. }, mut terms) = (asked, asked.terms);
-        self.rules.units.to_minor(intent.money())?;
+        intent.money().minor_units(&self.rules.units)?;
         let without_store = match (key, &self.shared) {
             (Some(digest), Some(shared)) => {
                 runtime()?;

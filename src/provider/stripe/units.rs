@@ -19,7 +19,7 @@ mod tests {
     use crate::intent::money::Money;
 
     fn minor(amount: &str, currency: Currency) -> Option<u64> {
-        UNITS.to_minor(Money::parse(amount, currency).unwrap()).ok()
+        Money::parse(amount, currency).unwrap().minor_units(&UNITS).ok()
     }
 
     #[test]

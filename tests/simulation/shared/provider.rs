@@ -130,7 +130,7 @@ pub(super) fn number(validation: &Validation) -> usize {
 }
 
 fn minor(money: Money) -> u64 {
-    Units::iso_4217().to_minor(money).unwrap()
+    money.minor_units(&Units::iso_4217()).unwrap()
 }
 
 pub(super) fn claims(payment: &PaymentId) -> PaymentIntent {

@@ -150,11 +150,11 @@ fn an_amount_is_a_plain_positive_decimal() {
     }
     for (amount, shown) in [
         ("19.99", "19.99 USD"),
-        ("1", "1 USD"),
+        ("1", "1.00 USD"),
         ("0.01", "0.01 USD"),
-        ("007.10", "7.1 USD"),
-        ("10.000", "10 USD"),
-        ("18446744073709551615", "18446744073709551615 USD"),
+        ("007.10", "7.10 USD"),
+        ("10.000", "10.00 USD"),
+        ("18446744073709551615", "18446744073709551615.00 USD"),
         ("0.000000000000000001", "0.000000000000000001 USD"),
     ] {
         assert_eq!(usd(amount).to_string(), shown);
@@ -176,7 +176,7 @@ fn an_amount_of_a_million_digits_is_refused_and_not_repeated() {
 fn a_zero_that_a_units_table_reports_cannot_be_claimed() {
     let nothing = Units::iso_4217().to_money(0, Currency::USD);
     assert!(nothing.is_zero());
-    assert_refused(PaymentIntent::new("store_42", "pi_1", nothing), Field::Amount, "0 USD");
+    assert_refused(PaymentIntent::new("store_42", "pi_1", nothing), Field::Amount, "0.00 USD");
 }
 
 #[test]
@@ -326,7 +326,7 @@ fn the_extremes_of_64_bits_survive_the_way_to_money_and_back() {
     let units = Units::iso_4217();
     for (currency, _) in iso() {
         for minor in [0, 1, 9, 10, 99, 100, 999, 1000, u64::MAX, u64::MAX - 1, u64::MAX - 5, u64::MAX / 10 * 10] {
-            assert_eq!(units.to_minor(units.to_money(minor, currency)), Ok(minor), "{minor} {currency}");
+            assert_eq!(units.to_money(minor, currency).minor_units(&units), Ok(minor), "{minor} {currency}");
         }
     }
 }

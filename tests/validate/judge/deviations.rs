@@ -28,7 +28,7 @@ async fn each_single_deviation_of_the_facts_is_the_one_finding() {
         (
             Facts { amount: Some((2000, Currency::USD)), ..PAID },
             "amount_mismatch",
-            "amount: expected 19.99 USD, actual 20 USD",
+            "amount: expected 19.99 USD, actual 20.00 USD",
         ),
         (
             Facts { amount: Some((1998, Currency::USD)), ..PAID },
@@ -43,12 +43,12 @@ async fn each_single_deviation_of_the_facts_is_the_one_finding() {
         (
             Facts { received: Some(2000), ..PAID },
             "amount_received_mismatch",
-            "amount received: expected 19.99 USD, actual 20 USD",
+            "amount received: expected 19.99 USD, actual 20.00 USD",
         ),
         (
             Facts { received: Some(0), ..PAID },
             "amount_received_mismatch",
-            "amount received: expected 19.99 USD, actual 0 USD",
+            "amount received: expected 19.99 USD, actual 0.00 USD",
         ),
         (Facts { received: None, ..PAID }, "unstated", "amount_received: the provider does not state it"),
         (
@@ -91,7 +91,7 @@ async fn each_single_deviation_of_the_facts_is_the_one_finding() {
         (Facts { refunded: 1, ..PAID }, "partly_refunded", "refunded in part: 0.01 USD"),
         (Facts { refunded: 1998, ..PAID }, "partly_refunded", "refunded in part: 19.98 USD"),
         (Facts { refunded: 1999, ..PAID }, "refunded", "refunded in full: 19.99 USD"),
-        (Facts { refunded: 2500, ..PAID }, "refunded", "refunded in full: 25 USD"),
+        (Facts { refunded: 2500, ..PAID }, "refunded", "refunded in full: 25.00 USD"),
         (Facts { disputed: true, ..PAID }, "disputed", "disputed"),
         (Facts { reversed: true, ..PAID }, "declined", "declined: reversed_after_approval"),
         (Facts { captured: Some(false), ..PAID }, "not_captured", "not captured in full, and no longer capturable"),

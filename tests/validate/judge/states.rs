@@ -141,7 +141,7 @@ async fn a_partly_captured_payment_is_pending_only_while_more_can_be_captured() 
     let Verdict::Pending(pending) = &verdict_on_more else { panic!("{verdict_on_more:?}") };
     assert_eq!(*pending.status(), PaymentStatus::Paid);
     let over = verdict(&claim(), &Facts { capturable: 0, ..more.clone() }).await;
-    assert_only(&over, "amount_received_mismatch", "amount received: expected 19.99 USD, actual 10 USD");
+    assert_only(&over, "amount_received_mismatch", "amount received: expected 19.99 USD, actual 10.00 USD");
     let uncaptured = Facts { captured: Some(false), capturable: 1999, received: Some(1999), ..PAID };
     assert_eq!(verdict(&claim(), &uncaptured).await.as_str(), "pending");
     let not_ours = verdict(&claim(), &Facts { store: Some("store_9"), ..more }).await;
@@ -153,7 +153,7 @@ async fn a_claim_of_the_part_that_was_captured_is_not_valid_either() {
     let intent =
         PaymentIntent::new("store_42", "pi_1", money("10", Currency::USD)).unwrap().with_order("6735").unwrap();
     let verdict = verdict(&intent, &Facts { received: Some(1000), ..PAID }).await;
-    assert_only(&verdict, "amount_mismatch", "amount: expected 10 USD, actual 19.99 USD");
+    assert_only(&verdict, "amount_mismatch", "amount: expected 10.00 USD, actual 19.99 USD");
 }
 
 #[tokio::test(start_paused = true)]

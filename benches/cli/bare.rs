@@ -60,7 +60,7 @@ pub(crate) fn run(task: &Task) {
 
 /// With the headers that payproof sends, and the fields read that it reads.
 async fn ask(client: &Client, address: &str) {
-    let call = client.get(address).bearer_auth(KEY).header("stripe-version", "2025-12-15.clover").send();
+    let call = client.get(address).bearer_auth(KEY).header("stripe-version", "2026-10-28.endive").send();
     let answer = call.await.expect("the sandbox answers").error_for_status().expect("it answers 200");
     let payment: answer::PaymentIntent = answer.json().await.expect("it is a payment intent");
     assert!(black_box(payment).status == "succeeded");

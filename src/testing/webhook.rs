@@ -49,7 +49,7 @@ impl EventBody {
         Self(json!({
             "id": id,
             "object": "event",
-            "api_version": "2025-12-15.clover",
+            "api_version": "2026-10-28.endive",
             "created": now(),
             "data": { "object": object.into() },
             "livemode": true,

@@ -235,7 +235,7 @@ async fn the_request_carries_what_the_builder_was_told() {
     let stripe = Stripe::builder(secret_key())
         .base_url(sandbox.url())
         .account("acct_1Shop")
-        .api_version("2024-06-20")
+        .api_version("2025-03-31.basil")
         .build()
         .unwrap();
     Validator::builder(stripe).build().unwrap().validate(intent("pi_1")).await.unwrap();
@@ -244,7 +244,7 @@ async fn the_request_carries_what_the_builder_was_told() {
     assert_eq!(request.path(), "/v1/payment_intents/pi_1");
     assert_eq!(request.header("authorization"), Some(format!("Bearer {}", secret_key()).as_str()));
     assert_eq!(request.header("stripe-account"), Some("acct_1Shop"));
-    assert_eq!(request.header("stripe-version"), Some("2024-06-20"));
+    assert_eq!(request.header("stripe-version"), Some("2025-03-31.basil"));
     assert_eq!(request.header("idempotency-key"), None, "a GET has none");
 }
 

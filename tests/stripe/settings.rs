@@ -79,3 +79,39 @@ fn settings_that_cannot_be_sent_are_refused() {
     assert!(Stripe::builder("sk_live_a").account_label("a/b").build().is_err());
     assert!(Stripe::builder("sk_live_a").base_url("http://api.stripe.com").build().is_err());
 }
+
+#[test]
+fn versions_in_which_a_partial_capture_is_a_refund_are_refused_by_their_date() {
+    let build =
+        |version: &str| Stripe::builder("sk_live_a").base_url("http://localhost:1").api_version(version).build();
+    for version in [
+        "2025-03-31.basil",
+        "2025-03-31.preview",
+        "2025-04-30.preview; feature_beta=v1",
+        "2025-12-15.clover; feature_beta=v1",
+        "2025-12-15;feature_beta=v1",
+        "2026-10-28.endive",
+        "2027-01-27.fuchsia",
+        "2030-01-01",
+    ] {
+        assert!(build(version).is_ok(), "{version}");
+    }
+    for version in [
+        "2022-11-15",
+        "2025-02-24.acacia",
+        "2025-03-30.preview",
+        "2025-03-01.dashboard; feature_beta=v1",
+        "2019-12-03",
+        "basil",
+        "2026",
+        "2026-10-2",
+        "2026-1a-28.endive",
+        "2026/10/28",
+        "2026-10-28endive",
+        "9999999999",
+    ] {
+        let said = build(version).unwrap_err().to_string();
+        assert!(said.contains("stripe.api_version") && said.contains(version), "{said}");
+        assert!(said.contains("2025-03-31.basil or later") && said.contains("counted as refunded"), "{said}");
+    }
+}

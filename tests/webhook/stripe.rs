@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 const REFUND: &str = r#"{
   "id": "evt_3MtwBwLkdIwHu7ix0Plq1Aqu",
   "object": "event",
-  "api_version": "2025-12-15.clover",
+  "api_version": "2026-10-28.endive",
   "created": 1680800504,
   "data": {
     "object": {

@@ -18,6 +18,12 @@ const MAX_LEN: usize = 255;
 /// What every account id of Stripe begins with, in live and test mode and in sandboxes.
 const ACCOUNT_PREFIX: &str = "acct_";
 
+/// The date of the first version that is read.
+const FIRST_VERSION: &str = "2025-03-31";
+
+const VERSION_RULE: &str = "2025-03-31.basil or later, such as 2026-10-28.endive: before, what was never captured of a hold \
+    counted as refunded";
+
 const ACCOUNT_RULE: &str = "an account id such as acct_1032D82eZvKYlo2C: letters, digits, `_`";
 
 /// Settings of a [`Stripe`] adapter; checked by `build`.
@@ -25,7 +31,7 @@ const ACCOUNT_RULE: &str = "an account id such as acct_1032D82eZvKYlo2C: letters
 /// | setting | default |
 /// |---|---|
 /// | `base_url` | `https://api.stripe.com` |
-/// | `api_version` | `2025-12-15.clover` |
+/// | `api_version` | `2026-10-28.endive` |
 /// | `account` | none: the key's own account |
 /// | `own_account` | not stated; needed with a store, unless `account` or `only_account` is set |
 /// | `only_account` | not stated |
@@ -90,10 +96,11 @@ impl StripeBuilder {
         /// apart.
         pub fn account_label(mut self, label: impl Into<String>) => self.account_label = Some(label.into());
 
-        /// The API version, sent as `Stripe-Version`; `2025-12-15.clover` unless set.
+        /// The API version, sent as `Stripe-Version`; `2026-10-28.endive` unless set.
         ///
-        /// Pinned, so that the account's own default does not change what is read. Use `2022-11-15` or later: before
-        /// it, Stripe has no `latest_charge` to expand.
+        /// Pinned, so that the account's own default does not change what is read. `build` refuses versions before
+        /// `2025-03-31.basil`, by their date: until then the part of a hold that was never captured counted as refunded.
+        /// Previews, and versions with a suffix such as `; feature_beta=v1`, may be set.
         pub fn api_version(mut self, version: impl Into<String>) => self.api_version = version.into();
 
         /// Which payments the key can see; told from its prefix unless set.
@@ -112,8 +119,9 @@ impl StripeBuilder {
         let base = transport::base_url("Stripe base URL", &self.base_url)?;
         let mut headers = HeaderMap::with_capacity(3);
         headers.insert(AUTHORIZATION, authorization(&self.secret_key)?);
-        let rule = "1 to 255 printable ASCII characters that neither start nor end with a space";
-        headers.insert("stripe-version", header("stripe.api_version", &self.api_version, rule, is_printable)?);
+        headers.insert("stripe-version", header("stripe.api_version", &self.api_version, VERSION_RULE, is_printable)?);
+        let version = presentable(&self.api_version, MAX_LEN);
+        BuildError::check("stripe.api_version", version, is_read(&self.api_version), VERSION_RULE)?;
         for (setting, id) in [("stripe.account", &self.account), ("stripe.own_account", &self.own_account)] {
             id.as_ref().map_or(Ok(()), |id| check_account(setting, id))?;
         }
@@ -162,6 +170,13 @@ fn authorization(key: &str) -> Result<HeaderValue, BuildError> {
 fn mode_of(key: &str) -> Mode {
     let is_test = key.starts_with("sk_test_") || key.starts_with("rk_test_");
     if is_test { Mode::Test } else { Mode::Live }
+}
+
+/// Whether a version is late enough, by its date. What follows the date is for Stripe to know.
+fn is_read(version: &str) -> bool {
+    let Some((date, rest)) = version.split_at_checked(FIRST_VERSION.len()) else { return false };
+    let is_digit = |(at, byte): (usize, u8)| if matches!(at, 4 | 7) { byte == b'-' } else { byte.is_ascii_digit() };
+    date.bytes().enumerate().all(is_digit) && date >= FIRST_VERSION && (rest.is_empty() || rest.starts_with(['.', ';']))
 }
 
 fn is_printable(byte: u8) -> bool {

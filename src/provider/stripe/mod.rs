@@ -29,9 +29,10 @@ const MAX_REQUEST_ID: usize = 100;
 
 const BASE_URL: &str = "https://api.stripe.com";
 
-/// The first version whose payment intents have every field that is read: `customer_account` came with it
-/// (<https://docs.stripe.com/changelog/clover/2025-12-15/accounts-v2-v1-api-support>).
-const API_VERSION: &str = "2025-12-15.clover";
+/// The newest version that what is read here was compared with: nothing of it changed since 2025-03-31.basil, when a partial
+/// capture stopped being a refund, and with 2025-12-15.clover `customer_account` was added
+/// (<https://docs.stripe.com/changelog>).
+const API_VERSION: &str = "2026-10-28.endive";
 
 /// Looks payments up at Stripe.
 ///

@@ -194,9 +194,10 @@ pub use lookup::error::ValidateError;
 pub use lookup::shared_facts::StoredFacts;
 pub use lookup::validation::Validation;
 pub use payment::facts::{Mode, PaymentStatus, ProviderPayment, Risk};
-pub use payment::policy::{Policy, TenantProof, WhenProviderIsDown};
+pub use payment::policy::{Amounts, Policy, TenantProof, WhenProviderIsDown};
 pub use payment::verdict::{
-    ActionRequired, Capture, Degradation, Fact, Finding, Findings, Mismatch, Pending, Proof, Provenance, Verdict,
+    ActionRequired, Capture, Degradation, Fact, Finding, Findings, GivenBack, Mismatch, NetAmount, Pending, Proof,
+    Provenance, Verdict,
 };
 #[cfg(feature = "stripe")]
 pub use provider::stripe::{Stripe, StripeBuilder};

@@ -191,8 +191,8 @@ mod tests {
             let mut bytes = codec.encode(&record(), &place("k")).unwrap();
             bytes[0] = FORMAT + 1;
             assert_eq!(codec.decode(&bytes, &place("k")), Err(LedgerError::Newer { version: FORMAT + 1 }));
-            let newer = codec.encode(&Record { version: 2, ..record() }, &place("k")).unwrap();
-            assert_eq!(codec.decode(&newer, &place("k")), Err(LedgerError::Newer { version: 2 }));
+            let newer = codec.encode(&Record { version: 3, ..record() }, &place("k")).unwrap();
+            assert_eq!(codec.decode(&newer, &place("k")), Err(LedgerError::Newer { version: 3 }));
             let unwritten = codec.encode(&Record { version: 0, ..record() }, &place("k")).unwrap();
             assert!(matches!(codec.decode(&unwritten, &place("k")), Err(LedgerError::Unreadable(_))));
         }

@@ -73,7 +73,7 @@ impl RecordKind {
     /// The one table of kinds. A change of a kind's bytes begins here: see [`record`](super::record).
     pub(super) const fn layout(self) -> Layout {
         let (name, most_bytes, reads, writes, in_0_1) = match self {
-            Self::Facts => ("facts", LARGE, 1..=1, 1, 1),
+            Self::Facts => ("facts", LARGE, 1..=2, 2, 1),
             Self::Key => ("key", SMALL, 1..=1, 1, 1),
             Self::Operation => ("operation", LARGE, 1..=1, 1, 1),
             Self::Request => ("request", LARGE, 1..=1, 1, 1),

@@ -62,7 +62,7 @@ pub(crate) use record::{Nonce, Record, State};
 pub(crate) use seal::Seal;
 pub(crate) use several::both;
 pub(crate) use update::Change;
-pub(crate) use versioned::Versioned;
+pub(crate) use versioned::{Converted, Versioned};
 use watch::Watches;
 
 /// A look at a store asks up to a dozen things, one after the other, of several servers.

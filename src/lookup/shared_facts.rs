@@ -21,7 +21,7 @@ use crate::intent::fingerprint::Fingerprint;
 use crate::intent::payment_intent::{PaymentId, PaymentIntent};
 use crate::ledger::{
     Acquired, Bound, Claimable, Contents, Decision, FAILED_FOR, Held, Key, LateWords, Lease, Ledger, LedgerError,
-    Nonce, RecordKind, SharedFailure, State, Versioned, millis,
+    Nonce, RecordKind, SharedFailure, State, millis,
 };
 use crate::lookup::error::ValidateError;
 use crate::moment::Moment;
@@ -32,6 +32,7 @@ use crate::provider::ProviderIdentity;
 #[cfg(test)]
 mod golden;
 mod kept;
+mod version_1;
 
 pub use kept::StoredFacts;
 
@@ -69,8 +70,6 @@ struct Payload {
     /// How long before it was written the claim was made: renewed, it is older than its record.
     claimed_ms: u64,
 }
-
-impl Versioned<'_> for Payload {}
 
 /// Facts of any age, with the moment when the provider stated them.
 #[derive(Clone, Debug)]

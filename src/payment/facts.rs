@@ -110,6 +110,8 @@ pub struct ProviderPayment {
     pub(crate) created: Option<u64>,
     pub(crate) capture_before: Option<u64>,
     pub(crate) as_of: Option<u64>,
+    pub(crate) tip: Option<u64>,
+    pub(crate) surcharge: Option<u64>,
     /// Not a fact about the payment, so it is not kept with the facts.
     #[serde(skip)]
     pub(crate) request_id: Option<Box<str>>,
@@ -144,6 +146,8 @@ impl ProviderPayment {
             created: None,
             capture_before: None,
             as_of: None,
+            tip: None,
+            surcharge: None,
             request_id: None,
         }
     }
@@ -171,6 +175,14 @@ impl ProviderPayment {
 
         /// The amount that can still be captured, in minor units; 0 unless stated.
         pub fn with_amount_capturable(mut self, minor: u64) => self.amount_capturable = minor;
+
+        /// The part of the amount that is a tip, in minor units. State zero where there is none: a policy that takes tips
+        /// off has to know.
+        pub fn with_tip(mut self, minor: u64) => self.tip = Some(minor);
+
+        /// The part of the amount that is a surcharge for the way of paying, in minor units. State zero where there is
+        /// none: a policy that takes surcharges off has to know.
+        pub fn with_surcharge(mut self, minor: u64) => self.surcharge = Some(minor);
 
         /// The amount refunded, in minor units. State zero: a payment is never valid while this is unknown.
         pub fn with_amount_refunded(mut self, minor: u64) => self.amount_refunded = Some(minor);
@@ -222,6 +234,11 @@ impl ProviderPayment {
     #[must_use]
     pub fn status(&self) -> &PaymentStatus {
         &self.status
+    }
+
+    /// What of the money that was captured the merchant still has.
+    pub(crate) fn kept(&self) -> u64 {
+        self.amount_received.unwrap_or(0).saturating_sub(self.amount_refunded.unwrap_or(0))
     }
 
     /// The value under a metadata key, and of several the one that differs from ours; an empty one counts as absent.

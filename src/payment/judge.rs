@@ -3,9 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::intent::currency::Currency;
 use crate::intent::invalid_intent::Field;
-use crate::intent::money::{Money, Units};
+use crate::intent::money::Units;
 use crate::intent::payment_intent::PaymentIntent;
 use crate::moment::Moment;
 use crate::payment::facts::{Mode, PaymentStatus, ProviderPayment};
@@ -15,6 +14,10 @@ use crate::payment::verdict::{
     ActionRequired, Capture, Fact, Finding, Findings, Issuer, Mismatch, Pending, Proof, Verdict,
 };
 use crate::redaction::stated;
+
+mod amounts;
+
+use amounts::is_fully_refunded;
 
 /// An authorization can be voided at any moment, so it is not believed for longer than this.
 const AUTHORIZED_FRESH_FOR: Duration = Duration::from_secs(60);
@@ -60,7 +63,7 @@ impl Rules {
             return Verdict::Invalid(Findings(vec![finding]));
         }
         let mut findings = Vec::new();
-        self.compare_money(intent, facts, &mut findings);
+        self.compare_asked(intent, facts, &mut findings);
         self.compare_claims(intent, facts, &mut findings);
         self.compare_acceptance(facts, answered.age, &mut findings);
         let unfinished = self.compare_status(intent, facts, answered, &mut findings);
@@ -77,20 +80,6 @@ impl Rules {
                 seen_at: answered.seen_at,
             })
         })
-    }
-
-    fn compare_money(&self, intent: &PaymentIntent, facts: &ProviderPayment, findings: &mut Vec<Finding>) {
-        let expected = intent.money();
-        let (Some(amount), Some(currency)) = (facts.amount, facts.currency) else {
-            findings.push(Finding::Unproven(Field::Amount));
-            return;
-        };
-        if currency != expected.currency() {
-            findings.push(Finding::Currency(Mismatch::new(expected.currency(), currency)));
-        }
-        if !self.is_amount(amount, currency, expected) {
-            findings.push(Finding::Amount(Mismatch::new(expected, self.units.to_money(amount, currency))));
-        }
     }
 
     /// What is wrong unless the payment is proven to be the tenant's.
@@ -132,16 +121,7 @@ impl Rules {
             Some(actual) if actual != self.mode => findings.push(Finding::Mode(Mismatch::new(self.mode, actual))),
             Some(_) => {}
         }
-        let full = is_fully_refunded(facts);
-        // Without a currency the amount is unproven already.
-        let refunded = facts.amount_refunded.unwrap_or(0);
-        if refunded > 0
-            && (full || !self.policy.partly_refunded)
-            && let Some(currency) = facts.currency
-        {
-            let amount = self.units.to_money(refunded, currency);
-            findings.push(if full { Finding::Refunded(amount) } else { Finding::PartlyRefunded(amount) });
-        }
+        self.compare_refunds(facts, findings);
         if facts.disputed && !self.policy.disputed {
             findings.push(Finding::Disputed);
         }
@@ -194,7 +174,7 @@ impl Rules {
                     findings.push(Finding::NotCaptured);
                 } else if facts.amount_received.is_none() {
                     findings.push(Finding::Unstated(Fact::AmountReceived));
-                } else if !is_held_in_full(facts) {
+                } else if self.compare_held(intent, facts, findings) {
                     return pending();
                 }
             }
@@ -203,38 +183,15 @@ impl Rules {
                 return Some(Verdict::ActionRequired(ActionRequired { reason: facts.reason.clone() }));
             }
             PaymentStatus::Declined => findings.push(Finding::Declined(facts.reason.clone())),
-            PaymentStatus::Canceled => findings.push(Finding::Canceled(facts.reason.clone())),
+            PaymentStatus::Canceled => {
+                findings.push(Finding::Canceled(facts.reason.clone()));
+                if let Some(currency) = facts.currency.filter(|_| facts.kept() > 0) {
+                    findings.push(Finding::KeptThoughCanceled(self.units.to_money(facts.kept(), currency)));
+                }
+            }
             PaymentStatus::NotFound => findings.push(Finding::NotFound),
         }
         None
-    }
-
-    /// Compares what came in; true when it is too little so far and more can still be captured.
-    fn compare_received(&self, intent: &PaymentIntent, facts: &ProviderPayment, findings: &mut Vec<Finding>) -> bool {
-        let (Some(received), Some(currency)) = (facts.amount_received, facts.currency) else {
-            findings.push(Finding::Unstated(Fact::AmountReceived));
-            return false;
-        };
-        let short = facts.amount.is_some_and(|amount| received < amount) || facts.captured == Some(false);
-        if short && facts.amount_capturable > 0 {
-            return true;
-        }
-        if facts.captured == Some(false) {
-            findings.push(Finding::NotCaptured);
-        }
-        if !self.is_amount(received, currency, intent.money()) {
-            let mismatch = Mismatch::new(intent.money(), self.units.to_money(received, currency));
-            findings.push(Finding::AmountReceived(mismatch));
-        }
-        false
-    }
-
-    /// Compares the provider's integers. Another currency is a finding of its own, and there the decimals are compared.
-    fn is_amount(&self, minor: u64, currency: Currency, expected: Money) -> bool {
-        if currency == expected.currency() {
-            return expected.minor_units(&self.units).is_ok_and(|expected| expected == minor);
-        }
-        self.units.to_money(minor, currency).decimal() == expected.decimal()
     }
 
     /// How long these facts stand for themselves, whatever is claimed about them.
@@ -243,7 +200,7 @@ impl Rules {
             PaymentStatus::Canceled => (self.fresh_for, true),
             PaymentStatus::Paid if is_fully_refunded(facts) => (self.fresh_for, true),
             PaymentStatus::Paid if self.is_settled(facts) && is_captured(facts) => (self.fresh_for, true),
-            PaymentStatus::Authorized if self.policy.authorized && self.is_settled(facts) && is_held_in_full(facts) => {
+            PaymentStatus::Authorized if self.policy.authorized && self.is_settled(facts) && self.is_held(facts) => {
                 let left = authorization_left(facts, Duration::ZERO).unwrap_or(AUTHORIZED_FRESH_FOR);
                 (AUTHORIZED_FRESH_FOR.min(left), false)
             }
@@ -274,6 +231,7 @@ impl Rules {
             && !facts.reversed
             && (!facts.disputed || self.policy.disputed)
             && facts.amount_refunded.is_some_and(|refunded| refunded == 0 || self.policy.partly_refunded)
+            && self.policy.amounts.are_stated(facts)
             && facts.risk <= self.policy.risk
     }
 
@@ -289,13 +247,6 @@ impl Rules {
     }
 }
 
-fn is_fully_refunded(facts: &ProviderPayment) -> bool {
-    // Of an authorization nothing has been received yet, and what is given back is compared with what is held.
-    let received = facts.amount_received.filter(|received| *received > 0).or(facts.amount);
-    let refunded = facts.amount_refunded.unwrap_or(0);
-    refunded > 0 && received.is_none_or(|received| refunded >= received)
-}
-
 /// Whether the payment was created after the answer that tells of it, which cannot be.
 fn is_created_ahead(facts: &ProviderPayment) -> bool {
     matches!((facts.created, facts.as_of), (Some(created), Some(as_of)) if created.saturating_sub(as_of) > CLOCKS_DIFFER)
@@ -303,10 +254,6 @@ fn is_created_ahead(facts: &ProviderPayment) -> bool {
 
 fn is_captured(facts: &ProviderPayment) -> bool {
     facts.amount_received.is_some() && facts.captured != Some(false) && facts.amount_capturable == 0
-}
-
-fn is_held_in_full(facts: &ProviderPayment) -> bool {
-    facts.amount_received == Some(0) && facts.amount == Some(facts.amount_capturable)
 }
 
 /// The time until an authorization lapses, by the provider's clock; `None` when it does not say.

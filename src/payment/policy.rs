@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use crate::accessors::setters;
-use crate::payment::facts::Risk;
+use crate::payment::facts::{ProviderPayment, Risk};
 
 /// What counts as paid. The default accepts only what is captured in full, unrefunded and undisputed.
 ///
 /// | setting | default |
 /// |---|---|
+/// | amounts compared | exact: what was asked for and what was received are what is claimed |
 /// | authorizations | not accepted: they are pending |
 /// | refunded payments | not accepted, not even in part |
 /// | disputed payments | not accepted |
@@ -17,6 +18,7 @@ use crate::payment::facts::Risk;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct Policy {
+    pub(crate) amounts: Amounts,
     pub(crate) authorized: bool,
     pub(crate) partly_refunded: bool,
     pub(crate) disputed: bool,
@@ -26,7 +28,14 @@ pub struct Policy {
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { authorized: false, partly_refunded: false, disputed: false, max_age: None, risk: Risk::Elevated }
+        Self {
+            amounts: Amounts::Exact,
+            authorized: false,
+            partly_refunded: false,
+            disputed: false,
+            max_age: None,
+            risk: Risk::Elevated,
+        }
     }
 }
 
@@ -37,12 +46,17 @@ impl Policy {
     }
 
     setters! {
+        /// Which amounts are compared with the claim; all of them, exactly, unless set.
+        pub fn compare_amounts(mut self, amounts: Amounts) => self.amounts = amounts;
+
         /// Accepts a payment that is authorized in full and still capturable, too.
         ///
         /// Authorized is not paid: capture before shipping, or ship at your own risk.
         pub fn accept_authorized(mut self) => self.authorized = true;
 
         /// Accepts a payment that was refunded in part. One refunded in full is never accepted.
+        ///
+        /// What is compared with the claim stays what was asked for and received, before refunds.
         pub fn accept_partly_refunded(mut self) => self.partly_refunded = true;
 
         /// Accepts a payment that is disputed.
@@ -55,6 +69,43 @@ impl Policy {
 
         /// The highest risk rating that is accepted.
         pub fn accept_risk_up_to(mut self, risk: Risk) => self.risk = risk;
+    }
+}
+
+/// Which of a payment's amounts have to be what is claimed.
+///
+/// | amounts | what has to be equal |
+/// |---|---|
+/// | `Exact` | asked for, received and claimed |
+/// | `Received` | received and claimed; of an accepted authorization, what can be captured and claimed |
+/// | `NetOf…` | asked for and received; and, less what they include of that name, claimed |
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Amounts {
+    /// What was asked for and what was received. The default.
+    #[default]
+    Exact,
+    /// What was received, however much was asked for: for shops that capture less, or more, than they had authorized.
+    ///
+    /// An accepted authorization for less than is claimed is refused. One for more is pending, since a part can be captured.
+    Received,
+    /// What was asked for less the tip in it.
+    NetOfTip,
+    /// What was asked for less the surcharge in it.
+    NetOfSurcharge,
+    /// What was asked for less the tip and the surcharge in it.
+    NetOfTipAndSurcharge,
+}
+
+impl Amounts {
+    /// Whether the provider stated what is to be taken off.
+    pub(crate) fn are_stated(self, facts: &ProviderPayment) -> bool {
+        match self {
+            Self::Exact | Self::Received => true,
+            Self::NetOfTip => facts.tip.is_some(),
+            Self::NetOfSurcharge => facts.surcharge.is_some(),
+            Self::NetOfTipAndSurcharge => facts.tip.is_some() && facts.surcharge.is_some(),
+        }
     }
 }
 

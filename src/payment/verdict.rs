@@ -14,8 +14,10 @@ use crate::intent::money::Money;
 use crate::intent::payment_intent::{PaymentId, PaymentIntent};
 use crate::payment::facts::{Mode, PaymentStatus, ProviderPayment, Risk};
 
+mod amounts;
 mod mismatch;
 
+pub use amounts::{GivenBack, NetAmount};
 pub use mismatch::Mismatch;
 
 named! {
@@ -156,8 +158,13 @@ named! {
         NotFound = "not_found",
         /// The amount asked for differs.
         Amount(Mismatch<Money>) = "amount_mismatch",
-        /// The amount received differs, in either direction.
+        /// The amount asked for differs, less the tip and the surcharge in it.
+        NetAmount(NetAmount) = "net_amount_mismatch",
+        /// The amount received differs, in either direction. Where tips or surcharges are taken off, what is expected is the
+        /// amount asked for.
         AmountReceived(Mismatch<Money>) = "amount_received_mismatch",
+        /// Less than is claimed is held, and nothing of it is captured yet.
+        AmountCapturable(Mismatch<Money>) = "amount_capturable_mismatch",
         /// The currency differs.
         Currency(Mismatch<Currency>) = "currency_mismatch",
         /// The provider names another tenant. Stands alone: nothing of another tenant's payment is repeated, not even that
@@ -175,12 +182,14 @@ named! {
         Mode(Mismatch<Mode>) = "mode_mismatch",
         /// Canceled, for good; with the provider's reason.
         Canceled(Option<Box<str>>) = "canceled",
+        /// Canceled after something had been captured, of which the merchant still has this much.
+        KeptThoughCanceled(Money) = "kept_though_canceled",
         /// Declined, or reversed by the network; with the provider's reason.
         Declined(Option<Box<str>>) = "declined",
-        /// Refunded in part: this amount.
-        PartlyRefunded(Money) = "partly_refunded",
-        /// Refunded in full: this amount.
-        Refunded(Money) = "refunded",
+        /// A part of what was captured was given back.
+        PartlyRefunded(GivenBack) = "partly_refunded",
+        /// All that was captured was given back.
+        Refunded(GivenBack) = "refunded",
         /// Disputed.
         Disputed = "disputed",
         /// Riskier than accepted; `expected` is the highest accepted rating.
@@ -203,6 +212,10 @@ named! {
         AmountReceived = "amount_received",
         /// The amount refunded, if only zero.
         AmountRefunded = "amount_refunded",
+        /// The tip, if only zero, which the policy takes off.
+        Tip = "tip",
+        /// The surcharge, if only zero, which the policy takes off.
+        Surcharge = "surcharge",
         /// When the payment was created.
         Created = "created",
         /// Whether real money moved.
@@ -216,6 +229,7 @@ impl Finding {
         matches!(
             self,
             Self::Amount(_)
+                | Self::NetAmount(_)
                 | Self::AmountReceived(_)
                 | Self::Currency(_)
                 | Self::Mode(_)
@@ -231,7 +245,9 @@ impl fmt::Display for Finding {
         match self {
             Self::NotFound => f.write_str("no such payment for this account and mode"),
             Self::Amount(mismatch) => write!(f, "amount: {mismatch}"),
+            Self::NetAmount(amount) => write!(f, "amount: {amount}"),
             Self::AmountReceived(mismatch) => write!(f, "amount received: {mismatch}"),
+            Self::AmountCapturable(mismatch) => write!(f, "amount that can be captured: {mismatch}"),
             Self::Currency(mismatch) => write!(f, "currency: {mismatch}"),
             Self::Tenant => f.write_str("tenant: the provider names another"),
             Self::Order(mismatch) => write!(f, "order: {mismatch}"),
@@ -241,6 +257,7 @@ impl fmt::Display for Finding {
             Self::Mode(mismatch) => write!(f, "mode: {mismatch}"),
             Self::Canceled(Some(reason)) => write!(f, "canceled: {reason}"),
             Self::Canceled(None) => f.write_str("canceled"),
+            Self::KeptThoughCanceled(kept) => write!(f, "canceled, but {kept} of what was captured was not given back"),
             Self::Declined(Some(reason)) => write!(f, "declined: {reason}"),
             Self::Declined(None) => f.write_str("declined"),
             Self::PartlyRefunded(amount) => write!(f, "refunded in part: {amount}"),

@@ -5,6 +5,7 @@
 mod support;
 
 mod adapter;
+mod amounts;
 mod clients;
 mod localstripe;
 mod sandbox;

@@ -1,6 +1,7 @@
 //! What the facts make of a claim: every deviation is found, all are reported, and nothing is valid by default.
 #![cfg(feature = "test-util")]
 
+mod amounts;
 mod deviations;
 mod limits;
 mod properties;
@@ -31,6 +32,8 @@ struct Facts {
     received: Option<u64>,
     capturable: u64,
     refunded: u64,
+    tip: Option<u64>,
+    surcharge: Option<u64>,
     captured: Option<bool>,
     disputed: bool,
     reversed: bool,
@@ -54,6 +57,8 @@ const PAID: Facts = Facts {
     received: Some(1999),
     capturable: 0,
     refunded: 0,
+    tip: Some(0),
+    surcharge: Some(0),
     captured: Some(true),
     disputed: false,
     reversed: false,
@@ -91,6 +96,8 @@ impl Facts {
         facts = with(facts, self.mode, ProviderPayment::with_mode);
         facts = with(facts, self.amount, |facts, (minor, currency)| facts.with_amount(minor, currency));
         facts = with(facts, self.received, ProviderPayment::with_amount_received);
+        facts = with(facts, self.tip, ProviderPayment::with_tip);
+        facts = with(facts, self.surcharge, ProviderPayment::with_surcharge);
         facts = with(facts, self.captured, ProviderPayment::with_captured);
         facts = with(facts, self.customer, ProviderPayment::with_customer);
         facts = with(facts, self.account, ProviderPayment::with_account);

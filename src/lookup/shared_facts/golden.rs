@@ -3,7 +3,7 @@
 use super::{Known, Payload, enough};
 use crate::intent::currency::Currency;
 use crate::ledger::golden::is_golden;
-use crate::ledger::{LedgerError, RecordKind, SharedFailure, State};
+use crate::ledger::{Converted, LedgerError, RecordKind, SharedFailure, State, Versioned as _};
 use crate::payment::facts::{Mode, PaymentStatus, ProviderPayment, Risk};
 
 /// Every status, with a name of its file.
@@ -30,16 +30,23 @@ fn settled(facts: ProviderPayment) -> Payload {
     Payload { known: Some(Known { age_ms: 1_500, keys, facts }), failure: None, claimed_ms: 0 }
 }
 
+/// As both versions hold it, where the first one has room for all that it says.
+fn is_golden_in_both(variant: &str, state: State, payload: &Payload) {
+    for version in [1, 2] {
+        is_golden(RecordKind::Facts, version, variant, state, false, payload);
+    }
+}
+
 #[test]
 fn golden_files_hold_what_is_written_of_facts() {
     for status in statuses() {
         let variant = format!("settled_{}", status.as_str());
         let payload = settled(ProviderPayment::new("pi_3MtwBwLkdIwHu7ix28a3tqPa", status));
-        is_golden(RecordKind::Facts, 1, &variant, State::Settled, false, &payload);
+        is_golden_in_both(&variant, State::Settled, &payload);
     }
     for risk in [Risk::Normal, Risk::NotAssessed, Risk::Elevated, Risk::Review, Risk::Highest, Risk::Blocked] {
         let facts = ProviderPayment::new("pi_1", PaymentStatus::Paid).with_risk(risk).with_mode(Mode::Test);
-        is_golden(RecordKind::Facts, 1, &format!("risk_{}", risk.as_str()), State::Settled, false, &settled(facts));
+        is_golden_in_both(&format!("risk_{}", risk.as_str()), State::Settled, &settled(facts));
     }
     let whole = ProviderPayment {
         reason: Some("requested_by_customer".into()),
@@ -59,14 +66,43 @@ fn golden_files_hold_what_is_written_of_facts() {
         as_of: Some(1_760_000_100),
         ..ProviderPayment::new("pi_1", PaymentStatus::Paid).with_amount(1_999, Currency::EUR)
     };
-    is_golden(RecordKind::Facts, 1, "settled_whole", State::Settled, false, &settled(whole.clone()));
+    is_golden_in_both("settled_whole", State::Settled, &settled(whole.clone()));
     let failure = |retry_after_ms| Some(SharedFailure { code: "unavailable".into(), retry_after_ms });
     let failed = Payload { failure: failure(Some(2_000)), ..settled(whole) };
-    is_golden(RecordKind::Facts, 1, "failed_with_older_facts", State::Failed, false, &failed);
+    is_golden_in_both("failed_with_older_facts", State::Failed, &failed);
     let failed = Payload { failure: failure(None), ..Payload::default() };
-    is_golden(RecordKind::Facts, 1, "failed", State::Failed, false, &failed);
+    is_golden_in_both("failed", State::Failed, &failed);
     let claimed = Payload { claimed_ms: 700, ..Payload::default() };
-    is_golden(RecordKind::Facts, 1, "claimed", State::Claimed, false, &claimed);
+    is_golden_in_both("claimed", State::Claimed, &claimed);
+}
+
+#[test]
+fn golden_files_hold_what_came_with_version_2() {
+    let facts =
+        ProviderPayment { tip: Some(300), surcharge: Some(0), ..ProviderPayment::new("pi_1", PaymentStatus::Paid) };
+    is_golden(RecordKind::Facts, 2, "settled_net", State::Settled, false, &settled(facts));
+}
+
+/// What version 1 says of a payment of 20.00.
+fn first(received: Option<u64>, refunded: u64) -> Converted<Payload> {
+    let facts = ProviderPayment {
+        amount_received: received,
+        amount_refunded: Some(refunded),
+        ..ProviderPayment::new("pi_1", PaymentStatus::Paid).with_amount(2_000, Currency::EUR)
+    };
+    Payload::read(1, &settled(facts).write(1).unwrap())
+}
+
+#[test]
+fn a_refund_of_a_part_that_was_captured_says_too_little_in_version_1() {
+    for (received, refunded) in [(Some(500), 1_500), (Some(500), 1), (Some(1_999), 1), (Some(0), 2_000), (None, 1)] {
+        assert!(matches!(first(received, refunded), Converted::NotEnough), "{received:?}, {refunded}");
+    }
+    for (received, refunded) in
+        [(Some(500), 0), (None, 0), (Some(2_000), 1), (Some(2_000), 2_000), (Some(2_200), 2_200)]
+    {
+        assert!(matches!(first(received, refunded), Converted::Whole(_)), "{received:?}, {refunded}");
+    }
 }
 
 #[test]

@@ -43,6 +43,7 @@ pub(super) struct Intent<'a> {
     pub(super) amount: Option<u64>,
     pub(super) amount_received: Option<u64>,
     pub(super) amount_capturable: Option<u64>,
+    pub(super) amount_details: Option<Object<AmountDetails>>,
     pub(super) cancellation_reason: Option<WireText<'a>>,
     pub(super) last_payment_error: Option<Object<PaymentError<'a>>>,
     pub(super) customer: Option<Expandable<'a, Named<'a>>>,
@@ -50,8 +51,19 @@ pub(super) struct Intent<'a> {
     pub(super) transfer_data: Option<Object<TransferData<'a>>>,
     pub(super) metadata: Option<Metadata<'a>>,
     pub(super) latest_charge: Option<Expandable<'a, Box<Charge<'a>>>>,
-    /// Before API version 2022-11-15, newest first.
-    pub(super) charges: Option<Object<Charges<'a>>>,
+}
+
+/// What the amount includes beside the price.
+#[derive(Debug, Deserialize)]
+pub(super) struct AmountDetails {
+    pub(super) tip: Option<Object<AmountPart>>,
+    /// In previews only.
+    pub(super) surcharge: Option<Object<AmountPart>>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct AmountPart {
+    pub(super) amount: Option<u64>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -69,17 +81,10 @@ pub(super) struct TransferData<'a> {
     pub(super) destination: Option<Expandable<'a, Named<'a>>>,
 }
 
-#[derive(Debug, Deserialize)]
-pub(super) struct Charges<'a> {
-    #[serde(borrow)]
-    pub(super) data: Vec<Object<Charge<'a>>>,
-}
-
 /// A charge (<https://docs.stripe.com/api/charges/object>).
 #[derive(Debug, Deserialize)]
 pub(super) struct Charge<'a> {
     #[serde(borrow)]
-    pub(super) id: WireText<'a>,
     pub(super) object: Option<WireText<'a>>,
     pub(super) livemode: Option<bool>,
     pub(super) currency: Option<WireText<'a>>,
@@ -113,6 +118,12 @@ pub(super) struct MethodDetails {
 #[derive(Debug, Deserialize)]
 pub(super) struct CardDetails {
     pub(super) capture_before: Option<u64>,
+    pub(super) overcapture: Option<Object<Overcapture>>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Overcapture {
+    pub(super) maximum_amount_capturable: Option<u64>,
 }
 
 /// Any object with an id.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::payment::{ChargeShape, SandboxPayment, Stage};
+use super::payment::{ChargeShape, SandboxPayment, SandboxRefund, Stage};
 
 /// What a request asks to have in place of ids.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -98,7 +98,7 @@ fn intent(payment: &SandboxPayment, expansion: Expansion) -> Value {
         "object": "payment_intent",
         "amount": payment.amount,
         "amount_capturable": payment.capturable,
-        "amount_details": { "tip": {} },
+        "amount_details": amount_details(payment),
         "amount_received": payment.received,
         "automatic_payment_methods": { "allow_redirects": "always", "enabled": true },
         "canceled_at": canceled.then_some(payment.created),
@@ -122,32 +122,29 @@ fn intent(payment: &SandboxPayment, expansion: Expansion) -> Value {
         "status": payment.status,
         "transfer_data": payment.destination.as_ref().map(|account| json!({ "destination": account })),
     });
-    let (field, value) = charge_field(payment, expansion);
     if let Some(fields) = body.as_object_mut() {
         fields.extend(nulls(EMPTY_OF_INTENT));
-        fields.insert(field.to_owned(), value);
+        fields.insert("latest_charge".to_owned(), latest_charge(payment, expansion));
     }
     body
 }
 
-/// The one top-level field that tells about the charge.
-fn charge_field(payment: &SandboxPayment, expansion: Expansion) -> (&'static str, Value) {
-    let there = payment.stage != Stage::None;
+/// What the amount includes beside the price.
+fn amount_details(payment: &SandboxPayment) -> Value {
+    let part = |minor: u64| json!({ "amount": minor });
+    let mut details = json!({ "tip": payment.tip.map_or(json!({}), part) });
+    if let Some(fields) = details.as_object_mut() {
+        fields.extend(payment.surcharge.map(|minor| ("surcharge".to_owned(), part(minor))));
+    }
+    details
+}
+
+fn latest_charge(payment: &SandboxPayment, expansion: Expansion) -> Value {
     match payment.shape {
-        ChargeShape::LegacyList => {
-            let data: Vec<Value> = there.then(|| charge(payment, expansion)).into_iter().collect();
-            let list = json!({
-                "object": "list",
-                "total_count": data.len(),
-                "data": data,
-                "has_more": false,
-                "url": format!("/v1/charges?payment_intent={}", payment.id),
-            });
-            ("charges", list)
-        }
-        ChargeShape::Expanded if there && expansion.charge => ("latest_charge", charge(payment, expansion)),
-        ChargeShape::Expanded | ChargeShape::Id if there => ("latest_charge", charge_id(payment).into()),
-        ChargeShape::Expanded | ChargeShape::Id | ChargeShape::Null => ("latest_charge", Value::Null),
+        _ if payment.stage == Stage::None => Value::Null,
+        ChargeShape::Expanded if expansion.charge => charge(payment, expansion),
+        ChargeShape::Expanded | ChargeShape::Id => charge_id(payment).into(),
+        ChargeShape::Null => Value::Null,
     }
 }
 
@@ -167,7 +164,7 @@ fn charge(payment: &SandboxPayment, expansion: Expansion) -> Value {
         "object": "charge",
         "amount": payment.amount,
         "amount_captured": amount_captured,
-        "amount_refunded": payment.refunded,
+        "amount_refunded": payment.amount_refunded(),
         "billing_details": { "address": null, "email": null, "name": null, "phone": null },
         "calculated_statement_descriptor": "SANDBOX",
         "captured": captured,
@@ -188,7 +185,7 @@ fn charge(payment: &SandboxPayment, expansion: Expansion) -> Value {
         "payment_intent": payment.id,
         "payment_method": "pm_sandbox_card",
         "payment_method_details": { "card": card(payment), "type": "card" },
-        "refunded": payment.refunded > 0 && payment.refunded >= payment.received,
+        "refunded": payment.given_back() > 0 && payment.given_back() >= payment.received,
         "status": status,
         "transfer_data": payment.destination.as_ref().map(|account| json!({ "amount": null, "destination": account })),
     });
@@ -224,18 +221,22 @@ fn card(payment: &SandboxPayment) -> Value {
         "funding": "credit",
         "last4": "4242",
         "network": "visa",
+        "overcapture": {
+            "maximum_amount_capturable": payment.most_capturable.unwrap_or(payment.amount),
+            "status": if payment.most_capturable.is_some() { "available" } else { "unavailable" },
+        },
         "three_d_secure": null,
     })
 }
 
-/// One refund of all that was refunded, if anything was.
+/// The refunds, the newest first. The rest that was never captured is none that anything was given back with.
 fn refunds(payment: &SandboxPayment) -> Value {
     let charge = charge_id(payment);
-    let refund = (payment.refunded > 0).then(|| {
+    let refund = |(number, refund): (usize, &SandboxRefund)| {
         json!({
-            "id": "re_sandbox",
+            "id": format!("re_sandbox_{number}"),
             "object": "refund",
-            "amount": payment.refunded,
+            "amount": refund.amount,
             "balance_transaction": null,
             "charge": charge,
             "created": payment.created,
@@ -245,11 +246,11 @@ fn refunds(payment: &SandboxPayment) -> Value {
             "reason": "requested_by_customer",
             "receipt_number": null,
             "source_transfer_reversal": null,
-            "status": "succeeded",
+            "status": refund.status,
             "transfer_reversal": null,
         })
-    });
-    let data: Vec<Value> = refund.into_iter().collect();
+    };
+    let data: Vec<Value> = payment.refunds.iter().enumerate().rev().map(refund).collect();
     let url = format!("/v1/charges/{charge}/refunds");
     json!({ "object": "list", "data": data, "has_more": false, "url": url })
 }
@@ -343,23 +344,41 @@ mod tests {
     }
 
     #[test]
+    fn the_rest_of_a_partial_capture_is_a_refund_only_as_before_basil() {
+        let shown = |payment: SandboxPayment| {
+            let body = render(&payment, CHARGE);
+            (at(&body, "/latest_charge/amount_refunded"), at(&body, "/latest_charge/refunded"))
+        };
+        let part = || SandboxPayment::paid("pi_1", 2_000, "usd").amount_received(500);
+        assert_eq!(shown(part()), (0.into(), false.into()));
+        assert_eq!(shown(part().rest_is_refund()), (1_500.into(), false.into()));
+        assert_eq!(shown(part().rest_is_refund().refunded(500)), (2_000.into(), true.into()));
+    }
+
+    #[test]
+    fn tip_and_surcharge_are_part_of_the_amount() {
+        let payment = SandboxPayment::paid("pi_1", 500, "usd");
+        let details = |payment| at(&render(&payment, CHARGE), "/amount_details");
+        assert_eq!(details(payment.clone()), json!({ "tip": {} }));
+        let expected = json!({ "tip": { "amount": 30 }, "surcharge": { "amount": 5 } });
+        assert_eq!(details(payment.tip(30).surcharge(5)), expected);
+    }
+
+    #[test]
     fn charge_comes_in_the_shape_that_was_set() {
         let shown = |shape, expansion| render(&SandboxPayment::paid("pi_1", 500, "usd").charge_shape(shape), expansion);
         assert_eq!(at(&shown(ChargeShape::Expanded, PLAIN), "/latest_charge"), "ch_1");
         assert_eq!(at(&shown(ChargeShape::Expanded, CHARGE), "/latest_charge/object"), "charge");
         assert_eq!(at(&shown(ChargeShape::Id, CHARGE), "/latest_charge"), "ch_1");
         assert_eq!(at(&shown(ChargeShape::Null, CHARGE), "/latest_charge"), Value::Null);
-        let legacy = shown(ChargeShape::LegacyList, PLAIN);
-        assert_eq!(at(&legacy, "/charges/data/0/id"), "ch_1");
-        assert_eq!(at(&legacy, "/latest_charge"), "(absent)");
     }
 
     #[test]
     fn payment_without_a_charge_has_none_in_any_shape() {
         let payment = SandboxPayment::requires_action("pi_1", 500, "usd").disputed();
         assert_eq!(at(&render(&payment, CHARGE), "/latest_charge"), Value::Null);
-        let legacy = render(&payment.charge_shape(ChargeShape::LegacyList), CHARGE);
-        assert_eq!(at(&legacy, "/charges/data"), json!([]));
+        let id = render(&payment.charge_shape(ChargeShape::Id), CHARGE);
+        assert_eq!(at(&id, "/latest_charge"), Value::Null);
     }
 
     #[test]

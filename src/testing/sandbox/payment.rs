@@ -19,8 +19,6 @@ pub enum ChargeShape {
     Id,
     /// `latest_charge` is always null.
     Null,
-    /// `charges.data[]` instead of `latest_charge`, as before API version 2022-11-15.
-    LegacyList,
 }
 
 /// How far a payment's charge has come.
@@ -32,6 +30,13 @@ pub(super) enum Stage {
     Failed,
     Authorized,
     Captured,
+}
+
+/// One refund of a payment.
+#[derive(Clone, Debug)]
+pub(super) struct SandboxRefund {
+    pub(super) amount: u64,
+    pub(super) status: String,
 }
 
 /// Constructors for the statuses of Stripe.
@@ -72,7 +77,11 @@ pub struct SandboxPayment {
     pub(super) destination: Option<String>,
     pub(super) stage: Stage,
     pub(super) shape: ChargeShape,
-    pub(super) refunded: u64,
+    pub(super) refunds: Vec<SandboxRefund>,
+    pub(super) rest_is_refund: bool,
+    pub(super) tip: Option<u64>,
+    pub(super) surcharge: Option<u64>,
+    pub(super) most_capturable: Option<u64>,
     pub(super) disputed: bool,
     pub(super) outcome_type: String,
     pub(super) risk_level: String,
@@ -142,7 +151,11 @@ impl SandboxPayment {
             destination: None,
             stage,
             shape: ChargeShape::Expanded,
-            refunded: 0,
+            refunds: Vec::new(),
+            rest_is_refund: false,
+            tip: None,
+            surcharge: None,
+            most_capturable: None,
             disputed: false,
             outcome_type: "authorized".to_owned(),
             risk_level: "normal".to_owned(),
@@ -197,8 +210,26 @@ impl SandboxPayment {
         /// Sets when the authorization ends, in seconds since 1970; shown under `requires_capture` only.
         pub fn capture_before(mut self, unix: u64) => self.capture_before = Some(unix);
 
-        /// Sets what the charge has refunded, in minor units; everything received makes it a full refund.
-        pub fn refunded(mut self, minor: u64) => self.refunded = minor;
+        /// Sets what the charge has refunded, in minor units, in one refund that succeeded; everything received makes it a
+        /// full refund.
+        pub fn refunded(mut self, minor: u64) => {
+            self.refunds.clear();
+            if minor > 0 {
+                self.refunds.push(SandboxRefund { amount: minor, status: "succeeded".to_owned() });
+            }
+        };
+
+        /// Records what was never captured as a refund, as Stripe did before 2025-03-31.basil.
+        pub fn rest_is_refund(mut self) => self.rest_is_refund = true;
+
+        /// Sets the part of the amount that is a tip, in minor units; the default is an empty `tip`.
+        pub fn tip(mut self, minor: u64) => self.tip = Some(minor);
+
+        /// Sets the part of the amount that is a surcharge, in minor units; the default is no `surcharge`.
+        pub fn surcharge(mut self, minor: u64) => self.surcharge = Some(minor);
+
+        /// Lets more be captured than the amount, up to this, in minor units; the default is that no more can be.
+        pub fn overcapture_up_to(mut self, minor: u64) => self.most_capturable = Some(minor);
 
         /// Marks the charge as disputed.
         pub fn disputed(mut self) => self.disputed = true;
@@ -220,7 +251,7 @@ impl SandboxPayment {
 
         /// Sets how the charge comes in the answer; the default is [`ChargeShape::Expanded`].
         ///
-        /// A payment without a charge has none in any shape: null, or an empty list.
+        /// A payment without a charge has none in any shape.
         pub fn charge_shape(mut self, shape: ChargeShape) => self.shape = shape;
 
         /// Answers with this JSON instead of everything above, whether or not expansion is asked for.
@@ -228,6 +259,17 @@ impl SandboxPayment {
 
         /// Leaves one top-level field out of the answer.
         pub fn without(mut self, field: &str) => self.left_out.push(field.to_owned());
+    }
+
+    /// What refunds gave back.
+    pub(super) fn given_back(&self) -> u64 {
+        self.refunds.iter().fold(0, |sum, refund| sum.saturating_add(refund.amount))
+    }
+
+    /// What the charge says was refunded.
+    pub(super) fn amount_refunded(&self) -> u64 {
+        let rest = if self.rest_is_refund { self.amount.saturating_sub(self.received) } else { 0 };
+        self.given_back().saturating_add(rest)
     }
 
     /// When the authorization ends, in seconds since 1970.

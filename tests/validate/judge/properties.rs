@@ -15,7 +15,8 @@ fn may_be_valid(facts: &Facts, order: Option<&str>, customer: Option<&str>, acce
         && (customer.is_none() || facts.customer == customer)
         && !facts.reversed
         && (!facts.disputed || accepted.disputed)
-        && (facts.refunded == 0 || (accepted.partly_refunded && facts.refunded < 1999))
+        && (facts.refunded == 0
+            || (accepted.partly_refunded && facts.received.is_some_and(|received| facts.refunded < received)))
         && facts.risk <= accepted.risk
         && facts.created.is_none_or(|created| created <= CREATED + 60 + 300)
         && accepted

@@ -165,7 +165,7 @@ async fn refunds_and_disputes_are_accepted_only_by_policy_and_never_in_full() {
     assert_only(
         &by(Policy::default().accept_partly_refunded(), &full).await,
         "refunded",
-        "refunded in full: 19.99 USD",
+        "refunded in full: 19.99 USD of 19.99 USD",
     );
     assert!(by(Policy::default().accept_disputed(), &disputed).await.is_valid());
     assert!(!by(Policy::default().accept_disputed(), &part).await.is_valid());

@@ -161,22 +161,54 @@ fn paid_or_authorized_without_its_charge_is_unreadable() {
 }
 
 #[test]
-fn the_older_list_counts_by_its_newest_success() {
-    let charge =
-        |id: &str, status: &str, refunded: u64| json!({ "id": id, "status": status, "amount_refunded": refunded });
-    let list =
-        json!({ "data": [charge("ch_3", "failed", 0), charge("ch_2", "succeeded", 5), charge("ch_1", "failed", 0)] });
+fn the_list_that_came_before_the_latest_charge_counts_for_nothing() {
     let mut intent = without("/latest_charge");
-    intent["charges"] = list.clone();
-    assert_eq!(facts(&intent).amount_refunded, Some(5));
-    assert_eq!(facts(&with([("/latest_charge", "ch_2".into()), ("/charges", list.clone())])).amount_refunded, Some(5));
-    // The expanded one counts, whatever stands in the list.
-    assert_eq!(facts(&with([("/charges", list.clone())])).amount_refunded, Some(0));
-    unreadable(&with([("/latest_charge", "ch_9".into()), ("/charges", list)]));
-    intent["charges"] = json!({ "data": [] });
-    unreadable(&intent);
-    intent["charges"] = json!({ "data": [charge("ch_1", "failed", 0)] });
-    unreadable(&intent);
+    intent["charges"] = json!({ "data": [{ "id": "ch_2", "status": "succeeded", "amount_refunded": 5 }] });
+    assert!(unreadable(&intent).contains("not expanded"));
+}
+
+#[test]
+fn tip_and_surcharge_are_nothing_unless_they_are_stated_and_less_than_the_amount() {
+    let added = |details: Value| {
+        let read = facts(&with([("/amount_details", details)]));
+        (read.tip, read.surcharge)
+    };
+    for nothing in [Value::Null, json!({}), json!({ "tip": null }), json!({ "tip": {}, "surcharge": {} })] {
+        assert_eq!(added(nothing), (Some(0), Some(0)));
+    }
+    assert_eq!(facts(&paid()).tip, Some(0));
+    assert_eq!(added(json!({ "tip": { "amount": 99 }, "surcharge": { "amount": 1 } })), (Some(99), Some(1)));
+    assert_eq!(added(json!({ "tip": { "amount": 1098 } })), (Some(1098), Some(0)));
+    for (tip, surcharge) in [(1099, 0), (1100, 0), (0, 1099), (600, 499), (u64::MAX, u64::MAX)] {
+        let details = json!({ "tip": { "amount": tip }, "surcharge": { "amount": surcharge } });
+        assert!(unreadable(&with([("/amount_details", details)])).contains("tip"), "{tip}, {surcharge}");
+    }
+    unreadable(&with([("/amount_details", json!({ "tip": { "amount": -1 } }))]));
+    // A payment of nothing has no tip, and is readable.
+    facts(&with([
+        ("/amount", json!(0)),
+        ("/amount_received", json!(0)),
+        ("/latest_charge/amount", json!(0)),
+        ("/latest_charge/amount_captured", json!(0)),
+    ]));
+}
+
+#[test]
+fn more_may_be_captured_than_was_asked_whichever_amount_follows() {
+    let captured = |asked: u64, charged: u64, most: u64| {
+        let most = json!({ "maximum_amount_capturable": most, "status": "available" });
+        let charge = "/latest_charge/payment_method_details/card/overcapture";
+        let received = [("/amount_received", json!(1200)), ("/latest_charge/amount_captured", json!(1200))];
+        let [received, captured] = received;
+        with([("/amount", json!(asked)), ("/latest_charge/amount", json!(charged)), (charge, most), received, captured])
+    };
+    for (asked, charged) in [(1099, 1099), (1200, 1200), (1099, 1200), (1200, 1099)] {
+        let read = facts(&captured(asked, charged, 1300));
+        assert_eq!((read.amount, read.amount_received), (Some(asked), Some(1200)), "{asked}, {charged}");
+    }
+    // No more could be captured than the amount, so the two contradict each other.
+    assert!(unreadable(&captured(1200, 1099, 1199)).contains("`amount`"));
+    assert!(unreadable(&captured(1201, 1099, 1300)).contains("`amount`"));
 }
 
 #[test]
@@ -184,6 +216,16 @@ fn refunds_disputes_and_reversals_are_read() {
     assert_eq!(facts(&with([("/latest_charge/amount_refunded", json!(5))])).amount_refunded, Some(5));
     let refunded = with([("/latest_charge/refunded", json!(true)), ("/latest_charge/amount_refunded", json!(5))]);
     assert_eq!(facts(&refunded).amount_refunded, Some(1099));
+    let part = [("/amount_received", json!(500)), ("/latest_charge/amount_captured", json!(500))];
+    let [received, captured] = part;
+    let back = |refunded: bool, stated: u64| {
+        let stated = ("/latest_charge/amount_refunded", json!(stated));
+        let refunded = ("/latest_charge/refunded", json!(refunded));
+        facts(&with([received.clone(), captured.clone(), refunded, stated])).amount_refunded
+    };
+    // The rest that was never captured, and then all that was.
+    assert_eq!((back(false, 0), back(false, 599), back(false, 699)), (Some(0), Some(0), Some(100)));
+    assert_eq!((back(true, 500), back(true, 1099), back(true, 0)), (Some(500), Some(500), Some(500)));
     assert!(facts(&with([("/latest_charge/disputed", json!(true))])).disputed);
     let reversed = with([("/latest_charge/outcome/network_status", "reversed_after_approval".into())]);
     assert!(facts(&reversed).reversed);
@@ -266,10 +308,6 @@ fn a_charge_that_says_otherwise_than_its_payment_is_unreadable() {
             intent["status"] = status.into();
             let said = unreadable(&intent);
             assert!(said.contains("contradict") && said.contains(&format!("`{field}`")), "{said}");
-            // The same in the older list.
-            let charge = intent["latest_charge"].take();
-            intent["charges"] = json!({ "data": [charge] });
-            assert!(unreadable(&intent).contains("contradict"));
         }
         // What the payment does not state cannot be contradicted, and is unknown.
         if let Some(of_intent) = ["livemode", "currency", "amount"].iter().find(|known| **known == field) {
@@ -297,19 +335,19 @@ fn objects(value: &Value, at: &str, found: &mut Vec<String>) {
 
 #[test]
 fn a_list_is_never_taken_for_an_object() {
-    let mut whole = with([
+    let whole = with([
         ("/customer", json!({ "id": "cus_1" })),
         ("/customer_account", json!({ "id": "acct_3" })),
         ("/transfer_data", json!({ "destination": { "id": "acct_2" } })),
         ("/last_payment_error", json!({ "decline_code": "a", "code": "b", "type": "c" })),
         ("/latest_charge/payment_intent", json!({ "id": "pi_1" })),
-        ("/latest_charge/payment_method_details/card_present", json!({ "capture_before": 1 })),
+        ("/latest_charge/payment_method_details/card_present", json!({ "capture_before": 1, "overcapture": {} })),
+        ("/amount_details", json!({ "tip": { "amount": 1 }, "surcharge": { "amount": 1 } })),
     ]);
-    whole["charges"] = json!({ "data": [{ "id": "ch_1", "amount_refunded": 0, "outcome": { "type": "authorized" } }] });
     facts(&whole);
     let mut places = Vec::new();
     objects(&whole, "", &mut places);
-    assert_eq!(places.len(), 16, "{places:?}");
+    assert_eq!(places.len(), 17, "{places:?}");
     for place in places {
         let object = whole.pointer(&place).unwrap();
         let values: Vec<Value> = object.as_object().unwrap().values().cloned().collect();

@@ -1,6 +1,7 @@
 //! How a provider is asked: attempts, the retry loop, and what holds calls back: gate, breaker, budget, permits.
 
 pub(crate) mod attempt;
+pub(crate) mod audience;
 pub(crate) mod breaker;
 pub(crate) mod concurrency;
 pub(crate) mod contained;

@@ -5,7 +5,8 @@
 //! it; by what leaders say of their work while they are at it (`N`, the notes), a caller tells whether it can.
 //!
 //! Flights are never evicted. A flight that is no longer the current one of its key, because a later caller asked for
-//! something newer or because the key was forgotten, still answers its waiters.
+//! something newer or because the key was forgotten, still answers its waiters. One whose callers have all left may end
+//! without an outcome for them (`audience`): it is joined no more, and the next caller leads a new one.
 //!
 //! Each flight holds a permit, of which all tenants share a number. A permit comes back when the flight completes, or when
 //! it should have: its runtime may stand still.
@@ -15,9 +16,10 @@ use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::Notify;
 use tokio::time::Instant;
 use tracing::{Id, Span};
+
+use crate::call::audience::Audience;
 
 pub(crate) mod permits;
 
@@ -33,19 +35,24 @@ pub(crate) struct Flight<N, T> {
     epoch: Instant,
     notes: N,
     outcome: OnceLock<Result<T, LeaderLost>>,
-    completed: Notify,
+    /// The callers that wait, who also hear here that there is an outcome.
+    audience: Audience,
     /// For waiters to link to; the span itself ends with the flight.
     span: OnceLock<Id>,
 }
 
 impl<N, T> Flight<N, T> {
     fn new(epoch: Instant, notes: N) -> Self {
-        Self { epoch, notes, outcome: OnceLock::new(), completed: Notify::new(), span: OnceLock::new() }
+        Self { epoch, notes, outcome: OnceLock::new(), audience: Audience::of_one(), span: OnceLock::new() }
     }
 
     /// What the leader lets callers know of its work while it is at it.
     pub(crate) fn notes(&self) -> &N {
         &self.notes
+    }
+
+    pub(crate) fn audience(&self) -> &Audience {
+        &self.audience
     }
 
     /// Lets waiters link to the span of the work.
@@ -67,11 +74,11 @@ impl<N, T> Flight<N, T> {
     /// Dropped, it leaves the flight and its other waiters alone.
     pub(crate) async fn completed(&self) -> &Result<T, LeaderLost> {
         loop {
-            let completed = self.completed.notified();
+            let changed = self.audience.changed();
             if let Some(outcome) = self.outcome.get() {
                 return outcome;
             }
-            completed.await;
+            changed.await;
         }
     }
 
@@ -84,9 +91,28 @@ impl<N, T> Flight<N, T> {
 /// Whether a caller leads a flight, waits for one, or missed one that completed after it had looked for what was known.
 #[derive(Debug)]
 pub(crate) enum Joined<K: Eq + Hash, N, T> {
-    Leader(Leader<K, N, T>),
-    Waiter(Arc<Flight<N, T>>),
+    Leader(Leader<K, N, T>, Waiter<N, T>),
+    Waiter(Waiter<N, T>),
     Missed,
+}
+
+/// A caller of a flight, the one that started it too. Dropped, it has left.
+#[derive(Debug)]
+pub(crate) struct Waiter<N, T>(Arc<Flight<N, T>>);
+
+impl<N, T> Waiter<N, T> {
+    pub(crate) fn flight(&self) -> &Arc<Flight<N, T>> {
+        &self.0
+    }
+}
+
+impl<N, T> Drop for Waiter<N, T> {
+    fn drop(&mut self) {
+        // Past the outcome there is nothing to leave.
+        if self.0.outcome.get().is_none() {
+            self.0.audience.leave();
+        }
+    }
 }
 
 /// The flights of one kind, by key.
@@ -130,15 +156,17 @@ impl<K: Clone + Eq + Hash, N, T> SingleFlight<K, N, T> {
         if let Some(flight) = current.get(key)
             && now.saturating_duration_since(flight.epoch) <= self.longest
             && fits(&flight.notes)
+            && flight.audience.join()
         {
-            return Ok(Joined::Waiter(Arc::clone(flight)));
+            return Ok(Joined::Waiter(Waiter(Arc::clone(flight))));
         }
         let notes = lead()?;
         let permit = Some(self.permits.reserve(tenant, now)?);
         let flight = Arc::new(Flight::new(now, notes));
         current.insert(key.clone(), Arc::clone(&flight));
         drop(current);
-        Ok(Joined::Leader(Leader { flights: Arc::clone(self), key: key.clone(), flight, permit }))
+        let waiter = Waiter(Arc::clone(&flight));
+        Ok(Joined::Leader(Leader { flights: Arc::clone(self), key: key.clone(), flight, permit }, waiter))
     }
 
     /// Makes the key's flight no longer the current one: the next caller leads a new one. `then` runs under the lock under
@@ -200,13 +228,16 @@ impl<K: Eq + Hash, N, T> Drop for Leader<K, N, T> {
             self.leave(|_| {});
             let _ = self.flight.outcome.set(Err(LeaderLost));
         }
-        self.flight.completed.notify_waiters();
+        self.flight.audience.tell();
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::future::ready;
+
+    use crate::call::audience::while_wanted;
     use crate::call::shares::Full;
 
     const LONGEST: Duration = Duration::from_secs(10);
@@ -224,14 +255,14 @@ mod tests {
 
     fn leader(numbers: &Arc<Numbers>, now: Instant, least: u32) -> Leader<&'static str, u32, u32> {
         match join(numbers, now, least) {
-            Ok(Joined::Leader(leader)) => leader,
+            Ok(Joined::Leader(leader, _)) => leader,
             other => panic!("{other:?}"),
         }
     }
 
     fn waiter(numbers: &Arc<Numbers>, now: Instant, least: u32) -> Arc<Flight<u32, u32>> {
         match join(numbers, now, least) {
-            Ok(Joined::Waiter(flight)) => flight,
+            Ok(Joined::Waiter(waiter)) => Arc::clone(waiter.flight()),
             other => panic!("{other:?}"),
         }
     }
@@ -273,6 +304,18 @@ mod tests {
         let anew = leader(&numbers, now + LONGEST + Duration::from_millis(1), 1);
         still.complete(7, |_, is_current| assert!(!is_current));
         anew.complete(8, |_, is_current| assert!(is_current));
+    }
+
+    #[tokio::test]
+    async fn a_flight_that_ends_for_want_of_callers_is_joined_no_more() {
+        let (numbers, now) = (numbers(2), Instant::now());
+        let Ok(Joined::Leader(old, waiter)) = join(&numbers, now, 1) else { panic!() };
+        assert_eq!(while_wanted(Some(old.flight().audience()), ready(7)).await, Some(7));
+        drop(waiter);
+        assert_eq!(while_wanted(Some(old.flight().audience()), ready(7)).await, None);
+        let new = leader(&numbers, now, 1);
+        old.complete(7, |_, is_current| assert!(!is_current));
+        new.complete(8, |_, is_current| assert!(is_current));
     }
 
     #[tokio::test]

@@ -47,7 +47,8 @@ impl Validator {
     ///
     /// # Cancel safety
     /// Dropping the future at any point loses nothing: a provider call under way goes on in a task of its own, and its
-    /// answer serves the next caller.
+    /// answer serves the next caller. Once all callers of a payment have left, nothing further is sent for them: a retry or a
+    /// place in line that they waited for is given up.
     ///
     /// # Panics
     /// In a tokio runtime without time enabled, which offers no way to ask beforehand.
@@ -178,7 +179,7 @@ impl Validate {
         /// Unset, the validator's `fresh_for` decides alone; it holds in any case.
         pub fn max_age(mut self, age: Duration) => self.max_age = age;
 
-        /// Waits at most this long. The provider call goes on without this caller.
+        /// Waits at most this long. A provider call under way goes on without this caller, and is not tried again for it.
         ///
         /// Unset, the validator's total deadline decides alone; it holds in any case.
         pub fn deadline(mut self, limit: Duration) => self.deadline = Some(limit);

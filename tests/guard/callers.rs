@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use payproof::Provenance;
 use payproof::guard::Effect;
+use payproof::provider::ProviderError;
 use payproof::store::MemoryStore;
+use payproof::{Provenance, RetryBudget};
 use tokio::time::{Instant, advance, sleep};
 
 use crate::support::{ms, poll_now, poll_once, secs, settle};
-use crate::{Act, Desk, LEASE, guard_on, operation, plain, read, unkeyed};
+use crate::{Act, Desk, LEASE, guard_on, keyed, operation, plain, read, unkeyed};
 
 #[tokio::test(start_paused = true)]
 async fn a_caller_may_leave_at_any_poll_and_the_operation_goes_on() {
@@ -73,4 +74,19 @@ async fn settings_that_break_the_promise_are_refused_with_their_values() {
     let error = guard.clone().read_retention(Duration::ZERO).run(&read(), desk.keyless()).await.unwrap_err();
     assert!(error.is_configuration());
     assert_eq!(desk.requests(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_operation_whose_caller_left_is_tried_again_all_the_same() {
+    let desk = Desk::with([Act::Fail(ProviderError::refused("busy").with_status(503))]);
+    let poor = RetryBudget::new().at_start(0.0).trickle_per_second(1.0);
+    let validator = plain().retry_budget(poor).build().unwrap();
+    let caller = tokio::spawn(validator.guard().run(&keyed(), desk.keyed()));
+    settle().await;
+    assert_eq!(validator.stats().in_line, 1);
+    caller.abort();
+    settle().await;
+    assert_eq!(validator.stats().in_line, 1, "what has begun goes to its end");
+    sleep(secs(5)).await;
+    assert_eq!(desk.requests(), 2, "its retry was paid for by waiting");
 }

@@ -4,6 +4,7 @@
 mod breaker;
 mod budget;
 mod hedges;
+mod left;
 mod limits;
 mod line;
 mod outage;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
 
+use crate::call::audience::{Audience, while_wanted};
 use crate::call::breaker::{Admission, ProviderHealth};
 use crate::call::concurrency::Permit;
 use crate::call::deadline::Deadline;
@@ -21,6 +22,8 @@ pub(super) enum NotCleared {
     GateClosed(Duration),
     BreakerOpen(Duration),
     Deadline,
+    /// No caller waits any more.
+    Unwanted,
 }
 
 /// What may go to the provider now, since when, and what it gives back when it is over.
@@ -44,10 +47,10 @@ impl Clearance<'_> {
 }
 
 impl Retrier {
-    /// Waits for the gate and for a place, and asks the breaker. Never holds a place while waiting for the gate.
+    /// Waits for the gate and for a place while there is a caller, and asks the breaker. Never holds a place while waiting for the gate.
     pub(super) async fn clear(
         &self,
-        traffic: Traffic,
+        (traffic, audience): (Traffic, Option<&Audience>),
         deadline: Deadline,
         (came, behind_gate): (Instant, bool),
         mut now: Instant,
@@ -67,14 +70,15 @@ impl Retrier {
                         return Err(NotCleared::GateClosed(asked));
                     }
                     waiting.get_or_insert_with(|| self.credit.waits_at_gate());
-                    Box::pin(sleep(wait)).await;
+                    Box::pin(while_wanted(audience, sleep(wait))).await.ok_or(NotCleared::Unwanted)?;
                     (now, leaves_at) = (Instant::now(), None);
                     continue;
                 }
                 Passing::Probed(changed, longest) => {
                     waiting.get_or_insert_with(|| self.credit.waits_at_gate());
                     let left = deadline.left(now).min(longest.saturating_add(Duration::from_millis(1)));
-                    let _ = Box::pin(timeout(left, changed)).await;
+                    let probed = Box::pin(while_wanted(audience, timeout(left, changed))).await;
+                    probed.map(drop).ok_or(NotCleared::Unwanted)?;
                     (now, leaves_at) = (Instant::now(), None);
                     continue;
                 }
@@ -87,7 +91,7 @@ impl Retrier {
                     if !deadline.allows(now, wait) {
                         return Err(NotCleared::GateClosed(wait));
                     }
-                    Box::pin(sleep(wait)).await;
+                    Box::pin(while_wanted(audience, sleep(wait))).await.ok_or(NotCleared::Unwanted)?;
                     now = Instant::now();
                     continue;
                 }
@@ -96,9 +100,9 @@ impl Retrier {
                 None => None,
                 Some((_, Some(permit))) => Some(permit),
                 Some((places, None)) => {
-                    let permit = Box::pin(places.take(now, deadline.at())).await;
+                    let permit = Box::pin(while_wanted(audience, places.take(now, deadline.at()))).await;
                     now = Instant::now();
-                    Some(permit.ok_or(NotCleared::Deadline)?)
+                    Some(permit.ok_or(NotCleared::Unwanted)?.ok_or(NotCleared::Deadline)?)
                 }
             };
             // The call that had the permit before may have closed the gate.

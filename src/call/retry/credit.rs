@@ -76,11 +76,11 @@ struct State {
     arrivals: Rolling,
     calls: Rolling,
     /// Calls that wait to retry, by when they came.
-    line: Leases<oneshot::Sender<()>>,
+    line: Queue,
     /// Places in line that were served.
     served: Rolling,
     /// Attempts that are silent for longer than usual, by when they began.
-    silent: Leases<oneshot::Sender<()>>,
+    silent: Queue,
     /// When the latest attempt began that was answered.
     newest: Option<Instant>,
     /// Calls that wait at the gate.
@@ -88,6 +88,9 @@ struct State {
     /// When the next newcomer may leave the gate, and the next of the others.
     next_leaving: (Instant, Instant),
 }
+
+/// Those who wait until an extra request is paid for, by how long they have waited.
+type Queue = Leases<oneshot::Sender<()>>;
 
 /// Whether attempts that were overtaken are asked once more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -156,15 +159,16 @@ impl Credit {
     }
 
     /// Pays for a retry, where nothing is in line and there is credit.
-    pub(super) fn pay(&self, now: Instant) -> bool {
-        let Some(budget) = &self.budget else { return true };
-        let state = &mut *self.state.lock();
-        state.trickle(budget, now);
-        let can_pay = state.line.len() == 0 && state.credit >= 1.0;
-        if can_pay {
+    pub(super) fn pay(&self, now: Instant) -> Option<Paid<'_>> {
+        if let Some(budget) = &self.budget {
+            let state = &mut *self.state.lock();
+            state.trickle(budget, now);
+            if state.line.len() > 0 || state.credit < 1.0 {
+                return None;
+            }
             state.spend(now);
         }
-        can_pay
+        Some(Paid(Some(self)))
     }
 
     /// When an attempt that began then is silent for longer than usual.
@@ -177,13 +181,17 @@ impl Credit {
         self.hedges == Hedges::On
     }
 
-    /// Notes an attempt that is silent. What comes back hears when it was overtaken and its hedge is paid for.
-    pub(super) fn silent(&self, start: Instant) -> Silent<'_> {
-        let (hand, overtaken) = oneshot::channel();
+    /// Notes an attempt that is silent. What comes back is ready when it was overtaken and its hedge is paid for.
+    pub(super) fn silent(&self, start: Instant) -> Unpaid<'_> {
+        self.queue(|state| &mut state.silent, start)
+    }
+
+    fn queue(&self, queue: fn(&mut State) -> &mut Queue, since: Instant) -> Unpaid<'_> {
+        let (hand, paid) = oneshot::channel();
         let state = &mut *self.state.lock();
-        let ticket = state.silent.take(start, hand);
+        let ticket = queue(state).take(since, hand);
         self.serve(state, Instant::now());
-        Silent { credit: self, ticket, overtaken }
+        Unpaid { credit: self, queue, ticket, paid }
     }
 
     pub(crate) fn level(&self, now: Instant) -> CreditLevel {
@@ -195,8 +203,7 @@ impl Credit {
         CreditLevel { credit, in_line: state.line.len() }
     }
 
-    /// Gives back what was paid for a request that was not sent.
-    pub(super) fn give_back(&self) {
+    fn give_back(&self) {
         let state = &mut *self.state.lock();
         self.put_back(state);
         self.serve(state, Instant::now());
@@ -204,29 +211,32 @@ impl Credit {
 
     /// Serves those in line, first come, first served; where there are none, has overtaken attempts asked once more.
     fn serve(&self, state: &mut State, now: Instant) {
-        while state.line.len() > 0 {
-            if !self.take(state, now) {
-                return;
-            }
-            let Some(hand) = state.line.take_first() else { return };
-            if hand.send(()).is_ok() {
-                state.served.add(1, now);
+        let served = self.hand_out(state, |state| &mut state.line, |_| true, now);
+        state.served.add(served, now);
+        let newest = state.newest.and_then(|newest| newest.checked_sub(self.overtaken_after()));
+        if let Some(overtaken) = newest.filter(|_| self.hedges() && state.line.len() == 0) {
+            self.hand_out(state, |state| &mut state.silent, |start| start < overtaken, now);
+        }
+    }
+
+    /// Pays for those of a queue whose turn it is, and says for how many.
+    fn hand_out(
+        &self,
+        state: &mut State,
+        queue: fn(&mut State) -> &mut Queue,
+        is_its_turn: impl Fn(Instant) -> bool,
+        now: Instant,
+    ) -> u32 {
+        let mut paid = 0_u32;
+        while queue(state).next_end().is_some_and(&is_its_turn) && self.take(state, now) {
+            if queue(state).take_first().is_some_and(|hand| hand.send(()).is_ok()) {
+                paid = paid.saturating_add(1);
             } else {
                 // It has left.
                 self.put_back(state);
             }
         }
-        let newest = state.newest.and_then(|newest| newest.checked_sub(self.overtaken_after()));
-        let Some(overtaken) = newest.filter(|_| self.hedges()) else { return };
-        while state.silent.next_end().is_some_and(|start| start < overtaken) {
-            if !self.take(state, now) {
-                return;
-            }
-            let Some(hand) = state.silent.take_first() else { return };
-            if hand.send(()).is_err() {
-                self.put_back(state);
-            }
-        }
+        paid
     }
 
     /// Takes one extra request, if there is credit and callers may have one.
@@ -280,25 +290,45 @@ impl State {
     }
 }
 
-/// An attempt that is silent. Dropped, it is asked no more, and what was paid for it and not used is given back.
-pub(super) struct Silent<'c> {
-    credit: &'c Credit,
-    ticket: Ticket,
-    overtaken: oneshot::Receiver<()>,
-}
+/// An extra request that is paid for. Dropped before it is sent, it is given back.
+pub(super) struct Paid<'c>(Option<&'c Credit>);
 
-impl Silent<'_> {
-    /// Ready once the attempt was overtaken and its hedge is paid for; not to be polled again after that.
-    pub(super) fn poll_overtaken(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        Pin::new(&mut self.overtaken).poll(cx).map(|_| ())
+impl Paid<'_> {
+    pub(super) fn spent(mut self) {
+        self.0 = None;
     }
 }
 
-impl Drop for Silent<'_> {
+impl Drop for Paid<'_> {
     fn drop(&mut self) {
-        self.credit.state.lock().silent.give_back(self.ticket);
-        self.overtaken.close();
-        if self.overtaken.try_recv().is_ok() {
+        if let Some(credit) = self.0 {
+            credit.give_back();
+        }
+    }
+}
+
+/// A place in a queue, ready once an extra request is paid for. Dropped, it leaves the queue.
+pub(super) struct Unpaid<'c> {
+    credit: &'c Credit,
+    queue: fn(&mut State) -> &mut Queue,
+    ticket: Ticket,
+    paid: oneshot::Receiver<()>,
+}
+
+impl<'c> Future for Unpaid<'c> {
+    type Output = Paid<'c>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Paid<'c>> {
+        // The sender stays in the queue until it is served, so it is not dropped before.
+        Pin::new(&mut self.paid).poll(cx).map(|paid| Paid(paid.is_ok().then_some(self.credit)))
+    }
+}
+
+impl Drop for Unpaid<'_> {
+    fn drop(&mut self) {
+        (self.queue)(&mut self.credit.state.lock()).give_back(self.ticket);
+        self.paid.close();
+        if self.paid.try_recv().is_ok() {
             self.credit.give_back();
         }
     }

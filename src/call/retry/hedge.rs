@@ -1,7 +1,7 @@
 //! Asking once more beside an attempt that was overtaken. The old attempt stays open, and the first answer counts.
 
 use std::future::{Future, poll_fn};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 
 use tokio::time::{Instant, Sleep};
@@ -12,7 +12,7 @@ use crate::telemetry::Telemetry;
 
 use super::Retrier;
 use super::clearance::Clearance;
-use super::credit::Silent;
+use super::credit::{Paid, Unpaid};
 use super::decision::{Transient, decide};
 use super::history::{AttemptHistory, Begun};
 use super::lane::Traffic;
@@ -32,10 +32,11 @@ pub(super) struct Reply<'r, A> {
     pub(super) clearance: Clearance<'r>,
 }
 
-enum Event<A> {
+enum Event<'r, A> {
     Replied(usize, Result<A, ProviderError>),
-    Overtaken,
+    Overtaken(Paid<'r>),
     Alarm,
+    Audience,
 }
 
 impl Retrier {
@@ -50,13 +51,24 @@ impl Retrier {
         history: &mut AttemptHistory<'_>,
         telemetry: &Telemetry,
     ) -> Reply<'r, A> {
-        let mut silent = Some(self.credit.silent(first.begun.start));
+        // Since when the latest attempt is silent, if it may be asked once more; in the queue while a caller waits.
+        let (mut silent_since, mut silent) = (Some(first.begun.start), None);
         let mut open = vec![first];
         loop {
+            let mut changed = pin!(hedge.audience().changed());
+            if hedge.audience().is_empty() {
+                silent = None;
+            } else if silent.is_none() {
+                silent = silent_since.map(|since| self.credit.silent(since));
+            }
             if let Some(next) = open.iter().map(|attempt| attempt.begun.until).min() {
                 alarm.as_mut().reset(next);
             }
-            let event = poll_fn(|cx| poll(&mut open, &mut silent, alarm.as_mut(), cx)).await;
+            let next = |cx: &mut Context<'_>| match poll(&mut open, &mut silent, alarm.as_mut(), cx) {
+                Poll::Pending => changed.as_mut().poll(cx).map(|()| Event::Audience),
+                event @ Poll::Ready(_) => event,
+            };
+            let event = poll_fn(next).await;
             let now = Instant::now();
             let replied = match event {
                 Event::Replied(at, answer) => Some((at, answer)),
@@ -64,10 +76,12 @@ impl Retrier {
                     let over = open.iter().enumerate().find(|(_, attempt)| attempt.begun.until <= now);
                     over.map(|(at, attempt)| (at, Err(ProviderError::timed_out(attempt.begun.limit()))))
                 }
-                Event::Overtaken => {
-                    silent = self.hedge(&mut open, hedge, (traffic, deadline), history, now);
+                Event::Overtaken(paid) => {
+                    silent = None;
+                    silent_since = self.hedge(&mut open, hedge, paid, (traffic, deadline), history, now);
                     None
                 }
+                Event::Audience => None,
             };
             let Some((at, answer)) = replied else { continue };
             let OpenAttempt { begun, clearance, .. } = open.remove(at);
@@ -84,25 +98,23 @@ impl Retrier {
                 return Reply { answer: Err(error), begun, clearance };
             }
             self.close_gate(traffic, &error, now);
-            clearance.leave(self.health(&error, &decision, begun.limit(), deadline), now);
+            self.leave(clearance, (&error, &decision), begun, deadline, now);
             history.failed(&error, decision, None, begun, now, telemetry);
         }
     }
 
-    /// Asks once more, if gate and breaker and places let it pass at once. What comes back hears of the next overtaking.
+    /// Asks once more, if gate and breaker and places let it pass at once. Since when that attempt may be overtaken, if it may.
     fn hedge<'r, 'w, A: Send>(
         &'r self,
         open: &mut Vec<OpenAttempt<'r, 'w, A>>,
         hedge: &'w impl Hedge<A>,
+        paid: Paid<'r>,
         (traffic, deadline): (Traffic, Deadline),
         history: &mut AttemptHistory<'_>,
         now: Instant,
-    ) -> Option<Silent<'r>> {
-        let clearance = self.clear_at_once(traffic, deadline, now).filter(|_| history.waits.nominal().is_some());
-        let Some(clearance) = clearance else {
-            self.credit.give_back();
-            return None;
-        };
+    ) -> Option<Instant> {
+        let clearance = self.clear_at_once(traffic, deadline, now).filter(|_| history.waits.nominal().is_some())?;
+        paid.spent();
         if let Some(overtaken) = open.last_mut() {
             overtaken.begun.hedged_after = Some(now.saturating_duration_since(overtaken.begun.start));
         }
@@ -110,7 +122,7 @@ impl Retrier {
         let begun = history.begin(now, until);
         let running = hedge.attempt(begun.number, until);
         open.push(OpenAttempt { begun, clearance, running });
-        (history.waits.left() >= LEAST_LEFT).then(|| self.credit.silent(now))
+        (history.waits.left() >= LEAST_LEFT).then_some(now)
     }
 }
 
@@ -118,19 +130,21 @@ impl Retrier {
 pub(super) const LEAST_LEFT: u32 = 2;
 
 /// One of the attempts replied, the silent one was overtaken, or one has to be cut off.
-fn poll<A>(
+fn poll<'r, A>(
     open: &mut [OpenAttempt<'_, '_, A>],
-    silent: &mut Option<Silent<'_>>,
+    silent: &mut Option<Unpaid<'r>>,
     alarm: Pin<&mut Sleep>,
     cx: &mut Context<'_>,
-) -> Poll<Event<A>> {
+) -> Poll<Event<'r, A>> {
     for (at, attempt) in open.iter_mut().enumerate() {
         if let Poll::Ready(answer) = attempt.running.as_mut().poll(cx) {
             return Poll::Ready(Event::Replied(at, answer));
         }
     }
-    if silent.as_mut().is_some_and(|silent| silent.poll_overtaken(cx).is_ready()) {
-        return Poll::Ready(Event::Overtaken);
+    if let Some(silent) = silent
+        && let Poll::Ready(paid) = Pin::new(silent).poll(cx)
+    {
+        return Poll::Ready(Event::Overtaken(paid));
     }
     alarm.poll(cx).map(|()| Event::Alarm)
 }

@@ -144,6 +144,7 @@ impl<'r> AttemptHistory<'r> {
             NotCleared::GateClosed(wait) => (Cause::GateClosed { last }, Some(wait)),
             NotCleared::BreakerOpen(wait) => (Cause::BreakerOpen { last }, Some(wait)),
             NotCleared::Deadline => (Cause::Deadline { limit: self.deadline.limit(), last }, None),
+            NotCleared::Unwanted => (Cause::Interrupted, None),
         };
         CallError::after_attempts(cause, retry_after, self.attempts)
     }

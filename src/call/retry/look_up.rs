@@ -5,6 +5,7 @@ use std::future::Future;
 use tokio::time::Instant;
 
 use crate::call::attempt;
+use crate::call::audience::Audience;
 use crate::call::deadline::Deadline;
 use crate::call::error::CallError;
 use crate::intent::payment_intent::PaymentId;
@@ -25,11 +26,12 @@ pub(crate) struct LookUpAnswer {
     pub(crate) attempts: Vec<Attempt>,
 }
 
-/// Whom to ask about which payment.
+/// Whom to ask about which payment, and who wants to know.
 #[derive(Clone, Copy)]
 struct Question<'r> {
     provider: &'r dyn AnyProvider,
     payment: &'r PaymentId,
+    audience: &'r Audience,
 }
 
 struct LookUp<'r, F> {
@@ -43,6 +45,10 @@ impl<'r, F: Fn(Option<Instant>) + Send> Work for LookUp<'r, F> {
     type Answer = ProviderPayment;
     type Output = LookUpAnswer;
     type Hedge = Question<'r>;
+
+    fn audience(&self) -> Option<&Audience> {
+        Some(self.question.audience)
+    }
 
     fn attempt(
         &mut self,
@@ -77,21 +83,26 @@ impl Hedge<ProviderPayment> for Question<'_> {
     fn attempt(&self, number: u32, until: Instant) -> Running<'_, ProviderPayment> {
         Box::pin(attempt::look_up(self.provider, self.payment, number, until))
     }
+
+    fn audience(&self) -> &Audience {
+        self.audience
+    }
 }
 
 impl Retrier {
-    /// Asks for a payment's facts. `started` hears of each attempt, and of its failure.
+    /// Asks for a payment's facts, for as long as there is a caller who waits for them: then an attempt under way is the last
+    /// one. `started` hears of each attempt, and of its failure.
     ///
     /// Hands the loop's own future on, since a further one around it would make each leader's task larger.
     pub(crate) fn look_up<'r>(
         &'r self,
-        payment: &'r PaymentId,
+        (payment, audience): (&'r PaymentId, &'r Audience),
         begin: Instant,
         deadline: Deadline,
         telemetry: &'r Telemetry,
         started: impl Fn(Option<Instant>) + Send + 'r,
     ) -> impl Future<Output = Result<LookUpAnswer, CallError>> + Send + 'r {
-        let question = Question { provider: &*self.provider, payment };
+        let question = Question { provider: &*self.provider, payment, audience };
         self.run(LookUp { question, started }, begin, deadline, telemetry)
     }
 }

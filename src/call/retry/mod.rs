@@ -11,10 +11,11 @@ use rand::{RngExt, SeedableRng};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::accessors::partial_debug;
+use crate::call::audience::while_wanted;
 use crate::call::breaker::ProviderHealth;
 use crate::call::concurrency::Concurrency;
 use crate::call::deadline::Deadline;
-use crate::call::error::{CallError, Stopped};
+use crate::call::error::{CallError, Cause, Stopped};
 use crate::lock::Lock;
 use crate::provider::attempt_log::{Rule, WaitReason};
 use crate::provider::{AnyProvider, ProviderError, RateLimit};
@@ -36,6 +37,7 @@ mod work;
 
 pub use backoff::{Jitter, Retry, Schedule};
 pub use budget::RetryBudget;
+use credit::Paid;
 pub(crate) use credit::{Credit, CreditLevel, Hedges};
 pub use explain::Explanation;
 pub(crate) use lane::{Lane, Traffic};
@@ -46,7 +48,7 @@ pub(crate) use work::{Finished, NeverHedged, Work};
 use clearance::{Clearance, NotCleared};
 use decision::{RetryDecision, Transient, decide, health};
 use hedge::{LEAST_LEFT, OpenAttempt, Reply};
-use history::AttemptHistory;
+use history::{AttemptHistory, Begun};
 
 /// Past a Retry-After or a closed gate, callers come back spread over this share of the wait, so that they do not all
 /// come at once. Only ever added: less than asked for would be refused again.
@@ -60,6 +62,12 @@ const TELLING_SHARE: f64 = 0.5;
 
 /// Those whom the line served set out within this time, so that they do not all come at once.
 const LINE_SPREAD: Duration = Duration::from_millis(50);
+
+/// How a call goes on after a failed attempt: what it waits for, and the next one, unless that is paid for in line.
+struct Planned<'r> {
+    wait: (Duration, WaitReason),
+    paid: Option<Paid<'r>>,
+}
 
 /// Everything that stands between a flight and the provider.
 pub(crate) struct Retrier {
@@ -92,7 +100,7 @@ struct ServerHint {
 }
 
 impl Retrier {
-    /// Tries until there is an answer, or a reason to stop.
+    /// Tries until there is an answer, or a reason to stop: one is that no caller is left to wait for.
     #[expect(
         clippy::manual_async_fn,
         reason = "an `async fn` holds each argument twice, and the leader's task, made for each miss, should be small"
@@ -107,12 +115,16 @@ impl Retrier {
         async move {
             self.credit.arrived(begin);
             let mut history = AttemptHistory::new(begin, deadline, self.retry.waits());
-            let mut now = begin;
+            let (mut now, mut paid) = (begin, None::<Paid<'_>>);
             loop {
-                let clearance = match self.clear(W::TRAFFIC, deadline, (begin, history.behind_gate), now).await {
+                let whose = (W::TRAFFIC, work.audience());
+                let clearance = match self.clear(whose, deadline, (begin, history.behind_gate), now).await {
                     Ok(clearance) => clearance,
                     Err(why) => return Err(history.not_cleared(why)),
                 };
+                if let Some(paid) = paid.take() {
+                    paid.spent();
+                }
                 let Reply { answer, begun, clearance } =
                     self.attempt(&mut work, clearance, deadline, &mut history, telemetry).await;
                 now = Instant::now();
@@ -133,21 +145,19 @@ impl Retrier {
                     self.plan(W::TRAFFIC, &mut history, &error, &decision, may_go_on, now)
                 };
                 // The place is free only now, so that no other call slips in before the gate is closed.
-                let health = self.health(&error, &decision, begun.limit(), deadline);
-                clearance.leave(health, now);
-                if decision.transient == Transient::No && health == Some(ProviderHealth::Up) {
-                    self.credit.answered(begun.start, now);
-                }
-                history.failed(&error, decision, plan.ok(), begun, now, telemetry);
+                self.leave(clearance, (&error, &decision), begun, deadline, now);
+                history.failed(&error, decision, plan.as_ref().ok().map(|plan| plan.wait), begun, now, telemetry);
                 match plan {
-                    // Boxed, as all rare waits are: the leader's task is made for each miss, and should be small.
-                    Ok((wait, reason)) => match Box::pin(self.wait(wait, reason, now, &mut history)).await {
-                        Ok(()) => {
-                            history.last = Some(error);
-                            now = Instant::now();
-                        }
-                        Err(stopped) => return Err(history.stopped(stopped, error)),
-                    },
+                    Ok(plan) => {
+                        let wait = while_wanted(work.audience(), self.wait(plan, now, &mut history));
+                        // Boxed, as all rare waits are: the leader's task is made for each miss, and should be small.
+                        paid = match Box::pin(wait).await {
+                            Some(Ok(paid)) => Some(paid),
+                            Some(Err(stopped)) => return Err(history.stopped(stopped, error)),
+                            None => return Err(CallError::new(Cause::Interrupted)),
+                        };
+                        (now, history.last) = (Instant::now(), Some(error));
+                    }
                     Err(_) if out_of_time => {
                         history.last = Some(error);
                         return Err(history.not_cleared(NotCleared::Deadline));
@@ -198,7 +208,7 @@ impl Retrier {
         decision: &RetryDecision,
         may_go_on: bool,
         now: Instant,
-    ) -> Result<(Duration, WaitReason), Stopped> {
+    ) -> Result<Planned<'_>, Stopped> {
         // The schedule may be the user's own code, which is never called under a lock.
         let scheduled = history.waits.nominal().map(|nominal| history.waits.jittered(nominal, &mut *self.rng()));
         let hint = self.close_gate(traffic, error, now);
@@ -224,34 +234,37 @@ impl Retrier {
         if !history.deadline.allows(now, wait) {
             return Err(if hint.wait.is_some() { Stopped::WaitTooLong } else { Stopped::NoTimeLeft });
         }
-        if self.credit.pay(now) {
-            return Ok((wait, reason));
+        let paid = self.credit.pay(now);
+        if paid.is_some() {
+            return Ok(Planned { wait: (wait, reason), paid });
+        }
+        if !self.credit.has_line() {
+            return Err(Stopped::LineTooLong { wait: None });
         }
         // In line the schedule has nothing to add, but what the provider asks for holds.
         let asked = if reason == WaitReason::Schedule { Duration::ZERO } else { wait };
-        self.credit.has_line().then_some((asked, WaitReason::Line)).ok_or(Stopped::LineTooLong { wait: None })
+        Ok(Planned { wait: (asked, WaitReason::Line), paid })
     }
 
     /// Waits before the next attempt: for so long, or in line until it is paid for and so much is over.
-    async fn wait(
-        &self,
-        wait: Duration,
-        reason: WaitReason,
+    async fn wait<'r>(
+        &'r self,
+        Planned { wait: (wait, _), paid }: Planned<'r>,
         now: Instant,
         history: &mut AttemptHistory<'_>,
-    ) -> Result<(), Stopped> {
-        if reason != WaitReason::Line {
+    ) -> Result<Paid<'r>, Stopped> {
+        if let Some(paid) = paid {
             sleep(wait).await;
-            return Ok(());
+            return Ok(paid);
         }
         let deadline = history.deadline.at();
         let served = self.credit.wait_in_line(now, deadline).await;
         history.waited_in_line(now.elapsed());
         match served {
-            Ok(()) => {
+            Ok(paid) => {
                 let spread = self.rng().random_range(Duration::ZERO..=LINE_SPREAD);
                 sleep(wait.saturating_sub(now.elapsed()).saturating_add(spread)).await;
-                Ok(())
+                Ok(paid)
             }
             Err(_) if Instant::now() >= deadline => Err(Stopped::NoTimeLeft),
             Err(wait) => Err(Stopped::LineTooLong { wait }),
@@ -271,6 +284,22 @@ impl Retrier {
             wait,
             closure: whom.map(|whom| (wait.unwrap_or_else(|| self.first_wait()), whom)),
             beyond_cap: wait.is_some_and(|wait| wait > self.retry_after_cap),
+        }
+    }
+
+    /// Frees what a failed attempt held, and tells gate, breaker and credit how it went.
+    fn leave(
+        &self,
+        clearance: Clearance<'_>,
+        (error, decision): (&ProviderError, &RetryDecision),
+        begun: Begun,
+        deadline: Deadline,
+        now: Instant,
+    ) {
+        let health = self.health(error, decision, begun.limit(), deadline);
+        clearance.leave(health, now);
+        if decision.transient == Transient::No && health == Some(ProviderHealth::Up) {
+            self.credit.answered(begun.start, now);
         }
     }
 

@@ -5,6 +5,7 @@ use std::pin::Pin;
 
 use tokio::time::Instant;
 
+use crate::call::audience::Audience;
 use crate::provider::ProviderError;
 use crate::provider::attempt_log::{Attempt, AttemptOutcome};
 
@@ -21,6 +22,11 @@ pub(crate) trait Work: Send {
     type Output;
     /// How it is asked once more beside an attempt that is silent.
     type Hedge: Hedge<Self::Answer>;
+
+    /// The callers it is made for: without any left, what waits ends, and nothing further is sent. `None` goes on to its end.
+    fn audience(&self) -> Option<&Audience> {
+        None
+    }
 
     /// Makes one attempt, which is cut off at `until` by dropping it.
     fn attempt(
@@ -51,6 +57,9 @@ pub(crate) type Running<'r, A> = Pin<Box<dyn Future<Output = Result<A, ProviderE
 /// Makes the same attempt again.
 pub(crate) trait Hedge<A>: Send + Sync {
     fn attempt(&self, number: u32, until: Instant) -> Running<'_, A>;
+
+    /// The callers it is made for: without any left, it is not made.
+    fn audience(&self) -> &Audience;
 }
 
 /// Of work that could have its effect twice.
@@ -59,6 +68,10 @@ pub(crate) enum NeverHedged {}
 
 impl<A> Hedge<A> for NeverHedged {
     fn attempt(&self, _number: u32, _until: Instant) -> Running<'_, A> {
+        match *self {}
+    }
+
+    fn audience(&self) -> &Audience {
         match *self {}
     }
 }

@@ -46,8 +46,9 @@ impl Lookups {
         now: Instant,
         deadline: Deadline,
     ) -> Result<LookUpAnswer, CallError> {
-        let started = |at: Option<Instant>| leader.flight().notes().attempt_started(at.map(Moment::at));
-        self.account.retrier.look_up(leader.key(), now, deadline, &self.account.telemetry, started).await
+        let (retrier, telemetry, flight) = (&self.account.retrier, &self.account.telemetry, leader.flight());
+        let started = |at: Option<Instant>| flight.notes().attempt_started(at.map(Moment::at));
+        retrier.look_up((leader.key(), flight.audience()), now, deadline, telemetry, started).await
     }
 
     /// Looks into the store first, and tells it what the provider said.
@@ -92,6 +93,7 @@ impl Lookups {
         let mut looked_up = match answer {
             Ok(answer) => self.looked_up(answer, lease.keys()),
             Err(error) => {
+                // Where no caller of this process is left to ask for, those of other processes take over.
                 if let Err(trouble) = lease.fail(&error).await {
                     self.account.telemetry.store_failed(&trouble);
                 }

@@ -11,7 +11,7 @@ use crate::account::{Account, Limits};
 use crate::call::deadline::is_recent;
 use crate::call::error::{CallError, Cause, runtime};
 use crate::call::retry::Traffic;
-use crate::flight::{Joined, LeaderLost};
+use crate::flight::{Joined, LeaderLost, Waiter};
 use crate::intent::fingerprint::Fingerprint;
 use crate::intent::payment_intent::{PaymentId, PaymentIntent};
 use crate::ledger::{Bound, LedgerError};
@@ -200,7 +200,7 @@ impl Lookups {
         };
         // A flight ends by itself at the total deadline, unless its runtime stands still or the provider blocks its thread.
         let Limits { total_deadline, worst_case, .. } = self.account.limits;
-        let (flight, provenance, longest) = loop {
+        let (waiter, provenance, longest) = loop {
             // Facts are decoded and judged under no lock. What a flight brings after this look has another number.
             let seen = number();
             if let Some(validation) = seen.and_then(|_| self.recent(intent, now, max_age)) {
@@ -209,18 +209,17 @@ impl Lookups {
             let missed = || number() != seen;
             match self.flights.join(intent.payment(), intent.tenant(), now, missed, fits, lead) {
                 Ok(Joined::Missed) => {}
-                Ok(Joined::Leader(leader)) => {
-                    let flight = Arc::clone(leader.flight());
+                Ok(Joined::Leader(leader, waiter)) => {
                     let span = self.account.telemetry.flight_span(intent.payment(), &Span::current());
-                    flight.is_shown_as(&span);
+                    leader.flight().is_shown_as(&span);
                     let flying = fly(Arc::clone(self), leader, now, max_age).instrument(span);
                     runtime.as_ref().map_err(CallError::clone)?.spawn(flying);
                     // The flight began with this call, and what it says of its end is better than that it did not end.
-                    break (flight, Provenance::Fresh, worst_case.saturating_add(LEADER_PATIENCE));
+                    break (waiter, Provenance::Fresh, worst_case.saturating_add(LEADER_PATIENCE));
                 }
-                Ok(Joined::Waiter(flight)) => {
-                    Span::current().follows_from(flight.span());
-                    break (flight, Provenance::Coalesced, total_deadline);
+                Ok(Joined::Waiter(waiter)) => {
+                    Span::current().follows_from(waiter.flight().span());
+                    break (waiter, Provenance::Coalesced, total_deadline);
                 }
                 Err(error) => {
                     let error = error.into();
@@ -229,7 +228,7 @@ impl Lookups {
             }
         };
         let limit = runtime.is_ok().then(|| deadline.map_or(longest, |deadline| deadline.min(longest)));
-        self.outcome(intent, terms, flight, provenance, limit).await
+        self.outcome(intent, terms, waiter, provenance, limit).await
     }
 
     /// What a flight brought, judged by this call's own claims. Without a runtime there is no limit.
@@ -237,14 +236,16 @@ impl Lookups {
         self: &Arc<Self>,
         intent: &PaymentIntent,
         terms: Terms,
-        flight: Arc<FactsFlight>,
+        waiter: Waiter<FlightNotes, FactsOutcome>,
         provenance: Provenance,
         limit: Option<Duration>,
     ) -> Result<Option<Validation>, ValidateError> {
+        let flight = Arc::clone(waiter.flight());
         let outcome = match limit {
             Some(limit) => completed_within(&flight, limit).await,
             None => Some(flight.completed().await),
         };
+        drop(waiter);
         let error = match outcome {
             Some(Ok(Ok(looked_up))) => {
                 // A caller that came after it was looked up may have come after it was forgotten.

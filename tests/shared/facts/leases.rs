@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep};
 
 use super::{marked, over, sharing, slow};
 use crate::chaos_store::ChaosStore;
-use crate::support::{intent, is_valid, ms, paid, plain, provider, secs, settle};
+use crate::support::{busy, intent, is_valid, ms, paid, plain, provider, secs, settle};
 
 // Leases.
 
@@ -100,4 +100,24 @@ async fn a_panic_of_the_provider_gives_its_place_to_those_who_wait_elsewhere() {
     assert!(is_valid(&two.unwrap()));
     // The next look of one that waits: the lease would hold it up for 4 s more.
     assert!(start.elapsed() < secs(3), "{:?}", start.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_process_whose_callers_have_left_leaves_the_asking_to_those_who_wait_elsewhere() {
+    let (provider, store) = (provider(), MemoryStore::new());
+    provider.script("pi_1", [Step::Fail(busy().with_retry_after(secs(20)))]);
+    let (first, second) = (sharing(&provider, &store), sharing(&provider, &store));
+    let leader = tokio::spawn(first.validate(intent("pi_1")).into_future());
+    settle().await;
+    let waiter = tokio::spawn(second.validate(intent("pi_1")).into_future());
+    settle().await;
+    let begin = Instant::now();
+    leader.abort();
+    settle().await;
+    assert_eq!(first.stats().in_flight, 0, "the retry is not waited for");
+    let validation = waiter.await.unwrap().unwrap();
+    assert_eq!(marked(&validation), (Provenance::Fresh, None));
+    // The next look of the one that waits; the leader would have asked again after 20 s, and its lease is longer.
+    assert!(begin.elapsed() < secs(2), "{:?}", begin.elapsed());
+    assert_eq!(provider.calls(), 2);
 }

@@ -9,7 +9,7 @@ use super::{code_of, count, start, start_many, stocked};
 use crate::support::{busy, intent, ms, secs, settle};
 
 /// Nothing saved, nothing by waiting; two answers earn a retry.
-fn poor(provider: &payproof::testing::ScriptedProvider) -> ValidatorBuilder {
+pub(super) fn poor(provider: &payproof::testing::ScriptedProvider) -> ValidatorBuilder {
     let budget = RetryBudget::new().at_start(0.0).trickle_per_second(0.0).per_answer(0.5);
     Validator::builder(provider.clone()).retry_budget(budget)
 }

@@ -2,13 +2,11 @@
 
 use std::time::Duration;
 
-use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
 use crate::call::deadline::after;
-use crate::call::leases::Ticket;
 
-use super::{Credit, LEAST_ALLOWED, RECENT, State};
+use super::{Credit, LEAST_ALLOWED, Paid, RECENT, State};
 
 impl Credit {
     /// Whether calls that cannot pay wait in line.
@@ -27,35 +25,22 @@ impl Credit {
         &self,
         now: Instant,
         deadline: Instant,
-    ) -> Result<(), Option<Duration>> {
+    ) -> Result<Paid<'_>, Option<Duration>> {
         let patience = self.budget.as_ref().map_or(Duration::ZERO, |budget| budget.patience);
         let until = after(now, patience).min(deadline);
-        let (hand, mut served) = oneshot::channel();
-        let mut place = {
-            let state = &mut *self.state.lock();
-            let ticket = state.line.take(now, hand);
-            self.serve(state, now);
-            Place { credit: self, ticket, was_seen: false }
-        };
+        let mut place = self.queue(|state| &mut state.line, now);
         let mut now = now;
         loop {
             let wake = self.next_trickle(now).map_or(until, |trickle| trickle.min(until));
-            match timeout_at(wake, &mut served).await {
-                Ok(Ok(())) => {
-                    place.was_seen = true;
-                    return Ok(());
-                }
-                // The sender stays in the line until it is served, so it is not dropped before.
-                Ok(Err(_)) => return Err(None),
-                Err(_elapsed) => {
-                    now = Instant::now();
-                    let state = &mut *self.state.lock();
-                    if now >= until {
-                        return Err(Self::left_in_line(state, now));
-                    }
-                    self.serve(state, now);
-                }
+            if let Ok(paid) = timeout_at(wake, &mut place).await {
+                return Ok(paid);
             }
+            now = Instant::now();
+            let state = &mut *self.state.lock();
+            if now >= until {
+                return Err(Self::left_in_line(state, now));
+            }
+            self.serve(state, now);
         }
     }
 
@@ -77,22 +62,5 @@ impl Credit {
         let served = state.served.total(now);
         let len = u32::try_from(state.line.len()).unwrap_or(u32::MAX);
         (served > 0).then(|| RECENT.mul_f64(f64::from(len) / f64::from(served)))
-    }
-}
-
-/// A place in line. Dropped, it leaves the line, and gives back what was paid for it and not seen.
-struct Place<'c> {
-    credit: &'c Credit,
-    ticket: Ticket,
-    /// Whether the call was told that it is paid for.
-    was_seen: bool,
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        let was_in_line = self.credit.state.lock().line.give_back(self.ticket).is_some();
-        if !was_in_line && !self.was_seen {
-            self.credit.give_back();
-        }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use httpdate::HttpDate;
+
 /// 9999-12-31T23:59:59Z, the last second whose year has the four digits that the format allows.
 const LAST: u64 = 253_402_300_799;
 
@@ -10,32 +12,15 @@ pub(crate) fn unix_now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
-/// The `Date` of a connection's latest answer, written anew only when the second changes.
-#[derive(Debug, Default)]
-pub(crate) struct DateLine {
-    unix: u64,
-    written: String,
-}
-
-impl DateLine {
-    pub(crate) fn at(&mut self, unix: u64) -> &str {
-        if self.unix != unix || self.written.is_empty() {
-            self.unix = unix;
-            self.written = http_date(unix);
-        }
-        &self.written
-    }
-}
-
 /// Whole seconds, rounded up: a wait that is announced must never be shorter than meant.
 pub(crate) fn seconds_up(duration: Duration) -> u64 {
     duration.as_secs().saturating_add(u64::from(duration.subsec_nanos() > 0))
 }
 
 /// `Sun, 06 Nov 1994 08:49:37 GMT` for seconds since 1970; times after the year 9999 become its end.
-pub(crate) fn http_date(unix: u64) -> String {
+pub(crate) fn http_date(unix: u64) -> HttpDate {
     let since = Duration::from_secs(unix.min(LAST));
-    httpdate::fmt_http_date(UNIX_EPOCH.checked_add(since).unwrap_or(UNIX_EPOCH))
+    UNIX_EPOCH.checked_add(since).unwrap_or(UNIX_EPOCH).into()
 }
 
 #[cfg(test)]
@@ -49,7 +34,7 @@ mod tests {
             (LAST, "Fri, 31 Dec 9999 23:59:59 GMT"),
             (u64::MAX, "Fri, 31 Dec 9999 23:59:59 GMT"),
         ] {
-            assert_eq!(http_date(unix), written, "{unix}");
+            assert_eq!(http_date(unix).to_string(), written, "{unix}");
         }
     }
 

@@ -1,5 +1,7 @@
 //! The parts of a request's head, borrowed from the connection's buffer.
 
+use http::StatusCode;
+
 /// The request line and the headers. Control characters are refused, since values are echoed into answers.
 pub(crate) struct Parts<'a, F> {
     pub(crate) method: &'a str,
@@ -55,27 +57,5 @@ pub(crate) fn bearer(value: &str) -> Option<&str> {
 
 /// The phrase in a status line. It may be anything, and clients must not read it.
 pub(crate) fn reason(status: u16) -> &'static str {
-    match status {
-        200 => "OK",
-        204 => "No Content",
-        302 => "Found",
-        304 => "Not Modified",
-        400 => "Bad Request",
-        401 => "Unauthorized",
-        402 => "Request Failed",
-        403 => "Forbidden",
-        404 => "Not Found",
-        405 => "Method Not Allowed",
-        409 => "Conflict",
-        411 => "Length Required",
-        413 => "Content Too Large",
-        429 => "Too Many Requests",
-        431 => "Request Header Fields Too Large",
-        500 => "Internal Server Error",
-        502 => "Bad Gateway",
-        503 => "Service Unavailable",
-        504 => "Gateway Timeout",
-        505 => "HTTP Version Not Supported",
-        _ => "Other",
-    }
+    StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or("Other")
 }

@@ -3,7 +3,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 /// Accepting fails when the process has no file handle left; asking again at once would spin.
@@ -13,8 +13,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 #[derive(Debug)]
 pub(crate) struct Server {
     address: SocketAddr,
-    /// Owns the connection tasks too: they are aborted with it.
-    accepting: JoinHandle<()>,
+    /// One task, which accepts and owns those of the connections: all of them end with it.
+    accepting: JoinSet<()>,
 }
 
 impl Server {
@@ -26,7 +26,9 @@ impl Server {
         let runtime = tokio::runtime::Handle::try_current().map_err(io::Error::other)?;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
-        Ok(Self { address, accepting: runtime.spawn(serve(listener, converse)) })
+        let mut accepting = JoinSet::new();
+        accepting.spawn_on(serve(listener, converse), &runtime);
+        Ok(Self { address, accepting })
     }
 
     /// `http://127.0.0.1:PORT`, without a trailing slash.
@@ -36,15 +38,7 @@ impl Server {
 
     /// Ends the server and returns once its port refuses connections.
     pub(crate) async fn stop(mut self) {
-        self.accepting.abort();
-        // The result can only say that the task was aborted, which is what was asked for.
-        let _ = (&mut self.accepting).await;
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.accepting.abort();
+        self.accepting.shutdown().await;
     }
 }
 

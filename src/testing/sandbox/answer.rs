@@ -2,6 +2,7 @@ use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
+use httpdate::HttpDate;
 use serde_json::json;
 
 use super::body::{self, Expansion, PreparedBody};
@@ -49,7 +50,7 @@ pub(super) struct SandboxAnswer {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Heading<'a> {
     pub(super) number: u64,
-    pub(super) date: &'a str,
+    pub(super) date: HttpDate,
     pub(super) stripe_version: Option<&'a str>,
     pub(super) keep_alive: bool,
 }
@@ -113,7 +114,7 @@ impl SandboxAnswer {
             }
             Fault::RateLimitedUntil { wait } => {
                 let until = now.saturating_add(date::seconds_up(wait));
-                Self::rate_limited().field("Retry-After", &date::http_date(until))
+                Self::rate_limited().field("Retry-After", &date::http_date(until).to_string())
             }
             Fault::LockTimeout => Self::error(
                 429,

@@ -2,6 +2,7 @@ use std::borrow::Cow;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use percent_encoding::percent_decode_str;
 
 use super::body::Expansion;
 use crate::testing::loopback::head::{self, split_target};
@@ -84,25 +85,7 @@ fn is_expand(name: &str) -> bool {
 
 /// Decodes `%XX`; a lone `%` stays, and bytes that are not UTF-8 become replacement characters.
 fn percent_decoded(text: &str) -> Cow<'_, str> {
-    if !text.contains('%') {
-        return Cow::Borrowed(text);
-    }
-    let mut decoded = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&first, after)) = rest.split_first() {
-        let escape = match (first, after) {
-            (b'%', [high, low, tail @ ..]) => hex(*high).zip(hex(*low)).map(|(high, low)| (high << 4 | low, tail)),
-            _ => None,
-        };
-        let (byte, tail) = escape.unwrap_or((first, after));
-        decoded.push(byte);
-        rest = tail;
-    }
-    Cow::Owned(String::from_utf8_lossy(&decoded).into_owned())
-}
-
-fn hex(digit: u8) -> Option<u8> {
-    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
+    percent_decode_str(text).decode_utf8_lossy()
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use super::answer::{AnswerDelivery, Heading, SandboxAnswer};
 use super::request::RequestHead;
 use super::state::SandboxState;
 use crate::testing::loopback::connection::{HeadRead, INPUT_ROOM, finish, read_head};
-use crate::testing::loopback::date::{self, DateLine};
+use crate::testing::loopback::date;
 
 /// Room for a payment with its charge: a connection then grows no buffer.
 const OUTPUT_ROOM: usize = 8 * 1024;
@@ -22,17 +22,16 @@ async fn serve_connection(stream: &mut TcpStream, state: &SandboxState) -> io::R
     stream.set_nodelay(true)?;
     let mut input = Vec::with_capacity(INPUT_ROOM);
     let mut output = Vec::with_capacity(OUTPUT_ROOM);
-    let mut dates = DateLine::default();
     loop {
         match read_head(stream, &mut input).await? {
             HeadRead::Ended => return Ok(()),
-            HeadRead::TooLong => return refuse(stream, &mut output, &mut dates, state.record(b""), 431).await,
+            HeadRead::TooLong => return refuse(stream, &mut output, state.record(b""), 431).await,
             HeadRead::Head(length) => {
                 let raw = input.get(..length).unwrap_or_default();
                 let Some(head) = RequestHead::parse(raw) else {
-                    return refuse(stream, &mut output, &mut dates, state.record(raw), 505).await;
+                    return refuse(stream, &mut output, state.record(raw), 505).await;
                 };
-                if !answer(stream, &mut output, &mut dates, state, raw, &head).await? {
+                if !answer(stream, &mut output, state, raw, &head).await? {
                     return Ok(());
                 }
                 input.drain(..length);
@@ -45,7 +44,6 @@ async fn serve_connection(stream: &mut TcpStream, state: &SandboxState) -> io::R
 async fn answer(
     stream: &mut TcpStream,
     output: &mut Vec<u8>,
-    dates: &mut DateLine,
     state: &SandboxState,
     raw: &[u8],
     head: &RequestHead<'_>,
@@ -71,8 +69,12 @@ async fn answer(
             (number, answer, delivery)
         }
     };
-    let heading =
-        Heading { number, date: dates.at(now), stripe_version: head.stripe_version, keep_alive: head.keep_alive };
+    let heading = Heading {
+        number,
+        date: date::http_date(now),
+        stripe_version: head.stripe_version,
+        keep_alive: head.keep_alive,
+    };
     let serves_on = delivery.send(stream, output, &answer, heading).await?;
     if !serves_on && delivery == AnswerDelivery::Whole {
         finish(stream).await?;
@@ -81,14 +83,9 @@ async fn answer(
 }
 
 /// Answers a head that cannot be read, and ends the connection.
-async fn refuse(
-    stream: &mut TcpStream,
-    output: &mut Vec<u8>,
-    dates: &mut DateLine,
-    number: u64,
-    status: u16,
-) -> io::Result<()> {
-    let heading = Heading { number, date: dates.at(date::unix_now()), stripe_version: None, keep_alive: false };
+async fn refuse(stream: &mut TcpStream, output: &mut Vec<u8>, number: u64, status: u16) -> io::Result<()> {
+    let date = date::http_date(date::unix_now());
+    let heading = Heading { number, date, stripe_version: None, keep_alive: false };
     AnswerDelivery::Whole.send(stream, output, &SandboxAnswer::unreadable(status), heading).await?;
     finish(stream).await
 }

@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value as Json, json};
 
 use super::command::{Failed, Value};
+use super::loopback::date::{http_date, unix_now};
 use super::loopback::head::reason;
 
 /// What one request is answered with.
@@ -57,11 +58,11 @@ impl Answer {
         &self,
         out: &mut Vec<u8>,
         length: usize,
-        date: &str,
         sync_token: u64,
         keep_alive: bool,
     ) -> io::Result<()> {
         let Self { status, content_type, retry_after, .. } = self;
+        let date = http_date(unix_now());
         write!(
             out,
             "HTTP/1.1 {status} {}\r\nServer: payproof-stand-in\r\nDate: {date}\r\nContent-Type: {content_type}\r\n\

@@ -9,7 +9,6 @@ use super::answer::Answer;
 use super::desk::{Desk, Fate};
 use super::fault::Fault;
 use super::loopback::connection::{HeadRead, INPUT_ROOM, drain, finish, read_head};
-use super::loopback::date::{self, DateLine};
 use super::request::Head;
 
 /// The service's own limit is 10 MB.
@@ -27,7 +26,6 @@ async fn serve_connection(stream: &mut TcpStream, desk: &Desk) -> io::Result<()>
     stream.set_nodelay(true)?;
     let mut input = Vec::with_capacity(INPUT_ROOM);
     let mut output = Vec::with_capacity(INPUT_ROOM);
-    let mut dates = DateLine::default();
     loop {
         let length = match read_head(stream, &mut input).await? {
             HeadRead::Ended => return Ok(()),
@@ -45,7 +43,7 @@ async fn serve_connection(stream: &mut TcpStream, desk: &Desk) -> io::Result<()>
         let end = length.saturating_add(body);
         read_until(stream, &mut input, end).await?;
         let fate = desk.decide(&raw, &head, input.get(length..end).unwrap_or_default());
-        if !answer(stream, &mut output, &mut dates, &fate, head.keep_alive).await? {
+        if !answer(stream, &mut output, &fate, head.keep_alive).await? {
             return Ok(());
         }
         input.drain(..end);
@@ -64,13 +62,7 @@ async fn read_until(stream: &mut TcpStream, input: &mut Vec<u8>, end: usize) -> 
 }
 
 /// Answers one request; says whether the connection goes on.
-async fn answer(
-    stream: &mut TcpStream,
-    output: &mut Vec<u8>,
-    dates: &mut DateLine,
-    fate: &Fate,
-    keep_alive: bool,
-) -> io::Result<bool> {
+async fn answer(stream: &mut TcpStream, output: &mut Vec<u8>, fate: &Fate, keep_alive: bool) -> io::Result<bool> {
     match &fate.fault {
         Some(Fault::DropRequest | Fault::DropReply) => return Ok(false),
         Some(Fault::Stall | Fault::StallReply) => {
@@ -93,7 +85,7 @@ async fn answer(
         body.resize(body.len().saturating_add(HUGE), b' ');
     }
     output.clear();
-    answer.write_head(output, body.len(), dates.at(date::unix_now()), fate.sync_token, keep_alive)?;
+    answer.write_head(output, body.len(), fate.sync_token, keep_alive)?;
     if fate.fault == Some(Fault::CutReply) {
         body.truncate(body.len() / 2);
     }
@@ -110,7 +102,7 @@ async fn answer(
 async fn refuse(stream: &mut TcpStream, output: &mut Vec<u8>, status: u16) -> io::Result<()> {
     let answer = Answer::error(status, "ERR the request cannot be read");
     output.clear();
-    answer.write_head(output, answer.body.len(), &date::http_date(date::unix_now()), 0, false)?;
+    answer.write_head(output, answer.body.len(), 0, false)?;
     output.extend_from_slice(&answer.body);
     stream.write_all(output).await?;
     finish(stream).await

@@ -9,6 +9,7 @@ use std::io;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use bytes::{Bytes, BytesMut};
 use reqwest::header::HeaderMap;
 use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder, Method, Request, Url};
@@ -166,65 +167,35 @@ fn is_certificate_error(error: &(dyn Error + 'static)) -> bool {
 
 /// An answer whose headers arrived, with as much of the body as did.
 #[derive(Debug)]
-pub(crate) struct HttpReply<B> {
+pub(crate) struct HttpReply {
     pub(crate) status: u16,
     pub(crate) headers: HeaderMap,
-    pub(crate) body: ReplyBody<B>,
+    pub(crate) body: Bytes,
     /// Why the body is not complete, if it is not. What the status says holds all the same.
     pub(crate) fault: Option<TransportError>,
 }
 
-impl<B> HttpReply<B> {
+impl HttpReply {
     /// The first header of this name, if it is ASCII.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 }
 
-/// A body that is copied only when it comes in several pieces.
-#[derive(Debug)]
-pub(crate) enum ReplyBody<B> {
-    Empty,
-    One(B),
-    Joined(Vec<u8>),
-}
-
-impl<B: AsRef<[u8]>> ReplyBody<B> {
-    fn followed_by(self, chunk: B, expected: usize) -> Self {
-        match self {
-            Self::Empty => Self::One(chunk),
-            Self::One(first) => {
-                let (first, chunk) = (first.as_ref(), chunk.as_ref());
-                let mut joined = Vec::with_capacity(expected.max(first.len().saturating_add(chunk.len())));
-                joined.extend_from_slice(first);
-                joined.extend_from_slice(chunk);
-                Self::Joined(joined)
-            }
-            Self::Joined(mut joined) => {
-                joined.extend_from_slice(chunk.as_ref());
-                Self::Joined(joined)
-            }
-        }
+/// A body and what comes after it. It is copied only when it comes in several pieces, and then grows in place.
+fn joined(body: Bytes, chunk: Bytes, expected: usize) -> Bytes {
+    if body.is_empty() {
+        return chunk;
     }
-}
-
-impl<B: AsRef<[u8]>> AsRef<[u8]> for ReplyBody<B> {
-    fn as_ref(&self) -> &[u8] {
-        match self {
-            Self::Empty => &[],
-            Self::One(chunk) => chunk.as_ref(),
-            Self::Joined(joined) => joined,
-        }
-    }
+    let mut joined = BytesMut::from(body);
+    joined.reserve(expected.saturating_sub(joined.len()));
+    joined.extend_from_slice(&chunk);
+    joined.freeze()
 }
 
 /// Sends a GET and reads the whole answer.
 #[cfg(feature = "stripe")]
-pub(crate) async fn get(
-    client: &Client,
-    url: Url,
-    headers: &HeaderMap,
-) -> Result<HttpReply<impl AsRef<[u8]> + Send + use<>>, TransportError> {
+pub(crate) async fn get(client: &Client, url: Url, headers: &HeaderMap) -> Result<HttpReply, TransportError> {
     let mut request = Request::new(Method::GET, url);
     headers.clone_into(request.headers_mut());
     send(client, request, MAX_BODY).await
@@ -238,7 +209,7 @@ pub(crate) async fn post(
     headers: HeaderMap,
     body: String,
     most: usize,
-) -> Result<HttpReply<impl AsRef<[u8]> + Send + use<>>, TransportError> {
+) -> Result<HttpReply, TransportError> {
     let mut request = Request::new(Method::POST, url);
     *request.headers_mut() = headers;
     *request.body_mut() = Some(body.into());
@@ -246,15 +217,11 @@ pub(crate) async fn post(
 }
 
 /// Reading the body of errors too is what keeps the connection for the next call.
-async fn send(
-    client: &Client,
-    request: Request,
-    most: usize,
-) -> Result<HttpReply<impl AsRef<[u8]> + Send + use<>>, TransportError> {
+async fn send(client: &Client, request: Request, most: usize) -> Result<HttpReply, TransportError> {
     let mut response = client.execute(request).await.map_err(TransportError::of)?;
     let headers = std::mem::take(response.headers_mut());
     let expected = response.content_length().map_or(0, |length| usize::try_from(length).unwrap_or(usize::MAX));
-    let (mut body, mut length) = (ReplyBody::Empty, 0_usize);
+    let (mut body, mut length) = (Bytes::new(), 0_usize);
     let fault = loop {
         if expected.max(length) > most {
             break Some(TransportError::TooLarge);
@@ -262,7 +229,7 @@ async fn send(
         match response.chunk().await {
             Ok(Some(chunk)) => {
                 length = length.saturating_add(chunk.len());
-                body = body.followed_by(chunk, expected);
+                body = joined(body, chunk, expected);
             }
             Ok(None) => break None,
             Err(error) => break Some(TransportError::of(error)),

@@ -101,7 +101,7 @@ impl Stripe {
         address
     }
 
-    fn read(&self, payment: &PaymentId, reply: &HttpReply<impl AsRef<[u8]>>) -> Result<ProviderPayment, ProviderError> {
+    fn read(&self, payment: &PaymentId, reply: &HttpReply) -> Result<ProviderPayment, ProviderError> {
         let request_id = reply.header("request-id");
         let with_request_id = |error| request_id.into_iter().fold(error, ProviderError::with_request_id);
         // Here it is the body that decides: a payment or none, a missing payment or a wrong address.
@@ -110,7 +110,7 @@ impl Stripe {
             return Err(if error.reach() == Reach::Answered { error.with_status(reply.status) } else { error });
         }
         let mut facts = if reply.status == 200 {
-            payment::read(reply.body.as_ref(), self.account.as_deref())
+            payment::read(&reply.body, self.account.as_deref())
                 .map_err(|error| with_request_id(error.with_status(reply.status)))?
         } else {
             // Where the body broke off, the status still holds, and what there is of the body is its message.
@@ -166,7 +166,7 @@ partial_debug!(Stripe, self =>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::transport::{ReplyBody, TransportError};
+    use crate::http::transport::TransportError;
     use crate::provider::{Advice, Kind};
 
     const PAID: &str = r#"{"id":"pi_1","object":"payment_intent","status":"succeeded",
@@ -188,7 +188,7 @@ mod tests {
             let mut headers = HeaderMap::new();
             headers.insert("request-id", "req_1".parse().unwrap());
             let fault = Some(TransportError::Broken("reset".to_owned()));
-            let reply = HttpReply { status, headers, body: ReplyBody::One(body), fault };
+            let reply = HttpReply { status, headers, body: body.into(), fault };
             stripe.read(&PaymentId::parse("pi_1").unwrap(), &reply).unwrap_err()
         };
         let error = read(503, "<html>");
@@ -207,7 +207,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.append("retry-after", "1.5".parse().unwrap());
         headers.append("retry-after", "3, 5".parse().unwrap());
-        let reply = HttpReply { status: 503, headers, body: ReplyBody::One("busy"), fault: None };
+        let reply = HttpReply { status: 503, headers, body: "busy".into(), fault: None };
         let error = stripe.read(&PaymentId::parse("pi_1").unwrap(), &reply).unwrap_err();
         assert_eq!(error.wait().map(|wait| wait.as_secs()), Some(5));
     }
@@ -219,7 +219,7 @@ mod tests {
         headers.insert("date", "Sun, 06 Nov 1994 08:49:37 GMT".parse().unwrap());
         headers.insert("request-id", "req_1".parse().unwrap());
         for (status, body) in [(200, PAID), (404, r#"{"error":{"code":"resource_missing"}}"#)] {
-            let reply = HttpReply { status, headers: headers.clone(), body: ReplyBody::One(body), fault: None };
+            let reply = HttpReply { status, headers: headers.clone(), body: body.into(), fault: None };
             let facts = stripe.read(&payment, &reply).unwrap();
             assert_eq!((facts.as_of, facts.request_id.as_deref()), (Some(784_111_777), Some("req_1")));
             assert_eq!(&*facts.id, "pi_1");

@@ -18,7 +18,7 @@ use serde_json::Value;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout};
 
-use super::failure::{self, CommandFailure, CommandRefusal};
+use super::failure::{self, CommandFailure, CommandRefusal, Meaning};
 use super::script::{LOCKING, PLAIN, RestScript};
 use super::wire::{self, Text, Verb};
 use crate::accessors::partial_debug;
@@ -84,11 +84,11 @@ impl RestClient {
     pub(super) async fn run(&self, key: &str, verb: Verb<'_>) -> Result<Swap, CommandFailure> {
         let script = self.script();
         let known = self.ask(key, wire::run_script("EVALSHA", script.digest, key, verb)).await;
-        if !matches!(known, Err(CommandFailure::NoScript)) {
+        if !known.as_ref().is_err_and(|failure| failure.meaning == Some(Meaning::NoScript)) {
             return known;
         }
         let sent = self.ask(key, wire::run_script("EVAL", script.text, key, verb)).await;
-        if !matches!(sent, Err(CommandFailure::Flags(_))) || *script == PLAIN {
+        if !sent.as_ref().is_err_and(|failure| failure.meaning == Some(Meaning::Flags)) || *script == PLAIN {
             return sent;
         }
         self.refuses_flags.store(true, Ordering::Relaxed);
@@ -114,7 +114,7 @@ impl RestClient {
         Ok(self.bounded(work).await?)
     }
 
-    async fn post(&self, body: String) -> Result<HttpReply<impl AsRef<[u8]> + Send + use<>>, StoreError> {
+    async fn post(&self, body: String) -> Result<HttpReply, StoreError> {
         let mut headers = self.headers.clone();
         if let Some(token) = &*self.sync_token.lock() {
             headers.insert(SYNC_TOKEN, token.clone());
@@ -128,13 +128,8 @@ impl RestClient {
     }
 
     /// The result in a reply, or why there is none.
-    fn result<'r, R: Deserialize<'r>>(
-        &self,
-        key: &str,
-        reply: &'r HttpReply<impl AsRef<[u8]>>,
-    ) -> Result<R, CommandFailure> {
-        let body = reply.body.as_ref();
-        let read: Option<Object<wire::RestReply<'r, R>>> = serde_json::from_slice(body).ok();
+    fn result<'r, R: Deserialize<'r>>(&self, key: &str, reply: &'r HttpReply) -> Result<R, CommandFailure> {
+        let read: Option<Object<wire::RestReply<'r, R>>> = serde_json::from_slice(&reply.body).ok();
         let error = match read.map(|Object(reply)| reply) {
             Some(wire::RestReply { result: Some(result), error: None }) if reply.status == 200 => return Ok(result),
             Some(wire::RestReply { error, .. }) => error,
@@ -148,7 +143,7 @@ impl RestClient {
             status: reply.status,
             retry_after: retry_after::parse(waits, reply.header("date")),
             error: error.as_ref().map(|Text(text)| &**text),
-            body,
+            body: &reply.body,
             hidden: [&self.token, key],
         };
         Err(refusal.failure())

@@ -15,7 +15,7 @@ const MIN_ECHO: usize = 4;
 
 /// What Redis's own error codes mean for a call, and what it is told. All of them come before anything is done.
 const CODES: &[(&str, Meaning, &str)] = &[
-    ("NOSCRIPT", Meaning::NoScript, ""),
+    ("NOSCRIPT", Meaning::NoScript, "the server does not keep scripts; use one that runs EVAL"),
     ("WRONGPASS", Meaning::Lasting, WRONG_TOKEN),
     ("NOAUTH", Meaning::Lasting, WRONG_TOKEN),
     ("NOPERM", Meaning::ReadOnly, READ_ONLY),
@@ -51,9 +51,12 @@ const BUSY: &str = "the server is busy";
 const FLAGS: &str = "the server cannot read the script";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Meaning {
+pub(super) enum Meaning {
+    /// The server does not know the script by its digest.
     NoScript,
+    /// The server cannot read the script's first line.
     Flags,
+    /// The token may read and not write.
     ReadOnly,
     /// It lasts until an operator changes something.
     Lasting,
@@ -61,30 +64,22 @@ enum Meaning {
     Passing,
 }
 
-/// Why a command has no result.
+/// Why a command has no result, and what the server means by it, where its words are known.
 #[derive(Debug)]
-pub(super) enum CommandFailure {
-    /// The server does not know the script by its digest.
-    NoScript,
-    /// The server cannot read the script's first line.
-    Flags(StoreError),
-    /// The token may read and not write.
-    ReadOnly(StoreError),
-    Other(StoreError),
+pub(super) struct CommandFailure {
+    pub(super) meaning: Option<Meaning>,
+    error: StoreError,
 }
 
 impl From<StoreError> for CommandFailure {
     fn from(error: StoreError) -> Self {
-        Self::Other(error)
+        Self { meaning: None, error }
     }
 }
 
 impl From<CommandFailure> for StoreError {
     fn from(failure: CommandFailure) -> Self {
-        match failure {
-            CommandFailure::NoScript => Self::refused("the server does not keep scripts; use one that runs EVAL"),
-            CommandFailure::Flags(error) | CommandFailure::ReadOnly(error) | CommandFailure::Other(error) => error,
-        }
+        failure.error
     }
 }
 
@@ -114,13 +109,11 @@ pub(super) struct CommandRefusal<'r> {
 impl CommandRefusal<'_> {
     pub(super) fn failure(&self) -> CommandFailure {
         let Some((meaning, what)) = self.error.and_then(meaning) else { return self.by_status().into() };
-        match meaning {
-            Meaning::NoScript => CommandFailure::NoScript,
-            Meaning::Flags => CommandFailure::Flags(self.refused(what)),
-            Meaning::ReadOnly => CommandFailure::ReadOnly(self.refused(what)),
-            Meaning::Lasting => self.refused(what).into(),
-            Meaning::Passing => self.with_wait(StoreError::not_sent(self.message(what))).into(),
-        }
+        let error = match meaning {
+            Meaning::Passing => self.with_wait(StoreError::not_sent(self.message(what))),
+            _ => self.refused(what),
+        };
+        CommandFailure { meaning: Some(meaning), error }
     }
 
     /// Where the server does not say it in words that are known.
@@ -202,15 +195,15 @@ mod tests {
             for text in
                 ["NOSCRIPT No matching script.", "Failed to execute Redis command: NOSCRIPT No matching script."]
             {
-                assert!(matches!(failure(status, text), CommandFailure::NoScript), "{status} {text}");
+                assert_eq!(failure(status, text).meaning, Some(Meaning::NoScript), "{status} {text}");
             }
             for text in [
                 "ERR Unexpected flag in script shebang: allow-key-locking",
                 "ERR Error compiling script (new function): user_script:1: unexpected symbol near '#'",
             ] {
-                assert!(matches!(failure(status, text), CommandFailure::Flags(_)), "{status} {text}");
+                assert_eq!(failure(status, text).meaning, Some(Meaning::Flags), "{status} {text}");
             }
-            assert!(matches!(failure(status, "NOPERM this user has no permissions"), CommandFailure::ReadOnly(_)));
+            assert_eq!(failure(status, "NOPERM this user has no permissions").meaning, Some(Meaning::ReadOnly));
         }
     }
 

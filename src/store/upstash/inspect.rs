@@ -9,7 +9,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::client::RestClient;
-use super::failure::CommandFailure;
+use super::failure::Meaning;
 use super::script::PLAIN;
 use super::wire::{self, Verb};
 use crate::moment::since_1970;
@@ -39,7 +39,9 @@ impl RestClient {
         let mut inspection = Inspection::new(server, latency);
         match second {
             Ok(()) => {}
-            Err(CommandFailure::ReadOnly(_)) => inspection.findings.push(StoreFinding::ReadOnly),
+            Err(failure) if failure.meaning == Some(Meaning::ReadOnly) => {
+                inspection.findings.push(StoreFinding::ReadOnly)
+            }
             Err(failure) => return Err(failure.into()),
         }
         let locks = if *self.script() == PLAIN { "script" } else { "script that locks its key alone" };

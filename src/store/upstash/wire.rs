@@ -29,49 +29,24 @@ pub(super) enum Verb<'v> {
 
 /// A command as the body of a request. Every argument is a string: servers read numbers as floats.
 pub(super) fn command(arguments: &[&str]) -> String {
-    Value::from(arguments).to_string()
+    // Texts can always be written.
+    serde_json::to_string(arguments).unwrap_or_default()
 }
 
 /// A run of the script; `run` is `EVALSHA` with a digest, or `EVAL` with a text.
 pub(super) fn run_script(run: &str, script: &str, key: &str, verb: Verb<'_>) -> String {
-    let (name, values, ttl_millis): (&str, &[&[u8]], Option<u64>) = match verb {
-        Verb::Get => ("get", &[], None),
-        Verb::Claim { value, ttl_millis } => ("claim", &[value], Some(ttl_millis)),
-        Verb::Replace { expected, value, ttl_millis } => ("replace", &[expected, value], Some(ttl_millis)),
-        Verb::Remove { expected } => ("remove", &[expected], None),
+    let encoded = |value: &[u8]| format!("{PREFIX}{}", BASE64.encode(value));
+    let (name, values) = match verb {
+        Verb::Get => ("get", vec![]),
+        Verb::Claim { value, ttl_millis } => ("claim", vec![encoded(value), ttl_millis.to_string()]),
+        Verb::Replace { expected, value, ttl_millis } => {
+            ("replace", vec![encoded(expected), encoded(value), ttl_millis.to_string()])
+        }
+        Verb::Remove { expected } => ("remove", vec![encoded(expected)]),
     };
-    // Base64 is a third longer. What escapes add is rare, and then the text grows once more.
-    let bytes = values.iter().fold(0_usize, |sum, value| sum.saturating_add(value.len()));
-    let room = bytes.saturating_mul(4).div_ceil(3).saturating_add(script.len()).saturating_add(key.len());
-    let mut body = String::with_capacity(room.saturating_add(128));
-    let mut mark = '[';
-    for text in [run, script, "1", key, name] {
-        body.push(mark);
-        push_text(&mut body, text);
-        mark = ',';
-    }
-    for value in values {
-        body.push_str(",\"");
-        body.push_str(PREFIX);
-        BASE64.encode_string(value, &mut body);
-        body.push('"');
-    }
-    if let Some(millis) = ttl_millis {
-        body.push(',');
-        push_text(&mut body, &millis.to_string());
-    }
-    body.push(']');
-    body
-}
-
-fn push_text(body: &mut String, text: &str) {
-    if text.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\') {
-        body.push('"');
-        body.push_str(text);
-        body.push('"');
-    } else {
-        body.push_str(&Value::from(text).to_string());
-    }
+    let mut arguments = vec![run, script, "1", key, name];
+    arguments.extend(values.iter().map(String::as_str));
+    command(&arguments)
 }
 
 /// The body of a reply to one command. Text without escapes is borrowed.

@@ -9,10 +9,11 @@
 //! all the same, and would look like work that broke off.
 
 use std::convert::Infallible;
-use std::future::{Future, pending, poll_fn};
+use std::future::{Future, pending};
 use std::pin::pin;
 use std::time::Duration;
 
+use futures_util::future::{Either, select};
 use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep};
 
@@ -141,11 +142,16 @@ impl<C: Claimable> Lease<C> {
                 // Lost is lost; an error may pass until the next time.
                 if let Ok(false) = self.renew().await {
                     self.end.set(None);
-                    return pending().await;
+                    return pending::<Infallible>().await;
                 }
             }
         };
-        while_renewing(work, renewals).await
+        // A renewal that is under way when the work is done is dropped. It may still be made: the last word knows the record
+        // in either edition.
+        match select(pin!(work), pin!(renewals)).await {
+            Either::Left((done, _)) => done,
+            Either::Right((never, _)) => match never {},
+        }
     }
 
     /// Writes the claim anew, as of now. False when it is no longer there, or may be over without this process's knowing.
@@ -243,19 +249,4 @@ impl<C: Claimable> Drop for Lease<C> {
             }
         }
     }
-}
-
-/// Goes through the work, and drives the renewals beside it. One that is under way when the work is done is dropped. It may
-/// still be made: the last word knows the record in either edition.
-async fn while_renewing<T>(work: impl Future<Output = T>, renewals: impl Future<Output = Infallible>) -> T {
-    let (mut work, mut renewals) = (pin!(work), pin!(renewals));
-    poll_fn(|cx| {
-        let done = work.as_mut().poll(cx);
-        if done.is_pending() {
-            // They never end by themselves.
-            let _ = renewals.as_mut().poll(cx);
-        }
-        done
-    })
-    .await
 }

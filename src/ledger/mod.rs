@@ -8,6 +8,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::try_join_all;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout};
 
@@ -35,7 +36,6 @@ mod lease_end;
 mod poll;
 mod record;
 mod seal;
-mod several;
 #[cfg(test)]
 #[cfg(all(feature = "tower", feature = "webhook"))]
 mod tests;
@@ -60,7 +60,6 @@ pub(crate) use lease_end::LeaseEnd;
 pub(crate) use poll::Poll;
 pub(crate) use record::{Nonce, Record, State};
 pub(crate) use seal::Seal;
-pub(crate) use several::both;
 pub(crate) use update::Change;
 pub(crate) use versioned::{Converted, Versioned};
 use watch::Watches;
@@ -162,6 +161,11 @@ impl Ledger {
         let asked_at = Instant::now();
         let stored = self.patiently("get", || self.store.get(&key.text)).await?;
         stored.map(|stored| self.held(key, stored, asked_at)).transpose()
+    }
+
+    /// Reads records, in the order of their keys, side by side. One that cannot be read fails all.
+    pub(crate) async fn get_all(&self, keys: &[Key]) -> Result<Vec<Option<Held>>, LedgerError> {
+        try_join_all(keys.iter().map(|key| self.get(key))).await
     }
 
     /// Writes a record where none is; else says which one is. One round trip.

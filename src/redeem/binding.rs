@@ -23,6 +23,7 @@
 
 use std::time::Duration;
 
+use futures_util::future::join;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
@@ -31,7 +32,7 @@ use crate::intent::fingerprint::Fingerprint;
 use crate::intent::payment_intent::PaymentId;
 use crate::ledger::{
     Acquired, Bound, Claimable, Contents, Decision, Held, Key, LateWords, Lease, Ledger, LedgerError, Nonce, Poll,
-    RecordKind, State, Swapped, Versioned, both,
+    RecordKind, State, Swapped, Versioned,
 };
 use crate::provider::ProviderIdentity;
 
@@ -162,7 +163,7 @@ impl Books<'_> {
             let (nonce, begun) = (lease.nonce(), Instant::now());
             let payer = Payer { record: *digest.as_bytes(), payment: payment.as_str().into(), claim: nonce };
             // Read once the claim is made, so that none is missed that was settled at a former place before it.
-            let (former, order) = both(self.formerly(payment), self.claim_order(owner, &payer)).await;
+            let (former, order) = join(self.formerly(payment), self.claim_order(owner, &payer)).await;
             let lease_left = match (former?, order) {
                 (Other::Used(found), _) => {
                     // The answer is known. Records that cannot be removed count no more once the lease is over.

@@ -1,9 +1,9 @@
 //! Calls that are dropped before they answer.
 
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::pin::pin;
-use std::task::Poll;
 
+use futures_util::future::poll_immediate;
 use tokio::task::yield_now;
 
 use super::trial::{TTL, Trial, shown};
@@ -70,7 +70,7 @@ async fn dropped_swap<S: Store>(trial: &Trial<S>, polls: usize) -> Result<(), Br
 async fn poll_then_drop<F: Future>(call: F, polls: usize) {
     let mut call = pin!(call);
     for _ in 0..polls {
-        if poll_fn(|context| Poll::Ready(call.as_mut().poll(context))).await.is_ready() {
+        if poll_immediate(call.as_mut()).await.is_some() {
             return;
         }
         yield_now().await;

@@ -160,19 +160,15 @@ impl RedisStoreBuilder {
     fn check_limits(&self) -> Result<(), BuildError> {
         let limits = [("connect_timeout", self.connect_timeout), ("command_timeout", self.command_timeout)];
         for (setting, limit) in limits {
-            if limit.is_zero() || limit > LONGEST {
-                let value = format!("{limit:?}");
-                return Err(BuildError::OutOfRange { setting, value, rule: "above zero and at most 60 s" });
-            }
+            let is_kept = !limit.is_zero() && limit <= LONGEST;
+            BuildError::check(setting, limit, is_kept, "above zero and at most 60 s")?;
         }
         let counts = [
             ("connections", self.connections, MOST_CONNECTIONS, "from 1 to 64"),
             ("max_in_flight", self.max_in_flight, 1 << 20, "from 1 to 1048576"),
         ];
         for (setting, count, most, rule) in counts {
-            if count == 0 || count > most {
-                return Err(BuildError::OutOfRange { setting, value: count.to_string(), rule });
-            }
+            BuildError::check(setting, count, (1..=most).contains(&count), rule)?;
         }
         Ok(())
     }

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use ::redis::Value;
-use tokio::task::JoinSet;
+use futures_util::future::join_all;
 use tokio::time::Instant;
 
 use super::connection::{ConnectionFault, ConnectionSettings, Node};
@@ -85,20 +85,16 @@ impl Cluster {
     /// What a restart of any primary may lose. All are asked at a time. One that cannot be reached takes no writes, and is
     /// asked before it does again: it counts only if none answers.
     pub(super) async fn restart_loss(&self) -> Result<RestartLoss, StoreError> {
-        let mut asked = JoinSet::new();
-        for node in self.slots().await?.primaries() {
-            asked.spawn(async move { node.restart_loss().await });
-        }
+        let primaries = self.slots().await?.primaries();
         let mut worst: Option<RestartLoss> = None;
         let mut failure = StoreError::not_sent("no node of the Cluster serves any key; look at its slots");
-        while let Some(answer) = asked.join_next().await {
+        for answer in join_all(primaries.iter().map(|node| node.restart_loss())).await {
             match answer {
-                Ok(Ok(loss)) => worst = Some(worst.map_or(loss, |worst| worst.or_worse(loss))),
-                Ok(Err(error)) => {
+                Ok(loss) => worst = Some(worst.map_or(loss, |worst| worst.or_worse(loss))),
+                Err(error) => {
                     self.look_again();
                     failure = error;
                 }
-                Err(_) => failure = StoreError::not_sent("asking Redis ended with its runtime"),
             }
         }
         worst.ok_or(failure)

@@ -11,8 +11,8 @@ use super::dial::{Dial, Hello};
 use super::endpoint::Address;
 use super::fault::{RedisRefusal, Remedy};
 use super::renewed::Renewed;
-use super::reply::{ReplyParts, Request};
-use super::wire::{Lost, Wire};
+use super::reply::{Request, array, text};
+use super::wire::Wire;
 use crate::store::disk::{Disk, KeptLoss, PATTERNS, stated_by_service};
 use crate::store::{RestartLoss, StoreError};
 
@@ -79,7 +79,7 @@ impl Link {
         let patience = self.command_timeout.checked_div(2).unwrap_or_default();
         let place = match timeout(patience, self.wire.place()).await {
             Ok(Ok(place)) => place,
-            Ok(Err(lost)) => return Err(self.lost(lost).into()),
+            Ok(Err(error)) => return Err(error.into()),
             Err(_elapsed) => {
                 let text = format!(
                     "`max_in_flight` commands were under way for {patience:?}; raise it, or look at the server's load"
@@ -92,7 +92,7 @@ impl Link {
         match timeout(left, place.call(request)).await {
             Ok(Ok(Value::ServerError(error))) => Err(ConnectionFault::Refused(RedisRefusal::of(&error))),
             Ok(Ok(reply)) => Ok(reply),
-            Ok(Err(lost)) => Err(self.lost(lost).into()),
+            Ok(Err(error)) => Err(self.lost(error).into()),
             Err(_elapsed) => {
                 self.retire_if_silent(sent);
                 let limit = self.command_timeout;
@@ -108,7 +108,7 @@ impl Link {
         let sent = Instant::now();
         match timeout(self.command_timeout, ask_disk(&self.wire)).await {
             Ok(Ok(replies)) => Ok(disk(&replies)?.restart_loss()),
-            Ok(Err(lost)) => Err(self.lost(lost)),
+            Ok(Err(error)) => Err(self.lost(error)),
             Err(_elapsed) => {
                 self.retire_if_silent(sent);
                 let limit = self.command_timeout;
@@ -125,22 +125,17 @@ impl Link {
         }
     }
 
-    /// Why there is no answer, and what follows for the connection.
-    fn lost(&self, lost: Lost) -> StoreError {
-        match lost {
-            Lost::NotSent(reason) => {
-                StoreError::not_sent(format!("the connection to Redis was lost before anything was sent: {reason}"))
-            }
-            Lost::Unknown(reason) => {
-                self.retire();
-                StoreError::outcome_unknown(format!("the connection to Redis broke before the answer came: {reason}"))
-            }
+    /// What follows for the connection where there is no answer.
+    fn lost(&self, error: StoreError) -> StoreError {
+        if error.is_outcome_unknown() {
+            self.retire();
         }
+        error
     }
 }
 
 /// Asks for what [`disk`] reads.
-pub(super) async fn ask_disk(wire: &Wire) -> Result<Vec<Value>, Lost> {
+pub(super) async fn ask_disk(wire: &Wire) -> Result<Vec<Value>, StoreError> {
     let mut questions: Vec<Vec<&[u8]>> = vec![vec![b"INFO", b"persistence"]];
     questions.extend(PATTERNS.map(|pattern| vec![b"CONFIG".as_slice(), b"GET", pattern.as_bytes()]));
     wire.all(&questions).await
@@ -156,12 +151,12 @@ pub(super) fn disk(replies: &[Value]) -> Result<Disk, StoreError> {
                 return Err(error);
             }
         }
-        if let Some(info) = reply.text() {
+        if let Some(info) = text(reply) {
             disk.set_info(info);
         }
-        let (pairs, _) = reply.array().as_chunks::<2>();
+        let (pairs, _) = array(reply).as_chunks::<2>();
         for [name, value] in pairs {
-            disk.add_setting(name.text().unwrap_or_default(), value.text().unwrap_or_default());
+            disk.add_setting(text(name).unwrap_or_default(), text(value).unwrap_or_default());
         }
     }
     Ok(disk)

@@ -6,17 +6,17 @@ use std::time::Duration;
 
 use ::redis::Value;
 use ::redis::io::tcp::socket2::{SockRef, TcpKeepalive};
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
-use tokio::task::JoinSet;
 use tokio::time::sleep;
 use tokio_rustls::TlsConnector;
 
 use super::endpoint::{Address, Login};
 use super::fault::RedisRefusal;
-use super::reply::ReplyParts;
-use super::wire::{Lost, Wire};
+use super::reply::{array, text};
+use super::wire::Wire;
 use crate::store::StoreError;
 
 /// Finds a dead peer, and keeps middleboxes from forgetting an idle connection.
@@ -74,15 +74,15 @@ impl Dial {
             #[cfg(not(unix))]
             Address::Unix(_) => return Err(StoreError::refused("there are no Unix sockets on this system")),
         };
-        let wire = wire.map_err(|lost| self.no_login(to, &lost))?;
+        let wire = wire.map_err(|error| self.no_login(to, &error))?;
         let hello = self.log_in(&wire, to).await?;
         Ok((wire, hello))
     }
 
     /// Nothing that matters was sent, however far the login got.
-    fn no_login(&self, to: &Address, lost: &Lost) -> StoreError {
+    fn no_login(&self, to: &Address, error: &StoreError) -> StoreError {
         let hint = if self.tls.is_some() { "" } else { "; if the server expects TLS, use rediss://" };
-        StoreError::not_sent(format!("no login to Redis at {to}: {}{hint}", lost.reason()))
+        StoreError::not_sent(format!("no login to Redis at {to}: {error}{hint}"))
     }
 
     /// Logs in, selects the database and asks who is there, in one round trip.
@@ -101,7 +101,7 @@ impl Dial {
         commands.push(vec![b"HELLO", b"2"]);
         // A name for operators who look at the server, which may not allow it.
         commands.push(vec![b"CLIENT", b"SETNAME", CLIENT_NAME]);
-        let replies = wire.all(&commands).await.map_err(|lost| self.no_login(to, &lost))?;
+        let replies = wire.all(&commands).await.map_err(|error| self.no_login(to, &error))?;
         let (must, rest) = replies.split_at_checked(needed).unwrap_or((&replies, &[]));
         if let Some(Value::ServerError(error)) = must.iter().find(|reply| matches!(reply, Value::ServerError(_))) {
             return Err(RedisRefusal::of(error).into_error());
@@ -121,8 +121,8 @@ impl Dial {
 
 impl Hello {
     fn of(reply: &Value) -> Self {
-        let (pairs, _) = reply.array().as_chunks::<2>();
-        let field = |name| pairs.iter().find(|[key, _]| key.text() == Some(name)).and_then(|[_, value]| value.text());
+        let (pairs, _) = array(reply).as_chunks::<2>();
+        let field = |name| pairs.iter().find(|[key, _]| text(key) == Some(name)).and_then(|[_, value]| text(value));
         Self {
             server: field("server").map(Into::into),
             version: field("version").map(Into::into),
@@ -145,27 +145,19 @@ async fn tcp(host: &str, port: u16) -> io::Result<TcpStream> {
 /// Makes tries side by side, each with a head start before the next one, and takes the first that succeeds. If none does, the
 /// last failure counts, which without any try is this one.
 pub(super) async fn first_of<T, E>(
-    tries: impl Iterator<Item: Future<Output = Result<T, E>> + Send + 'static>,
+    tries: impl Iterator<Item: Future<Output = Result<T, E>> + Send>,
     head_start: Duration,
     mut failure: E,
-) -> Result<T, E>
-where
-    T: Send + 'static,
-    E: Send + 'static,
-{
-    let mut tasks = JoinSet::new();
-    for (place, attempt) in (0_u32..).zip(tries) {
-        tasks.spawn(async move {
-            sleep(head_start.saturating_mul(place)).await;
-            attempt.await
-        });
-    }
-    while let Some(ended) = tasks.join_next().await {
+) -> Result<T, E> {
+    let delayed = |(place, attempt)| async move {
+        sleep(head_start.saturating_mul(place)).await;
+        attempt.await
+    };
+    let mut tries: FuturesUnordered<_> = (0_u32..).zip(tries).map(delayed).collect();
+    while let Some(ended) = tries.next().await {
         match ended {
-            Ok(Ok(found)) => return Ok(found),
-            Ok(Err(error)) => failure = error,
-            // It ended with its runtime.
-            Err(_) => {}
+            Ok(found) => return Ok(found),
+            Err(error) => failure = error,
         }
     }
     Err(failure)

@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout};
 use super::connection::{ConnectionFault, ConnectionSettings, ask_disk, disk, of_server};
 use super::endpoint::Address;
 use super::fault::RedisRefusal;
-use super::reply::{ReplyParts, Request};
+use super::reply::{Request, array, integer, text};
 use super::script::{REMOVE, claim};
 use super::servers::Servers;
 use super::wire::Wire;
@@ -89,7 +89,7 @@ impl Look {
                 return Err(RedisRefusal::of(&error).into_error());
             }
             Ok(_) => {}
-            Err(lost) => return Err(StoreError::not_sent(lost.reason())),
+            Err(lost) => return Err(StoreError::not_sent(lost.to_string())),
         }
         look.found.version = hello.version;
         look.found.compare = Some("script".into());
@@ -111,7 +111,7 @@ impl Look {
 
     async fn info(&mut self) {
         let reply = self.ask(&[b"INFO"]).await;
-        let info = reply.as_ref().and_then(ReplyParts::text).unwrap_or_default();
+        let info = reply.as_ref().and_then(text).unwrap_or_default();
         if info_field(info, "valkey_version").is_some() {
             self.found.server = "valkey".into();
         }
@@ -125,8 +125,8 @@ impl Look {
 
     async fn policy(&mut self) {
         let reply = self.ask(&[b"CONFIG", b"GET", b"maxmemory-policy"]).await;
-        let policy = match reply.as_ref().map(ReplyParts::array) {
-            Some([_, value]) => value.text(),
+        let policy = match reply.as_ref().map(array) {
+            Some([_, value]) => text(value),
             _ => None,
         };
         self.found.read_policy(policy);
@@ -136,8 +136,8 @@ impl Look {
         let before = since_1970();
         let reply = self.ask(&[b"TIME"]).await;
         let after = since_1970();
-        let number = |part: &Value| part.integer().and_then(|number| u64::try_from(number).ok());
-        let theirs = match reply.as_ref().map(ReplyParts::array) {
+        let number = |part: &Value| integer(part).and_then(|number| u64::try_from(number).ok());
+        let theirs = match reply.as_ref().map(array) {
             Some([seconds, micros]) => number(seconds).map(Duration::from_secs).zip(number(micros)),
             _ => None,
         };

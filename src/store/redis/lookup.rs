@@ -29,14 +29,13 @@ pub(super) async fn first_answer<T, F>(
     ask: impl Fn(Address) -> F,
 ) -> Result<T, StoreError>
 where
-    T: Send + 'static,
-    F: Future<Output = Result<T, StoreError>> + Send + 'static,
+    F: Future<Output = Result<T, StoreError>> + Send,
 {
-    let mut order: Vec<&Address> = servers.iter().collect();
+    let mut order = servers.to_vec();
     let mut rng: StdRng = rand::make_rng();
     order.shuffle(&mut rng);
     let tries = order.into_iter().take(MOST_ASKED).map(|server| {
-        let asking = ask(server.clone());
+        let asking = ask(server);
         async move {
             timeout(limit, asking).await.unwrap_or_else(|_| {
                 Err(StoreError::not_sent(format!("no answer from Redis within {limit:?} about where the primary is")))
@@ -54,6 +53,6 @@ pub(super) async fn ask(dial: &Dial, server: &Address, words: &[&[u8]]) -> Resul
         Ok(Value::ServerError(error)) => Err(RedisRefusal::of(&error).into_error()),
         Ok(reply) => Ok(reply),
         // A question changes nothing, so it does not matter how far it got.
-        Err(lost) => Err(StoreError::not_sent(format!("Redis at {server} did not answer: {}", lost.reason()))),
+        Err(lost) => Err(StoreError::not_sent(format!("Redis at {server} did not answer: {lost}"))),
     }
 }

@@ -55,43 +55,31 @@ const MULTI: &[u8] = b"MULTI";
 
 pub(super) fn command(words: &[&[u8]]) -> Cmd {
     let mut command = Cmd::new();
-    for word in words {
-        command.arg(*word);
-    }
+    command.arg(words);
     command
 }
 
-/// What replies are read for.
-pub(super) trait ReplyParts {
-    /// The text, if it is one.
-    fn text(&self) -> Option<&str>;
-
-    fn integer(&self) -> Option<i64>;
-
-    /// The parts; none, if it has none.
-    fn array(&self) -> &[Value];
+/// The text of a reply, if it is one.
+pub(super) fn text(reply: &Value) -> Option<&str> {
+    match reply {
+        Value::SimpleString(text) => Some(text),
+        Value::BulkString(bytes) => std::str::from_utf8(bytes).ok(),
+        _ => None,
+    }
 }
 
-impl ReplyParts for Value {
-    fn text(&self) -> Option<&str> {
-        match self {
-            Self::SimpleString(text) => Some(text),
-            Self::BulkString(bytes) => std::str::from_utf8(bytes).ok(),
-            _ => None,
-        }
+/// The number in a reply, also as text.
+pub(super) fn integer(reply: &Value) -> Option<i64> {
+    match reply {
+        Value::Int(number) => Some(*number),
+        _ => text(reply)?.parse().ok(),
     }
+}
 
-    fn integer(&self) -> Option<i64> {
-        match self {
-            Self::Int(number) => Some(*number),
-            _ => self.text()?.parse().ok(),
-        }
-    }
-
-    fn array(&self) -> &[Value] {
-        match self {
-            Self::Array(parts) => parts,
-            _ => &[],
-        }
+/// The parts of a reply; none, if it has none.
+pub(super) fn array(reply: &Value) -> &[Value] {
+    match reply {
+        Value::Array(parts) => parts,
+        _ => &[],
     }
 }

@@ -9,7 +9,7 @@ use super::dial::Dial;
 use super::endpoint::Address;
 use super::lookup::{ask, first_answer};
 use super::renewed::Renewed;
-use super::reply::{ReplyParts, Request};
+use super::reply::{Request, array, integer, text};
 use crate::store::{RestartLoss, StoreError};
 
 pub(super) struct Sentinel {
@@ -76,10 +76,10 @@ async fn find(dial: Dial, sentinel: Address, name: Arc<str>) -> Result<Address, 
     let question: [&[u8]; 3] = [b"SENTINEL", b"GET-MASTER-ADDR-BY-NAME", name.as_bytes()];
     match ask(&dial, &sentinel, &question).await? {
         Value::Nil => Err(StoreError::refused("the sentinels know no primary of this name; check the name")),
-        reply => match reply.array() {
+        reply => match array(&reply) {
             [host, port] => {
-                let port = port.integer().and_then(|port| u16::try_from(port).ok()).filter(|port| *port > 0);
-                host.text().zip(port).map(|(host, port)| Address::tcp(host, port))
+                let port = integer(port).and_then(|port| u16::try_from(port).ok()).filter(|port| *port > 0);
+                text(host).zip(port).map(|(host, port)| Address::tcp(host, port))
             }
             _ => None,
         }

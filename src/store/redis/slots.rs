@@ -6,7 +6,7 @@ use ::redis::Value;
 
 use super::connection::{ConnectionSettings, Node};
 use super::endpoint::Address;
-use super::reply::ReplyParts;
+use super::reply::{array, integer, text};
 
 /// How many slots a Cluster has.
 const SLOTS: u16 = 16384;
@@ -52,9 +52,9 @@ impl Slots {
         settings: &Arc<ConnectionSettings>,
     ) -> Option<Self> {
         let mut slots = Self { ranges: Vec::new(), known: Vec::new() };
-        for range in reply.array().iter().take(MOST_RANGES) {
-            let [first, last, nodes @ ..] = range.array() else { return None };
-            let slot = |bound: &Value| bound.integer().and_then(|slot| u16::try_from(slot).ok()).filter(|s| *s < SLOTS);
+        for range in array(reply).iter().take(MOST_RANGES) {
+            let [first, last, nodes @ ..] = array(range) else { return None };
+            let slot = |bound: &Value| integer(bound).and_then(|slot| u16::try_from(slot).ok()).filter(|s| *s < SLOTS);
             let addresses: Vec<Address> = nodes.iter().filter_map(|node| address(node, from)).collect();
             let primary = addresses.first()?;
             let known = slots.primary(primary).or_else(|| before?.primary(primary));
@@ -97,9 +97,9 @@ impl Slots {
 
 /// Where a node is; one without a host is where the answer came from.
 fn address(node: &Value, from: &Address) -> Option<Address> {
-    let [host, port, ..] = node.array() else { return None };
-    let port = u16::try_from(port.integer()?).ok().filter(|port| *port > 0)?;
-    host_or(host.text().unwrap_or_default(), port, from)
+    let [host, port, ..] = array(node) else { return None };
+    let port = u16::try_from(integer(port)?).ok().filter(|port| *port > 0)?;
+    host_or(text(host).unwrap_or_default(), port, from)
 }
 
 /// Reads `host:port` of a redirection that came from this node.

@@ -3,39 +3,22 @@
 //! Limits are ours too: how many requests are open, and what a request that was cut off may have done. Nothing is sent
 //! twice, since the library's multiplexer has no retries.
 
-use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::task::Poll;
 
 use ::redis::aio::MultiplexedConnection;
 use ::redis::{AsyncConnectionConfig, ProtocolVersion, RedisConnectionInfo, RedisError, Value};
+use futures_util::future::{Either, select};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use super::reply::{Request, command};
+use crate::store::StoreError;
 
 /// The library's queue; what does not fit waits, within its caller's limit.
 const MOST_QUEUED: usize = 1024;
-
-/// Why there is no reply.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Lost {
-    /// Nothing of the request left this process.
-    NotSent(Box<str>),
-    /// The request may have been executed.
-    Unknown(Box<str>),
-}
-
-impl Lost {
-    /// Why, where it does not matter how far the request got.
-    pub(super) fn reason(&self) -> &str {
-        let (Self::NotSent(reason) | Self::Unknown(reason)) = self;
-        reason
-    }
-}
 
 /// One connection. Dropping it closes it.
 pub(super) struct Wire {
@@ -57,7 +40,7 @@ pub(super) struct Wire {
 
 impl Wire {
     /// Takes a stream over, with at most so many requests open at a time. Sends nothing.
-    pub(super) async fn new<S>(stream: S, most_open: usize) -> Result<Self, Lost>
+    pub(super) async fn new<S>(stream: S, most_open: usize) -> Result<Self, StoreError>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -67,7 +50,7 @@ impl Wire {
             .set_response_timeout(None)
             .set_pipeline_buffer_size(most_open.clamp(1, MOST_QUEUED));
         let made = MultiplexedConnection::new_with_config(&no_login, stream, config).await;
-        let (connection, driver) = made.map_err(|error| Lost::NotSent(reason(&error)))?;
+        let (connection, driver) = made.map_err(|error| not_sent(&reason(&error)))?;
         Ok(Self {
             connection,
             driver: tokio::spawn(driver).abort_handle(),
@@ -82,23 +65,19 @@ impl Wire {
     }
 
     /// Sends a request and waits for its answer, however long that takes. Dropped, it may still be executed.
-    pub(super) async fn call(&self, request: Request<'_>) -> Result<Value, Lost> {
+    pub(super) async fn call(&self, request: Request<'_>) -> Result<Value, StoreError> {
         self.place().await?.call(request).await
     }
 
     /// Waits for a place among the open requests, in order and however long that takes. Dropped, nothing was sent.
-    pub(super) async fn place(&self) -> Result<ReplyPlace<'_>, Lost> {
+    pub(super) async fn place(&self) -> Result<ReplyPlace<'_>, StoreError> {
         self.check_open()?;
-        let (mut free, mut must_probe) = (pin!(self.places.acquire()), pin!(self.must_probe()));
-        let is_probe = poll_fn(|cx| match free.as_mut().poll(cx) {
-            Poll::Ready(Ok(permit)) => {
-                permit.forget();
-                Poll::Ready(Ok(false))
-            }
-            Poll::Ready(Err(_closed)) => Poll::Ready(Err(Lost::NotSent("the connection was given up".into()))),
-            Poll::Pending => must_probe.as_mut().poll(cx).map(|()| Ok(true)),
-        });
-        let is_probe = is_probe.await?;
+        let (free, must_probe) = (pin!(self.places.acquire()), pin!(self.must_probe()));
+        let first = select(free, must_probe).await;
+        let is_probe = matches!(first, Either::Right(_));
+        if let Either::Left((permit, _)) = first {
+            permit.map_err(|_closed| not_sent("it was given up"))?.forget();
+        }
         Ok(ReplyPlace { wire: self, left_before: self.left.load(Ordering::Relaxed), is_probe, answered: false })
     }
 
@@ -120,7 +99,7 @@ impl Wire {
     }
 
     /// Sends commands in one go, and waits for the answers to all of them.
-    pub(super) async fn all(&self, commands: &[Vec<&[u8]>]) -> Result<Vec<Value>, Lost> {
+    pub(super) async fn all(&self, commands: &[Vec<&[u8]>]) -> Result<Vec<Value>, StoreError> {
         self.check_open()?;
         let mut pipeline = ::redis::Pipeline::new();
         for words in commands {
@@ -134,13 +113,13 @@ impl Wire {
     }
 
     /// Tells a refusal of the server from a connection that broke.
-    fn read<T>(&self, answer: Result<T, RedisError>) -> Result<Result<T, Value>, Lost> {
+    fn read<T>(&self, answer: Result<T, RedisError>) -> Result<Result<T, Value>, StoreError> {
         let answer = match answer {
             Ok(answer) => Ok(answer),
             // The first of the refusals says more than that the whole was called off.
             Err(error) => match error.clone().into_server_errors().as_deref() {
                 Some([(_, refusal), ..]) => Err(Value::ServerError(refusal.clone())),
-                _ => return Err(Lost::Unknown(reason(&error))),
+                _ => return Err(broken(&error)),
             },
         };
         let heard = u64::try_from(self.opened.elapsed().as_micros()).unwrap_or(u64::MAX);
@@ -148,8 +127,8 @@ impl Wire {
         Ok(answer)
     }
 
-    fn check_open(&self) -> Result<(), Lost> {
-        if self.is_closed() { Err(Lost::NotSent("the connection was closed".into())) } else { Ok(()) }
+    fn check_open(&self) -> Result<(), StoreError> {
+        if self.is_closed() { Err(not_sent("it was closed")) } else { Ok(()) }
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -175,7 +154,7 @@ pub(super) struct ReplyPlace<'w> {
 
 impl ReplyPlace<'_> {
     /// Sends the request and waits for its answer, however long that takes. Dropped, it may still be executed.
-    pub(super) async fn call(self, request: Request<'_>) -> Result<Value, Lost> {
+    pub(super) async fn call(self, request: Request<'_>) -> Result<Value, StoreError> {
         let wire = self.wire;
         wire.check_open()?;
         let mut connection = wire.connection.clone();
@@ -218,12 +197,12 @@ impl Drop for ReplyPlace<'_> {
 }
 
 /// The reply that counts: the last one, or the first refusal before it, which says more than that the whole was called off.
-fn last_of(replies: Vec<Value>, request: Request<'_>) -> Result<Value, Lost> {
+fn last_of(replies: Vec<Value>, request: Request<'_>) -> Result<Value, StoreError> {
     let refused = replies.iter().position(|reply| matches!(reply, Value::ServerError(_)));
     if let Some(at) = refused
         && request.ran_apart(at)
     {
-        return Err(Lost::Unknown("Redis refuses MULTI to this user; grant +multi and +exec".into()));
+        return Err(StoreError::outcome_unknown("Redis refuses MULTI to this user; grant +multi and +exec"));
     }
     let counts = refused.unwrap_or_else(|| replies.len().saturating_sub(1));
     Ok(replies.into_iter().nth(counts).unwrap_or(Value::Nil))
@@ -235,10 +214,21 @@ impl Drop for Wire {
     }
 }
 
+/// The error of a connection over which nothing of the request left this process.
+fn not_sent(reason: &str) -> StoreError {
+    StoreError::not_sent(format!("the connection to Redis was lost before anything was sent: {reason}"))
+}
+
+/// The error of a connection that broke: the request may have been executed.
+fn broken(error: &RedisError) -> StoreError {
+    let reason = reason(error);
+    StoreError::outcome_unknown(format!("the connection to Redis broke before the answer came: {reason}"))
+}
+
 /// The library's words, without what was sent.
-fn reason(error: &RedisError) -> Box<str> {
+fn reason(error: &RedisError) -> String {
     match error.detail() {
-        Some(detail) => format!("{}: {detail}", error.category()).into(),
-        None => error.to_string().into(),
+        Some(detail) => format!("{}: {detail}", error.category()),
+        None => error.to_string(),
     }
 }

@@ -25,14 +25,16 @@ pub(crate) fn note(line: &dyn fmt::Display) {
 /// Writes a result to standard output. A reader who closed the pipe has seen enough.
 pub(crate) fn print(text: &str) -> Result<(), Trouble> {
     let mut out = io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(unwritable(&error)),
-        _ => Ok(()),
-    }
+    is_read(out.write_all(text.as_bytes()).and_then(|()| out.flush())).map(drop)
 }
 
-pub(crate) fn unwritable(error: &io::Error) -> Trouble {
-    Trouble::because("the result cannot be written; look at where standard output goes", error)
+/// Whether what was written is read. A reader who has seen enough is no reason to complain.
+pub(crate) fn is_read(written: io::Result<()>) -> Result<bool, Trouble> {
+    match written {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(Trouble::because("the result cannot be written; look at where standard output goes", &error)),
+    }
 }
 
 /// A table with this header.

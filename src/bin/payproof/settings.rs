@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use clap::{Args, ValueEnum};
+use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use payproof::store::{EnvStore, env_choices, from_env_with_prefix};
 use payproof::{Mode, Retry, Stripe, StripeBuilder, Validator, ValidatorBuilder};
 
@@ -29,20 +30,13 @@ fn seconds(time: Duration) -> String {
     format!("{}s", time.as_secs())
 }
 
-/// Which of an account's payments are meant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ModeArg {
-    Live,
-    Test,
-}
-
 /// Whose payments they are. Records of one account and mode are not those of another.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Provider")]
 pub(crate) struct AccountArgs {
     /// Live payments, or test payments, with a test key
-    #[arg(long, value_enum, default_value = "live")]
-    mode: ModeArg,
+    #[arg(long, default_value = "live", value_parser = PossibleValuesParser::new(["live", "test"]).map(|name| mode(&name)))]
+    mode: Mode,
     /// The connected account to ask: acct_…
     #[arg(long, value_name = "ID")]
     account: Option<String>,
@@ -58,13 +52,6 @@ pub(crate) struct AccountArgs {
 }
 
 impl AccountArgs {
-    pub(crate) fn mode(&self) -> Mode {
-        match self.mode {
-            ModeArg::Live => Mode::Live,
-            ModeArg::Test => Mode::Test,
-        }
-    }
-
     fn provider(&self, secret_key: String) -> StripeBuilder {
         let stripe = self.account.iter().fold(Stripe::builder(secret_key), StripeBuilder::account);
         let own_account = self.own_account.iter().filter(|account| !account.is_empty());
@@ -75,8 +62,12 @@ impl AccountArgs {
 
     /// A validator of this account for a command that never asks the provider.
     pub(crate) fn without_provider(&self) -> Result<ValidatorBuilder, Trouble> {
-        without(self.provider(NO_KEY.to_owned()), self.mode())
+        without(self.provider(NO_KEY.to_owned()), self.mode)
     }
+}
+
+fn mode(name: &str) -> Mode {
+    if name == "test" { Mode::Test } else { Mode::Live }
 }
 
 /// A validator whose provider is nowhere.
@@ -125,7 +116,7 @@ impl ProviderArgs {
 
     /// A validator that neither asks the provider nor reads records, so that it need not know whose they are.
     pub(crate) fn without_provider(&self) -> Result<ValidatorBuilder, Trouble> {
-        without(self.identity.provider(NO_KEY.to_owned()).only_account(), self.identity.mode())
+        without(self.identity.provider(NO_KEY.to_owned()).only_account(), self.identity.mode)
     }
 
     pub(crate) fn validator(&self) -> Result<ValidatorBuilder, Trouble> {
@@ -134,7 +125,7 @@ impl ProviderArgs {
 
     /// Sets how the provider is asked.
     pub(crate) fn calls(&self, validator: ValidatorBuilder) -> ValidatorBuilder {
-        let validator = validator.mode(self.identity.mode()).retry(Retry::new().times(self.retries));
+        let validator = validator.mode(self.identity.mode).retry(Retry::new().times(self.retries));
         validator.attempt_timeout(self.attempt_timeout).total_deadline(self.deadline)
     }
 }

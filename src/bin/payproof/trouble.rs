@@ -1,12 +1,12 @@
 //! Why a command could not do its work.
 
 use std::error::Error;
-use std::fmt;
 
 use payproof::{BuildError, ErrorInfo, Mode};
 
 /// One line that says what is wrong and what to do.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{0}")]
 pub(crate) struct Trouble(String);
 
 impl Trouble {
@@ -19,12 +19,6 @@ impl Trouble {
     /// What was to be done, and the error with its causes: each says only its own part.
     pub(crate) fn because(what: &str, error: &(dyn Error + 'static)) -> Self {
         Self::new(format!("{what}: {}", chain(error)))
-    }
-}
-
-impl fmt::Display for Trouble {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Many payments: read, validated so many at once, and written in the order they came in.
 //!
-//! A thread reads, tasks validate, this task puts the results in order, and a thread writes. Every way between them is
-//! short, so that a slow stage holds up the others, and memory does not grow with the input.
+//! A thread reads, tasks validate, this task puts the results in order, and tokio's standard output writes them on a thread.
+//! Every way between them is short, so that a slow stage holds up the others, and memory does not grow with the input.
 
 use std::io::{self, IsTerminal};
 use std::pin::pin;
@@ -9,12 +9,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
+use tokio::io::{AsyncWriteExt, Stdout, stdout};
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::task::{JoinHandle, spawn, spawn_blocking};
 use tokio::time::{Instant, timeout};
 
-use crate::output::{complain, note, unwritable};
+use crate::output::{complain, is_read, note};
 use crate::status::Status;
 use crate::trouble::Trouble;
 
@@ -25,7 +26,6 @@ use super::line::{Line, Lines, unreadable};
 use super::outage::Outage;
 use super::row::Row;
 use super::tally::Tally;
-use super::writer::{Closed, Writer};
 use super::{Many, Plan};
 
 /// Lines that are read at a time, so that reader and tasks wake one another less often.
@@ -78,7 +78,6 @@ pub(crate) async fn run(
     let mut results = Results::new(format, many.quiet);
     if !results.gather(rows).await? {
         // The reader of the results has seen enough; but what was not validated stays unknown.
-        results.end().await?;
         return Ok(Status::CouldNotTell);
     }
     let read = reader.await.map_err(|_| Trouble::new("reading standard input stopped; please report it"))?;
@@ -128,7 +127,7 @@ async fn dispatch(
 /// The results so far, on their way out.
 struct Results {
     format: Format,
-    writer: Writer,
+    out: Stdout,
     gathered: Vec<u8>,
     tally: Tally,
     complaints: u64,
@@ -139,8 +138,8 @@ impl Results {
     fn new(format: Format, quiet: bool) -> Self {
         // On one terminal, results and a bar would write over one another.
         let has_bar = !quiet && io::stderr().is_terminal() && !io::stdout().is_terminal();
-        let (writer, gathered, tally) = (Writer::start(), Vec::with_capacity(CHUNK), Tally::default());
-        Self { format, writer, gathered, tally, complaints: 0, bar: has_bar.then(bar) }
+        let (out, gathered, tally) = (stdout(), Vec::with_capacity(CHUNK), Tally::default());
+        Self { format, out, gathered, tally, complaints: 0, bar: has_bar.then(bar) }
     }
 
     /// Puts the results in order. False when the results are not read any more.
@@ -153,18 +152,14 @@ impl Results {
             });
             let row = match timeout(LONGEST_WAIT, &mut next).await {
                 Ok(row) => row,
-                Err(_elapsed) => {
-                    if self.write().await.is_err() {
-                        return Ok(false);
-                    }
-                    next.await
-                }
+                Err(_elapsed) if !self.write().await? => return Ok(false),
+                Err(_elapsed) => next.await,
             };
             let Some(row) = row else { return Ok(true) };
             self.take(&row.map_err(|_| Trouble::new("a validation stopped; please report it"))?)?;
             if self.gathered.len() >= CHUNK || written_at.elapsed() >= LONGEST_WAIT {
                 written_at = Instant::now();
-                if self.write().await.is_err() {
+                if !self.write().await? {
                     return Ok(false);
                 }
             }
@@ -200,27 +195,22 @@ impl Results {
         }
     }
 
-    async fn write(&mut self) -> Result<(), Closed> {
-        self.writer.write(&mut self.gathered).await
+    /// Hands on what was gathered. False when the results are not read any more.
+    async fn write(&mut self) -> Result<bool, Trouble> {
+        let written = self.out.write_all(&self.gathered).await;
+        self.gathered.clear();
+        is_read(written)
     }
 
-    /// Waits until everything is written. False when the results are not read any more, which is no complaint.
-    async fn end(self) -> Result<bool, Trouble> {
-        if let Some(bar) = self.bar {
-            bar.finish_and_clear();
-        }
-        match self.writer.finish().await {
-            Ok(()) => Ok(true),
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
-            Err(error) => Err(unwritable(&error)),
-        }
+    /// Waits until everything is written, the rest included. False when the results are not read any more.
+    async fn end(&mut self) -> Result<bool, Trouble> {
+        Ok(self.write().await? && is_read(self.out.flush().await)?)
     }
 
     async fn finish(mut self, read: Result<Lines, Trouble>, took: Duration, quiet: bool) -> Result<Status, Trouble> {
-        // Whether the results are read is seen at the end.
-        let _ = self.write().await;
-        let tally = self.tally.clone();
         let is_read = self.end().await?;
+        let Self { tally, bar, .. } = self;
+        drop(bar);
         let lines = match read {
             Ok(lines) if tally.rows() == 0 && tally.accounts_for(lines) => {
                 return Err(Trouble::new("standard input lists no payments; give it one per line"));
@@ -237,6 +227,7 @@ impl Results {
     }
 }
 
+/// Cleared when it is dropped.
 fn bar() -> ProgressBar {
     let style = ProgressStyle::with_template("{spinner} {pos} lines, {per_sec}, {elapsed}");
     let bar = ProgressBar::new_spinner();

@@ -48,7 +48,7 @@ struct Json<'r> {
     #[serde(skip_serializing_if = "Option::is_none")]
     age_ms: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<JsonError>,
+    error: Option<RowError>,
     #[serde(skip_serializing_if = "Option::is_none")]
     attempts: Option<Vec<JsonAttempt<'r>>>,
 }
@@ -57,16 +57,6 @@ struct Json<'r> {
 struct JsonFinding {
     code: &'static str,
     text: String,
-}
-
-#[derive(Serialize)]
-struct JsonError {
-    code: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    field: Option<&'static str>,
-    message: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    retry_after_ms: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -147,12 +137,6 @@ fn json(row: &Row, every_attempt: bool) -> Json<'_> {
         Some(Verdict::Pending(pending)) => Some(millis(pending.poll_after())),
         _ => None,
     };
-    let error = row.failure().map(|RowError { code, field, message, retry_after }| JsonError {
-        code,
-        field,
-        message,
-        retry_after_ms: retry_after.map(millis),
-    });
     // One that brought facts at once says nothing that is not said already.
     let is_telling = every_attempt || row.attempts().len() > 1 || validation.is_none();
     let attempts = (is_telling && !row.attempts().is_empty()).then(|| row.attempts().iter().map(attempt).collect());
@@ -168,7 +152,7 @@ fn json(row: &Row, every_attempt: bool) -> Json<'_> {
         provenance: validation.map(|validation| validation.provenance().as_str()),
         degraded: validation.and_then(|validation| Some(validation.degraded()?.as_str())),
         age_ms: validation.map(|validation| millis(validation.age())),
-        error,
+        error: row.failure(),
         attempts,
     }
 }

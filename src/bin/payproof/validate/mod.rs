@@ -12,7 +12,6 @@ mod records;
 mod row;
 mod tally;
 mod text;
-mod writer;
 
 use std::io::IsTerminal;
 use std::time::Duration;

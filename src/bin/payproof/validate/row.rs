@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use payproof::provider::{Attempt, AttemptOutcome, Rule};
 use payproof::{Capture, PaymentId, PaymentIntent, ValidateError, Validation, Verdict};
+use serde::Serialize;
 
-use crate::output::{plain, shown, table};
+use crate::output::{millis, plain, shown, table};
 use crate::status::Status;
 use crate::trouble::chain;
 
@@ -31,11 +32,14 @@ pub(crate) enum RowOutcome {
 }
 
 /// Why there is no verdict, for every format.
+#[derive(Serialize)]
 pub(crate) struct RowError {
     pub(crate) code: &'static str,
-    pub(crate) field: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<&'static str>,
     pub(crate) message: String,
-    pub(crate) retry_after: Option<Duration>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after_ms: Option<u64>,
 }
 
 impl Row {
@@ -86,7 +90,7 @@ impl Row {
                 Some(field) => format!("invalid {field}: {}", refusal.rule),
                 None => refusal.rule.clone(),
             },
-            retry_after: None,
+            retry_after_ms: None,
         };
         match &self.outcome {
             RowOutcome::Told(_) => None,
@@ -97,7 +101,7 @@ impl Row {
                     code: error.code(),
                     field: None,
                     message: chain(error),
-                    retry_after: error.retry_after(),
+                    retry_after_ms: error.retry_after().map(millis),
                 },
             }),
         }
@@ -105,7 +109,8 @@ impl Row {
 
     /// For people: what was wrong with the line, or why there is no verdict.
     pub(crate) fn complaint(&self) -> Option<String> {
-        let RowError { message, retry_after, .. } = self.failure()?;
+        let RowError { message, retry_after_ms, .. } = self.failure()?;
+        let retry_after = retry_after_ms.map(Duration::from_millis);
         let wait = retry_after.map(|wait| format!(" (wait {})", shown(wait))).unwrap_or_default();
         Some(match self.line {
             Some(line) => format!("line {line}: {}{wait}", plain(&message)),

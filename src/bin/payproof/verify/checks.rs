@@ -1,11 +1,11 @@
 //! What an idempotent endpoint does, one rule after the other.
 
-use tokio::task::JoinSet;
+use futures_util::future::try_join_all;
 
 use crate::trouble::Trouble;
 
 use super::answer::EndpointAnswer;
-use super::target::{BodyChoice, Target, new_key};
+use super::target::{Target, new_key};
 use super::{CheckReport, CheckResult};
 
 use CheckResult::{Broken, Holds, Unknown};
@@ -16,7 +16,7 @@ const IN_PROGRESS: u16 = 409;
 pub(crate) async fn run(target: &Target, duplicates: u8, report: &mut CheckReport) -> Result<(), Trouble> {
     let key = new_key();
     let mut counted = Counted { target, effects: count(target).await? };
-    let (first, effects) = counted.ask(Some(&key), BodyChoice::Usual).await?;
+    let (first, effects) = counted.ask(Some(&key), &target.body).await?;
     let rule = "a first request runs";
     if !first.is_success() {
         let status = first.status;
@@ -30,16 +30,16 @@ pub(crate) async fn run(target: &Target, duplicates: u8, report: &mut CheckRepor
     };
     report.say(rule, &finding)?;
 
-    let (again, effects) = counted.ask(Some(&key), BodyChoice::Usual).await?;
+    let (again, effects) = counted.ask(Some(&key), &target.body).await?;
     duplicate(&first, &again, effects, report)?;
 
-    let (other, effects) = counted.ask(Some(&new_key()), BodyChoice::Usual).await?;
+    let (other, effects) = counted.ask(Some(&new_key()), &target.body).await?;
     report.say("another key runs anew", &anew(&other, effects))?;
 
-    let (reused, effects) = counted.ask(Some(&key), BodyChoice::Other).await?;
+    let (reused, effects) = counted.ask(Some(&key), &target.other_body).await?;
     report.say("another body with the same key is refused", &refused(&reused, 422, effects))?;
 
-    let (keyless, effects) = counted.ask(None, BodyChoice::Usual).await?;
+    let (keyless, effects) = counted.ask(None, &target.body).await?;
     report.say("a missing key is refused", &refused(&keyless, 400, effects))?;
 
     let finding = at_once(target, duplicates).await?;
@@ -54,7 +54,7 @@ struct Counted<'t> {
 
 impl Counted<'_> {
     /// An answer, and how many effects its request had.
-    async fn ask(&mut self, key: Option<&str>, body: BodyChoice) -> Result<(EndpointAnswer, Option<u64>), Trouble> {
+    async fn ask(&mut self, key: Option<&str>, body: &str) -> Result<(EndpointAnswer, Option<u64>), Trouble> {
         let answer = self.target.ask(key, body).await?;
         let before = std::mem::replace(&mut self.effects, count(self.target).await?);
         Ok((answer, effects(before, self.effects)))
@@ -122,15 +122,7 @@ fn refused(answer: &EndpointAnswer, with: u16, effects: Option<u64>) -> CheckRes
 async fn at_once(target: &Target, duplicates: u8) -> Result<CheckResult, Trouble> {
     let key = new_key();
     let before = count(target).await?;
-    let mut asking = JoinSet::new();
-    for _ in 0..duplicates {
-        let (target, key) = (target.clone(), key.clone());
-        asking.spawn(async move { target.ask(Some(&key), BodyChoice::Usual).await });
-    }
-    let mut answers = Vec::new();
-    while let Some(answer) = asking.join_next().await {
-        answers.push(answer.map_err(|_| Trouble::new("a request stopped; please report it"))??);
-    }
+    let answers = try_join_all((0..duplicates).map(|_| target.ask(Some(&key), &target.body))).await?;
     let effects = effects(before, count(target).await?);
     let (waited, told): (Vec<&EndpointAnswer>, Vec<&EndpointAnswer>) =
         answers.iter().partition(|answer| answer.status == IN_PROGRESS);

@@ -8,19 +8,14 @@ use crate::trouble::Trouble;
 
 use super::answer::{EndpointAnswer, unanswered};
 
-#[derive(Clone)]
 pub(crate) struct EffectProbe {
-    client: Client,
-    url: Url,
-    headers: HeaderMap,
-    pointer: Option<String>,
+    pub(crate) client: Client,
+    pub(crate) url: Url,
+    pub(crate) headers: HeaderMap,
+    pub(crate) pointer: Option<String>,
 }
 
 impl EffectProbe {
-    pub(crate) fn new(client: Client, url: Url, headers: HeaderMap, pointer: Option<String>) -> Self {
-        Self { client, url, headers, pointer }
-    }
-
     /// How many effects there are by now.
     pub(crate) async fn count(&self) -> Result<u64, Trouble> {
         let response =

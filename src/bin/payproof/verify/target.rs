@@ -1,6 +1,5 @@
 //! The endpoint, and how it is asked.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -19,22 +18,14 @@ use super::probe::EffectProbe;
 
 const KEY: &str = "idempotency-key";
 
-/// Cheap to clone: concurrent duplicates each hold one.
-#[derive(Clone)]
 pub(crate) struct Target {
     client: Client,
     url: Url,
     method: Method,
     headers: HeaderMap,
-    bodies: Arc<[String; 2]>,
+    pub(crate) body: String,
+    pub(crate) other_body: String,
     pub(crate) probe: Option<EffectProbe>,
-}
-
-/// Which of the two bodies a request has.
-#[derive(Clone, Copy)]
-pub(crate) enum BodyChoice {
-    Usual,
-    Other,
 }
 
 impl Target {
@@ -53,7 +44,7 @@ impl Target {
         let probe = match args.probe {
             Some(url) => {
                 let headers = from_variables(&args.probe_header_variables)?;
-                Some(EffectProbe::new(client(&url, args.timeout)?, url, headers, args.probe_pointer))
+                Some(EffectProbe { client: client(&url, args.timeout)?, url, headers, pointer: args.probe_pointer })
             }
             None => None,
         };
@@ -62,20 +53,16 @@ impl Target {
             url: args.url,
             method: args.method,
             headers,
-            bodies: Arc::new([args.body, args.other_body]),
+            body: args.body,
+            other_body: args.other_body,
             probe,
         })
     }
 
     /// Sends one request.
-    pub(crate) async fn ask(&self, key: Option<&str>, body: BodyChoice) -> Result<EndpointAnswer, Trouble> {
-        let [usual, other] = &*self.bodies;
-        let body = match body {
-            BodyChoice::Usual => usual.clone(),
-            BodyChoice::Other => other.clone(),
-        };
+    pub(crate) async fn ask(&self, key: Option<&str>, body: &str) -> Result<EndpointAnswer, Trouble> {
         let request = self.client.request(self.method.clone(), self.url.clone()).headers(self.headers.clone());
-        let request = key.into_iter().fold(request.body(body), |request, key| request.header(KEY, key));
+        let request = key.into_iter().fold(request.body(body.to_owned()), |request, key| request.header(KEY, key));
         EndpointAnswer::read(request.send().await.map_err(unanswered)?).await
     }
 }

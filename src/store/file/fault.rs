@@ -2,7 +2,9 @@
 
 use std::fmt;
 use std::io::ErrorKind;
+use std::path::Path;
 
+use crate::settings::build_error::BuildError;
 use crate::store::StoreError;
 
 /// A failure of the database: the transaction it happened in has changed nothing, unless it was being committed.
@@ -41,9 +43,18 @@ impl DatabaseFault {
         StoreError::outcome_unknown(format!("the store's file failed while it was written: {self}"))
     }
 
-    pub(super) fn is_in_use(&self) -> bool {
-        matches!(*self.0, ::redb::Error::DatabaseAlreadyOpen)
+    /// For a file that is being opened.
+    pub(super) fn at(&self, path: &Path) -> BuildError {
+        match &*self.0 {
+            ::redb::Error::DatabaseAlreadyOpen => BuildError::StoreFileInUse { path: path.to_owned() },
+            _ => unusable(path, self.to_string()),
+        }
     }
+}
+
+/// Says why a file cannot be used.
+pub(super) fn unusable(path: &Path, reason: impl Into<String>) -> BuildError {
+    BuildError::StoreFile { path: path.to_owned(), reason: reason.into() }
 }
 
 /// Whether the disk will go on saying so until an operator makes room or gives the right.

@@ -130,7 +130,7 @@ impl FileStoreBuilder {
             let rule = "at least 1,049,664, which one record may need";
             return Err(BuildError::OutOfRange { setting: "max_bytes", value: max_bytes.to_string(), rule });
         }
-        let queues = FileQueues::open(path.clone(), max_bytes).map_err(|refusal| refusal.at(&path))?;
+        let queues = FileQueues::open(path.clone(), max_bytes)?;
         let in_memory = open::is_in_memory(&path);
         Ok(FileStore { handle: Arc::new(StoreHandle { queues: Arc::new(queues), only_instance, in_memory }) })
     }

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use ::redb::Database;
 
-use super::fault::DatabaseFault;
+use super::fault::{DatabaseFault, unusable};
 use super::tables::{self, FORMAT, FileKind};
 use crate::settings::build_error::BuildError;
 
@@ -28,42 +28,20 @@ pub(super) struct Opened {
 /// Which file it is, whatever its name; the same for all where the system does not say.
 pub(super) type FileIdentity = (u64, u64);
 
-/// Why a file was not opened.
-#[derive(Debug)]
-pub(super) enum OpenError {
-    InUse,
-    Other(String),
-}
-
-impl OpenError {
-    pub(super) fn at(self, path: &Path) -> BuildError {
-        let path = path.to_owned();
-        match self {
-            Self::InUse => BuildError::StoreFileInUse { path },
-            Self::Other(reason) => BuildError::StoreFile { path, reason },
-        }
-    }
-}
-
-impl From<DatabaseFault> for OpenError {
-    fn from(fault: DatabaseFault) -> Self {
-        if fault.is_in_use() { Self::InUse } else { Self::Other(fault.to_string()) }
-    }
-}
-
 /// Opens a store, and creates it if there is none. Blocks.
-pub(super) fn open(path: &Path) -> Result<Opened, OpenError> {
-    let io = |error: io::Error| OpenError::Other(error.to_string());
+pub(super) fn open(path: &Path) -> Result<Opened, BuildError> {
+    let io = |error: io::Error| unusable(path, error.to_string());
+    let failed = |fault: DatabaseFault| fault.at(path);
     let file = for_its_owner_alone(path).map_err(io)?;
     let metadata = file.metadata().map_err(io)?;
     if !metadata.is_file() {
-        return Err(OpenError::Other("it is not a regular file".into()));
+        return Err(unusable(path, "it is not a regular file"));
     }
     let identity = identity(&metadata);
-    let database = whole(file)?;
-    let seen = match tables::kind(&database)? {
+    let database = whole(file).map_err(|_panicked| unusable(path, "it is damaged"))?.map_err(failed)?;
+    let seen = match tables::kind(&database).map_err(failed)? {
         FileKind::Empty => {
-            tables::create(&database)?;
+            tables::create(&database).map_err(failed)?;
             keep_name(path).map_err(io)?;
             0
         }
@@ -71,16 +49,16 @@ pub(super) fn open(path: &Path) -> Result<Opened, OpenError> {
         FileKind::Store { format, .. } => {
             let reason =
                 format!("it has format {format} and this version knows {FORMAT}; use the version that wrote it");
-            return Err(OpenError::Other(reason));
+            return Err(unusable(path, reason));
         }
-        FileKind::Foreign => return Err(OpenError::Other("it is a database of something else".into())),
+        FileKind::Foreign => return Err(unusable(path, "it is a database of something else")),
     };
     Ok(Opened { database, identity, seen })
 }
 
 /// Opens the database, and reads all of it to see that it is what was written. The database itself does that only after a
-/// crash, and where a damaged page is met later it panics in the middle of a call.
-fn whole(file: File) -> Result<Database, OpenError> {
+/// crash, and where a damaged page is met later it panics in the middle of a call. Some damage makes it panic even here.
+fn whole(file: File) -> std::thread::Result<Result<Database, DatabaseFault>> {
     let open = move || -> Result<Database, DatabaseFault> {
         let checked = Arc::new(AtomicBool::new(false));
         let seen = Arc::clone(&checked);
@@ -93,9 +71,8 @@ fn whole(file: File) -> Result<Database, OpenError> {
         }
         Ok(database)
     };
-    // Some damage makes it panic even here. Nothing of it is used afterwards.
-    let panicked = |_| OpenError::Other("it is damaged".into());
-    catch_unwind(AssertUnwindSafe(open)).map_err(panicked)?.map_err(OpenError::from)
+    // Nothing of it is used after a panic.
+    catch_unwind(AssertUnwindSafe(open))
 }
 
 /// A new file can be read by its owner alone: who can write it can forge what it says, and it says who paid.

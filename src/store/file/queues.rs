@@ -20,9 +20,10 @@ use tokio::time::Instant;
 use super::clock::Clock;
 use super::command::{Command, FileVerb, size};
 use super::fault::DatabaseFault;
-use super::open::{self, OpenError, Opened};
+use super::open::{self, Opened};
 use super::tables::{self, Snapshot};
 use crate::lock::Lock;
+use crate::settings::build_error::BuildError;
 use crate::store::{StoreError, Swap};
 
 /// The room for calls that wait or are carried out, in KiB: each takes [`LEAST_ROOM`], and its bytes.
@@ -124,10 +125,10 @@ struct UserState {
 }
 
 impl FileQueues {
-    pub(super) fn open(path: PathBuf, max_bytes: u64) -> Result<Self, OpenError> {
+    pub(super) fn open(path: PathBuf, max_bytes: u64) -> Result<Self, BuildError> {
         let opened = open::open(&path)?;
         let clock = Clock::from(opened.seen);
-        tables::sweep(&opened.database, clock.now(), SWEPT_AT_OPEN)?;
+        tables::sweep(&opened.database, clock.now(), SWEPT_AT_OPEN).map_err(|fault| fault.at(&path))?;
         let file = Lock::new(Slot { opened: Ok(Arc::new(opened)), tried: Instant::now() });
         let room = Arc::new(Semaphore::new(ROOM));
         Ok(Self { path, max_bytes, clock, lanes: Lock::default(), file, users: Arc::default(), room })
@@ -201,7 +202,7 @@ impl FileQueues {
         let mut slot = self.file.lock();
         if slot.opened.is_err() && slot.tried.elapsed() >= REOPENED_EVERY {
             slot.tried = Instant::now();
-            let failure = |refusal: OpenError| StoreError::not_sent(refusal.at(&self.path).to_string());
+            let failure = |refusal: BuildError| StoreError::not_sent(refusal.to_string());
             slot.opened = open::open(&self.path).map(Arc::new).map_err(failure);
         }
         slot.opened.clone()

@@ -133,60 +133,47 @@ impl StoreFinding {
     /// A stable code, for health pages and metrics.
     #[must_use]
     pub const fn code(&self) -> &'static str {
-        match self {
-            Self::Unreachable { .. } => "unreachable",
-            Self::Evicts { .. } => "evicts",
-            Self::Replica => "replica",
-            Self::ReadOnly => "read_only",
-            Self::RestartLoses { loss, .. } => match loss {
-                RestartLoss::Nothing => "restart_loses_nothing",
-                RestartLoss::Second => "restart_loses_second",
-                RestartLoss::Snapshot => "restart_loses_since_snapshot",
-                RestartLoss::All => "restart_loses_all",
-                RestartLoss::Unknown => "restart_loss_unknown",
-            },
-            Self::BestEffort => "best_effort",
-            Self::NotShared => "not_shared",
-            Self::Volatile => "volatile",
-            Self::ClockDiffers { .. } => "clock_differs",
-            Self::ClockSetBack { .. } => "clock_set_back",
-            Self::ClockJumpedAhead { .. } => "clock_jumped_ahead",
-            Self::Slow { .. } => "slow",
-            Self::OldServer { .. } => "old_server",
-            Self::CanaryLost => "canary_lost",
-            Self::CanaryAltered { .. } => "canary_altered",
-            Self::CanaryUnreadable { .. } => "canary_unreadable",
-            Self::CanaryRefused { .. } => "canary_refused",
-            Self::NoExtras => "no_extras",
-            Self::Unknown { .. } => "unknown",
-        }
+        self.code_and_severity().0
     }
 
     /// How bad it is.
     #[must_use]
     pub const fn severity(&self) -> Severity {
+        self.code_and_severity().1
+    }
+
+    const fn code_and_severity(&self) -> (&'static str, Severity) {
+        use Severity::{Error, Note, Warning};
         match self {
-            Self::Unreachable { .. }
-            | Self::Replica
-            | Self::ReadOnly
-            | Self::CanaryLost
-            | Self::CanaryAltered { .. }
-            | Self::CanaryUnreadable { .. }
-            | Self::CanaryRefused { .. } => Severity::Error,
-            // What is accepted was chosen; what is not, redemptions refuse.
-            Self::RestartLoses { loss, stated } if loss.is_accepted(*stated) => Severity::Note,
-            Self::Evicts { .. }
-            | Self::RestartLoses { .. }
-            | Self::NotShared
-            | Self::Volatile
-            | Self::ClockSetBack { .. }
-            | Self::ClockJumpedAhead { .. }
-            | Self::Slow { .. } => Severity::Warning,
-            Self::BestEffort
-            | Self::ClockDiffers { .. }
-            | Self::OldServer { .. }
-            | Self::NoExtras
-            | Self::Unknown { .. } => Severity::Note,
+            Self::Unreachable { .. } => ("unreachable", Error),
+            Self::Evicts { .. } => ("evicts", Warning),
+            Self::Replica => ("replica", Error),
+            Self::ReadOnly => ("read_only", Error),
+            Self::RestartLoses { loss, stated } => {
+                let code = match loss {
+                    RestartLoss::Nothing => "restart_loses_nothing",
+                    RestartLoss::Second => "restart_loses_second",
+                    RestartLoss::Snapshot => "restart_loses_since_snapshot",
+                    RestartLoss::All => "restart_loses_all",
+                    RestartLoss::Unknown => "restart_loss_unknown",
+                };
+                // What is accepted was chosen; what is not, redemptions refuse.
+                (code, if loss.is_accepted(*stated) { Note } else { Warning })
+            }
+            Self::BestEffort => ("best_effort", Note),
+            Self::NotShared => ("not_shared", Warning),
+            Self::Volatile => ("volatile", Warning),
+            Self::ClockDiffers { .. } => ("clock_differs", Note),
+            Self::ClockSetBack { .. } => ("clock_set_back", Warning),
+            Self::ClockJumpedAhead { .. } => ("clock_jumped_ahead", Warning),
+            Self::Slow { .. } => ("slow", Warning),
+            Self::OldServer { .. } => ("old_server", Note),
+            Self::CanaryLost => ("canary_lost", Error),
+            Self::CanaryAltered { .. } => ("canary_altered", Error),
+            Self::CanaryUnreadable { .. } => ("canary_unreadable", Error),
+            Self::CanaryRefused { .. } => ("canary_refused", Error),
+            Self::NoExtras => ("no_extras", Note),
+            Self::Unknown { .. } => ("unknown", Note),
         }
     }
 }

@@ -98,11 +98,12 @@ fn rows_in(text: &str) -> impl Iterator<Item = Row> + '_ {
 fn names_in(text: &str) -> Vec<Vec<&str>> {
     let lists = bodies(text, "named! {\n", "\n}\n")
         .map(|list| list.lines().filter_map(|line| Some((1, quoted(line.split_once(" = ")?.1)?))).collect::<Vec<_>>());
-    let matches = bodies(text, "fn code(&self)", "\n    }\n").map(|body| {
+    let matches = bodies(text, "fn code", "\n    }\n").map(|body| {
         body.split(",\n")
             .filter_map(|arm| {
                 let (pattern, name) = arm.split_once("=>")?;
-                Some((pattern.split('|').count(), quoted(name)?))
+                // A code may stand beside something else.
+                Some((pattern.split('|').count(), quoted(name.trim_start().trim_start_matches('('))?))
             })
             .collect()
     });

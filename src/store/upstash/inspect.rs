@@ -40,7 +40,7 @@ impl RestClient {
         match second {
             Ok(()) => {}
             Err(failure) if failure.meaning == Some(Meaning::ReadOnly) => {
-                inspection.findings.push(StoreFinding::ReadOnly)
+                inspection.findings.push(StoreFinding::ReadOnly);
             }
             Err(failure) => return Err(failure.into()),
         }

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::accessors::setters;
+use crate::accessors::{getters, setters};
 use crate::error_info::ErrorInfo;
 use crate::http::object::Object;
 use crate::payment::verdict::Findings;
@@ -86,10 +86,9 @@ impl<T> Success<T> {
         self
     }
 
-    /// The data.
-    #[must_use]
-    pub const fn data(&self) -> &T {
-        &self.data
+    getters! {
+        /// The data.
+        pub fn data(&self) -> &T => &self.data;
     }
 
     /// The data, by value.
@@ -154,40 +153,27 @@ impl Failure {
     setters! {
         /// What a program needs beside the code.
         pub fn with_details(mut self, details: impl Into<serde_json::Value>) => self.error.details = Some(details.into());
+
+        /// How long to wait before asking again. Sent as Retry-After, in whole seconds, rounded up, 1 at least.
+        pub fn with_retry_after(mut self, wait: Duration) => self.retry_after = Some(wait);
+
+        /// Says that nothing was done, so that the same idempotency key may be used again.
+        ///
+        /// Only who made the answer can know that: an error of this crate says it of its own call, not of what came
+        /// before it.
+        pub fn not_executed(mut self) => self.not_executed = true;
     }
 
-    /// How long to wait before asking again. Sent as Retry-After, in whole seconds, rounded up, 1 at least.
-    #[must_use]
-    pub const fn with_retry_after(mut self, wait: Duration) -> Self {
-        self.retry_after = Some(wait);
-        self
-    }
+    getters! {
+        /// The code.
+        pub fn code(&self) -> &str => &self.error.code;
 
-    /// Says that nothing was done, so that the same idempotency key may be used again.
-    ///
-    /// Only who made the answer can know that: an error of this crate says it of its own call, not of what came before it.
-    #[must_use]
-    pub const fn not_executed(mut self) -> Self {
-        self.not_executed = true;
-        self
-    }
+        /// The HTTP status; 500 for one that was read back, since the body does not say it.
+        pub fn http_status(&self) -> u16 => self.status;
 
-    /// The code.
-    #[must_use]
-    pub fn code(&self) -> &str {
-        &self.error.code
-    }
-
-    /// The HTTP status; 500 for one that was read back, since the body does not say it.
-    #[must_use]
-    pub const fn http_status(&self) -> u16 {
-        self.status
-    }
-
-    /// The wait in whole seconds, as Retry-After says it.
-    #[must_use]
-    pub fn retry_after_secs(&self) -> Option<u64> {
-        self.retry_after.map(|wait| wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0)).max(1))
+        /// The wait in whole seconds, as Retry-After says it.
+        pub fn retry_after_secs(&self) -> Option<u64> =>
+            self.retry_after.map(|wait| wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0)).max(1));
     }
 }
 

@@ -1,10 +1,10 @@
 //! What became of an operation, by the word of a person who looked.
 
-use std::fmt;
 use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::accessors::partial_debug;
 use crate::account::Account;
 use crate::intent::fingerprint::Fingerprint;
 use crate::ledger::{Change, Contents, Held, Key, LedgerError, RecordKind, State};
@@ -80,12 +80,8 @@ pub(crate) enum RequestResolution<'r> {
     NotExecuted,
 }
 
-/// Shows no result.
-impl fmt::Debug for Resolution {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Resolution").field(&self.as_str()).finish()
-    }
-}
+// Shows no result.
+partial_debug!(Resolution, self => outcome: self.as_str());
 
 /// Where an operation stands.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -17,10 +17,7 @@ const NOTHING_TO_RESOLVE: Condition = Condition::lasting(Class::Caller, "nothing
 /// | `in_progress` | 409 | yes | it is under way |
 /// | `key_reused` | 422 | no | the operation was run before with other claims |
 /// | `invalid_resolution` | 400 | no | `who` is empty, or the result cannot be kept |
-/// | `store_unavailable` | 503 | yes | the store gave no answer, refused, or did not confirm |
-/// | `record_newer` | 503 | yes | a newer release wrote the record; a process of that release can use it |
-/// | `record_unreadable` | 502 | no | the record is damaged, or none of this crate's; look into the store |
-/// | `no_runtime` | 500 | no | there is no tokio runtime |
+/// | the [common ones](crate::ErrorInfo#common-conditions) of a store, and `no_runtime` | | | |
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ResolveError {

@@ -11,12 +11,14 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 #[cfg(feature = "metrics")]
-use ::metrics::{Label, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use ::metrics::{Label, Level, Metadata, Unit, describe_counter, describe_gauge, describe_histogram, with_recorder};
 #[cfg(feature = "metrics")]
 use tokio::time::Instant;
 
 use crate::accessors::partial_debug;
 
+#[cfg(feature = "metrics")]
+use super::series::SeriesKeys;
 #[cfg(feature = "metrics")]
 use super::stats::BreakerState;
 use super::stats::Stats;
@@ -117,10 +119,22 @@ metrics! { GAUGES: Gauge {
 pub const LATENCY_BUCKETS: [f64; 17] =
     [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 150.0];
 
+/// What the facade's own macros say of where a metric comes from.
+#[cfg(feature = "metrics")]
+static METADATA: Metadata<'static> = Metadata::new(module_path!(), Level::INFO, Some(module_path!()));
+
+#[cfg(feature = "metrics")]
+impl Histogram {
+    fn record(self, keys: &SeriesKeys, labels: &[&'static str], values: &[&'static str], time: Duration) {
+        let key = keys.key(self.0, labels, values);
+        with_recorder(|recorder| recorder.register_histogram(&key, &METADATA)).record(time.as_secs_f64());
+    }
+}
+
 /// Records for one validator.
 pub(crate) struct Meter {
     #[cfg(feature = "metrics")]
-    whose: [Label; 3],
+    keys: SeriesKeys,
     /// How many of the hits that are counted beside the facts were added.
     #[cfg(feature = "metrics")]
     hits_added: AtomicU64,
@@ -148,22 +162,19 @@ impl Stopwatch {
 impl Meter {
     pub(super) fn new(provider: &str, account: &str, mode: &'static str) -> Self {
         let shared = |name, value: &str| Label::new(name, Arc::<str>::from(value));
-        let whose = [shared("provider", provider), shared("account", account), Label::from_static_parts("mode", mode)];
-        Self { whose, hits_added: AtomicU64::new(0) }
-    }
-
-    fn labels(&self, own: impl IntoIterator<Item = (&'static str, &'static str)>) -> Vec<Label> {
-        let own = own.into_iter().map(|(name, value)| Label::from_static_parts(name, value));
-        self.whose.iter().cloned().chain(own).collect()
+        let mode = Label::from_static_parts("mode", mode);
+        let keys = SeriesKeys::new(vec![shared("provider", provider), shared("account", account), mode]);
+        Self { keys, hits_added: AtomicU64::new(0) }
     }
 
     /// The values are those of the counter's labels, in their order.
     pub(super) fn add(&self, metric: Counter, steps: u64, values: &[&'static str]) {
-        counter!(metric.name, self.labels(metric.labels.iter().copied().zip(values.iter().copied()))).increment(steps);
+        let key = self.keys.key(metric.name, metric.labels, values);
+        with_recorder(|recorder| recorder.register_counter(&key, &METADATA)).increment(steps);
     }
 
-    pub(super) fn took(&self, metric: Histogram, time: Duration, label: (&'static str, &'static str)) {
-        histogram!(metric.0, self.labels([label])).record(time.as_secs_f64());
+    pub(super) fn took(&self, metric: Histogram, time: Duration, (label, value): (&'static str, &'static str)) {
+        metric.record(&self.keys, &[label], &[value], time);
     }
 
     pub(super) fn took_since(&self, metric: Histogram, watch: Stopwatch, label: (&'static str, &'static str)) {
@@ -176,7 +187,8 @@ impl Meter {
     }
 
     fn set_to(&self, metric: Gauge, value: f64) {
-        gauge!(metric.0, self.labels([])).set(value);
+        let key = self.keys.key(metric.0, &[], &[]);
+        with_recorder(|recorder| recorder.register_gauge(&key, &METADATA)).set(value);
     }
 
     /// Sets what can be read from the validator alone, and adds the hits that were counted beside the facts since.
@@ -242,7 +254,10 @@ impl Meter {
 /// One call to the store is over. Its ledger may serve several validators, so it names none.
 pub(crate) fn store_call(verb: &'static str, outcome: &'static str, watch: Stopwatch) {
     #[cfg(feature = "metrics")]
-    histogram!(STORE_SECONDS.0, "verb" => verb, "outcome" => outcome).record(watch.started.elapsed().as_secs_f64());
+    {
+        static KEYS: SeriesKeys = SeriesKeys::new(Vec::new());
+        STORE_SECONDS.record(&KEYS, &["verb", "outcome"], &[verb, outcome], watch.started.elapsed());
+    }
     #[cfg(not(feature = "metrics"))]
     let _ = (verb, outcome, watch);
 }

@@ -18,6 +18,8 @@ mod deliveries;
 mod metrics;
 #[cfg(feature = "tower")]
 mod requests;
+#[cfg(feature = "metrics")]
+mod series;
 pub(crate) mod stats;
 #[cfg(all(test, feature = "metrics", feature = "tower"))]
 mod tests;

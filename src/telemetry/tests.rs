@@ -3,7 +3,10 @@
 use ::metrics::with_local_recorder;
 use metrics_exporter_prometheus::PrometheusBuilder;
 
-use super::Telemetry;
+use tracing::Span;
+
+use super::{Stopwatch, Telemetry, store_call};
+use crate::payment::verdict::Provenance;
 
 /// The lines of the page after this, but for comments.
 fn recorded(act: impl FnOnce(&Telemetry)) -> Vec<String> {
@@ -23,4 +26,34 @@ fn disabled_checks_are_a_gauge() {
         is_shown(telemetry);
     });
     assert!(gauge(disabled).unwrap().ends_with(" 1"));
+}
+
+#[test]
+fn what_was_recorded_once_is_recorded_again_without_an_allocation() {
+    let telemetry = Telemetry::new("scripted", "eu", "live");
+    let record = || {
+        telemetry.validation_took(Stopwatch::start(), Some(Provenance::Fresh));
+        telemetry.error(&Span::none(), "unavailable");
+        telemetry.request(&Span::none(), "replayed");
+        store_call("get", "ok", Stopwatch::start());
+    };
+    assert!(allocation_counter::measure(record).count_total > 0, "the counting works");
+    assert_eq!(allocation_counter::measure(record).count_total, 0);
+}
+
+#[test]
+fn a_recorder_that_is_installed_late_gets_what_follows() {
+    let telemetry = Telemetry::new("scripted", "eu", "live");
+    telemetry.error(&Span::none(), "unavailable");
+    for _ in 0..2 {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        with_local_recorder(&recorder, || {
+            telemetry.error(&Span::none(), "unavailable");
+            store_call("get", "late", Stopwatch::start());
+        });
+        let page = recorder.handle().render();
+        let is_shown = |start: &str, end: &str| page.lines().any(|line| line.starts_with(start) && line.ends_with(end));
+        assert!(is_shown("payproof_validation_errors_total{", "} 1"), "{page}");
+        assert!(is_shown("payproof_store_call_duration_seconds_count{", "} 1"), "{page}");
+    }
 }

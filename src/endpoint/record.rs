@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 use crate::intent::fingerprint::Fingerprint;
 use crate::ledger::{Held, LedgerError, Versioned};
@@ -38,16 +38,10 @@ pub(super) struct KeptResponse<'p> {
     body: Option<Octets<'p>>,
 }
 
-/// Bytes that are written and read in one piece, and not one by one.
-#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+/// Bytes of a header or body.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub(super) struct Octets<'p>(#[serde(borrow)] &'p [u8]);
-
-impl Serialize for Octets<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_bytes(self.0)
-    }
-}
+pub(super) struct Octets<'p>(#[serde(borrow, with = "crate::ledger::octets")] &'p [u8]);
 
 impl<'p> Versioned<'p> for RequestPayload<'p> {}
 

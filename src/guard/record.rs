@@ -42,7 +42,7 @@ pub(super) enum Phase {
 /// A result, as far as it is kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum KeptResult {
-    Json(Vec<u8>),
+    Json(#[serde(with = "crate::ledger::octets")] Vec<u8>),
     /// Larger than a record may be, or not to be written as JSON.
     Nothing,
 }

@@ -33,6 +33,7 @@ mod last_word;
 mod later;
 mod lease;
 mod lease_end;
+pub(crate) mod octets;
 mod poll;
 mod record;
 mod seal;

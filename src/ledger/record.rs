@@ -101,6 +101,7 @@ pub(crate) struct Record {
     /// How long the claim is protected.
     pub(crate) lease_ms: u64,
     /// Kind-specific data, in the kind's version.
+    #[serde(with = "super::octets")]
     pub(crate) payload: Vec<u8>,
     /// Fields that a later release added to the version. What this release rewrites keeps them as they are.
     #[serde(skip)]

@@ -1,12 +1,14 @@
 //! What the provider reports.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use serde_json::Value;
 
 use crate::accessors::{getters, partial_debug};
 use crate::intent::payment_intent::PaymentId;
 use crate::payment::facts::Mode;
+
+use super::outline::{FieldName, Outline};
 
 /// What the ids of accounts start with. A context may also name the organization itself.
 const ACCOUNT: &str = "acct_";
@@ -31,31 +33,40 @@ struct Inner {
     mode: Mode,
     created: u64,
     payment: Option<PaymentId>,
-    json: Value,
+    body: Box<str>,
+    /// Made of the body when it is first asked for: a duplicate's never is.
+    json: OnceLock<Value>,
 }
 
 impl Event {
     /// Reads a body, or says which rule it breaks. What is not known is kept and ignored.
     pub(super) fn parse(body: &[u8]) -> Result<Self, &'static str> {
-        let json: Value = serde_json::from_slice(body).map_err(|_| "is not JSON")?;
-        let text = |field| json.get(field).and_then(Value::as_str);
-        if text("object") != Some("event") {
+        let body = std::str::from_utf8(body).map_err(|_| "is not JSON")?;
+        let event: Outline<'_> = serde_json::from_str(body).map_err(|_| "is not JSON")?;
+        let text = |name| event.get(name).and_then(Outline::text);
+        if text(FieldName::Object) != Some("event") {
             return Err("is of another kind; `object` must be `event`, and what Stripe calls a thin event is none");
         }
-        let id = text("id").filter(|id| is_word(id)).ok_or("has no `id`")?.into();
-        let event_type = text("type").filter(|name| is_word(name)).ok_or("has no `type`")?.into();
-        let account = match json.get("account") {
-            None | Some(Value::Null) => None,
-            Some(account) => Some(account.as_str().filter(|id| is_word(id)).ok_or("has a malformed `account`")?.into()),
+        let id = text(FieldName::Id).filter(|id| is_word(id)).ok_or("has no `id`")?.into();
+        let event_type = text(FieldName::Type).filter(|name| is_word(name)).ok_or("has no `type`")?.into();
+        let account = match event.get(FieldName::Account) {
+            None | Some(Outline::Null) => None,
+            Some(account) => Some(account.text().filter(|id| is_word(id)).ok_or("has a malformed `account`")?.into()),
         };
-        let last = text("context").and_then(|context| context.rsplit('/').next());
+        let last = text(FieldName::Context).and_then(|context| context.rsplit('/').next());
         let context = last.filter(|id| id.strip_prefix(ACCOUNT).is_some_and(is_word)).map(Into::into);
-        let is_live = json.get("livemode").and_then(Value::as_bool).ok_or("has no `livemode`")?;
-        let mode = if is_live { Mode::Live } else { Mode::Test };
-        let created = json.get("created").and_then(Value::as_u64).ok_or("has no `created`")?;
-        let object = object(&json).filter(|object| object.is_object()).ok_or("has no `data.object`")?;
-        let payment = payment(object);
-        Ok(Self(Arc::new(Inner { id, event_type, account, context, mode, created, payment, json })))
+        let mode = match event.get(FieldName::Livemode) {
+            Some(Outline::Bool(true)) => Mode::Live,
+            Some(Outline::Bool(false)) => Mode::Test,
+            _ => return Err("has no `livemode`"),
+        };
+        let Some(&Outline::Whole(Some(created))) = event.get(FieldName::Created) else {
+            return Err("has no `created`");
+        };
+        let object = event.get(FieldName::Data).and_then(|data| data.get(FieldName::Object));
+        let object = object.filter(|object| matches!(object, Outline::Fields(_))).ok_or("has no `data.object`")?;
+        let (payment, body, json) = (payment(object), body.into(), OnceLock::new());
+        Ok(Self(Arc::new(Inner { id, event_type, account, context, mode, created, payment, body, json })))
     }
 
     getters! {
@@ -89,10 +100,10 @@ impl Event {
         pub fn payment(&self) -> Option<&PaymentId> => self.0.payment.as_ref();
 
         /// What it happened to: `data.object`, as it was when the event was made.
-        pub fn object(&self) -> &Value => object(&self.0.json).unwrap_or(&Value::Null);
+        pub fn object(&self) -> &Value => self.json().pointer("/data/object").unwrap_or(&Value::Null);
 
-        /// The whole event.
-        pub fn json(&self) -> &Value => &self.0.json;
+        /// The whole event. The tree is made when this or [`object`](Self::object) is first asked for.
+        pub fn json(&self) -> &Value => self.0.json.get_or_init(|| serde_json::from_str(&self.0.body).unwrap_or_default());
     }
 }
 
@@ -101,17 +112,13 @@ partial_debug!(Event, self =>
     id: self.id(), event_type: self.event_type(), account: self.account(), mode: self.mode(), payment: self.payment()
 );
 
-fn object(json: &Value) -> Option<&Value> {
-    json.get("data")?.get("object")
-}
-
 /// The payment that an object is, or belongs to. Where it is a reference it may be expanded.
-fn payment(object: &Value) -> Option<PaymentId> {
-    let named = match object.get("object").and_then(Value::as_str) {
-        Some("payment_intent") => object.get("id")?,
-        _ => object.get("payment_intent")?,
+fn payment(object: &Outline<'_>) -> Option<PaymentId> {
+    let named = match object.get(FieldName::Object).and_then(Outline::text) {
+        Some("payment_intent") => object.get(FieldName::Id)?,
+        _ => object.get(FieldName::PaymentIntent)?,
     };
-    let id = named.as_str().or_else(|| named.get("id")?.as_str())?;
+    let id = named.text().or_else(|| named.get(FieldName::Id)?.text())?;
     PaymentId::parse(id).ok()
 }
 
@@ -128,7 +135,8 @@ mod tests {
     use super::*;
 
     fn payment_of(object: &Value) -> Option<String> {
-        payment(object).map(|id| id.as_str().to_owned())
+        let object = object.to_string();
+        payment(&serde_json::from_str(&object).unwrap()).map(|id| id.as_str().to_owned())
     }
 
     #[test]

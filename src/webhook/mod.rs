@@ -52,7 +52,8 @@
 //! ```
 //!
 //! # What happens to a delivery
-//! 1. Its signature is checked, over the raw bytes, in constant time, with every secret; only then is the body read.
+//! 1. Its signature is checked, over the raw bytes, in constant time, with every secret; only then is the body read, as far as
+//!    it says what becomes of the event; its tree is made when the handler asks for it.
 //! 2. An event of the other mode than the validator's is acknowledged and ignored.
 //! 3. If the event names a payment, what is known of it is [forgotten](crate::Validator::forget), everywhere, so that the
 //!    handler and the calls after it learn the truth. It is forgotten for the account that the event names, whichever the
@@ -115,6 +116,7 @@ mod builder;
 mod delivery;
 mod error;
 mod event;
+mod outline;
 mod signature;
 
 use delivery::{Handler, deliver};

@@ -61,10 +61,11 @@ pub(super) async fn turn<T: Keepable>(job: &RunContext<T>, look: Look) -> Result
         // Dropped, the lease removes a claim that was made all the same: it would look like a sending that broke off.
         Err(Unbacked(_, why)) => return Err(why.into()),
     };
+    // In boxes, so that a run which only looks does not move around the thousands of bytes that a sending needs.
     if lease.carried().asks_about.is_some() {
-        reconcile(job, lease).await
+        Box::pin(reconcile(job, lease)).await
     } else {
-        lead(job, lease).await.map(Turn::Over)
+        Box::pin(lead(job, lease)).await.map(Turn::Over)
     }
 }
 

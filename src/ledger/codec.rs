@@ -16,6 +16,9 @@ const FORMAT: u8 = 1;
 
 const CHECKSUM_LEN: usize = 4;
 
+/// Room for all of a record but its payload and tail, so that its bytes are allocated once.
+const MOST_FIXED: usize = 64 + SEAL_LEN;
+
 /// How a record ends.
 const WITH_CHECKSUM: u8 = 0;
 const WITH_SEAL: u8 = 1;
@@ -77,7 +80,9 @@ impl Codec {
     /// When it is larger than a record of its kind may be.
     pub(super) fn encode(&self, record: &Record, key: &Key) -> Result<Vec<u8>, LedgerError> {
         let signer = self.keys.first();
-        let head = vec![FORMAT, if signer.is_some() { WITH_SEAL } else { WITH_CHECKSUM }];
+        let length = MOST_FIXED.saturating_add(record.payload.len()).saturating_add(record.tail.len());
+        let mut head = Vec::with_capacity(length);
+        head.extend([FORMAT, if signer.is_some() { WITH_SEAL } else { WITH_CHECKSUM }]);
         let mut bytes = postcard::to_extend(record, head).map_err(|_| LedgerError::Unreadable("cannot be written"))?;
         bytes.extend_from_slice(&record.tail);
         match signer {

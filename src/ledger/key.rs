@@ -1,14 +1,16 @@
 //! Where a record stands.
 
+use std::sync::Arc;
+
 use super::kind::RecordKind;
 use super::{LedgerError, Versioned};
 
 /// Where a record stands, and in which version it is written there.
 ///
-/// The text holds a hash, never what was hashed. Its braces keep whatever belongs to one record in one slot of a Cluster.
+/// The text holds a hash, never what was hashed. A clone costs one counter. Its braces keep whatever belongs to one record in one slot of a Cluster.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Key {
-    pub(super) text: Box<str>,
+    pub(super) text: Arc<str>,
     pub(super) kind: RecordKind,
     pub(super) version: u8,
 }

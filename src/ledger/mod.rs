@@ -68,6 +68,9 @@ use watch::Watches;
 /// A look at a store asks up to a dozen things, one after the other, of several servers.
 const LOOK_IN_TIMEOUTS: u32 = 20;
 
+/// Room for what follows the prefix of a key: the longest kind's name, a digest of 43 characters, and four signs.
+const KEY_LEN: usize = 64;
+
 /// How long those who waited for a read can learn that it failed.
 pub(crate) const FAILED_FOR: Duration = Duration::from_secs(2);
 
@@ -142,8 +145,11 @@ impl Ledger {
 
     /// The place of a record.
     pub(crate) fn key(&self, kind: RecordKind, digest: &Fingerprint) -> Key {
-        let text = [&*self.prefix, ":", kind.layout().name, ":{", &digest.to_text(), "}"].concat().into();
-        Key { text, kind, version: self.codec.version(kind) }
+        let mut text = String::with_capacity(self.prefix.len().saturating_add(KEY_LEN));
+        text.extend([&*self.prefix, ":", kind.layout().name, ":{"]);
+        digest.write_text(&mut text);
+        text.push('}');
+        Key { text: text.into(), kind, version: self.codec.version(kind) }
     }
 
     /// Looks at the store itself. How its clock was seen to move is a finding too.

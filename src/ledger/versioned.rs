@@ -2,11 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
+/// Room for most payloads, so that their bytes are allocated once.
+const ORDINARY: usize = 256;
+
 /// The payload of a kind of record in this release. A kind with a second version converts here, in both directions.
 pub(crate) trait Versioned<'p>: Serialize + Deserialize<'p> {
     /// Writes it as a version that some release writes. `None` when it cannot be written.
     fn write(&self, _version: u8) -> Option<Vec<u8>> {
-        postcard::to_allocvec(self).ok()
+        postcard::to_extend(self, Vec::with_capacity(ORDINARY)).ok()
     }
 
     /// Reads what a version that is read wrote.

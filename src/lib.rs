@@ -172,6 +172,7 @@ pub mod provider;
 mod redaction;
 pub mod redeem;
 mod settings;
+mod spread;
 pub mod store;
 pub mod telemetry;
 #[cfg(feature = "test-util")]

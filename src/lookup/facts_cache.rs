@@ -4,7 +4,6 @@
 //! intent follows no pointer, runs no judge and allocates nothing. That is sound because the judge is pure and its rules
 //! never change: the same claims on the same facts are valid until the facts' own time runs out.
 
-use std::num::NonZero;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -19,6 +18,7 @@ use crate::moment::Moment;
 use crate::payment::facts::ProviderPayment;
 use crate::payment::shelf_life::ShelfLife;
 use crate::payment::verdict::Capture;
+use crate::spread::CORES;
 
 /// So many shards for each core at least, so that two calls seldom meet.
 const SHARDS_PER_CORE: usize = 4;
@@ -108,8 +108,7 @@ pub(crate) struct Proven {
 impl FactsCache {
     /// Keeps at most `capacity` payments; none if that is zero.
     pub(crate) fn new(capacity: usize) -> Self {
-        let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
-        let wanted = cores.saturating_mul(SHARDS_PER_CORE).max(capacity.div_ceil(MAX_SHARD_CAPACITY));
+        let wanted = CORES.saturating_mul(SHARDS_PER_CORE).max(capacity.div_ceil(MAX_SHARD_CAPACITY));
         let shards = wanted.min(capacity / MIN_SHARD_CAPACITY).clamp(1, MAX_SHARDS);
         Self {
             shards: (0..shards).map(|_| Shard(Mutex::default())).collect(),

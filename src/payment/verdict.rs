@@ -65,6 +65,9 @@ impl Capture {
 pub(crate) trait Issuer: Send + Sync {
     /// What stands for a payment wherever it is redeemed.
     fn redemption(&self, payment: &PaymentId) -> Fingerprint;
+
+    /// Where it lies, by which it is told from other validators for as long as a proof holds it.
+    fn address(&self) -> *const ();
 }
 
 /// Says that a payment matched every claim when the provider last answered. Only the judge makes one.

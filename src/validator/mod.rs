@@ -19,6 +19,7 @@ use crate::lookup::shared_facts::StoredFacts;
 use crate::lookup::validation::Validation;
 use crate::payment::verdict::Provenance;
 use crate::provider;
+use crate::spread::{Handle, Spread};
 use crate::telemetry::stats::Stats;
 use crate::telemetry::{Stopwatch, record_verdict};
 
@@ -31,7 +32,7 @@ pub(crate) mod builder;
 ///
 /// See [`builder`](Self::builder) for every setting and its default.
 #[derive(Clone)]
-pub struct Validator(pub(crate) Arc<Lookups>);
+pub struct Validator(pub(crate) Arc<Spread<Lookups>>);
 
 // Shows the provider, and nothing of what is held.
 partial_debug!(Validator, self => provider: self.0.account.retrier.provider);
@@ -53,12 +54,7 @@ impl Validator {
     /// # Panics
     /// In a tokio runtime without time enabled, which offers no way to ask beforehand.
     pub fn validate(&self, intent: impl Into<PaymentIntent>) -> Validate {
-        Validate {
-            start: Some((Arc::clone(&self.0), intent.into())),
-            max_age: Duration::MAX,
-            deadline: None,
-            asking: None,
-        }
+        Validate { start: Some((self.0.handle(), intent.into())), max_age: Duration::MAX, deadline: None, asking: None }
     }
 
     /// Forgets what is known about a payment; the next validation asks the provider.
@@ -163,7 +159,7 @@ impl Validator {
 #[must_use = "a validation does nothing until it is awaited"]
 pub struct Validate {
     /// Taken when the validation starts.
-    start: Option<(Arc<Lookups>, PaymentIntent)>,
+    start: Option<(Arc<Handle<Lookups>>, PaymentIntent)>,
     max_age: Duration,
     deadline: Option<Duration>,
     /// The rest of the way, when memory does not answer at once.
@@ -208,7 +204,7 @@ impl Future for Validate {
             }
             // Not before the store has been asked about the key may anything be answered under it.
             Ok(Some(key)) => (lookups, intent, Some(key)),
-            Ok(None) => match lookups.recall(intent, this.max_age) {
+            Ok(None) => match Lookups::recall(lookups, intent, this.max_age) {
                 Ok(validation) => {
                     record_verdict(&span, &validation.verdict, Provenance::Replayed);
                     return Poll::Ready(Ok(validation));
@@ -225,7 +221,7 @@ impl Future for Validate {
 partial_debug!(Validate, self => intent: self.start.as_ref().map(|(_, intent)| intent));
 
 /// One validation past the quick answer.
-async fn ask(lookups: Arc<Lookups>, asked: Asked) -> Result<Validation, ValidateError> {
+async fn ask(lookups: Arc<Handle<Lookups>>, asked: Asked) -> Result<Validation, ValidateError> {
     let watch = Stopwatch::start();
     lookups.account.look_once();
     let answer = lookups.answer(&asked).await;

@@ -28,7 +28,7 @@ pub(crate) const LAYERS: &[&[&str]] = &[
     &["intent"],
     &["moment"],
     &["error_info", "redaction"],
-    &["accessors", "lock"],
+    &["accessors", "lock", "spread"],
 ];
 
 /// Names that say nothing about what a file holds.

@@ -27,6 +27,7 @@ use crate::payment::judge::{Rules, VOLATILE_FRESH_FOR};
 use crate::payment::policy::WhenProviderIsDown;
 use crate::payment::verdict::{Degradation, Finding, Issuer, Proof, Provenance, Verdict};
 use crate::provider::ProviderIdentity;
+use crate::spread::Handle;
 
 mod flight;
 #[cfg(feature = "webhook")]
@@ -76,6 +77,20 @@ impl Issuer for Lookups {
     fn redemption(&self, payment: &PaymentId) -> Fingerprint {
         self.account.identity.redemption(payment)
     }
+
+    fn address(&self) -> *const () {
+        std::ptr::from_ref(self).cast()
+    }
+}
+
+impl Issuer for Handle<Lookups> {
+    fn redemption(&self, payment: &PaymentId) -> Fingerprint {
+        (**self).redemption(payment)
+    }
+
+    fn address(&self) -> *const () {
+        (**self).address()
+    }
 }
 
 impl Lookups {
@@ -123,19 +138,20 @@ impl Lookups {
 
     /// The quick answer: these very claims were found valid on facts that are still fresh. Else the intent comes back.
     ///
-    /// The validator's own handle goes into the proof, since to take another would cost as much as all the rest.
+    /// The call's own handle goes into the proof, since to take another would cost as much as all the rest.
+    #[inline]
     pub(crate) fn recall(
-        self: Arc<Self>,
+        lookups: Arc<Handle<Self>>,
         intent: PaymentIntent,
         max_age: Duration,
-    ) -> Result<Validation, (Arc<Self>, PaymentIntent)> {
+    ) -> Result<Validation, (Arc<Handle<Self>>, PaymentIntent)> {
         let now = Instant::now();
-        let proven = || self.cache.proven(intent.payment(), intent.fingerprint(), now, max_age);
+        let proven = || lookups.cache.proven(intent.payment(), intent.fingerprint(), now, max_age);
         let proven = if max_age.is_zero() { None } else { proven() };
-        let Some(Proven { age, capture }) = proven else { return Err((self, intent)) };
+        let Some(Proven { age, capture }) = proven else { return Err((lookups, intent)) };
         // Nothing else is remembered as proven.
         let dated = true;
-        let verdict = Verdict::Valid(Proof { intent, issuer: self, capture, dated, age, seen_at: now });
+        let verdict = Verdict::Valid(Proof { intent, issuer: lookups, capture, dated, age, seen_at: now });
         Ok(Validation { verdict, provenance: Provenance::Replayed, age, degraded: None, flight: None })
     }
 

@@ -18,6 +18,7 @@ use crate::payment::judge::Rules;
 use crate::payment::policy::{ORDER_KEY, Policy, RedemptionRules, TenantProof, WhenProviderIsDown};
 use crate::provider::{AnyProvider, Provider, ProviderIdentity};
 use crate::settings::build_error::BuildError;
+use crate::spread::Spread;
 use crate::store::{AnyStore, MemoryStore, RestartLoss};
 use crate::telemetry::Telemetry;
 use crate::validator::Validator;
@@ -379,6 +380,6 @@ impl ValidatorBuilder {
         });
         #[cfg(feature = "webhook")]
         lookups.join_peers();
-        Ok(Validator(lookups))
+        Ok(Validator(Arc::new(Spread::new(lookups))))
     }
 }

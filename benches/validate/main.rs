@@ -17,6 +17,7 @@
 //! | | `ratio hot_threads`: all ask about one payment | 0.9 |
 //! | | `…_vs_apart`: as much as two validators | 1.0 |
 //! | `growth` | `ms longest_hit` | 5 |
+//! | | `ms longest_pause`: of a thread that only reads the clock | what the machine does |
 //! | `outage` | `ratio amplification_down` | 1.1 |
 //!
 //! Everything runs on current-thread runtimes, in `threads` and `growth` on one for each thread. Inside the `block_on` of a

@@ -1,6 +1,7 @@
 //! How much more two threads answer from memory than one, and than two that share no validator.
 //!
 //! On a machine that has other work too, two threads get less than two cores; `…_vs_apart` says what sharing alone costs.
+//! Each thread has made its own intents, as requests do, and begins elsewhere among the payments than the others.
 //!
 //! A *judged* hit comes with other claims than those that were proven last: it is decoded and judged each time.
 
@@ -29,28 +30,26 @@ pub(crate) fn run(scale: Scale, _criterion: &mut Criterion) {
     let [validator, other_validator] =
         [(); 2].map(|()| Validator::builder(Prompt::new()).build().expect("settings fit"));
     let ids: Vec<String> = checkout::payment_ids().take(PAYMENTS).collect();
-    let claimed: Vec<PaymentIntent> = ids.iter().map(|id| checkout::intent(id)).collect();
-    // Another amount never becomes right, so the verdict comes from memory, and is never proven.
-    let other: Vec<PaymentIntent> = ids
-        .iter()
-        .map(|id| {
-            let money = Money::parse("20.00", Currency::USD).expect("a plain decimal");
-            let intent = PaymentIntent::new(TENANT, id, money).expect("the id has the alphabet of ids");
-            intent.with_order(checkout::order_of(id)).expect("a part of an id is a plain text")
-        })
-        .collect();
     checkout::runtime().block_on(async {
-        for intent in &claimed {
-            assert!(validator.validate(intent).await.is_ok());
-            assert!(other_validator.validate(intent).await.is_ok());
+        for id in &ids {
+            assert!(validator.validate(checkout::intent(id)).await.is_ok());
+            assert!(other_validator.validate(checkout::intent(id)).await.is_ok());
         }
     });
-    let hot = claimed.get(..1).unwrap_or_default();
-    for (name, intents, batch) in [("hit", &*claimed, BATCH), ("hot", hot, BATCH), ("judged", &*other, JUDGED_BATCH)] {
+    let hot = ids.get(..1).unwrap_or_default();
+    let parts: [(&str, &[String], Claim, usize); 3] = [
+        ("hit", &ids, checkout::intent, BATCH),
+        ("hot", hot, checkout::intent, BATCH),
+        ("judged", &ids, claiming_more, JUDGED_BATCH),
+    ];
+    for (name, ids, claim, batch) in parts {
+        let intents = [0, ids.len() / 2]
+            .map(|start| ids.iter().cycle().skip(start).take(ids.len()).map(|id| claim(id)).collect::<Vec<_>>());
+        let [first, second] = &intents;
         let turns = (0..scale.of(ROUNDS)).map(|_| {
-            let one = a_second(&[&validator], intents, batch);
-            let two = a_second(&[&validator, &validator], intents, batch);
-            let apart = a_second(&[&validator, &other_validator], intents, batch);
+            let one = a_second(&[(&validator, first)], batch);
+            let two = a_second(&[(&validator, first), (&validator, second)], batch);
+            let apart = a_second(&[(&validator, first), (&other_validator, second)], batch);
             (two / one, two / apart)
         });
         let (over_one, over_apart): (Vec<_>, Vec<_>) = turns.unzip();
@@ -59,12 +58,22 @@ pub(crate) fn run(scale: Scale, _criterion: &mut Criterion) {
     }
 }
 
+/// Makes the intent of a payment.
+type Claim = fn(&str) -> PaymentIntent;
+
+/// Another amount never becomes right, so the verdict comes from memory, and is never proven.
+fn claiming_more(id: &str) -> PaymentIntent {
+    let money = Money::parse("20.00", Currency::USD).expect("a plain decimal");
+    let intent = PaymentIntent::new(TENANT, id, money).expect("the id has the alphabet of ids");
+    intent.with_order(checkout::order_of(id)).expect("a part of an id is a plain text")
+}
+
 /// Hits a second, of a thread for each of these together.
-fn a_second(validators: &[&Validator], intents: &[PaymentIntent], batch: usize) -> f64 {
-    let ready = Barrier::new(validators.len() + 1);
+fn a_second(callers: &[(&Validator, &Vec<PaymentIntent>)], batch: usize) -> f64 {
+    let ready = Barrier::new(callers.len() + 1);
     let ready = &ready;
     let start = thread::scope(|scope| {
-        for validator in validators {
+        for (validator, intents) in callers {
             scope.spawn(move || {
                 let runtime = checkout::runtime();
                 ready.wait();
@@ -78,5 +87,5 @@ fn a_second(validators: &[&Validator], intents: &[PaymentIntent], batch: usize) 
         ready.wait();
         Instant::now()
     });
-    (validators.len() * batch) as f64 / start.elapsed().as_secs_f64()
+    (callers.len() * batch) as f64 / start.elapsed().as_secs_f64()
 }

@@ -62,7 +62,9 @@ error_info!(
 );
 
 impl InvalidIntent {
-    pub(crate) fn new(field: Field, rule: impl Into<Cow<'static, str>>) -> Self {
+    /// Names the field and the rule that it breaks. Never repeat the value: it may be a secret.
+    #[must_use]
+    pub fn new(field: Field, rule: impl Into<Cow<'static, str>>) -> Self {
         Self { field, rule: rule.into() }
     }
 

@@ -17,12 +17,17 @@ use crate::intent::money::Money;
 /// The longest id, tenant, order or customer, in bytes. Stripe's ids have at most 255 characters.
 const MAX_LEN: usize = 255;
 
+/// What an adapter may accept in ids besides. None of it ends a URL's path or begins an escape in it.
+const WIDER: &[u8] = b".~:@+=/";
+
 /// What Stripe's credentials start with; put into the place of an id they would end up in URLs and logs.
 const CREDENTIALS: [&str; 4] = ["sk_", "rk_", "pk_", "whsec_"];
 
-/// A payment's id at its provider: 1 to 255 of `A-Z a-z 0-9 _ -`.
+/// A payment's id at its provider: 1 to 255 of `A-Z a-z 0-9 _ - . ~ : @ + = /`.
 ///
-/// The alphabet cannot change a URL's path. A client secret is refused.
+/// It cannot lead a URL's path anywhere else: no part between its slashes is empty, `.` or `..`. A client secret is refused.
+/// Before anything is asked, the provider [checks](crate::provider::Provider::check) whether it can be one of its own, which
+/// unless an adapter says otherwise is one of `A-Z a-z 0-9 _ -` alone.
 #[derive(Clone, PartialEq, Eq)]
 #[repr(C)]
 pub struct PaymentId {
@@ -35,7 +40,8 @@ impl PaymentId {
     /// Parses an id.
     ///
     /// # Errors
-    /// Names the field `payment_id` when the text is empty, too long, has other characters, or is a client secret.
+    /// Names the field `payment_id` when the text is empty, too long, has other characters, leads elsewhere as a path, or is a
+    /// client secret.
     pub fn parse(id: impl AsRef<str>) -> Result<Self, InvalidIntent> {
         let id = id.as_ref();
         let wrong = |rule: &'static str| Err(InvalidIntent::new(Field::PaymentId, rule));
@@ -48,8 +54,11 @@ impl PaymentId {
             _ if CREDENTIALS.iter().any(|prefix| id.starts_with(prefix)) => {
                 wrong("is an API key or a webhook secret; pass the payment intent's id")
             }
-            _ if !id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-') => {
-                wrong("must consist of A-Z, a-z, 0-9, `_` and `-`")
+            _ if !id.bytes().all(|byte| is_plain(byte) || WIDER.contains(&byte)) => {
+                wrong("must consist of A-Z, a-z, 0-9 and `_ - . ~ : @ + = /`")
+            }
+            _ if id.contains("..") || id.split('/').any(|part| matches!(part, "" | ".")) => {
+                wrong("must not lead elsewhere as a path: no `..`, no `//`, and no `/` at its beginning or end")
             }
             _ => Ok(Self { position: position_of(id), text: id.into() }),
         }
@@ -61,7 +70,14 @@ impl PaymentId {
 
         /// The id as text.
         pub fn as_str(&self) -> &str => &self.text;
+
+        /// Whether it consists of `A-Z a-z 0-9 _ -` alone, as ids of most providers do.
+        pub fn is_plain(&self) -> bool => self.text.bytes().all(is_plain);
     }
+}
+
+fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-'
 }
 
 /// By its position, which is hashed already.

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use crate::accessors::{getters, partial_debug, setters};
 use crate::intent::fingerprint::Fingerprint;
+use crate::intent::invalid_intent::{Field, InvalidIntent};
 use crate::intent::money::Units;
 use crate::intent::payment_intent::PaymentId;
 use crate::payment::facts::{Mode, ProviderPayment};
@@ -293,6 +294,18 @@ pub trait Provider: fmt::Debug + Send + Sync + 'static {
     /// Who this provider is. Read once, when the validator is built.
     fn identity(&self) -> &ProviderIdentity;
 
+    /// Whether an id can be one of this provider's payments: asked before keys, the store and other calls about it are.
+    ///
+    /// By default an id of `A-Z a-z 0-9 _ -` alone can. An adapter may accept any [`PaymentId`], since none of them leads a
+    /// URL's path elsewhere, or refuse ids of other objects and say what to pass instead. It must not block.
+    ///
+    /// # Errors
+    /// [`InvalidIntent::new`] with [`Field::PaymentId`] and the rule that the id breaks. The call then fails with it.
+    fn check(&self, payment: &PaymentId) -> Result<(), InvalidIntent> {
+        let rule = "must consist of A-Z, a-z, 0-9, `_` and `-` at this provider";
+        if payment.is_plain() { Ok(()) } else { Err(InvalidIntent::new(Field::PaymentId, rule)) }
+    }
+
     /// Asks for the facts of one payment.
     ///
     /// A payment that does not exist is `Ok(ProviderPayment::not_found(…))`, since that is a fact.
@@ -326,6 +339,10 @@ impl<P: Provider> Provider for Arc<P> {
         (**self).identity()
     }
 
+    fn check(&self, payment: &PaymentId) -> Result<(), InvalidIntent> {
+        (**self).check(payment)
+    }
+
     async fn look_up(&self, payment: &PaymentId, call: &Call) -> Result<ProviderPayment, ProviderError> {
         (**self).look_up(payment, call).await
     }
@@ -339,11 +356,16 @@ pub(crate) type LookUp<'p> = Pin<Box<dyn Future<Output = Result<ProviderPayment,
 
 /// The object-safe twin of [`Provider`], so that a validator has no type parameter.
 pub(crate) trait AnyProvider: fmt::Debug + Send + Sync {
+    fn check(&self, payment: &PaymentId) -> Result<(), InvalidIntent>;
     fn look_up<'p>(&'p self, payment: &'p PaymentId, call: &'p Call) -> LookUp<'p>;
     fn read_refusal(&self, answer: &Answer<'_>) -> ProviderError;
 }
 
 impl<P: Provider> AnyProvider for P {
+    fn check(&self, payment: &PaymentId) -> Result<(), InvalidIntent> {
+        Provider::check(self, payment)
+    }
+
     fn look_up<'p>(&'p self, payment: &'p PaymentId, call: &'p Call) -> LookUp<'p> {
         Box::pin(Provider::look_up(self, payment, call))
     }

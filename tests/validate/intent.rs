@@ -5,6 +5,7 @@
 mod constructors;
 mod money;
 mod properties;
+mod provider_check;
 
 use payproof::{Currency, Field, InvalidIntent, Money, PaymentIntent};
 use proptest::prelude::*;

@@ -98,7 +98,7 @@ impl Lookups {
     /// digest, where other processes may know it and this one does not.
     pub(crate) fn unknown_key(&self, intent: &PaymentIntent) -> Result<Option<Fingerprint>, ValidateError> {
         let Some(key) = intent.key() else { return Ok(None) };
-        intent.money().minor_units(&self.rules.units)?;
+        self.check(intent)?;
         let digest = self.account.identity.fingerprint("key", &[intent.tenant(), key.as_str()]);
         if self.shared.is_none() {
             self.keys.bind(digest, intent, true)?;
@@ -109,6 +109,13 @@ impl Lookups {
             KeyState::Reused => Err(ValidateError::key_reused()),
             KeyState::Unknown => Ok(Some(digest)),
         }
+    }
+
+    /// Refuses what the provider cannot have: an id of another object, an amount that its units do not hold.
+    fn check(&self, intent: &PaymentIntent) -> Result<(), ValidateError> {
+        self.account.retrier.provider.check(intent.payment())?;
+        intent.money().minor_units(&self.rules.units)?;
+        Ok(())
     }
 
     /// Binds a key for every process. What is missing when the store does not answer.
@@ -158,7 +165,7 @@ impl Lookups {
     /// One validation past the quick answer: recent facts, or a flight that this call leads or follows.
     pub(crate) async fn answer(self: &Arc<Self>, asked: &Asked) -> Result<Validation, ValidateError> {
         let (Asked { intent, key, .. }, mut terms) = (asked, asked.terms);
-        intent.money().minor_units(&self.rules.units)?;
+        self.check(intent)?;
         let without_store = match (key, &self.shared) {
             (Some(digest), Some(shared)) => {
                 runtime()?;

@@ -7,6 +7,7 @@ use reqwest::{Client, Url};
 
 use crate::accessors::partial_debug;
 use crate::http::transport::{self, HttpReply};
+use crate::intent::invalid_intent::{Field, InvalidIntent};
 use crate::intent::payment_intent::PaymentId;
 use crate::payment::facts::ProviderPayment;
 use crate::provider::attempt_log::Reach;
@@ -17,6 +18,7 @@ use super::{Answer, Call, Provider, ProviderError, ProviderIdentity};
 use refusal::Unsuccessful;
 
 mod builder;
+mod other_objects;
 mod payment;
 mod refusal;
 mod units;
@@ -95,7 +97,7 @@ impl Stripe {
     }
 
     fn address_of(&self, payment: &PaymentId) -> Url {
-        // The id's alphabet cannot leave its place in the path.
+        // The alphabet of a checked id cannot leave its place in the path.
         let mut address = self.address.clone();
         address.set_path(&[&*self.prefix, payment.as_str()].concat());
         address
@@ -139,7 +141,20 @@ impl Provider for Stripe {
         &self.identity
     }
 
+    /// Plain ids, and none that is known to be another object's.
+    fn check(&self, payment: &PaymentId) -> Result<(), InvalidIntent> {
+        let rule = match other_objects::rule_for(payment.as_str()) {
+            None if payment.is_plain() => return Ok(()),
+            None => "must consist of A-Z, a-z, 0-9, `_` and `-`, as Stripe's ids do".to_owned(),
+            Some(rule) => rule,
+        };
+        Err(InvalidIntent::new(Field::PaymentId, rule))
+    }
+
     async fn look_up(&self, payment: &PaymentId, _call: &Call) -> Result<ProviderPayment, ProviderError> {
+        // So that also who asks an adapter without a validator can reach no other path.
+        self.check(payment)
+            .map_err(|invalid| ProviderError::not_sent(invalid.to_string()).permanent_by_code("payment_id"))?;
         let reply = transport::get(&self.client, self.address_of(payment), &self.headers).await;
         self.read(payment, &reply.map_err(|error| ProviderError::from(&error))?)
     }

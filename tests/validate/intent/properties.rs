@@ -15,7 +15,8 @@ proptest! {
                 prop_assert_eq!(id.as_str(), &text);
                 prop_assert_eq!(id.to_string(), &*text);
                 prop_assert!((1..=255).contains(&text.len()) && !text.contains("_secret_"));
-                prop_assert!(text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-'));
+                prop_assert!(text.chars().all(|c| c.is_ascii_alphanumeric() || "_-.~:@+=/".contains(c)));
+                prop_assert!(text.split('/').all(|part| !matches!(part, "" | "." | "..")) && !text.contains(".."));
             }
             Err(error) => {
                 prop_assert_eq!(error.field(), Field::PaymentId);

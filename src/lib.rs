@@ -194,7 +194,7 @@ pub use ledger::{LedgerError, RecordKind};
 pub use lookup::error::ValidateError;
 pub use lookup::shared_facts::StoredFacts;
 pub use lookup::validation::Validation;
-pub use payment::facts::{Mode, PaymentStatus, ProviderPayment, Risk};
+pub use payment::facts::{Mode, NotFoundHint, PaymentStatus, ProviderPayment, Risk};
 pub use payment::policy::{Amounts, Policy, TenantProof, WhenProviderIsDown};
 pub use payment::verdict::{
     ActionRequired, Capture, Degradation, Fact, Finding, Findings, GivenBack, Mismatch, NetAmount, Pending, Proof,

@@ -83,6 +83,21 @@ named! {
     } as_str(self: Self)
 }
 
+named! {
+    /// What a provider that knows no such payment says of where it may be.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+    #[non_exhaustive]
+    pub enum NotFoundHint {
+        /// Nothing.
+        #[default]
+        Unsaid = "unsaid",
+        /// A payment of this id is in the other mode: the key is of live mode and it is a test payment, or the other way round.
+        OtherMode = "other_mode",
+        /// A payment of this id is in another account.
+        OtherAccount = "other_account",
+    } as_str(self: Self)
+}
+
 /// The facts of one payment, as its provider stated them.
 ///
 /// Amounts are in the provider's minor units. A fact that was not stated stays unknown, and what an intent claims about
@@ -112,6 +127,7 @@ pub struct ProviderPayment {
     pub(crate) as_of: Option<u64>,
     pub(crate) tip: Option<u64>,
     pub(crate) surcharge: Option<u64>,
+    pub(crate) not_found_hint: NotFoundHint,
     /// Not a fact about the payment, so it is not kept with the facts.
     #[serde(skip)]
     pub(crate) request_id: Option<Box<str>>,
@@ -148,6 +164,7 @@ impl ProviderPayment {
             as_of: None,
             tip: None,
             surcharge: None,
+            not_found_hint: NotFoundHint::Unsaid,
             request_id: None,
         }
     }
@@ -162,6 +179,9 @@ impl ProviderPayment {
         /// Why it was declined or canceled, in the provider's code.
         pub fn with_reason(mut self, reason: impl AsRef<str>) =>
             self.reason = Some(presentable(reason.as_ref(), MAX_WORD));
+
+        /// Where a payment that was not found may be; unsaid unless stated.
+        pub fn with_not_found_hint(mut self, hint: NotFoundHint) => self.not_found_hint = hint;
 
         /// Whether real money moves.
         pub fn with_mode(mut self, mode: Mode) => self.mode = Some(mode);

@@ -56,11 +56,11 @@ impl Rules {
         issuer: impl FnOnce() -> Arc<dyn Issuer>,
     ) -> Verdict {
         if facts.status == PaymentStatus::NotFound {
-            return Verdict::Invalid(Findings(vec![Finding::NotFound]));
+            return Verdict::Invalid(Findings::of(vec![Finding::NotFound(facts.not_found_hint)], &facts.status));
         }
         // What is said about a payment is for its own tenant: another one learns that it is not theirs, and no more.
         if let Some(finding) = self.compare_tenant(intent, facts) {
-            return Verdict::Invalid(Findings(vec![finding]));
+            return Verdict::Invalid(Findings::of(vec![finding], &facts.status));
         }
         let mut findings = Vec::new();
         self.compare_asked(intent, facts, &mut findings);
@@ -68,7 +68,7 @@ impl Rules {
         self.compare_acceptance(facts, answered.age, &mut findings);
         let unfinished = self.compare_status(intent, facts, answered, &mut findings);
         if !findings.is_empty() {
-            return Verdict::Invalid(Findings(findings));
+            return Verdict::Invalid(Findings::of(findings, &facts.status));
         }
         unfinished.unwrap_or_else(|| {
             Verdict::Valid(Proof {
@@ -189,7 +189,7 @@ impl Rules {
                     findings.push(Finding::KeptThoughCanceled(self.units.to_money(facts.kept(), currency)));
                 }
             }
-            PaymentStatus::NotFound => findings.push(Finding::NotFound),
+            PaymentStatus::NotFound => findings.push(Finding::NotFound(facts.not_found_hint)),
         }
         None
     }

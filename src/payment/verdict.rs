@@ -12,7 +12,7 @@ use crate::intent::fingerprint::Fingerprint;
 use crate::intent::invalid_intent::Field;
 use crate::intent::money::Money;
 use crate::intent::payment_intent::{PaymentId, PaymentIntent};
-use crate::payment::facts::{Mode, PaymentStatus, ProviderPayment, Risk};
+use crate::payment::facts::{Mode, NotFoundHint, PaymentStatus, ProviderPayment, Risk};
 
 mod amounts;
 mod mismatch;
@@ -158,7 +158,7 @@ named! {
     #[non_exhaustive]
     pub enum Finding {
         /// The provider knows no such payment, for this account and mode.
-        NotFound = "not_found",
+        NotFound(NotFoundHint) = "not_found",
         /// The amount asked for differs.
         Amount(Mismatch<Money>) = "amount_mismatch",
         /// The amount asked for differs, less the tip and the surcharge in it.
@@ -227,6 +227,22 @@ named! {
 }
 
 impl Finding {
+    /// Whether it keeps the payment from ever becoming valid. `is_over` says that the payment is paid or canceled: until then
+    /// its amount may be changed and another card may pay, and whatever holds it up may end.
+    const fn is_final(&self, is_over: bool) -> bool {
+        match self {
+            Self::Mode(_) | Self::TooOld(_) | Self::Canceled(_) => true,
+            Self::Amount(_)
+            | Self::NetAmount(_)
+            | Self::AmountReceived(_)
+            | Self::Currency(_)
+            | Self::PartlyRefunded(_)
+            | Self::Refunded(_)
+            | Self::NotCaptured => is_over,
+            _ => false,
+        }
+    }
+
     /// Whether it stands for as long as the payment does. Metadata, risk and disputes may still change.
     pub(crate) const fn is_lasting(&self) -> bool {
         matches!(
@@ -243,10 +259,32 @@ impl Finding {
     }
 }
 
+/// What to set so that a claim can be proven.
+const fn what_proves(field: Field) -> &'static str {
+    match field {
+        Field::Tenant => {
+            "; write it into the payment's metadata under the key of `tenant_proof` (`store_id` unless set; at Checkout in \
+             `payment_intent_data.metadata`), or set another `tenant_proof`"
+        }
+        Field::Order => {
+            "; write it into the payment's metadata under `order_key` (`order_id` unless set; at Checkout in \
+             `payment_intent_data.metadata`), or leave `.with_order(..)` out"
+        }
+        Field::Customer => "; create the payment with its customer, or leave `.with_customer(..)` out",
+        _ => "",
+    }
+}
+
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotFound => f.write_str("no such payment for this account and mode"),
+            Self::NotFound(hint) => f.write_str(match hint {
+                NotFoundHint::Unsaid => "no such payment for this account and mode",
+                NotFoundHint::OtherMode => "no such payment in this mode; in the other one there is one of this id",
+                NotFoundHint::OtherAccount => {
+                    "no such payment for this account; at another one there is one of this id"
+                }
+            }),
             Self::Amount(mismatch) => write!(f, "amount: {mismatch}"),
             Self::NetAmount(amount) => write!(f, "amount: {amount}"),
             Self::AmountReceived(mismatch) => write!(f, "amount received: {mismatch}"),
@@ -255,7 +293,9 @@ impl fmt::Display for Finding {
             Self::Tenant => f.write_str("tenant: the provider names another"),
             Self::Order(mismatch) => write!(f, "order: {mismatch}"),
             Self::Customer => f.write_str("another customer paid"),
-            Self::Unproven(field) => write!(f, "{field}: claimed, but the provider does not state it"),
+            Self::Unproven(field) => {
+                write!(f, "{field}: claimed, but the provider does not state it{}", what_proves(*field))
+            }
             Self::Unstated(fact) => write!(f, "{}: the provider does not state it", fact.as_str()),
             Self::Mode(mismatch) => write!(f, "mode: {mismatch}"),
             Self::Canceled(Some(reason)) => write!(f, "canceled: {reason}"),
@@ -280,20 +320,37 @@ impl fmt::Display for Finding {
 
 /// Every mismatch that was found; never empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Findings(pub(crate) Vec<Finding>);
+pub struct Findings {
+    list: Box<[Finding]>,
+    is_final: bool,
+}
 
 impl Findings {
+    /// What was found of a payment of this status.
+    pub(crate) fn of(list: Vec<Finding>, status: &PaymentStatus) -> Self {
+        let is_over = matches!(status, PaymentStatus::Paid | PaymentStatus::Canceled);
+        let is_final = list.iter().any(|finding| finding.is_final(is_over));
+        Self { list: list.into(), is_final }
+    }
+
     /// Goes through the findings.
     pub fn iter(&self) -> std::slice::Iter<'_, Finding> {
-        self.0.iter()
+        self.list.iter()
     }
 
     getters! {
         /// How many there are.
-        pub fn len(&self) -> usize => self.0.len();
+        pub fn len(&self) -> usize => self.list.len();
 
         /// Whether there is none, which no verdict of `Invalid` has.
-        pub fn is_empty(&self) -> bool => self.0.is_empty();
+        pub fn is_empty(&self) -> bool => self.list.is_empty();
+
+        /// Whether this payment can never become valid for this claim. Only then cancel the order for it.
+        ///
+        /// A payment whose card was declined can be paid with another one, metadata can be corrected, a dispute won, a
+        /// review approved, and a payment that was made just now found: none of these is final. Canceled, of the wrong mode,
+        /// too old, paid with another amount or currency, or refunded is.
+        pub fn is_final(&self) -> bool => self.is_final;
     }
 
     /// Whether a finding has this code.
@@ -310,7 +367,7 @@ impl Findings {
 
 impl AsRef<[Finding]> for Findings {
     fn as_ref(&self) -> &[Finding] {
-        &self.0
+        &self.list
     }
 }
 

@@ -12,7 +12,7 @@ use payproof::redeem::{Occasion, RedeemError};
 use payproof::store::{MemoryStore, Store};
 use payproof::testing::ScriptedProvider;
 use payproof::testing::sandbox::{Sandbox, SandboxPayment};
-use payproof::{BuildError, Finding, IdempotencyKey};
+use payproof::{BuildError, Finding, IdempotencyKey, NotFoundHint};
 use payproof::{PaymentIntent, Provenance, StripeBuilder};
 use payproof::{Stripe, TenantProof, Validation, Validator, ValidatorBuilder, Verdict};
 use tokio::time::{Instant, sleep};
@@ -89,7 +89,7 @@ async fn a_payment_into_one_account_is_none_of_another_ones() {
     assert!(ask(&first, &intent("pi_1")).await.verdict().is_valid());
     let validation = ask(&second, &intent("pi_1")).await;
     let Verdict::Invalid(findings) = validation.verdict() else { panic!("paid into another account: {validation:?}") };
-    assert_eq!(findings.as_ref(), [Finding::NotFound]);
+    assert_eq!(findings.as_ref(), [Finding::NotFound(NotFoundHint::Unsaid)]);
     assert_eq!((paying.requests(), asking.requests()), (1, 1));
 }
 

@@ -12,7 +12,8 @@ use crate::support::{intent, ms};
 use payproof::provider::{AttemptOutcome, Reach, Rule};
 use payproof::testing::sandbox::{ChargeShape, Fault, Sandbox, SandboxPayment};
 use payproof::{
-    BuildError, Jitter, Mode, Retry, Schedule, Stripe, ValidateError, Validation, Validator, ValidatorBuilder, Verdict,
+    BuildError, Finding, Jitter, Mode, NotFoundHint, Retry, Schedule, Stripe, ValidateError, Validation, Validator,
+    ValidatorBuilder, Verdict,
 };
 use serde_json::json;
 
@@ -44,7 +45,7 @@ async fn validate(sandbox: &Sandbox) -> Result<Validation, ValidateError> {
 
 fn codes(validation: &Validation) -> Vec<&'static str> {
     match validation.verdict() {
-        Verdict::Invalid(findings) => findings.iter().map(payproof::Finding::code).collect(),
+        Verdict::Invalid(findings) => findings.iter().map(Finding::code).collect(),
         verdict => panic!("expected an invalid payment: {verdict:?}"),
     }
 }
@@ -315,6 +316,32 @@ async fn each_deviation_has_its_finding() {
     }
     sandbox.remove("pi_1");
     assert_eq!(codes(&validate(&sandbox).await.unwrap()), ["not_found"]);
+}
+
+#[tokio::test]
+async fn a_missing_payment_comes_with_the_hint_and_without_stripes_words() {
+    let sandbox = sandbox().await;
+    let missing = |more: &str| {
+        let message = format!("No such payment_intent: 'pi_1'{more}");
+        let error =
+            json!({"type": "invalid_request_error", "code": "resource_missing", "param": "intent", "message": message});
+        Fault::Status(404, json!({ "error": error }).to_string())
+    };
+    for (more, hint) in [
+        ("", NotFoundHint::Unsaid),
+        (
+            "; a similar object exists in test mode, but a live mode key was used to make this request.",
+            NotFoundHint::OtherMode,
+        ),
+        ("; a similar object exists on another account", NotFoundHint::OtherAccount),
+    ] {
+        sandbox.script("pi_1", [missing(more)]);
+        let validation = validate(&sandbox).await.unwrap();
+        let Verdict::Invalid(findings) = validation.verdict() else { panic!("{validation:?}") };
+        assert_eq!(findings.as_ref(), [Finding::NotFound(hint)]);
+        assert!(!findings.is_final(), "it may be a payment that was made just now");
+        assert!(!findings.to_string().contains("similar object"), "{findings}");
+    }
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 
 mod amounts;
 mod deviations;
+mod finality;
 mod limits;
 mod properties;
 mod states;
@@ -21,6 +22,15 @@ const CREATED: u64 = 1_700_000_000;
 
 /// All that is told of another tenant's payment.
 const ANOTHER: &str = "tenant: the provider names another";
+
+/// What is said of a claim that nothing proves, with what to set.
+const UNPROVEN_TENANT: &str = "tenant: claimed, but the provider does not state it; write it into the payment's metadata under \
+    the key of `tenant_proof` (`store_id` unless set; at Checkout in `payment_intent_data.metadata`), or set another \
+    `tenant_proof`";
+const UNPROVEN_ORDER: &str = "order: claimed, but the provider does not state it; write it into the payment's metadata under \
+    `order_key` (`order_id` unless set; at Checkout in `payment_intent_data.metadata`), or leave `.with_order(..)` out";
+const UNPROVEN_CUSTOMER: &str = "customer: claimed, but the provider does not state it; create the payment with its customer, \
+    or leave `.with_customer(..)` out";
 
 /// The facts of one payment, each of which can be left out.
 #[derive(Clone, Debug)]

@@ -4,7 +4,7 @@ use super::{Known, Payload, enough};
 use crate::intent::currency::Currency;
 use crate::ledger::golden::is_golden;
 use crate::ledger::{Converted, LedgerError, RecordKind, SharedFailure, State, Versioned as _};
-use crate::payment::facts::{Mode, PaymentStatus, ProviderPayment, Risk};
+use crate::payment::facts::{Mode, NotFoundHint, PaymentStatus, ProviderPayment, Risk};
 
 /// Every status, with a name of its file.
 fn statuses() -> Vec<PaymentStatus> {
@@ -81,6 +81,11 @@ fn golden_files_hold_what_came_with_version_2() {
     let facts =
         ProviderPayment { tip: Some(300), surcharge: Some(0), ..ProviderPayment::new("pi_1", PaymentStatus::Paid) };
     is_golden(RecordKind::Facts, 2, "settled_net", State::Settled, false, &settled(facts));
+    for hint in [NotFoundHint::OtherMode, NotFoundHint::OtherAccount] {
+        let facts = ProviderPayment::not_found("pi_1").with_not_found_hint(hint);
+        let variant = format!("not_found_{}", hint.as_str());
+        is_golden(RecordKind::Facts, 2, &variant, State::Settled, false, &settled(facts));
+    }
 }
 
 /// What version 1 says of a payment of 20.00.

@@ -121,7 +121,9 @@ impl Stripe {
                 headers.filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?))).collect();
             let answer = Answer { status: reply.status, headers: &headers, body: reply.body.as_ref() };
             match refusal::read(&answer, Some(payment.as_str())) {
-                Unsuccessful::Missing(_) => ProviderPayment::not_found(payment.as_str()),
+                Unsuccessful::Missing(_, hint) => {
+                    ProviderPayment::not_found(payment.as_str()).with_not_found_hint(hint)
+                }
                 Unsuccessful::Refused(error) => return Err(error),
             }
         };
@@ -167,7 +169,7 @@ impl Provider for Stripe {
             };
         }
         match refusal::read(answer, None) {
-            Unsuccessful::Missing(error) | Unsuccessful::Refused(error) => error,
+            Unsuccessful::Missing(error, _) | Unsuccessful::Refused(error) => error,
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use crate::http::object::Object;
+use crate::payment::facts::NotFoundHint;
 use crate::provider::{Answer, ProviderError, RateLimit};
 
 use super::wire::{self, ErrorObject, Expandable};
@@ -14,7 +15,7 @@ const EXCERPT: usize = 2048;
 #[derive(Debug)]
 pub(super) enum Unsuccessful {
     /// Stripe knows no such payment. That is a fact; the error is for explaining it.
-    Missing(ProviderError),
+    Missing(ProviderError, NotFoundHint),
     /// Anything else.
     Refused(ProviderError),
 }
@@ -81,7 +82,22 @@ pub(super) fn read(answer: &Answer<'_>, asked: Option<&str>) -> Unsuccessful {
         _ => error,
     };
     // Where Stripe itself asks to try again, the payment is not known to be missing.
-    if is_missing && advice != Some("true") { Unsuccessful::Missing(error) } else { Unsuccessful::Refused(error) }
+    if is_missing && advice != Some("true") {
+        Unsuccessful::Missing(error, elsewhere(&said.message))
+    } else {
+        Unsuccessful::Refused(error)
+    }
+}
+
+/// Where a missing payment is, by what follows on its id: "; a similar object exists in test mode, but …". The text itself is
+/// Stripe's to change, and says no more than this.
+fn elsewhere(message: &str) -> NotFoundHint {
+    let (_, more) = message.split_once(';').unwrap_or_default();
+    match more {
+        _ if more.contains(" mode") => NotFoundHint::OtherMode,
+        _ if more.contains(" account") => NotFoundHint::OtherAccount,
+        _ => NotFoundHint::Unsaid,
+    }
 }
 
 /// Whom a `Stripe-Rate-Limited-Reason` concerns.
@@ -185,7 +201,7 @@ mod tests {
     fn refused(status: u16, headers: &[(&str, &str)], body: &str) -> ProviderError {
         match refusal(status, headers, body) {
             Unsuccessful::Refused(error) => error,
-            Unsuccessful::Missing(error) => panic!("{error}"),
+            Unsuccessful::Missing(error, _) => panic!("{error}"),
         }
     }
 
@@ -194,10 +210,10 @@ mod tests {
 
     #[test]
     fn a_missing_payment_is_a_fact() {
-        assert!(matches!(refusal(404, &[], MISSING), Unsuccessful::Missing(_)));
+        assert!(matches!(refusal(404, &[], MISSING), Unsuccessful::Missing(..)));
         let without_code = r#"{"error":{"type":"invalid_request_error","message":"Not Found"}}"#;
-        assert!(matches!(refusal(404, &[], without_code), Unsuccessful::Missing(_)));
-        let Unsuccessful::Missing(explained) = refusal(404, &[], MISSING) else { panic!() };
+        assert!(matches!(refusal(404, &[], without_code), Unsuccessful::Missing(..)));
+        let Unsuccessful::Missing(explained, _) = refusal(404, &[], MISSING) else { panic!() };
         assert_eq!(
             explained.to_string(),
             "status 404, resource_missing: not found for this account and mode: No such payment_intent: 'pi_1'"
@@ -211,7 +227,7 @@ mod tests {
                 serde_json::json!({"type": "invalid_request_error", "code": code, "param": param, "message": message});
             serde_json::json!({ "error": error }).to_string()
         };
-        let missing = |body: &str| matches!(refusal(404, &[], body), Unsuccessful::Missing(_));
+        let missing = |body: &str| matches!(refusal(404, &[], body), Unsuccessful::Missing(..));
         let (coded, none) = (Some("resource_missing"), None::<&str>);
         for message in
             ["No such payment_intent: 'pi_1'", "No such payment_intent: pi_1; a similar one exists in test mode"]
@@ -245,7 +261,26 @@ mod tests {
         // Nothing was asked where an answer is only explained.
         let answer = said(none, none, "No such payment_intent: 'pi_2'");
         let explained = read(&Answer { status: 404, headers: &[], body: answer.as_bytes() }, None);
-        assert!(matches!(explained, Unsuccessful::Missing(_)));
+        assert!(matches!(explained, Unsuccessful::Missing(..)));
+    }
+
+    #[test]
+    fn where_a_missing_payment_is_comes_as_a_hint() {
+        let hint = |rest: &str| {
+            let error = format!("No such payment_intent: 'pi_1'{rest}");
+            let error = serde_json::json!({"type": "invalid_request_error", "code": "resource_missing",
+                "param": "intent", "message": error});
+            match refusal(404, &[], &serde_json::json!({ "error": error }).to_string()) {
+                Unsuccessful::Missing(_, hint) => hint,
+                Unsuccessful::Refused(error) => panic!("{error}"),
+            }
+        };
+        let key = "but a live mode key was used to make this request.";
+        assert_eq!(hint(&format!("; a similar object exists in test mode, {key}")), NotFoundHint::OtherMode);
+        assert_eq!(hint("; a similar object exists on a connected account."), NotFoundHint::OtherAccount);
+        for rest in ["", "; a similar object exists", " in this mode", "; try again"] {
+            assert_eq!(hint(rest), NotFoundHint::Unsaid, "{rest}");
+        }
     }
 
     #[test]

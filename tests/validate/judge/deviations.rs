@@ -3,10 +3,14 @@
 use std::time::Duration;
 
 use payproof::{
-    Capture, Currency, Fact, Field, Finding, Mode, PaymentIntent, PaymentStatus, Policy, Risk, TenantProof, Verdict,
+    Capture, Currency, Fact, Field, Finding, Mode, NotFoundHint, PaymentIntent, PaymentStatus, Policy, Risk,
+    TenantProof, Verdict,
 };
 
-use super::{ANOTHER, Facts, PAID, assert_only, bare_claim, by, claim, findings, judged, money, verdict};
+use super::{
+    ANOTHER, Facts, PAID, UNPROVEN_CUSTOMER, UNPROVEN_ORDER, UNPROVEN_TENANT, assert_only, bare_claim, by, claim,
+    findings, judged, money, verdict,
+};
 use crate::support::secs;
 
 #[tokio::test(start_paused = true)]
@@ -77,15 +81,15 @@ async fn each_single_deviation_of_the_facts_is_the_one_finding() {
             "order_mismatch",
             "order: expected \"6735\", actual \"6735\\u{a0}\"",
         ),
-        (Facts { store: None, ..PAID }, "unproven", "tenant: claimed, but the provider does not state it"),
-        (Facts { store: Some(""), ..PAID }, "unproven", "tenant: claimed, but the provider does not state it"),
+        (Facts { store: None, ..PAID }, "unproven", UNPROVEN_TENANT),
+        (Facts { store: Some(""), ..PAID }, "unproven", UNPROVEN_TENANT),
         (Facts { order: Some("6736"), ..PAID }, "order_mismatch", "order: expected 6735, actual 6736"),
         (Facts { order: Some("06735"), ..PAID }, "order_mismatch", "order: expected 6735, actual 06735"),
-        (Facts { order: None, ..PAID }, "unproven", "order: claimed, but the provider does not state it"),
-        (Facts { order: Some(""), ..PAID }, "unproven", "order: claimed, but the provider does not state it"),
+        (Facts { order: None, ..PAID }, "unproven", UNPROVEN_ORDER),
+        (Facts { order: Some(""), ..PAID }, "unproven", UNPROVEN_ORDER),
         (Facts { customer: Some("cus_7"), ..PAID }, "customer_mismatch", "another customer paid"),
         (Facts { customer: Some(""), ..PAID }, "customer_mismatch", "another customer paid"),
-        (Facts { customer: None, ..PAID }, "unproven", "customer: claimed, but the provider does not state it"),
+        (Facts { customer: None, ..PAID }, "unproven", UNPROVEN_CUSTOMER),
         (Facts { mode: Some(Mode::Test), ..PAID }, "mode_mismatch", "mode: expected live, actual test"),
         (Facts { mode: None, ..PAID }, "unstated", "mode: the provider does not state it"),
         (Facts { refunded: 1, ..PAID }, "partly_refunded", "refunded in part: 0.01 USD of 19.99 USD"),
@@ -315,7 +319,7 @@ async fn what_is_not_claimed_may_be_stated_unless_it_is_an_order() {
 async fn names_of_verdicts_and_findings_are_stable() {
     let amount = money("1", Currency::USD);
     let plain = [
-        (Finding::NotFound, "not_found"),
+        (Finding::NotFound(NotFoundHint::Unsaid), "not_found"),
         (Finding::Customer, "customer_mismatch"),
         (Finding::Tenant, "tenant_mismatch"),
         (Finding::Unproven(Field::Tenant), "unproven"),

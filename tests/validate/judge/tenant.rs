@@ -3,7 +3,7 @@
 use payproof::testing::ScriptedProvider;
 use payproof::{Currency, Mode, PaymentStatus, ProviderPayment, TenantProof, Validator, Verdict};
 
-use super::{ANOTHER, Facts, PAID, assert_only, claim, judged, stating};
+use super::{ANOTHER, Facts, PAID, UNPROVEN_TENANT, assert_only, claim, judged, stating};
 use crate::support::{intent, paid};
 
 async fn proven_by(proof: TenantProof, facts: &Facts) -> Verdict {
@@ -20,7 +20,7 @@ async fn the_tenant_is_proven_where_the_settings_say() {
     assert!(proven_by(TenantProof::SingleTenant, &bare).await.is_valid());
     assert_only(&proven_by(TenantProof::Account, &on(Some("store_9"))).await, "tenant_mismatch", ANOTHER);
     assert_only(&proven_by(TenantProof::Destination, &to(Some("store_9"))).await, "tenant_mismatch", ANOTHER);
-    let unproven = "tenant: claimed, but the provider does not state it";
+    let unproven = UNPROVEN_TENANT;
     assert_only(&proven_by(TenantProof::Account, &on(None)).await, "unproven", unproven);
     assert_only(&proven_by(TenantProof::Destination, &to(None)).await, "unproven", unproven);
     // The right name in the wrong place proves nothing.

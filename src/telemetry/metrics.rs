@@ -127,7 +127,7 @@ static METADATA: Metadata<'static> = Metadata::new(module_path!(), Level::INFO, 
 impl Histogram {
     fn record(self, keys: &SeriesKeys, labels: &[&'static str], values: &[&'static str], time: Duration) {
         let key = keys.key(self.0, labels, values);
-        with_recorder(|recorder| recorder.register_histogram(&key, &METADATA)).record(time.as_secs_f64());
+        with_recorder(|recorder| recorder.register_histogram(key, &METADATA)).record(time.as_secs_f64());
     }
 }
 
@@ -170,7 +170,7 @@ impl Meter {
     /// The values are those of the counter's labels, in their order.
     pub(super) fn add(&self, metric: Counter, steps: u64, values: &[&'static str]) {
         let key = self.keys.key(metric.name, metric.labels, values);
-        with_recorder(|recorder| recorder.register_counter(&key, &METADATA)).increment(steps);
+        with_recorder(|recorder| recorder.register_counter(key, &METADATA)).increment(steps);
     }
 
     pub(super) fn took(&self, metric: Histogram, time: Duration, (label, value): (&'static str, &'static str)) {
@@ -188,7 +188,7 @@ impl Meter {
 
     fn set_to(&self, metric: Gauge, value: f64) {
         let key = self.keys.key(metric.0, &[], &[]);
-        with_recorder(|recorder| recorder.register_gauge(&key, &METADATA)).set(value);
+        with_recorder(|recorder| recorder.register_gauge(key, &METADATA)).set(value);
     }
 
     /// Sets what can be read from the validator alone, and adds the hits that were counted beside the facts since.

@@ -29,6 +29,7 @@ pub(crate) struct Operation {
 /// In the order of the published table, which says what each is.
 pub(crate) const OPERATIONS: &[Operation] = &[
     Operation { name: "hit", prepare: hit },
+    Operation { name: "made_hit", prepare: made_hit },
     Operation { name: "judged_hit", prepare: judged_hit },
     Operation { name: "engine_miss", prepare: engine_miss },
     Operation { name: "intent", prepare: intent },
@@ -92,6 +93,18 @@ fn hit(times: usize) -> Work {
     let (validator, intents) = (Validator::builder(Prompt::new()).build().expect("settings fit"), intents(times / 2));
     known(&validator, &intents);
     validating(validator, intents)
+}
+
+/// Each intent is made for one validation, as at a checkout: its claims are digested in it.
+fn made_hit(times: usize) -> Work {
+    let (validator, known_before) =
+        (Validator::builder(Prompt::new()).build().expect("settings fit"), intents(times / 2));
+    known(&validator, &known_before);
+    awaiting(move |number| {
+        let known = known_before.get(number % known_before.len()).expect("it is within");
+        let validation = validator.validate(checkout::intent(known.payment().as_str()));
+        async { _ = black_box(validation.await.expect("the provider answers")) }
+    })
 }
 
 /// Another amount never becomes right, so the verdict comes from memory, and is never proven.

@@ -140,11 +140,9 @@ fn a_text_that_makes_no_sense_is_refused() {
     }
 }
 
-/// The goals that are missed. A told limit is believed: at random ones the gate is closed for most of the time, and few
-/// are answered within three seconds. And where hedges, the line and the gate let go at the same moment, the sum of what
-/// each allows is 3.5 to 3.8 times the normal calls.
-const MISSED: [(&str, &str); 2] =
-    [("limit_random_half", "valid within 3 s"), ("hang_then_fail_then_limit", "no quarter of a second")];
+/// The goal that is missed. A told limit is believed: at random ones the gate is closed for most of the time, and few
+/// are answered within three seconds.
+const MISSED: (&str, &str) = ("limit_random_half", "valid within 3 s");
 
 #[test]
 fn the_goals_hold() {
@@ -158,9 +156,8 @@ fn the_goals_hold() {
     let mut checked = 0;
     for case in study.run(|_| ()) {
         for goal in goals(&case) {
-            let is_known =
-                MISSED.iter().any(|(name, rule)| *case.scenario.name == **name && goal.rule.starts_with(rule));
-            assert!(goal.is_met() || is_known, "{}: {goal:?}", case.scenario.name);
+            let is_known = *case.scenario.name == *MISSED.0 && goal.rule.starts_with(MISSED.1);
+            assert!(goal.is_met() != is_known, "{}: {goal:?}", case.scenario.name);
             checked += 1;
         }
     }

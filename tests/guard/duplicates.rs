@@ -2,10 +2,10 @@
 
 use std::fmt::Debug;
 
-use payproof::Provenance;
 use payproof::guard::{Effect, EffectCall, Operation, Resolution, ResolveError};
 use payproof::provider::AttemptOutcome;
 use payproof::store::MemoryStore;
+use payproof::{Provenance, RetryBudget};
 use tokio::time::{advance, sleep};
 
 use crate::support::{secs, settle};
@@ -132,5 +132,23 @@ async fn tenants_never_see_each_others_results_or_keys() {
     for key in keys {
         assert_eq!(key.len(), 43);
         assert!(key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_'), "{key}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_operation_that_is_silent_and_overtaken_is_sent_once() {
+    for (silent, number) in [(unkeyed(), 1), (keyed(), 2), (read(), 3)] {
+        let validator = plain().retry_budget(RetryBudget::new()).build().unwrap();
+        let (guard, desk, prompt) = (validator.guard(), Desk::with([Act::Slow(secs(20))]), Desk::default());
+        let run = tokio::spawn(guard.run(&silent, desk.keyed()));
+        settle().await;
+        for order in 0..20 {
+            sleep(secs(1)).await;
+            let later = Operation::new("store_42", "refund", format!("order {number} {order}"), silent.effect());
+            guard.run(&later.unwrap(), prompt.keyed()).await.unwrap();
+        }
+        let done = run.await.unwrap().unwrap();
+        assert_eq!((desk.requests(), prompt.requests(), done.attempts().len()), (1, 20, 1), "{silent:?}");
+        assert_eq!(validator.stats().hedges, 0);
     }
 }

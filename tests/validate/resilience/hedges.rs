@@ -154,3 +154,30 @@ async fn a_hang_that_ends_is_over_for_all_who_wait_within_seconds() {
     assert!(validator.stats().overtaken >= 90, "{:?}", validator.stats());
     assert!(validator.validate(intent("pi_1")).await.is_ok());
 }
+
+#[tokio::test(start_paused = true)]
+async fn where_a_share_of_calls_hangs_the_last_retry_is_left_for_after_the_silence() {
+    for one_in in [10, 2] {
+        let provider = stocked(100);
+        let hangs = |number: usize| number.is_multiple_of(one_in);
+        for number in 0..100 {
+            // Of what hangs, whatever is asked beside it is silent too, but for what is asked last.
+            let step = if hangs(number) { Step::Never } else { Step::Wait(ms(50)) };
+            provider.script(format!("pi_{number}"), vec![step; 3]);
+        }
+        let rich = RetryBudget::new().at_start(1_000.0).saved(1_000.0);
+        let validator = Validator::builder(provider.clone()).retry_budget(rich).build().unwrap();
+        let mut calls = Vec::new();
+        for number in 0..100 {
+            calls.push(start(&validator, &format!("pi_{number}")));
+            sleep(ms(100)).await;
+        }
+        for (number, call) in calls.into_iter().enumerate() {
+            let validation = call.await.unwrap().unwrap();
+            assert!(validation.verdict().is_valid(), "{number}: {validation:?}");
+            assert_eq!(validation.attempts().len(), if hangs(number) { 4 } else { 1 }, "{number}");
+        }
+        let hanging = u64::try_from(100 / one_in).unwrap();
+        assert!((hanging..=2 * hanging).contains(&validator.stats().hedges), "{:?}", validator.stats());
+    }
+}

@@ -153,3 +153,24 @@ async fn a_caller_that_joins_what_was_overtaken_has_it_asked_once_more() {
     assert!(begin.elapsed() < secs(1), "{:?}", begin.elapsed());
     assert_eq!((provider.calls(), validator.stats().hedges), (4, 1));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_call_whose_caller_leaves_beside_its_hedge_leaves_nothing_behind() {
+    let provider = stocked(9);
+    provider.script("pi_0", vec![Step::Never; 4]);
+    let validator = Validator::builder(provider.clone()).build().unwrap();
+    assert_eq!(count(start_many(&validator, 1..2), "valid").await, 1);
+    let caller = start(&validator, "pi_0");
+    sleep(secs(3)).await;
+    assert_eq!(count(start_many(&validator, 2..3), "valid").await, 1);
+    settle().await;
+    assert_eq!((validator.stats().credit, provider.calls()), (Some(9.0), 4), "it was asked once more");
+    caller.abort();
+    for number in 3..9 {
+        sleep(secs(3)).await;
+        assert_eq!(code_of(start(&validator, &format!("pi_{number}"))).await, "valid");
+    }
+    sleep(secs(20)).await;
+    assert_eq!((validator.stats().hedges, validator.stats().in_flight, provider.calls()), (1, 0, 10));
+    assert_eq!((provider.dropped(), validator.stats().credit), (2, Some(10.0)), "each attempt had its time");
+}

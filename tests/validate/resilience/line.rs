@@ -3,7 +3,7 @@
 use payproof::provider::WaitReason;
 use payproof::testing::Step;
 use payproof::{RetryBudget, Validator, ValidatorBuilder};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, advance, sleep};
 
 use super::{code_of, count, start, start_many, stocked};
 use crate::support::{busy, intent, ms, secs, settle};
@@ -128,4 +128,22 @@ async fn a_runtime_that_ends_with_a_call_in_line_leaves_nothing_behind() {
     assert_eq!(validator.stats().in_line, 0);
     assert_eq!(count(start_many(&validator, 1..3), "valid").await, 2);
     assert_eq!(validator.stats().credit, Some(1.0), "no retry was paid for");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_stood_still_for_an_hour_serves_no_crowd() {
+    let provider = stocked(300);
+    let validator = Validator::builder(provider.clone()).build().unwrap();
+    provider.always(Some(Step::Fail(busy())));
+    let waiting = start_many(&validator, 0..200);
+    sleep(secs(1)).await;
+    let (in_line, before) = (validator.stats().in_line, provider.calls());
+    assert!(in_line >= 180, "{in_line}");
+    // As on a machine that slept: no task ran meanwhile.
+    advance(secs(3600)).await;
+    assert_eq!(count(waiting, "provider_unavailable").await, 200, "their patience is over");
+    assert!(provider.calls() - before <= 5, "what an hour alone earns: {}", provider.calls() - before);
+    assert_eq!(validator.stats().in_line, 0);
+    provider.always(None);
+    assert_eq!(count(start_many(&validator, 200..300), "valid").await, 100);
 }

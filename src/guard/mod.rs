@@ -80,12 +80,6 @@ const READ_RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
 /// [`restart_loses_at_most`](crate::ValidatorBuilder::restart_loses_at_most) accepts that. In this process's memory it loses
 /// all.
 ///
-/// | setting | default |
-/// |---|---|
-/// | `write_retention` | 400 days |
-/// | `read_retention` | 24 h |
-/// | `go_on_without_store` | off: while the store does not answer, a write is refused |
-///
 /// ```
 /// # use payproof::provider::ProviderError;
 /// # use payproof::testing::ScriptedProvider;

@@ -25,10 +25,6 @@ const SWEPT_PER_WRITE: usize = 4;
 ///
 /// It never evicts: at its limit it refuses new records. Those whose time is over make room; each claim drops a few of
 /// them, the oldest first. Every verb answers at once, so none is ever left half done.
-///
-/// | setting | default |
-/// |---|---|
-/// | `max_records` | 100,000 |
 #[derive(Clone)]
 pub struct MemoryStore {
     /// The clock is read under this lock: one read before would find more time left on a record than it was written with.

@@ -36,14 +36,6 @@ const LEASE_MARGIN: Duration = Duration::from_secs(5);
 const LONGEST_LIFE: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
 /// Settings of [`StripeWebhooks`]; checked by `build`.
-///
-/// | setting | default |
-/// |---|---|
-/// | `tolerance` | 300 s, into the past and into the future |
-/// | `handler_timeout` | 30 s |
-/// | `retention` | 30 days |
-/// | `max_body` | 1 MiB |
-/// | `other_accounts` | [`OtherAccounts::Ignore`] |
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct StripeWebhooksBuilder {
     /// Without its secrets, and what follows from the settings.
@@ -96,7 +88,7 @@ impl StripeWebhooksBuilder {
         pub fn max_body(mut self, bytes: usize) => self.endpoint.max_body = bytes;
 
         /// What happens to events of other accounts than the validator's, once their payments are forgotten. Default:
-        /// they are acknowledged and ignored.
+        /// [`OtherAccounts::Ignore`]: they are acknowledged and ignored.
         pub fn other_accounts(mut self, other_accounts: OtherAccounts) => self.endpoint.other_accounts = other_accounts;
     }
 

@@ -26,15 +26,6 @@ const MOST_CONNECTIONS: usize = 64;
 
 /// Makes a [`RedisStore`].
 ///
-/// | setting | default |
-/// |---|---|
-/// | `connect_timeout` | 250 ms |
-/// | `command_timeout` | 500 ms |
-/// | `connections` | 1 |
-/// | `max_in_flight` | 1,024 |
-/// | `root_certificate` | the operating system's |
-/// | `primary_login`, `primary_database`, `primary_with_tls`, `primary_without_tls` | none, 0, as the sentinels' |
-///
 /// A call takes at most twice `connect_timeout` and once `command_timeout`: for finding the server, for connecting, and for
 /// the answer. One that a Cluster redirects takes up to twice that.
 #[derive(Clone)]

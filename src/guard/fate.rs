@@ -15,17 +15,7 @@ pub(super) enum EffectOutcome {
 }
 
 impl EffectOutcome {
-    /// Reads an error. In doubt it is unknown.
-    ///
-    /// | error | fate |
-    /// |---|---|
-    /// | not sent | not executed |
-    /// | outcome unknown, unreadable, a bare message | unknown |
-    /// | an answer that speaks of idempotency | unknown: it is about an earlier request under the key |
-    /// | a status that leaves it open by [`StatusMeaning`], or one of success | unknown, whatever else the answer says |
-    /// | a rate limit, or that the provider asks to try again | not executed |
-    /// | any other status | as [`StatusMeaning`] says |
-    /// | no status | refused |
+    /// Reads an error. In doubt it is unknown, and what leaves it open outranks whatever else the answer says.
     pub(super) fn of(error: &ProviderError) -> Self {
         match error.kind() {
             Kind::NotSent => return Self::NotExecuted,

@@ -15,21 +15,16 @@ pub(crate) enum StatusMeaning {
 }
 
 impl StatusMeaning {
-    /// | status | meaning |
-    /// |---|---|
-    /// | 2xx, 3xx | executed |
-    /// | 401, 403, 407 | not executed: the credential or the right is missing |
-    /// | 405 | not executed: the address is wrong, which is for the operator to mend |
-    /// | 425, 429 | not executed: too early, too often |
-    /// | 408 | unknown: a server that waits for the rest of a request answers so, but so does one that gave up a handler under way, as tower-http's `TimeoutLayer` does |
-    /// | any other 4xx | refused |
-    /// | 1xx, 5xx, and what is no status | unknown: a server that failed may have done so after the fact |
     pub(crate) const fn of(status: u16) -> Self {
         match status {
             200..=399 => Self::Executed,
-            401 | 403 | 405 | 407 | 425 | 429 => Self::NotExecuted,
+            // The credential or the right is missing, or the address is wrong; or it was too early, or too often.
+            401 | 403 | 407 | 405 | 425 | 429 => Self::NotExecuted,
+            // A server that waits for the rest of a request answers so, and one that gave up a handler under way, as
+            // tower-http's `TimeoutLayer` does.
             408 => Self::Unknown,
             400..=499 => Self::Refused,
+            // A server that failed may have done so after the fact.
             _ => Self::Unknown,
         }
     }

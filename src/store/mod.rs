@@ -182,6 +182,19 @@ pub fn ttl_millis(ttl: Duration) -> Result<u64, StoreError> {
     Ok(u64::try_from(ttl.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX))
 }
 
+/// The largest value of the contract.
+#[cfg(any(feature = "file", feature = "upstash"))]
+const LARGEST_VALUE: usize = 1 << 20;
+
+/// Refuses a larger value: it could be written, and be too large to be read.
+#[cfg(any(feature = "file", feature = "upstash"))]
+fn check_value(value: &[u8]) -> Result<(), StoreError> {
+    if value.len() <= LARGEST_VALUE {
+        return Ok(());
+    }
+    Err(StoreError::refused(format!("a value of {} bytes is larger than 1 MiB", value.len())))
+}
+
 /// Hands every call of a [`Store`] on to another one.
 macro_rules! hand_on {
     ($self:ident => $store:expr) => {

@@ -17,7 +17,8 @@ use tokio::time::Instant;
 use self::command::FileVerb;
 use self::queues::FileQueues;
 use super::{
-    Claim, Durability, Extras, Inspection, RestartLoss, Store, StoreError, StoreFinding, Stored, Swap, ttl_millis,
+    Claim, Durability, Extras, Inspection, LARGEST_VALUE, RestartLoss, Store, StoreError, StoreFinding, Stored, Swap,
+    check_value, ttl_millis,
 };
 use crate::accessors::{partial_debug, setters};
 use crate::settings::build_error::BuildError;
@@ -25,9 +26,8 @@ use crate::settings::build_error::BuildError;
 /// Three million records of 300 bytes.
 const MAX_BYTES: u64 = 1 << 30;
 
-/// The contract's limits, so that one call cannot fill the queue or the file.
+/// The contract's limit, so that one call cannot fill the queue or the file.
 const LONGEST_KEY: usize = 512;
-const LARGEST_VALUE: usize = 1 << 20;
 
 /// A store in one file on this machine, which survives crashes. Clones share everything.
 ///
@@ -161,13 +161,6 @@ impl FileStore {
 // Shows the path, and nothing of what is held.
 partial_debug!(FileStore, self => path: self.handle.queues.path());
 
-fn value(bytes: &[u8]) -> Result<Box<[u8]>, StoreError> {
-    if bytes.len() > LARGEST_VALUE {
-        return Err(StoreError::refused("a value has at most 1 MiB"));
-    }
-    Ok(bytes.into())
-}
-
 fn micros(ttl: Duration) -> Result<u64, StoreError> {
     Ok(ttl_millis(ttl)?.saturating_mul(1000))
 }
@@ -180,18 +173,20 @@ impl Store for FileStore {
         })
     }
 
-    async fn claim(&self, key: &str, bytes: &[u8], ttl: Duration) -> Result<Claim, StoreError> {
-        match self.call(key, FileVerb::Claim { value: value(bytes)?, ttl: micros(ttl)? }).await? {
+    async fn claim(&self, key: &str, value: &[u8], ttl: Duration) -> Result<Claim, StoreError> {
+        check_value(value)?;
+        match self.call(key, FileVerb::Claim { value: value.into(), ttl: micros(ttl)? }).await? {
             Swap::Swapped => Ok(Claim::Claimed),
             Swap::Lost(Some(stored)) => Ok(Claim::Held(stored)),
             Swap::Lost(None) => Err(StoreError::not_sent("the claim was not decided")),
         }
     }
 
-    async fn replace(&self, key: &str, expected: &[u8], bytes: &[u8], ttl: Duration) -> Result<Swap, StoreError> {
+    async fn replace(&self, key: &str, expected: &[u8], value: &[u8], ttl: Duration) -> Result<Swap, StoreError> {
+        check_value(value)?;
         // What is longer than any value is stored nowhere, and is not worth copying.
         let expected = expected.get(..=LARGEST_VALUE).unwrap_or(expected).into();
-        self.call(key, FileVerb::Replace { expected, value: value(bytes)?, ttl: micros(ttl)? }).await
+        self.call(key, FileVerb::Replace { expected, value: value.into(), ttl: micros(ttl)? }).await
     }
 
     async fn remove(&self, key: &str, expected: &[u8]) -> Result<Swap, StoreError> {

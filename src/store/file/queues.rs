@@ -244,18 +244,19 @@ impl FileQueues {
         rest
     }
 
-    fn write(&self, batch: Vec<Command>) {
+    /// Carries out all of it, so that nothing is left.
+    fn write(&self, batch: Vec<Command>) -> Vec<Command> {
         let opened = match self.opened() {
             Ok(opened) => opened,
-            Err(error) => {
-                refuse(batch, &error);
-                return;
-            }
+            Err(error) => return refuse(batch, &error),
         };
-        if let Err(failure) = tables::carry_out(&opened.database, batch, self.clock.now(), self.max_bytes) {
-            // Before a caller is told and calls again.
-            self.failed(&opened, &failure.fault);
-            refuse(failure.batch, &failure.error);
+        match tables::carry_out(&opened.database, batch, self.clock.now(), self.max_bytes) {
+            Ok(()) => Vec::new(),
+            Err(failure) => {
+                // Before a caller is told and calls again.
+                self.failed(&opened, &failure.fault);
+                refuse(failure.batch, &failure.error)
+            }
         }
     }
 }
@@ -311,10 +312,7 @@ impl Worker {
             let batch = queues.lanes.lock().queue(lane).batch();
             let rest = match lane {
                 Lane::Reading => queues.read(batch),
-                Lane::Writing => {
-                    queues.write(batch);
-                    Vec::new()
-                }
+                Lane::Writing => queues.write(batch),
             };
             self.go_on(queues, lane, rest);
         }

@@ -13,11 +13,10 @@ use std::time::Duration;
 pub use self::builder::UpstashStoreBuilder;
 use self::client::RestClient;
 use self::wire::Verb;
-use super::{Claim, Durability, Extras, Inspection, RestartLoss, Store, StoreError, Stored, Swap, ttl_millis};
+use super::{
+    Claim, Durability, Extras, Inspection, RestartLoss, Store, StoreError, Stored, Swap, check_value, ttl_millis,
+};
 use crate::settings::build_error::BuildError;
-
-/// What the contract of stores asks for.
-const MAX_VALUE: usize = 1 << 20;
 
 /// A store in Upstash Redis, over its REST interface; Vercel KV is the same under other names. Clones share everything.
 ///
@@ -101,7 +100,7 @@ impl Store for UpstashStore {
     }
 
     async fn claim(&self, key: &str, value: &[u8], ttl: Duration) -> Result<Claim, StoreError> {
-        check(value)?;
+        check_value(value)?;
         match self.0.verb(key, Verb::Claim { value, ttl_millis: ttl_millis(ttl)? }).await? {
             Swap::Swapped => Ok(Claim::Claimed),
             Swap::Lost(Some(stored)) => Ok(Claim::Held(stored)),
@@ -110,7 +109,7 @@ impl Store for UpstashStore {
     }
 
     async fn replace(&self, key: &str, expected: &[u8], value: &[u8], ttl: Duration) -> Result<Swap, StoreError> {
-        check(value)?;
+        check_value(value)?;
         self.0.verb(key, Verb::Replace { expected, value, ttl_millis: ttl_millis(ttl)? }).await
     }
 
@@ -134,12 +133,4 @@ impl Store for UpstashStore {
     fn extras(&self) -> Extras {
         Extras::of("upstash")
     }
-}
-
-/// A larger value could be written, and never be read again.
-fn check(value: &[u8]) -> Result<(), StoreError> {
-    if value.len() <= MAX_VALUE {
-        return Ok(());
-    }
-    Err(StoreError::refused(format!("a value of {} bytes is larger than 1 MiB", value.len())))
 }

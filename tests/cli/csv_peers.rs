@@ -57,7 +57,7 @@ impl Reading {
                 continue;
             }
             if let Ok(header) = &fields {
-                records.expect_columns(header.len());
+                records.width = Some(header.len());
             }
             let is_usable = fields.is_ok();
             reading.header = Some(fields);

@@ -9,7 +9,7 @@ use payproof::provider::{Provider as _, provider_fn};
 use payproof::store::{Severity, env_choices};
 use payproof::{Currency, Money, PaymentIntent, Retry, Stripe, ValidateError, Validator};
 
-use crate::output::{Paint, plain, print, shown};
+use crate::output::{GREEN, Paint, RED, YELLOW, plain, print, shown};
 use crate::settings::{self, SECRET_KEY, StoreSettings, variable};
 use crate::status::Status;
 use crate::trouble::{Trouble, chain};
@@ -55,11 +55,11 @@ struct CheckReport {
 impl CheckReport {
     fn say(&mut self, level: &Level, subject: &str, text: &str) -> Result<(), Trouble> {
         let (mark, status) = match level {
-            Level::Fine => (self.paint.green("ok  "), Status::Fine),
+            Level::Fine => (self.paint.with(GREEN, "ok  "), Status::Fine),
             Level::Note => ("note".to_owned(), Status::Fine),
-            Level::Warning => (self.paint.yellow("warn"), Status::NotFine),
-            Level::Error => (self.paint.red("FAIL"), Status::NotFine),
-            Level::Unknown => (self.paint.yellow("?   "), Status::CouldNotTell),
+            Level::Warning => (self.paint.with(YELLOW, "warn"), Status::NotFine),
+            Level::Error => (self.paint.with(RED, "FAIL"), Status::NotFine),
+            Level::Unknown => (self.paint.with(YELLOW, "?   "), Status::CouldNotTell),
         };
         self.worst = self.worst.max(status);
         print(&format!("{mark}  {subject:<9} {}\n", plain(text)))

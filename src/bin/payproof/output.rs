@@ -66,6 +66,11 @@ pub(crate) fn plain(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
+/// What terminals take for the colors.
+pub(crate) const RED: u8 = 31;
+pub(crate) const GREEN: u8 = 32;
+pub(crate) const YELLOW: u8 = 33;
+
 /// Colors, or none.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Paint(bool);
@@ -82,19 +87,7 @@ impl Paint {
         })
     }
 
-    pub(crate) fn green(self, text: &str) -> String {
-        self.with(32, text)
-    }
-
-    pub(crate) fn yellow(self, text: &str) -> String {
-        self.with(33, text)
-    }
-
-    pub(crate) fn red(self, text: &str) -> String {
-        self.with(31, text)
-    }
-
-    fn with(self, code: u8, text: &str) -> String {
-        if self.0 { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+    pub(crate) fn with(self, color: u8, text: &str) -> String {
+        if self.0 { format!("\u{1b}[{color}m{text}\u{1b}[0m") } else { text.to_owned() }
     }
 }

@@ -35,7 +35,7 @@ impl<R: Read> CsvLines<R> {
                 columns(header, ignore_unknown)?
             }
         };
-        records.expect_columns(columns.len());
+        records.width = Some(columns.len());
         Ok(Self { records, columns })
     }
 }

@@ -63,8 +63,8 @@ impl<'r> Iterator for Fields<'r> {
 pub(crate) struct CsvRecords<R> {
     text: InputText<R>,
     delimiter: u8,
-    /// How many columns the header row has, once it is read. It is on one line.
-    width: Option<usize>,
+    /// How many columns the header row has, once it is read. It is on one line. Every record has as many.
+    pub(crate) width: Option<usize>,
     /// The number of the next line.
     number: u64,
     fields: Vec<u8>,
@@ -100,11 +100,6 @@ impl<R: Read> CsvRecords<R> {
     pub(crate) fn new(text: InputText<R>, delimiter: u8) -> Self {
         let (fields, ends) = (Vec::new(), Vec::new());
         Self { text, delimiter, width: None, number: 1, fields, ends, blank: 0, continued: 0 }
-    }
-
-    /// From now on, a record has as many columns as this.
-    pub(crate) fn expect_columns(&mut self, width: usize) {
-        self.width = Some(width);
     }
 
     pub(crate) fn next(&mut self) -> io::Result<Option<CsvRecord<'_>>> {

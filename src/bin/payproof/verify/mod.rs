@@ -11,7 +11,7 @@ use clap::ColorChoice;
 use reqwest::Url;
 
 use crate::explain::header;
-use crate::output::{Paint, plain, print};
+use crate::output::{GREEN, Paint, RED, YELLOW, plain, print};
 use crate::settings;
 use crate::status::Status;
 use crate::trouble::Trouble;
@@ -86,9 +86,9 @@ pub(crate) struct CheckReport {
 impl CheckReport {
     pub(crate) fn say(&mut self, rule: &str, finding: &CheckResult) -> Result<(), Trouble> {
         let (mark, text) = match finding {
-            CheckResult::Holds(text) => (self.paint.green("ok  "), text),
-            CheckResult::Broken(text) => (self.paint.red("FAIL"), text),
-            CheckResult::Unknown(text) => (self.paint.yellow("?   "), text),
+            CheckResult::Holds(text) => (self.paint.with(GREEN, "ok  "), text),
+            CheckResult::Broken(text) => (self.paint.with(RED, "FAIL"), text),
+            CheckResult::Unknown(text) => (self.paint.with(YELLOW, "?   "), text),
         };
         self.broken |= matches!(finding, CheckResult::Broken(_));
         self.unknown |= matches!(finding, CheckResult::Unknown(_));
@@ -112,9 +112,9 @@ pub(crate) async fn run(args: VerifyArgs) -> Result<Status, Trouble> {
     let status = report.status();
     let paint = report.paint;
     print(&match status {
-        Status::Fine => format!("{}\n", paint.green("idempotent")),
-        Status::NotFine => format!("{}\n", paint.red("not idempotent")),
-        Status::CouldNotTell => format!("{}\n", paint.yellow("could not tell")),
+        Status::Fine => format!("{}\n", paint.with(GREEN, "idempotent")),
+        Status::NotFine => format!("{}\n", paint.with(RED, "not idempotent")),
+        Status::CouldNotTell => format!("{}\n", paint.with(YELLOW, "could not tell")),
     })?;
     Ok(status)
 }

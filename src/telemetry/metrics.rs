@@ -19,8 +19,6 @@ use crate::accessors::partial_debug;
 
 #[cfg(feature = "metrics")]
 use super::series::SeriesKeys;
-#[cfg(feature = "metrics")]
-use super::stats::BreakerState;
 use super::stats::Stats;
 
 /// What only grows, and what of it [`Stats`] counts.
@@ -202,14 +200,7 @@ impl Meter {
         let before = self.hits_added.fetch_max(valid_hits, Relaxed);
         self.add(VALIDATIONS, valid_hits.saturating_sub(before), &["valid", "replayed"]);
         if let Some(state) = stats.breaker {
-            self.set(
-                BREAKER,
-                match state {
-                    BreakerState::Closed => 0,
-                    BreakerState::HalfOpen => 1,
-                    BreakerState::Open => 2,
-                },
-            );
+            self.set(BREAKER, state as u64);
         }
         if let Some(level) = stats.credit {
             self.set_to(BUDGET, level);

@@ -79,15 +79,15 @@ impl Stats {
     }
 }
 
-/// What the breaker is doing, for people.
+/// What the breaker is doing, for people; with the number that the gauge `payproof_breaker_state` shows for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum BreakerState {
     /// Attempts pass.
-    Closed,
-    /// No attempt passes.
-    Open,
+    Closed = 0,
     /// A few attempts pass, to find out.
-    HalfOpen,
+    HalfOpen = 1,
+    /// No attempt passes.
+    Open = 2,
 }

@@ -12,17 +12,13 @@ use crate::intent::fingerprint::Fingerprint;
 /// One attempt of a guarded call.
 #[derive(Clone)]
 pub struct EffectCall {
-    provider_key: Arc<str>,
-    taken: Arc<AtomicBool>,
-    attempt: u32,
-    until: Instant,
+    pub(super) provider_key: Arc<str>,
+    pub(super) taken: Arc<AtomicBool>,
+    pub(super) attempt: u32,
+    pub(super) until: Instant,
 }
 
 impl EffectCall {
-    pub(super) fn new(provider_key: Arc<str>, taken: Arc<AtomicBool>, attempt: u32, until: Instant) -> Self {
-        Self { provider_key, taken, attempt, until }
-    }
-
     /// The idempotency key to send to the provider: 43 characters of `A-Z a-z 0-9 - _`.
     ///
     /// The same for every attempt of the operation, in every process. Take it before the request is sent: an attempt counts

@@ -135,11 +135,10 @@ impl IndeterminateList {
 
         /// How long the oldest one has been on the list. Worth an alarm.
         pub fn oldest(&self) -> Option<Duration> => self.operations.first().map(IndeterminateOperation::age);
-    }
 
-    /// About how many there are, those without a place on the list included.
-    pub(crate) fn total(&self) -> u64 {
-        u64::try_from(self.operations.len()).unwrap_or(u64::MAX).saturating_add(self.not_listed)
+        /// About how many there are, those without a place on the list included.
+        pub(crate) fn total(&self) -> u64 =>
+            u64::try_from(self.operations.len()).unwrap_or(u64::MAX).saturating_add(self.not_listed);
     }
 }
 

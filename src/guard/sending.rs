@@ -95,7 +95,8 @@ impl<T: Send + 'static> Work for Sending<'_, T> {
     ) -> impl Future<Output = Result<T, ProviderError>> + Send {
         // A flag of its own for each attempt, so that a late hand of an earlier one does not set it.
         self.knowledge.taken = Arc::default();
-        let call = EffectCall::new(Arc::clone(&self.key), Arc::clone(&self.knowledge.taken), number, until);
+        let (provider_key, taken) = (Arc::clone(&self.key), Arc::clone(&self.knowledge.taken));
+        let call = EffectCall { provider_key, taken, attempt: number, until };
         let make = &self.job.call;
         // Asked as late as can be: this process may have stood still.
         let may_send = !self.end.is_over();

@@ -159,10 +159,8 @@ fn of_provider(validator: &Validator) -> Vec<HealthReason> {
     // Where none are allowed, that was chosen.
     let is_nearly_full = held > 0 && held >= limit.saturating_sub(limit / 10);
     let keys = is_nearly_full.then_some(HealthReason::KeysNearlyFull { held, limit });
-    let others = match stats.deliveries_of_other_accounts {
-        0 => None,
-        deliveries => Some(HealthReason::OtherAccounts { deliveries }),
-    };
+    let deliveries = stats.deliveries_of_other_accounts;
+    let others = (deliveries > 0).then_some(HealthReason::OtherAccounts { deliveries });
     [breaker, guarded, rate, budget, checks, keys, others].into_iter().flatten().collect()
 }
 

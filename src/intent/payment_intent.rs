@@ -240,9 +240,7 @@ impl PaymentIntent {
 
         /// The customer, if one is claimed.
         pub fn customer(&self) -> Option<&str> => self.0.texts.customer();
-    }
 
-    getters! {
         pub(crate) fn key(&self) -> Option<&IdempotencyKey> => self.0.key.as_ref();
 
         /// Covers every claim and no key.

@@ -91,13 +91,6 @@ pub(crate) enum LateWords {
     AlsoWhereNoRecordIs,
 }
 
-impl LateWords {
-    /// Whether a late word may be written where no record is.
-    pub(super) fn may_stand_alone(self) -> bool {
-        self == Self::AlsoWhereNoRecordIs
-    }
-}
-
 /// What came of a last word.
 #[derive(Debug)]
 pub(crate) enum Said {

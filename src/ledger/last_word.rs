@@ -2,7 +2,7 @@
 
 use tokio::runtime::Handle;
 
-use super::claimable::{Claimable, Said};
+use super::claimable::{Claimable, LateWords, Said};
 use super::later::{kib, later};
 use super::{Claimed, Held, Ledger, LedgerError, Nonce, Ours, Record, Replaced, State};
 
@@ -81,7 +81,7 @@ impl<C: Claimable> LastWord<C> {
             let found = match replaced {
                 Replaced::Ours(_) => return Ok(if over.is_none() { Said::InTime } else { Said::Late }),
                 Replaced::Lost(Some(found)) => found,
-                Replaced::Lost(None) if !self.what.late_words(Some(word)).may_stand_alone() => {
+                Replaced::Lost(None) if self.what.late_words(Some(word)) != LateWords::AlsoWhereNoRecordIs => {
                     return Ok(Said::Lost(None));
                 }
                 Replaced::Lost(None) => {

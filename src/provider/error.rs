@@ -28,12 +28,13 @@ pub enum RateLimit {
 }
 
 /// What is known about the failure, in falling order of how much it says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Kind {
     NotSent,
     OutcomeUnknown,
     Refused,
     Unreadable,
+    #[default]
     Message,
 }
 
@@ -59,7 +60,7 @@ pub(crate) enum Advice {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProviderError(Box<Details>);
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Details {
     kind: Kind,
     message: Box<str>,
@@ -99,18 +100,7 @@ impl ProviderError {
         let text = presentable(message, MAX_TEXT);
         let message = cut(&text, MAX_MESSAGE);
         let text = (kind == Kind::Message && text.len() > message.len()).then_some(Unshown(text));
-        Self(Box::new(Details {
-            kind,
-            message,
-            text,
-            status: None,
-            code: None,
-            advice: None,
-            retry_after: None,
-            rate_limit: None,
-            request_id: None,
-            timed_out: false,
-        }))
+        Self(Box::new(Details { kind, message, text, ..Details::default() }))
     }
 
     /// The provider cannot have seen the request: no connection, no address. Transient.

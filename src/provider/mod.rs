@@ -123,22 +123,18 @@ impl ProviderIdentity {
         /// How a user of this provider's adapter names an account.
         #[cfg(feature = "stripe")]
         pub(crate) fn account_setting(mut self, setting: &'static str) => self.account_setting = setting;
-    }
 
-    /// States that the store holds records of no other account at this provider, so that the account needs no name.
-    ///
-    /// If that is not true, the accounts share facts: a payment into one is then valid for the other. When a second
-    /// account comes, name both, in all processes at once. Payments that were redeemed stay used, and where ids are not
-    /// [globally unique](Self::globally_unique_ids), they are used for every account that is named later. The rest stands
-    /// under another name from then on: facts are asked for and callers' keys bound anew, and a guarded operation counts as
-    /// new, so that one which was executed is executed again if it is run again. Do not go back from a name to this. A name
-    /// stated before or after this wins over it.
-    #[must_use]
-    pub fn only_account(mut self) -> Self {
-        if self.account == Account::Unstated {
+        /// States that the store holds records of no other account at this provider, so that the account needs no name.
+        ///
+        /// If that is not true, the accounts share facts: a payment into one is then valid for the other. When a second
+        /// account comes, name both, in all processes at once. Payments that were redeemed stay used, and where ids are
+        /// not [globally unique](Self::globally_unique_ids), they are used for every account that is named later. The
+        /// rest stands under another name from then on: facts are asked for and callers' keys bound anew, and a guarded
+        /// operation counts as new, so that one which was executed is executed again if it is run again. Do not go back
+        /// from a name to this. A name stated before or after this wins over it.
+        pub fn only_account(mut self) => if self.account == Account::Unstated {
             self.account = Account::Only;
-        }
-        self
+        };
     }
 
     getters! {

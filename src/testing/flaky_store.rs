@@ -211,10 +211,7 @@ impl<S> FlakyStore<S> {
             StoreFault::None => execute.await,
             StoreFault::NotSent => Err(StoreError::not_sent("scripted: no connection")),
             StoreFault::LostRequest => Err(lost("request")),
-            StoreFault::LostReply => match execute.await {
-                Ok(_) => Err(lost("reply")),
-                Err(error) => Err(error),
-            },
+            StoreFault::LostReply => execute.await.and(Err(lost("reply"))),
             StoreFault::Refused => Err(StoreError::refused("scripted: refused")),
             StoreFault::Slow(wait) => {
                 sleep(wait).await;

@@ -79,14 +79,10 @@ impl Event {
         /// The account it happened at: a connected one by `account`, or one of an organization by the last segment of
         /// `context`. `None` where neither names one, as in events of the endpoint's own account.
         pub fn account(&self) -> Option<&str> => self.0.account.as_deref().or(self.0.context.as_deref());
-    }
 
-    /// Whether it happened at a connected account, which is never the one that the endpoint's own key is of.
-    pub(super) fn is_connected(&self) -> bool {
-        self.0.account.is_some()
-    }
+        /// Whether it happened at a connected account, which is never the one that the endpoint's own key is of.
+        pub(super) fn is_connected(&self) -> bool => self.0.account.is_some();
 
-    getters! {
         /// The mode. A handler only sees events of the validator's own.
         pub fn mode(&self) -> Mode => self.0.mode;
 

@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, copy, sink};
 use tokio::net::TcpStream;
 
 /// The longest request head that is read. Common servers allow 8 to 16 KiB.
@@ -14,7 +14,7 @@ const HEAD_END: &[u8] = b"\r\n\r\n";
 pub(crate) const INPUT_ROOM: usize = 2 * 1024;
 
 /// Bytes that are read and dropped while waiting for a client to close.
-const DRAIN: usize = 1024 * 1024;
+const DRAIN: u64 = 1024 * 1024;
 
 /// What became of the connection while a head was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,15 +52,7 @@ pub(crate) async fn finish(stream: &mut TcpStream) -> io::Result<()> {
 ///
 /// A socket that is closed with unread bytes resets, and the reset can overtake the answer.
 pub(crate) async fn drain(stream: &mut TcpStream) -> io::Result<()> {
-    let mut scratch = [0; 4 * 1024];
-    let mut left = DRAIN;
-    while left > 0 {
-        match stream.read(&mut scratch).await? {
-            0 => return Ok(()),
-            read => left = left.saturating_sub(read),
-        }
-    }
-    Ok(())
+    copy(&mut stream.take(DRAIN), &mut sink()).await.map(drop)
 }
 
 /// Makes the coming close a reset instead of an orderly end.

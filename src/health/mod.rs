@@ -147,10 +147,8 @@ fn of_provider(validator: &Validator) -> Vec<HealthReason> {
         Some(BreakerState::HalfOpen) => Some(HealthReason::BreakerHalfOpen),
         _ => None,
     };
-    let guarded = match stats.guarded_breaker {
-        Some(BreakerState::Open | BreakerState::HalfOpen) => Some(HealthReason::GuardedBreakerOpen),
-        _ => None,
-    };
+    let is_guarded_closed = matches!(stats.guarded_breaker, None | Some(BreakerState::Closed));
+    let guarded = (!is_guarded_closed).then_some(HealthReason::GuardedBreakerOpen);
     let closed = |traffic| validator.0.account.retrier.gate_closed_for(traffic, Instant::now());
     let rate = closed(Traffic::LookUps).max(closed(Traffic::Guarded)).map(|wait| HealthReason::RateLimited { wait });
     let budget = stats.credit.filter(|level| *level < 1.0).map(|_| HealthReason::BudgetEmpty);

@@ -1,12 +1,14 @@
 //! A store in memory whose commands go wrong as a test says, and that no bytes may stand in twice.
 
 use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use tokio::time::sleep;
 
+use crate::accessors::partial_debug;
+use crate::lock::Lock;
 use crate::store::{Claim, Durability, Inspection, MemoryStore, RestartLoss, Store, StoreError, Stored, Swap};
 
 /// What becomes of one command.
@@ -32,7 +34,7 @@ type Stood = HashSet<(String, Vec<u8>)>;
 #[derive(Clone, Default)]
 pub(super) struct Shared {
     pub(super) records: MemoryStore,
-    stood: Arc<Mutex<Stood>>,
+    stood: Arc<Lock<Stood>>,
     /// Whether bytes that stood once stood again.
     twice: Arc<AtomicBool>,
 }
@@ -41,20 +43,12 @@ pub(super) struct Shared {
 #[derive(Clone, Default)]
 pub(super) struct Way {
     pub(super) shared: Shared,
-    script: Arc<Mutex<VecDeque<Fate>>>,
+    script: Arc<Lock<VecDeque<Fate>>>,
     /// What becomes of every command until it is mended.
-    always: Arc<Mutex<Option<Fate>>>,
+    always: Arc<Lock<Option<Fate>>>,
 }
 
-impl std::fmt::Debug for Way {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Way").finish_non_exhaustive()
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap()
-}
+partial_debug!(Way, self =>);
 
 impl Way {
     pub(super) fn to(shared: &Shared) -> Self {
@@ -62,16 +56,16 @@ impl Way {
     }
 
     pub(super) fn script(&self, fates: impl IntoIterator<Item = Fate>) {
-        lock(&self.script).extend(fates);
+        self.script.lock().extend(fates);
     }
 
     pub(super) fn cut(&self) {
-        *lock(&self.always) = Some(Fate::Broken);
+        *self.always.lock() = Some(Fate::Broken);
     }
 
     pub(super) fn mend(&self) {
-        *lock(&self.always) = None;
-        lock(&self.script).clear();
+        *self.always.lock() = None;
+        self.script.lock().clear();
     }
 
     async fn run<T, F>(&self, call: F) -> Result<T, StoreError>
@@ -79,8 +73,8 @@ impl Way {
         T: Send + 'static,
         F: Future<Output = Result<T, StoreError>> + Send + 'static,
     {
-        let always = *lock(&self.always);
-        let fate = always.or_else(|| lock(&self.script).pop_front()).unwrap_or(Fate::Made);
+        let always = *self.always.lock();
+        let fate = always.or_else(|| self.script.lock().pop_front()).unwrap_or(Fate::Made);
         let unknown = || StoreError::outcome_unknown("the connection broke");
         match fate {
             Fate::Made => call.await,
@@ -112,7 +106,7 @@ impl Shared {
     }
 
     fn now_stands(&self, key: &str, bytes: &[u8]) {
-        let is_new = lock(&self.stood).insert((key.to_owned(), bytes.to_vec()));
+        let is_new = self.stood.lock().insert((key.to_owned(), bytes.to_vec()));
         self.twice.fetch_or(!is_new, Ordering::Relaxed);
     }
 }

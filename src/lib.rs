@@ -81,6 +81,7 @@
 //! | `payproof.validate` | span, info | `provider`, `mode`, `payment`, `provenance`, `verdict`, `code` |
 //! | `payproof.flight` | span, info; a child of the call that leads, followed by those that join | `provider`, `payment` |
 //! | `payproof.attempt` | event; debug, or warn for a failure | `number`, `reach`, `status`, `request_id`, `outcome`, `rule`, `duration_ms`, `wait_ms`, `wait_reason`, `error` |
+//! | `payproof.right_missing` | event, warn, once an hour: the provider's credential may not read what a verdict depends on | `provider`, `right` |
 //! | `payproof.store` | event, warn: a call to the shared store failed | `provider`, `error` |
 //! | `payproof.lease_lost` | event, warn: an answer could not be recorded | `provider`, `payment` |
 //! | `payproof.operation` | span, info; a guarded call | `provider`, `mode`, `operation`, `provenance`, `code` |
@@ -115,7 +116,7 @@
 //! | `payproof_validation_errors_total` | counter | `code` | validations without one |
 //! | `payproof_validation_duration_seconds` | histogram, seconds | `provenance`; `none` without a verdict | time of a validation that memory did not answer at once |
 //! | `payproof_degraded_total` | counter | `answer`: `validation`, `operation`; `reason`: `provider_down`, `store_down`, `not_recorded` | answers that something was missing for |
-//! | `payproof_attempts_total` | counter | `outcome`: `facts`, `done`, `transient`, `permanent`, `abandoned` | provider calls |
+//! | `payproof_attempts_total` | counter | `outcome`: `facts`, `not_ready`, `done`, `transient`, `permanent`, `abandoned` | provider calls |
 //! | `payproof_retries_total` | counter | | provider calls after the first of a flight or operation |
 //! | `payproof_attempt_timeouts_total` | counter | | provider calls that were cut off, at their own limit or the deadline |
 //! | `payproof_attempt_duration_seconds` | histogram, seconds | `outcome`, as above | time of a provider call |
@@ -194,12 +195,15 @@ pub use ledger::{LedgerError, RecordKind};
 pub use lookup::error::ValidateError;
 pub use lookup::shared_facts::StoredFacts;
 pub use lookup::validation::Validation;
+pub use payment::dispute::Dispute;
 pub use payment::facts::{Mode, NotFoundHint, PaymentStatus, ProviderPayment, Risk};
 pub use payment::policy::{Amounts, Policy, TenantProof, WhenProviderIsDown};
 pub use payment::verdict::{
     ActionRequired, Capture, Degradation, Fact, Finding, Findings, GivenBack, Mismatch, NetAmount, Pending, Proof,
     Provenance, Verdict,
 };
+pub use payment::waiting::Waiting;
+pub use payment::waits_for::WaitsFor;
 #[cfg(feature = "stripe")]
 pub use provider::stripe::{Stripe, StripeBuilder};
 pub use settings::build_error::BuildError;

@@ -64,6 +64,11 @@ pub(crate) fn bytes(name: &str, value: f64) {
     println!("bytes {name} {value:.0}");
 }
 
+/// How often something happened.
+pub(crate) fn count(name: &str, value: u64) {
+    println!("count {name} {value}");
+}
+
 /// Milliseconds of the longest of all operations.
 pub(crate) fn ms(name: &str, value: f64) {
     println!("ms {name} {value:.2}");

@@ -2,13 +2,14 @@
 //! the body.
 
 use std::future::Future;
+use std::sync::Arc;
 
 use tokio::time::Instant;
 
 use crate::call::contained;
 use crate::intent::payment_intent::PaymentId;
 use crate::payment::facts::ProviderPayment;
-use crate::provider::{AnyProvider, Call, ProviderError};
+use crate::provider::{AnyProvider, Call, Door, ProviderError};
 
 /// Asks for a payment's facts once. An answer about another payment is no answer, whichever provider gave it.
 pub(crate) async fn look_up(
@@ -16,8 +17,9 @@ pub(crate) async fn look_up(
     payment: &PaymentId,
     number: u32,
     until: Instant,
+    door: Arc<dyn Door>,
 ) -> Result<ProviderPayment, ProviderError> {
-    let call = Call::new(number, until);
+    let call = Call::new(number, until, door);
     match provider.look_up(payment, &call).await {
         Ok(facts) if *facts.id != *payment.as_str() => {
             Err(ProviderError::unreadable("the answer is about another payment"))

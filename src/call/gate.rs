@@ -17,6 +17,7 @@ use tokio::time::Instant;
 
 use crate::call::deadline::after;
 use crate::lock::Lock;
+use crate::provider::Door;
 
 /// The longest that a gate closes at a time: then a probe finds out, so that one mistaken header does not close an account
 /// for a day.
@@ -122,17 +123,6 @@ impl Gate {
         Passing::Probe(Probe { gate: self, number })
     }
 
-    /// How long the provider asks to wait, while the gate is closed; `None` when it is not.
-    pub(crate) fn closed_for(&self, now: Instant) -> Option<Duration> {
-        if self.is_open() {
-            return None;
-        }
-        match self.state.lock().phase {
-            Phase::Closed { until, asked_until } if now < until => Some(asked_until.saturating_duration_since(now)),
-            Phase::Open | Phase::Closed { .. } | Phase::Probed { .. } => None,
-        }
-    }
-
     /// Opens the gate for the answer of a probe, unless it was closed again meanwhile.
     fn answered(&self, probe: u64) {
         let state = self.state.lock();
@@ -146,6 +136,19 @@ impl Gate {
         let state = self.state.lock();
         if matches!(state.phase, Phase::Probed { number, .. } if number == probe) {
             self.enter(state, Phase::Closed { until: now, asked_until: now });
+        }
+    }
+}
+
+impl Door for Gate {
+    /// How long the provider asks to wait, while the gate is closed; `None` when it is not.
+    fn closed_for(&self, now: Instant) -> Option<Duration> {
+        if self.is_open() {
+            return None;
+        }
+        match self.state.lock().phase {
+            Phase::Closed { until, asked_until } if now < until => Some(asked_until.saturating_duration_since(now)),
+            Phase::Open | Phase::Closed { .. } | Phase::Probed { .. } => None,
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::call::attempt;
 use crate::call::retry::{Finished, NeverHedged, Traffic, Work};
 use crate::ledger::LeaseEnd;
 use crate::moment::Moment;
+use crate::payment::request_ids::RequestIds;
 use crate::provider::ProviderError;
 use crate::provider::attempt_log::{Attempt, AttemptOutcome};
 
@@ -63,8 +64,8 @@ impl<T: Send + 'static> Work for Asking<'_, T> {
         !self.end.is_over()
     }
 
-    fn shown(_answer: &mut Reconciled<T>) -> (AttemptOutcome, Option<Box<str>>) {
-        (AttemptOutcome::Done, None)
+    fn shown(_answer: &mut Reconciled<T>) -> (AttemptOutcome, RequestIds) {
+        (AttemptOutcome::Done, RequestIds::default())
     }
 
     fn finished(answer: Reconciled<T>, Finished { attempts, .. }: Finished) -> Self::Output {

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use crate::call::attempt;
 use crate::call::retry::{Finished, NeverHedged, Traffic, Work};
 use crate::ledger::LeaseEnd;
+use crate::payment::request_ids::RequestIds;
 use crate::provider::ProviderError;
 use crate::provider::attempt_log::{Attempt, AttemptOutcome, Reach};
 
@@ -117,8 +118,8 @@ impl<T: Send + 'static> Work for Sending<'_, T> {
         (!*in_doubt || *is_protected) && !self.end.is_over()
     }
 
-    fn shown(_answer: &mut T) -> (AttemptOutcome, Option<Box<str>>) {
-        (AttemptOutcome::Done, None)
+    fn shown(_answer: &mut T) -> (AttemptOutcome, RequestIds) {
+        (AttemptOutcome::Done, RequestIds::default())
     }
 
     fn finished(value: T, Finished { attempts, .. }: Finished) -> (T, Vec<Attempt>) {

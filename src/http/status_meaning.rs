@@ -1,6 +1,12 @@
 //! What an HTTP status says of whether the request was executed. The one table of it: the guard reads a provider's answers by
 //! it, the endpoint a handler's, and the stores over REST a server's.
 
+/// Whether a read that was answered with this status may succeed a little later: those of RFC 9110 and RFC 6585, and 520 to
+/// 524 as proxies use them.
+pub(crate) const fn is_transient(status: u16) -> bool {
+    matches!(status, 408 | 425 | 429 | 500 | 502 | 503 | 504 | 520..=524)
+}
+
 /// Whether a request that was answered with a status was executed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum StatusMeaning {

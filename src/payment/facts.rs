@@ -4,6 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::accessors::{display_as_str, named, partial_debug, setters};
 use crate::intent::currency::Currency;
+use crate::payment::dispute::Dispute;
+use crate::payment::request_ids::RequestIds;
+use crate::payment::waits_for::WaitsFor;
 use crate::redaction::presentable;
 
 /// A provider's codes and statuses are words, not texts.
@@ -102,7 +105,7 @@ named! {
 ///
 /// Amounts are in the provider's minor units. A fact that was not stated stays unknown, and what an intent claims about
 /// it is then unproven; what was received and what was refunded must be stated for a payment to be valid. Disputes,
-/// reversals and risk count as absent unless stated: an adapter has to state them where its provider knows them.
+/// reports of fraud, reversals and risk count as absent unless stated: an adapter has to state them where its provider knows them.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProviderPayment {
     pub(crate) id: Box<str>,
@@ -115,7 +118,9 @@ pub struct ProviderPayment {
     pub(crate) amount_capturable: u64,
     pub(crate) amount_refunded: Option<u64>,
     pub(crate) captured: Option<bool>,
-    pub(crate) disputed: bool,
+    pub(crate) dispute: Dispute,
+    /// Whether fraud was reported; `None` where the facts are of a release that did not ask.
+    pub(crate) fraud: Option<bool>,
     pub(crate) reversed: bool,
     pub(crate) risk: Risk,
     pub(crate) customer: Option<Box<str>>,
@@ -128,9 +133,18 @@ pub struct ProviderPayment {
     pub(crate) tip: Option<u64>,
     pub(crate) surcharge: Option<u64>,
     pub(crate) not_found_hint: NotFoundHint,
+    pub(crate) waits_for: Option<WaitsFor>,
+    pub(crate) waits_until: Option<u64>,
+    pub(crate) remaining: Option<u64>,
     /// Not a fact about the payment, so it is not kept with the facts.
     #[serde(skip)]
-    pub(crate) request_id: Option<Box<str>>,
+    pub(crate) request_ids: RequestIds,
+    /// Whether the provider has still to write down what a verdict needs, so that it is worth asking again at once.
+    #[serde(skip)]
+    pub(crate) not_ready: bool,
+    /// What the credential may not read, where that was noticed just now.
+    #[serde(skip)]
+    pub(crate) missing_right: Option<&'static str>,
 }
 
 impl ProviderPayment {
@@ -152,7 +166,8 @@ impl ProviderPayment {
             amount_capturable: 0,
             amount_refunded: None,
             captured: None,
-            disputed: false,
+            dispute: Dispute::None,
+            fraud: Some(false),
             reversed: false,
             risk: Risk::default(),
             customer: None,
@@ -165,7 +180,12 @@ impl ProviderPayment {
             tip: None,
             surcharge: None,
             not_found_hint: NotFoundHint::Unsaid,
-            request_id: None,
+            waits_for: None,
+            waits_until: None,
+            remaining: None,
+            request_ids: RequestIds::default(),
+            not_ready: false,
+            missing_right: None,
         }
     }
 
@@ -175,8 +195,19 @@ impl ProviderPayment {
         Self::new(id, PaymentStatus::NotFound)
     }
 
+    /// States that the provider calls the payment paid or authorized, and has still to write down what a verdict needs, as
+    /// happens within seconds of that; with the reason in a word.
+    ///
+    /// The payment is processing then. It is asked for again after 1, 2 and 4 s, at no cost for the retry budget, and if
+    /// that does not help, this is the answer.
+    #[must_use]
+    pub fn not_ready(self, reason: impl AsRef<str>) -> Self {
+        let waits_for = Some(WaitsFor::Records);
+        Self { status: PaymentStatus::Processing, waits_for, not_ready: true, ..self.with_reason(reason) }
+    }
+
     setters! {
-        /// Why it was declined or canceled, in the provider's code.
+        /// Why it was declined or canceled, or what it waits for, in the provider's code.
         pub fn with_reason(mut self, reason: impl AsRef<str>) =>
             self.reason = Some(presentable(reason.as_ref(), MAX_WORD));
 
@@ -210,8 +241,11 @@ impl ProviderPayment {
         /// Whether the charge was captured, where the provider says so separately.
         pub fn with_captured(mut self, captured: bool) => self.captured = Some(captured);
 
-        /// Whether the payment is disputed; `false` unless stated.
-        pub fn with_disputed(mut self, disputed: bool) => self.disputed = disputed;
+        /// How the worst dispute of the payment stands; none unless stated.
+        pub fn with_dispute(mut self, dispute: Dispute) => self.dispute = dispute;
+
+        /// Whether the provider, the issuer or the merchant reported the payment as fraud; `false` unless stated.
+        pub fn with_reported_fraud(mut self, reported: bool) => self.fraud = Some(reported);
 
         /// Whether the network reversed the payment after approving it; `false` unless stated.
         pub fn with_reversed(mut self, reversed: bool) => self.reversed = reversed;
@@ -242,12 +276,25 @@ impl ProviderPayment {
         /// When an authorization ends, in seconds since 1970 by the provider's clock.
         pub fn with_capture_before(mut self, unix_seconds: u64) => self.capture_before = Some(unix_seconds);
 
+        /// What a payment waits for that is under way; by its status unless stated.
+        pub fn with_waits_for(mut self, what: WaitsFor) => self.waits_for = Some(what);
+
+        /// When that ends, in seconds since 1970 by the provider's clock. A capture ends with
+        /// [`with_capture_before`](Self::with_capture_before) unless this is stated.
+        pub fn with_waits_until(mut self, unix_seconds: u64) => self.waits_until = Some(unix_seconds);
+
+        /// What has still to arrive of a transfer from a bank, in minor units.
+        pub fn with_remaining(mut self, minor: u64) => self.remaining = Some(minor);
+
         /// The provider's own time of this answer, in seconds since 1970. Unless stated, this machine's clock is read.
         pub fn with_as_of(mut self, unix_seconds: u64) => self.as_of = Some(unix_seconds);
 
         /// The provider's id of the request that got this answer; shown in the attempt log.
-        pub fn with_request_id(mut self, id: impl AsRef<str>) =>
-            self.request_id = Some(presentable(id.as_ref(), MAX_WORD));
+        pub fn with_request_id(mut self, id: impl AsRef<str>) => self.request_ids.set_last(id.as_ref());
+
+        /// One more request that this answer took, before the last one, by the provider's id; empty where it has none.
+        /// The attempt log shows it.
+        pub fn with_earlier_request(mut self, id: impl AsRef<str>) => self.request_ids.add_earlier(id.as_ref());
     }
 
     /// Where the payment stands.
@@ -274,5 +321,5 @@ impl ProviderPayment {
 partial_debug!(ProviderPayment, self =>
     id: self.id, status: self.status, mode: self.mode, currency: self.currency, amount: self.amount,
     amount_received: self.amount_received, amount_capturable: self.amount_capturable,
-    amount_refunded: self.amount_refunded, disputed: self.disputed, risk: self.risk
+    amount_refunded: self.amount_refunded, dispute: self.dispute, fraud: self.fraud, risk: self.risk
 );

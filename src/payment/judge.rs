@@ -7,12 +7,14 @@ use crate::intent::invalid_intent::Field;
 use crate::intent::money::Units;
 use crate::intent::payment_intent::PaymentIntent;
 use crate::moment::Moment;
+use crate::payment::dispute::Dispute;
 use crate::payment::facts::{Mode, PaymentStatus, ProviderPayment};
 use crate::payment::policy::{Policy, TenantProof};
 use crate::payment::shelf_life::ShelfLife;
 use crate::payment::verdict::{
     ActionRequired, Capture, Fact, Finding, Findings, Issuer, Mismatch, Pending, Proof, Verdict,
 };
+use crate::payment::waiting::Waiting;
 use crate::redaction::stated;
 
 mod amounts;
@@ -122,8 +124,11 @@ impl Rules {
             Some(_) => {}
         }
         self.compare_refunds(facts, findings);
-        if facts.disputed && !self.policy.disputed {
-            findings.push(Finding::Disputed);
+        if facts.dispute > self.policy.dispute {
+            findings.push(Finding::Disputed(facts.dispute));
+        }
+        if facts.fraud == Some(true) && !self.policy.reported_fraud {
+            findings.push(Finding::ReportedFraud);
         }
         if facts.risk > self.policy.risk {
             findings.push(Finding::Risk(Mismatch::new(self.policy.risk, facts.risk)));
@@ -153,9 +158,10 @@ impl Rules {
         answered: Moment,
         findings: &mut Vec<Finding>,
     ) -> Option<Verdict> {
+        let waiting = || Box::new(self.waiting(facts, answered.age));
         let pending = || {
-            let poll_after = VOLATILE_FRESH_FOR.saturating_sub(answered.age);
-            Some(Verdict::Pending(Pending { status: facts.status.clone(), poll_after }))
+            let (status, reason) = (facts.status.clone(), facts.reason.clone());
+            Some(Verdict::Pending(Pending { status, reason, waiting: waiting() }))
         };
         let rests_on_money = match &facts.status {
             PaymentStatus::Paid => true,
@@ -164,6 +170,9 @@ impl Rules {
         };
         if rests_on_money && facts.amount_refunded.is_none() {
             findings.push(Finding::Unstated(Fact::AmountRefunded));
+        }
+        if facts.status == PaymentStatus::Authorized && self.compare_hold(intent, facts, findings) {
+            return None;
         }
         match &facts.status {
             PaymentStatus::Paid => return self.compare_received(intent, facts, findings).then(pending).flatten(),
@@ -180,7 +189,10 @@ impl Rules {
             }
             PaymentStatus::Authorized | PaymentStatus::Processing | PaymentStatus::Unknown(_) => return pending(),
             PaymentStatus::ActionRequired => {
-                return Some(Verdict::ActionRequired(ActionRequired { reason: facts.reason.clone() }));
+                return Some(Verdict::ActionRequired(ActionRequired {
+                    reason: facts.reason.clone(),
+                    waiting: waiting(),
+                }));
             }
             PaymentStatus::Declined => findings.push(Finding::Declined(facts.reason.clone())),
             PaymentStatus::Canceled => {
@@ -194,17 +206,26 @@ impl Rules {
         None
     }
 
+    /// What an unfinished payment waits for.
+    fn waiting(&self, facts: &ProviderPayment, age: Duration) -> Waiting {
+        let remaining = facts.remaining.zip(facts.currency);
+        Waiting::of(facts, age, remaining.map(|(minor, currency)| self.units.to_money(minor, currency)))
+    }
+
     /// How long these facts stand for themselves, whatever is claimed about them.
     pub(crate) fn shelf_life(&self, facts: &ProviderPayment) -> ShelfLife {
         let (fresh_for, lasting) = match &facts.status {
             PaymentStatus::Canceled => (self.fresh_for, true),
-            PaymentStatus::Paid if is_fully_refunded(facts) => (self.fresh_for, true),
-            PaymentStatus::Paid if self.is_settled(facts) && is_captured(facts) => (self.fresh_for, true),
+            PaymentStatus::Paid if is_fully_refunded(facts) || facts.dispute == Dispute::Lost => (self.fresh_for, true),
+            // Facts that say nothing of fraud are asked for anew, and kept for times when the provider is down.
+            PaymentStatus::Paid if self.is_settled(facts) && is_captured(facts) => {
+                (if facts.fraud.is_some() { self.fresh_for } else { VOLATILE_FRESH_FOR }, true)
+            }
             PaymentStatus::Authorized if self.policy.authorized && self.is_settled(facts) && self.is_held(facts) => {
                 let left = authorization_left(facts, Duration::ZERO).unwrap_or(AUTHORIZED_FRESH_FOR);
                 (AUTHORIZED_FRESH_FOR.min(left), false)
             }
-            // A dispute may be won, a review may end, a capture may follow: only what is settled lasts.
+            // An open dispute may be won, a review may end, a capture may follow: only what is settled lasts.
             _ => (VOLATILE_FRESH_FOR, false),
         };
         let fresh_for = fresh_for.min(self.fresh_for);
@@ -229,7 +250,8 @@ impl Rules {
             && facts.mode.is_some()
             && !is_created_ahead(facts)
             && !facts.reversed
-            && (!facts.disputed || self.policy.disputed)
+            && facts.dispute <= Dispute::Won
+            && (facts.fraud != Some(true) || self.policy.reported_fraud)
             && facts.amount_refunded.is_some_and(|refunded| refunded == 0 || self.policy.partly_refunded)
             && self.policy.amounts.are_stated(facts)
             && facts.risk <= self.policy.risk

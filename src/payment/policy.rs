@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::accessors::setters;
+use crate::payment::dispute::Dispute;
 use crate::payment::facts::{ProviderPayment, Risk};
 
 /// What counts as paid. The default accepts only what is captured in full, unrefunded and undisputed.
@@ -12,7 +13,8 @@ use crate::payment::facts::{ProviderPayment, Risk};
 /// | amounts compared | exact: what was asked for and what was received are what is claimed |
 /// | authorizations | not accepted: they are pending |
 /// | refunded payments | not accepted, not even in part |
-/// | disputed payments | not accepted |
+/// | disputed payments | not accepted, unless the dispute was won |
+/// | payments reported as fraud | not accepted |
 /// | maximum age | none |
 /// | accepted risk | up to elevated; a payment under review is refused |
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,7 +23,9 @@ pub struct Policy {
     pub(crate) amounts: Amounts,
     pub(crate) authorized: bool,
     pub(crate) partly_refunded: bool,
-    pub(crate) disputed: bool,
+    /// The worst dispute that is accepted.
+    pub(crate) dispute: Dispute,
+    pub(crate) reported_fraud: bool,
     pub(crate) max_age: Option<Duration>,
     pub(crate) risk: Risk,
 }
@@ -32,7 +36,8 @@ impl Default for Policy {
             amounts: Amounts::Exact,
             authorized: false,
             partly_refunded: false,
-            disputed: false,
+            dispute: Dispute::Won,
+            reported_fraud: false,
             max_age: None,
             risk: Risk::Elevated,
         }
@@ -59,8 +64,15 @@ impl Policy {
         /// What is compared with the claim stays what was asked for and received, before refunds.
         pub fn accept_partly_refunded(mut self) => self.partly_refunded = true;
 
-        /// Accepts a payment that is disputed.
-        pub fn accept_disputed(mut self) => self.disputed = true;
+        /// Accepts a payment about which the shopper's bank asks, as long as no money was taken back.
+        pub fn accept_inquiries(mut self) => self.dispute = self.dispute.max(Dispute::Inquiry);
+
+        /// Accepts a payment that is disputed, too, as long as the dispute may still be won. One that was lost is never
+        /// accepted, nor one of which the provider does not say how it stands.
+        pub fn accept_disputed(mut self) => self.dispute = self.dispute.max(Dispute::Open);
+
+        /// Accepts a payment that was reported as fraud.
+        pub fn accept_reported_fraud(mut self) => self.reported_fraud = true;
 
         /// Refuses payments created longer ago than this, by the provider's clock. A payment without a known time of
         /// creation is then unproven. One created more than five minutes after the answer that tells of it is refused

@@ -12,7 +12,9 @@ use crate::intent::fingerprint::Fingerprint;
 use crate::intent::invalid_intent::Field;
 use crate::intent::money::Money;
 use crate::intent::payment_intent::{PaymentId, PaymentIntent};
+use crate::payment::dispute::Dispute;
 use crate::payment::facts::{Mode, NotFoundHint, PaymentStatus, ProviderPayment, Risk};
+use crate::payment::waiting::Waiting;
 
 mod amounts;
 mod mismatch;
@@ -125,7 +127,8 @@ partial_debug!(Proof, self => intent: self.intent, capture: self.capture);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pending {
     pub(crate) status: PaymentStatus,
-    pub(crate) poll_after: Duration,
+    pub(crate) reason: Option<Box<str>>,
+    pub(crate) waiting: Box<Waiting>,
 }
 
 impl Pending {
@@ -133,8 +136,16 @@ impl Pending {
         /// Where the payment stands; an unknown status keeps the provider's word.
         pub fn status(&self) -> &PaymentStatus => &self.status;
 
-        /// How long to wait before asking again; asking sooner gets the same answer from memory.
-        pub fn poll_after(&self) -> Duration => self.poll_after;
+        /// Why, in the provider's or its adapter's code, where there is one: `latest_charge_missing` of a payment that
+        /// succeeded at Stripe a moment ago.
+        pub fn reason(&self) -> Option<&str> => self.reason.as_deref();
+
+        /// What it waits for, and until when.
+        pub fn waiting(&self) -> &Waiting => &self.waiting;
+
+        /// How long to wait before asking again, see [`Waiting::poll_after`]. Asking sooner is answered from memory for two
+        /// seconds, and then by the provider.
+        pub fn poll_after(&self) -> Duration => self.waiting.poll_after;
     }
 }
 
@@ -142,13 +153,19 @@ impl Pending {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ActionRequired {
     pub(crate) reason: Option<Box<str>>,
+    pub(crate) waiting: Box<Waiting>,
 }
 
 impl ActionRequired {
-    /// What is missing, in the provider's word: `requires_action`, `requires_payment_method` and so on.
-    #[must_use]
-    pub fn reason(&self) -> Option<&str> {
-        self.reason.as_deref()
+    getters! {
+        /// What is missing, in the provider's word: `requires_action`, `requires_payment_method` and so on.
+        pub fn reason(&self) -> Option<&str> => self.reason.as_deref();
+
+        /// What it waits for, and until when.
+        pub fn waiting(&self) -> &Waiting => &self.waiting;
+
+        /// How long to wait before asking again, see [`Waiting::poll_after`].
+        pub fn poll_after(&self) -> Duration => self.waiting.poll_after;
     }
 }
 
@@ -193,8 +210,10 @@ named! {
         PartlyRefunded(GivenBack) = "partly_refunded",
         /// All that was captured was given back.
         Refunded(GivenBack) = "refunded",
-        /// Disputed.
-        Disputed = "disputed",
+        /// Disputed, and how that stands.
+        Disputed(Dispute) = "disputed",
+        /// Reported as fraud, by the provider, the issuer or the merchant.
+        ReportedFraud = "reported_fraud",
         /// Riskier than accepted; `expected` is the highest accepted rating.
         Risk(Mismatch<Risk>) = "risk",
         /// Older than accepted; `expected` is the highest accepted age.
@@ -231,7 +250,7 @@ impl Finding {
     /// its amount may be changed and another card may pay, and whatever holds it up may end.
     const fn is_final(&self, is_over: bool) -> bool {
         match self {
-            Self::Mode(_) | Self::TooOld(_) | Self::Canceled(_) => true,
+            Self::Mode(_) | Self::TooOld(_) | Self::Canceled(_) | Self::Disputed(Dispute::Lost) => true,
             Self::Amount(_)
             | Self::NetAmount(_)
             | Self::AmountReceived(_)
@@ -243,7 +262,7 @@ impl Finding {
         }
     }
 
-    /// Whether it stands for as long as the payment does. Metadata, risk and disputes may still change.
+    /// Whether it stands for as long as the payment does. Metadata, risk and open disputes may still change.
     pub(crate) const fn is_lasting(&self) -> bool {
         matches!(
             self,
@@ -254,6 +273,7 @@ impl Finding {
                 | Self::Mode(_)
                 | Self::Canceled(_)
                 | Self::Refunded(_)
+                | Self::Disputed(Dispute::Lost)
                 | Self::TooOld(_)
         )
     }
@@ -305,7 +325,8 @@ impl fmt::Display for Finding {
             Self::Declined(None) => f.write_str("declined"),
             Self::PartlyRefunded(amount) => write!(f, "refunded in part: {amount}"),
             Self::Refunded(amount) => write!(f, "refunded in full: {amount}"),
-            Self::Disputed => f.write_str("disputed"),
+            Self::Disputed(dispute) => write!(f, "disputed: {dispute}"),
+            Self::ReportedFraud => f.write_str("reported as fraud"),
             Self::Risk(Mismatch { expected, actual }) => {
                 write!(f, "risk: accepted up to {}, actual {}", expected.as_str(), actual.as_str())
             }

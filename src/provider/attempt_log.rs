@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::accessors::{getters, named};
+use crate::payment::request_ids::RequestIds;
 
 named! {
     /// How far a call got before it ended.
@@ -72,6 +73,8 @@ named! {
         Gate = "gate",
         /// The retry budget was spent, so the call stood in line until others' answers had earned a retry.
         Line = "line",
+        /// The provider had still to write down what a verdict needs.
+        NotReady = "not_ready",
         /// It was silent for so long, and an attempt that began later was answered: it was asked once more beside it.
         Hedge = "hedge",
     } as_str(self: Self)
@@ -84,6 +87,8 @@ named! {
     pub enum AttemptOutcome {
         /// The provider answered with the payment's facts.
         Facts = "facts",
+        /// The provider answered, and has still to write down what a verdict needs.
+        NotReady = "not_ready",
         /// The guarded call succeeded.
         Done = "done",
         /// The failure may pass, by this rule.
@@ -100,7 +105,7 @@ impl AttemptOutcome {
     #[must_use]
     pub const fn rule(&self) -> Option<&Rule> {
         match self {
-            Self::Facts | Self::Done | Self::Abandoned => None,
+            Self::Facts | Self::NotReady | Self::Done | Self::Abandoned => None,
             Self::Transient(rule) | Self::Permanent(rule) => Some(rule),
         }
     }
@@ -114,7 +119,7 @@ pub struct Attempt {
     pub(crate) duration: Duration,
     pub(crate) reach: Reach,
     pub(crate) status: Option<u16>,
-    pub(crate) request_id: Option<Box<str>>,
+    pub(crate) request_ids: RequestIds,
     pub(crate) outcome: AttemptOutcome,
     pub(crate) wait: Option<(Duration, WaitReason)>,
 }
@@ -136,13 +141,22 @@ impl Attempt {
         /// The HTTP status, if there was one and the attempt failed.
         pub fn status(&self) -> Option<u16> => self.status;
 
-        /// The provider's request id, for a support case.
-        pub fn request_id(&self) -> Option<&str> => self.request_id.as_deref();
+        /// How many requests the attempt made, one after the other: one, and more where the provider's adapter had to
+        /// [ask further](crate::provider::Call::further).
+        pub fn requests(&self) -> usize => self.request_ids.requests();
+
+        /// The provider's id of the last request, for a support case.
+        pub fn request_id(&self) -> Option<&str> => self.request_ids.last();
 
         /// What the attempt came to, and which rule decided.
         pub fn outcome(&self) -> &AttemptOutcome => &self.outcome;
 
         /// How long the call then waited, and why. `None` after the last attempt.
         pub fn wait(&self) -> Option<(Duration, WaitReason)> => self.wait;
+    }
+
+    /// The provider's ids of all requests, in the order in which they were made; those that have none are left out.
+    pub fn request_ids(&self) -> impl Iterator<Item = &str> {
+        self.request_ids.iter()
     }
 }

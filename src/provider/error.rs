@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use crate::accessors::{getters, setters};
 #[cfg(feature = "stripe")]
+use crate::http::status_meaning::is_transient;
+#[cfg(feature = "stripe")]
 use crate::http::transport::TransportError;
+use crate::payment::request_ids::RequestIds;
 use crate::provider::attempt_log::Reach;
 use crate::redaction::{cut, presentable};
 
@@ -71,7 +74,7 @@ struct Details {
     advice: Option<Advice>,
     retry_after: Option<Duration>,
     rate_limit: Option<RateLimit>,
-    request_id: Option<Box<str>>,
+    request_ids: RequestIds,
     timed_out: bool,
 }
 
@@ -169,8 +172,11 @@ impl ProviderError {
         pub fn with_rate_limit(mut self, whom: RateLimit) => self.0.rate_limit = Some(whom);
 
         /// The provider's id of the request, for a support case.
-        pub fn with_request_id(mut self, id: impl AsRef<str>) =>
-            self.0.request_id = Some(presentable(id.as_ref(), MAX_MESSAGE));
+        pub fn with_request_id(mut self, id: impl AsRef<str>) => self.0.request_ids.set_last(id.as_ref());
+
+        /// One more request that was made before the one that failed, by the provider's id; empty where it has none. The
+        /// attempt log shows it.
+        pub fn with_earlier_request(mut self, id: impl AsRef<str>) => self.0.request_ids.add_earlier(id.as_ref());
     }
 
     getters! {
@@ -195,9 +201,21 @@ impl ProviderError {
         pub(crate) fn is_rate_limit(&self) -> bool => self.0.rate_limit.is_some() || self.0.status == Some(429);
 
         /// The provider's id of the request.
-        pub fn provider_request_id(&self) -> Option<&str> => self.0.request_id.as_deref();
+        pub fn provider_request_id(&self) -> Option<&str> => self.0.request_ids.last();
+
+        /// The ids of all requests of the attempt.
+        pub(crate) fn request_ids(&self) -> &RequestIds => &self.0.request_ids;
 
         pub(crate) fn is_timeout(&self) -> bool => self.0.timed_out;
+
+        /// Whether the same request may succeed a little later, by what the provider says and how far the call got. No text
+        /// decides, and what cannot be read stays so.
+        #[cfg(feature = "stripe")]
+        pub(crate) fn may_pass(&self) -> bool => match (self.0.advice, self.0.status) {
+            (Some(Advice::Header { retry } | Advice::Code { retry }), _) => retry,
+            (None, Some(status)) => is_transient(status),
+            (None, None) => matches!(self.0.kind, Kind::NotSent | Kind::OutcomeUnknown),
+        };
 
         /// How far the call got.
         pub fn reach(&self) -> Reach => match self.0.kind {

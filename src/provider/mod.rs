@@ -6,8 +6,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::Instant;
-
 use crate::accessors::{getters, partial_debug, setters};
 use crate::intent::fingerprint::Fingerprint;
 use crate::intent::invalid_intent::{Field, InvalidIntent};
@@ -17,11 +15,14 @@ use crate::payment::facts::{Mode, ProviderPayment};
 use crate::settings::build_error::BuildError;
 
 pub(crate) mod attempt_log;
+mod call;
 mod error;
 #[cfg(feature = "stripe")]
 pub(crate) mod stripe;
 
 pub use attempt_log::{Attempt, AttemptOutcome, Reach, Rule, WaitReason};
+pub use call::Call;
+pub(crate) use call::Door;
 pub(crate) use error::{Advice, Kind};
 pub use error::{ProviderError, RateLimit};
 
@@ -218,27 +219,6 @@ impl ProviderIdentity {
     fn redemption_at(&self, account: &str, payment: &PaymentId) -> Fingerprint {
         let parts = [&*self.name, account, self.mode.as_str(), payment.as_str()];
         Fingerprint::of("redemption", parts.map(|part| Some(part.as_bytes())))
-    }
-}
-
-/// What a provider is told about the call it makes.
-#[derive(Clone, Debug)]
-pub struct Call {
-    attempt: u32,
-    until: Instant,
-}
-
-impl Call {
-    pub(crate) fn new(attempt: u32, until: Instant) -> Self {
-        Self { attempt, until }
-    }
-
-    getters! {
-        /// Which attempt this is; 1 is the first.
-        pub fn attempt(&self) -> u32 => self.attempt;
-
-        /// The time left before the attempt is cut off by dropping its future.
-        pub fn time_left(&self) -> Duration => self.until.saturating_duration_since(Instant::now());
     }
 }
 

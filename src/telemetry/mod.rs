@@ -118,6 +118,11 @@ impl Telemetry {
         self.count(ATTEMPT_TIMEOUTS, []);
     }
 
+    /// The provider's credential may not read what a verdict depends on.
+    pub(crate) fn right_missing(&self, right: &'static str) {
+        warn!(name: "payproof.right_missing", provider = &*self.provider, right);
+    }
+
     /// The shared store did not do what it was asked.
     pub(crate) fn store_failed(&self, error: &(dyn std::error::Error + 'static)) {
         self.count(STORE_FAILURES, []);

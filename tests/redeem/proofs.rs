@@ -4,7 +4,7 @@ use payproof::redeem::Occasion;
 use payproof::redeem::RedeemError;
 use payproof::store::MemoryStore;
 use payproof::testing::ScriptedProvider;
-use payproof::{Currency, Mode, PaymentId, PaymentStatus, ProviderPayment};
+use payproof::{Currency, Dispute, Mode, PaymentId, PaymentStatus, ProviderPayment};
 use payproof::{Policy, Verdict};
 
 use crate::redeeming;
@@ -27,7 +27,7 @@ async fn an_old_proof_is_asked_about_again_and_a_refund_since_then_is_seen() {
 #[tokio::test(start_paused = true)]
 async fn the_proof_of_a_laxer_validator_is_judged_again() {
     let (provider, store) = (provider(), MemoryStore::new());
-    provider.put(paid("pi_1").with_disputed(true));
+    provider.put(paid("pi_1").with_dispute(Dispute::Open));
     let lax = redeeming(&provider, &store).policy(Policy::default().accept_disputed()).build().unwrap();
     let strict = redeeming(&provider, &store).build().unwrap();
     let proof = proof_of(&lax, intent("pi_1")).await;

@@ -11,8 +11,8 @@ use errors::failures;
 use payproof::provider::{Answer, ProviderIdentity, provider_fn};
 use payproof::testing::{ScriptedProvider, Step};
 use payproof::{
-    Currency, IdempotencyKey, Money, PaymentId, PaymentIntent, PaymentStatus, Policy, ProviderPayment, Retry, Schedule,
-    TenantProof, ValidateError, Validator, Verdict,
+    Currency, Dispute, IdempotencyKey, Money, PaymentId, PaymentIntent, PaymentStatus, Policy, ProviderPayment, Retry,
+    Schedule, TenantProof, ValidateError, Validator, Verdict,
 };
 use tracing_subscriber::fmt::format::FmtSpan;
 use tracing_subscriber::layer::SubscriberExt;
@@ -164,7 +164,9 @@ async fn verdicts_of_every_kind_show_no_customer() {
     provider.put(owned("pi_1"));
     provider.put(with("pi_2", PaymentStatus::Processing));
     provider.put(paid("pi_3").with_customer(planted().customer + "x"));
-    provider.put(owned("pi_4").with_amount_refunded(1999).with_disputed(true).with_metadata("x", planted().api_key));
+    provider.put(
+        owned("pi_4").with_amount_refunded(1999).with_dispute(Dispute::Open).with_metadata("x", planted().api_key),
+    );
     let validator = Validator::builder(provider).build().unwrap();
     for id in ["pi_1", "pi_1", "pi_2", "pi_3", "pi_4", "pi_404"] {
         let call = validator.validate(claim(id));

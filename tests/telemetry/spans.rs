@@ -2,6 +2,7 @@
 #![cfg(feature = "test-util")]
 #![expect(clippy::arithmetic_side_effects, reason = "the numbers are literals of this file; a slip fails the test")]
 
+mod rights;
 mod stats;
 mod validations;
 

@@ -8,10 +8,11 @@ mod limits;
 mod properties;
 mod states;
 mod tenant;
+mod waiting;
 
 use payproof::testing::ScriptedProvider;
 use payproof::{
-    Currency, Mode, Money, PaymentIntent, PaymentStatus, Policy, ProviderPayment, Risk, Validation, Validator,
+    Currency, Dispute, Mode, Money, PaymentIntent, PaymentStatus, Policy, ProviderPayment, Risk, Validation, Validator,
     ValidatorBuilder, Verdict,
 };
 
@@ -45,7 +46,8 @@ struct Facts {
     tip: Option<u64>,
     surcharge: Option<u64>,
     captured: Option<bool>,
-    disputed: bool,
+    dispute: Dispute,
+    fraud: bool,
     reversed: bool,
     risk: Risk,
     customer: Option<&'static str>,
@@ -70,7 +72,8 @@ const PAID: Facts = Facts {
     tip: Some(0),
     surcharge: Some(0),
     captured: Some(true),
-    disputed: false,
+    dispute: Dispute::None,
+    fraud: false,
     reversed: false,
     risk: Risk::Normal,
     customer: Some("cus_9"),
@@ -98,7 +101,8 @@ impl Facts {
         let mut facts = ProviderPayment::new("pi_1", self.status.clone())
             .with_amount_capturable(self.capturable)
             .with_amount_refunded(self.refunded)
-            .with_disputed(self.disputed)
+            .with_dispute(self.dispute)
+            .with_reported_fraud(self.fraud)
             .with_reversed(self.reversed)
             .with_risk(self.risk)
             .with_metadata("color", "store_9");

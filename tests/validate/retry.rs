@@ -3,7 +3,9 @@
 
 mod explain;
 mod failures;
+mod further;
 mod gate;
+mod not_ready;
 mod retry_after;
 mod schedules;
 mod time;

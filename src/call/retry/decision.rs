@@ -1,6 +1,7 @@
 //! Whether a failed attempt may be tried again. One place, asked in one order.
 
 use crate::call::breaker::ProviderHealth;
+use crate::http::status_meaning::is_transient;
 use crate::provider::attempt_log::{Reach, Rule};
 use crate::provider::{Advice, Kind, ProviderError};
 
@@ -34,7 +35,7 @@ pub(crate) fn decide(error: &ProviderError, patterns: &TransientPatterns) -> Ret
     }
     match (error.kind(), error.status()) {
         (Kind::Unreadable, _) => RetryDecision { transient: Transient::Once, rule: Rule::Unreadable },
-        (_, Some(status)) => decision(is_transient_status(status), Rule::Status(status)),
+        (_, Some(status)) => decision(is_transient(status), Rule::Status(status)),
         (Kind::NotSent, None) => decision(true, Rule::Reach(Reach::NotSent)),
         // A look-up changes nothing, so not knowing whether it was seen is no reason to stop.
         (Kind::OutcomeUnknown, None) => decision(true, Rule::Reach(Reach::MaybeSent)),
@@ -44,11 +45,6 @@ pub(crate) fn decide(error: &ProviderError, patterns: &TransientPatterns) -> Ret
             None => decision(false, Rule::Unknown),
         },
     }
-}
-
-/// RFC 9110 and RFC 6585, and 520 to 524 as proxies use them.
-const fn is_transient_status(status: u16) -> bool {
-    matches!(status, 408 | 425 | 429 | 500 | 502 | 503 | 504 | 520..=524)
 }
 
 /// A rate limit and a refusal are answers; only silence and server errors say that the provider is down.

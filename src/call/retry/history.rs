@@ -6,6 +6,7 @@ use tokio::time::Instant;
 
 use crate::call::deadline::Deadline;
 use crate::call::error::{CallError, Cause, Stopped};
+use crate::payment::request_ids::RequestIds;
 use crate::provider::ProviderError;
 use crate::provider::attempt_log::{Attempt, AttemptOutcome, Reach, WaitReason};
 use crate::telemetry::Telemetry;
@@ -14,6 +15,9 @@ use super::backoff::Waits;
 use super::clearance::NotCleared;
 use super::decision::{RetryDecision, Transient};
 use super::work::{Finished, Work};
+
+/// How long to wait after an answer that is not ready. What a provider has still to write down is there within seconds.
+const NOT_READY_WAITS: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];
 
 /// An attempt that was begun.
 #[derive(Clone, Copy, Debug)]
@@ -44,6 +48,8 @@ pub(super) struct AttemptHistory<'r> {
     /// The error of the attempt before, so that whatever stops the call keeps the real cause.
     pub(super) last: Option<ProviderError>,
     pub(super) unreadable_before: bool,
+    /// Answers that were not ready.
+    not_ready: usize,
     /// Whether the latest attempt told of a limit, so that the next one leaves the gate with those who waited there.
     pub(super) behind_gate: bool,
 }
@@ -52,7 +58,17 @@ impl<'r> AttemptHistory<'r> {
     pub(super) fn new(begin: Instant, deadline: Deadline, waits: Waits<'r>) -> Self {
         // Most calls need one attempt; a vector left to itself makes room for four.
         let attempts = Vec::with_capacity(1);
-        Self { begin, deadline, waits, begun: 0, attempts, last: None, unreadable_before: false, behind_gate: false }
+        Self {
+            begin,
+            deadline,
+            waits,
+            begun: 0,
+            attempts,
+            last: None,
+            unreadable_before: false,
+            not_ready: 0,
+            behind_gate: false,
+        }
     }
 
     /// Begins an attempt, which has to end then, and counts it.
@@ -68,7 +84,7 @@ impl<'r> AttemptHistory<'r> {
             duration: end.saturating_duration_since(begun.start),
             reach: Reach::Answered,
             status: None,
-            request_id: None,
+            request_ids: RequestIds::default(),
             outcome,
             wait: begun.hedged_after.map(|wait| (wait, WaitReason::Hedge)),
         }
@@ -80,6 +96,29 @@ impl<'r> AttemptHistory<'r> {
         self.attempts.insert(at, attempt);
     }
 
+    /// How long to wait after an answer that is not ready, if it is worth it.
+    pub(super) fn next_look(&mut self, now: Instant) -> Option<Duration> {
+        let wait = NOT_READY_WAITS.get(self.not_ready).copied().filter(|wait| self.deadline.allows(now, *wait))?;
+        self.not_ready = self.not_ready.saturating_add(1);
+        Some(wait)
+    }
+
+    /// Notes an answer that is not ready, and the wait that follows it.
+    pub(super) fn not_ready<W: Work>(
+        &mut self,
+        mut answer: W::Answer,
+        wait: Duration,
+        begun: Begun,
+        at: Instant,
+        telemetry: &Telemetry,
+    ) {
+        let (outcome, request_ids) = W::shown(&mut answer);
+        let wait = Some((wait, WaitReason::NotReady));
+        let attempt = Attempt { request_ids, wait, ..self.attempt(begun, at, outcome) };
+        telemetry.attempt(&attempt, None);
+        self.push(attempt);
+    }
+
     /// Ends the call with an answer.
     pub(super) fn answered<W: Work>(
         mut self,
@@ -88,8 +127,8 @@ impl<'r> AttemptHistory<'r> {
         at: Instant,
         telemetry: &Telemetry,
     ) -> W::Output {
-        let (outcome, request_id) = W::shown(&mut answer);
-        let attempt = Attempt { request_id, ..self.attempt(begun, at, outcome) };
+        let (outcome, request_ids) = W::shown(&mut answer);
+        let attempt = Attempt { request_ids, ..self.attempt(begun, at, outcome) };
         telemetry.attempt(&attempt, None);
         self.push(attempt);
         W::finished(answer, Finished { at, attempts: self.attempts })
@@ -112,7 +151,7 @@ impl<'r> AttemptHistory<'r> {
         let attempt = Attempt {
             reach: error.reach(),
             status: error.status(),
-            request_id: error.provider_request_id().map(Into::into),
+            request_ids: error.request_ids().clone(),
             ..self.attempt(begun, end, outcome)
         };
         let attempt = Attempt { wait: wait.or(attempt.wait), ..attempt };

@@ -1,5 +1,6 @@
 //! What look-ups and guarded calls each have of their own, so that trouble of the ones does not stop the others.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::call::breaker::{Breaker, CircuitBreaker};
@@ -20,13 +21,14 @@ const ANOTHER_PROBE_AFTER: Duration = Duration::from_secs(1);
 /// A breaker and a gate.
 #[derive(Debug)]
 pub(crate) struct Lane {
-    pub(super) gate: Gate,
+    /// Look-ups under way ask it for further requests, too.
+    pub(super) gate: Arc<Gate>,
     pub(super) breaker: Option<CircuitBreaker>,
 }
 
 impl Lane {
     pub(crate) fn new(breaker: Option<Breaker>, longest_attempt: Duration) -> Self {
         let breaker = breaker.map(|breaker| CircuitBreaker::new(breaker, longest_attempt));
-        Self { gate: Gate::new(longest_attempt.min(ANOTHER_PROBE_AFTER)), breaker }
+        Self { gate: Arc::new(Gate::new(longest_attempt.min(ANOTHER_PROBE_AFTER))), breaker }
     }
 }

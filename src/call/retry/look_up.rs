@@ -1,6 +1,7 @@
 //! A look-up of one payment, as something the loop tries.
 
 use std::future::Future;
+use std::sync::Arc;
 
 use tokio::time::Instant;
 
@@ -8,10 +9,12 @@ use crate::call::attempt;
 use crate::call::audience::Audience;
 use crate::call::deadline::Deadline;
 use crate::call::error::CallError;
+use crate::call::gate::Gate;
 use crate::intent::payment_intent::PaymentId;
 use crate::payment::facts::ProviderPayment;
+use crate::payment::request_ids::RequestIds;
 use crate::provider::attempt_log::{Attempt, AttemptOutcome};
-use crate::provider::{AnyProvider, ProviderError};
+use crate::provider::{AnyProvider, Door, ProviderError};
 use crate::telemetry::Telemetry;
 
 use super::Retrier;
@@ -32,6 +35,17 @@ struct Question<'r> {
     provider: &'r dyn AnyProvider,
     payment: &'r PaymentId,
     audience: &'r Audience,
+    gate: &'r Arc<Gate>,
+}
+
+impl<'r> Question<'r> {
+    fn ask(
+        self,
+        number: u32,
+        until: Instant,
+    ) -> impl Future<Output = Result<ProviderPayment, ProviderError>> + Send + 'r {
+        attempt::look_up(self.provider, self.payment, number, until, Arc::clone(self.gate) as Arc<dyn Door>)
+    }
 }
 
 struct LookUp<'r, F> {
@@ -57,7 +71,7 @@ impl<'r, F: Fn(Option<Instant>) + Send> Work for LookUp<'r, F> {
         until: Instant,
     ) -> impl Future<Output = Result<ProviderPayment, ProviderError>> + Send {
         (self.started)(Some(start));
-        attempt::look_up(self.question.provider, self.question.payment, number, until)
+        self.question.ask(number, until)
     }
 
     fn hedge(&self) -> Option<Question<'r>> {
@@ -70,8 +84,17 @@ impl<'r, F: Fn(Option<Instant>) + Send> Work for LookUp<'r, F> {
         true
     }
 
-    fn shown(facts: &mut ProviderPayment) -> (AttemptOutcome, Option<Box<str>>) {
-        (AttemptOutcome::Facts, facts.request_id.take())
+    fn is_ready(facts: &ProviderPayment) -> bool {
+        !facts.not_ready
+    }
+
+    fn asks_again(&mut self) {
+        (self.started)(None);
+    }
+
+    fn shown(facts: &mut ProviderPayment) -> (AttemptOutcome, RequestIds) {
+        let outcome = if facts.not_ready { AttemptOutcome::NotReady } else { AttemptOutcome::Facts };
+        (outcome, std::mem::take(&mut facts.request_ids))
     }
 
     fn finished(facts: ProviderPayment, Finished { at, attempts }: Finished) -> LookUpAnswer {
@@ -81,7 +104,7 @@ impl<'r, F: Fn(Option<Instant>) + Send> Work for LookUp<'r, F> {
 
 impl Hedge<ProviderPayment> for Question<'_> {
     fn attempt(&self, number: u32, until: Instant) -> Running<'_, ProviderPayment> {
-        Box::pin(attempt::look_up(self.provider, self.payment, number, until))
+        Box::pin(self.ask(number, until))
     }
 
     fn audience(&self) -> &Audience {
@@ -102,7 +125,7 @@ impl Retrier {
         telemetry: &'r Telemetry,
         started: impl Fn(Option<Instant>) + Send + 'r,
     ) -> impl Future<Output = Result<LookUpAnswer, CallError>> + Send + 'r {
-        let question = Question { provider: &*self.provider, payment, audience };
+        let question = Question { provider: &*self.provider, payment, audience, gate: &self.look_ups.gate };
         self.run(LookUp { question, started }, begin, deadline, telemetry)
     }
 }

@@ -18,7 +18,7 @@ use crate::call::deadline::Deadline;
 use crate::call::error::{CallError, Cause, Stopped};
 use crate::lock::Lock;
 use crate::provider::attempt_log::{Rule, WaitReason};
-use crate::provider::{AnyProvider, ProviderError, RateLimit};
+use crate::provider::{AnyProvider, Door as _, ProviderError, RateLimit};
 use crate::telemetry::Telemetry;
 use crate::telemetry::stats::BreakerState;
 
@@ -131,7 +131,16 @@ impl Retrier {
                 let error = match answer {
                     Ok(answer) => {
                         clearance.leave(Some(ProviderHealth::Up), now);
-                        self.credit.answered(begun.start, now);
+                        if W::is_ready(&answer) {
+                            self.credit.answered(begun.start, now);
+                        } else if let Some(wait) = history.next_look(now) {
+                            // Neither earned nor paid: the provider is well, and the question is the same one.
+                            work.asks_again();
+                            history.not_ready::<W>(answer, wait, begun, now, telemetry);
+                            Box::pin(sleep(wait)).await;
+                            now = Instant::now();
+                            continue;
+                        }
                         return Ok(history.answered::<W>(answer, begun, now, telemetry));
                     }
                     Err(error) => error,

@@ -6,6 +6,7 @@ use std::pin::Pin;
 use tokio::time::Instant;
 
 use crate::call::audience::Audience;
+use crate::payment::request_ids::RequestIds;
 use crate::provider::ProviderError;
 use crate::provider::attempt_log::{Attempt, AttemptOutcome};
 
@@ -44,8 +45,16 @@ pub(crate) trait Work: Send {
     /// Hears of a failed attempt, and says whether a further one is allowed, if the error asks for one.
     fn failed(&mut self, error: &ProviderError, now: Instant) -> bool;
 
-    /// What the attempt log shows of a success: what it is called, and the provider's id of the request.
-    fn shown(answer: &mut Self::Answer) -> (AttemptOutcome, Option<Box<str>>);
+    /// Whether an answer is all that there is to say, or the same question may bring more in a moment.
+    fn is_ready(_answer: &Self::Answer) -> bool {
+        true
+    }
+
+    /// Hears that it will be asked again, since the answer was not ready.
+    fn asks_again(&mut self) {}
+
+    /// What the attempt log shows of a success: what it is called, and the provider's ids of the requests.
+    fn shown(answer: &mut Self::Answer) -> (AttemptOutcome, RequestIds);
 
     /// Puts the answer together.
     fn finished(answer: Self::Answer, finished: Finished) -> Self::Output;

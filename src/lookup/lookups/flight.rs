@@ -122,6 +122,9 @@ impl Lookups {
     fn looked_up(&self, answer: LookUpAnswer, others_keys: &[Box<str>]) -> LookedUp {
         let LookUpAnswer { mut facts, at, attempts } = answer;
         self.rules.prune(&mut facts, others_keys);
+        if let Some(right) = facts.missing_right.take() {
+            self.account.telemetry.right_missing(right);
+        }
         facts.as_of = facts.as_of.or_else(|| Some(SystemTime::now().duration_since(UNIX_EPOCH).ok()?.as_secs()));
         let keep = Some(self.rules.shelf_life(&facts));
         LookedUp {

@@ -4,6 +4,7 @@ use super::{Known, Payload, enough};
 use crate::intent::currency::Currency;
 use crate::ledger::golden::is_golden;
 use crate::ledger::{Converted, LedgerError, RecordKind, SharedFailure, State, Versioned as _};
+use crate::payment::dispute::Dispute;
 use crate::payment::facts::{Mode, NotFoundHint, PaymentStatus, ProviderPayment, Risk};
 
 /// Every status, with a name of its file.
@@ -39,14 +40,23 @@ fn is_golden_in_both(variant: &str, state: State, payload: &Payload) {
 
 #[test]
 fn golden_files_hold_what_is_written_of_facts() {
+    let golden =
+        |variant: &str, state, payload: &Payload| is_golden(RecordKind::Facts, 2, variant, state, false, payload);
     for status in statuses() {
         let variant = format!("settled_{}", status.as_str());
-        let payload = settled(ProviderPayment::new("pi_3MtwBwLkdIwHu7ix28a3tqPa", status));
-        is_golden_in_both(&variant, State::Settled, &payload);
+        let facts = ProviderPayment::new("pi_3MtwBwLkdIwHu7ix28a3tqPa", status);
+        golden(&variant, State::Settled, &settled(facts.clone()));
+        is_golden(RecordKind::Facts, 1, &variant, State::Settled, false, &settled(as_in_1(facts)));
     }
     for risk in [Risk::Normal, Risk::NotAssessed, Risk::Elevated, Risk::Review, Risk::Highest, Risk::Blocked] {
         let facts = ProviderPayment::new("pi_1", PaymentStatus::Paid).with_risk(risk).with_mode(Mode::Test);
-        is_golden_in_both(&format!("risk_{}", risk.as_str()), State::Settled, &settled(facts));
+        let variant = format!("risk_{}", risk.as_str());
+        golden(&variant, State::Settled, &settled(facts.clone()));
+        is_golden(RecordKind::Facts, 1, &variant, State::Settled, false, &settled(as_in_1(facts)));
+    }
+    for dispute in [Dispute::None, Dispute::Won, Dispute::Inquiry, Dispute::Open, Dispute::Unknown, Dispute::Lost] {
+        let facts = ProviderPayment::new("pi_1", PaymentStatus::Paid).with_dispute(dispute);
+        golden(&format!("dispute_{dispute}"), State::Settled, &settled(facts));
     }
     let whole = ProviderPayment {
         reason: Some("requested_by_customer".into()),
@@ -55,7 +65,8 @@ fn golden_files_hold_what_is_written_of_facts() {
         amount_capturable: 300,
         amount_refunded: Some(0),
         captured: Some(true),
-        disputed: true,
+        dispute: Dispute::Open,
+        fraud: Some(true),
         reversed: true,
         customer: Some("cus_1".into()),
         account: Some("acct_1".into()),
@@ -66,26 +77,29 @@ fn golden_files_hold_what_is_written_of_facts() {
         as_of: Some(1_760_000_100),
         ..ProviderPayment::new("pi_1", PaymentStatus::Paid).with_amount(1_999, Currency::EUR)
     };
-    is_golden_in_both("settled_whole", State::Settled, &settled(whole.clone()));
+    golden("settled_whole", State::Settled, &settled(whole.clone()));
     let failure = |retry_after_ms| Some(SharedFailure { code: "unavailable".into(), retry_after_ms });
-    let failed = Payload { failure: failure(Some(2_000)), ..settled(whole) };
-    is_golden_in_both("failed_with_older_facts", State::Failed, &failed);
+    let failed = |facts| Payload { failure: failure(Some(2_000)), ..settled(facts) };
+    golden("failed_with_older_facts", State::Failed, &failed(whole.clone()));
+    let whole = as_in_1(whole);
+    is_golden(RecordKind::Facts, 1, "settled_whole", State::Settled, false, &settled(whole.clone()));
+    is_golden(RecordKind::Facts, 1, "failed_with_older_facts", State::Failed, false, &failed(whole));
     let failed = Payload { failure: failure(None), ..Payload::default() };
     is_golden_in_both("failed", State::Failed, &failed);
     let claimed = Payload { claimed_ms: 700, ..Payload::default() };
     is_golden_in_both("claimed", State::Claimed, &claimed);
-}
-
-#[test]
-fn golden_files_hold_what_came_with_version_2() {
-    let facts =
+    let net =
         ProviderPayment { tip: Some(300), surcharge: Some(0), ..ProviderPayment::new("pi_1", PaymentStatus::Paid) };
-    is_golden(RecordKind::Facts, 2, "settled_net", State::Settled, false, &settled(facts));
+    golden("settled_net", State::Settled, &settled(net));
     for hint in [NotFoundHint::OtherMode, NotFoundHint::OtherAccount] {
         let facts = ProviderPayment::not_found("pi_1").with_not_found_hint(hint);
-        let variant = format!("not_found_{}", hint.as_str());
-        is_golden(RecordKind::Facts, 2, &variant, State::Settled, false, &settled(facts));
+        golden(&format!("not_found_{}", hint.as_str()), State::Settled, &settled(facts));
     }
+}
+
+/// What is left of facts in version 1, which knows nothing of fraud.
+fn as_in_1(facts: ProviderPayment) -> ProviderPayment {
+    ProviderPayment { fraud: None, ..facts }
 }
 
 /// What version 1 says of a payment of 20.00.

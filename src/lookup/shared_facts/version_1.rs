@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::intent::currency::Currency;
 use crate::ledger::{Converted, SharedFailure, Versioned};
+use crate::payment::dispute::Dispute;
 use crate::payment::facts::{Mode, PaymentStatus, ProviderPayment, Risk};
 
 use super::{Known, Payload};
@@ -90,7 +91,8 @@ impl FirstFacts {
             amount_capturable: facts.amount_capturable,
             amount_refunded: facts.amount_refunded,
             captured: facts.captured,
-            disputed: facts.disputed,
+            // It has one word for what makes a paid payment invalid and has no other field.
+            disputed: facts.dispute > Dispute::Won || facts.fraud == Some(true),
             reversed: facts.reversed,
             risk: facts.risk,
             customer: facts.customer,
@@ -118,7 +120,9 @@ impl FirstFacts {
             amount_capturable: self.amount_capturable,
             amount_refunded: self.amount_refunded,
             captured: self.captured,
-            disputed: self.disputed,
+            // Whether it may still be won is not said, nor whether fraud was reported.
+            dispute: if self.disputed { Dispute::Open } else { Dispute::None },
+            fraud: None,
             reversed: self.reversed,
             risk: self.risk,
             customer: self.customer,

@@ -78,6 +78,24 @@ impl Rules {
         false
     }
 
+    /// Finds a hold for less than is needed, of which nothing is captured: it never becomes more. Where nothing is held, that
+    /// may be unstated.
+    pub(super) fn compare_hold(
+        &self,
+        intent: &PaymentIntent,
+        facts: &ProviderPayment,
+        findings: &mut Vec<Finding>,
+    ) -> bool {
+        let (Some(needed), Some(currency)) = (self.needed(intent, facts), facts.currency) else { return false };
+        let held = facts.amount_capturable;
+        let is_short = facts.amount_received == Some(0) && 0 < held && held < needed;
+        if is_short {
+            let [expected, actual] = [needed, held].map(|minor| self.units.to_money(minor, currency));
+            findings.push(Finding::AmountCapturable(Mismatch::new(expected, actual)));
+        }
+        is_short
+    }
+
     /// Compares what is held of an accepted authorization; true when less is held for now, or more, of which a part can be
     /// captured.
     pub(super) fn compare_held(

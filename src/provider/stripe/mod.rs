@@ -9,25 +9,29 @@ use crate::accessors::partial_debug;
 use crate::http::transport::{self, HttpReply};
 use crate::intent::invalid_intent::{Field, InvalidIntent};
 use crate::intent::payment_intent::PaymentId;
+use crate::payment::dispute::Dispute;
 use crate::payment::facts::ProviderPayment;
-use crate::provider::attempt_log::Reach;
-use crate::redaction::presentable;
 use crate::settings::build_error::BuildError;
 
 use super::{Answer, Call, Provider, ProviderError, ProviderIdentity};
 use refusal::Unsuccessful;
+use right::Right;
 
 mod builder;
+mod disputes;
 mod other_objects;
 mod payment;
 mod refusal;
+mod reply;
+mod right;
 mod units;
 mod wire;
 
 pub use builder::StripeBuilder;
 
-/// Stripe's have about 20 characters.
-const MAX_REQUEST_ID: usize = 100;
+/// What is asked for in place of ids.
+const WITH_REVIEW: &str = "expand%5B%5D=latest_charge&expand%5B%5D=review";
+const WITHOUT_REVIEW: &str = "expand%5B%5D=latest_charge";
 
 const BASE_URL: &str = "https://api.stripe.com";
 
@@ -38,8 +42,13 @@ const API_VERSION: &str = "2026-10-28.endive";
 
 /// Looks payments up at Stripe.
 ///
-/// One look-up is one `GET /v1/payment_intents/{id}` with the charge expanded, on a pooled connection. A restricted key
-/// needs read access to payment intents and charges. Neither redirects nor retries happen in here.
+/// One look-up is one `GET /v1/payment_intents/{id}` with charge and review expanded, on a pooled connection; where the
+/// charge is disputed, a `GET /v1/disputes` follows, which says how that stands. Neither redirects nor retries happen in
+/// here.
+///
+/// A restricted key needs read access to payment intents and charges. Without read access to disputes every disputed payment
+/// is invalid, and without read access to reviews every payment that was ever reviewed is as risky as one under review; the
+/// event `payproof.right_missing` tells of either, once an hour.
 ///
 /// ```no_run
 /// use payproof::Stripe;
@@ -54,6 +63,9 @@ pub struct Stripe {
     address: Url,
     /// The path up to the id.
     prefix: Box<str>,
+    disputes_path: Box<str>,
+    disputes_right: Right,
+    reviews_right: Right,
     headers: HeaderMap,
     account: Option<Box<str>>,
 }
@@ -90,44 +102,63 @@ impl Stripe {
         account: Option<String>,
     ) -> Result<Self, BuildError> {
         let client = transport::client(&base)?;
-        let prefix = format!("{}/v1/payment_intents/", base.path().trim_end_matches('/')).into();
+        let root = base.path().trim_end_matches('/');
+        let prefix = format!("{root}/v1/payment_intents/").into();
+        let disputes_path = format!("{root}/v1/disputes").into();
         let mut address = base;
-        address.set_query(Some("expand%5B%5D=latest_charge"));
-        Ok(Self { identity, client, address, prefix, headers, account: account.map(Into::into) })
+        address.set_query(Some(WITH_REVIEW));
+        let account = account.map(Into::into);
+        let rights = [Right::new("Disputes, read"), Right::new(payment::REVIEWS)];
+        let [disputes_right, reviews_right] = rights;
+        Ok(Self { identity, client, address, prefix, disputes_path, disputes_right, reviews_right, headers, account })
     }
 
-    fn address_of(&self, payment: &PaymentId) -> Url {
+    fn address_of(&self, payment: &PaymentId, with_review: bool) -> Url {
         // The alphabet of a checked id cannot leave its place in the path.
         let mut address = self.address.clone();
         address.set_path(&[&*self.prefix, payment.as_str()].concat());
+        if !with_review {
+            address.set_query(Some(WITHOUT_REVIEW));
+        }
         address
     }
 
-    fn read(&self, payment: &PaymentId, reply: &HttpReply) -> Result<ProviderPayment, ProviderError> {
-        let request_id = reply.header("request-id");
-        let with_request_id = |error| request_id.into_iter().fold(error, ProviderError::with_request_id);
-        // Here it is the body that decides: a payment or none, a missing payment or a wrong address.
-        if let (Some(fault), 200 | 404) = (&reply.fault, reply.status) {
-            let error = with_request_id(ProviderError::from(fault));
-            return Err(if error.reach() == Reach::Answered { error.with_status(reply.status) } else { error });
+    /// Asks for the payment, with the review expanded if the key may read it.
+    async fn ask(&self, payment: &PaymentId, with_review: bool) -> Result<ProviderPayment, ProviderError> {
+        let reply = transport::get(&self.client, self.address_of(payment, with_review), &self.headers).await;
+        let mut facts = self.read(payment, &reply.map_err(|error| ProviderError::from(&error))?)?;
+        if facts.missing_right.take().is_some() && with_review {
+            facts.missing_right = self.reviews_right.note();
         }
-        let mut facts = if reply.status == 200 {
-            payment::read(&reply.body, self.account.as_deref())
-                .map_err(|error| with_request_id(error.with_status(reply.status)))?
-        } else {
-            // Where the body broke off, the status still holds, and what there is of the body is its message.
-            let headers = reply.headers.iter();
-            let headers: Vec<(&str, &str)> =
-                headers.filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?))).collect();
-            let answer = Answer { status: reply.status, headers: &headers, body: reply.body.as_ref() };
-            match refusal::read(&answer, Some(payment.as_str())) {
-                Unsuccessful::Missing(_, hint) => {
-                    ProviderPayment::not_found(payment.as_str()).with_not_found_hint(hint)
-                }
-                Unsuccessful::Refused(error) => return Err(error),
+        Ok(facts)
+    }
+
+    /// Asks once more after a refusal, which may be for the review alone.
+    async fn ask_without_review(
+        &self,
+        payment: &PaymentId,
+        call: &Call,
+        refused: ProviderError,
+    ) -> Result<ProviderPayment, ProviderError> {
+        let id = refused.provider_request_id().unwrap_or_default();
+        let with_earlier = |error: ProviderError| error.with_earlier_request(id);
+        let call = call.further().await.map_err(with_earlier)?;
+        let mut facts = self.ask(payment, false).await.map_err(with_earlier)?.with_earlier_request(id);
+        facts.missing_right = self.reviews_right.note();
+        if facts.dispute == Dispute::None { Ok(facts) } else { self.add_disputes(facts, &call).await }
+    }
+
+    fn read(&self, payment: &PaymentId, reply: &HttpReply) -> Result<ProviderPayment, ProviderError> {
+        let mut facts = match reply::body(reply, Some(payment.as_str())) {
+            Ok(body) => {
+                payment::read(body, self.account.as_deref()).map_err(|error| reply::unreadable(error, reply))?
             }
+            Err(Unsuccessful::Missing(_, hint)) => {
+                ProviderPayment::not_found(payment.as_str()).with_not_found_hint(hint)
+            }
+            Err(Unsuccessful::Refused(error)) => return Err(error),
         };
-        facts.request_id = request_id.map(|id| presentable(id, MAX_REQUEST_ID));
+        facts = reply::request_id(reply).into_iter().fold(facts, ProviderPayment::with_request_id);
         facts.as_of = reply.header("date").and_then(unix_seconds);
         Ok(facts)
     }
@@ -153,12 +184,22 @@ impl Provider for Stripe {
         Err(InvalidIntent::new(Field::PaymentId, rule))
     }
 
-    async fn look_up(&self, payment: &PaymentId, _call: &Call) -> Result<ProviderPayment, ProviderError> {
+    async fn look_up(&self, payment: &PaymentId, call: &Call) -> Result<ProviderPayment, ProviderError> {
         // So that also who asks an adapter without a validator can reach no other path.
         self.check(payment)
             .map_err(|invalid| ProviderError::not_sent(invalid.to_string()).permanent_by_code("payment_id"))?;
-        let reply = transport::get(&self.client, self.address_of(payment), &self.headers).await;
-        self.read(payment, &reply.map_err(|error| ProviderError::from(&error))?)
+        let with_review = !self.reviews_right.is_missing();
+        let answer = self.ask(payment, with_review).await;
+        // Boxed, so that what most look-ups do not need makes none of them larger.
+        match answer {
+            Ok(facts) if facts.dispute == Dispute::None => Ok(facts),
+            Ok(facts) => Box::pin(self.add_disputes(facts, call)).await,
+            // A compatible server may not know what to expand.
+            Err(error) if with_review && matches!(error.status(), Some(400 | 403)) && !error.may_pass() => {
+                Box::pin(self.ask_without_review(payment, call, error)).await
+            }
+            Err(error) => Err(error),
+        }
     }
 
     fn read_refusal(&self, answer: &Answer<'_>) -> ProviderError {
@@ -238,7 +279,7 @@ mod tests {
         for (status, body) in [(200, PAID), (404, r#"{"error":{"code":"resource_missing"}}"#)] {
             let reply = HttpReply { status, headers: headers.clone(), body: body.into(), fault: None };
             let facts = stripe.read(&payment, &reply).unwrap();
-            assert_eq!((facts.as_of, facts.request_id.as_deref()), (Some(784_111_777), Some("req_1")));
+            assert_eq!((facts.as_of, facts.request_ids.last()), (Some(784_111_777), Some("req_1")));
             assert_eq!(&*facts.id, "pi_1");
         }
     }
@@ -256,9 +297,9 @@ mod tests {
     fn the_address_is_the_base_the_path_and_the_expansion() {
         let address = |base: &str| {
             let stripe = Stripe::builder("sk_live_a").base_url(base).build().unwrap();
-            stripe.address_of(&PaymentId::parse("pi_1").unwrap()).to_string()
+            stripe.address_of(&PaymentId::parse("pi_1").unwrap(), true).to_string()
         };
-        let expected = "http://localhost:1/v1/payment_intents/pi_1?expand%5B%5D=latest_charge";
+        let expected = "http://localhost:1/v1/payment_intents/pi_1?expand%5B%5D=latest_charge&expand%5B%5D=review";
         assert_eq!(address("http://localhost:1"), expected);
         assert_eq!(address("http://localhost:1/"), expected);
         assert_eq!(address("http://localhost:1/a/"), expected.replace("/v1", "/a/v1"));

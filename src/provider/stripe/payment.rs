@@ -10,17 +10,23 @@
 //! | `canceled` | canceled, with `cancellation_reason` |
 //! | anything else | unknown |
 //!
-//! Refunds, disputes and risk stand on the charge. A paid or authorized payment without its charge is therefore an
-//! unreadable answer, and not a payment without refunds. So is one whose charge says otherwise than the payment.
+//! Refunds, disputes, reports of fraud and risk stand on the charge. A paid or authorized payment whose charge is null is
+//! therefore not ready: it was paid a moment ago, and the charge follows. One whose charge was not expanded is an unreadable
+//! answer, and not a payment without refunds. So is one whose charge says otherwise than the payment.
 
 use crate::http::object::Object;
 use crate::intent::currency::Currency;
-use crate::payment::facts::{Mode, PaymentStatus, ProviderPayment, Risk};
+use crate::payment::dispute::Dispute;
+use crate::payment::facts::{Mode, PaymentStatus, ProviderPayment};
 use crate::provider::ProviderError;
 
-use super::wire::{Charge, ChargeOutcome, Expandable, Intent, Named};
+use super::wire::{Charge, Expandable, Intent, LatestCharge, Named};
 
 mod amounts;
+mod danger;
+mod waiting;
+
+pub(super) use danger::REVIEWS;
 
 /// Reads the body of a success. `account` is the account that was asked, if it is known.
 pub(super) fn read(body: &[u8], account: Option<&str>) -> Result<ProviderPayment, ProviderError> {
@@ -40,6 +46,10 @@ pub(super) fn read(body: &[u8], account: Option<&str>) -> Result<ProviderPayment
     if let Some(reason) = reason {
         facts = facts.with_reason(reason);
     }
+    if matches!(facts.status, PaymentStatus::Paid | PaymentStatus::Authorized) && charge.is_none() {
+        facts = facts.not_ready("latest_charge_missing");
+    }
+    waiting::add(&mut facts, &intent, charge);
     facts.mode = intent.livemode.map(|live| if live { Mode::Live } else { Mode::Test });
     facts.created = intent.created;
     if let Some(code) = intent.currency.as_deref() {
@@ -58,6 +68,7 @@ pub(super) fn read(body: &[u8], account: Option<&str>) -> Result<ProviderPayment
     }
     if let Some(charge) = charge {
         add_charge(&mut facts, charge);
+        danger::add(&mut facts, charge, intent.review.as_ref());
     }
     Ok(facts)
 }
@@ -87,8 +98,8 @@ fn status_of<'i>(intent: &'i Intent<'_>) -> (PaymentStatus, Option<&'i str>) {
 /// The charge that this status rests on, where it came expanded.
 fn charge_of<'i, 'a>(intent: &'i Intent<'a>, status: &PaymentStatus) -> Result<Option<&'i Charge<'a>>, ProviderError> {
     let charge = match &intent.latest_charge {
-        Some(Expandable::Object(charge)) => Some(&**charge),
-        Some(Expandable::Id(_)) | None => None,
+        LatestCharge::Expanded(charge) => Some(&**charge),
+        LatestCharge::Id | LatestCharge::Null | LatestCharge::LeftOut => None,
     };
     match (status, charge) {
         (PaymentStatus::Paid | PaymentStatus::Authorized, Some(charge)) => {
@@ -104,6 +115,11 @@ fn charge_of<'i, 'a>(intent: &'i Intent<'a>, status: &PaymentStatus) -> Result<O
                 return Err(ProviderError::unreadable("the charge does not say what was refunded"));
             }
             Ok(Some(charge))
+        }
+        (PaymentStatus::Paid | PaymentStatus::Authorized, None)
+            if matches!(intent.latest_charge, LatestCharge::Null) =>
+        {
+            Ok(None)
         }
         (PaymentStatus::Paid | PaymentStatus::Authorized, None) => Err(ProviderError::unreadable(
             "the charge was not expanded, so refunds and disputes are unknown; \
@@ -140,32 +156,11 @@ fn contradiction(intent: &Intent<'_>, charge: &Charge<'_>) -> Option<&'static st
 
 fn add_charge(facts: &mut ProviderPayment, charge: &Charge<'_>) {
     // Servers that know no disputes leave the field out; Stripe always has it.
-    facts.disputed = charge.disputed.unwrap_or(false);
-    if let Some(outcome) = &charge.outcome {
-        facts.risk = risk_of(outcome);
-        facts.reversed = outcome.network_status.as_deref() == Some("reversed_after_approval");
-    }
+    facts.dispute = if charge.disputed == Some(true) { Dispute::Unknown } else { Dispute::None };
     if let Some(details) = &charge.payment_method_details {
         let card = details.card.as_ref().or(details.card_present.as_ref());
         facts.capture_before = card.and_then(|card| card.capture_before);
     }
-}
-
-/// The worse of level and outcome (<https://docs.stripe.com/radar/risk-evaluation>). A word that is new is for a person.
-fn risk_of(outcome: &ChargeOutcome<'_>) -> Risk {
-    let level = match outcome.risk_level.as_deref() {
-        None | Some("not_assessed" | "unknown") => Risk::NotAssessed,
-        Some("normal") => Risk::Normal,
-        Some("elevated") => Risk::Elevated,
-        Some("highest") => Risk::Highest,
-        Some(_) => Risk::Review,
-    };
-    let kind = match outcome.kind.as_deref() {
-        None | Some("authorized") => Risk::Normal,
-        Some("issuer_declined" | "blocked" | "invalid") => Risk::Blocked,
-        Some(_) => Risk::Review,
-    };
-    level.max(kind)
 }
 
 #[cfg(test)]

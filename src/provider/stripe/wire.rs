@@ -45,12 +45,15 @@ pub(super) struct Intent<'a> {
     pub(super) amount_capturable: Option<u64>,
     pub(super) amount_details: Option<Object<AmountDetails>>,
     pub(super) cancellation_reason: Option<WireText<'a>>,
+    pub(super) next_action: Option<Object<NextAction<'a>>>,
     pub(super) last_payment_error: Option<Object<PaymentError<'a>>>,
     pub(super) customer: Option<Expandable<'a, Named<'a>>>,
     pub(super) customer_account: Option<Expandable<'a, Named<'a>>>,
     pub(super) transfer_data: Option<Object<TransferData<'a>>>,
     pub(super) metadata: Option<Metadata<'a>>,
-    pub(super) latest_charge: Option<Expandable<'a, Box<Charge<'a>>>>,
+    #[serde(default)]
+    pub(super) latest_charge: LatestCharge<'a>,
+    pub(super) review: Option<Expandable<'a, Review<'a>>>,
 }
 
 /// What the amount includes beside the price.
@@ -64,6 +67,30 @@ pub(super) struct AmountDetails {
 #[derive(Debug, Deserialize)]
 pub(super) struct AmountPart {
     pub(super) amount: Option<u64>,
+}
+
+/// The charge of the latest attempt to pay.
+#[derive(Debug, Default)]
+pub(super) enum LatestCharge<'a> {
+    /// By a server that does not know the field.
+    #[default]
+    LeftOut,
+    /// There is none, or for seconds after a success it has still to be written down.
+    Null,
+    /// It was not expanded.
+    Id,
+    Expanded(Box<Charge<'a>>),
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for LatestCharge<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let stated = Option::<Expandable<'a, Box<Charge<'a>>>>::deserialize(deserializer)?;
+        Ok(match stated {
+            None => Self::Null,
+            Some(Expandable::Id(_)) => Self::Id,
+            Some(Expandable::Object(charge)) => Self::Expanded(charge),
+        })
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -97,8 +124,25 @@ pub(super) struct Charge<'a> {
     pub(super) amount_refunded: Option<u64>,
     pub(super) refunded: Option<bool>,
     pub(super) disputed: Option<bool>,
+    pub(super) fraud_details: Option<Object<FraudDetails<'a>>>,
     pub(super) outcome: Option<Object<ChargeOutcome<'a>>>,
-    pub(super) payment_method_details: Option<Object<MethodDetails>>,
+    pub(super) payment_method_details: Option<Object<MethodDetails<'a>>>,
+}
+
+/// Empty unless fraud was reported, or the contrary.
+#[derive(Debug, Deserialize)]
+pub(super) struct FraudDetails<'a> {
+    #[serde(borrow)]
+    pub(super) stripe_report: Option<WireText<'a>>,
+    pub(super) user_report: Option<WireText<'a>>,
+}
+
+/// A person's review (<https://docs.stripe.com/api/radar/reviews/object>).
+#[derive(Debug, Deserialize)]
+pub(super) struct Review<'a> {
+    pub(super) open: bool,
+    #[serde(borrow)]
+    pub(super) closed_reason: Option<WireText<'a>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -110,9 +154,70 @@ pub(super) struct ChargeOutcome<'a> {
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct MethodDetails {
+pub(super) struct MethodDetails<'a> {
+    #[serde(rename = "type", borrow)]
+    pub(super) kind: Option<WireText<'a>>,
     pub(super) card: Option<Object<CardDetails>>,
     pub(super) card_present: Option<Object<CardDetails>>,
+    pub(super) acss_debit: Option<Object<DebitDetails<'a>>>,
+    pub(super) au_becs_debit: Option<Object<DebitDetails<'a>>>,
+    pub(super) bacs_debit: Option<Object<DebitDetails<'a>>>,
+    pub(super) nz_bank_account: Option<Object<DebitDetails<'a>>>,
+    pub(super) sepa_debit: Option<Object<DebitDetails<'a>>>,
+    pub(super) us_bank_account: Option<Object<DebitDetails<'a>>>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct DebitDetails<'a> {
+    #[serde(borrow)]
+    pub(super) expected_debit_date: Option<WireText<'a>>,
+}
+
+/// What the shopper, or time, has to do next. Each type has its details under its own name.
+#[derive(Debug, Deserialize)]
+pub(super) struct NextAction<'a> {
+    #[serde(rename = "type", borrow)]
+    pub(super) kind: WireText<'a>,
+    #[serde(rename = "cashapp_handle_redirect_or_display_qr_code")]
+    pub(super) cashapp: Option<Object<ActionDetails>>,
+    #[serde(rename = "swish_handle_redirect_or_display_qr_code")]
+    pub(super) swish: Option<Object<ActionDetails>>,
+    #[serde(rename = "upi_handle_redirect_or_display_qr_code")]
+    pub(super) upi: Option<Object<ActionDetails>>,
+    #[serde(rename = "pix_display_qr_code")]
+    pub(super) pix: Option<Object<ActionDetails>>,
+    #[serde(rename = "klarna_display_qr_code")]
+    pub(super) klarna: Option<Object<ActionDetails>>,
+    #[serde(rename = "boleto_display_details")]
+    pub(super) boleto: Option<Object<ActionDetails>>,
+    #[serde(rename = "konbini_display_details")]
+    pub(super) konbini: Option<Object<ActionDetails>>,
+    #[serde(rename = "multibanco_display_details")]
+    pub(super) multibanco: Option<Object<ActionDetails>>,
+    #[serde(rename = "oxxo_display_details")]
+    pub(super) oxxo: Option<Object<ActionDetails>>,
+    #[serde(rename = "display_bank_transfer_instructions")]
+    pub(super) bank_transfer: Option<Object<ActionDetails>>,
+    #[serde(rename = "verify_with_microdeposits")]
+    pub(super) microdeposits: Option<Object<ActionDetails>>,
+    #[serde(rename = "card_await_notification")]
+    pub(super) card_notice: Option<Object<ActionDetails>>,
+}
+
+/// The times and amounts of all next actions, each of which has some of them.
+#[derive(Debug, Deserialize)]
+pub(super) struct ActionDetails {
+    pub(super) expires_at: Option<u64>,
+    pub(super) expires_after: Option<u64>,
+    pub(super) qr_code: Option<Object<QrCode>>,
+    pub(super) amount_remaining: Option<u64>,
+    pub(super) arrival_date: Option<u64>,
+    pub(super) charge_attempt_at: Option<u64>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct QrCode {
+    pub(super) expires_at: Option<u64>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -3,11 +3,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use httpdate::HttpDate;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::body::{self, Expansion, PreparedBody};
 use super::fault::Fault;
 use super::payment::SandboxPayment;
+use super::request::Subject;
 use crate::testing::loopback::date;
 use crate::testing::loopback::head::reason;
 
@@ -63,11 +64,12 @@ pub(super) enum Framing {
 }
 
 impl SandboxAnswer {
-    /// The healthy answer about a payment: its facts, or Stripe's 404.
-    pub(super) fn about(id: &str, expansion: Expansion, kept: Option<&PreparedBody>) -> Self {
-        match kept {
-            Some(kept) => Self::ok(kept.bytes(expansion)),
-            None => Self::error(
+    /// The healthy answer about a payment: its facts or its disputes, or Stripe's 404.
+    pub(super) fn about(id: &str, subject: &Subject, kept: Option<&PreparedBody>) -> Self {
+        match (subject, kept) {
+            (Subject::Disputes(page), kept) => Self::ok(body::disputes(kept, page)),
+            (Subject::Intent(expansion), Some(kept)) => Self::ok(kept.bytes(*expansion)),
+            (Subject::Intent(_), None) => Self::error(
                 404,
                 &json!({
                     "code": "resource_missing",
@@ -141,10 +143,13 @@ impl SandboxAnswer {
             Fault::Status(status, body) => Self::custom(status, body),
             Fault::WrongJson => Self::made(200, JSON, half(&self.intent(id)).to_vec()),
             Fault::NotJson => Self::page(200),
-            Fault::WrongPayment => Self::made(200, JSON, body::altered(&self.intent(id), "id", &format!("{id}_other"))),
-            Fault::UnknownStatus => {
-                Self::made(200, JSON, body::altered(&self.intent(id), "status", "requires_divination"))
+            Fault::WrongPayment => {
+                Self::made(200, JSON, body::altered(&self.intent(id), "id", format!("{id}_other").into()))
             }
+            Fault::UnknownStatus => {
+                Self::made(200, JSON, body::altered(&self.intent(id), "status", "requires_divination".into()))
+            }
+            Fault::NoChargeYet => Self::made(200, JSON, body::altered(&self.intent(id), "latest_charge", Value::Null)),
             Fault::Redirect(address) => {
                 // Line ends in the address would end the header.
                 let address: String = address.chars().filter(|letter| !letter.is_control()).collect();
@@ -208,7 +213,7 @@ impl SandboxAnswer {
         Self { status, content_type, fields: String::new(), body: body.into() }
     }
 
-    fn error(status: u16, error: &serde_json::Value) -> Self {
+    fn error(status: u16, error: &Value) -> Self {
         Self::made(status, JSON, json!({ "error": error }).to_string().into_bytes())
     }
 

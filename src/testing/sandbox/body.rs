@@ -4,27 +4,33 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::disputes::{DisputePage, dispute, dispute_id, page};
 use super::payment::{ChargeShape, SandboxPayment, SandboxRefund, Stage};
 
 /// What a request asks to have in place of ids.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is asked for by itself")]
 pub(super) struct Expansion {
     pub(super) charge: bool,
     /// The charge's list of refunds, which is left out otherwise.
     pub(super) refunds: bool,
     pub(super) dispute: bool,
+    /// The payment's own, and not the charge's.
+    pub(super) review: bool,
 }
 
 impl Expansion {
     /// Adds one path: whatever it passes through is expanded too, and of names it does not know nothing comes.
     pub(super) fn with(self, path: &str) -> Self {
         let mut names = path.split('.');
-        if names.next() != Some("latest_charge") {
-            return self;
+        match (names.next(), names.next()) {
+            (Some("latest_charge"), below) => {
+                let (refunds, dispute) = (below == Some("refunds"), below == Some("dispute"));
+                Self { charge: true, refunds: self.refunds || refunds, dispute: self.dispute || dispute, ..self }
+            }
+            (Some("review"), _) => Self { review: true, ..self },
+            _ => self,
         }
-        let below = names.next();
-        let (refunds, dispute) = (below == Some("refunds"), below == Some("dispute"));
-        Self { charge: true, refunds: self.refunds || refunds, dispute: self.dispute || dispute }
     }
 }
 
@@ -43,7 +49,9 @@ impl PreparedBody {
     }
 
     pub(super) fn bytes(&self, expansion: Expansion) -> Arc<[u8]> {
+        let review = expansion.review && self.payment.review.is_some();
         match expansion {
+            _ if review => bytes(&self.payment, expansion),
             Expansion { charge: false, .. } => Arc::clone(&self.plain),
             Expansion { refunds: false, dispute: false, .. } => Arc::clone(&self.expanded),
             Expansion { .. } => bytes(&self.payment, expansion),
@@ -51,15 +59,20 @@ impl PreparedBody {
     }
 }
 
+/// A page of the disputes of a payment that is kept, or of one that is not.
+pub(super) fn disputes(kept: Option<&PreparedBody>, asked: &DisputePage) -> Arc<[u8]> {
+    Arc::from(page(kept.map(|kept| &kept.payment), asked).to_string().into_bytes())
+}
+
 fn bytes(payment: &SandboxPayment, expansion: Expansion) -> Arc<[u8]> {
     Arc::from(render(payment, expansion).to_string().into_bytes())
 }
 
 /// The same body with another value in a field.
-pub(super) fn altered(body: &[u8], field: &str, value: &str) -> Vec<u8> {
+pub(super) fn altered(body: &[u8], field: &str, value: Value) -> Vec<u8> {
     let mut json: Value = serde_json::from_slice(body).unwrap_or_default();
     if let Some(fields) = json.as_object_mut() {
-        fields.insert(field.to_owned(), Value::from(value));
+        fields.insert(field.to_owned(), value);
     }
     json.to_string().into_bytes()
 }
@@ -74,16 +87,11 @@ fn render(payment: &SandboxPayment, expansion: Expansion) -> Value {
     body
 }
 
-/// The charge's id, derived from the payment's as Stripe's own look alike.
-fn charge_id(payment: &SandboxPayment) -> String {
-    format!("ch_{}", payment.id.strip_prefix("pi_").unwrap_or(&payment.id))
-}
-
 /// The fields of Stripe that the sandbox has no value for.
 const EMPTY_OF_INTENT: &str = "application application_fee_amount description payment_method_configuration_details processing \
-    receipt_email review setup_future_usage shipping source statement_descriptor statement_descriptor_suffix transfer_group";
+    receipt_email setup_future_usage shipping source statement_descriptor statement_descriptor_suffix transfer_group";
 const EMPTY_OF_CHARGE: &str = "application application_fee application_fee_amount balance_transaction description \
-    receipt_email receipt_url review shipping transfer_group";
+    receipt_email receipt_url shipping transfer_group";
 
 fn nulls(names: &str) -> impl Iterator<Item = (String, Value)> {
     names.split_whitespace().map(|name| (name.to_owned(), Value::Null))
@@ -119,6 +127,7 @@ fn intent(payment: &SandboxPayment, expansion: Expansion) -> Value {
             "card": { "installments": null, "mandate_options": null, "network": null, "request_three_d_secure": "automatic" }
         },
         "payment_method_types": ["card"],
+        "review": payment.review.as_ref().map(|_| if expansion.review { review(payment) } else { REVIEW.into() }),
         "status": payment.status,
         "transfer_data": payment.destination.as_ref().map(|account| json!({ "destination": account })),
     });
@@ -143,7 +152,7 @@ fn latest_charge(payment: &SandboxPayment, expansion: Expansion) -> Value {
     match payment.shape {
         _ if payment.stage == Stage::None => Value::Null,
         ChargeShape::Expanded if expansion.charge => charge(payment, expansion),
-        ChargeShape::Expanded | ChargeShape::Id => charge_id(payment).into(),
+        ChargeShape::Expanded | ChargeShape::Id => payment.charge_id().into(),
         ChargeShape::Null => Value::Null,
     }
 }
@@ -158,9 +167,10 @@ fn charge(payment: &SandboxPayment, expansion: Expansion) -> Value {
         Stage::Pending => "pending",
         Stage::None | Stage::Authorized | Stage::Captured => "succeeded",
     };
-    let dispute = payment.disputed.then(|| if expansion.dispute { dispute(payment) } else { "du_sandbox".into() });
+    let disputed = !payment.disputes.is_empty();
+    let dispute = if expansion.dispute { dispute(payment, 0) } else { disputed.then(|| dispute_id(0).into()) };
     let mut charge = json!({
-        "id": charge_id(payment),
+        "id": payment.charge_id(),
         "object": "charge",
         "amount": payment.amount,
         "amount_captured": amount_captured,
@@ -173,10 +183,10 @@ fn charge(payment: &SandboxPayment, expansion: Expansion) -> Value {
         "customer": payment.customer,
         "destination": payment.destination,
         "dispute": dispute,
-        "disputed": payment.disputed,
+        "disputed": disputed,
         "failure_code": failed.then_some("card_declined"),
         "failure_message": failed.then_some("Your card was declined."),
-        "fraud_details": {},
+        "fraud_details": fraud_details(payment),
         "livemode": payment.livemode,
         "metadata": payment.metadata,
         "on_behalf_of": payment.on_behalf_of,
@@ -184,7 +194,8 @@ fn charge(payment: &SandboxPayment, expansion: Expansion) -> Value {
         "paid": matches!(payment.stage, Stage::Captured | Stage::Authorized),
         "payment_intent": payment.id,
         "payment_method": "pm_sandbox_card",
-        "payment_method_details": { "card": card(payment), "type": "card" },
+        "payment_method_details": method_details(payment),
+        "review": payment.review.as_ref().map(|_| REVIEW),
         "refunded": payment.given_back() > 0 && payment.given_back() >= payment.received,
         "status": status,
         "transfer_data": payment.destination.as_ref().map(|account| json!({ "amount": null, "destination": account })),
@@ -194,6 +205,31 @@ fn charge(payment: &SandboxPayment, expansion: Expansion) -> Value {
         fields.extend(expansion.refunds.then(|| ("refunds".to_owned(), refunds(payment))));
     }
     charge
+}
+
+const REVIEW: &str = "prv_sandbox";
+
+fn review(payment: &SandboxPayment) -> Value {
+    let closed_reason = payment.review.as_deref().filter(|reason| !reason.is_empty());
+    json!({
+        "id": REVIEW,
+        "object": "review",
+        "charge": payment.charge_id(),
+        "closed_reason": closed_reason,
+        "created": payment.created,
+        "livemode": payment.livemode,
+        "open": closed_reason.is_none(),
+        "opened_reason": "rule",
+        "payment_intent": payment.id,
+        "reason": closed_reason.unwrap_or("rule"),
+    })
+}
+
+/// Only what was reported stands in it.
+fn fraud_details(payment: &SandboxPayment) -> Value {
+    let reports = [("stripe_report", &payment.stripe_report), ("user_report", &payment.user_report)];
+    let made = reports.into_iter().filter_map(|(field, report)| Some((field.to_owned(), report.as_deref()?.into())));
+    Value::Object(made.collect())
 }
 
 fn outcome(payment: &SandboxPayment) -> Value {
@@ -231,7 +267,7 @@ fn card(payment: &SandboxPayment) -> Value {
 
 /// The refunds, the newest first. The rest that was never captured is none that anything was given back with.
 fn refunds(payment: &SandboxPayment) -> Value {
-    let charge = charge_id(payment);
+    let charge = payment.charge_id();
     let refund = |(number, refund): (usize, &SandboxRefund)| {
         json!({
             "id": format!("re_sandbox_{number}"),
@@ -255,28 +291,10 @@ fn refunds(payment: &SandboxPayment) -> Value {
     json!({ "object": "list", "data": data, "has_more": false, "url": url })
 }
 
-fn dispute(payment: &SandboxPayment) -> Value {
-    json!({
-        "id": "du_sandbox",
-        "object": "dispute",
-        "amount": payment.received,
-        "balance_transactions": [],
-        "charge": charge_id(payment),
-        "created": payment.created,
-        "currency": payment.currency,
-        "is_charge_refundable": false,
-        "livemode": payment.livemode,
-        "metadata": {},
-        "payment_intent": payment.id,
-        "reason": "fraudulent",
-        "status": "needs_response",
-    })
-}
-
 fn last_payment_error(payment: &SandboxPayment) -> Option<Value> {
     (payment.stage == Stage::Failed).then(|| {
         json!({
-            "charge": charge_id(payment),
+            "charge": payment.charge_id(),
             "code": "card_declined",
             "decline_code": "generic_decline",
             "doc_url": "https://stripe.com/docs/error-codes/card-declined",
@@ -287,20 +305,25 @@ fn last_payment_error(payment: &SandboxPayment) -> Option<Value> {
     })
 }
 
+fn method_details(payment: &SandboxPayment) -> Value {
+    payment.method_details.clone().unwrap_or_else(|| json!({ "card": card(payment), "type": "card" }))
+}
+
 fn next_action(payment: &SandboxPayment) -> Option<Value> {
-    (payment.status == "requires_action").then(|| {
+    let redirects = payment.next_action.is_none() && payment.status == "requires_action";
+    payment.next_action.clone().or_else(|| redirects.then(|| {
         json!({
             "redirect_to_url": { "return_url": "https://shop.example/return", "url": "https://hooks.stripe.com/sandbox/authenticate" },
             "type": "redirect_to_url",
         })
-    })
+    }))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const PLAIN: Expansion = Expansion { charge: false, refunds: false, dispute: false };
+    const PLAIN: Expansion = Expansion { charge: false, refunds: false, dispute: false, review: false };
     const CHARGE: Expansion = Expansion { charge: true, ..PLAIN };
 
     fn at(body: &Value, pointer: &str) -> Value {

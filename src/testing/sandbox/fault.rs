@@ -58,6 +58,8 @@ pub enum Fault {
     WrongPayment,
     /// 200 with the facts of this payment under the status `requires_divination`.
     UnknownStatus,
+    /// 200 with the facts of this payment, without the charge, which Stripe has still to write down.
+    NoChargeYet,
     /// 302 to this address.
     Redirect(String),
     /// 200 with the true answer behind 4 MiB of padding, in chunks and without `Content-Length`.

@@ -1,6 +1,6 @@
 //! A loopback server that answers like Stripe and misbehaves when told to.
 //!
-//! [`Sandbox`] serves `GET /v1/payment_intents/{id}` over HTTP/1.1 on 127.0.0.1. Point a provider's base
+//! [`Sandbox`] serves `GET /v1/payment_intents/{id}` and `GET /v1/disputes?payment_intent=` over HTTP/1.1 on 127.0.0.1. Point a provider's base
 //! address at [`Sandbox::url`], put payments in, and script what goes wrong. Stripe's own clients can be pointed at
 //! it too: what is to be expanded is read as `expand[]=` and as `expand[0]=`, also below the charge
 //! (`latest_charge.refunds`, `latest_charge.dispute`). Any key that is not empty is accepted, as a bearer token or
@@ -32,6 +32,7 @@
 mod answer;
 mod body;
 mod delivery;
+mod disputes;
 mod fault;
 mod payment;
 mod request;

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::accessors::{getters, setters};
 use crate::testing::loopback::date;
@@ -37,6 +37,13 @@ pub(super) enum Stage {
 pub(super) struct SandboxRefund {
     pub(super) amount: u64,
     pub(super) status: String,
+}
+
+/// A dispute as the sandbox knows it.
+#[derive(Clone, Debug)]
+pub(super) struct SandboxDispute {
+    pub(super) status: String,
+    pub(super) case_type: String,
 }
 
 /// Constructors for the statuses of Stripe.
@@ -82,11 +89,17 @@ pub struct SandboxPayment {
     pub(super) tip: Option<u64>,
     pub(super) surcharge: Option<u64>,
     pub(super) most_capturable: Option<u64>,
-    pub(super) disputed: bool,
+    pub(super) disputes: Vec<SandboxDispute>,
+    pub(super) stripe_report: Option<String>,
+    pub(super) user_report: Option<String>,
+    /// Why the review was closed; empty while it is open.
+    pub(super) review: Option<String>,
     pub(super) outcome_type: String,
     pub(super) risk_level: String,
     pub(super) network_status: String,
     pub(super) capture_before: Option<u64>,
+    pub(super) next_action: Option<Value>,
+    pub(super) method_details: Option<Value>,
     pub(super) replacement: Option<Value>,
     pub(super) left_out: Vec<String>,
 }
@@ -156,11 +169,16 @@ impl SandboxPayment {
             tip: None,
             surcharge: None,
             most_capturable: None,
-            disputed: false,
+            disputes: Vec::new(),
+            stripe_report: None,
+            user_report: None,
+            review: None,
             outcome_type: "authorized".to_owned(),
             risk_level: "normal".to_owned(),
             network_status: "approved_by_network".to_owned(),
             capture_before: None,
+            next_action: None,
+            method_details: None,
             replacement: None,
             left_out: Vec::new(),
         }
@@ -174,6 +192,11 @@ impl SandboxPayment {
     /// Sets the metadata entry `store_id`.
     pub fn tenant(self, tenant: &str) -> Self {
         self.metadata("store_id", tenant)
+    }
+
+    /// Adds a dispute that waits for the merchant's response.
+    pub fn disputed(self) -> Self {
+        self.dispute("needs_response", "chargeback")
     }
 
     /// Sets the metadata entry `order_id`.
@@ -231,8 +254,21 @@ impl SandboxPayment {
         /// Lets more be captured than the amount, up to this, in minor units; the default is that no more can be.
         pub fn overcapture_up_to(mut self, minor: u64) => self.most_capturable = Some(minor);
 
-        /// Marks the charge as disputed.
-        pub fn disputed(mut self) => self.disputed = true;
+        /// Adds a dispute with this `status` and `case_type`; the charge is disputed from then on.
+        pub fn dispute(mut self, status: &str, case_type: &str) =>
+            self.disputes.push(SandboxDispute { status: status.to_owned(), case_type: case_type.to_owned() });
+
+        /// Sets the charge's `fraud_details.stripe_report`; the default is none.
+        pub fn stripe_report(mut self, word: &str) => self.stripe_report = Some(word.to_owned());
+
+        /// Sets the charge's `fraud_details.user_report`, as the merchant reports it; the default is none.
+        pub fn user_report(mut self, word: &str) => self.user_report = Some(word.to_owned());
+
+        /// Opens a review of the payment; the default is none.
+        pub fn review_open(mut self) => self.review = Some(String::new());
+
+        /// Has the payment reviewed, with this `closed_reason`.
+        pub fn review_closed(mut self, reason: &str) => self.review = Some(reason.to_owned());
 
         /// Sets the charge's `outcome.risk_level`; the default is `normal`.
         pub fn risk_level(mut self, level: &str) => level.clone_into(&mut self.risk_level);
@@ -242,6 +278,16 @@ impl SandboxPayment {
 
         /// Sets the charge's `outcome.network_status`; the default is `approved_by_network`.
         pub fn network_status(mut self, status: &str) => status.clone_into(&mut self.network_status);
+
+        /// Sets the next action, with its details; under `requires_action` the default is a redirect.
+        pub fn next_action(mut self, kind: &str, details: Value) => {
+            self.next_action = Some(json!({ "type": kind, kind: details }));
+        };
+
+        /// Sets the way of paying, with the charge's details of it; the default is a card.
+        pub fn method(mut self, kind: &str, details: Value) => {
+            self.method_details = Some(json!({ "type": kind, kind: details }));
+        };
 
         /// Sets the account that the money is transferred to; the default is no `transfer_data`.
         pub fn destination(mut self, account: &str) => self.destination = Some(account.to_owned());
@@ -270,6 +316,11 @@ impl SandboxPayment {
     pub(super) fn amount_refunded(&self) -> u64 {
         let rest = if self.rest_is_refund { self.amount.saturating_sub(self.received) } else { 0 };
         self.given_back().saturating_add(rest)
+    }
+
+    /// The charge's id, derived from the payment's as Stripe's own look alike.
+    pub(super) fn charge_id(&self) -> String {
+        format!("ch_{}", self.id.strip_prefix("pi_").unwrap_or(&self.id))
     }
 
     /// When the authorization ends, in seconds since 1970.

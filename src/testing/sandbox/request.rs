@@ -5,9 +5,11 @@ use base64::engine::general_purpose::STANDARD;
 use percent_encoding::percent_decode_str;
 
 use super::body::Expansion;
+use super::disputes::DisputePage;
 use crate::testing::loopback::head::{self, split_target};
 
 const PAYMENTS: &str = "/v1/payment_intents/";
+const DISPUTES: &str = "/v1/disputes";
 
 /// What the server needs from a request's head, borrowed from the connection's buffer.
 #[derive(Debug)]
@@ -52,15 +54,36 @@ impl<'a> RequestHead<'a> {
         Some(head)
     }
 
-    /// The payment that is asked about, and what of it is to be expanded.
-    pub(super) fn payment(&self) -> Option<(Cow<'a, str>, Expansion)> {
+    /// The payment that is asked about, and what of it.
+    pub(super) fn payment(&self) -> Option<(Cow<'a, str>, Subject)> {
         let (path, query) = split_target(self.target);
-        let id = path.strip_prefix(PAYMENTS)?;
-        if self.method != "GET" || id.is_empty() || id.contains('/') {
+        if self.method != "GET" {
             return None;
         }
-        Some((percent_decoded(id), query.map(expansion).unwrap_or_default()))
+        if path == DISPUTES {
+            let query = query?;
+            let page = DisputePage {
+                limit: value(query, "limit").and_then(|limit| limit.parse().ok()),
+                starting_after: value(query, "starting_after").map(Cow::into_owned),
+            };
+            return Some((value(query, "payment_intent")?, Subject::Disputes(page)));
+        }
+        let id = path.strip_prefix(PAYMENTS).filter(|id| !id.is_empty() && !id.contains('/'))?;
+        Some((percent_decoded(id), Subject::Intent(query.map(expansion).unwrap_or_default())))
     }
+}
+
+/// What is asked of a payment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Subject {
+    Intent(Expansion),
+    Disputes(DisputePage),
+}
+
+/// The value of a parameter of a query, the first if there are several.
+fn value<'q>(query: &'q str, name: &str) -> Option<Cow<'q, str>> {
+    let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    pairs.find(|(key, _)| percent_decoded(key) == name).map(|(_, value)| percent_decoded(value))
 }
 
 /// Whether this is `Basic` with a user, which is the key. What stands for the password is not looked at.
@@ -116,6 +139,8 @@ mod tests {
             ("?expand%5B0%5D=latest_charge.dispute", dispute),
             ("?expand[]=latest_charge.refunds.data&expand[]=latest_charge.dispute.charge", both),
             ("?expand[0]=latest_charge.balance_transaction", charge),
+            ("?expand[]=latest_charge&expand[]=review", Expansion { review: true, ..charge }),
+            ("?expand[]=latest_charge.review", charge),
             ("?expand[]=customer", nothing),
             ("?expand[0]=latest_charges", nothing),
             ("?expand=latest_charge", nothing),
@@ -127,7 +152,7 @@ mod tests {
         ] {
             let raw = raw(&format!("GET /v1/payment_intents/pi_1{query} HTTP/1.1"), "");
             let read = RequestHead::parse(&raw).and_then(|head| head.payment());
-            assert_eq!(read, Some((Cow::Borrowed("pi_1"), wanted)), "{query}");
+            assert_eq!(read, Some((Cow::Borrowed("pi_1"), Subject::Intent(wanted))), "{query}");
         }
         for (path, wanted) in [
             ("/v1/payment_intents/p%69_1", Some("pi_1")),
@@ -138,7 +163,24 @@ mod tests {
         ] {
             let raw = raw(&format!("GET {path} HTTP/1.1"), "");
             let read = RequestHead::parse(&raw).and_then(|head| head.payment());
-            assert_eq!(read, wanted.map(|id| (Cow::Borrowed(id), nothing)), "{path}");
+            assert_eq!(read, wanted.map(|id| (Cow::Borrowed(id), Subject::Intent(nothing))), "{path}");
+        }
+    }
+
+    #[test]
+    fn disputes_are_asked_for_by_their_payment() {
+        let page = |limit, after: Option<&str>| {
+            Subject::Disputes(DisputePage { limit, starting_after: after.map(str::to_owned) })
+        };
+        for (query, wanted) in [
+            ("?payment_intent=pi_1", Some(page(None, None))),
+            ("?limit=100&payment_intent=pi%5F1&starting_after=du_1", Some(page(Some(100), Some("du_1")))),
+            ("?limit=100", None),
+            ("", None),
+        ] {
+            let raw = raw(&format!("GET /v1/disputes{query} HTTP/1.1"), "");
+            let read = RequestHead::parse(&raw).and_then(|head| head.payment());
+            assert_eq!(read, wanted.map(|wanted| (Cow::Borrowed("pi_1"), wanted)), "{query}");
         }
     }
 

@@ -55,13 +55,13 @@ async fn answer(
         Some((id, _)) if !head.has_key => {
             (state.turn_away(raw, &id), SandboxAnswer::without_key(), AnswerDelivery::Whole)
         }
-        Some((id, expansion)) => {
+        Some((id, subject)) => {
             let (number, fate) = state.decide(raw, &id);
             if !fate.delay.is_zero() {
                 sleep(fate.delay).await;
                 now = date::unix_now();
             }
-            let healthy = SandboxAnswer::about(&id, expansion, fate.kept.as_deref());
+            let healthy = SandboxAnswer::about(&id, &subject, fate.kept.as_deref());
             let (answer, delivery) = match fate.fault {
                 None => (healthy, AnswerDelivery::Whole),
                 Some(fault) => healthy.distorted(fault, &id, now),

@@ -83,7 +83,7 @@ const MAX_KEYS: usize = 100_000;
 /// | `mode` | live |
 /// | `tenant_proof` | metadata key `store_id` |
 /// | `order_key` | metadata key `order_id` |
-/// | `policy` | captured in full, not refunded, not disputed, risk up to elevated |
+/// | `policy` | captured in full, not refunded, disputed or reported as fraud, risk up to elevated |
 /// | `retention` | 24 h |
 /// | `fresh_for` | 15 min |
 /// | `when_provider_is_down` | refuse |
@@ -212,7 +212,7 @@ impl ValidatorBuilder {
         /// Which payments count: live by default. A payment of the other mode is never valid.
         pub fn mode(mut self, mode: Mode) => self.rules.mode = mode;
 
-        /// What counts as paid. Default: captured in full, not refunded, not disputed.
+        /// What counts as paid. Default: captured in full, not refunded, disputed or reported as fraud.
         pub fn policy(mut self, policy: Policy) => self.rules.policy = policy;
 
         /// How a payment proves its tenant. Default: the metadata key `store_id`.

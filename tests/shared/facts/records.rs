@@ -1,11 +1,12 @@
 //! Records that are foreign, damaged, newer or sealed with another key.
 
 use payproof::store::{MemoryStore, RestartLoss, Store};
-use payproof::{Degradation, Provenance};
+use payproof::testing::ScriptedProvider;
+use payproof::{Degradation, Dispute, Finding, Policy, Provenance, ProviderPayment, Verdict, WhenProviderIsDown};
 
 use super::{key, marked, put, record, sharing};
 use crate::chaos_store::ChaosStore;
-use crate::support::{intent, is_valid, ms, paid, plain, provider, secs};
+use crate::support::{busy, intent, is_valid, ms, paid, plain, provider, secs};
 
 // What stands in the store and cannot be used.
 
@@ -83,6 +84,62 @@ async fn processes_that_read_other_metadata_extend_what_is_kept() {
     assert!(provider.calls() <= 3, "they asked {} times", provider.calls());
 }
 
+// What an earlier release wrote.
+
+/// Has these facts written as release 0.1 does.
+async fn written_by_0_1(facts: ProviderPayment) -> (ScriptedProvider, MemoryStore) {
+    let (provider, store) = (provider(), MemoryStore::new());
+    provider.put(facts);
+    let earlier = plain(&provider).store(store.clone()).write_records_of("0.1").build().unwrap();
+    earlier.validate(intent("pi_1")).await.unwrap();
+    (provider, store)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_payment_that_an_earlier_release_calls_disputed_is_in_an_open_dispute() {
+    for (dispute, findings) in [
+        (Dispute::Won, vec![]),
+        (Dispute::Inquiry, vec![Finding::Disputed(Dispute::Open)]),
+        (Dispute::Lost, vec![Finding::Disputed(Dispute::Open)]),
+    ] {
+        let (provider, store) = written_by_0_1(paid("pi_1").with_dispute(dispute)).await;
+        let answer = sharing(&provider, &store).validate(intent("pi_1")).await.unwrap();
+        let found = match answer.verdict() {
+            Verdict::Invalid(found) => found.iter().cloned().collect(),
+            _ => Vec::new(),
+        };
+        assert_eq!(
+            (found, is_valid(&answer), provider.calls()),
+            (findings.clone(), findings.is_empty(), 1),
+            "{dispute}"
+        );
+        let accepting =
+            plain(&provider).store(store.clone()).policy(Policy::default().accept_disputed()).build().unwrap();
+        assert!(is_valid(&accepting.validate(intent("pi_1")).await.unwrap()), "{dispute}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn facts_of_an_earlier_release_say_nothing_of_fraud_and_are_asked_for_anew() {
+    let (provider, store) = written_by_0_1(paid("pi_1")).await;
+    provider.put(paid("pi_1").with_reported_fraud(true));
+    tokio::time::advance(secs(2)).await;
+    let Verdict::Invalid(findings) = sharing(&provider, &store).validate(intent("pi_1")).await.unwrap().into_verdict()
+    else {
+        panic!("it was reported as fraud")
+    };
+    assert_eq!((findings.has("reported_fraud"), provider.calls()), (true, 2));
+    // While the provider is down, they are what is known.
+    let (provider, store) = written_by_0_1(paid("pi_1")).await;
+    provider.always(Some(busy().into()));
+    tokio::time::advance(secs(60)).await;
+    let stale = WhenProviderIsDown::ServeStale { up_to: secs(3600) };
+    let today = plain(&provider).store(store.clone()).when_provider_is_down(stale).build().unwrap();
+    let answer = today.validate(intent("pi_1")).await.unwrap();
+    assert_eq!(marked(&answer), (Provenance::Degraded, Some(Degradation::ProviderDown)));
+    assert!(is_valid(&answer));
+}
+
 // Secrets.
 
 #[tokio::test(start_paused = true)]
@@ -102,7 +159,7 @@ async fn no_store_key_and_no_debug_text_says_whose_payment_it_is() {
     }
     let claims = intent("pi_1").with_key(key("click-secret"));
     let validation = validator.validate(&claims).await.unwrap();
-    let payproof::Verdict::Valid(proof) = validation.into_verdict() else { panic!("it is paid") };
+    let Verdict::Valid(proof) = validation.into_verdict() else { panic!("it is paid") };
     let receipt = validator.redeem(&proof).await.unwrap().into_receipt();
     validator.redemption(proof.payment()).await.unwrap();
     validator.release(&receipt).await.unwrap();

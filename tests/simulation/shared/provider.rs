@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 
 use payproof::provider::{Call, Provider, ProviderError, ProviderIdentity};
 use payproof::{
-    Currency, Finding, Mode, Money, PaymentId, PaymentIntent, PaymentStatus, ProviderPayment, Units, Validation,
-    Verdict,
+    Currency, Dispute, Finding, Mode, Money, PaymentId, PaymentIntent, PaymentStatus, ProviderPayment, Units,
+    Validation, Verdict,
 };
 use rand::RngExt;
 use rand::rngs::StdRng;
@@ -94,7 +94,7 @@ fn facts(payment: &PaymentId, number: usize) -> ProviderPayment {
             .with_amount(minor, Currency::USD)
             .with_amount_received(minor)
             .with_metadata("order_id", "6735")
-            .with_disputed(true),
+            .with_dispute(Dispute::Open),
         Kind::Mendable => facts
             .with_amount(CLAIMED, Currency::USD)
             .with_amount_received(CLAIMED)

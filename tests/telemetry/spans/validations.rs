@@ -19,7 +19,7 @@ use crate::support::{self, intent, intent_of, is_valid, ms, paid, provider, secs
 
 /// Keeps what the crate emits on this thread.
 #[derive(Clone, Debug, Default)]
-struct Collector(Arc<Mutex<Seen>>);
+pub(super) struct Collector(Arc<Mutex<Seen>>);
 
 impl Collector {
     fn lock(&self) -> MutexGuard<'_, Seen> {
@@ -27,7 +27,7 @@ impl Collector {
     }
 
     /// Collects until the guard is dropped.
-    fn install() -> (Self, DefaultGuard) {
+    pub(super) fn install() -> (Self, DefaultGuard) {
         subscribers::there_are_two();
         let collector = Self::default();
         let guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(collector.clone()));
@@ -38,7 +38,7 @@ impl Collector {
         self.lock().spans.iter().filter(|span| span.name == name).cloned().collect()
     }
 
-    fn events(&self) -> Vec<EventSeen> {
+    pub(super) fn events(&self) -> Vec<EventSeen> {
         self.lock().events.clone()
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use payproof::testing::ScriptedProvider;
-use payproof::{Currency, Policy, Provenance, ProviderPayment};
+use payproof::{Currency, Dispute, Policy, Provenance, ProviderPayment};
 use proptest::prelude::*;
 use tokio::time::advance;
 
@@ -38,7 +38,7 @@ impl World {
             Self::PaidMore => paid("pi_1").with_amount(2000, Currency::USD).with_amount_received(2000),
             Self::RefundedInPart => paid("pi_1").with_amount_refunded(5),
             Self::Refunded => paid("pi_1").with_amount_refunded(1999),
-            Self::Disputed => paid("pi_1").with_disputed(true),
+            Self::Disputed => paid("pi_1").with_dispute(Dispute::Open),
             Self::Processing => processing("pi_1"),
             Self::NotFound => ProviderPayment::not_found("pi_1"),
             Self::Canceled => canceled("pi_1"),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use payproof::testing::ScriptedProvider;
-use payproof::{Capture, Currency, Mode, PaymentStatus, Policy, Provenance, ProviderPayment, Risk, Verdict};
+use payproof::{Capture, Currency, Dispute, Mode, PaymentStatus, Policy, Provenance, ProviderPayment, Risk, Verdict};
 use tokio::time::advance;
 
 use super::{FRESH_FOR, MIDNIGHT, TICK, VOLATILE, ask, authorized, build, canceled, processing, validator};
@@ -21,7 +21,10 @@ async fn what_may_change_at_any_moment_is_served_for_at_most_two_seconds() {
         ("action required", owned(status(PaymentStatus::ActionRequired))),
         ("authorized", authorized("pi_1", 3600)),
         ("refunded in part", paid("pi_1").with_amount_refunded(1)),
-        ("disputed", paid("pi_1").with_disputed(true)),
+        ("disputed", paid("pi_1").with_dispute(Dispute::Open)),
+        ("inquired about", paid("pi_1").with_dispute(Dispute::Inquiry)),
+        ("disputed, and not told how that stands", paid("pi_1").with_dispute(Dispute::Unknown)),
+        ("reported as fraud", paid("pi_1").with_reported_fraud(true)),
         ("reversed", paid("pi_1").with_reversed(true)),
         ("under review", paid("pi_1").with_risk(Risk::Review)),
         ("too risky", paid("pi_1").with_risk(Risk::Highest)),
@@ -59,6 +62,7 @@ async fn what_is_final_is_served_for_fresh_for() {
     let terminal = [
         ("canceled", canceled("pi_1")),
         ("refunded", paid("pi_1").with_amount_refunded(1999)),
+        ("a lost dispute", paid("pi_1").with_dispute(Dispute::Lost)),
         ("another amount", paid("pi_1").with_amount(2000, Currency::USD).with_amount_received(2000)),
         ("another currency", paid("pi_1").with_amount(1999, Currency::EUR)),
         ("test mode", paid("pi_1").with_mode(Mode::Test)),
@@ -72,6 +76,20 @@ async fn what_is_final_is_served_for_fresh_for() {
             advance(step).await;
             assert_eq!(ask(&validator, &intent("pi_1")).await.verdict().as_str(), "invalid", "{name}");
             assert_eq!(provider.calls(), calls, "{name}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_won_dispute_lasts_and_an_accepted_open_one_is_asked_about_again() {
+    for (dispute, served_for) in [(Dispute::Won, FRESH_FOR), (Dispute::Inquiry, VOLATILE), (Dispute::Open, VOLATILE)] {
+        let provider = ScriptedProvider::new();
+        provider.put(paid("pi_1").with_dispute(dispute));
+        let validator = build(&provider, |b| b.policy(Policy::default().accept_disputed())).unwrap();
+        for (step, calls) in [(Duration::ZERO, 1), (served_for - TICK, 1), (TICK, 2)] {
+            advance(step).await;
+            assert!(is_valid(&ask(&validator, &intent("pi_1")).await), "{dispute}");
+            assert_eq!(provider.calls(), calls, "{dispute}");
         }
     }
 }
@@ -99,7 +117,7 @@ async fn an_authorization_that_is_not_valid_yet_is_asked_about_again_after_two_s
     let unfinished = [
         ("capturable in part", authorized("pi_1", 3600).with_amount_capturable(1000)),
         ("captured in part", authorized("pi_1", 3600).with_amount_received(1000).with_amount_capturable(999)),
-        ("disputed", authorized("pi_1", 3600).with_disputed(true)),
+        ("disputed", authorized("pi_1", 3600).with_dispute(Dispute::Open)),
         ("under review", authorized("pi_1", 3600).with_risk(Risk::Review)),
     ];
     for (name, facts) in unfinished {

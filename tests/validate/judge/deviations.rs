@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use payproof::{
-    Capture, Currency, Fact, Field, Finding, Mode, NotFoundHint, PaymentIntent, PaymentStatus, Policy, Risk,
+    Capture, Currency, Dispute, Fact, Field, Finding, Mode, NotFoundHint, PaymentIntent, PaymentStatus, Policy, Risk,
     TenantProof, Verdict,
 };
 
@@ -96,7 +96,11 @@ async fn each_single_deviation_of_the_facts_is_the_one_finding() {
         (Facts { refunded: 1998, ..PAID }, "partly_refunded", "refunded in part: 19.98 USD of 19.99 USD"),
         (Facts { refunded: 1999, ..PAID }, "refunded", "refunded in full: 19.99 USD of 19.99 USD"),
         (Facts { refunded: 2500, ..PAID }, "refunded", "refunded in full: 25.00 USD of 19.99 USD"),
-        (Facts { disputed: true, ..PAID }, "disputed", "disputed"),
+        (Facts { dispute: Dispute::Inquiry, ..PAID }, "disputed", "disputed: inquiry"),
+        (Facts { dispute: Dispute::Open, ..PAID }, "disputed", "disputed: open"),
+        (Facts { dispute: Dispute::Unknown, ..PAID }, "disputed", "disputed: unknown"),
+        (Facts { dispute: Dispute::Lost, ..PAID }, "disputed", "disputed: lost"),
+        (Facts { fraud: true, ..PAID }, "reported_fraud", "reported as fraud"),
         (Facts { reversed: true, ..PAID }, "declined", "declined: reversed_after_approval"),
         (Facts { captured: Some(false), ..PAID }, "not_captured", "not captured in full, and no longer capturable"),
         (Facts { risk: Risk::Review, ..PAID }, "risk", "risk: accepted up to elevated, actual review"),
@@ -181,7 +185,8 @@ const ALL_WRONG: Facts = Facts {
     amount: Some((7777, Currency::EUR)),
     received: Some(8888),
     refunded: 5555,
-    disputed: true,
+    dispute: Dispute::Lost,
+    fraud: true,
     reversed: true,
     captured: Some(false),
     risk: Risk::Blocked,
@@ -280,7 +285,8 @@ async fn every_deviation_is_reported_and_not_only_the_first() {
         amount: Some((3000, Currency::EUR)),
         received: Some(500),
         refunded: 100,
-        disputed: true,
+        dispute: Dispute::Open,
+        fraud: true,
         reversed: true,
         captured: Some(false),
         risk: Risk::Blocked,
@@ -298,6 +304,7 @@ async fn every_deviation_is_reported_and_not_only_the_first() {
         "mode_mismatch",
         "partly_refunded",
         "disputed",
+        "reported_fraud",
         "risk",
         "too_old",
         "declined",
@@ -327,7 +334,8 @@ async fn names_of_verdicts_and_findings_are_stable() {
         (Finding::Canceled(None), "canceled"),
         (Finding::Declined(None), "declined"),
         (Finding::KeptThoughCanceled(amount), "kept_though_canceled"),
-        (Finding::Disputed, "disputed"),
+        (Finding::Disputed(Dispute::Open), "disputed"),
+        (Finding::ReportedFraud, "reported_fraud"),
         (Finding::NotCaptured, "not_captured"),
         (Finding::CreatedAhead, "created_ahead"),
     ];

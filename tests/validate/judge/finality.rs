@@ -1,6 +1,6 @@
 //! Whether an invalid payment can still become valid: shops cancel orders when it cannot.
 
-use payproof::{Currency, Mode, PaymentStatus, Policy, Risk, Verdict};
+use payproof::{Currency, Dispute, Mode, PaymentStatus, Policy, Risk, Verdict};
 
 use super::{AUTHORIZED, Facts, PAID, by, claim};
 use crate::support::secs;
@@ -33,7 +33,8 @@ async fn what_can_still_be_paid_or_mended_is_not_final() {
         Facts { customer: None, ..PAID },
         Facts { customer: Some("cus_7"), ..PAID },
         // A dispute can be won, a review approved, and an answer that leaves something out followed by a better one.
-        Facts { disputed: true, ..PAID },
+        Facts { dispute: Dispute::Open, ..PAID },
+        Facts { dispute: Dispute::Unknown, ..PAID },
         Facts { risk: Risk::Review, ..PAID },
         Facts { received: None, ..PAID },
         Facts { mode: None, ..PAID },
@@ -59,7 +60,8 @@ async fn what_no_one_can_mend_is_final() {
         Facts { mode: Some(Mode::Test), ..PAID },
         Facts { mode: Some(Mode::Test), status: PaymentStatus::ActionRequired, received: Some(0), ..PAID },
         // One thing that is final is enough, whatever can be mended beside it.
-        Facts { refunded: 1999, disputed: true, order: None, ..PAID },
+        Facts { refunded: 1999, dispute: Dispute::Open, order: None, ..PAID },
+        Facts { dispute: Dispute::Lost, ..PAID },
     ] {
         assert!(is_final(Policy::default(), &facts).await, "{facts:?}");
     }

@@ -1,6 +1,6 @@
 //! Whatever the facts, the claim and the policy are.
 
-use payproof::{Currency, Mode, PaymentStatus, Policy, Risk, Verdict};
+use payproof::{Currency, Dispute, Mode, PaymentStatus, Policy, Risk, Verdict};
 use proptest::prelude::*;
 
 use super::{CREATED, Facts, PAID, bare_claim, judged};
@@ -14,7 +14,8 @@ fn may_be_valid(facts: &Facts, order: Option<&str>, customer: Option<&str>, acce
         && facts.order == order
         && (customer.is_none() || facts.customer == customer)
         && !facts.reversed
-        && (!facts.disputed || accepted.disputed)
+        && facts.dispute <= accepted.dispute
+        && (!facts.fraud || accepted.fraud)
         && (facts.refunded == 0
             || (accepted.partly_refunded && facts.received.is_some_and(|received| facts.refunded < received)))
         && facts.risk <= accepted.risk
@@ -36,7 +37,8 @@ fn may_be_valid(facts: &Facts, order: Option<&str>, customer: Option<&str>, acce
 struct Accepted {
     authorized: bool,
     partly_refunded: bool,
-    disputed: bool,
+    dispute: Dispute,
+    fraud: bool,
     risk: Risk,
     max_age: Option<u64>,
 }
@@ -50,8 +52,13 @@ impl Accepted {
         if self.partly_refunded {
             policy = policy.accept_partly_refunded();
         }
-        if self.disputed {
-            policy = policy.accept_disputed();
+        policy = match self.dispute {
+            Dispute::Open => policy.accept_disputed(),
+            Dispute::Inquiry => policy.accept_inquiries(),
+            _ => policy,
+        };
+        if self.fraud {
+            policy = policy.accept_reported_fraud();
         }
         match self.max_age {
             Some(limit) => policy.max_age(secs(limit)),
@@ -105,6 +112,7 @@ fn any_facts() -> impl Strategy<Value = Facts> {
         prop_oneof![2 => Just(PaymentStatus::Paid), 1 => prop::sample::select(statuses)],
         mostly(Some(Mode::Live), vec![None, Some(Mode::Test)]),
         prop::sample::select(vec![None, Some(true), Some(true), Some(false)]),
+        mostly(Dispute::None, vec![Dispute::Won, Dispute::Inquiry, Dispute::Open, Dispute::Unknown, Dispute::Lost]),
         mostly(false, vec![true]),
         mostly(false, vec![true]),
         prop_oneof![4 => Just(Risk::Normal), 1 => any_risk()],
@@ -131,7 +139,7 @@ fn any_facts() -> impl Strategy<Value = Facts> {
     );
     (money, state, owner, times).prop_map(|(money, state, owner, times)| {
         let (amount, received, capturable, refunded) = money;
-        let (status, mode, captured, disputed, reversed, risk) = state;
+        let (status, mode, captured, dispute, fraud, reversed, risk) = state;
         let (customer, store, order) = owner;
         let (created, capture_before) = times;
         Facts {
@@ -142,7 +150,8 @@ fn any_facts() -> impl Strategy<Value = Facts> {
             capturable,
             refunded,
             captured,
-            disputed,
+            dispute,
+            fraud,
             reversed,
             risk,
             customer,
@@ -159,14 +168,16 @@ fn any_accepted() -> impl Strategy<Value = Accepted> {
     (
         any::<bool>(),
         any::<bool>(),
+        prop::sample::select(vec![Dispute::Won, Dispute::Inquiry, Dispute::Open]),
         any::<bool>(),
         any_risk(),
         prop::sample::select(vec![None, Some(59), Some(60), Some(61)]),
     )
-        .prop_map(|(authorized, partly_refunded, disputed, risk, max_age)| Accepted {
+        .prop_map(|(authorized, partly_refunded, dispute, fraud, risk, max_age)| Accepted {
             authorized,
             partly_refunded,
-            disputed,
+            dispute,
+            fraud,
             risk,
             max_age,
         })

@@ -2,8 +2,8 @@
 
 use payproof::testing::ScriptedProvider;
 use payproof::{
-    Capture, Currency, Field, Finding, Mode, PaymentIntent, PaymentStatus, Policy, ProviderPayment, Risk, Validator,
-    Verdict,
+    Capture, Currency, Dispute, Field, Finding, Mode, PaymentIntent, PaymentStatus, Policy, ProviderPayment, Risk,
+    Validator, Verdict,
 };
 
 use super::{
@@ -14,17 +14,17 @@ use crate::support::{intent, ms, paid, secs};
 #[tokio::test(start_paused = true)]
 async fn nothing_is_valid_by_default() {
     let unfinished = [
-        PaymentStatus::Processing,
-        PaymentStatus::Authorized,
-        PaymentStatus::Unknown("succeeded".into()),
-        PaymentStatus::Unknown("paid".into()),
-        PaymentStatus::Unknown("".into()),
+        (PaymentStatus::Processing, secs(6)),
+        (PaymentStatus::Authorized, secs(3600)),
+        (PaymentStatus::Unknown("succeeded".into()), secs(6)),
+        (PaymentStatus::Unknown("paid".into()), secs(6)),
+        (PaymentStatus::Unknown("".into()), secs(6)),
     ];
-    for status in unfinished {
+    for (status, wait) in unfinished {
         let verdict = verdict(&claim(), &Facts { status: status.clone(), ..PAID }).await;
         let Verdict::Pending(pending) = &verdict else { panic!("{status:?}: {verdict:?}") };
         assert_eq!(*pending.status(), status);
-        assert!(pending.poll_after() <= secs(2));
+        assert_eq!(pending.poll_after(), wait);
     }
     let verdict_of = async |facts: &Facts| verdict(&claim(), facts).await;
     let waits =
@@ -68,12 +68,12 @@ async fn the_wait_before_the_next_poll_shrinks_with_the_age_of_the_facts() {
         Verdict::Pending(pending) => pending.poll_after(),
         other => panic!("{other:?}"),
     };
-    assert_eq!(poll_after().await, secs(2));
+    assert_eq!(poll_after().await, secs(6));
     tokio::time::advance(ms(1500)).await;
-    assert_eq!(poll_after().await, ms(500));
+    assert_eq!(poll_after().await, ms(4500));
     assert_eq!(provider.calls(), 1);
     tokio::time::advance(ms(500)).await;
-    assert_eq!(poll_after().await, secs(2), "asked again once the wait is over");
+    assert_eq!(poll_after().await, secs(6), "asked sooner, it is asked again after two seconds");
     assert_eq!(provider.calls(), 2);
 }
 
@@ -97,12 +97,14 @@ async fn an_accepted_authorization_still_has_to_match() {
         (Facts { store: None, ..AUTHORIZED }, "unproven"),
         (Facts { order: Some("7"), ..AUTHORIZED }, "order_mismatch"),
         (Facts { mode: Some(Mode::Test), ..AUTHORIZED }, "mode_mismatch"),
-        (Facts { disputed: true, ..AUTHORIZED }, "disputed"),
+        (Facts { dispute: Dispute::Open, ..AUTHORIZED }, "disputed"),
+        (Facts { fraud: true, ..AUTHORIZED }, "reported_fraud"),
         (Facts { risk: Risk::Highest, ..AUTHORIZED }, "risk"),
         (Facts { capture_before: Some(CREATED + 60), ..AUTHORIZED }, "not_captured"),
         (Facts { capture_before: Some(CREATED), ..AUTHORIZED }, "not_captured"),
         (Facts { capture_before: Some(0), ..AUTHORIZED }, "not_captured"),
         (Facts { received: Some(1000), capturable: 0, ..AUTHORIZED }, "not_captured"),
+        (Facts { capturable: 1998, ..AUTHORIZED }, "amount_capturable_mismatch"),
     ];
     for (facts, code) in cases {
         let verdict = by(policy(), &facts).await;
@@ -110,7 +112,6 @@ async fn an_accepted_authorization_still_has_to_match() {
         assert_eq!(codes, [code], "{facts:?}");
     }
     let pending = [
-        Facts { capturable: 1998, ..AUTHORIZED },
         Facts { capturable: 0, ..AUTHORIZED },
         Facts { received: Some(1000), capturable: 999, ..AUTHORIZED },
         Facts { received: Some(1), capturable: 1999, ..AUTHORIZED },
@@ -160,7 +161,7 @@ async fn a_claim_of_the_part_that_was_captured_is_not_valid_either() {
 async fn refunds_and_disputes_are_accepted_only_by_policy_and_never_in_full() {
     let part = Facts { refunded: 500, ..PAID };
     let full = Facts { refunded: 1999, ..PAID };
-    let disputed = Facts { disputed: true, ..PAID };
+    let disputed = Facts { dispute: Dispute::Open, ..PAID };
     assert!(by(Policy::default().accept_partly_refunded(), &part).await.is_valid());
     assert_only(
         &by(Policy::default().accept_partly_refunded(), &full).await,
@@ -170,6 +171,40 @@ async fn refunds_and_disputes_are_accepted_only_by_policy_and_never_in_full() {
     assert!(by(Policy::default().accept_disputed(), &disputed).await.is_valid());
     assert!(!by(Policy::default().accept_disputed(), &part).await.is_valid());
     assert!(!by(Policy::default().accept_partly_refunded(), &disputed).await.is_valid());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dispute_counts_by_how_it_stands() {
+    let policies = [
+        Policy::default(),
+        Policy::default().accept_inquiries(),
+        Policy::default().accept_disputed().accept_inquiries(),
+    ];
+    let cases = [
+        (Dispute::None, [true, true, true]),
+        (Dispute::Won, [true, true, true]),
+        (Dispute::Inquiry, [false, true, true]),
+        (Dispute::Open, [false, false, true]),
+        (Dispute::Unknown, [false, false, false]),
+        (Dispute::Lost, [false, false, false]),
+    ];
+    for (dispute, valid) in cases {
+        for (policy, valid) in policies.iter().zip(valid) {
+            let verdict = by(policy.clone(), &Facts { dispute, ..PAID }).await;
+            assert_eq!(verdict.is_valid(), valid, "{dispute} {policy:?}");
+            if let Verdict::Invalid(findings) = &verdict {
+                assert_eq!(findings.iter().collect::<Vec<_>>(), [&Finding::Disputed(dispute)]);
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_report_of_fraud_is_accepted_by_its_own_policy_only() {
+    let reported = Facts { fraud: true, ..PAID };
+    let lax = Policy::default().accept_disputed().accept_risk_up_to(Risk::Blocked).accept_partly_refunded();
+    assert_only(&by(lax, &reported).await, "reported_fraud", "reported as fraud");
+    assert!(by(Policy::default().accept_reported_fraud(), &reported).await.is_valid());
 }
 
 #[tokio::test(start_paused = true)]

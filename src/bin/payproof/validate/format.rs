@@ -40,6 +40,10 @@ struct Json<'r> {
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'r str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    waits_for: Option<&'r str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    waits_until: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     poll_after_ms: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     provenance: Option<&'r str>,
@@ -133,8 +137,9 @@ fn json(row: &Row, every_attempt: bool) -> Json<'_> {
         Some(Verdict::ActionRequired(action)) => action.reason(),
         _ => None,
     };
-    let poll_after_ms = match verdict {
-        Some(Verdict::Pending(pending)) => Some(millis(pending.poll_after())),
+    let waiting = match verdict {
+        Some(Verdict::Pending(pending)) => Some(pending.waiting()),
+        Some(Verdict::ActionRequired(action)) => Some(action.waiting()),
         _ => None,
     };
     // One that brought facts at once says nothing that is not said already.
@@ -148,7 +153,9 @@ fn json(row: &Row, every_attempt: bool) -> Json<'_> {
         verdict: verdict.map(Verdict::as_str),
         findings,
         reason,
-        poll_after_ms,
+        waits_for: waiting.map(|waiting| waiting.waits_for().as_str()),
+        waits_until: waiting.and_then(payproof::Waiting::until),
+        poll_after_ms: waiting.map(|waiting| millis(waiting.poll_after())),
         provenance: validation.map(|validation| validation.provenance().as_str()),
         degraded: validation.and_then(|validation| Some(validation.degraded()?.as_str())),
         age_ms: validation.map(|validation| millis(validation.age())),

@@ -152,7 +152,10 @@ pub(crate) fn in_words(verdict: &Verdict) -> String {
             Capture::Captured => format!("valid; {}, captured", proof.money()),
             Capture::Authorized => format!("valid; {}, authorized and not yet captured", proof.money()),
         },
-        Verdict::Pending(pending) => format!("pending; ask again in {}", shown(pending.poll_after())),
+        Verdict::Pending(pending) => {
+            let (waits_for, wait) = (pending.waiting().waits_for(), shown(pending.poll_after()));
+            format!("pending; waits for {}, ask again in {wait}", waits_for.as_str().replace('_', " "))
+        }
         Verdict::ActionRequired(action) => match action.reason() {
             Some(reason) => format!("action required; the shopper has something to do first ({})", plain(reason)),
             None => "action required; the shopper has something to do first".to_owned(),

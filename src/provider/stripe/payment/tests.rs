@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::payment::facts::Risk;
 use crate::provider::Kind;
 
 /// A paid intent with its charge, as Stripe writes it, less fields that are not read.
@@ -58,8 +59,8 @@ fn a_paid_intent_is_read_in_full() {
     assert_eq!((read.amount, read.amount_received, read.amount_capturable), (Some(1099), Some(1099), 0));
     assert_eq!(read.currency.unwrap().as_str(), "USD");
     assert_eq!(
-        (read.amount_refunded, read.captured, read.disputed, read.reversed),
-        (Some(0), Some(true), false, false)
+        (read.amount_refunded, read.captured, read.dispute, read.reversed),
+        (Some(0), Some(true), Dispute::None, false)
     );
     assert_eq!((read.mode, read.risk, read.created), (Some(Mode::Live), Risk::Normal, Some(1_700_000_000)));
     assert_eq!(read.metadata_value("order_id", None), Some("o-1"));
@@ -145,18 +146,29 @@ fn the_captured_amount_stands_in_for_a_missing_received_one() {
 #[test]
 fn paid_or_authorized_without_its_charge_is_unreadable() {
     for status in ["succeeded", "requires_capture"] {
-        for charge in [json!("ch_1"), Value::Null] {
-            let said = unreadable(&with([("/status", status.into()), ("/latest_charge", charge)]));
-            assert!(said.contains("not expanded"), "{said}");
-        }
+        let said = unreadable(&with([("/status", status.into()), ("/latest_charge", "ch_1".into())]));
+        assert!(said.contains("not expanded"), "{said}");
     }
-    unreadable(&without("/latest_charge"));
+    // A server that does not know the field will never fill it in.
+    assert!(unreadable(&without("/latest_charge")).contains("not expanded"));
     unreadable(&with([("/latest_charge", json!(7))]));
     assert!(unreadable(&without("/latest_charge/amount_refunded")).contains("refunded"));
     assert!(unreadable(&with([("/latest_charge/status", "failed".into())])).contains("contradict"));
     assert!(unreadable(&with([("/latest_charge/paid", json!(false))])).contains("contradict"));
     for status in ["processing", "canceled", "requires_payment_method"] {
         facts(&with([("/status", status.into()), ("/latest_charge", "ch_1".into())]));
+    }
+}
+
+#[test]
+fn a_charge_that_is_null_has_still_to_be_written_down() {
+    for status in ["succeeded", "requires_capture"] {
+        let read = facts(&with([("/status", status.into()), ("/latest_charge", Value::Null)]));
+        assert_eq!((read.status(), read.not_ready), (&PaymentStatus::Processing, true), "{status}");
+        assert_eq!(read.reason.as_deref(), Some("latest_charge_missing"), "{status}");
+    }
+    for status in ["processing", "canceled", "requires_payment_method", "requires_action"] {
+        assert!(!facts(&with([("/status", status.into()), ("/latest_charge", Value::Null)])).not_ready, "{status}");
     }
 }
 
@@ -226,7 +238,8 @@ fn refunds_disputes_and_reversals_are_read() {
     // The rest that was never captured, and then all that was.
     assert_eq!((back(false, 0), back(false, 599), back(false, 699)), (Some(0), Some(0), Some(100)));
     assert_eq!((back(true, 500), back(true, 1099), back(true, 0)), (Some(500), Some(500), Some(500)));
-    assert!(facts(&with([("/latest_charge/disputed", json!(true))])).disputed);
+    // How it stands is asked for separately.
+    assert_eq!(facts(&with([("/latest_charge/disputed", json!(true))])).dispute, Dispute::Unknown);
     let reversed = with([("/latest_charge/outcome/network_status", "reversed_after_approval".into())]);
     assert!(facts(&reversed).reversed);
 }
@@ -335,7 +348,30 @@ fn objects(value: &Value, at: &str, found: &mut Vec<String>) {
 
 #[test]
 fn a_list_is_never_taken_for_an_object() {
-    let whole = with([
+    let details = |name: &str| (name.to_owned(), json!({ "expires_at": 1, "qr_code": { "expires_at": 1 } }));
+    let actions = [
+        "cashapp_handle_redirect_or_display_qr_code",
+        "swish_handle_redirect_or_display_qr_code",
+        "upi_handle_redirect_or_display_qr_code",
+        "pix_display_qr_code",
+        "klarna_display_qr_code",
+        "boleto_display_details",
+        "konbini_display_details",
+        "multibanco_display_details",
+        "oxxo_display_details",
+        "display_bank_transfer_instructions",
+        "verify_with_microdeposits",
+        "card_await_notification",
+    ];
+    let mut next_action: Value = actions.map(details).into_iter().collect::<serde_json::Map<_, _>>().into();
+    next_action["type"] = "redirect_to_url".into();
+    let debit = || json!({ "expected_debit_date": "2026-11-30" });
+    let method = "/latest_charge/payment_method_details";
+    let debits = ["acss_debit", "au_becs_debit", "bacs_debit", "nz_bank_account", "sepa_debit", "us_bank_account"];
+    let mut whole = with([
+        ("/next_action", next_action),
+        ("/review", json!({ "id": "prv_1", "open": false, "closed_reason": "approved" })),
+        ("/latest_charge/fraud_details", json!({ "user_report": "safe" })),
         ("/customer", json!({ "id": "cus_1" })),
         ("/customer_account", json!({ "id": "acct_3" })),
         ("/transfer_data", json!({ "destination": { "id": "acct_2" } })),
@@ -344,10 +380,13 @@ fn a_list_is_never_taken_for_an_object() {
         ("/latest_charge/payment_method_details/card_present", json!({ "capture_before": 1, "overcapture": {} })),
         ("/amount_details", json!({ "tip": { "amount": 1 }, "surcharge": { "amount": 1 } })),
     ]);
+    for name in debits {
+        whole.pointer_mut(method).unwrap()[name] = debit();
+    }
     facts(&whole);
     let mut places = Vec::new();
     objects(&whole, "", &mut places);
-    assert_eq!(places.len(), 17, "{places:?}");
+    assert_eq!(places.len(), 17 + 3 + 2 * actions.len() + debits.len(), "{places:?}");
     for place in places {
         let object = whole.pointer(&place).unwrap();
         let values: Vec<Value> = object.as_object().unwrap().values().cloned().collect();

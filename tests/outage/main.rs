@@ -142,20 +142,20 @@ fn a_text_that_makes_no_sense_is_refused() {
 
 #[test]
 fn where_most_calls_fail_no_fewer_are_answered_at_once_than_by_a_bare_client() {
-    let (rate, seeds) = (50, 2);
+    let (rate, seeds) = (50, 2_u32);
     for share in ["0.75", "0.9", "0.99"] {
         let study = Study {
             scenarios: vec![format!("fail:{share}").parse().expect("a scenario")],
             rates: vec![rate],
             processes: vec![1],
             peers: vec![Peer::Payproof, Peer::Bare],
-            seeds,
+            seeds: seeds.into(),
         };
         let case = study.run(|_| ()).remove(0);
         let of = |peer| case.of(peer).expect("it was run").mean(Figure::Prompt);
         let (own, bare) = (of(Peer::Payproof), of(Peer::Bare));
         // Each peer draws its own failures: so far apart are two such shares by chance.
-        let chance = 2.0 * (bare * (1.0 - bare) / (f64::from(rate) * 10.0 * seeds as f64)).sqrt();
+        let chance = 2.0 * (bare * (1.0 - bare) / (f64::from(rate) * 10.0 * f64::from(seeds))).sqrt();
         assert!(own >= bare - chance, "{share}: {own} of {bare}");
     }
 }

@@ -81,6 +81,7 @@
 //! | `payproof.validate` | span, info | `provider`, `mode`, `payment`, `provenance`, `verdict`, `code` |
 //! | `payproof.flight` | span, info; a child of the call that leads, followed by those that join | `provider`, `payment` |
 //! | `payproof.attempt` | event; debug, or warn for a failure | `number`, `reach`, `status`, `request_id`, `outcome`, `rule`, `duration_ms`, `wait_ms`, `wait_reason`, `error` |
+//! | `payproof.debit_not_held` | event, warn, once per validator: a bank debit is valid, and can still come back; see [`Policy::hold_debits`] | `provider` |
 //! | `payproof.right_missing` | event, warn, once an hour: the provider's credential may not read what a verdict depends on | `provider`, `right` |
 //! | `payproof.store` | event, warn: a call to the shared store failed | `provider`, `error` |
 //! | `payproof.lease_lost` | event, warn: an answer could not be recorded | `provider`, `payment` |
@@ -197,6 +198,7 @@ pub use lookup::shared_facts::StoredFacts;
 pub use lookup::validation::Validation;
 pub use payment::dispute::Dispute;
 pub use payment::facts::{Mode, NotFoundHint, PaymentStatus, ProviderPayment, Risk};
+pub use payment::method::PaymentMethod;
 pub use payment::policy::{Amounts, Policy, TenantProof, WhenProviderIsDown};
 pub use payment::verdict::{
     ActionRequired, Capture, Degradation, Fact, Finding, Findings, GivenBack, Mismatch, NetAmount, Pending, Proof,

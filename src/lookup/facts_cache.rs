@@ -16,6 +16,7 @@ use crate::intent::fingerprint::Fingerprint;
 use crate::intent::payment_intent::{PaymentId, position_of};
 use crate::moment::Moment;
 use crate::payment::facts::ProviderPayment;
+use crate::payment::method::PaymentMethod;
 use crate::payment::shelf_life::ShelfLife;
 use crate::payment::verdict::Capture;
 use crate::spread::CORES;
@@ -36,8 +37,8 @@ const MAX_SHARDS: usize = 16_384;
 /// Slots that are looked at to find one to evict. Of eight random ones the oldest is nearly always of the oldest quarter.
 const EVICTION_SAMPLE: usize = 8;
 
-/// What the cache's own start counts as, in nanoseconds: facts of the store may be older than the cache, by up to 146 years.
-const START: u64 = 1 << 62;
+/// What the cache's own start counts as, in nanoseconds: facts of the store may be older than the cache, by up to 36 years.
+const START: u64 = 1 << 60;
 
 /// Facts up to this size are serialized on the stack, so that they cost one allocation of the right size.
 const TYPICAL_FACTS: usize = 512;
@@ -76,7 +77,8 @@ struct Slot {
     record: Box<[u8]>,
 }
 
-/// When facts stop being fresh, in nanoseconds as [`START`] counts them. The highest bit says that they are of an authorization.
+/// When facts stop being fresh, in nanoseconds as [`START`] counts them. The highest bits say whether they are of an
+/// authorization, and how the payment was made.
 #[derive(Clone, Copy, Debug)]
 struct Until(u64);
 
@@ -103,6 +105,7 @@ pub(crate) struct Kept {
 pub(crate) struct Proven {
     pub(crate) age: Duration,
     pub(crate) capture: Capture,
+    pub(crate) method: PaymentMethod,
 }
 
 impl FactsCache {
@@ -139,10 +142,10 @@ impl FactsCache {
         if !slot.until.is_after(nanos) || !is_recent(age, max_age) {
             return None;
         }
-        let capture = slot.until.capture();
+        let (capture, method) = (slot.until.capture(), slot.until.method());
         table.valid_hits = table.valid_hits.wrapping_add(1);
         drop(table);
-        Some(Proven { age, capture })
+        Some(Proven { age, capture, method })
     }
 
     /// The number of the answer that is in memory about a payment: another one later means that there are other facts.
@@ -178,7 +181,7 @@ impl FactsCache {
             },
         };
         let answered_at = self.nanos(stamp.at.seen_at).saturating_sub(nanos(stamp.at.age));
-        let until = Until::new(answered_at, life.fresh_for, Capture::of(facts));
+        let until = Until::new(answered_at, life.fresh_for, Capture::of(facts), facts.method);
         let slot = Slot { proven: Fingerprint::NONE, answered_at, until, record };
         let Some(mut table) = self.table(payment) else { return };
         let table = &mut *table;
@@ -313,13 +316,35 @@ impl Slot {
 impl Until {
     const AUTHORIZED: u64 = 1 << 63;
 
-    fn new(answered_at: u64, fresh_for: Duration, capture: Capture) -> Self {
-        let until = answered_at.saturating_add(nanos(fresh_for)).min(!Self::AUTHORIZED);
-        Self(if capture == Capture::Authorized { until | Self::AUTHORIZED } else { until })
+    /// Where the two bits of the method stand.
+    const METHOD_AT: u32 = 61;
+
+    /// What is left for the moment itself.
+    const MOMENT: u64 = (1 << 61) - 1;
+
+    fn new(answered_at: u64, fresh_for: Duration, capture: Capture, method: PaymentMethod) -> Self {
+        let until = answered_at.saturating_add(nanos(fresh_for)).min(Self::MOMENT);
+        let method = match method {
+            PaymentMethod::Unstated => 0_u64,
+            PaymentMethod::Card => 1,
+            PaymentMethod::BankDebit => 2,
+            PaymentMethod::Other => 3,
+        };
+        let captured = if capture == Capture::Authorized { Self::AUTHORIZED } else { 0 };
+        Self(until | (method << Self::METHOD_AT) | captured)
     }
 
     fn is_after(self, now: u64) -> bool {
-        self.0 & !Self::AUTHORIZED > now
+        self.0 & Self::MOMENT > now
+    }
+
+    fn method(self) -> PaymentMethod {
+        match (self.0 >> Self::METHOD_AT) & 3 {
+            1 => PaymentMethod::Card,
+            2 => PaymentMethod::BankDebit,
+            3 => PaymentMethod::Other,
+            _ => PaymentMethod::Unstated,
+        }
     }
 
     fn capture(self) -> Capture {
@@ -377,11 +402,15 @@ mod tests {
     }
 
     #[test]
-    fn the_end_and_the_capture_share_a_word() {
-        for capture in [Capture::Captured, Capture::Authorized] {
-            let until = Until::new(5, Duration::from_nanos(10), capture);
-            assert_eq!((until.capture(), until.is_after(14), until.is_after(15)), (capture, true, false));
-            assert!(Until::new(5, Duration::MAX, capture).is_after(1 << 62));
+    fn the_end_the_capture_and_the_method_share_a_word() {
+        let methods =
+            [PaymentMethod::Unstated, PaymentMethod::Card, PaymentMethod::BankDebit, PaymentMethod::Other].into_iter();
+        let captures = || [Capture::Captured, Capture::Authorized];
+        for (method, capture) in methods.flat_map(|method| captures().map(|capture| (method, capture))) {
+            let until = Until::new(5, Duration::from_nanos(10), capture, method);
+            assert_eq!((until.capture(), until.method()), (capture, method));
+            assert_eq!((until.is_after(14), until.is_after(15)), (true, false));
+            assert!(Until::new(5, Duration::MAX, capture, method).is_after(1 << 60));
         }
     }
 }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::accessors::{display_as_str, named, partial_debug, setters};
 use crate::intent::currency::Currency;
 use crate::payment::dispute::Dispute;
+use crate::payment::method::PaymentMethod;
 use crate::payment::request_ids::RequestIds;
 use crate::payment::waits_for::WaitsFor;
 use crate::redaction::presentable;
@@ -133,6 +134,8 @@ pub struct ProviderPayment {
     pub(crate) tip: Option<u64>,
     pub(crate) surcharge: Option<u64>,
     pub(crate) not_found_hint: NotFoundHint,
+    pub(crate) method: PaymentMethod,
+    pub(crate) paid_at: Option<u64>,
     pub(crate) waits_for: Option<WaitsFor>,
     pub(crate) waits_until: Option<u64>,
     pub(crate) remaining: Option<u64>,
@@ -180,6 +183,8 @@ impl ProviderPayment {
             tip: None,
             surcharge: None,
             not_found_hint: NotFoundHint::Unsaid,
+            method: PaymentMethod::Unstated,
+            paid_at: None,
             waits_for: None,
             waits_until: None,
             remaining: None,
@@ -272,6 +277,12 @@ impl ProviderPayment {
         /// time more than five minutes after [`as_of`](Self::with_as_of) contradicts it, and such a payment is never
         /// valid.
         pub fn with_created(mut self, unix_seconds: u64) => self.created = Some(unix_seconds);
+
+        /// How the payment was made. State it: a policy that holds bank debits has to know.
+        pub fn with_method(mut self, method: PaymentMethod) => self.method = method;
+
+        /// When the shopper paid, in seconds since 1970 by the provider's clock; when the payment was created unless stated.
+        pub fn with_paid_at(mut self, unix_seconds: u64) => self.paid_at = Some(unix_seconds);
 
         /// When an authorization ends, in seconds since 1970 by the provider's clock.
         pub fn with_capture_before(mut self, unix_seconds: u64) => self.capture_before = Some(unix_seconds);

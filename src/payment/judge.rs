@@ -18,6 +18,7 @@ use crate::payment::waiting::Waiting;
 use crate::redaction::stated;
 
 mod amounts;
+mod debits;
 
 use amounts::is_fully_refunded;
 
@@ -77,6 +78,7 @@ impl Rules {
                 intent: intent.clone(),
                 issuer: issuer(),
                 capture: Capture::of(facts),
+                method: facts.method,
                 dated: facts.created.is_some() && facts.as_of.is_some(),
                 age: answered.age,
                 seen_at: answered.seen_at,
@@ -175,7 +177,8 @@ impl Rules {
             return None;
         }
         match &facts.status {
-            PaymentStatus::Paid => return self.compare_received(intent, facts, findings).then(pending).flatten(),
+            PaymentStatus::Paid if self.compare_received(intent, facts, findings) => return pending(),
+            PaymentStatus::Paid => return self.held_debit(facts, answered.age, findings),
             PaymentStatus::Authorized if self.policy.authorized => {
                 let partly_captured = facts.amount_received.is_some_and(|received| received > 0);
                 let lapsed = authorization_left(facts, answered.age).is_some_and(|left| left.is_zero());
@@ -254,6 +257,7 @@ impl Rules {
             && (facts.fraud != Some(true) || self.policy.reported_fraud)
             && facts.amount_refunded.is_some_and(|refunded| refunded == 0 || self.policy.partly_refunded)
             && self.policy.amounts.are_stated(facts)
+            && self.knows_debits(facts)
             && facts.risk <= self.policy.risk
     }
 

@@ -3,6 +3,7 @@
 pub(crate) mod dispute;
 pub(crate) mod facts;
 pub(crate) mod judge;
+pub(crate) mod method;
 pub(crate) mod policy;
 pub(crate) mod request_ids;
 pub(crate) mod shelf_life;

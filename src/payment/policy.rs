@@ -16,6 +16,7 @@ use crate::payment::facts::{ProviderPayment, Risk};
 /// | disputed payments | not accepted, unless the dispute was won |
 /// | payments reported as fraud | not accepted |
 /// | maximum age | none |
+/// | bank debits that succeeded | not held |
 /// | accepted risk | up to elevated; a payment under review is refused |
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
@@ -27,6 +28,7 @@ pub struct Policy {
     pub(crate) dispute: Dispute,
     pub(crate) reported_fraud: bool,
     pub(crate) max_age: Option<Duration>,
+    pub(crate) hold_debits: Option<Duration>,
     pub(crate) risk: Risk,
 }
 
@@ -39,6 +41,7 @@ impl Default for Policy {
             dispute: Dispute::Won,
             reported_fraud: false,
             max_age: None,
+            hold_debits: None,
             risk: Risk::Elevated,
         }
     }
@@ -78,6 +81,14 @@ impl Policy {
         /// creation is then unproven. One created more than five minutes after the answer that tells of it is refused
         /// under any policy.
         pub fn max_age(mut self, age: Duration) => self.max_age = Some(age);
+
+        /// Holds a bank debit that succeeded for this long since the shopper paid: until then it is pending. Off unless set.
+        ///
+        /// A debit by ACH, SEPA, Bacs, BECS or ACSS succeeds, and can fail or be objected to weeks later; what can be taken
+        /// back, or is sent at once, may be worth a wait. Which payments are debits is told by
+        /// [`Proof::method`](crate::Proof::method), and the first one that is not held is warned of, once per validator. While
+        /// this is set, a payment whose method the provider does not state is invalid.
+        pub fn hold_debits(mut self, hold: Duration) => self.hold_debits = Some(hold);
 
         /// The highest risk rating that is accepted.
         pub fn accept_risk_up_to(mut self, risk: Risk) => self.risk = risk;

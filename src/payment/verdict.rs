@@ -14,6 +14,7 @@ use crate::intent::money::Money;
 use crate::intent::payment_intent::{PaymentId, PaymentIntent};
 use crate::payment::dispute::Dispute;
 use crate::payment::facts::{Mode, NotFoundHint, PaymentStatus, ProviderPayment, Risk};
+use crate::payment::method::PaymentMethod;
 use crate::payment::waiting::Waiting;
 
 mod amounts;
@@ -78,6 +79,7 @@ pub struct Proof {
     pub(crate) intent: PaymentIntent,
     pub(crate) issuer: Arc<dyn Issuer>,
     pub(crate) capture: Capture,
+    pub(crate) method: PaymentMethod,
     /// Whether it is known how old the payment is.
     pub(crate) dated: bool,
     /// How old the facts were at `seen_at`: one subtraction less on the way to the caller than the moment of the answer.
@@ -98,6 +100,10 @@ impl Proof {
 
         /// Whether the money is captured or only authorized.
         pub fn capture(&self) -> Capture => self.capture;
+
+        /// How the payment was made. A [bank debit](PaymentMethod::BankDebit) can still come back; see
+        /// [`Policy::hold_debits`](crate::Policy::hold_debits).
+        pub fn method(&self) -> PaymentMethod => self.method;
 
         /// A text of 43 characters that is the same for every use of this payment, whatever the tenant or order: for a
         /// UNIQUE column, in the transaction that creates the order. It names neither the payment nor the account.
@@ -240,6 +246,8 @@ named! {
         Surcharge = "surcharge",
         /// When the payment was created.
         Created = "created",
+        /// How the payment was made, where the policy holds bank debits.
+        Method = "method",
         /// Whether real money moved.
         Mode = "mode",
     } as_str(self: Self)

@@ -37,6 +37,8 @@ named! {
         CardNotice = "card_notice",
         /// A debit of a bank account, which takes days.
         Debit = "debit",
+        /// The end of the time for which the policy holds a debit that succeeded, since it can still come back.
+        HeldDebit = "held_debit",
         /// The provider, which takes seconds with a card.
         Processing = "processing",
         /// The merchant's capture of the money that is held.
@@ -64,7 +66,7 @@ impl WaitsFor {
             | Self::Microdeposits
             | Self::CardNotice
             | Self::Capture => (HOUR, HOUR),
-            Self::Debit => (Duration::from_secs(6 * 60 * 60), Duration::from_secs(6 * 60 * 60)),
+            Self::Debit | Self::HeldDebit => (Duration::from_secs(6 * 60 * 60), Duration::from_secs(6 * 60 * 60)),
         }
     }
 

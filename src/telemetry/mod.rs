@@ -123,6 +123,12 @@ impl Telemetry {
         warn!(name: "payproof.right_missing", provider = &*self.provider, right);
     }
 
+    /// A bank debit was found valid for the first time, and the policy does not hold those.
+    pub(crate) fn debit_not_held(&self) {
+        let advice = "a bank debit that succeeded can still come back for weeks; `Policy::hold_debits` has it wait";
+        warn!(name: "payproof.debit_not_held", provider = &*self.provider, advice);
+    }
+
     /// The shared store did not do what it was asked.
     pub(crate) fn store_failed(&self, error: &(dyn std::error::Error + 'static)) {
         self.count(STORE_FAILURES, []);

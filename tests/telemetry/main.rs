@@ -9,6 +9,7 @@ mod subscribers;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod debits;
 mod metrics;
 mod secrets;
 mod spans;

@@ -83,6 +83,7 @@ fn defaults_are_the_documented_ones() {
         "dispute: Won",
         "reported_fraud: false",
         "max_age: None",
+        "hold_debits: None",
         "risk: Elevated",
         "built_in_patterns: true",
         "patterns: []",

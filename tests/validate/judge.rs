@@ -2,6 +2,7 @@
 #![cfg(feature = "test-util")]
 
 mod amounts;
+mod debits;
 mod deviations;
 mod finality;
 mod limits;

@@ -2,6 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
@@ -24,6 +25,7 @@ use crate::lookup::validation::Validation;
 use crate::moment::Moment;
 use crate::payment::facts::ProviderPayment;
 use crate::payment::judge::{Rules, VOLATILE_FRESH_FOR};
+use crate::payment::method::PaymentMethod;
 use crate::payment::policy::WhenProviderIsDown;
 use crate::payment::verdict::{Degradation, Finding, Issuer, Proof, Provenance, Verdict};
 use crate::provider::ProviderIdentity;
@@ -51,6 +53,8 @@ pub(crate) struct Lookups {
     pub(crate) cache: FactsCache,
     pub(crate) flights: Arc<FactsFlights>,
     pub(crate) keys: KeyRegister,
+    /// Whether it was told that bank debits are not held.
+    pub(crate) told_of_debits: AtomicBool,
     /// What other processes know too, if there is a shared store.
     pub(crate) shared: Option<Arc<SharedFacts>>,
 }
@@ -155,10 +159,10 @@ impl Lookups {
         let now = Instant::now();
         let proven = || lookups.cache.proven(intent.payment(), intent.fingerprint(), now, max_age);
         let proven = if max_age.is_zero() { None } else { proven() };
-        let Some(Proven { age, capture }) = proven else { return Err((lookups, intent)) };
+        let Some(Proven { age, capture, method }) = proven else { return Err((lookups, intent)) };
         // Nothing else is remembered as proven.
         let dated = true;
-        let verdict = Verdict::Valid(Proof { intent, issuer: lookups, capture, dated, age, seen_at: now });
+        let verdict = Verdict::Valid(Proof { intent, issuer: lookups, capture, method, dated, age, seen_at: now });
         Ok(Validation { verdict, provenance: Provenance::Replayed, age, degraded: None, flight: None })
     }
 
@@ -354,11 +358,22 @@ impl Lookups {
         let age = stamp.at.age_at(seen_at);
         let issuer = || Arc::clone(self) as Arc<dyn Issuer>;
         let verdict = self.rules.judge(intent, facts, Moment::before(seen_at, age), issuer);
+        if let Verdict::Valid(proof) = &verdict {
+            self.tell_of_debit(proof);
+        }
         // A slot does not say whether the age of the payment is known, so one that cannot be redeemed is judged anew each time.
         if matches!(&verdict, Verdict::Valid(proof) if proof.dated) {
             self.cache.prove(intent.payment(), *intent.fingerprint(), stamp);
         }
         Validation { verdict, provenance, age, degraded: None, flight }
+    }
+
+    /// Warns of the first bank debit that is valid although it can still come back.
+    fn tell_of_debit(&self, proof: &Proof) {
+        let is_news = proof.method == PaymentMethod::BankDebit && self.rules.policy.hold_debits.is_none();
+        if is_news && !self.told_of_debits.swap(true, Ordering::Relaxed) {
+            self.account.telemetry.debit_not_held();
+        }
     }
 
     /// What stands in the store, or without one in memory. Looked at, and not judged.

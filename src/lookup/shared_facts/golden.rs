@@ -6,6 +6,7 @@ use crate::ledger::golden::is_golden;
 use crate::ledger::{Converted, LedgerError, RecordKind, SharedFailure, State, Versioned as _};
 use crate::payment::dispute::Dispute;
 use crate::payment::facts::{Mode, NotFoundHint, PaymentStatus, ProviderPayment, Risk};
+use crate::payment::method::PaymentMethod;
 
 /// Every status, with a name of its file.
 fn statuses() -> Vec<PaymentStatus> {
@@ -77,6 +78,10 @@ fn golden_files_hold_what_is_written_of_facts() {
         as_of: Some(1_760_000_100),
         ..ProviderPayment::new("pi_1", PaymentStatus::Paid).with_amount(1_999, Currency::EUR)
     };
+    for method in [PaymentMethod::Card, PaymentMethod::BankDebit, PaymentMethod::Other] {
+        let facts = ProviderPayment { method, paid_at: Some(1_760_000_050), ..whole.clone() };
+        golden(&format!("method_{method}"), State::Settled, &settled(facts));
+    }
     golden("settled_whole", State::Settled, &settled(whole.clone()));
     let failure = |retry_after_ms| Some(SharedFailure { code: "unavailable".into(), retry_after_ms });
     let failed = |facts| Payload { failure: failure(Some(2_000)), ..settled(facts) };

@@ -24,6 +24,7 @@ use super::wire::{Charge, Expandable, Intent, LatestCharge, Named};
 
 mod amounts;
 mod danger;
+mod method;
 mod waiting;
 
 pub(super) use danger::REVIEWS;
@@ -160,7 +161,9 @@ fn add_charge(facts: &mut ProviderPayment, charge: &Charge<'_>) {
     if let Some(details) = &charge.payment_method_details {
         let card = details.card.as_ref().or(details.card_present.as_ref());
         facts.capture_before = card.and_then(|card| card.capture_before);
+        facts.method = method::of(details);
     }
+    facts.paid_at = charge.created;
 }
 
 #[cfg(test)]

@@ -114,6 +114,7 @@ pub(super) struct Charge<'a> {
     #[serde(borrow)]
     pub(super) object: Option<WireText<'a>>,
     pub(super) livemode: Option<bool>,
+    pub(super) created: Option<u64>,
     pub(super) currency: Option<WireText<'a>>,
     pub(super) amount: Option<u64>,
     pub(super) payment_intent: Option<Expandable<'a, Named<'a>>>,

@@ -376,6 +376,7 @@ impl ValidatorBuilder {
             cache: FactsCache::new(self.facts_in_memory),
             flights: Arc::new(FactsFlights::new(permits, self.total_deadline)),
             keys,
+            told_of_debits: AtomicBool::new(false),
             shared,
         });
         #[cfg(feature = "webhook")]

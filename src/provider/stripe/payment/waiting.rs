@@ -17,12 +17,9 @@
 
 use crate::http::object::Object;
 use crate::payment::facts::{PaymentStatus, ProviderPayment};
+use crate::payment::method::PaymentMethod;
 use crate::payment::waits_for::WaitsFor;
 use crate::provider::stripe::wire::{ActionDetails, Charge, Intent, MethodDetails, NextAction};
-
-/// Methods that debit a bank account, and take days.
-const DEBITS: [&str; 6] =
-    ["acss_debit", "au_becs_debit", "bacs_debit", "nz_bank_account", "sepa_debit", "us_bank_account"];
 
 /// Adds what a payment waits for that is under way.
 pub(super) fn add(facts: &mut ProviderPayment, intent: &Intent<'_>, charge: Option<&Charge<'_>>) {
@@ -86,7 +83,7 @@ fn method(facts: &mut ProviderPayment, charge: Option<&Charge<'_>>) -> WaitsFor 
     let Some(Object(method)) = charge.and_then(|charge| charge.payment_method_details.as_ref()) else {
         return WaitsFor::Processing;
     };
-    if !method.kind.as_deref().is_some_and(|kind| DEBITS.contains(&kind)) {
+    if super::method::of(method) != PaymentMethod::BankDebit {
         return WaitsFor::Processing;
     }
     facts.waits_until = debit_date(method).and_then(midnight);

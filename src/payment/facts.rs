@@ -134,6 +134,8 @@ pub struct ProviderPayment {
     pub(crate) tip: Option<u64>,
     pub(crate) surcharge: Option<u64>,
     pub(crate) not_found_hint: NotFoundHint,
+    pub(crate) refunds_pending: Option<u64>,
+    pub(crate) refunds_failed: Option<u64>,
     pub(crate) method: PaymentMethod,
     pub(crate) paid_at: Option<u64>,
     pub(crate) waits_for: Option<WaitsFor>,
@@ -183,6 +185,8 @@ impl ProviderPayment {
             tip: None,
             surcharge: None,
             not_found_hint: NotFoundHint::Unsaid,
+            refunds_pending: None,
+            refunds_failed: None,
             method: PaymentMethod::Unstated,
             paid_at: None,
             waits_for: None,
@@ -242,6 +246,13 @@ impl ProviderPayment {
 
         /// The amount refunded, in minor units. State zero: a payment is never valid while this is unknown.
         pub fn with_amount_refunded(mut self, minor: u64) => self.amount_refunded = Some(minor);
+
+        /// What of the amount refunded may still fail and come back, in minor units; not known unless stated.
+        pub fn with_refunds_pending(mut self, minor: u64) => self.refunds_pending = Some(minor);
+
+        /// What was to be refunded and came back, in minor units; not known unless stated. It is no part of the amount
+        /// refunded, unless the provider counts it there.
+        pub fn with_refunds_failed(mut self, minor: u64) => self.refunds_failed = Some(minor);
 
         /// Whether the charge was captured, where the provider says so separately.
         pub fn with_captured(mut self, captured: bool) => self.captured = Some(captured);

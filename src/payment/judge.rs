@@ -186,7 +186,7 @@ impl Rules {
                     findings.push(Finding::NotCaptured);
                 } else if facts.amount_received.is_none() {
                     findings.push(Finding::Unstated(Fact::AmountReceived));
-                } else if self.compare_held(intent, facts, findings) {
+                } else if self.holds_another_amount(intent, facts) {
                     return pending();
                 }
             }

@@ -256,16 +256,13 @@ named! {
 impl Finding {
     /// Whether it keeps the payment from ever becoming valid. `is_over` says that the payment is paid or canceled: until then
     /// its amount may be changed and another card may pay, and whatever holds it up may end.
-    const fn is_final(&self, is_over: bool) -> bool {
+    fn is_final(&self, is_over: bool) -> bool {
         match self {
             Self::Mode(_) | Self::TooOld(_) | Self::Canceled(_) | Self::Disputed(Dispute::Lost) => true,
-            Self::Amount(_)
-            | Self::NetAmount(_)
-            | Self::AmountReceived(_)
-            | Self::Currency(_)
-            | Self::PartlyRefunded(_)
-            | Self::Refunded(_)
-            | Self::NotCaptured => is_over,
+            Self::Amount(_) | Self::NetAmount(_) | Self::AmountReceived(_) | Self::Currency(_) | Self::NotCaptured => {
+                is_over
+            }
+            Self::PartlyRefunded(given_back) | Self::Refunded(given_back) => is_over && !given_back.may_come_back(),
             _ => false,
         }
     }
@@ -377,7 +374,7 @@ impl Findings {
         /// Whether this payment can never become valid for this claim. Only then cancel the order for it.
         ///
         /// A payment whose card was declined can be paid with another one, metadata can be corrected, a dispute won, a
-        /// review approved, and a payment that was made just now found: none of these is final. Canceled, of the wrong mode,
+        /// review approved, a refund fail, and a payment that was made just now be found: none of these is final. Canceled, of the wrong mode,
         /// too old, paid with another amount or currency, or refunded is.
         pub fn is_final(&self) -> bool => self.is_final;
     }

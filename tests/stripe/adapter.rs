@@ -28,7 +28,7 @@ pub(crate) fn paid() -> SandboxPayment {
 }
 
 /// Put together here, so that no credential-shaped literal stands in the source.
-fn secret_key() -> String {
+pub(crate) fn secret_key() -> String {
     format!("{}_live_{}", "sk", "sandbox4242")
 }
 

@@ -10,6 +10,7 @@ mod clients;
 mod danger;
 mod disputes;
 mod localstripe;
+mod refunds;
 mod sandbox;
 mod settings;
 mod waiting;

@@ -96,6 +96,8 @@ fn golden_files_hold_what_is_written_of_facts() {
     let net =
         ProviderPayment { tip: Some(300), surcharge: Some(0), ..ProviderPayment::new("pi_1", PaymentStatus::Paid) };
     golden("settled_net", State::Settled, &settled(net));
+    let refunds = ProviderPayment::new("pi_1", PaymentStatus::Paid).with_refunds_pending(500).with_refunds_failed(0);
+    golden("settled_refunds", State::Settled, &settled(refunds));
     for hint in [NotFoundHint::OtherMode, NotFoundHint::OtherAccount] {
         let facts = ProviderPayment::not_found("pi_1").with_not_found_hint(hint);
         golden(&format!("not_found_{}", hint.as_str()), State::Settled, &settled(facts));

@@ -96,26 +96,10 @@ impl Rules {
         is_short
     }
 
-    /// Compares what is held of an accepted authorization; true when less is held for now, or more, of which a part can be
-    /// captured.
-    pub(super) fn compare_held(
-        &self,
-        intent: &PaymentIntent,
-        facts: &ProviderPayment,
-        findings: &mut Vec<Finding>,
-    ) -> bool {
-        let (needed, held) = (self.needed(intent, facts), facts.amount_capturable);
-        let (Some(needed), Some(currency)) = (needed, facts.currency) else { return true };
-        if facts.amount_received != Some(0) {
-            return true;
-        }
-        // Unlike the amount, what is claimed never follows what is held.
-        if self.policy.amounts == Amounts::Received && held < needed {
-            let mismatch = Mismatch::new(intent.money(), self.units.to_money(held, currency));
-            findings.push(Finding::AmountCapturable(mismatch));
-            return false;
-        }
-        held != needed
+    /// Whether what is held of an accepted authorization is not what is needed: a part was captured already, or more is held,
+    /// of which a part can be.
+    pub(super) fn holds_another_amount(&self, intent: &PaymentIntent, facts: &ProviderPayment) -> bool {
+        facts.amount_received != Some(0) || self.needed(intent, facts) != Some(facts.amount_capturable)
     }
 
     /// Finds what was given back, unless the policy accepts that.
@@ -130,6 +114,8 @@ impl Rules {
             back: to_money(back),
             captured: facts.amount_received.map(to_money),
             kept: to_money(facts.kept()),
+            pending: facts.refunds_pending.map(to_money),
+            failed: facts.refunds_failed.map(to_money),
         };
         findings.push(if full { Finding::Refunded(given_back) } else { Finding::PartlyRefunded(given_back) });
     }

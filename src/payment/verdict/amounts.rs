@@ -39,13 +39,31 @@ pub struct GivenBack {
     pub captured: Option<Money>,
     /// What the merchant has left of it.
     pub kept: Money,
+    /// What of what was given back may still fail and come back; `None` where the provider does not state it.
+    pub pending: Option<Money>,
+    /// What was to be given back and failed; `None` where the provider does not state it.
+    pub failed: Option<Money>,
+}
+
+impl GivenBack {
+    /// Whether some of it may come back to the merchant, or has, so that the payment may be whole again.
+    pub(super) fn may_come_back(&self) -> bool {
+        [self.pending, self.failed].into_iter().flatten().any(|part| !part.is_zero())
+    }
 }
 
 impl fmt::Display for GivenBack {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.captured {
-            Some(captured) => write!(f, "{} of {captured}", self.back),
-            None => write!(f, "{}", self.back),
+        write!(f, "{}", self.back)?;
+        if let Some(captured) = self.captured {
+            write!(f, " of {captured}")?;
         }
+        if let Some(pending) = self.pending.filter(|part| !part.is_zero()) {
+            write!(f, ", {pending} of it pending")?;
+        }
+        if let Some(failed) = self.failed.filter(|part| !part.is_zero()) {
+            write!(f, "; refunds of {failed} failed")?;
+        }
+        Ok(())
     }
 }

@@ -60,14 +60,13 @@ struct CardCase<'a> {
 }
 
 impl Stripe {
-    /// Adds how the disputes of a disputed payment stand.
+    /// Adds how the disputes of a disputed payment stand. The call comes back as it was admitted last.
     pub(super) async fn add_disputes(
         &self,
         mut facts: ProviderPayment,
-        call: &Call,
-    ) -> Result<ProviderPayment, ProviderError> {
+        mut call: Call,
+    ) -> Result<(ProviderPayment, Call), ProviderError> {
         let mut after = None;
-        let mut call = call.clone();
         // Nothing known of them so far is the least that can be said of a payment whose charge is disputed.
         let mut worst = None;
         facts.dispute = loop {
@@ -95,7 +94,7 @@ impl Stripe {
                 }
             }
         };
-        Ok(facts)
+        Ok((facts, call))
     }
 
     /// The worst dispute of a page, if there is one, and after which the next page begins, if there is one.

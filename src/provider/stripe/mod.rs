@@ -21,6 +21,7 @@ mod builder;
 mod disputes;
 mod other_objects;
 mod payment;
+mod refunds;
 mod refusal;
 mod reply;
 mod right;
@@ -43,8 +44,8 @@ const API_VERSION: &str = "2026-10-28.endive";
 /// Looks payments up at Stripe.
 ///
 /// One look-up is one `GET /v1/payment_intents/{id}` with charge and review expanded, on a pooled connection; where the
-/// charge is disputed, a `GET /v1/disputes` follows, which says how that stands. Neither redirects nor retries happen in
-/// here.
+/// charge is disputed, a `GET /v1/disputes` follows, which says how that stands, and where something was given back, the
+/// payment is asked for again with its refunds. Neither redirects nor retries happen in here.
 ///
 /// A restricted key needs read access to payment intents and charges. Without read access to disputes every disputed payment
 /// is invalid, and without read access to reviews every payment that was ever reviewed is as risky as one under review; the
@@ -66,6 +67,9 @@ pub struct Stripe {
     disputes_path: Box<str>,
     disputes_right: Right,
     reviews_right: Right,
+    refunds_right: Right,
+    /// Whether refunds are asked for although nothing was given back.
+    lists_refunds: bool,
     headers: HeaderMap,
     account: Option<Box<str>>,
 }
@@ -100,6 +104,7 @@ impl Stripe {
         base: Url,
         headers: HeaderMap,
         account: Option<String>,
+        lists_refunds: bool,
     ) -> Result<Self, BuildError> {
         let client = transport::client(&base)?;
         let root = base.path().trim_end_matches('/');
@@ -108,9 +113,21 @@ impl Stripe {
         let mut address = base;
         address.set_query(Some(WITH_REVIEW));
         let account = account.map(Into::into);
-        let rights = [Right::new("Disputes, read"), Right::new(payment::REVIEWS)];
-        let [disputes_right, reviews_right] = rights;
-        Ok(Self { identity, client, address, prefix, disputes_path, disputes_right, reviews_right, headers, account })
+        let rights = ["Disputes, read", payment::REVIEWS, "Charges and Refunds, read"].map(Right::new);
+        let [disputes_right, reviews_right, refunds_right] = rights;
+        Ok(Self {
+            identity,
+            client,
+            address,
+            prefix,
+            disputes_path,
+            disputes_right,
+            reviews_right,
+            refunds_right,
+            lists_refunds,
+            headers,
+            account,
+        })
     }
 
     fn address_of(&self, payment: &PaymentId, with_review: bool) -> Url {
@@ -145,7 +162,14 @@ impl Stripe {
         let call = call.further().await.map_err(with_earlier)?;
         let mut facts = self.ask(payment, false).await.map_err(with_earlier)?.with_earlier_request(id);
         facts.missing_right = self.reviews_right.note();
-        if facts.dispute == Dispute::None { Ok(facts) } else { self.add_disputes(facts, &call).await }
+        self.complete(facts, call).await
+    }
+
+    /// Asks for what the payment's own answer leaves open: first how its disputes stand, on which more depends.
+    async fn complete(&self, facts: ProviderPayment, call: Call) -> Result<ProviderPayment, ProviderError> {
+        let (facts, call) =
+            if facts.dispute == Dispute::None { (facts, call) } else { self.add_disputes(facts, call).await? };
+        if self.asks_for_refunds(&facts) { self.add_refunds(facts, &call).await } else { Ok(facts) }
     }
 
     fn read(&self, payment: &PaymentId, reply: &HttpReply) -> Result<ProviderPayment, ProviderError> {
@@ -192,8 +216,8 @@ impl Provider for Stripe {
         let answer = self.ask(payment, with_review).await;
         // Boxed, so that what most look-ups do not need makes none of them larger.
         match answer {
-            Ok(facts) if facts.dispute == Dispute::None => Ok(facts),
-            Ok(facts) => Box::pin(self.add_disputes(facts, call)).await,
+            Ok(facts) if facts.dispute == Dispute::None && !self.asks_for_refunds(&facts) => Ok(facts),
+            Ok(facts) => Box::pin(self.complete(facts, call.clone())).await,
             // A compatible server may not know what to expand.
             Err(error) if with_review && matches!(error.status(), Some(400 | 403)) && !error.may_pass() => {
                 Box::pin(self.ask_without_review(payment, call, error)).await

@@ -124,10 +124,25 @@ pub(super) struct Charge<'a> {
     pub(super) amount_captured: Option<u64>,
     pub(super) amount_refunded: Option<u64>,
     pub(super) refunded: Option<bool>,
+    pub(super) refunds: Option<Object<Refunds<'a>>>,
     pub(super) disputed: Option<bool>,
     pub(super) fraud_details: Option<Object<FraudDetails<'a>>>,
     pub(super) outcome: Option<Object<ChargeOutcome<'a>>>,
     pub(super) payment_method_details: Option<Object<MethodDetails<'a>>>,
+}
+
+/// The refunds of a charge, the newest ten (<https://docs.stripe.com/api/refunds/object>).
+#[derive(Debug, Deserialize)]
+pub(super) struct Refunds<'a> {
+    #[serde(borrow)]
+    pub(super) data: Vec<Object<OneRefund<'a>>>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct OneRefund<'a> {
+    pub(super) amount: u64,
+    #[serde(borrow)]
+    pub(super) status: Option<WireText<'a>>,
 }
 
 /// Empty unless fraud was reported, or the contrary.

@@ -265,7 +265,7 @@ fn card(payment: &SandboxPayment) -> Value {
     })
 }
 
-/// The refunds, the newest first. The rest that was never captured is none that anything was given back with.
+/// The refunds, the newest first; the oldest is of the rest that was never captured, where that is recorded as one.
 fn refunds(payment: &SandboxPayment) -> Value {
     let charge = payment.charge_id();
     let refund = |(number, refund): (usize, &SandboxRefund)| {
@@ -286,7 +286,10 @@ fn refunds(payment: &SandboxPayment) -> Value {
             "transfer_reversal": null,
         })
     };
-    let data: Vec<Value> = payment.refunds.iter().enumerate().rev().map(refund).collect();
+    let rest = SandboxRefund { amount: payment.refunded_rest(), status: "succeeded".to_owned() };
+    let all = Some(&rest).filter(|rest| rest.amount > 0).into_iter().chain(&payment.refunds);
+    let mut data: Vec<Value> = all.enumerate().map(refund).collect();
+    data.reverse();
     let url = format!("/v1/charges/{charge}/refunds");
     json!({ "object": "list", "data": data, "has_more": false, "url": url })
 }

@@ -85,6 +85,8 @@ pub struct SandboxPayment {
     pub(super) stage: Stage,
     pub(super) shape: ChargeShape,
     pub(super) refunds: Vec<SandboxRefund>,
+    /// The statuses of refunds that the charge counts.
+    pub(super) counted: Vec<String>,
     pub(super) rest_is_refund: bool,
     pub(super) tip: Option<u64>,
     pub(super) surcharge: Option<u64>,
@@ -165,6 +167,7 @@ impl SandboxPayment {
             stage,
             shape: ChargeShape::Expanded,
             refunds: Vec::new(),
+            counted: ["pending", "requires_action", "succeeded"].map(str::to_owned).into(),
             rest_is_refund: false,
             tip: None,
             surcharge: None,
@@ -242,6 +245,18 @@ impl SandboxPayment {
             }
         };
 
+        /// Adds a refund that stands so: `pending`, `requires_action`, `succeeded`, `failed` or `canceled`.
+        ///
+        /// The charge counts it as refunded unless it failed or was canceled; see
+        /// [`refunds_counted_as`](Self::refunds_counted_as).
+        pub fn refund(mut self, minor: u64, status: &str) =>
+            self.refunds.push(SandboxRefund { amount: minor, status: status.to_owned() });
+
+        /// Has the charge count the refunds that stand so, and no others; the default is `pending`, `requires_action` and
+        /// `succeeded`. Which Stripe counts is undocumented.
+        pub fn refunds_counted_as(mut self, statuses: &[&str]) =>
+            self.counted = statuses.iter().map(|status| (*status).to_owned()).collect();
+
         /// Records what was never captured as a refund, as Stripe did before 2025-03-31.basil.
         pub fn rest_is_refund(mut self) => self.rest_is_refund = true;
 
@@ -307,15 +322,20 @@ impl SandboxPayment {
         pub fn without(mut self, field: &str) => self.left_out.push(field.to_owned());
     }
 
-    /// What refunds gave back.
+    /// What refunds gave back, as the charge counts.
     pub(super) fn given_back(&self) -> u64 {
-        self.refunds.iter().fold(0, |sum, refund| sum.saturating_add(refund.amount))
+        let counted = self.refunds.iter().filter(|refund| self.counted.contains(&refund.status));
+        counted.fold(0, |sum, refund| sum.saturating_add(refund.amount))
+    }
+
+    /// What of the amount was never captured and is recorded as a refund.
+    pub(super) fn refunded_rest(&self) -> u64 {
+        if self.rest_is_refund { self.amount.saturating_sub(self.received) } else { 0 }
     }
 
     /// What the charge says was refunded.
     pub(super) fn amount_refunded(&self) -> u64 {
-        let rest = if self.rest_is_refund { self.amount.saturating_sub(self.received) } else { 0 };
-        self.given_back().saturating_add(rest)
+        self.given_back().saturating_add(self.refunded_rest())
     }
 
     /// The charge's id, derived from the payment's as Stripe's own look alike.

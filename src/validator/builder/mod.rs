@@ -83,7 +83,7 @@ const MAX_KEYS: usize = 100_000;
 /// | `mode` | live |
 /// | `tenant_proof` | metadata key `store_id` |
 /// | `order_key` | metadata key `order_id` |
-/// | `policy` | captured in full, not refunded, disputed or reported as fraud, risk up to elevated |
+/// | `policy` | exactly the claimed amount, captured in full, not refunded, disputed or reported as fraud, risk up to elevated, debits not held |
 /// | `retention` | 24 h |
 /// | `fresh_for` | 15 min |
 /// | `when_provider_is_down` | refuse |

@@ -3,10 +3,11 @@
 //! Before 2025-03-31.basil Stripe recorded the rest of a partial capture as a refund. Whether the version of who captures or
 //! of who reads decides that is undocumented, so both records are told apart here, whatever the pin.
 
+use crate::http::object::Object;
 use crate::payment::facts::ProviderPayment;
 use crate::provider::ProviderError;
 
-use super::super::wire::{AmountPart, Charge, Intent};
+use super::super::wire::{AmountPart, Charge, Intent, Refunds};
 
 /// Fills in every amount. Without a charge nothing is known of refunds.
 pub(super) fn add(
@@ -30,7 +31,12 @@ pub(super) fn add(
     (facts.tip, facts.surcharge) = (Some(tip), Some(surcharge));
     if let Some(charge) = charge {
         facts.captured = charge.captured;
+        let listed = charge.refunds.as_ref().map(|refunds| RefundSums::of(refunds));
+        let refunded = listed.as_ref().map_or(0, |sums| sums.succeeded.saturating_add(sums.pending));
+        facts.refunds_pending = listed.as_ref().map(|sums| sums.pending);
+        facts.refunds_failed = listed.as_ref().map(|sums| sums.failed);
         facts.amount_refunded = charge.amount_refunded.map(|stated| {
+            let stated = stated.max(refunded);
             let asked = charge.amount.or(intent.amount);
             let captured = charge.amount_captured.or(intent.amount_received);
             let back = given_back(asked, captured, stated);
@@ -40,6 +46,30 @@ pub(super) fn add(
         });
     }
     Ok(())
+}
+
+/// What the refunds of a charge come to, by how they stand. The shopper has, or will have, what succeeded and what is pending.
+struct RefundSums {
+    succeeded: u64,
+    /// And what waits for the shopper, or for what a new word may mean.
+    pending: u64,
+    /// What is back at the merchant.
+    failed: u64,
+}
+
+impl RefundSums {
+    fn of(refunds: &Refunds<'_>) -> Self {
+        let mut sums = Self { succeeded: 0, pending: 0, failed: 0 };
+        for Object(refund) in &refunds.data {
+            let sum = match refund.status.as_deref() {
+                Some("succeeded") => &mut sums.succeeded,
+                Some("failed" | "canceled") => &mut sums.failed,
+                _ => &mut sums.pending,
+            };
+            *sum = sum.saturating_add(refund.amount);
+        }
+        sums
+    }
 }
 
 /// What of the captured amount was given back: what is stated, less the rest that was never captured where it is counted in.

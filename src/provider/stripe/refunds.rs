@@ -1,0 +1,75 @@
+//! How the refunds of a payment stand, asked for when something was given back, or when the adapter is set to ask always.
+//!
+//! The charge says how much was refunded, and not whether that may still fail, or did. Whether it counts refunds that are
+//! pending, and falls when one fails, is undocumented: of what it says and of what its refunds come to the larger counts.
+
+use crate::http::transport;
+use crate::payment::facts::{PaymentStatus, ProviderPayment};
+use crate::provider::{Call, ProviderError};
+
+use super::Stripe;
+use super::payment;
+use super::refusal::Unsuccessful;
+use super::reply;
+
+/// The charge with its ten newest refunds.
+const WITH_REFUNDS: &str = "expand%5B%5D=latest_charge.refunds";
+
+impl Stripe {
+    /// Whether the refunds are worth a request of their own.
+    pub(super) fn asks_for_refunds(&self, facts: &ProviderPayment) -> bool {
+        let rests_on_money = matches!(facts.status, PaymentStatus::Paid | PaymentStatus::Authorized);
+        let is_asked = self.lists_refunds || facts.amount_refunded.is_some_and(|refunded| refunded > 0);
+        rests_on_money && is_asked && !self.refunds_right.is_missing()
+    }
+
+    /// Adds how the refunds stand. Where they cannot be had, for want of a right or since this is the fourth request, what the
+    /// charge says counts; a failure that may pass fails the attempt, which is made again as a whole.
+    pub(super) async fn add_refunds(
+        &self,
+        mut facts: ProviderPayment,
+        call: &Call,
+    ) -> Result<ProviderPayment, ProviderError> {
+        let with_earlier = |facts: &ProviderPayment, error: ProviderError| {
+            facts.request_ids.all().fold(error, ProviderError::with_earlier_request)
+        };
+        match call.further().await {
+            Ok(_) => {}
+            Err(error) if error.may_pass() => return Err(with_earlier(&facts, error)),
+            Err(_) => return Ok(facts),
+        }
+        match self.refunds(&facts).await {
+            Ok(listed) => {
+                facts.request_ids.follow(listed.request_ids.last());
+                facts.amount_refunded = facts.amount_refunded.max(listed.amount_refunded);
+                (facts.refunds_pending, facts.refunds_failed) = (listed.refunds_pending, listed.refunds_failed);
+                Ok(facts)
+            }
+            Err(error) if error.may_pass() => Err(with_earlier(&facts, error)),
+            Err(error) => {
+                facts.request_ids.follow(error.provider_request_id());
+                if error.status() == Some(403) && facts.missing_right.is_none() {
+                    facts.missing_right = self.refunds_right.note();
+                }
+                Ok(facts)
+            }
+        }
+    }
+
+    /// The payment once more, with its refunds.
+    async fn refunds(&self, facts: &ProviderPayment) -> Result<ProviderPayment, ProviderError> {
+        let mut address = self.address.clone();
+        address.set_path(&[&*self.prefix, &*facts.id].concat());
+        address.set_query(Some(WITH_REFUNDS));
+        let reply = transport::get(&self.client, address, &self.headers).await;
+        let reply = reply.map_err(|error| ProviderError::from(&error))?;
+        let body = reply::body(&reply, Some(&facts.id)).map_err(|answer| match answer {
+            Unsuccessful::Missing(error, _) | Unsuccessful::Refused(error) => error,
+        })?;
+        let listed = payment::read(body, self.account.as_deref()).map_err(|error| reply::unreadable(error, &reply))?;
+        if listed.id != facts.id {
+            return Err(reply::unreadable(ProviderError::unreadable("the answer is about another payment"), &reply));
+        }
+        Ok(reply::request_id(&reply).into_iter().fold(listed, ProviderPayment::with_request_id))
+    }
+}

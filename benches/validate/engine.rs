@@ -67,7 +67,7 @@ fn missing<'r>(runtime: &'r Runtime, intents: &Arc<[PaymentIntent]>, validator: 
 }
 
 /// Does something that needs no validator over and over.
-fn repeating<A: Future<Output = ()> + Send>(
+fn repeating<A: Future<Output = ()> + Send + 'static>(
     runtime: &Runtime,
     act: impl Fn() -> A + Clone + Send + Sync + 'static,
 ) -> Peer<'_> {

@@ -13,11 +13,14 @@
 //! | | `allocs hit` | 0 |
 //! | `engine` | `ns engine`, `allocs engine`, `ns policies` | 2,000, 8, 500 |
 //! | `miss` | `ratio miss_vs_reqwest`, `ratio miss_vs_middleware` | 1.05, 1.0 |
+//! | | `ratio miss_vs_reqwest_16`, `…_64`, `…_256`: so many callers at once | 1.10 |
 //! | `threads` | `ratio hit_threads`, `ratio judged_threads` | 1.6 |
 //! | | `ratio hot_threads`: all ask about one payment | 0.9 |
 //! | | `…_vs_apart`: as much as two validators | 1.0 |
 //! | `growth` | `ms longest_hit` | 5 |
 //! | | `ms longest_pause`: of a thread that only reads the clock | what the machine does |
+//! | `flights` | `bytes flight`: 100,000 under way, `…_bare_task` | 2,000, published |
+//! | | `ms flights_start`: 300,000, `ratio flights_start_vs_spawn` | 1,500, published |
 //! | `outage` | `ratio amplification_down` | 1.1 |
 //! | `polls` | `count polls_per_hour`: of 100 payments by QR code and 900 debits, polled as told | 16,000 |
 //!
@@ -38,6 +41,7 @@ mod checkout;
 mod client;
 mod engine;
 mod figure;
+mod flights;
 mod growth;
 mod hit;
 mod memory;
@@ -73,6 +77,7 @@ fn main() {
         ("engine", engine::run),
         ("threads", threads::run),
         ("growth", growth::run),
+        ("flights", flights::run),
         ("miss", miss::run),
         // Last: once any clock of the process was paused, reading the time takes longer.
         ("outage", outage::run),

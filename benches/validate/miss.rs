@@ -1,7 +1,8 @@
-//! A miss over HTTP, beside the same request by a bare client, and by one with another library's retries.
+//! A miss over HTTP, beside the same request by a bare client, and by one with another library's retries; by one caller, and
+//! by many at once.
 //!
-//! Every peer asks the sandbox about the same payments, over one kept-alive loopback connection of its own, with the
-//! headers that payproof sends, and reads the same fields into a struct. The sandbox has a thread and a runtime to itself,
+//! Every peer asks the sandbox about the same payments, over kept-alive loopback connections of its own, with the headers
+//! that payproof sends, awaits the status and the whole body, and reads the same fields into a struct. The sandbox has a thread and a runtime to itself,
 //! so that its time is the same for all. The bare client has no timeout and no cap on the body, compares nothing, keeps
 //! nothing, and does not collapse calls: it is what a miss cannot be cheaper than. The one with retries has the attempt
 //! timeout that payproof has.
@@ -27,11 +28,16 @@ use crate::answer;
 use crate::checkout::{self, MINOR_UNITS, TENANT};
 use crate::client;
 use crate::figure::{self, Scale};
-use crate::turns::{Peer, absolute_times, acting, take_turns};
+use crate::turns::{Peer, absolute_times, acting, crowding, take_turns};
 
 const PAYMENTS: usize = 1_000;
 const ROUNDS: usize = 500;
 const BATCH: u64 = 20;
+
+/// Callers at once, each with a few calls in a row, so that the crowd does not only gather and leave.
+const CROWDS: [usize; 3] = [16, 64, 256];
+const CALLS_OF_EACH: usize = 8;
+const CROWD_CALLS: usize = 100_000;
 
 /// Anything that looks like a key; the sandbox takes every one.
 const KEY: &str = "sk_live_bench";
@@ -86,14 +92,15 @@ pub(crate) fn run(scale: Scale, criterion: &mut Criterion) {
         let payment = SandboxPayment::paid(id, MINOR_UNITS, "usd").tenant(TENANT).order(checkout::order_of(id));
         server.sandbox.put(payment);
     }
-    let mut own = own(&runtime, &server, ids.iter().map(|id| checkout::intent(id)).collect());
+    let intents: Arc<[_]> = ids.iter().map(|id| checkout::intent(id)).collect();
+    let mut own = own(&runtime, 1, &server, Arc::clone(&intents));
     own(1);
     let (request, headers) = (server.last_request(), server.headers_sent());
     let addresses: Arc<[String]> = ids.iter().map(|id| server.address_of(id)).collect();
-    let mut bare = bare(&runtime, Arc::clone(&addresses), headers.clone());
+    let mut bare = bare(&runtime, 1, Arc::clone(&addresses), headers.clone());
     bare(1);
     assert_eq!(server.last_request(), request, "a fair peer sends the same request");
-    let mut middleware = middleware(&runtime, addresses, headers);
+    let mut middleware = middleware(&runtime, Arc::clone(&addresses), headers.clone());
     middleware(1);
     assert_eq!(server.last_request(), request, "a fair peer sends the same request");
 
@@ -110,22 +117,31 @@ pub(crate) fn run(scale: Scale, criterion: &mut Criterion) {
     }
     let connections = server.sandbox.connections();
     assert_eq!(connections, 3, "every peer kept its one connection");
+    for callers in CROWDS {
+        let mut own = self::own(&runtime, callers, &server, Arc::clone(&intents));
+        let mut bare = self::bare(&runtime, callers, Arc::clone(&addresses), headers.clone());
+        let calls = callers * CALLS_OF_EACH;
+        let [own, bare] = take_turns(scale.of(CROWD_CALLS / calls), calls as u64, [&mut own, &mut bare]);
+        figure::ratio(&format!("miss_vs_reqwest_{callers}"), own.ratio_to(&bare));
+        figure::ns(&format!("miss_{callers}"), own.ns());
+    }
     absolute_times(criterion, "miss", ["payproof", "reqwest", "middleware"], &mut [own, bare, middleware]);
 }
 
-fn own<'r>(runtime: &'r Runtime, server: &Server, intents: Arc<[PaymentIntent]>) -> Peer<'r> {
+fn own<'r>(runtime: &'r Runtime, callers: usize, server: &Server, intents: Arc<[PaymentIntent]>) -> Peer<'r> {
     let stripe = Stripe::builder(KEY).base_url(server.sandbox.url()).build().expect("settings fit");
     let validator = Validator::builder(stripe).build().expect("settings fit");
-    acting(runtime, intents, checkout::forgetting(&validator), move |intent| {
+    crowding(runtime, callers, intents, checkout::forgetting(&validator), move |intent| {
         let validation = validator.validate(intent);
         async { assert!(validation.await.expect("the sandbox answers").verdict().is_valid()) }
     })
 }
 
-fn bare(runtime: &Runtime, addresses: Arc<[String]>, headers: HeaderMap) -> Peer<'_> {
+fn bare(runtime: &Runtime, callers: usize, addresses: Arc<[String]>, headers: HeaderMap) -> Peer<'_> {
     let client = client::bare(None);
-    acting(
+    crowding(
         runtime,
+        callers,
         addresses,
         |_| Box::pin(ready(())),
         move |address: &String| {

@@ -24,8 +24,19 @@ pub(crate) async fn timed<T>(work: impl Future<Output = T>) -> (Duration, T) {
 
 /// Acts on one key after the other, round and round, inside a spawned task, as a server's handlers are: waking the future
 /// that `block_on` waits for is a system call, which no handler pays.
-pub(crate) fn acting<K: Send + Sync + 'static, A: Future<Output = ()> + Send>(
+pub(crate) fn acting<K: Send + Sync + 'static, A: Future<Output = ()> + Send + 'static>(
     runtime: &Runtime,
+    keys: Arc<[K]>,
+    prepare: impl Fn(&K) -> Preparation + Clone + Send + Sync + 'static,
+    act: impl Fn(&K) -> A + Clone + Send + Sync + 'static,
+) -> Peer<'_> {
+    crowding(runtime, 1, keys, prepare, act)
+}
+
+/// The same by so many callers at once, each in a task of its own and with its own keys.
+pub(crate) fn crowding<K: Send + Sync + 'static, A: Future<Output = ()> + Send + 'static>(
+    runtime: &Runtime,
+    callers: usize,
     keys: Arc<[K]>,
     prepare: impl Fn(&K) -> Preparation + Clone + Send + Sync + 'static,
     act: impl Fn(&K) -> A + Clone + Send + Sync + 'static,
@@ -40,13 +51,22 @@ pub(crate) fn acting<K: Send + Sync + 'static, A: Future<Output = ()> + Send>(
             next = chunk.end % keys.len();
             let (keys, prepare, act) = (Arc::clone(&keys), prepare.clone(), act.clone());
             let batch = runtime.spawn(async move {
-                let keys = keys.get(chunk).expect("the chunk is cut to the keys");
-                for key in keys {
+                for key in keys.get(chunk.clone()).expect("the chunk is cut to the keys") {
                     prepare(key).await;
                 }
+                let caller = |first| {
+                    let (keys, act, of_caller) = (Arc::clone(&keys), act.clone(), chunk.clone().skip(first));
+                    async move {
+                        for key in of_caller.step_by(callers).filter_map(|at| keys.get(at)) {
+                            act(key).await;
+                        }
+                    }
+                };
                 let (time, ()) = timed(async {
-                    for key in keys {
-                        act(key).await;
+                    let others: Vec<_> = (1..callers).map(|first| tokio::spawn(caller(first))).collect();
+                    caller(0).await;
+                    for other in others {
+                        other.await.expect("nothing panics");
                     }
                 })
                 .await;

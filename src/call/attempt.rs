@@ -12,19 +12,21 @@ use crate::payment::facts::ProviderPayment;
 use crate::provider::{AnyProvider, Call, Door, ProviderError};
 
 /// Asks for a payment's facts once. An answer about another payment is no answer, whichever provider gave it.
-pub(crate) async fn look_up(
-    provider: &dyn AnyProvider,
-    payment: &PaymentId,
+pub(crate) fn look_up<'a>(
+    provider: &'a dyn AnyProvider,
+    payment: &'a PaymentId,
     number: u32,
     until: Instant,
     door: Arc<dyn Door>,
-) -> Result<ProviderPayment, ProviderError> {
+) -> impl Future<Output = Result<ProviderPayment, ProviderError>> + Send + 'a {
     let call = Call::new(number, until, door);
-    match provider.look_up(payment, &call).await {
-        Ok(facts) if *facts.id != *payment.as_str() => {
-            Err(ProviderError::unreadable("the answer is about another payment"))
+    async move {
+        match provider.look_up(payment, &call).await {
+            Ok(facts) if *facts.id != *payment.as_str() => {
+                Err(ProviderError::unreadable("the answer is about another payment"))
+            }
+            answer => answer,
         }
-        answer => answer,
     }
 }
 

@@ -12,18 +12,23 @@
 //! it should have: its runtime may stand still.
 
 use std::collections::HashMap;
+use std::future::{Future, poll_fn};
 use std::hash::Hash;
+use std::panic::catch_unwind;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 use tracing::{Id, Span};
 
 use crate::call::audience::Audience;
+use crate::call::leases::Ticket;
 
 pub(crate) mod permits;
 
-use permits::{NoPermit, Permits, Reservation};
+use permits::{NoPermit, Permits};
 
 /// The leader of a flight is gone without an outcome, as after a panic or when its runtime is shut down.
 #[derive(Clone, Copy, Debug)]
@@ -32,7 +37,7 @@ pub(crate) struct LeaderLost;
 /// Work under way, and all that wait for its outcome.
 #[derive(Debug)]
 pub(crate) struct Flight<N, T> {
-    epoch: Instant,
+    begun: Instant,
     notes: N,
     outcome: OnceLock<Result<T, LeaderLost>>,
     /// The callers that wait, who also hear here that there is an outcome.
@@ -42,8 +47,13 @@ pub(crate) struct Flight<N, T> {
 }
 
 impl<N, T> Flight<N, T> {
-    fn new(epoch: Instant, notes: N) -> Self {
-        Self { epoch, notes, outcome: OnceLock::new(), audience: Audience::of_one(), span: OnceLock::new() }
+    fn new(begun: Instant, notes: N) -> Self {
+        Self { begun, notes, outcome: OnceLock::new(), audience: Audience::of_one(), span: OnceLock::new() }
+    }
+
+    /// When its leader joined.
+    pub(crate) fn begun(&self) -> Instant {
+        self.begun
     }
 
     /// What the leader lets callers know of its work while it is at it.
@@ -80,6 +90,20 @@ impl<N, T> Flight<N, T> {
             }
             changed.await;
         }
+    }
+
+    /// Waits for the outcome, for so long at most. Without a limit, and in a runtime without a timer, for as long as it takes.
+    ///
+    /// # Cancel safety
+    /// As [`completed`](Self::completed).
+    pub(crate) async fn completed_within(&self, limit: Option<Duration>) -> Option<&Result<T, LeaderLost>> {
+        let mut completed = pin!(self.completed());
+        let mut over = pin!(limit.and_then(|limit| catch_unwind(|| sleep(limit)).ok()));
+        poll_fn(|cx| match completed.as_mut().poll(cx) {
+            Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
+            Poll::Pending => over.as_mut().as_pin_mut().map_or(Poll::Pending, |over| over.poll(cx).map(|()| None)),
+        })
+        .await
     }
 
     /// The outcome, once it is there.
@@ -154,14 +178,14 @@ impl<K: Clone + Eq + Hash, N, T> SingleFlight<K, N, T> {
             return Ok(Joined::Missed);
         }
         if let Some(flight) = current.get(key)
-            && now.saturating_duration_since(flight.epoch) <= self.longest
+            && now.saturating_duration_since(flight.begun) <= self.longest
             && fits(&flight.notes)
             && flight.audience.join()
         {
             return Ok(Joined::Waiter(Waiter(Arc::clone(flight))));
         }
         let notes = lead()?;
-        let permit = Some(self.permits.reserve(tenant, now)?);
+        let permit = Some(self.permits.take(tenant, now)?);
         let flight = Arc::new(Flight::new(now, notes));
         current.insert(key.clone(), Arc::clone(&flight));
         drop(current);
@@ -191,7 +215,7 @@ pub(crate) struct Leader<K: Eq + Hash, N, T> {
     flights: Arc<SingleFlight<K, N, T>>,
     key: K,
     flight: Arc<Flight<N, T>>,
-    permit: Option<Reservation>,
+    permit: Option<Ticket>,
 }
 
 impl<K: Eq + Hash, N, T> Leader<K, N, T> {
@@ -218,7 +242,9 @@ impl<K: Eq + Hash, N, T> Leader<K, N, T> {
         if is_current {
             current.remove(&self.key);
         }
-        self.permit = None;
+        if let Some(permit) = self.permit.take() {
+            self.flights.permits.give_back(permit);
+        }
     }
 }
 

@@ -31,17 +31,25 @@ impl Permits {
         Self { room: Mutex::new(Room::new(permits, share)), held_for }
     }
 
-    /// Takes one, if there is one.
+    /// Takes one, if there is one, until what comes back is dropped.
     pub(crate) fn reserve(self: &Arc<Self>, tenant: &str, now: Instant) -> Result<Reservation, NoPermit> {
+        Ok(Reservation { permits: Arc::clone(self), ticket: self.take(tenant, now)? })
+    }
+
+    /// Takes one, if there is one, to be given back by its ticket.
+    pub(super) fn take(&self, tenant: &str, now: Instant) -> Result<Ticket, NoPermit> {
         let mut room = self.lock();
-        let ticket = room.take(tenant, now, after(now, self.held_for)).map_err(|full| {
+        room.take(tenant, now, after(now, self.held_for)).map_err(|full| {
             let limit = match full {
                 Full::Whole => room.shares().whole(),
                 Full::Share => room.shares().share(),
             };
             NoPermit { full, limit }
-        })?;
-        Ok(Reservation { permits: Arc::clone(self), ticket })
+        })
+    }
+
+    pub(super) fn give_back(&self, ticket: Ticket) {
+        self.lock().give_back(ticket);
     }
 
     /// How many are held.
@@ -64,6 +72,6 @@ pub(crate) struct Reservation {
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        self.permits.lock().give_back(self.ticket);
+        self.permits.give_back(self.ticket);
     }
 }

@@ -19,8 +19,8 @@ use crate::payment::shelf_life::ShelfLife;
 use crate::payment::verdict::Degradation;
 use crate::provider::attempt_log::Attempt;
 
-/// What comes of a look-up.
-pub(crate) type FactsOutcome = Result<LookedUp, ValidateError>;
+/// What comes of a look-up. Boxed, so that a flight under way has no room for it.
+pub(crate) type FactsOutcome = Result<Box<LookedUp>, ValidateError>;
 
 /// The look-ups of one validator. What is forgotten while one is under way, it settles no more.
 pub(crate) type FactsFlights = SingleFlight<PaymentId, FlightNotes, FactsOutcome>;
@@ -68,6 +68,11 @@ pub(crate) struct FlightNotes {
 impl FlightNotes {
     pub(crate) fn new(contents: Duration) -> Self {
         Self { contents, attempt_started: Lock::default() }
+    }
+
+    /// How old the facts of a store may be that the look-up is content with.
+    pub(crate) fn contents(&self) -> Duration {
+        self.contents
     }
 
     /// Tells later callers how old an answer may turn out to be.

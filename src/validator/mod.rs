@@ -221,17 +221,20 @@ impl Future for Validate {
 partial_debug!(Validate, self => intent: self.start.as_ref().map(|(_, intent)| intent));
 
 /// One validation past the quick answer.
-async fn ask(lookups: Arc<Handle<Lookups>>, asked: Asked) -> Result<Validation, ValidateError> {
+fn ask(lookups: Arc<Handle<Lookups>>, asked: Asked) -> impl Future<Output = Result<Validation, ValidateError>> + Send {
     let watch = Stopwatch::start();
-    lookups.account.look_once();
-    let answer = lookups.answer(&asked).await;
-    let (telemetry, span) = (&lookups.account.telemetry, Span::current());
-    match &answer {
-        Ok(Validation { verdict, provenance, degraded, .. }) => {
-            telemetry.verdict(&span, verdict, *provenance, *degraded);
+    // No `async fn`, which would have room for each argument twice.
+    async move {
+        lookups.account.look_once();
+        let answer = lookups.answer(&asked).await;
+        let (telemetry, span) = (&lookups.account.telemetry, Span::current());
+        match &answer {
+            Ok(Validation { verdict, provenance, degraded, .. }) => {
+                telemetry.verdict(&span, verdict, *provenance, *degraded);
+            }
+            Err(error) => telemetry.error(&span, error.code()),
         }
-        Err(error) => telemetry.error(&span, error.code()),
+        telemetry.validation_took(watch, answer.as_ref().ok().map(Validation::provenance));
+        answer
     }
-    telemetry.validation_took(watch, answer.as_ref().ok().map(Validation::provenance));
-    answer
 }

@@ -4,11 +4,9 @@ use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 
-use tokio::time::{Instant, Sleep};
+use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::call::deadline::Deadline;
 use crate::provider::ProviderError;
-use crate::telemetry::Telemetry;
 
 use super::Retrier;
 use super::clearance::Clearance;
@@ -16,7 +14,7 @@ use super::credit::{Paid, Unpaid};
 use super::decision::{Transient, decide};
 use super::history::{AttemptHistory, Begun};
 use super::lane::Traffic;
-use super::work::{Hedge, Running};
+use super::work::{Hedge, Running, Work};
 
 /// An attempt under way, and what it holds.
 pub(super) struct OpenAttempt<'r, 'w, A> {
@@ -40,17 +38,31 @@ enum Event<'r, A> {
 }
 
 impl Retrier {
+    /// How an attempt is asked once more beside itself, if it may be, and until when it is waited for alone.
+    pub(super) fn hedge_of<W: Work>(
+        &self,
+        work: &W,
+        begun: Begun,
+        history: &AttemptHistory<'_>,
+    ) -> (Option<W::Hedge>, Instant) {
+        let silent_at = self.credit.silent_at(begun.start);
+        let may_hedge = self.credit.hedges() && history.waits.left() >= LEAST_LEFT && silent_at < begun.until;
+        match work.hedge().filter(|_| may_hedge) {
+            Some(hedge) => (Some(hedge), silent_at),
+            None => (None, begun.until),
+        }
+    }
+
     /// Goes on with an attempt that is silent, and asks once more beside it each time that it was overtaken. Brings the
     /// first reply that decides: an answer, a refusal, or the failure of the last attempt that was open.
     pub(super) async fn go_on<'r, 'w, A: Send>(
         &'r self,
         first: OpenAttempt<'r, 'w, A>,
         hedge: &'w impl Hedge<A>,
-        mut alarm: Pin<&mut Sleep>,
-        (traffic, deadline): (Traffic, Deadline),
+        traffic: Traffic,
         history: &mut AttemptHistory<'_>,
-        telemetry: &Telemetry,
     ) -> Reply<'r, A> {
+        let mut alarm = pin!(sleep_until(first.begun.until));
         // Since when the latest attempt is silent, if it may be asked once more; in the queue while a caller waits.
         let (mut silent_since, mut silent) = (Some(first.begun.start), None);
         let mut open = vec![first];
@@ -78,7 +90,7 @@ impl Retrier {
                 }
                 Event::Overtaken(paid) => {
                     silent = None;
-                    silent_since = self.hedge(&mut open, hedge, paid, (traffic, deadline), history, now);
+                    silent_since = self.hedge(&mut open, hedge, paid, traffic, history, now);
                     None
                 }
                 Event::Audience => None,
@@ -88,18 +100,18 @@ impl Retrier {
             let error = match answer {
                 Err(error) if !open.is_empty() => error,
                 answer => {
-                    abandon(&open, history, now, telemetry);
+                    abandon(&open, history, now);
                     return Reply { answer, begun, clearance };
                 }
             };
             let decision = decide(&error, &self.patterns);
             if decision.transient == Transient::No {
-                abandon(&open, history, now, telemetry);
+                abandon(&open, history, now);
                 return Reply { answer: Err(error), begun, clearance };
             }
             self.close_gate(traffic, &error, now);
-            self.leave(clearance, (&error, &decision), begun, deadline, now);
-            history.failed(&error, decision, None, begun, now, telemetry);
+            self.leave(clearance, (&error, &decision), begun, history.deadline, now);
+            history.failed(&error, decision, None, begun, now);
         }
     }
 
@@ -109,10 +121,11 @@ impl Retrier {
         open: &mut Vec<OpenAttempt<'r, 'w, A>>,
         hedge: &'w impl Hedge<A>,
         paid: Paid<'r>,
-        (traffic, deadline): (Traffic, Deadline),
+        traffic: Traffic,
         history: &mut AttemptHistory<'_>,
         now: Instant,
     ) -> Option<Instant> {
+        let deadline = history.deadline;
         let clearance = self.clear_at_once(traffic, deadline, now).filter(|_| history.waits.nominal().is_some())?;
         paid.spent();
         if let Some(overtaken) = open.last_mut() {
@@ -127,7 +140,7 @@ impl Retrier {
 }
 
 /// A hedge uses one of the call's retries, and never the last one: that is for after the silence.
-pub(super) const LEAST_LEFT: u32 = 2;
+const LEAST_LEFT: u32 = 2;
 
 /// One of the attempts replied, the silent one was overtaken, or one has to be cut off.
 fn poll<'r, A>(
@@ -149,8 +162,8 @@ fn poll<'r, A>(
     alarm.poll(cx).map(|()| Event::Alarm)
 }
 
-fn abandon<A>(open: &[OpenAttempt<'_, '_, A>], history: &mut AttemptHistory<'_>, now: Instant, telemetry: &Telemetry) {
+fn abandon<A>(open: &[OpenAttempt<'_, '_, A>], history: &mut AttemptHistory<'_>, now: Instant) {
     for attempt in open {
-        history.abandoned(attempt.begun, now, telemetry);
+        history.abandoned(attempt.begun, now);
     }
 }

@@ -41,6 +41,7 @@ pub(super) struct AttemptHistory<'r> {
     pub(super) begin: Instant,
     pub(super) deadline: Deadline,
     pub(super) waits: Waits<'r>,
+    telemetry: &'r Telemetry,
     /// Attempts that were begun.
     begun: u32,
     /// Those that are over, by their numbers.
@@ -55,15 +56,14 @@ pub(super) struct AttemptHistory<'r> {
 }
 
 impl<'r> AttemptHistory<'r> {
-    pub(super) fn new(begin: Instant, deadline: Deadline, waits: Waits<'r>) -> Self {
-        // Most calls need one attempt; a vector left to itself makes room for four.
-        let attempts = Vec::with_capacity(1);
+    pub(super) fn new(begin: Instant, deadline: Deadline, waits: Waits<'r>, telemetry: &'r Telemetry) -> Self {
         Self {
             begin,
             deadline,
             waits,
+            telemetry,
             begun: 0,
-            attempts,
+            attempts: Vec::new(),
             last: None,
             unreadable_before: false,
             not_ready: 0,
@@ -92,6 +92,10 @@ impl<'r> AttemptHistory<'r> {
 
     /// Adds an attempt that is over. One beside another may be over before it.
     fn push(&mut self, attempt: Attempt) {
+        if self.attempts.is_empty() {
+            // Most calls need one attempt; a vector left to itself makes room for four.
+            self.attempts.reserve_exact(1);
+        }
         let at = self.attempts.partition_point(|before| before.number < attempt.number);
         self.attempts.insert(at, attempt);
     }
@@ -104,32 +108,19 @@ impl<'r> AttemptHistory<'r> {
     }
 
     /// Notes an answer that is not ready, and the wait that follows it.
-    pub(super) fn not_ready<W: Work>(
-        &mut self,
-        mut answer: W::Answer,
-        wait: Duration,
-        begun: Begun,
-        at: Instant,
-        telemetry: &Telemetry,
-    ) {
+    pub(super) fn not_ready<W: Work>(&mut self, mut answer: W::Answer, wait: Duration, begun: Begun, at: Instant) {
         let (outcome, request_ids) = W::shown(&mut answer);
         let wait = Some((wait, WaitReason::NotReady));
         let attempt = Attempt { request_ids, wait, ..self.attempt(begun, at, outcome) };
-        telemetry.attempt(&attempt, None);
+        self.telemetry.attempt(&attempt, None);
         self.push(attempt);
     }
 
     /// Ends the call with an answer.
-    pub(super) fn answered<W: Work>(
-        mut self,
-        mut answer: W::Answer,
-        begun: Begun,
-        at: Instant,
-        telemetry: &Telemetry,
-    ) -> W::Output {
+    pub(super) fn answered<W: Work>(mut self, mut answer: W::Answer, begun: Begun, at: Instant) -> W::Output {
         let (outcome, request_ids) = W::shown(&mut answer);
         let attempt = Attempt { request_ids, ..self.attempt(begun, at, outcome) };
-        telemetry.attempt(&attempt, None);
+        self.telemetry.attempt(&attempt, None);
         self.push(attempt);
         W::finished(answer, Finished { at, attempts: self.attempts })
     }
@@ -142,7 +133,6 @@ impl<'r> AttemptHistory<'r> {
         wait: Option<(Duration, WaitReason)>,
         begun: Begun,
         end: Instant,
-        telemetry: &Telemetry,
     ) {
         let outcome = match decision.transient {
             Transient::No => AttemptOutcome::Permanent(decision.rule),
@@ -156,16 +146,16 @@ impl<'r> AttemptHistory<'r> {
         };
         let attempt = Attempt { wait: wait.or(attempt.wait), ..attempt };
         if error.is_timeout() {
-            telemetry.attempt_timed_out();
+            self.telemetry.attempt_timed_out();
         }
-        telemetry.attempt(&attempt, Some(error));
+        self.telemetry.attempt(&attempt, Some(error));
         self.push(attempt);
     }
 
     /// Notes an attempt that was silent still when one beside it ended the call.
-    pub(super) fn abandoned(&mut self, begun: Begun, end: Instant, telemetry: &Telemetry) {
+    pub(super) fn abandoned(&mut self, begun: Begun, end: Instant) {
         let attempt = Attempt { reach: Reach::MaybeSent, ..self.attempt(begun, end, AttemptOutcome::Abandoned) };
-        telemetry.attempt(&attempt, None);
+        self.telemetry.attempt(&attempt, None);
         self.push(attempt);
     }
 

@@ -9,12 +9,11 @@ use crate::call::attempt;
 use crate::call::audience::Audience;
 use crate::call::deadline::Deadline;
 use crate::call::error::CallError;
-use crate::call::gate::Gate;
 use crate::intent::payment_intent::PaymentId;
 use crate::payment::facts::ProviderPayment;
 use crate::payment::request_ids::RequestIds;
 use crate::provider::attempt_log::{Attempt, AttemptOutcome};
-use crate::provider::{AnyProvider, Door, ProviderError};
+use crate::provider::{Door, ProviderError};
 use crate::telemetry::Telemetry;
 
 use super::Retrier;
@@ -32,10 +31,9 @@ pub(crate) struct LookUpAnswer {
 /// Whom to ask about which payment, and who wants to know.
 #[derive(Clone, Copy)]
 struct Question<'r> {
-    provider: &'r dyn AnyProvider,
+    retrier: &'r Retrier,
     payment: &'r PaymentId,
     audience: &'r Audience,
-    gate: &'r Arc<Gate>,
 }
 
 impl<'r> Question<'r> {
@@ -44,7 +42,9 @@ impl<'r> Question<'r> {
         number: u32,
         until: Instant,
     ) -> impl Future<Output = Result<ProviderPayment, ProviderError>> + Send + 'r {
-        attempt::look_up(self.provider, self.payment, number, until, Arc::clone(self.gate) as Arc<dyn Door>)
+        let Retrier { provider, look_ups, .. } = self.retrier;
+        let door = Arc::clone(&look_ups.gate) as Arc<dyn Door>;
+        attempt::look_up(&**provider, self.payment, number, until, door)
     }
 }
 
@@ -125,7 +125,7 @@ impl Retrier {
         telemetry: &'r Telemetry,
         started: impl Fn(Option<Instant>) + Send + 'r,
     ) -> impl Future<Output = Result<LookUpAnswer, CallError>> + Send + 'r {
-        let question = Question { provider: &*self.provider, payment, audience, gate: &self.look_ups.gate };
+        let question = Question { retrier: self, payment, audience };
         self.run(LookUp { question, started }, begin, deadline, telemetry)
     }
 }

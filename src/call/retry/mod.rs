@@ -1,14 +1,13 @@
 //! The retry loop: the only place that sleeps.
 
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::pin::pin;
 use std::sync::MutexGuard;
-use std::task::Poll;
 use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::accessors::partial_debug;
 use crate::call::audience::while_wanted;
@@ -47,7 +46,7 @@ pub(crate) use work::{Finished, NeverHedged, Work};
 
 use clearance::{Clearance, NotCleared};
 use decision::{RetryDecision, Transient, decide, health};
-use hedge::{LEAST_LEFT, OpenAttempt, Reply};
+use hedge::{OpenAttempt, Reply};
 use history::{AttemptHistory, Begun};
 
 /// Past a Retry-After or a closed gate, callers come back spread over this share of the wait, so that they do not all
@@ -101,50 +100,56 @@ struct ServerHint {
 
 impl Retrier {
     /// Tries until there is an answer, or a reason to stop: one is that no caller is left to wait for.
-    #[expect(
-        clippy::manual_async_fn,
-        reason = "an `async fn` holds each argument twice, and the leader's task, made for each miss, should be small"
-    )]
+    ///
+    /// This and [`attempt`](Self::attempt) are no `async fn`, which would have room for each argument twice: the leader's
+    /// task, made for each miss, should be small.
     pub(crate) fn run<'r, W: Work + 'r>(
         &'r self,
         mut work: W,
-        begin: Instant,
+        arrived: Instant,
         deadline: Deadline,
         telemetry: &'r Telemetry,
     ) -> impl Future<Output = Result<W::Output, CallError>> + Send + 'r {
+        let mut history = AttemptHistory::new(arrived, deadline, self.retry.waits(), telemetry);
         async move {
-            self.credit.arrived(begin);
-            let mut history = AttemptHistory::new(begin, deadline, self.retry.waits());
-            let (mut now, mut paid) = (begin, None::<Paid<'_>>);
+            self.credit.arrived(history.begin);
+            let (mut now, mut paid) = (history.begin, None::<Paid<'_>>);
             loop {
-                let whose = (W::TRAFFIC, work.audience());
-                let clearance = match self.clear(whose, deadline, (begin, history.behind_gate), now).await {
-                    Ok(clearance) => clearance,
+                let (whose, came) = ((W::TRAFFIC, work.audience()), (history.begin, history.behind_gate));
+                let cleared = match self.clear(whose, history.deadline, came, now).await {
+                    Ok(cleared) => cleared,
                     Err(why) => return Err(history.not_cleared(why)),
                 };
                 if let Some(paid) = paid.take() {
                     paid.spent();
                 }
-                let Reply { answer, begun, clearance } =
-                    self.attempt(&mut work, clearance, deadline, &mut history, telemetry).await;
-                now = Instant::now();
-                let error = match answer {
-                    Ok(answer) => {
+                let replied = match self.attempt(&mut work, cleared, &mut history).await {
+                    Reply { answer: Err(error), begun, clearance } => Ok((error, begun, clearance)),
+                    Reply { answer: Ok(answer), begun, clearance } => {
+                        now = Instant::now();
                         clearance.leave(Some(ProviderHealth::Up), now);
-                        if W::is_ready(&answer) {
+                        let next_look = if W::is_ready(&answer) {
                             self.credit.answered(begun.start, now);
-                        } else if let Some(wait) = history.next_look(now) {
-                            // Neither earned nor paid: the provider is well, and the question is the same one.
-                            work.asks_again();
-                            history.not_ready::<W>(answer, wait, begun, now, telemetry);
-                            Box::pin(sleep(wait)).await;
-                            now = Instant::now();
-                            continue;
-                        }
-                        return Ok(history.answered::<W>(answer, begun, now, telemetry));
+                            None
+                        } else {
+                            history.next_look(now)
+                        };
+                        let Some(wait) = next_look else { return Ok(history.answered::<W>(answer, begun, now)) };
+                        // Neither earned nor paid: the provider is well, and the question is the same one.
+                        work.asks_again();
+                        history.not_ready::<W>(answer, wait, begun, now);
+                        Err(wait)
                     }
-                    Err(error) => error,
                 };
+                let (error, begun, clearance) = match replied {
+                    Ok(failed) => failed,
+                    Err(wait) => {
+                        Box::pin(sleep(wait)).await;
+                        now = Instant::now();
+                        continue;
+                    }
+                };
+                now = Instant::now();
                 let may_go_on = work.failed(&error, now);
                 let decision = decide(&error, &self.patterns);
                 let out_of_time = error.is_timeout() && begun.limit() < self.attempt_timeout;
@@ -154,8 +159,8 @@ impl Retrier {
                     self.plan(W::TRAFFIC, &mut history, &error, &decision, may_go_on, now)
                 };
                 // The place is free only now, so that no other call slips in before the gate is closed.
-                self.leave(clearance, (&error, &decision), begun, deadline, now);
-                history.failed(&error, decision, plan.as_ref().ok().map(|plan| plan.wait), begun, now, telemetry);
+                self.leave(clearance, (&error, &decision), begun, history.deadline, now);
+                history.failed(&error, decision, plan.as_ref().ok().map(|plan| plan.wait), begun, now);
                 match plan {
                     Ok(plan) => {
                         let wait = while_wanted(work.audience(), self.wait(plan, now, &mut history));
@@ -178,34 +183,27 @@ impl Retrier {
     }
 
     /// One attempt, which is asked once more beside itself if it is silent and was overtaken.
-    async fn attempt<'r, W: Work>(
+    fn attempt<'a, 'r: 'a, W: Work>(
         &'r self,
-        work: &mut W,
-        clearance: Clearance<'r>,
-        deadline: Deadline,
-        history: &mut AttemptHistory<'_>,
-        telemetry: &Telemetry,
-    ) -> Reply<'r, W::Answer> {
-        let start = clearance.at;
-        let until = deadline.attempt_until(start, self.attempt_timeout);
-        let begun = history.begin(start, until);
-        let hedge = work.hedge().filter(|_| self.credit.hedges() && history.waits.left() >= LEAST_LEFT);
-        let silent_at = hedge.as_ref().map_or(until, |_| self.credit.silent_at(start).min(until));
-        let mut running = pin!(work.attempt(begun.number, start, until));
-        let mut alarm = pin!(sleep_until(silent_at));
-        let reply = poll_fn(|cx| match running.as_mut().poll(cx) {
-            Poll::Ready(answer) => Poll::Ready(Some(answer)),
-            Poll::Pending => alarm.as_mut().poll(cx).map(|()| None),
-        });
-        let answer = match (reply.await, &hedge) {
-            (Some(answer), _) => answer,
-            (None, Some(hedge)) if silent_at < until => {
-                let first = OpenAttempt { begun, clearance, running: Box::pin(running) };
-                return Box::pin(self.go_on(first, hedge, alarm, (W::TRAFFIC, deadline), history, telemetry)).await;
-            }
-            (None, _) => Err(ProviderError::timed_out(begun.limit())),
-        };
-        Reply { answer, begun, clearance }
+        work: &'a mut W,
+        (clearance, at): (Clearance<'r>, Instant),
+        history: &'a mut AttemptHistory<'r>,
+    ) -> impl Future<Output = Reply<'r, W::Answer>> + Send + use<'a, 'r, W> {
+        let begun = history.begin(at, history.deadline.attempt_until(at, self.attempt_timeout));
+        async move {
+            let (hedge, alone_until) = self.hedge_of(work, begun, history);
+            let mut running = pin!(work.attempt(begun.number, begun.start, begun.until));
+            let Ok(answer) = timeout_at(alone_until, running.as_mut()).await else {
+                return match &hedge {
+                    Some(hedge) => {
+                        let first = OpenAttempt { begun, clearance, running: Box::pin(running) };
+                        Box::pin(self.go_on(first, hedge, W::TRAFFIC, history)).await
+                    }
+                    None => Reply { answer: Err(ProviderError::timed_out(begun.limit())), begun, clearance },
+                };
+            };
+            Reply { answer, begun, clearance }
+        }
     }
 
     /// How long to wait before the next attempt, or why there is none.

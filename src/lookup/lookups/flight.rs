@@ -1,5 +1,6 @@
 //! One flight: the provider's answer, or what another process brought, and what is kept of it.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -18,37 +19,43 @@ use crate::payment::verdict::Degradation;
 use super::Lookups;
 
 /// Asks the provider, in a task of its own, so that no caller's patience cuts it.
-pub(super) async fn fly(lookups: Arc<Lookups>, leader: FactsLeader, now: Instant, max_age: Duration) {
-    let deadline = Deadline::after(now, lookups.account.limits.total_deadline);
-    let outcome = match &lookups.shared {
-        None => {
-            let answer = lookups.ask_provider(&leader, now, deadline).await;
-            answer.map(|answer| lookups.looked_up(answer, &[])).map_err(Into::into)
-        }
-        // Boxed, so that a flight without a store stays small.
-        Some(shared) => Box::pin(lookups.ask_all_processes(shared, &leader, now, max_age, deadline)).await,
-    };
-    let payment = leader.key().clone();
-    leader.complete(outcome, |outcome, is_current| {
-        let Ok(looked_up) = outcome else { return };
-        match looked_up.keep.filter(|_| is_current) {
-            Some(shelf_life) => lookups.cache.keep(&payment, &looked_up.facts, looked_up.stamp, shelf_life),
-            // It settles nothing, but what was known before it began is not to be believed over its answer either.
-            None => lookups.cache.forget(&payment, Some(now)),
-        }
-    });
+#[expect(
+    clippy::manual_async_fn,
+    reason = "an `async fn` has room for each argument twice, and the task, made for each miss, should be small"
+)]
+pub(super) fn fly(lookups: Arc<Lookups>, leader: FactsLeader) -> impl Future<Output = ()> + Send {
+    async move {
+        let deadline = Deadline::after(leader.flight().begun(), lookups.account.limits.total_deadline);
+        let outcome = match &lookups.shared {
+            None => {
+                let answer = lookups.ask_provider(&leader, leader.flight().begun(), deadline).await;
+                answer.map(|answer| Box::new(lookups.looked_up(answer, &[]))).map_err(Into::into)
+            }
+            // Boxed, so that a flight without a store stays small.
+            Some(shared) => Box::pin(lookups.ask_all_processes(shared, &leader, deadline)).await,
+        };
+        let (payment, begun) = (leader.key().clone(), leader.flight().begun());
+        leader.complete(outcome, |outcome, is_current| {
+            let Ok(looked_up) = outcome else { return };
+            match looked_up.keep.filter(|_| is_current) {
+                Some(shelf_life) => lookups.cache.keep(&payment, &looked_up.facts, looked_up.stamp, shelf_life),
+                // It settles nothing, but what was known before it began is not to be believed over its answer either.
+                None => lookups.cache.forget(&payment, Some(begun)),
+            }
+        });
+    }
 }
 
 impl Lookups {
-    async fn ask_provider(
-        &self,
-        leader: &FactsLeader,
-        now: Instant,
+    fn ask_provider<'a>(
+        &'a self,
+        leader: &'a FactsLeader,
+        begin: Instant,
         deadline: Deadline,
-    ) -> Result<LookUpAnswer, CallError> {
+    ) -> impl Future<Output = Result<LookUpAnswer, CallError>> + Send + 'a {
         let (retrier, telemetry, flight) = (&self.account.retrier, &self.account.telemetry, leader.flight());
         let started = |at: Option<Instant>| flight.notes().attempt_started(at.map(Moment::at));
-        retrier.look_up((leader.key(), flight.audience()), now, deadline, telemetry, started).await
+        retrier.look_up((leader.key(), flight.audience()), begin, deadline, telemetry, started)
     }
 
     /// Looks into the store first, and tells it what the provider said.
@@ -56,23 +63,22 @@ impl Lookups {
         &self,
         shared: &Arc<SharedFacts>,
         leader: &FactsLeader,
-        now: Instant,
-        max_age: Duration,
         deadline: Deadline,
     ) -> FactsOutcome {
-        let waits_since = |at| leader.flight().notes().attempt_started(at);
-        match shared.join(&self.rules, leader.key(), max_age, deadline, waits_since).await? {
-            JoinedElsewhere::Found(found) => Ok(self.looked_up_in_store(*found, shared.memory_for)),
+        let (begun, notes) = (leader.flight().begun(), leader.flight().notes());
+        let waits_since = |at| notes.attempt_started(at);
+        match shared.join(&self.rules, leader.key(), notes.contents(), deadline, waits_since).await? {
+            JoinedElsewhere::Found(found) => Ok(Box::new(self.looked_up_in_store(*found, shared.memory_for))),
             JoinedElsewhere::Failed(error) => Err(error),
             JoinedElsewhere::Alone(error) => {
                 self.account.telemetry.store_failed(&error);
                 let asked_at = Instant::now();
-                let mut looked_up = self.looked_up(Box::pin(self.ask_provider(leader, now, deadline)).await?, &[]);
+                let mut looked_up = self.looked_up(Box::pin(self.ask_provider(leader, begun, deadline)).await?, &[]);
                 // Others may forget the payment meanwhile, and this process would not hear of it.
                 let left = shared.memory_for.saturating_sub(asked_at.elapsed());
                 looked_up.keep = in_memory(looked_up.keep, Duration::ZERO, left);
                 looked_up.degraded = Some(Degradation::StoreDown);
-                Ok(looked_up)
+                Ok(Box::new(looked_up))
             }
             // Boxed, so that a replay stays small.
             JoinedElsewhere::Leads(lease) => Box::pin(self.lead_everywhere(shared, lease, leader, deadline)).await,
@@ -115,7 +121,7 @@ impl Lookups {
                 (looked_up.keep, looked_up.degraded) = (None, Some(Degradation::NotRecorded));
             }
         }
-        Ok(looked_up)
+        Ok(Box::new(looked_up))
     }
 
     /// Makes an answer of the provider ready to be judged and kept.

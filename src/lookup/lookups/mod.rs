@@ -1,6 +1,5 @@
 //! What is known of payments and asked about them now, and one validation past the quick answer.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -62,8 +61,8 @@ pub(crate) struct Lookups {
 /// One validation: the intent, and what the caller asks of the answer.
 pub(crate) struct Asked {
     pub(crate) intent: PaymentIntent,
-    /// The digest of its key, where the store has to be asked about that.
-    pub(crate) key: Option<Fingerprint>,
+    /// The digest of its key, where the store has to be asked about that. Boxed, since it seldom has.
+    pub(crate) key: Option<Box<Fingerprint>>,
     pub(crate) terms: Terms,
 }
 
@@ -75,6 +74,13 @@ pub(crate) struct Terms {
     /// How long it may take from the caller's arrival.
     pub(crate) deadline: Option<Duration>,
     pub(crate) arrived: Instant,
+}
+
+/// How a call goes on.
+enum Begun {
+    Answered(Validation),
+    /// For a flight. Without a runtime there is no limit.
+    Waits(Waiter<FlightNotes, FactsOutcome>, Provenance, Option<Duration>),
 }
 
 impl Issuer for Lookups {
@@ -100,7 +106,7 @@ impl Issuer for Handle<Lookups> {
 impl Lookups {
     /// Binds the intent's key to its claims, but never to claims that will be refused: those may be corrected. The key's
     /// digest, where other processes may know it and this one does not.
-    pub(crate) fn unknown_key(&self, intent: &PaymentIntent) -> Result<Option<Fingerprint>, ValidateError> {
+    pub(crate) fn unknown_key(&self, intent: &PaymentIntent) -> Result<Option<Box<Fingerprint>>, ValidateError> {
         let Some(key) = intent.key() else { return Ok(None) };
         self.check(intent)?;
         let digest = self.account.identity.fingerprint("key", &[intent.tenant(), key.as_str()]);
@@ -111,7 +117,7 @@ impl Lookups {
         match self.keys.standing(&digest, intent) {
             KeyState::Bound => Ok(None),
             KeyState::Reused => Err(ValidateError::key_reused()),
-            KeyState::Unknown => Ok(Some(digest)),
+            KeyState::Unknown => Ok(Some(Box::new(digest))),
         }
     }
 
@@ -168,50 +174,56 @@ impl Lookups {
 
     /// One validation past the quick answer: recent facts, or a flight that this call leads or follows.
     pub(crate) async fn answer(self: &Arc<Self>, asked: &Asked) -> Result<Validation, ValidateError> {
-        let (Asked { intent, key, .. }, mut terms) = (asked, asked.terms);
+        let Asked { intent, key, terms } = asked;
         self.check(intent)?;
         let without_store = match (key, &self.shared) {
             (Some(digest), Some(shared)) => {
                 runtime()?;
                 // Boxed, so that what most validations do not do costs them nothing.
-                let binding = Box::pin(self.bind_everywhere(shared, *digest, intent));
+                let binding = Box::pin(self.bind_everywhere(shared, **digest, intent));
                 within(terms.deadline, binding).await??
             }
             _ => None,
         };
-        let mut total = None;
+        let (mut max_age, mut total) = (terms.max_age, None);
         loop {
-            let joined = self.join(intent, terms, total).await;
+            let (waiter, provenance, limit) = match self.join(asked, max_age, total) {
+                Ok(Begun::Waits(waiter, provenance, limit)) => (waiter, provenance, limit),
+                Ok(Begun::Answered(validation)) => return Ok(without(without_store, validation)),
+                Err(error) => {
+                    let answer = Box::pin(self.stale_for(asked, max_age, error, None)).await;
+                    return answer.map(|validation| without(without_store, validation));
+                }
+            };
             // The first time a flight ends by itself; after that, what is left of the time counts.
             total = Some(self.account.limits.total_deadline);
-            let mut validation = match joined {
-                Ok(Some(validation)) => validation,
-                Ok(None) => continue,
-                Err(error) if terms.max_age < asked.terms.max_age => {
-                    self.stale(intent, asked.terms.max_age, &error, None).await.ok_or(error)?
+            let flight = Arc::clone(waiter.flight());
+            let outcome = flight.completed_within(limit).await;
+            drop(waiter);
+            match self.answered(asked, &flight, outcome, provenance) {
+                // Facts from the store are judged here for the first time. What a merchant can still mend is asked about
+                // again.
+                Ok(Some(found)) if from_store(&found) && !stands(&found) && max_age > VOLATILE_FRESH_FOR => {
+                    max_age = VOLATILE_FRESH_FOR;
                 }
-                Err(error) => return Err(error),
-            };
-            // Facts from the store are judged here for the first time. What a merchant can still mend is asked about again.
-            if !from_store(&validation) || stands(&validation) || terms.max_age <= VOLATILE_FRESH_FOR {
-                validation.degraded = validation.degraded.or(without_store);
-                if validation.degraded == Some(Degradation::StoreDown) {
-                    validation.provenance = Provenance::Degraded;
+                Ok(Some(validation)) => return Ok(without(without_store, validation)),
+                Ok(None) => {}
+                Err(error) => {
+                    let answer = Box::pin(self.stale_for(asked, max_age, error, Some(flight))).await;
+                    return answer.map(|validation| without(without_store, validation));
                 }
-                return Ok(validation);
             }
-            terms.max_age = VOLATILE_FRESH_FOR;
         }
     }
 
-    /// None when the flight that was joined cannot answer for this call: it has to join anew.
-    async fn join(
+    /// Answers from facts that are recent, or joins a flight.
+    fn join(
         self: &Arc<Self>,
-        intent: &PaymentIntent,
-        terms: Terms,
+        asked: &Asked,
+        max_age: Duration,
         total: Option<Duration>,
-    ) -> Result<Option<Validation>, ValidateError> {
-        let Terms { max_age, deadline, arrived } = terms;
+    ) -> Result<Begun, ValidateError> {
+        let Asked { intent, terms: Terms { deadline, arrived, .. }, .. } = asked;
         let limit = deadline.map_or(total, |limit| Some(limit.min(total.unwrap_or(limit))));
         let deadline = limit.map(|limit| limit.saturating_sub(arrived.elapsed()));
         let now = Instant::now();
@@ -231,70 +243,59 @@ impl Lookups {
             // Facts are decoded and judged under no lock. What a flight brings after this look has another number.
             let seen = number();
             if let Some(validation) = seen.and_then(|_| self.recent(intent, now, max_age)) {
-                return Ok(Some(validation));
+                return Ok(Begun::Answered(validation));
             }
             let missed = || number() != seen;
-            match self.flights.join(intent.payment(), intent.tenant(), now, missed, fits, lead) {
-                Ok(Joined::Missed) => {}
-                Ok(Joined::Leader(leader, waiter)) => {
+            match self.flights.join(intent.payment(), intent.tenant(), now, missed, fits, lead)? {
+                Joined::Missed => {}
+                Joined::Leader(leader, waiter) => {
                     let span = self.account.telemetry.flight_span(intent.payment(), &Span::current());
                     leader.flight().is_shown_as(&span);
-                    let flying = fly(Arc::clone(self), leader, now, max_age).instrument(span);
+                    let flying = fly(Arc::clone(self), leader).instrument(span);
                     runtime.as_ref().map_err(CallError::clone)?.spawn(flying);
                     // The flight began with this call, and what it says of its end is better than that it did not end.
                     break (waiter, Provenance::Fresh, worst_case.saturating_add(LEADER_PATIENCE));
                 }
-                Ok(Joined::Waiter(waiter)) => {
+                Joined::Waiter(waiter) => {
                     Span::current().follows_from(waiter.flight().span());
                     break (waiter, Provenance::Coalesced, total_deadline);
-                }
-                Err(error) => {
-                    let error = error.into();
-                    return self.stale(intent, max_age, &error, None).await.map(Some).ok_or(error);
                 }
             }
         };
         let limit = runtime.is_ok().then(|| deadline.map_or(longest, |deadline| deadline.min(longest)));
-        self.outcome(intent, terms, waiter, provenance, limit).await
+        Ok(Begun::Waits(waiter, provenance, limit))
     }
 
-    /// What a flight brought, judged by this call's own claims. Without a runtime there is no limit.
-    async fn outcome(
+    /// What a flight brought, judged by this call's own claims. None when it cannot answer for this call, which has to join
+    /// anew.
+    fn answered(
         self: &Arc<Self>,
-        intent: &PaymentIntent,
-        terms: Terms,
-        waiter: Waiter<FlightNotes, FactsOutcome>,
+        asked: &Asked,
+        flight: &Arc<FactsFlight>,
+        outcome: Option<&Result<FactsOutcome, LeaderLost>>,
         provenance: Provenance,
-        limit: Option<Duration>,
     ) -> Result<Option<Validation>, ValidateError> {
-        let flight = Arc::clone(waiter.flight());
-        let outcome = match limit {
-            Some(limit) => completed_within(&flight, limit).await,
-            None => Some(flight.completed().await),
-        };
-        drop(waiter);
-        let error = match outcome {
+        match outcome {
             Some(Ok(Ok(looked_up))) => {
                 // A caller that came after it was looked up may have come after it was forgotten.
                 let is_coalesced = provenance == Provenance::Coalesced;
-                if is_coalesced && looked_up.confirmed_at.is_some_and(|at| terms.arrived >= at) {
+                if is_coalesced && looked_up.confirmed_at.is_some_and(|at| asked.terms.arrived >= at) {
                     return Ok(None);
                 }
                 let provenance = if is_coalesced { provenance } else { led(looked_up.source) };
-                let flight = Some(Arc::clone(&flight));
-                let mut validation = self.judge(intent, &looked_up.facts, looked_up.stamp, provenance, flight);
+                let flight = Some(Arc::clone(flight));
+                let mut validation = self.judge(&asked.intent, &looked_up.facts, looked_up.stamp, provenance, flight);
                 validation.degraded = looked_up.degraded;
-                return Ok(Some(validation));
+                Ok(Some(validation))
             }
-            Some(Ok(Err(error))) => error.clone(),
-            Some(Err(LeaderLost)) => CallError::new(Cause::Interrupted).into(),
+            Some(Ok(Err(error))) => Err(error.clone()),
+            Some(Err(LeaderLost)) => Err(CallError::new(Cause::Interrupted).into()),
             None => {
                 let total = self.account.limits.total_deadline;
-                let limit = terms.deadline.map_or(total, |said| said.min(total));
-                CallError::new(Cause::Deadline { limit, last: None }).into()
+                let limit = asked.terms.deadline.map_or(total, |said| said.min(total));
+                Err(CallError::new(Cause::Deadline { limit, last: None }).into())
             }
-        };
-        self.stale(intent, terms.max_age, &error, Some(flight)).await.map(Some).ok_or(error)
+        }
     }
 
     /// Refuses a call that is sure to be over before the provider's rate limit is.
@@ -305,6 +306,22 @@ impl Lookups {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Older facts in place of an error: as recent as was asked of the flight, or else as recent as the caller asks.
+    async fn stale_for(
+        self: &Arc<Self>,
+        asked: &Asked,
+        max_age: Duration,
+        error: ValidateError,
+        flight: Option<Arc<FactsFlight>>,
+    ) -> Result<Validation, ValidateError> {
+        let (intent, asked_for) = (&asked.intent, asked.terms.max_age);
+        let stale = match self.stale(intent, max_age, &error, flight).await {
+            None if max_age < asked_for => self.stale(intent, asked_for, &error, None).await,
+            stale => stale,
+        };
+        stale.ok_or(error)
     }
 
     /// Older facts, where the provider cannot be asked and the settings allow it.
@@ -431,12 +448,13 @@ fn from_store(validation: &Validation) -> bool {
     matches!(outcome, Some(Ok(Ok(looked_up))) if looked_up.source != Source::Asked)
 }
 
-/// What comes of a flight, if it is there in time. A runtime without a timer fails the flight itself, at once.
-async fn completed_within(flight: &FactsFlight, limit: Duration) -> Option<&Result<FactsOutcome, LeaderLost>> {
-    match catch_unwind(AssertUnwindSafe(|| timeout(limit, flight.completed()))) {
-        Ok(outcome) => outcome.await.ok(),
-        Err(_timeless) => Some(flight.completed().await),
+/// A validation, by a call that had to do without something on its way to it.
+fn without(missing: Option<Degradation>, mut validation: Validation) -> Validation {
+    validation.degraded = validation.degraded.or(missing);
+    if validation.degraded == Some(Degradation::StoreDown) {
+        validation.provenance = Provenance::Degraded;
     }
+    validation
 }
 
 async fn within<T>(limit: Option<Duration>, work: impl Future<Output = T>) -> Result<T, CallError> {

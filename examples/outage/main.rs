@@ -144,7 +144,7 @@ fn run(args: Args) -> io::Result<bool> {
 fn tell(out: &mut impl Write, case: &Case, check: bool) -> io::Result<()> {
     writeln!(out, "{}", table::of(case))?;
     if check {
-        goals(case).iter().try_for_each(|goal| writeln!(out, "{}", table::line(goal)))?;
+        goals(case).iter().try_for_each(|goal| writeln!(out, "{}", table::line(case, goal)))?;
     }
     writeln!(out)
 }

@@ -37,11 +37,16 @@ fn cell(figure: Figure, measured: &Measured) -> String {
     }
 }
 
-pub(crate) fn line(goal: &Goal) -> String {
+pub(crate) fn line(case: &Case, goal: &Goal) -> String {
     let (mark, measured) = (if goal.is_met() { "met   " } else { "MISSED" }, goal.measured);
-    match goal.bound {
+    let line = match goal.bound {
         Bound::AtLeast(least) => format!("  {mark} {}: {measured:.3}, at least {least:.3}", goal.rule),
         Bound::AtMost(most) => format!("  {mark} {}: {measured:.3}, at most {most:.3}", goal.rule),
+    };
+    let is_missed = |alone: &Goal| alone.rule == goal.rule && !alone.is_met();
+    match case.seeds.iter().flat_map(goals).filter(is_missed).count() {
+        0 => line,
+        missed => format!("{line}; {missed} of {} seeds alone miss it", case.seeds.len()),
     }
 }
 

@@ -101,7 +101,7 @@ fn a_goal_that_is_missed_says_so() {
     let worse = case.of(Peer::Bare).copied().expect("it was run");
     let as_payproof = |own: Measured| {
         let peers = vec![(Peer::Payproof, own), (Peer::Bare, worse), (Peer::Middleware, better)];
-        goals(&Case { peers, scenario: case.scenario.clone(), ..case })
+        goals(&Case { peers, scenario: case.scenario.clone(), seeds: Vec::new(), ..case })
     };
     assert!(as_payproof(better).iter().all(Goal::is_met), "{:?}", as_payproof(better));
     let missed: Vec<_> = as_payproof(worse).into_iter().filter(|goal| !goal.is_met()).collect();
@@ -123,6 +123,8 @@ fn the_mean_and_the_worst_of_all_seeds_are_told_apart() {
     assert!(bare.worst(Figure::Valid) < bare.mean(Figure::Valid), "the worst share is the least");
     assert!(budget.worst(Figure::Calls) > budget.mean(Figure::Calls), "and of calls it is the most");
     assert!(bare.mean(Figure::Valid) < budget.mean(Figure::Valid), "each peer has its own seeds' figures");
+    let alone = case.seeds.iter().filter_map(|seed| seed.of(Peer::Bare)).map(|seed| seed.mean(Figure::Valid));
+    assert!((alone.sum::<f64>() / 5.0 - bare.mean(Figure::Valid)).abs() < 1e-12, "and each seed its own case");
 }
 
 #[test]

@@ -20,6 +20,7 @@
 )]
 
 use std::num::NonZero;
+use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -54,6 +55,8 @@ pub(crate) struct Case {
     pub(crate) rate: u32,
     pub(crate) processes: usize,
     pub(crate) peers: Vec<(Peer, Measured)>,
+    /// The same of each seed alone, where there are several.
+    pub(crate) seeds: Vec<Self>,
 }
 
 impl Case {
@@ -77,9 +80,14 @@ impl Study {
                     let runs = self.peers.iter().flat_map(|&peer| seeds().map(move |seed| run(peer, seed)));
                     let runs: Vec<Run> = runs.collect();
                     let figures = on_every_core(&runs, |run| run.figures(&intents));
-                    let of_peer = figures.chunks(runs.len() / self.peers.len());
-                    let peers = self.peers.iter().copied().zip(of_peer.map(Measured::of)).collect();
-                    let case = Case { scenario: Arc::clone(&scenario), rate, processes, peers };
+                    let count = runs.len() / self.peers.len();
+                    let of = |seeds: Range<usize>, alone| {
+                        let of_peer = figures.chunks(count).map(|figures| Measured::of(&figures[seeds.clone()]));
+                        let peers = self.peers.iter().copied().zip(of_peer).collect();
+                        Case { scenario: Arc::clone(&scenario), rate, processes, peers, seeds: alone }
+                    };
+                    let alone = (0..count).filter(|_| count > 1).map(|seed| of(seed..seed + 1, Vec::new())).collect();
+                    let case = of(0..count, alone);
                     done(&case);
                     cases.push(case);
                 }

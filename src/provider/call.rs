@@ -38,8 +38,8 @@ impl Call {
     ///
     /// The look-up stays one attempt, with its time limit and its place among the calls at once. Where a rate limit was
     /// told meanwhile, the admission waits until it is over; hand on the error that comes where the attempt's time does
-    /// not last so long, and the look-up is made again as one of those that wait. Tell of the requests before the last one
-    /// with [`with_earlier_request`](crate::ProviderPayment::with_earlier_request).
+    /// not last so long, and the look-up is made again as one of those that wait. Tell of the requests that were made
+    /// with `with_request_id`, and of those before the last one with `with_earlier_request`.
     ///
     /// # Errors
     /// When a rate limit outlasts the attempt, which may pass; and for a fourth request, which does not.

@@ -174,6 +174,10 @@ impl ProviderError {
         /// The provider's id of the request, for a support case.
         pub fn with_request_id(mut self, id: impl AsRef<str>) => self.0.request_ids.set_last(id.as_ref());
 
+        /// Says that these requests were made, and no further one.
+        #[cfg(feature = "stripe")]
+        pub(crate) fn with_request_ids(mut self, ids: RequestIds) => self.0.request_ids = ids;
+
         /// One more request that was made before the one that failed, by the provider's id; empty where it has none. The
         /// attempt log shows it.
         pub fn with_earlier_request(mut self, id: impl AsRef<str>) => self.0.request_ids.add_earlier(id.as_ref());

@@ -146,7 +146,10 @@ async fn disputes_that_are_not_obtained_are_accepted_by_no_policy_and_asked_for_
         let sandbox = sandbox(paid().dispute("won", "chargeback")).await;
         sandbox.script("pi_1", [Fault::SlowHeaders(Duration::ZERO), fault.clone()]);
         let validator = quick(&sandbox).policy(Policy::default().accept_disputed()).build().unwrap();
-        assert_eq!(disputed(&ask(&validator).await), Some(Dispute::Unknown), "{fault:?}");
+        let first = ask(&validator).await;
+        assert_eq!(disputed(&first), Some(Dispute::Unknown), "{fault:?}");
+        let [attempt] = first.attempts() else { panic!("{fault:?}: {first:?}") };
+        assert_eq!((attempt.requests(), attempt.request_ids().count()), (2, 2), "{fault:?}");
         assert_eq!(disputed(&ask(&validator).await), Some(Dispute::Unknown), "{fault:?}");
         assert_eq!(sandbox.requests(), 2, "{fault:?}: for two seconds it is not asked again");
         let again = validator.validate(intent("pi_1")).max_age(Duration::ZERO).await.unwrap();

@@ -68,16 +68,14 @@ impl Stripe {
     ) -> Result<(ProviderPayment, Call), ProviderError> {
         let mut after = None;
         // Nothing known of them so far is the least that can be said of a payment whose charge is disputed.
-        let mut worst = None;
+        let mut worst: Option<Dispute> = None;
         facts.dispute = loop {
-            let answer = match call.further().await {
-                Ok(further) => {
-                    call = further;
-                    self.disputes(&mut facts, after.as_deref()).await
-                }
-                Err(error) => Err(error),
+            call = match call.further().await {
+                Ok(further) => further,
+                Err(error) if error.may_pass() => return Err(error.with_request_ids(facts.request_ids)),
+                Err(_) => break worst.unwrap_or_default().max(Dispute::Unknown),
             };
-            match answer {
+            match self.disputes(&mut facts, after.as_deref()).await {
                 Ok((dispute, next)) => {
                     worst = worst.max(dispute);
                     let Some(next) = next else { break worst.unwrap_or(Dispute::Unknown) };
@@ -87,6 +85,7 @@ impl Stripe {
                     return Err(facts.request_ids.all().fold(error, ProviderError::with_earlier_request));
                 }
                 Err(error) => {
+                    facts.request_ids.follow(error.provider_request_id());
                     if error.status() == Some(403) && facts.missing_right.is_none() {
                         facts.missing_right = self.disputes_right.note();
                     }

@@ -159,7 +159,7 @@ impl Stripe {
     ) -> Result<ProviderPayment, ProviderError> {
         let id = refused.provider_request_id().unwrap_or_default();
         let with_earlier = |error: ProviderError| error.with_earlier_request(id);
-        let call = call.further().await.map_err(with_earlier)?;
+        let call = call.further().await.map_err(|error| error.with_request_id(id))?;
         let mut facts = self.ask(payment, false).await.map_err(with_earlier)?.with_earlier_request(id);
         facts.missing_right = self.reviews_right.note();
         self.complete(facts, call).await

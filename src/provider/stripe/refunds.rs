@@ -35,7 +35,7 @@ impl Stripe {
         };
         match call.further().await {
             Ok(_) => {}
-            Err(error) if error.may_pass() => return Err(with_earlier(&facts, error)),
+            Err(error) if error.may_pass() => return Err(error.with_request_ids(facts.request_ids)),
             Err(_) => return Ok(facts),
         }
         match self.refunds(&facts).await {

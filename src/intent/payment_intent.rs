@@ -60,7 +60,7 @@ impl PaymentId {
             _ if id.contains("..") || id.split('/').any(|part| matches!(part, "" | ".")) => {
                 wrong("must not lead elsewhere as a path: no `..`, no `//`, and no `/` at its beginning or end")
             }
-            _ => Ok(Self { position: position_of(id), text: id.into() }),
+            _ => Ok(Self { position: position_of(id.as_bytes()), text: id.into() }),
         }
     }
 
@@ -261,7 +261,7 @@ impl PaymentId {
 }
 
 /// Where a payment stands in tables, from its id alone. Never equality.
-pub(crate) fn position_of(id: &str) -> u64 {
+pub(crate) fn position_of(id: &[u8]) -> u64 {
     POSITIONS.hash_one(id)
 }
 

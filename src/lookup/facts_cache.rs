@@ -9,6 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hashbrown::HashTable;
+use serde::Deserialize;
 use tokio::time::Instant;
 
 use crate::call::deadline::is_recent;
@@ -85,6 +86,9 @@ struct Until(u64);
 /// Number of the answer, whether it lasts, the facts. In this order, since the facts start with the id.
 type Record<F> = (u32, bool, F);
 
+/// A record as far as the id, which needs no look at its characters.
+type Head<'r> = Record<&'r [u8]>;
+
 /// When the provider answered, and which of its answers it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Stamp {
@@ -92,11 +96,13 @@ pub(crate) struct Stamp {
     answer: u32,
 }
 
-/// Facts and when the provider stated them.
+/// Facts and when the provider stated them. They are decoded when they are read, which is under no lock.
 #[derive(Debug)]
 pub(crate) struct Kept {
-    pub(crate) facts: ProviderPayment,
+    record: Box<[u8]>,
+    lasting: bool,
     pub(crate) stamp: Stamp,
+    pub(crate) age: Duration,
     pub(crate) fresh: bool,
 }
 
@@ -153,17 +159,16 @@ impl FactsCache {
         self.table(payment)?.slots.find(payment.position(), |slot| slot.is_about(payment))?.answer()
     }
 
-    /// The facts of a payment, if they are in memory and no older than `retention`.
-    pub(crate) fn get(&self, payment: &PaymentId, now: Instant, retention: Duration) -> Option<Kept> {
+    /// The facts of a payment that are in memory, however old.
+    pub(crate) fn get(&self, payment: &PaymentId, now: Instant) -> Option<Kept> {
         let nanos = self.nanos(now);
         let (record, age, fresh) = {
             let table = self.table(payment)?;
             let slot = table.slots.find(payment.position(), |slot| slot.is_about(payment))?;
             (slot.record.clone(), slot.age(nanos), slot.until.is_after(nanos))
         };
-        let (answer, lasting, facts) = postcard::from_bytes::<Record<ProviderPayment>>(&record).ok()?;
-        let over = if lasting { age >= retention } else { !fresh };
-        (!over).then_some(Kept { facts, stamp: Stamp { at: Moment::before(now, age), answer }, fresh })
+        let (answer, lasting, _) = head(&record)?;
+        Some(Kept { record, lasting, stamp: Stamp { at: Moment::before(now, age), answer }, age, fresh })
     }
 
     /// Takes facts into memory, in place of older ones. At the capacity an expired or old payment makes way.
@@ -243,6 +248,27 @@ impl FactsCache {
     }
 }
 
+impl Kept {
+    /// The number of the answer that brought them.
+    pub(crate) fn number(&self) -> u32 {
+        self.stamp.answer
+    }
+
+    /// Whether they are kept no longer: what lasts is kept for `retention`, all else while it is fresh.
+    pub(crate) fn is_over(&self, retention: Duration) -> bool {
+        if self.lasting { self.age >= retention } else { !self.fresh }
+    }
+
+    /// The facts, with texts of their own, or with texts borrowed from this.
+    pub(crate) fn facts<'k, T: Deserialize<'k>>(&'k self) -> Option<ProviderPayment<T>> {
+        postcard::from_bytes::<Record<_>>(&self.record).ok().map(|(.., facts)| facts)
+    }
+}
+
+fn head(record: &[u8]) -> Option<Head<'_>> {
+    postcard::take_from_bytes(record).ok().map(|(head, _)| head)
+}
+
 fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
@@ -291,13 +317,12 @@ impl Slot {
         Duration::from_nanos(now.saturating_sub(self.answered_at))
     }
 
-    /// The record as far as the id.
-    fn head(&self) -> Option<Record<&str>> {
-        postcard::take_from_bytes(&self.record).ok().map(|(head, _)| head)
+    fn head(&self) -> Option<Head<'_>> {
+        head(&self.record)
     }
 
     fn is_about(&self, payment: &PaymentId) -> bool {
-        self.head().is_some_and(|(_, _, id)| id == payment.as_str())
+        self.head().is_some_and(|(_, _, id)| id == payment.as_str().as_bytes())
     }
 
     fn answer(&self) -> Option<u32> {
@@ -309,6 +334,8 @@ impl Slot {
     }
 
     fn position(&self) -> u64 {
+        #[cfg(test)]
+        tests::MOVED.set(tests::MOVED.get().saturating_add(1));
         self.head().map_or(0, |(_, _, id)| position_of(id))
     }
 }
@@ -353,64 +380,4 @@ impl Until {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::payment::facts::PaymentStatus;
-
-    #[test]
-    fn a_slot_is_one_cache_line() {
-        assert_eq!(size_of::<Slot>(), 64);
-    }
-
-    #[test]
-    fn payments_at_the_same_position_are_told_apart() {
-        let (cache, now, hour) = (FactsCache::new(100), Instant::now(), Duration::from_secs(60 * 60));
-        let (one, other) = (PaymentId::parse("pi_1").unwrap(), PaymentId::parse("pi_2").unwrap());
-        let facts = ProviderPayment::new("pi_1", PaymentStatus::Paid);
-        cache.keep(&one, &facts, cache.stamp(Moment::at(now)), ShelfLife { fresh_for: hour, lasting: true });
-        assert!(cache.get(&other.at_position_of(&one), now, hour).is_none());
-        assert_eq!(&*cache.get(&one, now, hour).unwrap().facts.id, "pi_1");
-    }
-
-    /// Keeps the facts of this many payments.
-    fn fill(cache: &FactsCache, payments: usize) {
-        for at in 0..payments {
-            let payment = PaymentId::parse(format!("pi_{at}")).unwrap();
-            let facts = ProviderPayment::new(payment.as_str(), PaymentStatus::Paid);
-            let life = ShelfLife { fresh_for: Duration::from_secs(60), lasting: true };
-            cache.keep(&payment, &facts, cache.stamp(Moment::at(Instant::now())), life);
-        }
-    }
-
-    #[test]
-    fn evictions_do_not_make_the_table_of_a_full_shard_grow() {
-        let one = [Shard(Mutex::default())].into();
-        let cache = FactsCache { shards: one, shard_capacity: MAX_SHARD_CAPACITY, ..FactsCache::new(1) };
-        fill(&cache, 4 * MAX_SHARD_CAPACITY);
-        let table = cache.shards[0].lock();
-        assert_eq!((table.slots.len(), table.slots.num_buckets()), (MAX_SHARD_CAPACITY, 1 << 13));
-    }
-
-    #[test]
-    fn many_payments_are_spread_over_many_small_shards() {
-        let cache = FactsCache::new(10_000_000);
-        assert!(cache.shards.len() > 10_000_000 / (MAX_SHARD_CAPACITY + 1) && cache.shard_capacity > 6_000);
-        fill(&cache, 40 * cache.shards.len());
-        assert!(cache.shards.iter().all(|shard| (5..120).contains(&shard.lock().slots.len())));
-        assert_eq!(FactsCache::new(usize::MAX).shards.len(), MAX_SHARDS);
-        assert_eq!((FactsCache::new(0).shards.len(), FactsCache::new(255).shards.len()), (1, 1));
-    }
-
-    #[test]
-    fn the_end_the_capture_and_the_method_share_a_word() {
-        let methods =
-            [PaymentMethod::Unstated, PaymentMethod::Card, PaymentMethod::BankDebit, PaymentMethod::Other].into_iter();
-        let captures = || [Capture::Captured, Capture::Authorized];
-        for (method, capture) in methods.flat_map(|method| captures().map(|capture| (method, capture))) {
-            let until = Until::new(5, Duration::from_nanos(10), capture, method);
-            assert_eq!((until.capture(), until.method()), (capture, method));
-            assert_eq!((until.is_after(14), until.is_after(15)), (true, false));
-            assert!(Until::new(5, Duration::MAX, capture, method).is_after(1 << 60));
-        }
-    }
-}
+mod tests;

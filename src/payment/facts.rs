@@ -1,5 +1,7 @@
 //! What a provider said about one payment, normalized.
 
+use std::ops::Deref;
+
 use serde::{Deserialize, Serialize};
 
 use crate::accessors::{display_as_str, named, partial_debug, setters};
@@ -107,9 +109,11 @@ named! {
 /// Amounts are in the provider's minor units. A fact that was not stated stays unknown, and what an intent claims about
 /// it is then unproven; what was received and what was refunded must be stated for a payment to be valid. Disputes,
 /// reports of fraud, reversals and risk count as absent unless stated: an adapter has to state them where its provider knows them.
+///
+/// `T` is how texts are held. What a provider states owns its texts; facts in memory are judged with texts that are borrowed.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ProviderPayment {
-    pub(crate) id: Box<str>,
+pub struct ProviderPayment<T = Box<str>> {
+    pub(crate) id: T,
     pub(crate) status: PaymentStatus,
     pub(crate) reason: Option<Box<str>>,
     pub(crate) mode: Option<Mode>,
@@ -124,10 +128,10 @@ pub struct ProviderPayment {
     pub(crate) fraud: Option<bool>,
     pub(crate) reversed: bool,
     pub(crate) risk: Risk,
-    pub(crate) customer: Option<Box<str>>,
-    pub(crate) account: Option<Box<str>>,
-    pub(crate) destination: Option<Box<str>>,
-    pub(crate) metadata: Vec<(Box<str>, Box<str>)>,
+    pub(crate) customer: Option<T>,
+    pub(crate) account: Option<T>,
+    pub(crate) destination: Option<T>,
+    pub(crate) metadata: Vec<(T, T)>,
     pub(crate) created: Option<u64>,
     pub(crate) capture_before: Option<u64>,
     pub(crate) as_of: Option<u64>,
@@ -324,7 +328,9 @@ impl ProviderPayment {
     pub fn status(&self) -> &PaymentStatus {
         &self.status
     }
+}
 
+impl<T: Deref<Target = str>> ProviderPayment<T> {
     /// What of the money that was captured the merchant still has.
     pub(crate) fn kept(&self) -> u64 {
         self.amount_received.unwrap_or(0).saturating_sub(self.amount_refunded.unwrap_or(0))
@@ -338,6 +344,11 @@ impl ProviderPayment {
         if ours == Some(first) { values.find(|value| ours != Some(value)).or(Some(first)) } else { Some(first) }
     }
 }
+
+/// A text of facts, owned or borrowed.
+pub(crate) trait Text: Deref<Target = str> {}
+
+impl<T: Deref<Target = str>> Text for T {}
 
 // Shows neither the customer nor metadata.
 partial_debug!(ProviderPayment, self =>

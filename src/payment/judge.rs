@@ -8,7 +8,7 @@ use crate::intent::money::Units;
 use crate::intent::payment_intent::PaymentIntent;
 use crate::moment::Moment;
 use crate::payment::dispute::Dispute;
-use crate::payment::facts::{Mode, PaymentStatus, ProviderPayment};
+use crate::payment::facts::{Mode, PaymentStatus, ProviderPayment, Text};
 use crate::payment::policy::{Policy, TenantProof};
 use crate::payment::shelf_life::ShelfLife;
 use crate::payment::verdict::{
@@ -54,7 +54,7 @@ impl Rules {
     pub(crate) fn judge(
         &self,
         intent: &PaymentIntent,
-        facts: &ProviderPayment,
+        facts: &ProviderPayment<impl Text>,
         answered: Moment,
         issuer: impl FnOnce() -> Arc<dyn Issuer>,
     ) -> Verdict {
@@ -87,7 +87,7 @@ impl Rules {
     }
 
     /// What is wrong unless the payment is proven to be the tenant's.
-    fn compare_tenant(&self, intent: &PaymentIntent, facts: &ProviderPayment) -> Option<Finding> {
+    fn compare_tenant(&self, intent: &PaymentIntent, facts: &ProviderPayment<impl Text>) -> Option<Finding> {
         let tenant = intent.tenant();
         let named = facts.metadata_value(self.tenant.metadata_key(), Some(tenant));
         let proven = match &self.tenant {
@@ -103,7 +103,7 @@ impl Rules {
         proven.is_none().then_some(Finding::Unproven(Field::Tenant))
     }
 
-    fn compare_claims(&self, intent: &PaymentIntent, facts: &ProviderPayment, findings: &mut Vec<Finding>) {
+    fn compare_claims(&self, intent: &PaymentIntent, facts: &ProviderPayment<impl Text>, findings: &mut Vec<Finding>) {
         let order = intent.order();
         match (order, facts.metadata_value(&self.order_key, order)) {
             (Some(_), None) => findings.push(Finding::Unproven(Field::Order)),
@@ -119,7 +119,7 @@ impl Rules {
         }
     }
 
-    fn compare_acceptance(&self, facts: &ProviderPayment, age: Duration, findings: &mut Vec<Finding>) {
+    fn compare_acceptance(&self, facts: &ProviderPayment<impl Text>, age: Duration, findings: &mut Vec<Finding>) {
         match facts.mode {
             None => findings.push(Finding::Unstated(Fact::Mode)),
             Some(actual) if actual != self.mode => findings.push(Finding::Mode(Mismatch::new(self.mode, actual))),
@@ -156,7 +156,7 @@ impl Rules {
     fn compare_status(
         &self,
         intent: &PaymentIntent,
-        facts: &ProviderPayment,
+        facts: &ProviderPayment<impl Text>,
         answered: Moment,
         findings: &mut Vec<Finding>,
     ) -> Option<Verdict> {
@@ -210,7 +210,7 @@ impl Rules {
     }
 
     /// What an unfinished payment waits for.
-    fn waiting(&self, facts: &ProviderPayment, age: Duration) -> Waiting {
+    fn waiting(&self, facts: &ProviderPayment<impl Text>, age: Duration) -> Waiting {
         let remaining = facts.remaining.zip(facts.currency);
         Waiting::of(facts, age, remaining.map(|(minor, currency)| self.units.to_money(minor, currency)))
     }
@@ -274,7 +274,7 @@ impl Rules {
 }
 
 /// Whether the payment was created after the answer that tells of it, which cannot be.
-fn is_created_ahead(facts: &ProviderPayment) -> bool {
+fn is_created_ahead(facts: &ProviderPayment<impl Text>) -> bool {
     matches!((facts.created, facts.as_of), (Some(created), Some(as_of)) if created.saturating_sub(as_of) > CLOCKS_DIFFER)
 }
 
@@ -283,7 +283,7 @@ fn is_captured(facts: &ProviderPayment) -> bool {
 }
 
 /// The time until an authorization lapses, by the provider's clock; `None` when it does not say.
-fn authorization_left(facts: &ProviderPayment, age: Duration) -> Option<Duration> {
+fn authorization_left(facts: &ProviderPayment<impl Text>, age: Duration) -> Option<Duration> {
     let (until, as_of) = (facts.capture_before?, facts.as_of?);
     Some(Duration::from_secs(until.saturating_sub(as_of)).saturating_sub(age))
 }

@@ -59,7 +59,7 @@ pub enum Capture {
 }
 
 impl Capture {
-    pub(crate) fn of(facts: &ProviderPayment) -> Self {
+    pub(crate) fn of<T>(facts: &ProviderPayment<T>) -> Self {
         if facts.status == PaymentStatus::Authorized { Self::Authorized } else { Self::Captured }
     }
 }

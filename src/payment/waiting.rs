@@ -18,7 +18,7 @@ pub struct Waiting {
 
 impl Waiting {
     /// What the facts say of it, when they are of this age.
-    pub(crate) fn of(facts: &ProviderPayment, age: Duration, remaining: Option<Money>) -> Self {
+    pub(crate) fn of<T>(facts: &ProviderPayment<T>, age: Duration, remaining: Option<Money>) -> Self {
         let waits_for = facts.waits_for.unwrap_or(match facts.status {
             PaymentStatus::Paid | PaymentStatus::Authorized => WaitsFor::Capture,
             PaymentStatus::Processing => WaitsFor::Processing,

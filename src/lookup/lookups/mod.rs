@@ -22,7 +22,7 @@ use crate::lookup::key_register::{KeyRegister, KeyState};
 use crate::lookup::shared_facts::{SharedFacts, StoredFacts};
 use crate::lookup::validation::Validation;
 use crate::moment::Moment;
-use crate::payment::facts::ProviderPayment;
+use crate::payment::facts::{ProviderPayment, Text};
 use crate::payment::judge::{Rules, VOLATILE_FRESH_FOR};
 use crate::payment::method::PaymentMethod;
 use crate::payment::policy::WhenProviderIsDown;
@@ -228,6 +228,8 @@ impl Lookups {
         let deadline = limit.map(|limit| limit.saturating_sub(arrived.elapsed()));
         let now = Instant::now();
         let runtime = runtime();
+        // What is known already is of no use to a call that accepts no age.
+        let look = || if max_age.is_zero() { None } else { self.cache.get(intent.payment(), now) };
         let number = || if max_age.is_zero() { None } else { self.cache.number(intent.payment()) };
         let fits = |notes: &FlightNotes| notes.fit(now, max_age);
         let lead = || {
@@ -241,11 +243,11 @@ impl Lookups {
         let Limits { total_deadline, worst_case, .. } = self.account.limits;
         let (waiter, provenance, longest) = loop {
             // Facts are decoded and judged under no lock. What a flight brings after this look has another number.
-            let seen = number();
-            if let Some(validation) = seen.and_then(|_| self.recent(intent, now, max_age)) {
+            let kept = look();
+            if let Some(validation) = kept.as_ref().and_then(|kept| self.recent(intent, kept, max_age)) {
                 return Ok(Begun::Answered(validation));
             }
-            let missed = || number() != seen;
+            let missed = || number() != kept.as_ref().map(Kept::number);
             match self.flights.join(intent.payment(), intent.tenant(), now, missed, fits, lead)? {
                 Joined::Missed => {}
                 Joined::Leader(leader, waiter) => {
@@ -337,8 +339,9 @@ impl Lookups {
         if !error.provider_was_silent() || oldest.is_zero() {
             return None;
         }
-        let (facts, stamp) = match (self.kept(intent, now, oldest), &self.shared) {
-            (Some(kept), _) => (kept.facts, kept.stamp),
+        let kept = self.cache.get(intent.payment(), now).filter(|kept| self.may_serve(kept, oldest));
+        let (facts, stamp) = match (kept.and_then(|kept| Some((kept.facts()?, kept.stamp))), &self.shared) {
+            (Some(kept), _) => kept,
             (None, Some(shared)) => {
                 let found = Box::pin(shared.older(&self.rules, intent.payment())).await?;
                 is_recent(found.at.age(), oldest).then(|| (found.facts, self.cache.stamp(found.at)))?
@@ -351,22 +354,23 @@ impl Lookups {
     }
 
     /// A verdict on facts in memory, while they are fresh.
-    fn recent(self: &Arc<Self>, intent: &PaymentIntent, now: Instant, max_age: Duration) -> Option<Validation> {
-        let kept = self.kept(intent, now, max_age).filter(|kept| kept.fresh)?;
-        let validation = self.judge(intent, &kept.facts, kept.stamp, Provenance::Replayed, None);
+    fn recent(self: &Arc<Self>, intent: &PaymentIntent, kept: &Kept, max_age: Duration) -> Option<Validation> {
+        if !kept.fresh || !self.may_serve(kept, max_age) {
+            return None;
+        }
+        let validation = self.judge(intent, &kept.facts::<&str>()?, kept.stamp, Provenance::Replayed, None);
         stands(&validation).then_some(validation)
     }
 
-    fn kept(&self, intent: &PaymentIntent, now: Instant, max_age: Duration) -> Option<Kept> {
-        let kept = self.cache.get(intent.payment(), now, self.retention)?;
-        is_recent(kept.stamp.at.age_at(now), max_age).then_some(kept)
+    fn may_serve(&self, kept: &Kept, max_age: Duration) -> bool {
+        !kept.is_over(self.retention) && is_recent(kept.age, max_age)
     }
 
     /// Judges by this call's own claims.
     fn judge(
         self: &Arc<Self>,
         intent: &PaymentIntent,
-        facts: &ProviderPayment,
+        facts: &ProviderPayment<impl Text>,
         stamp: Stamp,
         provenance: Provenance,
         flight: Option<Arc<FactsFlight>>,
@@ -399,10 +403,10 @@ impl Lookups {
             return shared.kept(payment).await;
         }
         let now = Instant::now();
-        Ok(self.cache.get(payment, now, self.retention).map(|kept| {
-            let age = kept.stamp.at.age_at(now);
-            let kept_for = self.retention.saturating_sub(age);
-            StoredFacts { facts: Some(kept.facts), age, kept_for, is_being_asked: false, failure: None }
+        let kept = self.cache.get(payment, now).filter(|kept| !kept.is_over(self.retention));
+        Ok(kept.and_then(|kept| {
+            let (age, kept_for) = (kept.age, self.retention.saturating_sub(kept.age));
+            Some(StoredFacts { facts: Some(kept.facts()?), age, kept_for, is_being_asked: false, failure: None })
         }))
     }
 

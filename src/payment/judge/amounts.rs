@@ -4,7 +4,7 @@ use crate::intent::currency::Currency;
 use crate::intent::invalid_intent::Field;
 use crate::intent::money::Money;
 use crate::intent::payment_intent::PaymentIntent;
-use crate::payment::facts::ProviderPayment;
+use crate::payment::facts::{ProviderPayment, Text};
 use crate::payment::policy::Amounts;
 use crate::payment::verdict::{Fact, Finding, GivenBack, Mismatch, NetAmount};
 
@@ -12,7 +12,12 @@ use super::Rules;
 
 impl Rules {
     /// Compares the currency and what was asked for.
-    pub(super) fn compare_asked(&self, intent: &PaymentIntent, facts: &ProviderPayment, findings: &mut Vec<Finding>) {
+    pub(super) fn compare_asked(
+        &self,
+        intent: &PaymentIntent,
+        facts: &ProviderPayment<impl Text>,
+        findings: &mut Vec<Finding>,
+    ) {
         let expected = intent.money();
         let (Some(amount), Some(currency)) = (facts.amount, facts.currency) else {
             findings.push(Finding::Unproven(Field::Amount));
@@ -49,7 +54,7 @@ impl Rules {
     pub(super) fn compare_received(
         &self,
         intent: &PaymentIntent,
-        facts: &ProviderPayment,
+        facts: &ProviderPayment<impl Text>,
         findings: &mut Vec<Finding>,
     ) -> bool {
         let (Some(received), Some(currency)) = (facts.amount_received, facts.currency) else {
@@ -83,7 +88,7 @@ impl Rules {
     pub(super) fn compare_hold(
         &self,
         intent: &PaymentIntent,
-        facts: &ProviderPayment,
+        facts: &ProviderPayment<impl Text>,
         findings: &mut Vec<Finding>,
     ) -> bool {
         let (Some(needed), Some(currency)) = (self.needed(intent, facts), facts.currency) else { return false };
@@ -98,12 +103,12 @@ impl Rules {
 
     /// Whether what is held of an accepted authorization is not what is needed: a part was captured already, or more is held,
     /// of which a part can be.
-    pub(super) fn holds_another_amount(&self, intent: &PaymentIntent, facts: &ProviderPayment) -> bool {
+    pub(super) fn holds_another_amount(&self, intent: &PaymentIntent, facts: &ProviderPayment<impl Text>) -> bool {
         facts.amount_received != Some(0) || self.needed(intent, facts) != Some(facts.amount_capturable)
     }
 
     /// Finds what was given back, unless the policy accepts that.
-    pub(super) fn compare_refunds(&self, facts: &ProviderPayment, findings: &mut Vec<Finding>) {
+    pub(super) fn compare_refunds(&self, facts: &ProviderPayment<impl Text>, findings: &mut Vec<Finding>) {
         let (back, full) = (facts.amount_refunded.unwrap_or(0), is_fully_refunded(facts));
         // Without a currency the amount is unproven already.
         let Some(currency) = facts.currency.filter(|_| back > 0 && (full || !self.policy.partly_refunded)) else {
@@ -121,7 +126,7 @@ impl Rules {
     }
 
     /// What has to come in or be held, in minor units. Nothing can be said of a claim in another currency.
-    fn needed(&self, intent: &PaymentIntent, facts: &ProviderPayment) -> Option<u64> {
+    fn needed(&self, intent: &PaymentIntent, facts: &ProviderPayment<impl Text>) -> Option<u64> {
         match self.policy.amounts {
             Amounts::Received if facts.currency != Some(intent.money().currency()) => None,
             Amounts::Received => intent.money().minor_units(&self.units).ok(),
@@ -130,7 +135,7 @@ impl Rules {
     }
 
     /// Whether an authorization stands for all that is asked for. Which part of it is claimed is each claim's own.
-    pub(super) fn is_held(&self, facts: &ProviderPayment) -> bool {
+    pub(super) fn is_held(&self, facts: &ProviderPayment<impl Text>) -> bool {
         let held = facts.amount_capturable;
         facts.amount_received == Some(0)
             && if self.policy.amounts == Amounts::Received { held > 0 } else { facts.amount == Some(held) }
@@ -146,7 +151,7 @@ impl Rules {
 }
 
 /// Whether everything that was captured was given back, however much was asked for.
-pub(super) fn is_fully_refunded(facts: &ProviderPayment) -> bool {
+pub(super) fn is_fully_refunded(facts: &ProviderPayment<impl Text>) -> bool {
     let back = facts.amount_refunded.unwrap_or(0);
     back > 0 && facts.amount_received.is_none_or(|captured| back >= captured)
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::payment::facts::ProviderPayment;
+use crate::payment::facts::{ProviderPayment, Text};
 use crate::payment::method::PaymentMethod;
 use crate::payment::verdict::{Fact, Finding, Pending, Verdict};
 use crate::payment::waiting::Waiting;
@@ -14,7 +14,7 @@ impl Rules {
     /// The verdict on a paid payment that is still held. What has to be known for that and is not, is found.
     pub(super) fn held_debit(
         &self,
-        facts: &ProviderPayment,
+        facts: &ProviderPayment<impl Text>,
         age: Duration,
         findings: &mut Vec<Finding>,
     ) -> Option<Verdict> {
@@ -50,6 +50,6 @@ impl Rules {
 }
 
 /// When the account was to be debited: a payment may be created long before the shopper pays it.
-fn since(facts: &ProviderPayment) -> Option<u64> {
+fn since(facts: &ProviderPayment<impl Text>) -> Option<u64> {
     facts.paid_at.or(facts.created)
 }

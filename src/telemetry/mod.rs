@@ -65,6 +65,7 @@ impl Telemetry {
     }
 
     /// The span of one validation.
+    #[inline]
     pub(crate) fn validation_span(&self, payment: &PaymentId) -> Span {
         info_span!(
             "payproof.validate",
@@ -269,6 +270,7 @@ impl Telemetry {
 }
 
 /// Shows a verdict in the span of its validation. Those that the facts in memory have counted are only shown.
+#[inline]
 pub(crate) fn record_verdict(span: &Span, verdict: &Verdict, provenance: Provenance) {
     if !span.is_disabled() {
         span.record("provenance", provenance.as_str());

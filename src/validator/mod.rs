@@ -209,7 +209,15 @@ impl Future for Validate {
                     record_verdict(&span, &validation.verdict, Provenance::Replayed);
                     return Poll::Ready(Ok(validation));
                 }
-                Err((lookups, intent)) => (lookups, intent, None),
+                Err((lookups, intent)) => {
+                    let watch = Stopwatch::start();
+                    if let Some(validation) = lookups.replay(&intent, this.max_age) {
+                        let answer = Ok(validation);
+                        tell(&lookups, &span, watch, &answer);
+                        return Poll::Ready(answer);
+                    }
+                    (lookups, intent, None)
+                }
             },
         };
         let terms = Terms { max_age: this.max_age, deadline: this.deadline, arrived: Instant::now() };
@@ -227,14 +235,19 @@ fn ask(lookups: Arc<Handle<Lookups>>, asked: Asked) -> impl Future<Output = Resu
     async move {
         lookups.account.look_once();
         let answer = lookups.answer(&asked).await;
-        let (telemetry, span) = (&lookups.account.telemetry, Span::current());
-        match &answer {
-            Ok(Validation { verdict, provenance, degraded, .. }) => {
-                telemetry.verdict(&span, verdict, *provenance, *degraded);
-            }
-            Err(error) => telemetry.error(&span, error.code()),
-        }
-        telemetry.validation_took(watch, answer.as_ref().ok().map(Validation::provenance));
+        tell(&lookups, &Span::current(), watch, &answer);
         answer
     }
+}
+
+/// Counts and shows how a validation past the quick answer ended.
+fn tell(lookups: &Lookups, span: &Span, watch: Stopwatch, answer: &Result<Validation, ValidateError>) {
+    let telemetry = &lookups.account.telemetry;
+    match answer {
+        Ok(Validation { verdict, provenance, degraded, .. }) => {
+            telemetry.verdict(span, verdict, *provenance, *degraded);
+        }
+        Err(error) => telemetry.error(span, error.code()),
+    }
+    telemetry.validation_took(watch, answer.as_ref().ok().map(Validation::provenance));
 }

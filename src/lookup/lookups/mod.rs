@@ -13,6 +13,7 @@ use crate::call::error::{CallError, Cause, runtime};
 use crate::call::retry::Traffic;
 use crate::flight::{Joined, LeaderLost, Waiter};
 use crate::intent::fingerprint::Fingerprint;
+use crate::intent::key::IdempotencyKey;
 use crate::intent::payment_intent::{PaymentId, PaymentIntent};
 use crate::ledger::{Bound, LedgerError};
 use crate::lookup::error::ValidateError;
@@ -33,6 +34,7 @@ use crate::spread::Handle;
 mod flight;
 #[cfg(feature = "webhook")]
 mod forget;
+mod issuer;
 #[cfg(feature = "webhook")]
 mod peers;
 
@@ -83,31 +85,15 @@ enum Begun {
     Waits(Waiter<FlightNotes, FactsOutcome>, Provenance, Option<Duration>),
 }
 
-impl Issuer for Lookups {
-    fn redemption(&self, payment: &PaymentId) -> Fingerprint {
-        self.account.identity.redemption(payment)
-    }
-
-    fn address(&self) -> *const () {
-        std::ptr::from_ref(self).cast()
-    }
-}
-
-impl Issuer for Handle<Lookups> {
-    fn redemption(&self, payment: &PaymentId) -> Fingerprint {
-        (**self).redemption(payment)
-    }
-
-    fn address(&self) -> *const () {
-        (**self).address()
-    }
-}
-
 impl Lookups {
     /// Binds the intent's key to its claims, but never to claims that will be refused: those may be corrected. The key's
     /// digest, where other processes may know it and this one does not.
+    #[inline]
     pub(crate) fn unknown_key(&self, intent: &PaymentIntent) -> Result<Option<Box<Fingerprint>>, ValidateError> {
-        let Some(key) = intent.key() else { return Ok(None) };
+        intent.key().map_or(Ok(None), |key| self.unknown(key, intent))
+    }
+
+    fn unknown(&self, key: &IdempotencyKey, intent: &PaymentIntent) -> Result<Option<Box<Fingerprint>>, ValidateError> {
         self.check(intent)?;
         let digest = self.account.identity.fingerprint("key", &[intent.tenant(), key.as_str()]);
         if self.shared.is_none() {
@@ -170,6 +156,17 @@ impl Lookups {
         let dated = true;
         let verdict = Verdict::Valid(Proof { intent, issuer: lookups, capture, method, dated, age, seen_at: now });
         Ok(Validation { verdict, provenance: Provenance::Replayed, age, degraded: None, flight: None })
+    }
+
+    /// A verdict on facts in memory by claims that were not proven last: neither a task nor a flight is needed for it.
+    pub(crate) fn replay(self: &Arc<Self>, intent: &PaymentIntent, max_age: Duration) -> Option<Validation> {
+        if max_age.is_zero() {
+            return None;
+        }
+        let kept = self.cache.get(intent.payment(), Instant::now())?;
+        // Claims that the provider cannot have are an error, whatever the facts say.
+        self.check(intent).ok()?;
+        self.recent(intent, &kept, max_age)
     }
 
     /// One validation past the quick answer: recent facts, or a flight that this call leads or follows.

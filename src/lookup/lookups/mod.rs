@@ -37,6 +37,7 @@ mod forget;
 mod issuer;
 #[cfg(feature = "webhook")]
 mod peers;
+mod stale;
 
 use flight::fly;
 #[cfg(feature = "webhook")]
@@ -305,49 +306,6 @@ impl Lookups {
             }
             _ => Ok(()),
         }
-    }
-
-    /// Older facts in place of an error: as recent as was asked of the flight, or else as recent as the caller asks.
-    async fn stale_for(
-        self: &Arc<Self>,
-        asked: &Asked,
-        max_age: Duration,
-        error: ValidateError,
-        flight: Option<Arc<FactsFlight>>,
-    ) -> Result<Validation, ValidateError> {
-        let (intent, asked_for) = (&asked.intent, asked.terms.max_age);
-        let stale = match self.stale(intent, max_age, &error, flight).await {
-            None if max_age < asked_for => self.stale(intent, asked_for, &error, None).await,
-            stale => stale,
-        };
-        stale.ok_or(error)
-    }
-
-    /// Older facts, where the provider cannot be asked and the settings allow it.
-    async fn stale(
-        self: &Arc<Self>,
-        intent: &PaymentIntent,
-        max_age: Duration,
-        error: &ValidateError,
-        flight: Option<Arc<FactsFlight>>,
-    ) -> Option<Validation> {
-        let WhenProviderIsDown::ServeStale { up_to } = self.when_provider_is_down else { return None };
-        let (now, oldest) = (Instant::now(), max_age.min(up_to));
-        if !error.provider_was_silent() || oldest.is_zero() {
-            return None;
-        }
-        let kept = self.cache.get(intent.payment(), now).filter(|kept| self.may_serve(kept, oldest));
-        let (facts, stamp) = match (kept.and_then(|kept| Some((kept.facts()?, kept.stamp))), &self.shared) {
-            (Some(kept), _) => kept,
-            (None, Some(shared)) => {
-                let found = Box::pin(shared.older(&self.rules, intent.payment())).await?;
-                is_recent(found.at.age(), oldest).then(|| (found.facts, self.cache.stamp(found.at)))?
-            }
-            (None, None) => return None,
-        };
-        let mut validation = self.judge(intent, &facts, stamp, Provenance::Degraded, flight);
-        validation.degraded = Some(Degradation::ProviderDown);
-        Some(validation)
     }
 
     /// A verdict on facts in memory, while they are fresh.

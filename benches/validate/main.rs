@@ -69,7 +69,7 @@ fn main() {
         .measurement_time(Duration::from_secs(1))
         .configure_from_args();
 
-    let parts: [(&str, Part); 9] = [
+    let parts: [(&str, Part); 10] = [
         // First: later, the heap has room left over from other parts, and growth would not show.
         ("memory", memory::run),
         ("hit", hit::run),

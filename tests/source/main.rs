@@ -6,3 +6,4 @@ mod layering;
 mod names;
 mod pages;
 mod readme;
+mod stripe_page;

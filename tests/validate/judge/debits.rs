@@ -1,4 +1,5 @@
 //! Bank debits that succeeded and can still come back.
+#![expect(clippy::arithmetic_side_effects, reason = "times are sums of literals")]
 
 use payproof::{
     Currency, Fact, Finding, PaymentMethod, PaymentStatus, Policy, ProviderPayment, Validator, Verdict, WaitsFor,

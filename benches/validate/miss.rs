@@ -63,7 +63,7 @@ impl Server {
     }
 
     fn address_of(&self, id: &str) -> String {
-        format!("{}/v1/payment_intents/{id}?expand%5B%5D=latest_charge", self.sandbox.url())
+        format!("{}/v1/payment_intents/{id}?expand%5B%5D=latest_charge&expand%5B%5D=review", self.sandbox.url())
     }
 
     /// The headers that payproof sent last, less those that a client adds by itself.

@@ -3,15 +3,17 @@
 use std::future::Future;
 use std::time::Duration;
 
+use tokio::sync::futures::Notified;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::call::audience::{Audience, while_wanted};
 use crate::call::breaker::{Admission, ProviderHealth};
 use crate::call::concurrency::Permit;
 use crate::call::deadline::Deadline;
-use crate::call::gate::{Passing, Probe};
+use crate::call::gate::{Gate, Passing, Probe};
 
 use super::Retrier;
+use super::credit::AtGate;
 use super::lane::{Lane, Traffic};
 
 /// A call whose time is over while the gate is probed comes back after this.
@@ -25,6 +27,14 @@ pub(super) enum NotCleared {
     Deadline,
     /// No caller waits any more.
     Unwanted,
+}
+
+/// Whether the gate holds a call back now.
+enum Held<'g> {
+    No(Option<Probe<'g>>),
+    For(Duration),
+    /// Until the gate changes, for so long at most.
+    UntilChanged(Notified<'g>, Duration),
 }
 
 /// What may go to the provider now. Boxed, since by default an attempt holds nothing, and many may be under way.
@@ -73,41 +83,21 @@ impl Retrier {
                 if now >= deadline.at() {
                     return Err(waiting.map_or(NotCleared::Deadline, |_| NotCleared::GateClosed(PROBED_SOON)));
                 }
-                let probe = match gate.pass(now) {
-                    Passing::Open => None,
-                    Passing::Probe(probe) => Some(probe),
-                    Passing::Closed { left, asked } => {
-                        let wait = self.spread(left);
-                        if asked > self.retry_after_cap || !deadline.allows(now, wait) {
-                            return Err(NotCleared::GateClosed(asked));
-                        }
-                        waiting.get_or_insert_with(|| self.credit.waits_at_gate());
-                        Box::pin(while_wanted(audience, sleep(wait))).await.ok_or(NotCleared::Unwanted)?;
-                        (now, leaves_at) = (Instant::now(), None);
-                        continue;
-                    }
-                    Passing::Probed(changed, longest) => {
-                        waiting.get_or_insert_with(|| self.credit.waits_at_gate());
-                        let left = deadline.left(now).min(longest.saturating_add(Duration::from_millis(1)));
-                        let probed = Box::pin(while_wanted(audience, timeout(left, changed))).await;
-                        probed.map(drop).ok_or(NotCleared::Unwanted)?;
-                        (now, leaves_at) = (Instant::now(), None);
-                        continue;
-                    }
-                };
-                // Those who waited leave one after the other, so that they do not all come at once.
-                if let (Some(waiting), None) = (&waiting, &probe) {
-                    let at = *leaves_at.get_or_insert_with(|| waiting.leaves_at(came, now));
-                    if now < at {
-                        let wait = at.saturating_duration_since(now);
-                        if !deadline.allows(now, wait) {
-                            return Err(NotCleared::GateClosed(wait));
-                        }
+                let held = self.held(gate, &mut waiting, &mut leaves_at, deadline, (came, now))?;
+                let probe = match held {
+                    Held::No(probe) => probe,
+                    Held::For(wait) => {
                         Box::pin(while_wanted(audience, sleep(wait))).await.ok_or(NotCleared::Unwanted)?;
                         now = Instant::now();
                         continue;
                     }
-                }
+                    Held::UntilChanged(changed, longest) => {
+                        let probed = Box::pin(while_wanted(audience, timeout(longest, changed))).await;
+                        probed.map(drop).ok_or(NotCleared::Unwanted)?;
+                        now = Instant::now();
+                        continue;
+                    }
+                };
                 let permit = match self.concurrency.as_ref().map(|places| (places, places.try_take(now, deadline.at())))
                 {
                     None => None,
@@ -125,6 +115,46 @@ impl Retrier {
                 let admission = breaker.as_ref().map(|breaker| breaker.admit(now)).transpose();
                 let admission = admission.map_err(NotCleared::BreakerOpen)?;
                 return Ok((Clearance::new(permit, probe, admission), now));
+            }
+        }
+    }
+
+    /// Whether the gate holds a call back now. Those who waited leave one after the other, so that they do not all come at
+    /// once.
+    fn held<'r>(
+        &'r self,
+        gate: &'r Gate,
+        waiting: &mut Option<AtGate<'r>>,
+        leaves_at: &mut Option<Instant>,
+        deadline: Deadline,
+        (came, now): (Instant, Instant),
+    ) -> Result<Held<'r>, NotCleared> {
+        match gate.pass(now) {
+            Passing::Probe(probe) => Ok(Held::No(Some(probe))),
+            Passing::Open => {
+                let Some(waiting) = waiting else { return Ok(Held::No(None)) };
+                let at = *leaves_at.get_or_insert_with(|| waiting.leaves_at(came, now));
+                let wait = at.saturating_duration_since(now);
+                match wait {
+                    Duration::ZERO => Ok(Held::No(None)),
+                    _ if deadline.allows(now, wait) => Ok(Held::For(wait)),
+                    _ => Err(NotCleared::GateClosed(wait)),
+                }
+            }
+            Passing::Closed { left, asked } => {
+                let wait = self.spread(left);
+                if asked > self.retry_after_cap || !deadline.allows(now, wait) {
+                    return Err(NotCleared::GateClosed(asked));
+                }
+                waiting.get_or_insert_with(|| self.credit.waits_at_gate());
+                *leaves_at = None;
+                Ok(Held::For(wait))
+            }
+            Passing::Probed(changed, longest) => {
+                waiting.get_or_insert_with(|| self.credit.waits_at_gate());
+                *leaves_at = None;
+                let longest = deadline.left(now).min(longest.saturating_add(Duration::from_millis(1)));
+                Ok(Held::UntilChanged(changed, longest))
             }
         }
     }

@@ -31,6 +31,8 @@ use super::RetryBudget;
 mod leaving;
 mod line;
 
+pub(super) use leaving::AtGate;
+
 /// The trickle stops here, so that waiting alone never pays for a storm.
 const TRICKLE_UP_TO: f64 = 5.0;
 

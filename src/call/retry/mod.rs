@@ -123,63 +123,84 @@ impl Retrier {
                 if let Some(paid) = paid.take() {
                     paid.spent();
                 }
-                let replied = match self.attempt(&mut work, cleared, &mut history).await {
-                    Reply { answer: Err(error), begun, clearance } => Ok((error, begun, clearance)),
-                    Reply { answer: Ok(answer), begun, clearance } => {
-                        now = Instant::now();
+                let Reply { answer, begun, clearance } = self.attempt(&mut work, cleared, &mut history).await;
+                now = Instant::now();
+                let error = match answer {
+                    Err(error) => error,
+                    Ok(answer) => {
                         clearance.leave(Some(ProviderHealth::Up), now);
-                        let next_look = if W::is_ready(&answer) {
-                            self.credit.answered(begun.start, now);
-                            None
-                        } else {
-                            history.next_look(now)
+                        let Some(wait) = self.next_look::<W>(&answer, &mut history, begun, now) else {
+                            return Ok(history.answered::<W>(answer, begun, now));
                         };
-                        let Some(wait) = next_look else { return Ok(history.answered::<W>(answer, begun, now)) };
-                        // Neither earned nor paid: the provider is well, and the question is the same one.
                         work.asks_again();
                         history.not_ready::<W>(answer, wait, begun, now);
-                        Err(wait)
-                    }
-                };
-                let (error, begun, clearance) = match replied {
-                    Ok(failed) => failed,
-                    Err(wait) => {
                         Box::pin(sleep(wait)).await;
                         now = Instant::now();
                         continue;
                     }
                 };
-                now = Instant::now();
                 let may_go_on = work.failed(&error, now);
-                let decision = decide(&error, &self.patterns);
-                let out_of_time = error.is_timeout() && begun.limit() < self.attempt_timeout;
-                let plan = if out_of_time {
-                    Err(Stopped::NoTimeLeft)
-                } else {
-                    self.plan(W::TRAFFIC, &mut history, &error, &decision, may_go_on, now)
-                };
-                // The place is free only now, so that no other call slips in before the gate is closed.
-                self.leave(clearance, (&error, &decision), begun, history.deadline, now);
-                history.failed(&error, decision, plan.as_ref().ok().map(|plan| plan.wait), begun, now);
-                match plan {
-                    Ok(plan) => {
-                        let wait = while_wanted(work.audience(), self.wait(plan, now, &mut history));
-                        // Boxed, as all rare waits are: the leader's task is made for each miss, and should be small.
-                        paid = match Box::pin(wait).await {
-                            Some(Ok(paid)) => Some(paid),
-                            Some(Err(stopped)) => return Err(history.stopped(stopped, error)),
-                            None => return Err(CallError::new(Cause::Interrupted)),
-                        };
-                        (now, history.last) = (Instant::now(), Some(error));
-                    }
-                    Err(_) if out_of_time => {
+                let plan = match self.failed(W::TRAFFIC, &mut history, &error, (begun, clearance), may_go_on, now) {
+                    Ok(plan) => plan,
+                    Err(_) if self.is_out_of_time(&error, begun) => {
                         history.last = Some(error);
                         return Err(history.not_cleared(NotCleared::Deadline));
                     }
                     Err(stopped) => return Err(history.stopped(stopped, error)),
-                }
+                };
+                let wait = while_wanted(work.audience(), self.wait(plan, now, &mut history));
+                // Boxed, as all rare waits are: the leader's task is made for each miss, and should be small.
+                paid = match Box::pin(wait).await {
+                    Some(Ok(paid)) => Some(paid),
+                    Some(Err(stopped)) => return Err(history.stopped(stopped, error)),
+                    None => return Err(CallError::new(Cause::Interrupted)),
+                };
+                (now, history.last) = (Instant::now(), Some(error));
             }
         }
+    }
+
+    /// How long to wait before the same question is asked again, since its answer is not ready. Neither earned nor paid: the
+    /// provider is well.
+    fn next_look<W: Work>(
+        &self,
+        answer: &W::Answer,
+        history: &mut AttemptHistory<'_>,
+        begun: Begun,
+        now: Instant,
+    ) -> Option<Duration> {
+        if W::is_ready(answer) {
+            self.credit.answered(begun.start, now);
+            return None;
+        }
+        history.next_look(now)
+    }
+
+    /// How the call goes on after a failed attempt, which frees what it held.
+    fn failed<'r>(
+        &'r self,
+        traffic: Traffic,
+        history: &mut AttemptHistory<'r>,
+        error: &ProviderError,
+        (begun, clearance): (Begun, Clearance<'_>),
+        may_go_on: bool,
+        now: Instant,
+    ) -> Result<Planned<'r>, Stopped> {
+        let decision = decide(error, &self.patterns);
+        let plan = if self.is_out_of_time(error, begun) {
+            Err(Stopped::NoTimeLeft)
+        } else {
+            self.plan(traffic, history, error, &decision, may_go_on, now)
+        };
+        // The place is free only now, so that no other call slips in before the gate is closed.
+        self.leave(clearance, (error, &decision), begun, history.deadline, now);
+        history.failed(error, decision, plan.as_ref().ok().map(|plan| plan.wait), begun, now);
+        plan
+    }
+
+    /// Whether the deadline cut the attempt off.
+    fn is_out_of_time(&self, error: &ProviderError, begun: Begun) -> bool {
+        error.is_timeout() && begun.limit() < self.attempt_timeout
     }
 
     /// One attempt, which is asked once more beside itself if it is silent and was overtaken.

@@ -25,7 +25,7 @@ use crate::ledger::{
 };
 use crate::lookup::error::ValidateError;
 use crate::moment::Moment;
-use crate::payment::facts::ProviderPayment;
+use crate::payment::facts::{PaymentStatus, ProviderPayment};
 use crate::payment::judge::Rules;
 use crate::provider::ProviderIdentity;
 
@@ -358,6 +358,7 @@ fn found(
 ) -> Option<Found> {
     let fits = |older: &mut Older| {
         covers(&older.keys, rules)
+            && says_enough(&older.facts)
             && (is_awaited && held.age_of_contents() < FAILED_FOR
                 || is_fresh(&older.facts, older.at.age(), rules, max_age))
     };
@@ -366,6 +367,12 @@ fn found(
 
 fn is_fresh(facts: &ProviderPayment, age: Duration, rules: &Rules, max_age: Duration) -> bool {
     age < rules.shelf_life(facts).fresh_for && is_recent(age, max_age)
+}
+
+/// Whether nothing is missing that a verdict on money rests on. Facts of version 1 say nothing of fraud, of the method, or of
+/// whether a dispute may still be won, so they serve for times when the provider is down alone.
+fn says_enough(facts: &ProviderPayment) -> bool {
+    facts.fraud.is_some() || !matches!(facts.status, PaymentStatus::Paid | PaymentStatus::Authorized)
 }
 
 fn covers(keys: &[Box<str>], rules: &Rules) -> bool {

@@ -219,11 +219,16 @@ impl Rules {
     pub(crate) fn shelf_life(&self, facts: &ProviderPayment) -> ShelfLife {
         let (fresh_for, lasting) = match &facts.status {
             PaymentStatus::Canceled => (self.fresh_for, true),
-            PaymentStatus::Paid if is_fully_refunded(facts) || facts.dispute == Dispute::Lost => (self.fresh_for, true),
-            // Facts that say nothing of fraud are asked for anew, and kept for times when the provider is down.
-            PaymentStatus::Paid if self.is_settled(facts) && is_captured(facts) => {
-                (if facts.fraud.is_some() { self.fresh_for } else { VOLATILE_FRESH_FOR }, true)
+            PaymentStatus::Paid if facts.dispute == Dispute::Lost => (self.fresh_for, true),
+            // A refund that is pending may fail.
+            PaymentStatus::Paid if is_fully_refunded(facts) && facts.refunds_pending.unwrap_or(0) == 0 => {
+                (self.fresh_for, true)
             }
+            PaymentStatus::Paid if self.is_settled(facts) && is_captured(facts) => match self.held_for(facts) {
+                Duration::ZERO => (self.fresh_for, true),
+                // What proves that a debit did not come back is an answer from after the hold.
+                left => (left, false),
+            },
             PaymentStatus::Authorized if self.policy.authorized && self.is_settled(facts) && self.is_held(facts) => {
                 let left = authorization_left(facts, Duration::ZERO).unwrap_or(AUTHORIZED_FRESH_FOR);
                 (AUTHORIZED_FRESH_FOR.min(left), false)

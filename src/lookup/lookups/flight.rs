@@ -18,7 +18,7 @@ use crate::payment::verdict::Degradation;
 
 use super::Lookups;
 
-/// Asks the provider, in a task of its own, so that no caller's patience cuts it.
+/// Asks the provider, in a task of its own, which one caller's patience does not cut while another waits.
 #[expect(
     clippy::manual_async_fn,
     reason = "an `async fn` has room for each argument twice, and the task, made for each miss, should be small"

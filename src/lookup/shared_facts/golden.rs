@@ -132,6 +132,22 @@ fn a_refund_of_a_part_that_was_captured_says_too_little_in_version_1() {
 }
 
 #[test]
+fn what_no_policy_accepts_none_accepts_in_version_1() {
+    let paid = || ProviderPayment::new("pi_1", PaymentStatus::Paid);
+    for (facts, is_reversed) in [
+        (paid().with_dispute(Dispute::Open), false),
+        (paid().with_dispute(Dispute::Unknown), true),
+        (paid().with_dispute(Dispute::Lost), true),
+        (paid().with_reported_fraud(true), true),
+    ] {
+        let Converted::Whole(read) = Payload::read(1, &settled(facts.clone()).write(1).unwrap()) else {
+            panic!("{facts:?} is read")
+        };
+        assert_eq!(read.known.unwrap().facts.reversed, is_reversed, "{facts:?}");
+    }
+}
+
+#[test]
 fn facts_of_a_version_that_says_too_little_are_a_miss() {
     assert_eq!(enough(Err(LedgerError::NotEnough { version: 1 })), Ok(Payload::default()));
     for error in [LedgerError::Newer { version: 2 }, LedgerError::Unreadable("holds no facts")] {

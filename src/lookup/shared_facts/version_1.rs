@@ -91,9 +91,11 @@ impl FirstFacts {
             amount_capturable: facts.amount_capturable,
             amount_refunded: facts.amount_refunded,
             captured: facts.captured,
-            // It has one word for what makes a paid payment invalid and has no other field.
-            disputed: facts.dispute > Dispute::Won || facts.fraud == Some(true),
-            reversed: facts.reversed,
+            // It has one word for disputes, which a policy may accept, and one that none accepts.
+            disputed: facts.dispute > Dispute::Won,
+            reversed: facts.reversed
+                || matches!(facts.dispute, Dispute::Unknown | Dispute::Lost)
+                || facts.fraud == Some(true),
             risk: facts.risk,
             customer: facts.customer,
             account: facts.account,

@@ -21,9 +21,9 @@ impl Rules {
         let hold = self.policy.hold_debits?;
         match (facts.method, since(facts), facts.as_of) {
             (PaymentMethod::Unstated, ..) => findings.push(Finding::Unstated(Fact::Method)),
-            (PaymentMethod::BankDebit, Some(since), Some(as_of)) => {
+            (PaymentMethod::BankDebit, Some(since), Some(_)) => {
                 let until = since.saturating_add(hold.as_secs());
-                let left = Duration::from_secs(until.saturating_sub(as_of)).saturating_sub(age);
+                let left = self.held_for(facts).saturating_sub(age);
                 if !left.is_zero() {
                     let poll_after = WaitsFor::HeldDebit.poll_after(Duration::ZERO, Some(End::Ahead(left)));
                     let waits_for = WaitsFor::HeldDebit;
@@ -36,6 +36,16 @@ impl Rules {
             _ => {}
         }
         None
+    }
+
+    /// How much longer a debit was held when the provider answered; zero where none is.
+    pub(super) fn held_for(&self, facts: &ProviderPayment<impl Text>) -> Duration {
+        let times = (self.policy.hold_debits, since(facts), facts.as_of);
+        let (Some(hold), Some(since), Some(as_of)) = times else { return Duration::ZERO };
+        match facts.method {
+            PaymentMethod::BankDebit => Duration::from_secs(since.saturating_add(hold.as_secs()).saturating_sub(as_of)),
+            _ => Duration::ZERO,
+        }
     }
 
     /// Whether the provider stated what has to be known of a debit that is to be held.

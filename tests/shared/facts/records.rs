@@ -2,7 +2,7 @@
 
 use payproof::store::{MemoryStore, RestartLoss, Store};
 use payproof::testing::ScriptedProvider;
-use payproof::{Degradation, Dispute, Finding, Policy, Provenance, ProviderPayment, Verdict, WhenProviderIsDown};
+use payproof::{Degradation, Dispute, Finding, Provenance, ProviderPayment, Verdict, WhenProviderIsDown};
 
 use super::{key, marked, put, record, sharing};
 use crate::chaos_store::ChaosStore;
@@ -96,11 +96,11 @@ async fn written_by_0_1(facts: ProviderPayment) -> (ScriptedProvider, MemoryStor
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_payment_that_an_earlier_release_calls_disputed_is_in_an_open_dispute() {
+async fn a_payment_that_an_earlier_release_calls_paid_is_asked_for_anew() {
     for (dispute, findings) in [
         (Dispute::Won, vec![]),
-        (Dispute::Inquiry, vec![Finding::Disputed(Dispute::Open)]),
-        (Dispute::Lost, vec![Finding::Disputed(Dispute::Open)]),
+        (Dispute::Inquiry, vec![Finding::Disputed(Dispute::Inquiry)]),
+        (Dispute::Lost, vec![Finding::Disputed(Dispute::Lost)]),
     ] {
         let (provider, store) = written_by_0_1(paid("pi_1").with_dispute(dispute)).await;
         let answer = sharing(&provider, &store).validate(intent("pi_1")).await.unwrap();
@@ -110,12 +110,9 @@ async fn a_payment_that_an_earlier_release_calls_disputed_is_in_an_open_dispute(
         };
         assert_eq!(
             (found, is_valid(&answer), provider.calls()),
-            (findings.clone(), findings.is_empty(), 1),
+            (findings.clone(), findings.is_empty(), 2),
             "{dispute}"
         );
-        let accepting =
-            plain(&provider).store(store.clone()).policy(Policy::default().accept_disputed()).build().unwrap();
-        assert!(is_valid(&accepting.validate(intent("pi_1")).await.unwrap()), "{dispute}");
     }
 }
 

@@ -259,10 +259,8 @@ impl Finding {
     fn is_final(&self, is_over: bool) -> bool {
         match self {
             Self::Mode(_) | Self::TooOld(_) | Self::Canceled(_) | Self::Disputed(Dispute::Lost) => true,
-            Self::Amount(_) | Self::NetAmount(_) | Self::AmountReceived(_) | Self::Currency(_) | Self::NotCaptured => {
-                is_over
-            }
-            Self::PartlyRefunded(given_back) | Self::Refunded(given_back) => is_over && !given_back.may_come_back(),
+            Self::Amount(_) | Self::NetAmount(_) | Self::AmountReceived(_) | Self::Currency(_) => is_over,
+            Self::PartlyRefunded(given_back) | Self::Refunded(given_back) => is_over && given_back.is_final(),
             _ => false,
         }
     }
@@ -374,8 +372,9 @@ impl Findings {
         /// Whether this payment can never become valid for this claim. Only then cancel the order for it.
         ///
         /// A payment whose card was declined can be paid with another one, metadata can be corrected, a dispute won, a
-        /// review approved, a refund fail, and a payment that was made just now be found: none of these is final. Canceled, of the wrong mode,
-        /// too old, paid with another amount or currency, or refunded is.
+        /// review approved, a capture follow, a refund fail, and a payment that was made just now be found: none of these is
+        /// final. Canceled, of the wrong mode, too old, or paid with another amount or currency is; so is refunded where the
+        /// provider states that no refund is pending or failed.
         pub fn is_final(&self) -> bool => self.is_final;
     }
 

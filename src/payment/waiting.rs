@@ -7,6 +7,9 @@ use crate::intent::money::Money;
 use crate::payment::facts::{PaymentStatus, ProviderPayment};
 use crate::payment::waits_for::{End, WaitsFor};
 
+/// To ask again sooner is answered from memory.
+const SOONEST: Duration = Duration::from_secs(1);
+
 /// What an unfinished payment waits for, and when to ask again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Waiting {
@@ -31,7 +34,7 @@ impl Waiting {
             _ => End::Past(Duration::from_secs(as_of.saturating_sub(until))),
         });
         // From the provider's answer on.
-        let poll_after = waits_for.poll_after(Duration::from_secs(since_created), end).saturating_sub(age);
+        let poll_after = waits_for.poll_after(Duration::from_secs(since_created), end).saturating_sub(age).max(SOONEST);
         Self { waits_for, until, remaining, poll_after }
     }
 

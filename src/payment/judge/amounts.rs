@@ -121,6 +121,7 @@ impl Rules {
             kept: to_money(facts.kept()),
             pending: facts.refunds_pending.map(to_money),
             failed: facts.refunds_failed.map(to_money),
+            is_of_a_part: facts.amount_received < facts.amount,
         };
         findings.push(if full { Finding::Refunded(given_back) } else { Finding::PartlyRefunded(given_back) });
     }

@@ -43,12 +43,15 @@ pub struct GivenBack {
     pub pending: Option<Money>,
     /// What was to be given back and failed; `None` where the provider does not state it.
     pub failed: Option<Money>,
+    /// Whether a part was captured, so that what is stated may be the rest that was not.
+    pub(crate) is_of_a_part: bool,
 }
 
 impl GivenBack {
-    /// Whether some of it may come back to the merchant, or has, so that the payment may be whole again.
-    pub(super) fn may_come_back(&self) -> bool {
-        [self.pending, self.failed].into_iter().flatten().any(|part| !part.is_zero())
+    /// Whether it is known to stay with the shopper, so that the payment is never whole again.
+    pub(super) fn is_final(&self) -> bool {
+        let is_none = |part: Option<Money>| part.is_some_and(|money| money.is_zero());
+        !self.is_of_a_part && is_none(self.pending) && is_none(self.failed)
     }
 }
 

@@ -38,6 +38,10 @@ async fn what_can_still_be_paid_or_mended_is_not_final() {
         Facts { risk: Risk::Review, ..PAID },
         Facts { received: None, ..PAID },
         Facts { mode: None, ..PAID },
+        // A capture may follow, and a refund of which it is not stated that it succeeded may fail.
+        Facts { captured: Some(false), ..PAID },
+        Facts { refunded: 1, ..PAID },
+        Facts { refunded: 1999, ..PAID },
         Facts { created: Some(u64::MAX), ..PAID },
     ] {
         assert!(!is_final(Policy::default(), &facts).await, "{facts:?}");
@@ -54,13 +58,10 @@ async fn what_no_one_can_mend_is_final() {
         Facts { amount: Some((2000, Currency::USD)), ..PAID },
         Facts { amount: Some((1999, Currency::EUR)), ..PAID },
         Facts { received: Some(1998), ..PAID },
-        Facts { captured: Some(false), ..PAID },
-        Facts { refunded: 1, ..PAID },
-        Facts { refunded: 1999, ..PAID },
         Facts { mode: Some(Mode::Test), ..PAID },
         Facts { mode: Some(Mode::Test), status: PaymentStatus::ActionRequired, received: Some(0), ..PAID },
         // One thing that is final is enough, whatever can be mended beside it.
-        Facts { refunded: 1999, dispute: Dispute::Open, order: None, ..PAID },
+        Facts { received: Some(1998), dispute: Dispute::Open, order: None, ..PAID },
         Facts { dispute: Dispute::Lost, ..PAID },
     ] {
         assert!(is_final(Policy::default(), &facts).await, "{facts:?}");
@@ -78,4 +79,19 @@ async fn a_payment_that_was_not_final_is_valid_once_another_card_paid() {
     provider.put(PAID.build());
     tokio::time::advance(secs(2)).await;
     assert!(validator.validate(claim()).await.unwrap().verdict().is_valid());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refund_is_final_once_it_is_stated_that_none_is_pending_or_failed_and_all_was_captured() {
+    for (asked, pending, failed, expected) in
+        [(1999, 0, 0, true), (1999, 1, 0, false), (1999, 0, 1, false), (2500, 0, 0, false)]
+    {
+        let facts = Facts { refunded: 500, amount: Some((asked, Currency::USD)), ..PAID }.build();
+        let facts = facts.with_refunds_pending(pending).with_refunds_failed(failed);
+        let amounts = Policy::default().compare_amounts(payproof::Amounts::Received);
+        let validator = payproof::Validator::builder(super::stating(facts)).policy(amounts).build().unwrap();
+        let verdict = validator.validate(claim()).await.unwrap().into_verdict();
+        let Verdict::Invalid(findings) = verdict else { panic!("a part was refunded") };
+        assert_eq!(findings.is_final(), expected, "{asked}, {pending}, {failed}: {findings}");
+    }
 }

@@ -60,12 +60,12 @@ struct CardCase<'a> {
 }
 
 impl Stripe {
-    /// Adds how the disputes of a disputed payment stand. The call comes back as it was admitted last.
+    /// Adds how the disputes of a disputed payment stand.
     pub(super) async fn add_disputes(
         &self,
         mut facts: ProviderPayment,
         mut call: Call,
-    ) -> Result<(ProviderPayment, Call), ProviderError> {
+    ) -> Result<ProviderPayment, ProviderError> {
         let mut after = None;
         // Nothing known of them so far is the least that can be said of a payment whose charge is disputed.
         let mut worst: Option<Dispute> = None;
@@ -93,7 +93,7 @@ impl Stripe {
                 }
             }
         };
-        Ok((facts, call))
+        Ok(facts)
     }
 
     /// The worst dispute of a page, if there is one, and after which the next page begins, if there is one.

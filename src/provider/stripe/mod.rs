@@ -165,11 +165,12 @@ impl Stripe {
         self.complete(facts, call).await
     }
 
-    /// Asks for what the payment's own answer leaves open: first how its disputes stand, on which more depends.
+    /// Asks for what the payment's own answer leaves open: first how its refunds stand, by which a dispute that was prevented is
+    /// read.
     async fn complete(&self, facts: ProviderPayment, call: Call) -> Result<ProviderPayment, ProviderError> {
         let (facts, call) =
-            if facts.dispute == Dispute::None { (facts, call) } else { self.add_disputes(facts, call).await? };
-        if self.asks_for_refunds(&facts) { self.add_refunds(facts, &call).await } else { Ok(facts) }
+            if self.asks_for_refunds(&facts) { self.add_refunds(facts, call).await? } else { (facts, call) };
+        if facts.dispute == Dispute::None { Ok(facts) } else { self.add_disputes(facts, call).await }
     }
 
     fn read(&self, payment: &PaymentId, reply: &HttpReply) -> Result<ProviderPayment, ProviderError> {

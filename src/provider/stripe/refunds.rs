@@ -18,32 +18,33 @@ const WITH_REFUNDS: &str = "expand%5B%5D=latest_charge.refunds";
 impl Stripe {
     /// Whether the refunds are worth a request of their own.
     pub(super) fn asks_for_refunds(&self, facts: &ProviderPayment) -> bool {
-        let rests_on_money = matches!(facts.status, PaymentStatus::Paid | PaymentStatus::Authorized);
-        let is_asked = self.lists_refunds || facts.amount_refunded.is_some_and(|refunded| refunded > 0);
-        rests_on_money && is_asked && !self.refunds_right.is_missing()
+        rests_on_money(facts) && (self.lists_refunds || facts.amount_refunded.is_some_and(|refunded| refunded > 0))
     }
 
-    /// Adds how the refunds stand. Where they cannot be had, for want of a right or since this is the fourth request, what the
-    /// charge says counts; a failure that may pass fails the attempt, which is made again as a whole.
+    /// Adds how the refunds stand. The call comes back as it was admitted last. Where they cannot be had, what the charge says
+    /// counts, unless they are asked for always; a failure that may pass fails the attempt, which is made again as a whole.
     pub(super) async fn add_refunds(
         &self,
         mut facts: ProviderPayment,
-        call: &Call,
-    ) -> Result<ProviderPayment, ProviderError> {
+        call: Call,
+    ) -> Result<(ProviderPayment, Call), ProviderError> {
+        if self.refunds_right.is_missing() {
+            return Ok((self.without_refunds(facts), call));
+        }
         let with_earlier = |facts: &ProviderPayment, error: ProviderError| {
             facts.request_ids.all().fold(error, ProviderError::with_earlier_request)
         };
-        match call.further().await {
-            Ok(_) => {}
+        let call = match call.further().await {
+            Ok(further) => further,
             Err(error) if error.may_pass() => return Err(error.with_request_ids(facts.request_ids)),
-            Err(_) => return Ok(facts),
-        }
+            Err(_) => return Ok((self.without_refunds(facts), call)),
+        };
         match self.refunds(&facts).await {
             Ok(listed) => {
                 facts.request_ids.follow(listed.request_ids.last());
                 facts.amount_refunded = facts.amount_refunded.max(listed.amount_refunded);
                 (facts.refunds_pending, facts.refunds_failed) = (listed.refunds_pending, listed.refunds_failed);
-                Ok(facts)
+                Ok((facts, call))
             }
             Err(error) if error.may_pass() => Err(with_earlier(&facts, error)),
             Err(error) => {
@@ -51,9 +52,17 @@ impl Stripe {
                 if error.status() == Some(403) && facts.missing_right.is_none() {
                     facts.missing_right = self.refunds_right.note();
                 }
-                Ok(facts)
+                Ok((self.without_refunds(facts), call))
             }
         }
+    }
+
+    /// An adapter that is set to ask always does not take the charge's word that nothing was given back.
+    fn without_refunds(&self, mut facts: ProviderPayment) -> ProviderPayment {
+        if self.lists_refunds && facts.amount_refunded == Some(0) {
+            facts.amount_refunded = None;
+        }
+        facts
     }
 
     /// The payment once more, with its refunds.
@@ -72,4 +81,8 @@ impl Stripe {
         }
         Ok(reply::request_id(&reply).into_iter().fold(listed, ProviderPayment::with_request_id))
     }
+}
+
+fn rests_on_money(facts: &ProviderPayment) -> bool {
+    matches!(facts.status, PaymentStatus::Paid | PaymentStatus::Authorized)
 }

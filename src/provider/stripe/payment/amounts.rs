@@ -36,10 +36,9 @@ pub(super) fn add(
         facts.refunds_pending = listed.as_ref().map(|sums| sums.pending);
         facts.refunds_failed = listed.as_ref().map(|sums| sums.failed);
         facts.amount_refunded = charge.amount_refunded.map(|stated| {
-            let stated = stated.max(refunded);
             let asked = charge.amount.or(intent.amount);
             let captured = charge.amount_captured.or(intent.amount_received);
-            let back = given_back(asked, captured, stated);
+            let back = given_back(asked, captured, stated).max(given_back(asked, captured, refunded));
             // Stated only when everything went back, whatever the amounts beside it say.
             let everything = captured.or(asked).unwrap_or(1);
             if charge.refunded == Some(true) { back.max(everything) } else { back }
@@ -74,12 +73,13 @@ impl RefundSums {
 
 /// What of the captured amount was given back: what is stated, less the rest that was never captured where it is counted in.
 ///
-/// More than was captured can only be so with the rest. Up to that, the larger of the two readings counts: as it is stated.
+/// More than was captured, and no less than the rest, can only be so with the rest. Else the larger of the two readings counts:
+/// as it is stated.
 fn given_back(asked: Option<u64>, captured: Option<u64>, stated: u64) -> u64 {
     match captured {
         Some(captured) if stated > captured => {
             let rest = asked.map_or(0, |asked| asked.saturating_sub(captured));
-            stated.saturating_sub(rest)
+            stated.checked_sub(rest).unwrap_or(stated)
         }
         _ => stated,
     }
@@ -115,6 +115,9 @@ mod tests {
             (2000, 500, 1600, 100),
             (2000, 500, 500, 500),
             (2000, 500, 2000, 500),
+            // Less than the rest cannot hold it.
+            (2000, 500, 501, 501),
+            (2000, 500, 1499, 1499),
             // Fifteen captured: what is stated may be the rest or a refund, and the larger reading counts.
             (2000, 1500, 400, 400),
             (2000, 1500, 500, 500),

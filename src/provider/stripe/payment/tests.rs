@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::payment::facts::Risk;
+use crate::payment::waits_for::WaitsFor;
 use crate::provider::Kind;
 
 /// A paid intent with its charge, as Stripe writes it, less fields that are not read.
@@ -166,6 +167,7 @@ fn a_charge_that_is_null_has_still_to_be_written_down() {
         let read = facts(&with([("/status", status.into()), ("/latest_charge", Value::Null)]));
         assert_eq!((read.status(), read.not_ready), (&PaymentStatus::Processing, true), "{status}");
         assert_eq!(read.reason.as_deref(), Some("latest_charge_missing"), "{status}");
+        assert_eq!(read.waits_for, Some(WaitsFor::Records), "{status}");
     }
     for status in ["processing", "canceled", "requires_payment_method", "requires_action"] {
         assert!(!facts(&with([("/status", status.into()), ("/latest_charge", Value::Null)])).not_ready, "{status}");

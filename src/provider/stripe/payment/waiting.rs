@@ -25,6 +25,7 @@ use crate::provider::stripe::wire::{ActionDetails, Charge, Intent, MethodDetails
 pub(super) fn add(facts: &mut ProviderPayment, intent: &Intent<'_>, charge: Option<&Charge<'_>>) {
     let waits_for = match (&facts.status, &intent.next_action) {
         (PaymentStatus::ActionRequired | PaymentStatus::Processing, Some(action)) => next_action(facts, intent, action),
+        _ if facts.not_ready => return,
         (PaymentStatus::ActionRequired, None) => WaitsFor::Shopper,
         (PaymentStatus::Processing, None) => method(facts, charge),
         _ => return,

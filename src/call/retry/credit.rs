@@ -136,8 +136,7 @@ impl Credit {
         state.arrivals.add(1, now);
         let Some(budget) = &self.budget else { return };
         state.trickle(budget, now);
-        let most = (budget.per_caller * KEPT_SHARE * state.arrivals_a_second(now)).max(LEAST_ALLOWED);
-        state.allowed = (state.allowed + budget.per_caller).min(most);
+        state.allowed = (state.allowed + budget.per_caller).min(state.most_allowed(budget, now));
         self.serve(state, now);
     }
 
@@ -145,8 +144,7 @@ impl Credit {
     pub(super) fn answered(&self, start: Instant, now: Instant) {
         let state = &mut *self.state.lock();
         if let Some(budget) = &self.budget {
-            let most = (f64::from(state.calls.total(now)) * budget.saved_share).max(budget.saved);
-            state.credit = (state.credit + budget.per_answer).min(most.max(state.credit));
+            state.credit = (state.credit + budget.per_answer).min(state.most_saved(budget, now).max(state.credit));
         }
         let usual = self.usual();
         let took = now.saturating_duration_since(start);
@@ -206,9 +204,9 @@ impl Credit {
     }
 
     fn give_back(&self) {
-        let state = &mut *self.state.lock();
-        self.put_back(state);
-        self.serve(state, Instant::now());
+        let (state, now) = (&mut *self.state.lock(), Instant::now());
+        self.put_back(state, now);
+        self.serve(state, now);
     }
 
     /// Serves those in line, first come, first served; where there are none, has overtaken attempts asked once more.
@@ -235,7 +233,7 @@ impl Credit {
                 paid = paid.saturating_add(1);
             } else {
                 // It has left.
-                self.put_back(state);
+                self.put_back(state, now);
             }
         }
         paid
@@ -252,11 +250,11 @@ impl Credit {
         enough
     }
 
-    fn put_back(&self, state: &mut State) {
-        if self.budget.is_some() {
-            state.credit += 1.0;
-            state.allowed += 1.0;
-        }
+    /// Puts back what was taken for one request, though no more than is saved.
+    fn put_back(&self, state: &mut State, now: Instant) {
+        let Some(budget) = &self.budget else { return };
+        state.credit = (state.credit + 1.0).min(state.most_saved(budget, now).max(state.credit));
+        state.allowed = (state.allowed + 1.0).min(state.most_allowed(budget, now).max(state.allowed));
     }
 
     fn usual(&self) -> Duration {
@@ -279,6 +277,14 @@ impl State {
             self.allowed = (self.allowed + quiet * LEAST_ALLOWED).min(LEAST_ALLOWED);
         }
         self.counted = now.max(self.counted);
+    }
+
+    fn most_saved(&mut self, budget: &RetryBudget, now: Instant) -> f64 {
+        (f64::from(self.calls.total(now)) * budget.saved_share).max(budget.saved)
+    }
+
+    fn most_allowed(&mut self, budget: &RetryBudget, now: Instant) -> f64 {
+        (budget.per_caller * KEPT_SHARE * self.arrivals_a_second(now)).max(LEAST_ALLOWED)
     }
 
     fn arrivals_a_second(&mut self, now: Instant) -> f64 {

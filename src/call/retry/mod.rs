@@ -134,7 +134,8 @@ impl Retrier {
                         };
                         work.asks_again();
                         history.not_ready::<W>(answer, wait, begun, now);
-                        Box::pin(sleep(wait)).await;
+                        let waited = Box::pin(while_wanted(work.audience(), sleep(wait))).await;
+                        waited.ok_or_else(|| CallError::new(Cause::Interrupted))?;
                         now = Instant::now();
                         continue;
                     }

@@ -142,3 +142,28 @@ async fn a_disputed_and_refunded_payment_takes_three_requests() {
     let accepting = quick(&sandbox).policy(Policy::default().accept_partly_refunded()).build().unwrap();
     assert!(accepting.validate(intent("pi_1")).await.unwrap().verdict().is_valid());
 }
+
+#[tokio::test]
+async fn where_refunds_are_always_asked_for_the_charges_word_that_there_is_none_is_not_taken() {
+    let sandbox = sandbox(paid()).await;
+    let forbidden = Fault::Status(403, r#"{"error":{"type":"invalid_request_error"}}"#.to_owned());
+    sandbox.script("pi_1", [Fault::SlowHeaders(std::time::Duration::ZERO), forbidden]);
+    let stripe = Stripe::builder(secret_key()).base_url(sandbox.url()).list_refunds().build().unwrap();
+    let validator = Validator::builder(stripe).build().unwrap();
+    for requests_made in [2, 1] {
+        let validation = validator.validate(intent("pi_1")).max_age(std::time::Duration::ZERO).await.unwrap();
+        assert_eq!(found(&validation).to_string(), "amount_refunded: the provider does not state it");
+        assert_eq!(requests(&validation), [requests_made]);
+    }
+}
+
+#[tokio::test]
+async fn a_dispute_that_was_prevented_is_read_by_the_refunds_that_the_charge_leaves_out() {
+    let payment = paid().dispute("prevented", "block").refund(500, "pending").refunds_counted_as(&[]);
+    let sandbox = sandbox(payment).await;
+    let stripe = Stripe::builder(secret_key()).base_url(sandbox.url()).list_refunds().build().unwrap();
+    let partly = Policy::default().accept_partly_refunded();
+    let validator = Validator::builder(stripe).policy(partly).build().unwrap();
+    let validation = validator.validate(intent("pi_1")).await.unwrap();
+    assert_eq!((&*found(&validation).to_string(), &*requests(&validation)), ("disputed: lost", &[3][..]));
+}

@@ -113,3 +113,13 @@ async fn an_answer_that_is_not_ready_is_an_answer_of_a_half_open_breaker() {
     assert!(is_valid(&validation));
     assert_eq!(*validation.attempts()[0].outcome(), AttemptOutcome::NotReady);
 }
+
+#[tokio::test(start_paused = true)]
+async fn no_more_is_asked_once_the_last_caller_has_left() {
+    let provider = behind("pi_1", 4);
+    let validator = Validator::builder(provider.clone()).build().unwrap();
+    let left = tokio::time::timeout(secs(2), validator.validate(intent("pi_1")).into_future()).await;
+    assert!(left.is_err());
+    tokio::time::sleep(secs(60)).await;
+    assert_eq!((provider.calls(), validator.stats().in_flight), (2, 0));
+}

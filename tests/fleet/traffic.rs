@@ -13,6 +13,9 @@ use crate::language::{Answer, Ask, Trouble, is_keyed, is_reconciled};
 use crate::process::{Fleet, Gone};
 use crate::provider::Provider;
 
+/// Of an operation that did not begin, or of which its owner said that it was not executed.
+const NO_RECORD: &str = "there is no record of the operation";
+
 /// Callers in each process at one moment.
 const CALLERS: u64 = 8;
 
@@ -214,7 +217,8 @@ impl Traffic {
     }
 
     /// Looks at the provider, and says what it says. The owner's late word may come first: then there is nothing to
-    /// resolve, the provider has executed it, and what every caller is told is compared with that afterwards.
+    /// resolve. Either the provider has executed it, or, as the provider says as well, it has not, and there is no record of
+    /// it; what every caller is told is compared with that afterwards.
     async fn resolve_by_hand(&self, operation: u32, by_reference: bool) {
         let worker = self.fleet.at(usize::try_from(operation).unwrap() % self.fleet.len());
         let executed = loop {
@@ -235,7 +239,9 @@ impl Traffic {
         let answer = worker.insist(ask, &["store_unavailable"]).await;
         let is_resolved = match &answer {
             Ok(Answer::Fine) => true,
-            Ok(Answer::Error(trouble)) => was_executed && trouble.code == "nothing_to_resolve",
+            Ok(Answer::Error(trouble)) => {
+                trouble.code == "nothing_to_resolve" && (was_executed || trouble.text.ends_with(NO_RECORD))
+            }
             _ => false,
         };
         if !is_resolved {

@@ -17,9 +17,10 @@ use payproof::{
 };
 use serde_json::json;
 
-async fn sandbox() -> Sandbox {
+/// A sandbox that knows this payment.
+pub(crate) async fn sandbox(payment: SandboxPayment) -> Sandbox {
     let sandbox = Sandbox::start().await.unwrap();
-    sandbox.put(paid());
+    sandbox.put(payment);
     sandbox
 }
 
@@ -83,7 +84,7 @@ async fn whatever_passes_is_ridden_out_by_the_rule_that_fits() {
         (Fault::HugeBody, unreadable()),
     ];
     for (fault, (outcome, reach, status)) in cases {
-        let sandbox = sandbox().await;
+        let sandbox = sandbox(paid()).await;
         sandbox.script("pi_1", [fault.clone()]);
         let validation = validate(&sandbox).await.unwrap_or_else(|error| panic!("{fault:?}: {error:?}"));
         assert!(validation.verdict().is_valid(), "{fault:?}");
@@ -94,7 +95,7 @@ async fn whatever_passes_is_ridden_out_by_the_rule_that_fits() {
 
 #[tokio::test]
 async fn an_answer_about_another_payment_is_no_answer() {
-    let sandbox = sandbox().await;
+    let sandbox = sandbox(paid()).await;
     sandbox.script("pi_1", [Fault::WrongPayment, Fault::WrongPayment]);
     let error = validate(&sandbox).await.unwrap_err();
     assert_eq!((error.code(), error.http_status()), ("unreadable_answer", 502));
@@ -103,7 +104,7 @@ async fn an_answer_about_another_payment_is_no_answer() {
 
 #[tokio::test]
 async fn a_list_without_field_names_is_no_payment() {
-    let sandbox = sandbox().await;
+    let sandbox = sandbox(paid()).await;
     let charge = json!(["ch_1", null, "succeeded", true, true, 1999, 0, false, false, null, null]);
     let named = json!({"id": "ch_1", "status": "succeeded", "amount_refunded": 0});
     let metadata = json!({"store_id": "store_42", "order_id": "6735"});
@@ -136,7 +137,7 @@ async fn a_list_without_field_names_is_no_payment() {
 
 #[tokio::test]
 async fn a_charge_that_contradicts_its_payment_makes_the_answer_unreadable() {
-    let sandbox = sandbox().await;
+    let sandbox = sandbox(paid()).await;
     let body = |field: &str, value: serde_json::Value| {
         let mut body = json!({
             "id": "pi_1", "object": "payment_intent", "status": "succeeded", "livemode": true, "currency": "usd",
@@ -164,7 +165,7 @@ async fn a_charge_that_contradicts_its_payment_makes_the_answer_unreadable() {
 
 #[tokio::test]
 async fn an_unknown_status_is_pending_and_keeps_its_word() {
-    let sandbox = sandbox().await;
+    let sandbox = sandbox(paid()).await;
     sandbox.script("pi_1", [Fault::UnknownStatus]);
     match validate(&sandbox).await.unwrap().verdict() {
         Verdict::Pending(pending) => assert_eq!(pending.status().as_str(), "requires_divination"),
@@ -187,7 +188,7 @@ async fn what_does_not_pass_is_asked_once() {
         (Fault::Redirect("http://127.0.0.1:1/".to_owned()), "provider_refused"),
     ];
     for (fault, code) in cases {
-        let sandbox = sandbox().await;
+        let sandbox = sandbox(paid()).await;
         sandbox.script("pi_1", [fault.clone()]);
         let error = validate(&sandbox).await.unwrap_err();
         assert_eq!(error.code(), code, "{fault:?}");
@@ -200,7 +201,7 @@ async fn what_does_not_pass_is_asked_once() {
 async fn retry_after_is_honored_in_both_forms() {
     let date = Fault::RateLimitedUntil { wait: Duration::from_secs(1) };
     for fault in [Fault::RateLimited { retry_after: Some(Duration::from_secs(1)) }, date] {
-        let sandbox = sandbox().await;
+        let sandbox = sandbox(paid()).await;
         sandbox.script("pi_1", [fault]);
         let validation = validate(&sandbox).await.unwrap();
         let (wait, reason) = validation.attempts().first().unwrap().wait().unwrap();
@@ -211,7 +212,7 @@ async fn retry_after_is_honored_in_both_forms() {
 
 #[tokio::test]
 async fn a_retry_after_beyond_the_cap_is_reported_and_not_waited_for() {
-    let sandbox = sandbox().await;
+    let sandbox = sandbox(paid()).await;
     sandbox.script("pi_1", [Fault::RateLimited { retry_after: Some(Duration::from_secs(86_400)) }]);
     let error = validate(&sandbox).await.unwrap_err();
     assert!(error.is_rate_limited());
@@ -220,7 +221,7 @@ async fn a_retry_after_beyond_the_cap_is_reported_and_not_waited_for() {
 
 #[tokio::test]
 async fn a_dead_provider_is_unavailable_and_was_never_sent_anything() {
-    let sandbox = sandbox().await;
+    let sandbox = sandbox(paid()).await;
     let validator = quick(&sandbox).build().unwrap();
     sandbox.stop().await;
     let error = validator.validate(intent("pi_1")).await.unwrap_err();
@@ -231,7 +232,7 @@ async fn a_dead_provider_is_unavailable_and_was_never_sent_anything() {
 
 #[tokio::test]
 async fn the_request_carries_what_the_builder_was_told() {
-    let sandbox = sandbox().await;
+    let sandbox = sandbox(paid()).await;
     let stripe = Stripe::builder(secret_key())
         .base_url(sandbox.url())
         .account("acct_1Shop")
@@ -250,7 +251,7 @@ async fn the_request_carries_what_the_builder_was_told() {
 
 #[tokio::test]
 async fn look_ups_share_one_connection_also_after_errors() {
-    let sandbox = sandbox().await;
+    let sandbox = sandbox(paid()).await;
     let validator = quick(&sandbox).build().unwrap();
     for round in 0..20 {
         if round % 4 == 0 {
@@ -265,7 +266,7 @@ async fn look_ups_share_one_connection_also_after_errors() {
 
 #[tokio::test]
 async fn the_provider_names_its_requests_in_the_attempt_log() {
-    let sandbox = sandbox().await;
+    let sandbox = sandbox(paid()).await;
     sandbox.script("pi_1", [Fault::Unavailable]);
     let validation = validate(&sandbox).await.unwrap();
     let ids: Vec<_> = validation.attempts().iter().filter_map(payproof::provider::Attempt::request_id).collect();
@@ -275,7 +276,7 @@ async fn the_provider_names_its_requests_in_the_attempt_log() {
 
 #[tokio::test]
 async fn every_shape_of_the_charge_is_read_or_refused_never_guessed() {
-    let sandbox = sandbox().await;
+    let sandbox = sandbox(paid()).await;
     sandbox.put(paid().charge_shape(ChargeShape::Expanded));
     assert!(validate(&sandbox).await.unwrap().verdict().is_valid());
     // Whether it was refunded is in the charge, so without one it is not known to be paid.
@@ -285,7 +286,7 @@ async fn every_shape_of_the_charge_is_read_or_refused_never_guessed() {
 
 #[tokio::test]
 async fn a_payment_whose_charge_is_still_to_be_written_down_is_asked_for_again() {
-    let sandbox = sandbox().await;
+    let sandbox = sandbox(paid()).await;
     sandbox.script("pi_1", [Fault::NoChargeYet]);
     let validation = validate(&sandbox).await.unwrap();
     assert!(validation.verdict().is_valid());
@@ -314,7 +315,7 @@ async fn each_deviation_has_its_finding() {
         (SandboxPayment::canceled("pi_1", 1999, "usd").tenant("store_42").order("6735"), "canceled"),
         (SandboxPayment::declined("pi_1", 1999, "usd").tenant("store_42").order("6735"), "declined"),
     ];
-    let sandbox = sandbox().await;
+    let sandbox = sandbox(paid()).await;
     for (payment, code) in cases {
         sandbox.put(payment);
         let validation = validate(&sandbox).await.unwrap();
@@ -326,7 +327,7 @@ async fn each_deviation_has_its_finding() {
 
 #[tokio::test]
 async fn a_missing_payment_comes_with_the_hint_and_without_stripes_words() {
-    let sandbox = sandbox().await;
+    let sandbox = sandbox(paid()).await;
     let missing = |more: &str| {
         let message = format!("No such payment_intent: 'pi_1'{more}");
         let error =
@@ -352,7 +353,7 @@ async fn a_missing_payment_comes_with_the_hint_and_without_stripes_words() {
 
 #[tokio::test]
 async fn unfinished_payments_are_pending_or_wait_for_the_shopper() {
-    let sandbox = sandbox().await;
+    let sandbox = sandbox(paid()).await;
     let ours = |payment: SandboxPayment| payment.tenant("store_42").order("6735");
     for payment in [
         SandboxPayment::processing("pi_1", 1999, "usd"),
@@ -409,7 +410,7 @@ type Explained = (u16, &'static [(&'static str, &'static str)], &'static [u8], &
 
 #[tokio::test]
 async fn explain_says_what_then_happens() {
-    let sandbox = sandbox().await;
+    let sandbox = sandbox(paid()).await;
     let validator = quick(&sandbox).build().unwrap();
     let body = br#"{"error":{"type":"invalid_request_error","code":"lock_timeout","message":"busy"}}"#;
     let cases: [Explained; 7] = [

@@ -8,18 +8,12 @@
 
 use std::time::Duration;
 
-use payproof::testing::sandbox::{Fault, Sandbox, SandboxPayment};
+use payproof::testing::sandbox::Fault;
 use payproof::{Policy, Validation, Validator, Verdict};
 use serde_json::json;
 
-use crate::adapter::{paid, quick};
+use crate::adapter::{paid, quick, sandbox};
 use crate::support::intent;
-
-async fn sandbox(payment: SandboxPayment) -> Sandbox {
-    let sandbox = Sandbox::start().await.unwrap();
-    sandbox.put(payment);
-    sandbox
-}
 
 async fn ask(validator: &Validator) -> Validation {
     validator.validate(intent("pi_1")).max_age(Duration::ZERO).await.unwrap()

@@ -8,17 +8,11 @@
 
 use std::time::Duration;
 
-use payproof::testing::sandbox::{Fault, Sandbox, SandboxPayment};
+use payproof::testing::sandbox::{Fault, Sandbox};
 use payproof::{Dispute, Finding, Policy, Validation, Validator, ValidatorBuilder, Verdict};
 
-use crate::adapter::{paid, quick};
+use crate::adapter::{paid, quick, sandbox};
 use crate::support::intent;
-
-async fn sandbox(payment: SandboxPayment) -> Sandbox {
-    let sandbox = Sandbox::start().await.unwrap();
-    sandbox.put(payment);
-    sandbox
-}
 
 async fn ask(validator: &Validator) -> Validation {
     validator.validate(intent("pi_1")).await.unwrap()

@@ -5,14 +5,8 @@
 use payproof::testing::sandbox::{Fault, Sandbox, SandboxPayment};
 use payproof::{Findings, Policy, Stripe, Validation, Validator, Verdict};
 
-use crate::adapter::{paid, quick, secret_key};
+use crate::adapter::{paid, quick, sandbox, secret_key};
 use crate::support::intent;
-
-async fn sandbox(payment: SandboxPayment) -> Sandbox {
-    let sandbox = Sandbox::start().await.unwrap();
-    sandbox.put(payment);
-    sandbox
-}
 
 async fn asked(sandbox: &Sandbox) -> Validation {
     quick(sandbox).build().unwrap().validate(intent("pi_1")).await.unwrap()

@@ -6,11 +6,11 @@
     reason = "a fixture that cannot be made fails the test that asked for it"
 )]
 
-use payproof::testing::sandbox::{Sandbox, SandboxPayment};
+use payproof::testing::sandbox::SandboxPayment;
 use payproof::{Verdict, WaitsFor};
 use serde_json::{Value, json};
 
-use crate::adapter::quick;
+use crate::adapter::{quick, sandbox};
 use crate::support::intent;
 
 /// In the year 2096.
@@ -26,9 +26,7 @@ fn acting(kind: &str, details: Value) -> SandboxPayment {
 
 /// The verdict's name, what is waited for, until when, and what has still to arrive.
 async fn waiting(payment: SandboxPayment) -> (&'static str, WaitsFor, Option<u64>, Option<String>) {
-    let sandbox = Sandbox::start().await.unwrap();
-    sandbox.put(payment);
-    let validation = quick(&sandbox).build().unwrap().validate(intent("pi_1")).await.unwrap();
+    let validation = quick(&sandbox(payment).await).build().unwrap().validate(intent("pi_1")).await.unwrap();
     let waiting = match validation.verdict() {
         Verdict::Pending(pending) => pending.waiting(),
         Verdict::ActionRequired(action) => action.waiting(),

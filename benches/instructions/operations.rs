@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use axum::body::to_bytes;
 use payproof::guard::{Effect, EffectCall, Operation as Guarded};
-use payproof::provider::{Call, Provider, ProviderError, ProviderIdentity};
+use payproof::provider::ProviderError;
 use payproof::store::MemoryStore;
 use payproof::testing::webhook::{now, sign};
 use payproof::webhook::{Delivery, StripeWebhooks};
-use payproof::{Currency, Money, PaymentId, PaymentIntent, ProviderPayment, Validator};
+use payproof::{Currency, Money, PaymentIntent, Validator};
 use serde::{Deserialize, Serialize};
 use tower::ServiceExt as _;
 
@@ -38,20 +38,6 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     Operation { name: "endpoint_replay", prepare: endpoint_replay },
     Operation { name: "webhook_duplicate", prepare: webhook_duplicate },
 ];
-
-/// A provider that answers at once and states as little as it can.
-#[derive(Debug)]
-struct Terse(ProviderIdentity);
-
-impl Provider for Terse {
-    fn identity(&self) -> &ProviderIdentity {
-        &self.0
-    }
-
-    async fn look_up(&self, payment: &PaymentId, _call: &Call) -> Result<ProviderPayment, ProviderError> {
-        Ok(checkout::terse_facts(payment.as_str()))
-    }
-}
 
 /// Awaits one future after the other inside a spawned task, as a server's handlers are.
 fn awaiting<A: Future<Output = ()> + Send>(act: impl Fn(usize) -> A + Clone + Send + Sync + 'static) -> Work {
@@ -121,7 +107,7 @@ fn judged_hit(times: usize) -> Work {
 
 /// About payments that were known before and then forgotten, so that all tables have the size they need.
 fn engine_miss(times: usize) -> Work {
-    let provider = Terse(ProviderIdentity::new("terse"));
+    let provider = Prompt::terse();
     let validator = Validator::builder(provider).single_tenant().build().expect("settings fit");
     let intents = intents(times);
     known(&validator, &intents);

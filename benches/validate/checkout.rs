@@ -61,21 +61,29 @@ pub(crate) fn shuffled<T>(mut things: Vec<T>) -> Vec<T> {
 
 /// A provider without I/O: every payment exists and is paid.
 #[derive(Debug)]
-pub(crate) struct Prompt(ProviderIdentity);
+pub(crate) struct Prompt {
+    identity: ProviderIdentity,
+    states: fn(&str) -> ProviderPayment,
+}
 
 impl Prompt {
     pub(crate) fn new() -> Self {
-        Self(ProviderIdentity::new("prompt").only_account())
+        Self { identity: ProviderIdentity::new("prompt").only_account(), states: facts }
+    }
+
+    /// One that states as little as it can.
+    pub(crate) fn terse() -> Self {
+        Self { identity: ProviderIdentity::new("terse"), states: terse_facts }
     }
 }
 
 impl Provider for Prompt {
     fn identity(&self) -> &ProviderIdentity {
-        &self.0
+        &self.identity
     }
 
     async fn look_up(&self, payment: &PaymentId, _call: &Call) -> Result<ProviderPayment, ProviderError> {
-        Ok(facts(payment.as_str()))
+        Ok((self.states)(payment.as_str()))
     }
 }
 

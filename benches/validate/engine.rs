@@ -14,8 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use criterion::Criterion;
-use payproof::provider::{Call, Provider, ProviderError, ProviderIdentity};
-use payproof::{PaymentId, PaymentIntent, ProviderPayment, Validate, Validator, ValidatorBuilder};
+use payproof::{PaymentIntent, ProviderPayment, Validate, Validator, ValidatorBuilder};
 use tokio::runtime::Runtime;
 use tokio::time::{Instant, timeout};
 
@@ -29,22 +28,8 @@ const BATCH: u64 = 200;
 
 const ID: &str = "pi_3MtwBwLkdIwHu7ix28a3tqPa";
 
-/// A provider that answers at once and states as little as it can.
-#[derive(Debug)]
-struct Terse(ProviderIdentity);
-
-impl Provider for Terse {
-    fn identity(&self) -> &ProviderIdentity {
-        &self.0
-    }
-
-    async fn look_up(&self, payment: &PaymentId, _call: &Call) -> Result<ProviderPayment, ProviderError> {
-        Ok(checkout::terse_facts(payment.as_str()))
-    }
-}
-
 fn terse() -> ValidatorBuilder {
-    Validator::builder(Terse(ProviderIdentity::new("terse"))).single_tenant()
+    Validator::builder(Prompt::terse()).single_tenant()
 }
 
 fn intents() -> Arc<[PaymentIntent]> {

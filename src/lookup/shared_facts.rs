@@ -25,7 +25,7 @@ use crate::ledger::{
 };
 use crate::lookup::error::ValidateError;
 use crate::moment::Moment;
-use crate::payment::facts::{PaymentStatus, ProviderPayment};
+use crate::payment::facts::ProviderPayment;
 use crate::payment::judge::Rules;
 use crate::provider::ProviderIdentity;
 
@@ -372,7 +372,7 @@ fn is_fresh(facts: &ProviderPayment, age: Duration, rules: &Rules, max_age: Dura
 /// Whether nothing is missing that a verdict on money rests on. Facts of version 1 say nothing of fraud, of the method, or of
 /// whether a dispute may still be won, so they serve for times when the provider is down alone.
 fn says_enough(facts: &ProviderPayment) -> bool {
-    facts.fraud.is_some() || !matches!(facts.status, PaymentStatus::Paid | PaymentStatus::Authorized)
+    facts.fraud.is_some() || !facts.status.rests_on_money()
 }
 
 fn covers(keys: &[Box<str>], rules: &Rules) -> bool {

@@ -66,6 +66,11 @@ impl PaymentStatus {
             Self::Unknown(raw) => raw,
         }
     }
+
+    /// Whether money was taken or is held, so that a verdict rests on what became of it.
+    pub(crate) const fn rests_on_money(&self) -> bool {
+        matches!(self, Self::Paid | Self::Authorized)
+    }
 }
 
 named! {

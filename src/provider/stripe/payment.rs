@@ -47,7 +47,7 @@ pub(super) fn read(body: &[u8], account: Option<&str>) -> Result<ProviderPayment
     if let Some(reason) = reason {
         facts = facts.with_reason(reason);
     }
-    if matches!(facts.status, PaymentStatus::Paid | PaymentStatus::Authorized) && charge.is_none() {
+    if facts.status.rests_on_money() && charge.is_none() {
         facts = facts.not_ready("latest_charge_missing");
     }
     waiting::add(&mut facts, &intent, charge);

@@ -4,7 +4,7 @@
 //! pending, and falls when one fails, is undocumented: of what it says and of what its refunds come to the larger counts.
 
 use crate::http::transport;
-use crate::payment::facts::{PaymentStatus, ProviderPayment};
+use crate::payment::facts::ProviderPayment;
 use crate::provider::{Call, ProviderError};
 
 use super::Stripe;
@@ -18,7 +18,8 @@ const WITH_REFUNDS: &str = "expand%5B%5D=latest_charge.refunds";
 impl Stripe {
     /// Whether the refunds are worth a request of their own.
     pub(super) fn asks_for_refunds(&self, facts: &ProviderPayment) -> bool {
-        rests_on_money(facts) && (self.lists_refunds || facts.amount_refunded.is_some_and(|refunded| refunded > 0))
+        facts.status.rests_on_money()
+            && (self.lists_refunds || facts.amount_refunded.is_some_and(|refunded| refunded > 0))
     }
 
     /// Adds how the refunds stand. The call comes back as it was admitted last. Where they cannot be had, what the charge says
@@ -81,8 +82,4 @@ impl Stripe {
         }
         Ok(reply::request_id(&reply).into_iter().fold(listed, ProviderPayment::with_request_id))
     }
-}
-
-fn rests_on_money(facts: &ProviderPayment) -> bool {
-    matches!(facts.status, PaymentStatus::Paid | PaymentStatus::Authorized)
 }

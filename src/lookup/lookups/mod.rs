@@ -4,21 +4,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::time::{Instant, timeout};
-use tracing::{Instrument, Span};
+use tokio::time::Instant;
 
-use crate::account::{Account, Limits};
+use crate::account::Account;
 use crate::call::deadline::is_recent;
-use crate::call::error::{CallError, Cause, runtime};
-use crate::call::retry::Traffic;
-use crate::flight::{Joined, LeaderLost, Waiter};
 use crate::intent::fingerprint::Fingerprint;
 use crate::intent::key::IdempotencyKey;
 use crate::intent::payment_intent::{PaymentId, PaymentIntent};
 use crate::ledger::{Bound, LedgerError};
 use crate::lookup::error::ValidateError;
 use crate::lookup::facts_cache::{FactsCache, Kept, Proven, Stamp};
-use crate::lookup::facts_flight::{FactsFlight, FactsFlights, FactsOutcome, FlightNotes, Source};
+use crate::lookup::facts_flight::{FactsFlight, FactsFlights};
 use crate::lookup::key_register::{KeyRegister, KeyState};
 use crate::lookup::shared_facts::{SharedFacts, StoredFacts};
 use crate::lookup::validation::Validation;
@@ -31,6 +27,7 @@ use crate::payment::verdict::{Degradation, Finding, Issuer, Proof, Provenance, V
 use crate::provider::ProviderIdentity;
 use crate::spread::Handle;
 
+mod answer;
 mod flight;
 #[cfg(feature = "webhook")]
 mod forget;
@@ -39,7 +36,6 @@ mod issuer;
 mod peers;
 mod stale;
 
-use flight::fly;
 #[cfg(feature = "webhook")]
 pub(crate) use forget::Forget;
 
@@ -77,13 +73,6 @@ pub(crate) struct Terms {
     /// How long it may take from the caller's arrival.
     pub(crate) deadline: Option<Duration>,
     pub(crate) arrived: Instant,
-}
-
-/// How a call goes on.
-enum Begun {
-    Answered(Validation),
-    /// For a flight. Without a runtime there is no limit.
-    Waits(Waiter<FlightNotes, FactsOutcome>, Provenance, Option<Duration>),
 }
 
 impl Lookups {
@@ -170,144 +159,6 @@ impl Lookups {
         self.recent(intent, &kept, max_age)
     }
 
-    /// One validation past the quick answer: recent facts, or a flight that this call leads or follows.
-    pub(crate) async fn answer(self: &Arc<Self>, asked: &Asked) -> Result<Validation, ValidateError> {
-        let Asked { intent, key, terms } = asked;
-        self.check(intent)?;
-        let without_store = match (key, &self.shared) {
-            (Some(digest), Some(shared)) => {
-                runtime()?;
-                // Boxed, so that what most validations do not do costs them nothing.
-                let binding = Box::pin(self.bind_everywhere(shared, **digest, intent));
-                within(terms.deadline, binding).await??
-            }
-            _ => None,
-        };
-        let (mut max_age, mut total) = (terms.max_age, None);
-        loop {
-            let (waiter, provenance, limit) = match self.join(asked, max_age, total) {
-                Ok(Begun::Waits(waiter, provenance, limit)) => (waiter, provenance, limit),
-                Ok(Begun::Answered(validation)) => return Ok(without(without_store, validation)),
-                Err(error) => {
-                    let answer = Box::pin(self.stale_for(asked, max_age, error, None)).await;
-                    return answer.map(|validation| without(without_store, validation));
-                }
-            };
-            // The first time a flight ends by itself; after that, what is left of the time counts.
-            total = Some(self.account.limits.total_deadline);
-            let flight = Arc::clone(waiter.flight());
-            let outcome = flight.completed_within(limit).await;
-            drop(waiter);
-            match self.answered(asked, &flight, outcome, provenance) {
-                // Facts from the store are judged here for the first time. What a merchant can still mend is asked about
-                // again.
-                Ok(Some(found)) if from_store(&found) && !stands(&found) && max_age > VOLATILE_FRESH_FOR => {
-                    max_age = VOLATILE_FRESH_FOR;
-                }
-                Ok(Some(validation)) => return Ok(without(without_store, validation)),
-                Ok(None) => {}
-                Err(error) => {
-                    let answer = Box::pin(self.stale_for(asked, max_age, error, Some(flight))).await;
-                    return answer.map(|validation| without(without_store, validation));
-                }
-            }
-        }
-    }
-
-    /// Answers from facts that are recent, or joins a flight.
-    fn join(
-        self: &Arc<Self>,
-        asked: &Asked,
-        max_age: Duration,
-        total: Option<Duration>,
-    ) -> Result<Begun, ValidateError> {
-        let Asked { intent, terms: Terms { deadline, arrived, .. }, .. } = asked;
-        let limit = deadline.map_or(total, |limit| Some(limit.min(total.unwrap_or(limit))));
-        let deadline = limit.map(|limit| limit.saturating_sub(arrived.elapsed()));
-        let now = Instant::now();
-        let runtime = runtime();
-        // What is known already is of no use to a call that accepts no age.
-        let look = || if max_age.is_zero() { None } else { self.cache.get(intent.payment(), now) };
-        let number = || if max_age.is_zero() { None } else { self.cache.number(intent.payment()) };
-        let fits = |notes: &FlightNotes| notes.fit(now, max_age);
-        let lead = || {
-            runtime.as_ref().map_err(CallError::clone)?;
-            if self.shared.is_some() {
-                return Ok(FlightNotes::new(max_age));
-            }
-            self.check_gate(now, deadline).map(|()| FlightNotes::new(Duration::ZERO))
-        };
-        // A flight ends by itself at the total deadline, unless its runtime stands still or the provider blocks its thread.
-        let Limits { total_deadline, worst_case, .. } = self.account.limits;
-        let (waiter, provenance, longest) = loop {
-            // Facts are decoded and judged under no lock. What a flight brings after this look has another number.
-            let kept = look();
-            if let Some(validation) = kept.as_ref().and_then(|kept| self.recent(intent, kept, max_age)) {
-                return Ok(Begun::Answered(validation));
-            }
-            let missed = || number() != kept.as_ref().map(Kept::number);
-            match self.flights.join(intent.payment(), intent.tenant(), now, missed, fits, lead)? {
-                Joined::Missed => {}
-                Joined::Leader(leader, waiter) => {
-                    let span = self.account.telemetry.flight_span(intent.payment(), &Span::current());
-                    leader.flight().is_shown_as(&span);
-                    let flying = fly(Arc::clone(self), leader).instrument(span);
-                    runtime.as_ref().map_err(CallError::clone)?.spawn(flying);
-                    // The flight began with this call, and what it says of its end is better than that it did not end.
-                    break (waiter, Provenance::Fresh, worst_case.saturating_add(LEADER_PATIENCE));
-                }
-                Joined::Waiter(waiter) => {
-                    Span::current().follows_from(waiter.flight().span());
-                    break (waiter, Provenance::Coalesced, total_deadline);
-                }
-            }
-        };
-        let limit = runtime.is_ok().then(|| deadline.map_or(longest, |deadline| deadline.min(longest)));
-        Ok(Begun::Waits(waiter, provenance, limit))
-    }
-
-    /// What a flight brought, judged by this call's own claims. None when it cannot answer for this call, which has to join
-    /// anew.
-    fn answered(
-        self: &Arc<Self>,
-        asked: &Asked,
-        flight: &Arc<FactsFlight>,
-        outcome: Option<&Result<FactsOutcome, LeaderLost>>,
-        provenance: Provenance,
-    ) -> Result<Option<Validation>, ValidateError> {
-        match outcome {
-            Some(Ok(Ok(looked_up))) => {
-                // A caller that came after it was looked up may have come after it was forgotten.
-                let is_coalesced = provenance == Provenance::Coalesced;
-                if is_coalesced && looked_up.confirmed_at.is_some_and(|at| asked.terms.arrived >= at) {
-                    return Ok(None);
-                }
-                let provenance = if is_coalesced { provenance } else { led(looked_up.source) };
-                let flight = Some(Arc::clone(flight));
-                let mut validation = self.judge(&asked.intent, &looked_up.facts, looked_up.stamp, provenance, flight);
-                validation.degraded = looked_up.degraded;
-                Ok(Some(validation))
-            }
-            Some(Ok(Err(error))) => Err(error.clone()),
-            Some(Err(LeaderLost)) => Err(CallError::new(Cause::Interrupted).into()),
-            None => {
-                let total = self.account.limits.total_deadline;
-                let limit = asked.terms.deadline.map_or(total, |said| said.min(total));
-                Err(CallError::new(Cause::Deadline { limit, last: None }).into())
-            }
-        }
-    }
-
-    /// Refuses a call that is sure to be over before the provider's rate limit is.
-    fn check_gate(&self, now: Instant, deadline: Option<Duration>) -> Result<(), CallError> {
-        match (self.account.retrier.gate_closed_for(Traffic::LookUps, now), deadline) {
-            (Some(wait), Some(limit)) if wait >= limit => {
-                Err(CallError::after_attempts(Cause::GateClosed { last: None }, Some(wait), Vec::new()))
-            }
-            _ => Ok(()),
-        }
-    }
-
     /// A verdict on facts in memory, while they are fresh.
     fn recent(self: &Arc<Self>, intent: &PaymentIntent, kept: &Kept, max_age: Duration) -> Option<Validation> {
         if !kept.fresh || !self.may_serve(kept, max_age) {
@@ -391,34 +242,4 @@ fn stands(validation: &Validation) -> bool {
         _ => true,
     };
     stands || validation.age < VOLATILE_FRESH_FOR
-}
-
-/// What it is to the one who led the flight.
-fn led(source: Source) -> Provenance {
-    match source {
-        Source::Asked => Provenance::Fresh,
-        Source::Stored => Provenance::Replayed,
-        Source::Elsewhere => Provenance::Coalesced,
-    }
-}
-
-fn from_store(validation: &Validation) -> bool {
-    let outcome = validation.flight.as_ref().and_then(|flight| flight.outcome());
-    matches!(outcome, Some(Ok(Ok(looked_up))) if looked_up.source != Source::Asked)
-}
-
-/// A validation, by a call that had to do without something on its way to it.
-fn without(missing: Option<Degradation>, mut validation: Validation) -> Validation {
-    validation.degraded = validation.degraded.or(missing);
-    if validation.degraded == Some(Degradation::StoreDown) {
-        validation.provenance = Provenance::Degraded;
-    }
-    validation
-}
-
-async fn within<T>(limit: Option<Duration>, work: impl Future<Output = T>) -> Result<T, CallError> {
-    match limit {
-        None => Ok(work.await),
-        Some(limit) => timeout(limit, work).await.map_err(|_| CallError::new(Cause::Deadline { limit, last: None })),
-    }
 }

@@ -117,12 +117,12 @@ impl<'r> AttemptHistory<'r> {
     }
 
     /// Ends the call with an answer.
-    pub(super) fn answered<W: Work>(mut self, mut answer: W::Answer, begun: Begun, at: Instant) -> W::Output {
+    pub(super) fn answered<W: Work>(&mut self, mut answer: W::Answer, begun: Begun, at: Instant) -> W::Output {
         let (outcome, request_ids) = W::shown(&mut answer);
         let attempt = Attempt { request_ids, ..self.attempt(begun, at, outcome) };
         self.telemetry.attempt(&attempt, None);
         self.push(attempt);
-        W::finished(answer, Finished { at, attempts: self.attempts })
+        W::finished(answer, Finished { at, attempts: std::mem::take(&mut self.attempts) })
     }
 
     /// Notes a failed attempt, and the wait that follows it.
@@ -167,23 +167,23 @@ impl<'r> AttemptHistory<'r> {
     }
 
     /// Ends the call because nothing more may be sent.
-    pub(super) fn not_cleared(self, why: NotCleared) -> CallError {
-        let last = self.last;
+    pub(super) fn not_cleared(&mut self, why: NotCleared) -> CallError {
+        let last = self.last.take();
         let (cause, retry_after) = match why {
             NotCleared::GateClosed(wait) => (Cause::GateClosed { last }, Some(wait)),
             NotCleared::BreakerOpen(wait) => (Cause::BreakerOpen { last }, Some(wait)),
             NotCleared::Deadline => (Cause::Deadline { limit: self.deadline.limit(), last }, None),
             NotCleared::Unwanted => (Cause::Interrupted, None),
         };
-        CallError::after_attempts(cause, retry_after, self.attempts)
+        CallError::after_attempts(cause, retry_after, std::mem::take(&mut self.attempts))
     }
 
     /// Ends the call after an error that is not followed by another attempt.
-    pub(super) fn stopped(self, stopped: Stopped, error: ProviderError) -> CallError {
+    pub(super) fn stopped(&mut self, stopped: Stopped, error: ProviderError) -> CallError {
         let retry_after = error.wait().or(match stopped {
             Stopped::LineTooLong { wait } => wait,
             _ => None,
         });
-        CallError::after_attempts(Cause::Provider { stopped, error }, retry_after, self.attempts)
+        CallError::after_attempts(Cause::Provider { stopped, error }, retry_after, std::mem::take(&mut self.attempts))
     }
 }

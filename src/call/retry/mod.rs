@@ -1,6 +1,7 @@
 //! The retry loop: the only place that sleeps.
 
 use std::future::Future;
+use std::ops::ControlFlow;
 use std::pin::pin;
 use std::sync::MutexGuard;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use rand::{RngExt, SeedableRng};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::accessors::partial_debug;
-use crate::call::audience::while_wanted;
+use crate::call::audience::{Audience, while_wanted};
 use crate::call::breaker::ProviderHealth;
 use crate::call::concurrency::Concurrency;
 use crate::call::deadline::Deadline;
@@ -68,6 +69,13 @@ struct Planned<'r> {
     paid: Option<Paid<'r>>,
 }
 
+/// How a call goes on after an attempt that did not end it.
+enum Next<'r> {
+    /// It asks the same question again after so long, since the answer was not ready.
+    Look(Duration),
+    Retry(Planned<'r>, ProviderError),
+}
+
 /// Everything that stands between a flight and the provider.
 pub(crate) struct Retrier {
     pub(crate) provider: Box<dyn AnyProvider>,
@@ -123,41 +131,71 @@ impl Retrier {
                 if let Some(paid) = paid.take() {
                     paid.spent();
                 }
-                let Reply { answer, begun, clearance } = self.attempt(&mut work, cleared, &mut history).await;
+                let reply = self.attempt(&mut work, cleared, &mut history).await;
                 now = Instant::now();
-                let error = match answer {
-                    Err(error) => error,
-                    Ok(answer) => {
-                        clearance.leave(Some(ProviderHealth::Up), now);
-                        let Some(wait) = self.next_look::<W>(&answer, &mut history, begun, now) else {
-                            return Ok(history.answered::<W>(answer, begun, now));
-                        };
-                        work.asks_again();
-                        history.not_ready::<W>(answer, wait, begun, now);
-                        let waited = Box::pin(while_wanted(work.audience(), sleep(wait))).await;
-                        waited.ok_or_else(|| CallError::new(Cause::Interrupted))?;
-                        now = Instant::now();
-                        continue;
-                    }
+                let next = match self.after(&mut work, reply, &mut history, now) {
+                    ControlFlow::Break(ended) => return ended,
+                    ControlFlow::Continue(next) => next,
                 };
-                let may_go_on = work.failed(&error, now);
-                let plan = match self.failed(W::TRAFFIC, &mut history, &error, (begun, clearance), may_go_on, now) {
-                    Ok(plan) => plan,
-                    Err(_) if self.is_out_of_time(&error, begun) => {
-                        history.last = Some(error);
-                        return Err(history.not_cleared(NotCleared::Deadline));
-                    }
+                // Boxed, as all rare waits are: the leader's task is made for each miss, and should be small.
+                paid = Box::pin(self.pause(next, work.audience(), now, &mut history)).await?;
+                now = Instant::now();
+            }
+        }
+    }
+
+    /// Waits between two attempts, for as long as a caller waits. The next one is paid for where it has to be.
+    async fn pause<'r>(
+        &'r self,
+        next: Next<'r>,
+        audience: Option<&Audience>,
+        now: Instant,
+        history: &mut AttemptHistory<'r>,
+    ) -> Result<Option<Paid<'r>>, CallError> {
+        let interrupted = || CallError::new(Cause::Interrupted);
+        match next {
+            Next::Look(wait) => while_wanted(audience, sleep(wait)).await.map(|()| None).ok_or_else(interrupted),
+            Next::Retry(plan, error) => {
+                let waited = while_wanted(audience, self.wait(plan, now, history)).await;
+                let paid = match waited.ok_or_else(interrupted)? {
+                    Ok(paid) => paid,
                     Err(stopped) => return Err(history.stopped(stopped, error)),
                 };
-                let wait = while_wanted(work.audience(), self.wait(plan, now, &mut history));
-                // Boxed, as all rare waits are: the leader's task is made for each miss, and should be small.
-                paid = match Box::pin(wait).await {
-                    Some(Ok(paid)) => Some(paid),
-                    Some(Err(stopped)) => return Err(history.stopped(stopped, error)),
-                    None => return Err(CallError::new(Cause::Interrupted)),
-                };
-                (now, history.last) = (Instant::now(), Some(error));
+                history.last = Some(error);
+                Ok(Some(paid))
             }
+        }
+    }
+
+    /// What follows from the reply to an attempt. A function of its own, so that the loop, which waits after it, has no room
+    /// for an answer.
+    fn after<'r, W: Work>(
+        &'r self,
+        work: &mut W,
+        Reply { answer, begun, clearance }: Reply<'r, W::Answer>,
+        history: &mut AttemptHistory<'r>,
+        now: Instant,
+    ) -> ControlFlow<Result<W::Output, CallError>, Next<'r>> {
+        let error = match answer {
+            Err(error) => error,
+            Ok(answer) => {
+                clearance.leave(Some(ProviderHealth::Up), now);
+                let Some(wait) = self.next_look::<W>(&answer, history, begun, now) else {
+                    return ControlFlow::Break(Ok(history.answered::<W>(answer, begun, now)));
+                };
+                work.asks_again();
+                history.not_ready::<W>(answer, wait, begun, now);
+                return ControlFlow::Continue(Next::Look(wait));
+            }
+        };
+        let may_go_on = work.failed(&error, now);
+        match self.failed(W::TRAFFIC, history, &error, (begun, clearance), may_go_on, now) {
+            Ok(plan) => ControlFlow::Continue(Next::Retry(plan, error)),
+            Err(_) if self.is_out_of_time(&error, begun) => {
+                history.last = Some(error);
+                ControlFlow::Break(Err(history.not_cleared(NotCleared::Deadline)))
+            }
+            Err(stopped) => ControlFlow::Break(Err(history.stopped(stopped, error))),
         }
     }
 

@@ -52,6 +52,7 @@
 //! | share what is known between processes | [`ValidatorBuilder::store`], [`store`], [`Validator::check_store`] |
 //! | make an endpoint idempotent, answer in one envelope | [`endpoint`], [`envelope`] |
 //! | capture or refund exactly once | [`Validator::guard`] |
+//! | keep the service's own data at hand | `cache`, with the feature of that name |
 //! | hear of refunds, disputes and payments | `webhook`, with the feature of that name |
 //! | use another provider | [`provider::Provider`], [`provider::provider_fn`] |
 //! | test a checkout | `testing`, with the feature `test-util` |
@@ -63,6 +64,7 @@
 //! | `stripe` | yes | the [`Stripe`] adapter, over reqwest with rustls |
 //! | `axum` | no | answers of [`envelope`] as axum's responses; brings `tower` |
 //! | `backoff` | no | `Schedule::backoff`: any `backoff::backoff::Backoff` as a retry schedule |
+//! | `cache` | no | `cache`: a service's own data, loaded once per key in a whole fleet |
 //! | `metrics` | no | the metrics below, over the `metrics` facade, and `Validator::publish_metrics` |
 //! | `cli` | no | the command `payproof`; brings every store |
 //! | `file` | no | `store::FileStore`: one file on this machine |
@@ -155,6 +157,8 @@
 
 mod accessors;
 mod account;
+#[cfg(feature = "cache")]
+pub mod cache;
 mod call;
 #[cfg(feature = "tower")]
 pub mod endpoint;

@@ -11,13 +11,13 @@ use crate::provider::attempt_log::Attempt;
 use crate::provider::{Kind as ProviderErrorKind, ProviderError};
 
 const RATE_LIMITED: Condition = Condition::passing(Class::RateLimited, "rate_limited", 429);
-const DEADLINE_EXCEEDED: Condition = Condition::passing(Class::Timeout, "deadline_exceeded", 504);
+pub(crate) const DEADLINE_EXCEEDED: Condition = Condition::passing(Class::Timeout, "deadline_exceeded", 504);
 const PROVIDER_TIMEOUT: Condition = Condition::passing(Class::Timeout, "provider_timeout", 504);
 const UNREADABLE_ANSWER: Condition = Condition::passing(Class::Unavailable, "unreadable_answer", 502);
 const UNKNOWN: Condition = Condition::passing(Class::Unavailable, "unknown", 502);
 const CIRCUIT_OPEN: Condition = Condition::passing(Class::Unavailable, "circuit_open", 503);
 const PROVIDER_UNAVAILABLE: Condition = Condition::passing(Class::Unavailable, "provider_unavailable", 503);
-const AT_CAPACITY: Condition = Condition::passing(Class::Unavailable, "at_capacity", 503);
+pub(crate) const AT_CAPACITY: Condition = Condition::passing(Class::Unavailable, "at_capacity", 503);
 const PROVIDER_REFUSED: Condition = Condition::lasting(Class::Configuration, "provider_refused", 502);
 
 /// The conditions that concern every process that asks for the same.

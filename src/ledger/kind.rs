@@ -24,6 +24,10 @@ pub enum RecordKind {
     Event,
     /// What the store check writes and reads.
     Canary,
+    /// A value of the cache.
+    Cache,
+    /// What many values of the cache are invalidated by at once.
+    CacheTag,
     /// A kind of the tests, which has come to its third version.
     #[cfg(test)]
     Sample,
@@ -52,7 +56,7 @@ pub(super) struct Layout {
 
 impl RecordKind {
     /// Every kind that stands in a store.
-    pub(super) const ALL: [Self; 9] = [
+    pub(super) const ALL: [Self; 11] = [
         Self::Facts,
         Self::Key,
         Self::Operation,
@@ -62,6 +66,8 @@ impl RecordKind {
         Self::Indeterminate,
         Self::Event,
         Self::Canary,
+        Self::Cache,
+        Self::CacheTag,
     ];
 
     /// A stable name, as it stands in the store's keys.
@@ -82,6 +88,8 @@ impl RecordKind {
             Self::Indeterminate => ("indeterminate", LARGE, 1..=1, 1, 1),
             Self::Event => ("event", SMALL, 1..=1, 1, 1),
             Self::Canary => ("canary", SMALL, 1..=1, 1, 1),
+            Self::Cache => ("cache", LARGE, 1..=1, 1, 1),
+            Self::CacheTag => ("cache-tag", SMALL, 1..=1, 1, 1),
             #[cfg(test)]
             Self::Sample => ("sample", SMALL, 1..=3, 3, 2),
         };

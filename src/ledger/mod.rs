@@ -145,8 +145,13 @@ impl Ledger {
 
     /// The place of a record.
     pub(crate) fn key(&self, kind: RecordKind, digest: &Fingerprint) -> Key {
-        let mut text = String::with_capacity(self.prefix.len().saturating_add(KEY_LEN));
-        text.extend([&*self.prefix, ":", kind.layout().name, ":{"]);
+        self.key_in(kind, "", digest)
+    }
+
+    /// The place of a record within a scope, which people who look into the store see: "", or its name and a colon.
+    pub(crate) fn key_in(&self, kind: RecordKind, scope: &str, digest: &Fingerprint) -> Key {
+        let mut text = String::with_capacity(self.prefix.len().saturating_add(scope.len()).saturating_add(KEY_LEN));
+        text.extend([&*self.prefix, ":", kind.layout().name, ":", scope, "{"]);
         digest.write_text(&mut text);
         text.push('}');
         Key { text: text.into(), kind, version: self.codec.version(kind) }

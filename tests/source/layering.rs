@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 /// A new module goes below everything that uses it and above everything it uses. `lib.rs` stands above the list.
 pub(crate) const LAYERS: &[&[&str]] = &[
     &["testing"],
-    &["endpoint", "webhook"],
+    &["cache", "endpoint", "webhook"],
     &["envelope", "health"],
     &["guard", "redeem"],
     &["validator"],

@@ -1,0 +1,257 @@
+//! The bytes of an entry: a value with its times and the generations that it counts with, and who failed to load it.
+
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::intent::fingerprint::Fingerprint;
+use crate::ledger::{Nonce, Versioned};
+
+/// What the record of an entry says. Claims say it too: what they load anew is served meanwhile.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct EntryPayload {
+    pub(super) stored: Option<StoredValue>,
+    /// The caches whose loaders failed one after the other, in their order.
+    pub(super) failed_by: Vec<Nonce>,
+    /// How long before it was written the claim was made: renewed, it is older than its record.
+    pub(super) claimed_ms: u64,
+}
+
+impl Versioned<'_> for EntryPayload {}
+
+/// A value as it is stored.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct StoredValue {
+    /// How long before it was written its load began.
+    pub(super) age_ms: u64,
+    /// From the beginning of its load, as the next one.
+    pub(super) fresh_ms: u64,
+    pub(super) kept_ms: u64,
+    /// Which loader brought it.
+    pub(super) origin: Box<str>,
+    pub(super) is_absent: bool,
+    /// What it was tagged with, and the generation of each tag at that time. The first two are all and its space.
+    pub(super) generations: Vec<([u8; 32], Nonce)>,
+    /// The length of the body before it was compressed, if it was.
+    pub(super) packed_from: Option<u32>,
+    /// The value as JSON.
+    #[serde(with = "crate::ledger::octets")]
+    pub(super) body: Vec<u8>,
+}
+
+impl StoredValue {
+    /// What it can be invalidated by.
+    pub(super) fn tags(&self) -> impl Iterator<Item = (Fingerprint, Nonce)> {
+        self.generations.iter().map(|(tag, generation)| (Fingerprint::from_bytes(*tag), *generation))
+    }
+}
+
+/// What the record of a tag says.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Generation {
+    /// Drawn, and not counted: a counter that came back at zero would revive what was invalidated.
+    pub(super) id: Nonce,
+    /// How long before it was written the generation began: a record that is only renewed is no younger for it.
+    pub(super) age_ms: u64,
+}
+
+impl Versioned<'_> for Generation {}
+
+/// A value as JSON.
+#[derive(Debug, PartialEq)]
+pub(super) struct Encoded {
+    pub(super) body: Vec<u8>,
+    pub(super) is_absent: bool,
+}
+
+/// Why a value cannot be stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct DoesNotReadBack;
+
+impl Encoded {
+    /// Writes a value, and reads it back: what reads otherwise would be another value for the next process.
+    pub(super) fn of<V: Serialize + DeserializeOwned>(value: &V) -> Result<Self, DoesNotReadBack> {
+        let encoded = Self::written(value)?;
+        let again = Self::written(&read::<V>(&encoded.body)?)?;
+        let is_same = encoded.is_absent == again.is_absent && is_same_json(&encoded.body, &again.body);
+        is_same.then_some(encoded).ok_or(DoesNotReadBack)
+    }
+
+    fn written(value: &impl Serialize) -> Result<Self, DoesNotReadBack> {
+        let is_absent = value.serialize(IsNone).unwrap_or(false);
+        let body = serde_json::to_vec(value).map_err(|_| DoesNotReadBack)?;
+        Ok(Self { body, is_absent })
+    }
+}
+
+/// Reads a value.
+pub(super) fn read<V: DeserializeOwned>(body: &[u8]) -> Result<V, DoesNotReadBack> {
+    serde_json::from_slice(body).map_err(|_| DoesNotReadBack)
+}
+
+/// Whether two texts say the same. Maps and sets are written in any order.
+fn is_same_json(one: &[u8], other: &[u8]) -> bool {
+    let ordered = |text: &[u8]| serde_json::from_slice(text).map(|value| in_order(value).to_string());
+    one == other || matches!((ordered(one), ordered(other)), (Ok(one), Ok(other)) if one == other)
+}
+
+/// The same with the elements of lists in the order of their texts. The members of objects are in order already.
+fn in_order(value: serde_json::Value) -> serde_json::Value {
+    use serde_json::Value::{Array, Object};
+    match value {
+        Array(elements) => {
+            let mut elements: Vec<_> = elements.into_iter().map(in_order).collect();
+            elements.sort_by_cached_key(ToString::to_string);
+            Array(elements)
+        }
+        Object(members) => Object(members.into_iter().map(|(name, value)| (name, in_order(value))).collect()),
+        plain => plain,
+    }
+}
+
+/// Tells whether a value is `None`. JSON cannot: it writes `()`, `Some(None)` and a number that is none in the same way.
+struct IsNone;
+
+macro_rules! is_not_none {
+    ($($name:ident($($arg:ty),*);)*) => {
+        $(fn $name(self, $(_: $arg),*) -> Result<bool, Self::Error> {
+            Ok(false)
+        })*
+    };
+}
+
+macro_rules! is_compound {
+    ($($name:ident($($arg:ty),*) -> $compound:ident;)*) => {
+        $(fn $name(self, $(_: $arg),*) -> Result<Self::$compound, Self::Error> {
+            // Not read any further.
+            Err(serde::ser::Error::custom("is no option"))
+        })*
+    };
+}
+
+impl serde::Serializer for IsNone {
+    type Ok = bool;
+    type Error = std::fmt::Error;
+    type SerializeSeq = serde::ser::Impossible<bool, std::fmt::Error>;
+    type SerializeTuple = Self::SerializeSeq;
+    type SerializeTupleStruct = Self::SerializeSeq;
+    type SerializeTupleVariant = Self::SerializeSeq;
+    type SerializeMap = Self::SerializeSeq;
+    type SerializeStruct = Self::SerializeSeq;
+    type SerializeStructVariant = Self::SerializeSeq;
+
+    fn serialize_none(self) -> Result<bool, Self::Error> {
+        Ok(true)
+    }
+
+    fn serialize_some<T: Serialize + ?Sized>(self, _: &T) -> Result<bool, Self::Error> {
+        Ok(false)
+    }
+
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(self, _: &'static str, _: &T) -> Result<bool, Self::Error> {
+        Ok(false)
+    }
+
+    fn serialize_newtype_variant<T: Serialize + ?Sized>(
+        self,
+        _: &'static str,
+        _: u32,
+        _: &'static str,
+        _: &T,
+    ) -> Result<bool, Self::Error> {
+        Ok(false)
+    }
+
+    is_not_none! {
+        serialize_bool(bool);
+        serialize_i8(i8);
+        serialize_i16(i16);
+        serialize_i32(i32);
+        serialize_i64(i64);
+        serialize_u8(u8);
+        serialize_u16(u16);
+        serialize_u32(u32);
+        serialize_u64(u64);
+        serialize_f32(f32);
+        serialize_f64(f64);
+        serialize_char(char);
+        serialize_str(&str);
+        serialize_bytes(&[u8]);
+        serialize_unit();
+        serialize_unit_struct(&'static str);
+        serialize_unit_variant(&'static str, u32, &'static str);
+    }
+
+    is_compound! {
+        serialize_seq(Option<usize>) -> SerializeSeq;
+        serialize_tuple(usize) -> SerializeTuple;
+        serialize_tuple_struct(&'static str, usize) -> SerializeTupleStruct;
+        serialize_tuple_variant(&'static str, u32, &'static str, usize) -> SerializeTupleVariant;
+        serialize_map(Option<usize>) -> SerializeMap;
+        serialize_struct(&'static str, usize) -> SerializeStruct;
+        serialize_struct_variant(&'static str, u32, &'static str, usize) -> SerializeStructVariant;
+    }
+}
+
+/// A length of time from a record.
+pub(super) const fn time(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::{HashMap, HashSet};
+
+    use crate::ledger::golden::is_golden;
+    use crate::ledger::{RecordKind, State};
+
+    fn is_absent<V: Serialize + DeserializeOwned>(value: &V) -> Option<bool> {
+        Encoded::of(value).ok().map(|encoded| encoded.is_absent)
+    }
+
+    #[test]
+    fn none_is_absent_and_nothing_else_is() {
+        assert_eq!(is_absent(&None::<u32>), Some(true));
+        assert_eq!([is_absent(&Some(1)), is_absent(&())], [Some(false), Some(false)]);
+        assert_eq!(is_absent(&HashMap::from([("a".to_owned(), None::<u32>)])), Some(false));
+    }
+
+    #[test]
+    fn what_does_not_read_back_is_not_stored() {
+        assert_eq!([is_absent(&f64::NAN), is_absent(&Some(None::<u32>)), is_absent(&Some(()))], [None; 3]);
+        assert_eq!(is_absent(&(1..50).collect::<HashSet<u32>>()), Some(false), "a set is written in any order");
+        for number in [0.1 + 0.2, f64::MIN_POSITIVE, 1e300, 8.41] {
+            assert_eq!(read::<f64>(&Encoded::of(&number).unwrap().body), Ok(number));
+        }
+    }
+
+    #[test]
+    fn golden_files_hold_what_is_written_of_entries_and_tags() {
+        let nonce = |byte| Nonce::of([byte; 16]);
+        let stored = StoredValue {
+            age_ms: 40,
+            fresh_ms: 300_000,
+            kept_ms: 2_100_000,
+            origin: "primary".into(),
+            is_absent: false,
+            generations: vec![([1; 32], nonce(2)), ([3; 32], nonce(4))],
+            packed_from: None,
+            body: br#"{"amount":1999}"#.to_vec(),
+        };
+        let absent = StoredValue { is_absent: true, body: b"null".to_vec(), packed_from: Some(4), ..stored.clone() };
+        let payload = |stored, failed_by, claimed_ms| EntryPayload { stored, failed_by, claimed_ms };
+        for (variant, state, payload) in [
+            ("value", State::Settled, payload(Some(stored.clone()), Vec::new(), 0)),
+            ("absent", State::Settled, payload(Some(absent), Vec::new(), 0)),
+            ("claimed", State::Claimed, payload(None, Vec::new(), 1_500)),
+            ("claimed_with_value", State::Claimed, payload(Some(stored), vec![nonce(5)], 0)),
+            ("failed", State::Failed, payload(None, vec![nonce(5), nonce(6)], 0)),
+        ] {
+            is_golden(RecordKind::Cache, 1, variant, state, false, &payload);
+        }
+        let generation = Generation { id: nonce(7), age_ms: 60_000 };
+        is_golden(RecordKind::CacheTag, 1, "generation", State::Settled, false, &generation);
+    }
+}

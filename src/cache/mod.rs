@@ -1,0 +1,16 @@
+//! The cache kit: a service's own data, loaded once per key in a whole fleet, on the store that is there.
+#![allow(dead_code, reason = "what uses it comes next")]
+
+mod entry;
+mod error;
+mod key;
+mod space;
+mod tag;
+mod tenant;
+pub mod ttl;
+
+pub use error::CacheError;
+pub use key::{CacheKey, For, KeyParts};
+pub use space::Space;
+pub use tag::{Tag, Tags};
+pub use tenant::Tenant;

@@ -1,0 +1,3 @@
+//! The cache kit: what it promises, through its public API.
+
+mod keys;

@@ -331,7 +331,8 @@ impl<'e> Index<'e> {
         let keys: Vec<_> =
             digests.iter().map(|digest| self.account.ledger.key(RecordKind::Operation, digest)).collect();
         let mut over = Vec::new();
-        for (digest, found) in digests.into_iter().zip(self.account.ledger.get_all(&keys).await?) {
+        for (digest, found) in digests.into_iter().zip(self.account.ledger.get_many(&keys).await) {
+            let found = found?;
             // One that is sent again or asked about stays until that has come to its end.
             let is_under_way = found.as_ref().is_some_and(|found| found.record.state == State::Claimed);
             if !is_under_way && !is_marked(found.as_ref())? {

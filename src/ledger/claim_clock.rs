@@ -134,6 +134,15 @@ impl Seen {
     }
 }
 
+/// Whether more depends on the time left than a batch read can be sure of: it may be that of the record that stood there a
+/// moment before. Then a claim looks older than it is, up to the end of its lease, or the clock looks set back.
+pub(super) fn is_in_doubt(record: &Record, stored: &Stored) -> bool {
+    match record.ttl().checked_sub(stored.ttl_left) {
+        Some(age) => age > TOLERANCE && is_protected(record),
+        None => stored.ttl_left.saturating_sub(record.ttl()) > TOLERANCE,
+    }
+}
+
 /// Only what a lease protects can lose it to a clock.
 fn is_protected(record: &Record) -> bool {
     record.state == State::Claimed && record.lease_ms > 0

@@ -8,12 +8,13 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::try_join_all;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout};
 
 use crate::intent::fingerprint::Fingerprint;
-use crate::store::{AnyStore, Claim, Durability, Inspection, RestartLoss, StoreError, StoreFinding, Stored, Swap};
+use crate::store::{
+    AnyStore, Claim, Durability, Extras, Inspection, RestartLoss, StoreError, StoreFinding, Stored, Swap,
+};
 use crate::telemetry::{Stopwatch, store_call};
 
 mod acquire;
@@ -33,6 +34,7 @@ mod last_word;
 mod later;
 mod lease;
 mod lease_end;
+mod many;
 pub(crate) mod octets;
 mod poll;
 mod record;
@@ -78,6 +80,7 @@ pub(crate) const FAILED_FOR: Duration = Duration::from_secs(2);
 #[derive(Clone, Debug)]
 pub(crate) struct Ledger {
     store: Arc<dyn AnyStore>,
+    extras: Extras,
     prefix: Arc<str>,
     /// The longest one call to the store may take.
     pub(crate) timeout: Duration,
@@ -129,8 +132,8 @@ impl Ledger {
         codec: Codec,
         stated_loss: Option<RestartLoss>,
     ) -> Self {
-        let (prefix, codec) = (prefix.into(), Arc::new(codec));
-        Self { store, prefix, timeout, codec, watches: Arc::default(), clock: Arc::default(), stated_loss }
+        let (extras, prefix, codec) = (store.extras(), prefix.into(), Arc::new(codec));
+        Self { store, extras, prefix, timeout, codec, watches: Arc::default(), clock: Arc::default(), stated_loss }
     }
 
     pub(crate) fn durability(&self) -> Durability {
@@ -164,7 +167,7 @@ impl Ledger {
         let looked = timeout(limit, self.store.inspect()).await;
         let mut inspection = looked.map_err(|_elapsed| LedgerError::TimedOut { limit })??;
         inspection.findings.extend(self.clock.moved());
-        inspection.findings.extend(self.store.extras().is_empty().then_some(StoreFinding::NoExtras));
+        inspection.findings.extend(self.extras.is_empty().then_some(StoreFinding::NoExtras));
         Ok(inspection)
     }
 
@@ -173,11 +176,6 @@ impl Ledger {
         let asked_at = Instant::now();
         let stored = self.patiently("get", || self.store.get(&key.text)).await?;
         stored.map(|stored| self.held(key, stored, asked_at)).transpose()
-    }
-
-    /// Reads records, in the order of their keys, side by side. One that cannot be read fails all.
-    pub(crate) async fn get_all(&self, keys: &[Key]) -> Result<Vec<Option<Held>>, LedgerError> {
-        try_join_all(keys.iter().map(|key| self.get(key))).await
     }
 
     /// Writes a record where none is; else says which one is. One round trip.
@@ -362,8 +360,12 @@ impl Ledger {
 
     fn held(&self, key: &Key, stored: Stored, asked_at: Instant) -> Result<Held, LedgerError> {
         let record = self.codec.decode(&stored.bytes, key)?;
+        Ok(self.dated(record, stored, asked_at))
+    }
+
+    fn dated(&self, record: Record, stored: Stored, asked_at: Instant) -> Held {
         let (age, is_age_known) = self.clock.age(&record, &stored, asked_at);
-        Ok(Held { record, age, is_age_known, asked_at, bytes: stored.bytes })
+        Held { record, age, is_age_known, asked_at, bytes: stored.bytes }
     }
 
     /// Makes one call, and says how long it took.

@@ -262,11 +262,12 @@ impl Books<'_> {
         Ok(Other::Free)
     }
 
-    /// The records of a payment that stand at these places, read side by side.
+    /// The records of a payment that stand at these places. One that cannot be read fails all.
     async fn found_at(&self, digests: &[Fingerprint]) -> Result<Vec<(Key, Held)>, LedgerError> {
         let places: Vec<_> = digests.iter().map(|digest| self.ledger.key(RecordKind::Payment, digest)).collect();
-        let found = self.ledger.get_all(&places).await?;
-        Ok(places.into_iter().zip(found).filter_map(|(place, found)| Some((place, found?))).collect())
+        let found = self.ledger.get_many(&places).await;
+        let there = places.into_iter().zip(found).filter_map(|(place, found)| Some((place, found.transpose()?)));
+        there.map(|(place, found)| Ok((place, found?))).collect()
     }
 
     /// Every record by which the payment is used, the one at the present place first.

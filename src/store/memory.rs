@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use crate::accessors::{getters, partial_debug, setters};
 use crate::lock::Lock;
 
+use super::extras::{BatchAnswer, Offer};
 use super::{
     Claim, Durability, Extras, Inspection, RestartLoss, Store, StoreError, StoreFinding, Stored, Swap, ttl_millis,
 };
@@ -177,6 +178,16 @@ impl Store for MemoryStore {
     }
 
     fn extras(&self) -> Extras {
-        Extras::of("memory")
+        Extras::of(self.clone())
+    }
+}
+
+impl Offer for MemoryStore {
+    fn get_many<'s>(&'s self, keys: &'s [&'s str]) -> BatchAnswer<'s> {
+        Box::pin(async {
+            let records = self.records.lock();
+            let now = Instant::now();
+            keys.iter().map(|key| Ok(records.live(key, now))).collect()
+        })
     }
 }

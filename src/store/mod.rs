@@ -23,7 +23,7 @@ pub mod contract;
 #[cfg(any(feature = "redis", feature = "upstash"))]
 mod disk;
 mod error;
-mod extras;
+pub(crate) mod extras;
 #[cfg(feature = "file")]
 mod file;
 mod from_env;
@@ -161,7 +161,8 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
 
     /// What the store offers beside its verbs: nothing, by default.
     ///
-    /// A store that wraps another hands on the other's, as `contract::check_wrapper` checks.
+    /// A store that wraps another hands on the other's, as `contract::check_wrapper` checks; what goes through them goes past
+    /// the wrapper. One that changes keys or bytes, or has to see each call, keeps the default.
     fn extras(&self) -> Extras {
         Extras::default()
     }
@@ -195,9 +196,16 @@ fn check_value(value: &[u8]) -> Result<(), StoreError> {
     Err(StoreError::refused(format!("a value of {} bytes is larger than 1 MiB", value.len())))
 }
 
-/// Hands every call of a [`Store`] on to another one.
+/// Hands every call of a [`Store`] on to another one; `verbs of` leaves out what that one offers beside its verbs.
 macro_rules! hand_on {
     ($self:ident => $store:expr) => {
+        crate::store::hand_on!(verbs of $self => $store);
+
+        fn extras(&$self) -> Extras {
+            $store.extras()
+        }
+    };
+    (verbs of $self:ident => $store:expr) => {
         async fn get(&$self, key: &str) -> Result<Option<Stored>, StoreError> {
             $store.get(key).await
         }
@@ -225,13 +233,9 @@ macro_rules! hand_on {
         async fn inspect(&$self) -> Result<Inspection, StoreError> {
             $store.inspect().await
         }
-
-        fn extras(&$self) -> Extras {
-            $store.extras()
-        }
     };
 }
-use hand_on;
+pub(crate) use hand_on;
 
 impl<S: Store> Store for Arc<S> {
     hand_on!(self => (**self));

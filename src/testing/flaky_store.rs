@@ -13,6 +13,7 @@ use tokio::time::sleep;
 use super::pick;
 use crate::accessors::getters;
 use crate::lock::Lock;
+use crate::store::extras::{BatchAnswer, Offer};
 use crate::store::{Claim, Durability, Extras, Inspection, RestartLoss, Store, StoreError, Stored, Swap};
 
 /// What a [`FlakyStore`] does on one call.
@@ -45,7 +46,7 @@ pub enum StoreFault {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum StoreVerb {
-    /// [`Store::get`].
+    /// [`Store::get`], and a batch of reads, which counts as one call.
     Get,
     /// [`Store::claim`].
     Claim,
@@ -304,6 +305,21 @@ impl<S: Store> Store for FlakyStore<S> {
     }
 
     fn extras(&self) -> Extras {
-        self.store.extras()
+        if self.store.extras().is_empty() { Extras::default() } else { Extras::of(self.clone()) }
+    }
+}
+
+impl<S: Store> Offer for FlakyStore<S> {
+    fn get_many<'s>(&'s self, keys: &'s [&'s str]) -> BatchAnswer<'s> {
+        let store = Arc::clone(&self.store);
+        let owned: Vec<String> = keys.iter().map(ToString::to_string).collect();
+        let reads = async move {
+            let keys: Vec<&str> = owned.iter().map(String::as_str).collect();
+            Ok(store.extras().batch(&*store, &keys).await)
+        };
+        Box::pin(async {
+            let reads = self.run(StoreVerb::Get, reads).await;
+            reads.unwrap_or_else(|error| vec![Err(error); keys.len()])
+        })
     }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use payproof::store::{Claim, RedisStore, RestartLoss, Store, StoreFinding, contract};
 
+use crate::many::texts;
 use crate::redis_server::{RedisCluster, RedisConfig};
 use crate::restart_loss::loss_becomes;
 use crate::{MINUTE, claimed_at_last, patient, store};
@@ -33,6 +34,8 @@ async fn a_cluster_keeps_the_contract_moves_keys_and_fails_over() {
     assert!(told.iter().any(|text| text.contains("use `RedisStore::cluster`")), "{told:?}");
 
     moves_a_slot(&cluster, &lonely).await;
+
+    a_node_that_hangs_fails_its_own_keys(&cluster, &urls).await;
 
     let store = RedisStore::cluster(&urls).unwrap();
     for (round, hang) in [(0, true), (1, false)] {
@@ -73,19 +76,48 @@ async fn moves_a_slot(cluster: &RedisCluster, store: &RedisStore) {
     let (source_id, target_id) = (source.command(&["CLUSTER", "MYID"]), target.command(&["CLUSTER", "MYID"]));
     assert_eq!(target.command(&["CLUSTER", "SETSLOT", &slot, "IMPORTING", &source_id]), "OK");
     assert_eq!(source.command(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &target_id]), "OK");
+    let others = ["payproof:a", "payproof:b", "payproof:c"];
+    let batch = async || texts(store.extras().get_many(store, &[others[0], moved, others[1], absent, others[2]]).await);
     // What is still there is answered there, and what is not is asked for at the target.
     assert_eq!(store.get(moved).await.unwrap().unwrap().bytes, b"v");
+    assert_eq!(batch().await, ["none", "v", "none", "none", "none"]);
     assert_eq!(store.claim(absent, b"w", MINUTE).await.unwrap(), Claim::Claimed);
     store.replace(absent, b"w", b"x", MINUTE).await.unwrap();
+    assert_eq!(batch().await, ["none", "v", "none", "x", "none"]);
     let port = target.port().to_string();
     assert_eq!(source.command(&["MIGRATE", "127.0.0.1", &port, moved, "0", "5000", "AUTH", PASSWORD]), "OK");
     assert_eq!(store.get(moved).await.unwrap().unwrap().bytes, b"v");
     for server in [target, source] {
         assert_eq!(server.command(&["CLUSTER", "SETSLOT", &slot, "NODE", &target_id]), "OK");
     }
+    assert_eq!(batch().await, ["none", "v", "none", "x", "none"]);
     for (key, value) in [(moved, b"v"), (absent, b"x")] {
         assert_eq!(store.get(key).await.unwrap().unwrap().bytes, value);
     }
+}
+
+/// A batch is split by node, and each part has its own time.
+async fn a_node_that_hangs_fails_its_own_keys(cluster: &RedisCluster, urls: &[String]) {
+    let store = RedisStore::builder_cluster(urls).command_timeout(Duration::from_millis(700)).build().unwrap();
+    let keys: Vec<String> = (0..40).map(|number| format!("payproof:hang:{number}")).collect();
+    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+    for key in &keys {
+        store.claim(key, b"there", MINUTE).await.unwrap();
+    }
+    let victim = cluster.primary_of(keys[0], 0);
+    let (hung, served): (Vec<&str>, Vec<&str>) = keys.iter().partition(|key| cluster.primary_of(key, 0) == victim);
+    assert!(!served.is_empty() && served.len() < keys.len());
+    cluster.servers()[victim].hang();
+    let reads = store.extras().get_many(&store, &keys).await;
+    cluster.servers()[victim].resume();
+    for (key, read) in keys.iter().zip(texts(reads)) {
+        if hung.contains(key) {
+            assert!(read.contains("did not answer within 700ms"), "{key}: {read}");
+        } else {
+            assert_eq!(read, "there", "{key}");
+        }
+    }
+    cluster.settle().await;
 }
 
 #[tokio::test]

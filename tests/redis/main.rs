@@ -21,6 +21,7 @@ mod support;
 
 mod bursts;
 mod cluster;
+mod many;
 mod outages;
 mod refusals;
 mod restart_loss;

@@ -74,6 +74,7 @@ const BROKEN: &[(Flaw, ContractRule)] = &[
     (Flaw::RestartLossIsSaidTwice, ContractRule::RestartLossIsSaid),
     (Flaw::ClaimNeverAnswers, ContractRule::ClaimTakesAbsent),
     (Flaw::ClaimPanicsInARace, ContractRule::OneClaimWins),
+    (Flaw::ExtrasAreAnothers, ContractRule::BatchesRead),
 ];
 
 async fn breach_of(store: impl Store) -> Breach {

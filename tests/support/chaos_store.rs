@@ -11,9 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use payproof::store::{
-    Claim, Durability, Extras, Inspection, MemoryStore, RestartLoss, Store, StoreError, Stored, Swap,
-};
+use payproof::store::{Claim, Durability, Inspection, MemoryStore, RestartLoss, Store, StoreError, Stored, Swap};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
@@ -368,9 +366,5 @@ impl Store for ChaosStore {
 
     async fn inspect(&self) -> Result<Inspection, StoreError> {
         Ok(Inspection::new("chaos", Duration::ZERO))
-    }
-
-    fn extras(&self) -> Extras {
-        self.inner.extras()
     }
 }

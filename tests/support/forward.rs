@@ -1,6 +1,6 @@
 //! Stores of tests that change some calls to the store inside, and hand on the rest.
 
-/// What the store inside the field says of itself.
+/// What the store inside the field says of itself. Not what it offers beside its verbs, so that every call goes through these.
 macro_rules! says_what_it_holds {
     ($store:ident) => {
         fn durability(&self) -> payproof::store::Durability {
@@ -13,10 +13,6 @@ macro_rules! says_what_it_holds {
 
         async fn inspect(&self) -> Result<payproof::store::Inspection, payproof::store::StoreError> {
             self.$store.inspect().await
-        }
-
-        fn extras(&self) -> payproof::store::Extras {
-            self.$store.extras()
         }
     };
 }

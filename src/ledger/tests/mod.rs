@@ -3,6 +3,7 @@
 mod assumed;
 mod chances;
 mod lost;
+mod many;
 mod scripted;
 mod versions;
 

@@ -54,6 +54,7 @@ rules! {
     DroppedIsWhole "a write that is dropped leaves nothing or the whole record, and does not disturb other calls",
     DurabilityIsStable "the store says the same about its durability at all times",
     InspectAnswers "a look at the store itself answers",
+    BatchesRead "a batch of reads answers for every key, in their order, what a read of it answers",
     RestartLossIsSaid "the store says what a restart may lose, and a look at it says the same",
     ;
     ExtrasAreHandedOn "a store that wraps another hands on what the other offers beside its verbs",

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use self::command::FileVerb;
 use self::queues::FileQueues;
+use super::extras::{BatchAnswer, Offer, fill_gaps};
 use super::{
     Claim, Durability, Extras, Inspection, LARGEST_VALUE, RestartLoss, Store, StoreError, StoreFinding, Stored, Swap,
     check_value, ttl_millis,
@@ -224,6 +225,12 @@ impl Store for FileStore {
     }
 
     fn extras(&self) -> Extras {
-        Extras::of("file")
+        Extras::of(self.clone())
+    }
+}
+
+impl Offer for FileStore {
+    fn get_many<'s>(&'s self, keys: &'s [&'s str]) -> BatchAnswer<'s> {
+        Box::pin(fill_gaps(vec![None; keys.len()], keys, |key| self.get(key)))
     }
 }

@@ -43,6 +43,32 @@ impl Cluster {
         })
     }
 
+    /// Sends each node the keys that it serves, all nodes side by side. Says the places of the keys of each answer; those of
+    /// keys that no node serves are in none.
+    pub(super) async fn reads(
+        &self,
+        keys: &[&[u8]],
+    ) -> Result<Vec<(Vec<usize>, Result<Value, ConnectionFault>)>, StoreError> {
+        let slots = self.slots().await?;
+        let mut parts: Vec<(&Arc<Node>, Vec<usize>)> = Vec::new();
+        for (place, key) in keys.iter().enumerate() {
+            let Some(node) = slots.node(slot_of(key)) else { continue };
+            match parts.iter_mut().find(|(known, _)| Arc::ptr_eq(known, node)) {
+                Some((_, places)) => places.push(place),
+                None => parts.push((node, vec![place])),
+            }
+        }
+        let asked = parts.into_iter().map(|(node, places)| async move {
+            let own: Vec<&[u8]> = places.iter().filter_map(|place| keys.get(*place).copied()).collect();
+            (places, node.call(Request::Reads(&own)).await)
+        });
+        let answers = join_all(asked).await;
+        if answers.iter().any(|(_, answer)| matches!(answer, Err(ConnectionFault::Lost(_)))) {
+            self.look_again();
+        }
+        Ok(answers)
+    }
+
     async fn follow(&self, key: &[u8], request: Request<'_>) -> Result<Value, ConnectionFault> {
         let begun = Instant::now();
         let limit = self.settings.connect_timeout.saturating_add(self.settings.command_timeout);

@@ -28,7 +28,7 @@ pub(super) struct ConnectionSettings {
 }
 
 /// Why a request has no answer.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum ConnectionFault {
     /// There was no connection, or it broke, or time ran out.
     Lost(StoreError),

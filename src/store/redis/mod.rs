@@ -8,6 +8,7 @@ mod endpoint;
 mod fault;
 mod inspect;
 mod lookup;
+mod many;
 mod renewed;
 mod reply;
 mod script;
@@ -22,6 +23,7 @@ use std::time::Duration;
 use self::builder::Topology;
 use self::connection::ConnectionSettings;
 use self::servers::Servers;
+use super::extras::{BatchAnswer, Offer};
 use super::{Claim, Durability, Extras, Inspection, RestartLoss, Store, StoreError, Stored, Swap, ttl_millis};
 use crate::accessors::partial_debug;
 use crate::settings::build_error::BuildError;
@@ -154,7 +156,13 @@ impl Store for RedisStore {
     }
 
     fn extras(&self) -> Extras {
-        Extras::of("redis")
+        Extras::of(self.clone())
+    }
+}
+
+impl Offer for RedisStore {
+    fn get_many<'s>(&'s self, keys: &'s [&'s str]) -> BatchAnswer<'s> {
+        Box::pin(many::get_many(&self.0.servers, keys))
     }
 }
 

@@ -9,6 +9,8 @@ pub(super) enum Request<'a> {
     One(&'a [&'a [u8]]),
     /// Commands that run as one, or not at all.
     Atomic(&'a [&'a [&'a [u8]]]),
+    /// How long each of these keys has to live, and then what is stored under it. Not as one: each command has its own reply.
+    Reads(&'a [&'a [u8]]),
     /// The same, at a node that the key is being moved to.
     Asking(&'a Request<'a>),
 }
@@ -33,6 +35,12 @@ impl Request<'_> {
                 }
                 pipeline.add_command(command(&[b"EXEC"]));
             }
+            Self::Reads(keys) => {
+                for key in *keys {
+                    pipeline.add_command(command(&[b"PTTL", key]));
+                    pipeline.add_command(command(&[b"GET", key]));
+                }
+            }
             Self::Asking(request) => {
                 // It counts until EXEC, if it stands before MULTI.
                 pipeline.add_command(command(&[b"ASKING"]));
@@ -44,7 +52,7 @@ impl Request<'_> {
     /// Whether the commands ran although the server refused to run them as one: `at` is the place of the refusal.
     pub(super) fn ran_apart(&self, at: usize) -> bool {
         match self {
-            Self::One(_) => false,
+            Self::One(_) | Self::Reads(_) => false,
             Self::Atomic(_) => at == 0,
             Self::Asking(request) => at > 0 && request.ran_apart(at.saturating_sub(1)),
         }
@@ -73,6 +81,14 @@ pub(super) fn integer(reply: &Value) -> Option<i64> {
     match reply {
         Value::Int(number) => Some(*number),
         _ => text(reply)?.parse().ok(),
+    }
+}
+
+/// The parts of a reply, to keep; none, if it has none.
+pub(super) fn into_array(reply: Value) -> Vec<Value> {
+    match reply {
+        Value::Array(parts) => parts,
+        _ => Vec::new(),
     }
 }
 

@@ -106,15 +106,17 @@ fn parts<const N: usize>(reply: Value) -> Option<[Value; N]> {
     }
 }
 
-fn stored(value: Value, left: &Value) -> Result<Option<Stored>, StoreError> {
-    let bytes = match value {
-        Value::BulkString(bytes) => bytes,
-        Value::Nil => return Ok(None),
-        Value::ServerError(error) => return Err(RedisRefusal::of(&error).into_error()),
+/// What the replies to GET and PTTL say together.
+pub(super) fn stored(value: Value, left: &Value) -> Result<Option<Stored>, StoreError> {
+    let bytes = match (value, left) {
+        (Value::ServerError(error), _) => return Err(RedisRefusal::of(&error).into_error()),
+        (_, Value::ServerError(error)) => return Err(RedisRefusal::of(error).into_error()),
+        (Value::BulkString(bytes), _) => bytes,
+        (Value::Nil, _) => return Ok(None),
         _ => return Err(unexpected()),
     };
     match left {
-        // Its time ended between the two commands.
+        // Its time ended between the two commands, or had not begun.
         Value::Int(-2) => Ok(None),
         // Nothing of ours lives for ever, and a made-up time would make old facts look fresh.
         Value::Int(-1) => Err(StoreError::refused(
@@ -130,6 +132,6 @@ fn stored(value: Value, left: &Value) -> Result<Option<Stored>, StoreError> {
 }
 
 /// The commands may have been executed: which of them the reply belongs to is unknown.
-fn unexpected() -> StoreError {
+pub(super) fn unexpected() -> StoreError {
     StoreError::outcome_unknown("the answer is none that Redis gives to these commands")
 }

@@ -197,8 +197,13 @@ impl Drop for ReplyPlace<'_> {
 }
 
 /// The reply that counts: the last one, or the first refusal before it, which says more than that the whole was called off.
+/// Of reads all count, unless all are refused.
 fn last_of(replies: Vec<Value>, request: Request<'_>) -> Result<Value, StoreError> {
-    let refused = replies.iter().position(|reply| matches!(reply, Value::ServerError(_)));
+    let is_refusal = |reply: &Value| matches!(reply, Value::ServerError(_));
+    if matches!(request, Request::Reads(_)) && !replies.iter().all(is_refusal) {
+        return Ok(Value::Array(replies));
+    }
+    let refused = replies.iter().position(is_refusal);
     if let Some(at) = refused
         && request.ran_apart(at)
     {

@@ -13,6 +13,7 @@ use std::time::Duration;
 pub use self::builder::UpstashStoreBuilder;
 use self::client::RestClient;
 use self::wire::Verb;
+use super::extras::{BatchAnswer, Offer, fill_gaps};
 use super::{
     Claim, Durability, Extras, Inspection, RestartLoss, Store, StoreError, Stored, Swap, check_value, ttl_millis,
 };
@@ -131,6 +132,12 @@ impl Store for UpstashStore {
     }
 
     fn extras(&self) -> Extras {
-        Extras::of("upstash")
+        Extras::of(self.clone())
+    }
+}
+
+impl Offer for UpstashStore {
+    fn get_many<'s>(&'s self, keys: &'s [&'s str]) -> BatchAnswer<'s> {
+        Box::pin(fill_gaps(vec![None; keys.len()], keys, |key| self.get(key)))
     }
 }

@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use payproof::store::{Claim, Durability, Inspection, RestartLoss, Store, StoreError, Stored, Swap, ttl_millis};
+use payproof::store::{
+    Claim, Durability, Extras, Inspection, MemoryStore, RestartLoss, Store, StoreError, Stored, Swap, ttl_millis,
+};
 use tokio::task::yield_now;
 use tokio::time::Instant;
 
@@ -72,6 +74,7 @@ pub(crate) enum Flaw {
     InspectFails,
     ClaimNeverAnswers,
     ClaimPanicsInARace,
+    ExtrasAreAnothers,
 }
 
 /// A plain store with one flaw.
@@ -369,5 +372,9 @@ impl Store for Flawed {
             return Err(StoreError::not_sent("scripted"));
         }
         Ok(Inspection::new("flawed", Duration::ZERO))
+    }
+
+    fn extras(&self) -> Extras {
+        if self.has(Flaw::ExtrasAreAnothers) { MemoryStore::new().extras() } else { Extras::default() }
     }
 }

@@ -1,0 +1,89 @@
+//! Batch reads: what is sent, and what fails which key.
+
+use payproof::store::{Claim, Store, StoreError, Stored};
+
+use crate::redis_server::{RedisConfig, RedisServer};
+use crate::{MINUTE, store};
+
+/// What a batch answered, as texts.
+pub(crate) fn texts(reads: Vec<Result<Option<Stored>, StoreError>>) -> Vec<String> {
+    let text = |read: Result<Option<Stored>, StoreError>| match read {
+        Ok(Some(stored)) => String::from_utf8(stored.bytes).unwrap(),
+        Ok(None) => "none".into(),
+        Err(error) => error.to_string(),
+    };
+    reads.into_iter().map(text).collect()
+}
+
+/// How often the server read from its connections.
+fn reads_of(server: &RedisServer) -> u64 {
+    let info = server.command(&["INFO", "stats"]);
+    let line = info.lines().find_map(|line| line.trim().strip_prefix("total_reads_processed:")).unwrap();
+    line.parse().unwrap()
+}
+
+#[tokio::test]
+async fn a_batch_is_one_pipeline_that_reads_each_time_left_before_its_value() {
+    let server = RedisServer::start().await;
+    let store = store(server.url());
+    let keys: Vec<String> = (0..100).map(|number| format!("k{number}")).collect();
+    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+    for key in keys.iter().step_by(2) {
+        assert_eq!(store.claim(key, key.as_bytes(), MINUTE).await, Ok(Claim::Claimed));
+    }
+    let calls = || ["pttl", "get", "exec"].map(|command| server.calls(command));
+    let before_batch = calls();
+    let own = {
+        let before = reads_of(&server);
+        reads_of(&server) - before
+    };
+    server.command(&["CONFIG", "SET", "slowlog-max-len", "1000", "slowlog-log-slower-than", "0"]);
+    let before = reads_of(&server);
+    let reads = texts(store.extras().get_many(&store, &keys).await);
+    let took = reads_of(&server) - before - own;
+    let log = server.command(&["SLOWLOG", "GET", "1000"]);
+    for (number, read) in reads.iter().enumerate() {
+        assert_eq!(read, if number % 2 == 0 { keys[number] } else { "none" });
+    }
+    let made: Vec<u64> = calls().iter().zip(before_batch).map(|(after, before)| after - before).collect();
+    assert_eq!(made, [100, 100, 0]);
+    // 9 KB in one packet; a server that is slow to read takes it in two.
+    assert!(took <= 2, "{took} reads");
+    // The latest first.
+    let words: Vec<&str> = log.lines().map(str::trim).collect();
+    let place = |verb: &str| words.windows(2).position(|pair| pair == [verb, "k7"]).unwrap();
+    assert!(place("GET") < place("PTTL"), "{log}");
+}
+
+#[tokio::test]
+async fn a_record_that_cannot_be_read_fails_its_own_key() {
+    let server = RedisServer::start().await;
+    let store = store(server.url());
+    store.claim("good", b"good", MINUTE).await.unwrap();
+    server.command(&["RPUSH", "list", "x"]);
+    server.command(&["SET", "endless", "x"]);
+    let reads = store.extras().get_many(&store, &["list", "good", "endless", "absent"]).await;
+    assert!(reads.iter().step_by(2).take(1).all(|read| read.as_ref().is_err_and(StoreError::is_refused)));
+    let reads = texts(reads);
+    assert!(reads[0].contains("WRONGTYPE") && reads[2].contains("no time to live"), "{reads:?}");
+    assert_eq!([&*reads[1], &*reads[3]], ["good", "none"]);
+}
+
+#[tokio::test]
+async fn a_full_server_answers_a_batch() {
+    let server = RedisServer::start().await;
+    let store = store(server.url());
+    store.claim("k", b"v", MINUTE).await.unwrap();
+    server.command(&["CONFIG", "SET", "maxmemory", "1"]);
+    assert!(store.claim("other", b"v", MINUTE).await.unwrap_err().to_string().contains("OOM"));
+    assert_eq!(texts(store.extras().get_many(&store, &["k", "absent"]).await), ["v", "none"]);
+}
+
+#[tokio::test]
+async fn a_user_without_a_right_is_told_so_for_every_key() {
+    let server = RedisConfig::new().line("user reader on >pw ~payproof:* +@connection +get").start().await;
+    let url = server.url().replace("://", "://reader:pw@");
+    let store = store(url);
+    let reads = texts(store.extras().get_many(&store, &["payproof:1", "payproof:2", "other"]).await);
+    assert!(reads.iter().all(|read| read.contains("NOPERM")), "{reads:?}");
+}

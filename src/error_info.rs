@@ -55,6 +55,14 @@ pub trait ErrorInfo: std::error::Error {
     /// operator has to change or find out something first.
     fn is_retryable(&self) -> bool;
 
+    /// Whether the call may have been executed, and something keeps it from being executed twice when it is made again as it
+    /// is, such as the provider's idempotency key. False by default.
+    ///
+    /// An idempotency layer releases the key of a request that is answered with such an error.
+    fn is_protected(&self) -> bool {
+        false
+    }
+
     /// The text for the client of an API: without what only an operator may know.
     ///
     /// By default the error's own text, or where it is about the service's own settings (500, not retryable) no more than
@@ -92,6 +100,10 @@ impl<E: ErrorInfo + ?Sized> ErrorInfo for &E {
 
     fn is_retryable(&self) -> bool {
         E::is_retryable(self)
+    }
+
+    fn is_protected(&self) -> bool {
+        E::is_protected(self)
     }
 
     fn public_message(&self) -> String {

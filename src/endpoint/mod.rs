@@ -61,11 +61,17 @@
 //! | again, while that runs | it waits, 5 s by default; then 409 `IDEMPOTENCY_IN_PROGRESS` with Retry-After |
 //! | again, later | the same status, kept headers and body, and `Idempotent-Replayed: true` |
 //! | again, after a 401, 403, 405, 407, 425, 429 or [`NotExecuted`](crate::envelope::NotExecuted) | it runs anew |
+//! | again, after a guard's "run it again, which the provider's key makes safe", or [`Repeatable`](crate::envelope::Repeatable) | it runs anew |
+//! | the handler panics | 500 `IDEMPOTENCY_HANDLER_PANICKED`, or 503 where the route is [`OnUnknown::RunAgain`] |
 //! | again, after a 408, a 5xx, a panic, a timeout or a crash | 409 `IDEMPOTENCY_INDETERMINATE`, unless the route is [`OnUnknown::RunAgain`] |
 //! | the store does not answer | 503 `IDEMPOTENCY_UNAVAILABLE`; nothing runs |
 //!
 //! Every other 4xx is kept, also one with Retry-After, such as a 409 of this crate for something under way: a handler that
 //! passes it on, and has done nothing before it, says so with [`not_executed`](crate::envelope::Failure::not_executed).
+//!
+//! A failure made of an error that [is protected](crate::ErrorInfo::is_protected), as a guard's is where the provider's key makes
+//! another run safe, releases the key by itself. That speaks for the guarded operation: a handler that had another effect
+//! before it, which nothing protects, answers with a failure of its own, and then the same key is refused as indeterminate.
 //!
 //! A 408 leaves it open what was done: tower-http's `TimeoutLayer` below the layer answers so when it drops a handler that may
 //! have had its effect. Leave the time to `handler_timeout`, or put a `TimeoutLayer` above the layer, where it ends the

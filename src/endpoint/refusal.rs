@@ -22,6 +22,7 @@ use crate::guard::OperationReference;
 /// | `idempotency_key_reused` | 422 | no | use a new key for a new request |
 /// | `idempotency_in_progress` | 409 | yes | send the same again after Retry-After |
 /// | `idempotency_indeterminate` | 409 | no | look what became of it, and say so by `details.reference`; it is not run again by itself |
+/// | `idempotency_handler_panicked` | 500 | no | the same: the handler of this very request panicked |
 /// | `idempotency_response_not_kept` | 409 | no | it was done, with the status in `details.status`; look it up |
 /// | `idempotency_not_completed` | 503 | yes | send the same again: the route allows it |
 /// | `idempotency_share_full` | 503 | yes | send the same again later: the tenant holds its share of keys |
@@ -71,6 +72,12 @@ pub enum Refusal {
         /// What to give to [`Validator::resolve_request`](crate::Validator::resolve_request).
         reference: OperationReference,
     },
+    /// The handler of this request panicked, and the route does not allow it to run again.
+    #[error("the service failed at this request, and it is not known what became of it; look it up")]
+    HandlerPanicked {
+        /// What to give to [`Validator::resolve_request`](crate::Validator::resolve_request).
+        reference: OperationReference,
+    },
     /// It was done, and its answer was too large to be kept.
     #[error("the request was done before, and its answer was too large to be kept; look it up")]
     ResponseNotKept {
@@ -104,9 +111,15 @@ const PREFIX: &str = "idempotency_";
 
 error_info!(
     Refusal,
+    /// All of it is for the client: none is about the service's settings.
+    fn public_message(&self) -> String {
+        self.to_string()
+    },
     fn public_details(&self) -> Option<Value> {
         match self {
-            Self::Indeterminate { reference } => Some(json!({ "reference": reference.to_string() })),
+            Self::Indeterminate { reference } | Self::HandlerPanicked { reference } => {
+                Some(json!({ "reference": reference.to_string() }))
+            }
             Self::KeyInvalid { rule } => Some(json!({ "rule": rule })),
             Self::ResponseNotKept { status } => Some(json!({ "status": status })),
             Self::BodyTooLarge { limit } => Some(json!({ "limit": limit })),
@@ -127,6 +140,7 @@ impl Refusal {
             Self::KeyReused => Condition::lasting(Class::Caller, "idempotency_key_reused", 422),
             Self::InProgress { .. } => Condition::passing(Class::InProgress, "idempotency_in_progress", 409),
             Self::Indeterminate { .. } => Condition::lasting(Class::Outcome, "idempotency_indeterminate", 409),
+            Self::HandlerPanicked { .. } => Condition::lasting(Class::Outcome, "idempotency_handler_panicked", 500),
             Self::ResponseNotKept { .. } => Condition::lasting(Class::Outcome, "idempotency_response_not_kept", 409),
             Self::NotCompleted => Condition::passing(Class::Outcome, "idempotency_not_completed", 503),
             Self::ShareFull { .. } => Condition::passing(Class::Unavailable, "idempotency_share_full", 503),

@@ -5,6 +5,7 @@
 //! | answers 2xx, 3xx or a 4xx | the answer, or that its body was too large |
 //! | answers 401, 403, 405, 407, 425 or 429, or says [`NotExecuted`] | nothing: the key is released |
 //! | has not begun while the lease would have lasted for it | nothing: it does not begin, and the key is released |
+//! | says [`Repeatable`] | nothing: the key is released, since another run is safe |
 //! | answers 408 or 5xx, panics, takes too long, or breaks off its answer | that the outcome is unknown; or nothing, where the route allows another run |
 
 use std::collections::VecDeque;
@@ -19,9 +20,10 @@ use tokio::time::Instant;
 use tower_service::Service;
 use tracing::Span;
 
-use crate::call::contained;
+use crate::call::contained::{self, Aborted};
 use crate::call::deadline::after;
-use crate::envelope::NotExecuted;
+use crate::envelope::{NotExecuted, Repeatable};
+use crate::guard::OperationReference;
 use crate::http::status_meaning::StatusMeaning;
 use crate::ledger::{Lease, LedgerError};
 
@@ -43,6 +45,7 @@ enum Answered<R> {
     Whole(Parts, Bytes),
     TooLong(Parts, VecDeque<Bytes>, Pin<Box<R>>),
     Broken,
+    Panicked,
     /// It is not kept, so it need not be read.
     Unread(Parts, R, StatusMeaning),
 }
@@ -67,7 +70,8 @@ impl Run {
                 self.unknown().await;
                 return Err(error);
             }
-            Err(_) => Answered::Broken,
+            Err(Aborted::Panicked) => Answered::Panicked,
+            Err(Aborted::TimedOut) => Answered::Broken,
         };
         Ok(match answered {
             Answered::Whole(parts, body) => {
@@ -80,20 +84,25 @@ impl Run {
             }
             Answered::Unread(parts, body, meaning) => {
                 match meaning {
+                    _ if parts.extensions.get::<Repeatable>().is_some() => self.release("not_completed").await,
                     StatusMeaning::NotExecuted => self.release("released").await,
                     _ => self.unknown().await,
                 }
                 Response::from_parts(parts, ResponseBody::passed(body))
             }
-            Answered::Broken => {
-                let refusal = match self.on_unknown {
-                    OnUnknown::Refuse => Refusal::Indeterminate { reference: self.context().reference() },
-                    OnUnknown::RunAgain => Refusal::NotCompleted,
-                };
-                self.unknown().await;
-                super::respond(&refusal)
-            }
+            Answered::Broken => self.broken(|reference| Refusal::Indeterminate { reference }).await,
+            Answered::Panicked => self.broken(|reference| Refusal::HandlerPanicked { reference }).await,
         })
+    }
+
+    /// There is no answer to give.
+    async fn broken<B: From<Bytes>>(self, refused: impl FnOnce(OperationReference) -> Refusal) -> Response<B> {
+        let refusal = match self.on_unknown {
+            OnUnknown::Refuse => refused(self.context().reference()),
+            OnUnknown::RunAgain => Refusal::NotCompleted,
+        };
+        self.unknown().await;
+        super::respond(&refusal)
     }
 
     fn settings(&self) -> &LayerSettings {
@@ -111,6 +120,8 @@ impl Run {
     {
         let (parts, body) = inner.call(request).await?.into_parts();
         Ok(match self.meaning(&parts) {
+            // Its key is released, whatever its status.
+            meaning if parts.extensions.get::<Repeatable>().is_some() => Answered::Unread(parts, body, meaning),
             StatusMeaning::Executed | StatusMeaning::Refused => {
                 match read(body, self.settings().max_response_body).await {
                     Read::Whole(body) => Answered::Whole(parts, body),

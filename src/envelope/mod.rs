@@ -12,7 +12,8 @@
 //! that the provider said, nor what only an operator may know. [`Findings`] become a 422,
 //! `PAYMENT_INVALID`, with their codes in `details`.
 //!
-//! With the feature `tower` both turn into an `http::Response`, with `axum` they are axum's responses.
+//! With the feature `tower` both turn into an `http::Response`, with `axum` they are axum's responses. `FailureLayer` then puts
+//! what the framework refuses by itself into the envelope as well, or writes every failure as a problem document (RFC 9457).
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -25,10 +26,16 @@ use crate::http::object::Object;
 use crate::payment::verdict::Findings;
 
 #[cfg(feature = "tower")]
+mod layer;
+#[cfg(feature = "tower")]
+mod problem;
+#[cfg(feature = "tower")]
 mod response;
 
 #[cfg(feature = "tower")]
-pub use response::NotExecuted;
+pub use layer::{FailureLayer, FailureService};
+#[cfg(feature = "tower")]
+pub use response::{NotExecuted, Repeatable};
 
 /// The answer to what was done.
 ///
@@ -116,7 +123,19 @@ pub struct Failure {
     #[serde(skip)]
     retry_after: Option<Duration>,
     #[serde(skip)]
-    not_executed: bool,
+    repetition: Repetition,
+}
+
+/// What is said of making the same request again under the same idempotency key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Repetition {
+    /// Nothing: the status decides.
+    #[default]
+    Unsaid,
+    /// Nothing was done.
+    NotExecuted,
+    /// It may have been done, and is safe to be made again.
+    Protected,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -135,7 +154,7 @@ impl<'de> Deserialize<'de> for Failure {
             error: Object<Body>,
         }
         let Object(Fields { error: Object(error) }) = Object::deserialize(deserializer)?;
-        Ok(Self { error, status: 500, retry_after: None, not_executed: false })
+        Ok(Self { error, status: 500, retry_after: None, repetition: Repetition::Unsaid })
     }
 }
 
@@ -147,7 +166,7 @@ impl Failure {
     pub fn new(status: u16, code: impl Into<Cow<'static, str>>, message: impl Into<Cow<'static, str>>) -> Self {
         let status = if matches!(status, 400..=599) { status } else { 500 };
         let error = Body { code: code.into(), message: message.into(), details: None };
-        Self { error, status, retry_after: None, not_executed: false }
+        Self { error, status, retry_after: None, repetition: Repetition::Unsaid }
     }
 
     setters! {
@@ -161,7 +180,14 @@ impl Failure {
         ///
         /// Only who made the answer can know that: an error of this crate says it of its own call, not of what came
         /// before it.
-        pub fn not_executed(mut self) => self.not_executed = true;
+        pub fn not_executed(mut self) => self.repetition = Repetition::NotExecuted;
+
+        /// Says that something may have been done, and that the same request is safe to be made again, since something
+        /// else keeps it from happening twice: so the same idempotency key may be used again.
+        ///
+        /// A failure made of an error that [is protected](ErrorInfo::is_protected) says so by itself. A handler that had
+        /// another effect before it, which nothing protects, answers with a failure of its own.
+        pub fn repeatable(mut self) => self.repetition = Repetition::Protected;
     }
 
     getters! {
@@ -183,6 +209,9 @@ impl<E: ErrorInfo> From<E> for Failure {
         let mut failure = Self::new(error.http_status(), error.code().to_ascii_uppercase(), error.public_message());
         failure.retry_after = error.retry_after();
         failure.error.details = error.public_details();
+        if error.is_protected() {
+            failure.repetition = Repetition::Protected;
+        }
         failure
     }
 }

@@ -108,7 +108,12 @@ impl Next {
     }
 }
 
-error_info!(GuardError);
+error_info!(
+    GuardError,
+    fn is_protected(&self) -> bool {
+        self.condition() == INDETERMINATE_RETRYABLE
+    },
+);
 
 impl GuardError {
     fn condition(&self) -> Condition {

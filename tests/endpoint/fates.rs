@@ -169,12 +169,17 @@ async fn a_released_key_may_be_used_for_something_else() {
 
 #[tokio::test(start_paused = true)]
 async fn a_panic_and_a_timeout_leave_it_open() {
-    for act in [Act::Panic, Act::Never] {
+    for (act, answered) in [
+        (Act::Panic, (StatusCode::INTERNAL_SERVER_ERROR, "IDEMPOTENCY_HANDLER_PANICKED")),
+        (Act::Never, (StatusCode::CONFLICT, "IDEMPOTENCY_INDETERMINATE")),
+    ] {
         let service = Service::new();
         service.handler.script([act]);
-        for _ in 0..2 {
+        for expected in [answered, (StatusCode::CONFLICT, "IDEMPOTENCY_INDETERMINATE")] {
             let seen = service.pay().await;
-            assert_eq!((seen.status, &*seen.code()), (StatusCode::CONFLICT, "IDEMPOTENCY_INDETERMINATE"));
+            assert_eq!((seen.status, &*seen.code()), expected);
+            assert!(seen.json()["error"]["details"]["reference"].is_string(), "{seen:?}");
+            assert!(!seen.text().contains("not set up"), "{seen:?}");
         }
         assert_eq!((service.handler.runs(), service.stats().requests["indeterminate"]), (1, 2));
     }

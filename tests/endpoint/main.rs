@@ -12,6 +12,7 @@ mod answers;
 mod bodies;
 mod bypass;
 mod duplicates;
+mod failures;
 mod fates;
 #[path = "../support/forward.rs"]
 mod forward;

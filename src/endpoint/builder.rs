@@ -20,7 +20,7 @@ use crate::validator::Validator;
 
 use super::layer::IdempotencyLayer;
 use super::scope::Scope;
-use super::settings::{LayerSettings, ScopeOf};
+use super::settings::{LayerSettings, Sameness, ScopeOf};
 use super::tenant_keys::TenantKeys;
 
 /// What lets every request through, with the older name. For an emergency in which the checks do more harm than duplicates.
@@ -84,6 +84,8 @@ fn never_kept() -> Vec<StatusCode> {
 /// | `max_request_body` | 1 MiB |
 /// | `max_response_body` | 128 KiB |
 /// | `methods` | POST, PUT, PATCH, DELETE |
+/// | `ignored_query_parameters` | none |
+/// | `normalized_content_type` | off: content types are compared byte by byte, and bodies with their boundaries |
 /// | `kept_headers` | Content-Type, Content-Encoding, Content-Language, `ETag`, Link, Location |
 /// | `never_kept` | 401, 403, 405, 407, 425, 429 |
 #[must_use = "a builder does nothing until `build` is called"]
@@ -126,6 +128,7 @@ impl IdempotencyLayer {
             max_request_body: MAX_REQUEST_BODY,
             max_response_body: MAX_RESPONSE_BODY,
             methods: METHODS.to_vec(),
+            sameness: Sameness::default(),
             kept_headers: KEPT_HEADERS.to_vec(),
             never_kept: never_kept(),
             checks_disabled: false,
@@ -175,6 +178,19 @@ impl IdempotencyLayerBuilder {
         /// The methods whose requests are looked at. Default: POST, PUT, PATCH, DELETE.
         pub fn methods(mut self, methods: impl IntoIterator<Item = Method>) =>
             self.settings.methods = methods.into_iter().collect();
+
+        /// Names of query parameters that say nothing of what is asked for, such as `utm_source`: with another value of
+        /// one, or without it, a request is still the same. Default: none. A name is compared byte by byte with the one in
+        /// the address, before any `%` is decoded.
+        pub fn ignored_query_parameters(mut self, names: impl IntoIterator<Item = impl Into<Box<str>>>) =>
+            self.settings.sameness.ignored_query = names.into_iter().map(Into::into).collect();
+
+        /// Compares content types by what they say, and multipart bodies without the boundary between their parts, which
+        /// browsers draw anew each time. Default: byte by byte.
+        ///
+        /// The order of parameters, the case of their names and of a charset, quotation marks and blanks then make no other
+        /// request, and `application/json` is the same with `charset=utf-8` and without.
+        pub fn normalized_content_type(mut self) => self.settings.sameness.normalizes_content_type = true;
 
         /// The headers of a response that are kept with it. Default: those that describe its body, `ETag`, Link and
         /// Location.

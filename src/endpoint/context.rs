@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use http::header::CONTENT_TYPE;
 use http::request::Parts;
 
 use crate::guard::OperationReference;
 use crate::intent::fingerprint::Fingerprint;
 use crate::intent::key::IdempotencyKey;
-use crate::ledger::{Key, Ledger, RecordKind};
+use crate::ledger::{Key, RecordKind};
 
 use super::scope::Scope;
 use super::settings::LayerSettings;
@@ -35,33 +34,16 @@ impl RequestContext {
         settings.account.identity.fingerprint("request", &whose)
     }
 
-    pub(super) fn new(ledger: &Ledger, scope: &Scope, digest: Fingerprint, parts: &Parts, body: &[u8]) -> Self {
+    pub(super) fn new(
+        settings: &LayerSettings,
+        scope: &Scope,
+        digest: Fingerprint,
+        parts: &Parts,
+        body: &[u8],
+    ) -> Self {
         let [tenant, _] = scope.parts();
-        let (key, fingerprint) = (ledger.key(RecordKind::Request, &digest), fingerprint(parts, body));
+        let key = settings.account.ledger.key(RecordKind::Request, &digest);
+        let fingerprint = settings.sameness.fingerprint(parts, body);
         Self { digest, key, fingerprint, tenant: tenant.into() }
     }
-}
-
-/// A digest of everything that tells what is asked for. The same key with anything else is another request.
-///
-/// The address counts as it was sent and as it is here: what stands between may have rewritten it by something else that
-/// was sent, and a request made of another one's parts still bears that one's.
-fn fingerprint(parts: &Parts, body: &[u8]) -> Fingerprint {
-    let addresses = [whole_uri(parts), &parts.uri];
-    let addresses = addresses.into_iter().flat_map(|uri| [Some(uri.path().as_bytes()), uri.query().map(str::as_bytes)]);
-    let types = parts.headers.get_all(CONTENT_TYPE).iter().map(|value| Some(value.as_bytes()));
-    // There may be any number of types. The body comes last, so that it is never taken for one.
-    Fingerprint::of("request asks", addresses.chain(types).chain([Some(body)]))
-}
-
-/// The address as the client sent it: a nested router of axum cuts off what it has read, and what is left is the same for
-/// two of them.
-#[cfg(feature = "axum")]
-fn whole_uri(parts: &Parts) -> &http::Uri {
-    parts.extensions.get::<axum::extract::OriginalUri>().map_or(&parts.uri, |original| &original.0)
-}
-
-#[cfg(not(feature = "axum"))]
-fn whole_uri(parts: &Parts) -> &http::Uri {
-    &parts.uri
 }

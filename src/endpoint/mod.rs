@@ -50,6 +50,9 @@
 //! Content-Type and its body; the same key with anything else is refused with 422 before anything is replayed. With another
 //! method it is another request, which runs by itself: a DELETE under the key of a POST is no duplicate of it. Under axum,
 //! enable the feature `axum`: nested routers cut off the part of the path that they have read, and it reads the whole one.
+//! Which query parameters do not count, and whether content types and multipart boundaries are normalized first, is set by
+//! [`ignored_query_parameters`](IdempotencyLayerBuilder::ignored_query_parameters) and
+//! [`normalized_content_type`](IdempotencyLayerBuilder::normalized_content_type).
 //! The host is no part of it: a service that tells tenants apart by host takes it into the scope.
 //!
 //! The layer stands after authentication. It asks the service whose the request is, and refuses one that is of no known client.
@@ -107,6 +110,7 @@ mod record;
 mod refusal;
 mod resolve;
 mod run;
+mod sameness;
 mod scope;
 mod service;
 mod settings;

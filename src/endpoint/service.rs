@@ -143,7 +143,7 @@ where
         Err(refusal) => return refused(refusal),
     };
     settings.account.look_once();
-    let context = RequestContext::new(&settings.account.ledger, &scope, digest, &parts, &body);
+    let context = RequestContext::new(&settings, &scope, digest, &parts, &body);
     match admit(&settings, &context, route.on_unknown).await {
         Admitted::Run(lease) => {
             let run = Run { lease, on_unknown: route.on_unknown };

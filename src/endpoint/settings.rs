@@ -42,6 +42,15 @@ pub(super) struct Route {
 /// Says whose a request is.
 pub(super) type ScopeOf = dyn Fn(&Parts) -> Option<Scope> + Send + Sync;
 
+/// What makes no other request of the same key.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Sameness {
+    /// The names of query parameters that say nothing of what is asked for, as they stand in an address.
+    pub(super) ignored_query: Vec<Box<str>>,
+    /// Whether content types are compared by what they say, and multipart bodies without their boundaries.
+    pub(super) normalizes_content_type: bool,
+}
+
 /// What all routes of a layer have in common.
 pub(super) struct LayerSettings {
     pub(super) account: Arc<Account>,
@@ -60,6 +69,7 @@ pub(super) struct LayerSettings {
     pub(super) max_request_body: usize,
     pub(super) max_response_body: usize,
     pub(super) methods: Vec<Method>,
+    pub(super) sameness: Sameness,
     pub(super) kept_headers: Vec<HeaderName>,
     pub(super) never_kept: Vec<StatusCode>,
     /// Whether the environment lets every request through.

@@ -25,6 +25,7 @@ mod processes;
 #[path = "../support/redis_server.rs"]
 mod redis_server;
 mod resolving;
+mod sameness;
 mod service;
 mod settings;
 mod store;

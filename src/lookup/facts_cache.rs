@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use crate::call::deadline::is_recent;
 use crate::intent::fingerprint::Fingerprint;
 use crate::intent::payment_intent::{PaymentId, position_of};
-use crate::moment::Moment;
+use crate::moment::{Moment, NanoClock, nanos};
 use crate::payment::facts::ProviderPayment;
 use crate::payment::method::PaymentMethod;
 use crate::payment::shelf_life::ShelfLife;
@@ -38,9 +38,6 @@ const MAX_SHARDS: usize = 16_384;
 /// Slots that are looked at to find one to evict. Of eight random ones the oldest is nearly always of the oldest quarter.
 const EVICTION_SAMPLE: usize = 8;
 
-/// What the cache's own start counts as, in nanoseconds: facts of the store may be older than the cache, by up to 36 years.
-const START: u64 = 1 << 60;
-
 /// Facts up to this size are serialized on the stack, so that they cost one allocation of the right size.
 const TYPICAL_FACTS: usize = 512;
 
@@ -49,7 +46,7 @@ const TYPICAL_FACTS: usize = 512;
 pub(crate) struct FactsCache {
     shards: Box<[Shard]>,
     shard_capacity: usize,
-    started_at: Instant,
+    clock: NanoClock,
     answers: AtomicU32,
 }
 
@@ -71,14 +68,14 @@ struct Table {
 struct Slot {
     /// The last claims that were found valid on these facts.
     proven: Fingerprint,
-    /// In nanoseconds, as [`START`] counts them.
+    /// In nanoseconds, by the cache's clock.
     answered_at: u64,
     until: Until,
     /// A [`Record`], serialized: a third of the size of the facts, and one allocation.
     record: Box<[u8]>,
 }
 
-/// When facts stop being fresh, in nanoseconds as [`START`] counts them. The highest bits say whether they are of an
+/// When facts stop being fresh, in nanoseconds by the cache's clock. The highest bits say whether they are of an
 /// authorization, and how the payment was made.
 #[derive(Clone, Copy, Debug)]
 struct Until(u64);
@@ -122,7 +119,7 @@ impl FactsCache {
         Self {
             shards: (0..shards).map(|_| Shard(Mutex::default())).collect(),
             shard_capacity: capacity.checked_div(shards).unwrap_or(capacity),
-            started_at: Instant::now(),
+            clock: NanoClock::start(),
             answers: AtomicU32::new(0),
         }
     }
@@ -140,7 +137,7 @@ impl FactsCache {
         now: Instant,
         max_age: Duration,
     ) -> Option<Proven> {
-        let nanos = self.nanos(now);
+        let nanos = self.clock.at(now);
         let mut table = self.table(payment)?;
         // Claims include the payment's id, so equal claims mean the same payment.
         let slot = table.slots.find(payment.position(), |slot| slot.proven == *claims)?;
@@ -161,7 +158,7 @@ impl FactsCache {
 
     /// The facts of a payment that are in memory, however old.
     pub(crate) fn get(&self, payment: &PaymentId, now: Instant) -> Option<Kept> {
-        let nanos = self.nanos(now);
+        let nanos = self.clock.at(now);
         let (record, age, fresh) = {
             let table = self.table(payment)?;
             let slot = table.slots.find(payment.position(), |slot| slot.is_about(payment))?;
@@ -185,7 +182,7 @@ impl FactsCache {
                 Err(_) => return,
             },
         };
-        let answered_at = self.nanos(stamp.at.seen_at).saturating_sub(nanos(stamp.at.age));
+        let answered_at = self.clock.of(stamp.at);
         let until = Until::new(answered_at, life.fresh_for, Capture::of(facts), facts.method);
         let slot = Slot { proven: Fingerprint::NONE, answered_at, until, record };
         let Some(mut table) = self.table(payment) else { return };
@@ -214,7 +211,7 @@ impl FactsCache {
 
     /// Drops the facts of a payment: those that the provider stated by this moment, or all.
     pub(crate) fn forget(&self, payment: &PaymentId, stated_by: Option<Instant>) {
-        let newest = stated_by.map_or(u64::MAX, |moment| self.nanos(moment));
+        let newest = stated_by.map_or(u64::MAX, |moment| self.clock.at(moment));
         let Some(mut table) = self.table(payment) else { return };
         let is_meant = |slot: &Slot| slot.answered_at <= newest && slot.is_about(payment);
         if let Ok(entry) = table.slots.find_entry(payment.position(), is_meant) {
@@ -239,13 +236,6 @@ impl FactsCache {
         let shard = fraction.wrapping_mul(self.shards.len() as u64) >> u32::BITS;
         Some(self.shards.get(usize::try_from(shard).ok()?)?.lock())
     }
-
-    fn nanos(&self, at: Instant) -> u64 {
-        match at.checked_duration_since(self.started_at) {
-            Some(after) => START.saturating_add(nanos(after)),
-            None => START.saturating_sub(nanos(self.started_at.saturating_duration_since(at))),
-        }
-    }
 }
 
 impl Kept {
@@ -267,10 +257,6 @@ impl Kept {
 
 fn head(record: &[u8]) -> Option<Head<'_>> {
     postcard::take_from_bytes(record).ok().map(|(head, _)| head)
-}
-
-fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 impl Shard {

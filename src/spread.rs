@@ -1,7 +1,7 @@
-//! Handles to one thing whose counters lie apart, for owners on many threads.
+//! What every call writes, laid apart for each core: handles to one thing, and counters.
 //!
-//! Where every call takes a handle and gives it back, one counter goes from core to core, and the cores wait for it longer
-//! than for all else that a call reads.
+//! Where every call takes a handle and gives it back, or counts, one counter goes from core to core, and the cores wait for it
+//! longer than for all else that a call reads.
 
 use std::num::NonZero;
 use std::ops::Deref;
@@ -12,8 +12,8 @@ use std::sync::{Arc, LazyLock};
 pub(crate) static CORES: LazyLock<usize> =
     LazyLock::new(|| std::thread::available_parallelism().map_or(1, NonZero::get));
 
-/// More handles than this, at 256 bytes each, would cost more than they are worth.
-const MOST_HANDLES: usize = 64;
+/// More of a thing than this, at 128 or 256 bytes each, would cost more than they are worth.
+const MOST: usize = 64;
 
 /// Threads are numbered as they come.
 static THREADS: AtomicUsize = AtomicUsize::new(0);
@@ -22,11 +22,22 @@ thread_local! {
     static THREAD: usize = THREADS.fetch_add(1, Ordering::Relaxed);
 }
 
+/// How many of a thing there are: a power of two, so that a thread finds its own without a division.
+fn places() -> usize {
+    CORES.next_power_of_two().min(MOST)
+}
+
+/// The one that other threads seldom touch.
+#[inline]
+fn own<T>(places: &[T]) -> Option<&T> {
+    places.get(THREAD.with(|thread| *thread) & places.len().wrapping_sub(1))
+}
+
 /// One thing, and a handle to it for each core.
 #[derive(Debug)]
 pub(crate) struct Spread<T> {
     first: Arc<Handle<T>>,
-    /// With the first one. A power of two, so that a thread finds its own without a division.
+    /// With the first one.
     handles: Box<[Arc<Handle<T>>]>,
 }
 
@@ -38,15 +49,14 @@ pub(crate) struct Handle<T>(Arc<T>);
 impl<T> Spread<T> {
     pub(crate) fn new(thing: Arc<T>) -> Self {
         let first = Arc::new(Handle(thing));
-        let others = (1..CORES.next_power_of_two().min(MOST_HANDLES)).map(|_| Arc::new(Handle(Arc::clone(&first.0))));
+        let others = (1..places()).map(|_| Arc::new(Handle(Arc::clone(&first.0))));
         Self { handles: std::iter::once(Arc::clone(&first)).chain(others).collect(), first }
     }
 
     /// A handle whose counter other threads seldom touch.
     #[inline]
     pub(crate) fn handle(&self) -> Arc<Handle<T>> {
-        let at = THREAD.with(|thread| *thread) & self.handles.len().wrapping_sub(1);
-        Arc::clone(self.handles.get(at).unwrap_or(&self.first))
+        Arc::clone(own(&self.handles).unwrap_or(&self.first))
     }
 }
 
@@ -63,6 +73,37 @@ impl<T> Deref for Handle<T> {
 
     fn deref(&self) -> &Arc<T> {
         &self.0
+    }
+}
+
+/// A thing for each core; threads take them by turns.
+#[cfg(feature = "cache")]
+#[derive(Debug)]
+pub(crate) struct PerThread<T>(Box<[Apart<T>]>);
+
+/// On cache lines of its own.
+#[cfg(feature = "cache")]
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Apart<T>(T);
+
+#[cfg(feature = "cache")]
+impl<T> PerThread<T> {
+    /// The calling thread's, which other threads seldom touch.
+    #[inline]
+    pub(crate) fn own(&self) -> Option<&T> {
+        own(&self.0).map(|apart| &apart.0)
+    }
+
+    pub(crate) fn all(&self) -> impl Iterator<Item = &T> {
+        self.0.iter().map(|apart| &apart.0)
+    }
+}
+
+#[cfg(feature = "cache")]
+impl<T: Default> Default for PerThread<T> {
+    fn default() -> Self {
+        Self((0..places()).map(|_| Apart::default()).collect())
     }
 }
 
@@ -90,5 +131,21 @@ mod tests {
         let mut at: Vec<usize> = spread.handles.iter().map(|handle| Arc::as_ptr(handle).addr()).collect();
         at.sort_unstable();
         assert!(at.windows(2).all(|pair| pair[1] - pair[0] >= 256));
+    }
+
+    #[cfg(feature = "cache")]
+    #[test]
+    fn each_thread_has_its_own_and_no_two_share_a_cache_line() {
+        let numbers = PerThread::<u8>::default();
+        let own = numbers.own().map(std::ptr::from_ref);
+        assert!(own.is_some() && own == numbers.own().map(std::ptr::from_ref));
+        let at: Vec<usize> = numbers.all().map(|number| std::ptr::from_ref(number).addr()).collect();
+        assert!(at.windows(2).all(|pair| pair[1] - pair[0] >= 128));
+        let others = || {
+            std::thread::scope(|scope| {
+                scope.spawn(|| numbers.own().map(|own| std::ptr::from_ref(own).addr())).join().unwrap()
+            })
+        };
+        assert_eq!((0..8).any(|_| others() != own.map(<*const u8>::addr)), at.len() > 1);
     }
 }

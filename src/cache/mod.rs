@@ -4,13 +4,18 @@
 mod entry;
 mod error;
 mod key;
+mod marks;
+mod memory;
 mod space;
+mod stats;
 mod tag;
 mod tenant;
 pub mod ttl;
+mod value;
 
 pub use error::CacheError;
 pub use key::{CacheKey, For, KeyParts};
 pub use space::Space;
+pub use stats::{CacheStats, SpaceStats};
 pub use tag::{Tag, Tags};
 pub use tenant::Tenant;

@@ -1,0 +1,178 @@
+//! The values of a space in this process's memory, bounded in bytes, and the memory that the spaces of a cache share.
+//!
+//! A hit takes one lock, which hits share, and allocates nothing. What was marked since its load began is never given; how old
+//! a copy may be is for the caller to judge.
+
+use std::fmt;
+use std::hash::{Hash, RandomState};
+use std::sync::{Arc, Weak};
+
+use quick_cache::sync::Cache as QuickCache;
+use quick_cache::{Lifecycle, OptionsBuilder, Weighter};
+use tokio::time::Instant;
+
+use super::marks::Marks;
+use super::value::Value;
+use crate::lock::Lock;
+use crate::spread::CORES;
+
+/// What a copy takes beside its encoded value and what it hangs on: its share of the tables, the value's own fields, its key.
+const COPY_BYTES: u64 = 320;
+
+/// How large a copy is thought to be: it decides how many keys are remembered that had to make room.
+const TYPICAL_COPY: u64 = 512;
+
+/// So many shards for each core, so that two calls seldom meet.
+const SHARDS_PER_CORE: u64 = 4;
+
+/// A smaller shard could not hold the larger values, and would evict long before the whole is full.
+const MIN_SHARD_BYTES: u64 = 256 * 1024;
+
+/// The copies of one space.
+pub(super) struct Memory<K, V> {
+    copies: QuickCache<K, MemoryCopy<V>, ByBytes, RandomState, DropLater>,
+    marks: Arc<Marks>,
+}
+
+/// A value, and when it was last known to be what the store holds.
+pub(super) struct MemoryCopy<V> {
+    pub(super) value: Arc<Value<V>>,
+    /// When the older of the readings that showed it was sent: of its record, or of the generations of its tags.
+    pub(super) checked: Instant,
+}
+
+impl<K: Clone + Eq + Hash + Send + Sync + 'static, V: Send + Sync + 'static> Memory<K, V> {
+    /// Asks the budget for this many bytes.
+    pub(super) fn new(bytes: u64, budget: &Budget, marks: Arc<Marks>) -> Arc<Self> {
+        let cores = u64::try_from(*CORES).unwrap_or(1);
+        let shards = cores.saturating_mul(SHARDS_PER_CORE).min(bytes / MIN_SHARD_BYTES).max(1);
+        // Down to a power of two, to which the cache would round it up.
+        let shards = 1_usize << shards.ilog2();
+        let typical = usize::try_from(bytes / TYPICAL_COPY).unwrap_or(usize::MAX);
+        let options =
+            OptionsBuilder::new().shards(shards).estimated_items_capacity(typical).weight_capacity(bytes).build();
+        let copies = match options {
+            Ok(options) => QuickCache::with_options(options, ByBytes, RandomState::new(), DropLater),
+            Err(_) => QuickCache::with(typical, bytes, ByBytes, RandomState::new(), DropLater),
+        };
+        let memory = Arc::new(Self { copies, marks });
+        budget.share_with(bytes, &memory);
+        memory
+    }
+}
+
+impl<K: Clone + Eq + Hash, V> Memory<K, V> {
+    /// The copy, unless it was marked since its load began.
+    #[inline]
+    pub(super) fn get(&self, key: &K) -> Option<MemoryCopy<V>> {
+        let copy = self.copies.get(key)?;
+        if self.is_marked(&copy) {
+            // Another one may have taken its place meanwhile.
+            self.copies.remove_if(key, |kept| Arc::ptr_eq(&kept.value, &copy.value));
+            return None;
+        }
+        Some(copy)
+    }
+
+    /// Takes a copy in, unless it is marked already, or the one that is there was checked later.
+    pub(super) fn insert(&self, key: &K, copy: MemoryCopy<V>) {
+        let is_older = |kept: MemoryCopy<V>| kept.checked > copy.checked && !self.is_marked(&kept);
+        if !self.is_marked(&copy) && !self.copies.peek(key).is_some_and(is_older) {
+            self.copies.insert(key.clone(), copy);
+        }
+    }
+
+    pub(super) fn remove(&self, key: &K) {
+        self.copies.remove(key);
+    }
+
+    /// The bytes that the copies count for.
+    pub(super) fn bytes(&self) -> u64 {
+        self.copies.weight()
+    }
+
+    fn is_marked(&self, copy: &MemoryCopy<V>) -> bool {
+        self.marks.is_marked(&copy.value.since, &copy.value.subjects)
+    }
+}
+
+impl<V> Clone for MemoryCopy<V> {
+    fn clone(&self) -> Self {
+        Self { value: Arc::clone(&self.value), checked: self.checked }
+    }
+}
+
+impl<K, V> fmt::Debug for Memory<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Memory").finish_non_exhaustive()
+    }
+}
+
+/// The memory of all spaces of a cache. Where they ask for more than there is, each gets its share of it: a space that fills
+/// up evicts its own copies.
+#[derive(Debug)]
+pub(super) struct Budget {
+    bytes: u64,
+    spaces: Lock<Vec<(u64, Weak<dyn Resize>)>>,
+}
+
+/// A space, whatever its keys and values.
+trait Resize: fmt::Debug + Send + Sync {
+    fn resize(&self, bytes: u64);
+}
+
+impl<K: Eq + Hash + Send + Sync, V: Send + Sync> Resize for Memory<K, V> {
+    fn resize(&self, bytes: u64) {
+        // Each shard would be rounded up.
+        let shards = u64::try_from(self.copies.num_shards()).unwrap_or(1);
+        self.copies.set_capacity(bytes.saturating_sub(bytes.checked_rem(shards).unwrap_or(0)));
+    }
+}
+
+impl Budget {
+    pub(super) fn new(bytes: u64) -> Self {
+        Self { bytes, spaces: Lock::default() }
+    }
+
+    fn share_with<K, V>(&self, bytes: u64, space: &Arc<Memory<K, V>>)
+    where
+        K: Eq + Hash + Send + Sync + 'static,
+        V: Send + Sync + 'static,
+    {
+        let space = Arc::downgrade(space);
+        let mut spaces = self.spaces.lock();
+        spaces.retain(|(_, space)| space.strong_count() > 0);
+        spaces.push((bytes, space as Weak<dyn Resize>));
+        let asked = spaces.iter().fold(0, |sum: u128, (bytes, _)| sum.saturating_add(u128::from(*bytes))).max(1);
+        for (bytes, space) in spaces.iter().filter_map(|(bytes, space)| Some((bytes, space.upgrade()?))) {
+            let share = u128::from(*bytes).saturating_mul(u128::from(self.bytes)).checked_div(asked).unwrap_or(0);
+            space.resize(u64::try_from(share).unwrap_or(u64::MAX).min(*bytes));
+        }
+    }
+}
+
+/// The bytes of a copy: its encoded value, what it hangs on, and all that is about the same for each.
+#[derive(Clone, Debug)]
+struct ByBytes;
+
+impl<K, V> Weighter<K, MemoryCopy<V>> for ByBytes {
+    fn weight(&self, _: &K, copy: &MemoryCopy<V>) -> u64 {
+        let own = copy.value.bytes.saturating_add(size_of_val(&*copy.value.subjects));
+        u64::try_from(own).unwrap_or(u64::MAX).saturating_add(COPY_BYTES)
+    }
+}
+
+/// Keys and values that had to make room are dropped past the lock: how long that takes is the caller's code.
+#[derive(Clone, Debug)]
+struct DropLater;
+
+impl<K, V> Lifecycle<K, MemoryCopy<V>> for DropLater {
+    type RequestState = Vec<(K, MemoryCopy<V>)>;
+
+    fn on_evict(&self, evicted: &mut Self::RequestState, key: K, copy: MemoryCopy<V>) {
+        evicted.push((key, copy));
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -136,6 +136,14 @@ impl Ledger {
         Self { store, extras, prefix, timeout, codec, watches: Arc::default(), clock: Arc::default(), stated_loss }
     }
 
+    /// The same records over a connection of their own, where the store has connections: replies to large batches then do not
+    /// stand before a redemption. `timeout` is the longest that one call to the store may take.
+    #[allow(dead_code, reason = "the cache stands on it")]
+    pub(crate) fn apart(&self, timeout: Duration) -> Self {
+        let store = self.extras.apart(timeout).unwrap_or_else(|| Arc::clone(&self.store));
+        Self { extras: store.extras(), store, timeout, ..self.clone() }
+    }
+
     pub(crate) fn durability(&self) -> Durability {
         self.store.durability()
     }

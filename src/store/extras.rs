@@ -4,6 +4,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt as _};
 
@@ -35,6 +36,13 @@ pub(crate) trait Offer: fmt::Debug + Send + Sync + 'static {
     /// Reads at most [`MOST_KEYS`] records, each as by `get`; together they are no snapshot. A record that is replaced while
     /// it is read may seem to have less time left than it has, or more than it was written with; its bytes are whole.
     fn get_many<'s>(&'s self, keys: &'s [&'s str]) -> BatchAnswer<'s>;
+
+    /// The same records over connections of their own, on which a call waits at most this long for its answer. None where
+    /// calls do not stand in one another's way.
+    fn apart(&self, command_timeout: Duration) -> Option<Arc<dyn AnyStore>> {
+        let _ = command_timeout;
+        None
+    }
 }
 
 impl Extras {
@@ -78,6 +86,11 @@ impl Extras {
             reads.extend(self.batch(store, batch).await);
         }
         reads
+    }
+
+    /// The same records over connections of their own, if the store has connections on which calls stand in one another's way.
+    pub(crate) fn apart(&self, command_timeout: Duration) -> Option<Arc<dyn AnyStore>> {
+        self.0.as_ref()?.apart(command_timeout)
     }
 
     /// Reads at most [`MOST_KEYS`] records.

@@ -1,5 +1,6 @@
 //! What a look at the store itself found.
 
+use std::fmt;
 use std::time::Duration;
 
 use super::RestartLoss;
@@ -79,6 +80,14 @@ pub enum StoreFinding {
     ClockJumpedAhead {
         /// By how much, at least.
         by: Duration,
+    },
+    /// Most of the server's memory is used; once all of it is, claims, redemptions and guarded calls are refused.
+    #[error(
+        "{memory} of memory are used, and a full server takes no claims; raise `maxmemory`, or move what else is in it"
+    )]
+    NearlyFull {
+        /// How much is used.
+        memory: MemoryUse,
     },
     /// A round trip takes longer than it should.
     #[error("a round trip took {latency:?}; move the store closer")]
@@ -166,6 +175,7 @@ impl StoreFinding {
             Self::ClockDiffers { .. } => ("clock_differs", Note),
             Self::ClockSetBack { .. } => ("clock_set_back", Warning),
             Self::ClockJumpedAhead { .. } => ("clock_jumped_ahead", Warning),
+            Self::NearlyFull { .. } => ("nearly_full", Warning),
             Self::Slow { .. } => ("slow", Warning),
             Self::OldServer { .. } => ("old_server", Note),
             Self::CanaryLost => ("canary_lost", Error),
@@ -182,6 +192,41 @@ impl StoreFinding {
 const REFUSED: &str =
     ", or state what may be lost with `restart_loses_at_most`; until then redemptions and unkeyed writes are refused";
 
+/// How much of its memory a server uses, as it says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MemoryUse {
+    /// What is used, in bytes.
+    pub used_bytes: u64,
+    /// The most that it may use, in bytes; none where it has no limit of its own.
+    pub max_bytes: Option<u64>,
+}
+
+impl MemoryUse {
+    /// From this share on, in percent, little is left for what must not be refused.
+    const NEARLY_FULL: u64 = 80;
+
+    /// How much of what it may use is used, in whole percent; none without a limit.
+    #[must_use]
+    pub fn percent(&self) -> Option<u64> {
+        self.used_bytes.saturating_mul(100).checked_div(self.max_bytes?)
+    }
+
+    /// Whether at least 80 % are used.
+    #[must_use]
+    pub fn is_nearly_full(&self) -> bool {
+        self.percent().is_some_and(|percent| percent >= Self::NEARLY_FULL)
+    }
+}
+
+impl fmt::Display for MemoryUse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.max_bytes, self.percent()) {
+            (Some(max), Some(percent)) => write!(f, "{percent} % of {max} bytes"),
+            _ => write!(f, "{} bytes", self.used_bytes),
+        }
+    }
+}
+
 /// A look at a store.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -196,6 +241,8 @@ pub struct Inspection {
     pub latency: Duration,
     /// What a restart may lose, as [`restart_loss`](super::Store::restart_loss) says.
     pub restart_loss: RestartLoss,
+    /// How much of its memory the server uses, where it says so; in a Cluster, the primary that uses most of its own.
+    pub memory: Option<MemoryUse>,
     /// What was found.
     pub findings: Vec<StoreFinding>,
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Inspection, StoreFinding};
+use super::{Inspection, MemoryUse, StoreFinding};
 
 /// Clocks further apart than this make log lines hard to read.
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(1);
@@ -28,6 +28,21 @@ impl Inspection {
                 self.findings.push(StoreFinding::OldServer { version: version.clone() });
             }
             Some(_) => {}
+        }
+    }
+
+    /// Takes in the use of memory that a reply to `INFO` says.
+    pub(super) fn read_memory(&mut self, info: &str) {
+        let number = |name| info_field(info, name)?.parse::<u64>().ok();
+        let max_bytes = number("maxmemory").filter(|bytes| *bytes > 0);
+        self.memory = number("used_memory").map(|used_bytes| MemoryUse { used_bytes, max_bytes });
+    }
+
+    /// Says that the server is nearly full, unless it makes room by itself.
+    pub(super) fn note_memory(&mut self) {
+        let evicts = self.findings.iter().any(|finding| matches!(finding, StoreFinding::Evicts { .. }));
+        if let Some(memory) = self.memory.filter(|memory| memory.is_nearly_full() && !evicts) {
+            self.findings.push(StoreFinding::NearlyFull { memory });
         }
     }
 
@@ -68,7 +83,37 @@ fn is_old(version: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::is_old;
+    use super::*;
+
+    fn look(info: &str) -> Inspection {
+        let mut look = Inspection::new("redis", Duration::ZERO);
+        look.read_memory(info);
+        look.note_memory();
+        look
+    }
+
+    #[test]
+    fn memory_is_what_the_server_says_and_none_where_it_does_not() {
+        let said = look("# Memory\r\nused_memory:800\r\nused_memory_peak:999\r\nmaxmemory:1000\r\n");
+        let memory = MemoryUse { used_bytes: 800, max_bytes: Some(1000) };
+        assert_eq!((said.memory, said.findings), (Some(memory), vec![StoreFinding::NearlyFull { memory }]));
+        assert_eq!(memory.to_string(), "80 % of 1000 bytes");
+        let below = look("used_memory:799\r\nmaxmemory:1000\r\n");
+        assert_eq!((below.memory.and_then(|memory| memory.percent()), below.findings), (Some(79), vec![]));
+        let unlimited = look("used_memory:799\r\nmaxmemory:0\r\n");
+        assert_eq!(unlimited.memory, Some(MemoryUse { used_bytes: 799, max_bytes: None }));
+        assert_eq!((unlimited.memory.and_then(|memory| memory.percent()), unlimited.findings), (None, vec![]));
+        assert_eq!(look("maxmemory:1000\r\n").memory, None);
+    }
+
+    #[test]
+    fn a_server_that_makes_room_by_itself_is_not_told_to_be_full() {
+        let mut evicts = Inspection::new("redis", Duration::ZERO);
+        evicts.read_policy(Some("allkeys-lru"));
+        evicts.read_memory("used_memory:999\r\nmaxmemory:1000\r\n");
+        evicts.note_memory();
+        assert_eq!(evicts.findings, [StoreFinding::Evicts { policy: "allkeys-lru".into() }]);
+    }
 
     #[test]
     fn versions_are_compared_as_numbers() {

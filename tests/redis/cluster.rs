@@ -26,6 +26,7 @@ async fn a_cluster_keeps_the_contract_moves_keys_and_fails_over() {
     contract::check(lonely.clone()).await.unwrap();
     assert!(lonely.inspect().await.unwrap().findings.iter().all(|finding| *finding != StoreFinding::Replica));
     one_primary_that_forgets_counts_for_all(&cluster, &lonely).await;
+    the_fullest_primary_counts_for_all(&cluster, &lonely).await;
     let outsider = store(&urls[0]);
     let mut told = Vec::new();
     for place in 0..30 {
@@ -131,6 +132,13 @@ async fn a_cluster_without_slots_and_a_server_that_is_none_are_named() {
     let single = crate::redis_server::RedisServer::start().await;
     let error = patient(RedisStore::builder_cluster([single.url()])).get("k").await.unwrap_err();
     assert!(error.is_refused() && error.to_string().contains("cluster support disabled"), "{error:?}");
+}
+
+async fn the_fullest_primary_counts_for_all(cluster: &RedisCluster, store: &RedisStore) {
+    let full = &cluster.servers()[cluster.primary_of("payproof:any", 0)];
+    full.command(&["CONFIG", "SET", "maxmemory", "1gb"]);
+    assert_eq!(store.inspect().await.unwrap().memory.unwrap().max_bytes, Some(1 << 30), "others have no limit");
+    full.command(&["CONFIG", "SET", "maxmemory", "0"]);
 }
 
 /// Asked anew after each of the connections is made anew.

@@ -203,3 +203,28 @@ async fn a_look_at_a_server_finds_what_is_unfit() {
     let findings = inspection.findings;
     assert!(findings.len() >= 2 && findings.iter().all(|finding| finding.code() == "unknown"), "{findings:?}");
 }
+
+#[tokio::test]
+async fn how_much_of_its_memory_a_server_uses_is_told_before_it_is_full() {
+    let server = RedisServer::start().await;
+    let store = store(server.url());
+    // So much that buffers for connections do not matter, and without an end: it is not evicted.
+    server.command(&["SETRANGE", "ballast", "20000000", "x"]);
+    let unlimited = store.inspect().await.unwrap();
+    let used = unlimited.memory.unwrap().used_bytes;
+    assert_eq!(unlimited.memory.unwrap().max_bytes, None);
+    let look = async |max: u64| {
+        server.command(&["CONFIG", "SET", "maxmemory", &max.to_string()]);
+        // One that takes no record any more can still be looked at.
+        let seen = store.inspect().await.unwrap();
+        assert_eq!(seen.memory.unwrap().max_bytes, Some(max));
+        seen.findings.iter().any(|finding| matches!(finding, StoreFinding::NearlyFull { .. }))
+    };
+    assert!(!look(used * 100).await);
+    assert!(look(used * 6 / 5).await);
+    server.command(&["CONFIG", "SET", "maxmemory-policy", "volatile-lru"]);
+    assert!(!look(used * 6 / 5).await, "it makes room");
+    assert!(look(used / 2).await, "there is nothing to evict");
+    server.command(&["CONFIG", "SET", "maxmemory-policy", "noeviction"]);
+    assert!(look(used / 2).await);
+}

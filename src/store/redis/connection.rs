@@ -17,6 +17,7 @@ use crate::store::disk::{Disk, KeptLoss, PATTERNS, stated_by_service};
 use crate::store::{RestartLoss, StoreError};
 
 /// What every connection has in common.
+#[derive(Clone)]
 pub(super) struct ConnectionSettings {
     pub(super) dial: Dial,
     pub(super) connect_timeout: Duration,

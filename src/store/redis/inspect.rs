@@ -16,7 +16,7 @@ use super::servers::Servers;
 use super::wire::Wire;
 use crate::moment::since_1970;
 use crate::store::server_info::info_field;
-use crate::store::{Inspection, StoreError, StoreFinding};
+use crate::store::{Inspection, MemoryUse, StoreError, StoreFinding};
 
 /// So many primaries of a Cluster are looked at; what is wrong with a Cluster is seldom wrong with its ninth node alone.
 const MOST_SERVERS: usize = 8;
@@ -36,6 +36,7 @@ pub(super) async fn inspect(servers: &Servers, settings: &ConnectionSettings) ->
             Some(whole) => {
                 whole.latency = whole.latency.max(look.latency);
                 whole.restart_loss = whole.restart_loss.or_worse(look.restart_loss);
+                whole.memory = [whole.memory, look.memory].into_iter().flatten().max_by_key(MemoryUse::percent);
                 let new = look.findings.into_iter().filter(|finding| !whole.findings.contains(finding));
                 let new: Vec<StoreFinding> = new.collect();
                 whole.findings.extend(new);
@@ -43,8 +44,21 @@ pub(super) async fn inspect(servers: &Servers, settings: &ConnectionSettings) ->
         }
     }
     let mut whole = whole.ok_or_else(|| StoreError::not_sent("the Cluster has no primaries; look at its nodes"))?;
-    if !whole.findings.contains(&StoreFinding::Replica) && !may_write(servers).await? {
-        whole.findings.push(StoreFinding::ReadOnly);
+    whole.note_memory();
+    if !whole.findings.contains(&StoreFinding::Replica) {
+        match write_probe(servers).await {
+            Ok(()) => {}
+            Err(ConnectionFault::Refused(refusal)) if refusal.is("NOPERM") => {
+                whole.findings.push(StoreFinding::ReadOnly);
+            }
+            // Where it evicts, too: there was nothing left to evict.
+            Err(ConnectionFault::Refused(refusal)) if refusal.is("OOM") => {
+                let full = whole.memory.map(|memory| StoreFinding::NearlyFull { memory });
+                let new = full.filter(|full| !whole.findings.contains(full));
+                whole.findings.extend(new);
+            }
+            Err(fault) => return Err(fault.into()),
+        }
     }
     Ok(whole)
 }
@@ -54,21 +68,12 @@ fn late(address: &Address, limit: Duration) -> StoreError {
 }
 
 /// Claims and removes a record, as everything else does.
-async fn may_write(servers: &Servers) -> Result<bool, StoreError> {
+async fn write_probe(servers: &Servers) -> Result<(), ConnectionFault> {
     let mut rng: StdRng = rand::make_rng();
     let key = format!("payproof:probe:{:016x}", rng.random::<u64>());
     let value = b"probe".as_slice();
-    for outcome in [
-        claim(servers, &key, value, PROBE_MILLIS).await.map(drop),
-        servers.run(&REMOVE, &key, &[value]).await.map(drop),
-    ] {
-        match outcome {
-            Ok(()) => {}
-            Err(ConnectionFault::Refused(refusal)) if refusal.is("NOPERM") => return Ok(false),
-            Err(fault) => return Err(fault.into()),
-        }
-    }
-    Ok(true)
+    claim(servers, &key, value, PROBE_MILLIS).await?;
+    servers.run(&REMOVE, &key, &[value]).await.map(drop)
 }
 
 /// A look at one server.
@@ -121,6 +126,7 @@ impl Look {
             None => self.policy().await,
         }
         self.found.read_role(info);
+        self.found.read_memory(info);
     }
 
     async fn policy(&mut self) {

@@ -24,7 +24,9 @@ use self::builder::Topology;
 use self::connection::ConnectionSettings;
 use self::servers::Servers;
 use super::extras::{BatchAnswer, Offer};
-use super::{Claim, Durability, Extras, Inspection, RestartLoss, Store, StoreError, Stored, Swap, ttl_millis};
+use super::{
+    AnyStore, Claim, Durability, Extras, Inspection, RestartLoss, Store, StoreError, Stored, Swap, ttl_millis,
+};
 use crate::accessors::partial_debug;
 use crate::settings::build_error::BuildError;
 
@@ -164,7 +166,54 @@ impl Offer for RedisStore {
     fn get_many<'s>(&'s self, keys: &'s [&'s str]) -> BatchAnswer<'s> {
         Box::pin(many::get_many(&self.0.servers, keys))
     }
+
+    fn apart(&self, command_timeout: Duration) -> Option<Arc<dyn AnyStore>> {
+        let Inner { servers, settings } = &*self.0;
+        let command_timeout = command_timeout.min(settings.command_timeout);
+        let settings = Arc::new(ConnectionSettings { command_timeout, connections: 1, ..(**settings).clone() });
+        Some(Arc::new(Self(Arc::new(Inner { servers: servers.apart(&settings), settings }))))
+    }
 }
 
 // Where it is, and not who it is there.
 partial_debug!(RedisStore, self => servers: self.0.servers, tls: self.0.settings.dial.tls.is_some());
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use tokio::net::TcpListener;
+
+    use super::{Arc, Duration, RedisStore, Store};
+
+    #[tokio::test]
+    async fn a_store_apart_has_a_connection_of_its_own_and_waits_no_longer_than_it_was_told() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("redis://{}", listener.local_addr().unwrap());
+        let accepted = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&accepted);
+        // A server that answers to the greeting, and to nothing else.
+        let server = tokio::spawn(async move {
+            let mut open = Vec::new();
+            while let Ok((mut stream, _)) = listener.accept().await {
+                counted.fetch_add(1, Ordering::Relaxed);
+                tokio::io::AsyncWriteExt::write_all(&mut stream, b"-ERR\r\n-ERR\r\n").await.unwrap();
+                open.push(stream);
+            }
+        });
+        let limit = Duration::from_secs(20);
+        let store =
+            RedisStore::builder(url).connect_timeout(limit).command_timeout(limit).connections(3).build().unwrap();
+        let apart = store.extras().apart(Duration::from_millis(80)).unwrap();
+        for _ in 0..2 {
+            let error = apart.get("k").await.unwrap_err();
+            assert!(error.to_string().contains("did not answer within 80ms"), "{error}");
+        }
+        // The first was given up, since the server said nothing.
+        assert_eq!(accepted.load(Ordering::Relaxed), 2);
+        let never = tokio::time::timeout(Duration::from_millis(80), store.get("k")).await;
+        assert!(never.is_err(), "the store itself waits as long as it was told");
+        assert_eq!(accepted.load(Ordering::Relaxed), 3);
+        server.abort();
+    }
+}

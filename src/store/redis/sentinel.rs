@@ -31,6 +31,11 @@ impl Sentinel {
         Self { sentinels, name, dial, settings, primary: Renewed::new() }
     }
 
+    /// The same primary, without the connections to it.
+    pub(super) fn apart(&self, settings: Arc<ConnectionSettings>) -> Self {
+        Self::new(Arc::clone(&self.sentinels), Arc::clone(&self.name), self.dial.clone(), settings)
+    }
+
     /// Sends a request to the primary. A connection to a replica does not come up: the server that answers is asked for its
     /// role first.
     pub(super) async fn call(&self, request: Request<'_>) -> Result<Value, ConnectionFault> {

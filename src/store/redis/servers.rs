@@ -1,11 +1,12 @@
 //! The servers behind a store: one, a Cluster, or a primary that sentinels watch over.
 
 use std::fmt;
+use std::sync::Arc;
 
 use ::redis::Value;
 
 use super::cluster::Cluster;
-use super::connection::{ConnectionFault, Node};
+use super::connection::{ConnectionFault, ConnectionSettings, Node};
 use super::endpoint::Address;
 use super::fault::Remedy;
 use super::reply::Request;
@@ -25,6 +26,15 @@ pub(super) struct Script {
 }
 
 impl Servers {
+    /// The same servers, without the connections to them.
+    pub(super) fn apart(&self, settings: &Arc<ConnectionSettings>) -> Self {
+        match self {
+            Self::One(node) => Self::One(Node::new(node.address.clone(), settings)),
+            Self::Cluster(cluster) => Self::Cluster(Cluster::new(Arc::clone(&cluster.seeds), Arc::clone(settings))),
+            Self::Sentinel(sentinel) => Self::Sentinel(sentinel.apart(Arc::clone(settings))),
+        }
+    }
+
     /// Sends a request about a key to the server that serves it. It is executed once at most.
     pub(super) async fn call(&self, key: &str, request: Request<'_>) -> Result<Value, ConnectionFault> {
         match self {

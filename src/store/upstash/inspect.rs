@@ -55,6 +55,8 @@ impl RestClient {
         inspection.read_version(&info);
         inspection.read_policy(info_field(&info, "maxmemory_policy"));
         inspection.read_role(&info);
+        inspection.read_memory(&info);
+        inspection.note_memory();
         let before = since_1970();
         let time = self.plain(&["TIME"]).await.ok();
         let theirs = time.as_ref().and_then(|time| time.get(0)).and_then(wire::number);

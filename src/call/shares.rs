@@ -1,7 +1,10 @@
 //! Room that all tenants share, of which each may take its share at most, so that one does not shut out the others.
 
-use std::collections::HashMap;
+use std::borrow::Borrow;
+use std::collections::HashSet;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::time::Instant;
 
@@ -33,13 +36,62 @@ pub(crate) struct Shares {
     whole: usize,
     share: usize,
     held: usize,
-    by_tenant: HashMap<Arc<str>, usize>,
+    holders: HashSet<Holder>,
     forget_idle_at: usize,
 }
 
+/// A tenant, by its name, and how much it holds. What is given back needs no search for it.
+#[derive(Clone, Debug)]
+pub(crate) struct Holder(Arc<Holding>);
+
+#[derive(Debug)]
+struct Holding {
+    tenant: Box<str>,
+    /// Changed by the owner of the shares alone.
+    held: AtomicUsize,
+}
+
+impl Holder {
+    fn new(tenant: &str) -> Self {
+        Self(Arc::new(Holding { tenant: tenant.into(), held: AtomicUsize::new(0) }))
+    }
+
+    pub(crate) fn tenant(&self) -> &str {
+        &self.0.tenant
+    }
+
+    fn held(&self) -> usize {
+        self.0.held.load(Ordering::Relaxed)
+    }
+
+    fn hold(&self, held: usize) {
+        self.0.held.store(held, Ordering::Relaxed);
+    }
+}
+
+impl Borrow<str> for Holder {
+    fn borrow(&self) -> &str {
+        self.tenant()
+    }
+}
+
+impl Hash for Holder {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.tenant().hash(state);
+    }
+}
+
+impl PartialEq for Holder {
+    fn eq(&self, other: &Self) -> bool {
+        self.tenant() == other.tenant()
+    }
+}
+
+impl Eq for Holder {}
+
 impl Shares {
     pub(crate) fn new(whole: usize, share: usize) -> Self {
-        Self { whole, share, held: 0, by_tenant: HashMap::new(), forget_idle_at: MOST_IDLE }
+        Self { whole, share, held: 0, holders: HashSet::new(), forget_idle_at: MOST_IDLE }
     }
 
     pub(crate) fn whole(&self) -> usize {
@@ -50,41 +102,35 @@ impl Shares {
         self.share
     }
 
-    /// Counts one more. The name that comes back is what to give back.
-    pub(crate) fn take(&mut self, tenant: &str) -> Result<Arc<str>, Full> {
+    /// Counts one more, for the holder that comes back.
+    pub(crate) fn take(&mut self, tenant: &str) -> Result<Holder, Full> {
         if self.held >= self.whole {
             return Err(Full::Whole);
         }
-        let Some((name, _)) = self.by_tenant.get_key_value(tenant) else {
-            if self.share == 0 {
-                return Err(Full::Share);
-            }
-            self.forget_idle();
-            let name: Arc<str> = tenant.into();
-            self.by_tenant.insert(Arc::clone(&name), 1);
-            self.held = self.held.saturating_add(1);
-            return Ok(name);
-        };
-        let name = Arc::clone(name);
-        match self.by_tenant.get_mut(tenant) {
-            Some(count) if *count < self.share => *count = count.saturating_add(1),
-            _ => return Err(Full::Share),
+        let known = self.holders.get(tenant).cloned();
+        if known.as_ref().map_or(0, Holder::held) >= self.share {
+            return Err(Full::Share);
         }
+        let holder = known.unwrap_or_else(|| {
+            self.forget_idle();
+            let holder = Holder::new(tenant);
+            self.holders.insert(holder.clone());
+            holder
+        });
+        holder.hold(holder.held().saturating_add(1));
         self.held = self.held.saturating_add(1);
-        Ok(name)
+        Ok(holder)
     }
 
-    pub(crate) fn give_back(&mut self, tenant: &str) {
+    pub(crate) fn give_back(&mut self, holder: &Holder) {
         self.held = self.held.saturating_sub(1);
-        if let Some(count) = self.by_tenant.get_mut(tenant) {
-            *count = count.saturating_sub(1);
-        }
+        holder.hold(holder.held().saturating_sub(1));
     }
 
     fn forget_idle(&mut self) {
-        if self.by_tenant.len() >= self.forget_idle_at {
-            self.by_tenant.retain(|_, count| *count > 0);
-            self.forget_idle_at = self.by_tenant.len().saturating_mul(2).max(MOST_IDLE);
+        if self.holders.len() >= self.forget_idle_at {
+            self.holders.retain(|holder| holder.held() > 0);
+            self.forget_idle_at = self.holders.len().saturating_mul(2).max(MOST_IDLE);
         }
     }
 }
@@ -93,7 +139,7 @@ impl Shares {
 #[derive(Debug)]
 pub(crate) struct Room {
     shares: Shares,
-    leases: Leases<Arc<str>>,
+    leases: Leases<Holder>,
 }
 
 impl Room {
@@ -114,15 +160,15 @@ impl Room {
     }
 
     pub(crate) fn give_back(&mut self, ticket: Ticket) {
-        if let Some(tenant) = self.leases.give_back(ticket) {
-            self.shares.give_back(&tenant);
+        if let Some(holder) = self.leases.give_back(ticket) {
+            self.shares.give_back(&holder);
         }
     }
 
     /// Takes back what is over.
     fn take_back(&mut self, now: Instant) {
-        while let Some(tenant) = self.leases.take_back(now) {
-            self.shares.give_back(&tenant);
+        while let Some(holder) = self.leases.take_back(now) {
+            self.shares.give_back(&holder);
         }
     }
 
@@ -145,11 +191,11 @@ mod tests {
     #[test]
     fn a_tenant_at_its_share_leaves_room_for_others() {
         let mut shares = Shares::new(5, 3);
-        let names: Vec<_> = (0..3).map(|_| shares.take("a").unwrap()).collect();
+        let holders: Vec<_> = (0..3).map(|_| shares.take("a").unwrap()).collect();
         assert_eq!(shares.take("a"), Err(Full::Share));
         assert!(shares.take("b").is_ok() && shares.take("b").is_ok());
         assert_eq!(shares.take("c"), Err(Full::Whole));
-        shares.give_back(&names[0]);
+        shares.give_back(&holders[0]);
         assert!(shares.take("a").is_ok());
     }
 
@@ -158,10 +204,10 @@ mod tests {
         let mut shares = Shares::new(usize::MAX, 2);
         shares.take("busy").unwrap();
         for number in 0..5_000 {
-            let name = shares.take(&format!("t{number}")).unwrap();
-            shares.give_back(&name);
+            let holder = shares.take(&format!("t{number}")).unwrap();
+            shares.give_back(&holder);
         }
-        assert!(shares.by_tenant.len() <= MOST_IDLE, "{}", shares.by_tenant.len());
+        assert!(shares.holders.len() <= MOST_IDLE, "{}", shares.holders.len());
         shares.take("busy").unwrap();
         assert_eq!(shares.take("busy"), Err(Full::Share));
     }

@@ -3,14 +3,14 @@
 //! Keys are never evicted while they live: at the limit a new one is refused, since forgetting one would let it be reused.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, MutexGuard};
+use std::sync::MutexGuard;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::accessors::getters;
 use crate::call::error::{CallError, Cause};
-use crate::call::shares::{Full, Shares};
+use crate::call::shares::{Full, Holder, Shares};
 use crate::intent::fingerprint::Fingerprint;
 use crate::intent::payment_intent::PaymentIntent;
 use crate::lock::Lock;
@@ -34,7 +34,7 @@ struct Keys {
     /// Whether the store knows it too.
     claims: HashMap<Fingerprint, (Fingerprint, bool)>,
     /// In the order of their end, since all live equally long.
-    ends: VecDeque<(Instant, Fingerprint, Arc<str>)>,
+    ends: VecDeque<(Instant, Fingerprint, Holder)>,
 }
 
 /// What is known of a key.
@@ -91,19 +91,19 @@ impl KeyRegister {
             return Ok(());
         }
         let Keys { shares, claims, ends } = &mut *keys;
-        let tenant = shares.take(intent.tenant()).map_err(|full| {
+        let holder = shares.take(intent.tenant()).map_err(|full| {
             let (what, setting, limit) = match full {
                 Full::Whole => ("idempotency keys", "max_keys", shares.whole()),
                 Full::Share => ("idempotency keys of this tenant", "max_keys_per_tenant", shares.share()),
             };
             let makes_room = |tenant: &str| full == Full::Whole || tenant == intent.tenant();
-            let first = ends.iter().take(LOOKED_AT).find(|(_, _, tenant)| makes_room(tenant));
+            let first = ends.iter().take(LOOKED_AT).find(|(_, _, holder)| makes_room(holder.tenant()));
             let wait = first.map(|(end, ..)| end.saturating_duration_since(now));
             CallError::after_attempts(Cause::Full { what, setting, limit }, wait, Vec::new())
         })?;
         claims.insert(key, (*intent.fingerprint(), known));
         if let Some(end) = now.checked_add(self.retention) {
-            ends.push_back((end, key, tenant));
+            ends.push_back((end, key, holder));
         }
         Ok(())
     }
@@ -112,9 +112,9 @@ impl KeyRegister {
 impl Keys {
     fn drop_over(&mut self, now: Instant) {
         while self.ends.front().is_some_and(|(end, ..)| *end <= now) {
-            let Some((_, over, tenant)) = self.ends.pop_front() else { return };
+            let Some((_, over, holder)) = self.ends.pop_front() else { return };
             self.claims.remove(&over);
-            self.shares.give_back(&tenant);
+            self.shares.give_back(&holder);
         }
     }
 

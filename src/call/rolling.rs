@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::call::deadline::after;
+
 const BUCKETS: usize = 10;
 
 /// A count over a rolling window.
@@ -12,13 +14,13 @@ pub(crate) struct Rolling {
     width: Duration,
     counts: [u32; BUCKETS],
     newest: usize,
-    newest_since: Instant,
+    newest_until: Instant,
 }
 
 impl Rolling {
     pub(crate) fn new(window: Duration, now: Instant) -> Self {
         let width = window.checked_div(10).unwrap_or_default().max(Duration::from_nanos(1));
-        Self { width, counts: [0; BUCKETS], newest: 0, newest_since: now }
+        Self { width, counts: [0; BUCKETS], newest: 0, newest_until: after(now, width) }
     }
 
     pub(crate) fn add(&mut self, count: u32, now: Instant) {
@@ -36,16 +38,16 @@ impl Rolling {
 
     fn forget(&mut self, now: Instant) {
         for _ in 0..BUCKETS {
-            if now.saturating_duration_since(self.newest_since) < self.width {
+            if now < self.newest_until {
                 return;
             }
             self.newest = self.newest.wrapping_add(1) % BUCKETS;
-            self.newest_since = self.newest_since.checked_add(self.width).unwrap_or(now);
+            self.newest_until = after(self.newest_until, self.width);
             if let Some(bucket) = self.counts.get_mut(self.newest) {
                 *bucket = 0;
             }
         }
-        self.newest_since = now.max(self.newest_since);
+        self.newest_until = self.newest_until.max(after(now, self.width));
     }
 }
 

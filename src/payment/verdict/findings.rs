@@ -10,7 +10,8 @@ use super::Finding;
 /// Every mismatch that was found; never empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Findings {
-    list: Box<[Finding]>,
+    /// Of its first size: making it fit costs more than all else that is done with it.
+    list: Vec<Finding>,
     is_final: bool,
 }
 
@@ -19,7 +20,7 @@ impl Findings {
     pub(crate) fn of(list: Vec<Finding>, status: &PaymentStatus) -> Self {
         let is_over = matches!(status, PaymentStatus::Paid | PaymentStatus::Canceled);
         let is_final = list.iter().any(|finding| finding.is_final(is_over));
-        Self { list: list.into(), is_final }
+        Self { list, is_final }
     }
 
     /// Goes through the findings.

@@ -11,15 +11,15 @@
 //! Each flight holds a permit, of which all tenants share a number. A permit comes back when the flight completes, or when
 //! it should have: its runtime may stand still.
 
-use std::collections::HashMap;
 use std::future::{Future, poll_fn};
-use std::hash::Hash;
 use std::panic::catch_unwind;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 use tokio::time::{Instant, sleep};
 use tracing::{Id, Span};
 
@@ -34,9 +34,16 @@ use permits::{NoPermit, Permits};
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LeaderLost;
 
+/// By what flights are told apart.
+pub(crate) trait FlightKey: Clone + Eq {
+    /// Where it stands in tables: its hash.
+    fn position(&self) -> u64;
+}
+
 /// Work under way, and all that wait for its outcome.
 #[derive(Debug)]
-pub(crate) struct Flight<N, T> {
+pub(crate) struct Flight<K, N, T> {
+    key: K,
     begun: Instant,
     notes: N,
     outcome: OnceLock<Result<T, LeaderLost>>,
@@ -46,9 +53,15 @@ pub(crate) struct Flight<N, T> {
     span: OnceLock<Id>,
 }
 
-impl<N, T> Flight<N, T> {
-    fn new(begun: Instant, notes: N) -> Self {
-        Self { begun, notes, outcome: OnceLock::new(), audience: Audience::of_one(), span: OnceLock::new() }
+impl<K, N, T> Flight<K, N, T> {
+    fn new(key: K, begun: Instant, notes: N) -> Self {
+        let (outcome, audience, span) = (OnceLock::new(), Audience::of_one(), OnceLock::new());
+        Self { key, begun, notes, outcome, audience, span }
+    }
+
+    /// What it is about.
+    pub(crate) fn key(&self) -> &K {
+        &self.key
     }
 
     /// When its leader joined.
@@ -114,23 +127,23 @@ impl<N, T> Flight<N, T> {
 
 /// Whether a caller leads a flight, waits for one, or missed one that completed after it had looked for what was known.
 #[derive(Debug)]
-pub(crate) enum Joined<K: Eq + Hash, N, T> {
-    Leader(Leader<K, N, T>, Waiter<N, T>),
-    Waiter(Waiter<N, T>),
+pub(crate) enum Joined<K: FlightKey, N, T> {
+    Leader(Leader<K, N, T>, Waiter<K, N, T>),
+    Waiter(Waiter<K, N, T>),
     Missed,
 }
 
 /// A caller of a flight, the one that started it too. Dropped, it has left.
 #[derive(Debug)]
-pub(crate) struct Waiter<N, T>(Arc<Flight<N, T>>);
+pub(crate) struct Waiter<K, N, T>(Arc<Flight<K, N, T>>);
 
-impl<N, T> Waiter<N, T> {
-    pub(crate) fn flight(&self) -> &Arc<Flight<N, T>> {
+impl<K, N, T> Waiter<K, N, T> {
+    pub(crate) fn flight(&self) -> &Arc<Flight<K, N, T>> {
         &self.0
     }
 }
 
-impl<N, T> Drop for Waiter<N, T> {
+impl<K, N, T> Drop for Waiter<K, N, T> {
     fn drop(&mut self) {
         // Past the outcome there is nothing to leave.
         if self.0.outcome.get().is_none() {
@@ -142,14 +155,17 @@ impl<N, T> Drop for Waiter<N, T> {
 /// The flights of one kind, by key.
 #[derive(Debug)]
 pub(crate) struct SingleFlight<K, N, T> {
-    current: Mutex<HashMap<K, Arc<Flight<N, T>>>>,
+    current: Mutex<Current<K, N, T>>,
     /// Of flights under way, current or not, and of other work.
     permits: Arc<Permits>,
     /// How long a flight takes at most. One that takes longer stands still, and is joined no more.
     longest: Duration,
 }
 
-impl<K: Clone + Eq + Hash, N, T> SingleFlight<K, N, T> {
+/// By the positions of their keys.
+type Current<K, N, T> = HashTable<Arc<Flight<K, N, T>>>;
+
+impl<K: FlightKey, N, T> SingleFlight<K, N, T> {
     /// Each flight holds one of the permits; past its longest, it may still have to tell others of its outcome.
     pub(crate) fn new(permits: Arc<Permits>, longest: Duration) -> Self {
         Self { current: Mutex::default(), permits, longest }
@@ -177,7 +193,10 @@ impl<K: Clone + Eq + Hash, N, T> SingleFlight<K, N, T> {
         if missed() {
             return Ok(Joined::Missed);
         }
-        if let Some(flight) = current.get(key)
+        let is_of_key = |flight: &Arc<Flight<K, N, T>>| flight.key == *key;
+        let place = current.entry(key.position(), is_of_key, |flight| flight.key.position());
+        if let Entry::Occupied(found) = &place
+            && let flight = found.get()
             && now.saturating_duration_since(flight.begun) <= self.longest
             && fits(&flight.notes)
             && flight.audience.join()
@@ -186,45 +205,40 @@ impl<K: Clone + Eq + Hash, N, T> SingleFlight<K, N, T> {
         }
         let notes = lead()?;
         let permit = Some(self.permits.take(tenant, now)?);
-        let flight = Arc::new(Flight::new(now, notes));
-        current.insert(key.clone(), Arc::clone(&flight));
-        drop(current);
+        let flight = Arc::new(Flight::new(key.clone(), now, notes));
         let waiter = Waiter(Arc::clone(&flight));
-        Ok(Joined::Leader(Leader { flights: Arc::clone(self), key: key.clone(), flight, permit }, waiter))
+        place.insert(Arc::clone(&flight));
+        drop(current);
+        Ok(Joined::Leader(Leader { flights: Arc::clone(self), flight, permit }, waiter))
     }
 
     /// Makes the key's flight no longer the current one: the next caller leads a new one. `then` runs under the lock under
     /// which a flight completes, so that none completes in between.
     pub(crate) fn forget(&self, key: &K, then: impl FnOnce()) {
         let mut current = self.lock();
-        current.remove(key);
+        if let Ok(flight) = current.find_entry(key.position(), |flight| flight.key == *key) {
+            flight.remove();
+        }
         then();
     }
-}
 
-impl<K, N, T> SingleFlight<K, N, T> {
-    fn lock(&self) -> MutexGuard<'_, HashMap<K, Arc<Flight<N, T>>>> {
-        // What runs under this lock leaves the map whole at every point, so a poisoned one is whole all the same.
+    fn lock(&self) -> MutexGuard<'_, Current<K, N, T>> {
+        // What runs under this lock leaves the table whole at every point, so a poisoned one is whole all the same.
         self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// The duty to complete a flight. Dropped before, as by a panic, it tells the waiters that their leader is lost.
 #[derive(Debug)]
-pub(crate) struct Leader<K: Eq + Hash, N, T> {
+pub(crate) struct Leader<K: FlightKey, N, T> {
     flights: Arc<SingleFlight<K, N, T>>,
-    key: K,
-    flight: Arc<Flight<N, T>>,
+    flight: Arc<Flight<K, N, T>>,
     permit: Option<Ticket>,
 }
 
-impl<K: Eq + Hash, N, T> Leader<K, N, T> {
-    pub(crate) fn flight(&self) -> &Arc<Flight<N, T>> {
+impl<K: FlightKey, N, T> Leader<K, N, T> {
+    pub(crate) fn flight(&self) -> &Arc<Flight<K, N, T>> {
         &self.flight
-    }
-
-    pub(crate) fn key(&self) -> &K {
-        &self.key
     }
 
     /// Hands the outcome to the waiters. `settle` hears of it first, and whether this is still its key's current flight.
@@ -237,10 +251,10 @@ impl<K: Eq + Hash, N, T> Leader<K, N, T> {
     /// Gives the permit back, before any waiter can hear that the flight is over.
     fn leave(&mut self, settle: impl FnOnce(bool)) {
         let mut current = self.flights.lock();
-        let is_current = current.get(&self.key).is_some_and(|flight| Arc::ptr_eq(flight, &self.flight));
-        settle(is_current);
-        if is_current {
-            current.remove(&self.key);
+        let place = current.find_entry(self.flight.key.position(), |flight| Arc::ptr_eq(flight, &self.flight));
+        settle(place.is_ok());
+        if let Ok(place) = place {
+            place.remove();
         }
         if let Some(permit) = self.permit.take() {
             self.flights.permits.give_back(permit);
@@ -248,7 +262,7 @@ impl<K: Eq + Hash, N, T> Leader<K, N, T> {
     }
 }
 
-impl<K: Eq + Hash, N, T> Drop for Leader<K, N, T> {
+impl<K: FlightKey, N, T> Drop for Leader<K, N, T> {
     fn drop(&mut self) {
         if self.flight.outcome.get().is_none() {
             self.leave(|_| {});
@@ -270,6 +284,12 @@ mod tests {
 
     type Numbers = SingleFlight<&'static str, u32, u32>;
 
+    impl FlightKey for &'static str {
+        fn position(&self) -> u64 {
+            7
+        }
+    }
+
     fn numbers(permits: usize) -> Arc<Numbers> {
         Arc::new(SingleFlight::new(Arc::new(Permits::new(permits, permits, LONGEST)), LONGEST))
     }
@@ -286,7 +306,7 @@ mod tests {
         }
     }
 
-    fn waiter(numbers: &Arc<Numbers>, now: Instant, least: u32) -> Arc<Flight<u32, u32>> {
+    fn waiter(numbers: &Arc<Numbers>, now: Instant, least: u32) -> Arc<Flight<&'static str, u32, u32>> {
         match join(numbers, now, least) {
             Ok(Joined::Waiter(waiter)) => Arc::clone(waiter.flight()),
             other => panic!("{other:?}"),

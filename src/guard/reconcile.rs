@@ -69,6 +69,6 @@ impl<T: Send + 'static> Work for Asking<'_, T> {
     }
 
     fn finished(answer: Reconciled<T>, Finished { attempts, .. }: Finished) -> Self::Output {
-        (answer, attempts)
+        (answer, attempts.into())
     }
 }

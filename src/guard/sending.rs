@@ -123,7 +123,7 @@ impl<T: Send + 'static> Work for Sending<'_, T> {
     }
 
     fn finished(value: T, Finished { attempts, .. }: Finished) -> (T, Vec<Attempt>) {
-        (value, attempts)
+        (value, attempts.into())
     }
 }
 

@@ -8,7 +8,7 @@ use crate::call::deadline::is_recent;
 use crate::call::error::{CallError, Cause};
 use crate::call::shares::Full;
 use crate::flight::permits::NoPermit;
-use crate::flight::{Flight, Leader, SingleFlight};
+use crate::flight::{Flight, FlightKey, Leader, SingleFlight, Waiter};
 use crate::intent::payment_intent::PaymentId;
 use crate::lock::Lock;
 use crate::lookup::error::ValidateError;
@@ -17,7 +17,7 @@ use crate::moment::Moment;
 use crate::payment::facts::ProviderPayment;
 use crate::payment::shelf_life::ShelfLife;
 use crate::payment::verdict::Degradation;
-use crate::provider::attempt_log::Attempt;
+use crate::provider::attempt_log::Attempts;
 
 /// What comes of a look-up. Boxed, so that a flight under way has no room for it.
 pub(crate) type FactsOutcome = Result<Box<LookedUp>, ValidateError>;
@@ -26,17 +26,26 @@ pub(crate) type FactsOutcome = Result<Box<LookedUp>, ValidateError>;
 pub(crate) type FactsFlights = SingleFlight<PaymentId, FlightNotes, FactsOutcome>;
 
 /// A look-up under way, shared by all who wait for it.
-pub(crate) type FactsFlight = Flight<FlightNotes, FactsOutcome>;
+pub(crate) type FactsFlight = Flight<PaymentId, FlightNotes, FactsOutcome>;
+
+/// A caller of a look-up.
+pub(crate) type FactsWaiter = Waiter<PaymentId, FlightNotes, FactsOutcome>;
 
 /// The duty to bring a look-up to its end.
 pub(crate) type FactsLeader = Leader<PaymentId, FlightNotes, FactsOutcome>;
+
+impl FlightKey for PaymentId {
+    fn position(&self) -> u64 {
+        self.position()
+    }
+}
 
 /// What a look-up brought back.
 #[derive(Debug)]
 pub(crate) struct LookedUp {
     pub(crate) facts: ProviderPayment,
     pub(crate) stamp: Stamp,
-    pub(crate) attempts: Vec<Attempt>,
+    pub(crate) attempts: Attempts,
     pub(crate) source: Source,
     pub(crate) degraded: Option<Degradation>,
     /// When the store was asked that says that the payment was not forgotten: it answers for those who came before.

@@ -1,6 +1,7 @@
 //! What happened on each attempt, and why.
 
 use std::fmt;
+use std::ops::Deref;
 use std::time::Duration;
 
 use crate::accessors::{getters, named};
@@ -158,5 +159,36 @@ impl Attempt {
     /// The provider's ids of all requests, in the order in which they were made; those that have none are left out.
     pub fn request_ids(&self) -> impl Iterator<Item = &str> {
         self.request_ids.iter()
+    }
+}
+
+/// The attempts of one call that succeeded. Mostly there is one, which needs no vector.
+#[derive(Clone, Debug)]
+pub(crate) enum Attempts {
+    One(Attempt),
+    Several(Vec<Attempt>),
+}
+
+impl Attempts {
+    pub(crate) const NONE: Self = Self::Several(Vec::new());
+}
+
+impl Deref for Attempts {
+    type Target = [Attempt];
+
+    fn deref(&self) -> &[Attempt] {
+        match self {
+            Self::One(attempt) => std::slice::from_ref(attempt),
+            Self::Several(attempts) => attempts,
+        }
+    }
+}
+
+impl From<Attempts> for Vec<Attempt> {
+    fn from(attempts: Attempts) -> Self {
+        match attempts {
+            Attempts::One(attempt) => vec![attempt],
+            Attempts::Several(attempts) => attempts,
+        }
     }
 }

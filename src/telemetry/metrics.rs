@@ -12,7 +12,6 @@ use std::time::Duration;
 
 #[cfg(feature = "metrics")]
 use ::metrics::{Label, Level, Metadata, Unit, describe_counter, describe_gauge, describe_histogram, with_recorder};
-#[cfg(feature = "metrics")]
 use tokio::time::Instant;
 
 use crate::accessors::partial_debug;
@@ -140,7 +139,7 @@ pub(crate) struct Meter {
 
 partial_debug!(Meter, self =>);
 
-/// Reads the clock now and once more when the time is recorded.
+/// Reads the clock once more when the time is recorded.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Stopwatch {
     #[cfg(feature = "metrics")]
@@ -148,10 +147,20 @@ pub(crate) struct Stopwatch {
 }
 
 impl Stopwatch {
+    /// Where the clock was not read for anything else.
     pub(crate) fn start() -> Self {
         Self {
             #[cfg(feature = "metrics")]
             started: Instant::now(),
+        }
+    }
+
+    pub(crate) fn since(started: Instant) -> Self {
+        #[cfg(not(feature = "metrics"))]
+        let _ = started;
+        Self {
+            #[cfg(feature = "metrics")]
+            started,
         }
     }
 }

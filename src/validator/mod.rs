@@ -196,6 +196,7 @@ impl Future for Validate {
         }
         // Once it has answered, it has nothing more to say.
         let Some((lookups, intent)) = this.start.take() else { return Poll::Pending };
+        let now = Instant::now();
         let span = lookups.account.telemetry.validation_span(intent.payment());
         let (lookups, intent, key) = match lookups.unknown_key(&intent) {
             Err(error) => {
@@ -204,23 +205,22 @@ impl Future for Validate {
             }
             // Not before the store has been asked about the key may anything be answered under it.
             Ok(Some(key)) => (lookups, intent, Some(key)),
-            Ok(None) => match Lookups::recall(lookups, intent, this.max_age) {
+            Ok(None) => match Lookups::recall(lookups, intent, this.max_age, now) {
                 Ok(validation) => {
                     record_verdict(&span, &validation.verdict, Provenance::Replayed);
                     return Poll::Ready(Ok(validation));
                 }
                 Err((lookups, intent)) => {
-                    let watch = Stopwatch::start();
-                    if let Some(validation) = lookups.replay(&intent, this.max_age) {
+                    if let Some(validation) = lookups.replay(&intent, this.max_age, now) {
                         let answer = Ok(validation);
-                        tell(&lookups, &span, watch, &answer);
+                        tell(&lookups, &span, Stopwatch::since(now), &answer);
                         return Poll::Ready(answer);
                     }
                     (lookups, intent, None)
                 }
             },
         };
-        let terms = Terms { max_age: this.max_age, deadline: this.deadline, arrived: Instant::now() };
+        let terms = Terms { max_age: this.max_age, deadline: this.deadline, arrived: now };
         let asked = Asked { intent, key, terms };
         this.asking.insert(Box::pin(ask(lookups, asked).instrument(span))).as_mut().poll(cx)
     }
@@ -229,13 +229,12 @@ impl Future for Validate {
 partial_debug!(Validate, self => intent: self.start.as_ref().map(|(_, intent)| intent));
 
 /// One validation past the quick answer.
+#[expect(clippy::manual_async_fn, reason = "an `async fn` has room for each argument twice")]
 fn ask(lookups: Arc<Handle<Lookups>>, asked: Asked) -> impl Future<Output = Result<Validation, ValidateError>> + Send {
-    let watch = Stopwatch::start();
-    // No `async fn`, which would have room for each argument twice.
     async move {
         lookups.account.look_once();
         let answer = lookups.answer(&asked).await;
-        tell(&lookups, &Span::current(), watch, &answer);
+        tell(&lookups, &Span::current(), Stopwatch::since(asked.terms.arrived), &answer);
         answer
     }
 }

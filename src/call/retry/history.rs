@@ -8,7 +8,7 @@ use crate::call::deadline::Deadline;
 use crate::call::error::{CallError, Cause, Stopped};
 use crate::payment::request_ids::RequestIds;
 use crate::provider::ProviderError;
-use crate::provider::attempt_log::{Attempt, AttemptOutcome, Reach, WaitReason};
+use crate::provider::attempt_log::{Attempt, AttemptOutcome, Attempts, Reach, WaitReason};
 use crate::telemetry::Telemetry;
 
 use super::backoff::Waits;
@@ -92,10 +92,6 @@ impl<'r> AttemptHistory<'r> {
 
     /// Adds an attempt that is over. One beside another may be over before it.
     fn push(&mut self, attempt: Attempt) {
-        if self.attempts.is_empty() {
-            // Most calls need one attempt; a vector left to itself makes room for four.
-            self.attempts.reserve_exact(1);
-        }
         let at = self.attempts.partition_point(|before| before.number < attempt.number);
         self.attempts.insert(at, attempt);
     }
@@ -121,8 +117,13 @@ impl<'r> AttemptHistory<'r> {
         let (outcome, request_ids) = W::shown(&mut answer);
         let attempt = Attempt { request_ids, ..self.attempt(begun, at, outcome) };
         self.telemetry.attempt(&attempt, None);
-        self.push(attempt);
-        W::finished(answer, Finished { at, attempts: std::mem::take(&mut self.attempts) })
+        let attempts = if self.attempts.is_empty() {
+            Attempts::One(attempt)
+        } else {
+            self.push(attempt);
+            Attempts::Several(std::mem::take(&mut self.attempts))
+        };
+        W::finished(answer, Finished { at, attempts })
     }
 
     /// Notes a failed attempt, and the wait that follows it.

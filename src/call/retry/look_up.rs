@@ -12,7 +12,7 @@ use crate::call::error::CallError;
 use crate::intent::payment_intent::PaymentId;
 use crate::payment::facts::ProviderPayment;
 use crate::payment::request_ids::RequestIds;
-use crate::provider::attempt_log::{Attempt, AttemptOutcome};
+use crate::provider::attempt_log::{AttemptOutcome, Attempts};
 use crate::provider::{Door, ProviderError};
 use crate::telemetry::Telemetry;
 
@@ -25,7 +25,7 @@ use super::work::{Finished, Hedge, Running, Work};
 pub(crate) struct LookUpAnswer {
     pub(crate) facts: ProviderPayment,
     pub(crate) at: Instant,
-    pub(crate) attempts: Vec<Attempt>,
+    pub(crate) attempts: Attempts,
 }
 
 /// Whom to ask about which payment, and who wants to know.

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use crate::call::audience::Audience;
 use crate::payment::request_ids::RequestIds;
 use crate::provider::ProviderError;
-use crate::provider::attempt_log::{Attempt, AttemptOutcome};
+use crate::provider::attempt_log::{AttemptOutcome, Attempts};
 
 use super::lane::Traffic;
 
@@ -89,5 +89,5 @@ impl<A> Hedge<A> for NeverHedged {
 #[derive(Debug)]
 pub(crate) struct Finished {
     pub(crate) at: Instant,
-    pub(crate) attempts: Vec<Attempt>,
+    pub(crate) attempts: Attempts,
 }

@@ -9,10 +9,10 @@ use tracing::{Instrument, Span};
 use crate::account::Limits;
 use crate::call::error::{CallError, Cause, runtime};
 use crate::call::retry::Traffic;
-use crate::flight::{Joined, LeaderLost, Waiter};
+use crate::flight::{Joined, LeaderLost};
 use crate::lookup::error::ValidateError;
 use crate::lookup::facts_cache::Kept;
-use crate::lookup::facts_flight::{FactsFlight, FactsOutcome, FlightNotes, Source};
+use crate::lookup::facts_flight::{FactsFlight, FactsOutcome, FactsWaiter, FlightNotes, LookedUp, Source};
 use crate::lookup::validation::Validation;
 use crate::payment::judge::VOLATILE_FRESH_FOR;
 use crate::payment::verdict::{Degradation, Provenance};
@@ -24,7 +24,7 @@ use super::{Asked, LEADER_PATIENCE, Lookups, Terms, stands};
 enum Begun {
     Answered(Validation),
     /// For a flight. Without a runtime there is no limit.
-    Waits(Waiter<FlightNotes, FactsOutcome>, Provenance, Option<Duration>),
+    Waits(FactsWaiter, Provenance, Option<Duration>),
 }
 
 impl Lookups {
@@ -100,7 +100,7 @@ impl Lookups {
         let (waiter, provenance, longest) = loop {
             // Facts are decoded and judged under no lock. What a flight brings after this look has another number.
             let kept = look();
-            if let Some(validation) = kept.as_ref().and_then(|kept| self.recent(intent, kept, max_age)) {
+            if let Some(validation) = kept.as_ref().and_then(|kept| self.recent(intent, kept, max_age, now)) {
                 return Ok(Begun::Answered(validation));
             }
             let missed = || number() != kept.as_ref().map(Kept::number);
@@ -142,7 +142,8 @@ impl Lookups {
                 }
                 let provenance = if is_coalesced { provenance } else { led(looked_up.source) };
                 let flight = Some(Arc::clone(flight));
-                let mut validation = self.judge(&asked.intent, &looked_up.facts, looked_up.stamp, provenance, flight);
+                let LookedUp { facts, stamp, .. } = &**looked_up;
+                let mut validation = self.judge(&asked.intent, facts, *stamp, Instant::now(), provenance, flight);
                 validation.degraded = looked_up.degraded;
                 Ok(Some(validation))
             }

@@ -15,6 +15,7 @@ use crate::lookup::shared_facts::{FactsRecord, Found, JoinedElsewhere, SharedFac
 use crate::moment::Moment;
 use crate::payment::shelf_life::ShelfLife;
 use crate::payment::verdict::Degradation;
+use crate::provider::attempt_log::Attempts;
 
 use super::Lookups;
 
@@ -34,13 +35,13 @@ pub(super) fn fly(lookups: Arc<Lookups>, leader: FactsLeader) -> impl Future<Out
             // Boxed, so that a flight without a store stays small.
             Some(shared) => Box::pin(lookups.ask_all_processes(shared, &leader, deadline)).await,
         };
-        let (payment, begun) = (leader.key().clone(), leader.flight().begun());
+        let flight = Arc::clone(leader.flight());
         leader.complete(outcome, |outcome, is_current| {
             let Ok(looked_up) = outcome else { return };
             match looked_up.keep.filter(|_| is_current) {
-                Some(shelf_life) => lookups.cache.keep(&payment, &looked_up.facts, looked_up.stamp, shelf_life),
+                Some(shelf_life) => lookups.cache.keep(flight.key(), &looked_up.facts, looked_up.stamp, shelf_life),
                 // It settles nothing, but what was known before it began is not to be believed over its answer either.
-                None => lookups.cache.forget(&payment, Some(begun)),
+                None => lookups.cache.forget(flight.key(), Some(flight.begun())),
             }
         });
     }
@@ -55,7 +56,7 @@ impl Lookups {
     ) -> impl Future<Output = Result<LookUpAnswer, CallError>> + Send + 'a {
         let (retrier, telemetry, flight) = (&self.account.retrier, &self.account.telemetry, leader.flight());
         let started = |at: Option<Instant>| flight.notes().attempt_started(at.map(Moment::at));
-        retrier.look_up((leader.key(), flight.audience()), begin, deadline, telemetry, started)
+        retrier.look_up((flight.key(), flight.audience()), begin, deadline, telemetry, started)
     }
 
     /// Looks into the store first, and tells it what the provider said.
@@ -67,7 +68,7 @@ impl Lookups {
     ) -> FactsOutcome {
         let (begun, notes) = (leader.flight().begun(), leader.flight().notes());
         let waits_since = |at| notes.attempt_started(at);
-        match shared.join(&self.rules, leader.key(), notes.contents(), deadline, waits_since).await? {
+        match shared.join(&self.rules, leader.flight().key(), notes.contents(), deadline, waits_since).await? {
             JoinedElsewhere::Found(found) => Ok(Box::new(self.looked_up_in_store(*found, shared.memory_for))),
             JoinedElsewhere::Failed(error) => Err(error),
             JoinedElsewhere::Alone(error) => {
@@ -93,7 +94,7 @@ impl Lookups {
         deadline: Deadline,
     ) -> FactsOutcome {
         if lease.took_over() {
-            self.account.telemetry.taken_over(leader.key());
+            self.account.telemetry.taken_over(leader.flight().key());
         }
         let answer = lease.during(self.ask_provider(leader, Instant::now(), deadline)).await;
         let mut looked_up = match answer {
@@ -116,7 +117,7 @@ impl Lookups {
             lost => {
                 match lost {
                     Err(trouble) => self.account.telemetry.store_failed(&trouble),
-                    Ok(_) => self.account.telemetry.lease_lost(leader.key()),
+                    Ok(_) => self.account.telemetry.lease_lost(leader.flight().key()),
                 }
                 (looked_up.keep, looked_up.degraded) = (None, Some(Degradation::NotRecorded));
             }
@@ -152,7 +153,7 @@ impl Lookups {
         LookedUp {
             facts,
             stamp: self.cache.stamp(at),
-            attempts: Vec::new(),
+            attempts: Attempts::NONE,
             source,
             degraded: None,
             keep,

@@ -137,8 +137,8 @@ impl Lookups {
         lookups: Arc<Handle<Self>>,
         intent: PaymentIntent,
         max_age: Duration,
+        now: Instant,
     ) -> Result<Validation, (Arc<Handle<Self>>, PaymentIntent)> {
-        let now = Instant::now();
         let proven = || lookups.cache.proven(intent.payment(), intent.fingerprint(), now, max_age);
         let proven = if max_age.is_zero() { None } else { proven() };
         let Some(Proven { age, capture, method }) = proven else { return Err((lookups, intent)) };
@@ -149,22 +149,33 @@ impl Lookups {
     }
 
     /// A verdict on facts in memory by claims that were not proven last: neither a task nor a flight is needed for it.
-    pub(crate) fn replay(self: &Arc<Self>, intent: &PaymentIntent, max_age: Duration) -> Option<Validation> {
+    pub(crate) fn replay(
+        self: &Arc<Self>,
+        intent: &PaymentIntent,
+        max_age: Duration,
+        now: Instant,
+    ) -> Option<Validation> {
         if max_age.is_zero() {
             return None;
         }
-        let kept = self.cache.get(intent.payment(), Instant::now())?;
-        // Claims that the provider cannot have are an error, whatever the facts say.
-        self.check(intent).ok()?;
-        self.recent(intent, &kept, max_age)
+        let kept = self.cache.get(intent.payment(), now)?;
+        // An amount that the provider cannot have is an error, whatever the facts say. The id was checked before it was asked.
+        intent.money().minor_units(&self.rules.units).ok()?;
+        self.recent(intent, &kept, max_age, now)
     }
 
     /// A verdict on facts in memory, while they are fresh.
-    fn recent(self: &Arc<Self>, intent: &PaymentIntent, kept: &Kept, max_age: Duration) -> Option<Validation> {
+    fn recent(
+        self: &Arc<Self>,
+        intent: &PaymentIntent,
+        kept: &Kept,
+        max_age: Duration,
+        now: Instant,
+    ) -> Option<Validation> {
         if !kept.fresh || !self.may_serve(kept, max_age) {
             return None;
         }
-        let validation = self.judge(intent, &kept.facts::<&str>()?, kept.stamp, Provenance::Replayed, None);
+        let validation = self.judge(intent, &kept.facts::<&str>()?, kept.stamp, now, Provenance::Replayed, None);
         stands(&validation).then_some(validation)
     }
 
@@ -178,10 +189,10 @@ impl Lookups {
         intent: &PaymentIntent,
         facts: &ProviderPayment<impl Text>,
         stamp: Stamp,
+        seen_at: Instant,
         provenance: Provenance,
         flight: Option<Arc<FactsFlight>>,
     ) -> Validation {
-        let seen_at = Instant::now();
         let age = stamp.at.age_at(seen_at);
         let issuer = || Arc::clone(self) as Arc<dyn Issuer>;
         let verdict = self.rules.judge(intent, facts, Moment::before(seen_at, age), issuer);

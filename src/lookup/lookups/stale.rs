@@ -54,7 +54,7 @@ impl Lookups {
             }
             (None, None) => return None,
         };
-        let mut validation = self.judge(intent, &facts, stamp, Provenance::Degraded, flight);
+        let mut validation = self.judge(intent, &facts, stamp, Instant::now(), Provenance::Degraded, flight);
         validation.degraded = Some(Degradation::ProviderDown);
         Some(validation)
     }

@@ -104,8 +104,9 @@ impl Ledger {
                 return busy(found.lease_left());
             }
             let mut claim = found.under_way();
-            let watch: &mut Watch = watch.get_or_insert_with(|| self.watch(key));
-            let overheard = match watch.wait(&mut claim, deadline).await {
+            // Boxed, as all that is rare here: a call has room for what it mostly does, which is to claim or to find.
+            let watch: &mut Watch = watch.get_or_insert_with(|| Box::new(self.watch(key)));
+            let overheard = match Box::pin(watch.wait(&mut claim, deadline)).await {
                 Waited::Turn => None,
                 Waited::Over(found) => Some(found),
                 Waited::OutOfTime(lease_left) => return busy(lease_left),
@@ -130,7 +131,7 @@ impl Ledger {
                     Ok(lease) => return Ok(Turn::Over(Acquired::Lease(lease))),
                     Err(found) => Arc::new(found),
                 },
-                Err(otherwise) => match self.get(what.key()).await? {
+                Err(otherwise) => match Box::pin(self.get(what.key())).await? {
                     Some(found) => Arc::new(found),
                     None => return Ok(Turn::Over(Acquired::Answer(otherwise))),
                 },
@@ -140,9 +141,11 @@ impl Ledger {
             Decision::Answer(answer) => Some(Acquired::Answer(answer)),
             Decision::Wait => return Ok(Turn::Wait(found)),
             Decision::Assume(carried) => Some(Acquired::Lease(Lease::assumed(self, what, carried, &found))),
-            Decision::TakeOver(carried) => self.take_over_for(what, &found, carried).await?.map(Acquired::Lease),
+            Decision::TakeOver(carried) => {
+                Box::pin(self.take_over_for(what, &found, carried)).await?.map(Acquired::Lease)
+            }
             Decision::Mark(contents, answer) => {
-                self.mark(what.key(), &found, contents).await?.then_some(Acquired::Answer(answer))
+                Box::pin(self.mark(what.key(), &found, contents)).await?.then_some(Acquired::Answer(answer))
             }
         };
         Ok(end.map_or(Turn::Again, Turn::Over))

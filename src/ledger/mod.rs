@@ -202,19 +202,8 @@ impl Ledger {
         let asked_at = Instant::now();
         let claim = match self.claim_bytes(key, &ours).await {
             Err(first) if first.is_worth_another_try() => {
-                let record = ours.record.clone();
-                let second = self.encode(key, Record { nonce: record.nonce.again(), ..record })?;
-                // One that is settled counts by what it says alone, whenever it comes.
-                let is_open = first.is_outcome_unknown() && ours.record.state == State::Claimed;
-                let claim = self.claim_bytes(key, &second).await.map_err(|error| first.or(error))?;
-                let is_made = matches!(&claim, Claim::Held(stored) if stored.bytes == ours.bytes);
-                if is_open && !is_made {
-                    on_open(ours.record.nonce);
-                }
-                if claim == Claim::Claimed {
-                    ours = second;
-                }
-                claim
+                // Boxed, since it is rare.
+                Box::pin(self.claim_again(key, &mut ours, first, on_open)).await?
             }
             answer => answer?,
         };
@@ -226,6 +215,29 @@ impl Ledger {
                 Ok(Claimed::Ours(ours))
             }
         }
+    }
+
+    /// The second try of a claim. Where it is made, it takes the place of the first.
+    async fn claim_again(
+        &self,
+        key: &Key,
+        ours: &mut Ours,
+        first: LedgerError,
+        on_open: impl FnOnce(Nonce),
+    ) -> Result<Claim, LedgerError> {
+        let record = ours.record.clone();
+        let second = self.encode(key, Record { nonce: record.nonce.again(), ..record })?;
+        // One that is settled counts by what it says alone, whenever it comes.
+        let is_open = first.is_outcome_unknown() && ours.record.state == State::Claimed;
+        let claim = self.claim_bytes(key, &second).await.map_err(|error| first.or(error))?;
+        let is_made = matches!(&claim, Claim::Held(stored) if stored.bytes == ours.bytes);
+        if is_open && !is_made {
+            on_open(ours.record.nonce);
+        }
+        if claim == Claim::Claimed {
+            *ours = second;
+        }
+        Ok(claim)
     }
 
     async fn claim_bytes(&self, key: &Key, ours: &Ours) -> Result<Claim, LedgerError> {

@@ -236,8 +236,8 @@ impl FactsRecord {
 }
 
 impl Claimable for FactsRecord {
-    /// What was known before, so that a failure does not lose it.
-    type Carried = Option<Older>;
+    /// What was known before, so that a failure does not lose it. Boxed, since mostly there is none.
+    type Carried = Option<Box<Older>>;
     type Word = FactsEnd;
 
     /// Facts that come late would be older than they say, and asking again costs no more than another reading.
@@ -249,14 +249,14 @@ impl Claimable for FactsRecord {
         &self.key
     }
 
-    fn claim(&self, older: &Option<Older>, since: Instant) -> Result<Contents, LedgerError> {
+    fn claim(&self, older: &Option<Box<Older>>, since: Instant) -> Result<Contents, LedgerError> {
         let SharedFacts { lease, .. } = *self.shared;
-        let ttl = lease.saturating_mul(CLAIM_TTL_IN_LEASES).max(self.shared.remembers(older.as_ref()));
-        let payload = self.write(older.as_ref().map(Older::known), None, since.elapsed())?;
+        let ttl = lease.saturating_mul(CLAIM_TTL_IN_LEASES).max(self.shared.remembers(older.as_deref()));
+        let payload = self.write(older.as_deref().map(Older::known), None, since.elapsed())?;
         Ok(Contents { state: State::Claimed, ttl, lease, payload })
     }
 
-    fn last(&self, older: &Option<Older>, word: &FactsEnd) -> Result<Option<Contents>, LedgerError> {
+    fn last(&self, older: &Option<Box<Older>>, word: &FactsEnd) -> Result<Option<Contents>, LedgerError> {
         let (state, ttl, payload) = match word {
             FactsEnd::Facts { facts, at, keys, lives } => {
                 let age = at.age();
@@ -266,11 +266,11 @@ impl Claimable for FactsRecord {
                 (State::Settled, ttl, self.write(Some(known), None, Duration::ZERO)?)
             }
             FactsEnd::Failed(failure) => {
-                let older_for = self.shared.remembers(older.as_ref());
+                let older_for = self.shared.remembers(older.as_deref());
                 if failure.is_none() && older_for.is_zero() {
                     return Ok(None);
                 }
-                let payload = self.write(older.as_ref().map(Older::known), failure.clone(), Duration::ZERO)?;
+                let payload = self.write(older.as_deref().map(Older::known), failure.clone(), Duration::ZERO)?;
                 (State::Failed, older_for.max(FAILED_FOR), payload)
             }
         };
@@ -344,7 +344,7 @@ fn decide(
         }
         _ => {}
     }
-    Decision::TakeOver(older)
+    Decision::TakeOver(older.map(Box::new))
 }
 
 /// Takes the facts of a settled record, if this validator can use them and they are recent, or those that were awaited.

@@ -6,4 +6,5 @@ mod layering;
 mod names;
 mod pages;
 mod readme;
+mod scripts;
 mod stripe_page;

@@ -1,0 +1,23 @@
+//! The scripts say what they do.
+
+use std::path::Path;
+use std::process::Command;
+
+#[test]
+fn each_script_helps_and_does_nothing_else() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts");
+    let mut seen = 0;
+    for entry in folder.read_dir().unwrap() {
+        let path = entry.unwrap().path();
+        for option in ["--help", "-h"] {
+            let run = Command::new(&path).arg(option).output().unwrap();
+            let text = String::from_utf8(run.stdout).unwrap();
+            assert!(run.status.success() && run.stderr.is_empty(), "{} {option}: {:?}", path.display(), run.status);
+            let first = text.lines().next().unwrap_or_default();
+            assert!(first.len() > 30 && first.starts_with(char::is_uppercase), "{} {option}: {text}", path.display());
+            assert!(text.lines().count() <= 12 && !text.contains("set -euo"), "{} {option}: {text}", path.display());
+        }
+        seen += 1;
+    }
+    assert!(seen >= 5, "{seen}");
+}

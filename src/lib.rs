@@ -92,6 +92,7 @@
 //! | `payproof.contradicted` | event, error: an operation was executed that a person or the reconcile hook declared not executed, so that it may be executed twice | `provider`, `operation`, `reference`, `known`, `declared` |
 //! | `payproof.indeterminate` | event, warn: whether an operation was executed is unknown | `provider`, `operation`, `reference` |
 //! | `payproof.resolved` | event, info: a person or the reconcile hook said what became of it | `provider`, `operation`, `reference`, `resolution`, `who` |
+//! | `payproof.released` | event, info: a redemption was undone | `provider`, `payment`, `who` |
 //! | `payproof.provider_key_unused` | event, warn: an operation counts on a provider key that its call did not take | `provider`, `operation` |
 //! | `payproof.taken_over` | event, warn: another process's lease ended without an answer | `provider`, `payment` |
 //! | `payproof.store_finding` | event, warn: the first look at the store found something | `provider`, `code`, `advice` |

@@ -46,6 +46,14 @@ fn is_harmless_word(text: &str, limit: usize) -> bool {
         && !MARKS.iter().any(|mark| bytes.windows(mark.len()).any(|part| part.eq_ignore_ascii_case(mark)))
 }
 
+/// Long enough for a name and a ticket.
+const LONGEST_SIGNATURE: usize = 100;
+
+/// Who says something, for the log; `None` where nothing is left to be shown.
+pub(crate) fn signature(who: &str) -> Option<Box<str>> {
+    Some(presentable(who, LONGEST_SIGNATURE)).filter(|who| !who.is_empty())
+}
+
 /// One line without control characters and credentials, and no longer than `limit` characters.
 pub(crate) fn presentable(text: &str, limit: usize) -> Box<str> {
     if is_harmless_word(text, limit) {

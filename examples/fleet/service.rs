@@ -106,7 +106,7 @@ async fn answer(validator: &Validator, request: Request) -> Result<Reply, Box<dy
             let intent = intent(&payment)?;
             // A redemption is kept for 400 days; this is an example, and takes it back.
             if let Some(redemption) = validator.redemption(intent.payment()).await? {
-                validator.release(redemption.receipt()).await?;
+                validator.release(redemption.receipt(), "the example").await?;
             }
             validator.forget(intent.payment()).await?;
             Reply::Forgotten

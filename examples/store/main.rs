@@ -129,7 +129,7 @@ async fn run(store: impl Store + Clone) -> Result<bool, Box<dyn Error>> {
             redemption.receipt().payment(),
             redemption.receipt().order()
         );
-        first.release(redemption.receipt()).await?;
+        first.release(redemption.receipt(), "the example").await?;
     }
     first.forget(intent.payment()).await?;
     Ok(winners.into_iter().filter(|won| *won).count() == 1)

@@ -7,9 +7,10 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 
 use crate::account::Account;
-use crate::guard::{OperationReference, RequestResolution, Resolution, ResolveError, signature};
+use crate::guard::{OperationReference, RequestResolution, Resolution, ResolveError};
 use crate::intent::fingerprint::Fingerprint;
 use crate::ledger::{Change, Contents, LedgerError, RecordKind, State};
+use crate::redaction::signature;
 use crate::validator::Validator;
 
 use super::record::{KeptResponse, RequestPayload, RequestPhase};
@@ -35,7 +36,7 @@ impl Validator {
         let (account, who) = (Arc::clone(&self.0.account), who.to_owned());
         async move {
             Handle::try_current().map_err(|_| LedgerError::NoRuntime)?;
-            let who = signature(&who)?;
+            let who = signature(&who).ok_or(ResolveError::Unsigned)?;
             resolve(&account, &reference.digest(), &resolution).await?;
             account.telemetry.resolved(&reference.digest(), Some("request"), resolution.as_str(), &who);
             Ok(())

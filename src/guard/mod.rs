@@ -50,7 +50,7 @@ use job::{GuardSettings, OperationRecord, RunContext};
 use resolve::Saying;
 
 #[cfg(feature = "tower")]
-pub(crate) use resolve::{RequestResolution, signature};
+pub(crate) use resolve::RequestResolution;
 
 pub use call::{EffectCall, Inquiry, Reconciled};
 pub use error::GuardError;

@@ -8,16 +8,13 @@ use crate::accessors::partial_debug;
 use crate::account::Account;
 use crate::intent::fingerprint::Fingerprint;
 use crate::ledger::{Change, Contents, Held, Key, LedgerError, RecordKind, State};
-use crate::redaction::presentable;
+use crate::redaction::signature;
 
 use super::error::{GuardError, NoResult};
 use super::indeterminate::Index;
 use super::job::OperationRecord;
 use super::record::{KeptResult, Payload, Phase};
 use super::resolve_error::ResolveError;
-
-/// Long enough for a name and a ticket.
-const MAX_WHO: usize = 100;
 
 /// What became of an operation that was indeterminate.
 #[derive(Clone)]
@@ -122,12 +119,6 @@ pub(super) async fn status(place: &OperationRecord) -> Result<OperationStatus, G
     })
 }
 
-/// Who says it, for the log.
-pub(crate) fn signature(who: &str) -> Result<Box<str>, ResolveError> {
-    let who = presentable(who, MAX_WHO);
-    if who.is_empty() { Err(ResolveError::Unsigned) } else { Ok(who) }
-}
-
 /// Who says what about which operation.
 pub(super) struct Saying {
     pub(super) digest: Fingerprint,
@@ -141,7 +132,7 @@ pub(super) struct Saying {
 /// Writes what became of an operation, if it is indeterminate.
 pub(super) async fn resolve(account: &Account, saying: Saying) -> Result<(), ResolveError> {
     let Saying { digest, fingerprint, resolution, who, retention } = saying;
-    let who = signature(&who)?;
+    let who = signature(&who).ok_or(ResolveError::Unsigned)?;
     let phase = match &resolution.0 {
         Outcome::Unwritable => return Err(ResolveError::Unwritable),
         Outcome::Done(kept) => Phase::Done(kept.clone()),

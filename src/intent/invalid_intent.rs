@@ -35,6 +35,8 @@ named! {
         Principal = "principal",
         /// The tenant (store, merchant) the payment is said to belong to.
         Tenant = "tenant",
+        /// Who undoes a redemption.
+        Who = "who",
     } as_str(self: Self)
 }
 

@@ -288,21 +288,18 @@ impl Books<'_> {
         Ok(Some(Redemption { receipt, age: found.told_age() }))
     }
 
-    /// Undoes one redemption: the payment's record first, since that is the one which counts.
-    pub(super) async fn release(&self, receipt: &Receipt) -> Result<(), RedeemError> {
+    /// Undoes one redemption: the payment's record first, since that is the one which counts. Whether this call undid it.
+    pub(super) async fn release(&self, receipt: &Receipt) -> Result<bool, RedeemError> {
         let settled = self.settled(&receipt.payment).await?;
-        match settled.iter().find(|(_, found)| found.record.nonce.into_bytes() == receipt.number) {
-            Some((place, found)) => {
-                // If it was not there any more, another call released it.
-                self.ledger.remove(place, found).await?;
-            }
-            None => {
-                if let Some((_, found)) = settled.first() {
-                    return Err(already_redeemed(&owner_in(found)?, &receipt.owner));
-                }
-            }
-        }
-        Ok(self.free_order(&receipt.owner, receipt.number).await?)
+        let own = settled.iter().find(|(_, found)| found.record.nonce.into_bytes() == receipt.number);
+        let is_undone = match (own, settled.first()) {
+            // If it was not there any more, another call released it.
+            (Some((place, found)), _) => self.ledger.remove(place, found).await?,
+            (None, Some((_, other))) => return Err(already_redeemed(&owner_in(other)?, &receipt.owner)),
+            (None, None) => false,
+        };
+        self.free_order(&receipt.owner, receipt.number).await?;
+        Ok(is_undone)
     }
 
     /// Removes the order's record, where it names this claim.

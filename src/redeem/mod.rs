@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use crate::accessors::{partial_debug, setters};
 use crate::account::Account;
-use crate::intent::invalid_intent::Field;
+use crate::intent::invalid_intent::{Field, InvalidIntent};
 use crate::intent::payment_intent::{PaymentId, checked};
 use crate::payment::verdict::{Capture, Issuer, Proof, Verdict};
+use crate::redaction::signature;
 use crate::validator::Validator;
 
 mod binding;
@@ -80,18 +81,29 @@ impl Validator {
         }
     }
 
-    /// Undoes a redemption: the payment may pay another order, and another payment this order.
+    /// Undoes a redemption: the payment may pay another order, and another payment this order. `who` undoes it: 1 to 100
+    /// characters, for the log.
     ///
     /// Only exactly the redemption that the receipt is of is undone. Releasing twice is no error.
     ///
     /// # Errors
-    /// [`RedeemError::AlreadyRedeemed`] when the payment has been redeemed anew since then; or when the store fails.
+    /// [`RedeemError::Invalid`] when `who` is empty, [`RedeemError::AlreadyRedeemed`] when the payment has been redeemed anew since then; or when the store fails.
     ///
     /// # Cancel safety
     /// Dropped, it may be undone or not; asking again completes it.
-    pub fn release(&self, receipt: &Receipt) -> impl Future<Output = Result<(), RedeemError>> + Send + use<> {
-        let (account, receipt) = (Arc::clone(&self.0.account), receipt.clone());
-        async move { books(&account)?.release(&receipt).await }
+    pub fn release(
+        &self,
+        receipt: &Receipt,
+        who: &str,
+    ) -> impl Future<Output = Result<(), RedeemError>> + Send + use<> {
+        let (account, receipt, who) = (Arc::clone(&self.0.account), receipt.clone(), signature(who));
+        async move {
+            let who = who.ok_or(InvalidIntent::new(Field::Who, "must not be empty; say who undoes the redemption"))?;
+            if books(&account)?.release(&receipt).await? {
+                account.telemetry.released(receipt.payment(), &who);
+            }
+            Ok(())
+        }
     }
 }
 

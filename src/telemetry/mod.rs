@@ -200,6 +200,11 @@ impl Telemetry {
         info!(name: "payproof.resolved", provider = &*self.provider, operation, reference, resolution, who);
     }
 
+    /// A redemption was undone.
+    pub(crate) fn released(&self, payment: &PaymentId, who: &str) {
+        info!(name: "payproof.released", provider = &*self.provider, payment = payment.as_str(), who);
+    }
+
     /// An operation says that its provider keeps a key, and its call did not take one.
     pub(crate) fn provider_key_unused(&self, operation: &str) {
         warn!(name: "payproof.provider_key_unused", provider = &*self.provider, operation);

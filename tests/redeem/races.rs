@@ -54,7 +54,7 @@ async fn of_many_at_once_one_wins() {
         let paying: Vec<_> = payments.iter().map(|(id, _)| id.clone()).collect();
         assert_eq!(firsts, paying, "round {round}: each payment has one call that was the first");
         for (_, _, receipt) in &receipts {
-            validators[0].release(receipt).await.unwrap();
+            validators[0].release(receipt, "anna, ticket 7").await.unwrap();
         }
     }
 }
@@ -75,7 +75,7 @@ async fn a_lost_reply_at_any_step_is_recognized() {
         assert!(validator.redemption(two.payment()).await.unwrap().is_none());
         way.trouble(Trouble::NONE);
         way.script_verb(verb, [Fate::ReplyLost]);
-        validator.release(&receipt).await.unwrap();
+        validator.release(&receipt, "anna, ticket 7").await.unwrap();
         assert!(validator.redemption(one.payment()).await.unwrap().is_none());
         let _ = validator.redeem(&two).order("A").await.unwrap();
     }
@@ -153,7 +153,7 @@ async fn what_was_undone_does_not_come_back_with_a_repeated_claim() {
     way.script([Fate::ReplyLost, Fate::Late(secs(3))]);
     assert!(first.redeem(&one).order("A").await.is_err());
     let receipt = second.redeem(&one).order("A").await.unwrap().into_receipt();
-    second.release(&receipt).await.unwrap();
+    second.release(&receipt, "anna, ticket 7").await.unwrap();
     sleep(secs(5)).await;
     let anew = second.redeem(&one).order("A").await.unwrap().into_receipt();
     assert_ne!(

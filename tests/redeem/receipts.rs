@@ -35,7 +35,7 @@ async fn the_first_call_is_told_so_and_every_other_how_long_ago_it_was() {
     for again in [one.redeem(&proven).await.unwrap(), two.redeem(&also).await.unwrap()] {
         assert_eq!((again.occasion(), again.receipt()), (Occasion::Repeat { age: secs(30) }, first.receipt()));
     }
-    one.release(first.receipt()).await.unwrap();
+    one.release(first.receipt(), "anna, ticket 7").await.unwrap();
     let anew = two.redeem(&also).await.unwrap();
     assert_eq!(anew.occasion(), Occasion::First, "it is another redemption");
     assert_ne!(anew.receipt(), first.receipt());
@@ -106,10 +106,10 @@ async fn one_payment_pays_one_order_and_one_order_is_paid_once() {
     }
     assert!(validator.redemption(two.payment()).await.unwrap().is_none(), "it is free again");
     let _ = validator.redeem(&two).order("A").part("gift card").await.unwrap();
-    validator.release(&receipt).await.unwrap();
-    validator.release(&receipt).await.unwrap();
+    validator.release(&receipt, "anna, ticket 7").await.unwrap();
+    validator.release(&receipt, "anna, ticket 7").await.unwrap();
     let _ = validator.redeem(&one).order("B").await.unwrap();
-    assert!(matches!(validator.release(&receipt).await, Err(RedeemError::AlreadyRedeemed { .. })));
+    assert!(matches!(validator.release(&receipt, "anna, ticket 7").await, Err(RedeemError::AlreadyRedeemed { .. })));
 }
 
 #[tokio::test(start_paused = true)]
@@ -147,7 +147,7 @@ async fn who_is_told_to_refund_has_not_paid() {
         async move { clicked.redeem(one).order("A").await }
     });
     sleep(ms(100)).await;
-    other.release(&receipt).await.unwrap();
+    other.release(&receipt, "anna, ticket 7").await.unwrap();
     let second = other.redeem(&one).order("A").await.unwrap().into_receipt();
     assert_eq!(first.await.unwrap().unwrap().receipt(), &second, "it pays the order after all");
 }
@@ -162,7 +162,7 @@ async fn a_receipt_reads_back_from_its_text_and_still_releases() {
     assert_eq!(kept, serde_json::to_string(&receipt).unwrap());
     let read: Receipt = kept.parse().unwrap();
     assert_eq!(read, receipt);
-    validator.release(&read).await.unwrap();
+    validator.release(&read, "anna, ticket 7").await.unwrap();
     assert_eq!(validator.redemption(receipt.payment()).await.unwrap(), None);
     for other in ["", "{}", "pi_1", &kept.replace("pi_1", ""), &kept.replace('[', "[1,")] {
         let error = other.parse::<Receipt>().unwrap_err();

@@ -135,5 +135,5 @@ fn outside_a_runtime_there_is_an_error_and_no_panic() {
     drop(runtime);
     assert!(poll_now(validator.redeem(&one).order("A").into_future()).is_ready());
     assert!(poll_now(validator.redemption(one.payment())).is_ready());
-    assert!(poll_now(validator.release(&receipt)).is_ready());
+    assert!(poll_now(validator.release(&receipt, "anna, ticket 7")).is_ready());
 }

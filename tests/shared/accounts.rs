@@ -162,11 +162,14 @@ async fn a_used_payment_stays_used_once_its_account_is_named() {
         let another = new.redeem(proof_of(&new, unbound_intent("pi_2")).await).order("A").await;
         assert!(matches!(another, Err(RedeemError::OrderAlreadyPaid { .. })), "{shown}: {another:?}");
 
-        new.release(&receipt).await.unwrap();
+        new.release(&receipt, "anna, ticket 7").await.unwrap();
         assert!(new.redemption(used.payment()).await.unwrap().is_none(), "{shown}");
         assert!(old.redemption(used.payment()).await.unwrap().is_none(), "{shown}");
         let _ = new.redeem(&used).order("B").await.unwrap();
-        assert!(matches!(new.release(&receipt).await, Err(RedeemError::AlreadyRedeemed { .. })), "{shown}");
+        assert!(
+            matches!(new.release(&receipt, "anna, ticket 7").await, Err(RedeemError::AlreadyRedeemed { .. })),
+            "{shown}"
+        );
     }
 }
 

@@ -115,9 +115,9 @@ impl World {
                     })
                 })
             }
-            Doing::Release(receipt) => {
-                timeout(patience, validator.release(receipt)).await.map(|answer| answer.map(|()| Told::Undone))
-            }
+            Doing::Release(receipt) => timeout(patience, validator.release(receipt, "anna, ticket 7"))
+                .await
+                .map(|answer| answer.map(|()| Told::Undone)),
             Doing::Look(payment) => {
                 let payment = PaymentId::parse(payment).unwrap();
                 let answer = timeout(patience, validator.redemption(&payment)).await;

@@ -159,7 +159,7 @@ async fn no_store_key_and_no_debug_text_says_whose_payment_it_is() {
     let Verdict::Valid(proof) = validation.into_verdict() else { panic!("it is paid") };
     let receipt = validator.redeem(&proof).await.unwrap().into_receipt();
     validator.redemption(proof.payment()).await.unwrap();
-    validator.release(&receipt).await.unwrap();
+    validator.release(&receipt, "anna, ticket 7").await.unwrap();
     validator.forget(proof.payment()).await.unwrap();
     let keys = spy.keys();
     assert!(keys.iter().any(|key| key.contains(":order:")) && keys.iter().any(|key| key.contains(":key:")));

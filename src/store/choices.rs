@@ -114,6 +114,14 @@ pub fn env_choices() -> String {
     said.join(", or ")
 }
 
+/// Every variable that [`from_env`](fn@super::from_env) reads, in the order in which it asks for them.
+#[must_use]
+pub fn env_variables() -> Vec<&'static str> {
+    let chosen = CHOICES.iter().flat_map(|choice| [Some(choice.address), choice.token, choice.read_only]);
+    let switches = ["PAYPROOF_STORE", "USE_REDIS_CACHE", "APP_ENV", "NODE_ENV"].into_iter().map(Some);
+    switches.chain(chosen).flatten().collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -71,6 +71,7 @@ pub struct EnvStore {
     store: Arc<dyn AnyStore>,
     name: &'static str,
     because: String,
+    address: String,
     is_risky: bool,
 }
 
@@ -81,6 +82,9 @@ impl EnvStore {
 
         /// Which variable decided.
         pub fn because(&self) -> &str => &self.because;
+
+        /// Where it is: scheme, host and port, or the file's path; empty for memory. Credentials are not in it.
+        pub fn address(&self) -> &str => &self.address;
 
         /// Whether this is memory in production: everything works, and a restart or a second process knows nothing of
         /// it.
@@ -175,7 +179,8 @@ impl Vars<'_> {
             return Err(refused(because, rule));
         };
         let store = open(&address, &token.unwrap_or_default())?;
-        Ok(Some(EnvStore { store, name: choice.name, because, is_risky: false }))
+        let address = without_credentials(&address);
+        Ok(Some(EnvStore { store, name: choice.name, because, address, is_risky: false }))
     }
 
     fn memory(&self, because: &str, asked_for_loudly: bool) -> EnvStore {
@@ -191,6 +196,7 @@ impl Vars<'_> {
             store: Arc::new(MemoryStore::new()),
             name: "memory",
             because,
+            address: String::new(),
             is_risky: asked_for_loudly || production.is_some(),
         }
     }
@@ -204,6 +210,32 @@ impl Vars<'_> {
     }
 }
 
+/// Scheme, host and port of an address. What stands before the last `@`, and behind the host, may hold a credential. A path of
+/// a file stays as it is.
+fn without_credentials(address: &str) -> String {
+    let Some((scheme, rest)) = address.split_once("://") else { return address.to_owned() };
+    let host = rest.rsplit('@').next().unwrap_or_default();
+    format!("{scheme}://{}", host.split(['/', '?', '#']).next().unwrap_or_default())
+}
+
 fn refused(variable: impl Into<String>, rule: impl Into<String>) -> BuildError {
     BuildError::Environment { variable: variable.into(), rule: rule.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_credentials;
+
+    #[test]
+    fn an_address_is_shown_without_what_may_be_secret() {
+        for (address, shown) in [
+            ("redis://cache:6379/2", "redis://cache:6379"),
+            ("rediss://user:pa/ss@cache:6380/2?token=1", "rediss://cache:6380"),
+            ("redis://:p@ss@[::1]:6379", "redis://[::1]:6379"),
+            ("https://eu1.upstash.example/secret-path#secret", "https://eu1.upstash.example"),
+            ("/var/lib/shop/payproof.redb", "/var/lib/shop/payproof.redb"),
+        ] {
+            assert_eq!(without_credentials(address), shown);
+        }
+    }
 }

@@ -37,7 +37,7 @@ mod server_info;
 #[cfg(feature = "upstash")]
 mod upstash;
 
-pub use choices::env_choices;
+pub use choices::{env_choices, env_variables};
 pub use error::StoreError;
 pub use extras::Extras;
 #[cfg(feature = "file")]

@@ -36,6 +36,8 @@ pub(crate) enum Fault {
     MixesKeys,
     /// Answers duplicates as it should, and runs all the same.
     RunsAgain,
+    /// None: each body has one effect, whatever the key, as a payment pays one order.
+    HasOneEffectPerBody,
     RefusesAll,
     /// Runs whenever it is asked.
     LeavesItToTheLayer,
@@ -144,6 +146,10 @@ async fn order(State((desk, fault)): Shared, headers: HeaderMap, body: Bytes) ->
         drop(held);
         sleep(Duration::from_millis(200)).await;
         held = desk.lock().await;
+    }
+    if fault == Fault::HasOneEffectPerBody && held.kept.values().any(|(known, _)| *known == body) {
+        held.kept.insert(key, (body, "paid already".to_owned()));
+        return (StatusCode::CONFLICT, "paid already").into_response();
     }
     run(&mut held, Some(key), body)
 }

@@ -110,7 +110,8 @@ async fn settings_that_are_missing_or_wrong_are_told_with_what_to_do() {
         (Program::new(&[&ONE[..], &["--format", "xml"]].concat()), "table, jsonl, csv"),
         (Program::new(&[&ONE[..], &["--ordre", "1"]].concat()), "did you mean `--order`"),
         (Program::new(&["validate", "pi_1"]), "missing: <AMOUNT>, <CURRENCY>"),
-        (Program::new(&["validade"]), "no such command"),
+        (Program::new(&["validade"]), "no such command; did you mean `validate`?"),
+        (Program::new(&["frobnicate"]), "no such command; see payproof --help"),
         (Program::new(&[]), "see payproof --help"),
         (Program::new(&["explain", "--status", "42"]), "42"),
     ] {
@@ -138,7 +139,9 @@ async fn completions_name_every_command() {
     for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
         let run = Program::new(&["completions", shell]).run().await;
         assert_eq!(run.code(), 0);
-        for command in ["validate", "explain", "verify", "doctor", "inspect", "forget", "indeterminate", "resolve"] {
+        for command in
+            ["validate", "explain", "verify", "doctor", "inspect", "forget", "indeterminate", "resolve", "release"]
+        {
             assert!(run.stdout.contains(command), "{shell} lacks {command}");
         }
     }
@@ -149,4 +152,53 @@ async fn help_goes_to_standard_output() {
     let run = Program::new(&["validate", "--help"]).run().await;
     assert_eq!((run.code(), &*run.stderr), (0, ""));
     assert!(run.stdout.contains("STRIPE_API_BASE") && run.stdout.contains("--concurrency"), "{}", run.stdout);
+}
+
+/// Names of variables in a source, as they stand between quotation marks.
+fn variables_in(text: &str) -> impl Iterator<Item = &str> {
+    let is_name = |word: &&str| {
+        let is_upper = word.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_');
+        // What Cargo says of the crate is read when it is built.
+        is_upper
+            && !word.starts_with("CARGO_")
+            && word.contains('_')
+            && word.starts_with(|c: char| c.is_ascii_uppercase())
+            && !word.ends_with('_')
+    };
+    text.split('"').skip(1).step_by(2).filter(is_name)
+}
+
+fn sources(folder: &std::path::Path, found: &mut Vec<String>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else {
+            found.push(std::fs::read_to_string(path).unwrap());
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_variable_that_is_read_stands_in_the_help() {
+    let src = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut texts = Vec::new();
+    sources(&src.join("bin/payproof"), &mut texts);
+    for file in ["store/from_env.rs", "store/choices.rs", "endpoint/builder.rs"] {
+        let text = std::fs::read_to_string(src.join(file)).unwrap();
+        texts.push(text.split("#[cfg(test)]").next().unwrap().to_owned());
+    }
+    let run = Program::new(&["--help"]).run().await;
+    assert_eq!((run.code(), &*run.stderr), (0, ""));
+    let words: Vec<&str> = run.stdout.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).collect();
+    let mut seen = std::collections::BTreeSet::new();
+    for variable in texts.iter().flat_map(|text| variables_in(text)) {
+        assert!(words.contains(&variable), "{variable} is read, and not in the help:\n{}", run.stdout);
+        seen.insert(variable);
+    }
+    for expected in
+        ["NO_COLOR", "PAYPROOF_RECORD_KEY", "KV_REST_API_READ_ONLY_TOKEN", "USE_REDIS_CACHE", "STRIPE_API_BASE"]
+    {
+        assert!(seen.contains(expected), "{expected} is not found in the sources: {seen:?}");
+    }
 }

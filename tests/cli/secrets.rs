@@ -38,6 +38,7 @@ async fn no_command_shows_a_secret_when_everything_fails() {
     for arguments in [
         &one[..],
         &["doctor"],
+        &["doctor", "--production", "--json"],
         &["inspect", "pi_1"],
         &["forget", "pi_1"],
         &["indeterminate"],

@@ -53,7 +53,17 @@ async fn what_a_service_knows_is_shown_and_forgotten() {
     let _ = service.redeem(proof).await.unwrap();
     let shown = at(&redis, &["inspect", "pi_1"]).run().await;
     assert_eq!(shown.code(), 0, "{shown:?}");
-    for said in ["status: Paid", "amount: 1999", "for order 6735 of tenant store_42", "store_id store_42"] {
+    let year = "20";
+    for said in [
+        "status: Paid",
+        "amount: 19.99 USD",
+        "as_of: ",
+        " GMT, ",
+        " ago",
+        year,
+        "for order 6735 of tenant store_42",
+        "store_id store_42",
+    ] {
         assert!(shown.stdout.contains(said), "{said}: {}", shown.stdout);
     }
     let json = at(&redis, &["inspect", "pi_1", "--json"]).run().await;
@@ -91,12 +101,71 @@ async fn validations_use_the_store_of_the_environment_unless_told_not_to() {
         let program = Program::at(&sandbox, &[&arguments[..], more].concat());
         program.env("REDIS_URL", redis.url()).env("STRIPE_ACCOUNT_ID", ACCOUNT)
     };
-    let replayed = program(&[]).run().await;
+    let replayed = program(&["--max-age", "1h"]).run().await;
     assert_eq!((&replayed.rows()[0]["provenance"], sandbox.requests()), (&"replayed".into(), 1), "{replayed:?}");
-    let fresh = program(&["--max-age", "0"]).run().await;
+    let fresh = program(&[]).run().await;
     assert_eq!((&fresh.rows()[0]["provenance"], sandbox.requests()), (&"fresh".into(), 2), "{fresh:?}");
     let alone = program(&["--no-store"]).run().await;
     assert_eq!((&alone.rows()[0]["provenance"], sandbox.requests()), (&"fresh".into(), 3), "{alone:?}");
+}
+
+#[tokio::test]
+async fn a_refund_of_this_minute_is_seen_and_an_older_answer_is_marked() {
+    let (sandbox, redis) = (sandbox_with([paid("pi_1")]).await, RedisServer::start().await);
+    assert!(service(&sandbox, &redis).validate(claim("pi_1")).await.unwrap().verdict().is_valid());
+    sandbox.put(paid("pi_1").refunded(1999));
+    let arguments =
+        ["validate", "pi_1", "19.99", "usd", "--tenant", "store_42", "--order", "6735", "--format", "table"];
+    let program = |more: &[&str]| {
+        let program = Program::at(&sandbox, &[&arguments[..], more].concat());
+        program.env("REDIS_URL", redis.url()).env("STRIPE_ACCOUNT_ID", ACCOUNT)
+    };
+    let older = program(&["--max-age", "1h"]).run().await;
+    assert!(older.code() == 0 && older.stdout.contains("NOT ASKED NOW"), "{older:?}");
+    let now = program(&[]).run().await;
+    assert!(now.code() == 1 && now.stdout.contains("refunded") && !now.stdout.contains("NOT ASKED"), "{now:?}");
+
+    // Many lines about one payment ask once, and those of before are counted.
+    let lines = "payment,amount,currency,tenant,order\n".to_owned() + &"pi_1,19.99,usd,store_42,6735\n".repeat(3);
+    let many = |more: &[&str]| {
+        let program = Program::at(&sandbox, &[&["validate"][..], more].concat());
+        program.env("REDIS_URL", redis.url()).env("STRIPE_ACCOUNT_ID", ACCOUNT)
+    };
+    let before = sandbox.requests();
+    let asked = many(&[]).run_with(&lines).await;
+    let asked_about = sandbox.requests() - before;
+    assert!(asked.code() == 1 && !asked.stderr.contains("NOT ASKED"), "{asked:?}");
+    let older = many(&["--max-age", "1h"]).run_with(&lines).await;
+    assert_eq!(sandbox.requests(), before + asked_about);
+    assert!(older.stderr.contains("3 NOT ASKED NOW"), "{older:?}");
+}
+
+#[tokio::test]
+async fn a_redemption_is_released_by_its_receipt_and_with_a_name() {
+    let (sandbox, redis) = (sandbox_with([paid("pi_1")]).await, RedisServer::start().await);
+    let service = service(&sandbox, &redis);
+    let Verdict::Valid(proof) = service.validate(claim("pi_1")).await.unwrap().into_verdict() else { panic!() };
+    let receipt = service.redeem(proof.clone()).await.unwrap().into_receipt();
+    let text = receipt.to_string();
+    for (arguments, said) in [
+        (vec!["release", &text], "--who"),
+        (vec!["release", &text, "--who", " "], "who"),
+        (vec!["release", "{}", "--who", "Ada"], "no receipt"),
+    ] {
+        let run = at(&redis, &arguments).run().await;
+        assert!(run.code() == 2 && run.error().contains(said), "{said}: {run:?}");
+    }
+    assert!(service.redemption(receipt.payment()).await.unwrap().is_some(), "nothing was undone");
+    let run = at(&redis, &["release", &text, "--who", "Ada, ticket 7"]).run().await;
+    assert_eq!((run.code(), &*run.stdout), (0, ""), "{run:?}");
+    let said = "changed: released pi_1 and order 6735 of tenant store_42, by Ada, ticket 7\n";
+    assert_eq!(run.stderr, said);
+    assert!(service.redemption(receipt.payment()).await.unwrap().is_none());
+    let again = at(&redis, &["release", "-", "--who", "Ada"]).run_with(&text).await;
+    assert!(again.code() == 0 && again.stderr.starts_with("unchanged: pi_1"), "{again:?}");
+    let _ = service.redeem(proof).await.unwrap();
+    let later = at(&redis, &["release", &text, "--who", "Ada"]).run().await;
+    assert!(later.code() == 2 && later.error().contains("redeemed before"), "a later redemption stays: {later:?}");
 }
 
 #[tokio::test]
@@ -234,6 +303,52 @@ async fn the_doctor_finds_nothing_where_all_is_well() {
         assert!(run.stdout.contains(said), "{said}: {}", run.stdout);
     }
     assert!(!run.stdout.contains('\u{1b}'), "no colors outside a terminal");
+    let port = redis.url().rsplit(':').next().unwrap().trim_end_matches('/').to_owned();
+    for asked in
+        [format!("{} accepts", sandbox.url().trim_end_matches('/')), format!("; asked at redis://127.0.0.1:{port}")]
+    {
+        assert!(run.stdout.contains(&asked), "{asked}: {}", run.stdout);
+    }
+}
+
+#[tokio::test]
+async fn the_doctor_speaks_json_and_looks_at_deployments() {
+    let (sandbox, redis) = (sandbox_with([]).await, RedisServer::start().await);
+    let program = |arguments: &[&str]| Program::at(&sandbox, arguments).env("REDIS_URL", redis.url());
+    let plain = program(&["doctor", "--json"]).run().await;
+    assert_eq!((plain.code(), &*plain.stderr), (0, ""), "{plain:?}");
+    assert!(plain.rows().iter().all(|row| ["ok", "note"].contains(&row["level"].as_str().unwrap())), "{plain:?}");
+    assert!(plain.rows().iter().any(|row| row["subject"] == "store"));
+
+    let arguments = ["doctor", "--json", "--production"];
+    let run = program(&arguments).env("PAYPROOF_DISABLE_IDEMPOTENCY_CHECKS", "on").run().await;
+    assert_eq!(run.code(), 1, "{run:?}");
+    let deploy: Vec<String> = run
+        .rows()
+        .iter()
+        .filter(|row| row["subject"] == "deploy")
+        .map(|row| format!("{} {}", row["level"], row["text"]))
+        .collect();
+    for (level, said) in [
+        ("error", "STRIPE_API_BASE or --base-url leads away"),
+        ("error", "PAYPROOF_DISABLE_IDEMPOTENCY_CHECKS is on"),
+        ("error", "set STRIPE_ACCOUNT_ID"),
+        ("note", "a restricted key"),
+        ("note", "PAYPROOF_RECORD_KEY is not set"),
+        ("note", "neither APP_ENV nor NODE_ENV"),
+    ] {
+        let is_said = deploy.iter().any(|line| line.starts_with(&format!("\"{level}\"")) && line.contains(said));
+        assert!(is_said, "{level}: {said}: {deploy:#?}");
+    }
+    let key = STANDARD.encode([1; 32]);
+    let better = program(&arguments).env("STRIPE_ACCOUNT_ID", ACCOUNT).env("NODE_ENV", "production");
+    let better = better.env("PAYPROOF_RECORD_KEY", key).run().await;
+    let rows = better.rows();
+    let errors = rows.iter().filter(|row| row["subject"] == "deploy" && row["level"] == "error").count();
+    assert_eq!((better.code(), errors), (1, 1), "all but the address is well: {better:?}");
+    let test = program(&["doctor", "--production", "--mode", "test"]);
+    let test = test.env("STRIPE_SECRET_KEY", ["rk", "test", "abc"].join("_")).run().await;
+    assert!(test.stdout.contains("FAIL  deploy    --mode test"), "{test:?}");
 }
 
 #[tokio::test]

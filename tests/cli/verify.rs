@@ -55,6 +55,24 @@ async fn each_fault_is_found_by_its_own_check() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_endpoint_that_lets_a_body_have_one_effect_is_not_failed_for_it() {
+    let endpoint = Endpoint::start(Fault::HasOneEffectPerBody).await;
+    let run = verify(&endpoint, &[]).await;
+    assert_eq!(run.code(), 0, "{run:?}");
+    let notes = found(&run, "note");
+    assert!(notes.len() == 2 && notes[0].contains("--new-body") && notes[1].contains("--concurrent-body"), "{run:?}");
+    assert!(run.stdout.ends_with("\nidempotent, as far as could be seen; see the notes\n"), "{}", run.stdout);
+    let endpoint = Endpoint::start(Fault::HasOneEffectPerBody).await;
+    let bodies = ["--body", "pi_1", "--other-body", "pi_2", "--new-body", "pi_3", "--concurrent-body", "pi_4"];
+    let run = verify(&endpoint, &bodies).await;
+    assert_eq!((run.code(), found(&run, "ok  ").len()), (0, 7), "{run:?}");
+    assert!(run.stdout.ends_with("\nidempotent\n"), "{}", run.stdout);
+    // What may have an effect of its own, and has none, is a fault still.
+    let run = verify(&endpoint, &["--body", "pi_5", "--new-body", "pi_4"]).await;
+    assert_eq!(run.code(), 2, "{run:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_a_probe_it_cannot_be_told_whether_duplicates_ran_once() {
     let endpoint = Endpoint::start(Fault::None).await;
     let url = format!("{}/orders", endpoint.url);

@@ -1,9 +1,10 @@
 //! What the store holds about a payment.
 
 use std::fmt::Write as _;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use payproof::redeem::Redemption;
-use payproof::{PaymentId, StoredFacts, Validator};
+use payproof::{Currency, PaymentId, StoredFacts, Units, Validator};
 use serde_json::{Map, Value, json};
 
 use crate::output::{millis, plain, print, shown};
@@ -12,6 +13,9 @@ use crate::status::Status;
 use crate::trouble::Trouble;
 
 /// Show what the store holds about a payment; the provider is not asked
+///
+/// Amounts are shown in major units and times as dates; with --json as the provider states them, in minor units and in seconds
+/// since 1970.
 ///
 /// Exit status: 0 something is kept, 1 nothing is, 2 could not tell.
 #[derive(Debug, clap::Args)]
@@ -34,7 +38,7 @@ pub(crate) async fn run(args: InspectArgs) -> Result<Status, Trouble> {
     let text = if args.json {
         as_json(&payment, kept, redemption)
     } else {
-        as_text(&payment, kept.as_ref(), redemption.as_ref())
+        as_text(&payment, kept.as_ref(), redemption.as_ref(), &args.records.units()?)
     };
     print(&text)?;
     Ok(if is_nothing { Status::NotFine } else { Status::Fine })
@@ -81,16 +85,17 @@ fn as_json(payment: &PaymentId, kept: Option<StoredFacts>, redemption: Option<Re
     format!("{}\n", json!({ "payment": payment, "kept": kept, "redemption": redemption }))
 }
 
-fn as_text(payment: &PaymentId, kept: Option<&StoredFacts>, redemption: Option<&Redemption>) -> String {
+fn as_text(payment: &PaymentId, kept: Option<&StoredFacts>, redemption: Option<&Redemption>, units: &Units) -> String {
     let mut text = format!("Payment:  {payment}\n");
     // Writing to a string does not fail.
     match kept {
         None => text.push_str("Facts:    none are kept; the next validation asks the provider\n"),
         Some(kept) => {
             let (age, left) = (shown(kept.age()), shown(kept.kept_for()));
-            let _ = writeln!(text, "Facts:    {age} old, kept for {left} more; amounts are in minor units");
-            for (name, value) in facts(kept) {
-                let _ = writeln!(text, "  {name}: {}", plain(&in_words(&value)));
+            let _ = writeln!(text, "Facts:    {age} old, kept for {left} more");
+            let facts = facts(kept);
+            for (name, value) in &facts {
+                let _ = writeln!(text, "  {name}: {}", plain(&in_words(name, value, &facts, units)));
             }
             if kept.is_being_asked() {
                 text.push_str("Now:      a process is asking the provider\n");
@@ -112,8 +117,48 @@ fn as_text(payment: &PaymentId, kept: Option<&StoredFacts>, redemption: Option<&
     text
 }
 
-/// A value as people read it. Pairs, such as metadata, one after the other.
-fn in_words(value: &Value) -> String {
+/// The facts that are times, in seconds since 1970.
+const TIMES: [&str; 5] = ["as_of", "capture_before", "created", "paid_at", "waits_until"];
+
+/// The facts that are money, in the provider's minor units.
+const MONEY: [&str; 9] = [
+    "amount",
+    "amount_capturable",
+    "amount_received",
+    "amount_refunded",
+    "refunds_failed",
+    "refunds_pending",
+    "remaining",
+    "surcharge",
+    "tip",
+];
+
+/// A fact as people read it: money in major units with its currency, times as dates.
+fn in_words(name: &str, value: &Value, facts: &Map<String, Value>, units: &Units) -> String {
+    let number = value.as_u64();
+    let currency = facts.get("currency").and_then(Value::as_str).and_then(|code| Currency::parse(code).ok());
+    match (number, currency) {
+        (Some(minor), Some(currency)) if MONEY.contains(&name) => units.to_money(minor, currency).to_string(),
+        (Some(seconds), _) if TIMES.contains(&name) => date(seconds),
+        _ => shown_value(value),
+    }
+}
+
+/// `Fri, 27 Nov 2026 03:15:09 GMT`, and how far from now that is.
+fn date(seconds: u64) -> String {
+    let since = Duration::from_secs(seconds);
+    // Later years than these have five digits, and stand in no record but by mistake.
+    let Some(at) = UNIX_EPOCH.checked_add(since).filter(|_| seconds < 253_402_300_800) else {
+        return seconds.to_string();
+    };
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let apart = shown(now.abs_diff(since));
+    let words = if now < since { format!("in {apart}") } else { format!("{apart} ago") };
+    format!("{}, {words}", httpdate::fmt_http_date(at))
+}
+
+/// Any other value. Pairs, such as metadata, one after the other.
+fn shown_value(value: &Value) -> String {
     match value {
         // A blank at the end, or a character that leaves no mark, is often what a mismatch comes from.
         Value::String(text) if text.trim() != text || !text.chars().flat_map(char::escape_debug).eq(text.chars()) => {
@@ -121,7 +166,7 @@ fn in_words(value: &Value) -> String {
         }
         Value::String(text) => text.clone(),
         Value::Array(values) if values.is_empty() => "none".to_owned(),
-        Value::Array(values) => values.iter().map(in_words).collect::<Vec<_>>().join(" "),
+        Value::Array(values) => values.iter().map(shown_value).collect::<Vec<_>>().join(" "),
         other => other.to_string(),
     }
 }

@@ -11,6 +11,7 @@ mod forget;
 mod indeterminate;
 mod inspect;
 mod output;
+mod release;
 mod resolve;
 mod settings;
 mod status;
@@ -22,7 +23,6 @@ mod verify;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use payproof::store::env_choices;
 use tokio::runtime::Builder;
 
 use crate::output::complain;
@@ -34,11 +34,7 @@ use crate::trouble::Trouble;
 #[command(
     name = "payproof",
     version,
-    after_help = format!(
-        "The provider's key is read from STRIPE_SECRET_KEY, the account's id from STRIPE_ACCOUNT_ID, and the store from the \
-        variables that services use: {}.\nExit status: 0 fine, 1 not fine, 2 could not tell.",
-        env_choices(),
-    )
+    after_help = format!("{}\nExit status: 0 fine, 1 not fine, 2 could not tell.", settings::variables())
 )]
 struct Args {
     #[command(subcommand)]
@@ -55,6 +51,7 @@ enum Command {
     Forget(forget::ForgetArgs),
     Indeterminate(indeterminate::IndeterminateArgs),
     Resolve(resolve::ResolveArgs),
+    Release(release::ReleaseArgs),
     Completions(completions::CompletionsArgs),
 }
 
@@ -88,6 +85,7 @@ fn run(command: Command) -> Result<Status, Trouble> {
             Command::Forget(args) => forget::run(args).await,
             Command::Indeterminate(args) => indeterminate::run(args).await,
             Command::Resolve(args) => resolve::run(args).await,
+            Command::Release(args) => release::run(args).await,
             Command::Completions(args) => completions::run(&args),
         }
     }));

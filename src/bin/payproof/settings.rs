@@ -1,6 +1,7 @@
 //! The settings that several commands share: the provider, the calls to it, and the store.
 
 use std::env::{self, VarError};
+use std::fmt::Write as _;
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -8,19 +9,52 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
-use payproof::store::{EnvStore, env_choices, from_env_with_prefix};
-use payproof::{Mode, Retry, Stripe, StripeBuilder, Validator, ValidatorBuilder};
+use payproof::provider::Provider as _;
+use payproof::store::{EnvStore, env_choices, env_variables, from_env_with_prefix};
+use payproof::{Mode, Retry, Stripe, StripeBuilder, Units, Validator, ValidatorBuilder};
 
 use crate::trouble::Trouble;
 
 pub(crate) const SECRET_KEY: &str = "STRIPE_SECRET_KEY";
-const RECORD_KEY: &str = "PAYPROOF_RECORD_KEY";
+pub(crate) const RECORD_KEY: &str = "PAYPROOF_RECORD_KEY";
 
 /// A command that asks no provider needs no address, and no root certificates.
 const NOWHERE: &str = "http://127.0.0.1:9";
 
 /// In the place of the key where no provider is asked.
 const NO_KEY: &str = "unused";
+
+/// What each variable beside those of the store is for.
+const VARIABLES: [(&str, &str); 7] = [
+    (SECRET_KEY, "the provider's key: sk_… or rk_…"),
+    ("STRIPE_ACCOUNT_ID", "the account that the key belongs to: acct_…"),
+    ("STRIPE_API_BASE", "where a server is that answers like Stripe"),
+    (RECORD_KEY, "the keys that authenticate records: 32 bytes in base64, up to four with commas"),
+    ("NO_COLOR, TERM", "no colors where NO_COLOR is set, or TERM is dumb"),
+    ("HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY", "the way to addresses outside"),
+    ("SSL_CERT_FILE, SSL_CERT_DIR", "root certificates, where they are not in the system's usual place"),
+];
+
+/// Switches of services, which `doctor --production` reads.
+pub(crate) const SWITCHES: [&str; 2] = ["PAYPROOF_DISABLE_IDEMPOTENCY_CHECKS", "DISABLE_IDEMPOTENCY_CHECKS"];
+
+/// Every variable that is read, for the help.
+pub(crate) fn variables() -> String {
+    let mut text = "Variables:\n".to_owned();
+    for (names, what) in VARIABLES {
+        // Writing to a string does not fail.
+        let _ = writeln!(text, "  {names}\n          {what}");
+    }
+    let _ = writeln!(
+        text,
+        "  {}\n          the store, as services read it: set {}",
+        env_variables().join(", "),
+        env_choices()
+    );
+    let _ =
+        writeln!(text, "  {}\n          switches of services that `doctor --production` looks at", SWITCHES.join(", "));
+    text
+}
 
 /// The library's defaults, as an operator writes them.
 static ATTEMPT_TIMEOUT: LazyLock<String> = LazyLock::new(|| seconds(ValidatorBuilder::ATTEMPT_TIMEOUT));
@@ -58,6 +92,12 @@ impl AccountArgs {
         let stripe = own_account.fold(stripe, StripeBuilder::own_account);
         let stripe = self.account_label.iter().fold(stripe, StripeBuilder::account_label);
         if self.only_account { stripe.only_account() } else { stripe }
+    }
+
+    /// How the provider's integers relate to money.
+    fn units(&self) -> Result<Units, Trouble> {
+        let stripe = self.provider(NO_KEY.to_owned()).base_url(NOWHERE).mode(self.mode).build()?;
+        Ok(stripe.identity().units_table().clone())
     }
 
     /// A validator of this account for a command that never asks the provider.
@@ -101,6 +141,21 @@ impl ProviderArgs {
         self.deadline
     }
 
+    pub(crate) fn mode(&self) -> Mode {
+        self.identity.mode
+    }
+
+    /// Where look-ups go instead of to Stripe, if they do.
+    pub(crate) fn elsewhere(&self) -> Option<&str> {
+        self.base_url.as_deref().filter(|url| !url.is_empty())
+    }
+
+    /// Whether it is said whose records are in the store.
+    pub(crate) fn names_an_account(&self) -> bool {
+        let AccountArgs { account, own_account, only_account, .. } = &self.identity;
+        *only_account || account.is_some() || own_account.as_ref().is_some_and(|account| !account.is_empty())
+    }
+
     /// The adapter, with the key from the environment.
     pub(crate) fn stripe(&self) -> Result<Stripe, Trouble> {
         let key = variable(SECRET_KEY)?.ok_or_else(|| {
@@ -110,7 +165,7 @@ impl ProviderArgs {
             ))
         })?;
         let stripe = self.identity.provider(key);
-        let stripe = self.base_url.iter().filter(|url| !url.is_empty()).fold(stripe, StripeBuilder::base_url);
+        let stripe = self.elsewhere().into_iter().fold(stripe, StripeBuilder::base_url);
         Ok(stripe.build()?)
     }
 
@@ -171,6 +226,10 @@ pub(crate) struct StoreArgs {
 }
 
 impl StoreArgs {
+    pub(crate) fn units(&self) -> Result<Units, Trouble> {
+        self.identity.units()
+    }
+
     pub(crate) fn validator(&self) -> Result<Validator, Trouble> {
         let store = self.store.needed()?;
         Ok(self.store.attach(self.identity.without_provider()?, store)?.build()?)

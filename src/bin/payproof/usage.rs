@@ -45,7 +45,11 @@ fn complaint(error: &Error) -> Trouble {
             format!("there is no option `{name}`{hint}")
         }
         ErrorKind::UnknownArgument => "there is one argument too many".to_owned(),
-        ErrorKind::InvalidSubcommand => "there is no such command".to_owned(),
+        ErrorKind::InvalidSubcommand => {
+            let similar = named(ContextKind::SuggestedSubcommand);
+            let hint = if similar.is_empty() { String::new() } else { format!("; did you mean `{similar}`?") };
+            format!("there is no such command{hint}")
+        }
         ErrorKind::MissingRequiredArgument => format!("missing: {argument}"),
         ErrorKind::ArgumentConflict => format!("`{argument}` cannot be used with {}", named(ContextKind::PriorArg)),
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => {

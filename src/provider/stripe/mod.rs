@@ -130,6 +130,12 @@ impl Stripe {
         })
     }
 
+    /// Where Stripe is asked: scheme, host and port.
+    #[must_use]
+    pub fn base_url(&self) -> String {
+        self.address.origin().ascii_serialization()
+    }
+
     fn address_of(&self, payment: &PaymentId, with_review: bool) -> Url {
         // The alphabet of a checked id cannot leave its place in the path.
         let mut address = self.address.clone();
@@ -242,7 +248,7 @@ impl Provider for Stripe {
 
 // Shows no key.
 partial_debug!(Stripe, self =>
-    base_url: self.address.origin().ascii_serialization(), account_label: self.identity.label(),
+    base_url: self.base_url(), account_label: self.identity.label(),
     mode: self.identity.mode()
 );
 

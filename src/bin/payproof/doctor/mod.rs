@@ -1,5 +1,8 @@
 //! Looks at the provider and the store that the environment names, and says what to do.
 
+mod production;
+mod report;
+
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -9,10 +12,12 @@ use payproof::provider::{Provider as _, provider_fn};
 use payproof::store::{Severity, env_choices};
 use payproof::{Currency, Money, PaymentIntent, Retry, Stripe, ValidateError, Validator};
 
-use crate::output::{GREEN, Paint, RED, YELLOW, plain, print, shown};
+use crate::output::{Paint, shown};
 use crate::settings::{self, SECRET_KEY, StoreSettings, variable};
 use crate::status::Status;
 use crate::trouble::{Trouble, chain};
+
+use report::{DoctorReport, Level};
 
 /// No account has a payment with this id. That there is none is an answer like any other.
 const NO_PAYMENT: &str = "pi_payproof_doctor";
@@ -25,10 +30,18 @@ const SLOW_PROVIDER: Duration = Duration::from_secs(2);
 
 /// Check the provider and the store that the environment names
 ///
-/// One look-up of a payment that does not exist is sent to the provider, twice. Exit status: 0 fine, 1 something needs
-/// attention, 2 could not tell.
+/// One look-up of a payment that does not exist is sent to the provider, twice. What was asked is named by its address, without
+/// credentials. With --production it also says what a machine can see of a deployment: test keys, an address that leads
+/// elsewhere, switches that turn checks off, a store in the open. Exit status: 0 fine, 1 something needs attention, 2 could not
+/// tell.
 #[derive(Debug, clap::Args)]
 pub(crate) struct DoctorArgs {
+    /// Print one JSON object per line: level, subject, text
+    #[arg(long)]
+    json: bool,
+    /// Check what a machine can of a deployment to production
+    #[arg(long)]
+    production: bool,
     /// When results are colored; auto is on a terminal, unless NO_COLOR is set
     #[arg(long, value_enum, default_value = "auto")]
     color: ColorChoice,
@@ -38,59 +51,35 @@ pub(crate) struct DoctorArgs {
     store: StoreSettings,
 }
 
-/// What is said of one thing.
-enum Level {
-    Fine,
-    Note,
-    Warning,
-    Error,
-    Unknown,
-}
-
-struct CheckReport {
-    paint: Paint,
-    worst: Status,
-}
-
-impl CheckReport {
-    fn say(&mut self, level: &Level, subject: &str, text: &str) -> Result<(), Trouble> {
-        let (mark, status) = match level {
-            Level::Fine => (self.paint.with(GREEN, "ok  "), Status::Fine),
-            Level::Note => ("note".to_owned(), Status::Fine),
-            Level::Warning => (self.paint.with(YELLOW, "warn"), Status::NotFine),
-            Level::Error => (self.paint.with(RED, "FAIL"), Status::NotFine),
-            Level::Unknown => (self.paint.with(YELLOW, "?   "), Status::CouldNotTell),
-        };
-        self.worst = self.worst.max(status);
-        print(&format!("{mark}  {subject:<9} {}\n", plain(text)))
-    }
-}
-
 pub(crate) async fn run(args: DoctorArgs) -> Result<Status, Trouble> {
-    let mut report = CheckReport { paint: Paint::new(args.color), worst: Status::Fine };
+    let mut report = DoctorReport { paint: Paint::new(args.color), is_json: args.json, worst: Status::Fine };
     provider(&args, &mut report).await?;
     store(&args, &mut report).await?;
+    if args.production {
+        production::check(&args, &mut report)?;
+    }
     Ok(report.worst)
 }
 
-async fn provider(args: &DoctorArgs, report: &mut CheckReport) -> Result<(), Trouble> {
+async fn provider(args: &DoctorArgs, report: &mut DoctorReport) -> Result<(), Trouble> {
     let key = variable(SECRET_KEY)?;
     let stripe = match (key, args.provider.stripe()) {
         (None, _) => {
             let text = format!("{SECRET_KEY} is not set, so the provider was not asked; set it to a key sk_… or rk_…");
-            return report.say(&Level::Unknown, "provider", &text);
+            return report.say(Level::Unknown, "provider", &text);
         }
-        (Some(_), Err(trouble)) => return report.say(&Level::Error, "provider", &trouble.to_string()),
+        (Some(_), Err(trouble)) => return report.say(Level::Error, "provider", &trouble.to_string()),
         (Some(key), Ok(stripe)) => {
-            report.say(&Level::Fine, "provider", &format!("{SECRET_KEY} is {}", masked(&key)))?;
+            report.say(Level::Fine, "provider", &format!("{SECRET_KEY} is {}", masked(&key)))?;
             stripe
         }
     };
+    let address = stripe.base_url();
     let stated_at = Arc::new(Mutex::new(None));
     let validator = args.provider.calls(watched(stripe, Arc::clone(&stated_at))).retry(Retry::none()).build();
     let validator = match validator {
         Ok(validator) => validator,
-        Err(error) => return report.say(&Level::Error, "provider", &Trouble::from(error).to_string()),
+        Err(error) => return report.say(Level::Error, "provider", &Trouble::from(error).to_string()),
     };
     // The first opens the connection, so that the second shows what a validation waits for.
     let opened = look_up(&validator).await;
@@ -98,33 +87,34 @@ async fn provider(args: &DoctorArgs, report: &mut CheckReport) -> Result<(), Tro
     match answered {
         Err(error) => {
             let level = if error.is_rate_limited() { Level::Warning } else { Level::Error };
-            return report.say(&level, "provider", &chain(&error));
+            return report.say(level, "provider", &format!("{address}: {}", chain(&error)));
         }
         Ok(latency) if latency > SLOW_PROVIDER => {
-            let text = format!("answers in {}; look at the network on the way", shown(latency));
-            report.say(&Level::Warning, "provider", &text)?;
+            let text = format!("{address} answers in {}; look at the network on the way", shown(latency));
+            report.say(Level::Warning, "provider", &text)?;
         }
         Ok(latency) => {
-            report.say(&Level::Fine, "provider", &format!("accepts the key and answers in {}", shown(latency)))?;
+            let text = format!("{address} accepts the key and answers in {}", shown(latency));
+            report.say(Level::Fine, "provider", &text)?;
         }
     }
     let stated_at = *stated_at.lock().unwrap_or_else(PoisonError::into_inner);
     clock(stated_at, report)
 }
 
-fn clock(stated_at: Option<u64>, report: &mut CheckReport) -> Result<(), Trouble> {
+fn clock(stated_at: Option<u64>, report: &mut DoctorReport) -> Result<(), Trouble> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let Some(stated_at) = stated_at else {
         let text = "the provider's answers have no date; compare this machine's clock by hand";
-        return report.say(&Level::Note, "clock", text);
+        return report.say(Level::Note, "clock", text);
     };
     // A date is cut to whole seconds, so the middle of its second is the best guess.
     let apart = now.abs_diff(Duration::from_secs(stated_at).saturating_add(Duration::from_millis(500)));
     if apart <= CLOCK_TOLERANCE {
-        return report.say(&Level::Fine, "clock", "agrees with the provider's");
+        return report.say(Level::Fine, "clock", "agrees with the provider's");
     }
     let text = format!("differs from the provider's by {}; turn this machine's time service on", shown(apart));
-    report.say(&Level::Warning, "clock", &text)
+    report.say(Level::Warning, "clock", &text)
 }
 
 /// The adapter, with the provider's clock written down at each answer.
@@ -159,23 +149,23 @@ fn masked(key: &str) -> String {
     }
 }
 
-async fn store(args: &DoctorArgs, report: &mut CheckReport) -> Result<(), Trouble> {
+async fn store(args: &DoctorArgs, report: &mut DoctorReport) -> Result<(), Trouble> {
     let store = match args.store.open() {
         Ok(Some(store)) => store,
         Ok(None) => {
             let text = format!("the environment names none, so every process is on its own; set {}", env_choices());
-            return report.say(&Level::Warning, "store", &text);
+            return report.say(Level::Warning, "store", &text);
         }
-        Err(trouble) => return report.say(&Level::Error, "store", &trouble.to_string()),
+        Err(trouble) => return report.say(Level::Error, "store", &trouble.to_string()),
     };
-    report.say(&Level::Fine, "store", &store.to_string())?;
+    report.say(Level::Fine, "store", &format!("{store}; asked at {}", store.address()))?;
     // The store itself is looked at, and no record in it but the canary, so whose they are does not matter here.
     let validator = args.store.attach(args.provider.without_provider()?, store)?.build()?;
     let found = validator.check_store().await;
     if let Some(seen) = &found.store {
         let version = seen.version.as_deref().map(|version| format!(" {version}")).unwrap_or_default();
         let text = format!("{}{version} answers in {}", seen.server, shown(seen.latency));
-        report.say(&Level::Fine, "store", &text)?;
+        report.say(Level::Fine, "store", &text)?;
     }
     for finding in &found.findings {
         let level = match finding.severity() {
@@ -183,7 +173,7 @@ async fn store(args: &DoctorArgs, report: &mut CheckReport) -> Result<(), Troubl
             Severity::Warning => Level::Warning,
             _ => Level::Error,
         };
-        report.say(&level, "store", &format!("{finding} ({})", finding.code()))?;
+        report.say(level, "store", &format!("{finding} ({})", finding.code()))?;
     }
     Ok(())
 }

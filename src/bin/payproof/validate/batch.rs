@@ -24,6 +24,7 @@ use super::format::Format;
 use super::input::{self, InputFormat};
 use super::line::{Line, Lines, unreadable};
 use super::outage::Outage;
+use super::progress::InputProgress;
 use super::row::Row;
 use super::tally::Tally;
 use super::{Many, Plan};
@@ -70,12 +71,14 @@ pub(crate) async fn run(
 ) -> Result<Status, Trouble> {
     let begun = Instant::now();
     let (lines, arriving) = channel(1);
-    let reader = spawn_blocking(move || read(many.input, many.ignore_unknown, &lines));
+    let progress = InputProgress::new();
+    let counted = progress.clone();
+    let reader = spawn_blocking(move || read(counted, many.input, many.ignore_unknown, &lines));
     let places = usize::from(many.concurrency);
     let (handing_on, rows) = channel(places.saturating_mul(FINISHED_PER_PLACE));
     let work = Arc::new(Work { plan, defaults, outage: Outage::new(patience) });
     spawn(dispatch(arriving, handing_on, work, Arc::new(Semaphore::new(places))));
-    let mut results = Results::new(format, many.quiet);
+    let mut results = Results::new(format, many.quiet, progress);
     if !results.gather(rows).await? {
         // The reader of the results has seen enough; but what was not validated stays unknown.
         return Ok(Status::CouldNotTell);
@@ -84,8 +87,13 @@ pub(crate) async fn run(
     results.finish(read, begun.elapsed(), many.quiet).await
 }
 
-fn read(format: Option<InputFormat>, ignore_unknown: bool, lines: &Sender<Vec<Line>>) -> Result<Lines, Trouble> {
-    let mut input = input::open(io::stdin().lock(), format, ignore_unknown)?;
+fn read(
+    progress: InputProgress,
+    format: Option<InputFormat>,
+    ignore_unknown: bool,
+    lines: &Sender<Vec<Line>>,
+) -> Result<Lines, Trouble> {
+    let mut input = input::open(progress.counting(io::stdin().lock()), format, ignore_unknown)?;
     let mut batch = Vec::new();
     loop {
         let line = input.next().map_err(|error| unreadable(&error))?;
@@ -132,14 +140,15 @@ struct Results {
     tally: Tally,
     complaints: u64,
     bar: Option<ProgressBar>,
+    progress: InputProgress,
 }
 
 impl Results {
-    fn new(format: Format, quiet: bool) -> Self {
+    fn new(format: Format, quiet: bool, progress: InputProgress) -> Self {
         // On one terminal, results and a bar would write over one another.
         let has_bar = !quiet && io::stderr().is_terminal() && !io::stdout().is_terminal();
         let (out, gathered, tally) = (stdout(), Vec::with_capacity(CHUNK), Tally::default());
-        Self { format, out, gathered, tally, complaints: 0, bar: has_bar.then(bar) }
+        Self { format, out, gathered, tally, complaints: 0, bar: has_bar.then(bar), progress }
     }
 
     /// Puts the results in order. False when the results are not read any more.
@@ -173,6 +182,7 @@ impl Results {
         self.tally.count(row);
         if let Some(bar) = &self.bar {
             bar.inc(1);
+            bar.set_message(self.progress.shown());
         }
         self.complain(row);
         self.format.write(row, false, &mut self.gathered)
@@ -229,7 +239,7 @@ impl Results {
 
 /// Cleared when it is dropped.
 fn bar() -> ProgressBar {
-    let style = ProgressStyle::with_template("{spinner} {pos} lines, {per_sec}, {elapsed}");
+    let style = ProgressStyle::with_template("{spinner} {msg}{pos} lines, {per_sec}, {elapsed}");
     let bar = ProgressBar::new_spinner();
     // The template is one of ours; where it could not be read, the default one would do.
     if let Ok(style) = style {

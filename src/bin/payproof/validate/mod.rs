@@ -8,6 +8,7 @@ mod input;
 mod json_lines;
 mod line;
 mod outage;
+mod progress;
 mod records;
 mod row;
 mod tally;
@@ -17,6 +18,7 @@ use std::io::IsTerminal;
 use std::time::Duration;
 
 use payproof::{Breaker, TenantProof, Validator};
+use tokio::time::Instant;
 
 use crate::output::complain;
 use crate::settings::{self, StoreSettings};
@@ -41,6 +43,8 @@ const MOST_KEYS: usize = 1_000_000;
 /// in the order of the input; a line that cannot be used is reported with its number, and the others go on. Every line is
 /// accounted for at the end. CSV is read strictly: a quote that is not closed, or is followed by text, makes the line that it
 /// stands on unusable, and no other.
+///
+/// The provider is asked about each payment, once per run. With --max-age older answers are accepted, and are marked NOT ASKED NOW.
 ///
 /// While the provider's circuit breaker is open the run waits, for as long as --deadline, before it gives lines up.
 ///
@@ -77,7 +81,7 @@ pub(crate) struct ValidateArgs {
     /// The metadata key that names the order [default: order_id]
     #[arg(long, value_name = "NAME")]
     order_key: Option<String>,
-    /// Accept what the provider said at most this long ago; 0 always asks it
+    /// Accept what the provider said at most this long ago [default: since this command began, so each payment is asked about]
     #[arg(long, value_name = "TIME", value_parser = settings::duration)]
     max_age: Option<Duration>,
     /// How results are written [default: table on a terminal, else jsonl]
@@ -117,13 +121,18 @@ pub(crate) struct Many {
 pub(crate) struct Plan {
     pub(crate) validator: Validator,
     pub(crate) max_age: Option<Duration>,
+    pub(crate) begun: Instant,
 }
 
 impl Plan {
     pub(crate) async fn ask(&self, intent: &payproof::PaymentIntent) -> RowOutcome {
-        let asking = self.validator.validate(intent);
-        match self.max_age.into_iter().fold(asking, payproof::Validate::max_age).await {
-            Ok(validation) => RowOutcome::Told(validation),
+        // What is known from before may not be true any more: a refund of this minute is in no memory.
+        let max_age = self.max_age.unwrap_or_else(|| self.begun.elapsed());
+        match self.validator.validate(intent).max_age(max_age).await {
+            Ok(validation) => {
+                let is_older = validation.age() > self.begun.elapsed();
+                RowOutcome::Told { validation, is_older }
+            }
             Err(error) => RowOutcome::CouldNotTell(error),
         }
     }
@@ -132,7 +141,7 @@ impl Plan {
 pub(crate) async fn run(args: ValidateArgs) -> Result<Status, Trouble> {
     let format =
         args.format.unwrap_or_else(|| if std::io::stdout().is_terminal() { Format::Table } else { Format::Jsonl });
-    let plan = Plan { validator: validator(&args)?, max_age: args.max_age };
+    let plan = Plan { begun: Instant::now(), validator: validator(&args)?, max_age: args.max_age };
     if args.payment.is_some() {
         return one(args, &plan, format).await;
     }

@@ -45,7 +45,7 @@ impl Outage {
                 (waited.saturating_add(pause) <= self.patience).then_some(pause)
             }
             // What was known already says nothing about the provider.
-            RowOutcome::Told(validation) if !validation.attempts().is_empty() => {
+            RowOutcome::Told { validation, .. } if !validation.attempts().is_empty() => {
                 *self.answered_at() = Instant::now();
                 None
             }

@@ -24,7 +24,11 @@ pub(crate) struct Row {
 
 pub(crate) enum RowOutcome {
     /// There is a verdict.
-    Told(Validation),
+    Told {
+        validation: Validation,
+        /// It rests on what the provider said before this command began.
+        is_older: bool,
+    },
     /// There is none, for now.
     CouldNotTell(ValidateError),
     /// Nothing was asked, since the line makes no sense.
@@ -57,17 +61,22 @@ impl Row {
 
     pub(crate) fn status(&self) -> Status {
         match &self.outcome {
-            RowOutcome::Told(validation) if validation.verdict().is_valid() => Status::Fine,
-            RowOutcome::Told(_) => Status::NotFine,
+            RowOutcome::Told { validation, .. } if validation.verdict().is_valid() => Status::Fine,
+            RowOutcome::Told { .. } => Status::NotFine,
             RowOutcome::CouldNotTell(_) | RowOutcome::Refused(_) => Status::CouldNotTell,
         }
     }
 
     pub(crate) fn validation(&self) -> Option<&Validation> {
         match &self.outcome {
-            RowOutcome::Told(validation) => Some(validation),
+            RowOutcome::Told { validation, .. } => Some(validation),
             _ => None,
         }
+    }
+
+    /// Whether the verdict rests on what the provider said before this command began.
+    pub(crate) fn is_older(&self) -> bool {
+        matches!(self.outcome, RowOutcome::Told { is_older: true, .. })
     }
 
     pub(crate) fn verdict(&self) -> Option<&Verdict> {
@@ -76,7 +85,7 @@ impl Row {
 
     pub(crate) fn attempts(&self) -> &[Attempt] {
         match &self.outcome {
-            RowOutcome::Told(validation) => validation.attempts(),
+            RowOutcome::Told { validation, .. } => validation.attempts(),
             RowOutcome::CouldNotTell(error) => error.attempts(),
             RowOutcome::Refused(_) => &[],
         }
@@ -93,7 +102,7 @@ impl Row {
             retry_after_ms: None,
         };
         match &self.outcome {
-            RowOutcome::Told(_) => None,
+            RowOutcome::Told { .. } => None,
             RowOutcome::Refused(refusal) => Some(refused(refusal)),
             RowOutcome::CouldNotTell(error) => Some(match error.invalid_intent() {
                 Some(invalid) => refused(&LineError::from(invalid)),
@@ -132,7 +141,8 @@ impl Row {
             }
             let (provenance, age) = (validation.provenance().as_str(), shown(validation.age()));
             let degraded = validation.degraded().map(|what| format!(" ({})", what.as_str())).unwrap_or_default();
-            let _ = writeln!(text, "Facts:   {provenance}{degraded}, {age} old");
+            let loud = if self.is_older() { ": NOT ASKED NOW; without --max-age the provider is asked" } else { "" };
+            let _ = writeln!(text, "Facts:   {provenance}{degraded}, {age} old{loud}");
         }
         if !self.attempts().is_empty() {
             let mut table = table(["attempt", "at", "took", "outcome", "request id", "then waited"]);

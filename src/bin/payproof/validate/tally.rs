@@ -19,14 +19,18 @@ pub(crate) struct Tally {
     action_required: u64,
     could_not_tell: u64,
     unusable: u64,
+    older: u64,
 }
 
 impl Tally {
     pub(crate) fn count(&mut self, row: &Row) {
         let one = |count: &mut u64| *count = count.saturating_add(1);
         one(&mut self.rows);
+        if row.is_older() {
+            one(&mut self.older);
+        }
         one(match &row.outcome {
-            RowOutcome::Told(validation) => match validation.verdict() {
+            RowOutcome::Told { validation, .. } => match validation.verdict() {
                 Verdict::Valid(_) => &mut self.valid,
                 Verdict::Pending(_) => &mut self.pending,
                 Verdict::ActionRequired(_) => &mut self.action_required,
@@ -78,9 +82,17 @@ impl Tally {
                  + {continued} continued"
             )
         });
+        let older = match self.older {
+            0 => String::new(),
+            older => format!("; {older} NOT ASKED NOW, but answered from before"),
+        };
         let (rows, took) = (self.rows, shown(time));
         let what = if rows == 1 { "payment" } else { "payments" };
-        format!("{rows} {what} in {took}, {rate} per second: {}{}", counts.join(", "), account.unwrap_or_default())
+        format!(
+            "{rows} {what} in {took}, {rate} per second: {}{older}{}",
+            counts.join(", "),
+            account.unwrap_or_default()
+        )
     }
 }
 

@@ -8,7 +8,7 @@ use super::answer::EndpointAnswer;
 use super::target::{Target, new_key};
 use super::{CheckReport, CheckResult};
 
-use CheckResult::{Broken, Holds, Unknown};
+use CheckResult::{Broken, Holds, Unknown, Unseen};
 
 const IN_PROGRESS: u16 = 409;
 
@@ -33,8 +33,9 @@ pub(crate) async fn run(target: &Target, duplicates: u8, report: &mut CheckRepor
     let (again, effects) = counted.ask(Some(&key), &target.body).await?;
     duplicate(&first, &again, effects, report)?;
 
-    let (other, effects) = counted.ask(Some(&new_key()), &target.body).await?;
-    report.say("another key runs anew", &anew(&other, effects))?;
+    let body = target.new_body.as_ref().unwrap_or(&target.body);
+    let (other, effects) = counted.ask(Some(&new_key()), body).await?;
+    report.say("another key runs anew", &anew(&other, effects, target.new_body.is_some()))?;
 
     let (reused, effects) = counted.ask(Some(&key), &target.other_body).await?;
     report.say("another body with the same key is refused", &refused(&reused, 422, effects))?;
@@ -98,14 +99,23 @@ fn duplicate(
     report.say("a duplicate is marked as replayed", &finding)
 }
 
-fn anew(other: &EndpointAnswer, effects: Option<u64>) -> CheckResult {
+/// `is_new` says that the request may have an effect of its own. Without such a one an endpoint that lets it have none may be
+/// right: a payment pays one order.
+fn anew(other: &EndpointAnswer, effects: Option<u64>, is_new: bool) -> CheckResult {
+    let is_seen = effects == Some(1) || effects.is_none();
     match effects {
         _ if other.is_replayed => Broken("it was replayed; keep the answers of different keys apart".to_owned()),
+        Some(effects @ 2..) => Broken(format!("it had {effects} effects by the probe; it must have one")),
+        Some(1) if other.is_success() => Holds("one more effect".to_owned()),
+        _ if !(is_new || is_seen && other.is_success()) => Unseen(format!(
+            "NOT CHECKED: the same body had no further effect (status {}), which may be right; give a body that may have \
+             one, with --new-body",
+            other.status
+        )),
         _ if !other.is_success() => {
-            Unknown(format!("it was answered {}; let the endpoint accept the same body twice", other.status))
+            Unknown(format!("it was answered {}; give --new-body a body that it accepts", other.status))
         }
-        Some(1) => Holds("one more effect".to_owned()),
-        Some(effects) => Broken(format!("it had {effects} effects by the probe; it must have one")),
+        Some(_) => Broken("it had no effect by the probe; it must have one".to_owned()),
         None => Holds(format!("status {}, not replayed", other.status)),
     }
 }
@@ -120,9 +130,9 @@ fn refused(answer: &EndpointAnswer, with: u16, effects: Option<u64>) -> CheckRes
 
 /// All start at one moment, as nearly as they can, under a key that was never used.
 async fn at_once(target: &Target, duplicates: u8) -> Result<CheckResult, Trouble> {
-    let key = new_key();
+    let (key, body) = (new_key(), target.concurrent_body.as_ref().unwrap_or(&target.body));
     let before = count(target).await?;
-    let answers = try_join_all((0..duplicates).map(|_| target.ask(Some(&key), &target.body))).await?;
+    let answers = try_join_all((0..duplicates).map(|_| target.ask(Some(&key), body))).await?;
     let effects = effects(before, count(target).await?);
     let (waited, told): (Vec<&EndpointAnswer>, Vec<&EndpointAnswer>) =
         answers.iter().partition(|answer| answer.status == IN_PROGRESS);
@@ -135,7 +145,19 @@ async fn at_once(target: &Target, duplicates: u8) -> Result<CheckResult, Trouble
             Broken("they got different answers; let duplicates wait for the first, or refuse them with 409".to_owned())
         }
         (Some(_), _) if firsts > 1 => Broken(format!("{firsts} are not marked as replayed; one at most may run")),
+        (None, _) if target.concurrent_body.is_none() => Unseen(
+            "NOT CHECKED: all were refused with 409, which may be right for a body that had its effect; give another one, with \
+             --concurrent-body"
+                .to_owned(),
+        ),
         (None, _) => Unknown("all were refused as in progress; try again".to_owned()),
+        (Some(one), None | Some(0)) if target.concurrent_body.is_none() && (effects.is_some() || !one.is_success()) => {
+            Unseen(format!(
+                "NOT CHECKED: the same body had no further effect (status {}), which may be right; give a body that may \
+                 have one, with --concurrent-body",
+                one.status
+            ))
+        }
         (Some(one), _) if !one.is_success() => Unknown(format!("they were answered {}; try again", one.status)),
         (Some(_), Some(1)) => {
             Holds(format!("one effect, {} same answers, {} refused as in progress", told.len(), waited.len()))

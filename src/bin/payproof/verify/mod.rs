@@ -22,6 +22,10 @@ use crate::trouble::Trouble;
 /// duplicate, one more under another key, one with another body, one without a key, and the concurrent duplicates. At most
 /// three of them should have an effect. Redirects are not followed.
 ///
+/// An endpoint may be right to let no second request with the same body have an effect, such as a second order for one
+/// payment. Whether another key runs anew, and whether concurrent duplicates run once, is then only seen with requests that
+/// may: give --new-body and --concurrent-body.
+///
 /// Whether concurrent duplicates run once can only be seen where the effects are: name a probe, an address that answers GET
 /// with their number, as plain text or as JSON. A pointer into JSON may also lead to a list, whose length counts.
 ///
@@ -47,6 +51,12 @@ pub(crate) struct VerifyArgs {
     /// Another body that the endpoint would accept under another key
     #[arg(long, value_name = "TEXT", default_value = "{\"payproof\":\"another body\"}")]
     other_body: String,
+    /// A body that may have an effect of its own under another key [default: that of --body, which may not be let to]
+    #[arg(long, value_name = "TEXT")]
+    new_body: Option<String>,
+    /// A body that may have an effect of its own, for the concurrent duplicates [default: that of --body]
+    #[arg(long, value_name = "TEXT")]
+    concurrent_body: Option<String>,
     /// An address that answers with the number of effects so far
     #[arg(long, value_name = "URL", value_parser = url)]
     probe: Option<Url>,
@@ -74,6 +84,8 @@ pub(crate) enum CheckResult {
     Broken(String),
     /// Why it could not be checked, and what to do.
     Unknown(String),
+    /// It was not to be seen, and the endpoint may be right: what to give for it.
+    Unseen(String),
 }
 
 /// Prints each finding as soon as there is one.
@@ -81,6 +93,7 @@ pub(crate) struct CheckReport {
     paint: Paint,
     broken: bool,
     unknown: bool,
+    unseen: bool,
 }
 
 impl CheckReport {
@@ -89,9 +102,11 @@ impl CheckReport {
             CheckResult::Holds(text) => (self.paint.with(GREEN, "ok  "), text),
             CheckResult::Broken(text) => (self.paint.with(RED, "FAIL"), text),
             CheckResult::Unknown(text) => (self.paint.with(YELLOW, "?   "), text),
+            CheckResult::Unseen(text) => (self.paint.with(YELLOW, "note"), text),
         };
         self.broken |= matches!(finding, CheckResult::Broken(_));
         self.unknown |= matches!(finding, CheckResult::Unknown(_));
+        self.unseen |= matches!(finding, CheckResult::Unseen(_));
         print(&format!("{mark}  {rule}: {}\n", plain(text)))
     }
 
@@ -106,12 +121,15 @@ impl CheckReport {
 }
 
 pub(crate) async fn run(args: VerifyArgs) -> Result<Status, Trouble> {
-    let mut report = CheckReport { paint: Paint::new(args.color), broken: false, unknown: false };
+    let mut report = CheckReport { paint: Paint::new(args.color), broken: false, unknown: false, unseen: false };
     let duplicates = args.duplicates;
     checks::run(&target::Target::new(args)?, duplicates, &mut report).await?;
     let status = report.status();
-    let paint = report.paint;
+    let CheckReport { paint, unseen, .. } = report;
     print(&match status {
+        Status::Fine if unseen => {
+            format!("{}\n", paint.with(GREEN, "idempotent, as far as could be seen; see the notes"))
+        }
         Status::Fine => format!("{}\n", paint.with(GREEN, "idempotent")),
         Status::NotFine => format!("{}\n", paint.with(RED, "not idempotent")),
         Status::CouldNotTell => format!("{}\n", paint.with(YELLOW, "could not tell")),

@@ -25,6 +25,8 @@ pub(crate) struct Target {
     headers: HeaderMap,
     pub(crate) body: String,
     pub(crate) other_body: String,
+    pub(crate) new_body: Option<String>,
+    pub(crate) concurrent_body: Option<String>,
     pub(crate) probe: Option<EffectProbe>,
 }
 
@@ -55,6 +57,8 @@ impl Target {
             headers,
             body: args.body,
             other_body: args.other_body,
+            new_body: args.new_body,
+            concurrent_body: args.concurrent_body,
             probe,
         })
     }

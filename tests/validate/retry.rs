@@ -9,6 +9,7 @@ mod not_ready;
 mod retry_after;
 mod schedules;
 mod time;
+mod told;
 mod wait_header;
 
 use std::sync::{Arc, Mutex};

@@ -18,6 +18,7 @@ use crate::telemetry::Telemetry;
 
 use super::Retrier;
 use super::lane::Traffic;
+use super::told::Told;
 use super::work::{Finished, Hedge, Running, Work};
 
 /// What the provider answered, when, and after which attempts.
@@ -64,6 +65,10 @@ impl<'r, F: Fn(Option<Instant>) + Send> Work for LookUp<'r, F> {
         Some(self.question.audience)
     }
 
+    fn told(&self, now: Instant) -> Option<Told> {
+        self.question.retrier.told_of(self.question.payment, now)
+    }
+
     fn attempt(
         &mut self,
         number: u32,
@@ -78,8 +83,9 @@ impl<'r, F: Fn(Option<Instant>) + Send> Work for LookUp<'r, F> {
         Some(self.question)
     }
 
-    fn failed(&mut self, _error: &ProviderError, _now: Instant) -> bool {
+    fn failed(&mut self, error: &ProviderError, now: Instant) -> bool {
         (self.started)(None);
+        self.question.retrier.note_told(self.question.payment, error, now);
         // A look-up changes nothing.
         true
     }

@@ -32,6 +32,7 @@ mod hedge;
 mod history;
 mod lane;
 mod look_up;
+mod told;
 mod transient;
 mod work;
 
@@ -42,6 +43,7 @@ pub(crate) use credit::{Credit, CreditLevel, Hedges};
 pub use explain::Explanation;
 pub(crate) use lane::{Lane, Traffic};
 pub(crate) use look_up::LookUpAnswer;
+pub(crate) use told::ToldWaits;
 pub(crate) use transient::TransientPatterns;
 pub(crate) use work::{Finished, NeverHedged, Work};
 
@@ -86,6 +88,7 @@ pub(crate) struct Retrier {
     pub(crate) look_ups: Lane,
     pub(crate) guarded: Lane,
     pub(crate) credit: Credit,
+    pub(crate) told: ToldWaits,
     pub(crate) concurrency: Option<Concurrency>,
     pub(crate) rng: Lock<StdRng>,
 }
@@ -122,6 +125,10 @@ impl Retrier {
         async move {
             self.credit.arrived(history.begin);
             let (mut now, mut paid) = (history.begin, None::<Paid<'_>>);
+            if let Some(told) = work.told(now) {
+                Box::pin(self.leave_alone(told, work.audience(), deadline, now)).await?;
+                now = Instant::now();
+            }
             loop {
                 let (whose, came) = ((W::TRAFFIC, work.audience()), (history.begin, history.behind_gate));
                 let cleared = match self.clear(whose, history.deadline, came, now).await {

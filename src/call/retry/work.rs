@@ -11,6 +11,7 @@ use crate::provider::ProviderError;
 use crate::provider::attempt_log::{AttemptOutcome, Attempts};
 
 use super::lane::Traffic;
+use super::told::Told;
 
 /// A call that is told apart from every other by what one attempt does, and by whether a further one is allowed.
 pub(crate) trait Work: Send {
@@ -26,6 +27,11 @@ pub(crate) trait Work: Send {
 
     /// The callers it is made for: without any left, what waits ends, and nothing further is sent. `None` goes on to its end.
     fn audience(&self) -> Option<&Audience> {
+        None
+    }
+
+    /// What the provider said of its payment to a call before, where that asks for a wait which is not over.
+    fn told(&self, _now: Instant) -> Option<Told> {
         None
     }
 

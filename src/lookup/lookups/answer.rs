@@ -10,6 +10,7 @@ use crate::account::Limits;
 use crate::call::error::{CallError, Cause, runtime};
 use crate::call::retry::Traffic;
 use crate::flight::{Joined, LeaderLost};
+use crate::intent::payment_intent::PaymentId;
 use crate::lookup::error::ValidateError;
 use crate::lookup::facts_cache::Kept;
 use crate::lookup::facts_flight::{FactsFlight, FactsOutcome, FactsWaiter, FlightNotes, LookedUp, Source};
@@ -93,7 +94,7 @@ impl Lookups {
             if self.shared.is_some() {
                 return Ok(FlightNotes::new(max_age));
             }
-            self.check_gate(now, deadline).map(|()| FlightNotes::new(Duration::ZERO))
+            self.check_waits(intent.payment(), now, deadline).map(|()| FlightNotes::new(Duration::ZERO))
         };
         // A flight ends by itself at the total deadline, unless its runtime stands still or the provider blocks its thread.
         let Limits { total_deadline, worst_case, .. } = self.account.limits;
@@ -152,18 +153,28 @@ impl Lookups {
             None => {
                 let total = self.account.limits.total_deadline;
                 let limit = asked.terms.deadline.map_or(total, |said| said.min(total));
-                Err(CallError::new(Cause::Deadline { limit, last: None }).into())
+                let wait = self.asked_for(asked.intent.payment(), Instant::now());
+                Err(CallError::after_attempts(Cause::Deadline { limit, last: None }, wait, Vec::new()).into())
             }
         }
     }
 
-    /// Refuses a call that is sure to be over before the provider's rate limit is.
-    fn check_gate(&self, now: Instant, deadline: Option<Duration>) -> Result<(), CallError> {
-        match (self.account.retrier.gate_closed_for(Traffic::LookUps, now), deadline) {
-            (Some(wait), Some(limit)) if wait >= limit => {
-                Err(CallError::after_attempts(Cause::GateClosed { last: None }, Some(wait), Vec::new()))
-            }
-            _ => Ok(()),
+    /// How long the provider asks to wait: with all calls, or with this payment.
+    fn asked_for(&self, payment: &PaymentId, now: Instant) -> Option<Duration> {
+        let retrier = &self.account.retrier;
+        let told = retrier.told_of(payment, now).map(|told| told.asked(now));
+        told.max(retrier.gate_closed_for(Traffic::LookUps, now))
+    }
+
+    /// Refuses a call that is sure to be over before what the provider asked for is: of all calls, or of this payment.
+    fn check_waits(&self, payment: &PaymentId, now: Instant, deadline: Option<Duration>) -> Result<(), CallError> {
+        let (Some(limit), retrier) = (deadline, &self.account.retrier) else { return Ok(()) };
+        if let Some(wait) = retrier.gate_closed_for(Traffic::LookUps, now).filter(|wait| *wait >= limit) {
+            return Err(CallError::after_attempts(Cause::GateClosed { last: None }, Some(wait), Vec::new()));
+        }
+        match retrier.told_of(payment, now).filter(|told| told.left(now) >= limit) {
+            Some(told) => Err(told.too_long(now)),
+            None => Ok(()),
         }
     }
 }

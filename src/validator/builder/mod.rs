@@ -8,7 +8,7 @@ use crate::accessors::setters;
 use crate::account::{Account, Backlog, LastLook, Limits};
 use crate::call::breaker::Breaker;
 use crate::call::concurrency::Concurrency;
-use crate::call::retry::{Credit, Hedges, Lane, Retrier, Retry, RetryBudget, TransientPatterns, rng};
+use crate::call::retry::{Credit, Hedges, Lane, Retrier, Retry, RetryBudget, ToldWaits, TransientPatterns, rng};
 use crate::ledger::Ledger;
 use crate::lookup::facts_cache::FactsCache;
 use crate::lookup::facts_flight::FactsFlights;
@@ -263,7 +263,8 @@ impl ValidatorBuilder {
     }
 
     setters! {
-        /// The longest Retry-After that is waited for. Default: 60 s. A longer one is reported at once.
+        /// The longest Retry-After that is waited for. Default: 60 s. A longer one is reported at once, also to later callers
+        /// of the payment, until one of them asks again: when it is over, and after a minute at most.
         pub fn retry_after_cap(mut self, cap: Duration) => self.retry_after_cap = cap;
 
         /// What all calls together may send beyond one request each, and how long a call waits in line for it. Default:
@@ -363,6 +364,7 @@ impl ValidatorBuilder {
                 look_ups: Lane::new(self.breaker, longest_attempt),
                 guarded: Lane::new(self.guard_breaker, longest_attempt),
                 credit: Credit::new(self.budget, self.hedges),
+                told: ToldWaits::default(),
                 concurrency: self.max_concurrent.map(|calls| Concurrency::new(calls, longest_attempt)),
                 rng,
             },

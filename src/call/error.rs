@@ -130,6 +130,9 @@ impl CallError {
         /// Every attempt that was made, and why there was no further one.
         pub(crate) fn attempts(&self) -> &[Attempt] => &self.0.attempts;
 
+        /// Whether it ended without any word on the provider, as when no caller was left.
+        pub(crate) fn is_interrupted(&self) -> bool => matches!(self.0.cause, Cause::Interrupted);
+
         /// What the provider last said, if it said anything.
         pub(crate) fn provider(&self) -> Option<&ProviderError> => match &self.0.cause {
             Cause::Provider { error, .. } => Some(error),

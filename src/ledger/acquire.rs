@@ -17,6 +17,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::call::audience::{Audience, while_wanted};
 use crate::call::deadline::Deadline;
 
 use super::claimable::{Claimable, Decide, Decision};
@@ -33,7 +34,7 @@ pub(crate) enum Acquired<C: Claimable, A> {
     Lease(Box<Lease<C>>),
     /// What the record says to this call.
     Answer(A),
-    /// Another call holds the lease for as long as this, and there is no time left to wait for it.
+    /// Another call holds the lease for as long as this, and there is no time left to wait for it, or no caller.
     Busy {
         lease_left: Duration,
     },
@@ -73,14 +74,15 @@ impl Ledger {
     ) -> Result<Acquired<C, A>, LedgerError> {
         let (anew, decide) = (&anew, &decide);
         let turn = |look| async move { Ok(self.look(what, anew, decide, look).await?) };
-        self.in_turns(what.key(), deadline, turn, |lease_left| Ok(Acquired::Busy { lease_left })).await
+        let busy = |lease_left| Ok(Acquired::Busy { lease_left });
+        self.in_turns((what.key(), what.audience()), deadline, turn, busy).await
     }
 
     /// Goes through turns until one is the last, and waits between them as long as another call holds the lease. `busy` says
-    /// what the end is where it is still held when the deadline is over.
+    /// what the end is where it is still held when the deadline is over, or when the last caller leaves.
     pub(crate) async fn in_turns<T, E, F>(
         &self,
-        key: &Key,
+        (key, audience): (&Key, Option<&Audience>),
         deadline: Deadline,
         mut turn: impl FnMut(Look) -> F,
         busy: impl FnOnce(Duration) -> Result<T, E>,
@@ -106,10 +108,13 @@ impl Ledger {
             let mut claim = found.under_way();
             // Boxed, as all that is rare here: a call has room for what it mostly does, which is to claim or to find.
             let watch: &mut Watch = watch.get_or_insert_with(|| Box::new(self.watch(key)));
-            let overheard = match Box::pin(watch.wait(&mut claim, deadline)).await {
-                Waited::Turn => None,
-                Waited::Over(found) => Some(found),
-                Waited::OutOfTime(lease_left) => return busy(lease_left),
+            // Ended by its callers between two steps at the store, so that no claim which is asked for is let go of.
+            let waited = Box::pin(while_wanted(audience, watch.wait(&mut claim, deadline))).await;
+            let overheard = match waited {
+                Some(Waited::Turn) => None,
+                Some(Waited::Over(found)) => Some(found),
+                Some(Waited::OutOfTime(lease_left)) => return busy(lease_left),
+                None => return busy(claim.lease_left),
             };
             look = Look { overheard, waited_for: Some(claim.nonce) };
         }

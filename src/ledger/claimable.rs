@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::call::audience::Audience;
+
 use super::{Held, Key, LedgerError, Nonce, Record, State, millis};
 
 /// A kind of record that is claimed, worked for under a lease, and concluded with a last word.
@@ -21,6 +23,11 @@ pub(crate) trait Claimable: Clone + Send + Sync + 'static {
     type Word: Send + Sync + 'static;
 
     fn key(&self) -> &Key;
+
+    /// The callers that another call's lease is waited for with: without any left, the wait ends.
+    fn audience(&self) -> Option<&Audience> {
+        None
+    }
 
     /// What becomes of a last word that the store did not confirm.
     fn late_words(&self, word: Option<&Self::Word>) -> LateWords;

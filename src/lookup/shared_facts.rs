@@ -4,17 +4,18 @@
 //! |---|---|
 //! | facts, fresh enough | they are the answer: one round trip |
 //! | nothing, or facts too old | this process leads: it asks the provider, and settles in a second round trip |
-//! | another process's claim, its lease running | this one waits, looking again at a growing pace |
+//! | another process's claim, its lease running | this one waits while it has callers, looking again at a growing pace |
 //! | a claim whose lease is over | one of those who see it takes over, by compare-and-swap |
-//! | a failure of the very claim waited for | it is this one's failure too |
+//! | what came of the very claim waited for, or of one made since | it is the answer, or this one's failure too |
 //! | no answer from the store | this process asks alone, and says so |
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
+use crate::call::audience::Audience;
 use crate::call::deadline::{Deadline, is_recent};
 use crate::call::error::CallError;
 use crate::intent::fingerprint::Fingerprint;
@@ -24,6 +25,7 @@ use crate::ledger::{
     Nonce, RecordKind, SharedFailure, State, millis,
 };
 use crate::lookup::error::ValidateError;
+use crate::lookup::facts_flight::FactsFlight;
 use crate::moment::Moment;
 use crate::payment::facts::ProviderPayment;
 use crate::payment::judge::Rules;
@@ -129,32 +131,34 @@ impl SharedFacts {
         self.ledger.key(RecordKind::Facts, &identity.fingerprint("facts", &[payment.as_str()]))
     }
 
-    /// Looks for facts that are fresh and no older than `max_age`, or takes the lead, or waits for the process that has it.
+    /// Looks for facts that are fresh and as recent as the flight wants them, or takes the lead, or waits for the process that
+    /// has it. A claim answers the flight if it was made within the same time, or since the flight began.
     pub(crate) async fn join(
         self: &Arc<Self>,
         rules: &Rules,
-        payment: &PaymentId,
-        max_age: Duration,
+        flight: &Arc<FactsFlight>,
         deadline: Deadline,
-        waits_since: impl Fn(Option<Moment>),
     ) -> Result<JoinedElsewhere, ValidateError> {
-        let record = FactsRecord { shared: Arc::clone(self), key: self.key(payment) };
-        let begun = Instant::now();
+        let record = FactsRecord { shared: Arc::clone(self), key: self.key(flight.key()), flight: Arc::clone(flight) };
+        let (begun, notes, max_age) = (Instant::now(), flight.notes(), flight.notes().contents());
+        let first_found = OnceLock::new();
         let decide = |held: &Held, waited_for| {
             let payload = read(held)?;
             // By how long it was under way when this call began, so that a call that joined it stays with it.
             let claimed_ms = Duration::from_millis(payload.claimed_ms);
             let claimed_at = Moment::before(held.asked_at, held.age_of_contents().saturating_add(claimed_ms));
-            let joins = is_recent(claimed_at.age_at(begun), max_age);
+            // What stands where another record stood was claimed since the flight began, whatever the clocks say.
+            let is_new = *first_found.get_or_init(|| held.record.nonce) != held.record.nonce;
+            let joins = is_new || is_recent(claimed_at.age_at(begun), max_age);
             if held.record.state == State::Claimed && !held.lease_left().is_zero() && joins {
-                waits_since(Some(claimed_at));
+                notes.attempt_started(Some(claimed_at));
                 return Ok(Decision::Wait);
             }
-            Ok(decide(rules, held, payload, waited_for, max_age))
+            Ok(decide(rules, held, payload, (waited_for, is_new), max_age))
         };
         match self.ledger.acquire(&record, || Ok(None), deadline, decide).await {
             Ok(Acquired::Lease(lease)) => {
-                waits_since(None);
+                notes.attempt_started(None);
                 Ok(JoinedElsewhere::Leads(lease))
             }
             Ok(Acquired::Answer(Answer::Facts(found))) => Ok(JoinedElsewhere::Found(found)),
@@ -204,6 +208,7 @@ enum Answer {
 pub(crate) struct FactsRecord {
     shared: Arc<SharedFacts>,
     key: Key,
+    flight: Arc<FactsFlight>,
 }
 
 /// How a flight ends.
@@ -239,6 +244,10 @@ impl Claimable for FactsRecord {
     /// What was known before, so that a failure does not lose it. Boxed, since mostly there is none.
     type Carried = Option<Box<Older>>;
     type Word = FactsEnd;
+
+    fn audience(&self) -> Option<&Audience> {
+        Some(self.flight.audience())
+    }
 
     /// Facts that come late would be older than they say, and asking again costs no more than another reading.
     fn late_words(&self, _word: Option<&FactsEnd>) -> LateWords {
@@ -327,12 +336,12 @@ fn decide(
     rules: &Rules,
     held: &Held,
     payload: Payload,
-    waited_for: Option<Nonce>,
+    (waited_for, is_new): (Option<Nonce>, bool),
     max_age: Duration,
 ) -> Decision<FactsRecord, Answer> {
     let Payload { known, failure, .. } = payload;
     let mut older = known.map(|known| Older::of(known, held));
-    let is_awaited = waited_for == Some(held.record.nonce);
+    let is_awaited = is_new || waited_for == Some(held.record.nonce);
     match (held.record.state, failure) {
         (State::Settled, _) => {
             if let Some(found) = found(rules, held, &mut older, is_awaited, max_age, waited_for.is_some()) {

@@ -66,15 +66,14 @@ impl Lookups {
         leader: &FactsLeader,
         deadline: Deadline,
     ) -> FactsOutcome {
-        let (begun, notes) = (leader.flight().begun(), leader.flight().notes());
-        let waits_since = |at| notes.attempt_started(at);
-        match shared.join(&self.rules, leader.flight().key(), notes.contents(), deadline, waits_since).await? {
+        match shared.join(&self.rules, leader.flight(), deadline).await? {
             JoinedElsewhere::Found(found) => Ok(Box::new(self.looked_up_in_store(*found, shared.memory_for))),
             JoinedElsewhere::Failed(error) => Err(error),
             JoinedElsewhere::Alone(error) => {
                 self.account.telemetry.store_failed(&error);
                 let asked_at = Instant::now();
-                let mut looked_up = self.looked_up(Box::pin(self.ask_provider(leader, begun, deadline)).await?, &[]);
+                let asked = Box::pin(self.ask_provider(leader, leader.flight().begun(), deadline)).await?;
+                let mut looked_up = self.looked_up(asked, &[]);
                 // Others may forget the payment meanwhile, and this process would not hear of it.
                 let left = shared.memory_for.saturating_sub(asked_at.elapsed());
                 looked_up.keep = in_memory(looked_up.keep, Duration::ZERO, left);
@@ -99,8 +98,9 @@ impl Lookups {
         let answer = lease.during(self.ask_provider(leader, Instant::now(), deadline)).await;
         let mut looked_up = match answer {
             Ok(answer) => self.looked_up(answer, lease.keys()),
+            // Without a caller left the flight is over at once. Its lease, dropped, ends beside it: other processes take over.
+            Err(error) if error.is_interrupted() => return Err(error.into()),
             Err(error) => {
-                // Where no caller of this process is left to ask for, those of other processes take over.
                 if let Err(trouble) = lease.fail(&error).await {
                     self.account.telemetry.store_failed(&trouble);
                 }

@@ -3,12 +3,12 @@
 use std::sync::atomic::Ordering;
 
 use payproof::store::MemoryStore;
-use payproof::testing::Step;
+use payproof::testing::{Step, StoreFault, StoreVerb};
 use payproof::{BuildError, Provenance};
 use tokio::join;
 use tokio::time::{Instant, sleep};
 
-use super::{marked, over, sharing, slow};
+use super::{flaky, marked, over, sharing, slow};
 use crate::chaos_store::ChaosStore;
 use crate::support::{busy, intent, is_valid, ms, paid, plain, provider, secs, settle};
 
@@ -100,6 +100,62 @@ async fn a_panic_of_the_provider_gives_its_place_to_those_who_wait_elsewhere() {
     assert!(is_valid(&two.unwrap()));
     // The next look of one that waits: the lease would hold it up for 4 s more.
     assert!(start.elapsed() < secs(3), "{:?}", start.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_process_that_waits_for_another_one_stops_waiting_with_its_last_caller() {
+    let (provider, store) = (provider(), MemoryStore::new());
+    provider.put(paid("pi_2"));
+    provider.script("pi_1", [Step::Wait(secs(20))]);
+    let (first, second) = (sharing(&provider, &store), over(&provider, &store).max_in_flight(1).build().unwrap());
+    let leader = tokio::spawn(first.validate(intent("pi_1")).into_future());
+    settle().await;
+    let waiter = tokio::spawn(second.validate(intent("pi_1")).into_future());
+    sleep(secs(2)).await;
+    assert_eq!(second.stats().in_flight, 1);
+    waiter.abort();
+    settle().await;
+    assert_eq!(second.stats().in_flight, 0, "it would wait for 18 s more");
+    assert!(is_valid(&second.validate(intent("pi_2")).await.unwrap()), "its permit is back");
+    let comes_back = second.validate(intent("pi_1")).await.unwrap();
+    assert_eq!(marked(&comes_back), (Provenance::Coalesced, None));
+    assert!(is_valid(&leader.await.unwrap().unwrap()));
+    assert_eq!(provider.calls(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flight_that_no_caller_waits_for_holds_no_permit_while_its_lease_is_ended() {
+    let (provider, store) = (provider(), MemoryStore::new());
+    provider.script("pi_1", [Step::Fail(busy().with_retry_after(secs(20)))]);
+    let (first, way) = flaky(&provider, &store);
+    let leader = tokio::spawn(first.validate(intent("pi_1")).into_future());
+    settle().await;
+    way.script(StoreVerb::Remove, [StoreFault::Slow(ms(200))]);
+    leader.abort();
+    settle().await;
+    assert_eq!((first.stats().in_flight, way.executed(StoreVerb::Remove)), (0, 0), "the store has not answered yet");
+    sleep(ms(250)).await;
+    assert_eq!(way.executed(StoreVerb::Remove), 1, "the lease is ended all the same");
+    let second = sharing(&provider, &store);
+    let begin = Instant::now();
+    assert!(is_valid(&second.validate(intent("pi_1")).await.unwrap()));
+    assert_eq!(begin.elapsed(), ms(0), "no process holds it");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_that_gives_up_under_a_lease_hears_how_long_the_provider_asked_to_wait() {
+    let (provider, store) = (provider(), MemoryStore::new());
+    provider.script("pi_1", [Step::Fail(busy().with_retry_after(secs(20)))]);
+    let process = sharing(&provider, &store);
+    for left in [19, 18] {
+        let error = process.validate(intent("pi_1")).deadline(secs(1)).await.unwrap_err();
+        assert_eq!((error.code(), error.retry_after()), ("deadline_exceeded", Some(secs(left))));
+        settle().await;
+    }
+    assert_eq!(provider.calls(), 1, "the second one waits with its lease for what the first one was told");
+    let begin = Instant::now();
+    assert!(is_valid(&process.validate(intent("pi_1")).await.unwrap()));
+    assert!(begin.elapsed() >= secs(18) && provider.calls() == 2, "{:?}", begin.elapsed());
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,12 +2,13 @@
 
 use payproof::provider::ProviderError;
 use payproof::store::MemoryStore;
-use payproof::testing::Step;
+use payproof::testing::{Step, StoreFault, StoreVerb};
 use payproof::{Degradation, Provenance};
 use tokio::join;
+use tokio::time::sleep;
 
-use super::sharing;
-use crate::support::{busy, intent, intent_of, is_valid, paid, provider, secs, settle};
+use super::{flaky, sharing};
+use crate::support::{busy, intent, intent_of, is_valid, ms, paid, provider, secs, settle};
 
 #[tokio::test(start_paused = true)]
 async fn what_one_process_asked_another_replays() {
@@ -38,6 +39,26 @@ async fn two_processes_ask_once_and_both_answer() {
     assert!(is_valid(&one) && !is_valid(&two), "each by its own claims");
     assert_eq!((one.provenance(), two.provenance()), (Provenance::Fresh, Provenance::Coalesced));
     assert_eq!(provider.calls(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_accepts_no_age_waits_for_a_claim_that_was_made_after_it_began() {
+    let (provider, store) = (provider(), MemoryStore::new());
+    let (first, (second, way)) = (sharing(&provider, &store), flaky(&provider, &store));
+    first.validate(intent("pi_1")).await.unwrap();
+    tokio::time::advance(secs(60)).await;
+    // It finds the facts of before, and is slow to take them over.
+    way.script(StoreVerb::Replace, [StoreFault::Slow(ms(500))]);
+    let waits = tokio::spawn(second.validate(intent("pi_1")).max_age(ms(0)).into_future());
+    settle().await;
+    provider.script("pi_1", [Step::Wait(secs(5))]);
+    let leads = tokio::spawn(first.validate(intent("pi_1")).max_age(ms(0)).into_future());
+    sleep(secs(1)).await;
+    // This one came after the claim was made, and takes it over.
+    let later = second.validate(intent("pi_1")).max_age(ms(0)).await.unwrap();
+    let waited = waits.await.unwrap().unwrap();
+    assert_eq!((later.provenance(), waited.provenance()), (Provenance::Fresh, Provenance::Coalesced));
+    assert_eq!((leads.await.unwrap().unwrap().degraded(), provider.calls()), (Some(Degradation::NotRecorded), 3));
 }
 
 #[tokio::test(start_paused = true)]

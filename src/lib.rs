@@ -102,6 +102,7 @@
 //! | `payproof.request_lost` | event, warn: a handler came back after its lease, and its answer is not recorded | `provider`, `reference` |
 //! | `payproof.delivery` | span, info; one delivery to an endpoint for webhooks | `provider`, `mode`, `endpoint`, `event`, `event_type`, `outcome` |
 //! | `payproof.handler_failed` | event, warn: the handler of a webhook returned an error | `provider`, `error` |
+//! | `payproof.object_unreadable` | event, warn: the credential may not read what an event is about, so that its payment is not forgotten | `provider`, `endpoint`, `object` |
 //! | `payproof.delivery_taken_over` | event, warn: another process had claimed an event, and its lease ended without an answer | `provider`, `endpoint`, `event` |
 //! | `payproof.delivery_lost` | event, warn: a handler succeeded after its lease, when another process had taken over | `provider`, `endpoint` |
 //! | `payproof.checks_disabled` | event, warn: an idempotency layer was built while `PAYPROOF_DISABLE_IDEMPOTENCY_CHECKS` is on | `provider` |
@@ -144,6 +145,7 @@
 //! | `payproof_idempotency_checks_disabled` | gauge | | 1 while `PAYPROOF_DISABLE_IDEMPOTENCY_CHECKS` switches layers off |
 //! | `payproof_webhook_deliveries_total` | counter | `outcome`: see `webhook` | deliveries of webhooks |
 //! | `payproof_webhook_other_accounts_total` | counter | | deliveries of other accounts' events, for which no handler ran |
+//! | `payproof_webhook_objects_unreadable_total` | counter | | deliveries of events whose object the credential may not read |
 //!
 //! Counters and histograms move as it happens. Gauges, and validations that memory answered at once, move when
 //! `Validator::publish_metrics` is called: before each scrape, or every 15 s where the exporter pushes. Prometheus needs

@@ -23,10 +23,11 @@ pub(crate) async fn receive(
 ) -> Result<Success<&'static str>, Failure> {
     let orders = service.orders.clone();
     let handler = |event: payproof::webhook::Event| async move {
-        // The event also comes for a refund in part.
-        let in_full = event.object().get("refunded").and_then(Value::as_bool) == Some(true);
+        // The event also comes for a refund in part. A thin one shows the charge as it is now.
+        let charge = event.object().value().unwrap_or(&Value::Null);
+        let in_full = charge.get("refunded").and_then(Value::as_bool) == Some(true);
         match (event.event_type(), event.payment()) {
-            ("charge.refunded", Some(payment)) if in_full => orders.refund(payment).await,
+            ("charge.refunded" | "v1.charge.refunded", Some(payment)) if in_full => orders.refund(payment).await,
             _ => Ok(()),
         }
     };

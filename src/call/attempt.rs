@@ -10,6 +10,8 @@ use crate::call::contained;
 use crate::intent::payment_intent::PaymentId;
 use crate::payment::facts::ProviderPayment;
 use crate::provider::{AnyProvider, Call, Door, ProviderError};
+#[cfg(feature = "webhook")]
+use crate::provider::{RelatedAnswer, RelatedObject};
 
 /// Asks for a payment's facts once. An answer about another payment is no answer, whichever provider gave it.
 pub(crate) fn look_up<'a>(
@@ -28,6 +30,19 @@ pub(crate) fn look_up<'a>(
             answer => answer,
         }
     }
+}
+
+/// Asks once for an object that is no payment.
+#[cfg(feature = "webhook")]
+pub(crate) async fn related(
+    provider: &dyn AnyProvider,
+    object: &RelatedObject,
+    number: u32,
+    until: Instant,
+    door: Arc<dyn Door>,
+) -> Result<RelatedAnswer, ProviderError> {
+    let call = Call::new(number, until, door);
+    contained::catch(|| provider.related(object, &call)).await.unwrap_or_else(|_panicked| Err(panicked()))
 }
 
 /// Makes one call of a caller's own code. When it panics, how far it got is unknown.

@@ -76,7 +76,7 @@ pub(crate) enum Stopped {
     },
     WaitTooLong,
     NoTimeLeft,
-    /// The attempt may have had its effect, and nothing protects a further one.
+    /// The attempt may have had its effect, and nothing protects a further one; or there is one attempt only.
     Unprotected,
 }
 
@@ -192,7 +192,7 @@ impl fmt::Display for CallError {
                      ask again later"
                 }
                 Stopped::Unprotected => {
-                    "the provider gave no usable answer, and nothing protects a further attempt; look at the provider"
+                    "the provider gave no usable answer, and a further attempt may not be made; look at the provider"
                 }
                 Stopped::WaitTooLong => {
                     "the provider asks for a longer wait than is allowed; ask again after the given wait"

@@ -83,6 +83,7 @@ impl Validator {
     /// | `PAYPROOF_DISABLE_IDEMPOTENCY_CHECKS` is on | without a shared store `forget` reaches this process only |
     /// | an operation has been indeterminate for a minute, or the list of them cannot be read | |
     /// | `accept_unsigned_records` is set; no key of `record_keys` opened a record that was read | |
+    /// | webhooks delivered events about objects that the key may not read | |
     /// | nine tenths of `max_keys` are held | webhooks delivered events of other accounts, for which no handler ran |
     ///
     /// ```
@@ -159,7 +160,9 @@ fn of_provider(validator: &Validator) -> Vec<HealthReason> {
     let keys = is_nearly_full.then_some(HealthReason::KeysNearlyFull { held, limit });
     let deliveries = stats.deliveries_of_other_accounts;
     let others = (deliveries > 0).then_some(HealthReason::OtherAccounts { deliveries });
-    [breaker, guarded, rate, budget, checks, keys, others].into_iter().flatten().collect()
+    let deliveries = stats.objects_unreadable;
+    let unreadable = (deliveries > 0).then_some(HealthReason::ObjectsUnreadable { deliveries });
+    [breaker, guarded, rate, budget, checks, keys, others, unreadable].into_iter().flatten().collect()
 }
 
 fn of_store(

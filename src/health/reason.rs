@@ -39,6 +39,16 @@ pub enum HealthReason {
         /// How many deliveries, since the validator was built.
         deliveries: u64,
     },
+    /// Webhooks delivered events about objects that the provider's credential may not read, so that their payments could not be
+    /// forgotten.
+    #[error(
+        "{deliveries} webhook deliveries were about objects that the key may not read, as `payproof.object_unreadable` names \
+         them; give it the right to read those, or have snapshot events sent"
+    )]
+    ObjectsUnreadable {
+        /// How many deliveries, since the validator was built.
+        deliveries: u64,
+    },
     /// Other processes do not hear of a forgotten payment.
     #[error(
         "`forget` reaches this process only, and others go on serving what they have in memory; with more than one \
@@ -112,6 +122,7 @@ impl HealthReason {
             Self::BudgetEmpty => "budget_empty",
             Self::Store(finding) => finding.code(),
             Self::OtherAccounts { .. } => "other_accounts",
+            Self::ObjectsUnreadable { .. } => "objects_unreadable",
             Self::ForgetIsLocal => "forget_is_local",
             Self::ChecksDisabled => "checks_disabled",
             Self::Indeterminate { .. } => "indeterminate",

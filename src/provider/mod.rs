@@ -17,6 +17,7 @@ use crate::settings::build_error::BuildError;
 pub(crate) mod attempt_log;
 mod call;
 mod error;
+mod related;
 #[cfg(feature = "stripe")]
 pub(crate) mod stripe;
 
@@ -25,6 +26,7 @@ pub use call::Call;
 pub(crate) use call::Door;
 pub(crate) use error::{Advice, Kind};
 pub use error::{ProviderError, RateLimit};
+pub use related::{RelatedAnswer, RelatedObject};
 
 /// The longest name of an account; far beyond what providers have.
 const MAX_ACCOUNT: usize = 255;
@@ -298,6 +300,26 @@ pub trait Provider: fmt::Debug + Send + Sync + 'static {
         call: &Call,
     ) -> impl Future<Output = Result<ProviderPayment, ProviderError>> + Send;
 
+    /// Asks for an object that is no payment, and says which payment it belongs to: for events that name a charge or a dispute
+    /// and not its payment. One request, made once.
+    ///
+    /// By default no such object is looked up. An event that takes money back then has to come again until its payment is known
+    /// another way, so implement this where the provider sends such events; see [`webhook`](crate::webhook).
+    ///
+    /// # Errors
+    /// As [`look_up`](Self::look_up). With status 403 it says that the credential may not read such objects. An object that does
+    /// not exist is [`RelatedAnswer::Gone`], since that is a fact.
+    ///
+    /// # Cancel safety
+    /// The future is dropped when its time is over, so it must be safe to drop at any point.
+    fn related(
+        &self,
+        _object: &RelatedObject,
+        _call: &Call,
+    ) -> impl Future<Output = Result<RelatedAnswer, ProviderError>> + Send {
+        async { Ok(RelatedAnswer::Unsupported) }
+    }
+
     /// Reads an HTTP answer as an error, for [`Validator::explain`](crate::Validator::explain).
     ///
     /// By default the status, Retry-After and the body's text are taken over.
@@ -323,17 +345,23 @@ impl<P: Provider> Provider for Arc<P> {
         (**self).look_up(payment, call).await
     }
 
+    async fn related(&self, object: &RelatedObject, call: &Call) -> Result<RelatedAnswer, ProviderError> {
+        (**self).related(object, call).await
+    }
+
     fn read_refusal(&self, answer: &Answer<'_>) -> ProviderError {
         (**self).read_refusal(answer)
     }
 }
 
-pub(crate) type LookUp<'p> = Pin<Box<dyn Future<Output = Result<ProviderPayment, ProviderError>> + Send + 'p>>;
+pub(crate) type LookUp<'p, T = ProviderPayment> = Pin<Box<dyn Future<Output = Result<T, ProviderError>> + Send + 'p>>;
 
 /// The object-safe twin of [`Provider`], so that a validator has no type parameter.
 pub(crate) trait AnyProvider: fmt::Debug + Send + Sync {
     fn check(&self, payment: &PaymentId) -> Result<(), InvalidIntent>;
     fn look_up<'p>(&'p self, payment: &'p PaymentId, call: &'p Call) -> LookUp<'p>;
+    #[cfg(feature = "webhook")]
+    fn related<'p>(&'p self, object: &'p RelatedObject, call: &'p Call) -> LookUp<'p, RelatedAnswer>;
     fn read_refusal(&self, answer: &Answer<'_>) -> ProviderError;
 }
 
@@ -344,6 +372,11 @@ impl<P: Provider> AnyProvider for P {
 
     fn look_up<'p>(&'p self, payment: &'p PaymentId, call: &'p Call) -> LookUp<'p> {
         Box::pin(Provider::look_up(self, payment, call))
+    }
+
+    #[cfg(feature = "webhook")]
+    fn related<'p>(&'p self, object: &'p RelatedObject, call: &'p Call) -> LookUp<'p, RelatedAnswer> {
+        Box::pin(Provider::related(self, object, call))
     }
 
     fn read_refusal(&self, answer: &Answer<'_>) -> ProviderError {

@@ -4,7 +4,7 @@ use tracing::field::Empty;
 use tracing::{Span, info_span, warn};
 
 use super::Telemetry;
-use super::metrics::{DELIVERIES, DELIVERIES_OF_OTHERS, LEASES_LOST, LEASES_TAKEN_OVER};
+use super::metrics::{DELIVERIES, DELIVERIES_OF_OTHERS, LEASES_LOST, LEASES_TAKEN_OVER, OBJECTS_UNREADABLE};
 
 impl Telemetry {
     /// The span of one delivery to an endpoint for webhooks.
@@ -32,6 +32,12 @@ impl Telemetry {
     /// An event was of another account, and its handler did not run.
     pub(crate) fn delivery_of_other_account(&self) {
         self.count(DELIVERIES_OF_OTHERS, []);
+    }
+
+    /// The credential may not read what an event is about.
+    pub(crate) fn object_unreadable(&self, endpoint: &str, object: &str) {
+        self.count(OBJECTS_UNREADABLE, []);
+        warn!(name: "payproof.object_unreadable", provider = &*self.provider, endpoint, object);
     }
 
     /// Another process had claimed an event, and its lease ended without an answer.

@@ -76,6 +76,7 @@ counters! {
     REQUESTS_BYPASSED "payproof_requests_bypassed_total" [] (sum requests_bypassed) "Requests past an idempotency layer that was switched off.";
     DELIVERIES "payproof_webhook_deliveries_total" ["outcome"] (by deliveries) "Deliveries of webhooks.";
     DELIVERIES_OF_OTHERS "payproof_webhook_other_accounts_total" [] (sum deliveries_of_other_accounts) "Deliveries of other accounts' events, for which no handler ran.";
+    OBJECTS_UNREADABLE "payproof_webhook_objects_unreadable_total" [] (sum objects_unreadable) "Deliveries of events whose object the credential may not read.";
 }
 
 /// The metrics of one kind, and the list of them: each with its name on the page and what it tells.

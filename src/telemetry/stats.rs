@@ -53,6 +53,8 @@ pub struct Stats {
     pub deliveries: BTreeMap<&'static str, u64>,
     /// Webhook deliveries of other accounts' events, for which no handler ran; see `webhook::OtherAccounts`.
     pub deliveries_of_other_accounts: u64,
+    /// Webhook deliveries of events whose object the provider's credential may not read; see `webhook`.
+    pub objects_unreadable: u64,
     /// Payments whose facts are in memory.
     pub facts_in_memory: usize,
     /// Idempotency keys held; at `max_keys` new ones are refused.

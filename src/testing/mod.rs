@@ -3,6 +3,7 @@
 
 mod flaky_store;
 mod loopback;
+mod object_paths;
 pub mod sandbox;
 mod scripted;
 #[cfg(feature = "webhook")]

@@ -5,13 +5,14 @@ use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::json;
 use tokio::time::sleep;
 
 use crate::accessors::{getters, partial_debug};
 use crate::intent::payment_intent::PaymentId;
 use crate::lock::Lock;
 use crate::payment::facts::{Mode, ProviderPayment};
-use crate::provider::{Call, Provider, ProviderError, ProviderIdentity};
+use crate::provider::{Call, Provider, ProviderError, ProviderIdentity, RelatedAnswer, RelatedObject};
 
 /// What a [`ScriptedProvider`] does on one look-up.
 #[derive(Clone, Debug)]
@@ -82,6 +83,8 @@ pub struct ScriptedProvider {
 #[derive(Default)]
 struct Script {
     payments: HashMap<Box<str>, ProviderPayment>,
+    /// Objects, and their payments.
+    related: HashMap<Box<str>, Box<str>>,
     steps: HashMap<Box<str>, VecDeque<Step>>,
     always: Option<Step>,
     calls: u64,
@@ -113,7 +116,12 @@ impl ScriptedProvider {
         self.script.lock().payments.insert(facts.id.clone(), facts);
     }
 
-    /// What the next look-ups of this payment do, in order; afterwards it is healthy again.
+    /// Takes in an object that is no payment, such as `ch_1`, with the payment that it belongs to.
+    pub fn relate(&self, object: impl Into<Box<str>>, payment: impl Into<Box<str>>) {
+        self.script.lock().related.insert(object.into(), payment.into());
+    }
+
+    /// What the next look-ups of this payment, or of this object, do, in order; afterwards it is healthy again.
     pub fn script<S: Into<Step>>(&self, payment: impl Into<Box<str>>, steps: impl IntoIterator<Item = S>) {
         self.script.lock().steps.entry(payment.into()).or_default().extend(steps.into_iter().map(Into::into));
     }
@@ -134,14 +142,35 @@ impl ScriptedProvider {
         pub fn dropped(&self) -> u64 => self.script.lock().dropped;
     }
 
-    fn next_step(&self, payment: &PaymentId) -> Step {
+    /// Goes through the steps up to an answer: a payment's facts, or of another object that it is not there as a payment.
+    #[allow(clippy::panic, reason = "a test asked for it")]
+    async fn answer(&self, id: &str) -> Result<ProviderPayment, ProviderError> {
+        {
+            let mut script = self.script.lock();
+            script.calls = script.calls.saturating_add(1);
+        }
+        let mut under_way = UnderWay { provider: self, completed: false };
+        loop {
+            let answer = match self.next_step(id) {
+                Step::Facts(facts) => Ok(*facts),
+                Step::Fail(error) => Err(error),
+                Step::Wait(wait) => {
+                    sleep(wait).await;
+                    continue;
+                }
+                Step::Never => pending().await,
+                Step::Panic => panic!("scripted panic"),
+            };
+            under_way.completed = true;
+            return answer;
+        }
+    }
+
+    fn next_step(&self, id: &str) -> Step {
         let mut script = self.script.lock();
         let Script { payments, steps, always, .. } = &mut *script;
-        let step = steps.get_mut(payment.as_str()).and_then(VecDeque::pop_front).or_else(|| always.clone());
-        step.unwrap_or_else(|| {
-            let facts = payments.get(payment.as_str()).cloned();
-            facts.unwrap_or_else(|| ProviderPayment::not_found(payment.as_str())).into()
-        })
+        let step = steps.get_mut(id).and_then(VecDeque::pop_front).or_else(|| always.clone());
+        step.unwrap_or_else(|| payments.get(id).cloned().unwrap_or_else(|| ProviderPayment::not_found(id)).into())
     }
 }
 
@@ -172,26 +201,16 @@ impl Provider for ScriptedProvider {
         &self.identity
     }
 
-    #[allow(clippy::panic, reason = "a test asked for it")]
     async fn look_up(&self, payment: &PaymentId, _call: &Call) -> Result<ProviderPayment, ProviderError> {
-        {
-            let mut script = self.script.lock();
-            script.calls = script.calls.saturating_add(1);
-        }
-        let mut under_way = UnderWay { provider: self, completed: false };
-        loop {
-            let answer = match self.next_step(payment) {
-                Step::Facts(facts) => Ok(*facts),
-                Step::Fail(error) => Err(error),
-                Step::Wait(wait) => {
-                    sleep(wait).await;
-                    continue;
-                }
-                Step::Never => pending().await,
-                Step::Panic => panic!("scripted panic"),
-            };
-            under_way.completed = true;
-            return answer;
-        }
+        self.answer(payment.as_str()).await
+    }
+
+    async fn related(&self, object: &RelatedObject, _call: &Call) -> Result<RelatedAnswer, ProviderError> {
+        self.answer(object.id()).await?;
+        let Some(payment) = self.script.lock().related.get(object.id()).cloned() else {
+            return Ok(RelatedAnswer::Gone);
+        };
+        let fields = json!({ "id": object.id(), "object": object.kind(), "payment_intent": payment });
+        Ok(RelatedAnswer::Found { payment: PaymentId::parse(payment).ok(), object: fields })
     }
 }

@@ -14,6 +14,8 @@ use serde_json::{Value, json};
 
 use crate::moment::since_1970;
 use crate::payment::facts::Mode;
+use crate::testing::loopback::date::http_date;
+use crate::testing::object_paths::path_of;
 use crate::webhook;
 
 /// The `Stripe-Signature` header that Stripe would send with a body, at a time in seconds since 1970.
@@ -72,6 +74,40 @@ impl EventBody {
         Self::new(id, event_type, object)
     }
 
+    /// A thin event of this type, such as `v1.charge.refunded`, which happened to an object of this kind and id.
+    ///
+    /// ```
+    /// use payproof::testing::webhook::EventBody;
+    ///
+    /// let event = EventBody::thin_about("evt_1", "v1.charge.refunded", "charge", "ch_1").to_string();
+    /// assert!(event.contains(r#""related_object":{"id":"ch_1","type":"charge","url":"/v1/charges/ch_1"}"#));
+    /// ```
+    pub fn thin_about(id: &str, event_type: &str, kind: &str, object: &str) -> Self {
+        let url = path_of(kind, object).unwrap_or_else(|| format!("/v1/{}s/{object}", kind.replace('.', "/")));
+        let event = Self(json!({
+            "id": id,
+            "object": "v2.core.event",
+            "context": null,
+            "livemode": true,
+            "reason": null,
+            "related_object": { "id": object, "type": kind, "url": url },
+            "type": event_type,
+        }));
+        event.created(now())
+    }
+
+    /// The thin event that says the same as this snapshot event, and names it as its twin.
+    pub fn thin(&self, id: &str) -> Self {
+        let of = |pointer: &str| self.0.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+        let event_type = format!("v1.{}", of("/type"));
+        let thin = Self::thin_about(id, &event_type, of("/data/object/object"), of("/data/object/id"));
+        let kept = |field: &str| self.0.get(field).cloned().unwrap_or_default();
+        let context = [kept("context"), kept("account")].into_iter().find(|context| !context.is_null());
+        let thin = thin.with("context", context.unwrap_or_default()).with("livemode", kept("livemode"));
+        thin.created(self.0.get("created").and_then(Value::as_u64).unwrap_or_default())
+            .with("snapshot_event", of("/id"))
+    }
+
     /// The mode; live unless told otherwise.
     pub fn mode(self, mode: Mode) -> Self {
         self.with("livemode", mode == Mode::Live)
@@ -84,7 +120,8 @@ impl EventBody {
 
     /// When it happened, in seconds since 1970; now unless told otherwise.
     pub fn created(self, unix_seconds: u64) -> Self {
-        self.with("created", unix_seconds)
+        let is_thin = self.0.get("object").is_some_and(|object| object == "v2.core.event");
+        if is_thin { self.with("created", rfc3339(unix_seconds)) } else { self.with("created", unix_seconds) }
     }
 
     /// Another value for a field of the event, or a further field.
@@ -96,8 +133,31 @@ impl EventBody {
     }
 }
 
+/// A time as thin events state it, put together from the parts of an HTTP date.
+fn rfc3339(unix_seconds: u64) -> String {
+    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let date = http_date(unix_seconds).to_string();
+    let mut parts = date.split(' ').skip(1);
+    let mut part = || parts.next().unwrap_or_default();
+    let (day, month, year, time) = (part(), part(), part(), part());
+    let month = MONTHS.iter().zip(1_u8..).find(|(name, _)| **name == month).map_or(1, |(_, number)| number);
+    format!("{year}-{month:02}-{day}T{time}.000Z")
+}
+
 impl fmt::Display for EventBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&self.0, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thin_events_time_is_that_of_its_snapshot() {
+        for (unix, written) in [(0, "1970-01-01T00:00:00.000Z"), (1_709_210_096, "2024-02-29T12:34:56.000Z")] {
+            assert_eq!(rfc3339(unix), written);
+        }
     }
 }

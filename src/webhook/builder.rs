@@ -3,13 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
+
 use crate::accessors::{partial_debug, setters};
 use crate::lookup::lookups::Forget;
 use crate::settings::build_error::BuildError;
 use crate::validator::Validator;
 
 use super::signature::SigningSecret;
-use super::{Endpoint, OtherAccounts, StripeWebhooks};
+use super::{DeliveryTimes, Endpoint, OtherAccounts, StripeWebhooks, following};
 
 /// What Stripe's own libraries tolerate.
 const TOLERANCE: Duration = Duration::from_secs(300);
@@ -23,8 +25,11 @@ const RETENTION: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// Events have a few thousand bytes.
 const MAX_BODY: usize = 1024 * 1024;
 
-/// The claim, with a second try. By then the payment is forgotten.
+/// The claim, with a second try. By then the payment is forgotten that the body names.
 const CALLS_TO_BEGIN: u32 = 2;
+
+/// To forget what the object leads to, with a second try of both steps.
+const CALLS_TO_FORGET: u32 = 4;
 
 /// To settle, in either edition of the claim, each with a second try.
 const CALLS_TO_END: u32 = 4;
@@ -57,14 +62,15 @@ impl StripeWebhooksBuilder {
             retention: RETENTION,
             max_body: MAX_BODY,
             other_accounts: OtherAccounts::default(),
-            time_to_begin: Duration::ZERO,
-            lease: Duration::ZERO,
+            places: Semaphore::new(following::AT_ONCE),
+            times: <[DeliveryTimes; 2]>::default(),
         };
         Self { endpoint, secrets: vec![secret] }
     }
 
     setters! {
-        /// Takes signatures of another secret too, while secrets are rotated.
+        /// Takes signatures of another secret too: while secrets are rotated, and where a destination for snapshot events and one
+        /// for thin events both deliver here, each with its own secret.
         pub fn secret(mut self, secret: impl Into<Box<str>>) => self.secrets.push(secret.into());
 
         /// How far the time of a signature may be from this machine's clock, either way. Default: 300 s. At least 1 s.
@@ -75,7 +81,8 @@ impl StripeWebhooksBuilder {
         /// Stripe may hang up sooner; the handler goes on, and the next delivery finds what came of it.
         ///
         /// How long others wait before they take over from a process that crashed follows from it: this, six times the
-        /// [`store_timeout`](crate::ValidatorBuilder::store_timeout), and 5 s.
+        /// [`store_timeout`](crate::ValidatorBuilder::store_timeout), and 5 s. For a thin event whose object is asked for it is
+        /// four times the `store_timeout` and 10 s longer.
         pub fn handler_timeout(mut self, timeout: Duration) => self.endpoint.handler_timeout = timeout;
 
         /// How long it is remembered that an event was handled. Default: 30 days, as long as Stripe's dashboard sends
@@ -110,11 +117,16 @@ impl StripeWebhooksBuilder {
         BuildError::check("retention", retention, retention <= LONGEST_LIFE, "at most 10 years")?;
         BuildError::check("max_body", max_body, max_body > 0, "at least 1")?;
         let store_timeout = endpoint.account.ledger.timeout;
-        endpoint.time_to_begin = store_timeout.saturating_mul(CALLS_TO_BEGIN).saturating_add(LEASE_MARGIN);
+        let to_begin = store_timeout.saturating_mul(CALLS_TO_BEGIN).saturating_add(LEASE_MARGIN);
+        let to_follow = store_timeout.saturating_mul(CALLS_TO_FORGET).saturating_add(following::LIMIT);
         let time_to_end = store_timeout.saturating_mul(CALLS_TO_END);
-        endpoint.lease = endpoint.time_to_begin.saturating_add(handler_timeout).saturating_add(time_to_end);
+        endpoint.times = [to_begin, to_begin.saturating_add(to_follow)].map(|to_begin| DeliveryTimes {
+            to_begin,
+            lease: to_begin.saturating_add(handler_timeout).saturating_add(time_to_end),
+        });
+        let [_, longest] = endpoint.times;
         BuildError::check_order("twice the tolerance", tolerance.saturating_mul(2), "retention", retention)?;
-        BuildError::check_order("the longest delivery and 5 s", endpoint.lease, "retention", retention)?;
+        BuildError::check_order("the longest delivery and 5 s", longest.lease, "retention", retention)?;
         Ok(StripeWebhooks(Arc::new(endpoint)))
     }
 }

@@ -8,7 +8,9 @@
 //! | a claim whose lease is over | its process is gone: taken over |
 //! | no answer from the store | nothing is done: the provider has to come again |
 //!
-//! Before that look the payment is forgotten, whatever is found: a duplicate is news of it as well.
+//! Before that look the payment that the body names is forgotten, whatever is found: a duplicate is news of it as well. What a
+//! thin event leads to is looked up under the claim and forgotten before the handler runs; the record keeps which payment it
+//! was, so that a duplicate forgets it again and asks for nothing.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -20,12 +22,14 @@ use tokio::time::Instant;
 use crate::accessors::named;
 use crate::call::contained::{self, Aborted};
 use crate::call::deadline::{Deadline, after};
+use crate::intent::payment_intent::PaymentId;
 use crate::ledger::{
     Acquired, Claimable, Contents, Decision, Held, Key, LateWords, Lease, LedgerError, RecordKind, State,
 };
 
 use super::error::{HandlerError, Rejection, WebhookError};
 use super::event::Event;
+use super::record::{LedTo, Outcome};
 use super::{Endpoint, OtherAccounts};
 
 named! {
@@ -54,15 +58,29 @@ const BACK_SOON: Duration = Duration::from_secs(1);
 
 /// Goes through one delivery.
 pub(super) async fn deliver(endpoint: Arc<Endpoint>, event: Event, handler: Handler) -> Result<Delivery, WebhookError> {
-    endpoint.forget_payment(&event).await?;
+    endpoint.forget(&event, event.named()).await?;
     if !endpoint.is_own(&event) && endpoint.other_accounts != OtherAccounts::Handle {
+        if endpoint.other_accounts == OtherAccounts::Refuse {
+            endpoint.account.telemetry.delivery_of_other_account();
+            return Err(Rejection::OtherAccount.into());
+        }
+        endpoint.follow(&event).await?;
         endpoint.account.telemetry.delivery_of_other_account();
-        let is_refused = endpoint.other_accounts == OtherAccounts::Refuse;
-        return if is_refused { Err(Rejection::OtherAccount.into()) } else { Ok(Delivery::Ignored) };
+        return Ok(Delivery::Ignored);
     }
-    let Some(mut lease) = claim(&endpoint, &event).await? else { return Ok(Delivery::Duplicate) };
+    let mut lease = match claim(&endpoint, &event).await? {
+        Claim::Ours(lease) => lease,
+        Claim::Before(Outcome { led_to: Some(payments) }) => {
+            endpoint.forget(&event, &payments).await?;
+            return Ok(Delivery::Duplicate);
+        }
+        Claim::Before(Outcome { led_to: None }) => {
+            endpoint.follow(&event).await?;
+            return Ok(Delivery::Duplicate);
+        }
+    };
     match handle(&endpoint, &lease, event, handler).await {
-        Ok(()) => settle(&endpoint, &mut lease).await,
+        Ok(led_to) => settle(&endpoint, &mut lease, led_to).await,
         Err(error) => {
             // What the caller is told does not depend on it.
             if let Err(trouble) = lease.conclude(Word::NotHandled).await {
@@ -73,14 +91,22 @@ pub(super) async fn deliver(endpoint: Arc<Endpoint>, event: Event, handler: Hand
     }
 }
 
-/// Claims the event. `None` when it was handled before.
-async fn claim(endpoint: &Arc<Endpoint>, event: &Event) -> Result<Option<Box<Lease<EventRecord>>>, WebhookError> {
-    let record = EventRecord { key: endpoint.key(event), lease: endpoint.lease, retention: endpoint.retention };
+/// Whose turn it is.
+enum Claim {
+    Ours(Box<Lease<EventRecord>>),
+    /// It was handled before, with this outcome.
+    Before(Outcome),
+}
+
+/// Claims the event.
+async fn claim(endpoint: &Arc<Endpoint>, event: &Event) -> Result<Claim, WebhookError> {
+    let (key, lease) = (endpoint.key(event), endpoint.times(event).lease);
+    let record = EventRecord { key, lease, retention: endpoint.retention };
     // The provider comes again by itself, so that nothing waits here.
     let no_wait = Deadline::after(Instant::now(), Duration::ZERO);
     let decide = |found: &Held, _| {
         Ok(match found.record.state {
-            State::Settled => Decision::Answer(()),
+            State::Settled => Decision::Answer(found.payload("is not that of an event")?),
             State::Claimed if !found.lease_left().is_zero() => Decision::Wait,
             _ => Decision::TakeOver(()),
         })
@@ -90,12 +116,12 @@ async fn claim(endpoint: &Arc<Endpoint>, event: &Event) -> Result<Option<Box<Lea
             if lease.took_over() {
                 endpoint.account.telemetry.delivery_taken_over(&endpoint.name, event.id());
             }
-            Ok(Some(lease))
+            Ok(Claim::Ours(lease))
         }
         Ok(Acquired::Busy { lease_left }) => {
             Err(Rejection::InProgress { retry_after: lease_left.min(BACK_SOON) }.into())
         }
-        Ok(Acquired::Answer(())) => Ok(None),
+        Ok(Acquired::Answer(outcome)) => Ok(Claim::Before(outcome)),
         Err(error) => {
             endpoint.account.telemetry.store_failed(&error);
             Err(error.into())
@@ -103,21 +129,22 @@ async fn claim(endpoint: &Arc<Endpoint>, event: &Event) -> Result<Option<Box<Lea
     }
 }
 
-/// Runs the handler under its limit.
+/// Follows the event to its payment, and runs the handler under its limit.
 async fn handle(
     endpoint: &Endpoint,
     lease: &Lease<EventRecord>,
     event: Event,
     handler: Handler,
-) -> Result<(), WebhookError> {
+) -> Result<LedTo, WebhookError> {
+    let led_to = endpoint.follow(&event).await?;
     // What is left of the lease has to last for the handler, and for recording what came of it.
-    let limit = endpoint.time_to_begin;
+    let limit = endpoint.times(&event).to_begin;
     if lease.held_for() > limit {
         return Err(LedgerError::TimedOut { limit }.into());
     }
     let limit = endpoint.handler_timeout;
     match contained::catch_until(|| handler(event), after(Instant::now(), limit)).await {
-        Ok(Ok(())) => Ok(()),
+        Ok(Ok(())) => Ok(led_to),
         Ok(Err(error)) => Err(Rejection::Failed(error).into()),
         Err(Aborted::Panicked) => Err(Rejection::Panicked.into()),
         Err(Aborted::TimedOut) => Err(Rejection::TimedOut { limit }.into()),
@@ -125,8 +152,8 @@ async fn handle(
 }
 
 /// Records that the event was handled.
-async fn settle(endpoint: &Endpoint, lease: &mut Lease<EventRecord>) -> Result<Delivery, WebhookError> {
-    match lease.conclude(Word::Handled).await {
+async fn settle(endpoint: &Endpoint, lease: &mut Lease<EventRecord>, led_to: LedTo) -> Result<Delivery, WebhookError> {
+    match lease.conclude(Word::Handled(Outcome { led_to })).await {
         Ok(true) => Ok(Delivery::Handled),
         // Another delivery took over, and records it, or hands it back to the provider.
         Ok(false) => {
@@ -140,7 +167,7 @@ async fn settle(endpoint: &Endpoint, lease: &mut Lease<EventRecord>) -> Result<D
     }
 }
 
-/// The record of an event. It says no more than its state.
+/// The record of an event.
 #[derive(Clone, Debug)]
 struct EventRecord {
     key: Key,
@@ -149,9 +176,9 @@ struct EventRecord {
 }
 
 /// What came of the handler.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 enum Word {
-    Handled,
+    Handled(Outcome),
     /// The next delivery starts anew.
     NotHandled,
 }
@@ -172,25 +199,31 @@ impl Claimable for EventRecord {
     fn claim(&self, (): &(), _since: Instant) -> Result<Contents, LedgerError> {
         // It lives as long as what comes of it, so that it can be settled however late that is.
         let Self { lease, retention: ttl, .. } = *self;
-        Ok(Contents { state: State::Claimed, ttl, lease, payload: Vec::new() })
+        Ok(Contents { state: State::Claimed, ttl, lease, payload: self.key.payload_of(&Outcome::default())? })
     }
 
     fn last(&self, (): &(), word: &Word) -> Result<Option<Contents>, LedgerError> {
-        let handled =
-            Contents { state: State::Settled, ttl: self.retention, lease: Duration::ZERO, payload: Vec::new() };
-        Ok(matches!(word, Word::Handled).then_some(handled))
+        let Word::Handled(outcome) = word else { return Ok(None) };
+        let payload = self.key.payload_of(outcome)?;
+        Ok(Some(Contents { state: State::Settled, ttl: self.retention, lease: Duration::ZERO, payload }))
     }
 }
 
 impl Endpoint {
-    /// Forgets what is known of the event's payment, for the account that the event is of.
-    async fn forget_payment(&self, event: &Event) -> Result<(), WebhookError> {
-        let Some(payment) = event.payment() else { return Ok(()) };
-        let forgotten = match event.account() {
-            Some(account) => self.forget.payment_of(account, payment).await,
-            None => self.forget.payment(payment).await,
-        };
-        Ok(forgotten.map_err(Rejection::NotForgotten)?)
+    /// Forgets what is known of payments of the event, for the account that the event is of.
+    pub(super) async fn forget(
+        &self,
+        event: &Event,
+        payments: impl IntoIterator<Item = &PaymentId>,
+    ) -> Result<(), WebhookError> {
+        for payment in payments {
+            let forgotten = match event.account() {
+                Some(account) => self.forget.payment_of(account, payment).await,
+                None => self.forget.payment(payment).await,
+            };
+            forgotten.map_err(Rejection::NotForgotten)?;
+        }
+        Ok(())
     }
 
     /// Whether the event is of the validator's account.
@@ -203,22 +236,11 @@ impl Endpoint {
         }
     }
 
-    /// Where the event stands. Its mode is that of the provider's identity, which is part of every digest.
+    /// Where the event stands. Its mode is that of the provider's identity, which is part of every digest. An event of the own
+    /// account is the same one whether it names that account or not: of a thin event and its twin one may, and one may not.
     fn key(&self, event: &Event) -> Key {
-        let parts = [&*self.name, event.account().unwrap_or_default(), event.id()];
+        let account = event.account().filter(|account| self.account.identity.account() != Some(account));
+        let parts = [&*self.name, account.unwrap_or_default(), event.known_as()];
         self.account.ledger.key(RecordKind::Event, &self.account.identity.fingerprint("event", &parts))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::ledger::golden::is_golden;
-
-    #[test]
-    fn golden_files_hold_what_is_written_of_events() {
-        for (variant, state) in [("claimed", State::Claimed), ("settled", State::Settled)] {
-            is_golden(RecordKind::Event, 1, variant, state, false, &());
-        }
     }
 }

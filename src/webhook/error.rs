@@ -5,6 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::accessors::getters;
+use crate::call::error::CallError;
 use crate::error_info::{
     Class, Condition, IN_PROGRESS, INTERRUPTED, INTERRUPTED_TEXT, NO_RUNTIME, NO_RUNTIME_TEXT, error_info, in_progress,
 };
@@ -34,6 +35,8 @@ const MAX_MESSAGE: usize = 300;
 /// | `other_account` | 403 | no | the event is of another account, and the endpoint refuses those |
 /// | `in_progress` | 409 | yes | an earlier delivery is being handled |
 /// | `not_forgotten` | 503 | yes | the store did not confirm that the payment is forgotten |
+/// | `not_looked_up` | 503 | yes | what a thin event is about could not be asked for |
+/// | `object_unreadable` | 502 | yes | the credential may not read that, and the event may take money back |
 /// | `not_recorded` | 503 | yes | handled, and the store did not confirm that |
 /// | `handler_failed` | 500 | yes | the handler returned an error |
 /// | `handler_panicked` | 500 | yes | the handler panicked |
@@ -72,6 +75,14 @@ pub(super) enum Rejection {
     /// The payment was not forgotten, so the handler did not run.
     #[error("the store did not confirm that the payment is forgotten; deliver it again")]
     NotForgotten(#[source] LedgerError),
+    /// What the event is about could not be asked for, so its payment is not known.
+    #[error("what the event is about could not be looked up; deliver it again")]
+    NotLookedUp(#[source] CallError),
+    #[error(
+        "the credential may not read what the event is about ({object}), and money may have gone back; give it that right, \
+         and deliver the event again"
+    )]
+    Unreadable { object: Box<str> },
     /// The handler succeeded, and that could not be recorded.
     #[error("the event was handled, and the store did not confirm that; deliver it again")]
     NotRecorded(#[source] Option<LedgerError>),
@@ -103,6 +114,8 @@ impl WebhookError {
             Rejection::InProgress { .. } => IN_PROGRESS,
             Rejection::Store(error) => error.condition(),
             Rejection::NotForgotten(_) => Condition::passing(Class::Store, "not_forgotten", 503),
+            Rejection::NotLookedUp(_) => Condition::passing(Class::Unavailable, "not_looked_up", 503),
+            Rejection::Unreadable { .. } => Condition::passing(Class::Unavailable, "object_unreadable", 502),
             Rejection::NotRecorded(_) => Condition::passing(Class::Store, "not_recorded", 503),
             Rejection::Failed(_) => Condition::passing(Class::Outcome, "handler_failed", 500),
             Rejection::Panicked => Condition::passing(Class::Outcome, "handler_panicked", 500),
@@ -119,6 +132,7 @@ impl WebhookError {
             Rejection::Store(error) | Rejection::NotForgotten(error) | Rejection::NotRecorded(Some(error)) => {
                 error.retry_after()
             }
+            Rejection::NotLookedUp(error) => error.retry_after(),
             _ => None,
         }
     }
@@ -145,6 +159,10 @@ impl WebhookError {
         /// The store did not confirm. With code `not_recorded` the handler has succeeded all the same; otherwise it did
         /// not run.
         pub fn is_store(&self) -> bool => self.is(Class::Store);
+
+        /// The provider did not say what the event is about: it did not answer, or the credential may not ask. The handler did not
+        /// run.
+        pub fn is_unavailable(&self) -> bool => self.is(Class::Unavailable);
 
         /// The handler failed, panicked or took too long. Its error, if it gave one, is the source.
         pub fn is_handler(&self) -> bool => self.is(Class::Outcome);

@@ -1,4 +1,4 @@
-//! What the provider reports.
+//! What the provider reports: a snapshot of the object, or in a thin event no more than which object it is.
 
 use std::sync::{Arc, OnceLock};
 
@@ -7,14 +7,21 @@ use serde_json::Value;
 use crate::accessors::{getters, partial_debug};
 use crate::intent::payment_intent::PaymentId;
 use crate::payment::facts::Mode;
+use crate::provider::RelatedObject;
 
 use super::outline::{FieldName, Outline};
+use super::rfc3339::unix_seconds;
+use super::types::{self, PAYMENT, SESSION};
 
 /// What the ids of accounts start with. A context may also name the organization itself.
 const ACCOUNT: &str = "acct_";
 
 /// Far beyond what Stripe has.
 const MAX_LEN: usize = 255;
+
+/// What `object` says of an event: with the object as it was then, or thin.
+const SNAPSHOT: &str = "event";
+const THIN: &str = "v2.core.event";
 
 /// One event of Stripe, as it was signed.
 ///
@@ -26,6 +33,9 @@ pub struct Event(Arc<Inner>);
 struct Inner {
     id: Box<str>,
     event_type: Box<str>,
+    is_thin: bool,
+    /// The event of the other form that says the same, where a thin one names it.
+    twin: Option<Box<str>>,
     /// The connected account, by `account`.
     account: Option<Box<str>>,
     /// The account that an organization's event is of, by the last segment of `context`.
@@ -33,9 +43,62 @@ struct Inner {
     mode: Mode,
     created: u64,
     payment: Option<PaymentId>,
+    /// The Checkout session that it is about, which a validation may name instead of its payment.
+    session: Option<PaymentId>,
+    /// What has to be asked for, since the body names no payment.
+    related: Option<RelatedObject>,
+    fetched: OnceLock<Fetched>,
     body: Box<str>,
     /// Made of the body when it is first asked for: a duplicate's never is.
     json: OnceLock<Value>,
+}
+
+/// What an event happened to, and as of when.
+///
+/// ```
+/// use payproof::webhook::{Event, EventObject};
+///
+/// /// How much is refunded by now, as far as the event says it.
+/// fn refunded(event: &Event) -> Option<u64> {
+///     match event.object() {
+///         // Another refund may have followed meanwhile.
+///         EventObject::AsOfEvent(charge) | EventObject::AsOfNow(charge) => charge["amount_refunded"].as_u64(),
+///         // Validate the payment, which says how it stands.
+///         _ => None,
+///     }
+/// }
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum EventObject<'e> {
+    /// The object as it was when the event was made: `data.object` of a snapshot event.
+    AsOfEvent(&'e Value),
+    /// The object as it was found when this delivery of a thin event asked for it, which is later.
+    AsOfNow(&'e Value),
+    /// Stripe has no such object any more; which one it was is in [`Event::json`].
+    Gone,
+    /// The key may not read the object; [`Validator::health`](crate::Validator::health) says so, too.
+    Unreadable,
+    /// The event is thin, and the object was not asked for: it is the payment itself, or leads to none.
+    NotFetched,
+}
+
+impl<'e> EventObject<'e> {
+    /// The object, as of whenever it is known.
+    #[must_use]
+    pub fn value(self) -> Option<&'e Value> {
+        match self {
+            Self::AsOfEvent(object) | Self::AsOfNow(object) => Some(object),
+            Self::Gone | Self::Unreadable | Self::NotFetched => None,
+        }
+    }
+}
+
+/// What came of asking for the object of a thin event.
+pub(super) enum Fetched {
+    Found { payment: Option<PaymentId>, object: Value },
+    Gone,
+    Unreadable,
 }
 
 impl Event {
@@ -44,37 +107,70 @@ impl Event {
         let body = std::str::from_utf8(body).map_err(|_| "is not JSON")?;
         let event: Outline<'_> = serde_json::from_str(body).map_err(|_| "is not JSON")?;
         let text = |name| event.get(name).and_then(Outline::text);
-        if text(FieldName::Object) != Some("event") {
-            return Err("is of another kind; `object` must be `event`, and what Stripe calls a thin event is none");
-        }
+        let is_thin = match text(FieldName::Object) {
+            Some(SNAPSHOT) => false,
+            Some(THIN) => true,
+            _ => return Err("is of another kind; `object` must be `event` or `v2.core.event`"),
+        };
         let id = text(FieldName::Id).filter(|id| is_word(id)).ok_or("has no `id`")?.into();
         let event_type = text(FieldName::Type).filter(|name| is_word(name)).ok_or("has no `type`")?.into();
         let account = match event.get(FieldName::Account) {
             None | Some(Outline::Null) => None,
             Some(account) => Some(account.text().filter(|id| is_word(id)).ok_or("has a malformed `account`")?.into()),
         };
-        let last = text(FieldName::Context).and_then(|context| context.rsplit('/').next());
-        let context = last.filter(|id| id.strip_prefix(ACCOUNT).is_some_and(is_word)).map(Into::into);
+        let scope = text(FieldName::Context);
+        let last = scope.and_then(|scope| scope.rsplit('/').next());
+        let context = last.filter(|id| id.strip_prefix(ACCOUNT).is_some_and(is_word));
         let mode = match event.get(FieldName::Livemode) {
             Some(Outline::Bool(true)) => Mode::Live,
             Some(Outline::Bool(false)) => Mode::Test,
             _ => return Err("has no `livemode`"),
         };
-        let Some(&Outline::Whole(Some(created))) = event.get(FieldName::Created) else {
-            return Err("has no `created`");
+        let created = match event.get(FieldName::Created) {
+            Some(Outline::Whole(created)) if !is_thin => *created,
+            Some(Outline::Text(created)) if is_thin => unix_seconds(created),
+            _ => None,
         };
-        let object = event.get(FieldName::Data).and_then(|data| data.get(FieldName::Object));
-        let object = object.filter(|object| matches!(object, Outline::Fields(_))).ok_or("has no `data.object`")?;
-        let (payment, body, json) = (payment(object), body.into(), OnceLock::new());
-        Ok(Self(Arc::new(Inner { id, event_type, account, context, mode, created, payment, body, json })))
+        let created = created.ok_or("has no `created`")?;
+        let Subject { payment, session, related } = if is_thin {
+            Subject::of_thin(&event, scope.filter(|scope| is_scope(scope)).or(context))
+        } else {
+            Subject::of_snapshot(&event)?
+        };
+        let context = context.map(Into::into);
+        let twin = text(FieldName::SnapshotEvent).filter(|twin| is_thin && is_word(twin)).map(Into::into);
+        let (fetched, body, json) = (OnceLock::new(), body.into(), OnceLock::new());
+        Ok(Self(Arc::new(Inner {
+            id,
+            event_type,
+            is_thin,
+            twin,
+            account,
+            context,
+            mode,
+            created,
+            payment,
+            session,
+            related,
+            fetched,
+            body,
+            json,
+        })))
     }
 
     getters! {
         /// The event's id, the same on every delivery: `evt_…`.
         pub fn id(&self) -> &str => &self.0.id;
 
-        /// What happened: `charge.refunded`, or any other; Stripe adds new ones.
+        /// The id under which it is known that it was handled: that of the snapshot event which says the same, where a thin
+        /// one names it.
+        pub(super) fn known_as(&self) -> &str => self.0.twin.as_deref().unwrap_or(&self.0.id);
+
+        /// What happened: `charge.refunded`, or any other; Stripe adds new ones. A thin event's begins with `v1.` or `v2.`.
         pub fn event_type(&self) -> &str => &self.0.event_type;
+
+        /// Whether it is a thin event, which says what happened to which object and nothing of the object itself.
+        pub fn is_thin(&self) -> bool => self.0.is_thin;
 
         /// The account it happened at: a connected one by `account`, or one of an organization by the last segment of
         /// `context`. `None` where neither names one, as in events of the endpoint's own account.
@@ -90,16 +186,40 @@ impl Event {
         pub fn created(&self) -> u64 => self.0.created;
 
         /// The payment it is about: a payment intent's own id, or the `payment_intent` of a charge, dispute, refund,
-        /// checkout session, review and the like.
+        /// checkout session, review, payment of an invoice and the like. A thin event about one of those has it once that
+        /// object was asked for, as it is for a handler.
         ///
         /// `None` when it names none, or one by an id that is none, which no intent could claim either.
-        pub fn payment(&self) -> Option<&PaymentId> => self.0.payment.as_ref();
+        pub fn payment(&self) -> Option<&PaymentId> => self.0.payment.as_ref().or_else(|| match self.0.fetched.get()? {
+            Fetched::Found { payment, .. } => payment.as_ref(),
+            Fetched::Gone | Fetched::Unreadable => None,
+        });
 
-        /// What it happened to: `data.object`, as it was when the event was made.
-        pub fn object(&self) -> &Value => self.json().pointer("/data/object").unwrap_or(&Value::Null);
+        /// What has to be asked for, since the body does not name the payment.
+        pub(super) fn related(&self) -> Option<&RelatedObject> => self.0.related.as_ref();
+
+        /// What it happened to, and as of when.
+        pub fn object(&self) -> EventObject<'_> => match self.0.fetched.get() {
+            Some(Fetched::Found { object, .. }) => EventObject::AsOfNow(object),
+            Some(Fetched::Gone) => EventObject::Gone,
+            Some(Fetched::Unreadable) => EventObject::Unreadable,
+            None if self.0.is_thin => EventObject::NotFetched,
+            None => EventObject::AsOfEvent(self.json().pointer("/data/object").unwrap_or(&Value::Null)),
+        };
 
         /// The whole event. The tree is made when this or [`object`](Self::object) is first asked for.
         pub fn json(&self) -> &Value => self.0.json.get_or_init(|| serde_json::from_str(&self.0.body).unwrap_or_default());
+    }
+
+    /// What the body itself names: the payment, and the Checkout session that stands for it.
+    pub(super) fn named(&self) -> impl Iterator<Item = &PaymentId> {
+        self.0.payment.iter().chain(&self.0.session)
+    }
+
+    /// Keeps what came of asking for its object.
+    pub(super) fn keep(&self, fetched: Fetched) {
+        // It is asked for once, before a handler sees it.
+        let _ = self.0.fetched.set(fetched);
     }
 }
 
@@ -108,12 +228,48 @@ partial_debug!(Event, self =>
     id: self.id(), event_type: self.event_type(), account: self.account(), mode: self.mode(), payment: self.payment()
 );
 
+/// What an event is about, as far as its body says it.
+struct Subject {
+    payment: Option<PaymentId>,
+    session: Option<PaymentId>,
+    related: Option<RelatedObject>,
+}
+
+impl Subject {
+    fn of_snapshot(event: &Outline<'_>) -> Result<Self, &'static str> {
+        let object = event.get(FieldName::Data).and_then(|data| data.get(FieldName::Object));
+        let object = object.filter(|object| matches!(object, Outline::Fields(_))).ok_or("has no `data.object`")?;
+        let is_session = object.get(FieldName::Object).and_then(Outline::text) == Some(SESSION);
+        let session = if is_session { own_id(object) } else { None };
+        Ok(Self { payment: payment(object), session, related: None })
+    }
+
+    /// The URL of the object is not read: the adapter knows where each kind is.
+    fn of_thin(event: &Outline<'_>, scope: Option<&str>) -> Self {
+        let object = event.get(FieldName::RelatedObject);
+        let kind = object.and_then(|object| object.get(FieldName::Type)).and_then(Outline::text).unwrap_or_default();
+        let id = object.and_then(own_id);
+        let related = id.as_ref().filter(|_| types::leads_to_payment(kind));
+        let related = related.and_then(|id| RelatedObject::new(kind, id.as_str()));
+        let related = related.map(|related| match scope {
+            Some(scope) => related.in_context(scope),
+            None => related,
+        });
+        Self { payment: id.clone().filter(|_| kind == PAYMENT), session: id.filter(|_| kind == SESSION), related }
+    }
+}
+
+fn own_id(object: &Outline<'_>) -> Option<PaymentId> {
+    PaymentId::parse(object.get(FieldName::Id)?.text()?).ok()
+}
+
 /// The payment that an object is, or belongs to. Where it is a reference it may be expanded.
 fn payment(object: &Outline<'_>) -> Option<PaymentId> {
-    let named = match object.get(FieldName::Object).and_then(Outline::text) {
-        Some("payment_intent") => object.get(FieldName::Id)?,
-        _ => object.get(FieldName::PaymentIntent)?,
-    };
+    let is_payment = object.get(FieldName::Object).and_then(Outline::text) == Some(PAYMENT);
+    let of_invoice = || object.get(FieldName::Payment)?.get(FieldName::PaymentIntent);
+    let named =
+        if is_payment { object.get(FieldName::Id) } else { object.get(FieldName::PaymentIntent).or_else(of_invoice) };
+    let named = named?;
     let id = named.text().or_else(|| named.get(FieldName::Id)?.text())?;
     PaymentId::parse(id).ok()
 }
@@ -122,6 +278,11 @@ fn payment(object: &Outline<'_>) -> Option<PaymentId> {
 fn is_word(text: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
     (1..=MAX_LEN).contains(&text.len()) && text.bytes().all(plain)
+}
+
+/// Ids of accounts, from the outermost to the one that it is of.
+fn is_scope(text: &str) -> bool {
+    text.len() <= MAX_LEN && text.split('/').all(is_word)
 }
 
 #[cfg(test)]
@@ -143,6 +304,11 @@ mod tests {
             (json!({"object": "dispute", "id": "dp_1", "payment_intent": "pi_1"}), Some("pi_1")),
             (json!({"object": "refund", "id": "re_1", "payment_intent": {"id": "pi_1"}}), Some("pi_1")),
             (json!({"object": "checkout.session", "id": "cs_1", "payment_intent": null}), None),
+            (
+                json!({"object": "invoice_payment", "payment": {"type": "payment_intent", "payment_intent": "pi_1"}}),
+                Some("pi_1"),
+            ),
+            (json!({"object": "invoice_payment", "payment": {"type": "charge", "charge": "ch_1"}}), None),
             (json!({"object": "customer", "id": "cus_1"}), None),
             (json!({"object": "charge", "payment_intent": 7}), None),
             (json!({"object": "charge", "payment_intent": {}}), None),

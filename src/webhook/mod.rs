@@ -59,10 +59,14 @@
 //!    handler and the calls after it learn the truth. It is forgotten for the account that the event names, whichever the
 //!    validator's is, and for every delivery, duplicates included.
 //! 4. An event of another account than the validator's is acknowledged and ignored; [`OtherAccounts`] says otherwise.
-//! 5. The event is claimed in the validator's store, by endpoint, account, mode and id.
-//! 6. The handler runs, in a task of its own and under its limit. A provider that hangs up cuts it no more than it cuts the
+//! 5. The event is claimed in the validator's store, by endpoint, account, mode and id; a thin event that names its snapshot
+//!    twin by the twin's id, so that of the two one is handled.
+//! 6. A thin event names a charge, a dispute and the like, and not its payment: the object is asked for, once, within 10 s, and
+//!    its payment is forgotten. A duplicate forgets that again, and asks for nothing. [`Event::object`] has what was found.
+//!    `docs/webhooks.md` lists the types, and what each answer about an object comes to.
+//! 7. The handler runs, in a task of its own and under its limit. A provider that hangs up cuts it no more than it cuts the
 //!    rest.
-//! 7. That it succeeded is recorded, and then the delivery is acknowledged. A handler that fails, panics or takes too long
+//! 8. That it succeeded is recorded, and then the delivery is acknowledged. A handler that fails, panics or takes too long
 //!    gives the event back, so that the next delivery runs it again.
 //!
 //! | answer | status | counted in [`Stats::deliveries`](crate::telemetry::Stats::deliveries) as |
@@ -101,6 +105,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tracing::{Instrument as _, Span};
 
@@ -116,8 +121,12 @@ mod builder;
 mod delivery;
 mod error;
 mod event;
+mod following;
 mod outline;
+mod record;
+mod rfc3339;
 mod signature;
+mod types;
 
 use delivery::{Handler, deliver};
 use error::{HandlerError, Rejection};
@@ -126,7 +135,7 @@ use signature::{SigningSecret, verify};
 pub use builder::StripeWebhooksBuilder;
 pub use delivery::Delivery;
 pub use error::WebhookError;
-pub use event::Event;
+pub use event::{Event, EventObject};
 #[cfg(feature = "test-util")]
 pub(crate) use signature::sign;
 
@@ -166,8 +175,18 @@ struct Endpoint {
     retention: Duration,
     max_body: usize,
     other_accounts: OtherAccounts,
-    /// The longest it may take from asking for the claim to the handler's beginning.
-    time_to_begin: Duration,
+    /// For requests about the objects of events.
+    places: Semaphore,
+    /// For an event whose body names its payment, and for one that has to be followed there.
+    times: [DeliveryTimes; 2],
+}
+
+/// How long parts of a delivery may take.
+#[derive(Clone, Copy, Debug, Default)]
+struct DeliveryTimes {
+    /// From asking for the claim to the handler's beginning.
+    to_begin: Duration,
+    /// To the end of everything.
     lease: Duration,
 }
 
@@ -225,6 +244,11 @@ impl StripeWebhooks {
 }
 
 impl Endpoint {
+    fn times(&self, event: &Event) -> DeliveryTimes {
+        let [direct, followed] = self.times;
+        if event.related().is_some() { followed } else { direct }
+    }
+
     /// Reads what Stripe has signed. Nothing is read before that is known.
     fn read(&self, signature: Option<&[u8]>, body: &[u8]) -> Result<Event, WebhookError> {
         if body.len() > self.max_body {
@@ -251,7 +275,7 @@ impl Endpoint {
         }
         let Ok(runtime) = Handle::try_current() else { return self.answer(span, Err(Rejection::NoRuntime.into())) };
         self.account.look_once();
-        let (lease, handler_timeout) = (self.lease, self.handler_timeout);
+        let (lease, handler_timeout) = (self.times(&event).lease, self.handler_timeout);
         let delivering = async move {
             let delivered = deliver(Arc::clone(&self), event, handler).await;
             self.answer(&Span::current(), delivered)

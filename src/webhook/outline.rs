@@ -20,7 +20,10 @@ pub(super) enum FieldName {
     Id,
     Livemode,
     Object,
+    Payment,
     PaymentIntent,
+    RelatedObject,
+    SnapshotEvent,
     Type,
     #[serde(other)]
     Other,
@@ -102,7 +105,10 @@ impl<'de> Visitor<'de> for OutlineVisitor {
         while let Some(name) = map.next_key()? {
             let value = match name {
                 // As a `Value`, which knows how numbers come where another crate has serde_json keep their digits.
-                FieldName::Created => Outline::Whole(map.next_value::<Value>()?.as_u64()),
+                FieldName::Created => match map.next_value()? {
+                    Value::String(text) => Outline::Text(Cow::Owned(text)),
+                    value => Outline::Whole(value.as_u64()),
+                },
                 _ => map.next_value()?,
             };
             if name != FieldName::Other {

@@ -11,4 +11,5 @@ mod support;
 mod endpoint;
 mod redeem;
 mod shared;
+mod thin;
 mod webhook;

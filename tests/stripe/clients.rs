@@ -140,7 +140,7 @@ async fn stripes_own_libraries_see_refunds_disputes_and_risk() {
                     ("/latest_charge/outcome/risk_level", json!("elevated")),
                 ],
             ),
-            (by_id, vec![("/latest_charge/dispute", json!("du_sandbox"))]),
+            (by_id, vec![("/latest_charge/dispute", json!("du_disputed"))]),
             (plain, vec![("/status", json!("succeeded")), ("/latest_charge", json!("ch_paid"))]),
             (unknown, vec![("/error/status", json!(404)), ("/error/code", json!("resource_missing"))]),
         ] {

@@ -115,6 +115,8 @@ struct State {
     cut_until: Option<Instant>,
     /// A process that has crashed sends nothing more, and hears nothing.
     crashed: bool,
+    /// It crashes over the call after so many.
+    crashes_after: Option<u64>,
     calls: u64,
     made: Vec<Made>,
     sent: HashMap<Vec<u8>, Instant>,
@@ -137,6 +139,7 @@ impl ChaosStore {
             of_verb: VecDeque::new(),
             cut_until: None,
             crashed: false,
+            crashes_after: None,
             calls: 0,
             made: Vec::new(),
             sent: HashMap::new(),
@@ -177,6 +180,16 @@ impl ChaosStore {
         self.lock().crashed = true;
     }
 
+    /// The process stops once it has made so many more calls, over the next one, which is not made.
+    pub(crate) fn crash_after(&self, calls: u64) {
+        let mut state = self.lock();
+        state.crashes_after = Some(state.calls + calls);
+    }
+
+    pub(crate) fn has_crashed(&self) -> bool {
+        self.lock().crashed
+    }
+
     /// Calls that were begun.
     pub(crate) fn calls(&self) -> u64 {
         self.lock().calls
@@ -194,6 +207,7 @@ impl ChaosStore {
 
     fn begin(&self, verb: Verb, key: &str) -> (Fate, Duration, Duration, u32) {
         let state = &mut *self.lock();
+        state.crashed |= state.crashes_after.is_some_and(|after| state.calls >= after);
         state.calls += 1;
         state.keys.push(key.to_owned());
         let rng = &mut state.rng;

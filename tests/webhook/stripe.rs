@@ -114,7 +114,7 @@ async fn what_stripe_signs_is_handled_once() {
         assert_eq!((event.id(), event.event_type()), ("evt_3MtwBwLkdIwHu7ix0Plq1Aqu", "charge.refunded"));
         assert_eq!((event.mode(), event.account(), event.created()), (Mode::Live, None, 1_680_800_504));
         assert_eq!(event.payment().unwrap().as_str(), "pi_3MtwBwLkdIwHu7ix28a3tqPa");
-        assert_eq!(event.object()["billing_details"]["name"], "Zoë ☕ “Café” ☕");
+        assert_eq!(event.object().value().unwrap()["billing_details"]["name"], "Zoë ☕ “Café” ☕");
         Ok::<(), Infallible>(())
     };
     let delivered = webhooks.receive(Some(&header), REFUND, handler).await;

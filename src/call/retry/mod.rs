@@ -32,6 +32,8 @@ mod hedge;
 mod history;
 mod lane;
 mod look_up;
+#[cfg(feature = "webhook")]
+mod related;
 mod told;
 mod transient;
 mod work;

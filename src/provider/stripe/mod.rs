@@ -13,7 +13,7 @@ use crate::payment::dispute::Dispute;
 use crate::payment::facts::ProviderPayment;
 use crate::settings::build_error::BuildError;
 
-use super::{Answer, Call, Provider, ProviderError, ProviderIdentity};
+use super::{Answer, Call, Provider, ProviderError, ProviderIdentity, RelatedAnswer, RelatedObject};
 use refusal::Unsuccessful;
 use right::Right;
 
@@ -23,6 +23,7 @@ mod other_objects;
 mod payment;
 mod refunds;
 mod refusal;
+mod related;
 mod reply;
 mod right;
 mod units;
@@ -231,6 +232,10 @@ impl Provider for Stripe {
             }
             Err(error) => Err(error),
         }
+    }
+
+    async fn related(&self, object: &RelatedObject, _call: &Call) -> Result<RelatedAnswer, ProviderError> {
+        self.ask_for_related(object).await
     }
 
     fn read_refusal(&self, answer: &Answer<'_>) -> ProviderError {

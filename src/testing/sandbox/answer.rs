@@ -69,17 +69,29 @@ impl SandboxAnswer {
         match (subject, kept) {
             (Subject::Disputes(page), kept) => Self::ok(body::disputes(kept, page)),
             (Subject::Intent(expansion), Some(kept)) => Self::ok(kept.bytes(*expansion)),
-            (Subject::Intent(_), None) => Self::error(
-                404,
-                &json!({
-                    "code": "resource_missing",
-                    "doc_url": "https://stripe.com/docs/error-codes/resource-missing",
-                    "message": format!("No such payment_intent: '{id}'"),
-                    "param": "intent",
-                    "type": "invalid_request_error",
-                }),
-            ),
+            (Subject::Intent(_) | Subject::Related(_), _) => Self::missing("payment_intent", "intent", id),
         }
+    }
+
+    /// The healthy answer about an object of a payment, or Stripe's 404.
+    pub(super) fn about_object(kind: &str, id: &str, found: Option<Value>) -> Self {
+        match found {
+            Some(object) => Self::made(200, JSON, object.to_string().into_bytes()),
+            None => Self::missing(kind, "id", id),
+        }
+    }
+
+    fn missing(kind: &str, param: &str, id: &str) -> Self {
+        Self::error(
+            404,
+            &json!({
+                "code": "resource_missing",
+                "doc_url": "https://stripe.com/docs/error-codes/resource-missing",
+                "message": format!("No such {kind}: '{id}'"),
+                "param": param,
+                "type": "invalid_request_error",
+            }),
+        )
     }
 
     pub(super) fn without_key() -> Self {

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::disputes::{DisputePage, dispute, dispute_id, page};
-use super::payment::{ChargeShape, SandboxPayment, SandboxRefund, Stage};
+use super::objects::{refunds, review, review_id};
+use super::payment::{ChargeShape, SandboxPayment, Stage};
 
 /// What a request asks to have in place of ids.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -46,6 +47,10 @@ impl PreparedBody {
     pub(super) fn of(payment: SandboxPayment) -> Self {
         let bytes = |charge| bytes(&payment, Expansion { charge, ..Expansion::default() });
         Self { plain: bytes(false), expanded: bytes(true), payment }
+    }
+
+    pub(super) fn payment(&self) -> &SandboxPayment {
+        &self.payment
     }
 
     pub(super) fn bytes(&self, expansion: Expansion) -> Arc<[u8]> {
@@ -127,7 +132,7 @@ fn intent(payment: &SandboxPayment, expansion: Expansion) -> Value {
             "card": { "installments": null, "mandate_options": null, "network": null, "request_three_d_secure": "automatic" }
         },
         "payment_method_types": ["card"],
-        "review": payment.review.as_ref().map(|_| if expansion.review { review(payment) } else { REVIEW.into() }),
+        "review": if expansion.review { review(payment) } else { review_id(payment).map(Value::from) },
         "status": payment.status,
         "transfer_data": payment.destination.as_ref().map(|account| json!({ "destination": account })),
     });
@@ -157,7 +162,7 @@ fn latest_charge(payment: &SandboxPayment, expansion: Expansion) -> Value {
     }
 }
 
-fn charge(payment: &SandboxPayment, expansion: Expansion) -> Value {
+pub(super) fn charge(payment: &SandboxPayment, expansion: Expansion) -> Value {
     let failed = payment.stage == Stage::Failed;
     // A pending bank debit counts as captured although nothing was received: the trap is part of the picture.
     let captured = matches!(payment.stage, Stage::Captured | Stage::Pending);
@@ -168,7 +173,7 @@ fn charge(payment: &SandboxPayment, expansion: Expansion) -> Value {
         Stage::None | Stage::Authorized | Stage::Captured => "succeeded",
     };
     let disputed = !payment.disputes.is_empty();
-    let dispute = if expansion.dispute { dispute(payment, 0) } else { disputed.then(|| dispute_id(0).into()) };
+    let dispute = if expansion.dispute { dispute(payment, 0) } else { disputed.then(|| dispute_id(payment, 0).into()) };
     let mut charge = json!({
         "id": payment.charge_id(),
         "object": "charge",
@@ -195,7 +200,7 @@ fn charge(payment: &SandboxPayment, expansion: Expansion) -> Value {
         "payment_intent": payment.id,
         "payment_method": "pm_sandbox_card",
         "payment_method_details": method_details(payment),
-        "review": payment.review.as_ref().map(|_| REVIEW),
+        "review": review_id(payment),
         "refunded": payment.given_back() > 0 && payment.given_back() >= payment.received,
         "status": status,
         "transfer_data": payment.destination.as_ref().map(|account| json!({ "amount": null, "destination": account })),
@@ -205,24 +210,6 @@ fn charge(payment: &SandboxPayment, expansion: Expansion) -> Value {
         fields.extend(expansion.refunds.then(|| ("refunds".to_owned(), refunds(payment))));
     }
     charge
-}
-
-const REVIEW: &str = "prv_sandbox";
-
-fn review(payment: &SandboxPayment) -> Value {
-    let closed_reason = payment.review.as_deref().filter(|reason| !reason.is_empty());
-    json!({
-        "id": REVIEW,
-        "object": "review",
-        "charge": payment.charge_id(),
-        "closed_reason": closed_reason,
-        "created": payment.created,
-        "livemode": payment.livemode,
-        "open": closed_reason.is_none(),
-        "opened_reason": "rule",
-        "payment_intent": payment.id,
-        "reason": closed_reason.unwrap_or("rule"),
-    })
 }
 
 /// Only what was reported stands in it.
@@ -263,35 +250,6 @@ fn card(payment: &SandboxPayment) -> Value {
         },
         "three_d_secure": null,
     })
-}
-
-/// The refunds, the newest first; the oldest is of the rest that was never captured, where that is recorded as one.
-fn refunds(payment: &SandboxPayment) -> Value {
-    let charge = payment.charge_id();
-    let refund = |(number, refund): (usize, &SandboxRefund)| {
-        json!({
-            "id": format!("re_sandbox_{number}"),
-            "object": "refund",
-            "amount": refund.amount,
-            "balance_transaction": null,
-            "charge": charge,
-            "created": payment.created,
-            "currency": payment.currency,
-            "metadata": {},
-            "payment_intent": payment.id,
-            "reason": "requested_by_customer",
-            "receipt_number": null,
-            "source_transfer_reversal": null,
-            "status": refund.status,
-            "transfer_reversal": null,
-        })
-    };
-    let rest = SandboxRefund { amount: payment.refunded_rest(), status: "succeeded".to_owned() };
-    let all = Some(&rest).filter(|rest| rest.amount > 0).into_iter().chain(&payment.refunds);
-    let mut data: Vec<Value> = all.enumerate().map(refund).collect();
-    data.reverse();
-    let url = format!("/v1/charges/{charge}/refunds");
-    json!({ "object": "list", "data": data, "has_more": false, "url": url })
 }
 
 fn last_payment_error(payment: &SandboxPayment) -> Option<Value> {
@@ -428,7 +386,7 @@ mod tests {
         let payment = SandboxPayment::paid("pi_1", 500, "usd").refunded(200).disputed();
         let body = render(&payment, CHARGE);
         assert_eq!(at(&body, "/latest_charge/refunds"), "(absent)");
-        assert_eq!(at(&body, "/latest_charge/dispute"), "du_sandbox");
+        assert_eq!(at(&body, "/latest_charge/dispute"), "du_1");
         let body = render(&payment, Expansion { refunds: true, dispute: true, ..CHARGE });
         assert_eq!(at(&body, "/latest_charge/refunds/data/0/amount"), 200);
         assert_eq!(at(&body, "/latest_charge/dispute/object"), "dispute");

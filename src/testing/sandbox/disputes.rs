@@ -18,7 +18,7 @@ pub(super) struct DisputePage {
 pub(super) fn dispute(payment: &SandboxPayment, at: usize) -> Option<Value> {
     let SandboxDispute { status, case_type } = payment.disputes.get(at)?;
     Some(json!({
-        "id": dispute_id(at),
+        "id": dispute_id(payment, at),
         "object": "dispute",
         "amount": payment.received,
         "balance_transactions": [],
@@ -38,16 +38,16 @@ pub(super) fn dispute(payment: &SandboxPayment, at: usize) -> Option<Value> {
     }))
 }
 
-pub(super) fn dispute_id(at: usize) -> String {
-    if at == 0 { "du_sandbox".to_owned() } else { format!("du_sandbox_{at}") }
+pub(super) fn dispute_id(payment: &SandboxPayment, at: usize) -> String {
+    payment.numbered("du", at)
 }
 
 /// A page of a payment's disputes; an empty one where the payment is unknown.
 pub(super) fn page(payment: Option<&SandboxPayment>, asked: &DisputePage) -> Value {
     let disputes = payment.map_or(0, |payment| payment.disputes.len());
     let after = asked.starting_after.as_deref();
-    let first =
-        after.and_then(|after| (0..disputes).find(|at| dispute_id(*at) == after)).map_or(0, |at| at.saturating_add(1));
+    let place = |after: &str| (0..disputes).find(|at| payment.is_some_and(|payment| dispute_id(payment, *at) == after));
+    let first = after.and_then(place).map_or(0, |at| at.saturating_add(1));
     let limit = asked.limit.unwrap_or(PAGE.0).clamp(1, PAGE.1);
     let data: Vec<Value> =
         (first..disputes).take(limit).filter_map(|at| payment.and_then(|payment| dispute(payment, at))).collect();

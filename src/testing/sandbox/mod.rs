@@ -1,6 +1,8 @@
 //! A loopback server that answers like Stripe and misbehaves when told to.
 //!
-//! [`Sandbox`] serves `GET /v1/payment_intents/{id}` and `GET /v1/disputes?payment_intent=` over HTTP/1.1 on 127.0.0.1. Point a provider's base
+//! [`Sandbox`] serves `GET /v1/payment_intents/{id}` and `GET /v1/disputes?payment_intent=` over HTTP/1.1 on 127.0.0.1, and what
+//! belongs to a payment by its own id: charges, refunds, disputes, reviews, early fraud warnings and payments of invoices, as
+//! `ch_1`, `re_1`, `du_1`, `prv_1`, `issfr_1` and `inpay_1` of `pi_1`, a second one as `re_1_1`. Point a provider's base
 //! address at [`Sandbox::url`], put payments in, and script what goes wrong. Stripe's own clients can be pointed at
 //! it too: what is to be expanded is read as `expand[]=` and as `expand[0]=`, also below the charge
 //! (`latest_charge.refunds`, `latest_charge.dispute`). Any key that is not empty is accepted, as a bearer token or
@@ -33,8 +35,12 @@ mod answer;
 mod body;
 mod delivery;
 mod disputes;
+#[cfg(feature = "webhook")]
+mod events;
 mod fault;
+mod objects;
 mod payment;
+mod related;
 mod request;
 mod server;
 mod state;
@@ -108,7 +114,7 @@ impl Sandbox {
         self.state.book.lock().file(id).kept = None;
     }
 
-    /// Makes the next requests about one payment misbehave, in order.
+    /// Makes the next requests about one payment, or about another object by its id, misbehave, in order.
     ///
     /// Adds to what is already scripted for it. After the last fault the payment is healthy again. The payment
     /// need not exist.
@@ -131,7 +137,7 @@ impl Sandbox {
         self.state.book.lock().faults = faults;
     }
 
-    /// How many requests asked about this payment, known or not, with a key or without.
+    /// How many requests asked about this payment or other object by its id, known or not, with a key or without.
     #[must_use]
     pub fn requests_for(&self, id: &str) -> u64 {
         self.state.book.lock().file(id).requests

@@ -96,6 +96,9 @@ pub struct SandboxPayment {
     pub(super) user_report: Option<String>,
     /// Why the review was closed; empty while it is open.
     pub(super) review: Option<String>,
+    pub(super) fraud_warning: bool,
+    /// The invoice that it pays.
+    pub(super) invoice: Option<String>,
     pub(super) outcome_type: String,
     pub(super) risk_level: String,
     pub(super) network_status: String,
@@ -176,6 +179,8 @@ impl SandboxPayment {
             stripe_report: None,
             user_report: None,
             review: None,
+            fraud_warning: false,
+            invoice: None,
             outcome_type: "authorized".to_owned(),
             risk_level: "normal".to_owned(),
             network_status: "approved_by_network".to_owned(),
@@ -285,6 +290,12 @@ impl SandboxPayment {
         /// Has the payment reviewed, with this `closed_reason`.
         pub fn review_closed(mut self, reason: &str) => self.review = Some(reason.to_owned());
 
+        /// Has an early fraud warning about the charge; the default is none. It is asked for by its id, `issfr_1` of `pi_1`.
+        pub fn early_fraud_warning(mut self) => self.fraud_warning = true;
+
+        /// Has it pay this invoice; the default is none. The invoice's payment is asked for by its id, `inpay_1` of `pi_1`.
+        pub fn invoice(mut self, invoice: &str) => self.invoice = Some(invoice.to_owned());
+
         /// Sets the charge's `outcome.risk_level`; the default is `normal`.
         pub fn risk_level(mut self, level: &str) => level.clone_into(&mut self.risk_level);
 
@@ -340,7 +351,7 @@ impl SandboxPayment {
 
     /// The charge's id, derived from the payment's as Stripe's own look alike.
     pub(super) fn charge_id(&self) -> String {
-        format!("ch_{}", self.id.strip_prefix("pi_").unwrap_or(&self.id))
+        self.derived("ch")
     }
 
     /// When the authorization ends, in seconds since 1970.

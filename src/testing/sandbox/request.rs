@@ -6,7 +6,9 @@ use percent_encoding::percent_decode_str;
 
 use super::body::Expansion;
 use super::disputes::DisputePage;
+use super::related::ObjectQuery;
 use crate::testing::loopback::head::{self, split_target};
+use crate::testing::object_paths::at_path;
 
 const PAYMENTS: &str = "/v1/payment_intents/";
 const DISPUTES: &str = "/v1/disputes";
@@ -54,7 +56,7 @@ impl<'a> RequestHead<'a> {
         Some(head)
     }
 
-    /// The payment that is asked about, and what of it.
+    /// The payment or other object that is asked about, and what of it.
     pub(super) fn payment(&self) -> Option<(Cow<'a, str>, Subject)> {
         let (path, query) = split_target(self.target);
         if self.method != "GET" {
@@ -68,6 +70,10 @@ impl<'a> RequestHead<'a> {
             };
             return Some((value(query, "payment_intent")?, Subject::Disputes(page)));
         }
+        if let Some((kind, id)) = at_path(path) {
+            let with_charge = query.is_some_and(|query| expanded(query).any(|path| path == "charge"));
+            return Some((percent_decoded(id), Subject::Related(ObjectQuery { kind, with_charge })));
+        }
         let id = path.strip_prefix(PAYMENTS).filter(|id| !id.is_empty() && !id.contains('/'))?;
         Some((percent_decoded(id), Subject::Intent(query.map(expansion).unwrap_or_default())))
     }
@@ -78,6 +84,8 @@ impl<'a> RequestHead<'a> {
 pub(super) enum Subject {
     Intent(Expansion),
     Disputes(DisputePage),
+    /// An object of a payment, by its own id.
+    Related(ObjectQuery),
 }
 
 /// The value of a parameter of a query, the first if there are several.
@@ -96,9 +104,13 @@ fn is_basic_key(value: &str) -> bool {
 /// What a query asks to expand: `expand[]=` as curl is told to send it, or `expand[0]=` as Stripe's own clients do, in any
 /// percent-encoding.
 fn expansion(query: &str) -> Expansion {
+    expanded(query).fold(Expansion::default(), |expansion, path| expansion.with(&path))
+}
+
+/// The paths that a query asks to expand.
+fn expanded(query: &str) -> impl Iterator<Item = Cow<'_, str>> {
     let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-    let paths = pairs.filter(|(name, _)| is_expand(&percent_decoded(name))).map(|(_, value)| percent_decoded(value));
-    paths.fold(Expansion::default(), |expansion, path| expansion.with(&path))
+    pairs.filter(|(name, _)| is_expand(&percent_decoded(name))).map(|(_, value)| percent_decoded(value))
 }
 
 fn is_expand(name: &str) -> bool {
@@ -159,7 +171,7 @@ mod tests {
             ("/v1/payment_intents/", None),
             ("/v1/payment_intents", None),
             ("/v1/payment_intents/pi_1/capture", None),
-            ("/v1/charges/ch_1", None),
+            ("/v1/customers/cus_1", None),
         ] {
             let raw = raw(&format!("GET {path} HTTP/1.1"), "");
             let read = RequestHead::parse(&raw).and_then(|head| head.payment());
@@ -181,6 +193,25 @@ mod tests {
             let raw = raw(&format!("GET /v1/disputes{query} HTTP/1.1"), "");
             let read = RequestHead::parse(&raw).and_then(|head| head.payment());
             assert_eq!(read, wanted.map(|wanted| (Cow::Borrowed("pi_1"), wanted)), "{query}");
+        }
+    }
+
+    #[test]
+    fn objects_are_asked_for_by_their_ids() {
+        for (target, wanted) in [
+            ("/v1/charges/ch_1", Some(("ch_1", "charge", false))),
+            ("/v1/refunds/re%5F1?expand[]=charge", Some(("re_1", "refund", true))),
+            ("/v1/disputes/du_1?expand[0]=balance_transactions", Some(("du_1", "dispute", false))),
+            ("/v1/radar/early_fraud_warnings/issfr_1", Some(("issfr_1", "radar.early_fraud_warning", false))),
+            ("/v1/charges/", None),
+            ("/v1/charges/ch_1/refunds", None),
+        ] {
+            let raw = raw(&format!("GET {target} HTTP/1.1"), "");
+            let read = RequestHead::parse(&raw).and_then(|head| head.payment());
+            let wanted = wanted.map(|(id, kind, with_charge)| {
+                (Cow::Borrowed(id), Subject::Related(ObjectQuery { kind, with_charge }))
+            });
+            assert_eq!(read, wanted, "{target}");
         }
     }
 

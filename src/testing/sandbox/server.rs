@@ -5,7 +5,7 @@ use tokio::net::TcpStream;
 use tokio::time::sleep;
 
 use super::answer::{AnswerDelivery, Heading, SandboxAnswer};
-use super::request::RequestHead;
+use super::request::{RequestHead, Subject};
 use super::state::SandboxState;
 use crate::testing::loopback::connection::{HeadRead, INPUT_ROOM, finish, read_head};
 use crate::testing::loopback::date;
@@ -61,7 +61,10 @@ async fn answer(
                 sleep(fate.delay).await;
                 now = date::unix_now();
             }
-            let healthy = SandboxAnswer::about(&id, &subject, fate.kept.as_deref());
+            let healthy = match subject {
+                Subject::Related(asked) => SandboxAnswer::about_object(asked.kind, &id, state.find(asked, &id)),
+                subject => SandboxAnswer::about(&id, &subject, fate.kept.as_deref()),
+            };
             let (answer, delivery) = match fate.fault {
                 None => (healthy, AnswerDelivery::Whole),
                 Some(fault) => healthy.distorted(fault, &id, now),

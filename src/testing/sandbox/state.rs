@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+use serde_json::Value;
 
 use crate::lock::Lock;
 
 use super::body::PreparedBody;
 use super::fault::{Fault, Faults};
+use super::related::{self, ObjectQuery};
 
 /// Spreads consecutive request numbers over all 64 bits: 2^64 divided by the golden ratio.
 const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
@@ -87,6 +89,12 @@ impl SandboxState {
         let delay =
             if self.latency.is_empty() { self.latency.start } else { chance.random_range(self.latency.clone()) };
         (number, RequestPlan { kept, fault, delay })
+    }
+
+    /// The object that is asked for, of whichever payment it is.
+    pub(super) fn find(&self, asked: ObjectQuery, id: &str) -> Option<Value> {
+        let kept: Vec<_> = self.book.lock().files.values().filter_map(|file| file.kept.clone()).collect();
+        kept.iter().find_map(|kept| related::object_of(kept.payment(), asked, id))
     }
 }
 

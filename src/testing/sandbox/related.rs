@@ -1,0 +1,41 @@
+//! The objects of a payment that are asked for by their own ids.
+
+use serde_json::Value;
+
+use super::body::{Expansion, charge};
+use super::disputes::dispute;
+use super::objects::{fraud_warning, invoice_payment, refund, review};
+use super::payment::{SandboxPayment, Stage};
+
+/// What is asked of an object that is no payment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct ObjectQuery {
+    /// Stripe's word for it.
+    pub(super) kind: &'static str,
+    /// Whether its charge is to come in the place of the charge's id.
+    pub(super) with_charge: bool,
+}
+
+/// The object of this kind and id, if it is one of this payment.
+pub(super) fn object_of(payment: &SandboxPayment, asked: ObjectQuery, id: &str) -> Option<Value> {
+    let several = |make: fn(&SandboxPayment, usize) -> Option<Value>| {
+        (0..).map_while(|at| make(payment, at)).find(|object| is_named(object, id))
+    };
+    let object = match asked.kind {
+        "charge" => (payment.stage != Stage::None).then(|| charge(payment, Expansion::default())),
+        "refund" => several(refund),
+        "dispute" => several(dispute),
+        "review" => review(payment),
+        "radar.early_fraud_warning" => fraud_warning(payment),
+        _ => invoice_payment(payment),
+    };
+    let mut object = object.filter(|object| is_named(object, id))?;
+    if let Some(stated) = object.get_mut("charge").filter(|_| asked.with_charge) {
+        *stated = charge(payment, Expansion::default());
+    }
+    Some(object)
+}
+
+fn is_named(object: &Value, id: &str) -> bool {
+    object.get("id").and_then(Value::as_str) == Some(id)
+}

@@ -105,6 +105,9 @@
 //! | `payproof.object_unreadable` | event, warn: the credential may not read what an event is about, so that its payment is not forgotten | `provider`, `endpoint`, `object` |
 //! | `payproof.delivery_taken_over` | event, warn: another process had claimed an event, and its lease ended without an answer | `provider`, `endpoint`, `event` |
 //! | `payproof.delivery_lost` | event, warn: a handler succeeded after its lease, when another process had taken over | `provider`, `endpoint` |
+//! | `payproof.cache` | event, debug: a call to the cache | `space`, `outcome`, `from`, `age_ms`, `duration_ms` |
+//! | `payproof.cache_store` | event, warn: the store of a cache did not answer twice in a row, and is left alone until it does | `error` |
+//! | `payproof.cache_unreadable` | event, warn: what stands in a cache's store cannot be used, or a value cannot be stored | `space`, `reason` |
 //! | `payproof.checks_disabled` | event, warn: an idempotency layer was built while `PAYPROOF_DISABLE_IDEMPOTENCY_CHECKS` is on | `provider` |
 //!
 //! The ids of payments and events, and the operation's reference, a digest, are the only ids in any field: no key, no
@@ -112,7 +115,7 @@
 //!
 //! # Metrics
 //! With the feature `metrics`, over the `metrics` facade. Each has the labels `provider`, `account` and `mode`, and those
-//! named here; only a call to the store has its own alone. `account` is the label of the account, or else its id; no other
+//! named here; only a call to the store, and the cache, have their own alone. `account` is the label of the account, or else its id; no other
 //! label is an id, and each has few values.
 //!
 //! | name | kind, unit | labels | what |
@@ -144,6 +147,9 @@
 //! | `payproof_requests_bypassed_total` | counter | | requests past a layer that is switched off |
 //! | `payproof_idempotency_checks_disabled` | gauge | | 1 while `PAYPROOF_DISABLE_IDEMPOTENCY_CHECKS` switches layers off |
 //! | `payproof_webhook_deliveries_total` | counter | `outcome`: see `webhook` | deliveries of webhooks |
+//! | `payproof_cache_requests_total` | counter | `space`; `outcome`: `hit`, `stale`, `coalesced`, `miss`, or the error's code | calls to the cache |
+//! | `payproof_cache_load_duration_seconds` | histogram, seconds | `space`; `outcome`: `loaded`, `failed` | time of a load for the cache |
+//! | `payproof_cache_memory_bytes` | gauge | `space` | bytes that a space's values in memory count for |
 //! | `payproof_webhook_other_accounts_total` | counter | | deliveries of other accounts' events, for which no handler ran |
 //! | `payproof_webhook_objects_unreadable_total` | counter | | deliveries of events whose object the credential may not read |
 //!

@@ -1,12 +1,13 @@
 //! The bytes of an entry: a value with its times and the generations that it counts with, and who failed to load it.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::intent::fingerprint::Fingerprint;
-use crate::ledger::{Nonce, Versioned};
+use crate::ledger::{Held, LedgerError, Nonce, Versioned, millis};
 
 /// What the record of an entry says. Claims say it too: what they load anew is served meanwhile.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -48,12 +49,33 @@ impl StoredValue {
 }
 
 /// What the record of a tag says.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Generation {
-    /// Drawn, and not counted: a counter that came back at zero would revive what was invalidated.
-    pub(super) id: Nonce,
+    /// The generation that the record renews. Without one, the record's own nonce is the generation.
+    ///
+    /// It is drawn, and not counted: a counter that came back at zero would revive what was invalidated. Of two tries of one
+    /// claim each has a nonce of its own, so that the first, made late, revives nothing either.
+    pub(super) renews: Option<Nonce>,
     /// How long before it was written the generation began: a record that is only renewed is no younger for it.
     pub(super) age_ms: u64,
+}
+
+impl Generation {
+    pub(super) fn id_of(held: &Held) -> Result<Nonce, LedgerError> {
+        let generation: Self = held.payload("is no generation of a tag")?;
+        Ok(generation.renews.unwrap_or(held.record.nonce))
+    }
+
+    /// How long ago the generation began, by the store's clock.
+    pub(super) fn age_of(held: &Held) -> Result<Duration, LedgerError> {
+        let generation: Self = held.payload("is no generation of a tag")?;
+        Ok(time(generation.age_ms).saturating_add(held.age))
+    }
+
+    /// What a renewal of the record says.
+    pub(super) fn renewal_of(held: &Held) -> Result<Self, LedgerError> {
+        Ok(Self { renews: Some(Self::id_of(held)?), age_ms: millis(Self::age_of(held)?) })
+    }
 }
 
 impl Versioned<'_> for Generation {}
@@ -194,6 +216,19 @@ impl serde::Serializer for IsNone {
     }
 }
 
+/// The body as it is stored, and how long it was before it was compressed.
+pub(super) fn packed(body: &[u8]) -> (Vec<u8>, Option<u32>) {
+    (body.to_vec(), None)
+}
+
+/// The body as it was written.
+pub(super) fn unpacked(stored: &StoredValue) -> Result<Cow<'_, [u8]>, DoesNotReadBack> {
+    match stored.packed_from {
+        None => Ok(Cow::Borrowed(&stored.body)),
+        Some(_) => Err(DoesNotReadBack),
+    }
+}
+
 /// A length of time from a record.
 pub(super) const fn time(millis: u64) -> Duration {
     Duration::from_millis(millis)
@@ -251,7 +286,9 @@ mod tests {
         ] {
             is_golden(RecordKind::Cache, 1, variant, state, false, &payload);
         }
-        let generation = Generation { id: nonce(7), age_ms: 60_000 };
-        is_golden(RecordKind::CacheTag, 1, "generation", State::Settled, false, &generation);
+        let renewed = Generation { renews: Some(nonce(7)), age_ms: 60_000 };
+        for (variant, generation) in [("begun", Generation::default()), ("renewed", renewed)] {
+            is_golden(RecordKind::CacheTag, 1, variant, State::Settled, false, &generation);
+        }
     }
 }

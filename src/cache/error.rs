@@ -13,6 +13,7 @@ const FAILED_ELSEWHERE: Condition = Condition::passing(Class::Unavailable, "cach
 const LOAD_TIMED_OUT: Condition = Condition::passing(Class::Timeout, "cache_load_timed_out", 504);
 const RECURSIVE_LOAD: Condition = Condition::lasting(Class::Configuration, "cache_recursive_load", 500);
 const INVALID_KEY: Condition = Condition::lasting(Class::Caller, "cache_invalid_key", 400);
+const INVALID_VALUE: Condition = Condition::lasting(Class::Caller, "cache_invalid_value", 500);
 
 /// Why a cache gave no value, or did not do what it was asked.
 ///
@@ -26,6 +27,7 @@ const INVALID_KEY: Condition = Condition::lasting(Class::Caller, "cache_invalid_
 /// | `cache_load_timed_out` | 504 | yes | the loader took longer than the space's `load_timeout` |
 /// | `cache_recursive_load` | 500 | no | a loader asked for the key that it was loading |
 /// | `cache_invalid_key` | 400 | no | a key or tag is empty, too long, or one of too many |
+/// | `cache_invalid_value` | 500 | no | a value that was put is larger than `max_value`, or does not read back as it was written |
 /// | the [common ones](crate::ErrorInfo#common-conditions) | | | |
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -66,6 +68,9 @@ pub enum CacheError {
         /// The rule that it breaks.
         rule: &'static str,
     },
+    /// A value that was put cannot be stored.
+    #[error("the value is larger than the space's max_value, or does not read back as it was written")]
+    InvalidValue,
     /// The store did not confirm.
     #[error("{}", .0.advice())]
     Store(#[from] LedgerError),
@@ -91,6 +96,7 @@ impl CacheError {
             Self::Interrupted => INTERRUPTED,
             Self::AtCapacity => AT_CAPACITY,
             Self::InvalidKey { .. } => INVALID_KEY,
+            Self::InvalidValue => INVALID_VALUE,
             Self::Store(error) => error.condition(),
             Self::NoRuntime => NO_RUNTIME,
         }

@@ -8,6 +8,7 @@ use crate::settings::build_error::BuildError;
 
 use super::key::For;
 use super::tag::{Tag, Tags};
+use super::value::{Fitness, last_part};
 
 /// The longest name of a space.
 const MOST_NAME: usize = 48;
@@ -32,6 +33,9 @@ const LARGEST_VALUE: usize = 250 * 1024;
 
 /// The database behind a space is to be asked by few at once.
 const MAX_LOADS: usize = 64;
+
+/// Stores count in milliseconds.
+const SHORTEST_LIFE: Duration = Duration::from_millis(1);
 
 /// Every store can keep a record this long.
 const LONGEST_LIFE: Duration = Duration::from_secs(365 * 24 * 60 * 60);
@@ -147,14 +151,42 @@ impl<K, V> Space<K, V> {
         self.name
     }
 
-    /// The longest that one of its values is kept, where `lives` does not say longer.
-    pub(super) fn kept_for(&self, fresh_for: Duration) -> Duration {
-        let stale = self.stale_while_revalidate.max(self.stale_if_error);
-        fresh_for.saturating_add(stale).min(LONGEST_LIFE)
+    /// How long a value is kept past its life.
+    pub(super) fn stale_for(&self, is_absent: bool) -> Duration {
+        // What was not there may be there by now.
+        if is_absent { Duration::ZERO } else { self.stale_while_revalidate.max(self.stale_if_error) }
+    }
+
+    /// How long the longest-lived of its values is kept, where `lives` does not say longer.
+    pub(super) fn longest(&self) -> Duration {
+        self.ttl.saturating_add(self.stale_for(false))
+    }
+
+    /// How long a value is fresh, before jitter.
+    pub(super) fn life(&self, key: &K, value: &V, is_absent: bool) -> Duration {
+        let life = match self.lives {
+            Some(lives) => lives(key, value).clamp(SHORTEST_LIFE, LONGEST_LIFE),
+            None => self.ttl,
+        };
+        if is_absent { life.min(self.absent_for) } else { life }
+    }
+
+    /// What a value of this age is good for.
+    pub(super) fn fitness(&self, age: Duration, fresh_for: Duration, is_absent: bool) -> Fitness {
+        let is_past = |time: Duration| age >= fresh_for.saturating_add(time);
+        let is_due = || self.is_early && age >= fresh_for.saturating_sub(last_part(fresh_for));
+        match age < fresh_for {
+            true if is_due() => Fitness::Due,
+            true => Fitness::Fresh,
+            false if is_absent => Fitness::Over,
+            false if !is_past(self.stale_while_revalidate) => Fitness::Stale,
+            false if !is_past(self.stale_if_error) => Fitness::LastResort,
+            false => Fitness::Over,
+        }
     }
 
     pub(super) fn check(&self) -> Result<(), BuildError> {
-        let is_life = |time: Duration| time >= Duration::from_millis(1) && time <= LONGEST_LIFE;
+        let is_life = |time: Duration| (SHORTEST_LIFE..=LONGEST_LIFE).contains(&time);
         let rule = "between 1 ms and a year";
         BuildError::check("ttl", self.ttl, is_life(self.ttl), rule)?;
         BuildError::check("absent_for", self.absent_for, is_life(self.absent_for), rule)?;

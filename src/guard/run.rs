@@ -147,5 +147,5 @@ async fn wait<T: Keepable>(job: &Arc<RunContext<T>>, limit: Option<Duration>) ->
         }
     };
     let busy = |retry_after| Err(NoResult::InProgress { retry_after }.into());
-    account.ledger.in_turns((&job.place.key, None), deadline, in_turn, busy).await
+    account.ledger.in_turns((&job.place.key, None), Look::default(), deadline, in_turn, busy).await
 }

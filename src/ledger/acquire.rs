@@ -72,17 +72,34 @@ impl Ledger {
         deadline: Deadline,
         decide: impl Decide<C, A>,
     ) -> Result<Acquired<C, A>, LedgerError> {
+        self.acquire_from(Look::default(), what, anew, deadline, decide).await
+    }
+
+    /// The same for a call that has looked already, and knows what it found.
+    ///
+    /// # Cancel safety
+    /// As [`acquire`](Self::acquire).
+    pub(crate) async fn acquire_from<C: Claimable, A>(
+        &self,
+        first: Look,
+        what: &C,
+        anew: impl Fn() -> Result<C::Carried, A>,
+        deadline: Deadline,
+        decide: impl Decide<C, A>,
+    ) -> Result<Acquired<C, A>, LedgerError> {
         let (anew, decide) = (&anew, &decide);
         let turn = |look| async move { Ok(self.look(what, anew, decide, look).await?) };
         let busy = |lease_left| Ok(Acquired::Busy { lease_left });
-        self.in_turns((what.key(), what.audience()), deadline, turn, busy).await
+        self.in_turns((what.key(), what.audience()), first, deadline, turn, busy).await
     }
 
-    /// Goes through turns until one is the last, and waits between them as long as another call holds the lease. `busy` says
-    /// what the end is where it is still held when the deadline is over, or when the last caller leaves.
+    /// Goes through turns until one is the last, and waits between them as long as another call holds the lease. The first one
+    /// knows what `first` says. `busy` says what the end is where it is still held when the deadline is over, or when the last
+    /// caller leaves.
     pub(crate) async fn in_turns<T, E, F>(
         &self,
         (key, audience): (&Key, Option<&Audience>),
+        first: Look,
         deadline: Deadline,
         mut turn: impl FnMut(Look) -> F,
         busy: impl FnOnce(Duration) -> Result<T, E>,
@@ -91,7 +108,7 @@ impl Ledger {
         E: From<LedgerError>,
         F: Future<Output = Result<Turn<T>, E>>,
     {
-        let (mut watch, mut look) = (None, Look::default());
+        let (mut watch, mut look) = (None, first);
         for _ in 0..MOST_ROUNDS {
             let waited_for = look.waited_for;
             let found = match turn(look).await? {

@@ -7,9 +7,10 @@ use super::{Claimed, Contents, Held, Key, Ledger, LedgerError, Nonce, State, Ver
 /// What a record is bound to.
 #[derive(Debug)]
 pub(crate) enum Bound {
-    Anew,
+    /// By this call, under this nonce.
+    Anew(Nonce),
     /// To the same, and for less than the whole time to live.
-    Before,
+    Before(Held),
     /// To something else, as this record says.
     ToOthers(Held),
 }
@@ -22,8 +23,8 @@ impl Ledger {
     {
         let contents = Contents { state: State::Settled, ttl, lease: Duration::ZERO, payload: key.payload_of(what)? };
         Ok(match self.claim(key, contents.record(Nonce::draw()?, None), |_| {}).await? {
-            Claimed::Ours(_) => Bound::Anew,
-            Claimed::Held(held) if held.payload::<P>("holds something else")? == *what => Bound::Before,
+            Claimed::Ours(ours) => Bound::Anew(ours.record.nonce),
+            Claimed::Held(held) if held.payload::<P>("holds something else")? == *what => Bound::Before(held),
             Claimed::Held(held) => Bound::ToOthers(held),
         })
     }

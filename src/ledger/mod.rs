@@ -138,7 +138,7 @@ impl Ledger {
 
     /// The same records over a connection of their own, where the store has connections: replies to large batches then do not
     /// stand before a redemption. `timeout` is the longest that one call to the store may take.
-    #[allow(dead_code, reason = "the cache stands on it")]
+    #[cfg(feature = "cache")]
     pub(crate) fn apart(&self, timeout: Duration) -> Self {
         let store = self.extras.apart(timeout).unwrap_or_else(|| Arc::clone(&self.store));
         Self { extras: store.extras(), store, timeout, ..self.clone() }

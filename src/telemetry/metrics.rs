@@ -75,6 +75,7 @@ counters! {
     REQUESTS "payproof_requests_total" ["outcome"] (by requests) "Requests with an idempotency key.";
     REQUESTS_BYPASSED "payproof_requests_bypassed_total" [] (sum requests_bypassed) "Requests past an idempotency layer that was switched off.";
     DELIVERIES "payproof_webhook_deliveries_total" ["outcome"] (by deliveries) "Deliveries of webhooks.";
+    CACHE_REQUESTS "payproof_cache_requests_total" ["space", "outcome"] () "Calls to the cache.";
     DELIVERIES_OF_OTHERS "payproof_webhook_other_accounts_total" [] (sum deliveries_of_other_accounts) "Deliveries of other accounts' events, for which no handler ran.";
     OBJECTS_UNREADABLE "payproof_webhook_objects_unreadable_total" [] (sum objects_unreadable) "Deliveries of events whose object the credential may not read.";
 }
@@ -93,6 +94,7 @@ metrics! { HISTOGRAMS: Histogram {
     VALIDATION_SECONDS "payproof_validation_duration_seconds" "Time of a validation past the quick answer.";
     ATTEMPT_SECONDS "payproof_attempt_duration_seconds" "Time of a call to the provider.";
     STORE_SECONDS "payproof_store_call_duration_seconds" "Time of a call to the store.";
+    CACHE_LOAD_SECONDS "payproof_cache_load_duration_seconds" "Time of a load for the cache.";
 } }
 
 #[rustfmt::skip]
@@ -104,6 +106,7 @@ metrics! { GAUGES: Gauge {
     FACTS "payproof_facts_in_memory" "Payments whose facts are in memory.";
     KEYS "payproof_keys_held" "Idempotency keys held in memory.";
     CHECKS_DISABLED "payproof_idempotency_checks_disabled" "1 while PAYPROOF_DISABLE_IDEMPOTENCY_CHECKS lets duplicates through.";
+    CACHE_BYTES "payproof_cache_memory_bytes" "Bytes that the values of the cache's spaces in memory count for.";
     INDETERMINATE "payproof_indeterminate_operations" "Indeterminate operations: it is unknown whether the provider executed them.";
     INDETERMINATE_OLDEST "payproof_indeterminate_oldest_seconds" "How long the oldest of those has been waiting; 0 without any.";
 } }
@@ -263,9 +266,34 @@ pub(crate) fn store_call(verb: &'static str, outcome: &'static str, watch: Stopw
     let _ = (verb, outcome, watch);
 }
 
+/// The keys of the cache's metrics. A cache may serve several validators, so they name none.
+#[cfg(all(feature = "cache", feature = "metrics"))]
+static CACHE_KEYS: SeriesKeys = SeriesKeys::new(Vec::new());
+
+/// Calls to a space of the cache.
+#[cfg(all(feature = "cache", feature = "metrics"))]
+pub(super) fn cache_requests(space: &'static str, outcome: &'static str, calls: u64) {
+    let key = CACHE_KEYS.key(CACHE_REQUESTS.name, CACHE_REQUESTS.labels, &[space, outcome]);
+    with_recorder(|recorder| recorder.register_counter(key, &METADATA)).increment(calls);
+}
+
+/// A load of a space is over.
+#[cfg(all(feature = "cache", feature = "metrics"))]
+pub(super) fn cache_load_took(space: &'static str, outcome: &'static str, watch: Stopwatch) {
+    CACHE_LOAD_SECONDS.record(&CACHE_KEYS, &["space", "outcome"], &[space, outcome], watch.started.elapsed());
+}
+
+/// What only a space itself knows.
+#[cfg(all(feature = "cache", feature = "metrics"))]
+#[allow(clippy::cast_precision_loss, reason = "no memory has 2^52 bytes")]
+pub(super) fn cache_bytes(space: &'static str, bytes: u64) {
+    let key = CACHE_KEYS.key(CACHE_BYTES.0, &["space"], &[space]);
+    with_recorder(|recorder| recorder.register_gauge(key, &METADATA)).set(bytes as f64);
+}
+
 /// Tells the recorder what the names mean. Done with each publishing, since it may have been installed any time.
 #[cfg(feature = "metrics")]
-fn describe() {
+pub(super) fn describe() {
     for counter in COUNTERS {
         describe_counter!(counter.name, counter.help);
     }

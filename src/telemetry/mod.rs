@@ -13,6 +13,8 @@ use crate::lock::Lock;
 use crate::payment::verdict::{Degradation, Provenance, Verdict};
 use crate::provider::attempt_log::{Attempt, AttemptOutcome, WaitReason};
 
+#[cfg(feature = "cache")]
+mod cache;
 #[cfg(feature = "webhook")]
 mod deliveries;
 mod metrics;
@@ -24,6 +26,10 @@ pub(crate) mod stats;
 #[cfg(all(test, feature = "metrics", feature = "tower"))]
 mod tests;
 
+#[cfg(all(feature = "cache", feature = "metrics"))]
+pub(crate) use cache::cache_published;
+#[cfg(feature = "cache")]
+pub(crate) use cache::{CacheCall, cache_called, cache_hit, cache_loaded, cache_store_down, cache_unreadable};
 #[cfg(feature = "webhook")]
 pub(crate) use deliveries::record_event;
 #[cfg(feature = "metrics")]

@@ -1,6 +1,7 @@
 #![allow(clippy::arithmetic_side_effects, reason = "small numbers")]
 
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -27,8 +28,8 @@ fn copy<V>(body: V, since: Since, subjects: &[&str], bytes: usize) -> MemoryCopy
     let value = Value {
         body,
         loaded: Moment::at(Instant::now()),
-        fresh_for: UNCONFIRMED,
-        kept_for: UNCONFIRMED,
+        lives: UNCONFIRMED,
+        expired: OnceLock::new(),
         origin: "test".into(),
         is_absent: false,
         subjects: subjects.iter().map(|name| subject(name)).collect(),

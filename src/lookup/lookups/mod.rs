@@ -112,12 +112,12 @@ impl Lookups {
         intent: &PaymentIntent,
     ) -> Result<Option<Degradation>, ValidateError> {
         match shared.bind_key(&digest, intent).await {
-            Ok(Bound::Anew) => {
+            Ok(Bound::Anew(_)) => {
                 // Known here, it costs no further round trip; when there is no room for it, it does.
                 let _ = self.keys.bind(digest, intent, true);
                 Ok(None)
             }
-            Ok(Bound::Before) => Ok(None),
+            Ok(Bound::Before(_)) => Ok(None),
             Ok(Bound::ToOthers(_)) => Err(ValidateError::key_reused()),
             Err(error) if error.is_down() || error.is_newer() => {
                 self.account.telemetry.store_failed(&error);

@@ -1,0 +1,146 @@
+//! Every setting of a cache, with its default; all checks are in `build`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::accessors::setters;
+use crate::intent::fingerprint::Fingerprint;
+use crate::ledger::{Codec, Ledger, Release, Seal};
+use crate::settings::build_error::BuildError;
+use crate::store::{AnyStore, Store};
+use crate::validator::Validator;
+
+use super::Cache;
+use super::backing::Backing;
+use super::core::Core;
+
+/// What every key in the store begins with.
+const PREFIX: &str = "payproof";
+
+/// All spaces together.
+const MEMORY: u64 = 64 * 1024 * 1024;
+
+/// Slower is no cache.
+const STORE_TIMEOUT: Duration = Duration::from_millis(100);
+
+/// As slow as a store may be where it is the store itself that matters.
+const SURE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// A crash costs the others this long.
+const LEASE: Duration = Duration::from_secs(5);
+
+/// The longest namespace, in bytes.
+const MOST_NAMESPACE: usize = 100;
+
+/// Settings of a [`Cache`].
+///
+/// | setting | default |
+/// |---|---|
+/// | `namespace` | none: it has to be said |
+/// | `memory` | 64 MiB for all spaces |
+/// | `store_prefix` | `payproof`; the validator's |
+/// | `store_timeout` | 100 ms for calls that can go on without the store |
+/// | `record_keys` | none: records are not authenticated; the validator's |
+#[derive(Debug)]
+#[must_use = "a builder does nothing until `build` is called"]
+pub struct CacheBuilder {
+    behind: Behind,
+    memory: u64,
+    timeout: Duration,
+    namespace: Option<Box<str>>,
+}
+
+/// What stands behind a cache.
+#[derive(Debug)]
+enum Behind {
+    Nothing,
+    Store { store: Arc<dyn AnyStore>, prefix: Box<str>, keys: Vec<Seal> },
+    Validator { ledger: Ledger, identity: Fingerprint },
+}
+
+impl CacheBuilder {
+    fn new(behind: Behind) -> Self {
+        Self { behind, memory: MEMORY, timeout: STORE_TIMEOUT, namespace: None }
+    }
+
+    setters! {
+        /// What tells this cache from others on the same store and prefix: the service's name, and its environment.
+        ///
+        /// Caches with one namespace share their entries; so all processes of a service say the same.
+        pub fn namespace(mut self, name: impl Into<Box<str>>) => self.namespace = Some(name.into());
+
+        /// The most bytes of all spaces in this process's memory. Default: 64 MiB.
+        pub fn memory(mut self, bytes: u64) => self.memory = bytes;
+
+        /// The longest that a call to the store may take which can go on without it. Default: 100 ms. Invalidations and
+        /// puts have a second.
+        pub fn store_timeout(mut self, timeout: Duration) => self.timeout = timeout;
+    }
+
+    /// What every key in the store begins with. Default: `payproof`.
+    pub fn store_prefix(mut self, text: impl Into<Box<str>>) -> Self {
+        if let Behind::Store { prefix, .. } = &mut self.behind {
+            *prefix = text.into();
+        }
+        self
+    }
+
+    /// Authenticates every entry, so that who can write to the store cannot forge permissions. Default: none. See
+    /// [`ValidatorBuilder::record_keys`](crate::ValidatorBuilder::record_keys).
+    pub fn record_keys(mut self, all: impl IntoIterator<Item = [u8; 32]>) -> Self {
+        if let Behind::Store { keys, .. } = &mut self.behind {
+            *keys = all.into_iter().map(|key| Seal::new(&key)).collect();
+        }
+        self
+    }
+
+    /// Checks every setting, and builds the cache.
+    ///
+    /// # Errors
+    /// When a setting is outside what makes sense, or there is a store and no namespace.
+    pub fn build(self) -> Result<Cache, BuildError> {
+        let Self { behind, memory, timeout, namespace } = self;
+        BuildError::check("store_timeout", timeout, timeout >= Duration::from_millis(1), "at least 1 ms")?;
+        let (ledger, namespace) = match behind {
+            Behind::Nothing => return Ok(Cache(Arc::new(Core::new(None, memory)))),
+            Behind::Store { store, prefix, keys } => {
+                let namespace = namespace.unwrap_or_default();
+                let rule = "1 to 100 bytes, or two services on one store would share entries";
+                BuildError::check("namespace", &namespace, (1..=MOST_NAMESPACE).contains(&namespace.len()), rule)?;
+                let codec = Codec::new(keys, Release::Current, Vec::new());
+                let ledger = Ledger::new(store, prefix, SURE_TIMEOUT, codec, None);
+                (ledger, Fingerprint::of("cache", [Some(namespace.as_bytes())]))
+            }
+            Behind::Validator { ledger, identity } => {
+                let namespace = namespace.as_deref().map(str::as_bytes);
+                (ledger, Fingerprint::of("cache of a validator", [Some(&identity.as_bytes()[..]), namespace]))
+            }
+        };
+        let quick = ledger.apart(timeout);
+        let backing = Backing::new(quick, ledger, namespace, LEASE);
+        let backing = backing.map_err(|error| BuildError::out_of_range("cache", error.to_string(), "randomness"))?;
+        Ok(Cache(Arc::new(Core::new(Some(Arc::new(backing)), memory))))
+    }
+}
+
+impl Cache {
+    /// Starts a cache on a store. Say its [`namespace`](CacheBuilder::namespace).
+    pub fn builder(store: impl Store) -> CacheBuilder {
+        CacheBuilder::new(Behind::Store { store: Arc::new(store), prefix: PREFIX.into(), keys: Vec::new() })
+    }
+
+    /// Starts a cache of this process alone, without a store.
+    pub fn in_memory() -> CacheBuilder {
+        CacheBuilder::new(Behind::Nothing)
+    }
+}
+
+impl Validator {
+    /// Starts a cache on the validator's store, with its prefix and record keys. Those of validators of another account or mode
+    /// share nothing with it.
+    pub fn cache(&self) -> CacheBuilder {
+        let account = &self.0.account;
+        let identity = account.identity.fingerprint("cache", &[]);
+        CacheBuilder::new(Behind::Validator { ledger: account.ledger.clone(), identity })
+    }
+}

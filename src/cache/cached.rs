@@ -1,0 +1,217 @@
+//! The handles to one space of a cache.
+
+use std::error::Error;
+use std::fmt;
+use std::future::Future;
+use std::ops::Deref;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::accessors::setters;
+use crate::telemetry::cache_hit;
+
+use super::ask::Ask;
+use super::error::CacheError;
+use super::hit::Hit;
+use super::key::CacheKey;
+use super::load::{Load, Loaders, once};
+use super::stats::Count;
+use super::stock::{Stock, Wishes};
+use super::value::CacheValue;
+
+/// A space of a cache. Clones cost one counter.
+pub struct Cached<K, V>(pub(super) Arc<Stock<K, V>>);
+
+/// A space of a cache, with its loaders. Derefs to the space; clones cost two counters.
+pub struct Loads<K, V> {
+    cached: Cached<K, V>,
+    pub(super) loaders: Arc<Loaders<K, V>>,
+}
+
+impl<K, V> Clone for Cached<K, V> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<K, V> Clone for Loads<K, V> {
+    fn clone(&self) -> Self {
+        Self { cached: self.cached.clone(), loaders: Arc::clone(&self.loaders) }
+    }
+}
+
+impl<K, V> fmt::Debug for Cached<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Cached").field(&self.0.space).finish()
+    }
+}
+
+impl<K, V> fmt::Debug for Loads<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Loads").field(&self.0.space).finish()
+    }
+}
+
+impl<K, V> Deref for Loads<K, V> {
+    type Target = Cached<K, V>;
+
+    fn deref(&self) -> &Cached<K, V> {
+        &self.cached
+    }
+}
+
+impl<K: CacheKey, V: CacheValue> Cached<K, V> {
+    /// The space with its loader: what asks the database, or another service, for the value of one key.
+    ///
+    /// It runs in a task of its own, once for all calls that wait for it, in all processes. It is not tried again here: retries
+    /// are the loader's.
+    pub fn loads<F, Fut, E>(&self, load: F) -> Loads<K, V>
+    where
+        F: Fn(K) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<V, E>> + Send + 'static,
+        E: Into<Box<dyn Error + Send + Sync>> + 'static,
+    {
+        let loaders = Arc::new(Loaders::one(load, self.0.space.load_timeout));
+        Loads { cached: self.clone(), loaders }
+    }
+
+    /// The space with a loader of many keys at once, which returns as many values in the order of the keys.
+    pub fn loads_many<F, Fut, E>(&self, load: F) -> Loads<K, V>
+    where
+        F: Fn(Vec<K>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Vec<V>, E>> + Send + 'static,
+        E: Into<Box<dyn Error + Send + Sync>> + 'static,
+    {
+        let loaders = Arc::new(Loaders::many(load, self.0.space.load_timeout));
+        Loads { cached: self.clone(), loaders }
+    }
+
+    /// The value of a key; where the cache has none, what this loader brings.
+    ///
+    /// # Errors
+    /// As for [`Loads::get`].
+    ///
+    /// # Cancel safety
+    /// As for [`Loads::get`].
+    pub fn get_or_load<'c, F, Fut, E>(&'c self, key: &'c K, load: F) -> Get<'c, K, V>
+    where
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = Result<V, E>> + Send + 'static,
+        E: Into<Box<dyn Error + Send + Sync>> + 'static,
+    {
+        let load = once(load, self.0.space.load_timeout);
+        Get::new(&self.0, key, Loading::Once(Some(load)))
+    }
+}
+
+impl<K: CacheKey, V: CacheValue> Loads<K, V> {
+    /// Another loader, which is asked where those before it failed. [`Hit::origin`] says by its name that it brought a value.
+    #[must_use = "the loaders are those of the space that this returns"]
+    pub fn or_loads<F, Fut, E>(self, name: &'static str, load: F) -> Self
+    where
+        F: Fn(K) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<V, E>> + Send + 'static,
+        E: Into<Box<dyn Error + Send + Sync>> + 'static,
+    {
+        let loaders = Loaders::clone(&self.loaders).or(name, load);
+        Self { cached: self.cached, loaders: Arc::new(loaders) }
+    }
+
+    /// The value of a key: from memory, from the store, or from the loader, which one process of the fleet asks.
+    ///
+    /// Lazy: nothing is done until the future is awaited. What memory has is the answer of the first poll.
+    ///
+    /// # Errors
+    /// When the value has to be loaded and cannot be; never for want of the store. See [`CacheError`].
+    ///
+    /// # Cancel safety
+    /// Dropped at any point, it loses nothing: a load under way goes on, for the next call.
+    pub fn get<'c>(&'c self, key: &'c K) -> Get<'c, K, V> {
+        Get::new(&self.0, key, Loading::By(&self.loaders))
+    }
+}
+
+/// A value that is asked for when this is awaited. Made by [`Loads::get`] and [`Cached::get_or_load`].
+#[must_use = "nothing is asked for until this is awaited"]
+pub struct Get<'c, K, V> {
+    stock: &'c Arc<Stock<K, V>>,
+    key: &'c K,
+    loading: Loading<'c, K, V>,
+    wishes: Wishes,
+    /// The rest of the way, where memory does not answer.
+    asking: Option<Asking<V>>,
+}
+
+type Asking<V> = Pin<Box<dyn Future<Output = Result<Hit<V>, CacheError>> + Send>>;
+
+/// How the value is loaded, if it has to be.
+enum Loading<'c, K, V> {
+    By(&'c Loaders<K, V>),
+    Once(Option<Load<V>>),
+}
+
+impl<'c, K: CacheKey, V: CacheValue> Get<'c, K, V> {
+    fn new(stock: &'c Arc<Stock<K, V>>, key: &'c K, loading: Loading<'c, K, V>) -> Self {
+        Self { stock, key, loading, wishes: Wishes { max_age: Duration::MAX, deadline: None }, asking: None }
+    }
+
+    setters! {
+        /// Takes no value that is older than this, counted from the beginning of its load. Zero always loads.
+        pub fn max_age(mut self, age: Duration) => self.wishes.max_age = age;
+
+        /// Waits at most this long. A load under way goes on without this call.
+        pub fn deadline(mut self, limit: Duration) => self.wishes.deadline = Some(limit);
+    }
+
+    fn load(&mut self) -> Option<Load<V>> {
+        match &mut self.loading {
+            Loading::By(loaders) => Some(loaders.load(self.key)),
+            Loading::Once(load) => load.take(),
+        }
+    }
+
+    fn ask(&mut self) -> Result<Ask<K, V>, CacheError> {
+        let load = self.load().ok_or(CacheError::Interrupted)?;
+        Ask::new(self.stock, self.key, self.wishes, load)
+    }
+}
+
+impl<K: CacheKey, V: CacheValue> Future for Get<'_, K, V> {
+    type Output = Result<Hit<V>, CacheError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        if let Some(asking) = &mut this.asking {
+            let answer = asking.as_mut().poll(cx);
+            if answer.is_ready() {
+                this.asking = None;
+            }
+            return answer;
+        }
+        if let Some((hit, is_due)) = this.stock.recall(this.key, this.wishes.max_age, Instant::now()) {
+            this.stock.counts.add(Count::MemoryHit);
+            if hit.is_stale {
+                this.stock.counts.add(Count::Stale);
+            }
+            if is_due && let Ok(ask) = this.ask() {
+                ask.refresh(&hit);
+            }
+            cache_hit(this.stock.space.name, if hit.is_stale { "stale" } else { "hit" }, || hit.age());
+            return Poll::Ready(Ok(hit));
+        }
+        match this.ask() {
+            Err(error) => Poll::Ready(Err(error)),
+            Ok(ask) => this.asking.insert(Box::pin(ask.answer())).as_mut().poll(cx),
+        }
+    }
+}
+
+impl<K, V> fmt::Debug for Get<'_, K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Get").field("space", &self.stock.space).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,160 @@
+//! What the spaces of one cache have in common.
+
+use std::any::{Any, TypeId};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand::RngExt as _;
+use rand::rngs::StdRng;
+use tokio::time::Instant;
+
+use crate::flight::permits::Permits;
+use crate::intent::fingerprint::Fingerprint;
+use crate::lock::Lock;
+use crate::settings::build_error::BuildError;
+#[cfg(feature = "metrics")]
+use crate::telemetry::cache_published;
+
+use super::backing::Backing;
+use super::marks::{MOST_MARKS, Marks};
+use super::memory::Budget;
+use super::overdue::OverdueList;
+use super::stats::{CacheStats, SpaceStats};
+use super::tag::Tag;
+use super::value::last_part;
+
+/// Flights under way in all spaces; a process with more has other troubles.
+const MOST_FLIGHTS: usize = 25_000;
+
+/// No flight holds its permit for longer.
+const LONGEST_FLIGHT: Duration = Duration::from_secs(10 * 60);
+
+/// What the spaces of one cache have in common.
+pub(super) struct Core {
+    pub(super) backing: Option<Arc<Backing>>,
+    pub(super) marks: Arc<Marks>,
+    pub(super) budget: Budget,
+    pub(super) permits: Arc<Permits>,
+    /// The tag of everything.
+    pub(super) all: Fingerprint,
+    rng: Lock<StdRng>,
+    pub(super) overdue: Arc<OverdueList>,
+    opened: Lock<BTreeMap<&'static str, Opened>>,
+}
+
+/// A space that was opened, whatever its types.
+struct Opened {
+    types: TypeId,
+    version: u32,
+    stock: Arc<dyn AnyStock>,
+    /// How many of the calls that memory answered were added to the metrics.
+    #[cfg(feature = "metrics")]
+    published: u64,
+}
+
+/// A space's values, whatever their type.
+pub(super) trait AnyStock: Any + Send + Sync {
+    fn stats(&self) -> SpaceStats;
+    fn longest(&self) -> Duration;
+    fn settles_in(&self) -> Duration;
+    fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
+}
+
+impl Core {
+    pub(super) fn new(backing: Option<Arc<Backing>>, memory: u64) -> Self {
+        Self {
+            backing,
+            marks: Arc::new(Marks::new(MOST_MARKS)),
+            budget: Budget::new(memory),
+            permits: Arc::new(Permits::new(MOST_FLIGHTS, MOST_FLIGHTS, LONGEST_FLIGHT)),
+            // A fixed text, which is never refused.
+            all: Tag::all().digest().unwrap_or(Fingerprint::NONE),
+            rng: Lock::new(rand::make_rng()),
+            overdue: Arc::default(),
+            opened: Lock::default(),
+        }
+    }
+
+    /// The one stock of a space, which the first caller makes.
+    pub(super) fn open<S: AnyStock>(
+        &self,
+        name: &'static str,
+        version: u32,
+        make: impl FnOnce() -> Arc<S>,
+    ) -> Result<Arc<S>, BuildError> {
+        let mut opened = self.opened.lock();
+        let types = TypeId::of::<S>();
+        let open = opened.entry(name).or_insert_with(|| Opened {
+            types,
+            version,
+            stock: make(),
+            #[cfg(feature = "metrics")]
+            published: 0,
+        });
+        let is_same = open.types == types && open.version == version;
+        let stock = Arc::clone(&open.stock).as_any().downcast();
+        match stock {
+            Ok(stock) if is_same => Ok(stock),
+            _ => Err(BuildError::out_of_range(
+                "space",
+                format!("{name:?}"),
+                "of one version, with one type of key and of value",
+            )),
+        }
+    }
+
+    /// How long the longest-lived value of any space is kept, where `lives` does not say longer.
+    pub(super) fn longest(&self) -> Duration {
+        self.of_all(AnyStock::longest)
+    }
+
+    /// How long a mark on a tag matters once the store confirmed.
+    pub(super) fn settles_in(&self) -> Duration {
+        self.of_all(AnyStock::settles_in)
+    }
+
+    fn of_all(&self, time: impl Fn(&dyn AnyStock) -> Duration) -> Duration {
+        let opened = self.opened.lock();
+        opened.values().map(|open| time(&*open.stock)).max().unwrap_or_default()
+    }
+
+    pub(super) fn stats(&self) -> CacheStats {
+        let stocks: Vec<_> = self.opened.lock().iter().map(|(name, open)| (*name, Arc::clone(&open.stock))).collect();
+        let mut stats = CacheStats::default();
+        stats.spaces = stocks.into_iter().map(|(name, stock)| (name, stock.stats())).collect();
+        stats
+    }
+
+    #[cfg(feature = "metrics")]
+    pub(super) fn publish(&self) {
+        for (name, stats) in self.stats().spaces {
+            let mut opened = self.opened.lock();
+            let Some(open) = opened.get_mut(name) else { continue };
+            let new = stats.memory_hits.saturating_sub(open.published);
+            open.published = stats.memory_hits;
+            drop(opened);
+            cache_published(name, new, stats.memory_bytes);
+        }
+    }
+
+    /// A life that ends up to a tenth earlier, so that what was loaded together is not loaded anew together.
+    pub(super) fn shortened(&self, life: Duration) -> Duration {
+        let most = last_part(life);
+        life.saturating_sub(self.rng.lock().random_range(Duration::ZERO..=most))
+    }
+
+    /// Whether a copy that was checked then is served from memory.
+    pub(super) fn is_checked(&self, at: Instant, now: Instant, memory_for: Duration, unchecked_for: Duration) -> bool {
+        let Some(backing) = &self.backing else { return true };
+        let since = now.saturating_duration_since(at);
+        since < memory_for || (since < unchecked_for && backing.is_down())
+    }
+}
+
+impl fmt::Debug for Core {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Core").field("backing", &self.backing).finish_non_exhaustive()
+    }
+}

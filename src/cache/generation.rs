@@ -1,0 +1,129 @@
+//! The generation of each tag: what an entry was written under, and what stands now.
+//!
+//! An entry counts as long as each of its tags has the generation that it was written under. To invalidate a tag is to replace
+//! one small record, however many entries have it. Generations are drawn, so one that was evicted or flushed costs misses, and
+//! revives nothing.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::intent::fingerprint::Fingerprint;
+use crate::ledger::{Bound, Change, Contents, Held, Key, Ledger, LedgerError, Nonce, RecordKind, State};
+use crate::lock::Lock;
+
+use super::entry::Generation;
+
+/// What is remembered of more tags than this is forgotten: about a megabyte.
+const MOST_KNOWN: usize = 10_000;
+
+/// A generation outlives the entries under it, or they would be misses before their time.
+const SHORTEST_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The generations that this process has seen, and when it asked for them.
+#[derive(Debug)]
+pub(super) struct Generations {
+    /// Tells caches on one store apart.
+    namespace: Fingerprint,
+    seen: Lock<HashMap<Fingerprint, Seen>>,
+}
+
+/// What stood when it was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Seen {
+    /// None where there was no record.
+    pub(super) id: Option<Nonce>,
+    pub(super) asked_at: Instant,
+    /// Whether less than half of its life was left.
+    pub(super) ends_soon: bool,
+}
+
+impl Generations {
+    pub(super) fn new(namespace: Fingerprint) -> Self {
+        Self { namespace, seen: Lock::default() }
+    }
+
+    /// The digest of something of this cache, which no other cache on the store shares.
+    pub(super) fn of_this_cache(&self, purpose: &str, what: &Fingerprint) -> Fingerprint {
+        Fingerprint::of(purpose, [Some(&self.namespace.as_bytes()[..]), Some(&what.as_bytes()[..])])
+    }
+
+    /// The place of a tag's record.
+    pub(super) fn key(&self, ledger: &Ledger, tag: &Fingerprint) -> Key {
+        ledger.key(RecordKind::CacheTag, &self.of_this_cache("cache tag", tag))
+    }
+
+    /// What was seen of a tag, if it was asked for within this time.
+    pub(super) fn seen(&self, tag: &Fingerprint, within: Duration) -> Option<Seen> {
+        self.seen.lock().get(tag).filter(|seen| seen.asked_at.elapsed() < within).copied()
+    }
+
+    /// Remembers what was seen, unless something newer is known.
+    pub(super) fn saw(&self, tag: &Fingerprint, new: Seen) {
+        let mut all = self.seen.lock();
+        if all.len() >= MOST_KNOWN && !all.contains_key(tag) {
+            all.clear();
+        }
+        let seen = all.entry(*tag).or_insert(new);
+        if seen.asked_at <= new.asked_at {
+            *seen = new;
+        }
+    }
+
+    /// Takes in what was read at a tag's place.
+    ///
+    /// # Errors
+    /// When the record cannot be used. Then nothing can be said of entries with the tag.
+    pub(super) fn read(
+        &self,
+        tag: &Fingerprint,
+        read: Result<Option<Held>, LedgerError>,
+        asked_at: Instant,
+    ) -> Result<Seen, LedgerError> {
+        let held = read?;
+        let id = held.as_ref().map(Generation::id_of).transpose()?;
+        let ends_soon = held.is_some_and(|held| held.ttl_left() < held.age);
+        let seen = Seen { id, asked_at, ends_soon };
+        self.saw(tag, seen);
+        Ok(seen)
+    }
+
+    /// Begins the first generation of a tag, or learns which one there is.
+    pub(super) async fn begin(
+        &self,
+        ledger: &Ledger,
+        tag: &Fingerprint,
+        lives: Duration,
+    ) -> Result<Nonce, LedgerError> {
+        let (asked_at, new) = (Instant::now(), Generation::default());
+        let id = match ledger.bind(&self.key(ledger, tag), &new, lives.max(SHORTEST_LIFE)).await? {
+            Bound::Anew(id) => id,
+            Bound::Before(held) | Bound::ToOthers(held) => Generation::id_of(&held)?,
+        };
+        self.saw(tag, Seen { id: Some(id), asked_at, ends_soon: false });
+        Ok(id)
+    }
+
+    /// Ends the generation of a tag: no entry under it counts any more.
+    pub(super) async fn end(&self, ledger: &Ledger, tag: &Fingerprint, lives: Duration) -> Result<(), LedgerError> {
+        let key = self.key(ledger, tag);
+        ledger.update(&key, |_| Ok((Change::Write(contents(&key, &Generation::default(), lives)?), ()))).await?;
+        // Which one stands now, the next reading learns.
+        self.seen.lock().remove(tag);
+        Ok(())
+    }
+
+    /// Lets a generation live on that has less than half of its life left.
+    pub(super) async fn renew(&self, ledger: &Ledger, tag: &Fingerprint, lives: Duration) -> Result<(), LedgerError> {
+        let key = self.key(ledger, tag);
+        let Some(held) = ledger.get(&key).await? else { return Ok(()) };
+        // Where another process was faster, it lives on as well, or has ended.
+        ledger.replace(&key, &held, contents(&key, &Generation::renewal_of(&held)?, lives)?).await.map(drop)
+    }
+}
+
+fn contents(key: &Key, generation: &Generation, lives: Duration) -> Result<Contents, LedgerError> {
+    let (state, ttl, payload) = (State::Settled, lives.max(SHORTEST_LIFE), key.payload_of(generation)?);
+    Ok(Contents { state, ttl, lease: Duration::ZERO, payload })
+}

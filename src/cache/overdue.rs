@@ -1,0 +1,129 @@
+//! Invalidations that the store did not confirm: kept on a list, and tried again until it does.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::time::{Instant, sleep};
+
+use crate::intent::fingerprint::Fingerprint;
+use crate::ledger::{Key, LedgerError};
+use crate::lock::Lock;
+
+use super::backing::Backing;
+use super::marks::{Mark, Marks};
+
+/// With more on the list, all is invalidated in their place.
+const MOST_OVERDUE: usize = 1_000;
+
+/// A store that has been away for a moment is back soon; one that has been for longer is not asked all the time.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// How long a mark lasts that the store has not confirmed: as long as any entry lives.
+pub(super) const UNCONFIRMED: Duration = Duration::from_secs(366 * 24 * 60 * 60);
+
+/// A generation lives a day at least; longer-lived entries have theirs renewed.
+const LIVES: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What is to be invalidated in the store.
+#[derive(Clone, Debug)]
+pub(super) enum Overdue {
+    Entry { digest: Fingerprint, keys: Vec<Key>, tombstone: Duration },
+    Tag { tag: Fingerprint, lives: Duration },
+}
+
+impl Overdue {
+    /// What marks of it hit.
+    pub(super) fn subject(&self) -> Fingerprint {
+        match self {
+            Self::Entry { digest, .. } => *digest,
+            Self::Tag { tag, .. } => *tag,
+        }
+    }
+
+    /// Has the store forget it, with one more try where the first gave no answer.
+    pub(super) async fn done(&self, backing: &Backing) -> Result<(), LedgerError> {
+        let done = match self.tried(backing).await {
+            Err(error) if error.is_down() => self.tried(backing).await,
+            done => done,
+        };
+        backing.heard(done.as_ref().err());
+        done
+    }
+
+    async fn tried(&self, backing: &Backing) -> Result<(), LedgerError> {
+        match self {
+            Self::Entry { keys, tombstone, .. } => {
+                for key in keys {
+                    backing.sure.void(key, *tombstone).await?;
+                }
+                Ok(())
+            }
+            Self::Tag { tag, lives } => backing.generations.end(&backing.sure, tag, *lives).await,
+        }
+    }
+}
+
+/// What the store has yet to forget, and since when.
+#[derive(Debug, Default)]
+pub(super) struct OverdueList(Lock<Vec<Item>>);
+
+/// One on the list.
+#[derive(Clone, Debug)]
+struct Item {
+    since: Instant,
+    what: Overdue,
+    /// What holds for this process meanwhile.
+    mark: Mark,
+    settles_in: Duration,
+}
+
+impl OverdueList {
+    /// Adds one, and has the list gone through if it was empty. `all` is the tag of everything.
+    pub(super) fn add(
+        self: &Arc<Self>,
+        (backing, marks): (&Arc<Backing>, &Arc<Marks>),
+        what: Overdue,
+        mark: Mark,
+        settles_in: Duration,
+        all: Fingerprint,
+    ) {
+        let since = Instant::now();
+        let mut list = self.0.lock();
+        let is_first = list.is_empty();
+        if list.len() >= MOST_OVERDUE {
+            list.clear();
+            let (mark, what) = (marks.mark(&[all], UNCONFIRMED), Overdue::Tag { tag: all, lives: LIVES });
+            list.push(Item { since, what, mark, settles_in });
+        } else {
+            list.retain(|other| other.what.subject() != what.subject());
+            list.push(Item { since, what, mark, settles_in });
+        }
+        drop(list);
+        let Some(runtime) = Handle::try_current().ok().filter(|_| is_first) else { return };
+        let (list, backing, marks) = (Arc::clone(self), Arc::clone(backing), Arc::clone(marks));
+        runtime.spawn(async move { list.go_through(&backing, &marks).await });
+    }
+
+    async fn go_through(&self, backing: &Arc<Backing>, marks: &Marks) {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            sleep(pause).await;
+            let Some(Item { since, what, mark, settles_in }) = self.0.lock().first().cloned() else { return };
+            let is_done = what.done(backing).await.is_ok();
+            if is_done {
+                // What was read of the store meanwhile may be from before.
+                marks.confirm(mark, &[what.subject()], settles_in);
+            }
+            let mut list = self.0.lock();
+            if is_done || since.elapsed() > UNCONFIRMED {
+                list.retain(|other| other.mark != mark);
+            }
+            if list.is_empty() {
+                return;
+            }
+            pause = if is_done { Duration::ZERO } else { pause.saturating_mul(2).clamp(FIRST_PAUSE, LONGEST_PAUSE) };
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! The values of one space in one process: what memory answers, and how a flight is joined where it does not.
+
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+
+use crate::call::deadline::is_recent;
+use crate::flight::{FlightKey, SingleFlight};
+use crate::intent::fingerprint::Fingerprint;
+use crate::ledger::{FAILED_FOR, RecordKind};
+use crate::telemetry::cache_unreadable;
+
+use super::backing::Place;
+use super::core::{AnyStock, Core};
+use super::error::CacheError;
+use super::hit::{Hit, HitSource, StoreUse};
+use super::key::{CacheKey, KeyParts};
+use super::landed::{Landed, LoadNotes};
+use super::memory::{Memory, MemoryCopy};
+use super::space::Space;
+use super::stats::{Counts, SpaceStats};
+use super::tag::Tags;
+use super::value::{CacheValue, Fitness, Value};
+
+/// The values of one space in one process.
+pub(super) struct Stock<K, V> {
+    pub(super) core: Arc<Core>,
+    pub(super) space: Space<K, V>,
+    pub(super) memory: Arc<Memory<K, V>>,
+    pub(super) flights: Arc<SingleFlight<Fingerprint, LoadNotes, Landed<V>>>,
+    pub(super) counts: Counts,
+    pub(super) loads: Semaphore,
+    /// The space's own tag.
+    pub(super) tag: Fingerprint,
+    /// Whether it was said that a value of the space does not read back as it was written.
+    pub(super) has_told: AtomicBool,
+}
+
+/// What a call wants of a value.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wishes {
+    pub(super) max_age: Duration,
+    pub(super) deadline: Option<Duration>,
+}
+
+impl<K: CacheKey, V: CacheValue> Stock<K, V> {
+    pub(super) fn new(core: &Arc<Core>, space: Space<K, V>, tag: Fingerprint) -> Arc<Self> {
+        let bytes = u64::try_from(space.memory).unwrap_or(u64::MAX);
+        // Waiting for another process, and then each of a few loaders.
+        let longest = space.load_timeout.saturating_mul(4);
+        Arc::new(Self {
+            memory: Memory::new(bytes, &core.budget, Arc::clone(&core.marks)),
+            flights: Arc::new(SingleFlight::new(Arc::clone(&core.permits), longest)),
+            counts: Counts::default(),
+            loads: Semaphore::new(space.max_loads.min(Semaphore::MAX_PERMITS)),
+            has_told: AtomicBool::new(false),
+            core: Arc::clone(core),
+            space,
+            tag,
+        })
+    }
+
+    /// Where the value of a key stands, in the space's own version.
+    pub(super) fn place(&self, key: &K) -> Result<Place, CacheError> {
+        self.place_in(self.space.version, key)
+    }
+
+    pub(super) fn place_in(&self, version: u32, key: &K) -> Result<Place, CacheError> {
+        let (parts, mut own) = (KeyParts::of(key)?, Tags::default());
+        key.tags(&mut own);
+        let digest = Fingerprint::of("cache entry", [Some(self.space.name.as_bytes()), Some(parts.as_bytes())]);
+        let mut tags = vec![self.core.all, self.tag];
+        tags.extend(own.digests()?);
+        let key = self.core.backing.as_ref().map(|backing| {
+            let at = backing.generations.of_this_cache("cache entry", &digest);
+            backing.quick.key_in(RecordKind::Cache, &format!("{}:v{version}:", self.space.name), &at)
+        });
+        Ok(Place { key, digest, tags })
+    }
+
+    /// What marks of a value's own may hit.
+    pub(super) fn subjects(place: &Place, tags: impl IntoIterator<Item = Fingerprint>) -> Box<[Fingerprint]> {
+        std::iter::once(place.digest).chain(tags).collect()
+    }
+
+    /// What memory answers with at once; and whether the value is to be loaded anew behind the call.
+    pub(super) fn recall(&self, key: &K, max_age: Duration, now: Instant) -> Option<(Hit<V>, bool)> {
+        let copy = self.memory.get(key)?;
+        let fitness = self.fitness_of(&copy.value, max_age, now);
+        let Space { memory_for, unchecked_for, .. } = self.space;
+        let is_served = matches!(fitness, Fitness::Fresh | Fitness::Due | Fitness::Stale)
+            && self.core.is_checked(copy.checked, now, memory_for, unchecked_for);
+        is_served.then(|| {
+            let store = match &self.core.backing {
+                None => StoreUse::Unused,
+                Some(_) => StoreUse::Kept,
+            };
+            let (is_stale, is_due) = (fitness == Fitness::Stale, fitness != Fitness::Fresh);
+            (Hit { value: copy.value, source: HitSource::Memory, store, is_stale }, is_due)
+        })
+    }
+
+    /// A value for want of a loader that brings one.
+    pub(super) fn last_resort(&self, key: &K, max_age: Duration) -> Option<Arc<Value<V>>> {
+        let now = Instant::now();
+        let MemoryCopy { value, checked } = self.memory.get(key)?;
+        let Space { memory_for, unchecked_for, .. } = self.space;
+        let is_served =
+            self.is_last_resort(&value, max_age, now) && self.core.is_checked(checked, now, memory_for, unchecked_for);
+        is_served.then_some(value)
+    }
+
+    pub(super) fn is_last_resort(&self, value: &Value<V>, max_age: Duration, now: Instant) -> bool {
+        let age = value.loaded.age_at(now);
+        let is_within = age < value.fresh_for().saturating_add(self.space.stale_if_error);
+        is_within && !value.is_absent && is_recent(age, max_age)
+    }
+
+    pub(super) fn fitness_of(&self, value: &Value<V>, max_age: Duration, now: Instant) -> Fitness {
+        let age = value.loaded.age_at(now);
+        if is_recent(age, max_age) {
+            self.space.fitness(age, value.fresh_for(), value.is_absent)
+        } else {
+            Fitness::Over
+        }
+    }
+
+    /// Whether a value that is served is to be loaded anew.
+    pub(super) fn is_due(&self, value: &Value<V>) -> bool {
+        let fitness = self.fitness_of(value, Duration::MAX, Instant::now());
+        matches!(fitness, Fitness::Due | Fitness::Stale)
+    }
+
+    /// Says once that values of the space cannot be stored.
+    pub(super) fn does_not_read_back(&self) {
+        if !self.has_told.swap(true, Relaxed) {
+            cache_unreadable(self.space.name, &"a value does not read back as it was written");
+        }
+    }
+
+    /// How long what was voided stays so: longer than a load that began before can take to come to its end.
+    pub(super) fn tombstone(&self) -> Duration {
+        let Some(backing) = &self.core.backing else { return FAILED_FOR };
+        self.space.load_timeout.saturating_add(backing.lease.saturating_mul(2)).saturating_add(backing.sure.timeout)
+    }
+
+    /// How long a mark matters once the store confirmed: whatever was read or loaded before has come to its end by then.
+    pub(super) fn settles_in(&self) -> Duration {
+        self.tombstone().saturating_add(self.space.memory_for.max(self.space.unchecked_for))
+    }
+
+    pub(super) fn runtime() -> Result<Handle, CacheError> {
+        Handle::try_current().map_err(|_| CacheError::NoRuntime)
+    }
+}
+
+impl FlightKey for Fingerprint {
+    fn position(&self) -> u64 {
+        let first = self.as_bytes().first_chunk().copied();
+        u64::from_le_bytes(first.unwrap_or_default())
+    }
+}
+
+impl<K: CacheKey, V: CacheValue> AnyStock for Stock<K, V> {
+    fn stats(&self) -> SpaceStats {
+        self.counts.snapshot(self.memory.bytes())
+    }
+
+    fn longest(&self) -> Duration {
+        self.space.longest()
+    }
+
+    fn settles_in(&self) -> Duration {
+        Self::settles_in(self)
+    }
+
+    fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
+        self
+    }
+}
+
+impl<K, V> fmt::Debug for Stock<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stock").field("space", &self.space).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,63 @@
+//! What the cache says of itself: of spaces and outcomes, never of keys, tags or tenants.
+
+use std::fmt;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tracing::{debug, warn};
+
+#[cfg(feature = "metrics")]
+use super::metrics::{cache_bytes, cache_load_took, cache_requests};
+use super::{Stopwatch, millis};
+
+/// A call of the cache past memory, as it ended.
+pub(crate) struct CacheCall {
+    pub(crate) space: &'static str,
+    pub(crate) outcome: &'static str,
+    pub(crate) from: &'static str,
+    pub(crate) age: Option<Duration>,
+}
+
+/// A call that memory did not answer is over.
+pub(crate) fn cache_called(call: &CacheCall, began: Instant) {
+    let CacheCall { space, outcome, from, age } = *call;
+    #[cfg(feature = "metrics")]
+    cache_requests(space, outcome, 1);
+    let (age_ms, duration_ms) = (age.map(millis), millis(began.elapsed()));
+    debug!(name: "payproof.cache", space, outcome, from, age_ms, duration_ms);
+}
+
+/// Memory answered a call. Those are counted by the space, and added to the metrics when they are published.
+#[inline]
+pub(crate) fn cache_hit(space: &'static str, outcome: &'static str, age: impl FnOnce() -> Duration) {
+    if tracing::enabled!(tracing::Level::DEBUG) {
+        debug!(name: "payproof.cache", space, outcome, from = "memory", age_ms = millis(age()), duration_ms = 0_u64);
+    }
+}
+
+/// A loader was asked, and has brought a value or not.
+pub(crate) fn cache_loaded(space: &'static str, is_brought: bool, watch: Stopwatch) {
+    let outcome = if is_brought { "loaded" } else { "failed" };
+    #[cfg(feature = "metrics")]
+    cache_load_took(space, outcome, watch);
+    #[cfg(not(feature = "metrics"))]
+    let _ = (space, outcome, watch);
+}
+
+/// The store did not answer twice in a row: until it does, calls go on without it.
+pub(crate) fn cache_store_down(error: &(dyn std::error::Error + 'static)) {
+    warn!(name: "payproof.cache_store", error);
+}
+
+/// What stands in the store cannot be used, or a value cannot be stored.
+pub(crate) fn cache_unreadable(space: &'static str, reason: &dyn fmt::Display) {
+    warn!(name: "payproof.cache_unreadable", space, reason = %reason);
+}
+
+/// Sets what only a space itself knows, and adds the calls that memory answered since.
+#[cfg(feature = "metrics")]
+pub(crate) fn cache_published(space: &'static str, hits: u64, bytes: u64) {
+    super::metrics::describe();
+    cache_requests(space, "hit", hits);
+    cache_bytes(space, bytes);
+}

@@ -1,0 +1,98 @@
+//! What a call gets, from where, and what it costs.
+
+use payproof::cache::{Cache, CacheError, HitSource, Space, StoreUse, ttl};
+use payproof::store::MemoryStore;
+use tokio::time::advance;
+
+use crate::support::{Database, Sku, loads, ms, process, secs, sku, tick};
+
+const PRICES: Space<Sku, u64> = Space::per_tenant("price", ttl::MEDIUM);
+
+#[tokio::test(start_paused = true)]
+async fn a_value_is_loaded_once_for_all_processes() {
+    let (store, database) = (MemoryStore::new(), Database::of(7));
+    let (one, other) = (process(store.clone()), process(store));
+    let (here, there) = (loads(&one, PRICES, &database), loads(&other, PRICES, &database));
+    let hit = here.get(&sku("a")).await.unwrap();
+    assert_eq!((*hit, hit.source(), hit.store(), hit.origin()), (7, HitSource::Load, StoreUse::Kept, "primary"));
+    let hit = there.get(&sku("a")).await.unwrap();
+    assert_eq!((*hit, hit.source(), hit.store()), (7, HitSource::Store, StoreUse::Kept));
+    let hit = here.get(&sku("a")).await.unwrap();
+    assert_eq!((*hit, hit.source()), (7, HitSource::Memory));
+    assert_eq!(database.loads(), 1);
+    assert_eq!(*there.get(&sku("b")).await.unwrap(), 7);
+    assert_eq!(database.loads(), 2, "another key is another value");
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_at_once_share_one_load_in_and_between_processes() {
+    let (store, database) = (MemoryStore::new(), Database::of(7));
+    database.takes(secs(3));
+    let processes = [process(store.clone()), process(store)];
+    let calls: Vec<_> = (0..50)
+        .map(|at| {
+            let prices = loads(&processes[at % 2], PRICES, &database);
+            tokio::spawn(async move { *prices.get(&sku("a")).await.unwrap() })
+        })
+        .collect();
+    for call in calls {
+        assert_eq!(call.await.unwrap(), 7);
+    }
+    assert_eq!(database.loads(), 1);
+    let stats = processes.map(|process| process.stats().spaces["price"].clone());
+    assert_eq!(stats.iter().map(|stats| stats.coalesced).sum::<u64>(), 48);
+    assert_eq!(stats.iter().map(|stats| stats.misses + stats.store_hits).sum::<u64>(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_is_invalidated_in_all_processes() {
+    let (store, database) = (MemoryStore::new(), Database::of(1));
+    let (one, other) = (process(store.clone()), process(store));
+    let (here, there) = (loads(&one, PRICES, &database), loads(&other, PRICES, &database));
+    assert_eq!([*here.get(&sku("a")).await.unwrap(), *there.get(&sku("a")).await.unwrap()], [1, 1]);
+    tick().await;
+    database.set(2);
+    here.invalidate(&sku("a")).await.unwrap();
+    tick().await;
+    assert_eq!(*here.get(&sku("a")).await.unwrap(), 2);
+    assert_eq!(*there.get(&sku("a")).await.unwrap(), 1, "the other process asks the store once a second");
+    advance(secs(1)).await;
+    assert_eq!(*there.get(&sku("a")).await.unwrap(), 2);
+    assert_eq!(database.loads(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_loader_that_fails_is_told_and_not_kept() {
+    let (cache, database) = (process(MemoryStore::new()), Database::of(1));
+    let prices = loads(&cache, PRICES, &database);
+    database.fails(1);
+    let error = prices.get(&sku("a")).await.unwrap_err();
+    assert!(matches!(&error, CacheError::Load { source } if source.to_string() == "the database is down"), "{error:?}");
+    assert_eq!(*prices.get(&sku("a")).await.unwrap(), 1, "the next call loads at once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_value_lives_for_its_time_and_no_longer() {
+    const EXACT: Space<Sku, u64> = Space::per_tenant("exact", ms(150)).exact();
+    let (cache, database) = (process(MemoryStore::new()), Database::of(1));
+    let prices = loads(&cache, EXACT, &database);
+    assert_eq!(*prices.get(&sku("a")).await.unwrap(), 1);
+    database.set(2);
+    advance(ms(100)).await;
+    assert_eq!(*prices.get(&sku("a")).await.unwrap(), 1);
+    advance(ms(50)).await;
+    assert_eq!(*prices.get(&sku("a")).await.unwrap(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cache_in_memory_needs_no_store() {
+    let (cache, database) = (Cache::in_memory().build().unwrap(), Database::of(1));
+    let prices = loads(&cache, PRICES, &database);
+    let hit = prices.get(&sku("a")).await.unwrap();
+    assert_eq!((*hit, hit.store()), (1, StoreUse::Unused));
+    advance(secs(60)).await;
+    assert_eq!(prices.get(&sku("a")).await.unwrap().source(), HitSource::Memory);
+    database.set(2);
+    prices.invalidate(&sku("a")).await.unwrap();
+    assert_eq!(*prices.get(&sku("a")).await.unwrap(), 2);
+}

@@ -1,0 +1,191 @@
+//! What an invalidation promises: no later call returns a value whose load began before it.
+
+use std::sync::Arc;
+
+use payproof::cache::{CacheError, HitSource, Space, StoreUse, Tag, Tags, Tenant, ttl};
+use payproof::store::{MemoryStore, Store as _};
+use payproof::testing::{FlakyStore, StoreFault, StoreVerb};
+use tokio::time::{advance, sleep};
+
+use crate::chaos_store::ChaosStore;
+use crate::support::{Database, Sku, loads, ms, process, secs, sku, tick};
+
+const PRICES: Space<Sku, u64> = Space::per_tenant("price", ttl::MEDIUM);
+
+/// Values that say whose they are.
+const TAGGED: Space<Sku, u64> = Space::per_tenant("session", ttl::LONG).tagged(by_user);
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "values are given by reference, whatever their type")]
+fn by_user(user: &u64, tags: &mut Tags) {
+    tags.add("user", user);
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_tag_ends_its_entries_in_all_processes_and_no_others() {
+    let tenant = Tenant::new("store_42");
+    for tag in [Tag::tenant(&tenant), Tag::space(PRICES), Tag::all()] {
+        let (store, database) = (MemoryStore::new(), Database::of(1));
+        let (one, other) = (process(store.clone()), process(store));
+        let (here, there) = (loads(&one, PRICES, &database), loads(&other, PRICES, &database));
+        assert_eq!([*here.get(&sku("a")).await.unwrap(), *there.get(&sku("a")).await.unwrap()], [1, 1]);
+        tick().await;
+        database.set(2);
+        one.invalidate(&Tag::tenant(&Tenant::new("another"))).await.unwrap();
+        one.invalidate(&Tag::new("user", 7)).await.unwrap();
+        advance(secs(2)).await;
+        assert_eq!(*here.get(&sku("a")).await.unwrap(), 1);
+        one.invalidate(&tag).await.unwrap();
+        advance(secs(1)).await;
+        assert_eq!([*here.get(&sku("a")).await.unwrap(), *there.get(&sku("a")).await.unwrap()], [2, 2], "{tag:?}");
+        assert_eq!(database.loads(), 2, "{tag:?}: no process undid the other's load");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_loaded_while_it_is_invalidated_is_for_those_alone_who_asked_before() {
+    for by_tag in [false, true] {
+        let (cache, database) = (process(MemoryStore::new()), Database::of(1));
+        let prices = loads(&cache, PRICES, &database);
+        database.takes(secs(2));
+        let before = tokio::spawn({
+            let prices = prices.clone();
+            async move { *prices.get(&sku("a")).await.unwrap() }
+        });
+        sleep(secs(1)).await;
+        database.set(2);
+        if by_tag {
+            cache.invalidate(&Tag::tenant(&Tenant::new("store_42"))).await.unwrap();
+        } else {
+            prices.invalidate(&sku("a")).await.unwrap();
+        }
+        assert_eq!(*prices.get(&sku("a")).await.unwrap(), 2, "by tag: {by_tag}");
+        assert_eq!(before.await.unwrap(), 1);
+        assert_eq!(*prices.get(&sku("a")).await.unwrap(), 2, "what came late is not kept");
+        assert_eq!(database.loads(), 2);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_load_that_another_process_invalidated_is_not_stored() {
+    for by_tag in [false, true] {
+        let (store, database) = (MemoryStore::new(), Database::of(1));
+        let (one, other) = (process(store.clone()), process(store));
+        let (here, there) = (loads(&one, PRICES, &database), loads(&other, PRICES, &database));
+        database.takes(secs(2));
+        let loading = tokio::spawn({
+            let here = here.clone();
+            async move { here.get(&sku("a")).await.unwrap() }
+        });
+        sleep(secs(1)).await;
+        database.set(2);
+        if by_tag {
+            other.invalidate(&Tag::all()).await.unwrap();
+        } else {
+            there.invalidate(&sku("a")).await.unwrap();
+        }
+        let hit = loading.await.unwrap();
+        assert_eq!((*hit, hit.store()), (1, StoreUse::NotKept), "by tag: {by_tag}");
+        assert_eq!(*here.get(&sku("a")).await.unwrap(), 2, "it was not kept in memory either");
+        assert_eq!(*there.get(&sku("a")).await.unwrap(), 2);
+        assert_eq!(database.loads(), 2);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_joins_late_does_not_get_what_was_invalidated_elsewhere_long_before() {
+    let (store, database) = (MemoryStore::new(), Database::of(1));
+    let (one, other) = (process(store.clone()), process(store));
+    let (here, there) = (loads(&one, PRICES, &database), loads(&other, PRICES, &database));
+    database.takes(secs(4));
+    let loading = tokio::spawn({
+        let here = here.clone();
+        async move { *here.get(&sku("a")).await.unwrap() }
+    });
+    sleep(secs(1)).await;
+    database.set(2);
+    there.invalidate(&sku("a")).await.unwrap();
+    // This process has not heard of it, and its flight is still under way.
+    sleep(ms(1_500)).await;
+    assert_eq!(*here.get(&sku("a")).await.unwrap(), 2);
+    assert_eq!(loading.await.unwrap(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_values_own_tags_count_once_they_are_older_than_its_load() {
+    let (store, database) = (MemoryStore::new(), Database::of(7));
+    let (one, other) = (process(store.clone()), process(store));
+    let (here, there) = (loads(&one, TAGGED, &database), loads(&other, TAGGED, &database));
+    database.takes(ms(50));
+    assert_eq!(here.get(&sku("a")).await.unwrap().store(), StoreUse::NotKept, "its tag is younger than its load");
+    advance(secs(2)).await;
+    assert_eq!(here.get(&sku("a")).await.unwrap().store(), StoreUse::Kept);
+    advance(secs(2)).await;
+    assert_eq!(there.get(&sku("a")).await.unwrap().source(), HitSource::Store);
+    one.invalidate(&Tag::new("user", 8)).await.unwrap();
+    advance(secs(2)).await;
+    assert_eq!(there.get(&sku("a")).await.unwrap().source(), HitSource::Store, "another user's end");
+    one.invalidate(&Tag::new("user", 7)).await.unwrap();
+    advance(secs(2)).await;
+    assert_eq!(there.get(&sku("a")).await.unwrap().source(), HitSource::Load);
+    assert_eq!(database.loads(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_value_whose_own_tag_ended_while_it_was_loaded_is_not_stored() {
+    let (store, database) = (MemoryStore::new(), Database::of(7));
+    let (one, other) = (process(store.clone()), process(store));
+    let (here, there) = (loads(&one, TAGGED, &database), loads(&other, TAGGED, &database));
+    other.invalidate(&Tag::new("user", 7)).await.unwrap();
+    advance(secs(2)).await;
+    database.takes(secs(1));
+    let loading = tokio::spawn(async move { here.get(&sku("a")).await.unwrap().store() });
+    sleep(ms(500)).await;
+    other.invalidate(&Tag::new("user", 7)).await.unwrap();
+    assert_eq!(loading.await.unwrap(), StoreUse::NotKept);
+    assert_eq!(there.get(&sku("a")).await.unwrap().source(), HitSource::Load);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_invalidation_that_the_store_did_not_hear_of_holds_here_and_is_made_up_for() {
+    let (inner, database) = (MemoryStore::new(), Database::of(1));
+    let flaky = Arc::new(FlakyStore::new(inner.clone()));
+    let (one, other) = (process(Arc::clone(&flaky)), process(inner));
+    let (here, there) = (loads(&one, PRICES, &database), loads(&other, PRICES, &database));
+    assert_eq!([*here.get(&sku("a")).await.unwrap(), *there.get(&sku("a")).await.unwrap()], [1, 1]);
+    tick().await;
+    database.set(2);
+    flaky.always(Some(StoreFault::NotSent));
+    let error = here.invalidate(&sku("a")).await.unwrap_err();
+    assert!(matches!(error, CacheError::Store(_)), "{error:?}");
+    assert_eq!(*here.get(&sku("a")).await.unwrap(), 2, "the store is down, and the loader asked");
+    flaky.always(None);
+    tick().await;
+    let before = flaky.executed(StoreVerb::Replace);
+    advance(ms(1_001)).await;
+    assert_eq!(*here.get(&sku("a")).await.unwrap(), 2, "the store still has the entry, and it is not served here");
+    for _ in 0..40 {
+        sleep(ms(100)).await;
+    }
+    assert!(flaky.executed(StoreVerb::Replace) > before, "it is tried again");
+    assert_eq!(*there.get(&sku("a")).await.unwrap(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tag_that_the_store_lost_revives_nothing() {
+    let (inner, database) = (MemoryStore::new(), Database::of(1));
+    let chaos = ChaosStore::new(&inner, 1);
+    let cache = process(chaos.clone());
+    let prices = loads(&cache, PRICES, &database);
+    assert_eq!(*prices.get(&sku("a")).await.unwrap(), 1);
+    advance(secs(2)).await;
+    database.set(2);
+    let tags: Vec<_> = chaos.keys().into_iter().filter(|key| key.contains(":cache-tag:")).collect();
+    assert!(!tags.is_empty());
+    for key in tags {
+        if let Some(stored) = inner.get(&key).await.unwrap() {
+            inner.remove(&key, &stored.bytes).await.unwrap();
+        }
+    }
+    assert_eq!(*prices.get(&sku("a")).await.unwrap(), 2);
+    assert_eq!(prices.get(&sku("a")).await.unwrap().store(), StoreUse::Kept);
+}

@@ -11,7 +11,7 @@ use quick_cache::sync::Cache as QuickCache;
 use quick_cache::{Lifecycle, OptionsBuilder, Weighter};
 use tokio::time::Instant;
 
-use super::marks::Marks;
+use super::marks::{Mark, Marks};
 use super::value::Value;
 use crate::lock::Lock;
 use crate::spread::CORES;
@@ -30,7 +30,7 @@ const MIN_SHARD_BYTES: u64 = 256 * 1024;
 
 /// The copies of one space.
 pub(super) struct Memory<K, V> {
-    copies: QuickCache<K, MemoryCopy<V>, ByBytes, RandomState, DropLater>,
+    copies: QuickCache<K, Slot<V>, ByBytes, RandomState, DropLater>,
     marks: Arc<Marks>,
 }
 
@@ -39,6 +39,13 @@ pub(super) struct MemoryCopy<V> {
     pub(super) value: Arc<Value<V>>,
     /// When the older of the readings that showed it was sent: of its record, or of the generations of its tags.
     pub(super) checked: Instant,
+}
+
+/// A copy beside its key, so that a hit reads nothing of the value but its counter, while nothing is marked.
+struct Slot<V> {
+    copy: MemoryCopy<V>,
+    /// The newest mark when it was taken in, which nothing up to there hits.
+    seen: Mark,
 }
 
 impl<K: Clone + Eq + Hash + Send + Sync + 'static, V: Send + Sync + 'static> Memory<K, V> {
@@ -65,10 +72,10 @@ impl<K: Clone + Eq + Hash, V> Memory<K, V> {
     /// The copy, unless it was marked since its load began.
     #[inline]
     pub(super) fn get(&self, key: &K) -> Option<MemoryCopy<V>> {
-        let copy = self.copies.get(key)?;
-        if self.is_marked(&copy) {
+        let Slot { copy, seen } = self.copies.get(key)?;
+        if seen != self.marks.now() && self.is_marked(&copy) {
             // Another one may have taken its place meanwhile.
-            self.copies.remove_if(key, |kept| Arc::ptr_eq(&kept.value, &copy.value));
+            self.copies.remove_if(key, |kept| Arc::ptr_eq(&kept.copy.value, &copy.value));
             return None;
         }
         Some(copy)
@@ -76,9 +83,10 @@ impl<K: Clone + Eq + Hash, V> Memory<K, V> {
 
     /// Takes a copy in, unless it is marked already, or the one that is there was checked later.
     pub(super) fn insert(&self, key: &K, copy: MemoryCopy<V>) {
-        let is_older = |kept: MemoryCopy<V>| kept.checked > copy.checked && !self.is_marked(&kept);
-        if !self.is_marked(&copy) && !self.copies.peek(key).is_some_and(is_older) {
-            self.copies.insert(key.clone(), copy);
+        let seen = self.marks.now();
+        let is_better = |kept: Slot<V>| kept.copy.checked > copy.checked && !self.is_marked(&kept.copy);
+        if !self.is_marked(&copy) && !self.copies.peek(key).is_some_and(is_better) {
+            self.copies.insert(key.clone(), Slot { copy, seen });
         }
     }
 
@@ -98,7 +106,13 @@ impl<K: Clone + Eq + Hash, V> Memory<K, V> {
 
 impl<V> Clone for MemoryCopy<V> {
     fn clone(&self) -> Self {
-        Self { value: Arc::clone(&self.value), checked: self.checked }
+        Self { value: Arc::clone(&self.value), ..*self }
+    }
+}
+
+impl<V> Clone for Slot<V> {
+    fn clone(&self) -> Self {
+        Self { copy: self.copy.clone(), ..*self }
     }
 }
 
@@ -155,8 +169,8 @@ impl Budget {
 #[derive(Clone, Debug)]
 struct ByBytes;
 
-impl<K, V> Weighter<K, MemoryCopy<V>> for ByBytes {
-    fn weight(&self, _: &K, copy: &MemoryCopy<V>) -> u64 {
+impl<K, V> Weighter<K, Slot<V>> for ByBytes {
+    fn weight(&self, _: &K, Slot { copy, .. }: &Slot<V>) -> u64 {
         let own = copy.value.bytes.saturating_add(size_of_val(&*copy.value.subjects));
         u64::try_from(own).unwrap_or(u64::MAX).saturating_add(COPY_BYTES)
     }
@@ -166,11 +180,11 @@ impl<K, V> Weighter<K, MemoryCopy<V>> for ByBytes {
 #[derive(Clone, Debug)]
 struct DropLater;
 
-impl<K, V> Lifecycle<K, MemoryCopy<V>> for DropLater {
-    type RequestState = Vec<(K, MemoryCopy<V>)>;
+impl<K, V> Lifecycle<K, Slot<V>> for DropLater {
+    type RequestState = Vec<(K, Slot<V>)>;
 
-    fn on_evict(&self, evicted: &mut Self::RequestState, key: K, copy: MemoryCopy<V>) {
-        evicted.push((key, copy));
+    fn on_evict(&self, evicted: &mut Self::RequestState, key: K, slot: Slot<V>) {
+        evicted.push((key, slot));
     }
 }
 

@@ -45,7 +45,8 @@ fn defaults_are_the_documented_ones() {
         "jitter: Full",
         "retry_after_cap: 60s",
         "at_start: 10.0",
-        "per_answer: 0.49",
+        "per_answer: 0.5",
+        "per_failure: 0.1",
         "saved: 10.0",
         "saved_share: 0.05",
         "per_caller: 2.0",
@@ -182,6 +183,7 @@ fn a_budget_has_finite_amounts_and_starts_within_its_bound() {
         let shown = bad.to_string();
         assert_refused(builder().retry_budget(budget().at_start(bad)), &["budget.at_start", &shown, "finite"]);
         assert_refused(builder().retry_budget(budget().per_answer(bad)), &["budget.per_answer", &shown]);
+        assert_refused(builder().retry_budget(budget().per_failure(bad)), &["budget.per_failure", &shown]);
         assert_refused(builder().retry_budget(budget().saved(bad)), &["budget.saved", &shown]);
         assert_refused(builder().retry_budget(budget().saved_share(bad)), &["budget.saved_share", &shown]);
         assert_refused(builder().retry_budget(budget().per_caller(bad)), &["budget.per_caller", &shown, "1 or more"]);

@@ -5,6 +5,7 @@
 //! | a caller arrives | may spend more, up to so much per caller | the line is served |
 //! | the provider answers | earns | the line is served; with nothing in line, what was overtaken is asked once more |
 //! | an attempt fails | its retry costs one, at once where nothing is in line | or else the call waits in line |
+//! | the provider fails, or is silent | a little is lost | |
 //! | time passes | a trickle below five | the line is served |
 //!
 //! An attempt is overtaken when it is silent still, after one that began later by more than an answer usually takes was
@@ -33,7 +34,8 @@ mod line;
 
 pub(super) use leaving::AtGate;
 
-/// The trickle stops here, so that waiting alone never pays for a storm.
+/// The trickle stops here, so that waiting alone never pays for a storm. Hedges leave as much: those who wait for an answer
+/// already would else take what a call needs that fails now.
 const TRICKLE_UP_TO: f64 = 5.0;
 
 /// Of so much time the calls count that savings are a share of.
@@ -158,6 +160,14 @@ impl Credit {
         self.serve(state, now);
     }
 
+    /// Hears of an attempt that says that the provider is down.
+    pub(super) fn failed(&self) {
+        if let Some(budget) = &self.budget {
+            let state = &mut *self.state.lock();
+            state.credit = (state.credit - budget.per_failure).max(0.0);
+        }
+    }
+
     /// Pays for a retry, where nothing is in line and there is credit.
     pub(super) fn pay(&self, now: Instant) -> Option<Paid<'_>> {
         if let Some(budget) = &self.budget {
@@ -211,24 +221,26 @@ impl Credit {
 
     /// Serves those in line, first come, first served; where there are none, has overtaken attempts asked once more.
     fn serve(&self, state: &mut State, now: Instant) {
-        let served = self.hand_out(state, |state| &mut state.line, |_| true, now);
+        let served = self.hand_out(state, |state| &mut state.line, |_| true, 0.0, now);
         state.served.add(served, now);
         let newest = state.newest.and_then(|newest| newest.checked_sub(self.overtaken_after()));
         if let Some(overtaken) = newest.filter(|_| self.hedges() && state.line.len() == 0) {
-            self.hand_out(state, |state| &mut state.silent, |start| start < overtaken, now);
+            let left = self.budget.as_ref().map_or(0.0, |budget| TRICKLE_UP_TO.min(budget.saved / 2.0));
+            self.hand_out(state, |state| &mut state.silent, |start| start < overtaken, left, now);
         }
     }
 
-    /// Pays for those of a queue whose turn it is, and says for how many.
+    /// Pays for those of a queue whose turn it is, as long as so much credit is left, and says for how many.
     fn hand_out(
         &self,
         state: &mut State,
         queue: fn(&mut State) -> &mut Queue,
         is_its_turn: impl Fn(Instant) -> bool,
+        left: f64,
         now: Instant,
     ) -> u32 {
         let mut paid = 0_u32;
-        while queue(state).next_end().is_some_and(&is_its_turn) && self.take(state, now) {
+        while queue(state).next_end().is_some_and(&is_its_turn) && self.take(state, left, now) {
             if queue(state).take_first().is_some_and(|hand| hand.send(()).is_ok()) {
                 paid = paid.saturating_add(1);
             } else {
@@ -239,11 +251,11 @@ impl Credit {
         paid
     }
 
-    /// Takes one extra request, if there is credit and callers may have one.
-    fn take(&self, state: &mut State, now: Instant) -> bool {
+    /// Takes one extra request, if there is credit for it and so much beside, and callers may have one.
+    fn take(&self, state: &mut State, left: f64, now: Instant) -> bool {
         let Some(budget) = &self.budget else { return true };
         state.trickle(budget, now);
-        let enough = state.credit >= 1.0 && state.allowed >= 1.0;
+        let enough = state.credit >= 1.0 + left && state.allowed >= 1.0;
         if enough {
             state.spend(now);
         }

@@ -374,8 +374,10 @@ impl Retrier {
     ) {
         let health = self.health(error, decision, begun.limit(), deadline);
         clearance.leave(health, now);
-        if decision.transient == Transient::No && health == Some(ProviderHealth::Up) {
-            self.credit.answered(begun.start, now);
+        match health {
+            Some(ProviderHealth::Down) => self.credit.failed(),
+            Some(ProviderHealth::Up) if decision.transient == Transient::No => self.credit.answered(begun.start, now),
+            _ => {}
         }
     }
 

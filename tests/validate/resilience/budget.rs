@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use payproof::provider::ProviderError;
 use payproof::testing::Step;
-use payproof::{RetryBudget, Validator};
+use payproof::{Retry, RetryBudget, Validator};
 use tokio::time::{Instant, advance};
 
 use super::{count, start_many, stocked};
 use crate::support::{busy, failing, intent, plain, secs};
 
-/// A budget of what is said and no more: nothing comes by waiting, and no call waits in line.
+/// A budget of what is said and no more: nothing comes by waiting or is lost by failures, and no call waits in line.
 fn strict() -> RetryBudget {
-    RetryBudget::new().at_start(0.0).trickle_per_second(0.0).patience(Duration::ZERO)
+    RetryBudget::new().at_start(0.0).trickle_per_second(0.0).per_failure(0.0).patience(Duration::ZERO)
 }
 
 #[tokio::test(start_paused = true)]
@@ -22,7 +22,7 @@ async fn an_outage_costs_at_most_a_tenth_more_calls() {
     let validator = Validator::builder(provider.clone()).build().unwrap();
     assert_eq!(count(start_many(&validator, 0..1000), "provider_unavailable").await, 1000);
     assert!(provider.calls() <= 1100, "{}", provider.calls());
-    assert!(provider.calls() >= 1010, "the budget is used: {}", provider.calls());
+    assert!(provider.calls() >= 1009, "the budget is used, of which failures take a tenth: {}", provider.calls());
 }
 
 #[tokio::test(start_paused = true)]
@@ -81,13 +81,37 @@ async fn answers_earn_retries_a_refusal_too_and_a_failure_none() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_server_error_and_silence_take_away_from_what_was_saved_and_a_limit_does_not() {
+    let limited = ProviderError::refused("slow down").with_status(429);
+    let steps = [
+        (Step::Fail(busy()), 7.5),
+        (Step::Never, 7.5),
+        (Step::Fail(ProviderError::not_sent("no route")), 7.5),
+        (Step::Fail(limited), 8.0),
+        (Step::Fail(busy().with_status(401)), 8.25),
+    ];
+    for (step, left) in steps {
+        let provider = failing(busy());
+        provider.always(Some(step.clone()));
+        let budget = strict().at_start(8.0).per_failure(0.5).per_answer(0.25);
+        let builder = Validator::builder(provider.clone()).retry(Retry::none()).retry_budget(budget);
+        let validator = builder.attempt_timeout(secs(1)).build().unwrap();
+        validator.validate(intent("pi_1")).await.unwrap_err();
+        assert_eq!(validator.stats().credit, Some(left), "{step:?}");
+    }
+    let validator = Validator::builder(failing(busy())).retry_budget(strict().per_failure(0.5)).build().unwrap();
+    validator.validate(intent("pi_1")).await.unwrap_err();
+    assert_eq!(validator.stats().credit, Some(0.0), "and never more than is there");
+}
+
+#[tokio::test(start_paused = true)]
 async fn answers_from_memory_earn_nothing() {
     let provider = stocked(1);
     let validator = Validator::builder(provider).retry_budget(strict()).build().unwrap();
     for _ in 0..100 {
         validator.validate(intent("pi_0")).await.unwrap();
     }
-    assert!(validator.stats().credit.unwrap() < 0.5);
+    assert_eq!(validator.stats().credit, Some(0.5), "one answer of the provider");
 }
 
 #[tokio::test(start_paused = true)]
@@ -111,7 +135,7 @@ async fn failures_that_are_not_retried_cost_no_budget() {
     }
     provider.always(Some(Step::Fail(busy().with_retry_after(secs(3600)))));
     validator.validate(intent("pi_1")).await.unwrap_err();
-    assert_eq!(validator.stats().credit, Some(10.0));
+    assert_eq!(validator.stats().credit, Some(9.9), "a server error, and no retry");
 }
 
 #[tokio::test(start_paused = true)]

@@ -131,6 +131,35 @@ async fn no_hedge_without_credit_nor_against_the_setting_nor_without_a_retry_to_
 }
 
 #[tokio::test(start_paused = true)]
+async fn hedges_leave_what_retries_of_new_failures_need() {
+    for (saved, hedges, left) in [(7.0, 3, 4.0), (4.0, 2, 2.0)] {
+        let provider = prompt(10);
+        for number in 10..20 {
+            provider.script(format!("pi_{number}"), [Step::Never]);
+        }
+        provider.put(paid("pi_20"));
+        provider.script("pi_20", [Step::Fail(busy())]);
+        let budget =
+            RetryBudget::new().saved(saved).at_start(saved).trickle_per_second(0.0).per_answer(0.0).per_caller(9.0);
+        let validator = Validator::builder(provider.clone()).retry_budget(budget).build().unwrap();
+        assert_eq!(count(start_many(&validator, 1..2), "valid").await, 1);
+        let silent = start_many(&validator, 10..20);
+        sleep(secs(2)).await;
+        for newcomers in [2..5, 5..8] {
+            assert_eq!(count(start_many(&validator, newcomers), "valid").await, 3);
+            settle().await;
+        }
+        assert_eq!((validator.stats().hedges, validator.stats().credit), (hedges, Some(left)));
+        let begin = Instant::now();
+        assert_eq!(code_of(start(&validator, "pi_20")).await, "valid");
+        assert!(begin.elapsed() < ms(200), "its retry is paid for: {:?}", begin.elapsed());
+        for call in silent {
+            call.abort();
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_hang_that_ends_is_over_for_all_who_wait_within_seconds() {
     let provider = stocked(250);
     provider.always(Some(Step::Never));

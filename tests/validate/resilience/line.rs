@@ -8,9 +8,9 @@ use tokio::time::{Instant, advance, sleep};
 use super::{code_of, count, start, start_many, stocked};
 use crate::support::{busy, intent, ms, secs, settle};
 
-/// Nothing saved, nothing by waiting; two answers earn a retry.
+/// Nothing saved, nothing by waiting, nothing lost; two answers earn a retry.
 pub(super) fn poor(provider: &payproof::testing::ScriptedProvider) -> ValidatorBuilder {
-    let budget = RetryBudget::new().at_start(0.0).trickle_per_second(0.0).per_answer(0.5);
+    let budget = RetryBudget::new().at_start(0.0).trickle_per_second(0.0).per_answer(0.5).per_failure(0.0);
     Validator::builder(provider.clone()).retry_budget(budget)
 }
 

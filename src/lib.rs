@@ -19,6 +19,7 @@
 //! async fn check_out(secret_key: String) -> Result<(), Box<dyn std::error::Error>> {
 //! #   use self::sandboxed::Stripe; // in place of the one above
 //!     let validator = Validator::builder(Stripe::new(secret_key)?).build()?; // all defaults are safe ones
+//!     // A shop that uses Checkout or Payment Links passes the session's id, `cs_…`, in the place of the intent's.
 //!     let intent = PaymentIntent::new("store_42", "pi_3MtwBw", Money::parse("19.99", Currency::USD)?)?.with_order("6735")?;
 //!     let validation = validator.validate(&intent).await?; // Err = "could not tell", never a verdict
 //!     match validation.verdict() {
@@ -85,6 +86,7 @@
 //! | `payproof.attempt` | event; debug, or warn for a failure | `number`, `reach`, `status`, `request_id`, `outcome`, `rule`, `duration_ms`, `wait_ms`, `wait_reason`, `error` |
 //! | `payproof.debit_not_held` | event, warn, once per validator: a bank debit is valid, and can still come back; see [`Policy::hold_debits`] | `provider` |
 //! | `payproof.right_missing` | event, warn, once an hour: the provider's credential may not read what a verdict depends on | `provider`, `right` |
+//! | `payproof.order_function_panicked` | event, error: a function of [`order_from`](ValidatorBuilder::order_from) panicked, so it stated no order | `provider`, `function` |
 //! | `payproof.store` | event, warn: a call to the shared store failed | `provider`, `error` |
 //! | `payproof.lease_lost` | event, warn: an answer could not be recorded | `provider`, `payment` |
 //! | `payproof.operation` | span, info; a guarded call | `provider`, `mode`, `operation`, `provenance`, `code` |
@@ -209,6 +211,7 @@ pub use ledger::{LedgerError, RecordKind};
 pub use lookup::error::ValidateError;
 pub use lookup::shared_facts::StoredFacts;
 pub use lookup::validation::Validation;
+pub use payment::alias::{AliasState, PaymentAlias};
 pub use payment::dispute::Dispute;
 pub use payment::facts::{Mode, NotFoundHint, PaymentStatus, ProviderPayment, Risk};
 pub use payment::method::PaymentMethod;

@@ -8,12 +8,13 @@ use tokio::time::Instant;
 
 use crate::call::contained;
 use crate::intent::payment_intent::PaymentId;
-use crate::payment::facts::ProviderPayment;
+use crate::payment::facts::{PaymentStatus, ProviderPayment};
 use crate::provider::{AnyProvider, Call, Door, ProviderError};
 #[cfg(feature = "webhook")]
 use crate::provider::{RelatedAnswer, RelatedObject};
 
-/// Asks for a payment's facts once. An answer about another payment is no answer, whichever provider gave it.
+/// Asks for a payment's facts once. An answer about another payment is no answer, whichever provider gave it; but an alias
+/// that the provider declares is answered with the facts of the payment that it stands for, and with what it states itself.
 pub(crate) fn look_up<'a>(
     provider: &'a dyn AnyProvider,
     payment: &'a PaymentId,
@@ -24,10 +25,24 @@ pub(crate) fn look_up<'a>(
     let call = Call::new(number, until, door);
     async move {
         match provider.look_up(payment, &call).await {
-            Ok(facts) if *facts.id != *payment.as_str() => {
+            Ok(facts) if !answers(provider, &facts, payment) => {
                 Err(ProviderError::unreadable("the answer is about another payment"))
             }
             answer => answer,
+        }
+    }
+}
+
+fn answers(provider: &dyn AnyProvider, facts: &ProviderPayment, asked: &PaymentId) -> bool {
+    let (is_alias, is_of_own_id) = (provider.is_alias(asked), *facts.id == *asked.as_str());
+    match &facts.alias {
+        None => is_of_own_id && (!is_alias || facts.status == PaymentStatus::NotFound),
+        // While there is no payment, there is no money.
+        Some(_) if is_of_own_id => is_alias && !facts.status.rests_on_money(),
+        // What an alias stands for is a payment, and not another alias.
+        Some(_) => {
+            let is_payment = |id: PaymentId| !provider.is_alias(&id) && provider.check(&id).is_ok();
+            is_alias && PaymentId::parse(&facts.id).is_ok_and(is_payment)
         }
     }
 }

@@ -181,6 +181,9 @@ impl Claims {
 impl PaymentIntent {
     /// Claims that `payment` pays `money` to `tenant`.
     ///
+    /// The id may also be of what [stands for a payment](crate::provider::Provider::is_alias), as a Checkout session of Stripe's
+    /// does.
+    ///
     /// # Errors
     /// Names the field and the rule: the tenant and the payment id must be 1 to 255 bytes without control
     /// characters or white space around it, the id of a narrow alphabet and no client secret, the amount more than zero.

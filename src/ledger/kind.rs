@@ -8,6 +8,8 @@ use std::ops::RangeInclusive;
 pub enum RecordKind {
     /// Facts of one payment.
     Facts,
+    /// Which payment an alias stands for.
+    Alias,
     /// A caller's idempotency key.
     Key,
     /// A guarded operation.
@@ -56,8 +58,9 @@ pub(super) struct Layout {
 
 impl RecordKind {
     /// Every kind that stands in a store.
-    pub(super) const ALL: [Self; 11] = [
+    pub(super) const ALL: [Self; 12] = [
         Self::Facts,
+        Self::Alias,
         Self::Key,
         Self::Operation,
         Self::Request,
@@ -80,6 +83,7 @@ impl RecordKind {
     pub(super) const fn layout(self) -> Layout {
         let (name, most_bytes, reads, writes, in_0_1) = match self {
             Self::Facts => ("facts", LARGE, 1..=2, 2, 1),
+            Self::Alias => ("alias", LARGE, 1..=1, 1, 1),
             Self::Key => ("key", SMALL, 1..=1, 1, 1),
             Self::Operation => ("operation", LARGE, 1..=1, 1, 1),
             Self::Request => ("request", LARGE, 1..=1, 1, 1),

@@ -20,6 +20,15 @@ pub(crate) enum Change {
 }
 
 impl Ledger {
+    /// Writes a record in the place of one that was read, or where none was. False where something else stands there by now.
+    pub(crate) async fn put(&self, key: &Key, found: Option<&Held>, contents: Contents) -> Result<bool, LedgerError> {
+        if let Some(found) = found {
+            return self.replace(key, found, contents).await;
+        }
+        let record = contents.record(Nonce::draw()?, None);
+        Ok(matches!(self.claim(key, record, |_| {}).await?, Claimed::Ours(_)))
+    }
+
     /// Reads a record and changes it as `change` says, which is asked again where another process was faster. What it says
     /// beside the change is the answer.
     ///
@@ -40,11 +49,7 @@ impl Ledger {
                 (Change::Remove, None) => true,
                 #[cfg(feature = "tower")]
                 (Change::Remove, Some(found)) => self.remove(key, found).await?,
-                (Change::Write(contents), Some(found)) => self.replace(key, found, contents).await?,
-                (Change::Write(contents), None) => {
-                    let record = contents.record(Nonce::draw()?, None);
-                    matches!(self.claim(key, record, |_| {}).await?, Claimed::Ours(_))
-                }
+                (Change::Write(contents), found) => self.put(key, found.as_ref(), contents).await?,
             };
             if is_made {
                 return Ok(answer);

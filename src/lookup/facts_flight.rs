@@ -1,5 +1,8 @@
 //! The look-ups under way in this process: what their leaders say of them, and what comes of them.
+//!
+//! A look-up is of a payment, or of an alias whose payment is not known yet. The two stand in tables of their own.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -14,13 +17,14 @@ use crate::lock::Lock;
 use crate::lookup::error::ValidateError;
 use crate::lookup::facts_cache::Stamp;
 use crate::moment::Moment;
+use crate::payment::alias::ResolvedAlias;
 use crate::payment::facts::ProviderPayment;
 use crate::payment::shelf_life::ShelfLife;
 use crate::payment::verdict::Degradation;
 use crate::provider::attempt_log::Attempts;
 
-/// What comes of a look-up. Boxed, so that a flight under way has no room for it.
-pub(crate) type FactsOutcome = Result<Box<LookedUp>, ValidateError>;
+/// What comes of a look-up.
+pub(crate) type FactsOutcome = Result<Brought, ValidateError>;
 
 /// The look-ups of one validator. What is forgotten while one is under way, it settles no more.
 pub(crate) type FactsFlights = SingleFlight<PaymentId, FlightNotes, FactsOutcome>;
@@ -40,10 +44,21 @@ impl FlightKey for PaymentId {
     }
 }
 
-/// What a look-up brought back.
+/// What a look-up brought.
+#[derive(Debug)]
+pub(crate) enum Brought {
+    /// Boxed, so that a flight under way has no room for it.
+    Facts(Box<LookedUp>),
+    /// Of an alias: which payment is to be looked up, as the store said when it was asked.
+    Alias(Arc<ResolvedAlias>, Instant),
+}
+
+/// The facts that a look-up brought.
 #[derive(Debug)]
 pub(crate) struct LookedUp {
     pub(crate) facts: ProviderPayment,
+    /// What the alias states by which they were looked up.
+    pub(crate) alias: Option<Arc<ResolvedAlias>>,
     pub(crate) stamp: Stamp,
     pub(crate) attempts: Attempts,
     pub(crate) source: Source,
@@ -72,11 +87,23 @@ pub(crate) struct FlightNotes {
     contents: Duration,
     /// When the attempt under way started, here or in another process; none between attempts.
     attempt_started: Lock<Option<Moment>>,
+    /// Of an alias, how often anything had been forgotten here before it began: its payment may be what is forgotten next.
+    forgets: u64,
 }
 
 impl FlightNotes {
     pub(crate) fn new(contents: Duration) -> Self {
-        Self { contents, attempt_started: Lock::default() }
+        Self { contents, attempt_started: Lock::default(), forgets: 0 }
+    }
+
+    /// Of a look-up of an alias, which no caller joins that comes after the next forgetting.
+    pub(crate) fn of_alias(contents: Duration, forgets: u64) -> Self {
+        Self { forgets, ..Self::new(contents) }
+    }
+
+    /// Whether nothing has been forgotten since it began.
+    pub(crate) fn is_before_forgetting(&self, forgets: u64) -> bool {
+        self.forgets == forgets
     }
 
     /// How old the facts of a store may be that the look-up is content with.

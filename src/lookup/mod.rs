@@ -1,5 +1,6 @@
 //! One validation past the handle: facts in memory, flights, facts that are shared, keys.
 
+pub(crate) mod aliases;
 pub(crate) mod error;
 pub(crate) mod facts_cache;
 pub(crate) mod facts_flight;

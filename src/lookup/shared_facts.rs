@@ -29,8 +29,10 @@ use crate::lookup::facts_flight::FactsFlight;
 use crate::moment::Moment;
 use crate::payment::facts::ProviderPayment;
 use crate::payment::judge::Rules;
+use crate::payment::order::is_added;
 use crate::provider::ProviderIdentity;
 
+mod aliases;
 #[cfg(test)]
 mod golden;
 mod kept;
@@ -54,6 +56,8 @@ pub(crate) struct SharedFacts {
     pub(crate) retention: Duration,
     /// How long facts of the store are served from memory without asking it again.
     pub(crate) memory_for: Duration,
+    /// How long a look-up lasts at most, with the calls to the store.
+    pub(crate) longest_look_up: Duration,
 }
 
 /// What the provider said, with how long before it was written that was.
@@ -311,10 +315,7 @@ impl Lease<FactsRecord> {
     ) -> Result<bool, LedgerError> {
         let shelf_life = rules.shelf_life(facts);
         let lives = if shelf_life.lasting { self.what().shared.retention } else { shelf_life.fresh_for };
-        let own = rules.kept_keys().map(Box::from);
-        let mut keys = self.keys().to_vec();
-        keys.retain(|key| !own.contains(key));
-        keys.extend(own);
+        let keys = own_and_others(rules, self.keys());
         let settled = self.conclude(FactsEnd::Facts { facts: Box::new(facts.clone()), at, keys, lives }).await;
         if let Err(error) = &settled
             && !matches!(error, LedgerError::TimedOut { .. })
@@ -385,7 +386,14 @@ fn says_enough(facts: &ProviderPayment) -> bool {
 }
 
 fn covers(keys: &[Box<str>], rules: &Rules) -> bool {
-    rules.kept_keys().iter().all(|needed| keys.iter().any(|key| **key == **needed))
+    rules.kept_keys().all(|needed| keys.iter().any(|key| **key == *needed))
+}
+
+/// The keys that a record covers which is written by these rules over one that covers others'. What comes of another
+/// process's settings, this one cannot have kept.
+fn own_and_others(rules: &Rules, others: &[Box<str>]) -> Vec<Box<str>> {
+    let is_kept = |key: &&str| !is_added(key) && rules.kept_keys().all(|own| own != *key);
+    others.iter().map(|key| &**key).filter(is_kept).chain(rules.kept_keys()).map(Box::from).collect()
 }
 
 fn read(held: &Held) -> Result<Payload, LedgerError> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::accessors::{getters, partial_debug};
-use crate::lookup::facts_flight::FactsFlight;
+use crate::lookup::facts_flight::{Brought, FactsFlight};
 use crate::payment::verdict::{Degradation, Provenance, Verdict};
 use crate::provider::attempt_log::Attempt;
 
@@ -46,9 +46,9 @@ impl Validation {
 
         /// Every provider call of the flight behind this answer; empty on a replay.
         pub fn attempts(&self) -> &[Attempt] => match self.flight.as_ref().and_then(|flight| flight.outcome()) {
-            Some(Ok(Ok(looked_up))) => &looked_up.attempts,
+            Some(Ok(Ok(Brought::Facts(looked_up)))) => &looked_up.attempts,
             Some(Ok(Err(error))) => error.attempts(),
-            Some(Err(_)) | None => &[],
+            Some(Ok(Ok(Brought::Alias(..))) | Err(_)) | None => &[],
         };
     }
 }

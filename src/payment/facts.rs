@@ -4,9 +4,11 @@ use std::ops::Deref;
 
 use serde::{Deserialize, Serialize};
 
-use crate::accessors::{display_as_str, named, partial_debug, setters};
+use crate::accessors::{display_as_str, getters, named, partial_debug, setters};
 use crate::intent::currency::Currency;
+use crate::payment::alias::PaymentAlias;
 use crate::payment::dispute::Dispute;
+use crate::payment::metadata::stated_under;
 use crate::payment::method::PaymentMethod;
 use crate::payment::request_ids::RequestIds;
 use crate::payment::waits_for::WaitsFor;
@@ -159,6 +161,12 @@ pub struct ProviderPayment<T = Box<str>> {
     /// What the credential may not read, where that was noticed just now.
     #[serde(skip)]
     pub(crate) missing_right: Option<&'static str>,
+    /// Kept among the metadata where it is configured to prove the order.
+    #[serde(skip)]
+    pub(crate) order_reference: Option<Box<str>>,
+    /// What the alias states by which it was asked for. It is no fact about the payment, so it is kept by itself.
+    #[serde(skip)]
+    pub(crate) alias: Option<Box<PaymentAlias>>,
 }
 
 impl ProviderPayment {
@@ -204,6 +212,8 @@ impl ProviderPayment {
             request_ids: RequestIds::default(),
             not_ready: false,
             missing_right: None,
+            order_reference: None,
+            alias: None,
         }
     }
 
@@ -292,6 +302,15 @@ impl ProviderPayment {
         pub fn with_metadata(mut self, key: impl Into<Box<str>>, value: impl Into<Box<str>>) =>
             self.metadata.push((key.into(), value.into()));
 
+        /// The reference to the merchant's order that the merchant gave the provider beside metadata; see
+        /// [`order_by_reference`](crate::ValidatorBuilder::order_by_reference).
+        pub fn with_order_reference(mut self, reference: impl Into<Box<str>>) =>
+            self.order_reference = Some(reference.into());
+
+        /// What the alias states by which the payment was asked for. These facts are then those of the payment that it
+        /// stands for, under that payment's id; or, while there is none, under the alias's own.
+        pub fn with_alias(mut self, alias: PaymentAlias) => self.alias = Some(Box::new(alias));
+
         /// When the payment was created, in seconds since 1970 by the provider's clock. A payment without it can be
         /// valid, and cannot be redeemed, since nothing says whether it is older than redemptions are remembered. A
         /// time more than five minutes after [`as_of`](Self::with_as_of) contradicts it, and such a payment is never
@@ -328,10 +347,25 @@ impl ProviderPayment {
         pub fn with_earlier_request(mut self, id: impl AsRef<str>) => self.request_ids.add_earlier(id.as_ref());
     }
 
-    /// Where the payment stands.
+    getters! {
+        /// The payment's id.
+        pub fn id(&self) -> &str => &self.id;
+
+        /// Where the payment stands.
+        pub fn status(&self) -> &PaymentStatus => &self.status;
+
+        /// The customer's id at the provider, if there is one.
+        pub fn customer(&self) -> Option<&str> => self.customer.as_deref();
+
+        /// The merchant's reference to the order beside metadata, if there is one. Only of facts that came from the provider
+        /// just now, as [`order_from`](crate::ValidatorBuilder::order_from) sees them.
+        pub fn order_reference(&self) -> Option<&str> => self.order_reference.as_deref();
+    }
+
+    /// The first value under a key of the merchant's metadata that is not empty.
     #[must_use]
-    pub fn status(&self) -> &PaymentStatus {
-        &self.status
+    pub fn metadata(&self, key: &str) -> Option<&str> {
+        stated_under(&self.metadata, key).next()
     }
 }
 
@@ -339,14 +373,6 @@ impl<T: Deref<Target = str>> ProviderPayment<T> {
     /// What of the money that was captured the merchant still has.
     pub(crate) fn kept(&self) -> u64 {
         self.amount_received.unwrap_or(0).saturating_sub(self.amount_refunded.unwrap_or(0))
-    }
-
-    /// The value under a metadata key, and of several the one that differs from ours; an empty one counts as absent.
-    pub(crate) fn metadata_value(&self, key: &str, ours: Option<&str>) -> Option<&str> {
-        let mut values =
-            self.metadata.iter().filter(|(name, value)| **name == *key && !value.is_empty()).map(|(_, value)| &**value);
-        let first = values.next()?;
-        if ours == Some(first) { values.find(|value| ours != Some(value)).or(Some(first)) } else { Some(first) }
     }
 }
 

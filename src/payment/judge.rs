@@ -7,19 +7,24 @@ use crate::intent::invalid_intent::Field;
 use crate::intent::money::Units;
 use crate::intent::payment_intent::PaymentIntent;
 use crate::moment::Moment;
+use crate::payment::alias::{AliasState, PaymentAlias, ResolvedAlias};
 use crate::payment::dispute::Dispute;
 use crate::payment::facts::{Mode, PaymentStatus, ProviderPayment, Text};
+use crate::payment::metadata::{agreed, stated_under};
+use crate::payment::order::{FunctionPanicked, OrderProof};
 use crate::payment::policy::{Policy, TenantProof};
 use crate::payment::shelf_life::ShelfLife;
 use crate::payment::verdict::{
-    ActionRequired, Capture, Fact, Finding, Findings, Issuer, Mismatch, Pending, Proof, Verdict,
+    ActionRequired, Capture, Fact, Finding, Findings, Issuer, Mismatch, OfAlias, Pending, Proof, Verdict,
 };
 use crate::payment::waiting::Waiting;
 use crate::redaction::stated;
 
+mod alias;
 mod amounts;
 mod debits;
 
+use alias::is_unpaid_alias;
 use amounts::is_fully_refunded;
 
 /// An authorization can be voided at any moment, so it is not believed for longer than this.
@@ -42,7 +47,7 @@ pub(crate) struct Rules {
     pub(crate) policy: Policy,
     pub(crate) mode: Mode,
     pub(crate) tenant: TenantProof,
-    pub(crate) order_key: Box<str>,
+    pub(crate) order: OrderProof,
     pub(crate) units: Units,
     pub(crate) fresh_for: Duration,
     /// How old a payment may be whose redemption is still remembered for sure.
@@ -55,28 +60,40 @@ impl Rules {
         &self,
         intent: &PaymentIntent,
         facts: &ProviderPayment<impl Text>,
+        alias: Option<&ResolvedAlias>,
         answered: Moment,
         issuer: impl FnOnce() -> Arc<dyn Issuer>,
     ) -> Verdict {
-        if facts.status == PaymentStatus::NotFound {
-            return Verdict::Invalid(Findings::of(vec![Finding::NotFound(facts.not_found_hint)], &facts.status));
-        }
+        // What an id is of is no secret of a tenant's.
+        let of_id = match alias.map(|alias| alias.states.state) {
+            Some(AliasState::Subscription) => Some(Finding::Subscription),
+            Some(AliasState::Setup) => Some(Finding::Setup),
+            _ => (facts.status == PaymentStatus::NotFound).then_some(Finding::NotFound(facts.not_found_hint)),
+        };
         // What is said about a payment is for its own tenant: another one learns that it is not theirs, and no more.
-        if let Some(finding) = self.compare_tenant(intent, facts) {
+        if let Some(finding) = of_id.or_else(|| self.compare_tenant(intent, facts, alias)) {
             return Verdict::Invalid(Findings::of(vec![finding], &facts.status));
         }
         let mut findings = Vec::new();
-        self.compare_asked(intent, facts, &mut findings);
-        self.compare_claims(intent, facts, &mut findings);
+        if !is_unpaid_alias(intent, alias) || facts.amount.is_some() {
+            self.compare_asked(intent, facts, &mut findings);
+        }
+        self.compare_claims(intent, facts, alias, &mut findings);
         self.compare_acceptance(facts, answered.age, &mut findings);
-        let unfinished = self.compare_status(intent, facts, answered, &mut findings);
+        let unfinished = match alias {
+            Some(alias) => self.compare_alias(intent, facts, alias, answered, &mut findings),
+            None => self.compare_status(intent, facts, answered, &mut findings),
+        };
         if !findings.is_empty() {
             return Verdict::Invalid(Findings::of(findings, &facts.status));
         }
         unfinished.unwrap_or_else(|| {
             Verdict::Valid(Proof {
                 intent: intent.clone(),
-                issuer: issuer(),
+                issuer: match alias {
+                    None => issuer(),
+                    Some(alias) => Arc::new(OfAlias { issuer: issuer(), payment: alias.payment.clone() }),
+                },
                 capture: Capture::of(facts),
                 method: facts.method,
                 dated: facts.created.is_some() && facts.as_of.is_some(),
@@ -87,9 +104,15 @@ impl Rules {
     }
 
     /// What is wrong unless the payment is proven to be the tenant's.
-    fn compare_tenant(&self, intent: &PaymentIntent, facts: &ProviderPayment<impl Text>) -> Option<Finding> {
-        let tenant = intent.tenant();
-        let named = facts.metadata_value(self.tenant.metadata_key(), Some(tenant));
+    fn compare_tenant(
+        &self,
+        intent: &PaymentIntent,
+        facts: &ProviderPayment<impl Text>,
+        alias: Option<&ResolvedAlias>,
+    ) -> Option<Finding> {
+        let (tenant, key) = (intent.tenant(), self.tenant.metadata_key());
+        let of_alias = alias.into_iter().flat_map(|alias| alias.states.stated_under(key));
+        let named = agreed(stated_under(&facts.metadata, key).chain(of_alias), Some(tenant));
         let proven = match &self.tenant {
             TenantProof::Metadata(_) => named,
             TenantProof::Account => facts.account.as_deref(),
@@ -100,12 +123,19 @@ impl Rules {
         if proven.into_iter().chain(named).any(|actual| actual != tenant) {
             return Some(Finding::Tenant);
         }
-        proven.is_none().then_some(Finding::Unproven(Field::Tenant))
+        (proven.is_none() && !is_unpaid_alias(intent, alias)).then_some(Finding::Unproven(Field::Tenant))
     }
 
-    fn compare_claims(&self, intent: &PaymentIntent, facts: &ProviderPayment<impl Text>, findings: &mut Vec<Finding>) {
-        let order = intent.order();
-        match (order, facts.metadata_value(&self.order_key, order)) {
+    fn compare_claims(
+        &self,
+        intent: &PaymentIntent,
+        facts: &ProviderPayment<impl Text>,
+        alias: Option<&ResolvedAlias>,
+        findings: &mut Vec<Finding>,
+    ) {
+        let (order, may_follow) = (intent.order(), is_unpaid_alias(intent, alias));
+        match (order, self.order.stated(facts, alias.map(|alias| &alias.states), order)) {
+            (Some(_), None) if may_follow => {}
             (Some(_), None) => findings.push(Finding::Unproven(Field::Order)),
             (expected, Some(actual)) if expected != Some(actual) => {
                 findings.push(Finding::Order(Mismatch::new(expected.map(Into::into), Some(stated(actual, MAX_SHOWN)))));
@@ -113,6 +143,7 @@ impl Rules {
             _ => {}
         }
         match (intent.customer(), facts.customer.as_deref()) {
+            (Some(_), None) if may_follow => {}
             (Some(_), None) => findings.push(Finding::Unproven(Field::Customer)),
             (Some(expected), Some(actual)) if expected != actual => findings.push(Finding::Customer),
             _ => {}
@@ -266,15 +297,25 @@ impl Rules {
             && facts.risk <= self.policy.risk
     }
 
-    /// Drops what no judgment here reads, so that facts in memory stay small.
-    pub(crate) fn prune(&self, facts: &mut ProviderPayment, others_keys: &[Box<str>]) {
-        let kept = self.kept_keys();
-        facts.metadata.retain(|(key, _)| kept.contains(&&**key) || others_keys.contains(key));
+    /// Adds what the settings read of an answer, and drops what no judgment here reads, so that facts in memory stay small.
+    pub(crate) fn prune(&self, facts: &mut ProviderPayment, others_keys: &[Box<str>]) -> Vec<FunctionPanicked> {
+        let panicked = self.order.add(facts);
+        facts.metadata.retain(|(key, _)| self.keeps(key, others_keys));
+        panicked
     }
 
-    /// The metadata keys that are read here.
-    pub(crate) fn kept_keys(&self) -> [&str; 2] {
-        [self.tenant.metadata_key(), &self.order_key]
+    /// Drops what no judgment here reads of an alias.
+    pub(crate) fn prune_alias(&self, alias: &mut PaymentAlias, others_keys: &[Box<str>]) {
+        alias.metadata.retain(|(key, _)| self.keeps(key, others_keys));
+    }
+
+    fn keeps(&self, key: &str, others_keys: &[Box<str>]) -> bool {
+        self.kept_keys().chain(others_keys.iter().map(|key| &**key)).any(|kept| kept == key)
+    }
+
+    /// The keys of metadata that are read here, and of what is kept beside it.
+    pub(crate) fn kept_keys(&self) -> impl Iterator<Item = &str> {
+        [self.tenant.metadata_key()].into_iter().chain(self.order.keys())
     }
 }
 

@@ -178,9 +178,6 @@ pub enum TenantProof {
 /// The metadata key that names the tenant unless another is configured.
 pub(crate) const TENANT_KEY: &str = "store_id";
 
-/// The metadata key that names the order unless another is configured.
-pub(crate) const ORDER_KEY: &str = "order_id";
-
 impl TenantProof {
     /// A metadata key that holds the tenant.
     #[must_use]

@@ -73,6 +73,31 @@ pub(crate) trait Issuer: Send + Sync {
 
     /// Where it lies, by which it is told from other validators for as long as a proof holds it.
     fn address(&self) -> *const ();
+
+    /// The payment that was proven, where the intent names it by an alias.
+    fn resolved(&self) -> Option<&PaymentId> {
+        None
+    }
+}
+
+/// The validator behind a proof by an alias, and the payment that the alias stands for. So proofs of others are no larger.
+pub(super) struct OfAlias {
+    pub(super) issuer: Arc<dyn Issuer>,
+    pub(super) payment: PaymentId,
+}
+
+impl Issuer for OfAlias {
+    fn redemption(&self, payment: &PaymentId) -> Fingerprint {
+        self.issuer.redemption(payment)
+    }
+
+    fn address(&self) -> *const () {
+        self.issuer.address()
+    }
+
+    fn resolved(&self) -> Option<&PaymentId> {
+        Some(&self.payment)
+    }
 }
 
 /// Says that a payment matched every claim when the provider last answered. Only the judge makes one.
@@ -94,8 +119,9 @@ impl Proof {
         /// The intent that was proven.
         pub fn intent(&self) -> &PaymentIntent => &self.intent;
 
-        /// The payment's id.
-        pub fn payment(&self) -> &PaymentId => self.intent.payment();
+        /// The id of the payment that was proven. It is the intent's, unless that names the payment by an alias, as by its
+        /// Checkout session: then it is that of the payment.
+        pub fn payment(&self) -> &PaymentId => self.issuer.resolved().unwrap_or_else(|| self.intent.payment());
 
         /// The amount and currency that were proven.
         pub fn money(&self) -> Money => self.intent.money();
@@ -230,6 +256,14 @@ named! {
         CreatedAhead = "created_ahead",
         /// Not captured in full, and no longer capturable.
         NotCaptured = "not_captured",
+        /// The alias states another amount than its payment, as a Checkout session may; `expected` is the alias's.
+        AliasAmount(Mismatch<Money>) = "alias_amount_mismatch",
+        /// A Checkout session that starts a subscription, of which each invoice has a payment of its own.
+        Subscription = "subscription",
+        /// A Checkout session that saves a way to pay, and moves no money.
+        Setup = "setup",
+        /// A Checkout session that was completed with nothing to pay.
+        NoPaymentRequired = "no_payment_required",
     } code(self: &Self)
 }
 
@@ -260,8 +294,18 @@ impl Finding {
     /// its amount may be changed and another card may pay, and whatever holds it up may end.
     fn is_final(&self, is_over: bool) -> bool {
         match self {
-            Self::Mode(_) | Self::TooOld(_) | Self::Canceled(_) | Self::Disputed(Dispute::Lost) => true,
-            Self::Amount(_) | Self::NetAmount(_) | Self::AmountReceived(_) | Self::Currency(_) => is_over,
+            Self::Mode(_)
+            | Self::TooOld(_)
+            | Self::Canceled(_)
+            | Self::Disputed(Dispute::Lost)
+            | Self::Subscription
+            | Self::Setup
+            | Self::NoPaymentRequired => true,
+            Self::Amount(_)
+            | Self::NetAmount(_)
+            | Self::AmountReceived(_)
+            | Self::Currency(_)
+            | Self::AliasAmount(_) => is_over,
             Self::PartlyRefunded(given_back) | Self::Refunded(given_back) => is_over && given_back.is_final(),
             _ => false,
         }
@@ -280,6 +324,7 @@ impl Finding {
                 | Self::Refunded(_)
                 | Self::Disputed(Dispute::Lost)
                 | Self::TooOld(_)
+                | Self::AliasAmount(_)
         )
     }
 }
@@ -340,6 +385,16 @@ impl fmt::Display for Finding {
             }
             Self::CreatedAhead => f.write_str("created later than the provider's own time of this answer"),
             Self::NotCaptured => f.write_str("not captured in full, and no longer capturable"),
+            Self::AliasAmount(mismatch) => write!(f, "amount of the session and of its payment: {mismatch}"),
+            Self::Subscription => f.write_str(
+                "the session starts a subscription; validate the payment intent of an entry of its invoice's `payments`",
+            ),
+            Self::Setup => f.write_str(
+                "the session saves a way to pay and moves no money; validate the payment intent that is made with it",
+            ),
+            Self::NoPaymentRequired => f.write_str(
+                "there was nothing to pay; fulfill free orders by the session's own `payment_status`, without a validation",
+            ),
         }
     }
 }

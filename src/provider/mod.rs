@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::accessors::{getters, partial_debug, setters};
+use crate::accessors::{getters, setters};
 use crate::intent::fingerprint::Fingerprint;
 use crate::intent::invalid_intent::{Field, InvalidIntent};
 use crate::intent::money::Units;
@@ -17,6 +17,7 @@ use crate::settings::build_error::BuildError;
 pub(crate) mod attempt_log;
 mod call;
 mod error;
+mod from_closure;
 mod related;
 #[cfg(feature = "stripe")]
 pub(crate) mod stripe;
@@ -26,6 +27,7 @@ pub use call::Call;
 pub(crate) use call::Door;
 pub(crate) use error::{Advice, Kind};
 pub use error::{ProviderError, RateLimit};
+pub use from_closure::provider_fn;
 pub use related::{RelatedAnswer, RelatedObject};
 
 /// The longest name of an account; far beyond what providers have.
@@ -284,9 +286,20 @@ pub trait Provider: fmt::Debug + Send + Sync + 'static {
         if payment.is_plain() { Ok(()) } else { Err(InvalidIntent::new(Field::PaymentId, rule)) }
     }
 
+    /// Whether an id is an alias: of an object that stands for one payment, as a Checkout session does, so that its answer is
+    /// about another id. By default none is.
+    ///
+    /// It must not block, and says the same of an id whenever it is asked. Which payment an alias stands for, once it is
+    /// [complete](crate::AliasState::Complete), must never change.
+    fn is_alias(&self, _id: &PaymentId) -> bool {
+        false
+    }
+
     /// Asks for the facts of one payment.
     ///
-    /// A payment that does not exist is `Ok(ProviderPayment::not_found(…))`, since that is a fact.
+    /// A payment that does not exist is `Ok(ProviderPayment::not_found(…))`, since that is a fact. What was asked for by an
+    /// [alias](Self::is_alias) is answered with the facts of the payment that it stands for, and
+    /// [with what the alias states](ProviderPayment::with_alias). Any other answer about another id counts as unreadable.
     ///
     /// # Errors
     /// Say how far the call got: [`ProviderError::not_sent`], [`outcome_unknown`](ProviderError::outcome_unknown) or
@@ -341,6 +354,10 @@ impl<P: Provider> Provider for Arc<P> {
         (**self).check(payment)
     }
 
+    fn is_alias(&self, id: &PaymentId) -> bool {
+        (**self).is_alias(id)
+    }
+
     async fn look_up(&self, payment: &PaymentId, call: &Call) -> Result<ProviderPayment, ProviderError> {
         (**self).look_up(payment, call).await
     }
@@ -359,6 +376,7 @@ pub(crate) type LookUp<'p, T = ProviderPayment> = Pin<Box<dyn Future<Output = Re
 /// The object-safe twin of [`Provider`], so that a validator has no type parameter.
 pub(crate) trait AnyProvider: fmt::Debug + Send + Sync {
     fn check(&self, payment: &PaymentId) -> Result<(), InvalidIntent>;
+    fn is_alias(&self, id: &PaymentId) -> bool;
     fn look_up<'p>(&'p self, payment: &'p PaymentId, call: &'p Call) -> LookUp<'p>;
     #[cfg(feature = "webhook")]
     fn related<'p>(&'p self, object: &'p RelatedObject, call: &'p Call) -> LookUp<'p, RelatedAnswer>;
@@ -368,6 +386,10 @@ pub(crate) trait AnyProvider: fmt::Debug + Send + Sync {
 impl<P: Provider> AnyProvider for P {
     fn check(&self, payment: &PaymentId) -> Result<(), InvalidIntent> {
         Provider::check(self, payment)
+    }
+
+    fn is_alias(&self, id: &PaymentId) -> bool {
+        Provider::is_alias(self, id)
     }
 
     fn look_up<'p>(&'p self, payment: &'p PaymentId, call: &'p Call) -> LookUp<'p> {
@@ -381,57 +403,5 @@ impl<P: Provider> AnyProvider for P {
 
     fn read_refusal(&self, answer: &Answer<'_>) -> ProviderError {
         Provider::read_refusal(self, answer)
-    }
-}
-
-/// Makes a provider of a closure.
-///
-/// ```
-/// use payproof::provider::{ProviderError, ProviderIdentity, provider_fn};
-/// use payproof::{Currency, Mode, PaymentStatus, ProviderPayment, Validator};
-///
-/// let acme = provider_fn(ProviderIdentity::new("acme"), |payment, _call| async move {
-///     // Ask Acme here. A plain message is classified by the text patterns.
-///     if payment.as_str().is_empty() {
-///         return Err(ProviderError::from("connection refused"));
-///     }
-///     Ok(ProviderPayment::new(payment.as_str(), PaymentStatus::Paid)
-///         .with_mode(Mode::Live)
-///         .with_amount(1999, Currency::USD)
-///         .with_amount_received(1999)
-///         .with_amount_refunded(0)
-///         // In seconds since 1970, from Acme's answer. A payment without it cannot be redeemed.
-///         .with_created(1_767_225_600)
-///         .with_metadata("store_id", "store_42"))
-/// });
-/// let validator = Validator::builder(acme).build()?;
-/// # Ok::<(), payproof::BuildError>(())
-/// ```
-pub fn provider_fn<F, Fut>(identity: ProviderIdentity, look_up: F) -> impl Provider
-where
-    F: Fn(PaymentId, Call) -> Fut + Send + Sync + 'static,
-    Fut: Future<Output = Result<ProviderPayment, ProviderError>> + Send + 'static,
-{
-    ProviderFn { identity, look_up }
-}
-
-struct ProviderFn<F> {
-    identity: ProviderIdentity,
-    look_up: F,
-}
-
-partial_debug!(ProviderFn<F>, self => identity: self.identity);
-
-impl<F, Fut> Provider for ProviderFn<F>
-where
-    F: Fn(PaymentId, Call) -> Fut + Send + Sync + 'static,
-    Fut: Future<Output = Result<ProviderPayment, ProviderError>> + Send + 'static,
-{
-    fn identity(&self) -> &ProviderIdentity {
-        &self.identity
-    }
-
-    async fn look_up(&self, payment: &PaymentId, call: &Call) -> Result<ProviderPayment, ProviderError> {
-        (self.look_up)(payment.clone(), call.clone()).await
     }
 }

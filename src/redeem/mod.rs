@@ -66,18 +66,23 @@ impl Validator {
         Redeem { validator: self.clone(), proof: proof.into(), order: None, part: None }
     }
 
-    /// Which order a payment was redeemed for, if it was. Asks the store and not the provider.
+    /// Which order a payment was redeemed for, if it was. Asks the store and not the provider; but a payment that is named by an
+    /// alias, as by its Checkout session, is asked for once where neither this process nor the store knows it.
     ///
     /// # Errors
-    /// When the store does not answer, holds something unreadable, or is not seen by every process.
+    /// When the store does not answer, holds something unreadable, or is not seen by every process; or when the payment of an
+    /// alias cannot be found out.
     pub fn redemption(
         &self,
         payment: &PaymentId,
     ) -> impl Future<Output = Result<Option<Redemption>, RedeemError>> + Send + use<> {
-        let (account, payment) = (Arc::clone(&self.0.account), payment.clone());
+        let (lookups, payment) = (Arc::clone(&self.0), payment.clone());
         async move {
-            let books = books(&account)?;
-            Ok(books.redemption(&payment).await?)
+            let books = books(&lookups.account)?;
+            match lookups.payment_named(&payment).await? {
+                Some(payment) => Ok(books.redemption(&payment).await?),
+                None => Ok(None),
+            }
         }
     }
 

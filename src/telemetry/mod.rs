@@ -125,6 +125,11 @@ impl Telemetry {
         self.count(ATTEMPT_TIMEOUTS, []);
     }
 
+    /// A caller's function that reads the order of a payment panicked, so it stated none.
+    pub(crate) fn order_function_panicked(&self, function: &str) {
+        error!(name: "payproof.order_function_panicked", provider = &*self.provider, function);
+    }
+
     /// The provider's credential may not read what a verdict depends on.
     pub(crate) fn right_missing(&self, right: &'static str) {
         warn!(name: "payproof.right_missing", provider = &*self.provider, right);

@@ -59,24 +59,29 @@ impl Validator {
 
     /// Forgets what is known about a payment; the next validation asks the provider.
     ///
+    /// By an alias of it, as by its Checkout session, both are forgotten; where neither this process nor the store knows which
+    /// payment the alias stands for, the provider is asked, for 10 s at most.
+    ///
     /// A flight under way, in any process, still answers those who wait for it, and leaves nothing behind. Call it from
     /// webhooks for refunds, disputes and cancellations. Without a shared store it reaches this validator and its clones only;
     /// with one, other validators may serve what they have in memory for as long as
     /// [`facts_in_memory_for`](crate::ValidatorBuilder::facts_in_memory_for) says.
     ///
     /// # Errors
-    /// When the shared store did not confirm. This process has forgotten all the same; try again for the others.
+    /// When the shared store did not confirm. This process has forgotten all the same; try again for the others. Also when the
+    /// provider did not say which payment an alias stands for.
     ///
     /// # Cancel safety
     /// Nothing is forgotten until the future is awaited. Dropped, it may be done or not; asking again does it.
     pub fn forget(&self, payment: &PaymentId) -> impl Future<Output = Result<(), ValidateError>> + Send + use<> {
         let (lookups, payment) = (Arc::clone(&self.0), payment.clone());
-        async move { Ok(lookups.forget(&payment).await?) }
+        async move { lookups.forget(&payment).await }
     }
 
     /// What is kept about a payment: in the shared store, or without one in this process. The provider is not asked.
     ///
-    /// For support and operations. A replica of the store may answer, so it can be behind by a moment.
+    /// For support and operations. A replica of the store may answer, so it can be behind by a moment. Of an alias that is not
+    /// known nothing is kept.
     ///
     /// # Errors
     /// When the store does not answer or holds something unreadable.

@@ -210,20 +210,14 @@ impl Claimable for EventRecord {
 }
 
 impl Endpoint {
-    /// Forgets what is known of payments of the event, for the account that the event is of.
+    /// Forgets what is known of payments of the event, and of sessions that stand for them, for the account that the event is of.
     pub(super) async fn forget(
         &self,
         event: &Event,
-        payments: impl IntoIterator<Item = &PaymentId>,
+        ids: impl IntoIterator<Item = &PaymentId>,
     ) -> Result<(), WebhookError> {
-        for payment in payments {
-            let forgotten = match event.account() {
-                Some(account) => self.forget.payment_of(account, payment).await,
-                None => self.forget.payment(payment).await,
-            };
-            forgotten.map_err(Rejection::NotForgotten)?;
-        }
-        Ok(())
+        let ids: Vec<&PaymentId> = ids.into_iter().collect();
+        Ok(self.forget.exactly(event.account(), &ids).await.map_err(Rejection::NotForgotten)?)
     }
 
     /// Whether the event is of the validator's account.

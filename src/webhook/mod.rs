@@ -55,7 +55,8 @@
 //! 1. Its signature is checked, over the raw bytes, in constant time, with every secret; only then is the body read, as far as
 //!    it says what becomes of the event; its tree is made when the handler asks for it.
 //! 2. An event of the other mode than the validator's is acknowledged and ignored.
-//! 3. If the event names a payment, what is known of it is [forgotten](crate::Validator::forget), everywhere, so that the
+//! 3. If the event names a payment, what is known of it is [forgotten](crate::Validator::forget), everywhere, and so is the
+//!    Checkout session that it is about, so that the
 //!    handler and the calls after it learn the truth. It is forgotten for the account that the event names, whichever the
 //!    validator's is, and for every delivery, duplicates included.
 //! 4. An event of another account than the validator's is acknowledged and ignored; [`OtherAccounts`] says otherwise.

@@ -20,6 +20,7 @@ mod support;
 
 mod accounts;
 mod ages;
+mod aliases;
 mod clock;
 mod facts;
 mod record_keys;

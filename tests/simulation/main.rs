@@ -10,6 +10,7 @@ mod support;
 
 mod endpoint;
 mod redeem;
+mod sessions;
 mod shared;
 mod thin;
 mod webhook;

@@ -12,5 +12,6 @@ mod disputes;
 mod localstripe;
 mod refunds;
 mod sandbox;
+mod sessions;
 mod settings;
 mod waiting;

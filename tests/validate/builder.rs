@@ -37,7 +37,7 @@ fn defaults_are_the_documented_ones() {
     let settings = [
         "mode: Live",
         "tenant: Metadata(\"store_id\")",
-        "order_key: \"order_id\"",
+        "order: OrderProof { key: \"order_id\", by_reference: false, by_client_reference: false, functions: [] }",
         "attempt_timeout: 30s",
         "total_deadline: 150s",
         "retries: 3",

@@ -19,6 +19,7 @@ mod handlers;
 mod outages;
 mod payments;
 mod refusals;
+mod sessions;
 mod settings;
 mod shown;
 mod stripe;

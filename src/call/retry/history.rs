@@ -123,7 +123,7 @@ impl<'r> AttemptHistory<'r> {
             self.push(attempt);
             Attempts::Several(std::mem::take(&mut self.attempts))
         };
-        W::finished(answer, Finished { at, attempts })
+        W::finished(answer, Finished { asked_at: begun.start, at, attempts })
     }
 
     /// Notes a failed attempt, and the wait that follows it.

@@ -25,6 +25,8 @@ use super::work::{Finished, Hedge, Running, Work};
 #[derive(Debug)]
 pub(crate) struct LookUpAnswer {
     pub(crate) facts: ProviderPayment,
+    /// When the attempt that was answered began.
+    pub(crate) asked_at: Instant,
     pub(crate) at: Instant,
     pub(crate) attempts: Attempts,
 }
@@ -103,8 +105,8 @@ impl<'r, F: Fn(Option<Instant>) + Send> Work for LookUp<'r, F> {
         (outcome, std::mem::take(&mut facts.request_ids))
     }
 
-    fn finished(facts: ProviderPayment, Finished { at, attempts }: Finished) -> LookUpAnswer {
-        LookUpAnswer { facts, at, attempts }
+    fn finished(facts: ProviderPayment, Finished { asked_at, at, attempts }: Finished) -> LookUpAnswer {
+        LookUpAnswer { facts, asked_at, at, attempts }
     }
 }
 

@@ -94,6 +94,8 @@ impl<A> Hedge<A> for NeverHedged {
 /// How a successful call went.
 #[derive(Debug)]
 pub(crate) struct Finished {
+    /// When the attempt that succeeded began.
+    pub(crate) asked_at: Instant,
     pub(crate) at: Instant,
     pub(crate) attempts: Attempts,
 }

@@ -1,6 +1,7 @@
 //! One validation past the quick answer, from its caller's side: joined flights, and what comes of them.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
@@ -13,12 +14,17 @@ use crate::flight::{Joined, LeaderLost};
 use crate::intent::payment_intent::PaymentId;
 use crate::lookup::error::ValidateError;
 use crate::lookup::facts_cache::Kept;
-use crate::lookup::facts_flight::{FactsFlight, FactsOutcome, FactsWaiter, FlightNotes, LookedUp, Source};
+use crate::lookup::facts_flight::{
+    Brought, FactsFlight, FactsFlights, FactsOutcome, FactsWaiter, FlightNotes, LookedUp, Source,
+};
 use crate::lookup::validation::Validation;
+use crate::payment::alias::ResolvedAlias;
 use crate::payment::judge::VOLATILE_FRESH_FOR;
 use crate::payment::verdict::{Degradation, Provenance};
 
+use super::alias_flight::fly_by_alias;
 use super::flight::fly;
+use super::target::LookUpTarget;
 use super::{Asked, LEADER_PATIENCE, Lookups, Terms, stands};
 
 /// How a call goes on.
@@ -26,6 +32,17 @@ enum Begun {
     Answered(Validation),
     /// For a flight. Without a runtime there is no limit.
     Waits(FactsWaiter, Provenance, Option<Duration>),
+    /// An alias was resolved since this call looked.
+    Resolved,
+    /// What an alias states may have been mended since.
+    Doubted,
+}
+
+/// What a flight came to for one of its callers.
+enum Told {
+    Validation(Validation),
+    /// It cannot answer for this call, which has to join anew; by an alias, where it brought one.
+    Again(Option<Arc<ResolvedAlias>>),
 }
 
 impl Lookups {
@@ -42,11 +59,17 @@ impl Lookups {
             }
             _ => None,
         };
-        let (mut max_age, mut total) = (terms.max_age, None);
+        let (mut max_age, mut total, mut known) = (terms.max_age, None, None);
         loop {
-            let (waiter, provenance, limit) = match self.join(asked, max_age, total) {
+            let target = self.target(intent.payment(), &mut known, max_age);
+            let (waiter, provenance, limit) = match self.join(asked, target, max_age, total) {
                 Ok(Begun::Waits(waiter, provenance, limit)) => (waiter, provenance, limit),
                 Ok(Begun::Answered(validation)) => return Ok(without(without_store, validation)),
+                Ok(Begun::Resolved) => continue,
+                Ok(Begun::Doubted) => {
+                    (max_age, known) = (VOLATILE_FRESH_FOR, None);
+                    continue;
+                }
                 Err(error) => {
                     let answer = Box::pin(self.stale_for(asked, max_age, error, None)).await;
                     return answer.map(|validation| without(without_store, validation));
@@ -57,14 +80,14 @@ impl Lookups {
             let flight = Arc::clone(waiter.flight());
             let outcome = flight.completed_within(limit).await;
             drop(waiter);
-            match self.answered(asked, &flight, outcome, provenance) {
-                // Facts from the store are judged here for the first time. What a merchant can still mend is asked about
-                // again.
-                Ok(Some(found)) if from_store(&found) && !stands(&found) && max_age > VOLATILE_FRESH_FOR => {
-                    max_age = VOLATILE_FRESH_FOR;
+            match self.answered(asked, target, &flight, outcome, provenance) {
+                // Facts from the store are judged here for the first time, and so is an alias. What a merchant can still mend is
+                // asked about again.
+                Ok(Told::Validation(found)) if max_age > VOLATILE_FRESH_FOR && is_doubtful(&found, target) => {
+                    (max_age, known) = (VOLATILE_FRESH_FOR, None);
                 }
-                Ok(Some(validation)) => return Ok(without(without_store, validation)),
-                Ok(None) => {}
+                Ok(Told::Validation(validation)) => return Ok(without(without_store, validation)),
+                Ok(Told::Again(alias)) => known = alias.or(known),
                 Err(error) => {
                     let answer = Box::pin(self.stale_for(asked, max_age, error, Some(flight))).await;
                     return answer.map(|validation| without(without_store, validation));
@@ -77,41 +100,51 @@ impl Lookups {
     fn join(
         self: &Arc<Self>,
         asked: &Asked,
+        target: LookUpTarget<'_>,
         max_age: Duration,
         total: Option<Duration>,
     ) -> Result<Begun, ValidateError> {
         let Asked { intent, terms: Terms { deadline, arrived, .. }, .. } = asked;
         let limit = deadline.map_or(total, |limit| Some(limit.min(total.unwrap_or(limit))));
         let deadline = limit.map(|limit| limit.saturating_sub(arrived.elapsed()));
-        let now = Instant::now();
-        let runtime = runtime();
+        let (now, id) = (Instant::now(), target.id());
+        let (max_age, runtime) = (target.oldest(max_age, now), runtime());
         // What is known already is of no use to a call that accepts no age.
-        let look = || if max_age.is_zero() { None } else { self.cache.get(intent.payment(), now) };
-        let number = || if max_age.is_zero() { None } else { self.cache.number(intent.payment()) };
-        let fits = |notes: &FlightNotes| notes.fit(now, max_age);
+        let look = || if max_age.is_zero() { None } else { self.cache.get(id, now) };
+        let number = || if max_age.is_zero() { None } else { self.cache.number(id) };
+        let fits = |notes: &FlightNotes| self.may_join(target, notes) && notes.fit(now, max_age);
         let lead = || {
             runtime.as_ref().map_err(CallError::clone)?;
-            if self.shared.is_some() {
-                return Ok(FlightNotes::new(max_age));
-            }
-            self.check_waits(intent.payment(), now, deadline).map(|()| FlightNotes::new(Duration::ZERO))
+            self.notes(target, now, max_age, deadline)
         };
         // A flight ends by itself at the total deadline, unless its runtime stands still or the provider blocks its thread.
         let Limits { total_deadline, worst_case, .. } = self.account.limits;
         let (waiter, provenance, longest) = loop {
             // Facts are decoded and judged under no lock. What a flight brings after this look has another number.
             let kept = look();
-            if let Some(validation) = kept.as_ref().and_then(|kept| self.recent(intent, kept, max_age, now)) {
-                return Ok(Begun::Answered(validation));
+            match kept.as_ref().and_then(|kept| self.recent(intent, target, kept, max_age, now)) {
+                Some(validation) if stands(&validation, target) => return Ok(Begun::Answered(validation)),
+                // One look-up of the alias says how both stand.
+                Some(_) if target.is_alias_older(VOLATILE_FRESH_FOR) => return Ok(Begun::Doubted),
+                _ => {}
             }
-            let missed = || number() != kept.as_ref().map(Kept::number);
-            match self.flights.join(intent.payment(), intent.tenant(), now, missed, fits, lead)? {
+            let missed = || match target {
+                LookUpTarget::Payment(..) => number() != kept.as_ref().map(Kept::number),
+                LookUpTarget::Alias(id) => self.aliases.recent(id, now, max_age).is_some(),
+            };
+            match self.flights_of(target).join(id, intent.tenant(), now, missed, fits, lead)? {
+                Joined::Missed if matches!(target, LookUpTarget::Alias(_)) => return Ok(Begun::Resolved),
                 Joined::Missed => {}
                 Joined::Leader(leader, waiter) => {
-                    let span = self.account.telemetry.flight_span(intent.payment(), &Span::current());
+                    let span = self.account.telemetry.flight_span(id, &Span::current());
                     leader.flight().is_shown_as(&span);
-                    let flying = fly(Arc::clone(self), leader).instrument(span);
-                    runtime.as_ref().map_err(CallError::clone)?.spawn(flying);
+                    let runtime = runtime.as_ref().map_err(CallError::clone)?;
+                    match target {
+                        LookUpTarget::Payment(..) => runtime.spawn(fly(Arc::clone(self), leader).instrument(span)),
+                        LookUpTarget::Alias(_) => {
+                            runtime.spawn(fly_by_alias(Arc::clone(self), leader).instrument(span))
+                        }
+                    };
                     // The flight began with this call, and what it says of its end is better than that it did not end.
                     break (waiter, Provenance::Fresh, worst_case.saturating_add(LEADER_PATIENCE));
                 }
@@ -125,28 +158,65 @@ impl Lookups {
         Ok(Begun::Waits(waiter, provenance, limit))
     }
 
-    /// What a flight brought, judged by this call's own claims. None when it cannot answer for this call, which has to join
-    /// anew.
+    fn flights_of(&self, target: LookUpTarget<'_>) -> &Arc<FactsFlights> {
+        match target {
+            LookUpTarget::Payment(..) => &self.flights,
+            LookUpTarget::Alias(_) => &self.alias_flights,
+        }
+    }
+
+    /// Whether nothing that was forgotten keeps a caller out of a flight. While it is not known which payment an alias stands
+    /// for, anything does.
+    fn may_join(&self, target: LookUpTarget<'_>, notes: &FlightNotes) -> bool {
+        matches!(target, LookUpTarget::Payment(..)) || notes.is_before_forgetting(self.forgets.load(Ordering::Relaxed))
+    }
+
+    /// What a leader lets others know of its flight, unless it is sure to be over before the provider's rate limit is.
+    fn notes(
+        &self,
+        target: LookUpTarget<'_>,
+        now: Instant,
+        max_age: Duration,
+        deadline: Option<Duration>,
+    ) -> Result<FlightNotes, CallError> {
+        let contents = if self.shared.is_some() {
+            max_age
+        } else {
+            self.check_waits(target.id(), now, deadline)?;
+            Duration::ZERO
+        };
+        Ok(match target {
+            LookUpTarget::Payment(..) => FlightNotes::new(contents),
+            LookUpTarget::Alias(_) => FlightNotes::of_alias(contents, self.forgets.load(Ordering::Relaxed)),
+        })
+    }
+
+    /// What a flight brought, judged by this call's own claims.
     fn answered(
         self: &Arc<Self>,
         asked: &Asked,
+        target: LookUpTarget<'_>,
         flight: &Arc<FactsFlight>,
         outcome: Option<&Result<FactsOutcome, LeaderLost>>,
         provenance: Provenance,
-    ) -> Result<Option<Validation>, ValidateError> {
+    ) -> Result<Told, ValidateError> {
+        // A caller that came after it was looked up may have come after it was forgotten.
+        let is_coalesced = provenance == Provenance::Coalesced;
+        let came_late = |at: Instant| is_coalesced && asked.terms.arrived >= at;
         match outcome {
-            Some(Ok(Ok(looked_up))) => {
-                // A caller that came after it was looked up may have come after it was forgotten.
-                let is_coalesced = provenance == Provenance::Coalesced;
-                if is_coalesced && looked_up.confirmed_at.is_some_and(|at| asked.terms.arrived >= at) {
-                    return Ok(None);
+            Some(Ok(Ok(Brought::Alias(_, read_at)))) if came_late(*read_at) => Ok(Told::Again(None)),
+            Some(Ok(Ok(Brought::Alias(alias, _)))) => Ok(Told::Again(Some(Arc::clone(alias)))),
+            Some(Ok(Ok(Brought::Facts(looked_up)))) => {
+                if looked_up.confirmed_at.is_some_and(came_late) {
+                    return Ok(Told::Again(None));
                 }
                 let provenance = if is_coalesced { provenance } else { led(looked_up.source) };
+                let claimed = (&asked.intent, looked_up.alias.as_deref().or(target.alias()));
                 let flight = Some(Arc::clone(flight));
                 let LookedUp { facts, stamp, .. } = &**looked_up;
-                let mut validation = self.judge(&asked.intent, facts, *stamp, Instant::now(), provenance, flight);
+                let mut validation = self.judge(claimed, facts, *stamp, Instant::now(), provenance, flight);
                 validation.degraded = looked_up.degraded;
-                Ok(Some(validation))
+                Ok(Told::Validation(validation))
             }
             Some(Ok(Err(error))) => Err(error.clone()),
             Some(Err(LeaderLost)) => Err(CallError::new(Cause::Interrupted).into()),
@@ -188,9 +258,11 @@ fn led(source: Source) -> Provenance {
     }
 }
 
-fn from_store(validation: &Validation) -> bool {
+/// Whether a verdict rests on what was not asked for just now, and may be another by now.
+fn is_doubtful(validation: &Validation, target: LookUpTarget<'_>) -> bool {
     let outcome = validation.flight.as_ref().and_then(|flight| flight.outcome());
-    matches!(outcome, Some(Ok(Ok(looked_up))) if looked_up.source != Source::Asked)
+    let is_from_store = matches!(outcome, Some(Ok(Ok(Brought::Facts(looked_up)))) if looked_up.source != Source::Asked);
+    (is_from_store || target.is_alias_older(VOLATILE_FRESH_FOR)) && !stands(validation, target)
 }
 
 /// A validation, by a call that had to do without something on its way to it.

@@ -10,9 +10,11 @@ use crate::call::deadline::Deadline;
 use crate::call::error::CallError;
 use crate::call::retry::LookUpAnswer;
 use crate::ledger::Lease;
-use crate::lookup::facts_flight::{FactsLeader, FactsOutcome, LookedUp, Source};
+use crate::lookup::error::ValidateError;
+use crate::lookup::facts_flight::{Brought, FactsLeader, LookedUp, Source};
 use crate::lookup::shared_facts::{FactsRecord, Found, JoinedElsewhere, SharedFacts};
 use crate::moment::Moment;
+use crate::payment::order::FunctionPanicked;
 use crate::payment::shelf_life::ShelfLife;
 use crate::payment::verdict::Degradation;
 use crate::provider::attempt_log::Attempts;
@@ -30,14 +32,14 @@ pub(super) fn fly(lookups: Arc<Lookups>, leader: FactsLeader) -> impl Future<Out
         let outcome = match &lookups.shared {
             None => {
                 let answer = lookups.ask_provider(&leader, leader.flight().begun(), deadline).await;
-                answer.map(|answer| Box::new(lookups.looked_up(answer, &[]))).map_err(Into::into)
+                answer.map(|answer| Box::new(lookups.looked_up(answer, &[]))).map_err(ValidateError::from)
             }
             // Boxed, so that a flight without a store stays small.
             Some(shared) => Box::pin(lookups.ask_all_processes(shared, &leader, deadline)).await,
         };
         let flight = Arc::clone(leader.flight());
-        leader.complete(outcome, |outcome, is_current| {
-            let Ok(looked_up) = outcome else { return };
+        leader.complete(outcome.map(Brought::Facts), |outcome, is_current| {
+            let Ok(Brought::Facts(looked_up)) = outcome else { return };
             match looked_up.keep.filter(|_| is_current) {
                 Some(shelf_life) => lookups.cache.keep(flight.key(), &looked_up.facts, looked_up.stamp, shelf_life),
                 // It settles nothing, but what was known before it began is not to be believed over its answer either.
@@ -48,7 +50,7 @@ pub(super) fn fly(lookups: Arc<Lookups>, leader: FactsLeader) -> impl Future<Out
 }
 
 impl Lookups {
-    fn ask_provider<'a>(
+    pub(super) fn ask_provider<'a>(
         &'a self,
         leader: &'a FactsLeader,
         begin: Instant,
@@ -65,7 +67,7 @@ impl Lookups {
         shared: &Arc<SharedFacts>,
         leader: &FactsLeader,
         deadline: Deadline,
-    ) -> FactsOutcome {
+    ) -> Result<Box<LookedUp>, ValidateError> {
         match shared.join(&self.rules, leader.flight(), deadline).await? {
             JoinedElsewhere::Found(found) => Ok(Box::new(self.looked_up_in_store(*found, shared.memory_for))),
             JoinedElsewhere::Failed(error) => Err(error),
@@ -91,7 +93,7 @@ impl Lookups {
         mut lease: Box<Lease<FactsRecord>>,
         leader: &FactsLeader,
         deadline: Deadline,
-    ) -> FactsOutcome {
+    ) -> Result<Box<LookedUp>, ValidateError> {
         if lease.took_over() {
             self.account.telemetry.taken_over(leader.flight().key());
         }
@@ -126,9 +128,11 @@ impl Lookups {
     }
 
     /// Makes an answer of the provider ready to be judged and kept.
-    fn looked_up(&self, answer: LookUpAnswer, others_keys: &[Box<str>]) -> LookedUp {
-        let LookUpAnswer { mut facts, at, attempts } = answer;
-        self.rules.prune(&mut facts, others_keys);
+    pub(super) fn looked_up(&self, answer: LookUpAnswer, others_keys: &[Box<str>]) -> LookedUp {
+        let LookUpAnswer { mut facts, at, attempts, .. } = answer;
+        for FunctionPanicked(name) in self.rules.prune(&mut facts, others_keys) {
+            self.account.telemetry.order_function_panicked(&name);
+        }
         if let Some(right) = facts.missing_right.take() {
             self.account.telemetry.right_missing(right);
         }
@@ -136,6 +140,7 @@ impl Lookups {
         let keep = Some(self.rules.shelf_life(&facts));
         LookedUp {
             facts,
+            alias: None,
             stamp: self.cache.stamp(Moment::at(at)),
             attempts,
             source: Source::Asked,
@@ -152,6 +157,7 @@ impl Lookups {
         let keep = in_memory(Some(self.rules.shelf_life(&facts)), at.age_at(asked_at), memory_for.min(ttl_left));
         LookedUp {
             facts,
+            alias: None,
             stamp: self.cache.stamp(at),
             attempts: Attempts::NONE,
             source,

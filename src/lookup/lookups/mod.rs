@@ -1,7 +1,7 @@
 //! What is known of payments and asked about them now, and one validation past the quick answer.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -12,6 +12,7 @@ use crate::intent::fingerprint::Fingerprint;
 use crate::intent::key::IdempotencyKey;
 use crate::intent::payment_intent::{PaymentId, PaymentIntent};
 use crate::ledger::{Bound, LedgerError};
+use crate::lookup::aliases::Aliases;
 use crate::lookup::error::ValidateError;
 use crate::lookup::facts_cache::{FactsCache, Kept, Proven, Stamp};
 use crate::lookup::facts_flight::{FactsFlight, FactsFlights};
@@ -19,25 +20,27 @@ use crate::lookup::key_register::{KeyRegister, KeyState};
 use crate::lookup::shared_facts::{SharedFacts, StoredFacts};
 use crate::lookup::validation::Validation;
 use crate::moment::Moment;
+use crate::payment::alias::ResolvedAlias;
 use crate::payment::facts::{ProviderPayment, Text};
 use crate::payment::judge::{Rules, VOLATILE_FRESH_FOR};
 use crate::payment::method::PaymentMethod;
 use crate::payment::policy::WhenProviderIsDown;
 use crate::payment::verdict::{Degradation, Finding, Issuer, Proof, Provenance, Verdict};
-use crate::provider::ProviderIdentity;
 use crate::spread::Handle;
 
+mod alias_flight;
 mod answer;
 mod flight;
-#[cfg(feature = "webhook")]
 mod forget;
 mod issuer;
 #[cfg(feature = "webhook")]
 mod peers;
 mod stale;
+mod target;
 
 #[cfg(feature = "webhook")]
 pub(crate) use forget::Forget;
+use target::LookUpTarget;
 
 /// How much longer than its flight may take the call that leads it waits: enough for the flight's own task to be run.
 pub(crate) const LEADER_PATIENCE: Duration = Duration::from_millis(100);
@@ -50,6 +53,11 @@ pub(crate) struct Lookups {
     pub(crate) when_provider_is_down: WhenProviderIsDown,
     pub(crate) cache: FactsCache,
     pub(crate) flights: Arc<FactsFlights>,
+    pub(crate) aliases: Aliases,
+    /// The look-ups of aliases whose payments are not known yet.
+    pub(crate) alias_flights: Arc<FactsFlights>,
+    /// How often anything was forgotten.
+    pub(crate) forgets: AtomicU64,
     pub(crate) keys: KeyRegister,
     /// Whether it was told that bank debits are not held.
     pub(crate) told_of_debits: AtomicBool,
@@ -144,7 +152,8 @@ impl Lookups {
         let Some(Proven { age, capture, method }) = proven else { return Err((lookups, intent)) };
         // Nothing else is remembered as proven.
         let dated = true;
-        let verdict = Verdict::Valid(Proof { intent, issuer: lookups, capture, method, dated, age, seen_at: now });
+        let proof = Proof { intent, issuer: lookups, capture, method, dated, age, seen_at: now };
+        let verdict = Verdict::Valid(proof);
         Ok(Validation { verdict, provenance: Provenance::Replayed, age, degraded: None, flight: None })
     }
 
@@ -158,16 +167,20 @@ impl Lookups {
         if max_age.is_zero() {
             return None;
         }
-        let kept = self.cache.get(intent.payment(), now)?;
+        let mut known = None;
+        let target = self.target(intent.payment(), &mut known, max_age);
+        let kept = self.cache.get(target.id(), now)?;
         // An amount that the provider cannot have is an error, whatever the facts say. The id was checked before it was asked.
         intent.money().minor_units(&self.rules.units).ok()?;
-        self.recent(intent, &kept, max_age, now)
+        let validation = self.recent(intent, target, &kept, target.oldest(max_age, now), now)?;
+        stands(&validation, target).then_some(validation)
     }
 
     /// A verdict on facts in memory, while they are fresh.
     fn recent(
         self: &Arc<Self>,
         intent: &PaymentIntent,
+        target: LookUpTarget<'_>,
         kept: &Kept,
         max_age: Duration,
         now: Instant,
@@ -175,18 +188,18 @@ impl Lookups {
         if !kept.fresh || !self.may_serve(kept, max_age) {
             return None;
         }
-        let validation = self.judge(intent, &kept.facts::<&str>()?, kept.stamp, now, Provenance::Replayed, None);
-        stands(&validation).then_some(validation)
+        let facts = kept.facts::<&str>()?;
+        Some(self.judge((intent, target.alias()), &facts, kept.stamp, now, Provenance::Replayed, None))
     }
 
     fn may_serve(&self, kept: &Kept, max_age: Duration) -> bool {
         !kept.is_over(self.retention) && is_recent(kept.age, max_age)
     }
 
-    /// Judges by this call's own claims.
+    /// Judges by this call's own claims, and by what the alias states that the intent names.
     fn judge(
         self: &Arc<Self>,
-        intent: &PaymentIntent,
+        (intent, alias): (&PaymentIntent, Option<&ResolvedAlias>),
         facts: &ProviderPayment<impl Text>,
         stamp: Stamp,
         seen_at: Instant,
@@ -195,12 +208,13 @@ impl Lookups {
     ) -> Validation {
         let age = stamp.at.age_at(seen_at);
         let issuer = || Arc::clone(self) as Arc<dyn Issuer>;
-        let verdict = self.rules.judge(intent, facts, Moment::before(seen_at, age), issuer);
+        let verdict = self.rules.judge(intent, facts, alias, Moment::before(seen_at, age), issuer);
         if let Verdict::Valid(proof) = &verdict {
             self.tell_of_debit(proof);
         }
-        // A slot does not say whether the age of the payment is known, so one that cannot be redeemed is judged anew each time.
-        if matches!(&verdict, Verdict::Valid(proof) if proof.dated) {
+        // A slot says neither whether the age of the payment is known nor what an alias states, so what cannot be redeemed, or
+        // was claimed by an alias, is judged anew each time.
+        if matches!(&verdict, Verdict::Valid(proof) if proof.dated && alias.is_none()) {
             self.cache.prove(intent.payment(), *intent.fingerprint(), stamp);
         }
         Validation { verdict, provenance, age, degraded: None, flight }
@@ -215,7 +229,8 @@ impl Lookups {
     }
 
     /// What stands in the store, or without one in memory. Looked at, and not judged.
-    pub(crate) async fn look_at(&self, payment: &PaymentId) -> Result<Option<StoredFacts>, LedgerError> {
+    pub(crate) async fn look_at(&self, id: &PaymentId) -> Result<Option<StoredFacts>, LedgerError> {
+        let Some(payment) = &self.payment_known(id).await? else { return Ok(None) };
         if let Some(shared) = &self.shared {
             return shared.kept(payment).await;
         }
@@ -226,31 +241,14 @@ impl Lookups {
             Some(StoredFacts { facts: Some(kept.facts()?), age, kept_for, is_being_asked: false, failure: None })
         }))
     }
-
-    /// Makes this and every other process ask the provider again. In this order: what a flight reads in the store before
-    /// that is empty, it must not bring into memory after this.
-    pub(crate) async fn forget(&self, payment: &PaymentId) -> Result<(), LedgerError> {
-        let confirmed = self.forget_in_store(&self.account.identity, payment).await;
-        self.forget_here(payment);
-        confirmed
-    }
-
-    async fn forget_in_store(&self, identity: &ProviderIdentity, payment: &PaymentId) -> Result<(), LedgerError> {
-        let Some(shared) = &self.shared else { return Ok(()) };
-        shared.forget(identity, payment).await.inspect_err(|error| self.account.telemetry.store_failed(error))
-    }
-
-    fn forget_here(&self, payment: &PaymentId) {
-        self.flights.forget(payment, || self.cache.forget(payment, None));
-    }
 }
 
 /// Whether a verdict on facts that were not asked for just now may be given. What the merchant can still mend, such as
 /// metadata, is asked about again soon, however long the facts themselves stand.
-fn stands(validation: &Validation) -> bool {
+fn stands(validation: &Validation, target: LookUpTarget<'_>) -> bool {
     let stands = match &validation.verdict {
         Verdict::Invalid(findings) => findings.iter().any(Finding::is_lasting),
         _ => true,
     };
-    stands || validation.age < VOLATILE_FRESH_FOR
+    stands || validation.age < VOLATILE_FRESH_FOR && !target.is_alias_older(VOLATILE_FRESH_FOR)
 }

@@ -6,13 +6,15 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::call::deadline::is_recent;
-use crate::intent::payment_intent::PaymentIntent;
+use crate::intent::payment_intent::{PaymentId, PaymentIntent};
 use crate::lookup::error::ValidateError;
 use crate::lookup::facts_flight::FactsFlight;
 use crate::lookup::validation::Validation;
+use crate::payment::alias::ResolvedAlias;
 use crate::payment::policy::WhenProviderIsDown;
 use crate::payment::verdict::{Degradation, Provenance};
 
+use super::target::LookUpTarget;
 use super::{Asked, Lookups};
 
 impl Lookups {
@@ -45,17 +47,39 @@ impl Lookups {
         if !error.provider_was_silent() || oldest.is_zero() {
             return None;
         }
-        let kept = self.cache.get(intent.payment(), now).filter(|kept| self.may_serve(kept, oldest));
+        let id = intent.payment();
+        let mut alias = None;
+        if self.is_alias(id) {
+            alias = Some(self.alias_of_age(id, oldest).await?);
+        }
+        let target = alias.as_deref().map_or(LookUpTarget::Payment(id, None), LookUpTarget::by);
+        let oldest = target.oldest(oldest, now);
+        let kept = self.cache.get(target.id(), now).filter(|kept| self.may_serve(kept, oldest));
         let (facts, stamp) = match (kept.and_then(|kept| Some((kept.facts()?, kept.stamp))), &self.shared) {
             (Some(kept), _) => kept,
             (None, Some(shared)) => {
-                let found = Box::pin(shared.older(&self.rules, intent.payment())).await?;
+                let found = Box::pin(shared.older(&self.rules, target.id())).await?;
                 is_recent(found.at.age(), oldest).then(|| (found.facts, self.cache.stamp(found.at)))?
             }
             (None, None) => return None,
         };
-        let mut validation = self.judge(intent, &facts, stamp, Instant::now(), Provenance::Degraded, flight);
+        let claimed = (intent, target.alias());
+        let mut validation = self.judge(claimed, &facts, stamp, Instant::now(), Provenance::Degraded, flight);
         validation.degraded = Some(Degradation::ProviderDown);
         Some(validation)
+    }
+
+    /// An alias that memory or the store knows, and that was asked for so long ago at most.
+    async fn alias_of_age(&self, id: &PaymentId, oldest: Duration) -> Option<Arc<ResolvedAlias>> {
+        let in_memory = self.aliases.of_any_age(id);
+        let alias = match (in_memory, &self.shared) {
+            (Some(alias), _) => alias,
+            (None, Some(shared)) => {
+                let place = Box::pin(shared.alias(&self.account.identity, id)).await.ok()?;
+                Arc::new(place.known(&self.rules)?.0)
+            }
+            (None, None) => return None,
+        };
+        is_recent(alias.asked_at.age(), oldest).then_some(alias)
     }
 }

@@ -26,6 +26,7 @@ mod refusal;
 mod related;
 mod reply;
 mod right;
+mod session;
 mod units;
 mod wire;
 
@@ -44,11 +45,12 @@ const API_VERSION: &str = "2026-10-28.endive";
 
 /// Looks payments up at Stripe.
 ///
-/// One look-up is one `GET /v1/payment_intents/{id}` with charge and review expanded, on a pooled connection; where the
+/// One look-up is one `GET /v1/payment_intents/{id}` with charge and review expanded, on a pooled connection, or for the id of a
+/// Checkout session one `GET /v1/checkout/sessions/{id}` with its payment intent, and in it those two. Where the
 /// charge is disputed, a `GET /v1/disputes` follows, which says how that stands, and where something was given back, the
 /// payment is asked for again with its refunds. Neither redirects nor retries happen in here.
 ///
-/// A restricted key needs read access to payment intents and charges. Without read access to disputes every disputed payment
+/// A restricted key needs read access to payment intents and charges, and to Checkout sessions where their ids are validated. Without read access to disputes every disputed payment
 /// is invalid, and without read access to reviews every payment that was ever reviewed is as risky as one under review; the
 /// event `payproof.right_missing` tells of either, once an hour.
 ///
@@ -61,10 +63,12 @@ const API_VERSION: &str = "2026-10-28.endive";
 pub struct Stripe {
     identity: ProviderIdentity,
     client: Client,
-    /// Complete but for the payment's id at the end of the path.
+    /// Complete but for the path and the query.
     address: Url,
     /// The path up to the id.
     prefix: Box<str>,
+    /// The path up to the id of a session.
+    sessions_prefix: Box<str>,
     disputes_path: Box<str>,
     disputes_right: Right,
     reviews_right: Right,
@@ -110,9 +114,9 @@ impl Stripe {
         let client = transport::client(&base)?;
         let root = base.path().trim_end_matches('/');
         let prefix = format!("{root}/v1/payment_intents/").into();
+        let sessions_prefix = format!("{root}/v1/checkout/sessions/").into();
         let disputes_path = format!("{root}/v1/disputes").into();
-        let mut address = base;
-        address.set_query(Some(WITH_REVIEW));
+        let address = base;
         let account = account.map(Into::into);
         let rights = ["Disputes, read", payment::REVIEWS, "Charges and Refunds, read"].map(Right::new);
         let [disputes_right, reviews_right, refunds_right] = rights;
@@ -121,6 +125,7 @@ impl Stripe {
             client,
             address,
             prefix,
+            sessions_prefix,
             disputes_path,
             disputes_right,
             reviews_right,
@@ -140,10 +145,14 @@ impl Stripe {
     fn address_of(&self, payment: &PaymentId, with_review: bool) -> Url {
         // The alphabet of a checked id cannot leave its place in the path.
         let mut address = self.address.clone();
-        address.set_path(&[&*self.prefix, payment.as_str()].concat());
-        if !with_review {
-            address.set_query(Some(WITHOUT_REVIEW));
-        }
+        let (prefix, query) = match (self.is_alias(payment), with_review) {
+            (false, true) => (&self.prefix, WITH_REVIEW),
+            (false, false) => (&self.prefix, WITHOUT_REVIEW),
+            (true, true) => (&self.sessions_prefix, session::WITH_REVIEW),
+            (true, false) => (&self.sessions_prefix, session::WITHOUT_REVIEW),
+        };
+        address.set_path(&[&**prefix, payment.as_str()].concat());
+        address.set_query(Some(query));
         address
     }
 
@@ -183,7 +192,13 @@ impl Stripe {
     fn read(&self, payment: &PaymentId, reply: &HttpReply) -> Result<ProviderPayment, ProviderError> {
         let mut facts = match reply::body(reply, Some(payment.as_str())) {
             Ok(body) => {
-                payment::read(body, self.account.as_deref()).map_err(|error| reply::unreadable(error, reply))?
+                let account = self.account.as_deref();
+                let facts = if self.is_alias(payment) {
+                    session::read(body, Some(payment.as_str()), account)
+                } else {
+                    payment::read(body, account)
+                };
+                facts.map_err(|error| reply::unreadable(error, reply))?
             }
             Err(Unsuccessful::Missing(_, hint)) => {
                 ProviderPayment::not_found(payment.as_str()).with_not_found_hint(hint)
@@ -216,6 +231,11 @@ impl Provider for Stripe {
         Err(InvalidIntent::new(Field::PaymentId, rule))
     }
 
+    /// Checkout sessions, those of Payment Links among them.
+    fn is_alias(&self, id: &PaymentId) -> bool {
+        id.as_str().starts_with(session::PREFIX)
+    }
+
     async fn look_up(&self, payment: &PaymentId, call: &Call) -> Result<ProviderPayment, ProviderError> {
         // So that also who asks an adapter without a validator can reach no other path.
         self.check(payment)
@@ -240,7 +260,9 @@ impl Provider for Stripe {
 
     fn read_refusal(&self, answer: &Answer<'_>) -> ProviderError {
         if answer.status == 200 {
-            return match payment::read(answer.body, self.account.as_deref()) {
+            let account = self.account.as_deref();
+            let read = payment::read(answer.body, account);
+            return match read.or_else(|error| session::read(answer.body, None, account).map_err(|_| error)) {
                 Ok(_) => ProviderError::refused("a payment's facts, which are not an error").with_status(200),
                 Err(unreadable) => unreadable,
             };

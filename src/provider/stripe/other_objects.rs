@@ -3,9 +3,8 @@
 /// An id's beginning, whose it is, and where that leads to the payment intent.
 ///
 /// A claim on a payment is never made by another object's id: what it says of money is not what its payment says.
-const OTHERS: [(&str, &str, &str); 27] = [
-    ("cs_", "a Checkout session", "its `payment_intent`"),
-    ("plink_", "a payment link", "the `payment_intent` of the Checkout session that it made"),
+const OTHERS: [(&str, &str, &str); 26] = [
+    ("plink_", "a payment link", "the Checkout session that it made"),
     ("ch_", "a charge", "its `payment_intent`"),
     ("py_", "a charge", "its `payment_intent`"),
     ("re_", "a refund", "its `payment_intent`"),
@@ -36,7 +35,7 @@ const OTHERS: [(&str, &str, &str); 27] = [
 /// What is wrong with an id that is another object's, as a rule.
 pub(super) fn rule_for(id: &str) -> Option<String> {
     let (_, object, instead) = OTHERS.iter().find(|(prefix, ..)| id.starts_with(prefix))?;
-    Some(format!("is the id of {object}; pass {instead} instead, an id that begins with `pi_`"))
+    Some(format!("is the id of {object}; pass {instead} instead, an id that begins with `pi_` or `cs_`"))
 }
 
 #[cfg(test)]
@@ -49,7 +48,7 @@ mod tests {
             let rule = rule_for(&format!("{prefix}1NirD82eZvKYlo2C")).unwrap();
             assert!(rule.contains(&format!("of {object};")) && rule.contains(instead), "{rule}");
         }
-        for id in ["pi_1", "1", "cs", "chi_1", "CH_1", "pi_ch_1", "order-7"] {
+        for id in ["pi_1", "cs_1", "1", "cs", "chi_1", "CH_1", "pi_ch_1", "order-7"] {
             assert_eq!(rule_for(id), None, "{id}");
         }
     }

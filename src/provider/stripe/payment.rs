@@ -14,13 +14,15 @@
 //! therefore not ready: it was paid a moment ago, and the charge follows. One whose charge was not expanded is an unreadable
 //! answer, and not a payment without refunds. So is one whose charge says otherwise than the payment.
 
+use serde::Deserialize;
+
 use crate::http::object::Object;
 use crate::intent::currency::Currency;
 use crate::payment::dispute::Dispute;
 use crate::payment::facts::{Mode, PaymentStatus, ProviderPayment};
 use crate::provider::ProviderError;
 
-use super::wire::{Charge, Expandable, Intent, LatestCharge, Named};
+use super::wire::{Charge, Expandable, Intent, LatestCharge, Metadata, Named};
 
 mod amounts;
 mod danger;
@@ -31,18 +33,28 @@ pub(super) use danger::REVIEWS;
 
 /// Reads the body of a success. `account` is the account that was asked, if it is known.
 pub(super) fn read(body: &[u8], account: Option<&str>) -> Result<ProviderPayment, ProviderError> {
+    let Object(intent) = parsed(body, "a payment intent")?;
+    of_intent(&intent, account)
+}
+
+/// Reads an object, of which an error says what it should be.
+pub(super) fn parsed<'b, T: Deserialize<'b>>(body: &'b [u8], what: &str) -> Result<T, ProviderError> {
     // Checking the encoding of the whole body at once takes a sixth off the parser's time.
     let body = std::str::from_utf8(body).map_err(|_| ProviderError::unreadable("the answer is not text"))?;
     // The parser's own words quote values, which may be a person's.
-    let Object(intent): Object<Intent<'_>> = serde_json::from_str(body).map_err(|error| {
+    serde_json::from_str(body).map_err(|error| {
         let (line, column) = (error.line(), error.column());
-        ProviderError::unreadable(format!("the answer is not a payment intent, at line {line} column {column}"))
-    })?;
+        ProviderError::unreadable(format!("the answer is not {what}, at line {line} column {column}"))
+    })
+}
+
+/// The facts that a payment intent states.
+pub(super) fn of_intent(intent: &Intent<'_>, account: Option<&str>) -> Result<ProviderPayment, ProviderError> {
     if &*intent.object != "payment_intent" {
         return Err(ProviderError::unreadable(format!("the answer is a `{}`, not a payment intent", &*intent.object)));
     }
-    let (status, reason) = status_of(&intent);
-    let charge = charge_of(&intent, &status)?;
+    let (status, reason) = status_of(intent);
+    let charge = charge_of(intent, &status)?;
     let mut facts = ProviderPayment::new(&*intent.id, status);
     if let Some(reason) = reason {
         facts = facts.with_reason(reason);
@@ -50,28 +62,30 @@ pub(super) fn read(body: &[u8], account: Option<&str>) -> Result<ProviderPayment
     if facts.status.rests_on_money() && charge.is_none() {
         facts = facts.not_ready("latest_charge_missing");
     }
-    waiting::add(&mut facts, &intent, charge);
+    waiting::add(&mut facts, intent, charge);
     facts.mode = intent.livemode.map(|live| if live { Mode::Live } else { Mode::Test });
     facts.created = intent.created;
-    if let Some(code) = intent.currency.as_deref() {
-        let unreadable = || ProviderError::unreadable("the answer's currency is not a currency code");
-        facts.currency = Some(Currency::reported(code).ok_or_else(unreadable)?);
-    }
-    amounts::add(&mut facts, &intent, charge)?;
+    facts.currency = intent.currency.as_deref().map(currency).transpose()?;
+    amounts::add(&mut facts, intent, charge)?;
     let customer = intent.customer.as_ref().or(intent.customer_account.as_ref());
     facts.customer = customer.map(boxed_id);
     let destination = intent.transfer_data.as_ref().and_then(|transfer| transfer.destination.as_ref());
     facts.destination = destination.map(boxed_id);
     // Not `on_behalf_of`: that names whose statement it stands on, while the money may stay with the platform.
     facts.account = account.map(Into::into);
-    if let Some(metadata) = &intent.metadata {
-        facts.metadata = metadata.0.iter().map(|(key, value)| ((**key).into(), (**value).into())).collect();
-    }
+    facts.metadata = intent.metadata.as_ref().map(Metadata::boxed).unwrap_or_default();
+    let reference = intent.payment_details.as_ref().and_then(|details| details.order_reference.as_deref());
+    facts.order_reference = reference.filter(|reference| !reference.is_empty()).map(Into::into);
     if let Some(charge) = charge {
         add_charge(&mut facts, charge);
         danger::add(&mut facts, charge, intent.review.as_ref());
     }
     Ok(facts)
+}
+
+/// A currency by its code.
+pub(super) fn currency(code: &str) -> Result<Currency, ProviderError> {
+    Currency::reported(code).ok_or_else(|| ProviderError::unreadable("the answer's currency is not a currency code"))
 }
 
 fn boxed_id(named: &Expandable<'_, Named<'_>>) -> Box<str> {

@@ -25,7 +25,7 @@ pub(super) enum Unsuccessful {
 /// | answer | reading |
 /// |---|---|
 /// | `Stripe-Should-Retry` | decides, whatever else is said |
-/// | 404 with Stripe's `resource_missing` about the payment intent | no such payment |
+/// | 404 with Stripe's `resource_missing` about the payment intent or the session | no such payment |
 /// | 404 of a compatible server, in words of its own about this payment | no such payment |
 /// | 404 otherwise, and 3xx | permanent: the base URL is wrong |
 /// | `lock_timeout`, 429 `resource-specific` | this payment waits |
@@ -153,8 +153,8 @@ fn hint(status: u16, is_missing: bool) -> Option<&'static str> {
     }
 }
 
-/// What Stripe says of a payment intent that is not there, and servers that follow it.
-const NO_SUCH: &str = "No such payment_intent";
+/// What Stripe says of a payment intent or a Checkout session that is not there, and servers that follow it.
+const NO_SUCH: [&str; 2] = ["No such payment_intent", "No such checkout.session"];
 
 /// All that localstripe says of an object that is not there. Of a path that it does not serve it speaks in plain text.
 const NOT_FOUND: &str = "Not Found";
@@ -167,17 +167,17 @@ fn says_missing(error: &ErrorObject<'_>, asked: Option<&str>) -> bool {
     let message = error.message.as_deref();
     let about_payment = || {
         message.is_some_and(|message| {
-            let rest = message.strip_prefix(NO_SUCH);
+            let rest = NO_SUCH.iter().find_map(|no_such| message.strip_prefix(no_such));
             rest.is_some_and(|rest| rest.is_empty() || asked.is_none_or(|id| names(rest, id)))
         })
     };
     match (error.code.as_deref(), error.param.as_deref()) {
-        (Some("resource_missing"), Some("intent" | "payment_intent")) => true,
+        (Some("resource_missing"), Some("intent" | "payment_intent" | "session")) => true,
         (Some("resource_missing"), None | Some("id")) => {
             about_payment() || !message.is_some_and(|message| message.starts_with("No such "))
         }
         // Some compatible servers send no code.
-        (None, None | Some("intent" | "payment_intent" | "id")) => {
+        (None, None | Some("intent" | "payment_intent" | "session" | "id")) => {
             error.kind.as_deref() == Some("invalid_request_error") && (message == Some(NOT_FOUND) || about_payment())
         }
         _ => false,

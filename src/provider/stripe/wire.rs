@@ -51,9 +51,47 @@ pub(super) struct Intent<'a> {
     pub(super) customer_account: Option<Expandable<'a, Named<'a>>>,
     pub(super) transfer_data: Option<Object<TransferData<'a>>>,
     pub(super) metadata: Option<Metadata<'a>>,
+    pub(super) payment_details: Option<Object<PaymentDetails<'a>>>,
     #[serde(default)]
     pub(super) latest_charge: LatestCharge<'a>,
     pub(super) review: Option<Expandable<'a, Review<'a>>>,
+}
+
+/// A Checkout session (<https://docs.stripe.com/api/checkout/sessions/object>).
+#[derive(Debug, Deserialize)]
+pub(super) struct Session<'a> {
+    #[serde(borrow)]
+    pub(super) id: WireText<'a>,
+    pub(super) object: WireText<'a>,
+    pub(super) mode: WireText<'a>,
+    pub(super) status: Option<WireText<'a>>,
+    pub(super) payment_status: Option<WireText<'a>>,
+    pub(super) livemode: Option<bool>,
+    pub(super) created: Option<u64>,
+    pub(super) expires_at: Option<u64>,
+    pub(super) currency: Option<WireText<'a>>,
+    pub(super) amount_total: Option<u64>,
+    pub(super) currency_conversion: Option<Object<CurrencyConversion<'a>>>,
+    pub(super) client_reference_id: Option<WireText<'a>>,
+    pub(super) payment_link: Option<Expandable<'a, Named<'a>>>,
+    pub(super) customer: Option<Expandable<'a, Named<'a>>>,
+    pub(super) metadata: Option<Metadata<'a>>,
+    pub(super) payment_intent: Option<Expandable<'a, Box<Intent<'a>>>>,
+}
+
+/// The shop's own amount, of older sessions with adaptive pricing.
+#[derive(Debug, Deserialize)]
+pub(super) struct CurrencyConversion<'a> {
+    pub(super) amount_total: u64,
+    #[serde(borrow)]
+    pub(super) source_currency: WireText<'a>,
+}
+
+/// What the merchant tells the networks of the payment.
+#[derive(Debug, Deserialize)]
+pub(super) struct PaymentDetails<'a> {
+    #[serde(borrow)]
+    pub(super) order_reference: Option<WireText<'a>>,
 }
 
 /// What the amount includes beside the price.
@@ -319,6 +357,12 @@ impl<'de: 'a, 'a, T: Deserialize<'de>> Visitor<'de> for ExpandableVisitor<'a, T>
 /// The merchant's own key-value pairs, in the order they came.
 #[derive(Debug)]
 pub(super) struct Metadata<'a>(pub(super) Vec<(WireText<'a>, WireText<'a>)>);
+
+impl Metadata<'_> {
+    pub(super) fn boxed(&self) -> Vec<(Box<str>, Box<str>)> {
+        self.0.iter().map(|(key, value)| ((**key).into(), (**value).into())).collect()
+    }
+}
 
 impl<'de: 'a, 'a> Deserialize<'de> for Metadata<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

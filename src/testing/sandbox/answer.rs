@@ -5,10 +5,12 @@ use std::time::Duration;
 use httpdate::HttpDate;
 use serde_json::{Value, json};
 
-use super::body::{self, Expansion, PreparedBody};
+use super::body::{self, PreparedBody};
+use super::expansion::Expansion;
 use super::fault::Fault;
 use super::payment::SandboxPayment;
 use super::request::Subject;
+use super::session::KeptSession;
 use crate::testing::loopback::date;
 use crate::testing::loopback::head::reason;
 
@@ -64,13 +66,25 @@ pub(super) enum Framing {
 }
 
 impl SandboxAnswer {
-    /// The healthy answer about a payment: its facts or its disputes, or Stripe's 404.
-    pub(super) fn about(id: &str, subject: &Subject, kept: Option<&PreparedBody>) -> Self {
-        match (subject, kept) {
-            (Subject::Disputes(page), kept) => Self::ok(body::disputes(kept, page)),
-            (Subject::Intent(expansion), Some(kept)) => Self::ok(kept.bytes(*expansion)),
-            (Subject::Intent(_) | Subject::Related(_), _) => Self::missing("payment_intent", "intent", id),
-        }
+    /// The healthy answer about a payment or session: its facts or its disputes, or Stripe's 404.
+    pub(super) fn about(
+        id: &str,
+        subject: &Subject,
+        kept: Option<&PreparedBody>,
+        session: Option<&KeptSession>,
+    ) -> Self {
+        let made = match subject {
+            Subject::Disputes(page) => Some(body::disputes(kept, page)),
+            Subject::Intent(expansion) => kept.map(|kept| kept.bytes(*expansion)),
+            Subject::Session(expansion) => session.map(|session| session.bytes(*expansion)),
+            Subject::Related(_) => None,
+        };
+        let (object, param) = if let Subject::Session(_) = subject {
+            ("checkout.session", "session")
+        } else {
+            ("payment_intent", "intent")
+        };
+        made.map_or_else(|| Self::missing(object, param, id), Self::ok)
     }
 
     /// The healthy answer about an object of a payment, or Stripe's 404.

@@ -5,35 +5,9 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::disputes::{DisputePage, dispute, dispute_id, page};
+use super::expansion::Expansion;
 use super::objects::{refunds, review, review_id};
 use super::payment::{ChargeShape, SandboxPayment, Stage};
-
-/// What a request asks to have in place of ids.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "each is asked for by itself")]
-pub(super) struct Expansion {
-    pub(super) charge: bool,
-    /// The charge's list of refunds, which is left out otherwise.
-    pub(super) refunds: bool,
-    pub(super) dispute: bool,
-    /// The payment's own, and not the charge's.
-    pub(super) review: bool,
-}
-
-impl Expansion {
-    /// Adds one path: whatever it passes through is expanded too, and of names it does not know nothing comes.
-    pub(super) fn with(self, path: &str) -> Self {
-        let mut names = path.split('.');
-        match (names.next(), names.next()) {
-            (Some("latest_charge"), below) => {
-                let (refunds, dispute) = (below == Some("refunds"), below == Some("dispute"));
-                Self { charge: true, refunds: self.refunds || refunds, dispute: self.dispute || dispute, ..self }
-            }
-            (Some("review"), _) => Self { review: true, ..self },
-            _ => self,
-        }
-    }
-}
 
 /// A payment's body, in the two forms that validators ask for made once, so that a healthy answer only copies bytes.
 #[derive(Debug)]
@@ -51,6 +25,11 @@ impl PreparedBody {
 
     pub(super) fn payment(&self) -> &SandboxPayment {
         &self.payment
+    }
+
+    /// The tree of it, to stand in another object.
+    pub(super) fn json(&self, expansion: Expansion) -> Value {
+        render(&self.payment, expansion)
     }
 
     pub(super) fn bytes(&self, expansion: Expansion) -> Arc<[u8]> {
@@ -83,10 +62,15 @@ pub(super) fn altered(body: &[u8], field: &str, value: Value) -> Vec<u8> {
 }
 
 fn render(payment: &SandboxPayment, expansion: Expansion) -> Value {
-    let mut body = payment.replacement.clone().unwrap_or_else(|| intent(payment, expansion));
+    let body = payment.replacement.clone().unwrap_or_else(|| intent(payment, expansion));
+    left_out(body, &payment.left_out)
+}
+
+/// A body without some of its fields.
+pub(super) fn left_out(mut body: Value, names: &[String]) -> Value {
     if let Some(fields) = body.as_object_mut() {
-        for field in &payment.left_out {
-            fields.remove(field);
+        for name in names {
+            fields.remove(name);
         }
     }
     body
@@ -98,7 +82,7 @@ const EMPTY_OF_INTENT: &str = "application application_fee_amount description pa
 const EMPTY_OF_CHARGE: &str = "application application_fee application_fee_amount balance_transaction description \
     receipt_email receipt_url shipping transfer_group";
 
-fn nulls(names: &str) -> impl Iterator<Item = (String, Value)> {
+pub(super) fn nulls(names: &str) -> impl Iterator<Item = (String, Value)> {
     names.split_whitespace().map(|name| (name.to_owned(), Value::Null))
 }
 
@@ -127,6 +111,7 @@ fn intent(payment: &SandboxPayment, expansion: Expansion) -> Value {
         "metadata": payment.metadata,
         "next_action": next_action(payment),
         "on_behalf_of": payment.on_behalf_of,
+        "payment_details": { "customer_reference": null, "order_reference": payment.order_reference },
         "payment_method": method,
         "payment_method_options": {
             "card": { "installments": null, "mandate_options": null, "network": null, "request_three_d_secure": "automatic" }
@@ -284,7 +269,7 @@ fn next_action(payment: &SandboxPayment) -> Option<Value> {
 mod tests {
     use super::*;
 
-    const PLAIN: Expansion = Expansion { charge: false, refunds: false, dispute: false, review: false };
+    const PLAIN: Expansion = Expansion { charge: false, refunds: false, dispute: false, review: false, intent: false };
     const CHARGE: Expansion = Expansion { charge: true, ..PLAIN };
 
     fn at(body: &Value, pointer: &str) -> Value {

@@ -3,8 +3,9 @@
 use serde_json::Value;
 
 use super::Sandbox;
-use super::body::{Expansion, charge};
+use super::body::charge;
 use super::disputes::dispute;
+use super::expansion::Expansion;
 use super::objects::{fraud_warning, invoice_payment, refund, review};
 use super::payment::Stage;
 use crate::payment::facts::Mode;

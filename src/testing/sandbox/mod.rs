@@ -1,6 +1,7 @@
 //! A loopback server that answers like Stripe and misbehaves when told to.
 //!
-//! [`Sandbox`] serves `GET /v1/payment_intents/{id}` and `GET /v1/disputes?payment_intent=` over HTTP/1.1 on 127.0.0.1, and what
+//! [`Sandbox`] serves `GET /v1/payment_intents/{id}`, `GET /v1/checkout/sessions/{id}` and `GET /v1/disputes?payment_intent=`
+//! over HTTP/1.1 on 127.0.0.1, and what
 //! belongs to a payment by its own id: charges, refunds, disputes, reviews, early fraud warnings and payments of invoices, as
 //! `ch_1`, `re_1`, `du_1`, `prv_1`, `issfr_1` and `inpay_1` of `pi_1`, a second one as `re_1_1`. Point a provider's base
 //! address at [`Sandbox::url`], put payments in, and script what goes wrong. Stripe's own clients can be pointed at
@@ -37,12 +38,14 @@ mod delivery;
 mod disputes;
 #[cfg(feature = "webhook")]
 mod events;
+mod expansion;
 mod fault;
 mod objects;
 mod payment;
 mod related;
 mod request;
 mod server;
+mod session;
 mod state;
 
 use std::io;
@@ -58,6 +61,7 @@ use state::SandboxState;
 pub use crate::testing::loopback::RecordedRequest;
 pub use fault::{Fault, Faults};
 pub use payment::{ChargeShape, SandboxPayment};
+pub use session::SandboxSession;
 
 /// A running server; dropping it ends the server and every connection.
 ///
@@ -105,6 +109,11 @@ impl Sandbox {
         let id = payment.id.clone();
         let kept = Arc::new(body::PreparedBody::of(payment));
         self.state.book.lock().file(&id).kept = Some(kept);
+    }
+
+    /// Inserts a Checkout session, or replaces the one with its id. Its payment is what is put under the id that it names.
+    pub fn put_session(&self, session: SandboxSession) {
+        self.state.book.lock().sessions.insert(session.id.clone(), Arc::new(session));
     }
 
     /// Removes a payment; requests about it are answered 404 from now on.

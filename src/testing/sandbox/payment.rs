@@ -105,6 +105,7 @@ pub struct SandboxPayment {
     pub(super) capture_before: Option<u64>,
     pub(super) next_action: Option<Value>,
     pub(super) method_details: Option<Value>,
+    pub(super) order_reference: Option<String>,
     pub(super) replacement: Option<Value>,
     pub(super) left_out: Vec<String>,
 }
@@ -187,6 +188,7 @@ impl SandboxPayment {
             capture_before: None,
             next_action: None,
             method_details: None,
+            order_reference: None,
             replacement: None,
             left_out: Vec::new(),
         }
@@ -314,6 +316,9 @@ impl SandboxPayment {
         pub fn method(mut self, kind: &str, details: Value) => {
             self.method_details = Some(json!({ "type": kind, kind: details }));
         };
+
+        /// Sets `payment_details.order_reference`; the default is null.
+        pub fn order_reference(mut self, reference: &str) => self.order_reference = Some(reference.to_owned());
 
         /// Sets the account that the money is transferred to; the default is no `transfer_data`.
         pub fn destination(mut self, account: &str) => self.destination = Some(account.to_owned());

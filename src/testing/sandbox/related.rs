@@ -2,8 +2,9 @@
 
 use serde_json::Value;
 
-use super::body::{Expansion, charge};
+use super::body::charge;
 use super::disputes::dispute;
+use super::expansion::Expansion;
 use super::objects::{fraud_warning, invoice_payment, refund, review};
 use super::payment::{SandboxPayment, Stage};
 

@@ -4,14 +4,15 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use percent_encoding::percent_decode_str;
 
-use super::body::Expansion;
 use super::disputes::DisputePage;
+use super::expansion::Expansion;
 use super::related::ObjectQuery;
 use crate::testing::loopback::head::{self, split_target};
 use crate::testing::object_paths::at_path;
 
 const PAYMENTS: &str = "/v1/payment_intents/";
 const DISPUTES: &str = "/v1/disputes";
+const SESSIONS: &str = "/v1/checkout/sessions/";
 
 /// What the server needs from a request's head, borrowed from the connection's buffer.
 #[derive(Debug)]
@@ -56,7 +57,7 @@ impl<'a> RequestHead<'a> {
         Some(head)
     }
 
-    /// The payment or other object that is asked about, and what of it.
+    /// The payment, session or other object that is asked about, and what of it.
     pub(super) fn payment(&self) -> Option<(Cow<'a, str>, Subject)> {
         let (path, query) = split_target(self.target);
         if self.method != "GET" {
@@ -74,15 +75,20 @@ impl<'a> RequestHead<'a> {
             let with_charge = query.is_some_and(|query| expanded(query).any(|path| path == "charge"));
             return Some((percent_decoded(id), Subject::Related(ObjectQuery { kind, with_charge })));
         }
-        let id = path.strip_prefix(PAYMENTS).filter(|id| !id.is_empty() && !id.contains('/'))?;
-        Some((percent_decoded(id), Subject::Intent(query.map(expansion).unwrap_or_default())))
+        let last = |prefix| path.strip_prefix(prefix).filter(|id: &&str| !id.is_empty() && !id.contains('/'));
+        let expansion = query.map(expansion).unwrap_or_default();
+        if let Some(id) = last(SESSIONS) {
+            return Some((percent_decoded(id), Subject::Session(expansion)));
+        }
+        Some((percent_decoded(last(PAYMENTS)?), Subject::Intent(expansion)))
     }
 }
 
-/// What is asked of a payment.
+/// What is asked of a payment, or of the session that it belongs to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Subject {
     Intent(Expansion),
+    Session(Expansion),
     Disputes(DisputePage),
     /// An object of a payment, by its own id.
     Related(ObjectQuery),
@@ -165,6 +171,19 @@ mod tests {
             let raw = raw(&format!("GET /v1/payment_intents/pi_1{query} HTTP/1.1"), "");
             let read = RequestHead::parse(&raw).and_then(|head| head.payment());
             assert_eq!(read, Some((Cow::Borrowed("pi_1"), Subject::Intent(wanted))), "{query}");
+        }
+        for (query, wanted) in [
+            ("", nothing),
+            ("?expand[]=payment_intent", Expansion { intent: true, ..nothing }),
+            ("?expand[0]=payment_intent.latest_charge.refunds", Expansion { intent: true, ..refunds }),
+            (
+                "?expand%5B%5D=payment_intent.latest_charge&expand%5B%5D=payment_intent.review",
+                Expansion { intent: true, review: true, ..charge },
+            ),
+        ] {
+            let raw = raw(&format!("GET /v1/checkout/sessions/cs_1{query} HTTP/1.1"), "");
+            let read = RequestHead::parse(&raw).and_then(|head| head.payment());
+            assert_eq!(read, Some((Cow::Borrowed("cs_1"), Subject::Session(wanted))), "{query}");
         }
         for (path, wanted) in [
             ("/v1/payment_intents/p%69_1", Some("pi_1")),

@@ -63,7 +63,7 @@ async fn answer(
             }
             let healthy = match subject {
                 Subject::Related(asked) => SandboxAnswer::about_object(asked.kind, &id, state.find(asked, &id)),
-                subject => SandboxAnswer::about(&id, &subject, fate.kept.as_deref()),
+                subject => SandboxAnswer::about(&id, &subject, fate.kept.as_deref(), fate.session.as_ref()),
             };
             let (answer, delivery) = match fate.fault {
                 None => (healthy, AnswerDelivery::Whole),

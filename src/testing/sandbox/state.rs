@@ -13,11 +13,12 @@ use crate::lock::Lock;
 use super::body::PreparedBody;
 use super::fault::{Fault, Faults};
 use super::related::{self, ObjectQuery};
+use super::session::{KeptSession, SandboxSession};
 
 /// Spreads consecutive request numbers over all 64 bits: 2^64 divided by the golden ratio.
 const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
 
-/// What the server and its owner share: payments, scripts, chances and counts.
+/// What the server and its owner share: payments, sessions, scripts, chances and counts.
 #[derive(Debug)]
 pub(super) struct SandboxState {
     seed: u64,
@@ -30,6 +31,7 @@ pub(super) struct SandboxState {
 #[derive(Debug, Default)]
 pub(super) struct Book {
     files: HashMap<String, PaymentFile>,
+    pub(super) sessions: HashMap<String, Arc<SandboxSession>>,
     pub(super) script: VecDeque<Fault>,
     pub(super) faults: Faults,
     pub(super) requests: u64,
@@ -49,6 +51,7 @@ pub(super) struct PaymentFile {
 #[derive(Debug)]
 pub(super) struct RequestPlan {
     pub(super) kept: Option<Arc<PreparedBody>>,
+    pub(super) session: Option<KeptSession>,
     pub(super) fault: Option<Fault>,
     pub(super) delay: Duration,
 }
@@ -79,8 +82,9 @@ impl SandboxState {
         file.count();
         let kept = file.kept.clone();
         let scripted = file.script.pop_front().or_else(|| book.script.pop_front());
+        let session = book.session(id);
         if book.faults.is_none() && self.latency.is_empty() {
-            return (number, RequestPlan { kept, fault: scripted, delay: self.latency.start });
+            return (number, RequestPlan { kept, session, fault: scripted, delay: self.latency.start });
         }
         // A generator per request: what chance does to the n-th depends on no other request.
         let mut chance = StdRng::seed_from_u64(self.seed ^ number.wrapping_mul(SPREAD));
@@ -88,7 +92,7 @@ impl SandboxState {
         let fault = scripted.or_else(|| book.faults.pick(draw).cloned());
         let delay =
             if self.latency.is_empty() { self.latency.start } else { chance.random_range(self.latency.clone()) };
-        (number, RequestPlan { kept, fault, delay })
+        (number, RequestPlan { kept, session, fault, delay })
     }
 
     /// The object that is asked for, of whichever payment it is.
@@ -104,6 +108,13 @@ impl Book {
         self.last_head.extend_from_slice(head);
         self.requests = self.requests.saturating_add(1);
         self.requests
+    }
+
+    /// The session of this id with its payment, if there is one.
+    fn session(&self, id: &str) -> Option<KeptSession> {
+        let session = Arc::clone(self.sessions.get(id)?);
+        let file = session.payment.as_ref().and_then(|payment| self.files.get(payment));
+        Some(KeptSession { payment: file.and_then(|file| file.kept.clone()), session })
     }
 
     /// The file of this id, opened when it is first asked for.

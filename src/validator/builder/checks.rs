@@ -21,6 +21,7 @@ impl ValidatorBuilder {
         self.check_memory()?;
         self.check_store()?;
         self.check_proofs()?;
+        self.check_order_functions()?;
         self.retry.check()?;
         self.budget.as_ref().map_or(Ok(()), RetryBudget::check)?;
         [&self.breaker, &self.guard_breaker].into_iter().flatten().try_for_each(Breaker::check)
@@ -64,7 +65,7 @@ impl ValidatorBuilder {
     }
 
     fn check_proofs(&self) -> Result<(), BuildError> {
-        let (tenant_key, order_key) = (self.rules.tenant.metadata_key(), &*self.rules.order_key);
+        let (tenant_key, order_key) = (self.rules.tenant.metadata_key(), &*self.rules.order.key);
         for (setting, key) in [("tenant_proof", tenant_key), ("order_key", order_key)] {
             BuildError::check(setting, format_args!("empty"), !key.is_empty(), "the name of a metadata key")?;
         }

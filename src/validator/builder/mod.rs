@@ -1,7 +1,7 @@
 //! Every setting of a validator, with its default; all checks are in `build`.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
 
 use crate::accessors::setters;
@@ -10,12 +10,14 @@ use crate::call::breaker::Breaker;
 use crate::call::concurrency::Concurrency;
 use crate::call::retry::{Credit, Hedges, Lane, Retrier, Retry, RetryBudget, ToldWaits, TransientPatterns, rng};
 use crate::ledger::Ledger;
+use crate::lookup::aliases::Aliases;
 use crate::lookup::facts_cache::FactsCache;
 use crate::lookup::facts_flight::FactsFlights;
 use crate::lookup::lookups::Lookups;
 use crate::payment::facts::Mode;
 use crate::payment::judge::Rules;
-use crate::payment::policy::{ORDER_KEY, Policy, RedemptionRules, TenantProof, WhenProviderIsDown};
+use crate::payment::order::OrderProof;
+use crate::payment::policy::{Policy, RedemptionRules, TenantProof, WhenProviderIsDown};
 use crate::provider::{AnyProvider, Provider, ProviderIdentity};
 use crate::settings::build_error::BuildError;
 use crate::spread::Spread;
@@ -24,6 +26,7 @@ use crate::telemetry::Telemetry;
 use crate::validator::Validator;
 
 mod checks;
+mod orders;
 mod records;
 mod shared_memory;
 mod shares;
@@ -83,6 +86,9 @@ const MAX_KEYS: usize = 100_000;
 /// | `mode` | live |
 /// | `tenant_proof` | metadata key `store_id` |
 /// | `order_key` | metadata key `order_id` |
+/// | `order_by_reference` | off |
+/// | `order_by_client_reference` | off |
+/// | `order_from` | none |
 /// | `policy` | exactly the claimed amount, captured in full, not refunded, disputed or reported as fraud, risk up to elevated, debits not held |
 /// | `retention` | 24 h |
 /// | `fresh_for` | 15 min |
@@ -152,7 +158,7 @@ impl Validator {
                 policy: Policy::default(),
                 mode: Mode::default(),
                 tenant: TenantProof::default(),
-                order_key: ORDER_KEY.into(),
+                order: OrderProof::default(),
                 units: provider.identity().units_table().clone(),
                 fresh_for: FRESH_FOR,
                 remembered_for: REDEMPTION_RETENTION,
@@ -215,14 +221,16 @@ impl ValidatorBuilder {
         /// What counts as paid. Default: captured in full, not refunded, disputed or reported as fraud.
         pub fn policy(mut self, policy: Policy) => self.rules.policy = policy;
 
-        /// How a payment proves its tenant. Default: the metadata key `store_id`.
+        /// How a payment proves its tenant. Default: the metadata key `store_id`, of the payment or of the Checkout session by
+        /// which it is claimed; what both state has to agree.
         pub fn tenant_proof(mut self, proof: TenantProof) => self.rules.tenant = proof;
 
         /// Says that the provider account serves one tenant, so that payments need not name one.
         pub fn single_tenant(mut self) => self.rules.tenant = TenantProof::SingleTenant;
 
-        /// The metadata key that names the order. Default: `order_id`.
-        pub fn order_key(mut self, key: impl Into<Box<str>>) => self.rules.order_key = key.into();
+        /// The metadata key that names the order. Default: `order_id`. It is looked for in the payment's metadata and in that of
+        /// the Checkout session by which it is claimed; what both state has to agree.
+        pub fn order_key(mut self, key: impl Into<Box<str>>) => self.rules.order.key = key.into();
 
         /// The longest one attempt may take, over connecting, headers and body. Default: 30 s.
         pub fn attempt_timeout(mut self, timeout: Duration) => self.attempt_timeout = timeout;
@@ -310,7 +318,8 @@ impl ValidatorBuilder {
         /// What to answer when the provider cannot be asked. Default: an error.
         pub fn when_provider_is_down(mut self, answer: WhenProviderIsDown) => self.when_provider_is_down = answer;
 
-        /// The most payments whose facts are in memory. Default: 100,000, at about 250 bytes each. Zero keeps none.
+        /// The most payments whose facts are in memory. Default: 100,000, at about 250 bytes each. Zero keeps none. As many
+        /// Checkout sessions, at about 500 bytes each, may be in memory besides.
         pub fn facts_in_memory(mut self, payments: usize) => self.facts_in_memory = payments;
 
         /// Seeds the jitter, so that a test sees the same waits each time. Default: from the operating system.
@@ -376,7 +385,10 @@ impl ValidatorBuilder {
             retention: self.retention,
             when_provider_is_down: self.when_provider_is_down,
             cache: FactsCache::new(self.facts_in_memory),
-            flights: Arc::new(FactsFlights::new(permits, self.total_deadline)),
+            flights: Arc::new(FactsFlights::new(Arc::clone(&permits), self.total_deadline)),
+            aliases: Aliases::new(self.facts_in_memory),
+            alias_flights: Arc::new(FactsFlights::new(permits, self.total_deadline)),
+            forgets: AtomicU64::new(0),
             keys,
             told_of_debits: AtomicBool::new(false),
             shared,

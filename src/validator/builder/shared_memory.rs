@@ -152,6 +152,7 @@ impl ValidatorBuilder {
             renew: self.renew_lease || self.lease.is_none(),
             retention: self.retention,
             memory_for: self.facts_in_memory_for,
+            longest_look_up: self.worst_case(),
         }))
     }
 

@@ -70,7 +70,7 @@ async fn stripes_other_objects_are_named_with_what_to_pass_instead() {
     let stripe = payproof::Stripe::builder(key).base_url(sandbox.url()).build().unwrap();
     let validator = Validator::builder(stripe).build().unwrap();
     for (id, object, instead) in [
-        ("cs_live_1", "a Checkout session", "its `payment_intent`"),
+        ("plink_1", "a payment link", "the Checkout session that it made"),
         ("ch_1", "a charge", "its `payment_intent`"),
         ("py_1", "a charge", "its `payment_intent`"),
         ("seti_1", "a setup intent", "the payment intent that is made with its payment method"),

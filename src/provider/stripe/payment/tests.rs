@@ -64,8 +64,8 @@ fn a_paid_intent_is_read_in_full() {
         (Some(0), Some(true), Dispute::None, false)
     );
     assert_eq!((read.mode, read.risk, read.created), (Some(Mode::Live), Risk::Normal, Some(1_700_000_000)));
-    assert_eq!(read.metadata_value("order_id", None), Some("o-1"));
-    assert_eq!(read.metadata_value("note", None), Some("caf\u{e9} \"x\""));
+    assert_eq!(read.metadata("order_id"), Some("o-1"));
+    assert_eq!(read.metadata("note"), Some("caf\u{e9} \"x\""));
     assert_eq!(read.capture_before, Some(1_700_600_000));
     assert_eq!((read.customer, read.account, read.destination, read.reason), (None, None, None, None));
 }

@@ -1,4 +1,5 @@
-//! Webhooks against Stripe's own library from `PyPI`: what it signs is believed, and what is signed here it believes.
+//! Webhooks against Stripe's own libraries for Python and Node: what they sign is believed, and what is signed here they
+//! believe, snapshot and thin.
 #![cfg(all(feature = "test-util", feature = "webhook"))]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a peer that does not do its part fails the test")]
 #![allow(clippy::arithmetic_side_effects, reason = "the times are near now")]
@@ -6,7 +7,7 @@
 use std::convert::Infallible;
 use std::future::ready;
 use std::io::{BufRead, BufReader, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{LazyLock, Mutex, PoisonError};
 
@@ -49,27 +50,47 @@ struct Official {
     _child: Child,
 }
 
-static OFFICIAL: LazyLock<Mutex<Official>> = LazyLock::new(|| Mutex::new(Official::start()));
+static PYTHON: LazyLock<Mutex<Official>> = LazyLock::new(|| Mutex::new(Official::start(Library::Python)));
+static NODE: LazyLock<Mutex<Official>> = LazyLock::new(|| Mutex::new(Official::start(Library::Node)));
 
-fn python() -> PathBuf {
-    let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    let set_up = here.join("target/test-tools/stripe/bin/python");
-    let python = std::env::var_os("PAYPROOF_STRIPE_PYTHON").map_or(set_up, PathBuf::from);
-    assert!(python.exists(), "Stripe's library is not installed; run: scripts/setup-tests");
-    python
+/// The language that the library is for.
+#[derive(Clone, Copy, Debug)]
+enum Library {
+    Python,
+    Node,
 }
 
-impl Official {
-    fn start() -> Self {
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/webhook/stripe/official.py");
-        let mut command = Command::new(python());
-        let mut child = command.arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        let (to, from) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
-        Self { to, from, _child: child }
+/// Where a library is, by its variable or where the set-up puts it.
+fn set_up(variable: &str, folder: &str) -> PathBuf {
+    let installed = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/test-tools").join(folder);
+    let library = std::env::var_os(variable).map_or(installed, PathBuf::from);
+    assert!(library.exists(), "Stripe's library is not installed; run: scripts/setup-tests");
+    library
+}
+
+impl Library {
+    fn command(self) -> Command {
+        let script = |name: &str| Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/webhook/stripe").join(name);
+        match self {
+            Self::Python => {
+                let mut command = Command::new(set_up("PAYPROOF_STRIPE_PYTHON", "stripe/bin/python"));
+                command.arg(script("official.py"));
+                command
+            }
+            Self::Node => {
+                let mut command = Command::new("node");
+                command.arg(script("official.mjs")).arg(set_up("PAYPROOF_STRIPE_NODE", "stripe-node"));
+                command
+            }
+        }
     }
 
-    fn ask(question: &Value) -> Value {
-        let mut official = OFFICIAL.lock().unwrap_or_else(PoisonError::into_inner);
+    fn ask(self, question: &Value) -> Value {
+        let official = match self {
+            Self::Python => &PYTHON,
+            Self::Node => &NODE,
+        };
+        let mut official = official.lock().unwrap_or_else(PoisonError::into_inner);
         writeln!(official.to, "{question}").unwrap();
         let mut line = String::new();
         official.from.read_line(&mut line).unwrap();
@@ -77,15 +98,30 @@ impl Official {
         serde_json::from_str(&line).unwrap()
     }
 
+    /// The header that the library makes.
+    fn sign(self, secret: &str, time: u64, body: &str) -> String {
+        let answer = self.ask(&json!({ "secret": secret, "time": time, "body": body }));
+        answer["header"].as_str().unwrap().to_owned()
+    }
+}
+
+impl Official {
+    fn start(library: Library) -> Self {
+        let mut command = library.command();
+        command.env("NO_PROXY", "127.0.0.1").stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let (to, from) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
+        Self { to, from, _child: child }
+    }
+
     /// The header that Stripe's library makes.
     fn sign(secret: &str, time: u64, body: &str) -> String {
-        let answer = Self::ask(&json!({ "secret": secret, "time": time, "body": body }));
-        answer["header"].as_str().unwrap().to_owned()
+        Library::Python.sign(secret, time, body)
     }
 
     /// The id of the event that Stripe's library makes of it, if it believes it.
     fn verify(secret: &str, header: &str, body: &str) -> Option<String> {
-        let answer = Self::ask(&json!({ "secret": secret, "header": header, "body": body }));
+        let answer = Library::Python.ask(&json!({ "secret": secret, "header": header, "body": body }));
         assert!(answer["event"].is_string() || answer["refused"].is_string(), "{answer}");
         answer["event"].as_str().map(str::to_owned)
     }
@@ -198,5 +234,41 @@ async fn both_make_the_same_of_a_header_except_where_this_one_is_stricter() {
     ] {
         assert_eq!(Official::verify(&secret(), &header, REFUND).is_some(), there, "there: {header}");
         assert_eq!(deliver(&webhooks(), &header, REFUND).await == "handled", here, "here: {header}");
+    }
+}
+
+#[cfg(feature = "stripe")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn both_kinds_of_events_are_signed_read_and_followed_both_ways_by_both_libraries() {
+    let sandbox = payproof::testing::sandbox::Sandbox::start().await.unwrap();
+    sandbox.put(payproof::testing::sandbox::SandboxPayment::paid("pi_1", 1999, "usd").refunded(500));
+    let (url, key) = (sandbox.url(), ["sk", "live", "sandbox"].join("_"));
+    let (host, port) = url.trim_start_matches("http://").split_once(':').unwrap();
+    let port: u16 = port.parse().unwrap();
+    for (number, library) in [Library::Python, Library::Node].into_iter().enumerate() {
+        let stripe = payproof::Stripe::builder(key.clone()).base_url(sandbox.url()).only_account().build().unwrap();
+        let validator = Validator::builder(stripe).store(MemoryStore::new()).build().unwrap();
+        let webhooks = StripeWebhooks::builder(&validator, "orders", secret()).build().unwrap();
+        for (event_type, object) in [("charge.refunded", "ch_1"), ("refund.updated", "re_1")] {
+            let snapshot = sandbox.event(&format!("evt_{number}"), event_type, "pi_1").unwrap();
+            let thin = snapshot.thin(&format!("evt_thin_{number}")).with("context", "acct_1");
+            for (event, prefix, context, payment) in
+                [(&snapshot, "", Value::Null, Value::Null), (&thin, "v1.", json!("acct_1"), json!("pi_1"))]
+            {
+                let (body, time) = (event.to_string(), now());
+                let theirs = tokio::task::block_in_place(|| library.sign(&secret(), time, &body));
+                let ours = sign(&secret(), time, &body);
+                assert_eq!(ours, theirs, "{library:?}: to the letter");
+                let question = json!({
+                    "secret": secret(), "header": ours, "body": body, "key": key, "host": host, "port": port,
+                });
+                let read = tokio::task::block_in_place(|| library.ask(&question));
+                assert_eq!(read["type"], format!("{prefix}{event_type}"), "{library:?}: {read}");
+                assert_eq!((&read["object"], &read["context"]), (&json!(object), &context), "{library:?}: {read}");
+                assert_eq!(read["payment"], payment, "{library:?} fetches the object: {read}");
+                let delivered = deliver(&webhooks, &theirs, &body).await;
+                assert!(["handled", "duplicate"].contains(&delivered), "{library:?}: {delivered}");
+            }
+        }
     }
 }

@@ -16,6 +16,7 @@ mod one;
 mod program;
 #[path = "../support/redis_server.rs"]
 mod redis_server;
+mod sandbox;
 mod secrets;
 mod store;
 mod verify;

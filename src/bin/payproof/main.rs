@@ -13,6 +13,7 @@ mod inspect;
 mod output;
 mod release;
 mod resolve;
+mod sandbox;
 mod settings;
 mod status;
 mod trouble;
@@ -51,6 +52,7 @@ enum Command {
     Forget(forget::ForgetArgs),
     Indeterminate(indeterminate::IndeterminateArgs),
     Resolve(resolve::ResolveArgs),
+    Sandbox(sandbox::SandboxArgs),
     Release(release::ReleaseArgs),
     Completions(completions::CompletionsArgs),
 }
@@ -85,6 +87,7 @@ fn run(command: Command) -> Result<Status, Trouble> {
             Command::Forget(args) => forget::run(args).await,
             Command::Indeterminate(args) => indeterminate::run(args).await,
             Command::Resolve(args) => resolve::run(args).await,
+            Command::Sandbox(args) => sandbox::run(args).await,
             Command::Release(args) => release::run(args).await,
             Command::Completions(args) => completions::run(&args),
         }

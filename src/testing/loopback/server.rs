@@ -18,13 +18,13 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Binds a free loopback port and starts serving in a task of the current runtime.
-    pub(crate) async fn start<C>(converse: impl Fn(TcpStream) -> C + Send + 'static) -> io::Result<Self>
+    /// Binds a loopback port, a free one for 0, and starts serving in a task of the current runtime.
+    pub(crate) async fn start<C>(port: u16, converse: impl Fn(TcpStream) -> C + Send + 'static) -> io::Result<Self>
     where
         C: Future<Output = ()> + Send + 'static,
     {
         let runtime = tokio::runtime::Handle::try_current().map_err(io::Error::other)?;
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
         let address = listener.local_addr()?;
         let mut accepting = JoinSet::new();
         accepting.spawn_on(serve(listener, converse), &runtime);

@@ -11,6 +11,7 @@
 //!
 //! | setting | default | why |
 //! |---|---|---|
+//! | [`port`](SandboxBuilder::port) | a free one | tests run side by side |
 //! | [`seed`](SandboxBuilder::seed) | 0 | a test that fails once fails again |
 //! | [`faults`](SandboxBuilder::faults) | [`Faults::none`] | healthy unless asked otherwise |
 //! | [`latency`](SandboxBuilder::latency) | none | a benchmark measures the client, not a sleep |
@@ -99,7 +100,7 @@ impl Sandbox {
 
     /// Returns a builder with the defaults of the [module's table](self).
     pub fn builder() -> SandboxBuilder {
-        SandboxBuilder { seed: 0, faults: Faults::none(), latency: Duration::ZERO..Duration::ZERO }
+        SandboxBuilder { port: 0, seed: 0, faults: Faults::none(), latency: Duration::ZERO..Duration::ZERO }
     }
 
     /// Inserts a payment, or replaces the one with its id.
@@ -186,6 +187,7 @@ partial_debug!(Sandbox, self => url: self.url(), requests: self.requests(), conn
 #[derive(Clone, Debug)]
 #[must_use = "a builder does nothing until `start`"]
 pub struct SandboxBuilder {
+    port: u16,
     seed: u64,
     faults: Faults,
     latency: Range<Duration>,
@@ -193,6 +195,9 @@ pub struct SandboxBuilder {
 
 impl SandboxBuilder {
     setters! {
+        /// Sets the loopback port; the default is 0, which takes a free one.
+        pub fn port(mut self, port: u16) => self.port = port;
+
         /// Sets the seed of chance and latency; the default is 0.
         pub fn seed(mut self, seed: u64) => self.seed = seed;
 
@@ -205,7 +210,7 @@ impl SandboxBuilder {
         pub fn latency(mut self, latency: Range<Duration>) => self.latency = latency;
     }
 
-    /// Binds a free loopback port and starts serving in a task of the current runtime.
+    /// Binds the loopback port and starts serving in a task of the current runtime.
     ///
     /// # Errors
     /// When called outside a tokio runtime, or when no port can be bound.
@@ -215,7 +220,7 @@ impl SandboxBuilder {
     pub async fn start(self) -> io::Result<Sandbox> {
         let state = Arc::new(SandboxState::new(self.seed, self.faults, self.latency));
         let shared = Arc::clone(&state);
-        let server = Server::start(move |stream| {
+        let server = Server::start(self.port, move |stream| {
             shared.connections.fetch_add(1, Ordering::Relaxed);
             server::converse(stream, Arc::clone(&shared))
         });

@@ -219,7 +219,7 @@ impl UpstashStandInBuilder {
     pub async fn start(self) -> io::Result<UpstashStandIn> {
         let desk = Arc::new(Desk::new(self.token, self.read_only_token, self.encodes, self.database));
         let shared = Arc::clone(&desk);
-        let server = Server::start(move |stream| {
+        let server = Server::start(0, move |stream| {
             shared.connected();
             server::converse(stream, Arc::clone(&shared))
         });

@@ -46,7 +46,7 @@ fn defaults_are_the_documented_ones() {
         "retry_after_cap: 60s",
         "at_start: 10.0",
         "per_answer: 0.5",
-        "per_failure: 0.1",
+        "per_failure: 0.2",
         "saved: 10.0",
         "saved_share: 0.05",
         "per_caller: 2.0",

@@ -76,7 +76,7 @@ const MAX_KEYS: usize = 100_000;
 /// | `transient_pattern` | each client's words for a rate limit, a lost connection, an unreachable host, an early end, a passed deadline |
 /// | `retry_after_cap` | 60 s |
 /// | `total_deadline` | 150 s, over attempts, waits and queues |
-/// | `retry_budget` | 10 at start, 0.5 per answer, less 0.1 per failure, saved up to 10 or 5 % of the calls of 10 s; 10 s in line |
+/// | `retry_budget` | 10 at start, 0.5 per answer, less 0.2 per failure, saved up to 10 or 5 % of the calls of 10 s; 10 s in line |
 /// | `no_hedges` | look-ups that were overtaken are asked once more |
 /// | `breaker` | none |
 /// | `guard_breaker` | opens at half of 20 attempts failed within 10 s, for 5 s, then 3 probes |

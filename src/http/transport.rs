@@ -5,6 +5,7 @@
 //! body run on. There is no retry and no redirect in here either: both would happen behind the retry loop's back.
 
 use std::error::Error;
+use std::future::Future;
 use std::io;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -193,49 +194,61 @@ fn joined(body: Bytes, chunk: Bytes, expected: usize) -> Bytes {
     joined.freeze()
 }
 
-/// Sends a GET and reads the whole answer.
+/// Sends a GET and reads the whole answer. Neither this nor what follows is an `async fn`, which would have room for the request
+/// beside what sends it.
 #[cfg(feature = "stripe")]
-pub(crate) async fn get(client: &Client, url: Url, headers: &HeaderMap) -> Result<HttpReply, TransportError> {
+pub(crate) fn get(
+    client: &Client,
+    url: Url,
+    headers: &HeaderMap,
+) -> impl Future<Output = Result<HttpReply, TransportError>> + Send + use<> {
     let mut request = Request::new(Method::GET, url);
     headers.clone_into(request.headers_mut());
-    send(client, request, MAX_BODY).await
+    send(client, request, MAX_BODY)
 }
 
 /// Sends a POST and reads the whole answer, up to `most` bytes of it.
 #[cfg(feature = "upstash")]
-pub(crate) async fn post(
+pub(crate) fn post(
     client: &Client,
     url: Url,
     headers: HeaderMap,
     body: String,
     most: usize,
-) -> Result<HttpReply, TransportError> {
+) -> impl Future<Output = Result<HttpReply, TransportError>> + Send + use<> {
     let mut request = Request::new(Method::POST, url);
     *request.headers_mut() = headers;
     *request.body_mut() = Some(body.into());
-    send(client, request, most).await
+    send(client, request, most)
 }
 
 /// Reading the body of errors too is what keeps the connection for the next call.
-async fn send(client: &Client, request: Request, most: usize) -> Result<HttpReply, TransportError> {
-    let mut response = client.execute(request).await.map_err(TransportError::of)?;
-    let headers = std::mem::take(response.headers_mut());
-    let expected = response.content_length().map_or(0, |length| usize::try_from(length).unwrap_or(usize::MAX));
-    let (mut body, mut length) = (Bytes::new(), 0_usize);
-    let fault = loop {
-        if expected.max(length) > most {
-            break Some(TransportError::TooLarge);
-        }
-        match response.chunk().await {
-            Ok(Some(chunk)) => {
-                length = length.saturating_add(chunk.len());
-                body = joined(body, chunk, expected);
+fn send(
+    client: &Client,
+    request: Request,
+    most: usize,
+) -> impl Future<Output = Result<HttpReply, TransportError>> + Send + use<> {
+    let sent = client.execute(request);
+    async move {
+        let mut response = sent.await.map_err(TransportError::of)?;
+        let headers = std::mem::take(response.headers_mut());
+        let expected = response.content_length().map_or(0, |length| usize::try_from(length).unwrap_or(usize::MAX));
+        let (mut body, mut length) = (Bytes::new(), 0_usize);
+        let fault = loop {
+            if expected.max(length) > most {
+                break Some(TransportError::TooLarge);
             }
-            Ok(None) => break None,
-            Err(error) => break Some(TransportError::of(error)),
-        }
-    };
-    Ok(HttpReply { status: response.status().as_u16(), headers, body, fault })
+            match response.chunk().await {
+                Ok(Some(chunk)) => {
+                    length = length.saturating_add(chunk.len());
+                    body = joined(body, chunk, expected);
+                }
+                Ok(None) => break None,
+                Err(error) => break Some(TransportError::of(error)),
+            }
+        };
+        Ok(HttpReply { status: response.status().as_u16(), headers, body, fault })
+    }
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use crate::payment::dispute::Dispute;
 use crate::payment::facts::ProviderPayment;
 use crate::settings::build_error::BuildError;
 
-use super::{Answer, Call, Provider, ProviderError, ProviderIdentity, RelatedAnswer, RelatedObject};
+use super::{Answer, Call, LookUp, Provider, ProviderError, ProviderIdentity, RelatedAnswer, RelatedObject};
 use refusal::Unsuccessful;
 use right::Right;
 
@@ -241,17 +241,18 @@ impl Provider for Stripe {
         self.check(payment)
             .map_err(|invalid| ProviderError::not_sent(invalid.to_string()).permanent_by_code("payment_id"))?;
         let with_review = !self.reviews_right.is_missing();
-        let answer = self.ask(payment, with_review).await;
-        // Boxed, so that what most look-ups do not need makes none of them larger.
-        match answer {
-            Ok(facts) if facts.dispute == Dispute::None && !self.asks_for_refunds(&facts) => Ok(facts),
-            Ok(facts) => Box::pin(self.complete(facts, call.clone())).await,
+        // Boxed, and waited for where the first answer is no longer held, so that what most look-ups do not need makes none of
+        // them larger.
+        let further: LookUp<'_> = match self.ask(payment, with_review).await {
+            Ok(facts) if facts.dispute == Dispute::None && !self.asks_for_refunds(&facts) => return Ok(facts),
+            Ok(facts) => Box::pin(self.complete(facts, call.clone())),
             // A compatible server may not know what to expand.
             Err(error) if with_review && matches!(error.status(), Some(400 | 403)) && !error.may_pass() => {
-                Box::pin(self.ask_without_review(payment, call, error)).await
+                Box::pin(self.ask_without_review(payment, call, error))
             }
-            Err(error) => Err(error),
-        }
+            Err(error) => return Err(error),
+        };
+        further.await
     }
 
     async fn related(&self, object: &RelatedObject, _call: &Call) -> Result<RelatedAnswer, ProviderError> {

@@ -1,4 +1,4 @@
-//! What a store offers beside its verbs: many records in one round trip.
+//! What a store offers beside its verbs: many records in one round trip, and counters.
 
 use std::fmt;
 use std::future::Future;
@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt as _};
+use tokio::time::Instant;
 
-use super::{AnyStore, Store, StoreError, Stored};
+use super::{AnyStore, Claim, Store, StoreAnswer, StoreError, Stored, Swap, ttl_millis};
 use crate::accessors::getters;
 
 /// The most keys of one batch: what a server answers in well under a millisecond, so that others hardly wait for it.
@@ -19,8 +20,8 @@ const SIDE_BY_SIDE: usize = 16;
 
 /// What a store offers beside its four verbs. Opaque; empty, unless a store of this crate made it.
 ///
-/// Batch reads are in here, so that [`Store`] need not change for them. Everything works without: records are
-/// then read one by one. A store that wraps another hands on the other's, as long as it leaves keys and bytes as they are: what
+/// Batch reads and counters are in here, so that [`Store`] need not change for them. Everything works without: records are
+/// then read one by one, and counted by swaps. A store that wraps another hands on the other's, as long as it leaves keys and bytes as they are: what
 /// is read through these goes past it.
 #[derive(Clone, Debug, Default)]
 pub struct Extras(Option<Arc<dyn Offer>>);
@@ -31,11 +32,17 @@ pub(crate) type BatchReads = Vec<Result<Option<Stored>, StoreError>>;
 /// The same, still to come.
 pub(crate) type BatchAnswer<'s> = Pin<Box<dyn Future<Output = BatchReads> + Send + 's>>;
 
+/// What a counter came to, and how long it has to live.
+pub(crate) type CountLeft = (i64, Duration);
+
 /// What the stores of this crate do in one round trip.
 pub(crate) trait Offer: fmt::Debug + Send + Sync + 'static {
     /// Reads at most [`MOST_KEYS`] records, each as by `get`; together they are no snapshot. A record that is replaced while
     /// it is read may seem to have less time left than it has, or more than it was written with; its bytes are whole.
     fn get_many<'s>(&'s self, keys: &'s [&'s str]) -> BatchAnswer<'s>;
+
+    /// Adds to a counter, as [`Extras::add`] says.
+    fn add<'s>(&'s self, key: &'s str, by: i64, ttl: Duration) -> StoreAnswer<'s, CountLeft>;
 
     /// The same records over connections of their own, on which a call waits at most this long for its answer. None where
     /// calls do not stand in one another's way.
@@ -93,6 +100,58 @@ impl Extras {
         self.0.as_ref()?.apart(command_timeout)
     }
 
+    /// Adds to a counter of `store`, which these are of, and says what it came to and how long it has to live.
+    ///
+    /// The first addition makes the counter, and sets its time to live; no other changes that. A counter is a record like any
+    /// other: its bytes are the number in decimal digits, which [`get`](Store::get) reads, [`claim`](Store::claim) finds held, and
+    /// [`replace`](Store::replace) and [`remove`](Store::remove) compare. Where the store offers its verbs alone, the addition is
+    /// a swap, made again up to 32 times, and each may end the counter earlier by as long as it took.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use payproof::store::{MemoryStore, Store};
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), payproof::store::StoreError> {
+    /// let (store, minute) = (MemoryStore::new(), Duration::from_secs(60));
+    /// assert_eq!(store.extras().add(&store, "logins", 1, minute).await?, (1, minute));
+    /// tokio::time::advance(Duration::from_secs(20)).await;
+    /// assert_eq!(store.extras().add(&store, "logins", 2, minute).await?, (3, Duration::from_secs(40)));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`StoreError::refused`] where the bytes are no number, or the sum is none of 64 bits; nothing is changed then. It is
+    /// sent once: [`StoreError::outcome_unknown`] says that it may have been counted.
+    ///
+    /// # Cancel safety
+    /// Dropped, it may or may not have been counted.
+    pub async fn add<S: Store>(
+        &self,
+        store: &S,
+        key: &str,
+        by: i64,
+        ttl: Duration,
+    ) -> Result<(i64, Duration), StoreError> {
+        self.count(store, key, by, ttl).await
+    }
+
+    /// The same, for a store whose type is not known.
+    pub(crate) async fn count(
+        &self,
+        store: &dyn AnyStore,
+        key: &str,
+        by: i64,
+        ttl: Duration,
+    ) -> Result<CountLeft, StoreError> {
+        match &self.0 {
+            Some(offer) => offer.add(key, by, ttl).await,
+            None => add_by_swaps(store, key, by, ttl).await,
+        }
+    }
+
     /// Reads at most [`MOST_KEYS`] records.
     pub(crate) async fn batch(&self, store: &dyn AnyStore, keys: &[&str]) -> BatchReads {
         match &self.0 {
@@ -111,4 +170,43 @@ where
     let late: Vec<T> = stream::iter(gaps).buffered(SIDE_BY_SIDE).collect().await;
     let mut late = late.into_iter();
     found.into_iter().filter_map(|found| found.or_else(|| late.next())).collect()
+}
+
+/// Adds to a counter with the verbs alone.
+pub(crate) async fn add_by_swaps(
+    store: &dyn AnyStore,
+    key: &str,
+    by: i64,
+    ttl: Duration,
+) -> Result<CountLeft, StoreError> {
+    /// In each round another caller was faster.
+    const MOST_ROUNDS: usize = 32;
+    let first = by.to_string();
+    for _ in 0..MOST_ROUNDS {
+        let asked_at = Instant::now();
+        let Claim::Held(held) = store.claim(key, first.as_bytes(), ttl).await? else {
+            return Ok((by, Duration::from_millis(ttl_millis(ttl)?)));
+        };
+        let sum = sum(&held.bytes, by)?;
+        let left = held.ttl_left.saturating_sub(asked_at.elapsed()).max(Duration::from_millis(1));
+        if store.replace(key, &held.bytes, sum.to_string().as_bytes(), left).await? == Swap::Swapped {
+            return Ok((sum, left));
+        }
+    }
+    Err(StoreError::not_sent("the counter keeps changing under many hands; ask again"))
+}
+
+/// What a counter with these bytes comes to: a number as it is written here, and no other text that can be read as one.
+pub(super) fn sum(held: &[u8], by: i64) -> Result<i64, StoreError> {
+    let number = str::from_utf8(held).ok().and_then(|text| text.parse::<i64>().ok());
+    let number = number.filter(|number| number.to_string().as_bytes() == held).ok_or_else(no_counter)?;
+    number.checked_add(by).ok_or_else(overflow)
+}
+
+pub(super) fn no_counter() -> StoreError {
+    StoreError::refused("what is stored under the key is no counter; nothing was added")
+}
+
+pub(super) fn overflow() -> StoreError {
+    StoreError::refused("the sum is no number of 64 bits; nothing was added")
 }

@@ -9,9 +9,10 @@ use tokio::time::Instant;
 use crate::accessors::{getters, partial_debug, setters};
 use crate::lock::Lock;
 
-use super::extras::{BatchAnswer, Offer};
+use super::extras::{BatchAnswer, CountLeft, Offer, sum};
 use super::{
-    Claim, Durability, Extras, Inspection, RestartLoss, Store, StoreError, StoreFinding, Stored, Swap, ttl_millis,
+    Claim, Durability, Extras, Inspection, RestartLoss, Store, StoreAnswer, StoreError, StoreFinding, Stored, Swap,
+    ttl_millis,
 };
 
 /// About 60 MB of records of 300 bytes.
@@ -97,6 +98,15 @@ impl Records {
         Some(end.1)
     }
 
+    /// Refuses a new record where as many as there may be are held.
+    fn make_room(&mut self, key: &str, now: Instant, limit: usize) -> Result<(), StoreError> {
+        self.sweep(now);
+        if self.by_key.len() >= limit && !self.by_key.contains_key(key) {
+            return Err(StoreError::refused(format!("{limit} records are held already; raise `max_records`")));
+        }
+        Ok(())
+    }
+
     fn sweep(&mut self, now: Instant) {
         for _ in 0..SWEPT_PER_WRITE {
             if self.ends.first().is_none_or(|(end, _)| *end > now) {
@@ -128,11 +138,7 @@ impl Store for MemoryStore {
         if let Some(held) = records.live(key, now) {
             return Ok(Claim::Held(held));
         }
-        records.sweep(now);
-        if records.by_key.len() >= self.max_records && !records.by_key.contains_key(key) {
-            let limit = self.max_records;
-            return Err(StoreError::refused(format!("{limit} records are held already; raise `max_records`")));
-        }
+        records.make_room(key, now, self.max_records)?;
         records.put(key, value, end);
         Ok(Claim::Claimed)
     }
@@ -188,6 +194,23 @@ impl Offer for MemoryStore {
             let records = self.records.lock();
             let now = Instant::now();
             keys.iter().map(|key| Ok(records.live(key, now))).collect()
+        })
+    }
+
+    fn add<'s>(&'s self, key: &'s str, by: i64, ttl: Duration) -> StoreAnswer<'s, CountLeft> {
+        Box::pin(async move {
+            let mut records = self.records.lock();
+            let now = Instant::now();
+            let first_end = end_of(ttl, now)?;
+            let (sum, end) = match records.live(key, now) {
+                Some(held) => (sum(&held.bytes, by)?, now.checked_add(held.ttl_left).unwrap_or(first_end)),
+                None => {
+                    records.make_room(key, now, self.max_records)?;
+                    (by, first_end)
+                }
+            };
+            records.put(key, sum.to_string().as_bytes(), end);
+            Ok((sum, end.saturating_duration_since(now)))
         })
     }
 }

@@ -241,34 +241,41 @@ impl<S: Store> Store for Arc<S> {
     hand_on!(self => (**self));
 }
 
-type Answer<'s, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 's>>;
+pub(crate) type StoreAnswer<'s, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 's>>;
 
 /// The object-safe twin of [`Store`], so that nothing above has a type parameter.
 pub(crate) trait AnyStore: fmt::Debug + Send + Sync {
-    fn get<'s>(&'s self, key: &'s str) -> Answer<'s, Option<Stored>>;
-    fn claim<'s>(&'s self, key: &'s str, value: &'s [u8], ttl: Duration) -> Answer<'s, Claim>;
-    fn replace<'s>(&'s self, key: &'s str, expected: &'s [u8], value: &'s [u8], ttl: Duration) -> Answer<'s, Swap>;
-    fn remove<'s>(&'s self, key: &'s str, expected: &'s [u8]) -> Answer<'s, Swap>;
+    fn get<'s>(&'s self, key: &'s str) -> StoreAnswer<'s, Option<Stored>>;
+    fn claim<'s>(&'s self, key: &'s str, value: &'s [u8], ttl: Duration) -> StoreAnswer<'s, Claim>;
+    fn replace<'s>(&'s self, key: &'s str, expected: &'s [u8], value: &'s [u8], ttl: Duration)
+    -> StoreAnswer<'s, Swap>;
+    fn remove<'s>(&'s self, key: &'s str, expected: &'s [u8]) -> StoreAnswer<'s, Swap>;
     fn durability(&self) -> Durability;
-    fn restart_loss(&self) -> Answer<'_, RestartLoss>;
-    fn inspect(&self) -> Answer<'_, Inspection>;
+    fn restart_loss(&self) -> StoreAnswer<'_, RestartLoss>;
+    fn inspect(&self) -> StoreAnswer<'_, Inspection>;
     fn extras(&self) -> Extras;
 }
 
 impl<S: Store> AnyStore for S {
-    fn get<'s>(&'s self, key: &'s str) -> Answer<'s, Option<Stored>> {
+    fn get<'s>(&'s self, key: &'s str) -> StoreAnswer<'s, Option<Stored>> {
         Box::pin(Store::get(self, key))
     }
 
-    fn claim<'s>(&'s self, key: &'s str, value: &'s [u8], ttl: Duration) -> Answer<'s, Claim> {
+    fn claim<'s>(&'s self, key: &'s str, value: &'s [u8], ttl: Duration) -> StoreAnswer<'s, Claim> {
         Box::pin(Store::claim(self, key, value, ttl))
     }
 
-    fn replace<'s>(&'s self, key: &'s str, expected: &'s [u8], value: &'s [u8], ttl: Duration) -> Answer<'s, Swap> {
+    fn replace<'s>(
+        &'s self,
+        key: &'s str,
+        expected: &'s [u8],
+        value: &'s [u8],
+        ttl: Duration,
+    ) -> StoreAnswer<'s, Swap> {
         Box::pin(Store::replace(self, key, expected, value, ttl))
     }
 
-    fn remove<'s>(&'s self, key: &'s str, expected: &'s [u8]) -> Answer<'s, Swap> {
+    fn remove<'s>(&'s self, key: &'s str, expected: &'s [u8]) -> StoreAnswer<'s, Swap> {
         Box::pin(Store::remove(self, key, expected))
     }
 
@@ -276,11 +283,11 @@ impl<S: Store> AnyStore for S {
         Store::durability(self)
     }
 
-    fn restart_loss(&self) -> Answer<'_, RestartLoss> {
+    fn restart_loss(&self) -> StoreAnswer<'_, RestartLoss> {
         Box::pin(Store::restart_loss(self))
     }
 
-    fn inspect(&self) -> Answer<'_, Inspection> {
+    fn inspect(&self) -> StoreAnswer<'_, Inspection> {
         Box::pin(Store::inspect(self))
     }
 

@@ -13,8 +13,8 @@ use tokio::time::sleep;
 use super::pick;
 use crate::accessors::getters;
 use crate::lock::Lock;
-use crate::store::extras::{BatchAnswer, Offer};
-use crate::store::{Claim, Durability, Extras, Inspection, RestartLoss, Store, StoreError, Stored, Swap};
+use crate::store::extras::{BatchAnswer, CountLeft, Offer};
+use crate::store::{Claim, Durability, Extras, Inspection, RestartLoss, Store, StoreAnswer, StoreError, Stored, Swap};
 
 /// What a [`FlakyStore`] does on one call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +58,8 @@ pub enum StoreVerb {
     Inspect,
     /// [`Store::restart_loss`].
     RestartLoss,
+    /// [`Extras::add`].
+    Add,
 }
 
 /// A store around another one, which fails on script or by chance.
@@ -321,5 +323,10 @@ impl<S: Store> Offer for FlakyStore<S> {
             let reads = self.run(StoreVerb::Get, reads).await;
             reads.unwrap_or_else(|error| vec![Err(error); keys.len()])
         })
+    }
+
+    fn add<'s>(&'s self, key: &'s str, by: i64, ttl: Duration) -> StoreAnswer<'s, CountLeft> {
+        let (store, key) = (Arc::clone(&self.store), key.to_owned());
+        Box::pin(self.run(StoreVerb::Add, async move { store.extras().count(&*store, &key, by, ttl).await }))
     }
 }

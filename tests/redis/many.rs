@@ -1,4 +1,4 @@
-//! Batch reads: what is sent, and what fails which key.
+//! Batch reads and counters: what is sent, and what fails which key.
 
 use payproof::store::{Claim, Store, StoreError, Stored};
 
@@ -86,4 +86,29 @@ async fn a_user_without_a_right_is_told_so_for_every_key() {
     let store = store(url);
     let reads = texts(store.extras().get_many(&store, &["payproof:1", "payproof:2", "other"]).await);
     assert!(reads.iter().all(|read| read.contains("NOPERM")), "{reads:?}");
+}
+
+#[tokio::test]
+async fn an_addition_is_one_transaction_and_what_is_no_counter_stays_as_it_is() {
+    let server = RedisServer::start().await;
+    let store = store(server.url());
+    let add = async |key: &str| store.extras().add(&store, key, 1, MINUTE).await;
+    assert_eq!(add("k").await.unwrap().0, 1);
+    assert_eq!(add("k").await.unwrap().0, 2);
+    assert_eq!((server.calls("multi"), server.calls("incrby"), server.calls("eval")), (2, 2, 0));
+    server.command(&["RPUSH", "list", "x"]);
+    server.command(&["SET", "full", &i64::MAX.to_string()]);
+    server.command(&["SET", "text", "x"]);
+    for (key, why) in [("list", "WRONGTYPE"), ("full", "64 bits"), ("text", "no counter")] {
+        let error = add(key).await.unwrap_err();
+        assert!(error.is_refused() && error.to_string().contains(why), "{key}: {error}");
+    }
+    assert_eq!(server.command(&["GET", "full"]), i64::MAX.to_string());
+    // It was added by then, so the error does not say that nothing was done.
+    server.command(&["SET", "endless", "1"]);
+    let error = add("endless").await.unwrap_err();
+    assert!(error.is_outcome_unknown() && error.to_string().contains("no time to live"), "{error}");
+    server.command(&["CONFIG", "SET", "maxmemory", "1"]);
+    assert!(add("new").await.unwrap_err().to_string().contains("OOM"));
+    assert_eq!(server.command(&["EXISTS", "new"]), "0");
 }

@@ -75,6 +75,8 @@ const BROKEN: &[(Flaw, ContractRule)] = &[
     (Flaw::ClaimNeverAnswers, ContractRule::ClaimTakesAbsent),
     (Flaw::ClaimPanicsInARace, ContractRule::OneClaimWins),
     (Flaw::ExtrasAreAnothers, ContractRule::BatchesRead),
+    (Flaw::OneSumIsNotKept, ContractRule::AdditionsCount),
+    (Flaw::AnEmptyRecordIsZero, ContractRule::AdditionsAreRefused),
 ];
 
 async fn breach_of(store: impl Store) -> Breach {

@@ -12,9 +12,10 @@ use super::{
 };
 use crate::accessors::partial_debug;
 use crate::lock::Lock;
-use crate::store::extras::{BatchAnswer, Offer};
+use crate::store::extras::{BatchAnswer, CountLeft, Offer};
 use crate::store::{
-    Claim, Durability, Extras, Inspection, MemoryStore, RestartLoss, Store, StoreError, Stored, Swap, hand_on,
+    Claim, Durability, Extras, Inspection, MemoryStore, RestartLoss, Store, StoreAnswer, StoreError, Stored, Swap,
+    hand_on,
 };
 
 /// What becomes of one batch.
@@ -66,6 +67,14 @@ impl Offer for Batched {
                 }
             }
             reads
+        })
+    }
+
+    fn add<'s>(&'s self, key: &'s str, by: i64, ttl: Duration) -> StoreAnswer<'s, CountLeft> {
+        self.asked.lock().push(1);
+        Box::pin(async move {
+            self.records.add(key, by, ttl).await?;
+            Err(StoreError::outcome_unknown("the connection broke"))
         })
     }
 }
@@ -173,4 +182,15 @@ async fn a_settled_record_dated_by_another_looks_older_and_never_younger() {
     let read = ledger.get_many(&keys).await.remove(0).unwrap().unwrap();
     assert_eq!(read.ttl_left(), Duration::from_secs(1));
     assert_eq!(*store.asked.lock(), [1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_addition_is_never_sent_twice() {
+    let (store, ledger) = batched([]);
+    let key = keys(&ledger, 1).remove(0);
+    let error = ledger.add(&key, 1, KEPT_FOR).await.unwrap_err();
+    assert!(error.is_outcome_unknown());
+    assert_eq!(*store.asked.lock(), [1]);
+    assert_eq!(store.get(&key.text).await.unwrap().unwrap().bytes, b"1");
+    assert!(matches!(ledger.get(&key).await, Err(LedgerError::Unreadable(_))), "a counter is no record");
 }

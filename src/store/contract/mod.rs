@@ -16,6 +16,7 @@
 mod breach;
 mod bytes;
 mod claims;
+mod counts;
 mod drops;
 mod keys;
 mod many;
@@ -65,6 +66,7 @@ pub async fn check<S: Store>(store: S) -> Result<Report, Breach> {
     bounded(ContractRule::DroppedIsWhole, drops::check(&trial)).await?;
     bounded(ContractRule::TtlIsKept, times::check(&trial)).await?;
     bounded(ContractRule::BatchesRead, many::check(&trial)).await?;
+    bounded(ContractRule::AdditionsCount, counts::check(&trial)).await?;
     let after = trial.store().durability();
     if after != durability {
         return Err(Breach::new(ContractRule::DurabilityIsStable, format!("{durability:?} became {after:?}")));

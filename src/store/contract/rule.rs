@@ -55,6 +55,8 @@ rules! {
     DurabilityIsStable "the store says the same about its durability at all times",
     InspectAnswers "a look at the store itself answers",
     BatchesRead "a batch of reads answers for every key, in their order, what a read of it answers",
+    AdditionsCount "an addition counts once, says the sum and the time left, and leaves the time to live that the first one set",
+    AdditionsAreRefused "an addition to what is no number, or beyond 64 bits, is refused and changes nothing",
     RestartLossIsSaid "the store says what a restart may lose, and a look at it says the same",
     ;
     ExtrasAreHandedOn "a store that wraps another hands on what the other offers beside its verbs",

@@ -16,10 +16,10 @@ use tokio::time::Instant;
 
 use self::command::FileVerb;
 use self::queues::FileQueues;
-use super::extras::{BatchAnswer, Offer, fill_gaps};
+use super::extras::{BatchAnswer, CountLeft, Offer, add_by_swaps, fill_gaps};
 use super::{
-    Claim, Durability, Extras, Inspection, LARGEST_VALUE, RestartLoss, Store, StoreError, StoreFinding, Stored, Swap,
-    check_value, ttl_millis,
+    Claim, Durability, Extras, Inspection, LARGEST_VALUE, RestartLoss, Store, StoreAnswer, StoreError, StoreFinding,
+    Stored, Swap, check_value, ttl_millis,
 };
 use crate::accessors::{partial_debug, setters};
 use crate::settings::build_error::BuildError;
@@ -232,5 +232,9 @@ impl Store for FileStore {
 impl Offer for FileStore {
     fn get_many<'s>(&'s self, keys: &'s [&'s str]) -> BatchAnswer<'s> {
         Box::pin(fill_gaps(vec![None; keys.len()], keys, |key| self.get(key)))
+    }
+
+    fn add<'s>(&'s self, key: &'s str, by: i64, ttl: Duration) -> StoreAnswer<'s, CountLeft> {
+        Box::pin(add_by_swaps(self, key, by, ttl))
     }
 }

@@ -23,9 +23,10 @@ use std::time::Duration;
 use self::builder::Topology;
 use self::connection::ConnectionSettings;
 use self::servers::Servers;
-use super::extras::{BatchAnswer, Offer};
+use super::extras::{BatchAnswer, CountLeft, Offer};
 use super::{
-    AnyStore, Claim, Durability, Extras, Inspection, RestartLoss, Store, StoreError, Stored, Swap, ttl_millis,
+    AnyStore, Claim, Durability, Extras, Inspection, RestartLoss, Store, StoreAnswer, StoreError, Stored, Swap,
+    ttl_millis,
 };
 use crate::accessors::partial_debug;
 use crate::settings::build_error::BuildError;
@@ -64,7 +65,7 @@ pub use self::builder::RedisStoreBuilder;
 ///
 /// **Records without a time to live** are refused, as are values of another type: nothing here writes such.
 ///
-/// **Rights.** A user of its own needs `~payproof:* +multi +exec +get +set +pttl +del +eval +evalsha`, and for
+/// **Rights.** A user of its own needs `~payproof:* +multi +exec +get +set +pttl +del +incrby +eval +evalsha`, and for
 /// [`restart_loss`](Store::restart_loss) and [`inspect`](Store::inspect) `+ping +info +time +config|get`; in a Cluster also `+cluster|slots +asking`.
 #[derive(Clone)]
 pub struct RedisStore(Arc<Inner>);
@@ -165,6 +166,13 @@ impl Store for RedisStore {
 impl Offer for RedisStore {
     fn get_many<'s>(&'s self, keys: &'s [&'s str]) -> BatchAnswer<'s> {
         Box::pin(many::get_many(&self.0.servers, keys))
+    }
+
+    fn add<'s>(&'s self, key: &'s str, by: i64, ttl: Duration) -> StoreAnswer<'s, CountLeft> {
+        Box::pin(async move {
+            let millis = ttl_millis(ttl)?;
+            script::read_add(script::add(&self.0.servers, key, by, millis).await?)
+        })
     }
 
     fn apart(&self, command_timeout: Duration) -> Option<Arc<dyn AnyStore>> {

@@ -11,6 +11,7 @@ use super::connection::ConnectionFault;
 use super::fault::RedisRefusal;
 use super::reply::Request;
 use super::servers::{Script, Servers};
+use crate::store::extras::{CountLeft, no_counter, overflow};
 use crate::store::{Claim, StoreError, Stored, Swap};
 
 /// Stores `ARGV[2]` for `ARGV[3]` milliseconds if `ARGV[1]` is stored; else says what is.
@@ -39,6 +40,9 @@ pub(super) const READ: Script = Script {
     sha1: "93125f2250d48dde38816fcd038740adf3b41b81",
 };
 
+const ENDLESS: &str = "what is stored under the key has no time to live, so it is none of ours; \
+                       keep other programs and PERSIST away from these keys";
+
 /// Says what is stored, and how long it has to live.
 pub(super) async fn get(servers: &Servers, key: &str) -> Result<Value, ConnectionFault> {
     let name = key.as_bytes();
@@ -62,6 +66,30 @@ pub(super) async fn claim(servers: &Servers, key: &str, value: &[u8], millis: u6
             },
         },
         answer => answer,
+    }
+}
+
+/// Adds to a number, which is made if nothing is stored.
+pub(super) async fn add(servers: &Servers, key: &str, by: i64, millis: u64) -> Result<Value, ConnectionFault> {
+    let (name, by, millis) = (key.as_bytes(), by.to_string(), millis.to_string());
+    let set: [&[u8]; 6] = [b"SET", name, b"0", b"NX", b"PX", millis.as_bytes()];
+    servers.call(key, Request::Atomic(&[&set, &[b"INCRBY", name, by.as_bytes()], &[b"PTTL", name]])).await
+}
+
+/// Reads the replies to SET NX, INCRBY and PTTL.
+pub(super) fn read_add(reply: Value) -> Result<CountLeft, StoreError> {
+    match parts(reply) {
+        Some([_, Value::Int(sum), Value::Int(left)]) => match u64::try_from(left) {
+            Ok(millis) => Ok((sum, Duration::from_millis(millis))),
+            // It was added, to what is none of ours.
+            Err(_) => Err(StoreError::outcome_unknown(ENDLESS)),
+        },
+        Some([_, Value::ServerError(error), _]) => Err(match error.details() {
+            Some(detail) if detail.contains("overflow") => overflow(),
+            Some(detail) if detail.contains("not an integer") => no_counter(),
+            _ => RedisRefusal::of(&error).into_error(),
+        }),
+        _ => Err(unexpected()),
     }
 }
 
@@ -119,10 +147,7 @@ pub(super) fn stored(value: Value, left: &Value) -> Result<Option<Stored>, Store
         // Its time ended between the two commands, or had not begun.
         Value::Int(-2) => Ok(None),
         // Nothing of ours lives for ever, and a made-up time would make old facts look fresh.
-        Value::Int(-1) => Err(StoreError::refused(
-            "what is stored under the key has no time to live, so it is none of ours; \
-             keep other programs and PERSIST away from these keys",
-        )),
+        Value::Int(-1) => Err(StoreError::refused(ENDLESS)),
         Value::Int(millis) => {
             let millis = u64::try_from(*millis).map_err(|_| unexpected())?;
             Ok(Some(Stored { bytes, ttl_left: Duration::from_millis(millis) }))

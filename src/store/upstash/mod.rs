@@ -13,9 +13,10 @@ use std::time::Duration;
 pub use self::builder::UpstashStoreBuilder;
 use self::client::RestClient;
 use self::wire::Verb;
-use super::extras::{BatchAnswer, Offer, fill_gaps};
+use super::extras::{BatchAnswer, CountLeft, Offer, add_by_swaps, fill_gaps};
 use super::{
-    Claim, Durability, Extras, Inspection, RestartLoss, Store, StoreError, Stored, Swap, check_value, ttl_millis,
+    Claim, Durability, Extras, Inspection, RestartLoss, Store, StoreAnswer, StoreError, Stored, Swap, check_value,
+    ttl_millis,
 };
 use crate::settings::build_error::BuildError;
 
@@ -139,5 +140,9 @@ impl Store for UpstashStore {
 impl Offer for UpstashStore {
     fn get_many<'s>(&'s self, keys: &'s [&'s str]) -> BatchAnswer<'s> {
         Box::pin(fill_gaps(vec![None; keys.len()], keys, |key| self.get(key)))
+    }
+
+    fn add<'s>(&'s self, key: &'s str, by: i64, ttl: Duration) -> StoreAnswer<'s, CountLeft> {
+        Box::pin(add_by_swaps(self, key, by, ttl))
     }
 }

@@ -75,6 +75,8 @@ pub(crate) enum Flaw {
     ClaimNeverAnswers,
     ClaimPanicsInARace,
     ExtrasAreAnothers,
+    OneSumIsNotKept,
+    AnEmptyRecordIsZero,
 }
 
 /// A plain store with one flaw.
@@ -299,6 +301,10 @@ impl Store for Flawed {
             Flaw::ClaimSaysTheWholeTtl => held.end = Instant::now() + held.ttl + Duration::from_secs(1),
             Flaw::ClaimSaysWhatItWanted => held.bytes = record.bytes,
             Flaw::HeldForTheSameBytesIsClaimed if held.bytes == record.bytes => return Ok(Claim::Claimed),
+            Flaw::AnEmptyRecordIsZero if held.bytes.is_empty() && value == b"1" => {
+                self.put(key, Record { bytes: b"0".to_vec(), ..held.clone() });
+                held.bytes = b"0".to_vec();
+            }
             _ => {}
         }
         Ok(Claim::Held(Self::stored(&held)))
@@ -328,6 +334,9 @@ impl Store for Flawed {
         }
         // Only the count of `NoSwapIsLost` gets that far.
         if self.has(Flaw::ReplaceDoesNothing) || (self.has(Flaw::ReplaceLosesOneWrite) && value == b"57") {
+            return Ok(Swap::Swapped);
+        }
+        if self.has(Flaw::OneSumIsNotKept) && value == b"42" && expected == b"5" {
             return Ok(Swap::Swapped);
         }
         self.put(key.clone(), record);

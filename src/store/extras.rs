@@ -196,11 +196,15 @@ pub(crate) async fn add_by_swaps(
     Err(StoreError::not_sent("the counter keeps changing under many hands; ask again"))
 }
 
-/// What a counter with these bytes comes to: a number as it is written here, and no other text that can be read as one.
+/// What a counter with these bytes comes to.
 pub(super) fn sum(held: &[u8], by: i64) -> Result<i64, StoreError> {
-    let number = str::from_utf8(held).ok().and_then(|text| text.parse::<i64>().ok());
-    let number = number.filter(|number| number.to_string().as_bytes() == held).ok_or_else(no_counter)?;
-    number.checked_add(by).ok_or_else(overflow)
+    number_of(held).ok_or_else(no_counter)?.checked_add(by).ok_or_else(overflow)
+}
+
+/// The number that these bytes are, as it is written here, and no other text that can be read as one.
+pub(super) fn number_of(bytes: &[u8]) -> Option<i64> {
+    let number = str::from_utf8(bytes).ok()?.parse::<i64>().ok()?;
+    (number.to_string().as_bytes() == bytes).then_some(number)
 }
 
 pub(super) fn no_counter() -> StoreError {

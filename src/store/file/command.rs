@@ -1,7 +1,12 @@
 //! One call, on its way to the file and back.
 
+use std::borrow::Cow;
+use std::time::Duration;
+
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
+use super::clock::micros;
+use crate::store::extras::sum;
 use crate::store::{StoreError, Stored, Swap};
 
 /// A call, and the channel to the caller that waits for its answer, or has left.
@@ -30,6 +35,10 @@ pub(super) enum FileVerb {
     Remove {
         expected: Box<[u8]>,
     },
+    Add {
+        by: i64,
+        ttl: u64,
+    },
     /// A commit that changes no record: what inspecting the store measures.
     Touch,
 }
@@ -40,11 +49,19 @@ pub(super) enum CommandEffect<'c> {
     /// Nothing changes; this is stored.
     None(Option<Stored>),
     Put {
-        value: &'c [u8],
+        value: Cow<'c, [u8]>,
         ttl: u64,
     },
     Delete,
     Touch,
+    /// Nothing changes, and this is why.
+    Refused(StoreError),
+}
+
+impl<'c> CommandEffect<'c> {
+    fn put(value: impl Into<Cow<'c, [u8]>>, ttl: u64) -> Self {
+        Self::Put { value: value.into(), ttl }
+    }
 }
 
 impl Command {
@@ -66,12 +83,28 @@ impl Command {
     pub(super) fn decide(&self, stored: Option<Stored>) -> CommandEffect<'_> {
         match (&self.verb, stored) {
             (FileVerb::Touch, _) => CommandEffect::Touch,
-            (FileVerb::Claim { value, ttl }, None) => CommandEffect::Put { value, ttl: *ttl },
+            (FileVerb::Claim { value, ttl }, None) => CommandEffect::put(&**value, *ttl),
             (FileVerb::Replace { expected, value, ttl }, Some(stored)) if **expected == *stored.bytes => {
-                CommandEffect::Put { value, ttl: *ttl }
+                CommandEffect::put(&**value, *ttl)
             }
+            (FileVerb::Add { by, ttl }, None) => CommandEffect::put(by.to_string().into_bytes(), *ttl),
+            (FileVerb::Add { by, .. }, Some(stored)) => match sum(&stored.bytes, *by) {
+                // In whole microseconds, as it was written.
+                Ok(sum) => CommandEffect::put(sum.to_string().into_bytes(), micros(stored.ttl_left)),
+                Err(refused) => CommandEffect::Refused(refused),
+            },
             (FileVerb::Remove { expected }, Some(stored)) if **expected == *stored.bytes => CommandEffect::Delete,
             (_, stored) => CommandEffect::None(stored),
+        }
+    }
+
+    /// What is said once a value was written: that it was, or the value where the caller does not know it.
+    pub(super) fn written(&self, value: &[u8], ttl: u64) -> Swap {
+        match self.verb {
+            FileVerb::Add { .. } => {
+                Swap::Lost(Some(Stored { bytes: value.to_vec(), ttl_left: Duration::from_micros(ttl) }))
+            }
+            _ => Swap::Swapped,
         }
     }
 
@@ -84,7 +117,7 @@ impl Command {
 /// How much a call holds, roughly.
 pub(super) fn size(key: &str, verb: &FileVerb) -> usize {
     let bytes = match verb {
-        FileVerb::Get | FileVerb::Touch => 0,
+        FileVerb::Get | FileVerb::Add { .. } | FileVerb::Touch => 0,
         FileVerb::Claim { value, .. } => value.len(),
         FileVerb::Replace { expected, value, .. } => expected.len().saturating_add(value.len()),
         FileVerb::Remove { expected } => expected.len(),

@@ -11,12 +11,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
 use self::command::FileVerb;
 use self::queues::FileQueues;
-use super::extras::{BatchAnswer, CountLeft, Offer, add_by_swaps, fill_gaps};
+use super::extras::{BatchAnswer, CountLeft, Offer, number_of};
 use super::{
     Claim, Durability, Extras, Inspection, LARGEST_VALUE, RestartLoss, Store, StoreAnswer, StoreError, StoreFinding,
     Stored, Swap, check_value, ttl_millis,
@@ -230,11 +231,17 @@ impl Store for FileStore {
 }
 
 impl Offer for FileStore {
+    /// Handed in together, so that the reader answers them from one snapshot, or two if it is at work.
     fn get_many<'s>(&'s self, keys: &'s [&'s str]) -> BatchAnswer<'s> {
-        Box::pin(fill_gaps(vec![None; keys.len()], keys, |key| self.get(key)))
+        Box::pin(join_all(keys.iter().map(|key| self.get(key))))
     }
 
     fn add<'s>(&'s self, key: &'s str, by: i64, ttl: Duration) -> StoreAnswer<'s, CountLeft> {
-        Box::pin(add_by_swaps(self, key, by, ttl))
+        Box::pin(async move {
+            let added = self.call(key, FileVerb::Add { by, ttl: micros(ttl)? }).await?;
+            let stored = if let Swap::Lost(stored) = added { stored } else { None };
+            let sum = stored.and_then(|stored| Some((number_of(&stored.bytes)?, stored.ttl_left)));
+            sum.ok_or_else(|| StoreError::outcome_unknown("the addition was not decided"))
+        })
     }
 }

@@ -233,7 +233,7 @@ impl FileQueues {
         let mut rest = Vec::new();
         for command in batch {
             match snapshot.answer(&command, now) {
-                Ok(Some(answer)) => command.answer(Ok(answer)),
+                Ok(Some(answer)) => command.answer(answer),
                 Ok(None) => rest.push(command),
                 Err(fault) => {
                     self.failed(&opened, &fault);

@@ -124,10 +124,15 @@ impl Snapshot {
     }
 
     /// The answer to a call that changes nothing; none if there is something to be written.
-    pub(super) fn answer(&self, command: &Command, now: u64) -> Result<Option<Swap>, DatabaseFault> {
+    pub(super) fn answer(
+        &self,
+        command: &Command,
+        now: u64,
+    ) -> Result<Option<Result<Swap, StoreError>>, DatabaseFault> {
         let live = found(&self.records, &command.key)?.and_then(|(end, bytes)| stored(end, bytes, now));
         Ok(match command.decide(live) {
-            CommandEffect::None(stored) => Some(Swap::Lost(stored)),
+            CommandEffect::None(stored) => Some(Ok(Swap::Lost(stored))),
+            CommandEffect::Refused(error) => Some(Err(error)),
             CommandEffect::Put { .. } | CommandEffect::Delete | CommandEffect::Touch => None,
         })
     }
@@ -242,10 +247,14 @@ impl<'t> Tables<'t> {
         let record = found(&self.records, key)?;
         let mut before = record.as_ref().map(|(end, bytes)| (*end, bytes.len()));
         let live = record.and_then(|(end, bytes)| stored(end, bytes, self.now));
-        match command.decide(live) {
+        let answer = match command.decide(live) {
             CommandEffect::None(stored) => return Ok(Ok(Swap::Lost(stored))),
-            CommandEffect::Touch => {}
-            CommandEffect::Delete => self.take(key, before)?,
+            CommandEffect::Refused(error) => return Ok(Err(error)),
+            CommandEffect::Touch => Swap::Swapped,
+            CommandEffect::Delete => {
+                self.take(key, before)?;
+                Swap::Swapped
+            }
             CommandEffect::Put { value, ttl } => {
                 let needed = cost(key, value.len());
                 if !self.has_room(key, needed, before) {
@@ -260,13 +269,14 @@ impl<'t> Tables<'t> {
                 }
                 self.take(key, before)?;
                 let end = self.now.saturating_add(ttl);
-                self.records.insert(key, (end, value))?;
+                self.records.insert(key, (end, &*value))?;
                 self.ends.insert((end, key), [].as_slice())?;
                 self.bytes = self.bytes.saturating_add(needed);
+                command.written(&value, ttl)
             }
-        }
+        };
         self.changes = self.changes.saturating_add(1);
-        Ok(Ok(Swap::Swapped))
+        Ok(Ok(answer))
     }
 
     /// A record that needs no more room than the one it replaces is never refused.

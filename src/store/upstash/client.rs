@@ -55,7 +55,16 @@ pub(super) struct RestClient {
 
 impl RestClient {
     pub(super) async fn verb(&self, key: &str, verb: Verb<'_>) -> Result<Swap, StoreError> {
-        Ok(self.bounded(self.run(key, verb)).await?)
+        self.read(&[key], verb, wire::answer).await
+    }
+
+    pub(super) async fn read<T>(
+        &self,
+        keys: &[&str],
+        verb: Verb<'_>,
+        read: fn(&str) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        Ok(self.bounded(self.run(keys, verb, read)).await?)
     }
 
     /// One call in one slot and within its time, which begins with the wait for the slot.
@@ -81,35 +90,39 @@ impl RestClient {
         Err(StoreError::not_sent(format!("`max_in_flight` requests were under way for {patience:?}")))
     }
 
-    pub(super) async fn run(&self, key: &str, verb: Verb<'_>) -> Result<Swap, CommandFailure> {
+    pub(super) async fn run<T>(
+        &self,
+        keys: &[&str],
+        verb: Verb<'_>,
+        read: fn(&str) -> Result<T, StoreError>,
+    ) -> Result<T, CommandFailure> {
+        let ask = async |run: &str, script: &str| {
+            let reply = self.post(wire::run_script(run, script, keys, verb)).await?;
+            let Text(result) = self.result(keys, &reply)?;
+            Ok(read(&result)?)
+        };
         let script = self.script();
-        let known = self.ask(key, wire::run_script("EVALSHA", script.digest, key, verb)).await;
+        let known: Result<T, CommandFailure> = ask("EVALSHA", script.digest).await;
         if !known.as_ref().is_err_and(|failure| failure.meaning == Some(Meaning::NoScript)) {
             return known;
         }
-        let sent = self.ask(key, wire::run_script("EVAL", script.text, key, verb)).await;
+        let sent = ask("EVAL", script.text).await;
         if !sent.as_ref().is_err_and(|failure| failure.meaning == Some(Meaning::Flags)) || *script == PLAIN {
             return sent;
         }
         self.refuses_flags.store(true, Ordering::Relaxed);
-        self.ask(key, wire::run_script("EVAL", PLAIN.text, key, verb)).await
+        ask("EVAL", PLAIN.text).await
     }
 
     pub(super) fn script(&self) -> &'static RestScript {
         if self.refuses_flags.load(Ordering::Relaxed) { &PLAIN } else { &LOCKING }
     }
 
-    async fn ask(&self, key: &str, body: String) -> Result<Swap, CommandFailure> {
-        let reply = self.post(body).await?;
-        let Text(result) = self.result(key, &reply)?;
-        Ok(wire::answer(&result)?)
-    }
-
     /// Runs a command without the script.
     pub(super) async fn plain(&self, arguments: &[&str]) -> Result<Value, StoreError> {
         let work = async {
             let reply = self.post(wire::command(arguments)).await?;
-            self.result("", &reply)
+            self.result(&[], &reply)
         };
         Ok(self.bounded(work).await?)
     }
@@ -128,7 +141,7 @@ impl RestClient {
     }
 
     /// The result in a reply, or why there is none.
-    fn result<'r, R: Deserialize<'r>>(&self, key: &str, reply: &'r HttpReply) -> Result<R, CommandFailure> {
+    fn result<'r, R: Deserialize<'r>>(&self, keys: &[&str], reply: &'r HttpReply) -> Result<R, CommandFailure> {
         let read: Option<Object<wire::RestReply<'r, R>>> = serde_json::from_slice(&reply.body).ok();
         let error = match read.map(|Object(reply)| reply) {
             Some(wire::RestReply { result: Some(result), error: None }) if reply.status == 200 => return Ok(result),
@@ -144,7 +157,7 @@ impl RestClient {
             retry_after: retry_after::parse(waits, reply.header("date")),
             error: error.as_ref().map(|Text(text)| &**text),
             body: &reply.body,
-            hidden: [&self.token, key],
+            hidden: &[&[&*self.token], keys].concat(),
         };
         Err(refusal.failure())
     }

@@ -102,8 +102,8 @@ pub(super) struct CommandRefusal<'r> {
     /// What stands under `error`, if the body is JSON that has it.
     pub(super) error: Option<&'r str>,
     pub(super) body: &'r [u8],
-    /// What the server may have repeated and no reader should see: the token, the key.
-    pub(super) hidden: [&'r str; 2],
+    /// What the server may have repeated and no reader should see: the token, the keys.
+    pub(super) hidden: &'r [&'r str],
 }
 
 impl CommandRefusal<'_> {
@@ -179,13 +179,13 @@ mod tests {
     use super::*;
 
     fn failure(status: u16, error: &str) -> CommandFailure {
-        let hidden = ["t0ken", "key-of-an-order"];
+        let hidden = &["t0ken", "key-of-an-order"];
         CommandRefusal { status, retry_after: None, error: Some(error), body: b"", hidden }.failure()
     }
 
     fn page(status: u16, body: &str) -> StoreError {
         let wait = Some(Duration::from_secs(7));
-        let hidden = ["t0ken", "key-of-an-order"];
+        let hidden = &["t0ken", "key-of-an-order"];
         CommandRefusal { status, retry_after: wait, error: None, body: body.as_bytes(), hidden }.failure().into()
     }
 

@@ -29,10 +29,10 @@ const ANY_CONNECTION: u64 = 0;
 impl RestClient {
     pub(super) async fn inspect(&self, server: &str) -> Result<Inspection, StoreError> {
         // Opens a connection and teaches the server the script, so that the next one is a round trip and no more.
-        let first = self.bounded(self.run(KEY, Verb::Get)).await;
+        let first = self.bounded(self.run(&[KEY], Verb::Get, wire::answer)).await;
         let start = Instant::now();
         let second = match first {
-            Ok(_) => self.bounded(self.run(KEY, Verb::Get)).await.map(drop),
+            Ok(_) => self.bounded(self.run(&[KEY], Verb::Get, wire::answer)).await.map(drop),
             Err(failure) => Err(failure),
         };
         let latency = start.elapsed();

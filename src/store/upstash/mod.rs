@@ -13,7 +13,7 @@ use std::time::Duration;
 pub use self::builder::UpstashStoreBuilder;
 use self::client::RestClient;
 use self::wire::Verb;
-use super::extras::{BatchAnswer, CountLeft, Offer, add_by_swaps, fill_gaps};
+use super::extras::{BatchAnswer, CountLeft, Offer, number_of};
 use super::{
     Claim, Durability, Extras, Inspection, RestartLoss, Store, StoreAnswer, StoreError, Stored, Swap, check_value,
     ttl_millis,
@@ -26,7 +26,7 @@ use crate::settings::build_error::BuildError;
 /// after the server has forgotten the script takes a second request. Nothing is sent twice otherwise: a lost reply is an
 /// error whose outcome is unknown.
 ///
-/// Values are stored as text, behind `pp1:`. What `RedisStore` writes into the same database is refused here as foreign,
+/// Values are stored as text, behind `pp1:`, and numbers as they are. What `RedisStore` writes into the same database is refused here as foreign,
 /// and the other way round it is unreadable: use one of the two per database.
 ///
 /// Each write is on the service's disks within a moment, so a restart loses [a second](RestartLoss::Second) at most: that is
@@ -138,11 +138,31 @@ impl Store for UpstashStore {
 }
 
 impl Offer for UpstashStore {
+    /// One request, and a further one for each megabyte of values.
     fn get_many<'s>(&'s self, keys: &'s [&'s str]) -> BatchAnswer<'s> {
-        Box::pin(fill_gaps(vec![None; keys.len()], keys, |key| self.get(key)))
+        Box::pin(async {
+            let mut reads = Vec::with_capacity(keys.len());
+            while let Some(rest) = keys.get(reads.len()..).filter(|rest| !rest.is_empty()) {
+                let read = self.0.read(rest, Verb::GetMany, wire::answers).await;
+                let told = match &read {
+                    Ok(told) if told.len() == rest.len() => told.iter().take_while(|told| told.is_some()).count(),
+                    _ => 0,
+                };
+                match read {
+                    Ok(read) if told > 0 => reads.extend(read.into_iter().flatten().take(told)),
+                    Ok(_) => reads.resize(keys.len(), Err(wire::unexpected())),
+                    Err(error) => reads.resize(keys.len(), Err(error)),
+                }
+            }
+            reads
+        })
     }
 
     fn add<'s>(&'s self, key: &'s str, by: i64, ttl: Duration) -> StoreAnswer<'s, CountLeft> {
-        Box::pin(add_by_swaps(self, key, by, ttl))
+        Box::pin(async move {
+            let verb = Verb::Add { by, ttl_millis: ttl_millis(ttl)? };
+            let Swap::Lost(Some(stored)) = self.0.verb(key, verb).await? else { return Err(wire::unexpected()) };
+            Ok((number_of(&stored.bytes).ok_or_else(wire::unexpected)?, stored.ttl_left))
+        })
     }
 }

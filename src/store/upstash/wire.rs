@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::script::PREFIX;
+use crate::store::extras::{number_of, overflow};
 use crate::store::{StoreError, Stored, Swap};
 
 /// Servers pad, and need not.
@@ -22,9 +23,24 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 #[derive(Clone, Copy)]
 pub(super) enum Verb<'v> {
     Get,
-    Claim { value: &'v [u8], ttl_millis: u64 },
-    Replace { expected: &'v [u8], value: &'v [u8], ttl_millis: u64 },
-    Remove { expected: &'v [u8] },
+    Claim {
+        value: &'v [u8],
+        ttl_millis: u64,
+    },
+    Replace {
+        expected: &'v [u8],
+        value: &'v [u8],
+        ttl_millis: u64,
+    },
+    Remove {
+        expected: &'v [u8],
+    },
+    Add {
+        by: i64,
+        ttl_millis: u64,
+    },
+    /// Of all keys.
+    GetMany,
 }
 
 /// A command as the body of a request. Every argument is a string: servers read numbers as floats.
@@ -34,8 +50,7 @@ pub(super) fn command(arguments: &[&str]) -> String {
 }
 
 /// A run of the script; `run` is `EVALSHA` with a digest, or `EVAL` with a text.
-pub(super) fn run_script(run: &str, script: &str, key: &str, verb: Verb<'_>) -> String {
-    let encoded = |value: &[u8]| format!("{PREFIX}{}", BASE64.encode(value));
+pub(super) fn run_script(run: &str, script: &str, keys: &[&str], verb: Verb<'_>) -> String {
     let (name, values) = match verb {
         Verb::Get => ("get", vec![]),
         Verb::Claim { value, ttl_millis } => ("claim", vec![encoded(value), ttl_millis.to_string()]),
@@ -43,10 +58,22 @@ pub(super) fn run_script(run: &str, script: &str, key: &str, verb: Verb<'_>) -> 
             ("replace", vec![encoded(expected), encoded(value), ttl_millis.to_string()])
         }
         Verb::Remove { expected } => ("remove", vec![encoded(expected)]),
+        Verb::Add { by, ttl_millis } => ("add", vec![by.to_string(), ttl_millis.to_string()]),
+        Verb::GetMany => ("many", vec![]),
     };
-    let mut arguments = vec![run, script, "1", key, name];
+    let count = keys.len().to_string();
+    let mut arguments = vec![run, script, &count];
+    arguments.extend(keys);
+    arguments.push(name);
     arguments.extend(values.iter().map(String::as_str));
     command(&arguments)
+}
+
+fn encoded(value: &[u8]) -> String {
+    match number_of(value) {
+        Some(number) => number.to_string(),
+        None => format!("{PREFIX}{}", BASE64.encode(value)),
+    }
 }
 
 /// The body of a reply to one command. Text without escapes is borrowed.
@@ -62,17 +89,37 @@ pub(super) struct Text<'b>(#[serde(borrow)] pub(super) Cow<'b, str>);
 
 /// Reads what the script returned: that it made the change, or what is stored.
 pub(super) fn answer(result: &str) -> Result<Swap, StoreError> {
+    said(&marked(result).ok_or_else(unexpected)?)
+}
+
+/// Reads what the script returned about many keys: nothing about one that did not fit into the answer.
+pub(super) fn answers(result: &str) -> Result<Vec<Option<Result<Option<Stored>, StoreError>>>, StoreError> {
     let plain = marked(result).ok_or_else(unexpected)?;
-    match &*plain {
+    let lines = plain.strip_prefix(b":many").ok_or_else(unexpected)?;
+    let read = |line: &[u8]| match said(line) {
+        Ok(Swap::Lost(stored)) => Ok(stored),
+        Ok(Swap::Swapped) => Err(unexpected()),
+        Err(error) => Err(error),
+    };
+    let lines = lines.split(|byte| *byte == b'\n').skip(1);
+    Ok(lines.map(|line| (line != b":later").then(|| read(line))).collect())
+}
+
+fn said(line: &[u8]) -> Result<Swap, StoreError> {
+    match line {
         b":done" => Ok(Swap::Swapped),
         b":none" => Ok(Swap::Lost(None)),
         b":foreign" => Err(foreign()),
+        b":overflow" => Err(overflow()),
         other => {
             let held = other.strip_prefix(b":held:").ok_or_else(unexpected)?;
             let colon = held.iter().position(|byte| *byte == b':').ok_or_else(unexpected)?;
             let (ttl_left, value) = held.split_at_checked(colon).ok_or_else(unexpected)?;
-            let value = value.strip_prefix(b":").and_then(|value| value.strip_prefix(PREFIX.as_bytes()));
-            let bytes = BASE64.decode(value.ok_or_else(foreign)?).map_err(|_| foreign())?;
+            let value = value.strip_prefix(b":").ok_or_else(unexpected)?;
+            let bytes = match value.strip_prefix(PREFIX.as_bytes()) {
+                Some(encoded) => BASE64.decode(encoded).map_err(|_| foreign())?,
+                None => number_of(value).map(|_| value.to_vec()).ok_or_else(foreign)?,
+            };
             Ok(Swap::Lost(Some(Stored { bytes, ttl_left: time_left(ttl_left)? })))
         }
     }
@@ -157,6 +204,7 @@ mod tests {
             (":done", Swap::Swapped),
             (":none", Swap::Lost(None)),
             (":held:7:pp1:/wA=", held(b"\xff\x00", 7)),
+            (":held:7:-42", held(b"-42", 7)),
             (":held:0:pp1:", held(b"", 0)),
             (":held:-2:pp1:YQ", held(b"a", 0)),
             (":held:3153600000000:pp1:YQ==", held(b"a", 3_153_600_000_000)),
@@ -168,11 +216,42 @@ mod tests {
 
     #[test]
     fn what_is_not_ours_is_never_a_miss() {
-        for foreign in [":foreign", ":held:-1:pp1:YQ==", ":held:5:other", ":held:5:pp1:*", "OmZvcmVpZ24="] {
+        for foreign in [
+            ":foreign",
+            ":held:-1:pp1:YQ==",
+            ":held:5:other",
+            ":held:5:007",
+            ":overflow",
+            ":held:5:pp1:*",
+            "OmZvcmVpZ24=",
+        ] {
             assert!(answer(foreign).unwrap_err().is_refused(), "{foreign}");
         }
         for odd in ["", "OK", "done", ":held", ":held:5", ":held:x:pp1:", ":other", "e\u{301}", "AAAA"] {
             assert!(answer(odd).unwrap_err().is_outcome_unknown(), "{odd}");
+        }
+    }
+
+    #[test]
+    fn an_answer_about_many_keys_has_a_line_for_each() {
+        let plain = ":many\n:none\n:held:7:pp1:YQ==\n:foreign\n:later";
+        for answer in [plain, &BASE64.encode(plain)] {
+            let read = answers(answer).unwrap();
+            let stored = Stored { bytes: b"a".to_vec(), ttl_left: Duration::from_millis(7) };
+            assert_eq!(read[..2], [Some(Ok(None)), Some(Ok(Some(stored)))]);
+            assert!(matches!(&read[2], Some(Err(error)) if error.is_refused()));
+            assert_eq!(read[3..], [None]);
+        }
+        assert_eq!(answers(":many"), Ok(vec![]));
+        assert!(answers(":none").unwrap_err().is_outcome_unknown());
+    }
+
+    #[test]
+    fn a_number_stands_as_it_is_and_whatever_else_looks_like_one_does_not() {
+        for (value, wanted) in
+            [(&b"42"[..], "42"), (b"-1", "-1"), (b"007", "pp1:MDA3"), (b"", "pp1:"), (b"1 ", "pp1:MSA=")]
+        {
+            assert_eq!(encoded(value), wanted);
         }
     }
 

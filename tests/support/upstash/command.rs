@@ -77,17 +77,19 @@ impl Database {
             ("PING" | "ECHO", [text]) => Ok(Value::Text(text.as_bytes().to_vec())),
             ("TIME", []) => Ok(self.time()),
             ("INFO", _) => Ok(Value::Text(self.info.clone().into_bytes())),
-            ("EVAL", [text, "1", key, ..]) => {
+            ("EVAL", [text, count, rest @ ..]) => {
                 let digest = self.load(text)?;
-                record_script::run(&mut self.keys, key, command.get(4..).unwrap_or_default()).inspect(|_| {
+                let (names, rest) = split(count, rest)?;
+                record_script::run(&mut self.keys, names, rest).inspect(|_| {
                     self.scripts.insert(digest);
                 })
             }
-            ("EVALSHA", [digest, "1", key, ..]) => {
+            ("EVALSHA", [digest, count, rest @ ..]) => {
                 if !self.scripts.contains(*digest) {
                     return Err(Failed::new("NOSCRIPT No matching script. Please use EVAL."));
                 }
-                record_script::run(&mut self.keys, key, command.get(4..).unwrap_or_default())
+                let (names, rest) = split(count, rest)?;
+                record_script::run(&mut self.keys, names, rest)
             }
             ("SCRIPT", [action, rest @ ..]) => self.script(action, rest),
             _ => Err(Failed(format!("ERR wrong number of arguments for '{}' command", name.to_ascii_lowercase()))),
@@ -161,4 +163,10 @@ impl Database {
         let text = |number: String| Value::Text(number.into_bytes());
         Value::List(vec![text(now.as_secs().to_string()), text(now.subsec_micros().to_string())])
     }
+}
+
+/// The keys of a script, and its other arguments.
+fn split<'a, 's>(count: &str, rest: &'a [&'s str]) -> Result<(&'a [&'s str], &'a [&'s str]), Failed> {
+    let count = count.parse().ok().and_then(|count| rest.split_at_checked(count));
+    count.ok_or_else(|| Failed::new("ERR Number of keys can't be greater than number of args"))
 }

@@ -39,6 +39,13 @@ impl Keyspace {
         self.entries.insert(key.to_owned(), Entry { value: value.to_vec(), end });
     }
 
+    /// Sets another value, which ends when the one before it would have.
+    pub(super) fn change(&mut self, key: &str, value: &[u8]) {
+        if let Some(entry) = self.entries.get_mut(key) {
+            entry.value = value.to_vec();
+        }
+    }
+
     pub(super) fn remove(&mut self, key: &str) -> bool {
         self.drop_ended(key);
         self.entries.remove(key).is_some()

@@ -79,21 +79,44 @@
 //! Features add; none changes a decision. Without any there is no HTTP client in the tree.
 //!
 //! # Telemetry
+//! Each event has a message in words, which may change, and a name, a target and fields, which stay. Spans and events come under
+//! these targets:
+//!
+//! | target | of |
+//! |---|---|
+//! | `payproof::validation` | validations: who asks, what was found |
+//! | `payproof::provider` | calls to the provider, its outages, calls that are turned away |
+//! | `payproof::store` | the store and its outages |
+//! | `payproof::guard` | guarded operations, and what was said of indeterminate ones |
+//! | `payproof::redeem` | redemptions, and releases |
+//! | `payproof::endpoint` | requests with an idempotency key |
+//! | `payproof::webhook` | deliveries of webhooks |
+//! | `payproof::cache` | the cache |
+//!
+//! In an outage of the provider or the store there is one line at its start, one a minute with the number of failures since the
+//! last one, and one at its end, however many calls fail; each single failure is an event at debug. An outage that begins within
+//! a minute of the last line is told with the next one. So the numbers of all lines add up to what failed.
+//!
 //! | name | kind, level | fields |
 //! |---|---|---|
 //! | `payproof.validate` | span, info | `provider`, `mode`, `payment`, `provenance`, `verdict`, `code` |
 //! | `payproof.flight` | span, info; a child of the call that leads, followed by those that join | `provider`, `payment` |
-//! | `payproof.attempt` | event; debug, or warn for a failure | `number`, `reach`, `status`, `request_id`, `outcome`, `rule`, `duration_ms`, `wait_ms`, `wait_reason`, `error` |
+//! | `payproof.attempt` | event, debug: a provider call is over | `number`, `reach`, `status`, `request_id`, `outcome`, `rule`, `duration_ms`, `wait_ms`, `wait_reason`, `error` |
+//! | `payproof.provider_outage` | event; warn at the start of an outage and each minute, info at its end: calls to the provider fail | `provider`, `failures` (provider calls) and `calls` (of the service, without an answer) since the last line, `turned_away`, `lasted_s`; at the start `reach`, `status`, `request_id`, `rule`, `error` |
+//! | `payproof.turned_away` | event; warn when calls begin to be turned away (breaker, rate limit, capacity), info when that ends, unless the end of an outage says it | `provider`, `code`; at the end `turned_away` |
+//! | `payproof.invalid` | event, debug: a verdict is invalid | `provider`, `findings`: their codes |
 //! | `payproof.debit_not_held` | event, warn, once per validator: a bank debit is valid, and can still come back; see [`Policy::hold_debits`] | `provider` |
 //! | `payproof.right_missing` | event, warn, once an hour: the provider's credential may not read what a verdict depends on | `provider`, `right` |
 //! | `payproof.order_function_panicked` | event, error: a function of [`order_from`](ValidatorBuilder::order_from) panicked, so it stated no order | `provider`, `function` |
-//! | `payproof.store` | event, warn: a call to the shared store failed | `provider`, `error` |
+//! | `payproof.store` | event, debug: the store did not do what it was asked | `provider`, `error` |
+//! | `payproof.store_outage` | event; warn at the start of an outage and each minute, info at its end: the store fails | `provider`, `failures` since the last line, `error`, `lasted_s` |
 //! | `payproof.lease_lost` | event, warn: an answer could not be recorded | `provider`, `payment` |
 //! | `payproof.operation` | span, info; a guarded call | `provider`, `mode`, `operation`, `provenance`, `code` |
 //! | `payproof.operation_lost` | event, warn: what a guarded call brought could not be recorded, since another process had taken over | `provider`, `operation` |
 //! | `payproof.contradicted` | event, error: an operation was executed that a person or the reconcile hook declared not executed, so that it may be executed twice | `provider`, `operation`, `reference`, `known`, `declared` |
 //! | `payproof.indeterminate` | event, warn: whether an operation was executed is unknown | `provider`, `operation`, `reference` |
 //! | `payproof.resolved` | event, info: a person or the reconcile hook said what became of it | `provider`, `operation`, `reference`, `resolution`, `who` |
+//! | `payproof.redeemed` | event, info: a payment was bound to its order, by this very call | `provider`, `payment` |
 //! | `payproof.released` | event, info: a redemption was undone | `provider`, `payment`, `who` |
 //! | `payproof.provider_key_unused` | event, warn: an operation counts on a provider key that its call did not take | `provider`, `operation` |
 //! | `payproof.taken_over` | event, warn: another process's lease ended without an answer | `provider`, `payment` |
@@ -103,6 +126,7 @@
 //! | `payproof.request_indeterminate` | event, warn: what became of a request is unknown | `provider`, `reference` |
 //! | `payproof.request_lost` | event, warn: a handler came back after its lease, and its answer is not recorded | `provider`, `reference` |
 //! | `payproof.delivery` | span, info; one delivery to an endpoint for webhooks | `provider`, `mode`, `endpoint`, `event`, `event_type`, `outcome` |
+//! | `payproof.webhook_refused` | event, warn: a delivery was refused before its event was believed | `provider`, `code`, `error` |
 //! | `payproof.handler_failed` | event, warn: the handler of a webhook returned an error | `provider`, `error` |
 //! | `payproof.object_unreadable` | event, warn: the credential may not read what an event is about, so that its payment is not forgotten | `provider`, `endpoint`, `object` |
 //! | `payproof.delivery_taken_over` | event, warn: another process had claimed an event, and its lease ended without an answer | `provider`, `endpoint`, `event` |

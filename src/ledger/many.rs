@@ -79,7 +79,11 @@ impl Ledger {
             Ok(answers) => answers.into_iter().map(|answer| Ok(answer?)).collect(),
             Err(error) => vec![Err(error); keys.len()],
         };
-        store_call("get_many", failure_of(&answers).map_or("ok", LedgerError::reach), watch);
+        let failure = failure_of(&answers);
+        if failure.is_none() {
+            self.answered();
+        }
+        store_call("get_many", failure.map_or("ok", LedgerError::reach), watch);
         answers
     }
 }

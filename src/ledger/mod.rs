@@ -15,7 +15,7 @@ use crate::intent::fingerprint::Fingerprint;
 use crate::store::{
     AnyStore, Claim, Durability, Extras, Inspection, RestartLoss, StoreError, StoreFinding, Stored, Swap,
 };
-use crate::telemetry::{Stopwatch, store_call};
+use crate::telemetry::{Stopwatch, StoreWatch, store_call};
 
 mod acquire;
 mod bind;
@@ -27,6 +27,7 @@ mod error;
 mod failure;
 #[cfg(test)]
 pub(crate) mod golden;
+mod heard;
 mod held;
 mod key;
 mod kind;
@@ -89,6 +90,8 @@ pub(crate) struct Ledger {
     clock: Arc<ClaimClock>,
     /// What the operator says that a restart of the store loses at most.
     pub(crate) stated_loss: Option<RestartLoss>,
+    /// Hears that the store answers.
+    heard_by: Option<Arc<StoreWatch>>,
 }
 
 /// What came of a claim.
@@ -133,7 +136,8 @@ impl Ledger {
         stated_loss: Option<RestartLoss>,
     ) -> Self {
         let (extras, prefix, codec) = (store.extras(), prefix.into(), Arc::new(codec));
-        Self { store, extras, prefix, timeout, codec, watches: Arc::default(), clock: Arc::default(), stated_loss }
+        let (watches, clock) = (Arc::default(), Arc::default());
+        Self { store, extras, prefix, timeout, codec, watches, clock, stated_loss, heard_by: None }
     }
 
     /// The same records over a connection of their own, where the store has connections: replies to large batches then do not
@@ -395,6 +399,9 @@ impl Ledger {
     {
         let watch = Stopwatch::start();
         let answer = self.in_time(call).await;
+        if answer.is_ok() {
+            self.answered();
+        }
         if !matches!(answer, Err(LedgerError::NoRuntime)) {
             store_call(verb, answer.as_ref().map_or_else(LedgerError::reach, |_| "ok"), watch);
         }

@@ -156,7 +156,11 @@ impl Redeem {
         if !proof.dated {
             return Err(RedeemError::CreatedUnstated);
         }
-        books.bind(proof.payment(), owner).await
+        let redeemed = books.bind(proof.payment(), owner).await?;
+        if redeemed.occasion() == Occasion::First {
+            account.telemetry.redeemed(proof.payment());
+        }
+        Ok(redeemed)
     }
 }
 

@@ -8,7 +8,7 @@ use tracing::{debug, warn};
 
 #[cfg(feature = "metrics")]
 use super::metrics::{cache_bytes, cache_load_took, cache_requests};
-use super::{Stopwatch, millis};
+use super::{CACHE, Stopwatch, millis};
 
 /// A call of the cache past memory, as it ended.
 pub(crate) struct CacheCall {
@@ -24,14 +24,21 @@ pub(crate) fn cache_called(call: &CacheCall, began: Instant) {
     #[cfg(feature = "metrics")]
     cache_requests(space, outcome, 1);
     let (age_ms, duration_ms) = (age.map(millis), millis(began.elapsed()));
-    debug!(name: "payproof.cache", space, outcome, from, age_ms, duration_ms);
+    debug!(
+        name: "payproof.cache", target: CACHE, space, outcome, from, age_ms, duration_ms,
+        "a call of the cache is over"
+    );
 }
 
 /// Memory answered a call. Those are counted by the space, and added to the metrics when they are published.
 #[inline]
 pub(crate) fn cache_hit(space: &'static str, outcome: &'static str, age: impl FnOnce() -> Duration) {
-    if tracing::enabled!(tracing::Level::DEBUG) {
-        debug!(name: "payproof.cache", space, outcome, from = "memory", age_ms = millis(age()), duration_ms = 0_u64);
+    if tracing::enabled!(target: CACHE, tracing::Level::DEBUG) {
+        debug!(
+            name: "payproof.cache", target: CACHE,
+            space, outcome, from = "memory", age_ms = millis(age()), duration_ms = 0_u64,
+            "memory answered a call of the cache"
+        );
     }
 }
 
@@ -46,12 +53,18 @@ pub(crate) fn cache_loaded(space: &'static str, is_brought: bool, watch: Stopwat
 
 /// The store did not answer twice in a row: until it does, calls go on without it.
 pub(crate) fn cache_store_down(error: &(dyn std::error::Error + 'static)) {
-    warn!(name: "payproof.cache_store", error);
+    warn!(
+        name: "payproof.cache_store", target: CACHE, error,
+        "the store failed twice in a row, and the cache goes on without it until it answers"
+    );
 }
 
 /// What stands in the store cannot be used, or a value cannot be stored.
 pub(crate) fn cache_unreadable(space: &'static str, reason: &dyn fmt::Display) {
-    warn!(name: "payproof.cache_unreadable", space, reason = %reason);
+    warn!(
+        name: "payproof.cache_unreadable", target: CACHE, space, reason = %reason,
+        "what the store holds for the cache cannot be used, or a value cannot be stored"
+    );
 }
 
 /// Sets what only a space itself knows, and adds the calls that memory answered since.

@@ -1,6 +1,7 @@
 //! Every span, event, field and counter of the crate. No other room emits; the crate's docs list the names.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -10,19 +11,21 @@ use tracing::{Span, debug, error, info, info_span, warn};
 use crate::intent::fingerprint::Fingerprint;
 use crate::intent::payment_intent::PaymentId;
 use crate::lock::Lock;
-use crate::payment::verdict::{Degradation, Provenance, Verdict};
-use crate::provider::attempt_log::{Attempt, AttemptOutcome, WaitReason};
+use crate::payment::verdict::{Degradation, Findings, Provenance, Verdict};
 
 #[cfg(feature = "cache")]
 mod cache;
+mod calls;
 #[cfg(feature = "webhook")]
 mod deliveries;
 mod metrics;
+mod outage;
 #[cfg(feature = "tower")]
 mod requests;
 #[cfg(feature = "metrics")]
 mod series;
 pub(crate) mod stats;
+mod stores;
 #[cfg(all(test, feature = "metrics", feature = "tower"))]
 mod tests;
 
@@ -35,11 +38,26 @@ pub(crate) use deliveries::record_event;
 #[cfg(feature = "metrics")]
 pub use metrics::LATENCY_BUCKETS;
 use metrics::{
-    ATTEMPT_SECONDS, ATTEMPT_TIMEOUTS, ATTEMPTS, Counter, DEGRADED, HEDGES, LEASES_LOST, LEASES_TAKEN_OVER, Meter,
-    OPERATIONS, OVERTAKEN, RETRIES, STORE_FAILURES, VALIDATION_ERRORS, VALIDATION_SECONDS, VALIDATIONS,
+    Counter, DEGRADED, LEASES_LOST, LEASES_TAKEN_OVER, Meter, OPERATIONS, VALIDATION_ERRORS, VALIDATION_SECONDS,
+    VALIDATIONS,
 };
 pub(crate) use metrics::{Stopwatch, store_call};
+use outage::OutageLog;
 pub use stats::{BreakerState, Stats};
+pub(crate) use stores::{StoreWatch, store_chosen};
+
+/// The targets of spans and events, by which subscribers choose. They are public names, and stay: the crate's docs list them.
+const VALIDATION: &str = "payproof::validation";
+const PROVIDER: &str = "payproof::provider";
+const STORE: &str = "payproof::store";
+const GUARD: &str = "payproof::guard";
+const REDEEM: &str = "payproof::redeem";
+#[cfg(feature = "cache")]
+const CACHE: &str = "payproof::cache";
+#[cfg(feature = "tower")]
+const ENDPOINT: &str = "payproof::endpoint";
+#[cfg(feature = "webhook")]
+const WEBHOOK: &str = "payproof::webhook";
 
 /// The counters of one validator. Hits on valid facts are counted beside the facts, since those are the hot path.
 #[derive(Debug)]
@@ -49,6 +67,10 @@ pub(crate) struct Telemetry {
     pub(crate) meter: Meter,
     since: Instant,
     stats: Lock<Stats>,
+    provider_outage: OutageLog,
+    /// Calls that were turned away instead of being sent.
+    turned_away: OutageLog,
+    pub(crate) store: Arc<StoreWatch>,
 }
 
 impl Telemetry {
@@ -59,6 +81,9 @@ impl Telemetry {
             meter: Meter::new(provider, account, mode),
             since: Instant::now(),
             stats: Lock::default(),
+            provider_outage: OutageLog::new(true),
+            turned_away: OutageLog::new(false),
+            store: Arc::new(StoreWatch::new(provider)),
         }
     }
 
@@ -74,6 +99,7 @@ impl Telemetry {
     #[inline]
     pub(crate) fn validation_span(&self, payment: &PaymentId) -> Span {
         info_span!(
+            target: VALIDATION,
             "payproof.validate",
             provider = &*self.provider,
             mode = self.mode,
@@ -86,81 +112,46 @@ impl Telemetry {
 
     /// The span of a flight, as a child of the validation that leads it.
     pub(crate) fn flight_span(&self, payment: &PaymentId, leader: &Span) -> Span {
-        info_span!(parent: leader, "payproof.flight", provider = &*self.provider, payment = payment.as_str())
-    }
-
-    /// One provider call is over.
-    pub(crate) fn attempt(&self, attempt: &Attempt, error: Option<&(dyn std::error::Error + 'static)>) {
-        let outcome = attempt.outcome().as_str();
-        self.count(ATTEMPTS, [outcome]);
-        self.meter.took(ATTEMPT_SECONDS, attempt.duration(), ("outcome", outcome));
-        if attempt.number() > 1 {
-            self.count(RETRIES, []);
-        }
-        if matches!(attempt.wait(), Some((_, WaitReason::Hedge))) {
-            self.count(HEDGES, []);
-        }
-        if *attempt.outcome() == AttemptOutcome::Abandoned {
-            self.count(OVERTAKEN, []);
-        }
-        let number = attempt.number();
-        let reach = attempt.reach().as_str();
-        let status = attempt.status();
-        let request_id = attempt.request_id();
-        let duration_ms = millis(attempt.duration());
-        let wait_ms = attempt.wait().map(|(wait, _)| millis(wait));
-        let wait_reason = attempt.wait().map(|(_, reason)| reason.as_str());
-        let Some(rule) = attempt.outcome().rule() else {
-            debug!(name: "payproof.attempt", number, reach, status, request_id, outcome, duration_ms);
-            return;
-        };
-        warn!(
-            name: "payproof.attempt",
-            number, reach, status, request_id, outcome, %rule, duration_ms, wait_ms, wait_reason, error
-        );
-    }
-
-    /// The provider call that is over next was cut off, at its own limit or the deadline's.
-    pub(crate) fn attempt_timed_out(&self) {
-        self.count(ATTEMPT_TIMEOUTS, []);
+        info_span!(target: VALIDATION, parent: leader, "payproof.flight", provider = &*self.provider, payment = payment.as_str())
     }
 
     /// A caller's function that reads the order of a payment panicked, so it stated none.
     pub(crate) fn order_function_panicked(&self, function: &str) {
-        error!(name: "payproof.order_function_panicked", provider = &*self.provider, function);
+        error!(
+            name: "payproof.order_function_panicked", target: VALIDATION, provider = &*self.provider, function,
+            "a function that reads the order of a payment panicked, so it stated none"
+        );
     }
 
     /// The provider's credential may not read what a verdict depends on.
     pub(crate) fn right_missing(&self, right: &'static str) {
-        warn!(name: "payproof.right_missing", provider = &*self.provider, right);
+        warn!(
+            name: "payproof.right_missing", target: PROVIDER, provider = &*self.provider, right,
+            "the provider's credential lacks a right, so verdicts are stricter than they need be; grant it"
+        );
     }
 
     /// A bank debit was found valid for the first time, and the policy does not hold those.
     pub(crate) fn debit_not_held(&self) {
-        let advice = "a bank debit that succeeded can still come back for weeks; `Policy::hold_debits` has it wait";
-        warn!(name: "payproof.debit_not_held", provider = &*self.provider, advice);
-    }
-
-    /// The shared store did not do what it was asked.
-    pub(crate) fn store_failed(&self, error: &(dyn std::error::Error + 'static)) {
-        self.count(STORE_FAILURES, []);
-        warn!(name: "payproof.store", provider = &*self.provider, error);
-    }
-
-    /// A look at the store found something that needs attention.
-    pub(crate) fn store_finding(&self, code: &'static str, advice: &dyn fmt::Display) {
-        warn!(name: "payproof.store_finding", provider = &*self.provider, code, advice = %advice);
+        warn!(
+            name: "payproof.debit_not_held", target: VALIDATION, provider = &*self.provider,
+            "a bank debit that succeeded can still come back for weeks; `Policy::hold_debits` has it wait"
+        );
     }
 
     /// A flight came back too late, or the payment was forgotten meanwhile: its answer is not recorded.
     pub(crate) fn lease_lost(&self, payment: &PaymentId) {
         self.count(LEASES_LOST, []);
-        warn!(name: "payproof.lease_lost", provider = &*self.provider, payment = payment.as_str());
+        warn!(
+            name: "payproof.lease_lost", target: VALIDATION, provider = &*self.provider, payment = payment.as_str(),
+            "an answer came after its lease, or after the payment was forgotten, and is not recorded"
+        );
     }
 
     /// The span of one guarded call.
     pub(crate) fn operation_span(&self, operation: &str) -> Span {
         info_span!(
+            target: GUARD,
             "payproof.operation",
             provider = &*self.provider,
             mode = self.mode,
@@ -180,6 +171,7 @@ impl Telemetry {
             }
             Err(code) => {
                 span.record("code", code);
+                self.call_ended(code);
                 code
             }
         };
@@ -189,42 +181,73 @@ impl Telemetry {
     /// A guarded call came back too late: another process had taken over, and what it brought is not recorded.
     pub(crate) fn operation_lost(&self, operation: &str) {
         self.count(LEASES_LOST, []);
-        warn!(name: "payproof.operation_lost", provider = &*self.provider, operation);
+        warn!(
+            name: "payproof.operation_lost", target: GUARD, provider = &*self.provider, operation,
+            "a guarded call came back after another process had taken over, and its result is not recorded"
+        );
     }
 
     /// Whether an operation was executed is unknown.
     pub(crate) fn indeterminate(&self, operation: &str, reference: &Fingerprint) {
         let reference = reference.to_text();
-        warn!(name: "payproof.indeterminate", provider = &*self.provider, operation, reference);
+        warn!(
+            name: "payproof.indeterminate", target: GUARD, provider = &*self.provider, operation, reference,
+            "it is not known whether an operation was executed; look at the provider, and resolve it by the reference"
+        );
     }
 
     /// An operation was executed in a round that a person or the hook declared not executed: it may be executed twice.
     pub(crate) fn contradicted(&self, operation: &str, reference: &Fingerprint) {
         let reference = reference.to_text();
         let (known, declared) = ("done", "not_executed");
-        error!(name: "payproof.contradicted", provider = &*self.provider, operation, reference, known, declared);
+        error!(
+            name: "payproof.contradicted", target: GUARD,
+            provider = &*self.provider, operation, reference, known, declared,
+            "an operation was executed that was declared not executed: it may be executed twice; look at the provider"
+        );
     }
 
     /// A person or the reconcile hook said what became of an operation.
     pub(crate) fn resolved(&self, reference: &Fingerprint, operation: Option<&str>, resolution: &str, who: &str) {
         let reference = reference.to_text();
-        info!(name: "payproof.resolved", provider = &*self.provider, operation, reference, resolution, who);
+        info!(
+            name: "payproof.resolved", target: GUARD,
+            provider = &*self.provider, operation, reference, resolution, who,
+            "it was said what became of an indeterminate operation or request"
+        );
+    }
+
+    /// A payment was bound to its order, by this very call.
+    pub(crate) fn redeemed(&self, payment: &PaymentId) {
+        info!(
+            name: "payproof.redeemed", target: REDEEM, provider = &*self.provider, payment = payment.as_str(),
+            "a payment was redeemed for its order"
+        );
     }
 
     /// A redemption was undone.
     pub(crate) fn released(&self, payment: &PaymentId, who: &str) {
-        info!(name: "payproof.released", provider = &*self.provider, payment = payment.as_str(), who);
+        info!(
+            name: "payproof.released", target: REDEEM, provider = &*self.provider, payment = payment.as_str(), who,
+            "a redemption was undone: the payment may pay another order"
+        );
     }
 
     /// An operation says that its provider keeps a key, and its call did not take one.
     pub(crate) fn provider_key_unused(&self, operation: &str) {
-        warn!(name: "payproof.provider_key_unused", provider = &*self.provider, operation);
+        warn!(
+            name: "payproof.provider_key_unused", target: GUARD, provider = &*self.provider, operation,
+            "an operation counts on a provider key, and its call took none; have it send `EffectCall::provider_key`"
+        );
     }
 
     /// Another process had claimed the payment, and its lease ended without an answer.
     pub(crate) fn taken_over(&self, payment: &PaymentId) {
         self.count(LEASES_TAKEN_OVER, []);
-        warn!(name: "payproof.taken_over", provider = &*self.provider, payment = payment.as_str());
+        warn!(
+            name: "payproof.taken_over", target: VALIDATION, provider = &*self.provider, payment = payment.as_str(),
+            "another process's lease ended without an answer, and this one asks in its place"
+        );
     }
 
     /// A validation past the quick answer ended with a verdict.
@@ -254,6 +277,12 @@ impl Telemetry {
         self.count(VALIDATIONS, [verdict.as_str(), provenance.as_str()]);
         self.degraded("validation", degraded);
         record_verdict(span, verdict, provenance);
+        if let Verdict::Invalid(findings) = verdict {
+            debug!(
+                name: "payproof.invalid", target: VALIDATION, parent: span,
+                provider = &*self.provider, findings = %Codes(findings), "a payment is not good for its order"
+            );
+        }
     }
 
     /// How long a validation took past the quick answer; without a verdict it has no provenance.
@@ -273,6 +302,7 @@ impl Telemetry {
     pub(crate) fn error(&self, span: &Span, code: &'static str) {
         self.count(VALIDATION_ERRORS, [code]);
         span.record("code", code);
+        self.call_ended(code);
     }
 
     /// Reads the counters; `valid_hits` are those counted beside the facts.
@@ -294,12 +324,16 @@ pub(crate) fn record_verdict(span: &Span, verdict: &Verdict, provenance: Provena
     }
 }
 
-/// A store was chosen from the environment. What loses records in production is said loudly.
-pub(crate) fn store_chosen(store: &'static str, because: &str, is_risky: bool) {
-    if is_risky {
-        warn!(name: "payproof.store_chosen", store, because, "this store forgets everything when the process ends");
-    } else {
-        info!(name: "payproof.store_chosen", store, because);
+/// The codes of findings: what they say beside those may be ids.
+struct Codes<'f>(&'f Findings);
+
+impl fmt::Display for Codes<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, finding) in self.0.iter().enumerate() {
+            let comma = if at == 0 { "" } else { ", " };
+            write!(f, "{comma}{}", finding.code())?;
+        }
+        Ok(())
     }
 }
 

@@ -268,7 +268,10 @@ impl Endpoint {
     ) -> Result<Delivery, WebhookError> {
         let event = match event {
             Ok(event) => event,
-            Err(error) => return self.answer(span, Err(error)),
+            Err(error) => {
+                self.account.telemetry.delivery_refused(span, error.code(), &error);
+                return self.answer(span, Err(error));
+            }
         };
         record_event(span, event.id(), event.event_type());
         if event.mode() != self.mode {

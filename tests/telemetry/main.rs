@@ -10,6 +10,7 @@ mod subscribers;
 mod support;
 
 mod debits;
+mod logs;
 mod metrics;
 mod secrets;
 mod spans;

@@ -33,6 +33,8 @@ struct SpanSeen {
 struct EventSeen {
     name: &'static str,
     level: Level,
+    target: &'static str,
+    message: String,
     fields: Fields,
     span: Option<Id>,
 }
@@ -56,7 +58,7 @@ impl Visit for Read<'_> {
 }
 
 fn is_ours(metadata: &Metadata<'_>) -> bool {
-    metadata.target().starts_with("payproof")
+    metadata.target().starts_with("payproof::")
 }
 
 fn fields<const N: usize>(fields: [(&'static str, &str); N]) -> Fields {

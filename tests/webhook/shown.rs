@@ -146,3 +146,18 @@ async fn a_delivery_is_counted_when_the_provider_waits_for_it_no_more() {
     tokio::time::sleep(LEASE).await;
     assert_eq!(validator.stats().deliveries.get("handled"), Some(&1));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_webhook_is_one_line_that_says_why() {
+    let (log, _guard) = Log::install();
+    let webhooks = webhooks_of(&validator_on(MemoryStore::new()));
+    let body = event("evt_1").to_string();
+    let forged = payproof::testing::webhook::sign(&format!("{}x", secret()), payproof::testing::webhook::now(), &body);
+    let refused = webhooks.receive(Some(&*forged), body.as_bytes(), |_| ready(Ok::<(), Infallible>(()))).await;
+    assert_eq!(refused.unwrap_err().code(), "signature_mismatch");
+    assert_eq!(log.text().lines().count(), 1, "{}", log.text());
+    let said = "payproof::webhook: a webhook was refused, and nothing of it was believed";
+    let [line] = &*log.lines(said) else { panic!("{}", log.text()) };
+    assert!(line.contains("WARN") && line.contains("code=\"signature_mismatch\"") && !line.contains("evt_1"), "{line}");
+    assert_clean(line);
+}

@@ -349,11 +349,13 @@ impl ValidatorBuilder {
         let (limits, keys, permits) = (self.limits(), self.key_register(), Arc::new(self.permits()));
         let identity = Arc::new(self.identity.clone());
         let store = self.store.clone().unwrap_or_else(|| Arc::new(MemoryStore::new()));
+        let telemetry = Telemetry::new(identity.name(), identity.label(), self.rules.mode.as_str());
         let ledger = Ledger::new(store, self.store_prefix.clone(), self.store_timeout, codec, self.restart_loss);
+        let ledger = ledger.heard_by(&telemetry.store);
         let shared = self.shared_facts(&ledger, &identity);
         let longest_attempt = self.attempt_timeout.min(self.total_deadline);
         let account = Account {
-            telemetry: Telemetry::new(identity.name(), identity.label(), self.rules.mode.as_str()),
+            telemetry,
             identity,
             ledger,
             has_store: shared.is_some(),

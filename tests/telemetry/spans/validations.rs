@@ -42,6 +42,16 @@ impl Collector {
         self.lock().events.clone()
     }
 
+    fn attempts(&self) -> Vec<EventSeen> {
+        self.events().into_iter().filter(|event| event.name == "payproof.attempt").collect()
+    }
+
+    /// What is told of attempts together.
+    fn outages(&self) -> Vec<(Level, String)> {
+        let of_outages = |event: &EventSeen| event.name == "payproof.provider_outage";
+        self.events().into_iter().filter(of_outages).map(|event| (event.level, event.message)).collect()
+    }
+
     fn with_span(&self, id: &Id, change: impl FnOnce(&mut SpanSeen)) {
         // Ids are used again, so the newest one is meant.
         if let Some(span) = self.lock().spans.iter_mut().rev().find(|span| span.id == *id) {
@@ -90,8 +100,9 @@ impl<S: Subscriber + for<'s> LookupSpan<'s>> Layer<S> for Collector {
         let mut fields = Fields::new();
         event.record(&mut Read(&mut fields));
         let span = context.event_span(event).map(|span| span.id());
-        let (name, level) = (event.metadata().name(), *event.metadata().level());
-        self.lock().events.push(EventSeen { name, level, fields, span });
+        let (name, level, target) = (event.metadata().name(), *event.metadata().level(), event.metadata().target());
+        let message = fields.remove("message").unwrap_or_default();
+        self.lock().events.push(EventSeen { name, level, target, message, fields, span });
     }
 }
 
@@ -191,13 +202,12 @@ async fn each_attempt_is_one_event_with_the_documented_fields() {
     );
     let validation = validator(&provider).validate(intent("pi_1")).await.unwrap();
     assert!(is_valid(&validation));
-    let events = collector.events();
+    let events = collector.attempts();
     assert_eq!(events.len(), 4);
-    assert!(events.iter().all(|event| event.name == "payproof.attempt"));
-    assert_eq!(
-        events.iter().map(|event| event.level).collect::<Vec<_>>(),
-        [Level::WARN, Level::WARN, Level::WARN, Level::DEBUG]
-    );
+    assert!(events.iter().all(|event| event.level == Level::DEBUG && event.target == "payproof::provider"));
+    let outages = collector.outages();
+    assert_eq!(outages.iter().map(|(level, _)| *level).collect::<Vec<_>>(), [Level::WARN, Level::INFO]);
+    assert_eq!(outages[1].1, "the provider answers again");
     let first = [
         ("number", "1"),
         ("reach", "answered"),
@@ -240,8 +250,9 @@ async fn a_final_failure_has_an_event_without_a_wait() {
     let provider = provider();
     provider.script("pi_1", [ProviderError::refused("bad key").with_status(401)]);
     assert!(validator(&provider).validate(intent("pi_1")).await.is_err());
-    let events = collector.events();
+    let events = collector.attempts();
     let [event] = &events[..] else { panic!("{events:?}") };
+    assert_eq!(collector.outages().len(), 1);
     let expected = [
         ("number", "1"),
         ("reach", "answered"),
@@ -251,7 +262,7 @@ async fn a_final_failure_has_an_event_without_a_wait() {
         ("duration_ms", "0"),
         ("error", "status 401: bad key"),
     ];
-    assert_eq!((event.level, &event.fields), (Level::WARN, &fields(expected)));
+    assert_eq!((event.level, &event.fields), (Level::DEBUG, &fields(expected)));
 }
 
 #[tokio::test(start_paused = true)]

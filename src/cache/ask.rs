@@ -115,7 +115,7 @@ impl<K: CacheKey, V: CacheValue> Ask<K, V> {
                 Some(Ok(landed)) => {
                     let memory_for = self.stock.core.backing.as_ref().map(|_| self.stock.space.memory_for);
                     let of = (flight.begun(), flight.notes());
-                    if landed.answers(self.began, of, &self.stock.core.marks, memory_for) {
+                    if landed.answers(self.began, self.wishes.max_age, of, &self.stock.core.marks, memory_for) {
                         if landed.has_waited {
                             self.stock.counts.add(Count::Waited);
                         }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::call::deadline::is_recent;
 use crate::intent::fingerprint::Fingerprint;
 
 use super::error::CacheError;
@@ -63,16 +64,22 @@ impl<V> Landed<V> {
         Self { result: Err(error), checked: None, loaded: None, is_kept: None, counts_as, has_waited: false }
     }
 
-    /// Whether it answers a call that began then: no value whose load began before an invalidation that had returned by
-    /// then, here, or `memory_for` before then, elsewhere.
+    /// Whether it answers a call that began then, and takes nothing older than `max_age`: no value whose load began before an
+    /// invalidation that had returned by then, here, or `memory_for` before then, elsewhere.
     pub(super) fn answers(
         &self,
         call: Began,
+        max_age: Duration,
         flight: (Instant, &LoadNotes),
         marks: &Marks,
         memory_for: Option<Duration>,
     ) -> bool {
         let Ok(hit) = &self.result else { return true };
+        // Of a load that began after the call, no age is too high.
+        let age = hit.value.loaded.age_at(call.at);
+        if !age.is_zero() && !is_recent(age, max_age) {
+            return false;
+        }
         let (began, notes) = flight;
         let is_unmarked = || !marks.is_marked(&hit.value.since, &hit.value.subjects);
         // Counted by marks, since two moments may be the same to the clock.

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use crate::call::deadline::Deadline;
 use crate::ledger::{Acquired, Change, Contents, Decision, Held, Key, LedgerError, Nonce, State, millis};
+use crate::moment::Moment;
 
 use super::ask::Ask;
 use super::backing::{Backing, Place};
@@ -107,7 +108,8 @@ fn expired(key: &Key, held: Option<&Held>) -> Result<(Change, ()), LedgerError> 
     let EntryPayload { stored: Some(stored), failed_by, claimed_ms } = payload_of(held)? else {
         return Ok((Change::Keep, ()));
     };
-    let age = time(stored.age_ms).saturating_add(held.age_of_contents());
+    // The reply that told of it was under way as well.
+    let age = Moment::before(held.asked_at, time(stored.age_ms).saturating_add(held.age_of_contents())).age();
     let ttl = time(stored.kept_ms).saturating_sub(age);
     if ttl < Duration::from_millis(1) {
         return Ok((Change::Keep, ()));

@@ -8,6 +8,8 @@ mod simulation;
 #[path = "../support/mod.rs"]
 mod support;
 
+#[cfg(feature = "cache")]
+mod cache;
 mod endpoint;
 mod redeem;
 mod sessions;

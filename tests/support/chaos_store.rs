@@ -152,6 +152,11 @@ impl ChaosStore {
         self.state.lock().unwrap()
     }
 
+    /// The store itself, without any of this.
+    pub(crate) fn beneath(&self) -> &MemoryStore {
+        &self.inner
+    }
+
     /// From now on it is like this, in place of everything that was said before.
     pub(crate) fn trouble(&self, trouble: Trouble) {
         let mut state = self.lock();

@@ -16,6 +16,7 @@ use super::breaker::{Asks, StoreBreaker};
 use super::entry::{Generation, StoredValue};
 use super::generation::{Generations, Seen};
 use super::record::{EntryRecord, payload_of};
+use super::share::Share;
 
 /// The store behind a cache.
 #[derive(Debug)]
@@ -29,6 +30,8 @@ pub(super) struct Backing {
     /// Tells this cache from those of other processes.
     pub(super) id: Nonce,
     breaker: StoreBreaker,
+    /// Where the store is one that redemptions rely on.
+    pub(super) share: Option<Share>,
 }
 
 /// Where a value stands.
@@ -68,9 +71,15 @@ impl Backing {
         sure: Ledger,
         namespace: Fingerprint,
         lease: Duration,
+        share: Option<Share>,
     ) -> Result<Self, LedgerError> {
         let (generations, breaker) = (Generations::new(namespace), StoreBreaker::default());
-        Ok(Self { quick, sure, generations, lease, id: Nonce::draw()?, breaker })
+        Ok(Self { quick, sure, generations, lease, id: Nonce::draw()?, breaker, share })
+    }
+
+    /// Whether an entry may be stored.
+    pub(super) fn has_room(&self, bytes: usize, lives: Duration) -> bool {
+        self.share.as_ref().is_none_or(|share| share.takes(bytes, lives))
     }
 
     /// Whether a call that can go on without the store asks it. Where it did not answer for a while, it is probed beside the call.

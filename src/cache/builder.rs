@@ -7,12 +7,14 @@ use crate::accessors::setters;
 use crate::intent::fingerprint::Fingerprint;
 use crate::ledger::{Codec, Ledger, Release, Seal};
 use crate::settings::build_error::BuildError;
-use crate::store::{AnyStore, Store};
+use crate::settings::switch::variable;
+use crate::store::{AnyStore, EnvStore, Store, from_env, from_vars};
 use crate::validator::Validator;
 
 use super::Cache;
 use super::backing::Backing;
 use super::core::Core;
+use super::share::Share;
 
 /// What every key in the store begins with.
 const PREFIX: &str = "payproof";
@@ -40,6 +42,7 @@ const MOST_NAMESPACE: usize = 100;
 /// | `memory` | 64 MiB for all spaces |
 /// | `store_prefix` | `payproof`; the validator's |
 /// | `store_timeout` | 100 ms for calls that can go on without the store |
+/// | `share_store` | not set: a validator's own store is not used |
 /// | `record_keys` | none: records are not authenticated; the validator's |
 #[derive(Debug)]
 #[must_use = "a builder does nothing until `build` is called"]
@@ -48,6 +51,7 @@ pub struct CacheBuilder {
     memory: u64,
     timeout: Duration,
     namespace: Option<Box<str>>,
+    share: Option<u64>,
 }
 
 /// What stands behind a cache.
@@ -55,12 +59,12 @@ pub struct CacheBuilder {
 enum Behind {
     Nothing,
     Store { store: Arc<dyn AnyStore>, prefix: Box<str>, keys: Vec<Seal> },
-    Validator { ledger: Ledger, identity: Fingerprint },
+    Validator { ledger: Ledger, has_store: bool, identity: Fingerprint },
 }
 
 impl CacheBuilder {
     fn new(behind: Behind) -> Self {
-        Self { behind, memory: MEMORY, timeout: STORE_TIMEOUT, namespace: None }
+        Self { behind, memory: MEMORY, timeout: STORE_TIMEOUT, namespace: None, share: None }
     }
 
     setters! {
@@ -75,6 +79,16 @@ impl CacheBuilder {
         /// The longest that a call to the store may take which can go on without it. Default: 100 ms. Invalidations and
         /// puts have a second.
         pub fn store_timeout(mut self, timeout: Duration) => self.timeout = timeout;
+    }
+
+    /// Puts entries into the validator's own store, at most this many bytes by this process at once; further values are
+    /// served, and not stored. Default: another store, as `PAYPROOF_CACHE_…` says.
+    ///
+    /// A store that is full refuses redemptions. Give it room for all processes, or the cache a store of its own, which may
+    /// evict.
+    pub fn share_store(mut self, max_bytes: u64) -> Self {
+        self.share = Some(max_bytes);
+        self
     }
 
     /// What every key in the store begins with. Default: `payproof`.
@@ -99,25 +113,35 @@ impl CacheBuilder {
     /// # Errors
     /// When a setting is outside what makes sense, or there is a store and no namespace.
     pub fn build(self) -> Result<Cache, BuildError> {
-        let Self { behind, memory, timeout, namespace } = self;
+        let Self { behind, memory, timeout, namespace, share } = self;
         BuildError::check("store_timeout", timeout, timeout >= Duration::from_millis(1), "at least 1 ms")?;
+        let name = namespace.as_deref().unwrap_or_default();
         let (ledger, namespace) = match behind {
             Behind::Nothing => return Ok(Cache(Arc::new(Core::new(None, memory)))),
             Behind::Store { store, prefix, keys } => {
-                let namespace = namespace.unwrap_or_default();
                 let rule = "1 to 100 bytes, or two services on one store would share entries";
-                BuildError::check("namespace", &namespace, (1..=MOST_NAMESPACE).contains(&namespace.len()), rule)?;
+                BuildError::check("namespace", name, (1..=MOST_NAMESPACE).contains(&name.len()), rule)?;
                 let codec = Codec::new(keys, Release::Current, Vec::new());
                 let ledger = Ledger::new(store, prefix, SURE_TIMEOUT, codec, None);
-                (ledger, Fingerprint::of("cache", [Some(namespace.as_bytes())]))
+                (ledger, Fingerprint::of("cache", [Some(name.as_bytes())]))
             }
-            Behind::Validator { ledger, identity } => {
-                let namespace = namespace.as_deref().map(str::as_bytes);
-                (ledger, Fingerprint::of("cache of a validator", [Some(&identity.as_bytes()[..]), namespace]))
+            Behind::Validator { ledger, has_store, identity } => {
+                let own =
+                    Fingerprint::of("cache of a validator", [Some(&identity.as_bytes()[..]), Some(name.as_bytes())]);
+                if share.is_some() {
+                    (ledger, own)
+                } else if names_a_store() {
+                    (ledger.elsewhere(Arc::new(env_store()?)), own)
+                } else if has_store {
+                    let rule = "set, since redemptions rely on that store; or name another with PAYPROOF_CACHE_…";
+                    return Err(BuildError::out_of_range("share_store", "not set".to_owned(), rule));
+                } else {
+                    return Ok(Cache(Arc::new(Core::new(None, memory))));
+                }
             }
         };
         let quick = ledger.apart(timeout);
-        let backing = Backing::new(quick, ledger, namespace, LEASE);
+        let backing = Backing::new(quick, ledger, namespace, LEASE, share.map(Share::new));
         let backing = backing.map_err(|error| BuildError::out_of_range("cache", error.to_string(), "randomness"))?;
         Ok(Cache(Arc::new(Core::new(Some(Arc::new(backing)), memory))))
     }
@@ -129,6 +153,17 @@ impl Cache {
         CacheBuilder::new(Behind::Store { store: Arc::new(store), prefix: PREFIX.into(), keys: Vec::new() })
     }
 
+    /// Starts a cache on the store that the environment names: by the variables of
+    /// [`store::from_env`](fn@crate::store::from_env), each with `PAYPROOF_CACHE_` before it (`PAYPROOF_CACHE_REDIS_URL`;
+    /// `PAYPROOF_CACHE_STORE` for `PAYPROOF_STORE`), or where none of those is set, by those variables themselves. Where
+    /// `USE_REDIS_CACHE` is off it is memory in either case. Say its [`namespace`](CacheBuilder::namespace).
+    ///
+    /// # Errors
+    /// As for `store::from_env`.
+    pub fn from_env() -> Result<CacheBuilder, BuildError> {
+        Ok(Self::builder(if names_a_store() { env_store()? } else { from_env()? }))
+    }
+
     /// Starts a cache of this process alone, without a store.
     pub fn in_memory() -> CacheBuilder {
         CacheBuilder::new(Behind::Nothing)
@@ -136,11 +171,29 @@ impl Cache {
 }
 
 impl Validator {
-    /// Starts a cache on the validator's store, with its prefix and record keys. Those of validators of another account or mode
-    /// share nothing with it.
+    /// Starts a cache on the validator's store, with [`share_store`](CacheBuilder::share_store), or on the one that
+    /// `PAYPROOF_CACHE_…` names; in memory where the validator has no store. Prefix and record keys are the validator's. Caches of
+    /// validators of another account or mode share nothing with it.
     pub fn cache(&self) -> CacheBuilder {
         let account = &self.0.account;
         let identity = account.identity.fingerprint("cache", &[]);
-        CacheBuilder::new(Behind::Validator { ledger: account.ledger.clone(), identity })
+        let has_store = account.has_store;
+        CacheBuilder::new(Behind::Validator { ledger: account.ledger.clone(), has_store, identity })
     }
+}
+
+/// What the variables of a cache's own store begin with.
+const OWN: &str = "PAYPROOF_CACHE_";
+
+/// Whether the environment names a store for caches alone.
+fn names_a_store() -> bool {
+    std::env::vars_os().any(|(name, _)| name.to_string_lossy().starts_with(OWN))
+}
+
+/// The store that the environment names for caches alone.
+fn env_store() -> Result<EnvStore, BuildError> {
+    from_vars(OWN, |name| match name.strip_prefix("PAYPROOF_STORE") {
+        Some(rest) => variable(&format!("{OWN}STORE{rest}")),
+        None => variable(name),
+    })
 }

@@ -1,4 +1,120 @@
 //! The cache kit: a service's own data, loaded once per key in a whole fleet, on the store that is there.
+//!
+//! ```
+//! use payproof::cache::{Cache, For, Space, Tag, Tenant, ttl};
+//!
+//! /// What a price is kept as: fresh for five minutes, and served for half an hour more where the database is down.
+//! const PRICES: Space<For<String>, Option<u64>> = Space::per_tenant("price", ttl::MEDIUM).stale_if_error(ttl::LONG);
+//!
+//! # struct Database;
+//! # impl Database {
+//! #     async fn price(&self, tenant: &str, sku: &str) -> Result<Option<u64>, std::io::Error> { Ok((sku == "sku_1").then_some(1999)) }
+//! # }
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let store = payproof::store::MemoryStore::new();
+//! # let db = std::sync::Arc::new(Database);
+//! let cache = Cache::builder(store).namespace("shop").build()?;
+//! let prices = cache.space(PRICES)?.loads(move |key: For<String>| {
+//!     let db = db.clone();
+//!     async move { db.price(key.tenant().as_str(), key.key()).await }
+//! });
+//!
+//! let (store_42, sku) = (Tenant::new("store_42"), "sku_1".to_owned());
+//! let key = For::new(&store_42, sku); // a bare text would not compile: the tenant cannot be forgotten
+//! let price = prices.get(&key).await?;
+//! assert_eq!((*price, price.source().as_str()), (Some(1999), "load"));
+//! assert_eq!(prices.get(&key).await?.source().as_str(), "memory");
+//!
+//! // After the commit of what changed: of one key, or of all that have a tag.
+//! prices.invalidate(&key).await?;
+//! cache.invalidate(&Tag::tenant(&store_42)).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What is promised
+//! **After `invalidate` returned `Ok`, no call that begins later in this process, or more than `memory_for` (while the store is
+//! down: `unchecked_for`) later in another, returns a value whose load began before `invalidate` was called**, whatever was slow,
+//! stopped or cut off. After an error it holds in this process alone, until the store has heard of it.
+//!
+//! - An invalidated value is never served stale; one past its life is, within the bounds of its space.
+//! - A store that is down, slow, full or wiped is no error of a `get`: the loader is asked. After two failures in a row the store
+//!   is left alone, and probed beside the calls.
+//! - One process of the fleet loads a key, and the others wait for it. Where it fails, the next one that waits asks its own
+//!   loader; waiters fail once two processes have.
+//! - A failover that loses writes, or a restart from an older snapshot, may lose an invalidation. Then the entry's lifetime is
+//!   the bound, as it is where a process ends between its commit and `invalidate`.
+//! - A machine that was suspended serves what it had for `memory_for` after it wakes.
+//!
+//! Never charge a cached price: read what money depends on from where it is kept.
+//!
+//! # Common cases
+//! A value made by the call that first needs it, without a loader of the space:
+//!
+//! ```
+//! # use payproof::cache::{Cache, Space, ttl};
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! const RATES: Space<(String, String), f64> = Space::global("rate", ttl::HOUR);
+//! let rates = Cache::in_memory().build()?.space(RATES)?;
+//! let pair = ("EUR".to_owned(), "USD".to_owned());
+//! let rate = rates.get_or_load(&pair, || async { Ok::<_, std::io::Error>(1.08) }).await?;
+//! assert_eq!(*rate, 1.08);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Many keys at once, and another source where the first one fails:
+//!
+//! ```
+//! # use payproof::cache::{Cache, Space, ttl};
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! const NAMES: Space<u32, String> = Space::global("name", ttl::DAY);
+//! let names = Cache::in_memory().build()?.space(NAMES)?;
+//! let names = names
+//!     .loads_many(|_ids: Vec<u32>| async { Err(std::io::Error::other("the database is away")) })
+//!     .or_loads("archive", |id: u32| async move { Ok::<_, std::io::Error>(format!("name {id}")) });
+//! for hit in names.get_many(&[1, 2, 3]).await {
+//!     assert_eq!(hit?.origin(), "archive");
+//! }
+//! let warmed = names.warm(1..=500).await; // by the hundred, with pauses
+//! assert_eq!((warmed.values, warmed.failed), (500, 0));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A value whose one home is the cache, such as a session; all sessions of a user end at once:
+//!
+//! ```
+//! # use payproof::cache::{Cache, Space, Tag, Tags, ttl};
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! #[derive(serde::Serialize, serde::Deserialize)]
+//! struct Session {
+//!     user: u64,
+//! }
+//!
+//! fn by_user(session: &Session, tags: &mut Tags) {
+//!     tags.add("user", session.user);
+//! }
+//!
+//! const SESSIONS: Space<String, Session> = Space::global("session", ttl::LONG).tagged(by_user);
+//! let cache = Cache::in_memory().build()?;
+//! let sessions = cache.space(SESSIONS)?;
+//! let id = "s_1".to_owned();
+//! sessions.put(&id, Session { user: 7 }).await?;
+//! assert_eq!(sessions.peek(&id).await?.map(|session| session.user), Some(7));
+//! cache.invalidate(&Tag::new("user", 7)).await?;
+//! assert!(sessions.peek(&id).await?.is_none());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Tests
+//! All time is tokio's: `#[tokio::test(start_paused = true)]` and `tokio::time::advance` are the clock of a service's own tests.
+//! With a [`MemoryStore`](crate::store::MemoryStore) two `Cache` objects are two processes of a fleet.
 
 use std::sync::Arc;
 
@@ -23,6 +139,7 @@ mod memory;
 mod overdue;
 mod record;
 mod settle;
+mod share;
 mod space;
 mod stats;
 mod stock;

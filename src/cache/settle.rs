@@ -132,7 +132,7 @@ impl<K: CacheKey, V: CacheValue> Lead<K, V> {
             Err(error) => Err(error),
         };
         let settled = match (counted, &fresh.stored) {
-            (Ok(Some(counted)), Some(encoded)) => {
+            (Ok(Some(counted)), Some(encoded)) if backing.has_room(encoded.body.len(), fresh.value.lives) => {
                 self.settle((backing, ledger), lease, &counted, &fresh.value, encoded).await
             }
             (Err(error), _) => Err(error),

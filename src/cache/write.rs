@@ -63,8 +63,9 @@ impl<K: CacheKey, V: CacheValue> Cached<K, V> {
     /// Dropped, it may be done or not.
     pub async fn put(&self, key: &K, value: V) -> Result<Hit<V>, CacheError> {
         let (stock, place) = (&self.0, self.0.place(key)?);
-        let first = stock.core.marks.mark(&[place.digest], stock.settles_in());
-        let began = Began { at: Instant::now(), mark: first };
+        let began = Began { at: Instant::now(), mark: stock.core.marks.now() };
+        // No call from here on joins a load that is under way.
+        stock.flights.forget(&place.digest, || {});
         let wishes = Wishes { max_age: Duration::MAX, deadline: None };
         let mut ask = Ask { stock: Arc::clone(stock), key: key.clone(), place, wishes, began, load: None };
         let lead = ask.lead(Why::Asked);
@@ -75,8 +76,7 @@ impl<K: CacheKey, V: CacheValue> Cached<K, V> {
             return Ok(hit);
         };
         let hit = put(&lead, backing, value).await;
-        // What was read of the store meanwhile is not kept here.
-        stock.core.marks.confirm(first, &[lead.place.digest], stock.settles_in());
+        stock.flights.forget(&lead.place.digest, || {});
         hit
     }
 
@@ -142,7 +142,11 @@ async fn put<K: CacheKey, V: CacheValue>(
     let fresh = lead.fresh(value, PUT, began);
     let settled = lead.keep(backing, ledger, &mut lease, counted, &fresh).await?;
     let store = match settled {
-        Settled::Kept(_) => StoreUse::Kept,
+        Settled::Kept(checked) => {
+            // Checked later than whatever a call has read meanwhile, so that this stays.
+            stock.memory.insert(&lead.key, MemoryCopy { value: Arc::clone(&fresh.value), checked });
+            StoreUse::Kept
+        }
         // It was put, and something ended it at once.
         Settled::Lost => StoreUse::NotKept,
         Settled::NotKept => return Err(CacheError::InvalidValue),

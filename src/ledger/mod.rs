@@ -148,6 +148,12 @@ impl Ledger {
         Self { extras: store.extras(), store, timeout, ..self.clone() }
     }
 
+    /// Records written alike in another store.
+    #[cfg(feature = "cache")]
+    pub(crate) fn elsewhere(&self, store: Arc<dyn AnyStore>) -> Self {
+        Self { extras: store.extras(), store, watches: Arc::default(), clock: Arc::default(), ..self.clone() }
+    }
+
     pub(crate) fn durability(&self) -> Durability {
         self.store.durability()
     }

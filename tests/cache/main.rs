@@ -7,3 +7,4 @@ mod calls;
 mod keys;
 mod promise;
 mod support;
+mod trouble;

@@ -1,7 +1,7 @@
 //! What the crate says of itself: spans, events, numbers, and what none of them may show.
 #![cfg(feature = "test-util")]
 
-#[cfg(all(feature = "axum", feature = "metrics", feature = "webhook"))]
+#[cfg(all(feature = "axum", feature = "cache", feature = "metrics", feature = "webhook"))]
 #[path = "../support/folder.rs"]
 mod folder;
 #[path = "../support/subscribers.rs"]

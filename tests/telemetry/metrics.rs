@@ -21,6 +21,7 @@ use axum::body::Body;
 use axum::http::Request;
 use axum::http::request::Parts;
 use axum::routing::post;
+use payproof::cache::{Cache, Space, ttl};
 use payproof::endpoint::{IdempotencyLayer, Scope};
 use payproof::guard::{Effect, EffectCall, Operation};
 use payproof::provider::ProviderError;
@@ -81,6 +82,18 @@ async fn everything() {
     post_twice(&one).await;
     deliver_twice(&one).await;
     one.publish_metrics().await;
+    keep_a_price().await;
+}
+
+/// One value of the cache, loaded and then found in memory.
+async fn keep_a_price() {
+    const PRICES: Space<u8, u8> = Space::global("price", ttl::SHORT);
+    let cache = Cache::builder(MemoryStore::new()).namespace("shop").build().unwrap();
+    let prices = cache.space(PRICES).unwrap();
+    for _ in 0..2 {
+        prices.get_or_load(&1, || async { Ok::<_, std::io::Error>(19) }).await.unwrap();
+    }
+    cache.publish_metrics();
 }
 
 /// The same request twice, and one that is refused.

@@ -166,6 +166,7 @@ async fn a_loader_that_hangs_or_panics_ends_its_calls_with_an_error() {
     assert!(matches!(limited, Err(CacheError::Deadline { .. })));
 }
 
+#[allow(clippy::panic, reason = "it is the loader that panics")]
 fn panicking() -> CacheError {
     panic!("the loader has a bug")
 }

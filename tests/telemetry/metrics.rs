@@ -1,5 +1,5 @@
 //! The page of metrics that Prometheus reads, by the names that the crate's docs list.
-#![cfg(all(feature = "axum", feature = "metrics", feature = "test-util", feature = "webhook"))]
+#![cfg(all(feature = "axum", feature = "cache", feature = "metrics", feature = "test-util", feature = "webhook"))]
 #![allow(
     clippy::arithmetic_side_effects,
     clippy::cast_possible_truncation,

@@ -250,4 +250,4 @@ pub use payment::waits_for::WaitsFor;
 pub use provider::stripe::{Stripe, StripeBuilder};
 pub use settings::build_error::BuildError;
 pub use validator::builder::ValidatorBuilder;
-pub use validator::{Validate, Validator};
+pub use validator::{Prefetch, Prefetched, Validate, ValidateAll, Validator};

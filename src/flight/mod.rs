@@ -212,6 +212,12 @@ impl<K: FlightKey, N, T> SingleFlight<K, N, T> {
         Ok(Joined::Leader(Leader { flights: Arc::clone(self), flight, permit }, waiter))
     }
 
+    /// Runs `then` under the lock under which a flight completes, so that none completes meanwhile. It is to be quick.
+    pub(crate) fn between_outcomes<R>(&self, then: impl FnOnce() -> R) -> R {
+        let _current = self.lock();
+        then()
+    }
+
     /// Makes the key's flight no longer the current one: the next caller leads a new one. `then` runs under the lock under
     /// which a flight completes, so that none completes in between.
     pub(crate) fn forget(&self, key: &K, then: impl FnOnce()) {

@@ -175,6 +175,22 @@ impl SharedFacts {
         }
     }
 
+    /// What stands in the store about payments and may serve now, in their order; nothing where there is none, or none that can
+    /// be read.
+    pub(crate) async fn standing<'p>(
+        &self,
+        rules: &Rules,
+        payments: impl Iterator<Item = &'p PaymentId>,
+    ) -> Vec<Option<Found>> {
+        let keys: Vec<Key> = payments.map(|payment| self.key(payment)).collect();
+        let standing = |held: Result<Option<Held>, LedgerError>| {
+            let held = held.ok()?.filter(|held| held.record.state == State::Settled)?;
+            let mut older = read(&held).ok()?.known.map(|known| Older::of(known, &held));
+            found(rules, &held, &mut older, false, Duration::MAX, false)
+        };
+        self.ledger.get_many(&keys).await.into_iter().map(standing).collect()
+    }
+
     /// Facts of any age, for times when the provider is down.
     pub(crate) async fn older(&self, rules: &Rules, payment: &PaymentId) -> Option<Found> {
         let held = self.ledger.get(&self.key(payment)).await.ok()??;

@@ -27,7 +27,9 @@ const SIDE_BY_SIDE: usize = 16;
 pub struct Extras(Option<Arc<dyn Offer>>);
 
 /// What became of each read of a batch, in the order of the keys.
-pub(crate) type BatchReads = Vec<Result<Option<Stored>, StoreError>>;
+pub(crate) type BatchReads = Vec<BatchRead>;
+
+pub(crate) type BatchRead = Result<Option<Stored>, StoreError>;
 
 /// The same, still to come.
 pub(crate) type BatchAnswer<'s> = Pin<Box<dyn Future<Output = BatchReads> + Send + 's>>;

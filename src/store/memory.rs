@@ -202,12 +202,11 @@ impl Offer for MemoryStore {
             let mut records = self.records.lock();
             let now = Instant::now();
             let first_end = end_of(ttl, now)?;
-            let (sum, end) = match records.live(key, now) {
-                Some(held) => (sum(&held.bytes, by)?, now.checked_add(held.ttl_left).unwrap_or(first_end)),
-                None => {
-                    records.make_room(key, now, self.max_records)?;
-                    (by, first_end)
-                }
+            let (sum, end) = if let Some(held) = records.live(key, now) {
+                (sum(&held.bytes, by)?, now.checked_add(held.ttl_left).unwrap_or(first_end))
+            } else {
+                records.make_room(key, now, self.max_records)?;
+                (by, first_end)
             };
             records.put(key, sum.to_string().as_bytes(), end);
             Ok((sum, end.saturating_duration_since(now)))

@@ -24,6 +24,9 @@ use crate::telemetry::stats::Stats;
 use crate::telemetry::{Stopwatch, record_verdict};
 
 pub(crate) mod builder;
+mod many;
+
+pub use many::{Prefetch, Prefetched, ValidateAll};
 
 /// Validates payment intents with one provider account.
 ///

@@ -1,8 +1,11 @@
 //! Batch reads and counters: what is sent, and what fails which key.
 
+use payproof::PaymentId;
 use payproof::store::{Claim, Store, StoreError, Stored};
+use payproof::testing::ScriptedProvider;
 
 use crate::redis_server::{RedisConfig, RedisServer};
+use crate::support::{intent, paid, plain};
 use crate::{MINUTE, store};
 
 /// What a batch answered, as texts.
@@ -111,4 +114,42 @@ async fn an_addition_is_one_transaction_and_what_is_no_counter_stays_as_it_is() 
     server.command(&["CONFIG", "SET", "maxmemory", "1"]);
     assert!(add("new").await.unwrap_err().to_string().contains("OOM"));
     assert_eq!(server.command(&["EXISTS", "new"]), "0");
+}
+
+#[tokio::test]
+async fn a_prefetch_reads_a_hundred_payments_in_one_round_trip() {
+    let server = RedisServer::start().await;
+    let payments: Vec<PaymentId> = (0..100).map(|number| intent(&format!("pi_{number}")).payment().clone()).collect();
+    let process = || {
+        let provider = ScriptedProvider::new();
+        for payment in &payments {
+            provider.put(paid(payment.as_str()));
+        }
+        (plain(&provider).store(store(server.url())).build().unwrap(), provider)
+    };
+    let (elsewhere, _) = process();
+    assert_eq!(elsewhere.prefetch(payments.clone()).await.from_provider(), 100);
+    let (validator, provider) = process();
+    // Connects, and has the store looked at for the first time.
+    validator.stored_facts(&payments[0]).await.unwrap();
+    validator.check_store().await;
+    let calls = || ["get", "pttl", "exec", "eval", "evalsha"].map(|command| server.calls(command));
+    let own = {
+        let before = reads_of(&server);
+        reads_of(&server) - before
+    };
+    let (before, commands) = (reads_of(&server), calls());
+    let ready = validator.prefetch(payments.clone()).await;
+    let took = reads_of(&server) - before - own;
+    assert_eq!((ready.from_store(), provider.calls()), (100, 0));
+    // 18 KB, which the server takes in two or three reads, and the look at the store that a validator takes once. One round trip for
+    // each payment would be a hundred.
+    assert!(took <= 20, "{took} reads");
+    let made: Vec<u64> = calls().iter().zip(commands).map(|(after, before)| after - before).collect();
+    assert_eq!(made[..2], [100, 100]);
+    let commands = calls();
+    for payment in &payments {
+        assert!(crate::support::is_valid(&validator.validate(intent(payment.as_str())).await.unwrap()));
+    }
+    assert_eq!(calls(), commands, "they are in memory");
 }

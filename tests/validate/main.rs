@@ -14,5 +14,6 @@ mod intent;
 mod judge;
 mod kept;
 mod keys;
+mod many;
 mod resilience;
 mod retry;

@@ -108,18 +108,11 @@ impl Lookups {
         let limit = deadline.map_or(total, |limit| Some(limit.min(total.unwrap_or(limit))));
         let deadline = limit.map(|limit| limit.saturating_sub(arrived.elapsed()));
         let (now, id) = (Instant::now(), target.id());
-        let (max_age, runtime) = (target.oldest(max_age, now), runtime());
+        let max_age = target.oldest(max_age, now);
         // What is known already is of no use to a call that accepts no age.
         let look = || if max_age.is_zero() { None } else { self.cache.get(id, now) };
         let number = || if max_age.is_zero() { None } else { self.cache.number(id) };
-        let fits = |notes: &FlightNotes| self.may_join(target, notes) && notes.fit(now, max_age);
-        let lead = || {
-            runtime.as_ref().map_err(CallError::clone)?;
-            self.notes(target, now, max_age, deadline)
-        };
-        // A flight ends by itself at the total deadline, unless its runtime stands still or the provider blocks its thread.
-        let Limits { total_deadline, worst_case, .. } = self.account.limits;
-        let (waiter, provenance, longest) = loop {
+        loop {
             // Facts are decoded and judged under no lock. What a flight brings after this look has another number.
             let kept = look();
             match kept.as_ref().and_then(|kept| self.recent(intent, target, kept, max_age, now)) {
@@ -132,30 +125,54 @@ impl Lookups {
                 LookUpTarget::Payment(..) => number() != kept.as_ref().map(Kept::number),
                 LookUpTarget::Alias(id) => self.aliases.recent(id, now, max_age).is_some(),
             };
-            match self.flights_of(target).join(id, intent.tenant(), now, missed, fits, lead)? {
-                Joined::Missed if matches!(target, LookUpTarget::Alias(_)) => return Ok(Begun::Resolved),
-                Joined::Missed => {}
-                Joined::Leader(leader, waiter) => {
-                    let span = self.account.telemetry.flight_span(id, &Span::current());
-                    leader.flight().is_shown_as(&span);
-                    let runtime = runtime.as_ref().map_err(CallError::clone)?;
-                    match target {
-                        LookUpTarget::Payment(..) => runtime.spawn(fly(Arc::clone(self), leader).instrument(span)),
-                        LookUpTarget::Alias(_) => {
-                            runtime.spawn(fly_by_alias(Arc::clone(self), leader).instrument(span))
-                        }
-                    };
-                    // The flight began with this call, and what it says of its end is better than that it did not end.
-                    break (waiter, Provenance::Fresh, worst_case.saturating_add(LEADER_PATIENCE));
-                }
-                Joined::Waiter(waiter) => {
-                    Span::current().follows_from(waiter.flight().span());
-                    break (waiter, Provenance::Coalesced, total_deadline);
-                }
+            match self.enter(target, intent.tenant(), now, max_age, deadline, missed)? {
+                Some((waiter, provenance, limit)) => return Ok(Begun::Waits(waiter, provenance, limit)),
+                None if matches!(target, LookUpTarget::Alias(_)) => return Ok(Begun::Resolved),
+                None => {}
+            }
+        }
+    }
+
+    /// Joins a flight or leads a new one, and says for how long to wait for it. Nothing where a flight has brought something
+    /// since the caller looked, as `missed` says.
+    #[inline]
+    pub(super) fn enter(
+        self: &Arc<Self>,
+        target: LookUpTarget<'_>,
+        tenant: &str,
+        now: Instant,
+        max_age: Duration,
+        deadline: Option<Duration>,
+        missed: impl FnOnce() -> bool,
+    ) -> Result<Option<(FactsWaiter, Provenance, Option<Duration>)>, ValidateError> {
+        let (id, runtime) = (target.id(), runtime());
+        let fits = |notes: &FlightNotes| self.may_join(target, notes) && notes.fit(now, max_age);
+        let lead = || {
+            runtime.as_ref().map_err(CallError::clone)?;
+            self.notes(target, now, max_age, deadline)
+        };
+        // A flight ends by itself at the total deadline, unless its runtime stands still or the provider blocks its thread.
+        let Limits { total_deadline, worst_case, .. } = self.account.limits;
+        let (waiter, provenance, longest) = match self.flights_of(target).join(id, tenant, now, missed, fits, lead)? {
+            Joined::Missed => return Ok(None),
+            Joined::Leader(leader, waiter) => {
+                let span = self.account.telemetry.flight_span(id, &Span::current());
+                leader.flight().is_shown_as(&span);
+                let runtime = runtime.as_ref().map_err(CallError::clone)?;
+                match target {
+                    LookUpTarget::Payment(..) => runtime.spawn(fly(Arc::clone(self), leader).instrument(span)),
+                    LookUpTarget::Alias(_) => runtime.spawn(fly_by_alias(Arc::clone(self), leader).instrument(span)),
+                };
+                // The flight began with this call, and what it says of its end is better than that it did not end.
+                (waiter, Provenance::Fresh, worst_case.saturating_add(LEADER_PATIENCE))
+            }
+            Joined::Waiter(waiter) => {
+                Span::current().follows_from(waiter.flight().span());
+                (waiter, Provenance::Coalesced, total_deadline)
             }
         };
         let limit = runtime.is_ok().then(|| deadline.map_or(longest, |deadline| deadline.min(longest)));
-        Ok(Begun::Waits(waiter, provenance, limit))
+        Ok(Some((waiter, provenance, limit)))
     }
 
     fn flights_of(&self, target: LookUpTarget<'_>) -> &Arc<FactsFlights> {
@@ -203,10 +220,10 @@ impl Lookups {
         // A caller that came after it was looked up may have come after it was forgotten.
         let is_coalesced = provenance == Provenance::Coalesced;
         let came_late = |at: Instant| is_coalesced && asked.terms.arrived >= at;
-        match outcome {
-            Some(Ok(Ok(Brought::Alias(_, read_at)))) if came_late(*read_at) => Ok(Told::Again(None)),
-            Some(Ok(Ok(Brought::Alias(alias, _)))) => Ok(Told::Again(Some(Arc::clone(alias)))),
-            Some(Ok(Ok(Brought::Facts(looked_up)))) => {
+        match self.brought(asked.intent.payment(), outcome, asked.terms.deadline)? {
+            Brought::Alias(_, read_at) if came_late(*read_at) => Ok(Told::Again(None)),
+            Brought::Alias(alias, _) => Ok(Told::Again(Some(Arc::clone(alias)))),
+            Brought::Facts(looked_up) => {
                 if looked_up.confirmed_at.is_some_and(came_late) {
                     return Ok(Told::Again(None));
                 }
@@ -218,12 +235,24 @@ impl Lookups {
                 validation.degraded = looked_up.degraded;
                 Ok(Told::Validation(validation))
             }
-            Some(Ok(Err(error))) => Err(error.clone()),
+        }
+    }
+
+    /// What a flight brought, or why it brought nothing within this time.
+    #[inline]
+    pub(super) fn brought<'o>(
+        &self,
+        payment: &PaymentId,
+        outcome: Option<&'o Result<FactsOutcome, LeaderLost>>,
+        deadline: Option<Duration>,
+    ) -> Result<&'o Brought, ValidateError> {
+        match outcome {
+            Some(Ok(brought)) => brought.as_ref().map_err(ValidateError::clone),
             Some(Err(LeaderLost)) => Err(CallError::new(Cause::Interrupted).into()),
             None => {
                 let total = self.account.limits.total_deadline;
-                let limit = asked.terms.deadline.map_or(total, |said| said.min(total));
-                let wait = self.asked_for(asked.intent.payment(), Instant::now());
+                let limit = deadline.map_or(total, |said| said.min(total));
+                let wait = self.asked_for(payment, Instant::now());
                 Err(CallError::after_attempts(Cause::Deadline { limit, last: None }, wait, Vec::new()).into())
             }
         }

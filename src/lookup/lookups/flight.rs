@@ -151,7 +151,7 @@ impl Lookups {
     }
 
     /// Makes facts of the store ready to be judged and kept.
-    fn looked_up_in_store(&self, found: Found, memory_for: Duration) -> LookedUp {
+    pub(super) fn looked_up_in_store(&self, found: Found, memory_for: Duration) -> LookedUp {
         let Found { facts, at, ttl_left, waited, asked_at } = found;
         let source = if waited { Source::Elsewhere } else { Source::Stored };
         let keep = in_memory(Some(self.rules.shelf_life(&facts)), at.age_at(asked_at), memory_for.min(ttl_left));

@@ -33,6 +33,7 @@ mod answer;
 mod flight;
 mod forget;
 mod issuer;
+mod many;
 #[cfg(feature = "webhook")]
 mod peers;
 mod stale;
@@ -40,6 +41,7 @@ mod target;
 
 #[cfg(feature = "webhook")]
 pub(crate) use forget::Forget;
+pub(crate) use many::Recalled;
 use target::LookUpTarget;
 
 /// How much longer than its flight may take the call that leads it waits: enough for the flight's own task to be run.

@@ -13,8 +13,7 @@ use super::fault::{RedisRefusal, Remedy};
 use super::reply::{Request, into_array};
 use super::script::{get, read_get, stored, unexpected};
 use super::servers::Servers;
-use crate::store::extras::{BatchReads, fill_gaps};
-use crate::store::{StoreError, Stored};
+use crate::store::extras::{BatchRead, BatchReads, fill_gaps};
 
 /// Reads records, each as by `get`. Those that a Cluster has elsewhere by now are read one by one, wherever they are.
 pub(super) async fn get_many(servers: &Servers, keys: &[&str]) -> BatchReads {
@@ -28,7 +27,7 @@ pub(super) async fn get_many(servers: &Servers, keys: &[&str]) -> BatchReads {
             Err(error) => vec![(all(), Err(error.into()))],
         },
     };
-    let mut reads: Vec<Option<Result<Option<Stored>, StoreError>>> = vec![None; keys.len()];
+    let mut reads: Vec<Option<BatchRead>> = vec![None; keys.len()];
     for (places, answer) in answers {
         let mut replies = answer.map(|reply| into_array(reply).into_iter());
         for place in places {
@@ -41,7 +40,7 @@ pub(super) async fn get_many(servers: &Servers, keys: &[&str]) -> BatchReads {
 }
 
 /// What a server says about the next of its keys: nothing if another one serves it.
-fn next(replies: &mut Result<vec::IntoIter<Value>, ConnectionFault>) -> Option<Result<Option<Stored>, StoreError>> {
+fn next(replies: &mut Result<vec::IntoIter<Value>, ConnectionFault>) -> Option<BatchRead> {
     match replies {
         Ok(replies) => match (replies.next(), replies.next()) {
             (Some(Value::ServerError(error)), _) | (_, Some(Value::ServerError(error)))

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::script::PREFIX;
-use crate::store::extras::{number_of, overflow};
+use crate::store::extras::{BatchRead, number_of, overflow};
 use crate::store::{StoreError, Stored, Swap};
 
 /// Servers pad, and need not.
@@ -93,7 +93,7 @@ pub(super) fn answer(result: &str) -> Result<Swap, StoreError> {
 }
 
 /// Reads what the script returned about many keys: nothing about one that did not fit into the answer.
-pub(super) fn answers(result: &str) -> Result<Vec<Option<Result<Option<Stored>, StoreError>>>, StoreError> {
+pub(super) fn answers(result: &str) -> Result<Vec<Option<BatchRead>>, StoreError> {
     let plain = marked(result).ok_or_else(unexpected)?;
     let lines = plain.strip_prefix(b":many").ok_or_else(unexpected)?;
     let read = |line: &[u8]| match said(line) {

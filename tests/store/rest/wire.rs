@@ -26,6 +26,30 @@ async fn each_verb_is_one_request_and_one_command() {
 }
 
 #[tokio::test]
+async fn a_batch_is_one_request_and_a_further_one_for_each_megabyte() {
+    let server = stand_in().await;
+    let store = warm(&server).await;
+    let keys: Vec<String> = (0..40).map(|number| format!("k{number}")).collect();
+    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+    let requests = async || {
+        let before = server.requests();
+        let reads = store.extras().get_many(&store, &keys).await;
+        (reads, server.requests() - before)
+    };
+    let (reads, sent) = requests().await;
+    assert!(sent == 1 && reads.iter().all(|read| *read == Ok(None)));
+    for (number, key) in keys.iter().enumerate() {
+        store.claim(key, &vec![u8::try_from(number).unwrap(); 64 * 1024], MINUTE).await.unwrap();
+    }
+    // 64 KiB are 87 KB as text, of which eleven go into an answer.
+    let (reads, sent) = requests().await;
+    assert_eq!(sent, 4);
+    for (number, read) in reads.into_iter().enumerate() {
+        assert_eq!(bytes_of(read.unwrap()), vec![u8::try_from(number).unwrap(); 64 * 1024]);
+    }
+}
+
+#[tokio::test]
 async fn no_key_is_in_a_url_and_every_argument_is_a_string() {
     let server = stand_in().await;
     let store = warm(&server).await;

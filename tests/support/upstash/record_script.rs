@@ -56,11 +56,12 @@ fn number(value: &[u8]) -> Option<i64> {
 }
 
 fn many(keys: &mut Keyspace, names: &[&str]) -> Vec<u8> {
-    let (mut said, mut length, mut full) = (b":many".to_vec(), 0, false);
+    let (mut said, mut length, mut full) = (b":many".to_vec(), 0_usize, false);
     for name in names {
         let line = standing(keys, name);
-        full |= length > 0 && length + line.len() > 1_000_000;
-        length += line.len();
+        let before = length;
+        length = length.saturating_add(line.len());
+        full |= before > 0 && length > 1_000_000;
         said.push(b'\n');
         said.extend(if full { b":later".to_vec() } else { line });
     }

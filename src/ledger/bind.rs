@@ -6,6 +6,7 @@ use super::{Claimed, Contents, Held, Key, Ledger, LedgerError, Nonce, State, Ver
 
 /// What a record is bound to.
 #[derive(Debug)]
+#[cfg_attr(not(feature = "cache"), allow(dead_code, reason = "the cache alone asks under which nonce"))]
 pub(crate) enum Bound {
     /// By this call, under this nonce.
     Anew(Nonce),

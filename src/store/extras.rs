@@ -48,6 +48,7 @@ pub(crate) trait Offer: fmt::Debug + Send + Sync + 'static {
 
     /// The same records over connections of their own, on which a call waits at most this long for its answer. None where
     /// calls do not stand in one another's way.
+    #[cfg_attr(not(feature = "cache"), allow(dead_code, reason = "the cache alone asks for it"))]
     fn apart(&self, command_timeout: Duration) -> Option<Arc<dyn AnyStore>> {
         let _ = command_timeout;
         None
@@ -98,6 +99,7 @@ impl Extras {
     }
 
     /// The same records over connections of their own, if the store has connections on which calls stand in one another's way.
+    #[cfg_attr(not(feature = "cache"), allow(dead_code, reason = "the cache alone asks for it"))]
     pub(crate) fn apart(&self, command_timeout: Duration) -> Option<Arc<dyn AnyStore>> {
         self.0.as_ref()?.apart(command_timeout)
     }

@@ -17,12 +17,12 @@ use super::error::CacheError;
 pub(super) const PRIMARY: &str = "primary";
 
 /// A value, with the name of the loader that brought it; or why none did.
-pub(super) type Brought<V> = Result<(V, &'static str), CacheError>;
+pub(super) type LoadResult<V> = Result<(V, &'static str), CacheError>;
 
 pub(super) type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// One load, which is made once at most.
-pub(super) type Load<V> = Box<dyn FnOnce() -> Boxed<Brought<V>> + Send>;
+pub(super) type Load<V> = Box<dyn FnOnce() -> Boxed<LoadResult<V>> + Send>;
 
 type OneLoader<K, V> = Arc<dyn Fn(K) -> Boxed<Result<V, CacheError>> + Send + Sync>;
 type ManyLoader<K, V> = Arc<dyn Fn(Vec<K>) -> Boxed<Result<Vec<V>, CacheError>> + Send + Sync>;
@@ -144,7 +144,7 @@ impl<K: Clone + Send + Sync + 'static, V: Send + 'static> Loaders<K, V> {
     }
 
     /// What the first loader brought, or else another one does.
-    pub(super) async fn or_others(&self, key: K, first: Result<V, CacheError>) -> Brought<V> {
+    pub(super) async fn or_others(&self, key: K, first: Result<V, CacheError>) -> LoadResult<V> {
         let mut failure = match first {
             Ok(value) => return Ok((value, PRIMARY)),
             Err(failure) => failure,

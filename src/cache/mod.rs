@@ -118,6 +118,11 @@
 
 use std::sync::Arc;
 
+/// The page's examples are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/caching.md")]
+struct CachingPage;
+
 mod ask;
 mod backing;
 mod breaker;

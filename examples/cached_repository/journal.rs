@@ -1,10 +1,11 @@
 //! What a developer sees: a line for each call, and at the end the numbers.
 
 use std::fmt;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
 use payproof::cache::{CacheStats, Hit, HitSource, SpaceStats, StoreUse};
+use tokio::time::Instant;
 
 use crate::Failure;
 
@@ -33,11 +34,11 @@ pub(crate) struct Journal {
     stats: Vec<(&'static str, CacheStats)>,
 }
 
-impl Journal {
-    pub(crate) fn chapter(&self, title: &str) {
-        println!("\n{title}");
-    }
+pub(crate) fn chapter(title: &str) {
+    println!("\n{title}");
+}
 
+impl Journal {
     /// Prints a call's line, and hands its value on.
     pub(crate) fn read<V>(&mut self, what: &str, read: Result<Read<V>, Failure>) -> Result<Hit<V>, Failure> {
         let Read { hit, took } = read?;

@@ -28,7 +28,7 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use database::Database;
-use journal::Journal;
+use journal::{Journal, chapter};
 use repository::Repository;
 
 #[path = "../../tests/support/redis_server.rs"]
@@ -73,7 +73,7 @@ async fn run() -> Result<Journal, Failure> {
     let store = Tenant::new("store_42");
     let mut journal = Journal::default();
 
-    journal.chapter("The first calls ask the database, the next ones do not");
+    chapter("The first calls ask the database, the next ones do not");
     for _ in 0..2 {
         journal.read("session", one.session(&store, "token_of_ann").await)?;
         journal.read("rules", one.rules("eu").await)?;
@@ -82,7 +82,7 @@ async fn run() -> Result<Journal, Failure> {
     }
     journal.expect("the first round asked the database for each of four", database.queries(), 4);
 
-    journal.chapter("Another process finds them in Redis");
+    chapter("Another process finds them in Redis");
     journal.read("permissions", other.permissions(&store, 7).await)?;
     journal.read("dashboard", other.dashboard(&store).await)?;
     journal.expect("the other process asked for nothing", database.queries(), 4);
@@ -90,12 +90,12 @@ async fn run() -> Result<Journal, Failure> {
     journal.read("session, its tag now known", other.session(&store, "token_of_ann").await)?;
     journal.expect("the session was loaded once more", database.queries(), 5);
 
-    journal.chapter("Fifty callers in two processes want one dashboard at once, and one of them asks the database");
+    chapter("Fifty callers in two processes want one dashboard at once, and one of them asks the database");
     let new = Tenant::new("store_43");
     crowd(&mut journal, [&one, &other], &new).await?;
     journal.expect("the crowd asked once", database.queries(), 6);
 
-    journal.chapter("A permission is taken away: changed in the database, then invalidated");
+    chapter("A permission is taken away: changed in the database, then invalidated");
     one.revoke(&store, 7, "refund").await?;
     let permissions = journal.read("permissions", one.permissions(&store, 7).await)?;
     journal.expect("the process that changed it knows", u64::from(permissions.may("refund")), 0);
@@ -103,14 +103,14 @@ async fn run() -> Result<Journal, Failure> {
     let permissions = journal.read("permissions, elsewhere", other.permissions(&store, 7).await)?;
     journal.expect("the other one knows a second later", u64::from(permissions.may("refund")), 0);
 
-    journal.chapter("User 7 signs out everywhere: one tag ends each session of hers, in each process");
+    chapter("User 7 signs out everywhere: one tag ends each session of hers, in each process");
     other.sign_out(7).await?;
     sleep(MEMORY_FOR).await;
     let session = journal.read("session", one.session(&store, "token_of_ann").await)?;
     journal.expect("she is signed out", u64::from(session.is_some()), 0);
     journal.read("session, asked again", one.session(&store, "token_of_ann").await)?;
 
-    journal.chapter("Redis is killed: what memory has not, the database answers");
+    chapter("Redis is killed: what memory has not, the database answers");
     redis.kill();
     sleep(MEMORY_FOR).await;
     journal.read("rules", one.rules("eu").await)?;
@@ -121,7 +121,7 @@ async fn run() -> Result<Journal, Failure> {
     let permissions = journal.read("permissions", one.permissions(&store, 7).await)?;
     journal.expect("here it holds all the same", u64::from(permissions.may("capture")), 0);
 
-    journal.chapter("Redis is started again, with what its log kept");
+    chapter("Redis is started again, with what its log kept");
     redis.restart().await;
     back(&one, &other, &store).await?;
     let permissions = journal.read("permissions, elsewhere", other.permissions(&store, 7).await)?;
@@ -139,10 +139,10 @@ async fn crowd(journal: &mut Journal, processes: [&Repository; 2], tenant: &Tena
         let (process, tenant) = (process.clone(), tenant.clone());
         callers.spawn(async move { process.dashboard(&tenant).await });
     }
-    let mut served = 0;
+    let mut served = 0_u64;
     while let Some(dashboard) = callers.join_next().await {
         journal.note(dashboard??);
-        served += 1;
+        served = served.saturating_add(1);
     }
     journal.expect("each of them was served", served, CROWD);
     Ok(())

@@ -1,9 +1,8 @@
 //! The repository: what the service asks for, each answered by a space of the cache with the database behind it.
 
-use std::time::Instant;
-
 use payproof::cache::{Cache, CacheStats, For, Loads, Space, Tag, Tags, Tenant, ttl};
 use payproof::store::RedisStore;
+use tokio::time::Instant;
 
 use crate::Failure;
 use crate::database::{Dashboard, Database, Permissions, Rules, Session};
@@ -23,6 +22,7 @@ const DASHBOARDS: Space<For<&'static str>, Dashboard> =
     Space::per_tenant("dashboard", ttl::MEDIUM).stale_while_revalidate(ttl::SHORT);
 
 /// Each session of a user ends with the user's tag, whatever its key is.
+#[allow(clippy::ref_option, reason = "it is given the value as the space has it")]
 fn of_user(session: &Option<Session>, tags: &mut Tags) {
     if let Some(session) = session {
         tags.add("user", session.user);

@@ -194,9 +194,10 @@ impl<K: CacheKey, V: CacheValue> Lead<K, V> {
         let Self { stock, key, place, max_age, why, load, .. } = self;
         let load = load.lock().take();
         let mut served = None;
-        leader.complete(landed, |landed, _| {
+        leader.complete(landed, |landed, is_current| {
             if let Ok(hit) = &landed.result {
-                if let Some(checked) = landed.is_kept {
+                // What another value was put in the place of meanwhile, memory does not take in.
+                if let Some(checked) = landed.is_kept.filter(|_| is_current) {
                     stock.memory.insert(&key, MemoryCopy { value: Arc::clone(&hit.value), checked });
                 }
                 served = Some(hit.clone());

@@ -26,7 +26,14 @@ const SHORTEST_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
 pub(super) struct Generations {
     /// Tells caches on one store apart.
     namespace: Fingerprint,
-    seen: Lock<HashMap<Fingerprint, Seen>>,
+    seen: Lock<Remembered>,
+}
+
+#[derive(Debug, Default)]
+struct Remembered {
+    by_tag: HashMap<Fingerprint, Seen>,
+    /// When all was forgotten for want of room. What was asked for before that is not taken in any more.
+    forgotten_at: Option<Instant>,
 }
 
 /// What stood when it was asked for.
@@ -56,16 +63,21 @@ impl Generations {
 
     /// What was seen of a tag, if it was asked for within this time.
     pub(super) fn seen(&self, tag: &Fingerprint, within: Duration) -> Option<Seen> {
-        self.seen.lock().get(tag).filter(|seen| seen.asked_at.elapsed() < within).copied()
+        self.seen.lock().by_tag.get(tag).filter(|seen| seen.asked_at.elapsed() < within).copied()
     }
 
     /// Remembers what was seen, unless something newer is known.
     pub(super) fn saw(&self, tag: &Fingerprint, new: Seen) {
-        let mut all = self.seen.lock();
-        if all.len() >= MOST_KNOWN && !all.contains_key(tag) {
-            all.clear();
+        let mut seen = self.seen.lock();
+        let Remembered { by_tag, forgotten_at } = &mut *seen;
+        if by_tag.len() >= MOST_KNOWN && !by_tag.contains_key(tag) {
+            by_tag.clear();
+            *forgotten_at = Some(Instant::now());
         }
-        let seen = all.entry(*tag).or_insert(new);
+        if forgotten_at.is_some_and(|at| new.asked_at < at) {
+            return;
+        }
+        let seen = by_tag.entry(*tag).or_insert(new);
         if seen.asked_at <= new.asked_at {
             *seen = new;
         }
@@ -109,8 +121,9 @@ impl Generations {
     pub(super) async fn end(&self, ledger: &Ledger, tag: &Fingerprint, lives: Duration) -> Result<(), LedgerError> {
         let key = self.key(ledger, tag);
         ledger.update(&key, |_| Ok((Change::Write(contents(&key, &Generation::default(), lives)?), ()))).await?;
-        // Which one stands now, the next reading learns.
-        self.seen.lock().remove(tag);
+        // Which one stands now, the next reading learns. One that was asked for before this, and is told only now, may still
+        // say the old one: it is older than this, and not taken in.
+        self.saw(tag, Seen { id: None, asked_at: Instant::now(), ends_soon: false });
         Ok(())
     }
 

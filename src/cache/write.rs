@@ -76,7 +76,12 @@ impl<K: CacheKey, V: CacheValue> Cached<K, V> {
             return Ok(hit);
         };
         let hit = put(&lead, backing, value).await;
-        stock.flights.forget(&lead.place.digest, || {});
+        stock.flights.forget(&lead.place.digest, || {
+            // Whatever came of it, what was here before is not to be served: the store says what holds.
+            if !matches!(&hit, Ok(Hit { store: StoreUse::Kept, .. })) {
+                stock.memory.remove(key);
+            }
+        });
         hit
     }
 
@@ -137,7 +142,8 @@ async fn put<K: CacheKey, V: CacheValue>(
         Acquired::Answer(never) => match never {},
         Acquired::Busy { .. } => return Err(LedgerError::Contended.into()),
     };
-    let counted = backing.counted(ledger, &lead.place.tags, stock.space.memory_for, stock.space.longest()).await;
+    // Asked for now: under a remembered one that has ended since, what is put would count for nothing.
+    let counted = backing.counted(ledger, &lead.place.tags, Duration::ZERO, stock.space.longest()).await;
     let began = Began { at: Instant::now(), mark: stock.core.marks.now() };
     let fresh = lead.fresh(value, PUT, began);
     let settled = lead.keep(backing, ledger, &mut lease, counted, &fresh).await?;

@@ -11,18 +11,20 @@
     reason = "numbers are small, and what is not as it should be fails the test"
 )]
 
+mod home;
+
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use payproof::cache::{Cache, CacheError, For, Hit, Loads, Space, Tag, Tags, Tenant};
+use home::{Began, FRESH, Home, KEYS, Key, Loaded, Process, Reach, SPACES, STALE, TENANTS, What, tenant};
+use payproof::cache::{CacheError, Hit, Tag};
 use payproof::store::Store as _;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
-use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::chaos_store::{ChaosStore, Trouble};
@@ -34,147 +36,6 @@ const ROUNDING: Duration = ms(5);
 
 /// How long a process serves what it has not checked, be the store up or down.
 const UNCHECKED: Duration = secs(1);
-
-const FRESH: Duration = secs(60);
-const STALE: Duration = secs(30);
-
-type Key = For<u8>;
-
-/// What is cached: which load it is of, what it was loaded for, and whose tag it bears.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Loaded {
-    load: usize,
-    key: (u8, u8),
-    user: u8,
-}
-
-const PLAIN: Space<Key, Loaded> = Space::per_tenant("plain", FRESH);
-const STALE_SERVED: Space<Key, Loaded> =
-    Space::per_tenant("stale", FRESH).stale_while_revalidate(STALE).stale_if_error(STALE);
-const TAGGED: Space<Key, Loaded> = Space::per_tenant("tagged", FRESH).tagged(by_user);
-const SPACES: [Space<Key, Loaded>; 3] = [PLAIN, STALE_SERVED, TAGGED];
-
-fn by_user(loaded: &Loaded, tags: &mut Tags) {
-    tags.add("user", loaded.user);
-}
-
-const TENANTS: u8 = 2;
-const KEYS: u8 = 2;
-const USERS: u8 = 2;
-
-fn tenant(number: u8) -> Tenant {
-    Tenant::new(format!("tenant_{number}"))
-}
-
-/// Which value is asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct What {
-    space: usize,
-    tenant: u8,
-    key: u8,
-}
-
-impl What {
-    fn any(rng: &mut StdRng) -> Self {
-        Self {
-            space: rng.random_range(0..SPACES.len()),
-            tenant: rng.random_range(0..TENANTS),
-            key: rng.random_range(0..KEYS),
-        }
-    }
-
-    fn key(self) -> Key {
-        For::new(&tenant(self.tenant), self.key)
-    }
-}
-
-/// What is invalidated.
-#[derive(Clone, Copy, Debug)]
-enum Reach {
-    Key(What),
-    User(u8),
-    Tenant(u8),
-    Space(usize),
-    All,
-}
-
-impl Reach {
-    fn any(rng: &mut StdRng) -> Self {
-        match rng.random_range(0..10) {
-            0..=4 => Self::Key(What::any(rng)),
-            5 | 6 => Self::User(rng.random_range(0..USERS)),
-            7 => Self::Tenant(rng.random_range(0..TENANTS)),
-            8 => Self::Space(rng.random_range(0..SPACES.len())),
-            _ => Self::All,
-        }
-    }
-
-    fn covers(self, what: What, user: u8) -> bool {
-        match self {
-            Self::Key(key) => key == what,
-            Self::User(of) => what.space == 2 && of == user,
-            Self::Tenant(of) => of == what.tenant,
-            Self::Space(of) => of == what.space,
-            Self::All => true,
-        }
-    }
-}
-
-/// A load, or a value that a caller made.
-#[derive(Clone, Copy, Debug)]
-struct Began {
-    at: Instant,
-    what: What,
-    user: u8,
-}
-
-/// Where values come from. It always answers, in its time.
-#[derive(Debug)]
-struct Home {
-    rng: StdRng,
-    slowest: u64,
-    loads: Vec<Began>,
-}
-
-impl Home {
-    fn begin(&mut self, what: What) -> (Loaded, Duration) {
-        let (load, user) = (self.loads.len(), self.rng.random_range(0..USERS));
-        self.loads.push(Began { at: Instant::now(), what, user });
-        let takes = ms(if self.slowest == 0 { 0 } else { self.rng.random_range(0..=self.slowest) });
-        (Loaded { load, key: (what.tenant, what.key), user }, takes)
-    }
-}
-
-/// One process: a cache, and its spaces.
-#[derive(Clone)]
-struct Process {
-    cache: Cache,
-    spaces: Vec<Loads<Key, Loaded>>,
-}
-
-impl Process {
-    fn start(way: &ChaosStore, store_timeout: Duration, home: &Arc<Mutex<Home>>, crashed: &Arc<AtomicBool>) -> Self {
-        let cache = Cache::builder(way.clone()).namespace("shop").store_timeout(store_timeout).build().unwrap();
-        let open = |(space, rules): (usize, Space<Key, Loaded>)| {
-            let (home, crashed) = (Arc::clone(home), Arc::clone(crashed));
-            cache.space(rules).unwrap().loads(move |key: Key| {
-                let (home, crashed) = (Arc::clone(&home), Arc::clone(&crashed));
-                async move {
-                    if crashed.load(Relaxed) {
-                        std::future::pending::<()>().await;
-                    }
-                    let of = u8::from(*key.tenant() != tenant(0));
-                    let what = What { space, tenant: of, key: *key.key() };
-                    let (loaded, takes) = home.lock().unwrap().begin(what);
-                    sleep(takes).await;
-                    Ok::<_, CacheError>(loaded)
-                }
-            })
-        };
-        let spaces = SPACES.into_iter().enumerate().map(open).collect();
-        Self { cache, spaces }
-    }
-}
 
 #[derive(Clone, Debug)]
 enum Told {
@@ -211,6 +72,7 @@ struct World {
     crashed: Vec<Arc<AtomicBool>>,
     asked: Mutex<Vec<Asked>>,
     invalidated: Mutex<Vec<Invalidated>>,
+    restarted: Mutex<Vec<(Instant, usize)>>,
 }
 
 impl World {
@@ -311,7 +173,7 @@ impl World {
     fn breaches(&self) -> Vec<(&'static str, String)> {
         let (loads, delays) = (self.home.lock().unwrap().loads.clone(), self.delays());
         let (asked, invalidated) = (self.asked.lock().unwrap().clone(), self.invalidated.lock().unwrap().clone());
-        let mut breaches = Vec::new();
+        let (restarted, mut breaches) = (self.restarted.lock().unwrap().clone(), Vec::new());
         for call in &asked {
             let mut breach = |what, why: String| breaches.push((what, format!("{why}: {}", self.shown(call))));
             let Told::Value { loaded, age, is_stale } = &call.told else {
@@ -341,7 +203,11 @@ impl World {
                 breach("max_age", format!("{truth:?} old"));
             }
             for by in invalidated.iter().filter(|by| by.confirmed && by.reach.covers(call.what, began.user)) {
-                let bound = if by.process == call.process { Duration::ZERO } else { UNCHECKED };
+                // What a process did before it started anew, it knows no better than the others.
+                let is_new =
+                    |(at, process): &(Instant, usize)| *process == call.process && (by.from..=call.from).contains(at);
+                let is_here = by.process == call.process && !restarted.iter().any(is_new);
+                let bound = if is_here { Duration::ZERO } else { UNCHECKED };
                 if call.from > by.to + bound && began.at < by.from {
                     let (from, to) = (self.at(by.from), self.at(by.to));
                     breach("invalidate", format!("loaded {:?}, ended {from:?} to {to:?}", self.at(began.at)));
@@ -371,6 +237,9 @@ impl World {
         }
         for (number, Began { at, what, user }) in self.home.lock().unwrap().loads.iter().enumerate() {
             lines.push((*at, format!("{:>10.3?} load {number} of {what:?}, user {user}", self.at(*at))));
+        }
+        for (at, process) in self.restarted.lock().unwrap().iter() {
+            lines.push((*at, format!("{:>10.3?} process {process} starts anew", self.at(*at))));
         }
         lines.sort();
         let mut text = String::new();
@@ -408,7 +277,8 @@ fn begin(seed: u64, rng: &mut StdRng) -> Arc<World> {
     };
     let processes = Processes::start(ways.iter().zip(&crashed).map(start).collect());
     let (start, asked, invalidated) = (Instant::now(), Mutex::default(), Mutex::default());
-    Arc::new(World { start, processes, ways, home, crashed, asked, invalidated })
+    let restarted = Mutex::default();
+    Arc::new(World { start, processes, ways, home, crashed, asked, invalidated, restarted })
 }
 
 /// One run: tasks that ask, put and invalidate, faults that end, and then every process asks once more.
@@ -446,6 +316,7 @@ async fn trouble(world: &World, process: usize, plan: Plan, span: u64, rng: &mut
     while rng.random_bool(0.4) {
         sleep(ms(rng.random_range(0..=span))).await;
         world.processes.restart(process);
+        world.restarted.lock().unwrap().push((Instant::now(), process));
     }
     if plan.crashes && process > 0 && rng.random_bool(0.4) {
         sleep(ms(rng.random_range(0..=span))).await;

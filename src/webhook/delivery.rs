@@ -221,7 +221,7 @@ impl Endpoint {
     }
 
     /// Whether the event is of the validator's account.
-    fn is_own(&self, event: &Event) -> bool {
+    pub(super) fn is_own(&self, event: &Event) -> bool {
         match (event.account(), self.account.identity.account()) {
             (None, _) => true,
             (Some(account), Some(name)) => account == name,

@@ -79,7 +79,8 @@ pub enum EventObject<'e> {
     Gone,
     /// The key may not read the object; [`Validator::health`](crate::Validator::health) says so, too.
     Unreadable,
-    /// The event is thin, and the object was not asked for: it is the payment itself, or leads to none.
+    /// The event is thin, and the object was not asked for: it is the payment itself, leads to none, or has no id that could be
+    /// asked for.
     NotFetched,
 }
 
@@ -113,7 +114,7 @@ impl Event {
             _ => return Err("is of another kind; `object` must be `event` or `v2.core.event`"),
         };
         let id = text(FieldName::Id).filter(|id| is_word(id)).ok_or("has no `id`")?.into();
-        let event_type = text(FieldName::Type).filter(|name| is_word(name)).ok_or("has no `type`")?.into();
+        let event_type = text(FieldName::Type).filter(|name| is_type(name)).ok_or("has no `type`")?;
         let account = match event.get(FieldName::Account) {
             None | Some(Outline::Null) => None,
             Some(account) => Some(account.text().filter(|id| is_word(id)).ok_or("has a malformed `account`")?.into()),
@@ -133,7 +134,9 @@ impl Event {
         };
         let created = created.ok_or("has no `created`")?;
         let Subject { payment, session, related } = if is_thin {
-            Subject::of_thin(&event, scope.filter(|scope| is_scope(scope)).or(context))
+            // One that ends in an organization names no account that could be asked.
+            let scope = context.and(scope.filter(|scope| is_scope(scope))).or(context);
+            Subject::of_thin(&event, event_type, scope)
         } else {
             Subject::of_snapshot(&event)?
         };
@@ -142,7 +145,7 @@ impl Event {
         let (fetched, body, json) = (OnceLock::new(), body.into(), OnceLock::new());
         Ok(Self(Arc::new(Inner {
             id,
-            event_type,
+            event_type: event_type.into(),
             is_thin,
             twin,
             account,
@@ -244,10 +247,12 @@ impl Subject {
         Ok(Self { payment: payment(object), session, related: None })
     }
 
-    /// The URL of the object is not read: the adapter knows where each kind is.
-    fn of_thin(event: &Outline<'_>, scope: Option<&str>) -> Self {
+    /// What the object is, the event's type says, and of a type that is not known the object. The URL of the object is not
+    /// read: the adapter knows where each kind is.
+    fn of_thin(event: &Outline<'_>, event_type: &str, scope: Option<&str>) -> Self {
         let object = event.get(FieldName::RelatedObject);
-        let kind = object.and_then(|object| object.get(FieldName::Type)).and_then(Outline::text).unwrap_or_default();
+        let stated = || object.and_then(|object| object.get(FieldName::Type)).and_then(Outline::text);
+        let kind = types::object_of(event_type).or_else(stated).unwrap_or_default();
         let id = object.and_then(own_id);
         let related = id.as_ref().filter(|_| types::leads_to_payment(kind));
         let related = related.and_then(|id| RelatedObject::new(kind, id.as_str()));
@@ -274,9 +279,18 @@ fn payment(object: &Outline<'_>) -> Option<PaymentId> {
     PaymentId::parse(id).ok()
 }
 
-/// Ids and types are words; what is none could not be shown in a log.
+/// Ids are words; what is none could not be shown in a log.
 fn is_word(text: &str) -> bool {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
+    is_made_of(text, b"_-.")
+}
+
+/// Types are words, some with a part in brackets: `v2.core.account[requirements].updated`.
+fn is_type(text: &str) -> bool {
+    is_made_of(text, b"_-.[]")
+}
+
+fn is_made_of(text: &str, signs: &[u8]) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || signs.contains(&byte);
     (1..=MAX_LEN).contains(&text.len()) && text.bytes().all(plain)
 }
 
@@ -332,6 +346,10 @@ mod tests {
             ("id", json!("e".repeat(256))),
             ("id", json!(7)),
             ("type", json!("a\nb")),
+            ("type", json!("a{b}")),
+            ("type", json!("")),
+            ("type", json!("e".repeat(256))),
+            ("id", json!("evt[1]")),
             ("account", json!("")),
             ("account", json!({"id": "acct_1"})),
             ("livemode", json!("true")),

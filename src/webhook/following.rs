@@ -35,7 +35,10 @@ impl Endpoint {
     /// | that it may not be read | noted for health; the handler is told, but what may have taken money back comes again |
     /// | anything else, or not in time | the event comes again |
     pub(super) async fn follow(&self, event: &Event) -> Result<LedTo, WebhookError> {
-        let Some(object) = event.related() else { return Ok(None) };
+        let Some(object) = event.related() else {
+            self.note_unnamed(event);
+            return Ok(None);
+        };
         let fetched = match self.ask(object).await {
             Ok(RelatedAnswer::Found { payment, object }) => Fetched::Found { payment, object },
             Ok(RelatedAnswer::Gone) => Fetched::Gone,
@@ -68,10 +71,28 @@ impl Endpoint {
 
     /// The payment stays unknown until the operator gives the credential its right.
     fn unreadable(&self, event: &Event, object: &RelatedObject) -> Result<Fetched, WebhookError> {
-        self.account.telemetry.object_unreadable(&self.name, object.kind());
+        self.note_unreadable(event, object.kind());
         if types::has_to_come_again(event.event_type(), object.kind()) {
             return Err(Rejection::Unreadable { object: object.kind().into() }.into());
         }
         Ok(Fetched::Unreadable)
+    }
+
+    /// A thin event that may have taken money back, and names no object that can be asked for, says no more when it comes
+    /// again: it is acknowledged, and the operator is told.
+    fn note_unnamed(&self, event: &Event) {
+        let event_type = event.event_type();
+        let kind = types::object_of(event_type).filter(|kind| types::has_to_come_again(event_type, kind));
+        if let Some(kind) = kind.filter(|_| event.is_thin()) {
+            self.note_unreadable(event, kind);
+        }
+    }
+
+    /// Tells the operator and health. What the credential may read of another account is that account's to say, and no verdict
+    /// of this validator depends on it.
+    fn note_unreadable(&self, event: &Event, kind: &str) {
+        if self.is_own(event) {
+            self.account.telemetry.object_unreadable(&self.name, kind);
+        }
     }
 }

@@ -49,7 +49,7 @@ const TYPES: [(&str, &str, IfUnread); 35] = [
     ("checkout.session.expired", SESSION, Acknowledged),
     ("radar.early_fraud_warning.created", "radar.early_fraud_warning", Acknowledged),
     ("radar.early_fraud_warning.updated", "radar.early_fraud_warning", Acknowledged),
-    ("invoice_payment.canceled", INVOICE_PAYMENT, Acknowledged),
+    ("invoice_payment.canceled", INVOICE_PAYMENT, ComesAgain),
     ("invoice_payment.open", INVOICE_PAYMENT, Acknowledged),
     ("invoice_payment.paid", INVOICE_PAYMENT, Acknowledged),
 ];
@@ -62,6 +62,16 @@ pub(super) const SESSION: &str = "checkout.session";
 
 const INVOICE_PAYMENT: &str = "invoice_payment";
 
+/// What an event of this type is about, where the type is known.
+pub(super) fn object_of(event_type: &str) -> Option<&'static str> {
+    of_type(event_type).map(|(_, object, _)| *object)
+}
+
+fn of_type(event_type: &str) -> Option<&'static (&'static str, &'static str, IfUnread)> {
+    let name = event_type.strip_prefix(THIN).unwrap_or(event_type);
+    TYPES.iter().find(|(known, ..)| *known == name)
+}
+
 /// Whether an object of this kind belongs to a payment that it has to be asked for. A type that is new about such an object
 /// leads there as well.
 pub(super) fn leads_to_payment(object: &str) -> bool {
@@ -70,10 +80,8 @@ pub(super) fn leads_to_payment(object: &str) -> bool {
 
 /// Whether an event that could not be followed to its payment has to come again. Of a type that is new, its object decides.
 pub(super) fn has_to_come_again(event_type: &str, object: &str) -> bool {
-    let name = event_type.strip_prefix(THIN).unwrap_or(event_type);
-    let of_type = TYPES.iter().find(|(known, ..)| *known == name);
     let all_of_object = || TYPES.iter().filter(|(_, known, _)| *known == object).all(|(.., then)| *then == ComesAgain);
-    of_type.map_or_else(all_of_object, |(.., then)| *then == ComesAgain)
+    of_type(event_type).map_or_else(all_of_object, |(.., then)| *then == ComesAgain)
 }
 
 #[cfg(test)]
@@ -90,6 +98,8 @@ mod tests {
             ("v1.refund.novel", "refund", true),
             ("v1.charge.dispute.novel", "dispute", true),
             ("v1.review.opened", "review", false),
+            ("v1.invoice_payment.canceled", INVOICE_PAYMENT, true),
+            ("v1.invoice_payment.paid", INVOICE_PAYMENT, false),
         ] {
             assert_eq!(has_to_come_again(event_type, object), comes_again, "{event_type}");
         }

@@ -189,9 +189,9 @@ async fn what_leads_to_no_payment_is_acknowledged_and_asks_for_nothing() {
         EventBody::thin_about("evt", "v2.core.event_destination.ping", "v2.core.event_destination", "ed_1"),
         EventBody::thin_about("evt", "v1.customer.created", "customer", "cus_1"),
         EventBody::thin_about("evt", "v9.something.novel", "novelty", "x_1"),
+        EventBody::thin_about("evt", "v2.core.account[requirements].updated", "v2.core.account", "acct_1"),
         thin("evt").with("related_object", Value::Null),
         thin("evt").with("related_object", json!({ "type": "charge", "url": "/v1/charges/ch_1" })),
-        thin("evt").with("related_object", json!({ "id": "ch_1", "url": "/v1/charges/ch_1" })),
         thin("evt").with("related_object", json!(["ch_1", "charge"])),
         // What no path may be made of.
         about("evt", "charge", "../charges/ch_1"),
@@ -219,6 +219,41 @@ async fn an_event_of_a_type_that_is_new_is_followed_by_its_object() {
     let novel = EventBody::thin_about("evt_1", "v1.charge.novel", "charge", "ch_1");
     assert_eq!(Runs::default().deliver(&webhooks_of(&validator), &novel).await, "handled");
     assert!(!is_paid(&validator).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_type_of_an_event_says_what_its_object_is() {
+    for stated in
+        [json!({ "id": "ch_1" }), json!({ "id": "ch_1", "type": "novelty" }), json!({ "id": "ch_1", "type": 7 })]
+    {
+        let provider = related();
+        let validator = validator(&provider);
+        assert!(is_paid(&validator).await);
+        refund(&provider);
+        let body = thin("evt_1").with("related_object", stated.clone());
+        assert_eq!(Runs::default().deliver(&webhooks_of(&validator), &body).await, "handled");
+        assert!(!is_paid(&validator).await, "{stated}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_may_have_taken_money_back_and_names_no_object_is_acknowledged_and_told() {
+    for (event_type, stated, told) in [
+        ("v1.charge.refunded", Value::Null, 1),
+        ("v1.charge.refunded", json!({ "type": "charge" }), 1),
+        ("v1.refund.created", json!({ "type": "refund", "id": "../re_1" }), 1),
+        ("v1.charge.updated", Value::Null, 0),
+        ("v1.charge.novel", Value::Null, 0),
+        ("v1.payment_intent.canceled", Value::Null, 0),
+        ("charge.refunded.novel", Value::Null, 0),
+    ] {
+        let provider = related();
+        let validator = validator(&provider);
+        let body = thin("evt_1").with("type", event_type).with("related_object", stated.clone());
+        assert_eq!(Runs::default().deliver(&webhooks_of(&validator), &body).await, "handled", "{event_type}: {stated}");
+        assert_eq!(validator.stats().objects_unreadable, told, "{event_type}: {stated}");
+        assert_eq!(provider.calls(), 0);
+    }
 }
 
 #[tokio::test(start_paused = true)]

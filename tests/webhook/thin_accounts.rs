@@ -1,7 +1,7 @@
 //! Thin events name their account by `context`.
 
 use payproof::Validator;
-use payproof::provider::ProviderIdentity;
+use payproof::provider::{ProviderError, ProviderIdentity};
 use payproof::store::MemoryStore;
 use payproof::testing::ScriptedProvider;
 use payproof::testing::webhook::EventBody;
@@ -73,4 +73,21 @@ async fn an_event_of_the_own_account_is_one_event_whether_it_names_the_account_o
     assert_eq!(runs.deliver(&webhooks, &snapshot).await, "handled");
     assert_eq!(runs.deliver(&webhooks, &twin).await, "duplicate");
     assert_eq!(runs.count(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn health_is_told_of_unreadable_objects_of_the_own_account_alone() {
+    let own = provider("acct_thin_health");
+    let validator = builder(&own).build().unwrap();
+    for (other_accounts, account, answer, told) in [
+        (OtherAccounts::Ignore, "acct_thin_other", "object_unreadable", 0),
+        (OtherAccounts::Handle, "acct_thin_other", "object_unreadable", 0),
+        (OtherAccounts::Ignore, "acct_thin_health", "object_unreadable", 1),
+    ] {
+        own.script("ch_1", [ProviderError::refused("scripted").with_status(403)]);
+        let webhooks = webhooks_with(&validator, other_accounts);
+        let body = thin("evt_1").with("context", account);
+        assert_eq!(Runs::default().deliver(&webhooks, &body).await, answer, "{account}");
+        assert_eq!(validator.stats().objects_unreadable, told, "{account} {other_accounts:?}");
+    }
 }

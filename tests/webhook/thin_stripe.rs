@@ -129,6 +129,7 @@ async fn an_object_is_asked_for_once_with_its_charge_and_in_its_context() {
         (Some("acct_1"), Some("acct_1"), None),
         (Some("acct_1"), Some("acct_platform/acct_1"), None),
         (Some("acct_1"), Some("acct_2"), Some("acct_2")),
+        (Some("acct_1"), Some("org_1"), None),
         (None, Some("acct_org/acct_3"), Some("acct_org/acct_3")),
     ] {
         let validator = validator(&sandbox, |stripe| match own {

@@ -10,7 +10,7 @@
 //!
 //! Before that look the payment that the body names is forgotten, whatever is found: a duplicate is news of it as well. What a
 //! thin event leads to is looked up under the claim and forgotten before the handler runs; the record keeps which payment it
-//! was, so that a duplicate forgets it again and asks for nothing.
+//! was, or which one a snapshot names, so that a duplicate or a twin forgets it again and asks for nothing.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -71,7 +71,9 @@ pub(super) async fn deliver(endpoint: Arc<Endpoint>, event: Event, handler: Hand
     let mut lease = match claim(&endpoint, &event).await? {
         Claim::Ours(lease) => lease,
         Claim::Before(Outcome { led_to: Some(payments) }) => {
-            endpoint.forget(&event, &payments).await?;
+            // What the body names was forgotten above.
+            let unnamed = payments.iter().filter(|payment| event.named().all(|named| named != *payment));
+            endpoint.forget(&event, unnamed).await?;
             return Ok(Delivery::Duplicate);
         }
         Claim::Before(Outcome { led_to: None }) => {

@@ -26,7 +26,7 @@ const FORBIDDEN: u16 = 403;
 
 impl Endpoint {
     /// Asks for the object of an event whose body does not name its payment, and forgets that payment. An event that names it
-    /// asks for nothing.
+    /// asks for nothing; what a snapshot names is kept for its thin twin.
     ///
     /// | the provider answers | what happens |
     /// |---|---|
@@ -37,7 +37,8 @@ impl Endpoint {
     pub(super) async fn follow(&self, event: &Event) -> Result<LedTo, WebhookError> {
         let Some(object) = event.related() else {
             self.note_unnamed(event);
-            return Ok(None);
+            // The body of a thin twin may name no payment.
+            return Ok(event.payment().filter(|_| !event.is_thin()).map(|payment| vec![payment.clone()]));
         };
         let fetched = match self.ask(object).await {
             Ok(RelatedAnswer::Found { payment, object }) => Fetched::Found { payment, object },

@@ -5,9 +5,11 @@ use serde::{Deserialize, Serialize};
 use crate::intent::payment_intent::PaymentId;
 use crate::ledger::{Converted, Versioned};
 
-/// The payments that an event was found to be about although its body does not name them. `None` where that is not known:
-/// the body names them all, the object could not be read, or the record is of version 1. A delivery that has to know looks
-/// for itself.
+/// The payments that an event was found to be about: those that a thin event led to, or that a snapshot names, whose thin twin
+/// may not. `None` where that is not known: the body names none, the object could not be read, or the record is of version 1. A
+/// delivery that has to know looks for itself.
+///
+/// The record holds their ids as records of facts do: an id of a payment is no secret. Keys hold digests alone.
 pub(super) type LedTo = Option<Vec<PaymentId>>;
 
 /// What came of an event. That of a claim is not known yet.

@@ -161,7 +161,9 @@ async fn of_a_thin_event_and_its_twin_one_is_handled_and_both_forget() {
             provider.put(paid("pi_1"));
             assert!(is_paid(&validator).await);
             refund(&provider);
+            let calls = provider.calls();
             assert_eq!(runs.deliver(&webhooks, event).await, "duplicate", "{thin_first}");
+            assert_eq!(provider.calls(), calls, "the record names the payment: {thin_first}");
             assert!(!is_paid(&validator).await, "{thin_first}");
             validator.forget(&PaymentId::parse("pi_1").unwrap()).await.unwrap();
         }

@@ -116,6 +116,26 @@ async fn what_it_prints_works_and_a_refund_is_told_and_seen() {
 }
 
 #[tokio::test]
+async fn a_session_is_told_and_a_redirect_is_a_failure_that_is_not_followed() {
+    let [endpoint, elsewhere] =
+        [TcpListener::bind("127.0.0.1:0").await.unwrap(), TcpListener::bind("127.0.0.1:0").await.unwrap()];
+    let webhook = format!("http://{}/webhooks", endpoint.local_addr().unwrap());
+    let mut sandbox = Running::start(&["--webhook", &webhook]).await;
+    sandbox.write("session cs_1 pi_paid").await;
+    let redirect = format!("307 x\r\nLocation: http://{}/", elsewhere.local_addr().unwrap());
+    for status in [&*redirect, "200"] {
+        let (_, body) = delivery(&endpoint, status).await;
+        let event: Value = serde_json::from_str(&body).unwrap();
+        assert_eq!(event["type"], "v1.checkout.session.completed", "{event}");
+        let object = sandbox.get(event["related_object"]["url"].as_str().unwrap()).await;
+        assert_eq!((&object["id"], &object["payment_intent"]), (&"cs_1".into(), &"pi_paid".into()), "{object}");
+    }
+    let told = sandbox.until("not delivered: ").await;
+    assert_eq!(told, "not delivered: checkout.session.completed, 1 of 3: 307\n");
+    sandbox.until("delivered: ").await;
+}
+
+#[tokio::test]
 async fn payments_are_made_disputed_and_canceled_by_lines_and_a_wrong_line_says_what_is_taken() {
     let mut sandbox = Running::start(&["--mode", "live"]).await;
     for (line, path, field, value) in [
@@ -124,6 +144,9 @@ async fn payments_are_made_disputed_and_canceled_by_lines_and_a_wrong_line_says_
         ("open pi_2 500 eur", "/v1/payment_intents/pi_2", "/status", Value::from("requires_payment_method")),
         ("cancel pi_2", "/v1/payment_intents/pi_2", "/status", Value::from("canceled")),
         ("dispute pi_1", "/v1/payment_intents/pi_1", "/livemode", Value::from(true)),
+        ("session cs_2 pi_2", "/v1/checkout/sessions/cs_2", "/payment_status", Value::from("unpaid")),
+        ("session cs_1 pi_1", "/v1/checkout/sessions/cs_1", "/payment_intent", Value::from("pi_1")),
+        ("session cs_1 pi_1", "/v1/checkout/sessions/cs_1", "/payment_status", Value::from("paid")),
     ] {
         sandbox.write(line).await;
         sandbox.until("changed: ").await;
@@ -134,6 +157,7 @@ async fn payments_are_made_disputed_and_canceled_by_lines_and_a_wrong_line_says_
     for (line, said) in [
         ("refund pi_none 5", "there is no payment pi_none"),
         ("refund pi_1 five", "minor units"),
+        ("session cs_3 pi_none", "there is no payment pi_none"),
         ("pay pi_1", "no such line; give one of: paid ID AMOUNT CURRENCY"),
     ] {
         sandbox.write(line).await;

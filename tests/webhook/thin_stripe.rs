@@ -69,8 +69,7 @@ async fn every_event_that_leads_to_a_payment_has_it_forgotten_thin_and_as_a_snap
         // What the sandbox has no event for is made by hand.
         sandbox.put(shop().refunded(100).disputed());
         let by_hand = || {
-            let id = if object == "checkout.session" { "cs_1" } else { "pi_1" };
-            let fields = serde_json::json!({ "id": id, "object": object, "payment_intent": "pi_1" });
+            let fields = serde_json::json!({ "id": "pi_1", "object": object, "payment_intent": "pi_1" });
             EventBody::new("evt", event_type, fields)
         };
         let snapshot =

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use clap::builder::PossibleValuesParser;
 use payproof::Mode;
-use payproof::testing::sandbox::{Faults, Sandbox, SandboxPayment};
+use payproof::testing::sandbox::{Faults, Sandbox, SandboxPayment, SandboxSession};
 use payproof::testing::webhook::{EventBody, now, sign};
+use reqwest::redirect::Policy;
 use reqwest::{Client, Url};
 use tokio::io::{AsyncBufReadExt as _, BufReader, stdin};
 
@@ -22,15 +23,16 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The lines that are taken, for `--help` and for a line that is none.
 const LINES: &str = "paid ID AMOUNT CURRENCY [TENANT [ORDER]], open ID AMOUNT CURRENCY [TENANT [ORDER]], refund ID AMOUNT, \
-    dispute ID, cancel ID";
+    dispute ID, cancel ID, session ID PAYMENT";
 
 /// Serve a stand-in for Stripe on this machine, for developing a shop in any language
 ///
-/// It answers for payment intents and what belongs to them (charges, refunds, disputes) on 127.0.0.1 alone, with a few
+/// It answers for payment intents and what belongs to them (charges, refunds, disputes, Checkout sessions) on 127.0.0.1 alone, with a few
 /// payments to begin with. Any key is accepted. It ends when it is interrupted.
 ///
 /// Lines on standard input change payments, amounts in minor units: paid ID AMOUNT CURRENCY [TENANT [ORDER]], open ID AMOUNT
-/// CURRENCY [TENANT [ORDER]], refund ID AMOUNT, dispute ID, cancel ID. Each is told to --webhook, signed as Stripe signs.
+/// CURRENCY [TENANT [ORDER]], refund ID AMOUNT, dispute ID, cancel ID. session ID PAYMENT completes a Checkout
+/// session with a payment. Each is told to --webhook, signed as Stripe signs.
 #[derive(Debug, clap::Args)]
 pub(crate) struct SandboxArgs {
     /// The port of 127.0.0.1; 0 takes one that is free
@@ -69,6 +71,7 @@ struct Entry {
     payment: SandboxPayment,
     amount: u64,
     currency: String,
+    is_paid: bool,
 }
 
 struct Shop {
@@ -96,7 +99,8 @@ pub(crate) async fn run(args: SandboxArgs) -> Result<Status, Trouble> {
         Trouble::because("the port cannot be opened; choose another one with --port, or 0 for one that is free", &error)
     })?;
     let mode = if args.mode == "live" { Mode::Live } else { Mode::Test };
-    let client = Client::builder().no_proxy().timeout(PATIENCE).build();
+    // A redirect could lead off this machine; Stripe takes one for a failure.
+    let client = Client::builder().no_proxy().redirect(Policy::none()).timeout(PATIENCE).build();
     let client = client.map_err(|error| Trouble::because("no client for webhooks can be made", &error))?;
     let (payments, kinds) = (BTreeMap::new(), args.events);
     let mut shop = Shop { sandbox, payments, mode, client, webhook: args.webhook, kinds, events: 0 };
@@ -119,6 +123,10 @@ pub(crate) async fn run(args: SandboxArgs) -> Result<Status, Trouble> {
 struct Changed {
     payment: String,
     events: &'static [&'static str],
+}
+
+fn no_payment(id: &str) -> Trouble {
+    Trouble::new(format!("there is no payment {id}; make it with paid or open"))
 }
 
 impl Shop {
@@ -156,7 +164,7 @@ impl Shop {
                 };
                 let payment = rest.first().into_iter().fold(payment, |payment, tenant| payment.tenant(tenant));
                 let payment = rest.get(1).into_iter().fold(payment, |payment, order| payment.order(order));
-                (id, Entry { payment, amount, currency }, events)
+                (id, Entry { payment, amount, currency, is_paid: word == "paid" }, events)
             }
             ["refund", id, amount] => {
                 let (amount, entry) = (minor(amount)?, self.take(id)?);
@@ -170,8 +178,9 @@ impl Shop {
             ["cancel", id] => {
                 let entry = self.take(id)?;
                 let payment = SandboxPayment::canceled(id, entry.amount, &entry.currency);
-                (id, Entry { payment, ..entry }, &["payment_intent.canceled"])
+                (id, Entry { payment, is_paid: false, ..entry }, &["payment_intent.canceled"])
             }
+            ["session", id, payment] => return self.complete(id, payment),
             _ => return Err(wrong()),
         };
         let payment = if self.mode == Mode::Test { entry.payment.test_mode() } else { entry.payment };
@@ -180,10 +189,17 @@ impl Shop {
         Ok(Changed { payment: id.to_owned(), events })
     }
 
+    /// Completes a Checkout session with a payment, paid or not as that is.
+    fn complete(&self, id: &str, payment: &str) -> Result<Changed, Trouble> {
+        let entry = self.payments.get(payment).ok_or_else(|| no_payment(payment))?;
+        let session = SandboxSession::open(id, entry.amount, &entry.currency);
+        let session = if entry.is_paid { session.paid(payment) } else { session.unpaid(payment) };
+        self.sandbox.put_session(if self.mode == Mode::Test { session.test_mode() } else { session });
+        Ok(Changed { payment: payment.to_owned(), events: &["checkout.session.completed"] })
+    }
+
     fn take(&mut self, id: &str) -> Result<Entry, Trouble> {
-        self.payments
-            .remove(id)
-            .ok_or_else(|| Trouble::new(format!("there is no payment {id}; make it with paid or open")))
+        self.payments.remove(id).ok_or_else(|| no_payment(id))
     }
 
     /// Delivers what was changed.

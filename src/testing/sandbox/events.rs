@@ -1,5 +1,7 @@
 //! Events about what a sandbox holds, as Stripe would send them.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use super::Sandbox;
@@ -8,12 +10,13 @@ use super::disputes::dispute;
 use super::expansion::Expansion;
 use super::objects::{fraud_warning, invoice_payment, refund, review};
 use super::payment::Stage;
+use super::session::KeptSession;
 use crate::payment::facts::Mode;
 use crate::testing::webhook::EventBody;
 
 impl Sandbox {
     /// A snapshot event of this type about a payment: `charge.refunded` holds its charge as it is now, `refund.updated` its
-    /// latest refund. [`EventBody::thin`] makes the thin event of it.
+    /// latest refund, and `checkout.session.completed` the session that it completed. [`EventBody::thin`] makes the thin event of it.
     ///
     /// `None` where the payment is unknown, has no such object, or events of the type are about something else.
     ///
@@ -44,9 +47,18 @@ impl Sandbox {
             "review" => review(of),
             "radar.early_fraud_warning" => fraud_warning(of),
             "invoice_payment" => invoice_payment(of),
+            "checkout.session" => self.session_of(payment),
             _ => None,
         };
         let event = EventBody::new(id, event_type, object?);
         Some(if of.livemode { event } else { event.mode(Mode::Test) })
+    }
+
+    /// The Checkout session of a payment; of several the one whose id comes first.
+    fn session_of(&self, payment: &str) -> Option<Value> {
+        let book = self.state.book.lock();
+        let session = book.sessions.values().filter(|session| session.payment.as_deref() == Some(payment));
+        let session = Arc::clone(session.min_by(|one, other| one.id.cmp(&other.id))?);
+        serde_json::from_slice(&KeptSession { session, payment: None }.bytes(Expansion::default())).ok()
     }
 }

@@ -53,7 +53,8 @@ pub struct Stats {
     pub deliveries: BTreeMap<&'static str, u64>,
     /// Webhook deliveries of other accounts' events, for which no handler ran; see `webhook::OtherAccounts`.
     pub deliveries_of_other_accounts: u64,
-    /// Webhook deliveries of events whose object the provider's credential may not read; see `webhook`.
+    /// Webhook deliveries of the own account's events whose object the provider's credential may not read, or that name none
+    /// although they may have taken money back; see `webhook`.
     pub objects_unreadable: u64,
     /// Payments whose facts are in memory.
     pub facts_in_memory: usize,

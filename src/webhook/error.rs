@@ -150,7 +150,8 @@ impl WebhookError {
         pub fn is_body(&self) -> bool => matches!(&*self.0, Rejection::BodyTooLarge { .. } | Rejection::NotAnEvent(_));
 
         /// The event is of another account than the validator's, and the endpoint
-        /// [refuses](super::OtherAccounts::Refuse) those. Its payment is forgotten; the handler did not run.
+        /// [refuses](super::OtherAccounts::Refuse) those. The payment that its body names is forgotten, which of a thin
+        /// event may be none; the handler did not run.
         pub fn is_other_account(&self) -> bool => matches!(&*self.0, Rejection::OtherAccount);
 
         /// An earlier delivery of the event is being handled. Nothing was done for this one.

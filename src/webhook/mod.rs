@@ -93,8 +93,9 @@
 //!   events, by `account` or by `context`. The facts of that account are forgotten in the validator's store, and in every
 //!   validator of this process that [names](crate::provider::ProviderIdentity::with_account) the account; one with a store of its
 //!   own needs an endpoint of its own. A validator that names none cannot tell whether the account is its own, so it forgets
-//!   the payment as well; for [`OtherAccounts`] it takes a connected account for another, and any other for its own. Events
-//!   that name no account are of the validator's own, and reach no other validator's memory.
+//!   the payment as well; for [`OtherAccounts`] it takes an event with `account` for another's, and any other for its own: also
+//!   thin events of connected accounts, which name their account by `context` as those of an organization do. Name the account
+//!   where such events come. Events that name no account are of the validator's own, and reach no other validator's memory.
 //! - **Without a shared store** events are remembered in this process only, 100,000 at most with all else that is remembered
 //!   there; then further ones are answered with 503. Set a [`store`](crate::ValidatorBuilder::store).
 //! - **An id that is no payment's** names nothing that was ever validated, so nothing is forgotten, and the handler runs.
@@ -143,8 +144,9 @@ pub(crate) use signature::sign;
 /// What an endpoint does with events of other accounts than its validator's, after their payments are forgotten.
 ///
 /// An event without an account, or of the account that the validator [names](crate::provider::ProviderIdentity::with_account), is
-/// its own; where the validator names none, so is one that names its account by `context` alone. Whatever is chosen here, [`Stats::deliveries_of_other_accounts`](crate::telemetry::Stats::deliveries_of_other_accounts)
-/// counts those for which no handler ran, and [`Validator::health`] notes them.
+/// its own; where the validator names none, so is one that names its account by `context` alone, as
+/// thin events of connected accounts do: name the account where those come. Whatever is chosen here,
+/// [`Stats::deliveries_of_other_accounts`](crate::telemetry::Stats::deliveries_of_other_accounts) counts those for which no handler ran, and [`Validator::health`] notes them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum OtherAccounts {
@@ -153,8 +155,9 @@ pub enum OtherAccounts {
     Ignore,
     /// The handler runs. It has to look at [`Event::account`].
     Handle,
-    /// They are refused with status 403, and Stripe delivers them again for days, and switches the endpoint off in the end. For
-    /// endpoints at which they are a mistake that has to be seen.
+    /// They are refused with status 403, before a thin one is followed: it forgets only the payment that its body
+    /// names. Stripe delivers them again for days, and switches the endpoint off in the end. For endpoints at which they are a
+    /// mistake that has to be seen.
     Refuse,
 }
 

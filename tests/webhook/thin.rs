@@ -11,6 +11,7 @@ use payproof::webhook::{Event, EventObject, StripeWebhooks};
 use payproof::{Mode, PaymentId, Validator, ValidatorBuilder};
 use serde_json::{Value, json};
 
+use crate::chaos_store::ChaosStore;
 use crate::support::{NO_PATTERNS, intent, is_valid, paid, provider, secs};
 use crate::{Runs, deliver, event, secret, webhooks_of, word};
 
@@ -169,6 +170,24 @@ async fn of_a_thin_event_and_its_twin_one_is_handled_and_both_forget() {
         }
         assert_eq!(runs.count(), 1, "{thin_first}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_snapshots_own_duplicate_forgets_its_payment_once() {
+    let store = ChaosStore::new(&MemoryStore::new(), 0);
+    let validator = builder(&related()).store(store.clone()).build().unwrap();
+    let (webhooks, runs) = (webhooks_of(&validator), Runs::default());
+    // The record of the second names no payment, since its body does.
+    let events =
+        [event("evt_1"), EventBody::thin_about("evt_2", "v1.payment_intent.canceled", "payment_intent", "pi_1")];
+    let mut counts = Vec::new();
+    for event in events {
+        assert_eq!(runs.deliver(&webhooks, &event).await, "handled");
+        let before = store.calls();
+        assert_eq!(runs.deliver(&webhooks, &event).await, "duplicate");
+        counts.push(store.calls() - before);
+    }
+    assert_eq!(counts[0], counts[1]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -71,14 +71,17 @@ impl Rules {
             _ => (facts.status == PaymentStatus::NotFound).then_some(Finding::NotFound(facts.not_found_hint)),
         };
         // What is said about a payment is for its own tenant: another one learns that it is not theirs, and no more.
-        if let Some(finding) = of_id.or_else(|| self.compare_tenant(intent, facts, alias)) {
-            return Verdict::Invalid(Findings::of(vec![finding], &facts.status));
-        }
+        let is_theirs = match of_id.map_or_else(|| self.compare_tenant(intent, facts, alias), Err) {
+            Ok(is_theirs) => is_theirs,
+            Err(finding) => return Verdict::Invalid(Findings::of(vec![finding], &facts.status)),
+        };
         let mut findings = Vec::new();
-        if !is_unpaid_alias(intent, alias) || facts.amount.is_some() {
+        if is_theirs && (!is_unpaid_alias(intent, alias) || facts.amount.is_some()) {
             self.compare_asked(intent, facts, &mut findings);
         }
-        self.compare_claims(intent, facts, alias, &mut findings);
+        if is_theirs {
+            self.compare_claims(intent, facts, alias, &mut findings);
+        }
         self.compare_acceptance(facts, answered.age, &mut findings);
         let unfinished = match alias {
             Some(alias) => self.compare_alias(intent, facts, alias, answered, &mut findings),
@@ -97,7 +100,7 @@ impl Rules {
                 capture: Capture::of(facts),
                 method: facts.method,
                 dated: facts.created.is_some() && facts.as_of.is_some(),
-                age: answered.age,
+                age: alias.map_or(answered.age, |alias| answered.age.max(alias.asked_at.age_at(answered.seen_at))),
                 seen_at: answered.seen_at,
             })
         })
@@ -109,7 +112,7 @@ impl Rules {
         intent: &PaymentIntent,
         facts: &ProviderPayment<impl Text>,
         alias: Option<&ResolvedAlias>,
-    ) -> Option<Finding> {
+    ) -> Result<bool, Finding> {
         let (tenant, key) = (intent.tenant(), self.tenant.metadata_key());
         let of_alias = alias.into_iter().flat_map(|alias| alias.states.stated_under(key));
         let named = agreed(stated_under(&facts.metadata, key).chain(of_alias), Some(tenant));
@@ -121,9 +124,12 @@ impl Rules {
         };
         // Metadata that names another tenant counts even where something else is the proof.
         if proven.into_iter().chain(named).any(|actual| actual != tenant) {
-            return Some(Finding::Tenant);
+            return Err(Finding::Tenant);
         }
-        (proven.is_none() && !is_unpaid_alias(intent, alias)).then_some(Finding::Unproven(Field::Tenant))
+        match proven {
+            None if !is_unpaid_alias(intent, alias) => Err(Finding::Unproven(Field::Tenant)),
+            proven => Ok(proven.is_some()),
+        }
     }
 
     fn compare_claims(

@@ -355,3 +355,87 @@ async fn wherever_a_process_stops_a_payment_has_one_owner_by_whatever_name() {
     }
     assert!((5..40).contains(&steps), "{steps} steps");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_session_forgotten_elsewhere_is_not_served_stale_past_its_time_in_memory() {
+    let (provider, store) = (Sessions::complete(), MemoryStore::new());
+    let states = |order: &str| PaymentAlias::new(AliasState::Complete).with_metadata("order_id", order);
+    provider.change(|known| {
+        known.facts = crate::support::unbound("pi_1");
+        known.alias = states("6735");
+    });
+    let serving = WhenProviderIsDown::ServeStale { up_to: secs(60 * 60) };
+    let here = provider.over(&store).when_provider_is_down(serving).build().unwrap();
+    let elsewhere = provider.over(&store).build().unwrap();
+    assert!(is_valid(&ask(&here, "cs_1").await));
+    sleep(secs(10)).await;
+    provider.change(|known| known.alias = states("6736"));
+    elsewhere.forget(&session()).await.unwrap();
+    let _ = elsewhere.validate(crate::support::unbound_intent("pi_1")).await.unwrap();
+    sleep(secs(1)).await;
+    provider.change(|known| known.is_down = true);
+    let told = here.validate(intent("cs_1")).await;
+    assert!(!told.is_ok_and(|told| is_valid(&told)), "claims from before a confirmed forgetting");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_counts_in_memory_from_when_the_store_was_asked() {
+    let (provider, store) = (Sessions::complete(), MemoryStore::new());
+    let states = |order: &str| PaymentAlias::new(AliasState::Complete).with_metadata("order_id", order);
+    provider.change(|known| {
+        known.facts = crate::support::unbound("pi_1");
+        known.alias = states("6735");
+    });
+    let way = ChaosStore::new(&store, 0);
+    let elsewhere = provider.over(&store).build().unwrap();
+    assert!(is_valid(&ask(&elsewhere, "cs_1").await));
+    let here = Validator::builder(provider.clone()).no_retry_budget().store(way.clone());
+    let here = forgetful(here.store_timeout(secs(4)).facts_in_memory_for(secs(1))).build().unwrap();
+    way.script([Fate::StallAfter(secs(3))]);
+    let slow = tokio::spawn({
+        let here = here.clone();
+        async move { ask(&here, "cs_1").await }
+    });
+    sleep(ms(500)).await;
+    provider.change(|known| known.alias = states("6736"));
+    elsewhere.forget(&session()).await.unwrap();
+    assert!(is_valid(&slow.await.unwrap()), "it came before the forgetting");
+    // 3 s after the forgetting was confirmed, with memory for 1 s.
+    sleep(ms(500)).await;
+    assert!(!is_valid(&ask(&here, "cs_1").await));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_redemption_asks_again_where_what_the_session_claims_is_old() {
+    let (provider, store) = (Sessions::complete(), MemoryStore::new());
+    let states = |order: &str| PaymentAlias::new(AliasState::Complete).with_metadata("order_id", order);
+    provider.change(|known| {
+        known.facts = crate::support::unbound("pi_1");
+        known.alias = states("6735");
+    });
+    let here = provider.over(&store).build().unwrap();
+    assert!(is_valid(&ask(&here, "cs_1").await));
+    provider.change(|known| known.alias = states("6736"));
+    sleep(secs(10 * 3600)).await;
+    let Verdict::Valid(proof) = ask(&here, "cs_1").await.into_verdict() else { panic!("not valid") };
+    let refused = here.redeem(proof).await.unwrap_err();
+    assert!(matches!(refused, payproof::redeem::RedeemError::NoLongerValid(_)), "{refused:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refund_told_by_a_session_is_not_taken_back_by_a_slower_look_up_of_its_payment() {
+    let provider = Sessions::complete();
+    let here = forgetful(Validator::builder(provider.clone()).no_retry_budget()).build().unwrap();
+    provider.change(|known| known.latency = secs(2));
+    let slow = tokio::spawn({
+        let here = here.clone();
+        async move { ask(&here, "pi_1").await }
+    });
+    sleep(ms(500)).await;
+    provider.refund();
+    provider.change(|known| known.latency = ms(10));
+    assert!(is_refunded(&ask(&here, "cs_1").await));
+    assert!(is_valid(&slow.await.unwrap()), "it was read before the refund");
+    sleep(secs(2)).await;
+    assert!(is_refunded(&ask(&here, "cs_1").await));
+}

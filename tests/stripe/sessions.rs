@@ -109,7 +109,7 @@ async fn an_open_session_waits_for_the_shopper_whatever_its_payment_states_so_fa
     assert_eq!(shown(&verdict(bare, none()).await), "action required: Some(\"open\")");
     let elsewhere = SandboxSession::open("cs_1", 1999, "usd").tenant("store_43");
     assert_eq!(shown(&verdict(elsewhere, none()).await), "invalid: tenant_mismatch");
-    let dearer = SandboxSession::open("cs_1", 2000, "usd");
+    let dearer = SandboxSession::open("cs_1", 2000, "usd").tenant("store_42");
     assert_eq!(shown(&verdict(dearer, none()).await), "invalid: amount_mismatch");
     let declined = SandboxPayment::declined("pi_1", 1999, "usd");
     let tried = verdict(session().payment("pi_1"), declined).await;
@@ -348,4 +348,14 @@ async fn what_is_asked_of_a_session_is_its_payment_with_charge_and_review() {
     let validation = ask(&quick(&sandbox).build().unwrap(), "cs_1").await;
     assert!(validation.verdict().is_valid(), "{validation:?}");
     assert_eq!(sandbox.last_request().unwrap().query(), Some(charge));
+}
+
+#[tokio::test]
+async fn another_tenant_learns_nothing_of_an_open_session() {
+    let open = SandboxSession::open("cs_1", 1999, "usd").order("6735").customer("cus_9");
+    let sandbox = with(open, SandboxPayment::paid("pi_other", 1999, "usd")).await;
+    let money = payproof::Money::parse("1.00", payproof::Currency::USD).unwrap();
+    let theirs = PaymentIntent::new("store_43", "cs_1", money).unwrap();
+    let told = quick(&sandbox).build().unwrap().validate(theirs).await.unwrap().into_verdict();
+    assert!(matches!(told, Verdict::ActionRequired(_)), "{told:?}");
 }

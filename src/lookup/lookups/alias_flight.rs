@@ -39,6 +39,12 @@ pub(super) async fn fly_by_alias(lookups: Arc<Lookups>, leader: FactsLeader) {
         Err(error) => (Err(error), None),
     };
     let id = leader.flight().key().clone();
+    // What is being asked about its payment since before may say less than was told just now.
+    if let Ok(Brought::Facts(looked_up)) = &outcome
+        && let Some(alias) = &looked_up.alias
+    {
+        lookups.flights.forget(&alias.payment, || {});
+    }
     leader.complete(outcome, |_, is_current| {
         if let Some((alias, until)) = keep.filter(|_| is_current) {
             lookups.aliases.keep(&id, alias, until);
@@ -72,7 +78,7 @@ impl Lookups {
         if let Some((alias, ttl_left)) = place.known(&self.rules)
             && is_recent(alias.asked_at.age(), oldest)
         {
-            let (alias, until) = (Arc::new(alias), after(Instant::now(), shared.memory_for.min(ttl_left)));
+            let (alias, until) = (Arc::new(alias), after(read_at, shared.memory_for.min(ttl_left)));
             return Ok((Brought::Alias(Arc::clone(&alias), read_at), Some((alias, until))));
         }
         let mut looked_up = self.ask_by_alias(leader, Instant::now(), deadline, place.keys()).await?;

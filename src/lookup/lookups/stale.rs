@@ -71,7 +71,7 @@ impl Lookups {
 
     /// An alias that memory or the store knows, and that was asked for so long ago at most.
     async fn alias_of_age(&self, id: &PaymentId, oldest: Duration) -> Option<Arc<ResolvedAlias>> {
-        let in_memory = self.aliases.of_any_age(id);
+        let in_memory = self.aliases.recent(id, Instant::now(), oldest);
         let alias = match (in_memory, &self.shared) {
             (Some(alias), _) => alias,
             (None, Some(shared)) => {

@@ -60,6 +60,8 @@ pub(super) enum EntryEnd {
     Loaded(OlderValue),
     /// Its loader failed.
     Failed,
+    /// The lease was given up, whatever the loader did. What was there stays there.
+    GivenUp,
 }
 
 /// Reads what a record says. One without a payload says nothing.
@@ -113,11 +115,13 @@ impl Claimable for EntryRecord {
                 let payload = self.write(Some(value.written()), Vec::new(), Duration::ZERO)?;
                 (State::Settled, value.left(), payload)
             }
-            EntryEnd::Failed => {
+            EntryEnd::Failed | EntryEnd::GivenUp => {
                 let left = carried.older.as_ref().map_or(Duration::ZERO, OlderValue::left);
                 let mut failed_by = carried.failed_by.clone();
-                failed_by.retain(|other| *other != self.by);
-                failed_by.push(self.by);
+                if matches!(word, EntryEnd::Failed) {
+                    failed_by.retain(|other| *other != self.by);
+                    failed_by.push(self.by);
+                }
                 let older = carried.older.as_ref().map(OlderValue::written);
                 (State::Failed, left.max(FAILED_FOR), self.write(older, failed_by, Duration::ZERO)?)
             }
@@ -130,9 +134,9 @@ impl Claimable for EntryRecord {
         Some(self.lease)
     }
 
-    /// The task was cut off. Another process may load at once, and what was there stays there.
+    /// Another process may load at once. That the store was too slow to take the value says nothing against the loader.
     fn if_dropped(&self) -> Option<EntryEnd> {
-        Some(EntryEnd::Failed)
+        Some(EntryEnd::GivenUp)
     }
 }
 

@@ -71,9 +71,10 @@ impl Rules {
             _ => (facts.status == PaymentStatus::NotFound).then_some(Finding::NotFound(facts.not_found_hint)),
         };
         // What is said about a payment is for its own tenant: another one learns that it is not theirs, and no more.
+        let of_id = of_id.map(Box::new);
         let is_theirs = match of_id.map_or_else(|| self.compare_tenant(intent, facts, alias), Err) {
             Ok(is_theirs) => is_theirs,
-            Err(finding) => return Verdict::Invalid(Findings::of(vec![finding], &facts.status)),
+            Err(finding) => return Verdict::Invalid(Findings::of(vec![*finding], &facts.status)),
         };
         let mut findings = Vec::new();
         if is_theirs && (!is_unpaid_alias(intent, alias) || facts.amount.is_some()) {
@@ -112,7 +113,7 @@ impl Rules {
         intent: &PaymentIntent,
         facts: &ProviderPayment<impl Text>,
         alias: Option<&ResolvedAlias>,
-    ) -> Result<bool, Finding> {
+    ) -> Result<bool, Box<Finding>> {
         let (tenant, key) = (intent.tenant(), self.tenant.metadata_key());
         let of_alias = alias.into_iter().flat_map(|alias| alias.states.stated_under(key));
         let named = agreed(stated_under(&facts.metadata, key).chain(of_alias), Some(tenant));
@@ -124,10 +125,10 @@ impl Rules {
         };
         // Metadata that names another tenant counts even where something else is the proof.
         if proven.into_iter().chain(named).any(|actual| actual != tenant) {
-            return Err(Finding::Tenant);
+            return Err(Box::new(Finding::Tenant));
         }
         match proven {
-            None if !is_unpaid_alias(intent, alias) => Err(Finding::Unproven(Field::Tenant)),
+            None if !is_unpaid_alias(intent, alias) => Err(Box::new(Finding::Unproven(Field::Tenant))),
             proven => Ok(proven.is_some()),
         }
     }

@@ -419,7 +419,7 @@ async fn a_redemption_asks_again_where_what_the_session_claims_is_old() {
     sleep(secs(10 * 3600)).await;
     let Verdict::Valid(proof) = ask(&here, "cs_1").await.into_verdict() else { panic!("not valid") };
     let refused = here.redeem(proof).await.unwrap_err();
-    assert!(matches!(refused, payproof::redeem::RedeemError::NoLongerValid(_)), "{refused:?}");
+    assert!(matches!(refused, RedeemError::NoLongerValid(_)), "{refused:?}");
 }
 
 #[tokio::test(start_paused = true)]

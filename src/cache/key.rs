@@ -108,7 +108,7 @@ impl fmt::Debug for KeyParts {
     }
 }
 
-/// A tenant's key: what belongs to one tenant is never found by another. Its entries have the tenant's [`Tag`].
+/// A tenant's key: what belongs to one tenant is never found by another. Its entries have the tenant's [`Tag`](super::Tag).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct For<K> {
     tenant: Tenant,

@@ -96,7 +96,7 @@ impl Tags {
         self.push(&Tag::new(kind, about))
     }
 
-    /// Adds the tag of a tenant. Keys made with [`For`] have it.
+    /// Adds the tag of a tenant. Keys made with [`For`](super::For) have it.
     pub fn tenant(&mut self, tenant: &Tenant) -> &mut Self {
         self.push(&Tag::tenant(tenant))
     }

@@ -32,16 +32,16 @@ const MAX_BODY: u64 = 64 * 1024;
 ///
 /// ```
 /// # use axum::{Router, routing::post};
+/// # use tower::ServiceExt as _;
 /// # async fn create_checkout() -> &'static str { "order 6735" }
 /// use payproof::envelope::FailureLayer;
 ///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let routes: Router = Router::new()
 ///     .route("/checkouts", post(create_checkout))
 ///     .layer(FailureLayer::envelope()); // or `problem_documents()`
-/// # use tower::ServiceExt as _;
-/// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # let answer = routes.oneshot(axum::http::Request::get("/nowhere").body(String::new())?).await?;
+/// # let answer = routes.oneshot(axum::http::Request::get("/nowhere").body(axum::body::Body::empty())?).await?;
 /// # let body = axum::body::to_bytes(answer.into_body(), 1000).await?;
 /// # assert_eq!(body, r#"{"error":{"code":"NOT_FOUND","message":"Not Found"}}"#);
 /// # Ok(())

@@ -189,3 +189,19 @@ async fn a_tag_that_the_store_lost_revives_nothing() {
     assert_eq!(*prices.get(&sku("a")).await.unwrap(), 2);
     assert_eq!(prices.get(&sku("a")).await.unwrap().store(), StoreUse::Kept);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_generation_that_is_only_remembered_decides_nothing_against_a_newer_value() {
+    let (store, database) = (MemoryStore::new(), Database::of(1));
+    let (one, other) = (process(store.clone()), process(store));
+    let (here, there) = (loads(&one, PRICES, &database), loads(&other, PRICES, &database));
+    there.get(&sku("b")).await.unwrap();
+    tick().await;
+    one.invalidate(&Tag::tenant(&Tenant::new("store_42"))).await.unwrap();
+    tick().await;
+    assert_eq!(here.get(&sku("a")).await.unwrap().store(), StoreUse::Kept);
+    // The other process remembers the tenant's generation of a moment ago.
+    assert_eq!(there.get(&sku("a")).await.unwrap().source(), HitSource::Store);
+    assert_eq!(here.get(&sku("a")).await.unwrap().source(), HitSource::Memory);
+    assert_eq!(database.loads(), 2, "no process loads anew what another one has just loaded");
+}

@@ -75,6 +75,31 @@ pub(crate) fn since_1970() -> Duration {
     std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default()
 }
 
+/// The beginning of a day of the calendar, in UTC, in seconds since 1970. `None` before then, after the year 9999, and where the
+/// calendar has no such day.
+#[cfg(any(feature = "stripe", feature = "webhook"))]
+pub(crate) fn midnight(year: u64, month: u64, day: u64) -> Option<u64> {
+    let is_leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+    let last_day = match month {
+        1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
+        4 | 6 | 9 | 11 => 30,
+        2 if is_leap => 29,
+        2 => 28,
+        _ => return None,
+    };
+    if !(1970..=9999).contains(&year) || !(1..=last_day).contains(&day) {
+        return None;
+    }
+    // Years that begin in March have their leap day at the end.
+    let (year, month) =
+        if month < 3 { (year.checked_sub(1)?, month.checked_add(9)?) } else { (year, month.checked_sub(3)?) };
+    let leap_days = (year / 4).checked_sub(year / 100)?.checked_add(year / 400)?;
+    let days_before_month = month.checked_mul(153)?.checked_add(2)? / 5;
+    let days = year.checked_mul(365)?.checked_add(leap_days)?.checked_add(days_before_month)?.checked_add(day)?;
+    // Counted from the first of March of the year 0.
+    days.checked_sub(719_469)?.checked_mul(24 * 60 * 60)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

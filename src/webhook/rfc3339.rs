@@ -1,5 +1,7 @@
 //! Times as thin events state them: `2026-11-02T10:00:00.000Z`.
 
+use crate::moment::midnight;
+
 /// The seconds since 1970; `None` where it is no time from then on.
 pub(super) fn unix_seconds(text: &str) -> Option<u64> {
     let (date, time) = text.split_once(['T', 't'])?;
@@ -9,16 +11,14 @@ pub(super) fn unix_seconds(text: &str) -> Option<u64> {
     let (time, fraction) = time.split_once('.').unwrap_or((time, "0"));
     let [hour, minute, second] = numbers(time, ':', [2, 2, 2])?;
     let is_time = hour < 24 && minute < 60 && second <= 60 && is_digits(fraction);
-    let is_date = (1..=12).contains(&month) && (1..=days_in(year, month)).contains(&day);
-    let local =
-        days_since_1970(year, month, day)?.checked_mul(86_400)?.checked_add(in_seconds(hour, minute, second)?)?;
+    let local = midnight(year, month, day)?.checked_add(in_seconds(hour, minute, second)?)?;
     let ahead = match (zone.split_at_checked(1)?, zone.len()) {
         (("Z" | "z", ""), _) => Some(local),
         (("+", offset), 6) => local.checked_sub(offset_of(offset)?),
         (("-", offset), 6) => local.checked_add(offset_of(offset)?),
         _ => None,
     };
-    ahead.filter(|_| is_time && is_date)
+    ahead.filter(|_| is_time)
 }
 
 fn offset_of(text: &str) -> Option<u64> {
@@ -43,26 +43,6 @@ fn numbers<const N: usize>(text: &str, between: char, digits: [usize; N]) -> Opt
         *number = part.parse().ok()?;
     }
     parts.next().is_none().then_some(numbers)
-}
-
-fn is_leap(year: u64) -> bool {
-    year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
-}
-
-fn days_in(year: u64, month: u64) -> u64 {
-    match month {
-        2 if is_leap(year) => 29,
-        2 => 28,
-        4 | 6 | 9 | 11 => 30,
-        _ => 31,
-    }
-}
-
-fn days_since_1970(year: u64, month: u64, day: u64) -> Option<u64> {
-    let years = (1_970..year).map(|year| if is_leap(year) { 366_u64 } else { 365 });
-    let months = (1..month).map(|month| days_in(year, month));
-    let days = years.chain(months).fold(0, u64::saturating_add).saturating_add(day);
-    (year >= 1_970).then(|| days.checked_sub(1))?
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@
 //! Without a next action: a debit until its date where the method is one, else what the status says.
 
 use crate::http::object::Object;
+use crate::moment::midnight;
 use crate::payment::facts::{PaymentStatus, ProviderPayment};
 use crate::payment::method::PaymentMethod;
 use crate::payment::waits_for::WaitsFor;
@@ -87,7 +88,7 @@ fn method(facts: &mut ProviderPayment, charge: Option<&Charge<'_>>) -> WaitsFor 
     if super::method::of(method) != PaymentMethod::BankDebit {
         return WaitsFor::Processing;
     }
-    facts.waits_until = debit_date(method).and_then(midnight);
+    facts.waits_until = debit_date(method).and_then(beginning_of);
     WaitsFor::Debit
 }
 
@@ -104,20 +105,9 @@ fn debit_date<'m>(method: &'m MethodDetails<'_>) -> Option<&'m str> {
 }
 
 /// The beginning of a day, `YYYY-MM-DD` in UTC, in seconds since 1970.
-fn midnight(date: &str) -> Option<u64> {
-    let mut parts = date.splitn(3, '-').map(|part| part.parse::<u64>().ok());
-    let (year, month, day) = (parts.next()??, parts.next()??, parts.next()??);
-    if !(1970..=9999).contains(&year) || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
-        return None;
-    }
-    // Years that begin in March have their leap day at the end.
-    let (year, month) =
-        if month < 3 { (year.checked_sub(1)?, month.checked_add(9)?) } else { (year, month.checked_sub(3)?) };
-    let leap_days = (year / 4).checked_sub(year / 100)?.checked_add(year / 400)?;
-    let days_before_month = month.checked_mul(153)?.checked_add(2)? / 5;
-    let days = year.checked_mul(365)?.checked_add(leap_days)?.checked_add(days_before_month)?.checked_add(day)?;
-    // Counted from the first of March of the year 0.
-    days.checked_sub(719_469)?.checked_mul(24 * 60 * 60)
+fn beginning_of(date: &str) -> Option<u64> {
+    let mut parts = date.splitn(3, '-').map(|part| part.parse().ok());
+    midnight(parts.next()??, parts.next()??, parts.next()??)
 }
 
 #[cfg(test)]
@@ -134,12 +124,21 @@ mod tests {
             ("2026-11-27", 20_784),
             ("2100-03-01", 47_541),
         ] {
-            assert_eq!(midnight(date), Some(days * 86_400), "{date}");
+            assert_eq!(beginning_of(date), Some(days * 86_400), "{date}");
         }
-        for odd in
-            ["", "2026", "2026-11", "2026-13-01", "2026-00-01", "2026-01-32", "1969-12-31", "tomorrow", "2026-1-x"]
-        {
-            assert_eq!(midnight(odd), None, "{odd}");
+        for odd in [
+            "",
+            "2026",
+            "2026-11",
+            "2026-13-01",
+            "2026-00-01",
+            "2026-01-32",
+            "2026-02-29",
+            "1969-12-31",
+            "tomorrow",
+            "2026-1-x",
+        ] {
+            assert_eq!(beginning_of(odd), None, "{odd}");
         }
     }
 }

@@ -128,7 +128,7 @@
 //! | `payproof.delivery` | span, info; one delivery to an endpoint for webhooks | `provider`, `mode`, `endpoint`, `event`, `event_type`, `outcome` |
 //! | `payproof.webhook_refused` | event, warn: a delivery was refused before its event was believed | `provider`, `code`, `error` |
 //! | `payproof.handler_failed` | event, warn: the handler of a webhook returned an error | `provider`, `error` |
-//! | `payproof.object_unreadable` | event, warn: the credential may not read what an event is about, so that its payment is not forgotten | `provider`, `endpoint`, `object` |
+//! | `payproof.object_unreadable` | event, warn: the credential may not read what an event is about, or an event that may have taken money back does not say it, so that its payment is not forgotten | `provider`, `endpoint`, `object` |
 //! | `payproof.delivery_taken_over` | event, warn: another process had claimed an event, and its lease ended without an answer | `provider`, `endpoint`, `event` |
 //! | `payproof.delivery_lost` | event, warn: a handler succeeded after its lease, when another process had taken over | `provider`, `endpoint` |
 //! | `payproof.cache` | event, debug: a call to the cache | `space`, `outcome`, `from`, `age_ms`, `duration_ms` |
@@ -177,7 +177,7 @@
 //! | `payproof_cache_load_duration_seconds` | histogram, seconds | `space`; `outcome`: `loaded`, `failed` | time of a load for the cache |
 //! | `payproof_cache_memory_bytes` | gauge | `space` | bytes that a space's values in memory count for |
 //! | `payproof_webhook_other_accounts_total` | counter | | deliveries of other accounts' events, for which no handler ran |
-//! | `payproof_webhook_objects_unreadable_total` | counter | | deliveries of events whose object the credential may not read |
+//! | `payproof_webhook_objects_unreadable_total` | counter | | deliveries of events whose object the credential may not read, or that name none although they may have taken money back |
 //!
 //! Counters and histograms move as it happens. Gauges, and validations that memory answered at once, move when
 //! `Validator::publish_metrics` is called: before each scrape, or every 15 s where the exporter pushes. Prometheus needs

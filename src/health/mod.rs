@@ -83,7 +83,7 @@ impl Validator {
     /// | `PAYPROOF_DISABLE_IDEMPOTENCY_CHECKS` is on | without a shared store `forget` reaches this process only |
     /// | an operation has been indeterminate for a minute, or the list of them cannot be read | |
     /// | `accept_unsigned_records` is set; no key of `record_keys` opened a record that was read | |
-    /// | webhooks delivered events about objects that the key may not read | |
+    /// | webhooks delivered events about objects that the key may not read, or that name none although they may have taken money back | |
     /// | nine tenths of `max_keys` are held | webhooks delivered events of other accounts, for which no handler ran |
     ///
     /// ```

@@ -39,11 +39,11 @@ pub enum HealthReason {
         /// How many deliveries, since the validator was built.
         deliveries: u64,
     },
-    /// Webhooks delivered events about objects that the provider's credential may not read, so that their payments could not be
-    /// forgotten.
+    /// Webhooks delivered events about objects that the provider's credential may not read, or that name none although they may
+    /// have taken money back, so that their payments could not be forgotten.
     #[error(
-        "{deliveries} webhook deliveries were about objects that the key may not read, as `payproof.object_unreadable` names \
-         them; give it the right to read those, or have snapshot events sent"
+        "{deliveries} webhook deliveries were about objects that the key may not read, or named none, as \
+         `payproof.object_unreadable` says of each; give the key the right to read those, or have snapshot events sent"
     )]
     ObjectsUnreadable {
         /// How many deliveries, since the validator was built.

@@ -46,12 +46,13 @@ impl Telemetry {
         self.count(DELIVERIES_OF_OTHERS, []);
     }
 
-    /// The credential may not read what an event is about.
+    /// The credential may not read what an event is about, or the event does not say it.
     pub(crate) fn object_unreadable(&self, endpoint: &str, object: &str) {
         self.count(OBJECTS_UNREADABLE, []);
         warn!(
             name: "payproof.object_unreadable", target: WEBHOOK, provider = &*self.provider, endpoint, object,
-            "the provider's credential may not read what an event is about; grant it, or facts may be older than they need be"
+            "the provider's credential may not read what an event is about, or the event names no object; grant the right, or \
+             have snapshot events sent: until then facts may be older than they need be"
         );
     }
 

@@ -77,7 +77,7 @@ counters! {
     DELIVERIES "payproof_webhook_deliveries_total" ["outcome"] (by deliveries) "Deliveries of webhooks.";
     CACHE_REQUESTS "payproof_cache_requests_total" ["space", "outcome"] () "Calls to the cache.";
     DELIVERIES_OF_OTHERS "payproof_webhook_other_accounts_total" [] (sum deliveries_of_other_accounts) "Deliveries of other accounts' events, for which no handler ran.";
-    OBJECTS_UNREADABLE "payproof_webhook_objects_unreadable_total" [] (sum objects_unreadable) "Deliveries of events whose object the credential may not read.";
+    OBJECTS_UNREADABLE "payproof_webhook_objects_unreadable_total" [] (sum objects_unreadable) "Deliveries of events whose object the credential may not read, or that name none although they may have taken money back.";
 }
 
 /// The metrics of one kind, and the list of them: each with its name on the page and what it tells.

@@ -84,8 +84,9 @@
 //!   again. A handler whose effects must not happen twice makes them with [`Validator::guard`](crate::Validator::guard), or in
 //!   one transaction with the event's id.
 //! - **One at a time.** While a delivery is being handled, no other of the same event is, in any process with the same store.
-//!   A process that ends meanwhile is waited for: `handler_timeout`, six times `store_timeout`, and 5 s. A handler that
-//!   blocks its thread past its limit cannot be cut off, and after that time another may run beside it.
+//!   A process that ends meanwhile is waited for: `handler_timeout`, six times `store_timeout`, and 5 s; where a thin event's
+//!   object is asked for, four times `store_timeout` and 10 s longer. A handler that blocks its thread past its limit cannot be
+//!   cut off, and after that time another may run beside it.
 //! - **Events of the other mode are ignored,** since Stripe sends test events of connected accounts to live endpoints too. To
 //!   handle one would ship goods for play money; to refuse it would have Stripe deliver it for days, and switch the endpoint
 //!   off in the end.

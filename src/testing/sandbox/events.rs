@@ -5,11 +5,8 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::Sandbox;
-use super::body::charge;
-use super::disputes::dispute;
 use super::expansion::Expansion;
-use super::objects::{fraud_warning, invoice_payment, refund, review};
-use super::payment::Stage;
+use super::related::objects_of;
 use super::session::KeptSession;
 use crate::payment::facts::Mode;
 use crate::testing::webhook::EventBody;
@@ -38,15 +35,12 @@ impl Sandbox {
     pub fn event(&self, id: &str, event_type: &str, payment: &str) -> Option<EventBody> {
         let kept = self.state.book.lock().file(payment).kept.clone()?;
         let of = kept.payment();
-        let latest = |make: fn(&_, usize) -> Option<Value>| (0..).map_while(|at| make(of, at)).last();
+        let latest = |kind| objects_of(of, kind).pop();
         let object = match event_type.rsplit_once('.')?.0 {
             "payment_intent" => serde_json::from_slice(&kept.bytes(Expansion::default())).ok(),
-            "charge" => (of.stage != Stage::None).then(|| charge(of, Expansion::default())),
-            "charge.refund" | "refund" => latest(refund),
-            "charge.dispute" => latest(dispute),
-            "review" => review(of),
-            "radar.early_fraud_warning" => fraud_warning(of),
-            "invoice_payment" => invoice_payment(of),
+            kind @ ("charge" | "refund" | "review" | "radar.early_fraud_warning" | "invoice_payment") => latest(kind),
+            "charge.refund" => latest("refund"),
+            "charge.dispute" => latest("dispute"),
             "checkout.session" => self.session_of(payment),
             _ => None,
         };

@@ -17,20 +17,24 @@ pub(super) struct ObjectQuery {
     pub(super) with_charge: bool,
 }
 
-/// The object of this kind and id, if it is one of this payment.
-pub(super) fn object_of(payment: &SandboxPayment, asked: ObjectQuery, id: &str) -> Option<Value> {
-    let several = |make: fn(&SandboxPayment, usize) -> Option<Value>| {
-        (0..).map_while(|at| make(payment, at)).find(|object| is_named(object, id))
-    };
-    let object = match asked.kind {
-        "charge" => (payment.stage != Stage::None).then(|| charge(payment, Expansion::default())),
+/// The objects of this kind that belong to a payment, the oldest first.
+pub(super) fn objects_of(payment: &SandboxPayment, kind: &str) -> Vec<Value> {
+    let one = |object: Option<Value>| object.into_iter().collect();
+    let several = |make: fn(&SandboxPayment, usize) -> Option<Value>| (0..).map_while(|at| make(payment, at)).collect();
+    match kind {
+        "charge" => one((payment.stage != Stage::None).then(|| charge(payment, Expansion::default()))),
         "refund" => several(refund),
         "dispute" => several(dispute),
-        "review" => review(payment),
-        "radar.early_fraud_warning" => fraud_warning(payment),
-        _ => invoice_payment(payment),
-    };
-    let mut object = object.filter(|object| is_named(object, id))?;
+        "review" => one(review(payment)),
+        "radar.early_fraud_warning" => one(fraud_warning(payment)),
+        "invoice_payment" => one(invoice_payment(payment)),
+        _ => Vec::new(),
+    }
+}
+
+/// The object of this kind and id, if it is one of this payment.
+pub(super) fn object_of(payment: &SandboxPayment, asked: ObjectQuery, id: &str) -> Option<Value> {
+    let mut object = objects_of(payment, asked.kind).into_iter().find(|object| is_named(object, id))?;
     if let Some(stated) = object.get_mut("charge").filter(|_| asked.with_charge) {
         *stated = charge(payment, Expansion::default());
     }

@@ -346,6 +346,11 @@ async fn the_doctor_speaks_json_and_looks_at_deployments() {
     let rows = better.rows();
     let errors = rows.iter().filter(|row| row["subject"] == "deploy" && row["level"] == "error").count();
     assert_eq!((better.code(), errors), (1, 1), "all but the address is well: {better:?}");
+    for (value, level) in [("PRODUCTION", "ok"), ("production-like", "note")] {
+        let rows = program(&arguments).env("APP_ENV", value).run().await.rows();
+        let said = rows.iter().find(|row| row["text"].as_str().unwrap().contains("APP_ENV")).unwrap();
+        assert_eq!(said["level"], level, "as services read it: {said}");
+    }
     let test = program(&["doctor", "--production", "--mode", "test"]);
     let test = test.env("STRIPE_SECRET_KEY", ["rk", "test", "abc"].join("_")).run().await;
     assert!(test.stdout.contains("FAIL  deploy    --mode test"), "{test:?}");

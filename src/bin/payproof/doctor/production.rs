@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use payproof::Mode;
+use payproof::store::from_vars;
 use reqwest::Url;
 
 use crate::settings::{RECORD_KEY, SECRET_KEY, SWITCHES, variable};
@@ -22,9 +23,10 @@ pub(super) fn check(args: &DoctorArgs, report: &mut DoctorReport) -> Result<(), 
     address(args, report)?;
     switches(report)?;
     store(args, report)?;
-    let is_production = |name| variable(name).map(|value| value.is_some_and(|value| value.starts_with("prod")));
     for name in ENVIRONMENTS {
-        if is_production(name)? {
+        let value = variable(name)?;
+        // Read as by a service that names no store.
+        if from_vars("", |asked| value.clone().filter(|_| asked == name))?.is_degraded() {
             return say(report, Level::Fine, &format!("{name} says production"));
         }
     }

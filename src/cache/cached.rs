@@ -12,14 +12,12 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::accessors::setters;
-use crate::telemetry::cache_hit;
 
 use super::ask::Ask;
 use super::error::CacheError;
 use super::hit::Hit;
 use super::key::CacheKey;
 use super::load::{Load, Loaders, once};
-use super::stats::Count;
 use super::stock::{Stock, Wishes};
 use super::value::CacheValue;
 
@@ -193,14 +191,10 @@ impl<K: CacheKey, V: CacheValue> Future for Get<'_, K, V> {
             return answer;
         }
         if let Some((hit, is_due)) = this.stock.recall(this.key, this.wishes.max_age, Instant::now()) {
-            this.stock.counts.add(Count::MemoryHit);
-            if hit.is_stale {
-                this.stock.counts.add(Count::Stale);
-            }
+            this.stock.recalled(&hit);
             if is_due && let Ok(ask) = this.ask() {
                 ask.refresh(&hit);
             }
-            cache_hit(this.stock.space.name, if hit.is_stale { "stale" } else { "hit" }, || hit.age());
             return Poll::Ready(Ok(hit));
         }
         match this.ask() {

@@ -16,7 +16,6 @@ use super::key::CacheKey;
 use super::landed::Began;
 use super::lead::Why;
 use super::load::{FirstLoader, Nested};
-use super::stats::Count;
 use super::stock::{Stock, Wishes};
 use super::value::{CacheValue, Fitness};
 
@@ -88,7 +87,7 @@ impl<K: CacheKey, V: CacheValue> Loads<K, V> {
             }
             let answer = match stock.recall(key, WISHES.max_age, now) {
                 Some((hit, is_due)) => {
-                    stock.counts.add(Count::MemoryHit);
+                    stock.recalled(&hit);
                     if is_due && let Ok(ask) = Ask::new(stock, key, WISHES, self.loaders.load(key)) {
                         ask.refresh(&hit);
                     }

@@ -14,7 +14,7 @@ use crate::call::deadline::is_recent;
 use crate::flight::{FlightKey, SingleFlight};
 use crate::intent::fingerprint::Fingerprint;
 use crate::ledger::{FAILED_FOR, RecordKind};
-use crate::telemetry::cache_unreadable;
+use crate::telemetry::{cache_hit, cache_unreadable};
 
 use super::backing::Place;
 use super::core::{AnyStock, Core};
@@ -24,7 +24,7 @@ use super::key::{CacheKey, KeyParts};
 use super::landed::{Landed, LoadNotes};
 use super::memory::{Memory, MemoryCopy};
 use super::space::Space;
-use super::stats::{Counts, SpaceStats};
+use super::stats::{Count, Counts, SpaceStats};
 use super::tag::Tags;
 use super::value::{CacheValue, Fitness, Value};
 
@@ -104,6 +104,16 @@ impl<K: CacheKey, V: CacheValue> Stock<K, V> {
             let (is_stale, is_due) = (fitness == Fitness::Stale, fitness != Fitness::Fresh);
             (Hit { value: copy.value, source: HitSource::Memory, store, is_stale }, is_due)
         })
+    }
+
+    /// Counts a call that memory answered.
+    #[inline]
+    pub(super) fn recalled(&self, hit: &Hit<V>) {
+        self.counts.add(Count::MemoryHit);
+        if hit.is_stale {
+            self.counts.add(Count::Stale);
+        }
+        cache_hit(self.space.name, if hit.is_stale { "stale" } else { "hit" }, || hit.age());
     }
 
     /// A value for want of a loader that brings one.

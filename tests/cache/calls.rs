@@ -85,6 +85,19 @@ async fn a_value_lives_for_its_time_and_no_longer() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_memory_answers_counts_alike_in_a_batch_and_by_itself() {
+    const SPACE: Space<Sku, u64> = Space::per_tenant("price", secs(10)).exact().stale_while_revalidate(secs(20));
+    let (cache, database) = (Cache::in_memory().build().unwrap(), Database::of(1));
+    let prices = loads(&cache, SPACE, &database);
+    prices.get_many(&[sku("a"), sku("b")]).await;
+    advance(secs(12)).await;
+    assert!(prices.get_many(&[sku("a")]).await[0].as_ref().unwrap().is_stale());
+    assert!(prices.get(&sku("b")).await.unwrap().is_stale());
+    let stats = &cache.stats().spaces["price"];
+    assert_eq!((stats.memory_hits, stats.stale), (2, 2));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_cache_in_memory_needs_no_store() {
     let (cache, database) = (Cache::in_memory().build().unwrap(), Database::of(1));
     let prices = loads(&cache, PRICES, &database);

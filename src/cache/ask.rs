@@ -54,7 +54,7 @@ pub(super) enum Joining<V> {
 
 impl<K: CacheKey, V: CacheValue> Ask<K, V> {
     pub(super) fn new(stock: &Arc<Stock<K, V>>, key: &K, wishes: Wishes, load: Load<V>) -> Result<Self, CacheError> {
-        let began = Began { mark: stock.core.marks.now(), at: Instant::now() };
+        let began = Began::now(&stock.core.marks);
         let (place, key) = (stock.place(key)?, key.clone());
         let nested = Nested { space: stock.space.name, digest: place.digest };
         if Chain::here().holds(nested) {
@@ -129,21 +129,28 @@ impl<K: CacheKey, V: CacheValue> Ask<K, V> {
 
     /// Joins the key's flight, or leads one.
     pub(super) fn turn(&self) -> Result<Joining<V>, CacheError> {
-        let (stock, now) = (&self.stock, Instant::now());
-        let (marks, max_age) = (&stock.core.marks, self.wishes.max_age);
-        let subjects = Stock::<K, V>::subjects(&self.place, self.place.tags.iter().copied());
-        let mut recalled = None;
+        let (now, mut recalled) = (Instant::now(), None);
         let missed = || {
-            recalled = stock.recall(&self.key, max_age, now).map(|(hit, _)| hit);
+            recalled = self.stock.recall(&self.key, self.wishes.max_age, now).map(|(hit, _)| hit);
             recalled.is_some()
         };
-        let fits = |notes: &LoadNotes| notes.fits(marks, &subjects, max_age);
-        let lead = || Ok::<_, CacheError>(LoadNotes::now(marks, max_age));
-        match stock.flights.join(&self.place.digest, "", now, missed, fits, lead)? {
+        match self.join(now, missed)? {
             Joined::Missed => recalled.map(Joining::Recalled).ok_or(CacheError::Interrupted),
             Joined::Leader(leader, waiter) => Ok(Joining::Leads(leader, waiter)),
             Joined::Waiter(waiter) => Ok(Joining::Waits(waiter)),
         }
+    }
+
+    /// Joins the key's flight, if it brings what this call wants; or leads one, unless `missed` says that memory has it by now.
+    fn join(
+        &self,
+        now: Instant,
+        missed: impl FnOnce() -> bool,
+    ) -> Result<Joined<Fingerprint, LoadNotes, Landed<V>>, CacheError> {
+        let (marks, max_age) = (&self.stock.core.marks, self.wishes.max_age);
+        let subjects = Stock::<K, V>::subjects(&self.place, self.place.tags.iter().copied());
+        let fits = |notes: &LoadNotes| notes.fits(marks, &subjects, max_age);
+        self.stock.flights.join(&self.place.digest, "", now, missed, fits, || Ok(LoadNotes::now(marks, max_age)))
     }
 
     /// The work of the flight that this call leads.
@@ -166,15 +173,11 @@ impl<K: CacheKey, V: CacheValue> Ask<K, V> {
     /// Loads anew what is served, unless a flight is under way already.
     pub(super) fn refresh(mut self, hit: &Hit<V>) {
         let Ok(runtime) = Stock::<K, V>::runtime() else { return };
-        if !hit.value.takes_refresh(Instant::now(), FAILED_FOR) {
+        let now = Instant::now();
+        if !hit.value.takes_refresh(now, FAILED_FOR) {
             return;
         }
-        let (marks, max_age) = (&self.stock.core.marks, self.wishes.max_age);
-        let subjects = Stock::<K, V>::subjects(&self.place, self.place.tags.iter().copied());
-        let fits = |notes: &LoadNotes| notes.fits(marks, &subjects, max_age);
-        let lead = || Ok::<_, CacheError>(LoadNotes::now(marks, max_age));
-        let joined = self.stock.flights.join(&self.place.digest, "", Instant::now(), || false, fits, lead);
-        if let Ok(Joined::Leader(leader, _)) = joined {
+        if let Ok(Joined::Leader(leader, _)) = self.join(now, || false) {
             self.lead(Why::Refresh).launch(&runtime, leader, None);
         }
     }
@@ -206,8 +209,8 @@ impl<K: CacheKey, V: CacheValue> Lead<K, V> {
         let Some(hit) = served.filter(|_| why == Why::Asked && load.is_some()) else { return };
         let is_due = stock.is_due(&hit.value);
         if is_due {
-            let began = Began { mark: stock.core.marks.now(), at: Instant::now() };
-            let wishes = Wishes { max_age, deadline: None };
+            let began = Began::now(&stock.core.marks);
+            let wishes = Wishes { max_age, ..Wishes::NONE };
             Ask { stock, key, place, wishes, began, load }.refresh(&hit);
         }
     }

@@ -154,7 +154,7 @@ enum Loading<'c, K, V> {
 
 impl<'c, K: CacheKey, V: CacheValue> Get<'c, K, V> {
     fn new(stock: &'c Arc<Stock<K, V>>, key: &'c K, loading: Loading<'c, K, V>) -> Self {
-        Self { stock, key, loading, wishes: Wishes { max_age: Duration::MAX, deadline: None }, asking: None }
+        Self { stock, key, loading, wishes: Wishes::NONE, asking: None }
     }
 
     setters! {

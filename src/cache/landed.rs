@@ -58,6 +58,13 @@ pub(super) struct Began {
     pub(super) mark: Mark,
 }
 
+impl Began {
+    /// The mark first: one that is made in between counts as newer.
+    pub(super) fn now(marks: &Marks) -> Self {
+        Self { mark: marks.now(), at: Instant::now() }
+    }
+}
+
 impl<V> Landed<V> {
     pub(super) fn failed(error: CacheError) -> Self {
         let counts_as = Count::Miss;

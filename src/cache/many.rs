@@ -28,9 +28,6 @@ const WARMED_AT_ONCE: usize = 100;
 /// The longest pause between them, so that warming leaves room for calls.
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 
-/// What a call of many wants of each value.
-const WISHES: Wishes = Wishes { max_age: Duration::MAX, deadline: None };
-
 /// What came of warming.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -85,15 +82,15 @@ impl<K: CacheKey, V: CacheValue> Loads<K, V> {
             if answers.contains_key(key) {
                 continue;
             }
-            let answer = match stock.recall(key, WISHES.max_age, now) {
+            let answer = match stock.recall(key, Wishes::NONE.max_age, now) {
                 Some((hit, is_due)) => {
                     stock.recalled(&hit);
-                    if is_due && let Ok(ask) = Ask::new(stock, key, WISHES, self.loaders.load(key)) {
+                    if is_due && let Ok(ask) = Ask::new(stock, key, Wishes::NONE, self.loaders.load(key)) {
                         ask.refresh(&hit);
                     }
                     Some(Ok(hit))
                 }
-                None => match Ask::new(stock, key, WISHES, self.loaders.load(key)) {
+                None => match Ask::new(stock, key, Wishes::NONE, self.loaders.load(key)) {
                     Ok(ask) => {
                         asks.push(ask);
                         None
@@ -179,8 +176,9 @@ impl<K: CacheKey, V: CacheValue> Cached<K, V> {
             }));
         };
         let reading = backing.read(&[&place], stock.space.memory_for).await.pop();
-        let began = Began { at: Instant::now(), mark: stock.core.marks.now() };
-        let mut ask = Ask { stock: Arc::clone(stock), key: key.clone(), place, wishes: WISHES, began, load: None };
+        let began = Began::now(&stock.core.marks);
+        let mut ask =
+            Ask { stock: Arc::clone(stock), key: key.clone(), place, wishes: Wishes::NONE, began, load: None };
         ask.lead(Why::Asked).peeked(backing, reading).await
     }
 }

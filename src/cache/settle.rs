@@ -47,7 +47,7 @@ impl<K: CacheKey, V: CacheValue> Lead<K, V> {
         let is_free = self.is_batched || self.chain.is_in(space);
         // It is never closed.
         let _permit = if is_free { None } else { stock.loads.acquire().await.ok() };
-        let began = Began { mark: stock.core.marks.now(), at: Instant::now() };
+        let began = Began::now(&stock.core.marks);
         let (watch, loading) = (Stopwatch::start(), self.chain.clone().during(nested, load()));
         let brought = loading.await;
         if !self.is_batched {

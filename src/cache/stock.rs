@@ -49,6 +49,11 @@ pub(super) struct Wishes {
     pub(super) deadline: Option<Duration>,
 }
 
+impl Wishes {
+    /// Of a call that says nothing.
+    pub(super) const NONE: Self = Self { max_age: Duration::MAX, deadline: None };
+}
+
 impl<K: CacheKey, V: CacheValue> Stock<K, V> {
     pub(super) fn new(core: &Arc<Core>, space: Space<K, V>, tag: Fingerprint) -> Arc<Self> {
         let bytes = u64::try_from(space.memory).unwrap_or(u64::MAX);

@@ -63,11 +63,11 @@ impl<K: CacheKey, V: CacheValue> Cached<K, V> {
     /// Dropped, it may be done or not.
     pub async fn put(&self, key: &K, value: V) -> Result<Hit<V>, CacheError> {
         let (stock, place) = (&self.0, self.0.place(key)?);
-        let began = Began { at: Instant::now(), mark: stock.core.marks.now() };
+        let began = Began::now(&stock.core.marks);
         // No call from here on joins a load that is under way.
         stock.flights.forget(&place.digest, || {});
-        let wishes = Wishes { max_age: Duration::MAX, deadline: None };
-        let mut ask = Ask { stock: Arc::clone(stock), key: key.clone(), place, wishes, began, load: None };
+        let mut ask =
+            Ask { stock: Arc::clone(stock), key: key.clone(), place, wishes: Wishes::NONE, began, load: None };
         let lead = ask.lead(Why::Asked);
         let Some(backing) = &stock.core.backing else {
             let value = lead.fresh(value, PUT, began).value;
@@ -144,7 +144,7 @@ async fn put<K: CacheKey, V: CacheValue>(
     };
     // Asked for now: under a remembered one that has ended since, what is put would count for nothing.
     let counted = backing.counted(ledger, &lead.place.tags, Duration::ZERO, stock.space.longest()).await;
-    let began = Began { at: Instant::now(), mark: stock.core.marks.now() };
+    let began = Began::now(&stock.core.marks);
     let fresh = lead.fresh(value, PUT, began);
     let settled = lead.keep(backing, ledger, &mut lease, counted, &fresh).await?;
     let store = match settled {

@@ -1,6 +1,4 @@
-//! Many records in one round trip, and counters.
-
-use std::time::Duration;
+//! Many records in one round trip.
 
 use tokio::time::Instant;
 
@@ -30,15 +28,6 @@ impl Ledger {
             }
         }
         reads
-    }
-
-    /// Adds to a counter, and says what it came to and how long it has to live; the first addition sets that.
-    ///
-    /// It is sent once: after an error whose outcome is unknown it may have been counted. A counter is a number of the store's
-    /// and no record: it bears no seal, and [`get`](Self::get) finds it unreadable.
-    #[allow(dead_code, reason = "the cache counts by it")]
-    pub(crate) async fn add(&self, key: &Key, by: i64, ttl: Duration) -> Result<(i64, Duration), LedgerError> {
-        self.once("add", || self.extras.count(&*self.store, &key.text, by, ttl)).await
     }
 
     /// One batch. What broke off is asked for once more, together; a record whose age is in doubt is read again by itself.

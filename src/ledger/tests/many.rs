@@ -188,7 +188,7 @@ async fn a_settled_record_dated_by_another_looks_older_and_never_younger() {
 async fn an_addition_is_never_sent_twice() {
     let (store, ledger) = batched([]);
     let key = keys(&ledger, 1).remove(0);
-    let error = ledger.add(&key, 1, KEPT_FOR).await.unwrap_err();
+    let error = ledger.extras.count(&*ledger.store, &key.text, 1, KEPT_FOR).await.unwrap_err();
     assert!(error.is_outcome_unknown());
     assert_eq!(*store.asked.lock(), [1]);
     assert_eq!(store.get(&key.text).await.unwrap().unwrap().bytes, b"1");

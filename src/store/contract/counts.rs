@@ -5,12 +5,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::trial::{TTL, Trial};
+use super::trial::{SLACK, TTL, Trial};
 use super::{Breach, ContractRule};
 use crate::store::Store;
-
-/// How far the store's clock may be from ours while the rules run.
-const SLACK: Duration = Duration::from_millis(100);
 
 /// So many tasks add so often at once. Without an addition of its own a store swaps, and few at a time find their turn.
 const ADDERS: usize = 8;

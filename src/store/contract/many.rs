@@ -1,16 +1,11 @@
 //! Reads of many records at once.
 
-use std::time::Duration;
-
 use tokio::time::Instant;
 
-use super::trial::{At, TTL, Trial, shown};
+use super::trial::{At, SLACK, TTL, Trial, shown};
 use super::{Breach, ContractRule};
 use crate::store::extras::MOST_KEYS;
 use crate::store::{Store, Stored};
-
-/// How far the store's clock may be from ours while the rules run.
-const SLACK: Duration = Duration::from_millis(100);
 
 pub(super) async fn check<S: Store>(trial: &Trial<S>) -> Result<(), Breach> {
     let at = trial.at(ContractRule::BatchesRead);

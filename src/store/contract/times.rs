@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::trial::{At, TTL, Trial};
+use super::trial::{At, SLACK, TTL, Trial};
 use super::{Breach, ContractRule};
 use crate::store::{Store, Stored, Swap};
 
@@ -18,9 +18,6 @@ const LOOK: Duration = Duration::from_millis(75);
 
 /// By then every brief record is over, with a second to spare for a store that counts by another clock than ours.
 const OVER: Duration = Duration::from_millis(1500);
-
-/// How far the store's clock may be from ours over a short time: it may be read less often than once a millisecond.
-const SLACK: Duration = Duration::from_millis(100);
 
 /// How much longer than its time a record may be seen on a slow machine.
 const LATEST: Duration = Duration::from_secs(20);

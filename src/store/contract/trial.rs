@@ -15,6 +15,9 @@ use crate::store::{Claim, Store, StoreError, Stored, Swap};
 /// How long an ordinary record lives: longer than its rules take, and short enough to leave nothing behind for long.
 pub(super) const TTL: Duration = Duration::from_secs(180);
 
+/// How far the store's clock may be from ours while a rule runs: it may be read less often than once a millisecond.
+pub(super) const SLACK: Duration = Duration::from_millis(100);
+
 /// One run against one store.
 #[derive(Debug)]
 pub(super) struct Trial<S> {

@@ -1,18 +1,15 @@
 //! What a call gets, from where, and what it costs.
 
-use payproof::cache::{Cache, CacheError, HitSource, Space, StoreUse, ttl};
+use payproof::cache::{Cache, CacheError, HitSource, Space, StoreUse};
 use payproof::store::MemoryStore;
 use tokio::time::advance;
 
-use crate::support::{Database, Sku, loads, ms, process, secs, sku, tick};
-
-const PRICES: Space<Sku, u64> = Space::per_tenant("price", ttl::MEDIUM);
+use crate::support::{Database, PRICES, Sku, loads, ms, process, secs, sku, tick, two};
 
 #[tokio::test(start_paused = true)]
 async fn a_value_is_loaded_once_for_all_processes() {
-    let (store, database) = (MemoryStore::new(), Database::of(7));
-    let (one, other) = (process(store.clone()), process(store));
-    let (here, there) = (loads(&one, PRICES, &database), loads(&other, PRICES, &database));
+    let database = Database::of(7);
+    let (_, [here, there]) = two(PRICES, &database);
     let hit = here.get(&sku("a")).await.unwrap();
     assert_eq!((*hit, hit.source(), hit.store(), hit.origin()), (7, HitSource::Load, StoreUse::Kept, "primary"));
     let hit = there.get(&sku("a")).await.unwrap();
@@ -46,9 +43,8 @@ async fn calls_at_once_share_one_load_in_and_between_processes() {
 
 #[tokio::test(start_paused = true)]
 async fn a_key_is_invalidated_in_all_processes() {
-    let (store, database) = (MemoryStore::new(), Database::of(1));
-    let (one, other) = (process(store.clone()), process(store));
-    let (here, there) = (loads(&one, PRICES, &database), loads(&other, PRICES, &database));
+    let database = Database::of(1);
+    let (_, [here, there]) = two(PRICES, &database);
     assert_eq!([*here.get(&sku("a")).await.unwrap(), *there.get(&sku("a")).await.unwrap()], [1, 1]);
     tick().await;
     database.set(2);

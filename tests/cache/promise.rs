@@ -8,9 +8,7 @@ use payproof::testing::{FlakyStore, StoreFault, StoreVerb};
 use tokio::time::{advance, sleep};
 
 use crate::chaos_store::ChaosStore;
-use crate::support::{Database, Sku, loads, ms, process, secs, sku, tick};
-
-const PRICES: Space<Sku, u64> = Space::per_tenant("price", ttl::MEDIUM);
+use crate::support::{Database, PRICES, Sku, loads, ms, process, secs, sku, tick, two};
 
 /// Values that say whose they are.
 const TAGGED: Space<Sku, u64> = Space::per_tenant("session", ttl::LONG).tagged(by_user);
@@ -24,9 +22,8 @@ fn by_user(user: &u64, tags: &mut Tags) {
 async fn each_tag_ends_its_entries_in_all_processes_and_no_others() {
     let tenant = Tenant::new("store_42");
     for tag in [Tag::tenant(&tenant), Tag::space(PRICES), Tag::all()] {
-        let (store, database) = (MemoryStore::new(), Database::of(1));
-        let (one, other) = (process(store.clone()), process(store));
-        let (here, there) = (loads(&one, PRICES, &database), loads(&other, PRICES, &database));
+        let database = Database::of(1);
+        let ([one, _], [here, there]) = two(PRICES, &database);
         assert_eq!([*here.get(&sku("a")).await.unwrap(), *there.get(&sku("a")).await.unwrap()], [1, 1]);
         tick().await;
         database.set(2);
@@ -68,9 +65,8 @@ async fn what_is_loaded_while_it_is_invalidated_is_for_those_alone_who_asked_bef
 #[tokio::test(start_paused = true)]
 async fn a_load_that_another_process_invalidated_is_not_stored() {
     for by_tag in [false, true] {
-        let (store, database) = (MemoryStore::new(), Database::of(1));
-        let (one, other) = (process(store.clone()), process(store));
-        let (here, there) = (loads(&one, PRICES, &database), loads(&other, PRICES, &database));
+        let database = Database::of(1);
+        let ([_, other], [here, there]) = two(PRICES, &database);
         database.takes(secs(2));
         let loading = tokio::spawn({
             let here = here.clone();
@@ -93,9 +89,8 @@ async fn a_load_that_another_process_invalidated_is_not_stored() {
 
 #[tokio::test(start_paused = true)]
 async fn who_joins_late_does_not_get_what_was_invalidated_elsewhere_long_before() {
-    let (store, database) = (MemoryStore::new(), Database::of(1));
-    let (one, other) = (process(store.clone()), process(store));
-    let (here, there) = (loads(&one, PRICES, &database), loads(&other, PRICES, &database));
+    let database = Database::of(1);
+    let (_, [here, there]) = two(PRICES, &database);
     database.takes(secs(4));
     let loading = tokio::spawn({
         let here = here.clone();
@@ -112,9 +107,8 @@ async fn who_joins_late_does_not_get_what_was_invalidated_elsewhere_long_before(
 
 #[tokio::test(start_paused = true)]
 async fn a_values_own_tags_count_once_they_are_older_than_its_load() {
-    let (store, database) = (MemoryStore::new(), Database::of(7));
-    let (one, other) = (process(store.clone()), process(store));
-    let (here, there) = (loads(&one, TAGGED, &database), loads(&other, TAGGED, &database));
+    let database = Database::of(7);
+    let ([one, _], [here, there]) = two(TAGGED, &database);
     database.takes(ms(50));
     assert_eq!(here.get(&sku("a")).await.unwrap().store(), StoreUse::NotKept, "its tag is younger than its load");
     advance(secs(2)).await;
@@ -132,9 +126,8 @@ async fn a_values_own_tags_count_once_they_are_older_than_its_load() {
 
 #[tokio::test(start_paused = true)]
 async fn a_value_whose_own_tag_ended_while_it_was_loaded_is_not_stored() {
-    let (store, database) = (MemoryStore::new(), Database::of(7));
-    let (one, other) = (process(store.clone()), process(store));
-    let (here, there) = (loads(&one, TAGGED, &database), loads(&other, TAGGED, &database));
+    let database = Database::of(7);
+    let ([_, other], [here, there]) = two(TAGGED, &database);
     other.invalidate(&Tag::new("user", 7)).await.unwrap();
     advance(secs(2)).await;
     database.takes(secs(1));
@@ -192,9 +185,8 @@ async fn a_tag_that_the_store_lost_revives_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn a_generation_that_is_only_remembered_decides_nothing_against_a_newer_value() {
-    let (store, database) = (MemoryStore::new(), Database::of(1));
-    let (one, other) = (process(store.clone()), process(store));
-    let (here, there) = (loads(&one, PRICES, &database), loads(&other, PRICES, &database));
+    let database = Database::of(1);
+    let ([one, _], [here, there]) = two(PRICES, &database);
     there.get(&sku("b")).await.unwrap();
     tick().await;
     one.invalidate(&Tag::tenant(&Tenant::new("store_42"))).await.unwrap();

@@ -5,11 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 
-use payproof::cache::{Cache, For, Loads, Space, Tenant};
-use payproof::store::Store;
+use payproof::cache::{Cache, For, Loads, Space, Tenant, ttl};
+use payproof::store::{MemoryStore, Store};
 use tokio::time::{advance, sleep};
 
 pub(crate) type Sku = For<String>;
+
+/// What most of the tests ask.
+pub(crate) const PRICES: Space<Sku, u64> = Space::per_tenant("price", ttl::MEDIUM);
 
 pub(crate) const fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
@@ -72,6 +75,14 @@ impl Database {
 /// A process of the service `shop` on this store.
 pub(crate) fn process(store: impl Store) -> Cache {
     Cache::builder(store).namespace("shop").build().unwrap()
+}
+
+/// Two processes on one store of their own.
+pub(crate) fn two(space: Space<Sku, u64>, database: &Database) -> ([Cache; 2], [Loads<Sku, u64>; 2]) {
+    let store = MemoryStore::new();
+    let processes = [process(store.clone()), process(store)];
+    let loads = processes.each_ref().map(|process| loads(process, space, database));
+    (processes, loads)
 }
 
 pub(crate) fn loads(cache: &Cache, space: Space<Sku, u64>, database: &Database) -> Loads<Sku, u64> {

@@ -5,15 +5,13 @@ use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
 use payproof::Mode;
 use payproof::Validator;
-use payproof::cache::{Cache, CacheError, HitSource, Loads, Space, StoreUse, ttl};
+use payproof::cache::{Cache, CacheError, HitSource, Loads, Space, StoreUse};
 use payproof::provider::ProviderIdentity;
 use payproof::store::MemoryStore;
 use payproof::testing::{FlakyStore, ScriptedProvider, StoreFault};
 use tokio::time::{Instant, advance, sleep};
 
-use crate::support::{Database, Sku, loads, ms, process, secs, sku};
-
-const PRICES: Space<Sku, u64> = Space::per_tenant("price", ttl::MEDIUM);
+use crate::support::{Database, PRICES, Sku, loads, ms, process, secs, sku, two};
 
 #[tokio::test(start_paused = true)]
 async fn a_hung_store_costs_two_time_outs_and_then_nothing() {
@@ -77,9 +75,8 @@ async fn an_invalidated_value_is_not_served_where_the_loader_fails() {
 #[tokio::test(start_paused = true)]
 async fn a_stale_value_is_served_at_once_and_loaded_anew_once() {
     const SPACE: Space<Sku, u64> = Space::per_tenant("price", secs(10)).exact().stale_while_revalidate(secs(20));
-    let (store, database) = (MemoryStore::new(), Database::of(1));
-    let (one, other) = (process(store.clone()), process(store));
-    let (here, there) = (loads(&one, SPACE, &database), loads(&other, SPACE, &database));
+    let database = Database::of(1);
+    let (_, [here, there]) = two(SPACE, &database);
     assert_eq!(*here.get(&sku("a")).await.unwrap(), 1);
     database.set(2);
     database.takes(secs(1));
@@ -192,9 +189,8 @@ async fn a_batch_asks_a_loader_of_many_once_and_each_key_has_its_value() {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_put_is_seen_everywhere_and_ends_loads_under_way() {
-    let (store, database) = (MemoryStore::new(), Database::of(1));
-    let (one, other) = (process(store.clone()), process(store));
-    let (here, there) = (loads(&one, PRICES, &database), loads(&other, PRICES, &database));
+    let database = Database::of(1);
+    let (_, [here, there]) = two(PRICES, &database);
     database.takes(secs(2));
     let loading = tokio::spawn({
         let here = here.clone();

@@ -13,7 +13,7 @@
 
 mod home;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
@@ -157,21 +157,9 @@ impl World {
         }
     }
 
-    /// How much later than it was sent a record with a load's value may have been written: that long no process can know of.
-    fn delays(&self) -> HashMap<usize, Duration> {
-        let mut delays: HashMap<usize, Duration> = HashMap::new();
-        for made in self.ways.iter().flat_map(ChaosStore::made) {
-            let text = String::from_utf8_lossy(&made.bytes).into_owned();
-            if let Some((load, _)) = text.split_once("{\"load\":").and_then(|(_, rest)| rest.split_once(',')) {
-                *delays.entry(load.parse().unwrap()).or_default() += made.at.duration_since(made.sent);
-            }
-        }
-        delays
-    }
-
     /// Everything that must not have been told.
     fn breaches(&self) -> Vec<(&'static str, String)> {
-        let (loads, delays) = (self.home.lock().unwrap().loads.clone(), self.delays());
+        let (loads, delays) = (self.home.lock().unwrap().loads.clone(), self.ways.delays("{\"load\":", ','));
         let (asked, invalidated) = (self.asked.lock().unwrap().clone(), self.invalidated.lock().unwrap().clone());
         let (restarted, mut breaches) = (self.restarted.lock().unwrap().clone(), Vec::new());
         for call in &asked {

@@ -11,6 +11,7 @@ mod support;
 #[cfg(feature = "cache")]
 mod cache;
 mod endpoint;
+mod numbering;
 mod redeem;
 mod sessions;
 mod shared;

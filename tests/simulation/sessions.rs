@@ -17,20 +17,19 @@
 
 mod provider;
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use payproof::provider::ProviderIdentity;
 use payproof::redeem::{Receipt, RedeemError};
 use payproof::{Degradation, PaymentId, Validator, Verdict};
-use provider::{Ledger, Numbering, Stated, claims, is_redeemed, is_session, numbers, payment_of};
+use provider::{Sessions, claims, is_redeemed, is_session, numbers, payment_of};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::chaos_store::{Trouble, Verb};
+use crate::chaos_store::{ChaosStore, Trouble, Verb};
+use crate::numbering::{Ledger, Numbering, Stated};
 use crate::simulation::{self, Processes, Ways, fork};
 use crate::support::{NO_PATTERNS, forgetful, ms, secs};
 
@@ -67,6 +66,7 @@ struct World {
     memory_for: Vec<Duration>,
     ways: Ways,
     ledger: Arc<Mutex<Ledger>>,
+    sessions: Sessions,
     crashed: Vec<Arc<Mutex<bool>>>,
     asked: Mutex<Vec<Asked>>,
     forgotten: Mutex<Vec<Forgotten>>,
@@ -137,24 +137,12 @@ impl World {
         }
     }
 
-    /// How much later than it was sent a record with the facts, or the alias, of a number may have been written.
-    fn delays(&self, marked: &str) -> HashMap<usize, Duration> {
-        let mut delays: HashMap<usize, Duration> = HashMap::new();
-        for made in self.ways.iter().flat_map(crate::chaos_store::ChaosStore::made) {
-            let text = String::from_utf8_lossy(&made.bytes).into_owned();
-            if let Some((number, _)) = text.split_once(marked).and_then(|(_, rest)| rest.split_once(';')) {
-                *delays.entry(number.parse().unwrap()).or_default() += made.at.duration_since(made.sent);
-            }
-        }
-        delays
-    }
-
     /// Everything that must not have been told.
     fn breaches(&self) -> Vec<String> {
         let stated = self.ledger.lock().unwrap().stated.clone();
         let (asked, forgotten) = (self.asked.lock().unwrap().clone(), self.forgotten.lock().unwrap().clone());
-        let (of_facts, of_aliases) = (self.delays("number="), self.delays("alias="));
-        let made = self.ways.iter().flat_map(crate::chaos_store::ChaosStore::made);
+        let (of_facts, of_aliases) = (self.ways.delays("number=", ';'), self.ways.delays("alias=", ';'));
+        let made = self.ways.iter().flat_map(ChaosStore::made);
         let longest_delay = made.map(|made| made.at.duration_since(made.sent)).max().unwrap_or_default();
         let mut breaches = self.wrong.lock().unwrap().clone();
         for call in &asked {
@@ -210,13 +198,7 @@ impl World {
 
     /// Whether what was forgotten has the same payment. A session that is still open has none.
     fn names(&self, forgotten: &Forgotten, id: &str) -> bool {
-        let is_open = self
-            .ledger
-            .lock()
-            .unwrap()
-            .completed
-            .get(forgotten.id)
-            .is_some_and(|completed| *completed > forgotten.from);
+        let is_open = self.sessions.0.get(forgotten.id).is_some_and(|completed| *completed > forgotten.from);
         payment_of(forgotten.id) == payment_of(id) && !is_open
     }
 
@@ -259,14 +241,12 @@ fn begin(seed: u64, rng: &mut StdRng, plan: Plan, span: u64) -> Arc<World> {
     let sessions = IDS.iter().filter(|id| is_session(id));
     let completed = sessions.map(|id| ((*id).to_owned(), start + ms(rng.random_range(0..=span / 4)))).collect();
     let chances = StdRng::seed_from_u64(rng.random());
-    let ledger = Ledger { rng: chances, faults: plan.provider, slowest, stated: Vec::new(), completed };
-    let ledger = Arc::new(Mutex::new(ledger));
+    let (ledger, sessions) = (Ledger::new(chances, plan.provider, slowest), Sessions(Arc::new(completed)));
     let (mut starts, mut memory_for, mut crashed) = (vec![], vec![], vec![]);
     let ways = Ways::new(seed, 2);
     for way in ways.iter() {
-        let crash = Arc::new(Mutex::new(false));
-        let identity = ProviderIdentity::new("scripted").only_account();
-        let provider = Numbering { identity, ledger: Arc::clone(&ledger), crashed: Arc::clone(&crash) };
+        let provider = Numbering::new(&ledger, sessions.clone());
+        crashed.push(Arc::clone(&provider.crashed));
         let memory = *[secs(0), secs(0), secs(5)].choose(rng).unwrap();
         let way = way.clone();
         let start = move || {
@@ -276,7 +256,6 @@ fn begin(seed: u64, rng: &mut StdRng, plan: Plan, span: u64) -> Arc<World> {
         };
         starts.push(Box::new(start) as Box<dyn Fn() -> Validator + Send + Sync>);
         memory_for.push(memory);
-        crashed.push(crash);
     }
     Arc::new(World {
         start,
@@ -284,6 +263,7 @@ fn begin(seed: u64, rng: &mut StdRng, plan: Plan, span: u64) -> Arc<World> {
         memory_for,
         ways,
         ledger,
+        sessions,
         crashed,
         asked: Mutex::default(),
         forgotten: Mutex::default(),
@@ -344,10 +324,7 @@ async fn run(seed: u64, plan: Plan) -> Result<(), String> {
         }));
     }
     simulation::finish(tasks).await;
-    {
-        let mut ledger = world.ledger.lock().unwrap();
-        (ledger.faults, ledger.slowest) = (0.0, ledger.slowest.min(3_000));
-    }
+    world.ledger.lock().unwrap().calm();
     world.ways.calm(Trouble::SLOW, secs(200)).await;
     let mut breaches = finish(&world).await;
     breaches.extend(world.breaches());

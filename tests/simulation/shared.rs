@@ -15,20 +15,19 @@
 
 mod provider;
 
-use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use payproof::provider::ProviderIdentity;
 use payproof::{Degradation, PaymentId, Provenance, Validator, WhenProviderIsDown};
-use provider::{Ledger, Numbering, Stated, claims, number};
+use provider::{Payments, claims, number};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::chaos_store::{ChaosStore, Trouble, Verb};
+use crate::chaos_store::{Trouble, Verb};
+use crate::numbering::{Ledger, Numbering, Stated};
 use crate::simulation::{self, Processes, Ways, fork};
 use crate::support::{NO_PATTERNS, ms, secs};
 
@@ -120,22 +119,9 @@ impl World {
         self.forgotten.lock().unwrap().push(Forgotten { process, payment, from, to, confirmed });
     }
 
-    /// How much later than it was sent a record with these facts may have been written, all writings of them together:
-    /// that long no process can know of.
-    fn delays(&self) -> HashMap<usize, Duration> {
-        let mut delays: HashMap<usize, Duration> = HashMap::new();
-        for made in self.ways.iter().flat_map(ChaosStore::made) {
-            let text = String::from_utf8_lossy(&made.bytes).into_owned();
-            if let Some((number, _)) = text.split_once("number=").and_then(|(_, rest)| rest.split_once(';')) {
-                *delays.entry(number.parse().unwrap()).or_default() += made.at.duration_since(made.sent);
-            }
-        }
-        delays
-    }
-
     /// Everything that must not have been told.
     fn breaches(&self) -> Vec<(&'static str, String)> {
-        let (stated, delays) = (self.ledger.lock().unwrap().stated.clone(), self.delays());
+        let (stated, delays) = (self.ledger.lock().unwrap().stated.clone(), self.ways.delays("number=", ';'));
         let (asked, forgotten) = (self.asked.lock().unwrap().clone(), self.forgotten.lock().unwrap().clone());
         let mut breaches = Vec::new();
         for call in &asked {
@@ -226,17 +212,15 @@ struct Plan {
 
 fn begin(seed: u64, rng: &mut StdRng, plan: Plan) -> Arc<World> {
     let (slowest, span) = (*[0, 50, 3_000, 20_000].choose(rng).unwrap(), StdRng::seed_from_u64(rng.random()));
-    let ledger = Ledger { rng: span, faults: plan.provider, slowest, stated: Vec::new() };
-    let ledger = Arc::new(Mutex::new(ledger));
+    let ledger = Ledger::new(span, plan.provider, slowest);
     let (total, renewed) = (*[secs(150), secs(20)].choose(rng).unwrap(), rng.random_bool(0.5));
     let fresh_for = *[secs(15 * 60), secs(15 * 60), secs(30), secs(0)].choose(rng).unwrap();
     let serves_stale = rng.random_bool(0.5);
     let (mut starts, mut memory_for, mut crashed) = (vec![], vec![], vec![]);
     let ways = Ways::new(seed, rng.random_range(3..=5));
     for way in ways.iter() {
-        let crash = Arc::new(Mutex::new(false));
-        let identity = ProviderIdentity::new("scripted").only_account();
-        let provider = Numbering { identity, ledger: Arc::clone(&ledger), crashed: Arc::clone(&crash) };
+        let provider = Numbering::new(&ledger, Payments);
+        crashed.push(Arc::clone(&provider.crashed));
         let memory = *[secs(0), secs(0), secs(5)].choose(rng).unwrap();
         let way_there = way.clone();
         let start = move || {
@@ -253,7 +237,6 @@ fn begin(seed: u64, rng: &mut StdRng, plan: Plan) -> Arc<World> {
         };
         starts.push(Box::new(start) as Box<dyn Fn() -> Validator + Send + Sync>);
         memory_for.push(memory);
-        crashed.push(crash);
     }
     let (start, asked, forgotten) = (Instant::now(), Mutex::default(), Mutex::default());
     let processes = Processes::start(starts);
@@ -310,10 +293,7 @@ async fn run(seed: u64, plan: Plan) -> Result<(), String> {
         }));
     }
     simulation::finish(tasks).await;
-    {
-        let mut ledger = world.ledger.lock().unwrap();
-        (ledger.faults, ledger.slowest) = (0.0, ledger.slowest.min(3_000));
-    }
+    world.ledger.lock().unwrap().calm();
     world.ways.calm(Trouble::SLOW, secs(200)).await;
     let mut breaches = finish(&world, &payments).await;
     breaches.extend(world.breaches());

@@ -12,6 +12,7 @@
     reason = "numbers are small, and what is not as it should be fails the test"
 )]
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -80,6 +81,19 @@ impl Ways {
 
     pub(crate) fn of(&self, process: usize) -> &ChaosStore {
         &self.0[process]
+    }
+
+    /// How much later than it was sent a record may have been written, by the number that stands in it between these two; all
+    /// writings of a number together. That long no process can know of.
+    pub(crate) fn delays(&self, before: &str, after: char) -> HashMap<usize, Duration> {
+        let mut delays: HashMap<usize, Duration> = HashMap::new();
+        for made in self.iter().flat_map(ChaosStore::made) {
+            let text = String::from_utf8_lossy(&made.bytes).into_owned();
+            if let Some((number, _)) = text.split_once(before).and_then(|(_, rest)| rest.split_once(after)) {
+                *delays.entry(number.parse().unwrap()).or_default() += made.at.duration_since(made.sent);
+            }
+        }
+        delays
     }
 
     /// From now on all of them are like this.

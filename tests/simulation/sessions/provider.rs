@@ -1,52 +1,19 @@
-//! A provider of payments and of sessions that stand for them, whose answers bear numbers, as each process reaches it.
+//! What the provider of these simulations knows of payments, and of sessions that stand for them.
 
 use std::collections::HashMap;
-use std::future::pending;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use payproof::provider::{Call, Provider, ProviderError, ProviderIdentity};
 use payproof::{
     AliasState, Currency, Finding, Mode, Money, PaymentAlias, PaymentId, PaymentIntent, PaymentStatus, ProviderPayment,
-    Units, Validation, Verdict,
+    Validation, Verdict,
 };
-use rand::RngExt;
-use rand::rngs::StdRng;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
-use crate::support::ms;
+use crate::numbering::{Known, amount_of, number_of};
 
-/// One answer of the provider, about a payment or a session.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Stated {
-    pub(super) asked: Instant,
-    /// When it looked.
-    pub(super) read: Instant,
-    /// When its answer was there; none yet before that.
-    pub(super) answered: Option<Instant>,
-}
-
-pub(super) struct Ledger {
-    pub(super) rng: StdRng,
-    pub(super) faults: f64,
-    pub(super) slowest: u64,
-    pub(super) stated: Vec<Stated>,
-    /// When each session is completed.
-    pub(super) completed: HashMap<String, Instant>,
-}
-
-/// The provider as one process reaches it.
+/// When each session is completed.
 #[derive(Clone)]
-pub(super) struct Numbering {
-    pub(super) identity: ProviderIdentity,
-    pub(super) ledger: Arc<Mutex<Ledger>>,
-    pub(super) crashed: Arc<Mutex<bool>>,
-}
-
-impl std::fmt::Debug for Numbering {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Numbering").finish_non_exhaustive()
-    }
-}
+pub(super) struct Sessions(pub(super) Arc<HashMap<String, Instant>>);
 
 /// The payment that an id names: `cs_t0_1` is the session of `pi_t0`.
 pub(super) fn payment_of(id: &str) -> String {
@@ -63,44 +30,14 @@ pub(super) fn is_redeemed(id: &str) -> bool {
     payment_of(id).starts_with("pi_r")
 }
 
-impl Provider for Numbering {
-    fn identity(&self) -> &ProviderIdentity {
-        &self.identity
-    }
-
+impl Known for Sessions {
     fn is_alias(&self, id: &PaymentId) -> bool {
         is_session(id.as_str())
     }
 
-    async fn look_up(&self, asked: &PaymentId, _call: &Call) -> Result<ProviderPayment, ProviderError> {
-        let (number, before, after, fault) = {
-            let mut ledger = self.ledger.lock().unwrap();
-            let Ledger { rng, faults, slowest, stated, .. } = &mut *ledger;
-            let now = Instant::now();
-            stated.push(Stated { asked: now, read: now, answered: None });
-            let fault = rng.random_bool(*faults).then(|| rng.random_range(0..4));
-            (stated.len() - 1, ms(rng.random_range(0..=*slowest)), ms(rng.random_range(0..=*slowest)), fault)
-        };
-        sleep(before).await;
-        let is_complete = {
-            let mut ledger = self.ledger.lock().unwrap();
-            let now = Instant::now();
-            ledger.stated[number].read = now;
-            ledger.completed.get(asked.as_str()).is_some_and(|at| *at <= now)
-        };
-        sleep(after).await;
-        let crashed = *self.crashed.lock().unwrap();
-        match fault {
-            _ if crashed => pending().await,
-            Some(0) => Err(ProviderError::refused("busy").with_status(503)),
-            Some(1) => Err(ProviderError::refused("no").with_status(401)),
-            Some(2) => Err(ProviderError::not_sent("no connection")),
-            Some(_) => pending().await,
-            None => {
-                self.ledger.lock().unwrap().stated[number].answered = Some(Instant::now());
-                Ok(answer(asked.as_str(), number, is_complete))
-            }
-        }
+    fn answer(&self, asked: &PaymentId, number: usize, read: Instant) -> ProviderPayment {
+        let is_complete = self.0.get(asked.as_str()).is_some_and(|at| *at <= read);
+        answer(asked.as_str(), number, is_complete)
     }
 }
 
@@ -121,7 +58,7 @@ fn answer(asked: &str, number: usize, is_complete: bool) -> ProviderPayment {
 }
 
 fn facts(payment: &str, number: usize) -> ProviderPayment {
-    let minor = if is_redeemed(payment) { CLAIMED } else { u64::try_from(number).unwrap() + 1 };
+    let minor = if is_redeemed(payment) { CLAIMED } else { amount_of(number) };
     ProviderPayment::new(payment, PaymentStatus::Paid)
         .with_mode(Mode::Live)
         .with_amount(minor, Currency::USD)
@@ -140,16 +77,12 @@ pub(super) fn numbers(validation: &Validation) -> (Option<usize>, Option<usize>)
     let (mut of_payment, mut of_session) = (None, None);
     for finding in findings {
         match finding {
-            Finding::Amount(mismatch) => of_payment = Some(usize::try_from(minor(mismatch.actual)).unwrap() - 1),
+            Finding::Amount(mismatch) => of_payment = Some(number_of(mismatch.actual)),
             Finding::Order(mismatch) => of_session = mismatch.actual.as_deref().map(|number| number.parse().unwrap()),
             _ => {}
         }
     }
     (of_payment, of_session)
-}
-
-fn minor(money: Money) -> u64 {
-    money.minor_units(&Units::iso_4217()).unwrap()
 }
 
 pub(super) fn claims(id: &str) -> PaymentIntent {

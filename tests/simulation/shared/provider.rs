@@ -1,86 +1,25 @@
-//! A provider whose answers bear numbers, as each process reaches it.
+//! What the provider of these simulations knows of payments.
 
-use std::future::pending;
-use std::sync::{Arc, Mutex};
-
-use payproof::provider::{Call, Provider, ProviderError, ProviderIdentity};
 use payproof::{
-    Currency, Dispute, Finding, Mode, Money, PaymentId, PaymentIntent, PaymentStatus, ProviderPayment, Units,
-    Validation, Verdict,
+    Currency, Dispute, Finding, Mode, Money, PaymentId, PaymentIntent, PaymentStatus, ProviderPayment, Validation,
+    Verdict,
 };
-use rand::RngExt;
-use rand::rngs::StdRng;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
-use crate::support::ms;
+use crate::numbering::{Known, amount_of, number_of};
 
-/// One answer of the provider.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Stated {
-    /// When it was asked.
-    pub(super) asked: Instant,
-    /// When it looked.
-    pub(super) read: Instant,
-    /// When its answer was there; none yet before that.
-    pub(super) answered: Option<Instant>,
-}
-
-pub(super) struct Ledger {
-    pub(super) rng: StdRng,
-    pub(super) faults: f64,
-    pub(super) slowest: u64,
-    pub(super) stated: Vec<Stated>,
-}
-
-/// The provider as one process reaches it.
 #[derive(Clone)]
-pub(super) struct Numbering {
-    pub(super) identity: ProviderIdentity,
-    pub(super) ledger: Arc<Mutex<Ledger>>,
-    pub(super) crashed: Arc<Mutex<bool>>,
-}
+pub(super) struct Payments;
 
-impl std::fmt::Debug for Numbering {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Numbering").finish_non_exhaustive()
-    }
-}
-
-impl Provider for Numbering {
-    fn identity(&self) -> &ProviderIdentity {
-        &self.identity
-    }
-
-    async fn look_up(&self, payment: &PaymentId, _call: &Call) -> Result<ProviderPayment, ProviderError> {
-        let (number, before, after, fault) = {
-            let mut ledger = self.ledger.lock().unwrap();
-            let Ledger { rng, faults, slowest, stated } = &mut *ledger;
-            let now = Instant::now();
-            stated.push(Stated { asked: now, read: now, answered: None });
-            let fault = rng.random_bool(*faults).then(|| rng.random_range(0..4));
-            (stated.len() - 1, ms(rng.random_range(0..=*slowest)), ms(rng.random_range(0..=*slowest)), fault)
-        };
-        sleep(before).await;
-        self.ledger.lock().unwrap().stated[number].read = Instant::now();
-        sleep(after).await;
-        let crashed = *self.crashed.lock().unwrap();
-        match fault {
-            _ if crashed => pending().await,
-            Some(0) => Err(ProviderError::refused("busy").with_status(503)),
-            Some(1) => Err(ProviderError::refused("no").with_status(401)),
-            Some(2) => Err(ProviderError::not_sent("no connection")),
-            Some(_) => pending().await,
-            None => {
-                self.ledger.lock().unwrap().stated[number].answered = Some(Instant::now());
-                Ok(facts(payment, number))
-            }
-        }
+impl Known for Payments {
+    fn answer(&self, asked: &PaymentId, number: usize, _read: Instant) -> ProviderPayment {
+        facts(asked, number)
     }
 }
 
 /// The number stands in the amount, or in the order where that can be mended. The kind of the payment is in its id.
 fn facts(payment: &PaymentId, number: usize) -> ProviderPayment {
-    let minor = u64::try_from(number).unwrap() + 1;
+    let minor = amount_of(number);
     let facts = ProviderPayment::new(payment.as_str(), PaymentStatus::Paid)
         .with_mode(Mode::Live)
         .with_amount_refunded(0)
@@ -122,15 +61,11 @@ fn kind(payment: &PaymentId) -> Kind {
 pub(super) fn number(validation: &Validation) -> usize {
     let Verdict::Invalid(findings) = validation.verdict() else { panic!("no claim fits: {validation:?}") };
     let number = findings.iter().find_map(|finding| match finding {
-        Finding::Amount(mismatch) => Some(usize::try_from(minor(mismatch.actual)).unwrap() - 1),
+        Finding::Amount(mismatch) => Some(number_of(mismatch.actual)),
         Finding::Order(mismatch) => Some(mismatch.actual.as_deref()?.parse().unwrap()),
         _ => None,
     });
     number.unwrap_or_else(|| panic!("no number in {findings}"))
-}
-
-fn minor(money: Money) -> u64 {
-    money.minor_units(&Units::iso_4217()).unwrap()
 }
 
 pub(super) fn claims(payment: &PaymentId) -> PaymentIntent {

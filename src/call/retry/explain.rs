@@ -7,8 +7,9 @@ use crate::accessors::getters;
 use crate::provider::attempt_log::Rule;
 use crate::provider::{Answer, ProviderError, RateLimit};
 
+use super::Retrier;
 use super::decision::{Transient, decide};
-use super::{Retrier, ServerHint, most_spread};
+use super::hint::{ServerHint, most_spread};
 
 /// Which rule decides about an answer, and how long the call would wait.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -18,7 +18,7 @@ use crate::call::deadline::Deadline;
 use crate::call::error::{CallError, Cause, Stopped};
 use crate::lock::Lock;
 use crate::provider::attempt_log::{Rule, WaitReason};
-use crate::provider::{AnyProvider, Door as _, ProviderError, RateLimit};
+use crate::provider::{AnyProvider, Door as _, ProviderError};
 use crate::telemetry::Telemetry;
 use crate::telemetry::stats::BreakerState;
 
@@ -29,6 +29,7 @@ mod credit;
 mod decision;
 mod explain;
 mod hedge;
+mod hint;
 mod history;
 mod lane;
 mod look_up;
@@ -53,13 +54,6 @@ use clearance::{Clearance, NotCleared};
 use decision::{RetryDecision, Transient, decide, health};
 use hedge::{OpenAttempt, Reply};
 use history::{AttemptHistory, Begun};
-
-/// Past a Retry-After or a closed gate, callers come back spread over this share of the wait, so that they do not all
-/// come at once. Only ever added: less than asked for would be refused again.
-const SPREAD: f64 = 0.2;
-
-/// The least spread, for waits so short that their share would spread nothing.
-const MIN_SPREAD: Duration = Duration::from_millis(100);
 
 /// Silence for this share of a whole attempt tells something about the provider; less may be our own impatience.
 const TELLING_SHARE: f64 = 0.5;
@@ -100,15 +94,6 @@ partial_debug!(Retrier, self => provider: self.provider, retry: self.retry);
 /// One generator for all calls, so that no two draw the same sequence.
 pub(crate) fn rng(seed: Option<u64>) -> Lock<StdRng> {
     Lock::new(seed.map_or_else(rand::make_rng, StdRng::seed_from_u64))
-}
-
-/// What an error asks for, by whichever rule it is decided.
-struct ServerHint {
-    /// Retry-After, unless it is zero.
-    wait: Option<Duration>,
-    /// How long every call has to wait that the limit concerns, and which those are, if they have to.
-    closure: Option<(Duration, RateLimit)>,
-    beyond_cap: bool,
 }
 
 impl Retrier {
@@ -347,22 +332,6 @@ impl Retrier {
         }
     }
 
-    /// How long the gate stays closed where the provider does not say: as long as a first retry would wait at most. Not
-    /// longer, or one call's third retry would hold up all others.
-    fn first_wait(&self) -> Duration {
-        self.retry.waits().bounds().map_or(MIN_SPREAD, |(_, most)| most)
-    }
-
-    fn hint(&self, error: &ProviderError) -> ServerHint {
-        let wait = error.wait().filter(|wait| !wait.is_zero());
-        let whom = error.limits().filter(|whom| matches!(whom, RateLimit::Account | RateLimit::Endpoint));
-        ServerHint {
-            wait,
-            closure: whom.map(|whom| (wait.unwrap_or_else(|| self.first_wait()), whom)),
-            beyond_cap: wait.is_some_and(|wait| wait > self.retry_after_cap),
-        }
-    }
-
     /// Frees what a failed attempt held, and tells gate, breaker and credit how it went.
     fn leave(
         &self,
@@ -395,11 +364,6 @@ impl Retrier {
         (!had_little_time).then(|| health(error, decision))
     }
 
-    /// A little more than `wait`, never less.
-    fn spread(&self, wait: Duration) -> Duration {
-        wait.saturating_add(self.rng().random_range(Duration::ZERO..=most_spread(wait)))
-    }
-
     fn rng(&self) -> MutexGuard<'_, StdRng> {
         self.rng.lock()
     }
@@ -408,26 +372,6 @@ impl Retrier {
         match traffic {
             Traffic::LookUps => &self.look_ups,
             Traffic::Guarded => &self.guarded,
-        }
-    }
-
-    /// Closes the gate of those whom a limit concerns, if the error tells of one.
-    fn close_gate(&self, traffic: Traffic, error: &ProviderError, now: Instant) -> ServerHint {
-        let hint = self.hint(error);
-        if let Some((closure, whom)) = hint.closure {
-            // Also when this call gives up: the others must not run into the same limit.
-            self.close(traffic, whom, now, closure);
-        }
-        hint
-    }
-
-    /// Closes the gate of those whom the limit concerns.
-    fn close(&self, traffic: Traffic, whom: RateLimit, now: Instant, wait: Duration) {
-        if whom == RateLimit::Account {
-            self.look_ups.gate.close(now, wait);
-            self.guarded.gate.close(now, wait);
-        } else {
-            self.lane(traffic).gate.close(now, wait);
         }
     }
 
@@ -443,8 +387,4 @@ impl Retrier {
     pub(crate) fn credit_level(&self) -> CreditLevel {
         self.credit.level(Instant::now())
     }
-}
-
-fn most_spread(wait: Duration) -> Duration {
-    wait.mul_f64(SPREAD).max(MIN_SPREAD)
 }

@@ -15,8 +15,9 @@ use crate::intent::payment_intent::PaymentId;
 use crate::lock::Lock;
 use crate::provider::{ProviderError, RateLimit};
 
+use super::Retrier;
 use super::decision::{Transient, decide};
-use super::{Retrier, ServerHint};
+use super::hint::ServerHint;
 
 /// The most payments whose waits are kept. Past that a wait is known to the callers of its own flight alone.
 const MOST: usize = 1_024;

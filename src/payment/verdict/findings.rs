@@ -5,7 +5,7 @@ use std::fmt;
 use crate::accessors::getters;
 use crate::payment::facts::PaymentStatus;
 
-use super::Finding;
+use super::finding::Finding;
 
 /// Every mismatch that was found; never empty.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -103,7 +103,7 @@ impl Stripe {
         after: Option<&str>,
     ) -> Result<(Option<Dispute>, Option<String>), ProviderError> {
         let mut address = self.address.clone();
-        address.set_path(&self.disputes_path);
+        address.set_path(&[&*self.root, "disputes"].concat());
         address.query_pairs_mut().clear().extend_pairs([("payment_intent", &*facts.id), ("limit", PAGE)]);
         address.query_pairs_mut().extend_pairs(after.map(|after| ("starting_after", after)));
         let reply = transport::get(&self.client, address, &self.headers).await;

@@ -65,11 +65,8 @@ pub struct Stripe {
     client: Client,
     /// Complete but for the path and the query.
     address: Url,
-    /// The path up to the id.
-    prefix: Box<str>,
-    /// The path up to the id of a session.
-    sessions_prefix: Box<str>,
-    disputes_path: Box<str>,
+    /// What every path begins with.
+    root: Box<str>,
     disputes_right: Right,
     reviews_right: Right,
     refunds_right: Right,
@@ -112,10 +109,7 @@ impl Stripe {
         lists_refunds: bool,
     ) -> Result<Self, BuildError> {
         let client = transport::client(&base)?;
-        let root = base.path().trim_end_matches('/');
-        let prefix = format!("{root}/v1/payment_intents/").into();
-        let sessions_prefix = format!("{root}/v1/checkout/sessions/").into();
-        let disputes_path = format!("{root}/v1/disputes").into();
+        let root = format!("{}/v1/", base.path().trim_end_matches('/')).into();
         let address = base;
         let account = account.map(Into::into);
         let rights = ["Disputes, read", payment::REVIEWS, "Charges and Refunds, read"].map(Right::new);
@@ -124,9 +118,7 @@ impl Stripe {
             identity,
             client,
             address,
-            prefix,
-            sessions_prefix,
-            disputes_path,
+            root,
             disputes_right,
             reviews_right,
             refunds_right,
@@ -143,16 +135,21 @@ impl Stripe {
     }
 
     fn address_of(&self, payment: &PaymentId, with_review: bool) -> Url {
-        // The alphabet of a checked id cannot leave its place in the path.
-        let mut address = self.address.clone();
-        let (prefix, query) = match (self.is_alias(payment), with_review) {
-            (false, true) => (&self.prefix, WITH_REVIEW),
-            (false, false) => (&self.prefix, WITHOUT_REVIEW),
-            (true, true) => (&self.sessions_prefix, session::WITH_REVIEW),
-            (true, false) => (&self.sessions_prefix, session::WITHOUT_REVIEW),
+        let (list, query) = match (self.is_alias(payment), with_review) {
+            (false, true) => (payment::LIST, WITH_REVIEW),
+            (false, false) => (payment::LIST, WITHOUT_REVIEW),
+            (true, true) => (session::LIST, session::WITH_REVIEW),
+            (true, false) => (session::LIST, session::WITHOUT_REVIEW),
         };
-        address.set_path(&[&**prefix, payment.as_str()].concat());
+        let mut address = self.address_in(list, payment.as_str());
         address.set_query(Some(query));
+        address
+    }
+
+    /// Where one object of a list stands, without a query. The alphabet of a checked id cannot leave its place in the path.
+    fn address_in(&self, list: &str, id: &str) -> Url {
+        let mut address = self.address.clone();
+        address.set_path(&[&*self.root, list, "/", id].concat());
         address
     }
 

@@ -31,6 +31,9 @@ mod waiting;
 
 pub(super) use danger::REVIEWS;
 
+/// Where payment intents stand below `/v1/`.
+pub(super) const LIST: &str = "payment_intents";
+
 /// Reads the body of a success. `account` is the account that was asked, if it is known.
 pub(super) fn read(body: &[u8], account: Option<&str>) -> Result<ProviderPayment, ProviderError> {
     let Object(intent) = parsed(body, "a payment intent")?;

@@ -68,8 +68,7 @@ impl Stripe {
 
     /// The payment once more, with its refunds.
     async fn refunds(&self, facts: &ProviderPayment) -> Result<ProviderPayment, ProviderError> {
-        let mut address = self.address.clone();
-        address.set_path(&[&*self.prefix, &*facts.id].concat());
+        let mut address = self.address_in(payment::LIST, &facts.id);
         address.set_query(Some(WITH_REFUNDS));
         let reply = transport::get(&self.client, address, &self.headers).await;
         let reply = reply.map_err(|error| ProviderError::from(&error))?;

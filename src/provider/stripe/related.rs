@@ -30,10 +30,7 @@ impl Stripe {
         let Some((_, path, query)) = OBJECTS.iter().find(|(kind, ..)| *kind == object.kind()) else {
             return Ok(RelatedAnswer::Unsupported);
         };
-        // Built of the table and an id whose alphabet cannot leave its place in the path.
-        let root = self.disputes_path.trim_end_matches("disputes");
-        let mut address = self.address.clone();
-        address.set_path(&[root, path, "/", object.id()].concat());
+        let mut address = self.address_in(path, object.id());
         address.set_query(*query);
         let reply = transport::get(&self.client, address, &self.headers_in(object.context())).await;
         let reply = reply.map_err(|error| ProviderError::from(&error))?;

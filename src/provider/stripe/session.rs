@@ -24,6 +24,9 @@ use super::wire::{Expandable, Intent, Metadata, Session};
 /// What every session's id begins with.
 pub(super) const PREFIX: &str = "cs_";
 
+/// Where sessions stand below `/v1/`.
+pub(super) const LIST: &str = "checkout/sessions";
+
 /// What is asked for in place of ids.
 pub(super) const WITH_REVIEW: &str = "expand%5B%5D=payment_intent.latest_charge&expand%5B%5D=payment_intent.review";
 pub(super) const WITHOUT_REVIEW: &str = "expand%5B%5D=payment_intent.latest_charge";

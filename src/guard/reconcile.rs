@@ -9,9 +9,8 @@ use crate::call::attempt;
 use crate::call::retry::{Finished, NeverHedged, Traffic, Work};
 use crate::ledger::LeaseEnd;
 use crate::moment::Moment;
-use crate::payment::request_ids::RequestIds;
 use crate::provider::ProviderError;
-use crate::provider::attempt_log::{Attempt, AttemptOutcome};
+use crate::provider::attempt_log::Attempt;
 
 use super::call::{Inquiry, Reconciled, provider_key};
 use super::job::{Calling, Progress, RunContext};
@@ -62,10 +61,6 @@ impl<T: Send + 'static> Work for Asking<'_, T> {
 
     fn failed(&mut self, _error: &ProviderError, _now: Instant) -> bool {
         !self.end.is_over()
-    }
-
-    fn shown(_answer: &mut Reconciled<T>) -> (AttemptOutcome, RequestIds) {
-        (AttemptOutcome::Done, RequestIds::default())
     }
 
     fn finished(answer: Reconciled<T>, Finished { attempts, .. }: Finished) -> Self::Output {

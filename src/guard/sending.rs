@@ -9,9 +9,8 @@ use tokio::time::Instant;
 use crate::call::attempt;
 use crate::call::retry::{Finished, NeverHedged, Traffic, Work};
 use crate::ledger::LeaseEnd;
-use crate::payment::request_ids::RequestIds;
 use crate::provider::ProviderError;
-use crate::provider::attempt_log::{Attempt, AttemptOutcome, Reach};
+use crate::provider::attempt_log::{Attempt, Reach};
 
 use super::call::{EffectCall, provider_key};
 use super::fate::EffectOutcome;
@@ -116,10 +115,6 @@ impl<T: Send + 'static> Work for Sending<'_, T> {
         }
         *last = Some((fate, under_key));
         (!*in_doubt || *is_protected) && !self.end.is_over()
-    }
-
-    fn shown(_answer: &mut T) -> (AttemptOutcome, RequestIds) {
-        (AttemptOutcome::Done, RequestIds::default())
     }
 
     fn finished(value: T, Finished { attempts, .. }: Finished) -> (T, Vec<Attempt>) {

@@ -8,8 +8,6 @@ use tokio::time::Instant;
 use crate::call::attempt;
 use crate::call::deadline::Deadline;
 use crate::call::error::CallError;
-use crate::payment::request_ids::RequestIds;
-use crate::provider::attempt_log::AttemptOutcome;
 use crate::provider::{Door, ProviderError, RelatedAnswer, RelatedObject};
 use crate::telemetry::Telemetry;
 
@@ -41,10 +39,6 @@ impl Work for RelatedLookUp<'_> {
 
     fn failed(&mut self, _error: &ProviderError, _now: Instant) -> bool {
         false
-    }
-
-    fn shown(_answer: &mut RelatedAnswer) -> (AttemptOutcome, RequestIds) {
-        (AttemptOutcome::Done, RequestIds::default())
     }
 
     fn finished(answer: RelatedAnswer, _finished: Finished) -> RelatedAnswer {

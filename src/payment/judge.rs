@@ -198,11 +198,7 @@ impl Rules {
         answered: Moment,
         findings: &mut Vec<Finding>,
     ) -> Option<Verdict> {
-        let waiting = || Box::new(self.waiting(facts, answered.age));
-        let pending = || {
-            let (status, reason) = (facts.status.clone(), facts.reason.clone());
-            Some(Verdict::Pending(Pending { status, reason, waiting: waiting() }))
-        };
+        let pending = || Some(self.pending(facts, answered.age));
         let rests_on_money = match &facts.status {
             PaymentStatus::Paid => true,
             PaymentStatus::Authorized => self.policy.authorized,
@@ -229,12 +225,7 @@ impl Rules {
                 }
             }
             PaymentStatus::Authorized | PaymentStatus::Processing | PaymentStatus::Unknown(_) => return pending(),
-            PaymentStatus::ActionRequired => {
-                return Some(Verdict::ActionRequired(ActionRequired {
-                    reason: facts.reason.clone(),
-                    waiting: waiting(),
-                }));
-            }
+            PaymentStatus::ActionRequired => return Some(self.action_required(facts, answered.age)),
             PaymentStatus::Declined => findings.push(Finding::Declined(facts.reason.clone())),
             PaymentStatus::Canceled => {
                 findings.push(Finding::Canceled(facts.reason.clone()));
@@ -245,6 +236,16 @@ impl Rules {
             PaymentStatus::NotFound => findings.push(Finding::NotFound(facts.not_found_hint)),
         }
         None
+    }
+
+    fn pending(&self, facts: &ProviderPayment<impl Text>, age: Duration) -> Verdict {
+        let (status, reason) = (facts.status.clone(), facts.reason.clone());
+        Verdict::Pending(Pending { status, reason, waiting: Box::new(self.waiting(facts, age)) })
+    }
+
+    fn action_required(&self, facts: &ProviderPayment<impl Text>, age: Duration) -> Verdict {
+        let waiting = Box::new(self.waiting(facts, age));
+        Verdict::ActionRequired(ActionRequired { reason: facts.reason.clone(), waiting })
     }
 
     /// What an unfinished payment waits for.

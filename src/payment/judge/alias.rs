@@ -13,7 +13,7 @@ use crate::intent::payment_intent::PaymentIntent;
 use crate::moment::Moment;
 use crate::payment::alias::{AliasState, ResolvedAlias};
 use crate::payment::facts::{PaymentStatus, ProviderPayment, Text};
-use crate::payment::verdict::{ActionRequired, Finding, Mismatch, Pending, Verdict};
+use crate::payment::verdict::{Finding, Mismatch, Verdict};
 
 use super::Rules;
 
@@ -36,7 +36,6 @@ impl Rules {
         findings: &mut Vec<Finding>,
     ) -> Option<Verdict> {
         self.compare_stated(facts, alias, findings);
-        let waiting = || Box::new(self.waiting(facts, answered.age));
         match (alias.states.state, &facts.status) {
             (AliasState::NoPaymentRequired, _) if is_unpaid_alias(intent, Some(alias)) => {
                 findings.push(Finding::NoPaymentRequired);
@@ -45,12 +44,9 @@ impl Rules {
             (AliasState::Open, PaymentStatus::ActionRequired | PaymentStatus::Declined) => {
                 // What the declined try says of itself is no word on the next one.
                 findings.retain(|finding| !matches!(finding, Finding::Risk(_) | Finding::Declined(_)));
-                Some(Verdict::ActionRequired(ActionRequired { reason: facts.reason.clone(), waiting: waiting() }))
+                Some(self.action_required(facts, answered.age))
             }
-            (AliasState::Complete, PaymentStatus::ActionRequired) => {
-                let (status, reason) = (facts.status.clone(), facts.reason.clone());
-                Some(Verdict::Pending(Pending { status, reason, waiting: waiting() }))
-            }
+            (AliasState::Complete, PaymentStatus::ActionRequired) => Some(self.pending(facts, answered.age)),
             (AliasState::Expired, PaymentStatus::ActionRequired | PaymentStatus::Declined) => {
                 findings.push(Finding::Canceled(Some(EXPIRED.into())));
                 None

@@ -111,7 +111,6 @@ impl Lookups {
         let max_age = target.oldest(max_age, now);
         // What is known already is of no use to a call that accepts no age.
         let look = || if max_age.is_zero() { None } else { self.cache.get(id, now) };
-        let number = || if max_age.is_zero() { None } else { self.cache.number(id) };
         loop {
             // Facts are decoded and judged under no lock. What a flight brings after this look has another number.
             let kept = look();
@@ -121,11 +120,8 @@ impl Lookups {
                 Some(_) if target.is_alias_older(VOLATILE_FRESH_FOR) => return Ok(Begun::Doubted),
                 _ => {}
             }
-            let missed = || match target {
-                LookUpTarget::Payment(..) => number() != kept.as_ref().map(Kept::number),
-                LookUpTarget::Alias(id) => self.aliases.recent(id, now, max_age).is_some(),
-            };
-            match self.enter(target, intent.tenant(), now, max_age, deadline, missed)? {
+            let seen = kept.as_ref().map(Kept::number);
+            match self.enter(target, intent.tenant(), now, max_age, deadline, seen)? {
                 Some((waiter, provenance, limit)) => return Ok(Begun::Waits(waiter, provenance, limit)),
                 None if matches!(target, LookUpTarget::Alias(_)) => return Ok(Begun::Resolved),
                 None => {}
@@ -134,7 +130,7 @@ impl Lookups {
     }
 
     /// Joins a flight or leads a new one, and says for how long to wait for it. Nothing where a flight has brought something
-    /// since the caller looked, as `missed` says.
+    /// since the caller looked: an alias, or other facts than those of the number that was `seen`.
     #[inline]
     pub(super) fn enter(
         self: &Arc<Self>,
@@ -143,9 +139,14 @@ impl Lookups {
         now: Instant,
         max_age: Duration,
         deadline: Option<Duration>,
-        missed: impl FnOnce() -> bool,
+        seen: Option<u32>,
     ) -> Result<Option<(FactsWaiter, Provenance, Option<Duration>)>, ValidateError> {
         let (id, runtime) = (target.id(), runtime());
+        let missed = || match target {
+            // What is known already is of no use to a call that accepts no age.
+            LookUpTarget::Payment(..) => !max_age.is_zero() && self.cache.number(id) != seen,
+            LookUpTarget::Alias(_) => self.aliases.recent(id, now, max_age).is_some(),
+        };
         let fits = |notes: &FlightNotes| self.may_join(target, notes) && notes.fit(now, max_age);
         let lead = || {
             runtime.as_ref().map_err(CallError::clone)?;

@@ -67,13 +67,9 @@ impl Lookups {
         let mut known = None;
         loop {
             let target = self.target(payment, &mut known, Duration::MAX);
-            let (now, number) = (Instant::now(), self.cache.number(target.id()));
-            let missed = || match target {
-                LookUpTarget::Payment(id, _) => self.cache.number(id) != number,
-                LookUpTarget::Alias(id) => self.aliases.recent(id, now, Duration::MAX).is_some(),
-            };
+            let (now, seen) = (Instant::now(), self.cache.number(target.id()));
             let max_age = target.oldest(Duration::MAX, now);
-            let Some((waiter, _, limit)) = self.enter(target, "", now, max_age, None, missed)? else {
+            let Some((waiter, _, limit)) = self.enter(target, "", now, max_age, None, seen)? else {
                 match target {
                     LookUpTarget::Payment(..) => return Ok(None),
                     LookUpTarget::Alias(_) => continue,

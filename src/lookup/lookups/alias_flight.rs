@@ -120,9 +120,6 @@ impl Lookups {
     /// The payment that an id names: its own, or that of an alias, for which the provider is asked once where neither memory
     /// nor the store knows it. `None` where the alias has no payment.
     pub(crate) async fn payment_named(&self, id: &PaymentId) -> Result<Option<PaymentId>, ValidateError> {
-        if !self.is_alias(id) {
-            return Ok(Some(id.clone()));
-        }
         match self.payment_known(id).await {
             Ok(Some(payment)) => return Ok(Some(payment)),
             Err(error) if !error.is_down() && !error.is_newer() => return Err(error.into()),

@@ -62,7 +62,7 @@ impl Lookups {
             return Ok((Brought::Facts(looked_up), keep));
         };
         let read_at = Instant::now();
-        let place = match shared.alias(&self.account.identity, id).await {
+        let place = match shared.alias(id).await {
             Ok(place) => place,
             Err(error) if error.is_down() || error.is_newer() => {
                 self.account.telemetry.store_failed(&error);
@@ -136,7 +136,7 @@ impl Lookups {
         }
         match (self.aliases.of_any_age(id), &self.shared) {
             (Some(alias), _) => Ok(Some(alias.payment.clone())),
-            (None, Some(shared)) => Ok(shared.alias(&self.account.identity, id).await?.payment()),
+            (None, Some(shared)) => Ok(shared.alias(id).await?.payment()),
             (None, None) => Ok(None),
         }
     }

@@ -71,15 +71,11 @@ impl Lookups {
 
     /// An alias that memory or the store knows, and that was asked for so long ago at most.
     async fn alias_of_age(&self, id: &PaymentId, oldest: Duration) -> Option<Arc<ResolvedAlias>> {
-        let in_memory = self.aliases.recent(id, Instant::now(), oldest);
-        let alias = match (in_memory, &self.shared) {
-            (Some(alias), _) => alias,
-            (None, Some(shared)) => {
-                let place = Box::pin(shared.alias(&self.account.identity, id)).await.ok()?;
-                Arc::new(place.known(&self.rules)?.0)
-            }
-            (None, None) => return None,
-        };
-        is_recent(alias.asked_at.age(), oldest).then_some(alias)
+        if let Some(alias) = self.aliases.recent(id, Instant::now(), oldest) {
+            return Some(alias);
+        }
+        let place = Box::pin(self.shared.as_ref()?.alias(id)).await.ok()?;
+        let (alias, _) = place.known(&self.rules)?;
+        is_recent(alias.asked_at.age(), oldest).then(|| Arc::new(alias))
     }
 }

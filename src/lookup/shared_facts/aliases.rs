@@ -44,13 +44,9 @@ impl SharedFacts {
         self.ledger.key(RecordKind::Alias, &identity.fingerprint("alias", &[alias.as_str()]))
     }
 
-    /// Looks at the place of an alias of an account, this validator's or another.
-    pub(crate) async fn alias(
-        &self,
-        identity: &ProviderIdentity,
-        alias: &PaymentId,
-    ) -> Result<AliasPlace, LedgerError> {
-        let key = self.alias_key(identity, alias);
+    /// Looks at the place of an alias.
+    pub(crate) async fn alias(&self, alias: &PaymentId) -> Result<AliasPlace, LedgerError> {
+        let key = self.alias_key(&self.identity, alias);
         let held = self.ledger.get(&key).await?;
         let settled = held.as_ref().filter(|held| held.record.state == State::Settled);
         let payload = settled.map(|held| held.payload("holds no alias")).transpose()?;

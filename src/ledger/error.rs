@@ -78,6 +78,11 @@ impl LedgerError {
         matches!(self, Self::Newer { .. })
     }
 
+    /// Whether a reading asks the provider in place of the store: there is no answer, or one for a newer release alone.
+    pub(crate) fn leaves_to_provider(&self) -> bool {
+        self.is_down() || self.is_newer()
+    }
+
     /// Whether the store may have done what it was asked.
     pub(crate) fn is_outcome_unknown(&self) -> bool {
         match self {

@@ -170,7 +170,7 @@ impl SharedFacts {
                 Ok(JoinedElsewhere::Failed(CallError::from(failure).into()))
             }
             Ok(Acquired::Busy { lease_left }) => Ok(JoinedElsewhere::Failed(ValidateError::in_progress(lease_left))),
-            Err(error) if error.is_down() || error.is_newer() => Ok(JoinedElsewhere::Alone(error)),
+            Err(error) if error.leaves_to_provider() => Ok(JoinedElsewhere::Alone(error)),
             Err(error) => Err(error.into()),
         }
     }

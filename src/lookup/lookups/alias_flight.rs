@@ -64,7 +64,7 @@ impl Lookups {
         let read_at = Instant::now();
         let place = match shared.alias(id).await {
             Ok(place) => place,
-            Err(error) if error.is_down() || error.is_newer() => {
+            Err(error) if error.leaves_to_provider() => {
                 self.account.telemetry.store_failed(&error);
                 let mut looked_up = self.ask_by_alias(leader, begun, deadline, &[]).await?;
                 looked_up.degraded = Some(Degradation::StoreDown);
@@ -122,7 +122,7 @@ impl Lookups {
     pub(crate) async fn payment_named(&self, id: &PaymentId) -> Result<Option<PaymentId>, ValidateError> {
         match self.payment_known(id).await {
             Ok(Some(payment)) => return Ok(Some(payment)),
-            Err(error) if !error.is_down() && !error.is_newer() => return Err(error.into()),
+            Err(error) if !error.leaves_to_provider() => return Err(error.into()),
             Ok(None) | Err(_) => {}
         }
         runtime()?;

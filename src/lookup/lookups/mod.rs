@@ -129,7 +129,7 @@ impl Lookups {
             }
             Ok(Bound::Before(_)) => Ok(None),
             Ok(Bound::ToOthers(_)) => Err(ValidateError::key_reused()),
-            Err(error) if error.is_down() || error.is_newer() => {
+            Err(error) if error.leaves_to_provider() => {
                 self.account.telemetry.store_failed(&error);
                 // To be told to the store when it is back.
                 self.keys.bind(digest, intent, false)?;

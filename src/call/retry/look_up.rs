@@ -68,7 +68,7 @@ impl<'r, F: Fn(Option<Instant>) + Send> Work for LookUp<'r, F> {
     }
 
     fn told(&self, now: Instant) -> Option<Told> {
-        self.question.retrier.told_of(self.question.payment, now)
+        self.question.retrier.told.of(self.question.payment, now)
     }
 
     fn attempt(

@@ -54,8 +54,8 @@ impl ToldWaits {
         }
     }
 
-    /// What was said of a payment that is left alone still.
-    fn of(&self, payment: &PaymentId, now: Instant) -> Option<Told> {
+    /// What the provider said of a payment, where it asked to leave it alone for a while that is not over.
+    pub(crate) fn of(&self, payment: &PaymentId, now: Instant) -> Option<Told> {
         if !self.any.load(Ordering::Acquire) {
             return None;
         }
@@ -94,11 +94,6 @@ impl Retrier {
         {
             self.told.note(payment, wait, error, now);
         }
-    }
-
-    /// What the provider said of a payment, where it asked to leave it alone for a while that is not over.
-    pub(crate) fn told_of(&self, payment: &PaymentId, now: Instant) -> Option<Told> {
-        self.told.of(payment, now)
     }
 }
 

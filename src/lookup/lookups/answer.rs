@@ -262,7 +262,7 @@ impl Lookups {
     /// How long the provider asks to wait: with all calls, or with this payment.
     fn asked_for(&self, payment: &PaymentId, now: Instant) -> Option<Duration> {
         let retrier = &self.account.retrier;
-        let told = retrier.told_of(payment, now).map(|told| told.asked(now));
+        let told = retrier.told.of(payment, now).map(|told| told.asked(now));
         told.max(retrier.gate_closed_for(Traffic::LookUps, now))
     }
 
@@ -272,7 +272,7 @@ impl Lookups {
         if let Some(wait) = retrier.gate_closed_for(Traffic::LookUps, now).filter(|wait| *wait >= limit) {
             return Err(CallError::after_attempts(Cause::GateClosed { last: None }, Some(wait), Vec::new()));
         }
-        match retrier.told_of(payment, now).filter(|told| told.left(now) >= limit) {
+        match retrier.told.of(payment, now).filter(|told| told.left(now) >= limit) {
             Some(told) => Err(told.too_long(now)),
             None => Ok(()),
         }

@@ -78,8 +78,9 @@ impl Aliases {
     }
 
     pub(crate) fn forget(&self, id: &PaymentId) {
-        if let Some(place) = self.shard(id).and_then(|shard| shard.lock().known.get_mut(id).map(Option::take)) {
-            drop(place);
+        let Some(shard) = self.shard(id) else { return };
+        if let Some(place) = shard.lock().known.get_mut(id) {
+            *place = None;
         }
     }
 

@@ -6,7 +6,6 @@ use crate::accessors::{named, partial_debug, setters};
 use crate::intent::currency::Currency;
 use crate::intent::payment_intent::PaymentId;
 use crate::moment::Moment;
-use crate::payment::metadata::stated_under;
 
 named! {
     /// How far an alias of a payment has come.
@@ -70,11 +69,6 @@ impl PaymentAlias {
         /// [`order_by_client_reference`](crate::ValidatorBuilder::order_by_client_reference). Leave out what a shopper can
         /// set.
         pub fn with_reference(mut self, reference: impl Into<Box<str>>) => self.reference = Some(reference.into());
-    }
-
-    /// The values under a metadata key.
-    pub(crate) fn stated_under<'a>(&'a self, key: &str) -> impl Iterator<Item = &'a str> {
-        stated_under(&self.metadata, key)
     }
 }
 

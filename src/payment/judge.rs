@@ -115,7 +115,7 @@ impl Rules {
         alias: Option<&ResolvedAlias>,
     ) -> Result<bool, Box<Finding>> {
         let (tenant, key) = (intent.tenant(), self.tenant.metadata_key());
-        let of_alias = alias.into_iter().flat_map(|alias| alias.states.stated_under(key));
+        let of_alias = alias.into_iter().flat_map(|alias| stated_under(&alias.states.metadata, key));
         let named = agreed(stated_under(&facts.metadata, key).chain(of_alias), Some(tenant));
         let proven = match &self.tenant {
             TenantProof::Metadata(_) => named,

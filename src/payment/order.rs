@@ -113,7 +113,7 @@ impl OrderProof {
         ours: Option<&str>,
     ) -> Option<&'f str> {
         let of_payment = self.keys().flat_map(|key| stated_under(&facts.metadata, key));
-        let of_alias = alias.into_iter().flat_map(|alias| alias.stated_under(&self.key));
+        let of_alias = alias.into_iter().flat_map(|alias| stated_under(&alias.metadata, &self.key));
         let reference = alias.and_then(|alias| alias.reference.as_deref()).filter(|_| self.by_client_reference);
         agreed(of_payment.chain(of_alias).chain(reference.filter(|reference| !reference.is_empty())), ours)
     }

@@ -1,6 +1,5 @@
 //! The bytes of an entry: a value with its times and the generations that it counts with, and who failed to load it.
 
-use std::borrow::Cow;
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
@@ -34,7 +33,7 @@ pub(super) struct StoredValue {
     pub(super) is_absent: bool,
     /// What it was tagged with, and the generation of each tag at that time. The first two are all and its space.
     pub(super) generations: Vec<([u8; 32], Nonce)>,
-    /// The length of the body before it was compressed, if it was.
+    /// The length of the body before it was compressed, if it was: no value is so far.
     pub(super) packed_from: Option<u32>,
     /// The value as JSON.
     #[serde(with = "crate::ledger::octets")]
@@ -45,6 +44,14 @@ impl StoredValue {
     /// What it can be invalidated by.
     pub(super) fn tags(&self) -> impl Iterator<Item = (Fingerprint, Nonce)> {
         self.generations.iter().map(|(tag, generation)| (Fingerprint::from_bytes(*tag), *generation))
+    }
+
+    /// The value. One that is compressed is not read here.
+    pub(super) fn value<V: DeserializeOwned>(&self) -> Result<V, DoesNotReadBack> {
+        if self.packed_from.is_some() {
+            return Err(DoesNotReadBack);
+        }
+        read(&self.body)
     }
 }
 
@@ -108,7 +115,7 @@ impl Encoded {
 }
 
 /// Reads a value.
-pub(super) fn read<V: DeserializeOwned>(body: &[u8]) -> Result<V, DoesNotReadBack> {
+fn read<V: DeserializeOwned>(body: &[u8]) -> Result<V, DoesNotReadBack> {
     serde_json::from_slice(body).map_err(|_| DoesNotReadBack)
 }
 
@@ -213,19 +220,6 @@ impl serde::Serializer for IsNone {
         serialize_map(Option<usize>) -> SerializeMap;
         serialize_struct(&'static str, usize) -> SerializeStruct;
         serialize_struct_variant(&'static str, u32, &'static str, usize) -> SerializeStructVariant;
-    }
-}
-
-/// The body as it is stored, and how long it was before it was compressed.
-pub(super) fn packed(body: &[u8]) -> (Vec<u8>, Option<u32>) {
-    (body.to_vec(), None)
-}
-
-/// The body as it was written.
-pub(super) fn unpacked(stored: &StoredValue) -> Result<Cow<'_, [u8]>, DoesNotReadBack> {
-    match stored.packed_from {
-        None => Ok(Cow::Borrowed(&stored.body)),
-        Some(_) => Err(DoesNotReadBack),
     }
 }
 

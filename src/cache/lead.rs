@@ -20,7 +20,7 @@ use crate::moment::Moment;
 use crate::telemetry::cache_unreadable;
 
 use super::backing::{Backing, Place, Reading, SeenWith, Standing};
-use super::entry::{read, time, unpacked};
+use super::entry::time;
 use super::error::CacheError;
 use super::hit::{Hit, HitSource, StoreUse};
 use super::key::CacheKey;
@@ -197,7 +197,7 @@ impl<K: CacheKey, V: CacheValue> Lead<K, V> {
         let Standing::Stands(checked) = standing else { return not(None) };
         let age = time(stored.age_ms).saturating_add(held.age_of_contents());
         let loaded = Moment::before(held.asked_at, age);
-        let Ok(body) = unpacked(&stored).and_then(|body| read(&body)) else {
+        let Ok(body) = stored.value() else {
             cache_unreadable(stock.space.name, &"the value does not read as one of its space");
             return not(None);
         };

@@ -12,7 +12,7 @@ use crate::moment::Moment;
 use crate::telemetry::{Stopwatch, cache_loaded};
 
 use super::backing::{Backing, Counted};
-use super::entry::{Encoded, StoredValue, packed};
+use super::entry::{Encoded, StoredValue};
 use super::error::CacheError;
 use super::hit::{Hit, HitSource, StoreUse};
 use super::key::CacheKey;
@@ -186,7 +186,6 @@ impl<K: CacheKey, V: CacheValue> Lead<K, V> {
         encoded: &Encoded,
     ) -> Result<Settled, LedgerError> {
         let space = &self.stock.space;
-        let (body, packed_from) = packed(&encoded.body);
         let stored = StoredValue {
             age_ms: 0,
             fresh_ms: millis(value.fresh_for()),
@@ -194,8 +193,8 @@ impl<K: CacheKey, V: CacheValue> Lead<K, V> {
             origin: value.origin.clone(),
             is_absent: value.is_absent,
             generations: counted.iter().map(|(tag, id)| (*tag.as_bytes(), *id)).collect(),
-            packed_from,
-            body,
+            packed_from: None,
+            body: encoded.body.clone(),
         };
         let word = EntryEnd::Loaded(OlderValue { stored, loaded: value.loaded });
         let (settled, still) = join(lease.conclude(word), backing.still(ledger, counted)).await;

@@ -183,3 +183,13 @@ async fn answers_fail_as_told_and_events_go_nowhere_else() {
         assert!(help.contains(word), "{word} is missing: {help}");
     }
 }
+
+#[tokio::test]
+async fn a_canceled_payment_is_its_tenants_still() {
+    let mut sandbox = Running::start(&[]).await;
+    sandbox.write("cancel pi_open").await;
+    sandbox.until("changed: pi_open").await;
+    let canceled = sandbox.get("/v1/payment_intents/pi_open").await;
+    let metadata = &canceled["metadata"];
+    assert_eq!([&canceled["status"], &metadata["store_id"], &metadata["order_id"]], ["canceled", "store_42", "6736"]);
+}

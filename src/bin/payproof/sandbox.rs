@@ -69,6 +69,8 @@ fn local(text: &str) -> Result<Url, String> {
 /// A payment, and what a change needs to know of it.
 struct Entry {
     payment: SandboxPayment,
+    /// The tenant and the order, as far as they were said.
+    named: Vec<String>,
     amount: u64,
     currency: String,
     is_paid: bool,
@@ -125,6 +127,11 @@ struct Changed {
     events: &'static [&'static str],
 }
 
+fn with_names(payment: SandboxPayment, named: &[String]) -> SandboxPayment {
+    let payment = named.first().into_iter().fold(payment, |payment, tenant| payment.tenant(tenant));
+    named.get(1).into_iter().fold(payment, |payment, order| payment.order(order))
+}
+
 fn no_payment(id: &str) -> Trouble {
     Trouble::new(format!("there is no payment {id}; make it with paid or open"))
 }
@@ -162,9 +169,9 @@ impl Shop {
                 } else {
                     (SandboxPayment::requires_payment_method(id, amount, &currency), &["payment_intent.created"])
                 };
-                let payment = rest.first().into_iter().fold(payment, |payment, tenant| payment.tenant(tenant));
-                let payment = rest.get(1).into_iter().fold(payment, |payment, order| payment.order(order));
-                (id, Entry { payment, amount, currency, is_paid: word == "paid" }, events)
+                let named: Vec<String> = rest.iter().map(|&name| name.to_owned()).collect();
+                let payment = with_names(payment, &named);
+                (id, Entry { payment, named, amount, currency, is_paid: word == "paid" }, events)
             }
             ["refund", id, amount] => {
                 let (amount, entry) = (minor(amount)?, self.take(id)?);
@@ -178,6 +185,7 @@ impl Shop {
             ["cancel", id] => {
                 let entry = self.take(id)?;
                 let payment = SandboxPayment::canceled(id, entry.amount, &entry.currency);
+                let payment = with_names(payment, &entry.named);
                 (id, Entry { payment, is_paid: false, ..entry }, &["payment_intent.canceled"])
             }
             ["session", id, payment] => return self.complete(id, payment),

@@ -33,6 +33,18 @@ fn every_path_that_the_pages_name_exists() {
     assert!(seen >= 40, "{seen} paths were found");
 }
 
+#[test]
+fn the_index_lists_every_page_and_no_other() {
+    let index = fs::read_to_string(root().join("docs/README.md")).unwrap();
+    let rows = index.lines().filter_map(|line| line.strip_prefix("| [")?.split_once("](")?.1.split_once(')'));
+    let mut listed: Vec<String> = rows.map(|(page, _)| page.to_owned()).collect();
+    let pages = root().join("docs").read_dir().unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut pages: Vec<String> = pages.filter(|page| page.ends_with(".md") && page != "README.md").collect();
+    listed.sort();
+    pages.sort();
+    assert_eq!(listed, pages, "left: docs/README.md; right: the pages of docs/");
+}
+
 /// A room's line: the folder or file, and the first paragraph of what it says of itself.
 fn row(room: &str) -> io::Result<String> {
     let folder = root().join("src").join(room);

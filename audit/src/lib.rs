@@ -1,0 +1,13 @@
+//! Finds where a checkout's API acts twice, believes the browser, or answers the wrong tenant.
+//!
+//! Files become [`model::FileFacts`], whatever their language; [`judge`] follows each route's handler through the tree's own
+//! functions, which yields events in the order of evaluation, and holds the rules against them. Nothing is executed, nothing is
+//! asked over a network, and nothing outside the given tree is read.
+
+mod follow;
+mod judge;
+pub mod model;
+mod rules;
+pub mod script;
+
+pub use judge::{Judged, judge};

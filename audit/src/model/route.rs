@@ -1,0 +1,31 @@
+//! A route, and whether it was judged.
+
+use super::Span;
+
+/// A route.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// `POST`; `ANY` if the handler takes all.
+    pub method: String,
+    /// `/api/orders/{id}`.
+    pub path: String,
+    /// The file that declares it.
+    pub file: String,
+    /// Where in it.
+    pub span: Span,
+    /// The handler's name.
+    pub handler: String,
+    /// Whether it was judged.
+    pub judgement: Judgement,
+}
+
+/// Whether a route was judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Judgement {
+    /// It was.
+    Judged,
+    /// Its handler is a package's, or not in the tree.
+    Foreign,
+    /// It is GraphQL or tRPC, where one route has many operations.
+    Exempt,
+}

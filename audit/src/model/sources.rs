@@ -1,0 +1,15 @@
+//! The tree as those see it who may not read files.
+
+use std::sync::Arc;
+
+use super::FileFacts;
+
+/// The audited tree. Paths are relative to it, with `/`, and have no `.` or `..`.
+pub trait Sources {
+    /// Whether there is such a file.
+    fn exists(&self, path: &str) -> bool;
+    /// What the file holds, if it is one of a known language and can be read.
+    fn facts(&self, path: &str) -> Option<Arc<FileFacts>>;
+    /// The file's text, for `tsconfig.json`, `package.json` and the like.
+    fn text(&self, path: &str) -> Option<Arc<str>>;
+}

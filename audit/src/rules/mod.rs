@@ -1,0 +1,1 @@
+//! The rules, each of which reads events.

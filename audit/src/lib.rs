@@ -7,7 +7,11 @@
 mod follow;
 mod judge;
 pub mod model;
+pub mod openapi;
+pub mod parse;
 mod rules;
 pub mod script;
+pub mod shown;
+pub mod walk;
 
 pub use judge::{Judged, judge};

@@ -76,6 +76,9 @@ struct Details {
     rate_limit: Option<RateLimit>,
     request_ids: RequestIds,
     timed_out: bool,
+    /// Whether the answer had the form of the provider's own errors: no proxy's, and no firewall's.
+    #[cfg(feature = "stripe")]
+    is_in_own_form: bool,
 }
 
 impl Details {
@@ -174,6 +177,10 @@ impl ProviderError {
         /// The provider's id of the request, for a support case.
         pub fn with_request_id(mut self, id: impl AsRef<str>) => self.0.request_ids.set_last(id.as_ref());
 
+        /// Says that the answer had the form of the provider's own errors.
+        #[cfg(feature = "stripe")]
+        pub(crate) fn in_own_form(mut self) => self.0.is_in_own_form = true;
+
         /// Says that these requests were made, and no further one.
         #[cfg(feature = "stripe")]
         pub(crate) fn with_request_ids(mut self, ids: RequestIds) => self.0.request_ids = ids;
@@ -220,6 +227,11 @@ impl ProviderError {
             (None, Some(status)) => is_transient(status),
             (None, None) => matches!(self.0.kind, Kind::NotSent | Kind::OutcomeUnknown),
         };
+
+        /// Whether the provider itself answered so. What a proxy or a firewall on the way answered says nothing lasting of the
+        /// credential.
+        #[cfg(feature = "stripe")]
+        pub(crate) fn is_in_own_form(&self) -> bool => self.0.is_in_own_form;
 
         /// How far the call got.
         pub fn reach(&self) -> Reach => match self.0.kind {

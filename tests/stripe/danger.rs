@@ -77,11 +77,30 @@ async fn an_approved_review_leaves_the_level_of_risk_and_any_other_is_not_accept
 
 const WITHOUT: Option<&str> = Some("expand%5B%5D=latest_charge");
 
+/// As Stripe refuses what a restricted key may not read.
+fn forbidden() -> Fault {
+    let error = r#"{"error":{"type":"invalid_request_error","message":"The provided key does not have access"}}"#;
+    Fault::Status(403, error.to_owned())
+}
+
+#[tokio::test]
+async fn what_a_proxy_refuses_once_leaves_reviews_in_place() {
+    for (status, body) in [(403, "<html>blocked</html>"), (403, "{}"), (400, "<h1>Bad Request</h1>"), (400, "")] {
+        let sandbox = sandbox(paid()).await;
+        let validator = quick(&sandbox).build().unwrap();
+        sandbox.script("pi_1", [Fault::Status(status, body.to_owned())]);
+        assert_eq!(codes(&ask(&validator).await), [""; 0], "{status} {body}");
+        sandbox.put(paid().review_open());
+        assert_eq!(codes(&ask(&validator).await), ["risk"], "{status} {body}: the review is asked for again");
+        assert_ne!(sandbox.last_request().unwrap().query(), WITHOUT, "{status} {body}");
+    }
+}
+
 #[tokio::test]
 async fn without_the_right_to_read_reviews_the_payment_is_asked_for_once_more_and_then_without_them() {
     let sandbox = sandbox(paid()).await;
     let validator = quick(&sandbox).build().unwrap();
-    sandbox.script("pi_1", [Fault::Status(403, "{}".to_owned())]);
+    sandbox.script("pi_1", [forbidden()]);
     let validation = ask(&validator).await;
     let [attempt] = validation.attempts() else { panic!("{validation:?}") };
     assert_eq!((codes(&validation), attempt.requests(), sandbox.requests()), (vec![], 2, 2));

@@ -87,7 +87,7 @@ impl Stripe {
                 Err(error) => {
                     facts.request_ids.follow(error.provider_request_id());
                     if error.status() == Some(403) && facts.missing_right.is_none() {
-                        facts.missing_right = self.disputes_right.note();
+                        facts.missing_right = self.disputes_right.refused(&error);
                     }
                     break worst.unwrap_or_default().max(Dispute::Unknown);
                 }

@@ -174,7 +174,7 @@ impl Stripe {
         let with_earlier = |error: ProviderError| error.with_earlier_request(id);
         let call = call.further().await.map_err(|error| error.with_request_id(id))?;
         let mut facts = self.ask(payment, false).await.map_err(with_earlier)?.with_earlier_request(id);
-        facts.missing_right = self.reviews_right.note();
+        facts.missing_right = self.reviews_right.refused(&refused);
         self.complete(facts, call).await
     }
 

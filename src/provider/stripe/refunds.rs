@@ -51,7 +51,7 @@ impl Stripe {
             Err(error) => {
                 facts.request_ids.follow(error.provider_request_id());
                 if error.status() == Some(403) && facts.missing_right.is_none() {
-                    facts.missing_right = self.refunds_right.note();
+                    facts.missing_right = self.refunds_right.refused(&error);
                 }
                 Ok((self.without_refunds(facts), call))
             }

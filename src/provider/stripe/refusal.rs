@@ -51,6 +51,9 @@ pub(super) fn read(answer: &Answer<'_>, asked: Option<&str>) -> Unsuccessful {
         _ => ProviderError::refused(message),
     };
     error = error.with_status(status);
+    if said.stripe.is_some() {
+        error = error.in_own_form();
+    }
     match (said.code, status) {
         (Some("lock_timeout"), _) => {
             error = error.transient_by_code("lock_timeout").with_rate_limit(RateLimit::Payment);

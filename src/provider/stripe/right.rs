@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::lock::Lock;
+use crate::provider::ProviderError;
 
 /// A right may be given at any time, so it is looked for again after this.
 const REMEMBERED_FOR: Duration = Duration::from_secs(60 * 60);
@@ -25,6 +26,11 @@ impl Right {
     /// Whether it was missing of late.
     pub(super) fn is_missing(&self) -> bool {
         self.missing_since.lock().is_some_and(|since| since.elapsed() < REMEMBERED_FOR)
+    }
+
+    /// Notes that it is missing, where Stripe itself refused: one answer of a proxy or a firewall says nothing of later calls.
+    pub(super) fn refused(&self, error: &ProviderError) -> Option<&'static str> {
+        if error.is_in_own_form() { self.note() } else { None }
     }
 
     /// Notes that it is missing. Its name, where that was not known, so that it is told once an hour.

@@ -17,8 +17,9 @@ async fn told(refused: impl IntoIterator<Item = bool>) -> Vec<String> {
     let sandbox = Sandbox::start().await.unwrap();
     let payment = SandboxPayment::paid("pi_1", 1999, "usd").tenant("store_42").order("6735");
     sandbox.put(payment.dispute("won", "chargeback"));
+    let error = r#"{"error":{"type":"invalid_request_error","message":"The provided key does not have access"}}"#;
     let answer =
-        |refused| if refused { Fault::Status(403, "{}".to_owned()) } else { Fault::SlowHeaders(Duration::ZERO) };
+        |refused| if refused { Fault::Status(403, error.to_owned()) } else { Fault::SlowHeaders(Duration::ZERO) };
     sandbox.script("pi_1", refused.into_iter().map(answer));
     let key = format!("{}_live_{}", "rk", "sandbox4242");
     let stripe = Stripe::builder(key).base_url(sandbox.url()).build().unwrap();

@@ -9,6 +9,7 @@ pub(crate) mod deadline;
 pub(crate) mod error;
 pub(crate) mod gate;
 pub(crate) mod leases;
+pub(crate) mod refusals;
 pub(crate) mod retry;
 pub(crate) mod rolling;
 pub(crate) mod shares;

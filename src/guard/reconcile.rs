@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use crate::call::attempt;
+use crate::call::refusals::ProviderCalls;
 use crate::call::retry::{Finished, NeverHedged, Traffic, Work};
 use crate::ledger::LeaseEnd;
 use crate::moment::Moment;
@@ -36,6 +37,10 @@ impl<T: Send + 'static> Work for Asking<'_, T> {
     type Answer = Reconciled<T>;
     type Output = (Reconciled<T>, Vec<Attempt>);
     type Hedge = NeverHedged;
+
+    fn calls(&self) -> ProviderCalls {
+        ProviderCalls::Guarded
+    }
 
     fn attempt(
         &mut self,

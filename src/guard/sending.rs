@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::time::Instant;
 
 use crate::call::attempt;
+use crate::call::refusals::ProviderCalls;
 use crate::call::retry::{Finished, NeverHedged, Traffic, Work};
 use crate::ledger::LeaseEnd;
 use crate::provider::ProviderError;
@@ -86,6 +87,10 @@ impl<T: Send + 'static> Work for Sending<'_, T> {
     type Answer = T;
     type Output = (T, Vec<Attempt>);
     type Hedge = NeverHedged;
+
+    fn calls(&self) -> ProviderCalls {
+        ProviderCalls::Guarded
+    }
 
     fn attempt(
         &mut self,

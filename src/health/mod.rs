@@ -9,6 +9,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::accessors::getters;
 use crate::account::StoreCheck;
 use crate::call::deadline::after;
+use crate::call::refusals::RefusedNow;
 use crate::call::retry::Traffic;
 use crate::guard::IndeterminateList;
 use crate::store::StoreFinding;
@@ -20,6 +21,7 @@ mod page;
 mod publishing;
 mod reason;
 
+pub use crate::call::refusals::ProviderCalls;
 pub use reason::HealthReason;
 
 /// Probes wait for a second by default, and an answer without the store is better than none.
@@ -78,7 +80,8 @@ impl Validator {
     ///
     /// | degrades | a note |
     /// |---|---|
-    /// | a breaker is open or half-open, the rate is limited, the retry budget is empty | |
+    /// | a breaker is open or half-open, the retry budget is empty | |
+    /// | the provider refuses the credential (401), or a kind of call to it (403), or limits the rate (429), until a call succeeds | |
     /// | a finding about the store that is a warning or an error, a move of its clock within the last day included | one that is a note, or says what was chosen: not shared, volatile, a loss that `restart_loses_at_most` accepts |
     /// | `PAYPROOF_DISABLE_IDEMPOTENCY_CHECKS` is on | without a shared store `forget` reaches this process only |
     /// | an operation has been indeterminate for a minute, or the list of them cannot be read | |
@@ -150,8 +153,6 @@ fn of_provider(validator: &Validator) -> Vec<HealthReason> {
     };
     let is_guarded_closed = matches!(stats.guarded_breaker, None | Some(BreakerState::Closed));
     let guarded = (!is_guarded_closed).then_some(HealthReason::GuardedBreakerOpen);
-    let closed = |traffic| validator.0.account.retrier.gate_closed_for(traffic, Instant::now());
-    let rate = closed(Traffic::LookUps).max(closed(Traffic::Guarded)).map(|wait| HealthReason::RateLimited { wait });
     let budget = stats.credit.filter(|level| *level < 1.0).map(|_| HealthReason::BudgetEmpty);
     let checks = stats.idempotency_checks_disabled.then_some(HealthReason::ChecksDisabled);
     let (held, limit) = (stats.keys_held, validator.0.keys.limit());
@@ -162,7 +163,23 @@ fn of_provider(validator: &Validator) -> Vec<HealthReason> {
     let others = (deliveries > 0).then_some(HealthReason::OtherAccounts { deliveries });
     let deliveries = stats.objects_unreadable;
     let unreadable = (deliveries > 0).then_some(HealthReason::ObjectsUnreadable { deliveries });
-    [breaker, guarded, rate, budget, checks, keys, others, unreadable].into_iter().flatten().collect()
+    let mut all = refused(validator);
+    all.extend([breaker, guarded, budget, checks, keys, others, unreadable].into_iter().flatten());
+    all
+}
+
+/// What the provider refuses for the sake of who asks.
+fn refused(validator: &Validator) -> Vec<HealthReason> {
+    let (retrier, now) = (&validator.0.account.retrier, Instant::now());
+    let RefusedNow { credential, forbidden, limited } = retrier.refusals.now(now);
+    let closed = retrier.gate_closed_for(Traffic::LookUps, now).max(retrier.gate_closed_for(Traffic::Guarded, now));
+    // A call that was under way may have succeeded since the limit was told, which is held to all the same.
+    let limited = limited.or_else(|| closed.map(|wait| (Duration::ZERO, wait)));
+    let rate =
+        limited.map(|(since, wait)| HealthReason::RateLimited { since, wait: wait.max(closed.unwrap_or_default()) });
+    let credential = credential.map(|since| HealthReason::CredentialRefused { since });
+    let forbidden = forbidden.into_iter().map(|(calls, since)| HealthReason::CallsForbidden { calls, since });
+    credential.into_iter().chain(forbidden).chain(rate).collect()
 }
 
 fn of_store(

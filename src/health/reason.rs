@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::call::refusals::ProviderCalls;
 use crate::ledger::RecordKind;
 use crate::store::{Severity, StoreFinding};
 
@@ -18,10 +19,37 @@ pub enum HealthReason {
     /// Guarded calls fail, and are not made for the moment, or a few of them find out. Look-ups are none of those.
     #[error("guarded calls got no answer and are not made for a while; look at the operations that are indeterminate")]
     GuardedBreakerOpen,
-    /// The provider limits this account's rate, and look-ups or guarded calls wait, or both.
-    #[error("the provider limits this account's rate for another {wait:.1?}; send less, or ask it for more")]
-    RateLimited {
+    /// The provider refuses the credential (401). Ends with a call that it accepts.
+    #[error(
+        "for {since:.0?} the provider has refused the credential (401), so no call gets an answer; look whether the key was \
+         rolled or revoked, and give the service the present one"
+    )]
+    CredentialRefused {
         /// For so long.
+        since: Duration,
+    },
+    /// The provider refuses one kind of call to this credential (403), and may answer others. Ends with such a call that
+    /// succeeds.
+    #[error(
+        "for {since:.0?} {} have been forbidden to the credential (403); give a restricted key the right to them, and look at \
+         the account and at what stands between", calls.as_str()
+    )]
+    CallsForbidden {
+        /// Which calls.
+        calls: ProviderCalls,
+        /// For so long.
+        since: Duration,
+    },
+    /// The provider limits this account's rate (429). Ends with a call that succeeds, or after the wait that was told; where
+    /// none was, a minute after the last 429.
+    #[error(
+        "for {since:.0?} the provider has limited this account's rate, and it does so for another {wait:.1?}; send less, or \
+         ask it for more"
+    )]
+    RateLimited {
+        /// Since so long.
+        since: Duration,
+        /// For so long yet.
         wait: Duration,
     },
     /// So many calls failed that none is tried again.
@@ -118,6 +146,8 @@ impl HealthReason {
             Self::BreakerOpen => "breaker_open",
             Self::BreakerHalfOpen => "breaker_half_open",
             Self::GuardedBreakerOpen => "guarded_breaker_open",
+            Self::CredentialRefused { .. } => "credential_refused",
+            Self::CallsForbidden { .. } => "calls_forbidden",
             Self::RateLimited { .. } => "rate_limited",
             Self::BudgetEmpty => "budget_empty",
             Self::Store(finding) => finding.code(),

@@ -100,6 +100,9 @@ metrics! { HISTOGRAMS: Histogram {
 #[rustfmt::skip]
 metrics! { GAUGES: Gauge {
     BREAKER "payproof_breaker_state" "The breaker: 0 closed, 1 half-open, 2 open.";
+    CREDENTIAL_REFUSED "payproof_credential_refused_seconds" "How long the provider has refused the credential, by 401; 0 while it does not.";
+    CALLS_FORBIDDEN "payproof_calls_forbidden" "Kinds of call that are forbidden to the credential, by 403.";
+    RATE_LIMITED "payproof_rate_limited_seconds" "How long the provider has limited the account's rate; 0 while it does not.";
     BUDGET "payproof_retry_credit" "Extra requests that the retry budget pays for now.";
     IN_LINE "payproof_retry_line" "Calls that wait in line for a retry.";
     IN_FLIGHT "payproof_in_flight" "Flights under way.";
@@ -223,9 +226,15 @@ impl Meter {
             (IN_FLIGHT, stats.in_flight),
             (FACTS, stats.facts_in_memory),
             (KEYS, stats.keys_held),
+            (CALLS_FORBIDDEN, stats.forbidden_calls),
         ];
         for (metric, count) in counts {
             self.set(metric, u64::try_from(count).unwrap_or(u64::MAX));
+        }
+        for (metric, time) in
+            [(CREDENTIAL_REFUSED, stats.credential_refused_for), (RATE_LIMITED, stats.rate_limited_for)]
+        {
+            self.set_to(metric, time.unwrap_or_default().as_secs_f64());
         }
         self.set(CHECKS_DISABLED, u64::from(stats.idempotency_checks_disabled));
     }

@@ -56,6 +56,12 @@ pub struct Stats {
     /// Webhook deliveries of the own account's events whose object the provider's credential may not read, or that name none
     /// although they may have taken money back; see `webhook`.
     pub objects_unreadable: u64,
+    /// How long the provider has refused the credential (401); `None` while it does not.
+    pub credential_refused_for: Option<Duration>,
+    /// Kinds of call that are forbidden to the credential (403) at present.
+    pub forbidden_calls: usize,
+    /// How long the provider has limited the account's rate (429); `None` while it does not.
+    pub rate_limited_for: Option<Duration>,
     /// Payments whose facts are in memory.
     pub facts_in_memory: usize,
     /// Idempotency keys held; at `max_keys` new ones are refused.

@@ -120,7 +120,11 @@ impl Validator {
     #[must_use]
     pub fn stats(&self) -> Stats {
         let level = self.0.account.retrier.credit_level();
+        let refused = self.0.account.retrier.refusals.now(Instant::now());
         Stats {
+            credential_refused_for: refused.credential,
+            forbidden_calls: refused.forbidden.len(),
+            rate_limited_for: refused.limited.map(|(since, _)| since),
             facts_in_memory: self.0.cache.len(),
             keys_held: self.0.keys.len(),
             in_flight: self.0.account.permits.held(),

@@ -11,6 +11,7 @@ mod danger;
 mod disputes;
 mod localstripe;
 mod refunds;
+mod rights;
 mod sandbox;
 mod sessions;
 mod settings;

@@ -2,11 +2,13 @@
 #![cfg(feature = "test-util")]
 #![allow(clippy::unwrap_used, reason = "what is not as it should be fails the test")]
 
+mod refused;
+
 use std::time::Duration;
 
 use crate::support::{busy, failing, intent, plain, poll_now, provider, secs, settle};
 use payproof::guard::{Effect, EffectCall, Operation, Resolution};
-use payproof::health::{Health, HealthReason};
+use payproof::health::{Health, HealthReason, ProviderCalls};
 use payproof::provider::{ProviderError, RateLimit};
 use payproof::store::{
     Claim, Durability, Extras, Inspection, MemoryStore, RestartLoss, Store, StoreError, StoreFinding, Stored, Swap,
@@ -315,7 +317,9 @@ fn every_reason_says_what_to_do_and_has_a_code_of_its_own() {
     let reasons = [
         HealthReason::BreakerOpen,
         HealthReason::BreakerHalfOpen,
-        HealthReason::RateLimited { wait: secs(3) },
+        HealthReason::CredentialRefused { since: secs(3) },
+        HealthReason::CallsForbidden { calls: ProviderCalls::Payments, since: secs(3) },
+        HealthReason::RateLimited { since: secs(3), wait: secs(3) },
         HealthReason::BudgetEmpty,
         HealthReason::Store(StoreFinding::Evicts { policy: "allkeys-lru".into() }),
         HealthReason::ForgetIsLocal,

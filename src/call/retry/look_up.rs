@@ -9,6 +9,7 @@ use crate::call::attempt;
 use crate::call::audience::Audience;
 use crate::call::deadline::Deadline;
 use crate::call::error::CallError;
+use crate::call::refusals::ProviderCalls;
 use crate::intent::payment_intent::PaymentId;
 use crate::payment::facts::ProviderPayment;
 use crate::payment::request_ids::RequestIds;
@@ -62,6 +63,11 @@ impl<'r, F: Fn(Option<Instant>) + Send> Work for LookUp<'r, F> {
     type Answer = ProviderPayment;
     type Output = LookUpAnswer;
     type Hedge = Question<'r>;
+
+    fn calls(&self) -> ProviderCalls {
+        let Question { retrier, payment, .. } = self.question;
+        if retrier.provider.is_alias(payment) { ProviderCalls::Aliases } else { ProviderCalls::Payments }
+    }
 
     fn audience(&self) -> Option<&Audience> {
         Some(self.question.audience)

@@ -16,6 +16,7 @@ use crate::call::breaker::ProviderHealth;
 use crate::call::concurrency::Concurrency;
 use crate::call::deadline::Deadline;
 use crate::call::error::{CallError, Cause, Stopped};
+use crate::call::refusals::Refusals;
 use crate::lock::Lock;
 use crate::provider::attempt_log::{Rule, WaitReason};
 use crate::provider::{AnyProvider, Door as _, ProviderError};
@@ -85,6 +86,7 @@ pub(crate) struct Retrier {
     pub(crate) guarded: Lane,
     pub(crate) credit: Credit,
     pub(crate) told: ToldWaits,
+    pub(crate) refusals: Refusals,
     pub(crate) concurrency: Option<Concurrency>,
     pub(crate) rng: Lock<StdRng>,
 }
@@ -174,6 +176,7 @@ impl Retrier {
             Err(error) => error,
             Ok(answer) => {
                 clearance.leave(Some(ProviderHealth::Up), now);
+                self.refusals.answered(work.calls());
                 let Some(wait) = self.next_look::<W>(&answer, history, begun, now) else {
                     return ControlFlow::Break(Ok(history.answered::<W>(answer, begun, now)));
                 };
@@ -183,6 +186,7 @@ impl Retrier {
             }
         };
         let may_go_on = work.failed(&error, now);
+        self.refusals.failed(work.calls(), &error, now);
         match self.failed(W::TRAFFIC, history, &error, (begun, clearance), may_go_on, now) {
             Ok(plan) => ControlFlow::Continue(Next::Retry(plan, error)),
             Err(_) if self.is_out_of_time(&error, begun) => {

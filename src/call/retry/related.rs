@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use crate::call::attempt;
 use crate::call::deadline::Deadline;
 use crate::call::error::CallError;
+use crate::call::refusals::ProviderCalls;
 use crate::provider::{Door, ProviderError, RelatedAnswer, RelatedObject};
 use crate::telemetry::Telemetry;
 
@@ -26,6 +27,10 @@ impl Work for RelatedLookUp<'_> {
     type Answer = RelatedAnswer;
     type Output = RelatedAnswer;
     type Hedge = NeverHedged;
+
+    fn calls(&self) -> ProviderCalls {
+        ProviderCalls::Related
+    }
 
     fn attempt(
         &mut self,

@@ -6,6 +6,7 @@ use std::pin::Pin;
 use tokio::time::Instant;
 
 use crate::call::audience::Audience;
+use crate::call::refusals::ProviderCalls;
 use crate::payment::request_ids::RequestIds;
 use crate::provider::ProviderError;
 use crate::provider::attempt_log::{AttemptOutcome, Attempts};
@@ -17,6 +18,9 @@ use super::told::Told;
 pub(crate) trait Work: Send {
     /// Whose breaker and gate it passes.
     const TRAFFIC: Traffic;
+
+    /// Which calls it makes, as a restricted credential is told of them.
+    fn calls(&self) -> ProviderCalls;
 
     /// What a successful attempt brings.
     type Answer: Send;

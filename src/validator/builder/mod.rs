@@ -8,6 +8,7 @@ use crate::accessors::setters;
 use crate::account::{Account, Backlog, LastLook, Limits};
 use crate::call::breaker::Breaker;
 use crate::call::concurrency::Concurrency;
+use crate::call::refusals::Refusals;
 use crate::call::retry::{Credit, Hedges, Lane, Retrier, Retry, RetryBudget, ToldWaits, TransientPatterns, rng};
 use crate::ledger::Ledger;
 use crate::lookup::aliases::Aliases;
@@ -376,6 +377,7 @@ impl ValidatorBuilder {
                 guarded: Lane::new(self.guard_breaker, longest_attempt),
                 credit: Credit::new(self.budget, self.hedges),
                 told: ToldWaits::default(),
+                refusals: Refusals::default(),
                 concurrency: self.max_concurrent.map(|calls| Concurrency::new(calls, longest_attempt)),
                 rng,
             },

@@ -23,7 +23,6 @@ use super::marks::Since;
 use super::record::{EntryEnd, EntryRecord, OlderValue};
 use super::stats::Count;
 use super::stock::Stock;
-use super::tag::Tags;
 use super::value::{CacheValue, Value};
 
 /// A value that was just loaded.
@@ -60,11 +59,8 @@ impl<K: CacheKey, V: CacheValue> Lead<K, V> {
 
     /// A value as of when its load began.
     pub(super) fn fresh(&self, body: V, origin: &str, began: Began) -> Fresh<V> {
-        let (stock, mut own) = (&self.stock, Tags::default());
-        if let Some(tagged) = stock.space.tagged {
-            tagged(&body, &mut own);
-        }
-        let tags = own.digests();
+        let stock = &self.stock;
+        let tags = stock.own_tags(&body);
         let encoded = Encoded::of(&body);
         if encoded.is_err() || tags.is_err() {
             stock.does_not_read_back();

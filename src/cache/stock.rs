@@ -89,6 +89,15 @@ impl<K: CacheKey, V: CacheValue> Stock<K, V> {
         Ok(Place { key, digest, tags })
     }
 
+    /// The tags of a value, beside those of its key.
+    pub(super) fn own_tags(&self, value: &V) -> Result<Vec<Fingerprint>, CacheError> {
+        let mut own = Tags::default();
+        if let Some(tagged) = self.space.tagged {
+            tagged(value, &mut own);
+        }
+        own.digests()
+    }
+
     /// What marks of a value's own may hit.
     pub(super) fn subjects(place: &Place, tags: impl IntoIterator<Item = Fingerprint>) -> Box<[Fingerprint]> {
         std::iter::once(place.digest).chain(tags).collect()

@@ -142,8 +142,11 @@ async fn put<K: CacheKey, V: CacheValue>(
         Acquired::Answer(never) => match never {},
         Acquired::Busy { .. } => return Err(LedgerError::Contended.into()),
     };
+    // Its own tags are known before it counts as begun, so that one which was never seen can begin now.
+    let mut tags = lead.place.tags.clone();
+    tags.extend(stock.own_tags(&value).unwrap_or_default().iter().filter(|tag| !lead.place.tags.contains(tag)));
     // Asked for now: under a remembered one that has ended since, what is put would count for nothing.
-    let counted = backing.counted(ledger, &lead.place.tags, Duration::ZERO, stock.space.longest()).await;
+    let counted = backing.counted(ledger, &tags, Duration::ZERO, stock.space.longest()).await;
     let began = Began::now(&stock.core.marks);
     let fresh = lead.fresh(value, PUT, began);
     let settled = lead.keep(backing, ledger, &mut lease, counted, &fresh).await?;

@@ -197,3 +197,14 @@ async fn a_generation_that_is_only_remembered_decides_nothing_against_a_newer_va
     assert_eq!(here.get(&sku("a")).await.unwrap().source(), HitSource::Memory);
     assert_eq!(database.loads(), 2, "no process loads anew what another one has just loaded");
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_put_is_stored_under_a_tag_of_its_own_that_was_never_seen() {
+    let database = Database::of(1);
+    let ([_, other], [here, there]) = two(TAGGED, &database);
+    assert_eq!(here.put(&sku("a"), 7).await.unwrap().store(), StoreUse::Kept);
+    assert_eq!(there.get(&sku("a")).await.unwrap().source(), HitSource::Store);
+    other.invalidate(&Tag::new("user", 7)).await.unwrap();
+    advance(secs(2)).await;
+    assert_eq!(here.get(&sku("a")).await.unwrap().source(), HitSource::Load);
+}

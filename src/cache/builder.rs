@@ -8,16 +8,14 @@ use crate::intent::fingerprint::Fingerprint;
 use crate::ledger::{Codec, Ledger, Release, Seal};
 use crate::settings::build_error::BuildError;
 use crate::settings::switch::variable;
-use crate::store::{AnyStore, EnvStore, Store, from_env, from_vars};
+use crate::store::{AnyStore, EnvStore, MemoryStore, Store, from_env, from_vars};
 use crate::validator::Validator;
+use crate::validator::builder::ValidatorBuilder;
 
 use super::Cache;
 use super::backing::Backing;
 use super::core::Core;
 use super::share::Share;
-
-/// What every key in the store begins with.
-const PREFIX: &str = "payproof";
 
 /// All spaces together.
 const MEMORY: u64 = 64 * 1024 * 1024;
@@ -52,19 +50,22 @@ pub struct CacheBuilder {
     timeout: Duration,
     namespace: Option<Box<str>>,
     share: Option<u64>,
+    prefix: Option<Box<str>>,
+    keys: Option<Vec<Seal>>,
 }
 
 /// What stands behind a cache.
 #[derive(Debug)]
 enum Behind {
     Nothing,
-    Store { store: Arc<dyn AnyStore>, prefix: Box<str>, keys: Vec<Seal> },
+    Store(Arc<dyn AnyStore>),
     Validator { ledger: Ledger, has_store: bool, identity: Fingerprint },
 }
 
 impl CacheBuilder {
     fn new(behind: Behind) -> Self {
-        Self { behind, memory: MEMORY, timeout: STORE_TIMEOUT, namespace: None, share: None }
+        let (namespace, share, prefix, keys) = (None, None, None, None);
+        Self { behind, memory: MEMORY, timeout: STORE_TIMEOUT, namespace, share, prefix, keys }
     }
 
     setters! {
@@ -79,6 +80,16 @@ impl CacheBuilder {
         /// The longest that a call to the store may take which can go on without it. Default: 100 ms. Invalidations and
         /// puts have a second.
         pub fn store_timeout(mut self, timeout: Duration) => self.timeout = timeout;
+
+        /// What every key in the store begins with: 1 to 64 of A-Z, a-z, 0-9, `_`, `-`, `.` and `:`. Default: `payproof`. A
+        /// validator's cache has the validator's.
+        pub fn store_prefix(mut self, prefix: impl Into<Box<str>>) => self.prefix = Some(prefix.into());
+
+        /// Authenticates every entry, so that who can write to the store cannot forge permissions: one to four keys, of which
+        /// the first signs. Default: none. A validator's cache has the validator's. See
+        /// [`ValidatorBuilder::record_keys`](crate::ValidatorBuilder::record_keys).
+        pub fn record_keys(mut self, keys: impl IntoIterator<Item = [u8; 32]>) =>
+            self.keys = Some(keys.into_iter().map(|key| Seal::new(&key)).collect());
     }
 
     /// Puts entries into the validator's own store, at most this many bytes by this process at once; further values are
@@ -91,41 +102,41 @@ impl CacheBuilder {
         self
     }
 
-    /// What every key in the store begins with. Default: `payproof`.
-    pub fn store_prefix(mut self, text: impl Into<Box<str>>) -> Self {
-        if let Behind::Store { prefix, .. } = &mut self.behind {
-            *prefix = text.into();
-        }
-        self
-    }
-
-    /// Authenticates every entry, so that who can write to the store cannot forge permissions. Default: none. See
-    /// [`ValidatorBuilder::record_keys`](crate::ValidatorBuilder::record_keys).
-    pub fn record_keys(mut self, all: impl IntoIterator<Item = [u8; 32]>) -> Self {
-        if let Behind::Store { keys, .. } = &mut self.behind {
-            *keys = all.into_iter().map(|key| Seal::new(&key)).collect();
-        }
-        self
-    }
-
     /// Checks every setting, and builds the cache.
     ///
     /// # Errors
     /// When a setting is outside what makes sense, or there is a store and no namespace.
     pub fn build(self) -> Result<Cache, BuildError> {
-        let Self { behind, memory, timeout, namespace, share } = self;
+        let Self { behind, memory, timeout, namespace, share, prefix, keys } = self;
         BuildError::check("store_timeout", timeout, timeout >= Duration::from_millis(1), "at least 1 ms")?;
+        BuildError::check_store_prefix(prefix.as_deref().unwrap_or(ValidatorBuilder::STORE_PREFIX))?;
+        BuildError::check_record_keys(keys.as_deref())?;
         let name = namespace.as_deref().unwrap_or_default();
+        let on = |store, prefix: Option<Box<str>>, keys: Option<_>| {
+            let codec = Codec::new(keys.unwrap_or_default(), Release::Current, Vec::new());
+            Ledger::new(
+                store,
+                prefix.unwrap_or_else(|| ValidatorBuilder::STORE_PREFIX.into()),
+                SURE_TIMEOUT,
+                codec,
+                None,
+            )
+        };
+        let in_memory = || {
+            let counters = on(Arc::new(MemoryStore::new()), None, None);
+            Ok(Cache(Arc::new(Core::new(None, counters, memory))))
+        };
         let (ledger, namespace) = match behind {
-            Behind::Nothing => return Ok(Cache(Arc::new(Core::new(None, memory)))),
-            Behind::Store { store, prefix, keys } => {
+            Behind::Nothing => return in_memory(),
+            Behind::Store(store) => {
                 let rule = "1 to 100 bytes, or two services on one store would share entries";
                 BuildError::check("namespace", name, (1..=MOST_NAMESPACE).contains(&name.len()), rule)?;
-                let codec = Codec::new(keys, Release::Current, Vec::new());
-                let ledger = Ledger::new(store, prefix, SURE_TIMEOUT, codec, None);
-                (ledger, Fingerprint::of("cache", [Some(name.as_bytes())]))
+                (on(store, prefix, keys), Fingerprint::of("cache", [Some(name.as_bytes())]))
             }
             Behind::Validator { ledger, has_store, identity } => {
+                let rule = "unset, since a validator's cache has the validator's";
+                BuildError::check("store_prefix", &prefix, prefix.is_none(), rule)?;
+                BuildError::check("record_keys", format_args!("set"), keys.is_none(), rule)?;
                 let own =
                     Fingerprint::of("cache of a validator", [Some(&identity.as_bytes()[..]), Some(name.as_bytes())]);
                 if share.is_some() {
@@ -136,21 +147,21 @@ impl CacheBuilder {
                     let rule = "set, since redemptions rely on that store; or name another with PAYPROOF_CACHE_…";
                     return Err(BuildError::out_of_range("share_store", "not set".to_owned(), rule));
                 } else {
-                    return Ok(Cache(Arc::new(Core::new(None, memory))));
+                    return in_memory();
                 }
             }
         };
-        let quick = ledger.apart(timeout);
+        let (quick, counters) = (ledger.apart(timeout), ledger.clone());
         let backing = Backing::new(quick, ledger, namespace, LEASE, share.map(Share::new));
         let backing = backing.map_err(|error| BuildError::out_of_range("cache", error.to_string(), "randomness"))?;
-        Ok(Cache(Arc::new(Core::new(Some(Arc::new(backing)), memory))))
+        Ok(Cache(Arc::new(Core::new(Some(Arc::new(backing)), counters, memory))))
     }
 }
 
 impl Cache {
     /// Starts a cache on a store. Say its [`namespace`](CacheBuilder::namespace).
     pub fn builder(store: impl Store) -> CacheBuilder {
-        CacheBuilder::new(Behind::Store { store: Arc::new(store), prefix: PREFIX.into(), keys: Vec::new() })
+        CacheBuilder::new(Behind::Store(Arc::new(store)))
     }
 
     /// Starts a cache on the store that the environment names: by the variables of

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use crate::flight::permits::Permits;
 use crate::intent::fingerprint::Fingerprint;
+use crate::ledger::Ledger;
 use crate::lock::Lock;
 use crate::settings::build_error::BuildError;
 #[cfg(feature = "metrics")]
@@ -34,6 +35,8 @@ const LONGEST_FLIGHT: Duration = Duration::from_secs(10 * 60);
 /// What the spaces of one cache have in common.
 pub(super) struct Core {
     pub(super) backing: Option<Arc<Backing>>,
+    /// Where is counted: as for calls that are about the store itself, or in memory.
+    pub(super) counters: Ledger,
     pub(super) marks: Arc<Marks>,
     pub(super) budget: Budget,
     pub(super) permits: Arc<Permits>,
@@ -63,9 +66,10 @@ pub(super) trait AnyStock: Any + Send + Sync {
 }
 
 impl Core {
-    pub(super) fn new(backing: Option<Arc<Backing>>, memory: u64) -> Self {
+    pub(super) fn new(backing: Option<Arc<Backing>>, counters: Ledger, memory: u64) -> Self {
         Self {
             backing,
+            counters,
             marks: Arc::new(Marks::new(MOST_MARKS)),
             budget: Budget::new(memory),
             permits: Arc::new(Permits::new(MOST_FLIGHTS, MOST_FLIGHTS, LONGEST_FLIGHT)),

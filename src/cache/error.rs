@@ -18,7 +18,7 @@ const INVALID_VALUE: Condition = Condition::lasting(Class::Caller, "cache_invali
 /// Why a cache gave no value, or did not do what it was asked.
 ///
 /// A store that is down, slow, full or wiped is never the reason that a `get` fails: its loader is asked then. Only
-/// `invalidate`, `put`, `peek` and `expire`, which are about the store itself, fail with it.
+/// `invalidate`, `put`, `peek`, `expire`, and what counts, which are about the store itself, fail with it.
 ///
 /// | code | status | retryable | when |
 /// |---|---|---|---|

@@ -109,6 +109,15 @@ impl fmt::Debug for KeyParts {
 }
 
 /// A tenant's key: what belongs to one tenant is never found by another. Its entries have the tenant's [`Tag`](super::Tag).
+///
+/// ```compile_fail,E0308
+/// # use payproof::cache::{CacheError, For, Hit, Loads, Space, ttl};
+/// const PRICES: Space<For<String>, u64> = Space::per_tenant("price", ttl::MEDIUM);
+///
+/// # async fn price(prices: &Loads<For<String>, u64>) -> Result<Hit<u64>, CacheError> {
+/// prices.get(&"sku_1".to_owned()).await // a key without its tenant
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct For<K> {
     tenant: Tenant,

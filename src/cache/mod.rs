@@ -112,6 +112,8 @@
 //! # }
 //! ```
 //!
+//! How often something happened, in all processes together, within a window: [`Cache::count`] with a [`Counter`].
+//!
 //! # Tests
 //! All time is tokio's: `#[tokio::test(start_paused = true)]` and `tokio::time::advance` are the clock of a service's own tests.
 //! With a [`MemoryStore`](crate::store::MemoryStore) two `Cache` objects are two processes of a fleet.
@@ -129,6 +131,7 @@ mod breaker;
 mod builder;
 mod cached;
 mod core;
+mod counter;
 mod entry;
 mod error;
 mod gather;
@@ -161,6 +164,7 @@ use write::invalidate;
 
 pub use builder::CacheBuilder;
 pub use cached::{Cached, Get, Loads};
+pub use counter::{Counter, CounterReading};
 pub use error::CacheError;
 pub use hit::{Hit, HitSource, StoreUse};
 pub use key::{CacheKey, For, KeyParts};

@@ -38,7 +38,7 @@ const MAX_LOADS: usize = 64;
 const SHORTEST_LIFE: Duration = Duration::from_millis(1);
 
 /// Every store can keep a record this long.
-const LONGEST_LIFE: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+pub(super) const LONGEST_LIFE: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// How long one value lives, by its key and itself.
 pub(super) type Lives<K, V> = fn(&K, &V) -> Duration;
@@ -285,7 +285,7 @@ impl Tag {
 }
 
 /// Whether a name can stand in keys and labels as it is.
-const fn is_name(name: &str) -> bool {
+pub(super) const fn is_name(name: &str) -> bool {
     let mut rest = name.as_bytes();
     if rest.is_empty() || rest.len() > MOST_NAME {
         return false;

@@ -23,6 +23,8 @@ mod canary;
 mod claim_clock;
 mod claimable;
 mod codec;
+#[cfg(feature = "cache")]
+mod count;
 mod error;
 mod failure;
 #[cfg(test)]

@@ -10,6 +10,9 @@ use crate::error_info::{MISCONFIGURED, error_info};
 #[cfg(any(feature = "tower", feature = "webhook"))]
 const MAX_NAME: usize = 100;
 
+/// The key that signs records, the next one, and two whose records still stand.
+const MOST_KEYS: usize = 4;
+
 /// A configuration that cannot work; carries the values that contradict each other.
 ///
 /// | code | status | retryable |
@@ -159,6 +162,20 @@ impl BuildError {
         let is_plain = name.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
         let is_kept = is_plain && (1..=MAX_NAME).contains(&name.len());
         Self::check(setting, format_args!("{}", name.escape_default()), is_kept, "1 to 100 printable ASCII characters")
+    }
+
+    /// Refuses what keys in a store could not begin with.
+    pub(crate) fn check_store_prefix(prefix: &str) -> Result<(), Self> {
+        let is_plain = prefix.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.:".contains(&byte));
+        let (is_kept, rule) = ((1..=64).contains(&prefix.len()), "1 to 64 of A-Z, a-z, 0-9, `_`, `-`, `.` and `:`");
+        Self::check("store_prefix", format_args!("{prefix}"), is_plain && is_kept, rule)
+    }
+
+    /// Refuses too few or too many keys that authenticate records, if there are to be any.
+    pub(crate) fn check_record_keys<K>(keys: Option<&[K]>) -> Result<(), Self> {
+        let Some(keys) = keys else { return Ok(()) };
+        let is_kept = (1..=MOST_KEYS).contains(&keys.len());
+        Self::check("record_keys", format_args!("{} keys", keys.len()), is_kept, "1 to 4 keys")
     }
 
     /// Refuses a limit that is longer than the one it has to stay within.

@@ -206,7 +206,7 @@ pub(super) fn sum(held: &[u8], by: i64) -> Result<i64, StoreError> {
 }
 
 /// The number that these bytes are, as it is written here, and no other text that can be read as one.
-pub(super) fn number_of(bytes: &[u8]) -> Option<i64> {
+pub(crate) fn number_of(bytes: &[u8]) -> Option<i64> {
     let number = str::from_utf8(bytes).ok()?.parse::<i64>().ok()?;
     (number.to_string().as_bytes() == bytes).then_some(number)
 }

@@ -22,7 +22,7 @@ use super::stats::Stats;
 
 /// What only grows, and what of it [`Stats`] counts.
 #[derive(Clone, Copy)]
-pub(super) struct Counter {
+pub(super) struct CounterMetric {
     name: &'static str,
     /// Labels beside those of the validator: few values each, and never an id.
     labels: &'static [&'static str],
@@ -43,10 +43,10 @@ pub(super) struct Histogram(&'static str, &'static str);
 /// `by` the value of its first label), and what it counts.
 macro_rules! counters {
     ($($constant:ident $name:literal $labels:tt ($($step:tt)*) $help:literal;)*) => {
-        $(pub(super) const $constant: Counter =
-            Counter { name: $name, labels: &$labels, step: counters!(@step $($step)*), help: $help };)*
+        $(pub(super) const $constant: CounterMetric =
+            CounterMetric { name: $name, labels: &$labels, step: counters!(@step $($step)*), help: $help };)*
         #[cfg(feature = "metrics")]
-        const COUNTERS: &[Counter] = &[$($constant),*];
+        const COUNTERS: &[CounterMetric] = &[$($constant),*];
     };
     (@step) => { None };
     (@step sum $field:ident) => { Some(|stats, _| stats.$field = stats.$field.saturating_add(1)) };
@@ -182,7 +182,7 @@ impl Meter {
     }
 
     /// The values are those of the counter's labels, in their order.
-    pub(super) fn add(&self, metric: Counter, steps: u64, values: &[&'static str]) {
+    pub(super) fn add(&self, metric: CounterMetric, steps: u64, values: &[&'static str]) {
         let key = self.keys.key(metric.name, metric.labels, values);
         with_recorder(|recorder| recorder.register_counter(key, &METADATA)).increment(steps);
     }
@@ -257,7 +257,7 @@ impl Meter {
         Self {}
     }
 
-    pub(super) fn add(&self, _metric: Counter, _steps: u64, _values: &[&'static str]) {}
+    pub(super) fn add(&self, _metric: CounterMetric, _steps: u64, _values: &[&'static str]) {}
 
     pub(super) fn took(&self, _metric: Histogram, _time: std::time::Duration, _label: (&'static str, &'static str)) {}
 

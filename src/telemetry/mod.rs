@@ -38,7 +38,7 @@ pub(crate) use deliveries::record_event;
 #[cfg(feature = "metrics")]
 pub use metrics::LATENCY_BUCKETS;
 use metrics::{
-    Counter, DEGRADED, LEASES_LOST, LEASES_TAKEN_OVER, Meter, OPERATIONS, VALIDATION_ERRORS, VALIDATION_SECONDS,
+    CounterMetric, DEGRADED, LEASES_LOST, LEASES_TAKEN_OVER, Meter, OPERATIONS, VALIDATION_ERRORS, VALIDATION_SECONDS,
     VALIDATIONS,
 };
 pub(crate) use metrics::{Stopwatch, store_call};
@@ -88,7 +88,7 @@ impl Telemetry {
     }
 
     /// Counts one step of a counter, with a value for each of its labels.
-    fn count<const N: usize>(&self, counter: Counter, values: [&'static str; N]) {
+    fn count<const N: usize>(&self, counter: CounterMetric, values: [&'static str; N]) {
         if let Some(step) = counter.step {
             step(&mut self.stats.lock(), values.first().copied().unwrap_or_default());
         }

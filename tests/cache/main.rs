@@ -4,7 +4,9 @@
 mod chaos_store;
 
 mod calls;
+mod counters;
 mod keys;
 mod promise;
+mod settings;
 mod support;
 mod trouble;

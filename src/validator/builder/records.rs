@@ -6,9 +6,6 @@ use crate::settings::build_error::BuildError;
 
 use super::ValidatorBuilder;
 
-/// The one that signs, the next one, and two whose records still stand.
-const MOST_KEYS: usize = 4;
-
 /// What records look like.
 #[derive(Debug, Default)]
 pub(super) struct RecordSettings {
@@ -60,10 +57,7 @@ impl ValidatorBuilder {
 impl RecordSettings {
     /// Checks them.
     pub(super) fn codec(&self) -> Result<Codec, BuildError> {
-        if let Some(keys) = &self.keys {
-            let is_kept = (1..=MOST_KEYS).contains(&keys.len());
-            BuildError::check("record_keys", format_args!("{} keys", keys.len()), is_kept, "1 to 4 keys")?;
-        }
+        BuildError::check_record_keys(self.keys.as_deref())?;
         let keys = self.keys.clone().unwrap_or_default();
         let release = match &self.release {
             None => Release::default(),

@@ -128,10 +128,7 @@ impl ValidatorBuilder {
         let rule = "`Nothing`, `Second`, `Snapshot` or `All`, since `Unknown` states nothing";
         let is_stated = self.restart_loss != Some(RestartLoss::Unknown);
         BuildError::check("restart_loses_at_most", RestartLoss::Unknown, is_stated, rule)?;
-        let (prefix, rule) = (&*self.store_prefix, "1 to 64 of A-Z, a-z, 0-9, `_`, `-`, `.` and `:`");
-        let is_plain = prefix.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.:".contains(&byte));
-        let is_kept = is_plain && (1..=64).contains(&prefix.len());
-        BuildError::check("store_prefix", format_args!("{prefix}"), is_kept, rule)?;
+        BuildError::check_store_prefix(&self.store_prefix)?;
         let Some(lease) = self.lease else { return Ok(()) };
         let (shorter, shorter_value) = if self.renew_lease {
             ("six times store_timeout", self.shortest_renewed_lease())

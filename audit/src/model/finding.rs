@@ -33,6 +33,28 @@ pub struct Finding {
     pub unfollowed: Option<String>,
 }
 
+impl Finding {
+    /// A finding of a rule at its worst, with its fix, of which nothing else is said yet.
+    #[must_use]
+    pub fn of(rule: Rule) -> Self {
+        Self {
+            rule,
+            severity: rule.severity(),
+            path: String::new(),
+            line: 1,
+            column: 1,
+            method: String::new(),
+            route: String::new(),
+            handler: String::new(),
+            what: String::new(),
+            fix: rule.fix().to_owned(),
+            statement: String::new(),
+            evidence: Vec::new(),
+            unfollowed: None,
+        }
+    }
+}
+
 /// A place that a finding stands on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Evidence {

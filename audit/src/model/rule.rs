@@ -14,6 +14,15 @@ pub enum Severity {
 }
 
 impl Severity {
+    /// All of them, the least bad first.
+    pub const ALL: &'static [Self] = &[Self::Low, Self::Medium, Self::High];
+
+    /// The severity of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|severity| severity.name() == name)
+    }
+
     /// `low`, `medium`, `high`.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -42,6 +51,12 @@ macro_rules! rules {
         impl Rule {
             /// All of them.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// The rule of this name.
+            #[must_use]
+            pub fn named(id: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|rule| rule.id() == id)
+            }
 
             /// Its name in reports, settings and allows.
             #[must_use]
@@ -122,6 +137,9 @@ rules! {
     ErrorAs200, "error-as-200", Medium,
         "An error is answered with a status of success.",
         "Answer it with its 4xx or 5xx status.";
+    Allow, "allow", Low,
+        "An allow in the source names no known rule, says no reason, or is of use to nothing.",
+        "Write `payproof-allow: RULE: reason` on the line above the finding, or remove it.";
 }
 
 impl fmt::Display for Rule {

@@ -16,8 +16,21 @@ pub enum Candidate {
 /// Endings of files in TypeScript and JavaScript.
 pub const SCRIPTS: &[&str] = &["ts", "tsx", "mts", "cts", "js", "jsx", "mjs", "cjs"];
 
-/// Words of the frameworks whose routes are declared in any file.
-const ROUTERS: &[&str] = &["express", "hono", "Hono", "Router("];
+/// Words of the frameworks whose routes are declared in any file, and of server actions.
+const ROUTERS: &[&str] = &["express", "hono", "Hono", "Router(", "fastify", "use server"];
+
+/// Words of frameworks whose routes are not read, each with its name.
+const UNKNOWN: &[(&str, &str)] = &[
+    ("@nestjs/common", "NestJS"),
+    ("@koa/router", "Koa"),
+    ("@hapi/hapi", "hapi"),
+    ("@sveltejs/kit", "SvelteKit"),
+    ("@remix-run/", "Remix"),
+    ("actix_web::", "actix-web"),
+    ("rocket::", "Rocket"),
+    ("warp::", "warp"),
+    ("poem::", "poem"),
+];
 
 /// Whether a file is asked for its routes, by its name and its text.
 #[must_use]
@@ -32,6 +45,17 @@ pub fn candidate(name: &str, text: &str) -> Option<Candidate> {
         }
         _ => None,
     }
+}
+
+/// The framework whose routes a file may declare without being read for them.
+#[must_use]
+pub fn unknown_framework(name: &str, text: &str) -> Option<&'static str> {
+    if file(name) == "route.json" {
+        return Some("route.json");
+    }
+    let is_source = !is_test(name) && (ending(name) == "rs" || SCRIPTS.contains(&ending(name)));
+    let holds = |word: &str| memmem::find(text.as_bytes(), word.as_bytes()).is_some();
+    UNKNOWN.iter().find(|(word, _)| is_source && holds(word)).map(|(_, framework)| *framework)
 }
 
 /// Whether a file's ending is one that may be asked for routes, so that its text is worth reading.

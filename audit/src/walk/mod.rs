@@ -13,9 +13,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use self::base::Base;
-pub use self::candidate::{Candidate, SCRIPTS, candidate, may_be_candidate};
+pub use self::candidate::{Candidate, SCRIPTS, candidate, may_be_candidate, unknown_framework};
 use self::ignored::Ignored;
 pub use self::read::NotRead;
+pub(crate) use self::read::text;
 
 /// Folders that hold no source of the service: what was installed, and what was built.
 const NEVER: &[&str] = &[
@@ -158,7 +159,7 @@ impl FileTree {
         if *size > self.limits.file_bytes {
             return Err(NotRead::TooLarge);
         }
-        read::text(&self.base.join(name), self.limits.file_bytes)
+        text(&self.base.join(name), self.limits.file_bytes)
     }
 
     fn list(&mut self, folder: &Path, above: &Ignored, folders: &mut Vec<(PathBuf, Ignored)>) {

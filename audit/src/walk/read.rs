@@ -39,7 +39,7 @@ impl fmt::Display for NotRead {
 }
 
 /// The text of a regular file of at most so many bytes, without the mark that some editors put before it.
-pub(super) fn text(path: &Path, most: u64) -> Result<String, NotRead> {
+pub(crate) fn text(path: &Path, most: u64) -> Result<String, NotRead> {
     let file = File::open(path).map_err(|_| NotRead::Unreadable)?;
     let mut bytes = Vec::new();
     file.take(most.saturating_add(1)).read_to_end(&mut bytes).map_err(|_| NotRead::Unreadable)?;

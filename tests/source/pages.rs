@@ -39,7 +39,9 @@ fn the_index_lists_every_page_and_no_other() {
     let rows = index.lines().filter_map(|line| line.strip_prefix("| [")?.split_once("](")?.1.split_once(')'));
     let mut listed: Vec<String> = rows.map(|(page, _)| page.to_owned()).collect();
     let pages = root().join("docs").read_dir().unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    let mut pages: Vec<String> = pages.filter(|page| page.ends_with(".md") && page != "README.md").collect();
+    let mut pages: Vec<String> = pages
+        .filter(|page| Path::new(page).extension().is_some_and(|ending| ending == "md") && page != "README.md")
+        .collect();
     listed.sort();
     pages.sort();
     assert_eq!(listed, pages, "left: docs/README.md; right: the pages of docs/");

@@ -63,7 +63,7 @@ fn validator(provider_url: &str, folder: &Path) -> Result<(Validator, &'static s
     if let Some(url) = env::var("REDIS_URL").ok().filter(|url| !url.is_empty()) {
         // The payments of this run are gone after it, and those of the next have the same ids.
         let started = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_nanos();
-        let builder = builder.store_prefix(format!("payproof-checkout-service-{started}"));
+        let builder = builder.store_prefix(format!("payproof:demo-{started}"));
         let builder = builder.redemption_retention(Duration::from_secs(2 * 24 * 60 * 60));
         Ok((builder.store(RedisStore::new(&url)?).build()?, "Redis"))
     } else {

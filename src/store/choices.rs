@@ -1,7 +1,7 @@
 //! The stores that the environment can choose, in one table: a new store is a new row.
 //!
 //! [`from_env`](fn@super::from_env) reads it and words its errors with it, the command line prints it, and the tests below hold
-//! the docs, the README and the features against it.
+//! the docs, the page about deploying and the features against it.
 
 use std::sync::Arc;
 
@@ -63,7 +63,7 @@ const UPSTASH: Choice = Choice {
 };
 
 /// Every choice but memory, in the order in which they are asked.
-pub(super) const CHOICES: [Choice; 5] = [
+pub(super) const CHOICES: [Choice; 6] = [
     REDIS,
     UPSTASH,
     // The older names, which are used for two protocols.
@@ -77,6 +77,8 @@ pub(super) const CHOICES: [Choice; 5] = [
         open: open_with!("vercel-kv", |url, token| Ok(Arc::new(super::UpstashStore::vercel_kv(url, token)?))),
         ..UPSTASH
     },
+    // What Vercel KV sets beside those, for Redis' own protocol.
+    Choice { address: "KV_URL", ..REDIS },
     Choice {
         name: "file",
         address: "PAYPROOF_STORE_PATH",
@@ -126,7 +128,7 @@ pub fn env_variables() -> Vec<&'static str> {
 mod tests {
     use super::*;
 
-    const README: &str = include_str!("../../README.md");
+    const PAGE: &str = include_str!("../../docs/deploying.md");
     const MANIFEST: &str = include_str!("../../Cargo.toml");
     const CRATE_DOCS: &str = include_str!("../lib.rs");
     const STORE_DOCS: &str = include_str!("mod.rs");
@@ -152,15 +154,15 @@ mod tests {
     }
 
     #[test]
-    fn readme_and_tables_name_each_store_with_its_variables_and_feature() {
+    fn page_and_tables_name_each_store_with_its_variables_and_feature() {
         for choice in CHOICES {
             let cell = format!("`{}`", choice.feature);
             let in_table = |docs: &str| docs.lines().any(|line| line.contains("| ") && line.contains(&cell));
-            assert!(in_table(README) && in_table(STORE_DOCS) && in_table(CRATE_DOCS), "the feature {cell}");
+            assert!(in_table(PAGE) && in_table(STORE_DOCS) && in_table(CRATE_DOCS), "the feature {cell}");
             assert!(MANIFEST.contains(&format!("\n{} = [", choice.feature)), "the feature {cell}");
         }
         for variable in env_choices().split([' ', ',', '=']).filter(|word| word.contains('_')) {
-            assert!(README.contains(&format!("`{variable}`")), "the README leaves out {variable}");
+            assert!(PAGE.contains(&format!("`{variable}`")), "the page leaves out {variable}");
         }
     }
 

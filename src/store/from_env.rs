@@ -23,7 +23,8 @@ use super::{
 /// | `REDIS_URL` | Redis |
 /// | `UPSTASH_REDIS_REST_URL`, `UPSTASH_REDIS_REST_TOKEN` | Upstash over REST |
 /// | `UPSTASH_REDIS_URL`, `UPSTASH_REDIS_TOKEN` (older) | Upstash: `https` over REST, `rediss` over TCP, where the URL holds the password |
-/// | `KV_REST_API_URL`, `KV_REST_API_TOKEN` | Vercel KV |
+/// | `KV_REST_API_URL`, `KV_REST_API_TOKEN` | Vercel KV over REST |
+/// | `KV_URL` | Vercel KV over TCP, with the password in the URL |
 /// | none of these | memory; with a warning if `APP_ENV` or `NODE_ENV` is `production` or `prod` |
 ///
 /// The file store reads its path from `PAYPROOF_STORE_PATH`. An empty variable counts as unset. `USE_REDIS_CACHE`

@@ -9,6 +9,7 @@
 )]
 
 mod csv_peers;
+mod deploy;
 mod endpoint;
 mod input;
 mod many;

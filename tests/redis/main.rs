@@ -25,6 +25,7 @@ mod many;
 mod outages;
 mod refusals;
 mod restart_loss;
+mod rights;
 mod sentinel;
 mod urls;
 mod verbs;

@@ -65,6 +65,30 @@ fn conditions_rows_and_arms_are_found_as_they_are_written() {
     assert_eq!(names_in(text), [vec!["one", "two"], vec!["one", "two", "two"]]);
 }
 
+/// What the docs say of a code.
+pub(crate) struct Told {
+    pub(crate) status: String,
+    pub(crate) again: String,
+    pub(crate) when: String,
+}
+
+/// What the docs say of every code; of one in several tables, what the first of them says, the table of common ones before all.
+pub(crate) fn conditions_told() -> BTreeMap<String, Told> {
+    let mut sources = texts_of("src").unwrap();
+    sources.sort_by_key(|(path, _)| (path != "src/error_info.rs", path.clone()));
+    let mut told = BTreeMap::new();
+    for (_, text) in &sources {
+        for [code, status, again, when] in cells_in(text) {
+            let said = || Told { status: status.to_owned(), again: again.to_owned(), when: when.to_owned() };
+            let told = told.entry(code.trim_matches('`').to_owned()).or_insert_with(said);
+            if told.when.is_empty() {
+                told.when = when.to_owned();
+            }
+        }
+    }
+    told
+}
+
 /// Every condition that is made in a source, by its code, with the row that the docs should have.
 fn conditions_in(text: &str) -> Vec<(String, Row)> {
     let mut found = Vec::new();
@@ -86,11 +110,16 @@ fn conditions_in(text: &str) -> Vec<(String, Row)> {
 
 /// The rows of the tables of errors in a source, without what they say of when.
 fn rows_in(text: &str) -> impl Iterator<Item = Row> + '_ {
+    cells_in(text).map(|[code, status, again, _]| format!("| {code} | {status} | {again} |"))
+}
+
+/// The cells of these rows.
+fn cells_in(text: &str) -> impl Iterator<Item = [&str; 4]> {
     text.lines().filter_map(|line| {
         let cells: Vec<_> = line.trim_start().strip_prefix("/// |")?.split('|').map(str::trim).collect();
-        let &[code, status, again, ..] = cells.as_slice() else { return None };
-        (status.parse::<u16>().is_ok() && matches!(again, "yes" | "no"))
-            .then(|| format!("| {code} | {status} | {again} |"))
+        let &[code, status, again, ref rest @ ..] = cells.as_slice() else { return None };
+        let when = rest.first().copied().unwrap_or_default();
+        (status.parse::<u16>().is_ok() && matches!(again, "yes" | "no")).then_some([code, status, again, when])
     })
 }
 

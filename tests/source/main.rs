@@ -1,7 +1,11 @@
-//! What the sources and the README look like.
+//! What the sources and the pages look like.
+
+#[path = "../support/generated.rs"]
+mod generated;
 
 mod circles;
 mod codes;
+mod documents;
 mod layering;
 mod names;
 mod pages;

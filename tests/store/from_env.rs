@@ -1,8 +1,15 @@
 //! The store that the environment asks for.
 #![cfg(all(feature = "file", feature = "redis", feature = "upstash", feature = "vercel-kv"))]
 
+use std::collections::BTreeSet;
+
 use payproof::BuildError;
-use payproof::store::{EnvStore, from_vars};
+use payproof::store::{Durability, EnvStore, Store, env_variables, from_vars};
+
+use crate::folder::Folder;
+use crate::generated::{compare, table};
+
+const EXAMPLE: &str = include_str!("../../.env.example");
 
 fn choose(vars: &[(&str, &str)]) -> Result<EnvStore, BuildError> {
     choose_with_prefix("", vars)
@@ -30,6 +37,8 @@ fn each_variable_chooses_its_store_in_the_documented_order() {
         (store.name(), store.because().to_owned())
     };
     assert_eq!(chosen(&vars), ("memory", "no variable names a store".into()));
+    vars.push(("KV_URL", "rediss://default:secret@kv.example:6379"));
+    assert_eq!(chosen(&vars), ("redis", "KV_URL is set".into()));
     vars.extend(kv);
     assert_eq!(chosen(&vars), ("vercel-kv", "KV_REST_API_URL is set".into()));
     vars.extend(older);
@@ -155,4 +164,74 @@ fn neither_url_nor_token_is_shown() {
     let vars = [("KV_REST_API_URL", "https://kv.example"), ("KV_REST_API_TOKEN", &*token)];
     let shown = format!("{0} {0:?}", choose(&vars).unwrap());
     assert!(!shown.contains(&token), "{shown}");
+}
+
+/// The variables of some lines, with and without `#` before them.
+fn variables(lines: &str) -> Vec<(String, String)> {
+    let set = lines.lines().filter_map(|line| line.trim_start_matches('#').split_once('='));
+    let set = set.filter(|(name, _)| name.chars().all(|c| c.is_ascii_uppercase() || c == '_'));
+    set.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+}
+
+fn choose_by(lines: &str) -> Result<EnvStore, BuildError> {
+    let vars = variables(lines);
+    choose(&vars.iter().map(|(name, value)| (&**name, &**value)).collect::<Vec<_>>())
+}
+
+#[test]
+fn the_example_of_an_environment_chooses_redis_and_each_of_its_alternatives_what_it_says() {
+    let as_it_stands: Vec<&str> = EXAMPLE.lines().filter(|line| !line.starts_with('#')).collect();
+    let store = choose_by(&as_it_stands.join("\n")).unwrap();
+    assert_eq!((store.name(), store.because(), store.is_degraded()), ("redis", "REDIS_URL is set", false));
+    let folder = Folder::new("env-example");
+    let alternatives: Vec<&str> = EXAMPLE.split("\n\n").filter(|part| part.starts_with("# or ")).collect();
+    let chosen: Vec<&str> = alternatives
+        .iter()
+        .map(|part| choose_by(&part.replace("/var/lib/shop", &folder.path().display().to_string())).unwrap().name())
+        .collect();
+    assert_eq!(chosen, ["upstash", "upstash", "vercel-kv", "redis", "file"], "{alternatives:#?}");
+}
+
+#[test]
+fn the_example_of_an_environment_has_every_variable_of_a_store() {
+    let named: BTreeSet<String> = variables(EXAMPLE).into_iter().map(|(name, _)| name).collect();
+    let missing: Vec<&str> = env_variables().into_iter().filter(|name| !named.contains(*name)).collect();
+    assert!(missing.is_empty(), ".env.example leaves out {missing:?}");
+}
+
+#[tokio::test]
+async fn the_page_says_of_each_store_who_sees_it_and_what_it_loses() {
+    let (token, folder) = (token(), Folder::new("store-table"));
+    let file = folder.file().display().to_string();
+    let mut rows = Vec::new();
+    for vars in [
+        &[("PAYPROOF_STORE", "memory")][..],
+        &[("PAYPROOF_STORE", "file"), ("PAYPROOF_STORE_PATH", &*file)],
+        &[("REDIS_URL", "redis://127.0.0.1:1")],
+        &[("UPSTASH_REDIS_REST_URL", "https://x.upstash.io"), ("UPSTASH_REDIS_REST_TOKEN", &*token)],
+        &[("KV_REST_API_URL", "https://x.kv.vercel-storage.com"), ("KV_REST_API_TOKEN", &*token)],
+    ] {
+        let store = choose(vars).unwrap();
+        let Durability { shared, best_effort } = store.durability();
+        // Of Redis the server decides, and there is none here.
+        let restart = if store.name() == "redis" { "the server is asked" } else { restart(&store).await };
+        rows.push([
+            format!("`{}`", store.name()),
+            if shared { "every process" } else { "one process" }.to_owned(),
+            restart.to_owned(),
+            if best_effort { "the last writes" } else { "nothing" }.to_owned(),
+        ]);
+    }
+    let head = ["store", "its records are seen by", "lost at a restart", "lost at a fail-over"];
+    compare("docs/deploying.md", "stores", &table(head, rows));
+}
+
+async fn restart(store: &EnvStore) -> &'static str {
+    use payproof::store::RestartLoss;
+    match store.restart_loss().await.unwrap() {
+        RestartLoss::Nothing => "nothing",
+        RestartLoss::Second => "a second",
+        RestartLoss::All => "everything",
+        other => panic!("{other:?}"),
+    }
 }

@@ -3,6 +3,9 @@
 #[cfg(all(feature = "file", unix))]
 #[path = "../support/folder.rs"]
 mod folder;
+#[cfg(all(feature = "file", feature = "redis", feature = "upstash", feature = "vercel-kv"))]
+#[path = "../support/generated.rs"]
+mod generated;
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -78,6 +78,12 @@ impl RedisConfig {
         self.line(format!("requirepass {password}"))
     }
 
+    /// What `redis-cli` needs to get in, where a line of it sets users.
+    pub(crate) fn access(mut self, arguments: &[&str]) -> Self {
+        self.access.extend(arguments.iter().map(|argument| (*argument).to_owned()));
+        self
+    }
+
     /// Speaks TLS on its port, and nothing else.
     pub(crate) fn tls(mut self, authority: &Path, certificate: &Path, key: &Path) -> Self {
         self.tls = true;

@@ -78,7 +78,7 @@ impl RedisRefusal {
             "WRONGPASS" => lasting("Redis refuses the user or the password (WRONGPASS); check both in the URL"),
             "NOPERM" => lasting(
                 "Redis denies this user a command or the key (NOPERM); \
-                 grant `~payproof:* +@connection +@read +@write +@scripting +@transaction`",
+                 grant `~payproof:* +multi +exec +get +set +pttl +del +evalsha +eval +info +config|get +time +incrby`",
             ),
             "READONLY" => lasting("this Redis server is a read-only replica (READONLY); connect to the primary"),
             "OOM" => lasting("Redis has no memory left for another record (OOM); raise `maxmemory`"),

@@ -65,8 +65,9 @@ pub use self::builder::RedisStoreBuilder;
 ///
 /// **Records without a time to live** are refused, as are values of another type: nothing here writes such.
 ///
-/// **Rights.** A user of its own needs `~payproof:* +multi +exec +get +set +pttl +del +incrby +eval +evalsha`, and for
-/// [`restart_loss`](Store::restart_loss) and [`inspect`](Store::inspect) `+ping +info +time +config|get`; in a Cluster also `+cluster|slots +asking`.
+/// **Rights.** A user of its own needs `~payproof:* +multi +exec +get +set +pttl +del +evalsha +eval`, for the cache's counters
+/// `+incrby`, and for [`restart_loss`](Store::restart_loss) and [`inspect`](Store::inspect) `+info +config|get +time`; with a database
+/// other than 0 also `+select`, and in a Cluster `+cluster|slots +asking`.
 #[derive(Clone)]
 pub struct RedisStore(Arc<Inner>);
 

@@ -25,9 +25,9 @@ pub(crate) struct Claim {
 }
 
 impl Claim {
-    fn intent(&self, caller: Caller) -> Result<PaymentIntent, InvalidIntent> {
+    pub(crate) fn intent(&self, tenant: &str) -> Result<PaymentIntent, InvalidIntent> {
         let money = Money::parse(&self.amount, Currency::parse(&self.currency)?)?;
-        PaymentIntent::new(caller.tenant, &self.payment, money)?.with_order(&self.order)
+        PaymentIntent::new(tenant, &self.payment, money)?.with_order(&self.order)
     }
 }
 
@@ -42,7 +42,7 @@ pub(crate) async fn create(
 ) -> Result<Success<Order>, Failure> {
     let Json(claim) = claim.map_err(|refused| malformed(&refused))?;
     service.journal.handler_runs(&claim.order);
-    let intent = claim.intent(caller)?;
+    let intent = claim.intent(caller.tenant)?;
 
     let answer = service.validator.validate(&intent).await;
     service.journal.validated(&intent, &answer);

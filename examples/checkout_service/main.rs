@@ -15,8 +15,9 @@
 //! ```
 //!
 //! The provider is the sandbox that comes with the feature `test-util`, a server of its own in this process. The page makes
-//! it slow, failing, rate-limiting or down, lets shoppers in, and has one of them click fifty times at once. Everything on the
-//! page is counted where it happens: requests by the service, calls by the provider, orders by the database.
+//! it slow, failing, rate-limiting or down, switches the store off and tries what each part does then, lets shoppers in, and
+//! has one of them click fifty times at once. Everything on the page is counted where it happens: requests by the service,
+//! calls by the provider, orders by the database.
 //!
 //! | to learn | read |
 //! |---|---|

@@ -20,6 +20,7 @@ use payproof::{Breaker, BuildError, Stripe, Validator};
 use crate::caller::{self, Caller};
 use crate::journal::Journal;
 use crate::orders::Orders;
+use crate::stage::StoreSwitch;
 use crate::{checkouts, operations, webhooks};
 
 /// Short, for people who look on. The default is 30 s.
@@ -41,21 +42,24 @@ pub(crate) struct Service {
     pub(crate) journal: Journal,
     /// Where records are kept, for people.
     pub(crate) store: &'static str,
+    /// For the page, which switches the store off.
+    pub(crate) store_switch: StoreSwitch,
 }
 
 impl Service {
     /// `folder` is where the database goes, and the records too unless there is a Redis.
     pub(crate) fn start(provider_url: &str, folder: &Path) -> Result<Arc<Self>, Box<dyn Error + Send + Sync>> {
         let metrics = operations::install_metrics()?;
-        let (validator, store) = validator(provider_url, folder)?;
+        let (validator, store, store_switch) = validator(provider_url, folder)?;
         let webhooks = StripeWebhooks::builder(&validator, "orders", webhooks::SIGNING_SECRET).build()?;
         let orders = Orders::open(&folder.join("orders.sqlite"))?;
-        Ok(Arc::new(Self { validator, webhooks, metrics, orders, journal: Journal::new(), store }))
+        Ok(Arc::new(Self { validator, webhooks, metrics, orders, journal: Journal::new(), store, store_switch }))
     }
 }
 
-/// In production: your own account, the provider's own address, `payproof::store::from_env()?` for the store, and no prefix.
-fn validator(provider_url: &str, folder: &Path) -> Result<(Validator, &'static str), BuildError> {
+/// In production: your own account, the provider's own address, `payproof::store::from_env()?` for the store, no switch before it,
+/// and no prefix.
+fn validator(provider_url: &str, folder: &Path) -> Result<(Validator, &'static str, StoreSwitch), BuildError> {
     let stripe = Stripe::builder("sk_live_sandbox").base_url(provider_url).own_account("acct_sandbox").build()?;
     // The page shows a breaker at work; by default look-ups have none.
     let builder = Validator::builder(stripe).breaker(Breaker::new());
@@ -65,12 +69,14 @@ fn validator(provider_url: &str, folder: &Path) -> Result<(Validator, &'static s
         let started = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_nanos();
         let builder = builder.store_prefix(format!("payproof:demo-{started}"));
         let builder = builder.redemption_retention(Duration::from_secs(2 * 24 * 60 * 60));
-        Ok((builder.store(RedisStore::new(&url)?).build()?, "Redis"))
+        let (store, switch) = StoreSwitch::before(RedisStore::new(&url)?);
+        Ok((builder.store(store).build()?, "Redis", switch))
     } else {
         let file = FileStore::builder(folder.join("payproof.redb")).only_instance().build()?;
         // The folder goes with this run, and on some systems it is in memory. In production say nothing of the kind.
         let builder = builder.restart_loses_at_most(RestartLoss::All);
-        Ok((builder.store(file).build()?, "a file"))
+        let (store, switch) = StoreSwitch::before(file);
+        Ok((builder.store(store).build()?, "a file", switch))
     }
 }
 

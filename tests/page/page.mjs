@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
 import { start } from "./service.mjs";
-import { findings, number, open, picture, until } from "./view.mjs";
+import { DESKTOP, PHONE, findings, number, open, picture, until } from "./view.mjs";
 
 let service, view, page;
 
@@ -44,7 +44,7 @@ test("an idle service says that nothing happened", async () => {
 });
 
 test("every control has a name, and Tab reaches each of them", async () => {
-  const wanted = ["Pause", "Healthy", "Shoppers", "50 clicks, one key", "50 clicks, 50 keys", "Refund the last order", "All", "Health", "Metrics"];
+  const wanted = ["Pause", "Healthy", "Store down", "Shoppers", "50 clicks, one key", "50 clicks, 50 keys", "Refund the last order", "All", "Health", "Metrics"];
   await page.locator("body").click({ position: { x: 2, y: 2 } });
   const reached = [];
   for (let presses = 0; presses < 2 * wanted.length && reached.at(-1) !== "Metrics"; presses++) {
@@ -74,6 +74,8 @@ test("shoppers of a healthy provider get orders, and each verdict shows", async 
   assert.ok(clicks > calls && calls >= orders, `${clicks} clicks, ${calls} calls, ${orders} orders`);
   await page.waitForFunction(() => ["Valid", "Pending", "Action required", "Invalid"].every((word) => document.querySelector("#log").innerText.includes(word)));
   const sums = (await texts("#verdicts .key li")).map((line) => line.replace(/\s+/g, " "));
+  const money = (await texts("#log")).join().match(/(USD |\$ ?)?\d+\.\d\d( USD)?/g);
+  assert.ok(money.length >= 10 && money.every((text) => /^\d+\.\d\d USD$/.test(text)), `one format of money: ${money}`);
   assert.match(sums[0], /^Valid [1-9]/);
   assert.equal(sums[4], "Could not tell 0");
   await looked("healthy");
@@ -103,7 +105,7 @@ test("a slow provider is called slow", async () => {
   await press(radio("Healthy"), "ArrowDown");
   assert.ok(await radio("Slow").isChecked());
   await until(page, "health", (text) => text === "Slow");
-  await until(page, "median", (text) => /^2\.\d s$/.test(text));
+  await until(page, "recent", (text) => /; median 2\.\d s$/.test(text));
   await looked("slow");
 });
 
@@ -143,6 +145,61 @@ test("a provider that answers again is asked again", async () => {
   await until(page, "health", (text) => text === "Answering");
   await page.getByText("All", { exact: true }).click();
   await looked("recovered");
+});
+
+test("a store that is down stops what must happen once, and nothing else", async () => {
+  const orders = await number(page, "orders");
+  await press(page.getByRole("switch", { name: "Store down" }), "Space");
+  await until(page, "said", (text) => text === "The store is down. Of 6 parts 2 go on, 4 refuse.");
+  await until(page, "store-health", (text) => text === "Down");
+  const rows = (await texts("#parts-rows li")).map((line) => line.replace(/\s+/g, " "));
+  const wanted = [
+    /^Request with a key refuses 503 IDEMPOTENCY_UNAVAILABLE refused before the handler runs/,
+    /^Validation goes on valid, store_down goes on: this process asks the provider by itself/,
+    /^Redemption refuses 503 STORE_UNAVAILABLE refused: nothing ships/,
+    /^Guarded refund refuses 503 STORE_UNAVAILABLE refused before anything is sent/,
+    /^Webhook refuses 503 NOT_FORGOTTEN not acknowledged/,
+    /^Health goes on degraded: .*(unreachable|indeterminate_unknown)/,
+  ];
+  assert.equal(rows.length, wanted.length, rows.join("; "));
+  wanted.forEach((row, place) => assert.match(rows[place], row));
+  await until(page, "aside", (text) => text === "The store is down.");
+
+  await press(button("50 clicks, one key"), "Enter");
+  await until(page, "said", (text) => text === "50 clicks made 0 orders.");
+  await until(page, "burst-runs", (text) => text === "0");
+  assert.deepEqual(await texts("#burst .flow b"), ["50", "0", "0", "0"]);
+  await until(page, "health", (text) => ["Answering", "Quiet, nothing was asked"].includes(text));
+  assert.ok((await number(page, "orders")) - orders < 20, "shoppers got no orders meanwhile");
+  await looked("store-down");
+});
+
+test("a store that is there again is used again", async () => {
+  await press(page.getByRole("switch", { name: "Store down" }), "Space");
+  await until(page, "said", (text) => text === "The store is up again. Of 6 parts 6 work.");
+  await until(page, "store-health", (text) => text === "Answering");
+  assert.equal(await page.locator("#parts-title").innerText(), "Store up again, part by part");
+  await press(button("50 clicks, one key"), "Enter");
+  await until(page, "said", (text) => text === "50 clicks made 1 order.");
+  await looked("store-up");
+});
+
+test("what is wrong stands beside the switch, and the switches stay in sight", async () => {
+  const top = async (selector) => (await page.locator(selector).boundingBox()).y;
+  await page.setViewportSize(PHONE);
+  await page.evaluate(() => scrollTo(0, 0));
+  const [numbers, strip, switches] = [await top("#clicks"), await top(".strip"), await top("#condition")];
+  assert.ok(numbers < strip && strip < switches, `${numbers}, ${strip}, ${switches}`);
+  const height = await page.evaluate(() => document.querySelector("#condition").getBoundingClientRect().bottom - document.querySelector(".strip").getBoundingClientRect().top);
+  assert.ok(height < PHONE.height, `strip and switch are ${height} px together, more than a phone shows`);
+
+  await page.setViewportSize(DESKTOP);
+  await page.evaluate(() => scrollTo(0, document.body.scrollHeight));
+  await page.waitForTimeout(300);
+  const { y, height: tall } = await page.locator(".try").boundingBox();
+  assert.ok(y >= 0 && y + tall <= DESKTOP.height, `at the end of the page the switches are at ${y}, and ${tall} px tall`);
+  assert.equal(await page.locator(".try").evaluate((element) => element.scrollHeight - element.clientHeight), 0, "and need no scrolling of their own");
+  await page.evaluate(() => scrollTo(0, 0));
 });
 
 test("a refund's webhook makes the next checkout invalid", async () => {

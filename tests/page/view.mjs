@@ -8,7 +8,9 @@ const playwright = load("playwright-core");
 const axe = load.resolve("axe-core");
 
 export const DESKTOP = { width: 1280, height: 900 };
-export const PHONE = { width: 360, height: 740 };
+export const PHONE = { width: 390, height: 844 };
+// Phones that are smaller have no pictures of their own: everything has to fit there, too.
+const SMALLEST = { width: 320, height: 640 };
 // The states take seconds, and the machine may be busy.
 export const PATIENCE = 45_000;
 
@@ -46,14 +48,18 @@ export async function picture(page, state) {
   const wide = [];
   for (const [width, size] of Object.entries({ desktop: DESKTOP, phone: PHONE })) {
     await page.setViewportSize(size);
+    await page.evaluate(() => scrollTo(0, 0));
     for (const colorScheme of ["light", "dark"]) {
       await page.emulateMedia({ colorScheme });
       // Two frames: one to lay out, one to draw the chart at its new width.
       await page.waitForTimeout(700);
       await page.screenshot({ path: `${screenshots}/${state}-${width}-${colorScheme}.png`, fullPage: true });
     }
+  }
+  for (const size of [DESKTOP, PHONE, SMALLEST]) {
+    await page.setViewportSize(size);
     const overhang = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
-    if (overhang > 0) wide.push(`${state}, ${width}: ${overhang} px too wide`);
+    if (overhang > 0) wide.push(`${state}, ${size.width} px: ${overhang} px too wide`);
   }
   await page.setViewportSize(DESKTOP);
   await page.emulateMedia({ colorScheme: "light" });

@@ -1,8 +1,12 @@
-//! How the provider feels.
+//! How the provider feels, and whether the store answers.
 
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
+use payproof::store::Store;
 use payproof::testing::sandbox::{Fault, Faults};
+use payproof::testing::{FlakyStore, StoreFault};
 use serde::{Deserialize, Serialize};
 
 /// A healthy answer takes this long, as from a provider far away.
@@ -40,5 +44,27 @@ impl Condition {
             }
             Self::Down => Faults::down(),
         }
+    }
+}
+
+/// Switches a store off, as a server that was stopped: every connection is refused.
+#[derive(Clone)]
+pub(crate) struct StoreSwitch(Arc<dyn Fn(Option<StoreFault>) + Send + Sync>);
+
+impl StoreSwitch {
+    pub(crate) fn before<S: Store>(store: S) -> (FlakyStore<S>, Self) {
+        let store = FlakyStore::new(store);
+        let switched = store.clone();
+        (store, Self(Arc::new(move |fault| switched.always(fault))))
+    }
+
+    pub(super) fn set_down(&self, down: bool) {
+        (self.0)(down.then_some(StoreFault::NotSent));
+    }
+}
+
+impl fmt::Debug for StoreSwitch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("StoreSwitch")
     }
 }

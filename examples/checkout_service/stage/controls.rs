@@ -9,12 +9,18 @@ use axum::{Json, Router};
 use payproof::envelope::{Failure, Success};
 use serde::Deserialize;
 
-use super::{Burst, Condition, Keys, Refund, Scene, Stage};
+use super::{Burst, Condition, Keys, Parts, Refund, Scene, Stage};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Weather {
     condition: Condition,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Store {
+    down: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -36,6 +42,7 @@ struct Nothing {}
 pub(crate) fn routes(stage: Arc<Stage>) -> Router {
     Router::new()
         .route("/stage/provider", put(set_provider))
+        .route("/stage/store", put(set_store))
         .route("/stage/shoppers", put(set_shoppers))
         .route("/stage/burst", post(burst))
         .route("/stage/refund", post(refund))
@@ -45,6 +52,10 @@ pub(crate) fn routes(stage: Arc<Stage>) -> Router {
 async fn set_provider(State(stage): State<Arc<Stage>>, Json(weather): Json<Weather>) -> Success<Scene> {
     stage.set_condition(weather.condition);
     Success::new(stage.scene())
+}
+
+async fn set_store(State(stage): State<Arc<Stage>>, Json(store): Json<Store>) -> Result<Success<Parts>, Failure> {
+    to_the_end(async move { Ok(stage.set_store(store.down).await) }).await.map(Success::new)
 }
 
 async fn set_shoppers(State(stage): State<Arc<Stage>>, Json(shoppers): Json<Shoppers>) -> Success<Scene> {

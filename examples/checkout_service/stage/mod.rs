@@ -16,13 +16,15 @@ mod burst;
 mod clicks;
 mod condition;
 mod controls;
+mod parts;
 mod refund;
 mod shoppers;
 
 pub(crate) use burst::{Burst, Keys};
 pub(crate) use clicks::Browser;
-pub(crate) use condition::Condition;
+pub(crate) use condition::{Condition, StoreSwitch};
 pub(crate) use controls::routes;
+pub(crate) use parts::Parts;
 pub(crate) use refund::Refund;
 pub(crate) use shoppers::shop;
 
@@ -36,7 +38,7 @@ pub(crate) struct Stage {
     service: Arc<Service>,
     browser: Browser,
     orders: AtomicU64,
-    /// One burst or refund at a time.
+    /// One burst, refund or round through the parts at a time.
     busy: tokio::sync::Mutex<()>,
     /// Wakes the shoppers.
     shoppers: Notify,
@@ -47,6 +49,9 @@ pub(crate) struct Stage {
 #[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct Scene {
     pub(crate) condition: Condition,
+    pub(crate) store_down: bool,
+    /// What each part did when the store was switched last.
+    pub(crate) parts: Option<Parts>,
     pub(crate) shoppers: bool,
     pub(crate) burst: Option<Burst>,
     pub(crate) refund: Option<Refund>,

@@ -66,6 +66,7 @@
 //! | `axum` | no | answers of [`envelope`] as axum's responses; brings `tower` |
 //! | `backoff` | no | `Schedule::backoff`: any `backoff::backoff::Backoff` as a retry schedule |
 //! | `cache` | no | `cache`: a service's own data, loaded once per key in a whole fleet |
+//! | `cache-lz4` | no | values of the cache above 1 KiB are stored compressed; brings `cache`. Set it in all processes of a fleet |
 //! | `metrics` | no | the metrics below, over the `metrics` facade, and `Validator::publish_metrics` |
 //! | `cli` | no | the command `payproof`; brings every store |
 //! | `file` | no | `store::FileStore`: one file on this machine |

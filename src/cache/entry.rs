@@ -9,6 +9,8 @@ use serde_json::Value;
 use crate::intent::fingerprint::Fingerprint;
 use crate::ledger::{Held, LedgerError, Nonce, Versioned, millis};
 
+use super::pack::unpacked;
+
 /// What the record of an entry says. Claims say it too: what they load anew is served meanwhile.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct EntryPayload {
@@ -34,9 +36,9 @@ pub(super) struct StoredValue {
     pub(super) is_absent: bool,
     /// What it was tagged with, and the generation of each tag at that time. The first two are all and its space.
     pub(super) generations: Vec<([u8; 32], Nonce)>,
-    /// The length of the body before it was compressed, if it was: no value is so far.
+    /// The length of the body before it was compressed, if it was.
     pub(super) packed_from: Option<u32>,
-    /// The value as JSON.
+    /// The value as JSON, as LZ4 makes it shorter where it was compressed.
     #[serde(with = "crate::ledger::octets")]
     pub(super) body: Vec<u8>,
 }
@@ -47,12 +49,17 @@ impl StoredValue {
         self.generations.iter().map(|(tag, generation)| (Fingerprint::from_bytes(*tag), *generation))
     }
 
-    /// The value. One that is compressed is not read here.
+    /// Its length as JSON.
+    pub(super) fn len(&self) -> usize {
+        self.packed_from.and_then(|from| usize::try_from(from).ok()).unwrap_or(self.body.len())
+    }
+
+    /// The value.
     pub(super) fn value<V: DeserializeOwned>(&self) -> Result<V, DoesNotReadBack> {
-        if self.packed_from.is_some() {
-            return Err(DoesNotReadBack);
+        match self.packed_from {
+            None => read(&self.body),
+            Some(from) => read(&unpacked(&self.body, from).ok_or(DoesNotReadBack)?),
         }
-        read(&self.body)
     }
 }
 

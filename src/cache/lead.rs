@@ -26,6 +26,7 @@ use super::hit::{Hit, HitSource, StoreUse};
 use super::key::CacheKey;
 use super::landed::Landed;
 use super::load::{Chain, Load};
+use super::pack::{IS_PACKED, UNPACKS};
 use super::record::{Carried, EntryRecord, LookedAt, OlderValue, SeenEntry, decide, payload_of};
 use super::stats::Count;
 use super::stock::Stock;
@@ -193,6 +194,9 @@ impl<K: CacheKey, V: CacheValue> Lead<K, V> {
             payload => payload?.stored,
         };
         let Some(stored) = stored else { return not(None) };
+        if stored.packed_from.is_some() && !UNPACKS {
+            return Err(LedgerError::Unreadable(IS_PACKED));
+        }
         let standing = backing.standing(&self.place, &stored, held.asked_at, with, stock.space.memory_for).await?;
         let Standing::Stands(checked) = standing else { return not(None) };
         let age = time(stored.age_ms).saturating_add(held.age_of_contents());
@@ -210,7 +214,7 @@ impl<K: CacheKey, V: CacheValue> Lead<K, V> {
             is_absent: stored.is_absent,
             subjects: Stock::<K, V>::subjects(&self.place, stored.tags().map(|(tag, _)| tag)),
             since: stock.core.marks.since(loaded),
-            bytes: stored.body.len(),
+            bytes: stored.len(),
             rests_until: Lock::default(),
         });
         if stock.core.marks.is_marked(&value.since, &value.subjects) {

@@ -145,6 +145,7 @@ mod many;
 mod marks;
 mod memory;
 mod overdue;
+mod pack;
 mod record;
 mod settle;
 mod share;

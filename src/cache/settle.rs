@@ -20,6 +20,7 @@ use super::landed::{Began, Landed};
 use super::lead::Lead;
 use super::load::Nested;
 use super::marks::Since;
+use super::pack::packed;
 use super::record::{EntryEnd, EntryRecord, OlderValue};
 use super::stats::Count;
 use super::stock::Stock;
@@ -182,6 +183,7 @@ impl<K: CacheKey, V: CacheValue> Lead<K, V> {
         encoded: &Encoded,
     ) -> Result<Settled, LedgerError> {
         let space = &self.stock.space;
+        let (packed_from, body) = packed(&encoded.body);
         let stored = StoredValue {
             age_ms: 0,
             fresh_ms: millis(value.fresh_for()),
@@ -189,8 +191,8 @@ impl<K: CacheKey, V: CacheValue> Lead<K, V> {
             origin: value.origin.clone(),
             is_absent: value.is_absent,
             generations: counted.iter().map(|(tag, id)| (*tag.as_bytes(), *id)).collect(),
-            packed_from: None,
-            body: encoded.body.clone(),
+            packed_from,
+            body,
         };
         let word = EntryEnd::Loaded(OlderValue { stored, loaded: value.loaded });
         let (settled, still) = join(lease.conclude(word), backing.still(ledger, counted)).await;

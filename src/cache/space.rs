@@ -29,7 +29,7 @@ const LOAD_TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_VALUE: usize = 64 * 1024;
 
 /// Records have an end at 256 KiB.
-const LARGEST_VALUE: usize = 250 * 1024;
+pub(super) const LARGEST_VALUE: usize = 250 * 1024;
 
 /// The database behind a space is to be asked by few at once.
 const MAX_LOADS: usize = 64;

@@ -3,9 +3,16 @@
 #[path = "../support/chaos_store.rs"]
 mod chaos_store;
 
+#[cfg(feature = "cache-lz4")]
+#[path = "../support/record_bytes.rs"]
+mod record_bytes;
+#[path = "../support/subscribers.rs"]
+mod subscribers;
+
 mod calls;
 mod counters;
 mod keys;
+mod packed;
 mod promise;
 mod settings;
 mod support;

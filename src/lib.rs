@@ -121,7 +121,7 @@
 //! | `payproof.released` | event, info: a redemption was undone | `provider`, `payment`, `who` |
 //! | `payproof.provider_key_unused` | event, warn: an operation counts on a provider key that its call did not take | `provider`, `operation` |
 //! | `payproof.taken_over` | event, warn: another process's lease ended without an answer | `provider`, `payment` |
-//! | `payproof.store_finding` | event, warn: the first look at the store found something | `provider`, `code`, `advice` |
+//! | `payproof.store_finding` | event, warn: the first look at the store found something, or a look each minute that it lost a record | `provider`, `code`, `advice` |
 //! | `payproof.store_chosen` | event; info, or warn when it is risky | `store`, `because` |
 //! | `payproof.request` | span, info; a request that an idempotency layer looks at | `provider`, `method`, `outcome` |
 //! | `payproof.request_indeterminate` | event, warn: what became of a request is unknown | `provider`, `reference` |
@@ -165,6 +165,7 @@
 //! | `payproof_overtaken_total` | counter | | provider calls that one beside them made needless |
 //! | `payproof_store_call_duration_seconds` | histogram, seconds | `verb`: `get`, `claim`, `replace`, `remove`, `get_many` (up to a hundred reads), `add`; `outcome`: `ok`, `timeout`, `not_sent`, `outcome_unknown`, `refused` | time of a call to the store, of a store in this process too |
 //! | `payproof_store_failures_total` | counter | | what could not be done for want of the store |
+//! | `payproof_store_losses_total` | counter | | times that the store was found to have lost what it had acknowledged |
 //! | `payproof_leases_lost_total` | counter | | answers that came too late to be recorded |
 //! | `payproof_leases_taken_over_total` | counter | | flights taken over from a process that did not come back |
 //! | `payproof_in_flight` | gauge | | flights and operations under way |

@@ -31,6 +31,8 @@ pub(crate) struct Account {
     pub(crate) only_instance: bool,
     /// Whether the store was looked at when it was first used.
     pub(crate) looked: AtomicBool,
+    /// Whether a task of this process looks each minute whether the store lost anything.
+    pub(crate) watched: AtomicBool,
     pub(crate) last_look: LastLook,
     pub(crate) permits: Arc<Permits>,
     pub(crate) limits: Limits,

@@ -1,12 +1,12 @@
 //! A look at the store before it is needed.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::Mutex;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use crate::ledger::LedgerError;
 use crate::store::{Inspection, RestartLoss, Severity, StoreFinding};
@@ -18,6 +18,10 @@ const SLOW: Duration = Duration::from_millis(50);
 
 /// A look is up to a dozen commands, and health may be asked for by any client that reaches its page.
 const LOOKS_APART: Duration = Duration::from_secs(1);
+
+/// One round trip a minute for each process that uses the store. A loss is found by then, and what it may have cost lies between
+/// two looks.
+const LOSS_LOOKS_APART: Duration = Duration::from_secs(60);
 
 /// What the store last said, so that it is looked at once a second at most, however often health is asked for.
 pub(crate) type LastLook = Mutex<Option<(Instant, Result<Inspection, LedgerError>)>>;
@@ -37,6 +41,17 @@ impl StoreCheck {
     #[must_use]
     pub fn is_fit(&self) -> bool {
         self.findings.iter().all(|finding| finding.severity() < Severity::Error)
+    }
+}
+
+/// The task that watches the store. It ends with its runtime, and the next use of the store then begins another.
+struct Watching(Weak<Account>);
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        if let Some(account) = self.0.upgrade() {
+            account.watched.store(false, Relaxed);
+        }
     }
 }
 
@@ -64,21 +79,44 @@ impl Account {
         self.found(inspected)
     }
 
-    /// Looks once, beside the first use of the operator's store, and logs what needs attention.
-    pub(crate) fn look_once(self: &Arc<Self>) {
+    /// Looks once, beside the first use of the operator's store, and logs what needs attention. From then on, each minute, it
+    /// looks whether the store still has what it acknowledged.
+    pub(crate) fn watch_store(self: &Arc<Self>) {
         // Read first: to write on each use would have the cores pass one word around.
-        let is_due = self.has_store && !self.looked.load(Relaxed) && Handle::try_current().is_ok();
-        if !is_due || self.looked.swap(true, Relaxed) {
+        let is_due = self.has_store && !self.watched.load(Relaxed) && Handle::try_current().is_ok();
+        if !is_due || self.watched.swap(true, Relaxed) {
             return;
         }
-        let account = Arc::clone(self);
+        let (account, watching) = (Arc::downgrade(self), Watching(Arc::downgrade(self)));
         tokio::spawn(async move {
-            for finding in account.look().await.findings {
-                if finding.severity() >= Severity::Warning {
-                    account.telemetry.store_finding(finding.code(), &finding);
-                }
+            if let Some(account) = account.upgrade() {
+                account.log_look().await;
+            }
+            loop {
+                sleep(LOSS_LOOKS_APART).await;
+                // The last handle to the account is gone.
+                let Some(account) = watching.0.upgrade() else { break };
+                account.look_for_loss().await;
             }
         });
+    }
+
+    async fn log_look(&self) {
+        if self.looked.swap(true, Relaxed) {
+            return;
+        }
+        for finding in self.look().await.findings {
+            if finding.severity() >= Severity::Warning {
+                self.telemetry.store_finding(finding.code(), &finding);
+            }
+        }
+    }
+
+    /// A store that does not answer is told of by those who need it.
+    async fn look_for_loss(&self) {
+        if let Ok(Some(lost)) = self.ledger.look_for_loss().await {
+            self.telemetry.records_lost(lost.code(), &lost);
+        }
     }
 
     fn found(&self, inspected: Result<Inspection, LedgerError>) -> StoreCheck {

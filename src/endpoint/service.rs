@@ -142,7 +142,7 @@ where
         Ok(body) => body,
         Err(refusal) => return refused(refusal),
     };
-    settings.account.look_once();
+    settings.account.watch_store();
     let context = RequestContext::new(&settings, &scope, digest, &parts, &body);
     match admit(&settings, &context, route.on_unknown).await {
         Admitted::Run(lease) => {

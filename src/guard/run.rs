@@ -117,7 +117,7 @@ async fn wait<T: Keepable>(job: &Arc<RunContext<T>>, limit: Option<Duration>) ->
     let runtime = runtime()?;
     let account = &job.place.account;
     job.place.check()?;
-    account.look_once();
+    account.watch_store();
     let begin = Instant::now();
     let deadline = Deadline::after(begin, limit.unwrap_or(account.limits.worst_case));
     check_restart(job, deadline).await?;

@@ -9,7 +9,7 @@ use crate::store::{Claim, StoreFinding, Stored, Swap};
 use super::{Contents, Key, Ledger, LedgerError, Nonce, Ours, RecordKind, State};
 
 /// Longer than a working day lies between two processes that look at the store when they start.
-const TTL: Duration = Duration::from_secs(24 * 60 * 60);
+pub(super) const TTL: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Each round another process must have written its canary in between.
 const MOST_ROUNDS: usize = 4;

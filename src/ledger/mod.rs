@@ -37,6 +37,7 @@ mod last_word;
 mod later;
 mod lease;
 mod lease_end;
+mod loss;
 mod many;
 pub(crate) mod octets;
 mod poll;
@@ -51,6 +52,7 @@ mod void;
 mod watch;
 
 use claim_clock::ClaimClock;
+use loss::LossWatch;
 
 pub(crate) use acquire::{Acquired, Look, Turn};
 pub(crate) use bind::Bound;
@@ -91,6 +93,7 @@ pub(crate) struct Ledger {
     pub(crate) codec: Arc<Codec>,
     watches: Arc<Watches>,
     clock: Arc<ClaimClock>,
+    losses: Arc<LossWatch>,
     /// What the operator says that a restart of the store loses at most.
     pub(crate) stated_loss: Option<RestartLoss>,
     /// Hears that the store answers.
@@ -139,8 +142,8 @@ impl Ledger {
         stated_loss: Option<RestartLoss>,
     ) -> Self {
         let (extras, prefix, codec) = (store.extras(), prefix.into(), Arc::new(codec));
-        let (watches, clock) = (Arc::default(), Arc::default());
-        Self { store, extras, prefix, timeout, codec, watches, clock, stated_loss, heard_by: None }
+        let (watches, clock, losses) = (Arc::default(), Arc::default(), Arc::default());
+        Self { store, extras, prefix, timeout, codec, watches, clock, losses, stated_loss, heard_by: None }
     }
 
     /// The same records over a connection of their own, where the store has connections: replies to large batches then do not
@@ -154,7 +157,8 @@ impl Ledger {
     /// Records written alike in another store.
     #[cfg(feature = "cache")]
     pub(crate) fn elsewhere(&self, store: Arc<dyn AnyStore>) -> Self {
-        Self { extras: store.extras(), store, watches: Arc::default(), clock: Arc::default(), ..self.clone() }
+        let (watches, clock, losses) = (Arc::default(), Arc::default(), Arc::default());
+        Self { extras: store.extras(), store, watches, clock, losses, ..self.clone() }
     }
 
     pub(crate) fn durability(&self) -> Durability {
@@ -181,13 +185,13 @@ impl Ledger {
         Key { text: text.into(), kind, version: self.codec.version(kind) }
     }
 
-    /// Looks at the store itself. How its clock was seen to move is a finding too.
+    /// Looks at the store itself. How its clock was seen to move is a finding too, and that it lost what it had acknowledged.
     pub(crate) async fn inspect(&self) -> Result<Inspection, LedgerError> {
         // Several round trips, each within the store's own limits.
         let limit = self.timeout.saturating_mul(LOOK_IN_TIMEOUTS);
         let looked = timeout(limit, self.store.inspect()).await;
         let mut inspection = looked.map_err(|_elapsed| LedgerError::TimedOut { limit })??;
-        inspection.findings.extend(self.clock.moved());
+        inspection.findings.extend(self.clock.moved().into_iter().chain(self.losses.found()));
         inspection.findings.extend(self.extras.is_empty().then_some(StoreFinding::NoExtras));
         Ok(inspection)
     }

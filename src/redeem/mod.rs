@@ -147,7 +147,7 @@ impl Redeem {
         let account = &validator.0.account;
         let owner = owner(&proof, order.as_deref(), part.as_deref())?;
         let books = books(account)?;
-        account.look_once();
+        account.watch_store();
         books.check_restart().await?;
         let proof = recent(&validator, proof).await?;
         if proof.capture() == Capture::Authorized && !account.redemption.authorized {

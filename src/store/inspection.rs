@@ -81,6 +81,20 @@ pub enum StoreFinding {
         /// By how much, at least.
         by: Duration,
     },
+    /// Within the last day the store had lost a record that it had acknowledged: one of this process's own, which is looked at
+    /// once a minute.
+    #[error(
+        "{ago:.0?} ago {}, {within:.0?} after the store had acknowledged it; look for a flush, a failover or an eviction: \
+         redemptions, operations and keys of that time may be lost too", loss.words()
+    )]
+    RecordsLost {
+        /// What stood in its place.
+        loss: RecordLoss,
+        /// How long ago that was found.
+        ago: Duration,
+        /// How long before that the store had acknowledged the record: it was lost in between.
+        within: Duration,
+    },
     /// Most of the server's memory is used; once all of it is, claims, redemptions and guarded calls are refused.
     #[error(
         "{memory} of memory are used, and a full server takes no claims; raise `maxmemory`, or move what else is in it"
@@ -175,6 +189,7 @@ impl StoreFinding {
             Self::ClockDiffers { .. } => ("clock_differs", Note),
             Self::ClockSetBack { .. } => ("clock_set_back", Warning),
             Self::ClockJumpedAhead { .. } => ("clock_jumped_ahead", Warning),
+            Self::RecordsLost { .. } => ("records_lost", Warning),
             Self::NearlyFull { .. } => ("nearly_full", Warning),
             Self::Slow { .. } => ("slow", Warning),
             Self::OldServer { .. } => ("old_server", Note),
@@ -184,6 +199,25 @@ impl StoreFinding {
             Self::CanaryRefused { .. } => ("canary_refused", Error),
             Self::NoExtras => ("no_extras", Note),
             Self::Unknown { .. } => ("unknown", Note),
+        }
+    }
+}
+
+/// How a record was found to be lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum RecordLoss {
+    /// It was gone before its time: a flush, an eviction, a server that came back empty.
+    Gone,
+    /// An older copy of it stood there, as after a failover to a server that was behind.
+    Older,
+}
+
+impl RecordLoss {
+    const fn words(self) -> &'static str {
+        match self {
+            Self::Gone => "a record was gone before its time",
+            Self::Older => "a record was an older one again",
         }
     }
 }

@@ -43,7 +43,7 @@ pub use extras::Extras;
 #[cfg(feature = "file")]
 pub use file::{FileStore, FileStoreBuilder};
 pub use from_env::{EnvStore, from_env, from_env_with_prefix, from_vars};
-pub use inspection::{Inspection, MemoryUse, Severity, StoreFinding};
+pub use inspection::{Inspection, MemoryUse, RecordLoss, Severity, StoreFinding};
 pub use memory::MemoryStore;
 #[cfg(feature = "redis")]
 pub use redis::{RedisStore, RedisStoreBuilder};

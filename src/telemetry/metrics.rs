@@ -69,6 +69,7 @@ counters! {
     OVERTAKEN "payproof_overtaken_total" [] (sum overtaken) "Calls to the provider that one beside them made needless.";
     ATTEMPT_TIMEOUTS "payproof_attempt_timeouts_total" [] () "Calls to the provider that were cut off.";
     STORE_FAILURES "payproof_store_failures_total" [] (sum store_failures) "Work that the store failed.";
+    STORE_LOSSES "payproof_store_losses_total" [] (sum store_losses) "Times that the store had lost what it had acknowledged.";
     LEASES_LOST "payproof_leases_lost_total" [] (sum leases_lost) "Answers that came too late to be recorded.";
     LEASES_TAKEN_OVER "payproof_leases_taken_over_total" [] (sum taken_over) "Flights taken over from a process that did not come back.";
     OPERATIONS "payproof_operations_total" ["outcome"] () "Guarded operations that were run.";

@@ -39,6 +39,8 @@ pub struct Stats {
     pub errors: BTreeMap<&'static str, u64>,
     /// Calls to the shared store that failed.
     pub store_failures: u64,
+    /// How often the shared store was found to have lost a record that it had acknowledged.
+    pub store_losses: u64,
     /// Answers that could not be recorded, since the lease was over or the payment was forgotten meanwhile.
     pub leases_lost: u64,
     /// Flights, and webhook events, taken over from a process that did not come back within its lease.

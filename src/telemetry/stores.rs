@@ -4,7 +4,7 @@ use std::fmt;
 
 use tracing::{debug, info, warn};
 
-use super::metrics::STORE_FAILURES;
+use super::metrics::{STORE_FAILURES, STORE_LOSSES};
 use super::outage::{OutageCounts, OutageLine, OutageLog, OutageMoment};
 use super::{STORE, Telemetry};
 
@@ -57,6 +57,12 @@ impl Telemetry {
             name: "payproof.store_outage", target: STORE, provider = &*self.provider, failures, lasted_s, error,
             "the store still fails"
         );
+    }
+
+    /// The store was found to have lost a record that it had acknowledged.
+    pub(crate) fn records_lost(&self, code: &'static str, advice: &dyn fmt::Display) {
+        self.count(STORE_LOSSES, []);
+        self.store_finding(code, advice);
     }
 
     /// A look at the store found something that needs attention.

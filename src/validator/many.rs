@@ -111,7 +111,7 @@ impl Prefetch {
         let Self { lookups, mut payments, at_once } = self;
         let mut seen = HashSet::with_capacity(payments.len());
         payments.retain(|payment| seen.insert(payment.clone()));
-        lookups.account.look_once();
+        lookups.account.watch_store();
         let recalled = lookups.recall_many(&payments).await;
         let mut ready = Prefetched::default();
         for recalled in &recalled {

@@ -244,7 +244,7 @@ partial_debug!(Validate, self => intent: self.start.as_ref().map(|(_, intent)| i
 #[expect(clippy::manual_async_fn, reason = "an `async fn` has room for each argument twice")]
 fn ask(lookups: Arc<Handle<Lookups>>, asked: Asked) -> impl Future<Output = Result<Validation, ValidateError>> + Send {
     async move {
-        lookups.account.look_once();
+        lookups.account.watch_store();
         let answer = lookups.answer(&asked).await;
         tell(&lookups, &Span::current(), Stopwatch::since(asked.terms.arrived), &answer);
         answer

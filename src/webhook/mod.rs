@@ -282,7 +282,7 @@ impl Endpoint {
             return self.answer(span, Ok(Delivery::Ignored));
         }
         let Ok(runtime) = Handle::try_current() else { return self.answer(span, Err(Rejection::NoRuntime.into())) };
-        self.account.look_once();
+        self.account.watch_store();
         let (lease, handler_timeout) = (self.times(&event).lease, self.handler_timeout);
         let delivering = async move {
             let delivered = deliver(Arc::clone(&self), event, handler).await;

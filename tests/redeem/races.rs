@@ -141,7 +141,8 @@ async fn a_claim_that_was_not_confirmed_is_left_to_the_call_that_goes_on_with_it
     assert_eq!(second.redeem(&one).order("A").await.unwrap().occasion(), Occasion::First);
     assert_eq!(others_way.calls() - others_sent, 3, "it settled the claim that it found");
     sleep(secs(120)).await;
-    assert_eq!(way.calls(), sent, "the first process says nothing late");
+    let looks = 2; // whether the store lost anything, one each minute
+    assert_eq!(way.calls(), sent + looks, "the first process says nothing late");
 }
 
 #[tokio::test(start_paused = true)]

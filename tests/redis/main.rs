@@ -21,6 +21,7 @@ mod support;
 
 mod bursts;
 mod cluster;
+mod losses;
 mod many;
 mod outages;
 mod refusals;

@@ -2,6 +2,7 @@
 #![cfg(feature = "test-util")]
 #![allow(clippy::unwrap_used, reason = "what is not as it should be fails the test")]
 
+mod lost;
 mod refused;
 
 use std::time::Duration;

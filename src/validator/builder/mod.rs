@@ -362,6 +362,7 @@ impl ValidatorBuilder {
             has_store: shared.is_some(),
             only_instance: self.only_instance,
             looked: AtomicBool::new(false),
+            watched: AtomicBool::new(false),
             last_look: LastLook::default(),
             permits: Arc::clone(&permits),
             limits,

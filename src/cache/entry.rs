@@ -105,6 +105,9 @@ pub(super) struct Encoded {
 /// A set of two that reads in the same order so often is one in 32,000: it is served then, and not stored.
 const READINGS: usize = 16;
 
+/// All that postcard writes of `None`.
+const NONE: u8 = 0;
+
 /// Why a value cannot be stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct DoesNotReadBack;
@@ -130,9 +133,10 @@ impl Encoded {
     }
 
     fn written(value: &impl Serialize) -> Result<Self, DoesNotReadBack> {
-        let is_absent = value.serialize(IsNone).unwrap_or(false);
         let body = serde_json::to_vec(value).map_err(|_| DoesNotReadBack)?;
-        Ok(Self { body, is_absent })
+        // JSON writes `()`, `Some(None)` and a number that is none as it writes `None`; postcard does not.
+        let is_none = || postcard::to_slice(value, &mut [0; 2]).is_ok_and(|bytes| *bytes == [NONE]);
+        Ok(Self { is_absent: body == b"null" && is_none(), body })
     }
 }
 
@@ -157,90 +161,6 @@ fn in_order(value: Value) -> Value {
         }
         Value::Object(members) => Value::Object(members.into_iter().map(|(name, it)| (name, in_order(it))).collect()),
         plain => plain,
-    }
-}
-
-/// Tells whether a value is `None`. JSON cannot: it writes `()`, `Some(None)` and a number that is none in the same way.
-struct IsNone;
-
-macro_rules! is_not_none {
-    ($($name:ident($($arg:ty),*);)*) => {
-        $(fn $name(self, $(_: $arg),*) -> Result<bool, Self::Error> {
-            Ok(false)
-        })*
-    };
-}
-
-macro_rules! is_compound {
-    ($($name:ident($($arg:ty),*) -> $compound:ident;)*) => {
-        $(fn $name(self, $(_: $arg),*) -> Result<Self::$compound, Self::Error> {
-            // Not read any further.
-            Err(serde::ser::Error::custom("is no option"))
-        })*
-    };
-}
-
-impl serde::Serializer for IsNone {
-    type Ok = bool;
-    type Error = std::fmt::Error;
-    type SerializeSeq = serde::ser::Impossible<bool, std::fmt::Error>;
-    type SerializeTuple = Self::SerializeSeq;
-    type SerializeTupleStruct = Self::SerializeSeq;
-    type SerializeTupleVariant = Self::SerializeSeq;
-    type SerializeMap = Self::SerializeSeq;
-    type SerializeStruct = Self::SerializeSeq;
-    type SerializeStructVariant = Self::SerializeSeq;
-
-    fn serialize_none(self) -> Result<bool, Self::Error> {
-        Ok(true)
-    }
-
-    fn serialize_some<T: Serialize + ?Sized>(self, _: &T) -> Result<bool, Self::Error> {
-        Ok(false)
-    }
-
-    fn serialize_newtype_struct<T: Serialize + ?Sized>(self, _: &'static str, _: &T) -> Result<bool, Self::Error> {
-        Ok(false)
-    }
-
-    fn serialize_newtype_variant<T: Serialize + ?Sized>(
-        self,
-        _: &'static str,
-        _: u32,
-        _: &'static str,
-        _: &T,
-    ) -> Result<bool, Self::Error> {
-        Ok(false)
-    }
-
-    is_not_none! {
-        serialize_bool(bool);
-        serialize_i8(i8);
-        serialize_i16(i16);
-        serialize_i32(i32);
-        serialize_i64(i64);
-        serialize_u8(u8);
-        serialize_u16(u16);
-        serialize_u32(u32);
-        serialize_u64(u64);
-        serialize_f32(f32);
-        serialize_f64(f64);
-        serialize_char(char);
-        serialize_str(&str);
-        serialize_bytes(&[u8]);
-        serialize_unit();
-        serialize_unit_struct(&'static str);
-        serialize_unit_variant(&'static str, u32, &'static str);
-    }
-
-    is_compound! {
-        serialize_seq(Option<usize>) -> SerializeSeq;
-        serialize_tuple(usize) -> SerializeTuple;
-        serialize_tuple_struct(&'static str, usize) -> SerializeTupleStruct;
-        serialize_tuple_variant(&'static str, u32, &'static str, usize) -> SerializeTupleVariant;
-        serialize_map(Option<usize>) -> SerializeMap;
-        serialize_struct(&'static str, usize) -> SerializeStruct;
-        serialize_struct_variant(&'static str, u32, &'static str, usize) -> SerializeStructVariant;
     }
 }
 

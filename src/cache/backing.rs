@@ -1,6 +1,5 @@
 //! The store behind a cache: its records, what is known of its tags, and whether it answers.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,13 +8,13 @@ use tokio::runtime::Handle;
 use tokio::time::Instant;
 
 use crate::intent::fingerprint::Fingerprint;
-use crate::ledger::{Held, Key, Lease, Ledger, LedgerError, Nonce, State};
+use crate::ledger::{Held, Key, Lease, Ledger, LedgerError, Nonce, RecordKind};
 use crate::telemetry::cache_store_down;
 
 use super::breaker::{Asks, StoreBreaker};
 use super::entry::{Generation, StoredValue};
-use super::generation::{Generations, Seen};
-use super::record::{EntryRecord, payload_of};
+use super::generation::{Counted, Generations, Seen};
+use super::record::{EntryRecord, unrenewed_for};
 use super::share::Share;
 
 /// The store behind a cache.
@@ -34,36 +33,8 @@ pub(super) struct Backing {
     pub(super) share: Option<Share>,
 }
 
-/// Where a value stands.
-#[derive(Clone, Debug)]
-pub(super) struct Place {
-    pub(super) key: Option<Key>,
-    /// The key in every version of its space, for marks and flights.
-    pub(super) digest: Fingerprint,
-    /// All, the space, and the tags of the key.
-    pub(super) tags: Vec<Fingerprint>,
-}
-
-/// What was read at a place, and which generations were read with it.
-#[derive(Clone, Debug)]
-pub(super) struct Reading {
-    pub(super) entry: Result<Option<Arc<Held>>, LedgerError>,
-    pub(super) with: Arc<SeenWith>,
-}
-
-/// The generations under which a value counts, by tag.
-pub(super) type Counted = Vec<(Fingerprint, Nonce)>;
-
-/// What was seen of tags in one batch; or why not.
-pub(super) type SeenWith = HashMap<Fingerprint, Result<Seen, LedgerError>>;
-
-/// Whether what a value was tagged with still stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Standing {
-    /// It does, as what was asked for then shows.
-    Stands(Instant),
-    Outdated,
-}
+/// What was read of an entry.
+pub(super) type EntryRead = Result<Option<Arc<Held>>, LedgerError>;
 
 impl Backing {
     pub(super) fn new(
@@ -75,6 +46,12 @@ impl Backing {
     ) -> Result<Self, LedgerError> {
         let (generations, breaker) = (Generations::new(namespace), StoreBreaker::default());
         Ok(Self { quick, sure, generations, lease, id: Nonce::draw()?, breaker, share })
+    }
+
+    /// Where the entry of a key stands, which its digest tells apart within a version of its space.
+    pub(super) fn entry_key(&self, space: &str, version: u32, digest: &Fingerprint) -> Key {
+        let at = self.generations.of_this_cache("cache entry", digest);
+        self.quick.key_in(RecordKind::Cache, &format!("{space}:v{version}:"), &at)
     }
 
     /// Whether an entry may be stored.
@@ -114,31 +91,27 @@ impl Backing {
         }
     }
 
-    /// Reads what stands at places, and with it the generations of their tags that were not seen within this time.
-    pub(super) async fn read(&self, places: &[&Place], within: Duration) -> Vec<Reading> {
-        let mut tags: Vec<&Fingerprint> = Vec::new();
-        for tag in places.iter().flat_map(|place| &place.tags) {
-            if !tags.contains(&tag) && self.generations.seen(tag, within).is_none() {
-                tags.push(tag);
-            }
-        }
-        let entries = places.iter().filter_map(|place| place.key.clone());
-        let mut keys: Vec<Key> = entries.collect();
+    /// Reads entries, and with them the generations of tags that were not seen within this time; says when it asked.
+    pub(super) async fn read(
+        &self,
+        mut keys: Vec<Key>,
+        tags: &[Fingerprint],
+        within: Duration,
+    ) -> (Vec<EntryRead>, Instant) {
         let entries = keys.len();
+        let is_seen = |tag: &Fingerprint| self.generations.seen(tag, |seen| seen.is_within(within)).is_some();
+        let tags: Vec<&Fingerprint> = tags.iter().filter(|tag| !is_seen(tag)).collect();
         keys.extend(tags.iter().map(|tag| self.generations.key(&self.quick, tag)));
         let asked_at = Instant::now();
         let mut read = self.get_many(&self.quick, &keys).await;
-        let of_tags = read.split_off(entries.min(read.len()));
-        let seen = |(tag, read): (&&Fingerprint, _)| (**tag, self.generations.read(tag, read, asked_at));
-        let with: Arc<SeenWith> = Arc::new(tags.iter().zip(of_tags).map(seen).collect());
-        let reading = |entry: Result<Option<Held>, _>| Reading {
-            entry: entry.map(|held| held.map(Arc::new)),
-            with: Arc::clone(&with),
-        };
-        read.into_iter().map(reading).collect()
+        for (tag, read) in tags.into_iter().zip(read.split_off(entries.min(read.len()))) {
+            // What cannot be used is asked for again by whatever needs it, and fails that.
+            let _ = self.generations.read(tag, read, asked_at);
+        }
+        (read.into_iter().map(|entry| entry.map(|held| held.map(Arc::new))).collect(), asked_at)
     }
 
-    async fn get_many(&self, ledger: &Ledger, keys: &[Key]) -> Vec<Result<Option<Held>, LedgerError>> {
+    pub(super) async fn get_many(&self, ledger: &Ledger, keys: &[Key]) -> Vec<Result<Option<Held>, LedgerError>> {
         let read = ledger.get_many(keys).await;
         // One that cannot be read is an answer too.
         let failed = |read: &Result<Option<Held>, LedgerError>| read.as_ref().is_err_and(LedgerError::is_down);
@@ -147,87 +120,78 @@ impl Backing {
         read
     }
 
-    /// What stands of these tags now.
-    async fn look_at(&self, ledger: &Ledger, tags: &[Fingerprint]) -> Result<Vec<Seen>, LedgerError> {
-        let keys: Vec<Key> = tags.iter().map(|tag| self.generations.key(&self.quick, tag)).collect();
-        let asked_at = Instant::now();
-        let read = self.get_many(ledger, &keys).await;
-        tags.iter().zip(read).map(|(tag, read)| self.generations.read(tag, read, asked_at)).collect()
-    }
-
-    /// Whether what a value was tagged with still stands, by what was read with it, by what is remembered for this time, or by
-    /// what is asked now. What is only remembered decides nothing against it.
-    pub(super) async fn standing(
+    /// What stood of these tags: as is remembered, where that is recent enough, or as the store says now.
+    async fn look(
         &self,
-        place: &Place,
-        stored: &StoredValue,
-        asked_at: Instant,
-        with: &SeenWith,
-        within: Duration,
-    ) -> Result<Standing, LedgerError> {
-        let is_tagged = |tag: &Fingerprint| stored.generations.iter().any(|(of, _)| of == tag.as_bytes());
-        if !place.tags.iter().all(is_tagged) {
-            return Ok(Standing::Outdated);
-        }
-        let (mut oldest, mut open) = (asked_at, Vec::new());
-        for (tag, id) in stored.tags() {
-            let seen = match with.get(&tag) {
-                Some(seen) => Some((seen.clone()?, true)),
-                None => self.generations.seen(&tag, within).map(|seen| (seen, false)),
-            };
-            match seen {
-                Some((seen, _)) if seen.id == Some(id) => oldest = oldest.min(seen.asked_at),
-                Some((_, true)) => return Ok(Standing::Outdated),
-                _ => open.push((tag, id)),
+        ledger: &Ledger,
+        tags: &[Fingerprint],
+        is_enough: impl Fn(&Seen) -> bool,
+    ) -> Result<Vec<Seen>, LedgerError> {
+        let mut seen: Vec<_> = tags.iter().map(|tag| self.generations.seen(tag, &is_enough)).collect();
+        let open: Vec<_> = tags.iter().zip(&mut seen).filter(|(_, seen)| seen.is_none()).collect();
+        if !open.is_empty() {
+            let keys: Vec<Key> = open.iter().map(|(tag, _)| self.generations.key(ledger, tag)).collect();
+            let asked_at = Instant::now();
+            for ((tag, seen), read) in open.into_iter().zip(self.get_many(ledger, &keys).await) {
+                *seen = Some(self.generations.read(tag, read, asked_at)?);
             }
         }
-        match self.still(&self.quick, &open).await? {
-            Some(asked_at) => Ok(Standing::Stands(oldest.min(asked_at))),
-            None => Ok(Standing::Outdated),
+        Ok(seen.into_iter().flatten().collect())
+    }
+
+    /// Whether what a value was tagged with still stands, and when that was asked for: beside the value, within this time, or
+    /// now. What was seen before decides nothing against it, since it may be the older of the two.
+    pub(super) async fn standing(
+        &self,
+        stored: &StoredValue,
+        asked_at: Instant,
+        within: Duration,
+    ) -> Result<Option<Instant>, LedgerError> {
+        let counted = stored.tags().map(|(tag, id)| Counted { tag, id, asked_at });
+        let seen =
+            |of: &Counted| self.generations.seen(&of.tag, |seen| seen.asked_at >= asked_at || seen.is_within(within));
+        let (mut oldest, mut open) = (asked_at, Vec::new());
+        for of in counted {
+            match seen(&of).filter(|seen| seen.id == Some(of.id)) {
+                Some(seen) => oldest = oldest.min(seen.asked_at),
+                None => open.push(of),
+            }
         }
+        if open.is_empty() {
+            return Ok(Some(oldest));
+        }
+        let now = self.still(&self.quick, &open).await?;
+        Ok(now.map(|now| oldest.min(now)))
     }
 
     /// Asks whether these generations stand, and says when it asked; none where one does not.
-    pub(super) async fn still(
-        &self,
-        ledger: &Ledger,
-        counted: &[(Fingerprint, Nonce)],
-    ) -> Result<Option<Instant>, LedgerError> {
+    pub(super) async fn still(&self, ledger: &Ledger, counted: &[Counted]) -> Result<Option<Instant>, LedgerError> {
+        let tags: Vec<_> = counted.iter().map(|counted| counted.tag).collect();
         let asked_at = Instant::now();
-        if counted.is_empty() {
-            return Ok(Some(asked_at));
-        }
-        let tags: Vec<Fingerprint> = counted.iter().map(|(tag, _)| *tag).collect();
-        let seen = self.look_at(ledger, &tags).await?;
-        let stand = seen.iter().zip(counted).all(|(seen, (_, id))| seen.id == Some(*id));
+        let seen = self.look(ledger, &tags, |_| false).await?;
+        let stand = seen.iter().zip(counted).all(|(seen, counted)| seen.id == Some(counted.id));
         Ok(stand.then_some(asked_at))
     }
 
-    /// The generations under which a load that is about to begin counts. Those that are missing begin now.
+    /// The generations under which loads that are about to begin count. Those that are missing begin now.
     pub(super) async fn counted(
         &self,
         ledger: &Ledger,
         tags: &[Fingerprint],
         within: Duration,
         lives: Duration,
-    ) -> Result<Counted, LedgerError> {
-        let unseen: Vec<Fingerprint> =
-            tags.iter().filter(|tag| self.generations.seen(tag, within).is_none()).copied().collect();
-        let looked: HashMap<Fingerprint, Seen> = match &*unseen {
-            [] => HashMap::new(),
-            unseen => unseen.iter().copied().zip(self.look_at(ledger, unseen).await?).collect(),
-        };
-        let id_of = async |tag: &Fingerprint| {
-            let seen = looked.get(tag).copied().or_else(|| self.generations.seen(tag, within));
-            if seen.is_some_and(|seen| seen.ends_soon) {
+    ) -> Result<Vec<Counted>, LedgerError> {
+        let seen = self.look(ledger, tags, |seen| seen.is_within(within)).await?;
+        let count = async |(tag, seen): (&Fingerprint, Seen)| {
+            if seen.ends_soon {
                 self.generations.renew(ledger, tag, lives).await?;
             }
-            match seen.and_then(|seen| seen.id) {
-                Some(id) => Ok((*tag, id)),
-                None => Ok((*tag, self.generations.begin(ledger, tag, lives).await?)),
+            match seen.id {
+                Some(id) => Ok(Counted { tag: *tag, id, asked_at: seen.asked_at }),
+                None => self.generations.begin(ledger, tag, lives).await,
             }
         };
-        try_join_all(tags.iter().map(id_of)).await
+        try_join_all(tags.iter().zip(seen).map(count)).await
     }
 
     /// The generations of tags that only the value names, if each is older than the load: seen before it began, or older by the
@@ -238,28 +202,25 @@ impl Backing {
         tags: &[Fingerprint],
         began: Instant,
         lives: Duration,
-    ) -> Result<Option<Counted>, LedgerError> {
+    ) -> Result<Option<Vec<Counted>>, LedgerError> {
         let ledger = &self.quick;
         let (mut counted, mut open) = (Vec::new(), Vec::new());
         for tag in tags {
-            match self.generations.seen(tag, Duration::MAX) {
-                Some(Seen { id: Some(id), asked_at, .. }) if asked_at < began => counted.push((*tag, id)),
+            match self.generations.seen(tag, |seen| seen.asked_at < began) {
+                Some(Seen { id: Some(id), asked_at, .. }) => counted.push(Counted { tag: *tag, id, asked_at }),
                 _ => open.push(*tag),
             }
         }
         if open.is_empty() {
             return Ok(Some(counted));
         }
-        let first = self.look_at(ledger, &open).await?;
+        let first = self.look(ledger, &open, |_| false).await?;
         let mut keys = vec![lease.what().key.clone()];
         keys.extend(open.iter().map(|tag| self.generations.key(ledger, tag)));
+        let asked_at = Instant::now();
         let mut second = self.get_many(ledger, &keys).await.into_iter();
-        let claim = second.next().transpose()?.flatten();
-        let Some(claimed_for) =
-            claim.filter(|held| held.record.nonce == lease.nonce()).and_then(|held| unrenewed_for(&held))
-        else {
-            return Ok(None);
-        };
+        let claim = second.next().transpose()?.flatten().filter(|held| held.record.nonce == lease.nonce());
+        let Some(claimed_for) = claim.and_then(|held| unrenewed_for(&held)) else { return Ok(None) };
         let mut are_older = true;
         for ((tag, first), second) in open.iter().zip(first).zip(second) {
             let Some(held) = second? else {
@@ -270,14 +231,8 @@ impl Backing {
             // Read twice, and the second time with its age: a record that was replaced while it was read looks older than it is.
             let id = Generation::id_of(&held)?;
             are_older &= first.id == Some(id) && Generation::age_of(&held)? > claimed_for;
-            counted.push((*tag, id));
+            counted.push(Counted { tag: *tag, id, asked_at });
         }
         Ok(are_older.then_some(counted))
     }
-}
-
-/// How long ago a claim was made, if its record is the first one of it.
-fn unrenewed_for(held: &Held) -> Option<Duration> {
-    let payload = payload_of(held).ok()?;
-    (held.record.state == State::Claimed && payload.claimed_ms == 0).then_some(held.age)
 }

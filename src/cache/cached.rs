@@ -9,16 +9,15 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::time::Instant;
-
 use crate::accessors::setters;
 
 use super::ask::Ask;
 use super::error::CacheError;
 use super::hit::Hit;
+use super::join::recall;
 use super::key::CacheKey;
-use super::load::{Load, Loaders, once};
-use super::stock::{Stock, Wishes};
+use super::load::{Loaders, OnceLoader, once};
+use super::stock::Stock;
 use super::value::CacheValue;
 
 /// A space of a cache. Clones cost one counter.
@@ -73,8 +72,7 @@ impl<K: CacheKey, V: CacheValue> Cached<K, V> {
         Fut: Future<Output = Result<V, E>> + Send + 'static,
         E: Into<Box<dyn Error + Send + Sync>> + 'static,
     {
-        let loaders = Arc::new(Loaders::one(load, self.0.space.load_timeout));
-        Loads { cached: self.clone(), loaders }
+        Loads { cached: self.clone(), loaders: Loaders::one(load, self.0.space.load_timeout) }
     }
 
     /// The space with a loader of many keys at once, which returns as many values in the order of the keys.
@@ -84,8 +82,7 @@ impl<K: CacheKey, V: CacheValue> Cached<K, V> {
         Fut: Future<Output = Result<Vec<V>, E>> + Send + 'static,
         E: Into<Box<dyn Error + Send + Sync>> + 'static,
     {
-        let loaders = Arc::new(Loaders::many(load, self.0.space.load_timeout));
-        Loads { cached: self.clone(), loaders }
+        Loads { cached: self.clone(), loaders: Loaders::many(load, self.0.space.load_timeout) }
     }
 
     /// The value of a key; where the cache has none, what this loader brings.
@@ -101,8 +98,7 @@ impl<K: CacheKey, V: CacheValue> Cached<K, V> {
         Fut: Future<Output = Result<V, E>> + Send + 'static,
         E: Into<Box<dyn Error + Send + Sync>> + 'static,
     {
-        let load = once(load, self.0.space.load_timeout);
-        Get::new(&self.0, key, Loading::Once(Some(load)))
+        Get::new(&self.0, key, LoadWith::Once(Some(once(load))))
     }
 }
 
@@ -115,8 +111,7 @@ impl<K: CacheKey, V: CacheValue> Loads<K, V> {
         Fut: Future<Output = Result<V, E>> + Send + 'static,
         E: Into<Box<dyn Error + Send + Sync>> + 'static,
     {
-        let loaders = Loaders::clone(&self.loaders).or(name, load);
-        Self { cached: self.cached, loaders: Arc::new(loaders) }
+        Self { loaders: self.loaders.or(name, load), cached: self.cached }
     }
 
     /// The value of a key: from memory, from the store, or from the loader, which one process of the fleet asks.
@@ -129,7 +124,7 @@ impl<K: CacheKey, V: CacheValue> Loads<K, V> {
     /// # Cancel safety
     /// Dropped at any point, it loses nothing: a load under way goes on, for the next call.
     pub fn get<'c>(&'c self, key: &'c K) -> Get<'c, K, V> {
-        Get::new(&self.0, key, Loading::By(&self.loaders))
+        Get::new(&self.0, key, LoadWith::These(&self.loaders))
     }
 }
 
@@ -138,8 +133,9 @@ impl<K: CacheKey, V: CacheValue> Loads<K, V> {
 pub struct Get<'c, K, V> {
     stock: &'c Arc<Stock<K, V>>,
     key: &'c K,
-    loading: Loading<'c, K, V>,
-    wishes: Wishes,
+    load_with: LoadWith<'c, K, V>,
+    max_age: Duration,
+    limit: Option<Duration>,
     /// The rest of the way, where memory does not answer.
     asking: Option<Asking<V>>,
 }
@@ -147,34 +143,29 @@ pub struct Get<'c, K, V> {
 type Asking<V> = Pin<Box<dyn Future<Output = Result<Hit<V>, CacheError>> + Send>>;
 
 /// How the value is loaded, if it has to be.
-enum Loading<'c, K, V> {
-    By(&'c Loaders<K, V>),
-    Once(Option<Load<V>>),
+enum LoadWith<'c, K, V> {
+    These(&'c Arc<Loaders<K, V>>),
+    Once(Option<OnceLoader<V>>),
 }
 
 impl<'c, K: CacheKey, V: CacheValue> Get<'c, K, V> {
-    fn new(stock: &'c Arc<Stock<K, V>>, key: &'c K, loading: Loading<'c, K, V>) -> Self {
-        Self { stock, key, loading, wishes: Wishes::NONE, asking: None }
+    fn new(stock: &'c Arc<Stock<K, V>>, key: &'c K, load_with: LoadWith<'c, K, V>) -> Self {
+        Self { stock, key, load_with, max_age: Duration::MAX, limit: None, asking: None }
     }
 
     setters! {
         /// Takes no value that is older than this, counted from the beginning of its load. Zero always loads.
-        pub fn max_age(mut self, age: Duration) => self.wishes.max_age = age;
+        pub fn max_age(mut self, age: Duration) => self.max_age = age;
 
         /// Waits at most this long. A load under way goes on without this call.
-        pub fn deadline(mut self, limit: Duration) => self.wishes.deadline = Some(limit);
+        pub fn deadline(mut self, limit: Duration) => self.limit = Some(limit);
     }
 
-    fn load(&mut self) -> Option<Load<V>> {
-        match &mut self.loading {
-            Loading::By(loaders) => Some(loaders.load(self.key)),
-            Loading::Once(load) => load.take(),
+    fn loaders(&mut self) -> Arc<Loaders<K, V>> {
+        match &mut self.load_with {
+            LoadWith::These(loaders) => Arc::clone(loaders),
+            LoadWith::Once(load) => Loaders::once(load.take(), self.stock.space.load_timeout),
         }
-    }
-
-    fn ask(&mut self) -> Result<Ask<K, V>, CacheError> {
-        let load = self.load().ok_or(CacheError::Interrupted)?;
-        Ask::new(self.stock, self.key, self.wishes, load)
     }
 }
 
@@ -190,16 +181,17 @@ impl<K: CacheKey, V: CacheValue> Future for Get<'_, K, V> {
             }
             return answer;
         }
-        if let Some((hit, is_due)) = this.stock.recall(this.key, this.wishes.max_age, Instant::now()) {
-            this.stock.recalled(&hit);
-            if is_due && let Ok(ask) = this.ask() {
-                ask.refresh(&hit);
-            }
+        let (stock, key, max_age, limit) = (this.stock, this.key, this.max_age, this.limit);
+        if let Some(hit) = recall(stock, key, max_age, || this.loaders()) {
             return Poll::Ready(Ok(hit));
         }
-        match this.ask() {
+        match Ask::new(stock, key, max_age) {
             Err(error) => Poll::Ready(Err(error)),
-            Ok(ask) => this.asking.insert(Box::pin(ask.answer())).as_mut().poll(cx),
+            Ok(ask) => {
+                let loaders = this.loaders();
+                let asking = Box::pin(async move { ask.answer(None, &loaders, limit).await });
+                this.asking.insert(asking).as_mut().poll(cx)
+            }
         }
     }
 }

@@ -46,6 +46,20 @@ pub(super) struct Seen {
     pub(super) ends_soon: bool,
 }
 
+impl Seen {
+    pub(super) fn is_within(&self, time: Duration) -> bool {
+        self.asked_at.elapsed() < time
+    }
+}
+
+/// A generation that a value counts under, and when it was known to stand.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Counted {
+    pub(super) tag: Fingerprint,
+    pub(super) id: Nonce,
+    pub(super) asked_at: Instant,
+}
+
 impl Generations {
     pub(super) fn new(namespace: Fingerprint) -> Self {
         Self { namespace, seen: Lock::default() }
@@ -61,13 +75,13 @@ impl Generations {
         ledger.key(RecordKind::CacheTag, &self.of_this_cache("cache tag", tag))
     }
 
-    /// What was seen of a tag, if it was asked for within this time.
-    pub(super) fn seen(&self, tag: &Fingerprint, within: Duration) -> Option<Seen> {
-        self.seen.lock().by_tag.get(tag).filter(|seen| seen.asked_at.elapsed() < within).copied()
+    /// What was seen of a tag, if that is recent enough.
+    pub(super) fn seen(&self, tag: &Fingerprint, is_enough: impl Fn(&Seen) -> bool) -> Option<Seen> {
+        self.seen.lock().by_tag.get(tag).copied().filter(is_enough)
     }
 
     /// Remembers what was seen, unless something newer is known.
-    pub(super) fn saw(&self, tag: &Fingerprint, new: Seen) {
+    fn saw(&self, tag: &Fingerprint, new: Seen) {
         let mut seen = self.seen.lock();
         let Remembered { by_tag, forgotten_at } = &mut *seen;
         if by_tag.len() >= MOST_KNOWN && !by_tag.contains_key(tag) {
@@ -107,14 +121,14 @@ impl Generations {
         ledger: &Ledger,
         tag: &Fingerprint,
         lives: Duration,
-    ) -> Result<Nonce, LedgerError> {
+    ) -> Result<Counted, LedgerError> {
         let (asked_at, new) = (Instant::now(), Generation::default());
         let id = match ledger.bind(&self.key(ledger, tag), &new, lives.max(SHORTEST_LIFE)).await? {
             Bound::Anew(id) => id,
             Bound::Before(held) | Bound::ToOthers(held) => Generation::id_of(&held)?,
         };
         self.saw(tag, Seen { id: Some(id), asked_at, ends_soon: false });
-        Ok(id)
+        Ok(Counted { tag: *tag, id, asked_at })
     }
 
     /// Ends the generation of a tag: no entry under it counts any more.

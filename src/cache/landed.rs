@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::call::deadline::is_recent;
+use crate::flight::{Leader, Waiter};
 use crate::intent::fingerprint::Fingerprint;
 
 use super::error::CacheError;
@@ -12,46 +13,10 @@ use super::hit::Hit;
 use super::marks::{Mark, Marks, Since};
 use super::stats::Count;
 
-/// What a flight says of itself while it is under way.
-#[derive(Debug)]
-pub(super) struct LoadNotes {
-    /// Nothing marked up to its beginning hits it.
-    pub(super) since: Since,
-    /// The newest mark at its beginning.
-    pub(super) began: Mark,
-    /// The oldest value that it takes for an answer.
-    pub(super) max_age: Duration,
-}
+pub(super) type CacheLeader<V> = Leader<Fingerprint, LoadNotes, Landed<V>>;
+pub(super) type CacheWaiter<V> = Waiter<Fingerprint, LoadNotes, Landed<V>>;
 
-impl LoadNotes {
-    pub(super) fn now(marks: &Marks, max_age: Duration) -> Self {
-        let began = marks.now();
-        Self { since: Since::here(began), began, max_age }
-    }
-
-    /// Whether a call may join it.
-    pub(super) fn fits(&self, marks: &Marks, subjects: &[Fingerprint], max_age: Duration) -> bool {
-        self.max_age <= max_age && !marks.is_marked(&self.since, subjects)
-    }
-}
-
-/// What came of a flight.
-#[derive(Debug)]
-pub(super) struct Landed<V> {
-    pub(super) result: Result<Hit<V>, CacheError>,
-    /// Where the value counted under what stands in the store, when that was asked for.
-    pub(super) checked: Option<Instant>,
-    /// The newest mark when its load began, where it was loaded.
-    pub(super) loaded: Option<Mark>,
-    /// Whether memory takes it in, as of then.
-    pub(super) is_kept: Option<Instant>,
-    /// What it came to.
-    pub(super) counts_as: Count,
-    /// Whether another process was waited for.
-    pub(super) has_waited: bool,
-}
-
-/// When a call began.
+/// When something began, by the clock and in the order of marks.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Began {
     pub(super) at: Instant,
@@ -65,34 +30,41 @@ impl Began {
     }
 }
 
-impl<V> Landed<V> {
-    pub(super) fn failed(error: CacheError) -> Self {
-        let counts_as = Count::Miss;
-        Self { result: Err(error), checked: None, loaded: None, is_kept: None, counts_as, has_waited: false }
-    }
+/// What a flight says of itself while it is under way.
+#[derive(Debug)]
+pub(super) struct LoadNotes {
+    pub(super) began: Began,
+    /// Nothing marked up to its beginning hits it.
+    pub(super) since: Since,
+    /// The oldest value that it takes for an answer.
+    pub(super) max_age: Duration,
+}
 
+/// What came of a flight.
+#[derive(Debug)]
+pub(super) struct Landed<V> {
+    pub(super) result: Result<Hit<V>, CacheError>,
+    /// When it was so: when the value was last known to be what the store holds, or when its load began.
+    pub(super) as_of: Began,
+    /// Whether memory takes it in.
+    pub(super) is_kept: bool,
+    /// What it came to, for the call that led.
+    pub(super) count: Count,
+    /// Whether another process was waited for.
+    pub(super) has_waited: bool,
+}
+
+impl<V> Landed<V> {
     /// Whether it answers a call that began then, and takes nothing older than `max_age`: no value whose load began before an
     /// invalidation that had returned by then, here, or `memory_for` before then, elsewhere.
-    pub(super) fn answers(
-        &self,
-        call: Began,
-        max_age: Duration,
-        flight: (Instant, &LoadNotes),
-        marks: &Marks,
-        memory_for: Option<Duration>,
-    ) -> bool {
+    pub(super) fn answers(&self, call: Began, max_age: Duration, memory_for: Duration, marks: &Marks) -> bool {
         let Ok(hit) = &self.result else { return true };
         // Of a load that began after the call, no age is too high.
         let age = hit.value.loaded.age_at(call.at);
-        if !age.is_zero() && !is_recent(age, max_age) {
-            return false;
-        }
-        let (began, notes) = flight;
-        let is_unmarked = || !marks.is_marked(&hit.value.since, &hit.value.subjects);
+        let is_recent = age.is_zero() || is_recent(age, max_age);
+        let is_checked = call.at.saturating_duration_since(self.as_of.at) <= memory_for;
         // Counted by marks, since two moments may be the same to the clock.
-        let is_younger = notes.began >= call.mark || self.loaded.is_some_and(|mark| mark >= call.mark);
-        let Some(memory_for) = memory_for else { return is_younger || is_unmarked() };
-        let known_at = self.checked.map_or(began, |checked| checked.max(began));
-        call.at.saturating_duration_since(known_at) <= memory_for && (is_younger || is_unmarked())
+        let is_unmarked = || self.as_of.mark >= call.mark || !marks.is_marked(&hit.value.since, &hit.value.subjects);
+        is_recent && is_checked && is_unmarked()
     }
 }

@@ -10,134 +10,132 @@ use tokio::time::timeout;
 
 use crate::call::contained::catch;
 use crate::intent::fingerprint::Fingerprint;
+use crate::lock::Lock;
 
 use super::error::CacheError;
 
 /// Which loader brought a value that no further one was asked for.
-pub(super) const PRIMARY: &str = "primary";
+const PRIMARY: &str = "primary";
+
+const WRONG_NUMBER: &str = "the loader of many keys did not return as many values";
 
 /// A value, with the name of the loader that brought it; or why none did.
 pub(super) type LoadResult<V> = Result<(V, &'static str), CacheError>;
 
-pub(super) type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+type Loading<V> = Pin<Box<dyn Future<Output = Result<V, CacheError>> + Send>>;
 
-/// One load, which is made once at most.
-pub(super) type Load<V> = Box<dyn FnOnce() -> Boxed<LoadResult<V>> + Send>;
+type OneLoader<K, V> = Arc<dyn Fn(K) -> Loading<V> + Send + Sync>;
 
-type OneLoader<K, V> = Arc<dyn Fn(K) -> Boxed<Result<V, CacheError>> + Send + Sync>;
-type ManyLoader<K, V> = Arc<dyn Fn(Vec<K>) -> Boxed<Result<Vec<V>, CacheError>> + Send + Sync>;
-
-/// The loaders of a space, in the order in which they are asked.
+/// The loaders of a space, or of one call, in the order in which they are asked.
 pub(super) struct Loaders<K, V> {
-    pub(super) first: FirstLoader<K, V>,
+    first: Arc<FirstLoader<K, V>>,
     others: Vec<(&'static str, OneLoader<K, V>)>,
     /// Of each.
     limit: Duration,
 }
 
 /// The loader that is asked first.
-pub(super) enum FirstLoader<K, V> {
+enum FirstLoader<K, V> {
     One(OneLoader<K, V>),
-    Many(ManyLoader<K, V>),
+    Many(Box<dyn Fn(Vec<K>) -> Loading<Vec<V>> + Send + Sync>),
+    /// Gone once it was asked.
+    Once(Lock<Option<OnceLoader<V>>>),
 }
 
-impl<K, V> Clone for Loaders<K, V> {
-    fn clone(&self) -> Self {
-        let first = match &self.first {
-            FirstLoader::One(one) => FirstLoader::One(Arc::clone(one)),
-            FirstLoader::Many(many) => FirstLoader::Many(Arc::clone(many)),
-        };
-        Self { first, others: self.others.clone(), limit: self.limit }
-    }
-}
+pub(super) type OnceLoader<V> = Box<dyn FnOnce() -> Loading<V> + Send>;
 
-fn one_loader<K, V, F, Fut, E>(load: F) -> OneLoader<K, V>
+/// What a loader's future comes to, as a future of one type.
+fn boxed<T, E>(load: impl Future<Output = Result<T, E>> + Send + 'static) -> Loading<T>
 where
-    K: 'static,
-    V: 'static,
-    F: Fn(K) -> Fut + Send + Sync + 'static,
-    Fut: Future<Output = Result<V, E>> + Send + 'static,
     E: Into<Box<dyn Error + Send + Sync>>,
 {
-    Arc::new(move |key| {
-        let loading = load(key);
-        Box::pin(async move { loading.await.map_err(CacheError::load) })
-    })
+    Box::pin(async move { load.await.map_err(CacheError::load) })
 }
 
-/// One load by a function that is called once.
-pub(super) fn once<V, F, Fut, E>(load: F, limit: Duration) -> Load<V>
+/// A loader that is asked once.
+pub(super) fn once<V, F, Fut, E>(load: F) -> OnceLoader<V>
 where
-    V: Send + 'static,
     F: FnOnce() -> Fut + Send + 'static,
     Fut: Future<Output = Result<V, E>> + Send + 'static,
     E: Into<Box<dyn Error + Send + Sync>>,
 {
-    Box::new(move || {
-        Box::pin(async move {
-            let loading = async move { load().await.map_err(CacheError::load) };
-            Ok((within(limit, || loading).await?, PRIMARY))
-        })
-    })
+    Box::new(move || boxed(load()))
 }
 
-impl<K: Clone + Send + Sync + 'static, V: Send + 'static> Loaders<K, V> {
-    pub(super) fn one<F, Fut, E>(load: F, limit: Duration) -> Self
+impl<K: 'static, V: 'static> Loaders<K, V> {
+    fn first(first: FirstLoader<K, V>, limit: Duration) -> Arc<Self> {
+        Arc::new(Self { first: Arc::new(first), others: Vec::new(), limit })
+    }
+
+    pub(super) fn one<F, Fut, E>(load: F, limit: Duration) -> Arc<Self>
     where
         F: Fn(K) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<V, E>> + Send + 'static,
         E: Into<Box<dyn Error + Send + Sync>>,
     {
-        Self { first: FirstLoader::One(one_loader(load)), others: Vec::new(), limit }
+        Self::first(FirstLoader::One(Arc::new(move |key| boxed(load(key)))), limit)
     }
 
-    pub(super) fn many<F, Fut, E>(load: F, limit: Duration) -> Self
+    pub(super) fn many<F, Fut, E>(load: F, limit: Duration) -> Arc<Self>
     where
         F: Fn(Vec<K>) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<Vec<V>, E>> + Send + 'static,
         E: Into<Box<dyn Error + Send + Sync>>,
     {
-        let many: ManyLoader<K, V> = Arc::new(move |keys| {
-            let loading = load(keys);
-            Box::pin(async move { loading.await.map_err(CacheError::load) })
-        });
-        Self { first: FirstLoader::Many(many), others: Vec::new(), limit }
+        Self::first(FirstLoader::Many(Box::new(move |keys| boxed(load(keys)))), limit)
     }
 
-    pub(super) fn or<F, Fut, E>(mut self, name: &'static str, load: F) -> Self
+    /// Of one call.
+    pub(super) fn once(load: Option<OnceLoader<V>>, limit: Duration) -> Arc<Self> {
+        Self::first(FirstLoader::Once(Lock::new(load)), limit)
+    }
+
+    /// These, and another one.
+    pub(super) fn or<F, Fut, E>(&self, name: &'static str, load: F) -> Arc<Self>
     where
         F: Fn(K) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<V, E>> + Send + 'static,
         E: Into<Box<dyn Error + Send + Sync>>,
     {
-        self.others.push((name, one_loader(load)));
-        self
+        let mut others = self.others.clone();
+        others.push((name, Arc::new(move |key| boxed(load(key)))));
+        Arc::new(Self { first: Arc::clone(&self.first), others, limit: self.limit })
+    }
+}
+
+impl<K: Clone, V> Loaders<K, V> {
+    /// Whether one call of the first loader brings the values of many keys.
+    pub(super) fn are_of_many(&self) -> bool {
+        matches!(*self.first, FirstLoader::Many(_))
     }
 
-    /// A load of this key: the first loader, and as long as one fails, the next.
-    pub(super) fn load(&self, key: &K) -> Load<V> {
-        let (loaders, key) = (self.clone(), key.clone());
-        Box::new(move || {
-            Box::pin(async move {
-                let first = loaders.first_of(key.clone()).await;
-                loaders.or_others(key, first).await
-            })
-        })
+    /// Whether there is still one to ask.
+    pub(super) fn can_load(&self) -> bool {
+        !matches!(&*self.first, FirstLoader::Once(load) if load.lock().is_none())
     }
 
-    async fn first_of(&self, key: K) -> Result<V, CacheError> {
-        match &self.first {
-            FirstLoader::One(one) => within(self.limit, || one(key)).await,
+    /// The value of a key: from the first loader, and as long as one fails, from the next.
+    pub(super) async fn load(&self, key: K) -> LoadResult<V> {
+        let first = match &*self.first {
+            FirstLoader::One(one) => within(self.limit, || one(key.clone())).await,
             FirstLoader::Many(_) => {
-                let mut values = self.all_of(vec![key]).await?;
-                values.pop().ok_or_else(|| CacheError::load(WRONG_NUMBER))
+                let values = self.load_many(vec![key.clone()]).await;
+                values.and_then(|mut values| values.pop().ok_or_else(|| CacheError::load(WRONG_NUMBER)))
             }
-        }
+            FirstLoader::Once(load) => {
+                let load = load.lock().take();
+                match load {
+                    Some(load) => within(self.limit, load).await,
+                    None => Err(CacheError::Interrupted),
+                }
+            }
+        };
+        self.or_others(key, first).await
     }
 
-    /// What the loader of many brings, in the order of the keys.
-    pub(super) async fn all_of(&self, keys: Vec<K>) -> Result<Vec<V>, CacheError> {
-        let FirstLoader::Many(many) = &self.first else { return Ok(Vec::new()) };
+    /// What a first loader of many brings, in the order of the keys.
+    pub(super) async fn load_many(&self, keys: Vec<K>) -> Result<Vec<V>, CacheError> {
+        let FirstLoader::Many(many) = &*self.first else { return Ok(Vec::new()) };
         let asked = keys.len();
         let values = within(self.limit, || many(keys)).await?;
         if values.len() == asked { Ok(values) } else { Err(CacheError::load(WRONG_NUMBER)) }
@@ -159,13 +157,8 @@ impl<K: Clone + Send + Sync + 'static, V: Send + 'static> Loaders<K, V> {
     }
 }
 
-const WRONG_NUMBER: &str = "the loader of many keys did not return as many values";
-
 /// Goes through a loader's work, which may panic, for so long at most.
-async fn within<T, F: Future<Output = Result<T, CacheError>>>(
-    limit: Duration,
-    load: impl FnOnce() -> F,
-) -> Result<T, CacheError> {
+async fn within<T>(limit: Duration, load: impl FnOnce() -> Loading<T>) -> Result<T, CacheError> {
     match timeout(limit, catch(load)).await {
         Ok(Ok(brought)) => brought,
         Ok(Err(_panicked)) => Err(CacheError::Interrupted),

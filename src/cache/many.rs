@@ -1,22 +1,18 @@
 //! Many keys at once: one look into memory, one batch read of the store, one call of a loader of many.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep};
 
-use super::ask::{Ask, Joining};
+use super::ask::{Ask, Judged};
 use super::cached::{Cached, Loads};
 use super::error::CacheError;
-use super::gather::Gather;
+use super::fly::launch;
 use super::hit::{Hit, HitSource, StoreUse};
+use super::join::{Joining, recall};
 use super::key::CacheKey;
-use super::landed::Began;
-use super::lead::Why;
-use super::load::{FirstLoader, Nested};
-use super::stock::{Stock, Wishes};
 use super::value::{CacheValue, Fitness};
 
 /// The keys that are worked on at once; more are taken in turn.
@@ -68,7 +64,7 @@ impl<K: CacheKey, V: CacheValue> Loads<K, V> {
                     Err(_) => warmed.failed = warmed.failed.saturating_add(1),
                 }
             }
-            if keys.peek().is_some() && Stock::<K, V>::runtime().is_ok() {
+            if keys.peek().is_some() && Handle::try_current().is_ok() {
                 sleep(self.0.core.shortened(LONGEST_PAUSE)).await;
             }
         }
@@ -76,83 +72,42 @@ impl<K: CacheKey, V: CacheValue> Loads<K, V> {
     }
 
     async fn batch(&self, keys: &[K]) -> Vec<Result<Hit<V>, CacheError>> {
-        let (stock, now) = (&self.0, Instant::now());
-        let (mut answers, mut asks) = (HashMap::new(), Vec::new());
-        for key in keys {
-            if answers.contains_key(key) {
-                continue;
-            }
-            let answer = match stock.recall(key, Wishes::NONE.max_age, now) {
-                Some((hit, is_due)) => {
-                    stock.recalled(&hit);
-                    if is_due && let Ok(ask) = Ask::new(stock, key, Wishes::NONE, self.loaders.load(key)) {
-                        ask.refresh(&hit);
-                    }
-                    Some(Ok(hit))
+        let (stock, runtime, mut leads) = (&self.0, Handle::try_current(), Vec::new());
+        let asked: Vec<_> = keys
+            .iter()
+            .map(|key| {
+                if let Some(hit) = recall(stock, key, Duration::MAX, || Arc::clone(&self.loaders)) {
+                    return Asked::Known(Ok(hit));
                 }
-                None => match Ask::new(stock, key, Wishes::NONE, self.loaders.load(key)) {
+                match Ask::new(stock, key, Duration::MAX) {
+                    Ok(_) if runtime.is_err() => Asked::Known(Err(CacheError::NoRuntime)),
                     Ok(ask) => {
-                        asks.push(ask);
-                        None
+                        let turn = ask.turn(&self.loaders, |lead| leads.push(lead));
+                        Asked::Waits(ask, turn)
                     }
-                    Err(error) => Some(Err(error)),
-                },
-            };
-            answers.insert(key, answer);
-        }
-        let turns = self.board(&mut asks);
-        let asked =
-            asks.into_iter().zip(turns).map(async |(ask, turn)| (ask.key.clone(), ask.answer_after(turn).await));
-        for (key, answer) in join_all(asked).await {
-            if let Some(place) = answers.get_mut(&key) {
-                *place = Some(answer);
-            }
-        }
-        let answer_of = |key| answers.get(key).cloned().flatten().unwrap_or(Err(CacheError::Interrupted));
-        keys.iter().map(answer_of).collect()
-    }
-
-    /// Joins the flights of all keys, and has those that are led here go together.
-    fn board(&self, asks: &mut [Ask<K, V>]) -> Vec<Option<Result<Joining<V>, CacheError>>> {
-        let Ok(runtime) = Stock::<K, V>::runtime() else { return asks.iter().map(|_| None).collect() };
-        let (mut turns, mut led) = (Vec::new(), Vec::new());
-        for ask in asks.iter_mut() {
-            turns.push(Some(match ask.turn() {
-                Ok(Joining::Leads(leader, waiter)) => {
-                    led.push((ask.lead(Why::Asked), leader));
-                    Ok(Joining::Led(waiter))
+                    Err(error) => Asked::Known(Err(error)),
                 }
-                turn => turn,
-            }));
+            })
+            .collect();
+        if let Ok(runtime) = &runtime {
+            launch(runtime, leads);
         }
-        if matches!(self.loaders.first, FirstLoader::Many(_)) {
-            let gather = Gather::new(&self.0, &self.loaders, led.len());
-            for (lead, _) in &mut led {
-                let (seat, nested) = (gather.seat(), Nested { space: self.0.space.name, digest: lead.place.digest });
-                *lead.load.lock() = Some(seat.load(&lead.key, nested));
-                lead.is_batched = true;
-                lead.waits = Some(Box::new(move || seat.leave()));
-            }
-        }
-        let stock = Arc::clone(&self.0);
-        runtime.spawn(async move {
-            let mut readings = Vec::new();
-            if let Some(backing) = stock.core.backing.as_ref().filter(|backing| backing.asks(&stock.core.all)) {
-                let places: Vec<_> = led.iter().map(|(lead, _)| &lead.place).collect();
-                readings = backing.read(&places, stock.space.memory_for).await;
-            }
-            let mut readings = readings.into_iter();
-            let flights = led.into_iter().map(|(mut lead, leader)| {
-                let reading = readings.next();
-                async move {
-                    let landed = lead.run(reading).await;
-                    lead.complete(leader, landed);
-                }
+        let mut answers = Vec::with_capacity(keys.len());
+        for asked in asked {
+            answers.push(match asked {
+                Asked::Known(answer) => answer,
+                Asked::Waits(ask, turn) => ask.answer(Some(turn), &self.loaders, None).await,
             });
-            join_all(flights).await;
-        });
-        turns
+        }
+        answers
     }
+}
+
+/// One key of a batch.
+enum Asked<K, V> {
+    Known(Result<Hit<V>, CacheError>),
+    /// Its flight is under way, with the others.
+    Waits(Ask<K, V>, Result<Joining<V>, CacheError>),
 }
 
 impl<K: CacheKey, V: CacheValue> Cached<K, V> {
@@ -165,20 +120,24 @@ impl<K: CacheKey, V: CacheValue> Cached<K, V> {
     /// # Cancel safety
     /// It changes nothing, and may be dropped at any point.
     pub async fn peek(&self, key: &K) -> Result<Option<Hit<V>>, CacheError> {
-        let (stock, place) = (&self.0, self.0.place(key)?);
+        let (stock, ask) = (&self.0, Ask::of(&self.0, key)?);
         let Some(backing) = &stock.core.backing else {
-            let now = Instant::now();
-            let copy = stock.memory.get(key);
-            let kept = copy.map(|copy| (stock.fitness_of(&copy.value, Duration::MAX, now), copy.value));
-            return Ok(kept.filter(|(fitness, _)| *fitness != Fitness::Over).map(|(fitness, value)| {
+            let value = stock.memory.get(key).map(|copy| copy.value);
+            return Ok(value.and_then(|value| {
+                let fitness = stock.fitness_of(&value, Duration::MAX, Instant::now());
                 let is_stale = !matches!(fitness, Fitness::Fresh | Fitness::Due);
-                Hit { value, source: HitSource::Memory, store: StoreUse::Unused, is_stale }
+                let hit = Hit { value, source: HitSource::Memory, store: StoreUse::Unused, is_stale };
+                (fitness != Fitness::Over).then_some(hit)
             }));
         };
-        let reading = backing.read(&[&place], stock.space.memory_for).await.pop();
-        let began = Began::now(&stock.core.marks);
-        let mut ask =
-            Ask { stock: Arc::clone(stock), key: key.clone(), place, wishes: Wishes::NONE, began, load: None };
-        ask.lead(Why::Asked).peeked(backing, reading).await
+        let keys = vec![stock.entry_key(backing, &ask.place)];
+        let (mut entries, asked_at) = backing.read(keys, &ask.place.tags, stock.space.memory_for).await;
+        let Some(held) = entries.pop().transpose()?.flatten() else { return Ok(None) };
+        Ok(match ask.judge(backing, &held, asked_at, false).await? {
+            Judged::Serves(hit, _) => Some(hit),
+            Judged::Not(_, older) => {
+                older.map(|value| Hit { value, source: HitSource::Store, store: StoreUse::Kept, is_stale: true })
+            }
+        })
     }
 }

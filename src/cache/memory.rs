@@ -81,11 +81,10 @@ impl<K: Clone + Eq + Hash, V> Memory<K, V> {
         Some(copy)
     }
 
-    /// Takes a copy in, unless it is marked already, or the one that is there was checked later.
+    /// Takes a copy in, unless it is marked already. The caller sees to it that it is no older than the one that is there.
     pub(super) fn insert(&self, key: &K, copy: MemoryCopy<V>) {
         let seen = self.marks.now();
-        let is_better = |kept: Slot<V>| kept.copy.checked > copy.checked && !self.is_marked(&kept.copy);
-        if !self.is_marked(&copy) && !self.copies.peek(key).is_some_and(is_better) {
+        if !self.is_marked(&copy) {
             self.copies.insert(key.clone(), Slot { copy, seen });
         }
     }

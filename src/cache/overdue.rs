@@ -7,7 +7,7 @@ use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep};
 
 use crate::intent::fingerprint::Fingerprint;
-use crate::ledger::{Key, LedgerError};
+use crate::ledger::LedgerError;
 use crate::lock::Lock;
 
 use super::backing::Backing;
@@ -29,7 +29,7 @@ const LIVES: Duration = Duration::from_secs(24 * 60 * 60);
 /// What is to be invalidated in the store.
 #[derive(Clone, Debug)]
 pub(super) enum Overdue {
-    Entry { digest: Fingerprint, keys: Vec<Key>, tombstone: Duration },
+    Entry { digest: Fingerprint, name: &'static str, versions: Vec<u32>, tombstone: Duration },
     Tag { tag: Fingerprint, lives: Duration },
 }
 
@@ -54,9 +54,9 @@ impl Overdue {
 
     async fn tried(&self, backing: &Backing) -> Result<(), LedgerError> {
         match self {
-            Self::Entry { keys, tombstone, .. } => {
-                for key in keys {
-                    backing.sure.void(key, *tombstone).await?;
+            Self::Entry { digest, name, versions, tombstone } => {
+                for version in versions {
+                    backing.sure.void(&backing.entry_key(name, *version, digest), *tombstone).await?;
                 }
                 Ok(())
             }

@@ -72,6 +72,12 @@ pub(super) fn payload_of(held: &Held) -> Result<EntryPayload, LedgerError> {
     held.payload("is no entry of the cache")
 }
 
+/// How long ago a claim was made, if its record is the first one of it.
+pub(super) fn unrenewed_for(held: &Held) -> Option<Duration> {
+    let payload = payload_of(held).ok()?;
+    (held.record.state == State::Claimed && payload.claimed_ms == 0).then_some(held.age)
+}
+
 impl EntryRecord {
     fn write(
         &self,

@@ -6,17 +6,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
-use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use crate::call::deadline::is_recent;
 use crate::flight::{FlightKey, SingleFlight};
 use crate::intent::fingerprint::Fingerprint;
-use crate::ledger::{FAILED_FOR, RecordKind};
+use crate::ledger::{FAILED_FOR, Key};
 use crate::telemetry::{cache_hit, cache_unreadable};
 
-use super::backing::Place;
+use super::backing::Backing;
 use super::core::{AnyStock, Core};
 use super::error::CacheError;
 use super::hit::{Hit, HitSource, StoreUse};
@@ -42,16 +41,20 @@ pub(super) struct Stock<K, V> {
     pub(super) has_told: AtomicBool,
 }
 
-/// What a call wants of a value.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Wishes {
-    pub(super) max_age: Duration,
-    pub(super) deadline: Option<Duration>,
+/// Where a value stands.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    /// The key in every version of its space, for marks and flights.
+    pub(super) digest: Fingerprint,
+    /// All, the space, and the tags of the key.
+    pub(super) tags: Vec<Fingerprint>,
 }
 
-impl Wishes {
-    /// Of a call that says nothing.
-    pub(super) const NONE: Self = Self { max_age: Duration::MAX, deadline: None };
+impl Place {
+    /// What a mark may hit of a value here that has these tags.
+    pub(super) fn subjects(&self, tags: impl IntoIterator<Item = Fingerprint>) -> Box<[Fingerprint]> {
+        std::iter::once(self.digest).chain(tags).collect()
+    }
 }
 
 impl<K: CacheKey, V: CacheValue> Stock<K, V> {
@@ -71,22 +74,14 @@ impl<K: CacheKey, V: CacheValue> Stock<K, V> {
         })
     }
 
-    /// Where the value of a key stands, in the space's own version.
+    /// Where the value of a key stands.
     pub(super) fn place(&self, key: &K) -> Result<Place, CacheError> {
-        self.place_in(self.space.version, key)
-    }
-
-    pub(super) fn place_in(&self, version: u32, key: &K) -> Result<Place, CacheError> {
         let (parts, mut own) = (KeyParts::of(key)?, Tags::default());
         key.tags(&mut own);
         let digest = Fingerprint::of("cache entry", [Some(self.space.name.as_bytes()), Some(parts.as_bytes())]);
         let mut tags = vec![self.core.all, self.tag];
         tags.extend(own.digests()?);
-        let key = self.core.backing.as_ref().map(|backing| {
-            let at = backing.generations.of_this_cache("cache entry", &digest);
-            backing.quick.key_in(RecordKind::Cache, &format!("{}:v{version}:", self.space.name), &at)
-        });
-        Ok(Place { key, digest, tags })
+        Ok(Place { digest, tags })
     }
 
     /// The tags of a value, beside those of its key.
@@ -98,9 +93,9 @@ impl<K: CacheKey, V: CacheValue> Stock<K, V> {
         own.digests()
     }
 
-    /// What marks of a value's own may hit.
-    pub(super) fn subjects(place: &Place, tags: impl IntoIterator<Item = Fingerprint>) -> Box<[Fingerprint]> {
-        std::iter::once(place.digest).chain(tags).collect()
+    /// The record at a place, in the space's own version.
+    pub(super) fn entry_key(&self, backing: &Backing, place: &Place) -> Key {
+        backing.entry_key(self.space.name, self.space.version, &place.digest)
     }
 
     /// What memory answers with at once; and whether the value is to be loaded anew behind the call.
@@ -177,10 +172,6 @@ impl<K: CacheKey, V: CacheValue> Stock<K, V> {
     /// How long a mark matters once the store confirmed: whatever was read or loaded before has come to its end by then.
     pub(super) fn settles_in(&self) -> Duration {
         self.tombstone().saturating_add(self.space.memory_for.max(self.space.unchecked_for))
-    }
-
-    pub(super) fn runtime() -> Result<Handle, CacheError> {
-        Handle::try_current().map_err(|_| CacheError::NoRuntime)
     }
 }
 

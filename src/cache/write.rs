@@ -11,7 +11,7 @@ use crate::ledger::{Acquired, Change, Contents, Decision, Held, Key, LedgerError
 use crate::moment::Moment;
 
 use super::ask::Ask;
-use super::backing::{Backing, Place};
+use super::backing::Backing;
 use super::cached::Cached;
 use super::core::Core;
 use super::entry::{EntryPayload, StoredValue, time};
@@ -19,12 +19,11 @@ use super::error::CacheError;
 use super::hit::{Hit, HitSource, StoreUse};
 use super::key::CacheKey;
 use super::landed::Began;
-use super::lead::{Lead, Why};
 use super::memory::MemoryCopy;
 use super::overdue::{Overdue, UNCONFIRMED};
 use super::record::{Carried, EntryRecord, payload_of};
 use super::settle::Settled;
-use super::stock::Wishes;
+use super::space::Space;
 use super::value::CacheValue;
 
 /// Which loader brought a value that the caller made.
@@ -42,12 +41,10 @@ impl<K: CacheKey, V: CacheValue> Cached<K, V> {
     /// # Cancel safety
     /// Dropped, it may be done or not; here it holds from the first poll on.
     pub async fn invalidate(&self, key: &K) -> Result<(), CacheError> {
-        let stock = &self.0;
-        let versions = std::iter::once(stock.space.version).chain(stock.space.also);
-        let places: Vec<Place> = versions.map(|version| stock.place_in(version, key)).collect::<Result<_, _>>()?;
-        let Some(place) = places.first() else { return Ok(()) };
-        let keys: Vec<Key> = places.iter().filter_map(|place| place.key.clone()).collect();
-        let what = Overdue::Entry { digest: place.digest, keys, tombstone: stock.tombstone() };
+        let (stock, Space { name, version, also, .. }) = (&self.0, self.0.space);
+        let digest = stock.place(key)?.digest;
+        let versions = std::iter::once(version).chain(also);
+        let what = Overdue::Entry { digest, name, versions: versions.collect(), tombstone: stock.tombstone() };
         invalidate(&stock.core, what, stock.settles_in()).await
     }
 
@@ -62,27 +59,24 @@ impl<K: CacheKey, V: CacheValue> Cached<K, V> {
     /// # Cancel safety
     /// Dropped, it may be done or not.
     pub async fn put(&self, key: &K, value: V) -> Result<Hit<V>, CacheError> {
-        let (stock, place) = (&self.0, self.0.place(key)?);
-        let began = Began::now(&stock.core.marks);
+        let (stock, ask) = (&self.0, Ask::of(&self.0, key)?);
         // No call from here on joins a load that is under way.
-        stock.flights.forget(&place.digest, || {});
-        let mut ask =
-            Ask { stock: Arc::clone(stock), key: key.clone(), place, wishes: Wishes::NONE, began, load: None };
-        let lead = ask.lead(Why::Asked);
+        stock.flights.forget(&ask.place.digest, || {});
         let Some(backing) = &stock.core.backing else {
-            let value = lead.fresh(value, PUT, began).value;
-            let hit = Hit { value, source: HitSource::Memory, store: StoreUse::Unused, is_stale: false };
-            stock.memory.insert(key, MemoryCopy { value: Arc::clone(&hit.value), checked: began.at });
-            return Ok(hit);
+            let value = ask.fresh(value, PUT, ask.began).value;
+            stock.memory.insert(key, MemoryCopy { value: Arc::clone(&value), checked: ask.began.at });
+            return Ok(Hit { value, source: HitSource::Memory, store: StoreUse::Unused, is_stale: false });
         };
-        let hit = put(&lead, backing, value).await;
-        stock.flights.forget(&lead.place.digest, || {
-            // Whatever came of it, what was here before is not to be served: the store says what holds.
-            if !matches!(&hit, Ok(Hit { store: StoreUse::Kept, .. })) {
-                stock.memory.remove(key);
+        let put = put(&ask, backing, value).await;
+        // No flight that began meanwhile lands past this, and takes the place of what was put.
+        stock.flights.forget(&ask.place.digest, || match &put {
+            Ok((hit, Some(checked))) => {
+                stock.memory.insert(key, MemoryCopy { value: Arc::clone(&hit.value), checked: *checked });
             }
+            // Whatever came of it, what was here before is not to be served: the store says what holds.
+            _ => stock.memory.remove(key),
         });
-        hit
+        put.map(|(hit, _)| hit)
     }
 
     /// Ends a value's fresh life: it is served for as long as the space allows stale values, and loaded anew.
@@ -94,8 +88,9 @@ impl<K: CacheKey, V: CacheValue> Cached<K, V> {
     /// Dropped, it may be done or not.
     pub async fn expire(&self, key: &K) -> Result<(), CacheError> {
         let (stock, place) = (&self.0, self.0.place(key)?);
-        if let (Some(backing), Some(key)) = (&stock.core.backing, &place.key) {
-            backing.sure.update(key, |held| expired(key, held)).await?;
+        if let Some(backing) = &stock.core.backing {
+            let key = stock.entry_key(backing, &place);
+            backing.sure.update(&key, |held| expired(&key, held)).await?;
         }
         if let Some(MemoryCopy { value, .. }) = stock.memory.get(key) {
             value.expire();
@@ -125,42 +120,35 @@ fn expired(key: &Key, held: Option<&Held>) -> Result<(Change, ()), LedgerError> 
     Ok((Change::Write(Contents { state: State::Settled, ttl, lease: Duration::ZERO, payload }), ()))
 }
 
-/// Claims the record in the place of whatever stands there, and settles with the value.
+/// Claims the record in the place of whatever stands there, and settles with the value. Says as of when it stands there.
 async fn put<K: CacheKey, V: CacheValue>(
-    lead: &Lead<K, V>,
+    ask: &Ask<K, V>,
     backing: &Arc<Backing>,
     value: V,
-) -> Result<Hit<V>, CacheError> {
-    let (stock, ledger) = (&lead.stock, &backing.sure);
-    let key = lead.place.key.clone().ok_or(LedgerError::Contended)?;
-    let record = EntryRecord { key, lease: backing.lease.max(ledger.timeout.saturating_mul(6)), by: backing.id };
-    let deadline = Deadline::after(Instant::now(), ledger.timeout.saturating_mul(6));
+) -> Result<(Hit<V>, Option<Instant>), CacheError> {
+    let (stock, ledger, limit) = (&ask.stock, &backing.sure, backing.sure.timeout.saturating_mul(6));
+    let key = stock.entry_key(backing, &ask.place);
+    let record = EntryRecord { key, lease: backing.lease.max(limit), by: backing.id };
     let decide = |_: &Held, _: Option<Nonce>| Ok(Decision::TakeOver(Carried::default()));
     let anew = || Ok::<_, Infallible>(Carried::default());
-    let mut lease = match ledger.acquire(&record, anew, deadline, decide).await? {
+    let mut lease = match ledger.acquire(&record, anew, Deadline::after(Instant::now(), limit), decide).await? {
         Acquired::Lease(lease) => lease,
         Acquired::Answer(never) => match never {},
         Acquired::Busy { .. } => return Err(LedgerError::Contended.into()),
     };
     // Its own tags are known before it counts as begun, so that one which was never seen can begin now.
-    let mut tags = lead.place.tags.clone();
-    tags.extend(stock.own_tags(&value).unwrap_or_default().iter().filter(|tag| !lead.place.tags.contains(tag)));
+    let mut tags = ask.place.tags.clone();
+    tags.extend(stock.own_tags(&value).unwrap_or_default().iter().filter(|tag| !ask.place.tags.contains(tag)));
     // Asked for now: under a remembered one that has ended since, what is put would count for nothing.
     let counted = backing.counted(ledger, &tags, Duration::ZERO, stock.space.longest()).await;
-    let began = Began::now(&stock.core.marks);
-    let fresh = lead.fresh(value, PUT, began);
-    let settled = lead.keep(backing, ledger, &mut lease, counted, &fresh).await?;
-    let store = match settled {
-        Settled::Kept(checked) => {
-            // Checked later than whatever a call has read meanwhile, so that this stays.
-            stock.memory.insert(&lead.key, MemoryCopy { value: Arc::clone(&fresh.value), checked });
-            StoreUse::Kept
-        }
+    let fresh = ask.fresh(value, PUT, Began::now(&stock.core.marks));
+    let (store, checked) = match ask.keep(backing, ledger, &mut lease, &counted, &fresh).await? {
+        Settled::Kept(checked) => (StoreUse::Kept, Some(checked)),
         // It was put, and something ended it at once.
-        Settled::Lost => StoreUse::NotKept,
+        Settled::Lost => (StoreUse::NotKept, None),
         Settled::NotKept => return Err(CacheError::InvalidValue),
     };
-    Ok(Hit { value: fresh.value, source: HitSource::Load, store, is_stale: false })
+    Ok((Hit { value: fresh.value, source: HitSource::Load, store, is_stale: false }, checked))
 }
 
 /// Marks what is invalidated before and after the store's step. What the store did not confirm is tried again behind the call.

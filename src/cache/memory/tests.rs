@@ -12,8 +12,6 @@ use crate::cache::marks::{Mark, Since};
 use crate::intent::fingerprint::Fingerprint;
 use crate::moment::Moment;
 
-const SECOND: Duration = Duration::from_secs(1);
-
 /// For how long the store may still give what was marked: while it is not known to have heard of it, and afterwards.
 const UNCONFIRMED: Duration = Duration::from_secs(60);
 const CONFIRMED: Duration = Duration::from_secs(3);
@@ -244,22 +242,6 @@ fn a_hit_allocates_nothing() {
     marks.mark(&[subject("2")], UNCONFIRMED);
     let counted = allocation_counter::measure(|| assert_eq!(first(), Some(7)));
     assert_eq!(counted.count_total, 0, "nor does the look that follows a mark");
-}
-
-#[test]
-fn a_copy_that_was_checked_earlier_replaces_none_that_is_good() {
-    let (memory, marks) = memory(MIB);
-    let earlier = copy(1, Since::here(marks.now()), &["1"], 100);
-    let later = MemoryCopy { checked: earlier.checked + SECOND, ..copy(2, Since::here(marks.now()), &["1"], 100) };
-    memory.insert(&1, later.clone());
-    memory.insert(&1, earlier.clone());
-    assert_eq!(memory.get(&1).map(|copy| copy.value.body), Some(2));
-    marks.mark(&[subject("1")], UNCONFIRMED);
-    let good = MemoryCopy { checked: earlier.checked, ..copy(3, Since::here(marks.now()), &["1"], 100) };
-    memory.insert(&1, good);
-    assert_eq!(memory.get(&1).map(|copy| copy.value.body), Some(3), "the later one is marked");
-    memory.insert(&1, later);
-    assert_eq!(memory.get(&1).map(|copy| copy.value.body), Some(3), "what is marked replaces nothing");
 }
 
 #[test]

@@ -1,0 +1,164 @@
+//! The way of flights that are led here, of one call or of a batch: one batch read, a claim for each miss, the generations once,
+//! one call of a loader of many, and each value settled by itself.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use futures_util::future::{OptionFuture, join, join_all};
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+
+use crate::intent::fingerprint::Fingerprint;
+use crate::ledger::LedgerError;
+use crate::telemetry::{Stopwatch, cache_loaded};
+
+use super::backing::Backing;
+use super::error::CacheError;
+use super::generation::Counted;
+use super::hit::StoreUse;
+use super::key::CacheKey;
+use super::landed::Began;
+use super::lead::{Course, Lead, Under};
+use super::load::{Chain, Loaders, Nested};
+use super::stats::Count;
+use super::stock::Stock;
+use super::value::CacheValue;
+
+/// A load that is about to begin.
+type Takeoff<K, V> = (Lead<K, V>, Under);
+
+/// What a loader of many brought for one key, and when it was asked.
+type Brought<V> = (Began, Result<V, CacheError>);
+
+/// Goes through flights of one space in a task of their own: the call that leads them may be dropped, or be polled no more.
+pub(super) fn launch<K: CacheKey, V: CacheValue>(runtime: &Handle, leads: Vec<Lead<K, V>>) {
+    runtime.spawn(fly(runtime.clone(), leads));
+}
+
+async fn fly<K: CacheKey, V: CacheValue>(runtime: Handle, leads: Vec<Lead<K, V>>) {
+    let Some(stock) = leads.first().map(|lead| Arc::clone(&lead.ask.stock)) else { return };
+    let mut tags: Vec<Fingerprint> = leads.iter().flat_map(|lead| &lead.ask.place.tags).copied().collect();
+    tags.sort_unstable_by(|one, other| one.as_bytes().cmp(other.as_bytes()));
+    tags.dedup();
+    let Some(backing) = &stock.core.backing else {
+        return load(&stock, None, without(leads, StoreUse::Unused), &tags).await;
+    };
+    if !backing.asks(&stock.core.all) {
+        return load(&stock, None, without(leads, StoreUse::Down), &tags).await;
+    }
+    let keys = leads.iter().map(|lead| stock.entry_key(backing, &lead.ask.place)).collect();
+    let (entries, asked_at) = backing.read(keys, &tags, stock.space.memory_for).await;
+    // What waits for another process goes on by itself, so that the others need not wait for it.
+    let may_wait = leads.len() == 1;
+    let found = leads.into_iter().zip(entries).map(async |(mut lead, entry)| {
+        match lead.find(backing, (entry, asked_at), may_wait).await {
+            Course::Lands(landed) => lead.complete(landed),
+            Course::Busy => launch(&runtime, vec![lead]),
+            Course::Loads(under) => return Some((lead, under)),
+        }
+        None
+    });
+    let takeoffs = join_all(found).await.into_iter().flatten().collect();
+    load(&stock, Some(backing), takeoffs, &tags).await;
+}
+
+fn without<K: CacheKey, V: CacheValue>(leads: Vec<Lead<K, V>>, store: StoreUse) -> Vec<Takeoff<K, V>> {
+    leads.into_iter().map(|lead| (lead, Err(store))).collect()
+}
+
+/// Loads what was not found, each by itself or all by one call of a loader of many.
+async fn load<K: CacheKey, V: CacheValue>(
+    stock: &Stock<K, V>,
+    backing: Option<&Arc<Backing>>,
+    takeoffs: Vec<Takeoff<K, V>>,
+    tags: &[Fingerprint],
+) {
+    let space = &stock.space;
+    // Before the loads begin: what ends one of these later, ends the values too.
+    let counted = match backing.filter(|_| takeoffs.iter().any(|(_, under)| under.is_ok())) {
+        Some(backing) => backing.counted(&backing.quick, tags, space.memory_for, space.longest()).await,
+        None => Ok(Vec::new()),
+    };
+    let (mut together, mut brought) = (None, Vec::new());
+    if let [(lead, _), _, ..] = &*takeoffs
+        && lead.loaders.are_of_many()
+    {
+        let asked = takeoffs.iter().map(|(lead, _)| {
+            let (to, from) = oneshot::channel();
+            brought.push(from);
+            (lead.ask.key.clone(), lead.ask.nested(), to)
+        });
+        together = Some(load_together(stock, Arc::clone(&lead.loaders), lead.chain.clone(), asked.collect()));
+    }
+    let mut brought = brought.into_iter();
+    let loads = takeoffs.into_iter().map(|(lead, under)| lead.load(under, brought.next(), backing, &counted));
+    join(OptionFuture::from(together), join_all(loads)).await;
+}
+
+/// One call of a loader of many. Each key hears of its own value.
+async fn load_together<K: CacheKey, V: CacheValue>(
+    stock: &Stock<K, V>,
+    loaders: Arc<Loaders<K, V>>,
+    chain: Chain,
+    asked: Vec<(K, Nested, oneshot::Sender<Brought<V>>)>,
+) {
+    let keys = asked.iter().map(|(key, ..)| key.clone()).collect();
+    let nested = asked.iter().map(|(_, nested, _)| *nested).collect();
+    let (began, values) = within_limits(stock, chain, nested, loaders.load_many(keys)).await;
+    let each: Vec<Result<V, CacheError>> = match values {
+        Ok(values) => values.into_iter().map(Ok).collect(),
+        Err(error) => asked.iter().map(|_| Err(error.clone())).collect(),
+    };
+    for ((_, _, to), value) in asked.into_iter().zip(each) {
+        // A flight that is gone needs no value.
+        let _ = to.send((began, value));
+    }
+}
+
+/// Goes through a load, within the space's number of loads at once, and says when it began.
+async fn within_limits<K: CacheKey, V: CacheValue, T>(
+    stock: &Stock<K, V>,
+    chain: Chain,
+    nested: Vec<Nested>,
+    load: impl Future<Output = Result<T, CacheError>>,
+) -> (Began, Result<T, CacheError>) {
+    let space = stock.space.name;
+    // Where this is part of a load of the same space, that one has a permit already, and waits for this one. The permits are
+    // never closed.
+    let _permit = if chain.is_in(space) { None } else { stock.loads.acquire().await.ok() };
+    let (began, watch) = (Began::now(&stock.core.marks), Stopwatch::start());
+    let brought = chain.during(nested, load).await;
+    stock.counts.add(Count::Load);
+    cache_loaded(space, brought.is_ok(), watch);
+    (began, brought)
+}
+
+impl<K: CacheKey, V: CacheValue> Lead<K, V> {
+    /// Loads, and hands out what becomes of the value. `together` is the load of a batch.
+    async fn load(
+        self,
+        mut under: Under,
+        together: Option<oneshot::Receiver<Brought<V>>>,
+        backing: Option<&Arc<Backing>>,
+        counted: &Result<Vec<Counted>, LedgerError>,
+    ) {
+        let (stock, key, chain, nested) =
+            (&self.ask.stock, self.ask.key.clone(), self.chain.clone(), vec![self.ask.nested()]);
+        let loading = async {
+            let Some(together) = together else {
+                return within_limits(stock, chain, nested, self.loaders.load(key)).await;
+            };
+            let (began, first) = match together.await {
+                Ok(brought) => brought,
+                Err(_) => (Began::now(&stock.core.marks), Err(CacheError::Interrupted)),
+            };
+            (began, chain.during(nested, self.loaders.or_others(key, first)).await)
+        };
+        let (began, brought) = match &mut under {
+            Ok(lease) => lease.during(loading).await,
+            Err(_) => loading.await,
+        };
+        let landed = self.landed(under, brought, began, backing, counted).await;
+        self.complete(landed);
+    }
+}

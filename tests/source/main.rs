@@ -8,6 +8,7 @@ mod codes;
 mod documents;
 mod layering;
 mod names;
+mod package;
 mod pages;
 mod readme;
 mod scripts;

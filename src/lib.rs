@@ -110,7 +110,8 @@
 //! | `payproof.right_missing` | event, warn, once an hour: the provider's credential may not read what a verdict depends on | `provider`, `right` |
 //! | `payproof.order_function_panicked` | event, error: a function of [`order_from`](ValidatorBuilder::order_from) panicked, so it stated no order | `provider`, `function` |
 //! | `payproof.store` | event, debug: the store did not do what it was asked | `provider`, `error` |
-//! | `payproof.store_outage` | event; warn at the start of an outage and each minute, info at its end: the store fails | `provider`, `failures` since the last line, `error`, `lasted_s` |
+//! | `payproof.store_outage` | event; warn at the start of an outage and each minute, info at its end: the store fails | `provider`, `failures` since the last line, `error`, `lasted_s`; at the end `turned_away` |
+//! | `payproof.store_left_alone` | event; warn when calls begin to be turned away since the store does not answer in time, info when that ends, unless the end of an outage says it | `provider`, `error`; at the end `turned_away` |
 //! | `payproof.lease_lost` | event, warn: an answer could not be recorded | `provider`, `payment` |
 //! | `payproof.operation` | span, info; a guarded call | `provider`, `mode`, `operation`, `provenance`, `code` |
 //! | `payproof.operation_lost` | event, warn: what a guarded call brought could not be recorded, since another process had taken over | `provider`, `operation` |
@@ -133,7 +134,7 @@
 //! | `payproof.delivery_taken_over` | event, warn: another process had claimed an event, and its lease ended without an answer | `provider`, `endpoint`, `event` |
 //! | `payproof.delivery_lost` | event, warn: a handler succeeded after its lease, when another process had taken over | `provider`, `endpoint` |
 //! | `payproof.cache` | event, debug: a call to the cache | `space`, `outcome`, `from`, `age_ms`, `duration_ms` |
-//! | `payproof.cache_store` | event, warn: the store of a cache did not answer twice in a row, and is left alone until it does | `error` |
+//! | `payproof.cache_store` | event; warn when the store of a cache failed twice in a row, and is left alone until it answers, info when it does | `error`; at the end `turned_away`, the calls that were not made |
 //! | `payproof.cache_unreadable` | event, warn: what stands in a cache's store cannot be used, or a value cannot be stored | `space`, `reason` |
 //! | `payproof.checks_disabled` | event, warn: an idempotency layer was built while `PAYPROOF_DISABLE_IDEMPOTENCY_CHECKS` is on | `provider` |
 //!

@@ -1,17 +1,14 @@
-//! The store behind a cache: its records, what is known of its tags, and whether it answers.
+//! The store behind a cache: its records, and what is known of its tags.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
-use tokio::runtime::Handle;
 use tokio::time::Instant;
 
 use crate::intent::fingerprint::Fingerprint;
 use crate::ledger::{Held, Key, Lease, Ledger, LedgerError, Nonce, RecordKind};
-use crate::telemetry::cache_store_down;
 
-use super::breaker::{Asks, StoreBreaker};
 use super::entry::{Generation, StoredValue};
 use super::generation::{Counted, Generations, Seen};
 use super::record::{EntryRecord, unrenewed_for};
@@ -28,7 +25,6 @@ pub(super) struct Backing {
     pub(super) lease: Duration,
     /// Tells this cache from those of other processes.
     pub(super) id: Nonce,
-    breaker: StoreBreaker,
     /// Where the store is one that redemptions rely on.
     pub(super) share: Option<Share>,
 }
@@ -44,8 +40,7 @@ impl Backing {
         lease: Duration,
         share: Option<Share>,
     ) -> Result<Self, LedgerError> {
-        let (generations, breaker) = (Generations::new(namespace), StoreBreaker::default());
-        Ok(Self { quick, sure, generations, lease, id: Nonce::draw()?, breaker, share })
+        Ok(Self { quick, sure, generations: Generations::new(namespace), lease, id: Nonce::draw()?, share })
     }
 
     /// Where the entry of a key stands, which its digest tells apart within a version of its space.
@@ -59,36 +54,9 @@ impl Backing {
         self.share.as_ref().is_none_or(|share| share.takes(bytes, lives))
     }
 
-    /// Whether a call that can go on without the store asks it. Where it did not answer for a while, it is probed beside the call.
-    pub(super) fn asks(self: &Arc<Self>, probe: &Fingerprint) -> bool {
-        match self.breaker.asks(Instant::now()) {
-            Asks::Yes => true,
-            Asks::No => false,
-            Asks::Probes => {
-                if let Ok(runtime) = Handle::try_current() {
-                    let (backing, key) = (Arc::clone(self), self.generations.key(&self.quick, probe));
-                    runtime.spawn(async move { backing.heard(backing.quick.get(&key).await.as_ref().err()) });
-                }
-                false
-            }
-        }
-    }
-
+    /// Whether the store fails, and calls that can go on without it do.
     pub(super) fn is_down(&self) -> bool {
-        self.breaker.is_open()
-    }
-
-    /// Notes whether the store answered.
-    pub(super) fn heard(&self, error: Option<&LedgerError>) {
-        match error {
-            Some(error @ (LedgerError::Store(_) | LedgerError::TimedOut { .. })) => {
-                if self.breaker.failed(Instant::now()) {
-                    cache_store_down(error);
-                }
-            }
-            Some(LedgerError::NoRuntime | LedgerError::NoRandomness | LedgerError::Contended) => {}
-            _ => self.breaker.answered(),
-        }
+        self.quick.is_left_alone()
     }
 
     /// Reads entries, and with them the generations of tags that were not seen within this time; says when it asked.
@@ -103,21 +71,12 @@ impl Backing {
         let tags: Vec<&Fingerprint> = tags.iter().filter(|tag| !is_seen(tag)).collect();
         keys.extend(tags.iter().map(|tag| self.generations.key(&self.quick, tag)));
         let asked_at = Instant::now();
-        let mut read = self.get_many(&self.quick, &keys).await;
+        let mut read = self.quick.get_many(&keys).await;
         for (tag, read) in tags.into_iter().zip(read.split_off(entries.min(read.len()))) {
             // What cannot be used is asked for again by whatever needs it, and fails that.
             let _ = self.generations.read(tag, read, asked_at);
         }
         (read.into_iter().map(|entry| entry.map(|held| held.map(Arc::new))).collect(), asked_at)
-    }
-
-    pub(super) async fn get_many(&self, ledger: &Ledger, keys: &[Key]) -> Vec<Result<Option<Held>, LedgerError>> {
-        let read = ledger.get_many(keys).await;
-        // One that cannot be read is an answer too.
-        let failed = |read: &Result<Option<Held>, LedgerError>| read.as_ref().is_err_and(LedgerError::is_down);
-        let first = read.first().filter(|_| read.iter().all(failed));
-        self.heard(first.and_then(|read| read.as_ref().err()));
-        read
     }
 
     /// What stood of these tags: as is remembered, where that is recent enough, or as the store says now.
@@ -132,7 +91,7 @@ impl Backing {
         if !open.is_empty() {
             let keys: Vec<Key> = open.iter().map(|(tag, _)| self.generations.key(ledger, tag)).collect();
             let asked_at = Instant::now();
-            for ((tag, seen), read) in open.into_iter().zip(self.get_many(ledger, &keys).await) {
+            for ((tag, seen), read) in open.into_iter().zip(ledger.get_many(&keys).await) {
                 *seen = Some(self.generations.read(tag, read, asked_at)?);
             }
         }
@@ -218,7 +177,7 @@ impl Backing {
         let mut keys = vec![lease.what().key.clone()];
         keys.extend(open.iter().map(|tag| self.generations.key(ledger, tag)));
         let asked_at = Instant::now();
-        let mut second = self.get_many(ledger, &keys).await.into_iter();
+        let mut second = ledger.get_many(&keys).await.into_iter();
         let claim = second.next().transpose()?.flatten().filter(|held| held.record.nonce == lease.nonce());
         let Some(claimed_for) = claim.and_then(|held| unrenewed_for(&held)) else { return Ok(None) };
         let mut are_older = true;

@@ -151,8 +151,10 @@ impl CacheBuilder {
                 }
             }
         };
-        let (quick, counters) = (ledger.apart(timeout), ledger.clone());
-        let backing = Backing::new(quick, ledger, namespace, LEASE, share.map(Share::new));
+        let quick = ledger.apart(timeout);
+        let sure = ledger.surely_beside(&quick);
+        let counters = sure.clone();
+        let backing = Backing::new(quick, sure, namespace, LEASE, share.map(Share::new));
         let backing = backing.map_err(|error| BuildError::out_of_range("cache", error.to_string(), "randomness"))?;
         Ok(Cache(Arc::new(Core::new(Some(Arc::new(backing)), counters, memory))))
     }

@@ -41,11 +41,9 @@ async fn fly<K: CacheKey, V: CacheValue>(runtime: Handle, leads: Vec<Lead<K, V>>
     tags.sort_unstable_by(|one, other| one.as_bytes().cmp(other.as_bytes()));
     tags.dedup();
     let Some(backing) = &stock.core.backing else {
-        return load(&stock, None, without(leads, StoreUse::Unused), &tags).await;
+        let takeoffs = leads.into_iter().map(|lead| (lead, Err(StoreUse::Unused))).collect();
+        return load(&stock, None, takeoffs, &tags).await;
     };
-    if !backing.asks(&stock.core.all) {
-        return load(&stock, None, without(leads, StoreUse::Down), &tags).await;
-    }
     let keys = leads.iter().map(|lead| stock.entry_key(backing, &lead.ask.place)).collect();
     let (entries, asked_at) = backing.read(keys, &tags, stock.space.memory_for).await;
     // What waits for another process goes on by itself, so that the others need not wait for it.
@@ -60,10 +58,6 @@ async fn fly<K: CacheKey, V: CacheValue>(runtime: Handle, leads: Vec<Lead<K, V>>
     });
     let takeoffs = join_all(found).await.into_iter().flatten().collect();
     load(&stock, Some(backing), takeoffs, &tags).await;
-}
-
-fn without<K: CacheKey, V: CacheValue>(leads: Vec<Lead<K, V>>, store: StoreUse) -> Vec<Takeoff<K, V>> {
-    leads.into_iter().map(|lead| (lead, Err(store))).collect()
 }
 
 /// Loads what was not found, each by itself or all by one call of a loader of many.

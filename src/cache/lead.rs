@@ -128,7 +128,6 @@ impl<K: CacheKey, V: CacheValue> Lead<K, V> {
         for _ in 0..MOST_LOOKS {
             let decide = |held: &Held, waited_for: Option<Nonce>| decide(held, waited_for, known.as_ref());
             let acquired = backing.quick.acquire_from(look, &record, || Ok(Carried::default()), deadline, decide).await;
-            backing.heard(acquired.as_ref().err());
             let (held, waited_for) = match acquired? {
                 Acquired::Lease(lease) => return Ok(Course::Loads(Ok(lease))),
                 Acquired::Answer(SeenEntry::FailedElsewhere) => {

@@ -127,7 +127,6 @@ struct CachingPage;
 
 mod ask;
 mod backing;
-mod breaker;
 mod builder;
 mod cached;
 mod core;

@@ -44,12 +44,10 @@ impl Overdue {
 
     /// Has the store forget it, with one more try where the first gave no answer.
     pub(super) async fn done(&self, backing: &Backing) -> Result<(), LedgerError> {
-        let done = match self.tried(backing).await {
+        match self.tried(backing).await {
             Err(error) if error.is_down() => self.tried(backing).await,
             done => done,
-        };
-        backing.heard(done.as_ref().err());
-        done
+        }
     }
 
     async fn tried(&self, backing: &Backing) -> Result<(), LedgerError> {

@@ -58,19 +58,16 @@ impl<K: CacheKey, V: CacheValue> Lead<K, V> {
         let (body, origin) = match brought {
             Ok(brought) => brought,
             Err(error) => {
-                if let (Ok(lease), Some(backing)) = (&mut under, backing) {
-                    backing.heard(lease.conclude(EntryEnd::Failed).await.err().as_ref());
+                if let Ok(lease) = &mut under {
+                    // Unsaid, it costs the others the rest of the lease.
+                    let _ = lease.conclude(EntryEnd::Failed).await;
                 }
                 return self.without_another(error, under.err().unwrap_or(StoreUse::Kept));
             }
         };
         let fresh = self.ask.fresh(body, origin, began);
         let settled = match (&mut under, backing) {
-            (Ok(lease), Some(backing)) => {
-                let kept = self.ask.keep(backing, &backing.quick, lease, counted, &fresh).await;
-                backing.heard(kept.as_ref().err());
-                kept
-            }
+            (Ok(lease), Some(backing)) => self.ask.keep(backing, &backing.quick, lease, counted, &fresh).await,
             _ => Ok(Settled::NotKept),
         };
         let had_lease = under.is_ok();

@@ -26,6 +26,12 @@ pub enum LedgerError {
         /// The time it had.
         limit: Duration,
     },
+    /// The store gave no answer in time to the calls before, and is not asked until a probe was answered.
+    #[error("the store has not been answering, and is not asked until it does")]
+    NotAsked {
+        /// When it is probed next.
+        retry_after: Duration,
+    },
     /// A newer release wrote the record.
     #[error("the record is of version {version}")]
     Newer {
@@ -113,12 +119,14 @@ impl LedgerError {
 
     /// What two tries in a row came to, this one and the next. The second says nothing of whether the first was made.
     pub(super) fn or(self, next: Self) -> Self {
-        if self.is_outcome_unknown() && !next.is_outcome_unknown() { self } else { next }
+        let is_made = !matches!(next, Self::NotAsked { .. });
+        if !is_made || self.is_outcome_unknown() && !next.is_outcome_unknown() { self } else { next }
     }
 
     fn wait(&self) -> Option<Duration> {
         match self {
             Self::Store(error) => error.retry_after(),
+            Self::NotAsked { retry_after } => Some(*retry_after),
             _ => None,
         }
     }

@@ -41,6 +41,7 @@ pub(super) enum Origin {
 /// The right to do what a record stands for. Dropped without a last word, it does what the kind says, by default nothing.
 #[derive(Debug)]
 pub(crate) struct Lease<C: Claimable> {
+    /// It asks the store whatever the breaker says: what was begun comes to its end.
     ledger: Ledger,
     what: C,
     carried: C::Carried,
@@ -74,7 +75,7 @@ impl<C: Claimable> Lease<C> {
         // Another nonce than any claim bore that was asked for before: that one may still be made, any time later.
         let (nonce, asked) = (Nonce::draw()?, AskedAt::now());
         let record = what.claim(&carried, asked.at)?.record(nonce, what.marks(&carried, None));
-        let (ledger, what, end) = (ledger.clone(), what.clone(), LeaseEnd::new(asked, record.lease()));
+        let (ledger, what, end) = (ledger.always(), what.clone(), LeaseEnd::new(asked, record.lease()));
         let claim = Err(Unconfirmed { nonce, or_again: true, why: None });
         let (origin, has_begun, is_over) = (Origin::Claimed, false, false);
         Ok((Box::new(Self { ledger, what, carried, claim, asked, end, origin, has_begun, is_over }), record))
@@ -82,7 +83,7 @@ impl<C: Claimable> Lease<C> {
 
     /// One that another call has, too.
     pub(super) fn assumed(ledger: &Ledger, what: &C, carried: C::Carried, found: &Held) -> Box<Self> {
-        let (ledger, what, asked) = (ledger.clone(), what.clone(), AskedAt::now());
+        let (ledger, what, asked) = (ledger.always(), what.clone(), AskedAt::now());
         let (claim, end) = (Ok(found.clone().assume()), LeaseEnd::new(asked, found.lease_left()));
         let (origin, has_begun, is_over) = (Origin::Assumed, false, false);
         Box::new(Self { ledger, what, carried, claim, asked, end, origin, has_begun, is_over })
@@ -108,6 +109,9 @@ impl<C: Claimable> Lease<C> {
 
     getters! {
         pub(crate) fn what(&self) -> &C => &self.what;
+
+        /// For further steps of what the lease protects.
+        pub(crate) fn ledger(&self) -> &Ledger => &self.ledger;
 
         pub(crate) fn carried(&self) -> &C::Carried => &self.carried;
 

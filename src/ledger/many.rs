@@ -4,9 +4,9 @@ use tokio::time::Instant;
 
 use crate::store::Stored;
 use crate::store::extras::{MOST_KEYS, fill_gaps};
-use crate::telemetry::{Stopwatch, store_call};
 
 use super::claim_clock::is_in_doubt;
+use super::store_call::timed;
 use super::{Held, Key, Ledger, LedgerError};
 
 type Read<T> = Result<Option<T>, LedgerError>;
@@ -62,17 +62,16 @@ impl Ledger {
     /// Asks the store once. A metric counts it as failed if no key was answered.
     async fn ask(&self, keys: &[&Key]) -> Vec<Read<Stored>> {
         let names: Vec<&str> = keys.iter().map(|key| &*key.text).collect();
-        let watch = Stopwatch::start();
-        let asked = self.in_time(|| async { Ok(self.extras.batch(&*self.store, &names).await) }).await;
-        let answers: Vec<Read<Stored>> = match asked {
+        let begun = match self.begin() {
+            Ok(begun) => begun,
+            Err(error) => return vec![Err(error); keys.len()],
+        };
+        let batch = async { Ok(self.extras.batch(&*self.store, &names).await) };
+        let answers: Vec<Read<Stored>> = match timed(self.timeout, batch).await {
             Ok(answers) => answers.into_iter().map(|answer| Ok(answer?)).collect(),
             Err(error) => vec![Err(error); keys.len()],
         };
-        let failure = failure_of(&answers);
-        if failure.is_none() {
-            self.answered();
-        }
-        store_call("get_many", failure.map_or("ok", LedgerError::reach), watch);
+        self.heard(begun, "get_many", failure_of(&answers));
         answers
     }
 }

@@ -4,21 +4,17 @@
 //! that no call ends what another one began. A step whose reply was lost is asked for again with the same bytes: the call that
 //! finds those very bytes stored knows that the lost step was made.
 
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout};
 
 use crate::intent::fingerprint::Fingerprint;
-use crate::store::{
-    AnyStore, Claim, Durability, Extras, Inspection, RestartLoss, StoreError, StoreFinding, Stored, Swap,
-};
-use crate::telemetry::{Stopwatch, StoreWatch, store_call};
+use crate::store::{AnyStore, Claim, Durability, Extras, Inspection, RestartLoss, StoreFinding, Stored, Swap};
 
 mod acquire;
 mod bind;
+mod breaker;
 mod canary;
 mod claim_clock;
 mod claimable;
@@ -29,7 +25,6 @@ mod error;
 mod failure;
 #[cfg(test)]
 pub(crate) mod golden;
-mod heard;
 mod held;
 mod key;
 mod kind;
@@ -43,6 +38,7 @@ pub(crate) mod octets;
 mod poll;
 mod record;
 mod seal;
+mod store_call;
 #[cfg(test)]
 #[cfg(all(feature = "tower", feature = "webhook"))]
 mod tests;
@@ -51,8 +47,10 @@ mod versioned;
 mod void;
 mod watch;
 
+use breaker::StoreBreaker;
 use claim_clock::ClaimClock;
 use loss::LossWatch;
+use store_call::with_one_retry;
 
 pub(crate) use acquire::{Acquired, Look, Turn};
 pub(crate) use bind::Bound;
@@ -96,8 +94,9 @@ pub(crate) struct Ledger {
     losses: Arc<LossWatch>,
     /// What the operator says that a restart of the store loses at most.
     pub(crate) stated_loss: Option<RestartLoss>,
-    /// Hears that the store answers.
-    heard_by: Option<Arc<StoreWatch>>,
+    breaker: Arc<StoreBreaker>,
+    /// Whether its calls are made whatever the breaker says.
+    asks_always: bool,
 }
 
 /// What came of a claim.
@@ -142,16 +141,24 @@ impl Ledger {
         stated_loss: Option<RestartLoss>,
     ) -> Self {
         let (extras, prefix, codec) = (store.extras(), prefix.into(), Arc::new(codec));
-        let (watches, clock, losses) = (Arc::default(), Arc::default(), Arc::default());
-        Self { store, extras, prefix, timeout, codec, watches, clock, losses, stated_loss, heard_by: None }
+        let (watches, clock, losses, breaker) = (Arc::default(), Arc::default(), Arc::default(), Arc::default());
+        let asks_always = false;
+        Self { store, extras, prefix, timeout, codec, watches, clock, losses, stated_loss, breaker, asks_always }
     }
 
     /// The same records over a connection of their own, where the store has connections: replies to large batches then do not
-    /// stand before a redemption. `timeout` is the longest that one call to the store may take.
+    /// stand before a redemption. `timeout` is the longest that one call to the store may take. The breaker is a cache's own.
     #[cfg(feature = "cache")]
     pub(crate) fn apart(&self, timeout: Duration) -> Self {
         let store = self.extras.apart(timeout).unwrap_or_else(|| Arc::clone(&self.store));
-        Self { extras: store.extras(), store, timeout, ..self.clone() }
+        Self { extras: store.extras(), store, timeout, breaker: Arc::new(StoreBreaker::of_cache()), ..self.clone() }
+    }
+
+    /// The same records for calls that are about the store itself, and so are always made. What comes of them is told to the
+    /// breaker of `other`.
+    #[cfg(feature = "cache")]
+    pub(crate) fn surely_beside(&self, other: &Self) -> Self {
+        Self { breaker: Arc::clone(&other.breaker), ..self.always() }
     }
 
     /// Records written alike in another store.
@@ -355,51 +362,6 @@ impl Ledger {
     fn dated(&self, record: Record, stored: Stored, asked_at: Instant) -> Held {
         let (age, is_age_known) = self.clock.age(&record, &stored, asked_at);
         Held { record, age, is_age_known, asked_at, bytes: stored.bytes }
-    }
-
-    /// Makes one call, and says how long it took.
-    async fn once<T, F>(&self, verb: &'static str, call: impl FnOnce() -> F) -> Result<T, LedgerError>
-    where
-        F: Future<Output = Result<T, StoreError>>,
-    {
-        let watch = Stopwatch::start();
-        let answer = self.in_time(call).await;
-        if answer.is_ok() {
-            self.answered();
-        }
-        if !matches!(answer, Err(LedgerError::NoRuntime)) {
-            store_call(verb, answer.as_ref().map_or_else(LedgerError::reach, |_| "ok"), watch);
-        }
-        answer
-    }
-
-    async fn in_time<T, F>(&self, call: impl FnOnce() -> F) -> Result<T, LedgerError>
-    where
-        F: Future<Output = Result<T, StoreError>>,
-    {
-        Handle::try_current().map_err(|_| LedgerError::NoRuntime)?;
-        match timeout(self.timeout, call()).await {
-            Ok(answer) => Ok(answer?),
-            Err(_elapsed) => Err(LedgerError::TimedOut { limit: self.timeout }),
-        }
-    }
-
-    async fn patiently<T, F>(&self, verb: &'static str, call: impl Fn() -> F) -> Result<T, LedgerError>
-    where
-        F: Future<Output = Result<T, StoreError>>,
-    {
-        with_one_retry(|| self.once(verb, &call)).await
-    }
-}
-
-/// Asks a second time when the connection broke: by then it may be a new one, and a step that was made meets its own bytes.
-async fn with_one_retry<T, F>(ask: impl Fn() -> F) -> Result<T, LedgerError>
-where
-    F: Future<Output = Result<T, LedgerError>>,
-{
-    match ask().await {
-        Err(first) if first.is_worth_another_try() => ask().await.map_err(|next| first.or(next)),
-        answer => answer,
     }
 }
 

@@ -51,14 +51,6 @@ pub(crate) fn cache_loaded(space: &'static str, is_brought: bool, watch: Stopwat
     let _ = (space, outcome, watch);
 }
 
-/// The store did not answer twice in a row: until it does, calls go on without it.
-pub(crate) fn cache_store_down(error: &(dyn std::error::Error + 'static)) {
-    warn!(
-        name: "payproof.cache_store", target: CACHE, error,
-        "the store failed twice in a row, and the cache goes on without it until it answers"
-    );
-}
-
 /// What stands in the store cannot be used, or a value cannot be stored.
 pub(crate) fn cache_unreadable(space: &'static str, reason: &dyn fmt::Display) {
     warn!(

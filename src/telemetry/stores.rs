@@ -4,31 +4,99 @@ use std::fmt;
 
 use tracing::{debug, info, warn};
 
+#[cfg(feature = "cache")]
+use super::CACHE;
 use super::metrics::{STORE_FAILURES, STORE_LOSSES};
 use super::outage::{OutageCounts, OutageLine, OutageLog, OutageMoment};
 use super::{STORE, Telemetry};
 
-/// Hears of each call to a store that was answered, and says when an outage is over.
+/// Hears of each call to a store that was answered, and of each that was not made since the store does not answer. It says
+/// when an outage is over.
 #[derive(Debug)]
 pub(crate) struct StoreWatch {
-    provider: Box<str>,
+    user: StoreUser,
     outage: OutageLog,
+    /// Calls that were turned away instead of being made.
+    turned_away: OutageLog,
+}
+
+/// Whose calls to a store are told of.
+#[derive(Debug)]
+enum StoreUser {
+    Provider(Box<str>),
+    #[cfg(feature = "cache")]
+    Cache,
 }
 
 impl StoreWatch {
     pub(super) fn new(provider: &str) -> Self {
-        Self { provider: provider.into(), outage: OutageLog::new(true) }
+        Self::of(StoreUser::Provider(provider.into()))
     }
 
-    /// The store answered.
+    #[cfg(feature = "cache")]
+    pub(crate) fn of_cache() -> Self {
+        Self::of(StoreUser::Cache)
+    }
+
+    fn of(user: StoreUser) -> Self {
+        Self { user, outage: OutageLog::new(true), turned_away: OutageLog::new(false) }
+    }
+
+    /// A call was not made, since those before it failed in this way.
+    pub(crate) fn turned_away(&self, error: &(dyn std::error::Error + 'static)) {
+        if self.turned_away.failed().is_none() {
+            return;
+        }
+        match &self.user {
+            StoreUser::Provider(provider) => {
+                warn!(
+                    name: "payproof.store_left_alone", target: STORE, provider, error,
+                    "the store does not answer in time, and is not asked until it does"
+                );
+            }
+            #[cfg(feature = "cache")]
+            StoreUser::Cache => {
+                warn!(
+                    name: "payproof.cache_store", target: CACHE, error,
+                    "the store failed twice in a row, and the cache goes on without it until it answers"
+                );
+            }
+        }
+    }
+
+    /// The store answered. An end of both is one line.
     #[inline]
     pub(crate) fn worked(&self) {
-        if let Some(OutageLine { counts, lasted, .. }) = self.outage.worked() {
-            let (failures, lasted_s) = (counts.failures, lasted.as_secs());
-            info!(
-                name: "payproof.store_outage", target: STORE, provider = &*self.provider, failures, lasted_s,
-                "the store answers again"
-            );
+        let (ended, passing) = (self.outage.worked(), self.turned_away.worked());
+        if ended.is_some() || passing.is_some() {
+            self.works_again(ended, passing);
+        }
+    }
+
+    #[cold]
+    fn works_again(&self, ended: Option<OutageLine>, passing: Option<OutageLine>) {
+        let turned_away = passing.map(|line| line.counts.failures);
+        match (&self.user, ended) {
+            (StoreUser::Provider(provider), Some(OutageLine { counts, lasted, .. })) => {
+                let (failures, lasted_s) = (counts.failures, lasted.as_secs());
+                info!(
+                    name: "payproof.store_outage", target: STORE, provider, failures, turned_away, lasted_s,
+                    "the store answers again"
+                );
+            }
+            (StoreUser::Provider(provider), None) => {
+                info!(
+                    name: "payproof.store_left_alone", target: STORE, provider, turned_away,
+                    "the store answers again, and is asked"
+                );
+            }
+            #[cfg(feature = "cache")]
+            (StoreUser::Cache, _) => {
+                info!(
+                    name: "payproof.cache_store", target: CACHE, turned_away,
+                    "the store answers again, and the cache asks it"
+                );
+            }
         }
     }
 }

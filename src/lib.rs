@@ -157,6 +157,7 @@
 //! | `payproof_attempt_timeouts_total` | counter | | provider calls that were cut off, at their own limit or the deadline |
 //! | `payproof_attempt_duration_seconds` | histogram, seconds | `outcome`, as above | time of a provider call |
 //! | `payproof_breaker_state` | gauge | | 0 closed, 1 half-open, 2 open; none without a breaker |
+//! | `payproof_store_breaker_state` | gauge | | 0 while the shared store is asked, 2 while calls are turned away since it does not answer in time; none without a store |
 //! | `payproof_credential_refused_seconds` | gauge, seconds | | how long the provider has refused the credential (401); 0 while it does not |
 //! | `payproof_calls_forbidden` | gauge | | kinds of call that are forbidden to the credential (403) |
 //! | `payproof_rate_limited_seconds` | gauge, seconds | | how long the provider has limited the account's rate (429); 0 while it does not |

@@ -9,7 +9,7 @@ use crate::flight::permits::Permits;
 use crate::ledger::Ledger;
 use crate::payment::policy::RedemptionRules;
 use crate::provider::ProviderIdentity;
-use crate::telemetry::Telemetry;
+use crate::telemetry::{BreakerState, Telemetry};
 
 mod backlog;
 mod store_check;
@@ -58,5 +58,11 @@ impl Account {
     /// Whether no process of the service keeps records that this one does not see.
     pub(crate) fn is_alone_or_shared(&self) -> bool {
         self.only_instance || self.ledger.durability().shared
+    }
+
+    /// Whether the operator's store is asked.
+    pub(crate) fn store_breaker(&self) -> Option<BreakerState> {
+        let state = if self.ledger.is_left_alone() { BreakerState::Open } else { BreakerState::Closed };
+        self.has_store.then_some(state)
     }
 }

@@ -104,6 +104,7 @@ metrics! { GAUGES: Gauge {
     CREDENTIAL_REFUSED "payproof_credential_refused_seconds" "How long the provider has refused the credential, by 401; 0 while it does not.";
     CALLS_FORBIDDEN "payproof_calls_forbidden" "Kinds of call that are forbidden to the credential, by 403.";
     RATE_LIMITED "payproof_rate_limited_seconds" "How long the provider has limited the account's rate; 0 while it does not.";
+    STORE_BREAKER "payproof_store_breaker_state" "Whether the store is asked: 0 it is, 2 calls are turned away.";
     BUDGET "payproof_retry_credit" "Extra requests that the retry budget pays for now.";
     IN_LINE "payproof_retry_line" "Calls that wait in line for a retry.";
     IN_FLIGHT "payproof_in_flight" "Flights under way.";
@@ -216,8 +217,10 @@ impl Meter {
         // The second of two publishers finds what the first has added, and adds the rest.
         let before = self.hits_added.fetch_max(valid_hits, Relaxed);
         self.add(VALIDATIONS, valid_hits.saturating_sub(before), &["valid", "replayed"]);
-        if let Some(state) = stats.breaker {
-            self.set(BREAKER, state as u64);
+        for (metric, state) in [(BREAKER, stats.breaker), (STORE_BREAKER, stats.store_breaker)] {
+            if let Some(state) = state {
+                self.set(metric, state as u64);
+            }
         }
         if let Some(level) = stats.credit {
             self.set_to(BUDGET, level);

@@ -78,6 +78,9 @@ pub struct Stats {
     pub breaker: Option<BreakerState>,
     /// What the breaker of guarded calls is doing; `None` without a breaker.
     pub guarded_breaker: Option<BreakerState>,
+    /// Whether the shared store is asked: closed while it is, open while calls are turned away since it does not answer in
+    /// time; `None` without one.
+    pub store_breaker: Option<BreakerState>,
 }
 
 impl Stats {

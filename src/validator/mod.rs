@@ -132,6 +132,7 @@ impl Validator {
             in_line: level.in_line,
             breaker: self.0.account.retrier.breaker_state(Traffic::LookUps),
             guarded_breaker: self.0.account.retrier.breaker_state(Traffic::Guarded),
+            store_breaker: self.0.account.store_breaker(),
             ..self.0.account.telemetry.stats(self.0.cache.valid_hits())
         }
     }

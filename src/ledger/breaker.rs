@@ -11,8 +11,9 @@
 //! A cache has its loaders and keeps what it has in memory for as long as its store fails. For it every failure counts.
 //!
 //! What was begun comes to its end: a [lease](super::Lease) is renewed, and its last word said, in time or late, whatever the
-//! breaker says; so do the steps of a redemption that follow its claim. Those calls are few, since nothing new begins
-//! meanwhile, and the first one that is answered closes the breaker. A look at the store itself is always made, too.
+//! breaker says. Those calls are few, since nothing new begins meanwhile, and the first one that is answered closes the breaker.
+//! So what has to follow a last word elsewhere, as on the list of what is indeterminate, finds it closed. A look at the store
+//! itself is always made, too.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};

@@ -110,9 +110,6 @@ impl<C: Claimable> Lease<C> {
     getters! {
         pub(crate) fn what(&self) -> &C => &self.what;
 
-        /// For further steps of what the lease protects.
-        pub(crate) fn ledger(&self) -> &Ledger => &self.ledger;
-
         pub(crate) fn carried(&self) -> &C::Carried => &self.carried;
 
         /// The claim's, which an assumed lease shares.

@@ -162,9 +162,8 @@ impl Books<'_> {
             };
             let (nonce, begun) = (lease.nonce(), Instant::now());
             let payer = Payer { record: *digest.as_bytes(), payment: payment.as_str().into(), claim: nonce };
-            let under = self.under(&lease);
             // Read once the claim is made, so that none is missed that was settled at a former place before it.
-            let (former, order) = join(under.formerly(payment), under.claim_order(owner, &payer)).await;
+            let (former, order) = join(self.formerly(payment), self.claim_order(owner, &payer)).await;
             let lease_left = match (former?, order) {
                 (Other::Used(found), _) => {
                     // The answer is known. Records that cannot be removed count no more once the lease is over.
@@ -189,7 +188,7 @@ impl Books<'_> {
                         return Err(RedeemError::InProgress { retry_after: LEASE });
                     }
                     // After a failover or a new start, the claim went to another server than the one that was asked.
-                    under.check_restart().await?;
+                    self.check_restart().await?;
                     match lease.conclude_once(()).await? {
                         Swapped::Now => return Ok(redeemed(payment, owner, nonce, Occasion::First)),
                         // This call, whose reply was lost, or another that had the same claim: none of them can know.
@@ -208,15 +207,9 @@ impl Books<'_> {
     /// another way: another call that had it may have settled it.
     async fn step_back(&self, mut lease: Box<Lease<PaymentRecord>>, owner: &Owner) -> Result<(), LedgerError> {
         if lease.release().await? {
-            self.under(&lease).free_order(owner, lease.nonce().into_bytes()).await?;
+            self.free_order(owner, lease.nonce().into_bytes()).await?;
         }
         Ok(())
-    }
-
-    /// The same for the steps that follow a claim, which are made whatever the store's breaker says: a binding that stops half
-    /// way holds others up.
-    fn under<'l>(&'l self, lease: &'l Lease<PaymentRecord>) -> Books<'l> {
-        Books { ledger: lease.ledger(), identity: self.identity, retention: self.retention }
     }
 
     /// Claims the order's record for this payer, or takes it over from one that the payment's record does not bear out.

@@ -10,7 +10,7 @@ use payproof::guard::{OperationReference, Resolution};
 use payproof::store::{MemoryStore, Store as _, Swap};
 use payproof::testing::{FlakyStore, StoreFault, StoreVerb};
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use record_bytes::{body, with_checksum};
 
@@ -41,6 +41,21 @@ async fn while_the_store_is_down_nothing_runs() {
         store.always(None);
         assert_eq!(service.pay().await.text(), "run 1: b\"pay\"", "{fault:?}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_hangs_holds_two_requests_up_and_no_further_one() {
+    let (store, service) = flaky();
+    store.always(Some(StoreFault::Never));
+    for expected in [secs(1), secs(1), secs(0), secs(0)] {
+        let begun = Instant::now();
+        let seen = service.pay().await;
+        assert_eq!((begun.elapsed(), &*seen.code()), (expected, "IDEMPOTENCY_UNAVAILABLE"));
+        assert_eq!((seen.headers["retry-after"].as_bytes(), service.handler.runs()), (&b"1"[..], 0));
+    }
+    store.always(None);
+    sleep(secs(2)).await;
+    assert_eq!(service.pay().await.text(), "run 1: b\"pay\"");
 }
 
 #[tokio::test(start_paused = true)]

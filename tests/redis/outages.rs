@@ -4,12 +4,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use payproof::LedgerError;
+use payproof::redeem::RedeemError;
 use payproof::store::{Claim, RedisStore, Store, Swap};
+use payproof::telemetry::BreakerState;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::proxy::{Fault, Proxy};
 use crate::redis_server::RedisServer;
+use crate::support::{intent, plain, proof_of, provider};
 use crate::{MINUTE, claimed_at_last, is_not_sent, patient, store};
 
 /// Recovery takes about a tenth of a second; the bound is for a machine that has other things to do.
@@ -79,6 +83,37 @@ async fn a_connection_that_broke_while_idle_is_made_anew_without_an_error() {
     server.command(&["CLIENT", "KILL", "TYPE", "normal"]);
     sleep(Duration::from_millis(100)).await;
     assert_eq!(store.claim("k", b"v", MINUTE).await.unwrap(), Claim::Claimed);
+}
+
+#[tokio::test]
+async fn a_server_that_hangs_holds_two_redemptions_up_and_is_used_once_a_probe_was_answered() {
+    let server = RedisServer::start().await;
+    let validator = plain(&provider()).store(impatient(&server.url())).build().unwrap();
+    let proof = proof_of(&validator, intent("pi_1")).await;
+    let state = || validator.stats().store_breaker;
+    assert_eq!(state(), Some(BreakerState::Closed));
+    let was_asked = async || {
+        let error = validator.redeem(&proof).await.unwrap_err();
+        assert_eq!(error.code(), "store_unavailable", "{error:?}");
+        !matches!(error, RedeemError::Store(LedgerError::NotAsked { .. }))
+    };
+    server.hang();
+    let mut held_up = 0;
+    while was_asked().await {
+        held_up += 1;
+        assert!(held_up <= 2, "each has a second try, so one may be enough");
+    }
+    for _ in 0..1_000 {
+        assert!(!was_asked().await);
+    }
+    assert_eq!(state(), Some(BreakerState::Open));
+    server.resume();
+    let begun = Instant::now();
+    while state() == Some(BreakerState::Open) {
+        assert!(begun.elapsed() < SOON, "no probe was answered");
+        sleep(Duration::from_millis(10)).await;
+    }
+    assert!(validator.redeem(&proof).await.is_ok());
 }
 
 #[tokio::test]

@@ -23,5 +23,6 @@ mod ages;
 mod aliases;
 mod clock;
 mod facts;
+mod hanging;
 mod record_keys;
 mod record_tails;

@@ -49,6 +49,22 @@ async fn a_store_that_is_down_has_the_event_delivered_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_store_that_hangs_holds_two_deliveries_up_and_no_further_one() {
+    let (store, runs) = (flaky(), Runs::default());
+    let webhooks = webhooks_on(store.clone());
+    store.always(Some(StoreFault::Never));
+    for expected in [secs(1), secs(1), secs(0), secs(0)] {
+        let begun = Instant::now();
+        let error = deliver(&webhooks, &bare("evt_1"), |_| async { Err("must not run") }).await.unwrap_err();
+        assert_eq!((begun.elapsed(), error.code(), error.http_status()), (expected, "store_unavailable", 503));
+        assert_eq!(error.retry_after(), expected.is_zero().then_some(secs(1)));
+    }
+    store.always(None);
+    sleep(secs(2)).await;
+    assert_eq!(runs.deliver(&webhooks, &bare("evt_1")).await, "handled");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_claim_whose_reply_was_lost_is_ones_own() {
     for faults in [vec![StoreFault::LostReply], vec![StoreFault::LostRequest], vec![StoreFault::NotSent]] {
         let (store, runs) = (flaky(), Runs::default());

@@ -38,6 +38,10 @@ impl ValidatorBuilder {
 
         /// The longest one call to the store may take, besides the store's own limits. Default: 1 s. A call whose
         /// connection broke is made once more.
+        ///
+        /// After two calls in a row that lost their time no call is made, until a probe in the background, once a second, was
+        /// answered. Meanwhile validations ask the provider at once, and what may not go on without the store is refused at
+        /// once. Only what was begun is brought to its end: leases are renewed, and results recorded.
         pub fn store_timeout(mut self, timeout: Duration) => self.store_timeout = timeout;
 
         /// What every key in the store begins with. Default: `payproof`. Services with other prefixes share nothing.

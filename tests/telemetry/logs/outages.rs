@@ -84,6 +84,30 @@ async fn an_outage_of_the_store_is_six_lines_at_most_that_add_up() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn of_a_store_that_hangs_the_lines_also_say_once_that_it_is_left_alone() {
+    let (log, _guard) = Log::install();
+    let provider = ScriptedProvider::new();
+    for call in 0..10_000 {
+        provider.put(paid(&format!("pi_{call}")));
+    }
+    let store = FlakyStore::new(MemoryStore::new());
+    let validator = Validator::builder(provider).store(store.clone()).build().unwrap();
+    store.always(Some(StoreFault::Never));
+    ten_thousand(&validator).await;
+    store.always(None);
+    tokio::time::sleep(secs(3)).await;
+    let lines: Vec<_> = log.lines("payproof::store").into_iter().filter(|line| !line.contains("look at the")).collect();
+    assert!((5..=6).contains(&lines.len()), "{lines:#?}");
+    assert_eq!(sum(&lines, "failures"), 10_000, "{lines:#?}");
+    assert!(lines[0].contains("the store fails; "), "{lines:#?}");
+    let alone: Vec<_> = lines.iter().filter(|line| line.contains("does not answer in time")).collect();
+    assert!(alone.len() == 1 && alone[0].contains("no answer within 1s") && *alone[0] == lines[1], "{lines:#?}");
+    let last = lines.last().unwrap();
+    assert!(last.contains("the store answers again"), "{lines:#?}");
+    assert_eq!(sum(&lines, "turned_away") + 1, 9_998, "all but the two that found out; the first is the line itself");
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_turned_away_for_capacity_is_told_and_so_is_its_end() {
     let (log, _guard) = Log::install();
     let provider = ScriptedProvider::new();

@@ -223,6 +223,25 @@ async fn leases_lost_and_taken_over_are_counted() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn whether_the_store_is_asked_is_as_it_is_at_the_scrape() {
+    let exporter = Exporter::install();
+    let (one, way, _two) = two_processes(&provider());
+    let seen = async || {
+        one.publish_metrics().await;
+        exporter.page().get("payproof_store_breaker_state", &[])
+    };
+    assert_eq!(seen().await, Some(0.0));
+    way.always(Some(StoreFault::Never));
+    assert_eq!(seen().await, Some(0.0));
+    one.validate(intent("pi_1")).await.unwrap();
+    one.validate(intent("pi_1")).await.unwrap();
+    assert_eq!(seen().await, Some(2.0));
+    way.always(None);
+    sleep(secs(2)).await;
+    assert_eq!(seen().await, Some(0.0));
+}
+
+#[tokio::test(start_paused = true)]
 async fn calls_to_the_store_are_timed_by_verb_and_outcome() {
     let exporter = Exporter::install();
     let (one, way, _two) = two_processes(&provider());

@@ -84,6 +84,7 @@ async fn stats_count_a_scripted_day_exactly() {
     assert!((stats.hit_rate() - 12.0 / 20.0).abs() < 1e-9, "{}", stats.hit_rate());
     assert_eq!((stats.facts_in_memory, stats.in_flight), (5, 0));
     assert_eq!((stats.breaker, stats.guarded_breaker), (None, Some(BreakerState::Closed)));
+    assert_eq!(stats.store_breaker, None, "there is no store");
     // Ten at start, all that is saved up; two taken; five answers and a refusal.
     assert!((stats.credit.unwrap() - 10.0).abs() < 1e-9, "{:?}", stats.credit);
 }

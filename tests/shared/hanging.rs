@@ -173,7 +173,7 @@ async fn a_lease_is_renewed_while_calls_are_turned_away() {
     });
     sleep(ms(500)).await;
     // Readings hang, and so do probes; renewals do not.
-    way.script(StoreVerb::Get, [StoreFault::Never; 1_000]);
+    way.script(StoreVerb::Get, vec![StoreFault::Never; 1_000]);
     let payment = PaymentId::parse("pi_2").unwrap();
     let mut opened = 0;
     while !flight.is_finished() {
@@ -224,7 +224,7 @@ async fn a_store_that_comes_and_goes_costs_two_time_outs_each_time() {
 #[tokio::test(start_paused = true)]
 async fn a_store_that_answers_readings_alone_costs_one_call_for_each_probe() {
     let (validator, way, _) = process();
-    way.script(StoreVerb::Claim, [StoreFault::Never; 1_000]);
+    way.script(StoreVerb::Claim, vec![StoreFault::Never; 1_000]);
     let (begun, mut lost, mut calls) = (Instant::now(), 0, 0);
     while begun.elapsed() < secs(60) {
         lost += u32::from(!alone(&validator, calls % 900).await.is_zero());

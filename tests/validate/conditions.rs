@@ -184,6 +184,8 @@ async fn a_store_that_is_down_is_told_alike() {
         let store = FlakyStore::new(MemoryStore::new());
         let service = service(|builder| builder.store(store.clone()).proof_max_age(secs(6_000))).await;
         store.always(Some(fault));
+        // Of one that hangs, the first two find out by a time-out, and the others are told when to come back.
+        let _ = of_the_store(&service).await;
         let all = of_the_store(&service).await;
         assert_one("store_unavailable", &all);
         assert_eq!(all[0].text, "the shared store did not confirm; try again", "what the store said is the source");

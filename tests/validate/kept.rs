@@ -82,5 +82,7 @@ async fn a_store_that_does_not_answer_is_an_error() {
     store.script(StoreVerb::Get, [StoreFault::Never; 2]);
     assert!(validator.stored_facts(&pi_1()).await.unwrap_err().is_store());
     assert_eq!(validator.stored_facts(&pi_1()).await.map_err(|error| error.code()), Err("store_unavailable"));
+    // Left alone until it was probed.
+    sleep(secs(2)).await;
     assert_eq!(validator.stored_facts(&pi_1()).await.unwrap(), None);
 }

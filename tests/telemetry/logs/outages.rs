@@ -104,7 +104,8 @@ async fn of_a_store_that_hangs_the_lines_also_say_once_that_it_is_left_alone() {
     assert!(alone.len() == 1 && alone[0].contains("no answer within 1s") && *alone[0] == lines[1], "{lines:#?}");
     let last = lines.last().unwrap();
     assert!(last.contains("the store answers again"), "{lines:#?}");
-    assert_eq!(sum(&lines, "turned_away") + 1, 9_998, "all but the two that found out; the first is the line itself");
+    // All but the two that found out; the first of them is the line itself, and the store is looked at each minute.
+    assert!((9_997..=10_002).contains(&sum(&lines, "turned_away")), "{last}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use rand::RngExt as _;
 use rand::rngs::StdRng;
-use tokio::time::Instant;
 
 use crate::flight::permits::Permits;
 use crate::intent::fingerprint::Fingerprint;
@@ -147,13 +146,6 @@ impl Core {
     pub(super) fn shortened(&self, life: Duration) -> Duration {
         let most = last_part(life);
         life.saturating_sub(self.rng.lock().random_range(Duration::ZERO..=most))
-    }
-
-    /// Whether a copy that was checked then is served from memory.
-    pub(super) fn is_checked(&self, at: Instant, now: Instant, memory_for: Duration, unchecked_for: Duration) -> bool {
-        let Some(backing) = &self.backing else { return true };
-        let since = now.saturating_duration_since(at);
-        since < memory_for || (since < unchecked_for && backing.is_down())
     }
 }
 

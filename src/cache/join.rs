@@ -23,7 +23,6 @@ use super::landed::{Began, CacheWaiter, Landed, LoadNotes};
 use super::lead::Lead;
 use super::load::Loaders;
 use super::marks::Since;
-use super::memory::MemoryCopy;
 use super::stats::Count;
 use super::stock::Stock;
 use super::value::CacheValue;
@@ -185,8 +184,7 @@ impl<K: CacheKey, V: CacheValue> Lead<K, V> {
             let Ok(hit) = &landed.result else { return };
             // What another value was put in the place of meanwhile, memory does not take in.
             if landed.is_kept && is_current {
-                let copy = MemoryCopy { value: Arc::clone(&hit.value), checked: landed.as_of.at };
-                ask.stock.memory.insert(&ask.key, copy);
+                ask.stock.remember(&ask.key, &hit.value, landed.as_of.at);
             }
             due = Some(hit.clone()).filter(|hit| !is_refresh && ask.stock.is_due(&hit.value));
         });

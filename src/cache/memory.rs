@@ -39,6 +39,8 @@ pub(super) struct MemoryCopy<V> {
     pub(super) value: Arc<Value<V>>,
     /// When the older of the readings that showed it was sent: of its record, or of the generations of its tags.
     pub(super) checked: Instant,
+    /// For so many milliseconds from then it is fresh and checked: nothing of the value has to be read to know that.
+    pub(super) good_for: u32,
 }
 
 /// A copy beside its key, so that a hit reads nothing of the value but its counter, while nothing is marked.

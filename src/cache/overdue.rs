@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep};
 
+use crate::call::deadline::after;
 use crate::intent::fingerprint::Fingerprint;
 use crate::ledger::LedgerError;
 use crate::lock::Lock;
@@ -107,7 +108,11 @@ impl OverdueList {
     async fn go_through(&self, backing: &Arc<Backing>, marks: &Marks) {
         let mut pause = FIRST_PAUSE;
         loop {
-            sleep(pause).await;
+            let (until, was_down) = (after(Instant::now(), pause), backing.is_down());
+            // A store that answers again is asked soon, and not after all of a long pause.
+            while Instant::now() < until && (!was_down || backing.is_down()) {
+                sleep(FIRST_PAUSE).await;
+            }
             let Some(Item { since, what, mark, settles_in }) = self.0.lock().first().cloned() else { return };
             let is_done = what.done(backing).await.is_ok();
             if is_done {

@@ -171,12 +171,16 @@ impl<K, V> Space<K, V> {
         if is_absent { life.min(self.absent_for) } else { life }
     }
 
+    /// From which age on a value is loaded anew while it is served.
+    pub(super) fn due_after(&self, fresh_for: Duration) -> Duration {
+        if self.is_early { fresh_for.saturating_sub(last_part(fresh_for)) } else { fresh_for }
+    }
+
     /// What a value of this age is good for.
     pub(super) fn fitness(&self, age: Duration, fresh_for: Duration, is_absent: bool) -> Fitness {
         let is_past = |time: Duration| age >= fresh_for.saturating_add(time);
-        let is_due = || self.is_early && age >= fresh_for.saturating_sub(last_part(fresh_for));
         match age < fresh_for {
-            true if is_due() => Fitness::Due,
+            true if age >= self.due_after(fresh_for) => Fitness::Due,
             true => Fitness::Fresh,
             false if is_absent => Fitness::Over,
             false if !is_past(self.stale_while_revalidate) => Fitness::Stale,

@@ -17,6 +17,7 @@ use crate::telemetry::{cache_hit, cache_unreadable};
 
 use super::backing::Backing;
 use super::core::{AnyStock, Core};
+use super::entry::time;
 use super::error::CacheError;
 use super::hit::{Hit, HitSource, StoreUse};
 use super::key::{CacheKey, KeyParts};
@@ -98,21 +99,40 @@ impl<K: CacheKey, V: CacheValue> Stock<K, V> {
         backing.entry_key(self.space.name, self.space.version, &place.digest)
     }
 
+    /// Takes a value into memory that was checked then. The flights' lock is held, or no other flight may land.
+    pub(super) fn remember(&self, key: &K, value: &Arc<Value<V>>, checked: Instant) {
+        let due = self.space.due_after(value.fresh_for()).saturating_sub(value.loaded.age_at(checked));
+        let good = if self.core.backing.is_some() { due.min(self.space.memory_for) } else { due };
+        let good_for = u32::try_from(good.as_millis()).unwrap_or(u32::MAX);
+        self.memory.insert(key, MemoryCopy { value: Arc::clone(value), checked, good_for });
+    }
+
     /// What memory answers with at once; and whether the value is to be loaded anew behind the call.
+    #[inline]
     pub(super) fn recall(&self, key: &K, max_age: Duration, now: Instant) -> Option<(Hit<V>, bool)> {
         let copy = self.memory.get(key)?;
+        let since = now.saturating_duration_since(copy.checked);
+        let fitness = if since < time(copy.good_for.into()) && max_age == Duration::MAX {
+            Fitness::Fresh
+        } else {
+            self.fitness_in_memory(&copy, max_age, now)?
+        };
+        let store = if self.core.backing.is_some() { StoreUse::Kept } else { StoreUse::Unused };
+        let (is_stale, is_due) = (fitness == Fitness::Stale, fitness != Fitness::Fresh);
+        Some((Hit { value: copy.value, source: HitSource::Memory, store, is_stale }, is_due))
+    }
+
+    /// What a copy is good for, if it is served.
+    fn fitness_in_memory(&self, copy: &MemoryCopy<V>, max_age: Duration, now: Instant) -> Option<Fitness> {
         let fitness = self.fitness_of(&copy.value, max_age, now);
-        let Space { memory_for, unchecked_for, .. } = self.space;
-        let is_served = matches!(fitness, Fitness::Fresh | Fitness::Due | Fitness::Stale)
-            && self.core.is_checked(copy.checked, now, memory_for, unchecked_for);
-        is_served.then(|| {
-            let store = match &self.core.backing {
-                None => StoreUse::Unused,
-                Some(_) => StoreUse::Kept,
-            };
-            let (is_stale, is_due) = (fitness == Fitness::Stale, fitness != Fitness::Fresh);
-            (Hit { value: copy.value, source: HitSource::Memory, store, is_stale }, is_due)
-        })
+        let is_good = matches!(fitness, Fitness::Fresh | Fitness::Due | Fitness::Stale);
+        (is_good && self.is_checked(copy.checked, now)).then_some(fitness)
+    }
+
+    /// Whether a copy that was checked then is served from memory.
+    fn is_checked(&self, at: Instant, now: Instant) -> bool {
+        let (Some(backing), since) = (&self.core.backing, now.saturating_duration_since(at)) else { return true };
+        since < self.space.memory_for || (since < self.space.unchecked_for && backing.is_down())
     }
 
     /// Counts a call that memory answered.
@@ -128,10 +148,8 @@ impl<K: CacheKey, V: CacheValue> Stock<K, V> {
     /// A value for want of a loader that brings one.
     pub(super) fn last_resort(&self, key: &K, max_age: Duration) -> Option<Arc<Value<V>>> {
         let now = Instant::now();
-        let MemoryCopy { value, checked } = self.memory.get(key)?;
-        let Space { memory_for, unchecked_for, .. } = self.space;
-        let is_served =
-            self.is_last_resort(&value, max_age, now) && self.core.is_checked(checked, now, memory_for, unchecked_for);
+        let MemoryCopy { value, checked, .. } = self.memory.get(key)?;
+        let is_served = self.is_last_resort(&value, max_age, now) && self.is_checked(checked, now);
         is_served.then_some(value)
     }
 

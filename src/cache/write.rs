@@ -64,15 +64,13 @@ impl<K: CacheKey, V: CacheValue> Cached<K, V> {
         stock.flights.forget(&ask.place.digest, || {});
         let Some(backing) = &stock.core.backing else {
             let value = ask.fresh(value, PUT, ask.began).value;
-            stock.memory.insert(key, MemoryCopy { value: Arc::clone(&value), checked: ask.began.at });
+            stock.remember(key, &value, ask.began.at);
             return Ok(Hit { value, source: HitSource::Memory, store: StoreUse::Unused, is_stale: false });
         };
         let put = put(&ask, backing, value).await;
         // No flight that began meanwhile lands past this, and takes the place of what was put.
         stock.flights.forget(&ask.place.digest, || match &put {
-            Ok((hit, Some(checked))) => {
-                stock.memory.insert(key, MemoryCopy { value: Arc::clone(&hit.value), checked: *checked });
-            }
+            Ok((hit, Some(checked))) => stock.remember(key, &hit.value, *checked),
             // Whatever came of it, what was here before is not to be served: the store says what holds.
             _ => stock.memory.remove(key),
         });
@@ -92,9 +90,12 @@ impl<K: CacheKey, V: CacheValue> Cached<K, V> {
             let key = stock.entry_key(backing, &place);
             backing.sure.update(&key, |held| expired(&key, held)).await?;
         }
-        if let Some(MemoryCopy { value, .. }) = stock.memory.get(key) {
-            value.expire();
-        }
+        stock.flights.between_outcomes(|| {
+            if let Some(MemoryCopy { value, checked, .. }) = stock.memory.get(key) {
+                value.expire();
+                stock.remember(key, &value, checked);
+            }
+        });
         Ok(())
     }
 }

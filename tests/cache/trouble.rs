@@ -45,6 +45,24 @@ async fn a_store_that_is_back_is_used_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_store_that_is_back_soon_hears_of_what_was_invalidated_meanwhile() {
+    let (store, database) = (MemoryStore::new(), Database::of(1));
+    let flaky = Arc::new(FlakyStore::new(store.clone()));
+    let (here, there) = (process(Arc::clone(&flaky)), process(store));
+    let (here, there) = (loads(&here, PRICES, &database), loads(&there, PRICES, &database));
+    assert_eq!(*there.get(&sku("a")).await.unwrap(), 1);
+    flaky.always(Some(StoreFault::NotSent));
+    database.set(2);
+    assert!(here.invalidate(&sku("a")).await.is_err());
+    // By now it is tried again every 30 s, and the last time was 9 s ago.
+    sleep(secs(100)).await;
+    flaky.always(None);
+    here.get(&sku("b")).await.unwrap();
+    sleep(secs(2)).await;
+    assert_eq!(*there.get(&sku("a")).await.unwrap(), 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_value_past_its_life_is_served_where_the_loader_fails_and_only_so_long() {
     const SPACE: Space<Sku, u64> = Space::per_tenant("price", secs(10)).exact().stale_if_error(secs(20));
     let (cache, database) = (process(MemoryStore::new()), Database::of(1));

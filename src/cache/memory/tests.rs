@@ -35,7 +35,7 @@ fn copy<V>(body: V, since: Since, subjects: &[&str], bytes: usize) -> MemoryCopy
         bytes,
         rests_until: Lock::default(),
     };
-    MemoryCopy { value: Arc::new(value), checked: Instant::now() }
+    MemoryCopy { value: Arc::new(value), checked: Instant::now(), good_for: 0 }
 }
 
 fn memory(bytes: u64) -> (Arc<Memory<u8, u64>>, Arc<Marks>) {

@@ -10,6 +10,7 @@ use crate::intent::fingerprint::Fingerprint;
 use crate::ledger::{Held, Key, Lease, Ledger, LedgerError, Nonce, RecordKind};
 
 use super::entry::{Generation, StoredValue};
+use super::full::Fullness;
 use super::generation::{Counted, Generations, Seen};
 use super::record::{EntryRecord, unrenewed_for};
 use super::share::Share;
@@ -25,6 +26,7 @@ pub(super) struct Backing {
     pub(super) lease: Duration,
     /// Tells this cache from those of other processes.
     pub(super) id: Nonce,
+    full: Arc<Fullness>,
     /// Where the store is one that redemptions rely on.
     pub(super) share: Option<Share>,
 }
@@ -40,7 +42,15 @@ impl Backing {
         lease: Duration,
         share: Option<Share>,
     ) -> Result<Self, LedgerError> {
-        Ok(Self { quick, sure, generations: Generations::new(namespace), lease, id: Nonce::draw()?, share })
+        Ok(Self {
+            quick,
+            sure,
+            generations: Generations::new(namespace),
+            lease,
+            id: Nonce::draw()?,
+            full: Arc::default(),
+            share,
+        })
     }
 
     /// Where the entry of a key stands, which its digest tells apart within a version of its space.
@@ -51,7 +61,12 @@ impl Backing {
 
     /// Whether an entry may be stored.
     pub(super) fn has_room(&self, bytes: usize, lives: Duration) -> bool {
-        self.share.as_ref().is_none_or(|share| share.takes(bytes, lives))
+        !self.is_full() && self.share.as_ref().is_none_or(|share| share.takes(bytes, lives))
+    }
+
+    /// Whether nothing is to be stored, since the store is nearly full.
+    pub(super) fn is_full(&self) -> bool {
+        self.full.is_full(&self.sure)
     }
 
     /// Whether the store fails, and calls that can go on without it do.

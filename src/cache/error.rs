@@ -13,6 +13,7 @@ const FAILED_ELSEWHERE: Condition = Condition::passing(Class::Unavailable, "cach
 const LOAD_TIMED_OUT: Condition = Condition::passing(Class::Timeout, "cache_load_timed_out", 504);
 const RECURSIVE_LOAD: Condition = Condition::lasting(Class::Configuration, "cache_recursive_load", 500);
 const INVALID_KEY: Condition = Condition::lasting(Class::Caller, "cache_invalid_key", 400);
+const NO_ROOM: Condition = Condition::passing(Class::Store, "cache_no_room", 503);
 const INVALID_VALUE: Condition = Condition::lasting(Class::Caller, "cache_invalid_value", 500);
 
 /// Why a cache gave no value, or did not do what it was asked.
@@ -28,6 +29,7 @@ const INVALID_VALUE: Condition = Condition::lasting(Class::Caller, "cache_invali
 /// | `cache_recursive_load` | 500 | no | a loader asked for the key that it was loading |
 /// | `cache_invalid_key` | 400 | no | a key or tag is empty, too long, or one of too many |
 /// | `cache_invalid_value` | 500 | no | a value that was put is larger than `max_value`, or does not read back as it was written |
+/// | `cache_no_room` | 503 | yes | a value was put into a store that is nearly full and evicts nothing, or into one whose share is used up |
 /// | the [common ones](crate::ErrorInfo#common-conditions) | | | |
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -71,6 +73,11 @@ pub enum CacheError {
     /// A value that was put cannot be stored.
     #[error("the value is larger than the space's max_value, or does not read back as it was written")]
     InvalidValue,
+    /// A value was put, and the store is nearly full, or the cache's share of it is used up.
+    #[error(
+        "the store has no room for the value; give it more, raise `share_store`, or give the cache a store that evicts"
+    )]
+    NoRoom,
     /// The store did not confirm.
     #[error("{}", .0.advice())]
     Store(#[from] LedgerError),
@@ -97,6 +104,7 @@ impl CacheError {
             Self::AtCapacity => AT_CAPACITY,
             Self::InvalidKey { .. } => INVALID_KEY,
             Self::InvalidValue => INVALID_VALUE,
+            Self::NoRoom => NO_ROOM,
             Self::Store(error) => error.condition(),
             Self::NoRuntime => NO_RUNTIME,
         }

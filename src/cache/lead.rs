@@ -116,6 +116,10 @@ impl<K: CacheKey, V: CacheValue> Lead<K, V> {
         mut known: Option<LookedAt>,
         may_wait: bool,
     ) -> Result<Course<V>, LedgerError> {
+        if backing.is_full() {
+            // A claim would have other processes wait for what is not stored.
+            return Ok(Course::Loads(Err(StoreUse::NotKept)));
+        }
         let load_timeout = self.ask.stock.space.load_timeout;
         // A process that loads for as long as it may, and then one that takes over.
         let patience = load_timeout.saturating_add(backing.lease.saturating_mul(2));

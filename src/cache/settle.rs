@@ -29,7 +29,7 @@ use super::value::{CacheValue, Value};
 pub(super) struct Fresh<V> {
     pub(super) value: Arc<Value<V>>,
     /// As it is stored; none where it cannot be.
-    stored: Option<Encoded>,
+    pub(super) stored: Option<Encoded>,
     /// Its own tags, beside those of its key.
     tags: Vec<Fingerprint>,
     began: Instant,

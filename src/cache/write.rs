@@ -54,7 +54,8 @@ impl<K: CacheKey, V: CacheValue> Cached<K, V> {
     /// [`invalidate`](Self::invalidate): two writers of one row put their values in any order.
     ///
     /// # Errors
-    /// When the store did not confirm; or it is larger than the space's `max_value`, or does not read back as it was written.
+    /// When the store did not confirm, or has no room; or the value is larger than the space's `max_value`, or does not read back
+    /// as it was written.
     ///
     /// # Cancel safety
     /// Dropped, it may be done or not.
@@ -147,6 +148,7 @@ async fn put<K: CacheKey, V: CacheValue>(
         Settled::Kept(checked) => (StoreUse::Kept, Some(checked)),
         // It was put, and something ended it at once.
         Settled::Lost => (StoreUse::NotKept, None),
+        Settled::NotKept if fresh.stored.is_some() => return Err(CacheError::NoRoom),
         Settled::NotKept => return Err(CacheError::InvalidValue),
     };
     Ok((Hit { value: fresh.value, source: HitSource::Load, store, is_stale: false }, checked))

@@ -97,7 +97,8 @@ pub enum StoreFinding {
     },
     /// Most of the server's memory is used; once all of it is, claims, redemptions and guarded calls are refused.
     #[error(
-        "{memory} of memory are used, and a full server takes no claims; raise `maxmemory`, or move what else is in it"
+        "{memory} of memory are used, so caches store nothing more, and a full server takes no claims; raise `maxmemory`, or \
+         move what else is in it"
     )]
     NearlyFull {
         /// How much is used.
@@ -286,5 +287,12 @@ impl Inspection {
     #[must_use]
     pub fn new(server: impl Into<Box<str>>, latency: Duration) -> Self {
         Self { server: server.into(), latency, ..Self::default() }
+    }
+
+    /// Whether at least 80 % of the server's memory are used, and it makes no room by itself.
+    #[must_use]
+    pub fn is_nearly_full(&self) -> bool {
+        let evicts = self.findings.iter().any(|finding| matches!(finding, StoreFinding::Evicts { .. }));
+        self.memory.is_some_and(|memory| memory.is_nearly_full()) && !evicts
     }
 }

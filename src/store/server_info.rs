@@ -40,8 +40,7 @@ impl Inspection {
 
     /// Says that the server is nearly full, unless it makes room by itself.
     pub(super) fn note_memory(&mut self) {
-        let evicts = self.findings.iter().any(|finding| matches!(finding, StoreFinding::Evicts { .. }));
-        if let Some(memory) = self.memory.filter(|memory| memory.is_nearly_full() && !evicts) {
+        if let Some(memory) = self.memory.filter(|_| self.is_nearly_full()) {
             self.findings.push(StoreFinding::NearlyFull { memory });
         }
     }

@@ -51,6 +51,14 @@ pub(crate) fn cache_loaded(space: &'static str, is_brought: bool, watch: Stopwat
     let _ = (space, outcome, watch);
 }
 
+/// The store is nearly full: until a look finds room in it, values are answered with, and not stored.
+pub(crate) fn cache_full(advice: &dyn fmt::Display) {
+    warn!(
+        name: "payproof.cache_full", target: CACHE, advice = %advice,
+        "the store is nearly full, and the cache stores nothing in it until a look finds room"
+    );
+}
+
 /// What stands in the store cannot be used, or a value cannot be stored.
 pub(crate) fn cache_unreadable(space: &'static str, reason: &dyn fmt::Display) {
     warn!(

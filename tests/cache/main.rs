@@ -11,6 +11,7 @@ mod subscribers;
 
 mod calls;
 mod counters;
+mod full;
 mod keys;
 mod packed;
 mod promise;

@@ -21,6 +21,8 @@ mod support;
 
 mod bursts;
 mod cluster;
+#[cfg(feature = "cache")]
+mod full;
 mod losses;
 mod many;
 mod outages;

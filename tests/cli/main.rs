@@ -8,6 +8,8 @@
     reason = "what does not go as expected fails the test"
 )]
 
+#[cfg(feature = "audit")]
+mod audit;
 mod csv_peers;
 mod deploy;
 mod endpoint;

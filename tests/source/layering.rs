@@ -32,7 +32,7 @@ pub(crate) const LAYERS: &[&[&str]] = &[
 ];
 
 /// Names that say nothing about what a file holds.
-const EMPTY_NAMES: &[&str] = &["common", "helper", "helpers", "misc", "util", "utils"];
+pub(crate) const EMPTY_NAMES: &[&str] = &["common", "helper", "helpers", "misc", "util", "utils"];
 
 /// A file is meant to stay below 400 lines; the slack lets a fix go in before the split.
 const MOST_LINES: usize = 450;
@@ -91,9 +91,9 @@ fn no_file_is_unsafe() {
 
 #[test]
 fn every_file_is_short_enough_to_read() {
-    for folder in ["src", "tests"] {
+    for (folder, at_least) in [("src", 50), ("tests", 50), ("audit/src", 40), ("audit/tests", 5)] {
         let files = files_below(folder).unwrap();
-        assert!(files.len() > 50, "{folder} holds {} files", files.len());
+        assert!(files.len() > at_least, "{folder} holds {} files", files.len());
         for file in files {
             let lines = file.text.lines().count();
             assert!(lines <= MOST_LINES, "{folder}/{} has {lines} lines: split it by its jobs", file.path.display());
@@ -177,7 +177,7 @@ impl Source {
         matches!(self.modules().first().map(String::as_str), None | Some("main" | "bin"))
     }
 
-    fn modules(&self) -> Vec<String> {
+    pub(crate) fn modules(&self) -> Vec<String> {
         module_path(&self.path)
     }
 }
@@ -188,7 +188,7 @@ pub(crate) fn sources() -> io::Result<Vec<Source>> {
 }
 
 /// Every Rust file below one of the crate's folders.
-fn files_below(folder: &str) -> io::Result<Vec<Source>> {
+pub(crate) fn files_below(folder: &str) -> io::Result<Vec<Source>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
     let mut files = Vec::new();
     read_folder(&root, &root, &mut files)?;

@@ -3,6 +3,7 @@
 #[path = "../support/generated.rs"]
 mod generated;
 
+mod audit;
 mod circles;
 mod codes;
 mod documents;

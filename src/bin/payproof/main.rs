@@ -4,6 +4,8 @@
 //! line. Exit status: 0 fine, 1 not fine, 2 could not tell, which includes wrong arguments and settings.
 #![allow(clippy::doc_markdown, reason = "the docs of arguments are what `--help` prints, as it stands")]
 
+#[cfg(feature = "audit")]
+mod audit;
 mod completions;
 mod doctor;
 mod explain;
@@ -45,6 +47,8 @@ struct Args {
 #[derive(Debug, Subcommand)]
 enum Command {
     Validate(Box<validate::ValidateArgs>),
+    #[cfg(feature = "audit")]
+    Audit(Box<payproof_audit::program::AuditArgs>),
     Explain(explain::ExplainArgs),
     Verify(Box<verify::VerifyArgs>),
     Doctor(doctor::DoctorArgs),
@@ -80,6 +84,8 @@ fn run(command: Command) -> Result<Status, Trouble> {
     let done = runtime.block_on(runtime.spawn(async {
         match command {
             Command::Validate(args) => validate::run(*args).await,
+            #[cfg(feature = "audit")]
+            Command::Audit(args) => audit::run(&args),
             Command::Explain(args) => explain::run(&args),
             Command::Verify(args) => verify::run(*args).await,
             Command::Doctor(args) => doctor::run(args).await,

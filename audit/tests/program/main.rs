@@ -13,4 +13,6 @@ mod baselines;
 mod formats;
 #[cfg(unix)]
 mod hostile;
+mod page;
+mod sarif;
 mod tree;

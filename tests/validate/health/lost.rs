@@ -184,7 +184,7 @@ async fn nothing_is_said_of_a_store_that_is_down_or_loses_replies() {
         let store = FlakyStore::new(Replicated::new());
         let validator = used(store.clone()).await;
         minutes(2).await;
-        store.always(Some(fault.clone()));
+        store.always(Some(fault));
         minutes(5).await;
         store.always(None);
         minutes(3).await;

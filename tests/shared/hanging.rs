@@ -131,6 +131,16 @@ async fn a_store_that_is_back_is_found_out_by_a_probe_without_any_call() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_look_at_the_store_is_made_while_calls_are_turned_away() {
+    let (validator, way, _) = process();
+    open(&validator, &way).await;
+    way.always(None);
+    assert!(validator.redemption(&PaymentId::parse("pi_1").unwrap()).await.is_err());
+    assert!(validator.check_store().await.is_fit());
+    assert_eq!(validator.stats().store_breaker, Some(BreakerState::Closed), "its record was written and read");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_refused_connection_costs_no_time_and_turns_no_call_away() {
     let (validator, way, _) = process();
     for fault in [StoreFault::NotSent, StoreFault::LostReply, StoreFault::Refused] {

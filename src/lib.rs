@@ -230,6 +230,11 @@ mod validator;
 #[cfg(feature = "webhook")]
 pub mod webhook;
 
+// The examples of the README, compiled with the doc tests.
+#[cfg(all(doctest, feature = "axum", feature = "stripe", feature = "webhook"))]
+#[doc = include_str!("../README.md")]
+mod readme {}
+
 pub use account::StoreCheck;
 pub use call::breaker::Breaker;
 pub use call::retry::{Explanation, Jitter, Retry, RetryBudget, Schedule};

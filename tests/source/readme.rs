@@ -2,6 +2,8 @@
 #![allow(clippy::arithmetic_side_effects, reason = "numbers of the table of defaults")]
 
 const README: &str = include_str!("../../README.md");
+const CI: &str = include_str!("../../.ci/run");
+const MANIFEST: &str = include_str!("../../Cargo.toml");
 const SETTINGS: &str = include_str!("../../docs/settings.md");
 const CRATE_DOCS: &str = include_str!("../../src/lib.rs");
 const BUILDER: &str = include_str!("../../src/validator/builder/mod.rs");
@@ -16,9 +18,38 @@ fn the_example_is_the_one_that_runs_as_a_doc_test() {
     let docs = CRATE_DOCS.lines().map_while(|line| line.strip_prefix("//!"));
     let docs = first_block(docs.map(|line| line.strip_prefix(' ').unwrap_or(line)), "```standalone_crate");
     let visible: Vec<&str> = docs.into_iter().filter(|line| *line != "#" && !line.starts_with("# ")).collect();
+    // The first; the service after it is compiled with the doc tests, as it stands.
     let readme = first_block(README.lines(), "```rust");
     assert!(readme.len() >= 10, "the README has an example");
     assert_eq!(readme, visible);
+}
+
+/// Longer, and a newcomer does not read it; what is looked up once stands in `docs/`.
+const MOST_LINES: usize = 150;
+
+#[test]
+fn the_readme_is_short_and_says_the_guarantees_in_ten_lines() {
+    let lines = README.lines().count();
+    assert!(lines <= MOST_LINES, "README.md has {lines} lines, and {MOST_LINES} at most");
+    let guarantees = README.split("\n## Guarantees and limits\n").nth(1).unwrap();
+    let guarantees = guarantees.split("\n## ").next().unwrap();
+    assert_eq!(guarantees.lines().filter(|line| line.starts_with("- ")).count(), 10);
+}
+
+#[test]
+fn the_two_commands_are_those_that_ci_calls() {
+    let commands = first_block(README.lines(), "```sh");
+    assert_eq!(commands.len(), 2);
+    for command in commands {
+        let command = command.split(" #").next().unwrap_or_default().trim_end();
+        assert!(CI.lines().any(|line| line == command), ".ci/run does not call `{command}`");
+    }
+}
+
+#[test]
+fn the_oldest_rust_is_the_manifests() {
+    let oldest = MANIFEST.lines().find_map(|line| line.strip_prefix("rust-version = ")).unwrap().trim_matches('"');
+    assert!(README.contains(&format!("Rust {oldest} or newer")), "README.md: rust-version is {oldest}");
 }
 
 /// The rows of the table of defaults, each as the setting and what is said of it.

@@ -1,6 +1,8 @@
 //! From files to findings.
 
-use crate::model::{FileFacts, Finding, Names, Route, Sources};
+use crate::follow::Follower;
+use crate::model::{Finding, Names, Route, Sources};
+use crate::{routes, rules};
 
 /// What the audit found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -12,9 +14,14 @@ pub struct Judged {
 }
 
 /// Judges every route that one of `candidates` declares: paths of files that may hold routes.
+///
+/// Functions call each other some hundred levels deep: the thread needs a stack of 64 MiB.
 #[must_use]
 pub fn judge(sources: &dyn Sources, candidates: &[String], names: &Names) -> Judged {
-    let _ = (candidates.iter().filter_map(|path| sources.facts(path)).collect::<Vec<_>>(), names);
-    let _: Option<FileFacts> = None;
-    Judged::default()
+    let mut candidates = candidates.to_vec();
+    candidates.sort();
+    let mut follower = Follower::new(sources, names);
+    let judged = routes::all(&mut follower, &candidates);
+    let findings = rules::judge(&follower, &judged, names);
+    Judged { routes: judged.into_iter().map(|followed| followed.route).collect(), findings }
 }

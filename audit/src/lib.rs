@@ -16,6 +16,7 @@ pub mod openapi;
 pub mod parse;
 pub mod program;
 pub mod report;
+mod routes;
 mod rules;
 mod rust;
 pub mod script;

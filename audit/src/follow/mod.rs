@@ -1,1 +1,202 @@
 //! Follows a handler through the functions it calls, and yields its events in the order of evaluation.
+//!
+//! Code is evaluated without being executed: a value is where it comes from and what it is, both arms of a branch are taken, and
+//! a loop runs once. A call into the tree is followed; one that leaves it is known by its name, or told as not followed.
+#![allow(
+    clippy::unused_self,
+    reason = "what knows a kind of call has one form, whether it looks at the follower or not"
+)]
+
+mod answers;
+mod arrays;
+mod branches;
+mod calls;
+mod compare;
+mod expressions;
+mod frame;
+mod functions;
+mod harmless;
+mod mail;
+mod members;
+mod modules;
+mod patterns;
+mod provider;
+mod requests;
+mod resolve;
+mod routers;
+mod scope;
+mod security;
+mod sessions;
+mod sql;
+mod steps;
+mod storage;
+mod value;
+mod words;
+mod written;
+
+pub(crate) use modules::Module;
+pub(crate) use resolve::folder_of;
+pub(crate) use routers::{Entry, RouterKind, RouterValue};
+pub(crate) use value::{Origins, Shape, Value};
+pub(crate) use words::has_word;
+
+use std::collections::{BTreeSet, HashMap};
+use std::rc::Rc;
+
+use self::frame::Frame;
+use self::resolve::Resolver;
+use self::scope::Scope;
+use crate::model::{Event, EventKind, Expr, Names, Sources, Span};
+
+/// Calls into each other that are followed.
+const DEEPEST_CALL: usize = 8;
+/// Expressions that are evaluated for one handler. A real one takes some thousand.
+const MOST_STEPS: u32 = 60_000;
+
+/// Follows handlers. Files are loaded once.
+pub(crate) struct Follower<'s> {
+    pub(crate) sources: &'s dyn Sources,
+    pub(crate) names: &'s Names,
+    modules: HashMap<String, Option<Rc<Module>>>,
+    resolver: Resolver,
+    pub(crate) routers: Vec<RouterValue>,
+    pub(crate) run: Run,
+}
+
+/// One handler's evaluation.
+#[derive(Debug, Default)]
+pub(crate) struct Run {
+    pub(crate) events: Vec<Event>,
+    /// What each branching was decided by.
+    pub(crate) conditions: Vec<Condition>,
+    /// Methods that the handler itself asks for.
+    pub(crate) mentions: BTreeSet<String>,
+    /// A webhook's header with a signature was read.
+    pub(crate) signature_read: bool,
+    /// The method it is evaluated for, if that is settled.
+    pub(crate) method: Option<String>,
+    pub(crate) body: BodyState,
+    /// A layer of idempotent endpoints stands around it.
+    pub(crate) guarded: bool,
+    branches: Vec<(u32, u32)>,
+    trail: Vec<(String, Span)>,
+    stack: Vec<(String, usize)>,
+    repeated: u32,
+    steps: u32,
+    /// A module is being loaded: what it does is no event, and closures live on.
+    loading: bool,
+    scopes: Vec<Rc<Scope>>,
+    /// What middleware put into the request.
+    request_fields: HashMap<String, Value>,
+    /// Places of the request that were compared with something stored.
+    compared: BTreeSet<Rc<str>>,
+    /// Fields that were assigned to a document before it is saved.
+    assigned: HashMap<String, Vec<(String, Value)>>,
+}
+
+/// What a branching was decided by.
+#[derive(Debug, Clone)]
+pub(crate) struct Condition {
+    pub(crate) from: Origins,
+    pub(crate) places: Vec<Rc<str>>,
+}
+
+/// What was done with the body before anything asked for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum BodyState {
+    /// Not known.
+    #[default]
+    Unknown,
+    /// Its bytes are there.
+    Raw,
+    /// It was parsed.
+    Parsed,
+}
+
+impl Run {
+    fn loading() -> Self {
+        Self { loading: true, ..Self::default() }
+    }
+
+    pub(crate) fn of(method: Option<&str>, body: BodyState) -> Self {
+        Self { method: method.map(str::to_owned), body, ..Self::default() }
+    }
+}
+
+impl<'s> Follower<'s> {
+    pub(crate) fn new(sources: &'s dyn Sources, names: &'s Names) -> Self {
+        Self {
+            sources,
+            names,
+            modules: HashMap::new(),
+            resolver: Resolver::default(),
+            routers: Vec::new(),
+            run: Run::default(),
+        }
+    }
+
+    /// Runs functions one after the other with the same arguments, and yields what happened.
+    pub(crate) fn trace(
+        &mut self,
+        run: Run,
+        module: &Rc<Module>,
+        span: Span,
+        functions: &[(Value, Vec<Value>)],
+    ) -> Run {
+        self.run = run;
+        let frame = Frame::top(module);
+        if self.run.guarded {
+            self.emit(EventKind::Guarded, &frame, span);
+        }
+        for (function, given) in functions {
+            self.handle(function, given.clone(), &frame, span);
+        }
+        let run = std::mem::take(&mut self.run);
+        for scope in &run.scopes {
+            scope.clear();
+        }
+        run
+    }
+
+    /// Evaluates an expression at the top of a file.
+    pub(crate) fn value_in(&mut self, module: &Rc<Module>, expr: &Expr) -> Value {
+        self.run = Run::loading();
+        self.expr(expr, &Frame::top(module))
+    }
+
+    /// Runs a function as if the file had called it when it was loaded.
+    pub(crate) fn load_with(&mut self, module: &Rc<Module>, function: &Value, given: Vec<Value>) {
+        self.run = Run::loading();
+        self.apply(function, given, &Frame::top(module), Span::default());
+    }
+
+    pub(crate) fn emit(&mut self, kind: EventKind, frame: &Frame, span: Span) {
+        if self.run.loading {
+            return;
+        }
+        let event = Event {
+            kind,
+            file: frame.module.facts.path.clone(),
+            span,
+            branches: self.run.branches.clone(),
+            trail: self.run.trail.clone(),
+            repeated: self.run.repeated > 0,
+        };
+        self.run.events.push(event);
+    }
+
+    /// Names of a block. They are let go of when the handler is through.
+    fn inner_scope(&mut self, outer: &Rc<Scope>) -> Rc<Scope> {
+        let scope = Scope::inside(outer);
+        if !self.run.loading {
+            self.run.scopes.push(Rc::clone(&scope));
+        }
+        scope
+    }
+
+    /// Whether there is something left to spend on this handler.
+    fn may_go_on(&mut self) -> bool {
+        self.run.steps = self.run.steps.saturating_add(1);
+        self.run.steps < MOST_STEPS
+    }
+}

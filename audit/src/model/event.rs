@@ -41,42 +41,25 @@ pub enum EventKind {
     Lookup {
         /// Whether its key derives from the tenant or session.
         tenant: bool,
-        /// Whether its key derives from the idempotency key.
-        key: bool,
     },
+    /// A claim that only one of several can get: NX, an INSERT into a unique column, a compare-and-swap.
+    Claim(Claimed),
     /// A record of the answer was written.
     Store {
         /// Whether its key derives from the tenant or session.
         tenant: bool,
-        /// Whether its key derives from the idempotency key.
-        key: bool,
-    },
-    /// A claim that only one of several can get: NX, an INSERT into a unique column, a compare-and-swap.
-    Claim {
-        /// Whether it is of the idempotency key.
-        key: bool,
-        /// Whether it is of a webhook event's id.
-        event: bool,
-        /// Whether the key derives from the tenant or session.
-        tenant: bool,
-        /// Whether that it is unique was seen, and not only assumed.
-        proven: bool,
     },
     /// It is established who asks; the request ends here otherwise, or the answer depends on it.
     Session,
-    /// It is known for which tenant.
-    Tenant,
     /// The request is compared with the recorded one.
     Fingerprint,
     /// The provider was asked for a payment.
     ProviderRead {
         /// What was called.
         call: String,
-        /// Whether the payment's id is the request's.
-        from_request: bool,
     },
     /// The provider was told to do something.
-    ProviderWrite(Effect),
+    ProviderWrite(ProviderCall),
     /// Something was written.
     Write(Effect),
     /// A signature was verified.
@@ -86,12 +69,12 @@ pub enum EventKind {
         /// Whether it was given a parsed or re-serialized body.
         parsed: bool,
     },
-    /// The body was parsed, before anything could see its bytes.
-    Parsed,
     /// A payment's status was compared.
     PaidCompared,
-    /// A payment's amount or currency was compared with what is stored.
+    /// A payment's amount or currency was compared.
     AmountCompared,
+    /// The request ends here, depending on what is stored already.
+    StoredGuard,
     /// An answer.
     Answer(Answered),
     /// A call that was not followed, since it leaves the tree or is dynamic.
@@ -103,28 +86,104 @@ pub enum EventKind {
     },
 }
 
+/// A claim.
+#[allow(clippy::struct_excessive_bools, reason = "each says one thing that a rule asks for")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Claimed {
+    /// Whether it is of the idempotency key.
+    pub key: bool,
+    /// Whether it is of a webhook event's id.
+    pub event: bool,
+    /// Whether the key derives from the tenant or session.
+    pub tenant: bool,
+    /// Whether that it is unique was seen, and not only assumed.
+    pub proven: bool,
+}
+
+/// What the provider is told.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ProviderCall {
+    /// What was called: `stripe.paymentIntents.create`.
+    pub call: String,
+    /// Whether money moves, or the customer is asked for some.
+    pub money: bool,
+    /// Whether a repetition would act again: confirming and capturing do not.
+    pub repeats: bool,
+    /// Its idempotency key.
+    pub key: ProviderKey,
+    /// An amount or currency that comes from the request.
+    pub amount: Option<RequestAmount>,
+}
+
+/// The idempotency key of what the provider is told.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum ProviderKey {
+    /// The provider has no such option for it.
+    #[default]
+    NotOffered,
+    /// It is there.
+    Given,
+    /// It is not there.
+    Missing,
+    /// It is new each time.
+    Volatile,
+    /// The options are not known: the call they come from.
+    Unknown(String),
+}
+
+/// An amount or currency that comes from the request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestAmount {
+    /// The field: `amount`.
+    pub field: String,
+    /// The places of the request: `body.total`.
+    pub places: Vec<String>,
+    /// Whether every operand is the request's.
+    pub whole: bool,
+    /// A call that was not followed and that may have settled it.
+    pub unfollowed: Option<String>,
+}
+
 /// An effect.
+#[allow(clippy::struct_excessive_bools, reason = "each says one thing that a rule asks for")]
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Effect {
-    /// What was called: `stripe.paymentIntents.create`, `prisma.order.create`.
+    /// What was called: `prisma.order.create`.
     pub call: String,
-    /// Whether money, an order or stock changes.
+    /// What is written: `order`.
+    pub model: String,
+    /// Whether it happens once more if it is repeated: an insert, a sum.
+    pub repeats: bool,
+    /// Whether money, an order or stock changes by a repetition.
     pub valuable: bool,
+    /// Whether it is an order or a payment.
+    pub order: bool,
     /// Whether it is mail or the like.
     pub mail: bool,
-    /// Whether it writes that something is paid, or makes an order of a payment.
+    /// Whether it writes that something is paid.
     pub marks_paid: bool,
+    /// A payment's id, or its state, that comes from the request and is written or decides what is written.
+    pub payment_from_request: Option<String>,
 }
 
 /// An answer.
+#[allow(clippy::struct_excessive_bools, reason = "each says one thing that a rule asks for")]
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Answered {
     /// Its status, if it is known.
     pub status: Option<u16>,
-    /// Whether it is JSON of a known shape.
+    /// Whether it is JSON.
     pub json: bool,
     /// The names at its root.
     pub root: Vec<String>,
+    /// Whether it may hold more than is known.
+    pub open: bool,
+    /// Whether it has an error.
+    pub error: bool,
+    /// Whether the error is an object.
+    pub error_object: Option<bool>,
+    /// A flag of success at any depth.
+    pub success: Option<String>,
     /// Whether what it holds is from a [`EventKind::Lookup`].
     pub replayed: bool,
 }

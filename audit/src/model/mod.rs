@@ -13,7 +13,7 @@ mod span;
 pub use code::{
     Argument, Binary, Block, CallExpr, ClassId, Expr, Field, FunctionId, Literal, Pattern, PatternField, Step, Unary,
 };
-pub use event::{Answered, Effect, Event, EventKind};
+pub use event::{Answered, Claimed, Effect, Event, EventKind, ProviderCall, ProviderKey, RequestAmount};
 pub use facts::{Class, Comment, Export, FileFacts, Function, Import, Imported, Language, Param, ParamKind, RouteFact};
 pub use finding::{Evidence, Finding};
 pub use names::Names;

@@ -1,0 +1,167 @@
+//! Signatures, digests, clocks and random numbers.
+
+use super::Follower;
+use super::calls::Site;
+use super::value::{Origins, Shape, Value};
+use super::words::{has_word, plain_name, words};
+use crate::model::{Binary, EventKind};
+
+/// Calls that yield something new each time.
+const RANDOM: &[&str] = &[
+    "randomuuid",
+    "uuid",
+    "uuidv4",
+    "v4",
+    "v1",
+    "v7",
+    "nanoid",
+    "cuid",
+    "createid",
+    "ulid",
+    "randombytes",
+    "random",
+    "randomint",
+    "uuidv7",
+    "getrandomvalues",
+    "newv4",
+    "newv7",
+    "shortid",
+    "customalphabet",
+    "objectid",
+];
+
+impl Follower<'_> {
+    pub(crate) fn security_call(
+        &mut self,
+        path: &str,
+        function: &Value,
+        given: &[Value],
+        site: &Site<'_>,
+    ) -> Option<Value> {
+        let last = path.rsplit(['#', '.']).next().unwrap_or_default();
+        if let Some(value) = self.clock_or_random(path, last, given, site) {
+            return Some(value);
+        }
+        match last {
+            "createHmac" | "HmacSHA256" | "HmacSHA512" | "hmacSHA256" | "hmacSHA512" | "hmac" | "Hmac" => {
+                let sum = if last == "createHmac" { Value::default() } else { total(given) };
+                return Some(mac(&sum, path));
+            }
+            "update" | "digest" | "update_mac" if function.from.has(Origins::MAC) || path.contains("createHash()") => {
+                let sum = total(given);
+                let mut value =
+                    Value { shape: Value::foreign(&format!("{path}()")).shape, ..function.clone().tainted(&sum) };
+                if value.from.has(Origins::MAC) && is_whole_parsed(&sum) {
+                    value.from |= Origins::REPARSED;
+                }
+                return Some(value);
+            }
+            "createHash" => return Some(Value::foreign("crypto.createHash()")),
+            "timingSafeEqual" | "safeCompare" | "tsscmp" | "timingSafeCompare" => {
+                let (one, two) = (given.first()?, given.get(1)?);
+                return Some(self.compared(Binary::Equal, one, two, site.frame, site.span));
+            }
+            "sign" if path.contains("subtle") => return Some(mac(&total(given), path)),
+            _ => {}
+        }
+        self.verification(path, last, given, site)
+    }
+
+    fn clock_or_random(&mut self, path: &str, last: &str, given: &[Value], site: &Site<'_>) -> Option<Value> {
+        if path == "Date.now"
+            || path == "performance.now"
+            || path == "Date"
+            || last == "Utc.now"
+            || path.ends_with("Instant.now")
+        {
+            // `new Date(value)` is the value's.
+            let from = if given.is_empty() { Origins::CLOCK } else { Origins::NONE };
+            return Some(total(given).tainted(&Value::of(from)));
+        }
+        if matches!(last, "dayjs" | "moment") || path == "dayjs#default" || path == "moment#default" {
+            let from = if given.is_empty() { Origins::CLOCK } else { Origins::NONE };
+            return Some(total(given).tainted(&Value { from, ..Value::foreign("Date()") }));
+        }
+        let name = plain_name(last);
+        let known = RANDOM.contains(&name.as_str())
+            || (last == "default" && has_word(path, &["uuid", "nanoid", "cuid", "uniqid", "shortid"]));
+        let plain = given.iter().all(|given| given.from.without(Origins::LITERAL) == Origins::NONE);
+        if known && (plain || name != "objectid") && !path.contains('(') {
+            if name == "objectid" && !given.is_empty() {
+                return Some(total(given));
+            }
+            let _ = site;
+            return Some(Value { from: Origins::RANDOM, ..Value::foreign("random()") });
+        }
+        None
+    }
+
+    fn verification(&mut self, path: &str, last: &str, given: &[Value], site: &Site<'_>) -> Option<Value> {
+        let throws = matches!(
+            last,
+            "constructEvent"
+                | "constructEventAsync"
+                | "verifyHeader"
+                | "unmarshal"
+                | "verifyWebhook"
+                | "validateEvent"
+                | "construct_event"
+        ) || (last == "verify" && path.contains("Webhook()"))
+            || (last == "verify" && path.contains("Receiver()"));
+        let wraps = matches!(last, "verifySignatureAppRouter" | "verifySignature" | "Webhooks" | "verifySignatureEdge")
+            && given.iter().any(Value::is_function);
+        if wraps {
+            let functions = given.iter().filter(|given| given.is_function()).cloned().collect();
+            return Some(Value::shaped(Shape::Wrapped("verify signature".into(), std::rc::Rc::new(functions))));
+        }
+        if throws {
+            let parsed = given.first().is_some_and(|body| is_whole_parsed(&body.whole()));
+            self.emit(EventKind::Verify { checked: true, parsed }, site.frame, site.span);
+            return Some(Value { from: Origins::EVENT, ..Value::foreign(&format!("{last}()")) });
+        }
+        let names = words(last);
+        let verb =
+            ["verify", "validate", "valid", "check", "is"].iter().any(|verb| names.iter().any(|name| name == verb));
+        let noun = ["signature", "webhook", "hmac", "notification", "ipn"]
+            .iter()
+            .any(|noun| names.iter().any(|name| name == noun || name.strip_suffix('s') == Some(noun)))
+            || last == "validatePaymentVerification";
+        let about_jwt = path.to_lowercase().contains("jwt") || path.contains("jose");
+        if (verb && noun && !about_jwt) || (last == "verify" && path.contains("subtle")) {
+            let sum = total(given);
+            let mut from = Origins::VERIFIED;
+            if given.iter().any(|given| is_whole_parsed(&given.whole())) && last != "validatePaymentVerification" {
+                from |= Origins::REPARSED;
+            }
+            let _ = sum;
+            return Some(Value::of(from));
+        }
+        None
+    }
+}
+
+/// Everything that is given, in one.
+pub(crate) fn total(given: &[Value]) -> Value {
+    let sum = given.iter().fold(Value::default(), |sum, given| sum.tainted(&given.whole()));
+    match given {
+        [only] => Value { text: only.text.clone(), ..sum },
+        _ => sum,
+    }
+}
+
+fn mac(sum: &Value, path: &str) -> Value {
+    let mut from = Origins::MAC | sum.from;
+    if is_whole_parsed(sum) {
+        from |= Origins::REPARSED;
+    }
+    Value { from, shape: Value::foreign(&format!("{path}()")).shape, ..sum.clone() }
+}
+
+/// Whether it is the whole body after it was parsed, rather than a field of it.
+fn is_whole_parsed(value: &Value) -> bool {
+    value.from.has(Origins::PARSED)
+        && value
+            .places
+            .as_ref()
+            .is_some_and(|places| places.iter().any(|place| matches!(place.as_ref(), "body" | "form")))
+}

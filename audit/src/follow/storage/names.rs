@@ -1,0 +1,125 @@
+//! What is written: tables and documents by the names in a path, and the data that is given.
+
+use super::super::calls::Site;
+use super::super::provider::field;
+use super::super::security::total;
+use super::super::value::{Shape, Value};
+use super::super::words::{has_word, plain_name};
+use super::verbs::{CHAIN, DATABASES, NAMING, READS};
+
+/// `supabase.from('orders')`, `knex('orders')`, `db.collection('orders').doc(id)`.
+pub(super) fn named_step(path: &str, verb: &str, given: &[Value], in_database: bool, site: &Site<'_>) -> Option<Value> {
+    let first = given.first();
+    let text = first.and_then(Value::is_text).map(str::to_owned);
+    if NAMING.contains(&verb) && (in_database || has_word(&site.name, DATABASES) || text.is_some()) {
+        let name = if verb == "doc" {
+            String::new()
+        } else {
+            text.unwrap_or_else(|| first.map(|first| table_name(first, site)).unwrap_or_default())
+        };
+        // Firestore's `doc(db, 'orders', id)`.
+        let second = given
+            .get(1)
+            .and_then(Value::is_text)
+            .filter(|_| name.is_empty() || has_word(&name, &["db", "firestore", "database"]));
+        let name = second.unwrap_or(&name);
+        return Some(Value::foreign(&format!("{path}({})", name.replace('.', "_"))));
+    }
+    let maker =
+        has_word(verb, &["knex", "trx", "db", "model"]) || path.ends_with("#default") && has_word(path, &["knex"]);
+    if maker
+        && let Some(text) = text
+        && !text.contains(' ')
+    {
+        return Some(Value::foreign(&format!("db({})", text.replace('.', "_"))));
+    }
+    None
+}
+
+/// What is written: the name in brackets, or the one before the verb.
+pub(super) fn model_of(object: &str, given: &[Value], site: &Site<'_>) -> String {
+    // Payload's and Strapi's `create({ collection: 'orders' })`, Sanity's `create({ _type: 'order' })`.
+    for name in ["collection", "_type", "table"] {
+        if let Some(text) =
+            given.first().and_then(|first| field(first, name)).and_then(|value| value.is_text().map(str::to_owned))
+        {
+            return text;
+        }
+    }
+    if let Some(text) = given.first().and_then(Value::is_text).filter(|text| text.starts_with("api::")) {
+        return text.rsplit('.').next().unwrap_or_default().to_owned();
+    }
+    let mut rest = object;
+    let mut named = None;
+    while let Some((before, inner)) = rest.split_once('(') {
+        let _ = before;
+        let (inside, after) = inner.split_once(')').unwrap_or((inner, ""));
+        if !inside.is_empty() {
+            named = Some(inside.to_owned());
+        }
+        rest = after;
+    }
+    if let Some(named) = named {
+        return named;
+    }
+    // Steps of a query before the verb are no names.
+    let is_step = |name: &&str| {
+        name.strip_suffix("()").is_some_and(|name| name != "order" && (READS.contains(&name) || CHAIN.contains(&name)))
+    };
+    let last = object.split(['.', '#']).rfind(|name| !is_step(name)).unwrap_or_default();
+    let last = last.trim_end_matches("()").trim_start_matches('?');
+    if matches!(last, "default" | "manager" | "db" | "" | "databases") {
+        return site.written.first().cloned().unwrap_or_default();
+    }
+    last.to_owned()
+}
+
+pub(super) fn table_name(table: &Value, site: &Site<'_>) -> String {
+    if let Some(text) = table.is_text() {
+        return text.to_owned();
+    }
+    site.written.first().map(|name| name.rsplit('.').next().unwrap_or_default().to_owned()).unwrap_or_default()
+}
+
+/// The data of a write: all that is given in one object.
+pub(super) fn total_object(given: &[Value]) -> Value {
+    let objects: Vec<&Value> =
+        given.iter().filter(|value| matches!(value.shape, Shape::Object(_) | Shape::List(_))).collect();
+    match objects.as_slice() {
+        [] => total(given),
+        [only] => (*only).clone(),
+        [first, second, ..] => {
+            let fields = [("where".to_owned(), (*first).clone()), ("data".to_owned(), (*second).clone())];
+            Value::object(fields.into_iter().collect())
+        }
+    }
+}
+
+pub(super) fn is_language(object: &str) -> bool {
+    let last = plain_name(object.rsplit(['.', '#']).next().unwrap_or_default());
+    [
+        "object",
+        "array",
+        "math",
+        "json",
+        "promise",
+        "number",
+        "string",
+        "date",
+        "response",
+        "nextresponse",
+        "reflect",
+        "symbol",
+        "buffer",
+        "url",
+        "error",
+        "map",
+        "set",
+        "console",
+        "intl",
+        "headers",
+        "formdata",
+        "request",
+    ]
+    .contains(&last.as_str())
+}

@@ -1,0 +1,224 @@
+//! Next.js: the app router, the pages router, server actions.
+
+use std::rc::Rc;
+
+use super::{Followed, Handlers};
+use crate::follow::{BodyState, Follower, Module, Origins, RouterKind, Shape, Value, folder_of};
+use crate::model::{Judgement, Route, Span};
+
+const METHODS: &[&str] = &["GET", "POST", "PUT", "PATCH", "DELETE"];
+
+pub(super) fn is_app_route(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    let stem = name.split('.').next().unwrap_or_default();
+    stem == "route" && format!("/{path}").contains("/app/")
+}
+
+pub(super) fn is_pages_route(path: &str) -> bool {
+    format!("/{path}").contains("/pages/api/")
+}
+
+/// The URL of a file below `app`: groups and slots have no part in it.
+fn app_url(path: &str) -> String {
+    let full = format!("/{path}");
+    let below = full.rsplit_once("/app/").map(|(_, below)| below).unwrap_or_default();
+    url(folder_of(below))
+}
+
+fn pages_url(path: &str) -> String {
+    let full = format!("/{path}");
+    let below = full.rsplit_once("/pages/").map(|(_, below)| below).unwrap_or_default();
+    let stem = below.rsplit_once('.').map_or(below, |(stem, _)| stem);
+    url(stem.strip_suffix("/index").unwrap_or(stem))
+}
+
+fn url(folders: &str) -> String {
+    let mut url = String::new();
+    for part in folders.split('/').filter(|part| !part.is_empty()) {
+        if (part.starts_with('(') && part.ends_with(')')) || part.starts_with('@') {
+            continue;
+        }
+        url.push('/');
+        match part.strip_prefix('[').and_then(|part| part.strip_suffix(']')) {
+            Some(name) => {
+                let name = name.trim_start_matches('[').trim_end_matches(']').trim_start_matches("...");
+                url.push('{');
+                url.push_str(name);
+                url.push('}');
+            }
+            None => url.push_str(part),
+        }
+    }
+    if url.is_empty() { "/".to_owned() } else { url }
+}
+
+pub(super) fn app_routes(follower: &mut Follower<'_>, module: &Rc<Module>, found: &mut Vec<Followed>) {
+    let file = module.facts.path.clone();
+    for method in METHODS {
+        let Some(handler) = follower.export(module, method) else { continue };
+        if matches!(handler.shape, Shape::Router(_)) {
+            // Hono under a catch-all: its own routes are listed.
+            continue;
+        }
+        let context = Value::object([("params".to_owned(), Value::request("params"))].into_iter().collect());
+        let given = vec![Value::shaped(Shape::Request), context];
+        let span = span_of(&handler, module);
+        let route = Route {
+            method: (*method).to_owned(),
+            path: app_url(&file),
+            file: file.clone(),
+            span,
+            handler: (*method).to_owned(),
+            judgement: judgement(&handler),
+        };
+        let handlers = Handlers {
+            module: Rc::clone(module),
+            span,
+            functions: vec![(handler, given)],
+            body: BodyState::Unknown,
+            guarded: false,
+        };
+        found.push(handlers.follow(follower, route, Some(method), false));
+    }
+}
+
+pub(super) fn pages_route(follower: &mut Follower<'_>, module: &Rc<Module>, found: &mut Vec<Followed>) {
+    let Some(handler) = follower.export(module, "default") else { return };
+    let file = module.facts.path.clone();
+    if let Shape::Router(router) = handler.shape {
+        super::registered::below(follower, router, &pages_url(&file), found);
+        return;
+    }
+    let body = body_of(follower, module);
+    let span = span_of(&handler, module);
+    let follow = |follower: &mut Follower<'_>, method: Option<&str>| {
+        let given = Follower::given_by(RouterKind::NextConnect);
+        let route = Route {
+            method: method.unwrap_or("ANY").to_owned(),
+            path: pages_url(&file),
+            file: file.clone(),
+            span,
+            handler: name_of(&handler, "handler"),
+            judgement: judgement(&handler),
+        };
+        let functions = vec![(handler.clone(), given)];
+        Handlers { module: Rc::clone(module), span, functions, body, guarded: false }
+            .follow(follower, route, method, false)
+    };
+    let any = follow(follower, None);
+    let mut methods: Vec<String> =
+        any.run.mentions.iter().filter(|method| METHODS.contains(&method.as_str())).cloned().collect();
+    methods.sort();
+    if methods.is_empty() {
+        found.push(any);
+        return;
+    }
+    for method in methods {
+        found.push(follow(follower, Some(&method)));
+    }
+}
+
+/// Whether Next.js parses the body before the handler: `export const config = { api: { bodyParser: false } }`.
+fn body_of(follower: &mut Follower<'_>, module: &Rc<Module>) -> BodyState {
+    let config = follower.export(module, "config").unwrap_or_default();
+    let field = |value: &Value, name: &str| match &value.shape {
+        Shape::Object(object) => object.fields.borrow().get(name).cloned().unwrap_or_default(),
+        _ => Value::default(),
+    };
+    let parser = field(&field(&config, "api"), "bodyParser");
+    match parser.shape {
+        Shape::Bool(false) => BodyState::Raw,
+        _ => BodyState::Parsed,
+    }
+}
+
+/// Functions that a browser may call: those of a file with `'use server'`, and functions that say it themselves.
+pub(super) fn actions(follower: &mut Follower<'_>, module: &Rc<Module>, found: &mut Vec<Followed>) {
+    let facts = std::sync::Arc::clone(&module.facts);
+    let whole = facts.directives.iter().any(|directive| directive == "use server");
+    if !whole
+        && !facts.functions.iter().any(|function| function.directives.iter().any(|directive| directive == "use server"))
+    {
+        return;
+    }
+    let exported: Vec<String> = facts
+        .exports
+        .iter()
+        .filter_map(|export| match export {
+            crate::model::Export::Local { name, local } => {
+                Some(if name == "default" { local.clone() } else { name.clone() })
+            }
+            crate::model::Export::Value { name, .. } => Some(name.clone()),
+            _ => None,
+        })
+        .collect();
+    for name in exported {
+        let value = follower.export(module, &name).or_else(|| module.scope.find(&name));
+        let Some(action) = value.filter(Value::is_function) else { continue };
+        let (params, own) = match &action.shape {
+            Shape::Function(closure) => closure.module.facts.functions.get(closure.id).map_or((3, false), |function| {
+                (function.params.len(), function.directives.iter().any(|directive| directive == "use server"))
+            }),
+            _ => (3, false),
+        };
+        if !whole && !own {
+            continue;
+        }
+        let argument = |at: usize| Value {
+            from: Origins::REQUEST.and(Origins::PARSED),
+            ..Value::request(&format!("argument{at}"))
+        };
+        let given = (1..=params).map(argument).collect();
+        let span = span_of(&action, module);
+        let route = Route {
+            method: "POST".to_owned(),
+            path: format!("action:{name}"),
+            file: facts.path.clone(),
+            span,
+            handler: name.clone(),
+            judgement: Judgement::Judged,
+        };
+        let handlers = Handlers {
+            module: Rc::clone(module),
+            span,
+            functions: vec![(action, given)],
+            body: BodyState::Unknown,
+            guarded: false,
+        };
+        found.push(handlers.follow(follower, route, Some("POST"), true));
+    }
+}
+
+fn judgement(handler: &Value) -> Judgement {
+    match handler.shape {
+        Shape::Function(_) | Shape::Wrapped(..) | Shape::Module(_) => Judgement::Judged,
+        _ => Judgement::Foreign,
+    }
+}
+
+/// Where a handler stands, if it stands in this file.
+pub(super) fn span_of(handler: &Value, module: &Rc<Module>) -> Span {
+    match &handler.shape {
+        Shape::Function(closure) if closure.module.facts.path == module.facts.path => {
+            closure.module.facts.functions.get(closure.id).map_or(START, |function| function.span)
+        }
+        Shape::Wrapped(_, inner) => inner.iter().map(|inner| span_of(inner, module)).next().unwrap_or(START),
+        _ => START,
+    }
+}
+
+const START: Span = Span { line: 1, column: 1, start: 0, end: 0 };
+
+pub(super) fn name_of(handler: &Value, other: &str) -> String {
+    match &handler.shape {
+        Shape::Function(closure) => closure
+            .module
+            .facts
+            .functions
+            .get(closure.id)
+            .map(|function| function.name.clone())
+            .filter(|name| !name.is_empty())
+            .unwrap_or_else(|| other.to_owned()),
+        _ => other.to_owned(),
+    }
+}

@@ -1,0 +1,221 @@
+//! Routes that calls register, as Express and Hono have them, and those that a reader found by itself.
+
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
+use super::next::{name_of, span_of};
+use super::{Followed, Handlers};
+use crate::follow::{BodyState, Entry, Follower, Module, RouterKind, Shape, Value, has_word};
+use crate::model::{Judgement, Pattern, Route};
+
+/// Routers in routers that are followed.
+const DEEPEST_MOUNT: usize = 8;
+
+/// Middleware that stands before a route, and the path below which it does.
+#[derive(Clone)]
+struct Before {
+    path: String,
+    handlers: Vec<Value>,
+}
+
+/// Everything that was registered on routers which stand below no other one.
+pub(super) fn routes(follower: &mut Follower<'_>, loaded: &[Rc<Module>], found: &mut Vec<Followed>) {
+    registrars(follower, loaded);
+    let roots: Vec<usize> = (0..follower.routers.len())
+        .filter(|at| {
+            follower.routers.get(*at).is_some_and(|router| !router.mounted && router.kind != RouterKind::NextConnect)
+        })
+        .collect();
+    let mut seen = BTreeSet::new();
+    for root in roots {
+        walk(follower, root, "", &[], 0, &mut seen, found);
+    }
+}
+
+/// The routes of one router below a path that its file's name says.
+pub(super) fn below(follower: &mut Follower<'_>, router: usize, path: &str, found: &mut Vec<Followed>) {
+    walk(follower, router, path, &[], 0, &mut BTreeSet::new(), found);
+}
+
+/// Functions that register routes on a router they are given, and that no file was seen to call.
+fn registrars(follower: &mut Follower<'_>, loaded: &[Rc<Module>]) {
+    for module in loaded {
+        let file = module.facts.path.clone();
+        let registers = |router: usize, follower: &Follower<'_>| {
+            follower.routers.get(router).is_some_and(|router| router.file == file && !router.entries.is_empty())
+        };
+        if (0..follower.routers.len()).any(|router| registers(router, follower)) || was_called(follower, &file) {
+            continue;
+        }
+        let names: Vec<String> = module
+            .facts
+            .exports
+            .iter()
+            .filter_map(|export| match export {
+                crate::model::Export::Local { name, .. } | crate::model::Export::Value { name, .. } => {
+                    Some(name.clone())
+                }
+                _ => None,
+            })
+            .collect();
+        for name in names {
+            let Some(value) = follower.export(module, &name) else { continue };
+            let Shape::Function(closure) = &value.shape else { continue };
+            let Some(function) = closure.module.facts.functions.get(closure.id) else { continue };
+            let kind = function.params.first().and_then(|first| match &first.pattern {
+                Pattern::Name(name, _) => router_kind(name, first.type_name.as_deref()),
+                _ => None,
+            });
+            let Some(kind) = kind else { continue };
+            let router = follower.router_in(kind, file.clone(), false);
+            let rest = function.params.len().saturating_sub(1);
+            let mut given = vec![router];
+            given.extend((0..rest).map(|_| Value::default()));
+            follower.load_with(module, &value, given);
+        }
+    }
+}
+
+fn router_kind(name: &str, of: Option<&str>) -> Option<RouterKind> {
+    let of = of.unwrap_or_default();
+    if of.contains("Fastify") || name == "fastify" {
+        return Some(RouterKind::Fastify);
+    }
+    if of.contains("Hono") {
+        return Some(RouterKind::Hono);
+    }
+    if of.contains("Express") || of.contains("Router") || of.contains("Application") {
+        return Some(RouterKind::Express);
+    }
+    (of.is_empty() && matches!(name, "app" | "router" | "server" | "api")).then_some(RouterKind::Express)
+}
+
+/// Whether one of the file's functions has registered something already.
+fn was_called(follower: &Follower<'_>, file: &str) -> bool {
+    follower.routers.iter().any(|router| {
+        router.entries.iter().any(|entry| matches!(entry, Entry::Route { module, .. } if module.facts.path == file))
+    })
+}
+
+fn walk(
+    follower: &mut Follower<'_>,
+    router: usize,
+    prefix: &str,
+    before: &[Before],
+    depth: usize,
+    seen: &mut BTreeSet<(String, u32, String)>,
+    found: &mut Vec<Followed>,
+) {
+    if depth > DEEPEST_MOUNT {
+        return;
+    }
+    let Some(value) = follower.routers.get(router).cloned() else { return };
+    let mut before = before.to_vec();
+    for entry in value.entries {
+        match entry {
+            Entry::Use { path, handlers } => before.push(Before { path: joined_path(prefix, &path), handlers }),
+            Entry::Mount { path, router, before: own } => {
+                let prefix = joined_path(prefix, &path);
+                let mut inner = before.clone();
+                inner.push(Before { path: prefix.clone(), handlers: own });
+                walk(follower, router, &prefix, &inner, depth.saturating_add(1), seen, found);
+            }
+            Entry::Route { method, path, handlers, module, span, name } => {
+                let path = joined_path(prefix, &path);
+                if !seen.insert((module.facts.path.clone(), span.start, method.clone())) {
+                    continue;
+                }
+                let last = handlers.last().cloned().unwrap_or_default();
+                let known =
+                    handlers.iter().any(|handler| matches!(handler.shape, Shape::Function(_) | Shape::Wrapped(..)));
+                let judgement = if known { Judgement::Judged } else { Judgement::Foreign };
+                let given = Follower::given_by(value.kind);
+                let ahead =
+                    before.iter().filter(|ahead| is_below(&path, &ahead.path)).flat_map(|ahead| ahead.handlers.iter());
+                let functions = ahead.chain(handlers.iter()).map(|handler| (handler.clone(), given.clone())).collect();
+                let pinned = (method != "ANY").then_some(method.as_str());
+                let route = Route {
+                    method: method.clone(),
+                    path: shown(&path),
+                    file: module.facts.path.clone(),
+                    span,
+                    handler: name_of(
+                        &last,
+                        if has_word(&name, &["function"]) || name == "…" { "handler" } else { &name },
+                    ),
+                    judgement,
+                };
+                let handlers = Handlers { module, span, functions, body: BodyState::Unknown, guarded: false };
+                found.push(handlers.follow(follower, route, pinned, false));
+            }
+        }
+    }
+}
+
+/// Routes that the reader of a file recognized.
+pub(super) fn declared(follower: &mut Follower<'_>, loaded: &[Rc<Module>], found: &mut Vec<Followed>) {
+    for module in loaded {
+        let facts = std::sync::Arc::clone(&module.facts);
+        for fact in &facts.routes {
+            let mut functions = Vec::new();
+            for layer in &fact.before {
+                functions.push((
+                    follower.value_in(module, layer),
+                    vec![Value::shaped(Shape::Request), Value::shaped(Shape::Next)],
+                ));
+            }
+            let handler = follower.value_in(module, &fact.handler);
+            let judgement = if handler.is_function() { Judgement::Judged } else { Judgement::Foreign };
+            let span = fact.span;
+            let route = Route {
+                method: fact.method.clone(),
+                path: fact.path.clone(),
+                file: facts.path.clone(),
+                span,
+                handler: name_of(&handler, "handler"),
+                judgement,
+            };
+            let _ = span_of(&handler, module);
+            functions.push((handler, Vec::new()));
+            let handlers = Handlers {
+                module: Rc::clone(module),
+                span,
+                functions,
+                body: BodyState::Unknown,
+                guarded: fact.guarded,
+            };
+            let method = (fact.method != "ANY").then_some(fact.method.as_str());
+            found.push(handlers.follow(follower, route, method, false));
+        }
+    }
+}
+
+fn joined_path(prefix: &str, path: &str) -> String {
+    let path = path.trim_matches('/');
+    let prefix = prefix.trim_end_matches('/');
+    if path.is_empty() { prefix.to_owned() } else { format!("{prefix}/{path}") }
+}
+
+/// Whether middleware below `above` stands before a route.
+fn is_below(path: &str, above: &str) -> bool {
+    let above = above.trim_end_matches('*').trim_end_matches('/');
+    above.is_empty() || path == above || path.strip_prefix(above).is_some_and(|rest| rest.starts_with('/'))
+}
+
+/// `/orders/:id` as `/orders/{id}`.
+fn shown(path: &str) -> String {
+    let mut shown = String::new();
+    for part in path.split('/').filter(|part| !part.is_empty()) {
+        shown.push('/');
+        match part.strip_prefix(':') {
+            Some(name) => {
+                let name: String = name.chars().take_while(|sign| sign.is_alphanumeric() || *sign == '_').collect();
+                shown.push('{');
+                shown.push_str(&name);
+                shown.push('}');
+            }
+            None => shown.push_str(part),
+        }
+    }
+    if shown.is_empty() { "/".to_owned() } else { shown }
+}

@@ -1,0 +1,77 @@
+//! Classes.
+
+use tree_sitter::Node;
+
+use super::{Reader, has_token, named};
+use crate::model::{Class, ClassId, Expr};
+
+impl<'t> Reader<'t> {
+    pub(super) fn class(&mut self, node: Node<'t>) -> ClassId {
+        let name = node.child_by_field_name("name").map(|name| self.of(name)).unwrap_or_default().to_owned();
+        let id = self.facts.classes.len();
+        self.facts.classes.push(Class { name: name.clone(), ..Class::default() });
+        let top = std::mem::replace(&mut self.top, false);
+        let mut class = Class { name, extends: self.heritage(node), ..Class::default() };
+        for member in node.child_by_field_name("body").map(named).unwrap_or_default() {
+            match member.kind() {
+                "method_definition" => self.method(member, &mut class),
+                "public_field_definition" | "field_definition" => self.member_field(member, &mut class),
+                _ => {}
+            }
+        }
+        self.top = top;
+        if let Some(place) = self.facts.classes.get_mut(id) {
+            *place = class;
+        }
+        id
+    }
+
+    fn heritage(&mut self, node: Node<'t>) -> Option<Expr> {
+        let heritage = named(node).into_iter().find(|child| child.kind() == "class_heritage")?;
+        let clause = *named(heritage).first()?;
+        let value = clause.child_by_field_name("value").unwrap_or(clause);
+        (clause.kind() != "implements_clause").then(|| self.expr(value))
+    }
+
+    fn method(&mut self, node: Node<'t>, class: &mut Class) {
+        let name = node.child_by_field_name("name").map(|name| self.key(name)).unwrap_or_default();
+        let id = self.function(node, &name);
+        if name == "constructor" {
+            class.injected = self.injected(node);
+        }
+        if has_token(node, "static") {
+            class.statics.push((name, Expr::Function(id)));
+        } else {
+            class.methods.push((name, id));
+        }
+    }
+
+    fn member_field(&mut self, node: Node<'t>, class: &mut Class) {
+        let Some(key) = node.child_by_field_name("name").or_else(|| node.child_by_field_name("property")) else {
+            return;
+        };
+        let name = self.key(key);
+        let value = node.child_by_field_name("value").map(|value| self.named_value(value, &name));
+        match value {
+            Some(value) if has_token(node, "static") => class.statics.push((name, value)),
+            value => class.fields.push((name, value)),
+        }
+    }
+
+    /// Parameters of a constructor that become fields, with their types.
+    fn injected(&self, node: Node<'t>) -> Vec<(String, String)> {
+        let mut found = Vec::new();
+        for param in node.child_by_field_name("parameters").map(named).unwrap_or_default() {
+            let is_field = has_token(param, "readonly") || has_token(param, "accessibility_modifier");
+            let (Some(name), Some(of)) = (param.child_by_field_name("pattern"), param.child_by_field_name("type"))
+            else {
+                continue;
+            };
+            if is_field {
+                let of = self.of(of).trim_start_matches(':').trim();
+                found.push((self.of(name).to_owned(), of.to_owned()));
+            }
+        }
+        found
+    }
+}

@@ -1,7 +1,7 @@
 //! The audited tree as the rules see it: a file is read when it is asked for, once.
 
 use std::any::Any;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,7 +9,7 @@ use std::thread;
 
 use crate::model::{Comment, FileFacts, Names, Sources};
 use crate::openapi::{self, Described, NotDescribed};
-use crate::walk::{Candidate, FileTree, NotRead, SCRIPTS, candidate, may_be_candidate, unknown_framework};
+use crate::walk::{Candidate, FileTree, NotRead, SCRIPTS, candidate, ending, may_be_candidate, unknown_framework};
 use crate::{rust, script};
 
 /// Readers recurse as deep as sources may be nested.
@@ -59,7 +59,7 @@ pub(crate) struct Library<'t> {
     tree: &'t FileTree,
     facts: Mutex<HashMap<String, Option<Arc<FileFacts>>>>,
     skipped: Mutex<BTreeMap<String, Skip>>,
-    read: AtomicUsize,
+    read: Mutex<HashSet<String>>,
 }
 
 /// What a candidate turned out to hold.
@@ -71,32 +71,49 @@ enum Held {
 
 impl<'t> Library<'t> {
     pub(crate) fn new(tree: &'t FileTree) -> Self {
-        Self { tree, facts: Mutex::default(), skipped: Mutex::default(), read: AtomicUsize::new(0) }
+        Self { tree, facts: Mutex::default(), skipped: Mutex::default(), read: Mutex::default() }
     }
 
     /// Reads every file that may hold routes, on all processors.
     pub(crate) fn candidates(&self, names: &Names, progress: &(dyn Fn(Progress) + Sync)) -> std::io::Result<Shelf> {
         let files: Vec<&str> = self.tree.names().filter(|name| may_be_candidate(name)).collect();
+        let mut held = self.read_all(&files, &|name, text| self.held(name, text, names), progress)?;
+        if held.iter().any(|(_, held)| matches!(held, Held::Rust(_))) {
+            // Methods of a type may stand in any file of its crate.
+            let known: BTreeSet<&str> = held.iter().map(|(name, _)| name.as_str()).collect();
+            let rest: Vec<&str> =
+                files.into_iter().filter(|name| ending(name) == "rs" && !known.contains(name)).collect();
+            let read = |name: &str, text: &str| if text.contains("impl ") { self.rust(name, text) } else { None };
+            held.extend(self.read_all(&rest, &read, progress)?);
+        }
+        held.sort_by(|(one, _), (other, _)| one.cmp(other));
+        Ok(self.shelve(held))
+    }
+
+    fn read_all(
+        &self,
+        files: &[&str],
+        read: &(dyn Fn(&str, &str) -> Option<Held> + Sync),
+        progress: &(dyn Fn(Progress) + Sync),
+    ) -> std::io::Result<Vec<(String, Held)>> {
         let (next, held) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
         let work = || {
             while let Some(name) = files.get(next.fetch_add(1, Relaxed)) {
-                if let Some(found) = self.candidate(name, names) {
+                if let Some(found) = self.text_of(name).and_then(|text| read(name, &text)) {
                     lock(&held).push(((*name).to_owned(), found));
                 }
-                let done = self.read.load(Relaxed);
+                let done = self.count();
                 if done.is_multiple_of(STEP) {
-                    progress(Progress { done, of: Some(files.len()) });
+                    progress(Progress { done, of: Some(files.len().max(done)) });
                 }
             }
         };
-        let readers = thread::available_parallelism().map_or(1, usize::from).min(MOST_READERS);
+        let readers = thread::available_parallelism().map_or(1, usize::from).min(MOST_READERS).min(files.len());
         thread::scope(|scope| {
             let spawn = |_| thread::Builder::new().stack_size(STACK).spawn_scoped(scope, work).map(drop);
             (0..readers).try_for_each(spawn)
         })?;
-        let mut held = held.into_inner().unwrap_or_else(PoisonError::into_inner);
-        held.sort_by(|(one, _), (other, _)| one.cmp(other));
-        Ok(self.shelve(held))
+        Ok(held.into_inner().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn shelve(&self, held: Vec<(String, Held)>) -> Shelf {
@@ -114,7 +131,9 @@ impl<'t> Library<'t> {
             }
         }
         for facts in rust::compose(rust_files) {
-            found.candidates.push(facts.path.clone());
+            if !facts.routes.is_empty() {
+                found.candidates.push(facts.path.clone());
+            }
             self.keep(&facts.path.clone(), Some(facts));
         }
         found.candidates.sort();
@@ -123,7 +142,7 @@ impl<'t> Library<'t> {
 
     /// How many files were read.
     pub(crate) fn count(&self) -> usize {
-        self.read.load(Relaxed)
+        lock(&self.read).len()
     }
 
     /// Files that were not read, or not to their end.
@@ -138,14 +157,12 @@ impl<'t> Library<'t> {
         held.map(|facts| (facts.path.clone(), facts.comments.clone())).collect()
     }
 
-    fn candidate(&self, name: &str, names: &Names) -> Option<Held> {
-        let text = self.text_of(name)?;
-        match candidate(name, &text) {
-            Some(Candidate::Script) => self.guarded(name, || script::read(name, &text)).map(Held::Script),
-            Some(Candidate::Rust) => {
-                self.guarded(name, || rust::read(name, &text, &|file| self.tree.holds(file))).map(Held::Rust)
-            }
-            Some(Candidate::OpenApi) => match self.guarded(name, || openapi::read(name, &text, names))? {
+    /// What a file that may declare routes holds.
+    fn held(&self, name: &str, text: &str, names: &Names) -> Option<Held> {
+        match candidate(name, text) {
+            Some(Candidate::Script) => self.guarded(name, || script::read(name, text)).map(Held::Script),
+            Some(Candidate::Rust) => self.rust(name, text),
+            Some(Candidate::OpenApi) => match self.guarded(name, || openapi::read(name, text, names))? {
                 Ok(described) => Some(Held::Described(described)),
                 Err(why) => {
                     match why {
@@ -157,12 +174,16 @@ impl<'t> Library<'t> {
                 }
             },
             None => {
-                if let Some(framework) = unknown_framework(name, &text) {
+                if let Some(framework) = unknown_framework(name, text) {
                     self.skip(name, Skip::Framework(framework));
                 }
                 None
             }
         }
+    }
+
+    fn rust(&self, name: &str, text: &str) -> Option<Held> {
+        self.guarded(name, || rust::read(name, text, &|file| self.tree.holds(file))).map(Held::Rust)
     }
 
     /// Keeps the facts of a file, and says what of it was not read.
@@ -176,7 +197,7 @@ impl<'t> Library<'t> {
     }
 
     fn text_of(&self, name: &str) -> Option<String> {
-        self.read.fetch_add(1, Relaxed);
+        lock(&self.read).insert(name.to_owned());
         self.tree.read(name).map_err(|why| self.skip(name, Skip::NotRead(why))).ok()
     }
 
@@ -200,7 +221,7 @@ impl Sources for Library<'_> {
         if let Some(known) = lock(&self.facts).get(path) {
             return known.clone();
         }
-        let ending = path.rsplit_once('.').map_or("", |(_, ending)| ending);
+        let ending = ending(path);
         let is_script = SCRIPTS.contains(&ending) && !path.ends_with(".d.ts");
         if !self.tree.holds(path) || !(is_script || ending == "rs") {
             return None;

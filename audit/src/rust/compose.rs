@@ -51,7 +51,37 @@ pub(crate) fn compose(files: Vec<ReadFile>) -> Vec<FileFacts> {
             facts.routes.push(RouteFact { method, path, handler, before, guarded, span });
         }
     }
+    gather(&mut facts);
     facts.into_values().collect()
+}
+
+/// Gives each type the methods that other files add to it: the type's class, where its fields are declared, extends the first
+/// file's class of that name, which extends the next one's.
+fn gather(facts: &mut BTreeMap<String, FileFacts>) {
+    let mut parts: BTreeMap<Place, Vec<String>> = BTreeMap::new();
+    for (file, held) in &*facts {
+        for class in &held.classes {
+            let imported = held.imports.iter().find(|import| import.local == class.name);
+            if let Some(import) = imported
+                && let Imported::Named(original) = &import.what
+                && let Some(home) = import.from.strip_prefix('/')
+            {
+                parts.entry((home.to_owned(), original.clone())).or_default().push(file.clone());
+            }
+        }
+    }
+    for ((home, name), files) in parts {
+        let mut at = home;
+        for file in files {
+            let local = format!("{file}::{name}");
+            let Some(held) = facts.get_mut(&at) else { break };
+            let Some(class) = held.classes.iter_mut().find(|class| class.name == name) else { break };
+            class.extends = Some(Expr::Name(local.clone(), Span::default()));
+            let (what, from) = (Imported::Named(name.clone()), format!("/{file}"));
+            held.imports.push(Import { local, what, from, span: Span::default() });
+            at = file;
+        }
+    }
 }
 
 /// A layer, and the file that adds it.

@@ -41,6 +41,7 @@ const SAME: &[&str] = &[
     "boxed",
     "by_ref",
     "take",
+    "unwrap_or_else",
     "into_owned",
     "to_lowercase",
     "to_uppercase",
@@ -49,6 +50,9 @@ const SAME: &[&str] = &[
     "or_else",
     "await",
 ];
+
+/// Methods that begin as those do that only look, and yield the opposite of what they look at.
+const NOT_SAME: &[&str] = &["is_none", "is_err", "is_empty"];
 
 /// Calls that yield their one argument.
 const HOLDING: &[&str] = &[
@@ -252,7 +256,18 @@ impl Lowering<'_> {
         let at = field.map_or(span, |field| self.span(field));
         let object = self.part(function, "value");
         match (name.as_str(), given) {
+            // Of locks and cells.
+            ("lock" | "read" | "write" | "borrow_mut", []) => Expr::Same(Box::new(object)),
             (name, _) if SAME.contains(&name) => Expr::Same(Box::new(object)),
+            (name, [])
+                if ["as_", "to_", "into_", "is_"].iter().any(|start| name.starts_with(start))
+                    && !NOT_SAME.contains(&name) =>
+            {
+                Expr::Same(Box::new(object))
+            }
+            (name, [other]) if arithmetic(name).is_some() => {
+                self.compared(arithmetic(name).unwrap_or(Binary::Other), object, *other, span)
+            }
             ("is_some" | "is_ok" | "is_some_and" | "is_ok_and", []) => Expr::Same(Box::new(object)),
             ("is_none" | "is_err", []) => Expr::Unary(Unary::Not, Box::new(object)),
             ("eq", [other]) => self.compared(Binary::Equal, object, *other, span),
@@ -345,6 +360,18 @@ impl Lowering<'_> {
         });
         Expr::Object(fields.collect(), span)
     }
+}
+
+/// `saturating_add` and the like, as the operators that they are.
+fn arithmetic(name: &str) -> Option<Binary> {
+    let (kind, sign) = name.split_once('_')?;
+    let sign = match sign {
+        "add" => Binary::Add,
+        "sub" => Binary::Subtract,
+        "mul" | "div" | "rem" => Binary::Multiply,
+        _ => return None,
+    };
+    matches!(kind, "saturating" | "checked" | "wrapping" | "overflowing").then_some(sign)
 }
 
 fn sign_of(sign: &str) -> Binary {

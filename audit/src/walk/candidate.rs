@@ -88,7 +88,8 @@ fn file(name: &str) -> &str {
     name.rsplit('/').next().unwrap_or(name)
 }
 
-fn ending(name: &str) -> &str {
+/// What follows the last dot of a file's name.
+pub(crate) fn ending(name: &str) -> &str {
     file(name).rsplit_once('.').map_or("", |(_, ending)| ending)
 }
 

@@ -13,6 +13,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use self::base::Base;
+pub(crate) use self::candidate::ending;
 pub use self::candidate::{Candidate, SCRIPTS, candidate, may_be_candidate, unknown_framework};
 use self::ignored::Ignored;
 pub use self::read::NotRead;

@@ -17,6 +17,16 @@ use std::time::Duration;
 
 use crate::accessors::partial_debug;
 
+/// The pages' examples are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/deploying.md")]
+struct DeployingPage;
+
+/// The formulas as well.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/costs.md")]
+struct CostsPage;
+
 mod choices;
 #[cfg(feature = "test-util")]
 pub mod contract;

@@ -27,6 +27,8 @@ mod proxy;
 mod redemptions;
 #[path = "../support/redis_server.rs"]
 mod redis_server;
+#[path = "../support/resp.rs"]
+mod resp;
 mod storm;
 mod traffic;
 mod validations;

@@ -12,15 +12,22 @@
 mod certificates;
 #[path = "../support/folder.rs"]
 mod folder;
+#[cfg(all(feature = "cache", feature = "tower", feature = "webhook"))]
+#[path = "../support/generated.rs"]
+mod generated;
 #[path = "../support/proxy.rs"]
 mod proxy;
 #[path = "../support/redis_server.rs"]
 mod redis_server;
+#[path = "../support/resp.rs"]
+mod resp;
 #[path = "../support/mod.rs"]
 mod support;
 
 mod bursts;
 mod cluster;
+#[cfg(all(feature = "cache", feature = "tower", feature = "webhook"))]
+mod costs;
 #[cfg(feature = "cache")]
 mod full;
 mod losses;

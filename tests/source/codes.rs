@@ -74,7 +74,7 @@ pub(crate) struct Told {
 
 /// What the docs say of every code; of one in several tables, what the first of them says, the table of common ones before all.
 pub(crate) fn conditions_told() -> BTreeMap<String, Told> {
-    let mut sources = texts_of("src").unwrap();
+    let mut sources = texts_of("src").unwrap_or_default();
     sources.sort_by_key(|(path, _)| (path != "src/error_info.rs", path.clone()));
     let mut told = BTreeMap::new();
     for (_, text) in &sources {
@@ -82,7 +82,7 @@ pub(crate) fn conditions_told() -> BTreeMap<String, Told> {
             let said = || Told { status: status.to_owned(), again: again.to_owned(), when: when.to_owned() };
             let told = told.entry(code.trim_matches('`').to_owned()).or_insert_with(said);
             if told.when.is_empty() {
-                told.when = when.to_owned();
+                when.clone_into(&mut told.when);
             }
         }
     }

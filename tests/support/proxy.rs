@@ -2,13 +2,15 @@
 #![allow(dead_code, reason = "each test binary uses its own share")]
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
+
+use crate::resp::{RespReader, RespTraffic};
 
 /// What happens to what passes through. Requests always reach the server, except in `Stall`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,12 +25,16 @@ pub(crate) enum Fault {
     Stall,
 }
 
+/// What passed, of all connections together.
+type Traffic = Arc<Mutex<RespTraffic>>;
+
 /// It ends when this is dropped, with every connection.
 #[derive(Debug)]
 pub(crate) struct Proxy {
     address: SocketAddr,
     fault: watch::Sender<Fault>,
     connections: Arc<AtomicUsize>,
+    traffic: Traffic,
     task: AbortHandle,
 }
 
@@ -39,15 +45,16 @@ impl Proxy {
         let address = listener.local_addr().expect("a listener has an address");
         let (fault, seen) = watch::channel(Fault::None);
         let connections = Arc::new(AtomicUsize::new(0));
-        let count = Arc::clone(&connections);
+        let (count, traffic) = (Arc::clone(&connections), Traffic::default());
+        let passed = Arc::clone(&traffic);
         let task = tokio::spawn(async move {
             let mut open = JoinSet::new();
             while let Ok((client, _)) = listener.accept().await {
                 count.fetch_add(1, Ordering::SeqCst);
-                open.spawn(carry(client, to, seen.clone()));
+                open.spawn(carry(client, to, seen.clone(), Arc::clone(&passed)));
             }
         });
-        Self { address, fault, connections, task: task.abort_handle() }
+        Self { address, fault, connections, traffic, task: task.abort_handle() }
     }
 
     pub(crate) fn port(&self) -> u16 {
@@ -57,6 +64,11 @@ impl Proxy {
     /// Changes what happens from now on, to open connections too.
     pub(crate) fn set(&self, fault: Fault) {
         self.fault.send_replace(fault);
+    }
+
+    /// What passed since it was asked last, as Redis reads it.
+    pub(crate) fn take_traffic(&self) -> RespTraffic {
+        std::mem::take(&mut *self.traffic.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// How many connections were ever made.
@@ -71,7 +83,7 @@ impl Drop for Proxy {
     }
 }
 
-async fn carry(mut client: TcpStream, to: u16, fault: watch::Receiver<Fault>) {
+async fn carry(mut client: TcpStream, to: u16, fault: watch::Receiver<Fault>, traffic: Traffic) {
     let Ok(mut server) = TcpStream::connect(("127.0.0.1", to)).await else { return };
     let _ = client.set_nodelay(true);
     let _ = server.set_nodelay(true);
@@ -79,17 +91,28 @@ async fn carry(mut client: TcpStream, to: u16, fault: watch::Receiver<Fault>) {
     let (mut from_server, mut to_server) = server.split();
     // Whichever direction ends first closes both.
     tokio::select! {
-        () = requests(&mut from_client, &mut to_server, fault.clone()) => {}
-        () = replies(&mut from_server, &mut to_client, fault) => {}
+        () = requests(&mut from_client, &mut to_server, fault.clone(), &traffic) => {}
+        () = replies(&mut from_server, &mut to_client, fault, &traffic) => {}
     }
 }
 
 type Reader<'a> = tokio::net::tcp::ReadHalf<'a>;
 type Writer<'a> = tokio::net::tcp::WriteHalf<'a>;
 
-async fn requests(from: &mut Reader<'_>, to: &mut Writer<'_>, mut fault: watch::Receiver<Fault>) {
+async fn requests(
+    from: &mut Reader<'_>,
+    to: &mut Writer<'_>,
+    mut fault: watch::Receiver<Fault>,
+    traffic: &Mutex<RespTraffic>,
+) {
     let mut buffer = vec![0; 16 << 10];
+    let mut commands = RespReader::default();
     while let Ok(count @ 1..) = from.read(&mut buffer).await {
+        {
+            let mut traffic = traffic.lock().unwrap_or_else(PoisonError::into_inner);
+            traffic.sent += count;
+            traffic.commands.extend(commands.read(&buffer[..count]));
+        }
         if fault.wait_for(|fault| *fault != Fault::Stall).await.is_err()
             || to.write_all(&buffer[..count]).await.is_err()
         {
@@ -98,10 +121,16 @@ async fn requests(from: &mut Reader<'_>, to: &mut Writer<'_>, mut fault: watch::
     }
 }
 
-async fn replies(from: &mut Reader<'_>, to: &mut Writer<'_>, mut fault: watch::Receiver<Fault>) {
+async fn replies(
+    from: &mut Reader<'_>,
+    to: &mut Writer<'_>,
+    mut fault: watch::Receiver<Fault>,
+    traffic: &Mutex<RespTraffic>,
+) {
     let mut buffer = vec![0; 16 << 10];
     let mut left = None;
     while let Ok(count @ 1..) = from.read(&mut buffer).await {
+        traffic.lock().unwrap_or_else(PoisonError::into_inner).received += count;
         let Ok(now) = fault.wait_for(|fault| *fault != Fault::Stall).await.map(|fault| *fault) else { return };
         let passing = match now {
             Fault::None | Fault::Stall => count,

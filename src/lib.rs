@@ -63,6 +63,7 @@
 //! | feature | default | brings |
 //! |---|---|---|
 //! | `stripe` | yes | the [`Stripe`] adapter, over reqwest with rustls |
+//! | `audit` | no | the command `payproof audit`: what a checkout's sources get wrong; brings `cli` |
 //! | `axum` | no | answers of [`envelope`] as axum's responses; brings `tower` |
 //! | `backoff` | no | `Schedule::backoff`: any `backoff::backoff::Backoff` as a retry schedule |
 //! | `cache` | no | `cache`: a service's own data, loaded once per key in a whole fleet |

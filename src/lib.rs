@@ -177,7 +177,8 @@
 //! | `payproof_keys_held` | gauge | | idempotency keys in memory |
 //! | `payproof_operations_total` | counter | `outcome`: `fresh`, `replayed`, `coalesced`, or the error's code | guarded operations |
 //! | `payproof_indeterminate_operations` | gauge | | indeterminate operations: it is unknown whether the provider executed them |
-//! | `payproof_indeterminate_oldest_seconds` | gauge, seconds | | how long the oldest of them has been waiting; 0 without any |
+//! | `payproof_indeterminate_requests` | gauge | | indeterminate requests with an idempotency key: it is unknown what became of them |
+//! | `payproof_indeterminate_oldest_seconds` | gauge, seconds | | how long the oldest of either has been waiting; 0 without any |
 //! | `payproof_requests_total` | counter | `outcome`: see `endpoint` | requests with an idempotency key |
 //! | `payproof_requests_bypassed_total` | counter | | requests past a layer that is switched off |
 //! | `payproof_idempotency_checks_disabled` | gauge | | 1 while `PAYPROOF_DISABLE_IDEMPOTENCY_CHECKS` switches layers off |

@@ -1,6 +1,7 @@
-//! Operations that found no room on the list of what is indeterminate, until there is some.
+//! What found no room on a list of what is indeterminate, until there is some.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use crate::intent::fingerprint::Fingerprint;
 use crate::lock::Lock;
@@ -8,12 +9,14 @@ use crate::lock::Lock;
 /// About 4 MB at the longest names. Whatever waits beyond that is listed when it is next run.
 const MOST_WAITING: usize = 10_000;
 
-/// An operation that waits for a place on the list.
+/// An operation or a request that waits for a place on its list.
 #[derive(Clone, Debug)]
 pub(crate) struct Unlisted {
     pub(crate) digest: Fingerprint,
     pub(crate) tenant: Box<str>,
     pub(crate) name: Box<str>,
+    /// How long the provider's key still protects another run, where it does.
+    pub(crate) key_left: Option<Duration>,
 }
 
 /// Those of this process, the first first.
@@ -21,22 +24,22 @@ pub(crate) struct Unlisted {
 pub(crate) struct Backlog(Lock<VecDeque<Unlisted>>);
 
 impl Backlog {
-    pub(crate) fn push(&self, operation: Unlisted) {
+    pub(crate) fn push(&self, unlisted: Unlisted) {
         let mut waiting = self.0.lock();
-        if waiting.len() < MOST_WAITING && !waiting.iter().any(|one| one.digest == operation.digest) {
-            waiting.push_back(operation);
+        if waiting.len() < MOST_WAITING && !waiting.iter().any(|one| one.digest == unlisted.digest) {
+            waiting.push_back(unlisted);
         }
     }
 
     pub(crate) fn holds(&self, digest: &Fingerprint) -> bool {
-        self.0.lock().iter().any(|operation| operation.digest == *digest)
+        self.0.lock().iter().any(|unlisted| unlisted.digest == *digest)
     }
 
     /// False where it did not wait.
     pub(crate) fn remove(&self, digest: &Fingerprint) -> bool {
         let mut waiting = self.0.lock();
         let before = waiting.len();
-        waiting.retain(|operation| operation.digest != *digest);
+        waiting.retain(|unlisted| unlisted.digest != *digest);
         waiting.len() < before
     }
 

@@ -12,11 +12,22 @@ use crate::provider::ProviderIdentity;
 use crate::telemetry::{BreakerState, Telemetry};
 
 mod backlog;
+mod index;
 mod store_check;
 
 pub(crate) use backlog::{Backlog, Unlisted};
+pub(crate) use index::{Index, Listed, Listing};
 pub(crate) use store_check::LastLook;
 pub use store_check::StoreCheck;
+
+/// The pages of a list of what is indeterminate: more are no list but an outage, and are counted.
+const MOST_PAGES: usize = 4;
+
+/// What one page holds: at the longest names it fills most of a record.
+const PAGE: usize = 500;
+
+/// The room of a list of what is indeterminate.
+pub(crate) const MOST_LISTED: usize = MOST_PAGES * PAGE;
 
 /// What validations, redemptions, guarded effects, endpoints and webhooks have in common.
 pub(crate) struct Account {
@@ -39,6 +50,9 @@ pub(crate) struct Account {
     pub(crate) redemption: RedemptionRules,
     /// Operations that wait for a place on the list of what is indeterminate.
     pub(crate) backlog: Backlog,
+    /// Requests that do.
+    #[cfg(feature = "tower")]
+    pub(crate) requests_backlog: Backlog,
 }
 
 /// How long work on an account takes at most, and how much of it is listed.
@@ -50,7 +64,7 @@ pub(crate) struct Limits {
     /// Of a guarded effect.
     pub(crate) lease: Duration,
     pub(crate) renew_lease: bool,
-    /// The most operations of one tenant on the list of what is indeterminate.
+    /// The most operations of one tenant on the list of what is indeterminate, and the most requests.
     pub(crate) indeterminate_per_tenant: usize,
 }
 

@@ -15,9 +15,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::call::deadline::Deadline;
-use crate::ledger::{Acquired, Claimable, Contents, Decision, Held, Key, LateWords, Lease, LedgerError, State};
+use crate::ledger::{Acquired, Claimable, Contents, Decision, Held, Key, LateWords, Lease, LedgerError, Said, State};
 
 use super::context::RequestContext;
+use super::indeterminate::{self, requests};
 use super::record::{KeptResponse, Replay, RequestPayload, RequestPhase};
 use super::refusal::Refusal;
 use super::settings::{LayerSettings, OnUnknown};
@@ -55,9 +56,14 @@ pub(super) async fn admit(settings: &Arc<LayerSettings>, context: &RequestContex
         Ok(Acquired::Answer(Known::ShareFull(refusal))) => Admitted::Refused(refusal),
         Ok(Acquired::Answer(Known::Answered(replay))) => Admitted::Replayed(*replay),
         Ok(Acquired::Answer(Known::Reused)) => Admitted::Refused(Refusal::KeyReused),
-        Ok(Acquired::Answer(Known::Indeterminate)) => indeterminate(),
-        Ok(Acquired::Answer(Known::Marked)) => {
-            settings.account.telemetry.request_indeterminate(&context.digest);
+        Ok(Acquired::Answer(known @ (Known::Indeterminate | Known::Marked))) => {
+            if matches!(known, Known::Marked) {
+                settings.account.telemetry.request_indeterminate(&context.digest);
+            }
+            // That it cannot be put there changes nothing for its client. Who marked it may have ended before it did so.
+            if let Err(error) = indeterminate::list(settings, context).await {
+                settings.account.telemetry.store_failed(&error);
+            }
             indeterminate()
         }
         Ok(Acquired::Busy { lease_left }) => {
@@ -158,6 +164,16 @@ impl Claimable for RequestRecord {
             return None;
         };
         self.answered(kept.without_body()).ok()
+    }
+
+    /// What is unknown is listed; what is known after all, since another request had found the lease over, is taken off.
+    async fn follow(&self, _room: &Option<Arc<Reserved>>, word: &RequestEnd, said: &Said) -> Result<(), LedgerError> {
+        match (word, said) {
+            (_, Said::Lost(_)) => Ok(()),
+            (RequestEnd::Indeterminate, _) => indeterminate::list(&self.settings, &self.context).await,
+            (_, Said::InTime) => Ok(()),
+            (_, Said::Late) => requests(&self.settings.account).remove(&self.context.digest, true).await.map(drop),
+        }
     }
 
     fn last(&self, _room: &Option<Arc<Reserved>>, word: &RequestEnd) -> Result<Option<Contents>, LedgerError> {

@@ -20,14 +20,11 @@ use crate::validator::Validator;
 
 use super::layer::IdempotencyLayer;
 use super::scope::Scope;
-use super::settings::{LayerSettings, Sameness, ScopeOf};
+use super::settings::{LayerSettings, RETENTION, Sameness, ScopeOf};
 use super::tenant_keys::TenantKeys;
 
 /// What lets every request through, with the older name. For an emergency in which the checks do more harm than duplicates.
 const DISABLE: [&str; 2] = ["PAYPROOF_DISABLE_IDEMPOTENCY_CHECKS", "DISABLE_IDEMPOTENCY_CHECKS"];
-
-/// As long as Stripe keeps the result of a request, and longer than any client tries again.
-const RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A double click is answered by then, and a client that gave up sooner asks again.
 const WAIT: Duration = Duration::from_secs(5);

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use http::request::Parts;
+use http::{Method, Uri};
 
 use crate::guard::OperationReference;
 use crate::intent::fingerprint::Fingerprint;
 use crate::intent::key::IdempotencyKey;
 use crate::ledger::{Key, RecordKind};
 
+use super::sameness::whole_uri;
 use super::scope::Scope;
 use super::settings::LayerSettings;
 
@@ -19,6 +21,9 @@ pub(super) struct RequestContext {
     pub(super) key: Key,
     pub(super) fingerprint: Fingerprint,
     pub(super) tenant: Arc<str>,
+    pub(super) method: Method,
+    /// As it was sent.
+    pub(super) uri: Uri,
 }
 
 impl RequestContext {
@@ -44,6 +49,7 @@ impl RequestContext {
         let [tenant, _] = scope.parts();
         let key = settings.account.ledger.key(RecordKind::Request, &digest);
         let fingerprint = settings.sameness.fingerprint(parts, body);
-        Self { digest, key, fingerprint, tenant: tenant.into() }
+        let (method, uri) = (parts.method.clone(), whole_uri(parts).clone());
+        Self { digest, key, fingerprint, tenant: tenant.into(), method, uri }
     }
 }

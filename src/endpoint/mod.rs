@@ -104,6 +104,7 @@ mod admit;
 mod body;
 mod builder;
 mod context;
+mod indeterminate;
 mod key_header;
 mod layer;
 mod record;

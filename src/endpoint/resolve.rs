@@ -13,6 +13,7 @@ use crate::ledger::{Change, Contents, LedgerError, RecordKind, State};
 use crate::redaction::signature;
 use crate::validator::Validator;
 
+use super::indeterminate::requests;
 use super::record::{KeptResponse, RequestPayload, RequestPhase};
 
 impl Validator {
@@ -37,7 +38,13 @@ impl Validator {
         async move {
             Handle::try_current().map_err(|_| LedgerError::NoRuntime)?;
             let who = signature(&who).ok_or(ResolveError::Unsigned)?;
-            resolve(&account, &reference.digest(), &resolution).await?;
+            let said = resolve(&account, &reference.digest(), &resolution).await;
+            if !matches!(said, Err(ResolveError::InProgress { .. }))
+                && let Err(error) = requests(&account).remove(&reference.digest(), said.is_ok()).await
+            {
+                account.telemetry.store_failed(&error);
+            }
+            said?;
             account.telemetry.resolved(&reference.digest(), Some("request"), resolution.as_str(), &who);
             Ok(())
         }

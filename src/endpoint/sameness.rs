@@ -157,11 +157,11 @@ fn sections<'b>(body: &'b [u8], border: &str) -> Vec<&'b [u8]> {
 /// The address as the client sent it: a nested router of axum cuts off what it has read, and what is left is the same for
 /// two of them.
 #[cfg(feature = "axum")]
-fn whole_uri(parts: &Parts) -> &Uri {
+pub(super) fn whole_uri(parts: &Parts) -> &Uri {
     parts.extensions.get::<axum::extract::OriginalUri>().map_or(&parts.uri, |original| &original.0)
 }
 
 #[cfg(not(feature = "axum"))]
-fn whole_uri(parts: &Parts) -> &Uri {
+pub(super) fn whole_uri(parts: &Parts) -> &Uri {
     &parts.uri
 }

@@ -12,6 +12,9 @@ use crate::account::Account;
 use super::scope::Scope;
 use super::tenant_keys::TenantKeys;
 
+/// As long as Stripe keeps the result of a request, and longer than any client tries again.
+pub(super) const RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// Whether a route wants a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum KeyPolicy {

@@ -113,6 +113,11 @@ impl OperationRecord {
         (first_sent.age().saturating_add(self.key_needed_for()) <= kept).then_some(kept)
     }
 
+    /// For how long a run may still begin that the key protects to its end, where the provider keeps it for so long.
+    pub(super) fn key_left(&self, kept: Duration, first_sent: Moment) -> Duration {
+        kept.saturating_sub(first_sent.age()).saturating_sub(self.key_needed_for())
+    }
+
     /// Where an operation is of which there is no record.
     pub(super) fn first_round(&self) -> Progress {
         let protected = self.operation.effect().key_kept_for();

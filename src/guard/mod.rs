@@ -45,7 +45,7 @@ mod sending;
 mod turn;
 mod word;
 
-use indeterminate::Index;
+use indeterminate::operations;
 use job::{GuardSettings, OperationRecord, RunContext};
 use resolve::Saying;
 
@@ -235,7 +235,7 @@ impl Guard {
         let (account, retention) = (Arc::clone(&self.account), self.settings.write_retention);
         async move {
             runtime()?;
-            Ok(Index::new(&account, retention).list().await?)
+            Ok(IndeterminateList::of(operations(&account, retention).list().await?))
         }
     }
 

@@ -11,7 +11,7 @@ use crate::ledger::{Change, Contents, Held, Key, LedgerError, RecordKind, State}
 use crate::redaction::signature;
 
 use super::error::{GuardError, NoResult};
-use super::indeterminate::Index;
+use super::indeterminate::operations;
 use super::job::OperationRecord;
 use super::record::{KeptResult, Payload, Phase};
 use super::resolve_error::ResolveError;
@@ -157,7 +157,7 @@ pub(super) async fn resolve(account: &Account, saying: Saying) -> Result<(), Res
     if matches!(said, Err(ResolveError::InProgress { .. } | ResolveError::KeyReused)) {
         return said;
     }
-    let name = Index::new(account, retention).remove(&digest, true).await;
+    let name = operations(account, retention).remove(&digest, true).await;
     if said.is_ok() {
         let known = name.as_ref().ok().and_then(Option::as_deref);
         account.telemetry.resolved(&digest, known, resolution.as_str(), &who);

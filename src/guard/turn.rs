@@ -16,7 +16,7 @@ use crate::ledger::{Acquired, Decision, Held, LedgerError, Look, Turn, Unbacked}
 
 use super::error::{GuardError, Next, NoResult};
 use super::executed::Executed;
-use super::indeterminate::Index;
+use super::indeterminate;
 use super::job::{OperationRecord, Progress, RunContext};
 use super::known::Known;
 use super::lead::{lead, reconcile};
@@ -47,7 +47,7 @@ pub(super) async fn turn<T: Keepable>(job: &RunContext<T>, look: Look) -> Result
                 place.account.telemetry.indeterminate(place.operation.name(), &place.digest);
             }
             // That it cannot be put there changes nothing for its caller.
-            if let Err(error) = Index::of(place).add(place).await {
+            if let Err(error) = indeterminate::list(place, None).await {
                 place.account.telemetry.store_failed(&error);
             }
             return Err(NoResult::Indeterminate { next: Next::Resolve, cause: None }.into());

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use crate::ledger::{Claimable, Contents, FAILED_FOR, Held, Key, LateWords, LedgerError, Nonce, Said, State, millis};
 
-use super::indeterminate::Index;
+use super::indeterminate::{self, operations};
 use super::job::{OperationRecord, Progress};
 use super::record::{KeptRefusal, KeptResult, Payload, Phase, ReadFailure};
 
@@ -150,11 +150,19 @@ impl Claimable for OperationRecord {
                 Ok(())
             }
             (_, Said::Lost(_)) => Ok(()),
-            (OperationEnd::Indeterminate { .. } | OperationEnd::StillUnknown, _) => Index::of(self).add(self).await,
+            (OperationEnd::Indeterminate { is_protected }, _) => {
+                let key_left =
+                    standing.protected.filter(|_| *is_protected).map(|kept| self.key_left(kept, standing.first_sent));
+                indeterminate::list(self, key_left).await
+            }
+            (OperationEnd::StillUnknown, _) => indeterminate::list(self, None).await,
             // It was never in doubt.
             (_, Said::InTime) if !standing.in_doubt => Ok(()),
             _ if !self.is_write() => Ok(()),
-            _ => Index::of(self).remove(&self.digest, standing.in_doubt).await.map(drop),
+            _ => {
+                let list = operations(&self.account, self.settings.write_retention);
+                list.remove(&self.digest, standing.in_doubt).await.map(drop)
+            }
         };
         if let Err(error) = &listed {
             self.account.telemetry.store_failed(error);

@@ -11,7 +11,7 @@ use crate::account::StoreCheck;
 use crate::call::deadline::after;
 use crate::call::refusals::RefusedNow;
 use crate::call::retry::Traffic;
-use crate::guard::IndeterminateList;
+use crate::guard::{IndeterminateList, IndeterminateOperation};
 use crate::store::StoreFinding;
 use crate::telemetry::stats::BreakerState;
 use crate::validator::Validator;
@@ -29,6 +29,9 @@ const PATIENCE: Duration = Duration::from_millis(800);
 
 /// By then a run that was cut off has been run again or reconciled, if the service does that.
 const INDETERMINATE_FOR: Duration = Duration::from_secs(60);
+
+/// An operator has so long to have an indeterminate operation run again under the provider's key, once health tells of it.
+const KEY_ENDS_SOON: Duration = Duration::from_secs(2 * 60 * 60);
 
 /// What a validator can do now: all of it (ready), or less (degraded), with the reasons.
 ///
@@ -84,7 +87,8 @@ impl Validator {
     /// | the provider refuses the credential (401), or a kind of call to it (403), or limits the rate (429), until a call succeeds | |
     /// | a finding about the store that is a warning or an error, a move of its clock within the last day included, and that it had lost what it had acknowledged (looked at each minute) | one that is a note, or says what was chosen: not shared, volatile, a loss that `restart_loses_at_most` accepts |
     /// | `PAYPROOF_DISABLE_IDEMPOTENCY_CHECKS` is on | without a shared store `forget` reaches this process only |
-    /// | an operation has been indeterminate for a minute, or the list of them cannot be read | |
+    /// | an operation or a request has been indeterminate for a minute, or the list of them is full or cannot be read | |
+    /// | the provider's key protects an indeterminate operation for less than two hours more | |
     /// | `accept_unsigned_records` is set; no key of `record_keys` opened a record that was read | |
     /// | webhooks delivered events about objects that the key may not read, or that name none although they may have taken money back | |
     /// | nine tenths of `max_keys` are held | webhooks delivered events of other accounts, for which no handler ran |
@@ -132,16 +136,52 @@ async fn look(validator: &Validator, until: Instant) -> StoreCheck {
     StoreCheck { store: None, findings: vec![StoreFinding::Unreachable { reason }] }
 }
 
+/// What has to be looked into.
+struct Indeterminate {
+    operations: IndeterminateList,
+    requests: IndeterminateList,
+}
+
+impl Indeterminate {
+    fn oldest(&self) -> Option<Duration> {
+        self.operations.oldest().max(self.requests.oldest())
+    }
+
+    fn reasons(&self) -> impl Iterator<Item = HealthReason> {
+        let (operations, requests) = (self.operations.total(), self.requests.total());
+        let oldest = self.oldest().filter(|oldest| *oldest > INDETERMINATE_FOR);
+        let waiting = oldest.map(|oldest| HealthReason::Indeterminate { operations, requests, oldest });
+        let (operations, requests) = (self.operations.not_listed(), self.requests.not_listed());
+        let not_listed = (operations > 0 || requests > 0).then_some(HealthReason::NotListed { operations, requests });
+        let keys = self.operations.iter().filter_map(IndeterminateOperation::key_left);
+        let ending: Vec<_> = keys.filter(|left| *left < KEY_ENDS_SOON).collect();
+        let ending = ending.iter().min().map(|soonest| HealthReason::ProviderKeysEnding {
+            operations: u64::try_from(ending.len()).unwrap_or(u64::MAX),
+            soonest: *soonest,
+        });
+        waiting.into_iter().chain(ending).chain(not_listed)
+    }
+}
+
 /// What has to be looked into, if the store says so in time; if not, that is logged and counted.
-async fn indeterminate(validator: &Validator, until: Instant) -> Option<IndeterminateList> {
+async fn indeterminate(validator: &Validator, until: Instant) -> Option<Indeterminate> {
     Handle::try_current().ok()?;
     let telemetry = &validator.0.account.telemetry;
-    match timeout_at(until, validator.guard().indeterminate()).await {
-        Ok(Ok(list)) => return Some(list),
-        Ok(Err(error)) => telemetry.store_failed(&error),
-        Err(elapsed) => telemetry.store_failed(&elapsed),
-    }
-    None
+    let read = async {
+        let operations = validator.guard().indeterminate().await.map_err(|error| telemetry.store_failed(&error))?;
+        #[cfg(feature = "tower")]
+        let requests = validator.indeterminate_requests().await.map_err(|error| telemetry.store_failed(&error))?;
+        #[cfg(not(feature = "tower"))]
+        let requests = IndeterminateList::default();
+        Ok::<_, ()>(Indeterminate { operations, requests })
+    };
+    timeout_at(until, read)
+        .await
+        .unwrap_or_else(|elapsed| {
+            telemetry.store_failed(&elapsed);
+            Err(())
+        })
+        .ok()
 }
 
 fn of_provider(validator: &Validator) -> Vec<HealthReason> {
@@ -185,7 +225,7 @@ fn refused(validator: &Validator) -> Vec<HealthReason> {
 fn of_store(
     validator: &Validator,
     store_check: &StoreCheck,
-    indeterminate: Option<IndeterminateList>,
+    indeterminate: Option<Indeterminate>,
 ) -> Vec<HealthReason> {
     let is_local = !validator.0.account.is_alone_or_shared();
     // Said in full by the reason in its place.
@@ -197,12 +237,9 @@ fn of_store(
         records.codec.unsigned().map(|(kinds, since)| HealthReason::UnsignedAccepted { kinds: kinds.into(), since }),
     );
     all.extend(records.codec.not_opened().map(|(kind, reads)| HealthReason::RecordsNotOpened { kind, reads }));
-    all.extend(match indeterminate {
-        None => Some(HealthReason::IndeterminateUnknown),
-        Some(list) => list
-            .oldest()
-            .filter(|oldest| *oldest > INDETERMINATE_FOR)
-            .map(|oldest| HealthReason::Indeterminate { operations: list.total(), oldest }),
-    });
+    match indeterminate {
+        None => all.push(HealthReason::IndeterminateUnknown),
+        Some(indeterminate) => all.extend(indeterminate.reasons()),
+    }
     all
 }

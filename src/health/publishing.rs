@@ -13,8 +13,8 @@ impl Validator {
     /// Sets the gauges, and adds the hits that were counted beside the facts since the last time.
     ///
     /// Call it before each scrape, or every 15 s for an exporter that pushes. Everything else is recorded as it happens.
-    /// The list of indeterminate operations is read from the store, within 0.8 s; when it does
-    /// not answer in time, their two gauges stay as they were, and all the others are set.
+    /// The lists of indeterminate operations and requests are read from the store, within 0.8 s; when it does
+    /// not answer in time, their three gauges stay as they were, and all the others are set.
     ///
     /// It records with the recorder that is installed by then, and tells it what the names mean.
     ///
@@ -50,8 +50,9 @@ impl Validator {
         async move {
             let meter = &validator.0.account.telemetry.meter;
             meter.publish(&validator.stats(), validator.0.cache.valid_hits());
-            if let Some(list) = indeterminate(&validator, after(Instant::now(), PATIENCE)).await {
-                meter.publish_indeterminate(list.total(), list.oldest().unwrap_or_default());
+            if let Some(found) = indeterminate(&validator, after(Instant::now(), PATIENCE)).await {
+                let (operations, requests) = (found.operations.total(), found.requests.total());
+                meter.publish_indeterminate(operations, requests, found.oldest().unwrap_or_default());
             }
         }
     }

@@ -89,19 +89,43 @@ pub enum HealthReason {
          and DISABLE_IDEMPOTENCY_CHECKS, and start anew"
     )]
     ChecksDisabled,
-    /// Indeterminate operations, which the provider may have executed or not, have been waiting for more than a minute.
+    /// Operations and requests that may have been executed or not have been waiting for more than a minute for an answer.
     #[error(
-        "it is unknown whether {operations} operation(s) were executed, the oldest for {oldest:.0?}; look at the provider \
-         and resolve them"
+        "it is unknown whether {operations} operation(s) and {requests} request(s) were executed, the oldest for {oldest:.0?}; \
+         look at the provider and resolve them"
     )]
     Indeterminate {
-        /// How many there are, younger ones included.
+        /// How many operations there are, younger ones included.
         operations: u64,
+        /// How many requests with an idempotency key there are, younger ones included.
+        requests: u64,
         /// How long the oldest one has been waiting.
         oldest: Duration,
     },
-    /// Whether there are such operations could not be found out.
-    #[error("the list of indeterminate operations could not be read; look at the store and the last warnings")]
+    /// The list of what is indeterminate is full, or one tenant's share of it.
+    #[error(
+        "about {operations} indeterminate operation(s) and {requests} request(s) found no room on their list; resolve what is \
+         on it, and they come next"
+    )]
+    NotListed {
+        /// How many operations.
+        operations: u64,
+        /// How many requests.
+        requests: u64,
+    },
+    /// The provider's key, which makes another run of an indeterminate operation safe, is kept for less than two hours more.
+    #[error(
+        "{operations} indeterminate operation(s) can be run again under the provider's key for {soonest:.0?} more at the \
+         soonest; run them again now, since afterwards only the provider's records tell what became of them"
+    )]
+    ProviderKeysEnding {
+        /// How many operations.
+        operations: u64,
+        /// For how long the first of them can be.
+        soonest: Duration,
+    },
+    /// Whether there are such operations or requests could not be found out.
+    #[error("the lists of what is indeterminate could not be read; look at the store and the last warnings")]
     IndeterminateUnknown,
     /// Records of some kinds are accepted without a seal, although `record_keys` is set: who can write to the store can
     /// forge them.
@@ -156,6 +180,8 @@ impl HealthReason {
             Self::ForgetIsLocal => "forget_is_local",
             Self::ChecksDisabled => "checks_disabled",
             Self::Indeterminate { .. } => "indeterminate",
+            Self::NotListed { .. } => "indeterminate_not_listed",
+            Self::ProviderKeysEnding { .. } => "provider_keys_ending",
             Self::IndeterminateUnknown => "indeterminate_unknown",
             Self::UnsignedAccepted { .. } => "unsigned_accepted",
             Self::RecordsNotOpened { .. } => "records_not_opened",

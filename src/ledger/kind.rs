@@ -89,7 +89,7 @@ impl RecordKind {
             Self::Request => ("request", LARGE, 1..=1, 1, 1),
             Self::Payment => ("payment", SMALL, 1..=1, 1, 1),
             Self::Order => ("order", SMALL, 1..=1, 1, 1),
-            Self::Indeterminate => ("indeterminate", LARGE, 1..=1, 1, 1),
+            Self::Indeterminate => ("indeterminate", LARGE, 1..=2, 2, 1),
             Self::Event => ("event", SMALL, 1..=2, 2, 1),
             Self::Canary => ("canary", SMALL, 1..=1, 1, 1),
             Self::Cache => ("cache", LARGE, 1..=1, 1, 1),

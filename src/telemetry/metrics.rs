@@ -113,7 +113,8 @@ metrics! { GAUGES: Gauge {
     CHECKS_DISABLED "payproof_idempotency_checks_disabled" "1 while PAYPROOF_DISABLE_IDEMPOTENCY_CHECKS lets duplicates through.";
     CACHE_BYTES "payproof_cache_memory_bytes" "Bytes that the values of the cache's spaces in memory count for.";
     INDETERMINATE "payproof_indeterminate_operations" "Indeterminate operations: it is unknown whether the provider executed them.";
-    INDETERMINATE_OLDEST "payproof_indeterminate_oldest_seconds" "How long the oldest of those has been waiting; 0 without any.";
+    INDETERMINATE_REQUESTS "payproof_indeterminate_requests" "Indeterminate requests: it is unknown what became of them.";
+    INDETERMINATE_OLDEST "payproof_indeterminate_oldest_seconds" "How long the oldest of either has been waiting; 0 without any.";
 } }
 
 /// Upper bounds for the histograms of this crate, in seconds, for exporters that ask for them.
@@ -244,8 +245,9 @@ impl Meter {
     }
 
     /// Sets what only the store knows.
-    pub(crate) fn publish_indeterminate(&self, operations: u64, oldest: Duration) {
+    pub(crate) fn publish_indeterminate(&self, operations: u64, requests: u64, oldest: Duration) {
         self.set(INDETERMINATE, operations);
+        self.set(INDETERMINATE_REQUESTS, requests);
         self.set_to(INDETERMINATE_OLDEST, oldest.as_secs_f64());
     }
 }

@@ -238,7 +238,11 @@ async fn what_is_indeterminate_is_listed_and_resolved_with_a_name() {
     }
     let listed = at(&redis, &["indeterminate", "--json"]).run().await;
     assert_eq!((listed.code(), listed.rows().len()), (1, 3), "{listed:?}");
-    assert_eq!((&listed.rows()[0]["tenant"], &listed.rows()[0]["name"]), (&"store_42".into(), &"refund".into()));
+    let row = &listed.rows()[0];
+    assert_eq!((&row["tenant"], &row["name"]), (&"store_42".into(), &"refund".into()));
+    assert_eq!((&row["kind"], &row["key_left_ms"]), (&"operation".into(), &serde_json::Value::Null));
+    let fields: Vec<_> = row.as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(fields, ["age_ms", "key_left_ms", "kind", "name", "reference", "tenant"]);
     let table = at(&redis, &["indeterminate"]).run().await;
 
     let outcomes: [&[&str]; 3] = [&["--done"], &["--done-with", r#""re_1""#], &["--not-executed"]];
@@ -428,6 +432,10 @@ async fn an_indeterminate_request_is_resolved_by_the_reference_in_its_refusal() 
     let refusal: serde_json::Value = serde_json::from_slice(&refusal).unwrap();
     let reference = refusal["error"]["details"]["reference"].as_str().unwrap();
     assert_eq!(status, 409);
+    let listed = at(&redis, &["indeterminate", "--json"]).run().await;
+    let [row] = &listed.rows()[..] else { panic!("{listed:?}") };
+    assert_eq!((listed.code(), &row["kind"], &row["name"]), (1, &"request".into(), &"POST /orders".into()));
+    assert_eq!((&row["reference"], &row["tenant"]), (&reference.into(), &"store_42".into()));
     for (code, said) in [(0, "changed: resolved"), (2, "nothing to resolve")] {
         let run = at(&redis, &["resolve", reference, "--not-executed", "--who", "Ada"]).run().await;
         assert_eq!(run.code(), code, "{run:?}");

@@ -19,6 +19,7 @@ mod forward;
 mod fuzz;
 mod identity;
 mod keys;
+mod listed;
 #[cfg(feature = "redis")]
 mod processes;
 #[cfg(feature = "redis")]

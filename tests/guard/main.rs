@@ -16,6 +16,7 @@ mod crashes;
 mod duplicates;
 mod late_words;
 mod leases;
+mod listed;
 mod outages;
 mod reads;
 mod reconciling;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use payproof::guard::{Effect, Operation, Resolution};
+use payproof::guard::{Effect, IndeterminateOperation, Operation, Resolution};
 use payproof::provider::ProviderError;
 use payproof::store::{MemoryStore, RestartLoss};
 use payproof::testing::{FlakyStore, ScriptedProvider, StoreFault, StoreVerb};
@@ -68,6 +68,7 @@ fn nothing_happens_twice_whatever_fails() {
             });
             drop(runtime);
         }
+        paused_runtime().block_on(in_the_end_the_list_is_what_is_indeterminate(&inner, &desks, clock, seed));
         for (number, desk) in desks.iter().enumerate() {
             assert!(desk.executed() <= 1, "operation {number} happened {} times, seed {seed}", desk.executed());
             if number % 2 == 1 {
@@ -75,6 +76,32 @@ fn nothing_happens_twice_whatever_fails() {
             }
         }
     }
+}
+
+/// Every operation is run once more, by a process whose store is well. Then the list holds what stays unknown, and no more.
+async fn in_the_end_the_list_is_what_is_indeterminate(inner: &MemoryStore, desks: &[Desk], clock: Duration, seed: u64) {
+    // Leases are over, and no late word comes any more.
+    advance(clock + secs(600)).await;
+    let guard = plain().store(inner.clone()).build().unwrap().guard();
+    let mut indeterminate = Vec::new();
+    for (number, desk) in desks.iter().enumerate() {
+        let effect = if number % 2 == 0 { Effect::write() } else { Effect::keyed_write(DAY) };
+        let operation = Operation::new("t", "o", format!("{number}"), effect).unwrap();
+        desk.0.lock().unwrap().script.clear();
+        let ran = if number % 2 == 0 {
+            guard.run(&operation, desk.keyless()).await
+        } else {
+            guard.run(&operation, desk.keyed()).await
+        };
+        if ran.is_err_and(|error| error.is_indeterminate()) {
+            indeterminate.push(guard.reference(&operation));
+        }
+    }
+    let list = guard.indeterminate().await.unwrap();
+    let mut listed: Vec<_> = list.iter().map(IndeterminateOperation::reference).collect();
+    listed.sort_by_key(ToString::to_string);
+    indeterminate.sort_by_key(ToString::to_string);
+    assert_eq!((listed, list.not_listed()), (indeterminate, 0), "seed {seed}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -311,7 +311,18 @@ async fn run(seed: u64, trouble: Trouble, on_unknown: OnUnknown) -> Result<BTree
     for process in 0..2 {
         send(processes.get(process), Arc::clone(&log), "pay", Doing::Succeed(ms(1)), secs(300)).await;
     }
+    // Whatever was lost or came late, the list holds the request while it is unknown what became of it, and no longer.
+    let reader = Validator::builder(provider()).store(ways.of(0).clone()).build().unwrap();
+    let listed = reader.indeterminate_requests().await.unwrap().len();
+    let last = log.lock().unwrap()[before..].iter().rev().find_map(|what| match what {
+        What::Told(_, answer, ..) => Some(answer.clone()),
+        _ => None,
+    });
     let lines = log.lock().unwrap();
+    let is_unknown = last.as_deref() == Some("IDEMPOTENCY_INDETERMINATE");
+    if last.as_deref() != Some("IDEMPOTENCY_KEY_REUSED") && listed != usize::from(is_unknown) {
+        return Err(format!("{lines:#?}\n{trouble:?}, {on_unknown:?}: {listed} listed after {last:?}"));
+    }
     // What never began, and what is known to have had no effect, leaves nothing behind; but for a process that ended, and
     // where the store keeps failing while that is seen to.
     let is_late = ways.iter().flat_map(ChaosStore::made).any(|made| made.at - made.sent > MADE_LATE);

@@ -12,8 +12,9 @@ use std::path::{Path, PathBuf};
 /// A new module goes below everything that uses it and above everything it uses. `lib.rs` stands above the list.
 pub(crate) const LAYERS: &[&[&str]] = &[
     &["testing"],
+    &["health"],
     &["cache", "endpoint", "webhook"],
-    &["envelope", "health"],
+    &["envelope"],
     &["guard", "redeem"],
     &["validator"],
     &["lookup"],

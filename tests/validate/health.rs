@@ -279,7 +279,9 @@ async fn an_operation_that_stays_indeterminate_degrades_until_it_is_resolved() {
     assert!(validator.health().await.is_ready(), "it may be run again at once");
     tokio::time::advance(secs(90)).await;
     let health = validator.health().await;
-    let [HealthReason::Indeterminate { operations: 1, oldest }] = health.reasons() else { panic!("{health:?}") };
+    let [HealthReason::Indeterminate { operations: 1, requests: 0, oldest }] = health.reasons() else {
+        panic!("{health:?}")
+    };
     assert!((secs(90)..secs(91)).contains(oldest), "{oldest:?}");
     guard.resolve(&capture, Resolution::not_executed(), "test").await.unwrap();
     assert!(validator.health().await.is_ready());
@@ -325,7 +327,9 @@ fn every_reason_says_what_to_do_and_has_a_code_of_its_own() {
         HealthReason::Store(StoreFinding::Evicts { policy: "allkeys-lru".into() }),
         HealthReason::ForgetIsLocal,
         HealthReason::ChecksDisabled,
-        HealthReason::Indeterminate { operations: 2, oldest: secs(70) },
+        HealthReason::Indeterminate { operations: 2, requests: 1, oldest: secs(70) },
+        HealthReason::NotListed { operations: 2, requests: 1 },
+        HealthReason::ProviderKeysEnding { operations: 2, soonest: secs(70) },
         HealthReason::IndeterminateUnknown,
         HealthReason::UnsignedAccepted { kinds: [RecordKind::Facts].into(), since: secs(90) },
         HealthReason::RecordsNotOpened { kind: RecordKind::Facts, reads: 1 },

@@ -11,7 +11,7 @@ use crate::trouble::Trouble;
 /// Say what became of an indeterminate operation or request, after looking at the provider
 #[derive(Debug, clap::Args)]
 pub(crate) struct ResolveArgs {
-    /// The reference: an operation's from `payproof indeterminate`, a request's from its refusal or the log
+    /// The reference: from `payproof indeterminate`, from a request's refusal, or from the log
     // A digest may begin with a hyphen.
     #[arg(allow_hyphen_values = true)]
     reference: String,

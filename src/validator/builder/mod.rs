@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
 
 use crate::accessors::setters;
-use crate::account::{Account, Backlog, LastLook, Limits};
+use crate::account::{Account, Backlog, LastLook, Limits, MOST_LISTED};
 use crate::call::breaker::Breaker;
 use crate::call::concurrency::Concurrency;
 use crate::call::refusals::Refusals;
@@ -33,7 +33,6 @@ mod shared_memory;
 mod shares;
 
 use records::RecordSettings;
-use shares::MOST_INDETERMINATE;
 
 /// A shopper does not wait longer than a minute for anything.
 const RETRY_AFTER_CAP: Duration = Duration::from_secs(60);
@@ -97,7 +96,7 @@ const MAX_KEYS: usize = 100_000;
 /// | `facts_in_memory` | 100,000 payments |
 /// | `max_keys` | 100,000 |
 /// | `max_keys_per_tenant` | half of `max_keys` |
-/// | `max_indeterminate_per_tenant` | 250 of the 500 operations listed |
+/// | `max_indeterminate_per_tenant` | 1,000 of the 2,000 operations listed, and as many requests |
 /// | `store` | none: what is known stays in this process |
 /// | `store_timeout` | 1 s for one call to the store |
 /// | `store_prefix` | `payproof` |
@@ -333,7 +332,7 @@ impl ValidatorBuilder {
             worst_case: self.worst_case(),
             lease: self.lease_or_default(),
             renew_lease: self.renew_lease,
-            indeterminate_per_tenant: self.share(self.max_indeterminate_per_tenant, MOST_INDETERMINATE),
+            indeterminate_per_tenant: self.share(self.max_indeterminate_per_tenant, MOST_LISTED),
         }
     }
 
@@ -368,6 +367,8 @@ impl ValidatorBuilder {
             limits,
             redemption: self.redemption,
             backlog: Backlog::default(),
+            #[cfg(feature = "tower")]
+            requests_backlog: Backlog::default(),
             retrier: Retrier {
                 provider: self.provider,
                 retry: self.retry,

@@ -8,9 +8,6 @@ use crate::payment::policy::TenantProof;
 
 use super::ValidatorBuilder;
 
-/// The room of the list of what is indeterminate.
-pub(super) const MOST_INDETERMINATE: usize = 500;
-
 impl ValidatorBuilder {
     setters! {
         /// The most payments asked about at once, waiting ones included, with guarded runs under way. Default: 10,000.
@@ -38,7 +35,8 @@ impl ValidatorBuilder {
         pub fn max_keys_per_tenant(mut self, keys: usize) => self.max_keys_per_tenant = Some(keys);
 
         /// The most operations of one tenant on the list of what is [indeterminate](crate::guard::Guard::indeterminate), which has
-        /// room for 500. Default: 250; all of it with [`single_tenant`](Self::single_tenant).
+        /// room for 2,000, and the most requests on theirs. Default: 1,000; all of it with
+        /// [`single_tenant`](Self::single_tenant).
         ///
         /// Further ones are counted, and listed as soon as there is room.
         pub fn max_indeterminate_per_tenant(mut self, operations: usize) =>

@@ -251,7 +251,7 @@ async fn calls_to_the_store_are_timed_by_verb_and_outcome() {
     settle().await;
     for fault in [StoreFault::NotSent, StoreFault::LostReply, StoreFault::Refused] {
         way.script(StoreVerb::Get, [fault, StoreFault::Refused]);
-        assert!(one.guard().indeterminate().await.is_err());
+        assert!(one.guard().status(&capture()).await.is_err());
         way.always(None);
     }
     let page = exporter.page();

@@ -19,7 +19,6 @@ use crate::telemetry::cache_published;
 
 use super::backing::Backing;
 use super::marks::{MOST_MARKS, Marks};
-use super::memory::Budget;
 use super::overdue::OverdueList;
 use super::stats::{CacheStats, SpaceStats};
 use super::tag::Tag;
@@ -37,7 +36,8 @@ pub(super) struct Core {
     /// Where is counted: as for calls that are about the store itself, or in memory.
     pub(super) counters: Ledger,
     pub(super) marks: Arc<Marks>,
-    pub(super) budget: Budget,
+    /// The most bytes of all spaces in memory.
+    memory: u64,
     pub(super) permits: Arc<Permits>,
     /// The tag of everything.
     pub(super) all: Fingerprint,
@@ -61,6 +61,9 @@ pub(super) trait AnyStock: Any + Send + Sync {
     fn stats(&self) -> SpaceStats;
     fn longest(&self) -> Duration;
     fn settles_in(&self) -> Duration;
+    /// How much memory it asks for.
+    fn memory(&self) -> usize;
+    fn resize(&self, bytes: u64);
     fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
 }
 
@@ -70,7 +73,7 @@ impl Core {
             backing,
             counters,
             marks: Arc::new(Marks::new(MOST_MARKS)),
-            budget: Budget::new(memory),
+            memory,
             permits: Arc::new(Permits::new(MOST_FLIGHTS, MOST_FLIGHTS, LONGEST_FLIGHT)),
             // A fixed text, which is never refused.
             all: Tag::all().digest().unwrap_or(Fingerprint::NONE),
@@ -98,6 +101,7 @@ impl Core {
         });
         let is_same = open.types == types && open.version == version;
         let stock = Arc::clone(&open.stock).as_any().downcast();
+        self.share_memory(&opened);
         match stock {
             Ok(stock) if is_same => Ok(stock),
             _ => Err(BuildError::out_of_range(
@@ -105,6 +109,16 @@ impl Core {
                 format!("{name:?}"),
                 "of one version, with one type of key and of value",
             )),
+        }
+    }
+
+    /// Where the spaces ask for more memory than there is, each has its share: one that fills up evicts its own copies.
+    fn share_memory(&self, opened: &BTreeMap<&'static str, Opened>) {
+        let asked = |open: &Opened| u128::try_from(open.stock.memory()).unwrap_or(u128::MAX);
+        let all = opened.values().map(asked).fold(1, u128::saturating_add).max(u128::from(self.memory));
+        for open in opened.values() {
+            let share = asked(open).saturating_mul(u128::from(self.memory)).checked_div(all).unwrap_or(0);
+            open.stock.resize(u64::try_from(share).unwrap_or(u64::MAX));
         }
     }
 

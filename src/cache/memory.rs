@@ -1,11 +1,10 @@
-//! The values of a space in this process's memory, bounded in bytes, and the memory that the spaces of a cache share.
+//! The values of a space in this process's memory, bounded in bytes.
 //!
 //! A hit takes one lock, which hits share, and allocates nothing. What was marked since its load began is never given; how old
 //! a copy may be is for the caller to judge.
 
-use std::fmt;
 use std::hash::{Hash, RandomState};
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
 use quick_cache::sync::Cache as QuickCache;
 use quick_cache::{Lifecycle, OptionsBuilder, Weighter};
@@ -13,7 +12,6 @@ use tokio::time::Instant;
 
 use super::marks::{Mark, Marks};
 use super::value::Value;
-use crate::lock::Lock;
 use crate::spread::CORES;
 
 /// What a copy takes beside its encoded value and what it hangs on: its share of the tables, the value's own fields, its key.
@@ -51,8 +49,8 @@ struct Slot<V> {
 }
 
 impl<K: Clone + Eq + Hash + Send + Sync + 'static, V: Send + Sync + 'static> Memory<K, V> {
-    /// Asks the budget for this many bytes.
-    pub(super) fn new(bytes: u64, budget: &Budget, marks: Arc<Marks>) -> Arc<Self> {
+    /// Of so many bytes at most.
+    pub(super) fn new(bytes: u64, marks: Arc<Marks>) -> Self {
         let cores = u64::try_from(*CORES).unwrap_or(1);
         let shards = cores.saturating_mul(SHARDS_PER_CORE).min(bytes / MIN_SHARD_BYTES).max(1);
         // Down to a power of two, to which the cache would round it up.
@@ -64,9 +62,7 @@ impl<K: Clone + Eq + Hash + Send + Sync + 'static, V: Send + Sync + 'static> Mem
             Ok(options) => QuickCache::with_options(options, ByBytes, RandomState::new(), DropLater),
             Err(_) => QuickCache::with(typical, bytes, ByBytes, RandomState::new(), DropLater),
         };
-        let memory = Arc::new(Self { copies, marks });
-        budget.share_with(bytes, &memory);
-        memory
+        Self { copies, marks }
     }
 }
 
@@ -95,6 +91,13 @@ impl<K: Clone + Eq + Hash, V> Memory<K, V> {
         self.copies.remove(key);
     }
 
+    /// Makes do with so many bytes, of those that it was made with.
+    pub(super) fn resize(&self, bytes: u64) {
+        // Each shard would be rounded up.
+        let shards = u64::try_from(self.copies.num_shards()).unwrap_or(1);
+        self.copies.set_capacity(bytes.saturating_sub(bytes.checked_rem(shards).unwrap_or(0)));
+    }
+
     /// The bytes that the copies count for.
     pub(super) fn bytes(&self) -> u64 {
         self.copies.weight()
@@ -114,55 +117,6 @@ impl<V> Clone for MemoryCopy<V> {
 impl<V> Clone for Slot<V> {
     fn clone(&self) -> Self {
         Self { copy: self.copy.clone(), ..*self }
-    }
-}
-
-impl<K, V> fmt::Debug for Memory<K, V> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Memory").finish_non_exhaustive()
-    }
-}
-
-/// The memory of all spaces of a cache. Where they ask for more than there is, each gets its share of it: a space that fills
-/// up evicts its own copies.
-#[derive(Debug)]
-pub(super) struct Budget {
-    bytes: u64,
-    spaces: Lock<Vec<(u64, Weak<dyn Resize>)>>,
-}
-
-/// A space, whatever its keys and values.
-trait Resize: fmt::Debug + Send + Sync {
-    fn resize(&self, bytes: u64);
-}
-
-impl<K: Eq + Hash + Send + Sync, V: Send + Sync> Resize for Memory<K, V> {
-    fn resize(&self, bytes: u64) {
-        // Each shard would be rounded up.
-        let shards = u64::try_from(self.copies.num_shards()).unwrap_or(1);
-        self.copies.set_capacity(bytes.saturating_sub(bytes.checked_rem(shards).unwrap_or(0)));
-    }
-}
-
-impl Budget {
-    pub(super) fn new(bytes: u64) -> Self {
-        Self { bytes, spaces: Lock::default() }
-    }
-
-    fn share_with<K, V>(&self, bytes: u64, space: &Arc<Memory<K, V>>)
-    where
-        K: Eq + Hash + Send + Sync + 'static,
-        V: Send + Sync + 'static,
-    {
-        let space = Arc::downgrade(space);
-        let mut spaces = self.spaces.lock();
-        spaces.retain(|(_, space)| space.strong_count() > 0);
-        spaces.push((bytes, space as Weak<dyn Resize>));
-        let asked = spaces.iter().fold(0, |sum: u128, (bytes, _)| sum.saturating_add(u128::from(*bytes))).max(1);
-        for (bytes, space) in spaces.iter().filter_map(|(bytes, space)| Some((bytes, space.upgrade()?))) {
-            let share = u128::from(*bytes).saturating_mul(u128::from(self.bytes)).checked_div(asked).unwrap_or(0);
-            space.resize(u64::try_from(share).unwrap_or(u64::MAX).min(*bytes));
-        }
     }
 }
 

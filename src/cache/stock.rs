@@ -32,7 +32,7 @@ use super::value::{CacheValue, Fitness, Value};
 pub(super) struct Stock<K, V> {
     pub(super) core: Arc<Core>,
     pub(super) space: Space<K, V>,
-    pub(super) memory: Arc<Memory<K, V>>,
+    pub(super) memory: Memory<K, V>,
     pub(super) flights: Arc<SingleFlight<Fingerprint, LoadNotes, Landed<V>>>,
     pub(super) counts: Counts,
     pub(super) loads: Semaphore,
@@ -64,7 +64,7 @@ impl<K: CacheKey, V: CacheValue> Stock<K, V> {
         // Waiting for another process, and then each of a few loaders.
         let longest = space.load_timeout.saturating_mul(4);
         Arc::new(Self {
-            memory: Memory::new(bytes, &core.budget, Arc::clone(&core.marks)),
+            memory: Memory::new(bytes, Arc::clone(&core.marks)),
             flights: Arc::new(SingleFlight::new(Arc::clone(&core.permits), longest)),
             counts: Counts::default(),
             loads: Semaphore::new(space.max_loads.min(Semaphore::MAX_PERMITS)),
@@ -211,6 +211,14 @@ impl<K: CacheKey, V: CacheValue> AnyStock for Stock<K, V> {
 
     fn settles_in(&self) -> Duration {
         Self::settles_in(self)
+    }
+
+    fn memory(&self) -> usize {
+        self.space.memory
+    }
+
+    fn resize(&self, bytes: u64) {
+        self.memory.resize(bytes);
     }
 
     fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {

@@ -1,6 +1,6 @@
 //! What a call gets, from where, and what it costs.
 
-use payproof::cache::{Cache, CacheError, HitSource, Space, StoreUse};
+use payproof::cache::{Cache, CacheError, Cached, HitSource, Space, StoreUse};
 use payproof::store::MemoryStore;
 use tokio::time::advance;
 
@@ -104,4 +104,48 @@ async fn a_cache_in_memory_needs_no_store() {
     database.set(2);
     prices.invalidate(&sku("a")).await.unwrap();
     assert_eq!(*prices.get(&sku("a")).await.unwrap(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_space_that_fills_up_evicts_its_own_and_all_spaces_keep_to_the_budget() {
+    const QUARTER: usize = 256 * 1024;
+    let cache = Cache::in_memory().memory(1024 * 1024).build().unwrap();
+    let open = |name| cache.space(Space::<u32, String>::global(name, secs(60)).memory(QUARTER)).unwrap();
+    let bytes = |name| cache.stats().spaces[name].memory_bytes;
+    let fill = async |space: &Cached<u32, String>, values| {
+        for key in 0..values {
+            space.put(&key, "x".repeat(998)).await.unwrap();
+        }
+    };
+    fill(&open("quiet"), 50).await;
+    assert_eq!(bytes("quiet"), 50 * (1_000 + 320 + 3 * 32));
+    let names = ["a", "b", "c"];
+    for name in names {
+        fill(&open(name), 500).await;
+        assert!(bytes(name) > 225_000 && bytes(name) <= 256 * 1024, "{}", bytes(name));
+    }
+    assert_eq!(bytes("quiet"), 50 * (1_000 + 320 + 3 * 32), "what others keep pushes nothing out");
+    let more = ["d", "e", "f", "g"];
+    for name in more {
+        fill(&open(name), 500).await;
+    }
+    let all: u64 = cache.stats().spaces.values().map(|space| space.memory_bytes).sum();
+    assert!(all <= 1024 * 1024, "{all}");
+    assert!(more.iter().chain(&names).all(|name| bytes(name) > 100_000), "each has its share");
+}
+
+#[tokio::test(start_paused = true)]
+async fn marks_that_the_store_confirmed_make_room_for_others() {
+    let (cache, database) = (Cache::in_memory().build().unwrap(), Database::of(1));
+    let prices = loads(&cache, PRICES, &database);
+    prices.get(&sku("kept")).await.unwrap();
+    for other in 0..9_999 {
+        prices.invalidate(&sku(&other.to_string())).await.unwrap();
+    }
+    assert_eq!(prices.get(&sku("kept")).await.unwrap().source(), HitSource::Memory);
+    advance(secs(60)).await;
+    for other in ["one", "more"] {
+        prices.invalidate(&sku(other)).await.unwrap();
+    }
+    assert_eq!(prices.get(&sku("kept")).await.unwrap().source(), HitSource::Memory, "not all of it was marked");
 }

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use payproof::cache::{CacheError, HitSource, Space, StoreUse, Tag, Tags, Tenant, ttl};
+use payproof::cache::{Cache, CacheError, HitSource, Loads, Space, StoreUse, Tag, Tags, Tenant, ttl};
 use payproof::store::{MemoryStore, Store as _};
 use payproof::testing::{FlakyStore, StoreFault, StoreVerb};
-use tokio::time::{advance, sleep};
+use tokio::time::{advance, sleep, timeout};
 
 use crate::chaos_store::ChaosStore;
 use crate::support::{Database, PRICES, Sku, loads, ms, process, secs, sku, tick, two};
@@ -207,4 +207,65 @@ async fn what_is_put_is_stored_under_a_tag_of_its_own_that_was_never_seen() {
     other.invalidate(&Tag::new("user", 7)).await.unwrap();
     advance(secs(2)).await;
     assert_eq!(here.get(&sku("a")).await.unwrap().source(), HitSource::Load);
+}
+
+type Flaky = Arc<FlakyStore<MemoryStore>>;
+
+/// Two processes on one store; the first one's replies can be late.
+fn late_and_sound(database: &Database) -> (Flaky, [Cache; 2], [Loads<Sku, u64>; 2]) {
+    let flaky = Arc::new(FlakyStore::new(MemoryStore::new()));
+    let processes = [process(Arc::clone(&flaky)), process(flaky.inner().clone())];
+    let loads = processes.each_ref().map(|process| loads(process, PRICES, database));
+    (flaky, processes, loads)
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_read_counts_from_when_it_was_asked_for_and_not_from_its_reply() {
+    let database = Database::of(1);
+    let (flaky, _, [late, sound]) = late_and_sound(&database);
+    sound.get(&sku("a")).await.unwrap();
+    tick().await;
+    flaky.script(StoreVerb::Get, [StoreFault::SlowReply(ms(80))]);
+    let reading = tokio::spawn({
+        let late = late.clone();
+        async move { *late.get(&sku("a")).await.unwrap() }
+    });
+    sleep(ms(10)).await;
+    database.set(2);
+    sound.invalidate(&sku("a")).await.unwrap();
+    assert_eq!(reading.await.unwrap(), 1, "it was asked for before");
+    sleep(ms(970)).await;
+    assert_eq!(*late.get(&sku("a")).await.unwrap(), 2, "more than a second after the end, and less after the reply");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_generation_that_was_asked_for_before_its_end_is_not_remembered_after_it() {
+    let database = Database::of(1);
+    let (flaky, [cache, _], [late, sound]) = late_and_sound(&database);
+    sound.get(&sku("a")).await.unwrap();
+    tick().await;
+    flaky.script(StoreVerb::Get, [StoreFault::SlowReply(ms(80))]);
+    let reading = tokio::spawn({
+        let late = late.clone();
+        async move { late.get(&sku("a")).await.map(|hit| *hit) }
+    });
+    sleep(ms(10)).await;
+    cache.invalidate(&Tag::tenant(&Tenant::new("store_42"))).await.unwrap();
+    reading.await.unwrap().unwrap();
+    let before = database.loads();
+    assert_eq!(late.get(&sku("b")).await.unwrap().store(), StoreUse::Kept);
+    assert_eq!(sound.get(&sku("b")).await.unwrap().source(), HitSource::Store, "it was stored under what stands");
+    assert_eq!(database.loads(), before + 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_invalidation_that_was_cut_off_holds_here_all_the_same() {
+    let database = Database::of(1);
+    let (flaky, _, [here, _]) = late_and_sound(&database);
+    here.get(&sku("a")).await.unwrap();
+    tick().await;
+    database.set(2);
+    flaky.script(StoreVerb::Claim, [StoreFault::Never]);
+    assert!(timeout(ms(10), here.invalidate(&sku("a"))).await.is_err());
+    assert_eq!(*here.get(&sku("a")).await.unwrap(), 2);
 }

@@ -10,6 +10,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::cache::marks::{Mark, Since};
 use crate::intent::fingerprint::Fingerprint;
+use crate::lock::Lock;
 use crate::moment::Moment;
 
 /// For how long the store may still give what was marked: while it is not known to have heard of it, and afterwards.
@@ -38,9 +39,9 @@ fn copy<V>(body: V, since: Since, subjects: &[&str], bytes: usize) -> MemoryCopy
     MemoryCopy { value: Arc::new(value), checked: Instant::now(), good_for: 0 }
 }
 
-fn memory(bytes: u64) -> (Arc<Memory<u8, u64>>, Arc<Marks>) {
+fn memory(bytes: u64) -> (Memory<u8, u64>, Arc<Marks>) {
     let marks = Arc::new(Marks::new(100));
-    (Memory::new(bytes, &Budget::new(bytes), Arc::clone(&marks)), marks)
+    (Memory::new(bytes, Arc::clone(&marks)), marks)
 }
 
 /// What a test does to two spaces, in any order.
@@ -93,8 +94,8 @@ const SUBJECTS: u8 = KEYS + 2;
 
 const SPACE_BYTES: u64 = 4_096;
 
-/// Less than the spaces ask for together.
-const ALL_BYTES: u64 = 6_000;
+/// What each of them has to make do with.
+const SHARE_BYTES: u64 = 3_000;
 
 fn subjects_of(key: u8) -> Vec<u8> {
     let tags = [key.is_multiple_of(2).then_some(KEYS), Some(KEYS + 1)];
@@ -112,7 +113,7 @@ struct Load {
 
 /// Two spaces of one cache, and all that was marked, in order.
 struct World {
-    spaces: [Arc<Memory<u8, usize>>; 2],
+    spaces: [Memory<u8, usize>; 2],
     marks: Arc<Marks>,
     loads: Vec<Load>,
     landed: BTreeMap<u8, (usize, Instant)>,
@@ -130,8 +131,8 @@ impl World {
     fn new() -> Self {
         // Fewer than there are subjects.
         let marks = Arc::new(Marks::new(usize::from(SUBJECTS) - 3));
-        let budget = Budget::new(ALL_BYTES);
-        let spaces = [(); 2].map(|()| Memory::new(SPACE_BYTES, &budget, Arc::clone(&marks)));
+        let spaces = [(); 2].map(|()| Memory::new(SPACE_BYTES, Arc::clone(&marks)));
+        spaces.iter().for_each(|space| space.resize(SHARE_BYTES));
         Self { spaces, marks, loads: vec![], landed: BTreeMap::new(), marked: vec![], unconfirmed: vec![] }
     }
 
@@ -210,7 +211,7 @@ impl World {
             Step::Land { .. } | Step::Confirm(_) => {}
         }
         let bytes = self.spaces.each_ref().map(|space| space.bytes());
-        assert!(bytes.iter().all(|bytes| *bytes <= ALL_BYTES / 2), "{bytes:?}");
+        assert!(bytes.iter().all(|bytes| *bytes <= SHARE_BYTES), "{bytes:?}");
         None
     }
 }
@@ -242,39 +243,6 @@ fn a_hit_allocates_nothing() {
     marks.mark(&[subject("2")], UNCONFIRMED);
     let counted = allocation_counter::measure(|| assert_eq!(first(), Some(7)));
     assert_eq!(counted.count_total, 0, "nor does the look that follows a mark");
-}
-
-#[test]
-fn a_space_that_fills_up_evicts_its_own_and_all_spaces_keep_to_the_budget() {
-    let marks = Arc::new(Marks::new(100));
-    let budget = Budget::new(4 * MIB);
-    let space = || Memory::<u32, u32>::new(MIB, &budget, Arc::clone(&marks));
-    let fill = |space: &Memory<u32, u32>, values: u32| {
-        for key in 0..values {
-            space.insert(&key, copy(key, Since::here(marks.now()), &["1"], 1_000));
-        }
-    };
-    let quiet = space();
-    fill(&quiet, 100);
-    let bytes = quiet.bytes();
-    assert_eq!(bytes, 100 * (1_000 + 320 + 32));
-    let others: Vec<_> = (0..3).map(|_| space()).collect();
-    for space in &others {
-        fill(space, 3_000);
-    }
-    assert_eq!(quiet.bytes(), bytes);
-    assert!(others.iter().all(|space| space.bytes() > MIB * 9 / 10 && space.bytes() <= MIB));
-    let more: Vec<_> = (0..4).map(|_| space()).collect();
-    for space in &more {
-        fill(space, 3_000);
-    }
-    let all = || others.iter().chain(&more).map(|space| space.bytes()).sum::<u64>() + quiet.bytes();
-    assert!(all() <= 4 * MIB, "{}", all());
-    assert!(more.iter().chain(&others).all(|space| space.bytes() > MIB * 4 / 10));
-    drop(more);
-    let one_more = space();
-    fill(&one_more, 3_000);
-    assert!(one_more.bytes() > MIB * 7 / 10, "what is gone leaves its share");
 }
 
 #[test]
@@ -321,10 +289,9 @@ fn threads_never_get_what_was_marked_before_they_asked() {
 fn the_heap_holds_about_what_the_copies_count_for() {
     let marks = Arc::new(Marks::new(100));
     for (copies, length) in [(1_000, 4_000), (1_000, 400), (17_000, 100), (20_000, 10), (33_000, 100)] {
-        let budget = Budget::new(64 * MIB);
         let mut space = None;
         let counted = allocation_counter::measure(|| {
-            let memory = Memory::<String, String>::new(64 * MIB, &budget, Arc::clone(&marks));
+            let memory = Memory::<String, String>::new(64 * MIB, Arc::clone(&marks));
             for key in 0..copies {
                 let copy = copy("x".repeat(length), Since::here(marks.now()), &["1", "2", "3"], length + 2);
                 memory.insert(&format!("store_42/sku_{key:08}"), copy);

@@ -135,6 +135,7 @@
 //! | `payproof.delivery_taken_over` | event, warn: another process had claimed an event, and its lease ended without an answer | `provider`, `endpoint`, `event` |
 //! | `payproof.delivery_lost` | event, warn: a handler succeeded after its lease, when another process had taken over | `provider`, `endpoint` |
 //! | `payproof.cache` | event, debug: a call to the cache | `space`, `outcome`, `from`, `age_ms`, `duration_ms` |
+//! | `payproof.cache_load` | span, info; a load for the cache, below the span of the call that leads it | `space`, `outcome`: `loaded`, `failed` |
 //! | `payproof.cache_store` | event; warn when the store of a cache failed twice in a row, and is left alone until it answers, info when it does | `error`; at the end `turned_away`, the calls that were not made |
 //! | `payproof.cache_full` | event, warn: the store of a cache is nearly full, and nothing is stored in it until a look, one a minute, finds room | `advice` |
 //! | `payproof.cache_unreadable` | event, warn: what stands in a cache's store cannot be used, or a value cannot be stored | `space`, `reason` |

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use futures_util::future::{OptionFuture, join, join_all};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
+use tracing::Instrument as _;
 
 use crate::intent::fingerprint::Fingerprint;
 use crate::ledger::LedgerError;
-use crate::telemetry::{Stopwatch, cache_loaded};
+use crate::telemetry::{Stopwatch, cache_load_span, cache_loaded};
 
 use super::backing::Backing;
 use super::error::CacheError;
@@ -30,9 +31,10 @@ type Takeoff<K, V> = (Lead<K, V>, Under);
 /// What a loader of many brought for one key, and when it was asked.
 type Brought<V> = (Began, Result<V, CacheError>);
 
-/// Goes through flights of one space in a task of their own: the call that leads them may be dropped, or be polled no more.
+/// Goes through flights of one space in a task of their own: the call that leads them may be dropped, or be polled no more. What
+/// it emits belongs to the span of that call.
 pub(super) fn launch<K: CacheKey, V: CacheValue>(runtime: &Handle, leads: Vec<Lead<K, V>>) {
-    runtime.spawn(fly(runtime.clone(), leads));
+    runtime.spawn(fly(runtime.clone(), leads).in_current_span());
 }
 
 async fn fly<K: CacheKey, V: CacheValue>(runtime: Handle, leads: Vec<Lead<K, V>>) {
@@ -121,9 +123,10 @@ async fn within_limits<K: CacheKey, V: CacheValue, T>(
     // never closed.
     let _permit = if chain.is_in(space) { None } else { stock.loads.acquire().await.ok() };
     let (began, watch) = (Began::now(&stock.core.marks), Stopwatch::start());
-    let brought = chain.during(nested, load).await;
+    let span = cache_load_span(space);
+    let brought = chain.during(nested, load).instrument(span.clone()).await;
     stock.counts.add(Count::Load);
-    cache_loaded(space, brought.is_ok(), watch);
+    cache_loaded(&span, space, brought.is_ok(), watch);
     (began, brought)
 }
 

@@ -4,7 +4,8 @@ use std::fmt;
 use std::time::Duration;
 
 use tokio::time::Instant;
-use tracing::{debug, warn};
+use tracing::field::Empty;
+use tracing::{Span, debug, info_span, warn};
 
 #[cfg(feature = "metrics")]
 use super::metrics::{cache_bytes, cache_load_took, cache_requests};
@@ -42,13 +43,19 @@ pub(crate) fn cache_hit(space: &'static str, outcome: &'static str, age: impl Fn
     }
 }
 
+/// A load, for what the loader itself emits.
+pub(crate) fn cache_load_span(space: &'static str) -> Span {
+    info_span!(target: CACHE, "payproof.cache_load", space, outcome = Empty)
+}
+
 /// A loader was asked, and has brought a value or not.
-pub(crate) fn cache_loaded(space: &'static str, is_brought: bool, watch: Stopwatch) {
+pub(crate) fn cache_loaded(span: &Span, space: &'static str, is_brought: bool, watch: Stopwatch) {
     let outcome = if is_brought { "loaded" } else { "failed" };
+    span.record("outcome", outcome);
     #[cfg(feature = "metrics")]
     cache_load_took(space, outcome, watch);
     #[cfg(not(feature = "metrics"))]
-    let _ = (space, outcome, watch);
+    let _ = (space, watch);
 }
 
 /// The store is nearly full: until a look finds room in it, values are answered with, and not stored.

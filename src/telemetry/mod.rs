@@ -32,7 +32,9 @@ mod tests;
 #[cfg(all(feature = "cache", feature = "metrics"))]
 pub(crate) use cache::cache_published;
 #[cfg(feature = "cache")]
-pub(crate) use cache::{CacheCall, cache_called, cache_full, cache_hit, cache_loaded, cache_unreadable};
+pub(crate) use cache::{
+    CacheCall, cache_called, cache_full, cache_hit, cache_load_span, cache_loaded, cache_unreadable,
+};
 #[cfg(feature = "webhook")]
 pub(crate) use deliveries::record_event;
 #[cfg(feature = "metrics")]

@@ -2,6 +2,8 @@
 #![cfg(feature = "test-util")]
 #![expect(clippy::arithmetic_side_effects, reason = "the numbers are literals of this file; a slip fails the test")]
 
+#[cfg(feature = "cache")]
+mod loads;
 mod rights;
 mod stats;
 mod validations;

@@ -34,7 +34,7 @@ impl Collector {
         (collector, guard)
     }
 
-    fn spans(&self, name: &str) -> Vec<SpanSeen> {
+    pub(super) fn spans(&self, name: &str) -> Vec<SpanSeen> {
         self.lock().spans.iter().filter(|span| span.name == name).cloned().collect()
     }
 

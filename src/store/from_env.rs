@@ -170,7 +170,7 @@ impl Vars<'_> {
             }
             (None, ..) => return Ok(None),
         };
-        if !asked && address_name.starts_with(OURS) {
+        if !asked && choice.address.starts_with(OURS) {
             return Err(refused(PAYPROOF_STORE, format!("is missing; {address_name} is set, so say {}", choice.name)));
         }
         let because = if asked { "PAYPROOF_STORE says so".to_owned() } else { format!("{address_name} is set") };

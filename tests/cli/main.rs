@@ -10,6 +10,7 @@
 
 #[cfg(feature = "audit")]
 mod audit;
+mod cache;
 mod csv_peers;
 mod deploy;
 mod endpoint;

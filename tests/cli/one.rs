@@ -139,9 +139,18 @@ async fn completions_name_every_command() {
     for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
         let run = Program::new(&["completions", shell]).run().await;
         assert_eq!(run.code(), 0);
-        for command in
-            ["validate", "explain", "verify", "doctor", "inspect", "forget", "indeterminate", "resolve", "release"]
-        {
+        for command in [
+            "validate",
+            "explain",
+            "verify",
+            "doctor",
+            "inspect",
+            "forget",
+            "indeterminate",
+            "resolve",
+            "release",
+            "cache",
+        ] {
             assert!(run.stdout.contains(command), "{shell} lacks {command}");
         }
     }

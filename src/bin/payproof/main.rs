@@ -6,6 +6,7 @@
 
 #[cfg(feature = "audit")]
 mod audit;
+mod cache;
 mod completions;
 mod doctor;
 mod explain;
@@ -58,6 +59,7 @@ enum Command {
     Resolve(resolve::ResolveArgs),
     Sandbox(sandbox::SandboxArgs),
     Release(release::ReleaseArgs),
+    Cache(Box<cache::CacheCommandArgs>),
     Completions(completions::CompletionsArgs),
 }
 
@@ -95,6 +97,7 @@ fn run(command: Command) -> Result<Status, Trouble> {
             Command::Resolve(args) => resolve::run(args).await,
             Command::Sandbox(args) => sandbox::run(args).await,
             Command::Release(args) => release::run(args).await,
+            Command::Cache(args) => cache::run(*args).await,
             Command::Completions(args) => completions::run(&args),
         }
     }));

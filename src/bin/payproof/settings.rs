@@ -9,6 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
+use payproof::cache::{Cache, CacheBuilder};
 use payproof::provider::Provider as _;
 use payproof::store::{EnvStore, env_choices, env_variables, from_env_with_prefix};
 use payproof::{Mode, Retry, Stripe, StripeBuilder, Units, Validator, ValidatorBuilder};
@@ -18,6 +19,12 @@ use crate::trouble::Trouble;
 pub(crate) const SECRET_KEY: &str = "STRIPE_SECRET_KEY";
 pub(crate) const RECORD_KEY: &str = "PAYPROOF_RECORD_KEY";
 
+/// An operator waits for the store longer than a service does.
+const CACHE_PATIENCE: Duration = Duration::from_secs(5);
+
+/// What the variables of the store for caches alone begin with.
+const CACHE_STORE: &str = "PAYPROOF_CACHE_";
+
 /// A command that asks no provider needs no address, and no root certificates.
 const NOWHERE: &str = "http://127.0.0.1:9";
 
@@ -25,11 +32,15 @@ const NOWHERE: &str = "http://127.0.0.1:9";
 const NO_KEY: &str = "unused";
 
 /// What each variable beside those of the store is for.
-const VARIABLES: [(&str, &str); 7] = [
+const VARIABLES: [(&str, &str); 8] = [
     (SECRET_KEY, "the provider's key: sk_… or rk_…"),
     ("STRIPE_ACCOUNT_ID", "the account that the key belongs to: acct_…"),
     ("STRIPE_API_BASE", "where a server is that answers like Stripe"),
     (RECORD_KEY, "the keys that authenticate records: 32 bytes in base64, up to four with commas"),
+    (
+        "PAYPROOF_CACHE_REDIS_URL, and so on",
+        "the store of caches alone, by the names below with PAYPROOF_CACHE_ before each",
+    ),
     ("NO_COLOR, TERM", "no colors where NO_COLOR is set, or TERM is dumb"),
     ("HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY", "the way to addresses outside"),
     ("SSL_CERT_FILE, SSL_CERT_DIR", "root certificates, where they are not in the system's usual place"),
@@ -211,8 +222,19 @@ impl StoreSettings {
 
     /// Has a validator keep its records there.
     pub(crate) fn attach(&self, validator: ValidatorBuilder, store: EnvStore) -> Result<ValidatorBuilder, Trouble> {
-        let validator = validator.store(store).store_prefix(&*self.store_prefix);
+        self.dress(validator.store(store))
+    }
+
+    /// Has a validator's records look as the service's do.
+    fn dress(&self, validator: ValidatorBuilder) -> Result<ValidatorBuilder, Trouble> {
+        let validator = validator.store_prefix(&*self.store_prefix);
         Ok(record_keys()?.into_iter().fold(validator, ValidatorBuilder::record_keys))
+    }
+
+    /// The same of a cache that is no validator's.
+    fn apply(&self, cache: CacheBuilder) -> Result<CacheBuilder, Trouble> {
+        let cache = cache.store_prefix(&*self.store_prefix);
+        Ok(record_keys()?.into_iter().fold(cache, CacheBuilder::record_keys))
     }
 }
 
@@ -233,6 +255,37 @@ impl StoreArgs {
     pub(crate) fn validator(&self) -> Result<Validator, Trouble> {
         let store = self.store.needed()?;
         Ok(self.store.attach(self.identity.without_provider()?, store)?.build()?)
+    }
+}
+
+/// Which cache, as the service builds it.
+#[derive(Debug, Args)]
+pub(crate) struct CacheArgs {
+    /// What tells the cache from others on its store, as the service says it
+    #[arg(long, value_name = "NAME")]
+    namespace: Option<String>,
+    /// The service builds it by Cache::from_env or Cache::builder, and not of a validator
+    #[arg(long, requires = "namespace")]
+    without_validator: bool,
+    #[command(flatten)]
+    records: StoreArgs,
+}
+
+impl CacheArgs {
+    /// The cache, in the store that is named for caches alone, if one is.
+    pub(crate) fn open(&self) -> Result<Cache, Trouble> {
+        let has_own_store = env::vars_os().any(|(name, _)| name.to_string_lossy().starts_with(CACHE_STORE));
+        let StoreArgs { store, .. } = &self.records;
+        let cache = match (self.without_validator, has_own_store) {
+            (true, true) => store.apply(Cache::from_env()?)?,
+            (true, false) => store.apply(Cache::builder(store.needed()?))?,
+            // The validator's own store need not be there where caches have one.
+            (false, true) => store.dress(self.records.identity.without_provider()?)?.build()?.cache(),
+            // Nothing is stored from here.
+            (false, false) => self.records.validator()?.cache().share_store(0),
+        };
+        let cache = self.namespace.iter().fold(cache, |cache, name| cache.namespace(&**name));
+        Ok(cache.store_timeout(CACHE_PATIENCE).build()?)
     }
 }
 

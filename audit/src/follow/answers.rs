@@ -30,30 +30,11 @@ impl Follower<'_> {
             return None;
         }
         let body = given.first().cloned().unwrap_or_default();
-        let status = given.get(1).map(|options| self.status_of(options, site));
+        let status = given.get(1).map(status_of);
         let status = status.unwrap_or(Some(200));
         let json = is_json || (last.ends_with("Response") && matches!(body.shape, Shape::Object(_) | Shape::List(_)));
         self.answered(&body, status, json, site.frame, site.span);
         Some(Value::foreign("response"))
-    }
-
-    /// The status in a response's options: `None` if it is not known.
-    fn status_of(&mut self, options: &Value, site: &Site<'_>) -> Option<u16> {
-        match &options.shape {
-            Shape::Object(object) => {
-                let status = object.fields.borrow().get("status").cloned();
-                match status {
-                    Some(status) => number(&status),
-                    None if object.rest.borrow().is_some() => None,
-                    None => Some(200),
-                }
-            }
-            Shape::Text => number(options),
-            _ => {
-                let _ = site;
-                None
-            }
-        }
     }
 
     /// Express, Fastify and the pages router: `res.status(400).json(…)`.
@@ -86,7 +67,7 @@ impl Follower<'_> {
     pub(crate) fn context_answer(&mut self, name: &str, given: &[Value], site: &Site<'_>) -> Value {
         let body = given.first().cloned().unwrap_or_default();
         let status = match given.get(1) {
-            Some(status) => self.status_of(status, site),
+            Some(status) => status_of(status),
             None => Some(200),
         };
         self.answered(&body, status, name == "json", site.frame, site.span);
@@ -117,6 +98,22 @@ impl Follower<'_> {
         }
         answer.success = flag_of(body, DEEPEST_ANSWER);
         self.emit(EventKind::Answer(answer), frame, span);
+    }
+}
+
+/// The status in a response's options: `None` if it is not known.
+fn status_of(options: &Value) -> Option<u16> {
+    match &options.shape {
+        Shape::Object(object) => {
+            let status = object.fields.borrow().get("status").cloned();
+            match status {
+                Some(status) => number(&status),
+                None if object.rest.borrow().is_some() => None,
+                None => Some(200),
+            }
+        }
+        Shape::Text => number(options),
+        _ => None,
     }
 }
 

@@ -210,9 +210,7 @@ impl Follower<'_> {
         match name {
             "then" => self.apply(function, vec![value.clone()], site.frame, site.span),
             "catch" => {
-                let other = self
-                    .perhaps(|follower| follower.apply(function, vec![Value::foreign("error")], site.frame, site.span));
-                let _ = other;
+                self.perhaps(|follower| follower.apply(function, vec![Value::foreign("error")], site.frame, site.span));
                 value.clone()
             }
             _ => {

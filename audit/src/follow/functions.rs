@@ -55,6 +55,10 @@ impl Follower<'_> {
             let sum = given.iter().fold(Value::of(Origins::UNKNOWN), |sum, value| sum.tainted(&value.whole()));
             return Value { unfollowed: Some(function.name.as_str().into()), ..sum };
         }
+        let answers = |value: &Value| matches!(value.shape, Shape::Response(_) | Shape::Next);
+        if given.first().is_some_and(sees_request) && given.get(1).is_some_and(answers) {
+            self.run.home = Some(place.0.clone());
+        }
         self.run.stack.push(place);
         let named = !function.name.is_empty();
         if named {

@@ -88,6 +88,17 @@ const PACKAGES: &[&str] = &[
     "nookies",
     "serve-static",
     "mongoose",
+    "csurf",
+    "passport",
+    "express-session",
+    "connect-mongo",
+    "cookie-session",
+    "swagger-ui-express",
+    "method-override",
+    "connect-flash",
+    "lusca",
+    "nextjs-cors",
+    "micro-cors",
     "express-fileupload",
     "formidable",
     "busboy",
@@ -182,7 +193,7 @@ impl Follower<'_> {
         self.language_call(path, given, site)
             .or_else(|| self.framework_call(path, given, site))
             .or_else(|| self.schema_call(path, given))
-            .or_else(|| self.made(path, function, given, site))
+            .or_else(|| self.made(path, given, site))
             .or_else(|| self.package_call(path, function, given, site))
     }
 
@@ -348,7 +359,7 @@ impl Follower<'_> {
     }
 
     /// An instance of a class from outside, and factories of clients.
-    fn made(&mut self, path: &str, function: &Value, given: &[Value], site: &Site<'_>) -> Option<Value> {
+    fn made(&mut self, path: &str, given: &[Value], site: &Site<'_>) -> Option<Value> {
         let last = path.rsplit(['#', '.']).next().unwrap_or_default();
         let factory = (last.starts_with("create")
             || last.starts_with("get")
@@ -394,7 +405,6 @@ impl Follower<'_> {
         }
         let sum =
             if site.constructs && !has_word(path, &["error", "exception"]) { total(given) } else { Value::default() };
-        let _ = function;
         let keeps = sum.from.without(Origins::LITERAL.and(Origins::SETTING));
         Some(Value { from: keeps, text: None, shape: Value::foreign(&made).shape, ..sum })
     }
@@ -418,7 +428,7 @@ impl Follower<'_> {
         let functions: Vec<Value> = given.iter().filter(|given| given.is_function()).cloned().collect();
         if !functions.is_empty() {
             if self.run.loading || site.wraps {
-                return Some(Value::shaped(Shape::Wrapped("wrap".into(), std::rc::Rc::new(functions))));
+                return Some(Value::shaped(Shape::Wrapped("asyncHandler".into(), std::rc::Rc::new(functions))));
             }
             self.perhaps(|follower| follower.run_given(given, &[], site));
         }

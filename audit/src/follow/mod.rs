@@ -76,6 +76,8 @@ pub(crate) struct Run {
     /// The method it is evaluated for, if that is settled.
     pub(crate) method: Option<String>,
     pub(crate) body: BodyState,
+    /// The file of the function that was given request and response last: the handler, behind its wrappers and middleware.
+    pub(crate) home: Option<String>,
     /// A layer of idempotent endpoints stands around it.
     pub(crate) guarded: bool,
     branches: Vec<(u32, u32)>,

@@ -237,7 +237,8 @@ impl Follower<'_> {
         } else {
             keys::key_of(called.path, given, site.open)
         };
-        let amount = amounts::of(given, &self.run.compared);
+        // An amount that is changed later counts like one that is told at first.
+        let amount = called.is_money().then(|| amounts::of(given, &self.run.compared)).flatten();
         let call = ProviderCall { call: site.name.clone(), money, repeats, key, amount };
         self.emit(EventKind::ProviderWrite(call), site.frame, site.span);
         Value { from: Origins::PROVIDER, ..Value::foreign(&format!("{}()", called.path)) }

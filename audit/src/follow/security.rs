@@ -39,7 +39,7 @@ impl Follower<'_> {
         site: &Site<'_>,
     ) -> Option<Value> {
         let last = path.rsplit(['#', '.']).next().unwrap_or_default();
-        if let Some(value) = self.clock_or_random(path, last, given, site) {
+        if let Some(value) = self.clock_or_random(path, last, given) {
             return Some(value);
         }
         match last {
@@ -67,7 +67,7 @@ impl Follower<'_> {
         self.verification(path, last, given, site)
     }
 
-    fn clock_or_random(&mut self, path: &str, last: &str, given: &[Value], site: &Site<'_>) -> Option<Value> {
+    fn clock_or_random(&mut self, path: &str, last: &str, given: &[Value]) -> Option<Value> {
         if path == "Date.now"
             || path == "performance.now"
             || path == "Date"
@@ -90,7 +90,6 @@ impl Follower<'_> {
             if name == "objectid" && !given.is_empty() {
                 return Some(total(given));
             }
-            let _ = site;
             return Some(Value { from: Origins::RANDOM, ..Value::foreign("random()") });
         }
         None
@@ -128,12 +127,10 @@ impl Follower<'_> {
             || last == "validatePaymentVerification";
         let about_jwt = path.to_lowercase().contains("jwt") || path.contains("jose");
         if (verb && noun && !about_jwt) || (last == "verify" && path.contains("subtle")) {
-            let sum = total(given);
             let mut from = Origins::VERIFIED;
             if given.iter().any(|given| is_whole_parsed(&given.whole())) && last != "validatePaymentVerification" {
                 from |= Origins::REPARSED;
             }
-            let _ = sum;
             return Some(Value::of(from));
         }
         None

@@ -68,8 +68,8 @@ impl Handlers {
         let mut run = Run::of(method, self.body);
         run.guarded = self.guarded;
         let run = follower.trace(run, &self.module, self.span, &self.functions);
-        let home = self.functions.iter().rev().find_map(|(function, _)| home_of(function));
-        let home = home.unwrap_or_else(|| route.file.clone());
+        let last = self.functions.iter().rev().find_map(|(function, _)| home_of(function));
+        let home = run.home.clone().or(last).unwrap_or_else(|| route.file.clone());
         let judgement = if is_exempt(&route.path, &route.file) { Judgement::Exempt } else { route.judgement };
         Followed { route: Route { judgement, ..route }, home, run, action }
     }

@@ -197,7 +197,7 @@ fn judgement(handler: &Value) -> Judgement {
 }
 
 /// Where a handler stands, if it stands in this file.
-pub(super) fn span_of(handler: &Value, module: &Rc<Module>) -> Span {
+fn span_of(handler: &Value, module: &Rc<Module>) -> Span {
     match &handler.shape {
         Shape::Function(closure) if closure.module.facts.path == module.facts.path => {
             closure.module.facts.functions.get(closure.id).map_or(START, |function| function.span)

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use super::next::{name_of, span_of};
+use super::next::name_of;
 use super::{Followed, Handlers};
 use crate::follow::{BodyState, Entry, Follower, Module, RouterKind, Shape, Value, has_word};
 use crate::model::{Judgement, Pattern, Route};
@@ -175,7 +175,6 @@ pub(super) fn declared(follower: &mut Follower<'_>, loaded: &[Rc<Module>], found
                 handler: name_of(&handler, "handler"),
                 judgement,
             };
-            let _ = span_of(&handler, module);
             functions.push((handler, Vec::new()));
             let handlers = Handlers {
                 module: Rc::clone(module),

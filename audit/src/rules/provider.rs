@@ -24,7 +24,7 @@ pub(super) fn judge(case: &mut Case<'_>) {
     for event in case.events {
         let Some(call) = told(event) else { continue };
         key(case, event, call);
-        if let Some(amount) = call.amount.as_ref().filter(|_| call.money) {
+        if let Some(amount) = &call.amount {
             of_request(case, event, call, amount);
         }
     }

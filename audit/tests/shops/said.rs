@@ -166,3 +166,29 @@ fn a_call_that_lies_too_deep_is_low_and_named() {
     let near: Vec<(&str, &str)> = near.iter().map(|(path, text)| (*path, text.as_str())).collect();
     assert_eq!(Shop::with(&near).said(), ["high key-missing POST /api/orders"]);
 }
+
+#[test]
+fn a_finding_stands_in_the_handlers_file_behind_wrappers_and_middleware() {
+    let shop = Shop::with(&[
+        (
+            "server.ts",
+            "import express from 'express'\nimport { caught } from './caught'\nimport { signedIn } from './signed-in'\nimport { place } from './orders'\n\
+             const app = express()\napp.post('/orders', signedIn, caught(place))\n",
+        ),
+        (
+            "caught.ts",
+            "export const caught = (fn) => (req, res, next) => Promise.resolve(fn(req, res, next)).catch(next)\n",
+        ),
+        (
+            "signed-in.ts",
+            "export const signedIn = (req, res, next) => { if (!req.headers.authorization) return res.sendStatus(401); next() }\n",
+        ),
+        (
+            "orders.ts",
+            "import { prisma } from './lib/db'\nexport const place = async (req, res) => {\n  res.json(await prisma.order.create({ data: {} }))\n}\n",
+        ),
+    ]);
+    let findings = shop.judged().findings;
+    let places: Vec<(&str, u32)> = findings.iter().map(|finding| (finding.path.as_str(), finding.line)).collect();
+    assert_eq!(places, [("orders.ts", 3)]);
+}

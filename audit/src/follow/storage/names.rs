@@ -51,8 +51,7 @@ pub(super) fn model_of(object: &str, given: &[Value], site: &Site<'_>) -> String
     }
     let mut rest = object;
     let mut named = None;
-    while let Some((before, inner)) = rest.split_once('(') {
-        let _ = before;
+    while let Some((_, inner)) = rest.split_once('(') {
         let (inside, after) = inner.split_once(')').unwrap_or((inner, ""));
         if !inside.is_empty() {
             named = Some(inside.to_owned());

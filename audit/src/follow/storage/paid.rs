@@ -22,14 +22,29 @@ pub(super) const ORDERS: &[&str] = &[
     "credit",
     "ledger",
     "enrollment",
-    "ticket",
     "donation",
     "deposit",
     "withdrawal",
     "giftcard",
     "checkout",
-    "billing",
-    "transfer",
+];
+/// Words of what only belongs to an order or a payment.
+pub(super) const BESIDES: &[&str] = &[
+    "newsletter",
+    "push",
+    "email",
+    "notification",
+    "address",
+    "review",
+    "status",
+    "setting",
+    "config",
+    "method",
+    "token",
+    "note",
+    "comment",
+    "message",
+    "history",
 ];
 /// Words of what is stock.
 pub(super) const STOCK: &[&str] = &["stock", "inventory"];
@@ -107,13 +122,10 @@ const PAYMENTS: &[&str] = &[
     "paypalid",
     "paymentintentsid",
     "stripepaymentintent",
-    "stripeid",
     "txref",
     "trxref",
-    "sessionid",
     "captureid",
     "paypalcaptureid",
-    "paymentdetails",
     "providerpaymentid",
     "intentid",
 ];
@@ -127,7 +139,6 @@ const STATES: &[&str] = &[
     "redirectstatus",
     "resultcode",
     "paymentverified",
-    "status",
 ];
 const DEEPEST: u32 = 6;
 
@@ -243,7 +254,7 @@ pub(super) fn payment_from_request(data: &Value, sum: &Value) -> Option<String> 
 
 fn is_payment(name: &str) -> bool {
     let plain = plain_name(name);
-    PAYMENTS.contains(&plain.as_str()) && (plain != "sessionid" || name.contains('_')) && plain != "paymentdetails"
+    PAYMENTS.contains(&plain.as_str()) || name == "session_id"
 }
 
 /// Whether a place of the request says that something is paid.

@@ -75,7 +75,7 @@ impl Follower<'_> {
             Kind::Insert => {
                 let value = self.write(Change::Create, &statement.table, "db.sql", &statement.data(&data), given, site);
                 if statement.unique {
-                    self.prove_last_claim(&value, site);
+                    self.prove_last_claim();
                 }
                 value
             }

@@ -32,7 +32,7 @@ impl Follower<'_> {
             return Value { ..function.clone() };
         }
         if matches!(verb, "onConflictDoNothing" | "onConflict" | "ignore" | "doNothing") {
-            self.prove_last_claim(function, site);
+            self.prove_last_claim();
         }
         let mut value = Value { shape: Value::foreign(&format!("{path}()")).shape, ..function.clone() };
         if function.from.has(Origins::STORED) && !function.from.has(Origins::WRITTEN) {
@@ -55,15 +55,14 @@ impl Follower<'_> {
         value
     }
 
-    pub(super) fn prove_last_claim(&mut self, _: &Value, site: &Site<'_>) {
+    /// The insert that was told last refuses a second one of the same.
+    pub(super) fn prove_last_claim(&mut self) {
         let claim = self.run.events.iter_mut().rev().find(|event| matches!(event.kind, EventKind::Claim(_)));
         if let Some(event) = claim
             && let EventKind::Claim(claimed) = &mut event.kind
         {
             claimed.proven = true;
-            return;
         }
-        let _ = site;
     }
 
     pub(crate) fn read(&mut self, path: &str, asked: &Value, site: &Site<'_>) -> Value {
@@ -116,7 +115,7 @@ impl Follower<'_> {
             || site.name.contains("increment")
             || site.name.contains("decrement");
         let is_cart = has_word(model, &["cart", "wishlist", "basket", "view", "like", "log", "session", "favorite"]);
-        let order = has_word(model, paid::ORDERS) && !is_cart;
+        let order = has_word(model, paid::ORDERS) && !is_cart && !has_word(model, paid::BESIDES);
         let stock = has_word(model, paid::STOCK) && !is_cart;
         let repeats = matches!(change, Change::Create) || sums;
         let valuable = (change == Change::Create && (order || stock))

@@ -254,6 +254,7 @@ async fn a_generation_that_was_asked_for_before_its_end_is_not_remembered_after_
     reading.await.unwrap().unwrap();
     let before = database.loads();
     assert_eq!(late.get(&sku("b")).await.unwrap().store(), StoreUse::Kept);
+    advance(secs(2)).await;
     assert_eq!(sound.get(&sku("b")).await.unwrap().source(), HitSource::Store, "it was stored under what stands");
     assert_eq!(database.loads(), before + 1);
 }

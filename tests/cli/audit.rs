@@ -7,6 +7,29 @@ async fn audit(arguments: &[&str]) -> Run {
 }
 
 #[tokio::test]
+async fn the_example_service_is_clean() {
+    let run = audit(&["examples/checkout_service", "--deny", "low"]).await;
+    assert!(run.stdout.starts_with("0 high, 0 medium, 0 low, 1 allowed; 11 of 11 routes judged"), "{run:?}");
+    assert_eq!((run.code(), &*run.stderr), (0, ""));
+}
+
+#[tokio::test]
+async fn its_wrong_twin_is_not() {
+    let run = audit(&["tests/cli/wrong_twin.rs", "--format", "json"]).await;
+    let report: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+    let found = |severity: &str| {
+        let findings = report["findings"].as_array().unwrap().iter().filter(|finding| finding["severity"] == severity);
+        let told = findings
+            .map(|finding| format!("{} {}", finding["rule"].as_str().unwrap(), finding["route"].as_str().unwrap()));
+        told.collect::<Vec<String>>()
+    };
+    let high = ["key-missing /checkouts", "payment-unproven /checkouts", "webhook-unsigned /webhooks/stripe"];
+    assert_eq!((run.code(), found("high")), (1, high.map(str::to_owned).to_vec()));
+    assert!(found("medium").contains(&"error-as-200 /orders/{id}/notes".to_owned()), "{:?}", found("medium"));
+    assert!(found("low").contains(&"key-optional /orders/{id}/notes".to_owned()), "{:?}", found("low"));
+}
+
+#[tokio::test]
 async fn arguments_that_cannot_be_used_are_told_in_one_line() {
     for (arguments, told) in [
         (&["no/such/folder"][..], "no/such/folder cannot be read"),

@@ -24,3 +24,5 @@ mod sandbox;
 mod secrets;
 mod store;
 mod verify;
+#[cfg(feature = "audit")]
+mod wrong_twin;

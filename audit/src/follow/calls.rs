@@ -156,6 +156,7 @@ impl Follower<'_> {
     /// A call that leaves the tree, by the path that leads to it.
     fn foreign_call(&mut self, path: &str, function: &Value, given: &[Value], site: &Site<'_>) -> Value {
         self.configured(site, given)
+            .or_else(|| self.payproof_call(path, given, site))
             .or_else(|| self.security_call(path, function, given, site))
             .or_else(|| self.session_call(path, given, site))
             .or_else(|| self.router_made(path, given, site))

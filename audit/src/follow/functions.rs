@@ -107,7 +107,13 @@ impl Follower<'_> {
                     _ => other.unwrap_or_default(),
                 },
             },
-            ParamKind::State => given.unwrap_or_else(|| state(param)),
+            ParamKind::State => given.unwrap_or_else(|| {
+                let of = param.type_name.as_deref().unwrap_or_default();
+                match self.name(of, frame).shape {
+                    Shape::Class(_) => self.injected(of, of, frame),
+                    _ => state(param),
+                }
+            }),
             ParamKind::RawBody => Value { from: Origins::REQUEST.and(Origins::RAW), ..Value::request("body") },
             ParamKind::ParsedBody => parsed("body"),
             ParamKind::Query => Value::request("query"),

@@ -20,6 +20,7 @@ mod mail;
 mod members;
 mod modules;
 mod patterns;
+mod payproof;
 mod provider;
 mod requests;
 mod resolve;

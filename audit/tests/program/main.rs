@@ -9,6 +9,7 @@
 )]
 
 mod arguments;
+mod axum_routes;
 mod baselines;
 mod formats;
 #[cfg(unix)]

@@ -20,7 +20,7 @@ struct Service {
 #[derive(Deserialize)]
 struct Claim {
     payment_id: String,
-    amount: u64,
+    amount: i64,
     order: String,
 }
 

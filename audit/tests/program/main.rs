@@ -12,8 +12,12 @@ mod arguments;
 mod axum_routes;
 mod baselines;
 mod formats;
+#[allow(dead_code, reason = "the rest of the generator is for measurements")]
+#[path = "../../examples/generate.rs"]
+mod generate;
 #[cfg(unix)]
 mod hostile;
 mod page;
 mod sarif;
+mod shops;
 mod tree;

@@ -238,7 +238,7 @@ pub mod webhook;
 #[doc = include_str!("../README.md")]
 mod readme {}
 
-pub use account::StoreCheck;
+pub use account::{Decided, DecidedOn, SignedDecision, StoreCheck};
 pub use call::breaker::Breaker;
 pub use call::retry::{Explanation, Jitter, Retry, RetryBudget, Schedule};
 pub use error_info::ErrorInfo;

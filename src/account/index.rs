@@ -240,6 +240,13 @@ impl<'e> Index<'e> {
         Ok(name)
     }
 
+    /// Tenant and name of one that is listed; empty where it is not.
+    pub(crate) async fn describe(&self, digest: &Fingerprint) -> Result<String, LedgerError> {
+        let pages = self.pages().await?;
+        let item = pages.iter().flat_map(|page| &page.items).find(|item| item.reference == *digest.as_bytes());
+        Ok(item.map(|Item { tenant, name, .. }| format!("tenant {tenant}, {name}")).unwrap_or_default())
+    }
+
     /// What is on the list, the oldest first, and about how many are not.
     pub(crate) async fn list(&self) -> Result<(Vec<Listed>, u64), LedgerError> {
         self.fill().await?;

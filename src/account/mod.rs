@@ -12,10 +12,13 @@ use crate::provider::ProviderIdentity;
 use crate::telemetry::{BreakerState, Telemetry};
 
 mod backlog;
+mod decisions;
 mod index;
 mod store_check;
 
 pub(crate) use backlog::{Backlog, Unlisted};
+pub(crate) use decisions::Deciding;
+pub use decisions::{Decided, DecidedOn, SignedDecision};
 pub(crate) use index::{Index, Listed, Listing};
 pub(crate) use store_check::LastLook;
 pub use store_check::StoreCheck;

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 
-use crate::account::Account;
-use crate::guard::{OperationReference, RequestResolution, Resolution, ResolveError};
+use crate::account::{Account, DecidedOn, Deciding};
+use crate::guard::{OperationReference, RequestResolution, Resolution, ResolveError, was_not_said};
 use crate::intent::fingerprint::Fingerprint;
-use crate::ledger::{Change, Contents, LedgerError, RecordKind, State};
+use crate::ledger::{Change, Contents, Held, Key, LedgerError, RecordKind, State};
 use crate::redaction::signature;
 use crate::validator::Validator;
 
@@ -18,7 +18,7 @@ use super::record::{KeptResponse, RequestPayload, RequestPhase};
 
 impl Validator {
     /// Says what became of a request with an idempotency key whose end is unknown. `who` says so: 1 to 100 characters, for
-    /// the log.
+    /// the log and for the [decisions](Self::decisions) in the store.
     ///
     /// One that was not executed gives its key back, and the same request runs anew. One that was executed is answered from
     /// then on with 200 and the given result as JSON; or, without one, with 409 `IDEMPOTENCY_RESPONSE_NOT_KEPT`.
@@ -38,39 +38,65 @@ impl Validator {
         async move {
             Handle::try_current().map_err(|_| LedgerError::NoRuntime)?;
             let who = signature(&who).ok_or(ResolveError::Unsigned)?;
-            let said = resolve(&account, &reference.digest(), &resolution).await;
+            let said = resolve(&account, &reference.digest(), &resolution, &who).await;
             if !matches!(said, Err(ResolveError::InProgress { .. }))
                 && let Err(error) = requests(&account).remove(&reference.digest(), said.is_ok()).await
             {
                 account.telemetry.store_failed(&error);
             }
             said?;
-            account.telemetry.resolved(&reference.digest(), Some("request"), resolution.as_str(), &who);
+            account.telemetry.resolved(&reference.digest(), Some("request"), resolution.decided().as_str(), &who);
             Ok(())
         }
     }
 }
 
-async fn resolve(account: &Account, digest: &Fingerprint, resolution: &Resolution) -> Result<(), ResolveError> {
+async fn resolve(
+    account: &Account,
+    digest: &Fingerprint,
+    resolution: &Resolution,
+    who: &str,
+) -> Result<(), ResolveError> {
     let (said, key) = (resolution.said()?, account.ledger.key(RecordKind::Request, digest));
-    let nothing = |why| Ok((Change::Keep, Err(ResolveError::NothingToResolve { why })));
-    let resolved = account.ledger.update(&key, |found| {
-        let Some(found) = found else { return nothing("there is no record of the request") };
-        let payload = RequestPayload::read(found)?;
-        match (&payload.phase, said) {
-            (RequestPhase::UnderWay, _) if !found.lease_left().is_zero() => {
-                Ok((Change::Keep, Err(ResolveError::InProgress { retry_after: found.lease_left() })))
-            }
-            (RequestPhase::Done(_), _) => nothing("the request was answered"),
-            (_, RequestResolution::NotExecuted) => Ok((Change::Remove, Ok(()))),
-            (_, RequestResolution::Done(json)) => {
-                let payload = key.payload_of(&payload.with(RequestPhase::Done(KeptResponse::said(json))))?;
-                // For as long as the key was to be kept.
-                let ttl = found.ttl_left().max(Duration::from_millis(1));
-                let answered = Contents { state: State::Settled, ttl, lease: Duration::ZERO, payload };
-                Ok((Change::Write(answered), Ok(())))
-            }
-        }
+    may_say(account.ledger.get(&key).await?.as_ref())??;
+    let write = account.ledger.update(&key, |found| {
+        let found_open = match may_say(found)? {
+            Ok(found) => found,
+            Err(why) => return Ok((Change::Keep, Err(why))),
+        };
+        let (found, payload) = found_open;
+        Ok((change(&key, found, &payload, said)?, Ok(())))
     });
-    resolved.await?
+    let (subject, about) = (digest.to_text(), requests(account).describe(digest).await?);
+    let (on, decided) = (DecidedOn::Request, resolution.decided());
+    let deciding = Deciding { who, on, subject: &subject, about: &about, decided };
+    account.decide(deciding, write, was_not_said).await??
+}
+
+/// The record of a request of which a person may say what became.
+fn may_say(found: Option<&Held>) -> Result<Result<(&Held, RequestPayload<'_>), ResolveError>, LedgerError> {
+    let nothing = |why| Ok(Err(ResolveError::NothingToResolve { why }));
+    let Some(found) = found else { return nothing("there is no record of the request") };
+    let payload = RequestPayload::read(found)?;
+    match &payload.phase {
+        RequestPhase::UnderWay if !found.lease_left().is_zero() => {
+            Ok(Err(ResolveError::InProgress { retry_after: found.lease_left() }))
+        }
+        RequestPhase::Done(_) => nothing("the request was answered"),
+        RequestPhase::UnderWay | RequestPhase::Indeterminate => Ok(Ok((found, payload))),
+    }
+}
+
+/// What becomes of the record.
+fn change(
+    key: &Key,
+    found: &Held,
+    payload: &RequestPayload<'_>,
+    said: RequestResolution<'_>,
+) -> Result<Change, LedgerError> {
+    let RequestResolution::Done(json) = said else { return Ok(Change::Remove) };
+    let payload = key.payload_of(&payload.with(RequestPhase::Done(KeptResponse::said(json))))?;
+    // For as long as the key was to be kept.
+    let ttl = found.ttl_left().max(Duration::from_millis(1));
+    Ok(Change::Write(Contents { state: State::Settled, ttl, lease: Duration::ZERO, payload }))
 }

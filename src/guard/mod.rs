@@ -50,7 +50,7 @@ use job::{GuardSettings, OperationRecord, RunContext};
 use resolve::Saying;
 
 #[cfg(feature = "tower")]
-pub(crate) use resolve::RequestResolution;
+pub(crate) use resolve::{RequestResolution, was_not_said};
 
 pub use call::{EffectCall, Inquiry, Reconciled};
 pub use error::GuardError;
@@ -187,7 +187,8 @@ impl Guard {
         }
     }
 
-    /// Says what became of an indeterminate operation. `who` says so: 1 to 100 characters, for the log.
+    /// Says what became of an indeterminate operation. `who` says so: 1 to 100 characters, for the log and for the
+    /// [decisions](crate::Validator::decisions) in the store.
     ///
     /// An operation that was not executed is sent in a new round at its next run, under a new provider key. So say so only
     /// when no request can still be on its way. A refused operation may be opened again in this way.

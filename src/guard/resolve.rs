@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::accessors::partial_debug;
-use crate::account::Account;
+use crate::account::{Account, Decided, DecidedOn, Deciding};
 use crate::intent::fingerprint::Fingerprint;
 use crate::ledger::{Change, Contents, Held, Key, LedgerError, RecordKind, State};
 use crate::redaction::signature;
@@ -61,10 +61,10 @@ impl Resolution {
         }
     }
 
-    pub(crate) const fn as_str(&self) -> &'static str {
+    pub(crate) const fn decided(&self) -> Decided {
         match self.0 {
-            Outcome::Done(_) | Outcome::Unwritable => "done",
-            Outcome::NotExecuted => "not_executed",
+            Outcome::Done(_) | Outcome::Unwritable => Decided::Done,
+            Outcome::NotExecuted => Decided::NotExecuted,
         }
     }
 }
@@ -78,7 +78,7 @@ pub(crate) enum RequestResolution<'r> {
 }
 
 // Shows no result.
-partial_debug!(Resolution, self => outcome: self.as_str());
+partial_debug!(Resolution, self => outcome: self.decided());
 
 /// Where an operation stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -139,33 +139,51 @@ pub(super) async fn resolve(account: &Account, saying: Saying) -> Result<(), Res
         Outcome::NotExecuted => Phase::NotExecuted,
     };
     let key = account.ledger.key(RecordKind::Operation, &digest);
-    let said = account.ledger.update(&key, |found| {
+    let may_say = |found: Option<&Held>| {
         let Some(found) = found else {
-            let why = "there is no record of the operation";
-            return Ok((Change::Keep, Err(ResolveError::NothingToResolve { why })));
+            return Ok(Err(ResolveError::NothingToResolve { why: "there is no record of the operation" }));
         };
         let payload = Payload::read(found)?;
         if fingerprint.is_some_and(|fingerprint| !payload.is_about(&fingerprint)) {
-            return Ok((Change::Keep, Err(ResolveError::KeyReused)));
+            return Ok(Err(ResolveError::KeyReused));
         }
-        Ok(match is_open(&payload, found, &phase) {
-            Ok(()) => (Change::Write(contents(&key, &payload, phase.clone(), retention)?), Ok(())),
-            Err(why) => (Change::Keep, Err(why)),
-        })
-    });
-    let said = said.await?;
+        Ok::<_, LedgerError>(is_open(&payload, found, &phase).map(|()| payload))
+    };
+    let list = operations(account, retention);
+    let said = if let Err(why) = may_say(account.ledger.get(&key).await?.as_ref())? {
+        Err(why)
+    } else {
+        let write = account.ledger.update(&key, |found| {
+            Ok(match may_say(found)? {
+                Ok(payload) => (Change::Write(contents(&key, &payload, phase.clone(), retention)?), Ok(())),
+                Err(why) => (Change::Keep, Err(why)),
+            })
+        });
+        let (subject, about) = (digest.to_text(), list.describe(&digest).await?);
+        let (on, decided) = (DecidedOn::Operation, resolution.decided());
+        let deciding = Deciding { who: &who, on, subject: &subject, about: &about, decided };
+        account.decide(deciding, write, was_not_said).await??
+    };
     if matches!(said, Err(ResolveError::InProgress { .. } | ResolveError::KeyReused)) {
         return said;
     }
-    let name = operations(account, retention).remove(&digest, true).await;
+    let name = list.remove(&digest, said.is_ok()).await;
     if said.is_ok() {
         let known = name.as_ref().ok().and_then(Option::as_deref);
-        account.telemetry.resolved(&digest, known, resolution.as_str(), &who);
+        account.telemetry.resolved(&digest, known, resolution.decided().as_str(), &who);
     }
     if let Err(error) = name {
         account.telemetry.store_failed(&error);
     }
     said
+}
+
+/// Whether a person's word certainly does not stand in the store.
+pub(crate) fn was_not_said(said: &Result<Result<(), ResolveError>, LedgerError>) -> bool {
+    match said {
+        Ok(said) => said.is_err(),
+        Err(error) => !error.is_outcome_unknown(),
+    }
 }
 
 /// Whether a person may say what became of an operation. A refused one may be tried again, once the cause is mended.

@@ -236,7 +236,11 @@ fn of_store(
     all.extend(
         records.codec.unsigned().map(|(kinds, since)| HealthReason::UnsignedAccepted { kinds: kinds.into(), since }),
     );
-    all.extend(records.codec.not_opened().map(|(kind, reads)| HealthReason::RecordsNotOpened { kind, reads }));
+    all.extend(records.codec.not_opened().map(|(kind, reads, since)| HealthReason::RecordsNotOpened {
+        kind,
+        reads,
+        since,
+    }));
     match indeterminate {
         None => all.push(HealthReason::IndeterminateUnknown),
         Some(indeterminate) => all.extend(indeterminate.reasons()),

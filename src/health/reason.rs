@@ -142,7 +142,7 @@ pub enum HealthReason {
     },
     /// The store held records that no key of `record_keys` opens, and calls that read them failed.
     #[error(
-        "no key opened {reads} record(s) that were read ({}); give all processes the same `record_keys`, and keep an old \
+        "for {since:.0?} no key opened {reads} record(s) that were read ({}); give all processes the same `record_keys`, and keep an old \
          key for as long as its records live",
         kind.as_str()
     )]
@@ -151,6 +151,8 @@ pub enum HealthReason {
         kind: RecordKind,
         /// How many were read, since the validator was built.
         reads: u64,
+        /// How long ago the first of them was read.
+        since: Duration,
     },
     /// Nine tenths of the idempotency keys allowed are held.
     #[error("{held} of {limit} idempotency keys are held, and further ones get an error; raise `max_keys`")]

@@ -1,9 +1,10 @@
 //! Records as bytes, protected against damage and, with a key, against forgery.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use tokio::time::Instant;
+
+use crate::lock::Lock;
 
 use super::error::LedgerError;
 use super::key::Key;
@@ -33,8 +34,8 @@ pub(crate) struct Codec {
     unsigned: Vec<RecordKind>,
     /// When this process began to accept those.
     since: Option<Instant>,
-    /// How many records no key opened, in the order of all kinds.
-    not_opened: [AtomicU64; RecordKind::ALL.len()],
+    /// How many records no key opened, and since when, in the order of all kinds.
+    not_opened: Lock<[Option<(u64, Instant)>; RecordKind::ALL.len()]>,
 }
 
 impl Codec {
@@ -53,18 +54,22 @@ impl Codec {
         self.since.map(|since| (&*self.unsigned, since.elapsed()))
     }
 
-    /// How many records of each kind no key opened, where there were any.
-    pub(crate) fn not_opened(&self) -> impl Iterator<Item = (RecordKind, u64)> {
-        RecordKind::ALL
-            .into_iter()
-            .zip(self.not_opened.iter().map(|reads| reads.load(Relaxed)))
-            .filter(|(_, reads)| *reads > 0)
+    /// How many records of each kind no key opened, and for how long there have been any, where there were.
+    pub(crate) fn not_opened(&self) -> impl Iterator<Item = (RecordKind, u64, Duration)> {
+        let not_opened = *self.not_opened.lock();
+        let of_kind = |(kind, found): (RecordKind, Option<(u64, Instant)>)| {
+            found.map(|(reads, since)| (kind, reads, since.elapsed()))
+        };
+        RecordKind::ALL.into_iter().zip(not_opened).filter_map(of_kind)
     }
 
     /// Counts a record that no key opens.
     fn locked(&self, kind: RecordKind, why: &'static str) -> LedgerError {
-        if let Some((_, reads)) = RecordKind::ALL.iter().zip(&self.not_opened).find(|(of, _)| **of == kind) {
-            reads.fetch_add(1, Relaxed);
+        if let Some((_, found)) =
+            RecordKind::ALL.iter().zip(self.not_opened.lock().iter_mut()).find(|(of, _)| **of == kind)
+        {
+            let (reads, since) = found.unwrap_or_else(|| (0, Instant::now()));
+            *found = Some((reads.saturating_add(1), since));
         }
         LedgerError::Unreadable(why)
     }

@@ -22,6 +22,8 @@ pub enum RecordKind {
     Order,
     /// What has to be looked into.
     Indeterminate,
+    /// What people decided on one day: resolutions and releases.
+    Decision,
     /// An event that the provider reported.
     Event,
     /// What the store check writes and reads.
@@ -58,7 +60,7 @@ pub(super) struct Layout {
 
 impl RecordKind {
     /// Every kind that stands in a store.
-    pub(super) const ALL: [Self; 12] = [
+    pub(super) const ALL: [Self; 13] = [
         Self::Facts,
         Self::Alias,
         Self::Key,
@@ -67,6 +69,7 @@ impl RecordKind {
         Self::Payment,
         Self::Order,
         Self::Indeterminate,
+        Self::Decision,
         Self::Event,
         Self::Canary,
         Self::Cache,
@@ -90,6 +93,7 @@ impl RecordKind {
             Self::Payment => ("payment", SMALL, 1..=1, 1, 1),
             Self::Order => ("order", SMALL, 1..=1, 1, 1),
             Self::Indeterminate => ("indeterminate", LARGE, 1..=2, 2, 1),
+            Self::Decision => ("decision", LARGE, 1..=1, 1, 1),
             Self::Event => ("event", SMALL, 1..=2, 2, 1),
             Self::Canary => ("canary", SMALL, 1..=1, 1, 1),
             Self::Cache => ("cache", LARGE, 1..=1, 1, 1),

@@ -288,6 +288,12 @@ impl Books<'_> {
         Ok(Some(Redemption { receipt, age: found.told_age() }))
     }
 
+    /// Whether the redemption of a receipt stands.
+    pub(super) async fn holds(&self, receipt: &Receipt) -> Result<bool, LedgerError> {
+        let settled = self.settled(&receipt.payment).await?;
+        Ok(settled.iter().any(|(_, found)| found.record.nonce.into_bytes() == receipt.number))
+    }
+
     /// Undoes one redemption: the payment's record first, since that is the one which counts. Whether this call undid it.
     pub(super) async fn release(&self, receipt: &Receipt) -> Result<bool, RedeemError> {
         let settled = self.settled(&receipt.payment).await?;

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use crate::accessors::{partial_debug, setters};
-use crate::account::Account;
+use crate::account::{Account, Decided, DecidedOn, Deciding};
 use crate::intent::invalid_intent::{Field, InvalidIntent};
 use crate::intent::payment_intent::{PaymentId, checked};
 use crate::payment::verdict::{Capture, Issuer, Proof, Verdict};
@@ -87,7 +87,7 @@ impl Validator {
     }
 
     /// Undoes a redemption: the payment may pay another order, and another payment this order. `who` undoes it: 1 to 100
-    /// characters, for the log.
+    /// characters, for the log and for the [decisions](Self::decisions) in the store.
     ///
     /// Only exactly the redemption that the receipt is of is undone. Releasing twice is no error.
     ///
@@ -104,7 +104,21 @@ impl Validator {
         let (account, receipt, who) = (Arc::clone(&self.0.account), receipt.clone(), signature(who));
         async move {
             let who = who.ok_or(InvalidIntent::new(Field::Who, "must not be empty; say who undoes the redemption"))?;
-            if books(&account)?.release(&receipt).await? {
+            let books = books(&account)?;
+            if !books.holds(&receipt).await? {
+                // It says why, or ends what an earlier release left.
+                return books.release(&receipt).await.map(drop);
+            }
+            let part = receipt.part().map(|part| format!(", part {part}")).unwrap_or_default();
+            let about = format!("tenant {}, order {}{part}", receipt.tenant(), receipt.order());
+            let (on, subject, decided) = (DecidedOn::Redemption, receipt.payment().as_str(), Decided::Released);
+            let deciding = Deciding { who: &who, on, subject, about: &about, decided };
+            let is_void = |undone: &Result<bool, RedeemError>| match undone {
+                Ok(is_undone) => !is_undone,
+                Err(RedeemError::Store(error)) => !error.is_outcome_unknown(),
+                Err(_) => true,
+            };
+            if account.decide(deciding, books.release(&receipt), is_void).await?? {
                 account.telemetry.released(receipt.payment(), &who);
             }
             Ok(())

@@ -24,6 +24,7 @@ use crate::telemetry::stats::Stats;
 use crate::telemetry::{Stopwatch, record_verdict};
 
 pub(crate) mod builder;
+mod decisions;
 mod many;
 
 pub use many::{Prefetch, Prefetched, ValidateAll};

@@ -20,6 +20,7 @@ mod one;
 mod program;
 #[path = "../support/redis_server.rs"]
 mod redis_server;
+mod requests;
 mod sandbox;
 mod secrets;
 mod store;

@@ -150,6 +150,7 @@ async fn completions_name_every_command() {
             "resolve",
             "release",
             "cache",
+            "decisions",
         ] {
             assert!(run.stdout.contains(command), "{shell} lacks {command}");
         }

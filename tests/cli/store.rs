@@ -2,26 +2,19 @@
 
 use std::time::Duration;
 
-use axum::Router;
-use axum::body::{Body, to_bytes};
-use axum::http::request::Parts;
-use axum::http::{Request, StatusCode};
-use axum::routing::post;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use payproof::endpoint::{IdempotencyLayer, Scope};
 use payproof::guard::{Effect, EffectCall, Operation};
 use payproof::provider::ProviderError;
 use payproof::store::RedisStore;
 use payproof::testing::sandbox::{Faults, Sandbox, SandboxPayment};
 use payproof::{Provenance, Stripe, Validator, ValidatorBuilder, Verdict};
-use tower::ServiceExt as _;
 
 use crate::program::{ACCOUNT, Program, paid, sandbox_with, secret_key};
 use crate::redis_server::{RedisConfig, RedisServer};
 
 /// A service on the same store.
-fn service(sandbox: &Sandbox, redis: &RedisServer) -> Validator {
+pub(crate) fn service(sandbox: &Sandbox, redis: &RedisServer) -> Validator {
     service_with(sandbox, redis).build().unwrap()
 }
 
@@ -31,7 +24,7 @@ fn service_with(sandbox: &Sandbox, redis: &RedisServer) -> ValidatorBuilder {
     Validator::builder(stripe).store(RedisStore::new(redis.url()).unwrap()).store_timeout(Duration::from_secs(20))
 }
 
-fn at(redis: &RedisServer, arguments: &[&str]) -> Program {
+pub(crate) fn at(redis: &RedisServer, arguments: &[&str]) -> Program {
     Program::new(arguments).env("REDIS_URL", redis.url()).env("STRIPE_ACCOUNT_ID", ACCOUNT)
 }
 
@@ -166,6 +159,18 @@ async fn a_redemption_is_released_by_its_receipt_and_with_a_name() {
     let _ = service.redeem(proof).await.unwrap();
     let later = at(&redis, &["release", &text, "--who", "Ada"]).run().await;
     assert!(later.code() == 2 && later.error().contains("redeemed before"), "a later redemption stays: {later:?}");
+    // Who undid it stands in the store, once.
+    let decided = at(&redis, &["decisions", "--json"]).run().await;
+    let [row] = &decided.rows()[..] else { panic!("{decided:?}") };
+    let fields: Vec<_> = row.as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(fields, ["about", "at", "decided", "on", "subject", "who"]);
+    assert_eq!((&row["who"], &row["decided"]), (&"Ada, ticket 7".into(), &"released".into()));
+    assert_eq!((&row["on"], &row["subject"]), (&"redemption".into(), &"pi_1".into()));
+    assert_eq!(row["about"], "tenant store_42, order 6735");
+    let table = at(&redis, &["decisions", "--about", "pi_1"]).run().await;
+    assert!(table.code() == 0 && table.stdout.contains(" GMT") && table.stdout.contains("Ada, ticket 7"), "{table:?}");
+    let other = at(&redis, &["decisions", "--about", "pi_2"]).run().await;
+    assert_eq!((other.code(), &*other.stdout), (0, "nothing was decided by hand\n"));
 }
 
 #[tokio::test]
@@ -244,6 +249,8 @@ async fn what_is_indeterminate_is_listed_and_resolved_with_a_name() {
     let fields: Vec<_> = row.as_object().unwrap().keys().map(String::as_str).collect();
     assert_eq!(fields, ["age_ms", "key_left_ms", "kind", "name", "reference", "tenant"]);
     let table = at(&redis, &["indeterminate"]).run().await;
+    let doctor = at(&redis, &["doctor"]).run().await;
+    assert!(doctor.stdout.contains("3 operation(s) and 0 request(s) are indeterminate"), "{doctor:?}");
 
     let outcomes: [&[&str]; 3] = [&["--done"], &["--done-with", r#""re_1""#], &["--not-executed"]];
     for (operation, outcome) in operations.iter().zip(outcomes) {
@@ -411,35 +418,4 @@ async fn the_doctor_finds_a_clock_that_is_off() {
     serving.abort();
     assert_eq!(run.code(), 1);
     assert!(run.stdout.contains("time service"), "{}", run.stdout);
-}
-
-#[tokio::test]
-async fn an_indeterminate_request_is_resolved_by_the_reference_in_its_refusal() {
-    let (sandbox, redis) = (sandbox_with([]).await, RedisServer::start().await);
-    let scope = |_: &Parts| Scope::new("store_42", "shopper_7").ok();
-    let layer = IdempotencyLayer::builder(&service(&sandbox, &redis), "checkout", Duration::from_secs(5), scope)
-        .build()
-        .unwrap();
-    let routes = Router::new().route("/orders", post(|| async { StatusCode::INTERNAL_SERVER_ERROR }).layer(layer));
-    let send = || async {
-        let request = Request::post("/orders").header("idempotency-key", "8e03978e").body(Body::empty()).unwrap();
-        let response = routes.clone().oneshot(request).await.unwrap();
-        let status = response.status().as_u16();
-        (status, to_bytes(response.into_body(), 10_000).await.unwrap())
-    };
-    assert_eq!(send().await.0, 500);
-    let (status, refusal) = send().await;
-    let refusal: serde_json::Value = serde_json::from_slice(&refusal).unwrap();
-    let reference = refusal["error"]["details"]["reference"].as_str().unwrap();
-    assert_eq!(status, 409);
-    let listed = at(&redis, &["indeterminate", "--json"]).run().await;
-    let [row] = &listed.rows()[..] else { panic!("{listed:?}") };
-    assert_eq!((listed.code(), &row["kind"], &row["name"]), (1, &"request".into(), &"POST /orders".into()));
-    assert_eq!((&row["reference"], &row["tenant"]), (&reference.into(), &"store_42".into()));
-    for (code, said) in [(0, "changed: resolved"), (2, "nothing to resolve")] {
-        let run = at(&redis, &["resolve", reference, "--not-executed", "--who", "Ada"]).run().await;
-        assert_eq!(run.code(), code, "{run:?}");
-        assert!(run.stderr.contains(said), "{}", run.stderr);
-    }
-    assert_eq!(send().await.0, 500, "it ran anew");
 }

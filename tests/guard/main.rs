@@ -13,6 +13,7 @@ mod support;
 mod account;
 mod callers;
 mod crashes;
+mod decisions;
 mod duplicates;
 mod late_words;
 mod leases;

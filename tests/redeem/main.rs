@@ -13,6 +13,7 @@ mod chaos_store;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod decisions;
 mod proofs;
 mod races;
 mod receipts;

@@ -68,11 +68,12 @@ async fn health_counts_the_records_that_no_key_opened_by_kind() {
     with(&provider, &store, &[OLD]).validate(intent("pi_1")).await.unwrap();
     let other = with(&provider, &store, &[NEW]);
     assert!(!format!("{:?}", other.health().await.reasons()).contains("RecordsNotOpened"));
-    for reads in [1, 2] {
+    for (reads, since) in [(1, secs(0)), (2, secs(60))] {
         other.validate(intent("pi_1")).await.unwrap_err();
         let health = other.health().await;
-        let reason = HealthReason::RecordsNotOpened { kind: RecordKind::Facts, reads };
+        let reason = HealthReason::RecordsNotOpened { kind: RecordKind::Facts, reads, since };
         assert!(health.reasons().contains(&reason), "{health:?}");
+        tokio::time::advance(secs(60)).await;
     }
 }
 

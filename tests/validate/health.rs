@@ -332,7 +332,7 @@ fn every_reason_says_what_to_do_and_has_a_code_of_its_own() {
         HealthReason::ProviderKeysEnding { operations: 2, soonest: secs(70) },
         HealthReason::IndeterminateUnknown,
         HealthReason::UnsignedAccepted { kinds: [RecordKind::Facts].into(), since: secs(90) },
-        HealthReason::RecordsNotOpened { kind: RecordKind::Facts, reads: 1 },
+        HealthReason::RecordsNotOpened { kind: RecordKind::Facts, reads: 1, since: secs(1) },
         HealthReason::KeysNearlyFull { held: 9, limit: 10 },
     ];
     let mut codes = codes(&reasons);

@@ -8,6 +8,7 @@
 mod audit;
 mod cache;
 mod completions;
+mod decisions;
 mod doctor;
 mod explain;
 mod forget;
@@ -60,6 +61,7 @@ enum Command {
     Sandbox(sandbox::SandboxArgs),
     Release(release::ReleaseArgs),
     Cache(Box<cache::CacheCommandArgs>),
+    Decisions(decisions::DecisionsArgs),
     Completions(completions::CompletionsArgs),
 }
 
@@ -98,6 +100,7 @@ fn run(command: Command) -> Result<Status, Trouble> {
             Command::Sandbox(args) => sandbox::run(args).await,
             Command::Release(args) => release::run(args).await,
             Command::Cache(args) => cache::run(*args).await,
+            Command::Decisions(args) => decisions::run(args).await,
             Command::Completions(args) => completions::run(&args),
         }
     }));

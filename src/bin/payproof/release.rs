@@ -20,7 +20,7 @@ const MOST: u64 = 64 * 1024;
 pub(crate) struct ReleaseArgs {
     /// The receipt, as the service keeps it with the order; `-` reads it from standard input
     receipt: String,
-    /// Who undoes it, for the log: a name, a ticket
+    /// Who undoes it, for the log and for `payproof decisions`: a name, a ticket
     #[arg(long, value_name = "NAME")]
     who: String,
     #[command(flatten)]

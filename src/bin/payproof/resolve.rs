@@ -17,7 +17,7 @@ pub(crate) struct ResolveArgs {
     reference: String,
     #[command(flatten)]
     outcome: Outcome,
-    /// Who says so, for the log: a name, a ticket
+    /// Who says so, for the log and for `payproof decisions`: a name, a ticket
     #[arg(long, value_name = "NAME")]
     who: String,
     #[command(flatten)]

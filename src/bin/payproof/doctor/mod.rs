@@ -175,5 +175,28 @@ async fn store(args: &DoctorArgs, report: &mut DoctorReport) -> Result<(), Troub
         };
         report.say(level, "store", &format!("{finding} ({})", finding.code()))?;
     }
-    Ok(())
+    if found.is_fit() && args.provider.names_an_account() { indeterminate(&validator, report).await } else { Ok(()) }
+}
+
+/// What the account's lists in the store say; what a process keeps in its memory, its own health tells.
+async fn indeterminate(validator: &Validator, report: &mut DoctorReport) -> Result<(), Trouble> {
+    let (operations, requests) = (validator.guard().indeterminate().await?, validator.indeterminate_requests().await?);
+    let oldest = operations.oldest().max(requests.oldest());
+    let Some(oldest) = oldest else { return Ok(()) };
+    let (counted, more) = ((operations.len(), requests.len()), operations.not_listed().max(requests.not_listed()) > 0);
+    let text = format!(
+        "{} operation(s) and {} request(s){} are indeterminate, the oldest for {}; `payproof indeterminate` lists them",
+        counted.0,
+        counted.1,
+        if more { ", and more that found no room on the list," } else { "" },
+        shown(oldest),
+    );
+    report.say(Level::Warning, "effects", &text)?;
+    match operations.iter().filter_map(payproof::guard::IndeterminateOperation::key_left).min() {
+        Some(soonest) => {
+            let text = format!("the provider's key of one of them ends in {}; run it again before", shown(soonest));
+            report.say(Level::Warning, "effects", &text)
+        }
+        None => Ok(()),
+    }
 }

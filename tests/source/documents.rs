@@ -1,5 +1,4 @@
 //! The pages of `docs/` say what is so: tables are printed from code, each name exists, and each that exists is on its page.
-#![allow(clippy::panic, clippy::unwrap_used, reason = "a page or a source that is not as it should be fails the test")]
 #![allow(clippy::case_sensitive_file_extension_comparisons, reason = "files of this repository")]
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,4 +1,5 @@
 //! What the sources and the pages look like.
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a page or a source that is not as it should be fails the test")]
 
 #[path = "../support/generated.rs"]
 mod generated;

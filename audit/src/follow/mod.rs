@@ -39,7 +39,7 @@ pub(crate) use modules::Module;
 pub(crate) use resolve::folder_of;
 pub(crate) use routers::{Entry, RouterKind, RouterValue};
 pub(crate) use value::{Origins, Shape, Value};
-pub(crate) use words::has_word;
+pub(crate) use words::{has_word, plain_name};
 
 use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
@@ -154,11 +154,19 @@ impl<'s> Follower<'s> {
         for (function, given) in functions {
             self.handle(function, given.clone(), &frame, span);
         }
-        let run = std::mem::take(&mut self.run);
+        let mut run = std::mem::take(&mut self.run);
+        run.events.shrink_to_fit();
         for scope in &run.scopes {
             scope.clear();
         }
-        run
+        // The rules read events; values that nothing asks for any more would be kept for every route.
+        Run {
+            events: run.events,
+            mentions: run.mentions,
+            signature_read: run.signature_read,
+            home: run.home,
+            ..Run::default()
+        }
     }
 
     /// Evaluates an expression at the top of a file.

@@ -1,8 +1,8 @@
 //! Whether a payment that is believed was seen at the provider.
 
 use super::{Case, written};
-use crate::follow::has_word;
-use crate::model::{EventKind, Rule, Severity};
+use crate::follow::{has_word, plain_name};
+use crate::model::{Event, EventKind, Rule, Severity};
 
 pub(super) fn judge(case: &mut Case<'_>) {
     for event in case.events {
@@ -18,7 +18,7 @@ pub(super) fn judge(case: &mut Case<'_>) {
             let what = format!("`{}` believes `{place}`, and the provider is not asked", effect.call);
             if !case.perhaps_before(event, proof) {
                 let maybe = case.maybe_proof(event);
-                let severity = if is_by_hand(case, place) { Severity::Medium } else { Severity::High };
+                let severity = if is_by_hand(case, event, place) { Severity::Medium } else { Severity::High };
                 case.tell_missing(Rule::PaymentUnproven, severity, event, &what, maybe);
                 continue;
             }
@@ -50,11 +50,14 @@ pub(super) fn judge(case: &mut Case<'_>) {
 }
 
 /// Whether staff may set a state by hand: the payment's id is not at stake then.
-fn is_by_hand(case: &Case<'_>, place: &str) -> bool {
+fn is_by_hand(case: &Case<'_>, event: &Event, place: &str) -> bool {
     let route = &case.followed.route;
     let staff = [&route.path, &route.file, &case.followed.home]
         .iter()
         .any(|name| has_word(name, &["admin", "staff", "dashboard"]));
     let last = place.rsplit('.').next().unwrap_or_default();
-    staff || has_word(last, &["status", "state"])
+    let flag = matches!(plain_name(last).as_str(), "ispaid" | "paid");
+    staff
+        || has_word(last, &["status", "state"])
+        || (flag && case.perhaps_before(event, |kind| matches!(kind, EventKind::Session)))
 }

@@ -18,3 +18,4 @@ mod promise;
 mod settings;
 mod support;
 mod trouble;
+mod values;

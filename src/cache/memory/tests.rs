@@ -132,7 +132,9 @@ impl World {
         // Fewer than there are subjects.
         let marks = Arc::new(Marks::new(usize::from(SUBJECTS) - 3));
         let spaces = [(); 2].map(|()| Memory::new(SPACE_BYTES, Arc::clone(&marks)));
-        spaces.iter().for_each(|space| space.resize(SHARE_BYTES));
+        for space in &spaces {
+            space.resize(SHARE_BYTES);
+        }
         Self { spaces, marks, loads: vec![], landed: BTreeMap::new(), marked: vec![], unconfirmed: vec![] }
     }
 
@@ -210,7 +212,7 @@ impl World {
             Step::Wait(time) => return Some(time),
             Step::Land { .. } | Step::Confirm(_) => {}
         }
-        let bytes = self.spaces.each_ref().map(|space| space.bytes());
+        let bytes = self.spaces.each_ref().map(Memory::bytes);
         assert!(bytes.iter().all(|bytes| *bytes <= SHARE_BYTES), "{bytes:?}");
         None
     }

@@ -38,10 +38,10 @@ const BRITISH: &[&str] = &[
 ];
 
 /// Names of other people's that hold such a stem.
-const FOREIGN: &[&str] = &["optimistic", "aria-labelledby"];
+const FOREIGN: &[&str] = &["optimistic", "aria-labelledby", "\"organisation\""];
 
 /// What users and contributors read. The documents at the root count as well.
-const ALL: &[&str] = &["src", "examples", "benches", "scripts", "tests"];
+const ALL: &[&str] = &["src", "audit", "examples", "benches", "scripts", "tests"];
 
 /// This file has to hold the words.
 const THIS_FILE: &str = "tests/source/names.rs";

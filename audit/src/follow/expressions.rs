@@ -106,7 +106,7 @@ impl Follower<'_> {
                 let found = names.into_iter().find(|name| Some(name.to_uppercase()) == method);
                 found.and_then(|name| fields.fields.borrow().get(&name).cloned()).unwrap_or_default()
             }
-            // A price that is picked from a table is the table's, whoever picks.
+            // A price that is picked from a table is the table's, however it is picked.
             _ => self.element(&object),
         }
     }

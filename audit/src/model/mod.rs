@@ -17,7 +17,7 @@ pub use event::{Answered, Claimed, Effect, Event, EventKind, ProviderCall, Provi
 pub use facts::{Class, Comment, Export, FileFacts, Function, Import, Imported, Language, Param, ParamKind, RouteFact};
 pub use finding::{Evidence, Finding};
 pub use names::Names;
-pub use route::{Judgement, Route};
+pub use route::{Judgment, Route};
 pub use rule::{Rule, Severity};
 pub use sources::Sources;
 pub use span::Span;

@@ -16,12 +16,12 @@ pub struct Route {
     /// The handler's name.
     pub handler: String,
     /// Whether it was judged.
-    pub judgement: Judgement,
+    pub judgment: Judgment,
 }
 
 /// Whether a route was judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Judgement {
+pub enum Judgment {
     /// It was.
     Judged,
     /// Its handler is a package's, or not in the tree.

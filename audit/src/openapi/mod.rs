@@ -8,7 +8,7 @@ mod operation;
 mod promises;
 mod schema;
 
-use crate::model::{Comment, Finding, Judgement, Names, Route, Span};
+use crate::model::{Comment, Finding, Judgment, Names, Route, Span};
 
 use self::document::{Document, Place};
 use self::operation::operations;
@@ -61,7 +61,7 @@ pub fn read(path: &str, text: &str, names: &Names) -> Result<Described, NotDescr
         file: path.to_owned(),
         span: span(document.place(operation.key)),
         handler: operation.name.clone(),
-        judgement: Judgement::Judged,
+        judgment: Judgment::Judged,
     });
     Ok(Described {
         routes: routes.collect(),

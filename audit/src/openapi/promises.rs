@@ -6,7 +6,7 @@ use crate::model::{Evidence, Finding, Names, Rule, Severity};
 
 use super::document::{Document, NodeId};
 use super::operation::{Idempotency, Operation};
-use super::schema::{Shape, is_no_object, properties_named, shapes};
+use super::schema::{SchemaShape, is_no_object, properties_named, shapes};
 
 /// Words of paths behind which money, orders or stock change.
 const VALUABLE: &[&str] = &[
@@ -123,7 +123,7 @@ fn key(told: &mut Told<'_>, operation: &Operation, delete: bool) {
 /// Whether most answers have `data` or `error` at their root.
 fn is_convention(document: &Document, operations: &[Operation]) -> bool {
     let answers = operations.iter().filter(|operation| !is_webhook(operation)).flat_map(|operation| &operation.answers);
-    let shapes: Vec<Shape> = answers.flat_map(|answer| shapes(document, answer.schema)).collect();
+    let shapes: Vec<SchemaShape> = answers.flat_map(|answer| shapes(document, answer.schema)).collect();
     let known = shapes.iter().filter(|shape| !shape.is_unknown());
     let (mut all, mut held) = (0_usize, 0_usize);
     for shape in known {
@@ -133,7 +133,7 @@ fn is_convention(document: &Document, operations: &[Operation]) -> bool {
     all > 0 && held.saturating_mul(100) >= all.saturating_mul(CONVENTION)
 }
 
-fn not_held(document: &Document, shape: &Shape) -> Option<&'static str> {
+fn not_held(document: &Document, shape: &SchemaShape) -> Option<&'static str> {
     if shape.is_unknown() {
         return None;
     }
@@ -145,7 +145,7 @@ fn not_held(document: &Document, shape: &Shape) -> Option<&'static str> {
 }
 
 /// An error, and not an answer that has room for one.
-fn is_error(shape: &Shape) -> bool {
+fn is_error(shape: &SchemaShape) -> bool {
     let required = shape.required.iter().any(|name| name == "error");
     let beside = |name: &str| matches!(name, "error" | "success" | "message" | "code" | "details" | "status");
     shape.property("error").is_some() && (required || shape.properties.iter().all(|(name, ..)| beside(name)))

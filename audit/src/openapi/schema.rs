@@ -12,7 +12,7 @@ const MOST_SHAPES: usize = 64;
 
 /// One of the shapes that a schema allows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Shape {
+pub(super) struct SchemaShape {
     /// The properties at the root: the name, its key, its schema.
     pub(super) properties: Vec<(String, NodeId, NodeId)>,
     /// Which of them have to be there.
@@ -21,7 +21,7 @@ pub(super) struct Shape {
     pub(super) is_other: bool,
 }
 
-impl Shape {
+impl SchemaShape {
     pub(super) fn property(&self, name: &str) -> Option<(NodeId, NodeId)> {
         self.properties.iter().find(|(known, ..)| known == name).map(|(_, key, schema)| (*key, *schema))
     }
@@ -40,14 +40,14 @@ impl Shape {
 }
 
 /// The shapes that a schema allows.
-pub(super) fn shapes(document: &Document, schema: NodeId) -> Vec<Shape> {
+pub(super) fn shapes(document: &Document, schema: NodeId) -> Vec<SchemaShape> {
     below(document, schema, DEEPEST)
 }
 
-fn below(document: &Document, schema: NodeId, left: usize) -> Vec<Shape> {
+fn below(document: &Document, schema: NodeId, left: usize) -> Vec<SchemaShape> {
     let schema = document.resolved(schema);
-    let Some(left) = left.checked_sub(1) else { return vec![Shape::default()] };
-    let mut own = Shape { is_other: is_other(document, schema), ..Shape::default() };
+    let Some(left) = left.checked_sub(1) else { return vec![SchemaShape::default()] };
+    let mut own = SchemaShape { is_other: is_other(document, schema), ..SchemaShape::default() };
     if let Some(properties) = document.get(schema, "properties") {
         own.properties.extend(document.fields(properties).map(|(name, key, value)| (name.to_owned(), key, value)));
     }
@@ -62,7 +62,8 @@ fn below(document: &Document, schema: NodeId, left: usize) -> Vec<Shape> {
     }
     for either in ["oneOf", "anyOf"] {
         if let Some(parts) = document.get(schema, either) {
-            let parts: Vec<Shape> = document.list(parts).iter().flat_map(|part| below(document, *part, left)).collect();
+            let parts: Vec<SchemaShape> =
+                document.list(parts).iter().flat_map(|part| below(document, *part, left)).collect();
             if !parts.is_empty() {
                 found = product(&found, &parts);
             }
@@ -71,7 +72,7 @@ fn below(document: &Document, schema: NodeId, left: usize) -> Vec<Shape> {
     found
 }
 
-fn product(ones: &[Shape], others: &[Shape]) -> Vec<Shape> {
+fn product(ones: &[SchemaShape], others: &[SchemaShape]) -> Vec<SchemaShape> {
     let all = ones.iter().flat_map(|one| others.iter().map(|other| one.clone().with(other)));
     all.take(MOST_SHAPES).collect()
 }

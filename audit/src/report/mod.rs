@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::baseline::{Baseline, KnownFinding, fingerprint};
 use crate::library::{Library, Skip};
-use crate::model::{Finding, Judgement, Route, Severity};
+use crate::model::{Finding, Judgment, Route, Severity};
 use crate::shown;
 use crate::walk::FileTree;
 
@@ -78,7 +78,7 @@ pub struct RouteLine {
     /// The handler's name.
     pub handler: String,
     /// `judged`; `foreign`: a package handles it; `exempt`: one route with many operations.
-    pub judgement: &'static str,
+    pub judgment: &'static str,
 }
 
 /// A finding of the report.
@@ -194,7 +194,7 @@ impl Report {
             read: library.count(),
             cut: tree.is_cut(),
             routes: routes.len(),
-            judged: routes.iter().filter(|route| route.judgement == Judgement::Judged).count(),
+            judged: routes.iter().filter(|route| route.judgment == Judgment::Judged).count(),
             without_options: without_options(&routes),
             findings: Severity::ALL.iter().map(|severity| (severity.name(), count(*severity))).collect(),
             baselined,
@@ -270,10 +270,10 @@ impl RouteLine {
             line: route.span.line,
             column: route.span.column,
             handler: shown::line(&route.handler),
-            judgement: match route.judgement {
-                Judgement::Judged => "judged",
-                Judgement::Foreign => "foreign",
-                Judgement::Exempt => "exempt",
+            judgment: match route.judgment {
+                Judgment::Judged => "judged",
+                Judgment::Foreign => "foreign",
+                Judgment::Exempt => "exempt",
             },
         }
     }

@@ -6,7 +6,7 @@ mod registered;
 use std::rc::Rc;
 
 use crate::follow::{BodyState, Follower, Module, Run, Shape, Value};
-use crate::model::{Judgement, Route, Span};
+use crate::model::{Judgment, Route, Span};
 
 /// A route with what happened when it was followed.
 pub(crate) struct Followed {
@@ -70,8 +70,8 @@ impl Handlers {
         let run = follower.trace(run, &self.module, self.span, &self.functions);
         let last = self.functions.iter().rev().find_map(|(function, _)| home_of(function));
         let home = run.home.clone().or(last).unwrap_or_else(|| route.file.clone());
-        let judgement = if is_exempt(&route.path, &route.file) { Judgement::Exempt } else { route.judgement };
-        Followed { route: Route { judgement, ..route }, home, run, action }
+        let judgment = if is_exempt(&route.path, &route.file) { Judgment::Exempt } else { route.judgment };
+        Followed { route: Route { judgment, ..route }, home, run, action }
     }
 }
 

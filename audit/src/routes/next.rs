@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::{Followed, Handlers};
 use crate::follow::{BodyState, Follower, Module, Origins, RouterKind, Shape, Value, folder_of};
-use crate::model::{Judgement, Route, Span};
+use crate::model::{Judgment, Route, Span};
 
 const METHODS: &[&str] = &["GET", "POST", "PUT", "PATCH", "DELETE"];
 
@@ -69,7 +69,7 @@ pub(super) fn app_routes(follower: &mut Follower<'_>, module: &Rc<Module>, found
             file: file.clone(),
             span,
             handler: (*method).to_owned(),
-            judgement: judgement(&handler),
+            judgment: judgment(&handler),
         };
         let handlers = Handlers {
             module: Rc::clone(module),
@@ -99,7 +99,7 @@ pub(super) fn pages_route(follower: &mut Follower<'_>, module: &Rc<Module>, foun
             file: file.clone(),
             span,
             handler: name_of(&handler, "handler"),
-            judgement: judgement(&handler),
+            judgment: judgment(&handler),
         };
         let functions = vec![(handler.clone(), given)];
         Handlers { module: Rc::clone(module), span, functions, body, guarded: false }
@@ -176,7 +176,7 @@ pub(super) fn actions(follower: &mut Follower<'_>, module: &Rc<Module>, found: &
             file: facts.path.clone(),
             span,
             handler: name.clone(),
-            judgement: Judgement::Judged,
+            judgment: Judgment::Judged,
         };
         let handlers = Handlers {
             module: Rc::clone(module),
@@ -189,10 +189,10 @@ pub(super) fn actions(follower: &mut Follower<'_>, module: &Rc<Module>, found: &
     }
 }
 
-fn judgement(handler: &Value) -> Judgement {
+fn judgment(handler: &Value) -> Judgment {
     match handler.shape {
-        Shape::Function(_) | Shape::Wrapped(..) | Shape::Module(_) => Judgement::Judged,
-        _ => Judgement::Foreign,
+        Shape::Function(_) | Shape::Wrapped(..) | Shape::Module(_) => Judgment::Judged,
+        _ => Judgment::Foreign,
     }
 }
 

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use super::next::name_of;
 use super::{Followed, Handlers};
 use crate::follow::{BodyState, Entry, Follower, Module, RouterKind, Shape, Value, has_word};
-use crate::model::{Judgement, Pattern, Route};
+use crate::model::{Judgment, Pattern, Route};
 
 /// Routers in routers that are followed.
 const DEEPEST_MOUNT: usize = 8;
@@ -128,7 +128,7 @@ fn walk(
                 let last = handlers.last().cloned().unwrap_or_default();
                 let known =
                     handlers.iter().any(|handler| matches!(handler.shape, Shape::Function(_) | Shape::Wrapped(..)));
-                let judgement = if known { Judgement::Judged } else { Judgement::Foreign };
+                let judgment = if known { Judgment::Judged } else { Judgment::Foreign };
                 let given = Follower::given_by(value.kind);
                 let ahead =
                     before.iter().filter(|ahead| is_below(&path, &ahead.path)).flat_map(|ahead| ahead.handlers.iter());
@@ -143,7 +143,7 @@ fn walk(
                         &last,
                         if has_word(&name, &["function"]) || name == "…" { "handler" } else { &name },
                     ),
-                    judgement,
+                    judgment,
                 };
                 let handlers = Handlers { module, span, functions, body: BodyState::Unknown, guarded: false };
                 found.push(handlers.follow(follower, route, pinned, false));
@@ -165,7 +165,7 @@ pub(super) fn declared(follower: &mut Follower<'_>, loaded: &[Rc<Module>], found
                 ));
             }
             let handler = follower.value_in(module, &fact.handler);
-            let judgement = if handler.is_function() { Judgement::Judged } else { Judgement::Foreign };
+            let judgment = if handler.is_function() { Judgment::Judged } else { Judgment::Foreign };
             let span = fact.span;
             let route = Route {
                 method: fact.method.clone(),
@@ -173,7 +173,7 @@ pub(super) fn declared(follower: &mut Follower<'_>, loaded: &[Rc<Module>], found
                 file: facts.path.clone(),
                 span,
                 handler: name_of(&handler, "handler"),
-                judgement,
+                judgment,
             };
             functions.push((handler, Vec::new()));
             let handlers = Handlers {

@@ -1,7 +1,7 @@
 //! The shape of answers.
 
 use super::Case;
-use crate::model::{Answered, EventKind, Judgement, Rule, Severity};
+use crate::model::{Answered, EventKind, Judgment, Rule, Severity};
 use crate::routes::Followed;
 
 /// Answers of this share or more have the envelope where it is the house's style.
@@ -19,7 +19,7 @@ pub(crate) struct Shapes {
 impl Shapes {
     pub(crate) fn of(routes: &[Followed]) -> Self {
         let mut shapes = Self::default();
-        let judged = routes.iter().filter(|followed| followed.route.judgement == Judgement::Judged);
+        let judged = routes.iter().filter(|followed| followed.route.judgment == Judgment::Judged);
         for answer in judged.flat_map(|followed| &followed.run.events).filter_map(|event| match &event.kind {
             EventKind::Answer(answer) => Some(answer),
             _ => None,

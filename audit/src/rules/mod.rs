@@ -8,7 +8,7 @@ mod provider;
 mod webhooks;
 
 use crate::follow::Follower;
-use crate::model::{Effect, Event, EventKind, Evidence, Finding, Judgement, Names, ProviderCall, Rule, Severity, Span};
+use crate::model::{Effect, Event, EventKind, Evidence, Finding, Judgment, Names, ProviderCall, Rule, Severity, Span};
 use crate::routes::Followed;
 
 pub(crate) use answers::Shapes;
@@ -29,7 +29,7 @@ pub(crate) fn judge(follower: &Follower<'_>, routes: &[Followed], names: &Names)
     let shapes = Shapes::of(routes);
     let envelope = names.envelope.unwrap_or_else(|| shapes.is_common());
     let mut findings = Vec::new();
-    for followed in routes.iter().filter(|followed| followed.route.judgement == Judgement::Judged) {
+    for followed in routes.iter().filter(|followed| followed.route.judgment == Judgment::Judged) {
         let is_webhook = webhooks::is_webhook(followed);
         let mut case =
             Case { followed, events: &followed.run.events, names, is_webhook, envelope, findings: Vec::new() };

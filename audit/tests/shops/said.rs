@@ -1,6 +1,6 @@
 //! What the audit promises of single cases.
 
-use payproof_audit::model::{Judgement, Names};
+use payproof_audit::model::{Judgment, Names};
 
 use crate::tree::{Shop, line};
 
@@ -114,7 +114,7 @@ fn routes_of_one_service_are_found_whatever_declares_them() {
         .judged()
         .routes
         .iter()
-        .map(|route| format!("{} {} {:?}", route.method, route.path, route.judgement))
+        .map(|route| format!("{} {} {:?}", route.method, route.path, route.judgment))
         .collect();
     let mut sorted = found.clone();
     sorted.sort();
@@ -134,7 +134,7 @@ fn routes_of_one_service_are_found_whatever_declares_them() {
             "POST action:buy Judged",
         ]
     );
-    assert!(found.len() > 10, "{:?}", Judgement::Judged);
+    assert!(found.len() > 10, "{:?}", Judgment::Judged);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Reads TypeScript and JavaScript, with or without JSX.
 //!
-//! One recursion to at most [`DEEPEST`] levels makes code of a syntax tree; what lies deeper is opaque, and told.
+//! One recursion to at most `DEEPEST` levels makes code of a syntax tree; what lies deeper is opaque, and told.
 
 mod classes;
 mod exports;

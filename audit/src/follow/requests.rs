@@ -21,7 +21,7 @@ impl Follower<'_> {
             "headers" => Value::shaped(Shape::Headers),
             "body" => self.body(),
             "rawBody" | "bodyRaw" => Value { from: Origins::REQUEST.and(Origins::RAW), ..Value::request("body") },
-            "method" => self.request_method(),
+            "method" | "httpMethod" => self.request_method(),
             "raw" | "req" | "request" | "nodeReq" => Value::shaped(Shape::Request),
             "res" => Value::shaped(Shape::Response(None)),
             "cookies" | "signedCookies" => {

@@ -49,7 +49,7 @@ pub(crate) enum Entry {
 
 impl Follower<'_> {
     /// `express()`, `Router()`, `new Hono()`.
-    pub(crate) fn router_made(&mut self, path: &str, _: &[Value], site: &Site<'_>) -> Option<Value> {
+    pub(crate) fn router_made(&mut self, path: &str, given: &[Value], site: &Site<'_>) -> Option<Value> {
         let kind = match path {
             "express#default"
             | "express#Router"
@@ -63,7 +63,7 @@ impl Follower<'_> {
             | "next-connect#default"
             | "next-connect#createEdgeRouter"
             | "next-connect#nc" => RouterKind::NextConnect,
-            _ => return None,
+            _ => return self.served(path, given, site),
         };
         Some(self.new_router(kind, site, false))
     }
@@ -149,9 +149,32 @@ impl Follower<'_> {
         };
         let mut flat = Vec::new();
         flatten(handlers, &mut flat);
+        let flat = flat.into_iter().map(|handler| self.handler_of(handler)).collect();
         let name = site.written.last().cloned().unwrap_or_default();
         let module = Rc::clone(&site.frame.module);
         self.entry(router, Entry::Route { method, path, handlers: flat, module, span: site.span, name });
+    }
+
+    /// A file that is a handler as a whole: `module.exports = handler`.
+    fn handler_of(&mut self, value: Value) -> Value {
+        let Shape::Module(module) = &value.shape else { return value };
+        self.export(&Rc::clone(module), "default").filter(Value::is_function).unwrap_or(value)
+    }
+
+    /// `Deno.serve(handler)`: a server of one handler, whose path its folder says.
+    fn served(&mut self, path: &str, given: &[Value], site: &Site<'_>) -> Option<Value> {
+        if !(path == "Deno.serve" || path.ends_with("http/server.ts#serve")) {
+            return None;
+        }
+        let handler = given.iter().find(|given| given.is_function())?;
+        let file = &site.frame.module.facts.path;
+        let folder = file.split("functions/").nth(1).and_then(|below| below.split('/').next()).unwrap_or_default();
+        let path = if folder.is_empty() { String::new() } else { format!("/functions/v1/{folder}") };
+        let server = self.new_router(RouterKind::Express, site, false);
+        if let Shape::Router(router) = server.shape {
+            self.route(router, "any", path, std::slice::from_ref(handler), site);
+        }
+        Some(server)
     }
 
     fn fastify_route(&mut self, router: usize, options: &Value, site: &Site<'_>) {

@@ -2,6 +2,7 @@
 
 mod next;
 mod registered;
+mod serverless;
 
 use std::rc::Rc;
 
@@ -43,6 +44,7 @@ pub(crate) fn all(follower: &mut Follower<'_>, candidates: &[String]) -> Vec<Fol
     }
     registered::declared(follower, &loaded, &mut found);
     registered::routes(follower, &loaded, &mut found);
+    serverless::routes(follower, &loaded, &mut found);
     found.sort_by(|one, two| {
         let place = |followed: &Followed| {
             (

@@ -6,7 +6,7 @@ use super::{Followed, Handlers};
 use crate::follow::{BodyState, Follower, Module, Origins, RouterKind, Shape, Value, folder_of};
 use crate::model::{Judgment, Route, Span};
 
-const METHODS: &[&str] = &["GET", "POST", "PUT", "PATCH", "DELETE"];
+pub(super) const METHODS: &[&str] = &["GET", "POST", "PUT", "PATCH", "DELETE"];
 
 pub(super) fn is_app_route(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or_default();
@@ -32,7 +32,7 @@ fn pages_url(path: &str) -> String {
     url(stem.strip_suffix("/index").unwrap_or(stem))
 }
 
-fn url(folders: &str) -> String {
+pub(super) fn url(folders: &str) -> String {
     let mut url = String::new();
     for part in folders.split('/').filter(|part| !part.is_empty()) {
         if (part.starts_with('(') && part.ends_with(')')) || part.starts_with('@') {
@@ -90,16 +90,28 @@ pub(super) fn pages_route(follower: &mut Follower<'_>, module: &Rc<Module>, foun
         return;
     }
     let body = body_of(follower, module);
-    let span = span_of(&handler, module);
+    by_method(follower, module, &handler, &pages_url(&file), body, found);
+}
+
+/// A handler of one path that tells methods apart itself: once per method that it mentions.
+pub(super) fn by_method(
+    follower: &mut Follower<'_>,
+    module: &Rc<Module>,
+    handler: &Value,
+    path: &str,
+    body: BodyState,
+    found: &mut Vec<Followed>,
+) {
+    let span = span_of(handler, module);
     let follow = |follower: &mut Follower<'_>, method: Option<&str>| {
         let given = Follower::given_by(RouterKind::NextConnect);
         let route = Route {
             method: method.unwrap_or("ANY").to_owned(),
-            path: pages_url(&file),
-            file: file.clone(),
+            path: path.to_owned(),
+            file: module.facts.path.clone(),
             span,
-            handler: name_of(&handler, "handler"),
-            judgment: judgment(&handler),
+            handler: name_of(handler, "handler"),
+            judgment: judgment(handler),
         };
         let functions = vec![(handler.clone(), given)];
         Handlers { module: Rc::clone(module), span, functions, body, guarded: false }
@@ -119,7 +131,7 @@ pub(super) fn pages_route(follower: &mut Follower<'_>, module: &Rc<Module>, foun
 }
 
 /// Whether Next.js parses the body before the handler: `export const config = { api: { bodyParser: false } }`.
-fn body_of(follower: &mut Follower<'_>, module: &Rc<Module>) -> BodyState {
+pub(super) fn body_of(follower: &mut Follower<'_>, module: &Rc<Module>) -> BodyState {
     let config = follower.export(module, "config").unwrap_or_default();
     let field = |value: &Value, name: &str| match &value.shape {
         Shape::Object(object) => object.fields.borrow().get(name).cloned().unwrap_or_default(),
@@ -189,7 +201,7 @@ pub(super) fn actions(follower: &mut Follower<'_>, module: &Rc<Module>, found: &
     }
 }
 
-fn judgment(handler: &Value) -> Judgment {
+pub(super) fn judgment(handler: &Value) -> Judgment {
     match handler.shape {
         Shape::Function(_) | Shape::Wrapped(..) | Shape::Module(_) => Judgment::Judged,
         _ => Judgment::Foreign,
@@ -197,7 +209,7 @@ fn judgment(handler: &Value) -> Judgment {
 }
 
 /// Where a handler stands, if it stands in this file.
-fn span_of(handler: &Value, module: &Rc<Module>) -> Span {
+pub(super) fn span_of(handler: &Value, module: &Rc<Module>) -> Span {
     match &handler.shape {
         Shape::Function(closure) if closure.module.facts.path == module.facts.path => {
             closure.module.facts.functions.get(closure.id).map_or(START, |function| function.span)

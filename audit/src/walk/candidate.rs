@@ -17,7 +17,8 @@ pub enum Candidate {
 pub const SCRIPTS: &[&str] = &["ts", "tsx", "mts", "cts", "js", "jsx", "mjs", "cjs"];
 
 /// Words of the frameworks whose routes are declared in any file, and of server actions.
-const ROUTERS: &[&str] = &["express", "hono", "Hono", "Router(", "fastify", "use server"];
+const ROUTERS: &[&str] =
+    &["express", "hono", "Hono", "Router(", "fastify", "use server", "Deno.serve", "http/server.ts"];
 
 /// Words of frameworks whose routes are not read, each with its name.
 const UNKNOWN: &[(&str, &str)] = &[
@@ -68,11 +69,11 @@ pub fn may_be_candidate(name: &str) -> bool {
         && !matches!(file(name), "package-lock.json" | "package.json" | "tsconfig.json" | "pnpm-lock.yaml")
 }
 
-/// Files that Next.js serves: `route` in an `app` folder, and all in `pages/api`.
+/// Files that are served by their names: `route` in an `app` folder, all in `pages/api`, and functions without a server.
 fn is_route_file(name: &str) -> bool {
     let stem = file(name).split('.').next().unwrap_or_default();
     let within = |folder: &str| name.starts_with(folder) || name.contains(&format!("/{folder}"));
-    (stem == "route" && within("app/")) || within("pages/api/")
+    (stem == "route" && within("app/")) || within("pages/api/") || within("functions/") || within("api/")
 }
 
 /// Tests start servers of their own, which serve no caller.
@@ -104,6 +105,9 @@ mod tests {
             ("src/app/route.js", "", Some(Candidate::Script)),
             ("pages/api/orders.ts", "", Some(Candidate::Script)),
             ("apps/web/pages/api/orders.ts", "", Some(Candidate::Script)),
+            ("api/orders.js", "", Some(Candidate::Script)),
+            ("netlify/functions/pay.mts", "", Some(Candidate::Script)),
+            ("supabase/functions/paid/index.ts", "Deno.serve(paid)", Some(Candidate::Script)),
             ("lib/route.ts", "", None),
             ("server.mjs", "import express from 'express'", Some(Candidate::Script)),
             ("server.test.ts", "import express from 'express'", None),

@@ -1,0 +1,113 @@
+//! Functions without a server: files in `api`, in `netlify/functions` and in `functions`, each with a path of its own.
+
+use std::rc::Rc;
+
+use super::next::{METHODS, body_of, by_method, judgment, span_of, url};
+use super::{Followed, Handlers};
+use crate::follow::{BodyState, Follower, Module, Shape, Value};
+use crate::model::{Pattern, Route};
+
+/// Every function that no router was seen to register.
+pub(super) fn routes(follower: &mut Follower<'_>, loaded: &[Rc<Module>], found: &mut Vec<Followed>) {
+    for module in loaded {
+        let file = module.facts.path.as_str();
+        if found.iter().any(|known| known.route.file == file || known.home == file) {
+            continue;
+        }
+        if let Some(path) = function_path(file) {
+            event_handler(follower, module, &path, found);
+        }
+        if let Some(below) = below(file, "functions/") {
+            per_method(follower, module, &url(stem(below)), found);
+        }
+        if let Some(path) = api_path(follower, file) {
+            node_handler(follower, module, &path, found);
+        }
+    }
+}
+
+/// What stands below a folder of that name.
+fn below<'f>(file: &'f str, folder: &str) -> Option<&'f str> {
+    file.strip_prefix(folder).or_else(|| file.split_once(&format!("/{folder}")).map(|(_, below)| below))
+}
+
+fn stem(file: &str) -> &str {
+    let stem = file.rsplit_once('.').map_or(file, |(stem, _)| stem);
+    stem.strip_suffix("/index").unwrap_or(stem)
+}
+
+/// The path of a function that is given an event.
+fn function_path(file: &str) -> Option<String> {
+    let below = below(file, "functions/")?;
+    let netlify = below.len() < file.len() && file.contains("netlify/functions/");
+    let prefix = if netlify { "/.netlify/functions" } else { "" };
+    Some(format!("{prefix}{}", url(stem(below))))
+}
+
+/// The path of a file in the `api` folder of a project.
+fn api_path(follower: &Follower<'_>, file: &str) -> Option<String> {
+    let below = below(file, "api/")?;
+    let project = file.strip_suffix(below)?.strip_suffix("api/")?;
+    let is_project = project.is_empty()
+        || ["vercel.json", "package.json"].iter().any(|name| follower.sources.exists(&format!("{project}{name}")));
+    is_project.then(|| url(&format!("api/{}", stem(below))))
+}
+
+/// `exports.handler = async (event) => …`, or a default that is given the request.
+fn event_handler(follower: &mut Follower<'_>, module: &Rc<Module>, path: &str, found: &mut Vec<Followed>) {
+    let handler = follower.export(module, "handler").filter(Value::is_function);
+    let takes_event = handler.as_ref().is_some_and(|handler| param(handler, 0).is_none_or(|name| name != "req"));
+    if let Some(handler) = handler.filter(|_| takes_event) {
+        by_method(follower, module, &handler, path, BodyState::Raw, found);
+    } else if module.facts.path.contains("netlify/")
+        && let Some(handler) = follower.export(module, "default").filter(Value::is_function)
+    {
+        by_method(follower, module, &handler, path, BodyState::Unknown, found);
+    }
+}
+
+/// `export const onRequestPost = async ({ request, env }) => …`.
+fn per_method(follower: &mut Follower<'_>, module: &Rc<Module>, path: &str, found: &mut Vec<Followed>) {
+    for method in METHODS.iter().copied().chain(["ANY"]) {
+        let (first, rest) = method.split_at(1);
+        let name =
+            if method == "ANY" { "onRequest".to_owned() } else { format!("onRequest{first}{}", rest.to_lowercase()) };
+        let Some(handler) = follower.export(module, &name).filter(Value::is_function) else { continue };
+        let span = span_of(&handler, module);
+        let route = Route {
+            method: method.to_owned(),
+            path: path.to_owned(),
+            file: module.facts.path.clone(),
+            span,
+            handler: name,
+            judgment: judgment(&handler),
+        };
+        let functions = vec![(handler, vec![Value::shaped(Shape::Context)])];
+        let handlers =
+            Handlers { module: Rc::clone(module), span, functions, body: BodyState::Unknown, guarded: false };
+        let pinned = (method != "ANY").then_some(method);
+        found.push(handlers.follow(follower, route, pinned, false));
+    }
+}
+
+/// `export default function handler(req, res)`.
+fn node_handler(follower: &mut Follower<'_>, module: &Rc<Module>, path: &str, found: &mut Vec<Followed>) {
+    let Some(handler) = follower.export(module, "default").filter(Value::is_function) else { return };
+    if param(&handler, 0).is_some_and(|name| !name.starts_with("req"))
+        || param(&handler, 1).is_some_and(|name| !name.starts_with("res"))
+    {
+        return;
+    }
+    let body = body_of(follower, module);
+    by_method(follower, module, &handler, path, body, found);
+}
+
+/// What a function calls a parameter, empty if it has no such one; `None` for what was wrapped.
+fn param(handler: &Value, at: usize) -> Option<String> {
+    let Shape::Function(closure) = &handler.shape else { return None };
+    let function = closure.module.facts.functions.get(closure.id)?;
+    match function.params.get(at).map(|param| &param.pattern) {
+        Some(Pattern::Name(name, _)) => Some(name.trim_start_matches('_').to_owned()),
+        _ => Some(String::new()),
+    }
+}

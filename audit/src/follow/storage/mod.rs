@@ -86,7 +86,12 @@ impl Follower<'_> {
         if READS.contains(&verb) {
             return Some(self.read(called.path, &total(given), site));
         }
-        let change = if CREATES.contains(&verb) {
+        // A document that was read before is not made once more.
+        let read_before = verb == "save"
+            && called.path.split(['.', '#']).any(|part| READS.contains(&part.split('(').next().unwrap_or_default()));
+        let change = if read_before {
+            Change::Update
+        } else if CREATES.contains(&verb) {
             Change::Create
         } else if UPDATES.contains(&verb) {
             Change::Update

@@ -105,6 +105,8 @@ impl Follower<'_> {
                 return self.context_answer(name, &given, site);
             }
             Shape::Router(router) => return self.router_call(*router, name, &given, site),
+            // axum's `next.run(request)`.
+            Shape::Next => return Value::default(),
             _ => {}
         }
         if let Some(value) = self.list_call(object, name, &given, site) {

@@ -187,6 +187,9 @@ impl Follower<'_> {
         if let Some(http) = Http::of(path, given) {
             return Some(self.provider_http(&http, site));
         }
+        if let Some(value) = self.request_built(path, given) {
+            return Some(value);
+        }
         // A client of a client's, or a class that is made, is nothing that is sent.
         let names: Vec<String> =
             path.split(['.', '#']).map(|name| plain_name(name.split('(').next().unwrap_or_default())).collect();
@@ -303,6 +306,26 @@ impl Follower<'_> {
         };
         self.emit(EventKind::ProviderWrite(call), site.frame, site.span);
         yielded
+    }
+
+    /// A request that is built step by step, as reqwest has it: `client.post(url).header(name, value).form(pairs)`.
+    fn request_built(&mut self, path: &str, given: &[Value]) -> Option<Value> {
+        let step = path.strip_prefix("fetch(provider).")?;
+        let first = given.first()?;
+        let event = self.run.events.iter_mut().rev().find(|event| matches!(event.kind, EventKind::ProviderWrite(_)))?;
+        let EventKind::ProviderWrite(call) = &mut event.kind else { return None };
+        match step.rsplit('.').next().unwrap_or_default() {
+            "header" => {
+                let name = plain_name(first.is_text().unwrap_or_default());
+                if name.contains("idempoten") || name == "paypalrequestid" {
+                    call.key = keys::grade(given.get(1)?);
+                }
+            }
+            "json" | "form" | "body" => call.amount = amounts::of(given, &self.run.compared).or(call.amount.take()),
+            "bearer_auth" | "basic_auth" | "timeout" | "query" => {}
+            _ => return None,
+        }
+        Some(Value { from: Origins::PROVIDER, ..Value::foreign(path) })
     }
 
     /// A request to something else: it may write there.

@@ -56,6 +56,15 @@ impl Follower<'_> {
                 }
                 return Some(value);
             }
+            // Rust's `Hmac::new_from_slice(secret)`, which is updated in place.
+            "new_from_slice" if path.to_lowercase().contains("mac") => return Some(mac(&total(given), path)),
+            "finalize" | "into_bytes" | "chain_update" if function.from.has(Origins::MAC) => {
+                return Some(function.clone().tainted(&total(given)));
+            }
+            "verify_slice" | "verify_truncated_left" if function.from.has(Origins::MAC) => {
+                self.emit(EventKind::Verify { checked: true, parsed: false }, site.frame, site.span);
+                return Some(Value::of(Origins::VERIFIED));
+            }
             "createHash" => return Some(Value::foreign("crypto.createHash()")),
             "timingSafeEqual" | "safeCompare" | "tsscmp" | "timingSafeCompare" => {
                 let (one, two) = (given.first()?, given.get(1)?);

@@ -9,6 +9,7 @@
 )]
 
 mod arguments;
+mod axum_payments;
 mod axum_routes;
 mod baselines;
 mod formats;

@@ -53,30 +53,44 @@ fn search(value: &Value, compared: &BTreeSet<Rc<str>>, found: &mut Vec<RequestAm
     match &value.shape {
         Shape::Object(object) => {
             for (name, value) in object.fields.borrow().iter() {
-                let plain = plain_name(name);
-                if NOT_HERE.contains(&plain.as_str()) {
-                    continue;
-                }
-                // The id of a price of the provider's is no amount.
-                let is_amount = FIELDS.contains(&plain.as_str()) && !is_price_id(name, value);
-                let is_part =
-                    PARTS.contains(&plain.as_str()) && !matches!(value.shape, Shape::Object(_) | Shape::List(_));
-                if (is_amount || is_part) && !matches!(value.shape, Shape::Object(_) | Shape::List(_)) {
-                    found.extend(grade(name, value, compared));
-                }
-                search(value, compared, found, levels);
+                named(name, value, compared, found, levels);
             }
             if let Some(rest) = &*object.rest.borrow() {
                 search(rest, compared, found, levels);
             }
         }
         Shape::List(elements) => {
-            for value in elements.borrow().iter() {
+            let elements = elements.borrow();
+            // A pair of a form: `("line_items[0][price_data][unit_amount]", amount)`.
+            if let [name, value] = elements.as_slice()
+                && let Some(name) = name.is_text()
+            {
+                let mut parts = name.split(['[', ']']).filter(|part| !part.is_empty());
+                if !parts.clone().any(|part| NOT_HERE.contains(&plain_name(part).as_str())) {
+                    named(parts.next_back().unwrap_or_default(), value, compared, found, levels);
+                }
+                return;
+            }
+            for value in elements.iter() {
                 search(value, compared, found, levels);
             }
         }
         _ => {}
     }
+}
+
+fn named(name: &str, value: &Value, compared: &BTreeSet<Rc<str>>, found: &mut Vec<RequestAmount>, levels: u32) {
+    let plain = plain_name(name);
+    if NOT_HERE.contains(&plain.as_str()) {
+        return;
+    }
+    // The id of a price of the provider's is no amount.
+    let is_amount = FIELDS.contains(&plain.as_str()) && !is_price_id(name, value);
+    let is_part = PARTS.contains(&plain.as_str());
+    if (is_amount || is_part) && !matches!(value.shape, Shape::Object(_) | Shape::List(_)) {
+        found.extend(grade(name, value, compared));
+    }
+    search(value, compared, found, levels);
 }
 
 fn is_price_id(name: &str, value: &Value) -> bool {

@@ -43,7 +43,7 @@ impl Http {
             return Some(Self {
                 url: base(path, &url),
                 method: method.unwrap_or_else(|| if has_options { "GET" } else { "ANY" }.to_owned()),
-                headers: field(&options, "headers").unwrap_or_default(),
+                headers: headers_of(&options, given.len() > 1 || matches!(first.shape, Shape::Object(_))),
                 body: field(&options, "body")
                     .or_else(|| field(&options, "data"))
                     .or_else(|| field(&options, "json"))
@@ -59,15 +59,21 @@ impl Http {
             "get" | "delete" => (Value::default(), given.get(1)),
             _ => (given.get(1).cloned().unwrap_or_default(), given.get(2)),
         };
+        let has_options = options.is_some();
         let options = options.cloned().unwrap_or_default();
         let inner = field(&options, "json");
         Some(Self {
             url: base(&root, first),
             method: verb.to_uppercase(),
-            headers: field(&options, "headers").unwrap_or_default(),
+            headers: headers_of(&options, has_options),
             body: inner.unwrap_or(body),
         })
     }
+}
+
+/// The headers among the options; the options themselves, where it is not known what they hold.
+fn headers_of(options: &Value, given: bool) -> Value {
+    field(options, "headers").unwrap_or_else(|| if given { options.clone() } else { Value::shaped(Shape::Nothing) })
 }
 
 /// The URL, after what the client begins it with.

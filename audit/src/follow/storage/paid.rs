@@ -197,21 +197,23 @@ pub(super) fn adds(data: &Value) -> bool {
     visit(data, DEEPEST, &mut |name, value| {
         matches!(name, "increment" | "decrement" | "$inc")
             || name.starts_with('+')
-            || (SUMMED.contains(&plain_name(name).as_str()) && is_sum(value))
+            || (is_summed(name) && is_sum(value))
     })
 }
 
 /// Whether that field is money or stock.
 pub(super) fn adds_value(data: &Value) -> bool {
     visit(data, DEEPEST, &mut |name, value| {
-        let summed = SUMMED.contains(&plain_name(name.trim_start_matches('+')).as_str());
+        let summed = is_summed(name.trim_start_matches('+'));
         let inner = matches!(&value.shape, Shape::Object(object) if object.fields.borrow().keys().any(|key| key == "increment" || key == "decrement"));
         (summed && (inner || is_sum(value) || name.starts_with('+')))
-            || (name == "$inc"
-                && visit(value, DEEPEST, &mut |name, _| {
-                    name.rsplit('.').next().is_some_and(|name| SUMMED.contains(&plain_name(name).as_str()))
-                }))
+            || (name == "$inc" && visit(value, DEEPEST, &mut |name, _| name.rsplit('.').next().is_some_and(is_summed)))
     })
+}
+
+/// `stock`, `credit_balance`, `walletBalance`.
+fn is_summed(name: &str) -> bool {
+    SUMMED.contains(&plain_name(name).as_str()) || has_word(name, &["stock", "inventory", "balance", "wallet"])
 }
 
 /// A stored number and something, or SQL that says so.

@@ -288,24 +288,30 @@ impl Books<'_> {
         Ok(Some(Redemption { receipt, age: found.told_age() }))
     }
 
-    /// Whether the redemption of a receipt stands.
-    pub(super) async fn holds(&self, receipt: &Receipt) -> Result<bool, LedgerError> {
-        let settled = self.settled(&receipt.payment).await?;
-        Ok(settled.iter().any(|(_, found)| found.record.nonce.into_bytes() == receipt.number))
+    /// The payment's record that stands for a receipt; `None` where it is undone.
+    ///
+    /// # Errors
+    /// When the payment was redeemed anew since then.
+    pub(super) async fn standing(&self, receipt: &Receipt) -> Result<Option<(Key, Held)>, RedeemError> {
+        let mut settled = self.settled(&receipt.payment).await?;
+        match settled.iter().position(|(_, found)| found.record.nonce.into_bytes() == receipt.number) {
+            Some(own) => Ok(Some(settled.swap_remove(own))),
+            None => match settled.first() {
+                Some((_, other)) => Err(already_redeemed(&owner_in(other)?, &receipt.owner)),
+                None => Ok(None),
+            },
+        }
     }
 
-    /// Undoes one redemption: the payment's record first, since that is the one which counts. Whether this call undid it.
-    pub(super) async fn release(&self, receipt: &Receipt) -> Result<bool, RedeemError> {
-        let settled = self.settled(&receipt.payment).await?;
-        let own = settled.iter().find(|(_, found)| found.record.nonce.into_bytes() == receipt.number);
-        let is_undone = match (own, settled.first()) {
-            // If it was not there any more, another call released it.
-            (Some((place, found)), _) => self.ledger.remove(place, found).await?,
-            (None, Some((_, other))) => return Err(already_redeemed(&owner_in(other)?, &receipt.owner)),
-            (None, None) => false,
-        };
-        self.free_order(&receipt.owner, receipt.number).await?;
-        Ok(is_undone)
+    /// Undoes one redemption: the payment's record is the one which counts, and the order's is freed afterwards. Where it was
+    /// not there any more, an earlier try of this call removed it, or another call at the same moment.
+    pub(super) async fn undo(&self, (place, found): &(Key, Held)) -> Result<(), LedgerError> {
+        self.ledger.remove(place, found).await.map(drop)
+    }
+
+    /// Removes the order's record of a redemption that is undone.
+    pub(super) async fn free_order_of(&self, receipt: &Receipt) -> Result<(), LedgerError> {
+        self.free_order(&receipt.owner, receipt.number).await
     }
 
     /// Removes the order's record, where it names this claim.

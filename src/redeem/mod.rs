@@ -8,6 +8,7 @@ use crate::accessors::{partial_debug, setters};
 use crate::account::{Account, Decided, DecidedOn, Deciding};
 use crate::intent::invalid_intent::{Field, InvalidIntent};
 use crate::intent::payment_intent::{PaymentId, checked};
+use crate::ledger::LedgerError;
 use crate::payment::verdict::{Capture, Issuer, Proof, Verdict};
 use crate::redaction::signature;
 use crate::validator::Validator;
@@ -105,23 +106,18 @@ impl Validator {
         async move {
             let who = who.ok_or(InvalidIntent::new(Field::Who, "must not be empty; say who undoes the redemption"))?;
             let books = books(&account)?;
-            if !books.holds(&receipt).await? {
-                // It says why, or ends what an earlier release left.
-                return books.release(&receipt).await.map(drop);
-            }
-            let part = receipt.part().map(|part| format!(", part {part}")).unwrap_or_default();
-            let about = format!("tenant {}, order {}{part}", receipt.tenant(), receipt.order());
-            let (on, subject, decided) = (DecidedOn::Redemption, receipt.payment().as_str(), Decided::Released);
-            let deciding = Deciding { who: &who, on, subject, about: &about, decided };
-            let is_void = |undone: &Result<bool, RedeemError>| match undone {
-                Ok(is_undone) => !is_undone,
-                Err(RedeemError::Store(error)) => !error.is_outcome_unknown(),
-                Err(_) => true,
-            };
-            if account.decide(deciding, books.release(&receipt), is_void).await?? {
+            // Without it, there may be left to end what an earlier release began.
+            if let Some(standing) = books.standing(&receipt).await? {
+                let part = receipt.part().map(|part| format!(", part {part}")).unwrap_or_default();
+                let about = format!("tenant {}, order {}{part}", receipt.tenant(), receipt.order());
+                let (on, subject, decided) = (DecidedOn::Redemption, receipt.payment().as_str(), Decided::Released);
+                let deciding = Deciding { who: &who, on, subject, about: &about, decided };
+                let is_void =
+                    |undone: &Result<(), LedgerError>| undone.as_ref().is_err_and(|error| !error.is_outcome_unknown());
+                account.decide(deciding, books.undo(&standing), is_void).await??;
                 account.telemetry.released(receipt.payment(), &who);
             }
-            Ok(())
+            Ok(books.free_order_of(&receipt).await?)
         }
     }
 }

@@ -1,6 +1,8 @@
 //! A release stands in the store with the name of who undid the redemption, and only if one was undone.
 
+use payproof::redeem::RedeemError;
 use payproof::store::MemoryStore;
+use payproof::testing::{FlakyStore, StoreFault, StoreVerb};
 use payproof::{Decided, DecidedOn};
 
 use crate::redeeming;
@@ -25,4 +27,33 @@ async fn a_release_is_recorded_with_who_undid_what() {
     let _ = one.redeem(&proof).await.unwrap();
     two.release(&receipt, "bert").await.unwrap_err();
     assert_eq!(one.decisions(400).await.unwrap(), all);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_release_stays_recorded_once_it_may_have_been_made() {
+    let fault = |faults: &[StoreFault]| faults.to_vec();
+    let cases = [
+        // The payment's record was certainly not removed.
+        (fault(&[StoreFault::Refused]), false, 0),
+        // It was, and a second try does not find it.
+        (fault(&[StoreFault::LostReply]), true, 1),
+        // It was, and the order's record stays for another call.
+        (fault(&[StoreFault::None, StoreFault::Refused]), false, 1),
+        // The store may have removed it.
+        (fault(&[StoreFault::LostReply, StoreFault::LostReply]), false, 1),
+    ];
+    for (faults, is_ok, recorded) in cases {
+        let (provider, store) = (provider(), FlakyStore::new(MemoryStore::new()));
+        let validator = redeeming(&provider, store.inner()).store(store.clone()).build().unwrap();
+        let proof = proof_of(&validator, intent("pi_1")).await;
+        let receipt = validator.redeem(&proof).await.unwrap().into_receipt();
+        store.script(StoreVerb::Remove, faults.clone());
+        let released = validator.release(&receipt, "anna, ticket 7").await;
+        assert!(matches!((&released, is_ok), (Ok(()), true) | (Err(RedeemError::Store(_)), false)), "{released:?}");
+        assert_eq!(validator.decisions(1).await.unwrap().len(), recorded, "{faults:?}");
+        // Asked again, it comes to the same end, and the payment is free.
+        validator.release(&receipt, "anna, ticket 7").await.unwrap();
+        assert_eq!(validator.decisions(1).await.unwrap().len(), 1, "{faults:?}");
+        let _ = validator.redeem(&proof).await.unwrap();
+    }
 }

@@ -240,11 +240,14 @@ impl<'e> Index<'e> {
         Ok(name)
     }
 
-    /// Tenant and name of one that is listed; empty where it is not.
-    pub(crate) async fn describe(&self, digest: &Fingerprint) -> Result<String, LedgerError> {
-        let pages = self.pages().await?;
+    /// Tenant and name of one that is listed; empty where it is not, or the list cannot be read: no decision waits for a text.
+    pub(crate) async fn describe(&self, digest: &Fingerprint) -> String {
+        let pages = self.pages().await.unwrap_or_else(|error| {
+            self.account.telemetry.store_failed(&error);
+            Vec::new()
+        });
         let item = pages.iter().flat_map(|page| &page.items).find(|item| item.reference == *digest.as_bytes());
-        Ok(item.map(|Item { tenant, name, .. }| format!("tenant {tenant}, {name}")).unwrap_or_default())
+        item.map(|Item { tenant, name, .. }| format!("tenant {tenant}, {name}")).unwrap_or_default()
     }
 
     /// What is on the list, the oldest first, and about how many are not.

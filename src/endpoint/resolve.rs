@@ -39,7 +39,8 @@ impl Validator {
             Handle::try_current().map_err(|_| LedgerError::NoRuntime)?;
             let who = signature(&who).ok_or(ResolveError::Unsigned)?;
             let said = resolve(&account, &reference.digest(), &resolution, &who).await;
-            if !matches!(said, Err(ResolveError::InProgress { .. }))
+            // Any other error leaves it as unknown as it was.
+            if matches!(said, Ok(()) | Err(ResolveError::NothingToResolve { .. }))
                 && let Err(error) = requests(&account).remove(&reference.digest(), said.is_ok()).await
             {
                 account.telemetry.store_failed(&error);
@@ -67,7 +68,7 @@ async fn resolve(
         let (found, payload) = found_open;
         Ok((change(&key, found, &payload, said)?, Ok(())))
     });
-    let (subject, about) = (digest.to_text(), requests(account).describe(digest).await?);
+    let (subject, about) = (digest.to_text(), requests(account).describe(digest).await);
     let (on, decided) = (DecidedOn::Request, resolution.decided());
     let deciding = Deciding { who, on, subject: &subject, about: &about, decided };
     account.decide(deciding, write, was_not_said).await??

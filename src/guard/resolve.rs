@@ -159,7 +159,7 @@ pub(super) async fn resolve(account: &Account, saying: Saying) -> Result<(), Res
                 Err(why) => (Change::Keep, Err(why)),
             })
         });
-        let (subject, about) = (digest.to_text(), list.describe(&digest).await?);
+        let (subject, about) = (digest.to_text(), list.describe(&digest).await);
         let (on, decided) = (DecidedOn::Operation, resolution.decided());
         let deciding = Deciding { who: &who, on, subject: &subject, about: &about, decided };
         account.decide(deciding, write, was_not_said).await??

@@ -339,8 +339,19 @@ impl Ledger {
     }
 
     /// Removes a record that was read. False when it was no longer there.
+    ///
+    /// One that is gone after a try of this call whose reply was lost counts as removed by that one. Gone at the first try, it
+    /// was removed by another call, or its time was over.
     pub(crate) async fn remove(&self, key: &Key, held: &Held) -> Result<bool, LedgerError> {
-        Ok(self.remove_bytes(key, &held.bytes).await? == Swap::Swapped)
+        let call = || self.once("remove", || self.store.remove(&key.text, &held.bytes));
+        let (swap, is_open) = match call().await {
+            Err(first) if first.is_worth_another_try() => {
+                let is_open = first.is_outcome_unknown();
+                (call().await.map_err(|next| first.or(next))?, is_open)
+            }
+            answer => (answer?, false),
+        };
+        Ok(swap == Swap::Swapped || is_open && swap == Swap::Lost(None))
     }
 
     async fn remove_bytes(&self, key: &Key, expected: &[u8]) -> Result<Swap, LedgerError> {

@@ -5,13 +5,22 @@ use std::pin::pin;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use payproof::guard::{OperationReference, Resolution, ResolveError};
+use payproof::store::MemoryStore;
+use payproof::testing::{FlakyStore, StoreFault, StoreVerb};
 use serde_json::json;
 
-use crate::service::{Act, KEY, SHOPPER, Seen, Service, request_with};
+use crate::service::{Act, KEY, SHOPPER, Seen, Service, request_with, validator_on};
 use crate::support::{poll_once, secs, settle};
 
 async fn indeterminate() -> (Service, OperationReference) {
-    let service = Service::new();
+    indeterminate_at(Service::new()).await
+}
+
+async fn indeterminate_on(store: &FlakyStore<MemoryStore>) -> (Service, OperationReference) {
+    indeterminate_at(Service::with(&validator_on(store.clone()), |layer| layer)).await
+}
+
+async fn indeterminate_at(service: Service) -> (Service, OperationReference) {
     service.handler.script([Act::Answer(StatusCode::INTERNAL_SERVER_ERROR.into_response())]);
     service.pay().await;
     let reference = reference(&service.pay().await);
@@ -80,4 +89,43 @@ async fn only_what_is_open_is_resolved() {
     let unknown = resolve(&service, unknown, Resolution::not_executed()).await;
     assert_eq!(unknown, Err(ResolveError::NothingToResolve { why: "there is no record of the request" }));
     resolve(&service, reference, Resolution::not_executed()).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_resolution_that_fails_leaves_the_request_on_its_list() {
+    let store = FlakyStore::new(MemoryStore::new());
+    let (service, reference) = indeterminate_on(&store).await;
+    let listed = async || service.validator.indeterminate_requests().await.unwrap().len();
+    // The record of the decision is a new one; a second word meets a removal that the store does not make.
+    for verb in [StoreVerb::Claim, StoreVerb::Remove] {
+        store.script(verb, [StoreFault::Refused]);
+        let failed = resolve(&service, reference, Resolution::not_executed()).await;
+        assert!(matches!(failed, Err(ResolveError::Store(_))), "{failed:?}");
+        assert_eq!((listed().await, service.validator.decisions(1).await.unwrap().len()), (1, 0), "{verb:?}");
+    }
+    resolve(&service, reference, Resolution::not_executed()).await.unwrap();
+    assert_eq!(listed().await, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_resolution_whose_reply_was_lost_is_made_and_recorded() {
+    let store = FlakyStore::new(MemoryStore::new());
+    let (service, reference) = indeterminate_on(&store).await;
+    store.script(StoreVerb::Remove, [StoreFault::LostReply]);
+    resolve(&service, reference, Resolution::not_executed()).await.unwrap();
+    assert_eq!(service.validator.decisions(1).await.unwrap().len(), 1);
+    // Gone at the first try, it was given back by another person.
+    let again = resolve(&service, reference, Resolution::not_executed()).await;
+    assert_eq!(again, Err(ResolveError::NothingToResolve { why: "there is no record of the request" }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_that_cannot_be_read_keeps_no_request_from_being_resolved() {
+    let store = FlakyStore::new(MemoryStore::new());
+    let (service, reference) = indeterminate_on(&store).await;
+    // The request's record is read, and then the list for what it says of it.
+    store.script(StoreVerb::Get, [StoreFault::None, StoreFault::Refused]);
+    resolve(&service, reference, Resolution::not_executed()).await.unwrap();
+    let decisions = service.validator.decisions(1).await.unwrap();
+    assert_eq!(decisions.iter().map(|one| one.about()).collect::<Vec<_>>(), [""]);
 }

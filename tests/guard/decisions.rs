@@ -85,6 +85,17 @@ async fn what_was_settled_between_the_look_and_the_word_was_not_decided() {
     assert_eq!(who, ["fast"]);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_list_that_cannot_be_read_keeps_no_operation_from_being_resolved() {
+    let store = FlakyStore::new(MemoryStore::new());
+    let validator = on(store.clone());
+    validator.guard().run(&unkeyed(), Desk::with([Act::Fail(busy())]).keyless()).await.unwrap_err();
+    // The operation's record is read, and then the list for what it says of it.
+    store.script(StoreVerb::Get, [StoreFault::None, StoreFault::Refused]);
+    validator.guard().resolve(&unkeyed(), Resolution::not_executed(), "Ada").await.unwrap();
+    assert_eq!(decisions(&validator).await.iter().map(SignedDecision::about).collect::<Vec<_>>(), [""]);
+}
+
 fn ms_500() -> std::time::Duration {
     std::time::Duration::from_millis(500)
 }

@@ -3,7 +3,7 @@
 use super::frame::Frame;
 use super::value::{Origins, Shape, Value};
 use super::{Condition, Follower};
-use crate::model::{EventKind, Span};
+use crate::model::{EventKind, Expr, Span};
 
 /// How a step ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,6 +96,20 @@ impl Follower<'_> {
         if from.has(Origins::VERIFIED) {
             let parsed = from.has(Origins::REPARSED);
             self.emit(EventKind::Verify { checked: true, parsed }, frame, span);
+        }
+    }
+
+    /// What is certain after `?`: a verification that fails ends the handler.
+    pub(crate) fn tried(&mut self, value: &Value, tried: &Expr, frame: &Frame) {
+        let mut tried = tried;
+        while let Expr::Await(inner) | Expr::Same(inner) = tried {
+            tried = inner;
+        }
+        if value.from.has(Origins::VERIFIED)
+            && let Expr::Call(call) = tried
+        {
+            let parsed = value.from.has(Origins::REPARSED);
+            self.emit(EventKind::Verify { checked: true, parsed }, frame, call.at);
         }
     }
 

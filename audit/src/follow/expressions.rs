@@ -49,7 +49,12 @@ impl Follower<'_> {
             Expr::Assign(into, sign, value) => self.assign(into, *sign, value, frame),
             Expr::Function(id) => self.closure(*id, frame),
             Expr::Class(id) => self.class(*id, frame),
-            Expr::Await(inner) | Expr::Same(inner) | Expr::Try(inner) => self.expr(inner, frame),
+            Expr::Await(inner) | Expr::Same(inner) => self.expr(inner, frame),
+            Expr::Try(inner) => {
+                let value = self.expr(inner, frame);
+                self.tried(&value, inner, frame);
+                value
+            }
             Expr::Block(steps) => self.valued_block(steps, frame),
             Expr::Sequence(parts) => {
                 let mut last = Value::default();

@@ -47,7 +47,14 @@ impl Follower<'_> {
                 let sum = if last == "createHmac" { Value::default() } else { total(given) };
                 return Some(mac(&sum, path));
             }
-            "update" | "digest" | "update_mac" if function.from.has(Origins::MAC) || path.contains("createHash()") => {
+            "new_from_slice" => return Some(mac(&Value::default(), path)),
+            "verify_slice" | "verify_truncated_left" if function.from.has(Origins::MAC) => {
+                let reparsed = if function.from.has(Origins::REPARSED) { Origins::REPARSED } else { Origins::NONE };
+                return Some(Value::of(Origins::VERIFIED | reparsed));
+            }
+            "update" | "digest" | "update_mac" | "chain_update" | "finalize"
+                if function.from.has(Origins::MAC) || path.contains("createHash()") =>
+            {
                 let sum = total(given);
                 let mut value =
                     Value { shape: Value::foreign(&format!("{path}()")).shape, ..function.clone().tainted(&sum) };
@@ -80,8 +87,9 @@ impl Follower<'_> {
         if path == "Date.now"
             || path == "performance.now"
             || path == "Date"
-            || last == "Utc.now"
-            || path.ends_with("Instant.now")
+            || ["Utc.now", "Local.now", "SystemTime.now", "Instant.now", "OffsetDateTime.now_utc"]
+                .iter()
+                .any(|clock| path.ends_with(clock))
         {
             // `new Date(value)` is the value's.
             let from = if given.is_empty() { Origins::CLOCK } else { Origins::NONE };

@@ -13,7 +13,7 @@ fn part(expr: &Expr, levels: u32) -> String {
     match expr {
         Expr::Name(name, _) => match name.strip_prefix("module ") {
             Some(from) => format!("require('{from}')"),
-            None => name.clone(),
+            None => name.trim_end_matches("::").to_owned(),
         },
         Expr::This => "this".to_owned(),
         Expr::Member(object, name, _) => format!("{}.{name}", part(object, levels)),

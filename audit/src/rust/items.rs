@@ -180,6 +180,10 @@ impl Lowering<'_> {
 
     fn bound(&mut self, name: String, written: &[String], node: Node<'_>) {
         self.payproof |= written.first().is_some_and(|first| first == "payproof");
+        if written.first().is_some_and(|first| first == "jsonwebtoken") {
+            self.modules.crates.insert(name, written.to_vec());
+            return;
+        }
         let Some(path) = self.modules.absolute(written) else { return };
         self.modules.names.insert(name.clone(), path.clone());
         self.bind(name, &path, node);

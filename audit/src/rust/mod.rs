@@ -2,6 +2,7 @@
 
 mod answers;
 mod blocks;
+mod chains;
 mod compose;
 mod extractors;
 mod functions;

@@ -13,6 +13,8 @@ pub(super) struct Modules {
     known: BTreeMap<Vec<String>, String>,
     /// What `use` and `mod` bind: the name, and the path from the crate's root.
     pub(super) names: BTreeMap<String, Vec<String>>,
+    /// Functions of crates that are known by the crate's name, too: `decode` is `jsonwebtoken::decode`.
+    pub(super) crates: BTreeMap<String, Vec<String>>,
 }
 
 /// The file of a path, and what is left of the path inside it.
@@ -35,7 +37,7 @@ impl Modules {
         if stem != "mod" && !(ROOTS.contains(&stem) && own.is_empty()) {
             own.push(stem.to_owned());
         }
-        Self { root, own, known: BTreeMap::new(), names: BTreeMap::new() }
+        Self { root, own, known: BTreeMap::new(), names: BTreeMap::new(), crates: BTreeMap::new() }
     }
 
     /// The path from the crate's root that a written one means: `crate::a`, `super::b`, `self::c`, or a name that is bound here.

@@ -192,7 +192,10 @@ impl Lowering<'_> {
             let name = path.pop().unwrap_or_default();
             return match name.as_str() {
                 "None" => Expr::Literal(Literal::Nothing),
-                _ => self.free(name, span),
+                _ => match self.modules.crates.get(&name).cloned() {
+                    Some(path) => joined(path, span),
+                    None => self.free(name, span),
+                },
             };
         }
         let found = self.modules.absolute(&path).and_then(|absolute| self.found(&absolute));
@@ -202,6 +205,8 @@ impl Lowering<'_> {
             Some(mut found) if !found.rest.is_empty() && found.rest.len() < path.len() => {
                 let rest = std::mem::take(&mut found.rest);
                 let module = path.get(..path.len().saturating_sub(rest.len())).unwrap_or_default().join("::");
+                // A variable of the module's name is another thing.
+                let module = if module.contains("::") { module } else { format!("{module}::") };
                 self.import(module.clone(), &found, span);
                 (Some(Expr::Name(module, span)), rest)
             }
@@ -245,16 +250,30 @@ impl Lowering<'_> {
         self.call(callee, &given, span, self.span(function))
     }
 
-    fn call(&mut self, callee: Expr, given: &[Node<'_>], span: Span, at: Span) -> Expr {
+    pub(super) fn call(&mut self, callee: Expr, given: &[Node<'_>], span: Span, at: Span) -> Expr {
         let arguments = given.iter().map(|given| Argument::One(self.value(*given))).collect();
         Expr::Call(Box::new(CallExpr { callee, arguments, constructs: false, tagged: false, span, at }))
     }
 
-    fn method(&mut self, function: Node<'_>, given: &[Node<'_>], span: Span) -> Expr {
+    fn method<'n>(&mut self, function: Node<'n>, given: &[Node<'n>], span: Span) -> Expr {
         let field = function.child_by_field_name("field");
         let name = field.map(|field| self.text_of(field).to_owned()).unwrap_or_default();
         let at = field.map_or(span, |field| self.span(field));
+        let one_call = match (name.as_str(), given, function.child_by_field_name("value")) {
+            ("send", [], Some(object)) => self.sent(object, span, at),
+            ("bind", [last], Some(object)) => self.statement(object, *last, span),
+            _ => None,
+        };
+        if let Some(call) = one_call {
+            return call;
+        }
         let object = self.part(function, "value");
+        // It changes what it is called on.
+        if let (Expr::Name(changed, place), "update", [_]) = (&object, name.as_str(), given) {
+            let into = Box::new(Pattern::Name(changed.clone(), *place));
+            let value = self.call(Expr::Member(Box::new(object), name, at), given, span, at);
+            return Expr::Assign(into, None, Box::new(value));
+        }
         match (name.as_str(), given) {
             // Of locks and cells.
             ("lock" | "read" | "write" | "borrow_mut", []) => Expr::Same(Box::new(object)),
@@ -360,6 +379,13 @@ impl Lowering<'_> {
         });
         Expr::Object(fields.collect(), span)
     }
+}
+
+/// A path, part by part.
+fn joined(path: Vec<String>, span: Span) -> Expr {
+    let mut parts = path.into_iter();
+    let first = parts.next().map_or(Expr::Opaque(span), |first| Expr::Name(first, span));
+    parts.fold(first, |object, name| Expr::Member(Box::new(object), name, span))
 }
 
 /// `saturating_add` and the like, as the operators that they are.

@@ -95,3 +95,18 @@ fn one() { let app = Router::new().route(\"/other\", post(f)); serve(app); }
 ";
     assert_eq!(routes(&[("src/main.rs", source)]), ["POST /a src/main.rs:2"]);
 }
+
+#[test]
+fn cut_and_changed_files_never_fail_the_reader() {
+    let source = include_str!("../../../tests/cli/wrong_twin.rs");
+    let tree = Tree::new(&[]);
+    for (number, end) in (0..source.len()).step_by(29).enumerate() {
+        for (kind, put) in ["", "{", ")", "\"", "=>", "!(", "'", "<"].iter().enumerate() {
+            let (before, after) = source.split_at(end);
+            let after = if kind == 0 { "" } else { after };
+            tree.write(&format!("c{number}_{kind}.rs"), format!("{before}{put}{after}\n// axum"));
+        }
+    }
+    let run = tree.run(&[".", "--format", "json"]);
+    assert!(run.code < 2 && !run.stdout.contains("the reader failed"), "{}", run.stderr);
+}

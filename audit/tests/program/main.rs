@@ -11,6 +11,7 @@
 mod arguments;
 mod axum_payments;
 mod axum_routes;
+mod axum_shops;
 mod baselines;
 mod formats;
 #[allow(dead_code, reason = "the rest of the generator is for measurements")]

@@ -42,7 +42,8 @@ impl Follower<'_> {
         let mut found = false;
         each_field(data, 4, &mut |name, value| {
             let event = value.from.has(Origins::EVENT) || (self.run.signature_read && value.from.has(Origins::REQUEST));
-            let is_id = value.last_name() == "id" || plain_name(name).ends_with("eventid");
+            let column = plain_name(name);
+            let is_id = value.last_name() == "id" || column.ends_with("eventid") || (by_model && column == "id");
             let whole_event = value.path().is_some_and(|path| path.ends_with("().id"));
             found |= event && is_id && (by_model || whole_event || plain_name(name).contains("eventid"));
         });

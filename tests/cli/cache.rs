@@ -78,6 +78,8 @@ async fn each_way_to_invalidate_reaches_what_the_service_has() {
         let forgotten = run(&redis, &[&["invalidate"], way].concat()).await;
         assert_eq!((forgotten.code(), &*forgotten.stdout), (0, ""), "{way:?} {forgotten:?}");
         assert!(forgotten.stderr.starts_with("changed: the cache has forgotten "), "{forgotten:?}");
+        let is_told = |id: &str| forgotten.stderr.contains(id);
+        assert!(!is_told("store_42") && !is_told("7"), "who it was about stays out of logs: {forgotten:?}");
         assert!(sessions.peek(&key).await.unwrap().is_none(), "{way:?}");
     }
 }
@@ -106,6 +108,8 @@ async fn what_cannot_be_meant_is_refused_in_one_line() {
     for (arguments, says) in [
         (&["invalidate"][..], "--tag"),
         (&["invalidate", "--all", "--tenant", "store_42"], "--"),
+        (&["invalidate", "--tag", "user", "7", "--tag", "user", "8"], "--tag"),
+        (&["invalidate", "--key", "session", "2", "a", "1", "--key", "session", "2", "a", "2"], "--key"),
         (&["invalidate", "--key", "session", "two", "store_42"], "VERSION must be"),
         (&["invalidate", "--space", "a space"], "must be 1 to 48 of a-z"),
         (&["peek", "Session", "1", "9"], "must be 1 to 48 of a-z"),

@@ -47,7 +47,9 @@ impl Follower<'_> {
                 let sum = if last == "createHmac" { Value::default() } else { total(given) };
                 return Some(mac(&sum, path));
             }
+            // Rust's `Hmac::new_from_slice(secret)`, which is updated in place.
             "new_from_slice" => return Some(mac(&Value::default(), path)),
+            // A verification is told where its result decides: by `?`, or in a condition.
             "verify_slice" | "verify_truncated_left" if function.from.has(Origins::MAC) => {
                 let reparsed = if function.from.has(Origins::REPARSED) { Origins::REPARSED } else { Origins::NONE };
                 return Some(Value::of(Origins::VERIFIED | reparsed));
@@ -62,15 +64,6 @@ impl Follower<'_> {
                     value.from |= Origins::REPARSED;
                 }
                 return Some(value);
-            }
-            // Rust's `Hmac::new_from_slice(secret)`, which is updated in place.
-            "new_from_slice" if path.to_lowercase().contains("mac") => return Some(mac(&total(given), path)),
-            "finalize" | "into_bytes" | "chain_update" if function.from.has(Origins::MAC) => {
-                return Some(function.clone().tainted(&total(given)));
-            }
-            "verify_slice" | "verify_truncated_left" if function.from.has(Origins::MAC) => {
-                self.emit(EventKind::Verify { checked: true, parsed: false }, site.frame, site.span);
-                return Some(Value::of(Origins::VERIFIED));
             }
             "createHash" => return Some(Value::foreign("crypto.createHash()")),
             "timingSafeEqual" | "safeCompare" | "tsscmp" | "timingSafeCompare" => {

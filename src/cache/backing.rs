@@ -169,7 +169,7 @@ impl Backing {
     }
 
     /// The generations of tags that only the value names, if each is older than the load: seen before it began, or older by the
-    /// store's clock than the claim under which it was loaded. Those that are missing begin now, for the next load.
+    /// store's clock than the claim under which it was loaded is by either clock. Those that are missing begin now, for the next load.
     pub(super) async fn older_than(
         &self,
         lease: &Lease<EntryRecord>,
@@ -195,6 +195,9 @@ impl Backing {
         let mut second = ledger.get_many(&keys).await.into_iter();
         let claim = second.next().transpose()?.flatten().filter(|held| held.record.nonce == lease.nonce());
         let Some(claimed_for) = claim.and_then(|held| unrenewed_for(&held)) else { return Ok(None) };
+        // The tags may have been read later than the claim, and look older for it, or the store's clock may have been set back:
+        // by this process's clock no less time has passed. Ages are told in whole milliseconds.
+        let claimed_for = claimed_for.max(lease.asked_at().elapsed().saturating_add(Duration::from_millis(1)));
         let mut are_older = true;
         for ((tag, first), second) in open.iter().zip(first).zip(second) {
             let Some(held) = second? else {

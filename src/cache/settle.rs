@@ -1,6 +1,7 @@
 //! A value that was loaded, and what becomes of it: settled over the own claim, kept in memory, or only answered with.
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use futures_util::future::join;
 use tokio::time::Instant;
@@ -13,6 +14,7 @@ use crate::moment::Moment;
 use super::ask::Ask;
 use super::backing::Backing;
 use super::entry::{Encoded, StoredValue};
+use super::error::CacheError;
 use super::generation::Counted;
 use super::hit::{Hit, HitSource, StoreUse};
 use super::key::CacheKey;
@@ -25,12 +27,22 @@ use super::record::{EntryEnd, EntryRecord, OlderValue};
 use super::stats::Count;
 use super::value::{CacheValue, Value};
 
-/// A value that was just loaded.
-pub(super) struct Fresh<V> {
-    pub(super) value: Arc<Value<V>>,
+/// A value as it is to be kept, whenever that is.
+pub(super) struct Written<V> {
+    body: V,
+    is_absent: bool,
+    lives: Duration,
+    bytes: usize,
     /// As it is stored; none where it cannot be.
     pub(super) stored: Option<Encoded>,
     /// Its own tags, beside those of its key.
+    pub(super) tags: Vec<Fingerprint>,
+}
+
+/// A value that was just loaded.
+pub(super) struct Fresh<V> {
+    pub(super) value: Arc<Value<V>>,
+    stored: Option<Encoded>,
     tags: Vec<Fingerprint>,
     began: Instant,
 }
@@ -55,8 +67,9 @@ impl<K: CacheKey, V: CacheValue> Lead<K, V> {
         backing: Option<&Arc<Backing>>,
         counted: &Result<Vec<Counted>, LedgerError>,
     ) -> Landed<V> {
-        let (body, origin) = match brought {
-            Ok(brought) => brought,
+        let written = brought.and_then(|(body, origin)| Ok((self.ask.written(body)?, origin)));
+        let (written, origin) = match written {
+            Ok(written) => written,
             Err(error) => {
                 if let Ok(lease) = &mut under {
                     // Unsaid, it costs the others the rest of the lease.
@@ -65,7 +78,7 @@ impl<K: CacheKey, V: CacheValue> Lead<K, V> {
                 return self.without_another(error, under.err().unwrap_or(StoreUse::Kept));
             }
         };
-        let fresh = self.ask.fresh(body, origin, began);
+        let fresh = self.ask.fresh(written, origin, began);
         let settled = match (&mut under, backing) {
             (Ok(lease), Some(backing)) => self.ask.keep(backing, &backing.quick, lease, counted, &fresh).await,
             _ => Ok(Settled::NotKept),
@@ -88,18 +101,26 @@ impl<K: CacheKey, V: CacheValue> Lead<K, V> {
 }
 
 impl<K: CacheKey, V: CacheValue> Ask<K, V> {
-    /// A value as of when its load began.
-    pub(super) fn fresh(&self, body: V, origin: &str, began: Began) -> Fresh<V> {
+    /// Writes a value.
+    ///
+    /// # Errors
+    /// When its own tags are refused: without them, invalidating them would not reach it.
+    pub(super) fn written(&self, body: V) -> Result<Written<V>, CacheError> {
         let stock = &self.stock;
-        let (tags, encoded) = (stock.own_tags(&body), Encoded::of(&body));
-        if encoded.is_err() || tags.is_err() {
+        let (tags, encoded) = (stock.own_tags(&body)?, Encoded::of(&body));
+        if encoded.is_err() {
             stock.does_not_read_back();
         }
         let (is_absent, bytes) = encoded.as_ref().map_or((false, 0), |encoded| (encoded.is_absent, encoded.body.len()));
         let life = stock.space.life(&self.key, &body, is_absent);
         let lives = if stock.space.is_early { stock.core.shortened(life) } else { life };
-        let stored = encoded.ok().filter(|_| tags.is_ok() && bytes <= stock.space.max_value);
-        let tags = tags.unwrap_or_default();
+        let stored = encoded.ok().filter(|_| bytes <= stock.space.max_value);
+        Ok(Written { body, is_absent, lives, bytes, stored, tags })
+    }
+
+    /// A value as of when its load began.
+    pub(super) fn fresh(&self, written: Written<V>, origin: &str, began: Began) -> Fresh<V> {
+        let Written { body, is_absent, lives, bytes, stored, tags } = written;
         let value = Arc::new(Value {
             body,
             loaded: Moment::at(began.at),

@@ -232,7 +232,7 @@ const_setters! {
     fn lives(lives: fn(&K, &V) -> Duration) => lives = Some(lives);
 
     /// The tags of each value, beside those of its key: all sessions of a user end at once when the user is invalidated.
-    /// Default: none.
+    /// A value with more tags than 16, or with one that is refused, is an error of the call that brought it. Default: none.
     fn tagged(tagged: fn(&V, &mut Tags)) => tagged = Some(tagged);
 
     /// How long a value is served from memory after it was checked against the store. Default: 1 s; zero asks each time.

@@ -64,7 +64,7 @@ impl<K: CacheKey, V: CacheValue> Cached<K, V> {
         // No call from here on joins a load that is under way.
         stock.flights.forget(&ask.place.digest, || {});
         let Some(backing) = &stock.core.backing else {
-            let value = ask.fresh(value, PUT, ask.began).value;
+            let value = ask.fresh(ask.written(value)?, PUT, ask.began).value;
             stock.remember(key, &value, ask.began.at);
             return Ok(Hit { value, source: HitSource::Memory, store: StoreUse::Unused, is_stale: false });
         };
@@ -129,6 +129,19 @@ async fn put<K: CacheKey, V: CacheValue>(
     value: V,
 ) -> Result<(Hit<V>, Option<Instant>), CacheError> {
     let (stock, ledger, limit) = (&ask.stock, &backing.sure, backing.sure.timeout.saturating_mul(6));
+    // What can be known to fail fails before the claim, which takes the place of what stands there.
+    let written = ask.written(value)?;
+    if written.stored.is_none() {
+        return Err(CacheError::InvalidValue);
+    }
+    if backing.is_full() {
+        return Err(CacheError::NoRoom);
+    }
+    // Its own tags are known before it counts as begun, so that one which was never seen can begin now.
+    let mut tags = ask.place.tags.clone();
+    tags.extend(written.tags.iter().filter(|tag| !ask.place.tags.contains(tag)));
+    // Asked for now: under a remembered one that has ended since, what is put would count for nothing.
+    let counted = Ok(backing.counted(ledger, &tags, Duration::ZERO, stock.space.longest()).await?);
     let key = stock.entry_key(backing, &ask.place);
     let record = EntryRecord { key, lease: backing.lease.max(limit), by: backing.id };
     let decide = |_: &Held, _: Option<Nonce>| Ok(Decision::TakeOver(Carried::default()));
@@ -138,18 +151,12 @@ async fn put<K: CacheKey, V: CacheValue>(
         Acquired::Answer(never) => match never {},
         Acquired::Busy { .. } => return Err(LedgerError::Contended.into()),
     };
-    // Its own tags are known before it counts as begun, so that one which was never seen can begin now.
-    let mut tags = ask.place.tags.clone();
-    tags.extend(stock.own_tags(&value).unwrap_or_default().iter().filter(|tag| !ask.place.tags.contains(tag)));
-    // Asked for now: under a remembered one that has ended since, what is put would count for nothing.
-    let counted = backing.counted(ledger, &tags, Duration::ZERO, stock.space.longest()).await;
-    let fresh = ask.fresh(value, PUT, Began::now(&stock.core.marks));
+    let fresh = ask.fresh(written, PUT, Began::now(&stock.core.marks));
     let (store, checked) = match ask.keep(backing, ledger, &mut lease, &counted, &fresh).await? {
         Settled::Kept(checked) => (StoreUse::Kept, Some(checked)),
         // It was put, and something ended it at once.
         Settled::Lost => (StoreUse::NotKept, None),
-        Settled::NotKept if fresh.stored.is_some() => return Err(CacheError::NoRoom),
-        Settled::NotKept => return Err(CacheError::InvalidValue),
+        Settled::NotKept => return Err(CacheError::NoRoom),
     };
     Ok((Hit { value: fresh.value, source: HitSource::Load, store, is_stale: false }, checked))
 }

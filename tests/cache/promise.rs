@@ -326,3 +326,36 @@ async fn an_own_tag_that_ended_during_the_load_is_not_older_for_being_read_after
     there.invalidate(&Tag::new("user", 7)).await.unwrap();
     assert_eq!(loading.await.unwrap(), StoreUse::NotKept);
 }
+
+/// More tags than a value may have, for values from 100 on.
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "values are given by reference, whatever their type")]
+fn too_many(value: &u64, tags: &mut Tags) {
+    for about in 0..=if *value < 100 { 0 } else { 16 } {
+        tags.add("part", about);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_value_whose_own_tags_are_refused_is_an_error_and_not_remembered_without_them() {
+    const SPACE: Space<Sku, u64> = Space::per_tenant("parts", ttl::LONG).tagged(too_many);
+    for cache in [process(MemoryStore::new()), Cache::in_memory().build().unwrap()] {
+        let database = Database::of(100);
+        let parts = loads(&cache, SPACE, &database);
+        let refused = [parts.get(&sku("a")).await, parts.put(&sku("a"), 100).await];
+        assert!(refused.iter().all(|answer| matches!(answer, Err(CacheError::InvalidKey { .. }))), "{refused:?}");
+        database.set(1);
+        assert_eq!(*parts.get(&sku("a")).await.unwrap(), 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_put_that_is_refused_leaves_what_was_there() {
+    const SPACE: Space<Sku, String> = Space::per_tenant("text", ttl::LONG).max_value(100);
+    let store = MemoryStore::new();
+    let [here, there] = [process(store.clone()), process(store)].map(|cache| cache.space(SPACE).unwrap());
+    here.put(&sku("a"), "kept".into()).await.unwrap();
+    assert!(matches!(here.put(&sku("a"), "x".repeat(200)).await, Err(CacheError::InvalidValue)));
+    for text in [here, there] {
+        assert_eq!(*text.peek(&sku("a")).await.unwrap().unwrap(), "kept");
+    }
+}

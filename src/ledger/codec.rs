@@ -71,7 +71,7 @@ impl Codec {
             let (reads, since) = found.unwrap_or_else(|| (0, Instant::now()));
             *found = Some((reads.saturating_add(1), since));
         }
-        LedgerError::Unreadable(why)
+        LedgerError::Locked(why)
     }
 
     /// The version in which a kind of record is written.

@@ -41,6 +41,9 @@ pub enum LedgerError {
     /// The record is damaged, or none of this crate's.
     #[error("the record {0}")]
     Unreadable(&'static str),
+    /// No key of this process opens the record, or it was changed since it was sealed.
+    #[error("the record {0}")]
+    Locked(&'static str),
     /// An earlier release wrote the record, and it says less than this one has to know.
     #[error("the record is of version {version}, which says less than this release has to know")]
     NotEnough {
@@ -76,7 +79,10 @@ error_info!(
 impl LedgerError {
     /// Whether a read may go on without the store. To go on past a record that cannot be read would treat it as a miss.
     pub(crate) fn is_down(&self) -> bool {
-        !matches!(self, Self::Unreadable(_) | Self::NotEnough { .. } | Self::Newer { .. } | Self::TooLarge { .. })
+        !matches!(
+            self,
+            Self::Unreadable(_) | Self::Locked(_) | Self::NotEnough { .. } | Self::Newer { .. } | Self::TooLarge { .. }
+        )
     }
 
     /// Whether a newer release wrote the record. What it says may matter to an effect; a reading can ask the provider.

@@ -46,6 +46,28 @@ async fn an_entry_that_cannot_be_read_is_replaced_and_a_generation_is_left_alone
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_another_key_sealed_is_left_alone() {
+    let (store, database) = (MemoryStore::new(), Database::of(1));
+    let with = |keys: &[u8]| {
+        let builder = Cache::builder(store.clone()).namespace("shop");
+        let keys: Vec<_> = keys.iter().map(|key| [*key; 32]).collect();
+        if keys.is_empty() { builder.build().unwrap() } else { builder.record_keys(keys).build().unwrap() }
+    };
+    loads(&with(&[1]), PRICES, &database).get(&sku("a")).await.unwrap();
+    let renewed = loads(&with(&[2, 1]), PRICES, &database);
+    // Under generations that the first key sealed.
+    renewed.get(&sku("b")).await.unwrap();
+    for (keys, name) in [(&[2][..], "a"), (&[], "a"), (&[1], "b")] {
+        let hit = loads(&with(keys), PRICES, &database).get(&sku(name)).await.unwrap();
+        assert_eq!((hit.source(), hit.store()), (HitSource::Load, StoreUse::Bypassed), "{keys:?}");
+    }
+    for name in ["a", "b"] {
+        let hit = loads(&with(&[2, 1]), PRICES, &database).get(&sku(name)).await.unwrap();
+        assert_eq!(hit.source(), HitSource::Store, "{name}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_key_is_invalidated_in_the_version_that_is_named_beside_its_own() {
     const NEWER: Space<payproof::cache::For<String>, u64> = PRICES.version(2);
     for (newer, source) in [(NEWER.also(1), HitSource::Load), (NEWER, HitSource::Store)] {

@@ -35,7 +35,13 @@ pub(super) struct Ask<K, V> {
 pub(super) enum Judged<V> {
     Serves(Hit<V>, Instant),
     /// It may have a value that is past its life.
-    Not(LookedAt, Option<Arc<Value<V>>>),
+    Not(LookedAt, Option<Older<V>>),
+}
+
+/// A value past its life, and when what it counts under was known to stand.
+pub(super) struct Older<V> {
+    pub(super) value: Arc<Value<V>>,
+    pub(super) checked: Instant,
 }
 
 impl<K: CacheKey, V: CacheValue> Ask<K, V> {
@@ -106,12 +112,11 @@ impl<K: CacheKey, V: CacheValue> Ask<K, V> {
         let fitness = stock.fitness_of(&value, self.max_age, Instant::now());
         let is_loaded_elsewhere = state == State::Claimed && !held.lease_left().is_zero();
         let has_just_failed = state == State::Failed && held.age < FAILED_FOR;
+        let older = |value| not(Some(OlderValue { stored: stored.clone(), loaded }), Some(Older { value, checked }));
         match fitness {
             Fitness::Over => not(None, None),
-            Fitness::Due | Fitness::Stale if is_refresh && !is_loaded_elsewhere && !has_just_failed => {
-                not(Some(OlderValue { stored: stored.clone(), loaded }), Some(value))
-            }
-            Fitness::LastResort => not(Some(OlderValue { stored: stored.clone(), loaded }), Some(value)),
+            Fitness::Due | Fitness::Stale if is_refresh && !is_loaded_elsewhere && !has_just_failed => older(value),
+            Fitness::LastResort => older(value),
             Fitness::Fresh | Fitness::Due | Fitness::Stale => {
                 let is_stale = fitness == Fitness::Stale;
                 Ok(Judged::Serves(Hit { value, source: HitSource::Store, store: StoreUse::Kept, is_stale }, checked))

@@ -17,7 +17,7 @@ use crate::call::deadline::Deadline;
 use crate::ledger::{Acquired, Held, Lease, LedgerError, Look, Nonce};
 use crate::telemetry::cache_unreadable;
 
-use super::ask::{Ask, Judged};
+use super::ask::{Ask, Judged, Older};
 use super::backing::{Backing, EntryRead};
 use super::error::CacheError;
 use super::hit::{Hit, HitSource, StoreUse};
@@ -26,7 +26,7 @@ use super::landed::{Began, CacheLeader, Landed};
 use super::load::{Chain, Loaders};
 use super::record::{Carried, EntryRecord, LookedAt, SeenEntry, decide};
 use super::stats::Count;
-use super::value::{CacheValue, Value};
+use super::value::CacheValue;
 
 /// A record that was looked at is seldom another one at the next look.
 const MOST_LOOKS: usize = 16;
@@ -40,7 +40,7 @@ pub(super) struct Lead<K: CacheKey, V: CacheValue> {
     /// Whether the value is served, and is to be another one soon.
     pub(super) is_refresh: bool,
     /// A value past its life, for want of a loader that brings another.
-    older: Option<Arc<Value<V>>>,
+    older: Option<Older<V>>,
     pub(super) has_waited: bool,
 }
 
@@ -163,7 +163,12 @@ impl<K: CacheKey, V: CacheValue> Lead<K, V> {
     /// What there is where no loader brought another value.
     pub(super) fn without_another(&self, error: CacheError, store: StoreUse) -> Landed<V> {
         let (stock, max_age, now) = (&self.ask.stock, self.ask.max_age, Instant::now());
-        let older = self.older.clone().filter(|older| stock.is_last_resort(older, max_age, now));
+        let (mut as_of, older) = (self.began(), self.older.as_ref());
+        let older = older.filter(|older| stock.is_last_resort(&older.value, max_age, now)).map(|older| {
+            // It may have been invalidated since then, and those that join late hear of that.
+            as_of.at = as_of.at.min(older.checked);
+            Arc::clone(&older.value)
+        });
         let result = match older.or_else(|| stock.last_resort(&self.ask.key, max_age)) {
             Some(value) => {
                 let is_stale = value.fresh_for() <= value.loaded.age_at(now);
@@ -171,7 +176,7 @@ impl<K: CacheKey, V: CacheValue> Lead<K, V> {
             }
             None => Err(error),
         };
-        Landed { result, as_of: self.began(), is_kept: false, count: Count::Miss, has_waited: self.has_waited }
+        Landed { result, as_of, is_kept: false, count: Count::Miss, has_waited: self.has_waited }
     }
 
     fn began(&self) -> Began {

@@ -327,6 +327,30 @@ async fn an_own_tag_that_ended_during_the_load_is_not_older_for_being_read_after
     assert_eq!(loading.await.unwrap(), StoreUse::NotKept);
 }
 
+#[tokio::test(start_paused = true)]
+async fn who_joins_late_does_not_get_an_older_value_that_was_invalidated_elsewhere_long_before() {
+    const SPACE: Space<Sku, u64> = Space::per_tenant("price", secs(10)).exact().stale_if_error(secs(60));
+    let database = Database::of(1);
+    let ([_, other], [here, there]) = two(SPACE, &database);
+    there.get(&sku("a")).await.unwrap();
+    advance(secs(15)).await;
+    // This process reads the generations now, and the older value under them almost a second later.
+    here.get(&sku("b")).await.unwrap();
+    sleep(ms(50)).await;
+    other.invalidate(&Tag::tenant(&Tenant::new("store_42"))).await.unwrap();
+    sleep(ms(850)).await;
+    database.takes(ms(900));
+    database.fails(u64::MAX);
+    let first = tokio::spawn({
+        let here = here.clone();
+        async move { here.get(&sku("a")).await.map(|hit| *hit) }
+    });
+    sleep(ms(800)).await;
+    let late = here.get(&sku("a")).await;
+    assert!(matches!(late, Err(CacheError::Load { .. })), "{late:?}");
+    assert_eq!(first.await.unwrap().unwrap(), 1, "it began within a second");
+}
+
 /// More tags than a value may have, for values from 100 on.
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "values are given by reference, whatever their type")]
 fn too_many(value: &u64, tags: &mut Tags) {

@@ -65,7 +65,8 @@ impl<K: CacheKey, V: CacheValue> Cached<K, V> {
         stock.flights.forget(&ask.place.digest, || {});
         let Some(backing) = &stock.core.backing else {
             let value = ask.fresh(ask.written(value)?, PUT, ask.began).value;
-            stock.remember(key, &value, ask.began.at);
+            // Nor does a flight that began meanwhile take the place of what is put.
+            stock.flights.forget(&ask.place.digest, || stock.remember(key, &value, ask.began.at));
             return Ok(Hit { value, source: HitSource::Memory, store: StoreUse::Unused, is_stale: false });
         };
         let put = put(&ask, backing, value).await;

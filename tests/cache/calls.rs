@@ -1,8 +1,11 @@
 //! What a call gets, from where, and what it costs.
 
-use payproof::cache::{Cache, CacheError, Cached, HitSource, Space, StoreUse};
+use std::sync::OnceLock;
+
+use futures_util::FutureExt as _;
+use payproof::cache::{Cache, CacheError, Cached, HitSource, Loads, Space, StoreUse, Tags, ttl};
 use payproof::store::MemoryStore;
-use tokio::time::advance;
+use tokio::time::{advance, sleep};
 
 use crate::support::{Database, PRICES, Sku, loads, ms, process, secs, sku, tick, two};
 
@@ -103,6 +106,28 @@ async fn a_cache_in_memory_needs_no_store() {
     assert_eq!(prices.get(&sku("a")).await.unwrap().source(), HitSource::Memory);
     database.set(2);
     prices.invalidate(&sku("a")).await.unwrap();
+    assert_eq!(*prices.get(&sku("a")).await.unwrap(), 2);
+}
+
+/// Asks for the value of the key that is being put, so that a flight begins meanwhile.
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "values are given by reference, whatever their type")]
+fn asks_meanwhile(value: &u64, tags: &mut Tags) {
+    tags.add("value", value);
+    if let Some(prices) = MEANWHILE.get().filter(|_| *value == 2) {
+        assert!(prices.get(&sku("a")).now_or_never().is_none(), "it loads");
+    }
+}
+
+static MEANWHILE: OnceLock<Loads<Sku, u64>> = OnceLock::new();
+
+#[tokio::test(start_paused = true)]
+async fn a_load_that_began_while_a_value_was_put_in_memory_does_not_take_its_place() {
+    const SPACE: Space<Sku, u64> = Space::per_tenant("meanwhile", ttl::LONG).tagged(asks_meanwhile);
+    let (cache, database) = (Cache::in_memory().build().unwrap(), Database::of(1));
+    let prices = MEANWHILE.get_or_init(|| loads(&cache, SPACE, &database));
+    prices.put(&sku("a"), 2).await.unwrap();
+    sleep(ms(10)).await;
+    assert_eq!(database.loads(), 1);
     assert_eq!(*prices.get(&sku("a")).await.unwrap(), 2);
 }
 

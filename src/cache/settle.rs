@@ -204,14 +204,16 @@ impl<K: CacheKey, V: CacheValue> Ask<K, V> {
         let word = EntryEnd::Loaded(OlderValue { stored, loaded: value.loaded });
         let seen = counted.iter().map(|counted| counted.asked_at).min();
         let seen = seen.filter(|at| at.elapsed().saturating_mul(2) < space.memory_for);
+        // No later than the write: what is read beside it says nothing of what ended the entry in between.
+        let asked_at = Instant::now();
         let still = async {
             match seen {
-                Some(asked_at) => Ok(Some(asked_at)),
+                Some(seen_at) => Ok(Some(seen_at)),
                 None => backing.still(ledger, counted).await,
             }
         };
         match join(lease.conclude(word), still).await {
-            (Ok(true), Ok(Some(checked))) => Ok(Settled::Kept(checked)),
+            (Ok(true), Ok(Some(checked))) => Ok(Settled::Kept(checked.min(asked_at))),
             (Err(error), _) | (_, Err(error)) => Err(error),
             _ => Ok(Settled::Lost),
         }

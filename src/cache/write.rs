@@ -36,7 +36,9 @@ impl<K: CacheKey, V: CacheValue> Cached<K, V> {
     /// Call it after the commit of what changed. A process that ends between the two leaves the entry's lifetime as the bound.
     ///
     /// # Errors
-    /// When the store did not confirm. It holds for this process all the same, and is tried again behind the call.
+    /// When the store did not confirm. It holds for this process all the same, and is tried again behind the call. Until that is
+    /// done, one kind of older value may be served here too: one that another process was writing to the store at that moment,
+    /// since the time which a write is under way is not part of the age that it tells.
     ///
     /// # Cancel safety
     /// Dropped, it may be done or not; here it holds from the first poll on.

@@ -1,5 +1,6 @@
 //! Whether the store is asked. A store that hangs costs each call its time-out, so after two of them in a row no call is
-//! made, until a probe beside the calls was answered.
+//! made, until a probe beside the calls was answered. Where the prober is overdue, as in a runtime that is driven for one call
+//! after the other, or a process that was frozen in between, one call is made in its stead.
 //!
 //! | what a call came to | what it says |
 //! |---|---|
@@ -72,6 +73,8 @@ pub(super) struct BegunCall {
     pub(super) at: Instant,
     /// The answers before it.
     answers: u64,
+    /// Whether it is made in place of a probe.
+    is_probe: bool,
 }
 
 /// What a call says of the store.
@@ -104,21 +107,34 @@ impl StoreBreaker {
 
     #[inline]
     pub(super) fn begin(&self) -> BegunCall {
-        BegunCall { at: Instant::now(), answers: self.answers.load(Relaxed) }
+        BegunCall { at: Instant::now(), answers: self.answers.load(Relaxed), is_probe: false }
     }
 
-    /// A call is not made. A prober that has come to no end in time, as one whose runtime is gone, gets a successor.
-    pub(super) fn turned_away(&self, limit: Duration, start: Start<'_>) {
-        let (now, mut state) = (Instant::now(), self.state.lock());
-        let Some(opened) = &mut state.opened else { return };
-        if now >= opened.overdue
+    /// What becomes of a call while the breaker is open: none, it is turned away. A prober that has come to no end in time, as
+    /// one whose runtime is gone or stands still between calls, gets a successor. That one may fare no better, and so this call
+    /// is made.
+    pub(super) fn begin_open(&self, limit: Duration, start: Start<'_>) -> Option<BegunCall> {
+        let (begun, mut state) = (self.begin(), self.state.lock());
+        let Some(opened) = &mut state.opened else { return Some(begun) };
+        if begun.at >= opened.overdue
             && let Some(prober) = start()
         {
             std::mem::replace(&mut opened.prober, prober).abort();
-            opened.overdue = overdue(now, limit);
+            opened.overdue = overdue(begun.at, limit);
+            return Some(BegunCall { is_probe: true, ..begun });
         }
         if let Some(watch) = &self.watch {
             watch.turned_away(&opened.why);
+        }
+        None
+    }
+
+    /// A call said nothing of the store. One in place of a probe lets the next one be made.
+    pub(super) fn said_nothing(&self, begun: BegunCall) {
+        if begun.is_probe
+            && let Some(opened) = &mut self.state.lock().opened
+        {
+            opened.overdue = Instant::now();
         }
     }
 
@@ -137,7 +153,7 @@ impl StoreBreaker {
             // An error all the same: no outage is over by it.
             Says::Answers => self.answers_again(0),
             Says::Hangs => self.lost(begun, error, limit, start),
-            Says::Nothing => {}
+            Says::Nothing => self.said_nothing(begun),
         }
     }
 
@@ -304,7 +320,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_prober_whose_runtime_stands_still_gets_a_successor() {
+    async fn a_prober_whose_runtime_stands_still_gets_a_successor_and_one_call_is_made() {
         let breaker = StoreBreaker::default();
         breaker.hangs();
         breaker.hangs();
@@ -315,8 +331,29 @@ mod tests {
         };
         for (after, expected) in [(3_999, 0), (1, 1), (0, 1), (4_000, 2)] {
             advance(Duration::from_millis(after)).await;
-            breaker.turned_away(LIMIT, &start);
-            assert_eq!(started.get(), expected, "{after}");
+            let is_made = started.get() < expected;
+            let begun = breaker.begin_open(LIMIT, &start);
+            assert_eq!((started.get(), begun.is_some()), (expected, is_made), "{after}");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_in_place_of_a_probe_that_says_nothing_lets_the_next_one_be_made() {
+        let breaker = StoreBreaker::default();
+        breaker.hangs();
+        breaker.hangs();
+        advance(LIMIT * 4).await;
+        let broke = StoreError::outcome_unknown("broke").into();
+        for _ in 0..3 {
+            breaker.failed(breaker.begin_open(LIMIT, &prober).unwrap(), &broke, LIMIT, &prober);
+        }
+        breaker.failed(breaker.begin_open(LIMIT, &prober).unwrap(), &NO_ANSWER, LIMIT, &prober);
+        assert!(breaker.begin_open(LIMIT, &prober).is_none());
+        breaker.failed(breaker.begin(), &broke, LIMIT, &prober);
+        assert!(breaker.begin_open(LIMIT, &prober).is_none(), "a call that is always made is no probe");
+        advance(LIMIT * 4).await;
+        assert!(breaker.begin_open(LIMIT, &prober).is_some() && breaker.is_open());
+        breaker.answered();
+        assert!(!breaker.is_open());
     }
 }

@@ -53,8 +53,9 @@ impl Ledger {
     {
         let begun = self.begin()?;
         let answer = timed(self.timeout, call()).await;
-        if let Err(error) = &answer {
-            self.failed(begun, error);
+        match &answer {
+            Ok(_) => self.breaker.said_nothing(begun),
+            Err(error) => self.failed(begun, error),
         }
         answer
     }
@@ -75,8 +76,8 @@ impl Ledger {
     pub(super) fn begin(&self) -> Result<BegunCall, LedgerError> {
         Handle::try_current().map_err(|_| LedgerError::NoRuntime)?;
         if self.breaker.is_open() && !self.asks_always {
-            self.breaker.turned_away(self.timeout, &|| self.start_prober());
-            return Err(LedgerError::NotAsked { retry_after: PACE });
+            let begun = self.breaker.begin_open(self.timeout, &|| self.start_prober());
+            return begun.ok_or(LedgerError::NotAsked { retry_after: PACE });
         }
         Ok(self.breaker.begin())
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use payproof::cache::{Cache, For, Loads, Space, Tenant, ttl};
 use payproof::store::{MemoryStore, Store};
+use tokio::runtime::{Builder, Runtime};
 use tokio::time::{advance, sleep};
 
 pub(crate) type Sku = For<String>;
@@ -20,6 +21,11 @@ pub(crate) const fn ms(ms: u64) -> Duration {
 
 pub(crate) const fn secs(secs: u64) -> Duration {
     Duration::from_secs(secs)
+}
+
+/// A runtime of one thread whose clock stands still.
+pub(crate) fn paused_runtime() -> Runtime {
+    Builder::new_current_thread().enable_time().start_paused(true).build().unwrap()
 }
 
 pub(crate) fn sku(name: &str) -> Sku {

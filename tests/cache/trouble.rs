@@ -11,7 +11,7 @@ use payproof::store::MemoryStore;
 use payproof::testing::{FlakyStore, ScriptedProvider, StoreFault};
 use tokio::time::{Instant, advance, sleep};
 
-use crate::support::{Database, PRICES, Sku, loads, ms, process, secs, sku, two};
+use crate::support::{Database, PRICES, Sku, loads, ms, paused_runtime, process, secs, sku, two};
 
 #[tokio::test(start_paused = true)]
 async fn a_hung_store_costs_two_time_outs_and_then_nothing() {
@@ -42,6 +42,25 @@ async fn a_store_that_is_back_is_used_again() {
     assert_eq!(prices.get(&sku("d")).await.unwrap().store(), StoreUse::Down, "it was not probed yet");
     sleep(ms(1_001)).await;
     assert_eq!(prices.get(&sku("e")).await.unwrap().store(), StoreUse::Kept);
+}
+
+#[test]
+fn a_store_that_is_back_is_used_again_where_no_probe_comes_to_its_end() {
+    let (flaky, database) = (Arc::new(FlakyStore::new(MemoryStore::new())), Database::of(1));
+    let cache = process(Arc::clone(&flaky));
+    let prices = loads(&cache, PRICES, &database);
+    flaky.always(Some(StoreFault::NotSent));
+    paused_runtime().block_on(async {
+        for name in ["a", "b", "c"] {
+            assert_eq!(prices.get(&sku(name)).await.unwrap().store(), StoreUse::Down);
+        }
+    });
+    flaky.always(None);
+    // Its prober ended with the first runtime.
+    paused_runtime().block_on(async {
+        advance(secs(60)).await;
+        assert_eq!(prices.get(&sku("d")).await.unwrap().store(), StoreUse::Kept);
+    });
 }
 
 #[tokio::test(start_paused = true)]

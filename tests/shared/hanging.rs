@@ -15,9 +15,9 @@ use payproof::telemetry::BreakerState;
 use payproof::testing::{FlakyStore, ScriptedProvider, Step, StoreFault, StoreVerb};
 use payproof::{Degradation, LedgerError, PaymentId, Validator};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, advance, sleep, timeout};
 
-use crate::support::{forgetful, intent, is_valid, ms, paid, plain, proof_of, secs};
+use crate::support::{forgetful, intent, is_valid, ms, paid, paused_runtime, plain, proof_of, secs};
 
 /// The default of `store_timeout`.
 const TIME_OUT: Duration = secs(1);
@@ -128,6 +128,40 @@ async fn a_store_that_is_back_is_found_out_by_a_probe_without_any_call() {
     sleep(secs(2)).await;
     assert_eq!(validator.stats().store_breaker, Some(BreakerState::Closed));
     assert_eq!(validator.validate(intent("pi_1")).await.unwrap().degraded(), None);
+}
+
+#[test]
+fn a_store_that_is_back_is_found_out_by_a_call_where_no_probe_comes_to_its_end() {
+    // A connection that broke while the process stood still says nothing, and the call's second try is made.
+    for faults in [vec![], vec![StoreFault::LostReply]] {
+        let (validator, way, _) = process();
+        let proof = paused_runtime().block_on(async {
+            let proof = proof_of(&validator, intent("pi_1")).await;
+            open(&validator, &way).await;
+            proof
+        });
+        way.always(None);
+        let refused = paused_runtime().block_on(async { validator.redeem(&proof).await });
+        assert!(refused.is_err(), "no prober is overdue yet");
+        // Each runtime ends with its call, as one that is frozen does, and its prober with it.
+        paused_runtime().block_on(async {
+            advance(secs(60)).await;
+            way.script_any(faults);
+            assert!(validator.redeem(&proof).await.is_ok());
+        });
+        assert_eq!(validator.stats().store_breaker, Some(BreakerState::Closed));
+    }
+}
+
+#[test]
+fn a_store_that_still_hangs_costs_one_call_for_each_overdue_prober() {
+    let (validator, way, _) = process();
+    paused_runtime().block_on(open(&validator, &way));
+    paused_runtime().block_on(async {
+        advance(secs(60)).await;
+        assert_eq!(alone(&validator, 0).await, TIME_OUT);
+        assert_eq!(alone(&validator, 1).await, Duration::ZERO);
+    });
 }
 
 #[tokio::test(start_paused = true)]

@@ -162,7 +162,7 @@
 //! | `payproof_breaker_state` | gauge | | 0 closed, 1 half-open, 2 open; none without a breaker |
 //! | `payproof_store_breaker_state` | gauge | | 0 while the shared store is asked, 2 while calls are turned away since it does not answer in time; none without a store |
 //! | `payproof_credential_refused_seconds` | gauge, seconds | | how long the provider has refused the credential (401); 0 while it does not |
-//! | `payproof_calls_forbidden` | gauge | | kinds of call that are forbidden to the credential (403) |
+//! | `payproof_calls_forbidden` | gauge | | kinds of call that were forbidden to the credential (403) within the last hour, and have not succeeded since |
 //! | `payproof_rate_limited_seconds` | gauge, seconds | | how long the provider has limited the account's rate (429); 0 while it does not |
 //! | `payproof_retry_credit` | gauge | | extra requests, retries or hedges, that the retry budget pays for now; none without a budget |
 //! | `payproof_retry_line` | gauge | | calls that wait in line for a retry |

@@ -2,8 +2,8 @@
 //!
 //! | it answers | what is remembered | what ends that |
 //! |---|---|---|
-//! | 401 | the credential is refused | a success, or another answer that only a known credential gets |
-//! | 403 | calls of this kind are forbidden: a restricted key may lack one right | a success of such a call |
+//! | 401 | the credential is refused | a success, or a 403, which a credential gets that is known |
+//! | 403 | calls of this kind are forbidden: a restricted key may lack one right | a success of such a call, or an hour without another 403: such calls may never be made again |
 //! | 429, or a limit by the provider's own word | the rate is limited, until the wait that was told is over | a success |
 //!
 //! Look-ups and guarded calls may be made with two credentials, so that an answer to the ones ends nothing of the others.
@@ -20,6 +20,9 @@ use crate::provider::{ProviderError, RateLimit};
 
 /// How long a limit is told where the provider asks for no wait, and no call has succeeded since.
 const LIMITED_FOR: Duration = Duration::from_secs(60);
+
+/// How long a 403 is told where no such call is made again.
+const FORBIDDEN_FOR: Duration = Duration::from_secs(60 * 60);
 
 named! {
     /// A kind of call to the provider, which may need a right of its own.
@@ -40,13 +43,15 @@ named! {
 /// Those whose 403 is told.
 const TOLD: [ProviderCalls; 3] = [ProviderCalls::Payments, ProviderCalls::Aliases, ProviderCalls::Guarded];
 
+/// Since when, and until when.
+type Told = (Instant, Instant);
+
 /// What is remembered of one kind of call.
 #[derive(Clone, Copy, Debug, Default)]
 struct Refused {
     unauthorized: Option<Instant>,
-    forbidden: Option<Instant>,
-    /// Since when, and until when.
-    limited: Option<(Instant, Instant)>,
+    forbidden: Option<Told>,
+    limited: Option<Told>,
 }
 
 /// What the provider refuses at present.
@@ -109,12 +114,8 @@ impl Refusals {
         let Some(one) = refused.get_mut(calls as usize) else { return };
         match status {
             401 => one.unauthorized = one.unauthorized.or(Some(now)),
-            403 if !is_limit => one.forbidden = one.forbidden.or(Some(now)),
-            _ => {
-                let told = after(now, error.wait().unwrap_or(LIMITED_FOR));
-                let (since, until) = one.limited.filter(|(_, until)| *until > now).unwrap_or((now, told));
-                one.limited = Some((since, until.max(told)));
-            }
+            403 if !is_limit => one.forbidden = Some(longer(one.forbidden, now, FORBIDDEN_FOR)),
+            _ => one.limited = Some(longer(one.limited, now, error.wait().unwrap_or(LIMITED_FOR))),
         }
         self.has_any.store(true, Relaxed);
     }
@@ -126,8 +127,10 @@ impl Refusals {
         }
         let refused = *self.refused.lock();
         let lasted = |since: Instant| now.saturating_duration_since(since);
-        let kinds = TOLD.iter().filter_map(|calls| Some((*calls, refused.get(*calls as usize)?.forbidden?)));
-        let limited = refused.iter().filter_map(|one| one.limited).filter(|(_, until)| *until > now);
+        let is_told = |(_, until): &Told| *until > now;
+        let forbidden = |calls: ProviderCalls| refused.get(calls as usize)?.forbidden.filter(is_told);
+        let kinds = TOLD.iter().filter_map(|calls| Some((*calls, forbidden(*calls)?.0)));
+        let limited = refused.iter().filter_map(|one| one.limited).filter(is_told);
         let limited = limited.reduce(|(since, until), (other, later)| (since.min(other), until.max(later)));
         RefusedNow {
             credential: refused.iter().filter_map(|one| one.unauthorized).min().map(lasted),
@@ -141,6 +144,13 @@ impl Refused {
     fn is_any(&self) -> bool {
         self.unauthorized.is_some() || self.forbidden.is_some() || self.limited.is_some()
     }
+}
+
+/// Told for so long from now on, since when it has been told without a gap.
+fn longer(before: Option<Told>, now: Instant, told_for: Duration) -> Told {
+    let told = after(now, told_for);
+    let (since, until) = before.filter(|(_, until)| *until > now).unwrap_or((now, told));
+    (since, until.max(told))
 }
 
 fn is_guarded(at: usize) -> bool {

@@ -84,7 +84,7 @@ impl Validator {
     /// | degrades | a note |
     /// |---|---|
     /// | a breaker is open or half-open, the retry budget is empty | |
-    /// | the provider refuses the credential (401), or a kind of call to it (403), or limits the rate (429), until a call succeeds | |
+    /// | the provider refuses the credential (401), or a kind of call to it (403), or limits the rate (429), until a call succeeds; a 403 for an hour at most | |
     /// | a finding about the store that is a warning or an error, a move of its clock within the last day included, and that it had lost what it had acknowledged (looked at each minute) | one that is a note, or says what was chosen: not shared, volatile, a loss that `restart_loses_at_most` accepts |
     /// | `PAYPROOF_DISABLE_IDEMPOTENCY_CHECKS` is on | without a shared store `forget` reaches this process only |
     /// | an operation or a request has been indeterminate for a minute, or the list of them is full or cannot be read | |

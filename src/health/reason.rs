@@ -19,7 +19,7 @@ pub enum HealthReason {
     /// Guarded calls fail, and are not made for the moment, or a few of them find out. Look-ups are none of those.
     #[error("guarded calls got no answer and are not made for a while; look at the operations that are indeterminate")]
     GuardedBreakerOpen,
-    /// The provider refuses the credential (401). Ends with a call that it accepts.
+    /// The provider refuses the credential (401). Ends with a call that succeeds, or that is answered 403.
     #[error(
         "for {since:.0?} the provider has refused the credential (401), so no call gets an answer; look whether the key was \
          rolled or revoked, and give the service the present one"
@@ -29,7 +29,7 @@ pub enum HealthReason {
         since: Duration,
     },
     /// The provider refuses one kind of call to this credential (403), and may answer others. Ends with such a call that
-    /// succeeds.
+    /// succeeds, or an hour after the last 403, since calls of this kind may never be made again.
     #[error(
         "for {since:.0?} {} have been forbidden to the credential (403); give a restricted key the right to them, and look at \
          the account and at what stands between", calls.as_str()

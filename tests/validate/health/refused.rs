@@ -60,6 +60,21 @@ async fn a_forbidden_kind_of_call_is_not_told_as_a_refused_credential() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_forbidden_call_that_is_not_made_again_is_told_for_an_hour() {
+    let (_, validator) = refused(with_status(403)).await;
+    let told = |since| [HealthReason::CallsForbidden { calls: ProviderCalls::Payments, since: secs(since) }];
+    tokio::time::advance(secs(3_599)).await;
+    assert_eq!(validator.health().await.reasons(), told(3_599));
+    assert!(validator.validate(intent("pi_2")).await.is_err());
+    tokio::time::advance(secs(3_599)).await;
+    assert_eq!(validator.health().await.reasons(), told(7_198));
+    tokio::time::advance(secs(1)).await;
+    assert!(validator.health().await.is_ready());
+    assert!(validator.validate(intent("pi_3")).await.is_err());
+    assert_eq!(validator.health().await.reasons(), told(0), "it begins anew");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_forbidden_call_shows_that_the_credential_is_known_again() {
     let (provider, validator) = refused(with_status(401)).await;
     provider.always(Some(with_status(403).into()));

@@ -7,7 +7,10 @@
 //! | nothing, within the time to live of what was acknowledged | it is lost: a flush, an eviction, an empty server |
 //! | nothing, after that time, as after a machine that slept | nothing: it ended by itself |
 //! | anything else | it is lost: the store went back to an older copy, as in a failover |
-//! | the store does not answer | nothing; the next look compares with the same |
+//! | the store does not answer | nothing; the next look compares with the same, and tells what this one had found |
+//!
+//! It is one record in one place. Of a Redis Cluster it lies on one primary, so that the loss of that one is seen; one that
+//! another primary loses is not.
 
 use std::time::{Duration, SystemTime};
 
@@ -18,7 +21,7 @@ use crate::lock::Lock;
 use crate::store::{Claim, RecordLoss, StoreFinding, Swap};
 
 use super::canary::TTL;
-use super::{Contents, Key, Ledger, LedgerError, Nonce, Ours, RecordKind, State};
+use super::{Contents, Key, Ledger, LedgerError, Nonce, RecordKind, State};
 
 /// How long a loss is told: as long as a canary lives, and as a move of the store's clock is.
 const TOLD_FOR: Duration = Duration::from_secs(24 * 60 * 60);
@@ -30,15 +33,18 @@ pub(super) struct LossWatch(Lock<Watched>);
 #[derive(Clone, Debug, Default)]
 struct Watched {
     key: Option<Key>,
-    acknowledged: Option<Acknowledged>,
+    acknowledged: Option<Canary>,
     /// What is to stand there next. It is asked for again with the same bytes until the store has confirmed it.
-    next: Option<Ours>,
+    next: Option<Canary>,
+    /// What looks have found that are not at their end yet.
+    pending: Option<Lost>,
     lost: Option<Lost>,
 }
 
 #[derive(Clone, Debug)]
-struct Acknowledged {
+struct Canary {
     bytes: Vec<u8>,
+    /// When the store was first asked to write it. It may stand since then, whichever try was confirmed.
     at: Instant,
     /// The clock that goes on while the machine sleeps.
     at_system: SystemTime,
@@ -51,7 +57,7 @@ struct Lost {
     acknowledged_at: Instant,
 }
 
-impl Acknowledged {
+impl Canary {
     fn age(&self) -> Duration {
         self.at.elapsed().max(self.at_system.elapsed().unwrap_or_default())
     }
@@ -63,6 +69,15 @@ impl LossWatch {
         let lost = self.0.lock().lost.filter(|lost| lost.found_at.elapsed() < TOLD_FOR)?;
         let within = lost.found_at.saturating_duration_since(lost.acknowledged_at);
         Some(StoreFinding::RecordsLost { loss: lost.loss, ago: lost.found_at.elapsed(), within })
+    }
+
+    /// Something else stands in the canary's place. Kept at once, since the look that found it may come to no end.
+    fn keep_loss(&self, loss: RecordLoss) {
+        let mut watched = self.0.lock();
+        // Before the first was acknowledged nothing is lost, and one past its time ended by itself.
+        let Some(before) = watched.acknowledged.as_ref().filter(|before| before.age() < TTL) else { return };
+        let acknowledged_at = before.at;
+        watched.pending.get_or_insert(Lost { loss, found_at: Instant::now(), acknowledged_at });
     }
 }
 
@@ -82,54 +97,43 @@ impl Ledger {
             next
         } else {
             let contents = Contents { state: State::Settled, ttl: TTL, lease: Duration::ZERO, payload: Vec::new() };
-            self.encode(&key, contents.record(Nonce::draw()?, None))?
+            let bytes = self.encode(&key, contents.record(Nonce::draw()?, None))?.bytes;
+            Canary { bytes, at: Instant::now(), at_system: SystemTime::now() }
         };
         {
             let mut watched = self.losses.0.lock();
             (watched.key, watched.next) = (Some(key.clone()), Some(next.clone()));
         }
-        let asked = (Instant::now(), SystemTime::now());
-        let found = match &acknowledged {
-            None => self.put_canary(&key, &next, None).await?.and(None),
-            Some(before) => self.put_canary(&key, &next, Some(&before.bytes)).await?.filter(|_| before.age() < TTL),
-        };
+        self.put_canary(&key, &next.bytes, acknowledged.map(|before| before.bytes)).await?;
         let mut watched = self.losses.0.lock();
-        watched.next = None;
-        watched.acknowledged = Some(Acknowledged { bytes: next.bytes, at: asked.0, at_system: asked.1 });
-        let Some((loss, before)) = found.zip(acknowledged) else { return Ok(None) };
-        watched.lost = Some(Lost { loss, found_at: Instant::now(), acknowledged_at: before.at });
+        (watched.next, watched.acknowledged) = (None, Some(next));
+        let Some(lost) = watched.pending.take() else { return Ok(None) };
+        watched.lost = Some(lost);
         drop(watched);
         Ok(self.losses.found())
     }
 
-    /// Puts the canary in the place of the last one, and says what else was found in its place.
-    async fn put_canary(
-        &self,
-        key: &Key,
-        next: &Ours,
-        expected: Option<&[u8]>,
-    ) -> Result<Option<RecordLoss>, LedgerError> {
-        let mut loss = None;
-        let mut stands = expected.map(<[u8]>::to_vec);
+    /// Puts the canary in the place of the last one, and keeps what else was found in its place.
+    async fn put_canary(&self, key: &Key, next: &[u8], mut stands: Option<Vec<u8>>) -> Result<(), LedgerError> {
         // What is found instead is replaced at once; only this process writes here.
         for _ in 0..MOST_STEPS {
             let found = match &stands {
                 Some(stands) => {
-                    let replace = || self.store.replace(&key.text, stands, &next.bytes, TTL);
+                    let replace = || self.store.replace(&key.text, stands, next, TTL);
                     match self.patiently("replace", replace).await? {
-                        Swap::Swapped => return Ok(loss),
+                        Swap::Swapped => return Ok(()),
                         Swap::Lost(found) => found,
                     }
                 }
-                None => match self.patiently("claim", || self.store.claim(&key.text, &next.bytes, TTL)).await? {
-                    Claim::Claimed => return Ok(loss),
+                None => match self.patiently("claim", || self.store.claim(&key.text, next, TTL)).await? {
+                    Claim::Claimed => return Ok(()),
                     Claim::Held(found) => Some(found),
                 },
             };
             match found {
-                Some(found) if found.bytes == next.bytes => return Ok(loss),
+                Some(found) if found.bytes == next => return Ok(()),
                 found => {
-                    loss = loss.or(Some(if found.is_some() { RecordLoss::Older } else { RecordLoss::Gone }));
+                    self.losses.keep_loss(if found.is_some() { RecordLoss::Older } else { RecordLoss::Gone });
                     stands = found.map(|found| found.bytes);
                 }
             }

@@ -211,6 +211,35 @@ async fn a_record_that_came_to_its_end_is_not_lost() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_loss_is_told_although_the_look_that_found_it_got_no_further() {
+    let store = FlakyStore::new(Replicated::new());
+    let validator = used(store.clone()).await;
+    minutes(2).await;
+    store.inner().flush();
+    // The new canary is written, and both replies are lost.
+    store.script(StoreVerb::Claim, [StoreFault::LostReply; 2]);
+    minutes(1).await;
+    assert!(lost(&validator).await.is_empty());
+    minutes(1).await;
+    assert_eq!((lost(&validator).await, validator.stats().store_losses), (vec![RecordLoss::Gone], 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_record_comes_to_its_end_a_day_after_it_was_written_and_not_after_it_was_confirmed() {
+    let store = FlakyStore::new(Replicated::new());
+    let validator = used(store.clone()).await;
+    minutes(2).await;
+    store.always(Some(StoreFault::LostReply));
+    minutes(1).await;
+    // The look that confirms it is one of the last minutes of its day.
+    tokio::time::advance(secs(24 * 60 * 60 - 90)).await;
+    settle().await;
+    store.always(None);
+    minutes(4).await;
+    assert!(lost(&validator).await.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_another_prefix_or_another_process_does_is_no_loss() {
     let store = Replicated::new();
     let first = used(store.clone()).await;

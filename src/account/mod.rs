@@ -4,9 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use crate::call::retry::Retrier;
 use crate::flight::permits::Permits;
 use crate::ledger::Ledger;
+use crate::lock::Lock;
 use crate::payment::policy::RedemptionRules;
 use crate::provider::ProviderIdentity;
 use crate::telemetry::{BreakerState, Telemetry};
@@ -47,6 +50,8 @@ pub(crate) struct Account {
     pub(crate) looked: AtomicBool,
     /// Whether a task of this process looks each minute whether the store lost anything.
     pub(crate) watched: AtomicBool,
+    /// When the next such look is due, whichever task makes it.
+    pub(crate) loss_look_due: Lock<Option<Instant>>,
     pub(crate) last_look: LastLook,
     pub(crate) permits: Arc<Permits>,
     pub(crate) limits: Limits,

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::Mutex;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep_until};
 
+use crate::call::deadline::after;
 use crate::ledger::LedgerError;
 use crate::store::{Inspection, RestartLoss, Severity, StoreFinding};
 
@@ -88,21 +89,26 @@ impl Account {
             return;
         }
         let (account, watching) = (Arc::downgrade(self), Watching(Arc::downgrade(self)));
+        // The task may be one of many, each of which ends with its runtime before a minute is over.
+        let in_a_minute = after(Instant::now(), LOSS_LOOKS_APART);
+        let mut due = (*self.loss_look_due.lock().get_or_insert(in_a_minute)).min(in_a_minute);
         tokio::spawn(async move {
             if let Some(account) = account.upgrade() {
                 account.log_look().await;
             }
             loop {
-                sleep(LOSS_LOOKS_APART).await;
+                sleep_until(due).await;
                 // The last handle to the account is gone.
                 let Some(account) = watching.0.upgrade() else { break };
                 account.look_for_loss().await;
+                due = after(Instant::now(), LOSS_LOOKS_APART);
+                *account.loss_look_due.lock() = Some(due);
             }
         });
     }
 
     async fn log_look(&self) {
-        if self.looked.swap(true, Relaxed) {
+        if self.looked.load(Relaxed) {
             return;
         }
         for finding in self.look().await.findings {
@@ -110,6 +116,8 @@ impl Account {
                 self.telemetry.store_finding(finding.code(), &finding);
             }
         }
+        // Now only, since the look breaks off where its runtime ends.
+        self.looked.store(true, Relaxed);
     }
 
     /// A store that does not answer is told of by those who need it.

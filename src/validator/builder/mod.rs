@@ -11,6 +11,7 @@ use crate::call::concurrency::Concurrency;
 use crate::call::refusals::Refusals;
 use crate::call::retry::{Credit, Hedges, Lane, Retrier, Retry, RetryBudget, ToldWaits, TransientPatterns, rng};
 use crate::ledger::Ledger;
+use crate::lock::Lock;
 use crate::lookup::aliases::Aliases;
 use crate::lookup::facts_cache::FactsCache;
 use crate::lookup::facts_flight::FactsFlights;
@@ -362,6 +363,7 @@ impl ValidatorBuilder {
             only_instance: self.only_instance,
             looked: AtomicBool::new(false),
             watched: AtomicBool::new(false),
+            loss_look_due: Lock::default(),
             last_look: LastLook::default(),
             permits: Arc::clone(&permits),
             limits,

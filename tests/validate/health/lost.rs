@@ -293,3 +293,36 @@ fn another_runtime_goes_on_where_the_first_one_ended() {
         });
     }
 }
+
+#[test]
+fn a_runtime_that_ends_early_delays_no_look() {
+    let store = Replicated::new();
+    let validator = over(store.clone());
+    crate::support::paused_runtime().block_on(async {
+        validator.validate(intent("pi_1")).await.unwrap();
+        settle().await;
+        minutes(1).await;
+    });
+    store.flush();
+    // Each next one ends less than a minute after its first use of the store.
+    crate::support::paused_runtime().block_on(async {
+        tokio::time::advance(secs(150)).await;
+        validator.validate(intent("pi_1")).await.unwrap();
+        settle().await;
+    });
+    assert_eq!(validator.stats().store_losses, 1);
+}
+
+#[test]
+fn a_first_look_that_broke_off_is_made_again() {
+    let store = FlakyStore::new(Replicated::new());
+    let validator = over(store.clone());
+    for (fault, looks) in [(Some(StoreFault::Never), 1), (None, 2), (None, 2)] {
+        store.script(StoreVerb::Inspect, fault);
+        crate::support::paused_runtime().block_on(async {
+            validator.validate(intent("pi_1")).max_age(Duration::ZERO).await.unwrap();
+            settle().await;
+        });
+        assert_eq!(store.calls(StoreVerb::Inspect), looks);
+    }
+}

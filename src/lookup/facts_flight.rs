@@ -116,11 +116,19 @@ impl FlightNotes {
         *self.attempt_started.lock() = at;
     }
 
-    /// Whether all that the look-up may bring was asked for within `max_age` before now.
+    /// Whether all that the look-up may bring was asked for within `max_age` before now, as far as its leader knows.
     pub(crate) fn fit(&self, now: Instant, max_age: Duration) -> bool {
         let started = *self.attempt_started.lock();
         // Without one the attempt is still to come.
         self.contents <= max_age && started.is_none_or(|started| is_recent(started.age_at(now), max_age))
+    }
+
+    /// Whether what the look-up brought was asked for since a caller arrived, or within `max_age` before. A leader may see
+    /// only after a caller has joined that another process had begun before.
+    pub(crate) fn answer(&self, arrived: Instant, max_age: Duration) -> bool {
+        let started = *self.attempt_started.lock();
+        let age = started.map_or(Duration::ZERO, |started| started.age_at(arrived));
+        age.is_zero() || is_recent(age, max_age)
     }
 }
 

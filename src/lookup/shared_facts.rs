@@ -149,14 +149,22 @@ impl SharedFacts {
             // By how long it was under way when this call began, so that a call that joined it stays with it.
             let claimed_ms = Duration::from_millis(payload.claimed_ms);
             let claimed_at = Moment::before(held.asked_at, held.age_of_contents().saturating_add(claimed_ms));
-            // What stands where another record stood was claimed since the flight began, whatever the clocks say.
-            let is_new = *first_found.get_or_init(|| held.record.nonce) != held.record.nonce;
+            // What stands where another record stood was claimed since the first look, whatever the clocks say.
+            let (first, looked_at) = *first_found.get_or_init(|| (held.record.nonce, held.asked_at));
+            let is_new = first != held.record.nonce;
             let joins = is_new || is_recent(claimed_at.age_at(begun), max_age);
             if held.record.state == State::Claimed && !held.lease_left().is_zero() && joins {
-                notes.attempt_started(Some(claimed_at));
+                let seems_older = !claimed_at.age_at(looked_at).is_zero();
+                let since = if is_new && seems_older { Moment::at(looked_at) } else { claimed_at };
+                notes.attempt_started(Some(since));
                 return Ok(Decision::Wait);
             }
-            Ok(decide(rules, held, payload, (waited_for, is_new), max_age))
+            let decision = decide(rules, held, payload, (waited_for, is_new), max_age);
+            // It came to its end unseen, so that its claim is not known. That of one waited for is, or that of one before it.
+            if is_new && waited_for.is_none() && matches!(decision, Decision::Answer(_)) {
+                notes.attempt_started(Some(Moment::at(looked_at)));
+            }
+            Ok(decision)
         };
         match self.ledger.acquire(&record, || Ok(None), deadline, decide).await {
             Ok(Acquired::Lease(lease)) => {

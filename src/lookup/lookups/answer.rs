@@ -80,7 +80,7 @@ impl Lookups {
             let flight = Arc::clone(waiter.flight());
             let outcome = flight.completed_within(limit).await;
             drop(waiter);
-            match self.answered(asked, target, &flight, outcome, provenance) {
+            match self.answered(asked, (target, max_age), &flight, outcome, provenance) {
                 // Facts from the store are judged here for the first time, and so is an alias. What a merchant can still mend is
                 // asked about again.
                 Ok(Told::Validation(found)) if max_age > VOLATILE_FRESH_FOR && is_doubtful(&found, target) => {
@@ -213,19 +213,21 @@ impl Lookups {
     fn answered(
         self: &Arc<Self>,
         asked: &Asked,
-        target: LookUpTarget<'_>,
+        (target, max_age): (LookUpTarget<'_>, Duration),
         flight: &Arc<FactsFlight>,
         outcome: Option<&Result<FactsOutcome, LeaderLost>>,
         provenance: Provenance,
     ) -> Result<Told, ValidateError> {
         // A caller that came after it was looked up may have come after it was forgotten.
         let is_coalesced = provenance == Provenance::Coalesced;
-        let came_late = |at: Instant| is_coalesced && asked.terms.arrived >= at;
+        let arrived = asked.terms.arrived;
+        let came_late = |at: Instant| is_coalesced && arrived >= at;
         match self.brought(asked.intent.payment(), outcome, asked.terms.deadline)? {
             Brought::Alias(_, read_at) if came_late(*read_at) => Ok(Told::Again(None)),
             Brought::Alias(alias, _) => Ok(Told::Again(Some(Arc::clone(alias)))),
             Brought::Facts(looked_up) => {
-                if looked_up.confirmed_at.is_some_and(came_late) {
+                let is_too_old = || is_coalesced && !flight.notes().answer(arrived, target.oldest(max_age, arrived));
+                if looked_up.confirmed_at.is_some_and(came_late) || is_too_old() {
                     return Ok(Told::Again(None));
                 }
                 let provenance = if is_coalesced { provenance } else { led(looked_up.source) };

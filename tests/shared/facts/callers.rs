@@ -2,15 +2,17 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use payproof::provider::{Provider, ProviderIdentity, provider_fn};
 use payproof::store::MemoryStore;
 use payproof::testing::{FlakyStore, Step, StoreFault, StoreVerb};
+use payproof::{Provenance, Validator};
 use tokio::join;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{key, out_of_order, over, serving_stale, sharing, slow};
-use crate::chaos_store::{self, ChaosStore};
+use crate::chaos_store::{self, ChaosStore, Verb};
 use crate::support::{intent, is_valid, ms, paid, plain, poll_now, provider, secs, settle};
 
 // Callers.
@@ -80,6 +82,46 @@ async fn a_call_that_joined_a_flight_stays_with_it_however_long_it_takes() {
         assert!(is_valid(&task.await.unwrap().unwrap()));
     }
     assert_eq!(calls.load(Ordering::Relaxed), 1, "the attempt started within each caller's max_age");
+}
+
+/// A flight loses the race for the lease to another process, whose answer takes so long, and sees that only after a while.
+/// A caller that accepts no age, and came with the flight, is answered with it; one that came after the other process had
+/// asked is not.
+async fn a_flight_finds_what_was_asked_for_before_a_caller_joined_it(answers_after: Duration) {
+    let store = MemoryStore::new();
+    let (provider, calls) = slow(answers_after, || paid("pi_1"));
+    let (way, claims) = (ChaosStore::new(&store, 0), intent("pi_1"));
+    let (first, second) =
+        (over(&provider, &store).build().unwrap(), over(&provider, &store).store(way.clone()).build().unwrap());
+    first.validate(&claims).await.unwrap();
+    way.script_verb(Verb::Replace, [chaos_store::Fate::StallBefore(ms(500))]);
+    let asked_after = |validator: &Validator, time| {
+        let validate = validator.validate(intent("pi_1")).max_age(secs(0));
+        async move {
+            sleep(time).await;
+            validate.await.unwrap().provenance()
+        }
+    };
+    let found = if answers_after.is_zero() { Provenance::Replayed } else { Provenance::Coalesced };
+    let (leads, came_with_it, elsewhere, came_later) = join!(
+        asked_after(&second, ms(0)),
+        asked_after(&second, ms(0)),
+        asked_after(&first, ms(100)),
+        asked_after(&second, ms(300)),
+    );
+    assert_eq!((leads, came_with_it, elsewhere), (found, Provenance::Coalesced, Provenance::Fresh));
+    assert_eq!(came_later, Provenance::Fresh, "the other process had asked 200 ms before it came");
+    assert_eq!(calls.load(Ordering::Relaxed), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flight_that_finds_another_process_claim_does_not_answer_callers_that_came_after_it() {
+    a_flight_finds_what_was_asked_for_before_a_caller_joined_it(secs(2)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flight_that_finds_another_process_answer_does_not_answer_callers_that_came_after_it_was_asked_for() {
+    a_flight_finds_what_was_asked_for_before_a_caller_joined_it(secs(0)).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -64,7 +64,7 @@ pub use kind::RecordKind;
 pub(crate) use kind::Release;
 pub(crate) use lease::{Lease, Unbacked};
 pub(crate) use lease_end::LeaseEnd;
-pub(crate) use poll::Poll;
+use poll::Poll;
 pub(crate) use record::{Nonce, Record, State};
 pub(crate) use seal::Seal;
 pub(crate) use update::Change;
@@ -144,6 +144,12 @@ impl Ledger {
         let (watches, clock, losses, breaker) = (Arc::default(), Arc::default(), Arc::default(), Arc::default());
         let asks_always = false;
         Self { store, extras, prefix, timeout, codec, watches, clock, losses, stated_loss, breaker, asks_always }
+    }
+
+    /// With jitter from a seed, if there is one.
+    pub(crate) fn seeded(self, seed: Option<u64>) -> Self {
+        let watches = seed.map_or(self.watches, |seed| Arc::new(Watches::seeded(seed)));
+        Self { watches, ..self }
     }
 
     /// The same records over a connection of their own, where the store has connections: replies to large batches then do not

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use crate::call::deadline::Deadline;
 
-use super::{Claimed, Contents, Held, Key, Ledger, LedgerError, Nonce, Poll};
+use super::{Claimed, Contents, Held, Key, Ledger, LedgerError, Nonce};
 
 /// The longest that a change waits for its turn, when many processes change one record at a moment.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -39,7 +39,7 @@ impl Ledger {
         key: &Key,
         mut change: impl FnMut(Option<&Held>) -> Result<(Change, T), LedgerError>,
     ) -> Result<T, LedgerError> {
-        let (mut poll, deadline) = (Poll::new(), Deadline::after(Instant::now(), LIMIT));
+        let (mut poll, deadline) = (self.poll(), Deadline::after(Instant::now(), LIMIT));
         loop {
             let found = self.get(key).await?;
             let (change, answer) = change(found.as_ref())?;

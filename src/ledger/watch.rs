@@ -9,6 +9,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
 use tokio::time::Instant;
 
 use crate::call::deadline::Deadline;
@@ -19,7 +21,11 @@ use super::{Held, Key, Ledger, Poll, State};
 
 /// What this process knows of the records that it waits for.
 #[derive(Debug, Default)]
-pub(super) struct Watches(Lock<HashMap<Key, Watched>>);
+pub(super) struct Watches {
+    records: Lock<HashMap<Key, Watched>>,
+    /// One generator for all waits, so that no two draw the same sequence. Made at the first wait, without a seed.
+    jitter: Lock<Option<StdRng>>,
+}
 
 #[derive(Debug, Default)]
 struct Watched {
@@ -31,9 +37,19 @@ struct Watched {
 }
 
 impl Watches {
+    pub(super) fn seeded(seed: u64) -> Self {
+        Self { jitter: Lock::new(Some(StdRng::seed_from_u64(seed))), ..Self::default() }
+    }
+
+    /// Half to all of a pace.
+    pub(super) fn wait_at(&self, pace: Duration) -> Duration {
+        let mut rng = self.jitter.lock();
+        rng.get_or_insert_with(rand::make_rng).random_range(pace.checked_div(2).unwrap_or_default()..=pace)
+    }
+
     /// Tells those who wait what a claim found; nothing, where it failed or found the place free.
     pub(super) fn tell(&self, key: &Key, found: Option<&Held>) {
-        let mut all = self.0.lock();
+        let mut all = self.records.lock();
         if all.is_empty() {
             return;
         }
@@ -74,13 +90,13 @@ impl Ledger {
     /// Begins to wait for a record.
     pub(super) fn watch(&self, key: &Key) -> Watch {
         let watches = Arc::clone(&self.watches);
-        let mut all = watches.0.lock();
+        let mut all = watches.records.lock();
         let record = all.entry(key.clone()).or_default();
         record.by = record.by.saturating_add(1);
         drop(all);
         // Two tries.
         let patience = self.timeout.saturating_mul(2);
-        Watch { watches, key: key.clone(), poll: Poll::new(), patience, asks: false }
+        Watch { watches, key: key.clone(), poll: self.poll(), patience, asks: false }
     }
 }
 
@@ -109,7 +125,7 @@ impl Watch {
     /// What was found since then; else who finds out.
     fn newest(&self, since: Instant) -> Result<Arc<Held>, Asked> {
         let now = Instant::now();
-        let mut all = self.watches.0.lock();
+        let mut all = self.watches.records.lock();
         let Some(watched) = all.get_mut(&self.key) else { return Err(Asked::ByThisOne) };
         if let Some(newest) = watched.newest.as_ref().filter(|newest| newest.asked_at > since) {
             return Ok(Arc::clone(newest));
@@ -130,7 +146,7 @@ enum Asked {
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        let mut all = self.watches.0.lock();
+        let mut all = self.watches.records.lock();
         if let Some(watched) = all.get_mut(&self.key) {
             watched.by = watched.by.saturating_sub(1);
             if self.asks {

@@ -31,7 +31,7 @@ use crate::call::deadline::Deadline;
 use crate::intent::fingerprint::Fingerprint;
 use crate::intent::payment_intent::PaymentId;
 use crate::ledger::{
-    Acquired, Bound, Claimable, Contents, Decision, Held, Key, LateWords, Lease, Ledger, LedgerError, Nonce, Poll,
+    Acquired, Bound, Claimable, Contents, Decision, Held, Key, LateWords, Lease, Ledger, LedgerError, Nonce,
     RecordKind, State, Swapped, Versioned,
 };
 use crate::provider::ProviderIdentity;
@@ -152,7 +152,7 @@ impl Books<'_> {
         let owner = &record.owner;
         // Its own, shared with no other call: what others find at the payment's record is the claim of this one, and says
         // nothing of the order that this one waits for.
-        let mut poll = Poll::new();
+        let mut poll = self.ledger.poll();
         loop {
             let decide = |found: &Held, _| record.decide(found);
             let mut lease = match self.ledger.acquire(&record, || Ok(()), deadline, decide).await? {

@@ -352,7 +352,7 @@ impl ValidatorBuilder {
         let store = self.store.clone().unwrap_or_else(|| Arc::new(MemoryStore::new()));
         let telemetry = Telemetry::new(identity.name(), identity.label(), self.rules.mode.as_str());
         let ledger = Ledger::new(store, self.store_prefix.clone(), self.store_timeout, codec, self.restart_loss);
-        let ledger = ledger.heard_by(&telemetry.store);
+        let ledger = ledger.seeded(self.seed).heard_by(&telemetry.store);
         let shared = self.shared_facts(&ledger, &identity);
         let longest_attempt = self.attempt_timeout.min(self.total_deadline);
         let account = Account {

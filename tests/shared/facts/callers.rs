@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::{key, out_of_order, over, serving_stale, sharing, slow};
 use crate::chaos_store::{self, ChaosStore, Verb};
-use crate::support::{intent, is_valid, ms, paid, plain, poll_now, provider, secs, settle};
+use crate::support::{intent, is_valid, ms, paid, paused_runtime, plain, poll_now, provider, secs, settle};
 
 // Callers.
 
@@ -122,6 +122,29 @@ async fn a_flight_that_finds_another_process_claim_does_not_answer_callers_that_
 #[tokio::test(start_paused = true)]
 async fn a_flight_that_finds_another_process_answer_does_not_answer_callers_that_came_after_it_was_asked_for() {
     a_flight_finds_what_was_asked_for_before_a_caller_joined_it(secs(0)).await;
+}
+
+#[test]
+fn a_seed_has_another_process_waited_for_at_the_same_pace_each_time() {
+    let waited = |seed| {
+        paused_runtime().block_on(async {
+            let (store, claims) = (MemoryStore::new(), intent("pi_1"));
+            let (provider, _) = slow(secs(3), || paid("pi_1"));
+            let (first, second) =
+                (over(&provider, &store).build().unwrap(), over(&provider, &store).seed(seed).build().unwrap());
+            let start = Instant::now();
+            let (one, two) = join!(first.validate(&claims), second.validate(&claims));
+            assert_eq!(
+                (one.unwrap().provenance(), two.unwrap().provenance()),
+                (Provenance::Fresh, Provenance::Coalesced)
+            );
+            start.elapsed()
+        })
+    };
+    let each: Vec<Duration> = (0..8).map(waited).collect();
+    let again: Vec<Duration> = (0..8).map(waited).collect();
+    assert_eq!(each, again);
+    assert!(each.iter().any(|other| *other != each[0]), "no jitter: {each:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,8 +1,8 @@
 //! Runs simulations: several processes with one store between them, on a clock that jumps, once for each seed.
 //!
 //! A seed stands for one run: which processes there are, what they do, and what goes wrong on their ways to the store.
-//! Some of what happens hangs on randomness of the operating system as well, so that a seed alone does not always repeat a
-//! run: what a run is found guilty of is told with its trace.
+//! A validator that is not given the seed draws its waits from the operating system, and so does a cache: there a seed alone
+//! does not always repeat a run. What a run is found guilty of is told with its trace.
 #![allow(dead_code, reason = "each test binary uses its own share")]
 #![allow(
     clippy::arithmetic_side_effects,

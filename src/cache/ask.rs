@@ -35,11 +35,11 @@ pub(super) struct Ask<K, V> {
 pub(super) enum Judged<V> {
     Serves(Hit<V>, Instant),
     /// It may have a value that is past its life.
-    Not(LookedAt, Option<Older<V>>),
+    Not(LookedAt, Option<OlderCopy<V>>),
 }
 
 /// A value past its life, and when what it counts under was known to stand.
-pub(super) struct Older<V> {
+pub(super) struct OlderCopy<V> {
     pub(super) value: Arc<Value<V>>,
     pub(super) checked: Instant,
 }
@@ -112,7 +112,8 @@ impl<K: CacheKey, V: CacheValue> Ask<K, V> {
         let fitness = stock.fitness_of(&value, self.max_age, Instant::now());
         let is_loaded_elsewhere = state == State::Claimed && !held.lease_left().is_zero();
         let has_just_failed = state == State::Failed && held.age < FAILED_FOR;
-        let older = |value| not(Some(OlderValue { stored: stored.clone(), loaded }), Some(Older { value, checked }));
+        let older =
+            |value| not(Some(OlderValue { stored: stored.clone(), loaded }), Some(OlderCopy { value, checked }));
         match fitness {
             Fitness::Over => not(None, None),
             Fitness::Due | Fitness::Stale if is_refresh && !is_loaded_elsewhere && !has_just_failed => older(value),

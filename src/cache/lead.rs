@@ -17,7 +17,7 @@ use crate::call::deadline::Deadline;
 use crate::ledger::{Acquired, Held, Lease, LedgerError, Look, Nonce};
 use crate::telemetry::cache_unreadable;
 
-use super::ask::{Ask, Judged, Older};
+use super::ask::{Ask, Judged, OlderCopy};
 use super::backing::{Backing, EntryRead};
 use super::error::CacheError;
 use super::hit::{Hit, HitSource, StoreUse};
@@ -40,7 +40,7 @@ pub(super) struct Lead<K: CacheKey, V: CacheValue> {
     /// Whether the value is served, and is to be another one soon.
     pub(super) is_refresh: bool,
     /// A value past its life, for want of a loader that brings another.
-    older: Option<Older<V>>,
+    older: Option<OlderCopy<V>>,
     pub(super) has_waited: bool,
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep};
 
-use super::ask::{Ask, Judged, Older};
+use super::ask::{Ask, Judged, OlderCopy};
 use super::cached::{Cached, Loads};
 use super::error::CacheError;
 use super::fly::launch;
@@ -135,7 +135,7 @@ impl<K: CacheKey, V: CacheValue> Cached<K, V> {
         let Some(held) = entries.pop().transpose()?.flatten() else { return Ok(None) };
         Ok(match ask.judge(backing, &held, asked_at, false).await? {
             Judged::Serves(hit, _) => Some(hit),
-            Judged::Not(_, older) => older.map(|Older { value, .. }| Hit {
+            Judged::Not(_, older) => older.map(|OlderCopy { value, .. }| Hit {
                 value,
                 source: HitSource::Store,
                 store: StoreUse::Kept,

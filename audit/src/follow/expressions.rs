@@ -85,9 +85,10 @@ impl Follower<'_> {
         for part in parts {
             let value = self.expr(part, frame);
             exact &= value.is_text().is_some();
-            match &value.text {
-                Some(known) if text.len() < 2000 => text.push_str(known),
-                _ => text.push_str("{}"),
+            if text.len() < 2000 {
+                text.push_str(&value.shown_text());
+            } else {
+                text.push_str("{}");
             }
             sum = sum.tainted(&value.whole());
         }

@@ -196,6 +196,16 @@ impl Value {
         }
     }
 
+    /// The text as far as it is known; a setting by its name: `{PAYPAL_URL}`.
+    pub(crate) fn shown_text(&self) -> Rc<str> {
+        if let Some(text) = &self.text {
+            return Rc::clone(text);
+        }
+        let setting = self.path().filter(|_| self.from.has(Origins::SETTING));
+        let name = setting.and_then(|path| path.rsplit('.').next()).unwrap_or_default();
+        format!("{{{name}}}").into()
+    }
+
     pub(crate) fn path(&self) -> Option<&str> {
         match &self.shape {
             Shape::Foreign(path) => Some(path),

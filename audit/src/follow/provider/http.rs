@@ -83,5 +83,5 @@ fn base(path: &str, url: &Value) -> String {
         .and_then(|(_, rest)| rest.split_once(')'))
         .map(|(base, _)| base.replace('_', "."))
         .unwrap_or_default();
-    format!("{prefix}{}", url.text.as_deref().unwrap_or_default())
+    format!("{prefix}{}", url.shown_text())
 }

@@ -11,7 +11,7 @@ use crate::ledger::{Held, Key, Lease, Ledger, LedgerError, Nonce, RecordKind};
 
 use super::entry::{Generation, StoredValue};
 use super::full::Fullness;
-use super::generation::{Counted, Generations, Seen};
+use super::generation::{Counted, Generations, SHORTEST_LIFE, Seen};
 use super::record::{EntryRecord, unrenewed_for};
 use super::share::Share;
 
@@ -59,9 +59,17 @@ impl Backing {
         self.quick.key_in(RecordKind::Cache, &format!("{space}:v{version}:"), &at)
     }
 
-    /// Whether an entry may be stored.
-    pub(super) fn has_room(&self, bytes: usize, lives: Duration) -> bool {
-        !self.is_full() && self.share.as_ref().is_none_or(|share| share.takes(bytes, lives))
+    /// Whether an entry may be stored that lives until then.
+    pub(super) fn has_room(&self, value: usize, end: Instant) -> bool {
+        !self.is_full() && self.share.as_ref().is_none_or(|share| share.takes(value, end))
+    }
+
+    /// Begins a tag's generation, which takes room as well.
+    async fn begin(&self, ledger: &Ledger, tag: &Fingerprint, lives: Duration) -> Result<Counted, LedgerError> {
+        if let Some(share) = &self.share {
+            share.counts_tag(lives.max(SHORTEST_LIFE));
+        }
+        self.generations.begin(ledger, tag, lives).await
     }
 
     /// Whether nothing is to be stored, since the store is nearly full.
@@ -162,7 +170,7 @@ impl Backing {
             }
             match seen.id {
                 Some(id) => Ok(Counted { tag: *tag, id, asked_at: seen.asked_at }),
-                None => self.generations.begin(ledger, tag, lives).await,
+                None => self.begin(ledger, tag, lives).await,
             }
         };
         try_join_all(tags.iter().zip(seen).map(count)).await
@@ -201,7 +209,7 @@ impl Backing {
         let mut are_older = true;
         for ((tag, first), second) in open.iter().zip(first).zip(second) {
             let Some(held) = second? else {
-                self.generations.begin(ledger, tag, lives).await?;
+                self.begin(ledger, tag, lives).await?;
                 are_older = false;
                 continue;
             };

@@ -92,8 +92,9 @@ impl CacheBuilder {
             self.keys = Some(keys.into_iter().map(|key| Seal::new(&key)).collect());
     }
 
-    /// Puts entries into the validator's own store, at most this many bytes by this process at once; further values are
-    /// served, and not stored. Default: another store, as `PAYPROOF_CACHE_…` says.
+    /// Puts entries into the validator's own store, at most this many bytes by this process at once: each value, and 512 for
+    /// each entry and each tag that it began, as long as they are kept, stale values too. Further values are served, and not
+    /// stored. Counters, which are small and end with their windows, are not counted. Default: another store, as `PAYPROOF_CACHE_…` says.
     ///
     /// A store that is full refuses redemptions. Give it room for all processes, or the cache a store of its own, which may
     /// evict.

@@ -119,7 +119,7 @@ impl Cache {
     /// Adds to the counter of a key, and says what it came to and how long its window lasts: in one step of the store, for all
     /// processes. A negative number takes away; zero begins a window.
     ///
-    /// It asks the store, however that did before; a cache in memory counts in this process alone. Caches that share no entries,
+    /// It asks the store, however that did before, and counts in one that is nearly full, or whose `share_store` is used up; a cache in memory counts in this process alone. Caches that share no entries,
     /// such as those of a test and a live validator, share no counters.
     ///
     /// # Errors

@@ -58,7 +58,7 @@ impl StoredValue {
     pub(super) fn value<V: DeserializeOwned>(&self) -> Result<V, DoesNotReadBack> {
         match self.packed_from {
             None => read(&self.body),
-            Some(from) => read(&unpacked(&self.body, from).ok_or(DoesNotReadBack)?),
+            Some(from) => read(&unpacked(&self.body, from).ok_or(DoesNotReadBack { bytes: 0 })?),
         }
     }
 }
@@ -108,18 +108,22 @@ const READINGS: usize = 16;
 /// All that postcard writes of `None`.
 const NONE: u8 = 0;
 
-/// Why a value cannot be stored.
+/// A value cannot be stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct DoesNotReadBack;
+pub(super) struct DoesNotReadBack {
+    /// As far as it could be written: it takes as much of memory all the same.
+    pub(super) bytes: usize,
+}
 
 impl Encoded {
     /// Writes a value, and reads it back: what reads otherwise would be another value for the next process.
     pub(super) fn of<V: Serialize + DeserializeOwned>(value: &V) -> Result<Self, DoesNotReadBack> {
         let encoded = Self::written(value)?;
-        let again = || Self::written(&read::<V>(&encoded.body)?);
+        let unlike = DoesNotReadBack { bytes: encoded.body.len() };
+        let again = || Self::written(&read::<V>(&encoded.body)?).map_err(|_| unlike);
         let first = again()?;
         if encoded.is_absent != first.is_absent {
-            return Err(DoesNotReadBack);
+            return Err(unlike);
         }
         let plain = |value| value;
         if is_same_json(&encoded.body, &first.body, plain) {
@@ -129,11 +133,12 @@ impl Encoded {
         let is_set =
             || (1..READINGS).any(|_| again().is_ok_and(|again| !is_same_json(&again.body, &first.body, plain)));
         let is_same = is_same_json(&encoded.body, &first.body, in_order) && is_set();
-        is_same.then_some(encoded).ok_or(DoesNotReadBack)
+        is_same.then_some(encoded).ok_or(unlike)
     }
 
     fn written(value: &impl Serialize) -> Result<Self, DoesNotReadBack> {
-        let body = serde_json::to_vec(value).map_err(|_| DoesNotReadBack)?;
+        let mut body = Vec::new();
+        serde_json::to_writer(&mut body, value).map_err(|_| DoesNotReadBack { bytes: body.len() })?;
         // JSON writes `()`, `Some(None)` and a number that is none as it writes `None`; postcard does not.
         let is_none = || postcard::to_slice(value, &mut [0; 2]).is_ok_and(|bytes| *bytes == [NONE]);
         Ok(Self { is_absent: body == b"null" && is_none(), body })
@@ -142,7 +147,7 @@ impl Encoded {
 
 /// Reads a value.
 fn read<V: DeserializeOwned>(body: &[u8]) -> Result<V, DoesNotReadBack> {
-    serde_json::from_slice(body).map_err(|_| DoesNotReadBack)
+    serde_json::from_slice(body).map_err(|_| DoesNotReadBack { bytes: body.len() })
 }
 
 /// Whether two texts say the same once each was put into an order. The members of objects have none.

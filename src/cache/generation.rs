@@ -19,7 +19,7 @@ use super::entry::Generation;
 const MOST_KNOWN: usize = 10_000;
 
 /// A generation outlives the entries under it, or they would be misses before their time.
-const SHORTEST_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
+pub(super) const SHORTEST_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The generations that this process has seen, and when it asked for them.
 #[derive(Debug)]

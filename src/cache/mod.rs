@@ -42,6 +42,7 @@
 //! - A store that is down, slow, full or wiped is no error of a `get`: the loader is asked. After two failures in a row the store
 //!   is left alone, and probed beside the calls.
 //! - A store that evicts nothing is left alone, but for reading, from 80 % of its memory on: what must not be refused needs the rest.
+//!   Invalidations, counters, and the claims of loads that were under way are written all the same: they are small, and end.
 //! - One process of the fleet loads a key, and the others wait for it. Where it fails, the next one that waits asks its own
 //!   loader; waiters fail once two processes have.
 //! - A failover that loses writes, or a restart from an older snapshot, may lose an invalidation. Then the entry's lifetime is

@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures_util::future::join;
 use tokio::time::Instant;
 
+use crate::call::deadline::after;
 use crate::intent::fingerprint::Fingerprint;
 use crate::ledger::{Lease, Ledger, LedgerError, millis};
 use crate::lock::Lock;
@@ -13,7 +14,7 @@ use crate::moment::Moment;
 
 use super::ask::Ask;
 use super::backing::Backing;
-use super::entry::{Encoded, StoredValue};
+use super::entry::{DoesNotReadBack, Encoded, StoredValue};
 use super::error::CacheError;
 use super::generation::Counted;
 use super::hit::{Hit, HitSource, StoreUse};
@@ -83,7 +84,6 @@ impl<K: CacheKey, V: CacheValue> Lead<K, V> {
             (Ok(lease), Some(backing)) => self.ask.keep(backing, &backing.quick, lease, counted, &fresh).await,
             _ => Ok(Settled::NotKept),
         };
-        let had_lease = under.is_ok();
         let (store, at, is_kept) = match settled {
             Ok(Settled::Kept(checked)) => (StoreUse::Kept, checked, true),
             Ok(Settled::Lost) => (StoreUse::NotKept, began.at, false),
@@ -91,7 +91,7 @@ impl<K: CacheKey, V: CacheValue> Lead<K, V> {
             Err(error) if error.is_down() => (StoreUse::Down, began.at, true),
             Err(_) => (StoreUse::Bypassed, began.at, true),
         };
-        if had_lease && store != StoreUse::Kept {
+        if !matches!(store, StoreUse::Kept | StoreUse::Unused) {
             self.ask.stock.counts.add(Count::NotStored);
         }
         let hit = Hit { value: fresh.value, source: HitSource::Load, store, is_stale: false };
@@ -111,7 +111,10 @@ impl<K: CacheKey, V: CacheValue> Ask<K, V> {
         if encoded.is_err() {
             stock.does_not_read_back();
         }
-        let (is_absent, bytes) = encoded.as_ref().map_or((false, 0), |encoded| (encoded.is_absent, encoded.body.len()));
+        let (is_absent, bytes) = match &encoded {
+            Ok(encoded) => (encoded.is_absent, encoded.body.len()),
+            Err(DoesNotReadBack { bytes }) => (false, *bytes),
+        };
         let life = stock.space.life(&self.key, &body, is_absent);
         let lives = if stock.space.is_early { stock.core.shortened(life) } else { life };
         let stored = encoded.ok().filter(|_| bytes <= stock.space.max_value);
@@ -146,7 +149,7 @@ impl<K: CacheKey, V: CacheValue> Ask<K, V> {
         fresh: &Fresh<V>,
     ) -> Result<Settled, LedgerError> {
         let settled = match (self.count_own(backing, lease, counted, fresh).await, &fresh.stored) {
-            (Ok(Some(counted)), Some(encoded)) if backing.has_room(encoded.body.len(), fresh.value.lives) => {
+            (Ok(Some(counted)), Some(encoded)) => {
                 self.settle((backing, ledger), lease, &counted, &fresh.value, encoded).await
             }
             (Err(error), _) => Err(error),
@@ -190,11 +193,16 @@ impl<K: CacheKey, V: CacheValue> Ask<K, V> {
         encoded: &Encoded,
     ) -> Result<Settled, LedgerError> {
         let space = &self.stock.space;
+        let kept = value.fresh_for().saturating_add(space.stale_for(value.is_absent));
+        let (bytes, end) = (encoded.body.len(), after(Instant::now(), kept));
+        if !backing.has_room(bytes, end) {
+            return Ok(Settled::NotKept);
+        }
         let (packed_from, body) = packed(&encoded.body);
         let stored = StoredValue {
             age_ms: 0,
             fresh_ms: millis(value.fresh_for()),
-            kept_ms: millis(value.fresh_for().saturating_add(space.stale_for(value.is_absent))),
+            kept_ms: millis(kept),
             origin: value.origin.clone(),
             is_absent: value.is_absent,
             generations: counted.iter().map(|counted| (*counted.tag.as_bytes(), counted.id)).collect(),
@@ -212,7 +220,12 @@ impl<K: CacheKey, V: CacheValue> Ask<K, V> {
                 None => backing.still(ledger, counted).await,
             }
         };
-        match join(lease.conclude(word), still).await {
+        let (concluded, still) = join(lease.conclude(word), still).await;
+        // After an error it may stand there.
+        if let (Ok(false), Some(share)) = (&concluded, &backing.share) {
+            share.gives_back(bytes, end);
+        }
+        match (concluded, still) {
             (Ok(true), Ok(Some(checked))) => Ok(Settled::Kept(checked.min(asked_at))),
             (Err(error), _) | (_, Err(error)) => Err(error),
             _ => Ok(Settled::Lost),

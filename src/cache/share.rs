@@ -8,7 +8,10 @@ use tokio::time::Instant;
 use crate::call::deadline::after;
 use crate::lock::Lock;
 
-/// The most bytes that this process's own entries may have in the store at once.
+/// What a record takes beside an entry's value: its key, its header and what it counts under, and the server's own tables.
+const RECORD_BYTES: u64 = 512;
+
+/// The most bytes that what this process wrote may have in the store at once.
 #[derive(Debug)]
 pub(super) struct Share {
     most: u64,
@@ -27,23 +30,54 @@ impl Share {
         Self { most, live: Lock::default() }
     }
 
-    /// Counts an entry, if there is room for it. One that is replaced counts until its own end.
-    pub(super) fn takes(&self, bytes: usize, lives: Duration) -> bool {
-        let (now, bytes) = (Instant::now(), u64::try_from(bytes).unwrap_or(u64::MAX));
+    /// Counts an entry with so many bytes of value, if there is room for it. One that is replaced counts until its own end.
+    pub(super) fn takes(&self, value: usize, end: Instant) -> bool {
         let mut live = self.live.lock();
-        while let Some(first) = live.ends.first_entry().filter(|first| *first.key() <= now) {
-            let over = first.remove();
-            live.bytes = live.bytes.saturating_sub(over);
+        live.drop_over();
+        let has_room = live.bytes.saturating_add(of_record(value)) <= self.most;
+        if has_room {
+            live.add(of_record(value), end);
         }
-        let with_it = live.bytes.saturating_add(bytes);
-        if with_it > self.most {
-            return false;
-        }
-        live.bytes = with_it;
-        let of_end = live.ends.entry(after(now, lives)).or_default();
-        *of_end = of_end.saturating_add(bytes);
-        true
+        has_room
     }
+
+    /// Counts an entry no longer that was not written.
+    pub(super) fn gives_back(&self, value: usize, end: Instant) {
+        let mut live = self.live.lock();
+        // One that is past its end was given back already.
+        if let Some(of_end) = live.ends.get_mut(&end) {
+            *of_end = of_end.saturating_sub(of_record(value));
+            live.bytes = live.bytes.saturating_sub(of_record(value));
+        }
+    }
+
+    /// Counts a tag, which is written whether or not there is room: without it no entry counts.
+    pub(super) fn counts_tag(&self, lives: Duration) {
+        let mut live = self.live.lock();
+        live.drop_over();
+        live.add(RECORD_BYTES, after(Instant::now(), lives));
+    }
+}
+
+impl Live {
+    fn drop_over(&mut self) {
+        let now = Instant::now();
+        while let Some(first) = self.ends.first_entry().filter(|first| *first.key() <= now) {
+            let over = first.remove();
+            self.bytes = self.bytes.saturating_sub(over);
+        }
+    }
+
+    fn add(&mut self, bytes: u64, end: Instant) {
+        self.bytes = self.bytes.saturating_add(bytes);
+        let of_end = self.ends.entry(end).or_default();
+        *of_end = of_end.saturating_add(bytes);
+    }
+}
+
+/// What an entry with so many bytes of value takes.
+fn of_record(value: usize) -> u64 {
+    u64::try_from(value).unwrap_or(u64::MAX).saturating_add(RECORD_BYTES)
 }
 
 #[cfg(test)]
@@ -52,9 +86,21 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn entries_past_their_life_make_room() {
-        let (share, life) = (Share::new(100), Duration::from_secs(10));
-        assert!(share.takes(60, life) && share.takes(40, life * 2) && !share.takes(1, life));
+        let (share, life) = (Share::new(2 * RECORD_BYTES + 100), Duration::from_secs(10));
+        let in_lives = |lives| Instant::now() + life * lives;
+        assert!(share.takes(60, in_lives(1)) && share.takes(40, in_lives(2)) && !share.takes(0, in_lives(1)));
         tokio::time::advance(life).await;
-        assert!(!share.takes(61, life) && share.takes(60, life));
+        assert!(!share.takes(61, in_lives(1)) && share.takes(60, in_lives(1)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_entry_that_was_not_written_leaves_its_room_and_a_tag_takes_some() {
+        let (share, end) = (Share::new(RECORD_BYTES + 1), Instant::now() + Duration::from_secs(10));
+        assert!(share.takes(1, end) && !share.takes(0, end));
+        share.gives_back(1, end);
+        assert!(share.takes(1, end));
+        share.gives_back(1, end);
+        share.counts_tag(Duration::from_secs(20));
+        assert!(!share.takes(1, end));
     }
 }

@@ -160,6 +160,14 @@ async fn a_space_that_fills_up_evicts_its_own_and_all_spaces_keep_to_the_budget(
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_value_that_does_not_read_back_takes_its_bytes_of_memory() {
+    let cache = Cache::in_memory().build().unwrap();
+    let lists = cache.space(Space::<u32, Vec<f64>>::global("list", secs(60))).unwrap();
+    lists.put(&1, vec![f64::NAN; 10_000]).await.unwrap();
+    assert!(cache.stats().spaces["list"].memory_bytes > 50_000, "each is written as null, and reads as no number");
+}
+
+#[tokio::test(start_paused = true)]
 async fn marks_that_the_store_confirmed_make_room_for_others() {
     let (cache, database) = (process(MemoryStore::new()), Database::of(1));
     let prices = loads(&cache, PRICES, &database);

@@ -79,6 +79,7 @@ async fn nothing_is_stored_from_four_fifths_of_the_memory_on_until_a_look_finds_
         assert_eq!((hit.source(), hit.store()), (HitSource::Load, StoreUse::NotKept));
     }
     assert_eq!(store.inner.len(), records, "no claim is written either");
+    assert_eq!(cache.stats().spaces["price"].not_stored, 2);
     assert!(matches!(prices.put(&sku("f"), 1).await, Err(CacheError::NoRoom)));
     assert_eq!(prices.get(&sku("a")).await.unwrap().source(), HitSource::Store, "what is there is read");
     assert_eq!(log.lines("caches store nothing more").len(), 1, "{}", log.text());
@@ -107,4 +108,40 @@ async fn a_share_that_is_used_up_has_no_room_for_what_is_put() {
     let cache = validator.build().unwrap().cache().share_store(0).build().unwrap();
     let prices = cache.space(Space::<Sku, u64>::per_tenant("price", ttl::SHORT)).unwrap();
     assert!(matches!(prices.put(&sku("a"), 1).await, Err(CacheError::NoRoom)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_share_counts_each_record_and_tag_for_as_long_as_the_store_has_it() {
+    const SPACE: Space<Sku, u64> = Space::per_tenant("price", secs(60)).exact().stale_if_error(secs(600));
+    let validator = Validator::builder(ScriptedProvider::new()).store(MemoryStore::new());
+    // The tags of all, the space and the tenant, and one entry.
+    let cache = validator.build().unwrap().cache().share_store(4 * 512 + 10).build().unwrap();
+    let prices = cache.space(SPACE).unwrap();
+    prices.put(&sku("a"), 1).await.unwrap();
+    assert!(matches!(prices.put(&sku("b"), 1).await, Err(CacheError::NoRoom)), "a small value is no small record");
+    advance(secs(61)).await;
+    assert!(matches!(prices.put(&sku("b"), 1).await, Err(CacheError::NoRoom)), "it is kept for want of another one");
+    advance(secs(600)).await;
+    prices.put(&sku("b"), 1).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_value_that_another_writer_took_the_place_of_takes_no_room() {
+    let store = MemoryStore::new();
+    let cache = |most| {
+        let validator = Validator::builder(ScriptedProvider::new()).store(store.clone()).build().unwrap();
+        validator.cache().share_store(most).build().unwrap()
+    };
+    let (here, there) = (cache(4 * 512 + 10), cache(1_000_000));
+    let (database, other) = (Database::of(1), there.space(PRICES).unwrap());
+    let prices = loads(&here, PRICES, &database);
+    database.takes(secs(2));
+    let lost = tokio::spawn({
+        let prices = prices.clone();
+        async move { prices.get(&sku("a")).await.unwrap().store() }
+    });
+    tokio::time::sleep(secs(1)).await;
+    other.put(&sku("a"), 5).await.unwrap();
+    assert_eq!(lost.await.unwrap(), StoreUse::NotKept);
+    assert_eq!(prices.get(&sku("b")).await.unwrap().store(), StoreUse::Kept);
 }

@@ -8,7 +8,6 @@ use tokio::time::Instant;
 use crate::ledger::{FAILED_FOR, Held, LedgerError, State};
 use crate::lock::Lock;
 use crate::moment::Moment;
-use crate::telemetry::cache_unreadable;
 
 use super::backing::Backing;
 use super::entry::{StoredValue, time};
@@ -75,7 +74,7 @@ impl<K: CacheKey, V: CacheValue> Ask<K, V> {
         let not = |older, value| Ok(Judged::Not(LookedAt { nonce, state, older }, value));
         let stored = match payload_of(held) {
             Err(error @ LedgerError::Unreadable(_)) => {
-                cache_unreadable(stock.space.name, &error);
+                stock.cannot_use(&error);
                 None
             }
             payload => payload?.stored,
@@ -91,7 +90,7 @@ impl<K: CacheKey, V: CacheValue> Ask<K, V> {
         let age = time(stored.age_ms).saturating_add(held.age_of_contents());
         let loaded = Moment::before(held.asked_at, age);
         let Ok(body) = stored.value() else {
-            cache_unreadable(stock.space.name, &"the value does not read as one of its space");
+            stock.cannot_use(&"the value does not read as one of its space");
             return not(None, None);
         };
         let value = Arc::new(Value {

@@ -15,7 +15,6 @@ use tokio::time::Instant;
 
 use crate::call::deadline::Deadline;
 use crate::ledger::{Acquired, Held, Lease, LedgerError, Look, Nonce};
-use crate::telemetry::cache_unreadable;
 
 use super::ask::{Ask, Judged, OlderCopy};
 use super::backing::{Backing, EntryRead};
@@ -72,7 +71,7 @@ impl<K: CacheKey, V: CacheValue> Lead<K, V> {
             Ok(found) => found,
             Err(error) if error.is_down() => Course::Loads(Err(StoreUse::Down)),
             Err(error) => {
-                cache_unreadable(self.ask.stock.space.name, &error);
+                self.ask.stock.cannot_use(&error);
                 Course::Loads(Err(StoreUse::Bypassed))
             }
         }
@@ -87,7 +86,7 @@ impl<K: CacheKey, V: CacheValue> Lead<K, V> {
     ) -> Result<Course<V>, LedgerError> {
         let found = match entry {
             Err(error @ LedgerError::Unreadable(_)) => {
-                cache_unreadable(self.ask.stock.space.name, &error);
+                self.ask.stock.cannot_use(&error);
                 backing.quick.void(&self.ask.stock.entry_key(backing, &self.ask.place), backing.lease).await?;
                 None
             }

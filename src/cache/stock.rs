@@ -39,7 +39,9 @@ pub(super) struct Stock<K, V> {
     /// The space's own tag.
     pub(super) tag: Fingerprint,
     /// Whether it was said that a value of the space does not read back as it was written.
-    pub(super) has_told: AtomicBool,
+    has_told: AtomicBool,
+    /// Whether it was said that the store holds something for the space that cannot be used.
+    has_told_of_store: AtomicBool,
 }
 
 /// Where a value stands.
@@ -69,6 +71,7 @@ impl<K: CacheKey, V: CacheValue> Stock<K, V> {
             counts: Counts::default(),
             loads: Semaphore::new(space.max_loads.min(Semaphore::MAX_PERMITS)),
             has_told: AtomicBool::new(false),
+            has_told_of_store: AtomicBool::new(false),
             core: Arc::clone(core),
             space,
             tag,
@@ -178,6 +181,13 @@ impl<K: CacheKey, V: CacheValue> Stock<K, V> {
     pub(super) fn does_not_read_back(&self) {
         if !self.has_told.swap(true, Relaxed) {
             cache_unreadable(self.space.name, &"a value does not read back as it was written");
+        }
+    }
+
+    /// Says once that the store holds something for the space that cannot be used: what is damaged is so for each call.
+    pub(super) fn cannot_use(&self, reason: &dyn fmt::Display) {
+        if !self.has_told_of_store.swap(true, Relaxed) {
+            cache_unreadable(self.space.name, reason);
         }
     }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
 use crate::call::deadline::after;
@@ -66,7 +67,14 @@ impl Overdue {
 
 /// What the store has yet to forget, and since when.
 #[derive(Debug, Default)]
-pub(super) struct OverdueList(Lock<Vec<Item>>);
+pub(super) struct OverdueList(Lock<Pending>);
+
+#[derive(Debug, Default)]
+struct Pending {
+    items: Vec<Item>,
+    /// What goes through them. It is finished where its runtime ended before the list did.
+    task: Option<JoinHandle<()>>,
+}
 
 /// One on the list.
 #[derive(Clone, Debug)]
@@ -79,7 +87,7 @@ struct Item {
 }
 
 impl OverdueList {
-    /// Adds one, and has the list gone through if it was empty. `all` is the tag of everything.
+    /// Adds one, and has the list gone through unless it is already. `all` is the tag of everything.
     pub(super) fn add(
         self: &Arc<Self>,
         (backing, marks): (&Arc<Backing>, &Arc<Marks>),
@@ -88,43 +96,63 @@ impl OverdueList {
         settles_in: Duration,
         all: Fingerprint,
     ) {
-        let since = Instant::now();
-        let mut list = self.0.lock();
-        let is_first = list.is_empty();
-        if list.len() >= MOST_OVERDUE {
-            list.clear();
+        let (since, mut pending) = (Instant::now(), self.0.lock());
+        let Pending { items, task } = &mut *pending;
+        if items.len() >= MOST_OVERDUE {
+            items.clear();
             let (mark, what) = (marks.mark(&[all], UNCONFIRMED), Overdue::Tag { tag: all, lives: LIVES });
-            list.push(Item { since, what, mark, settles_in });
+            items.push(Item { since, what, mark, settles_in });
         } else {
-            list.retain(|other| other.what.subject() != what.subject());
-            list.push(Item { since, what, mark, settles_in });
+            items.retain(|other| other.what.subject() != what.subject());
+            items.push(Item { since, what, mark, settles_in });
         }
-        drop(list);
-        let Some(runtime) = Handle::try_current().ok().filter(|_| is_first) else { return };
-        let (list, backing, marks) = (Arc::clone(self), Arc::clone(backing), Arc::clone(marks));
-        runtime.spawn(async move { list.go_through(&backing, &marks).await });
+        if task.as_ref().is_none_or(JoinHandle::is_finished)
+            && let Ok(runtime) = Handle::try_current()
+        {
+            let (list, backing, marks) = (Arc::clone(self), Arc::clone(backing), Arc::clone(marks));
+            *task = Some(runtime.spawn(async move { list.go_through(&backing, &marks).await }));
+        }
+    }
+
+    /// The one to try now. It goes to the end, so that one which the store never confirms holds none of the others up.
+    fn next(&self) -> Option<Item> {
+        let mut pending = self.0.lock();
+        let Pending { items, .. } = &mut *pending;
+        if !items.is_empty() {
+            items.rotate_left(1);
+        }
+        items.last().cloned()
+    }
+
+    /// Whether nothing is left. Said under the lock under which one is added, which has the list gone through from then on.
+    fn is_done(&self) -> bool {
+        let mut pending = self.0.lock();
+        let is_done = pending.items.is_empty();
+        if is_done {
+            pending.task = None;
+        }
+        is_done
     }
 
     async fn go_through(&self, backing: &Arc<Backing>, marks: &Marks) {
         let mut pause = FIRST_PAUSE;
         loop {
+            if self.is_done() {
+                return;
+            }
             let (until, was_down) = (after(Instant::now(), pause), backing.is_down());
             // A store that answers again is asked soon, and not after all of a long pause.
             while Instant::now() < until && (!was_down || backing.is_down()) {
                 sleep(FIRST_PAUSE).await;
             }
-            let Some(Item { since, what, mark, settles_in }) = self.0.lock().first().cloned() else { return };
+            let Some(Item { since, what, mark, settles_in }) = self.next() else { continue };
             let is_done = what.done(backing).await.is_ok();
             if is_done {
                 // What was read of the store meanwhile may be from before.
                 marks.confirm(mark, &[what.subject()], settles_in);
             }
-            let mut list = self.0.lock();
             if is_done || since.elapsed() > UNCONFIRMED {
-                list.retain(|other| other.mark != mark);
-            }
-            if list.is_empty() {
-                return;
+                self.0.lock().items.retain(|other| other.mark != mark);
             }
             pause = if is_done { Duration::ZERO } else { pause.saturating_mul(2).clamp(FIRST_PAUSE, LONGEST_PAUSE) };
         }

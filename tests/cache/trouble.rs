@@ -5,12 +5,14 @@ use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
 use payproof::Mode;
 use payproof::Validator;
-use payproof::cache::{Cache, CacheError, HitSource, Loads, Space, StoreUse};
+use payproof::cache::{Cache, CacheError, HitSource, Loads, Space, StoreUse, Tag};
 use payproof::provider::ProviderIdentity;
-use payproof::store::MemoryStore;
+use payproof::store::{MemoryStore, Store as _};
 use payproof::testing::{FlakyStore, ScriptedProvider, StoreFault};
 use tokio::time::{Instant, advance, sleep};
 
+use crate::chaos_store::{ChaosStore, Fate, Trouble};
+use crate::subscribers::Log;
 use crate::support::{Database, PRICES, Sku, loads, ms, paused_runtime, process, secs, sku, two};
 
 #[tokio::test(start_paused = true)]
@@ -79,6 +81,62 @@ async fn a_store_that_is_back_soon_hears_of_what_was_invalidated_meanwhile() {
     here.get(&sku("b")).await.unwrap();
     sleep(secs(2)).await;
     assert_eq!(*there.get(&sku("a")).await.unwrap(), 2);
+}
+
+#[test]
+fn a_runtime_that_ended_leaves_what_is_overdue_to_the_next_one() {
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+    let (store, database) = (MemoryStore::new(), Database::of(1));
+    let flaky = Arc::new(FlakyStore::new(store.clone()));
+    let (here, there) = (process(Arc::clone(&flaky)), process(store));
+    let (here, there) = (loads(&here, PRICES, &database), loads(&there, PRICES, &database));
+    runtime().block_on(async {
+        assert_eq!(*there.get(&sku("a")).await.unwrap(), 1);
+        flaky.always(Some(StoreFault::NotSent));
+        assert!(here.invalidate(&sku("a")).await.is_err());
+    });
+    database.set(2);
+    runtime().block_on(async {
+        assert!(here.invalidate(&sku("b")).await.is_err());
+        flaky.always(None);
+        sleep(secs(60)).await;
+        assert_eq!(*there.get(&sku("a")).await.unwrap(), 2);
+    });
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_invalidation_that_fails_lastingly_holds_none_of_the_others_up() {
+    let (chaos, database) = (ChaosStore::new(&MemoryStore::new(), 1), Database::of(1));
+    let (one, other) = (process(chaos.clone()), process(chaos.clone()));
+    let (here, there) = (loads(&one, PRICES, &database), loads(&other, PRICES, &database));
+    one.invalidate(&Tag::new("user", 7)).await.unwrap();
+    let place = chaos.keys().pop().unwrap();
+    let stood = chaos.beneath().get(&place).await.unwrap().unwrap();
+    chaos.beneath().replace(&place, &stood.bytes, b"damaged", stood.ttl_left).await.unwrap();
+    assert!(one.invalidate(&Tag::new("user", 7)).await.is_err());
+    assert_eq!(*there.get(&sku("a")).await.unwrap(), 1);
+    chaos.script([Fate::NotSent; 4]);
+    assert!(here.invalidate(&sku("a")).await.is_err());
+    chaos.trouble(Trouble::NONE);
+    database.set(2);
+    sleep(secs(100)).await;
+    assert_eq!(*there.get(&sku("a")).await.unwrap(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_used_is_told_once_for_a_space() {
+    let (chaos, database) = (ChaosStore::new(&MemoryStore::new(), 1), Database::of(1));
+    loads(&process(chaos.clone()), PRICES, &database).get(&sku("a")).await.unwrap();
+    for place in chaos.keys().into_iter().filter(|key| key.contains(":cache-tag:")) {
+        let stood = chaos.beneath().get(&place).await.unwrap().unwrap();
+        chaos.beneath().replace(&place, &stood.bytes, b"damaged", stood.ttl_left).await.unwrap();
+    }
+    let (log, _logs) = Log::install();
+    let prices = loads(&process(chaos.clone()), PRICES, &database);
+    for key in ["a", "b", "c"] {
+        assert_eq!(prices.get(&sku(key)).await.unwrap().store(), StoreUse::Bypassed);
+    }
+    assert_eq!(log.lines("cannot be used").len(), 1, "{}", log.text());
 }
 
 #[tokio::test(start_paused = true)]

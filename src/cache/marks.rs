@@ -51,6 +51,8 @@ struct Marked {
 #[derive(Clone, Copy, Debug)]
 struct Details {
     number: u64,
+    /// The newest mark of the subject that announced an invalidation. Once the store confirms that one, none before matters.
+    announced: u64,
     /// In nanoseconds, by the marks' clock.
     at: u64,
     /// Until when the store may still give a value whose load began before.
@@ -95,7 +97,7 @@ impl Marks {
     }
 
     /// Marks the subjects once more, when the store has confirmed what the first mark announced. From then on the store
-    /// itself gives nothing older, so that the first mark need not last any longer than this one.
+    /// itself gives nothing older, so that neither the first mark nor one before it need last any longer than this one.
     pub(super) fn confirm(&self, first: Mark, subjects: &[Fingerprint], matters_for: Duration) -> Mark {
         self.mark_after(Some(first), subjects, matters_for)
     }
@@ -128,11 +130,18 @@ impl Marks {
         let now = self.clock.at(Instant::now());
         let mark = Mark(self.now().0.saturating_add(1));
         for subject in subjects {
-            let mut details = Details { number: mark.0, at: now, until: now.saturating_add(nanos(matters_for)) };
-            match marked.by_subject.get(subject) {
-                Some(older) if first != Some(Mark(older.number)) => details.until = details.until.max(older.until),
-                Some(_) => {}
-                None => marked.make_room(self.most, details),
+            let until = now.saturating_add(nanos(matters_for));
+            let mut details = Details { number: mark.0, announced: mark.0, at: now, until };
+            match (marked.by_subject.get(subject), first) {
+                // What it confirms was called last, so the store has seen to the earlier calls too.
+                (Some(older), Some(first)) if first.0 >= older.announced => details.announced = older.announced,
+                (Some(older), _) => {
+                    details.until = until.max(older.until);
+                    if first.is_some() {
+                        details.announced = older.announced;
+                    }
+                }
+                (None, _) => marked.make_room(self.most, details),
             }
             marked.by_subject.insert(*subject, details);
         }
@@ -223,6 +232,21 @@ mod tests {
             marks.mark(&subject(2), LONG);
             let loaded = marks.since(Moment::before(Instant::now(), began.elapsed()));
             assert_eq!(marks.is_marked(&loaded, &subject(1)), confirmed == 0);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn invalidations_at_once_that_are_all_confirmed_make_room_in_whatever_order() {
+        for order in [[0, 1], [1, 0]] {
+            let marks = Marks::new(1);
+            let both = [(); 2].map(|()| marks.mark(&subject(1), LONG));
+            for confirmed in order {
+                marks.confirm(both[confirmed], &subject(1), Duration::from_secs(1));
+            }
+            tokio::time::advance(Duration::from_secs(2)).await;
+            marks.mark(&subject(2), LONG);
+            let marked = marks.read();
+            assert!(!marked.by_subject.contains_key(&subject(1)[0]) && marked.everything.is_none(), "{order:?}");
         }
     }
 

@@ -2,11 +2,12 @@
 //! one call of a loader of many, and each value settled by itself.
 
 use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
 
-use futures_util::future::{OptionFuture, join, join_all};
+use futures_util::future::{Either, OptionFuture, join, join_all, select, select_all};
 use tokio::runtime::Handle;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use tracing::Instrument as _;
 
 use crate::intent::fingerprint::Fingerprint;
@@ -82,7 +83,7 @@ async fn load<K: CacheKey, V: CacheValue>(
         let asked = takeoffs.iter().map(|(lead, _)| {
             let (to, from) = oneshot::channel();
             brought.push(from);
-            (lead.ask.key.clone(), lead.ask.nested(), to)
+            (lead.ask.key.clone(), lead.ask.nested(), lead.is_waited_for(), to)
         });
         together = Some(load_together(stock, Arc::clone(&lead.loaders), lead.chain.clone(), asked.collect()));
     }
@@ -96,16 +97,16 @@ async fn load_together<K: CacheKey, V: CacheValue>(
     stock: &Stock<K, V>,
     loaders: Arc<Loaders<K, V>>,
     chain: Chain,
-    asked: Vec<(K, Nested, oneshot::Sender<Brought<V>>)>,
+    asked: Vec<(K, Nested, Arc<Notify>, oneshot::Sender<Brought<V>>)>,
 ) {
     let keys = asked.iter().map(|(key, ..)| key.clone()).collect();
-    let nested = asked.iter().map(|(_, nested, _)| *nested).collect();
-    let (began, values) = within_limits(stock, chain, nested, loaders.load_many(keys)).await;
+    let loads = asked.iter().map(|(_, nested, is_waited_for, _)| (*nested, Arc::clone(is_waited_for))).collect();
+    let (began, values) = within_limits(stock, chain, loads, loaders.load_many(keys)).await;
     let each: Vec<Result<V, CacheError>> = match values {
         Ok(values) => values.into_iter().map(Ok).collect(),
         Err(error) => asked.iter().map(|_| Err(error.clone())).collect(),
     };
-    for ((_, _, to), value) in asked.into_iter().zip(each) {
+    for ((.., to), value) in asked.into_iter().zip(each) {
         // A flight that is gone needs no value.
         let _ = to.send((began, value));
     }
@@ -115,13 +116,22 @@ async fn load_together<K: CacheKey, V: CacheValue>(
 async fn within_limits<K: CacheKey, V: CacheValue, T>(
     stock: &Stock<K, V>,
     chain: Chain,
-    nested: Vec<Nested>,
+    loads: Vec<(Nested, Arc<Notify>)>,
     load: impl Future<Output = Result<T, CacheError>>,
 ) -> (Began, Result<T, CacheError>) {
     let space = stock.space.name;
+    let (nested, waited_for): (_, Vec<_>) = loads.into_iter().unzip();
     // Where this is part of a load of the same space, that one has a permit already, and waits for this one. The permits are
     // never closed.
-    let _permit = if chain.is_in(space) { None } else { stock.loads.acquire().await.ok() };
+    let _permit = if chain.is_in(space) {
+        None
+    } else {
+        let any_waits = select_all(waited_for.iter().map(|waits| Box::pin(waits.notified())));
+        match select(pin!(stock.loads.acquire()), any_waits).await {
+            Either::Left((permit, _)) => permit.ok(),
+            Either::Right(_) => None,
+        }
+    };
     let (began, watch) = (Began::now(&stock.core.marks), Stopwatch::start());
     let span = cache_load_span(space);
     let brought = chain.during(nested, load).instrument(span.clone()).await;
@@ -131,6 +141,10 @@ async fn within_limits<K: CacheKey, V: CacheValue, T>(
 }
 
 impl<K: CacheKey, V: CacheValue> Lead<K, V> {
+    fn is_waited_for(&self) -> Arc<Notify> {
+        Arc::clone(&self.leader.flight().notes().is_waited_for)
+    }
+
     /// Loads, and hands out what becomes of the value. `together` is the load of a batch.
     async fn load(
         self,
@@ -140,16 +154,17 @@ impl<K: CacheKey, V: CacheValue> Lead<K, V> {
         counted: &Result<Vec<Counted>, LedgerError>,
     ) {
         let (stock, key, chain, nested) =
-            (&self.ask.stock, self.ask.key.clone(), self.chain.clone(), vec![self.ask.nested()]);
+            (&self.ask.stock, self.ask.key.clone(), self.chain.clone(), self.ask.nested());
         let loading = async {
             let Some(together) = together else {
-                return within_limits(stock, chain, nested, self.loaders.load(key)).await;
+                let loads = vec![(nested, self.is_waited_for())];
+                return within_limits(stock, chain, loads, self.loaders.load(key)).await;
             };
             let (began, first) = match together.await {
                 Ok(brought) => brought,
                 Err(_) => (Began::now(&stock.core.marks), Err(CacheError::Interrupted)),
             };
-            (began, chain.during(nested, self.loaders.or_others(key, first)).await)
+            (began, chain.during(vec![nested], self.loaders.or_others(key, first)).await)
         };
         let (began, brought) = match &mut under {
             Ok(lease) => lease.during(loading).await,

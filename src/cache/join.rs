@@ -21,7 +21,7 @@ use super::hit::Hit;
 use super::key::CacheKey;
 use super::landed::{Began, CacheWaiter, Landed, LoadNotes};
 use super::lead::Lead;
-use super::load::Loaders;
+use super::load::{Chain, Loaders};
 use super::marks::Since;
 use super::stats::Count;
 use super::stock::Stock;
@@ -155,10 +155,17 @@ impl<K: CacheKey, V: CacheValue> Ask<K, V> {
     ) -> Result<Joined<Fingerprint, LoadNotes, Landed<V>>, CacheError> {
         let (marks, max_age) = (&self.stock.core.marks, self.max_age);
         let subjects = self.place.subjects(self.place.tags.iter().copied());
-        let fits = |notes: &LoadNotes| notes.max_age <= max_age && !marks.is_marked(&notes.since, &subjects);
+        let has_permit = Chain::here().is_in(self.stock.space.name);
+        let fits = |notes: &LoadNotes| {
+            let fits = notes.max_age <= max_age && !marks.is_marked(&notes.since, &subjects);
+            if fits && has_permit {
+                notes.is_waited_for.notify_one();
+            }
+            fits
+        };
         let lead = || {
             let began = Began::now(marks);
-            Ok(LoadNotes { began, since: Since::here(began.mark), max_age })
+            Ok(LoadNotes { began, since: Since::here(began.mark), max_age, is_waited_for: Arc::default() })
         };
         self.stock.flights.join(&self.place.digest, "", now, missed, fits, lead)
     }

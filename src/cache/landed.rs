@@ -1,7 +1,9 @@
 //! What a flight says of itself, and what came of it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::call::deadline::is_recent;
@@ -38,6 +40,9 @@ pub(super) struct LoadNotes {
     pub(super) since: Since,
     /// The oldest value that it takes for an answer.
     pub(super) max_age: Duration,
+    /// Told when a load that holds one of the space's permits waits for this flight, which then needs none itself: else all
+    /// permits could be held by loads that wait for one.
+    pub(super) is_waited_for: Arc<Notify>,
 }
 
 /// What came of a flight.

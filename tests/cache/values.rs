@@ -103,3 +103,28 @@ async fn a_value_that_is_made_of_64_others_of_its_space_takes_no_more_permits_th
         assert_eq!(*sums(&cache).get(&0).await.unwrap(), 64);
     }
 }
+
+/// A space whose loader asks for the value of 0, which the others all need, and which takes one load at once.
+fn based(cache: &Cache) -> Loads<u32, u32> {
+    let space = cache.space(Space::<u32, u32>::global("based", ttl::HOUR).max_loads(1)).unwrap();
+    let inner = space.clone();
+    space.loads(move |key| {
+        let inner = inner.clone();
+        async move {
+            let base = match key {
+                0 => return Ok(10),
+                _ => inner.get_or_load(&0, || async { Ok::<_, std::io::Error>(10) }).await?,
+            };
+            Ok::<_, payproof::cache::CacheError>(*base + key)
+        }
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn loads_that_hold_all_permits_do_not_wait_for_one_that_needs_one() {
+    for cache in [process(MemoryStore::new()), Cache::in_memory().build().unwrap()] {
+        let values = based(&cache).get_many(&[1, 2, 0]).await;
+        let values: Vec<u32> = values.into_iter().map(|value| *value.unwrap()).collect();
+        assert_eq!(values, [11, 12, 10]);
+    }
+}

@@ -3,14 +3,19 @@
 use std::time::Duration;
 
 use crate::store::Swap;
-use crate::store::extras::{CountLeft, number_of};
+use crate::store::extras::{CountLeft, is_of_counter, number_of};
 
 use super::{Key, Ledger, LedgerError};
 
 impl Ledger {
     /// Adds to a counter, and says what it came to and how long it lives. Sent once: a second try could count twice.
     pub(crate) async fn add(&self, key: &Key, by: i64, ttl: Duration) -> Result<CountLeft, LedgerError> {
-        self.once("add", || self.extras.count(&*self.store, &key.text, by, ttl)).await
+        let added = self.once("add", async || match self.extras.count(&*self.store, &key.text, by, ttl).await {
+            // An answer, by which no store counts as failing.
+            Err(error) if is_of_counter(&error) => Ok(Err(error)),
+            added => added.map(Ok),
+        });
+        Ok(added.await??)
     }
 
     /// What a counter says, without adding to it.

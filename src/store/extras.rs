@@ -197,7 +197,12 @@ pub(crate) async fn add_by_swaps(
             return Ok((sum, left));
         }
     }
-    Err(StoreError::not_sent("the counter keeps changing under many hands; ask again"))
+    Err(contended())
+}
+
+/// Whether this is what the counter itself comes to, from a store that works.
+pub(crate) fn is_of_counter(error: &StoreError) -> bool {
+    [no_counter(), overflow(), contended()].contains(error)
 }
 
 /// What a counter with these bytes comes to.
@@ -209,6 +214,10 @@ pub(super) fn sum(held: &[u8], by: i64) -> Result<i64, StoreError> {
 pub(crate) fn number_of(bytes: &[u8]) -> Option<i64> {
     let number = str::from_utf8(bytes).ok()?.parse::<i64>().ok()?;
     (number.to_string().as_bytes() == bytes).then_some(number)
+}
+
+fn contended() -> StoreError {
+    StoreError::not_sent("the counter keeps changing under many hands; ask again")
 }
 
 pub(super) fn no_counter() -> StoreError {

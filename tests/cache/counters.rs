@@ -112,6 +112,17 @@ async fn an_addition_that_is_refused_adds_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_a_counter_refuses_says_nothing_of_the_store() {
+    let (cache, database) = (process(MemoryStore::new()), Database::of(7));
+    count(&cache, i64::MAX).await.unwrap();
+    for _ in 0..3 {
+        assert!(count(&cache, 1).await.is_err());
+    }
+    let prices = loads(&cache, PRICES, &database);
+    assert_eq!(prices.get(&sku("a")).await.unwrap().store(), StoreUse::Kept);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_addition_whose_reply_was_lost_is_not_sent_again() {
     let chaos = ChaosStore::new(&MemoryStore::new(), 1);
     let cache = process(chaos.clone());

@@ -32,6 +32,9 @@ type Takeoff<K, V> = (Lead<K, V>, Under);
 /// What a loader of many brought for one key, and when it was asked.
 type Brought<V> = (Began, Result<V, CacheError>);
 
+/// A key whose value a loader of many is asked for: its load, who waits for it, and where the value goes.
+type Awaited<K, V> = (K, Nested, Arc<Notify>, oneshot::Sender<Brought<V>>);
+
 /// Goes through flights of one space in a task of their own: the call that leads them may be dropped, or be polled no more. What
 /// it emits belongs to the span of that call.
 pub(super) fn launch<K: CacheKey, V: CacheValue>(runtime: &Handle, leads: Vec<Lead<K, V>>) {
@@ -97,7 +100,7 @@ async fn load_together<K: CacheKey, V: CacheValue>(
     stock: &Stock<K, V>,
     loaders: Arc<Loaders<K, V>>,
     chain: Chain,
-    asked: Vec<(K, Nested, Arc<Notify>, oneshot::Sender<Brought<V>>)>,
+    asked: Vec<Awaited<K, V>>,
 ) {
     let keys = asked.iter().map(|(key, ..)| key.clone()).collect();
     let loads = asked.iter().map(|(_, nested, is_waited_for, _)| (*nested, Arc::clone(is_waited_for))).collect();

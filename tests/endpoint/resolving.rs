@@ -4,6 +4,7 @@ use std::pin::pin;
 
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
+use payproof::SignedDecision;
 use payproof::guard::{OperationReference, Resolution, ResolveError};
 use payproof::store::MemoryStore;
 use payproof::testing::{FlakyStore, StoreFault, StoreVerb};
@@ -127,5 +128,5 @@ async fn a_list_that_cannot_be_read_keeps_no_request_from_being_resolved() {
     store.script(StoreVerb::Get, [StoreFault::None, StoreFault::Refused]);
     resolve(&service, reference, Resolution::not_executed()).await.unwrap();
     let decisions = service.validator.decisions(1).await.unwrap();
-    assert_eq!(decisions.iter().map(|one| one.about()).collect::<Vec<_>>(), [""]);
+    assert_eq!(decisions.iter().map(SignedDecision::about).collect::<Vec<_>>(), [""]);
 }

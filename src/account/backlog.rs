@@ -24,15 +24,18 @@ pub(crate) struct Unlisted {
 pub(crate) struct Backlog(Lock<VecDeque<Unlisted>>);
 
 impl Backlog {
-    pub(crate) fn push(&self, unlisted: Unlisted) {
+    /// False where it waited before, or there are too many.
+    pub(crate) fn push(&self, unlisted: Unlisted) -> bool {
         let mut waiting = self.0.lock();
-        if waiting.len() < MOST_WAITING && !waiting.iter().any(|one| one.digest == unlisted.digest) {
+        let is_new = waiting.len() < MOST_WAITING && !waiting.iter().any(|one| one.digest == unlisted.digest);
+        if is_new {
             waiting.push_back(unlisted);
         }
+        is_new
     }
 
-    pub(crate) fn holds(&self, digest: &Fingerprint) -> bool {
-        self.0.lock().iter().any(|unlisted| unlisted.digest == *digest)
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.lock().is_empty()
     }
 
     /// False where it did not wait.

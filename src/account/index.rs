@@ -5,20 +5,25 @@
 //! writes its last word late takes it off, and who reads the list checks some of it. When all pages are full, or a tenant's
 //! share of them, further ones are counted on the first page and wait in their process until there is room.
 
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use rand::RngExt as _;
 use rand::rngs::StdRng;
-use serde::{Deserialize, Serialize};
 
 use crate::intent::fingerprint::Fingerprint;
-use crate::ledger::{Change, Contents, Converted, Held, Key, LedgerError, RecordKind, State, Versioned, millis};
+use crate::ledger::{Change, Contents, Held, Key, LedgerError, RecordKind, State};
 
 use super::backlog::{Backlog, Unlisted};
+use super::index_page::{Item, Page, read, room};
 use super::{Account, MOST_PAGES, PAGE};
 
-/// How many of those on the list are checked each time that it is read: as many as one can wait for.
+/// How many of those on the list are checked each time that it is read, and how many that waited get a place: as many as one
+/// can wait for.
 const MOST_CHECKED: usize = 20;
+
+/// A process that has some waiting puts them on a list that has room sooner than this.
+const COUNT_IS_LEFT_OVER: Duration = Duration::from_secs(5 * 60);
 
 /// What a list is of.
 pub(crate) struct Listing {
@@ -41,80 +46,6 @@ pub(crate) struct Listed {
     pub(crate) age: Duration,
     /// How long the provider's key still protects another run, where it does.
     pub(crate) key_left: Option<Duration>,
-}
-
-/// A page as its record holds it. The first one counts those without a place.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-struct Page {
-    items: Vec<Item>,
-    not_listed: u64,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Item {
-    reference: [u8; 32],
-    tenant: Box<str>,
-    name: Box<str>,
-    /// When the record was written.
-    age_ms: u64,
-    /// From then on.
-    key_left_ms: Option<u64>,
-}
-
-/// As version 1 has it: it does not say how long the provider's key is kept.
-#[derive(Serialize, Deserialize)]
-struct FirstItem {
-    reference: [u8; 32],
-    tenant: Box<str>,
-    name: Box<str>,
-    age_ms: u64,
-}
-
-impl Versioned<'_> for Page {
-    fn write(&self, version: u8) -> Option<Vec<u8>> {
-        if version > 1 {
-            return postcard::to_allocvec(self).ok();
-        }
-        let first = |Item { reference, tenant, name, age_ms, .. }| FirstItem { reference, tenant, name, age_ms };
-        let items: Vec<_> = self.items.iter().cloned().map(first).collect();
-        postcard::to_allocvec(&(items, self.not_listed)).ok()
-    }
-
-    fn read(version: u8, bytes: &[u8]) -> Converted<Self> {
-        if version > 1 {
-            return Converted::of(bytes);
-        }
-        let (items, not_listed) = match Converted::<(Vec<FirstItem>, u64)>::of(bytes) {
-            Converted::Whole(first) => first,
-            Converted::NotEnough => return Converted::NotEnough,
-            Converted::Damaged => return Converted::Damaged,
-        };
-        let item =
-            |FirstItem { reference, tenant, name, age_ms }| Item { reference, tenant, name, age_ms, key_left_ms: None };
-        Converted::Whole(Self { items: items.into_iter().map(item).collect(), not_listed })
-    }
-}
-
-impl Page {
-    fn holds(&self, digest: &Fingerprint) -> bool {
-        self.items.iter().any(|item| item.reference == *digest.as_bytes())
-    }
-
-    fn of_tenant(&self, tenant: &str) -> usize {
-        self.items.iter().filter(|item| *item.tenant == *tenant).count()
-    }
-
-    fn push(&mut self, unlisted: &Unlisted) {
-        let Unlisted { digest, tenant, name, key_left } = unlisted.clone();
-        let key_left_ms = key_left.map(millis);
-        self.items.push(Item { reference: *digest.as_bytes(), tenant, name, age_ms: 0, key_left_ms });
-    }
-
-    /// Takes one off the page, and says what it was called.
-    fn take_off(&mut self, digest: &Fingerprint) -> Option<Box<str>> {
-        let at = self.items.iter().position(|item| item.reference == *digest.as_bytes());
-        at.map(|at| self.items.remove(at).name)
-    }
 }
 
 /// One of the lists.
@@ -144,17 +75,25 @@ impl<'e> Index<'e> {
 
     /// Puts one on the list, unless it is there.
     pub(crate) async fn add(&self, unlisted: Unlisted) -> Result<(), LedgerError> {
-        let (pages, digest) = (self.pages().await?, unlisted.digest);
-        if pages.iter().any(|page| page.holds(&digest)) {
-            return Ok(());
+        let (pages, digest, key_left) = (self.pages().await?, unlisted.digest, unlisted.key_left);
+        if let Some(at) = pages.iter().position(|page| page.holds(&digest)) {
+            return self
+                .update(at, |page| (page.get_mut(&digest).is_some_and(|item| item.renew_key(key_left)), ()))
+                .await;
         }
-        if !self.put(&pages, &unlisted).await? && !self.backlog().holds(&digest) {
-            self.count(|not_listed| not_listed.saturating_add(1)).await?;
-            self.backlog().push(unlisted);
-        }
+        self.put_or_count(&pages, unlisted).await?;
         // Its process, or a person, may have said meanwhile what became of it, and found nothing on the list.
-        if !self.is_marked(self.record(&digest).await?.as_ref())? {
-            self.remove(&digest, true).await?;
+        if self.is_over(self.record(&digest).await?.as_ref())? {
+            self.remove(&digest).await?;
+        }
+        Ok(())
+    }
+
+    /// Puts one on the list, or lets it wait for room.
+    async fn put_or_count(&self, pages: &[Page], unlisted: Unlisted) -> Result<(), LedgerError> {
+        // Of several calls of one operation, one counts it.
+        if !self.put(pages, &unlisted).await? && self.backlog().push(unlisted) {
+            self.count(|not_listed| not_listed.saturating_add(1)).await?;
         }
         Ok(())
     }
@@ -190,21 +129,26 @@ impl<'e> Index<'e> {
         counted.await
     }
 
-    /// Puts those on the list that found no room before, as far as there is some now.
+    /// Puts those on the list that found no room before, as far as there is some now, a few at a time.
     async fn fill(&self) -> Result<(), LedgerError> {
         let waiting = self.backlog().all();
         if waiting.is_empty() {
             return Ok(());
         }
         let mut pages = self.pages().await?;
+        let (mut full, mut tries) = (self.full_tenants(&pages), 0..MOST_CHECKED);
         for unlisted in waiting {
-            let of_tenant: usize = pages.iter().map(|page| page.of_tenant(&unlisted.tenant)).sum();
-            let has_room = pages.iter().any(|page| page.items.len() < PAGE);
-            if !has_room || of_tenant >= self.account.limits.indeterminate_per_tenant {
+            if room(&pages) == 0 {
+                break;
+            }
+            if full.contains(&unlisted.tenant) {
                 continue;
             }
+            if tries.next().is_none() {
+                break;
+            }
             let is_listed = pages.iter().any(|page| page.holds(&unlisted.digest));
-            let is_over = is_listed || !self.is_marked(self.record(&unlisted.digest).await?.as_ref())?;
+            let is_over = is_listed || self.is_over(self.record(&unlisted.digest).await?.as_ref())?;
             if !is_over && !self.put(&pages, &unlisted).await? {
                 continue;
             }
@@ -213,31 +157,58 @@ impl<'e> Index<'e> {
                 self.count(|not_listed| not_listed.saturating_sub(1)).await?;
             }
             pages = self.pages().await?;
+            full = self.full_tenants(&pages);
         }
         Ok(())
     }
 
-    /// Takes one off the list, or out of the count, and says what it was called. Its place goes to one that waits.
-    pub(crate) async fn remove(
-        &self,
-        digest: &Fingerprint,
-        may_be_counted: bool,
-    ) -> Result<Option<Box<str>>, LedgerError> {
-        let may_be_counted = self.backlog().remove(digest) || may_be_counted;
+    /// Those that hold their whole share of the list.
+    fn full_tenants(&self, pages: &[Page]) -> HashSet<Box<str>> {
+        let mut counts = HashMap::<&str, usize>::new();
+        for item in pages.iter().flat_map(|page| &page.items) {
+            let count = counts.entry(&item.tenant).or_default();
+            *count = count.saturating_add(1);
+        }
+        let share = self.account.limits.indeterminate_per_tenant;
+        counts.into_iter().filter(|(_, count)| *count >= share).map(|(tenant, _)| tenant.into()).collect()
+    }
+
+    /// Takes one off the list, or out of what waits and its count, and says what it was called. Its place goes to one that
+    /// waits.
+    pub(crate) async fn remove(&self, digest: &Fingerprint) -> Result<Option<Box<str>>, LedgerError> {
+        let was_counted = self.backlog().remove(digest);
         let pages = self.pages().await?;
-        let mut name = None;
+        let mut taken = None;
         for (at, _) in pages.iter().enumerate().filter(|(_, page)| page.holds(digest)) {
             let taken_off = self.update(at, |page| {
-                let name = page.take_off(digest);
-                (name.is_some(), name)
+                let item = page.take_off(digest);
+                (item.is_some(), item)
             });
-            name = taken_off.await?.or(name);
+            taken = taken_off.await?.or(taken);
         }
-        if name.is_none() && may_be_counted && pages.first().is_some_and(|page| page.not_listed > 0) {
+        if was_counted {
             self.count(|not_listed| not_listed.saturating_sub(1)).await?;
         }
+        let name = taken.as_ref().map(|item| item.name.clone());
+        self.put_back(taken.into_iter().collect()).await?;
         self.fill().await?;
         Ok(name)
+    }
+
+    /// Puts those back that became indeterminate again before they were taken off: who said so found them listed. Whether
+    /// there were any.
+    async fn put_back(&self, taken: Vec<Item>) -> Result<bool, LedgerError> {
+        let digests: Vec<_> = taken.iter().map(Item::digest).collect();
+        let mut is_any = false;
+        for (item, found) in taken.into_iter().zip(self.records(&digests).await) {
+            if self.is_marked(found?.as_ref())? {
+                let (digest, Item { tenant, name, key_left_ms, .. }) = (item.digest(), item);
+                let key_left = key_left_ms.map(Duration::from_millis);
+                self.put_or_count(&self.pages().await?, Unlisted { digest, tenant, name, key_left }).await?;
+                is_any = true;
+            }
+        }
+        Ok(is_any)
     }
 
     /// Tenant and name of one that is listed; empty where it is not, or the list cannot be read: no decision waits for a text.
@@ -259,16 +230,22 @@ impl<'e> Index<'e> {
             self.account.telemetry.store_failed(&error);
             Vec::new()
         });
+        let mut taken = Vec::new();
         for (at, page) in pages.iter_mut().enumerate() {
             if over.iter().any(|digest| page.holds(digest)) {
                 let cleared = self.update(at, |page| {
-                    let is_changed = over.iter().filter_map(|digest| page.take_off(digest)).count() > 0;
-                    (is_changed, page.clone())
+                    let taken: Vec<_> = over.iter().filter_map(|digest| page.take_off(digest)).collect();
+                    (!taken.is_empty(), (page.clone(), taken))
                 });
-                *page = cleared.await?;
+                let (left, off) = cleared.await?;
+                *page = left;
+                taken.extend(off);
             }
         }
-        let not_listed = pages.first().map(|page| page.not_listed).unwrap_or_default();
+        if !taken.is_empty() && self.put_back(taken).await? {
+            pages = self.pages().await?;
+        }
+        let not_listed = self.counted(&pages).await?;
         let listed = |Item { reference, tenant, name, age_ms, key_left_ms }| Listed {
             digest: Fingerprint::from_bytes(reference),
             tenant,
@@ -281,27 +258,51 @@ impl<'e> Index<'e> {
         Ok((all, not_listed))
     }
 
+    /// How many have no place. What a process left counted that is gone is forgotten, once there has long been room for all.
+    async fn counted(&self, pages: &[Page]) -> Result<u64, LedgerError> {
+        let Some(&Page { not_listed, unchanged, .. }) = pages.first() else { return Ok(0) };
+        let has_room = u64::try_from(room(pages)).is_ok_and(|room| room >= not_listed);
+        let is_left_over = |unchanged| unchanged >= COUNT_IS_LEFT_OVER && self.backlog().is_empty();
+        if not_listed == 0 || !has_room || !is_left_over(unchanged) || !self.full_tenants(pages).is_empty() {
+            return Ok(not_listed);
+        }
+        let forgotten = self.update(0, |page| {
+            let is_left_over = page.not_listed > 0 && is_left_over(page.unchanged);
+            page.not_listed = if is_left_over { 0 } else { page.not_listed };
+            (is_left_over, page.not_listed)
+        });
+        forgotten.await
+    }
+
     /// Which of those on the list their records no longer bear out: of so many in a row, from anywhere in the list.
     async fn over(&self, pages: &[Page]) -> Result<Vec<Fingerprint>, LedgerError> {
         let all: Vec<_> = pages.iter().flat_map(|page| &page.items).collect();
         let first = rand::make_rng::<StdRng>().random_range(0..=all.len().saturating_sub(MOST_CHECKED));
-        let checked = all.into_iter().skip(first).take(MOST_CHECKED);
-        let digests: Vec<_> = checked.map(|item| Fingerprint::from_bytes(item.reference)).collect();
-        let keys: Vec<_> = digests.iter().map(|digest| self.account.ledger.key(self.listing.kind, digest)).collect();
+        let digests: Vec<_> = all.into_iter().skip(first).take(MOST_CHECKED).map(Item::digest).collect();
         let mut over = Vec::new();
-        for (digest, found) in digests.into_iter().zip(self.account.ledger.get_many(&keys).await) {
-            let found = found?;
-            // One that is sent again or asked about stays until that has come to its end.
-            let is_under_way = found.as_ref().is_some_and(|found| found.record.state == State::Claimed);
-            if !is_under_way && !self.is_marked(found.as_ref())? {
-                over.push(digest);
+        for (digest, found) in digests.iter().zip(self.records(&digests).await) {
+            if self.is_over(found?.as_ref())? {
+                over.push(*digest);
             }
         }
         Ok(over)
     }
 
+    /// Whether a record bears out no place on the list. One that is sent again or asked about stays until that has come to its
+    /// end.
+    fn is_over(&self, found: Option<&Held>) -> Result<bool, LedgerError> {
+        let is_under_way = found.is_some_and(|found| found.record.state == State::Claimed);
+        Ok(!is_under_way && !self.is_marked(found)?)
+    }
+
     fn is_marked(&self, found: Option<&Held>) -> Result<bool, LedgerError> {
         found.map_or(Ok(false), self.listing.is_marked)
+    }
+
+    async fn records(&self, digests: &[Fingerprint]) -> Vec<Result<Option<Held>, LedgerError>> {
+        let ledger = &self.account.ledger;
+        let keys: Vec<_> = digests.iter().map(|digest| ledger.key(self.listing.kind, digest)).collect();
+        ledger.get_many(&keys).await
     }
 
     async fn record(&self, digest: &Fingerprint) -> Result<Option<Held>, LedgerError> {
@@ -329,53 +330,5 @@ impl<'e> Index<'e> {
             Ok((Change::Write(Contents { state: State::Settled, ttl, lease, payload }), said))
         };
         self.account.ledger.update(&key, change).await
-    }
-}
-
-/// Reads a page, with ages as of now.
-fn read(held: &Held) -> Result<Page, LedgerError> {
-    let mut page: Page = held.payload("holds no list")?;
-    let passed = millis(held.told_age());
-    for item in &mut page.items {
-        item.age_ms = item.age_ms.saturating_add(passed);
-        item.key_left_ms = item.key_left_ms.map(|left| left.saturating_sub(passed));
-    }
-    Ok(page)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::ledger::golden::is_golden;
-
-    #[test]
-    fn golden_files_hold_what_is_written_of_the_lists() {
-        let item = |byte, key_left_ms| Item {
-            reference: [byte; 32],
-            tenant: "store_42".into(),
-            name: "refund".into(),
-            age_ms: 61_000,
-            key_left_ms,
-        };
-        let first = Page { items: vec![item(0x44, None), item(0x55, None)], not_listed: 3 };
-        is_golden(RecordKind::Indeterminate, 1, "listed", State::Settled, false, &first);
-        is_golden(RecordKind::Indeterminate, 1, "empty", State::Settled, false, &Page::default());
-        let second = Page { items: vec![item(0x44, Some(3_600_000)), item(0x55, None)], not_listed: 3 };
-        is_golden(RecordKind::Indeterminate, 2, "listed", State::Settled, false, &second);
-        is_golden(RecordKind::Indeterminate, 2, "empty", State::Settled, false, &Page::default());
-    }
-
-    #[test]
-    fn a_full_page_of_the_longest_names_fits_a_record() {
-        let (tenant, name) = ("x".repeat(255), "x".repeat(100));
-        let item = |_| Item {
-            reference: [0xff; 32],
-            tenant: tenant.as_str().into(),
-            name: name.as_str().into(),
-            age_ms: u64::MAX,
-            key_left_ms: Some(u64::MAX),
-        };
-        let page = Page { items: (0..PAGE).map(item).collect(), not_listed: u64::MAX };
-        assert!(page.write(2).unwrap().len() < 256 * 1024);
     }
 }

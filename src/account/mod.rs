@@ -17,6 +17,7 @@ use crate::telemetry::{BreakerState, Telemetry};
 mod backlog;
 mod decisions;
 mod index;
+mod index_page;
 mod store_check;
 
 pub(crate) use backlog::{Backlog, Unlisted};

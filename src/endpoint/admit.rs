@@ -172,7 +172,7 @@ impl Claimable for RequestRecord {
             (_, Said::Lost(_)) => Ok(()),
             (RequestEnd::Indeterminate, _) => indeterminate::list(&self.settings, &self.context).await,
             (_, Said::InTime) => Ok(()),
-            (_, Said::Late) => requests(&self.settings.account).remove(&self.context.digest, true).await.map(drop),
+            (_, Said::Late) => requests(&self.settings.account).remove(&self.context.digest).await.map(drop),
         }
     }
 

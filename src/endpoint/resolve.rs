@@ -41,7 +41,7 @@ impl Validator {
             let said = resolve(&account, &reference.digest(), &resolution, &who).await;
             // Any other error leaves it as unknown as it was.
             if matches!(said, Ok(()) | Err(ResolveError::NothingToResolve { .. }))
-                && let Err(error) = requests(&account).remove(&reference.digest(), said.is_ok()).await
+                && let Err(error) = requests(&account).remove(&reference.digest()).await
             {
                 account.telemetry.store_failed(&error);
             }

@@ -167,7 +167,7 @@ pub(super) async fn resolve(account: &Account, saying: Saying) -> Result<(), Res
     if matches!(said, Err(ResolveError::InProgress { .. } | ResolveError::KeyReused)) {
         return said;
     }
-    let name = list.remove(&digest, said.is_ok()).await;
+    let name = list.remove(&digest).await;
     if said.is_ok() {
         let known = name.as_ref().ok().and_then(Option::as_deref);
         account.telemetry.resolved(&digest, known, resolution.decided().as_str(), &who);

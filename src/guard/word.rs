@@ -161,7 +161,7 @@ impl Claimable for OperationRecord {
             _ if !self.is_write() => Ok(()),
             _ => {
                 let list = operations(&self.account, self.settings.write_retention);
-                list.remove(&self.digest, standing.in_doubt).await.map(drop)
+                list.remove(&self.digest).await.map(drop)
             }
         };
         if let Err(error) = &listed {

@@ -114,8 +114,11 @@ impl<C: Claimable> LastWord<C> {
         }
         match self.ledger.get(key).await? {
             Some(found) if self.is_of_own_claim(&found) => {
-                self.follow(&Said::Late).await?;
-                self.ledger.remove(key, &found).await?;
+                let is_removed = self.ledger.remove(key, &found).await?;
+                // Afterwards: while it stands, it bears out its place on a list.
+                if is_removed {
+                    self.follow(&Said::Late).await?;
+                }
             }
             Some(found) if found.record.state == State::Settled => return Ok(Said::Lost(Some(found))),
             _ => {}

@@ -201,6 +201,7 @@ pub(crate) async fn add_by_swaps(
 }
 
 /// Whether this is what the counter itself comes to, from a store that works.
+#[cfg(feature = "cache")]
 pub(crate) fn is_of_counter(error: &StoreError) -> bool {
     [no_counter(), overflow(), contended()].contains(error)
 }

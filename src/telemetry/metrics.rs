@@ -158,6 +158,7 @@ pub(crate) struct Stopwatch {
 
 impl Stopwatch {
     /// Where the clock was not read for anything else.
+    #[cfg(any(test, feature = "cache"))]
     pub(crate) fn start() -> Self {
         Self {
             #[cfg(feature = "metrics")]

@@ -115,7 +115,7 @@ fn based(cache: &Cache) -> Loads<u32, u32> {
                 0 => return Ok(10),
                 _ => inner.get_or_load(&0, || async { Ok::<_, std::io::Error>(10) }).await?,
             };
-            Ok::<_, payproof::cache::CacheError>(*base + key)
+            Ok::<_, payproof::cache::CacheError>(base.saturating_add(key))
         }
     })
 }

@@ -9,22 +9,21 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rand::rngs::StdRng;
-use rand::{RngExt as _, SeedableRng as _};
 use tokio::time::Instant;
 
 use crate::call::deadline::Deadline;
 use crate::lock::Lock;
 
 use super::held::UnderWay;
+use super::poll::PollJitter;
 use super::{Held, Key, Ledger, Poll, State};
 
 /// What this process knows of the records that it waits for.
 #[derive(Debug, Default)]
 pub(super) struct Watches {
     records: Lock<HashMap<Key, Watched>>,
-    /// One generator for all waits, so that no two draw the same sequence. Made at the first wait, without a seed.
-    jitter: Lock<Option<StdRng>>,
+    /// One for all waits, so that no two draw the same sequence.
+    pub(super) jitter: Arc<PollJitter>,
 }
 
 #[derive(Debug, Default)]
@@ -38,13 +37,7 @@ struct Watched {
 
 impl Watches {
     pub(super) fn seeded(seed: u64) -> Self {
-        Self { jitter: Lock::new(Some(StdRng::seed_from_u64(seed))), ..Self::default() }
-    }
-
-    /// Half to all of a pace.
-    pub(super) fn wait_at(&self, pace: Duration) -> Duration {
-        let mut rng = self.jitter.lock();
-        rng.get_or_insert_with(rand::make_rng).random_range(pace.checked_div(2).unwrap_or_default()..=pace)
+        Self { jitter: Arc::new(PollJitter::seeded(seed)), ..Self::default() }
     }
 
     /// Tells those who wait what a claim found; nothing, where it failed or found the place free.

@@ -108,8 +108,12 @@ async fn what_cannot_be_meant_is_refused_in_one_line() {
     for (arguments, says) in [
         (&["invalidate"][..], "--tag"),
         (&["invalidate", "--all", "--tenant", "store_42"], "--"),
-        (&["invalidate", "--tag", "user", "7", "--tag", "user", "8"], "--tag"),
-        (&["invalidate", "--key", "session", "2", "a", "1", "--key", "session", "2", "a", "2"], "--key"),
+        (&["invalidate", "--tag", "user", "7", "--tag", "user", "8"], "`--tag <KIND> <ABOUT>` is taken once"),
+        (&["invalidate", "--tag", "user"], "`--tag <KIND> <ABOUT>` has too few values, or too many"),
+        (
+            &["invalidate", "--key", "session", "2", "a", "1", "--key", "session", "2", "a", "2"],
+            "`--key <SPACE> <VERSION> <PART>...` is taken once",
+        ),
         (&["invalidate", "--key", "session", "two", "store_42"], "VERSION must be"),
         (&["invalidate", "--space", "a space"], "must be 1 to 48 of a-z"),
         (&["peek", "Session", "1", "9"], "must be 1 to 48 of a-z"),

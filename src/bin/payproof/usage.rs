@@ -51,11 +51,15 @@ fn complaint(error: &Error) -> Trouble {
             format!("there is no such command{hint}")
         }
         ErrorKind::MissingRequiredArgument => format!("missing: {argument}"),
+        ErrorKind::ArgumentConflict if named(ContextKind::PriorArg) == argument => {
+            format!("`{argument}` is taken once")
+        }
         ErrorKind::ArgumentConflict => format!("`{argument}` cannot be used with {}", named(ContextKind::PriorArg)),
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => {
             "say what to do".to_owned()
         }
-        ErrorKind::TooManyValues | ErrorKind::WrongNumberOfValues => format!("`{argument}` has too many values"),
+        ErrorKind::TooManyValues => format!("`{argument}` has too many values"),
+        ErrorKind::WrongNumberOfValues => format!("`{argument}` has too few values, or too many"),
         ErrorKind::NoEquals => format!("`{argument}` needs a value after `=`"),
         _ => "an argument cannot be used".to_owned(),
     };

@@ -3,11 +3,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::codes::{Told, conditions_told};
 use crate::generated::{compare, table};
+use crate::markdown::{anchors, links, quoted, section};
 use crate::names::texts_of;
+use crate::root;
 
 const BREAKS: &str = "docs/when-it-breaks.md";
 const DEPLOYING: &str = "docs/deploying.md";
@@ -165,8 +167,9 @@ fn variables_are_those_that_are_read_in_their_order() {
 fn every_variable_that_is_read_is_named_where_the_others_are_and_no_other() {
     let read = read_variables();
     assert!(read.len() >= 20, "{read:?}");
-    let section = section(DEPLOYING, "## Variables");
-    let named: BTreeSet<String> = quoted(&section).into_iter().filter(|word| is_variable(word)).collect();
+    let page = fs::read_to_string(root().join(DEPLOYING)).unwrap();
+    let named: BTreeSet<String> =
+        quoted(section(&page, "## Variables").unwrap()).into_iter().filter(|word| is_variable(word)).collect();
     let missing: Vec<_> = read.difference(&named).collect();
     assert!(missing.is_empty(), "{DEPLOYING}, \"Variables\", leaves out what is read: {missing:?}");
     for (page, text) in pages() {
@@ -306,38 +309,4 @@ fn is_variable(word: &str) -> bool {
         && word.contains('_')
         && word.chars().all(|c| c.is_ascii_uppercase() || c == '_')
         && BEGINNINGS.iter().any(|beginning| word.starts_with(beginning))
-}
-
-/// The text under a heading, up to the next one of its level.
-fn section(page: &str, heading: &str) -> String {
-    let text = fs::read_to_string(root().join(page)).unwrap();
-    let (_, rest) = text.split_once(&format!("\n{heading}\n")).unwrap_or_else(|| panic!("{page} has no {heading}"));
-    rest.split("\n## ").next().unwrap_or_default().to_owned()
-}
-
-/// What stands in backticks, outside of fenced blocks.
-fn quoted(text: &str) -> BTreeSet<String> {
-    let prose = text.split("```").step_by(2).collect::<Vec<_>>().join(" ");
-    prose.split('`').skip(1).step_by(2).map(str::to_owned).collect()
-}
-
-/// Where the links of a page lead to.
-fn links(text: &str) -> Vec<String> {
-    let prose = text.split("```").step_by(2).collect::<Vec<_>>().join(" ");
-    prose.split("](").skip(1).filter_map(|rest| rest.split(')').next()).map(str::to_owned).collect()
-}
-
-/// What can be linked to on a page: its headings, as they are made into anchors, and the anchors of its rows.
-fn anchors(text: &str) -> BTreeSet<String> {
-    let headings = text.lines().filter(|line| line.starts_with('#')).map(|line| {
-        let words = line.trim_start_matches('#').trim().to_lowercase();
-        let kept = words.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
-        kept.map(|c| if c == ' ' { '-' } else { c }).collect()
-    });
-    let rows = text.split("<a id=\"").skip(1).filter_map(|rest| rest.split('"').next()).map(str::to_owned);
-    headings.chain(rows).collect()
-}
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
 }

@@ -6,6 +6,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::root;
+
 /// The modules of the crate, from the top down.
 ///
 /// A module may use itself and the modules of every line below its own. Modules on one line may not use one another.
@@ -190,7 +192,7 @@ pub(crate) fn sources() -> io::Result<Vec<Source>> {
 
 /// Every Rust file below one of the crate's folders.
 pub(crate) fn files_below(folder: &str) -> io::Result<Vec<Source>> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+    let root = root().join(folder);
     let mut files = Vec::new();
     read_folder(&root, &root, &mut files)?;
     Ok(files)

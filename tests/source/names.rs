@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::path::Path;
+
+use crate::root;
 
 /// Words that name no role: a comment or a message says caller, leader, waiter, owner, operator, process or client instead.
 const WITHOUT_A_ROLE: &[&str] =
@@ -149,7 +150,7 @@ fn found_in(folders: &[&str], found: impl Fn(&str) -> Option<&'static str>) -> i
 /// The Markdown files at the root.
 fn documents() -> io::Result<Vec<(String, String)>> {
     let mut found = Vec::new();
-    for entry in fs::read_dir(env!("CARGO_MANIFEST_DIR"))? {
+    for entry in fs::read_dir(root())? {
         let path = entry?.path();
         if path.extension().is_some_and(|extension| extension == "md") {
             found.push((path.display().to_string(), fs::read_to_string(&path)?));
@@ -160,8 +161,7 @@ fn documents() -> io::Result<Vec<(String, String)>> {
 
 /// The files that are text below a folder at the root, each with its path from there.
 pub(crate) fn texts_of(folder: &str) -> io::Result<Vec<(String, String)>> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut folders = vec![root.join(folder)];
+    let mut folders = vec![root().join(folder)];
     let mut found = Vec::new();
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder)? {
@@ -171,7 +171,7 @@ pub(crate) fn texts_of(folder: &str) -> io::Result<Vec<(String, String)>> {
                     folders.push(path);
                 }
             } else if !path.ends_with("package-lock.json") {
-                let name = path.strip_prefix(root).map_err(io::Error::other)?.display().to_string();
+                let name = path.strip_prefix(root()).map_err(io::Error::other)?.display().to_string();
                 // What is no text has no words.
                 if let Ok(text) = fs::read_to_string(&path) {
                     found.push((name, text));

@@ -2,9 +2,11 @@
 
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::layering::LAYERS;
+use crate::markdown::quoted;
+use crate::root;
 
 const ARCHITECTURE: &str = include_str!("../../ARCHITECTURE.md");
 const CONTRIBUTING: &str = include_str!("../../CONTRIBUTING.md");
@@ -21,11 +23,10 @@ fn the_architecture_lists_each_room_in_its_order_and_its_own_words() {
 fn every_path_that_the_pages_name_exists() {
     let mut seen = 0;
     for page in [ARCHITECTURE, CONTRIBUTING] {
-        // Every second part of a text stands between backticks.
-        for quoted in page.split('`').skip(1).step_by(2) {
+        for quoted in quoted(page) {
             let is_path = quoted.contains('/') || [".md", ".rs", ".toml"].iter().any(|end| quoted.ends_with(end));
             if is_path && quoted.starts_with(char::is_alphabetic) && !quoted.contains([' ', '\n', '(']) {
-                assert!(root().join(quoted).exists(), "{quoted} is named in a page and does not exist");
+                assert!(root().join(&quoted).exists(), "{quoted} is named in a page and does not exist");
                 seen += 1;
             }
         }
@@ -59,8 +60,4 @@ fn row(room: &str) -> io::Result<String> {
     let words = text.lines().map_while(|line| line.strip_prefix("//! ")).collect::<Vec<_>>().join(" ");
     // Links are for rustdoc.
     Ok(format!("| `{path}` | {} |", words.replace(['[', ']'], "")))
-}
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
 }

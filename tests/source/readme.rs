@@ -1,6 +1,8 @@
 //! The README and the page of settings say what the crate says: the same example, and the same defaults.
 #![allow(clippy::arithmetic_side_effects, reason = "numbers of the table of defaults")]
 
+use crate::markdown::section;
+
 const README: &str = include_str!("../../README.md");
 const CI: &str = include_str!("../../.ci/run");
 const MANIFEST: &str = include_str!("../../Cargo.toml");
@@ -31,8 +33,7 @@ const MOST_LINES: usize = 150;
 fn the_readme_is_short_and_says_the_guarantees_in_ten_lines() {
     let lines = README.lines().count();
     assert!(lines <= MOST_LINES, "README.md has {lines} lines, and {MOST_LINES} at most");
-    let guarantees = README.split("\n## Guarantees and limits\n").nth(1).unwrap();
-    let guarantees = guarantees.split("\n## ").next().unwrap();
+    let guarantees = section(README, "## Guarantees and limits").unwrap();
     assert_eq!(guarantees.lines().filter(|line| line.starts_with("- ")).count(), 10);
 }
 

@@ -1,13 +1,13 @@
 //! The scripts say what they do.
 
-use std::path::Path;
 use std::process::Command;
+
+use crate::root;
 
 #[test]
 fn each_script_helps_and_does_nothing_else() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts");
     let mut seen = 0;
-    for entry in folder.read_dir().unwrap() {
+    for entry in root().join("scripts").read_dir().unwrap() {
         let path = entry.unwrap().path();
         for option in ["--help", "-h"] {
             let run = Command::new(&path).arg(option).output().unwrap();

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::markdown::{quoted, section};
+
 const PAGE: &str = include_str!("../../docs/stripe.md");
 const WIRE: &str = include_str!("../../src/provider/stripe/wire.rs");
 const DISPUTES: &str = include_str!("../../src/provider/stripe/disputes.rs");
@@ -27,15 +29,15 @@ type Structs = BTreeMap<String, Vec<(String, String)>>;
 fn the_page_lists_every_field_that_is_read() {
     let structs = structs(&[WIRE, DISPUTES].concat());
     assert!(structs.len() >= 20, "{structs:?}");
-    for (root, section) in
+    for (root, heading) in
         [("Intent", "## The payment intent"), ("Session", "## The Checkout session"), ("Page", "## Disputes")]
     {
         let mut read = BTreeSet::new();
         add_paths(&structs, root, "", &mut read);
         assert_eq!(
-            first_cells(section, "| field |"),
+            first_cells(section(PAGE, heading).unwrap(), "| field |"),
             read,
-            "{section}: left: docs/stripe.md; right: the structs that are read"
+            "{heading}: left: docs/stripe.md; right: the structs that are read"
         );
     }
 }
@@ -105,21 +107,10 @@ fn inner<'s>(structs: &'s Structs, kind: &str) -> Option<&'s str> {
     names.find_map(|name| structs.get_key_value(name).map(|(name, _)| name.as_str()))
 }
 
-/// The words in backticks in the first cells of the tables with this head, in a section.
-fn first_cells(section: &str, head: &str) -> BTreeSet<String> {
-    let text = if section.starts_with("## ") {
-        let (_, text) = PAGE.split_once(&format!("\n{section}\n")).unwrap_or_default();
-        text.split("\n## ").next().unwrap_or(text)
-    } else {
-        section
-    };
+/// The words in backticks in the first cells of the tables with this head.
+fn first_cells(text: &str, head: &str) -> BTreeSet<String> {
     let rows = text.lines().skip_while(|line| !line.starts_with(head)).skip(2).take_while(|line| line.starts_with('|'));
     rows.flat_map(|row| quoted(row.split('|').nth(1).unwrap_or_default())).collect()
-}
-
-/// What stands in backticks.
-fn quoted(text: &str) -> BTreeSet<String> {
-    text.split('`').skip(1).step_by(2).map(str::to_owned).collect()
 }
 
 /// The words that a source compares with, outside of its tests: in patterns, in lists, and beside `==` and `!=`.

@@ -1,11 +1,10 @@
 //! The audit is a crate of its own: who does not ask for it pays nothing for it, and it needs nothing of payproof.
 
 use std::collections::BTreeSet;
-use std::process::Command;
 
 use serde_json::Value;
 
-use crate::layering::{EMPTY_NAMES, files_below, tokens};
+use crate::package::cargo;
 
 /// Crates that only the audit pulls in.
 const OF_THE_AUDIT: &[&str] =
@@ -13,12 +12,8 @@ const OF_THE_AUDIT: &[&str] =
 
 /// Every crate that a user's build with these arguments could pull in, on any platform.
 fn crates(arguments: &[&str]) -> Vec<String> {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.args(["tree", "--offline", "--edges", "normal", "--target", "all", "--prefix", "none", "--format", "{p}"]);
-    let output = command.args(arguments).current_dir(env!("CARGO_MANIFEST_DIR")).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let text = String::from_utf8(output.stdout).unwrap();
-    let mut names: Vec<String> = text
+    let tree = ["tree", "--offline", "--edges", "normal", "--target", "all", "--prefix", "none", "--format", "{p}"];
+    let mut names: Vec<String> = cargo(&[&tree, arguments].concat())
         .lines()
         .filter_map(|line| line.split(' ').next())
         .filter(|name| !name.is_empty())
@@ -52,10 +47,8 @@ fn the_audit_needs_neither_payproof_nor_a_runtime() {
 
 #[test]
 fn docs_rs_builds_every_feature_but_the_audit() {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.args(["metadata", "--offline", "--no-deps", "--format-version", "1"]);
-    let output = command.current_dir(env!("CARGO_MANIFEST_DIR")).output().unwrap();
-    let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let metadata = cargo(&["metadata", "--offline", "--no-deps", "--format-version", "1"]);
+    let metadata: Value = serde_json::from_str(&metadata).unwrap();
     let packages = metadata["packages"].as_array().unwrap();
     let payproof = packages.iter().find(|package| package["name"] == "payproof").unwrap();
     let (features, docs) = (&payproof["features"], &payproof["metadata"]["docs"]["rs"]["features"]);
@@ -69,15 +62,4 @@ fn docs_rs_builds_every_feature_but_the_audit() {
     let all = features.as_object().unwrap().keys().filter(|name| *name != "default");
     let left: Vec<&String> = all.filter(|name| !built.contains(*name)).collect();
     assert_eq!(left, ["audit"]);
-}
-
-#[test]
-fn the_audit_is_written_as_the_rest_is() {
-    for file in files_below("audit/src").unwrap() {
-        let path = file.path.display();
-        assert!(file.text.starts_with("//! "), "audit/src/{path} does not say what it is for");
-        let named = file.modules().iter().all(|name| !EMPTY_NAMES.contains(&name.as_str()));
-        assert!(named, "audit/src/{path} is named after nothing; name it after what it holds");
-        assert!(!tokens(&file.text).contains(&"unsafe"), "audit/src/{path} holds `unsafe`");
-    }
 }

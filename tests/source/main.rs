@@ -17,6 +17,7 @@ mod package;
 mod pages;
 mod readme;
 mod scripts;
+mod shape;
 mod stripe_page;
 
 /// The folder of the repository.

@@ -1,7 +1,8 @@
 //! What is published, and the numbers that more than one file of the package states.
 
-use std::path::Path;
 use std::process::Command;
+
+use crate::root;
 
 const MANIFEST: &str = include_str!("../../Cargo.toml");
 const CHANGELOG: &str = include_str!("../../CHANGELOG.md");
@@ -14,15 +15,16 @@ fn stated(name: &str) -> &'static str {
     line.unwrap_or_default().trim_matches('"')
 }
 
+/// What cargo says, run in the folder of the repository.
+pub(crate) fn cargo(arguments: &[&str]) -> String {
+    let run = Command::new(env!("CARGO")).args(arguments).current_dir(root()).output().unwrap();
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+    String::from_utf8(run.stdout).unwrap()
+}
+
 #[test]
 fn the_package_holds_what_users_compile_run_and_read() {
-    let folder = env!("CARGO_MANIFEST_DIR");
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo.current_dir(folder).args(["package", "--package", "payproof", "--list", "--allow-dirty", "--offline"]);
-    let run = cargo.output().unwrap();
-    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
-    let list = String::from_utf8(run.stdout).unwrap();
-
+    let list = cargo(&["package", "--package", "payproof", "--list", "--allow-dirty", "--offline"]);
     let made = [".cargo_vcs_info.json", "Cargo.lock", "Cargo.toml", "Cargo.toml.orig"];
     let texts = ["CHANGELOG.md", "LICENSE-APACHE", "LICENSE-MIT", "README.md"];
     let wanted = |file: &&str| {
@@ -59,5 +61,5 @@ fn the_workflow_installs_the_compilers_that_are_asked_for() {
     let listing = PUBLIC_API.lines().find_map(|line| line.strip_prefix("COMPILER = ")).unwrap().trim_matches('"');
     let listing = format!("rustup toolchain install {listing} ");
     assert!(WORKFLOW.contains(&listing), "ci.yml: {listing:?}, for scripts/public-api");
-    assert!(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/public-api.txt").exists());
+    assert!(root().join("tests/public-api.txt").exists());
 }

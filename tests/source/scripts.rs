@@ -1,6 +1,6 @@
 //! The scripts say what they do.
 
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use crate::root;
 
@@ -20,4 +20,16 @@ fn each_script_helps_and_does_nothing_else() {
         seen += 1;
     }
     assert!(seen >= 5, "{seen}");
+}
+
+#[test]
+fn a_reader_that_leaves_early_ends_a_script_without_a_trace() {
+    for entry in root().join("scripts").read_dir().unwrap() {
+        let path = entry.unwrap().path();
+        let mut run = Command::new(&path);
+        let mut run = run.arg("--help").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        drop(run.stdout.take());
+        let said = run.wait_with_output().unwrap().stderr;
+        assert!(said.is_empty(), "{}: {}", path.display(), String::from_utf8_lossy(&said));
+    }
 }

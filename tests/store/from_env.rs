@@ -222,7 +222,7 @@ async fn the_page_says_of_each_store_who_sees_it_and_what_it_loses() {
             if best_effort { "the last writes" } else { "nothing" }.to_owned(),
         ]);
     }
-    let head = ["store", "its records are seen by", "lost at a restart", "lost at a fail-over"];
+    let head = ["store", "its records are seen by", "lost at a restart", "lost at a failover"];
     compare("docs/deploying.md", "stores", &table(head, rows));
 }
 

@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::proxy::{Fault, Proxy};
 use crate::redis_server::RedisServer;
+use crate::resp::RespReader;
 use crate::support::{intent, plain, proof_of, provider};
 use crate::{MINUTE, claimed_at_last, is_not_sent, patient, store};
 
@@ -321,41 +322,32 @@ fn a_store_outlives_the_runtime_it_was_first_used_in() {
 
 /// A server of one connection at a time that answers a read only once it was asked about its disk, and that only once it is
 /// read again: slow, and never silent.
-async fn answer_late(stream: tokio::net::TcpStream, read: Arc<Notify>) {
-    use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
-    let mut stream = BufReader::new(stream);
+async fn answer_late(mut stream: tokio::net::TcpStream, read: Arc<Notify>) {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let (mut commands, mut buffer) = (RespReader::default(), vec![0; 16 << 10]);
     let (mut held, mut was_asked) = (String::new(), false);
-    loop {
-        let (mut words, mut line) = (Vec::new(), String::new());
-        if stream.read_line(&mut line).await.unwrap_or(0) == 0 {
-            return;
-        }
-        for _ in 0..line.trim()[1..].parse().unwrap() {
-            let mut length = String::new();
-            stream.read_line(&mut length).await.unwrap();
-            let mut word = vec![0; length.trim()[1..].parse::<usize>().unwrap() + 2];
-            stream.read_exact(&mut word).await.unwrap();
-            words.push(String::from_utf8_lossy(&word).trim().to_ascii_uppercase());
-        }
-        let reply = match &*words[0] {
-            "HELLO" | "CLIENT" => "-ERR unknown command\r\n",
-            "INFO" | "CONFIG" => "-NOPERM not allowed\r\n",
-            "MULTI" => "+OK\r\n",
-            "EXEC" => "*2\r\n$-1\r\n:-2\r\n",
-            _ => "+QUEUED\r\n",
-        };
-        let is_late = matches!(&*words[0], "INFO" | "CONFIG");
-        if is_late && !was_asked {
-            was_asked = true;
-            stream.write_all(std::mem::take(&mut held).as_bytes()).await.unwrap();
-        }
-        held += reply;
-        if words[0] == "EXEC" {
-            read.notify_one();
-        }
-        let answers_now = matches!(&*words[0], "HELLO" | "CLIENT") || (words[0] == "EXEC" && was_asked);
-        if answers_now {
-            stream.write_all(std::mem::take(&mut held).as_bytes()).await.unwrap();
+    while let Ok(count @ 1..) = stream.read(&mut buffer).await {
+        for command in commands.read(&buffer[..count]) {
+            let reply = match &*command {
+                "HELLO" | "CLIENT" => "-ERR unknown command\r\n",
+                "INFO" | "CONFIG" => "-NOPERM not allowed\r\n",
+                "MULTI" => "+OK\r\n",
+                "EXEC" => "*2\r\n$-1\r\n:-2\r\n",
+                _ => "+QUEUED\r\n",
+            };
+            let is_late = matches!(&*command, "INFO" | "CONFIG");
+            if is_late && !was_asked {
+                was_asked = true;
+                stream.write_all(std::mem::take(&mut held).as_bytes()).await.unwrap();
+            }
+            held += reply;
+            if command == "EXEC" {
+                read.notify_one();
+            }
+            let answers_now = matches!(&*command, "HELLO" | "CLIENT") || (command == "EXEC" && was_asked);
+            if answers_now {
+                stream.write_all(std::mem::take(&mut held).as_bytes()).await.unwrap();
+            }
         }
     }
 }

@@ -70,7 +70,6 @@ pub(crate) fn nanos(duration: Duration) -> u64 {
 }
 
 /// The time since 1970 by the system's clock; zero where that is set before.
-#[cfg(any(feature = "file", feature = "redis", feature = "upstash", feature = "webhook"))]
 pub(crate) fn since_1970() -> Duration {
     std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default()
 }

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::accessors::{getters, named};
 use crate::ledger::{Change, Contents, Held, Key, LedgerError, Nonce, RecordKind, State, Versioned};
+use crate::moment::since_1970;
 use crate::redaction::presentable;
 
 use super::Account;
@@ -136,10 +137,10 @@ impl Account {
     /// The decisions of so many days, today among them, the latest first.
     pub(crate) async fn decisions(&self, days: u32) -> Result<Vec<SignedDecision>, LedgerError> {
         // A process whose clock is ahead may have decided tomorrow.
-        let today = since_epoch().as_secs() / DAY;
+        let today = since_1970().as_secs() / DAY;
         let days = today.saturating_sub(u64::from(days).saturating_sub(1))..=today.saturating_add(1);
-        let keys: Vec<_> = days.flat_map(|day| (0..MOST_PAGES).map(move |page| (day, page))).collect();
-        let keys: Vec<_> = keys.into_iter().map(|(day, page)| self.decisions_key(day, page)).collect();
+        let keys: Vec<_> =
+            days.flat_map(|day| (0..MOST_PAGES).map(move |page| self.decisions_key(day, page))).collect();
         let mut all = Vec::new();
         for found in self.ledger.get_many(&keys).await {
             if let Some(found) = found? {
@@ -205,7 +206,7 @@ impl Deciding<'_> {
         let number = Nonce::draw()?.into_bytes();
         Ok(SignedDecision {
             number,
-            at_s: since_epoch().as_secs(),
+            at_s: since_1970().as_secs(),
             who: cut(self.who, LONGEST_WHO),
             on: self.on,
             subject: cut(self.subject, LONGEST_SUBJECT),
@@ -224,10 +225,6 @@ fn cut(text: &str, limit: usize) -> Box<str> {
 
 fn read(held: &Held) -> Result<DecisionsPage, LedgerError> {
     held.payload("holds no decisions")
-}
-
-fn since_epoch() -> Duration {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
 #[cfg(test)]

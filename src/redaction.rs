@@ -81,6 +81,12 @@ pub(crate) fn presentable(text: &str, limit: usize) -> Box<str> {
     cut(&line, limit)
 }
 
+/// The same, of no more than `limit` bytes. A character that it would be cut within falls off.
+pub(crate) fn presentable_in_bytes(text: &str, limit: usize) -> Box<str> {
+    let line = presentable(text, limit);
+    (0..=limit.min(line.len())).rev().find_map(|end| line.get(..end)).unwrap_or_default().into()
+}
+
 /// A value as it is, so that [`legible`] can show what cannot be seen in it. Without its credentials, if it has any; and
 /// where it is longer than `limit` characters its head, with a sign that there were more.
 pub(crate) fn stated(value: &str, limit: usize) -> Box<str> {

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::accessors::{getters, named};
 use crate::ledger::{Change, Contents, Held, Key, LedgerError, Nonce, RecordKind, State, Versioned};
 use crate::moment::since_1970;
-use crate::redaction::presentable;
+use crate::redaction::presentable_in_bytes;
 
 use super::Account;
 
@@ -207,20 +207,13 @@ impl Deciding<'_> {
         Ok(SignedDecision {
             number,
             at_s: since_1970().as_secs(),
-            who: cut(self.who, LONGEST_WHO),
+            who: presentable_in_bytes(self.who, LONGEST_WHO),
             on: self.on,
-            subject: cut(self.subject, LONGEST_SUBJECT),
-            about: cut(self.about, LONGEST_ABOUT),
+            subject: presentable_in_bytes(self.subject, LONGEST_SUBJECT),
+            about: presentable_in_bytes(self.about, LONGEST_ABOUT),
             decided: self.decided,
         })
     }
-}
-
-/// One line without credentials, of so many bytes at most.
-fn cut(text: &str, limit: usize) -> Box<str> {
-    let text = presentable(text, limit);
-    // A character that it is cut within falls off.
-    (0..=limit.min(text.len())).rev().find_map(|end| text.get(..end)).unwrap_or_default().into()
 }
 
 fn read(held: &Held) -> Result<DecisionsPage, LedgerError> {

@@ -11,7 +11,7 @@ use tokio::runtime::Handle;
 use crate::account::{Account, Index, Listing, Unlisted};
 use crate::guard::IndeterminateList;
 use crate::ledger::{LedgerError, RecordKind};
-use crate::redaction::presentable;
+use crate::redaction::presentable_in_bytes;
 use crate::validator::Validator;
 
 use super::context::RequestContext;
@@ -22,7 +22,7 @@ use super::settings::{LayerSettings, RETENTION};
 const LONGEST_NAME: usize = 100;
 
 /// The list of requests.
-pub(super) const REQUESTS: Listing = Listing {
+const REQUESTS: Listing = Listing {
     kind: RecordKind::Request,
     purpose: "indeterminate requests",
     is_marked: |held| Ok(matches!(RequestPayload::read(held)?.phase, RequestPhase::Indeterminate)),
@@ -63,8 +63,5 @@ pub(super) async fn list(settings: &LayerSettings, context: &RequestContext) -> 
 
 /// Method and path of a request, for who looks into what became of it.
 fn name(context: &RequestContext) -> Box<str> {
-    let text = presentable(&format!("{} {}", context.method, context.uri.path()), LONGEST_NAME);
-    // It may be cut within a character, which then falls off.
-    let cut = (0..=LONGEST_NAME.min(text.len())).rev().find_map(|end| text.get(..end));
-    cut.unwrap_or_default().into()
+    presentable_in_bytes(&format!("{} {}", context.method, context.uri.path()), LONGEST_NAME)
 }

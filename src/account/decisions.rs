@@ -113,25 +113,28 @@ struct DecisionsPage {
 impl Versioned<'_> for DecisionsPage {}
 
 impl Account {
-    /// Records a decision and makes it. `is_void` says of what came of it that it was certainly not made: then its record goes.
+    /// Records a decision and makes it. Its record goes where it was certainly not made: as the store says, or `is_void` of what
+    /// came of it.
     ///
     /// # Errors
-    /// Where it cannot be recorded, and is not made.
+    /// Where it cannot be recorded, and is not made; or where making it fails.
     pub(crate) async fn decide<T>(
         &self,
         deciding: Deciding<'_>,
-        make: impl Future<Output = T> + Send,
+        make: impl Future<Output = Result<T, LedgerError>> + Send,
         is_void: impl FnOnce(&T) -> bool,
     ) -> Result<T, LedgerError> {
         let decision = deciding.signed()?;
         let key = self.write_decision(&decision).await?;
         let outcome = make.await;
-        if is_void(&outcome)
-            && let Err(error) = self.withdraw(&key, &decision).await
-        {
+        let is_void = match &outcome {
+            Ok(said) => is_void(said),
+            Err(error) => !error.is_outcome_unknown(),
+        };
+        if is_void && let Err(error) = self.withdraw(&key, &decision).await {
             self.telemetry.store_failed(&error);
         }
-        Ok(outcome)
+        outcome
     }
 
     /// The decisions of so many days, today among them, the latest first.

@@ -15,6 +15,7 @@ use crate::intent::fingerprint::Fingerprint;
 use crate::ledger::{Change, Contents, Held, Key, LedgerError, RecordKind, State};
 
 use super::backlog::{Backlog, Unlisted};
+use super::decisions::{Decided, DecidedOn, Deciding};
 use super::index_page::{Item, Page, read, room};
 use super::{Account, MOST_PAGES, PAGE};
 
@@ -29,6 +30,8 @@ const COUNT_IS_LEFT_OVER: Duration = Duration::from_secs(5 * 60);
 pub(crate) struct Listing {
     /// The kind of the records that are listed.
     pub(crate) kind: RecordKind,
+    /// What decisions about them are about.
+    pub(crate) on: DecidedOn,
     /// Tells the list's own records from those of the other list.
     pub(crate) purpose: &'static str,
     /// Whether a record says that what it is about may have been executed.
@@ -211,8 +214,25 @@ impl<'e> Index<'e> {
         Ok(is_any)
     }
 
+    /// Records what a person says became of one, with what the list knows of it, and writes it. Its record goes where what came
+    /// of it is an error.
+    ///
+    /// # Errors
+    /// As for [`Account::decide`].
+    pub(crate) async fn decide<E>(
+        &self,
+        digest: &Fingerprint,
+        who: &str,
+        decided: Decided,
+        write: impl Future<Output = Result<Result<(), E>, LedgerError>> + Send,
+    ) -> Result<Result<(), E>, LedgerError> {
+        let (subject, about) = (digest.to_text(), self.describe(digest).await);
+        let deciding = Deciding { who, on: self.listing.on, subject: &subject, about: &about, decided };
+        self.account.decide(deciding, write, Result::is_err).await
+    }
+
     /// Tenant and name of one that is listed; empty where it is not, or the list cannot be read: no decision waits for a text.
-    pub(crate) async fn describe(&self, digest: &Fingerprint) -> String {
+    async fn describe(&self, digest: &Fingerprint) -> String {
         let pages = self.pages().await.unwrap_or_else(|error| {
             self.account.telemetry.store_failed(&error);
             Vec::new()

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use tokio::runtime::Handle;
 
-use crate::account::{Account, Index, Listing, Unlisted};
+use crate::account::{Account, DecidedOn, Index, Listing, Unlisted};
 use crate::guard::IndeterminateList;
 use crate::ledger::{LedgerError, RecordKind};
 use crate::redaction::presentable_in_bytes;
@@ -24,6 +24,7 @@ const LONGEST_NAME: usize = 100;
 /// The list of requests.
 const REQUESTS: Listing = Listing {
     kind: RecordKind::Request,
+    on: DecidedOn::Request,
     purpose: "indeterminate requests",
     is_marked: |held| Ok(matches!(RequestPayload::read(held)?.phase, RequestPhase::Indeterminate)),
     backlog: |account| &account.requests_backlog,

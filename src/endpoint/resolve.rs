@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 
-use crate::account::{Account, DecidedOn, Deciding};
-use crate::guard::{OperationReference, RequestResolution, Resolution, ResolveError, was_not_said};
+use crate::account::Account;
+use crate::guard::{OperationReference, RequestResolution, Resolution, ResolveError};
 use crate::intent::fingerprint::Fingerprint;
 use crate::ledger::{Change, Contents, Held, Key, LedgerError, RecordKind, State};
 use crate::redaction::signature;
@@ -61,17 +61,12 @@ async fn resolve(
     let (said, key) = (resolution.said()?, account.ledger.key(RecordKind::Request, digest));
     may_say(account.ledger.get(&key).await?.as_ref())??;
     let write = account.ledger.update(&key, |found| {
-        let found_open = match may_say(found)? {
-            Ok(found) => found,
-            Err(why) => return Ok((Change::Keep, Err(why))),
-        };
-        let (found, payload) = found_open;
-        Ok((change(&key, found, &payload, said)?, Ok(())))
+        Ok(match may_say(found)? {
+            Ok((found, payload)) => (change(&key, found, &payload, said)?, Ok(())),
+            Err(why) => (Change::Keep, Err(why)),
+        })
     });
-    let (subject, about) = (digest.to_text(), requests(account).describe(digest).await);
-    let (on, decided) = (DecidedOn::Request, resolution.decided());
-    let deciding = Deciding { who, on, subject: &subject, about: &about, decided };
-    account.decide(deciding, write, was_not_said).await??
+    requests(account).decide(digest, who, resolution.decided(), write).await?
 }
 
 /// The record of a request of which a person may say what became.

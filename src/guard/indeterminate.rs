@@ -6,7 +6,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use crate::accessors::getters;
-use crate::account::{Account, Index, Listed, Listing, Unlisted};
+use crate::account::{Account, DecidedOn, Index, Listed, Listing, Unlisted};
 use crate::intent::fingerprint::Fingerprint;
 use crate::ledger::{LedgerError, RecordKind};
 use base64::Engine as _;
@@ -164,6 +164,7 @@ impl<'l> IntoIterator for &'l IndeterminateList {
 /// The list of operations.
 const OPERATIONS: Listing = Listing {
     kind: RecordKind::Operation,
+    on: DecidedOn::Operation,
     purpose: "indeterminate",
     is_marked: |held| Ok(matches!(Payload::read(held)?.phase, Phase::Indeterminate | Phase::Reconciling)),
     backlog: |account| &account.backlog,

@@ -50,7 +50,7 @@ use job::{GuardSettings, OperationRecord, RunContext};
 use resolve::Saying;
 
 #[cfg(feature = "tower")]
-pub(crate) use resolve::{RequestResolution, was_not_said};
+pub(crate) use resolve::RequestResolution;
 
 pub use call::{EffectCall, Inquiry, Reconciled};
 pub use error::GuardError;

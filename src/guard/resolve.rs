@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::accessors::partial_debug;
-use crate::account::{Account, Decided, DecidedOn, Deciding};
+use crate::account::{Account, Decided};
 use crate::intent::fingerprint::Fingerprint;
 use crate::ledger::{Change, Contents, Held, Key, LedgerError, RecordKind, State};
 use crate::redaction::signature;
@@ -159,10 +159,7 @@ pub(super) async fn resolve(account: &Account, saying: Saying) -> Result<(), Res
                 Err(why) => (Change::Keep, Err(why)),
             })
         });
-        let (subject, about) = (digest.to_text(), list.describe(&digest).await);
-        let (on, decided) = (DecidedOn::Operation, resolution.decided());
-        let deciding = Deciding { who: &who, on, subject: &subject, about: &about, decided };
-        account.decide(deciding, write, was_not_said).await??
+        list.decide(&digest, &who, resolution.decided(), write).await?
     };
     if matches!(said, Err(ResolveError::InProgress { .. } | ResolveError::KeyReused)) {
         return said;
@@ -176,14 +173,6 @@ pub(super) async fn resolve(account: &Account, saying: Saying) -> Result<(), Res
         account.telemetry.store_failed(&error);
     }
     said
-}
-
-/// Whether a person's word certainly does not stand in the store.
-pub(crate) fn was_not_said(said: &Result<Result<(), ResolveError>, LedgerError>) -> bool {
-    match said {
-        Ok(said) => said.is_err(),
-        Err(error) => !error.is_outcome_unknown(),
-    }
 }
 
 /// Whether a person may say what became of an operation. A refused one may be tried again, once the cause is mended.

@@ -8,7 +8,6 @@ use crate::accessors::{partial_debug, setters};
 use crate::account::{Account, Decided, DecidedOn, Deciding};
 use crate::intent::invalid_intent::{Field, InvalidIntent};
 use crate::intent::payment_intent::{PaymentId, checked};
-use crate::ledger::LedgerError;
 use crate::payment::verdict::{Capture, Issuer, Proof, Verdict};
 use crate::redaction::signature;
 use crate::validator::Validator;
@@ -112,9 +111,7 @@ impl Validator {
                 let about = format!("tenant {}, order {}{part}", receipt.tenant(), receipt.order());
                 let (on, subject, decided) = (DecidedOn::Redemption, receipt.payment().as_str(), Decided::Released);
                 let deciding = Deciding { who: &who, on, subject, about: &about, decided };
-                let is_void =
-                    |undone: &Result<(), LedgerError>| undone.as_ref().is_err_and(|error| !error.is_outcome_unknown());
-                account.decide(deciding, books.undo(&standing), is_void).await??;
+                account.decide(deciding, books.undo(&standing), |()| false).await?;
                 account.telemetry.released(receipt.payment(), &who);
             }
             Ok(books.free_order_of(&receipt).await?)

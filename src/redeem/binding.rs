@@ -309,13 +309,8 @@ impl Books<'_> {
         self.ledger.remove(place, found).await.map(drop)
     }
 
-    /// Removes the order's record of a redemption that is undone.
-    pub(super) async fn free_order_of(&self, receipt: &Receipt) -> Result<(), LedgerError> {
-        self.free_order(&receipt.owner, receipt.number).await
-    }
-
     /// Removes the order's record, where it names this claim.
-    async fn free_order(&self, owner: &Owner, claim: [u8; 16]) -> Result<(), LedgerError> {
+    pub(super) async fn free_order(&self, owner: &Owner, claim: [u8; 16]) -> Result<(), LedgerError> {
         let place = self.order_key(owner);
         if let Some(found) = self.ledger.get(&place).await?
             && payer_in(&found)?.claim.into_bytes() == claim
@@ -348,10 +343,7 @@ fn redeemed(payment: &PaymentId, owner: &Owner, claim: Nonce, occasion: Occasion
 }
 
 fn already_redeemed(holder: &Owner, owner: &Owner) -> RedeemError {
-    let by = (holder.tenant == owner.tenant).then(|| match &holder.part {
-        Some(part) => format!("{}, part {part}", holder.order).into(),
-        None => holder.order.clone(),
-    });
+    let by = (holder.tenant == owner.tenant).then(|| holder.order_and_part());
     RedeemError::AlreadyRedeemed { by }
 }
 

@@ -107,14 +107,13 @@ impl Validator {
             let books = books(&account)?;
             // Without it, there may be left to end what an earlier release began.
             if let Some(standing) = books.standing(&receipt).await? {
-                let part = receipt.part().map(|part| format!(", part {part}")).unwrap_or_default();
-                let about = format!("tenant {}, order {}{part}", receipt.tenant(), receipt.order());
+                let about = format!("tenant {}, order {}", receipt.tenant(), receipt.owner.order_and_part());
                 let (on, subject, decided) = (DecidedOn::Redemption, receipt.payment().as_str(), Decided::Released);
                 let deciding = Deciding { who: &who, on, subject, about: &about, decided };
                 account.decide(deciding, books.undo(&standing), |()| false).await?;
                 account.telemetry.released(receipt.payment(), &who);
             }
-            Ok(books.free_order_of(&receipt).await?)
+            Ok(books.free_order(&receipt.owner, receipt.number).await?)
         }
     }
 }

@@ -20,6 +20,16 @@ pub(super) struct Owner {
 
 impl Versioned<'_> for Owner {}
 
+impl Owner {
+    /// The order, and which part of it is paid.
+    pub(super) fn order_and_part(&self) -> Box<str> {
+        match &self.part {
+            Some(part) => format!("{}, part {part}", self.order).into(),
+            None => self.order.clone(),
+        }
+    }
+}
+
 /// Says that a payment belongs to an order. The same payment and order always get the same one.
 ///
 /// Keep it with the order: it is what [`Validator::release`](crate::Validator::release) takes. Serializable, and its text

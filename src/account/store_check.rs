@@ -88,12 +88,12 @@ impl Account {
         if !is_due || self.watched.swap(true, Relaxed) {
             return;
         }
-        let (account, watching) = (Arc::downgrade(self), Watching(Arc::downgrade(self)));
+        let watching = Watching(Arc::downgrade(self));
         // The task may be one of many, each of which ends with its runtime before a minute is over.
         let in_a_minute = after(Instant::now(), LOSS_LOOKS_APART);
         let mut due = (*self.loss_look_due.lock().get_or_insert(in_a_minute)).min(in_a_minute);
         tokio::spawn(async move {
-            if let Some(account) = account.upgrade() {
+            if let Some(account) = watching.0.upgrade() {
                 account.log_look().await;
             }
             loop {

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::time::Duration;
 
+use futures_util::future::{TryFutureExt as _, try_join};
 use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout_at};
 
@@ -167,21 +168,14 @@ impl Indeterminate {
 async fn indeterminate(validator: &Validator, until: Instant) -> Option<Indeterminate> {
     Handle::try_current().ok()?;
     let telemetry = &validator.0.account.telemetry;
-    let read = async {
-        let operations = validator.guard().indeterminate().await.map_err(|error| telemetry.store_failed(&error))?;
-        #[cfg(feature = "tower")]
-        let requests = validator.indeterminate_requests().await.map_err(|error| telemetry.store_failed(&error))?;
-        #[cfg(not(feature = "tower"))]
-        let requests = IndeterminateList::default();
-        Ok::<_, ()>(Indeterminate { operations, requests })
-    };
-    timeout_at(until, read)
-        .await
-        .unwrap_or_else(|elapsed| {
-            telemetry.store_failed(&elapsed);
-            Err(())
-        })
-        .ok()
+    let operations = validator.guard().indeterminate().map_err(|error| telemetry.store_failed(&error));
+    #[cfg(feature = "tower")]
+    let requests = validator.indeterminate_requests().map_err(|error| telemetry.store_failed(&error));
+    #[cfg(not(feature = "tower"))]
+    let requests = std::future::ready(Ok(IndeterminateList::default()));
+    let read = timeout_at(until, try_join(operations, requests)).await;
+    let (operations, requests) = read.map_err(|elapsed| telemetry.store_failed(&elapsed)).ok()?.ok()?;
+    Some(Indeterminate { operations, requests })
 }
 
 fn of_provider(validator: &Validator) -> Vec<HealthReason> {

@@ -7,7 +7,7 @@ use payproof::redeem::Redemption;
 use payproof::{Currency, PaymentId, StoredFacts, Units, Validator};
 use serde_json::{Map, Value, json};
 
-use crate::output::{millis, plain, print, shown};
+use crate::output::{millis, owner, plain, print, shown};
 use crate::settings::StoreArgs;
 use crate::status::Status;
 use crate::trouble::Trouble;
@@ -108,10 +108,8 @@ fn as_text(payment: &PaymentId, kept: Option<&StoredFacts>, redemption: Option<&
     match redemption {
         None => text.push_str("Redeemed: no\n"),
         Some(redemption) => {
-            let receipt = redemption.receipt();
-            let part = receipt.part().map(|part| format!(", part {part}")).unwrap_or_default();
-            let owner = format!("order {}{part} of tenant {}", receipt.order(), receipt.tenant());
-            let _ = writeln!(text, "Redeemed: for {}, {} ago", plain(&owner), shown(redemption.age()));
+            let owner = plain(&owner(redemption.receipt()));
+            let _ = writeln!(text, "Redeemed: for {owner}, {} ago", shown(redemption.age()));
         }
     }
     text

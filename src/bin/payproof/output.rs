@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::ColorChoice;
 use comfy_table::{LineStyle, Table, TableStyle};
+use payproof::redeem::Receipt;
 
 use crate::trouble::Trouble;
 
@@ -35,6 +36,12 @@ pub(crate) fn is_read(written: io::Result<()>) -> Result<bool, Trouble> {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
         Err(error) => Err(Trouble::because("the result cannot be written; look at where standard output goes", &error)),
     }
+}
+
+/// Whose order a redemption pays.
+pub(crate) fn owner(receipt: &Receipt) -> String {
+    let part = receipt.part().map(|part| format!(", part {part}")).unwrap_or_default();
+    format!("order {}{part} of tenant {}", receipt.order(), receipt.tenant())
 }
 
 /// A table with this header.

@@ -4,7 +4,7 @@ use std::io::Read as _;
 
 use payproof::redeem::Receipt;
 
-use crate::output::note;
+use crate::output::{note, owner};
 use crate::settings::StoreArgs;
 use crate::status::Status;
 use crate::trouble::Trouble;
@@ -33,8 +33,7 @@ pub(crate) async fn run(args: ReleaseArgs) -> Result<Status, Trouble> {
     let validator = args.records.validator()?;
     let before = validator.redemption(receipt.payment()).await?;
     validator.release(&receipt, &args.who).await?;
-    let part = receipt.part().map(|part| format!(", part {part}")).unwrap_or_default();
-    let what = format!("{} and order {}{part} of tenant {}", receipt.payment(), receipt.order(), receipt.tenant());
+    let what = format!("{} and {}", receipt.payment(), owner(&receipt));
     note(&Trouble::new(match before {
         Some(_) => format!("changed: released {what}, by {}", args.who),
         None => format!("unchanged: {what} had been released before"),

@@ -183,20 +183,17 @@ async fn indeterminate(validator: &Validator, report: &mut DoctorReport) -> Resu
     let (operations, requests) = (validator.guard().indeterminate().await?, validator.indeterminate_requests().await?);
     let oldest = operations.oldest().max(requests.oldest());
     let Some(oldest) = oldest else { return Ok(()) };
-    let (counted, more) = ((operations.len(), requests.len()), operations.not_listed().max(requests.not_listed()) > 0);
+    let is_more = operations.not_listed() > 0 || requests.not_listed() > 0;
     let text = format!(
         "{} operation(s) and {} request(s){} are indeterminate, the oldest for {}; `payproof indeterminate` lists them",
-        counted.0,
-        counted.1,
-        if more { ", and more that found no room on the list," } else { "" },
+        operations.len(),
+        requests.len(),
+        if is_more { ", and more that found no room on the list," } else { "" },
         shown(oldest),
     );
     report.say(Level::Warning, "effects", &text)?;
-    match operations.iter().filter_map(payproof::guard::IndeterminateOperation::key_left).min() {
-        Some(soonest) => {
-            let text = format!("the provider's key of one of them ends in {}; run it again before", shown(soonest));
-            report.say(Level::Warning, "effects", &text)
-        }
-        None => Ok(()),
-    }
+    let key_left = operations.iter().filter_map(payproof::guard::IndeterminateOperation::key_left).min();
+    let Some(soonest) = key_left else { return Ok(()) };
+    let text = format!("the provider's key of one of them ends in {}; run it again before", shown(soonest));
+    report.say(Level::Warning, "effects", &text)
 }

@@ -8,7 +8,7 @@ use payproof::testing::{FlakyStore, StoreFault, StoreVerb};
 use payproof::{Decided, DecidedOn, SignedDecision, Validator};
 use tokio::time::sleep;
 
-use crate::support::{busy, secs};
+use crate::support::{busy, ms, secs};
 use crate::{Act, Desk, plain, unkeyed};
 
 fn on(store: impl payproof::store::Store) -> Validator {
@@ -75,10 +75,10 @@ async fn what_was_settled_between_the_look_and_the_word_was_not_decided() {
     let store = FlakyStore::new(inner.clone());
     let (slow, fast) = (on(store.clone()), on(inner.clone()));
     slow.guard().run(&unkeyed(), Desk::with([Act::Fail(busy())]).keyless()).await.unwrap_err();
-    // Its record of the decision takes a second, in which another person decides.
-    store.script(StoreVerb::Claim, [StoreFault::Slow(ms_500())]);
+    // Its record of the decision takes half a second, in which another person decides.
+    store.script(StoreVerb::Claim, [StoreFault::Slow(ms(500))]);
     let first = tokio::spawn(slow.guard().resolve(&unkeyed(), Resolution::not_executed(), "slow"));
-    sleep(ms_500() / 2).await;
+    sleep(ms(250)).await;
     fast.guard().resolve(&unkeyed(), Resolution::done_without_result(), "fast").await.unwrap();
     assert!(matches!(first.await.unwrap(), Err(ResolveError::NothingToResolve { .. })));
     let who: Vec<_> = decisions(&fast).await.iter().map(|one| one.who().to_owned()).collect();
@@ -94,8 +94,4 @@ async fn a_list_that_cannot_be_read_keeps_no_operation_from_being_resolved() {
     store.script(StoreVerb::Get, [StoreFault::None, StoreFault::Refused]);
     validator.guard().resolve(&unkeyed(), Resolution::not_executed(), "Ada").await.unwrap();
     assert_eq!(decisions(&validator).await.iter().map(SignedDecision::about).collect::<Vec<_>>(), [""]);
-}
-
-fn ms_500() -> std::time::Duration {
-    std::time::Duration::from_millis(500)
 }

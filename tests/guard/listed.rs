@@ -1,5 +1,7 @@
 //! The list of indeterminate operations: its pages, how long it is kept, and the provider's key of each.
 
+use std::time::Duration;
+
 use payproof::Validator;
 use payproof::guard::{Effect, EffectCall, Guard, IndeterminateOperation, Operation, Resolution};
 use payproof::health::HealthReason;
@@ -8,11 +10,13 @@ use payproof::store::{MemoryStore, Store};
 use payproof::testing::{FlakyStore, StoreFault, StoreVerb};
 use tokio::time::{advance, sleep};
 
+use crate::resolving::marking_late;
 use crate::support::{busy, ms, paused_runtime, secs, settle};
-use crate::{Act, DAY, Desk, LEASE, crash, guard_on, plain, unkeyed};
+use crate::{Act, DAY, Desk, crash, guard_on, keyed, plain, unkeyed};
 
-fn on(store: &MemoryStore) -> Validator {
-    plain().store(store.clone()).max_indeterminate_per_tenant(2_000).build().unwrap()
+/// A validator of its own process, where the tenant's share of the list is this.
+fn sharing(store: &(impl Store + Clone), share: usize) -> Validator {
+    plain().store(store.clone()).max_indeterminate_per_tenant(share).build().unwrap()
 }
 
 async fn fail(guard: &Guard, key: usize) {
@@ -21,10 +25,24 @@ async fn fail(guard: &Guard, key: usize) {
     guard.run(&operation, lost).await.unwrap_err();
 }
 
+/// One whose end is unknown, and which may be run again under the provider's key.
+async fn fail_keyed(guard: &Guard) {
+    let lost = |call: EffectCall| async move {
+        let _ = call.provider_key();
+        Err::<(), _>(ProviderError::outcome_unknown("reset"))
+    };
+    guard.run(&keyed(), lost).await.unwrap_err();
+}
+
+/// How long the provider's key protects the first on the list.
+async fn key_left(guard: &Guard) -> Option<Duration> {
+    guard.indeterminate().await.unwrap().iter().next().unwrap().key_left()
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_one_page_has_no_room_for_is_on_the_next() {
     let store = MemoryStore::new();
-    let guard = on(&store).guard();
+    let guard = sharing(&store, 2_000).guard();
     for key in 0..501 {
         fail(&guard, key).await;
     }
@@ -41,7 +59,7 @@ async fn what_one_page_has_no_room_for_is_on_the_next() {
 
 #[tokio::test(start_paused = true)]
 async fn a_full_list_is_told_by_health() {
-    let validator = plain().store(MemoryStore::new()).max_indeterminate_per_tenant(2).build().unwrap();
+    let validator = sharing(&MemoryStore::new(), 2);
     for key in 0..5 {
         fail(&validator.guard(), key).await;
     }
@@ -65,20 +83,14 @@ async fn who_lists_for_a_shorter_time_does_not_shorten_the_list() {
 
 #[tokio::test(start_paused = true)]
 async fn an_operation_whose_provider_key_ends_soon_is_told() {
-    let validator = on(&MemoryStore::new());
+    let validator = sharing(&MemoryStore::new(), 2_000);
     let guard = validator.guard();
-    let keyed = Operation::new("t", "refund", "k", Effect::keyed_write(DAY)).unwrap();
-    let lost = |call: EffectCall| async move {
-        let _ = call.provider_key();
-        Err::<(), _>(ProviderError::outcome_unknown("reset"))
-    };
-    guard.run(&keyed, lost).await.unwrap_err();
-    let key_left = async || guard.indeterminate().await.unwrap().iter().next().unwrap().key_left();
+    fail_keyed(&guard).await;
     let ending = async || {
         let health = validator.health().await;
         health.reasons().iter().find(|reason| reason.code() == "provider_keys_ending").cloned()
     };
-    let left = key_left().await.unwrap();
+    let left = key_left(&guard).await.unwrap();
     assert!(left < DAY && left + secs(600) > DAY, "{left:?}");
     assert_eq!(ending().await, None);
     advance(left.saturating_sub(secs(7_000))).await;
@@ -87,16 +99,11 @@ async fn an_operation_whose_provider_key_ends_soon_is_told() {
     };
     assert!((secs(6_990)..=secs(7_000)).contains(&soonest), "{soonest:?}");
     advance(secs(7_000)).await;
-    assert_eq!((key_left().await, ending().await), (None, None), "it is as any other from then on");
+    assert_eq!((key_left(&guard).await, ending().await), (None, None), "it is as any other from then on");
     // One that nothing protects has no such time.
-    let validator = on(&MemoryStore::new());
-    fail(&validator.guard(), 1).await;
-    assert_eq!(validator.guard().indeterminate().await.unwrap().iter().next().unwrap().key_left(), None);
-}
-
-/// A guard of its own process, where the tenant's share of the list is this.
-fn sharing(store: &(impl Store + Clone), share: usize) -> Guard {
-    plain().store(store.clone()).max_indeterminate_per_tenant(share).build().unwrap().guard()
+    let guard = guard_on(&MemoryStore::new());
+    fail(&guard, 1).await;
+    assert_eq!(key_left(&guard).await, None);
 }
 
 /// How many are on the list, and how many are counted.
@@ -114,12 +121,12 @@ async fn resolve_all(guard: &Guard) {
 #[tokio::test(start_paused = true)]
 async fn what_a_process_counted_that_is_gone_is_forgotten_once_there_has_long_been_room() {
     let store = MemoryStore::new();
-    let gone = sharing(&store, 2);
+    let gone = sharing(&store, 2).guard();
     for key in 0..4 {
         fail(&gone, key).await;
     }
     drop(gone);
-    let guard = sharing(&store, 2);
+    let guard = sharing(&store, 2).guard();
     advance(secs(3_600)).await;
     assert_eq!(counts(&guard).await, (2, 2), "its tenant's share is full");
     resolve_all(&guard).await;
@@ -133,11 +140,11 @@ async fn what_a_process_counted_that_is_gone_is_forgotten_once_there_has_long_be
 async fn several_calls_of_one_operation_count_it_once() {
     let inner = MemoryStore::new();
     for key in 0..2 {
-        fail(&sharing(&inner, 1), key).await;
+        fail(&sharing(&inner, 1).guard(), key).await;
     }
     let slow = FlakyStore::new(inner.clone());
     slow.always(Some(StoreFault::Slow(ms(10))));
-    let guard = sharing(&slow, 1);
+    let guard = sharing(&slow, 1).guard();
     tokio::join!(fail(&guard, 1), fail(&guard, 1), fail(&guard, 1));
     assert_eq!(counts(&guard).await, (1, 2), "once by each process");
 }
@@ -145,11 +152,11 @@ async fn several_calls_of_one_operation_count_it_once() {
 #[tokio::test(start_paused = true)]
 async fn a_look_at_the_list_lists_twenty_at_most_that_waited() {
     let store = MemoryStore::new();
-    let guard = sharing(&store, 30);
+    let guard = sharing(&store, 30).guard();
     for key in 0..60 {
         fail(&guard, key).await;
     }
-    resolve_all(&sharing(&store, 30)).await;
+    resolve_all(&sharing(&store, 30).guard()).await;
     assert_eq!(counts(&guard).await, (20, 10));
     assert_eq!(counts(&guard).await, (30, 0));
 }
@@ -159,16 +166,12 @@ fn what_is_run_again_while_it_is_listed_stays_on_the_list() {
     let inner = MemoryStore::new();
     crash(|| guard_on(&inner), &unkeyed(), &Desk::default());
     paused_runtime().block_on(async {
-        advance(LEASE).await;
-        let (slow, person) = (FlakyStore::new(inner.clone()), guard_on(&inner));
-        // The list is read late, and until then a person gives it a new round and it is run again.
-        slow.script(StoreVerb::Get, [StoreFault::Slow(ms(900))]);
-        let marking = tokio::spawn(guard_on(&slow).run(&unkeyed(), Desk::default().keyless()).into_future());
-        sleep(ms(500)).await;
+        let (marking, person) = (marking_late(&inner).await, guard_on(&inner));
+        // Until then a person gives it a new round and it is run again.
         person.resolve(&unkeyed(), Resolution::not_executed(), "ops").await.unwrap();
         let run = tokio::spawn(person.run(&unkeyed(), Desk::with([Act::Never]).keyless()).into_future());
         settle().await;
-        assert!(marking.await.unwrap().unwrap_err().is_indeterminate());
+        assert!(marking.await.unwrap());
         assert_eq!(person.indeterminate().await.unwrap().len(), 1, "its process may end without a word");
         run.abort();
     });
@@ -207,22 +210,15 @@ async fn what_becomes_indeterminate_again_while_it_is_taken_off_stays_on_the_lis
 async fn one_that_is_listed_already_is_listed_with_its_present_key() {
     let store = FlakyStore::new(MemoryStore::new());
     let guard = guard_on(&store);
-    let keyed = Operation::new("t", "refund", "k", Effect::keyed_write(DAY)).unwrap();
-    let lost = async || {
-        let lost = |call: EffectCall| async move {
-            let _ = call.provider_key();
-            Err::<(), _>(ProviderError::outcome_unknown("reset"))
-        };
-        guard.run(&keyed, lost).await.unwrap_err();
-        guard.indeterminate().await.unwrap().iter().next().unwrap().key_left().unwrap()
-    };
-    assert!(lost().await > DAY / 2);
+    fail_keyed(&guard).await;
+    assert!(key_left(&guard).await.unwrap() > DAY / 2);
     advance(DAY / 2).await;
     // It is not taken off: the list cannot be read at that moment.
     store.script(
         StoreVerb::Get,
         [StoreFault::None, StoreFault::None, StoreFault::None, StoreFault::None, StoreFault::Refused],
     );
-    guard.resolve(&keyed, Resolution::not_executed(), "ada").await.unwrap();
-    assert!(lost().await > DAY / 2, "it is sent under a new key");
+    guard.resolve(&keyed(), Resolution::not_executed(), "ada").await.unwrap();
+    fail_keyed(&guard).await;
+    assert!(key_left(&guard).await.unwrap() > DAY / 2, "it is sent under a new key");
 }

@@ -28,6 +28,13 @@ async fn names(validator: &Validator) -> Vec<String> {
     listed(validator).await.into_iter().map(|(_, name)| name).collect()
 }
 
+/// What stands on the list: the records that would take something off cannot be read.
+async fn unchecked_names(store: &MemoryStore) -> Vec<String> {
+    let store = FlakyStore::new(store.clone());
+    store.script(StoreVerb::Get, [StoreFault::None, StoreFault::Refused]);
+    names(&validator_on(store)).await
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_request_that_failed_is_listed_told_by_health_and_resolved() {
     let service = Service::with(&validator_on(MemoryStore::new()), |layer| layer);
@@ -65,8 +72,10 @@ async fn a_request_whose_process_is_gone_is_listed_by_the_next_one_and_leaves_wi
     sleep(ms(29_500)).await;
     assert_eq!(other.pay().await.code(), "IDEMPOTENCY_INDETERMINATE");
     assert_eq!(names(&other.validator).await.len(), 1);
+    assert_eq!(unchecked_names(store.inner()).await.len(), 1);
     sleep(secs(30)).await;
-    assert!(other.pay().await.is_replay(), "its process has said so late");
+    assert!(unchecked_names(store.inner()).await.is_empty(), "its process has said so late, and took it off");
+    assert!(other.pay().await.is_replay());
     assert!(names(&other.validator).await.is_empty());
 }
 

@@ -33,12 +33,16 @@ impl Share {
     /// Counts an entry with so many bytes of value, if there is room for it. One that is replaced counts until its own end.
     pub(super) fn takes(&self, value: usize, end: Instant) -> bool {
         let mut live = self.live.lock();
-        live.drop_over();
-        let has_room = live.bytes.saturating_add(of_record(value)) <= self.most;
+        let has_room = live.has_room(value, self.most);
         if has_room {
             live.add(of_record(value), end);
         }
         has_room
+    }
+
+    /// Whether there is room for an entry with so many bytes of value, which is not counted yet.
+    pub(super) fn has_room(&self, value: usize) -> bool {
+        self.live.lock().has_room(value, self.most)
     }
 
     /// Counts an entry no longer that was not written.
@@ -60,6 +64,11 @@ impl Share {
 }
 
 impl Live {
+    fn has_room(&mut self, value: usize, most: u64) -> bool {
+        self.drop_over();
+        self.bytes.saturating_add(of_record(value)) <= most
+    }
+
     fn drop_over(&mut self) {
         let now = Instant::now();
         while let Some(first) = self.ends.first_entry().filter(|first| *first.key() <= now) {

@@ -134,9 +134,9 @@ async fn put<K: CacheKey, V: CacheValue>(
     let (stock, ledger, limit) = (&ask.stock, &backing.sure, backing.sure.timeout.saturating_mul(6));
     // What can be known to fail fails before the claim, which takes the place of what stands there.
     let written = ask.written(value)?;
-    if written.stored.is_none() {
+    let Some(bytes) = written.stored.as_ref().map(|encoded| encoded.body.len()) else {
         return Err(CacheError::InvalidValue);
-    }
+    };
     if backing.is_full() {
         return Err(CacheError::NoRoom);
     }
@@ -145,6 +145,10 @@ async fn put<K: CacheKey, V: CacheValue>(
     tags.extend(written.tags.iter().filter(|tag| !ask.place.tags.contains(tag)));
     // Asked for now: under a remembered one that has ended since, what is put would count for nothing.
     let counted = Ok(backing.counted(ledger, &tags, Duration::ZERO, stock.space.longest()).await?);
+    // Looked at once its tags have taken their room. It takes its own when it is written.
+    if backing.share.as_ref().is_some_and(|share| !share.has_room(bytes)) {
+        return Err(CacheError::NoRoom);
+    }
     let key = stock.entry_key(backing, &ask.place);
     let record = EntryRecord { key, lease: backing.lease.max(limit), by: backing.id };
     let decide = |_: &Held, _: Option<Nonce>| Ok(Decision::TakeOver(Carried::default()));

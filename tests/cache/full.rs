@@ -13,7 +13,7 @@ use payproof::testing::ScriptedProvider;
 use tokio::time::advance;
 
 use crate::subscribers::Log;
-use crate::support::{Database, PRICES, Sku, loads, ms, process, secs, sku};
+use crate::support::{Database, PRICES, Sku, TAGGED, loads, ms, process, secs, sku};
 
 /// A store that says how full it is.
 #[derive(Clone, Debug, Default)]
@@ -108,6 +108,23 @@ async fn a_share_that_is_used_up_has_no_room_for_what_is_put() {
     let cache = validator.build().unwrap().cache().share_store(0).build().unwrap();
     let prices = cache.space(Space::<Sku, u64>::per_tenant("price", ttl::SHORT)).unwrap();
     assert!(matches!(prices.put(&sku("a"), 1).await, Err(CacheError::NoRoom)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_finds_no_room_in_a_share_leaves_what_was_put_before() {
+    // The tags of all, the space, the tenant and the user, and one entry; or the tag of another user as well.
+    for most in [5 * 512 + 10, 6 * 512 + 10] {
+        let store = MemoryStore::new();
+        let [here, there] = [most, 1_000_000].map(|most| {
+            let validator = Validator::builder(ScriptedProvider::new()).store(store.clone()).build().unwrap();
+            validator.cache().share_store(most).build().unwrap().space(TAGGED).unwrap()
+        });
+        here.put(&sku("a"), 1).await.unwrap();
+        assert!(matches!(here.put(&sku("a"), 2).await, Err(CacheError::NoRoom)));
+        for prices in [here, there] {
+            assert_eq!(prices.peek(&sku("a")).await.unwrap().map(|hit| *hit), Some(1), "{most} bytes");
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]

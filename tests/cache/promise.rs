@@ -9,15 +9,7 @@ use payproof::testing::{FlakyStore, StoreFault, StoreVerb};
 use tokio::time::{advance, sleep, timeout};
 
 use crate::chaos_store::ChaosStore;
-use crate::support::{Database, PRICES, Sku, loads, ms, process, secs, sku, tick, two};
-
-/// Values that say whose they are.
-const TAGGED: Space<Sku, u64> = Space::per_tenant("session", ttl::LONG).tagged(by_user);
-
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "values are given by reference, whatever their type")]
-fn by_user(user: &u64, tags: &mut Tags) {
-    tags.add("user", user);
-}
+use crate::support::{Database, PRICES, Sku, TAGGED, loads, ms, process, secs, sku, tick, two};
 
 #[tokio::test(start_paused = true)]
 async fn each_tag_ends_its_entries_in_all_processes_and_no_others() {

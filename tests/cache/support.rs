@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 
-use payproof::cache::{Cache, For, Loads, Space, Tenant, ttl};
+use payproof::cache::{Cache, For, Loads, Space, Tags, Tenant, ttl};
 use payproof::store::{MemoryStore, Store};
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::{advance, sleep};
@@ -14,6 +14,14 @@ pub(crate) type Sku = For<String>;
 
 /// What most of the tests ask.
 pub(crate) const PRICES: Space<Sku, u64> = Space::per_tenant("price", ttl::MEDIUM);
+
+/// Values that say whose they are.
+pub(crate) const TAGGED: Space<Sku, u64> = Space::per_tenant("session", ttl::LONG).tagged(by_user);
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "values are given by reference, whatever their type")]
+fn by_user(user: &u64, tags: &mut Tags) {
+    tags.add("user", user);
+}
 
 pub(crate) const fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)

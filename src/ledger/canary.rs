@@ -11,8 +11,8 @@ use super::{Contents, Key, Ledger, LedgerError, Nonce, Ours, RecordKind, State};
 /// Longer than a working day lies between two processes that look at the store when they start.
 pub(super) const TTL: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Each round another process must have written its canary in between.
-const MOST_ROUNDS: usize = 4;
+/// After the first step another process must have written its canary in between, or it must have been lost.
+const MOST_STEPS: usize = 5;
 
 impl Ledger {
     /// Writes the canary and reads it, and says what is wrong with it, and with the one that another process left there.
@@ -27,17 +27,13 @@ impl Ledger {
     async fn write_and_read(&self, key: &Key, findings: &mut Vec<StoreFinding>) -> Result<(), LedgerError> {
         let contents = Contents { state: State::Settled, ttl: TTL, lease: Duration::ZERO, payload: Vec::new() };
         let ours = self.encode(key, contents.record(Nonce::draw()?, None))?;
-        let mut before = self.claim_canary(key, &ours).await?;
+        let mut before = None;
+        let put = self.put_canary(key, &ours.bytes, None, |found| before = found.cloned()).await;
         let left = before.as_ref().and_then(|left| self.codec.decode(&left.bytes, key).err());
         findings.extend(left.map(|error| StoreFinding::CanaryUnreadable { reason: error.to_string().into() }));
-        for _ in 0..MOST_ROUNDS {
-            let Some(stands) = &before else { break };
-            let replace = || self.store.replace(&key.text, &stands.bytes, &ours.bytes, TTL);
-            match self.patiently("replace", replace).await? {
-                Swap::Lost(Some(other)) if other.bytes != ours.bytes => before = Some(other),
-                Swap::Lost(None) => before = self.claim_canary(key, &ours).await?,
-                Swap::Swapped | Swap::Lost(Some(_)) => break,
-            }
+        // Where others keep writing theirs, one of those is read.
+        if put != Err(LedgerError::Contended) {
+            put?;
         }
         let read = self.patiently("get", || self.store.get(&key.text)).await?;
         let mut found = self.of_canary(key, &ours, before.as_ref(), read.as_ref());
@@ -53,12 +49,37 @@ impl Ledger {
         Ok(())
     }
 
-    /// Writes it where none is; else says which one is.
-    async fn claim_canary(&self, key: &Key, ours: &Ours) -> Result<Option<Stored>, LedgerError> {
-        Ok(match self.patiently("claim", || self.store.claim(&key.text, &ours.bytes, TTL)).await? {
-            Claim::Held(stands) if stands.bytes != ours.bytes => Some(stands),
-            Claim::Held(_) | Claim::Claimed => None,
-        })
+    /// Puts a canary in the place of the one that is thought to stand there, and tells of what is found instead: nothing, or
+    /// another one, which is then replaced.
+    pub(super) async fn put_canary(
+        &self,
+        key: &Key,
+        canary: &[u8],
+        mut stands: Option<Vec<u8>>,
+        mut hear: impl FnMut(Option<&Stored>),
+    ) -> Result<(), LedgerError> {
+        for _ in 0..MOST_STEPS {
+            let found = match &stands {
+                Some(stands) => {
+                    let replace = || self.store.replace(&key.text, stands, canary, TTL);
+                    match self.patiently("replace", replace).await? {
+                        Swap::Swapped => return Ok(()),
+                        Swap::Lost(found) => found,
+                    }
+                }
+                None => match self.patiently("claim", || self.store.claim(&key.text, canary, TTL)).await? {
+                    Claim::Claimed => return Ok(()),
+                    Claim::Held(found) => Some(found),
+                },
+            };
+            // Its own bytes are there by a try whose reply was lost.
+            if found.as_ref().is_some_and(|found| found.bytes == canary) {
+                return Ok(());
+            }
+            hear(found.as_ref());
+            stands = found.map(|found| found.bytes);
+        }
+        Err(LedgerError::Contended)
     }
 
     /// What is wrong where this is read after the canary was written. One that another process wrote since then is well.

@@ -18,7 +18,7 @@ use tokio::time::Instant;
 
 use crate::intent::fingerprint::Fingerprint;
 use crate::lock::Lock;
-use crate::store::{Claim, RecordLoss, StoreFinding, Swap};
+use crate::store::{RecordLoss, StoreFinding, Stored};
 
 use super::canary::TTL;
 use super::{Contents, Key, Ledger, LedgerError, Nonce, RecordKind, State};
@@ -104,7 +104,11 @@ impl Ledger {
             let mut watched = self.losses.0.lock();
             (watched.key, watched.next) = (Some(key.clone()), Some(next.clone()));
         }
-        self.put_canary(&key, &next.bytes, acknowledged.map(|before| before.bytes)).await?;
+        let stands = acknowledged.map(|before| before.bytes);
+        let hear = |found: Option<&Stored>| {
+            self.losses.keep_loss(if found.is_some() { RecordLoss::Older } else { RecordLoss::Gone });
+        };
+        self.put_canary(&key, &next.bytes, stands, hear).await?;
         let mut watched = self.losses.0.lock();
         (watched.next, watched.acknowledged) = (None, Some(next));
         let Some(lost) = watched.pending.take() else { return Ok(None) };
@@ -112,35 +116,4 @@ impl Ledger {
         drop(watched);
         Ok(self.losses.found())
     }
-
-    /// Puts the canary in the place of the last one, and keeps what else was found in its place.
-    async fn put_canary(&self, key: &Key, next: &[u8], mut stands: Option<Vec<u8>>) -> Result<(), LedgerError> {
-        // What is found instead is replaced at once; only this process writes here.
-        for _ in 0..MOST_STEPS {
-            let found = match &stands {
-                Some(stands) => {
-                    let replace = || self.store.replace(&key.text, stands, next, TTL);
-                    match self.patiently("replace", replace).await? {
-                        Swap::Swapped => return Ok(()),
-                        Swap::Lost(found) => found,
-                    }
-                }
-                None => match self.patiently("claim", || self.store.claim(&key.text, next, TTL)).await? {
-                    Claim::Claimed => return Ok(()),
-                    Claim::Held(found) => Some(found),
-                },
-            };
-            match found {
-                Some(found) if found.bytes == next => return Ok(()),
-                found => {
-                    self.losses.keep_loss(if found.is_some() { RecordLoss::Older } else { RecordLoss::Gone });
-                    stands = found.map(|found| found.bytes);
-                }
-            }
-        }
-        Err(LedgerError::Contended)
-    }
 }
-
-/// A look finds at most an older copy, and that gone in between.
-const MOST_STEPS: usize = 4;

@@ -27,7 +27,7 @@ impl Fullness {
     pub(super) fn is_full(self: &Arc<Self>, ledger: &Ledger) -> bool {
         let mut looked_at = self.looked_at.lock();
         let is_due = looked_at.is_none_or(|at| at.elapsed() >= LOOKED_EACH);
-        if let Some(runtime) = Handle::try_current().ok().filter(|_| is_due) {
+        if is_due && let Ok(runtime) = Handle::try_current() {
             *looked_at = Some(Instant::now());
             let (this, ledger) = (Arc::clone(self), ledger.clone());
             runtime.spawn(async move { this.look(&ledger).await });

@@ -13,6 +13,7 @@ use crate::ledger::LedgerError;
 use crate::lock::Lock;
 
 use super::backing::Backing;
+use super::generation::SHORTEST_LIFE;
 use super::marks::{Mark, Marks};
 
 /// With more on the list, all is invalidated in their place.
@@ -24,9 +25,6 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// How long a mark lasts that the store has not confirmed: as long as any entry lives.
 pub(super) const UNCONFIRMED: Duration = Duration::from_secs(366 * 24 * 60 * 60);
-
-/// A generation lives a day at least; longer-lived entries have theirs renewed.
-const LIVES: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What is to be invalidated in the store.
 #[derive(Clone, Debug)]
@@ -100,7 +98,8 @@ impl OverdueList {
         let Pending { items, task } = &mut *pending;
         if items.len() >= MOST_OVERDUE {
             items.clear();
-            let (mark, what) = (marks.mark(&[all], UNCONFIRMED), Overdue::Tag { tag: all, lives: LIVES });
+            // Longer-lived entries have theirs renewed.
+            let (mark, what) = (marks.mark(&[all], UNCONFIRMED), Overdue::Tag { tag: all, lives: SHORTEST_LIFE });
             items.push(Item { since, what, mark, settles_in });
         } else {
             items.retain(|other| other.what.subject() != what.subject());

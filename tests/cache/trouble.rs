@@ -85,18 +85,17 @@ async fn a_store_that_is_back_soon_hears_of_what_was_invalidated_meanwhile() {
 
 #[test]
 fn a_runtime_that_ended_leaves_what_is_overdue_to_the_next_one() {
-    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
     let (store, database) = (MemoryStore::new(), Database::of(1));
     let flaky = Arc::new(FlakyStore::new(store.clone()));
     let (here, there) = (process(Arc::clone(&flaky)), process(store));
     let (here, there) = (loads(&here, PRICES, &database), loads(&there, PRICES, &database));
-    runtime().block_on(async {
+    paused_runtime().block_on(async {
         assert_eq!(*there.get(&sku("a")).await.unwrap(), 1);
         flaky.always(Some(StoreFault::NotSent));
         assert!(here.invalidate(&sku("a")).await.is_err());
     });
     database.set(2);
-    runtime().block_on(async {
+    paused_runtime().block_on(async {
         assert!(here.invalidate(&sku("b")).await.is_err());
         flaky.always(None);
         sleep(secs(60)).await;

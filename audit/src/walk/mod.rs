@@ -158,7 +158,7 @@ impl FileTree {
     pub fn read(&self, name: &str) -> Result<String, NotRead> {
         let size = self.files.get(name).ok_or(NotRead::Absent)?;
         if *size > self.limits.file_bytes {
-            return Err(NotRead::TooLarge);
+            return Err(NotRead::TooLarge(self.limits.file_bytes));
         }
         text(&self.base.join(name), self.limits.file_bytes)
     }

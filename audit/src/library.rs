@@ -58,6 +58,8 @@ pub(crate) struct Shelf {
 pub(crate) struct Library<'t> {
     tree: &'t FileTree,
     facts: Mutex<HashMap<String, Option<Arc<FileFacts>>>>,
+    /// Schemas and settings of packages, which every route asks for anew.
+    texts: Mutex<HashMap<String, Option<Arc<str>>>>,
     skipped: Mutex<BTreeMap<String, Skip>>,
     read: Mutex<HashSet<String>>,
 }
@@ -71,7 +73,13 @@ enum Held {
 
 impl<'t> Library<'t> {
     pub(crate) fn new(tree: &'t FileTree) -> Self {
-        Self { tree, facts: Mutex::default(), skipped: Mutex::default(), read: Mutex::default() }
+        Self {
+            tree,
+            facts: Mutex::default(),
+            texts: Mutex::default(),
+            skipped: Mutex::default(),
+            read: Mutex::default(),
+        }
     }
 
     /// Reads every file that may hold routes, on all processors.
@@ -240,7 +248,15 @@ impl Sources for Library<'_> {
     }
 
     fn text(&self, path: &str) -> Option<Arc<str>> {
-        if self.tree.holds(path) { self.text_of(path).map(Arc::from) } else { None }
+        if !self.tree.holds(path) {
+            return None;
+        }
+        if let Some(known) = lock(&self.texts).get(path) {
+            return known.clone();
+        }
+        let text: Option<Arc<str>> = self.text_of(path).map(Arc::from);
+        lock(&self.texts).insert(path.to_owned(), text.clone());
+        text
     }
 }
 

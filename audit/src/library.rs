@@ -205,8 +205,9 @@ impl<'t> Library<'t> {
     }
 
     fn text_of(&self, name: &str) -> Option<String> {
+        let text = self.tree.read(name).map_err(|why| self.skip(name, Skip::NotRead(why))).ok()?;
         lock(&self.read).insert(name.to_owned());
-        self.tree.read(name).map_err(|why| self.skip(name, Skip::NotRead(why))).ok()
+        Some(text)
     }
 
     fn skip(&self, name: &str, why: Skip) {

@@ -44,7 +44,7 @@ pub struct Report {
 pub struct Counts {
     /// Files in the audited paths.
     pub files: usize,
-    /// Files that were opened.
+    /// Files whose text was read.
     pub read: usize,
     /// Whether there were more files than the audit lists.
     pub cut: bool,

@@ -38,6 +38,7 @@ fn large_files_are_named_and_not_read() {
     }
     let run = tree.run(&["."]);
     assert!(run.code == 0 && run.stdout.contains("app/route.ts: larger than 1 MiB"), "{run:?}");
+    assert!(run.stdout.ends_with("1 of 3 files read\n"), "{run:?}");
     let run = tree.run(&[".", "--config", "app/route.ts"]);
     assert!(run.code == 2 && run.stderr.contains("app/route.ts: larger than 16 MiB"), "{run:?}");
 }

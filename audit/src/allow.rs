@@ -6,7 +6,7 @@ use crate::model::{Comment, Finding, Rule, Severity};
 use crate::shown;
 
 /// What such a comment holds.
-const MARK: &str = "payproof-allow";
+pub(crate) const MARK: &str = "payproof-allow";
 
 /// An allow that says which rule and why.
 #[derive(Debug)]

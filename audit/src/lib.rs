@@ -13,7 +13,7 @@ mod judge;
 mod library;
 pub mod model;
 pub mod openapi;
-pub mod parse;
+mod parse;
 pub mod program;
 pub mod report;
 mod routes;

@@ -1,17 +1,19 @@
-//! Syntax trees, within a time: grammars can be made to take very long.
+//! Syntax trees, and what is read off them whatever their grammar.
 
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-use tree_sitter::{Language, ParseOptions, Parser, Tree};
+use tree_sitter::{Language, Node, ParseOptions, Parser, Tree};
 
-/// The longest that one file may take. Real ones take milliseconds.
+use crate::allow::MARK;
+use crate::model::{Comment, Span};
+
+/// The longest that one file may take: grammars can be made to take very long. Real files take milliseconds.
 const LONGEST: Duration = Duration::from_secs(2);
 
 /// The syntax tree of a text, or nothing if it is not there in time. Text that breaks the grammar has a tree as well, with errors
 /// in it.
-#[must_use]
-pub fn tree(grammar: &Language, text: &str) -> Option<Tree> {
+pub(crate) fn tree(grammar: &Language, text: &str) -> Option<Tree> {
     within(LONGEST, grammar, text)
 }
 
@@ -30,6 +32,64 @@ fn within(longest: Duration, grammar: &Language, text: &str) -> Option<Tree> {
     parser.parse_with_options(&mut read, None, Some(options))
 }
 
+/// Where a node stands. The grammar counts columns in bytes.
+pub(crate) fn span(node: Node<'_>, text: &str) -> Span {
+    let number = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+    let (start, place) = (node.start_byte(), node.start_position());
+    let before = text.get(start.saturating_sub(place.column)..start).unwrap_or_default();
+    Span {
+        line: number(place.row).saturating_add(1),
+        column: number(before.chars().count()).saturating_add(1),
+        start: number(start),
+        end: number(node.end_byte()),
+    }
+}
+
+/// Line and column of the first piece that the grammar did not understand.
+pub(crate) fn first_error(root: Node<'_>, text: &str) -> Option<(u32, u32)> {
+    let mut first = None;
+    visit(root, |node| {
+        if first.is_none() && (node.is_error() || node.is_missing()) {
+            let span = span(node, text);
+            first = Some((span.line, span.column));
+        }
+        first.is_none() && node.has_error()
+    });
+    first
+}
+
+/// Comments that may allow findings.
+pub(crate) fn comments(root: Node<'_>, text: &str) -> Vec<Comment> {
+    let mut found = Vec::new();
+    if !text.contains(MARK) {
+        return found;
+    }
+    visit(root, |node| {
+        if matches!(node.kind(), "comment" | "line_comment" | "block_comment")
+            && let Some(said) = text.get(node.byte_range()).filter(|said| said.contains(MARK))
+        {
+            found.push(Comment { line: span(node, text).line, text: said.trim_end().to_owned() });
+        }
+        true
+    });
+    found
+}
+
+/// Visits nodes by a cursor, however deep the tree is; `enter` says whether a node's children are visited.
+fn visit<'t>(root: Node<'t>, mut enter: impl FnMut(Node<'t>) -> bool) {
+    let mut cursor = root.walk();
+    loop {
+        if enter(cursor.node()) && cursor.goto_first_child() {
+            continue;
+        }
+        while !cursor.goto_next_sibling() {
+            if !cursor.goto_parent() {
+                return;
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -40,5 +100,14 @@ mod tests {
         let text = "fn f() { g(1, 2, 3); }\n".repeat(20_000);
         assert!(within(Duration::ZERO, &grammar, &text).is_none());
         assert!(tree(&grammar, "fn f() {").is_some());
+    }
+    #[test]
+    fn a_comment_is_one_whatever_its_kind() {
+        let text =
+            "/// payproof-allow: a\nfn f() {\n    // payproof-allow: b\n    g(/* payproof-allow: c */);\n    h();\n}\n";
+        let root = tree(&tree_sitter_rust::LANGUAGE.into(), text).unwrap();
+        let found = comments(root.root_node(), text);
+        let found: Vec<(u32, &str)> = found.iter().map(|comment| (comment.line, comment.text.as_str())).collect();
+        assert_eq!(found, [(1, "/// payproof-allow: a"), (3, "// payproof-allow: b"), (4, "/* payproof-allow: c */")]);
     }
 }

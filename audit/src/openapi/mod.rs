@@ -8,6 +8,7 @@ mod operation;
 mod promises;
 mod schema;
 
+use crate::allow::MARK;
 use crate::model::{Comment, Finding, Judgment, Names, Route, Span};
 
 use self::document::{Document, Place};
@@ -76,6 +77,6 @@ fn span(place: Place) -> Span {
 
 fn comments(text: &str) -> Vec<Comment> {
     let lines = (1..).zip(text.lines());
-    let held = lines.filter(|(_, line)| line.trim_start().starts_with('#') && line.contains("payproof-allow"));
+    let held = lines.filter(|(_, line)| line.trim_start().starts_with('#') && line.contains(MARK));
     held.map(|(line, text)| Comment { line, text: text.trim().to_owned() }).collect()
 }

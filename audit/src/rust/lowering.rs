@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use tree_sitter::{Language, Node};
 
 use crate::model::{Block, Expr, FileFacts, Import, Imported, Pattern, Span, Step};
+use crate::parse;
 
 use super::modules::{InFile, Modules};
 
@@ -68,7 +69,7 @@ impl<'t> Lowering<'t> {
     }
 
     pub(super) fn span(&self, node: Node<'_>) -> Span {
-        span(node, self.text)
+        parse::span(node, self.text)
     }
 
     /// Reads a piece, if it is not nested too deep.
@@ -127,17 +128,4 @@ impl<'t> Lowering<'t> {
 pub(super) fn children(node: Node<'_>) -> Vec<Node<'_>> {
     let mut cursor = node.walk();
     node.named_children(&mut cursor).filter(|child| !child.is_extra()).collect()
-}
-
-/// Where a node stands. The grammar counts columns in bytes.
-pub(super) fn span(node: Node<'_>, text: &str) -> Span {
-    let number = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
-    let (start, place) = (node.start_byte(), node.start_position());
-    let before = text.get(start.saturating_sub(place.column)..start).unwrap_or_default();
-    Span {
-        line: number(place.row).saturating_add(1),
-        column: number(before.chars().count()).saturating_add(1),
-        start: number(start),
-        end: number(node.end_byte()),
-    }
 }

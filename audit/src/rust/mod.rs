@@ -14,9 +14,7 @@ mod patterns;
 mod routers;
 mod values;
 
-use tree_sitter::Node;
-
-use crate::model::{Comment, FileFacts, Language};
+use crate::model::{FileFacts, Language};
 use crate::parse;
 
 pub(crate) use self::compose::compose;
@@ -51,38 +49,12 @@ pub(crate) fn read(path: &str, text: &str, exists: &dyn Fn(&str) -> bool) -> Rea
         facts.not_read = Some((1, 1));
         return ReadFile { facts, routers: Vec::new() };
     };
-    let (comments, broken) = survey(tree.root_node(), text);
-    facts.comments = comments;
-    facts.not_read = broken;
+    let root = tree.root_node();
+    facts.comments = parse::comments(root, text);
+    facts.not_read = parse::first_error(root, text);
     let mut lowering = Lowering::new(text, grammar, facts, modules, exists);
-    lowering.file(tree.root_node());
+    lowering.file(root);
     let facts = lowering.facts;
     let routers = routers::of(&facts);
     ReadFile { facts, routers }
-}
-
-/// Comments that may allow findings, and the first piece that breaks the grammar. It walks by a cursor, however deep the tree is.
-fn survey(root: Node<'_>, text: &str) -> (Vec<Comment>, Option<(u32, u32)>) {
-    let (mut comments, mut broken) = (Vec::new(), None);
-    let mut cursor = root.walk();
-    loop {
-        let node = cursor.node();
-        if broken.is_none() && (node.is_error() || node.is_missing()) {
-            let span = lowering::span(node, text);
-            broken = Some((span.line, span.column));
-        }
-        if node.kind().ends_with("_comment")
-            && let Some(said) = text.get(node.byte_range()).filter(|said| said.contains("payproof-allow"))
-        {
-            comments.push(Comment { line: lowering::span(node, text).line, text: said.trim_end().to_owned() });
-        }
-        if cursor.goto_first_child() {
-            continue;
-        }
-        while !cursor.goto_next_sibling() {
-            if !cursor.goto_parent() {
-                return (comments, broken);
-            }
-        }
-    }
 }

@@ -2,7 +2,7 @@
 
 use tree_sitter::Node;
 
-use crate::model::{Block, Expr, Pattern, Span, Step, Unary};
+use crate::model::{Binary, Block, Expr, Pattern, Step, Unary};
 
 use super::lowering::{Lowering, children};
 
@@ -138,7 +138,7 @@ impl Lowering<'_> {
     }
 
     /// A condition, and what its patterns bind where it holds.
-    fn condition(&mut self, node: Node<'_>, bound: &mut Block) -> Expr {
+    pub(super) fn condition(&mut self, node: Node<'_>, bound: &mut Block) -> Expr {
         let span = self.span(node);
         match node.kind() {
             "let_condition" => {
@@ -152,7 +152,7 @@ impl Lowering<'_> {
             }
             "let_chain" => {
                 let parts = children(node).into_iter().map(|part| self.condition(part, bound)).collect::<Vec<_>>();
-                let and = |one, two| Expr::Binary(crate::model::Binary::And, Box::new(one), Box::new(two), span);
+                let and = |one, two| Expr::Binary(Binary::And, Box::new(one), Box::new(two), span);
                 parts.into_iter().reduce(and).unwrap_or(Expr::Opaque(span))
             }
             _ => self.value(node),
@@ -218,7 +218,7 @@ impl Lowering<'_> {
 
     /// An expression that yields the value of a block, a `match` or an `if`: they run before the statement, into a name.
     pub(super) fn hoisted(&mut self, node: Node<'_>) -> Expr {
-        let span: Span = self.span(node);
+        let span = self.span(node);
         let name = self.temporary();
         let steps = self.apart(|lowering, steps| {
             steps.push(Step::Let(Pattern::Name(name.clone(), span), None, span));

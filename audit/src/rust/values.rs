@@ -48,7 +48,6 @@ const SAME: &[&str] = &[
     "inspect",
     "inspect_err",
     "or_else",
-    "await",
 ];
 
 /// Methods that begin as those do that only look, and yield the opposite of what they look at.
@@ -143,16 +142,8 @@ impl Lowering<'_> {
             | "return_expression"
             | "break_expression"
             | "continue_expression" => self.hoisted(node),
-            "let_condition" => {
-                let value = self.part(node, "value");
-                let value = self.keep(value, span);
-                node.child_by_field_name("pattern").and_then(|pattern| self.test(pattern, &value)).unwrap_or(value)
-            }
-            "let_chain" => {
-                let parts: Vec<Expr> = children(node).into_iter().map(|part| self.value(part)).collect();
-                let and = |one, two| Expr::Binary(Binary::And, Box::new(one), Box::new(two), span);
-                parts.into_iter().reduce(and).unwrap_or(Expr::Opaque(span))
-            }
+            // As a guard of `match`, where what its patterns bind is not kept.
+            "let_condition" | "let_chain" => self.condition(node, &mut Vec::new()),
             _ => Expr::Opaque(span),
         }
     }
@@ -274,6 +265,9 @@ impl Lowering<'_> {
             let value = self.call(Expr::Member(Box::new(object), name, at), given, span, at);
             return Expr::Assign(into, None, Box::new(value));
         }
+        if let (Some(sign), [other]) = (arithmetic(&name), given) {
+            return self.compared(sign, object, *other, span);
+        }
         match (name.as_str(), given) {
             // Of locks and cells.
             ("lock" | "read" | "write" | "borrow_mut", []) => Expr::Same(Box::new(object)),
@@ -284,10 +278,6 @@ impl Lowering<'_> {
             {
                 Expr::Same(Box::new(object))
             }
-            (name, [other]) if arithmetic(name).is_some() => {
-                self.compared(arithmetic(name).unwrap_or(Binary::Other), object, *other, span)
-            }
-            ("is_some" | "is_ok" | "is_some_and" | "is_ok_and", []) => Expr::Same(Box::new(object)),
             ("is_none" | "is_err", []) => Expr::Unary(Unary::Not, Box::new(object)),
             ("eq", [other]) => self.compared(Binary::Equal, object, *other, span),
             ("ne", [other]) => self.compared(Binary::Unequal, object, *other, span),

@@ -2,7 +2,7 @@
 
 use tree_sitter::Node;
 
-use crate::model::{Function, FunctionId, Param, ParamKind, Pattern, Step};
+use crate::model::{Block, Function, FunctionId, Param, ParamKind, Pattern};
 
 use super::blocks::Mode;
 use super::extractors;
@@ -14,8 +14,7 @@ impl Lowering<'_> {
         let parameters = node.child_by_field_name("parameters").map(children).unwrap_or_default();
         let params = parameters.into_iter().filter(|parameter| parameter.kind() == "parameter");
         let params: Vec<Param> = params.map(|parameter| self.parameter(parameter)).collect();
-        let body = node.child_by_field_name("body");
-        let body = body.map(|body| self.body(body)).unwrap_or_default();
+        let body = self.body(node);
         self.add(Function { name: name.to_owned(), params, body, span: self.span(node), ..Function::default() })
     }
 
@@ -27,12 +26,12 @@ impl Lowering<'_> {
             Param { pattern: self.pattern(pattern), kind: ParamKind::Plain, type_name: None }
         });
         let params: Vec<Param> = params.collect();
-        let body = node.child_by_field_name("body");
-        let body = body.map(|body| self.body(body)).unwrap_or_default();
+        let body = self.body(node);
         self.add(Function { params, body, span: self.span(node), ..Function::default() })
     }
 
-    fn body(&mut self, body: Node<'_>) -> Vec<Step> {
+    fn body(&mut self, function: Node<'_>) -> Block {
+        let Some(body) = function.child_by_field_name("body") else { return Vec::new() };
         let read = |lowering: &mut Self| {
             lowering.apart(|lowering, steps| match body.kind() {
                 "block" => lowering.steps(body, &Mode::Return, steps),

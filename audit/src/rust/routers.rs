@@ -196,7 +196,7 @@ impl Building<'_> {
         match (name, given.as_slice()) {
             ("route", [path, methods]) => {
                 let path = self.text(path);
-                router.pieces.extend(self.methods(&path, methods, call.at).into_iter().map(Piece::Route));
+                router.pieces.extend(self.methods(&path, methods).into_iter().map(Piece::Route));
             }
             ("nest" | "nest_service", [path, inner]) => {
                 let inner = self.inner(inner);
@@ -214,17 +214,16 @@ impl Building<'_> {
     fn inner(&mut self, value: &Expr) -> RouterRef {
         match self.router(value) {
             Some(router) => RouterRef::Here(router),
-            None => match bare(value) {
-                Expr::Name(name, _) if self.locals.contains_key(name) => {
-                    RouterRef::By(self.locals.get(name).cloned().unwrap_or_else(|| value.clone()))
-                }
-                other => RouterRef::By(other.clone()),
-            },
+            None => {
+                let value = bare(value);
+                let local = if let Expr::Name(name, _) = value { self.locals.get(name) } else { None };
+                RouterRef::By(local.unwrap_or(value).clone())
+            }
         }
     }
 
     /// `get(list).post(create).layer(guard)`, also with `axum::routing::` before it.
-    fn methods(&self, path: &str, value: &Expr, span: Span) -> Vec<MethodRoute> {
+    fn methods(&self, path: &str, value: &Expr) -> Vec<MethodRoute> {
         let mut found: Vec<MethodRoute> = Vec::new();
         let mut outer: Vec<Layer> = Vec::new();
         let mut at = self.resolved(value);
@@ -238,11 +237,11 @@ impl Building<'_> {
             match (name, given) {
                 ("layer" | "route_layer", Some(layer)) => outer.extend(self.layers(layer)),
                 (method, Some(handler)) if METHODS.contains(&method) => found.push(MethodRoute {
-                    method: if method == "any" { "ANY".to_owned() } else { method.to_ascii_uppercase() },
+                    method: method.to_ascii_uppercase(),
                     path: path.to_owned(),
                     handler: handler.clone(),
                     layers: outer.clone(),
-                    span: Span { ..if call.at.line > 0 { call.at } else { span } },
+                    span: call.at,
                 }),
                 _ => {}
             }

@@ -7,6 +7,7 @@ use std::thread;
 
 use crate::baseline::Baseline;
 use crate::library::{Library, Progress};
+use crate::model::{Finding, Rule};
 use crate::report::Report;
 use crate::settings::{self, Settings, SettingsError};
 use crate::walk::{FileTree, Limits, WalkError};
@@ -84,11 +85,14 @@ fn examine_tree(
     }
     settings.apply(&mut findings);
     let allowed = allow::apply(&mut findings, &comments, &settings.off);
-    findings.sort_by(|one, other| {
-        let key = |finding: &crate::model::Finding| (finding.path.clone(), finding.line, finding.rule, finding.column);
-        key(one).cmp(&key(other)).then_with(|| (&one.method, &one.route).cmp(&(&other.method, &other.route)))
-    });
+    findings.sort_by(|one, other| place(one).cmp(&place(other)));
     Ok(Report::new(tree, &library, routes, findings, allowed, baseline))
+}
+
+/// What findings are told in the order of.
+fn place(finding: &Finding) -> (&str, u32, Rule, u32, &str, &str) {
+    let Finding { path, line, rule, column, method, route, .. } = finding;
+    (path, *line, *rule, *column, method, route)
 }
 
 /// `payproof-audit.json` of the folder from which names are told, or of the first path.

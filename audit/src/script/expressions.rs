@@ -241,8 +241,10 @@ impl<'t> Reader<'t> {
         if self.top && sign.is_none() {
             self.common_export(node, &value);
         }
-        let into = node.child_by_field_name("left").map(|left| self.pattern(left));
-        into.map_or_else(|| value.clone(), |into| Expr::Assign(Box::new(into), sign, Box::new(value.clone())))
+        match node.child_by_field_name("left") {
+            Some(left) => Expr::Assign(Box::new(self.pattern(left)), sign, Box::new(value)),
+            None => value,
+        }
     }
 }
 

@@ -171,7 +171,6 @@ impl Told<'_> {
         let evidence = Evidence { path: self.path.to_owned(), line: from.line, column: from.column, what: route };
         let known = self.found.entry((place.line, place.column, rule));
         let finding = known.or_insert_with(|| Finding {
-            rule,
             severity,
             path: self.path.to_owned(),
             line: place.line,
@@ -180,10 +179,8 @@ impl Told<'_> {
             route: operation.path.clone(),
             handler: operation.name.clone(),
             what: what.to_owned(),
-            fix: rule.fix().to_owned(),
             statement: statement(self.lines, place.line),
-            evidence: Vec::new(),
-            unfollowed: None,
+            ..Finding::of(rule)
         });
         if !finding.evidence.contains(&evidence) {
             finding.evidence.push(evidence);

@@ -63,13 +63,8 @@ impl<'t> Reader<'t> {
         let mut found = Vec::new();
         for param in node.child_by_field_name("parameters").map(named).unwrap_or_default() {
             let is_field = has_token(param, "readonly") || has_token(param, "accessibility_modifier");
-            let (Some(name), Some(of)) = (param.child_by_field_name("pattern"), param.child_by_field_name("type"))
-            else {
-                continue;
-            };
-            if is_field {
-                let of = self.of(of).trim_start_matches(':').trim();
-                found.push((self.of(name).to_owned(), of.to_owned()));
+            if is_field && let (Some(name), Some(of)) = (param.child_by_field_name("pattern"), self.type_of(param)) {
+                found.push((self.of(name).to_owned(), of));
             }
         }
         found

@@ -50,8 +50,11 @@ impl<'t> Reader<'t> {
         if let Some(value) = node.child_by_field_name("value") {
             pattern = Pattern::Default(Box::new(pattern), Box::new(self.expr(value)));
         }
-        let type_name =
-            node.child_by_field_name("type").map(|of| self.of(of).trim_start_matches(':').trim().to_owned());
-        Some(Param { pattern, kind: ParamKind::Plain, type_name })
+        Some(Param { pattern, kind: ParamKind::Plain, type_name: self.type_of(node) })
+    }
+
+    /// The text of a parameter's type, if it has one.
+    pub(super) fn type_of(&self, param: Node<'t>) -> Option<String> {
+        param.child_by_field_name("type").map(|of| self.of(of).trim_start_matches(':').trim().to_owned())
     }
 }

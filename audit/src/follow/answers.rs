@@ -3,7 +3,8 @@
 use super::Follower;
 use super::calls::Site;
 use super::frame::Frame;
-use super::value::{Origins, Shape, Value};
+use super::origins::Origins;
+use super::value::{Shape, Value};
 use crate::model::{Answered, EventKind, Span};
 
 /// Levels of an answer that are searched for a flag.

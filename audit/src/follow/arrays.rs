@@ -4,7 +4,8 @@ use std::rc::Rc;
 
 use super::Follower;
 use super::calls::Site;
-use super::value::{Origins, Shape, Value};
+use super::origins::Origins;
+use super::value::{Shape, Value};
 
 /// Methods that call what they are given for each element.
 const EACH: &[&str] = &[

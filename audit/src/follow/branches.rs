@@ -1,7 +1,8 @@
 //! Branches: what happens only at times, and what a condition proves.
 
 use super::frame::Frame;
-use super::value::{Origins, Shape, Value};
+use super::origins::Origins;
+use super::value::{Shape, Value};
 use super::{Condition, Follower};
 use crate::model::{EventKind, Expr, Span};
 

@@ -5,7 +5,8 @@ use std::rc::Rc;
 use super::Follower;
 use super::frame::Frame;
 use super::functions::sees_request;
-use super::value::{Origins, Shape, Value};
+use super::origins::Origins;
+use super::value::{Shape, Value};
 use super::written::written;
 use crate::model::{CallExpr, EventKind, Expr, Span};
 

@@ -2,7 +2,8 @@
 
 use super::Follower;
 use super::frame::Frame;
-use super::value::{Origins, Shape, Value};
+use super::origins::Origins;
+use super::value::{Shape, Value};
 use super::words::has_word;
 use crate::model::{Binary, EventKind, Span};
 

@@ -7,7 +7,8 @@ use std::rc::Rc;
 use super::Follower;
 use super::branches::Flow;
 use super::frame::Frame;
-use super::value::{ObjectValue, Origins, Shape, Value};
+use super::origins::Origins;
+use super::value::{ObjectValue, Shape, Value};
 use super::words::has_word;
 use crate::model::{Argument, Binary, Expr, Field, Literal, Span, Step, Unary};
 

@@ -3,9 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use super::modules::Module;
-use super::scope::Scope;
-use super::value::Value;
+use super::value::{Module, Scope, Value};
 
 /// The function, or the module, that is being evaluated.
 #[derive(Debug)]

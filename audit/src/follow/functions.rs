@@ -3,7 +3,8 @@
 use std::rc::Rc;
 
 use super::frame::Frame;
-use super::value::{ClassValue, Closure, ObjectValue, Origins, Shape, Value};
+use super::origins::Origins;
+use super::value::{ClassValue, Closure, ObjectValue, Shape, Value};
 use super::{DEEPEST_CALL, Follower};
 use crate::model::{EventKind, Function, Param, ParamKind, Pattern, Span};
 

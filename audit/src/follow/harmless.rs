@@ -2,8 +2,9 @@
 
 use super::calls::Site;
 use super::functions::sees_request;
+use super::origins::Origins;
 use super::security::total;
-use super::value::{Origins, Shape, Value};
+use super::value::{Shape, Value};
 use super::words::{has_word, plain_name};
 use super::{BodyState, Follower};
 use crate::model::EventKind;

@@ -2,7 +2,8 @@
 
 use super::Follower;
 use super::calls::Site;
-use super::value::{Origins, Value};
+use super::origins::Origins;
+use super::value::Value;
 use super::words::{has_word, plain_name};
 use crate::model::{Effect, EventKind};
 

@@ -19,13 +19,13 @@ mod harmless;
 mod mail;
 mod members;
 mod modules;
+mod origins;
 mod patterns;
 mod payproof;
 mod provider;
 mod requests;
 mod resolve;
 mod routers;
-mod scope;
 mod security;
 mod sessions;
 mod sql;
@@ -35,10 +35,10 @@ mod value;
 mod words;
 mod written;
 
-pub(crate) use modules::Module;
+pub(crate) use origins::Origins;
 pub(crate) use resolve::folder_of;
 pub(crate) use routers::{Entry, RouterKind, RouterValue};
-pub(crate) use value::{Origins, Shape, Value};
+pub(crate) use value::{Module, Shape, Value};
 pub(crate) use words::{has_word, plain_name};
 
 use std::collections::{BTreeSet, HashMap};
@@ -46,7 +46,7 @@ use std::rc::Rc;
 
 use self::frame::Frame;
 use self::resolve::Resolver;
-use self::scope::Scope;
+use self::value::Scope;
 use crate::model::{Event, EventKind, Expr, Names, Sources, Span};
 
 /// Calls into each other that are followed.
@@ -171,14 +171,12 @@ impl<'s> Follower<'s> {
 
     /// Evaluates an expression at the top of a file.
     pub(crate) fn value_in(&mut self, module: &Rc<Module>, expr: &Expr) -> Value {
-        self.run = Run::loading();
-        self.expr(expr, &Frame::top(module))
+        self.loading(|follower| follower.expr(expr, &Frame::top(module)))
     }
 
     /// Runs a function as if the file had called it when it was loaded.
     pub(crate) fn load_with(&mut self, module: &Rc<Module>, function: &Value, given: Vec<Value>) {
-        self.run = Run::loading();
-        self.apply(function, given, &Frame::top(module), Span::default());
+        self.loading(|follower| follower.apply(function, given, &Frame::top(module), Span::default()));
     }
 
     pub(crate) fn emit(&mut self, kind: EventKind, frame: &Frame, span: Span) {

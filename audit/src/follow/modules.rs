@@ -1,30 +1,16 @@
 //! Files of the tree, loaded once, and what they export.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
 use std::rc::Rc;
-use std::sync::Arc;
 
 use super::frame::Frame;
 use super::resolve::Resolved;
-use super::scope::Scope;
-use super::value::{Shape, Value};
+use super::value::{Module, Shape, Value};
 use super::{Follower, Run};
-use crate::model::{Export, FileFacts, Import, Imported, Span};
+use crate::model::{Export, Import, Imported, Span};
 
 /// How many re-exports are followed: barrels of barrels end far below it, circles do not.
 const DEEPEST_EXPORT: u32 = 12;
-
-/// A file that was loaded.
-#[derive(Debug)]
-pub(crate) struct Module {
-    pub(crate) facts: Arc<FileFacts>,
-    pub(crate) scope: Rc<Scope>,
-    /// Imports by the name they have here.
-    imports: HashMap<String, usize>,
-    values: RefCell<HashMap<usize, Value>>,
-    looking: Cell<u32>,
-}
 
 impl Follower<'_> {
     /// Loads a file, which evaluates what stands at its top.
@@ -38,17 +24,22 @@ impl Follower<'_> {
         });
         self.modules.insert(path.to_owned(), module.clone());
         let module = module?;
-        let outer = std::mem::replace(&mut self.run, Run::loading());
-        let frame = Frame::top(&module);
-        self.block(&module.facts.body, &frame);
-        self.run = outer;
+        self.loading(|follower| follower.block(&module.facts.body, &Frame::top(&module)));
         Some(module)
+    }
+
+    /// Evaluates what a file does when it is loaded, whatever handler is followed meanwhile.
+    pub(super) fn loading<T>(&mut self, evaluate: impl FnOnce(&mut Self) -> T) -> T {
+        let outer = std::mem::replace(&mut self.run, Run::loading());
+        let done = evaluate(self);
+        self.run = outer;
+        done
     }
 
     /// What a name stands for that no scope knows: an import, else a global.
     pub(crate) fn imported(&mut self, module: &Rc<Module>, name: &str) -> Option<Value> {
-        let import = module.facts.imports.get(*module.imports.get(name)?)?.clone();
-        let value = self.import_value(module, &import);
+        let import = module.facts.imports.get(*module.imports.get(name)?)?;
+        let value = self.import_value(module, import);
         module.scope.declare(name, value.clone(), 0);
         Some(value)
     }
@@ -87,21 +78,18 @@ impl Follower<'_> {
     }
 
     fn export_here(&mut self, module: &Rc<Module>, wanted: &str) -> Option<Value> {
-        let facts = Arc::clone(&module.facts);
+        let exports = &module.facts.exports;
         let mut barrels = Vec::new();
-        for (at, export) in facts.exports.iter().enumerate() {
+        for (at, export) in exports.iter().enumerate() {
             match export {
                 Export::Local { name, local } if name == wanted => {
-                    let frame = Frame::top(module);
-                    return Some(self.name(local, &frame));
+                    return Some(self.name(local, &Frame::top(module)));
                 }
                 Export::Value { name, value } if name == wanted => {
                     if let Some(known) = module.values.borrow().get(&at) {
                         return Some(known.clone());
                     }
-                    let outer = std::mem::replace(&mut self.run, Run::loading());
-                    let value = self.expr(value, &Frame::top(module));
-                    self.run = outer;
+                    let value = self.loading(|follower| follower.expr(value, &Frame::top(module)));
                     module.values.borrow_mut().insert(at, value.clone());
                     return Some(value);
                 }
@@ -110,12 +98,12 @@ impl Follower<'_> {
                     let import = Import { local: String::new(), what, from: from.clone(), span: Span::default() };
                     return Some(self.import_value(module, &import));
                 }
-                Export::All { from } => barrels.push(from.clone()),
+                Export::All { from } => barrels.push(from),
                 _ => {}
             }
         }
         // Rust has no list of exports: what a file declares, others may name.
-        if facts.exports.is_empty()
+        if exports.is_empty()
             && let Some(value) = module.scope.find(wanted)
         {
             return Some(value);

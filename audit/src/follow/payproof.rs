@@ -2,7 +2,8 @@
 
 use super::Follower;
 use super::calls::Site;
-use super::value::{Origins, Shape, Value};
+use super::origins::Origins;
+use super::value::{Shape, Value};
 use crate::model::{Claimed, EventKind};
 
 impl Follower<'_> {

@@ -6,7 +6,8 @@ mod keys;
 
 use super::Follower;
 use super::calls::Site;
-use super::value::{Origins, Shape, Value};
+use super::origins::Origins;
+use super::value::{Shape, Value};
 use super::words::{has_word, plain_name};
 use crate::model::{EventKind, ProviderCall, ProviderKey};
 

@@ -1,7 +1,8 @@
 //! The request, of whatever framework.
 
 use super::frame::Frame;
-use super::value::{Origins, Shape, Value};
+use super::origins::Origins;
+use super::value::{Shape, Value};
 use super::words::{has_word, plain_name};
 use super::{BodyState, Follower};
 use crate::model::{EventKind, Span};

@@ -5,7 +5,8 @@ use std::rc::Rc;
 use super::Follower;
 use super::calls::Site;
 use super::frame::Frame;
-use super::value::{Origins, Shape, Value};
+use super::origins::Origins;
+use super::value::{Shape, Value};
 use super::words::{has_word, plain_name};
 use crate::model::{EventKind, Span};
 

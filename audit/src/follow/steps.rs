@@ -5,7 +5,8 @@ use std::rc::Rc;
 use super::Follower;
 use super::branches::Flow;
 use super::frame::Frame;
-use super::value::{Origins, Shape, Value};
+use super::origins::Origins;
+use super::value::{Shape, Value};
 use crate::model::{Block, Expr, Pattern, Span, Step};
 
 impl Follower<'_> {

@@ -1,91 +1,14 @@
 //! What is known of a value: where it comes from, and what it is.
+//!
+//! A value may be a file or a function, which hold names, which hold values: all of them stand here.
 
-use std::cell::RefCell;
-use std::collections::BTreeMap;
-use std::ops::{BitOr, BitOrAssign};
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
+use std::sync::Arc;
 
-use super::modules::Module;
-use super::scope::Scope;
-use crate::model::{ClassId, FunctionId};
-
-/// Where a value comes from: a set of sources.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Origins(u32);
-
-impl Origins {
-    pub(crate) const NONE: Self = Self(0);
-    /// Body, query, path, form, or a header.
-    pub(crate) const REQUEST: Self = Self(1);
-    /// A constant of the source.
-    pub(crate) const LITERAL: Self = Self(1 << 1);
-    /// A database, a file, a store.
-    pub(crate) const STORED: Self = Self(1 << 2);
-    /// An answer of the payment provider.
-    pub(crate) const PROVIDER: Self = Self(1 << 3);
-    /// Who is signed in.
-    pub(crate) const SESSION: Self = Self(1 << 4);
-    /// The tenant.
-    pub(crate) const TENANT: Self = Self(1 << 5);
-    /// The idempotency key.
-    pub(crate) const KEY: Self = Self(1 << 6);
-    /// The clock.
-    pub(crate) const CLOCK: Self = Self(1 << 7);
-    /// Random numbers.
-    pub(crate) const RANDOM: Self = Self(1 << 8);
-    /// A call that was not followed.
-    pub(crate) const UNKNOWN: Self = Self(1 << 9);
-    /// The request's bytes as they came.
-    pub(crate) const RAW: Self = Self(1 << 10);
-    /// The request's body after it was parsed.
-    pub(crate) const PARSED: Self = Self(1 << 11);
-    /// A record of an earlier answer.
-    pub(crate) const RECORD: Self = Self(1 << 12);
-    /// A message authentication code that was computed.
-    pub(crate) const MAC: Self = Self(1 << 13);
-    /// The answer of a verification that does not end the request by itself.
-    pub(crate) const VERIFIED: Self = Self(1 << 14);
-    /// The service's own settings.
-    pub(crate) const SETTING: Self = Self(1 << 15);
-    /// A webhook event whose signature was verified.
-    pub(crate) const EVENT: Self = Self(1 << 16);
-    /// The request's method.
-    pub(crate) const METHOD: Self = Self(1 << 17);
-    /// A cookie, or the header `Authorization`.
-    pub(crate) const CREDENTIAL: Self = Self(1 << 18);
-    /// A signature that came with a webhook.
-    pub(crate) const SIGNATURE: Self = Self(1 << 19);
-    /// A verification was given a body that had been parsed.
-    pub(crate) const REPARSED: Self = Self(1 << 20);
-    /// What a write into a database returned.
-    pub(crate) const WRITTEN: Self = Self(1 << 21);
-
-    pub(crate) const fn has(self, other: Self) -> bool {
-        self.0 & other.0 != 0
-    }
-
-    pub(crate) const fn without(self, other: Self) -> Self {
-        Self(self.0 & !other.0)
-    }
-
-    pub(crate) const fn and(self, other: Self) -> Self {
-        Self(self.0 | other.0)
-    }
-}
-
-impl BitOr for Origins {
-    type Output = Self;
-
-    fn bitor(self, other: Self) -> Self {
-        self.and(other)
-    }
-}
-
-impl BitOrAssign for Origins {
-    fn bitor_assign(&mut self, other: Self) {
-        *self = self.and(other);
-    }
-}
+use super::origins::Origins;
+use crate::model::{ClassId, FileFacts, FunctionId};
 
 /// What is known of a value.
 #[derive(Debug, Clone, Default)]
@@ -156,6 +79,33 @@ pub(crate) struct ClassValue {
     pub(crate) module: Rc<Module>,
     pub(crate) id: ClassId,
     pub(crate) scope: Rc<Scope>,
+}
+
+/// A file that was loaded.
+#[derive(Debug)]
+pub(crate) struct Module {
+    pub(crate) facts: Arc<FileFacts>,
+    pub(crate) scope: Rc<Scope>,
+    /// Imports by the name they have here.
+    pub(super) imports: HashMap<String, usize>,
+    /// Exported expressions that were evaluated, by their places among the exports.
+    pub(super) values: RefCell<HashMap<usize, Value>>,
+    /// How many lookups of an export are under way here.
+    pub(super) looking: Cell<u32>,
+}
+
+/// The names of a block, a function or a module.
+#[derive(Debug, Default)]
+pub(crate) struct Scope {
+    names: RefCell<HashMap<Rc<str>, Local>>,
+    outer: Option<Rc<Scope>>,
+}
+
+#[derive(Debug, Clone)]
+struct Local {
+    value: Value,
+    /// How many branches it was declared in: what is assigned deeper may not have been.
+    depth: usize,
 }
 
 impl Value {
@@ -282,6 +232,45 @@ impl Value {
             self.places.as_ref().filter(|places| places.len() == 1).and_then(|places| places.first().map(AsRef::as_ref))
         });
         path.map(|path| path.rsplit('.').next().unwrap_or_default()).unwrap_or_default()
+    }
+}
+
+impl Scope {
+    pub(crate) fn inside(outer: &Rc<Self>) -> Rc<Self> {
+        Rc::new(Self { names: RefCell::default(), outer: Some(Rc::clone(outer)) })
+    }
+
+    pub(crate) fn declare(&self, name: &str, value: Value, depth: usize) {
+        self.names.borrow_mut().insert(name.into(), Local { value, depth });
+    }
+
+    pub(crate) fn find(&self, name: &str) -> Option<Value> {
+        if let Some(local) = self.names.borrow().get(name) {
+            return Some(local.value.clone());
+        }
+        let mut scope = self.outer.as_ref();
+        while let Some(inner) = scope {
+            if let Some(local) = inner.names.borrow().get(name) {
+                return Some(local.value.clone());
+            }
+            scope = inner.outer.as_ref();
+        }
+        None
+    }
+
+    /// Gives a name another value. In a branch that the name was not declared in, it may keep the old one, too.
+    pub(crate) fn assign(&self, name: &str, value: &Value, depth: usize) -> bool {
+        if let Some(local) = self.names.borrow_mut().get_mut(name) {
+            let old = std::mem::take(&mut local.value);
+            local.value = if local.depth == depth { value.clone() } else { value.clone().join(old) };
+            return true;
+        }
+        self.outer.as_ref().is_some_and(|outer| outer.assign(name, value, depth))
+    }
+
+    /// Lets go of everything, so that closures in it do not keep it alive for ever.
+    pub(crate) fn clear(&self) {
+        self.names.borrow_mut().clear();
     }
 }
 

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use super::super::value::{Origins, Shape, Value};
+use super::super::origins::Origins;
+use super::super::value::{Shape, Value};
 use super::super::words::plain_name;
 use crate::model::RequestAmount;
 

@@ -1,6 +1,7 @@
 //! Idempotency keys that providers are given.
 
-use super::super::value::{Origins, Shape, Value};
+use super::super::origins::Origins;
+use super::super::value::{Shape, Value};
 use super::super::words::{has_word, plain_name};
 use crate::model::ProviderKey;
 

@@ -2,8 +2,9 @@
 
 use super::super::Follower;
 use super::super::calls::Site;
+use super::super::origins::Origins;
 use super::super::provider::field;
-use super::super::value::{Origins, Value};
+use super::super::value::Value;
 use crate::model::{Claimed, EventKind};
 
 impl Follower<'_> {

@@ -10,8 +10,9 @@ mod writes;
 
 use super::Follower;
 use super::calls::Site;
+use super::origins::Origins;
 use super::security::total;
-use super::value::{Origins, Shape, Value};
+use super::value::{Shape, Value};
 use super::words::has_word;
 
 use self::names::{is_language, model_of, named_step, table_name, total_object};

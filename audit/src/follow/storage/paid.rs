@@ -1,6 +1,7 @@
 //! What written data says of payments and of stock.
 
-use super::super::value::{Origins, Shape, Value};
+use super::super::origins::Origins;
+use super::super::value::{Shape, Value};
 use super::super::words::{has_word, plain_name, words};
 
 /// Words of what is an order or a payment.

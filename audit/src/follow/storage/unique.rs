@@ -1,7 +1,8 @@
 //! Whether a column is unique, as far as the tree shows it.
 
 use super::super::Follower;
-use super::super::value::{Origins, Shape, Value};
+use super::super::origins::Origins;
+use super::super::value::{Shape, Value};
 use super::super::words::{has_word, plain_name};
 
 /// Where schemas are looked for.

@@ -2,8 +2,9 @@
 
 use super::super::Follower;
 use super::super::calls::Site;
+use super::super::origins::Origins;
 use super::super::security::total;
-use super::super::value::{Origins, Value};
+use super::super::value::Value;
 use super::super::words::has_word;
 use super::Change;
 use super::names::total_object;

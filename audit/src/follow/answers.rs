@@ -5,6 +5,7 @@ use super::calls::Site;
 use super::frame::Frame;
 use super::origins::Origins;
 use super::value::{Shape, Value};
+use super::words::last_part;
 use crate::model::{Answered, EventKind, Span};
 
 /// Levels of an answer that are searched for a flag.
@@ -15,7 +16,7 @@ const FLAGS: &[&str] = &["success", "ok", "isSuccess", "succeeded", "successful"
 impl Follower<'_> {
     /// `NextResponse.json(…)`, `Response.json(…)`, `new Response(…)`, axum's `Json(…)` is a reader's own.
     pub(crate) fn answer_call(&mut self, path: &str, given: &[Value], site: &Site<'_>) -> Option<Value> {
-        let last = path.rsplit(['#', '.']).next().unwrap_or_default();
+        let last = last_part(path);
         let is_class = path.ends_with("NextResponse") || path.ends_with("Response");
         let is_json = (path.ends_with("Response.json") && !path.contains("()"))
             || path == "json"
@@ -75,9 +76,6 @@ impl Follower<'_> {
         Value::foreign("response")
     }
 
-    /// A value that a handler returns as it is: Fastify, Hono's records, server actions.
-    pub(crate) fn returned(&mut self, _: &Value, _: &Frame, _: Span) {}
-
     fn answered(&mut self, body: &Value, status: Option<u16>, json: bool, frame: &Frame, span: Span) {
         let mut answer =
             Answered { status, json, replayed: body.whole().from.has(Origins::RECORD), ..Answered::default() };
@@ -105,14 +103,11 @@ impl Follower<'_> {
 /// The status in a response's options: `None` if it is not known.
 fn status_of(options: &Value) -> Option<u16> {
     match &options.shape {
-        Shape::Object(object) => {
-            let status = object.fields.borrow().get("status").cloned();
-            match status {
-                Some(status) => number(&status),
-                None if object.rest.borrow().is_some() => None,
-                None => Some(200),
-            }
-        }
+        Shape::Object(object) => match options.field("status") {
+            Some(status) => number(&status),
+            None if object.rest.borrow().is_some() => None,
+            None => Some(200),
+        },
         Shape::Text => number(options),
         _ => None,
     }

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::Follower;
 use super::calls::Site;
 use super::origins::Origins;
-use super::value::{Shape, Value};
+use super::value::{ObjectValue, Shape, Value};
 
 /// Methods that call what they are given for each element.
 const EACH: &[&str] = &[
@@ -190,9 +190,10 @@ impl Follower<'_> {
         match name {
             "set" | "append" | "add" => {
                 if let Some(last) = given.last() {
-                    let old = object.rest.borrow_mut().take();
-                    let new = old.map_or_else(|| last.clone(), |old| old.join(last.clone()));
-                    *object.rest.borrow_mut() = Some(new);
+                    // It may be put into itself, so that nothing holds it while it is joined.
+                    let mut rest = object.rest.borrow_mut().take();
+                    last.clone().join_to(&mut rest);
+                    *object.rest.borrow_mut() = rest;
                 }
                 Some(value.clone())
             }
@@ -278,8 +279,8 @@ impl Follower<'_> {
     /// A new map, set, form: what it is made of is what it holds.
     pub(crate) fn container(&mut self, given: &[Value]) -> Value {
         let inner = given.first().map(Value::whole);
-        let object = super::value::ObjectValue::default();
-        *object.rest.borrow_mut() = inner.filter(|inner| inner.from != Origins::NONE);
+        let rest = inner.filter(|inner| inner.from != Origins::NONE).into();
+        let object = ObjectValue { rest, ..ObjectValue::default() };
         Value { from: Origins::LITERAL, ..Value::shaped(Shape::Object(Rc::new(object))) }
     }
 }

@@ -71,7 +71,7 @@ impl Follower<'_> {
                 Some(default) if !matches!(default.shape, Shape::Module(_)) => self.call_value(&default, given, site),
                 _ => self.unfollowed(&Value::foreign(&site.name), &given, site),
             },
-            Shape::Foreign(path) => self.foreign_call(&path.clone(), function, &given, site),
+            Shape::Foreign(path) => self.foreign_call(path, function, &given, site),
             Shape::Router(_) | Shape::Response(_) => function.clone(),
             Shape::Object(_) if function.from == Origins::NONE => Value::default(),
             _ => {
@@ -117,10 +117,9 @@ impl Follower<'_> {
             return value;
         }
         let function = match &object.shape {
-            Shape::Object(fields) => {
+            Shape::Object(_) => {
                 // A field that is not there is not asked of the class above for data's sake.
-                let known = fields.fields.borrow().get(name).cloned();
-                known.unwrap_or_else(|| self.member(object, name, site.frame, site.span))
+                object.field(name).unwrap_or_else(|| self.member(object, name, site.frame, site.span))
             }
             _ => self.member(object, name, site.frame, site.span),
         };
@@ -173,30 +172,28 @@ impl Follower<'_> {
 
     /// A call that is not known. Functions it is given may run, or are wrapped.
     fn unfollowed(&mut self, function: &Value, given: &[Value], site: &Site<'_>) -> Value {
-        let functions: Vec<Value> = given.iter().filter(|given| given.is_function()).cloned().collect();
-        let wraps = !functions.is_empty() && (site.wraps || self.run.loading || self.collects());
         let sum = given
             .iter()
             .filter(|given| !given.is_function())
             .fold(Value::default(), |sum, given| sum.tainted(&given.whole()));
         let mut yielded = Value { from: sum.from | function.from | Origins::UNKNOWN, ..sum };
         yielded.unfollowed = Some(site.name.as_str().into());
-        if wraps {
-            yielded.shape = Shape::Wrapped(site.name.as_str().into(), Rc::new(functions));
-            return yielded;
+        // While routes are collected, functions are handlers and do not run.
+        let wraps = site.wraps || self.run.loading;
+        if let Some(wrapped) = Value::wrapping(&site.name, given).filter(|_| wraps) {
+            return Value { shape: wrapped.shape, ..yielded };
         }
         let sees_request = given.iter().any(sees_request);
         self.emit(EventKind::Unfollowed { name: site.name.clone(), sees_request }, site.frame, site.span);
-        for function in functions {
+        for function in given.iter().filter(|given| given.is_function()) {
             self.perhaps(|follower| {
-                follower.repeatedly(|follower| follower.apply(&function, Vec::new(), site.frame, site.span))
+                follower.repeatedly(|follower| follower.apply(function, Vec::new(), site.frame, site.span))
             });
         }
-        yielded.shape = match function.path() {
-            Some(path) => Value::foreign(&format!("{path}()")).shape,
-            None => Value::foreign(&format!("?{}()", site.name)).shape,
-        };
-        yielded
+        match function.path() {
+            Some(path) => yielded.called(path),
+            None => yielded.called(&format!("?{}", site.name)),
+        }
     }
 
     /// Runs functions for sure, as `$transaction` and `after` do, and yields what the first of them does.
@@ -207,11 +204,6 @@ impl Follower<'_> {
             first.get_or_insert(yielded);
         }
         first
-    }
-
-    /// Whether routes are being collected, so that functions are handlers and do not run.
-    fn collects(&self) -> bool {
-        self.run.loading
     }
 }
 

@@ -32,7 +32,7 @@ impl Follower<'_> {
             }
             Expr::Index(object, index, span) => self.index(object, index, frame, *span),
             Expr::Call(call) => self.call(call, frame),
-            Expr::Object(fields, span) => self.object(fields, frame, *span),
+            Expr::Object(fields, _) => self.object(fields, frame),
             Expr::Array(elements) => {
                 let (elements, _) = self.arguments(elements, frame);
                 Value::list(elements)
@@ -118,16 +118,9 @@ impl Follower<'_> {
         }
     }
 
-    fn object(&mut self, fields: &[Field], frame: &Frame, _: Span) -> Value {
-        let object = ObjectValue::default();
+    fn object(&mut self, fields: &[Field], frame: &Frame) -> Value {
         let mut known: BTreeMap<String, Value> = BTreeMap::new();
         let mut rest: Option<Value> = None;
-        let add = |rest: &mut Option<Value>, value: Value| {
-            *rest = Some(match rest.take() {
-                Some(other) => other.join(value),
-                None => value,
-            });
-        };
         for field in fields {
             match field {
                 Field::Named(name, value, _) => {
@@ -141,7 +134,7 @@ impl Follower<'_> {
                         Some(name) => {
                             known.insert(name.to_owned(), value);
                         }
-                        None => add(&mut rest, value),
+                        None => value.join_to(&mut rest),
                     }
                 }
                 Field::Spread(value) => {
@@ -152,17 +145,16 @@ impl Follower<'_> {
                                 known.insert(name.clone(), value.clone());
                             }
                             if let Some(value) = &*spread.rest.borrow() {
-                                add(&mut rest, value.clone());
+                                value.clone().join_to(&mut rest);
                             }
                         }
                         Shape::Nothing | Shape::Bool(_) | Shape::Text => {}
-                        _ => add(&mut rest, value),
+                        _ => value.join_to(&mut rest),
                     }
                 }
             }
         }
-        *object.fields.borrow_mut() = known;
-        *object.rest.borrow_mut() = rest;
+        let object = ObjectValue { fields: known.into(), rest: rest.into(), class: None };
         Value::shaped(Shape::Object(Rc::new(object)))
     }
 
@@ -259,11 +251,7 @@ impl Follower<'_> {
         let condition = self.expr(condition, frame);
         let yielded: RefCell<Option<Value>> = RefCell::default();
         let give = |value: Value| {
-            let old = yielded.borrow_mut().take();
-            *yielded.borrow_mut() = Some(match old {
-                Some(other) => other.join(value),
-                None => value,
-            });
+            value.join_to(&mut yielded.borrow_mut());
             Flow::Next
         };
         self.choose(

@@ -27,10 +27,6 @@ impl Frame {
     }
 
     pub(crate) fn gives(&self, value: Value) {
-        let mut returned = self.returned.borrow_mut();
-        *returned = Some(match returned.take() {
-            Some(other) => other.join(value),
-            None => value,
-        });
+        value.join_to(&mut self.returned.borrow_mut());
     }
 }

@@ -95,7 +95,6 @@ impl Follower<'_> {
     }
 
     fn param(&mut self, param: &Param, given: Option<Value>, frame: &Frame) -> Value {
-        let parsed = |place: &str| Value { from: Origins::REQUEST.and(Origins::PARSED), ..Value::request(place) };
         let span = Span::default();
         match param.kind {
             ParamKind::Plain => match given {
@@ -115,8 +114,8 @@ impl Follower<'_> {
                     _ => state(param),
                 }
             }),
-            ParamKind::RawBody => Value { from: Origins::REQUEST.and(Origins::RAW), ..Value::request("body") },
-            ParamKind::ParsedBody => parsed("body"),
+            ParamKind::RawBody => Value::raw("body"),
+            ParamKind::ParsedBody => Value::parsed("body"),
             ParamKind::Query => Value::request("query"),
             ParamKind::Path => Value::request("params"),
             ParamKind::Headers => Value::shaped(Shape::Headers),

@@ -3,9 +3,8 @@
 use super::calls::Site;
 use super::functions::sees_request;
 use super::origins::Origins;
-use super::security::total;
-use super::value::{Shape, Value};
-use super::words::{has_word, plain_name};
+use super::value::{Shape, Value, total};
+use super::words::{has_word, last_part, plain_name};
 use super::{BodyState, Follower};
 use crate::model::EventKind;
 
@@ -260,7 +259,7 @@ impl Follower<'_> {
 
     /// Next.js, Express, Hono: what gives parts of the request.
     fn framework_call(&mut self, path: &str, given: &[Value], site: &Site<'_>) -> Option<Value> {
-        let last = path.rsplit(['#', '.']).next().unwrap_or_default();
+        let last = last_part(path);
         if matches!(path, "next/headers#headers" | "headers") {
             return Some(Value::shaped(Shape::Headers));
         }
@@ -279,15 +278,11 @@ impl Follower<'_> {
             )
             && has_word(path, &["micro", "raw", "stream", "consumers", "buffer", "body"])
         {
-            let from = if self.run.body == BodyState::Parsed {
-                Origins::REQUEST.and(Origins::PARSED)
-            } else {
-                Origins::REQUEST.and(Origins::RAW)
-            };
-            return Some(Value { from, ..Value::request("body") });
+            let parsed = self.run.body == BodyState::Parsed;
+            return Some(if parsed { Value::parsed("body") } else { Value::raw("body") });
         }
         if takes_request && matches!(last, "readBody" | "json") && has_word(path, &["micro", "h3", "body"]) {
-            return Some(Value { from: Origins::REQUEST.and(Origins::PARSED), ..Value::request("body") });
+            return Some(Value::parsed("body"));
         }
         if path.ends_with("json()") || path.ends_with("raw()") || path.ends_with("text()") {
             if given.iter().any(sees_request) && self.depth() == 0 && self.run.body == BodyState::Unknown {
@@ -328,7 +323,7 @@ impl Follower<'_> {
 
     /// Schemas: what is parsed is what was given.
     fn schema_call(&mut self, path: &str, given: &[Value]) -> Option<Value> {
-        let last = path.rsplit(['#', '.']).next().unwrap_or_default();
+        let last = last_part(path);
         let first = given.first()?;
         let schema = has_word(path, &["zod", "schema", "yup", "joi", "valibot", "validator", "z", "dto", "v"])
             || path.starts_with('?');
@@ -361,7 +356,7 @@ impl Follower<'_> {
 
     /// An instance of a class from outside, and factories of clients.
     fn made(&mut self, path: &str, given: &[Value], site: &Site<'_>) -> Option<Value> {
-        let last = path.rsplit(['#', '.']).next().unwrap_or_default();
+        let last = last_part(path);
         let factory = (last.starts_with("create")
             || last.starts_with("get")
             || last.starts_with("init")
@@ -391,7 +386,7 @@ impl Follower<'_> {
             return None;
         }
         let made = if path.contains("axios") {
-            let base = given.first().and_then(|first| super::provider::field(first, "baseURL"));
+            let base = given.first().and_then(|first| first.field("baseURL"));
             let base = base.and_then(|base| base.text).unwrap_or_else(|| "".into());
             format!("axios.create({})", base.replace('.', "_"))
         } else {
@@ -411,7 +406,7 @@ impl Follower<'_> {
     }
 
     fn package_call(&mut self, path: &str, function: &Value, given: &[Value], site: &Site<'_>) -> Option<Value> {
-        let last = path.rsplit(['#', '.']).next().unwrap_or_default();
+        let last = last_part(path);
         let is_setting = function.from.has(Origins::SETTING);
         let known = is_harmless_package(path)
             || has_word(last, WORDS)
@@ -426,16 +421,15 @@ impl Follower<'_> {
         if !known {
             return None;
         }
-        let functions: Vec<Value> = given.iter().filter(|given| given.is_function()).cloned().collect();
-        if !functions.is_empty() {
+        if let Some(wrapped) = Value::wrapping("asyncHandler", given) {
             if self.run.loading || site.wraps {
-                return Some(Value::shaped(Shape::Wrapped("asyncHandler".into(), std::rc::Rc::new(functions))));
+                return Some(wrapped);
             }
             self.perhaps(|follower| follower.run_given(given, &[], site));
         }
         let sum = total(given);
         let from = function.from | sum.from;
-        Some(Value { from, shape: Value::foreign(&format!("{path}()")).shape, ..sum })
+        Some(Value { from, ..sum }.called(path))
     }
 }
 

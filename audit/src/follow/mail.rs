@@ -4,12 +4,12 @@ use super::Follower;
 use super::calls::Site;
 use super::origins::Origins;
 use super::value::Value;
-use super::words::{has_word, plain_name};
+use super::words::{has_word, last_part, plain_name};
 use crate::model::{Effect, EventKind};
 
 impl Follower<'_> {
     pub(crate) fn mail_call(&mut self, path: &str, given: &[Value], site: &Site<'_>) -> Option<Value> {
-        let last = path.rsplit(['#', '.']).next().unwrap_or_default();
+        let last = last_part(path);
         let plain = plain_name(last);
         let named =
             ["sendmail", "sendemail", "sendsms", "sendtemplate", "sendmessage", "sendtransacemail", "sendnotification"]

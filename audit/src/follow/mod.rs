@@ -35,7 +35,6 @@ mod value;
 mod words;
 mod written;
 
-pub(crate) use origins::Origins;
 pub(crate) use resolve::folder_of;
 pub(crate) use routers::{Entry, RouterKind, RouterValue};
 pub(crate) use value::{Module, Shape, Value};
@@ -45,6 +44,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 
 use self::frame::Frame;
+use self::origins::Origins;
 use self::resolve::Resolver;
 use self::value::Scope;
 use crate::model::{Event, EventKind, Expr, Names, Sources, Span};

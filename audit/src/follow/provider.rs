@@ -7,7 +7,7 @@ mod keys;
 use super::Follower;
 use super::calls::Site;
 use super::origins::Origins;
-use super::value::{Shape, Value};
+use super::value::Value;
 use super::words::{has_word, plain_name};
 use crate::model::{EventKind, ProviderCall, ProviderKey};
 
@@ -203,7 +203,8 @@ impl Follower<'_> {
         }
         if called.verb() == "requestbody" {
             let object = path.rsplit_once('.').map(|(object, _)| object.to_owned()).unwrap_or_default();
-            self.run.assigned.entry(object).or_default().push(("body".to_owned(), total_shape(given)));
+            let body = given.first().cloned().unwrap_or_default();
+            self.run.assigned.entry(object).or_default().push(("body".to_owned(), body));
             return Some(Value::default());
         }
         if called.verb() == "execute" {
@@ -345,21 +346,8 @@ fn provider_made(path: &str, site: &Site<'_>) -> Option<Value> {
     (site.constructs && has_word(path, PROVIDERS)).then(|| Value::foreign(&format!("{path}()")))
 }
 
-/// The first of what is given, as it is.
-fn total_shape(given: &[Value]) -> Value {
-    given.first().cloned().unwrap_or_default()
-}
-
 /// A URL's end, without what is filled in.
 fn shown(url: &str) -> String {
     let end = url.split("://").last().unwrap_or_default();
     end.chars().take(60).collect()
-}
-
-/// Fields of an object, if it is one.
-pub(crate) fn field(value: &Value, name: &str) -> Option<Value> {
-    match &value.shape {
-        Shape::Object(object) => object.fields.borrow().get(name).cloned(),
-        _ => None,
-    }
 }

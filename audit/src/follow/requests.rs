@@ -21,7 +21,7 @@ impl Follower<'_> {
         match name {
             "headers" => Value::shaped(Shape::Headers),
             "body" => self.body(),
-            "rawBody" | "bodyRaw" => Value { from: Origins::REQUEST.and(Origins::RAW), ..Value::request("body") },
+            "rawBody" | "bodyRaw" => Value::raw("body"),
             "method" | "httpMethod" => self.request_method(),
             "raw" | "req" | "request" | "nodeReq" => Value::shaped(Shape::Request),
             "res" => Value::shaped(Shape::Response(None)),
@@ -43,12 +43,11 @@ impl Follower<'_> {
     }
 
     fn body(&self) -> Value {
-        let from = match self.run.body {
-            BodyState::Unknown => Origins::REQUEST,
-            BodyState::Raw => Origins::REQUEST.and(Origins::RAW),
-            BodyState::Parsed => Origins::REQUEST.and(Origins::PARSED),
-        };
-        Value { from, ..Value::request("body") }
+        match self.run.body {
+            BodyState::Unknown => Value::request("body"),
+            BodyState::Raw => Value::raw("body"),
+            BodyState::Parsed => Value::parsed("body"),
+        }
     }
 
     fn request_method(&self) -> Value {
@@ -61,17 +60,14 @@ impl Follower<'_> {
     /// A method of the request.
     pub(crate) fn request_call(&mut self, name: &str, given: &[Value], frame: &Frame, span: Span) -> Value {
         let first = given.first().cloned().unwrap_or_default();
-        let parsed = |place: &str| Value { from: Origins::REQUEST.and(Origins::PARSED), ..Value::request(place) };
         let part = |place: &str| match first.is_text() {
             Some(name) => Value::request(&format!("{place}.{name}")),
             None => Value::request(place),
         };
         match name {
-            "json" => parsed("body"),
-            "formData" | "parseBody" | "form" => parsed("form"),
-            "text" | "arrayBuffer" | "blob" | "bytes" | "buffer" => {
-                Value { from: Origins::REQUEST.and(Origins::RAW), ..Value::request("body") }
-            }
+            "json" => Value::parsed("body"),
+            "formData" | "parseBody" | "form" => Value::parsed("form"),
+            "text" | "arrayBuffer" | "blob" | "bytes" | "buffer" => Value::raw("body"),
             "header" | "get" if given.is_empty() => Value::shaped(Shape::Headers),
             "header" | "get" | "getHeader" => self.header(&first, frame, span),
             "param" => part("params"),
@@ -80,7 +76,7 @@ impl Follower<'_> {
                 Some("header") => Value::shaped(Shape::Headers),
                 Some("query") => Value::request("query"),
                 Some("param") => Value::request("params"),
-                _ => parsed("body"),
+                _ => Value::parsed("body"),
             },
             "clone" => Value::shaped(Shape::Request),
             "isAuthenticated" => {

@@ -5,10 +5,9 @@ use std::rc::Rc;
 use super::calls::Site;
 use super::frame::Frame;
 use super::harmless::is_harmless_package;
-use super::provider::field;
 use super::sessions::is_session_name;
 use super::value::{Module, Shape, Value};
-use super::words::has_word;
+use super::words::{has_word, last_part};
 use super::{BodyState, Follower};
 use crate::model::{EventKind, Span};
 
@@ -85,12 +84,11 @@ impl Follower<'_> {
 
     pub(crate) fn router_call(&mut self, router: usize, name: &str, given: &[Value], site: &Site<'_>) -> Value {
         let itself = Value::shaped(Shape::Router(router));
+        let first = given.first().cloned().unwrap_or_default();
         let kind = self.routers.get(router).map_or(RouterKind::Express, |router| router.kind);
         match name {
             "use" => self.use_on(router, given),
-            "route" if field(given.first().unwrap_or(&Value::default()), "handler").is_some() => {
-                self.fastify_route(router, given.first().unwrap_or(&Value::default()), site);
-            }
+            "route" if first.field("handler").is_some() => self.fastify_route(router, &first, site),
             "route" | "basePath" | "mount" => {
                 let path = path_of(given.first());
                 if let Some(Value { shape: Shape::Router(inner), .. }) = given.get(1) {
@@ -115,11 +113,9 @@ impl Follower<'_> {
                 }
             }
             "openapi" => {
-                let definition = given.first().cloned().unwrap_or_default();
-                let method = field(&definition, "method")
-                    .and_then(|method| method.is_text().map(str::to_owned))
-                    .unwrap_or_default();
-                let path = path_of(field(&definition, "path").as_ref());
+                let method =
+                    first.field("method").and_then(|method| method.is_text().map(str::to_owned)).unwrap_or_default();
+                let path = path_of(first.field("path").as_ref());
                 self.route(router, &method, path, given.get(1..).unwrap_or_default(), site);
             }
             _ if METHODS.contains(&name) => {
@@ -177,12 +173,12 @@ impl Follower<'_> {
     }
 
     fn fastify_route(&mut self, router: usize, options: &Value, site: &Site<'_>) {
-        let path = path_of(field(options, "url").or_else(|| field(options, "path")).as_ref());
+        let path = path_of(options.field("url").or_else(|| options.field("path")).as_ref());
         let mut handlers: Vec<Value> = ["onRequest", "preValidation", "preHandler", "handler"]
             .iter()
-            .filter_map(|name| field(options, name))
+            .filter_map(|name| options.field(name))
             .collect();
-        let methods = texts(field(options, "method").as_ref());
+        let methods = texts(options.field("method").as_ref());
         for method in methods {
             let handlers = std::mem::take(&mut handlers);
             self.route(router, &method, path.clone(), &handlers, site);
@@ -229,7 +225,7 @@ impl Follower<'_> {
     /// Fastify's plug-ins are functions that are given a router.
     fn register(&mut self, router: usize, given: &[Value], kind: RouterKind, site: &Site<'_>) {
         let Some(plugin) = given.first() else { return };
-        let path = path_of(given.get(1).and_then(|options| field(options, "prefix")).as_ref());
+        let path = path_of(given.get(1).and_then(|options| options.field("prefix")).as_ref());
         let inner = self.new_router(kind, site, true);
         if let Shape::Router(id) = inner.shape {
             self.mount(router, path, id, Vec::new());
@@ -270,7 +266,7 @@ impl Follower<'_> {
 
     fn foreign_middleware(&mut self, path: &str, frame: &Frame, span: Span) {
         let name = path.trim_end_matches("()");
-        let last = name.rsplit(['.', '#']).next().unwrap_or_default();
+        let last = last_part(name);
         if matches!(last, "json" | "raw" | "text" | "urlencoded") && has_word(name, &["express", "parser", "body"]) {
             if self.run.body == BodyState::Unknown {
                 match last {

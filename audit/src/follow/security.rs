@@ -3,8 +3,8 @@
 use super::Follower;
 use super::calls::Site;
 use super::origins::Origins;
-use super::value::{Shape, Value};
-use super::words::{has_word, plain_name, words};
+use super::value::{Value, total};
+use super::words::{has_word, last_part, plain_name, words};
 use crate::model::{Binary, EventKind};
 
 /// Calls that yield something new each time.
@@ -39,7 +39,7 @@ impl Follower<'_> {
         given: &[Value],
         site: &Site<'_>,
     ) -> Option<Value> {
-        let last = path.rsplit(['#', '.']).next().unwrap_or_default();
+        let last = last_part(path);
         if let Some(value) = self.clock_or_random(path, last, given) {
             return Some(value);
         }
@@ -59,8 +59,7 @@ impl Follower<'_> {
                 if function.from.has(Origins::MAC) || path.contains("createHash()") =>
             {
                 let sum = total(given);
-                let mut value =
-                    Value { shape: Value::foreign(&format!("{path}()")).shape, ..function.clone().tainted(&sum) };
+                let mut value = function.clone().tainted(&sum).called(path);
                 if value.from.has(Origins::MAC) && is_whole_parsed(&sum) {
                     value.from |= Origins::REPARSED;
                 }
@@ -118,11 +117,9 @@ impl Follower<'_> {
                 | "construct_event"
         ) || (last == "verify" && path.contains("Webhook()"))
             || (last == "verify" && path.contains("Receiver()"));
-        let wraps = matches!(last, "verifySignatureAppRouter" | "verifySignature" | "Webhooks" | "verifySignatureEdge")
-            && given.iter().any(Value::is_function);
-        if wraps {
-            let functions = given.iter().filter(|given| given.is_function()).cloned().collect();
-            return Some(Value::shaped(Shape::Wrapped("verify signature".into(), std::rc::Rc::new(functions))));
+        let wraps = matches!(last, "verifySignatureAppRouter" | "verifySignature" | "Webhooks" | "verifySignatureEdge");
+        if let Some(wrapped) = Value::wrapping("verify signature", given).filter(|_| wraps) {
+            return Some(wrapped);
         }
         if throws {
             let parsed = given.first().is_some_and(|body| is_whole_parsed(&body.whole()));
@@ -148,21 +145,12 @@ impl Follower<'_> {
     }
 }
 
-/// Everything that is given, in one.
-pub(crate) fn total(given: &[Value]) -> Value {
-    let sum = given.iter().fold(Value::default(), |sum, given| sum.tainted(&given.whole()));
-    match given {
-        [only] => Value { text: only.text.clone(), ..sum },
-        _ => sum,
-    }
-}
-
 fn mac(sum: &Value, path: &str) -> Value {
     let mut from = Origins::MAC | sum.from;
     if is_whole_parsed(sum) {
         from |= Origins::REPARSED;
     }
-    Value { from, shape: Value::foreign(&format!("{path}()")).shape, ..sum.clone() }
+    Value { from, ..sum.clone() }.called(path)
 }
 
 /// Whether it is the whole body after it was parsed, rather than a field of it.

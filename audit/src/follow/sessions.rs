@@ -1,13 +1,11 @@
 //! Who asks.
 
-use std::rc::Rc;
-
 use super::Follower;
 use super::calls::Site;
 use super::frame::Frame;
 use super::origins::Origins;
-use super::value::{Shape, Value};
-use super::words::{has_word, plain_name};
+use super::value::Value;
+use super::words::{has_word, last_part, plain_name};
 use crate::model::{EventKind, Span};
 
 /// Functions that establish who asks, without separators and in lower case.
@@ -75,13 +73,13 @@ const SESSIONS: &[&str] = &[
 
 /// Whether a function of this name establishes who asks.
 pub(crate) fn is_session_name(name: &str) -> bool {
-    let last = name.rsplit(['.', '#']).next().unwrap_or_default();
+    let last = last_part(name);
     SESSIONS.contains(&plain_name(last).as_str())
 }
 
 impl Follower<'_> {
     pub(crate) fn session_call(&mut self, path: &str, given: &[Value], site: &Site<'_>) -> Option<Value> {
-        let last = path.rsplit(['#', '.']).next().unwrap_or_default();
+        let last = last_part(path);
         let lower = path.to_lowercase();
         let jwt = matches!(last, "verify" | "decode")
             && (has_word(path, &["jwt", "jsonwebtoken", "jose", "paseto"]) || lower.contains("jwt"));
@@ -92,9 +90,8 @@ impl Follower<'_> {
         if !(known || jwt || default) || self.is_elsewhere(path) {
             return None;
         }
-        let functions: Vec<Value> = given.iter().filter(|given| given.is_function()).cloned().collect();
-        if !functions.is_empty() {
-            return Some(Value::shaped(Shape::Wrapped(site.name.as_str().into(), Rc::new(functions))));
+        if let Some(wrapped) = Value::wrapping(&site.name, given) {
+            return Some(wrapped);
         }
         self.emit(EventKind::Session, site.frame, site.span);
         Some(Value { from: Origins::SESSION, ..Value::foreign(&format!("{path}()")) })
@@ -162,11 +159,7 @@ impl Follower<'_> {
             return None;
         }
         let yielded = self.named_helper(site, Value::default());
-        let functions: Vec<Value> = given.iter().filter(|given| given.is_function()).cloned().collect();
-        if functions.is_empty() {
-            return Some(yielded);
-        }
-        Some(Value::shaped(Shape::Wrapped(site.name.as_str().into(), Rc::new(functions))))
+        Some(Value::wrapping(&site.name, given).unwrap_or(yielded))
     }
 
     /// What is known of a wrapper by its name, when what it wraps is called.

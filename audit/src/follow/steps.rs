@@ -47,9 +47,8 @@ impl Follower<'_> {
                 self.expr(value, frame);
                 Flow::Next
             }
-            Step::Return(value, span) => {
+            Step::Return(value, _) => {
                 let value = value.as_ref().map_or(Value::shaped(Shape::Nothing), |value| self.expr(value, frame));
-                self.returned(&value, frame, *span);
                 frame.gives(value);
                 Flow::Exit
             }

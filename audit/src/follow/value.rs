@@ -130,6 +130,22 @@ impl Value {
         Self { from: Origins::REQUEST, places: Some(Rc::new(vec![place.into()])), ..Self::default() }
     }
 
+    /// Of the request's bytes as they came.
+    pub(crate) fn raw(place: &str) -> Self {
+        Self { from: Origins::REQUEST.and(Origins::RAW), ..Self::request(place) }
+    }
+
+    /// Of the request after it was parsed.
+    pub(crate) fn parsed(place: &str) -> Self {
+        Self { from: Origins::REQUEST.and(Origins::PARSED), ..Self::request(place) }
+    }
+
+    /// What was made of functions that are among what was given; `None` if there are none.
+    pub(crate) fn wrapping(name: &str, given: &[Self]) -> Option<Self> {
+        let functions: Vec<Self> = given.iter().filter(|given| given.is_function()).cloned().collect();
+        (!functions.is_empty()).then(|| Self::shaped(Shape::Wrapped(name.into(), Rc::new(functions))))
+    }
+
     pub(crate) fn object(fields: BTreeMap<String, Value>) -> Self {
         let object = ObjectValue { fields: RefCell::new(fields), ..ObjectValue::default() };
         Self::shaped(Shape::Object(Rc::new(object)))
@@ -137,6 +153,19 @@ impl Value {
 
     pub(crate) fn list(elements: Vec<Value>) -> Self {
         Self::shaped(Shape::List(Rc::new(RefCell::new(elements))))
+    }
+
+    /// The same sources, and what a call of this path yields.
+    pub(crate) fn called(self, path: &str) -> Self {
+        Self { shape: Self::foreign(&format!("{path}()")).shape, ..self }
+    }
+
+    /// A field, if this is an object that has it.
+    pub(crate) fn field(&self, name: &str) -> Option<Self> {
+        match &self.shape {
+            Shape::Object(object) => object.fields.borrow().get(name).cloned(),
+            _ => None,
+        }
     }
 
     pub(crate) fn is_text(&self) -> Option<&str> {
@@ -183,6 +212,14 @@ impl Value {
             (shape, _) => shape,
         };
         self
+    }
+
+    /// Either of what is known so far, if anything is, and of this.
+    pub(crate) fn join_to(self, known: &mut Option<Self>) {
+        *known = Some(match known.take() {
+            Some(other) => other.join(self),
+            None => self,
+        });
     }
 
     /// Takes another one's sources, and nothing of what it is.
@@ -271,6 +308,15 @@ impl Scope {
     /// Lets go of everything, so that closures in it do not keep it alive for ever.
     pub(crate) fn clear(&self) {
         self.names.borrow_mut().clear();
+    }
+}
+
+/// Everything that is given, in one.
+pub(crate) fn total(given: &[Value]) -> Value {
+    let sum = given.iter().fold(Value::default(), |sum, given| sum.tainted(&given.whole()));
+    match given {
+        [only] => Value { text: only.text.clone(), ..sum },
+        _ => sum,
     }
 }
 

@@ -30,6 +30,11 @@ pub(crate) fn has_word(name: &str, list: &[&str]) -> bool {
     })
 }
 
+/// The last name of a path: `create` of `stripe#default.charges.create`.
+pub(crate) fn last_part(path: &str) -> &str {
+    path.rsplit(['#', '.']).next().unwrap_or_default()
+}
+
 /// A name in lower case without its separators.
 pub(crate) fn plain_name(name: &str) -> String {
     name.chars().filter(|sign| sign.is_alphanumeric()).flat_map(char::to_lowercase).collect()

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::{Followed, Handlers};
-use crate::follow::{BodyState, Follower, Module, Origins, RouterKind, Shape, Value, folder_of};
+use crate::follow::{BodyState, Follower, Module, RouterKind, Shape, Value, folder_of};
 use crate::model::{Judgment, Route, Span};
 
 pub(super) const METHODS: &[&str] = &["GET", "POST", "PUT", "PATCH", "DELETE"];
@@ -133,13 +133,9 @@ pub(super) fn by_method(
 /// Whether Next.js parses the body before the handler: `export const config = { api: { bodyParser: false } }`.
 pub(super) fn body_of(follower: &mut Follower<'_>, module: &Rc<Module>) -> BodyState {
     let config = follower.export(module, "config").unwrap_or_default();
-    let field = |value: &Value, name: &str| match &value.shape {
-        Shape::Object(object) => object.fields.borrow().get(name).cloned().unwrap_or_default(),
-        _ => Value::default(),
-    };
-    let parser = field(&field(&config, "api"), "bodyParser");
-    match parser.shape {
-        Shape::Bool(false) => BodyState::Raw,
+    let parser = config.field("api").and_then(|api| api.field("bodyParser"));
+    match parser.map(|parser| parser.shape) {
+        Some(Shape::Bool(false)) => BodyState::Raw,
         _ => BodyState::Parsed,
     }
 }
@@ -176,10 +172,7 @@ pub(super) fn actions(follower: &mut Follower<'_>, module: &Rc<Module>, found: &
         if !whole && !own {
             continue;
         }
-        let argument = |at: usize| Value {
-            from: Origins::REQUEST.and(Origins::PARSED),
-            ..Value::request(&format!("argument{at}"))
-        };
+        let argument = |at: usize| Value::parsed(&format!("argument{at}"));
         let given = (1..=params).map(argument).collect();
         let span = span_of(&action, module);
         let route = Route {

@@ -1,8 +1,7 @@
 //! Requests over HTTP: `fetch`, axios and their like.
 
 use super::super::value::{Shape, Value};
-use super::super::words::has_word;
-use super::field;
+use super::super::words::{has_word, last_part};
 
 /// A request that is sent.
 pub(super) struct Http {
@@ -17,7 +16,7 @@ const CLIENTS: &[&str] = &["axios", "got", "ky", "superagent", "needle", "http",
 impl Http {
     /// The request, if the path is that of a client.
     pub(super) fn of(path: &str, given: &[Value]) -> Option<Self> {
-        let last = path.rsplit(['#', '.']).next().unwrap_or_default();
+        let last = last_part(path);
         let first = given.first()?;
         let by_name = matches!(path, "fetch" | "globalThis.fetch" | "window.fetch")
             || path.ends_with("#fetch")
@@ -35,18 +34,19 @@ impl Http {
             );
         if by_name {
             let (url, options) = match &first.shape {
-                Shape::Object(_) => (field(first, "url").unwrap_or_default(), first.clone()),
+                Shape::Object(_) => (first.field("url").unwrap_or_default(), first.clone()),
                 _ => (first.clone(), given.get(1).cloned().unwrap_or_default()),
             };
-            let method = field(&options, "method").and_then(|method| method.is_text().map(str::to_uppercase));
+            let method = options.field("method").and_then(|method| method.is_text().map(str::to_uppercase));
             let has_options = matches!(options.shape, Shape::Object(_)) || given.len() < 2;
             return Some(Self {
                 url: base(path, &url),
                 method: method.unwrap_or_else(|| if has_options { "GET" } else { "ANY" }.to_owned()),
                 headers: headers_of(&options, given.len() > 1 || matches!(first.shape, Shape::Object(_))),
-                body: field(&options, "body")
-                    .or_else(|| field(&options, "data"))
-                    .or_else(|| field(&options, "json"))
+                body: options
+                    .field("body")
+                    .or_else(|| options.field("data"))
+                    .or_else(|| options.field("json"))
                     .unwrap_or_default(),
             });
         }
@@ -61,7 +61,7 @@ impl Http {
         };
         let has_options = options.is_some();
         let options = options.cloned().unwrap_or_default();
-        let inner = field(&options, "json");
+        let inner = options.field("json");
         Some(Self {
             url: base(&root, first),
             method: verb.to_uppercase(),
@@ -73,7 +73,7 @@ impl Http {
 
 /// The headers among the options; the options themselves, where it is not known what they hold.
 fn headers_of(options: &Value, given: bool) -> Value {
-    field(options, "headers").unwrap_or_else(|| if given { options.clone() } else { Value::shaped(Shape::Nothing) })
+    options.field("headers").unwrap_or_else(|| if given { options.clone() } else { Value::shaped(Shape::Nothing) })
 }
 
 /// The URL, after what the client begins it with.

@@ -3,7 +3,6 @@
 use super::super::Follower;
 use super::super::calls::Site;
 use super::super::origins::Origins;
-use super::super::provider::field;
 use super::super::value::Value;
 use crate::model::{Claimed, EventKind};
 
@@ -13,9 +12,9 @@ impl Follower<'_> {
         let tenant = key.from.has(Origins::SESSION.and(Origins::TENANT));
         let options = given.iter().skip(2).any(|value| {
             value.is_text().is_some_and(|text| text.eq_ignore_ascii_case("nx"))
-                || field(value, "nx").is_some()
-                || field(value, "NX").is_some()
-                || field(value, "condition").is_some()
+                || value.field("nx").is_some()
+                || value.field("NX").is_some()
+                || value.field("condition").is_some()
         });
         let claims =
             matches!(verb, "setnx" | "setNX" | "set_nx" | "hsetnx") || (verb == "set" && options) || (verb == "sadd");

@@ -11,9 +11,8 @@ mod writes;
 use super::Follower;
 use super::calls::Site;
 use super::origins::Origins;
-use super::security::total;
-use super::value::{Shape, Value};
-use super::words::has_word;
+use super::value::{Shape, Value, total};
+use super::words::{has_word, last_part};
 
 use self::names::{is_language, model_of, named_step, table_name, total_object};
 use self::verbs::{CACHES, CHAIN, CREATES, DATABASES, DELETES, READS, SUMS, SURE, UPDATES};
@@ -54,9 +53,8 @@ impl Follower<'_> {
             return Some(value);
         }
         let document = function.from.has(Origins::STORED) || object.ends_with("()");
-        let is_model = object.rsplit(['.', '#']).next().unwrap_or_default().starts_with(char::is_uppercase)
-            && !object.contains("()")
-            && !is_language(object);
+        let is_model =
+            last_part(object).starts_with(char::is_uppercase) && !object.contains("()") && !is_language(object);
         let stored_verb = matches!(
             verb,
             "save"
@@ -105,7 +103,7 @@ impl Follower<'_> {
         };
         if verb == "create" && has_word(called.path, &["repository", "repo"]) && !called.path.contains("prisma") {
             // TypeORM makes an entity, and saves it later.
-            return Some(Value { from: Origins::WRITTEN, ..total(given) }.shaped_as(called.path));
+            return Some(Value { from: Origins::WRITTEN, ..total(given) }.called(called.path));
         }
         // Drizzle names the table first, and is given the values in a later step.
         let table_first = matches!(verb, "insert" | "update" | "insertInto" | "updateTable" | "replace")
@@ -153,10 +151,4 @@ pub(crate) enum Change {
     Update,
     Sum,
     Delete,
-}
-
-impl Value {
-    fn shaped_as(self, path: &str) -> Self {
-        Self { shape: Self::foreign(&format!("{path}()")).shape, ..self }
-    }
 }

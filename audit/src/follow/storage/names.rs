@@ -1,10 +1,8 @@
 //! What is written: tables and documents by the names in a path, and the data that is given.
 
 use super::super::calls::Site;
-use super::super::provider::field;
-use super::super::security::total;
-use super::super::value::{Shape, Value};
-use super::super::words::{has_word, plain_name};
+use super::super::value::{Shape, Value, total};
+use super::super::words::{has_word, last_part, plain_name};
 use super::verbs::{CHAIN, DATABASES, NAMING, READS};
 
 /// `supabase.from('orders')`, `knex('orders')`, `db.collection('orders').doc(id)`.
@@ -41,7 +39,7 @@ pub(super) fn model_of(object: &str, given: &[Value], site: &Site<'_>) -> String
     // Payload's and Strapi's `create({ collection: 'orders' })`, Sanity's `create({ _type: 'order' })`.
     for name in ["collection", "_type", "table"] {
         if let Some(text) =
-            given.first().and_then(|first| field(first, name)).and_then(|value| value.is_text().map(str::to_owned))
+            given.first().and_then(|first| first.field(name)).and_then(|value| value.is_text().map(str::to_owned))
         {
             return text;
         }
@@ -95,7 +93,7 @@ pub(super) fn total_object(given: &[Value]) -> Value {
 }
 
 pub(super) fn is_language(object: &str) -> bool {
-    let last = plain_name(object.rsplit(['.', '#']).next().unwrap_or_default());
+    let last = plain_name(last_part(object));
     [
         "object",
         "array",

@@ -2,10 +2,8 @@
 
 use super::super::Follower;
 use super::super::calls::Site;
-use super::super::provider::field;
-use super::super::security::total;
 use super::super::sql::{Kind, Statement};
-use super::super::value::Value;
+use super::super::value::{Value, total};
 use super::super::words::has_word;
 use super::Change;
 
@@ -25,11 +23,11 @@ impl Follower<'_> {
             if matches!(verb, "run" | "get" | "all" | "values" | "iterate" | "execute" | "first" | "raw") {
                 return Some(self.statement(&statement, given, site));
             }
-            return Some(Value { shape: function.shape.clone(), ..function.clone().tainted(&total(given)) });
+            return Some(function.clone().tainted(&total(given)));
         }
         let first = given.first()?;
-        let text = first.text.as_deref().or(None)?;
-        let inner = field(first, "text").or_else(|| field(first, "sql"));
+        let text = first.text.as_deref()?;
+        let inner = first.field("text").or_else(|| first.field("sql"));
         let text = inner.as_ref().and_then(|inner| inner.text.as_deref()).unwrap_or(text);
         let statement = Statement::read(text)?;
         if verb == "prepare" {

@@ -3,8 +3,7 @@
 use super::super::Follower;
 use super::super::calls::Site;
 use super::super::origins::Origins;
-use super::super::security::total;
-use super::super::value::Value;
+use super::super::value::{Value, total};
 use super::super::words::has_word;
 use super::Change;
 use super::names::total_object;
@@ -30,12 +29,12 @@ impl Follower<'_> {
                 let data = total_object(given);
                 return self.write(kind, &table.unwrap_or_default(), "db.written", &data, given, site);
             }
-            return Value { ..function.clone() };
+            return function.clone();
         }
         if matches!(verb, "onConflictDoNothing" | "onConflict" | "ignore" | "doNothing") {
             self.prove_last_claim();
         }
-        let mut value = Value { shape: Value::foreign(&format!("{path}()")).shape, ..function.clone() };
+        let mut value = function.clone().called(path);
         if function.from.has(Origins::STORED) && !function.from.has(Origins::WRITTEN) {
             let scoped = Origins::SESSION.and(Origins::TENANT);
             if sum.from.has(Origins::KEY) && !value.from.has(Origins::RECORD) {
@@ -72,8 +71,6 @@ impl Follower<'_> {
             let tenant = asked.from.has(Origins::SESSION.and(Origins::TENANT));
             self.emit(EventKind::Lookup { tenant }, site.frame, site.span);
             from |= Origins::RECORD;
-        } else if asked.from.has(Origins::SESSION.and(Origins::TENANT)) {
-            from |= Origins::NONE;
         }
         Value { from, ..Value::foreign(&format!("{path}()")) }
     }
@@ -122,7 +119,7 @@ impl Follower<'_> {
         let valuable = (change == Change::Create && (order || stock))
             || (sums && !is_cart && (order || stock || paid::adds_value(data)));
         let marks_paid = matches!(change, Change::Create | Change::Update) && paid::marks_paid(data) && !is_cart;
-        let by_request = if (order && matches!(change, Change::Create | Change::Update)) || marks_paid {
+        let payment_from_request = if (order && matches!(change, Change::Create | Change::Update)) || marks_paid {
             paid::payment_from_request(data, sum).or_else(|| self.decided_by_request(marks_paid))
         } else {
             None
@@ -135,8 +132,7 @@ impl Follower<'_> {
             order,
             mail: false,
             marks_paid,
-            payment_from_request: by_request
-                .filter(|_| marks_paid || change == Change::Create || change == Change::Update),
+            payment_from_request,
         }
     }
 

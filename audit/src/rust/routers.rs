@@ -212,14 +212,12 @@ impl Building<'_> {
     }
 
     fn inner(&mut self, value: &Expr) -> RouterRef {
-        match self.router(value) {
-            Some(router) => RouterRef::Here(router),
-            None => {
-                let value = bare(value);
-                let local = if let Expr::Name(name, _) = value { self.locals.get(name) } else { None };
-                RouterRef::By(local.unwrap_or(value).clone())
-            }
+        if let Some(router) = self.router(value) {
+            return RouterRef::Here(router);
         }
+        let value = bare(value);
+        let local = if let Expr::Name(name, _) = value { self.locals.get(name) } else { None };
+        RouterRef::By(local.unwrap_or(value).clone())
     }
 
     /// `get(list).post(create).layer(guard)`, also with `axum::routing::` before it.

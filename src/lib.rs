@@ -71,6 +71,7 @@
 //! | `metrics` | no | the metrics below, over the `metrics` facade, and `Validator::publish_metrics` |
 //! | `cli` | no | the command `payproof`; brings every store |
 //! | `file` | no | `store::FileStore`: one file on this machine |
+//! | `reconcile` | no | the provider's lists of payments, page by page |
 //! | `redis` | no | `store::RedisStore`: Redis or Valkey; one server, Cluster or Sentinel |
 //! | `upstash` | no | `store::UpstashStore`: Upstash Redis over REST |
 //! | `vercel-kv` | no | `store::UpstashStore::vercel_kv`: Vercel KV; brings `upstash` |

@@ -42,7 +42,7 @@ pub(crate) struct Listing {
 
 /// One that is on a list.
 #[derive(Clone, Debug)]
-pub(crate) struct Listed {
+pub(crate) struct OnList {
     pub(crate) digest: Fingerprint,
     pub(crate) tenant: Box<str>,
     pub(crate) name: Box<str>,
@@ -242,7 +242,7 @@ impl<'e> Index<'e> {
     }
 
     /// What is on the list, the oldest first, and about how many are not.
-    pub(crate) async fn list(&self) -> Result<(Vec<Listed>, u64), LedgerError> {
+    pub(crate) async fn list(&self) -> Result<(Vec<OnList>, u64), LedgerError> {
         self.fill().await?;
         let mut pages = self.pages().await?;
         // What cannot be checked now, is checked another time.
@@ -266,7 +266,7 @@ impl<'e> Index<'e> {
             pages = self.pages().await?;
         }
         let not_listed = self.counted(&pages).await?;
-        let listed = |Item { reference, tenant, name, age_ms, key_left_ms }| Listed {
+        let listed = |Item { reference, tenant, name, age_ms, key_left_ms }| OnList {
             digest: Fingerprint::from_bytes(reference),
             tenant,
             name,

@@ -23,7 +23,7 @@ mod store_check;
 pub(crate) use backlog::{Backlog, Unlisted};
 pub(crate) use decisions::Deciding;
 pub use decisions::{Decided, DecidedOn, SignedDecision};
-pub(crate) use index::{Index, Listed, Listing};
+pub(crate) use index::{Index, Listing, OnList};
 pub(crate) use store_check::LastLook;
 pub use store_check::StoreCheck;
 

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use crate::accessors::getters;
-use crate::account::{Account, DecidedOn, Index, Listed, Listing, Unlisted};
+use crate::account::{Account, DecidedOn, Index, Listing, OnList, Unlisted};
 use crate::intent::fingerprint::Fingerprint;
 use crate::ledger::{LedgerError, RecordKind};
 use base64::Engine as _;
@@ -140,8 +140,8 @@ impl IndeterminateList {
 }
 
 impl IndeterminateList {
-    pub(crate) fn of((listed, not_listed): (Vec<Listed>, u64)) -> Self {
-        let operation = |Listed { digest, tenant, name, age, key_left }| IndeterminateOperation {
+    pub(crate) fn of((listed, not_listed): (Vec<OnList>, u64)) -> Self {
+        let operation = |OnList { digest, tenant, name, age, key_left }| IndeterminateOperation {
             tenant,
             name,
             reference: OperationReference(digest),

@@ -19,6 +19,8 @@ named! {
         Claim = "claim",
         /// The currency code.
         Currency = "currency",
+        /// Where a list goes on.
+        Cursor = "cursor",
         /// The customer's id at the provider.
         Customer = "customer",
         /// The caller's idempotency key.
@@ -35,6 +37,8 @@ named! {
         Principal = "principal",
         /// The tenant (store, merchant) the payment is said to belong to.
         Tenant = "tenant",
+        /// The end of a window of time.
+        Until = "until",
         /// Who undoes a redemption.
         Who = "who",
     } as_str(self: Self)

@@ -133,6 +133,12 @@ impl ProviderError {
         Self::new(Kind::Unreadable, message.as_ref())
     }
 
+    /// The adapter cannot do this at all, so nothing was sent. Permanent, with the code `unsupported`.
+    #[must_use]
+    pub fn unsupported(message: impl AsRef<str>) -> Self {
+        Self::not_sent(message).permanent_by_code("unsupported")
+    }
+
     /// Nothing is known but a message; the text patterns decide.
     #[must_use]
     pub fn message(message: impl AsRef<str>) -> Self {

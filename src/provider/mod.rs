@@ -15,6 +15,7 @@ mod call;
 mod error;
 mod from_closure;
 mod identity;
+mod list;
 mod related;
 #[cfg(feature = "stripe")]
 pub(crate) mod stripe;
@@ -26,6 +27,7 @@ pub(crate) use error::{Advice, Kind};
 pub use error::{ProviderError, RateLimit};
 pub use from_closure::provider_fn;
 pub use identity::ProviderIdentity;
+pub use list::{ListCursor, ListOf, ListQuery, Listed, ListedItem};
 pub use related::{RelatedAnswer, RelatedObject};
 
 /// One HTTP answer, for [`Provider::read_refusal`].
@@ -135,6 +137,24 @@ pub trait Provider: fmt::Debug + Send + Sync + 'static {
         async { Ok(RelatedAnswer::Unsupported) }
     }
 
+    /// Asks for one page of a list: of the payments of a window of time, or of what happened in it to payments. One request,
+    /// made once. Reconciling a shop's orders needs it; validating does not.
+    ///
+    /// An item that cannot be read is [`ListedItem::Unreadable`], and does not fail its page. What is outside the window is left
+    /// out. A page with a `next` must come nearer to the end of the list, whatever happens meanwhile: an item that is there
+    /// throughout comes at least once. By default nothing is listed.
+    ///
+    /// # Errors
+    /// [`ProviderError::unsupported`] where the adapter lists nothing of this kind; else as [`look_up`](Self::look_up). A cursor
+    /// that is not the adapter's own is an error that does not pass.
+    ///
+    /// # Cancel safety
+    /// As for [`look_up`](Self::look_up).
+    fn list(&self, query: &ListQuery, _call: &Call) -> impl Future<Output = Result<Listed, ProviderError>> + Send {
+        let unsupported = ProviderError::unsupported(format!("this adapter lists no {}", query.what().as_str()));
+        async { Err(unsupported) }
+    }
+
     /// Reads an HTTP answer as an error, for [`Validator::explain`](crate::Validator::explain).
     ///
     /// By default the status, Retry-After and the body's text are taken over.
@@ -166,6 +186,10 @@ impl<P: Provider> Provider for Arc<P> {
 
     async fn related(&self, object: &RelatedObject, call: &Call) -> Result<RelatedAnswer, ProviderError> {
         (**self).related(object, call).await
+    }
+
+    async fn list(&self, query: &ListQuery, call: &Call) -> Result<Listed, ProviderError> {
+        (**self).list(query, call).await
     }
 
     fn read_refusal(&self, answer: &Answer<'_>) -> ProviderError {

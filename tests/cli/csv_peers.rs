@@ -13,10 +13,10 @@
     reason = "what does not go as expected fails the test"
 )]
 
-#[path = "../../src/bin/payproof/validate/records.rs"]
+#[path = "../../src/bin/payproof/lines/records.rs"]
 #[allow(dead_code, reason = "the command line also asks whether something is held")]
 mod records;
-#[path = "../../src/bin/payproof/validate/text.rs"]
+#[path = "../../src/bin/payproof/lines/text.rs"]
 #[allow(dead_code, reason = "the command line reads JSON lines with it too")]
 mod text;
 

@@ -91,6 +91,18 @@ async fn a_bad_line_is_reported_with_field_and_rule_and_the_rest_goes_on() {
 }
 
 #[tokio::test]
+async fn a_line_with_one_bad_field_is_reported_with_its_payment() {
+    let good = json("pi_1");
+    let lines = [good.replace("\"19.99\"", "[]"), good.replace("order", "oder"), good.replace("usd", "dollars")];
+    let csv = [HEADER.as_bytes(), b"pi_1,19.99,usd,st\xffre,1\n"].concat();
+    for input in lines.into_iter().map(String::into_bytes).chain([csv]) {
+        let run = validate(&[], input).await;
+        let row = &run.rows()[0];
+        assert_eq!((&row["payment"], &row["error"]["code"]), (&"pi_1".into(), &"invalid_intent".into()), "{run:?}");
+    }
+}
+
+#[tokio::test]
 async fn whole_numbers_are_exact_in_json() {
     let sandbox = sandbox_with([paid("pi_1").order("6735")]).await;
     let line = r#"{"payment":"pi_1","amount":20,"currency":"usd","tenant":"store_42","order":6735,"key":null}"#;

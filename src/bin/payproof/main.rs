@@ -14,6 +14,7 @@ mod explain;
 mod forget;
 mod indeterminate;
 mod inspect;
+mod lines;
 mod output;
 mod release;
 mod resolve;

@@ -15,14 +15,13 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::task::{JoinHandle, spawn, spawn_blocking};
 use tokio::time::{Instant, timeout};
 
+use crate::lines::{InputLines, Line, Lines, LinesArgs};
 use crate::output::{complain, is_read, note};
 use crate::status::Status;
 use crate::trouble::Trouble;
 
-use super::claim::Defaults;
+use super::claim::{self, CLAIM, Defaults};
 use super::format::Format;
-use super::input::{self, InputFormat};
-use super::line::{Line, Lines, unreadable};
 use super::outage::Outage;
 use super::progress::InputProgress;
 use super::row::Row;
@@ -52,11 +51,8 @@ struct Work {
 }
 
 impl Work {
-    async fn check(&self, Line { number, claim }: Line) -> Row {
-        let checked = match claim {
-            Ok(claim) => claim.check(&self.defaults),
-            Err(refusal) => (None, Err(refusal)),
-        };
+    async fn check(&self, Line { number, values, wrong }: Line) -> Row {
+        let checked = claim::check(&values, wrong, &self.defaults);
         Row::of(Some(number), checked, async |intent| self.outage.ask(&self.plan, intent).await).await
     }
 }
@@ -64,6 +60,7 @@ impl Work {
 /// Validates everything that standard input lists. `patience` is for outages of the provider.
 pub(crate) async fn run(
     plan: Plan,
+    reading: LinesArgs,
     many: Many,
     defaults: Defaults,
     patience: Duration,
@@ -73,7 +70,7 @@ pub(crate) async fn run(
     let (lines, arriving) = channel(1);
     let progress = InputProgress::new();
     let counted = progress.clone();
-    let reader = spawn_blocking(move || read(counted, many.input, many.ignore_unknown, &lines));
+    let reader = spawn_blocking(move || read(counted, &reading, &lines));
     let places = usize::from(many.concurrency);
     let (handing_on, rows) = channel(places.saturating_mul(FINISHED_PER_PLACE));
     let work = Arc::new(Work { plan, defaults, outage: Outage::new(patience) });
@@ -87,16 +84,11 @@ pub(crate) async fn run(
     results.finish(read, begun.elapsed(), many.quiet).await
 }
 
-fn read(
-    progress: InputProgress,
-    format: Option<InputFormat>,
-    ignore_unknown: bool,
-    lines: &Sender<Vec<Line>>,
-) -> Result<Lines, Trouble> {
-    let mut input = input::open(progress.counting(io::stdin().lock()), format, ignore_unknown)?;
+fn read(progress: InputProgress, reading: &LinesArgs, lines: &Sender<Vec<Line>>) -> Result<Lines, Trouble> {
+    let mut input = InputLines::open("standard input", progress.counting(io::stdin().lock()), &CLAIM, reading)?;
     let mut batch = Vec::new();
     loop {
-        let line = input.next().map_err(|error| unreadable(&error))?;
+        let line = input.next()?;
         let is_over = line.is_none();
         batch.extend(line);
         let is_due = is_over || batch.len() >= LINES_AT_A_TIME || input.is_drained();

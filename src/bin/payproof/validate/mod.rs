@@ -2,17 +2,11 @@
 
 mod batch;
 mod claim;
-mod csv_lines;
 mod format;
-mod input;
-mod json_lines;
-mod line;
 mod outage;
 mod progress;
-mod records;
 mod row;
 mod tally;
-mod text;
 
 use std::io::IsTerminal;
 use std::time::Duration;
@@ -20,14 +14,14 @@ use std::time::Duration;
 use payproof::{Breaker, TenantProof, Validator};
 use tokio::time::Instant;
 
+use crate::lines::{LineValues, LinesArgs};
 use crate::output::complain;
 use crate::settings::{self, StoreSettings};
 use crate::status::Status;
 use crate::trouble::Trouble;
 
-use claim::{Defaults, LineClaim};
+use claim::{CLAIM, Defaults};
 use format::Format;
-use input::InputFormat;
 use row::{Row, RowOutcome};
 
 /// More keys than a file has lines whose results are read; about 150 MB when full.
@@ -53,7 +47,7 @@ const MOST_KEYS: usize = 1_000_000;
 #[derive(Debug, clap::Args)]
 pub(crate) struct ValidateArgs {
     /// The payment's id: pi_…; without it, payments are read from standard input
-    #[arg(requires_all = ["amount", "currency"])]
+    #[arg(requires_all = ["amount", "currency"], conflicts_with = "LinesArgs")]
     payment: Option<String>,
     /// The amount that was to be paid, in major units: 19.99
     #[arg(allow_negative_numbers = true)]
@@ -88,6 +82,8 @@ pub(crate) struct ValidateArgs {
     #[arg(long, value_enum)]
     format: Option<Format>,
     #[command(flatten)]
+    lines: LinesArgs,
+    #[command(flatten)]
     many: Many,
     #[command(flatten)]
     provider: settings::ProviderArgs,
@@ -102,12 +98,6 @@ pub(crate) struct ValidateArgs {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Many payments")]
 pub(crate) struct Many {
-    /// What standard input holds [default: JSON lines if it starts with `{`, else CSV]
-    #[arg(long, value_enum, conflicts_with = "payment")]
-    input: Option<InputFormat>,
-    /// Pass over columns and fields of other names, instead of refusing them
-    #[arg(long, conflicts_with = "payment")]
-    ignore_unknown: bool,
     /// The most payments asked about at once
     #[arg(long, value_name = "COUNT", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=1000))]
     concurrency: u16,
@@ -151,13 +141,18 @@ pub(crate) async fn run(args: ValidateArgs) -> Result<Status, Trouble> {
         ));
     }
     let defaults = Defaults { tenant: args.tenant };
-    batch::run(plan, args.many, defaults, args.provider.deadline(), format).await
+    let patience = args.provider.deadline();
+    batch::run(plan, args.lines, args.many, defaults, patience, format).await
 }
 
 async fn one(args: ValidateArgs, plan: &Plan, format: Format) -> Result<Status, Trouble> {
     let ValidateArgs { payment, amount, currency, tenant, order, customer, key, .. } = args;
-    let claim = LineClaim([payment, amount, currency, tenant, order, customer, key]);
-    let row = Row::of(None, claim.check(&Defaults::default()), async |intent| plan.ask(intent).await).await;
+    let mut values = LineValues::new(&CLAIM);
+    for (field, value) in CLAIM.fields.iter().zip([payment, amount, currency, tenant, order, customer, key]) {
+        values.set(field, &value.unwrap_or_default());
+    }
+    let checked = claim::check(&values, None, &Defaults::default());
+    let row = Row::of(None, checked, async |intent| plan.ask(intent).await).await;
     if let Some(complaint) = row.complaint() {
         complain(&complaint);
     }

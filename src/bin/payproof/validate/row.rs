@@ -7,11 +7,10 @@ use payproof::provider::{Attempt, AttemptOutcome, Rule};
 use payproof::{Capture, PaymentId, PaymentIntent, ValidateError, Validation, Verdict};
 use serde::Serialize;
 
+use crate::lines::LineError;
 use crate::output::{millis, plain, shown, table};
 use crate::status::Status;
 use crate::trouble::chain;
-
-use super::claim::LineError;
 
 /// One result.
 pub(crate) struct Row {

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use payproof::Verdict;
 
+use crate::lines::Lines;
 use crate::output::shown;
 use crate::status::Status;
 
-use super::line::Lines;
 use super::row::{Row, RowOutcome};
 
 #[derive(Clone, Debug, Default)]

@@ -4,13 +4,14 @@ use std::io::{self, Read};
 
 use crate::trouble::Trouble;
 
-use super::claim::{FIELDS, LineClaim, LineError, REQUIRED};
-use super::line::{InputLines, Line, Lines, too_long, unreadable};
+use super::Wanted;
+use super::line::{Line, LineError, LineSource, LineValues, Lines};
 use super::records::{CsvRecord, CsvRecords, Fields, Flaw};
 use super::text::{InputText, LONGEST_LINE, is_line_end};
 
-pub(crate) struct CsvLines<R> {
+pub(super) struct CsvLines<R> {
     records: CsvRecords<R>,
+    wanted: &'static Wanted,
     columns: Vec<Column>,
 }
 
@@ -22,32 +23,38 @@ struct Column {
 }
 
 impl<R: Read> CsvLines<R> {
-    /// Reads the header row. Without one there is nothing at all.
-    pub(crate) fn open(text: InputText<R>, delimiter: u8, ignore_unknown: bool) -> Result<Self, Trouble> {
-        let mut records = CsvRecords::new(text, delimiter);
-        let columns = match records.next().map_err(|error| unreadable(&error))? {
-            None => Vec::new(),
-            Some(record) => {
-                let header = record.fields.map_err(|flaw| {
-                    let rule = refusal(flaw, record.line, &[]).rule;
-                    Trouble::new(format!("the header row cannot be used: {rule}"))
-                })?;
-                columns(header, ignore_unknown)?
+    pub(super) fn new(text: InputText<R>, delimiter: u8, wanted: &'static Wanted) -> Self {
+        Self { records: CsvRecords::new(text, delimiter), wanted, columns: Vec::new() }
+    }
+
+    /// Comes before all else. Without a header row there is nothing at all.
+    pub(super) fn read_header(&mut self, ignore_unknown: bool) -> io::Result<Result<(), Trouble>> {
+        let Some(record) = self.records.next()? else { return Ok(Ok(())) };
+        let read = match record.fields {
+            Ok(header) => columns(header, self.wanted, ignore_unknown),
+            Err(flaw) => {
+                let rule = refusal(flaw, record.line, &[]).rule;
+                Err(Trouble::new(format!("the header row cannot be used: {rule}")))
             }
         };
-        records.width = Some(columns.len());
-        Ok(Self { records, columns })
+        Ok(read.map(|columns| {
+            self.records.width = Some(columns.len());
+            self.columns = columns;
+        }))
     }
 }
 
-impl<R: Read> InputLines for CsvLines<R> {
+impl<R: Read> LineSource for CsvLines<R> {
     fn next(&mut self) -> io::Result<Option<Line>> {
         let Some(CsvRecord { line, fields }) = self.records.next()? else { return Ok(None) };
-        let claim = match fields {
-            Ok(fields) => claim(&self.columns, fields),
-            Err(flaw) => Err(refusal(flaw, line, &self.columns)),
-        };
-        Ok(Some(Line { number: line, claim }))
+        Ok(Some(match fields {
+            Ok(fields) => {
+                let mut values = LineValues::new(self.wanted);
+                let wrong = take(fields, &self.columns, &mut values).err();
+                Line { number: line, values, wrong }
+            }
+            Err(flaw) => Line::unread(line, self.wanted, refusal(flaw, line, &self.columns)),
+        }))
     }
 
     fn is_drained(&self) -> bool {
@@ -66,14 +73,14 @@ pub(super) fn delimiter(start: &[u8]) -> u8 {
     [b',', b';', b'\t'].into_iter().find(|delimiter| header.contains(delimiter)).unwrap_or(b',')
 }
 
-fn columns(header: Fields<'_>, ignore_unknown: bool) -> Result<Vec<Column>, Trouble> {
+fn columns(header: Fields<'_>, wanted: &Wanted, ignore_unknown: bool) -> Result<Vec<Column>, Trouble> {
     let mut columns: Vec<Column> = Vec::new();
     for name in header {
         let name = String::from_utf8_lossy(name).trim().to_ascii_lowercase();
-        let field = FIELDS.into_iter().find(|field| *field == name);
+        let field = wanted.fields.iter().copied().find(|field| *field == name);
         let name: String = name.chars().filter(|c| !c.is_control()).take(40).collect();
         if field.is_none() && !ignore_unknown {
-            let known = FIELDS.join(", ");
+            let known = wanted.fields.join(", ");
             return Err(Trouble::new(format!(
                 "the CSV column `{name}` is not one of {known}; rename it, or say --ignore-unknown (JSON lines start with \
                  `{{`, or say --input jsonl)"
@@ -84,8 +91,12 @@ fn columns(header: Fields<'_>, ignore_unknown: bool) -> Result<Vec<Column>, Trou
         }
         columns.push(Column { name, field });
     }
-    let missing: Vec<&str> =
-        REQUIRED.into_iter().filter(|name| columns.iter().all(|column| column.field != Some(*name))).collect();
+    let missing: Vec<&str> = wanted
+        .required
+        .iter()
+        .copied()
+        .filter(|name| columns.iter().all(|column| column.field != Some(*name)))
+        .collect();
     if missing.is_empty() {
         return Ok(columns);
     }
@@ -93,23 +104,24 @@ fn columns(header: Fields<'_>, ignore_unknown: bool) -> Result<Vec<Column>, Trou
     Err(Trouble::new(format!("the CSV header row lacks {missing}; the first row must name the columns")))
 }
 
-fn claim(columns: &[Column], fields: Fields<'_>) -> Result<LineClaim, LineError> {
-    let mut claim = LineClaim::default();
+/// Reads all that can be read, and says what first could not.
+fn take(fields: Fields<'_>, columns: &[Column], values: &mut LineValues) -> Result<(), LineError> {
+    let mut taken = Ok(());
     for (column, value) in columns.iter().zip(fields) {
-        let Some(name) = column.field else { continue };
-        let value = std::str::from_utf8(value).map_err(|_| LineError::field(name, "must be UTF-8"))?;
-        if let Some(place) = claim.field(name) {
-            *place = Some(value.to_owned()).filter(|value| !value.is_empty());
+        let Some(field) = column.field else { continue };
+        match std::str::from_utf8(value) {
+            Ok(value) => values.set(field, value),
+            Err(_) => taken = taken.and_then(|()| Err(LineError::field(field, "must be UTF-8"))),
         }
     }
-    Ok(claim)
+    taken
 }
 
 /// Says what is wrong with the line of this number, and in which column.
 fn refusal(flaw: Flaw, own: u64, columns: &[Column]) -> LineError {
     let width = columns.len();
     let (column, rule) = match flaw {
-        Flaw::TooLong => return too_long(),
+        Flaw::TooLong => return LineError::too_long(),
         Flaw::Columns { found, quoted: None } => {
             return LineError::line(format!("the line has {found} columns, and the header row has {width}"));
         }

@@ -1,0 +1,104 @@
+//! One line of the input, and how many there were.
+
+use std::io;
+use std::ops::Range;
+
+use super::Wanted;
+use super::text::LONGEST_LINE;
+
+/// One line of the input.
+pub(crate) struct Line {
+    pub(crate) number: u64,
+    /// What could be read of it.
+    pub(crate) values: LineValues,
+    /// Why it cannot be used, if it cannot.
+    pub(crate) wrong: Option<LineError>,
+}
+
+impl Line {
+    /// One of which nothing could be read.
+    pub(super) fn unread(number: u64, wanted: &'static Wanted, wrong: LineError) -> Self {
+        Self { number, values: LineValues::new(wanted), wrong: Some(wrong) }
+    }
+}
+
+/// The values of a line by the names of their fields. An empty one counts as absent.
+pub(crate) struct LineValues {
+    fields: &'static [&'static str],
+    text: String,
+    /// Where in the text each field's value stands.
+    places: Box<[Range<usize>]>,
+}
+
+impl LineValues {
+    pub(crate) fn new(wanted: &'static Wanted) -> Self {
+        Self { fields: wanted.fields, text: String::new(), places: wanted.fields.iter().map(|_| 0..0).collect() }
+    }
+
+    pub(crate) fn get(&self, field: &str) -> Option<&str> {
+        let place = self.fields.iter().zip(&self.places).find_map(|(name, place)| (*name == field).then_some(place));
+        self.text.get(place?.clone()).filter(|value| !value.is_empty())
+    }
+
+    /// The value of a field that every line must have.
+    ///
+    /// # Errors
+    /// Names the field where it is absent.
+    pub(crate) fn needed(&self, field: &'static str) -> Result<&str, LineError> {
+        self.get(field).ok_or_else(|| LineError::field(field, "is missing"))
+    }
+
+    /// A field of another name is none of the line's.
+    pub(crate) fn set(&mut self, field: &str, value: &str) {
+        let place =
+            self.fields.iter().zip(&mut self.places).find_map(|(name, place)| (*name == field).then_some(place));
+        if let Some(place) = place {
+            let start = self.text.len();
+            self.text.push_str(value);
+            *place = start..self.text.len();
+        }
+    }
+}
+
+/// Why a line cannot be used. No value is repeated: it may be a secret in the wrong place.
+#[derive(Clone, Debug)]
+pub(crate) struct LineError {
+    pub(crate) field: Option<&'static str>,
+    pub(crate) rule: String,
+}
+
+impl LineError {
+    pub(crate) fn line(rule: impl Into<String>) -> Self {
+        Self { field: None, rule: rule.into() }
+    }
+
+    pub(crate) fn field(field: &'static str, rule: impl Into<String>) -> Self {
+        Self { field: Some(field), rule: rule.into() }
+    }
+
+    pub(super) fn too_long() -> Self {
+        Self::line(format!("the line is longer than {LONGEST_LINE} bytes"))
+    }
+}
+
+/// The lines of an input in one of its formats.
+pub(super) trait LineSource {
+    /// The next line that is not blank.
+    fn next(&mut self) -> io::Result<Option<Line>>;
+
+    /// Whether the next line has still to come from outside, as far as can be told.
+    fn is_drained(&self) -> bool;
+
+    fn lines(&self) -> Lines;
+}
+
+/// How many lines there were, and which of them brought no result.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Lines {
+    /// Counted as they arrived.
+    pub(crate) read: u64,
+    pub(crate) header: u64,
+    pub(crate) blank: u64,
+    /// Those on which a record went on that had begun before.
+    pub(crate) continued: u64,
+}

@@ -1,13 +1,12 @@
 //! Routes: what declares them, and what runs for each.
 
+mod handlers;
 mod next;
 mod registered;
 mod serverless;
 
-use std::rc::Rc;
-
-use crate::follow::{BodyState, Follower, Module, Run, Shape, Value};
-use crate::model::{Judgment, Route, Span};
+use crate::follow::{Follower, Run};
+use crate::model::Route;
 
 /// A route with what happened when it was followed.
 pub(crate) struct Followed {
@@ -17,15 +16,6 @@ pub(crate) struct Followed {
     pub(crate) run: Run,
     /// It is a server action, which has no headers of its own.
     pub(crate) action: bool,
-}
-
-/// What is run for a route.
-struct Handlers {
-    module: Rc<Module>,
-    span: Span,
-    functions: Vec<(Value, Vec<Value>)>,
-    body: BodyState,
-    guarded: bool,
 }
 
 /// Every route that one of the files declares, followed.
@@ -46,42 +36,13 @@ pub(crate) fn all(follower: &mut Follower<'_>, candidates: &[String]) -> Vec<Fol
     registered::routes(follower, &loaded, &mut found);
     serverless::routes(follower, &loaded, &mut found);
     found.sort_by(|one, two| {
-        let place = |followed: &Followed| {
-            (
-                followed.route.file.clone(),
-                followed.route.span.line,
-                followed.route.span.column,
-                followed.route.method.clone(),
-            )
-        };
-        place(one).cmp(&place(two))
+        let (one, two) = (&one.route, &two.route);
+        (&one.file, one.span.line, one.span.column, &one.method).cmp(&(
+            &two.file,
+            two.span.line,
+            two.span.column,
+            &two.method,
+        ))
     });
     found
-}
-
-/// Whether a route has many operations, which its own protocol tells apart.
-fn is_exempt(path: &str, file: &str) -> bool {
-    let all = format!("{path}/{file}").to_lowercase();
-    all.split(['/', '.']).any(|part| matches!(part, "graphql" | "trpc" | "[trpc]" | "{trpc}"))
-}
-
-impl Handlers {
-    fn follow(self, follower: &mut Follower<'_>, route: Route, method: Option<&str>, action: bool) -> Followed {
-        let mut run = Run::of(method, self.body);
-        run.guarded = self.guarded;
-        let run = follower.trace(run, &self.module, self.span, &self.functions);
-        let last = self.functions.iter().rev().find_map(|(function, _)| home_of(function));
-        let home = run.home.clone().or(last).unwrap_or_else(|| route.file.clone());
-        let judgment = if is_exempt(&route.path, &route.file) { Judgment::Exempt } else { route.judgment };
-        Followed { route: Route { judgment, ..route }, home, run, action }
-    }
-}
-
-/// The file of a function.
-fn home_of(function: &Value) -> Option<String> {
-    match &function.shape {
-        Shape::Function(closure) => Some(closure.module.facts.path.clone()),
-        Shape::Wrapped(_, inner) => inner.iter().find_map(home_of),
-        _ => None,
-    }
 }

@@ -2,9 +2,10 @@
 
 use std::rc::Rc;
 
-use super::{Followed, Handlers};
+use super::Followed;
+use super::handlers::{ANY, Handlers, judgment, name_of, span_of};
 use crate::follow::{BodyState, Follower, Module, RouterKind, Shape, Value, folder_of};
-use crate::model::{Judgment, Route, Span};
+use crate::model::{Export, Judgment, Route};
 
 pub(super) const METHODS: &[&str] = &["GET", "POST", "PUT", "PATCH", "DELETE"];
 
@@ -62,23 +63,15 @@ pub(super) fn app_routes(follower: &mut Follower<'_>, module: &Rc<Module>, found
         }
         let context = Value::object([("params".to_owned(), Value::request("params"))].into_iter().collect());
         let given = vec![Value::shaped(Shape::Request), context];
-        let span = span_of(&handler, module);
         let route = Route {
             method: (*method).to_owned(),
             path: app_url(&file),
             file: file.clone(),
-            span,
+            span: span_of(&handler, module),
             handler: (*method).to_owned(),
             judgment: judgment(&handler),
         };
-        let handlers = Handlers {
-            module: Rc::clone(module),
-            span,
-            functions: vec![(handler, given)],
-            body: BodyState::Unknown,
-            guarded: false,
-        };
-        found.push(handlers.follow(follower, route, Some(method), false));
+        found.push(Handlers::of(module, vec![(handler, given)]).follow(follower, route));
     }
 }
 
@@ -103,30 +96,25 @@ pub(super) fn by_method(
     found: &mut Vec<Followed>,
 ) {
     let span = span_of(handler, module);
-    let follow = |follower: &mut Follower<'_>, method: Option<&str>| {
+    let follow = |follower: &mut Follower<'_>, method: &str| {
         let given = Follower::given_by(RouterKind::NextConnect);
         let route = Route {
-            method: method.unwrap_or("ANY").to_owned(),
+            method: method.to_owned(),
             path: path.to_owned(),
             file: module.facts.path.clone(),
             span,
             handler: name_of(handler, "handler"),
             judgment: judgment(handler),
         };
-        let functions = vec![(handler.clone(), given)];
-        Handlers { module: Rc::clone(module), span, functions, body, guarded: false }
-            .follow(follower, route, method, false)
+        Handlers { body, ..Handlers::of(module, vec![(handler.clone(), given)]) }.follow(follower, route)
     };
-    let any = follow(follower, None);
-    let mut methods: Vec<String> =
-        any.run.mentions.iter().filter(|method| METHODS.contains(&method.as_str())).cloned().collect();
-    methods.sort();
-    if methods.is_empty() {
-        found.push(any);
-        return;
+    let any = follow(follower, ANY);
+    let before = found.len();
+    for method in any.run.mentions.iter().filter(|method| METHODS.contains(&method.as_str())) {
+        found.push(follow(follower, method));
     }
-    for method in methods {
-        found.push(follow(follower, Some(&method)));
+    if found.len() == before {
+        found.push(any);
     }
 }
 
@@ -142,7 +130,7 @@ pub(super) fn body_of(follower: &mut Follower<'_>, module: &Rc<Module>) -> BodyS
 
 /// Functions that a browser may call: those of a file with `'use server'`, and functions that say it themselves.
 pub(super) fn actions(follower: &mut Follower<'_>, module: &Rc<Module>, found: &mut Vec<Followed>) {
-    let facts = std::sync::Arc::clone(&module.facts);
+    let facts = &module.facts;
     let whole = facts.directives.iter().any(|directive| directive == "use server");
     if !whole
         && !facts.functions.iter().any(|function| function.directives.iter().any(|directive| directive == "use server"))
@@ -153,10 +141,8 @@ pub(super) fn actions(follower: &mut Follower<'_>, module: &Rc<Module>, found: &
         .exports
         .iter()
         .filter_map(|export| match export {
-            crate::model::Export::Local { name, local } => {
-                Some(if name == "default" { local.clone() } else { name.clone() })
-            }
-            crate::model::Export::Value { name, .. } => Some(name.clone()),
+            Export::Local { name, local } => Some(if name == "default" { local.clone() } else { name.clone() }),
+            Export::Value { name, .. } => Some(name.clone()),
             _ => None,
         })
         .collect();
@@ -174,56 +160,15 @@ pub(super) fn actions(follower: &mut Follower<'_>, module: &Rc<Module>, found: &
         }
         let argument = |at: usize| Value::parsed(&format!("argument{at}"));
         let given = (1..=params).map(argument).collect();
-        let span = span_of(&action, module);
         let route = Route {
             method: "POST".to_owned(),
             path: format!("action:{name}"),
             file: facts.path.clone(),
-            span,
-            handler: name.clone(),
+            span: span_of(&action, module),
+            handler: name,
             judgment: Judgment::Judged,
         };
-        let handlers = Handlers {
-            module: Rc::clone(module),
-            span,
-            functions: vec![(action, given)],
-            body: BodyState::Unknown,
-            guarded: false,
-        };
-        found.push(handlers.follow(follower, route, Some("POST"), true));
-    }
-}
-
-pub(super) fn judgment(handler: &Value) -> Judgment {
-    match handler.shape {
-        Shape::Function(_) | Shape::Wrapped(..) | Shape::Module(_) => Judgment::Judged,
-        _ => Judgment::Foreign,
-    }
-}
-
-/// Where a handler stands, if it stands in this file.
-pub(super) fn span_of(handler: &Value, module: &Rc<Module>) -> Span {
-    match &handler.shape {
-        Shape::Function(closure) if closure.module.facts.path == module.facts.path => {
-            closure.module.facts.functions.get(closure.id).map_or(START, |function| function.span)
-        }
-        Shape::Wrapped(_, inner) => inner.iter().map(|inner| span_of(inner, module)).next().unwrap_or(START),
-        _ => START,
-    }
-}
-
-const START: Span = Span { line: 1, column: 1, start: 0, end: 0 };
-
-pub(super) fn name_of(handler: &Value, other: &str) -> String {
-    match &handler.shape {
-        Shape::Function(closure) => closure
-            .module
-            .facts
-            .functions
-            .get(closure.id)
-            .map(|function| function.name.clone())
-            .filter(|name| !name.is_empty())
-            .unwrap_or_else(|| other.to_owned()),
-        _ => other.to_owned(),
+        let handlers = Handlers { action: true, ..Handlers::of(module, vec![(action, given)]) };
+        found.push(handlers.follow(follower, route));
     }
 }

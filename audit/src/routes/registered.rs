@@ -1,12 +1,12 @@
 //! Routes that calls register, as Express and Hono have them, and those that a reader found by itself.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::rc::Rc;
 
-use super::next::name_of;
-use super::{Followed, Handlers};
-use crate::follow::{BodyState, Entry, Follower, Module, RouterKind, Shape, Value, has_word};
-use crate::model::{Judgment, Pattern, Route};
+use super::Followed;
+use super::handlers::{Handlers, name_of};
+use crate::follow::{Entry, Follower, Module, RouterKind, RouterValue, Shape, Value, has_word};
+use crate::model::{Export, Judgment, Pattern, Route};
 
 /// Routers in routers that are followed.
 const DEEPEST_MOUNT: usize = 8;
@@ -21,11 +21,9 @@ struct Before {
 /// Everything that was registered on routers which stand below no other one.
 pub(super) fn routes(follower: &mut Follower<'_>, loaded: &[Rc<Module>], found: &mut Vec<Followed>) {
     registrars(follower, loaded);
-    let roots: Vec<usize> = (0..follower.routers.len())
-        .filter(|at| {
-            follower.routers.get(*at).is_some_and(|router| !router.mounted && router.kind != RouterKind::NextConnect)
-        })
-        .collect();
+    let is_root = |router: &RouterValue| !router.mounted && router.kind != RouterKind::NextConnect;
+    let roots: Vec<usize> =
+        follower.routers.iter().enumerate().filter(|(_, router)| is_root(router)).map(|(at, _)| at).collect();
     let mut seen = BTreeSet::new();
     for root in roots {
         walk(follower, root, "", &[], 0, &mut seen, found);
@@ -39,12 +37,10 @@ pub(super) fn below(follower: &mut Follower<'_>, router: usize, path: &str, foun
 
 /// Functions that register routes on a router they are given, and that no file was seen to call.
 fn registrars(follower: &mut Follower<'_>, loaded: &[Rc<Module>]) {
+    let mut known = registering(follower);
     for module in loaded {
-        let file = module.facts.path.clone();
-        let registers = |router: usize, follower: &Follower<'_>| {
-            follower.routers.get(router).is_some_and(|router| router.file == file && !router.entries.is_empty())
-        };
-        if (0..follower.routers.len()).any(|router| registers(router, follower)) || was_called(follower, &file) {
+        let file = &module.facts.path;
+        if known.contains(file) {
             continue;
         }
         let names: Vec<String> = module
@@ -52,9 +48,7 @@ fn registrars(follower: &mut Follower<'_>, loaded: &[Rc<Module>]) {
             .exports
             .iter()
             .filter_map(|export| match export {
-                crate::model::Export::Local { name, .. } | crate::model::Export::Value { name, .. } => {
-                    Some(name.clone())
-                }
+                Export::Local { name, .. } | Export::Value { name, .. } => Some(name.clone()),
                 _ => None,
             })
             .collect();
@@ -72,6 +66,7 @@ fn registrars(follower: &mut Follower<'_>, loaded: &[Rc<Module>]) {
             let mut given = vec![router];
             given.extend((0..rest).map(|_| Value::default()));
             follower.load_with(module, &value, given);
+            known = registering(follower);
         }
     }
 }
@@ -90,11 +85,17 @@ fn router_kind(name: &str, of: Option<&str>) -> Option<RouterKind> {
     (of.is_empty() && matches!(name, "app" | "router" | "server" | "api")).then_some(RouterKind::Express)
 }
 
-/// Whether one of the file's functions has registered something already.
-fn was_called(follower: &Follower<'_>, file: &str) -> bool {
-    follower.routers.iter().any(|router| {
-        router.entries.iter().any(|entry| matches!(entry, Entry::Route { module, .. } if module.facts.path == file))
+/// Files that made a router on which something is registered, or one of whose functions has registered a route.
+fn registering(follower: &Follower<'_>) -> HashSet<String> {
+    let used = follower.routers.iter().filter(|router| !router.entries.is_empty());
+    used.flat_map(|router| {
+        let routes = router.entries.iter().filter_map(|entry| match entry {
+            Entry::Route { module, .. } => Some(&module.facts.path),
+            _ => None,
+        });
+        routes.chain([&router.file]).cloned()
     })
+    .collect()
 }
 
 fn walk(
@@ -126,16 +127,14 @@ fn walk(
                     continue;
                 }
                 let last = handlers.last().cloned().unwrap_or_default();
-                let known =
-                    handlers.iter().any(|handler| matches!(handler.shape, Shape::Function(_) | Shape::Wrapped(..)));
+                let known = handlers.iter().any(Value::is_function);
                 let judgment = if known { Judgment::Judged } else { Judgment::Foreign };
                 let given = Follower::given_by(value.kind);
                 let ahead =
                     before.iter().filter(|ahead| is_below(&path, &ahead.path)).flat_map(|ahead| ahead.handlers.iter());
                 let functions = ahead.chain(handlers.iter()).map(|handler| (handler.clone(), given.clone())).collect();
-                let pinned = (method != "ANY").then_some(method.as_str());
                 let route = Route {
-                    method: method.clone(),
+                    method,
                     path: shown(&path),
                     file: module.facts.path.clone(),
                     span,
@@ -145,8 +144,7 @@ fn walk(
                     ),
                     judgment,
                 };
-                let handlers = Handlers { module, span, functions, body: BodyState::Unknown, guarded: false };
-                found.push(handlers.follow(follower, route, pinned, false));
+                found.push(Handlers::of(&module, functions).follow(follower, route));
             }
         }
     }
@@ -155,8 +153,7 @@ fn walk(
 /// Routes that the reader of a file recognized.
 pub(super) fn declared(follower: &mut Follower<'_>, loaded: &[Rc<Module>], found: &mut Vec<Followed>) {
     for module in loaded {
-        let facts = std::sync::Arc::clone(&module.facts);
-        for fact in &facts.routes {
+        for fact in &module.facts.routes {
             let mut functions = Vec::new();
             for layer in &fact.before {
                 functions.push((
@@ -166,25 +163,17 @@ pub(super) fn declared(follower: &mut Follower<'_>, loaded: &[Rc<Module>], found
             }
             let handler = follower.value_in(module, &fact.handler);
             let judgment = if handler.is_function() { Judgment::Judged } else { Judgment::Foreign };
-            let span = fact.span;
             let route = Route {
                 method: fact.method.clone(),
                 path: fact.path.clone(),
-                file: facts.path.clone(),
-                span,
+                file: module.facts.path.clone(),
+                span: fact.span,
                 handler: name_of(&handler, "handler"),
                 judgment,
             };
             functions.push((handler, Vec::new()));
-            let handlers = Handlers {
-                module: Rc::clone(module),
-                span,
-                functions,
-                body: BodyState::Unknown,
-                guarded: fact.guarded,
-            };
-            let method = (fact.method != "ANY").then_some(fact.method.as_str());
-            found.push(handlers.follow(follower, route, method, false));
+            let handlers = Handlers { guarded: fact.guarded, ..Handlers::of(module, functions) };
+            found.push(handlers.follow(follower, route));
         }
     }
 }

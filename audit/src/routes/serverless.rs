@@ -1,17 +1,24 @@
 //! Functions without a server: files in `api`, in `netlify/functions` and in `functions`, each with a path of its own.
 
+use std::collections::HashSet;
 use std::rc::Rc;
 
-use super::next::{METHODS, body_of, by_method, judgment, span_of, url};
-use super::{Followed, Handlers};
+use super::Followed;
+use super::handlers::{ANY, Handlers, judgment, span_of};
+use super::next::{METHODS, body_of, by_method, url};
 use crate::follow::{BodyState, Follower, Module, Shape, Value};
 use crate::model::{Pattern, Route};
 
 /// Every function that no router was seen to register.
 pub(super) fn routes(follower: &mut Follower<'_>, loaded: &[Rc<Module>], found: &mut Vec<Followed>) {
+    let (mut known, mut seen) = (HashSet::new(), 0);
     for module in loaded {
         let file = module.facts.path.as_str();
-        if found.iter().any(|known| known.route.file == file || known.home == file) {
+        for followed in found.iter().skip(seen) {
+            known.extend([followed.route.file.clone(), followed.home.clone()]);
+        }
+        seen = found.len();
+        if known.contains(file) {
             continue;
         }
         if let Some(path) = function_path(file) {
@@ -68,25 +75,21 @@ fn event_handler(follower: &mut Follower<'_>, module: &Rc<Module>, path: &str, f
 
 /// `export const onRequestPost = async ({ request, env }) => …`.
 fn per_method(follower: &mut Follower<'_>, module: &Rc<Module>, path: &str, found: &mut Vec<Followed>) {
-    for method in METHODS.iter().copied().chain(["ANY"]) {
+    for method in METHODS.iter().copied().chain([ANY]) {
         let (first, rest) = method.split_at(1);
         let name =
-            if method == "ANY" { "onRequest".to_owned() } else { format!("onRequest{first}{}", rest.to_lowercase()) };
+            if method == ANY { "onRequest".to_owned() } else { format!("onRequest{first}{}", rest.to_lowercase()) };
         let Some(handler) = follower.export(module, &name).filter(Value::is_function) else { continue };
-        let span = span_of(&handler, module);
         let route = Route {
             method: method.to_owned(),
             path: path.to_owned(),
             file: module.facts.path.clone(),
-            span,
+            span: span_of(&handler, module),
             handler: name,
             judgment: judgment(&handler),
         };
         let functions = vec![(handler, vec![Value::shaped(Shape::Context)])];
-        let handlers =
-            Handlers { module: Rc::clone(module), span, functions, body: BodyState::Unknown, guarded: false };
-        let pinned = (method != "ANY").then_some(method);
-        found.push(handlers.follow(follower, route, pinned, false));
+        found.push(Handlers::of(module, functions).follow(follower, route));
     }
 }
 

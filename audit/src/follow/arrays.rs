@@ -152,6 +152,9 @@ impl Follower<'_> {
             elements.borrow_mut().extend(given.iter().cloned());
             return Some(value.clone());
         }
+        if let Some(known) = self.path_method(value, name, first) {
+            return Some(known);
+        }
         if name == "includes"
             && let Some(first) = first
         {
@@ -224,6 +227,9 @@ impl Follower<'_> {
 
     fn each(&mut self, value: &Value, name: &str, given: &[Value], site: &Site<'_>) -> Value {
         let function = given.first().cloned().unwrap_or_default();
+        if let Some(known) = self.decided_by_each(value, name, &function, site) {
+            return known;
+        }
         let element = self.element(value);
         let branching = self.branching(&value.whole());
         let list = value.clone();

@@ -72,6 +72,7 @@ impl Follower<'_> {
                 _ => self.unfollowed(&Value::foreign(&site.name), &given, site),
             },
             Shape::Foreign(path) => self.foreign_call(path, function, &given, site),
+            Shape::Paths(patterns) => self.matched_path(patterns),
             Shape::Router(_) | Shape::Response(_) => function.clone(),
             Shape::Object(_) if function.from == Origins::NONE => Value::default(),
             _ => {

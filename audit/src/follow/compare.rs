@@ -3,6 +3,7 @@
 use super::Follower;
 use super::frame::Frame;
 use super::origins::Origins;
+use super::paths::{compared_path, decided, settled_path};
 use super::value::{Shape, Value};
 use super::words::has_word;
 use crate::model::{Binary, EventKind, Span};
@@ -14,7 +15,7 @@ const AMOUNTS: &[&str] = &["amount", "total", "currency", "value", "price", "sum
 
 impl Follower<'_> {
     pub(crate) fn compared(&mut self, sign: Binary, one: &Value, two: &Value, frame: &Frame, span: Span) -> Value {
-        if let Some(known) = self.compared_method(sign, one, two) {
+        if let Some(known) = compared_path(sign, one, two).or_else(|| self.compared_method(sign, one, two)) {
             return known;
         }
         let (left, right) = (one.whole(), two.whole());
@@ -85,7 +86,7 @@ impl Follower<'_> {
         };
         let equal = *method == asked;
         let known = if sign == Binary::Unequal { !equal } else { equal };
-        Some(Value { from: Origins::METHOD, ..Value::shaped(Shape::Bool(known)) })
+        Some(decided(known))
     }
 
     /// `['POST', 'PUT'].includes(req.method)`.
@@ -94,11 +95,14 @@ impl Follower<'_> {
         if !given.from.has(Origins::METHOD) {
             return None;
         }
+        if let Some(path) = settled_path(given) {
+            return Some(decided(elements.borrow().iter().any(|element| element.is_text() == Some(path))));
+        }
         let known: Vec<String> =
             elements.borrow().iter().filter_map(|element| element.is_text().map(str::to_uppercase)).collect();
         self.run.mentions.extend(known.iter().cloned());
         let method = self.run.method.clone()?;
-        Some(Value { from: Origins::METHOD, ..Value::shaped(Shape::Bool(known.contains(&method))) })
+        Some(decided(known.contains(&method)))
     }
 }
 

@@ -1,8 +1,11 @@
 //! Calls that have no effect the rules ask for: the language's own, schemas, dates, logs.
 
+use std::rc::Rc;
+
 use super::calls::Site;
 use super::functions::sees_request;
 use super::origins::Origins;
+use super::routers::texts;
 use super::value::{Shape, Value, total};
 use super::words::{has_word, last_part, plain_name};
 use super::{BodyState, Follower};
@@ -314,6 +317,9 @@ impl Follower<'_> {
                 | "react#cache"
         ) {
             return Some(given.first().cloned().unwrap_or_default());
+        }
+        if last == "createRouteMatcher" {
+            return Some(Value::shaped(Shape::Paths(Rc::new(texts(given.first())))));
         }
         if path.to_lowercase().contains("idempot") && !self.run.loading {
             self.emit(EventKind::Guarded, site.frame, site.span);

@@ -46,9 +46,12 @@ impl Follower<'_> {
             Shape::Foreign(path) => self.foreign_member(value, &path.clone(), name, frame, span),
             Shape::List(_) if name == "length" => Value { shape: Shape::Unknown, ..value.whole() },
             Shape::List(_) => self.element(value),
-            Shape::Response(_) | Shape::Function(_) | Shape::Router(_) | Shape::Wrapped(..) | Shape::Next => {
-                Value::default()
-            }
+            Shape::Response(_)
+            | Shape::Function(_)
+            | Shape::Router(_)
+            | Shape::Wrapped(..)
+            | Shape::Paths(_)
+            | Shape::Next => Value::default(),
             Shape::Unknown | Shape::Text | Shape::Bool(_) | Shape::Nothing => self.part(value, name, frame, span),
         }
     }

@@ -17,9 +17,11 @@ mod frame;
 mod functions;
 mod harmless;
 mod mail;
+mod matcher;
 mod members;
 mod modules;
 mod origins;
+mod paths;
 mod patterns;
 mod payproof;
 mod provider;
@@ -35,6 +37,7 @@ mod value;
 mod words;
 mod written;
 
+pub(crate) use matcher::covers;
 pub(crate) use resolve::folder_of;
 pub(crate) use routers::{Entry, RouterKind, RouterValue};
 pub(crate) use value::{Module, Shape, Value};
@@ -77,6 +80,8 @@ pub(crate) struct Run {
     /// The method it is evaluated for, if that is settled.
     pub(crate) method: Option<String>,
     pub(crate) body: BodyState,
+    /// The path it is evaluated for, where that decides what is checked.
+    pub(crate) path: Option<String>,
     /// The file of the function that was given request and response last: the handler, behind its wrappers and middleware.
     pub(crate) home: Option<String>,
     /// A layer of idempotent endpoints stands around it.

@@ -42,7 +42,7 @@ impl Origins {
     pub(crate) const SETTING: Self = Self(1 << 15);
     /// A webhook event whose signature was verified.
     pub(crate) const EVENT: Self = Self(1 << 16);
-    /// The request's method.
+    /// The request's method, and its path where that is settled: what is decided by them is known.
     pub(crate) const METHOD: Self = Self(1 << 17);
     /// A cookie, or the header `Authorization`.
     pub(crate) const CREDENTIAL: Self = Self(1 << 18);

@@ -22,6 +22,7 @@ impl Follower<'_> {
             "headers" => Value::shaped(Shape::Headers),
             "body" => self.body(),
             "rawBody" | "bodyRaw" => Value::raw("body"),
+            "nextUrl" if self.run.path.is_some() => self.settled_url(),
             "method" | "httpMethod" => self.request_method(),
             "raw" | "req" | "request" | "nodeReq" => Value::shaped(Shape::Request),
             "res" => Value::shaped(Shape::Response(None)),

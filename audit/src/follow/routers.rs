@@ -326,7 +326,7 @@ fn path_of(value: Option<&Value>) -> String {
 }
 
 /// A text, or a list of texts.
-fn texts(value: Option<&Value>) -> Vec<String> {
+pub(super) fn texts(value: Option<&Value>) -> Vec<String> {
     match value.map(|value| (&value.shape, value)) {
         Some((Shape::Text, value)) => vec![value.text.as_deref().unwrap_or_default().to_owned()],
         Some((Shape::List(list), _)) => {

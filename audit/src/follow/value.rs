@@ -56,6 +56,8 @@ pub(crate) enum Shape {
     Router(usize),
     /// What a call that was not followed made of functions: its name, and the functions.
     Wrapped(Rc<str>, Rc<Vec<Value>>),
+    /// A function that tells whether the request's path is one of these patterns.
+    Paths(Rc<Vec<String>>),
 }
 
 #[derive(Debug, Default)]

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::Followed;
 use crate::follow::{BodyState, Follower, Module, Run, Shape, Value};
-use crate::model::{Judgment, Route, Span};
+use crate::model::{Event, Judgment, Route, Span};
 
 /// The method of a route that answers all of them.
 pub(super) const ANY: &str = "ANY";
@@ -21,11 +21,20 @@ pub(super) struct Handlers {
     pub(super) guarded: bool,
     /// It is a server action.
     pub(super) action: bool,
+    /// What is checked before all handlers.
+    pub(super) checks: Vec<Event>,
 }
 
 impl Handlers {
     pub(super) fn of(module: &Rc<Module>, functions: Vec<(Value, Vec<Value>)>) -> Self {
-        Self { module: Rc::clone(module), functions, body: BodyState::Unknown, guarded: false, action: false }
+        Self {
+            module: Rc::clone(module),
+            functions,
+            body: BodyState::Unknown,
+            guarded: false,
+            action: false,
+            checks: Vec::new(),
+        }
     }
 
     /// Follows them for the route's method, if it has one.
@@ -33,11 +42,13 @@ impl Handlers {
         let method = (route.method != ANY).then_some(route.method.as_str());
         let mut run = Run::of(method, self.body);
         run.guarded = self.guarded;
-        let run = follower.trace(run, &self.module, route.span, &self.functions);
+        let mut run = follower.trace(run, &self.module, route.span, &self.functions);
+        let ahead = self.checks.len();
+        run.events.splice(0..0, self.checks);
         let last = self.functions.iter().rev().find_map(|(function, _)| home_of(function));
         let home = run.home.clone().or(last).unwrap_or_else(|| route.file.clone());
         let judgment = if is_exempt(&route.path, &route.file) { Judgment::Exempt } else { route.judgment };
-        Followed { route: Route { judgment, ..route }, home, run, action: self.action }
+        Followed { route: Route { judgment, ..route }, home, run, action: self.action, ahead }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Routes: what declares them, and what runs for each.
 
+mod gate;
 mod handlers;
 mod next;
 mod registered;
@@ -16,6 +17,8 @@ pub(crate) struct Followed {
     pub(crate) run: Run,
     /// It is a server action, which has no headers of its own.
     pub(crate) action: bool,
+    /// How many of its events are of what stands before all handlers, and not of this one.
+    pub(crate) ahead: usize,
 }
 
 /// Every route that one of the files declares, followed.

@@ -2,8 +2,8 @@
 
 use std::rc::Rc;
 
-use super::Followed;
 use super::handlers::{ANY, Handlers, judgment, name_of, span_of};
+use super::{Followed, gate};
 use crate::follow::{BodyState, Follower, Module, RouterKind, Shape, Value, folder_of};
 use crate::model::{Export, Judgment, Route};
 
@@ -71,7 +71,8 @@ pub(super) fn app_routes(follower: &mut Follower<'_>, module: &Rc<Module>, found
             handler: (*method).to_owned(),
             judgment: judgment(&handler),
         };
-        found.push(Handlers::of(module, vec![(handler, given)]).follow(follower, route));
+        let checks = gate::checks(follower, "app", &route);
+        found.push(Handlers { checks, ..Handlers::of(module, vec![(handler, given)]) }.follow(follower, route));
     }
 }
 
@@ -106,7 +107,8 @@ pub(super) fn by_method(
             handler: name_of(handler, "handler"),
             judgment: judgment(handler),
         };
-        Handlers { body, ..Handlers::of(module, vec![(handler.clone(), given)]) }.follow(follower, route)
+        let checks = gate::checks(follower, "pages", &route);
+        Handlers { body, checks, ..Handlers::of(module, vec![(handler.clone(), given)]) }.follow(follower, route)
     };
     let any = follow(follower, ANY);
     let before = found.len();

@@ -132,11 +132,13 @@ fn replays(case: &mut Case<'_>) {
 }
 
 fn tenants(case: &mut Case<'_>) {
-    if !case.any(|kind| matches!(kind, EventKind::Session)) {
+    let events = case.events;
+    let ahead = case.followed.ahead;
+    let knows = |from: usize| events.iter().skip(from).any(|event| matches!(event.kind, EventKind::Session));
+    if !knows(0) {
         return;
     }
-    let events = case.events;
-    let bare = events.iter().find(|event| match event.kind {
+    let bare = events.iter().enumerate().find(|(_, event)| match event.kind {
         EventKind::Lookup { tenant } | EventKind::Store { tenant } => !tenant,
         EventKind::Claim(claimed) => claimed.key && !claimed.tenant,
         _ => false,
@@ -144,7 +146,8 @@ fn tenants(case: &mut Case<'_>) {
     let looks_up = events.iter().any(|event| {
         matches!(event.kind, EventKind::Lookup { .. }) || matches!(event.kind, EventKind::Claim(claimed) if claimed.key)
     });
-    if let Some(event) = bare.filter(|_| looks_up) {
+    // Who is signed in is known to what checked it: the handler need not be told.
+    if let Some((_, event)) = bare.filter(|(at, _)| looks_up && (*at < ahead || knows(ahead))) {
         let what = "the record's key holds neither the tenant nor the user".to_owned();
         case.tell(Rule::KeyWithoutTenant, Severity::High, event, what, None);
     }

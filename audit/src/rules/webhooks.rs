@@ -23,7 +23,7 @@ pub(super) fn is_webhook(followed: &Followed) -> bool {
             || part.ends_with("-ipn")
     });
     // Who is signed in manages webhooks, and is not called by them.
-    named && !followed.run.events.iter().any(|event| matches!(event.kind, EventKind::Session))
+    named && !followed.run.events.iter().skip(followed.ahead).any(|event| matches!(event.kind, EventKind::Session))
 }
 
 pub(super) fn judge(case: &mut Case<'_>) {

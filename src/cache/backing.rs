@@ -89,11 +89,10 @@ impl Backing {
         tags: &[Fingerprint],
         within: Duration,
     ) -> (Vec<EntryRead>, Instant) {
-        let entries = keys.len();
-        let is_seen = |tag: &Fingerprint| self.generations.seen(tag, |seen| seen.is_within(within)).is_some();
+        let (entries, asked_at) = (keys.len(), Instant::now());
+        let is_seen = |tag: &Fingerprint| self.generations.seen(tag, |seen| seen.is_within(within, asked_at)).is_some();
         let tags: Vec<&Fingerprint> = tags.iter().filter(|tag| !is_seen(tag)).collect();
         keys.extend(tags.iter().map(|tag| self.generations.key(&self.quick, tag)));
-        let asked_at = Instant::now();
         let mut read = self.quick.get_many(&keys).await;
         for (tag, read) in tags.into_iter().zip(read.split_off(entries.min(read.len()))) {
             // What cannot be used is asked for again by whatever needs it, and fails that.
@@ -121,8 +120,8 @@ impl Backing {
         Ok(seen.into_iter().flatten().collect())
     }
 
-    /// Whether what a value was tagged with still stands, and when that was asked for: beside the value, within this time, or
-    /// now. What was seen before decides nothing against it, since it may be the older of the two.
+    /// Whether what a value was tagged with still stands, and when that was asked for: beside the value, within this time before
+    /// that, or now. What was seen before decides nothing against it, since it may be the older of the two.
     pub(super) async fn standing(
         &self,
         stored: &StoredValue,
@@ -130,8 +129,8 @@ impl Backing {
         within: Duration,
     ) -> Result<Option<Instant>, LedgerError> {
         let counted = stored.tags().map(|(tag, id)| Counted { tag, id, asked_at });
-        let seen =
-            |of: &Counted| self.generations.seen(&of.tag, |seen| seen.asked_at >= asked_at || seen.is_within(within));
+        let is_enough = |seen: &Seen| seen.asked_at >= asked_at || seen.is_within(within, asked_at);
+        let seen = |of: &Counted| self.generations.seen(&of.tag, is_enough);
         let (mut oldest, mut open) = (asked_at, Vec::new());
         for of in counted {
             match seen(&of).filter(|seen| seen.id == Some(of.id)) {
@@ -163,7 +162,8 @@ impl Backing {
         within: Duration,
         lives: Duration,
     ) -> Result<Vec<Counted>, LedgerError> {
-        let seen = self.look(ledger, tags, |seen| seen.is_within(within)).await?;
+        let now = Instant::now();
+        let seen = self.look(ledger, tags, |seen| seen.is_within(within, now)).await?;
         let count = async |(tag, seen): (&Fingerprint, Seen)| {
             if seen.ends_soon {
                 self.generations.renew(ledger, tag, lives).await?;

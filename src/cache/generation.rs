@@ -15,7 +15,7 @@ use crate::lock::Lock;
 
 use super::entry::Generation;
 
-/// What is remembered of more tags than this is forgotten: about a megabyte.
+/// Of more tags than this the older half of what is remembered is forgotten: about a megabyte.
 const MOST_KNOWN: usize = 10_000;
 
 /// A generation outlives the entries under it, or they would be misses before their time.
@@ -32,8 +32,18 @@ pub(super) struct Generations {
 #[derive(Debug, Default)]
 struct Remembered {
     by_tag: HashMap<Fingerprint, Seen>,
-    /// When all was forgotten for want of room. What was asked for before that is not taken in any more.
-    forgotten_at: Option<Instant>,
+    /// When the newest was asked for of what was forgotten for want of room. What was asked for before that is not taken in any
+    /// more: what was forgotten may have ended it.
+    forgotten: Option<Instant>,
+}
+
+impl Remembered {
+    fn make_room(&mut self) {
+        let mut times: Vec<Instant> = self.by_tag.values().map(|seen| seen.asked_at).collect();
+        times.sort_unstable();
+        self.forgotten = times.get(times.len() / 2).copied();
+        self.by_tag.retain(|_, seen| Some(seen.asked_at) > self.forgotten);
+    }
 }
 
 /// What stood when it was asked for.
@@ -47,8 +57,9 @@ pub(super) struct Seen {
 }
 
 impl Seen {
-    pub(super) fn is_within(&self, time: Duration) -> bool {
-        self.asked_at.elapsed() < time
+    /// Whether it was asked for within this time before a moment.
+    pub(super) fn is_within(&self, time: Duration, moment: Instant) -> bool {
+        moment.saturating_duration_since(self.asked_at) < time
     }
 }
 
@@ -83,15 +94,13 @@ impl Generations {
     /// Remembers what was seen, unless something newer is known.
     fn saw(&self, tag: &Fingerprint, new: Seen) {
         let mut seen = self.seen.lock();
-        let Remembered { by_tag, forgotten_at } = &mut *seen;
-        if by_tag.len() >= MOST_KNOWN && !by_tag.contains_key(tag) {
-            by_tag.clear();
-            *forgotten_at = Some(Instant::now());
+        if seen.by_tag.len() >= MOST_KNOWN && !seen.by_tag.contains_key(tag) {
+            seen.make_room();
         }
-        if forgotten_at.is_some_and(|at| new.asked_at < at) {
+        if seen.forgotten.is_some_and(|at| new.asked_at < at) {
             return;
         }
-        let seen = by_tag.entry(*tag).or_insert(new);
+        let seen = seen.by_tag.entry(*tag).or_insert(new);
         if seen.asked_at <= new.asked_at {
             *seen = new;
         }
@@ -153,4 +162,25 @@ impl Generations {
 fn contents(key: &Key, generation: &Generation, lives: Duration) -> Result<Contents, LedgerError> {
     let (state, ttl, payload) = (State::Settled, lives.max(SHORTEST_LIFE), key.payload_of(generation)?);
     Ok(Contents { state, ttl, lease: Duration::ZERO, payload })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn past_the_bound_the_older_half_is_forgotten_and_its_ends_are_not_undone() {
+        let generations = Generations::new(Fingerprint::NONE);
+        let tag = |number: usize| Fingerprint::of("test", [Some(&number.to_be_bytes()[..])]);
+        let seen = |number| generations.seen(&tag(number), |_| true);
+        let first = Instant::now();
+        for number in 0..=MOST_KNOWN {
+            tokio::time::advance(Duration::from_millis(1)).await;
+            generations.saw(&tag(number), Seen { id: None, asked_at: Instant::now(), ends_soon: false });
+        }
+        assert!(seen(0).is_none() && seen(MOST_KNOWN / 2).is_none());
+        assert!(seen(MOST_KNOWN / 2 + 1).is_some() && seen(MOST_KNOWN).is_some());
+        generations.saw(&tag(0), Seen { id: Some(Nonce::of([1; 16])), asked_at: first, ends_soon: false });
+        assert!(seen(0).is_none(), "it was asked for before its end");
+    }
 }

@@ -232,6 +232,21 @@ async fn what_was_read_counts_from_when_it_was_asked_for_and_not_from_its_reply(
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_was_recent_when_an_entry_was_asked_for_is_not_asked_for_again_once_it_is_read() {
+    let database = Database::of(1);
+    let (flaky, _, [late, sound]) = late_and_sound(&database);
+    for name in ["a", "b"] {
+        sound.get(&sku(name)).await.unwrap();
+    }
+    late.get(&sku("a")).await.unwrap();
+    advance(ms(950)).await;
+    flaky.script(StoreVerb::Get, [StoreFault::SlowReply(ms(80))]);
+    let before = flaky.executed(StoreVerb::Get);
+    assert_eq!(late.get(&sku("b")).await.unwrap().source(), HitSource::Store);
+    assert_eq!(flaky.executed(StoreVerb::Get), before + 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_generation_that_was_asked_for_before_its_end_is_not_remembered_after_it() {
     let database = Database::of(1);
     let (flaky, [cache, _], [late, sound]) = late_and_sound(&database);

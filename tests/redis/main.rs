@@ -25,6 +25,8 @@ mod resp;
 mod support;
 
 mod bursts;
+#[cfg(feature = "cache")]
+mod cached;
 mod cluster;
 #[cfg(all(feature = "cache", feature = "tower", feature = "webhook"))]
 mod costs;

@@ -2,7 +2,7 @@
 #![allow(dead_code, reason = "each test binary uses its own share")]
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -89,10 +89,12 @@ async fn carry(mut client: TcpStream, to: u16, fault: watch::Receiver<Fault>, tr
     let _ = server.set_nodelay(true);
     let (mut from_client, mut to_client) = client.split();
     let (mut from_server, mut to_server) = server.split();
+    // Whether the client was told something since it sent something.
+    let is_answered = AtomicBool::new(true);
     // Whichever direction ends first closes both.
     tokio::select! {
-        () = requests(&mut from_client, &mut to_server, fault.clone(), &traffic) => {}
-        () = replies(&mut from_server, &mut to_client, fault, &traffic) => {}
+        () = requests(&mut from_client, &mut to_server, fault.clone(), &traffic, &is_answered) => {}
+        () = replies(&mut from_server, &mut to_client, fault, &traffic, &is_answered) => {}
     }
 }
 
@@ -104,6 +106,7 @@ async fn requests(
     to: &mut Writer<'_>,
     mut fault: watch::Receiver<Fault>,
     traffic: &Mutex<RespTraffic>,
+    is_answered: &AtomicBool,
 ) {
     let mut buffer = vec![0; 16 << 10];
     let mut commands = RespReader::default();
@@ -111,6 +114,10 @@ async fn requests(
         {
             let mut traffic = traffic.lock().unwrap_or_else(PoisonError::into_inner);
             traffic.sent += count;
+            if is_answered.swap(false, Ordering::SeqCst) {
+                let at = traffic.commands.len();
+                traffic.bursts.push(at);
+            }
             traffic.commands.extend(commands.read(&buffer[..count]));
         }
         if fault.wait_for(|fault| *fault != Fault::Stall).await.is_err()
@@ -126,6 +133,7 @@ async fn replies(
     to: &mut Writer<'_>,
     mut fault: watch::Receiver<Fault>,
     traffic: &Mutex<RespTraffic>,
+    is_answered: &AtomicBool,
 ) {
     let mut buffer = vec![0; 16 << 10];
     let mut left = None;
@@ -137,6 +145,7 @@ async fn replies(
             Fault::DropReplies => 0,
             Fault::CutAfter(most) => count.min(*left.get_or_insert(most)),
         };
+        is_answered.store(true, Ordering::SeqCst);
         if to.write_all(&buffer[..passing]).await.is_err() {
             return;
         }

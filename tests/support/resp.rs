@@ -7,6 +7,8 @@
 pub(crate) struct RespTraffic {
     /// The commands in capitals, in the order in which they were sent.
     pub(crate) commands: Vec<String>,
+    /// Which of them were the first that a client sent after it was answered.
+    pub(crate) bursts: Vec<usize>,
     pub(crate) sent: usize,
     pub(crate) received: usize,
 }
@@ -23,6 +25,12 @@ impl RespTraffic {
             reads = is_read;
         }
         calls
+    }
+
+    /// Round trips of reads, of one caller who asks for one thing after the other.
+    pub(crate) fn rounds_of_reads(&self) -> usize {
+        let first = self.bursts.iter().filter_map(|at| self.commands.get(*at));
+        first.filter(|command| matches!(&***command, "GET" | "PTTL")).count()
     }
 }
 

@@ -202,9 +202,20 @@ pub(crate) fn get(
     url: Url,
     headers: &HeaderMap,
 ) -> impl Future<Output = Result<HttpReply, TransportError>> + Send + use<> {
+    get_up_to(client, url, headers, MAX_BODY)
+}
+
+/// The same, up to `most` bytes of the answer.
+#[cfg(feature = "stripe")]
+pub(crate) fn get_up_to(
+    client: &Client,
+    url: Url,
+    headers: &HeaderMap,
+    most: usize,
+) -> impl Future<Output = Result<HttpReply, TransportError>> + Send + use<> {
     let mut request = Request::new(Method::GET, url);
     headers.clone_into(request.headers_mut());
-    send(client, request, MAX_BODY)
+    send(client, request, most)
 }
 
 /// Sends a POST and reads the whole answer, up to `most` bytes of it.

@@ -64,6 +64,11 @@ impl PaymentId {
         }
     }
 
+    /// An id of `A-Z a-z 0-9 _ -` alone, which is one part of a URL's path.
+    pub(crate) fn parse_plain(id: &str) -> Option<Self> {
+        Self::parse(id).ok().filter(Self::is_plain)
+    }
+
     getters! {
         /// Where the payment stands in tables. Equality is decided on the id itself.
         pub(crate) fn position(&self) -> u64 => self.position;

@@ -47,6 +47,12 @@ impl ListCursor {
         if is_kept { Ok(Self(text.into())) } else { Err(wrong()) }
     }
 
+    /// One whose adapter holds to that rule.
+    #[cfg(feature = "stripe")]
+    pub(crate) fn of_adapter(text: String) -> Self {
+        Self(text.into())
+    }
+
     getters! {
         /// The cursor as text.
         pub fn as_str(&self) -> &str => &self.0;

@@ -26,7 +26,7 @@ impl RelatedObject {
     /// that no id leads a URL elsewhere.
     #[must_use]
     pub fn new(kind: impl Into<Box<str>>, id: &str) -> Option<Self> {
-        let id = PaymentId::parse(id).ok().filter(PaymentId::is_plain)?;
+        let id = PaymentId::parse_plain(id)?;
         Some(Self { kind: kind.into(), id, context: None })
     }
 

@@ -6,6 +6,7 @@ use crate::markdown::{quoted, section};
 
 const PAGE: &str = include_str!("../../docs/stripe.md");
 const WIRE: &str = include_str!("../../src/provider/stripe/wire.rs");
+const LISTS: &str = include_str!("../../src/provider/stripe/list/page.rs");
 const DISPUTES: &str = include_str!("../../src/provider/stripe/disputes.rs");
 
 /// The files that tell Stripe's words apart.
@@ -27,11 +28,16 @@ type Structs = BTreeMap<String, Vec<(String, String)>>;
 
 #[test]
 fn the_page_lists_every_field_that_is_read() {
-    let structs = structs(&[WIRE, DISPUTES].concat());
+    let structs = structs(&[WIRE, DISPUTES, LISTS].concat());
     assert!(structs.len() >= 20, "{structs:?}");
-    for (root, heading) in
-        [("Intent", "## The payment intent"), ("Session", "## The Checkout session"), ("Page", "## Disputes")]
-    {
+    for (root, heading) in [
+        ("Intent", "## The payment intent"),
+        ("Session", "## The Checkout session"),
+        ("Page", "## Disputes"),
+        ("WirePage", "## Lists"),
+        ("WireChange", "### Refunds and disputes of a window"),
+        ("WireEvent", "### Events of a window"),
+    ] {
         let mut read = BTreeSet::new();
         add_paths(&structs, root, "", &mut read);
         assert_eq!(

@@ -22,7 +22,6 @@ use crate::payment::facts::ProviderPayment;
 use crate::provider::{Call, ProviderError};
 
 use super::Stripe;
-use super::refusal::Unsuccessful;
 use super::reply;
 use super::wire::{Expandable, Named, WireText};
 
@@ -108,9 +107,7 @@ impl Stripe {
         address.query_pairs_mut().extend_pairs(after.map(|after| ("starting_after", after)));
         let reply = transport::get(&self.client, address, &self.headers).await;
         let reply = reply.map_err(|error| ProviderError::from(&error))?;
-        let body = reply::body(&reply, None).map_err(|answer| match answer {
-            Unsuccessful::Missing(error, _) | Unsuccessful::Refused(error) => error,
-        })?;
+        let body = reply::body(&reply, None)?;
         let page = read(body, facts).map_err(|error| reply::unreadable(error, &reply))?;
         facts.request_ids.follow(reply::request_id(&reply));
         Ok(page)

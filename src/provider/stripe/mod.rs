@@ -1,7 +1,5 @@
 //! The Stripe adapter.
 
-use std::time::UNIX_EPOCH;
-
 use reqwest::header::HeaderMap;
 use reqwest::{Client, Url};
 
@@ -13,12 +11,15 @@ use crate::payment::dispute::Dispute;
 use crate::payment::facts::ProviderPayment;
 use crate::settings::build_error::BuildError;
 
-use super::{Answer, Call, LookUp, Provider, ProviderError, ProviderIdentity, RelatedAnswer, RelatedObject};
+use super::{
+    Answer, Call, ListQuery, Listed, LookUp, Provider, ProviderError, ProviderIdentity, RelatedAnswer, RelatedObject,
+};
 use refusal::Unsuccessful;
 use right::Right;
 
 mod builder;
 mod disputes;
+mod list;
 mod other_objects;
 mod payment;
 mod refunds;
@@ -52,7 +53,8 @@ const API_VERSION: &str = "2026-10-28.endive";
 ///
 /// A restricted key needs read access to payment intents and charges, and to Checkout sessions where their ids are validated. Without read access to disputes every disputed payment
 /// is invalid, and without read access to reviews every payment that was ever reviewed is as risky as one under review; the
-/// event `payproof.right_missing` tells of either, once an hour.
+/// event `payproof.right_missing` tells of either, once an hour. [Lists](Provider::list) of what changed need read access to
+/// disputes and to events, or fail.
 ///
 /// ```no_run
 /// use payproof::Stripe;
@@ -187,7 +189,7 @@ impl Stripe {
     }
 
     fn read(&self, payment: &PaymentId, reply: &HttpReply) -> Result<ProviderPayment, ProviderError> {
-        let mut facts = match reply::body(reply, Some(payment.as_str())) {
+        let facts = match reply::body(reply, Some(payment.as_str())) {
             Ok(body) => {
                 let account = self.account.as_deref();
                 let facts = if self.is_alias(payment) {
@@ -202,15 +204,14 @@ impl Stripe {
             }
             Err(Unsuccessful::Refused(error)) => return Err(error),
         };
-        facts = reply::request_id(reply).into_iter().fold(facts, ProviderPayment::with_request_id);
-        facts.as_of = reply.header("date").and_then(unix_seconds);
-        Ok(facts)
+        Ok(reply::stamped(facts, reply))
     }
 }
 
-fn unix_seconds(date: &str) -> Option<u64> {
-    let date = httpdate::parse_http_date(date).ok()?;
-    date.duration_since(UNIX_EPOCH).ok().map(|since| since.as_secs())
+/// Whether a refusal of what was asked with its review may be for the review alone. A compatible server may not know what to
+/// expand.
+fn may_be_for_review(error: &ProviderError) -> bool {
+    matches!(error.status(), Some(400 | 403)) && !error.may_pass()
 }
 
 impl Provider for Stripe {
@@ -243,8 +244,7 @@ impl Provider for Stripe {
         let further: LookUp<'_> = match self.ask(payment, with_review).await {
             Ok(facts) if facts.dispute == Dispute::None && !self.asks_for_refunds(&facts) => return Ok(facts),
             Ok(facts) => Box::pin(self.complete(facts, call.clone())),
-            // A compatible server may not know what to expand.
-            Err(error) if with_review && matches!(error.status(), Some(400 | 403)) && !error.may_pass() => {
+            Err(error) if with_review && may_be_for_review(&error) => {
                 Box::pin(self.ask_without_review(payment, call, error))
             }
             Err(error) => return Err(error),
@@ -256,6 +256,12 @@ impl Provider for Stripe {
         self.ask_for_related(object).await
     }
 
+    /// Payment intents with their charges and reviews, newest first. What changed are the refunds and disputes of the window,
+    /// and then its events of payments that succeeded or were canceled, which Stripe keeps for 30 days.
+    async fn list(&self, query: &ListQuery, call: &Call) -> Result<Listed, ProviderError> {
+        self.list_page(query, call).await
+    }
+
     fn read_refusal(&self, answer: &Answer<'_>) -> ProviderError {
         if answer.status == 200 {
             let account = self.account.as_deref();
@@ -265,9 +271,7 @@ impl Provider for Stripe {
                 Err(unreadable) => unreadable,
             };
         }
-        match refusal::read(answer, None) {
-            Unsuccessful::Missing(error, _) | Unsuccessful::Refused(error) => error,
-        }
+        refusal::read(answer, None).into()
     }
 }
 

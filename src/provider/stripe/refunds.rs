@@ -9,7 +9,6 @@ use crate::provider::{Call, ProviderError};
 
 use super::Stripe;
 use super::payment;
-use super::refusal::Unsuccessful;
 use super::reply;
 
 /// The charge with its ten newest refunds.
@@ -72,9 +71,7 @@ impl Stripe {
         address.set_query(Some(WITH_REFUNDS));
         let reply = transport::get(&self.client, address, &self.headers).await;
         let reply = reply.map_err(|error| ProviderError::from(&error))?;
-        let body = reply::body(&reply, Some(&facts.id)).map_err(|answer| match answer {
-            Unsuccessful::Missing(error, _) | Unsuccessful::Refused(error) => error,
-        })?;
+        let body = reply::body(&reply, Some(&facts.id))?;
         let listed = payment::read(body, self.account.as_deref()).map_err(|error| reply::unreadable(error, &reply))?;
         if listed.id != facts.id {
             return Err(reply::unreadable(ProviderError::unreadable("the answer is about another payment"), &reply));

@@ -20,6 +20,14 @@ pub(super) enum Unsuccessful {
     Refused(ProviderError),
 }
 
+impl From<Unsuccessful> for ProviderError {
+    fn from(answer: Unsuccessful) -> Self {
+        match answer {
+            Unsuccessful::Missing(error, _) | Unsuccessful::Refused(error) => error,
+        }
+    }
+}
+
 /// Reads an answer other than 200.
 ///
 /// | answer | reading |

@@ -1,6 +1,9 @@
 //! What an HTTP reply of Stripe's is, before its body is read.
 
+use std::time::UNIX_EPOCH;
+
 use crate::http::transport::HttpReply;
+use crate::payment::facts::ProviderPayment;
 use crate::provider::attempt_log::Reach;
 use crate::provider::{Answer, ProviderError};
 
@@ -31,6 +34,19 @@ pub(super) fn unreadable(error: ProviderError, reply: &HttpReply) -> ProviderErr
 
 fn traced(error: ProviderError, reply: &HttpReply) -> ProviderError {
     request_id(reply).into_iter().fold(error, ProviderError::with_request_id)
+}
+
+/// Facts with the time and the id of the answer that they came with.
+pub(super) fn stamped(facts: ProviderPayment, reply: &HttpReply) -> ProviderPayment {
+    let mut facts = request_id(reply).into_iter().fold(facts, ProviderPayment::with_request_id);
+    facts.as_of = date(reply);
+    facts
+}
+
+/// When it was sent, in seconds since 1970.
+pub(super) fn date(reply: &HttpReply) -> Option<u64> {
+    let date = httpdate::parse_http_date(reply.header("date")?).ok()?;
+    date.duration_since(UNIX_EPOCH).ok().map(|since| since.as_secs())
 }
 
 /// Stripe's id of the request.

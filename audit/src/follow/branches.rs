@@ -53,6 +53,12 @@ impl Follower<'_> {
         self.run.branches.len()
     }
 
+    /// Whether one of the branches that lead here was decided by such a value.
+    pub(crate) fn depends_on(&self, from: Origins) -> bool {
+        let deciding = |(branching, _): &(u32, u32)| self.run.conditions.get(usize::try_from(*branching).ok()?);
+        self.run.branches.iter().filter_map(deciding).any(|condition| condition.from.has(from))
+    }
+
     /// Both arms of a condition.
     pub(crate) fn choose(
         &mut self,
@@ -96,7 +102,8 @@ impl Follower<'_> {
         }
         if from.has(Origins::VERIFIED) {
             let parsed = from.has(Origins::REPARSED);
-            self.emit(EventKind::Verify { checked: true, parsed }, frame, span);
+            let everywhere = !from.has(Origins::STAGE);
+            self.emit(EventKind::Verify { everywhere, parsed }, frame, span);
         }
     }
 
@@ -110,7 +117,7 @@ impl Follower<'_> {
             && let Expr::Call(call) = tried
         {
             let parsed = value.from.has(Origins::REPARSED);
-            self.emit(EventKind::Verify { checked: true, parsed }, frame, call.at);
+            self.emit(EventKind::Verify { everywhere: true, parsed }, frame, call.at);
         }
     }
 

@@ -6,12 +6,30 @@ use super::origins::Origins;
 use super::paths::{compared_path, decided, settled_path};
 use super::value::{Shape, Value};
 use super::words::has_word;
-use crate::model::{Binary, EventKind, Span};
+use super::written::written;
+use crate::model::{Binary, EventKind, Expr, Span};
 
 /// Names that say whether a payment is paid.
 const STATES: &[&str] = &["status", "paid", "captured", "state", "succeeded", "completed", "approved"];
 /// Names of what was paid.
 const AMOUNTS: &[&str] = &["amount", "total", "currency", "value", "price", "sum", "received", "gross"];
+
+/// Words of who may set a state by hand.
+const STAFF: &[&str] = &[
+    "role",
+    "admin",
+    "staff",
+    "permission",
+    "superuser",
+    "superadmin",
+    "seller",
+    "vendor",
+    "merchant",
+    "manager",
+    "employee",
+    "cashier",
+    "restrict",
+];
 
 impl Follower<'_> {
     pub(crate) fn compared(&mut self, sign: Binary, one: &Value, two: &Value, frame: &Frame, span: Span) -> Value {
@@ -22,6 +40,8 @@ impl Follower<'_> {
         for (this, that) in [(&left, &right), (&right, &left)] {
             self.prove(this, that, one, two, frame, span);
         }
+        self.staff_compared(one, frame, span);
+        self.staff_compared(two, frame, span);
         let mut result = left.clone().tainted(&right);
         result.shape = Shape::Unknown;
         result.text = None;
@@ -68,6 +88,16 @@ impl Follower<'_> {
     /// A condition that is no comparison: `if (!intent.paid)`, `switch (intent.status)`.
     pub(crate) fn compared_alone(&mut self, condition: &Value, frame: &Frame, span: Span) {
         self.payment_compared(condition, frame, span);
+        self.staff_compared(condition, frame, span);
+    }
+
+    /// `user.role === 'admin'`, `if (!user.isAdmin)`: what the request's body says of its sender does not count.
+    fn staff_compared(&mut self, value: &Value, frame: &Frame, span: Span) {
+        let known = Origins::SESSION.and(Origins::STORED).and(Origins::UNKNOWN).and(Origins::SETTING);
+        let from = known.and(Origins::CREDENTIAL);
+        if value.from.has(from) && is_staff(value.last_name()) {
+            self.emit(EventKind::Staff, frame, span);
+        }
     }
 
     /// `req.method === 'POST'`: known, if it is settled for which method this is.
@@ -104,6 +134,16 @@ impl Follower<'_> {
         let method = self.run.method.clone()?;
         Some(decided(known.contains(&method)))
     }
+}
+
+/// Whether a name is about staff: a role, `isAdmin`, a permission; `vendorId` is none.
+pub(super) fn is_staff(name: &str) -> bool {
+    has_word(name, STAFF) && !has_word(name, &["id"])
+}
+
+/// `total === 0`, `price <= 0`: whether there is nothing to pay, by how the other side is written.
+pub(super) fn asks_for_nothing(value: &Value, other: &Expr) -> bool {
+    value.is_text() == Some("0") && has_word(&written(other), AMOUNTS)
 }
 
 /// Whether it is compared what only the sender and the service know.

@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use super::Follower;
 use super::branches::Flow;
+use super::compare::asks_for_nothing;
 use super::frame::Frame;
 use super::origins::Origins;
 use super::value::{ObjectValue, Shape, Value};
@@ -164,7 +165,9 @@ impl Follower<'_> {
             Binary::And | Binary::Or | Binary::Coalesce => self.short(sign, one, right, frame, span),
             Binary::Equal | Binary::Unequal | Binary::Order => {
                 let two = self.expr(right, frame);
-                self.compared(sign, &one, &two, frame, span)
+                let result = self.compared(sign, &one, &two, frame, span);
+                let free = asks_for_nothing(&one, right) || asks_for_nothing(&two, left);
+                if free { Value { from: result.from | Origins::FREE, ..result } } else { result }
             }
             _ => {
                 let two = self.expr(right, frame);

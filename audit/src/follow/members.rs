@@ -12,6 +12,9 @@ const TENANTS: &[&str] =
     &["tenant", "org", "organization", "organisation", "workspace", "merchant", "store", "shop", "team"];
 /// Names of an idempotency key that is sent in a body.
 const KEYS: &[&str] = &["idempotencykey", "idempotencetoken", "idempotencytoken", "idempotenttoken", "clientrequestid"];
+/// Settings that say where the service runs.
+const STAGES: &[&str] =
+    &["nodeenv", "appenv", "vercelenv", "environment", "env", "stage", "prod", "dev", "mode", "isproduction"];
 /// Names under which settings lie.
 const SETTINGS: &[&str] = &["process.env", "import.meta.env", "Bun.env", "Deno.env"];
 
@@ -65,6 +68,9 @@ impl Follower<'_> {
         found.shape = Value::foreign(&format!("{path}.{name}")).shape;
         if SETTINGS.contains(&path) || (path.ends_with("env") || path.ends_with("createEnv()")) {
             found.from |= Origins::SETTING;
+            if STAGES.contains(&plain_name(name).as_str()) {
+                found.from |= Origins::STAGE;
+            }
         }
         if value.from.has(Origins::SESSION) && has_word(name, TENANTS) {
             found.from |= Origins::TENANT;

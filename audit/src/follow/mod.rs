@@ -41,7 +41,7 @@ pub(crate) use matcher::covers;
 pub(crate) use resolve::folder_of;
 pub(crate) use routers::{Entry, RouterKind, RouterValue};
 pub(crate) use value::{Module, Shape, Value};
-pub(crate) use words::{has_word, plain_name};
+pub(crate) use words::has_word;
 
 use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
@@ -184,9 +184,12 @@ impl<'s> Follower<'s> {
         self.loading(|follower| follower.apply(function, given, &Frame::top(module), Span::default()));
     }
 
-    pub(crate) fn emit(&mut self, kind: EventKind, frame: &Frame, span: Span) {
+    pub(crate) fn emit(&mut self, mut kind: EventKind, frame: &Frame, span: Span) {
         if self.run.loading {
             return;
+        }
+        if let EventKind::Verify { everywhere, .. } = &mut kind {
+            *everywhere &= !self.depends_on(Origins::STAGE);
         }
         let event = Event {
             kind,

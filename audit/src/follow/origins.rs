@@ -50,6 +50,10 @@ impl Origins {
     pub(crate) const SIGNATURE: Self = Self(1 << 19);
     /// A verification was given a body that had been parsed.
     pub(crate) const REPARSED: Self = Self(1 << 20);
+    /// Whether the service runs in production.
+    pub(crate) const STAGE: Self = Self(1 << 22);
+    /// Whether there is nothing to pay.
+    pub(crate) const FREE: Self = Self(1 << 23);
     /// What a write into a database returned.
     pub(crate) const WRITTEN: Self = Self(1 << 21);
 

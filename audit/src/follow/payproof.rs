@@ -26,7 +26,7 @@ impl Follower<'_> {
             }
             "receive" => {
                 let parsed = given.get(1).is_some_and(|body| body.from.has(Origins::PARSED));
-                self.emit(EventKind::Verify { checked: true, parsed }, site.frame, site.span);
+                self.emit(EventKind::Verify { everywhere: true, parsed }, site.frame, site.span);
                 let claim = Claimed { event: true, proven: true, ..Claimed::default() };
                 self.emit(EventKind::Claim(claim), site.frame, site.span);
                 let event = Value { from: Origins::EVENT, shape: Shape::Unknown, ..Value::default() };

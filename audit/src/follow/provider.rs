@@ -335,6 +335,9 @@ impl Follower<'_> {
         let answer =
             Value { from: Origins::UNKNOWN, unfollowed: Some(site.name.as_str().into()), ..Value::foreign("fetch()") };
         if http.method == "GET" {
+            // It may be a provider that is not known, and what it is asked.
+            let name = format!("{}.get", site.name.trim_end_matches(".get"));
+            self.emit(EventKind::Unfollowed { name, sees_request: false }, site.frame, site.span);
             return Value { from: Origins::STORED, unfollowed: None, ..answer };
         }
         self.emit(EventKind::Unfollowed { name: site.name.clone(), sees_request: false }, site.frame, site.span);

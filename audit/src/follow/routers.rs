@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use super::calls::Site;
+use super::compare::is_staff;
 use super::frame::Frame;
 use super::harmless::is_harmless_package;
 use super::sessions::is_session_name;
@@ -267,6 +268,9 @@ impl Follower<'_> {
     fn foreign_middleware(&mut self, path: &str, frame: &Frame, span: Span) {
         let name = path.trim_end_matches("()");
         let last = last_part(name);
+        if is_staff(last) {
+            self.emit(EventKind::Staff, frame, span);
+        }
         if matches!(last, "json" | "raw" | "text" | "urlencoded") && has_word(name, &["express", "parser", "body"]) {
             if self.run.body == BodyState::Unknown {
                 match last {

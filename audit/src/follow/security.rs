@@ -123,7 +123,7 @@ impl Follower<'_> {
         }
         if throws {
             let parsed = given.first().is_some_and(|body| is_whole_parsed(&body.whole()));
-            self.emit(EventKind::Verify { checked: true, parsed }, site.frame, site.span);
+            self.emit(EventKind::Verify { everywhere: true, parsed }, site.frame, site.span);
             return Some(Value { from: Origins::EVENT, ..Value::foreign(&format!("{last}()")) });
         }
         let names = words(last);

@@ -2,6 +2,7 @@
 
 use super::Follower;
 use super::calls::Site;
+use super::compare::is_staff;
 use super::frame::Frame;
 use super::origins::Origins;
 use super::value::Value;
@@ -94,6 +95,13 @@ impl Follower<'_> {
             return Some(wrapped);
         }
         self.emit(EventKind::Session, site.frame, site.span);
+        let names_role = |value: &Value| {
+            value.is_text().is_some_and(is_staff)
+                || ["role", "roles", "permission", "permissions"].iter().any(|name| value.field(name).is_some())
+        };
+        if is_staff(last) || given.iter().any(names_role) {
+            self.emit(EventKind::Staff, site.frame, site.span);
+        }
         Some(Value { from: Origins::SESSION, ..Value::foreign(&format!("{path}()")) })
     }
 
@@ -164,12 +172,15 @@ impl Follower<'_> {
 
     /// What is known of a wrapper by its name, when what it wraps is called.
     pub(crate) fn wrapped_by(&mut self, name: &str, frame: &Frame, span: Span) {
+        if is_staff(last_part(name)) {
+            self.emit(EventKind::Staff, frame, span);
+        }
         if is_session_name(name) || is_configured(&self.names.session, name) {
             self.emit(EventKind::Session, frame, span);
         } else if is_configured(&self.names.key, name) {
             self.emit(EventKind::KeyRead, frame, span);
         } else if name.contains("verify signature") {
-            self.emit(EventKind::Verify { checked: true, parsed: false }, frame, span);
+            self.emit(EventKind::Verify { everywhere: true, parsed: false }, frame, span);
         } else if name.to_lowercase().contains("idempot") || name.to_lowercase().contains("payproof") {
             self.emit(EventKind::Guarded, frame, span);
         } else if !is_plain_wrapper(name) {

@@ -51,6 +51,8 @@ pub enum EventKind {
     },
     /// It is established who asks; the request ends here otherwise, or the answer depends on it.
     Session,
+    /// It is looked at whether the caller is staff.
+    Staff,
     /// The request is compared with the recorded one.
     Fingerprint,
     /// The provider was asked for a payment.
@@ -62,10 +64,10 @@ pub enum EventKind {
     ProviderWrite(ProviderCall),
     /// Something was written.
     Write(Effect),
-    /// A signature was verified.
+    /// A signature was verified; the request ends here if it is wrong.
     Verify {
-        /// Whether the request ends here if it is wrong.
-        checked: bool,
+        /// Whether it is done wherever the service runs, and not in production only.
+        everywhere: bool,
         /// Whether it was given a parsed or re-serialized body.
         parsed: bool,
     },
@@ -158,6 +160,8 @@ pub struct Effect {
     pub valuable: bool,
     /// Whether it is an order or a payment.
     pub order: bool,
+    /// Whether a balance changes, from which something may be paid.
+    pub balance: bool,
     /// Whether it is mail or the like.
     pub mail: bool,
     /// Whether it writes that something is paid.

@@ -114,7 +114,7 @@ rules! {
         "The amount or currency that the provider is told comes from the request.",
         "Compute the amount from stored prices, or compare it with them.";
     PaymentUnproven, "payment-unproven", High,
-        "An order is made or marked paid by a payment's id from the request, and the provider is not asked.",
+        "An order is made or marked paid on the request's word, and the provider is not asked.",
         "Retrieve the payment from the provider, and compare its status, amount and currency.";
     PaidUnchecked, "paid-unchecked", Medium,
         "The provider is asked, but what it says is not compared before the order counts as paid.",

@@ -115,7 +115,11 @@ const PROOF: &[&str] = &[
     "razorpay",
     "signature",
     "fetch",
+    "axios",
+    "http",
 ];
+const STAFF: &[&str] =
+    &["admin", "staff", "role", "permission", "can", "ability", "policy", "allow", "restrict", "access", "cron"];
 const WRITE: &[&str] = &[
     "create", "insert", "save", "update", "delete", "place", "submit", "process", "checkout", "charge", "order",
     "book", "send", "add", "remove", "register", "enroll", "purchase", "pay", "refund", "capture", "post", "fulfill",
@@ -161,6 +165,11 @@ impl Case<'_> {
     /// A call before an event that might ask the provider.
     pub(crate) fn maybe_proof(&self, event: &Event) -> Option<String> {
         Self::unfollowed(self.earlier(event), |name, _| has_word(name, PROOF))
+    }
+
+    /// A call before an event that might refuse all who are no staff: one that establishes who asks may do that, too.
+    pub(crate) fn maybe_staff(&self, event: &Event) -> Option<String> {
+        Self::unfollowed(self.earlier(event), |name, _| has_word(name, STAFF) || has_word(name, SESSION))
     }
 
     /// A call that might write.

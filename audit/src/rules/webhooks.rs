@@ -41,7 +41,7 @@ fn is_effect(event: &Event) -> bool {
 
 fn unsigned(case: &mut Case<'_>) {
     let events = case.events;
-    let verified = |kind: &EventKind| matches!(kind, EventKind::Verify { checked: true, .. });
+    let verified = |kind: &EventKind| matches!(kind, EventKind::Verify { everywhere: true, .. });
     let asked = |kind: &EventKind| matches!(kind, EventKind::ProviderRead { .. } | EventKind::Guarded);
     let first = events.iter().filter(|event| is_effect(event)).find(|event| !case.before(event, verified));
     let Some(event) = first else { return };
@@ -52,6 +52,11 @@ fn unsigned(case: &mut Case<'_>) {
     if case.perhaps_before(event, verified) {
         let what = "the webhook's signature is verified only at times before it acts".to_owned();
         case.tell(Rule::WebhookUnsigned, Severity::Medium, event, what, None);
+        return;
+    }
+    if case.perhaps_before(event, |kind| matches!(kind, EventKind::Verify { .. })) {
+        let what = "the webhook's signature is verified in production only: wherever else it runs, anyone is believed";
+        case.tell(Rule::WebhookUnsigned, Severity::Low, event, what.to_owned(), None);
         return;
     }
     let maybe = case.maybe_verification(event);

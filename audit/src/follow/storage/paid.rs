@@ -217,6 +217,11 @@ fn is_summed(name: &str) -> bool {
     SUMMED.contains(&plain_name(name).as_str()) || has_word(name, &["stock", "inventory", "balance", "wallet"])
 }
 
+/// Whether that field is a balance, from which something may be paid.
+pub(super) fn adds_to_balance(data: &Value) -> bool {
+    visit(data, DEEPEST, &mut |name, _| has_word(name, &["balance", "wallet", "credit", "point", "coin", "token"]))
+}
+
 /// A stored number and something, or SQL that says so.
 fn is_sum(value: &Value) -> bool {
     let sql = value.text.as_ref().is_some_and(|text| {

@@ -119,6 +119,7 @@ impl Follower<'_> {
         let valuable = (change == Change::Create && (order || stock))
             || (sums && !is_cart && (order || stock || paid::adds_value(data)));
         let marks_paid = matches!(change, Change::Create | Change::Update) && paid::marks_paid(data) && !is_cart;
+        let marks_paid = marks_paid && !self.depends_on(Origins::FREE);
         let payment_from_request = if (order && matches!(change, Change::Create | Change::Update)) || marks_paid {
             paid::payment_from_request(data, sum).or_else(|| self.decided_by_request(marks_paid))
         } else {
@@ -130,6 +131,7 @@ impl Follower<'_> {
             repeats,
             valuable,
             order,
+            balance: sums && paid::adds_to_balance(data),
             mail: false,
             marks_paid,
             payment_from_request,

@@ -23,6 +23,22 @@ named! {
     } as_str(self: Self)
 }
 
+named! {
+    /// What happened to a payment.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    #[non_exhaustive]
+    pub enum ChangeOf {
+        /// It succeeded.
+        Paid = "paid",
+        /// It was canceled.
+        Canceled = "canceled",
+        /// Something of it was given back, or is to be.
+        Refunded = "refunded",
+        /// The shopper disputed it.
+        Disputed = "disputed",
+    } as_str(self: Self)
+}
+
 /// Where a list goes on, in the provider's own words.
 ///
 /// Keep it as it is: only the adapter that gave it can read it, and only for the same window of the same kind of list. It may be
@@ -139,6 +155,8 @@ pub enum ListedItem {
     Changed {
         /// Which payment.
         payment: PaymentId,
+        /// What happened.
+        what: ChangeOf,
         /// When, in seconds since 1970.
         at: u64,
     },

@@ -27,7 +27,7 @@ pub(crate) use error::{Advice, Kind};
 pub use error::{ProviderError, RateLimit};
 pub use from_closure::provider_fn;
 pub use identity::ProviderIdentity;
-pub use list::{ListCursor, ListOf, ListQuery, Listed, ListedItem};
+pub use list::{ChangeOf, ListCursor, ListOf, ListQuery, Listed, ListedItem};
 pub use related::{RelatedAnswer, RelatedObject};
 
 /// One HTTP answer, for [`Provider::read_refusal`].

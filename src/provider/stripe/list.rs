@@ -6,7 +6,7 @@ use reqwest::Url;
 
 use crate::http::transport::{self, HttpReply, TransportError};
 use crate::intent::payment_intent::PaymentId;
-use crate::provider::{Call, ListQuery, Listed, ListedItem, ProviderError};
+use crate::provider::{Call, ChangeOf, ListQuery, Listed, ListedItem, ProviderError};
 
 use super::{Stripe, reply};
 use place::{ListPlace, StripeList};
@@ -23,10 +23,6 @@ const EVENTS_KEPT: u64 = 30 * 24 * 60 * 60;
 /// What stands with each payment, as in a look-up of one.
 const WITH_CHARGE: [(&str, &str); 1] = [("expand[]", "data.latest_charge")];
 const WITH_REVIEW: [(&str, &str); 2] = [("expand[]", "data.latest_charge"), ("expand[]", "data.review")];
-
-/// The events of what neither a refund nor a dispute tells: a payment that became final long after it was created.
-const FINAL_EVENTS: [(&str, &str); 2] =
-    [("types[]", "payment_intent.succeeded"), ("types[]", "payment_intent.canceled")];
 
 impl Stripe {
     /// Asks for one page. Where the key may not read reviews, it is asked for again without them.
@@ -71,18 +67,19 @@ impl Stripe {
     }
 
     fn address_of_page(&self, window: &Range<u64>, place: &ListPlace, with_review: bool) -> Url {
-        let further: &[(&str, &str)] = match place.list {
+        let expanded: &[(&str, &str)] = match place.list {
             StripeList::Payments if with_review => &WITH_REVIEW,
             StripeList::Payments => &WITH_CHARGE,
-            StripeList::Refunds | StripeList::Disputes => &[],
-            StripeList::Events => &FINAL_EVENTS,
+            StripeList::Refunds | StripeList::Disputes | StripeList::Events => &[],
         };
+        let types = page::FINAL_EVENTS.iter().filter(|_| place.list == StripeList::Events);
+        let types = types.map(|(kind, _)| ("types[]", *kind));
         let mut address = self.address.clone();
         address.set_path(&[&*self.root, place.list.path()].concat());
         let window = [("created[gte]", window.start), ("created[lt]", window.end), ("limit", place.limit.into())];
         let numbers = window.map(|(name, number)| (name, number.to_string()));
         let after = place.after.as_ref().map(|after| ("starting_after", after.as_str()));
-        address.query_pairs_mut().extend_pairs(numbers).extend_pairs(further).extend_pairs(after);
+        address.query_pairs_mut().extend_pairs(numbers).extend_pairs(expanded).extend_pairs(types).extend_pairs(after);
         address
     }
 
@@ -96,7 +93,8 @@ impl Stripe {
         let body = reply::body(reply, None)?;
         let page = page::read(body, place, |entry| match place.list {
             StripeList::Payments => self.payment_of(entry, reply, with_review),
-            StripeList::Refunds | StripeList::Disputes => page::change(entry),
+            StripeList::Refunds => page::change(entry, ChangeOf::Refunded),
+            StripeList::Disputes => page::change(entry, ChangeOf::Disputed),
             StripeList::Events => page::event(entry, self.account.as_deref()),
         })?;
         let next = match &page.last {

@@ -10,9 +10,14 @@ use crate::http::object::Object;
 use crate::intent::payment_intent::PaymentId;
 use crate::provider::stripe::payment::parsed;
 use crate::provider::stripe::wire::{Expandable, Named, WireText};
-use crate::provider::{ListedItem, ProviderError};
+use crate::provider::{ChangeOf, ListedItem, ProviderError};
 
 use super::place::{ListPlace, StripeList};
+
+/// The events that are asked for, and what they tell: of what neither a refund nor a dispute tells, a payment that became final
+/// long after it was created.
+pub(super) const FINAL_EVENTS: [(&str, ChangeOf); 2] =
+    [("payment_intent.succeeded", ChangeOf::Paid), ("payment_intent.canceled", ChangeOf::Canceled)];
 
 /// A page (<https://docs.stripe.com/api/pagination>), of which each entry is read by itself.
 #[derive(Debug, Deserialize)]
@@ -37,6 +42,8 @@ struct WireChange<'a> {
 struct WireEvent<'a> {
     #[serde(borrow)]
     id: WireText<'a>,
+    #[serde(rename = "type")]
+    kind: WireText<'a>,
     created: u64,
     account: Option<WireText<'a>>,
     data: Object<EventData<'a>>,
@@ -119,10 +126,10 @@ fn unreadable(entry: &str, list: StripeList) -> Entry {
 }
 
 /// A refund or a dispute, which names its payment. One of a charge without a payment intent is passed over.
-pub(super) fn change(entry: &str) -> Option<Entry> {
+pub(super) fn change(entry: &str, what: ChangeOf) -> Option<Entry> {
     let Object(change): Object<WireChange<'_>> = serde_json::from_str(entry).ok()?;
     let named = change.payment_intent.as_ref().map(Expandable::id);
-    Some(changed(&change.id, change.created, named))
+    Some(changed(&change.id, change.created, named.map(|id| (id, what))))
 }
 
 /// An event of a payment intent of this account.
@@ -131,14 +138,15 @@ pub(super) fn event(entry: &str, account: Option<&str>) -> Option<Entry> {
     let Object(subject) = &event.data.object;
     // A platform's own list has none of its connected accounts' payments, and its key could not look them up.
     let is_foreign = event.account.as_deref().is_some_and(|of| Some(of) != account);
+    let what = FINAL_EVENTS.iter().find(|(kind, _)| *kind == &*event.kind).map(|(_, what)| *what);
     let is_payment = &*subject.object == "payment_intent";
-    let named = Some(&*subject.id).filter(|_| is_payment && !is_foreign);
+    let named = what.filter(|_| is_payment && !is_foreign).map(|what| (&*subject.id, what));
     Some(changed(&event.id, event.created, named))
 }
 
-fn changed(id: &str, created: u64, payment: Option<&str>) -> Entry {
-    let item = payment.map(|payment| match PaymentId::parse_plain(payment) {
-        Some(payment) => ListedItem::Changed { payment, at: created },
+fn changed(id: &str, created: u64, change: Option<(&str, ChangeOf)>) -> Entry {
+    let item = change.map(|(payment, what)| match PaymentId::parse_plain(payment) {
+        Some(payment) => ListedItem::Changed { payment, what, at: created },
         None => ListedItem::Unreadable(None),
     });
     Entry { id: PaymentId::parse_plain(id), created: Some(created), item }

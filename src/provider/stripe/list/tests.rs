@@ -51,7 +51,7 @@ fn refund(id: &str, payment: &Value) -> Value {
 fn short(listed: &Listed) -> Vec<String> {
     let short = |item: &ListedItem| match item {
         ListedItem::Payment(facts) => facts.id.to_string(),
-        ListedItem::Changed { payment, at } => format!("{payment}@{at}"),
+        ListedItem::Changed { payment, what, at } => format!("{payment} {}@{at}", what.as_str()),
         ListedItem::Unreadable(id) => format!("?{}", id.as_ref().map_or("", PaymentId::as_str)),
     };
     listed.items.iter().map(short).collect()
@@ -135,18 +135,24 @@ fn a_change_names_its_payment_or_is_passed_over() {
         refund("re_4", &json!("../pi_4")),
         json!({"id": "re_5", "object": "refund", "payment_intent": "pi_5"}),
     ];
-    for (cursor, then) in [("refunds:100:", "disputes:100:"), ("disputes:7:re_0", "events:100:")] {
+    for (cursor, what, then) in
+        [("refunds:100:", "refunded", "disputes:100:"), ("disputes:7:re_0", "disputed", "events:100:")]
+    {
         let page = listed(cursor, &page(&entries, false)).unwrap();
         assert_eq!(
             (&*short(&page), next(&page)),
-            (&["pi_1@150", "pi_2@150", "?", "?"].map(str::to_owned)[..], Some(then))
+            (&[format!("pi_1 {what}@150"), format!("pi_2 {what}@150"), "?".to_owned(), "?".to_owned()][..], Some(then))
         );
     }
 }
 
 #[test]
 fn an_event_tells_of_a_payment_intent_of_this_account() {
-    let event = |id: &str, subject: Value, account: Value| json!({"id": id, "object": "event", "created": 150, "account": account, "data": {"object": subject}});
+    let event = |id: &str, subject: Value, account: Value| {
+        let kind = if id == "evt_2" { "payment_intent.canceled" } else { "payment_intent.succeeded" };
+        json!({"id": id, "object": "event", "type": kind, "created": 150, "account": account,
+            "data": {"object": subject}})
+    };
     let intent = |id: &str| json!({"id": id, "object": "payment_intent", "status": "succeeded"});
     let entries = [
         event("evt_1", intent("pi_1"), Value::Null),
@@ -156,7 +162,10 @@ fn an_event_tells_of_a_payment_intent_of_this_account() {
         json!({"id": "evt_5", "object": "event", "created": 150}),
     ];
     let page = listed("events:100:", &page(&entries, false)).unwrap();
-    assert_eq!((&*short(&page), next(&page)), (&["pi_1@150", "pi_2@150", "?"].map(str::to_owned)[..], None));
+    assert_eq!(
+        (&*short(&page), next(&page)),
+        (&["pi_1 paid@150", "pi_2 canceled@150", "?"].map(str::to_owned)[..], None)
+    );
 }
 
 #[test]

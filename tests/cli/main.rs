@@ -14,6 +14,7 @@ mod cache;
 mod csv_peers;
 mod deploy;
 mod endpoint;
+mod exports;
 mod input;
 mod many;
 mod one;

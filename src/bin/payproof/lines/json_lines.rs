@@ -6,21 +6,20 @@ use std::io::{self, Read};
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 
-use super::Wanted;
 use super::line::{Line, LineError, LineSource, LineValues, Lines};
+use super::names::Names;
 use super::text::InputText;
 
 pub(super) struct JsonLines<R> {
     text: InputText<R>,
     number: u64,
     blank: u64,
-    wanted: &'static Wanted,
-    ignore_unknown: bool,
+    names: Names,
 }
 
 impl<R: Read> JsonLines<R> {
-    pub(super) fn new(text: InputText<R>, wanted: &'static Wanted, ignore_unknown: bool) -> Self {
-        Self { text, number: 0, blank: 0, wanted, ignore_unknown }
+    pub(super) fn new(text: InputText<R>, names: Names) -> Self {
+        Self { text, number: 0, blank: 0, names }
     }
 }
 
@@ -28,11 +27,11 @@ impl<R: Read> LineSource for JsonLines<R> {
     fn next(&mut self) -> io::Result<Option<Line>> {
         while self.text.first()?.is_some() {
             self.number = self.number.saturating_add(1);
-            let (number, wanted) = (self.number, self.wanted);
+            let number = self.number;
             let line = match self.text.line()? {
-                None => Some(Line::unread(number, wanted, LineError::too_long())),
+                None => Some(Line::unread(number, &self.names.fields, LineError::too_long())),
                 Some(line) if line.trim_ascii().is_empty() => None,
-                Some(line) => Some(read(line, number, wanted, self.ignore_unknown)),
+                Some(line) => Some(read(line, number, &self.names)),
             };
             self.text.pass_line()?;
             if line.is_some() {
@@ -52,8 +51,8 @@ impl<R: Read> LineSource for JsonLines<R> {
     }
 }
 
-fn read(line: &[u8], number: u64, wanted: &'static Wanted, ignore_unknown: bool) -> Line {
-    let mut object = Object { values: LineValues::new(wanted), wanted, unfit: None, unknown: None };
+fn read(line: &[u8], number: u64, names: &Names) -> Line {
+    let mut object = Object { values: LineValues::new(&names.fields), names, unfit: None, unknown: None };
     let mut json = serde_json::Deserializer::from_slice(line);
     if let Err(error) = json.deserialize_map(&mut object).and_then(|()| json.end()) {
         // A complaint about data would repeat them.
@@ -62,23 +61,18 @@ fn read(line: &[u8], number: u64, wanted: &'static Wanted, ignore_unknown: bool)
         } else {
             format!("the line is not JSON, from column {} on", error.column())
         };
-        return Line::unread(number, wanted, LineError::line(rule));
+        return Line::unread(number, &names.fields, LineError::line(rule));
     }
-    let unknown = object.unknown.filter(|_| !ignore_unknown).map(|name| unknown(&name, wanted));
-    Line { number, values: object.values, wrong: object.unfit.or(unknown) }
-}
-
-fn unknown(name: &str, wanted: &Wanted) -> LineError {
-    let name: String = name.chars().filter(|c| !c.is_control()).take(40).collect();
-    LineError::line(format!("the field `{name}` is not one of {}; or say --ignore-unknown", wanted.fields.join(", ")))
+    let Object { values, unfit, unknown, .. } = object;
+    Line { number, values, wrong: unfit.or(unknown) }
 }
 
 /// What a line holds, and the first things that are wrong with it. A wrong field goes before an unknown one.
-struct Object {
+struct Object<'n> {
     values: LineValues,
-    wanted: &'static Wanted,
+    names: &'n Names,
     unfit: Option<LineError>,
-    unknown: Option<String>,
+    unknown: Option<LineError>,
 }
 
 /// A value as a field's text, none where it is null; or why it is none.
@@ -95,7 +89,7 @@ fn text_of(value: Value) -> Result<Option<String>, &'static str> {
     }
 }
 
-impl<'de> Visitor<'de> for &mut Object {
+impl<'de> Visitor<'de> for &mut Object<'_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -103,17 +97,20 @@ impl<'de> Visitor<'de> for &mut Object {
     }
 
     fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<(), M::Error> {
-        while let Some((name, value)) = map.next_entry()? {
-            self.take(name, value);
+        while let Some((name, value)) = map.next_entry::<String, Value>()? {
+            self.take(&name, value);
         }
         Ok(())
     }
 }
 
-impl Object {
-    fn take(&mut self, name: String, value: Value) {
-        let Some(field) = self.wanted.fields.iter().copied().find(|field| *field == name) else {
-            self.unknown.get_or_insert(name);
+impl Object<'_> {
+    fn take(&mut self, name: &str, value: Value) {
+        let Some(field) = self.names.field_of_json(name) else {
+            let refusal = || Some(self.names.refusal("field", name)? + "; or say --ignore-unknown");
+            if self.unknown.is_none() {
+                self.unknown = refusal().map(LineError::line);
+            }
             return;
         };
         let unfit = match text_of(value) {

@@ -1,9 +1,11 @@
 //! One line of the input, and how many there were.
 
+use std::borrow::Cow;
 use std::io;
 use std::ops::Range;
+use std::sync::Arc;
 
-use super::Wanted;
+use super::decimal::{self, DecimalSign};
 use super::text::LONGEST_LINE;
 
 /// One line of the input.
@@ -17,22 +19,32 @@ pub(crate) struct Line {
 
 impl Line {
     /// One of which nothing could be read.
-    pub(super) fn unread(number: u64, wanted: &'static Wanted, wrong: LineError) -> Self {
-        Self { number, values: LineValues::new(wanted), wrong: Some(wrong) }
+    pub(super) fn unread(number: u64, fields: &Arc<[&'static str]>, wrong: LineError) -> Self {
+        Self { number, values: LineValues::new(fields), wrong: Some(wrong) }
+    }
+
+    /// Writes the amount without grouping and with a point, where it can be read.
+    pub(super) fn make_plain(&mut self, sign: Option<DecimalSign>) {
+        let Some(amount) = self.values.get("amount") else { return };
+        match decimal::plain(amount, sign) {
+            Ok(Cow::Borrowed(_)) => {}
+            Ok(Cow::Owned(plain)) => self.values.set("amount", &plain),
+            Err(rule) => drop(self.wrong.get_or_insert_with(|| LineError::field("amount", rule))),
+        }
     }
 }
 
-/// The values of a line by the names of their fields. An empty one counts as absent.
+/// The values of a line by the names of their fields, without what is blank around them. An empty one counts as absent.
 pub(crate) struct LineValues {
-    fields: &'static [&'static str],
+    fields: Arc<[&'static str]>,
     text: String,
     /// Where in the text each field's value stands.
     places: Box<[Range<usize>]>,
 }
 
 impl LineValues {
-    pub(crate) fn new(wanted: &'static Wanted) -> Self {
-        Self { fields: wanted.fields, text: String::new(), places: wanted.fields.iter().map(|_| 0..0).collect() }
+    pub(crate) fn new(fields: &Arc<[&'static str]>) -> Self {
+        Self { fields: Arc::clone(fields), text: String::new(), places: fields.iter().map(|_| 0..0).collect() }
     }
 
     pub(crate) fn get(&self, field: &str) -> Option<&str> {
@@ -54,7 +66,7 @@ impl LineValues {
             self.fields.iter().zip(&mut self.places).find_map(|(name, place)| (*name == field).then_some(place));
         if let Some(place) = place {
             let start = self.text.len();
-            self.text.push_str(value);
+            self.text.push_str(value.trim());
             *place = start..self.text.len();
         }
     }
@@ -99,6 +111,8 @@ pub(crate) struct Lines {
     pub(crate) read: u64,
     pub(crate) header: u64,
     pub(crate) blank: u64,
-    /// Those on which a record went on that had begun before.
+    /// Those that belong to one before: a quoted text goes on, or a row has its own order's or payment's row before it.
     pub(crate) continued: u64,
+    /// Those of an export's rows that are no payment, such as fees and payouts.
+    pub(crate) passed: u64,
 }

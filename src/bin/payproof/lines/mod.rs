@@ -1,20 +1,34 @@
 //! Lists that people have: CSV or JSON lines, one record per line, read strictly, whichever fields a command wants of them.
+//!
+//! Bytes become UTF-8 (`decoding`) and lines (`text`); CSV becomes records (`records`); both formats become values by the names
+//! of the command's fields (`names`); amounts become plain (`decimal`); and rows of an export that belong together become one
+//! (`rows`, as `preset` says).
 
 mod csv_lines;
+mod decimal;
+mod decoding;
 mod json_lines;
 mod line;
+mod names;
+mod preset;
 mod records;
+mod rows;
 mod text;
 
-use std::io::Read;
+use std::io::{self, Read};
 
 use clap::ValueEnum;
+use encoding_rs::Encoding;
 
 use crate::trouble::Trouble;
 
 use csv_lines::CsvLines;
+use decimal::DecimalSign;
 use json_lines::JsonLines;
 use line::LineSource;
+use names::{Mapping, Names};
+use preset::Preset;
+use rows::Rows;
 use text::InputText;
 
 pub(crate) use line::{Line, LineError, LineValues, Lines};
@@ -34,9 +48,22 @@ pub(crate) struct LinesArgs {
     /// What the input holds [default: JSON lines if it starts with `{`, else CSV]
     #[arg(long, value_enum)]
     input: Option<InputFormat>,
-    /// Pass over columns and fields of other names, instead of refusing them
+    /// An export that is known: which of its columns are read, and which rows belong together
+    #[arg(long, value_enum)]
+    preset: Option<Preset>,
+    /// The column that holds a field: --map payment="PaymentIntent ID"; may be said for each field
+    #[arg(long, value_name = "FIELD=COLUMN", value_parser = names::mapping)]
+    map: Vec<Mapping>,
+    /// Pass over columns and fields of other names, instead of refusing them; a preset does
     #[arg(long)]
     ignore_unknown: bool,
+    /// The sign before an amount's decimals; the other one, a space or an apostrophe may then group thousands [default: a point, and
+    /// nothing groups]
+    #[arg(long, value_enum, value_name = "SIGN")]
+    decimal: Option<DecimalSign>,
+    /// The input's encoding, such as windows-1252 [default: UTF-8, or UTF-16 by its byte order mark]
+    #[arg(long, value_name = "NAME", value_parser = decoding::encoding)]
+    encoding: Option<&'static Encoding>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -50,6 +77,9 @@ pub(crate) struct InputLines {
     /// As messages call it: `standard input`.
     name: String,
     source: Box<dyn LineSource>,
+    decimal: Option<DecimalSign>,
+    preset: Option<Preset>,
+    rows: Rows,
 }
 
 impl InputLines {
@@ -57,44 +87,72 @@ impl InputLines {
     pub(crate) fn open(
         name: &str,
         from: impl Read + 'static,
-        wanted: &'static Wanted,
+        wanted: &Wanted,
         args: &LinesArgs,
     ) -> Result<Self, Trouble> {
-        let mut text = InputText::open(from).map_err(|error| unreadable(name, &error))?;
-        let start = text.look_at_first_line().map_err(|error| unreadable(name, &error))?;
-        let (format, delimiter) = (args.input.unwrap_or_else(|| detect(start)), csv_lines::delimiter(start));
-        let source: Box<dyn LineSource> = match format {
-            InputFormat::Jsonl => Box::new(JsonLines::new(text, wanted, args.ignore_unknown)),
-            InputFormat::Csv => {
-                let mut lines = CsvLines::new(text, delimiter, wanted);
-                lines.read_header(args.ignore_unknown).map_err(|error| unreadable(name, &error))??;
-                Box::new(lines)
-            }
-        };
-        Ok(Self { name: name.to_owned(), source })
+        let names = Names::new(wanted, args.preset, &args.map, args.ignore_unknown)?;
+        let source = source(from, names, args).map_err(|error| unreadable(name, &error))??;
+        let rows = args.preset.map_or(Rows::Single, Preset::rows);
+        Ok(Self { name: name.to_owned(), source, decimal: args.decimal, preset: args.preset, rows })
     }
 
-    /// The next line that is not blank.
+    /// The next line that is one of its own.
     pub(crate) fn next(&mut self) -> Result<Option<Line>, Trouble> {
-        self.source.next().map_err(|error| unreadable(&self.name, &error))
+        let Self { name, source, decimal, preset, rows } = self;
+        rows.next(|| {
+            let mut line = source.next().map_err(|error| unreadable(name, &error))?;
+            if let Some(line) = &mut line {
+                line.make_plain(*decimal);
+                if let Some(preset) = preset {
+                    preset.translate(&mut line.values);
+                }
+            }
+            Ok(line)
+        })
     }
 
     /// Whether the next line has still to come from outside, as far as can be told.
     pub(crate) fn is_drained(&self) -> bool {
-        self.source.is_drained()
+        !self.rows.holds_more() && self.source.is_drained()
     }
 
     /// How many lines there were so far.
     pub(crate) fn lines(&self) -> Lines {
-        self.source.lines()
+        let (lines, merged) = (self.source.lines(), self.rows.merged());
+        Lines { continued: lines.continued.saturating_add(merged.continued), passed: merged.passed, ..lines }
     }
 }
 
-fn unreadable(name: &str, error: &std::io::Error) -> Trouble {
+fn source(
+    from: impl Read + 'static,
+    names: Names,
+    args: &LinesArgs,
+) -> io::Result<Result<Box<dyn LineSource>, Trouble>> {
+    let mut text = InputText::open(decoding::decoded(from, args.encoding)?)?;
+    let start = text.look_at_first_line()?;
+    if let Some(encoding) = utf_16_without_mark(start) {
+        return Ok(Err(Trouble::new(format!("the input looks like UTF-16; say --encoding {encoding}"))));
+    }
+    Ok(match args.input.unwrap_or_else(|| detect(start)) {
+        InputFormat::Jsonl => Ok(Box::new(JsonLines::new(text, names))),
+        InputFormat::Csv => CsvLines::open(text, names)?.map(|lines| Box::new(lines) as Box<dyn LineSource>),
+    })
+}
+
+fn unreadable(name: &str, error: &io::Error) -> Trouble {
     Trouble::because(&format!("{name} cannot be read; look at where it comes from"), error)
 }
 
 /// A JSON object starts with a brace, and no header row does.
 fn detect(start: &[u8]) -> InputFormat {
     if start.trim_ascii_start().first() == Some(&b'{') { InputFormat::Jsonl } else { InputFormat::Csv }
+}
+
+/// The first character of a list is in ASCII, of which UTF-16 makes a byte and a zero.
+fn utf_16_without_mark(start: &[u8]) -> Option<&'static str> {
+    match start {
+        [0, second, ..] if *second != 0 => Some("utf-16be"),
+        [first, 0, ..] if *first != 0 => Some("utf-16le"),
+        _ => None,
+    }
 }

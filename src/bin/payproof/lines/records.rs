@@ -4,6 +4,9 @@
 //! costs the line that it begins on, and reading goes on at the line after that: where a quote is not closed by the end of
 //! the input or within the longest length, where text follows a closing quote, where the number of columns is not the header
 //! row's, and where a line inside a quoted field could as well be a record of its own.
+//!
+//! Spreadsheets write empty columns behind the last, and rows of separators alone. The former do not count, and the latter
+//! are blank lines.
 
 use std::io::{self, Read};
 
@@ -73,6 +76,15 @@ pub(crate) struct CsvRecords<R> {
     continued: u64,
 }
 
+/// A record that was read and not yet taken away.
+struct Scanned {
+    /// In bytes.
+    length: usize,
+    lines: u64,
+    /// Nothing stands in any column.
+    is_blank: bool,
+}
+
 /// Where in a field a byte stands.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
@@ -97,9 +109,10 @@ impl State {
 }
 
 impl<R: Read> CsvRecords<R> {
-    pub(crate) fn new(text: InputText<R>, delimiter: u8) -> Self {
+    /// `number` is that of the first line of the text.
+    pub(crate) fn new(text: InputText<R>, delimiter: u8, number: u64) -> Self {
         let (fields, ends) = (Vec::new(), Vec::new());
-        Self { text, delimiter, width: None, number: 1, fields, ends, blank: 0, continued: 0 }
+        Self { text, delimiter, width: None, number, fields, ends, blank: 0, continued: 0 }
     }
 
     pub(crate) fn next(&mut self) -> io::Result<Option<CsvRecord<'_>>> {
@@ -112,10 +125,14 @@ impl<R: Read> CsvRecords<R> {
                 continue;
             }
             let fields = match self.scan()? {
-                Ok((length, lines)) => {
+                Ok(Scanned { length, lines, is_blank }) => {
                     self.text.take(length);
                     self.number = line.saturating_add(lines);
                     self.continued = self.continued.saturating_add(lines).saturating_sub(1);
+                    if is_blank {
+                        self.blank = self.blank.saturating_add(1);
+                        continue;
+                    }
                     Ok(Fields { text: &self.fields, ends: &self.ends, start: 0 })
                 }
                 Err(flaw) => {
@@ -138,11 +155,12 @@ impl<R: Read> CsvRecords<R> {
         self.text.is_drained()
     }
 
-    /// Reads a record without taking it away: its length in bytes, and how many lines it has.
-    fn scan(&mut self) -> io::Result<Result<(usize, u64), Flaw>> {
+    /// Reads a record without taking it away.
+    fn scan(&mut self) -> io::Result<Result<Scanned, Flaw>> {
         self.fields.clear();
         self.ends.clear();
         let (mut at, mut state, mut before) = (0_usize, State::Start, b'\0');
+        let mut filled = 0;
         // The last line so far: how many have ended before it, where it begins, and the column whose quote reaches into it.
         let (mut ended, mut begun, mut quoted) = (0_u64, 0_usize, None);
         loop {
@@ -158,9 +176,8 @@ impl<R: Read> CsvRecords<R> {
                 // a record if it opens a quote behind its first column that runs on. One that opens it in its first column
                 // is none: `"` by itself ends many a longer text.
                 let line = self.number.saturating_add(ended);
-                let by_itself = || self.by_itself(self.text.held().get(begun..at).unwrap_or_default());
-                let is_whole = |(columns, is_cut)| self.width == Some(columns) || (!is_open && is_cut && columns > 1);
-                if let Some(column) = quoted.filter(|_| is_whole(by_itself())) {
+                let could_be_one = || self.could_be_one(self.text.held().get(begun..at).unwrap_or_default(), is_open);
+                if let Some(column) = quoted.filter(|_| could_be_one()) {
                     return Ok(Err(Flaw::RunsOver { column, line }));
                 }
                 ended = ended.saturating_add(1);
@@ -168,8 +185,11 @@ impl<R: Read> CsvRecords<R> {
             let Some(byte) = byte else {
                 self.ends.push(self.fields.len());
                 let found = self.ends.len();
-                let is_right = self.width.is_none_or(|width| width == found);
-                return Ok(if is_right { Ok((at, ended)) } else { Err(Flaw::Columns { found, quoted }) });
+                if filled > 0 && !self.fits(found, filled) {
+                    return Ok(Err(Flaw::Columns { found, quoted }));
+                }
+                self.ends.truncate(self.width.unwrap_or(found));
+                return Ok(Ok(Scanned { length: at, lines: ended, is_blank: filled == 0 }));
             };
             at = at.saturating_add(1);
             before = byte;
@@ -186,19 +206,37 @@ impl<R: Read> CsvRecords<R> {
             match (state, next) {
                 (_, State::Start) => self.ends.push(self.fields.len()),
                 (State::Start, State::Quoted) | (_, State::Closed) => {}
-                _ => self.fields.push(byte),
+                _ => {
+                    self.fields.push(byte);
+                    if !byte.is_ascii_whitespace() {
+                        filled = self.ends.len().saturating_add(1);
+                    }
+                }
             }
             state = next;
         }
     }
 
-    /// How many columns this line has, read by itself, and whether the last one opens a quote that runs on.
-    fn by_itself(&self, line: &[u8]) -> (usize, bool) {
-        let (mut state, mut columns) = (State::Start, 1_usize);
+    /// Whether a record may have so many columns, of which that is the last that is not blank.
+    fn fits(&self, columns: usize, filled: usize) -> bool {
+        self.width.is_none_or(|width| columns == width || (columns > width && filled <= width))
+    }
+
+    /// Whether this line, read by itself, could be a record: it has all columns, or it is the last line of one, and opens a
+    /// quote in a column behind the first that runs on.
+    fn could_be_one(&self, line: &[u8], is_open: bool) -> bool {
+        let (mut state, mut columns, mut filled) = (State::Start, 1_usize, 0);
         for byte in line {
-            state = state.after(*byte, self.delimiter).unwrap_or(State::Plain);
-            columns = columns.saturating_add(usize::from(state == State::Start));
+            let next = state.after(*byte, self.delimiter).unwrap_or(State::Plain);
+            match (state, next) {
+                (_, State::Start) => columns = columns.saturating_add(1),
+                (State::Start, State::Quoted) | (_, State::Closed) => {}
+                _ if byte.is_ascii_whitespace() => {}
+                _ => filled = columns,
+            }
+            state = next;
         }
-        (columns, state == State::Quoted)
+        let is_cut = state == State::Quoted;
+        (filled > 0 && self.fits(columns, filled)) || (!is_open && is_cut && columns > 1)
     }
 }

@@ -50,9 +50,24 @@ impl<R: Read> InputText<R> {
 
     /// Reads until a line that is not blank is held, up to its longest length.
     pub(crate) fn look_at_first_line(&mut self) -> io::Result<&[u8]> {
-        let is_held = |held: &[u8]| held.trim_ascii_start().iter().any(|byte| is_line_end(*byte));
+        let is_held = |held: &[u8]| held.iter().skip_while(|byte| is_blank(**byte)).any(|byte| is_line_end(*byte));
         while self.held().len() < LONGEST_LINE && !is_held(self.held()) && self.fill()? {}
         Ok(self.held())
+    }
+
+    /// Takes the line `sep=;` away, by which spreadsheets say in the first line what stands between columns.
+    pub(crate) fn take_separator(&mut self) -> io::Result<Option<u8>> {
+        let (mut told, mut length) = (None, 0);
+        while length < 5 && self.get(length)?.is_some_and(|byte| !is_line_end(byte)) {
+            length = length.saturating_add(1);
+        }
+        if self.get(length)?.is_none_or(is_line_end) {
+            told = self.held().get(..length).and_then(separator);
+        }
+        if told.is_some() {
+            self.take(length);
+        }
+        Ok(told)
     }
 
     /// The first byte of the next line, if there is one.
@@ -136,4 +151,16 @@ impl<R: Read> InputText<R> {
 
 pub(crate) fn is_line_end(byte: u8) -> bool {
     matches!(byte, b'\n' | b'\r')
+}
+
+/// Whether a line may consist of such bytes alone and say nothing: blanks, line ends, and what stands between columns.
+pub(crate) fn is_blank(byte: u8) -> bool {
+    byte.is_ascii_whitespace() || matches!(byte, b',' | b';')
+}
+
+/// What the line `sep=;` tells.
+fn separator(line: &[u8]) -> Option<u8> {
+    let (name, told) = line.split_at_checked(4)?;
+    let is_usable = |byte: &u8| *byte == b'\t' || (byte.is_ascii_punctuation() && *byte != b'"');
+    told.first().copied().filter(|byte| name.eq_ignore_ascii_case(b"sep=") && is_usable(byte))
 }

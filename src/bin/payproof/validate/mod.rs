@@ -147,7 +147,7 @@ pub(crate) async fn run(args: ValidateArgs) -> Result<Status, Trouble> {
 
 async fn one(args: ValidateArgs, plan: &Plan, format: Format) -> Result<Status, Trouble> {
     let ValidateArgs { payment, amount, currency, tenant, order, customer, key, .. } = args;
-    let mut values = LineValues::new(&CLAIM);
+    let mut values = LineValues::new(&CLAIM.fields.into());
     for (field, value) in CLAIM.fields.iter().zip([payment, amount, currency, tenant, order, customer, key]) {
         values.set(field, &value.unwrap_or_default());
     }

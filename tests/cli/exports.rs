@@ -174,6 +174,24 @@ async fn an_amount_with_a_comma_is_refused_until_its_sign_is_told() {
     assert!(message(&run).contains("more than zero"), "{run:?}");
 }
 
+#[tokio::test]
+async fn the_same_payment_on_two_lines_is_told_with_both() {
+    let line = "pi_1,19.99,usd,store_42,6735\n";
+    let csv = format!("{HEADER}{line}pi_2,19.99,usd,store_42,6735\n{line}pi_1,x,usd,store_42,6735\n");
+    let run = validate(&[], &csv).await;
+    let also: Vec<Option<u64>> = run.rows().iter().map(|row| row["also_on_line"].as_u64()).collect();
+    assert_eq!(also, [None, None, Some(2), Some(2)], "{run:?}");
+    let told = "2 NAME THE PAYMENT OF AN EARLIER LINE, such as line 4 that of line 2";
+    assert!(run.stderr.contains(told), "{}", run.stderr);
+    let sandbox = sandbox_with(["pi_1", "pi_2"].map(paid)).await;
+    for format in ["table", "csv"] {
+        let run = Program::at(&sandbox, &["validate", "--format", format]).run_with(&csv).await;
+        let lines: Vec<&str> = run.stdout.lines().collect();
+        assert!(lines[3].contains("the same payment as on line 2"), "{lines:?}");
+        assert!(lines[4].contains("; the same payment as on line 2"), "{lines:?}");
+    }
+}
+
 const STRIPE_PAYMENTS: &str = "id,Created date (UTC),Amount,Amount Refunded,Currency,Captured,Description,Fee,PaymentIntent ID,\
                                Status,Customer Email,store_id (metadata),order_id (metadata)\n";
 

@@ -24,7 +24,8 @@ use super::claim::{self, CLAIM, Defaults};
 use super::format::Format;
 use super::outage::Outage;
 use super::progress::InputProgress;
-use super::row::Row;
+use super::row::{LinePlace, Row};
+use super::seen::SeenPayments;
 use super::tally::Tally;
 use super::{Many, Plan};
 
@@ -43,6 +44,9 @@ const FINISHED_PER_PLACE: usize = 3;
 /// Unusable lines that are also told at once; the others stand in the results only.
 const MOST_COMPLAINTS: u64 = 10;
 
+/// A line, and the one before it that names the same payment.
+type PlacedLine = (Line, Option<u64>);
+
 /// What every line is done with.
 struct Work {
     plan: Plan,
@@ -51,9 +55,12 @@ struct Work {
 }
 
 impl Work {
-    async fn check(&self, Line { number, values, wrong }: Line) -> Row {
+    async fn check(&self, (Line { number, values, wrong }, also_on_line): PlacedLine) -> Row {
         let checked = claim::check(&values, wrong, &self.defaults);
-        Row::of(Some(number), checked, async |intent| self.outage.ask(&self.plan, intent).await).await
+        Row::of(LinePlace { line: Some(number), also_on_line }, checked, async |intent| {
+            self.outage.ask(&self.plan, intent).await
+        })
+        .await
     }
 }
 
@@ -84,13 +91,16 @@ pub(crate) async fn run(
     results.finish(read, begun.elapsed(), many.quiet).await
 }
 
-fn read(progress: InputProgress, reading: &LinesArgs, lines: &Sender<Vec<Line>>) -> Result<Lines, Trouble> {
+fn read(progress: InputProgress, reading: &LinesArgs, lines: &Sender<Vec<PlacedLine>>) -> Result<Lines, Trouble> {
     let mut input = InputLines::open("standard input", progress.counting(io::stdin().lock()), &CLAIM, reading)?;
-    let mut batch = Vec::new();
+    let (mut batch, mut seen) = (Vec::new(), SeenPayments::new());
     loop {
         let line = input.next()?;
         let is_over = line.is_none();
-        batch.extend(line);
+        batch.extend(line.map(|line| {
+            let first = line.values.get("payment").and_then(|payment| seen.first_line(payment, line.number));
+            (line, first)
+        }));
         let is_due = is_over || batch.len() >= LINES_AT_A_TIME || input.is_drained();
         if is_due && !batch.is_empty() && lines.blocking_send(std::mem::take(&mut batch)).is_err() {
             return Ok(input.lines());
@@ -102,7 +112,7 @@ fn read(progress: InputProgress, reading: &LinesArgs, lines: &Sender<Vec<Line>>)
 }
 
 async fn dispatch(
-    mut arriving: Receiver<Vec<Line>>,
+    mut arriving: Receiver<Vec<PlacedLine>>,
     rows: Sender<JoinHandle<Row>>,
     work: Arc<Work>,
     places: Arc<Semaphore>,

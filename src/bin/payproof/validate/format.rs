@@ -28,6 +28,8 @@ const COLUMNS: [&str; 10] =
 struct Json<'r> {
     #[serde(skip_serializing_if = "Option::is_none")]
     line: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    also_on_line: Option<u64>,
     payment: Option<&'r str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tenant: Option<&'r str>,
@@ -109,7 +111,7 @@ fn columns(line: &str, payment: &str, verdict: &str, details: &str) -> String {
 }
 
 fn line(row: &Row) -> String {
-    let number = row.line.map(|line| line.to_string()).unwrap_or_default();
+    let number = row.place.line.map(|line| line.to_string()).unwrap_or_default();
     let payment = row.payment.as_ref().map_or("-", |payment| payment.as_str());
     let (verdict, details) = match (row.verdict(), row.failure()) {
         (Some(verdict @ Verdict::Invalid(findings)), _) => (verdict.as_str(), findings.to_string()),
@@ -120,7 +122,9 @@ fn line(row: &Row) -> String {
         (None, Some(failure)) => ("could not tell", failure.message),
         (None, None) => ("could not tell", String::new()),
     };
-    columns(&number, payment, verdict, &plain(&details))
+    let details = [Some(details).filter(|details| !details.is_empty()), row.repetition()];
+    let details: Vec<String> = details.into_iter().flatten().collect();
+    columns(&number, payment, verdict, &plain(&details.join("; ")))
 }
 
 fn json(row: &Row, every_attempt: bool) -> Json<'_> {
@@ -146,7 +150,8 @@ fn json(row: &Row, every_attempt: bool) -> Json<'_> {
     let is_telling = every_attempt || row.attempts().len() > 1 || validation.is_none();
     let attempts = (is_telling && !row.attempts().is_empty()).then(|| row.attempts().iter().map(attempt).collect());
     Json {
-        line: row.line,
+        line: row.place.line,
+        also_on_line: row.place.also_on_line,
         payment: row.payment.as_ref().map(payproof::PaymentId::as_str),
         tenant: row.intent.as_ref().map(payproof::PaymentIntent::tenant),
         order: row.intent.as_ref().and_then(payproof::PaymentIntent::order),
@@ -189,6 +194,7 @@ fn csv(row: &Row, out: &mut Vec<u8>) -> Result<(), csv::Error> {
     let findings: Vec<String> =
         findings.into_iter().map(|finding| format!("{}: {}", finding.code, finding.text)).collect();
     let (code, message) = json.error.map(|error| (error.code, error.message)).unzip();
+    let message: Vec<String> = message.into_iter().chain(row.repetition()).collect();
     let mut writer = csv::Writer::from_writer(out);
     // In the order of the columns.
     writer.serialize((
@@ -199,7 +205,7 @@ fn csv(row: &Row, out: &mut Vec<u8>) -> Result<(), csv::Error> {
         json.verdict,
         findings.join("; "),
         code,
-        message,
+        message.join("; "),
         json.provenance,
         json.age_ms,
     ))?;

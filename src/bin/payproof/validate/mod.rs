@@ -6,6 +6,7 @@ mod format;
 mod outage;
 mod progress;
 mod row;
+mod seen;
 mod tally;
 
 use std::io::IsTerminal;
@@ -22,7 +23,7 @@ use crate::trouble::Trouble;
 
 use claim::{CLAIM, Defaults};
 use format::Format;
-use row::{Row, RowOutcome};
+use row::{LinePlace, Row, RowOutcome};
 
 /// More keys than a file has lines whose results are read; about 150 MB when full.
 const MOST_KEYS: usize = 1_000_000;
@@ -152,7 +153,7 @@ async fn one(args: ValidateArgs, plan: &Plan, format: Format) -> Result<Status, 
         values.set(field, &value.unwrap_or_default());
     }
     let checked = claim::check(&values, None, &Defaults::default());
-    let row = Row::of(None, checked, async |intent| plan.ask(intent).await).await;
+    let row = Row::of(LinePlace::default(), checked, async |intent| plan.ask(intent).await).await;
     if let Some(complaint) = row.complaint() {
         complain(&complaint);
     }

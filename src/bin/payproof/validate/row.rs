@@ -12,10 +12,17 @@ use crate::output::{millis, plain, shown, table};
 use crate::status::Status;
 use crate::trouble::chain;
 
+/// Where a result's line stands in the input, where there is one.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct LinePlace {
+    pub(crate) line: Option<u64>,
+    /// The line before it that names the same payment.
+    pub(crate) also_on_line: Option<u64>,
+}
+
 /// One result.
 pub(crate) struct Row {
-    /// Where it stands in the input, where there is one.
-    pub(crate) line: Option<u64>,
+    pub(crate) place: LinePlace,
     pub(crate) payment: Option<PaymentId>,
     pub(crate) intent: Option<PaymentIntent>,
     pub(crate) outcome: RowOutcome,
@@ -48,13 +55,13 @@ pub(crate) struct RowError {
 impl Row {
     /// Asks about what a line claims, unless it makes no sense.
     pub(crate) async fn of(
-        line: Option<u64>,
+        place: LinePlace,
         (payment, intent): (Option<PaymentId>, Result<PaymentIntent, LineError>),
         ask: impl AsyncFnOnce(&PaymentIntent) -> RowOutcome,
     ) -> Self {
         match intent {
-            Ok(intent) => Self { line, payment, outcome: ask(&intent).await, intent: Some(intent) },
-            Err(refusal) => Self { line, payment, intent: None, outcome: RowOutcome::Refused(refusal) },
+            Ok(intent) => Self { place, payment, outcome: ask(&intent).await, intent: Some(intent) },
+            Err(refusal) => Self { place, payment, intent: None, outcome: RowOutcome::Refused(refusal) },
         }
     }
 
@@ -120,10 +127,15 @@ impl Row {
         let RowError { message, retry_after_ms, .. } = self.failure()?;
         let retry_after = retry_after_ms.map(Duration::from_millis);
         let wait = retry_after.map(|wait| format!(" (wait {})", shown(wait))).unwrap_or_default();
-        Some(match self.line {
+        Some(match self.place.line {
             Some(line) => format!("line {line}: {}{wait}", plain(&message)),
             None => format!("{}{wait}", plain(&message)),
         })
+    }
+
+    /// For people: that the payment stands on another line too. Two orders may have been shipped for it.
+    pub(crate) fn repetition(&self) -> Option<String> {
+        Some(format!("the same payment as on line {}", self.place.also_on_line?))
     }
 
     /// The verdict, every finding, and the attempts behind them, on several lines.

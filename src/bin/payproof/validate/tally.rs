@@ -20,6 +20,9 @@ pub(crate) struct Tally {
     could_not_tell: u64,
     unusable: u64,
     older: u64,
+    repeated: u64,
+    /// The first line that names the payment of an earlier one, and that one.
+    first_repeated: Option<(u64, u64)>,
 }
 
 impl Tally {
@@ -28,6 +31,10 @@ impl Tally {
         one(&mut self.rows);
         if row.is_older() {
             one(&mut self.older);
+        }
+        if let Some(lines) = row.place.line.zip(row.place.also_on_line) {
+            one(&mut self.repeated);
+            self.first_repeated.get_or_insert(lines);
         }
         one(match &row.outcome {
             RowOutcome::Told { validation, .. } => match validation.verdict() {
@@ -87,10 +94,14 @@ impl Tally {
             0 => String::new(),
             older => format!("; {older} NOT ASKED NOW, but answered from before"),
         };
+        let repeated = self.first_repeated.map(|(line, first)| {
+            format!("; {} NAME THE PAYMENT OF AN EARLIER LINE, such as line {line} that of line {first}", self.repeated)
+        });
+        let repeated = repeated.unwrap_or_default();
         let (rows, took) = (self.rows, shown(time));
         let what = if rows == 1 { "payment" } else { "payments" };
         format!(
-            "{rows} {what} in {took}, {rate} per second: {}{older}{}",
+            "{rows} {what} in {took}, {rate} per second: {}{older}{repeated}{}",
             counts.join(", "),
             account.unwrap_or_default()
         )

@@ -1,7 +1,9 @@
-//! Writes trees to measure the audit with: `generate shop-ts FOLDER`, `generate shop-axum FOLDER`, `generate tree FOLDER`.
+//! Writes trees to measure the audit with: `generate shop-ts FOLDER`, `generate shop-axum FOLDER`, `generate tree FOLDER`,
+//! `generate routes FOLDER COUNT`.
 //!
 //! A shop has 200 routes, of which each fifth is wrong in a way that is high, with the cure in a comment; the rest are right, with
-//! the check one file away. It prints how many are wrong. `tree` has 10,000 files, 200 of which are routes.
+//! the check one file away. It prints how many are wrong. `tree` has 10,000 files, 200 of which are routes. `routes` has as many
+//! routes as are asked for, of 50 lines each, with helpers in files of their own; each fifth is wrong.
 #![allow(clippy::print_stdout, reason = "it says what it wrote")]
 
 use std::fs;
@@ -20,7 +22,8 @@ fn main() -> io::Result<()> {
         ["shop-ts", folder] => shop_ts(Path::new(folder)),
         ["shop-axum", folder] => shop_axum(Path::new(folder)),
         ["tree", folder] => tree(Path::new(folder)),
-        _ => Err(io::Error::other("say: shop-ts, shop-axum or tree, and a folder")),
+        ["routes", folder, count] => routes(Path::new(folder), count.parse().map_err(io::Error::other)?),
+        _ => Err(io::Error::other("say: shop-ts, shop-axum, tree or routes, a folder, and of routes how many")),
     }
 }
 
@@ -30,8 +33,8 @@ fn write(folder: &Path, name: &str, text: &str) -> io::Result<()> {
     fs::write(path, text)
 }
 
-fn told(wrong: usize) {
-    println!("{ROUTES} routes, {wrong} of them wrong");
+fn told(routes: usize, wrong: usize) {
+    println!("{routes} routes, {wrong} of them wrong");
 }
 
 const TS_LIB: &str = "\
@@ -55,14 +58,19 @@ export async function place(user: { id: string }, items: string[]) {
 }
 ";
 
-pub(crate) fn shop_ts(folder: &Path) -> io::Result<()> {
+/// What the routes stand on.
+fn lib(folder: &Path) -> io::Result<()> {
     write(folder, "lib/shop.ts", TS_LIB)?;
     write(
         folder,
         "lib/db.ts",
         "import { PrismaClient } from '@prisma/client'\nexport const prisma = new PrismaClient()\n",
     )?;
-    write(folder, "tsconfig.json", "{ \"compilerOptions\": { \"paths\": { \"@/*\": [\"./*\"] } } }\n")?;
+    write(folder, "tsconfig.json", "{ \"compilerOptions\": { \"paths\": { \"@/*\": [\"./*\"] } } }\n")
+}
+
+pub(crate) fn shop_ts(folder: &Path) -> io::Result<()> {
+    lib(folder)?;
     let mut wrong = 0_usize;
     for number in 0..ROUTES {
         let is_wrong = number.checked_rem(WRONG) == Some(0);
@@ -75,7 +83,7 @@ pub(crate) fn shop_ts(folder: &Path) -> io::Result<()> {
         );
         write(folder, &format!("app/api/orders/{number}/route.ts"), &text)?;
     }
-    told(wrong);
+    told(ROUTES, wrong);
     Ok(())
 }
 
@@ -119,7 +127,7 @@ pub(crate) fn shop_axum(folder: &Path) -> io::Result<()> {
         "{main}mod shop;\nuse axum::{{Router, routing::post}};\npub fn app() -> Router {{\n    Router::new()\n{routes}}}\n"
     );
     write(folder, "src/main.rs", &text)?;
-    told(wrong);
+    told(ROUTES, wrong);
     Ok(())
 }
 
@@ -135,5 +143,97 @@ fn tree(folder: &Path) -> io::Result<()> {
         );
         write(folder, &format!("components/{}/List{number}.tsx", number.checked_rem(100).unwrap_or_default()), &text)?;
     }
+    Ok(())
+}
+
+/// The rest of a large route: what it reads, checks, computes, writes and answers.
+const ROUTE: &str = "\
+import { NextResponse } from 'next/server'
+import Stripe from 'stripe'
+import { z } from 'zod'
+import { caller, once } from '@/lib/shop'
+import { prisma } from '@/lib/db'
+import { priced } from '@/services/prices'
+import { notify } from '@/services/mail'
+
+const stripe = new Stripe(process.env.STRIPE_SECRET_KEY!)
+const Checkout = z.object({
+  cart: z.string().min(1),
+  items: z.array(z.object({ id: z.string(), quantity: z.number().int().positive() })),
+  note: z.string().max(500).optional(),
+})
+
+export async function POST(request: Request, { params }: { params: { shop: string } }) {
+  const user = await caller()
+  // GUARD
+  const parsed = Checkout.safeParse(await request.json())
+  if (!parsed.success) {
+    return NextResponse.json({ error: { code: 'MALFORMED', message: 'the checkout is malformed' } }, { status: 400 })
+  }
+  const { cart, items, note } = parsed.data
+  const stored = await prisma.cart.findUnique({ where: { id: cart, userId: user.id } })
+  if (!stored || stored.shop !== params.shop) {
+    return NextResponse.json({ error: { code: 'NO_CART', message: 'there is no such cart' } }, { status: 404 })
+  }
+  const lines = await priced(items)
+  let total = 0
+  for (const line of lines) {
+    if (line.stock < line.quantity) {
+      return NextResponse.json({ error: { code: 'SOLD_OUT', message: `${line.name} is sold out` } }, { status: 409 })
+    }
+    total += line.price * line.quantity
+  }
+  const intent = await stripe.paymentIntents.create(
+    { amount: total, currency: stored.currency, metadata: { cart, shop: params.shop } },
+    { idempotencyKey: `checkout-NUMBER-${cart}` },
+  )
+  const order = await prisma.order.create({
+    data: { userId: user.id, shop: params.shop, items: lines, total, note: note ?? '', payment: intent.id, status: 'open' },
+  })
+  await notify(user, order)
+  return NextResponse.json({ data: { id: order.id, total, secret: intent.client_secret } }, { status: 201 })
+}
+
+export async function GET(request: Request, { params }: { params: { shop: string } }) {
+  const user = await caller()
+  const orders = await prisma.order.findMany({ where: { userId: user.id, shop: params.shop } })
+  return NextResponse.json({ data: orders })
+}
+";
+
+const PRICES: &str = "\
+import { prisma } from '@/lib/db'
+export async function priced(items: { id: string, quantity: number }[]) {
+  const products = await prisma.product.findMany({ where: { id: { in: items.map((item) => item.id) } } })
+  return items.map((item) => {
+    const product = products.find((product) => product.id === item.id)
+    if (!product) throw new Error('no such product')
+    return { ...product, quantity: item.quantity }
+  })
+}
+";
+
+const MAIL: &str = "\
+import { Resend } from 'resend'
+const resend = new Resend(process.env.RESEND_KEY)
+export async function notify(user: { email: string }, order: { id: string }) {
+  await resend.emails.send({ to: user.email, subject: `Order ${order.id}`, text: 'Thank you.' })
+}
+";
+
+/// A repository that has nothing but routes.
+fn routes(folder: &Path, count: usize) -> io::Result<()> {
+    lib(folder)?;
+    write(folder, "services/prices.ts", PRICES)?;
+    write(folder, "services/mail.ts", MAIL)?;
+    let mut wrong = 0_usize;
+    for number in 0..count {
+        let is_wrong = number.checked_rem(WRONG) == Some(0);
+        wrong = wrong.saturating_add(usize::from(is_wrong));
+        let guard = if is_wrong { "// await once(request, user)" } else { "await once(request, user)" };
+        let text = ROUTE.replace("// GUARD", guard).replace("NUMBER", &number.to_string());
+        write(folder, &format!("app/api/checkout/{number}/[shop]/route.ts"), &text)?;
+    }
+    told(count, wrong);
     Ok(())
 }

@@ -75,7 +75,7 @@ fn examine_tree(
 ) -> Result<Report, ExamineError> {
     let library = Library::new(tree);
     let shelf = library.candidates(&settings.names, progress)?;
-    let judged = judge(&library, &shelf.candidates, &settings.names);
+    let judged = judge(&library, &shelf.candidates, &settings.names)?;
     let (mut routes, mut findings) = (judged.routes, judged.findings);
     let mut comments = library.comments();
     for (name, described) in shelf.described {

@@ -1,8 +1,21 @@
 //! From files to findings.
 
+use std::cell::RefCell;
+use std::collections::HashSet;
+use std::io;
+
 use crate::follow::Follower;
 use crate::model::{Finding, Names, Route, Sources};
-use crate::{routes, rules};
+use crate::routes::{self, Followed, Found};
+use crate::rules::{self, Shapes};
+use crate::threads;
+
+/// So many files are judged by one follower, which then lets go of all that it knows. Those that they stand on are evaluated anew
+/// by the next one.
+const TOGETHER: usize = 64;
+
+/// Handlers are followed through functions in functions, each of which may be nested.
+const STACK: usize = 256 << 20;
 
 /// What the audit found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -13,15 +26,125 @@ pub struct Judged {
     pub findings: Vec<Finding>,
 }
 
+/// What is said of one route.
+struct Told {
+    route: Route,
+    findings: Vec<Finding>,
+    shapes: Shapes,
+}
+
+/// What is said of some files' routes.
+#[derive(Default)]
+struct Part {
+    told: Vec<Told>,
+    /// Files that declare or handle these routes.
+    files: HashSet<String>,
+    /// Files that were not judged, since others may have a part in their routes.
+    left: Vec<String>,
+}
+
 /// Judges every route that one of `candidates` declares: paths of files that may hold routes.
 ///
-/// Functions call each other some hundred levels deep: the thread needs a stack of 64 MiB.
-#[must_use]
-pub fn judge(sources: &dyn Sources, candidates: &[String], names: &Names) -> Judged {
+/// # Errors
+/// If the system gives no threads.
+pub fn judge(sources: &dyn Sources, candidates: &[String], names: &Names) -> io::Result<Judged> {
     let mut candidates = candidates.to_vec();
     candidates.sort();
+    let parts: Vec<&[String]> = candidates.chunks(TOGETHER).collect();
+    let parts = threads::each(&parts, STACK, &|part| by_themselves(sources, part, names))?;
+    let (mut told, mut files, mut left) = (Vec::new(), HashSet::new(), Vec::new());
+    for part in parts {
+        told.extend(part.told);
+        files.extend(part.files);
+        left.extend(part.left);
+    }
+    let last = threads::each(&[left], STACK, &|left| together(sources, left, &files, names))?;
+    told.extend(last.into_iter().flatten());
+    Ok(sorted(told, names))
+}
+
+/// Judges the files whose routes are their own. How the others are put together only all of them say.
+fn by_themselves(sources: &dyn Sources, candidates: &[String], names: &Names) -> Part {
+    let told = RefCell::new(Vec::new());
+    let take = |followed: Followed| told.borrow_mut().push(say(sources, &followed, names));
+    let mut found = Found::new(&take, HashSet::new());
     let mut follower = Follower::new(sources, names);
-    let judged = routes::all(&mut follower, &candidates);
-    let findings = rules::judge(&follower, &judged, names);
-    Judged { routes: judged.into_iter().map(|followed| followed.route).collect(), findings }
+    let (mut done, mut left) = (Vec::new(), Vec::new());
+    for path in candidates {
+        let before = found.count();
+        if sources.facts(path).is_some_and(|facts| routes::are_own(&facts)) {
+            routes::own(&mut follower, path, &mut found);
+        }
+        if follower.has_routers() {
+            return Part { left: candidates.to_vec(), ..Part::default() };
+        }
+        if found.count() == before {
+            left.push(path.clone());
+        } else {
+            done.push(path);
+        }
+    }
+    drop(follower);
+    let files = found.into_files();
+    for path in done {
+        sources.let_go(path);
+    }
+    Part { told: told.into_inner(), files, left }
+}
+
+/// Judges files that may have a part in each other's routes. `files` have routes that are judged already.
+fn together(sources: &dyn Sources, candidates: &[String], files: &HashSet<String>, names: &Names) -> Vec<Told> {
+    let told = RefCell::new(Vec::new());
+    let take = |followed: Followed| told.borrow_mut().push(say(sources, &followed, names));
+    let mut follower = Follower::new(sources, names);
+    routes::all(&mut follower, candidates, &mut Found::new(&take, files.clone()));
+    told.into_inner()
+}
+
+fn say(sources: &dyn Sources, followed: &Followed, names: &Names) -> Told {
+    let (mut findings, shapes) = rules::judge(followed, names);
+    for finding in &mut findings {
+        finding.statement = statement(sources, finding);
+    }
+    Told { route: followed.route.clone(), findings, shapes }
+}
+
+/// The source of the finding's line.
+fn statement(sources: &dyn Sources, finding: &Finding) -> String {
+    let at = usize::try_from(finding.line).unwrap_or_default().saturating_sub(1);
+    let facts = sources.facts(&finding.path);
+    facts.and_then(|facts| facts.text.lines().nth(at).map(|line| line.trim().to_owned())).unwrap_or_default()
+}
+
+fn sorted(mut told: Vec<Told>, names: &Names) -> Judged {
+    told.sort_by(|one, two| {
+        let (one, two) = (&one.route, &two.route);
+        (&one.file, one.span.line, one.span.column, &one.method).cmp(&(
+            &two.file,
+            two.span.line,
+            two.span.column,
+            &two.method,
+        ))
+    });
+    let shapes = told.iter().fold(Shapes::default(), |shapes, told| shapes.and(told.shapes));
+    let envelope = names.envelope.unwrap_or_else(|| shapes.is_common());
+    let mut judged = Judged::default();
+    for told in told {
+        judged.routes.push(told.route);
+        judged
+            .findings
+            .extend(told.findings.into_iter().filter(|finding| envelope || !rules::is_of_style(finding.rule)));
+    }
+    judged.findings.sort_by(|one, two| {
+        (&one.path, one.line, one.column, one.rule, &one.route, &one.method).cmp(&(
+            &two.path,
+            two.line,
+            two.column,
+            two.rule,
+            &two.route,
+            &two.method,
+        ))
+    });
+    judged.findings.dedup();
+    judged
 }

@@ -22,6 +22,7 @@ mod rust;
 pub mod script;
 pub mod settings;
 pub mod shown;
+mod threads;
 pub mod walk;
 
 pub use examine::{Examination, ExamineError, examine};

@@ -3,20 +3,16 @@
 use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread;
+use std::sync::{Arc, Mutex};
 
 use crate::model::{Comment, FileFacts, Names, Sources};
 use crate::openapi::{self, Described, NotDescribed};
+use crate::threads::{self, lock};
 use crate::walk::{Candidate, FileTree, NotRead, SCRIPTS, candidate, ending, may_be_candidate, unknown_framework};
 use crate::{rust, script};
 
 /// Readers recurse as deep as sources may be nested.
 const STACK: usize = 64 << 20;
-
-/// Past this, the disk decides.
-const MOST_READERS: usize = 8;
 
 /// The progress is told after so many files.
 const STEP: usize = 64;
@@ -58,6 +54,8 @@ pub(crate) struct Shelf {
 pub(crate) struct Library<'t> {
     tree: &'t FileTree,
     facts: Mutex<HashMap<String, Option<Arc<FileFacts>>>>,
+    /// Comments that may allow findings, of the files that were read.
+    comments: Mutex<BTreeMap<String, Vec<Comment>>>,
     /// Schemas and settings of packages, which every route asks for anew.
     texts: Mutex<HashMap<String, Option<Arc<str>>>>,
     skipped: Mutex<BTreeMap<String, Skip>>,
@@ -66,8 +64,9 @@ pub(crate) struct Library<'t> {
 
 /// What a candidate turned out to hold.
 enum Held {
-    Script(FileFacts),
-    Rust(rust::ReadFile),
+    /// It is read when its routes are looked for.
+    Script,
+    Rust(Box<rust::ReadFile>),
     Described(Described),
 }
 
@@ -76,6 +75,7 @@ impl<'t> Library<'t> {
         Self {
             tree,
             facts: Mutex::default(),
+            comments: Mutex::default(),
             texts: Mutex::default(),
             skipped: Mutex::default(),
             read: Mutex::default(),
@@ -88,53 +88,41 @@ impl<'t> Library<'t> {
         let mut held = self.read_all(&files, &|name, text| self.held(name, text, names), progress)?;
         if held.iter().any(|(_, held)| matches!(held, Held::Rust(_))) {
             // Methods of a type may stand in any file of its crate.
-            let known: BTreeSet<&str> = held.iter().map(|(name, _)| name.as_str()).collect();
+            let known: BTreeSet<&str> = held.iter().map(|(name, _)| *name).collect();
             let rest: Vec<&str> =
-                files.into_iter().filter(|name| ending(name) == "rs" && !known.contains(name)).collect();
+                files.iter().copied().filter(|name| ending(name) == "rs" && !known.contains(name)).collect();
             let read = |name: &str, text: &str| if text.contains("impl ") { self.rust(name, text) } else { None };
             held.extend(self.read_all(&rest, &read, progress)?);
         }
-        held.sort_by(|(one, _), (other, _)| one.cmp(other));
+        held.sort_by_key(|(name, _)| *name);
         Ok(self.shelve(held))
     }
 
-    fn read_all(
+    fn read_all<'f>(
         &self,
-        files: &[&str],
+        files: &[&'f str],
         read: &(dyn Fn(&str, &str) -> Option<Held> + Sync),
         progress: &(dyn Fn(Progress) + Sync),
-    ) -> std::io::Result<Vec<(String, Held)>> {
-        let (next, held) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
-        let work = || {
-            while let Some(name) = files.get(next.fetch_add(1, Relaxed)) {
-                if let Some(found) = self.text_of(name).and_then(|text| read(name, &text)) {
-                    lock(&held).push(((*name).to_owned(), found));
-                }
-                let done = self.count();
-                if done.is_multiple_of(STEP) {
-                    progress(Progress { done, of: Some(files.len().max(done)) });
-                }
+    ) -> std::io::Result<Vec<(&'f str, Held)>> {
+        let work = |name: &&'f str| {
+            let held = self.text_of(name).and_then(|text| read(name, &text));
+            let done = self.count();
+            if done.is_multiple_of(STEP) {
+                progress(Progress { done, of: Some(files.len().max(done)) });
             }
+            held.map(|held| (*name, held))
         };
-        let readers = thread::available_parallelism().map_or(1, usize::from).min(MOST_READERS).min(files.len());
-        thread::scope(|scope| {
-            let spawn = |_| thread::Builder::new().stack_size(STACK).spawn_scoped(scope, work).map(drop);
-            (0..readers).try_for_each(spawn)
-        })?;
-        Ok(held.into_inner().unwrap_or_else(PoisonError::into_inner))
+        Ok(threads::each(files, STACK, &work)?.into_iter().flatten().collect())
     }
 
-    fn shelve(&self, held: Vec<(String, Held)>) -> Shelf {
+    fn shelve(&self, held: Vec<(&str, Held)>) -> Shelf {
         let (mut found, mut rust_files) = (Shelf::default(), Vec::new());
         for (name, held) in held {
             match held {
-                Held::Script(facts) => {
-                    self.keep(&name, Some(facts));
-                    found.candidates.push(name);
-                }
-                Held::Rust(file) => rust_files.push(file),
+                Held::Script => found.candidates.push(name.to_owned()),
+                Held::Rust(file) => rust_files.push(*file),
                 Held::Described(described) => {
-                    found.described.insert(name, described);
+                    found.described.insert(name.to_owned(), described);
                 }
             }
         }
@@ -160,15 +148,13 @@ impl<'t> Library<'t> {
 
     /// Comments that may allow findings, of the files that were read.
     pub(crate) fn comments(&self) -> BTreeMap<String, Vec<Comment>> {
-        let facts = lock(&self.facts);
-        let held = facts.values().flatten().filter(|facts| !facts.comments.is_empty());
-        held.map(|facts| (facts.path.clone(), facts.comments.clone())).collect()
+        std::mem::take(&mut lock(&self.comments))
     }
 
     /// What a file that may declare routes holds.
     fn held(&self, name: &str, text: &str, names: &Names) -> Option<Held> {
         match candidate(name, text) {
-            Some(Candidate::Script) => self.guarded(name, || script::read(name, text)).map(Held::Script),
+            Some(Candidate::Script) => Some(Held::Script),
             Some(Candidate::Rust) => self.rust(name, text),
             Some(Candidate::OpenApi) => match self.guarded(name, || openapi::read(name, text, names))? {
                 Ok(described) => Some(Held::Described(described)),
@@ -191,13 +177,17 @@ impl<'t> Library<'t> {
     }
 
     fn rust(&self, name: &str, text: &str) -> Option<Held> {
-        self.guarded(name, || rust::read(name, text, &|file| self.tree.holds(file))).map(Held::Rust)
+        self.guarded(name, || rust::read(name, text, &|file| self.tree.holds(file)))
+            .map(|file| Held::Rust(Box::new(file)))
     }
 
     /// Keeps the facts of a file, and says what of it was not read.
     fn keep(&self, name: &str, facts: Option<FileFacts>) -> Option<Arc<FileFacts>> {
         if let Some((line, column)) = facts.as_ref().and_then(|facts| facts.not_read) {
             self.skip(name, Skip::Partly(line, column));
+        }
+        if let Some(facts) = facts.as_ref().filter(|facts| !facts.comments.is_empty()) {
+            lock(&self.comments).insert(name.to_owned(), facts.comments.clone());
         }
         let facts = facts.map(Arc::new);
         lock(&self.facts).insert(name.to_owned(), facts.clone());
@@ -248,6 +238,10 @@ impl Sources for Library<'_> {
         self.keep(path, facts)
     }
 
+    fn let_go(&self, path: &str) {
+        lock(&self.facts).remove(path);
+    }
+
     fn text(&self, path: &str) -> Option<Arc<str>> {
         if !self.tree.holds(path) {
             return None;
@@ -259,8 +253,4 @@ impl Sources for Library<'_> {
         lock(&self.texts).insert(path.to_owned(), text.clone());
         text
     }
-}
-
-fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
-    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -149,6 +149,7 @@ impl Follower<'_> {
             return Some(self.each(value, name, given, site));
         }
         if let (Shape::List(elements), "push" | "unshift") = (&value.shape, name) {
+            self.holds(elements);
             elements.borrow_mut().extend(given.iter().cloned());
             return Some(value.clone());
         }
@@ -193,6 +194,7 @@ impl Follower<'_> {
         match name {
             "set" | "append" | "add" => {
                 if let Some(last) = given.last() {
+                    self.holds(object);
                     // It may be put into itself, so that nothing holds it while it is joined.
                     let mut rest = object.rest.borrow_mut().take();
                     last.clone().join_to(&mut rest);

@@ -137,6 +137,7 @@ impl Follower<'_> {
     /// An instance of a class of the tree.
     pub(crate) fn construct(&mut self, class: &Rc<ClassValue>, given: Vec<Value>, frame: &Frame, span: Span) -> Value {
         let object = Rc::new(ObjectValue { class: Some(Rc::clone(class)), ..ObjectValue::default() });
+        self.holds(&object);
         let instance = Value::shaped(Shape::Object(Rc::clone(&object)));
         let facts = &class.module.facts;
         let Some(declared) = facts.classes.get(class.id) else { return instance };

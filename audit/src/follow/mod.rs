@@ -43,13 +43,13 @@ pub(crate) use routers::{Entry, RouterKind, RouterValue};
 pub(crate) use value::{Module, Shape, Value};
 pub(crate) use words::has_word;
 
-use std::collections::{BTreeSet, HashMap};
-use std::rc::Rc;
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::rc::{Rc, Weak};
 
 use self::frame::Frame;
 use self::origins::Origins;
 use self::resolve::Resolver;
-use self::value::Scope;
+use self::value::{Holds, Scope};
 use crate::model::{Event, EventKind, Expr, Names, Sources, Span};
 
 /// Calls into each other that are followed.
@@ -64,6 +64,10 @@ pub(crate) struct Follower<'s> {
     modules: HashMap<String, Option<Rc<Module>>>,
     resolver: Resolver,
     pub(crate) routers: Vec<RouterValue>,
+    /// Files that made a router on which something is registered, or one of whose functions registered a route.
+    pub(crate) registering: HashSet<String>,
+    /// What may hold itself.
+    holders: Vec<Weak<dyn Holds>>,
     pub(crate) run: Run,
 }
 
@@ -139,8 +143,15 @@ impl<'s> Follower<'s> {
             modules: HashMap::new(),
             resolver: Resolver::default(),
             routers: Vec::new(),
+            registering: HashSet::new(),
+            holders: Vec::new(),
             run: Run::default(),
         }
+    }
+
+    /// Whether a router was made that other files may register routes on.
+    pub(crate) fn has_routers(&self) -> bool {
+        self.routers.iter().any(|router| router.kind != RouterKind::NextConnect)
     }
 
     /// Runs functions one after the other with the same arguments, and yields what happened.
@@ -205,15 +216,34 @@ impl<'s> Follower<'s> {
     /// Names of a block. They are let go of when the handler is through.
     fn inner_scope(&mut self, outer: &Rc<Scope>) -> Rc<Scope> {
         let scope = Scope::inside(outer);
-        if !self.run.loading {
+        if self.run.loading {
+            self.holds(&scope);
+        } else {
             self.run.scopes.push(Rc::clone(&scope));
         }
         scope
+    }
+
+    /// Remembers what has to let go of its values in the end.
+    fn holds<T: Holds + 'static>(&mut self, holder: &Rc<T>) {
+        let holder: Weak<T> = Rc::downgrade(holder);
+        self.holders.push(holder);
     }
 
     /// Whether there is something left to spend on this handler.
     fn may_go_on(&mut self) -> bool {
         self.run.steps = self.run.steps.saturating_add(1);
         self.run.steps < MOST_STEPS
+    }
+}
+
+impl Drop for Follower<'_> {
+    fn drop(&mut self) {
+        for module in self.modules.values().flatten() {
+            module.clear();
+        }
+        for holder in self.holders.iter().filter_map(Weak::upgrade) {
+            holder.clear();
+        }
     }
 }

@@ -117,9 +117,11 @@ impl Follower<'_> {
                     Some(old) if self.depth() > 0 && old.from != value.from => value.join(old),
                     _ => value,
                 };
+                self.holds(fields);
                 fields.fields.borrow_mut().insert(name, value);
             }
             (Shape::Object(fields), None) => {
+                self.holds(fields);
                 *fields.rest.borrow_mut() = Some(value);
             }
             (Shape::Request | Shape::Context, Some(name)) => {

@@ -79,6 +79,15 @@ impl Follower<'_> {
 
     fn entry(&mut self, router: usize, entry: Entry) {
         if let Some(router) = self.routers.get_mut(router) {
+            let registers = match &entry {
+                Entry::Route { module, .. } => Some(&module.facts.path),
+                _ => None,
+            };
+            for file in registers.into_iter().chain([&router.file]) {
+                if !self.registering.contains(file) {
+                    self.registering.insert(file.clone());
+                }
+            }
             router.entries.push(entry);
         }
     }

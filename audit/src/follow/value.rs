@@ -110,6 +110,38 @@ struct Local {
     depth: usize,
 }
 
+/// What values are put into after it was made. They may hold it in turn, so that it would live for ever.
+pub(crate) trait Holds {
+    /// Lets go of everything in it.
+    fn clear(&self);
+}
+
+impl Holds for Scope {
+    fn clear(&self) {
+        self.names.borrow_mut().clear();
+    }
+}
+
+impl Holds for ObjectValue {
+    fn clear(&self) {
+        self.fields.borrow_mut().clear();
+        self.rest.borrow_mut().take();
+    }
+}
+
+impl Holds for RefCell<Vec<Value>> {
+    fn clear(&self) {
+        self.borrow_mut().clear();
+    }
+}
+
+impl Holds for Module {
+    fn clear(&self) {
+        self.scope.clear();
+        self.values.borrow_mut().clear();
+    }
+}
+
 impl Value {
     pub(crate) fn of(from: Origins) -> Self {
         Self { from, ..Self::default() }
@@ -305,11 +337,6 @@ impl Scope {
             return true;
         }
         self.outer.as_ref().is_some_and(|outer| outer.assign(name, value, depth))
-    }
-
-    /// Lets go of everything, so that closures in it do not keep it alive for ever.
-    pub(crate) fn clear(&self) {
-        self.names.borrow_mut().clear();
     }
 }
 

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use super::FileFacts;
 
 /// The audited tree. Paths are relative to it, with `/`, and have no `.` or `..`.
-pub trait Sources {
+pub trait Sources: Sync {
     /// Whether there is such a file.
     fn exists(&self, path: &str) -> bool;
     /// What the file holds, if it is one of a known language and can be read.
     fn facts(&self, path: &str) -> Option<Arc<FileFacts>>;
+    /// What the file holds will hardly be asked for again.
+    fn let_go(&self, _path: &str) {}
     /// The file's text, for `tsconfig.json`, `package.json` and the like.
     fn text(&self, path: &str) -> Option<Arc<str>>;
 }

@@ -3,9 +3,9 @@
 use std::rc::Rc;
 
 use super::handlers::{ANY, Handlers, judgment, name_of, span_of};
-use super::{Followed, gate};
+use super::{Found, gate};
 use crate::follow::{BodyState, Follower, Module, RouterKind, Shape, Value, folder_of};
-use crate::model::{Export, Judgment, Route};
+use crate::model::{Export, FileFacts, Judgment, Route};
 
 pub(super) const METHODS: &[&str] = &["GET", "POST", "PUT", "PATCH", "DELETE"];
 
@@ -53,7 +53,7 @@ pub(super) fn url(folders: &str) -> String {
     if url.is_empty() { "/".to_owned() } else { url }
 }
 
-pub(super) fn app_routes(follower: &mut Follower<'_>, module: &Rc<Module>, found: &mut Vec<Followed>) {
+pub(super) fn app_routes(follower: &mut Follower<'_>, module: &Rc<Module>, found: &mut Found<'_>) {
     let file = module.facts.path.clone();
     for method in METHODS {
         let Some(handler) = follower.export(module, method) else { continue };
@@ -76,7 +76,7 @@ pub(super) fn app_routes(follower: &mut Follower<'_>, module: &Rc<Module>, found
     }
 }
 
-pub(super) fn pages_route(follower: &mut Follower<'_>, module: &Rc<Module>, found: &mut Vec<Followed>) {
+pub(super) fn pages_route(follower: &mut Follower<'_>, module: &Rc<Module>, found: &mut Found<'_>) {
     let Some(handler) = follower.export(module, "default") else { return };
     let file = module.facts.path.clone();
     if let Shape::Router(router) = handler.shape {
@@ -94,7 +94,7 @@ pub(super) fn by_method(
     handler: &Value,
     path: &str,
     body: BodyState,
-    found: &mut Vec<Followed>,
+    found: &mut Found<'_>,
 ) {
     let span = span_of(handler, module);
     let follow = |follower: &mut Follower<'_>, method: &str| {
@@ -111,11 +111,11 @@ pub(super) fn by_method(
         Handlers { body, checks, ..Handlers::of(module, vec![(handler.clone(), given)]) }.follow(follower, route)
     };
     let any = follow(follower, ANY);
-    let before = found.len();
-    for method in any.run.mentions.iter().filter(|method| METHODS.contains(&method.as_str())) {
+    let methods: Vec<&String> = any.run.mentions.iter().filter(|method| METHODS.contains(&method.as_str())).collect();
+    for method in &methods {
         found.push(follow(follower, method));
     }
-    if found.len() == before {
+    if methods.is_empty() {
         found.push(any);
     }
 }
@@ -130,15 +130,22 @@ pub(super) fn body_of(follower: &mut Follower<'_>, module: &Rc<Module>) -> BodyS
     }
 }
 
+/// Whether a browser may call one of the file's functions.
+pub(super) fn has_actions(facts: &FileFacts) -> bool {
+    is_of_server(&facts.directives) || facts.functions.iter().any(|function| is_of_server(&function.directives))
+}
+
+fn is_of_server(directives: &[String]) -> bool {
+    directives.iter().any(|directive| directive == "use server")
+}
+
 /// Functions that a browser may call: those of a file with `'use server'`, and functions that say it themselves.
-pub(super) fn actions(follower: &mut Follower<'_>, module: &Rc<Module>, found: &mut Vec<Followed>) {
+pub(super) fn actions(follower: &mut Follower<'_>, module: &Rc<Module>, found: &mut Found<'_>) {
     let facts = &module.facts;
-    let whole = facts.directives.iter().any(|directive| directive == "use server");
-    if !whole
-        && !facts.functions.iter().any(|function| function.directives.iter().any(|directive| directive == "use server"))
-    {
+    if !has_actions(facts) {
         return;
     }
+    let whole = is_of_server(&facts.directives);
     let exported: Vec<String> = facts
         .exports
         .iter()
@@ -152,9 +159,12 @@ pub(super) fn actions(follower: &mut Follower<'_>, module: &Rc<Module>, found: &
         let value = follower.export(module, &name).or_else(|| module.scope.find(&name));
         let Some(action) = value.filter(Value::is_function) else { continue };
         let (params, own) = match &action.shape {
-            Shape::Function(closure) => closure.module.facts.functions.get(closure.id).map_or((3, false), |function| {
-                (function.params.len(), function.directives.iter().any(|directive| directive == "use server"))
-            }),
+            Shape::Function(closure) => closure
+                .module
+                .facts
+                .functions
+                .get(closure.id)
+                .map_or((3, false), |function| (function.params.len(), is_of_server(&function.directives))),
             _ => (3, false),
         };
         if !whole && !own {

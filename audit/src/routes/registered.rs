@@ -1,9 +1,9 @@
 //! Routes that calls register, as Express and Hono have them, and those that a reader found by itself.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use super::Followed;
+use super::Found;
 use super::handlers::{Handlers, name_of};
 use crate::follow::{Entry, Follower, Module, RouterKind, RouterValue, Shape, Value, has_word};
 use crate::model::{Export, Judgment, Pattern, Route};
@@ -19,7 +19,7 @@ struct Before {
 }
 
 /// Everything that was registered on routers which stand below no other one.
-pub(super) fn routes(follower: &mut Follower<'_>, loaded: &[Rc<Module>], found: &mut Vec<Followed>) {
+pub(super) fn routes(follower: &mut Follower<'_>, loaded: &[Rc<Module>], found: &mut Found<'_>) {
     registrars(follower, loaded);
     let is_root = |router: &RouterValue| !router.mounted && router.kind != RouterKind::NextConnect;
     let roots: Vec<usize> =
@@ -31,16 +31,15 @@ pub(super) fn routes(follower: &mut Follower<'_>, loaded: &[Rc<Module>], found: 
 }
 
 /// The routes of one router below a path that its file's name says.
-pub(super) fn below(follower: &mut Follower<'_>, router: usize, path: &str, found: &mut Vec<Followed>) {
+pub(super) fn below(follower: &mut Follower<'_>, router: usize, path: &str, found: &mut Found<'_>) {
     walk(follower, router, path, &[], 0, &mut BTreeSet::new(), found);
 }
 
 /// Functions that register routes on a router they are given, and that no file was seen to call.
 fn registrars(follower: &mut Follower<'_>, loaded: &[Rc<Module>]) {
-    let mut known = registering(follower);
     for module in loaded {
         let file = &module.facts.path;
-        if known.contains(file) {
+        if follower.registering.contains(file) {
             continue;
         }
         let names: Vec<String> = module
@@ -66,7 +65,6 @@ fn registrars(follower: &mut Follower<'_>, loaded: &[Rc<Module>]) {
             let mut given = vec![router];
             given.extend((0..rest).map(|_| Value::default()));
             follower.load_with(module, &value, given);
-            known = registering(follower);
         }
     }
 }
@@ -85,19 +83,6 @@ fn router_kind(name: &str, of: Option<&str>) -> Option<RouterKind> {
     (of.is_empty() && matches!(name, "app" | "router" | "server" | "api")).then_some(RouterKind::Express)
 }
 
-/// Files that made a router on which something is registered, or one of whose functions has registered a route.
-fn registering(follower: &Follower<'_>) -> HashSet<String> {
-    let used = follower.routers.iter().filter(|router| !router.entries.is_empty());
-    used.flat_map(|router| {
-        let routes = router.entries.iter().filter_map(|entry| match entry {
-            Entry::Route { module, .. } => Some(&module.facts.path),
-            _ => None,
-        });
-        routes.chain([&router.file]).cloned()
-    })
-    .collect()
-}
-
 fn walk(
     follower: &mut Follower<'_>,
     router: usize,
@@ -105,7 +90,7 @@ fn walk(
     before: &[Before],
     depth: usize,
     seen: &mut BTreeSet<(String, u32, String)>,
-    found: &mut Vec<Followed>,
+    found: &mut Found<'_>,
 ) {
     if depth > DEEPEST_MOUNT {
         return;
@@ -151,7 +136,7 @@ fn walk(
 }
 
 /// Routes that the reader of a file recognized.
-pub(super) fn declared(follower: &mut Follower<'_>, loaded: &[Rc<Module>], found: &mut Vec<Followed>) {
+pub(super) fn declared(follower: &mut Follower<'_>, loaded: &[Rc<Module>], found: &mut Found<'_>) {
     for module in loaded {
         for fact in &module.facts.routes {
             let mut functions = Vec::new();

@@ -1,24 +1,18 @@
 //! Functions without a server: files in `api`, in `netlify/functions` and in `functions`, each with a path of its own.
 
-use std::collections::HashSet;
 use std::rc::Rc;
 
-use super::Followed;
+use super::Found;
 use super::handlers::{ANY, Handlers, judgment, span_of};
 use super::next::{METHODS, body_of, by_method, url};
 use crate::follow::{BodyState, Follower, Module, Shape, Value};
 use crate::model::{Pattern, Route};
 
 /// Every function that no router was seen to register.
-pub(super) fn routes(follower: &mut Follower<'_>, loaded: &[Rc<Module>], found: &mut Vec<Followed>) {
-    let (mut known, mut seen) = (HashSet::new(), 0);
+pub(super) fn routes(follower: &mut Follower<'_>, loaded: &[Rc<Module>], found: &mut Found<'_>) {
     for module in loaded {
         let file = module.facts.path.as_str();
-        for followed in found.iter().skip(seen) {
-            known.extend([followed.route.file.clone(), followed.home.clone()]);
-        }
-        seen = found.len();
-        if known.contains(file) {
+        if found.files.contains(file) {
             continue;
         }
         if let Some(path) = function_path(file) {
@@ -61,7 +55,7 @@ fn api_path(follower: &Follower<'_>, file: &str) -> Option<String> {
 }
 
 /// `exports.handler = async (event) => …`, or a default that is given the request.
-fn event_handler(follower: &mut Follower<'_>, module: &Rc<Module>, path: &str, found: &mut Vec<Followed>) {
+fn event_handler(follower: &mut Follower<'_>, module: &Rc<Module>, path: &str, found: &mut Found<'_>) {
     let handler = follower.export(module, "handler").filter(Value::is_function);
     let takes_event = handler.as_ref().is_some_and(|handler| param(handler, 0).is_none_or(|name| name != "req"));
     if let Some(handler) = handler.filter(|_| takes_event) {
@@ -74,7 +68,7 @@ fn event_handler(follower: &mut Follower<'_>, module: &Rc<Module>, path: &str, f
 }
 
 /// `export const onRequestPost = async ({ request, env }) => …`.
-fn per_method(follower: &mut Follower<'_>, module: &Rc<Module>, path: &str, found: &mut Vec<Followed>) {
+fn per_method(follower: &mut Follower<'_>, module: &Rc<Module>, path: &str, found: &mut Found<'_>) {
     for method in METHODS.iter().copied().chain([ANY]) {
         let (first, rest) = method.split_at(1);
         let name =
@@ -94,7 +88,7 @@ fn per_method(follower: &mut Follower<'_>, module: &Rc<Module>, path: &str, foun
 }
 
 /// `export default function handler(req, res)`.
-fn node_handler(follower: &mut Follower<'_>, module: &Rc<Module>, path: &str, found: &mut Vec<Followed>) {
+fn node_handler(follower: &mut Follower<'_>, module: &Rc<Module>, path: &str, found: &mut Found<'_>) {
     let Some(handler) = follower.export(module, "default").filter(Value::is_function) else { return };
     if param(&handler, 0).is_some_and(|name| !name.starts_with("req"))
         || param(&handler, 1).is_some_and(|name| !name.starts_with("res"))

@@ -7,11 +7,10 @@ mod payments;
 mod provider;
 mod webhooks;
 
-use crate::follow::Follower;
 use crate::model::{Effect, Event, EventKind, Evidence, Finding, Judgment, Names, ProviderCall, Rule, Severity, Span};
 use crate::routes::Followed;
 
-pub(crate) use answers::Shapes;
+pub(crate) use answers::{Shapes, is_of_style};
 
 /// One route under the rules.
 pub(crate) struct Case<'c> {
@@ -19,49 +18,23 @@ pub(crate) struct Case<'c> {
     pub(crate) events: &'c [Event],
     pub(crate) names: &'c Names,
     pub(crate) is_webhook: bool,
-    /// Whether answers are held to the envelope.
-    pub(crate) envelope: bool,
     pub(crate) findings: Vec<Finding>,
 }
 
-/// Every finding of every route.
-pub(crate) fn judge(follower: &Follower<'_>, routes: &[Followed], names: &Names) -> Vec<Finding> {
-    let shapes = Shapes::of(routes);
-    let envelope = names.envelope.unwrap_or_else(|| shapes.is_common());
-    let mut findings = Vec::new();
-    for followed in routes.iter().filter(|followed| followed.route.judgment == Judgment::Judged) {
-        let is_webhook = webhooks::is_webhook(followed);
-        let mut case =
-            Case { followed, events: &followed.run.events, names, is_webhook, envelope, findings: Vec::new() };
-        keys::judge(&mut case);
-        provider::judge(&mut case);
-        payments::judge(&mut case);
-        webhooks::judge(&mut case);
-        answers::judge(&mut case);
-        for mut finding in case.findings {
-            finding.statement = statement(follower, &finding);
-            findings.push(finding);
-        }
+/// What is found in a route, whatever the tree's style of answers is; and what its answers say of that style.
+pub(crate) fn judge(followed: &Followed, names: &Names) -> (Vec<Finding>, Shapes) {
+    if followed.route.judgment != Judgment::Judged {
+        return (Vec::new(), Shapes::default());
     }
-    findings.sort_by(|one, two| {
-        (&one.path, one.line, one.column, one.rule, &one.route, &one.method).cmp(&(
-            &two.path,
-            two.line,
-            two.column,
-            two.rule,
-            &two.route,
-            &two.method,
-        ))
-    });
-    findings.dedup();
-    findings
-}
-
-/// The source of the finding's line.
-fn statement(follower: &Follower<'_>, finding: &Finding) -> String {
-    let facts = follower.sources.facts(&finding.path);
-    let at = usize::try_from(finding.line).unwrap_or_default().saturating_sub(1);
-    facts.and_then(|facts| facts.lines.get(at).map(|line| line.trim().to_owned())).unwrap_or_default()
+    let events = &followed.run.events;
+    let is_webhook = webhooks::is_webhook(followed);
+    let mut case = Case { followed, events, names, is_webhook, findings: Vec::new() };
+    keys::judge(&mut case);
+    provider::judge(&mut case);
+    payments::judge(&mut case);
+    webhooks::judge(&mut case);
+    answers::judge(&mut case);
+    (case.findings, Shapes::of(events))
 }
 
 impl Case<'_> {

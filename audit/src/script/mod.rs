@@ -51,7 +51,7 @@ impl<'t> Reader<'t> {
         let facts = FileFacts {
             path: path.to_owned(),
             language: Language::Script,
-            lines: text.lines().map(str::to_owned).collect(),
+            text: text.to_owned(),
             ..FileFacts::default()
         };
         Self { text, facts, depth: 0, top: true }

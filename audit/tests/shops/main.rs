@@ -15,5 +15,6 @@
 mod fixtures;
 mod forms;
 mod hostile;
+mod many;
 mod said;
 mod tree;

@@ -44,7 +44,7 @@ impl Shop {
         }
     }
 
-    /// What is found, in a thread with the stack that the audit asks for.
+    /// What is found.
     pub(crate) fn judged(&self) -> Judged {
         self.judged_with(&Names::default())
     }
@@ -57,10 +57,7 @@ impl Shop {
             .filter(|(path, text)| candidate(path, text).is_some())
             .map(|(path, _)| path.clone())
             .collect();
-        thread::scope(|scope| {
-            let work = || judge(&sources, &candidates, names);
-            thread::Builder::new().stack_size(256 << 20).spawn_scoped(scope, work).unwrap().join().unwrap()
-        })
+        judge(&sources, &candidates, names).unwrap()
     }
 
     /// Findings as `high key-missing POST /api/orders`.

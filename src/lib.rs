@@ -105,6 +105,7 @@
 //! | `payproof.validate` | span, info | `provider`, `mode`, `payment`, `provenance`, `verdict`, `code` |
 //! | `payproof.flight` | span, info; a child of the call that leads, followed by those that join | `provider`, `payment` |
 //! | `payproof.attempt` | event, debug: a provider call is over | `number`, `reach`, `status`, `request_id`, `outcome`, `rule`, `duration_ms`, `wait_ms`, `wait_reason`, `error` |
+//! | `payproof.list_page` | span, debug; a page of one of the provider's lists, as reconciling asks for | `provider`, `mode`, `list`: `payments`, `changes`; `items`, or the `code` of an error |
 //! | `payproof.provider_outage` | event; warn at the start of an outage and each minute, info at its end: calls to the provider fail | `provider`, `failures` (provider calls) and `calls` (of the service, without an answer) since the last line, `turned_away`, `lasted_s`; at the start `reach`, `status`, `request_id`, `rule`, `error` |
 //! | `payproof.turned_away` | event; warn when calls begin to be turned away (breaker, rate limit, capacity), info when that ends, unless the end of an outage says it | `provider`, `code`; at the end `turned_away` |
 //! | `payproof.invalid` | event, debug: a verdict is invalid | `provider`, `findings`: their codes |
@@ -159,7 +160,8 @@
 //! | `payproof_attempts_total` | counter | `outcome`: `facts`, `not_ready`, `done`, `transient`, `permanent`, `abandoned` | provider calls |
 //! | `payproof_retries_total` | counter | | provider calls after the first of a flight or operation |
 //! | `payproof_attempt_timeouts_total` | counter | | provider calls that were cut off, at their own limit or the deadline |
-//! | `payproof_attempt_duration_seconds` | histogram, seconds | `outcome`, as above | time of a provider call |
+//! | `payproof_attempt_duration_seconds` | histogram, seconds | `outcome`, as above | time of a provider call, but for pages of lists, which no checkout waits for |
+//! | `payproof_list_pages_total` | counter | | pages of the provider's lists that came, as reconciling asks for |
 //! | `payproof_breaker_state` | gauge | | 0 closed, 1 half-open, 2 open; none without a breaker |
 //! | `payproof_store_breaker_state` | gauge | | 0 while the shared store is asked, 2 while calls are turned away since it does not answer in time; none without a store |
 //! | `payproof_credential_refused_seconds` | gauge, seconds | | how long the provider has refused the credential (401); 0 while it does not |

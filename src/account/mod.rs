@@ -18,6 +18,8 @@ mod backlog;
 mod decisions;
 mod index;
 mod index_page;
+#[cfg(feature = "reconcile")]
+mod pages;
 mod store_check;
 
 pub(crate) use backlog::{Backlog, Unlisted};

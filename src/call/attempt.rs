@@ -10,6 +10,8 @@ use crate::call::contained;
 use crate::intent::payment_intent::PaymentId;
 use crate::payment::facts::{PaymentStatus, ProviderPayment};
 use crate::provider::{AnyProvider, Call, Door, ProviderError};
+#[cfg(feature = "reconcile")]
+use crate::provider::{ListQuery, Listed};
 #[cfg(feature = "webhook")]
 use crate::provider::{RelatedAnswer, RelatedObject};
 
@@ -45,6 +47,19 @@ fn answers(provider: &dyn AnyProvider, facts: &ProviderPayment, asked: &PaymentI
             is_alias && PaymentId::parse(&facts.id).is_ok_and(is_payment)
         }
     }
+}
+
+/// Asks once for a page of a list.
+#[cfg(feature = "reconcile")]
+pub(crate) async fn list(
+    provider: &dyn AnyProvider,
+    query: &ListQuery,
+    number: u32,
+    until: Instant,
+    door: Arc<dyn Door>,
+) -> Result<Listed, ProviderError> {
+    let call = Call::new(number, until, door);
+    contained::catch(|| provider.list(query, &call)).await.unwrap_or_else(|_panicked| Err(panicked()))
 }
 
 /// Asks once for an object that is no payment.

@@ -37,6 +37,8 @@ named! {
         Related = "look-ups of other objects",
         /// What guards run: captures, refunds.
         Guarded = "guarded calls",
+        /// Pages of lists. What reconciles by them tells of those.
+        Lists = "pages of lists",
     } as_str(self: Self)
 }
 
@@ -59,7 +61,7 @@ struct Refused {
 pub(crate) struct Refusals {
     /// While nothing is refused, an answer takes no lock.
     has_any: AtomicBool,
-    refused: Lock<[Refused; 4]>,
+    refused: Lock<[Refused; 5]>,
 }
 
 /// What was refused, and for how long it has been.
@@ -97,7 +99,12 @@ impl Refusals {
 
     /// Calls of a kind failed.
     pub(crate) fn failed(&self, calls: ProviderCalls, error: &ProviderError, now: Instant) {
-        let is_limit = error.is_rate_limit() && error.limits() != Some(RateLimit::Payment);
+        let is_limit = match (calls, error.limits()) {
+            (_, Some(RateLimit::Payment)) => false,
+            // Lists have a limit of their own, by which no checkout is held up.
+            (ProviderCalls::Lists, whom) => whom == Some(RateLimit::Account),
+            _ => error.is_rate_limit(),
+        };
         let status = error.status().unwrap_or_default();
         if !is_limit && !matches!(status, 401 | 403) {
             return;

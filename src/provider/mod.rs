@@ -206,6 +206,8 @@ pub(crate) trait AnyProvider: fmt::Debug + Send + Sync {
     fn look_up<'p>(&'p self, payment: &'p PaymentId, call: &'p Call) -> LookUp<'p>;
     #[cfg(feature = "webhook")]
     fn related<'p>(&'p self, object: &'p RelatedObject, call: &'p Call) -> LookUp<'p, RelatedAnswer>;
+    #[cfg(feature = "reconcile")]
+    fn list<'p>(&'p self, query: &'p ListQuery, call: &'p Call) -> LookUp<'p, Listed>;
     fn read_refusal(&self, answer: &Answer<'_>) -> ProviderError;
 }
 
@@ -225,6 +227,11 @@ impl<P: Provider> AnyProvider for P {
     #[cfg(feature = "webhook")]
     fn related<'p>(&'p self, object: &'p RelatedObject, call: &'p Call) -> LookUp<'p, RelatedAnswer> {
         Box::pin(Provider::related(self, object, call))
+    }
+
+    #[cfg(feature = "reconcile")]
+    fn list<'p>(&'p self, query: &'p ListQuery, call: &'p Call) -> LookUp<'p, Listed> {
+        Box::pin(Provider::list(self, query, call))
     }
 
     fn read_refusal(&self, answer: &Answer<'_>) -> ProviderError {

@@ -27,7 +27,6 @@ impl Telemetry {
     pub(crate) fn attempt(&self, attempt: &Attempt, error: Option<&(dyn std::error::Error + 'static)>) {
         let outcome = attempt.outcome().as_str();
         self.count(ATTEMPTS, [outcome]);
-        self.meter.took(ATTEMPT_SECONDS, attempt.duration(), ("outcome", outcome));
         if attempt.number() > 1 {
             self.count(RETRIES, []);
         }
@@ -70,6 +69,11 @@ impl Telemetry {
             }
             line => self.provider_still_fails(line),
         }
+    }
+
+    /// How long a provider call took that a caller waited for.
+    pub(crate) fn attempt_took(&self, attempt: &Attempt) {
+        self.meter.took(ATTEMPT_SECONDS, attempt.duration(), ("outcome", attempt.outcome().as_str()));
     }
 
     /// The provider call that is over next was cut off, at its own limit or the deadline's.

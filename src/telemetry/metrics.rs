@@ -68,6 +68,7 @@ counters! {
     HEDGES "payproof_hedges_total" [] (sum hedges) "Calls to the provider beside one that was silent.";
     OVERTAKEN "payproof_overtaken_total" [] (sum overtaken) "Calls to the provider that one beside them made needless.";
     ATTEMPT_TIMEOUTS "payproof_attempt_timeouts_total" [] () "Calls to the provider that were cut off.";
+    LIST_PAGES "payproof_list_pages_total" [] () "Pages of the provider's lists that came.";
     STORE_FAILURES "payproof_store_failures_total" [] (sum store_failures) "Work that the store failed.";
     STORE_LOSSES "payproof_store_losses_total" [] (sum store_losses) "Times that the store had lost what it had acknowledged.";
     LEASES_LOST "payproof_leases_lost_total" [] (sum leases_lost) "Answers that came too late to be recorded.";

@@ -20,6 +20,8 @@ mod calls;
 mod deliveries;
 mod metrics;
 mod outage;
+#[cfg(feature = "reconcile")]
+mod pages;
 #[cfg(feature = "tower")]
 mod requests;
 #[cfg(feature = "metrics")]

@@ -28,6 +28,17 @@ fn disabled_checks_are_a_gauge() {
     assert!(gauge(disabled).unwrap().ends_with(" 1"));
 }
 
+#[cfg(feature = "reconcile")]
+#[test]
+fn pages_that_came_are_counted() {
+    let lines = recorded(|telemetry| {
+        telemetry.list_page(&Span::none(), Ok(3));
+        telemetry.list_page(&Span::none(), Err("unavailable"));
+    });
+    let [line] = &*lines else { panic!("{lines:?}") };
+    assert!(line.starts_with("payproof_list_pages_total{") && line.ends_with("} 1"), "{line}");
+}
+
 #[test]
 fn what_was_recorded_once_is_recorded_again_without_an_allocation() {
     let telemetry = Telemetry::new("scripted", "eu", "live");

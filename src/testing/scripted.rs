@@ -12,7 +12,10 @@ use crate::accessors::{getters, partial_debug};
 use crate::intent::payment_intent::PaymentId;
 use crate::lock::Lock;
 use crate::payment::facts::{Mode, ProviderPayment};
-use crate::provider::{Call, Provider, ProviderError, ProviderIdentity, RelatedAnswer, RelatedObject};
+use crate::provider::{
+    Call, ChangeOf, ListCursor, ListOf, ListQuery, Listed, ListedItem, Provider, ProviderError, ProviderIdentity,
+    RelatedAnswer, RelatedObject,
+};
 
 /// What a [`ScriptedProvider`] does on one look-up.
 #[derive(Clone, Debug)]
@@ -85,6 +88,8 @@ struct Script {
     payments: HashMap<Box<str>, ProviderPayment>,
     /// Objects, and their payments.
     related: HashMap<Box<str>, Box<str>>,
+    /// What happened to payments, and when.
+    changes: Vec<(u64, PaymentId, ChangeOf)>,
     steps: HashMap<Box<str>, VecDeque<Step>>,
     always: Option<Step>,
     calls: u64,
@@ -121,7 +126,13 @@ impl ScriptedProvider {
         self.script.lock().related.insert(object.into(), payment.into());
     }
 
-    /// What the next look-ups of this payment, or of this object, do, in order; afterwards it is healthy again.
+    /// Tells of a payment in the list of changes, at a second since 1970.
+    pub fn change(&self, payment: &PaymentId, what: ChangeOf, at: u64) {
+        self.script.lock().changes.push((at, payment.clone(), what));
+    }
+
+    /// What the next look-ups of this payment, or of this object, do, in order; afterwards it is healthy again. The names of
+    /// [lists](ListOf), `payments` and `changes`, stand for their pages.
     pub fn script<S: Into<Step>>(&self, payment: impl Into<Box<str>>, steps: impl IntoIterator<Item = S>) {
         self.script.lock().steps.entry(payment.into()).or_default().extend(steps.into_iter().map(Into::into));
     }
@@ -174,6 +185,34 @@ impl ScriptedProvider {
     }
 }
 
+impl Script {
+    /// All that a list has, the newest first, each behind its second. A payment that does not say when it was created stands
+    /// at 1970.
+    fn listed(&self, what: ListOf) -> Vec<(u64, ListedItem)> {
+        let mut all: Vec<(u64, ListedItem)> = match what {
+            ListOf::Payments => {
+                let payments = self.payments.values();
+                payments
+                    .map(|facts| (facts.created.unwrap_or_default(), ListedItem::Payment(Box::new(facts.clone()))))
+                    .collect()
+            }
+            ListOf::Changes => {
+                let changed = |(at, payment, what): &(u64, PaymentId, ChangeOf)| {
+                    (*at, ListedItem::Changed { payment: payment.clone(), what: *what, at: *at })
+                };
+                self.changes.iter().map(changed).collect()
+            }
+        };
+        let id = |item: &ListedItem| match item {
+            ListedItem::Payment(facts) => facts.id.clone(),
+            ListedItem::Changed { payment, .. } => payment.as_str().into(),
+            ListedItem::Unreadable(_) => Box::default(),
+        };
+        all.sort_by(|(at, one), (other_at, other)| (other_at, id(other)).cmp(&(at, id(one))));
+        all
+    }
+}
+
 impl Default for ScriptedProvider {
     fn default() -> Self {
         Self::new()
@@ -203,6 +242,20 @@ impl Provider for ScriptedProvider {
 
     async fn look_up(&self, payment: &PaymentId, _call: &Call) -> Result<ProviderPayment, ProviderError> {
         self.answer(payment.as_str()).await
+    }
+
+    /// The payments that were put in by when they were created, and the changes that were told; a cursor counts what came before.
+    async fn list(&self, query: &ListQuery, _call: &Call) -> Result<Listed, ProviderError> {
+        self.answer(query.what().as_str()).await?;
+        let before = query.cursor().map_or(Ok(0), |cursor| cursor.as_str().parse());
+        let before: usize =
+            before.map_err(|_| ProviderError::not_sent("no cursor of this list").with_code("cursor"))?;
+        let mut all = self.script.lock().listed(query.what());
+        all.retain(|(at, _)| query.window().contains(at));
+        let until = before.saturating_add(query.limit().into());
+        let next = (until < all.len()).then(|| ListCursor::parse(until.to_string()).ok()).flatten();
+        let items = all.into_iter().skip(before).take(query.limit().into()).map(|(_, item)| item);
+        Ok(Listed { items: items.collect(), next, complete_since: None })
     }
 
     async fn related(&self, object: &RelatedObject, _call: &Call) -> Result<RelatedAnswer, ProviderError> {

@@ -13,7 +13,7 @@ use crate::call::deadline::Deadline;
 use crate::call::gate::{Gate, Passing, Probe};
 
 use super::Retrier;
-use super::credit::AtGate;
+use super::credit::{AtGate, Credit};
 use super::lane::{Lane, Traffic};
 
 /// A call whose time is over while the gate is probed comes back after this.
@@ -75,15 +75,15 @@ impl Retrier {
         (came, behind_gate): (Instant, bool),
         mut now: Instant,
     ) -> impl Future<Output = Result<(Clearance<'r>, Instant), NotCleared>> + Send + use<'r, 'a> {
-        let Lane { gate, breaker } = self.lane(traffic);
-        let mut waiting = behind_gate.then(|| self.credit.waits_at_gate());
+        let (Lane { gate, breaker }, credit, places) = (self.lane(traffic), self.credit(traffic), self.places(traffic));
+        let mut waiting = behind_gate.then(|| credit.waits_at_gate());
         async move {
             let mut leaves_at = None;
             loop {
                 if now >= deadline.at() {
                     return Err(waiting.map_or(NotCleared::Deadline, |_| NotCleared::GateClosed(PROBED_SOON)));
                 }
-                let held = self.held(gate, &mut waiting, &mut leaves_at, deadline, (came, now))?;
+                let held = self.held((gate, credit), &mut waiting, &mut leaves_at, deadline, (came, now))?;
                 let probe = match held {
                     Held::No(probe) => probe,
                     Held::For(wait) => {
@@ -98,8 +98,7 @@ impl Retrier {
                         continue;
                     }
                 };
-                let permit = match self.concurrency.as_ref().map(|places| (places, places.try_take(now, deadline.at())))
-                {
+                let permit = match places.map(|places| (places, places.try_take(now, deadline.at()))) {
                     None => None,
                     Some((_, Some(permit))) => Some(permit),
                     Some((places, None)) => {
@@ -123,7 +122,7 @@ impl Retrier {
     /// once.
     fn held<'r>(
         &'r self,
-        gate: &'r Gate,
+        (gate, credit): (&'r Gate, &'r Credit),
         waiting: &mut Option<AtGate<'r>>,
         leaves_at: &mut Option<Instant>,
         deadline: Deadline,
@@ -146,12 +145,12 @@ impl Retrier {
                 if asked > self.retry_after_cap || !deadline.allows(now, wait) {
                     return Err(NotCleared::GateClosed(asked));
                 }
-                waiting.get_or_insert_with(|| self.credit.waits_at_gate());
+                waiting.get_or_insert_with(|| credit.waits_at_gate());
                 *leaves_at = None;
                 Ok(Held::For(wait))
             }
             Passing::Probed(changed, longest) => {
-                waiting.get_or_insert_with(|| self.credit.waits_at_gate());
+                waiting.get_or_insert_with(|| credit.waits_at_gate());
                 *leaves_at = None;
                 let longest = deadline.left(now).min(longest.saturating_add(Duration::from_millis(1)));
                 Ok(Held::UntilChanged(changed, longest))
@@ -165,7 +164,7 @@ impl Retrier {
         if !gate.is_open() || now >= deadline.at() {
             return None;
         }
-        let permit = match &self.concurrency {
+        let permit = match self.places(traffic) {
             Some(places) => Some(places.try_take(now, deadline.at())?),
             None => None,
         };

@@ -13,7 +13,6 @@ use super::clearance::Clearance;
 use super::credit::{Paid, Unpaid};
 use super::decision::{Transient, decide};
 use super::history::{AttemptHistory, Begun};
-use super::lane::Traffic;
 use super::work::{Hedge, Running, Work};
 
 /// An attempt under way, and what it holds.
@@ -45,8 +44,9 @@ impl Retrier {
         begun: Begun,
         history: &AttemptHistory<'_>,
     ) -> (Option<W::Hedge>, Instant) {
-        let silent_at = self.credit.silent_at(begun.start);
-        let may_hedge = self.credit.hedges() && history.waits.left() >= LEAST_LEFT && silent_at < begun.until;
+        let credit = self.credit(W::TRAFFIC);
+        let silent_at = credit.silent_at(begun.start);
+        let may_hedge = credit.hedges() && history.waits.left() >= LEAST_LEFT && silent_at < begun.until;
         match work.hedge().filter(|_| may_hedge) {
             Some(hedge) => (Some(hedge), silent_at),
             None => (None, begun.until),
@@ -59,7 +59,6 @@ impl Retrier {
         &'r self,
         first: OpenAttempt<'r, 'w, A>,
         hedge: &'w impl Hedge<A>,
-        traffic: Traffic,
         history: &mut AttemptHistory<'_>,
     ) -> Reply<'r, A> {
         let mut alarm = pin!(sleep_until(first.begun.until));
@@ -71,7 +70,7 @@ impl Retrier {
             if hedge.audience().is_empty() {
                 silent = None;
             } else if silent.is_none() {
-                silent = silent_since.map(|since| self.credit.silent(since));
+                silent = silent_since.map(|since| self.credit(history.traffic).silent(since));
             }
             if let Some(next) = open.iter().map(|attempt| attempt.begun.until).min() {
                 alarm.as_mut().reset(next);
@@ -90,7 +89,7 @@ impl Retrier {
                 }
                 Event::Overtaken(paid) => {
                     silent = None;
-                    silent_since = self.hedge(&mut open, hedge, paid, traffic, history, now);
+                    silent_since = self.hedge(&mut open, hedge, paid, history, now);
                     None
                 }
                 Event::Audience => None,
@@ -109,8 +108,8 @@ impl Retrier {
                 abandon(&open, history, now);
                 return Reply { answer: Err(error), begun, clearance };
             }
-            self.close_gate(traffic, &error, now);
-            self.leave(clearance, (&error, &decision), begun, history.deadline, now);
+            self.close_gate(history.traffic, &error, now);
+            self.leave(clearance, (&error, &decision), begun, history, now);
             history.failed(&error, decision, None, begun, now);
         }
     }
@@ -121,17 +120,17 @@ impl Retrier {
         open: &mut Vec<OpenAttempt<'r, 'w, A>>,
         hedge: &'w impl Hedge<A>,
         paid: Paid<'r>,
-        traffic: Traffic,
         history: &mut AttemptHistory<'_>,
         now: Instant,
     ) -> Option<Instant> {
         let deadline = history.deadline;
-        let clearance = self.clear_at_once(traffic, deadline, now).filter(|_| history.waits.nominal().is_some())?;
+        let clearance =
+            self.clear_at_once(history.traffic, deadline, now).filter(|_| history.waits.nominal().is_some())?;
         paid.spent();
         if let Some(overtaken) = open.last_mut() {
             overtaken.begun.hedged_after = Some(now.saturating_duration_since(overtaken.begun.start));
         }
-        let until = deadline.attempt_until(now, self.attempt_timeout);
+        let until = deadline.attempt_until(now, self.attempt_timeout(history.traffic));
         let begun = history.begin(now, until);
         let running = hedge.attempt(begun.number, until);
         open.push(OpenAttempt { begun, clearance, running });

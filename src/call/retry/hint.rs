@@ -58,6 +58,8 @@ impl Retrier {
         if whom == RateLimit::Account {
             self.look_ups.gate.close(now, wait);
             self.guarded.gate.close(now, wait);
+            #[cfg(feature = "reconcile")]
+            self.lists.lane.gate.close(now, wait);
         } else {
             self.lane(traffic).gate.close(now, wait);
         }

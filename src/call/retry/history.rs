@@ -14,6 +14,7 @@ use crate::telemetry::Telemetry;
 use super::backoff::Waits;
 use super::clearance::NotCleared;
 use super::decision::{RetryDecision, Transient};
+use super::lane::Traffic;
 use super::work::{Finished, Work};
 
 /// How long to wait after an answer that is not ready. What a provider has still to write down is there within seconds.
@@ -41,6 +42,7 @@ pub(super) struct AttemptHistory<'r> {
     pub(super) begin: Instant,
     pub(super) deadline: Deadline,
     pub(super) waits: Waits<'r>,
+    pub(super) traffic: Traffic,
     telemetry: &'r Telemetry,
     /// Attempts that were begun.
     begun: u32,
@@ -56,11 +58,18 @@ pub(super) struct AttemptHistory<'r> {
 }
 
 impl<'r> AttemptHistory<'r> {
-    pub(super) fn new(begin: Instant, deadline: Deadline, waits: Waits<'r>, telemetry: &'r Telemetry) -> Self {
+    pub(super) fn new(
+        begin: Instant,
+        deadline: Deadline,
+        waits: Waits<'r>,
+        traffic: Traffic,
+        telemetry: &'r Telemetry,
+    ) -> Self {
         Self {
             begin,
             deadline,
             waits,
+            traffic,
             telemetry,
             begun: 0,
             attempts: Vec::new(),
@@ -90,6 +99,14 @@ impl<'r> AttemptHistory<'r> {
         }
     }
 
+    /// Tells of an attempt that is over. A page of a list takes so long that its time would say nothing of what callers wait for.
+    fn tell(&self, attempt: &Attempt, error: Option<&ProviderError>) {
+        if matches!(self.traffic, Traffic::LookUps | Traffic::Guarded) {
+            self.telemetry.attempt_took(attempt);
+        }
+        self.telemetry.attempt(attempt, error.map(|error| error as _));
+    }
+
     /// Adds an attempt that is over. One beside another may be over before it.
     fn push(&mut self, attempt: Attempt) {
         let at = self.attempts.partition_point(|before| before.number < attempt.number);
@@ -108,7 +125,7 @@ impl<'r> AttemptHistory<'r> {
         let (outcome, request_ids) = W::shown(&mut answer);
         let wait = Some((wait, WaitReason::NotReady));
         let attempt = Attempt { request_ids, wait, ..self.attempt(begun, at, outcome) };
-        self.telemetry.attempt(&attempt, None);
+        self.tell(&attempt, None);
         self.push(attempt);
     }
 
@@ -116,7 +133,7 @@ impl<'r> AttemptHistory<'r> {
     pub(super) fn answered<W: Work>(&mut self, mut answer: W::Answer, begun: Begun, at: Instant) -> W::Output {
         let (outcome, request_ids) = W::shown(&mut answer);
         let attempt = Attempt { request_ids, ..self.attempt(begun, at, outcome) };
-        self.telemetry.attempt(&attempt, None);
+        self.tell(&attempt, None);
         let attempts = if self.attempts.is_empty() {
             Attempts::One(attempt)
         } else {
@@ -149,14 +166,14 @@ impl<'r> AttemptHistory<'r> {
         if error.is_timeout() {
             self.telemetry.attempt_timed_out();
         }
-        self.telemetry.attempt(&attempt, Some(error));
+        self.tell(&attempt, Some(error));
         self.push(attempt);
     }
 
     /// Notes an attempt that was silent still when one beside it ended the call.
     pub(super) fn abandoned(&mut self, begun: Begun, end: Instant) {
         let attempt = Attempt { reach: Reach::MaybeSent, ..self.attempt(begun, end, AttemptOutcome::Abandoned) };
-        self.telemetry.attempt(&attempt, None);
+        self.tell(&attempt, None);
         self.push(attempt);
     }
 

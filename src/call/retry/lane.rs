@@ -1,4 +1,4 @@
-//! What look-ups and guarded calls each have of their own, so that trouble of the ones does not stop the others.
+//! What look-ups, guarded calls and pages of lists each have of their own, so that trouble of the ones does not stop the others.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +13,9 @@ pub(crate) enum Traffic {
     LookUps,
     /// Everything that a guard runs.
     Guarded,
+    /// Of pages of lists, for no caller who waits at a checkout.
+    #[cfg(feature = "reconcile")]
+    Lists,
 }
 
 /// A gate's probe that is silent for so long is not the only one any more.

@@ -34,6 +34,8 @@ mod hint;
 mod history;
 mod lane;
 mod look_up;
+#[cfg(feature = "reconcile")]
+mod pages;
 #[cfg(feature = "webhook")]
 mod related;
 mod told;
@@ -47,6 +49,8 @@ pub(crate) use credit::{Credit, CreditLevel, Hedges};
 pub use explain::Explanation;
 pub(crate) use lane::{Lane, Traffic};
 pub(crate) use look_up::LookUpAnswer;
+#[cfg(feature = "reconcile")]
+pub(crate) use pages::ListCalls;
 pub(crate) use told::ToldWaits;
 pub(crate) use transient::TransientPatterns;
 pub(crate) use work::{Finished, NeverHedged, Work};
@@ -85,6 +89,8 @@ pub(crate) struct Retrier {
     pub(crate) look_ups: Lane,
     pub(crate) guarded: Lane,
     pub(crate) credit: Credit,
+    #[cfg(feature = "reconcile")]
+    pub(crate) lists: ListCalls,
     pub(crate) told: ToldWaits,
     pub(crate) refusals: Refusals,
     pub(crate) concurrency: Option<Concurrency>,
@@ -110,9 +116,9 @@ impl Retrier {
         deadline: Deadline,
         telemetry: &'r Telemetry,
     ) -> impl Future<Output = Result<W::Output, CallError>> + Send + 'r {
-        let mut history = AttemptHistory::new(arrived, deadline, self.retry.waits(), telemetry);
+        let mut history = AttemptHistory::new(arrived, deadline, self.retry.waits(), W::TRAFFIC, telemetry);
         async move {
-            self.credit.arrived(history.begin);
+            self.credit(W::TRAFFIC).arrived(history.begin);
             let (mut now, mut paid) = (history.begin, None::<Paid<'_>>);
             if let Some(told) = work.told(now) {
                 Box::pin(self.leave_alone(told, work.audience(), deadline, now)).await?;
@@ -187,9 +193,9 @@ impl Retrier {
         };
         let may_go_on = work.failed(&error, now);
         self.refusals.failed(work.calls(), &error, now);
-        match self.failed(W::TRAFFIC, history, &error, (begun, clearance), may_go_on, now) {
+        match self.failed(history, &error, (begun, clearance), may_go_on, now) {
             Ok(plan) => ControlFlow::Continue(Next::Retry(plan, error)),
-            Err(_) if self.is_out_of_time(&error, begun) => {
+            Err(_) if self.is_out_of_time(W::TRAFFIC, &error, begun) => {
                 history.last = Some(error);
                 ControlFlow::Break(Err(history.not_cleared(NotCleared::Deadline)))
             }
@@ -207,7 +213,7 @@ impl Retrier {
         now: Instant,
     ) -> Option<Duration> {
         if W::is_ready(answer) {
-            self.credit.answered(begun.start, now);
+            self.credit(W::TRAFFIC).answered(begun.start, now);
             return None;
         }
         history.next_look(now)
@@ -216,7 +222,6 @@ impl Retrier {
     /// How the call goes on after a failed attempt, which frees what it held.
     fn failed<'r>(
         &'r self,
-        traffic: Traffic,
         history: &mut AttemptHistory<'r>,
         error: &ProviderError,
         (begun, clearance): (Begun, Clearance<'_>),
@@ -224,20 +229,20 @@ impl Retrier {
         now: Instant,
     ) -> Result<Planned<'r>, Stopped> {
         let decision = decide(error, &self.patterns);
-        let plan = if self.is_out_of_time(error, begun) {
+        let plan = if self.is_out_of_time(history.traffic, error, begun) {
             Err(Stopped::NoTimeLeft)
         } else {
-            self.plan(traffic, history, error, &decision, may_go_on, now)
+            self.plan(history, error, &decision, may_go_on, now)
         };
         // The place is free only now, so that no other call slips in before the gate is closed.
-        self.leave(clearance, (error, &decision), begun, history.deadline, now);
+        self.leave(clearance, (error, &decision), begun, history, now);
         history.failed(error, decision, plan.as_ref().ok().map(|plan| plan.wait), begun, now);
         plan
     }
 
     /// Whether the deadline cut the attempt off.
-    fn is_out_of_time(&self, error: &ProviderError, begun: Begun) -> bool {
-        error.is_timeout() && begun.limit() < self.attempt_timeout
+    fn is_out_of_time(&self, traffic: Traffic, error: &ProviderError, begun: Begun) -> bool {
+        error.is_timeout() && begun.limit() < self.attempt_timeout(traffic)
     }
 
     /// One attempt, which is asked once more beside itself if it is silent and was overtaken.
@@ -247,7 +252,7 @@ impl Retrier {
         (clearance, at): (Clearance<'r>, Instant),
         history: &'a mut AttemptHistory<'r>,
     ) -> impl Future<Output = Reply<'r, W::Answer>> + Send + use<'a, 'r, W> {
-        let begun = history.begin(at, history.deadline.attempt_until(at, self.attempt_timeout));
+        let begun = history.begin(at, history.deadline.attempt_until(at, self.attempt_timeout(W::TRAFFIC)));
         async move {
             let (hedge, alone_until) = self.hedge_of(work, begun, history);
             let mut running = pin!(work.attempt(begun.number, begun.start, begun.until));
@@ -255,7 +260,7 @@ impl Retrier {
                 return match &hedge {
                     Some(hedge) => {
                         let first = OpenAttempt { begun, clearance, running: Box::pin(running) };
-                        Box::pin(self.go_on(first, hedge, W::TRAFFIC, history)).await
+                        Box::pin(self.go_on(first, hedge, history)).await
                     }
                     None => Reply { answer: Err(ProviderError::timed_out(begun.limit())), begun, clearance },
                 };
@@ -267,7 +272,6 @@ impl Retrier {
     /// How long to wait before the next attempt, or why there is none.
     fn plan(
         &self,
-        traffic: Traffic,
         history: &mut AttemptHistory<'_>,
         error: &ProviderError,
         decision: &RetryDecision,
@@ -276,7 +280,7 @@ impl Retrier {
     ) -> Result<Planned<'_>, Stopped> {
         // The schedule may be the user's own code, which is never called under a lock.
         let scheduled = history.waits.nominal().map(|nominal| history.waits.jittered(nominal, &mut *self.rng()));
-        let hint = self.close_gate(traffic, error, now);
+        let hint = self.close_gate(history.traffic, error, now);
         history.behind_gate = hint.closure.is_some();
         match decision.transient {
             Transient::No if decision.rule == Rule::Unknown => return Err(Stopped::Unknown),
@@ -299,11 +303,12 @@ impl Retrier {
         if !history.deadline.allows(now, wait) {
             return Err(if hint.wait.is_some() { Stopped::WaitTooLong } else { Stopped::NoTimeLeft });
         }
-        let paid = self.credit.pay(now);
+        let credit = self.credit(history.traffic);
+        let paid = credit.pay(now);
         if paid.is_some() {
             return Ok(Planned { wait: (wait, reason), paid });
         }
-        if !self.credit.has_line() {
+        if !credit.has_line() {
             return Err(Stopped::LineTooLong { wait: None });
         }
         // In line the schedule has nothing to add, but what the provider asks for holds.
@@ -323,7 +328,7 @@ impl Retrier {
             return Ok(paid);
         }
         let deadline = history.deadline.at();
-        let served = self.credit.wait_in_line(now, deadline).await;
+        let served = self.credit(history.traffic).wait_in_line(now, deadline).await;
         history.waited_in_line(now.elapsed());
         match served {
             Ok(paid) => {
@@ -342,14 +347,15 @@ impl Retrier {
         clearance: Clearance<'_>,
         (error, decision): (&ProviderError, &RetryDecision),
         begun: Begun,
-        deadline: Deadline,
+        history: &AttemptHistory<'_>,
         now: Instant,
     ) {
-        let health = self.health(error, decision, begun.limit(), deadline);
+        let health = self.health(error, decision, begun.limit(), history);
+        let credit = self.credit(history.traffic);
         clearance.leave(health, now);
         match health {
-            Some(ProviderHealth::Down) => self.credit.failed(),
-            Some(ProviderHealth::Up) if decision.transient == Transient::No => self.credit.answered(begun.start, now),
+            Some(ProviderHealth::Down) => credit.failed(),
+            Some(ProviderHealth::Up) if decision.transient == Transient::No => credit.answered(begun.start, now),
             _ => {}
         }
     }
@@ -361,9 +367,9 @@ impl Retrier {
         error: &ProviderError,
         decision: &RetryDecision,
         limit: Duration,
-        deadline: Deadline,
+        history: &AttemptHistory<'_>,
     ) -> Option<ProviderHealth> {
-        let whole = self.attempt_timeout.min(deadline.limit());
+        let whole = self.attempt_timeout(history.traffic).min(history.deadline.limit());
         let had_little_time = error.is_timeout() && limit < whole.mul_f64(TELLING_SHARE);
         (!had_little_time).then(|| health(error, decision))
     }
@@ -376,6 +382,36 @@ impl Retrier {
         match traffic {
             Traffic::LookUps => &self.look_ups,
             Traffic::Guarded => &self.guarded,
+            #[cfg(feature = "reconcile")]
+            Traffic::Lists => &self.lists.lane,
+        }
+    }
+
+    /// What pays for the extra requests of such calls.
+    fn credit(&self, traffic: Traffic) -> &Credit {
+        match traffic {
+            Traffic::LookUps | Traffic::Guarded => &self.credit,
+            #[cfg(feature = "reconcile")]
+            Traffic::Lists => &self.lists.credit,
+        }
+    }
+
+    /// The places that such calls take.
+    fn places(&self, traffic: Traffic) -> Option<&Concurrency> {
+        match traffic {
+            Traffic::LookUps | Traffic::Guarded => self.concurrency.as_ref(),
+            // There is one at a time, and it takes none of those that checkouts wait for.
+            #[cfg(feature = "reconcile")]
+            Traffic::Lists => None,
+        }
+    }
+
+    /// How long an attempt of such calls may take.
+    fn attempt_timeout(&self, traffic: Traffic) -> Duration {
+        match traffic {
+            Traffic::LookUps | Traffic::Guarded => self.attempt_timeout,
+            #[cfg(feature = "reconcile")]
+            Traffic::Lists => self.lists.attempt_timeout,
         }
     }
 

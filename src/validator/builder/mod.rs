@@ -9,6 +9,8 @@ use crate::account::{Account, Backlog, LastLook, Limits, MOST_LISTED};
 use crate::call::breaker::Breaker;
 use crate::call::concurrency::Concurrency;
 use crate::call::refusals::Refusals;
+#[cfg(feature = "reconcile")]
+use crate::call::retry::ListCalls;
 use crate::call::retry::{Credit, Hedges, Lane, Retrier, Retry, RetryBudget, ToldWaits, TransientPatterns, rng};
 use crate::ledger::Ledger;
 use crate::lock::Lock;
@@ -377,6 +379,11 @@ impl ValidatorBuilder {
                 attempt_timeout: self.attempt_timeout,
                 retry_after_cap: self.retry_after_cap,
                 patterns,
+                #[cfg(feature = "reconcile")]
+                lists: ListCalls::new(
+                    (self.breaker.clone(), self.budget.clone()),
+                    (self.attempt_timeout, self.total_deadline),
+                ),
                 look_ups: Lane::new(self.breaker, longest_attempt),
                 guarded: Lane::new(self.guard_breaker, longest_attempt),
                 credit: Credit::new(self.budget, self.hedges),

@@ -44,15 +44,50 @@ iso_4217! {
     VND VUV WST XAF XCD XCG XOF XPF YER ZAR ZMW ZWG
 }
 
+/// Withdrawn from ISO 4217 since 2010. Older payments stand in no list that a shop still compares.
+const WITHDRAWN: &[&str] = &["ANG", "BYR", "CUC", "EEK", "HRK", "LTL", "LVL", "MRO", "SLL", "STD", "VEF", "ZMK", "ZWL"];
+
 impl Currency {
+    /// Belarus's rubles until 2016, which had no decimals. Nothing new can be claimed in them.
+    pub(crate) const BYR: Self = Self::padded("BYR");
+
     /// Parses an ISO 4217 code in any case.
     ///
     /// # Errors
-    /// Names the field `currency` when the code is not an active ISO 4217 code.
+    /// Names the field `currency` when the code is not an active ISO 4217 code. Of one that was withdrawn it says so: nothing
+    /// new can be paid in it.
     pub fn parse(code: &str) -> Result<Self, InvalidIntent> {
+        let currency = Self::reported(code);
+        currency.filter(|currency| currency.is_active()).ok_or_else(|| {
+            InvalidIntent::new(
+                Field::Currency,
+                match currency {
+                    Some(currency) if currency.is_withdrawn() => {
+                        "must be an active ISO 4217 code; this one was withdrawn"
+                    }
+                    _ => "must be an active ISO 4217 code",
+                },
+            )
+        })
+    }
+
+    /// Parses an ISO 4217 code in any case, also one that was withdrawn since 2010, such as `HRK`: for payments and orders of
+    /// the past, which stay in the currency that they were made in.
+    ///
+    /// # Errors
+    /// Names the field `currency` when the code is neither.
+    pub fn parse_past(code: &str) -> Result<Self, InvalidIntent> {
         Self::reported(code)
-            .filter(|currency| KNOWN.binary_search(currency).is_ok())
-            .ok_or_else(|| InvalidIntent::new(Field::Currency, "must be an active ISO 4217 code"))
+            .filter(|currency| currency.is_active() || currency.is_withdrawn())
+            .ok_or_else(|| InvalidIntent::new(Field::Currency, "must be an ISO 4217 code"))
+    }
+
+    fn is_active(self) -> bool {
+        KNOWN.binary_search(&self).is_ok()
+    }
+
+    fn is_withdrawn(self) -> bool {
+        WITHDRAWN.contains(&self.as_str())
     }
 
     /// Takes a code as a provider reports it, which may be one ISO does not list.
@@ -119,6 +154,20 @@ mod tests {
     #[test]
     fn the_list_is_in_the_order_the_search_relies_on() {
         assert!(KNOWN.is_sorted());
+    }
+
+    #[test]
+    fn what_was_withdrawn_is_known_of_the_past_and_nothing_new_is_claimed_in_it() {
+        for code in WITHDRAWN {
+            assert_eq!(Currency::parse_past(&code.to_lowercase()).unwrap().as_str(), *code);
+            let rule = Currency::parse(code).unwrap_err().to_string();
+            assert!(rule.contains("withdrawn"), "{rule}");
+        }
+        assert_eq!(Currency::parse_past("eur").unwrap(), Currency::EUR);
+        for unknown in ["usdc", "abc", "dollars", ""] {
+            assert!(Currency::parse_past(unknown).is_err(), "{unknown}");
+            assert!(!Currency::parse(unknown).unwrap_err().to_string().contains("withdrawn"), "{unknown}");
+        }
     }
 
     #[test]

@@ -201,6 +201,6 @@ pub(crate) use units;
 
 /// The currencies whose ISO 4217 exponent is not two.
 const ISO_4217: &[Unit] = units! {
-    0, 1 => BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF;
+    0, 1 => BIF BYR CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF;
     3, 1 => BHD IQD JOD KWD LYD OMR TND;
 };

@@ -1,12 +1,13 @@
 //! Exports as shops have them: their columns, presets, encodings and amounts.
 
+use payproof::testing::sandbox::SandboxPayment;
 use serde_json::Value;
 
 use crate::program::{Program, Run, paid, sandbox_with};
 
 /// Payments of 19.99 USD of `store_42` for order 6735, and one of 1560.00 USD.
 async fn validate(options: &[&str], input: impl AsRef<[u8]>) -> Run {
-    let large = payproof::testing::sandbox::SandboxPayment::paid("pi_large", 156_000, "usd");
+    let large = SandboxPayment::paid("pi_large", 156_000, "usd");
     let large = large.tenant("store_42").order("6735");
     let sandbox = sandbox_with(["pi_1", "pi_2", "pi_3"].map(paid).into_iter().chain([large])).await;
     let arguments = [&["validate", "--format", "jsonl"], options].concat();
@@ -98,8 +99,7 @@ async fn empty_columns_behind_the_last_and_rows_of_separators_do_not_count() {
 
 #[tokio::test]
 async fn values_are_trimmed_and_blanks_inside_of_them_stay() {
-    let spaced =
-        payproof::testing::sandbox::SandboxPayment::paid("pi_4", 1999, "usd").tenant("store 42").order("67  35");
+    let spaced = SandboxPayment::paid("pi_4", 1999, "usd").tenant("store 42").order("67  35");
     let sandbox = sandbox_with([spaced]).await;
     let csv = "payment,amount,currency,tenant,order\n pi_4 ,19.99\u{a0},\" usd\",\tstore 42 , 67  35\u{a0}\n";
     let json = r#"{"payment":" pi_4","amount":"19.99 ","currency":"usd ","tenant":" store 42","order":"67  35 "}"#;
@@ -190,6 +190,20 @@ async fn the_same_payment_on_two_lines_is_told_with_both() {
         assert!(lines[3].contains("the same payment as on line 2"), "{lines:?}");
         assert!(lines[4].contains("; the same payment as on line 2"), "{lines:?}");
     }
+}
+
+#[tokio::test]
+async fn an_old_payment_in_a_withdrawn_currency_is_read_and_judged() {
+    let kuna = SandboxPayment::paid("pi_hr", 1999, "hrk").tenant("store_42").order("6735");
+    let sandbox = sandbox_with([kuna]).await;
+    let csv =
+        format!("{HEADER}pi_hr,19.99,HRK,store_42,6735\npi_hr,19.99,eur,store_42,6735\npi_hr,1,xyz,store_42,6735\n");
+    let run = Program::at(&sandbox, &["validate", "--format", "jsonl"]).run_with(csv).await;
+    let expected = [(2, "valid"), (3, "invalid"), (4, "currency")];
+    assert_eq!(told(&run), expected.map(|(line, word)| (line, word.to_owned())), "{run:?}");
+    // What a checkout claims is new.
+    let said = payproof::Currency::parse("hrk").unwrap_err().to_string();
+    assert!(said.contains("withdrawn"), "{said}");
 }
 
 const STRIPE_PAYMENTS: &str = "id,Created date (UTC),Amount,Amount Refunded,Currency,Captured,Description,Fee,PaymentIntent ID,\

@@ -50,7 +50,8 @@ fn intent(payment: &PaymentId, values: &LineValues, defaults: &Defaults) -> Resu
     let unnamed = || LineError::field("tenant", "is missing; name it on the line, or for all with --tenant");
     let tenant = values.get("tenant").or(defaults.tenant.as_deref()).ok_or_else(unnamed)?;
     let build = || {
-        let money = Money::parse(amount, Currency::parse(currency)?)?;
+        // What was paid in a currency that is gone by now is a payment all the same.
+        let money = Money::parse(amount, Currency::parse_past(currency)?)?;
         let intent = PaymentIntent::new(tenant, payment.as_str(), money)?;
         let intent = values.get("order").into_iter().try_fold(intent, PaymentIntent::with_order)?;
         let intent = values.get("customer").into_iter().try_fold(intent, PaymentIntent::with_customer)?;

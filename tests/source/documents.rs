@@ -213,6 +213,19 @@ fn every_kind_of_record_is_on_the_page_of_what_is_stored() {
 }
 
 #[test]
+fn every_column_that_a_preset_reads_is_on_the_page_of_exports() {
+    let source = fs::read_to_string(root().join("src/bin/payproof/lines/preset.rs")).unwrap();
+    let page = quoted(&fs::read_to_string(root().join("docs/exports.md")).unwrap());
+    let tables = source.split(": Pairs = &[").skip(1).map(|table| table.split("];").next().unwrap());
+    // The last table is that of states.
+    let columns: Vec<&str> = tables.take(3).flat_map(|table| table.split('"').skip(3).step_by(4)).collect();
+    assert!(columns.len() >= 20 && columns.contains(&"PaymentIntent ID"), "{columns:?}");
+    for column in columns {
+        assert!(page.iter().any(|name| name == column), "docs/exports.md does not name the column `{column}`");
+    }
+}
+
+#[test]
 fn every_test_that_a_page_names_exists() {
     let tests: Vec<(String, String)> = texts_of("tests").unwrap().into_iter().chain(texts_of("src").unwrap()).collect();
     let mut seen = 0;

@@ -34,10 +34,12 @@ const MOST_KEYS: usize = 1_000_000;
 ///
 /// Many: payproof validate < payments.csv, where each line is a payment. CSV starts with a header row; JSON lines are objects.
 /// Their fields are payment, amount, currency, tenant, order, customer and key; the first three are required, and the tenant
-/// unless --tenant says it for all. An amount is a decimal in major units, in JSON a string or a whole number. Results come
-/// in the order of the input; a line that cannot be used is reported with its number, and the others go on. Every line is
-/// accounted for at the end. CSV is read strictly: a quote that is not closed, or is followed by text, makes the line that it
-/// stands on unusable, and no other.
+/// unless --tenant says it for all. Columns of other names are told with --map, and exports of Stripe and Shopify with --preset.
+/// An amount is a decimal in major units, in JSON a string or a whole number; with a comma in it, --decimal must say whether that
+/// stands before the decimals. Results come in the order of the input; a line that cannot be used is reported with its number,
+/// and the others go on. Every line is accounted for at the end. A payment that an earlier line names is told with that line.
+/// CSV is read strictly: a quote that is not closed, or is followed by text, makes the line that it stands on unusable, and no
+/// other.
 ///
 /// The provider is asked about each payment, once per run. With --max-age older answers are accepted, and are marked NOT ASKED NOW.
 ///

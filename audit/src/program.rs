@@ -22,8 +22,9 @@ const MOST_BYTES: u64 = 16 << 20;
 
 /// Find where a checkout's API acts twice, believes the browser, or answers the wrong tenant
 ///
-/// Reads TypeScript and JavaScript (Next.js, Express, Hono), Rust (axum) and OpenAPI 3.0 and 3.1. It runs nothing, asks nothing
-/// over the network, and opens nothing outside of the paths.
+/// Reads TypeScript and JavaScript (Next.js, Express, Hono, Fastify, Koa, NestJS, Nuxt, Remix, SvelteKit, functions that are
+/// served alone), Rust (axum) and OpenAPI 3.0 and 3.1. It runs nothing, asks nothing over the network, and opens nothing outside
+/// of the paths.
 ///
 /// Exit status: 0 nothing that is denied, 1 something that is, 2 could not tell, as where no route is recognized.
 #[derive(Debug, clap::Args)]

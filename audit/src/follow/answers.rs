@@ -20,7 +20,8 @@ impl Follower<'_> {
         let is_class = path.ends_with("NextResponse") || path.ends_with("Response");
         let is_json = (path.ends_with("Response.json") && !path.contains("()"))
             || path == "json"
-            || path == "@remix-run/node#json";
+            || path == "@remix-run/node#json"
+            || path == "@sveltejs/kit#json";
         let made = is_class && site.constructs;
         if !(is_json || made) {
             if matches!(path, "Response.redirect" | "Response.error")

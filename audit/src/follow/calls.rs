@@ -7,6 +7,7 @@ use super::frame::Frame;
 use super::functions::sees_request;
 use super::origins::Origins;
 use super::value::{Shape, Value};
+use super::words::last_part;
 use super::written::written;
 use crate::model::{CallExpr, EventKind, Expr, Span};
 
@@ -159,6 +160,7 @@ impl Follower<'_> {
     /// A call that leaves the tree, by the path that leads to it.
     fn foreign_call(&mut self, path: &str, function: &Value, given: &[Value], site: &Site<'_>) -> Value {
         self.configured(site, given)
+            .or_else(|| self.resolved(path, given, site))
             .or_else(|| self.payproof_call(path, given, site))
             .or_else(|| self.security_call(path, function, given, site))
             .or_else(|| self.session_call(path, given, site))
@@ -169,6 +171,15 @@ impl Follower<'_> {
             .or_else(|| self.answer_call(path, given, site))
             .or_else(|| self.harmless_call(path, function, given, site))
             .unwrap_or_else(|| self.unfollowed(function, given, site))
+    }
+
+    /// `container.get(OrderController)`: what a container makes of a class of the tree.
+    fn resolved(&mut self, path: &str, given: &[Value], site: &Site<'_>) -> Option<Value> {
+        let Some(Value { shape: Shape::Class(class), .. }) = given.first() else { return None };
+        let takes =
+            matches!(last_part(path), "get" | "resolve" | "resolveAsync" | "getAsync" | "inject" | "useInstance");
+        let class = Rc::clone(class);
+        takes.then(|| self.construct(&class, Vec::new(), site.frame, site.span))
     }
 
     /// A call that is not known. Functions it is given may run, or are wrapped.

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use super::frame::Frame;
 use super::origins::Origins;
 use super::value::{ClassValue, Closure, ObjectValue, Shape, Value};
+use super::words::has_word;
 use super::{DEEPEST_CALL, Follower};
 use crate::model::{EventKind, Function, Param, ParamKind, Pattern, Span};
 
@@ -175,6 +176,12 @@ impl Follower<'_> {
 
     /// A field that a container fills: an instance, if its type is a class of the tree.
     fn injected(&mut self, name: &str, of: &str, frame: &Frame) -> Value {
+        // `Repository<Order>`, `Model<OrderDocument>`.
+        if let Some((holder, inner)) = of.split_once('<')
+            && has_word(holder, &["repository", "model", "collection", "table"])
+        {
+            return Value::foreign(&format!("?{name}.repository({})", inner.trim_end_matches('>')));
+        }
         let of: String = of.chars().take_while(|sign| sign.is_alphanumeric() || *sign == '_').collect();
         let depth = self.run.stack.len();
         match self.name(&of, frame) {

@@ -5,8 +5,7 @@ use std::rc::Rc;
 use super::calls::Site;
 use super::functions::sees_request;
 use super::origins::Origins;
-use super::routers::texts;
-use super::value::{Shape, Value, total};
+use super::value::{Shape, Value, texts, total};
 use super::words::{has_word, last_part, plain_name};
 use super::{BodyState, Follower};
 use crate::model::EventKind;
@@ -287,6 +286,9 @@ impl Follower<'_> {
         if takes_request && matches!(last, "readBody" | "json") && has_word(path, &["micro", "h3", "body"]) {
             return Some(Value::parsed("body"));
         }
+        if takes_request && let Some(value) = self.event_call(last, given, site) {
+            return Some(value);
+        }
         if path.ends_with("json()") || path.ends_with("raw()") || path.ends_with("text()") {
             if given.iter().any(sees_request) && self.depth() == 0 && self.run.body == BodyState::Unknown {
                 self.run.body = if path.ends_with("json()") { BodyState::Parsed } else { BodyState::Raw };
@@ -318,6 +320,9 @@ impl Follower<'_> {
         ) {
             return Some(given.first().cloned().unwrap_or_default());
         }
+        if matches!(last, "useRuntimeConfig" | "useEnv" | "getEnv") {
+            return Some(Value { from: Origins::SETTING, ..Value::foreign("env") });
+        }
         if last == "createRouteMatcher" {
             return Some(Value::shaped(Shape::Paths(Rc::new(texts(given.first())))));
         }
@@ -325,6 +330,23 @@ impl Follower<'_> {
             self.emit(EventKind::Guarded, site.frame, site.span);
         }
         None
+    }
+
+    /// Nuxt's functions that are given the event.
+    fn event_call(&mut self, last: &str, given: &[Value], site: &Site<'_>) -> Option<Value> {
+        let name = given.get(1).cloned().unwrap_or_default();
+        match last {
+            "readValidatedBody" | "readFormData" | "readMultipartFormData" => Some(Value::parsed("body")),
+            "getQuery" | "getValidatedQuery" | "getRequestURL" => Some(Value::request("query")),
+            "getRouterParam" | "getRouterParams" | "getValidatedRouterParams" => Some(Value::request("params")),
+            "getHeader" | "getRequestHeader" => Some(self.header(&name, site.frame, site.span)),
+            "getHeaders" | "getRequestHeaders" => Some(Value::shaped(Shape::Headers)),
+            "getMethod" => Some(self.request_member("method", site.frame, site.span)),
+            "setResponseStatus" | "setHeader" | "setResponseHeader" | "setCookie" | "deleteCookie" => {
+                Some(Value::default())
+            }
+            _ => None,
+        }
     }
 
     /// Schemas: what is parsed is what was given.

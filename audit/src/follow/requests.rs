@@ -79,7 +79,7 @@ impl Follower<'_> {
                 Some("param") => Value::request("params"),
                 _ => Value::parsed("body"),
             },
-            "clone" => Value::shaped(Shape::Request),
+            "clone" | "switchToHttp" | "getRequest" => Value::shaped(Shape::Request),
             "isAuthenticated" => {
                 self.emit(EventKind::Session, frame, span);
                 Value::of(Origins::SESSION)
@@ -94,7 +94,8 @@ impl Follower<'_> {
             "req" | "request" => Value::shaped(Shape::Request),
             "res" | "response" => Value::shaped(Shape::Response(None)),
             "env" => Value { from: Origins::SETTING, ..Value::foreign("env") },
-            "var" | "state" => Value::shaped(Shape::Context),
+            "var" | "state" | "locals" | "context" | "node" => Value::shaped(Shape::Context),
+            "platform" | "cloudflare" => Value { from: Origins::SETTING, ..Value::foreign(name) },
             _ => self.request_member(name, frame, span),
         }
     }
@@ -105,6 +106,10 @@ impl Follower<'_> {
         match name {
             "get" => {
                 let text = first.is_text().unwrap_or_default().to_owned();
+                // Koa's is a header, Hono's what middleware left.
+                if text.contains('-') || text.eq_ignore_ascii_case("authorization") {
+                    return Some(self.header(&first, frame, span));
+                }
                 if has_word(&text, &["db", "prisma", "stripe", "logger", "redis", "supabase"]) {
                     return Some(Value::foreign(&format!("?{text}")));
                 }

@@ -126,7 +126,8 @@ fn by_config(sources: &dyn Sources, config: &Config, from: &str) -> Option<Strin
 
 /// `@/lib/db` without a configuration in sight.
 fn by_habit(sources: &dyn Sources, folder: &str, from: &str) -> Option<String> {
-    let inner = from.strip_prefix("@/").or_else(|| from.strip_prefix("~/")).or_else(|| from.strip_prefix("src/"))?;
+    let habits = ["@/", "~/", "@@/", "~~/", "#app/", "src/", "$"];
+    let inner = habits.iter().find_map(|habit| from.strip_prefix(habit))?;
     ancestors(folder)
         .flat_map(|above| ["src", "app", ""].map(|place| joined(above, place)))
         .flatten()

@@ -6,8 +6,9 @@ use super::calls::Site;
 use super::compare::is_staff;
 use super::frame::Frame;
 use super::harmless::is_harmless_package;
+use super::origins::Origins;
 use super::sessions::is_session_name;
-use super::value::{Module, Shape, Value};
+use super::value::{Module, Shape, Value, texts};
 use super::words::{has_word, last_part};
 use super::{BodyState, Follower};
 use crate::model::{EventKind, Span};
@@ -23,6 +24,11 @@ pub(crate) enum RouterKind {
     Koa,
     /// Handlers of one path, which the file's name says.
     NextConnect,
+    /// A function of Firebase's that is served alone.
+    Served,
+    /// Firebase's functions that a client calls by their names: with data and context, or with both in one.
+    Called,
+    CalledWithContext,
 }
 
 /// A router and what was registered on it, in order.
@@ -31,6 +37,8 @@ pub(crate) struct RouterValue {
     pub(crate) kind: RouterKind,
     pub(crate) entries: Vec<Entry>,
     pub(crate) mounted: bool,
+    /// What its paths begin with, wherever it is mounted.
+    pub(crate) prefix: String,
     /// The file it was made in.
     pub(crate) file: String,
 }
@@ -62,9 +70,15 @@ impl Follower<'_> {
             | "next-connect#default"
             | "next-connect#createEdgeRouter"
             | "next-connect#nc" => RouterKind::NextConnect,
-            _ => return self.served(path, given, site),
+            _ => return self.served(path, given, site).or_else(|| self.firebase(path, given, site)),
         };
-        Some(self.new_router(kind, site, false))
+        let made = self.new_router(kind, site, false);
+        if let (Shape::Router(router), Some(prefix)) =
+            (&made.shape, given.first().and_then(|first| first.field("prefix")))
+        {
+            self.begin_with(*router, &prefix);
+        }
+        Some(made)
     }
 
     pub(crate) fn new_router(&mut self, kind: RouterKind, site: &Site<'_>, mounted: bool) -> Value {
@@ -73,8 +87,15 @@ impl Follower<'_> {
     }
 
     pub(crate) fn router_in(&mut self, kind: RouterKind, file: String, mounted: bool) -> Value {
-        self.routers.push(RouterValue { kind, entries: Vec::new(), mounted, file });
+        self.routers.push(RouterValue { kind, entries: Vec::new(), mounted, prefix: String::new(), file });
         Value::shaped(Shape::Router(self.routers.len().saturating_sub(1)))
+    }
+
+    /// Koa's `new Router({ prefix })` and `router.prefix(path)`.
+    fn begin_with(&mut self, router: usize, prefix: &Value) {
+        if let Some(router) = self.routers.get_mut(router) {
+            router.prefix = path_of(Some(prefix));
+        }
     }
 
     fn entry(&mut self, router: usize, entry: Entry) {
@@ -111,6 +132,7 @@ impl Follower<'_> {
                 }
                 return inner;
             }
+            "prefix" => self.begin_with(router, &first),
             "register" => self.register(router, given, kind, site),
             "addHook" => {
                 let handlers = given.iter().skip(1).cloned().collect();
@@ -164,6 +186,29 @@ impl Follower<'_> {
     fn handler_of(&mut self, value: Value) -> Value {
         let Shape::Module(module) = &value.shape else { return value };
         self.export(&Rc::clone(module), "default").filter(Value::is_function).unwrap_or(value)
+    }
+
+    /// `functions.https.onRequest(handler)`, `onCall(handler)`: a server of one handler, whose path its export's name says.
+    fn firebase(&mut self, path: &str, given: &[Value], site: &Site<'_>) -> Option<Value> {
+        let last = last_part(path);
+        if !matches!(last, "onRequest" | "onCall") || !has_word(path, &["firebase", "functions", "https"]) {
+            return None;
+        }
+        if let Some(router) = given.iter().find(|given| matches!(given.shape, Shape::Router(_))) {
+            return Some(router.clone());
+        }
+        let handler = given.iter().find(|given| given.is_function())?;
+        let kind = match last {
+            "onRequest" => RouterKind::Served,
+            _ if path.contains("/v2") => RouterKind::Called,
+            _ => RouterKind::CalledWithContext,
+        };
+        let server = self.new_router(kind, site, false);
+        if let Shape::Router(router) = server.shape {
+            let method = if last == "onCall" { "post" } else { "any" };
+            self.route(router, method, String::new(), std::slice::from_ref(handler), site);
+        }
+        Some(server)
     }
 
     /// `Deno.serve(handler)`: a server of one handler, whose path its folder says.
@@ -303,10 +348,18 @@ impl Follower<'_> {
     /// What a router's handlers are given.
     pub(crate) fn given_by(kind: RouterKind) -> Vec<Value> {
         match kind {
-            RouterKind::Express | RouterKind::NextConnect => {
+            RouterKind::Express | RouterKind::NextConnect | RouterKind::Served => {
                 vec![Value::shaped(Shape::Request), Value::shaped(Shape::Response(None)), Value::shaped(Shape::Next)]
             }
             RouterKind::Hono | RouterKind::Koa => vec![Value::shaped(Shape::Context), Value::shaped(Shape::Next)],
+            RouterKind::Called | RouterKind::CalledWithContext => {
+                let auth = Value { from: Origins::SESSION, ..Value::foreign("request.auth") };
+                let request = Value::shaped(Shape::Request);
+                let data = Value::parsed("body");
+                let fields = [("auth", auth), ("rawRequest", request), ("data", data.clone())];
+                let context = Value::object(fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect());
+                if kind == RouterKind::Called { vec![context] } else { vec![data, context] }
+            }
             RouterKind::Fastify => vec![Value::shaped(Shape::Request), Value::shaped(Shape::Response(None))],
         }
     }
@@ -322,11 +375,13 @@ fn flatten(given: &[Value], flat: &mut Vec<Value>) {
     for value in given {
         match &value.shape {
             Shape::List(list) => flat.extend(list.borrow().iter().cloned()),
-            // Fastify's options hold hooks.
+            // Fastify's options hold hooks, and at times the handler.
             Shape::Object(object) if object.class.is_none() => {
                 let object = object.fields.borrow();
                 flat.extend(
-                    ["onRequest", "preHandler", "preValidation"].iter().filter_map(|name| object.get(*name).cloned()),
+                    ["onRequest", "preHandler", "preValidation", "handler"]
+                        .iter()
+                        .filter_map(|name| object.get(*name).cloned()),
                 );
             }
             _ => flat.push(value.clone()),
@@ -336,17 +391,4 @@ fn flatten(given: &[Value], flat: &mut Vec<Value>) {
 
 fn path_of(value: Option<&Value>) -> String {
     value.and_then(|value| value.text.as_deref()).unwrap_or_default().to_owned()
-}
-
-/// A text, or a list of texts.
-pub(super) fn texts(value: Option<&Value>) -> Vec<String> {
-    match value.map(|value| (&value.shape, value)) {
-        Some((Shape::Text, value)) => vec![value.text.as_deref().unwrap_or_default().to_owned()],
-        Some((Shape::List(list), _)) => {
-            list.borrow().iter().filter_map(|value| value.is_text().map(str::to_owned)).collect()
-        }
-        // A path that is joined with something unknown.
-        Some((Shape::Unknown, value)) => value.text.iter().map(|text| text.replace("{}", "")).collect(),
-        _ => Vec::new(),
-    }
 }

@@ -70,6 +70,9 @@ const SESSIONS: &[&str] = &[
     "islogin",
     "jwtauth",
     "authuser",
+    "requireusersession",
+    "serversupabaseuser",
+    "safegetsession",
 ];
 
 /// Whether a function of this name establishes who asks.
@@ -214,6 +217,9 @@ fn is_plain_wrapper(name: &str) -> bool {
         "wrapapihandlerwithsentry",
         "catcherrors",
         "expressasyncwrapper",
+        "defineeventhandler",
+        "eventhandler",
+        "definecachedeventhandler",
     ]
     .contains(&plain.as_str())
 }

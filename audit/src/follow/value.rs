@@ -387,3 +387,16 @@ pub(crate) fn shortened(path: &str) -> Rc<str> {
     }
     path.get(start..).unwrap_or_default().into()
 }
+
+/// A text, or a list of texts.
+pub(crate) fn texts(value: Option<&Value>) -> Vec<String> {
+    match value.map(|value| (&value.shape, value)) {
+        Some((Shape::Text, value)) => vec![value.text.as_deref().unwrap_or_default().to_owned()],
+        Some((Shape::List(list), _)) => {
+            list.borrow().iter().filter_map(|value| value.is_text().map(str::to_owned)).collect()
+        }
+        // A path that is joined with something unknown.
+        Some((Shape::Unknown, value)) => value.text.iter().map(|text| text.replace("{}", "")).collect(),
+        _ => Vec::new(),
+    }
+}

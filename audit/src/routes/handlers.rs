@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::Followed;
 use crate::follow::{BodyState, Follower, Module, Run, Shape, Value};
-use crate::model::{Event, Judgment, Route, Span};
+use crate::model::{Event, Judgment, Pattern, Route, Span};
 
 /// The method of a route that answers all of them.
 pub(super) const ANY: &str = "ANY";
@@ -98,5 +98,15 @@ pub(super) fn name_of(handler: &Value, other: &str) -> String {
             .filter(|name| !name.is_empty())
             .unwrap_or_else(|| other.to_owned()),
         _ => other.to_owned(),
+    }
+}
+
+/// What a function calls a parameter, empty if it has no such one; `None` for what was wrapped.
+pub(super) fn param(handler: &Value, at: usize) -> Option<String> {
+    let Shape::Function(closure) = &handler.shape else { return None };
+    let function = closure.module.facts.functions.get(closure.id)?;
+    match function.params.get(at).map(|param| &param.pattern) {
+        Some(Pattern::Name(name, _)) => Some(name.trim_start_matches('_').to_owned()),
+        _ => Some(String::new()),
     }
 }

@@ -1,5 +1,6 @@
 //! Routes: what declares them, and what runs for each.
 
+mod exported;
 mod gate;
 mod handlers;
 mod next;
@@ -73,6 +74,7 @@ pub(crate) fn own(follower: &mut Follower<'_>, path: &str, found: &mut Found<'_>
     } else if next::is_pages_route(path) {
         next::pages_route(follower, &module, found);
     }
+    exported::routes(follower, &module, found);
     next::actions(follower, &module, found);
     Some(module)
 }

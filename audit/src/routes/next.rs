@@ -84,7 +84,8 @@ pub(super) fn pages_route(follower: &mut Follower<'_>, module: &Rc<Module>, foun
         return;
     }
     let body = body_of(follower, module);
-    by_method(follower, module, &handler, &pages_url(&file), body, found);
+    let given = Follower::given_by(RouterKind::NextConnect);
+    by_method(follower, module, &handler, &pages_url(&file), body, &given, found);
 }
 
 /// A handler of one path that tells methods apart itself: once per method that it mentions.
@@ -94,11 +95,11 @@ pub(super) fn by_method(
     handler: &Value,
     path: &str,
     body: BodyState,
+    given: &[Value],
     found: &mut Found<'_>,
 ) {
     let span = span_of(handler, module);
     let follow = |follower: &mut Follower<'_>, method: &str| {
-        let given = Follower::given_by(RouterKind::NextConnect);
         let route = Route {
             method: method.to_owned(),
             path: path.to_owned(),
@@ -108,7 +109,8 @@ pub(super) fn by_method(
             judgment: judgment(handler),
         };
         let checks = gate::checks(follower, "pages", &route);
-        Handlers { body, checks, ..Handlers::of(module, vec![(handler.clone(), given)]) }.follow(follower, route)
+        Handlers { body, checks, ..Handlers::of(module, vec![(handler.clone(), given.to_vec())]) }
+            .follow(follower, route)
     };
     let any = follow(follower, ANY);
     let methods: Vec<&String> = any.run.mentions.iter().filter(|method| METHODS.contains(&method.as_str())).collect();

@@ -21,13 +21,40 @@ struct Before {
 /// Everything that was registered on routers which stand below no other one.
 pub(super) fn routes(follower: &mut Follower<'_>, loaded: &[Rc<Module>], found: &mut Found<'_>) {
     registrars(follower, loaded);
+    let named = named_functions(follower, loaded);
     let is_root = |router: &RouterValue| !router.mounted && router.kind != RouterKind::NextConnect;
-    let roots: Vec<usize> =
+    let mut roots: Vec<usize> =
         follower.routers.iter().enumerate().filter(|(_, router)| is_root(router)).map(|(at, _)| at).collect();
+    // What is found first is told: a function by the name that it is served under.
+    roots.sort_by_key(|root| !named.contains(root));
     let mut seen = BTreeSet::new();
     for root in roots {
         walk(follower, root, "", &[], 0, &mut seen, found);
     }
+}
+
+/// Gives functions that are served alone the names of their exports.
+fn named_functions(follower: &mut Follower<'_>, loaded: &[Rc<Module>]) -> BTreeSet<usize> {
+    let mut named = BTreeSet::new();
+    let alone =
+        |kind: RouterKind| matches!(kind, RouterKind::Served | RouterKind::Called | RouterKind::CalledWithContext);
+    if !follower.routers.iter().any(|router| alone(router.kind)) {
+        return named;
+    }
+    for module in loaded {
+        for export in &module.facts.exports {
+            let (Export::Local { name, .. } | Export::Value { name, .. }) = export else { continue };
+            let Some(Value { shape: Shape::Router(at), .. }) = follower.export(module, name) else { continue };
+            let Some(router) = follower.routers.get_mut(at).filter(|router| alone(router.kind)) else { continue };
+            for entry in &mut router.entries {
+                if let Entry::Route { path, .. } = entry {
+                    *path = format!("/{name}");
+                }
+            }
+            named.insert(at);
+        }
+    }
+    named
 }
 
 /// The routes of one router below a path that its file's name says.
@@ -96,6 +123,7 @@ fn walk(
         return;
     }
     let Some(value) = follower.routers.get(router).cloned() else { return };
+    let prefix = &joined_path(prefix, &value.prefix);
     let mut before = before.to_vec();
     for entry in value.entries {
         match entry {

@@ -2,11 +2,11 @@
 
 use std::rc::Rc;
 
-use super::Found;
-use super::handlers::{ANY, Handlers, judgment, span_of};
+use super::handlers::{ANY, Handlers, judgment, param, span_of};
 use super::next::{METHODS, body_of, by_method, url};
-use crate::follow::{BodyState, Follower, Module, Shape, Value};
-use crate::model::{Pattern, Route};
+use super::{Found, exported};
+use crate::follow::{BodyState, Follower, Module, RouterKind, Shape, Value};
+use crate::model::Route;
 
 /// Every function that no router was seen to register.
 pub(super) fn routes(follower: &mut Follower<'_>, loaded: &[Rc<Module>], found: &mut Found<'_>) {
@@ -22,6 +22,7 @@ pub(super) fn routes(follower: &mut Follower<'_>, loaded: &[Rc<Module>], found: 
             per_method(follower, module, &url(stem(below)), found);
         }
         if let Some(path) = api_path(follower, file) {
+            exported::per_method(follower, module, &path, found);
             node_handler(follower, module, &path, found);
         }
     }
@@ -56,14 +57,15 @@ fn api_path(follower: &Follower<'_>, file: &str) -> Option<String> {
 
 /// `exports.handler = async (event) => …`, or a default that is given the request.
 fn event_handler(follower: &mut Follower<'_>, module: &Rc<Module>, path: &str, found: &mut Found<'_>) {
+    let given = Follower::given_by(RouterKind::NextConnect);
     let handler = follower.export(module, "handler").filter(Value::is_function);
     let takes_event = handler.as_ref().is_some_and(|handler| param(handler, 0).is_none_or(|name| name != "req"));
     if let Some(handler) = handler.filter(|_| takes_event) {
-        by_method(follower, module, &handler, path, BodyState::Raw, found);
+        by_method(follower, module, &handler, path, BodyState::Raw, &given, found);
     } else if module.facts.path.contains("netlify/")
         && let Some(handler) = follower.export(module, "default").filter(Value::is_function)
     {
-        by_method(follower, module, &handler, path, BodyState::Unknown, found);
+        by_method(follower, module, &handler, path, BodyState::Unknown, &given, found);
     }
 }
 
@@ -96,15 +98,5 @@ fn node_handler(follower: &mut Follower<'_>, module: &Rc<Module>, path: &str, fo
         return;
     }
     let body = body_of(follower, module);
-    by_method(follower, module, &handler, path, body, found);
-}
-
-/// What a function calls a parameter, empty if it has no such one; `None` for what was wrapped.
-fn param(handler: &Value, at: usize) -> Option<String> {
-    let Shape::Function(closure) = &handler.shape else { return None };
-    let function = closure.module.facts.functions.get(closure.id)?;
-    match function.params.get(at).map(|param| &param.pattern) {
-        Some(Pattern::Name(name, _)) => Some(name.trim_start_matches('_').to_owned()),
-        _ => Some(String::new()),
-    }
+    by_method(follower, module, &handler, path, body, &Follower::given_by(RouterKind::NextConnect), found);
 }

@@ -2,8 +2,9 @@
 
 use tree_sitter::Node;
 
+use super::controllers::class_decorators;
 use super::{Reader, has_token, named};
-use crate::model::{Class, ClassId, Expr};
+use crate::model::{Class, ClassId, Expr, FunctionId};
 
 impl<'t> Reader<'t> {
     pub(super) fn class(&mut self, node: Node<'t>) -> ClassId {
@@ -12,12 +13,26 @@ impl<'t> Reader<'t> {
         self.facts.classes.push(Class { name: name.clone(), ..Class::default() });
         let top = std::mem::replace(&mut self.top, false);
         let mut class = Class { name, extends: self.heritage(node), ..Class::default() };
+        let decorators = class_decorators(node);
+        let controller = self.controller(&decorators);
+        // A method's decorators stand before it.
+        let mut own = Vec::new();
         for member in node.child_by_field_name("body").map(named).unwrap_or_default() {
             match member.kind() {
-                "method_definition" => self.method(member, &mut class),
+                "decorator" => {
+                    own.push(member);
+                    continue;
+                }
+                "method_definition" => {
+                    let (name, id) = self.method(member, &mut class);
+                    if let Some(prefix) = &controller {
+                        self.controller_route((&class.name, prefix), &decorators, &own, (&name, member), id);
+                    }
+                }
                 "public_field_definition" | "field_definition" => self.member_field(member, &mut class),
                 _ => {}
             }
+            own.clear();
         }
         self.top = top;
         if let Some(place) = self.facts.classes.get_mut(id) {
@@ -33,17 +48,18 @@ impl<'t> Reader<'t> {
         (clause.kind() != "implements_clause").then(|| self.expr(value))
     }
 
-    fn method(&mut self, node: Node<'t>, class: &mut Class) {
+    fn method(&mut self, node: Node<'t>, class: &mut Class) -> (String, FunctionId) {
         let name = node.child_by_field_name("name").map(|name| self.key(name)).unwrap_or_default();
         let id = self.function(node, &name);
         if name == "constructor" {
             class.injected = self.injected(node);
         }
         if has_token(node, "static") {
-            class.statics.push((name, Expr::Function(id)));
+            class.statics.push((name.clone(), Expr::Function(id)));
         } else {
-            class.methods.push((name, id));
+            class.methods.push((name.clone(), id));
         }
+        (name, id)
     }
 
     fn member_field(&mut self, node: Node<'t>, class: &mut Class) {
@@ -52,6 +68,14 @@ impl<'t> Reader<'t> {
         };
         let name = self.key(key);
         let value = node.child_by_field_name("value").map(|value| self.named_value(value, &name));
+        if value.is_none()
+            && has_token(node, "decorator")
+            && let Some(of) = self.type_of(node)
+        {
+            // A container fills it.
+            class.injected.push((name, of));
+            return;
+        }
         match value {
             Some(value) if has_token(node, "static") => class.statics.push((name, value)),
             value => class.fields.push((name, value)),

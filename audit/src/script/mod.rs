@@ -3,6 +3,7 @@
 //! One recursion to at most `DEEPEST` levels makes code of a syntax tree; what lies deeper is opaque, and told.
 
 mod classes;
+mod controllers;
 mod exports;
 mod expressions;
 mod functions;

@@ -17,16 +17,34 @@ pub enum Candidate {
 pub const SCRIPTS: &[&str] = &["ts", "tsx", "mts", "cts", "js", "jsx", "mjs", "cjs"];
 
 /// Words of the frameworks whose routes are declared in any file, and of server actions.
-const ROUTERS: &[&str] =
-    &["express", "hono", "Hono", "Router(", "fastify", "use server", "Deno.serve", "http/server.ts"];
+const ROUTERS: &[&str] = &[
+    "express",
+    "hono",
+    "Hono",
+    "Router(",
+    "fastify",
+    "use server",
+    "Deno.serve",
+    "http/server.ts",
+    "koa",
+    "@Controller(",
+    "firebase-functions",
+];
 
 /// Words of frameworks whose routes are not read, each with its name.
 const UNKNOWN: &[(&str, &str)] = &[
-    ("@nestjs/common", "NestJS"),
-    ("@koa/router", "Koa"),
+    ("@nestjs/graphql", "NestJS"),
+    ("@nestjs/microservices", "NestJS"),
+    ("@trpc/server", "tRPC"),
+    ("@apollo/server", "Apollo"),
+    ("@adonisjs/", "AdonisJS"),
+    ("@feathersjs/", "Feathers"),
+    ("@loopback/", "LoopBack"),
+    ("from 'elysia'", "Elysia"),
+    ("from \"elysia\"", "Elysia"),
+    ("aws-lambda", "AWS Lambda"),
+    ("convex/server", "Convex"),
     ("@hapi/hapi", "hapi"),
-    ("@sveltejs/kit", "SvelteKit"),
-    ("@remix-run/", "Remix"),
     ("actix_web::", "actix-web"),
     ("rocket::", "Rocket"),
     ("warp::", "warp"),
@@ -42,7 +60,9 @@ pub fn candidate(name: &str, text: &str) -> Option<Candidate> {
         "rs" => holds(&"axum").then_some(Candidate::Rust),
         "yaml" | "yml" | "json" => holds(&"openapi").then_some(Candidate::OpenApi),
         ending if SCRIPTS.contains(&ending) => {
-            (is_route_file(name) || ROUTERS.iter().any(holds)).then_some(Candidate::Script)
+            let is_action =
+                name.contains("routes/") && ["@remix-run/", "react-router"].iter().any(holds) && holds(&"action");
+            (is_route_file(name) || is_action || ROUTERS.iter().any(holds)).then_some(Candidate::Script)
         }
         _ => None,
     }
@@ -73,7 +93,13 @@ pub fn may_be_candidate(name: &str) -> bool {
 fn is_route_file(name: &str) -> bool {
     let stem = file(name).split('.').next().unwrap_or_default();
     let within = |folder: &str| name.starts_with(folder) || name.contains(&format!("/{folder}"));
-    (stem == "route" && within("app/")) || within("pages/api/") || within("functions/") || within("api/")
+    let is_event_handler = within("server/routes/");
+    stem.starts_with('+')
+        || is_event_handler
+        || (stem == "route" && within("app/"))
+        || within("pages/api/")
+        || within("functions/")
+        || within("api/")
 }
 
 /// Tests start servers of their own, which serve no caller.

@@ -42,6 +42,30 @@ fn an_unknown_convention_is_named() {
 }
 
 #[test]
+fn a_framework_whose_routes_are_not_read_is_named() {
+    for (name, text, told) in [
+        ("src/api.ts", "import { Elysia } from 'elysia'\nnew Elysia().post('/', () => 1)", "Elysia"),
+        ("src/server.ts", "import Hapi from '@hapi/hapi'\nHapi.server().route({})", "hapi"),
+        (
+            "src/orders.resolver.ts",
+            "import { Resolver } from '@nestjs/graphql'\n@Resolver()\nclass Orders {}",
+            "NestJS",
+        ),
+        (
+            "src/pay.ts",
+            "import type { APIGatewayProxyEvent } from 'aws-lambda'\nexport const pay = () => 1",
+            "AWS Lambda",
+        ),
+        ("src/main.rs", "use actix_web::web;\nfn main() {}", "actix-web"),
+    ] {
+        let run = Tree::new(&[(name, text)]).run(&["."]);
+        assert_eq!(run.code, 2, "{name}");
+        let line = format!("{name} declares routes in a way that is not known ({told})");
+        assert!(run.stdout.contains(&line), "{}", run.stdout);
+    }
+}
+
+#[test]
 fn what_cannot_be_read_or_used_is_said_in_one_line() {
     let tree = Tree::new(&[("api.yaml", SHOP), ("bad.json", "{ \"offs\": [] }"), ("old.json", "{}")]);
     for (arguments, told) in [

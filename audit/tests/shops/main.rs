@@ -14,6 +14,7 @@
 
 mod fixtures;
 mod forms;
+mod frameworks;
 mod hostile;
 mod many;
 mod said;

@@ -1,6 +1,7 @@
 //! Databases and stores: what is read, written and claimed there.
 
 mod caches;
+mod dynamo;
 mod names;
 mod paid;
 mod statements;
@@ -41,6 +42,9 @@ impl Follower<'_> {
         }
         if site.constructs {
             return None;
+        }
+        if let Some(value) = self.dynamo_call(verb, given, site) {
+            return Some(value);
         }
         if function.from.has(Origins::STORED.and(Origins::WRITTEN)) && CHAIN.contains(&verb) {
             return Some(self.chained(path, verb, function, given, site));

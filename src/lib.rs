@@ -55,6 +55,7 @@
 //! | capture or refund exactly once | [`Validator::guard`] |
 //! | keep the service's own data at hand | `cache`, with the feature of that name |
 //! | hear of refunds, disputes and payments | `webhook`, with the feature of that name |
+//! | find what went wrong before | `reconcile`, with the feature of that name |
 //! | use another provider | [`provider::Provider`], [`provider::provider_fn`] |
 //! | test a checkout | `testing`, with the feature `test-util` |
 //! | see what it does in production | [`Validator::stats`], [`Validator::health`], and the spans, events and metrics below |
@@ -71,7 +72,7 @@
 //! | `metrics` | no | the metrics below, over the `metrics` facade, and `Validator::publish_metrics` |
 //! | `cli` | no | the command `payproof`; brings every store |
 //! | `file` | no | `store::FileStore`: one file on this machine |
-//! | `reconcile` | no | the provider's lists of payments, page by page |
+//! | `reconcile` | no | `reconcile`: the payments that the provider lists, compared with a shop's orders |
 //! | `redis` | no | `store::RedisStore`: Redis or Valkey; one server, Cluster or Sentinel |
 //! | `upstash` | no | `store::UpstashStore`: Upstash Redis over REST |
 //! | `vercel-kv` | no | `store::UpstashStore::vercel_kv`: Vercel KV; brings `upstash` |
@@ -224,6 +225,8 @@ mod lookup;
 mod moment;
 mod payment;
 pub mod provider;
+#[cfg(feature = "reconcile")]
+pub mod reconcile;
 mod redaction;
 pub mod redeem;
 mod settings;

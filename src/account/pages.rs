@@ -13,7 +13,6 @@ impl Account {
     ///
     /// # Cancel safety
     /// It changes nothing, and may be dropped at any point: nothing further is sent then.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the reconciler asks through it"))]
     pub(crate) async fn list_page(&self, query: &ListQuery) -> Result<Listed, CallError> {
         let span = self.telemetry.list_page_span(query.what());
         let mut page = self.retrier.list(query, &self.telemetry).instrument(span.clone()).await;

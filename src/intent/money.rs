@@ -71,7 +71,7 @@ impl Money {
         Ok(Self { digits, scale, currency })
     }
 
-    fn normalized(mut digits: u64, mut scale: u8, currency: Currency) -> Self {
+    pub(crate) fn normalized(mut digits: u64, mut scale: u8, currency: Currency) -> Self {
         while scale > 0 && digits.is_multiple_of(10) {
             digits /= 10;
             scale = scale.saturating_sub(1);

@@ -185,6 +185,17 @@ impl TenantProof {
         Self::Metadata(key.into())
     }
 
+    /// The tenant that facts state where this looks, if they state one; of a single tenant they need not.
+    #[cfg(feature = "reconcile")]
+    pub(crate) fn stated<'f>(&'f self, facts: &'f ProviderPayment) -> Option<&'f str> {
+        match self {
+            Self::Metadata(key) => facts.metadata(key),
+            Self::Account => facts.account.as_deref(),
+            Self::Destination => facts.destination.as_deref(),
+            Self::SingleTenant => None,
+        }
+    }
+
     /// The metadata key that may name a tenant, proven by it or not.
     pub(crate) fn metadata_key(&self) -> &str {
         match self {

@@ -15,7 +15,7 @@ use crate::root;
 pub(crate) const LAYERS: &[&[&str]] = &[
     &["testing"],
     &["health"],
-    &["cache", "endpoint", "webhook"],
+    &["cache", "endpoint", "reconcile", "webhook"],
     &["envelope"],
     &["guard", "redeem"],
     &["validator"],

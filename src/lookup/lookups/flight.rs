@@ -14,6 +14,7 @@ use crate::lookup::error::ValidateError;
 use crate::lookup::facts_flight::{Brought, FactsLeader, LookedUp, Source};
 use crate::lookup::shared_facts::{FactsRecord, Found, JoinedElsewhere, SharedFacts};
 use crate::moment::Moment;
+use crate::payment::facts::ProviderPayment;
 use crate::payment::order::FunctionPanicked;
 use crate::payment::shelf_life::ShelfLife;
 use crate::payment::verdict::Degradation;
@@ -130,13 +131,7 @@ impl Lookups {
     /// Makes an answer of the provider ready to be judged and kept.
     pub(super) fn looked_up(&self, answer: LookUpAnswer, others_keys: &[Box<str>]) -> LookedUp {
         let LookUpAnswer { mut facts, at, attempts, .. } = answer;
-        for FunctionPanicked(name) in self.rules.prune(&mut facts, others_keys) {
-            self.account.telemetry.order_function_panicked(&name);
-        }
-        if let Some(right) = facts.missing_right.take() {
-            self.account.telemetry.right_missing(right);
-        }
-        facts.as_of = facts.as_of.or_else(|| Some(SystemTime::now().duration_since(UNIX_EPOCH).ok()?.as_secs()));
+        self.prepare(&mut facts, others_keys);
         let keep = Some(self.rules.shelf_life(&facts));
         LookedUp {
             facts,
@@ -148,6 +143,17 @@ impl Lookups {
             keep,
             confirmed_at: None,
         }
+    }
+
+    /// Makes facts that the provider stated just now ready to be judged.
+    pub(crate) fn prepare(&self, facts: &mut ProviderPayment, others_keys: &[Box<str>]) {
+        for FunctionPanicked(name) in self.rules.prune(facts, others_keys) {
+            self.account.telemetry.order_function_panicked(&name);
+        }
+        if let Some(right) = facts.missing_right.take() {
+            self.account.telemetry.right_missing(right);
+        }
+        facts.as_of = facts.as_of.or_else(|| Some(SystemTime::now().duration_since(UNIX_EPOCH).ok()?.as_secs()));
     }
 
     /// Makes facts of the store ready to be judged and kept.

@@ -1,0 +1,260 @@
+//! The calls to the provider: one at a time, at a pace, and written down as they come.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until};
+
+use crate::call::audience::Audience;
+use crate::call::deadline::Deadline;
+use crate::call::error::CallError;
+use crate::intent::payment_intent::PaymentId;
+use crate::payment::facts::ProviderPayment;
+use crate::provider::{ChangeOf, ListCursor, ListOf, ListQuery, Listed, ListedItem};
+use crate::validator::Validator;
+
+use super::error::ReconcileError;
+use super::folder::WorkFolder;
+use super::off_thread;
+use super::plan::{Log, LogStep, PhaseProgress, RunPhase};
+use super::rows::{ChangeRow, PaymentRow};
+use super::sort::Sorter;
+use super::spool::row;
+
+/// So many pages, or look-ups, are lost at most where a run breaks off: two minutes at the default pace.
+const CALLS_A_STEP: u64 = 500;
+
+/// After so many look-ups in a row that failed, the provider is down, and the rest is left to a later run.
+const MOST_FAILURES: u32 = 20;
+
+/// Asks the provider, and holds the pace.
+#[derive(Debug)]
+pub(super) struct Caller {
+    validator: Validator,
+    every: Duration,
+    next: Instant,
+}
+
+impl Caller {
+    pub(super) fn new(validator: Validator, calls_a_second: u32) -> Self {
+        let every = Duration::from_secs(1).checked_div(calls_a_second).unwrap_or(Duration::from_secs(1));
+        Self { validator, every, next: Instant::now() }
+    }
+
+    async fn take_turn(&mut self) {
+        sleep_until(self.next).await;
+        self.next = self.next.max(Instant::now()).checked_add(self.every).unwrap_or(self.next);
+    }
+
+    async fn page(&mut self, query: &ListQuery) -> Result<Listed, CallError> {
+        self.take_turn().await;
+        self.validator.0.account.list_page(query).await
+    }
+
+    /// Looks a payment up past everything that is kept of it, and leaves nothing behind.
+    async fn look_up(&mut self, payment: &PaymentId) -> Result<ProviderPayment, CallError> {
+        self.take_turn().await;
+        let account = &self.validator.0.account;
+        let (begin, audience) = (Instant::now(), Audience::of_one());
+        let deadline = Deadline::after(begin, account.limits.total_deadline);
+        let answer = account.retrier.look_up((payment, &audience), begin, deadline, &account.telemetry, |_| {});
+        answer.await.map(|answer| self.kept(answer.facts))
+    }
+
+    /// What is judged of facts. No customer is: an order names none.
+    fn kept(&self, mut facts: ProviderPayment) -> ProviderPayment {
+        self.validator.0.prepare(&mut facts, &[]);
+        facts.customer = None;
+        facts
+    }
+}
+
+/// What one phase writes down.
+struct Writing<'l> {
+    folder: Arc<WorkFolder>,
+    log: &'l mut Log,
+    sorter: Option<Sorter>,
+    step: LogStep,
+}
+
+impl<'l> Writing<'l> {
+    fn of(
+        phase: RunPhase,
+        progress: &PhaseProgress,
+        folder: &Arc<WorkFolder>,
+        log: &'l mut Log,
+        memory: usize,
+    ) -> Self {
+        let sorter = Sorter::new(folder.path(), phase.name(), memory, progress.runs.clone());
+        Self { folder: Arc::clone(folder), log, sorter: Some(sorter), step: LogStep::of(phase) }
+    }
+
+    fn push(&mut self, key: &str, value: &PaymentRow) -> Result<(), ReconcileError> {
+        if let Some(sorter) = &mut self.sorter {
+            sorter.push(key.as_bytes(), &row(value)?)?;
+        }
+        Ok(())
+    }
+
+    fn is_due(&self) -> bool {
+        self.step.calls >= CALLS_A_STEP || self.sorter.as_ref().is_some_and(Sorter::is_full)
+    }
+
+    /// Writes down what came, and then that it is there, and where the phase goes on.
+    async fn write(&mut self, cursor: Option<&str>, is_done: bool) -> Result<(), ReconcileError> {
+        let Some(mut sorter) = self.sorter.take() else { return Ok(()) };
+        let (sorter, run) = off_thread(&self.folder, move |_| {
+            let run = sorter.flush()?;
+            Ok((sorter, run))
+        })
+        .await?;
+        self.sorter = Some(sorter);
+        let next = LogStep::of(self.step.phase);
+        let step = std::mem::replace(&mut self.step, next);
+        Ok(self.log.add(LogStep { run, cursor: cursor.map(Into::into), is_done, ..step })?)
+    }
+}
+
+/// Lists what there is of a window, from where an earlier run broke off. Why it is not complete from the second on from which it
+/// is needed, if it is not.
+pub(super) async fn list(
+    caller: &mut Caller,
+    (folder, log): (&Arc<WorkFolder>, &mut Log),
+    (phase, what): (RunPhase, ListOf),
+    (since, until, needed_since): (u64, u64, u64),
+    memory: usize,
+) -> Result<Option<Box<str>>, ReconcileError> {
+    let progress = log.progress(phase);
+    if progress.is_done {
+        return Ok(None);
+    }
+    let empty = |_| ReconcileError::WindowEmpty { since, until };
+    let first = ListQuery::new(what, since, until).map_err(empty)?;
+    let mut cursor = progress.cursor.as_deref().map(ListCursor::parse).transpose().unwrap_or_default();
+    let mut writing = Writing::of(phase, &progress, folder, log, memory);
+    let mut is_cut = false;
+    loop {
+        let query = match &cursor {
+            Some(cursor) => first.clone().with_cursor(cursor.clone()),
+            None => first.clone(),
+        };
+        let listed = match caller.page(&query).await {
+            Ok(listed) => listed,
+            Err(error) if is_unsupported(&error) => {
+                if what == ListOf::Payments {
+                    return Err(ReconcileError::ListingUnsupported);
+                }
+                Listed::default()
+            }
+            Err(error) => {
+                writing.write(cursor.as_ref().map(ListCursor::as_str), false).await?;
+                let text = format!("{}: a page could not be had: {}", what.as_str(), error.condition().code);
+                return Ok(Some(text.into()));
+            }
+        };
+        writing.step.calls = writing.step.calls.saturating_add(1);
+        is_cut |= listed.complete_since.is_some_and(|from| from > needed_since);
+        for item in listed.items {
+            take(caller, &mut writing, item)?;
+        }
+        let Some(next) = listed.next else {
+            writing.write(None, true).await?;
+            let text = || format!("{}: the provider has forgotten a part of the window", what.as_str()).into();
+            return Ok(is_cut.then(text));
+        };
+        if cursor.as_ref() == Some(&next) {
+            writing.write(Some(next.as_str()), false).await?;
+            return Ok(Some(format!("{}: the list does not go on", what.as_str()).into()));
+        }
+        if writing.is_due() {
+            writing.write(Some(next.as_str()), false).await?;
+        }
+        cursor = Some(next);
+    }
+}
+
+fn is_unsupported(error: &CallError) -> bool {
+    error.provider().is_some_and(|error| error.code() == Some("unsupported"))
+}
+
+/// Writes an item of a list down.
+fn take(caller: &Caller, writing: &mut Writing<'_>, item: ListedItem) -> Result<(), ReconcileError> {
+    writing.step.items = writing.step.items.saturating_add(1);
+    match item {
+        ListedItem::Payment(facts) => {
+            let facts = caller.kept(*facts);
+            let id = facts.id.clone();
+            writing.push(&id, &PaymentRow::Listed(Box::new(facts)))
+        }
+        ListedItem::Changed { payment, at, what } => {
+            let (is_refund, is_dispute) = (what == ChangeOf::Refunded, what == ChangeOf::Disputed);
+            writing.push(payment.as_str(), &PaymentRow::Changed(ChangeRow { at, is_refund, is_dispute }))
+        }
+        ListedItem::Unreadable(Some(payment)) => writing.push(payment.as_str(), &PaymentRow::Unreadable),
+        ListedItem::Unreadable(None) => {
+            writing.step.unreadable = writing.step.unreadable.saturating_add(1);
+            Ok(())
+        }
+    }
+}
+
+/// Looks payments up that come in the order of their ids, from where an earlier run broke off. Why it is not complete, if it
+/// is not.
+pub(super) async fn look_up(
+    caller: &mut Caller,
+    (folder, log): (&Arc<WorkFolder>, &mut Log),
+    phase: RunPhase,
+    mut ids: impl FnMut() -> std::io::Result<Option<Box<str>>> + Send,
+    memory: usize,
+) -> Result<Option<Box<str>>, ReconcileError> {
+    let progress = log.progress(phase);
+    if progress.is_done {
+        return Ok(None);
+    }
+    let mut writing = Writing::of(phase, &progress, folder, log, memory);
+    let (mut last, mut failures) = (progress.cursor.clone(), 0_u32);
+    while let Some(id) = ids()? {
+        if progress.cursor.as_ref().is_some_and(|done| id <= *done) {
+            continue;
+        }
+        if let Ok(payment) = PaymentId::parse(&id) {
+            let answer = caller.look_up(&payment).await;
+            writing.step.calls = writing.step.calls.saturating_add(1);
+            failures = if answer.is_ok() { 0 } else { failures.saturating_add(1) };
+            if failures >= MOST_FAILURES {
+                writing.write(last.as_deref(), false).await?;
+                return Ok(Some("look-ups: the provider answered none of the last ones".into()));
+            }
+            write_answer(&mut writing, &id, answer)?;
+        }
+        if writing.is_due() {
+            writing.write(Some(&id), false).await?;
+        }
+        last = Some(id);
+    }
+    writing.write(last.as_deref(), true).await?;
+    Ok(None)
+}
+
+fn write_answer(
+    writing: &mut Writing<'_>,
+    id: &str,
+    answer: Result<ProviderPayment, CallError>,
+) -> Result<(), ReconcileError> {
+    match answer {
+        Ok(facts) => {
+            if *facts.id != *id {
+                writing.push(&facts.id.clone(), &PaymentRow::HasAlias)?;
+            }
+            writing.push(id, &PaymentRow::LookedUp(Box::new(facts)))
+        }
+        Err(error) => writing.push(id, &PaymentRow::Failed(error.condition().code.into())),
+    }
+}
+
+/// The ids of a set, one after the other.
+pub(super) fn each_of(ids: BTreeSet<Box<str>>) -> impl FnMut() -> std::io::Result<Option<Box<str>>> + Send {
+    let mut ids = ids.into_iter();
+    move || Ok(ids.next())
+}

@@ -1,0 +1,89 @@
+//! Why there is no report.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::error_info::{Class, Condition, INTERRUPTED, INTERRUPTED_TEXT, NO_RUNTIME, NO_RUNTIME_TEXT, error_info};
+
+/// A run that came to no report. What a run could not find out is no error: its report says so.
+///
+/// | code | status | retryable | when |
+/// |---|---|---|---|
+/// | `window_empty` | 400 | no | the window ends before it begins |
+/// | `orders_missing` | 422 | no | there is nothing to resume: the folder does not hold the orders of a run |
+/// | `plan_differs` | 409 | no | the folder holds an unfinished run of another plan |
+/// | `folder_in_use` | 409 | yes | another run holds the folder |
+/// | `folder_not_private` | 500 | no | users other than its owner may read the folder |
+/// | `folder_failed` | 500 | yes | a file of the folder cannot be written or read, or is damaged |
+/// | `listing_unsupported` | 500 | no | the provider's adapter lists no payments |
+/// | the [common ones](crate::ErrorInfo#common-conditions) | | | |
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReconcileError {
+    /// The window ends before it begins.
+    #[error("the window has to end after it begins: it begins at {since} and ends at {until}, in seconds since 1970")]
+    WindowEmpty {
+        /// Where it begins.
+        since: u64,
+        /// Where it ends.
+        until: u64,
+    },
+    /// The folder does not hold the orders of a run.
+    #[error("there is no run to resume in the folder: its orders were not read to their end; give them again")]
+    OrdersMissing,
+    /// The folder holds an unfinished run of another plan.
+    #[error(
+        "the folder holds an unfinished run whose {field} is {planned}, and this one's is {given}; resume that one, or remove \
+         its `plan.json` to give it up"
+    )]
+    PlanDiffers {
+        /// What differs first.
+        field: &'static str,
+        /// What the folder's run has.
+        planned: String,
+        /// What this one has.
+        given: String,
+    },
+    /// Another run holds the folder.
+    #[error("another run holds the folder {}; wait for its end, or name another", .0.display())]
+    FolderInUse(PathBuf),
+    /// Users other than the owner may read the folder, which holds orders and payments.
+    #[error("the folder {} can be read by others than its owner; take that right away (`chmod 700`), or name another", .0.display())]
+    FolderNotPrivate(PathBuf),
+    /// A file of the folder cannot be written or read, or is damaged.
+    #[error("a file of the work folder cannot be used")]
+    FolderFailed(#[from] io::Error),
+    /// The provider's adapter lists no payments.
+    #[error("the provider's adapter lists no payments; implement `Provider::list`")]
+    ListingUnsupported,
+    /// There is no tokio runtime.
+    #[error("{NO_RUNTIME_TEXT}")]
+    NoRuntime,
+    /// A task of the run panicked, or its runtime was shut down.
+    #[error("{INTERRUPTED_TEXT}")]
+    Interrupted,
+}
+
+error_info!(ReconcileError);
+
+impl ReconcileError {
+    fn condition(&self) -> Condition {
+        match self {
+            Self::WindowEmpty { .. } => Condition::lasting(Class::Caller, "window_empty", 400),
+            Self::OrdersMissing => Condition::lasting(Class::Caller, "orders_missing", 422),
+            Self::PlanDiffers { .. } => Condition::lasting(Class::Caller, "plan_differs", 409),
+            Self::FolderInUse(_) => Condition::passing(Class::InProgress, "folder_in_use", 409),
+            Self::FolderNotPrivate(_) => Condition::lasting(Class::Configuration, "folder_not_private", 500),
+            Self::FolderFailed(_) => Condition::passing(Class::Configuration, "folder_failed", 500),
+            Self::ListingUnsupported => Condition::lasting(Class::Configuration, "listing_unsupported", 500),
+            Self::NoRuntime => NO_RUNTIME,
+            Self::Interrupted => INTERRUPTED,
+        }
+    }
+
+    #[expect(clippy::unused_self, reason = "no condition says how long it takes")]
+    const fn wait(&self) -> Option<Duration> {
+        None
+    }
+}

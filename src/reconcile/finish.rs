@@ -1,0 +1,98 @@
+//! The end of a run: its report, what the next one has to look at again, and an empty folder but for these.
+
+use std::collections::HashMap;
+use std::fs;
+use std::io;
+
+use super::Reconciler;
+use super::class::DiscrepancyClass;
+use super::discrepancy::Discrepancy;
+use super::folder::{WorkFolder, rename};
+use super::judge::CaseJudge;
+use super::merge::{KeyGroups, Merge};
+use super::passes::{CARRIED_NEXT, FoundCases};
+use super::report::REPORT;
+use super::run_file::RunWriter;
+use super::spool::ORDERS;
+use super::summary::{ReportTally, Summary};
+
+/// What an acceptance is about.
+type Accepted = (DiscrepancyClass, Option<Box<str>>, Option<Box<str>>);
+
+/// What a person has accepted, and still does.
+#[derive(Debug)]
+pub(super) struct Acceptances(HashMap<Accepted, Box<str>>);
+
+impl Acceptances {
+    pub(super) fn of(reconciler: &Reconciler, orders_as_of: u64) -> Self {
+        let known = reconciler.settings.known.iter();
+        let holds = known.filter(|known| known.until.is_none_or(|until| orders_as_of < until));
+        let named = holds.filter(|known| known.payment.is_some() || known.order.is_some());
+        let entry = |known: &super::KnownDiscrepancy| {
+            ((known.class, known.payment.clone(), known.order.clone()), known.reason.clone())
+        };
+        Self(named.map(entry).collect())
+    }
+
+    fn reason(&self, told: &Discrepancy) -> Option<Box<str>> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let (class, payment, order) = (told.class, told.payment.clone(), told.order().map(Into::into));
+        let about = [(class, payment.clone(), order.clone()), (class, payment, None), (class, None, order)];
+        about.iter().find_map(|about| self.0.get(about)).cloned()
+    }
+
+    /// Writes the report, and counts it.
+    pub(super) fn write_report(
+        &self,
+        folder: &WorkFolder,
+        mut confirmed: Merge,
+        summary: &mut Summary,
+        judge: &CaseJudge,
+    ) -> io::Result<()> {
+        let mut writer = RunWriter::create(&folder.file(REPORT))?;
+        let mut tally = ReportTally::new(&judge.lookups.rules.units);
+        while let Some((place, value)) = confirmed.head() {
+            let mut told = Discrepancy::read(value)?;
+            told.known = self.reason(&told);
+            tally.add(&told);
+            writer.write(place, &told.write()?)?;
+            confirmed.advance()?;
+        }
+        writer.finish()?;
+        tally.sum_up(summary);
+        Ok(())
+    }
+}
+
+/// Keeps what the next run has to look at again, each payment once: to be looked up, if that was said of it anywhere.
+pub(super) fn write_carried(folder: &WorkFolder, found: &FoundCases) -> io::Result<()> {
+    let mut groups = KeyGroups::of(Merge::open(folder.path(), "carried-input", &found.carried)?);
+    let partial = folder.file("carried.partial");
+    let mut writer = RunWriter::create(&partial)?;
+    while groups.advance()? {
+        // The greatest says so.
+        writer.write(groups.key(), groups.values().last().unwrap_or_default())?;
+    }
+    writer.finish()?;
+    rename(&partial, &folder.file(CARRIED_NEXT))
+}
+
+/// Leaves of a finished run its report, and what the next one needs.
+pub(super) fn clear_finished(folder: &WorkFolder) -> io::Result<()> {
+    clear(folder, REPORT)?;
+    fs::remove_dir_all(folder.file(ORDERS))
+}
+
+/// Removes the runs of a folder, but for one.
+pub(super) fn clear(folder: &WorkFolder, kept: &str) -> io::Result<()> {
+    for entry in fs::read_dir(folder.path())? {
+        let path = entry?.path();
+        let is_run = path.extension().is_some_and(|extension| extension == "run");
+        if is_run && path.file_name().is_none_or(|name| name != kept) {
+            fs::remove_file(path)?;
+        }
+    }
+    Ok(())
+}

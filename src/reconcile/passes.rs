@@ -1,0 +1,236 @@
+//! The merges: which payments have to be looked up, what belongs together, and what is wrong with it.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
+
+use crate::intent::payment_intent::PaymentId;
+use crate::payment::facts::ProviderPayment;
+use crate::payment::policy::TenantProof;
+
+use super::case::{Case, CaseDecision};
+use super::class::Unremarkable;
+use super::judge::CaseJudge;
+use super::merge::{KeyGroups, Merge};
+use super::order::OrderRecord;
+use super::report::decode;
+use super::rows::{CasePayment, Gathered, NamedBy, OrderRow, PaymentRow, owner_key, owner_of};
+use super::run_file::RunWriter;
+use super::sort::Sorter;
+use super::spool::{BY_ORDER, ORDERS, row};
+
+/// Payments that have to be looked up by themselves.
+pub(super) const TO_LOOK_UP: &str = "to-look-up.run";
+
+/// Payments that the run before left to this one, and those that this one leaves to the next.
+pub(super) const CARRIED: &str = "carried.run";
+pub(super) const CARRIED_NEXT: &str = "carried.next";
+
+/// The files of a run, and what they are judged by.
+#[derive(Clone)]
+pub(super) struct Passes {
+    pub(super) folder: PathBuf,
+    pub(super) judge: CaseJudge,
+    /// Everything by payment: what was listed, looked up and carried, and orders by the payment that they name.
+    pub(super) by_payment: Vec<Box<str>>,
+    pub(super) memory: usize,
+    /// How many payments that only orders name are looked up.
+    pub(super) most_looked_up: usize,
+}
+
+/// What the merges found, on the disk, and what they only counted.
+#[derive(Debug, Default)]
+pub(super) struct FoundCases {
+    /// Discrepancies and their cases, by the place in the report.
+    pub(super) runs: Vec<Box<str>>,
+    pub(super) kinds: BTreeMap<Unremarkable, u64>,
+    pub(super) listed: u64,
+    /// Payments that the next run looks at again.
+    pub(super) carried: Vec<Box<str>>,
+}
+
+/// Where decisions go.
+pub(super) struct DecidedCases {
+    pub(super) found: Sorter,
+    pub(super) carried: Sorter,
+    pub(super) kinds: BTreeMap<Unremarkable, u64>,
+}
+
+impl Passes {
+    /// Writes down which payments have to be looked up by themselves: what changed in the window, was carried, could not be read
+    /// or is named by an order of the window, and is not in the list.
+    pub(super) fn find_what_to_look_up(&self) -> io::Result<()> {
+        let mut groups = KeyGroups::of(Merge::open(&self.folder, "look-up-input", &self.by_payment)?);
+        let mut writer = RunWriter::create(&self.folder.join(TO_LOOK_UP))?;
+        let (judge, mut left) = (&self.judge, self.most_looked_up);
+        let is_in_window = |at: Option<u64>| at.is_none_or(|at| (judge.since..judge.until).contains(&at));
+        while groups.advance()? {
+            let gathered = Gathered::of(groups.key(), groups.values())?;
+            if gathered.is_in_list {
+                continue;
+            }
+            let payment = &gathered.payment;
+            let has_changed = payment.changed.is_some() && is_in_window(payment.changed);
+            let is_named = |by: &NamedBy| by.is_looked_up && is_in_window(by.latest);
+            let mut is_looked_up = has_changed || gathered.must_be_looked_up;
+            if !is_looked_up && gathered.named_by.iter().any(is_named) {
+                // Which payment an alias stands for has to be known for all of them.
+                is_looked_up = left > 0 || judge.is_alias(&payment.id);
+                left = left.saturating_sub(1);
+            }
+            if is_looked_up {
+                writer.write(groups.key(), b"")?;
+            }
+        }
+        writer.finish()
+    }
+
+    /// Brings payments together with their orders, and judges them.
+    pub(super) fn judge(&self) -> io::Result<FoundCases> {
+        let mut decided = DecidedCases {
+            found: Sorter::new(&self.folder, "found", self.memory / 4, Vec::new()),
+            carried: Sorter::new(&self.folder, "carried-next", self.memory / 8, Vec::new()),
+            kinds: BTreeMap::new(),
+        };
+        let (mut runs, listed) = self.join(&mut decided)?;
+        runs.push(format!("{ORDERS}/{BY_ORDER}").into());
+        let mut groups = KeyGroups::of(Merge::open(&self.folder, "judged-input", &runs)?);
+        while groups.advance()? {
+            self.judge_group(&groups, &mut decided)?;
+        }
+        let DecidedCases { found, carried, kinds } = decided;
+        Ok(FoundCases { runs: found.finish()?, kinds, listed, carried: carried.finish()? })
+    }
+
+    /// Sorts payments by the order that names them, or that they name. What names no order is judged at once.
+    fn join(&self, decided: &mut DecidedCases) -> io::Result<(Vec<Box<str>>, u64)> {
+        let mut by_order = Sorter::new(&self.folder, "payments-by-order", self.memory / 2, Vec::new());
+        let mut groups = KeyGroups::of(Merge::open(&self.folder, "joined-input", &self.by_payment)?);
+        let mut listed = 0_u64;
+        while groups.advance()? {
+            let gathered = Gathered::of(groups.key(), groups.values())?;
+            listed = listed.saturating_add(u64::from(gathered.is_in_list));
+            self.join_payment(gathered, &mut by_order, decided)?;
+        }
+        Ok((by_order.finish()?, listed))
+    }
+
+    fn join_payment(&self, gathered: Gathered, by_order: &mut Sorter, decided: &mut DecidedCases) -> io::Result<()> {
+        let Gathered { mut payment, named_by, has_alias, .. } = gathered;
+        let own = payment.facts.as_ref().and_then(|facts| self.judge.owner_stated(facts));
+        if named_by.is_empty() {
+            return match own {
+                // Under its alias, it is judged with the order that names that.
+                _ if has_alias => Ok(()),
+                Some(owner) => by_order.add(&owner, &row(&OrderRow::Payment(Box::new(payment)))?),
+                None => decided.take(&self.judge, &Case::of_payment(payment)),
+            };
+        }
+        let users: Vec<&NamedBy> = named_by.iter().filter(|by| by.is_paid).collect();
+        let owners: Vec<&NamedBy> =
+            if users.is_empty() { named_by.iter().filter(|by| !by.is_unusable).collect() } else { users.clone() };
+        // It is judged with one order: the one that it names itself, or the first. A line that cannot be used is told by itself.
+        let stated = own.and_then(|own| owners.iter().find(|by| by.owner == own).copied());
+        let Some(judged_with) = stated.or(owners.first().copied()).map(|by| by.owner.clone()) else { return Ok(()) };
+        if let Some((first, others)) = users.split_first()
+            && others.iter().any(|by| by.owner != first.owner)
+        {
+            let mut users: Vec<NamedBy> = users.into_iter().cloned().collect();
+            // The last one is told.
+            users.sort_by_key(|by| by.owner != judged_with);
+            let case = Case { payments: vec![payment.clone()], users, ..Case::default() };
+            decided.take(&self.judge, &case)?;
+        }
+        payment.is_named = true;
+        let taken = CasePayment { is_taken: true, facts: None, ..payment.clone() };
+        let mut last: Option<&[u8]> = None;
+        for by in named_by.iter().filter(|by| !by.is_unusable && by.owner != judged_with) {
+            if last != Some(&by.owner) {
+                by_order.add(&by.owner, &row(&OrderRow::Payment(Box::new(taken.clone())))?)?;
+            }
+            last = Some(&by.owner);
+        }
+        by_order.add(&judged_with, &row(&OrderRow::Payment(Box::new(payment)))?)
+    }
+
+    /// Judges an order with all its payments.
+    fn judge_group(&self, groups: &KeyGroups, decided: &mut DecidedCases) -> io::Result<()> {
+        let owner = owner_of(groups.key()).map(|(tenant, order)| (tenant.into(), order.into()));
+        let mut case = Case { owner, ..Case::default() };
+        let mut is_unusable = false;
+        for value in groups.values() {
+            match decode(value)? {
+                OrderRow::Order(fields) => {
+                    let order = OrderRecord::from(fields);
+                    // Of several lines of one order the latest counts.
+                    if case.order.as_ref().is_none_or(|known| known.latest() <= order.latest()) {
+                        case.owner = Some((order.tenant.clone(), order.order.clone()));
+                        case.order = Some(order);
+                    }
+                }
+                OrderRow::Unusable(payment) => {
+                    is_unusable = true;
+                    decided.add_unusable(&self.judge, &case, payment)?;
+                }
+                OrderRow::Payment(payment) => case.payments.push(*payment),
+                OrderRow::Redeemed(..) => {}
+            }
+        }
+        if case.order.is_some() {
+            return decided.take(&self.judge, &case);
+        }
+        // Where no more than its line is known to be unusable, the order may be there.
+        for payment in case.payments.into_iter().filter(|_| !is_unusable) {
+            decided.take(&self.judge, &Case { owner: case.owner.clone(), ..Case::of_payment(payment) })?;
+        }
+        Ok(())
+    }
+}
+
+impl DecidedCases {
+    /// Writes down what came of a case.
+    pub(super) fn take(&mut self, judge: &CaseJudge, case: &Case) -> io::Result<()> {
+        let CaseDecision { told, counted, carried } = judge.decide(case);
+        for discrepancy in &told {
+            let value = row(&(discrepancy.write()?, case.write()?))?;
+            self.found.add(&discrepancy.place(), &value)?;
+        }
+        for kind in counted {
+            let count = self.kinds.entry(kind).or_default();
+            *count = count.saturating_add(1);
+        }
+        add_carried(&mut self.carried, carried)?;
+        Ok(())
+    }
+
+    fn add_unusable(&mut self, judge: &CaseJudge, case: &Case, payment: Option<Box<str>>) -> io::Result<()> {
+        let discrepancy = judge.unusable(case, payment);
+        self.found.add(&discrepancy.place(), &row(&(discrepancy.write()?, Case::default().write()?))?)
+    }
+}
+
+/// Writes down what the next run has to look at again.
+pub(super) fn add_carried(to: &mut Sorter, carried: Vec<(Box<str>, bool)>) -> io::Result<()> {
+    for (payment, is_looked_up) in carried {
+        to.add(payment.as_bytes(), &row(&PaymentRow::Carried { is_looked_up })?)?;
+    }
+    Ok(())
+}
+
+impl CaseJudge {
+    /// What a payment is sorted by that states its order, and whose it is.
+    fn owner_stated(&self, facts: &ProviderPayment) -> Option<Vec<u8>> {
+        let rules = &self.lookups.rules;
+        let order = rules.order.stated(facts, None, None)?;
+        let tenant = rules.tenant.stated(facts);
+        let is_single = rules.tenant == TenantProof::SingleTenant;
+        let fits = |text: &str| !text.contains('\0');
+        (fits(order) && tenant.is_none_or(fits) && (is_single || tenant.is_some()))
+            .then(|| owner_key(tenant.filter(|_| !is_single), order))
+    }
+
+    fn is_alias(&self, id: &str) -> bool {
+        let id = PaymentId::parse(id);
+        id.is_ok_and(|id| self.lookups.account.retrier.provider.is_alias(&id))
+    }
+}

@@ -1,0 +1,239 @@
+//! The records that are sorted: by payment what the provider and the orders say of it, and by order what there is to judge.
+
+use std::io;
+
+use serde::{Deserialize, Serialize};
+
+use crate::intent::payment_intent::PaymentId;
+use crate::payment::facts::ProviderPayment;
+
+use super::discrepancy::{MoneyParts, money_of, parts};
+use super::order::{NamedPayment, OrderRecord, OrderState};
+use super::report::decode;
+
+/// What is known of a payment from one place, under its id.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum PaymentRow {
+    /// The provider listed it.
+    Listed(Box<ProviderPayment>),
+    /// It was looked up by itself.
+    LookedUp(Box<ProviderPayment>),
+    /// That failed, with this code.
+    Failed(Box<str>),
+    /// The provider listed it, and its adapter could not read it.
+    Unreadable,
+    /// Something happened to it.
+    Changed(ChangeRow),
+    /// An earlier run left it to this one, to be looked up where it is not in the list.
+    Carried { is_looked_up: bool },
+    /// An order names it.
+    Named(NamedBy),
+    /// An order names it by an alias, under which it is judged.
+    HasAlias,
+    /// It was redeemed for this tenant's order, which the shop does not list as paid.
+    Redeemed(Box<str>, Box<str>),
+}
+
+/// What happened to a payment, and when.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(super) struct ChangeRow {
+    pub(super) at: u64,
+    pub(super) is_refund: bool,
+    pub(super) is_dispute: bool,
+}
+
+/// An order that names a payment.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(super) struct NamedBy {
+    /// See [`owner_key`].
+    pub(super) owner: Vec<u8>,
+    /// Whether the shop says that the order is paid.
+    pub(super) is_paid: bool,
+    /// Whether its payment is looked up where the provider did not list it.
+    pub(super) is_looked_up: bool,
+    /// Whether no more than its payment could be read of the line.
+    pub(super) is_unusable: bool,
+    pub(super) latest: Option<u64>,
+}
+
+/// What is known of an order from one place, under its tenant and order.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum OrderRow {
+    /// The shop exported it.
+    Order(OrderFields),
+    /// A line of the export cannot be used.
+    Unusable(Option<Box<str>>),
+    /// A payment names it, or is named by it.
+    Payment(Box<CasePayment>),
+    /// This payment was redeemed for it, by this tenant.
+    Redeemed(Box<str>, Box<str>),
+}
+
+/// A payment as it is judged.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is known by itself, from another place")]
+pub(super) struct CasePayment {
+    /// The id that it is named by, or its own.
+    pub(super) id: Box<str>,
+    /// Whether the order names it.
+    pub(super) is_named: bool,
+    /// Whether it is judged with another order that names it.
+    pub(super) is_taken: bool,
+    /// Whether the provider listed it, now or in an earlier run that carried it: then its order has to be there.
+    pub(super) is_listed: bool,
+    /// Whether an earlier run carried it.
+    pub(super) is_carried: bool,
+    /// Whether it was looked up by itself in this run.
+    pub(super) is_fresh: bool,
+    /// When the last refund was made.
+    pub(super) refunded: Option<u64>,
+    /// When the first dispute was opened.
+    pub(super) disputed: Option<u64>,
+    /// When anything happened to it for the last time.
+    pub(super) changed: Option<u64>,
+    pub(super) facts: Option<ProviderPayment>,
+    /// The code of the failure where it was looked up and there are no facts.
+    pub(super) failure: Option<Box<str>>,
+    /// The tenant's order that it was redeemed for, where the shop does not list that as paid.
+    pub(super) redeemed: Option<(Box<str>, Box<str>)>,
+}
+
+/// The fields of an order, as files hold them.
+pub(super) type OrderFields = (
+    (Box<str>, Box<str>, OrderState),
+    Option<Option<PaymentId>>,
+    Option<MoneyParts>,
+    Option<Box<str>>,
+    [Option<u64>; 4],
+);
+
+impl From<&OrderRecord> for OrderRow {
+    fn from(order: &OrderRecord) -> Self {
+        let payment = order.payment.as_ref().map(|named| match named {
+            NamedPayment::Id(id) => Some(id.clone()),
+            NamedPayment::Unusable => None,
+        });
+        let times = [order.created, order.paid, order.shipped, order.cancelled];
+        let whose = (order.tenant.clone(), order.order.clone(), order.state);
+        Self::Order((whose, payment, order.money.map(parts), order.paid_by.clone(), times))
+    }
+}
+
+impl From<OrderFields> for OrderRecord {
+    fn from(fields: OrderFields) -> Self {
+        let ((tenant, order, state), payment, money, paid_by, [created, paid, shipped, cancelled]) = fields;
+        let payment = payment.map(|id| id.map_or(NamedPayment::Unusable, NamedPayment::Id));
+        Self { tenant, order, state, payment, money: money.map(money_of), paid_by, created, paid, shipped, cancelled }
+    }
+}
+
+/// What an order is sorted by. No text of a tenant or an order has the byte between them, since control characters are refused.
+/// Where one tenant alone is served, none is part of it: payments need not name it.
+pub(super) fn owner_key(tenant: Option<&str>, order: &str) -> Vec<u8> {
+    [tenant.unwrap_or_default().as_bytes(), b"\0", order.as_bytes()].concat()
+}
+
+/// The tenant and the order of such a key.
+pub(super) fn owner_of(key: &[u8]) -> Option<(&str, &str)> {
+    std::str::from_utf8(key).ok()?.split_once('\0').filter(|(_, order)| !order.is_empty())
+}
+
+/// Puts all that is known of a payment from several places together.
+#[derive(Debug)]
+pub(super) struct Gathered {
+    pub(super) payment: CasePayment,
+    pub(super) named_by: Vec<NamedBy>,
+    /// Whether there is a row that the provider's list made.
+    pub(super) is_in_list: bool,
+    /// Whether it is looked up where it is not in the list.
+    pub(super) must_be_looked_up: bool,
+    pub(super) has_alias: bool,
+}
+
+impl Gathered {
+    /// Of the rows of one key.
+    pub(super) fn of<'v>(id: &[u8], rows: impl Iterator<Item = &'v [u8]>) -> io::Result<Self> {
+        let mut gathered = Self {
+            payment: CasePayment::new(&String::from_utf8_lossy(id)),
+            named_by: Vec::new(),
+            is_in_list: false,
+            must_be_looked_up: false,
+            has_alias: false,
+        };
+        for row in rows {
+            gathered.add(decode(row)?);
+        }
+        gathered.named_by.sort_unstable();
+        gathered.named_by.dedup();
+        if gathered.payment.facts.is_some() {
+            gathered.payment.failure = None;
+        }
+        Ok(gathered)
+    }
+
+    fn add(&mut self, row: PaymentRow) {
+        let Self { payment, named_by, is_in_list, must_be_looked_up, has_alias } = self;
+        match row {
+            PaymentRow::Listed(facts) => {
+                (*is_in_list, payment.is_listed) = (true, true);
+                if !payment.is_fresh {
+                    payment.take(*facts);
+                }
+            }
+            PaymentRow::LookedUp(facts) => {
+                if !payment.is_fresh {
+                    payment.facts = None;
+                }
+                payment.is_fresh = true;
+                payment.take(*facts);
+            }
+            PaymentRow::Failed(code) => payment.failure = Some(code),
+            PaymentRow::Changed(change) => payment.add_change(change),
+            PaymentRow::Carried { is_looked_up } => {
+                (payment.is_carried, payment.is_listed) = (true, true);
+                *must_be_looked_up |= is_looked_up;
+            }
+            PaymentRow::Unreadable => *must_be_looked_up = true,
+            PaymentRow::Named(by) => named_by.push(by),
+            PaymentRow::HasAlias => *has_alias = true,
+            PaymentRow::Redeemed(tenant, order) => payment.redeemed = Some((tenant, order)),
+        }
+    }
+}
+
+impl CasePayment {
+    pub(super) fn new(id: &str) -> Self {
+        Self {
+            id: id.into(),
+            is_named: false,
+            is_taken: false,
+            is_listed: false,
+            is_carried: false,
+            is_fresh: false,
+            refunded: None,
+            disputed: None,
+            changed: None,
+            facts: None,
+            failure: None,
+            redeemed: None,
+        }
+    }
+
+    /// Takes facts in, unless later ones are there. Of the same time those count that come later in order, so that it does not
+    /// matter which came first.
+    fn take(&mut self, facts: ProviderPayment) {
+        if self.facts.as_ref().is_none_or(|known| known.as_of <= facts.as_of) {
+            self.facts = Some(facts);
+        }
+    }
+
+    fn add_change(&mut self, ChangeRow { at, is_refund, is_dispute }: ChangeRow) {
+        self.changed = self.changed.max(Some(at));
+        if is_refund {
+            self.refunded = self.refunded.max(Some(at));
+        }
+        if is_dispute {
+            self.disputed = Some(self.disputed.map_or(at, |first| first.min(at)));
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! What a reconciler is not made of, and what it does not run with.
+
+use payproof::provider::{ProviderIdentity, provider_fn};
+use payproof::reconcile::{ReconcileError, ReconcileStatus};
+use payproof::{ProviderPayment, Validator};
+
+use crate::shop::{DAY, Lister, NEW_YEAR, lines};
+
+#[test]
+fn a_setting_that_makes_no_sense_is_named() {
+    let shop = Lister::new();
+    let without_since = shop.validator().reconciler().build().unwrap_err();
+    let too_fast = shop.window(NEW_YEAR, NEW_YEAR + DAY).pace(1001).build().unwrap_err();
+    let too_small = shop.window(NEW_YEAR, NEW_YEAR + DAY).sort_memory(4095).build().unwrap_err();
+    for (error, name) in [(without_since, "since"), (too_fast, "pace"), (too_small, "sort_memory")] {
+        assert!(error.to_string().starts_with(name), "{error}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_window_without_a_second_in_it_and_a_provider_without_lists_are_errors() {
+    let shop = Lister::new();
+    let empty = shop.window(NEW_YEAR, NEW_YEAR).build().unwrap();
+    let error = empty.run(lines([])).await.unwrap_err();
+    assert!(matches!(error, ReconcileError::WindowEmpty { .. }) && error.code() == "window_empty", "{error}");
+    let identity = ProviderIdentity::new("acme").only_account();
+    let without_lists =
+        provider_fn(identity, |payment, _| async move { Ok(ProviderPayment::not_found(payment.as_str())) });
+    let validator = Validator::builder(without_lists).build().unwrap();
+    let error = validator.reconciler().since(NEW_YEAR).build().unwrap().run(lines([])).await.unwrap_err();
+    assert_eq!((error.code(), error.is_retryable()), ("listing_unsupported", false));
+}
+
+#[test]
+fn without_a_runtime_there_is_an_error_and_no_panic() {
+    let shop = Lister::new();
+    let reconciler = shop.window(NEW_YEAR, NEW_YEAR + DAY).build().unwrap();
+    let error = futures_util::FutureExt::now_or_never(reconciler.run(lines([]))).unwrap().unwrap_err();
+    assert_eq!(error.code(), "no_runtime");
+}
+
+#[test]
+fn a_status_has_the_exit_code_that_a_command_ends_with() {
+    let all = [ReconcileStatus::Clean, ReconcileStatus::Found, ReconcileStatus::Incomplete];
+    assert_eq!(all.map(ReconcileStatus::exit_code), [0, 1, 2]);
+}

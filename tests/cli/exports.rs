@@ -253,15 +253,20 @@ async fn the_rows_of_a_balance_report_are_summed_in_what_the_shopper_paid() {
         row("charge", "1560.00", "pi_large"),
         row("partial_capture_reversal", "", "pi_large"),
         row("charge", "19.99", ""),
+        row("partial_capture_reversal", "5.00", "pi_early"),
     ];
     let run = validate(&["--preset", "stripe-balance"], format!("{STRIPE_BALANCE}{}", rows.concat())).await;
-    let expected = [(2, "valid"), (4, "valid"), (8, "amount"), (9, "amount"), (11, "payment")];
+    let expected = [(2, "valid"), (4, "valid"), (8, "amount"), (9, "amount"), (11, "payment"), (12, "amount")];
     assert_eq!(told(&run), expected.map(|(line, word)| (line, word.to_owned())), "{run:?}");
     let unknown = run.rows()[2]["error"]["message"].as_str().unwrap().to_owned();
     assert!(unknown.contains("is unknown") && unknown.contains("`gross` may be in another currency"), "{unknown}");
     assert_eq!(run.rows()[2]["payment"], "pi_3");
-    let account = "11 lines = 1 header + 2 results + 3 unusable + 0 blank + 2 continued + 3 of no payment";
+    let account = "12 lines = 1 header + 2 results + 4 unusable + 0 blank + 2 continued + 3 of no payment";
     assert!(run.stderr.contains(account) && run.code() == 2, "{}", run.stderr);
+    assert!(run.stdout.contains("the charge of this payment is not in the report"), "{run:?}");
+    // The newest first, and what is taken back without a sign.
+    let rows = row("partial_capture_reversal", "0.01", "pi_1") + &row("charge", "20.00", "pi_1");
+    all_valid(&validate(&["--preset", "stripe-balance"], format!("{STRIPE_BALANCE}{rows}")).await, &[2]);
     let settled = STRIPE_BALANCE.replace("customer_facing_amount", "x");
     let run = validate(&["--preset", "stripe-balance"], settled).await;
     assert!(run.error().contains("lacks `customer_facing_amount` (amount); choose it"), "{run:?}");
@@ -292,10 +297,15 @@ async fn the_item_rows_of_a_shopify_order_belong_to_it() {
         "\"6735\"x,,,,,,,,,\n",
         &item("6735"),
         &order("6736", ""),
+        // A row that cannot be used has its items all the same.
+        &order("6737", "pi_3").replace("19.99", "\"19,99\""),
+        &item("6737"),
     ];
     let run = validate(&["--preset", "shopify", "--tenant", "store_42"], csv.concat()).await;
-    let expected = [(2, "valid"), (6, "valid"), (7, "payment"), (8, "order"), (9, "payment"), (10, "payment")];
+    let expected =
+        [(2, "valid"), (6, "valid"), (7, "payment"), (8, "order"), (9, "payment"), (10, "payment"), (11, "amount")];
     assert_eq!(told(&run), expected.map(|(line, word)| (line, word.to_owned())), "{run:?}");
-    let account = "10 lines = 1 header + 2 results + 4 unusable + 0 blank + 3 continued";
+    assert!(run.stdout.contains("invalid payment: is missing in `Payment Reference`"), "{run:?}");
+    let account = "12 lines = 1 header + 2 results + 5 unusable + 0 blank + 4 continued";
     assert!(run.stderr.contains(account), "{}", run.stderr);
 }

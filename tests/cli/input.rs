@@ -265,7 +265,7 @@ async fn fields_over_several_lines_are_one_record() {
 
 #[tokio::test]
 async fn an_empty_input_says_so() {
-    for input in ["", "\n\n", "\u{feff}", HEADER, "\u{feff}\r\n"] {
+    for input in ["", "\n\n", "\u{feff}", HEADER, "\u{feff}\r\n", "sep=;", "sep=;\r\n\r\n", ",,,\n , \n"] {
         let run = validate(&[], input).await;
         assert_eq!((run.code(), &*run.stdout), (2, ""), "{input:?}");
         assert!(run.error().contains("lists no payments"), "{}", run.stderr);

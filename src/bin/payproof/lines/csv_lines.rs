@@ -4,8 +4,8 @@ use std::io::{self, Read};
 
 use crate::trouble::Trouble;
 
-use super::line::{Line, LineError, LineSource, LineValues, Lines};
-use super::names::{Names, Need, short};
+use super::line::{Line, LineError, LineSource, LineValues, Lines, short};
+use super::names::{Names, Need};
 use super::records::{CsvRecord, CsvRecords, Fields, Flaw};
 use super::text::{InputText, LONGEST_LINE, is_blank, is_line_end};
 

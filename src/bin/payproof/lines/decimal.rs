@@ -75,11 +75,10 @@ pub(super) fn plain(amount: &str, sign: Option<DecimalSign>) -> Result<Cow<'_, s
     }
 }
 
-/// Whether digits stand on both sides of a sign that groups.
+/// Whether digits stand on both sides of a sign that groups, as the second of several points does.
 fn is_grouped(amount: &str) -> bool {
-    let parts: Vec<&str> = amount.split(GROUPING).collect();
-    let is_part = |part: &&str| part.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') && !part.is_empty();
-    parts.len() > 1 && parts.iter().all(is_part)
+    let is_parted = amount.contains(GROUPING) || amount.matches('.').count() > 1;
+    is_parted && amount.split(GROUPING).flat_map(|part| part.split('.')).all(is_digits)
 }
 
 /// The digits of groups of three behind one of one to three, all parted by the same sign; or of one without any.
@@ -149,7 +148,7 @@ mod tests {
 
     #[test]
     fn without_the_sign_a_refusal_names_both_as_words() {
-        for amount in ["1,560", "1.560,00", "1,560.00", "19,99", "1 560", "1'560.00", "1\u{a0}560"] {
+        for amount in ["1,560", "1.560,00", "1,560.00", "19,99", "1 560", "1'560.00", "1\u{a0}560", "1.560.000"] {
             let rule = plain(amount, None).unwrap_err();
             assert!(rule.contains("(comma)") && rule.contains("(point)"), "{amount}: {rule}");
         }

@@ -19,7 +19,7 @@ pub(crate) struct Line {
 
 impl Line {
     /// One of which nothing could be read.
-    pub(super) fn unread(number: u64, fields: &Arc<[&'static str]>, wrong: LineError) -> Self {
+    pub(super) fn unread(number: u64, fields: &Arc<LineFields>, wrong: LineError) -> Self {
         Self { number, values: LineValues::new(fields), wrong: Some(wrong) }
     }
 
@@ -34,42 +34,70 @@ impl Line {
     }
 }
 
+/// The fields that lines hold.
+pub(crate) struct LineFields(Box<[LineField]>);
+
+struct LineField {
+    name: &'static str,
+    /// What the input calls it, where that is something else.
+    column: Option<Box<str>>,
+}
+
+impl LineFields {
+    /// Fields, and what the input calls each.
+    pub(crate) fn new<'c>(fields: impl IntoIterator<Item = (&'static str, &'c str)>) -> Arc<Self> {
+        let field =
+            |(name, column): (&'static str, &str)| LineField { name, column: (column != name).then(|| column.into()) };
+        Arc::new(Self(fields.into_iter().map(field).collect()))
+    }
+}
+
 /// The values of a line by the names of their fields, without what is blank around them. An empty one counts as absent.
 pub(crate) struct LineValues {
-    fields: Arc<[&'static str]>,
+    fields: Arc<LineFields>,
     text: String,
     /// Where in the text each field's value stands.
     places: Box<[Range<usize>]>,
 }
 
 impl LineValues {
-    pub(crate) fn new(fields: &Arc<[&'static str]>) -> Self {
-        Self { fields: Arc::clone(fields), text: String::new(), places: fields.iter().map(|_| 0..0).collect() }
+    pub(crate) fn new(fields: &Arc<LineFields>) -> Self {
+        Self { fields: Arc::clone(fields), text: String::new(), places: fields.0.iter().map(|_| 0..0).collect() }
     }
 
-    pub(crate) fn get(&self, field: &str) -> Option<&str> {
-        let place = self.fields.iter().zip(&self.places).find_map(|(name, place)| (*name == field).then_some(place));
-        self.text.get(place?.clone()).filter(|value| !value.is_empty())
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        let mut places = self.fields.0.iter().zip(&self.places);
+        let place = places.find_map(|(field, place)| (field.name == name).then_some(place))?;
+        self.text.get(place.clone()).filter(|value| !value.is_empty())
     }
 
     /// The value of a field that every line must have.
     ///
     /// # Errors
     /// Names the field where it is absent.
-    pub(crate) fn needed(&self, field: &'static str) -> Result<&str, LineError> {
-        self.get(field).ok_or_else(|| LineError::field(field, "is missing"))
+    pub(crate) fn needed(&self, name: &'static str) -> Result<&str, LineError> {
+        self.get(name).ok_or_else(|| {
+            let column =
+                self.fields.0.iter().find(|field| field.name == name).and_then(|field| field.column.as_deref());
+            let place = column.map(|column| format!(" in `{}`", short(column))).unwrap_or_default();
+            LineError::field(name, format!("is missing{place}"))
+        })
     }
 
     /// A field of another name is none of the line's.
-    pub(crate) fn set(&mut self, field: &str, value: &str) {
-        let place =
-            self.fields.iter().zip(&mut self.places).find_map(|(name, place)| (*name == field).then_some(place));
-        if let Some(place) = place {
+    pub(crate) fn set(&mut self, name: &str, value: &str) {
+        let mut places = self.fields.0.iter().zip(&mut self.places);
+        if let Some(place) = places.find_map(|(field, place)| (field.name == name).then_some(place)) {
             let start = self.text.len();
             self.text.push_str(value.trim());
             *place = start..self.text.len();
         }
     }
+}
+
+/// A foreign name in a message.
+pub(super) fn short(name: &str) -> String {
+    name.chars().filter(|c| !c.is_control()).take(40).collect()
 }
 
 /// Why a line cannot be used. No value is repeated: it may be a secret in the wrong place.

@@ -31,7 +31,7 @@ use preset::Preset;
 use rows::Rows;
 use text::InputText;
 
-pub(crate) use line::{Line, LineError, LineValues, Lines};
+pub(crate) use line::{Line, LineError, LineFields, LineValues, Lines};
 
 /// The fields that a command reads, by the names that columns have by default.
 #[derive(Debug)]

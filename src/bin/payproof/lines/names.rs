@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::trouble::Trouble;
 
 use super::Wanted;
+use super::line::{LineFields, short};
 use super::preset::Preset;
 
 /// A field, and what the input calls it.
@@ -27,7 +28,7 @@ pub(super) fn mapping(text: &str) -> Result<Mapping, &'static str> {
 /// What the input calls each field.
 pub(super) struct Names {
     /// The fields that lines hold: those that the command wants, and what a preset needs besides.
-    pub(super) fields: Arc<[&'static str]>,
+    pub(super) fields: Arc<LineFields>,
     required: &'static [&'static str],
     named: Vec<Name>,
     preset: Option<Preset>,
@@ -58,7 +59,7 @@ impl Names {
         ignore_unknown: bool,
     ) -> Result<Self, Trouble> {
         let besides = preset.map(Preset::besides).unwrap_or_default();
-        let fields: Arc<[&'static str]> = wanted.fields.iter().chain(besides).copied().collect();
+        let fields: Vec<&'static str> = wanted.fields.iter().chain(besides).copied().collect();
         let mut named: Vec<Name> = Vec::new();
         for Mapping { field, column } in mappings {
             let known = wanted.fields.join(", ");
@@ -70,7 +71,7 @@ impl Names {
             }
             named.push(Name { field, column: column.clone(), is_mapped: true });
         }
-        for field in fields.iter().copied() {
+        for &field in &fields {
             let column = match preset {
                 Some(preset) => preset.column(field),
                 None => Some(field),
@@ -88,6 +89,9 @@ impl Names {
                 )));
             }
         }
+        let called =
+            |field: &'static str| named.iter().find(|name| name.field == field).map_or(field, |name| &*name.column);
+        let fields = LineFields::new(fields.iter().map(|field| (*field, called(field))));
         // An export has many columns, of which a preset needs a few.
         Ok(Self {
             fields,
@@ -149,9 +153,4 @@ impl Names {
 
 fn same(one: &str, other: &str) -> bool {
     one.trim().to_lowercase() == other.trim().to_lowercase()
-}
-
-/// A foreign name in a message.
-pub(super) fn short(name: &str) -> String {
-    name.chars().filter(|c| !c.is_control()).take(40).collect()
 }

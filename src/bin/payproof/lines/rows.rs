@@ -14,11 +14,17 @@ pub(super) const CATEGORY: &str = "reporting_category";
 /// More payments than a month of most shops has; about 300 MB when full. Their sums are known at the end only.
 const MOST_SUMMED: usize = 1_000_000;
 
-/// Rows of the balance report that say what a payment brought. The second takes back what was authorized and not captured.
-const CHARGED: [&str; 2] = ["charge", "partial_capture_reversal"];
+/// Rows of the balance report that say what a payment brought.
+const CHARGE: &str = "charge";
+
+/// Rows that take back what was authorized and not captured.
+const REVERSAL: &str = "partial_capture_reversal";
 
 const UNKNOWN: &str = "is unknown: the report has no customer_facing_amount on each row of this payment, and `gross` may be in \
                        another currency; look the payment up in Stripe's dashboard";
+
+const UNCHARGED: &str = "is unknown: the charge of this payment is not in the report, and only what was taken back of it; \
+                         download one that begins earlier";
 
 /// Decimals that sums are kept with, as many as an amount may have.
 const SCALE: usize = 18;
@@ -60,12 +66,9 @@ impl Rows {
             Self::Single => read(),
             Self::Followed { order, continued } => loop {
                 let line = read()?;
-                let Some(Line { values, wrong: None, .. }) = &line else {
-                    *order = None;
-                    return Ok(line);
-                };
+                let Some(Line { values, wrong, .. }) = &line else { return Ok(None) };
                 let named = values.get("order");
-                let is_bare = values.get("amount").is_none() && values.get("payment").is_none();
+                let is_bare = wrong.is_none() && values.get("amount").is_none() && values.get("payment").is_none();
                 let belongs = order.is_some() && (named.is_none() || named == order.as_deref());
                 if !(is_bare && belongs) {
                     *order = named.map(str::to_owned);
@@ -121,12 +124,15 @@ impl Sums {
 
     fn add(&mut self, line: Line) -> Result<(), Trouble> {
         let is_usable = line.wrong.is_none();
-        let is_charge = line.values.get(CATEGORY).is_some_and(|category| CHARGED.contains(&category));
-        if is_usable && !is_charge {
+        let category = line.values.get(CATEGORY).unwrap_or_default();
+        if is_usable && ![CHARGE, REVERSAL].contains(&category) {
             self.merged.passed = self.merged.passed.saturating_add(1);
             return Ok(());
         }
         let amount = line.values.get("amount").and_then(scaled);
+        // Whichever sign the report gives it.
+        let amount =
+            if category == REVERSAL { amount.and_then(|amount| amount.checked_abs()?.checked_neg()) } else { amount };
         let payment = line.values.get("payment").filter(|_| is_usable);
         let before = payment.and_then(|payment| self.payments.get(payment));
         if let Some(before) = before.and_then(|at| self.lines.get_mut(*at)) {
@@ -155,10 +161,16 @@ impl Sums {
 impl Summed {
     fn finished(self) -> Line {
         let Self { mut line, sum } = self;
-        if let Some(sum) = sum {
-            line.values.set("amount", &written(sum));
-        } else {
-            line.wrong.get_or_insert_with(|| LineError::field("amount", UNKNOWN));
+        let wrong = match sum {
+            Some(sum) if sum >= 0 => {
+                line.values.set("amount", &written(sum));
+                None
+            }
+            Some(_) => Some(UNCHARGED),
+            None => Some(UNKNOWN),
+        };
+        if let Some(wrong) = wrong.filter(|_| line.wrong.is_none()) {
+            line.wrong = Some(LineError::field("amount", wrong));
         }
         line
     }

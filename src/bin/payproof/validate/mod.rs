@@ -15,7 +15,7 @@ use std::time::Duration;
 use payproof::{Breaker, TenantProof, Validator};
 use tokio::time::Instant;
 
-use crate::lines::{LineValues, LinesArgs};
+use crate::lines::{LineFields, LineValues, LinesArgs};
 use crate::output::complain;
 use crate::settings::{self, StoreSettings};
 use crate::status::Status;
@@ -150,7 +150,7 @@ pub(crate) async fn run(args: ValidateArgs) -> Result<Status, Trouble> {
 
 async fn one(args: ValidateArgs, plan: &Plan, format: Format) -> Result<Status, Trouble> {
     let ValidateArgs { payment, amount, currency, tenant, order, customer, key, .. } = args;
-    let mut values = LineValues::new(&CLAIM.fields.into());
+    let mut values = LineValues::new(&LineFields::new(CLAIM.fields.iter().map(|field| (*field, *field))));
     for (field, value) in CLAIM.fields.iter().zip([payment, amount, currency, tenant, order, customer, key]) {
         values.set(field, &value.unwrap_or_default());
     }

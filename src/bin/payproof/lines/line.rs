@@ -8,6 +8,9 @@ use std::sync::Arc;
 use super::decimal::{self, DecimalSign};
 use super::text::LONGEST_LINE;
 
+/// What the values of most lines take together, in bytes.
+const USUAL_TEXT: usize = 96;
+
 /// One line of the input.
 pub(crate) struct Line {
     pub(crate) number: u64,
@@ -62,7 +65,8 @@ pub(crate) struct LineValues {
 
 impl LineValues {
     pub(crate) fn new(fields: &Arc<LineFields>) -> Self {
-        Self { fields: Arc::clone(fields), text: String::new(), places: fields.0.iter().map(|_| 0..0).collect() }
+        let (text, places) = (String::with_capacity(USUAL_TEXT), fields.0.iter().map(|_| 0..0).collect());
+        Self { fields: Arc::clone(fields), text, places }
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<&str> {

@@ -11,7 +11,7 @@ use super::line::{Line, LineError};
 /// A column of the balance report that no command asks for, and that says what a row is.
 pub(super) const CATEGORY: &str = "reporting_category";
 
-/// More payments than a month of most shops has; about 300 MB when full. Their sums are known at the end only.
+/// More payments than a month of most shops has; about 480 MB when full. Their sums are known at the end only.
 const MOST_SUMMED: usize = 1_000_000;
 
 /// Rows of the balance report that say what a payment brought.

@@ -56,6 +56,13 @@ impl Follower<'_> {
                     None => Some(200),
                 };
                 self.answered(&first, status, json, site.frame, site.span);
+                self.answer_by(name, &first, site);
+                Value::shaped(Shape::Response(status))
+            }
+            "on" | "once" => {
+                if let Some(function) = given.get(1).filter(|function| function.is_function()) {
+                    self.run.answered_by.push(("finish".to_owned(), function.clone()));
+                }
                 Value::shaped(Shape::Response(status))
             }
             "sendStatus" => {
@@ -64,6 +71,20 @@ impl Follower<'_> {
             }
             _ => Value::shaped(Shape::Response(status)),
         }
+    }
+
+    /// Runs what stands in the place of the response's methods: `json` sends, and what sends ends.
+    fn answer_by(&mut self, name: &str, body: &Value, site: &Site<'_>) {
+        // What it calls is the method that it replaced.
+        let replaced = std::mem::take(&mut self.run.answered_by);
+        let steps = ["json", "send", "end", "finish"];
+        let first = steps.iter().position(|step| *step == name).unwrap_or_default();
+        for (step, function) in &replaced {
+            if steps.iter().skip(first).any(|known| known == step) {
+                self.apply(function, vec![body.clone()], site.frame, site.span);
+            }
+        }
+        self.run.answered_by.extend(replaced);
     }
 
     /// Hono: `c.json(body, status)`.

@@ -193,7 +193,14 @@ impl Follower<'_> {
         }
         match name {
             "set" | "append" | "add" => {
-                if let Some(last) = given.last() {
+                if let (Some(name), Some(value)) = (given.first().and_then(Value::is_text), given.get(1)) {
+                    // A form's `line_items[0][price_data][unit_amount]` is told by its last part.
+                    let last = name.split(['[', ']']).rfind(|part| !part.is_empty()).unwrap_or_default();
+                    if !name.contains("metadata") {
+                        self.holds(object);
+                        object.fields.borrow_mut().insert(last.to_owned(), value.clone());
+                    }
+                } else if let Some(last) = given.last() {
                     self.holds(object);
                     // It may be put into itself, so that nothing holds it while it is joined.
                     let mut rest = object.rest.borrow_mut().take();
@@ -203,7 +210,10 @@ impl Follower<'_> {
                 Some(value.clone())
             }
             "get" | "values" | "getAll" => {
-                Some(object.rest.borrow().clone().unwrap_or_else(|| Value::of(Origins::NONE)))
+                let named = given.first().and_then(Value::is_text).and_then(|name| value.field(name));
+                let any = || object.fields.borrow().values().cloned().reduce(Value::join);
+                let found = named.or_else(|| object.rest.borrow().clone()).or_else(any);
+                Some(found.unwrap_or_else(|| Value::of(Origins::NONE)))
             }
             "has" | "delete" | "entries" | "toString" | "keys" => Some(value.clone()),
             _ => None,
@@ -286,9 +296,17 @@ impl Follower<'_> {
 
     /// A new map, set, form: what it is made of is what it holds.
     pub(crate) fn container(&mut self, given: &[Value]) -> Value {
-        let inner = given.first().map(Value::whole);
-        let rest = inner.filter(|inner| inner.from != Origins::NONE).into();
-        let object = ObjectValue { rest, ..ObjectValue::default() };
+        let object = match given.first().map(|first| &first.shape) {
+            Some(Shape::Object(made)) if made.class.is_none() => {
+                let (fields, rest) = (made.fields.borrow().clone(), made.rest.borrow().clone());
+                ObjectValue { fields: fields.into(), rest: rest.into(), class: None }
+            }
+            _ => {
+                let inner = given.first().map(Value::whole);
+                let rest = inner.filter(|inner| inner.from != Origins::NONE).into();
+                ObjectValue { rest, ..ObjectValue::default() }
+            }
+        };
         Value { from: Origins::LITERAL, ..Value::shaped(Shape::Object(Rc::new(object))) }
     }
 }

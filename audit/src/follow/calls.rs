@@ -109,7 +109,7 @@ impl Follower<'_> {
             }
             Shape::Router(router) => return self.router_call(*router, name, &given, site),
             // axum's `next.run(request)`.
-            Shape::Next => return Value::default(),
+            Shape::Next => return self.apply(object, given, site.frame, site.span),
             _ => {}
         }
         if let Some(value) = self.list_call(object, name, &given, site) {

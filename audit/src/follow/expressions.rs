@@ -43,7 +43,10 @@ impl Follower<'_> {
                 let value = self.expr(inner, frame);
                 match (sign, &value.shape) {
                     (Unary::Not, Shape::Bool(known)) => Value { shape: Shape::Bool(!known), ..value },
-                    (Unary::Not, _) => value.whole(),
+                    (Unary::Not, _) => {
+                        self.compared_alone(&value, frame, Span::default());
+                        value.whole()
+                    }
                     _ => value,
                 }
             }

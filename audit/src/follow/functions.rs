@@ -26,7 +26,10 @@ impl Follower<'_> {
                 yielded
             }
             Shape::Class(class) => self.construct(class, given, frame, span),
-            Shape::Next => Value::default(),
+            Shape::Next => {
+                self.run.went_on = Some(self.run.events.len());
+                Value::default()
+            }
             _ => given.iter().fold(Value::of(Origins::UNKNOWN), Value::tainted),
         }
     }
@@ -213,7 +216,9 @@ impl Follower<'_> {
             let frame = Frame { scope: Rc::clone(&class.scope), ..Frame::top(&module) };
             match declared.extends.as_ref().map(|extends| self.expr(extends, &frame))?.shape {
                 Shape::Class(above) => class = above,
-                Shape::Foreign(path) => return Some(Value::foreign(&format!("{path}().{name}"))),
+                Shape::Foreign(path) => {
+                    return Some(Value::foreign(&format!("{path}.{}().{name}", declared.name)));
+                }
                 _ => return None,
             }
         }
@@ -229,7 +234,11 @@ impl Follower<'_> {
             return Some(self.expr(value, &frame));
         }
         // In Rust `Type::function` has the same form as a method.
-        self.method(class, &this, name).filter(Value::is_function)
+        match self.method(class, &this, name)? {
+            // `Order.findOne()` of a class that extends a package's.
+            Value { shape: Shape::Foreign(path), .. } => Some(Value::foreign(&path.replacen("().", ".", 1))),
+            function => Some(function).filter(Value::is_function),
+        }
     }
 }
 

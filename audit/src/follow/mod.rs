@@ -14,6 +14,7 @@ mod calls;
 mod compare;
 mod expressions;
 mod frame;
+mod frameworks;
 mod functions;
 mod harmless;
 mod mail;
@@ -100,6 +101,10 @@ pub(crate) struct Run {
     scopes: Vec<Rc<Scope>>,
     /// What middleware put into the request.
     request_fields: HashMap<String, Value>,
+    /// How many events there were when middleware went on to the next one.
+    went_on: Option<usize>,
+    /// What middleware put in the place of methods of the response, or asked to be called when it is sent.
+    answered_by: Vec<(String, Value)>,
     /// Places of the request that were compared with something stored.
     compared: BTreeSet<Rc<str>>,
     /// Fields that were assigned to a document before it is saved.
@@ -167,9 +172,16 @@ impl<'s> Follower<'s> {
         if self.run.guarded {
             self.emit(EventKind::Guarded, &frame, span);
         }
+        // What middleware does after it went on to the next one happens when that one is through.
+        let mut later = Vec::new();
         for (function, given) in functions {
+            self.run.went_on = None;
             self.handle(function, given.clone(), &frame, span);
+            if let Some(at) = self.run.went_on.filter(|at| *at < self.run.events.len()) {
+                later.push(self.run.events.split_off(at));
+            }
         }
+        self.run.events.extend(later.into_iter().rev().flatten());
         let mut run = std::mem::take(&mut self.run);
         run.events.shrink_to_fit();
         for scope in &run.scopes {

@@ -127,6 +127,7 @@ impl Follower<'_> {
             (Shape::Request | Shape::Context, Some(name)) => {
                 self.run.request_fields.insert(name, value);
             }
+            (Shape::Response(_), Some(name)) if value.is_function() => self.run.answered_by.push((name, value)),
             (Shape::Foreign(path), Some(name)) => {
                 self.run.assigned.entry(path.to_string()).or_default().push((name, value));
             }

@@ -323,8 +323,10 @@ impl Follower<'_> {
                     call.key = keys::grade(given.get(1)?);
                 }
             }
-            "json" | "form" | "body" => call.amount = amounts::of(given, &self.run.compared).or(call.amount.take()),
-            "bearer_auth" | "basic_auth" | "timeout" | "query" => {}
+            "json" | "form" | "body" | "write" => {
+                call.amount = amounts::of(given, &self.run.compared).or(call.amount.take());
+            }
+            "bearer_auth" | "basic_auth" | "timeout" | "query" | "on" | "end" => {}
             _ => return None,
         }
         Some(Value { from: Origins::PROVIDER, ..Value::foreign(path) })

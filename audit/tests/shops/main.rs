@@ -19,3 +19,4 @@ mod hostile;
 mod many;
 mod said;
 mod tree;
+mod ways;

@@ -50,6 +50,20 @@ impl Http {
                     .unwrap_or_default(),
             });
         }
+        if last == "request" && has_word(path, &["http", "https"]) {
+            // Node's own: what is sent is written later.
+            let part = |name: &str| first.field(name).map(|value| value.shown_text().to_string());
+            let host =
+                part("hostname").or_else(|| part("host")).or_else(|| first.text.as_deref().map(str::to_owned))?;
+            let options = if first.field("path").is_some() { first.clone() } else { given.get(1).cloned()? };
+            let method = options.field("method").and_then(|method| method.is_text().map(str::to_uppercase));
+            return Some(Self {
+                url: format!("{host}{}", part("path").unwrap_or_default()),
+                method: method.unwrap_or_else(|| "GET".to_owned()),
+                headers: headers_of(&options, true),
+                body: Value::default(),
+            });
+        }
         let verb = ["get", "post", "put", "patch", "delete"].into_iter().find(|verb| *verb == last)?;
         let root: String = path.rsplit_once('.').map(|(root, _)| root.to_owned()).unwrap_or_default();
         if !has_word(&root, CLIENTS) || root.contains('?') && !has_word(&root, &["axios", "got", "ky"]) {

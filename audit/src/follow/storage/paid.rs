@@ -81,6 +81,9 @@ const PAID_FLAGS: &[&str] = &[
     "paymentverified",
     "haspaid",
     "paymentreceived",
+    "paidstatus",
+    "paymentcomplete",
+    "paymentsuccess",
     "isactive",
     "ispremium",
     "premium",
@@ -92,6 +95,7 @@ const PAID_STATES: &[&str] = &[
     "paid",
     "succeeded",
     "success",
+    "successful",
     "captured",
     "completed",
     "complete",
@@ -165,7 +169,8 @@ fn visit(value: &Value, levels: u32, found: &mut dyn FnMut(&str, &Value) -> bool
 }
 
 /// Whether the data says that something is paid.
-pub(super) fn marks_paid(data: &Value) -> bool {
+pub(super) fn marks_paid(model: &str, data: &Value) -> bool {
+    let payments = has_word(model, &["payment"]);
     visit(data, DEEPEST, &mut |name, value| {
         let plain = plain_name(name);
         if matches!(value.shape, Shape::Bool(true)) && PAID_FLAGS.contains(&plain.as_str()) {
@@ -179,7 +184,7 @@ pub(super) fn marks_paid(data: &Value) -> bool {
             return false;
         }
         let text = value.is_text().map(str::to_owned).or_else(|| enum_member(value)).map(|text| plain_name(&text));
-        let about_payment = has_word(name, &["payment"]);
+        let about_payment = payments || has_word(name, &["payment"]);
         text.is_some_and(|text| {
             text == "paid"
                 || text.ends_with("paid") && text != "unpaid"

@@ -118,7 +118,7 @@ impl Follower<'_> {
         let repeats = matches!(change, Change::Create) || sums;
         let valuable = (change == Change::Create && (order || stock))
             || (sums && !is_cart && (order || stock || paid::adds_value(data)));
-        let marks_paid = matches!(change, Change::Create | Change::Update) && paid::marks_paid(data) && !is_cart;
+        let marks_paid = matches!(change, Change::Create | Change::Update) && paid::marks_paid(model, data) && !is_cart;
         let marks_paid = marks_paid && !self.depends_on(Origins::FREE);
         let payment_from_request = if (order && matches!(change, Change::Create | Change::Update)) || marks_paid {
             paid::payment_from_request(data, sum).or_else(|| self.decided_by_request(marks_paid))

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::HashSet;
 use std::io;
 
-use crate::follow::Follower;
+use crate::follow::{Follower, Packages};
 use crate::model::{Finding, Names, Route, Sources};
 use crate::routes::{self, Followed, Found};
 use crate::rules::{self, Shapes};
@@ -24,6 +24,14 @@ pub struct Judged {
     pub routes: Vec<Route>,
     /// Every finding, by path, line and rule.
     pub findings: Vec<Finding>,
+}
+
+/// What is judged, and by which names.
+#[derive(Clone, Copy)]
+struct Tree<'t> {
+    sources: &'t dyn Sources,
+    names: &'t Names,
+    packages: &'t Packages,
 }
 
 /// What is said of one route.
@@ -50,29 +58,30 @@ struct Part {
 pub fn judge(sources: &dyn Sources, candidates: &[String], names: &Names) -> io::Result<Judged> {
     let mut candidates = candidates.to_vec();
     candidates.sort();
+    let tree = Tree { sources, names, packages: &Packages::of(sources) };
     let parts: Vec<&[String]> = candidates.chunks(TOGETHER).collect();
-    let parts = threads::each(&parts, STACK, &|part| by_themselves(sources, part, names))?;
+    let parts = threads::each(&parts, STACK, &|part| by_themselves(tree, part))?;
     let (mut told, mut files, mut left) = (Vec::new(), HashSet::new(), Vec::new());
     for part in parts {
         told.extend(part.told);
         files.extend(part.files);
         left.extend(part.left);
     }
-    let last = threads::each(&[left], STACK, &|left| together(sources, left, &files, names))?;
+    let last = threads::each(&[left], STACK, &|left| together(tree, left, &files))?;
     told.extend(last.into_iter().flatten());
     Ok(sorted(told, names))
 }
 
 /// Judges the files whose routes are their own. How the others are put together only all of them say.
-fn by_themselves(sources: &dyn Sources, candidates: &[String], names: &Names) -> Part {
+fn by_themselves(tree: Tree<'_>, candidates: &[String]) -> Part {
     let told = RefCell::new(Vec::new());
-    let take = |followed: Followed| told.borrow_mut().push(say(sources, &followed, names));
+    let take = |followed: Followed| told.borrow_mut().push(tree.say(&followed));
     let mut found = Found::new(&take, HashSet::new());
-    let mut follower = Follower::new(sources, names);
+    let mut follower = tree.follower();
     let (mut done, mut left) = (Vec::new(), Vec::new());
     for path in candidates {
         let before = found.count();
-        if sources.facts(path).is_some_and(|facts| routes::are_own(&facts)) {
+        if tree.sources.facts(path).is_some_and(|facts| routes::are_own(&facts)) {
             routes::own(&mut follower, path, &mut found);
         }
         if follower.has_routers() {
@@ -87,33 +96,38 @@ fn by_themselves(sources: &dyn Sources, candidates: &[String], names: &Names) ->
     drop(follower);
     let files = found.into_files();
     for path in done {
-        sources.let_go(path);
+        tree.sources.let_go(path);
     }
     Part { told: told.into_inner(), files, left }
 }
 
 /// Judges files that may have a part in each other's routes. `files` have routes that are judged already.
-fn together(sources: &dyn Sources, candidates: &[String], files: &HashSet<String>, names: &Names) -> Vec<Told> {
+fn together(tree: Tree<'_>, candidates: &[String], files: &HashSet<String>) -> Vec<Told> {
     let told = RefCell::new(Vec::new());
-    let take = |followed: Followed| told.borrow_mut().push(say(sources, &followed, names));
-    let mut follower = Follower::new(sources, names);
-    routes::all(&mut follower, candidates, &mut Found::new(&take, files.clone()));
+    let take = |followed: Followed| told.borrow_mut().push(tree.say(&followed));
+    routes::all(&mut tree.follower(), candidates, &mut Found::new(&take, files.clone()));
     told.into_inner()
 }
 
-fn say(sources: &dyn Sources, followed: &Followed, names: &Names) -> Told {
-    let (mut findings, shapes) = rules::judge(followed, names);
-    for finding in &mut findings {
-        finding.statement = statement(sources, finding);
+impl<'t> Tree<'t> {
+    fn follower(self) -> Follower<'t> {
+        Follower::new(self.sources, self.packages, self.names)
     }
-    Told { route: followed.route.clone(), findings, shapes }
-}
 
-/// The source of the finding's line.
-fn statement(sources: &dyn Sources, finding: &Finding) -> String {
-    let at = usize::try_from(finding.line).unwrap_or_default().saturating_sub(1);
-    let facts = sources.facts(&finding.path);
-    facts.and_then(|facts| facts.text.lines().nth(at).map(|line| line.trim().to_owned())).unwrap_or_default()
+    fn say(self, followed: &Followed) -> Told {
+        let (mut findings, shapes) = rules::judge(followed, self.names);
+        for finding in &mut findings {
+            finding.statement = self.statement(finding);
+        }
+        Told { route: followed.route.clone(), findings, shapes }
+    }
+
+    /// The source of the finding's line.
+    fn statement(self, finding: &Finding) -> String {
+        let at = usize::try_from(finding.line).unwrap_or_default().saturating_sub(1);
+        let facts = self.sources.facts(&finding.path);
+        facts.and_then(|facts| facts.text.lines().nth(at).map(|line| line.trim().to_owned())).unwrap_or_default()
+    }
 }
 
 fn sorted(mut told: Vec<Told>, names: &Names) -> Judged {

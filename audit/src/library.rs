@@ -212,6 +212,10 @@ impl<'t> Library<'t> {
 }
 
 impl Sources for Library<'_> {
+    fn each_name(&self, tell: &mut dyn FnMut(&str)) {
+        self.tree.names().for_each(tell);
+    }
+
     fn exists(&self, path: &str) -> bool {
         self.tree.holds(path)
     }

@@ -1,6 +1,7 @@
 //! Syntax trees, and what is read off them whatever their grammar.
 
 use std::ops::ControlFlow;
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use tree_sitter::{Language, Node, ParseOptions, Parser, Tree};
@@ -10,6 +11,77 @@ use crate::model::{Comment, Span};
 
 /// The longest that one file may take: grammars can be made to take very long. Real files take milliseconds.
 const LONGEST: Duration = Duration::from_secs(2);
+
+macro_rules! roles {
+    ($($role:ident, $name:literal;)*) => {
+        /// What a node is to the one that it is a child of.
+        #[derive(Debug, Clone, Copy)]
+        pub(crate) enum Role {
+            $($role,)*
+        }
+
+        /// What the grammars call them.
+        const ROLES: &[&str] = &[$($name,)*];
+    };
+}
+
+roles! {
+    Alias, "alias";
+    Alternative, "alternative";
+    Argument, "argument";
+    Arguments, "arguments";
+    Body, "body";
+    Condition, "condition";
+    Consequence, "consequence";
+    Constructor, "constructor";
+    Declaration, "declaration";
+    Field, "field";
+    Finalizer, "finalizer";
+    Function, "function";
+    Handler, "handler";
+    Index, "index";
+    Initializer, "initializer";
+    Key, "key";
+    Left, "left";
+    List, "list";
+    Macro, "macro";
+    Name, "name";
+    Object, "object";
+    Operator, "operator";
+    Parameter, "parameter";
+    Parameters, "parameters";
+    Path, "path";
+    Pattern, "pattern";
+    Property, "property";
+    Right, "right";
+    Source, "source";
+    Type, "type";
+    Value, "value";
+}
+
+/// The grammars by their own numbers of what they call roles, which are found once: by a name they would be at each node.
+static GRAMMARS: LazyLock<[(Language, Vec<Option<u16>>); 3]> = LazyLock::new(|| {
+    let grammars =
+        [tree_sitter_typescript::LANGUAGE_TYPESCRIPT, tree_sitter_typescript::LANGUAGE_TSX, tree_sitter_rust::LANGUAGE];
+    grammars.map(|grammar| {
+        let grammar = Language::from(grammar);
+        let numbers = ROLES.iter().map(|role| grammar.field_id_for_name(role).map(u16::from)).collect();
+        (grammar, numbers)
+    })
+});
+
+/// A node whose children have roles.
+pub(crate) trait HasRoles: Sized {
+    /// The child of that role.
+    fn child_as(self, role: Role) -> Option<Self>;
+}
+
+impl HasRoles for Node<'_> {
+    fn child_as(self, role: Role) -> Option<Self> {
+        let (_, numbers) = GRAMMARS.iter().find(|(grammar, _)| *grammar == *self.language())?;
+        self.child_by_field_id((*numbers.get(role as usize)?)?)
+    }
+}
 
 /// The syntax tree of a text, or nothing if it is not there in time. Text that breaks the grammar has a tree as well, with errors
 /// in it.
@@ -93,6 +165,13 @@ fn visit<'t>(root: Node<'t>, mut enter: impl FnMut(Node<'t>) -> bool) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_role_is_known_to_a_grammar() {
+        for (at, role) in ROLES.iter().enumerate() {
+            assert!(GRAMMARS.iter().any(|(_, numbers)| numbers[at].is_some()), "{role}");
+        }
+    }
 
     #[test]
     fn a_text_that_takes_too_long_is_given_up() {

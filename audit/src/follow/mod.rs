@@ -39,7 +39,7 @@ mod words;
 mod written;
 
 pub(crate) use matcher::covers;
-pub(crate) use resolve::folder_of;
+pub(crate) use resolve::{Packages, folder_of};
 pub(crate) use routers::{Entry, RouterKind, RouterValue};
 pub(crate) use value::{Module, Shape, Value};
 pub(crate) use words::has_word;
@@ -63,7 +63,7 @@ pub(crate) struct Follower<'s> {
     pub(crate) sources: &'s dyn Sources,
     pub(crate) names: &'s Names,
     modules: HashMap<String, Option<Rc<Module>>>,
-    resolver: Resolver,
+    resolver: Resolver<'s>,
     pub(crate) routers: Vec<RouterValue>,
     /// Files that made a router on which something is registered, or one of whose functions registered a route.
     pub(crate) registering: HashSet<String>,
@@ -141,12 +141,12 @@ impl Run {
 }
 
 impl<'s> Follower<'s> {
-    pub(crate) fn new(sources: &'s dyn Sources, names: &'s Names) -> Self {
+    pub(crate) fn new(sources: &'s dyn Sources, packages: &'s Packages, names: &'s Names) -> Self {
         Self {
             sources,
             names,
             modules: HashMap::new(),
-            resolver: Resolver::default(),
+            resolver: Resolver::new(sources, packages),
             routers: Vec::new(),
             registering: HashSet::new(),
             holders: Vec::new(),

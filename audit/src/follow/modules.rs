@@ -45,7 +45,7 @@ impl Follower<'_> {
     }
 
     fn import_value(&mut self, module: &Rc<Module>, import: &Import) -> Value {
-        match (self.resolver.resolve(self.sources, &module.facts.path, &import.from), &import.what) {
+        match (self.resolver.resolve(&module.facts.path, &import.from), &import.what) {
             (Resolved::File(path), what) => match (self.load(&path), what) {
                 (Some(found), Imported::Named(name)) => self.export_of(&found, name),
                 (Some(found), _) => Value::shaped(Shape::Module(found)),
@@ -112,7 +112,7 @@ impl Follower<'_> {
     }
 
     fn export_through(&mut self, module: &Rc<Module>, from: &str, wanted: &str) -> Option<Value> {
-        match self.resolver.resolve(self.sources, &module.facts.path, from) {
+        match self.resolver.resolve(&module.facts.path, from) {
             Resolved::File(path) => {
                 let found = self.load(&path)?;
                 self.export(&found, wanted)

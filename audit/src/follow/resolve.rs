@@ -1,6 +1,7 @@
 //! Which file an import means: relative paths, `paths` of a `tsconfig.json`, and packages of the same tree.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
 
 use serde_json::Value as Json;
 
@@ -21,11 +22,30 @@ pub(crate) enum Resolved {
     Package,
 }
 
-/// Finds files, and remembers what it found.
+/// Folders of the tree that hold a `package.json`, by their last names.
 #[derive(Debug, Default)]
-pub(crate) struct Resolver {
-    configs: HashMap<String, Option<Config>>,
-    known: HashMap<(String, String), Resolved>,
+pub(crate) struct Packages(HashMap<String, HashSet<String>>);
+
+impl Packages {
+    pub(crate) fn of(sources: &dyn Sources) -> Self {
+        let mut found = Self::default();
+        sources.each_name(&mut |path| {
+            if let Some(root) = path.strip_suffix("/package.json") {
+                let last = root.rsplit('/').next().unwrap_or_default();
+                found.0.entry(last.to_owned()).or_default().insert(root.to_owned());
+            }
+        });
+        found
+    }
+}
+
+/// Finds files, and remembers what it found.
+pub(crate) struct Resolver<'s> {
+    sources: &'s dyn Sources,
+    packages: &'s Packages,
+    configs: HashMap<String, Option<Rc<Config>>>,
+    /// By the folder that something is imported in, and by what is written there.
+    known: HashMap<String, HashMap<String, Resolved>>,
 }
 
 /// What a `tsconfig.json` says of imports.
@@ -36,19 +56,23 @@ struct Config {
     paths: Vec<(String, String, Vec<String>)>,
 }
 
-impl Resolver {
-    pub(crate) fn resolve(&mut self, sources: &dyn Sources, file: &str, from: &str) -> Resolved {
-        let folder = folder_of(file).to_owned();
-        let asked = (folder, from.to_owned());
-        if let Some(known) = self.known.get(&asked) {
+impl<'s> Resolver<'s> {
+    pub(crate) fn new(sources: &'s dyn Sources, packages: &'s Packages) -> Self {
+        Self { sources, packages, configs: HashMap::new(), known: HashMap::new() }
+    }
+
+    pub(crate) fn resolve(&mut self, file: &str, from: &str) -> Resolved {
+        let folder = folder_of(file);
+        if let Some(known) = self.known.get(folder).and_then(|known| known.get(from)) {
             return known.clone();
         }
-        let found = self.find(sources, &asked.0, from).map_or(Resolved::Package, Resolved::File);
-        self.known.insert(asked, found.clone());
+        let found = self.find(folder, from).map_or(Resolved::Package, Resolved::File);
+        self.known.entry(folder.to_owned()).or_default().insert(from.to_owned(), found.clone());
         found
     }
 
-    fn find(&mut self, sources: &dyn Sources, folder: &str, from: &str) -> Option<String> {
+    fn find(&mut self, folder: &str, from: &str) -> Option<String> {
+        let sources = self.sources;
         if let Some(exact) = from.strip_prefix('/') {
             return file_at(sources, &joined("", exact)?);
         }
@@ -56,21 +80,23 @@ impl Resolver {
             return file_at(sources, &joined(folder, from)?);
         }
         for above in ancestors(folder) {
-            let Some(config) = self.config(sources, above) else { continue };
+            let Some(config) = self.config(above) else { continue };
             if let Some(found) = by_config(sources, &config, from) {
                 return Some(found);
             }
         }
-        by_habit(sources, folder, from).or_else(|| by_package(sources, folder, from))
+        by_habit(sources, folder, from).or_else(|| by_package(sources, self.packages, folder, from))
     }
 
-    fn config(&mut self, sources: &dyn Sources, folder: &str) -> Option<Config> {
+    fn config(&mut self, folder: &str) -> Option<Rc<Config>> {
         if let Some(known) = self.configs.get(folder) {
             return known.clone();
         }
+        let sources = self.sources;
         let config = ["tsconfig.json", "jsconfig.json", "tsconfig.base.json"]
             .iter()
-            .find_map(|name| read_config(sources, &joined(folder, name)?, DEEPEST_CONFIG));
+            .find_map(|name| read_config(sources, &joined(folder, name)?, DEEPEST_CONFIG))
+            .map(Rc::new);
         self.configs.insert(folder.to_owned(), config.clone());
         config
     }
@@ -135,7 +161,7 @@ fn by_habit(sources: &dyn Sources, folder: &str, from: &str) -> Option<String> {
 }
 
 /// A package that lies in the same tree: its name is in its `package.json`.
-fn by_package(sources: &dyn Sources, folder: &str, from: &str) -> Option<String> {
+fn by_package(sources: &dyn Sources, packages: &Packages, folder: &str, from: &str) -> Option<String> {
     let mut parts = from.splitn(3, '/');
     let first = parts.next()?;
     let (package, short, inner) = if first.starts_with('@') {
@@ -144,9 +170,13 @@ fn by_package(sources: &dyn Sources, folder: &str, from: &str) -> Option<String>
     } else {
         (first.to_owned(), first, from.split_once('/').map(|(_, inner)| inner))
     };
+    let roots = packages.0.get(short)?;
     for above in ancestors(folder) {
         for place in PACKAGES {
             let root = joined(above, place).and_then(|place| joined(&place, short))?;
+            if !roots.contains(&root) {
+                continue;
+            }
             let Some(text) = sources.text(&format!("{root}/package.json")) else { continue };
             let Ok(json) = serde_json::from_str::<Json>(&text) else { continue };
             if json.get("name").and_then(Json::as_str) == Some(package.as_str()) {

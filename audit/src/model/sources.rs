@@ -6,6 +6,8 @@ use super::FileFacts;
 
 /// The audited tree. Paths are relative to it, with `/`, and have no `.` or `..`.
 pub trait Sources: Sync {
+    /// Tells the paths of all files.
+    fn each_name(&self, tell: &mut dyn FnMut(&str));
     /// Whether there is such a file.
     fn exists(&self, path: &str) -> bool;
     /// What the file holds, if it is one of a known language and can be read.

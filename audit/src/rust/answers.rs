@@ -3,6 +3,7 @@
 use tree_sitter::Node;
 
 use crate::model::{Argument, Block, CallExpr, Expr, Field, Literal, Span, Step};
+use crate::parse::{HasRoles, Role};
 
 use super::lowering::{Lowering, children};
 
@@ -73,12 +74,10 @@ impl Lowering<'_> {
                 None => self.value(node),
             },
             "call_expression" => {
-                let method =
-                    node.child_by_field_name("function").filter(|function| function.kind() == "field_expression");
+                let method = node.child_as(Role::Function).filter(|function| function.kind() == "field_expression");
                 if let Some(function) = method {
-                    let name =
-                        function.child_by_field_name("field").map(|field| self.text_of(field)).unwrap_or_default();
-                    let object = function.child_by_field_name("value");
+                    let name = function.child_as(Role::Field).map(|field| self.text_of(field)).unwrap_or_default();
+                    let object = function.child_as(Role::Value);
                     if let (Some(object), "into_response" | "into" | "with_status" | "with_message") = (object, name) {
                         return self.nested(node, |lowering| lowering.answer(object)).unwrap_or(Expr::Opaque(span));
                     }
@@ -109,8 +108,8 @@ impl Lowering<'_> {
 
     /// A call of a path: its text and its arguments.
     pub(super) fn plain_call<'n>(&self, node: Node<'n>) -> Option<(&str, Vec<Node<'n>>)> {
-        let function = (node.kind() == "call_expression").then(|| node.child_by_field_name("function")).flatten()?;
-        let given = node.child_by_field_name("arguments").map(children).unwrap_or_default();
+        let function = (node.kind() == "call_expression").then(|| node.child_as(Role::Function)).flatten()?;
+        let given = node.child_as(Role::Arguments).map(children).unwrap_or_default();
         matches!(function.kind(), "identifier" | "scoped_identifier").then(|| (self.text_of(function), given))
     }
 

@@ -3,6 +3,7 @@
 use tree_sitter::Node;
 
 use crate::model::{Binary, Block, Expr, Pattern, Step, Unary};
+use crate::parse::{HasRoles, Role};
 
 use super::lowering::{Lowering, children};
 
@@ -34,7 +35,7 @@ impl Lowering<'_> {
                     }
                 }
                 "function_item" => {
-                    let name = part.child_by_field_name("name").map(|name| self.text_of(name).to_owned());
+                    let name = part.child_as(Role::Name).map(|name| self.text_of(name).to_owned());
                     let name = name.unwrap_or_default();
                     let id = self.function(part, &name);
                     steps.push(Step::Function(name, id));
@@ -49,9 +50,9 @@ impl Lowering<'_> {
     /// `let`, and its `else`.
     fn declaration(&mut self, node: Node<'_>, steps: &mut Block) {
         let span = self.span(node);
-        let Some(pattern) = node.child_by_field_name("pattern") else { return };
-        let value = node.child_by_field_name("value").map(|value| self.value(value));
-        let Some(otherwise) = node.child_by_field_name("alternative") else {
+        let Some(pattern) = node.child_as(Role::Pattern) else { return };
+        let value = node.child_as(Role::Value).map(|value| self.value(value));
+        let Some(otherwise) = node.child_as(Role::Alternative) else {
             let pattern = self.pattern(pattern);
             self.push(steps, Step::Let(pattern, value, span));
             return;
@@ -116,19 +117,19 @@ impl Lowering<'_> {
     fn condition_step(&mut self, node: Node<'_>, mode: &Mode, steps: &mut Block) {
         let span = self.span(node);
         let mut bound = Vec::new();
-        let condition = match node.child_by_field_name("condition") {
+        let condition = match node.child_as(Role::Condition) {
             Some(condition) => self.condition(condition, &mut bound),
             None => Expr::Opaque(span),
         };
         steps.append(&mut self.pending);
-        let yes = node.child_by_field_name("consequence");
+        let yes = node.child_as(Role::Consequence);
         let yes = self.apart(|lowering, steps| {
             steps.append(&mut bound);
             if let Some(yes) = yes {
                 lowering.steps(yes, mode, steps);
             }
         });
-        let no = node.child_by_field_name("alternative").and_then(|no| children(no).first().copied());
+        let no = node.child_as(Role::Alternative).and_then(|no| children(no).first().copied());
         let no = self.apart(|lowering, steps| match no {
             Some(no) if no.kind() == "block" => lowering.steps(no, mode, steps),
             Some(no) => lowering.ends(no, mode, steps),
@@ -142,9 +143,9 @@ impl Lowering<'_> {
         let span = self.span(node);
         match node.kind() {
             "let_condition" => {
-                let value = node.child_by_field_name("value").map(|value| self.value(value));
+                let value = node.child_as(Role::Value).map(|value| self.value(value));
                 let value = self.keep(value.unwrap_or(Expr::Opaque(span)), span);
-                let Some(pattern) = node.child_by_field_name("pattern") else { return value };
+                let Some(pattern) = node.child_as(Role::Pattern) else { return value };
                 let test = self.test(pattern, &value).unwrap_or_else(|| value.clone());
                 let pattern = self.pattern(pattern);
                 bound.push(Step::Let(pattern, Some(value), span));
@@ -162,18 +163,18 @@ impl Lowering<'_> {
     /// One arm after the other, each where those before it did not fit.
     fn match_steps(&mut self, node: Node<'_>, mode: &Mode, steps: &mut Block) {
         let span = self.span(node);
-        let value = node.child_by_field_name("value").map(|value| self.value(value));
+        let value = node.child_as(Role::Value).map(|value| self.value(value));
         let value = self.keep(value.unwrap_or(Expr::Opaque(span)), span);
         steps.append(&mut self.pending);
-        let arms = node.child_by_field_name("body").map(children).unwrap_or_default();
+        let arms = node.child_as(Role::Body).map(children).unwrap_or_default();
         let arms: Vec<Node<'_>> = arms.into_iter().filter(|arm| arm.kind() == "match_arm").collect();
         let mut left: Block = Vec::new();
         for arm in arms.into_iter().rev() {
-            let Some(pattern) = arm.child_by_field_name("pattern") else { continue };
+            let Some(pattern) = arm.child_as(Role::Pattern) else { continue };
             let body = self.apart(|lowering, steps| {
                 let into = lowering.pattern(pattern);
                 steps.push(Step::Let(into, Some(value.clone()), span));
-                if let Some(body) = arm.child_by_field_name("value") {
+                if let Some(body) = arm.child_as(Role::Value) {
                     lowering.ends(body, mode, steps);
                 }
             });
@@ -193,7 +194,7 @@ impl Lowering<'_> {
 
     fn repeated(&mut self, node: Node<'_>, steps: &mut Block) {
         let span = self.span(node);
-        let over = match (node.child_by_field_name("pattern"), node.child_by_field_name("value")) {
+        let over = match (node.child_as(Role::Pattern), node.child_as(Role::Value)) {
             (Some(pattern), Some(value)) => {
                 let value = self.value(value);
                 Some((self.pattern(pattern), value))
@@ -203,13 +204,13 @@ impl Lowering<'_> {
         steps.append(&mut self.pending);
         let body = self.apart(|lowering, steps| {
             let mut bound = Vec::new();
-            if let Some(condition) = node.child_by_field_name("condition") {
+            if let Some(condition) = node.child_as(Role::Condition) {
                 let condition = lowering.condition(condition, &mut bound);
                 let over = Expr::Unary(Unary::Not, Box::new(condition));
                 lowering.push(steps, Step::If(over, vec![Step::Leave], Vec::new(), span));
             }
             steps.append(&mut bound);
-            if let Some(body) = node.child_by_field_name("body") {
+            if let Some(body) = node.child_as(Role::Body) {
                 lowering.steps(body, &Mode::Drop, steps);
             }
         });

@@ -3,6 +3,7 @@
 use tree_sitter::Node;
 
 use crate::model::{Argument, CallExpr, Expr, Field, Literal, Span};
+use crate::parse::{HasRoles, Role};
 
 use super::lowering::{Lowering, children};
 
@@ -22,12 +23,12 @@ impl Lowering<'_> {
     /// `sqlx::query(statement).bind(one).bind(other)`, as `sqlx::query(statement, one, other)`.
     pub(super) fn statement<'n>(&mut self, object: Node<'n>, last: Node<'n>, span: Span) -> Option<Expr> {
         let (links, start) = self.links(object);
-        let function = start.child_by_field_name("function").filter(|_| start.kind() == "call_expression")?;
+        let function = start.child_as(Role::Function).filter(|_| start.kind() == "call_expression")?;
         let is_statement = self.path(function).last().is_some_and(|name| STATEMENTS.contains(&name.as_str()));
         if !is_statement || !links.iter().all(|link| link.name == "bind") {
             return None;
         }
-        let mut given = start.child_by_field_name("arguments").map(children).unwrap_or_default();
+        let mut given = start.child_as(Role::Arguments).map(children).unwrap_or_default();
         given.extend(links.iter().rev().flat_map(|link| link.given.iter().copied()));
         given.push(last);
         let callee = self.value(function);
@@ -65,8 +66,8 @@ impl Lowering<'_> {
         let (mut links, mut at) = (Vec::new(), node);
         while links.len() < LONGEST
             && let Some((field, given)) = method_of(at)
-            && let Some(name) = field.child_by_field_name("field")
-            && let Some(object) = field.child_by_field_name("value")
+            && let Some(name) = field.child_as(Role::Field)
+            && let Some(object) = field.child_as(Role::Value)
         {
             links.push(Link { name: self.text_of(name).to_owned(), given: children(given) });
             at = object;
@@ -77,8 +78,8 @@ impl Lowering<'_> {
 
 /// The method that a node calls, and what it is given.
 fn method_of(node: Node<'_>) -> Option<(Node<'_>, Node<'_>)> {
-    let function = node.child_by_field_name("function").filter(|_| node.kind() == "call_expression")?;
-    let given = node.child_by_field_name("arguments")?;
+    let function = node.child_as(Role::Function).filter(|_| node.kind() == "call_expression")?;
+    let given = node.child_as(Role::Arguments)?;
     (function.kind() == "field_expression").then_some((function, given))
 }
 

@@ -3,6 +3,7 @@
 use tree_sitter::Node;
 
 use crate::model::{Class, Export, Expr, Pattern, Step};
+use crate::parse::{HasRoles, Role};
 
 use super::extractors;
 use super::lowering::{Lowering, children};
@@ -15,13 +16,13 @@ impl Lowering<'_> {
         for item in &items {
             match item.kind() {
                 "use_declaration" => {
-                    if let Some(argument) = item.child_by_field_name("argument") {
+                    if let Some(argument) = item.child_as(Role::Argument) {
                         self.public = children(*item).iter().any(|child| child.kind() == "visibility_modifier");
                         self.used(argument, &[]);
                         self.public = false;
                     }
                 }
-                "mod_item" if item.child_by_field_name("body").is_none() => self.declared(*item),
+                "mod_item" if item.child_as(Role::Body).is_none() => self.declared(*item),
                 _ => {}
             }
         }
@@ -46,7 +47,7 @@ impl Lowering<'_> {
 
     /// An item, in a file or in a block.
     pub(super) fn item(&mut self, item: Node<'_>) {
-        let name = item.child_by_field_name("name").map(|name| self.text_of(name).to_owned()).unwrap_or_default();
+        let name = item.child_as(Role::Name).map(|name| self.text_of(name).to_owned()).unwrap_or_default();
         match item.kind() {
             "function_item" => {
                 let id = self.function(item, &name);
@@ -56,12 +57,12 @@ impl Lowering<'_> {
             "impl_item" | "trait_item" => self.methods(item),
             "struct_item" => self.fields(item, &name),
             "mod_item" => {
-                if let Some(body) = item.child_by_field_name("body") {
+                if let Some(body) = item.child_as(Role::Body) {
                     self.nested(item, |lowering| lowering.items(&children(body)));
                 }
             }
             "const_item" | "static_item" => {
-                if let Some(value) = item.child_by_field_name("value") {
+                if let Some(value) = item.child_as(Role::Value) {
                     let span = self.span(item);
                     let value = self.value(value);
                     let pending = std::mem::take(&mut self.pending);
@@ -76,10 +77,10 @@ impl Lowering<'_> {
 
     /// A type's fields, with their types: what a value of it holds.
     fn fields(&mut self, item: Node<'_>, name: &str) {
-        let body = item.child_by_field_name("body").map(children).unwrap_or_default();
+        let body = item.child_as(Role::Body).map(children).unwrap_or_default();
         let fields = body.into_iter().filter(|field| field.kind() == "field_declaration");
         let fields = fields.filter_map(|field| {
-            let (name, of) = (field.child_by_field_name("name")?, field.child_by_field_name("type")?);
+            let (name, of) = (field.child_as(Role::Name)?, field.child_as(Role::Type)?);
             Some((self.text_of(name).to_owned(), extractors::inner_type(self.text_of(of)).to_owned()))
         });
         let fields: Vec<(String, String)> = fields.collect();
@@ -101,19 +102,19 @@ impl Lowering<'_> {
     }
 
     fn methods(&mut self, item: Node<'_>) {
-        let Some(body) = item.child_by_field_name("body") else { return };
-        let of = item.child_by_field_name("type").or_else(|| item.child_by_field_name("name"));
+        let Some(body) = item.child_as(Role::Body) else { return };
+        let of = item.child_as(Role::Type).or_else(|| item.child_as(Role::Name));
         let name = of.map(|of| extractors::head(self.text_of(of)).to_owned()).unwrap_or_default();
         let outer = self.own_type.replace(name.clone());
         for method in children(body) {
             if method.kind() != "function_item" {
                 continue;
             }
-            let Some(own) = method.child_by_field_name("name").map(|own| self.text_of(own).to_owned()) else {
+            let Some(own) = method.child_as(Role::Name).map(|own| self.text_of(own).to_owned()) else {
                 continue;
             };
             let id = self.function(method, &own);
-            let parameters = method.child_by_field_name("parameters").map(children).unwrap_or_default();
+            let parameters = method.child_as(Role::Parameters).map(children).unwrap_or_default();
             let is_method = parameters.iter().any(|parameter| parameter.kind() == "self_parameter");
             let class = self.class(&name);
             if is_method {
@@ -127,7 +128,7 @@ impl Lowering<'_> {
 
     /// `mod name;`
     fn declared(&mut self, item: Node<'_>) {
-        let Some(name) = item.child_by_field_name("name").map(|name| self.text_of(name).to_owned()) else { return };
+        let Some(name) = item.child_as(Role::Name).map(|name| self.text_of(name).to_owned()) else { return };
         let path = self.modules.declared(&name);
         self.modules.names.insert(name.clone(), path.clone());
         self.bind(name, &path, item);
@@ -138,8 +139,8 @@ impl Lowering<'_> {
         let joined = |more: Vec<String>| prefix.iter().cloned().chain(more).collect::<Vec<_>>();
         match node.kind() {
             "scoped_use_list" => {
-                let path = node.child_by_field_name("path").map(|path| self.path(path)).unwrap_or_default();
-                if let Some(list) = node.child_by_field_name("list") {
+                let path = node.child_as(Role::Path).map(|path| self.path(path)).unwrap_or_default();
+                if let Some(list) = node.child_as(Role::List) {
                     self.nested(node, |lowering| lowering.used(list, &joined(path)));
                 }
             }
@@ -149,8 +150,8 @@ impl Lowering<'_> {
                 }
             }
             "use_as_clause" => {
-                let path = node.child_by_field_name("path").map(|path| self.path(path)).unwrap_or_default();
-                let alias = node.child_by_field_name("alias").map(|alias| self.text_of(alias).to_owned());
+                let path = node.child_as(Role::Path).map(|path| self.path(path)).unwrap_or_default();
+                let alias = node.child_as(Role::Alias).map(|alias| self.text_of(alias).to_owned());
                 if let Some(alias) = alias {
                     self.bound(alias, &joined(path), node);
                 }

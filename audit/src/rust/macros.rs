@@ -4,6 +4,7 @@
 use tree_sitter::{Node, Parser, Range};
 
 use crate::model::{Argument, Block, CallExpr, Expr, Field, Literal, Step, Unary};
+use crate::parse::{HasRoles, Role};
 
 use super::lowering::{Lowering, children};
 
@@ -80,7 +81,7 @@ impl Lowering<'_> {
             }
             _ => {
                 let arguments = self.macro_arguments(node).into_iter().map(Argument::One).collect();
-                let name = node.child_by_field_name("macro");
+                let name = node.child_as(Role::Macro);
                 let callee = name.map_or(Expr::Opaque(span), |name| self.value(name));
                 Expr::Call(Box::new(CallExpr { callee, arguments, constructs: false, tagged: false, span, at: span }))
             }
@@ -88,7 +89,7 @@ impl Lowering<'_> {
     }
 
     fn macro_name(&self, node: Node<'_>) -> &str {
-        let name = node.child_by_field_name("macro").map(|name| self.text_of(name)).unwrap_or_default();
+        let name = node.child_as(Role::Macro).map(|name| self.text_of(name)).unwrap_or_default();
         name.rsplit("::").next().unwrap_or_default()
     }
 

@@ -3,6 +3,7 @@
 use tree_sitter::Node;
 
 use crate::model::{Binary, Expr, Pattern, PatternField, Unary};
+use crate::parse::{HasRoles, Role};
 
 use super::lowering::{Lowering, children};
 
@@ -47,9 +48,9 @@ impl Lowering<'_> {
     }
 
     fn field_pattern(&mut self, field: Node<'_>) -> PatternField {
-        let name = field.child_by_field_name("name");
+        let name = field.child_as(Role::Name);
         let text = name.map(|name| self.text_of(name).to_owned()).unwrap_or_default();
-        let into = match field.child_by_field_name("pattern") {
+        let into = match field.child_as(Role::Pattern) {
             Some(pattern) => self.pattern(pattern),
             None => Pattern::Name(text.clone(), self.span(field)),
         };
@@ -67,7 +68,7 @@ impl Lowering<'_> {
         let equal = |known: Expr| Expr::Binary(Binary::Equal, Box::new(value.clone()), Box::new(known), span);
         match node.kind() {
             "tuple_struct_pattern" | "struct_pattern" => {
-                let of = node.child_by_field_name("type")?;
+                let of = node.child_as(Role::Type)?;
                 let parts = children(node);
                 let inner = parts.get(1..).unwrap_or_default().iter().filter_map(|part| self.test(*part, value));
                 let inner = inner.reduce(|one, two| Expr::Binary(Binary::And, Box::new(one), Box::new(two), span));
@@ -99,7 +100,7 @@ impl Lowering<'_> {
             }
             "match_pattern" => {
                 let own = children(node).first().and_then(|pattern| self.test(*pattern, value));
-                let guard = node.child_by_field_name("condition").map(|condition| self.value(condition));
+                let guard = node.child_as(Role::Condition).map(|condition| self.value(condition));
                 match (own, guard) {
                     (Some(own), Some(guard)) => Some(Expr::Binary(Binary::And, Box::new(own), Box::new(guard), span)),
                     (own, guard) => own.or(guard),

@@ -3,6 +3,7 @@
 use tree_sitter::Node;
 
 use crate::model::{Argument, Binary, CallExpr, Expr, Field, Literal, Pattern, Span, Step, Unary};
+use crate::parse::{HasRoles, Role};
 
 use super::answers;
 use super::lowering::{Lowering, children};
@@ -88,8 +89,8 @@ impl Lowering<'_> {
             }
             "self" => Expr::This,
             "field_expression" => {
-                let name = node.child_by_field_name("field").map(|field| self.text_of(field).to_owned());
-                let object = self.part(node, "value");
+                let name = node.child_as(Role::Field).map(|field| self.text_of(field).to_owned());
+                let object = self.part(node, Role::Value);
                 Expr::Member(Box::new(object), name.unwrap_or_default(), span)
             }
             "call_expression" => self.called(node, span),
@@ -106,7 +107,7 @@ impl Lowering<'_> {
                 let sign = if self.text_of(node).starts_with('!') { Unary::Not } else { Unary::Other };
                 Expr::Unary(sign, Box::new(self.inner(node)))
             }
-            "reference_expression" | "type_cast_expression" => Expr::Same(Box::new(self.part(node, "value"))),
+            "reference_expression" | "type_cast_expression" => Expr::Same(Box::new(self.part(node, Role::Value))),
             "parenthesized_expression" | "yield_expression" => Expr::Same(Box::new(self.inner(node))),
             "await_expression" => Expr::Await(Box::new(self.inner(node))),
             "try_expression" => Expr::Try(Box::new(self.inner(node))),
@@ -130,7 +131,7 @@ impl Lowering<'_> {
                 Some(block) => self.hoisted(*block),
                 None => Expr::Opaque(span),
             },
-            "generic_function" => self.part(node, "function"),
+            "generic_function" => self.part(node, Role::Function),
             "if_expression"
             | "match_expression"
             | "block"
@@ -148,9 +149,9 @@ impl Lowering<'_> {
         }
     }
 
-    fn part(&mut self, node: Node<'_>, field: &str) -> Expr {
+    fn part(&mut self, node: Node<'_>, role: Role) -> Expr {
         let span = self.span(node);
-        node.child_by_field_name(field).map_or(Expr::Opaque(span), |part| self.value(part))
+        node.child_as(role).map_or(Expr::Opaque(span), |part| self.value(part))
     }
 
     fn inner(&mut self, node: Node<'_>) -> Expr {
@@ -221,11 +222,11 @@ impl Lowering<'_> {
     }
 
     fn called(&mut self, node: Node<'_>, span: Span) -> Expr {
-        let given = node.child_by_field_name("arguments").map(children).unwrap_or_default();
+        let given = node.child_as(Role::Arguments).map(children).unwrap_or_default();
         let given: Vec<Node<'_>> = given.into_iter().filter(|given| given.kind() != "attribute_item").collect();
-        let Some(function) = node.child_by_field_name("function") else { return Expr::Opaque(span) };
+        let Some(function) = node.child_as(Role::Function) else { return Expr::Opaque(span) };
         let function = match function.kind() {
-            "generic_function" => function.child_by_field_name("function").unwrap_or(function),
+            "generic_function" => function.child_as(Role::Function).unwrap_or(function),
             _ => function,
         };
         if function.kind() == "field_expression" {
@@ -247,10 +248,10 @@ impl Lowering<'_> {
     }
 
     fn method<'n>(&mut self, function: Node<'n>, given: &[Node<'n>], span: Span) -> Expr {
-        let field = function.child_by_field_name("field");
+        let field = function.child_as(Role::Field);
         let name = field.map(|field| self.text_of(field).to_owned()).unwrap_or_default();
         let at = field.map_or(span, |field| self.span(field));
-        let one_call = match (name.as_str(), given, function.child_by_field_name("value")) {
+        let one_call = match (name.as_str(), given, function.child_as(Role::Value)) {
             ("send", [], Some(object)) => self.sent(object, span, at),
             ("bind", [last], Some(object)) => self.statement(object, *last, span),
             _ => None,
@@ -258,7 +259,7 @@ impl Lowering<'_> {
         if let Some(call) = one_call {
             return call;
         }
-        let object = self.part(function, "value");
+        let object = self.part(function, Role::Value);
         // It changes what it is called on.
         if let (Expr::Name(changed, place), "update", [_]) = (&object, name.as_str(), given) {
             let into = Box::new(Pattern::Name(changed.clone(), *place));
@@ -331,18 +332,18 @@ impl Lowering<'_> {
     }
 
     fn binary(&mut self, node: Node<'_>, span: Span) -> Expr {
-        let sign = node.child_by_field_name("operator").map(|sign| self.text_of(sign)).unwrap_or_default();
+        let sign = node.child_as(Role::Operator).map(|sign| self.text_of(sign)).unwrap_or_default();
         let sign = sign_of(sign);
-        let left = self.part(node, "left");
-        let right = self.part(node, "right");
+        let left = self.part(node, Role::Left);
+        let right = self.part(node, Role::Right);
         Expr::Binary(sign, Box::new(left), Box::new(right), span)
     }
 
     fn assigned(&mut self, node: Node<'_>) -> Expr {
         let span = self.span(node);
-        let sign = node.child_by_field_name("operator").map(|sign| self.text_of(sign).trim_end_matches('='));
-        let value = self.part(node, "right");
-        let into = match node.child_by_field_name("left") {
+        let sign = node.child_as(Role::Operator).map(|sign| self.text_of(sign).trim_end_matches('='));
+        let value = self.part(node, Role::Right);
+        let into = match node.child_as(Role::Left) {
             Some(name) if name.kind() == "identifier" => Pattern::Name(self.text_of(name).to_owned(), span),
             Some(place) => Pattern::Place(Box::new(self.value(place))),
             None => Pattern::Ignored,
@@ -351,13 +352,13 @@ impl Lowering<'_> {
     }
 
     fn struct_value(&mut self, node: Node<'_>, span: Span) -> Expr {
-        let fields = node.child_by_field_name("body").map(children).unwrap_or_default();
+        let fields = node.child_as(Role::Body).map(children).unwrap_or_default();
         let fields = fields.into_iter().filter_map(|field| {
             let at = self.span(field);
             Some(match field.kind() {
                 "field_initializer" => {
-                    let name = field.child_by_field_name("field").map(|name| self.text_of(name).to_owned())?;
-                    Field::Named(name, self.part(field, "value"), at)
+                    let name = field.child_as(Role::Field).map(|name| self.text_of(name).to_owned())?;
+                    Field::Named(name, self.part(field, Role::Value), at)
                 }
                 "shorthand_field_initializer" => {
                     let name = children(field).last().map(|name| self.text_of(*name).to_owned())?;

@@ -5,10 +5,11 @@ use tree_sitter::Node;
 use super::controllers::class_decorators;
 use super::{Reader, has_token, named};
 use crate::model::{Class, ClassId, Expr, FunctionId};
+use crate::parse::{HasRoles, Role};
 
 impl<'t> Reader<'t> {
     pub(super) fn class(&mut self, node: Node<'t>) -> ClassId {
-        let name = node.child_by_field_name("name").map(|name| self.of(name)).unwrap_or_default().to_owned();
+        let name = node.child_as(Role::Name).map(|name| self.of(name)).unwrap_or_default().to_owned();
         let id = self.facts.classes.len();
         self.facts.classes.push(Class { name: name.clone(), ..Class::default() });
         let top = std::mem::replace(&mut self.top, false);
@@ -17,7 +18,7 @@ impl<'t> Reader<'t> {
         let controller = self.controller(&decorators);
         // A method's decorators stand before it.
         let mut own = Vec::new();
-        for member in node.child_by_field_name("body").map(named).unwrap_or_default() {
+        for member in node.child_as(Role::Body).map(named).unwrap_or_default() {
             match member.kind() {
                 "decorator" => {
                     own.push(member);
@@ -44,12 +45,12 @@ impl<'t> Reader<'t> {
     fn heritage(&mut self, node: Node<'t>) -> Option<Expr> {
         let heritage = named(node).into_iter().find(|child| child.kind() == "class_heritage")?;
         let clause = *named(heritage).first()?;
-        let value = clause.child_by_field_name("value").unwrap_or(clause);
+        let value = clause.child_as(Role::Value).unwrap_or(clause);
         (clause.kind() != "implements_clause").then(|| self.expr(value))
     }
 
     fn method(&mut self, node: Node<'t>, class: &mut Class) -> (String, FunctionId) {
-        let name = node.child_by_field_name("name").map(|name| self.key(name)).unwrap_or_default();
+        let name = node.child_as(Role::Name).map(|name| self.key(name)).unwrap_or_default();
         let id = self.function(node, &name);
         if name == "constructor" {
             class.injected = self.injected(node);
@@ -63,11 +64,11 @@ impl<'t> Reader<'t> {
     }
 
     fn member_field(&mut self, node: Node<'t>, class: &mut Class) {
-        let Some(key) = node.child_by_field_name("name").or_else(|| node.child_by_field_name("property")) else {
+        let Some(key) = node.child_as(Role::Name).or_else(|| node.child_as(Role::Property)) else {
             return;
         };
         let name = self.key(key);
-        let value = node.child_by_field_name("value").map(|value| self.named_value(value, &name));
+        let value = node.child_as(Role::Value).map(|value| self.named_value(value, &name));
         if value.is_none()
             && has_token(node, "decorator")
             && let Some(of) = self.type_of(node)
@@ -85,9 +86,9 @@ impl<'t> Reader<'t> {
     /// Parameters of a constructor that become fields, with their types.
     fn injected(&self, node: Node<'t>) -> Vec<(String, String)> {
         let mut found = Vec::new();
-        for param in node.child_by_field_name("parameters").map(named).unwrap_or_default() {
+        for param in node.child_as(Role::Parameters).map(named).unwrap_or_default() {
             let is_field = has_token(param, "readonly") || has_token(param, "accessibility_modifier");
-            if is_field && let (Some(name), Some(of)) = (param.child_by_field_name("pattern"), self.type_of(param)) {
+            if is_field && let (Some(name), Some(of)) = (param.child_as(Role::Pattern), self.type_of(param)) {
                 found.push((self.of(name).to_owned(), of));
             }
         }

@@ -4,6 +4,7 @@ use tree_sitter::Node;
 
 use super::{Reader, named};
 use crate::model::{Argument, CallExpr, Expr, Field, FunctionId, Literal, ParamKind, Pattern, PatternField, RouteFact};
+use crate::parse::{HasRoles, Role};
 
 /// Words of decorators that let only some callers through, or that know repetitions.
 const GUARDS: &[&str] = &["auth", "role", "admin", "permission", "guard", "access", "idempot", "apikey"];
@@ -74,7 +75,7 @@ impl<'t> Reader<'t> {
 
     /// What the decorators of a method's parameters say that they hold.
     fn decorate_params(&mut self, id: FunctionId, method: Node<'t>) {
-        let list = method.child_by_field_name("parameters").map(named).unwrap_or_default();
+        let list = method.child_as(Role::Parameters).map(named).unwrap_or_default();
         for (at, node) in list.into_iter().enumerate() {
             let Some(decorator) = decorators(node).first().copied() else { continue };
             let kind = match self.decorator_name(decorator) {
@@ -103,13 +104,13 @@ impl<'t> Reader<'t> {
 
     fn decorator_name(&self, decorator: Node<'t>) -> &'t str {
         let inner = named(decorator).first().copied();
-        let callee = inner.map(|inner| inner.child_by_field_name("function").unwrap_or(inner));
+        let callee = inner.map(|inner| inner.child_as(Role::Function).unwrap_or(inner));
         callee.map(|callee| self.of(callee)).unwrap_or_default()
     }
 
     fn decorator_arguments(&mut self, decorator: Node<'t>) -> Vec<Argument> {
         let call = named(decorator).first().copied();
-        match call.and_then(|call| call.child_by_field_name("arguments")) {
+        match call.and_then(|call| call.child_as(Role::Arguments)) {
             Some(list) => self.arguments(list),
             None => Vec::new(),
         }

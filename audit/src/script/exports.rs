@@ -5,16 +5,17 @@ use tree_sitter::Node;
 use super::patterns::names_of;
 use super::{Reader, has_token, named};
 use crate::model::{Block, Export, Expr, Field, Step};
+use crate::parse::{HasRoles, Role};
 
 impl<'t> Reader<'t> {
     pub(super) fn export(&mut self, node: Node<'t>, steps: &mut Block) {
         let default = has_token(node, "default");
-        if let Some(source) = node.child_by_field_name("source") {
+        if let Some(source) = node.child_as(Role::Source) {
             let from = self.string(source);
             self.reexport(node, &from);
             return;
         }
-        if let Some(declaration) = node.child_by_field_name("declaration") {
+        if let Some(declaration) = node.child_as(Role::Declaration) {
             let first = steps.len();
             self.step(declaration, steps);
             let names: Vec<String> = steps.get(first..).unwrap_or_default().iter().flat_map(declared).collect();
@@ -27,7 +28,7 @@ impl<'t> Reader<'t> {
             }
             return;
         }
-        if let Some(value) = node.child_by_field_name("value") {
+        if let Some(value) = node.child_as(Role::Value) {
             let value = self.named_value(value, "default");
             self.facts.exports.push(Export::Value { name: "default".to_owned(), value });
             return;
@@ -75,8 +76,8 @@ impl<'t> Reader<'t> {
     fn specifiers(&self, clause: Node<'t>) -> Vec<(String, String)> {
         let mut found = Vec::new();
         for item in named(clause).into_iter().filter(|item| item.kind() == "export_specifier") {
-            let Some(local) = item.child_by_field_name("name") else { continue };
-            let name = item.child_by_field_name("alias").unwrap_or(local);
+            let Some(local) = item.child_as(Role::Name) else { continue };
+            let name = item.child_as(Role::Alias).unwrap_or(local);
             found.push((self.key(name), self.key(local)));
         }
         found
@@ -84,7 +85,7 @@ impl<'t> Reader<'t> {
 
     /// `module.exports = …`, `exports.name = …`.
     pub(super) fn common_export(&mut self, node: Node<'t>, value: &Expr) {
-        let Some(left) = node.child_by_field_name("left").filter(|left| left.kind() == "member_expression") else {
+        let Some(left) = node.child_as(Role::Left).filter(|left| left.kind() == "member_expression") else {
             return;
         };
         let place: String = self.of(left).split_whitespace().collect();

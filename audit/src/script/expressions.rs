@@ -4,14 +4,15 @@ use tree_sitter::Node;
 
 use super::{Reader, named};
 use crate::model::{Argument, Binary, CallExpr, Expr, Field, Import, Imported, Literal, Span, Unary};
+use crate::parse::{HasRoles, Role};
 
 impl<'t> Reader<'t> {
     pub(super) fn expr(&mut self, node: Node<'t>) -> Expr {
         self.deeper(node, |reader| reader.expr_here(node)).unwrap_or_else(|| Expr::Opaque(self.span(node)))
     }
 
-    pub(super) fn field_expr(&mut self, node: Node<'t>, field: &str) -> Expr {
-        self.one(node.child_by_field_name(field), node)
+    pub(super) fn child_expr(&mut self, node: Node<'t>, role: Role) -> Expr {
+        self.one(node.child_as(role), node)
     }
 
     fn one(&mut self, node: Option<Node<'t>>, within: Node<'t>) -> Expr {
@@ -21,8 +22,8 @@ impl<'t> Reader<'t> {
         }
     }
 
-    fn boxed(&mut self, node: Node<'t>, field: &str) -> Box<Expr> {
-        Box::new(self.field_expr(node, field))
+    fn boxed(&mut self, node: Node<'t>, role: Role) -> Box<Expr> {
+        Box::new(self.child_expr(node, role))
     }
 
     fn inner(&mut self, node: Node<'t>) -> Expr {
@@ -48,24 +49,24 @@ impl<'t> Reader<'t> {
             "subscript_expression" => self.subscript(node),
             "assignment_expression" => self.assignment(node, None),
             "augmented_assignment_expression" => {
-                let sign = node.child_by_field_name("operator").map_or("", |sign| self.of(sign));
+                let sign = node.child_as(Role::Operator).map_or("", |sign| self.of(sign));
                 self.assignment(node, Some(binary(sign.trim_end_matches('='))))
             }
-            "update_expression" => Expr::Unary(Unary::Other, self.boxed(node, "argument")),
+            "update_expression" => Expr::Unary(Unary::Other, self.boxed(node, Role::Argument)),
             "binary_expression" => {
-                let sign = node.child_by_field_name("operator").map_or("", |sign| self.of(sign));
-                let (left, right) = (self.boxed(node, "left"), self.boxed(node, "right"));
+                let sign = node.child_as(Role::Operator).map_or("", |sign| self.of(sign));
+                let (left, right) = (self.boxed(node, Role::Left), self.boxed(node, Role::Right));
                 Expr::Binary(binary(sign), left, right, self.span(node))
             }
             "unary_expression" => {
-                let sign = node.child_by_field_name("operator").map_or("", |sign| self.of(sign));
+                let sign = node.child_as(Role::Operator).map_or("", |sign| self.of(sign));
                 let unary = if sign == "!" { Unary::Not } else { Unary::Other };
-                Expr::Unary(unary, self.boxed(node, "argument"))
+                Expr::Unary(unary, self.boxed(node, Role::Argument))
             }
             "ternary_expression" => Expr::Choice(
-                self.boxed(node, "condition"),
-                self.boxed(node, "consequence"),
-                self.boxed(node, "alternative"),
+                self.boxed(node, Role::Condition),
+                self.boxed(node, Role::Consequence),
+                self.boxed(node, Role::Alternative),
             ),
             "await_expression" => Expr::Await(Box::new(self.inner(node))),
             "parenthesized_expression"
@@ -119,7 +120,7 @@ impl<'t> Reader<'t> {
                 }
                 "spread_element" => fields.push(Field::Spread(self.inner(child))),
                 "method_definition" => {
-                    let name = child.child_by_field_name("name").map(|name| self.key(name)).unwrap_or_default();
+                    let name = child.child_as(Role::Name).map(|name| self.key(name)).unwrap_or_default();
                     let function = self.function(child, &name);
                     fields.push(Field::Named(name, Expr::Function(function), span));
                 }
@@ -131,16 +132,15 @@ impl<'t> Reader<'t> {
 
     fn pair(&mut self, node: Node<'t>) -> Field {
         let span = self.span(node);
-        let Some(key) = node.child_by_field_name("key") else {
+        let Some(key) = node.child_as(Role::Key) else {
             return Field::Spread(Expr::Opaque(span));
         };
         if key.kind() == "computed_property_name" {
             let name = self.inner(key);
-            return Field::Computed(name, self.field_expr(node, "value"));
+            return Field::Computed(name, self.child_expr(node, Role::Value));
         }
         let name = self.key(key);
-        let value =
-            node.child_by_field_name("value").map_or(Expr::Opaque(span), |value| self.named_value(value, &name));
+        let value = node.child_as(Role::Value).map_or(Expr::Opaque(span), |value| self.named_value(value, &name));
         Field::Named(name, value, span)
     }
 
@@ -177,9 +177,7 @@ impl<'t> Reader<'t> {
 
     fn call(&mut self, node: Node<'t>) -> Expr {
         let span = self.span(node);
-        let (Some(function), Some(given)) =
-            (node.child_by_field_name("function"), node.child_by_field_name("arguments"))
-        else {
+        let (Some(function), Some(given)) = (node.child_as(Role::Function), node.child_as(Role::Arguments)) else {
             return Expr::Opaque(span);
         };
         let loads = function.kind() == "import" || (function.kind() == "identifier" && self.of(function) == "require");
@@ -207,41 +205,41 @@ impl<'t> Reader<'t> {
 
     fn construction(&mut self, node: Node<'t>) -> Expr {
         let span = self.span(node);
-        let at = node.child_by_field_name("constructor").map_or(span, |callee| self.last_name(callee));
-        let callee = self.field_expr(node, "constructor");
-        let arguments = node.child_by_field_name("arguments").map(|given| self.arguments(given)).unwrap_or_default();
+        let at = node.child_as(Role::Constructor).map_or(span, |callee| self.last_name(callee));
+        let callee = self.child_expr(node, Role::Constructor);
+        let arguments = node.child_as(Role::Arguments).map(|given| self.arguments(given)).unwrap_or_default();
         Expr::Call(Box::new(CallExpr { callee, arguments, constructs: true, tagged: false, span, at }))
     }
 
     /// Where the callee's last name stands.
     fn last_name(&self, callee: Node<'t>) -> Span {
-        self.span(callee.child_by_field_name("property").unwrap_or(callee))
+        self.span(callee.child_as(Role::Property).unwrap_or(callee))
     }
 
     fn member(&mut self, node: Node<'t>) -> Expr {
-        let name = node.child_by_field_name("property").map(|name| self.of(name)).unwrap_or_default().to_owned();
-        Expr::Member(self.boxed(node, "object"), name, self.last_name(node))
+        let name = node.child_as(Role::Property).map(|name| self.of(name)).unwrap_or_default().to_owned();
+        Expr::Member(self.boxed(node, Role::Object), name, self.last_name(node))
     }
 
     fn subscript(&mut self, node: Node<'t>) -> Expr {
-        let object = self.boxed(node, "object");
-        match self.field_expr(node, "index") {
+        let object = self.boxed(node, Role::Object);
+        match self.child_expr(node, Role::Index) {
             Expr::Literal(Literal::Text(name)) => Expr::Member(object, name, self.span(node)),
             index => Expr::Index(object, Box::new(index), self.span(node)),
         }
     }
 
     fn assignment(&mut self, node: Node<'t>, sign: Option<Binary>) -> Expr {
-        let name = node.child_by_field_name("left").map(|left| self.of(left)).unwrap_or_default();
+        let name = node.child_as(Role::Left).map(|left| self.of(left)).unwrap_or_default();
         let name = name.rsplit('.').next().unwrap_or_default();
-        let value = match node.child_by_field_name("right") {
+        let value = match node.child_as(Role::Right) {
             Some(right) => self.named_value(right, name),
             None => Expr::Opaque(self.span(node)),
         };
         if self.top && sign.is_none() {
             self.common_export(node, &value);
         }
-        match node.child_by_field_name("left") {
+        match node.child_as(Role::Left) {
             Some(left) => Expr::Assign(Box::new(self.pattern(left)), sign, Box::new(value)),
             None => value,
         }

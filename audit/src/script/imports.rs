@@ -4,6 +4,7 @@ use tree_sitter::Node;
 
 use super::{Reader, has_token, named};
 use crate::model::{Import, Imported};
+use crate::parse::{HasRoles, Role};
 
 impl<'t> Reader<'t> {
     pub(super) fn import(&mut self, node: Node<'t>) {
@@ -14,7 +15,7 @@ impl<'t> Reader<'t> {
         let clause =
             named(node).into_iter().find(|child| matches!(child.kind(), "import_clause" | "import_require_clause"));
         let holder = clause.filter(|clause| clause.kind() == "import_require_clause").unwrap_or(node);
-        let Some(from) = holder.child_by_field_name("source").map(|source| self.string(source)) else {
+        let Some(from) = holder.child_as(Role::Source).map(|source| self.string(source)) else {
             return;
         };
         let Some(clause) = clause else {
@@ -33,8 +34,8 @@ impl<'t> Reader<'t> {
                 }
                 "named_imports" => {
                     for item in named(child).into_iter().filter(|item| item.kind() == "import_specifier") {
-                        let Some(name) = item.child_by_field_name("name") else { continue };
-                        let local = item.child_by_field_name("alias").unwrap_or(name);
+                        let Some(name) = item.child_as(Role::Name) else { continue };
+                        let local = item.child_as(Role::Alias).unwrap_or(name);
                         self.imported(local, Imported::Named(self.key(name)), &from);
                     }
                 }

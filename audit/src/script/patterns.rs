@@ -4,6 +4,7 @@ use tree_sitter::Node;
 
 use super::{Reader, named};
 use crate::model::{Pattern, PatternField};
+use crate::parse::{HasRoles, Role};
 
 impl<'t> Reader<'t> {
     pub(super) fn pattern(&mut self, node: Node<'t>) -> Pattern {
@@ -18,8 +19,8 @@ impl<'t> Reader<'t> {
             "object_pattern" | "object" => Pattern::Object(self.fields(node)),
             "array_pattern" | "array" => Pattern::Array(self.elements(node)),
             "assignment_pattern" | "object_assignment_pattern" => {
-                let into = node.child_by_field_name("left").map_or(Pattern::Ignored, |left| self.pattern(left));
-                Pattern::Default(Box::new(into), Box::new(self.field_expr(node, "right")))
+                let into = node.child_as(Role::Left).map_or(Pattern::Ignored, |left| self.pattern(left));
+                Pattern::Default(Box::new(into), Box::new(self.child_expr(node, Role::Right)))
             }
             "rest_pattern" | "spread_element" => {
                 let into = named(node).first().map_or(Pattern::Ignored, |inner| self.pattern(*inner));
@@ -38,12 +39,12 @@ impl<'t> Reader<'t> {
         for child in named(node) {
             let (name, into) = match child.kind() {
                 "pair_pattern" | "pair" => {
-                    let name = child.child_by_field_name("key").map(|key| self.key(key)).unwrap_or_default();
-                    let into = child.child_by_field_name("value").map_or(Pattern::Ignored, |value| self.pattern(value));
+                    let name = child.child_as(Role::Key).map(|key| self.key(key)).unwrap_or_default();
+                    let into = child.child_as(Role::Value).map_or(Pattern::Ignored, |value| self.pattern(value));
                     (name, into)
                 }
                 "object_assignment_pattern" => {
-                    let name = child.child_by_field_name("left").map(|left| self.of(left)).unwrap_or_default();
+                    let name = child.child_as(Role::Left).map(|left| self.of(left)).unwrap_or_default();
                     (name.to_owned(), self.pattern(child))
                 }
                 "rest_pattern" | "spread_element" => (String::new(), self.pattern(child)),

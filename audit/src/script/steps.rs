@@ -4,6 +4,7 @@ use tree_sitter::Node;
 
 use super::{Reader, named};
 use crate::model::{Block, Expr, Field, Literal, Pattern, Step};
+use crate::parse::{HasRoles, Role};
 
 impl<'t> Reader<'t> {
     /// The steps in a block, a module, a case.
@@ -73,7 +74,7 @@ impl<'t> Reader<'t> {
                 steps.push(Step::Block(inner));
             }
             "labeled_statement" => {
-                let body = self.body(node.child_by_field_name("body"));
+                let body = self.body(node.child_as(Role::Body));
                 steps.push(Step::Block(body));
             }
             "break_statement" | "continue_statement" => steps.push(Step::Leave),
@@ -93,9 +94,9 @@ impl<'t> Reader<'t> {
 
     pub(super) fn declarations(&mut self, node: Node<'t>, steps: &mut Block) {
         for declarator in named(node).into_iter().filter(|child| child.kind() == "variable_declarator") {
-            let Some(name) = declarator.child_by_field_name("name") else { continue };
+            let Some(name) = declarator.child_as(Role::Name) else { continue };
             let called = self.of(name);
-            let value = declarator.child_by_field_name("value").map(|value| self.named_value(value, called));
+            let value = declarator.child_as(Role::Value).map(|value| self.named_value(value, called));
             let into = self.pattern(name);
             steps.push(Step::Let(into, value, self.span(declarator)));
         }
@@ -103,7 +104,7 @@ impl<'t> Reader<'t> {
 
     /// An enum is an object of its members.
     fn enumeration(&mut self, node: Node<'t>, steps: &mut Block) {
-        let (Some(name), Some(body)) = (node.child_by_field_name("name"), node.child_by_field_name("body")) else {
+        let (Some(name), Some(body)) = (node.child_as(Role::Name), node.child_as(Role::Body)) else {
             return;
         };
         let mut fields = Vec::new();
@@ -111,8 +112,8 @@ impl<'t> Reader<'t> {
             let span = self.span(member);
             let field = match member.kind() {
                 "enum_assignment" => {
-                    let name = member.child_by_field_name("name").map(|name| self.key(name)).unwrap_or_default();
-                    Field::Named(name, self.field_expr(member, "value"), span)
+                    let name = member.child_as(Role::Name).map(|name| self.key(name)).unwrap_or_default();
+                    Field::Named(name, self.child_expr(member, Role::Value), span)
                 }
                 _ => Field::Named(self.key(member), Expr::Literal(Literal::Text(self.key(member))), span),
             };
@@ -124,9 +125,9 @@ impl<'t> Reader<'t> {
     }
 
     fn choice(&mut self, node: Node<'t>, steps: &mut Block) {
-        let condition = self.field_expr(node, "condition");
-        let yes = self.body(node.child_by_field_name("consequence"));
-        let no = node.child_by_field_name("alternative").and_then(|clause| named(clause).first().copied());
+        let condition = self.child_expr(node, Role::Condition);
+        let yes = self.body(node.child_as(Role::Consequence));
+        let no = node.child_as(Role::Alternative).and_then(|clause| named(clause).first().copied());
         let no = self.body(no);
         steps.push(Step::If(condition, yes, no, self.span(node)));
     }
@@ -136,14 +137,14 @@ impl<'t> Reader<'t> {
         let mut over = None;
         let mut body = Vec::new();
         if node.kind() == "for_in_statement" {
-            let into = node.child_by_field_name("left").map_or(Pattern::Ignored, |left| self.pattern(left));
-            over = Some((into, self.field_expr(node, "right")));
+            let into = node.child_as(Role::Left).map_or(Pattern::Ignored, |left| self.pattern(left));
+            over = Some((into, self.child_expr(node, Role::Right)));
         } else if node.kind() == "for_statement"
-            && let Some(first) = node.child_by_field_name("initializer")
+            && let Some(first) = node.child_as(Role::Initializer)
         {
             self.step(first, steps);
         }
-        if let Some(condition) = node.child_by_field_name("condition") {
+        if let Some(condition) = node.child_as(Role::Condition) {
             let holder = if condition.kind() == "expression_statement" {
                 named(condition).first().copied()
             } else {
@@ -154,18 +155,18 @@ impl<'t> Reader<'t> {
                 body.push(Step::Expr(value, span));
             }
         }
-        body.extend(self.body(node.child_by_field_name("body")));
+        body.extend(self.body(node.child_as(Role::Body)));
         steps.push(Step::Loop(over, body, span));
     }
 
     fn switch(&mut self, node: Node<'t>, steps: &mut Block) {
-        let value = self.field_expr(node, "value");
+        let value = self.child_expr(node, Role::Value);
         let mut cases: Vec<(Vec<Expr>, Block)> = Vec::new();
         // Values of cases without a body belong to the next one that has one.
         let mut waiting: Vec<Expr> = Vec::new();
         let mut is_default = false;
-        for case in node.child_by_field_name("body").map(named).unwrap_or_default() {
-            let given = case.child_by_field_name("value");
+        for case in node.child_as(Role::Body).map(named).unwrap_or_default() {
+            let given = case.child_as(Role::Value);
             match given {
                 Some(given) => waiting.push(self.expr(given)),
                 None => is_default = true,
@@ -184,12 +185,12 @@ impl<'t> Reader<'t> {
     }
 
     fn attempt(&mut self, node: Node<'t>, steps: &mut Block) {
-        let body = self.body(node.child_by_field_name("body"));
-        let caught = node.child_by_field_name("handler").map(|clause| {
-            let into = clause.child_by_field_name("parameter").map(|into| self.pattern(into));
-            (into, self.body(clause.child_by_field_name("body")))
+        let body = self.body(node.child_as(Role::Body));
+        let caught = node.child_as(Role::Handler).map(|clause| {
+            let into = clause.child_as(Role::Parameter).map(|into| self.pattern(into));
+            (into, self.body(clause.child_as(Role::Body)))
         });
-        let last = node.child_by_field_name("finalizer").and_then(|clause| clause.child_by_field_name("body"));
+        let last = node.child_as(Role::Finalizer).and_then(|clause| clause.child_as(Role::Body));
         let last = self.body(last);
         steps.push(Step::Try(body, caught, last));
     }

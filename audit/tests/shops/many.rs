@@ -43,6 +43,8 @@ struct Counted {
 }
 
 impl Sources for Counted {
+    fn each_name(&self, _: &mut dyn FnMut(&str)) {}
+
     fn exists(&self, path: &str) -> bool {
         path.ends_with("/route.ts")
     }

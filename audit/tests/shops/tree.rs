@@ -92,6 +92,10 @@ impl Memory {
 }
 
 impl Sources for Memory {
+    fn each_name(&self, tell: &mut dyn FnMut(&str)) {
+        self.texts.keys().for_each(|path| tell(path));
+    }
+
     fn exists(&self, path: &str) -> bool {
         self.texts.contains_key(path)
     }

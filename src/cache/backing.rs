@@ -64,12 +64,13 @@ impl Backing {
         !self.is_full() && self.share.as_ref().is_none_or(|share| share.takes(value, end))
     }
 
-    /// Begins a tag's generation, which takes room as well.
+    /// Begins a tag's generation, which takes room as well, or learns which one there is.
     async fn begin(&self, ledger: &Ledger, tag: &Fingerprint, lives: Duration) -> Result<Counted, LedgerError> {
-        if let Some(share) = &self.share {
+        let begun = self.generations.begin(ledger, tag, lives).await;
+        if let Some(share) = self.share.as_ref().filter(|_| !matches!(begun, Ok((_, false)))) {
             share.counts_tag(lives.max(SHORTEST_LIFE));
         }
-        self.generations.begin(ledger, tag, lives).await
+        begun.map(|(counted, _)| counted)
     }
 
     /// Whether nothing is to be stored, since the store is nearly full.
@@ -176,48 +177,60 @@ impl Backing {
         try_join_all(tags.iter().zip(seen).map(count)).await
     }
 
-    /// The generations of tags that only the value names, if each is older than the load: seen before it began, or older by the
-    /// store's clock than the claim under which it was loaded is by either clock. Those that are missing begin now, for the next load.
-    pub(super) async fn older_than(
+    /// The generations of tags that only the value names, if none of them ended since its load began; `known` was counted before that.
+    /// Those that are missing begin now.
+    pub(super) async fn unended(
         &self,
         lease: &Lease<EntryRecord>,
         tags: &[Fingerprint],
-        began: Instant,
-        lives: Duration,
+        (began, known): (Instant, &[Counted]),
+        (within, lives): (Duration, Duration),
     ) -> Result<Option<Vec<Counted>>, LedgerError> {
-        let ledger = &self.quick;
-        let (mut counted, mut open) = (Vec::new(), Vec::new());
-        for tag in tags {
-            match self.generations.seen(tag, |seen| seen.asked_at < began) {
-                Some(Seen { id: Some(id), asked_at, .. }) => counted.push(Counted { tag: *tag, id, asked_at }),
-                _ => open.push(*tag),
+        let now = Instant::now();
+        let before: Vec<_> = tags.iter().map(|tag| self.generations.seen(tag, |seen| seen.told_at < began)).collect();
+        let counted = try_join_all(tags.iter().zip(&before).map(async |(tag, seen)| match *seen {
+            Some(seen @ Seen { id: Some(id), asked_at, .. }) if seen.is_within(within, now) => {
+                Ok(Counted { tag: *tag, id, asked_at })
             }
-        }
-        if open.is_empty() {
-            return Ok(Some(counted));
-        }
-        let first = self.look(ledger, &open, |_| false).await?;
-        let mut keys = vec![lease.what().key.clone()];
-        keys.extend(open.iter().map(|tag| self.generations.key(ledger, tag)));
+            _ => self.begin(&self.quick, tag, lives).await,
+        }))
+        .await?;
+        let is_open = |(counted, seen): &(&Counted, &Option<Seen>)| seen.is_none_or(|seen| seen.id != Some(counted.id));
+        let open: Vec<&Counted> = counted.iter().zip(&before).filter(is_open).map(|(counted, _)| counted).collect();
+        let are_unended = open.is_empty() || self.are_unended(lease, &open, known).await?;
+        Ok(are_unended.then_some(counted))
+    }
+
+    /// Whether the witness is the one that was known before the load, or each of these generations is older by the store's clock than
+    /// the claim under which it was loaded is by either clock.
+    async fn are_unended(
+        &self,
+        lease: &Lease<EntryRecord>,
+        open: &[&Counted],
+        known: &[Counted],
+    ) -> Result<bool, LedgerError> {
+        let (ledger, witness) = (&self.quick, self.generations.witness);
+        let mut keys = vec![lease.what().key.clone(), self.generations.key(ledger, &witness)];
+        keys.extend(open.iter().map(|open| self.generations.key(ledger, &open.tag)));
         let asked_at = Instant::now();
-        let mut second = ledger.get_many(&keys).await.into_iter();
-        let claim = second.next().transpose()?.flatten().filter(|held| held.record.nonce == lease.nonce());
-        let Some(claimed_for) = claim.and_then(|held| unrenewed_for(&held)) else { return Ok(None) };
+        let mut read = ledger.get_many(&keys).await.into_iter();
+        let mut next = || read.next().transpose().map(Option::flatten);
+        let (claim, now) = (next()?, self.generations.read(&witness, next(), asked_at)?);
+        if known.iter().any(|known| known.tag == witness && Some(known.id) == now.id) {
+            return Ok(true);
+        }
+        let claim = claim.filter(|held| held.record.nonce == lease.nonce());
+        let Some(claimed_for) = claim.and_then(|held| unrenewed_for(&held)) else { return Ok(false) };
         // The tags may have been read later than the claim, and look older for it, or the store's clock may have been set back:
         // by this process's clock no less time has passed. Ages are told in whole milliseconds.
         let claimed_for = claimed_for.max(lease.asked_at().elapsed().saturating_add(Duration::from_millis(1)));
-        let mut are_older = true;
-        for ((tag, first), second) in open.iter().zip(first).zip(second) {
-            let Some(held) = second? else {
-                self.begin(ledger, tag, lives).await?;
-                are_older = false;
-                continue;
-            };
+        for open in open {
+            let Some(held) = next()? else { return Ok(false) };
             // Read twice, and the second time with its age: a record that was replaced while it was read looks older than it is.
-            let id = Generation::id_of(&held)?;
-            are_older &= first.id == Some(id) && Generation::age_of(&held)? > claimed_for;
-            counted.push(Counted { tag: *tag, id, asked_at });
+            if Generation::id_of(&held)? != open.id || Generation::age_of(&held)? <= claimed_for {
+                return Ok(false);
+            }
         }
-        Ok(are_older.then_some(counted))
+        Ok(true)
     }
 }

@@ -43,13 +43,16 @@ pub(super) fn launch<K: CacheKey, V: CacheValue>(runtime: &Handle, leads: Vec<Le
 
 async fn fly<K: CacheKey, V: CacheValue>(runtime: Handle, leads: Vec<Lead<K, V>>) {
     let Some(stock) = leads.first().map(|lead| Arc::clone(&lead.ask.stock)) else { return };
-    let mut tags: Vec<Fingerprint> = leads.iter().flat_map(|lead| &lead.ask.place.tags).copied().collect();
-    tags.sort_unstable_by(|one, other| one.as_bytes().cmp(other.as_bytes()));
-    tags.dedup();
     let Some(backing) = &stock.core.backing else {
         let takeoffs = leads.into_iter().map(|lead| (lead, Err(StoreUse::Unused))).collect();
-        return load(&stock, None, takeoffs, &tags).await;
+        return load(&stock, None, takeoffs, &[]).await;
     };
+    // Values with tags of their own need the witness, should they be loaded.
+    let witness = stock.space.tagged.map(|_| &backing.generations.witness);
+    let mut tags: Vec<Fingerprint> =
+        leads.iter().flat_map(|lead| &lead.ask.place.tags).chain(witness).copied().collect();
+    tags.sort_unstable_by(|one, other| one.as_bytes().cmp(other.as_bytes()));
+    tags.dedup();
     let keys = leads.iter().map(|lead| stock.entry_key(backing, &lead.ask.place)).collect();
     let (entries, asked_at) = backing.read(keys, &tags, stock.space.memory_for).await;
     // What waits for another process goes on by itself, so that the others need not wait for it.

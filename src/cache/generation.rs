@@ -3,6 +3,10 @@
 //! An entry counts as long as each of its tags has the generation that it was written under. To invalidate a tag is to replace
 //! one small record, however many entries have it. Generations are drawn, so one that was evicted or flushed costs misses, and
 //! revives nothing.
+//!
+//! Which tags a value names is known only once it is loaded. So one more record is read before such a load, the witness: it has a
+//! generation like a tag, no entry counts under it, and it is removed before any tag ends. Where it is still the same after the
+//! value's tags were read, none of them ended in between, not even one whose record the store has lost.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -26,6 +30,8 @@ pub(super) const SHORTEST_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
 pub(super) struct Generations {
     /// Tells caches on one store apart.
     namespace: Fingerprint,
+    /// Ends before any tag does.
+    pub(super) witness: Fingerprint,
     seen: Lock<Remembered>,
 }
 
@@ -52,11 +58,18 @@ pub(super) struct Seen {
     /// None where there was no record.
     pub(super) id: Option<Nonce>,
     pub(super) asked_at: Instant,
+    /// It stood by then, and may have begun after it was asked for.
+    pub(super) told_at: Instant,
     /// Whether less than half of its life was left.
     pub(super) ends_soon: bool,
 }
 
 impl Seen {
+    /// What is told now.
+    fn now(id: Option<Nonce>, asked_at: Instant) -> Self {
+        Self { id, asked_at, told_at: Instant::now(), ends_soon: false }
+    }
+
     /// Whether it was asked for within this time before a moment.
     pub(super) fn is_within(&self, time: Duration, moment: Instant) -> bool {
         moment.saturating_duration_since(self.asked_at) < time
@@ -73,7 +86,7 @@ pub(super) struct Counted {
 
 impl Generations {
     pub(super) fn new(namespace: Fingerprint) -> Self {
-        Self { namespace, seen: Lock::default() }
+        Self { namespace, witness: Fingerprint::of("witness of tags", []), seen: Lock::default() }
     }
 
     /// The digest of something of this cache, which no other cache on the store shares.
@@ -119,34 +132,43 @@ impl Generations {
         let held = read?;
         let id = held.as_ref().map(Generation::id_of).transpose()?;
         let ends_soon = held.is_some_and(|held| held.ttl_left() < held.age);
-        let seen = Seen { id, asked_at, ends_soon };
+        let seen = Seen { ends_soon, ..Seen::now(id, asked_at) };
         self.saw(tag, seen);
         Ok(seen)
     }
 
-    /// Begins the first generation of a tag, or learns which one there is.
+    /// Begins the first generation of a tag, or learns which one there is; and says whether it began.
     pub(super) async fn begin(
         &self,
         ledger: &Ledger,
         tag: &Fingerprint,
         lives: Duration,
-    ) -> Result<Counted, LedgerError> {
+    ) -> Result<(Counted, bool), LedgerError> {
         let (asked_at, new) = (Instant::now(), Generation::default());
-        let id = match ledger.bind(&self.key(ledger, tag), &new, lives.max(SHORTEST_LIFE)).await? {
-            Bound::Anew(id) => id,
-            Bound::Before(held) | Bound::ToOthers(held) => Generation::id_of(&held)?,
+        let (id, is_new) = match ledger.bind(&self.key(ledger, tag), &new, lives.max(SHORTEST_LIFE)).await? {
+            Bound::Anew(id) => (id, true),
+            Bound::Before(held) | Bound::ToOthers(held) => (Generation::id_of(&held)?, false),
         };
-        self.saw(tag, Seen { id: Some(id), asked_at, ends_soon: false });
-        Ok(Counted { tag: *tag, id, asked_at })
+        self.saw(tag, Seen::now(Some(id), asked_at));
+        Ok((Counted { tag: *tag, id, asked_at }, is_new))
     }
 
-    /// Ends the generation of a tag: no entry under it counts any more.
+    /// Ends the generation of a tag: no entry under it counts any more. Before that it removes the witness.
     pub(super) async fn end(&self, ledger: &Ledger, tag: &Fingerprint, lives: Duration) -> Result<(), LedgerError> {
-        let key = self.key(ledger, tag);
-        ledger.update(&key, |_| Ok((Change::Write(contents(&key, &Generation::default(), lives)?), ()))).await?;
-        // Which one stands now, the next reading learns. One that was asked for before this, and is told only now, may still
+        let keys = [&self.witness, tag].map(|tag| self.key(ledger, tag));
+        let [witness, key] = &keys;
+        // In a batch, which no replica answers.
+        let mut read = ledger.get_many(&keys).await.into_iter();
+        let mut next = || read.next().transpose().map(Option::flatten);
+        let (found_witness, found) = (next()?, next()?);
+        ledger.update_from(witness, found_witness, |_| Ok((Change::Remove, ()))).await?;
+        let anew = |_: Option<&Held>| Ok((Change::Write(contents(key, &Generation::default(), lives)?), ()));
+        ledger.update_from(key, found, anew).await?;
+        // Which ones stand now, the next reading learns. One that was asked for before this, and is told only now, may still
         // say the old one: it is older than this, and not taken in.
-        self.saw(tag, Seen { id: None, asked_at: Instant::now(), ends_soon: false });
+        for ended in [&self.witness, tag] {
+            self.saw(ended, Seen::now(None, Instant::now()));
+        }
         Ok(())
     }
 
@@ -176,11 +198,11 @@ mod tests {
         let first = Instant::now();
         for number in 0..=MOST_KNOWN {
             tokio::time::advance(Duration::from_millis(1)).await;
-            generations.saw(&tag(number), Seen { id: None, asked_at: Instant::now(), ends_soon: false });
+            generations.saw(&tag(number), Seen::now(None, Instant::now()));
         }
         assert!(seen(0).is_none() && seen(MOST_KNOWN / 2).is_none());
         assert!(seen(MOST_KNOWN / 2 + 1).is_some() && seen(MOST_KNOWN).is_some());
-        generations.saw(&tag(0), Seen { id: Some(Nonce::of([1; 16])), asked_at: first, ends_soon: false });
+        generations.saw(&tag(0), Seen::now(Some(Nonce::of([1; 16])), first));
         assert!(seen(0).is_none(), "it was asked for before its end");
     }
 }

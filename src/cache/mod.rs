@@ -199,7 +199,7 @@ impl Cache {
         Ok(Cached(stock))
     }
 
-    /// Forgets every entry with a tag, in all processes, however many there are; for one round trip or two.
+    /// Forgets every entry with a tag, in all processes, however many there are; for two round trips or three.
     ///
     /// # Errors
     /// When the store did not confirm. It holds for this process all the same, and is tried again behind the call.

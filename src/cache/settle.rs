@@ -162,7 +162,7 @@ impl<K: CacheKey, V: CacheValue> Ask<K, V> {
         settled
     }
 
-    /// The generations of the key's tags and of the value's own; none where one of those may be younger than the load.
+    /// The generations of the key's tags and of the value's own; none where one of those may have ended since the load began.
     async fn count_own(
         &self,
         backing: &Backing,
@@ -178,7 +178,8 @@ impl<K: CacheKey, V: CacheValue> Ask<K, V> {
                 None => open.push(*tag),
             }
         }
-        let own = backing.older_than(lease, &open, fresh.began, self.stock.space.longest()).await?;
+        let space = &self.stock.space;
+        let own = backing.unended(lease, &open, (fresh.began, known), (space.memory_for, space.longest())).await?;
         Ok(own.map(|own| counted.into_iter().chain(own).collect()))
     }
 

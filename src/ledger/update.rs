@@ -14,7 +14,7 @@ const LIMIT: Duration = Duration::from_secs(10);
 /// What becomes of a record.
 pub(crate) enum Change {
     Write(Contents),
-    #[cfg(feature = "tower")]
+    #[cfg(any(feature = "cache", feature = "tower"))]
     Remove,
     Keep,
 }
@@ -37,17 +37,26 @@ impl Ledger {
     pub(crate) async fn update<T>(
         &self,
         key: &Key,
+        change: impl FnMut(Option<&Held>) -> Result<(Change, T), LedgerError>,
+    ) -> Result<T, LedgerError> {
+        self.update_from(key, self.get(key).await?, change).await
+    }
+
+    /// The same, where the record was read already.
+    pub(crate) async fn update_from<T>(
+        &self,
+        key: &Key,
+        mut found: Option<Held>,
         mut change: impl FnMut(Option<&Held>) -> Result<(Change, T), LedgerError>,
     ) -> Result<T, LedgerError> {
         let (mut poll, deadline) = (self.poll(), Deadline::after(Instant::now(), LIMIT));
         loop {
-            let found = self.get(key).await?;
             let (change, answer) = change(found.as_ref())?;
             let is_made = match (change, &found) {
                 (Change::Keep, _) => true,
-                #[cfg(feature = "tower")]
+                #[cfg(any(feature = "cache", feature = "tower"))]
                 (Change::Remove, None) => true,
-                #[cfg(feature = "tower")]
+                #[cfg(any(feature = "cache", feature = "tower"))]
                 (Change::Remove, Some(found)) => self.remove(key, found).await?,
                 (Change::Write(contents), found) => self.put(key, found.as_ref(), contents).await?,
             };
@@ -58,6 +67,7 @@ impl Ledger {
             if !poll.wait(LIMIT, deadline).await {
                 return Err(LedgerError::Contended);
             }
+            found = self.get(key).await?;
         }
     }
 }

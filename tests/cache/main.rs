@@ -13,6 +13,7 @@ mod calls;
 mod counters;
 mod full;
 mod keys;
+mod own_tags;
 mod packed;
 mod promise;
 mod settings;

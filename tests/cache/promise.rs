@@ -1,15 +1,14 @@
 //! What an invalidation promises: no later call returns a value whose load began before it.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use payproof::cache::{Cache, CacheError, HitSource, Loads, Space, StoreUse, Tag, Tags, Tenant, ttl};
-use payproof::store::{Claim, Durability, Inspection, MemoryStore, RestartLoss, Store, StoreError, Stored, Swap};
+use payproof::cache::{Cache, CacheError, HitSource, Loads, Space, StoreUse, Tag, Tenant, ttl};
+use payproof::store::{MemoryStore, Store as _};
 use payproof::testing::{FlakyStore, StoreFault, StoreVerb};
 use tokio::time::{advance, sleep, timeout};
 
 use crate::chaos_store::ChaosStore;
-use crate::support::{Database, PRICES, Sku, TAGGED, loads, ms, process, secs, sku, tick, two};
+use crate::support::{Database, PRICES, Sku, loads, ms, process, secs, sku, tick, two};
 
 #[tokio::test(start_paused = true)]
 async fn each_tag_ends_its_entries_in_all_processes_and_no_others() {
@@ -99,39 +98,6 @@ async fn who_joins_late_does_not_get_what_was_invalidated_elsewhere_long_before(
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_values_own_tags_count_once_they_are_older_than_its_load() {
-    let database = Database::of(7);
-    let ([one, _], [here, there]) = two(TAGGED, &database);
-    database.takes(ms(50));
-    assert_eq!(here.get(&sku("a")).await.unwrap().store(), StoreUse::NotKept, "its tag is younger than its load");
-    advance(secs(2)).await;
-    assert_eq!(here.get(&sku("a")).await.unwrap().store(), StoreUse::Kept);
-    advance(secs(2)).await;
-    assert_eq!(there.get(&sku("a")).await.unwrap().source(), HitSource::Store);
-    one.invalidate(&Tag::new("user", 8)).await.unwrap();
-    advance(secs(2)).await;
-    assert_eq!(there.get(&sku("a")).await.unwrap().source(), HitSource::Store, "another user's end");
-    one.invalidate(&Tag::new("user", 7)).await.unwrap();
-    advance(secs(2)).await;
-    assert_eq!(there.get(&sku("a")).await.unwrap().source(), HitSource::Load);
-    assert_eq!(database.loads(), 3);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_value_whose_own_tag_ended_while_it_was_loaded_is_not_stored() {
-    let database = Database::of(7);
-    let ([_, other], [here, there]) = two(TAGGED, &database);
-    other.invalidate(&Tag::new("user", 7)).await.unwrap();
-    advance(secs(2)).await;
-    database.takes(secs(1));
-    let loading = tokio::spawn(async move { here.get(&sku("a")).await.unwrap().store() });
-    sleep(ms(500)).await;
-    other.invalidate(&Tag::new("user", 7)).await.unwrap();
-    assert_eq!(loading.await.unwrap(), StoreUse::NotKept);
-    assert_eq!(there.get(&sku("a")).await.unwrap().source(), HitSource::Load);
-}
-
-#[tokio::test(start_paused = true)]
 async fn an_invalidation_that_the_store_did_not_hear_of_holds_here_and_is_made_up_for() {
     let (inner, database) = (MemoryStore::new(), Database::of(1));
     let flaky = Arc::new(FlakyStore::new(inner.clone()));
@@ -189,17 +155,6 @@ async fn a_generation_that_is_only_remembered_decides_nothing_against_a_newer_va
     assert_eq!(there.get(&sku("a")).await.unwrap().source(), HitSource::Store);
     assert_eq!(here.get(&sku("a")).await.unwrap().source(), HitSource::Memory);
     assert_eq!(database.loads(), 2, "no process loads anew what another one has just loaded");
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_is_put_is_stored_under_a_tag_of_its_own_that_was_never_seen() {
-    let database = Database::of(1);
-    let ([_, other], [here, there]) = two(TAGGED, &database);
-    assert_eq!(here.put(&sku("a"), 7).await.unwrap().store(), StoreUse::Kept);
-    assert_eq!(there.get(&sku("a")).await.unwrap().source(), HitSource::Store);
-    other.invalidate(&Tag::new("user", 7)).await.unwrap();
-    advance(secs(2)).await;
-    assert_eq!(here.get(&sku("a")).await.unwrap().source(), HitSource::Load);
 }
 
 type Flaky = Arc<FlakyStore<MemoryStore>>;
@@ -279,61 +234,6 @@ async fn an_invalidation_that_was_cut_off_holds_here_all_the_same() {
     assert_eq!(*here.get(&sku("a")).await.unwrap(), 2);
 }
 
-/// A store that cannot read many at once, and takes a while to read a tag.
-#[derive(Clone, Debug, Default)]
-struct SlowTags(MemoryStore);
-
-impl Store for SlowTags {
-    async fn get(&self, key: &str) -> Result<Option<Stored>, StoreError> {
-        if key.contains(":cache-tag:") {
-            sleep(ms(5)).await;
-        }
-        self.0.get(key).await
-    }
-
-    async fn claim(&self, key: &str, value: &[u8], ttl: Duration) -> Result<Claim, StoreError> {
-        self.0.claim(key, value, ttl).await
-    }
-
-    async fn replace(&self, key: &str, expected: &[u8], value: &[u8], ttl: Duration) -> Result<Swap, StoreError> {
-        self.0.replace(key, expected, value, ttl).await
-    }
-
-    async fn remove(&self, key: &str, expected: &[u8]) -> Result<Swap, StoreError> {
-        self.0.remove(key, expected).await
-    }
-
-    fn durability(&self) -> Durability {
-        self.0.durability()
-    }
-
-    async fn restart_loss(&self) -> Result<RestartLoss, StoreError> {
-        self.0.restart_loss().await
-    }
-
-    async fn inspect(&self) -> Result<Inspection, StoreError> {
-        self.0.inspect().await
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_own_tag_that_ended_during_the_load_is_not_older_for_being_read_after_the_claim() {
-    let (store, database) = (SlowTags::default(), Database::of(7));
-    let [here, there] = [process(store.clone()), process(store.0)];
-    let sessions = loads(&here, TAGGED, &database);
-    there.invalidate(&Tag::new("user", 7)).await.unwrap();
-    advance(secs(2)).await;
-    database.takes(ms(40));
-    let loading = tokio::spawn(async move { sessions.get(&sku("a")).await.unwrap().store() });
-    // Less after the claim than a tag takes to be read.
-    while database.loads() == 0 {
-        sleep(ms(1)).await;
-    }
-    sleep(ms(1)).await;
-    there.invalidate(&Tag::new("user", 7)).await.unwrap();
-    assert_eq!(loading.await.unwrap(), StoreUse::NotKept);
-}
-
 #[tokio::test(start_paused = true)]
 async fn who_joins_late_does_not_get_an_older_value_that_was_invalidated_elsewhere_long_before() {
     const SPACE: Space<Sku, u64> = Space::per_tenant("price", secs(10)).exact().stale_if_error(secs(60));
@@ -356,27 +256,6 @@ async fn who_joins_late_does_not_get_an_older_value_that_was_invalidated_elsewhe
     let late = here.get(&sku("a")).await;
     assert!(matches!(late, Err(CacheError::Load { .. })), "{late:?}");
     assert_eq!(first.await.unwrap().unwrap(), 1, "it began within a second");
-}
-
-/// More tags than a value may have, for values from 100 on.
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "values are given by reference, whatever their type")]
-fn too_many(value: &u64, tags: &mut Tags) {
-    for about in 0..=if *value < 100 { 0 } else { 16 } {
-        tags.add("part", about);
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_value_whose_own_tags_are_refused_is_an_error_and_not_remembered_without_them() {
-    const SPACE: Space<Sku, u64> = Space::per_tenant("parts", ttl::LONG).tagged(too_many);
-    for cache in [process(MemoryStore::new()), Cache::in_memory().build().unwrap()] {
-        let database = Database::of(100);
-        let parts = loads(&cache, SPACE, &database);
-        let refused = [parts.get(&sku("a")).await, parts.put(&sku("a"), 100).await];
-        assert!(refused.iter().all(|answer| matches!(answer, Err(CacheError::InvalidKey { .. }))), "{refused:?}");
-        database.set(1);
-        assert_eq!(*parts.get(&sku("a")).await.unwrap(), 1);
-    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -11,7 +11,7 @@ use axum::body::{Body, to_bytes};
 use axum::http::Request;
 use axum::http::request::Parts;
 use axum::routing::post;
-use payproof::cache::{Cache, For, Loads, Space, Tag, Tenant, ttl};
+use payproof::cache::{Cache, For, Loads, Space, Tag, Tags, Tenant, ttl};
 use payproof::endpoint::{IdempotencyLayer, Scope};
 use payproof::guard::{Effect, EffectCall, Operation};
 use payproof::provider::ProviderError;
@@ -41,6 +41,15 @@ const IDS: [&str; 4] = [
 ];
 
 const PRICES: Space<For<String>, String> = Space::per_tenant("price", ttl::MEDIUM);
+
+/// Values with a tag of their own. What is known of tags counts for longer than the table takes.
+const SESSIONS: Space<For<String>, String> =
+    Space::per_tenant("session", ttl::LONG).tagged(by_user).memory_for(ttl::HOUR);
+
+#[allow(clippy::ptr_arg, reason = "values are given as what they are")]
+fn by_user(value: &String, tags: &mut Tags) {
+    tags.add("user", value.len());
+}
 
 /// Adds what all records take of the server's memory, as it says itself.
 const KEPT: &str = "local sum = 0 for _, key in ipairs(redis.call('KEYS', '*')) do \
@@ -203,14 +212,16 @@ async fn cached_reads(bench: &mut Bench) {
     let process = |port: u16| {
         let store = patient(RedisStore::builder(format!("redis://127.0.0.1:{port}")));
         let cache = Cache::builder(store).namespace("shop").store_timeout(secs(20)).build().unwrap();
-        let loads: Loads<For<String>, String> =
-            cache.space(PRICES).unwrap().loads(|_| async { Ok::<_, Infallible>("x".repeat(100)) });
+        let load =
+            async |key: For<String>| Ok::<_, Infallible>("x".repeat(if key.key() == "sku_warm" { 99 } else { 100 }));
+        let loads: [Loads<For<String>, String>; 2] =
+            [PRICES, SESSIONS].map(|space| cache.space(space).unwrap().loads(load));
         (cache, loads)
     };
     let port = bench.proxy.port();
-    let ((cache, one), (_, other)) = (process(port), process(port));
+    let ((cache, [one, sessions]), (_, [other, _])) = (process(port), process(port));
     let key = |name: &str| For::new(&Tenant::new("store_42"), name.to_owned());
-    for loads in [&one, &other] {
+    for loads in [&one, &other, &sessions] {
         loads.get(&key("sku_warm")).await.unwrap();
     }
     one.invalidate(&key("sku_warm")).await.unwrap();
@@ -220,5 +231,6 @@ async fn cached_reads(bench: &mut Bench) {
     bench.count("one from memory", one.get(&sku)).await.unwrap();
     bench.count("one from the store", other.get(&sku)).await.unwrap();
     bench.count("`invalidate` of a key", one.invalidate(&sku)).await.unwrap();
-    bench.count("`invalidate` of a tag", cache.invalidate(&Tag::new("user", 7))).await.unwrap();
+    bench.count("a cached read that loads (100 bytes, with a tag of its own)", sessions.get(&sku)).await.unwrap();
+    bench.count("`invalidate` of a tag", cache.invalidate(&Tag::new("user", 100))).await.unwrap();
 }

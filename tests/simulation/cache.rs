@@ -99,8 +99,7 @@ impl World {
 
     async fn ask_many(&self, process: usize, space: usize) {
         let from = Instant::now();
-        let all = (0..TENANTS).flat_map(|tenant| (0..KEYS).map(move |key| What { space, tenant, key }));
-        let all: Vec<What> = all.collect();
+        let all: Vec<What> = What::all(space).collect();
         let keys: Vec<Key> = all.iter().map(|what| what.key()).collect();
         let answers = self.processes.get(process).spaces[space].get_many(&keys).await;
         for (what, answer) in all.into_iter().zip(answers) {
@@ -144,15 +143,19 @@ impl World {
         self.invalidated.lock().unwrap().push(Invalidated { process, reach, from, to, confirmed });
     }
 
-    /// The store forgets some of what it has, as a full or a flushed one does.
+    /// The store forgets some of what it has, as a full or a flushed one does; or the record of one tag alone.
     async fn evict(&self, rng: &mut StdRng, share: f64) {
         let keys: BTreeSet<String> = self.ways.iter().flat_map(ChaosStore::keys).collect();
+        let keys: Vec<&String> = if rng.random_bool(0.5) {
+            let tags: Vec<&String> = keys.iter().filter(|key| key.contains(":cache-tag:")).collect();
+            tags.choose(rng).copied().into_iter().collect()
+        } else {
+            keys.iter().filter(|_| rng.random_bool(share)).collect()
+        };
         let store = self.ways.of(0).beneath();
         for key in keys {
-            if rng.random_bool(share)
-                && let Some(stored) = store.get(&key).await.unwrap()
-            {
-                store.remove(&key, &stored.bytes).await.unwrap();
+            if let Some(stored) = store.get(key).await.unwrap() {
+                store.remove(key, &stored.bytes).await.unwrap();
             }
         }
     }
@@ -346,15 +349,16 @@ async fn once_more(world: &Arc<World>) -> Vec<(&'static str, String)> {
     for process in &alive {
         world.invalidate(*process, Reach::All, secs(3_600)).await;
     }
-    // Older generations of tags that values bear count from here on, and what processes have not checked is over.
+    // What processes have not checked is over.
     sleep(secs(5)).await;
     let (loads, mut tasks) = (|| world.home.lock().unwrap().loads.len(), Vec::new());
     let before = loads();
-    for tenant in 0..TENANTS {
-        for key in 0..KEYS {
+    // Those of the last one have tags of their own, be they known or not.
+    for space in [0, SPACES.len() - 1] {
+        for what in What::all(space) {
             for process in alive.iter().chain(&alive) {
-                let (world, process, what) = (Arc::clone(world), *process, What { space: 0, tenant, key });
-                let mut rng = StdRng::seed_from_u64(u64::from(key));
+                let (world, process) = (Arc::clone(world), *process);
+                let mut rng = StdRng::seed_from_u64(u64::from(what.key));
                 tasks.push(tokio::spawn(async move {
                     world.ask_patiently(process, what, &mut rng).await;
                 }));
@@ -362,7 +366,7 @@ async fn once_more(world: &Arc<World>) -> Vec<(&'static str, String)> {
         }
     }
     simulation::finish(tasks).await;
-    let (loads, keys) = (loads() - before, usize::from(TENANTS * KEYS));
+    let (loads, keys) = (loads() - before, usize::from(2 * TENANTS * KEYS));
     if loads == keys { Vec::new() } else { vec![("loads", format!("{loads} loads of {keys} keys"))] }
 }
 

@@ -53,6 +53,11 @@ pub(super) struct What {
 }
 
 impl What {
+    /// Each of a space.
+    pub(super) fn all(space: usize) -> impl Iterator<Item = Self> {
+        (0..TENANTS).flat_map(move |tenant| (0..KEYS).map(move |key| Self { space, tenant, key }))
+    }
+
     pub(super) fn any(rng: &mut StdRng) -> Self {
         Self {
             space: rng.random_range(0..SPACES.len()),

@@ -108,6 +108,26 @@ mod tests {
         assert_eq!(read(&utf_16(&text, u16::to_be_bytes), Some("utf-16be")), text.as_bytes());
     }
 
+    /// Gives a byte at a time.
+    struct Dripping<'b>(&'b [u8]);
+
+    impl Read for Dripping<'_> {
+        fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+            let length = into.len().min(1);
+            self.0.read(into.get_mut(..length).unwrap_or_default())
+        }
+    }
+
+    #[test]
+    fn how_the_bytes_arrive_makes_no_difference() {
+        let marked = utf_16("\u{feff}é € 😀\n", u16::to_le_bytes);
+        for (bytes, expected) in [(&*marked, "é € 😀\n"), (b"a", "a"), (b"\xff\xfea\0", "a"), (b"ab\n", "ab\n")] {
+            let mut text = Vec::new();
+            decoded(Dripping(bytes), None).unwrap().read_to_end(&mut text).unwrap();
+            assert_eq!(text, expected.as_bytes());
+        }
+    }
+
     #[test]
     fn utf_8_is_handed_on_as_it_is() {
         let bytes = [&b"\xef\xbb\xbf"[..], "é".as_bytes(), b"\xff"].concat();

@@ -113,7 +113,7 @@ impl InputLines {
 
     /// Whether the next line has still to come from outside, as far as can be told.
     pub(crate) fn is_drained(&self) -> bool {
-        !self.rows.holds_more() && self.source.is_drained()
+        self.source.is_drained()
     }
 
     /// How many lines there were so far.
@@ -154,5 +154,159 @@ fn utf_16_without_mark(start: &[u8]) -> Option<&'static str> {
         [0, second, ..] if *second != 0 => Some("utf-16be"),
         [first, 0, ..] if *first != 0 => Some("utf-16le"),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use rand::rngs::StdRng;
+    use rand::{RngExt, SeedableRng};
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Reading {
+        #[command(flatten)]
+        lines: LinesArgs,
+    }
+
+    const ORDERS: Wanted = Wanted {
+        fields: &["order", "payment", "amount", "currency", "state", "created", "paid_by"],
+        required: &["payment", "amount"],
+    };
+
+    fn open(options: &[&str], input: &[u8]) -> Result<InputLines, Trouble> {
+        let reading = Reading::parse_from([&["payproof"], options].concat());
+        InputLines::open("the test", io::Cursor::new(input.to_vec()), &ORDERS, &reading.lines)
+    }
+
+    /// What a line says of its fields, and of which one it is wrong.
+    fn told(line: &Line) -> Vec<Option<&str>> {
+        let wrong = line.wrong.as_ref().map(|wrong| wrong.field.unwrap_or("the line"));
+        ORDERS.fields.iter().map(|field| line.values.get(field)).chain([wrong]).collect()
+    }
+
+    #[test]
+    fn a_preset_says_states_and_times_in_our_words() {
+        for (preset, header, row, expected) in [
+            (
+                "stripe-payments",
+                "id,PaymentIntent ID,Amount,Currency,Status,Created date (UTC),order_id (metadata)",
+                "ch_1,pi_1,19.99,usd,Failed,2026-07-01 05:00:12,6735",
+                [
+                    Some("6735"),
+                    Some("pi_1"),
+                    Some("19.99"),
+                    Some("usd"),
+                    Some("open"),
+                    Some("2026-07-01 05:00:12Z"),
+                    None,
+                ],
+            ),
+            (
+                "shopify",
+                "Name,Financial Status,Currency,Total,Created at,Payment Method,Payment Reference",
+                "#1001,partially_refunded,USD,19.99,2026-07-01 05:00:12 +0200,Stripe,pi_1",
+                [
+                    Some("#1001"),
+                    Some("pi_1"),
+                    Some("19.99"),
+                    Some("USD"),
+                    Some("paid"),
+                    Some("2026-07-01 05:00:12 +0200"),
+                    Some("Stripe"),
+                ],
+            ),
+            (
+                "stripe-balance",
+                "created_utc,currency,gross,reporting_category,customer_facing_amount,customer_facing_currency,payment_intent_id",
+                "2026-07-01 05:00:12,eur,17.11,charge,19.99,usd,pi_1",
+                [None, Some("pi_1"), Some("19.99"), Some("usd"), None, Some("2026-07-01 05:00:12Z"), None],
+            ),
+        ] {
+            let mut lines = open(&["--preset", preset], format!("{header}\n{row}\n").as_bytes()).unwrap();
+            let line = lines.next().unwrap().unwrap();
+            assert_eq!(told(&line), expected.into_iter().chain([None]).collect::<Vec<_>>(), "{preset}");
+        }
+    }
+
+    const HEADERS: [&str; 5] = [
+        "order,payment,amount",
+        "\"order\";payment;amount;;",
+        "sep=;\norder;\"payment\";amount",
+        "Name,Payment Reference,Total",
+        "payment_intent_id,customer_facing_amount,customer_facing_currency,reporting_category",
+    ];
+
+    const WORDS: [&str; 19] = [
+        "pi_1",
+        "pi_2",
+        "19.99",
+        "1,5",
+        "\"1,560.00\"",
+        "-5",
+        "charge",
+        "partial_capture_reversal",
+        "payout",
+        "#1",
+        "#2",
+        "\"",
+        "\"\"",
+        " ",
+        "é",
+        "\"a\nb\"",
+        "\"x\"y",
+        "{}",
+        "",
+    ];
+
+    /// A list with what goes wrong in lists, and how it is to be read.
+    fn drawn(draw: &mut StdRng) -> (Vec<&'static str>, Vec<u8>) {
+        let mut of = |count: usize| draw.random_range(0..count);
+        let header = HEADERS[of(HEADERS.len())];
+        let delimiter = if header.contains(';') { ";" } else { "," };
+        let mut text = [["", "\u{feff}"][of(2)], ["", "\n", ",,\n"][of(3)], header].concat();
+        for _ in 0..of(12) {
+            text += ["\n", "\r\n", "\r"][of(3)];
+            let columns: Vec<&str> = (0..of(6)).map(|_| WORDS[of(WORDS.len())]).collect();
+            text += &columns.join(delimiter);
+        }
+        let mut options = match header {
+            "Name,Payment Reference,Total" => vec!["--preset", "shopify"],
+            header if header.starts_with("payment_intent_id") => vec!["--preset", "stripe-balance"],
+            _ => vec![],
+        };
+        options.extend([&[][..], &["--decimal", ","], &["--decimal", "."]][of(3)]);
+        match of(4) {
+            0 => {
+                options.extend(["--encoding", "utf-16le"]);
+                (options, text.encode_utf16().flat_map(u16::to_le_bytes).collect())
+            }
+            1 => {
+                options.extend(["--encoding", "windows-1252"]);
+                (options, text.into_bytes())
+            }
+            _ => (options, text.into_bytes()),
+        }
+    }
+
+    #[test]
+    fn each_line_of_whatever_list_is_accounted_for() {
+        let (mut opened, mut merged) = (0, 0);
+        for seed in 0..8_000 {
+            let (options, input) = drawn(&mut StdRng::seed_from_u64(seed));
+            let Ok(mut lines) = open(&options, &input) else { continue };
+            let (mut told, mut last) = (0, 0);
+            while let Some(line) = lines.next().unwrap() {
+                assert!(line.number > last, "seed {seed}");
+                (told, last) = (told + 1, line.number);
+            }
+            let Lines { read, header, blank, continued, passed } = lines.lines();
+            assert_eq!(read, header + told + blank + continued + passed, "seed {seed}: {options:?}");
+            opened += 1;
+            merged += u64::from(passed + continued > 0);
+        }
+        assert!(opened > 4_000 && merged > 800, "{opened} were opened, and rows of {merged} merged");
     }
 }

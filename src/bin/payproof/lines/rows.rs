@@ -87,11 +87,6 @@ impl Rows {
             Self::Summed(sums) => sums.merged,
         }
     }
-
-    /// Whether lines are there that need no reading any more.
-    pub(super) fn holds_more(&self) -> bool {
-        matches!(self, Self::Summed(sums) if sums.ready.as_ref().is_some_and(|ready| ready.len() > 0))
-    }
 }
 
 /// The sums of all payments.

@@ -6,8 +6,6 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
-use crate::call::audience::Audience;
-use crate::call::deadline::Deadline;
 use crate::call::error::CallError;
 use crate::intent::payment_intent::PaymentId;
 use crate::payment::facts::ProviderPayment;
@@ -56,10 +54,8 @@ impl Caller {
     async fn look_up(&mut self, payment: &PaymentId) -> Result<ProviderPayment, CallError> {
         self.take_turn().await;
         let account = &self.validator.0.account;
-        let (begin, audience) = (Instant::now(), Audience::of_one());
-        let deadline = Deadline::after(begin, account.limits.total_deadline);
-        let answer = account.retrier.look_up((payment, &audience), begin, deadline, &account.telemetry, |_| {});
-        answer.await.map(|answer| self.kept(answer.facts))
+        let facts = account.retrier.look_up_aside(payment, &account.telemetry).await?;
+        Ok(self.kept(facts))
     }
 
     /// What is judged of facts. No customer is: an order names none.

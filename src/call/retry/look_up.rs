@@ -66,7 +66,7 @@ impl<'r, F: Fn(Option<Instant>) + Send> Work for LookUp<'r, F> {
 
     fn calls(&self) -> ProviderCalls {
         let Question { retrier, payment, .. } = self.question;
-        if retrier.provider.is_alias(payment) { ProviderCalls::Aliases } else { ProviderCalls::Payments }
+        retrier.calls_about(payment)
     }
 
     fn audience(&self) -> Option<&Audience> {
@@ -127,6 +127,11 @@ impl Hedge<ProviderPayment> for Question<'_> {
 }
 
 impl Retrier {
+    /// Which calls look this id up.
+    pub(super) fn calls_about(&self, id: &PaymentId) -> ProviderCalls {
+        if self.provider.is_alias(id) { ProviderCalls::Aliases } else { ProviderCalls::Payments }
+    }
+
     /// Asks for a payment's facts, for as long as there is a caller who waits for them: then an attempt under way is the last
     /// one. `started` hears of each attempt, and of its failure.
     ///

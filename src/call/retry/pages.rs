@@ -20,6 +20,8 @@ use crate::call::breaker::Breaker;
 use crate::call::deadline::Deadline;
 use crate::call::error::CallError;
 use crate::call::refusals::ProviderCalls;
+use crate::intent::payment_intent::PaymentId;
+use crate::payment::facts::ProviderPayment;
 use crate::provider::{Door, ListQuery, Listed, ProviderError};
 use crate::telemetry::Telemetry;
 
@@ -91,7 +93,59 @@ impl Work for Page<'_> {
     }
 }
 
+/// One payment's facts, for no caller who waits at a checkout.
+struct LookUpAside<'r> {
+    retrier: &'r Retrier,
+    payment: &'r PaymentId,
+}
+
+impl Work for LookUpAside<'_> {
+    const TRAFFIC: Traffic = Traffic::Lists;
+
+    type Answer = ProviderPayment;
+    type Output = ProviderPayment;
+    type Hedge = NeverHedged;
+
+    fn calls(&self) -> ProviderCalls {
+        self.retrier.calls_about(self.payment)
+    }
+
+    fn attempt(
+        &mut self,
+        number: u32,
+        _start: Instant,
+        until: Instant,
+    ) -> impl Future<Output = Result<ProviderPayment, ProviderError>> + Send {
+        let Retrier { provider, lists, .. } = self.retrier;
+        attempt::look_up(&**provider, self.payment, number, until, Arc::clone(&lists.lane.gate) as Arc<dyn Door>)
+    }
+
+    fn failed(&mut self, _error: &ProviderError, _now: Instant) -> bool {
+        // A look-up changes nothing.
+        true
+    }
+
+    fn is_ready(facts: &ProviderPayment) -> bool {
+        !facts.not_ready
+    }
+
+    fn finished(facts: ProviderPayment, _finished: Finished) -> ProviderPayment {
+        facts
+    }
+}
+
 impl Retrier {
+    /// Looks a payment up as pages are asked for: past its flights, and past what is kept of it.
+    pub(crate) fn look_up_aside<'r>(
+        &'r self,
+        payment: &'r PaymentId,
+        telemetry: &'r Telemetry,
+    ) -> impl Future<Output = Result<ProviderPayment, CallError>> + Send + 'r {
+        let now = Instant::now();
+        let deadline = Deadline::after(now, self.lists.deadline);
+        self.run(LookUpAside { retrier: self, payment }, now, deadline, telemetry)
+    }
+
     /// Asks for one page, for as long as the future is held.
     pub(crate) fn list<'r>(
         &'r self,

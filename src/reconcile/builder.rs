@@ -35,7 +35,7 @@ named! {
 ///
 /// | setting | default |
 /// |---|---|
-/// | [`since`](Self::since) | none: it has to be set |
+/// | [`since`](Self::since) | none: a run needs it, unless it goes on with one that broke off |
 /// | [`until`](Self::until) | 30 minutes before the run begins |
 /// | [`orders_as_of`](Self::orders_as_of) | when the run begins |
 /// | [`look_back`](Self::look_back) | 14 days |
@@ -157,12 +157,9 @@ impl ReconcilerBuilder {
     /// Makes the reconciler.
     ///
     /// # Errors
-    /// [`BuildError::OutOfRange`] names the setting and the rule: `since` has to be set, and `pace` and `sort_memory` have their
-    /// bounds.
+    /// [`BuildError::OutOfRange`] names the setting and the rule: `pace` and `sort_memory` have their bounds.
     pub fn build(self) -> Result<Reconciler, BuildError> {
         let Self { validator, settings } = self;
-        let since = format_args!("not set");
-        BuildError::check("since", since, settings.since.is_some(), "the window's first second, since 1970")?;
         BuildError::check("pace", settings.pace, (1..=1000).contains(&settings.pace), "1 to 1000 calls a second")?;
         let sorted = settings.sort_memory;
         BuildError::check("sort_memory", sorted, sorted >= LEAST_SORTED, "4096 bytes or more")?;

@@ -102,6 +102,7 @@ impl Serialize for Discrepancy {
 pub struct KnownDiscrepancy {
     pub(super) class: DiscrepancyClass,
     pub(super) payment: Option<Box<str>>,
+    pub(super) tenant: Option<Box<str>>,
     pub(super) order: Option<Box<str>>,
     pub(super) reason: Box<str>,
     pub(super) until: Option<u64>,
@@ -112,12 +113,15 @@ impl KnownDiscrepancy {
     /// neither accepts nothing.
     #[must_use]
     pub fn new(class: DiscrepancyClass, reason: impl Into<Box<str>>) -> Self {
-        Self { class, payment: None, order: None, reason: reason.into(), until: None }
+        Self { class, payment: None, tenant: None, order: None, reason: reason.into(), until: None }
     }
 
     setters! {
         /// The payment that it is about; of any payment unless set.
         pub fn with_payment(mut self, payment: impl Into<Box<str>>) => self.payment = Some(payment.into());
+
+        /// The tenant whose payment or order it is about; of any tenant unless set.
+        pub fn with_tenant(mut self, tenant: impl Into<Box<str>>) => self.tenant = Some(tenant.into());
 
         /// The order that it is about; of any order unless set.
         pub fn with_order(mut self, order: impl Into<Box<str>>) => self.order = Some(order.into());

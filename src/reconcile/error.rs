@@ -11,6 +11,7 @@ use crate::error_info::{Class, Condition, INTERRUPTED, INTERRUPTED_TEXT, NO_RUNT
 /// | code | status | retryable | when |
 /// |---|---|---|---|
 /// | `window_empty` | 400 | no | the window ends before it begins |
+/// | `window_unset` | 400 | no | the window's beginning is not set |
 /// | `orders_missing` | 422 | no | there is nothing to resume: the folder does not hold the orders of a run |
 /// | `plan_differs` | 409 | no | the folder holds an unfinished run of another plan |
 /// | `folder_in_use` | 409 | yes | another run holds the folder |
@@ -29,6 +30,9 @@ pub enum ReconcileError {
         /// Where it ends.
         until: u64,
     },
+    /// The window's beginning is not set.
+    #[error("there is no run to go on with, and a new one needs the window's beginning; set `since`")]
+    WindowUnset,
     /// The folder does not hold the orders of a run.
     #[error("there is no run to resume in the folder: its orders were not read to their end; give them again")]
     OrdersMissing,
@@ -71,6 +75,7 @@ impl ReconcileError {
     fn condition(&self) -> Condition {
         match self {
             Self::WindowEmpty { .. } => Condition::lasting(Class::Caller, "window_empty", 400),
+            Self::WindowUnset => Condition::lasting(Class::Caller, "window_unset", 400),
             Self::OrdersMissing => Condition::lasting(Class::Caller, "orders_missing", 422),
             Self::PlanDiffers { .. } => Condition::lasting(Class::Caller, "plan_differs", 409),
             Self::FolderInUse(_) => Condition::passing(Class::InProgress, "folder_in_use", 409),

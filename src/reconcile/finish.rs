@@ -19,19 +19,23 @@ use super::summary::{ReportTally, Summary};
 /// What an acceptance is about.
 type Accepted = (DiscrepancyClass, Option<Box<str>>, Option<Box<str>>);
 
+/// Which tenant's it has to be, if one tenant's alone, and why it was accepted.
+type OfTenant = (Option<Box<str>>, Box<str>);
+
 /// What a person has accepted, and still does.
 #[derive(Debug)]
-pub(super) struct Acceptances(HashMap<Accepted, Box<str>>);
+pub(super) struct Acceptances(HashMap<Accepted, Vec<OfTenant>>);
 
 impl Acceptances {
     pub(super) fn of(reconciler: &Reconciler, orders_as_of: u64) -> Self {
         let known = reconciler.settings.known.iter();
         let holds = known.filter(|known| known.until.is_none_or(|until| orders_as_of < until));
-        let named = holds.filter(|known| known.payment.is_some() || known.order.is_some());
-        let entry = |known: &super::KnownDiscrepancy| {
-            ((known.class, known.payment.clone(), known.order.clone()), known.reason.clone())
-        };
-        Self(named.map(entry).collect())
+        let mut all: HashMap<Accepted, Vec<_>> = HashMap::new();
+        for known in holds.filter(|known| known.payment.is_some() || known.order.is_some()) {
+            let about = (known.class, known.payment.clone(), known.order.clone());
+            all.entry(about).or_default().push((known.tenant.clone(), known.reason.clone()));
+        }
+        Self(all)
     }
 
     fn reason(&self, told: &Discrepancy) -> Option<Box<str>> {
@@ -40,7 +44,9 @@ impl Acceptances {
         }
         let (class, payment, order) = (told.class, told.payment.clone(), told.order().map(Into::into));
         let about = [(class, payment.clone(), order.clone()), (class, payment, None), (class, None, order)];
-        about.iter().find_map(|about| self.0.get(about)).cloned()
+        let mut accepted = about.iter().filter_map(|about| self.0.get(about)).flatten();
+        let is_of_tenant = |(tenant, _): &&OfTenant| tenant.is_none() || tenant.as_deref() == told.tenant();
+        accepted.find(is_of_tenant).map(|(_, reason)| reason.clone())
     }
 
     /// Writes the report, and counts it.

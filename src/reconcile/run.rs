@@ -61,6 +61,9 @@ impl Reconciler {
     {
         let (folder, planned) = self.open().await?;
         let mut plan = self.plan(planned.as_ref());
+        if planned.is_none() && self.settings.since.is_none() {
+            return Err(ReconcileError::WindowUnset);
+        }
         if plan.since >= plan.until {
             return Err(ReconcileError::WindowEmpty { since: plan.since, until: plan.until });
         }
@@ -87,7 +90,7 @@ impl Reconciler {
     /// Goes on with the run that the work folder holds, whose orders it has: without reading them again. A finished run gives its
     /// report again; where that was incomplete, what is missing is asked for again.
     ///
-    /// What is not set of [`until`](super::ReconcilerBuilder::until) and
+    /// What is not set of [`since`](super::ReconcilerBuilder::since), [`until`](super::ReconcilerBuilder::until) and
     /// [`orders_as_of`](super::ReconcilerBuilder::orders_as_of) is as that run has it.
     ///
     /// # Errors
@@ -129,8 +132,8 @@ impl Reconciler {
         let began = planned.map_or_else(|| since_1970().as_secs(), |planned| planned.began);
         let identity = self.validator.0.account.identity.fingerprint("reconcile", &[]).to_text();
         let mut plan = RunPlan::new(identity, self.digest_of_settings());
-        plan.since = settings.since.unwrap_or_default();
         let or_planned = |set: Option<u64>, of: fn(&RunPlan) -> u64, or: u64| set.or(planned.map(of)).unwrap_or(or);
+        plan.since = or_planned(settings.since, |plan| plan.since, 0);
         plan.until = or_planned(settings.until, |plan| plan.until, began.saturating_sub(SETTLING));
         plan.orders_as_of = or_planned(settings.orders_as_of, |plan| plan.orders_as_of, began);
         plan.began = began;

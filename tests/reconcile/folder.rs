@@ -95,6 +95,9 @@ async fn a_finished_run_gives_its_report_again_and_an_incomplete_one_asks_for_th
     assert_eq!(written(&healed), whole);
     assert_eq!(shop.world.lock().unwrap().pages - pages, 2, "the last page, and that of changes");
     drop(healed);
+    // The window is the folder's, where none is set.
+    let unset = shop.validator().reconciler().work(folder.path().join("work")).build().unwrap();
+    assert_eq!(written(&unset.resume().await.unwrap()), whole);
     let asked = shop.world.lock().unwrap().look_ups.len();
     assert_eq!(written(&reconciler.resume().await.unwrap()), whole);
     assert_eq!(shop.world.lock().unwrap().look_ups.len(), asked, "nothing is asked again");

@@ -63,8 +63,10 @@ async fn what_is_accepted_is_told_as_known_until_that_ends() {
         let of_payment = KnownDiscrepancy::new(DiscrepancyClass::PaidNotOrdered, "a gift").with_payment("pi_1");
         let of_order = KnownDiscrepancy::new(DiscrepancyClass::PaidNotOrdered, "by hand").with_order("2").until(until);
         let other = KnownDiscrepancy::new(DiscrepancyClass::Differs, "another class").with_payment("pi_1");
+        let of_another =
+            KnownDiscrepancy::new(DiscrepancyClass::PaidNotOrdered, "another's").with_order("2").with_tenant("store_7");
         let all = KnownDiscrepancy::new(DiscrepancyClass::PaidNotOrdered, "names nothing");
-        [other, all, of_payment, of_order]
+        [other, of_another, all, of_payment, of_order.with_tenant("store_42")]
     };
     for (until, reasons, status) in [
         (exported + 1, [Some("a gift"), Some("by hand")], ReconcileStatus::Clean),

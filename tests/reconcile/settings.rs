@@ -9,10 +9,9 @@ use crate::shop::{DAY, Lister, NEW_YEAR, lines};
 #[test]
 fn a_setting_that_makes_no_sense_is_named() {
     let shop = Lister::new();
-    let without_since = shop.validator().reconciler().build().unwrap_err();
     let too_fast = shop.window(NEW_YEAR, NEW_YEAR + DAY).pace(1001).build().unwrap_err();
     let too_small = shop.window(NEW_YEAR, NEW_YEAR + DAY).sort_memory(4095).build().unwrap_err();
-    for (error, name) in [(without_since, "since"), (too_fast, "pace"), (too_small, "sort_memory")] {
+    for (error, name) in [(too_fast, "pace"), (too_small, "sort_memory")] {
         assert!(error.to_string().starts_with(name), "{error}");
     }
 }
@@ -23,6 +22,8 @@ async fn a_window_without_a_second_in_it_and_a_provider_without_lists_are_errors
     let empty = shop.window(NEW_YEAR, NEW_YEAR).build().unwrap();
     let error = empty.run(lines([])).await.unwrap_err();
     assert!(matches!(error, ReconcileError::WindowEmpty { .. }) && error.code() == "window_empty", "{error}");
+    let unset = shop.validator().reconciler().build().unwrap();
+    assert_eq!(unset.run(lines([])).await.unwrap_err().code(), "window_unset");
     let identity = ProviderIdentity::new("acme").only_account();
     let without_lists =
         provider_fn(identity, |payment, _| async move { Ok(ProviderPayment::not_found(payment.as_str())) });

@@ -6,6 +6,7 @@ mod loopback;
 mod object_paths;
 pub mod sandbox;
 mod scripted;
+mod snapshot_event;
 #[cfg(feature = "webhook")]
 pub mod webhook;
 

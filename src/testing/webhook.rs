@@ -16,6 +16,7 @@ use crate::moment::since_1970;
 use crate::payment::facts::Mode;
 use crate::testing::loopback::date::http_date;
 use crate::testing::object_paths::path_of;
+use crate::testing::snapshot_event::snapshot_event;
 use crate::webhook;
 
 /// The `Stripe-Signature` header that Stripe would send with a body, at a time in seconds since 1970.
@@ -48,17 +49,7 @@ pub struct EventBody(Value);
 impl EventBody {
     /// An event of this type, which happened to this object.
     pub fn new(id: &str, event_type: &str, object: impl Into<Value>) -> Self {
-        Self(json!({
-            "id": id,
-            "object": "event",
-            "api_version": "2026-10-28.endive",
-            "created": now(),
-            "data": { "object": object.into() },
-            "livemode": true,
-            "pending_webhooks": 1,
-            "request": { "id": null, "idempotency_key": null },
-            "type": event_type,
-        }))
+        Self(snapshot_event(id, event_type, now(), &object.into()))
     }
 
     /// An event about this payment: of the payment intent itself, for types that begin with `payment_intent.`; else of an

@@ -1,6 +1,12 @@
-//! The sandbox seen by Stripe's own libraries for Node and Python: what they retrieve from it is what was put in.
+//! The sandbox seen by Stripe's own libraries for Node and Python: what they retrieve from it, and list, is what was put in.
 #![cfg(feature = "test-util")]
-#![allow(clippy::panic, clippy::unwrap_used, reason = "a peer that does not do its part fails the test")]
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a peer that does not do its part fails the test"
+)]
 
 use std::ffi::OsStr;
 use std::io::Write as _;
@@ -150,5 +156,45 @@ async fn stripes_own_libraries_see_refunds_disputes_and_risk() {
         }
         let asked = sandbox.last_request().unwrap();
         assert!(asked.header("user-agent").is_some_and(|agent| agent.starts_with("Stripe/")), "{asked:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn stripes_own_libraries_walk_the_lists_from_page_to_page() {
+    // 2026-01-01, and a minute between payments.
+    let (new_year, minute) = (1_767_225_600, 60);
+    let sandbox = Sandbox::start().await.unwrap();
+    sandbox.set_clock(Some(new_year + 86_400));
+    sandbox.generate("pi_", 25, move |number, id| {
+        let created = new_year + number * minute;
+        let paid = SandboxPayment::paid(id, 1999, "usd").created(created).refund(1, "succeeded").refund(2, "pending");
+        paid.disputed().disputed_at(created + 1).final_at(created + 2)
+    });
+    // All but the first payment and the last.
+    let window = json!({ "gte": new_year + minute, "lt": new_year + 24 * minute });
+    let (params, types) = (json!({ "created": window, "limit": 10 }), ["payment_intent.succeeded", "charge.failed"]);
+    let calls = [
+        json!({ "list": "payment_intents", "params": { "created": window, "limit": 10, "expand": ["data.latest_charge"] } }),
+        json!({ "list": "refunds", "params": params }),
+        json!({ "list": "disputes", "params": params }),
+        json!({ "list": "events", "params": { "created": window, "limit": 10, "types": types } }),
+    ];
+    for library in [Library::Node, Library::Python] {
+        let before = sandbox.requests();
+        let answers = library.retrieve(&sandbox, &key(), &calls).await;
+        let [payments, refunds, disputes, events] = &*answers else { panic!("{answers:?}") };
+        assert_eq!(sandbox.requests() - before, 3 + 5 + 3 + 3, "{library:?}");
+        let all = |entries: &Value, pointer: &str| -> Vec<Value> {
+            entries.as_array().unwrap().iter().map(|entry| entry.pointer(pointer).unwrap().clone()).collect()
+        };
+        let newest_first: Vec<Value> = (1..24).rev().map(|number| json!(format!("pi_{number}"))).collect();
+        assert_eq!(all(payments, "/id"), newest_first, "{library:?}");
+        assert_eq!(all(payments, "/latest_charge/object"), vec![json!("charge"); 23], "{library:?}");
+        let twice: Vec<Value> = newest_first.iter().flat_map(|id| [id.clone(), id.clone()]).collect();
+        assert_eq!(all(refunds, "/payment_intent"), twice, "{library:?}");
+        assert_eq!(all(disputes, "/payment_intent"), newest_first, "{library:?}");
+        assert_eq!(all(disputes, "/created")[22], json!(new_year + minute + 1), "{library:?}");
+        assert_eq!(all(events, "/data/object/id"), newest_first, "{library:?}");
+        assert_eq!(all(events, "/type"), vec![json!("payment_intent.succeeded"); 23], "{library:?}");
     }
 }

@@ -62,8 +62,7 @@ impl Stripe {
             let next = place.halved().ok_or_else(|| reply::unreadable(too_large(), &reply))?;
             return Ok(Listed { next: Some(next.cursor()), ..Listed::default() });
         }
-        let listed = self.read_page(query, place, &reply, with_review);
-        listed.map_err(|error| if error.status().is_some() { error } else { reply::unreadable(error, &reply) })
+        self.read_page(query, place, &reply, with_review)
     }
 
     fn address_of_page(&self, window: &Range<u64>, place: &ListPlace, with_review: bool) -> Url {
@@ -96,7 +95,8 @@ impl Stripe {
             StripeList::Refunds => page::change(entry, ChangeOf::Refunded),
             StripeList::Disputes => page::change(entry, ChangeOf::Disputed),
             StripeList::Events => page::event(entry, self.account.as_deref()),
-        })?;
+        });
+        let page = page.map_err(|error| reply::unreadable(error, reply))?;
         let next = match &page.last {
             Some(last) => Some(place.after(last.clone(), query.limit())),
             None => place.list.next().map(|list| ListPlace::beginning_of(list, query.limit())),

@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 use super::body::{self, PreparedBody};
 use super::expansion::Expansion;
 use super::fault::Fault;
+use super::lists::ListPage;
+use super::owners::Owners;
 use super::payment::SandboxPayment;
 use super::request::Subject;
 use super::session::KeptSession;
@@ -77,7 +79,7 @@ impl SandboxAnswer {
             Subject::Disputes(page) => Some(body::disputes(kept, page)),
             Subject::Intent(expansion) => kept.map(|kept| kept.bytes(*expansion)),
             Subject::Session(expansion) => session.map(|session| session.bytes(*expansion)),
-            Subject::Related(_) => None,
+            Subject::List(_) | Subject::Related(_) => None,
         };
         let (object, param) = if let Subject::Session(_) = subject {
             ("checkout.session", "session")
@@ -85,6 +87,12 @@ impl SandboxAnswer {
             ("payment_intent", "intent")
         };
         made.map_or_else(|| Self::missing(object, param, id), Self::ok)
+    }
+
+    /// The healthy page of a list, or Stripe's 404 about what it is to begin after.
+    pub(super) fn listed(asked: &ListPage, owners: &Owners, now: u64) -> Self {
+        let after = || asked.starting_after.as_deref().unwrap_or_default();
+        owners.page(asked, now).map_or_else(|| Self::missing("object", "starting_after", after()), Self::ok)
     }
 
     /// The healthy answer about an object of a payment, or Stripe's 404.

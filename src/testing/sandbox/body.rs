@@ -29,7 +29,7 @@ impl PreparedBody {
 
     /// The tree of it, to stand in another object.
     pub(super) fn json(&self, expansion: Expansion) -> Value {
-        render(&self.payment, expansion)
+        json(&self.payment, expansion)
     }
 
     pub(super) fn bytes(&self, expansion: Expansion) -> Arc<[u8]> {
@@ -48,8 +48,8 @@ pub(super) fn disputes(kept: Option<&PreparedBody>, asked: &DisputePage) -> Arc<
     Arc::from(page(kept.map(|kept| &kept.payment), asked).to_string().into_bytes())
 }
 
-fn bytes(payment: &SandboxPayment, expansion: Expansion) -> Arc<[u8]> {
-    Arc::from(render(payment, expansion).to_string().into_bytes())
+pub(super) fn bytes(payment: &SandboxPayment, expansion: Expansion) -> Arc<[u8]> {
+    Arc::from(json(payment, expansion).to_string().into_bytes())
 }
 
 /// The same body with another value in a field.
@@ -61,7 +61,7 @@ pub(super) fn altered(body: &[u8], field: &str, value: Value) -> Vec<u8> {
     json.to_string().into_bytes()
 }
 
-fn render(payment: &SandboxPayment, expansion: Expansion) -> Value {
+pub(super) fn json(payment: &SandboxPayment, expansion: Expansion) -> Value {
     let body = payment.replacement.clone().unwrap_or_else(|| intent(payment, expansion));
     left_out(body, &payment.left_out)
 }
@@ -98,7 +98,7 @@ fn intent(payment: &SandboxPayment, expansion: Expansion) -> Value {
         "amount_details": amount_details(payment),
         "amount_received": payment.received,
         "automatic_payment_methods": { "allow_redirects": "always", "enabled": true },
-        "canceled_at": canceled.then_some(payment.created),
+        "canceled_at": payment.became_final().filter(|_| canceled).map(|(at, _)| at),
         "cancellation_reason": canceled.then_some("requested_by_customer"),
         "capture_method": if payment.stage == Stage::Authorized { "manual" } else { "automatic_async" },
         "client_secret": format!("{}_secret_sandbox", payment.id),
@@ -279,13 +279,13 @@ mod tests {
     #[test]
     fn authorized_payment_is_capturable_and_says_until_when() {
         let payment = SandboxPayment::requires_capture("pi_1", 500, "usd").created(1_000);
-        let body = render(&payment, CHARGE);
+        let body = json(&payment, CHARGE);
         assert_eq!(at(&body, "/amount_received"), 0);
         assert_eq!(at(&body, "/amount_capturable"), 500);
         assert_eq!(at(&body, "/capture_method"), "manual");
         assert_eq!(at(&body, "/latest_charge/captured"), false);
         assert_eq!(at(&body, "/latest_charge/payment_method_details/card/capture_before"), 605_800);
-        let partly = render(&payment.amount_received(200).capture_before(9), CHARGE);
+        let partly = json(&payment.amount_received(200).capture_before(9), CHARGE);
         assert_eq!(at(&partly, "/amount_capturable"), 300);
         assert_eq!(at(&partly, "/latest_charge/amount_captured"), 200);
         assert_eq!(at(&partly, "/latest_charge/payment_method_details/card/capture_before"), 9);
@@ -293,7 +293,7 @@ mod tests {
 
     #[test]
     fn declined_payment_says_why() {
-        let body = render(&SandboxPayment::declined("pi_1", 500, "USD"), CHARGE);
+        let body = json(&SandboxPayment::declined("pi_1", 500, "USD"), CHARGE);
         assert_eq!(at(&body, "/currency"), "usd");
         assert_eq!(at(&body, "/livemode"), true);
         assert_eq!(at(&body, "/status"), "requires_payment_method");
@@ -305,7 +305,7 @@ mod tests {
     #[test]
     fn only_a_full_refund_counts_as_refunded() {
         let refunded = |minor| {
-            at(&render(&SandboxPayment::paid("pi_1", 500, "usd").refunded(minor), CHARGE), "/latest_charge/refunded")
+            at(&json(&SandboxPayment::paid("pi_1", 500, "usd").refunded(minor), CHARGE), "/latest_charge/refunded")
         };
         assert_eq!(refunded(0), false);
         assert_eq!(refunded(499), false);
@@ -315,7 +315,7 @@ mod tests {
     #[test]
     fn the_rest_of_a_partial_capture_is_a_refund_only_as_before_basil() {
         let shown = |payment: SandboxPayment| {
-            let body = render(&payment, CHARGE);
+            let body = json(&payment, CHARGE);
             (at(&body, "/latest_charge/amount_refunded"), at(&body, "/latest_charge/refunded"))
         };
         let part = || SandboxPayment::paid("pi_1", 2_000, "usd").amount_received(500);
@@ -327,7 +327,7 @@ mod tests {
     #[test]
     fn tip_and_surcharge_are_part_of_the_amount() {
         let payment = SandboxPayment::paid("pi_1", 500, "usd");
-        let details = |payment| at(&render(&payment, CHARGE), "/amount_details");
+        let details = |payment| at(&json(&payment, CHARGE), "/amount_details");
         assert_eq!(details(payment.clone()), json!({ "tip": {} }));
         let expected = json!({ "tip": { "amount": 30 }, "surcharge": { "amount": 5 } });
         assert_eq!(details(payment.tip(30).surcharge(5)), expected);
@@ -335,7 +335,7 @@ mod tests {
 
     #[test]
     fn charge_comes_in_the_shape_that_was_set() {
-        let shown = |shape, expansion| render(&SandboxPayment::paid("pi_1", 500, "usd").charge_shape(shape), expansion);
+        let shown = |shape, expansion| json(&SandboxPayment::paid("pi_1", 500, "usd").charge_shape(shape), expansion);
         assert_eq!(at(&shown(ChargeShape::Expanded, PLAIN), "/latest_charge"), "ch_1");
         assert_eq!(at(&shown(ChargeShape::Expanded, CHARGE), "/latest_charge/object"), "charge");
         assert_eq!(at(&shown(ChargeShape::Id, CHARGE), "/latest_charge"), "ch_1");
@@ -345,23 +345,22 @@ mod tests {
     #[test]
     fn payment_without_a_charge_has_none_in_any_shape() {
         let payment = SandboxPayment::requires_action("pi_1", 500, "usd").disputed();
-        assert_eq!(at(&render(&payment, CHARGE), "/latest_charge"), Value::Null);
-        let id = render(&payment.charge_shape(ChargeShape::Id), CHARGE);
+        assert_eq!(at(&json(&payment, CHARGE), "/latest_charge"), Value::Null);
+        let id = json(&payment.charge_shape(ChargeShape::Id), CHARGE);
         assert_eq!(at(&id, "/latest_charge"), Value::Null);
     }
 
     #[test]
     fn fields_are_left_out_and_the_body_replaced() {
-        let body = render(&SandboxPayment::paid("pi_1", 500, "usd").without("amount_received"), CHARGE);
+        let body = json(&SandboxPayment::paid("pi_1", 500, "usd").without("amount_received"), CHARGE);
         assert_eq!(at(&body, "/amount_received"), "(absent)");
-        let body =
-            render(&SandboxPayment::paid("pi_1", 500, "usd").json(json!({ "a": 1, "b": 2 })).without("b"), CHARGE);
+        let body = json(&SandboxPayment::paid("pi_1", 500, "usd").json(json!({ "a": 1, "b": 2 })).without("b"), CHARGE);
         assert_eq!(body, json!({ "a": 1 }));
     }
 
     #[test]
     fn unknown_status_looks_paid_otherwise() {
-        let body = render(&SandboxPayment::status("pi_1", 500, "usd", "succeeded_maybe"), CHARGE);
+        let body = json(&SandboxPayment::status("pi_1", 500, "usd", "succeeded_maybe"), CHARGE);
         assert_eq!(at(&body, "/status"), "succeeded_maybe");
         assert_eq!(at(&body, "/amount_received"), 500);
     }
@@ -369,15 +368,15 @@ mod tests {
     #[test]
     fn refunds_and_dispute_come_where_they_are_asked_for() {
         let payment = SandboxPayment::paid("pi_1", 500, "usd").refunded(200).disputed();
-        let body = render(&payment, CHARGE);
+        let body = json(&payment, CHARGE);
         assert_eq!(at(&body, "/latest_charge/refunds"), "(absent)");
         assert_eq!(at(&body, "/latest_charge/dispute"), "du_1");
-        let body = render(&payment, Expansion { refunds: true, dispute: true, ..CHARGE });
+        let body = json(&payment, Expansion { refunds: true, dispute: true, ..CHARGE });
         assert_eq!(at(&body, "/latest_charge/refunds/data/0/amount"), 200);
         assert_eq!(at(&body, "/latest_charge/dispute/object"), "dispute");
         assert_eq!(at(&body, "/latest_charge/dispute/amount"), 500);
         let body =
-            render(&SandboxPayment::paid("pi_1", 500, "usd"), Expansion { refunds: true, dispute: true, ..CHARGE });
+            json(&SandboxPayment::paid("pi_1", 500, "usd"), Expansion { refunds: true, dispute: true, ..CHARGE });
         assert_eq!(at(&body, "/latest_charge/refunds/data"), json!([]));
         assert_eq!(at(&body, "/latest_charge/dispute"), Value::Null);
     }

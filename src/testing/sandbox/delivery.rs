@@ -7,9 +7,9 @@ use tokio::time::sleep;
 use super::answer::{AnswerDelivery, Framing, Heading, SandboxAnswer, half};
 use crate::testing::loopback::connection::{drain, reset_on_close};
 
-/// One chunk of padding. 64 of them make 4 MiB: more than any cap a client would set for a payment.
+/// One chunk of padding. 160 of them make 10 MiB: more than any cap a client would set for a payment, or for a page of them.
 const CHUNK: usize = 64 * 1024;
-const CHUNKS: usize = 64;
+const CHUNKS: usize = 160;
 
 impl AnswerDelivery {
     /// Sends `answer`, and says whether the connection serves on; `out` is scratch space that it reuses.

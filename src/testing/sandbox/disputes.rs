@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::payment::{SandboxDispute, SandboxPayment};
 
 /// How many Stripe lists unless asked otherwise, and at most.
-const PAGE: (usize, usize) = (10, 100);
+pub(super) const PAGE: (usize, usize) = (10, 100);
 
 /// Which page of the list is asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -16,14 +16,14 @@ pub(super) struct DisputePage {
 
 /// One dispute of a payment, the newest first.
 pub(super) fn dispute(payment: &SandboxPayment, at: usize) -> Option<Value> {
-    let SandboxDispute { status, case_type } = payment.disputes.get(at)?;
+    let SandboxDispute { status, case_type, at: opened } = payment.disputes.get(at)?;
     Some(json!({
         "id": dispute_id(payment, at),
         "object": "dispute",
         "amount": payment.received,
         "balance_transactions": [],
         "charge": payment.charge_id(),
-        "created": payment.created,
+        "created": opened.unwrap_or(payment.created),
         "currency": payment.currency,
         "is_charge_refundable": false,
         "livemode": payment.livemode,

@@ -62,7 +62,7 @@ pub enum Fault {
     NoChargeYet,
     /// 302 to this address.
     Redirect(String),
-    /// 200 with the true answer behind 4 MiB of padding, in chunks and without `Content-Length`.
+    /// 200 with the true answer behind 10 MiB of padding, in chunks and without `Content-Length`.
     HugeBody,
     /// No answer ever; the connection stays open until the client closes it.
     Stall,

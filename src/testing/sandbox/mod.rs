@@ -3,8 +3,10 @@
 //! [`Sandbox`] serves `GET /v1/payment_intents/{id}`, `GET /v1/checkout/sessions/{id}` and `GET /v1/disputes?payment_intent=`
 //! over HTTP/1.1 on 127.0.0.1, and what
 //! belongs to a payment by its own id: charges, refunds, disputes, reviews, early fraud warnings and payments of invoices, as
-//! `ch_1`, `re_1`, `du_1`, `prv_1`, `issfr_1` and `inpay_1` of `pi_1`, a second one as `re_1_1`. Point a provider's base
-//! address at [`Sandbox::url`], put payments in, and script what goes wrong. Stripe's own clients can be pointed at
+//! `ch_1`, `re_1`, `du_1`, `prv_1`, `issfr_1` and `inpay_1` of `pi_1`, a second one as `re_1_1`. It lists payment intents, refunds,
+//! disputes, and the events of payments that succeeded or were canceled (`evt_1`), with `created[gte]`, `created[lt]`, `limit`,
+//! `starting_after`, `expand[]=data.latest_charge` and `types[]`; a page goes by its path, as `/v1/refunds`, where payments go by
+//! their ids. Point a provider's base address at [`Sandbox::url`], put payments in, and script what goes wrong. Stripe's own clients can be pointed at
 //! it too: what is to be expanded is read as `expand[]=` and as `expand[0]=`, also below the charge
 //! (`latest_charge.refunds`, `latest_charge.dispute`). Any key that is not empty is accepted, as a bearer token or
 //! as the user of HTTP Basic, and whether it is a live or a test key is not looked at: the payment says which it is.
@@ -41,7 +43,10 @@ mod disputes;
 mod events;
 mod expansion;
 mod fault;
+mod generated;
+mod lists;
 mod objects;
+mod owners;
 mod payment;
 mod related;
 mod request;
@@ -107,9 +112,45 @@ impl Sandbox {
     ///
     /// A script that waits for this payment is kept, and so is its request count.
     pub fn put(&self, payment: SandboxPayment) {
-        let id = payment.id.clone();
-        let kept = Arc::new(body::PreparedBody::of(payment));
-        self.state.book.lock().file(&id).kept = Some(kept);
+        self.state.book.lock().put(payment);
+    }
+
+    /// Inserts so many payments that are made each time they are asked for, with the ids `prefix0`, `prefix1` and so on.
+    ///
+    /// `make` gets a payment's number and id, and must give the same payment whenever it is asked. It is called once for each
+    /// at the beginning, so that lists know where they stand: of a million payments they keep some 50 MB, and no payment. One
+    /// that is [put](Self::put) in under such an id takes the other's place.
+    ///
+    /// ```
+    /// use payproof::testing::sandbox::{Sandbox, SandboxPayment};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let sandbox = Sandbox::start().await?;
+    /// // One a minute from 2026 on, of which each hundredth was refunded a day later.
+    /// sandbox.generate("pi_bulk_", 1_000, |number, id| {
+    ///     let created = 1_767_225_600 + 60 * number;
+    ///     let paid = SandboxPayment::paid(id, 1999, "usd").created(created).order(&number.to_string());
+    ///     if number % 100 == 0 { paid.refunded(1999).refunded_at(created + 86_400) } else { paid }
+    /// });
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn generate(
+        &self,
+        prefix: &str,
+        count: u64,
+        make: impl Fn(u64, &str) -> SandboxPayment + Send + Sync + 'static,
+    ) {
+        // Made first: the caller's code must not run under the lock.
+        let generated = generated::GeneratedPayments::new(prefix, count, Box::new(make));
+        self.state.book.lock().generate(generated);
+    }
+
+    /// Sets the server's clock, in seconds since 1970: what `Date` says, and from which the age of events counts; `None`, the
+    /// default, is this machine's. It stands still.
+    pub fn set_clock(&self, unix: Option<u64>) {
+        self.state.book.lock().clock = unix;
     }
 
     /// Inserts a Checkout session, or replaces the one with its id. Its payment is what is put under the id that it names.

@@ -37,6 +37,8 @@ pub(super) enum Stage {
 pub(super) struct SandboxRefund {
     pub(super) amount: u64,
     pub(super) status: String,
+    /// When it was made; when the payment was, unless that is set.
+    pub(super) at: Option<u64>,
 }
 
 /// A dispute as the sandbox knows it.
@@ -44,6 +46,8 @@ pub(super) struct SandboxRefund {
 pub(super) struct SandboxDispute {
     pub(super) status: String,
     pub(super) case_type: String,
+    /// When it was opened; when the payment was made, unless that is set.
+    pub(super) at: Option<u64>,
 }
 
 /// Constructors for the statuses of Stripe.
@@ -77,6 +81,7 @@ pub struct SandboxPayment {
     pub(super) received: u64,
     pub(super) currency: String,
     pub(super) created: u64,
+    pub(super) final_at: Option<u64>,
     pub(super) livemode: bool,
     pub(super) customer: Option<String>,
     pub(super) metadata: BTreeMap<String, String>,
@@ -163,6 +168,7 @@ impl SandboxPayment {
             received: if stage == Stage::Captured { amount } else { 0 },
             currency: currency.to_ascii_lowercase(),
             created: date::unix_now(),
+            final_at: None,
             livemode: true,
             customer: None,
             metadata: BTreeMap::new(),
@@ -227,6 +233,20 @@ impl SandboxPayment {
         /// Sets the creation time in seconds since 1970; the default is now.
         pub fn created(mut self, unix: u64) => self.created = unix;
 
+        /// Sets when it succeeded or was canceled, in seconds since 1970, as the event of that says; the default is when it was
+        /// created.
+        pub fn final_at(mut self, unix: u64) => self.final_at = Some(unix);
+
+        /// Sets when the refund that was added last was made, in seconds since 1970; the default is when the payment was.
+        pub fn refunded_at(mut self, unix: u64) => if let Some(refund) = self.refunds.last_mut() {
+            refund.at = Some(unix);
+        };
+
+        /// Sets when the dispute that was added last was opened, in seconds since 1970; the default is when the payment was made.
+        pub fn disputed_at(mut self, unix: u64) => if let Some(dispute) = self.disputes.last_mut() {
+            dispute.at = Some(unix);
+        };
+
         /// Sets what was received, in minor units; the charge's captured amount follows.
         ///
         /// Under `requires_capture` the rest stays capturable.
@@ -248,7 +268,7 @@ impl SandboxPayment {
         pub fn refunded(mut self, minor: u64) => {
             self.refunds.clear();
             if minor > 0 {
-                self.refunds.push(SandboxRefund { amount: minor, status: "succeeded".to_owned() });
+                self.refunds.push(SandboxRefund { amount: minor, status: "succeeded".to_owned(), at: None });
             }
         };
 
@@ -257,7 +277,7 @@ impl SandboxPayment {
         /// The charge counts it as refunded unless it failed or was canceled; see
         /// [`refunds_counted_as`](Self::refunds_counted_as).
         pub fn refund(mut self, minor: u64, status: &str) =>
-            self.refunds.push(SandboxRefund { amount: minor, status: status.to_owned() });
+            self.refunds.push(SandboxRefund { amount: minor, status: status.to_owned(), at: None });
 
         /// Has the charge count the refunds that stand so, and no others; the default is `pending`, `requires_action` and
         /// `succeeded`. Which Stripe counts is undocumented.
@@ -278,7 +298,7 @@ impl SandboxPayment {
 
         /// Adds a dispute with this `status` and `case_type`; the charge is disputed from then on.
         pub fn dispute(mut self, status: &str, case_type: &str) =>
-            self.disputes.push(SandboxDispute { status: status.to_owned(), case_type: case_type.to_owned() });
+            self.disputes.push(SandboxDispute { status: status.to_owned(), case_type: case_type.to_owned(), at: None });
 
         /// Sets the charge's `fraud_details.stripe_report`; the default is none.
         pub fn stripe_report(mut self, word: &str) => self.stripe_report = Some(word.to_owned());
@@ -357,6 +377,16 @@ impl SandboxPayment {
     /// The charge's id, derived from the payment's as Stripe's own look alike.
     pub(super) fn charge_id(&self) -> String {
         self.derived("ch")
+    }
+
+    /// When it succeeded or was canceled, and the type of the event that told so.
+    pub(super) fn became_final(&self) -> Option<(u64, &'static str)> {
+        let event_type = match self.status.as_str() {
+            "succeeded" => "payment_intent.succeeded",
+            "canceled" => "payment_intent.canceled",
+            _ => return None,
+        };
+        Some((self.final_at.unwrap_or(self.created), event_type))
     }
 
     /// When the authorization ends, in seconds since 1970.

@@ -6,12 +6,12 @@ use percent_encoding::percent_decode_str;
 
 use super::disputes::DisputePage;
 use super::expansion::Expansion;
+use super::lists::{ListPage, SandboxList};
 use super::related::ObjectQuery;
 use crate::testing::loopback::head::{self, split_target};
 use crate::testing::object_paths::at_path;
 
 const PAYMENTS: &str = "/v1/payment_intents/";
-const DISPUTES: &str = "/v1/disputes";
 const SESSIONS: &str = "/v1/checkout/sessions/";
 
 /// What the server needs from a request's head, borrowed from the connection's buffer.
@@ -63,16 +63,20 @@ impl<'a> RequestHead<'a> {
         if self.method != "GET" {
             return None;
         }
-        if path == DISPUTES {
-            let query = query?;
-            let page = DisputePage {
-                limit: value(query, "limit").and_then(|limit| limit.parse().ok()),
-                starting_after: value(query, "starting_after").map(Cow::into_owned),
-            };
-            return Some((value(query, "payment_intent")?, Subject::Disputes(page)));
+        if let Some(list) = SandboxList::ALL.into_iter().find(|list| list.path() == path) {
+            let query = query.unwrap_or_default();
+            let page = list_page(list, query);
+            let payment = value(query, "payment_intent").filter(|_| list == SandboxList::Disputes);
+            return Some(match payment {
+                Some(payment) => {
+                    let ListPage { limit, starting_after, .. } = page;
+                    (payment, Subject::Disputes(DisputePage { limit, starting_after }))
+                }
+                None => (Cow::Borrowed(path), Subject::List(page)),
+            });
         }
         if let Some((kind, id)) = at_path(path) {
-            let with_charge = query.is_some_and(|query| expanded(query).any(|path| path == "charge"));
+            let with_charge = query.is_some_and(|query| values(query, "expand").any(|path| path == "charge"));
             return Some((percent_decoded(id), Subject::Related(ObjectQuery { kind, with_charge })));
         }
         let last = |prefix| path.strip_prefix(prefix).filter(|id: &&str| !id.is_empty() && !id.contains('/'));
@@ -90,8 +94,27 @@ pub(super) enum Subject {
     Intent(Expansion),
     Session(Expansion),
     Disputes(DisputePage),
+    /// A page of a list. It goes by the list's path in the place of an id.
+    List(ListPage),
     /// An object of a payment, by its own id.
     Related(ObjectQuery),
+}
+
+fn list_page(list: SandboxList, query: &str) -> ListPage {
+    let number = |name| value(query, name).and_then(|value| value.parse::<u64>().ok());
+    let since = number("created[gt]").map(|after| after.saturating_add(1)).or_else(|| number("created[gte]"));
+    let until = number("created[lte]").map(|last| last.saturating_add(1)).or_else(|| number("created[lt]"));
+    let paths = values(query, "expand").filter_map(|path| Some(path.strip_prefix("data.")?.to_owned()));
+    let types = values(query, "types").chain(value(query, "type"));
+    ListPage {
+        list,
+        since: since.unwrap_or_default(),
+        until: until.unwrap_or(u64::MAX),
+        limit: value(query, "limit").and_then(|limit| limit.parse().ok()),
+        starting_after: value(query, "starting_after").map(Cow::into_owned),
+        expansion: paths.fold(Expansion::default(), |expansion, path| expansion.with(&path)),
+        types: types.map(Cow::into_owned).collect(),
+    }
 }
 
 /// The value of a parameter of a query, the first if there are several.
@@ -110,17 +133,17 @@ fn is_basic_key(value: &str) -> bool {
 /// What a query asks to expand: `expand[]=` as curl is told to send it, or `expand[0]=` as Stripe's own clients do, in any
 /// percent-encoding.
 fn expansion(query: &str) -> Expansion {
-    expanded(query).fold(Expansion::default(), |expansion, path| expansion.with(&path))
+    values(query, "expand").fold(Expansion::default(), |expansion, path| expansion.with(&path))
 }
 
-/// The paths that a query asks to expand.
-fn expanded(query: &str) -> impl Iterator<Item = Cow<'_, str>> {
+/// The values of a parameter that is a list, as `expand` and `types` are.
+fn values<'q>(query: &'q str, name: &'static str) -> impl Iterator<Item = Cow<'q, str>> {
     let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-    pairs.filter(|(name, _)| is_expand(&percent_decoded(name))).map(|(_, value)| percent_decoded(value))
+    pairs.filter(move |(key, _)| is_item_of(&percent_decoded(key), name)).map(|(_, value)| percent_decoded(value))
 }
 
-fn is_expand(name: &str) -> bool {
-    let index = name.strip_prefix("expand[").and_then(|rest| rest.strip_suffix(']'));
+fn is_item_of(key: &str, name: &str) -> bool {
+    let index = key.strip_prefix(name).and_then(|rest| rest.strip_prefix('[')?.strip_suffix(']'));
     index.is_some_and(|index| index.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
@@ -188,7 +211,6 @@ mod tests {
         for (path, wanted) in [
             ("/v1/payment_intents/p%69_1", Some("pi_1")),
             ("/v1/payment_intents/", None),
-            ("/v1/payment_intents", None),
             ("/v1/payment_intents/pi_1/capture", None),
             ("/v1/customers/cus_1", None),
         ] {
@@ -206,12 +228,48 @@ mod tests {
         for (query, wanted) in [
             ("?payment_intent=pi_1", Some(page(None, None))),
             ("?limit=100&payment_intent=pi%5F1&starting_after=du_1", Some(page(Some(100), Some("du_1")))),
-            ("?limit=100", None),
-            ("", None),
         ] {
             let raw = raw(&format!("GET /v1/disputes{query} HTTP/1.1"), "");
             let read = RequestHead::parse(&raw).and_then(|head| head.payment());
             assert_eq!(read, wanted.map(|wanted| (Cow::Borrowed("pi_1"), wanted)), "{query}");
+        }
+    }
+
+    #[test]
+    fn a_page_of_a_list_goes_by_its_path() {
+        let all = ListPage {
+            list: SandboxList::Disputes,
+            since: 0,
+            until: u64::MAX,
+            limit: None,
+            starting_after: None,
+            expansion: Expansion::default(),
+            types: Vec::new(),
+        };
+        let events = ListPage { list: SandboxList::Events, since: 5, until: 7, ..all.clone() };
+        for (target, wanted) in [
+            ("/v1/disputes", all.clone()),
+            ("/v1/events?created%5Bgte%5D=5&created%5Blt%5D=7", events.clone()),
+            ("/v1/events?created[gt]=4&created[lte]=6", events.clone()),
+            (
+                "/v1/events?created[gte]=5&created[lt]=7&types[]=a&types[1]=b",
+                ListPage { types: vec!["a".to_owned(), "b".to_owned()], ..events },
+            ),
+            (
+                "/v1/payment_intents?limit=3&starting_after=pi_1&expand[]=data.latest_charge&expand[]=latest_charge.refunds",
+                ListPage {
+                    list: SandboxList::Payments,
+                    limit: Some(3),
+                    starting_after: Some("pi_1".to_owned()),
+                    expansion: Expansion { charge: true, ..Expansion::default() },
+                    ..all
+                },
+            ),
+        ] {
+            let raw = raw(&format!("GET {target} HTTP/1.1"), "");
+            let read = RequestHead::parse(&raw).and_then(|head| head.payment());
+            let path = Cow::Borrowed(wanted.list.path());
+            assert_eq!(read, Some((path, Subject::List(wanted))), "{target}");
         }
     }
 

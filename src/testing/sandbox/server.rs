@@ -49,7 +49,7 @@ async fn answer(
     head: &RequestHead<'_>,
 ) -> io::Result<bool> {
     // Read again after a delay: one moment dates the answer and whatever it says about later.
-    let mut now = date::unix_now();
+    let mut now = state.now();
     let (number, answer, delivery) = match head.payment() {
         None => (state.record(raw), SandboxAnswer::unrecognized(head.method, head.target), AnswerDelivery::Whole),
         Some((id, _)) if !head.has_key => {
@@ -59,9 +59,10 @@ async fn answer(
             let (number, fate) = state.decide(raw, &id);
             if !fate.delay.is_zero() {
                 sleep(fate.delay).await;
-                now = date::unix_now();
+                now = state.now();
             }
             let healthy = match subject {
+                Subject::List(page) => SandboxAnswer::listed(&page, &state.owners(), now),
                 Subject::Related(asked) => SandboxAnswer::about_object(asked.kind, &id, state.find(asked, &id)),
                 subject => SandboxAnswer::about(&id, &subject, fate.kept.as_deref(), fate.session.as_ref()),
             };

@@ -9,9 +9,13 @@ use rand::{RngExt, SeedableRng};
 use serde_json::Value;
 
 use crate::lock::Lock;
+use crate::testing::loopback::date;
 
 use super::body::PreparedBody;
 use super::fault::{Fault, Faults};
+use super::generated::GeneratedPayments;
+use super::owners::Owners;
+use super::payment::SandboxPayment;
 use super::related::{self, ObjectQuery};
 use super::session::{KeptSession, SandboxSession};
 
@@ -31,6 +35,11 @@ pub(super) struct SandboxState {
 #[derive(Debug, Default)]
 pub(super) struct Book {
     files: HashMap<String, PaymentFile>,
+    generated: Vec<Arc<GeneratedPayments>>,
+    /// How many payments were put in, those that took another's place left out.
+    put: u64,
+    /// What the server's clock shows, where that is set.
+    pub(super) clock: Option<u64>,
     pub(super) sessions: HashMap<String, Arc<SandboxSession>>,
     pub(super) script: VecDeque<Fault>,
     pub(super) faults: Faults,
@@ -43,6 +52,8 @@ pub(super) struct Book {
 #[derive(Debug, Default)]
 pub(super) struct PaymentFile {
     pub(super) kept: Option<Arc<PreparedBody>>,
+    /// Which of those that were put in it is.
+    number: u64,
     pub(super) script: VecDeque<Fault>,
     pub(super) requests: u64,
 }
@@ -80,8 +91,8 @@ impl SandboxState {
         let number = book.record(head);
         let file = book.file(id);
         file.count();
-        let kept = file.kept.clone();
         let scripted = file.script.pop_front().or_else(|| book.script.pop_front());
+        let kept = book.kept(id);
         let session = book.session(id);
         if book.faults.is_none() && self.latency.is_empty() {
             return (number, RequestPlan { kept, session, fault: scripted, delay: self.latency.start });
@@ -93,6 +104,20 @@ impl SandboxState {
         let delay =
             if self.latency.is_empty() { self.latency.start } else { chance.random_range(self.latency.clone()) };
         (number, RequestPlan { kept, session, fault, delay })
+    }
+
+    /// The server's time, in seconds since 1970.
+    pub(super) fn now(&self) -> u64 {
+        self.book.lock().clock.unwrap_or_else(date::unix_now)
+    }
+
+    /// Every payment there is.
+    pub(super) fn owners(&self) -> Owners {
+        let book = self.book.lock();
+        let kept = book.files.values().filter_map(|file| Some((file.number, file.kept.clone()?)));
+        let mut kept: Vec<_> = kept.collect();
+        kept.sort_unstable_by_key(|(number, _)| *number);
+        Owners::new(kept, book.generated.clone())
     }
 
     /// The object that is asked for, of whichever payment it is.
@@ -108,6 +133,32 @@ impl Book {
         self.last_head.extend_from_slice(head);
         self.requests = self.requests.saturating_add(1);
         self.requests
+    }
+
+    pub(super) fn put(&mut self, payment: SandboxPayment) {
+        let id = payment.id.clone();
+        let kept = Some(Arc::new(PreparedBody::of(payment)));
+        let next = self.put;
+        let file = self.file(&id);
+        if file.kept.is_none() {
+            file.number = next;
+        }
+        file.kept = kept;
+        self.put = next.saturating_add(1);
+    }
+
+    pub(super) fn generate(&mut self, generated: GeneratedPayments) {
+        self.generated.push(Arc::new(generated));
+    }
+
+    /// The payment of this id: one that was put in, or else one that is generated.
+    fn kept(&self, id: &str) -> Option<Arc<PreparedBody>> {
+        let made = || {
+            let mut sets = self.generated.iter();
+            let payment = sets.find_map(|set| Some(set.payment(set.number(id)?)));
+            payment.map(PreparedBody::of).map(Arc::new)
+        };
+        self.files.get(id).and_then(|file| file.kept.clone()).or_else(made)
     }
 
     /// The session of this id with its payment, if there is one.

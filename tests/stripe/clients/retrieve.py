@@ -1,4 +1,4 @@
-"""Retrieves payments with Stripe's own library for Python. Standard input has where from and what, as JSON; standard output
+"""Retrieves and lists payments with Stripe's own library for Python. Standard input has where from and what, as JSON; standard output
 gets what the library made of each, in order, as JSON.
 """
 
@@ -21,4 +21,10 @@ def retrieve(payment, expand=None):
         return {"error": {"status": error.http_status, "code": error.code, "message": error.user_message}}
 
 
-print(json.dumps([retrieve(**call) for call in asked["calls"]]))
+def walk(list, params):
+    """All that a list has, over all its pages."""
+    found = getattr(client.v1, list).list(params=params)
+    return [json.loads(str(entry)) for entry in found.auto_paging_iter()]
+
+
+print(json.dumps([walk(**call) if "list" in call else retrieve(**call) for call in asked["calls"]]))

@@ -114,7 +114,7 @@ async fn request_without_a_key_is_refused_and_uses_no_fault() -> Outcome {
 #[tokio::test]
 async fn anything_else_is_an_unrecognized_url() -> Outcome {
     let (sandbox, client) = (Sandbox::start().await?, client()?);
-    for path in ["", "/v1/customers/cus_1", "/v1/payment_intents", "/v1/payment_intents/pi_1/capture"] {
+    for path in ["", "/v1/customers/cus_1", "/v1/charges", "/v1/payment_intents/pi_1/capture"] {
         let response = client.get(format!("{}{path}", sandbox.url())).bearer_auth("sk").send().await?;
         assert_eq!(response.status(), 404, "{path}");
         assert!(response.text().await?.contains("Unrecognized request URL (GET: /"), "{path}");

@@ -8,6 +8,9 @@ use crate::provider::{Kind, ListCursor, ListOf};
 
 use super::*;
 
+#[cfg(feature = "test-util")]
+mod walks;
+
 /// 1994-11-06, 08:49:37.
 const NOW: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
 const NOW_SECONDS: u64 = 784_111_777;

@@ -127,6 +127,7 @@ impl<'t> Reader<'t> {
                 _ => {}
             }
         }
+        fields.shrink_to_fit();
         fields
     }
 
@@ -163,16 +164,11 @@ impl<'t> Reader<'t> {
     }
 
     pub(super) fn arguments(&mut self, node: Node<'t>) -> Vec<Argument> {
-        let mut arguments = Vec::new();
-        for child in named(node) {
+        let one = |child: Node<'t>| {
             let value = self.expr(child);
-            arguments.push(if child.kind() == "spread_element" {
-                Argument::Spread(value)
-            } else {
-                Argument::One(value)
-            });
-        }
-        arguments
+            if child.kind() == "spread_element" { Argument::Spread(value) } else { Argument::One(value) }
+        };
+        named(node).into_iter().map(one).collect()
     }
 
     fn call(&mut self, node: Node<'t>) -> Expr {

@@ -13,6 +13,8 @@ impl<'t> Reader<'t> {
         for child in named(node) {
             self.step(child, &mut steps);
         }
+        // Bodies are held as long as their file is.
+        steps.shrink_to_fit();
         steps
     }
 

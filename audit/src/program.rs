@@ -151,7 +151,8 @@ fn write_baseline(file: &Path, report: &Report) -> Result<Outcome, ProgramError>
         return Ok(Outcome::CouldNotTell);
     }
     fs::write(file, report.known.to_text()).map_err(|error| trouble(file, &error.kind(), "written"))?;
-    note(&format!("{} findings are in the baseline now", report.findings.len()));
+    let verb = if report.findings.len() == 1 { "is" } else { "are" };
+    note(&format!("{} {verb} in the baseline now", shown::counted(report.findings.len(), "finding")));
     Ok(Outcome::Fine)
 }
 

@@ -3,6 +3,11 @@
 /// The most characters of a line of source that a report shows.
 const MOST: usize = 160;
 
+/// `1 file`, `2 files`.
+pub(crate) fn counted(count: usize, thing: &str) -> String {
+    format!("{count} {thing}{}", if count == 1 { "" } else { "s" })
+}
+
 /// What stands in the place of a secret.
 const MASK: &str = "***";
 

@@ -226,12 +226,17 @@ impl Report {
                 Some(file) => format!("{} {}", file.path, file.why),
                 None => "name the folder that holds the service's routes".to_owned(),
             };
-            return Some(format!("no route was recognized among {} files; {hint}", self.counts.files));
+            return Some(format!(
+                "no route was recognized among {}; {hint}",
+                shown::counted(self.counts.files, "file")
+            ));
         }
         if self.counts.judged == 0 {
-            return Some(format!("{} routes were recognized, and none could be judged", self.counts.routes));
+            let routes = shown::counted(self.counts.routes, "route");
+            return Some(format!("{routes} recognized, and none could be judged"));
         }
-        self.counts.cut.then(|| format!("there are more than {} files; name a smaller folder", self.counts.files))
+        let files = || shown::counted(self.counts.files, "file");
+        self.counts.cut.then(|| format!("there are more than {}; name a smaller folder", files()))
     }
 
     /// As JSON, with a line end.

@@ -24,7 +24,9 @@ fn a_tree_without_routes_could_not_be_told() {
     let tree = Tree::new(&[("README.md", "# Nothing"), ("lib/a.ts", "export const a = 1")]);
     let run = tree.run(&["."]);
     assert_eq!(run.code, 2);
-    assert!(run.stdout.contains("could not tell: no route was recognized among 2 files"), "{}", run.stdout);
+    assert!(run.stdout.contains("could not tell: no route was recognized among 2 files;"), "{}", run.stdout);
+    let run = tree.run(&["lib"]);
+    assert!(run.stdout.contains("no route was recognized among 1 file;"), "{}", run.stdout);
     let run = tree.run(&[".", "--format", "json"]);
     assert_eq!((run.code, run.json()["counts"]["routes"].as_u64()), (2, Some(0)));
     assert!(run.stderr.contains("could not tell"), "{}", run.stderr);

@@ -175,12 +175,13 @@ impl Shop {
             }
             ["refund", id, amount] => {
                 let (amount, entry) = (minor(amount)?, self.take(id)?);
-                let payment = entry.payment.refund(amount, "succeeded");
+                let payment = entry.payment.refund(amount, "succeeded").refunded_at(now());
                 (id, Entry { payment, ..entry }, &["charge.refunded", "refund.created"])
             }
             ["dispute", id] => {
                 let entry = self.take(id)?;
-                (id, Entry { payment: entry.payment.disputed(), ..entry }, &["charge.dispute.created"])
+                let payment = entry.payment.disputed().disputed_at(now());
+                (id, Entry { payment, ..entry }, &["charge.dispute.created"])
             }
             ["cancel", id] => {
                 let entry = self.take(id)?;

@@ -4,6 +4,9 @@
 #[cfg(all(feature = "axum", feature = "cache", feature = "metrics", feature = "webhook"))]
 #[path = "../support/folder.rs"]
 mod folder;
+#[cfg(all(feature = "axum", feature = "cache", feature = "metrics", feature = "webhook"))]
+#[path = "../support/promtool.rs"]
+mod promtool;
 #[path = "../support/subscribers.rs"]
 mod subscribers;
 #[path = "../support/mod.rs"]

@@ -12,7 +12,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use payproof::cache::{Cache, CacheBuilder};
 use payproof::provider::Provider as _;
 use payproof::store::{EnvStore, env_choices, env_variables, from_env_with_prefix};
-use payproof::{Mode, Retry, Stripe, StripeBuilder, Units, Validator, ValidatorBuilder};
+use payproof::{Mode, Retry, Stripe, StripeBuilder, TenantProof, Units, Validator, ValidatorBuilder};
 
 use crate::trouble::Trouble;
 
@@ -196,6 +196,30 @@ impl ProviderArgs {
     }
 }
 
+/// What proves whose a payment is, and of which order.
+#[derive(Debug, Args)]
+pub(crate) struct ProofArgs {
+    /// The account serves one tenant only, so payments need not name it
+    #[arg(long, conflicts_with = "tenant_key")]
+    single_tenant: bool,
+    /// The metadata key that names the tenant [default: store_id]
+    #[arg(long, value_name = "NAME")]
+    tenant_key: Option<String>,
+    /// The metadata key that names the order [default: order_id]
+    #[arg(long, value_name = "NAME")]
+    order_key: Option<String>,
+}
+
+impl ProofArgs {
+    /// Sets what is said; the rest is as services have it by default.
+    pub(crate) fn set(&self, validator: ValidatorBuilder) -> ValidatorBuilder {
+        let validator = if self.single_tenant { validator.single_tenant() } else { validator };
+        let tenant = self.tenant_key.iter().map(|key| TenantProof::metadata(&**key));
+        let validator = tenant.fold(validator, ValidatorBuilder::tenant_proof);
+        self.order_key.iter().fold(validator, |validator, key| validator.order_key(&**key))
+    }
+}
+
 /// Which store, as the environment says it.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Store")]
@@ -310,17 +334,18 @@ pub(crate) fn variable(name: &str) -> Result<Option<String>, Trouble> {
     }
 }
 
-/// Reads `30s`, `500ms`, `5m` or `24h`; a bare number counts seconds.
+/// Reads `30s`, `500ms`, `5m`, `24h` or `3d`; a bare number counts seconds.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (digits, unit) = text.split_at(end);
-    let wrong = || "must be a whole number and a unit, such as 30s, 500ms, 5m or 24h".to_owned();
+    let wrong = || "must be a whole number and a unit, such as 30s, 500ms, 5m, 24h or 3d".to_owned();
     let number: u64 = digits.parse().map_err(|_| wrong())?;
     let in_millis = match unit {
         "ms" => 1,
         "" | "s" => 1_000,
         "m" => 60_000,
         "h" => 3_600_000,
+        "d" => 86_400_000,
         _ => return Err(wrong()),
     };
     number.checked_mul(in_millis).map(Duration::from_millis).ok_or_else(wrong)

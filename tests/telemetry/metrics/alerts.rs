@@ -6,6 +6,7 @@ use super::everything;
 use super::page;
 use super::page::{Exporter, documented, names_in};
 use crate::folder::Folder;
+use crate::promtool::promtool;
 
 #[test]
 fn the_dashboard_and_the_alerts_use_only_names_that_exist() {
@@ -32,8 +33,8 @@ fn the_dashboard_and_the_alerts_use_only_names_that_exist() {
 
 #[test]
 fn prometheus_takes_the_alerts_and_they_say_what_they_should() {
-    page::promtool(&["check", "rules", "examples/observability/alerts.yaml"]);
-    page::promtool(&["test", "rules", "tests/telemetry/metrics/alerts_test.yaml"]);
+    promtool(&["check", "rules", "examples/observability/alerts.yaml"]);
+    promtool(&["test", "rules", "tests/telemetry/metrics/alerts_test.yaml"]);
 }
 
 #[test]
@@ -53,7 +54,7 @@ fn prometheus_takes_every_expression_of_the_dashboard() {
     let file = folder.path().join("panels.yaml");
     // JSON is YAML.
     std::fs::write(&file, rules.to_string()).unwrap();
-    page::promtool(&["check", "rules", file.to_str().unwrap()]);
+    promtool(&["check", "rules", file.to_str().unwrap()]);
 }
 
 #[test]

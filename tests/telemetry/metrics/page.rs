@@ -1,8 +1,6 @@
 //! What an exporter shows, and what the docs, the dashboard and the alerts say of it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
-use std::process::Command;
 
 use metrics::LocalRecorderGuard;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
@@ -133,16 +131,6 @@ fn own_labels(cell: &str) -> Vec<String> {
     let names =
         parts.flat_map(|part| part.split(',')).filter_map(|name| name.trim().strip_prefix('`')?.strip_suffix('`'));
     names.filter(|name| *name != "none").map(str::to_owned).collect()
-}
-
-/// Has Prometheus' own tool look at something, from the crate's root.
-pub(crate) fn promtool(arguments: &[&str]) {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let promtool = root.join("target/test-tools/prometheus/promtool");
-    assert!(promtool.exists(), "promtool is not installed; run: scripts/setup-tests");
-    let output = Command::new(promtool).args(arguments).current_dir(root).output().unwrap();
-    let said = [output.stdout, output.stderr].concat();
-    assert!(output.status.success(), "promtool {arguments:?}:\n{}", String::from_utf8_lossy(&said));
 }
 
 /// Every name of ours in a text.

@@ -5,6 +5,8 @@ use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
+use payproof::{Field, InvalidIntent};
+
 use super::decimal::{self, DecimalSign};
 use super::text::LONGEST_LINE;
 
@@ -125,6 +127,16 @@ impl LineError {
     }
 }
 
+impl From<&InvalidIntent> for LineError {
+    fn from(invalid: &InvalidIntent) -> Self {
+        let field = match invalid.field() {
+            Field::PaymentId => "payment",
+            field => field.as_str(),
+        };
+        Self::field(field, invalid.rule())
+    }
+}
+
 /// The lines of an input in one of its formats.
 pub(super) trait LineSource {
     /// The next line that is not blank.
@@ -147,4 +159,23 @@ pub(crate) struct Lines {
     pub(crate) continued: u64,
     /// Those of an export's rows that are no payment, such as fees and payouts.
     pub(crate) passed: u64,
+}
+
+impl Lines {
+    /// Whether each line that was read is one of those that brought a result, or one of those that need not.
+    pub(crate) fn are_accounted_for(self, results: u64) -> bool {
+        let Self { read, header, blank, continued, passed } = self;
+        [header, results, blank, continued, passed].into_iter().fold(0, u64::saturating_add) == read
+    }
+
+    /// What each line was, where so many brought a result, the unusable among them.
+    pub(crate) fn account(self, results: u64, unusable: u64) -> String {
+        let Self { read, header, blank, continued, passed } = self;
+        let passed = if passed == 0 { String::new() } else { format!(" + {passed} of no payment") };
+        let results = results.saturating_sub(unusable);
+        format!(
+            "{read} lines = {header} header + {results} results + {unusable} unusable + {blank} blank + {continued} \
+             continued{passed}"
+        )
+    }
 }

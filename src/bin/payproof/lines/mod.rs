@@ -42,7 +42,7 @@ pub(crate) struct Wanted {
 }
 
 /// How the input is read.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 #[command(next_help_heading = "The input")]
 pub(crate) struct LinesArgs {
     /// What the input holds [default: JSON lines if it starts with `{`, else CSV]

@@ -224,7 +224,7 @@ impl Results {
         let Self { tally, bar, .. } = self;
         drop(bar);
         let lines = match read {
-            Ok(lines) if tally.rows() == 0 && tally.accounts_for(lines) => {
+            Ok(lines) if tally.rows() == 0 && lines.are_accounted_for(0) => {
                 return Err(Trouble::new("standard input lists no payments; give it one per line"));
             }
             lines => lines,
@@ -232,7 +232,7 @@ impl Results {
         if !quiet && tally.rows() > 0 && is_read {
             note(&tally.after(took, lines.as_ref().ok()));
         }
-        if !tally.accounts_for(lines?) {
+        if !lines?.are_accounted_for(tally.rows()) {
             return Err(Trouble::new("not every line of standard input is accounted for; please report it"));
         }
         Ok(if is_read { tally.status() } else { Status::CouldNotTell })

@@ -1,6 +1,6 @@
 //! What one line claims, and whether it can be claimed.
 
-use payproof::{Currency, Field, IdempotencyKey, InvalidIntent, Money, PaymentId, PaymentIntent};
+use payproof::{Currency, IdempotencyKey, InvalidIntent, Money, PaymentId, PaymentIntent};
 
 use crate::lines::{LineError, LineValues, Wanted};
 
@@ -14,16 +14,6 @@ pub(crate) const CLAIM: Wanted = Wanted {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Defaults {
     pub(crate) tenant: Option<String>,
-}
-
-impl From<&InvalidIntent> for LineError {
-    fn from(invalid: &InvalidIntent) -> Self {
-        let field = match invalid.field() {
-            Field::PaymentId => "payment",
-            field => field.as_str(),
-        };
-        Self::field(field, invalid.rule())
-    }
 }
 
 /// Parses every field, unless the line is known to be wrong. The payment's id comes back by itself too, for the report of a

@@ -12,7 +12,7 @@ mod tally;
 use std::io::IsTerminal;
 use std::time::Duration;
 
-use payproof::{Breaker, TenantProof, Validator};
+use payproof::{Breaker, Validator};
 use tokio::time::Instant;
 
 use crate::lines::{LineFields, LineValues, LinesArgs};
@@ -69,15 +69,8 @@ pub(crate) struct ValidateArgs {
     /// The caller's idempotency key
     #[arg(long, value_name = "KEY", requires = "payment")]
     key: Option<String>,
-    /// The account serves one tenant only, so payments need not name it
-    #[arg(long, conflicts_with = "tenant_key")]
-    single_tenant: bool,
-    /// The metadata key that names the tenant [default: store_id]
-    #[arg(long, value_name = "NAME")]
-    tenant_key: Option<String>,
-    /// The metadata key that names the order [default: order_id]
-    #[arg(long, value_name = "NAME")]
-    order_key: Option<String>,
+    #[command(flatten)]
+    proof: settings::ProofArgs,
     /// Accept what the provider said at most this long ago [default: since this command began, so each payment is asked about]
     #[arg(long, value_name = "TIME", value_parser = settings::duration)]
     max_age: Option<Duration>,
@@ -172,17 +165,8 @@ async fn one(args: ValidateArgs, plan: &Plan, format: Format) -> Result<Status, 
 
 fn validator(args: &ValidateArgs) -> Result<Validator, Trouble> {
     // Many lines wait for the provider to come back, instead of failing one by one.
-    let mut validator = args.provider.validator()?.breaker(Breaker::new());
+    let mut validator = args.proof.set(args.provider.validator()?).breaker(Breaker::new());
     validator = validator.max_concurrent(args.many.concurrency.into()).max_keys(MOST_KEYS);
-    if args.single_tenant {
-        validator = validator.single_tenant();
-    }
-    if let Some(key) = &args.tenant_key {
-        validator = validator.tenant_proof(TenantProof::metadata(&**key));
-    }
-    if let Some(key) = &args.order_key {
-        validator = validator.order_key(&**key);
-    }
     if let Some(store) = if args.no_store { None } else { args.store.open()? } {
         validator = args.store.attach(validator, store)?;
     }

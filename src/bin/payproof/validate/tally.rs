@@ -52,12 +52,6 @@ impl Tally {
         self.rows
     }
 
-    /// Whether each line that was read is one of those that brought a row, or one of those that need not.
-    pub(crate) fn accounts_for(&self, lines: Lines) -> bool {
-        let Lines { read, header, blank, continued, passed } = lines;
-        [header, self.rows, blank, continued, passed].into_iter().fold(0, u64::saturating_add) == read
-    }
-
     /// The worst of all.
     pub(crate) fn status(&self) -> Status {
         if self.rows == 0 || self.could_not_tell > 0 || self.unusable > 0 {
@@ -82,14 +76,7 @@ impl Tally {
         ];
         let counts: Vec<String> =
             counts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
-        let account = lines.map(|Lines { read, header, blank, continued, passed }| {
-            let passed = if *passed == 0 { String::new() } else { format!(" + {passed} of no payment") };
-            let (results, unusable) = (self.rows.saturating_sub(self.unusable), self.unusable);
-            format!(
-                "; {read} lines = {header} header + {results} results + {unusable} unusable + {blank} blank \
-                 + {continued} continued{passed}"
-            )
-        });
+        let account = lines.map(|lines| format!("; {}", lines.account(self.rows, self.unusable)));
         let older = match self.older {
             0 => String::new(),
             older => format!("; {older} NOT ASKED NOW, but answered from before"),
@@ -116,12 +103,12 @@ mod tests {
     fn a_line_that_is_missing_or_counted_twice_is_noticed() {
         let tally = Tally { rows: 5, valid: 3, unusable: 2, ..Tally::default() };
         let lines = |read| Lines { read, header: 1, blank: 2, continued: 3, passed: 0 };
-        assert!(tally.accounts_for(lines(11)));
-        assert!(!tally.accounts_for(lines(10)) && !tally.accounts_for(lines(12)));
+        assert!(lines(11).are_accounted_for(5));
+        assert!(!lines(10).are_accounted_for(5) && !lines(12).are_accounted_for(5));
         let summary = tally.after(Duration::from_secs(1), Some(&lines(11)));
         assert!(summary.ends_with("11 lines = 1 header + 3 results + 2 unusable + 2 blank + 3 continued"), "{summary}");
         let passed = Lines { passed: 4, ..lines(15) };
-        assert!(tally.accounts_for(passed) && !tally.accounts_for(Lines { passed: 3, ..passed }));
+        assert!(passed.are_accounted_for(5) && !Lines { passed: 3, ..passed }.are_accounted_for(5));
         let summary = tally.after(Duration::from_secs(1), Some(&passed));
         assert!(summary.ends_with("3 continued + 4 of no payment"), "{summary}");
     }

@@ -15,10 +15,15 @@ mod csv_peers;
 mod deploy;
 mod endpoint;
 mod exports;
+#[path = "../support/folder.rs"]
+mod folder;
 mod input;
 mod many;
 mod one;
 mod program;
+#[path = "../support/promtool.rs"]
+mod promtool;
+mod reconcile;
 #[path = "../support/redis_server.rs"]
 mod redis_server;
 mod requests;

@@ -70,6 +70,8 @@ async fn secrets_in_the_wrong_place_are_not_repeated() {
         (vec!["validate", "--retries", &*key], None),
         (vec!["validate", "--secret-key", &*key], None),
         (vec!["inspect", &*client_secret], None),
+        (vec!["reconcile", "--orders", "-", "--orders-as-of", &*key, "--since", "1d"], None),
+        (vec!["reconcile", "--orders", "orders.csv", "--since", "1d", "--tz", &*key], None),
         (vec!["resolve", &*key, "--done", "--who", "Ada"], None),
         (vec!["verify", &*url], None),
         (vec!["doctor", "--base-url", &*url], None),

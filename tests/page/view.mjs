@@ -37,7 +37,7 @@ export async function open(url) {
   });
   page.on("pageerror", (error) => complaints.push(String(error)));
   page.on("request", (request) => {
-    if (!request.url().startsWith(`${url}/`) && !request.url().startsWith("data:")) strangers.push(request.url());
+    if (request.url() !== url && !request.url().startsWith(`${url}/`) && !request.url().startsWith("data:")) strangers.push(request.url());
   });
   await page.goto(url);
   return { browser, page, complaints, strangers };

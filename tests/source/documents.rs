@@ -14,8 +14,10 @@ use crate::root;
 const BREAKS: &str = "docs/when-it-breaks.md";
 const DEPLOYING: &str = "docs/deploying.md";
 const SECURITY: &str = "docs/security.md";
+const RECONCILING: &str = "docs/reconciling.md";
 const CRATE_DOCS: &str = include_str!("../../src/lib.rs");
 const ALERTS: &str = include_str!("../../examples/observability/alerts.yaml");
+const ALERTS_OF_REPORTS: &str = include_str!("../../examples/observability/reconcile.yaml");
 
 /// Every block that some page has, each of which a test prints.
 const BLOCKS: [&str; 6] = ["calls", "error codes", "exit statuses", "kinds of record", "stores", "variables"];
@@ -181,7 +183,8 @@ fn every_variable_that_is_read_is_named_where_the_others_are_and_no_other() {
 
 #[test]
 fn every_metric_and_event_that_a_page_names_exists() {
-    let (metrics, events) = (names_in_tables("`payproof_"), names_in_tables("`payproof."));
+    let (mut metrics, events) = (names_in_tables("`payproof_"), names_in_tables("`payproof."));
+    metrics.extend(metrics_of_reports());
     for (page, text) in pages() {
         for word in quoted(&text) {
             let bare = word.split(['{', ' ', '=']).next().unwrap_or_default();
@@ -189,6 +192,50 @@ fn every_metric_and_event_that_a_page_names_exists() {
             let is_name = bare.starts_with("payproof_") || bare.starts_with("payproof.") && !bare.ends_with(".redb");
             assert!(is_known || !is_name, "{page} names `{bare}`, and the crate's docs have no such metric or event");
         }
+    }
+}
+
+#[test]
+fn every_class_of_a_report_has_a_row_and_every_row_is_of_a_class() {
+    let classes = fs::read_to_string(root().join("src/reconcile/class.rs")).unwrap();
+    let coded = |name: &str| -> BTreeSet<String> {
+        let (_, list) = classes.split_once(&format!("pub enum {name} {{")).unwrap();
+        let (list, _) = list.split_once("} code(").unwrap();
+        list.lines().filter_map(|line| line.split_once(" = \"")?.1.strip_suffix("\",")).map(str::to_owned).collect()
+    };
+    let page = fs::read_to_string(root().join(RECONCILING)).unwrap();
+    let rows = section(&page, "## What each class means").unwrap();
+    let told: BTreeSet<String> = rows
+        .lines()
+        .filter_map(|line| line.strip_prefix("| <a id=\"")?.split_once('"'))
+        .map(|(id, rest)| {
+            assert!(rest.starts_with(&format!("></a>`{id}` | ")), "the anchor of {id} is another's");
+            id.to_owned()
+        })
+        .collect();
+    let classes = coded("DiscrepancyClass");
+    assert!(classes.len() >= 12, "{classes:?}");
+    assert_eq!(told, classes, "left: rows of {RECONCILING}; right: classes");
+    for kind in coded("Unremarkable") {
+        assert!(rows.contains(&kind.replace('_', " ")), "{RECONCILING} does not say what `{kind}` is");
+    }
+}
+
+#[test]
+fn every_metric_of_a_report_is_on_its_page_and_its_alerts_lead_there() {
+    let page = fs::read_to_string(root().join(RECONCILING)).unwrap();
+    let metrics = metrics_of_reports();
+    assert_eq!(metrics.len(), 3, "{metrics:?}");
+    for metric in &metrics {
+        assert!(quoted(&page).contains(metric), "{RECONCILING} does not name `{metric}`");
+        assert!(ALERTS_OF_REPORTS.contains(metric.as_str()), "no alert looks at `{metric}`");
+    }
+    let names = ALERTS_OF_REPORTS.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+    let unknown: Vec<_> = names.filter(|name| name.starts_with("payproof_") && !metrics.contains(*name)).collect();
+    assert!(unknown.is_empty(), "the alerts look at what no report has: {unknown:?}");
+    for rule in ALERTS_OF_REPORTS.split("- alert: ").skip(1) {
+        let runbook = rule.lines().find_map(|line| line.trim().strip_prefix("runbook: docs/reconciling.md#"));
+        assert!(runbook.is_some_and(|anchor| anchors(&page).contains(anchor)), "this alert leads nowhere: {rule}");
     }
 }
 
@@ -277,6 +324,12 @@ fn findings() -> BTreeSet<String> {
         found.extend(body.split('"').skip(1).step_by(2).map(str::to_owned));
     }
     found
+}
+
+/// What `payproof reconcile --metrics` writes.
+fn metrics_of_reports() -> BTreeSet<String> {
+    let source = fs::read_to_string(root().join("src/bin/payproof/reconcile/metrics.rs")).unwrap();
+    source.split('"').filter(|text| text.starts_with("payproof_")).map(str::to_owned).collect()
 }
 
 /// The names in the first cells of the tables in the crate's docs.

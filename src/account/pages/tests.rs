@@ -1,6 +1,5 @@
 //! Pages take nothing that checkouts wait for, and checkouts nothing of theirs.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -75,9 +74,7 @@ fn limited(whom: RateLimit) -> ProviderError {
 #[tokio::test(start_paused = true)]
 async fn a_list_is_walked_page_by_page_and_a_failure_that_passes_is_tried_again() {
     let provider = provider();
-    // Behind a pointer, as services share one.
-    let shared = Validator::builder(Arc::new(provider.clone()));
-    let validator = shared.retry(Retry::new().schedule(Schedule::waits([secs(1)]))).build().unwrap();
+    let validator = builder(&provider).build().unwrap();
     provider.script("payments", [busy(), busy()]);
     let (mut query, mut ids) = (query().with_limit(2), Vec::new());
     loop {
@@ -167,23 +164,6 @@ async fn a_limit_of_lists_holds_lists_alone_and_one_of_the_account_holds_all() {
     };
     let (_, listed) = tokio::join!(validate(&validator, "pi_1"), listed);
     assert!(listed >= secs(20), "{listed:?}");
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_is_refused_to_lists_alone_is_no_trouble_of_checkouts() {
-    let provider = provider();
-    let validator = builder(&provider).retry(Retry::none()).build().unwrap();
-    let mut told = Vec::new();
-    for error in
-        [busy().with_status(403), limited(RateLimit::Endpoint), busy().with_status(429), limited(RateLimit::Account)]
-    {
-        provider.script("payments", [error]);
-        assert!(page(&validator).await.is_err());
-        let stats = validator.stats();
-        told.push((stats.forbidden_calls, stats.rate_limited_for.is_some()));
-        tokio::time::sleep(secs(30)).await;
-    }
-    assert_eq!(told, [(0, false), (0, false), (0, false), (0, true)]);
 }
 
 #[tokio::test(start_paused = true)]

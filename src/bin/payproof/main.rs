@@ -16,6 +16,7 @@ mod indeterminate;
 mod inspect;
 mod lines;
 mod output;
+mod reconcile;
 mod release;
 mod resolve;
 mod sandbox;
@@ -52,6 +53,7 @@ enum Command {
     Validate(Box<validate::ValidateArgs>),
     #[cfg(feature = "audit")]
     Audit(Box<payproof_audit::program::AuditArgs>),
+    Reconcile(Box<reconcile::ReconcileArgs>),
     Explain(explain::ExplainArgs),
     Verify(Box<verify::VerifyArgs>),
     Doctor(doctor::DoctorArgs),
@@ -91,6 +93,7 @@ fn run(command: Command) -> Result<Status, Trouble> {
             Command::Validate(args) => validate::run(*args).await,
             #[cfg(feature = "audit")]
             Command::Audit(args) => audit::run(&args),
+            Command::Reconcile(args) => reconcile::run(*args).await,
             Command::Explain(args) => explain::run(&args),
             Command::Verify(args) => verify::run(*args).await,
             Command::Doctor(args) => doctor::run(args).await,

@@ -175,13 +175,12 @@ impl Shop {
             }
             ["refund", id, amount] => {
                 let (amount, entry) = (minor(amount)?, self.take(id)?);
-                let payment = entry.payment.refund(amount, "succeeded").refunded_at(now());
+                let payment = entry.payment.refund(amount, "succeeded");
                 (id, Entry { payment, ..entry }, &["charge.refunded", "refund.created"])
             }
             ["dispute", id] => {
                 let entry = self.take(id)?;
-                let payment = entry.payment.disputed().disputed_at(now());
-                (id, Entry { payment, ..entry }, &["charge.dispute.created"])
+                (id, Entry { payment: entry.payment.disputed(), ..entry }, &["charge.dispute.created"])
             }
             ["cancel", id] => {
                 let entry = self.take(id)?;

@@ -1,0 +1,144 @@
+//! What a report is written as, and that no text of an order is more than text in it.
+
+use std::fs;
+
+use payproof::testing::sandbox::Sandbox;
+
+use crate::folder::Folder;
+use crate::program::sandbox_with;
+use crate::promtool::{promtool, promtool_takes};
+
+use super::{midnight, orders_in, paid, program};
+
+/// Numbers of orders that are code to a spreadsheet or to a browser.
+const HOSTILE: [&str; 6] =
+    ["=1+1", "+1", "-1", "@SUM(A1)", "<script>alert(1)</script>", "\"><img src=x onerror='alert(2)'>&amp;"];
+
+/// All that the page is made of.
+const TAGS: [&str; 38] = [
+    "!doctype",
+    "b",
+    "bdi",
+    "body",
+    "caption",
+    "dd",
+    "desc",
+    "div",
+    "dl",
+    "dt",
+    "figcaption",
+    "figure",
+    "footer",
+    "h1",
+    "h2",
+    "head",
+    "header",
+    "html",
+    "li",
+    "link",
+    "main",
+    "meta",
+    "p",
+    "path",
+    "rect",
+    "section",
+    "span",
+    "style",
+    "svg",
+    "table",
+    "tbody",
+    "td",
+    "th",
+    "thead",
+    "time",
+    "title",
+    "tr",
+    "ul",
+];
+
+/// A shop with these orders, none of which is paid, and a payment without one.
+async fn hostile() -> (Sandbox, Folder, String) {
+    let (at, folder) = (midnight(8), Folder::new(&format!("reconcile-hostile-{:?}", std::thread::current().id())));
+    let sandbox = sandbox_with([paid("pi_1", "lost", at)]).await;
+    let quoted = |order: &str| format!("\"{}\",,19.99,usd,paid,{at},,,", order.replace('"', "\"\""));
+    let orders = orders_in(folder.path(), &HOSTILE.map(quoted));
+    (sandbox, folder, orders)
+}
+
+#[tokio::test]
+async fn no_cell_is_a_formula() {
+    let (sandbox, _folder, orders) = hostile().await;
+    let run = program(&sandbox, &["--orders", &orders, "--format", "csv"]).run().await;
+    let mut reader = csv::Reader::from_reader(run.stdout.as_bytes());
+    let header: Vec<_> = reader.headers().unwrap().iter().map(str::to_owned).collect();
+    assert_eq!(header.join(","), "class,at,payment,tenant,order,amount,currency,findings,confirmed,recent,known");
+    let rows: Vec<_> = reader.records().map(Result::unwrap).collect();
+    assert!(rows.iter().flatten().all(|cell| !cell.starts_with(['=', '+', '-', '@', '\t', '\r'])), "{}", run.stdout);
+    assert!(rows.iter().any(|row| &row[4] == "'=1+1") && rows.iter().any(|row| &row[4] == HOSTILE[4]), "{rows:?}");
+    assert_eq!(rows.len(), HOSTILE.len() + 1, "{rows:?}");
+}
+
+#[tokio::test]
+async fn the_page_is_one_file_without_scripts_and_takes_no_text_for_markup() {
+    let (sandbox, folder, orders) = hostile().await;
+    let page = folder.path().join("report.html");
+    let run = program(&sandbox, &["--orders", &orders, "--html", page.to_str().unwrap()]).run().await;
+    assert_eq!(run.code(), 1, "{run:?}");
+    let html = fs::read_to_string(&page).unwrap();
+    for tag in html.split('<').skip(1).filter_map(|tag| tag.split_once('>')).map(|(tag, _)| tag) {
+        let name = tag.split(' ').next().unwrap().trim_matches('/');
+        assert!(TAGS.contains(&name) && !tag.contains(" on") && !tag.contains("src="), "<{tag}>");
+    }
+    assert!(html.contains("&lt;script&gt;alert(1)&lt;/script&gt;") && html.contains("&amp;amp;"), "{html}");
+    for outside in ["http://", "https://", "//", "url(", "@import"] {
+        assert!(!html.contains(outside), "{outside} leads out of the page");
+    }
+    assert!(html.contains("content=\"default-src 'none'; style-src 'sha256-"), "{html}");
+    assert!(
+        html.contains("<title id=\"ordered_not_paid-title\">") && html.contains("<desc id=\"ordered_not_paid-desc\">")
+    );
+    assert_eq!(html.matches("<table").count(), html.matches("<caption>").count());
+    assert!(html.contains("<th scope=\"row\"") && html.contains("<th scope=\"col\""));
+    // Nothing is left of the file that was written beside it.
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+}
+
+#[tokio::test]
+async fn a_terminal_sees_classes_with_sums_and_the_first_of_each() {
+    let (sandbox, _folder, orders) = hostile().await;
+    let run = program(&sandbox, &["--orders", &orders, "--format", "table"]).run().await;
+    for said in ["class", "paid_not_ordered", "19.99 USD", "119.94 USD", "none_named", "Complete: 7 discrepancies"] {
+        assert!(run.stdout.contains(said), "{said}: {}", run.stdout);
+    }
+    assert_eq!(run.stdout.matches("\n ordered_not_paid").count(), 1 + 5, "one in sum, five one by one: {}", run.stdout);
+    assert!(run.stdout.contains("1 more: see them with --format csv"), "{}", run.stdout);
+}
+
+#[tokio::test]
+async fn prometheus_takes_the_metrics_and_the_alerts() {
+    let (sandbox, folder, orders) = hostile().await;
+    let metrics = folder.path().join("reconcile.prom");
+    let run = program(&sandbox, &["--orders", &orders, "--metrics", metrics.to_str().unwrap()]).run().await;
+    let text = fs::read_to_string(&metrics).unwrap();
+    let labels = "provider=\"stripe\",account=\"default\",mode=\"live\"";
+    for line in [
+        format!("payproof_reconcile_findings{{{labels},class=\"paid_not_ordered\"}} 1"),
+        format!("payproof_reconcile_findings{{{labels},class=\"ordered_not_paid\"}} {}", HOSTILE.len()),
+        format!("payproof_reconcile_findings{{{labels},class=\"pending\"}} 0"),
+        format!("payproof_reconcile_complete{{{labels}}} 1"),
+    ] {
+        assert!(text.lines().any(|said| said == line), "{line}: {text}\n{}", run.stderr);
+    }
+    promtool_takes(&metrics);
+    promtool(&["check", "rules", "examples/observability/reconcile.yaml"]);
+    promtool(&["test", "rules", "tests/cli/reconcile/alerts_test.yaml"]);
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_written_is_named_and_the_old_one_stays() {
+    let (sandbox, folder, orders) = hostile().await;
+    let missing = folder.path().join("none/report.html");
+    let run = program(&sandbox, &["--orders", &orders, "--html", missing.to_str().unwrap()]).run().await;
+    assert_eq!(run.code(), 2, "{run:?}");
+    assert!(run.error().contains("none/report.html cannot be written; look at its folder"), "{}", run.stderr);
+}

@@ -1,9 +1,10 @@
 //! Writes trees to measure the audit with: `generate shop-ts FOLDER`, `generate shop-axum FOLDER`, `generate tree FOLDER`,
-//! `generate routes FOLDER COUNT`.
+//! `generate routes FOLDER COUNT`, `generate routers FOLDER COUNT`.
 //!
 //! A shop has 200 routes, of which each fifth is wrong in a way that is high, with the cure in a comment; the rest are right, with
 //! the check one file away. It prints how many are wrong. `tree` has 10,000 files, 200 of which are routes. `routes` has as many
-//! routes as are asked for, of 50 lines each, with helpers in files of their own; each fifth is wrong.
+//! routes as are asked for, of 50 lines each, with helpers in files of their own; each fifth is wrong. `routers` has as many
+//! routers of Express, each in a file of its own.
 #![allow(clippy::print_stdout, reason = "it says what it wrote")]
 
 use std::fs;
@@ -23,7 +24,10 @@ fn main() -> io::Result<()> {
         ["shop-axum", folder] => shop_axum(Path::new(folder)),
         ["tree", folder] => tree(Path::new(folder)),
         ["routes", folder, count] => routes(Path::new(folder), count.parse().map_err(io::Error::other)?),
-        _ => Err(io::Error::other("say: shop-ts, shop-axum, tree or routes, a folder, and of routes how many")),
+        ["routers", folder, count] => routers(Path::new(folder), count.parse().map_err(io::Error::other)?),
+        _ => Err(io::Error::other(
+            "say: shop-ts, shop-axum, tree, routes or routers, a folder, and of the last two how many",
+        )),
     }
 }
 
@@ -234,6 +238,81 @@ fn routes(folder: &Path, count: usize) -> io::Result<()> {
         let text = ROUTE.replace("// GUARD", guard).replace("NUMBER", &number.to_string());
         write(folder, &format!("app/api/checkout/{number}/[shop]/route.ts"), &text)?;
     }
+    told(count, wrong);
+    Ok(())
+}
+
+const EXPRESS_LIB: &str = "\
+import Redis from 'ioredis'
+const redis = new Redis(process.env.REDIS_URL)
+export async function once(req, res, next) {
+  const key = req.get('Idempotency-Key')
+  if (!key) return res.status(400).json({ error: { code: 'NO_KEY', message: 'no key' } })
+  const claimed = await redis.set(`once:${req.user.id}:${key}`, '1', 'EX', 86400, 'NX')
+  if (!claimed) return res.status(409).json({ error: { code: 'BUSY', message: 'in progress' } })
+  next()
+}
+";
+
+const ROUTER: &str = "\
+import { Router } from 'express'
+import passport from 'passport'
+import Stripe from 'stripe'
+import { prisma } from '../lib/db'
+import { once } from '../lib/once'
+import { priced } from '../services/prices'
+
+const router = Router()
+const stripe = new Stripe(process.env.STRIPE_SECRET_KEY)
+
+router.get('/NUMBER', passport.authenticate('jwt'), async (req, res) => {
+  const orders = await prisma.order.findMany({ where: { userId: req.user.id } })
+  res.json({ data: orders })
+})
+
+router.post('/NUMBER', passport.authenticate('jwt'), GUARD async (req, res) => {
+  const { cart, items } = req.body
+  const stored = await prisma.cart.findUnique({ where: { id: cart, userId: req.user.id } })
+  if (!stored) {
+    return res.status(404).json({ error: { code: 'NO_CART', message: 'there is no such cart' } })
+  }
+  const lines = await priced(items)
+  let total = 0
+  for (const line of lines) {
+    if (line.stock < line.quantity) {
+      return res.status(409).json({ error: { code: 'SOLD_OUT', message: `${line.name} is sold out` } })
+    }
+    total += line.price * line.quantity
+  }
+  const intent = await stripe.paymentIntents.create(
+    { amount: total, currency: stored.currency, metadata: { cart } },
+    { idempotencyKey: `checkout-NUMBER-${cart}` },
+  )
+  const order = await prisma.order.create({
+    data: { userId: req.user.id, items: lines, total, payment: intent.id, status: 'open' },
+  })
+  res.status(201).json({ data: { id: order.id, total, secret: intent.client_secret } })
+})
+
+export default router
+";
+
+/// A server that mounts routers of many files.
+fn routers(folder: &Path, count: usize) -> io::Result<()> {
+    lib(folder)?;
+    write(folder, "lib/once.ts", EXPRESS_LIB)?;
+    write(folder, "services/prices.ts", PRICES)?;
+    let (mut wrong, mut imports, mut mounts) = (0_usize, String::new(), String::new());
+    for number in 0..count {
+        let is_wrong = number.checked_rem(WRONG) == Some(0);
+        wrong = wrong.saturating_add(usize::from(is_wrong));
+        let text = ROUTER.replace("GUARD", if is_wrong { "/* once, */" } else { "once," });
+        write(folder, &format!("routes/r{number}.ts"), &text.replace("NUMBER", &number.to_string()))?;
+        imports.extend([format!("import r{number} from './routes/r{number}'\n")]);
+        mounts.extend([format!("app.use('/v1', r{number})\n")]);
+    }
+    let server = format!("{imports}const app = express()\napp.use(express.json())\n{mounts}");
+    write(folder, "server.ts", &format!("import express from 'express'\n{server}"))?;
     told(count, wrong);
     Ok(())
 }

@@ -69,7 +69,9 @@ pub fn judge(sources: &dyn Sources, candidates: &[String], names: &Names) -> io:
     }
     let last = threads::each(&[left], STACK, &|left| together(tree, left, &files))?;
     told.extend(last.into_iter().flatten());
-    Ok(sorted(told, names))
+    let mut judged = sorted(told, names);
+    add_statements(sources, &mut judged.findings);
+    Ok(judged)
 }
 
 /// Judges the files whose routes are their own. How the others are put together only all of them say.
@@ -115,18 +117,8 @@ impl<'t> Tree<'t> {
     }
 
     fn say(self, followed: &Followed) -> Told {
-        let (mut findings, shapes) = rules::judge(followed, self.names);
-        for finding in &mut findings {
-            finding.statement = self.statement(finding);
-        }
+        let (findings, shapes) = rules::judge(followed, self.names);
         Told { route: followed.route.clone(), findings, shapes }
-    }
-
-    /// The source of the finding's line.
-    fn statement(self, finding: &Finding) -> String {
-        let at = usize::try_from(finding.line).unwrap_or_default().saturating_sub(1);
-        let facts = self.sources.facts(&finding.path);
-        facts.and_then(|facts| facts.text.lines().nth(at).map(|line| line.trim().to_owned())).unwrap_or_default()
     }
 }
 
@@ -161,4 +153,17 @@ fn sorted(mut told: Vec<Told>, names: &Names) -> Judged {
     });
     judged.findings.dedup();
     judged
+}
+
+/// Tells each finding with the source of its line. They are sorted, so that each file is read once.
+fn add_statements(sources: &dyn Sources, findings: &mut [Finding]) {
+    for of_file in findings.chunk_by_mut(|one, two| one.path == two.path) {
+        let text = of_file.first().and_then(|finding| sources.text(&finding.path)).unwrap_or_default();
+        let mut lines = (1..).zip(text.lines()).peekable();
+        for finding in of_file {
+            while lines.next_if(|(line, _)| *line < finding.line).is_some() {}
+            let line = lines.peek().filter(|(line, _)| *line == finding.line);
+            finding.statement = line.map(|(_, text)| text.trim().to_owned()).unwrap_or_default();
+        }
+    }
 }

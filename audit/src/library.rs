@@ -224,18 +224,16 @@ impl Sources for Library<'_> {
         if let Some(known) = lock(&self.facts).get(path) {
             return known.clone();
         }
-        let ending = ending(path);
-        let is_script = SCRIPTS.contains(&ending) && !path.ends_with(".d.ts");
-        if !self.tree.holds(path) || !(is_script || ending == "rs") {
+        if !self.tree.holds(path) || !is_source(path) || path.ends_with(".d.ts") {
             return None;
         }
         let text = self.text_of(path);
         let facts = text.and_then(|text| {
             self.guarded(path, || {
-                if is_script {
-                    script::read(path, &text)
-                } else {
+                if ending(path) == "rs" {
                     rust::read(path, &text, &|file| self.tree.holds(file)).into_facts()
+                } else {
+                    script::read(path, &text)
                 }
             })
         });
@@ -250,6 +248,9 @@ impl Sources for Library<'_> {
         if !self.tree.holds(path) {
             return None;
         }
+        if is_source(path) {
+            return self.text_of(path).map(Arc::from);
+        }
         if let Some(known) = lock(&self.texts).get(path) {
             return known.clone();
         }
@@ -257,4 +258,10 @@ impl Sources for Library<'_> {
         lock(&self.texts).insert(path.to_owned(), text.clone());
         text
     }
+}
+
+/// Whether a file is in a language that is read.
+fn is_source(path: &str) -> bool {
+    let ending = ending(path);
+    ending == "rs" || SCRIPTS.contains(&ending)
 }

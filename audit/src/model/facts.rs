@@ -27,8 +27,6 @@ pub struct FileFacts {
     pub directives: Vec<String>,
     /// The line and column of the first piece that the grammar did not understand, or that is nested too deep.
     pub not_read: Option<(u32, u32)>,
-    /// The source, for what a finding shows.
-    pub text: String,
 }
 
 /// What a file is written in.

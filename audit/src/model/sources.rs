@@ -14,6 +14,6 @@ pub trait Sources: Sync {
     fn facts(&self, path: &str) -> Option<Arc<FileFacts>>;
     /// What the file holds will hardly be asked for again.
     fn let_go(&self, _path: &str) {}
-    /// The file's text, for `tsconfig.json`, `package.json` and the like.
+    /// The file's text: of `tsconfig.json`, `package.json` and the like, and of a source that something is found in.
     fn text(&self, path: &str) -> Option<Arc<str>>;
 }

@@ -37,8 +37,7 @@ impl ReadFile {
 
 /// Reads a file. `exists` tells which files there are, for `mod` and `use`.
 pub(crate) fn read(path: &str, text: &str, exists: &dyn Fn(&str) -> bool) -> ReadFile {
-    let mut facts =
-        FileFacts { path: path.to_owned(), language: Language::Rust, text: text.to_owned(), ..FileFacts::default() };
+    let mut facts = FileFacts { path: path.to_owned(), language: Language::Rust, ..FileFacts::default() };
     let grammar = tree_sitter_rust::LANGUAGE.into();
     let modules = Modules::of(path, exists);
     let Some(tree) = parse::tree(&grammar, text) else {

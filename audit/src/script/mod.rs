@@ -49,12 +49,7 @@ struct Reader<'t> {
 
 impl<'t> Reader<'t> {
     fn new(path: &str, text: &'t str) -> Self {
-        let facts = FileFacts {
-            path: path.to_owned(),
-            language: Language::Script,
-            text: text.to_owned(),
-            ..FileFacts::default()
-        };
+        let facts = FileFacts { path: path.to_owned(), language: Language::Script, ..FileFacts::default() };
         Self { text, facts, depth: 0, top: true }
     }
 

@@ -122,12 +122,13 @@ impl ReconcilerBuilder {
         /// waits for. In whole seconds; a bank debit has 14 days at least.
         pub fn pending_after(mut self, time: Duration) => self.settings.pending_after = time.as_secs();
 
-        /// What changed within this time before [`orders_as_of`](Self::orders_as_of) is only counted: the shop may be about
-        /// to hear of it. In whole seconds. The next run over a work folder looks at it again.
+        /// Money of which the shop has not heard is only counted if that changed within this time before
+        /// [`orders_as_of`](Self::orders_as_of): it may be about to. In whole seconds. The next run over a work folder looks at
+        /// it again.
         pub fn too_recent(mut self, time: Duration) => self.settings.too_recent = time.as_secs();
 
-        /// What changed within this time before [`orders_as_of`](Self::orders_as_of) is marked as recent, since the provider
-        /// may still deliver a webhook again. In whole seconds.
+        /// Money of which the shop has not heard is marked as recent if that changed within this time before
+        /// [`orders_as_of`](Self::orders_as_of), since the provider may still deliver a webhook again. In whole seconds.
         pub fn recent(mut self, time: Duration) => self.settings.recent = time.as_secs();
 
         /// How many look-ups confirm what was found, at most, and how many find payments that orders name and the provider did

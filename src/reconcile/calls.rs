@@ -112,8 +112,7 @@ impl<'l> Writing<'l> {
     }
 }
 
-/// Lists what there is of a window, from where an earlier run broke off. Why it is not complete from the second on from which it
-/// is needed, if it is not.
+/// Lists what there is of a window, from where an earlier run broke off. Why it broke off, if it did.
 pub(super) async fn list(
     caller: &mut Caller,
     (folder, log): (&Arc<WorkFolder>, &mut Log),
@@ -129,7 +128,6 @@ pub(super) async fn list(
     let first = ListQuery::new(what, since, until).map_err(empty)?;
     let mut cursor = progress.cursor.as_deref().map(ListCursor::parse).transpose().unwrap_or_default();
     let mut writing = Writing::of(phase, &progress, folder, log, memory);
-    let mut is_cut = false;
     loop {
         let query = match &cursor {
             Some(cursor) => first.clone().with_cursor(cursor.clone()),
@@ -150,14 +148,13 @@ pub(super) async fn list(
             }
         };
         writing.step.calls = writing.step.calls.saturating_add(1);
-        is_cut |= listed.complete_since.is_some_and(|from| from > needed_since);
+        writing.step.is_cut |= listed.complete_since.is_some_and(|from| from > needed_since);
         for item in listed.items {
             take(caller, &mut writing, item)?;
         }
         let Some(next) = listed.next else {
             writing.write(None, true).await?;
-            let text = || format!("{}: the provider has forgotten a part of the window", what.as_str()).into();
-            return Ok(is_cut.then(text));
+            return Ok(None);
         };
         if cursor.as_ref() == Some(&next) {
             writing.write(Some(next.as_str()), false).await?;
@@ -195,8 +192,7 @@ fn take(caller: &Caller, writing: &mut Writing<'_>, item: ListedItem) -> Result<
     }
 }
 
-/// Looks payments up that come in the order of their ids, from where an earlier run broke off. Why it is not complete, if it
-/// is not.
+/// Looks payments up that come in the order of their ids, from where an earlier run broke off. Why it broke off, if it did.
 pub(super) async fn look_up(
     caller: &mut Caller,
     (folder, log): (&Arc<WorkFolder>, &mut Log),

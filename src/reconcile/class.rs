@@ -57,6 +57,11 @@ impl DiscrepancyClass {
         Self::Unknown,
     ];
 
+    /// Whether a webhook that is still to come may mend it: the money is there, and the shop has not heard of it.
+    pub(super) const fn may_mend_itself(self) -> bool {
+        matches!(self, Self::PaidNotOrdered | Self::OrderUnmarked | Self::RedeemedWithoutOrder)
+    }
+
     /// The class of this code.
     #[must_use]
     pub fn parse(code: &str) -> Option<Self> {

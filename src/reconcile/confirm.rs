@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use super::case::{Case, CaseDecision};
-use super::class::DiscrepancyClass;
 use super::discrepancy::Discrepancy;
 use super::judge::own_id;
 use super::merge::{KeyGroups, Merge};
@@ -82,7 +81,11 @@ impl Passes {
             index = index.saturating_add(1);
             fresh.renew(&mut case);
             let told = self.judge.decide(&case).told;
-            asked.extend(told.into_iter().filter(needs_order).filter_map(|discrepancy| discrepancy.payment));
+            asked.extend(
+                told.into_iter()
+                    .filter(|told| told.class.may_mend_itself())
+                    .filter_map(|discrepancy| discrepancy.payment),
+            );
             Ok(true)
         })?;
         Ok(asked)
@@ -160,8 +163,4 @@ impl FreshFacts {
         }
         is_renewed
     }
-}
-
-fn needs_order(discrepancy: &Discrepancy) -> bool {
-    matches!(discrepancy.class, DiscrepancyClass::PaidNotOrdered | DiscrepancyClass::OrderUnmarked)
 }

@@ -70,8 +70,8 @@ impl Discrepancy {
         /// [limit](super::ReconcilerBuilder::confirm) to that.
         pub fn is_confirmed(&self) -> bool => self.confirmed;
 
-        /// Whether it changed within the three days before the orders were exported, in which a provider still delivers its
-        /// webhooks again. It may mend itself.
+        /// Whether it may mend itself: money is there of which the shop has not heard, and that changed within the
+        /// [time](super::ReconcilerBuilder::recent) in which a provider still delivers its webhooks again.
         pub fn is_recent(&self) -> bool => self.recent;
 
         /// The reason for which a person accepted it, if one did.

@@ -130,8 +130,7 @@ impl CaseJudge {
             Conclusion::Tell(telling) => telling,
         };
         let at = telling.at.unwrap_or_else(|| self.latest(case, telling.payment));
-        let is_of_times = !matches!(telling.class, DiscrepancyClass::Pending | DiscrepancyClass::Unknown);
-        let is_too_recent = is_of_times && at >= self.orders_as_of.saturating_sub(self.too_recent);
+        let is_too_recent = telling.class.may_mend_itself() && at >= self.orders_as_of.saturating_sub(self.too_recent);
         if at >= self.until || (is_too_recent && at >= self.since) {
             let kind = if at >= self.until { Unremarkable::Outside } else { Unremarkable::TooRecent };
             decision.counted.push(kind);
@@ -160,7 +159,7 @@ impl CaseJudge {
             money: facts.and_then(|facts| self.money_kept(facts)).or(total),
             findings,
             confirmed: payment.is_none_or(|payment| payment.is_fresh),
-            recent: at >= self.orders_as_of.saturating_sub(self.recent),
+            recent: class.may_mend_itself() && at >= self.orders_as_of.saturating_sub(self.recent),
             known: None,
         }
     }

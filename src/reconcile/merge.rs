@@ -10,7 +10,7 @@ use std::path::Path;
 use super::run_file::{FRAME, RunWriter, lengths};
 
 /// As many runs are read at once. More are merged into fewer before, so that neither buffers nor open files grow with the input.
-const FAN_IN: usize = 64;
+const FAN_IN: usize = 128;
 
 /// What each run is read through.
 const BUFFER: usize = 64 << 10;
@@ -222,7 +222,7 @@ mod tests {
         assert!(in_one == expected && runs == 1);
         records.shuffle(&mut StdRng::seed_from_u64(18));
         let (in_many, runs) = sorted(&folder, &records, 400);
-        assert!(in_many == expected && runs > 64, "{runs} runs");
+        assert!(in_many == expected && runs > FAN_IN, "{runs} runs");
         fs::remove_dir_all(folder).unwrap();
     }
 

@@ -65,10 +65,10 @@ impl Passes {
         let (judge, mut left) = (&self.judge, self.most_looked_up);
         let is_in_window = |at: Option<u64>| at.is_none_or(|at| (judge.since..judge.until).contains(&at));
         while groups.advance()? {
-            let gathered = Gathered::of(groups.key(), groups.values())?;
-            if gathered.is_in_list {
+            if groups.values().any(PaymentRow::is_listed) {
                 continue;
             }
+            let gathered = Gathered::of(groups.key(), groups.values())?;
             let payment = &gathered.payment;
             let has_changed = payment.changed.is_some() && is_in_window(payment.changed);
             let is_named = |by: &NamedBy| by.is_looked_up && is_in_window(by.latest);

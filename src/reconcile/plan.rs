@@ -125,6 +125,8 @@ pub(super) struct LogStep {
     pub(super) is_done: bool,
     /// Whether all that the phase did before is void.
     pub(super) is_anew: bool,
+    /// Whether the provider has forgotten a part of what is needed.
+    pub(super) is_cut: bool,
     pub(super) calls: u64,
     pub(super) items: u64,
     pub(super) unreadable: u64,
@@ -132,8 +134,9 @@ pub(super) struct LogStep {
 
 impl LogStep {
     pub(super) fn of(phase: RunPhase) -> Self {
-        let (run, cursor, is_done, is_anew) = (None, None, false, false);
-        Self { phase, run, cursor, is_done, is_anew, calls: 0, items: 0, unreadable: 0 }
+        let (run, cursor) = (None, None);
+        let (is_done, is_anew, is_cut) = (false, false, false);
+        Self { phase, run, cursor, is_done, is_anew, is_cut, calls: 0, items: 0, unreadable: 0 }
     }
 }
 
@@ -143,6 +146,7 @@ pub(super) struct PhaseProgress {
     pub(super) runs: Vec<Box<str>>,
     pub(super) cursor: Option<Box<str>>,
     pub(super) is_done: bool,
+    pub(super) is_cut: bool,
     pub(super) calls: u64,
     pub(super) items: u64,
     pub(super) unreadable: u64,
@@ -199,6 +203,7 @@ impl Log {
             progress.runs.extend(step.run.clone());
             progress.cursor = step.cursor.clone().or(progress.cursor);
             progress.is_done = step.is_done;
+            progress.is_cut |= step.is_cut;
             progress.calls = progress.calls.saturating_add(step.calls);
             progress.items = progress.items.saturating_add(step.items);
             progress.unreadable = progress.unreadable.saturating_add(step.unreadable);

@@ -14,7 +14,7 @@ use super::report::decode;
 /// What is known of a payment from one place, under its id.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum PaymentRow {
-    /// The provider listed it.
+    /// The provider listed it. The first row, see [`is_listed`](Self::is_listed).
     Listed(Box<ProviderPayment>),
     /// It was looked up by itself.
     LookedUp(Box<ProviderPayment>),
@@ -32,6 +32,14 @@ pub(super) enum PaymentRow {
     HasAlias,
     /// It was redeemed for this tenant's order, which the shop does not list as paid.
     Redeemed(Box<str>, Box<str>),
+}
+
+impl PaymentRow {
+    /// Whether these bytes are of a payment that was listed, as most are: told without reading them.
+    pub(super) fn is_listed(bytes: &[u8]) -> bool {
+        // Its place among the rows comes first.
+        bytes.first() == Some(&0)
+    }
 }
 
 /// What happened to a payment, and when.

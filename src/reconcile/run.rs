@@ -40,7 +40,10 @@ struct Run<'r> {
     plan: RunPlan,
     log: Log,
     caller: Caller,
+    /// What another run over the same folder may bring.
     missing: Vec<Box<str>>,
+    /// What none will.
+    forgotten: Vec<Box<str>>,
 }
 
 impl Reconciler {
@@ -174,7 +177,7 @@ impl Reconciler {
 
     async fn go_on(&self, folder: Arc<WorkFolder>, plan: RunPlan, log: Log) -> Result<Reconciliation, ReconcileError> {
         let caller = Caller::new(self.validator.clone(), self.settings.pace);
-        let mut run = Run { reconciler: self, folder, plan, log, caller, missing: Vec::new() };
+        let mut run = Run { reconciler: self, folder, plan, log, caller, missing: Vec::new(), forgotten: Vec::new() };
         run.list().await?;
         let passes = run.look_up().await?;
         let judging = passes.clone();
@@ -220,6 +223,10 @@ impl Run<'_> {
             let files = (&self.folder, &mut self.log);
             let missing = list(&mut self.caller, files, (phase, what), (from, to, since), memory).await?;
             self.missing.extend(missing);
+            if self.log.progress(phase).is_cut {
+                self.forgotten
+                    .push(format!("{}: the provider has forgotten a part of the window", what.as_str()).into());
+            }
             if !was_done && self.log.has(RunPhase::LookUps) {
                 for phase in [RunPhase::LookUps, RunPhase::Confirmation] {
                     self.log.add(LogStep { is_anew: true, ..LogStep::of(phase) })?;
@@ -330,14 +337,13 @@ impl Run<'_> {
     ) -> Result<Reconciliation, ReconcileError> {
         let mut summary = self.summary();
         let known = Acceptances::of(self.reconciler, self.plan.orders_as_of);
-        let Self { folder, mut log, missing, .. } = self;
+        let Self { folder, mut log, missing, forgotten, .. } = self;
         off_thread(&folder, move |folder| {
             let confirmed = passes.confirm(&mut found, &confirmable, &fresh)?;
             summary.counts.kinds = std::mem::take(&mut found.kinds);
             summary.counts.payments = found.listed;
-            // What another run over the same folder would bring no further is told, and does not keep this one open.
             let is_done = missing.is_empty();
-            summary.missing = missing;
+            summary.missing = [missing, forgotten].concat();
             if summary.counts.unreadable_items > 0 {
                 let text = format!("{} items of the provider's lists cannot be read", summary.counts.unreadable_items);
                 summary.missing.push(text.into());

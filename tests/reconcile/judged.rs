@@ -1,5 +1,7 @@
 //! What is asked beside the list, what is confirmed by it, and what a person has accepted.
 
+use std::time::Duration;
+
 use futures_util::stream;
 use payproof::provider::ChangeOf;
 use payproof::reconcile::{
@@ -9,10 +11,10 @@ use payproof::reconcile::{
 use payproof::store::{MemoryStore, RestartLoss};
 use payproof::testing::{FlakyStore, StoreVerb};
 use payproof::{PaymentIntent, PaymentStatus, Validator, Verdict};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use crate::scratch::Folder;
-use crate::shop::{DAY, HOUR, Lister, NEW_YEAR, named, order, paid, payment, reconcile, told, usd, written};
+use crate::shop::{DAY, HOUR, Lister, NEW_YEAR, lines, named, order, paid, payment, reconcile, told, usd, written};
 
 const AT: u64 = NEW_YEAR + HOUR;
 
@@ -231,12 +233,34 @@ async fn a_discrepancy_is_not_told_again_by_the_next_run() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_no_webhook_mends_is_told_however_recent_it_is() {
+    let shop = Lister::new();
+    let until = NEW_YEAR + DAY;
+    shop.put(payment("pi_canceled", PaymentStatus::Canceled, until - HOUR / 6));
+    let orders = [
+        order("1", "pi_canceled", OrderState::Paid, until - HOUR / 6),
+        order("2", "", OrderState::Paid, until - HOUR / 6),
+    ];
+    let reconciler = shop.window(NEW_YEAR, until).orders_as_of(until).build().unwrap();
+    let report = reconcile(&reconciler, orders).await;
+    assert_eq!(named(&report), ["ordered_not_paid - 2", "ordered_not_paid pi_canceled 1"]);
+    assert!(told(&report).iter().all(|told| !told.is_recent()));
+}
+
+#[tokio::test(start_paused = true)]
 async fn changes_that_the_provider_has_forgotten_make_the_report_incomplete() {
     let shop = Lister::new();
+    let folder = Folder::new("reconcile-forgotten");
     shop.change("pi_old", AT, ChangeOf::Refunded);
     for (forgotten, is_complete) in [(NEW_YEAR, true), (NEW_YEAR + 1, false)] {
         shop.set(|world| world.changes_since = Some(forgotten));
         let report = day(&shop, []).await;
         assert_eq!((report.is_complete(), report.missing().len()), (is_complete, usize::from(!is_complete)));
     }
+    // A run that broke off after its lists says so, too.
+    shop.set(|world| world.broken_down = true);
+    let reconciler = shop.window(NEW_YEAR, NEW_YEAR + DAY).work(folder.path().join("work")).build().unwrap();
+    assert!(timeout(Duration::from_secs(60), reconciler.run(lines([]))).await.is_err());
+    shop.set(|world| world.broken_down = false);
+    assert!(!reconciler.resume().await.unwrap().is_complete());
 }

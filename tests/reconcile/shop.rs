@@ -1,6 +1,7 @@
 //! A provider that lists what it has, page by page, and the shop that reconciles with it.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -22,6 +23,9 @@ pub(crate) const MINUTE: u64 = 60;
 pub(crate) const HOUR: u64 = 60 * MINUTE;
 pub(crate) const DAY: u64 = 24 * HOUR;
 
+/// What is listed, and of which window.
+type Listing = (ListOf, Range<u64>);
+
 /// What the provider has, and how it behaves.
 #[derive(Debug, Default)]
 pub(crate) struct World {
@@ -39,12 +43,16 @@ pub(crate) struct World {
     pub(crate) pages_before_failure: Option<u64>,
     /// What the provider has forgotten of its changes is older.
     pub(crate) changes_since: Option<u64>,
+    /// The list that is read.
+    listing: Option<(Listing, Vec<ListedItem>)>,
     pub(crate) shuffled: bool,
     /// Each item comes once more, on another page.
     pub(crate) twice: bool,
     pub(crate) page: usize,
     pub(crate) pages: u64,
     pub(crate) look_ups: Vec<String>,
+    /// No look-up comes to an end.
+    pub(crate) broken_down: bool,
     /// How long each call takes.
     pub(crate) takes: Duration,
 }
@@ -71,6 +79,10 @@ impl Lister {
         self.world.lock().unwrap().changes.push((payment.to_owned(), at, what));
     }
 
+    fn with<T>(&self, read: impl FnOnce(&World) -> T) -> T {
+        read(&self.world.lock().unwrap())
+    }
+
     pub(crate) fn set(&self, change: impl FnOnce(&mut World)) {
         change(&mut self.world.lock().unwrap());
     }
@@ -91,20 +103,29 @@ impl World {
         if self.pages_before_failure.is_some_and(|most| self.pages > most) {
             return Err(ProviderError::refused("the list is broken").with_status(400));
         }
-        let mut items: Vec<ListedItem> = match query.what() {
-            ListOf::Payments => {
-                self.payments.iter().filter_map(|(id, payment)| self.item(query, id, payment)).collect()
-            }
-            _ => self
-                .changes
-                .iter()
-                .filter(|(_, at, _)| query.window().contains(at))
-                .map(|(id, at, what)| ListedItem::Changed {
-                    payment: PaymentId::parse(id).unwrap(),
-                    at: *at,
-                    what: *what,
-                })
-                .collect(),
+        // What one list has is put together for its first page, or for the first one that is asked for here.
+        let listing = (query.what(), query.window());
+        if query.cursor().is_none() || self.listing.as_ref().is_none_or(|(of, _)| *of != listing) {
+            self.listing = Some((listing, self.items(query)));
+        }
+        let items = self.listing.as_ref().map(|(_, items)| &items[..]).unwrap();
+        let from: usize = query.cursor().map_or(0, |cursor| cursor.as_str().parse().unwrap());
+        let to = (from + self.page).min(items.len());
+        let next = (to < items.len()).then(|| ListCursor::parse(to.to_string()).unwrap());
+        let complete_since = self.changes_since.filter(|_| query.what() == ListOf::Changes);
+        Ok(Listed { items: items[from..to].to_vec(), next, complete_since })
+    }
+
+    fn items(&self, query: &ListQuery) -> Vec<ListedItem> {
+        let mut items: Vec<ListedItem> = if query.what() == ListOf::Payments {
+            self.payments.iter().filter_map(|(id, payment)| self.item(query, id, payment)).collect()
+        } else {
+            let inside = self.changes.iter().filter(|(_, at, _)| query.window().contains(at));
+            let item = |(id, at, what): &(String, u64, ChangeOf)| {
+                let payment = PaymentId::parse(id).unwrap();
+                ListedItem::Changed { payment, at: *at, what: *what }
+            };
+            inside.map(item).collect()
         };
         if self.twice {
             items.extend(items.clone());
@@ -114,11 +135,7 @@ impl World {
             let half = items.len() / 2;
             items.rotate_left(half);
         }
-        let from: usize = query.cursor().map_or(0, |cursor| cursor.as_str().parse().unwrap());
-        let to = (from + self.page).min(items.len());
-        let next = (to < items.len()).then(|| ListCursor::parse(to.to_string()).unwrap());
-        let complete_since = self.changes_since.filter(|_| query.what() == ListOf::Changes);
-        Ok(Listed { items: items[from..to].to_vec(), next, complete_since })
+        items
     }
 
     fn item(&self, query: &ListQuery, id: &str, payment: &ProviderPayment) -> Option<ListedItem> {
@@ -156,8 +173,11 @@ impl Provider for Lister {
     }
 
     async fn look_up(&self, payment: &PaymentId, _call: &Call) -> Result<ProviderPayment, ProviderError> {
-        let takes = self.world.lock().unwrap().takes;
+        let (takes, broken_down) = self.with(|world| (world.takes, world.broken_down));
         tokio::time::sleep(takes).await;
+        if broken_down {
+            std::future::pending::<()>().await;
+        }
         let mut world = self.world.lock().unwrap();
         world.look_ups.push(payment.to_string());
         if world.broken.iter().any(|broken| broken == payment.as_str()) {

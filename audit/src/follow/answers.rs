@@ -103,7 +103,7 @@ impl Follower<'_> {
             Answered { status, json, replayed: body.whole().from.has(Origins::RECORD), ..Answered::default() };
         if let Shape::Object(object) = &body.shape {
             answer.root = object.fields.borrow().keys().cloned().collect();
-            answer.open = object.rest.borrow().is_some() || object.class.is_some();
+            answer.open = object.rest.borrow().is_some() || (object.class.is_some() && object.of.is_none());
             if let Some(error) = object.fields.borrow().get("error") {
                 answer.error_object = match error.shape {
                     Shape::Object(_) => Some(true),
@@ -139,9 +139,11 @@ fn status_of(options: &Value) -> Option<u16> {
 fn flag_of(value: &Value, levels: u32) -> Option<String> {
     let levels = levels.checked_sub(1)?;
     match &value.shape {
-        Shape::Object(object) if object.class.is_none() => object.fields.borrow().iter().find_map(|(name, value)| {
-            if FLAGS.contains(&name.as_str()) { Some(name.clone()) } else { flag_of(value, levels) }
-        }),
+        Shape::Object(object) if object.class.is_none() || object.of.is_some() => {
+            object.fields.borrow().iter().find_map(|(name, value)| {
+                if FLAGS.contains(&name.as_str()) { Some(name.clone()) } else { flag_of(value, levels) }
+            })
+        }
         Shape::List(elements) => elements.borrow().iter().find_map(|value| flag_of(value, levels)),
         _ => None,
     }

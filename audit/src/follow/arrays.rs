@@ -171,8 +171,11 @@ impl Follower<'_> {
         }
         let is_data =
             value.from.without(Origins::LITERAL) != Origins::NONE || !matches!(value.shape, Shape::Foreign(_));
+        // A statement that is being built has `values` of its own.
+        let is_statement = value.path().is_some_and(|path| path.contains("pending-"));
         if PLAIN.contains(&name)
             && is_data
+            && !is_statement
             && !matches!(value.shape, Shape::Object(ref object) if object.class.is_some())
         {
             let sum = given.iter().fold(value.clone(), |sum, given| sum.tainted(&given.whole()));
@@ -299,7 +302,7 @@ impl Follower<'_> {
         let object = match given.first().map(|first| &first.shape) {
             Some(Shape::Object(made)) if made.class.is_none() => {
                 let (fields, rest) = (made.fields.borrow().clone(), made.rest.borrow().clone());
-                ObjectValue { fields: fields.into(), rest: rest.into(), class: None }
+                ObjectValue { fields: fields.into(), rest: rest.into(), ..ObjectValue::default() }
             }
             _ => {
                 let inner = given.first().map(Value::whole);

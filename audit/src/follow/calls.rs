@@ -118,6 +118,9 @@ impl Follower<'_> {
         if let Some(value) = self.request_part(object, name, &given, site) {
             return value;
         }
+        if let Some(value) = self.active_model_call(object, name, site) {
+            return value;
+        }
         let function = match &object.shape {
             Shape::Object(_) => {
                 // A field that is not there is not asked of the class above for data's sake.

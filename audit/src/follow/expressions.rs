@@ -11,6 +11,7 @@ use super::frame::Frame;
 use super::origins::Origins;
 use super::value::{ObjectValue, Shape, Value};
 use super::words::has_word;
+use super::written::written;
 use crate::model::{Argument, Binary, Expr, Field, Literal, Span, Step, Unary};
 
 /// Words for how many, which are the customer's to choose.
@@ -34,6 +35,10 @@ impl Follower<'_> {
             Expr::Index(object, index, span) => self.index(object, index, frame, *span),
             Expr::Call(call) => self.call(call, frame),
             Expr::Object(fields, _) => self.object(fields, frame),
+            Expr::Struct(of, fields) => {
+                let fields = self.expr(fields, frame);
+                self.of_type(of, fields, frame)
+            }
             Expr::Array(elements) => {
                 let (elements, _) = self.arguments(elements, frame);
                 Value::list(elements)
@@ -158,8 +163,20 @@ impl Follower<'_> {
                 }
             }
         }
-        let object = ObjectValue { fields: known.into(), rest: rest.into(), class: None };
+        let object = ObjectValue { fields: known.into(), rest: rest.into(), ..ObjectValue::default() };
         Value::shaped(Shape::Object(Rc::new(object)))
+    }
+
+    /// The fields of a struct, with the methods of its type if that is one of the tree.
+    fn of_type(&mut self, of: &Expr, fields: Value, frame: &Frame) -> Value {
+        let Shape::Object(made) = &fields.shape else { return fields };
+        let class = match self.expr(of, frame).shape {
+            Shape::Class(class) => Some(class),
+            _ => None,
+        };
+        let (known, rest) = (made.fields.borrow().clone(), made.rest.borrow().clone());
+        let object = ObjectValue { fields: known.into(), rest: rest.into(), class, of: Some(written(of).into()) };
+        Value { shape: Shape::Object(Rc::new(object)), ..fields }
     }
 
     fn binary(&mut self, sign: Binary, left: &Expr, right: &Expr, frame: &Frame, span: Span) -> Value {

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::calls::Site;
 use super::functions::sees_request;
 use super::origins::Origins;
-use super::value::{Shape, Value, texts};
+use super::value::{Shape, Value, texts, total};
 use super::words::{has_word, last_part, plain_name};
 use super::{BodyState, Follower};
 use crate::model::EventKind;
@@ -77,6 +77,9 @@ impl Follower<'_> {
         }
         if last == "createRouteMatcher" {
             return Some(Value::shaped(Shape::Paths(Rc::new(texts(given.first())))));
+        }
+        if path.contains("RequestStrategy") {
+            return Some(total(given));
         }
         if path.to_lowercase().contains("idempot") && !self.run.loading {
             self.emit(EventKind::Guarded, site.frame, site.span);

@@ -7,7 +7,7 @@ use super::origins::Origins;
 use super::value::{ClassValue, Closure, ObjectValue, Shape, Value};
 use super::words::has_word;
 use super::{DEEPEST_CALL, Follower};
-use crate::model::{EventKind, Function, Param, ParamKind, Pattern, Span};
+use crate::model::{EventKind, Function, Language, Param, ParamKind, Pattern, Span};
 
 /// Levels of classes that extend each other.
 const DEEPEST_CLASS: u32 = 8;
@@ -103,6 +103,7 @@ impl Follower<'_> {
         match param.kind {
             ParamKind::Plain => match given {
                 Some(value) if !is_unknown(&value) => value,
+                None if frame.module.facts.language == Language::Rust => self.extracted(param, frame),
                 other => match &param.pattern {
                     Pattern::Name(name, _) => {
                         let known = other.unwrap_or_default();
@@ -135,6 +136,23 @@ impl Follower<'_> {
                 self.emit(EventKind::KeyRequired, frame, span);
                 Value { from: Origins::KEY.and(Origins::REQUEST), ..Value::request("headers.idempotency-key") }
             }
+        }
+    }
+
+    /// What an extractor of the service's own makes of the request; else it is known by its name.
+    fn extracted(&mut self, param: &Param, frame: &Frame) -> Value {
+        let of = param.type_name.as_deref().unwrap_or_default();
+        if let Value { shape: Shape::Class(class), .. } = self.name(of, frame) {
+            for name in ["from_request", "from_request_parts"] {
+                if let Some(function) = self.static_member(&class, name).filter(Value::is_function) {
+                    let given = vec![Value::shaped(Shape::Request), Value::default()];
+                    return self.apply(&function, given, frame, Span::default());
+                }
+            }
+        }
+        match &param.pattern {
+            Pattern::Name(name, _) => Value::foreign(&format!("?{name}")),
+            _ => Value::default(),
         }
     }
 

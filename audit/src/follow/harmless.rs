@@ -198,6 +198,14 @@ impl Follower<'_> {
     fn language_call(&mut self, path: &str, given: &[Value], site: &Site<'_>) -> Option<Value> {
         let first = given.first().cloned().unwrap_or_default();
         let (object, last) = path.rsplit_once('.').unwrap_or(("", path));
+        // What only holds a value is that value: `Some(amount)`, SeaORM's `Set(total)`.
+        if given.len() == 1
+            && !site.constructs
+            && matches!(last, "Some" | "Ok" | "Set" | "Unchanged")
+            && (object.is_empty() || object.ends_with("ActiveValue") || object.contains("sea_orm"))
+        {
+            return Some(first);
+        }
         match (object, last) {
             ("JSON", "parse") => {
                 let mut value = Value { shape: Shape::Unknown, text: None, ..first.whole() };

@@ -57,6 +57,9 @@ const PROVIDERS: &[&str] = &[
 /// What of a provider's holds money.
 const MONEY: &[&str] = &[
     "paymentintents",
+    "paymentintent",
+    "checkoutsession",
+    "paymentlink",
     "charges",
     "refunds",
     "sessions",
@@ -201,6 +204,9 @@ impl Follower<'_> {
         if !(stripe || has_word(path, PROVIDERS)) || site.constructs || function.from.has(Origins::STORED) {
             return provider_made(path, site);
         }
+        if let Some(value) = self.stripe_params(&called, given) {
+            return Some(value);
+        }
         if called.verb() == "requestbody" {
             let object = path.rsplit_once('.').map(|(object, _)| object.to_owned()).unwrap_or_default();
             let body = given.first().cloned().unwrap_or_default();
@@ -223,6 +229,30 @@ impl Follower<'_> {
         None
     }
 
+    /// What Stripe's client for Rust is told later: `CreatePaymentIntent::new(amount, currency)`.
+    fn stripe_params(&mut self, called: &Called<'_>, given: &[Value]) -> Option<Value> {
+        let of = called.names.iter().rev().nth(1)?;
+        if called.verb() != "new" || !of.starts_with("create") {
+            return None;
+        }
+        let made = format!("{}()", called.path);
+        let fields = ["amount", "currency"].iter().zip(given);
+        let fields = fields.filter(|_| of == "createpaymentintent" || of == "createcharge");
+        let fields: Vec<(String, Value)> = fields.map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        self.run.assigned.insert(made.clone(), fields);
+        Some(Value::foreign(&made))
+    }
+
+    /// What was given, with the fields of what was made for it.
+    fn unfolded(&self, given: &[Value]) -> Vec<Value> {
+        let fields = |value: &Value| self.run.assigned.get(value.path()?).cloned();
+        let unfold = |value: &Value| match fields(value) {
+            Some(fields) => Value::object(fields.into_iter().collect()),
+            None => value.clone(),
+        };
+        given.iter().map(unfold).collect()
+    }
+
     fn asked(&mut self, called: &Called<'_>, site: &Site<'_>) -> Value {
         if called.is_money() || called.verb().contains("verify") {
             self.emit(EventKind::ProviderRead { call: site.name.clone() }, site.frame, site.span);
@@ -231,6 +261,7 @@ impl Follower<'_> {
     }
 
     fn told(&mut self, called: &Called<'_>, given: &[Value], site: &Site<'_>) -> Value {
+        let given = &self.unfolded(given);
         let verb = called.verb();
         let money = called.is_money() && !matches!(verb, "update" | "del" | "cancel" | "void");
         let repeats = money

@@ -66,6 +66,8 @@ pub(crate) struct ObjectValue {
     /// What was spread into it without known fields.
     pub(crate) rest: RefCell<Option<Value>>,
     pub(crate) class: Option<Rc<ClassValue>>,
+    /// The type of a struct, as it is written.
+    pub(crate) of: Option<Rc<str>>,
 }
 
 #[derive(Debug)]
@@ -362,7 +364,8 @@ fn either(one: &ObjectValue, two: &ObjectValue) -> Rc<ObjectValue> {
     }
     let rest = one.rest.borrow().clone().or_else(|| two.rest.borrow().clone());
     let class = one.class.clone().or_else(|| two.class.clone());
-    Rc::new(ObjectValue { fields: RefCell::new(fields), rest: RefCell::new(rest), class })
+    let of = one.of.clone().or_else(|| two.of.clone());
+    Rc::new(ObjectValue { fields: RefCell::new(fields), rest: RefCell::new(rest), class, of })
 }
 
 fn joined(one: &Places, two: &Places) -> Places {

@@ -34,6 +34,8 @@ pub enum Expr {
     Call(Box<CallExpr>),
     /// An object or a struct literal.
     Object(Vec<Field>, Span),
+    /// A value of a type, with the fields of an object: `Type { field: value }`.
+    Struct(Box<Expr>, Box<Expr>),
     /// An array, a tuple, a set of children.
     Array(Vec<Argument>),
     /// An operator with two sides. `&&`, `||`, `??` evaluate the right side only at times.

@@ -69,7 +69,7 @@ fn handed(gate: Value) -> (Value, Vec<Value>) {
             let given = if clerk { vec![Value::foreign("@clerk/nextjs/server#auth"), request] } else { vec![request] };
             (function.unwrap_or(gate), given)
         }
-        // It reads who is signed in, and refuses no one.
+        // It reads who is signed in, and refuses no caller.
         Shape::Foreign(path) if path.contains("clerkMiddleware") => (Value::default(), Vec::new()),
         _ => (gate, vec![request]),
     }

@@ -15,6 +15,7 @@ pub(super) fn routes(follower: &mut Follower<'_>, loaded: &[Rc<Module>], found: 
         if found.files.contains(file) {
             continue;
         }
+        worker(follower, module, found);
         if let Some(path) = function_path(file) {
             event_handler(follower, module, &path, found);
         }
@@ -53,6 +54,22 @@ fn api_path(follower: &Follower<'_>, file: &str) -> Option<String> {
     let is_project = project.is_empty()
         || ["vercel.json", "package.json"].iter().any(|name| follower.sources.exists(&format!("{project}{name}")));
     is_project.then(|| url(&format!("api/{}", stem(below))))
+}
+
+/// A worker's `export default { async fetch(request, env) { … } }`, which answers all paths.
+fn worker(follower: &mut Follower<'_>, module: &Rc<Module>, found: &mut Found<'_>) {
+    let default = follower.export(module, "default").unwrap_or_default();
+    let Some(handler) = default.field("fetch").filter(Value::is_function) else { return };
+    let route = Route {
+        method: ANY.to_owned(),
+        path: "/".to_owned(),
+        file: module.facts.path.clone(),
+        span: span_of(&handler, module),
+        handler: "fetch".to_owned(),
+        judgment: judgment(&handler),
+    };
+    let given = vec![Value::shaped(Shape::Request), Value::foreign("env"), Value::foreign("context")];
+    found.push(Handlers::of(module, vec![(handler, given)]).follow(follower, route));
 }
 
 /// `exports.handler = async (event) => …`, or a default that is given the request.

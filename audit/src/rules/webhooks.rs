@@ -55,7 +55,7 @@ fn unsigned(case: &mut Case<'_>) {
         return;
     }
     if case.perhaps_before(event, |kind| matches!(kind, EventKind::Verify { .. })) {
-        let what = "the webhook's signature is verified in production only: wherever else it runs, anyone is believed";
+        let what = "the webhook's signature is verified in production only, and every caller is believed elsewhere";
         case.tell(Rule::WebhookUnsigned, Severity::Low, event, what.to_owned(), None);
         return;
     }

@@ -181,7 +181,7 @@ impl Lowering<'_> {
 
     fn bound(&mut self, name: String, written: &[String], node: Node<'_>) {
         self.payproof |= written.first().is_some_and(|first| first == "payproof");
-        if written.first().is_some_and(|first| first == "jsonwebtoken") {
+        if written.first().is_some_and(|first| first == "jsonwebtoken" || first.contains("stripe")) {
             self.modules.crates.insert(name, written.to_vec());
             return;
         }

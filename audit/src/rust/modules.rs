@@ -13,7 +13,7 @@ pub(super) struct Modules {
     known: BTreeMap<Vec<String>, String>,
     /// What `use` and `mod` bind: the name, and the path from the crate's root.
     pub(super) names: BTreeMap<String, Vec<String>>,
-    /// Functions of crates that are known by the crate's name, too: `decode` is `jsonwebtoken::decode`.
+    /// What is known by its crate's name, too: `decode` is `jsonwebtoken::decode`, `Refund::create` is `stripe::Refund::create`.
     pub(super) crates: BTreeMap<String, Vec<String>>,
 }
 

@@ -190,6 +190,9 @@ impl Lowering<'_> {
                 },
             };
         }
+        if let Some(of_crate) = path.first().and_then(|first| self.modules.crates.get(first)) {
+            return joined(of_crate.iter().cloned().chain(path.iter().skip(1).cloned()).collect(), span);
+        }
         let found = self.modules.absolute(&path).and_then(|absolute| self.found(&absolute));
         let (start, rest) = match found {
             Some(found) if found.file == self.facts.path && !found.rest.is_empty() => (None, found.rest),
@@ -368,7 +371,11 @@ impl Lowering<'_> {
                 _ => return None,
             })
         });
-        Expr::Object(fields.collect(), span)
+        let fields = Expr::Object(fields.collect(), span);
+        match node.child_as(Role::Name) {
+            Some(name) => Expr::Struct(Box::new(self.named(name, span)), Box::new(fields)),
+            None => fields,
+        }
     }
 }
 

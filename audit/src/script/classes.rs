@@ -88,8 +88,8 @@ impl<'t> Reader<'t> {
         let mut found = Vec::new();
         for param in node.child_as(Role::Parameters).map(named).unwrap_or_default() {
             let is_field = has_token(param, "readonly") || has_token(param, "accessibility_modifier");
-            if is_field && let (Some(name), Some(of)) = (param.child_as(Role::Pattern), self.type_of(param)) {
-                found.push((self.of(name).to_owned(), of));
+            if is_field && let Some(name) = param.child_as(Role::Pattern) {
+                found.push((self.of(name).to_owned(), self.type_of(param).unwrap_or_default()));
             }
         }
         found

@@ -28,6 +28,7 @@ const ROUTERS: &[&str] = &[
     "http/server.ts",
     "koa",
     "@Controller(",
+    "async fetch(",
     "firebase-functions",
 ];
 
@@ -43,6 +44,10 @@ const UNKNOWN: &[(&str, &str)] = &[
     ("from 'elysia'", "Elysia"),
     ("from \"elysia\"", "Elysia"),
     ("aws-lambda", "AWS Lambda"),
+    ("createServerFn", "TanStack Start"),
+    ("createFileRoute('/api", "TanStack Start"),
+    ("createAPIFileRoute", "TanStack Start"),
+    ("createServerFileRoute", "TanStack Start"),
     ("convex/server", "Convex"),
     ("@hapi/hapi", "hapi"),
     ("actix_web::", "actix-web"),

@@ -12,6 +12,7 @@ mod arguments;
 mod axum_payments;
 mod axum_routes;
 mod axum_shops;
+mod axum_stores;
 mod baselines;
 mod formats;
 #[allow(dead_code, reason = "the rest of the generator is for measurements")]

@@ -18,5 +18,6 @@ mod frameworks;
 mod hostile;
 mod many;
 mod said;
+mod stores;
 mod tree;
 mod ways;

@@ -43,6 +43,11 @@ pub(super) fn key_of(path: &str, given: &[Value], open: bool) -> ProviderKey {
     if let Some(key) = given.iter().find_map(|value| search(value, DEEPEST)) {
         return grade(&key);
     }
+    // Stripe's client for Rust is given it beforehand: `client.with_strategy(RequestStrategy::Idempotent(key))`.
+    if let Some(client) = given.iter().find(|value| value.path().is_some_and(|path| path.ends_with("with_strategy()")))
+    {
+        return grade(client);
+    }
     if has_word(path, WITHOUT) {
         return ProviderKey::NotOffered;
     }

@@ -14,6 +14,7 @@ use super::calls::Site;
 use super::origins::Origins;
 use super::value::{Shape, Value, total};
 use super::words::{has_word, last_part};
+use crate::model::EventKind;
 
 use self::names::{is_language, model_of, named_step, table_name, total_object};
 use self::verbs::{CACHES, CHAIN, CREATES, DATABASES, DELETES, READS, SUMS, SURE, UPDATES};
@@ -43,7 +44,9 @@ impl Follower<'_> {
         if site.constructs {
             return None;
         }
-        if let Some(value) = self.dynamo_call(verb, given, site) {
+        if let Some(value) =
+            self.dynamo_call(verb, given, site).or_else(|| self.procedure_call(path, verb, given, site))
+        {
             return Some(value);
         }
         if function.from.has(Origins::STORED.and(Origins::WRITTEN)) && CHAIN.contains(&verb) {
@@ -84,6 +87,36 @@ impl Follower<'_> {
         self.verb_call(&called, function, given, site)
     }
 
+    /// `supabase.rpc('create_order', data)`: what a function of the database does is in its name, or not known.
+    fn procedure_call(&mut self, path: &str, verb: &str, given: &[Value], site: &Site<'_>) -> Option<Value> {
+        let name = given.first().and_then(Value::is_text).filter(|_| verb == "rpc")?.to_owned();
+        let data = given.get(1).cloned().unwrap_or_default();
+        let valued = has_word(&name, paid::ORDERS) || has_word(&name, paid::STOCK);
+        let change = if has_word(&name, &["increment", "decrement", "deduct", "reduce", "reserve"]) {
+            Change::Sum
+        } else if has_word(&name, &["create", "place", "insert", "add", "checkout"]) {
+            Change::Create
+        } else {
+            self.emit(EventKind::Unfollowed { name, sees_request: false }, site.frame, site.span);
+            return Some(Value { from: Origins::STORED, ..Value::foreign(&format!("{path}()")) });
+        };
+        valued.then(|| self.write(change, &name, path, &data, given, site))
+    }
+
+    /// `order::ActiveModel { … }.insert(&db)`.
+    pub(crate) fn active_model_call(&mut self, object: &Value, verb: &str, site: &Site<'_>) -> Option<Value> {
+        let Shape::Object(made) = &object.shape else { return None };
+        let of = made.of.as_deref().filter(|of| of.ends_with("ActiveModel"))?;
+        let change = match verb {
+            "insert" | "save" => Change::Create,
+            "update" => Change::Update,
+            "delete" => Change::Delete,
+            _ => return None,
+        };
+        let model = of.trim_end_matches("ActiveModel").trim_end_matches(['.', ':']);
+        Some(self.write(change, last_part(model), "sea_orm.written", object, std::slice::from_ref(object), site))
+    }
+
     fn verb_call(&mut self, called: &Called<'_>, function: &Value, given: &[Value], site: &Site<'_>) -> Option<Value> {
         let verb = called.verb;
         if READS.contains(&verb) {
@@ -94,7 +127,7 @@ impl Follower<'_> {
             && called.path.split(['.', '#']).any(|part| READS.contains(&part.split('(').next().unwrap_or_default()));
         let change = if read_before {
             Change::Update
-        } else if CREATES.contains(&verb) {
+        } else if CREATES.contains(&verb) || is_new(called.path, verb, given) {
             Change::Create
         } else if UPDATES.contains(&verb) {
             Change::Update
@@ -110,15 +143,17 @@ impl Follower<'_> {
             return Some(Value { from: Origins::WRITTEN, ..total(given) }.called(called.path));
         }
         // Drizzle names the table first, and is given the values in a later step.
-        let table_first = matches!(verb, "insert" | "update" | "insertInto" | "updateTable" | "replace")
-            && given.len() == 1
-            && !has_word(called.path, &["repository", "repo", "from", "collection"])
-            && !matches!(given.first()?.shape, Shape::Object(_) | Shape::List(_))
-            && !given.first()?.from.has(Origins::REQUEST)
-            && (matches!(given.first()?.shape, Shape::Foreign(_) | Shape::Text));
+        let table_first =
+            matches!(verb, "insert" | "update" | "insertInto" | "insert_into" | "updateTable" | "replace")
+                && given.len() == 1
+                && !has_word(called.path, &["repository", "repo", "from", "collection"])
+                && !matches!(given.first()?.shape, Shape::Object(_) | Shape::List(_))
+                && !given.first()?.from.has(Origins::REQUEST)
+                && (matches!(given.first()?.shape, Shape::Foreign(_) | Shape::Text));
         if table_first && !called.path.contains("from(") && !called.path.contains("knex") {
             let table = table_name(given.first()?, site);
-            let kind = if matches!(verb, "insert" | "insertInto" | "replace") { "insert" } else { "update" };
+            let kind =
+                if matches!(verb, "insert" | "insertInto" | "insert_into" | "replace") { "insert" } else { "update" };
             return Some(Value { from: Origins::WRITTEN, ..Value::foreign(&format!("db.pending-{kind}({table})")) });
         }
         let data = if let Some(path) = function.path().filter(|_| verb == "save" && given.is_empty()) {
@@ -146,6 +181,12 @@ impl Follower<'_> {
                 .unwrap_or_else(|| Value::foreign("tx")),
         )
     }
+}
+
+/// Whether a document that has no id yet is set.
+fn is_new(path: &str, verb: &str, given: &[Value]) -> bool {
+    let of = |path: &str| path.contains("new_doc()");
+    matches!(verb, "set" | "setDoc") && (of(path) || given.first().and_then(Value::path).is_some_and(of))
 }
 
 /// How data changes.

@@ -10,10 +10,13 @@ pub(super) fn named_step(path: &str, verb: &str, given: &[Value], in_database: b
     let first = given.first();
     let text = first.and_then(Value::is_text).map(str::to_owned);
     if NAMING.contains(&verb) && (in_database || has_word(&site.name, DATABASES) || text.is_some()) {
-        let name = if verb == "doc" {
+        let inner = first.and_then(Value::path).and_then(last_named).filter(|_| verb == "doc");
+        let name = if let Some(inner) = inner {
+            inner
+        } else if verb == "doc" {
             String::new()
         } else {
-            text.unwrap_or_else(|| first.map(|first| table_name(first, site)).unwrap_or_default())
+            text.clone().unwrap_or_else(|| first.map(|first| table_name(first, site)).unwrap_or_default())
         };
         // Firestore's `doc(db, 'orders', id)`.
         let second = given
@@ -21,10 +24,15 @@ pub(super) fn named_step(path: &str, verb: &str, given: &[Value], in_database: b
             .and_then(Value::is_text)
             .filter(|_| name.is_empty() || has_word(&name, &["db", "firestore", "database"]));
         let name = second.unwrap_or(&name);
+        if verb == "doc" && given.len() < 2 && text.is_none() && first.is_none_or(|first| first.path().is_some()) {
+            // Without an id of its own it is a new one.
+            let made = if name.is_empty() { String::new() } else { format!("({name})") };
+            return Some(Value::foreign(&format!("{path}{made}.new_doc()")));
+        }
         return Some(Value::foreign(&format!("{path}({})", name.replace('.', "_"))));
     }
-    let maker =
-        has_word(verb, &["knex", "trx", "db", "model"]) || path.ends_with("#default") && has_word(path, &["knex"]);
+    let maker = has_word(verb, &["knex", "trx", "db", "model"])
+        || path.trim_end_matches("()").ends_with("#default") && has_word(path, &["knex"]);
     if maker
         && let Some(text) = text
         && !text.contains(' ')
@@ -47,7 +55,42 @@ pub(super) fn model_of(object: &str, given: &[Value], site: &Site<'_>) -> String
     if let Some(text) = given.first().and_then(Value::is_text).filter(|text| text.starts_with("api::")) {
         return text.rsplit('.').next().unwrap_or_default().to_owned();
     }
-    let mut rest = object;
+    // Appwrite's `createDocument(database, 'orders', id, data)`.
+    if has_word(object, &["databases", "appwrite"])
+        && let Some(second) = given.get(1)
+    {
+        return second.is_text().map_or_else(|| second.last_name().to_owned(), str::to_owned);
+    }
+    if let Some(named) = last_named(object) {
+        return named;
+    }
+    // `addDoc(collection(db, 'orders'), data)`, `batch.set(reference, data)`, `manager.save(order)`.
+    let first = given.first();
+    if let Some(named) = first.and_then(Value::path).filter(|path| has_word(path, NAMED_BY)).and_then(last_named) {
+        return named;
+    }
+    if let Some(class) = first.and_then(class_name) {
+        return class;
+    }
+    // Steps of a query before the verb are no names.
+    let is_step = |name: &&str| {
+        name.strip_suffix("()")
+            .is_some_and(|name| name == "query" || name != "order" && (READS.contains(&name) || CHAIN.contains(&name)))
+    };
+    let last = object.split(['.', '#']).rfind(|name| !is_step(name)).unwrap_or_default();
+    let last = last.trim_end_matches("()").trim_start_matches('?');
+    if matches!(last, "default" | "manager" | "em" | "entityManager" | "db" | "" | "databases") {
+        return site.written.first().cloned().unwrap_or_default();
+    }
+    last.to_owned()
+}
+
+/// Steps whose brackets hold a name.
+const NAMED_BY: &[&str] = &["collection", "doc", "ref", "new_doc", "from"];
+
+/// What stands in the last brackets of a path that are not empty.
+fn last_named(path: &str) -> Option<String> {
+    let mut rest = path;
     let mut named = None;
     while let Some((_, inner)) = rest.split_once('(') {
         let (inside, after) = inner.split_once(')').unwrap_or((inner, ""));
@@ -56,24 +99,26 @@ pub(super) fn model_of(object: &str, given: &[Value], site: &Site<'_>) -> String
         }
         rest = after;
     }
-    if let Some(named) = named {
-        return named;
-    }
-    // Steps of a query before the verb are no names.
-    let is_step = |name: &&str| {
-        name.strip_suffix("()").is_some_and(|name| name != "order" && (READS.contains(&name) || CHAIN.contains(&name)))
+    named
+}
+
+/// The class of what is saved.
+fn class_name(value: &Value) -> Option<String> {
+    let class = match &value.shape {
+        Shape::Class(class) => class,
+        Shape::Object(object) => object.class.as_ref()?,
+        _ => return None,
     };
-    let last = object.split(['.', '#']).rfind(|name| !is_step(name)).unwrap_or_default();
-    let last = last.trim_end_matches("()").trim_start_matches('?');
-    if matches!(last, "default" | "manager" | "db" | "" | "databases") {
-        return site.written.first().cloned().unwrap_or_default();
-    }
-    last.to_owned()
+    class.module.facts.classes.get(class.id).map(|class| class.name.clone())
 }
 
 pub(super) fn table_name(table: &Value, site: &Site<'_>) -> String {
     if let Some(text) = table.is_text() {
         return text.to_owned();
+    }
+    // Diesel's `orders::table`, and what is asked of it.
+    if let Some((table, _)) = site.written.first().and_then(|name| name.split_once(".table")) {
+        return last_part(table).trim_end_matches("::").to_owned();
     }
     site.written.first().map(|name| name.rsplit('.').next().unwrap_or_default().to_owned()).unwrap_or_default()
 }

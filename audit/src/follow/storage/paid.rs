@@ -222,6 +222,15 @@ fn is_summed(name: &str) -> bool {
     SUMMED.contains(&plain_name(name).as_str()) || has_word(name, &["stock", "inventory", "balance", "wallet"])
 }
 
+/// Whether orders are made beside what is written: `user.update({ data: { orders: { create: … } } })`.
+pub(super) fn makes_orders(data: &Value) -> bool {
+    visit(data, DEEPEST, &mut |name, value| {
+        has_word(name, ORDERS)
+            && !has_word(name, BESIDES)
+            && matches!(&value.shape, Shape::Object(object) if object.fields.borrow().keys().any(|key| key == "create" || key == "createMany"))
+    })
+}
+
 /// Whether that field is a balance, from which something may be paid.
 pub(super) fn adds_to_balance(data: &Value) -> bool {
     visit(data, DEEPEST, &mut |name, _| has_word(name, &["balance", "wallet", "credit", "point", "coin", "token"]))

@@ -43,6 +43,7 @@ pub(super) const DATABASES: &[&str] = &[
     "schema",
     "orm",
     "dynamo",
+    "diesel",
     "sqlite",
     "libsql",
     "neon",
@@ -71,6 +72,7 @@ pub(super) const CREATES: &[&str] = &[
     "bulkCreate",
     "createOne",
     "insertInto",
+    "insert_into",
     "batchInsert",
     "push",
     "insertGetId",
@@ -290,4 +292,5 @@ pub(super) const NAMING: &[&str] = &[
     "ref",
     "entity",
     "withSchema",
+    "define",
 ];

@@ -115,8 +115,10 @@ impl Follower<'_> {
         let is_cart = has_word(model, &["cart", "wishlist", "basket", "view", "like", "log", "session", "favorite"]);
         let order = has_word(model, paid::ORDERS) && !is_cart && !has_word(model, paid::BESIDES);
         let stock = has_word(model, paid::STOCK) && !is_cart;
-        let repeats = matches!(change, Change::Create) || sums;
-        let valuable = (change == Change::Create && (order || stock))
+        let nested = paid::makes_orders(data);
+        let repeats = matches!(change, Change::Create) || sums || nested;
+        let valuable = nested
+            || (change == Change::Create && (order || stock))
             || (sums && !is_cart && (order || stock || paid::adds_value(data)));
         let marks_paid = matches!(change, Change::Create | Change::Update) && paid::marks_paid(model, data) && !is_cart;
         let marks_paid = marks_paid && !self.depends_on(Origins::FREE);

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use payproof::testing::sandbox::Sandbox;
+use payproof::testing::sandbox::{Faults, Sandbox};
 
 use crate::folder::Folder;
 use crate::program::sandbox_with;
@@ -132,6 +132,26 @@ async fn prometheus_takes_the_metrics_and_the_alerts() {
     promtool_takes(&metrics);
     promtool(&["check", "rules", "examples/observability/reconcile.yaml"]);
     promtool(&["test", "rules", "tests/cli/reconcile/alerts_test.yaml"]);
+}
+
+#[tokio::test]
+async fn an_outage_is_told_as_incomplete_everywhere() {
+    let (sandbox, folder, orders) = hostile().await;
+    sandbox.set_faults(Faults::down());
+    let [metrics, page] = ["reconcile.prom", "report.html"].map(|name| folder.path().join(name).display().to_string());
+    let arguments =
+        ["--orders", &orders, "--retries", "0", "--format", "table", "--metrics", &metrics, "--html", &page];
+    let run = program(&sandbox, &arguments).run().await;
+    assert_eq!(run.code(), 2, "{run:?}");
+    assert!(run.stdout.ends_with("and there may be more\n"), "{}", run.stdout);
+    let why = "payments: a page could not be had: provider_unavailable";
+    assert!(run.stderr.contains(&format!("could not be found out: {why}\n")), "{}", run.stderr);
+    assert!(
+        fs::read_to_string(metrics)
+            .unwrap()
+            .contains("payproof_reconcile_complete{provider=\"stripe\",account=\"default\",mode=\"live\"} 0\n")
+    );
+    assert!(fs::read_to_string(page).unwrap().contains(&format!("<li>{why}</li>")));
 }
 
 #[tokio::test]

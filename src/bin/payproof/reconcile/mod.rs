@@ -38,7 +38,8 @@ use reading::OrdersFile;
 ///
 /// Orders come as CSV with a header row or as JSON lines. Their fields are order, tenant, payment, amount, currency, state, created, paid, shipped,
 /// cancelled and paid_by; only the order is required, and the tenant unless --tenant says it for all. A state is open, paid, shipped, cancelled
-/// or refunded; without one it is that of the latest of the times. Give all orders that were made or changed in the window.
+/// or refunded; without one it is that of the latest of the times. Give all orders that were made or changed
+/// since --look-back before the window.
 ///
 /// It reads, and changes nothing at the provider or in the store. Payments are listed from the provider, judged with the orders, and each
 /// discrepancy is looked up afresh before it is told. docs/reconciling.md says what each class means, and what to do.

@@ -162,3 +162,29 @@ fn unusable(name: &str, line: &Line, error: LineError, complaints: u64, reader: 
         _ => order,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+    use payproof::reconcile::OrderState;
+
+    use super::*;
+
+    #[test]
+    fn orders_end_only_where_the_thread_says_so() {
+        let order = || OrderRecord::new("store_42", "1", OrderState::Paid).map_err(|_| UnusableOrder::new("none"));
+        for (is_over, end) in [(true, Some(true)), (false, None)] {
+            let (handing_over, orders) = channel(4);
+            handing_over.try_send(Handed::Orders(vec![order(), order()])).ok().unwrap();
+            if is_over {
+                handing_over.try_send(Handed::End).ok().unwrap();
+            }
+            // As when the thread ends, whether all is read or not.
+            drop(handing_over);
+            let mut orders = pin!(arriving(orders));
+            assert!(orders.next().now_or_never().unwrap().is_some());
+            assert!(orders.next().now_or_never().unwrap().is_some());
+            assert_eq!(orders.next().now_or_never().map(|next| next.is_none()), end, "{is_over}");
+        }
+    }
+}

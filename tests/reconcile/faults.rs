@@ -160,7 +160,7 @@ impl Planted {
     }
 }
 
-fn payments() -> usize {
+pub(crate) fn payments() -> usize {
     std::env::var("PAYPROOF_RECONCILE_PAYMENTS").map_or(PAYMENTS, |number| number.parse().unwrap())
 }
 

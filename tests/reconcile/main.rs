@@ -12,3 +12,4 @@ mod resumed;
 mod scratch;
 mod settings;
 mod shop;
+mod stripe;

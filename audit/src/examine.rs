@@ -7,7 +7,6 @@ use std::thread;
 
 use crate::baseline::Baseline;
 use crate::library::{Library, Progress};
-use crate::model::{Finding, Rule};
 use crate::report::Report;
 use crate::settings::{self, Settings, SettingsError};
 use crate::walk::{FileTree, Limits, WalkError};
@@ -85,14 +84,8 @@ fn examine_tree(
     }
     settings.apply(&mut findings);
     let allowed = allow::apply(&mut findings, &comments, &settings.off);
-    findings.sort_by(|one, other| place(one).cmp(&place(other)));
+    findings.sort_by(|one, other| one.place().cmp(&other.place()));
     Ok(Report::new(tree, &library, routes, findings, allowed, baseline))
-}
-
-/// What findings are told in the order of.
-fn place(finding: &Finding) -> (&str, u32, Rule, u32, &str, &str) {
-    let Finding { path, line, rule, column, method, route, .. } = finding;
-    (path, *line, *rule, *column, method, route)
 }
 
 /// `payproof-audit.json` of the folder from which names are told, or of the first path.

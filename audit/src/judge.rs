@@ -123,15 +123,7 @@ impl<'t> Tree<'t> {
 }
 
 fn sorted(mut told: Vec<Told>, names: &Names) -> Judged {
-    told.sort_by(|one, two| {
-        let (one, two) = (&one.route, &two.route);
-        (&one.file, one.span.line, one.span.column, &one.method).cmp(&(
-            &two.file,
-            two.span.line,
-            two.span.column,
-            &two.method,
-        ))
-    });
+    told.sort_by(|one, other| one.route.place().cmp(&other.route.place()));
     let shapes = told.iter().fold(Shapes::default(), |shapes, told| shapes.and(told.shapes));
     let envelope = names.envelope.unwrap_or_else(|| shapes.is_common());
     let mut judged = Judged::default();
@@ -141,16 +133,7 @@ fn sorted(mut told: Vec<Told>, names: &Names) -> Judged {
             .findings
             .extend(told.findings.into_iter().filter(|finding| envelope || !rules::is_of_style(finding.rule)));
     }
-    judged.findings.sort_by(|one, two| {
-        (&one.path, one.line, one.column, one.rule, &one.route, &one.method).cmp(&(
-            &two.path,
-            two.line,
-            two.column,
-            two.rule,
-            &two.route,
-            &two.method,
-        ))
-    });
+    judged.findings.sort_by(|one, other| one.place().cmp(&other.place()));
     judged.findings.dedup();
     judged
 }

@@ -12,7 +12,7 @@ use super::origins::Origins;
 use super::value::{ObjectValue, Shape, Value};
 use super::words::has_word;
 use super::written::written;
-use crate::model::{Argument, Binary, Expr, Field, Literal, Span, Step, Unary};
+use crate::model::{Argument, Binary, Expr, Field, Literal, Span, Unary};
 
 /// Words for how many, which are the customer's to choose.
 const QUANTITIES: &[&str] = &["qty", "quantity", "count", "unit", "seat", "night", "guest", "ticket", "copy"];
@@ -65,7 +65,6 @@ impl Follower<'_> {
                 self.tried(&value, inner, frame);
                 value
             }
-            Expr::Block(steps) => self.valued_block(steps, frame),
             Expr::Sequence(parts) => {
                 let mut last = Value::default();
                 for part in parts {
@@ -284,20 +283,6 @@ impl Follower<'_> {
             [&mut |follower| give(follower.expr(yes, frame)), &mut |follower| give(follower.expr(no, frame))],
         );
         yielded.into_inner().unwrap_or_default()
-    }
-
-    /// A block that yields the value of its last step.
-    fn valued_block(&mut self, steps: &[Step], frame: &Frame) -> Value {
-        let inner = frame.within(self.inner_scope(&frame.scope));
-        if let Some((Step::Expr(last, _), before)) = steps.split_last() {
-            match self.block(before, &inner) {
-                Flow::Next => self.expr(last, &inner),
-                _ => Value::default(),
-            }
-        } else {
-            self.block(steps, &inner);
-            Value::default()
-        }
     }
 
     /// Arguments, and whether some are not known one by one.

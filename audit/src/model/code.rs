@@ -52,8 +52,6 @@ pub enum Expr {
     Class(ClassId),
     /// `await`: yields what was awaited.
     Await(Box<Expr>),
-    /// Steps that yield the value of the last one, as blocks do in Rust.
-    Block(Block),
     /// Returns early if the value is an error, else yields what is in it: `?` in Rust.
     Try(Box<Expr>),
     /// `yield`, `satisfies`, casts: yields its operand.
@@ -181,7 +179,7 @@ pub struct PatternField {
 pub enum Step {
     /// A declaration.
     Let(Pattern, Option<Expr>, Span),
-    /// An expression whose value is dropped (or is the block's value, where it is the last step of an [`Expr::Block`]).
+    /// An expression whose value is dropped.
     Expr(Expr, Span),
     /// `return`.
     Return(Option<Expr>, Span),

@@ -34,6 +34,11 @@ pub struct Finding {
 }
 
 impl Finding {
+    /// What findings are told in the order of.
+    pub(crate) fn place(&self) -> (&str, u32, Rule, u32, &str, &str) {
+        (&self.path, self.line, self.rule, self.column, &self.method, &self.route)
+    }
+
     /// A finding of a rule at its worst, with its fix, of which nothing else is said yet.
     #[must_use]
     pub fn of(rule: Rule) -> Self {

@@ -19,6 +19,13 @@ pub struct Route {
     pub judgment: Judgment,
 }
 
+impl Route {
+    /// What routes are told in the order of.
+    pub(crate) fn place(&self) -> (&str, Span, &str) {
+        (&self.file, self.span, &self.method)
+    }
+}
+
 /// Whether a route was judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Judgment {

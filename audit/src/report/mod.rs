@@ -183,7 +183,7 @@ impl Report {
         allowed: usize,
         baseline: Option<&Baseline>,
     ) -> Self {
-        routes.sort_by(|one, other| (&one.file, one.span, &one.method).cmp(&(&other.file, other.span, &other.method)));
+        routes.sort_by(|one, other| one.place().cmp(&other.place()));
         let known = Baseline::of(&findings);
         let (baselined, stale) = baseline.map(|baseline| baseline.apply(&mut findings)).unwrap_or_default();
         let mut texts = Texts { tree, read: BTreeMap::new() };

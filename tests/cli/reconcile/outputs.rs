@@ -155,10 +155,31 @@ async fn an_outage_is_told_as_incomplete_everywhere() {
 }
 
 #[tokio::test]
-async fn a_file_that_cannot_be_written_is_named_and_the_old_one_stays() {
+async fn the_page_lists_the_first_of_each_class_and_nothing_that_is_known() {
+    let (at, folder) = (midnight(8), Folder::new("reconcile-many"));
+    let sandbox = sandbox_with((0..130).map(|number| paid(&format!("pi_{number}"), "lost", at + number))).await;
+    let orders = orders_in(folder.path(), &[1, 2].map(|order| format!("{order},,19.99,usd,paid,{at},,,")));
+    let [known, page] = ["known.csv", "report.html"].map(|name| folder.path().join(name).display().to_string());
+    fs::write(&known, "class,payment,reason\npaid_not_ordered,pi_0,a donation\n").unwrap();
+    let run = program(&sandbox, &["--orders", &orders, "--known", &known, "--html", &page]).run().await;
+    assert_eq!((run.code(), run.rows().len()), (1, 132), "{}", run.stderr);
+    let html = fs::read_to_string(page).unwrap();
+    let (_, listed) = html.split_once("<table class=\"each\">").unwrap();
+    assert!(listed.contains("<caption>The first 100 of each class; 29 more are in"), "{listed}");
+    assert_eq!(listed.matches("<th scope=\"row\">").count(), 102);
+    assert!(!listed.contains("<bdi>pi_0</bdi>") && !html.contains("a donation") && html.contains("1 known"));
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_written_is_named_and_nothing_of_it_is_left() {
     let (sandbox, folder, orders) = hostile().await;
-    let missing = folder.path().join("none/report.html");
-    let run = program(&sandbox, &["--orders", &orders, "--html", missing.to_str().unwrap()]).run().await;
-    assert_eq!(run.code(), 2, "{run:?}");
-    assert!(run.error().contains("none/report.html cannot be written; look at its folder"), "{}", run.stderr);
+    let (missing, taken) = (folder.path().join("none/report.html"), folder.path().join("taken"));
+    fs::create_dir(&taken).unwrap();
+    for (option, path) in [("--html", missing), ("--metrics", taken)] {
+        let run = program(&sandbox, &["--orders", &orders, option, path.to_str().unwrap()]).run().await;
+        assert_eq!(run.code(), 2, "{run:?}");
+        let said = format!("{} cannot be written; look at its folder", path.display());
+        assert!(run.error().contains(&said), "{}", run.stderr);
+    }
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2, "the orders, and what was there");
 }

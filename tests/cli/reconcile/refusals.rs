@@ -1,13 +1,14 @@
 //! What is refused before the provider is asked, what makes a line unusable, and what a person has accepted.
 
 use std::fs;
+use std::time::{Duration, UNIX_EPOCH};
 
 use payproof::testing::sandbox::{Sandbox, SandboxPayment};
 
 use crate::folder::Folder;
 use crate::program::{Program, paid as paid_now, sandbox_with};
 
-use super::{HEADER, HOUR, midnight, orders_in, paid, program, told};
+use super::{DAY, HEADER, HOUR, midnight, orders_in, paid, program, told};
 
 /// A sandbox that counts what it is asked.
 async fn sandbox() -> Sandbox {
@@ -75,6 +76,31 @@ async fn an_unusable_line_is_told_by_its_number_and_hides_no_other() {
     );
     // A payment that such a line names is not told to be without an order.
     assert!(told(&run).iter().all(|[class, ..]| class == "unknown"), "{}", run.stdout);
+}
+
+#[tokio::test]
+async fn orders_of_a_file_are_as_of_when_it_was_written() {
+    let (written, folder) = (midnight(4), Folder::new("reconcile-written"));
+    let minutes = |minutes: u64| written - minutes * 60;
+    let sandbox =
+        sandbox_with([paid("pi_1", "1", minutes(31)), paid("pi_2", "2", minutes(29)), paid("pi_3", "3", written + 60)])
+            .await;
+    let orders = orders_in(folder.path(), &[]);
+    let set_written = |seconds: u64| {
+        let file = fs::File::options().write(true).open(&orders).unwrap();
+        file.set_modified(UNIX_EPOCH + Duration::from_secs(seconds)).unwrap();
+    };
+    set_written(written);
+    let lost = |payment: &str| ["paid_not_ordered", payment, &payment[3..]].map(str::to_owned);
+    let run = program(&sandbox, &["--orders", &orders]).run().await;
+    assert_eq!(told(&run), [lost("pi_1")], "the shop may have heard of the others since: {}", run.stderr);
+    let run = program(&sandbox, &["--orders", &orders, "--too-recent", "10m"]).run().await;
+    assert_eq!(told(&run), [lost("pi_1"), lost("pi_2")], "{}", run.stderr);
+    let run = program(&sandbox, &["--orders", &orders, "--orders-as-of", "1d"]).run().await;
+    assert_eq!(told(&run), [lost("pi_1"), lost("pi_2"), lost("pi_3")], "{}", run.stderr);
+    set_written(midnight(0) + 10 * DAY);
+    let run = program(&sandbox, &["--orders", &orders]).run().await;
+    assert!(run.code() == 2 && run.error().contains("lies in the future"), "{run:?}");
 }
 
 #[tokio::test]

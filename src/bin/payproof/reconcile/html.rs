@@ -14,8 +14,8 @@ use super::{table, times};
 
 const STYLE: &str = include_str!("page.css");
 
-/// Discrepancies that are listed: a page with all of them may be too much for a browser.
-const MOST_LISTED: usize = 500;
+/// Discrepancies of each class that are listed: a page with all of them may be too much for a browser.
+const MOST_LISTED: u64 = 100;
 
 /// What stands in front of each state's word: a check, a dot and a triangle, so that no color says it alone.
 const CHECK: &str = "M3 8.5 6.5 12 13 4.5";
@@ -129,23 +129,22 @@ fn by_class(report: &Reconciliation, out: &mut dyn Write) -> io::Result<()> {
 }
 
 fn one_by_one(report: &Reconciliation, out: &mut dyn Write) -> io::Result<()> {
-    let all = report.counts().told();
-    if all == 0 {
+    if report.counts().told() == 0 {
         return Ok(());
     }
+    let caption = match table::beyond_first(report, MOST_LISTED) {
+        0 => "Every discrepancy that no person has accepted".to_owned(),
+        left => format!(
+            "The first {MOST_LISTED} of each class; {left} more are in what the command prints as CSV or JSON lines"
+        ),
+    };
+    writeln!(out, "<section>\n<h2>One by one</h2>\n<table class=\"each\">\n<caption>{caption}</caption>")?;
     writeln!(
         out,
-        "<section>\n<h2>One by one</h2>\n<table class=\"each\">\n<caption>{}</caption>",
-        match usize::try_from(all) {
-            Ok(all) if all <= MOST_LISTED => "Every discrepancy that no person has accepted".to_owned(),
-            _ => format!("The first {MOST_LISTED} of {all} discrepancies; the command prints all as CSV or JSON lines"),
-        }
+        "<thead><tr><th scope=\"col\">Class</th><th scope=\"col\">Payment and order</th><th \
+         scope=\"col\">Money</th></tr></thead>\n<tbody>"
     )?;
-    writeln!(
-        out,
-        "<thead><tr><th scope=\"col\">Class</th><th scope=\"col\">Payment and order</th><th scope=\"col\">Money</th></tr></thead>\n<tbody>"
-    )?;
-    for told in table::told(report).take(MOST_LISTED) {
+    for told in table::first_of_each(report, MOST_LISTED) {
         line(&told?, out)?;
     }
     writeln!(out, "</tbody>\n</table>\n</section>")

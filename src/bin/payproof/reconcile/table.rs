@@ -63,29 +63,19 @@ pub(crate) fn verdict(report: &Reconciliation) -> String {
     }
 }
 
-/// The first of each class, of those that no person has accepted.
 fn shown(report: &Reconciliation, out: &mut dyn Write) -> io::Result<()> {
+    if report.counts().told() == 0 {
+        return Ok(());
+    }
     let mut each = table(["class", "at", "payment", "tenant", "order", "money", "findings"]);
-    let (mut class, mut of_class, mut left) = (None, 0_u64, 0_u64);
-    for told in told(report) {
-        let told = told?;
-        if class.replace(told.class()) != Some(told.class()) {
-            of_class = 0;
-        }
-        of_class = of_class.saturating_add(1);
-        if of_class <= MOST_SHOWN {
-            each.add_row(cells(&told));
-        } else {
-            left = left.saturating_add(1);
-        }
+    for told in first_of_each(report, MOST_SHOWN) {
+        each.add_row(cells(&told?));
     }
-    if class.is_some() {
-        writeln!(out, "{each}\n")?;
+    writeln!(out, "{each}\n")?;
+    match beyond_first(report, MOST_SHOWN) {
+        0 => Ok(()),
+        left => writeln!(out, "{left} more: see them with --format csv or --format jsonl\n"),
     }
-    if left > 0 {
-        writeln!(out, "{left} more: see them with --format csv or --format jsonl\n")?;
-    }
-    Ok(())
 }
 
 fn cells(told: &Discrepancy) -> [String; 7] {
@@ -95,7 +85,27 @@ fn cells(told: &Discrepancy) -> [String; 7] {
     [class, at, text(told.payment()), text(told.tenant()), text(told.order()), money, plain(&findings)]
 }
 
-/// The discrepancies that no person has accepted, or why they cannot be read.
-pub(crate) fn told(report: &Reconciliation) -> impl Iterator<Item = io::Result<Discrepancy>> {
-    report.discrepancies().filter(|told| told.as_ref().map_or(true, |told| told.known().is_none()))
+/// The first of each class, of those that no person has accepted, or why they cannot be read.
+pub(crate) fn first_of_each(
+    report: &Reconciliation,
+    most: u64,
+) -> impl Iterator<Item = io::Result<Discrepancy>> + use<> {
+    let (mut class, mut of_class) = (None, 0_u64);
+    report.discrepancies().filter(move |told| {
+        let Ok(told) = told else { return true };
+        if told.known().is_some() {
+            return false;
+        }
+        if class.replace(told.class()) != Some(told.class()) {
+            of_class = 0;
+        }
+        of_class = of_class.saturating_add(1);
+        of_class <= most
+    })
+}
+
+/// How many of those are no more among the first of their class.
+pub(crate) fn beyond_first(report: &Reconciliation, most: u64) -> u64 {
+    let beyond = DiscrepancyClass::ALL.map(|class| report.counts().of(class).told.saturating_sub(most));
+    beyond.into_iter().fold(0, u64::saturating_add)
 }

@@ -65,6 +65,8 @@ pub(crate) struct Follower<'s> {
     modules: HashMap<String, Option<Rc<Module>>>,
     resolver: Resolver<'s>,
     pub(crate) routers: Vec<RouterValue>,
+    /// Files that may say which columns are unique, once they were asked for.
+    schemas: Option<Vec<String>>,
     /// Files that made a router on which something is registered, or one of whose functions registered a route.
     pub(crate) registering: HashSet<String>,
     /// What may hold itself.
@@ -148,6 +150,7 @@ impl<'s> Follower<'s> {
             modules: HashMap::new(),
             resolver: Resolver::new(sources, packages),
             routers: Vec::new(),
+            schemas: None,
             registering: HashSet::new(),
             holders: Vec::new(),
             run: Run::default(),

@@ -9,14 +9,15 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use crate::accessors::setters;
+use crate::accessors::{partial_debug, setters};
+use crate::lock::Lock;
 
 use super::ask::Ask;
 use super::error::CacheError;
 use super::hit::Hit;
 use super::join::recall;
 use super::key::CacheKey;
-use super::load::{Loaders, OnceLoader, once};
+use super::load::{FirstLoader, Loaders, OnceLoader, boxed};
 use super::stock::Stock;
 use super::value::CacheValue;
 
@@ -41,17 +42,8 @@ impl<K, V> Clone for Loads<K, V> {
     }
 }
 
-impl<K, V> fmt::Debug for Cached<K, V> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Cached").field(&self.0.space).finish()
-    }
-}
-
-impl<K, V> fmt::Debug for Loads<K, V> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Loads").field(&self.0.space).finish()
-    }
-}
+partial_debug!(Cached<K, V>, self => space: self.0.space);
+partial_debug!(Loads<K, V>, self => space: self.cached.0.space);
 
 impl<K, V> Deref for Loads<K, V> {
     type Target = Cached<K, V>;
@@ -72,7 +64,7 @@ impl<K: CacheKey, V: CacheValue> Cached<K, V> {
         Fut: Future<Output = Result<V, E>> + Send + 'static,
         E: Into<Box<dyn Error + Send + Sync>> + 'static,
     {
-        Loads { cached: self.clone(), loaders: Loaders::one(load, self.0.space.load_timeout) }
+        self.with(FirstLoader::One(Arc::new(move |key| boxed(load(key)))))
     }
 
     /// The space with a loader of many keys at once, which returns as many values in the order of the keys.
@@ -82,7 +74,11 @@ impl<K: CacheKey, V: CacheValue> Cached<K, V> {
         Fut: Future<Output = Result<Vec<V>, E>> + Send + 'static,
         E: Into<Box<dyn Error + Send + Sync>> + 'static,
     {
-        Loads { cached: self.clone(), loaders: Loaders::many(load, self.0.space.load_timeout) }
+        self.with(FirstLoader::Many(Box::new(move |keys| boxed(load(keys)))))
+    }
+
+    fn with(&self, first: FirstLoader<K, V>) -> Loads<K, V> {
+        Loads { cached: self.clone(), loaders: Loaders::first(first, self.0.space.load_timeout) }
     }
 
     /// The value of a key; where the cache has none, what this loader brings.
@@ -98,7 +94,7 @@ impl<K: CacheKey, V: CacheValue> Cached<K, V> {
         Fut: Future<Output = Result<V, E>> + Send + 'static,
         E: Into<Box<dyn Error + Send + Sync>> + 'static,
     {
-        Get::new(&self.0, key, LoadWith::Once(Some(once(load))))
+        Get::new(&self.0, key, LoadWith::Once(Some(Box::new(move || boxed(load())))))
     }
 }
 
@@ -111,7 +107,7 @@ impl<K: CacheKey, V: CacheValue> Loads<K, V> {
         Fut: Future<Output = Result<V, E>> + Send + 'static,
         E: Into<Box<dyn Error + Send + Sync>> + 'static,
     {
-        Self { loaders: self.loaders.or(name, load), cached: self.cached }
+        Self { loaders: self.loaders.or(name, Arc::new(move |key| boxed(load(key)))), cached: self.cached }
     }
 
     /// The value of a key: from memory, from the store, or from the loader, which one process of the fleet asks.
@@ -164,7 +160,9 @@ impl<'c, K: CacheKey, V: CacheValue> Get<'c, K, V> {
     fn loaders(&mut self) -> Arc<Loaders<K, V>> {
         match &mut self.load_with {
             LoadWith::These(loaders) => Arc::clone(loaders),
-            LoadWith::Once(load) => Loaders::once(load.take(), self.stock.space.load_timeout),
+            LoadWith::Once(load) => {
+                Loaders::first(FirstLoader::Once(Lock::new(load.take())), self.stock.space.load_timeout)
+            }
         }
     }
 }

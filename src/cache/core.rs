@@ -2,13 +2,13 @@
 
 use std::any::{Any, TypeId};
 use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rand::RngExt as _;
 use rand::rngs::StdRng;
 
+use crate::accessors::partial_debug;
 use crate::flight::permits::Permits;
 use crate::intent::fingerprint::Fingerprint;
 use crate::ledger::Ledger;
@@ -163,8 +163,4 @@ impl Core {
     }
 }
 
-impl fmt::Debug for Core {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Core").field("backing", &self.backing).finish_non_exhaustive()
-    }
-}
+partial_debug!(Core, self => backing: self.backing);

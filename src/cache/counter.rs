@@ -1,10 +1,9 @@
 //! Counters: how often something happened to a key, in all processes together, within a window of time.
 
-use std::fmt;
 use std::marker::PhantomData;
 use std::time::Duration;
 
-use crate::accessors::getters;
+use crate::accessors::{getters, partial_debug};
 use crate::intent::fingerprint::Fingerprint;
 use crate::ledger::{Key, RecordKind};
 
@@ -109,11 +108,7 @@ impl<K> Clone for Counter<K> {
 
 impl<K> Copy for Counter<K> {}
 
-impl<K> fmt::Debug for Counter<K> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Counter").field("name", &self.name).field("window", &self.window).finish()
-    }
-}
+partial_debug!(Counter<K>, self => name: self.name, window: self.window);
 
 impl Cache {
     /// Adds to the counter of a key, and says what it came to and how long its window lasts: in one step of the store, for all

@@ -1,11 +1,10 @@
 //! What a call gets: the value, how old it is, and where it came from.
 
-use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::accessors::{getters, named};
+use crate::accessors::{getters, named, partial_debug};
 
 use super::value::Value;
 
@@ -95,10 +94,5 @@ impl<V> Clone for Hit<V> {
 }
 
 // The value may be a secret of its owner's.
-impl<V> fmt::Debug for Hit<V> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut shown = f.debug_struct("Hit");
-        shown.field("age", &self.age()).field("source", &self.source).field("store", &self.store);
-        shown.field("is_stale", &self.is_stale).finish_non_exhaustive()
-    }
-}
+partial_debug!(Hit<V>, self =>
+    age: self.age(), source: self.source, store: self.store, is_stale: self.is_stale);

@@ -1,8 +1,9 @@
 //! What a value is kept under: the caller's own key type, the tenant it belongs to, and the tags that its key says.
 
-use std::fmt;
 use std::hash::Hash;
 use std::sync::Arc;
+
+use crate::accessors::partial_debug;
 
 use super::error::CacheError;
 use super::tag::Tags;
@@ -102,11 +103,7 @@ impl KeyParts {
 }
 
 // Shows how much there is, and not what.
-impl fmt::Debug for KeyParts {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("KeyParts").field("len", &self.0.len()).finish_non_exhaustive()
-    }
-}
+partial_debug!(KeyParts, self => len: self.0.len());
 
 /// A tenant's key: what belongs to one tenant is never found by another. Its entries have the tenant's [`Tag`](super::Tag).
 ///

@@ -77,6 +77,7 @@ impl<K: CacheKey, V: CacheValue> Lead<K, V> {
         }
     }
 
+    /// What a hit does not need is boxed: a batch has a hundred of these at once.
     async fn found(
         &mut self,
         backing: &Arc<Backing>,
@@ -87,7 +88,8 @@ impl<K: CacheKey, V: CacheValue> Lead<K, V> {
         let found = match entry {
             Err(error @ LedgerError::Unreadable(_)) => {
                 self.ask.stock.cannot_use(&error);
-                backing.quick.void(&self.ask.stock.entry_key(backing, &self.ask.place), backing.lease).await?;
+                let key = self.ask.stock.entry_key(backing, &self.ask.place);
+                Box::pin(backing.quick.void(&key, backing.lease)).await?;
                 None
             }
             entry => entry?,
@@ -95,14 +97,14 @@ impl<K: CacheKey, V: CacheValue> Lead<K, V> {
         let Some(held) = found else {
             // What the store does not have, memory is not to have for long.
             self.ask.stock.memory.remove(&self.ask.key);
-            return self.acquire(backing, Look::default(), None, may_wait).await;
+            return Box::pin(self.acquire(backing, Look::default(), None, may_wait)).await;
         };
         match self.ask.judge(backing, &held, asked_at, self.is_refresh).await? {
             Judged::Serves(hit, checked) => Ok(Course::Lands(self.found_there(hit, checked))),
             Judged::Not(known, older) => {
                 self.older = older;
                 let look = Look { overheard: Some(held), waited_for: None };
-                self.acquire(backing, look, Some(known), may_wait).await
+                Box::pin(self.acquire(backing, look, Some(known), may_wait)).await
             }
         }
     }

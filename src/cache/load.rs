@@ -24,7 +24,7 @@ pub(super) type LoadResult<V> = Result<(V, &'static str), CacheError>;
 
 type Loading<V> = Pin<Box<dyn Future<Output = Result<V, CacheError>> + Send>>;
 
-type OneLoader<K, V> = Arc<dyn Fn(K) -> Loading<V> + Send + Sync>;
+pub(super) type OneLoader<K, V> = Arc<dyn Fn(K) -> Loading<V> + Send + Sync>;
 
 /// The loaders of a space, or of one call, in the order in which they are asked.
 pub(super) struct Loaders<K, V> {
@@ -35,7 +35,7 @@ pub(super) struct Loaders<K, V> {
 }
 
 /// The loader that is asked first.
-enum FirstLoader<K, V> {
+pub(super) enum FirstLoader<K, V> {
     One(OneLoader<K, V>),
     Many(Box<dyn Fn(Vec<K>) -> Loading<Vec<V>> + Send + Sync>),
     /// Gone once it was asked.
@@ -45,60 +45,21 @@ enum FirstLoader<K, V> {
 pub(super) type OnceLoader<V> = Box<dyn FnOnce() -> Loading<V> + Send>;
 
 /// What a loader's future comes to, as a future of one type.
-fn boxed<T, E>(load: impl Future<Output = Result<T, E>> + Send + 'static) -> Loading<T>
+pub(super) fn boxed<T, E>(load: impl Future<Output = Result<T, E>> + Send + 'static) -> Loading<T>
 where
     E: Into<Box<dyn Error + Send + Sync>>,
 {
     Box::pin(async move { load.await.map_err(CacheError::load) })
 }
 
-/// A loader that is asked once.
-pub(super) fn once<V, F, Fut, E>(load: F) -> OnceLoader<V>
-where
-    F: FnOnce() -> Fut + Send + 'static,
-    Fut: Future<Output = Result<V, E>> + Send + 'static,
-    E: Into<Box<dyn Error + Send + Sync>>,
-{
-    Box::new(move || boxed(load()))
-}
-
-impl<K: 'static, V: 'static> Loaders<K, V> {
-    fn first(first: FirstLoader<K, V>, limit: Duration) -> Arc<Self> {
+impl<K, V> Loaders<K, V> {
+    pub(super) fn first(first: FirstLoader<K, V>, limit: Duration) -> Arc<Self> {
         Arc::new(Self { first: Arc::new(first), others: Vec::new(), limit })
     }
 
-    pub(super) fn one<F, Fut, E>(load: F, limit: Duration) -> Arc<Self>
-    where
-        F: Fn(K) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<V, E>> + Send + 'static,
-        E: Into<Box<dyn Error + Send + Sync>>,
-    {
-        Self::first(FirstLoader::One(Arc::new(move |key| boxed(load(key)))), limit)
-    }
-
-    pub(super) fn many<F, Fut, E>(load: F, limit: Duration) -> Arc<Self>
-    where
-        F: Fn(Vec<K>) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<Vec<V>, E>> + Send + 'static,
-        E: Into<Box<dyn Error + Send + Sync>>,
-    {
-        Self::first(FirstLoader::Many(Box::new(move |keys| boxed(load(keys)))), limit)
-    }
-
-    /// Of one call.
-    pub(super) fn once(load: Option<OnceLoader<V>>, limit: Duration) -> Arc<Self> {
-        Self::first(FirstLoader::Once(Lock::new(load)), limit)
-    }
-
     /// These, and another one.
-    pub(super) fn or<F, Fut, E>(&self, name: &'static str, load: F) -> Arc<Self>
-    where
-        F: Fn(K) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<V, E>> + Send + 'static,
-        E: Into<Box<dyn Error + Send + Sync>>,
-    {
-        let mut others = self.others.clone();
-        others.push((name, Arc::new(move |key| boxed(load(key)))));
+    pub(super) fn or(&self, name: &'static str, other: OneLoader<K, V>) -> Arc<Self> {
+        let others = self.others.iter().cloned().chain([(name, other)]).collect();
         Arc::new(Self { first: Arc::clone(&self.first), others, limit: self.limit })
     }
 }

@@ -93,12 +93,14 @@ impl<K: CacheKey, V: CacheValue> Loads<K, V> {
             launch(runtime, leads);
         }
         let mut answers = Vec::with_capacity(keys.len());
-        for asked in asked {
+        // From the last one on: those before it have mostly landed by then, and do not wake this call one by one.
+        for asked in asked.into_iter().rev() {
             answers.push(match asked {
                 Asked::Known(answer) => answer,
                 Asked::Waits(ask, turn) => ask.answer(Some(turn), &self.loaders, None).await,
             });
         }
+        answers.reverse();
         answers
     }
 }

@@ -1,9 +1,9 @@
 //! Spaces: what is kept, under which keys, and for how long.
 
-use std::fmt;
 use std::marker::PhantomData;
 use std::time::Duration;
 
+use crate::accessors::partial_debug;
 use crate::settings::build_error::BuildError;
 
 use super::key::For;
@@ -311,13 +311,4 @@ impl<K, V> Clone for Space<K, V> {
 
 impl<K, V> Copy for Space<K, V> {}
 
-impl<K, V> fmt::Debug for Space<K, V> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (name, version, ttl) = (self.name, self.version, self.ttl);
-        f.debug_struct("Space")
-            .field("name", &name)
-            .field("version", &version)
-            .field("ttl", &ttl)
-            .finish_non_exhaustive()
-    }
-}
+partial_debug!(Space<K, V>, self => name: self.name, version: self.version, ttl: self.ttl);

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
+use crate::accessors::partial_debug;
 use crate::call::deadline::is_recent;
 use crate::flight::{FlightKey, SingleFlight};
 use crate::intent::fingerprint::Fingerprint;
@@ -236,8 +237,4 @@ impl<K: CacheKey, V: CacheValue> AnyStock for Stock<K, V> {
     }
 }
 
-impl<K, V> fmt::Debug for Stock<K, V> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Stock").field("space", &self.space).finish_non_exhaustive()
-    }
-}
+partial_debug!(Stock<K, V>, self => space: self.space);

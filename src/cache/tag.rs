@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::accessors::partial_debug;
 use crate::intent::fingerprint::Fingerprint;
 
 use super::error::CacheError;
@@ -18,27 +19,8 @@ const MOST_TAGS: usize = 16;
 /// [`Cache::invalidate`](super::Cache::invalidate) costs the same however many entries it reaches.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Tag {
-    of: TagOf,
+    of: &'static str,
     text: String,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum TagOf {
-    All,
-    Space,
-    Tenant,
-    Own,
-}
-
-impl TagOf {
-    const fn purpose(self) -> &'static str {
-        match self {
-            Self::All => "all",
-            Self::Space => "space",
-            Self::Tenant => "tenant",
-            Self::Own => "tag",
-        }
-    }
 }
 
 impl Tag {
@@ -48,40 +30,36 @@ impl Tag {
     /// it is about.
     pub fn new(kind: &str, about: impl fmt::Display) -> Self {
         // The kind's length parts the two.
-        Self { of: TagOf::Own, text: format!("{}:{kind}:{about}", kind.len()) }
+        Self { of: "tag", text: format!("{}:{kind}:{about}", kind.len()) }
     }
 
     /// All entries of a tenant, in every space whose keys name it by [`For`](super::For).
     #[must_use]
     pub fn tenant(tenant: &Tenant) -> Self {
-        Self { of: TagOf::Tenant, text: tenant.as_str().to_owned() }
+        Self { of: "tenant", text: tenant.as_str().to_owned() }
     }
 
     pub(super) fn space_named(name: &str) -> Self {
-        Self { of: TagOf::Space, text: name.to_owned() }
+        Self { of: "space", text: name.to_owned() }
     }
 
     /// All entries of the cache.
     #[must_use]
     pub fn all() -> Self {
-        Self { of: TagOf::All, text: String::from("all") }
+        Self { of: "all", text: String::from("all") }
     }
 
     /// What it is known by in a cache, before that adds whose it is.
     pub(super) fn digest(&self) -> Result<Fingerprint, CacheError> {
         if (1..=MOST_BYTES).contains(&self.text.len()) {
-            return Ok(Fingerprint::of(self.of.purpose(), [Some(self.text.as_bytes())]));
+            return Ok(Fingerprint::of(self.of, [Some(self.text.as_bytes())]));
         }
         Err(CacheError::InvalidKey { rule: "must name a tenant, and tags, by 1 to 255 bytes" })
     }
 }
 
 // Tenants and ids stand in no log.
-impl fmt::Debug for Tag {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Tag").field("of", &self.of).finish_non_exhaustive()
-    }
-}
+partial_debug!(Tag, self => of: self.of);
 
 /// What an entry can be invalidated by beside its key.
 #[derive(Debug, Default)]

@@ -40,7 +40,7 @@ pub(crate) fn run(scale: Scale) {
         let store = RedisStore::new(server.url()).expect("the URL is one");
         let validator = Validator::builder(Prompt::new()).store(store).restart_loses_at_most(RestartLoss::All);
         let validator = validator.build().expect("the settings fit");
-        let cache = validator.cache().build().expect("the settings fit");
+        let cache = validator.cache().share_store(64 << 20).build().expect("the settings fit");
         let pages = cache.space(PAGES).expect("the settings fit");
         let load = pages.loads(async |_: u32| Ok::<_, Infallible>("x".repeat(PAGE)));
         for page in 0..MANY {

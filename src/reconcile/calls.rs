@@ -181,8 +181,9 @@ fn take(caller: &Caller, writing: &mut Writing<'_>, item: ListedItem) -> Result<
             writing.push(&id, &PaymentRow::Listed(Box::new(facts)))
         }
         ListedItem::Changed { payment, at, what } => {
-            let (is_refund, is_dispute) = (what == ChangeOf::Refunded, what == ChangeOf::Disputed);
-            writing.push(payment.as_str(), &PaymentRow::Changed(ChangeRow { at, is_refund, is_dispute }))
+            let [is_paid, is_refund, is_dispute] =
+                [ChangeOf::Paid, ChangeOf::Refunded, ChangeOf::Disputed].map(|change| what == change);
+            writing.push(payment.as_str(), &PaymentRow::Changed(ChangeRow { at, is_paid, is_refund, is_dispute }))
         }
         ListedItem::Unreadable(Some(payment)) => writing.push(payment.as_str(), &PaymentRow::Unreadable),
         ListedItem::Unreadable(None) => {

@@ -14,13 +14,16 @@ named! {
     pub enum DiscrepancyClass {
         /// Money was kept, and no order names the payment or is named by it.
         PaidNotOrdered = "paid_not_ordered",
-        /// Money was kept, and the payment's own order is there and not marked as paid.
+        /// Money was kept, and the payment's own order is there and not marked as paid. Of less than its total in its currency,
+        /// this is told once no balance came for as long as a payment may be
+        /// [pending](super::ReconcilerBuilder::pending_after).
         OrderUnmarked = "order_unmarked",
         /// The shop says that the order is paid. The provider says otherwise, knows no such payment, or none is named.
         OrderedNotPaid = "ordered_not_paid",
         /// Amount, currency, tenant, order or mode differ, as the verdict on the payment says.
         Differs = "differs",
-        /// Several payments were kept for one order, and together they are more than its total.
+        /// Several payments were kept for one order, and together they are more than its total, or that is unknown; or the shop
+        /// says that it was paid by other means, and its total was kept here too.
         OrderPaidTwice = "order_paid_twice",
         /// Several orders that the shop says are paid name one payment.
         PaymentUsedTwice = "payment_used_twice",
@@ -79,7 +82,7 @@ named! {
         Matched = "matched",
         /// Never paid, or given back, without an order that says otherwise.
         Abandoned = "abandoned",
-        /// Under way, and not for too long.
+        /// Under way, or a deposit without its balance, and not for too long.
         Waiting = "waiting",
         /// Outside the window by the time of its latest change, paid by other means, with nothing to pay, or an older payment
         /// whose order need not be among those given.

@@ -93,7 +93,9 @@ impl CaseJudge {
         }
         let Some(facts) = &payment.facts else { return Conclusion::Nothing };
         if has_money(facts) {
-            return if payment.is_listed {
+            // Paid in this window, or since: however old the payment is, its order is not.
+            let is_new = payment.is_listed || payment.paid.is_some_and(|paid| paid >= self.since);
+            return if is_new {
                 Conclusion::tell(DiscrepancyClass::PaidNotOrdered, Some(payment), Vec::new())
             } else {
                 Conclusion::Count(Unremarkable::Outside)
@@ -130,7 +132,9 @@ impl CaseJudge {
             Conclusion::Tell(telling) => telling,
         };
         let at = telling.at.unwrap_or_else(|| self.latest(case, telling.payment));
-        let is_too_recent = telling.class.may_mend_itself() && at >= self.orders_as_of.saturating_sub(self.too_recent);
+        // What is told since it has been so for long does not mend itself.
+        let may_mend_itself = telling.class.may_mend_itself() && telling.at.is_none();
+        let is_too_recent = may_mend_itself && at >= self.orders_as_of.saturating_sub(self.too_recent);
         if at >= self.until || (is_too_recent && at >= self.since) {
             let kind = if at >= self.until { Unremarkable::Outside } else { Unremarkable::TooRecent };
             decision.counted.push(kind);
@@ -184,16 +188,18 @@ impl CaseJudge {
         (kept > 0).then(|| self.lookups.rules.units.to_money(kept, currency))
     }
 
-    /// When anything of a case last changed.
+    /// When a case last changed: its orders, the payment that is told of, and every payment that brought money.
     fn latest(&self, case: &Case, payment: Option<&CasePayment>) -> u64 {
         let of_order = case.order.as_ref().and_then(OrderRecord::latest);
         let of_users = case.users.iter().filter_map(|user| user.latest).max();
-        let of_payment = payment.and_then(|payment| self.latest_of(payment));
-        [of_order, of_users, of_payment].into_iter().flatten().max().unwrap_or(self.since)
+        let brought = |payment: &&CasePayment| !payment.is_taken && payment.facts.as_ref().is_some_and(has_money);
+        let paying = case.payments.iter().filter(brought);
+        let of_payments = paying.chain(payment).filter_map(|payment| self.latest_of(payment)).max();
+        [of_order, of_users, of_payments].into_iter().flatten().max().unwrap_or(self.since)
     }
 
     /// When a payment last changed. One that an earlier run carried was not final then, so that it changed since.
-    fn latest_of(&self, payment: &CasePayment) -> Option<u64> {
+    pub(super) fn latest_of(&self, payment: &CasePayment) -> Option<u64> {
         let facts = payment.facts.as_ref();
         let stated = facts.into_iter().flat_map(|facts| [facts.created, facts.paid_at]).flatten().max();
         let is_final = |facts: &ProviderPayment| matches!(facts.status, PaymentStatus::Paid | PaymentStatus::Canceled);

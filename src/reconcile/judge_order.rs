@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
+use crate::intent::currency::Currency;
 use crate::intent::payment_intent::PaymentIntent;
 use crate::moment::Moment;
 use crate::payment::dispute::Dispute;
@@ -12,7 +13,7 @@ use crate::payment::verdict::{Finding, Issuer, Verdict};
 use crate::payment::waits_for::WaitsFor;
 
 use super::class::{DiscrepancyClass, Unremarkable};
-use super::judge::{CaseJudge, Conclusion, has_money, is_given_back, own_id};
+use super::judge::{CaseJudge, Conclusion, Telling, has_money, is_given_back, own_id};
 use super::order::{OrderRecord, OrderState};
 use super::rows::CasePayment;
 
@@ -76,34 +77,62 @@ impl CaseJudge {
             own.iter().copied().filter(|payment| payment.facts.as_ref().is_some_and(has_money)).collect();
         let is_free = order.money.is_some_and(|total| total.is_zero()) && paying.is_empty();
         let is_theirs = own.iter().any(|payment| payment.is_named && is_there(payment));
-        if is_free || (self.is_paid_by_others(order) && !is_theirs) {
+        let is_by_others = self.is_paid_by_others(order) && !is_theirs;
+        if is_free || (is_by_others && paying.is_empty()) {
             return Conclusion::Count(Unremarkable::Outside);
         }
         match order.state {
+            OrderState::Paid | OrderState::Shipped if is_by_others => self.paid_by_others(order, &paying),
             OrderState::Paid | OrderState::Shipped => self.paid(order, &own, &paying),
-            OrderState::Open => match paying.first() {
-                // A deposit alone does not pay the order.
-                Some(_) if Self::kept(order, &paying) < self.total(order) => Conclusion::Count(Unremarkable::Matched),
-                Some(first) => Conclusion::tell(
-                    DiscrepancyClass::OrderUnmarked,
-                    Some(first),
-                    self.weigh(order, first, false).codes,
-                ),
+            OrderState::Open => match self.newest(&paying) {
+                Some(newest) => self.unmarked(order, &paying, newest),
                 None => self.no_money(&own, Unremarkable::Abandoned),
             },
-            OrderState::Cancelled => match paying.first() {
-                Some(first) => Conclusion::tell(DiscrepancyClass::CancelledButPaid, Some(first), Vec::new()),
+            OrderState::Cancelled => match self.newest(&paying) {
+                Some(newest) => Conclusion::tell(DiscrepancyClass::CancelledButPaid, Some(newest), Vec::new()),
                 None => self.no_money(&own, Unremarkable::Matched),
             },
             OrderState::Refunded => self.refunded(order, &own, &paying),
         }
     }
 
+    /// Money was kept for an order that is not marked as paid. A deposit does not pay it: the balance has time to come.
+    fn unmarked<'c>(&self, order: &OrderRecord, paying: &[&'c CasePayment], newest: &'c CasePayment) -> Conclusion<'c> {
+        let class = DiscrepancyClass::OrderUnmarked;
+        let other = in_other_currency(order, paying);
+        if other.is_some() || received(order, paying) >= self.total(order) {
+            let payment = other.unwrap_or(newest);
+            return Conclusion::tell(class, Some(payment), self.weigh(order, payment, false).codes);
+        }
+        let due = self.latest_of(newest).unwrap_or(self.since).saturating_add(self.pending_after);
+        if due >= self.until {
+            return Conclusion::Count(Unremarkable::Waiting);
+        }
+        let findings = self.weigh(order, newest, false).codes;
+        Conclusion::Tell(Telling { class, payment: Some(newest), findings, at: Some(due) })
+    }
+
+    /// The shop says that the order was paid by other means. What was kept here for it too, and is as much as it costs, is too
+    /// much; less may be a part of it.
+    fn paid_by_others<'c>(&self, order: &OrderRecord, paying: &[&'c CasePayment]) -> Conclusion<'c> {
+        if in_other_currency(order, paying).is_none() && kept(order, paying) < self.total(order) {
+            return Conclusion::Count(Unremarkable::Outside);
+        }
+        let findings = vec!["paid_by_other_means".into()];
+        Conclusion::tell(DiscrepancyClass::OrderPaidTwice, self.newest(paying), findings)
+    }
+
+    /// The payment that changed last; of several the first.
+    fn newest<'c>(&self, payments: &[&'c CasePayment]) -> Option<&'c CasePayment> {
+        payments.iter().rev().copied().max_by_key(|payment| self.latest_of(payment))
+    }
+
     fn refunded<'c>(&self, order: &OrderRecord, own: &[&'c CasePayment], paying: &[&'c CasePayment]) -> Conclusion<'c> {
-        let is_untouched = |payment: &&&CasePayment| {
+        let is_untouched = |payment: &&&'c CasePayment| {
             payment.facts.as_ref().is_some_and(|facts| facts.amount_refunded.unwrap_or(0) == 0)
         };
-        if let Some(whole) = paying.iter().find(is_untouched) {
+        let untouched: Vec<&CasePayment> = paying.iter().filter(is_untouched).copied().collect();
+        if let Some(whole) = self.newest(&untouched) {
             return Conclusion::tell(DiscrepancyClass::CancelledButPaid, Some(whole), vec!["not_refunded".into()]);
         }
         let shipped_regardless = own.iter().find_map(|payment| self.shipped_regardless(order, payment));
@@ -121,16 +150,18 @@ impl CaseJudge {
 
     fn paid<'c>(&self, order: &OrderRecord, own: &[&'c CasePayment], paying: &[&'c CasePayment]) -> Conclusion<'c> {
         let [first, others @ ..] = paying else { return self.paid_without_money(order, own) };
-        let (kept, total) = (Self::kept(order, paying), self.total(order));
-        let weighed = self.weigh(order, first, !others.is_empty() && kept >= total);
+        let total = self.total(order);
+        // A part that was given back later does not keep payments from adding up.
+        let weighed = self.weigh(order, first, !others.is_empty() && received(order, paying) >= total);
         if weighed.is_unpaid {
             return Conclusion::tell(DiscrepancyClass::OrderedNotPaid, Some(first), weighed.codes);
         }
         if weighed.differs {
             return Conclusion::tell(DiscrepancyClass::Differs, Some(first), weighed.codes);
         }
-        if let Some(last) = others.last().filter(|_| total.is_some() && kept > total) {
-            return Conclusion::tell(DiscrepancyClass::OrderPaidTwice, Some(last), Vec::new());
+        if let Some(newest) = self.newest(others).filter(|_| total.is_none() || kept(order, paying) > total) {
+            let findings = if total.is_none() { vec!["total_unknown".into()] } else { Vec::new() };
+            return Conclusion::tell(DiscrepancyClass::OrderPaidTwice, Some(newest), findings);
         }
         for other in others {
             let weighed = self.weigh(order, other, true);
@@ -212,14 +243,6 @@ impl CaseJudge {
         Weighed::of(&verdict, facts, are_amounts_summed)
     }
 
-    /// What the payments together brought, in the order's currency and the provider's minor units.
-    fn kept(order: &OrderRecord, paying: &[&CasePayment]) -> Option<u64> {
-        let currency = order.money?.currency();
-        let facts = paying.iter().filter_map(|payment| payment.facts.as_ref());
-        let kept = facts.filter(|facts| facts.currency == Some(currency)).map(ProviderPayment::kept);
-        Some(kept.fold(0, u64::saturating_add))
-    }
-
     fn total(&self, order: &OrderRecord) -> Option<u64> {
         order.money?.minor_units(&self.lookups.rules.units).ok()
     }
@@ -253,6 +276,34 @@ impl Weighed {
             }
         }
     }
+}
+
+/// What the merchant still has of these payments.
+fn kept(order: &OrderRecord, paying: &[&CasePayment]) -> Option<u64> {
+    summed(order, paying, ProviderPayment::kept)
+}
+
+/// What these payments brought, whether or not some of it was given back since.
+fn received(order: &OrderRecord, paying: &[&CasePayment]) -> Option<u64> {
+    summed(order, paying, |facts| facts.amount_received.unwrap_or(0))
+}
+
+/// A sum over payments, in the order's currency and the provider's minor units, if the order has a total.
+fn summed(order: &OrderRecord, paying: &[&CasePayment], of: fn(&ProviderPayment) -> u64) -> Option<u64> {
+    let currency = currency_of(order)?;
+    let facts = paying.iter().filter_map(|payment| payment.facts.as_ref());
+    Some(facts.filter(|facts| facts.currency == Some(currency)).map(of).fold(0, u64::saturating_add))
+}
+
+/// The first of these payments that is in another currency than the order's total.
+fn in_other_currency<'c>(order: &OrderRecord, paying: &[&'c CasePayment]) -> Option<&'c CasePayment> {
+    let currency = currency_of(order)?;
+    let is_other = |facts: &ProviderPayment| facts.currency != Some(currency);
+    paying.iter().copied().find(|payment| payment.facts.as_ref().is_some_and(is_other))
+}
+
+fn currency_of(order: &OrderRecord) -> Option<Currency> {
+    Some(order.money?.currency())
 }
 
 /// Whether the provider has such a payment.

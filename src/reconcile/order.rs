@@ -79,6 +79,7 @@ pub struct OrderRecord {
     pub(super) paid: Option<u64>,
     pub(super) shipped: Option<u64>,
     pub(super) cancelled: Option<u64>,
+    pub(super) updated: Option<u64>,
 }
 
 impl OrderRecord {
@@ -99,6 +100,7 @@ impl OrderRecord {
             paid: None,
             shipped: None,
             cancelled: None,
+            updated: None,
         })
     }
 
@@ -129,6 +131,10 @@ impl OrderRecord {
 
         /// When it was cancelled, in seconds since 1970.
         pub fn with_cancelled(mut self, unix_seconds: u64) => self.cancelled = Some(unix_seconds);
+
+        /// When the order was last changed, in seconds since 1970. It counts where its state has no time of its own, as of an
+        /// order that is refunded: without it such an order is as old as its other times, and told only by the run of those.
+        pub fn with_updated(mut self, unix_seconds: u64) => self.updated = Some(unix_seconds);
     }
 
     getters! {
@@ -150,9 +156,20 @@ impl OrderRecord {
         /// The total, if it is known.
         pub fn money(&self) -> Option<Money> => self.money;
 
-        /// The latest of its times, if it has any.
-        pub(super) fn latest(&self) -> Option<u64> =>
-            [self.created, self.paid, self.shipped, self.cancelled].into_iter().flatten().max();
+    }
+
+    /// When it last changed, as far as that matters here. An update may be of anything, as of a note: it counts where nothing
+    /// else says since when the order stands as it does.
+    pub(super) fn latest(&self) -> Option<u64> {
+        let stands_since = match self.state {
+            OrderState::Open => self.created,
+            OrderState::Paid => self.paid,
+            OrderState::Shipped => self.shipped,
+            OrderState::Cancelled => self.cancelled,
+            OrderState::Refunded => None,
+        };
+        let updated = self.updated.filter(|_| stands_since.is_none());
+        [self.created, self.paid, self.shipped, self.cancelled, updated].into_iter().flatten().max()
     }
 }
 

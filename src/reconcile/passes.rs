@@ -129,9 +129,12 @@ impl Passes {
         let users: Vec<&NamedBy> = named_by.iter().filter(|by| by.is_paid).collect();
         let owners: Vec<&NamedBy> =
             if users.is_empty() { named_by.iter().filter(|by| !by.is_unusable).collect() } else { users.clone() };
-        // It is judged with one order: the one that it names itself, or the first. A line that cannot be used is told by itself.
-        let stated = own.and_then(|own| owners.iter().find(|by| by.owner == own).copied());
-        let Some(judged_with) = stated.or(owners.first().copied()).map(|by| by.owner.clone()) else { return Ok(()) };
+        // A line that cannot be used is told by itself.
+        let Some(first) = owners.first() else { return Ok(()) };
+        // It is judged with one order: the one that it states itself, whichever name it, unless others alone are paid by it. It
+        // must not be hidden behind another tenant's open order.
+        let is_own = |own: &Vec<u8>| users.is_empty() || users.iter().any(|by| by.owner == *own);
+        let judged_with = own.filter(is_own).unwrap_or_else(|| first.owner.clone());
         if let Some((first, others)) = users.split_first()
             && others.iter().any(|by| by.owner != first.owner)
         {
@@ -141,8 +144,8 @@ impl Passes {
             let case = Case { payments: vec![payment.clone()], users, ..Case::default() };
             decided.take(&self.judge, &case)?;
         }
-        payment.is_named = true;
-        let taken = CasePayment { is_taken: true, facts: None, ..payment.clone() };
+        let taken = CasePayment { is_named: true, is_taken: true, facts: None, ..payment.clone() };
+        payment.is_named = owners.iter().any(|by| by.owner == judged_with);
         let mut last: Option<&[u8]> = None;
         for by in named_by.iter().filter(|by| !by.is_unusable && by.owner != judged_with) {
             if last != Some(&by.owner) {

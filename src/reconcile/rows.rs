@@ -46,6 +46,7 @@ impl PaymentRow {
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(super) struct ChangeRow {
     pub(super) at: u64,
+    pub(super) is_paid: bool,
     pub(super) is_refund: bool,
     pub(super) is_dispute: bool,
 }
@@ -93,6 +94,8 @@ pub(super) struct CasePayment {
     pub(super) is_carried: bool,
     /// Whether it was looked up by itself in this run.
     pub(super) is_fresh: bool,
+    /// When it was paid, as a change says.
+    pub(super) paid: Option<u64>,
     /// When the last refund was made.
     pub(super) refunded: Option<u64>,
     /// When the first dispute was opened.
@@ -112,7 +115,7 @@ pub(super) type OrderFields = (
     Option<Option<PaymentId>>,
     Option<MoneyParts>,
     Option<Box<str>>,
-    [Option<u64>; 4],
+    [Option<u64>; 5],
 );
 
 impl From<&OrderRecord> for OrderRow {
@@ -121,7 +124,7 @@ impl From<&OrderRecord> for OrderRow {
             NamedPayment::Id(id) => Some(id.clone()),
             NamedPayment::Unusable => None,
         });
-        let times = [order.created, order.paid, order.shipped, order.cancelled];
+        let times = [order.created, order.paid, order.shipped, order.cancelled, order.updated];
         let whose = (order.tenant.clone(), order.order.clone(), order.state);
         Self::Order((whose, payment, order.money.map(parts), order.paid_by.clone(), times))
     }
@@ -129,9 +132,10 @@ impl From<&OrderRecord> for OrderRow {
 
 impl From<OrderFields> for OrderRecord {
     fn from(fields: OrderFields) -> Self {
-        let ((tenant, order, state), payment, money, paid_by, [created, paid, shipped, cancelled]) = fields;
+        let ((tenant, order, state), payment, money, paid_by, [created, paid, shipped, cancelled, updated]) = fields;
         let payment = payment.map(|id| id.map_or(NamedPayment::Unusable, NamedPayment::Id));
-        Self { tenant, order, state, payment, money: money.map(money_of), paid_by, created, paid, shipped, cancelled }
+        let money = money.map(money_of);
+        Self { tenant, order, state, payment, money, paid_by, created, paid, shipped, cancelled, updated }
     }
 }
 
@@ -218,6 +222,7 @@ impl CasePayment {
             is_listed: false,
             is_carried: false,
             is_fresh: false,
+            paid: None,
             refunded: None,
             disputed: None,
             changed: None,
@@ -235,8 +240,11 @@ impl CasePayment {
         }
     }
 
-    fn add_change(&mut self, ChangeRow { at, is_refund, is_dispute }: ChangeRow) {
+    fn add_change(&mut self, ChangeRow { at, is_paid, is_refund, is_dispute }: ChangeRow) {
         self.changed = self.changed.max(Some(at));
+        if is_paid {
+            self.paid = self.paid.max(Some(at));
+        }
         if is_refund {
             self.refunded = self.refunded.max(Some(at));
         }

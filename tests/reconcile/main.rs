@@ -5,6 +5,7 @@
 mod everyday;
 mod faults;
 mod folder;
+mod hidden;
 mod invariance;
 mod judged;
 mod resumed;

@@ -37,7 +37,7 @@ use reading::OrdersFile;
 /// payproof reconcile --orders orders.csv --since 2026-07-01 --until 2026-07-02 --tenant store_42
 ///
 /// Orders come as CSV with a header row or as JSON lines. Their fields are order, tenant, payment, amount, currency, state, created, paid, shipped,
-/// cancelled and paid_by; only the order is required, and the tenant unless --tenant says it for all. A state is open, paid, shipped, cancelled
+/// cancelled, updated and paid_by; only the order is required, and the tenant unless --tenant says it for all. A state is open, paid, shipped, cancelled
 /// or refunded; without one it is that of the latest of the times. Give all orders that were made or changed
 /// since --look-back before the window.
 ///

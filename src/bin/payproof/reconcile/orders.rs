@@ -20,6 +20,7 @@ pub(crate) const ORDER: Wanted = Wanted {
         "paid",
         "shipped",
         "cancelled",
+        "updated",
         "paid_by",
     ],
     required: &["order"],
@@ -50,8 +51,8 @@ impl OrderReader {
         let tenant = self.tenant(values).ok_or_else(unnamed)?;
         let time = |field| values.get(field).map(|text| self.times.moment(text)).transpose();
         let time = |field| time(field).map_err(|rule| LineError::field(field, rule));
-        let (created, paid, shipped, cancelled) =
-            (time("created")?, time("paid")?, time("shipped")?, time("cancelled")?);
+        let (created, paid, shipped, cancelled, updated) =
+            (time("created")?, time("paid")?, time("shipped")?, time("cancelled")?, time("updated")?);
         let state = match values.get("state") {
             Some(name) => state(name)?,
             None if cancelled.is_some() => OrderState::Cancelled,
@@ -68,7 +69,8 @@ impl OrderReader {
         let order = created.into_iter().fold(order, OrderRecord::with_created);
         let order = paid.into_iter().fold(order, OrderRecord::with_paid);
         let order = shipped.into_iter().fold(order, OrderRecord::with_shipped);
-        Ok(cancelled.into_iter().fold(order, OrderRecord::with_cancelled))
+        let order = cancelled.into_iter().fold(order, OrderRecord::with_cancelled);
+        Ok(updated.into_iter().fold(order, OrderRecord::with_updated))
     }
 }
 
@@ -81,7 +83,7 @@ fn state(name: &str) -> Result<OrderState, LineError> {
 fn money(values: &LineValues) -> Result<Option<Money>, LineError> {
     let Some(amount) = values.get("amount") else { return Ok(None) };
     let parsed = || {
-        let currency = Currency::parse(values.needed("currency")?).map_err(|invalid| LineError::from(&invalid))?;
+        let currency = Currency::parse_past(values.needed("currency")?).map_err(|invalid| LineError::from(&invalid))?;
         let is_zero = amount.contains('0') && amount.bytes().all(|byte| matches!(byte, b'0' | b'.'));
         if is_zero {
             return Ok(Units::iso_4217().to_money(0, currency));

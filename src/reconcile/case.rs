@@ -8,7 +8,7 @@ use super::class::Unremarkable;
 use super::discrepancy::Discrepancy;
 use super::order::OrderRecord;
 use super::report::decode;
-use super::rows::{CasePayment, NamedBy, OrderFields, OrderRow};
+use super::rows::{CarriedRow, CasePayment, NamedBy, OrderFields, OrderRow};
 
 /// What is judged together.
 #[derive(Debug, Default)]
@@ -67,6 +67,6 @@ impl Case {
 pub(super) struct CaseDecision {
     pub(super) told: Vec<Discrepancy>,
     pub(super) counted: Vec<Unremarkable>,
-    /// Payments that the next run has to look at again, and whether it looks them up where it does not list them.
-    pub(super) carried: Vec<(Box<str>, bool)>,
+    /// Payments that the next run has to look at again.
+    pub(super) carried: Vec<(Box<str>, CarriedRow)>,
 }

@@ -98,7 +98,8 @@ pub(super) fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
-fn sync_folder_of(path: &Path) -> io::Result<()> {
+/// What was made or renamed in a folder is there after a crash, too.
+pub(super) fn sync_folder_of(path: &Path) -> io::Result<()> {
     // A folder can be opened and synchronized like a file on Unix alone.
     #[cfg(unix)]
     if let Some(folder) = path.parent() {

@@ -17,7 +17,7 @@ use super::case::{Case, CaseDecision};
 use super::class::{DiscrepancyClass, Unremarkable};
 use super::discrepancy::Discrepancy;
 use super::order::{NamedPayment, OrderRecord};
-use super::rows::{CasePayment, owner_of};
+use super::rows::{CarriedRow, CasePayment, owner_of};
 
 /// The longest that a debit of a bank account takes: by SEPA, 14 days with the bank's own time.
 const LONGEST_DEBIT: u64 = 14 * 24 * 60 * 60;
@@ -29,6 +29,8 @@ pub(super) struct CaseJudge {
     pub(super) since: u64,
     pub(super) until: u64,
     pub(super) orders_as_of: u64,
+    /// When the run began, up to when changes are listed.
+    pub(super) began: u64,
     pub(super) look_back: u64,
     pub(super) longest_carried: u64,
     pub(super) pending_after: u64,
@@ -69,9 +71,11 @@ impl CaseJudge {
             return decision;
         }
         for payment in &case.payments {
-            decision.carried.extend(self.carried(payment).map(|is_looked_up| (payment.id.clone(), is_looked_up)));
+            decision.carried.extend(self.carried(payment));
         }
-        if let Some(payment) = case.payments.iter().find(|payment| is_redeemed_for_no_order(payment)) {
+        if let Some(payment) =
+            case.payments.iter().find(|payment| self.is_new(payment) && is_redeemed_for_no_order(payment))
+        {
             let said = Conclusion::tell(DiscrepancyClass::RedeemedWithoutOrder, Some(payment), Vec::new());
             self.settle(case, said, &mut decision);
             return decision;
@@ -93,15 +97,18 @@ impl CaseJudge {
         }
         let Some(facts) = &payment.facts else { return Conclusion::Nothing };
         if has_money(facts) {
-            // Paid in this window, or since: however old the payment is, its order is not.
-            let is_new = payment.is_listed || payment.paid.is_some_and(|paid| paid >= self.since);
-            return if is_new {
+            return if self.is_new(payment) {
                 Conclusion::tell(DiscrepancyClass::PaidNotOrdered, Some(payment), Vec::new())
             } else {
                 Conclusion::Count(Unremarkable::Outside)
             };
         }
         self.unpaid(payment, facts).unwrap_or(Conclusion::Count(Unremarkable::Abandoned))
+    }
+
+    /// Whether its order has to be there: the payment is listed, or was paid in this window or since, however old it is.
+    fn is_new(&self, payment: &CasePayment) -> bool {
+        payment.is_listed || payment.paid.is_some_and(|paid| paid >= self.since)
     }
 
     /// What there is to say of a payment that brought no money, if there is anything.
@@ -139,7 +146,11 @@ impl CaseJudge {
             let kind = if at >= self.until { Unremarkable::Outside } else { Unremarkable::TooRecent };
             decision.counted.push(kind);
             // The next run, in whose window it is, need not find it by itself.
-            decision.carried.extend(telling.payment.map(|payment| (payment.id.clone(), true)));
+            let carried = |payment: &CasePayment| {
+                let was_final = payment.facts.as_ref().is_some_and(is_final);
+                (payment.id.clone(), CarriedRow { is_looked_up: true, was_final })
+            };
+            decision.carried.extend(telling.payment.map(carried));
         } else if at < self.since {
             decision.counted.push(Unremarkable::Outside);
         } else {
@@ -198,19 +209,26 @@ impl CaseJudge {
         [of_order, of_users, of_payments].into_iter().flatten().max().unwrap_or(self.since)
     }
 
-    /// When a payment last changed. One that an earlier run carried was not final then, so that it changed since.
+    /// When a payment last changed. One that an earlier run carried and that was not final then changed since. Where no change
+    /// of it is listed, and it may have come after the last one that is, the next run knows more.
     pub(super) fn latest_of(&self, payment: &CasePayment) -> Option<u64> {
         let facts = payment.facts.as_ref();
         let stated = facts.into_iter().flat_map(|facts| [facts.created, facts.paid_at]).flatten().max();
-        let is_final = |facts: &ProviderPayment| matches!(facts.status, PaymentStatus::Paid | PaymentStatus::Canceled);
         let is_new = payment.is_carried && facts.is_some_and(is_final);
-        let since = is_new.then_some(self.since);
+        let is_later = |facts: &ProviderPayment| facts.as_of.is_some_and(|as_of| as_of > self.began);
+        let is_left = !payment.was_final && payment.changed.is_none() && facts.is_some_and(is_later);
+        let since = is_new.then_some(if is_left { self.until } else { self.since });
         stated.max(payment.changed).max(since)
     }
 
     /// Whether the next run has to look at a payment again, since it is not final: until it is. What waits for the shopper alone
-    /// may do so for good, and is followed for as long as it is listed. With whether it is looked up where it is not.
-    fn carried(&self, payment: &CasePayment) -> Option<bool> {
+    /// may do so for good, and is followed for as long as it is listed.
+    pub(super) fn carried(&self, payment: &CasePayment) -> Option<(Box<str>, CarriedRow)> {
+        let is_looked_up = self.is_carried_to_be_looked_up(payment)?;
+        Some((payment.id.clone(), CarriedRow { is_looked_up, was_final: false }))
+    }
+
+    fn is_carried_to_be_looked_up(&self, payment: &CasePayment) -> Option<bool> {
         let Some(facts) = payment.facts.as_ref() else { return payment.is_carried.then_some(true) };
         let is_from = |first: u64| facts.created.is_none_or(|created| created >= first);
         match &facts.status {
@@ -257,6 +275,11 @@ pub(super) fn has_money(facts: &ProviderPayment) -> bool {
         && facts.kept() > 0
         && facts.dispute != Dispute::Lost
         && !facts.reversed
+}
+
+/// Whether the payment stays as it is, but for refunds and disputes.
+fn is_final(facts: &ProviderPayment) -> bool {
+    matches!(facts.status, PaymentStatus::Paid | PaymentStatus::Canceled)
 }
 
 /// Whether all that was captured was given back.

@@ -46,6 +46,7 @@
 //! The provider has to [list](crate::provider::Provider::list) its payments. Pages come one at a time, at a
 //! [pace](ReconcilerBuilder::pace), behind a gate and within a budget of their own, so that no checkout waits for them. What the
 //! list does not have is looked up by itself: what changed in the window, what was carried, and what an order of the window names.
+//! An alias is looked up once for every order that a listed payment may be of, and remembered in the work folder.
 //! At the end every discrepancy's payment is looked up afresh and judged again, since list and export are of different moments.
 //! Nothing of it is kept by the validator.
 //!
@@ -61,6 +62,7 @@ use tokio::runtime::Handle;
 use crate::accessors::partial_debug;
 use crate::validator::Validator;
 
+mod aliases;
 mod builder;
 mod calls;
 mod case;

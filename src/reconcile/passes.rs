@@ -8,13 +8,14 @@ use crate::intent::payment_intent::PaymentId;
 use crate::payment::facts::ProviderPayment;
 use crate::payment::policy::TenantProof;
 
+use super::aliases::AliasWriter;
 use super::case::{Case, CaseDecision};
 use super::class::Unremarkable;
 use super::judge::CaseJudge;
 use super::merge::{KeyGroups, Merge};
 use super::order::OrderRecord;
 use super::report::decode;
-use super::rows::{CasePayment, Gathered, NamedBy, OrderRow, PaymentRow, owner_key, owner_of};
+use super::rows::{CarriedRow, CasePayment, Gathered, NamedBy, OrderRow, PaymentRow, owner_key, owner_of};
 use super::run_file::RunWriter;
 use super::sort::Sorter;
 use super::spool::{BY_ORDER, ORDERS, row};
@@ -58,10 +59,12 @@ pub(super) struct DecidedCases {
 
 impl Passes {
     /// Writes down which payments have to be looked up by themselves: what changed in the window, was carried, could not be read
-    /// or is named by an order of the window, and is not in the list.
-    pub(super) fn find_what_to_look_up(&self) -> io::Result<()> {
+    /// or is named by an order of the window, and is not in the list. Which payment an alias stands for has to be known of every
+    /// order that a listed payment may be of; what was found out before is written under the payment, into the runs returned.
+    pub(super) fn find_what_to_look_up(&self) -> io::Result<Vec<Box<str>>> {
         let mut groups = KeyGroups::of(Merge::open(&self.folder, "look-up-input", &self.by_payment)?);
         let mut writer = RunWriter::create(&self.folder.join(TO_LOOK_UP))?;
+        let mut remembered = Sorter::new(&self.folder, "remembered", self.memory / 8, Vec::new());
         let (judge, mut left) = (&self.judge, self.most_looked_up);
         let is_in_window = |at: Option<u64>| at.is_none_or(|at| (judge.since..judge.until).contains(&at));
         while groups.advance()? {
@@ -72,17 +75,24 @@ impl Passes {
             let payment = &gathered.payment;
             let has_changed = payment.changed.is_some() && is_in_window(payment.changed);
             let is_named = |by: &NamedBy| by.is_looked_up && is_in_window(by.latest);
+            let first = judge.since.saturating_sub(judge.look_back);
+            let is_concerned = |by: &NamedBy| by.latest.is_none_or(|latest| latest >= first);
             let mut is_looked_up = has_changed || gathered.must_be_looked_up;
             if !is_looked_up && gathered.named_by.iter().any(is_named) {
-                // Which payment an alias stands for has to be known for all of them.
                 is_looked_up = left > 0 || judge.is_alias(&payment.id);
                 left = left.saturating_sub(1);
+            } else if !is_looked_up && judge.is_alias(&payment.id) {
+                is_looked_up = gathered.stands_for.is_none() && gathered.named_by.iter().any(is_concerned);
+                for by in gathered.stands_for.iter().flat_map(|own| gathered.named_by.iter().map(move |by| (own, by))) {
+                    remembered.add(by.0.as_bytes(), &row(&PaymentRow::Named(by.1.clone()))?)?;
+                }
             }
             if is_looked_up {
                 writer.write(groups.key(), b"")?;
             }
         }
-        writer.finish()
+        writer.finish()?;
+        remembered.finish()
     }
 
     /// Brings payments together with their orders, and judges them.
@@ -106,12 +116,21 @@ impl Passes {
     fn join(&self, decided: &mut DecidedCases) -> io::Result<(Vec<Box<str>>, u64)> {
         let mut by_order = Sorter::new(&self.folder, "payments-by-order", self.memory / 2, Vec::new());
         let mut groups = KeyGroups::of(Merge::open(&self.folder, "joined-input", &self.by_payment)?);
+        let mut aliases = AliasWriter::new(&self.folder);
         let mut listed = 0_u64;
         while groups.advance()? {
             let gathered = Gathered::of(groups.key(), groups.values())?;
             listed = listed.saturating_add(u64::from(gathered.is_in_list));
-            self.join_payment(gathered, &mut by_order, decided)?;
+            if gathered.stands_for.is_some() || self.judge.is_alias(&gathered.payment.id) {
+                aliases.remember(&gathered)?;
+            }
+            let is_remembered = gathered.stands_for.is_some() && gathered.payment.facts.is_none();
+            // What names it is there under the payment, too.
+            if !is_remembered {
+                self.join_payment(gathered, &mut by_order, decided)?;
+            }
         }
+        aliases.finish()?;
         Ok((by_order.finish()?, listed))
     }
 
@@ -130,7 +149,7 @@ impl Passes {
         let owners: Vec<&NamedBy> =
             if users.is_empty() { named_by.iter().filter(|by| !by.is_unusable).collect() } else { users.clone() };
         // A line that cannot be used is told by itself.
-        let Some(first) = owners.first() else { return Ok(()) };
+        let Some(first) = owners.first() else { return decided.carry(&self.judge, &payment) };
         // It is judged with one order: the one that it states itself, whichever name it, unless others alone are paid by it. It
         // must not be hidden behind another tenant's open order.
         let is_own = |own: &Vec<u8>| users.is_empty() || users.iter().any(|by| by.owner == *own);
@@ -138,9 +157,10 @@ impl Passes {
         if let Some((first, others)) = users.split_first()
             && others.iter().any(|by| by.owner != first.owner)
         {
-            let mut users: Vec<NamedBy> = users.into_iter().cloned().collect();
-            // The last one is told.
-            users.sort_by_key(|by| by.owner != judged_with);
+            // The last one that is not its own is told, by the latest of them all: there may be any number.
+            let latest = users.iter().filter_map(|by| by.latest).max();
+            let told = users.iter().rev().find(|by| by.owner != judged_with);
+            let users = told.map(|by| NamedBy { latest, ..(**by).clone() }).into_iter().collect();
             let case = Case { payments: vec![payment.clone()], users, ..Case::default() };
             decided.take(&self.judge, &case)?;
         }
@@ -182,8 +202,12 @@ impl Passes {
         if case.order.is_some() {
             return decided.take(&self.judge, &case);
         }
-        // Where no more than its line is known to be unusable, the order may be there.
-        for payment in case.payments.into_iter().filter(|_| !is_unusable) {
+        for payment in case.payments {
+            // Where no more than its line is known to be unusable, the order may be there.
+            if is_unusable {
+                decided.carry(&self.judge, &payment)?;
+                continue;
+            }
             decided.take(&self.judge, &Case { owner: case.owner.clone(), ..Case::of_payment(payment) })?;
         }
         Ok(())
@@ -206,6 +230,11 @@ impl DecidedCases {
         Ok(())
     }
 
+    /// Leaves a payment to the next run if that has to look at it, with nothing to say of it now.
+    fn carry(&mut self, judge: &CaseJudge, payment: &CasePayment) -> io::Result<()> {
+        add_carried(&mut self.carried, judge.carried(payment).into_iter().collect())
+    }
+
     fn add_unusable(&mut self, judge: &CaseJudge, case: &Case, payment: Option<Box<str>>) -> io::Result<()> {
         let discrepancy = judge.unusable(case, payment);
         self.found.add(&discrepancy.place(), &row(&(discrepancy.write()?, Case::default().write()?))?)
@@ -213,9 +242,9 @@ impl DecidedCases {
 }
 
 /// Writes down what the next run has to look at again.
-pub(super) fn add_carried(to: &mut Sorter, carried: Vec<(Box<str>, bool)>) -> io::Result<()> {
-    for (payment, is_looked_up) in carried {
-        to.add(payment.as_bytes(), &row(&PaymentRow::Carried { is_looked_up })?)?;
+pub(super) fn add_carried(to: &mut Sorter, carried: Vec<(Box<str>, CarriedRow)>) -> io::Result<()> {
+    for (payment, left) in carried {
+        to.add(payment.as_bytes(), &row(&PaymentRow::Carried(left))?)?;
     }
     Ok(())
 }

@@ -12,7 +12,7 @@ use super::folder::WorkFolder;
 use super::judge::own_id;
 use super::merge::{KeyGroups, Merge};
 use super::off_thread;
-use super::order::OrderRecord;
+use super::order::{OrderRecord, OrderState};
 use super::passes::Passes;
 use super::report::decode;
 use super::rows::{Gathered, OrderRow, PaymentRow, owner_of};
@@ -86,7 +86,8 @@ impl Passes {
             let (mut is_paid, mut found) = (false, Vec::new());
             for value in groups.values() {
                 match decode(value)? {
-                    OrderRow::Order(fields) => is_paid |= OrderRecord::from(fields).state.is_paid(),
+                    // What is cancelled or refunded by now was paid before.
+                    OrderRow::Order(fields) => is_paid |= OrderRecord::from(fields).state != OrderState::Open,
                     OrderRow::Redeemed(payment, tenant) => found.push((payment, tenant)),
                     OrderRow::Unusable(_) | OrderRow::Payment(_) => {}
                 }

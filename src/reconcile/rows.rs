@@ -25,13 +25,15 @@ pub(super) enum PaymentRow {
     /// Something happened to it.
     Changed(ChangeRow),
     /// An earlier run left it to this one, to be looked up where it is not in the list.
-    Carried { is_looked_up: bool },
+    Carried(CarriedRow),
     /// An order names it.
     Named(NamedBy),
     /// An order names it by an alias, under which it is judged.
     HasAlias,
     /// It was redeemed for this tenant's order, which the shop does not list as paid.
     Redeemed(Box<str>, Box<str>),
+    /// It is an alias, and an earlier run found out which payment it stands for.
+    StandsFor(Box<str>),
 }
 
 impl PaymentRow {
@@ -40,6 +42,15 @@ impl PaymentRow {
         // Its place among the rows comes first.
         bytes.first() == Some(&0)
     }
+}
+
+/// What an earlier run leaves to the next one about a payment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(super) struct CarriedRow {
+    /// Whether it is looked up where it is not in the list.
+    pub(super) is_looked_up: bool,
+    /// Whether it was final by then, so that this is nothing new.
+    pub(super) was_final: bool,
 }
 
 /// What happened to a payment, and when.
@@ -92,6 +103,8 @@ pub(super) struct CasePayment {
     pub(super) is_listed: bool,
     /// Whether an earlier run carried it.
     pub(super) is_carried: bool,
+    /// Whether it was final by then.
+    pub(super) was_final: bool,
     /// Whether it was looked up by itself in this run.
     pub(super) is_fresh: bool,
     /// When it was paid, as a change says.
@@ -160,6 +173,8 @@ pub(super) struct Gathered {
     /// Whether it is looked up where it is not in the list.
     pub(super) must_be_looked_up: bool,
     pub(super) has_alias: bool,
+    /// Of an alias: the payment that it is known to stand for.
+    pub(super) stands_for: Option<Box<str>>,
 }
 
 impl Gathered {
@@ -171,6 +186,7 @@ impl Gathered {
             is_in_list: false,
             must_be_looked_up: false,
             has_alias: false,
+            stands_for: None,
         };
         for row in rows {
             gathered.add(decode(row)?);
@@ -184,7 +200,7 @@ impl Gathered {
     }
 
     fn add(&mut self, row: PaymentRow) {
-        let Self { payment, named_by, is_in_list, must_be_looked_up, has_alias } = self;
+        let Self { payment, named_by, is_in_list, must_be_looked_up, has_alias, stands_for } = self;
         match row {
             PaymentRow::Listed(facts) => {
                 (*is_in_list, payment.is_listed) = (true, true);
@@ -201,13 +217,15 @@ impl Gathered {
             }
             PaymentRow::Failed(code) => payment.failure = Some(code),
             PaymentRow::Changed(change) => payment.add_change(change),
-            PaymentRow::Carried { is_looked_up } => {
+            PaymentRow::Carried(CarriedRow { is_looked_up, was_final }) => {
                 (payment.is_carried, payment.is_listed) = (true, true);
+                payment.was_final |= was_final;
                 *must_be_looked_up |= is_looked_up;
             }
             PaymentRow::Unreadable => *must_be_looked_up = true,
             PaymentRow::Named(by) => named_by.push(by),
             PaymentRow::HasAlias => *has_alias = true,
+            PaymentRow::StandsFor(payment) => *stands_for = Some(payment),
             PaymentRow::Redeemed(tenant, order) => payment.redeemed = Some((tenant, order)),
         }
     }
@@ -221,6 +239,7 @@ impl CasePayment {
             is_taken: false,
             is_listed: false,
             is_carried: false,
+            was_final: false,
             is_fresh: false,
             paid: None,
             refunded: None,

@@ -10,6 +10,7 @@ use crate::intent::fingerprint::Fingerprint;
 use crate::moment::since_1970;
 use crate::provider::ListOf;
 
+use super::aliases::{ALIASES, ALIASES_NEXT};
 use super::builder::AskRedemptions;
 use super::calls::{Caller, each_of, list, look_up};
 use super::confirm::{Confirmable, FreshFacts};
@@ -167,6 +168,7 @@ impl Reconciler {
             since: plan.since,
             until: plan.until,
             orders_as_of: plan.orders_as_of,
+            began: plan.began,
             look_back: settings.look_back,
             longest_carried: settings.look_back_for_changes,
             pending_after: settings.pending_after,
@@ -190,8 +192,10 @@ impl Reconciler {
 /// Makes a folder ready for a new run: what the run before left to this one stays, and nothing else.
 fn begin(folder: &WorkFolder, plan: RunPlan) -> io::Result<(RunPlan, Log)> {
     RunPlan::remove(folder)?;
-    if folder.file(CARRIED_NEXT).exists() {
-        rename(&folder.file(CARRIED_NEXT), &folder.file(CARRIED))?;
+    for (next, left) in [(CARRIED_NEXT, CARRIED), (ALIASES_NEXT, ALIASES)] {
+        if folder.file(next).exists() {
+            rename(&folder.file(next), &folder.file(left))?;
+        }
     }
     clear(folder, CARRIED)?;
     remove(&folder.file(SUMMARY))?;
@@ -249,15 +253,18 @@ impl Run<'_> {
         for phase in [RunPhase::Payments, RunPhase::Changes] {
             passes.by_payment.extend(self.log.progress(phase).runs);
         }
-        if self.folder.file(CARRIED).exists() {
-            passes.by_payment.push(CARRIED.into());
+        for left in [CARRIED, ALIASES] {
+            if self.folder.file(left).exists() {
+                passes.by_payment.push(left.into());
+            }
         }
         let finding = passes.clone();
-        let mut ids = off_thread(&self.folder, move |folder| {
-            finding.find_what_to_look_up()?;
-            Merge::open(folder.path(), "to-look-up", &[TO_LOOK_UP.into()])
+        let (mut ids, remembered) = off_thread(&self.folder, move |folder| {
+            let remembered = finding.find_what_to_look_up()?;
+            Ok((Merge::open(folder.path(), "to-look-up", &[TO_LOOK_UP.into()])?, remembered))
         })
         .await?;
+        passes.by_payment.extend(remembered);
         let next = move || {
             let id = ids.head().map(|(id, _)| String::from_utf8_lossy(id).into());
             ids.advance()?;

@@ -2,7 +2,9 @@
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use super::folder::sync_folder_of;
 
 /// Lengths of key and value, each in four bytes.
 pub(super) const FRAME: usize = 8;
@@ -15,11 +17,11 @@ const BUFFER: usize = 256 << 10;
 
 /// Writes records, which come in order, to a file.
 #[derive(Debug)]
-pub(super) struct RunWriter(BufWriter<File>);
+pub(super) struct RunWriter(BufWriter<File>, PathBuf);
 
 impl RunWriter {
     pub(super) fn create(path: &Path) -> io::Result<Self> {
-        Ok(Self(BufWriter::with_capacity(BUFFER, File::create(path)?)))
+        Ok(Self(BufWriter::with_capacity(BUFFER, File::create(path)?), path.to_owned()))
     }
 
     pub(super) fn write(&mut self, key: &[u8], value: &[u8]) -> io::Result<()> {
@@ -30,9 +32,10 @@ impl RunWriter {
         self.0.write_all(value)
     }
 
-    /// All of it is on the disk when this returns.
+    /// All of it is on the disk when this returns, and its name in the folder.
     pub(super) fn finish(self) -> io::Result<()> {
-        self.0.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()
+        self.0.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
+        sync_folder_of(&self.1)
     }
 }
 

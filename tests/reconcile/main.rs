@@ -2,6 +2,7 @@
 #![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "a test fails where it cannot go on")]
 #![allow(clippy::arithmetic_side_effects, reason = "times of one year, and counts of a few thousand")]
 
+mod carried;
 mod everyday;
 mod faults;
 mod folder;

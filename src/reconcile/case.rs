@@ -58,7 +58,7 @@ impl Case {
 
     pub(super) fn read(bytes: &[u8]) -> io::Result<Self> {
         let CaseFields { owner, order, payments, users } = decode(bytes)?;
-        Ok(Self { owner, order: order.map(Into::into), payments, users })
+        Ok(Self { owner, order: order.map(OrderRecord::of_fields), payments, users })
     }
 }
 

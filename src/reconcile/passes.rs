@@ -184,7 +184,7 @@ impl Passes {
         for value in groups.values() {
             match decode(value)? {
                 OrderRow::Order(fields) => {
-                    let order = OrderRecord::from(fields);
+                    let order = OrderRecord::of_fields(fields);
                     // Of several lines of one order the latest counts.
                     if case.order.as_ref().is_none_or(|known| known.latest() <= order.latest()) {
                         case.owner = Some((order.tenant.clone(), order.order.clone()));

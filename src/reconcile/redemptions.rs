@@ -87,7 +87,7 @@ impl Passes {
             for value in groups.values() {
                 match decode(value)? {
                     // What is cancelled or refunded by now was paid before.
-                    OrderRow::Order(fields) => is_paid |= OrderRecord::from(fields).state != OrderState::Open,
+                    OrderRow::Order(fields) => is_paid |= OrderRecord::of_fields(fields).state != OrderState::Open,
                     OrderRow::Redeemed(payment, tenant) => found.push((payment, tenant)),
                     OrderRow::Unusable(_) | OrderRow::Payment(_) => {}
                 }

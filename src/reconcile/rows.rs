@@ -143,8 +143,9 @@ impl From<&OrderRecord> for OrderRow {
     }
 }
 
-impl From<OrderFields> for OrderRecord {
-    fn from(fields: OrderFields) -> Self {
+impl OrderRecord {
+    /// A function, since an implementation of `From` would make the fields public.
+    pub(super) fn of_fields(fields: OrderFields) -> Self {
         let ((tenant, order, state), payment, money, paid_by, [created, paid, shipped, cancelled, updated]) = fields;
         let payment = payment.map(|id| id.map_or(NamedPayment::Unusable, NamedPayment::Id));
         let money = money.map(money_of);

@@ -34,7 +34,8 @@
 //! knows.
 //!
 //! A discrepancy is told by the run in whose window payment or order changed for the last time: the payment's creation, its
-//! payment, a refund, a dispute, or one of the order's times. So runs whose windows meet tell everything once, and nothing twice.
+//! payment, a refund, a dispute, or one of the order's times. So runs whose windows meet tell each change once, and what
+//! still stands again when payment or order changes again.
 //! A payment that is under way is carried in the [work folder](ReconcilerBuilder::work) from run to run, and told when it is paid
 //! without an order, however many days later that is.
 //!

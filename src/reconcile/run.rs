@@ -92,7 +92,7 @@ impl Reconciler {
     }
 
     /// Goes on with the run that the work folder holds, whose orders it has: without reading them again. A finished run gives its
-    /// report again; where that was incomplete, what is missing is asked for again.
+    /// report again; a list that broke off goes on. A single look-up that failed is not made again: a new run of the window does.
     ///
     /// What is not set of [`since`](super::ReconcilerBuilder::since), [`until`](super::ReconcilerBuilder::until) and
     /// [`orders_as_of`](super::ReconcilerBuilder::orders_as_of) is as that run has it.

@@ -68,8 +68,9 @@ async fn a_process_without_the_feature_loads_for_itself_and_leaves_the_record_al
     }
     assert!(texts.peek(&KEY).await.is_err());
     assert_eq!(store.get(&key).await.unwrap().unwrap().bytes, bytes);
+    // Once for a space, since the record stays so for each call.
     let said = log.lines("build with the feature `cache-lz4`");
-    assert_eq!(said.len(), 2, "{}", log.text());
+    assert_eq!(said.len(), 1, "{}", log.text());
     // What is said to the record itself reaches it all the same.
     texts.invalidate(&KEY).await.unwrap();
     assert_ne!(store.get(&key).await.unwrap().unwrap().bytes, bytes);

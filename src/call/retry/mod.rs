@@ -19,9 +19,8 @@ use crate::call::error::{CallError, Cause, Stopped};
 use crate::call::refusals::Refusals;
 use crate::lock::Lock;
 use crate::provider::attempt_log::{Rule, WaitReason};
-use crate::provider::{AnyProvider, Door as _, ProviderError};
+use crate::provider::{AnyProvider, ProviderError};
 use crate::telemetry::Telemetry;
-use crate::telemetry::stats::BreakerState;
 
 mod backoff;
 mod budget;
@@ -376,52 +375,6 @@ impl Retrier {
 
     fn rng(&self) -> MutexGuard<'_, StdRng> {
         self.rng.lock()
-    }
-
-    fn lane(&self, traffic: Traffic) -> &Lane {
-        match traffic {
-            Traffic::LookUps => &self.look_ups,
-            Traffic::Guarded => &self.guarded,
-            #[cfg(feature = "reconcile")]
-            Traffic::Lists => &self.lists.lane,
-        }
-    }
-
-    /// What pays for the extra requests of such calls.
-    fn credit(&self, traffic: Traffic) -> &Credit {
-        match traffic {
-            Traffic::LookUps | Traffic::Guarded => &self.credit,
-            #[cfg(feature = "reconcile")]
-            Traffic::Lists => &self.lists.credit,
-        }
-    }
-
-    /// The places that such calls take.
-    fn places(&self, traffic: Traffic) -> Option<&Concurrency> {
-        match traffic {
-            Traffic::LookUps | Traffic::Guarded => self.concurrency.as_ref(),
-            // There is one at a time, and it takes none of those that checkouts wait for.
-            #[cfg(feature = "reconcile")]
-            Traffic::Lists => None,
-        }
-    }
-
-    /// How long an attempt of such calls may take.
-    fn attempt_timeout(&self, traffic: Traffic) -> Duration {
-        match traffic {
-            Traffic::LookUps | Traffic::Guarded => self.attempt_timeout,
-            #[cfg(feature = "reconcile")]
-            Traffic::Lists => self.lists.attempt_timeout,
-        }
-    }
-
-    /// How long the provider's rate limit still holds such calls back.
-    pub(crate) fn gate_closed_for(&self, traffic: Traffic, now: Instant) -> Option<Duration> {
-        self.lane(traffic).gate.closed_for(now)
-    }
-
-    pub(crate) fn breaker_state(&self, traffic: Traffic) -> Option<BreakerState> {
-        self.lane(traffic).breaker.as_ref().map(|breaker| breaker.state(Instant::now()))
     }
 
     pub(crate) fn credit_level(&self) -> CreditLevel {

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::HashSet;
 use std::io;
 
-use crate::follow::{Follower, Packages};
+use crate::follow::{Follower, Packages, Schemas};
 use crate::model::{Finding, Names, Route, Sources};
 use crate::routes::{self, Followed, Found};
 use crate::rules::{self, Shapes};
@@ -32,6 +32,7 @@ struct Tree<'t> {
     sources: &'t dyn Sources,
     names: &'t Names,
     packages: &'t Packages,
+    schemas: &'t Schemas,
 }
 
 /// What is said of one route.
@@ -58,7 +59,7 @@ struct Part {
 pub fn judge(sources: &dyn Sources, candidates: &[String], names: &Names) -> io::Result<Judged> {
     let mut candidates = candidates.to_vec();
     candidates.sort();
-    let tree = Tree { sources, names, packages: &Packages::of(sources) };
+    let tree = Tree { sources, names, packages: &Packages::of(sources), schemas: &Schemas::default() };
     let parts: Vec<&[String]> = candidates.chunks(TOGETHER).collect();
     let parts = threads::each(&parts, STACK, &|part| by_themselves(tree, part))?;
     let (mut told, mut files, mut left) = (Vec::new(), HashSet::new(), Vec::new());
@@ -113,7 +114,7 @@ fn together(tree: Tree<'_>, candidates: &[String], files: &HashSet<String>) -> V
 
 impl<'t> Tree<'t> {
     fn follower(self) -> Follower<'t> {
-        Follower::new(self.sources, self.packages, self.names)
+        Follower::new(self.sources, self.packages, self.schemas, self.names)
     }
 
     fn say(self, followed: &Followed) -> Told {

@@ -56,7 +56,7 @@ pub(crate) struct Library<'t> {
     facts: Mutex<HashMap<String, Option<Arc<FileFacts>>>>,
     /// Comments that may allow findings, of the files that were read.
     comments: Mutex<BTreeMap<String, Vec<Comment>>>,
-    /// Schemas and settings of packages, which every route asks for anew.
+    /// Settings of packages, which every follower asks for anew, and schemas.
     texts: Mutex<HashMap<String, Option<Arc<str>>>>,
     skipped: Mutex<BTreeMap<String, Skip>>,
     read: Mutex<HashSet<String>>,

@@ -41,6 +41,7 @@ mod written;
 pub(crate) use matcher::covers;
 pub(crate) use resolve::{Packages, folder_of};
 pub(crate) use routers::{Entry, RouterKind, RouterValue};
+pub(crate) use storage::Schemas;
 pub(crate) use value::{Module, Shape, Value};
 pub(crate) use words::has_word;
 
@@ -65,8 +66,7 @@ pub(crate) struct Follower<'s> {
     modules: HashMap<String, Option<Rc<Module>>>,
     resolver: Resolver<'s>,
     pub(crate) routers: Vec<RouterValue>,
-    /// Files that may say which columns are unique, once they were asked for.
-    schemas: Option<Vec<String>>,
+    schemas: &'s Schemas,
     /// Files that made a router on which something is registered, or one of whose functions registered a route.
     pub(crate) registering: HashSet<String>,
     /// What may hold itself.
@@ -143,14 +143,19 @@ impl Run {
 }
 
 impl<'s> Follower<'s> {
-    pub(crate) fn new(sources: &'s dyn Sources, packages: &'s Packages, names: &'s Names) -> Self {
+    pub(crate) fn new(
+        sources: &'s dyn Sources,
+        packages: &'s Packages,
+        schemas: &'s Schemas,
+        names: &'s Names,
+    ) -> Self {
         Self {
             sources,
             names,
             modules: HashMap::new(),
             resolver: Resolver::new(sources, packages),
             routers: Vec::new(),
-            schemas: None,
+            schemas,
             registering: HashSet::new(),
             holders: Vec::new(),
             run: Run::default(),

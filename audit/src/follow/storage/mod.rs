@@ -16,6 +16,8 @@ use super::value::{Shape, Value, total};
 use super::words::{has_word, last_part};
 use crate::model::EventKind;
 
+pub(crate) use self::unique::Schemas;
+
 use self::names::{is_language, model_of, named_step, table_name, total_object};
 use self::verbs::{CACHES, CHAIN, CREATES, DATABASES, DELETES, READS, SUMS, SURE, UPDATES};
 

@@ -1,28 +1,52 @@
 //! Whether a column is unique, as far as the tree shows it.
 
+use std::collections::HashMap;
+use std::sync::{Mutex, OnceLock};
+
 use super::super::Follower;
 use super::super::origins::Origins;
 use super::super::value::{Shape, Value};
 use super::super::words::{has_word, plain_name};
+use crate::model::Sources;
+use crate::threads::lock;
+use crate::walk::ending;
 
-impl Follower<'_> {
-    /// Whether the column of the key is unique, which a schema of the tree says.
-    pub(super) fn is_unique(&mut self, model: &str, data: &Value) -> bool {
-        let columns = columns_of(data, Origins::KEY.and(Origins::EVENT));
-        if self.schemas.is_none() {
+/// What the tree's schemas say, found once for all routes: many write the same columns of the same model.
+#[derive(Debug, Default)]
+pub(crate) struct Schemas {
+    /// Files that may say which columns are unique, once they were asked for.
+    paths: OnceLock<Vec<String>>,
+    /// Whether one of the columns is unique in the model.
+    known: Mutex<HashMap<(String, Vec<String>), bool>>,
+}
+
+impl Schemas {
+    fn say_unique(&self, sources: &dyn Sources, model: &str, columns: Vec<String>) -> bool {
+        let asked = (model.to_owned(), columns);
+        if let Some(known) = lock(&self.known).get(&asked) {
+            return *known;
+        }
+        let paths = self.paths.get_or_init(|| {
             let mut found = Vec::new();
-            self.sources.each_name(&mut |path| {
+            sources.each_name(&mut |path| {
                 if is_schema(path) {
                     found.push(path.to_owned());
                 }
             });
-            self.schemas = Some(found);
-        }
-        let schemas = self.schemas.as_deref().unwrap_or_default();
-        schemas.iter().any(|path| {
-            let text = self.sources.text(path);
-            text.is_some_and(|text| says_unique(path, &text, model, &columns))
-        })
+            found
+        });
+        let said =
+            paths.iter().any(|path| sources.text(path).is_some_and(|text| says_unique(path, &text, model, &asked.1)));
+        lock(&self.known).insert(asked, said);
+        said
+    }
+}
+
+impl Follower<'_> {
+    /// Whether the column of the key is unique, which a schema of the tree says.
+    pub(super) fn is_unique(&self, model: &str, data: &Value) -> bool {
+        let columns = columns_of(data, Origins::KEY.and(Origins::EVENT));
+        self.schemas.say_unique(self.sources, model, columns)
     }
 
     /// Whether an insert is the claim of a webhook's event.
@@ -155,10 +179,6 @@ fn script_says(block: &str, column: &str) -> bool {
                 is_unique && !before_is_dot(&compact, at) && words_of(whole).any(|word| word == column)
             })
         })
-}
-
-fn ending(path: &str) -> &str {
-    path.rsplit_once('.').map(|(_, ending)| ending).unwrap_or_default()
 }
 
 fn before_is_dot(text: &str, at: usize) -> bool {

@@ -107,9 +107,9 @@ impl<'de> Visitor<'de> for &mut Object<'_> {
 impl Object<'_> {
     fn take(&mut self, name: &str, value: Value) {
         let Some(field) = self.names.field_of_json(name) else {
-            let refusal = || Some(self.names.refusal("field", name)? + "; or say --ignore-unknown");
             if self.unknown.is_none() {
-                self.unknown = refusal().map(LineError::line);
+                let refusal = self.names.refusal("field", name);
+                self.unknown = refusal.map(|refusal| LineError::line(refusal + "; or say --ignore-unknown"));
             }
             return;
         };

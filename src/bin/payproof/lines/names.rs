@@ -62,8 +62,8 @@ impl Names {
         let fields: Vec<&'static str> = wanted.fields.iter().chain(besides).copied().collect();
         let mut named: Vec<Name> = Vec::new();
         for Mapping { field, column } in mappings {
-            let known = wanted.fields.join(", ");
             let Some(field) = wanted.fields.iter().copied().find(|wanted| wanted == field) else {
+                let known = wanted.fields.join(", ");
                 return Err(Trouble::new(format!("--map: `{}` is not one of the fields {known}", short(field))));
             };
             if named.iter().any(|name| name.field == field) {
@@ -146,8 +146,11 @@ impl Names {
 
     /// Why a name that holds no field is refused, if it is.
     pub(super) fn refusal(&self, what: &str, name: &str) -> Option<String> {
+        if self.ignore_unknown {
+            return None;
+        }
         let known: Vec<&str> = self.named.iter().map(|name| &*name.column).collect();
-        (!self.ignore_unknown).then(|| format!("the {what} `{}` is not one of {}", short(name), known.join(", ")))
+        Some(format!("the {what} `{}` is not one of {}", short(name), known.join(", ")))
     }
 }
 

@@ -1,6 +1,7 @@
 //! One line of the input, and how many there were.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
@@ -26,6 +27,17 @@ impl Line {
     /// One of which nothing could be read.
     pub(super) fn unread(number: u64, fields: &Arc<LineFields>, wrong: LineError) -> Self {
         Self { number, values: LineValues::new(fields), wrong: Some(wrong) }
+    }
+
+    /// What it says.
+    ///
+    /// # Errors
+    /// Why it cannot be used, if it cannot.
+    pub(crate) fn usable(&self) -> Result<&LineValues, LineError> {
+        match &self.wrong {
+            Some(wrong) => Err(wrong.clone()),
+            None => Ok(&self.values),
+        }
     }
 
     /// Writes the amount without grouping and with a point, where it can be read.
@@ -90,6 +102,15 @@ impl LineValues {
         })
     }
 
+    /// Whose the line is: the tenant that it names, or else that of all.
+    ///
+    /// # Errors
+    /// Names the field where neither is said.
+    pub(crate) fn tenant<'v>(&'v self, of_all: Option<&'v str>) -> Result<&'v str, LineError> {
+        let unnamed = || LineError::field("tenant", "is missing; name it on the line, or for all with --tenant");
+        self.get("tenant").or(of_all).ok_or_else(unnamed)
+    }
+
     /// A field of another name is none of the line's.
     pub(crate) fn set(&mut self, name: &str, value: &str) {
         let mut places = self.fields.0.iter().zip(&mut self.places);
@@ -124,6 +145,15 @@ impl LineError {
 
     pub(super) fn too_long() -> Self {
         Self::line(format!("the line is longer than {LONGEST_LINE} bytes"))
+    }
+}
+
+impl fmt::Display for LineError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.field {
+            Some(field) => write!(f, "{field} {}", self.rule),
+            None => f.write_str(&self.rule),
+        }
     }
 }
 

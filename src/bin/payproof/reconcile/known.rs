@@ -21,9 +21,8 @@ pub(crate) fn read(path: &Path, times: &Times) -> Result<Vec<KnownDiscrepancy>, 
     let mut lines = InputLines::open(&name, file, &ACCEPTED, &LinesArgs::default())?;
     let (mut known, mut over) = (Vec::new(), 0_u64);
     while let Some(line) = lines.next()? {
-        let (accepted, is_over) = accepted(&line, times).map_err(|LineError { field, rule }| {
-            let field = field.map(|field| format!("{field} ")).unwrap_or_default();
-            Trouble::new(format!("{name}, line {}: {field}{rule}; mend it, so that the others count", line.number))
+        let (accepted, is_over) = accepted(&line, times).map_err(|error| {
+            Trouble::new(format!("{name}, line {}: {error}; mend it, so that the others count", line.number))
         })?;
         over = over.saturating_add(u64::from(is_over));
         known.push(accepted);
@@ -37,10 +36,8 @@ pub(crate) fn read(path: &Path, times: &Times) -> Result<Vec<KnownDiscrepancy>, 
     Ok(known)
 }
 
-fn accepted(Line { values, wrong, .. }: &Line, times: &Times) -> Result<(KnownDiscrepancy, bool), LineError> {
-    if let Some(wrong) = wrong {
-        return Err(wrong.clone());
-    }
+fn accepted(line: &Line, times: &Times) -> Result<(KnownDiscrepancy, bool), LineError> {
+    let values = line.usable()?;
     let class = DiscrepancyClass::parse(values.needed("class")?).ok_or_else(|| {
         let codes = DiscrepancyClass::ALL.map(DiscrepancyClass::code);
         LineError::field("class", format!("must be one of: {}", codes.join(", ")))

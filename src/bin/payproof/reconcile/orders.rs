@@ -34,21 +34,21 @@ pub(crate) struct OrderReader {
 }
 
 impl OrderReader {
-    /// Whose order it is, as far as the line says.
-    pub(crate) fn tenant<'l>(&'l self, values: &'l LineValues) -> Option<&'l str> {
-        values.get("tenant").or(self.tenant.as_deref())
+    /// Whose order it is.
+    ///
+    /// # Errors
+    /// Names the field where neither the line nor the command says it.
+    pub(crate) fn tenant<'l>(&'l self, values: &'l LineValues) -> Result<&'l str, LineError> {
+        values.tenant(self.tenant.as_deref())
     }
 
     /// The order of a line.
     ///
     /// # Errors
     /// Names the field and the rule, and no value.
-    pub(crate) fn order(&self, Line { values, wrong, .. }: &Line) -> Result<OrderRecord, LineError> {
-        if let Some(wrong) = wrong {
-            return Err(wrong.clone());
-        }
-        let unnamed = || LineError::field("tenant", "is missing; name it on the line, or for all with --tenant");
-        let tenant = self.tenant(values).ok_or_else(unnamed)?;
+    pub(crate) fn order(&self, line: &Line) -> Result<OrderRecord, LineError> {
+        let values = line.usable()?;
+        let tenant = self.tenant(values)?;
         let time = |field| values.get(field).map(|text| self.times.moment(text)).transpose();
         let time = |field| time(field).map_err(|rule| LineError::field(field, rule));
         let (created, paid, shipped, cancelled, updated) =

@@ -122,7 +122,7 @@ fn read(file: &OrdersFile, lines: &LinesArgs, reader: &OrderReader, orders: &Sen
         results = results.saturating_add(1);
         batch.push(reader.order(&line).map_err(|error| {
             complaints = complaints.saturating_add(1);
-            unusable(&name, &line, error, complaints, reader)
+            unusable(&name, &line, &error, complaints, reader)
         }));
         if batch.len() >= BATCH && orders.blocking_send(Handed::Orders(std::mem::take(&mut batch))).is_err() {
             return Ok(input.lines());
@@ -142,12 +142,8 @@ fn read(file: &OrdersFile, lines: &LinesArgs, reader: &OrderReader, orders: &Sen
 }
 
 /// Tells of a line that cannot be used, and makes it known to the run with what could be read of it.
-fn unusable(name: &str, line: &Line, error: LineError, complaints: u64, reader: &OrderReader) -> UnusableOrder {
-    let LineError { field, rule } = error;
-    let rule = match field {
-        Some(field) => format!("line {}: {field} {rule}", line.number),
-        None => format!("line {}: {rule}", line.number),
-    };
+fn unusable(name: &str, line: &Line, error: &LineError, complaints: u64, reader: &OrderReader) -> UnusableOrder {
+    let rule = format!("line {}: {error}", line.number);
     match complaints {
         ..=MOST_COMPLAINTS => complain(&format_args!("{name}, {rule}")),
         _ if complaints == MOST_COMPLAINTS.saturating_add(1) => {
@@ -158,7 +154,7 @@ fn unusable(name: &str, line: &Line, error: LineError, complaints: u64, reader: 
     let order = UnusableOrder::new(&rule);
     let order = line.values.get("payment").into_iter().fold(order, UnusableOrder::with_payment);
     match (reader.tenant(&line.values), line.values.get("order")) {
-        (Some(tenant), Some(number)) => order.with_order(tenant, number),
+        (Ok(tenant), Some(number)) => order.with_order(tenant, number),
         _ => order,
     }
 }

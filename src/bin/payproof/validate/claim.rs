@@ -37,8 +37,7 @@ pub(crate) fn check(
 
 fn intent(payment: &PaymentId, values: &LineValues, defaults: &Defaults) -> Result<PaymentIntent, LineError> {
     let (amount, currency) = (values.needed("amount")?, values.needed("currency")?);
-    let unnamed = || LineError::field("tenant", "is missing; name it on the line, or for all with --tenant");
-    let tenant = values.get("tenant").or(defaults.tenant.as_deref()).ok_or_else(unnamed)?;
+    let tenant = values.tenant(defaults.tenant.as_deref())?;
     let build = || {
         // What was paid in a currency that is gone by now is a payment all the same.
         let money = Money::parse(amount, Currency::parse_past(currency)?)?;

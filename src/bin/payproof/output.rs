@@ -23,6 +23,30 @@ pub(crate) fn note(line: &dyn fmt::Display) {
     let _ = writeln!(io::stderr().lock(), "{line}");
 }
 
+/// The lines of a list that were complained about: the first are told at once, and all of them stand in the result.
+#[derive(Debug, Default)]
+pub(crate) struct LineComplaints(u64);
+
+impl LineComplaints {
+    /// More would hide what else is said.
+    const MOST: u64 = 10;
+
+    /// Whether no more is said, whatever comes.
+    pub(crate) fn are_over(&self) -> bool {
+        self.0 > Self::MOST
+    }
+
+    /// Says what is wrong, or, where enough was said, once that there is `more`.
+    pub(crate) fn say(&mut self, complaint: &dyn fmt::Display, more: &str) {
+        match self.0 {
+            ..Self::MOST => complain(complaint),
+            Self::MOST => note(&more),
+            _ => {}
+        }
+        self.0 = self.0.saturating_add(1);
+    }
+}
+
 /// Writes a result to standard output. A reader who closed the pipe has seen enough.
 pub(crate) fn print(text: &str) -> Result<(), Trouble> {
     let mut out = io::stdout().lock();

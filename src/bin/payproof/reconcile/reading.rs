@@ -16,17 +16,14 @@ use payproof::reconcile::{OrderRecord, Reconciler, Reconciliation, UnusableOrder
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::task::{JoinError, spawn_blocking};
 
-use crate::lines::{InputLines, Line, LineError, Lines, LinesArgs};
-use crate::output::{complain, note};
+use crate::lines::{InputLines, Line, Lines, LinesArgs};
+use crate::output::LineComplaints;
 use crate::trouble::Trouble;
 
 use super::orders::{ORDER, OrderReader};
 
 /// Orders that are handed over at a time.
 const BATCH: usize = 256;
-
-/// Unusable lines that are also told at once; the others stand in the report only.
-const MOST_COMPLAINTS: u64 = 10;
 
 type Order = Result<OrderRecord, UnusableOrder>;
 
@@ -117,12 +114,13 @@ fn arriving(orders: Receiver<Handed>) -> impl Stream<Item = Order> + Send {
 fn read(file: &OrdersFile, lines: &LinesArgs, reader: &OrderReader, orders: &Sender<Handed>) -> Result<Lines, Trouble> {
     let name = file.name();
     let mut input = InputLines::open(&name, file.open()?, &ORDER, lines)?;
-    let (mut batch, mut results, mut complaints) = (Vec::new(), 0_u64, 0_u64);
+    let (mut batch, mut results, mut complaints) = (Vec::new(), 0_u64, LineComplaints::default());
     while let Some(line) = input.next()? {
         results = results.saturating_add(1);
         batch.push(reader.order(&line).map_err(|error| {
-            complaints = complaints.saturating_add(1);
-            unusable(&name, &line, &error, complaints, reader)
+            let rule = format!("line {}: {error}", line.number);
+            complaints.say(&format_args!("{name}, {rule}"), "further unusable lines are told in the report only");
+            unusable(&line, &rule, reader)
         }));
         if batch.len() >= BATCH && orders.blocking_send(Handed::Orders(std::mem::take(&mut batch))).is_err() {
             return Ok(input.lines());
@@ -141,17 +139,9 @@ fn read(file: &OrdersFile, lines: &LinesArgs, reader: &OrderReader, orders: &Sen
     Ok(counted)
 }
 
-/// Tells of a line that cannot be used, and makes it known to the run with what could be read of it.
-fn unusable(name: &str, line: &Line, error: &LineError, complaints: u64, reader: &OrderReader) -> UnusableOrder {
-    let rule = format!("line {}: {error}", line.number);
-    match complaints {
-        ..=MOST_COMPLAINTS => complain(&format_args!("{name}, {rule}")),
-        _ if complaints == MOST_COMPLAINTS.saturating_add(1) => {
-            note(&"further unusable lines are told in the report only");
-        }
-        _ => {}
-    }
-    let order = UnusableOrder::new(&rule);
+/// A line that cannot be used, as the run knows it: with what could be read of it.
+fn unusable(line: &Line, rule: &str, reader: &OrderReader) -> UnusableOrder {
+    let order = UnusableOrder::new(rule);
     let order = line.values.get("payment").into_iter().fold(order, UnusableOrder::with_payment);
     match (reader.tenant(&line.values), line.values.get("order")) {
         (Ok(tenant), Some(number)) => order.with_order(tenant, number),

@@ -16,7 +16,7 @@ use tokio::task::{JoinHandle, spawn, spawn_blocking};
 use tokio::time::{Instant, timeout};
 
 use crate::lines::{InputLines, Line, Lines, LinesArgs};
-use crate::output::{complain, is_read, note};
+use crate::output::{LineComplaints, is_read, note};
 use crate::status::Status;
 use crate::trouble::Trouble;
 
@@ -40,9 +40,6 @@ const LONGEST_WAIT: Duration = Duration::from_millis(100);
 
 /// Results that wait for a slower one before them, for each that may be under way: one slow answer does not stop the others.
 const FINISHED_PER_PLACE: usize = 3;
-
-/// Unusable lines that are also told at once; the others stand in the results only.
-const MOST_COMPLAINTS: u64 = 10;
 
 /// A line, and the one before it that names the same payment.
 type PlacedLine = (Line, Option<u64>);
@@ -140,7 +137,7 @@ struct Results {
     out: Stdout,
     gathered: Vec<u8>,
     tally: Tally,
-    complaints: u64,
+    complaints: LineComplaints,
     bar: Option<ProgressBar>,
     progress: InputProgress,
 }
@@ -150,7 +147,8 @@ impl Results {
         // On one terminal, results and a bar would write over one another.
         let has_bar = !quiet && io::stderr().is_terminal() && !io::stdout().is_terminal();
         let (out, gathered, tally) = (stdout(), Vec::with_capacity(CHUNK), Tally::default());
-        Self { format, out, gathered, tally, complaints: 0, bar: has_bar.then(bar), progress }
+        let complaints = LineComplaints::default();
+        Self { format, out, gathered, tally, complaints, bar: has_bar.then(bar), progress }
     }
 
     /// Puts the results in order. False when the results are not read any more.
@@ -192,15 +190,11 @@ impl Results {
 
     /// Where the results go elsewhere, people hear of what is wrong all the same.
     fn complain(&mut self, row: &Row) {
-        if self.complaints > MOST_COMPLAINTS || io::stdout().is_terminal() {
+        if self.complaints.are_over() {
             return;
         }
-        let Some(complaint) = row.complaint() else { return };
-        self.complaints = self.complaints.saturating_add(1);
-        let say = || match self.complaints {
-            ..=MOST_COMPLAINTS => complain(&complaint),
-            _ => note(&"further errors are told in the results only"),
-        };
+        let Some(complaint) = row.complaint().filter(|_| !io::stdout().is_terminal()) else { return };
+        let mut say = || self.complaints.say(&complaint, "further errors are told in the results only");
         match &self.bar {
             Some(bar) => bar.suspend(say),
             None => say(),

@@ -262,6 +262,27 @@ impl StoreSettings {
     }
 }
 
+/// The store that the environment names, for commands that can do without one.
+#[derive(Debug, Args)]
+pub(crate) struct OptionalStore {
+    /// Leave the store out that the environment names
+    #[arg(long)]
+    no_store: bool,
+    #[command(flatten)]
+    store: StoreSettings,
+}
+
+impl OptionalStore {
+    /// Has a validator keep its records there, if there is one.
+    pub(crate) fn attach(&self, validator: ValidatorBuilder) -> Result<ValidatorBuilder, Trouble> {
+        let store = if self.no_store { None } else { self.store.open()? };
+        match store {
+            Some(store) => self.store.attach(validator, store),
+            None => Ok(validator),
+        }
+    }
+}
+
 /// Whose records in which store, for commands that look into it and never ask the provider.
 #[derive(Debug, Args)]
 pub(crate) struct StoreArgs {

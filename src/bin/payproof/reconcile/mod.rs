@@ -23,7 +23,7 @@ use tokio::time::Instant;
 
 use crate::lines::LinesArgs;
 use crate::output::{note, shown};
-use crate::settings::{ProofArgs, ProviderArgs, StoreSettings};
+use crate::settings::{OptionalStore, ProofArgs, ProviderArgs};
 use crate::status::Status;
 use crate::trouble::Trouble;
 
@@ -65,11 +65,8 @@ pub(crate) struct ReconcileArgs {
     proof: ProofArgs,
     #[command(flatten)]
     provider: ProviderArgs,
-    /// Leave the store out that the environment names
-    #[arg(long)]
-    no_store: bool,
     #[command(flatten)]
-    store: StoreSettings,
+    store: OptionalStore,
 }
 
 /// Where the report goes.
@@ -176,10 +173,5 @@ fn validator(args: &ReconcileArgs) -> Result<(Validator, ProviderIdentity), Trou
     let stripe = args.provider.stripe()?;
     let identity = stripe.identity().clone();
     let validator = args.proof.set(args.provider.calls(Validator::builder(stripe)));
-    let store = if args.no_store { None } else { args.store.open()? };
-    let validator = match store {
-        Some(store) => args.store.attach(validator, store)?,
-        None => validator,
-    };
-    Ok((validator.build()?, identity))
+    Ok((args.store.attach(validator)?.build()?, identity))
 }

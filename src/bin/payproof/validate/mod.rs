@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 use crate::lines::{LineFields, LineValues, LinesArgs};
 use crate::output::complain;
-use crate::settings::{self, StoreSettings};
+use crate::settings::{self, OptionalStore};
 use crate::status::Status;
 use crate::trouble::Trouble;
 
@@ -83,11 +83,8 @@ pub(crate) struct ValidateArgs {
     many: Many,
     #[command(flatten)]
     provider: settings::ProviderArgs,
-    /// Leave the store out that the environment names
-    #[arg(long)]
-    no_store: bool,
     #[command(flatten)]
-    store: StoreSettings,
+    store: OptionalStore,
 }
 
 /// What concerns many payments only.
@@ -165,10 +162,7 @@ async fn one(args: ValidateArgs, plan: &Plan, format: Format) -> Result<Status, 
 
 fn validator(args: &ValidateArgs) -> Result<Validator, Trouble> {
     // Many lines wait for the provider to come back, instead of failing one by one.
-    let mut validator = args.proof.set(args.provider.validator()?).breaker(Breaker::new());
-    validator = validator.max_concurrent(args.many.concurrency.into()).max_keys(MOST_KEYS);
-    if let Some(store) = if args.no_store { None } else { args.store.open()? } {
-        validator = args.store.attach(validator, store)?;
-    }
-    Ok(validator.build()?)
+    let validator = args.proof.set(args.provider.validator()?).breaker(Breaker::new());
+    let validator = validator.max_concurrent(args.many.concurrency.into()).max_keys(MOST_KEYS);
+    Ok(args.store.attach(validator)?.build()?)
 }

@@ -1,13 +1,13 @@
 //! What the store holds about a payment.
 
 use std::fmt::Write as _;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, UNIX_EPOCH};
 
 use payproof::redeem::Redemption;
 use payproof::{Currency, PaymentId, StoredFacts, Units, Validator};
 use serde_json::{Map, Value, json};
 
-use crate::output::{millis, owner, plain, print, shown};
+use crate::output::{millis, owner, plain, print, shown, since_1970};
 use crate::settings::StoreArgs;
 use crate::status::Status;
 use crate::trouble::Trouble;
@@ -149,7 +149,7 @@ fn date(seconds: u64) -> String {
     let Some(at) = UNIX_EPOCH.checked_add(since).filter(|_| seconds < 253_402_300_800) else {
         return seconds.to_string();
     };
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now = since_1970();
     let apart = shown(now.abs_diff(since));
     let words = if now < since { format!("in {apart}") } else { format!("{apart} ago") };
     format!("{}, {words}", httpdate::fmt_http_date(at))

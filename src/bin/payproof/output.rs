@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::ColorChoice;
 use comfy_table::{LineStyle, Table, TableStyle};
@@ -86,6 +86,11 @@ pub(crate) fn shown(time: Duration) -> String {
         7_200..172_800 => format!("{} h", secs / 3_600),
         _ => format!("{} d", secs / 86_400),
     }
+}
+
+/// The time since 1970 by the system's clock; zero where that is set before.
+pub(crate) fn since_1970() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
 pub(crate) fn millis(time: Duration) -> u64 {

@@ -4,7 +4,7 @@ mod production;
 mod report;
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use clap::ColorChoice;
 use payproof::provider::AttemptOutcome;
@@ -12,7 +12,7 @@ use payproof::provider::{Provider as _, provider_fn};
 use payproof::store::{Severity, env_choices};
 use payproof::{Currency, Money, PaymentIntent, Retry, Stripe, ValidateError, Validator};
 
-use crate::output::{Paint, shown};
+use crate::output::{Paint, shown, since_1970};
 use crate::settings::{self, SECRET_KEY, StoreSettings, variable};
 use crate::status::Status;
 use crate::trouble::{Trouble, chain};
@@ -103,7 +103,7 @@ async fn provider(args: &DoctorArgs, report: &mut DoctorReport) -> Result<(), Tr
 }
 
 fn clock(stated_at: Option<u64>, report: &mut DoctorReport) -> Result<(), Trouble> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now = since_1970();
     let Some(stated_at) = stated_at else {
         let text = "the provider's answers have no date; compare this machine's clock by hand";
         return report.say(Level::Note, "clock", text);

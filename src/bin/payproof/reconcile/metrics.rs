@@ -1,10 +1,11 @@
 //! The numbers of a report, as Prometheus reads them from a file.
 
 use std::io::{self, Write};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use payproof::provider::ProviderIdentity;
 use payproof::reconcile::{DiscrepancyClass, Reconciliation};
+
+use crate::output::since_1970;
 
 pub(crate) const FINDINGS: &str = "payproof_reconcile_findings";
 pub(crate) const COMPLETE: &str = "payproof_reconcile_complete";
@@ -22,8 +23,7 @@ pub(crate) fn write(report: &Reconciliation, identity: &ProviderIdentity, out: &
     head(out, COMPLETE, "Whether the latest run found everything out: 1 or 0.")?;
     writeln!(out, "{COMPLETE}{{{labels}}} {}", u8::from(report.is_complete()))?;
     head(out, FINISHED, "When the latest run finished, in seconds since 1970.")?;
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs());
-    writeln!(out, "{FINISHED}{{{labels}}} {now}")
+    writeln!(out, "{FINISHED}{{{labels}}} {}", since_1970().as_secs())
 }
 
 fn head(out: &mut dyn Write, name: &str, help: &str) -> io::Result<()> {

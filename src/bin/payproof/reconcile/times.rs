@@ -1,11 +1,10 @@
 //! Times as people and exports write them, in seconds since 1970.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
+use crate::output::since_1970;
 use crate::settings;
 
 /// What a time has to look like.
@@ -26,8 +25,7 @@ pub(crate) struct Times {
 
 impl Times {
     pub(crate) fn new(zone: Option<TimeZone>) -> Self {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH);
-        Self { zone, now: now.map_or(0, |now| now.as_secs()) }
+        Self { zone, now: since_1970().as_secs() }
     }
 
     /// When the command began.

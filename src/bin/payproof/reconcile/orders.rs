@@ -84,8 +84,8 @@ fn money(values: &LineValues) -> Result<Option<Money>, LineError> {
     let Some(amount) = values.get("amount") else { return Ok(None) };
     let parsed = || {
         let currency = Currency::parse_past(values.needed("currency")?).map_err(|invalid| LineError::from(&invalid))?;
-        let is_zero = amount.contains('0') && amount.bytes().all(|byte| matches!(byte, b'0' | b'.'));
-        if is_zero {
+        let (whole, fraction) = amount.split_once('.').unwrap_or((amount, "0"));
+        if [whole, fraction].iter().all(|digits| !digits.is_empty() && digits.bytes().all(|digit| digit == b'0')) {
             return Ok(Units::iso_4217().to_money(0, currency));
         }
         Money::parse(amount, currency).map_err(|invalid| LineError::from(&invalid))
@@ -136,6 +136,10 @@ mod tests {
             ("state", "sk_live_secret"),
             ("amount", "sk_live_secret"),
             ("amount", "-5"),
+            ("amount", "0."),
+            ("amount", ".0"),
+            ("amount", "..0"),
+            ("amount", "0.0.0"),
             ("currency", "sk_live_secret"),
             ("created", "sk_live_secret"),
             ("shipped", "2026-07-01"),

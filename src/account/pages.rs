@@ -3,7 +3,7 @@
 use tracing::Instrument;
 
 use crate::call::error::CallError;
-use crate::provider::{ListQuery, Listed, ListedItem};
+use crate::provider::{ListQuery, Listed};
 
 use super::Account;
 
@@ -15,16 +15,9 @@ impl Account {
     /// It changes nothing, and may be dropped at any point: nothing further is sent then.
     pub(crate) async fn list_page(&self, query: &ListQuery) -> Result<Listed, CallError> {
         let span = self.telemetry.list_page_span(query.what());
-        let mut page = self.retrier.list(query, &self.telemetry).instrument(span.clone()).await;
+        let page = self.retrier.list(query, &self.telemetry).instrument(span.clone()).await;
         self.telemetry
             .list_page(&span, page.as_ref().map(|page| page.items.len()).map_err(|error| error.condition().code));
-        for item in page.iter_mut().flat_map(|page| &mut page.items) {
-            if let ListedItem::Payment(facts) = item
-                && let Some(right) = facts.missing_right.take()
-            {
-                self.telemetry.right_missing(right);
-            }
-        }
         page
     }
 }

@@ -58,8 +58,8 @@ pub(crate) async fn list(
     until: Instant,
     door: Arc<dyn Door>,
 ) -> Result<Listed, ProviderError> {
-    let call = Call::new(number, until, door);
-    contained::catch(|| provider.list(query, &call)).await.unwrap_or_else(|_panicked| Err(panicked()))
+    let this = Call::new(number, until, door);
+    call(|| provider.list(query, &this)).await
 }
 
 /// Asks once for an object that is no payment.
@@ -71,8 +71,8 @@ pub(crate) async fn related(
     until: Instant,
     door: Arc<dyn Door>,
 ) -> Result<RelatedAnswer, ProviderError> {
-    let call = Call::new(number, until, door);
-    contained::catch(|| provider.related(object, &call)).await.unwrap_or_else(|_panicked| Err(panicked()))
+    let this = Call::new(number, until, door);
+    call(|| provider.related(object, &this)).await
 }
 
 /// Makes one call of a caller's own code. When it panics, how far it got is unknown.

@@ -37,13 +37,13 @@ impl Stripe {
         call.further().await.map_err(|error| error.with_request_id(id))?;
         let listed = self.ask_for_page(query, &place, false).await;
         let mut listed = listed.map_err(|error| error.with_earlier_request(id))?;
-        let right = self.reviews_right.refused(&refused);
+        // A page without a payment has no place where the right could be told, so it is noted by a later one.
         let payment = listed.items.iter_mut().find_map(|item| match item {
             ListedItem::Payment(facts) => Some(facts),
             ListedItem::Changed { .. } | ListedItem::Unreadable(_) => None,
         });
         if let Some(facts) = payment {
-            facts.missing_right = right;
+            facts.missing_right = self.reviews_right.refused(&refused);
         }
         Ok(listed)
     }

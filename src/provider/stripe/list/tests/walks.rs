@@ -162,19 +162,40 @@ async fn a_page_over_the_limit_is_asked_for_by_halves() {
 async fn without_the_right_to_reviews_the_list_comes_without_them_and_the_right_is_named_once() {
     let sandbox = Sandbox::start().await.unwrap();
     sandbox.generate("pi_", 2, minutely);
-    let refusal =
-        r#"{"error":{"type":"invalid_request_error","message":"The provided key does not have Reviews, read"}}"#;
-    sandbox.script("/v1/payment_intents", [Fault::Status(403, refusal.to_owned())]);
+    sandbox.script("/v1/payment_intents", [no_reviews()]);
     let (stripe, query) = (stripe_at(&sandbox), payments(NEW_YEAR, NEW_YEAR + DAY));
     for (missing, requests) in [(vec![Some("Reviews, read"), None], 2), (vec![None, None], 3)] {
         let page = stripe.list(&query, &call()).await.unwrap();
-        let rights = page.items.iter().map(|item| match item {
-            ListedItem::Payment(facts) => facts.missing_right,
-            other => panic!("{other:?}"),
-        });
-        assert_eq!((rights.collect::<Vec<_>>(), sandbox.requests()), (missing, requests));
+        assert_eq!((missing_rights(&page), sandbox.requests()), (missing, requests));
         assert!(!sandbox.last_request().unwrap().query().unwrap().contains("review"));
     }
+}
+
+#[tokio::test]
+async fn a_page_without_a_payment_leaves_the_missing_right_to_one_that_can_name_it() {
+    let sandbox = Sandbox::start().await.unwrap();
+    sandbox.generate("pi_", 2, minutely);
+    sandbox.script("/v1/payment_intents", [no_reviews(), Fault::SlowHeaders(Duration::ZERO), no_reviews()]);
+    let stripe = stripe_at(&sandbox);
+    let empty = stripe.list(&payments(NEW_YEAR - DAY, NEW_YEAR), &call()).await.unwrap();
+    assert_eq!((empty.items.len(), sandbox.requests()), (0, 2));
+    let page = stripe.list(&payments(NEW_YEAR, NEW_YEAR + DAY), &call()).await.unwrap();
+    assert_eq!((missing_rights(&page), sandbox.requests()), (vec![Some("Reviews, read"), None], 4));
+}
+
+/// The answer to a key without the right to reviews.
+fn no_reviews() -> Fault {
+    let refusal =
+        r#"{"error":{"type":"invalid_request_error","message":"The provided key does not have Reviews, read"}}"#;
+    Fault::Status(403, refusal.to_owned())
+}
+
+fn missing_rights(page: &Listed) -> Vec<Option<&'static str>> {
+    let of = |item: &ListedItem| match item {
+        ListedItem::Payment(facts) => facts.missing_right,
+        other => panic!("{other:?}"),
+    };
+    page.items.iter().map(of).collect()
 }
 
 #[tokio::test]

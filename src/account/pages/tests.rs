@@ -191,3 +191,16 @@ async fn what_cannot_be_listed_is_told_after_one_attempt() {
     assert!(page(&builder(&provider).build().unwrap()).await.is_err());
     assert_eq!(provider.calls(), 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_look_up_that_panics_beside_pages_fails_by_itself() {
+    let provider = provider();
+    let validator = builder(&provider).build().unwrap();
+    provider.script("pi_1", [Step::Panic]);
+    let account = &validator.0.account;
+    let look_up =
+        || async { account.retrier.look_up_aside(&PaymentId::parse("pi_1").unwrap(), &account.telemetry).await };
+    let error = look_up().await.unwrap_err();
+    assert_eq!((error.provider().and_then(ProviderError::code), provider.calls()), (Some("panicked"), 1));
+    assert_eq!(&*look_up().await.unwrap().id, "pi_1");
+}

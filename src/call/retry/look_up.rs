@@ -107,13 +107,18 @@ impl<'r, F: Fn(Option<Instant>) + Send> Work for LookUp<'r, F> {
     }
 
     fn shown(facts: &mut ProviderPayment) -> (AttemptOutcome, RequestIds) {
-        let outcome = if facts.not_ready { AttemptOutcome::NotReady } else { AttemptOutcome::Facts };
-        (outcome, std::mem::take(&mut facts.request_ids))
+        shown(facts)
     }
 
     fn finished(facts: ProviderPayment, Finished { asked_at, at, attempts }: Finished) -> LookUpAnswer {
         LookUpAnswer { facts, asked_at, at, attempts }
     }
+}
+
+/// What the attempt log shows of a payment's facts.
+pub(super) fn shown(facts: &mut ProviderPayment) -> (AttemptOutcome, RequestIds) {
+    let outcome = if facts.not_ready { AttemptOutcome::NotReady } else { AttemptOutcome::Facts };
+    (outcome, std::mem::take(&mut facts.request_ids))
 }
 
 impl Hedge<ProviderPayment> for Question<'_> {

@@ -22,13 +22,15 @@ use crate::call::error::CallError;
 use crate::call::refusals::ProviderCalls;
 use crate::intent::payment_intent::PaymentId;
 use crate::payment::facts::ProviderPayment;
+use crate::payment::request_ids::RequestIds;
+use crate::provider::attempt_log::AttemptOutcome;
 use crate::provider::{Door, ListQuery, Listed, ProviderError};
 use crate::telemetry::Telemetry;
 
 use super::credit::{Credit, Hedges};
 use super::lane::{Lane, Traffic};
 use super::work::{Finished, NeverHedged, Work};
-use super::{Retrier, RetryBudget};
+use super::{Retrier, RetryBudget, look_up};
 
 /// A page holds as much as a hundred look-ups, so what is enough for one of those may cut each page off.
 const ATTEMPT: Duration = Duration::from_secs(30);
@@ -116,8 +118,10 @@ impl Work for LookUpAside<'_> {
         _start: Instant,
         until: Instant,
     ) -> impl Future<Output = Result<ProviderPayment, ProviderError>> + Send {
-        let Retrier { provider, lists, .. } = self.retrier;
-        attempt::look_up(&**provider, self.payment, number, until, Arc::clone(&lists.lane.gate) as Arc<dyn Door>)
+        let (Retrier { provider, lists, .. }, payment) = (self.retrier, self.payment);
+        let door = Arc::clone(&lists.lane.gate) as Arc<dyn Door>;
+        // No flight contains its panics, and one payment's is not to end a walk of thousands.
+        attempt::call(move || attempt::look_up(&**provider, payment, number, until, door))
     }
 
     fn failed(&mut self, _error: &ProviderError, _now: Instant) -> bool {
@@ -127,6 +131,10 @@ impl Work for LookUpAside<'_> {
 
     fn is_ready(facts: &ProviderPayment) -> bool {
         !facts.not_ready
+    }
+
+    fn shown(facts: &mut ProviderPayment) -> (AttemptOutcome, RequestIds) {
+        look_up::shown(facts)
     }
 
     fn finished(facts: ProviderPayment, _finished: Finished) -> ProviderPayment {

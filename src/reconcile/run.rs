@@ -315,13 +315,15 @@ impl Run<'_> {
         let missing = look_up(&mut self.caller, files, RunPhase::Confirmation, ids, settings.sort_memory / 4).await?;
         self.missing.extend(missing);
         let (reading, runs) = (passes.clone(), self.log.progress(RunPhase::Confirmation).runs);
+        let is_asked = settings.redemptions != AskRedemptions::No;
         let (found, confirmable, mut fresh, asked) = off_thread(&self.folder, move |_| {
             let fresh = reading.fresh(&runs)?;
-            let asked = reading.find_what_is_redeemed(&found, &confirmable, &fresh)?;
+            let asked =
+                if is_asked { reading.find_what_is_redeemed(&found, &confirmable, &fresh)? } else { Vec::new() };
             Ok((found, confirmable, fresh, asked))
         })
         .await?;
-        if settings.redemptions != AskRedemptions::No {
+        if !asked.is_empty() {
             let mut asked = Some(asked);
             let runs = self.ask_redemptions(passes, "redeemed", move || Ok(asked.take().unwrap_or_default())).await?;
             let reading = passes.clone();

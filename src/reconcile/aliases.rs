@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::folder::rename;
 use super::rows::{Gathered, PaymentRow};
-use super::run_file::RunWriter;
-use super::spool::row;
+use super::run_file::{RunWriter, row};
 
 /// What was known before this run, and what is known after it.
 pub(super) const ALIASES: &str = "aliases.known";

@@ -17,8 +17,8 @@ use super::folder::WorkFolder;
 use super::off_thread;
 use super::plan::{Log, LogStep, PhaseProgress, RunPhase};
 use super::rows::{ChangeRow, PaymentRow};
+use super::run_file::row;
 use super::sort::Sorter;
-use super::spool::row;
 
 /// So many pages, or look-ups, are lost at most where a run breaks off: two minutes at the default pace.
 const CALLS_A_STEP: u64 = 500;

@@ -2,13 +2,11 @@
 
 use std::io;
 
-use serde::{Deserialize, Serialize};
-
 use super::class::Unremarkable;
 use super::discrepancy::Discrepancy;
 use super::order::OrderRecord;
-use super::report::decode;
-use super::rows::{CarriedRow, CasePayment, NamedBy, OrderFields, OrderRow};
+use super::rows::{CarriedRow, CasePayment, NamedBy, OrderFields};
+use super::run_file::{decode, row};
 
 /// What is judged together.
 #[derive(Debug, Default)]
@@ -19,15 +17,6 @@ pub(super) struct Case {
     pub(super) payments: Vec<CasePayment>,
     /// Where it is about a payment of several orders that the shop says are paid: those.
     pub(super) users: Vec<NamedBy>,
-}
-
-/// A case, as files hold it.
-#[derive(Serialize, Deserialize)]
-struct CaseFields {
-    owner: Option<(Box<str>, Box<str>)>,
-    order: Option<OrderFields>,
-    payments: Vec<CasePayment>,
-    users: Vec<NamedBy>,
 }
 
 impl Case {
@@ -43,21 +32,12 @@ impl Case {
 
     /// Puts it into bytes, by which it can be judged again.
     pub(super) fn write(&self) -> io::Result<Vec<u8>> {
-        let order = self.order.as_ref().map(|order| match OrderRow::from(order) {
-            OrderRow::Order(fields) => Some(fields),
-            _ => None,
-        });
-        let fields = CaseFields {
-            owner: self.owner.clone(),
-            order: order.flatten(),
-            payments: self.payments.clone(),
-            users: self.users.clone(),
-        };
-        postcard::to_allocvec(&fields).map_err(io::Error::other)
+        let order = self.order.as_ref().map(OrderRecord::to_fields);
+        row(&(&self.owner, order, &self.payments, &self.users))
     }
 
     pub(super) fn read(bytes: &[u8]) -> io::Result<Self> {
-        let CaseFields { owner, order, payments, users } = decode(bytes)?;
+        let (owner, order, payments, users) = decode::<(_, Option<OrderFields>, _, _)>(bytes)?;
         Ok(Self { owner, order: order.map(OrderRecord::of_fields), payments, users })
     }
 }

@@ -8,8 +8,8 @@ use super::discrepancy::Discrepancy;
 use super::judge::own_id;
 use super::merge::{KeyGroups, Merge};
 use super::passes::{FoundCases, Passes, add_carried};
-use super::report::decode;
 use super::rows::{CasePayment, Gathered};
+use super::run_file::decode;
 use super::sort::Sorter;
 
 /// What is confirmed: the payments that are looked up, and how many of the discrepancies they are for.
@@ -136,8 +136,8 @@ impl Passes {
     ) -> io::Result<()> {
         let mut merge = Merge::open(&self.folder, "found-merged", &found.runs)?;
         while let Some((_, value)) = merge.head() {
-            let (discrepancy, case): (Vec<u8>, Vec<u8>) = decode(value)?;
-            if !visit(Discrepancy::read(&discrepancy)?, Case::read(&case)?)? {
+            let (discrepancy, case): (&[u8], &[u8]) = decode(value)?;
+            if !visit(Discrepancy::read(discrepancy)?, Case::read(case)?)? {
                 break;
             }
             merge.advance()?;

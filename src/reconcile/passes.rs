@@ -14,11 +14,10 @@ use super::class::Unremarkable;
 use super::judge::CaseJudge;
 use super::merge::{KeyGroups, Merge};
 use super::order::OrderRecord;
-use super::report::decode;
 use super::rows::{CarriedRow, CasePayment, Gathered, NamedBy, OrderRow, PaymentRow, owner_key, owner_of};
-use super::run_file::RunWriter;
+use super::run_file::{RunWriter, decode, row};
 use super::sort::Sorter;
-use super::spool::{BY_ORDER, ORDERS, row};
+use super::spool::{BY_ORDER, ORDERS};
 
 /// Payments that have to be looked up by themselves.
 pub(super) const TO_LOOK_UP: &str = "to-look-up.run";

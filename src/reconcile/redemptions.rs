@@ -14,10 +14,10 @@ use super::merge::{KeyGroups, Merge};
 use super::off_thread;
 use super::order::{OrderRecord, OrderState};
 use super::passes::Passes;
-use super::report::decode;
 use super::rows::{Gathered, OrderRow, PaymentRow, owner_of};
+use super::run_file::{decode, row};
 use super::sort::Sorter;
-use super::spool::{BY_ORDER, ORDERS, row};
+use super::spool::{BY_ORDER, ORDERS};
 
 /// So many payments are read at a time.
 const BATCH: usize = 1000;

@@ -10,6 +10,7 @@ use super::class::DiscrepancyClass;
 use super::discrepancy::{Discrepancy, MoneyParts, money_of, parts};
 use super::folder::WorkFolder;
 use super::merge::Merge;
+use super::run_file::{decode, row};
 use super::summary::{ReconcileCounts, ReconcileStatus, Summary};
 
 /// The file of the report's discrepancies.
@@ -136,7 +137,7 @@ impl Discrepancy {
             self.recent,
             self.known.as_deref(),
         );
-        postcard::to_allocvec(&fields).map_err(io::Error::other)
+        row(&fields)
     }
 
     pub(super) fn read(bytes: &[u8]) -> io::Result<Self> {
@@ -144,10 +145,4 @@ impl Discrepancy {
         let (class, at, payment, owner, money, findings, confirmed, recent, known) = fields;
         Ok(Self { class, at, payment, owner, money: money.map(money_of), findings, confirmed, recent, known })
     }
-}
-
-/// Reads what a record holds.
-pub(super) fn decode<'b, T: serde::Deserialize<'b>>(bytes: &'b [u8]) -> io::Result<T> {
-    let damaged = |error| io::Error::new(io::ErrorKind::InvalidData, format!("a record cannot be read: {error}"));
-    postcard::from_bytes(bytes).map_err(damaged)
 }

@@ -9,7 +9,7 @@ use crate::payment::facts::ProviderPayment;
 
 use super::discrepancy::{MoneyParts, money_of, parts};
 use super::order::{NamedPayment, OrderRecord, OrderState};
-use super::report::decode;
+use super::run_file::decode;
 
 /// What is known of a payment from one place, under its id.
 #[derive(Debug, Serialize, Deserialize)]
@@ -131,19 +131,17 @@ pub(super) type OrderFields = (
     [Option<u64>; 5],
 );
 
-impl From<&OrderRecord> for OrderRow {
-    fn from(order: &OrderRecord) -> Self {
-        let payment = order.payment.as_ref().map(|named| match named {
+impl OrderRecord {
+    pub(super) fn to_fields(&self) -> OrderFields {
+        let payment = self.payment.as_ref().map(|named| match named {
             NamedPayment::Id(id) => Some(id.clone()),
             NamedPayment::Unusable => None,
         });
-        let times = [order.created, order.paid, order.shipped, order.cancelled, order.updated];
-        let whose = (order.tenant.clone(), order.order.clone(), order.state);
-        Self::Order((whose, payment, order.money.map(parts), order.paid_by.clone(), times))
+        let times = [self.created, self.paid, self.shipped, self.cancelled, self.updated];
+        let whose = (self.tenant.clone(), self.order.clone(), self.state);
+        (whose, payment, self.money.map(parts), self.paid_by.clone(), times)
     }
-}
 
-impl OrderRecord {
     /// A function, since an implementation of `From` would make the fields public.
     pub(super) fn of_fields(fields: OrderFields) -> Self {
         let ((tenant, order, state), payment, money, paid_by, [created, paid, shipped, cancelled, updated]) = fields;

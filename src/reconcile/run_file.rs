@@ -50,3 +50,14 @@ pub(super) fn lengths(frame: &[u8]) -> Option<(usize, usize)> {
 pub(super) fn too_long(why: impl std::fmt::Display) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, format!("a record is too long to be sorted: {why}"))
 }
+
+/// A record's value.
+pub(super) fn row(row: &impl serde::Serialize) -> io::Result<Vec<u8>> {
+    postcard::to_allocvec(row).map_err(io::Error::other)
+}
+
+/// Reads what a record holds.
+pub(super) fn decode<'b, T: serde::Deserialize<'b>>(bytes: &'b [u8]) -> io::Result<T> {
+    let damaged = |error| io::Error::new(io::ErrorKind::InvalidData, format!("a record cannot be read: {error}"));
+    postcard::from_bytes(bytes).map_err(damaged)
+}

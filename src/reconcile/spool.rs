@@ -19,7 +19,7 @@ use super::merge::Merge;
 use super::off_thread;
 use super::order::{OrderRecord, OrderState, UnusableOrder};
 use super::rows::{NamedBy, OrderRow, PaymentRow, owner_key};
-use super::run_file::RunWriter;
+use super::run_file::{RunWriter, row};
 use super::sort::Sorter;
 
 /// The folder of a run's orders, and of those that are being read.
@@ -109,7 +109,7 @@ impl Sorting {
             };
             self.by_payment.add(payment.as_str().as_bytes(), &row(&PaymentRow::Named(by))?)?;
         }
-        self.by_order.add(&owner, &row(&OrderRow::from(order))?)
+        self.by_order.add(&owner, &row(&OrderRow::Order(order.to_fields()))?)
     }
 
     fn add_unusable(&mut self, unusable: &UnusableOrder) -> io::Result<()> {
@@ -155,11 +155,6 @@ impl Sorting {
 /// Whether the orders of a run are there.
 pub(super) fn has_orders(folder: &Path) -> bool {
     folder.join(ORDERS).join(BY_ORDER).exists()
-}
-
-/// A record's value.
-pub(super) fn row(row: &impl serde::Serialize) -> io::Result<Vec<u8>> {
-    postcard::to_allocvec(row).map_err(io::Error::other)
 }
 
 impl CaseJudge {

@@ -7,7 +7,7 @@ use super::case::{Case, CaseDecision};
 use super::discrepancy::Discrepancy;
 use super::judge::own_id;
 use super::merge::{KeyGroups, Merge};
-use super::passes::{FoundCases, Passes, add_carried};
+use super::passes::{DecidedCases, FoundCases, Passes};
 use super::rows::{CasePayment, Gathered};
 use super::run_file::decode;
 use super::sort::Sorter;
@@ -98,31 +98,30 @@ impl Passes {
         confirmable: &Confirmable,
         fresh: &FreshFacts,
     ) -> io::Result<Merge> {
-        let mut report = Sorter::new(&self.folder, "report-input", self.memory / 4, Vec::new());
-        let mut carried = Sorter::new(&self.folder, "carried-next", self.memory / 8, found.carried.clone());
-        let mut kinds = std::mem::take(&mut found.kinds);
+        let mut confirmed = DecidedCases {
+            found: Sorter::new(&self.folder, "report-input", self.memory / 4, Vec::new()),
+            carried: Sorter::new(&self.folder, "carried-next", self.memory / 8, found.carried.clone()),
+            kinds: std::mem::take(&mut found.kinds),
+        };
         let mut index = 0_u64;
         self.each_found(found, |discrepancy, mut case| {
             index = index.saturating_add(1);
             if index > confirmable.first || !fresh.renew(&mut case) {
-                report.add(&discrepancy.place(), &discrepancy.write()?)?;
+                confirmed.found.add(&discrepancy.place(), &discrepancy.write()?)?;
                 return Ok(true);
             }
             if case.is_empty() {
-                report.add(&discrepancy.place(), &Discrepancy { confirmed: true, ..discrepancy }.write()?)?;
+                confirmed.found.add(&discrepancy.place(), &Discrepancy { confirmed: true, ..discrepancy }.write()?)?;
                 return Ok(true);
             }
-            let CaseDecision { told, counted, carried: left } = self.judge.decide(&case);
+            let CaseDecision { told, counted, carried } = self.judge.decide(&case);
             for discrepancy in told {
-                report.add(&discrepancy.place(), &Discrepancy { confirmed: true, ..discrepancy }.write()?)?;
+                confirmed.found.add(&discrepancy.place(), &Discrepancy { confirmed: true, ..discrepancy }.write()?)?;
             }
-            for kind in counted {
-                let count = kinds.entry(kind).or_default();
-                *count = count.saturating_add(1);
-            }
-            add_carried(&mut carried, left)?;
+            confirmed.note(counted, carried)?;
             Ok(true)
         })?;
+        let DecidedCases { found: report, carried, kinds } = confirmed;
         found.kinds = kinds;
         found.carried = carried.finish()?;
         report.sorted()

@@ -221,31 +221,34 @@ impl DecidedCases {
             let value = row(&(discrepancy.write()?, case.write()?))?;
             self.found.add(&discrepancy.place(), &value)?;
         }
+        self.note(counted, carried)
+    }
+
+    /// Counts what is only counted, and writes down what the next run has to look at again.
+    pub(super) fn note(
+        &mut self,
+        counted: Vec<Unremarkable>,
+        carried: impl IntoIterator<Item = (Box<str>, CarriedRow)>,
+    ) -> io::Result<()> {
         for kind in counted {
             let count = self.kinds.entry(kind).or_default();
             *count = count.saturating_add(1);
         }
-        add_carried(&mut self.carried, carried)?;
+        for (payment, left) in carried {
+            self.carried.add(payment.as_bytes(), &row(&PaymentRow::Carried(left))?)?;
+        }
         Ok(())
     }
 
     /// Leaves a payment to the next run if that has to look at it, with nothing to say of it now.
     fn carry(&mut self, judge: &CaseJudge, payment: &CasePayment) -> io::Result<()> {
-        add_carried(&mut self.carried, judge.carried(payment).into_iter().collect())
+        self.note(Vec::new(), judge.carried(payment))
     }
 
     fn add_unusable(&mut self, judge: &CaseJudge, case: &Case, payment: Option<Box<str>>) -> io::Result<()> {
         let discrepancy = judge.unusable(case, payment);
         self.found.add(&discrepancy.place(), &row(&(discrepancy.write()?, Case::default().write()?))?)
     }
-}
-
-/// Writes down what the next run has to look at again.
-pub(super) fn add_carried(to: &mut Sorter, carried: Vec<(Box<str>, CarriedRow)>) -> io::Result<()> {
-    for (payment, left) in carried {
-        to.add(payment.as_bytes(), &row(&PaymentRow::Carried(left))?)?;
-    }
-    Ok(())
 }
 
 impl CaseJudge {

@@ -106,12 +106,8 @@ impl Passes {
         let mut index = 0_u64;
         self.each_found(found, |discrepancy, mut case| {
             index = index.saturating_add(1);
-            if index > confirmable.first || !fresh.renew(&mut case) {
+            if index > confirmable.first || case.is_empty() || !fresh.renew(&mut case) {
                 confirmed.found.add(&discrepancy.place(), &discrepancy.write()?)?;
-                return Ok(true);
-            }
-            if case.is_empty() {
-                confirmed.found.add(&discrepancy.place(), &Discrepancy { confirmed: true, ..discrepancy }.write()?)?;
                 return Ok(true);
             }
             let CaseDecision { told, counted, carried } = self.judge.decide(&case);

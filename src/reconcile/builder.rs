@@ -12,7 +12,7 @@ use super::discrepancy::KnownDiscrepancy;
 use super::sort::RUN_BYTES;
 
 const MINUTE: u64 = 60;
-const DAY: u64 = 24 * 60 * MINUTE;
+pub(super) const DAY: u64 = 24 * 60 * MINUTE;
 
 /// What is sorted in memory at least, so that a run is worth a file.
 const LEAST_SORTED: usize = 4 << 10;

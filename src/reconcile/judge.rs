@@ -13,6 +13,7 @@ use crate::payment::method::PaymentMethod;
 use crate::payment::waits_for::WaitsFor;
 use crate::spread::Handle;
 
+use super::builder::DAY;
 use super::case::{Case, CaseDecision};
 use super::class::{DiscrepancyClass, Unremarkable};
 use super::discrepancy::Discrepancy;
@@ -20,7 +21,7 @@ use super::order::{NamedPayment, OrderRecord};
 use super::rows::{CarriedRow, CasePayment, owner_of};
 
 /// The longest that a debit of a bank account takes: by SEPA, 14 days with the bank's own time.
-const LONGEST_DEBIT: u64 = 14 * 24 * 60 * 60;
+const LONGEST_DEBIT: u64 = 14 * DAY;
 
 /// Judges cases by a validator's rules, and by the times of a run.
 #[derive(Clone)]

@@ -16,8 +16,6 @@ use super::summary::{ReconcileCounts, ReconcileStatus, Summary};
 /// The file of the report's discrepancies.
 pub(super) const REPORT: &str = "report.run";
 
-const DAY: u64 = 24 * 60 * 60;
-
 /// What a run found.
 ///
 /// It holds the run's folder: until it is dropped no other run begins there, and a temporary folder is removed with it.
@@ -57,7 +55,7 @@ impl Reconciliation {
     /// How many discrepancies were told of each day of the calendar, in UTC, and class: the day's first second, since 1970, the
     /// class and the number. Days and classes of which none was told are left out.
     pub fn days(&self) -> impl Iterator<Item = (u64, DiscrepancyClass, u64)> + '_ {
-        self.summary.days.iter().map(|(day, class, count)| (day.saturating_mul(DAY), *class, *count))
+        self.summary.days()
     }
 
     /// Goes through the discrepancies, those that a person has accepted among them, by class, time, payment and order.

@@ -8,10 +8,9 @@ use crate::accessors::{getters, named};
 use crate::intent::currency::Currency;
 use crate::intent::money::{Money, Units};
 
+use super::builder::DAY;
 use super::class::{DiscrepancyClass, Unremarkable};
 use super::discrepancy::{Discrepancy, MoneyParts, money_of, parts};
-
-const DAY: u64 = 24 * 60 * 60;
 
 /// The numbers of one class.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -165,6 +164,10 @@ impl<'u> ReportTally<'u> {
 impl Summary {
     pub(super) fn sums(&self) -> impl Iterator<Item = (DiscrepancyClass, Money)> {
         self.sums.iter().map(|(class, parts)| (*class, money_of(*parts)))
+    }
+
+    pub(super) fn days(&self) -> impl Iterator<Item = (u64, DiscrepancyClass, u64)> {
+        self.days.iter().map(|(day, class, count)| (day.saturating_mul(DAY), *class, *count))
     }
 
     pub(super) fn status(&self) -> ReconcileStatus {

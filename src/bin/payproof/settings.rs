@@ -264,6 +264,7 @@ impl StoreSettings {
 
 /// The store that the environment names, for commands that can do without one.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Store")]
 pub(crate) struct OptionalStore {
     /// Leave the store out that the environment names
     #[arg(long)]

@@ -89,7 +89,7 @@ pub(crate) struct RunArgs {
     work: Option<PathBuf>,
     /// Go on with the run that --work holds, without reading the orders again
     #[arg(long, requires = "work")]
-    pub(crate) resume: bool,
+    resume: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -54,6 +54,8 @@ pub(crate) struct ReconcileArgs {
     #[arg(long, value_name = "ID")]
     tenant: Option<String>,
     #[command(flatten)]
+    proof: ProofArgs,
+    #[command(flatten)]
     window: WindowArgs,
     #[command(flatten)]
     running: RunArgs,
@@ -61,8 +63,6 @@ pub(crate) struct ReconcileArgs {
     report: ReportArgs,
     #[command(flatten)]
     lines: LinesArgs,
-    #[command(flatten)]
-    proof: ProofArgs,
     #[command(flatten)]
     provider: ProviderArgs,
     #[command(flatten)]

@@ -38,6 +38,8 @@ mod redis;
 #[path = "../../tests/support/redis_server.rs"]
 mod redis_server;
 mod rest;
+#[path = "../../tests/support/servers.rs"]
+mod servers;
 #[path = "../validate/turns.rs"]
 #[allow(dead_code, reason = "the other bench uses more of it")]
 mod turns;

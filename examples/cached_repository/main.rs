@@ -33,6 +33,8 @@ use repository::Repository;
 
 #[path = "../../tests/support/redis_server.rs"]
 mod redis_server;
+#[path = "../../tests/support/servers.rs"]
+mod servers;
 
 use redis_server::RedisServer;
 

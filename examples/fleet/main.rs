@@ -35,6 +35,8 @@ use service::{Reply, Request, Settings};
 
 #[path = "../../tests/support/redis_server.rs"]
 mod redis_server;
+#[path = "../../tests/support/servers.rs"]
+mod servers;
 
 const PROCESSES: usize = 4;
 

@@ -24,6 +24,8 @@ use payproof::{BuildError, Currency, Money, PaymentIntent, Proof, Provenance, St
 
 #[path = "../../tests/support/redis_server.rs"]
 mod redis_server;
+#[path = "../../tests/support/servers.rs"]
+mod servers;
 #[path = "../../tests/support/upstash/mod.rs"]
 mod upstash;
 

@@ -29,6 +29,8 @@ mod redis_server;
 mod requests;
 mod sandbox;
 mod secrets;
+#[path = "../support/servers.rs"]
+mod servers;
 mod store;
 mod verify;
 #[cfg(feature = "audit")]

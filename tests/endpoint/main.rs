@@ -27,6 +27,9 @@ mod processes;
 mod redis_server;
 mod resolving;
 mod sameness;
+#[cfg(feature = "redis")]
+#[path = "../support/servers.rs"]
+mod servers;
 mod service;
 mod settings;
 mod store;

@@ -15,7 +15,8 @@ use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use crate::redis_server::{RedisServer, until};
+use crate::redis_server::RedisServer;
+use crate::servers::until;
 use ::redis::aio::MultiplexedConnection;
 use axum::Router;
 use axum::extract::State;

@@ -29,6 +29,8 @@ mod redemptions;
 mod redis_server;
 #[path = "../support/resp.rs"]
 mod resp;
+#[path = "../support/servers.rs"]
+mod servers;
 mod storm;
 mod traffic;
 mod validations;

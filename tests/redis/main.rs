@@ -21,6 +21,8 @@ mod proxy;
 mod redis_server;
 #[path = "../support/resp.rs"]
 mod resp;
+#[path = "../support/servers.rs"]
+mod servers;
 #[path = "../support/mod.rs"]
 mod support;
 

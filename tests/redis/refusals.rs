@@ -7,7 +7,8 @@ use payproof::store::{
 };
 
 use crate::certificates::Certificates;
-use crate::redis_server::{RedisConfig, RedisServer, new_folder, until};
+use crate::redis_server::{RedisConfig, RedisServer};
+use crate::servers::{new_folder, until};
 use crate::{MINUTE, is_not_sent, patient, store};
 
 const PASSWORD: &str = "openSesame";

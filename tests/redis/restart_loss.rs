@@ -12,7 +12,8 @@ use payproof::testing::ScriptedProvider;
 use payproof::{Validator, ValidatorBuilder};
 use tokio::time::Instant;
 
-use crate::redis_server::{RedisConfig, RedisServer, until};
+use crate::redis_server::{RedisConfig, RedisServer};
+use crate::servers::until;
 use crate::support::{intent, plain, proof_of, provider};
 use crate::{MINUTE, patient, store};
 

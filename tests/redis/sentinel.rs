@@ -48,7 +48,7 @@ async fn sentinels_are_asked_for_the_primary_and_again_after_a_failover() {
 
     // The old primary comes back, is made a replica, and is not asked again.
     trio.primary.resume();
-    crate::redis_server::until("the old primary follows", || {
+    crate::servers::until("the old primary follows", || {
         trio.primary.command(&["INFO", "replication"]).contains("master_link_status:up")
     })
     .await;

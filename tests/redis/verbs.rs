@@ -28,7 +28,7 @@ async fn the_contract_holds_over_a_socket_and_over_several_connections() {
     let url = format!("redis+unix://{}?db=2", socket.display());
     contract::check(crate::patient(payproof::store::RedisStore::builder(url).connections(3))).await.unwrap();
     let ours = || server.command(&["CLIENT", "LIST"]).matches("name=payproof").count();
-    crate::redis_server::until("the connections are closed with the store", || ours() == 0).await;
+    crate::servers::until("the connections are closed with the store", || ours() == 0).await;
 }
 
 #[tokio::test]
@@ -157,7 +157,7 @@ async fn it_connects_at_first_use_and_its_connections_end_with_the_last_clone() 
     assert_eq!(ours(), 1);
     drop(clone);
     tokio::task::yield_now().await;
-    crate::redis_server::until("the connection is closed", || ours() == 0).await;
+    crate::servers::until("the connection is closed", || ours() == 0).await;
 }
 
 #[tokio::test]

@@ -13,6 +13,9 @@ mod record_bytes;
 #[cfg(all(feature = "file", feature = "redis", unix))]
 #[path = "../support/redis_server.rs"]
 mod redis_server;
+#[cfg(all(feature = "file", feature = "redis", unix))]
+#[path = "../support/servers.rs"]
+mod servers;
 #[path = "../support/shifted_store.rs"]
 mod shifted_store;
 #[path = "../support/mod.rs"]

@@ -17,18 +17,13 @@ use std::fs::File;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 
-/// Long enough for a machine that has other things to do: no test is decided by it.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// A port that was free may be taken a moment later.
-const TRIES: usize = 5;
+use crate::servers::{PATIENCE, TRIES, free_port, new_folder, signal, until};
 
 const INSTALL: &str = "is missing; run scripts/setup-tests, or: sudo apt-get install redis-server";
 
@@ -97,7 +92,7 @@ impl RedisConfig {
     /// Starts a server with it, on a free port.
     pub(crate) async fn start(self) -> RedisServer {
         for _ in 0..TRIES {
-            if let Some(server) = self.start_on(free_port(self.cluster)).await {
+            if let Some(server) = self.start_on(free_ports(self.cluster)).await {
                 return server;
             }
         }
@@ -175,17 +170,12 @@ impl RedisServer {
 
     /// Lets it hang: its sockets stay open, and nothing answers.
     pub(crate) fn hang(&self) {
-        self.signal("STOP");
+        signal("STOP", &[self.process.id()]);
     }
 
     /// Lets it go on after [`hang`](Self::hang).
     pub(crate) fn resume(&self) {
-        self.signal("CONT");
-    }
-
-    fn signal(&self, name: &str) {
-        let sent = Command::new("kill").arg(format!("-{name}")).arg(self.process.id().to_string()).status();
-        assert!(sent.is_ok_and(|status| status.success()), "no signal could be sent");
+        signal("CONT", &[self.process.id()]);
     }
 
     /// Waits until it accepts connections; false if it ended instead.
@@ -362,35 +352,10 @@ impl RedisSentinels {
     }
 }
 
-/// Waits until something holds.
-///
-/// # Panics
-/// When it does not hold within 30 seconds.
-pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let end = Instant::now() + PATIENCE;
-    while !holds() {
-        assert!(Instant::now() < end, "not within {PATIENCE:?}: {what}");
-        sleep(Duration::from_millis(50)).await;
-    }
-}
-
-/// A folder of its own below the target folder.
-pub(crate) fn new_folder(what: &str) -> PathBuf {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    // Cargo names a folder for tests and benches, and none for examples.
-    let parent = option_env!("CARGO_TARGET_TMPDIR").map_or_else(std::env::temp_dir, PathBuf::from);
-    let folder = parent.join(format!("{what}-{}-{number}", std::process::id()));
-    let _ = std::fs::remove_dir_all(&folder);
-    std::fs::create_dir_all(&folder).expect("the folder cannot be made");
-    folder
-}
-
 /// A port that no process listens on, nor, for a Cluster's own talk, on the one ten thousand above it.
-fn free_port(cluster: bool) -> u16 {
+fn free_ports(cluster: bool) -> u16 {
     for _ in 0..1000 {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("no port is free");
-        let port = listener.local_addr().expect("a listener has an address").port();
+        let port = free_port();
         let above = port.checked_add(10_000);
         if !cluster || above.is_some_and(|above| TcpListener::bind((Ipv4Addr::LOCALHOST, above)).is_ok()) {
             return port;

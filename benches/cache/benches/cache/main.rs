@@ -32,6 +32,8 @@ mod memory;
 mod redis;
 #[path = "../../../../tests/support/redis_server.rs"]
 mod redis_server;
+#[path = "../../../../tests/support/servers.rs"]
+mod servers;
 #[path = "../../../validate/turns.rs"]
 #[allow(dead_code, reason = "the other benches use more of it")]
 mod turns;

@@ -19,6 +19,8 @@ pub(crate) enum Fault {
     None,
     /// So many bytes of replies pass on each connection from now on, then it is closed.
     CutAfter(usize),
+    /// Replies pass up to these bytes, in the first that have them; then the connection is closed.
+    CutBefore(&'static [u8]),
     /// Replies are read and thrown away.
     DropReplies,
     /// Nothing passes in either direction, and nothing is closed.
@@ -140,13 +142,16 @@ async fn replies(
     while let Ok(count @ 1..) = from.read(&mut buffer).await {
         traffic.lock().unwrap_or_else(PoisonError::into_inner).received += count;
         let Ok(now) = fault.wait_for(|fault| *fault != Fault::Stall).await.map(|fault| *fault) else { return };
+        let at = |bytes: &[u8]| buffer[..count].windows(bytes.len()).position(|window| window == bytes);
+        let cut = if let Fault::CutBefore(bytes) = now { at(bytes) } else { None };
         let passing = match now {
             Fault::None | Fault::Stall => count,
+            Fault::CutBefore(_) => cut.unwrap_or(count),
             Fault::DropReplies => 0,
             Fault::CutAfter(most) => count.min(*left.get_or_insert(most)),
         };
         is_answered.store(true, Ordering::SeqCst);
-        if to.write_all(&buffer[..passing]).await.is_err() {
+        if to.write_all(&buffer[..passing]).await.is_err() || cut.is_some() {
             return;
         }
         if let (Fault::CutAfter(_), Some(left)) = (now, &mut left) {

@@ -4,17 +4,8 @@
 //! server rewrites its log, and a log whose last write failed is one that is not written. What `INFO` says without `CONFIG GET` is not enough: it does not tell
 //! `appendfsync`, and a managed server without such a log may keep its records in another way.
 
-use std::future::Future;
-use std::time::Duration;
-
-use tokio::sync::Mutex;
-use tokio::time::Instant;
-
 use super::RestartLoss;
 use super::server_info::info_field;
-
-/// How long an answer is kept: a setting is changed by hand, and a redemption waits for no second round trip.
-const KEPT_FOR: Duration = Duration::from_secs(60);
 
 /// What `CONFIG GET` is asked, each in one command; the first stands for `appendonly`, `appendfsync` and
 /// `no-appendfsync-on-rewrite`, since servers before 7.0 take one pattern at a time.
@@ -75,44 +66,8 @@ pub(super) fn stated_by_service(host: &str) -> Option<RestartLoss> {
     is_theirs.then_some(RestartLoss::Second)
 }
 
-/// The last answer, for as long as it holds.
-#[derive(Debug, Default)]
-pub(super) struct KeptLoss(Mutex<Option<Answer>>);
-
-#[derive(Clone, Copy, Debug)]
-struct Answer {
-    loss: RestartLoss,
-    at: Instant,
-    connection: u64,
-}
-
-impl KeptLoss {
-    /// The answer of the last minute that came over this connection, or the one that comes now. However many ask, one
-    /// question is under way; dropped, it is left to the next one who asks.
-    pub(super) async fn recent<E>(
-        &self,
-        connection: u64,
-        ask: impl Future<Output = Result<RestartLoss, E>>,
-    ) -> Result<RestartLoss, E> {
-        let mut kept = self.0.lock().await;
-        let at = Instant::now();
-        match *kept {
-            Some(answer) if answer.connection == connection && answer.at.elapsed() < KEPT_FOR => Ok(answer.loss),
-            _ => {
-                let loss = ask.await?;
-                *kept = Some(Answer { loss, at, connection });
-                Ok(loss)
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::convert::Infallible;
-
-    use tokio::time::advance;
-
     use super::*;
 
     fn disk(settings: &[(&str, &str)], info: &str) -> RestartLoss {
@@ -156,26 +111,5 @@ mod tests {
         for other in ["upstash.io", "notupstash.io", "upstash.io.example.com", "127.0.0.1", "localhost"] {
             assert_eq!(stated_by_service(other), None, "{other}");
         }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn an_answer_holds_for_a_minute_on_its_connection() {
-        let kept = KeptLoss::default();
-        let say = |loss| async move { Ok::<_, Infallible>(loss) };
-        let ask = async |connection, loss| kept.recent(connection, say(loss)).await;
-        assert_eq!(ask(1, RestartLoss::Second).await, Ok(RestartLoss::Second));
-        advance(Duration::from_millis(59_999)).await;
-        assert_eq!(ask(1, RestartLoss::All).await, Ok(RestartLoss::Second));
-        assert_eq!(ask(2, RestartLoss::Snapshot).await, Ok(RestartLoss::Snapshot));
-        assert_eq!(ask(2, RestartLoss::All).await, Ok(RestartLoss::Snapshot));
-        advance(KEPT_FOR).await;
-        assert_eq!(ask(2, RestartLoss::All).await, Ok(RestartLoss::All));
-    }
-
-    #[tokio::test]
-    async fn a_question_without_an_answer_keeps_none() {
-        let kept = KeptLoss::default();
-        assert_eq!(kept.recent(1, async { Err("away") }).await, Err("away"));
-        assert_eq!(kept.recent(1, async { Ok::<_, &str>(RestartLoss::Second) }).await, Ok(RestartLoss::Second));
     }
 }

@@ -36,14 +36,22 @@ mod error;
 pub(crate) mod extras;
 #[cfg(feature = "file")]
 mod file;
+#[cfg(feature = "redis")]
+mod first_of;
 mod from_env;
 mod inspection;
+#[cfg(any(feature = "redis", feature = "upstash"))]
+mod kept_loss;
 mod memory;
 #[cfg(feature = "redis")]
 mod redis;
+#[cfg(feature = "redis")]
+mod renewed;
 mod restart_loss;
 #[cfg(any(feature = "redis", feature = "upstash"))]
 mod server_info;
+#[cfg(feature = "redis")]
+mod tls;
 #[cfg(feature = "upstash")]
 mod upstash;
 

@@ -3,10 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::{ClientConfig, RootCertStore};
-
 use super::cluster::Cluster;
 use super::connection::{ConnectionSettings, Node};
 use super::dial::Dial;
@@ -15,8 +11,8 @@ use super::sentinel::Sentinel;
 use super::servers::Servers;
 use super::{Inner, RedisStore};
 use crate::accessors::{partial_debug, setters};
-use crate::http::tls;
 use crate::settings::build_error::BuildError;
+use crate::store::tls;
 
 /// No limit of this crate is meant to be longer.
 const LONGEST: Duration = Duration::from_secs(60);
@@ -118,7 +114,7 @@ impl RedisStoreBuilder {
     pub fn build(self) -> Result<RedisStore, BuildError> {
         self.check_limits()?;
         let (endpoint, addresses) = self.endpoint()?;
-        let tls = |wanted: bool| if wanted { self.tls().map(Some) } else { Ok(None) };
+        let tls = |wanted: bool| if wanted { tls::trusting(&self.roots).map(Some) } else { Ok(None) };
         let mut dial = Dial {
             login: endpoint.login,
             database: endpoint.database,
@@ -198,27 +194,6 @@ impl RedisStoreBuilder {
             }
         }
         Ok((first.clone(), parsed.iter().map(|one| one.address.clone()).collect()))
-    }
-
-    fn tls(&self) -> Result<Arc<ClientConfig>, BuildError> {
-        let rule = "must be PEM text with at least one certificate";
-        let unusable = || BuildError::Credential { what: "root certificate", rule };
-        let config = if self.roots.is_empty() {
-            tls::verifying(&[])
-        } else {
-            let mut roots = RootCertStore::empty();
-            for pem in &self.roots {
-                let before = roots.len();
-                for certificate in CertificateDer::pem_slice_iter(pem) {
-                    roots.add(certificate.map_err(|_| unusable())?).map_err(|_| unusable())?;
-                }
-                if roots.len() == before {
-                    return Err(unusable());
-                }
-            }
-            tls::trusting(roots, &[])
-        };
-        config.map(Arc::new).map_err(|error| BuildError::Tls { reason: error.to_string() })
     }
 }
 

@@ -14,9 +14,9 @@ use super::connection::{ConnectionFault, ConnectionSettings, Node};
 use super::endpoint::Address;
 use super::fault::Remedy;
 use super::lookup::{ask, first_answer};
-use super::renewed::Renewed;
 use super::reply::Request;
 use super::slots::{Slots, redirection, slot_of};
+use crate::store::renewed::Renewed;
 use crate::store::{RestartLoss, StoreError};
 
 /// A Cluster that settles needs one or two.

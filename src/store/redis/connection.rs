@@ -10,10 +10,11 @@ use tokio::time::{Instant, timeout};
 use super::dial::{Dial, Hello};
 use super::endpoint::Address;
 use super::fault::{RedisRefusal, Remedy};
-use super::renewed::Renewed;
 use super::reply::{Request, array, text};
 use super::wire::Wire;
-use crate::store::disk::{Disk, KeptLoss, PATTERNS, stated_by_service};
+use crate::store::disk::{Disk, PATTERNS, stated_by_service};
+use crate::store::kept_loss::KeptLoss;
+use crate::store::renewed::Renewed;
 use crate::store::{RestartLoss, StoreError};
 
 /// What every connection has in common.

@@ -6,18 +6,17 @@ use std::time::Duration;
 
 use ::redis::Value;
 use ::redis::io::tcp::socket2::{SockRef, TcpKeepalive};
-use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
-use tokio::time::sleep;
 use tokio_rustls::TlsConnector;
 
 use super::endpoint::{Address, Login};
 use super::fault::RedisRefusal;
 use super::reply::{array, text};
 use super::wire::Wire;
-use crate::store::StoreError;
+use crate::store::first_of::first_of;
+use crate::store::{StoreError, tls};
 
 /// Finds a dead peer, and keeps middleboxes from forgetting an idle connection.
 const KEEPALIVE: Duration = Duration::from_secs(30);
@@ -62,7 +61,11 @@ impl Dial {
                         let name = ServerName::try_from(host.to_string());
                         let name = name.map_err(|_| StoreError::refused("the host is no name that TLS can verify"))?;
                         let connecting = TlsConnector::from(Arc::clone(config)).connect(name, stream);
-                        Wire::new(connecting.await.map_err(|error| tls_fault(&error))?, self.max_in_flight).await
+                        Wire::new(
+                            connecting.await.map_err(|error| tls::fault(&error, "Redis", "redis://"))?,
+                            self.max_in_flight,
+                        )
+                        .await
                     }
                 }
             }
@@ -140,40 +143,4 @@ async fn tcp(host: &str, port: u16) -> io::Result<TcpStream> {
     stream.set_nodelay(true)?;
     SockRef::from(&stream).set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE))?;
     Ok(stream)
-}
-
-/// Makes tries side by side, each with a head start before the next one, and takes the first that succeeds. If none does, the
-/// last failure counts, which without any try is this one.
-pub(super) async fn first_of<T, E>(
-    tries: impl Iterator<Item: Future<Output = Result<T, E>> + Send>,
-    head_start: Duration,
-    mut failure: E,
-) -> Result<T, E> {
-    let delayed = |(place, attempt)| async move {
-        sleep(head_start.saturating_mul(place)).await;
-        attempt.await
-    };
-    let mut tries: FuturesUnordered<_> = (0_u32..).zip(tries).map(delayed).collect();
-    while let Some(ended) = tries.next().await {
-        match ended {
-            Ok(found) => return Ok(found),
-            Err(error) => failure = error,
-        }
-    }
-    Err(failure)
-}
-
-fn tls_fault(error: &io::Error) -> StoreError {
-    let cause = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
-    match cause {
-        Some(rustls::Error::InvalidCertificate(reason)) => StoreError::refused(format!(
-            "the certificate of Redis is not trusted ({reason}); \
-             give its authority with `root_certificate`, and use a host name that the certificate names"
-        )),
-        Some(rustls::Error::InvalidMessage(_)) => {
-            StoreError::refused("what answers does not speak TLS; use redis:// or the server's TLS port")
-        }
-        Some(cause) => StoreError::refused(format!("no TLS with Redis: {cause}")),
-        None => StoreError::not_sent(format!("no TLS with Redis: {error}; if the server has none, use redis://")),
-    }
 }

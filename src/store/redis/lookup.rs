@@ -8,11 +8,12 @@ use rand::rngs::StdRng;
 use rand::seq::SliceRandom as _;
 use tokio::time::timeout;
 
-use super::dial::{Dial, first_of};
+use super::dial::Dial;
 use super::endpoint::Address;
 use super::fault::RedisRefusal;
 use super::reply::Request;
 use crate::store::StoreError;
+use crate::store::first_of::first_of;
 
 /// For a tenth of the limit one server is asked before the next one is asked as well.
 const HEAD_STARTS: u32 = 10;

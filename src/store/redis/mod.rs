@@ -9,7 +9,6 @@ mod fault;
 mod inspect;
 mod lookup;
 mod many;
-mod renewed;
 mod reply;
 mod script;
 mod sentinel;

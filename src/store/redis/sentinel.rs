@@ -8,8 +8,8 @@ use super::connection::{ConnectionFault, ConnectionSettings, Node};
 use super::dial::Dial;
 use super::endpoint::Address;
 use super::lookup::{ask, first_answer};
-use super::renewed::Renewed;
 use super::reply::{Request, array, integer, text};
+use crate::store::renewed::Renewed;
 use crate::store::{RestartLoss, StoreError};
 
 pub(super) struct Sentinel {

@@ -13,7 +13,7 @@ use crate::accessors::{partial_debug, setters};
 use crate::http::transport;
 use crate::lock::Lock;
 use crate::settings::build_error::BuildError;
-use crate::store::disk::KeptLoss;
+use crate::store::kept_loss::KeptLoss;
 
 /// Settings of an [`UpstashStore`]; checked by `build`.
 ///

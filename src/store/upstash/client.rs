@@ -26,7 +26,7 @@ use crate::http::object::Object;
 use crate::http::retry_after;
 use crate::http::transport::{self, HttpReply};
 use crate::lock::Lock;
-use crate::store::disk::KeptLoss;
+use crate::store::kept_loss::KeptLoss;
 use crate::store::{StoreError, Swap};
 
 /// A value of 1 MiB, encoded by us and again by the server, with what stands around it.

@@ -13,8 +13,8 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
+use super::StoreError;
 use crate::lock::Lock;
-use crate::store::StoreError;
 
 /// How long no caller tries again after an attempt; up to half as much is added, so that a fleet spreads.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -60,7 +60,7 @@ impl<T: Clone + Send + Sync + 'static> Renewed<T> {
         let ended = ending.wait_for(Option::is_some).await;
         match ended.ok().and_then(|ended| (*ended).clone()) {
             Some((result, _)) => result,
-            None => Err(StoreError::not_sent("the attempt to reach Redis ended with its runtime")),
+            None => Err(StoreError::not_sent("the attempt to reach the store ended with its runtime")),
         }
     }
 

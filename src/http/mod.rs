@@ -3,7 +3,7 @@
 pub(crate) mod object;
 pub(crate) mod retry_after;
 pub(crate) mod status_meaning;
-#[cfg(any(feature = "redis", feature = "stripe", feature = "upstash"))]
+#[cfg(any(feature = "postgres", feature = "redis", feature = "stripe", feature = "upstash"))]
 pub(crate) mod tls;
 #[cfg(any(feature = "stripe", feature = "upstash"))]
 pub(crate) mod transport;

@@ -4,6 +4,7 @@
 //! |---|---|---|---|---|
 //! | [`MemoryStore`] | | this process | everything | |
 //! | `FileStore` | `file` | one process at a time | nothing; everything, if its file is in memory | |
+//! | `PostgresStore` | `postgres` | every process | nothing, with PostgreSQL's defaults; else what its server says: a second, everything | nothing, with a synchronous standby or none; else the last writes |
 //! | `RedisStore` | `redis` | every process | what its primaries say: nothing, a second, since the last snapshot, everything, unknown | the last writes: replication is asynchronous |
 //! | `UpstashStore`, for Vercel KV too | `upstash`, `vercel-kv` | every process | a second, as the service states; behind any other host, what the server says | the last writes; of two that conflict, the last one wins |
 //!
@@ -36,21 +37,27 @@ mod error;
 pub(crate) mod extras;
 #[cfg(feature = "file")]
 mod file;
-#[cfg(feature = "redis")]
+#[cfg(any(feature = "postgres", feature = "redis"))]
 mod first_of;
 mod from_env;
 mod inspection;
-#[cfg(any(feature = "redis", feature = "upstash"))]
+#[cfg(any(feature = "postgres", feature = "redis", feature = "upstash"))]
 mod kept_loss;
 mod memory;
+#[cfg(feature = "postgres")]
+mod postgres;
 #[cfg(feature = "redis")]
 mod redis;
-#[cfg(feature = "redis")]
+#[cfg(any(feature = "postgres", feature = "redis"))]
 mod renewed;
 mod restart_loss;
 #[cfg(any(feature = "redis", feature = "upstash"))]
 mod server_info;
-#[cfg(feature = "redis")]
+#[cfg(feature = "postgres")]
+mod sql;
+#[cfg(feature = "postgres")]
+mod sqlstate;
+#[cfg(any(feature = "postgres", feature = "redis"))]
 mod tls;
 #[cfg(feature = "upstash")]
 mod upstash;
@@ -63,6 +70,8 @@ pub use file::{FileStore, FileStoreBuilder};
 pub use from_env::{EnvStore, from_env, from_env_with_prefix, from_vars};
 pub use inspection::{Inspection, MemoryUse, RecordLoss, Severity, StoreFinding};
 pub use memory::MemoryStore;
+#[cfg(feature = "postgres")]
+pub use postgres::{PostgresStore, PostgresStoreBuilder};
 #[cfg(feature = "redis")]
 pub use redis::{RedisStore, RedisStoreBuilder};
 pub use restart_loss::RestartLoss;
@@ -202,11 +211,11 @@ pub fn ttl_millis(ttl: Duration) -> Result<u64, StoreError> {
 }
 
 /// The largest value of the contract.
-#[cfg(any(feature = "file", feature = "upstash"))]
+#[cfg(any(feature = "file", feature = "postgres", feature = "upstash"))]
 const LARGEST_VALUE: usize = 1 << 20;
 
 /// Refuses a larger value: it could be written, and be too large to be read.
-#[cfg(any(feature = "file", feature = "upstash"))]
+#[cfg(any(feature = "file", feature = "postgres", feature = "upstash"))]
 fn check_value(value: &[u8]) -> Result<(), StoreError> {
     if value.len() <= LARGEST_VALUE {
         return Ok(());

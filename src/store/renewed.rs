@@ -65,6 +65,7 @@ impl<T: Clone + Send + Sync + 'static> Renewed<T> {
     }
 
     /// The latest value, however old.
+    #[cfg(feature = "redis")]
     pub(super) fn latest(&self) -> Option<T> {
         let mut state = self.0.lock();
         state.collect();
@@ -72,6 +73,7 @@ impl<T: Clone + Send + Sync + 'static> Renewed<T> {
     }
 
     /// Starts an attempt at a newer value in the background, unless one is under way or has just been made.
+    #[cfg(feature = "redis")]
     pub(super) fn renew<F>(&self, attempt: impl FnOnce() -> F)
     where
         F: Future<Output = Result<T, StoreError>> + Send + 'static,

@@ -1,0 +1,7 @@
+CREATE OR REPLACE FUNCTION payproof_get_1(k bytea, OUT done bool, OUT held bytea, OUT left_ms bigint)
+LANGUAGE plpgsql SET search_path FROM CURRENT AS $$ BEGIN
+  IF pg_is_in_recovery() THEN RAISE SQLSTATE '25006' USING MESSAGE = 'this server is a standby'; END IF;
+  SELECT r.value, greatest(1, ceil(extract(epoch FROM r.expires_at - clock_timestamp()) * 1000)) INTO held, left_ms
+    FROM payproof_records r WHERE r.key = k AND r.expires_at > clock_timestamp();
+  done := FOUND;
+END $$;

@@ -1,0 +1,152 @@
+//! What runs on which connection: one statement at a time and to its end, also when its caller has left.
+
+use std::time::Duration;
+
+use payproof::store::{Claim, PostgresStore, Store, Swap};
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::postgres_server::{PostgresConfig, PostgresServer};
+use crate::servers::PATIENCE;
+use crate::{HOUR, is_not_sent, patient, with_table};
+
+/// How many connections the store has, as the server sees it.
+const OURS: &str = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'payproof'";
+
+/// Waits until a statement of the server's says yes.
+async fn until(server: &PostgresServer, what: &str, condition: &str) {
+    let end = Instant::now() + PATIENCE;
+    while server.sql(condition).await != ["t"] {
+        assert!(Instant::now() < end, "{what}");
+        sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test]
+async fn no_more_connections_are_made_than_calls_need() {
+    let server = PostgresServer::start().await;
+    let store = with_table(&server).await;
+    drop(store);
+    until(&server, "the connection of `create_table` is closed", &format!("SELECT ({OURS}) = 0")).await;
+    let store = crate::store(server.url());
+    for number in 0..20 {
+        store.claim(&number.to_string(), b"v", HOUR).await.unwrap();
+        store.get("k").await.unwrap();
+    }
+    // The calls have one, and a sweep another.
+    let used: u32 = server.sql(OURS).await.concat().parse().unwrap();
+    assert!((1..=2).contains(&used), "{used}");
+    drop(store);
+    until(&server, "the connections are closed with the store", &format!("SELECT ({OURS}) = 0")).await;
+}
+
+#[tokio::test]
+async fn a_connection_whose_caller_has_left_is_handed_on_once_its_statement_has_ended() {
+    let server = PostgresServer::start().await;
+    with_table(&server).await;
+    let store = patient(PostgresStore::builder(server.url()).connections(1));
+    store.claim("k", b"v", HOUR).await.unwrap();
+    let process = server.sql("SELECT pid FROM pg_stat_activity WHERE application_name = 'payproof'").await;
+
+    let mut holder = server.client().await;
+    let lock = holder.transaction().await.unwrap();
+    lock.execute("UPDATE payproof_records SET value = value WHERE key = 'k'", &[]).await.unwrap();
+    let left = timeout(Duration::from_millis(50), store.replace("k", b"v", b"w", HOUR)).await;
+    assert!(left.is_err(), "the record is locked");
+    // The next call waits for the end of that one, and comes over the same connection.
+    let waits = tokio::spawn({
+        let store = store.clone();
+        async move { store.get("k").await }
+    });
+    lock.commit().await.unwrap();
+    assert_eq!(waits.await.unwrap().unwrap().unwrap().bytes, b"w", "the statement whose caller had left was run");
+    assert_eq!(server.sql("SELECT pid FROM pg_stat_activity WHERE application_name = 'payproof'").await, process);
+}
+
+#[tokio::test]
+async fn a_locked_record_holds_up_no_other_call_and_its_own_for_a_quarter_of_a_second() {
+    let server = PostgresServer::start().await;
+    let store = with_table(&server).await;
+    store.claim("k", b"v", HOUR).await.unwrap();
+    let mut holder = server.client().await;
+    let lock = holder.transaction().await.unwrap();
+    lock.execute("UPDATE payproof_records SET value = value WHERE key = 'k'", &[]).await.unwrap();
+    let begun = Instant::now();
+    let blocked = tokio::spawn({
+        let store = store.clone();
+        async move { store.replace("k", b"v", b"w", HOUR).await }
+    });
+    until(&server, "it waits", "SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event_type = 'Lock'").await;
+    assert_eq!(store.claim("other", b"v", HOUR).await, Ok(Claim::Claimed));
+    assert_eq!(store.get("k").await.unwrap().unwrap().bytes, b"v", "a read does not wait");
+    assert!(matches!(store.claim("k", b"x", HOUR).await, Ok(Claim::Held(_))), "nor does a claim of what is held");
+    let error = blocked.await.unwrap().unwrap_err();
+    assert!(is_not_sent(&error) && error.to_string().contains("55P03"), "{error}");
+    assert!(begun.elapsed() >= Duration::from_millis(250));
+    lock.rollback().await.unwrap();
+    assert_eq!(store.replace("k", b"v", b"w", HOUR).await, Ok(Swap::Swapped));
+}
+
+#[tokio::test]
+async fn a_full_pool_says_that_nothing_was_sent() {
+    let server = PostgresServer::start().await;
+    with_table(&server).await;
+    let limit = Duration::from_secs(20);
+    let builder = PostgresStore::builder(server.url()).connections(1);
+    let store = builder.connect_timeout(limit).command_timeout(Duration::from_millis(100)).build().unwrap();
+    store.claim("k", b"v", HOUR).await.unwrap();
+    let mut holder = server.client().await;
+    let lock = holder.transaction().await.unwrap();
+    lock.execute("UPDATE payproof_records SET value = value WHERE key = 'k'", &[]).await.unwrap();
+    let (slow, full) = tokio::join!(biased; store.replace("k", b"v", b"w", HOUR), store.get("k"));
+    let (slow, full) = (slow.unwrap_err(), full.unwrap_err());
+    assert!(slow.is_outcome_unknown() && slow.to_string().contains("command_timeout"), "{slow}");
+    assert!(is_not_sent(&full) && full.to_string().contains("connections"), "{full}");
+}
+
+#[tokio::test]
+async fn a_wait_for_a_synchronous_standby_that_is_called_off_leaves_the_outcome_unknown() {
+    let server = PostgresServer::start().await;
+    let store = with_table(&server).await;
+    store.claim("before", b"v", HOUR).await.unwrap();
+    server.set("synchronous_standby_names", "not_there").await;
+    until(&server, "the setting is read", "SELECT current_setting('synchronous_standby_names') <> ''").await;
+    let claim = tokio::spawn({
+        let store = store.clone();
+        async move { store.claim("k", b"v", HOUR).await }
+    });
+    until(&server, "it waits", "SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event = 'SyncRep'").await;
+    server.sql("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'").await;
+    let error = claim.await.unwrap().unwrap_err();
+    assert!(error.is_outcome_unknown() && error.to_string().contains("synchronous standby"), "{error}");
+    // What is read is no write, and held all the same.
+    assert_eq!(store.get("k").await.unwrap().unwrap().bytes, b"v");
+    assert!(matches!(store.claim("k", b"x", HOUR).await, Ok(Claim::Held(_))));
+}
+
+#[tokio::test]
+async fn each_connection_asks_for_a_server_that_takes_writes() {
+    let server = PostgresConfig::new().line("default_transaction_read_only = on").start().await;
+    let error = crate::store(server.url()).get("k").await.unwrap_err();
+    assert!(is_not_sent(&error) && error.to_string().contains("25006"), "{error}");
+    let writable = PostgresServer::start().await;
+    with_table(&writable).await;
+    let url = format!("postgres://postgres@127.0.0.1:{},127.0.0.1:{}/postgres", server.port(), writable.port());
+    assert_eq!(crate::store(url).get("k").await, Ok(None));
+}
+
+#[test]
+fn connections_outlive_the_runtime_that_made_them_by_no_call() {
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let first = runtime();
+    let server = first.block_on(PostgresServer::start());
+    let store = first.block_on(with_table(&server));
+    assert_eq!(first.block_on(store.get("k")), Ok(None));
+    let second = runtime();
+    second.block_on(async {
+        // The first runtime stands still: its connection would answer to nothing.
+        let other = patient(PostgresStore::builder(server.url()).connections(1));
+        assert_eq!(other.get("k").await, Ok(None));
+    });
+    drop(first);
+    assert_eq!(second.block_on(store.get("k")), Ok(None));
+}

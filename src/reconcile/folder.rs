@@ -12,6 +12,9 @@ use super::error::ReconcileError;
 /// What the lock is on.
 const LOCK: &str = "lock";
 
+/// What the names of temporary folders begin with.
+const TEMPORARY: &str = "payproof-reconcile-";
+
 /// A locked folder. A temporary one goes with it.
 #[derive(Debug)]
 pub(super) struct WorkFolder {
@@ -24,15 +27,29 @@ pub(super) struct WorkFolder {
 impl WorkFolder {
     /// Opens a folder, and makes it where there is none; without a path a temporary one.
     pub(super) fn open(path: Option<&Path>) -> Result<Self, ReconcileError> {
-        let is_temporary = path.is_none();
-        let path = path.map_or_else(temporary, Path::to_owned);
-        make(&path, is_temporary)?;
+        let Some(path) = path else { return Self::temporary() };
+        make(path, false)?;
         let lock = File::options().create(true).truncate(false).write(true).open(path.join(LOCK))?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self { path, is_temporary, _lock: lock }),
-            Err(TryLockError::WouldBlock) => Err(ReconcileError::FolderInUse(path)),
+            Ok(()) => Ok(Self { path: path.to_owned(), is_temporary: false, _lock: lock }),
+            Err(TryLockError::WouldBlock) => Err(ReconcileError::FolderInUse(path.to_owned())),
             Err(TryLockError::Error(error)) => Err(error.into()),
         }
+    }
+
+    /// Makes a folder of a name that no other run has, and removes those that processes left which ended without removing them. It
+    /// has its name once it is locked, so that no other run takes it for one of those.
+    fn temporary() -> Result<Self, ReconcileError> {
+        let folder = std::env::temp_dir();
+        remove_left(&folder);
+        let number: u128 = rand::make_rng::<StdRng>().random();
+        let (new, path) =
+            (folder.join(format!("payproof-new-{number:032x}")), folder.join(format!("{TEMPORARY}{number:032x}")));
+        make(&new, true)?;
+        let lock = File::create_new(new.join(LOCK))?;
+        lock.lock()?;
+        fs::rename(&new, &path)?;
+        Ok(Self { path, is_temporary: true, _lock: lock })
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -53,10 +70,18 @@ impl Drop for WorkFolder {
     }
 }
 
-/// A name that no other run has.
-fn temporary() -> PathBuf {
-    let number: u128 = rand::make_rng::<StdRng>().random();
-    std::env::temp_dir().join(format!("payproof-reconcile-{number:032x}"))
+/// Removes temporary folders that no run holds. Another user's cannot be opened.
+fn remove_left(folder: &Path) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let is_temporary = entry.file_name().to_str().is_some_and(|name| name.starts_with(TEMPORARY));
+        if !is_temporary || !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            continue;
+        }
+        if File::options().write(true).open(entry.path().join(LOCK)).is_ok_and(|lock| lock.try_lock().is_ok()) {
+            // What cannot be removed is the operating system's to clear away.
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
 }
 
 /// Makes a folder that its owner alone may read. One that is there has to be such.

@@ -1,7 +1,7 @@
 //! The work folder: whose it is, what it refuses, and what is left in it.
 #![cfg(unix)]
 
-use std::fs;
+use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -157,4 +157,28 @@ async fn a_damaged_file_is_an_error_that_names_it() {
     let error = builder().build().unwrap().resume().await.unwrap_err();
     let cause = std::error::Error::source(&error).unwrap().to_string();
     assert!(error.code() == "folder_failed" && cause.contains("plan.json"), "{error}: {cause}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_temporary_folder_that_a_dead_process_left_is_removed_by_the_next_run() {
+    let shop = Lister::new();
+    let name = |start: &str, number: u32| {
+        let process = u128::from(std::process::id()) << 64;
+        std::env::temp_dir().join(format!("{start}{:032x}", process + u128::from(number)))
+    };
+    let folder = |number: u32| {
+        let made = name("payproof-test-", number);
+        fs::create_dir(&made).unwrap();
+        fs::write(made.join("payments-00000.run"), "orders and payments").unwrap();
+        (File::create(made.join("lock")).unwrap(), made)
+    };
+    let ((_, unlocked), (lock, locked)) = (folder(0), folder(1));
+    lock.try_lock().unwrap();
+    // Other runs look for such folders meanwhile.
+    let (left, held) = (name("payproof-reconcile-", 0), name("payproof-reconcile-", 1));
+    fs::rename(unlocked, &left).unwrap();
+    fs::rename(locked, &held).unwrap();
+    drop(reconcile(&shop.window(NEW_YEAR, NEW_YEAR + DAY).build().unwrap(), []).await);
+    assert!(!left.exists() && held.join("payments-00000.run").exists());
+    fs::remove_dir_all(held).unwrap();
 }

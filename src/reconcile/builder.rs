@@ -36,7 +36,8 @@ named! {
 /// | setting | default |
 /// |---|---|
 /// | [`since`](Self::since) | none: a run needs it, unless it goes on with one that broke off |
-/// | [`until`](Self::until) | 30 minutes before the run begins |
+/// | [`length`](Self::length) | none: from `since` |
+/// | [`until`](Self::until) | 30 minutes before the run begins, or before the orders were exported |
 /// | [`orders_as_of`](Self::orders_as_of) | when the run begins |
 /// | [`look_back`](Self::look_back) | 14 days |
 /// | [`look_back_for_changes`](Self::look_back_for_changes) | 120 days |
@@ -60,6 +61,7 @@ pub struct ReconcilerBuilder {
 #[derive(Clone, Debug)]
 pub(super) struct Settings {
     pub(super) since: Option<u64>,
+    pub(super) length: Option<u64>,
     pub(super) until: Option<u64>,
     pub(super) orders_as_of: Option<u64>,
     pub(super) look_back: u64,
@@ -79,6 +81,7 @@ impl ReconcilerBuilder {
     pub(super) fn of(validator: Validator) -> Self {
         let settings = Settings {
             since: None,
+            length: None,
             until: None,
             orders_as_of: None,
             look_back: 14 * DAY,
@@ -100,8 +103,13 @@ impl ReconcilerBuilder {
         /// The window's first second, since 1970. A discrepancy is told if payment or order last changed in the window.
         pub fn since(mut self, unix_seconds: u64) => self.settings.since = Some(unix_seconds);
 
+        /// How long the window is, in whole seconds: it begins so long before its end, unless [`since`](Self::since) is set. Runs by
+        /// a clock do not meet to the second: a job that is to miss nothing sets `since` to where its last window ended.
+        pub fn length(mut self, time: Duration) => self.settings.length = Some(time.as_secs());
+
         /// The window's end, in seconds since 1970. It is no part of the window, so that runs whose windows meet tell nothing
-        /// twice.
+        /// twice. By default it ends half an hour before the run begins, and by [`too_recent`](Self::too_recent) before
+        /// [`orders_as_of`](Self::orders_as_of). Without a [work folder](Self::work) it may not end later than that last.
         pub fn until(mut self, unix_seconds: u64) => self.settings.until = Some(unix_seconds);
 
         /// When the export of the orders began, in seconds since 1970: what changed later may be missing in it.
@@ -119,12 +127,13 @@ impl ReconcilerBuilder {
         pub fn look_back_for_changes(mut self, time: Duration) => self.settings.look_back_for_changes = time.as_secs();
 
         /// How long a payment may be under way before it is told as pending, from its creation or from the end of what it
-        /// waits for. In whole seconds; a bank debit has 14 days at least.
+        /// waits for. In whole seconds, and at most [`look_back`](Self::look_back), or it would not be listed any more by then; a
+        /// bank debit has 14 days at least.
         pub fn pending_after(mut self, time: Duration) => self.settings.pending_after = time.as_secs();
 
         /// Money of which the shop has not heard is only counted if that changed within this time before
         /// [`orders_as_of`](Self::orders_as_of): it may be about to. In whole seconds. The next run over a work folder looks at
-        /// it again.
+        /// it again; without one the window has to end before.
         pub fn too_recent(mut self, time: Duration) => self.settings.too_recent = time.as_secs();
 
         /// Money of which the shop has not heard is marked as recent if that changed within this time before
@@ -142,7 +151,8 @@ impl ReconcilerBuilder {
         pub fn redemptions(mut self, which: AskRedemptions) => self.settings.redemptions = which;
 
         /// The folder that a run works in, and goes on from if it broke off. Payments that are not final are carried in it
-        /// from run to run until they are, so give every run of one account the same.
+        /// from run to run until they are, and so is what was told and stands: give every run of one account the same, and none to
+        /// two accounts.
         ///
         /// It is made, for its owner alone, where there is none. It holds orders and payments' facts, and no name or address.
         pub fn work(mut self, folder: impl Into<PathBuf>) => self.settings.work = Some(folder.into());
@@ -158,10 +168,13 @@ impl ReconcilerBuilder {
     /// Makes the reconciler.
     ///
     /// # Errors
-    /// [`BuildError::OutOfRange`] names the setting and the rule: `pace` and `sort_memory` have their bounds.
+    /// [`BuildError::OutOfRange`] names the setting and the rule: `pace`, `pending_after` and `sort_memory` have their bounds.
     pub fn build(self) -> Result<Reconciler, BuildError> {
         let Self { validator, settings } = self;
         BuildError::check("pace", settings.pace, (1..=1000).contains(&settings.pace), "1 to 1000 calls a second")?;
+        let waits = Duration::from_secs(settings.pending_after);
+        let is_listed = settings.pending_after <= settings.look_back;
+        BuildError::check("pending_after", waits, is_listed, "at most `look_back`, for which payments are listed")?;
         let sorted = settings.sort_memory;
         BuildError::check("sort_memory", sorted, sorted >= LEAST_SORTED, "4096 bytes or more")?;
         Ok(Reconciler { validator, settings })

@@ -1,6 +1,8 @@
 //! The calls to the provider: one at a time, at a pace, and written down as they come.
 
 use std::collections::BTreeSet;
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,12 +14,14 @@ use crate::payment::facts::ProviderPayment;
 use crate::provider::{ChangeOf, ListCursor, ListOf, ListQuery, Listed, ListedItem};
 use crate::validator::Validator;
 
+use super::aliases::is_without_payment;
 use super::error::ReconcileError;
 use super::folder::WorkFolder;
+use super::merge::{KeyGroups, Merge};
 use super::off_thread;
 use super::plan::{Log, LogStep, PhaseProgress, RunPhase};
 use super::rows::{ChangeRow, PaymentRow};
-use super::run_file::row;
+use super::run_file::{decode, row};
 use super::sort::Sorter;
 
 /// So many pages, or look-ups, are lost at most where a run breaks off: two minutes at the default pace.
@@ -193,41 +197,104 @@ fn take(caller: &Caller, writing: &mut Writing<'_>, item: ListedItem) -> Result<
     }
 }
 
-/// Looks payments up that come in the order of their ids, from where an earlier run broke off. Why it broke off, if it did.
+/// What came of the look-ups of a phase.
+pub(super) struct PhaseLookUps {
+    /// How many there were.
+    pub(super) payments: u64,
+    pub(super) missing: Option<Box<str>>,
+}
+
+/// Looks payments up that come in the order of their ids, but for those that were before this run broke off.
 pub(super) async fn look_up(
     caller: &mut Caller,
     (folder, log): (&Arc<WorkFolder>, &mut Log),
     phase: RunPhase,
-    mut ids: impl FnMut() -> std::io::Result<Option<Box<str>>> + Send,
+    mut ids: impl FnMut() -> io::Result<Option<Box<str>>> + Send,
     memory: usize,
-) -> Result<Option<Box<str>>, ReconcileError> {
+) -> Result<PhaseLookUps, ReconcileError> {
     let progress = log.progress(phase);
-    if progress.is_done {
-        return Ok(None);
-    }
+    let runs = progress.runs.clone();
+    let mut before = off_thread(folder, move |folder| AnswersBefore::open(folder.path(), &runs)).await?;
     let mut writing = Writing::of(phase, &progress, folder, log, memory);
-    let (mut last, mut failures) = (progress.cursor.clone(), 0_u32);
+    let (mut payments, mut in_a_row, mut failed, mut why) = (0_u64, 0_u32, 0_u64, "");
     while let Some(id) = ids()? {
-        if progress.cursor.as_ref().is_some_and(|done| id <= *done) {
+        let known = before.of(&id)?;
+        let Ok(payment) = PaymentId::parse(&id) else { continue };
+        payments = payments.saturating_add(1);
+        if known == Some(LookUpAnswer::Came) {
             continue;
         }
-        if let Ok(payment) = PaymentId::parse(&id) {
-            let answer = caller.look_up(&payment).await;
-            writing.step.calls = writing.step.calls.saturating_add(1);
-            failures = if answer.is_ok() { 0 } else { failures.saturating_add(1) };
-            if failures >= MOST_FAILURES {
-                writing.write(last.as_deref(), false).await?;
-                return Ok(Some("look-ups: the provider answered none of the last ones".into()));
+        let answer = caller.look_up(&payment).await;
+        writing.step.calls = writing.step.calls.saturating_add(1);
+        if let Err(error) = &answer {
+            in_a_row = in_a_row.saturating_add(1);
+            if in_a_row >= MOST_FAILURES {
+                writing.write(None, false).await?;
+                let missing = format!("{}: the provider answered none of the last ones", phase.name());
+                return Ok(PhaseLookUps { payments, missing: Some(missing.into()) });
             }
+            let condition = error.condition();
+            if condition.is_retryable {
+                (failed, why) = (failed.saturating_add(1), condition.code);
+            }
+        } else {
+            in_a_row = 0;
+        }
+        if known.is_none() || answer.is_ok() {
             write_answer(&mut writing, &id, answer)?;
         }
         if writing.is_due() {
-            writing.write(Some(&id), false).await?;
+            writing.write(None, false).await?;
         }
-        last = Some(id);
     }
-    writing.write(last.as_deref(), true).await?;
-    Ok(None)
+    writing.write(None, true).await?;
+    let missing = (failed > 0).then(|| format!("{}: {failed} failed: {why}", phase.name()).into());
+    Ok(PhaseLookUps { payments, missing })
+}
+
+/// What came of looking a payment up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum LookUpAnswer {
+    Came,
+    Failed,
+}
+
+/// What came of the look-ups of a phase before it broke off, read in the order of their ids.
+struct AnswersBefore {
+    groups: KeyGroups,
+    is_over: bool,
+}
+
+impl AnswersBefore {
+    fn open(folder: &Path, runs: &[Box<str>]) -> io::Result<Self> {
+        let mut answers = Self { groups: KeyGroups::of(Merge::open(folder, "answers-input", runs)?), is_over: false };
+        answers.advance()?;
+        Ok(answers)
+    }
+
+    fn advance(&mut self) -> io::Result<()> {
+        self.is_over = !self.groups.advance()?;
+        Ok(())
+    }
+
+    /// What came of looking this one up, if it was.
+    fn of(&mut self, id: &str) -> io::Result<Option<LookUpAnswer>> {
+        while !self.is_over && self.groups.key() < id.as_bytes() {
+            self.advance()?;
+        }
+        if self.is_over || self.groups.key() != id.as_bytes() {
+            return Ok(None);
+        }
+        let mut known = None;
+        for value in self.groups.values() {
+            match decode(value)? {
+                PaymentRow::LookedUp(_) => return Ok(Some(LookUpAnswer::Came)),
+                PaymentRow::Failed(_) => known = Some(LookUpAnswer::Failed),
+                _ => {}
+            }
+        }
+        Ok(known)
+    }
 }
 
 fn write_answer(
@@ -240,6 +307,9 @@ fn write_answer(
             if *facts.id != *id {
                 writing.push(&facts.id.clone(), &PaymentRow::HasAlias)?;
             }
+            if is_without_payment(id, &facts) {
+                writing.push(id, &PaymentRow::StandsFor(id.into()))?;
+            }
             writing.push(id, &PaymentRow::LookedUp(Box::new(facts)))
         }
         Err(error) => writing.push(id, &PaymentRow::Failed(error.condition().code.into())),
@@ -247,7 +317,7 @@ fn write_answer(
 }
 
 /// The ids of a set, one after the other.
-pub(super) fn each_of(ids: BTreeSet<Box<str>>) -> impl FnMut() -> std::io::Result<Option<Box<str>>> + Send {
+pub(super) fn each_of(ids: BTreeSet<Box<str>>) -> impl FnMut() -> io::Result<Option<Box<str>>> + Send {
     let mut ids = ids.into_iter();
     move || Ok(ids.next())
 }

@@ -17,6 +17,8 @@ pub(super) struct Case {
     pub(super) payments: Vec<CasePayment>,
     /// Where it is about a payment of several orders that the shop says are paid: those.
     pub(super) users: Vec<NamedBy>,
+    /// Whether the order's line could not be used in an earlier run, so that it is judged only now.
+    pub(super) was_unusable: bool,
 }
 
 impl Case {
@@ -33,12 +35,12 @@ impl Case {
     /// Puts it into bytes, by which it can be judged again.
     pub(super) fn write(&self) -> io::Result<Vec<u8>> {
         let order = self.order.as_ref().map(OrderRecord::to_fields);
-        row(&(&self.owner, order, &self.payments, &self.users))
+        row(&(&self.owner, order, &self.payments, &self.users, self.was_unusable))
     }
 
     pub(super) fn read(bytes: &[u8]) -> io::Result<Self> {
-        let (owner, order, payments, users) = decode::<(_, Option<OrderFields>, _, _)>(bytes)?;
-        Ok(Self { owner, order: order.map(OrderRecord::of_fields), payments, users })
+        let (owner, order, payments, users, was_unusable) = decode::<(_, Option<OrderFields>, _, _, _)>(bytes)?;
+        Ok(Self { owner, order: order.map(OrderRecord::of_fields), payments, users, was_unusable })
     }
 }
 
@@ -46,6 +48,10 @@ impl Case {
 #[derive(Debug, Default)]
 pub(super) struct CaseDecision {
     pub(super) told: Vec<Discrepancy>,
+    /// What stands, and is not of this run to tell.
+    pub(super) standing: Vec<Discrepancy>,
+    /// Payments of which this run does not know how they stand.
+    pub(super) unseen: Vec<Box<str>>,
     pub(super) counted: Vec<Unremarkable>,
     /// Payments that the next run has to look at again.
     pub(super) carried: Vec<(Box<str>, CarriedRow)>,

@@ -89,12 +89,16 @@ named! {
         Outside = "outside",
         /// It would be told, but changed within half an hour before the orders were exported. The next run looks again.
         TooRecent = "too_recent",
+        /// It would be told, since payment or order changed again, and stands as an earlier run over the same
+        /// [work folder](super::ReconcilerBuilder::work) told it.
+        ToldBefore = "told_before",
     } code(self: Self)
 }
 
 impl Unremarkable {
     /// Every kind.
-    pub const ALL: [Self; 5] = [Self::Matched, Self::Abandoned, Self::Waiting, Self::Outside, Self::TooRecent];
+    pub const ALL: [Self; 6] =
+        [Self::Matched, Self::Abandoned, Self::Waiting, Self::Outside, Self::TooRecent, Self::ToldBefore];
 }
 
 #[cfg(test)]

@@ -3,14 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
-use super::case::{Case, CaseDecision};
+use super::case::Case;
+use super::decided::{DecisionNotes, FoundCases};
 use super::discrepancy::Discrepancy;
 use super::judge::own_id;
 use super::merge::{KeyGroups, Merge};
-use super::passes::{DecidedCases, FoundCases, Passes};
+use super::passes::Passes;
 use super::rows::{CasePayment, Gathered};
-use super::run_file::decode;
+use super::run_file::{decode, row};
 use super::sort::Sorter;
+use super::told::ToldRow;
 
 /// What is confirmed: the payments that are looked up, and how many of the discrepancies they are for.
 #[derive(Debug, Default)]
@@ -91,36 +93,32 @@ impl Passes {
         Ok(asked)
     }
 
-    /// Judges again, and sorts what is left for the report.
+    /// Judges again, and sorts what is left by what it is.
     pub(super) fn confirm(
         &self,
         found: &mut FoundCases,
         confirmable: &Confirmable,
         fresh: &FreshFacts,
-    ) -> io::Result<Merge> {
-        let mut confirmed = DecidedCases {
-            found: Sorter::new(&self.folder, "report-input", self.memory / 4, Vec::new()),
-            carried: Sorter::new(&self.folder, "carried-next", self.memory / 8, found.carried.clone()),
-            kinds: std::mem::take(&mut found.kinds),
-        };
+    ) -> io::Result<Vec<Box<str>>> {
+        let mut noted = DecisionNotes::after(&self.folder, self.memory, found);
+        let mut confirmed = Sorter::new(&self.folder, "confirmed", self.memory / 4, Vec::new());
         let mut index = 0_u64;
         self.each_found(found, |discrepancy, mut case| {
             index = index.saturating_add(1);
             if index > confirmable.first || case.is_empty() || !fresh.renew(&mut case) {
-                confirmed.found.add(&discrepancy.place(), &discrepancy.write()?)?;
+                confirmed.add(&discrepancy.identity(), &row(&ToldRow::Found(discrepancy.write()?))?)?;
                 return Ok(true);
             }
-            let CaseDecision { told, counted, carried } = self.judge.decide(&case);
-            for discrepancy in told {
-                confirmed.found.add(&discrepancy.place(), &Discrepancy { confirmed: true, ..discrepancy }.write()?)?;
+            let mut decision = self.judge.decide(&case);
+            for discrepancy in decision.told.drain(..) {
+                let discrepancy = Discrepancy { confirmed: true, ..discrepancy };
+                confirmed.add(&discrepancy.identity(), &row(&ToldRow::Found(discrepancy.write()?))?)?;
             }
-            confirmed.note(counted, carried)?;
+            noted.note(decision)?;
             Ok(true)
         })?;
-        let DecidedCases { found: report, carried, kinds } = confirmed;
-        found.kinds = kinds;
-        found.carried = carried.finish()?;
-        report.sorted()
+        noted.finish(found)?;
+        confirmed.finish()
     }
 
     /// Goes through what was found, by its place in the report, for as long as it is wanted.

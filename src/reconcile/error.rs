@@ -12,8 +12,9 @@ use crate::error_info::{Class, Condition, INTERRUPTED, INTERRUPTED_TEXT, NO_RUNT
 /// |---|---|---|---|
 /// | `window_empty` | 400 | no | the window ends before it begins |
 /// | `window_unset` | 400 | no | the window's beginning is not set |
+/// | `window_too_late` | 400 | no | the orders were exported too early for the window's end, and no work folder leads to a next run |
 /// | `orders_missing` | 422 | no | there is nothing to resume: the folder does not hold the orders of a run |
-/// | `plan_differs` | 409 | no | the folder holds an unfinished run of another plan |
+/// | `plan_differs` | 409 | no | the folder holds an unfinished run of another plan, whose window this one would pass over |
 /// | `folder_in_use` | 409 | yes | another run holds the folder |
 /// | `folder_not_private` | 500 | no | users other than its owner may read the folder |
 /// | `folder_failed` | 500 | yes | a file of the folder cannot be written or read, or is damaged |
@@ -30,6 +31,18 @@ pub enum ReconcileError {
         /// Where it ends.
         until: u64,
     },
+    /// The orders were exported too early for the window's end, and no [work folder](super::ReconcilerBuilder::work) leaves the rest
+    /// to the next run.
+    #[error(
+        "the window ends at {until}, and orders of that export are known up to {known_until}, in seconds since 1970; end it there, \
+         or name a work folder, by which the next run looks at the rest"
+    )]
+    WindowTooLate {
+        /// Where it ends.
+        until: u64,
+        /// When the orders were exported, less the [time](super::ReconcilerBuilder::too_recent) that the shop needs.
+        known_until: u64,
+    },
     /// The window's beginning is not set.
     #[error("there is no run to go on with, and a new one needs the window's beginning; set `since`")]
     WindowUnset,
@@ -38,8 +51,8 @@ pub enum ReconcileError {
     OrdersMissing,
     /// The folder holds an unfinished run of another plan.
     #[error(
-        "the folder holds an unfinished run whose {field} is {planned}, and this one's is {given}; resume that one, or remove \
-         its `plan.json` to give it up"
+        "the folder holds an unfinished run whose {field} is {planned}, and this one's is {given}; resume that one, cover its \
+         window with later orders, or remove its `plan.json` to give it up"
     )]
     PlanDiffers {
         /// What differs first.
@@ -75,6 +88,7 @@ impl ReconcileError {
     fn condition(&self) -> Condition {
         match self {
             Self::WindowEmpty { .. } => Condition::lasting(Class::Caller, "window_empty", 400),
+            Self::WindowTooLate { .. } => Condition::lasting(Class::Caller, "window_too_late", 400),
             Self::WindowUnset => Condition::lasting(Class::Caller, "window_unset", 400),
             Self::OrdersMissing => Condition::lasting(Class::Caller, "orders_missing", 422),
             Self::PlanDiffers { .. } => Condition::lasting(Class::Caller, "plan_differs", 409),

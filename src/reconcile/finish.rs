@@ -6,11 +6,12 @@ use std::io;
 
 use super::Reconciler;
 use super::class::DiscrepancyClass;
+use super::decided::FoundCases;
 use super::discrepancy::Discrepancy;
-use super::folder::{WorkFolder, rename};
+use super::folder::WorkFolder;
 use super::judge::CaseJudge;
+use super::left::CARRIED;
 use super::merge::{KeyGroups, Merge};
-use super::passes::{CARRIED_NEXT, FoundCases};
 use super::report::REPORT;
 use super::run_file::RunWriter;
 use super::spool::ORDERS;
@@ -38,7 +39,8 @@ impl Acceptances {
         Self(all)
     }
 
-    fn reason(&self, told: &Discrepancy) -> Option<Box<str>> {
+    /// Why a person has accepted it, if one has.
+    pub(super) fn reason(&self, told: &Discrepancy) -> Option<Box<str>> {
         if self.0.is_empty() {
             return None;
         }
@@ -48,55 +50,50 @@ impl Acceptances {
         let is_of_tenant = |(tenant, _): &&OfTenant| tenant.is_none() || tenant.as_deref() == told.tenant();
         accepted.find(is_of_tenant).map(|(_, reason)| reason.clone())
     }
-
-    /// Writes the report, and counts it.
-    pub(super) fn write_report(
-        &self,
-        folder: &WorkFolder,
-        mut confirmed: Merge,
-        summary: &mut Summary,
-        judge: &CaseJudge,
-    ) -> io::Result<()> {
-        let mut writer = RunWriter::create(&folder.file(REPORT))?;
-        let mut tally = ReportTally::new(&judge.lookups.rules.units);
-        while let Some((place, value)) = confirmed.head() {
-            let mut told = Discrepancy::read(value)?;
-            told.known = self.reason(&told);
-            tally.add(&told);
-            writer.write(place, &told.write()?)?;
-            confirmed.advance()?;
-        }
-        writer.finish()?;
-        tally.sum_up(summary);
-        Ok(())
-    }
 }
 
-/// Keeps what the next run has to look at again, each payment once: to be looked up, if that was said of it anywhere.
-pub(super) fn write_carried(folder: &WorkFolder, found: &FoundCases) -> io::Result<()> {
-    let mut groups = KeyGroups::of(Merge::open(folder.path(), "carried-input", &found.carried)?);
-    let partial = folder.file("carried.partial");
-    let mut writer = RunWriter::create(&partial)?;
-    while groups.advance()? {
-        // The greatest says so.
-        writer.write(groups.key(), groups.values().last().unwrap_or_default())?;
+/// Writes the report, and counts it.
+pub(super) fn write_report(
+    folder: &WorkFolder,
+    mut news: Merge,
+    summary: &mut Summary,
+    judge: &CaseJudge,
+) -> io::Result<()> {
+    let mut writer = RunWriter::create(&folder.file(REPORT))?;
+    let mut tally = ReportTally::new(&judge.lookups.rules.units);
+    while let Some((place, value)) = news.head() {
+        tally.add(&Discrepancy::read(value)?);
+        writer.write(place, value)?;
+        news.advance()?;
     }
     writer.finish()?;
-    rename(&partial, &folder.file(CARRIED_NEXT))
+    tally.sum_up(summary);
+    Ok(())
+}
+
+/// Keeps what the next run has to look at again, each payment once.
+pub(super) fn write_carried(folder: &WorkFolder, found: &FoundCases) -> io::Result<()> {
+    let mut groups = KeyGroups::of(Merge::open(folder.path(), "carried-input", &found.carried)?);
+    let mut next = CARRIED.write_next(folder.path())?;
+    while groups.advance()? {
+        // The greatest counts.
+        next.write(groups.key(), groups.values().last().unwrap_or_default())?;
+    }
+    next.finish()
 }
 
 /// Leaves of a finished run its report, and what the next one needs.
 pub(super) fn clear_finished(folder: &WorkFolder) -> io::Result<()> {
-    clear(folder, REPORT)?;
+    clear(folder, Some(REPORT))?;
     fs::remove_dir_all(folder.file(ORDERS))
 }
 
-/// Removes the runs of a folder, but for one.
-pub(super) fn clear(folder: &WorkFolder, kept: &str) -> io::Result<()> {
+/// Removes the runs of a folder, but for one that is kept.
+pub(super) fn clear(folder: &WorkFolder, kept: Option<&str>) -> io::Result<()> {
     for entry in fs::read_dir(folder.path())? {
         let path = entry?.path();
         let is_run = path.extension().is_some_and(|extension| extension == "run");
-        if is_run && path.file_name().is_none_or(|name| name != kept) {
+        if is_run && path.file_name().is_none_or(|name| kept.is_none_or(|kept| name != kept)) {
             fs::remove_file(path)?;
         }
     }

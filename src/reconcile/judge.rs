@@ -18,10 +18,13 @@ use super::case::{Case, CaseDecision};
 use super::class::{DiscrepancyClass, Unremarkable};
 use super::discrepancy::Discrepancy;
 use super::order::{NamedPayment, OrderRecord};
-use super::rows::{CarriedRow, CasePayment, owner_of};
+use super::rows::{CarriedRow, CasePayment, PaymentStage, owner_of};
 
 /// The longest that a debit of a bank account takes: by SEPA, 14 days with the bank's own time.
 const LONGEST_DEBIT: u64 = 14 * DAY;
+
+/// Why it is not known of a payment that brought money whether an order names it.
+const ALIAS_UNKNOWN: &str = "alias_unknown";
 
 /// Judges cases by a validator's rules, and by the times of a run.
 #[derive(Clone)]
@@ -37,11 +40,15 @@ pub(super) struct CaseJudge {
     pub(super) pending_after: u64,
     pub(super) too_recent: u64,
     pub(super) recent: u64,
+    /// Whether it could not be found out of an alias which payment it stands for.
+    pub(super) is_alias_unknown: bool,
 }
 
 /// What is to be said of one case.
 pub(super) enum Conclusion<'c> {
     Count(Unremarkable),
+    /// It waits for more than this payment, which is final and has to be looked at again.
+    Await(&'c CasePayment),
     Tell(Telling<'c>),
     /// Another case says it.
     Nothing,
@@ -54,6 +61,12 @@ pub(super) struct Telling<'c> {
     pub(super) findings: Vec<Box<str>>,
     /// When that is other than the latest change.
     pub(super) at: Option<u64>,
+}
+
+impl Telling<'_> {
+    fn is_for_want_of_alias(&self) -> bool {
+        self.findings.iter().any(|finding| &**finding == ALIAS_UNKNOWN)
+    }
 }
 
 impl<'c> Conclusion<'c> {
@@ -73,6 +86,7 @@ impl CaseJudge {
         }
         for payment in &case.payments {
             decision.carried.extend(self.carried(payment));
+            decision.unseen.extend((payment.facts.is_none() && !payment.is_taken).then(|| payment.id.clone()));
         }
         if let Some(payment) =
             case.payments.iter().find(|payment| self.is_new(payment) && is_redeemed_for_no_order(payment))
@@ -85,23 +99,24 @@ impl CaseJudge {
             Some(order) => self.settle(case, self.with_order(order, &case.payments), &mut decision),
             None => {
                 for payment in case.payments.iter().filter(|payment| !payment.is_taken) {
-                    self.settle(case, self.without_order(payment), &mut decision);
+                    self.settle(case, self.without_order(payment, case.owner.is_some()), &mut decision);
                 }
             }
         }
         decision
     }
 
-    fn without_order<'c>(&self, payment: &'c CasePayment) -> Conclusion<'c> {
+    fn without_order<'c>(&self, payment: &'c CasePayment, names_order: bool) -> Conclusion<'c> {
         if let Some(code) = &payment.failure {
             return Conclusion::tell(DiscrepancyClass::Unknown, Some(payment), vec![code.clone()]);
         }
         let Some(facts) = &payment.facts else { return Conclusion::Nothing };
         if has_money(facts) {
-            return if self.is_new(payment) {
-                Conclusion::tell(DiscrepancyClass::PaidNotOrdered, Some(payment), Vec::new())
-            } else {
-                Conclusion::Count(Unremarkable::Outside)
+            return match (self.is_new(payment), self.is_alias_unknown && !names_order) {
+                (false, _) => Conclusion::Count(Unremarkable::Outside),
+                // An order may name it by the alias.
+                (true, true) => Conclusion::tell(DiscrepancyClass::Unknown, Some(payment), vec![ALIAS_UNKNOWN.into()]),
+                (true, false) => Conclusion::tell(DiscrepancyClass::PaidNotOrdered, Some(payment), Vec::new()),
             };
         }
         self.unpaid(payment, facts).unwrap_or(Conclusion::Count(Unremarkable::Abandoned))
@@ -137,25 +152,27 @@ impl CaseJudge {
         let telling = match said {
             Conclusion::Nothing => return,
             Conclusion::Count(kind) => return decision.counted.push(kind),
+            Conclusion::Await(payment) => {
+                decision.counted.push(Unremarkable::Waiting);
+                let changed = self.latest_of(payment);
+                return decision.carried.push(CarriedRow { changed, ..self.left(payment, true) }.of(payment));
+            }
             Conclusion::Tell(telling) => telling,
         };
         let at = telling.at.unwrap_or_else(|| self.latest(case, telling.payment));
         // What is told since it has been so for long does not mend itself.
         let may_mend_itself = telling.class.may_mend_itself() && telling.at.is_none();
         let is_too_recent = may_mend_itself && at >= self.orders_as_of.saturating_sub(self.too_recent);
-        if at >= self.until || (is_too_recent && at >= self.since) {
-            let kind = if at >= self.until { Unremarkable::Outside } else { Unremarkable::TooRecent };
-            decision.counted.push(kind);
-            // The next run, in whose window it is, need not find it by itself.
-            let carried = |payment: &CasePayment| {
-                let was_final = payment.facts.as_ref().is_some_and(is_final);
-                (payment.id.clone(), CarriedRow { is_looked_up: true, was_final })
-            };
-            decision.carried.extend(telling.payment.map(carried));
-        } else if at < self.since {
-            decision.counted.push(Unremarkable::Outside);
+        let is_of_window = (self.since..self.until).contains(&at);
+        // The next run, in whose window it is, need not find it by itself, and one that knows the alias says more.
+        let is_left = at >= self.until || (is_of_window && (is_too_recent || telling.is_for_want_of_alias()));
+        decision.carried.extend(telling.payment.filter(|_| is_left).map(|payment| self.left_to_tell(payment)));
+        let discrepancy = self.told(case, telling, at);
+        if is_of_window && !is_too_recent {
+            decision.told.push(discrepancy);
         } else {
-            decision.told.push(self.told(case, telling, at));
+            decision.counted.push(if is_of_window { Unremarkable::TooRecent } else { Unremarkable::Outside });
+            decision.standing.push(discrepancy);
         }
     }
 
@@ -178,6 +195,16 @@ impl CaseJudge {
             recent: class.may_mend_itself() && at >= self.orders_as_of.saturating_sub(self.recent),
             known: None,
         }
+    }
+
+    /// An order with more payments than can be one order's, of which the latest changed then.
+    pub(super) fn crowded(&self, case: &Case, latest: u64) -> CaseDecision {
+        let at = Some(self.latest(case, None).max(latest));
+        let findings = vec!["too_many_payments".into()];
+        let telling = Telling { class: DiscrepancyClass::Unknown, payment: None, findings, at };
+        let mut decision = CaseDecision::default();
+        self.settle(case, Conclusion::Tell(telling), &mut decision);
+        decision
     }
 
     /// A line of the export that cannot be used. When it changed is unknown.
@@ -207,30 +234,59 @@ impl CaseJudge {
         let brought = |payment: &&CasePayment| !payment.is_taken && payment.facts.as_ref().is_some_and(has_money);
         let paying = case.payments.iter().filter(brought);
         let of_payments = paying.chain(payment).filter_map(|payment| self.latest_of(payment)).max();
-        [of_order, of_users, of_payments].into_iter().flatten().max().unwrap_or(self.since)
+        let is_judged_late = case.was_unusable.then_some(self.since);
+        [of_order, of_users, of_payments, is_judged_late].into_iter().flatten().max().unwrap_or(self.since)
     }
 
-    /// When a payment last changed. One that an earlier run carried and that was not final then changed since. Where no change
-    /// of it is listed, and it may have come after the last one that is, the next run knows more.
+    /// When a payment last changed.
     pub(super) fn latest_of(&self, payment: &CasePayment) -> Option<u64> {
         let facts = payment.facts.as_ref();
         let stated = facts.into_iter().flat_map(|facts| [facts.created, facts.paid_at]).flatten().max();
-        let is_new = payment.is_carried && facts.is_some_and(is_final);
-        let is_later = |facts: &ProviderPayment| facts.as_of.is_some_and(|as_of| as_of > self.began);
-        let is_left = !payment.was_final && payment.changed.is_none() && facts.is_some_and(is_later);
-        let since = is_new.then_some(if is_left { self.until } else { self.since });
-        stated.max(payment.changed).max(since)
+        let carried = payment.carried.zip(facts).and_then(|(left, facts)| self.since_carried(left, payment, facts));
+        stated.max(payment.changed).max(carried)
     }
 
-    /// Whether the next run has to look at a payment again, since it is not final: until it is. What waits for the shopper alone
-    /// may do so for good, and is followed for as long as it is listed.
+    /// When a payment changed that an earlier run carried: since then, if it has come to another stage. Where no change of it is
+    /// listed, and it may have come after the last one that is, the next run knows more.
+    fn since_carried(&self, left: CarriedRow, payment: &CasePayment, facts: &ProviderPayment) -> Option<u64> {
+        if left.is_left || left.stage.is_none() {
+            return Some(self.since);
+        }
+        if left.stage == Some(PaymentStage::of(facts)) {
+            return left.changed;
+        }
+        let is_later = payment.changed.is_none() && facts.as_of.is_some_and(|as_of| as_of > self.began);
+        Some(if is_later { self.until } else { self.since })
+    }
+
+    /// Whether the next run has to look at a payment again: until it is final, and known. What waits for the shopper alone may do
+    /// so for good, and is followed for as long as it is listed.
     pub(super) fn carried(&self, payment: &CasePayment) -> Option<(Box<str>, CarriedRow)> {
-        let is_looked_up = self.is_carried_to_be_looked_up(payment)?;
-        Some((payment.id.clone(), CarriedRow { is_looked_up, was_final: false }))
+        Some(self.left(payment, self.is_carried_to_be_looked_up(payment)?).of(payment))
+    }
+
+    /// The same of a payment of which this run judges nothing, though an order may be there. It is the next run's to tell.
+    pub(super) fn carried_unjudged(&self, payment: &CasePayment) -> Option<(Box<str>, CarriedRow)> {
+        let is_of_window = payment.facts.is_some() && self.latest_of(payment) >= Some(self.since);
+        if is_of_window { Some(self.left_to_tell(payment)) } else { self.carried(payment) }
+    }
+
+    fn left_to_tell(&self, payment: &CasePayment) -> (Box<str>, CarriedRow) {
+        CarriedRow { is_left: true, ..self.left(payment, true) }.of(payment)
+    }
+
+    fn left(&self, payment: &CasePayment, is_looked_up: bool) -> CarriedRow {
+        let known = payment.facts.as_ref().map(PaymentStage::of);
+        let stage = known.or_else(|| payment.carried.and_then(|left| left.stage));
+        let goes_on = known.is_some_and(|stage| stage != PaymentStage::Final);
+        let needs_order = goes_on || self.is_new(payment);
+        CarriedRow { is_looked_up, is_left: false, changed: None, stage, needs_order }
     }
 
     fn is_carried_to_be_looked_up(&self, payment: &CasePayment) -> Option<bool> {
-        let Some(facts) = payment.facts.as_ref() else { return payment.is_carried.then_some(true) };
+        let Some(facts) = payment.facts.as_ref() else {
+            return (payment.carried.is_some() || payment.failure.is_some()).then_some(true);
+        };
         let is_from = |first: u64| facts.created.is_none_or(|created| created >= first);
         match &facts.status {
             PaymentStatus::ActionRequired if is_under_way(facts) => {
@@ -278,9 +334,11 @@ pub(super) fn has_money(facts: &ProviderPayment) -> bool {
         && !facts.reversed
 }
 
-/// Whether the payment stays as it is, but for refunds and disputes.
-fn is_final(facts: &ProviderPayment) -> bool {
-    matches!(facts.status, PaymentStatus::Paid | PaymentStatus::Canceled)
+impl CarriedRow {
+    /// Under the id by which the payment is named.
+    fn of(self, payment: &CasePayment) -> (Box<str>, Self) {
+        (payment.id.clone(), self)
+    }
 }
 
 /// Whether all that was captured was given back.

@@ -106,7 +106,7 @@ impl CaseJudge {
         }
         let due = self.latest_of(newest).unwrap_or(self.since).saturating_add(self.pending_after);
         if due >= self.until {
-            return Conclusion::Count(Unremarkable::Waiting);
+            return Conclusion::Await(newest);
         }
         let findings = self.weigh(order, newest, false).codes;
         Conclusion::Tell(Telling { class, payment: Some(newest), findings, at: Some(due) })

@@ -23,7 +23,9 @@
 //!     println!("{}: payment {:?}, order {:?}", told.class().code(), told.payment(), told.order());
 //! }
 //! println!("{} paid and not ordered", report.counts().of(DiscrepancyClass::PaidNotOrdered).told);
-//! std::process::exit(report.status().exit_code().into());
+//! let code = report.status().exit_code();
+//! drop(report);
+//! std::process::exit(code.into());
 //! # }
 //! ```
 //!
@@ -34,10 +36,12 @@
 //! knows.
 //!
 //! A discrepancy is told by the run in whose window payment or order changed for the last time: the payment's creation, its
-//! payment, a refund, a dispute, or one of the order's times. So runs whose windows meet tell each change once, and what
-//! still stands again when payment or order changes again.
-//! A payment that is under way is carried in the [work folder](ReconcilerBuilder::work) from run to run, and told when it is paid
-//! without an order, however many days later that is.
+//! payment, a refund, a dispute, or one of the order's times. So runs whose windows meet tell each change once.
+//!
+//! The [work folder](ReconcilerBuilder::work) leads from one run to the next. A payment that is under way is carried in it, and told
+//! when it is paid without an order, however many days later that is. What was told and still stands is not told again when its
+//! payment or order changes; what was mended and is wrong again is. An order whose line cannot be used, and a payment whose look-up
+//! is refused, are told once, and judged by the run that can read them. Without a work folder each run stands alone.
 //!
 //! These are no discrepancies: a refund or a dispute after the order was shipped, or of a part of the money; a deposit and the
 //! balance that together pay the total; an older payment that is refunded, whose order is not in the export; an order paid by
@@ -69,16 +73,21 @@ mod calls;
 mod case;
 mod class;
 mod confirm;
+mod decided;
 mod discrepancy;
 mod error;
 mod finish;
 mod folder;
 mod judge;
 mod judge_order;
+mod left;
 mod merge;
+mod news;
 mod order;
+mod order_group;
 mod passes;
 mod plan;
+mod planning;
 mod redemptions;
 mod report;
 mod rows;
@@ -87,6 +96,7 @@ mod run_file;
 mod sort;
 mod spool;
 mod summary;
+mod told;
 
 pub use builder::{AskRedemptions, ReconcilerBuilder};
 pub use class::{DiscrepancyClass, Unremarkable};

@@ -1,6 +1,5 @@
 //! The merges: which payments have to be looked up, what belongs together, and what is wrong with it.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 
@@ -8,23 +7,18 @@ use crate::intent::payment_intent::PaymentId;
 use crate::payment::facts::ProviderPayment;
 use crate::payment::policy::TenantProof;
 
-use super::aliases::AliasWriter;
-use super::case::{Case, CaseDecision};
-use super::class::Unremarkable;
+use super::case::Case;
+use super::decided::{DecidedCases, FoundCases};
 use super::judge::CaseJudge;
+use super::left::{ALIASES, UNUSABLE};
 use super::merge::{KeyGroups, Merge};
-use super::order::OrderRecord;
-use super::rows::{CarriedRow, CasePayment, Gathered, NamedBy, OrderRow, PaymentRow, owner_key, owner_of};
-use super::run_file::{RunWriter, decode, row};
+use super::rows::{CasePayment, Gathered, NamedBy, OrderRow, PaymentRow, owner_key};
+use super::run_file::{RunWriter, row};
 use super::sort::Sorter;
 use super::spool::{BY_ORDER, ORDERS};
 
 /// Payments that have to be looked up by themselves.
 pub(super) const TO_LOOK_UP: &str = "to-look-up.run";
-
-/// Payments that the run before left to this one, and those that this one leaves to the next.
-pub(super) const CARRIED: &str = "carried.run";
-pub(super) const CARRIED_NEXT: &str = "carried.next";
 
 /// The files of a run, and what they are judged by.
 #[derive(Clone)]
@@ -36,24 +30,6 @@ pub(super) struct Passes {
     pub(super) memory: usize,
     /// How many payments that only orders name are looked up.
     pub(super) most_looked_up: usize,
-}
-
-/// What the merges found, on the disk, and what they only counted.
-#[derive(Debug, Default)]
-pub(super) struct FoundCases {
-    /// Discrepancies and their cases, by the place in the report.
-    pub(super) runs: Vec<Box<str>>,
-    pub(super) kinds: BTreeMap<Unremarkable, u64>,
-    pub(super) listed: u64,
-    /// Payments that the next run looks at again.
-    pub(super) carried: Vec<Box<str>>,
-}
-
-/// Where decisions go.
-pub(super) struct DecidedCases {
-    pub(super) found: Sorter,
-    pub(super) carried: Sorter,
-    pub(super) kinds: BTreeMap<Unremarkable, u64>,
 }
 
 impl Passes {
@@ -82,7 +58,12 @@ impl Passes {
                 left = left.saturating_sub(1);
             } else if !is_looked_up && judge.is_alias(&payment.id) {
                 is_looked_up = gathered.stands_for.is_none() && gathered.named_by.iter().any(is_concerned);
-                for by in gathered.stands_for.iter().flat_map(|own| gathered.named_by.iter().map(move |by| (own, by))) {
+                for by in gathered
+                    .stands_for
+                    .iter()
+                    .filter(|own| **own != payment.id)
+                    .flat_map(|own| gathered.named_by.iter().map(move |by| (own, by)))
+                {
                     remembered.add(by.0.as_bytes(), &row(&PaymentRow::Named(by.1.clone()))?)?;
                 }
             }
@@ -96,26 +77,34 @@ impl Passes {
 
     /// Brings payments together with their orders, and judges them.
     pub(super) fn judge(&self) -> io::Result<FoundCases> {
-        let mut decided = DecidedCases {
-            found: Sorter::new(&self.folder, "found", self.memory / 4, Vec::new()),
-            carried: Sorter::new(&self.folder, "carried-next", self.memory / 8, Vec::new()),
-            kinds: BTreeMap::new(),
-        };
+        let mut decided = DecidedCases::new(&self.folder, self.memory)?;
         let (mut runs, listed) = self.join(&mut decided)?;
         runs.push(format!("{ORDERS}/{BY_ORDER}").into());
-        let mut groups = KeyGroups::of(Merge::open(&self.folder, "judged-input", &runs)?);
-        while groups.advance()? {
-            self.judge_group(&groups, &mut decided)?;
+        runs.extend(UNUSABLE.known(&self.folder));
+        let mut merge = Merge::open(&self.folder, "judged-input", &runs)?;
+        while merge.head().is_some() {
+            self.judge.judge_next(&mut merge, &mut decided)?;
         }
-        let DecidedCases { found, carried, kinds } = decided;
-        Ok(FoundCases { runs: found.finish()?, kinds, listed, carried: carried.finish()? })
+        decided.finish(listed)
+    }
+
+    /// Whether it could not be found out of an alias which payment it stands for.
+    pub(super) fn is_alias_unknown(&self, looked_up: &[Box<str>]) -> io::Result<bool> {
+        let mut groups = KeyGroups::of(Merge::open(&self.folder, "alias-input", looked_up)?);
+        while groups.advance()? {
+            let payment = Gathered::of(groups.key(), groups.values())?.payment;
+            if payment.failure.is_some() && self.judge.is_alias(&payment.id) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Sorts payments by the order that names them, or that they name. What names no order is judged at once.
     fn join(&self, decided: &mut DecidedCases) -> io::Result<(Vec<Box<str>>, u64)> {
         let mut by_order = Sorter::new(&self.folder, "payments-by-order", self.memory / 2, Vec::new());
         let mut groups = KeyGroups::of(Merge::open(&self.folder, "joined-input", &self.by_payment)?);
-        let mut aliases = AliasWriter::new(&self.folder);
+        let mut aliases = ALIASES.write_next(&self.folder)?;
         let mut listed = 0_u64;
         while groups.advance()? {
             let gathered = Gathered::of(groups.key(), groups.values())?;
@@ -148,7 +137,7 @@ impl Passes {
         let owners: Vec<&NamedBy> =
             if users.is_empty() { named_by.iter().filter(|by| !by.is_unusable).collect() } else { users.clone() };
         // A line that cannot be used is told by itself.
-        let Some(first) = owners.first() else { return decided.carry(&self.judge, &payment) };
+        let Some(first) = owners.first() else { return decided.carry_unjudged(&self.judge, &payment) };
         // It is judged with one order: the one that it states itself, whichever name it, unless others alone are paid by it. It
         // must not be hidden behind another tenant's open order.
         let is_own = |own: &Vec<u8>| users.is_empty() || users.iter().any(|by| by.owner == *own);
@@ -173,81 +162,6 @@ impl Passes {
             last = Some(&by.owner);
         }
         by_order.add(&judged_with, &row(&OrderRow::Payment(Box::new(payment)))?)
-    }
-
-    /// Judges an order with all its payments.
-    fn judge_group(&self, groups: &KeyGroups, decided: &mut DecidedCases) -> io::Result<()> {
-        let owner = owner_of(groups.key()).map(|(tenant, order)| (tenant.into(), order.into()));
-        let mut case = Case { owner, ..Case::default() };
-        let mut is_unusable = false;
-        for value in groups.values() {
-            match decode(value)? {
-                OrderRow::Order(fields) => {
-                    let order = OrderRecord::of_fields(fields);
-                    // Of several lines of one order the latest counts.
-                    if case.order.as_ref().is_none_or(|known| known.latest() <= order.latest()) {
-                        case.owner = Some((order.tenant.clone(), order.order.clone()));
-                        case.order = Some(order);
-                    }
-                }
-                OrderRow::Unusable(payment) => {
-                    is_unusable = true;
-                    decided.add_unusable(&self.judge, &case, payment)?;
-                }
-                OrderRow::Payment(payment) => case.payments.push(*payment),
-                OrderRow::Redeemed(..) => {}
-            }
-        }
-        if case.order.is_some() {
-            return decided.take(&self.judge, &case);
-        }
-        for payment in case.payments {
-            // Where no more than its line is known to be unusable, the order may be there.
-            if is_unusable {
-                decided.carry(&self.judge, &payment)?;
-                continue;
-            }
-            decided.take(&self.judge, &Case { owner: case.owner.clone(), ..Case::of_payment(payment) })?;
-        }
-        Ok(())
-    }
-}
-
-impl DecidedCases {
-    /// Writes down what came of a case.
-    pub(super) fn take(&mut self, judge: &CaseJudge, case: &Case) -> io::Result<()> {
-        let CaseDecision { told, counted, carried } = judge.decide(case);
-        for discrepancy in &told {
-            let value = row(&(discrepancy.write()?, case.write()?))?;
-            self.found.add(&discrepancy.place(), &value)?;
-        }
-        self.note(counted, carried)
-    }
-
-    /// Counts what is only counted, and writes down what the next run has to look at again.
-    pub(super) fn note(
-        &mut self,
-        counted: Vec<Unremarkable>,
-        carried: impl IntoIterator<Item = (Box<str>, CarriedRow)>,
-    ) -> io::Result<()> {
-        for kind in counted {
-            let count = self.kinds.entry(kind).or_default();
-            *count = count.saturating_add(1);
-        }
-        for (payment, left) in carried {
-            self.carried.add(payment.as_bytes(), &row(&PaymentRow::Carried(left))?)?;
-        }
-        Ok(())
-    }
-
-    /// Leaves a payment to the next run if that has to look at it, with nothing to say of it now.
-    fn carry(&mut self, judge: &CaseJudge, payment: &CasePayment) -> io::Result<()> {
-        self.note(Vec::new(), judge.carried(payment))
-    }
-
-    fn add_unusable(&mut self, judge: &CaseJudge, case: &Case, payment: Option<Box<str>>) -> io::Result<()> {
-        let discrepancy = judge.unusable(case, payment);
-        self.found.add(&discrepancy.place(), &row(&(discrepancy.write()?, Case::default().write()?))?)
     }
 }
 

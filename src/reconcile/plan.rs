@@ -12,7 +12,7 @@ const PLAN: &str = "plan.json";
 const LOG: &str = "log.jsonl";
 
 /// Of the files. Another one is of another release.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// What a run is to do. Written once its orders are there.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +31,8 @@ pub(super) struct RunPlan {
     pub(super) orders: String,
     pub(super) orders_read: u64,
     pub(super) orders_unusable: u64,
+    /// Of those, the lines that name neither an order nor a payment.
+    pub(super) orders_nameless: u64,
     /// The runs of orders by the payment that they name.
     pub(super) orders_by_payment: Vec<Box<str>>,
 }
@@ -48,6 +50,7 @@ impl RunPlan {
             orders: String::new(),
             orders_read: 0,
             orders_unusable: 0,
+            orders_nameless: 0,
             orders_by_payment: Vec::new(),
         }
     }
@@ -69,6 +72,11 @@ impl RunPlan {
 
     pub(super) fn remove(folder: &WorkFolder) -> io::Result<()> {
         super::folder::remove(&folder.file(PLAN))
+    }
+
+    /// Whether another plan looks at all that this one does.
+    pub(super) fn is_covered_by(&self, other: &Self) -> bool {
+        self.identity == other.identity && other.since <= self.since && self.until <= other.until
     }
 
     /// Refuses to go on with another plan, and names what differs first. Orders are compared where they were given.

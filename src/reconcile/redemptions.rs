@@ -89,7 +89,7 @@ impl Passes {
                     // What is cancelled or refunded by now was paid before.
                     OrderRow::Order(fields) => is_paid |= OrderRecord::of_fields(fields).state != OrderState::Open,
                     OrderRow::Redeemed(payment, tenant) => found.push((payment, tenant)),
-                    OrderRow::Unusable(_) | OrderRow::Payment(_) => {}
+                    OrderRow::Unusable(_) | OrderRow::WasUnusable | OrderRow::Payment(_) => {}
                 }
             }
             let Some((_, order)) = owner_of(groups.key()).filter(|_| !is_paid) else { continue };

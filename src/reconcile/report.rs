@@ -30,13 +30,14 @@ impl Reconciliation {
         /// How much of everything was read, told and only counted.
         pub fn counts(&self) -> &ReconcileCounts => &self.summary.counts;
 
-        /// Whether everything could be found out.
-        pub fn is_complete(&self) -> bool => self.summary.status() != ReconcileStatus::Incomplete;
+        /// Whether nothing is [missing](Self::missing).
+        pub fn is_complete(&self) -> bool => self.summary.missing.is_empty();
 
         /// How the run ended.
         pub fn status(&self) -> ReconcileStatus => self.summary.status();
 
-        /// What could not be found out, one line each; a discrepancy of class unknown is none of these.
+        /// What could not be found out, one line each. What cannot be found out of one payment or order is told as
+        /// [unknown](DiscrepancyClass::Unknown); it is one of these, too, where another run of the window may find it out.
         pub fn missing(&self) -> &[Box<str>] => &self.summary.missing;
 
         /// The window's first second, and its end, which is no part of it, in seconds since 1970.

@@ -5,7 +5,7 @@ use std::io;
 use serde::{Deserialize, Serialize};
 
 use crate::intent::payment_intent::PaymentId;
-use crate::payment::facts::ProviderPayment;
+use crate::payment::facts::{PaymentStatus, ProviderPayment};
 
 use super::discrepancy::{MoneyParts, money_of, parts};
 use super::order::{NamedPayment, OrderRecord, OrderState};
@@ -32,7 +32,7 @@ pub(super) enum PaymentRow {
     HasAlias,
     /// It was redeemed for this tenant's order, which the shop does not list as paid.
     Redeemed(Box<str>, Box<str>),
-    /// It is an alias, and an earlier run found out which payment it stands for.
+    /// It is an alias, and it was found out which payment it stands for: itself, where it ended without one.
     StandsFor(Box<str>),
 }
 
@@ -44,13 +44,40 @@ impl PaymentRow {
     }
 }
 
-/// What an earlier run leaves to the next one about a payment.
+/// What an earlier run leaves to the next one about a payment. Of several of one payment the greatest counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(super) struct CarriedRow {
     /// Whether it is looked up where it is not in the list.
     pub(super) is_looked_up: bool,
-    /// Whether it was final by then, so that this is nothing new.
-    pub(super) was_final: bool,
+    /// Whether the earlier run left it to the next one to tell, by whose window it then counts.
+    pub(super) is_left: bool,
+    /// When it changed for the last time, where it has to be looked at again without a change.
+    pub(super) changed: Option<u64>,
+    /// How far it had come, as far as that was known.
+    pub(super) stage: Option<PaymentStage>,
+    /// Whether its order has to be there.
+    pub(super) needs_order: bool,
+}
+
+/// How far a payment has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(super) enum PaymentStage {
+    /// It waits for the shopper, who may never go on.
+    WithShopper,
+    /// It goes on by itself.
+    UnderWay,
+    /// It stays as it is, but for refunds and disputes.
+    Final,
+}
+
+impl PaymentStage {
+    pub(super) fn of(facts: &ProviderPayment) -> Self {
+        match facts.status {
+            PaymentStatus::Paid | PaymentStatus::Canceled | PaymentStatus::NotFound => Self::Final,
+            PaymentStatus::ActionRequired | PaymentStatus::Declined => Self::WithShopper,
+            PaymentStatus::Processing | PaymentStatus::Authorized | PaymentStatus::Unknown(_) => Self::UnderWay,
+        }
+    }
 }
 
 /// What happened to a payment, and when.
@@ -83,6 +110,8 @@ pub(super) enum OrderRow {
     Order(OrderFields),
     /// A line of the export cannot be used.
     Unusable(Option<Box<str>>),
+    /// Its line could not be used in an earlier run, which therefore judged nothing of it.
+    WasUnusable,
     /// A payment names it, or is named by it.
     Payment(Box<CasePayment>),
     /// This payment was redeemed for it, by this tenant.
@@ -99,12 +128,10 @@ pub(super) struct CasePayment {
     pub(super) is_named: bool,
     /// Whether it is judged with another order that names it.
     pub(super) is_taken: bool,
-    /// Whether the provider listed it, now or in an earlier run that carried it: then its order has to be there.
+    /// Whether the provider listed it, now or in an earlier run that carried it for that: then its order has to be there.
     pub(super) is_listed: bool,
-    /// Whether an earlier run carried it.
-    pub(super) is_carried: bool,
-    /// Whether it was final by then.
-    pub(super) was_final: bool,
+    /// What an earlier run left of it.
+    pub(super) carried: Option<CarriedRow>,
     /// Whether it was looked up by itself in this run.
     pub(super) is_fresh: bool,
     /// When it was paid, as a change says.
@@ -172,7 +199,7 @@ pub(super) struct Gathered {
     /// Whether it is looked up where it is not in the list.
     pub(super) must_be_looked_up: bool,
     pub(super) has_alias: bool,
-    /// Of an alias: the payment that it is known to stand for.
+    /// Of an alias: the payment that it is known to stand for, or itself.
     pub(super) stands_for: Option<Box<str>>,
 }
 
@@ -216,12 +243,12 @@ impl Gathered {
             }
             PaymentRow::Failed(code) => payment.failure = Some(code),
             PaymentRow::Changed(change) => payment.add_change(change),
-            PaymentRow::Carried(CarriedRow { is_looked_up, was_final }) => {
-                (payment.is_carried, payment.is_listed) = (true, true);
-                payment.was_final |= was_final;
-                *must_be_looked_up |= is_looked_up;
+            PaymentRow::Carried(left) => {
+                payment.carried = payment.carried.max(Some(left));
+                payment.is_listed |= left.needs_order;
+                *must_be_looked_up |= left.is_looked_up;
             }
-            PaymentRow::Unreadable => *must_be_looked_up = true,
+            PaymentRow::Unreadable => (payment.is_listed, *must_be_looked_up) = (true, true),
             PaymentRow::Named(by) => named_by.push(by),
             PaymentRow::HasAlias => *has_alias = true,
             PaymentRow::StandsFor(payment) => *stands_for = Some(payment),
@@ -237,8 +264,7 @@ impl CasePayment {
             is_named: false,
             is_taken: false,
             is_listed: false,
-            is_carried: false,
-            was_final: false,
+            carried: None,
             is_fresh: false,
             paid: None,
             refunded: None,

@@ -2,37 +2,35 @@
 
 use std::fs;
 use std::io;
+use std::mem::take;
 use std::sync::Arc;
 
 use futures_util::Stream;
 
-use crate::intent::fingerprint::Fingerprint;
-use crate::moment::since_1970;
 use crate::provider::ListOf;
 
-use super::aliases::{ALIASES, ALIASES_NEXT};
 use super::builder::AskRedemptions;
-use super::calls::{Caller, each_of, list, look_up};
+use super::calls::{Caller, PhaseLookUps, each_of, list, look_up};
 use super::confirm::{Confirmable, FreshFacts};
+use super::decided::FoundCases;
 use super::error::ReconcileError;
-use super::finish::{Acceptances, clear, clear_finished, write_carried};
+use super::finish::{Acceptances, clear, clear_finished, write_carried, write_report};
 use super::folder::{WorkFolder, remove, rename, write_whole};
 use super::judge::CaseJudge;
+use super::left::{ALIASES, ALL_LEFT, CARRIED};
 use super::merge::Merge;
 use super::order::{OrderRecord, UnusableOrder};
-use super::passes::{CARRIED, CARRIED_NEXT, FoundCases, Passes, TO_LOOK_UP};
+use super::passes::{Passes, TO_LOOK_UP};
 use super::plan::{Log, LogStep, RunPhase, RunPlan};
+use super::planning::LeftRun;
 use super::redemptions::{RedemptionsAsked, ask};
 use super::report::Reconciliation;
 use super::spool::{NEW_ORDERS, ORDERS, has_orders, spool};
-use super::summary::Summary;
+use super::summary::{ReconcileCounts, Summary};
 use super::{Reconciler, off_thread, off_thread_alone};
 
 /// The numbers of a report.
 const SUMMARY: &str = "summary.json";
-
-/// So long before the run's beginning a window ends unless its end is set: what was paid since may be about to be ordered.
-const SETTLING: u64 = 30 * 60;
 
 /// A run under way.
 struct Run<'r> {
@@ -45,6 +43,7 @@ struct Run<'r> {
     missing: Vec<Box<str>>,
     /// What none will.
     forgotten: Vec<Box<str>>,
+    look_ups: u64,
 }
 
 impl Reconciler {
@@ -63,22 +62,14 @@ impl Reconciler {
     where
         S: Stream<Item = Result<OrderRecord, UnusableOrder>> + Send,
     {
-        let (folder, planned) = self.open().await?;
-        let mut plan = self.plan(planned.as_ref());
-        if planned.is_none() && self.settings.since.is_none() {
-            return Err(ReconcileError::WindowUnset);
-        }
-        if plan.since >= plan.until {
-            return Err(ReconcileError::WindowEmpty { since: plan.since, until: plan.until });
-        }
-        if let Some(planned) = &planned {
-            planned.refuse_other(&plan, false)?;
-        }
+        let (folder, left) = self.open().await?;
+        let (mut plan, goes_on) = self.plan_beside(left.as_ref())?;
         let spooled = spool(orders, &folder, &self.judge(&plan), self.settings.sort_memory).await?;
-        (plan.orders, plan.orders_read, plan.orders_unusable) = (spooled.digest, spooled.read, spooled.unusable);
+        (plan.orders, plan.orders_read) = (spooled.digest, spooled.read);
+        (plan.orders_unusable, plan.orders_nameless) = (spooled.unusable, spooled.nameless);
         plan.orders_by_payment = spooled.by_payment.into_iter().map(|run| format!("{ORDERS}/{run}").into()).collect();
-        let (plan, log) = match planned {
-            Some(planned) => {
+        let (plan, log) = match left.filter(|_| goes_on) {
+            Some(LeftRun { plan: planned, .. }) => {
                 planned.refuse_other(&plan, true)?;
                 let log = off_thread(&folder, |folder| {
                     fs::remove_dir_all(folder.file(NEW_ORDERS))?;
@@ -92,7 +83,7 @@ impl Reconciler {
     }
 
     /// Goes on with the run that the work folder holds, whose orders it has: without reading them again. A finished run gives its
-    /// report again; a list that broke off goes on. A single look-up that failed is not made again: a new run of the window does.
+    /// report again; a list that broke off goes on, and look-ups that failed are made again.
     ///
     /// What is not set of [`since`](super::ReconcilerBuilder::since), [`until`](super::ReconcilerBuilder::until) and
     /// [`orders_as_of`](super::ReconcilerBuilder::orders_as_of) is as that run has it.
@@ -118,49 +109,6 @@ impl Reconciler {
         self.go_on(folder, planned, log).await
     }
 
-    /// Opens the folder, and reads the plan of its unfinished run, if it holds one.
-    async fn open(&self) -> Result<(Arc<WorkFolder>, Option<RunPlan>), ReconcileError> {
-        let path = self.settings.work.clone();
-        let folder = Arc::new(off_thread_alone(move || WorkFolder::open(path.as_deref())).await?);
-        let planned = off_thread(&folder, |folder| {
-            let is_over = Log::open(folder)?.has(RunPhase::Finished);
-            Ok(RunPlan::read(folder)?.filter(|_| !is_over))
-        });
-        let planned = planned.await?;
-        Ok((folder, planned))
-    }
-
-    /// What this run is to do. What is not set is as it was planned before.
-    fn plan(&self, planned: Option<&RunPlan>) -> RunPlan {
-        let settings = &self.settings;
-        let began = planned.map_or_else(|| since_1970().as_secs(), |planned| planned.began);
-        let identity = self.validator.0.account.identity.fingerprint("reconcile", &[]).to_text();
-        let mut plan = RunPlan::new(identity, self.digest_of_settings());
-        let or_planned = |set: Option<u64>, of: fn(&RunPlan) -> u64, or: u64| set.or(planned.map(of)).unwrap_or(or);
-        plan.since = or_planned(settings.since, |plan| plan.since, 0);
-        plan.until = or_planned(settings.until, |plan| plan.until, began.saturating_sub(SETTLING));
-        plan.orders_as_of = or_planned(settings.orders_as_of, |plan| plan.orders_as_of, began);
-        plan.began = began;
-        plan
-    }
-
-    /// A digest of what decides beside the window: the validator's rules, and how far a run looks.
-    fn digest_of_settings(&self) -> String {
-        let settings = &self.settings;
-        let rules = format!("{:?}", self.validator.0.rules);
-        let numbers = format!(
-            "{} {} {} {} {} {} {}",
-            settings.look_back,
-            settings.look_back_for_changes,
-            settings.pending_after,
-            settings.too_recent,
-            settings.recent,
-            settings.confirm,
-            settings.redemptions.as_str(),
-        );
-        Fingerprint::of("reconcile settings", [Some(rules.as_bytes()), Some(numbers.as_bytes())]).to_text()
-    }
-
     fn judge(&self, plan: &RunPlan) -> CaseJudge {
         let settings = &self.settings;
         CaseJudge {
@@ -174,12 +122,22 @@ impl Reconciler {
             pending_after: settings.pending_after,
             too_recent: settings.too_recent,
             recent: settings.recent,
+            is_alias_unknown: false,
         }
     }
 
     async fn go_on(&self, folder: Arc<WorkFolder>, plan: RunPlan, log: Log) -> Result<Reconciliation, ReconcileError> {
         let caller = Caller::new(self.validator.clone(), self.settings.pace);
-        let mut run = Run { reconciler: self, folder, plan, log, caller, missing: Vec::new(), forgotten: Vec::new() };
+        let mut run = Run {
+            reconciler: self,
+            folder,
+            plan,
+            log,
+            caller,
+            missing: Vec::new(),
+            forgotten: Vec::new(),
+            look_ups: 0,
+        };
         run.list().await?;
         let passes = run.look_up().await?;
         let judging = passes.clone();
@@ -191,13 +149,12 @@ impl Reconciler {
 
 /// Makes a folder ready for a new run: what the run before left to this one stays, and nothing else.
 fn begin(folder: &WorkFolder, plan: RunPlan) -> io::Result<(RunPlan, Log)> {
+    let was_whole = Log::open(folder)?.progress(RunPhase::Finished).is_done;
     RunPlan::remove(folder)?;
-    for (next, left) in [(CARRIED_NEXT, CARRIED), (ALIASES_NEXT, ALIASES)] {
-        if folder.file(next).exists() {
-            rename(&folder.file(next), &folder.file(left))?;
-        }
+    for left in ALL_LEFT {
+        left.take_over(folder.path(), was_whole)?;
     }
-    clear(folder, CARRIED)?;
+    clear(folder, None)?;
     remove(&folder.file(SUMMARY))?;
     if folder.file(ORDERS).exists() {
         fs::remove_dir_all(folder.file(ORDERS))?;
@@ -253,11 +210,7 @@ impl Run<'_> {
         for phase in [RunPhase::Payments, RunPhase::Changes] {
             passes.by_payment.extend(self.log.progress(phase).runs);
         }
-        for left in [CARRIED, ALIASES] {
-            if self.folder.file(left).exists() {
-                passes.by_payment.push(left.into());
-            }
-        }
+        passes.by_payment.extend([CARRIED, ALIASES].iter().filter_map(|left| left.known(self.folder.path())));
         let finding = passes.clone();
         let (mut ids, remembered) = off_thread(&self.folder, move |folder| {
             let remembered = finding.find_what_to_look_up()?;
@@ -271,9 +224,12 @@ impl Run<'_> {
             Ok(id)
         };
         let files = (&self.folder, &mut self.log);
-        let missing = look_up(&mut self.caller, files, RunPhase::LookUps, next, settings.sort_memory / 4).await?;
-        self.missing.extend(missing);
-        passes.by_payment.extend(self.log.progress(RunPhase::LookUps).runs);
+        let answers = look_up(&mut self.caller, files, RunPhase::LookUps, next, settings.sort_memory / 4).await?;
+        self.note_look_ups(answers);
+        let looked_up = self.log.progress(RunPhase::LookUps).runs;
+        passes.by_payment.extend(looked_up.iter().cloned());
+        let asking = passes.clone();
+        passes.judge.is_alias_unknown = off_thread(&self.folder, move |_| asking.is_alias_unknown(&looked_up)).await?;
         if settings.redemptions == AskRedemptions::All {
             let payments = passes.with_money()?;
             let runs = self.ask_redemptions(&passes, "all-redeemed", payments).await?;
@@ -310,10 +266,10 @@ impl Run<'_> {
             Ok((found, confirmable))
         })
         .await?;
-        let ids = each_of(std::mem::take(&mut confirmable.payments));
+        let ids = each_of(take(&mut confirmable.payments));
         let files = (&self.folder, &mut self.log);
-        let missing = look_up(&mut self.caller, files, RunPhase::Confirmation, ids, settings.sort_memory / 4).await?;
-        self.missing.extend(missing);
+        let answers = look_up(&mut self.caller, files, RunPhase::Confirmation, ids, settings.sort_memory / 4).await?;
+        self.note_look_ups(answers);
         let (reading, runs) = (passes.clone(), self.log.progress(RunPhase::Confirmation).runs);
         let is_asked = settings.redemptions != AskRedemptions::No;
         let (found, confirmable, mut fresh, asked) = off_thread(&self.folder, move |_| {
@@ -338,36 +294,53 @@ impl Run<'_> {
 
     /// Writes the report, and then that the run is over.
     async fn report(
-        self,
+        mut self,
         passes: Passes,
         mut found: FoundCases,
         confirmable: Confirmable,
         fresh: FreshFacts,
     ) -> Result<Reconciliation, ReconcileError> {
         let mut summary = self.summary();
+        self.note_missing(&summary.counts);
         let known = Acceptances::of(self.reconciler, self.plan.orders_as_of);
         let Self { folder, mut log, missing, forgotten, .. } = self;
         off_thread(&folder, move |folder| {
-            let confirmed = passes.confirm(&mut found, &confirmable, &fresh)?;
-            summary.counts.kinds = std::mem::take(&mut found.kinds);
-            summary.counts.payments = found.listed;
-            let is_done = missing.is_empty();
+            let runs = passes.confirm(&mut found, &confirmable, &fresh)?;
+            summary.is_incomplete = !missing.is_empty();
             summary.missing = [missing, forgotten].concat();
-            if summary.counts.unreadable_items > 0 {
-                let text = format!("{} items of the provider's lists cannot be read", summary.counts.unreadable_items);
-                summary.missing.push(text.into());
-            }
-            known.write_report(folder, confirmed, &mut summary, &passes.judge)?;
+            let is_whole = !summary.is_incomplete;
+            let news =
+                passes.leave_news(&[runs, take(&mut found.standing)].concat(), &known, is_whole, &mut found.kinds)?;
+            summary.counts.kinds = take(&mut found.kinds);
+            summary.counts.payments = found.listed;
+            write_report(folder, news, &mut summary, &passes.judge)?;
             write_carried(folder, &found)?;
             write_whole(&folder.file(SUMMARY), &serde_json::to_vec(&summary)?)?;
-            log.add(LogStep { is_done, ..LogStep::of(RunPhase::Finished) })?;
-            if is_done {
+            log.add(LogStep { is_done: is_whole, ..LogStep::of(RunPhase::Finished) })?;
+            if is_whole {
                 clear_finished(folder)?;
             }
             Ok(summary)
         })
         .await
         .map(|summary| Reconciliation { folder: Arc::clone(&folder), summary })
+    }
+
+    fn note_look_ups(&mut self, PhaseLookUps { payments, missing }: PhaseLookUps) {
+        self.look_ups = self.look_ups.saturating_add(payments);
+        self.missing.extend(missing);
+    }
+
+    /// Notes what is missing beside what broke off.
+    fn note_missing(&mut self, counts: &ReconcileCounts) {
+        if self.plan.orders_nameless > 0 {
+            let text = "lines of the orders name neither an order nor a payment";
+            self.missing.push(format!("orders: {} {text}", self.plan.orders_nameless).into());
+        }
+        if counts.unreadable_items > 0 {
+            let text = format!("{} items of the provider's lists cannot be read", counts.unreadable_items);
+            self.forgotten.push(text.into());
+        }
     }
 
     fn summary(&self) -> Summary {
@@ -379,13 +352,11 @@ impl Run<'_> {
         };
         let counts = &mut summary.counts;
         (counts.orders, counts.unusable_orders) = (self.plan.orders_read, self.plan.orders_unusable);
-        let [payments, changes, look_ups, confirmation] =
-            [RunPhase::Payments, RunPhase::Changes, RunPhase::LookUps, RunPhase::Confirmation]
-                .map(|phase| self.log.progress(phase));
+        let [payments, changes] = [RunPhase::Payments, RunPhase::Changes].map(|phase| self.log.progress(phase));
         counts.changes = changes.items;
         counts.pages = payments.calls.saturating_add(changes.calls);
         counts.unreadable_items = payments.unreadable.saturating_add(changes.unreadable);
-        counts.look_ups = look_ups.calls.saturating_add(confirmation.calls);
+        counts.look_ups = self.look_ups;
         summary
     }
 }

@@ -39,6 +39,8 @@ pub(super) struct Spooled {
     pub(super) digest: String,
     pub(super) read: u64,
     pub(super) unusable: u64,
+    /// Unusable lines that name neither an order nor a payment.
+    pub(super) nameless: u64,
     /// By the payment that they name.
     pub(super) by_payment: Vec<Box<str>>,
 }
@@ -117,6 +119,8 @@ impl Sorting {
         let owner = unusable.owner.as_ref();
         let owner = owner.map_or_else(Vec::new, |(tenant, order)| self.judge.key_of(tenant, order));
         let named = unusable.payment.as_ref().map(PaymentId::as_str);
+        let is_nameless = unusable.owner.is_none() && named.is_none();
+        self.spooled.nameless = self.spooled.nameless.saturating_add(is_nameless.into());
         if let Some(payment) = named {
             let by =
                 NamedBy { owner: owner.clone(), is_paid: false, is_looked_up: false, is_unusable: true, latest: None };

@@ -86,9 +86,10 @@ named! {
     pub enum ReconcileStatus {
         /// Everything was seen, and there is nothing to tell that no person has accepted.
         Clean = "clean",
-        /// Everything was seen, and there is something to tell.
+        /// There is something to tell, or something that no later run will find out either. The next window may begin.
         Found = "found",
-        /// Something could not be found out, so that there may be more to tell.
+        /// Something could not be found out that another run of this window may, so that there may be more to tell: the window is
+        /// not over.
         Incomplete = "incomplete",
     } as_str(self: Self)
 }
@@ -116,6 +117,8 @@ pub(super) struct Summary {
     pub(super) days: Vec<(u64, DiscrepancyClass, u64)>,
     /// What could not be found out, one line each.
     pub(super) missing: Vec<Box<str>>,
+    /// Whether another run of the window may find some of that out.
+    pub(super) is_incomplete: bool,
 }
 
 /// Counts discrepancies as they are written.
@@ -171,9 +174,9 @@ impl Summary {
     }
 
     pub(super) fn status(&self) -> ReconcileStatus {
-        if !self.missing.is_empty() || self.counts.of(DiscrepancyClass::Unknown).told > 0 {
+        if self.is_incomplete {
             ReconcileStatus::Incomplete
-        } else if self.counts.told() > 0 {
+        } else if self.counts.told() > 0 || !self.missing.is_empty() {
             ReconcileStatus::Found
         } else {
             ReconcileStatus::Clean

@@ -85,7 +85,7 @@ async fn an_order_that_names_a_charge_is_unknown_and_not_unpaid() {
     let at = NEW_YEAR + HOUR;
     let reconciler = shop.window(NEW_YEAR, NEW_YEAR + DAY).build().unwrap();
     let report = reconcile(&reconciler, [order("1", "ch_1", OrderState::Paid, at)]).await;
-    assert_eq!((named(&report), report.status()), (vec!["unknown - 1".to_owned()], ReconcileStatus::Incomplete));
+    assert_eq!((named(&report), report.status()), (vec!["unknown - 1".to_owned()], ReconcileStatus::Found));
     // Where the payment itself names the order, there is nothing to tell.
     shop.put(paid("pi_1", "1", at));
     tells_nothing(&shop, vec![order("1", "ch_1", OrderState::Paid, at)]).await;

@@ -54,8 +54,8 @@ async fn an_unfinished_run_of_another_plan_is_refused_and_what_differs_is_named(
     broken_off(&shop, day()).await;
     for (builder, field) in [
         (window(NEW_YEAR + 1, NEW_YEAR + DAY), "since"),
-        (window(NEW_YEAR, NEW_YEAR + DAY + 1), "until"),
-        (day().orders_as_of(NEW_YEAR + 2 * DAY), "orders_as_of"),
+        (day().until(NEW_YEAR + DAY + 1), "until"),
+        (day().orders_as_of(NEW_YEAR + DAY), "orders_as_of"),
         (day().pending_after(Duration::from_secs(1)), "digest of settings"),
     ] {
         let reconciler = builder.build().unwrap();
@@ -138,7 +138,20 @@ async fn a_temporary_folder_is_gone_with_its_report_and_a_finished_one_holds_lit
     let names = fs::read_dir(&work).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let mut names: Vec<String> = names.collect();
     names.sort();
-    assert_eq!(names, ["carried.next", "lock", "log.jsonl", "plan.json", "report.run", "summary.json"]);
+    assert_eq!(
+        names,
+        [
+            "aliases.next",
+            "carried.next",
+            "lock",
+            "log.jsonl",
+            "plan.json",
+            "report.run",
+            "summary.json",
+            "told.next",
+            "unusable.next"
+        ]
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -52,7 +52,7 @@ async fn a_look_up_that_fails_leaves_a_discrepancy_unconfirmed_or_the_order_unkn
     let report = day(&shop, [order("2", "pi_named", OrderState::Paid, AT)]).await;
     assert_eq!(named(&report), ["paid_not_ordered pi_listed 1", "unknown pi_named 2"]);
     assert_eq!(told(&report).iter().map(Discrepancy::is_confirmed).collect::<Vec<_>>(), [false, false]);
-    assert_eq!((&*told(&report)[1].findings()[0], report.status()), ("provider_refused", ReconcileStatus::Incomplete));
+    assert_eq!((&*told(&report)[1].findings()[0], report.status()), ("provider_refused", ReconcileStatus::Found));
 }
 
 #[tokio::test(start_paused = true)]
@@ -234,15 +234,15 @@ async fn a_discrepancy_is_not_told_again_by_the_next_run() {
 
 #[tokio::test(start_paused = true)]
 async fn what_no_webhook_mends_is_told_however_recent_it_is() {
-    let shop = Lister::new();
+    let (shop, folder) = (Lister::new(), Folder::new("reconcile-however-recent"));
     let until = NEW_YEAR + DAY;
     shop.put(payment("pi_canceled", PaymentStatus::Canceled, until - HOUR / 6));
     let orders = [
         order("1", "pi_canceled", OrderState::Paid, until - HOUR / 6),
         order("2", "", OrderState::Paid, until - HOUR / 6),
     ];
-    let reconciler = shop.window(NEW_YEAR, until).orders_as_of(until).build().unwrap();
-    let report = reconcile(&reconciler, orders).await;
+    let builder = shop.window(NEW_YEAR, until).orders_as_of(until).work(folder.path().join("work"));
+    let report = reconcile(&builder.build().unwrap(), orders).await;
     assert_eq!(named(&report), ["ordered_not_paid - 2", "ordered_not_paid pi_canceled 1"]);
     assert!(told(&report).iter().all(|told| !told.is_recent()));
 }

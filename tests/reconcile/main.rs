@@ -9,9 +9,11 @@ mod folder;
 mod hidden;
 mod invariance;
 mod judged;
+mod nights;
 mod resumed;
 #[path = "../support/folder.rs"]
 mod scratch;
 mod settings;
 mod shop;
 mod stripe;
+mod unknown;

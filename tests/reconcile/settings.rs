@@ -1,10 +1,13 @@
 //! What a reconciler is not made of, and what it does not run with.
 
+use std::task::Poll;
+
+use futures_util::stream;
 use payproof::provider::{ProviderIdentity, provider_fn};
 use payproof::reconcile::{ReconcileError, ReconcileStatus};
 use payproof::{ProviderPayment, Validator};
 
-use crate::shop::{DAY, Lister, NEW_YEAR, lines};
+use crate::shop::{DAY, Line, Lister, NEW_YEAR, lines};
 
 #[test]
 fn a_setting_that_makes_no_sense_is_named() {
@@ -20,7 +23,9 @@ fn a_setting_that_makes_no_sense_is_named() {
 async fn a_window_without_a_second_in_it_and_a_provider_without_lists_are_errors() {
     let shop = Lister::new();
     let empty = shop.window(NEW_YEAR, NEW_YEAR).build().unwrap();
-    let error = empty.run(lines([])).await.unwrap_err();
+    // It is refused before an order is read.
+    let unread = stream::poll_fn(|_| -> Poll<Option<Line>> { panic!("no order is asked for") });
+    let error = empty.run(unread).await.unwrap_err();
     assert!(matches!(error, ReconcileError::WindowEmpty { .. }) && error.code() == "window_empty", "{error}");
     let unset = shop.validator().reconciler().build().unwrap();
     assert_eq!(unset.run(lines([])).await.unwrap_err().code(), "window_unset");

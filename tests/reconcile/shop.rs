@@ -35,8 +35,12 @@ pub(crate) struct World {
     pub(crate) listed: BTreeMap<String, ProviderPayment>,
     /// Sessions, and their payments.
     pub(crate) aliases: BTreeMap<String, String>,
-    /// Payments that a look-up of fails.
+    /// Sessions that have come to no payment.
+    pub(crate) without_payment: BTreeMap<String, AliasState>,
+    /// Payments that a look-up of is refused.
     pub(crate) broken: Vec<String>,
+    /// Payments that a look-up of fails for now.
+    pub(crate) failing: Vec<String>,
     /// Payments that the list has and the adapter cannot read.
     pub(crate) unreadable: Vec<String>,
     /// Every list ends in an error after so many pages.
@@ -182,6 +186,13 @@ impl Provider for Lister {
         world.look_ups.push(payment.to_string());
         if world.broken.iter().any(|broken| broken == payment.as_str()) {
             return Err(ProviderError::refused("not for you").with_status(403));
+        }
+        if world.failing.iter().any(|failing| failing == payment.as_str()) {
+            return Err(ProviderError::outcome_unknown("away").with_status(503));
+        }
+        if let Some(state) = world.without_payment.get(payment.as_str()) {
+            let facts = ProviderPayment::new(payment.as_str(), PaymentStatus::ActionRequired);
+            return Ok(facts.with_created(NEW_YEAR).with_alias(PaymentAlias::new(*state)));
         }
         if let Some(of) = world.aliases.get(payment.as_str()) {
             let alias = PaymentAlias::new(AliasState::Complete);

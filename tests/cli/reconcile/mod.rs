@@ -1,6 +1,8 @@
 //! `payproof reconcile`, end to end: a shop's orders against the sandbox's lists.
 
 mod classes;
+#[cfg(unix)]
+mod job;
 mod outputs;
 mod refusals;
 mod resumed;
@@ -22,8 +24,11 @@ const HEADER: &str = "order,payment,amount,currency,state,created,paid,shipped,c
 
 /// The first second, in UTC, of so many days ago: Stripe keeps events for thirty days.
 fn midnight(days_ago: u64) -> u64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
-    (now / DAY - days_ago) * DAY
+    (now() / DAY - days_ago) * DAY
+}
+
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
 }
 
 /// A paid payment of 19.99 USD of `store_42`, made at this time, which names this order.

@@ -8,7 +8,7 @@ use payproof::testing::sandbox::{Sandbox, SandboxPayment};
 use crate::folder::Folder;
 use crate::program::{Program, paid as paid_now, sandbox_with};
 
-use super::{DAY, HEADER, HOUR, midnight, orders_in, paid, program, told};
+use super::{DAY, HEADER, HOUR, midnight, now, orders_in, paid, program, told};
 
 /// A sandbox that counts what it is asked.
 async fn sandbox() -> Sandbox {
@@ -64,7 +64,7 @@ async fn an_unusable_line_is_told_by_its_number_and_hides_no_other() {
         ],
     );
     let run = program(&sandbox, &["--orders", &orders]).run().await;
-    assert_eq!(run.code(), 2);
+    assert_eq!(run.code(), 1);
     for said in ["line 2: state must be open, paid,", "line 3: order must not have control characters", "line 5: "] {
         assert!(run.stderr.contains(said), "{said}: {}", run.stderr);
     }
@@ -93,14 +93,31 @@ async fn orders_of_a_file_are_as_of_when_it_was_written() {
     set_written(written);
     let lost = |payment: &str| ["paid_not_ordered", payment, &payment[3..]].map(str::to_owned);
     let run = program(&sandbox, &["--orders", &orders]).run().await;
+    assert!(run.code() == 2 && run.error().contains("end it there, or name a work folder"), "{run:?}");
+    let work = folder.path().join("work").display().to_string();
+    let with_work = |more: &[&str]| program(&sandbox, &[&["--orders", &orders, "--work", &work], more].concat()).run();
+    let run = with_work(&[]).await;
     assert_eq!(told(&run), [lost("pi_1")], "the shop may have heard of the others since: {}", run.stderr);
-    let run = program(&sandbox, &["--orders", &orders, "--too-recent", "10m"]).run().await;
+    let run = with_work(&["--too-recent", "10m"]).await;
     assert_eq!(told(&run), [lost("pi_1"), lost("pi_2")], "{}", run.stderr);
-    let run = program(&sandbox, &["--orders", &orders, "--orders-as-of", "1d"]).run().await;
+    let run = with_work(&["--orders-as-of", "1d"]).await;
     assert_eq!(told(&run), [lost("pi_1"), lost("pi_2"), lost("pi_3")], "{}", run.stderr);
     set_written(midnight(0) + 10 * DAY);
     let run = program(&sandbox, &["--orders", &orders]).run().await;
     assert!(run.code() == 2 && run.error().contains("lies in the future"), "{run:?}");
+}
+
+#[tokio::test]
+async fn a_window_that_is_said_by_its_length_leaves_no_time_before_its_end_unseen() {
+    let (folder, now) = (Folder::new("reconcile-length"), now());
+    // A day ago and ten minutes: within the day that ends half an hour before now.
+    let sandbox = sandbox_with([paid("pi_1", "1", now - DAY - 600), paid("pi_2", "2", now - DAY - HOUR)]).await;
+    let orders = orders_in(folder.path(), &[]);
+    for (since, window) in [("1d", &[][..]), ("86400s", &["--until", &*(now - 1800).to_string()])] {
+        let arguments = ["reconcile", "--tenant", "store_42", "--orders", &orders, "--since", since];
+        let run = Program::at(&sandbox, &[&arguments, window].concat()).run().await;
+        assert_eq!(told(&run), [["paid_not_ordered", "pi_1", "1"]], "{}", run.stderr);
+    }
 }
 
 #[tokio::test]

@@ -16,10 +16,10 @@ use super::times::{self, Times};
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "The window")]
 pub(crate) struct WindowArgs {
-    /// Its first second: a time such as 2026-07-01T00:00:00Z, a date, or how long ago: 3d
+    /// Its first second: a time such as 2026-07-01T00:00:00Z, a date, or how long before its end: 3d
     #[arg(long, value_name = "TIME", required_unless_present = "resume")]
     since: Option<String>,
-    /// Its end, which is no part of it, so that runs whose windows meet tell nothing twice [default: 30m ago]
+    /// Its end, which is no part of it, so that runs whose windows meet tell nothing twice [default: 30m ago, and --too-recent before the export]
     #[arg(long, value_name = "TIME")]
     until: Option<String>,
     /// When the export of the orders began; needed for standard input [default: when the file was last written]
@@ -52,7 +52,10 @@ impl WindowArgs {
                 "the orders' export lies in the future; say with --orders-as-of when it began, and look at the clock";
             return Err(Trouble::new(text));
         }
-        let reconciler = bound("--since", &self.since)?.into_iter().fold(reconciler, ReconcilerBuilder::since);
+        let reconciler = match self.since.as_deref().and_then(times::span) {
+            Some(length) => reconciler.length(length),
+            None => bound("--since", &self.since)?.into_iter().fold(reconciler, ReconcilerBuilder::since),
+        };
         let reconciler = bound("--until", &self.until)?.into_iter().fold(reconciler, ReconcilerBuilder::until);
         Ok(as_of.into_iter().fold(reconciler, ReconcilerBuilder::orders_as_of))
     }

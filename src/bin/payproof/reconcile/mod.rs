@@ -44,7 +44,7 @@ use reading::OrdersFile;
 /// It reads, and changes nothing at the provider or in the store. Payments are listed from the provider, judged with the orders, and each
 /// discrepancy is looked up afresh before it is told. docs/reconciling.md says what each class means, and what to do.
 ///
-/// Exit status: 0 nothing to tell, 1 discrepancies, 2 some could not be found out, which includes unusable lines and half a list.
+/// Exit status: 0 nothing to tell, 1 something is told and the next window may begin, 2 the window is not over, as after half a list.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ReconcileArgs {
     /// The file of the orders, or - for standard input

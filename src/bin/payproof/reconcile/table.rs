@@ -59,6 +59,9 @@ pub(crate) fn verdict(report: &Reconciliation) -> String {
     };
     match report.status() {
         ReconcileStatus::Incomplete => format!("Incomplete: {told}, and there may be more"),
+        ReconcileStatus::Found if !report.is_complete() => {
+            format!("{told}, and a part that cannot be found out any more")
+        }
         _ => format!("Complete: {told}"),
     }
 }

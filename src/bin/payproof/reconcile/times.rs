@@ -1,5 +1,7 @@
 //! Times as people and exports write them, in seconds since 1970.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
@@ -61,9 +63,7 @@ impl Times {
     /// # Errors
     /// The rule that the text breaks.
     pub(crate) fn bound(&self, text: &str) -> Result<u64, String> {
-        // A bare number would be seconds, and may be meant as a time.
-        let ago = Some(text).filter(|text| text.ends_with(|c: char| c.is_ascii_lowercase()));
-        if let Some(Ok(ago)) = ago.map(settings::duration) {
+        if let Some(ago) = span(text) {
             return Ok(self.now.saturating_sub(ago.as_secs()));
         }
         if text.len() == DATE && text.contains('-') {
@@ -73,6 +73,11 @@ impl Times {
         self.moment(text)
             .map_err(|rule| if rule == FORMS { format!("{rule}, or a date, or how long ago: 3d") } else { rule })
     }
+}
+
+/// How long a text says, such as `3d`. A bare number would be seconds, and may be meant as a time.
+pub(crate) fn span(text: &str) -> Option<Duration> {
+    settings::duration(text).ok().filter(|_| text.ends_with(|c: char| c.is_ascii_lowercase()))
 }
 
 /// A moment that a text states by itself. Shopify writes a space before the offset, and Ruby `UTC`.

@@ -18,11 +18,12 @@ pub(crate) struct Endless {
     identity: ProviderIdentity,
     payments: u64,
     page: u64,
+    one_order: bool,
 }
 
 impl Endless {
-    pub(crate) fn new(payments: u64, page: u64) -> Self {
-        Self { identity: ProviderIdentity::new("endless").only_account(), payments, page }
+    pub(crate) fn new(payments: u64, page: u64, one_order: bool) -> Self {
+        Self { identity: ProviderIdentity::new("endless").only_account(), payments, page, one_order }
     }
 }
 
@@ -47,7 +48,8 @@ fn minor(number: u64) -> u64 {
     (scattered(number) % 50_000).saturating_add(100)
 }
 
-pub(crate) fn payment(number: u64) -> ProviderPayment {
+/// A payment of this order.
+fn payment(number: u64, order: u64) -> ProviderPayment {
     ProviderPayment::new(id(number), PaymentStatus::Paid)
         .with_mode(Mode::Live)
         .with_amount(minor(number), Currency::USD)
@@ -56,7 +58,7 @@ pub(crate) fn payment(number: u64) -> ProviderPayment {
         .with_created(created(number))
         .with_as_of(NEW_YEAR.saturating_add(DAY))
         .with_metadata("store_id", "store_42")
-        .with_metadata("order_id", number.to_string())
+        .with_metadata("order_id", order.to_string())
 }
 
 pub(crate) fn order(number: u64) -> OrderRecord {
@@ -81,7 +83,8 @@ impl Provider for Endless {
         let from = query.cursor().map_or(Ok(0), |cursor| cursor.as_str().parse());
         let from: u64 = from.map_err(|_| ProviderError::refused("the cursor is another list's"))?;
         let to = from.saturating_add(self.page).min(self.payments);
-        let items = (from..to).map(|number| ListedItem::Payment(Box::new(payment(number)))).collect();
+        let item = |number| ListedItem::Payment(Box::new(payment(number, if self.one_order { 0 } else { number })));
+        let items = (from..to).map(item).collect();
         let next = (to < self.payments).then(|| ListCursor::parse(to.to_string()).ok()).flatten();
         Ok(Listed { items, next, complete_since: None })
     }

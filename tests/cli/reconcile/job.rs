@@ -29,15 +29,17 @@ impl<'s> Job<'s> {
         let here = folder.display().to_string();
         let script = format!("#!{script}").replace("/var/lib/reconcile", &here);
         let script = script.replace("/var/lib/node_exporter/textfile", &here);
-        assert_eq!(script.matches(&here).count(), 3, "{script}");
+        assert_eq!(script.matches(&here).count(), 4, "{script}");
         // As quickly as the sandbox answers.
         job.program("job", &script.replace("payproof reconcile", "payproof reconcile --pace 1000 --retries 0"));
         job.program("bin/psql", "#!/bin/sh\ncat bin/orders.csv\n");
         let clock = "#!/bin/sh\ncase $2 in +%F) cat today;; *) echo \"$(cat today)T02:30:00Z\";; esac\n";
         job.program("bin/date", clock);
         std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_payproof"), folder.join("bin/payproof")).unwrap();
-        let known = "class,payment,tenant,order,reason,until\n";
-        fs::write(folder.join("known.csv"), known).unwrap();
+        // As its first lines say.
+        let known =
+            script.lines().find_map(|line| line.split_once("and: echo ")?.1.split_once(" > ")).expect("a header");
+        fs::write(folder.join("known.csv"), format!("{}\n", known.0)).unwrap();
         job
     }
 

@@ -40,8 +40,8 @@ impl Moment {
     }
 }
 
-/// What a clock's own start counts as, in nanoseconds: what it dates may be older than the process, by up to 36 years.
-const CLOCK_START: u64 = 1 << 60;
+/// What a clock's own start counts as, in nanoseconds: what it dates may be older than the process, by up to 18 years.
+const CLOCK_START: u64 = 1 << 59;
 
 /// Dates moments in nanoseconds, in eight bytes. What two clocks say cannot be compared.
 #[derive(Debug)]

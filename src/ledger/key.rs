@@ -16,6 +16,11 @@ pub(crate) struct Key {
 }
 
 impl Key {
+    /// The key in the store.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
     /// What a record here says, as the bytes of its payload.
     pub(crate) fn payload_of<'p>(&self, value: &impl Versioned<'p>) -> Result<Vec<u8>, LedgerError> {
         value.write(self.version).ok_or(LedgerError::Unreadable("cannot be written"))

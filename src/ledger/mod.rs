@@ -4,12 +4,13 @@
 //! that no call ends what another one began. A step whose reply was lost is asked for again with the same bytes: the call that
 //! finds those very bytes stored knows that the lost step was made.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 
 use crate::intent::fingerprint::Fingerprint;
+use crate::store::line::{Line, Listener};
 use crate::store::{AnyStore, Claim, Durability, Extras, Inspection, RestartLoss, StoreFinding, Stored, Swap};
 
 mod acquire;
@@ -196,6 +197,11 @@ impl Ledger {
         digest.write_text(&mut text);
         text.push('}');
         Key { text: text.into(), kind, version: self.codec.version(kind) }
+    }
+
+    /// Has it announced which records of a kind change, where the store offers that.
+    pub(crate) fn line(&self, kind: RecordKind, listener: Weak<dyn Listener>) -> Option<Arc<dyn Line>> {
+        self.extras.line(&[&*self.prefix, ":", kind.layout().name, ":"].concat(), listener)
     }
 
     /// Looks at the store itself. How its clock was seen to move is a finding too, and that it lost what it had acknowledged.

@@ -15,12 +15,22 @@ use tokio::time::Instant;
 use crate::call::deadline::is_recent;
 use crate::intent::fingerprint::Fingerprint;
 use crate::intent::payment_intent::{PaymentId, position_of};
-use crate::moment::{Moment, NanoClock, nanos};
+use crate::moment::{Moment, NanoClock};
 use crate::payment::facts::ProviderPayment;
 use crate::payment::method::PaymentMethod;
 use crate::payment::shelf_life::ShelfLife;
 use crate::payment::verdict::Capture;
 use crate::spread::CORES;
+
+#[cfg_attr(not(feature = "redis"), allow(dead_code, reason = "Redis alone has a line"))]
+mod coverage;
+mod listening;
+mod until;
+
+use coverage::{Coverage, Covering};
+use until::Until;
+
+pub(crate) use coverage::ReadTicket;
 
 /// So many shards for each core at least, so that two calls seldom meet.
 const SHARDS_PER_CORE: usize = 4;
@@ -48,6 +58,7 @@ pub(crate) struct FactsCache {
     shard_capacity: usize,
     clock: NanoClock,
     answers: AtomicU32,
+    coverage: Coverage,
 }
 
 // Two shards on one cache line would slow each other down.
@@ -58,6 +69,8 @@ struct Shard(Mutex<Table>);
 #[derive(Debug, Default)]
 struct Table {
     slots: HashTable<Slot>,
+    /// In which session of a line to the store, or between which, the slots were filled.
+    session: u64,
     /// Counted here, under a lock that is held anyway.
     valid_hits: u64,
 }
@@ -75,11 +88,6 @@ struct Slot {
     record: Box<[u8]>,
 }
 
-/// When facts stop being fresh, in nanoseconds by the cache's clock. The highest bits say whether they are of an
-/// authorization, and how the payment was made.
-#[derive(Clone, Copy, Debug)]
-struct Until(u64);
-
 /// Number of the answer, whether it lasts, the facts. In this order, since the facts start with the id.
 type Record<F> = (u32, bool, F);
 
@@ -91,6 +99,21 @@ type Head<'r> = Record<&'r [u8]>;
 pub(crate) struct Stamp {
     pub(crate) at: Moment,
     answer: u32,
+}
+
+/// For how long facts may be served from memory.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Keep {
+    /// Where no line says what changes about them.
+    pub(crate) uncovered: Option<ShelfLife>,
+    /// Where a line does, of facts that were read in the store with this ticket.
+    pub(crate) covered: Option<(ShelfLife, ReadTicket)>,
+}
+
+impl From<Option<ShelfLife>> for Keep {
+    fn from(uncovered: Option<ShelfLife>) -> Self {
+        Self { uncovered, covered: None }
+    }
 }
 
 /// Facts and when the provider stated them. They are decoded when they are read, which is under no lock.
@@ -121,6 +144,7 @@ impl FactsCache {
             shard_capacity: capacity.checked_div(shards).unwrap_or(capacity),
             clock: NanoClock::start(),
             answers: AtomicU32::new(0),
+            coverage: Coverage::new(capacity),
         }
     }
 
@@ -138,11 +162,11 @@ impl FactsCache {
         max_age: Duration,
     ) -> Option<Proven> {
         let nanos = self.clock.at(now);
-        let mut table = self.table(payment)?;
+        let mut table = self.table(payment.position())?;
         // Claims include the payment's id, so equal claims mean the same payment.
         let slot = table.slots.find(payment.position(), |slot| slot.proven == *claims)?;
         let age = slot.age(nanos);
-        if !slot.until.is_after(nanos) || !is_recent(age, max_age) {
+        if !self.is_fresh(slot, table.session, nanos) || !is_recent(age, max_age) {
             return None;
         }
         let (capture, method) = (slot.until.capture(), slot.until.method());
@@ -153,54 +177,93 @@ impl FactsCache {
 
     /// The number of the answer that is in memory about a payment: another one later means that there are other facts.
     pub(crate) fn number(&self, payment: &PaymentId) -> Option<u32> {
-        self.table(payment)?.slots.find(payment.position(), |slot| slot.is_about(payment))?.answer()
+        self.table(payment.position())?.slots.find(payment.position(), |slot| slot.is_about(payment))?.answer()
     }
 
     /// The facts of a payment that are in memory, however old.
     pub(crate) fn get(&self, payment: &PaymentId, now: Instant) -> Option<Kept> {
         let nanos = self.clock.at(now);
         let (record, age, fresh) = {
-            let table = self.table(payment)?;
+            let table = self.table(payment.position())?;
             let slot = table.slots.find(payment.position(), |slot| slot.is_about(payment))?;
-            (slot.record.clone(), slot.age(nanos), slot.until.is_after(nanos))
+            (slot.record.clone(), slot.age(nanos), self.is_fresh(slot, table.session, nanos))
         };
         let (answer, lasting, _) = head(&record)?;
         Some(Kept { record, lasting, stamp: Stamp { at: Moment::before(now, age), answer }, age, fresh })
     }
 
-    /// Takes facts into memory, in place of older ones. At the capacity an expired or old payment makes way.
-    pub(crate) fn keep(&self, payment: &PaymentId, facts: &ProviderPayment, stamp: Stamp, life: ShelfLife) {
-        if self.shard_capacity == 0 {
-            return;
+    /// Takes facts into memory, in place of older ones, and says whether it did. At the capacity an expired or old payment makes
+    /// way. While a line is alive, what it does not cover is not kept: others forget within its time.
+    pub(crate) fn keep(&self, payment: &PaymentId, facts: &ProviderPayment, stamp: Stamp, keep: Keep) -> bool {
+        if self.shard_capacity == 0 || keep.uncovered.is_none() && keep.covered.is_none() {
+            return false;
         }
+        let now = || self.clock.at(Instant::now());
+        match self.coverage.admit(keep.covered.map(|(_, ticket)| ticket), now) {
+            Covering::Uncovered => keep.uncovered.is_some_and(|life| self.insert(payment, facts, stamp, life, false)),
+            Covering::Refused => false,
+            Covering::Covered(mut heard, ticket) => {
+                let Some((life, _)) = keep.covered else { return false };
+                let is_kept = self.insert(payment, facts, stamp, life, true);
+                for position in self.coverage.place(&mut heard, ticket, payment.position()) {
+                    self.uncover(position);
+                }
+                is_kept
+            }
+        }
+    }
+
+    fn insert(
+        &self,
+        payment: &PaymentId,
+        facts: &ProviderPayment,
+        stamp: Stamp,
+        life: ShelfLife,
+        is_covered: bool,
+    ) -> bool {
         let record: Record<&ProviderPayment> = (stamp.answer, life.lasting, facts);
         let mut buffer = [0; TYPICAL_FACTS];
         let record = match postcard::to_slice(&record, &mut buffer) {
             Ok(bytes) => Box::from(&*bytes),
             Err(_) => match postcard::to_allocvec(&record) {
                 Ok(bytes) => bytes.into(),
-                Err(_) => return,
+                Err(_) => return false,
             },
         };
         let answered_at = self.clock.of(stamp.at);
-        let until = Until::new(answered_at, life.fresh_for, Capture::of(facts), facts.method);
+        let until = Until::new(answered_at, life.fresh_for, Capture::of(facts), facts.method, is_covered);
         let slot = Slot { proven: Fingerprint::NONE, answered_at, until, record };
-        let Some(mut table) = self.table(payment) else { return };
+        let Some(mut table) = self.table(payment.position()) else { return false };
         let table = &mut *table;
+        // A session may have begun since it was looked at.
+        if coverage::is_session(table.session) && !is_covered {
+            #[cfg(test)]
+            if !promise::is_without(promise::Protection::NothingUncovered) {
+                return false;
+            }
+            #[cfg(not(test))]
+            return false;
+        }
         if let Some(older) = table.slots.find_mut(payment.position(), |slot| slot.is_about(payment)) {
             *older = slot;
-            return;
+            return true;
         }
         if table.slots.len() >= self.shard_capacity {
             table.evict(payment.position(), answered_at);
             table.make_room();
         }
         table.slots.insert_unique(payment.position(), slot, Slot::position);
+        true
+    }
+
+    /// Whether the facts of a slot, filled in this session or between two, may be served.
+    fn is_fresh(&self, slot: &Slot, session: u64, now: u64) -> bool {
+        slot.until.is_after(now) && (!slot.until.is_covered() || self.coverage.is_alive(session, now))
     }
 
     /// Notes that these claims were found valid on the facts of this answer.
     pub(crate) fn prove(&self, payment: &PaymentId, claims: Fingerprint, stamp: Stamp) {
-        let Some(mut table) = self.table(payment) else { return };
+        let Some(mut table) = self.table(payment.position()) else { return };
         if let Some(slot) = table.slots.find_mut(payment.position(), |slot| slot.is_about(payment)) {
             // Other facts may have come in between, and say otherwise.
             if slot.answer() == Some(stamp.answer) {
@@ -212,7 +275,7 @@ impl FactsCache {
     /// Drops the facts of a payment: those that the provider stated by this moment, or all.
     pub(crate) fn forget(&self, payment: &PaymentId, stated_by: Option<Instant>) {
         let newest = stated_by.map_or(u64::MAX, |moment| self.clock.at(moment));
-        let Some(mut table) = self.table(payment) else { return };
+        let Some(mut table) = self.table(payment.position()) else { return };
         let is_meant = |slot: &Slot| slot.answered_at <= newest && slot.is_about(payment);
         if let Ok(entry) = table.slots.find_entry(payment.position(), is_meant) {
             entry.remove();
@@ -227,14 +290,20 @@ impl FactsCache {
         self.shards.iter().fold(0, |sum, shard| shard.lock().valid_hits.wrapping_add(sum))
     }
 
-    fn table(&self, payment: &PaymentId) -> Option<MutexGuard<'_, Table>> {
+    /// The shard of a position. What another session left in it is dropped.
+    fn table(&self, position: u64) -> Option<MutexGuard<'_, Table>> {
         if self.shard_capacity == 0 {
             return None;
         }
         // The table itself uses the lowest and the highest bits. Those in between, as a fraction, tell the shard.
-        let fraction = (payment.position() >> 16) & u64::from(u32::MAX);
+        let fraction = (position >> 16) & u64::from(u32::MAX);
         let shard = fraction.wrapping_mul(self.shards.len() as u64) >> u32::BITS;
-        Some(self.shards.get(usize::try_from(shard).ok()?)?.lock())
+        let mut table = self.shards.get(usize::try_from(shard).ok()?)?.lock();
+        let session = self.coverage.session();
+        if table.session != session {
+            table.begin(session);
+        }
+        Some(table)
     }
 }
 
@@ -267,6 +336,17 @@ impl Shard {
 }
 
 impl Table {
+    /// Drops what was kept in another session, or between two.
+    #[cold]
+    fn begin(&mut self, session: u64) {
+        #[cfg(test)]
+        if promise::is_without(promise::Protection::ShardsNumber) {
+            self.session = session;
+            return;
+        }
+        (self.slots, self.session) = (HashTable::new(), session);
+    }
+
     /// Removes one slot: an expired one of a small sample, or else its oldest.
     fn evict(&mut self, random: u64, now: u64) {
         let buckets = self.slots.num_buckets();
@@ -326,44 +406,9 @@ impl Slot {
     }
 }
 
-impl Until {
-    const AUTHORIZED: u64 = 1 << 63;
-
-    /// Where the two bits of the method stand.
-    const METHOD_AT: u32 = 61;
-
-    /// What is left for the moment itself.
-    const MOMENT: u64 = (1 << 61) - 1;
-
-    fn new(answered_at: u64, fresh_for: Duration, capture: Capture, method: PaymentMethod) -> Self {
-        let until = answered_at.saturating_add(nanos(fresh_for)).min(Self::MOMENT);
-        let method = match method {
-            PaymentMethod::Unstated => 0_u64,
-            PaymentMethod::Card => 1,
-            PaymentMethod::BankDebit => 2,
-            PaymentMethod::Other => 3,
-        };
-        let captured = if capture == Capture::Authorized { Self::AUTHORIZED } else { 0 };
-        Self(until | (method << Self::METHOD_AT) | captured)
-    }
-
-    fn is_after(self, now: u64) -> bool {
-        self.0 & Self::MOMENT > now
-    }
-
-    fn method(self) -> PaymentMethod {
-        match (self.0 >> Self::METHOD_AT) & 3 {
-            1 => PaymentMethod::Card,
-            2 => PaymentMethod::BankDebit,
-            3 => PaymentMethod::Other,
-            _ => PaymentMethod::Unstated,
-        }
-    }
-
-    fn capture(self) -> Capture {
-        if self.0 & Self::AUTHORIZED == 0 { Capture::Captured } else { Capture::Authorized }
-    }
-}
-
+#[cfg(test)]
+mod coverage_tests;
+#[cfg(test)]
+mod promise;
 #[cfg(test)]
 mod tests;

@@ -15,11 +15,10 @@ use crate::flight::{Flight, FlightKey, Leader, SingleFlight, Waiter};
 use crate::intent::payment_intent::PaymentId;
 use crate::lock::Lock;
 use crate::lookup::error::ValidateError;
-use crate::lookup::facts_cache::Stamp;
+use crate::lookup::facts_cache::{Keep, Stamp};
 use crate::moment::Moment;
 use crate::payment::alias::ResolvedAlias;
 use crate::payment::facts::ProviderPayment;
-use crate::payment::shelf_life::ShelfLife;
 use crate::payment::verdict::Degradation;
 use crate::provider::attempt_log::Attempts;
 
@@ -65,8 +64,8 @@ pub(crate) struct LookedUp {
     pub(crate) degraded: Option<Degradation>,
     /// When the store was asked that says that the payment was not forgotten: it answers for those who came before.
     pub(crate) confirmed_at: Option<Instant>,
-    /// How long it may be served from memory; `None` keeps nothing.
-    pub(crate) keep: Option<ShelfLife>,
+    /// How long it may be served from memory.
+    pub(crate) keep: Keep,
 }
 
 /// Where a look-up got its facts.

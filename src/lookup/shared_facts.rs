@@ -23,13 +23,16 @@ use crate::ledger::{
     Acquired, Bound, Decision, FAILED_FOR, Held, Key, Lease, Ledger, LedgerError, Nonce, RecordKind, SharedFailure,
     State, millis,
 };
+use crate::lock::Lock;
 use crate::lookup::error::ValidateError;
+use crate::lookup::facts_cache::{FactsCache, ReadTicket};
 use crate::lookup::facts_flight::FactsFlight;
 use crate::moment::Moment;
 use crate::payment::facts::ProviderPayment;
 use crate::payment::judge::Rules;
 use crate::payment::order::is_added;
 use crate::provider::ProviderIdentity;
+use crate::store::line::Line;
 
 mod aliases;
 #[cfg(test)]
@@ -56,6 +59,8 @@ pub(crate) struct SharedFacts {
     pub(crate) memory_for: Duration,
     /// How long a look-up lasts at most, with the calls to the store.
     pub(crate) longest_look_up: Duration,
+    /// Tells the facts in memory what changes in the store, where that announces it.
+    pub(crate) line: Option<Arc<dyn Line>>,
 }
 
 /// What the provider said, with how long before it was written that was.
@@ -90,7 +95,8 @@ impl Older {
     }
 
     fn found(self, held: &Held, waited: bool) -> Found {
-        Found { facts: self.facts, at: self.at, ttl_left: held.ttl_left(), waited, asked_at: held.asked_at }
+        let (ttl_left, asked_at) = (held.ttl_left(), held.asked_at);
+        Found { facts: self.facts, at: self.at, ttl_left, waited, asked_at, ticket: None }
     }
 
     /// As it is to be written now.
@@ -111,6 +117,15 @@ pub(crate) struct Found {
     pub(crate) waited: bool,
     /// When they were asked for: whatever was forgotten before that, they do not bring back.
     pub(crate) asked_at: Instant,
+    /// By which they may be covered in memory, taken before they were asked for.
+    pub(crate) ticket: Option<ReadTicket>,
+}
+
+impl Found {
+    /// What another call of this process had asked for before the ticket was taken is not covered by it.
+    fn with(self, ticket: Option<ReadTicket>) -> Self {
+        Self { ticket: ticket.filter(|ticket| ticket.taken_at <= self.asked_at), ..self }
+    }
 }
 
 /// How a flight goes on after a look into the store.
@@ -129,6 +144,13 @@ impl SharedFacts {
         self.key_at(&self.identity, payment)
     }
 
+    /// Has the facts in memory told what changes here.
+    fn keep_line_up(&self) {
+        if let Some(line) = &self.line {
+            line.keep_up();
+        }
+    }
+
     fn key_at(&self, identity: &ProviderIdentity, payment: &PaymentId) -> Key {
         self.ledger.key(RecordKind::Facts, &identity.fingerprint("facts", &[payment.as_str()]))
     }
@@ -138,12 +160,18 @@ impl SharedFacts {
     pub(crate) async fn join(
         self: &Arc<Self>,
         rules: &Rules,
+        cache: &FactsCache,
         flight: &Arc<FactsFlight>,
         deadline: Deadline,
     ) -> Result<JoinedElsewhere, ValidateError> {
+        self.keep_line_up();
         let record = FactsRecord { shared: Arc::clone(self), key: self.key(flight.key()), flight: Arc::clone(flight) };
         let (begun, notes, max_age) = (Instant::now(), flight.notes(), flight.notes().contents());
-        let first_found = OnceLock::new();
+        let (first_found, ticket) = (OnceLock::new(), Lock::default());
+        let before_claim = || {
+            *ticket.lock() = cache.ticket(record.key.text());
+            Ok(None)
+        };
         let decide = |held: &Held, waited_for| {
             let payload = read(held)?;
             // By how long it was under way when this call began, so that a call that joined it stays with it.
@@ -166,12 +194,15 @@ impl SharedFacts {
             }
             Ok(decision)
         };
-        match self.ledger.acquire(&record, || Ok(None), deadline, decide).await {
+        match self.ledger.acquire(&record, before_claim, deadline, decide).await {
             Ok(Acquired::Lease(lease)) => {
                 notes.attempt_started(None);
                 Ok(JoinedElsewhere::Leads(lease))
             }
-            Ok(Acquired::Answer(Answer::Facts(found))) => Ok(JoinedElsewhere::Found(found)),
+            Ok(Acquired::Answer(Answer::Facts(found))) => {
+                let ticket = *ticket.lock();
+                Ok(JoinedElsewhere::Found(Box::new(found.with(ticket))))
+            }
             Ok(Acquired::Answer(Answer::Failed(failure))) => {
                 Ok(JoinedElsewhere::Failed(CallError::from(failure).into()))
             }
@@ -186,15 +217,19 @@ impl SharedFacts {
     pub(crate) async fn standing<'p>(
         &self,
         rules: &Rules,
+        cache: &FactsCache,
         payments: impl Iterator<Item = &'p PaymentId>,
     ) -> Vec<Option<Found>> {
+        self.keep_line_up();
         let keys: Vec<Key> = payments.map(|payment| self.key(payment)).collect();
+        let tickets: Vec<Option<ReadTicket>> = keys.iter().map(|key| cache.ticket(key.text())).collect();
         let standing = |held: Result<Option<Held>, LedgerError>| {
             let held = held.ok()?.filter(|held| held.record.state == State::Settled)?;
             let mut older = read(&held).ok()?.known.map(|known| Older::of(known, &held));
             found(rules, &held, &mut older, false, Duration::MAX, false)
         };
-        self.ledger.get_many(&keys).await.into_iter().map(standing).collect()
+        let found = self.ledger.get_many(&keys).await.into_iter().map(standing);
+        found.zip(tickets).map(|(found, ticket)| Some(found?.with(ticket))).collect()
     }
 
     /// Facts of any age, for times when the provider is down.

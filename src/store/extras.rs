@@ -1,14 +1,15 @@
-//! What a store offers beside its verbs: many records in one round trip, and counters.
+//! What a store offers beside its verbs: many records in one round trip, counters, and word of what changes.
 
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt as _};
 use tokio::time::Instant;
 
+use super::line::{Line, Listener};
 use super::{AnyStore, Claim, Store, StoreAnswer, StoreError, Stored, Swap, ttl_millis};
 use crate::accessors::getters;
 
@@ -20,9 +21,10 @@ const SIDE_BY_SIDE: usize = 16;
 
 /// What a store offers beside its four verbs. Opaque; empty, unless a store of this crate made it.
 ///
-/// Batch reads and counters are in here, so that [`Store`] need not change for them. Everything works without: records are
-/// then read one by one, and counted by swaps. A store that wraps another hands on the other's, as long as it leaves keys and bytes as they are: what
-/// is read through these goes past it.
+/// Batch reads, counters and the invalidation line are in here, so that [`Store`] need not change for them. Everything works
+/// without: records are then read one by one, and counted by swaps, and what is in memory is asked about again every few
+/// seconds. A store that wraps another hands on the other's, as long as it leaves keys and bytes as they are: what is read
+/// through these goes past it.
 #[derive(Clone, Debug, Default)]
 pub struct Extras(Option<Arc<dyn Offer>>);
 
@@ -51,6 +53,12 @@ pub(crate) trait Offer: fmt::Debug + Send + Sync + 'static {
     #[cfg_attr(not(feature = "cache"), allow(dead_code, reason = "the cache alone asks for it"))]
     fn apart(&self, command_timeout: Duration) -> Option<Arc<dyn AnyStore>> {
         let _ = command_timeout;
+        None
+    }
+
+    /// A line that announces which records change whose keys begin with a prefix. None where the store announces nothing.
+    fn line(&self, prefix: &str, listener: Weak<dyn Listener>) -> Option<Arc<dyn Line>> {
+        let _ = (prefix, listener);
         None
     }
 }
@@ -102,6 +110,11 @@ impl Extras {
     #[cfg_attr(not(feature = "cache"), allow(dead_code, reason = "the cache alone asks for it"))]
     pub(crate) fn apart(&self, command_timeout: Duration) -> Option<Arc<dyn AnyStore>> {
         self.0.as_ref()?.apart(command_timeout)
+    }
+
+    /// A line that announces which records change whose keys begin with a prefix, if the store offers one.
+    pub(crate) fn line(&self, prefix: &str, listener: Weak<dyn Listener>) -> Option<Arc<dyn Line>> {
+        self.0.as_ref()?.line(prefix, listener)
     }
 
     /// Adds to a counter of `store`, which these are of, and says what it came to and how long it has to live.

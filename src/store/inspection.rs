@@ -142,6 +142,15 @@ pub enum StoreFinding {
         /// Why, in the store's words.
         reason: Box<str>,
     },
+    /// The server does not tell of changes, so that facts in memory are asked about again every few seconds.
+    #[error(
+        "there is no invalidation line ({reason}), so validators ask about facts in memory again every 5 s; grant \
+         `+client|tracking +subscribe &payproof:line`, or turn it off with `no_invalidation_line`"
+    )]
+    NoInvalidationLine {
+        /// Why, in the server's words.
+        reason: Box<str>,
+    },
     /// The store offers nothing beside its four verbs; see [`Extras`](super::Extras).
     #[error("the store offers its four verbs alone; where it wraps another, hand on the other's `extras`")]
     NoExtras,
@@ -198,6 +207,7 @@ impl StoreFinding {
             Self::CanaryAltered { .. } => ("canary_altered", Error),
             Self::CanaryUnreadable { .. } => ("canary_unreadable", Error),
             Self::CanaryRefused { .. } => ("canary_refused", Error),
+            Self::NoInvalidationLine { .. } => ("no_invalidation_line", Note),
             Self::NoExtras => ("no_extras", Note),
             Self::Unknown { .. } => ("unknown", Note),
         }

@@ -43,6 +43,7 @@ mod from_env;
 mod inspection;
 #[cfg(any(feature = "postgres", feature = "redis", feature = "upstash"))]
 mod kept_loss;
+pub(crate) mod line;
 mod memory;
 #[cfg(feature = "postgres")]
 mod postgres;

@@ -30,9 +30,9 @@ impl Validator {
     /// validation, 32 at once, and recorded in the store. Facts already in memory are left as they are, and a payment that is
     /// named twice is one. The payments are validated afterwards, each against its own claim, without a call to the provider.
     ///
-    /// With a store they stay in memory for [`facts_in_memory_for`](crate::ValidatorBuilder::facts_in_memory_for), 5 s by default, and
-    /// after that cost one call to the store; facts that may change at any moment, as those of a payment under way, are not kept in
-    /// memory. It does nothing until it is awaited.
+    /// With a store they stay in memory for [`facts_in_memory_for`](crate::ValidatorBuilder::facts_in_memory_for), 5 s by default, or
+    /// where the store tells of changes for as long as they are fresh, and after that cost one call to the store; facts that may
+    /// change at any moment, as those of a payment under way, are not kept in memory. It does nothing until it is awaited.
     ///
     /// ```
     /// # use payproof::{PaymentId, Validator};

@@ -69,7 +69,7 @@ impl Validator {
     /// A flight under way, in any process, still answers those who wait for it, and leaves nothing behind. Call it from
     /// webhooks for refunds, disputes and cancellations. Without a shared store it reaches this validator and its clones only;
     /// with one, other validators may serve what they have in memory for as long as
-    /// [`facts_in_memory_for`](crate::ValidatorBuilder::facts_in_memory_for) says.
+    /// [`facts_in_memory_for`](crate::ValidatorBuilder::facts_in_memory_for) says, and for 1 s where the store tells of changes.
     ///
     /// # Errors
     /// When the shared store did not confirm. This process has forgotten all the same; try again for the others. Also when the
@@ -127,6 +127,7 @@ impl Validator {
             forbidden_calls: refused.forbidden.len(),
             rate_limited_for: refused.limited.map(|(since, _)| since),
             facts_in_memory: self.0.cache.len(),
+            facts_are_covered: self.0.cache.is_covering(Instant::now()),
             keys_held: self.0.keys.len(),
             in_flight: self.0.account.permits.held(),
             credit: level.credit,

@@ -34,6 +34,7 @@ mod cluster;
 mod costs;
 #[cfg(feature = "cache")]
 mod full;
+mod line;
 mod losses;
 mod many;
 mod outages;

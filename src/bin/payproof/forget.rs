@@ -10,7 +10,7 @@ use crate::trouble::Trouble;
 /// Forget the facts about a payment, so that the next validation asks the provider
 ///
 /// Redemptions stay. Processes that have the facts in memory may serve them for as long as facts_in_memory_for says, 5 s
-/// unless set.
+/// unless set, and for 1 s where Redis tells them of it.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ForgetArgs {
     /// The payment's id: pi_…

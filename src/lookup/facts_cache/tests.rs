@@ -30,16 +30,22 @@ fn payments_at_the_same_position_are_told_apart() {
     let (cache, now, hour) = (FactsCache::new(100), Instant::now(), Duration::from_secs(60 * 60));
     let (one, other) = (PaymentId::parse("pi_1").unwrap(), PaymentId::parse("pi_2").unwrap());
     let facts = ProviderPayment::new("pi_1", PaymentStatus::Paid);
-    cache.keep(&one, &facts, cache.stamp(Moment::at(now)), ShelfLife { fresh_for: hour, lasting: true });
+    cache.keep(&one, &facts, cache.stamp(Moment::at(now)), Some(ShelfLife { fresh_for: hour, lasting: true }).into());
     assert!(cache.get(&other.at_position_of(&one), now).is_none());
     assert_eq!(cache.get(&one, now).unwrap().facts::<&str>().unwrap().id, "pi_1");
 }
 
+pub(super) fn id(at: usize) -> PaymentId {
+    PaymentId::parse(format!("pi_{at}")).unwrap()
+}
+
+pub(super) fn facts_of(at: usize) -> ProviderPayment {
+    ProviderPayment::new(id(at).as_str(), PaymentStatus::Paid)
+}
+
 fn keep(cache: &FactsCache, at: usize) {
-    let payment = PaymentId::parse(format!("pi_{at}")).unwrap();
-    let facts = ProviderPayment::new(payment.as_str(), PaymentStatus::Paid);
     let life = ShelfLife { fresh_for: Duration::from_secs(60), lasting: true };
-    cache.keep(&payment, &facts, cache.stamp(Moment::at(Instant::now())), life);
+    cache.keep(&id(at), &facts_of(at), cache.stamp(Moment::at(Instant::now())), Some(life).into());
 }
 
 /// Keeps the facts of this many payments.
@@ -109,17 +115,4 @@ fn many_payments_are_spread_over_many_small_shards() {
     assert!(cache.shards.iter().all(|shard| (5..120).contains(&shard.lock().slots.len())));
     assert_eq!(FactsCache::new(usize::MAX).shards.len(), MAX_SHARDS);
     assert_eq!((FactsCache::new(0).shards.len(), FactsCache::new(255).shards.len()), (1, 1));
-}
-
-#[test]
-fn the_end_the_capture_and_the_method_share_a_word() {
-    let methods =
-        [PaymentMethod::Unstated, PaymentMethod::Card, PaymentMethod::BankDebit, PaymentMethod::Other].into_iter();
-    let captures = || [Capture::Captured, Capture::Authorized];
-    for (method, capture) in methods.flat_map(|method| captures().map(|capture| (method, capture))) {
-        let until = Until::new(5, Duration::from_nanos(10), capture, method);
-        assert_eq!((until.capture(), until.method()), (capture, method));
-        assert_eq!((until.is_after(14), until.is_after(15)), (true, false));
-        assert!(Until::new(5, Duration::MAX, capture, method).is_after(1 << 60));
-    }
 }

@@ -17,6 +17,7 @@ use crate::call::retry::LookUpAnswer;
 use crate::intent::payment_intent::PaymentId;
 use crate::ledger::LedgerError;
 use crate::lookup::error::ValidateError;
+use crate::lookup::facts_cache::Keep as KeepFacts;
 use crate::lookup::facts_flight::{Brought, FactsLeader, LookedUp};
 use crate::moment::Moment;
 use crate::payment::alias::ResolvedAlias;
@@ -108,7 +109,7 @@ impl Lookups {
         let (asked_at, states) = (answer.asked_at, answer.facts.alias.take());
         let payment = PaymentId::parse(&answer.facts.id);
         let mut looked_up = self.looked_up(answer, others_keys);
-        (looked_up.keep, looked_up.confirmed_at) = (None, Some(asked_at));
+        (looked_up.keep, looked_up.confirmed_at) = (KeepFacts::default(), Some(asked_at));
         if let (Some(mut states), Ok(payment)) = (states, payment) {
             self.rules.prune_alias(&mut states, others_keys);
             let (states, asked_at) = (*states, Moment::at(asked_at));

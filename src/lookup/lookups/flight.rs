@@ -11,6 +11,7 @@ use crate::call::error::CallError;
 use crate::call::retry::LookUpAnswer;
 use crate::ledger::Lease;
 use crate::lookup::error::ValidateError;
+use crate::lookup::facts_cache::Keep;
 use crate::lookup::facts_flight::{Brought, FactsLeader, LookedUp, Source};
 use crate::lookup::shared_facts::{FactsRecord, Found, JoinedElsewhere, SharedFacts};
 use crate::moment::Moment;
@@ -41,10 +42,10 @@ pub(super) fn fly(lookups: Arc<Lookups>, leader: FactsLeader) -> impl Future<Out
         let flight = Arc::clone(leader.flight());
         leader.complete(outcome.map(Brought::Facts), |outcome, is_current| {
             let Ok(Brought::Facts(looked_up)) = outcome else { return };
-            match looked_up.keep.filter(|_| is_current) {
-                Some(shelf_life) => lookups.cache.keep(flight.key(), &looked_up.facts, looked_up.stamp, shelf_life),
-                // It settles nothing, but what was known before it began is not to be believed over its answer either.
-                None => lookups.cache.forget(flight.key(), Some(flight.begun())),
+            let LookedUp { facts, stamp, keep, .. } = &**looked_up;
+            // It settles nothing, but what was known before it began is not to be believed over its answer either.
+            if !(is_current && lookups.cache.keep(flight.key(), facts, *stamp, *keep)) {
+                lookups.cache.forget(flight.key(), Some(flight.begun()));
             }
         });
     }
@@ -69,7 +70,7 @@ impl Lookups {
         leader: &FactsLeader,
         deadline: Deadline,
     ) -> Result<Box<LookedUp>, ValidateError> {
-        match shared.join(&self.rules, leader.flight(), deadline).await? {
+        match shared.join(&self.rules, &self.cache, leader.flight(), deadline).await? {
             JoinedElsewhere::Found(found) => Ok(Box::new(self.looked_up_in_store(*found, shared.memory_for))),
             JoinedElsewhere::Failed(error) => Err(error),
             JoinedElsewhere::Alone(error) => {
@@ -79,7 +80,7 @@ impl Lookups {
                 let mut looked_up = self.looked_up(asked, &[]);
                 // Others may forget the payment meanwhile, and this process would not hear of it.
                 let left = shared.memory_for.saturating_sub(asked_at.elapsed());
-                looked_up.keep = in_memory(looked_up.keep, Duration::ZERO, left);
+                looked_up.keep = in_memory(looked_up.keep.uncovered, Duration::ZERO, left).into();
                 looked_up.degraded = Some(Degradation::StoreDown);
                 Ok(Box::new(looked_up))
             }
@@ -116,13 +117,14 @@ impl Lookups {
         // The settling says that no caller had forgotten the payment before; without it, only the claim does.
         looked_up.confirmed_at = Some(if matches!(recorded, Ok(true)) { sent_at } else { claimed_at });
         match recorded {
-            Ok(true) => looked_up.keep = in_memory(looked_up.keep, age, shared.memory_for),
+            // Where there is a line, it announces this very record, so that the next call reads it there.
+            Ok(true) => looked_up.keep = in_memory(looked_up.keep.uncovered, age, shared.memory_for).into(),
             lost => {
                 match lost {
                     Err(trouble) => self.account.telemetry.store_failed(&trouble),
                     Ok(_) => self.account.telemetry.lease_lost(leader.flight().key()),
                 }
-                (looked_up.keep, looked_up.degraded) = (None, Some(Degradation::NotRecorded));
+                (looked_up.keep, looked_up.degraded) = (Keep::default(), Some(Degradation::NotRecorded));
             }
         }
         Ok(Box::new(looked_up))
@@ -132,7 +134,7 @@ impl Lookups {
     pub(super) fn looked_up(&self, answer: LookUpAnswer, others_keys: &[Box<str>]) -> LookedUp {
         let LookUpAnswer { mut facts, at, attempts, .. } = answer;
         self.prepare(&mut facts, others_keys);
-        let keep = Some(self.rules.shelf_life(&facts));
+        let keep = Some(self.rules.shelf_life(&facts)).into();
         LookedUp {
             facts,
             alias: None,
@@ -158,9 +160,13 @@ impl Lookups {
 
     /// Makes facts of the store ready to be judged and kept.
     pub(super) fn looked_up_in_store(&self, found: Found, memory_for: Duration) -> LookedUp {
-        let Found { facts, at, ttl_left, waited, asked_at } = found;
+        let Found { facts, at, ttl_left, waited, asked_at, ticket } = found;
         let source = if waited { Source::Elsewhere } else { Source::Stored };
-        let keep = in_memory(Some(self.rules.shelf_life(&facts)), at.age_at(asked_at), memory_for.min(ttl_left));
+        let (life, age) = (Some(self.rules.shelf_life(&facts)), at.age_at(asked_at));
+        let keep = Keep {
+            uncovered: in_memory(life, age, memory_for.min(ttl_left)),
+            covered: in_memory(life, age, ttl_left).zip(ticket),
+        };
         LookedUp {
             facts,
             alias: None,

@@ -36,7 +36,7 @@ impl Lookups {
         let unknown: Vec<(&PaymentId, &mut Recalled)> = unknown.collect();
         let forgotten = self.forgets.load(Ordering::SeqCst);
         let numbers: Vec<Option<u32>> = unknown.iter().map(|(payment, _)| self.cache.number(payment)).collect();
-        let reads = shared.standing(&self.rules, unknown.iter().map(|(payment, _)| *payment)).await;
+        let reads = shared.standing(&self.rules, &self.cache, unknown.iter().map(|(payment, _)| *payment)).await;
         for (((payment, recalled), number), found) in unknown.into_iter().zip(numbers).zip(reads) {
             let Some(found) = found else { continue };
             let looked_up = self.looked_up_in_store(found, shared.memory_for);
@@ -45,9 +45,7 @@ impl Lookups {
                 if self.forgets.load(Ordering::SeqCst) != forgotten || self.cache.number(payment) != number {
                     return Recalled::Unknown;
                 }
-                if let Some(shelf_life) = looked_up.keep {
-                    self.cache.keep(payment, &looked_up.facts, looked_up.stamp, shelf_life);
-                }
+                self.cache.keep(payment, &looked_up.facts, looked_up.stamp, looked_up.keep);
                 Recalled::Stored
             });
         }

@@ -53,7 +53,7 @@ pub(crate) struct Lookups {
     pub(crate) rules: Rules,
     pub(crate) retention: Duration,
     pub(crate) when_provider_is_down: WhenProviderIsDown,
-    pub(crate) cache: FactsCache,
+    pub(crate) cache: Arc<FactsCache>,
     pub(crate) flights: Arc<FactsFlights>,
     pub(crate) aliases: Aliases,
     /// The look-ups of aliases whose payments are not known yet.

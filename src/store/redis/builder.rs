@@ -35,6 +35,7 @@ pub struct RedisStoreBuilder {
     max_in_flight: usize,
     roots: Vec<Box<[u8]>>,
     primary: Primary,
+    has_line: bool,
 }
 
 /// How the servers stand to one another.
@@ -64,6 +65,7 @@ impl RedisStoreBuilder {
             max_in_flight: 1024,
             roots: Vec::new(),
             primary: Primary::default(),
+            has_line: true,
         }
     }
 
@@ -87,6 +89,13 @@ impl RedisStoreBuilder {
         /// Further ones wait for their turn, in order and for at most half the `command_timeout`, and then fail with
         /// nothing sent. A command whose caller has left counts until its answer comes or its connection is given up.
         pub fn max_in_flight(mut self, commands: usize) => self.max_in_flight = commands;
+
+        /// Has no line over which the server tells of changes. Default: one connection more for each prefix, see
+        /// [`RedisStore`]; none in a Cluster.
+        ///
+        /// Without it validators serve facts from memory only for as long as
+        /// [`facts_in_memory_for`](crate::ValidatorBuilder::facts_in_memory_for) says.
+        pub fn no_invalidation_line(mut self) => self.has_line = false;
 
         /// Trusts the authorities in this PEM and no others, instead of the operating system's. Call it again for more of
         /// them.
@@ -133,6 +142,7 @@ impl RedisStoreBuilder {
             command_timeout: self.command_timeout,
             connections: self.connections,
             fails_over: !matches!(self.topology, Topology::One),
+            lines: (self.has_line && !matches!(self.topology, Topology::Cluster)).then(Arc::default),
         });
         let servers = match self.topology {
             Topology::One => Servers::One(Node::new(endpoint.address, &settings)),

@@ -1,7 +1,7 @@
 //! A server's connections: made at first use, shared by every call, made anew when they are of no more use.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use ::redis::Value;
@@ -10,6 +10,7 @@ use tokio::time::{Instant, timeout};
 use super::dial::{Dial, Hello};
 use super::endpoint::Address;
 use super::fault::{RedisRefusal, Remedy};
+use super::lines::RedisLines;
 use super::reply::{Request, array, text};
 use super::wire::Wire;
 use crate::store::disk::{Disk, PATTERNS, stated_by_service};
@@ -27,6 +28,8 @@ pub(super) struct ConnectionSettings {
     pub(super) connections: usize,
     /// Whether another server takes over by itself when one is no primary any more.
     pub(super) fails_over: bool,
+    /// What hears of changes, unless that is turned off.
+    pub(super) lines: Option<Arc<RedisLines>>,
 }
 
 /// Why a request has no answer.
@@ -57,8 +60,7 @@ impl From<ConnectionFault> for StoreError {
 
 /// A connection that is up, until it is retired.
 struct Link {
-    wire: Wire,
-    retired: AtomicBool,
+    wire: Arc<Wire>,
     command_timeout: Duration,
 }
 
@@ -66,12 +68,11 @@ impl Link {
     /// Lets the next caller make a new connection. Requests that are under way here may still be answered; those that
     /// wait for a place are told that nothing was sent.
     fn retire(&self) {
-        self.retired.store(true, Ordering::Relaxed);
         self.wire.refuse_more();
     }
 
     fn is_usable(&self) -> bool {
-        !self.retired.load(Ordering::Relaxed) && !self.wire.is_closed()
+        self.wire.is_usable()
     }
 
     /// Sends a request, and waits no longer than the command timeout: half of it for a place among the open requests, and
@@ -244,7 +245,11 @@ async fn connect(
         Ok(Ok((wire, _))) => {
             let command_timeout = settings.command_timeout;
             made.fetch_add(1, Ordering::Relaxed);
-            Ok(Arc::new(Link { wire, retired: AtomicBool::new(false), command_timeout }))
+            let wire = Arc::new(wire);
+            if let Some(lines) = &settings.lines {
+                lines.link_made(&wire);
+            }
+            Ok(Arc::new(Link { wire, command_timeout }))
         }
         Ok(Err(error)) => Err(error),
         Err(_) => {

@@ -8,13 +8,14 @@ use ::redis::Value;
 use ::redis::io::tcp::socket2::{SockRef, TcpKeepalive};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use super::endpoint::{Address, Login};
 use super::fault::RedisRefusal;
 use super::reply::{array, text};
-use super::wire::Wire;
+use super::wire::{Pushes, Wire};
 use crate::store::first_of::first_of;
 use crate::store::{StoreError, tls};
 
@@ -51,35 +52,52 @@ pub(super) struct Hello {
 impl Dial {
     /// Connects. The caller puts a limit around it.
     pub(super) async fn connect(&self, to: &Address) -> Result<(Wire, Hello), StoreError> {
+        // Boxed, since a call that waits for it has room for it all its life, and connections are seldom made.
+        let wire = Box::pin(self.wire(to, None)).await?;
+        let hello = self.log_in(&wire, to).await?;
+        Ok((wire, hello))
+    }
+
+    /// Connects, and hears what the server says without being asked. The caller puts a limit around it.
+    pub(super) async fn listen(&self, to: &Address, pushes: Pushes) -> Result<Wire, StoreError> {
+        Box::pin(self.wire(to, Some(pushes))).await
+    }
+
+    async fn wire(&self, to: &Address, pushes: Option<Pushes>) -> Result<Wire, StoreError> {
         let unreachable = |error: io::Error| StoreError::not_sent(format!("no connection to Redis at {to}: {error}"));
         let wire = match to {
             Address::Tcp { host, port } => {
                 let stream = tcp(host, *port).await.map_err(unreachable)?;
                 match &self.tls {
-                    None => Wire::new(stream, self.max_in_flight).await,
+                    None => self.open(stream, pushes).await,
                     Some(config) => {
                         let name = ServerName::try_from(host.to_string());
                         let name = name.map_err(|_| StoreError::refused("the host is no name that TLS can verify"))?;
                         let connecting = TlsConnector::from(Arc::clone(config)).connect(name, stream);
-                        Wire::new(
-                            connecting.await.map_err(|error| tls::fault(&error, "Redis", "redis://"))?,
-                            self.max_in_flight,
-                        )
-                        .await
+                        let stream = connecting.await.map_err(|error| tls::fault(&error, "Redis", "redis://"))?;
+                        self.open(stream, pushes).await
                     }
                 }
             }
             #[cfg(unix)]
             Address::Unix(path) => {
                 let stream = tokio::net::UnixStream::connect(path).await.map_err(unreachable)?;
-                Wire::new(stream, self.max_in_flight).await
+                self.open(stream, pushes).await
             }
             #[cfg(not(unix))]
             Address::Unix(_) => return Err(StoreError::refused("there are no Unix sockets on this system")),
         };
-        let wire = wire.map_err(|error| self.no_login(to, &error))?;
-        let hello = self.log_in(&wire, to).await?;
-        Ok((wire, hello))
+        wire.map_err(|error| if error.is_refused() { error } else { self.no_login(to, &error) })
+    }
+
+    async fn open<S>(&self, stream: S, pushes: Option<Pushes>) -> Result<Wire, StoreError>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        match pushes {
+            None => Wire::new(stream, self.max_in_flight).await,
+            Some(pushes) => Wire::listening(stream, &self.login, self.database, pushes).await,
+        }
     }
 
     /// Nothing that matters was sent, however far the login got.

@@ -78,7 +78,8 @@ impl RedisRefusal {
             "WRONGPASS" => lasting("Redis refuses the user or the password (WRONGPASS); check both in the URL"),
             "NOPERM" => lasting(
                 "Redis denies this user a command or the key (NOPERM); \
-                 grant `~payproof:* +multi +exec +get +set +pttl +del +evalsha +eval +info +config|get +time +incrby`",
+                 grant `~payproof:* &payproof:line +multi +exec +get +set +pttl +del +evalsha +eval +info +config|get +time +incrby \
+                 +client|tracking +subscribe`",
             ),
             "READONLY" => lasting("this Redis server is a read-only replica (READONLY); connect to the primary"),
             "OOM" => lasting("Redis has no memory left for another record (OOM); raise `maxmemory`"),

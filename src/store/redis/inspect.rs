@@ -10,6 +10,7 @@ use tokio::time::{Instant, timeout};
 use super::connection::{ConnectionFault, ConnectionSettings, ask_disk, disk, of_server};
 use super::endpoint::Address;
 use super::fault::RedisRefusal;
+use super::line;
 use super::reply::{Request, array, integer, text};
 use super::script::{REMOVE, claim};
 use super::servers::Servers;
@@ -106,6 +107,13 @@ impl Look {
             look.found.restart_loss = of_server(disk.restart_loss(), address);
         }
         look.clock().await;
+        if settings.lines.is_some()
+            && !hello.replica
+            && let Err(error) = line::check(settings, address).await
+            && error.is_refused()
+        {
+            look.found.findings.push(StoreFinding::NoInvalidationLine { reason: error.to_string().into() });
+        }
         Ok(look.found)
     }
 

@@ -7,6 +7,8 @@ mod dial;
 mod endpoint;
 mod fault;
 mod inspect;
+mod line;
+mod lines;
 mod lookup;
 mod many;
 mod reply;
@@ -16,13 +18,15 @@ mod servers;
 mod slots;
 mod wire;
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use self::builder::Topology;
 use self::connection::ConnectionSettings;
+use self::line::RedisLine;
 use self::servers::Servers;
 use super::extras::{BatchAnswer, CountLeft, Offer};
+use super::line::{Line, Listener};
 use super::{
     AnyStore, Claim, Durability, Extras, Inspection, RestartLoss, Store, StoreAnswer, StoreError, Stored, Swap,
     ttl_millis,
@@ -66,7 +70,18 @@ pub use self::builder::RedisStoreBuilder;
 ///
 /// **Rights.** A user of its own needs `~payproof:* +multi +exec +get +set +pttl +del +evalsha +eval`, for the cache's counters
 /// `+incrby`, and for [`restart_loss`](Store::restart_loss) and [`inspect`](Store::inspect) `+info +config|get +time`; with a database
-/// other than 0 also `+select`, and in a Cluster `+cluster|slots +asking`.
+/// other than 0 also `+select`, and in a Cluster `+cluster|slots +asking`. The line needs `&payproof:line
+/// +client|tracking +subscribe`.
+///
+/// **The invalidation line.** Over one more connection for each prefix the server tells of every record of facts that changes
+/// (`CLIENT TRACKING` with `BCAST`, in RESP3), so that validators serve facts from memory for as long as they are
+/// [fresh](crate::ValidatorBuilder::fresh_for), and the store is not asked. The server is asked for a sign of life every 250 ms,
+/// and counts as silent a second after the last question that it answered: so long others may serve what
+/// [`forget`](crate::Validator::forget) took away, at most. While there is no line they may for
+/// [`facts_in_memory_for`](crate::ValidatorBuilder::facts_in_memory_for). A Cluster has none, nor have servers that do not know
+/// the commands or deny them, which [`inspect`](Store::inspect) notes;
+/// [`no_invalidation_line`](RedisStoreBuilder::no_invalidation_line) turns it off. A failover may lose a `forget` as it may lose
+/// any write, and a primary that is cut off from the others, and not from its callers, hears of nothing.
 #[derive(Clone)]
 pub struct RedisStore(Arc<Inner>);
 
@@ -178,8 +193,14 @@ impl Offer for RedisStore {
     fn apart(&self, command_timeout: Duration) -> Option<Arc<dyn AnyStore>> {
         let Inner { servers, settings } = &*self.0;
         let command_timeout = command_timeout.min(settings.command_timeout);
-        let settings = Arc::new(ConnectionSettings { command_timeout, connections: 1, ..(**settings).clone() });
+        let settings =
+            Arc::new(ConnectionSettings { command_timeout, connections: 1, lines: None, ..(**settings).clone() });
         Some(Arc::new(Self(Arc::new(Inner { servers: servers.apart(&settings), settings }))))
+    }
+
+    fn line(&self, prefix: &str, listener: Weak<dyn Listener>) -> Option<Arc<dyn Line>> {
+        let lines = self.0.settings.lines.as_ref()?;
+        Some(lines.join(prefix, listener, |audibles| Arc::new(RedisLine::new(&self.0, audibles))))
     }
 }
 

@@ -57,6 +57,11 @@ impl Sentinel {
         self.primary.get(|_| true, || self.look(None)).await
     }
 
+    /// Where the primary is, as the sentinels said last.
+    pub(super) fn known_primary(&self) -> Option<Address> {
+        self.primary.latest().map(|node| node.address.clone())
+    }
+
     /// Asks the sentinels anew in the background: this call has its answer already.
     fn look_again(&self) {
         let before = self.primary.latest();

@@ -71,6 +71,15 @@ impl Servers {
         }
     }
 
+    /// The primary, where there is one, as far as it is known without asking.
+    pub(super) fn known_primary(&self) -> Option<Address> {
+        match self {
+            Self::One(node) => Some(node.address.clone()),
+            Self::Sentinel(sentinel) => sentinel.known_primary(),
+            Self::Cluster(_) => None,
+        }
+    }
+
     /// Where to look when the servers themselves are looked at.
     pub(super) async fn primaries(&self) -> Result<Vec<Address>, StoreError> {
         match self {

@@ -4,21 +4,26 @@
 //! twice, since the library's multiplexer has no retries.
 
 use std::pin::pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use ::redis::aio::MultiplexedConnection;
-use ::redis::{AsyncConnectionConfig, ProtocolVersion, RedisConnectionInfo, RedisError, Value};
+use ::redis::{AsyncConnectionConfig, ProtocolVersion, PushInfo, RedisConnectionInfo, RedisError, Value};
 use futures_util::future::{Either, select};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
+use super::endpoint::Login;
 use super::reply::{Request, command};
 use crate::store::StoreError;
 
 /// The library's queue; what does not fit waits, within its caller's limit.
 const MOST_QUEUED: usize = 1024;
+
+/// Hears what the server says without being asked, before any answer that comes after that.
+pub(super) type Pushes = Arc<dyn Fn(PushInfo) + Send + Sync>;
 
 /// One connection. Dropping it closes it.
 pub(super) struct Wire {
@@ -44,13 +49,47 @@ impl Wire {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let no_login = RedisConnectionInfo::default().set_protocol(ProtocolVersion::RESP2).set_skip_set_lib_name();
+        let no_login = RedisConnectionInfo::default().set_protocol(ProtocolVersion::RESP2);
+        Self::open(stream, most_open, no_login, AsyncConnectionConfig::new()).await
+    }
+
+    /// Takes a stream over on which the server also says what it is not asked, and logs in, since that is said in RESP3 alone.
+    pub(super) async fn listening<S>(
+        stream: S,
+        login: &Login,
+        database: u16,
+        pushes: Pushes,
+    ) -> Result<Self, StoreError>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let mut info = RedisConnectionInfo::default().set_protocol(ProtocolVersion::RESP3).set_db(i64::from(database));
+        if let Some(user) = &login.user {
+            info = info.set_username(user);
+        }
+        if let Some(password) = &login.password {
+            info = info.set_password(password);
+        }
+        let hear = move |push: PushInfo| {
+            pushes(push);
+            Ok::<(), ()>(())
+        };
+        Self::open(stream, 1, info, AsyncConnectionConfig::new().set_push_sender(hear)).await
+    }
+
+    async fn open<S>(
+        stream: S,
+        most_open: usize,
+        info: RedisConnectionInfo,
+        config: AsyncConnectionConfig,
+    ) -> Result<Self, StoreError>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
         // Time is limited by the caller.
-        let config = AsyncConnectionConfig::new()
-            .set_response_timeout(None)
-            .set_pipeline_buffer_size(most_open.clamp(1, MOST_QUEUED));
-        let made = MultiplexedConnection::new_with_config(&no_login, stream, config).await;
-        let (connection, driver) = made.map_err(|error| not_sent(&reason(&error)))?;
+        let config = config.set_response_timeout(None).set_pipeline_buffer_size(most_open.clamp(1, MOST_QUEUED));
+        let made = MultiplexedConnection::new_with_config(&info.set_skip_set_lib_name(), stream, config).await;
+        let (connection, driver) = made.map_err(|error| not_opened(&error))?;
         Ok(Self {
             connection,
             driver: tokio::spawn(driver).abort_handle(),
@@ -133,6 +172,11 @@ impl Wire {
 
     pub(super) fn is_closed(&self) -> bool {
         self.driver.is_finished()
+    }
+
+    /// Whether it is open and was not given up.
+    pub(super) fn is_usable(&self) -> bool {
+        !self.is_closed() && !self.places.is_closed()
     }
 
     /// Whether any reply has come in since then.
@@ -222,6 +266,14 @@ impl Drop for Wire {
 /// The error of a connection over which nothing of the request left this process.
 fn not_sent(reason: &str) -> StoreError {
     StoreError::not_sent(format!("the connection to Redis was lost before anything was sent: {reason}"))
+}
+
+/// The error of a login, which the server may have refused.
+fn not_opened(error: &RedisError) -> StoreError {
+    match error.code() {
+        Some(code) => StoreError::refused(format!("the server refuses the greeting ({code})")),
+        None => not_sent(&reason(error)),
+    }
 }
 
 /// The error of a connection that broke: the request may have been executed.

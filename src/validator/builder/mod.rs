@@ -108,7 +108,7 @@ const MAX_KEYS: usize = 100_000;
 /// | `accept_unsigned_records` | none |
 /// | `write_records_of` | this release |
 /// | `lease` | validations: six times `store_timeout`, renewed; guarded effects: the longest validation and 5 s |
-/// | `facts_in_memory_for` | 5 s, with a store |
+/// | `facts_in_memory_for` | 5 s, with a store; as long as `fresh_for` where Redis tells of changes, unless this is below 1 s or the store's builder says `no_invalidation_line` |
 /// | `redemption_retention` | 400 days |
 /// | `proof_max_age` | 60 s |
 /// | `redeem_authorized` | not accepted |
@@ -283,7 +283,8 @@ impl ValidatorBuilder {
         let telemetry = Telemetry::new(identity.name(), identity.label(), self.rules.mode.as_str());
         let ledger = Ledger::new(store, self.store_prefix.clone(), self.store_timeout, codec, self.restart_loss);
         let ledger = ledger.seeded(self.seed).heard_by(&telemetry.store);
-        let shared = self.shared_facts(&ledger, &identity);
+        let cache = Arc::new(FactsCache::new(self.facts_in_memory));
+        let shared = self.shared_facts(&ledger, &identity, &cache);
         let longest_attempt = self.attempt_timeout.min(self.total_deadline);
         let account = Account {
             telemetry,
@@ -327,7 +328,7 @@ impl ValidatorBuilder {
             rules: Rules { remembered_for, ..self.rules },
             retention: self.retention,
             when_provider_is_down: self.when_provider_is_down,
-            cache: FactsCache::new(self.facts_in_memory),
+            cache,
             flights: Arc::new(FactsFlights::new(Arc::clone(&permits), self.total_deadline)),
             aliases: Aliases::new(self.facts_in_memory),
             alias_flights: Arc::new(FactsFlights::new(permits, self.total_deadline)),

@@ -1,14 +1,16 @@
 //! The settings of shared memory.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use crate::accessors::setters;
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, RecordKind};
+use crate::lookup::facts_cache::FactsCache;
 use crate::lookup::shared_facts::SharedFacts;
 use crate::payment::policy::RedemptionRules;
 use crate::provider::ProviderIdentity;
 use crate::settings::build_error::BuildError;
+use crate::store::line::{ALIVE_FOR, Listener};
 use crate::store::{RestartLoss, Store};
 
 use super::ValidatorBuilder;
@@ -69,7 +71,8 @@ impl ValidatorBuilder {
         /// it.
         ///
         /// Only facts that last. After [`forget`](crate::Validator::forget) in one process, others may serve them this
-        /// long.
+        /// long. Where the store tells of changes, as Redis does over its line, they are served for
+        /// [`fresh_for`](Self::fresh_for), and for 1 s at most after `forget`. Below 1 s the line is not used.
         pub fn facts_in_memory_for(mut self, time: Duration) => self.facts_in_memory_for = time;
 
         /// How long it is remembered which order a payment pays. Default: 400 days.
@@ -143,8 +146,16 @@ impl ValidatorBuilder {
     }
 
     /// What is shared through the store, where there is one.
-    pub(super) fn shared_facts(&self, ledger: &Ledger, identity: &Arc<ProviderIdentity>) -> Option<Arc<SharedFacts>> {
+    pub(super) fn shared_facts(
+        &self,
+        ledger: &Ledger,
+        identity: &Arc<ProviderIdentity>,
+        cache: &Arc<FactsCache>,
+    ) -> Option<Arc<SharedFacts>> {
         self.store.as_ref()?;
+        // A process that wants facts asked about again sooner than a line tells of changes asks the store.
+        let has_line = self.facts_in_memory > 0 && self.facts_in_memory_for >= ALIVE_FOR;
+        let listener = || Arc::downgrade(cache) as Weak<dyn Listener>;
         Some(Arc::new(SharedFacts {
             ledger: ledger.clone(),
             identity: Arc::clone(identity),
@@ -154,6 +165,7 @@ impl ValidatorBuilder {
             retention: self.retention,
             memory_for: self.facts_in_memory_for,
             longest_look_up: self.worst_case(),
+            line: if has_line { ledger.line(RecordKind::Facts, listener()) } else { None },
         }))
     }
 

@@ -1,0 +1,325 @@
+//! The invalidation line: facts in memory are served without the store while the server tells of changes, and no longer.
+//!
+//! Facts are kept for a second where no line covers them, so that one that serves them later without asking has a line.
+
+use std::time::Duration;
+
+use payproof::store::{RedisStore, RedisStoreBuilder, Severity, Store, StoreFinding};
+use payproof::testing::ScriptedProvider;
+use payproof::{PaymentId, Provenance, Validator};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::redis_server::{RedisConfig, RedisSentinels, RedisServer};
+use crate::support::{intent, ms, plain, provider, secs};
+use crate::{MINUTE, patient};
+
+/// The shortest with which validators have a line.
+const MEMORY_FOR: Duration = secs(1);
+
+/// The promise: how long after `forget` was answered others may serve the older facts.
+const BOUND: Duration = secs(1);
+
+/// Long enough for a machine that has other things to do: no test is decided by it.
+const PATIENCE: Duration = secs(60);
+
+fn validator(provider: &ScriptedProvider, store: RedisStore) -> Validator {
+    plain(provider).store(store).store_timeout(MINUTE).facts_in_memory_for(MEMORY_FOR).build().unwrap()
+}
+
+fn process(provider: &ScriptedProvider, server: &RedisServer) -> Validator {
+    validator(provider, crate::store(server.url()))
+}
+
+fn payment() -> PaymentId {
+    PaymentId::parse("pi_1").unwrap()
+}
+
+/// How often the server was asked for a record.
+fn asked(server: &RedisServer) -> u64 {
+    server.calls("multi")
+}
+
+/// Whether a validation asks the server.
+async fn asks(server: &RedisServer, validator: &Validator) -> bool {
+    let before = asked(server);
+    validator.validate(intent("pi_1")).await.unwrap();
+    asked(server) > before
+}
+
+/// Whether facts that were in memory a moment ago are served when they may not be without a line.
+async fn is_covered(server: &RedisServer, validator: &Validator) -> bool {
+    // The first reads them, where they are not there; the second has them covered, after a session began.
+    for _ in 0..2 {
+        validator.validate(intent("pi_1")).await.unwrap();
+    }
+    sleep(MEMORY_FOR + ms(50)).await;
+    !asks(server, validator).await
+}
+
+async fn covered(server: &RedisServer, validator: &Validator) {
+    let begun = Instant::now();
+    while !is_covered(server, validator).await {
+        assert!(begun.elapsed() < PATIENCE, "the facts are not covered");
+    }
+}
+
+/// Waits until a validation asks the server. What a line had covered is gone by then.
+async fn asks_at_last(server: &RedisServer, validator: &Validator) {
+    let begun = Instant::now();
+    while !asks(server, validator).await {
+        assert!(begun.elapsed() < PATIENCE, "memory goes on answering");
+        sleep(ms(10)).await;
+    }
+}
+
+/// How long after this moment a call began that was not answered from memory. None that begins later than the bound is.
+async fn first_miss(since: Instant, validator: &Validator) -> Duration {
+    loop {
+        let began = since.elapsed();
+        let answer = timeout(PATIENCE, validator.validate(intent("pi_1"))).await.unwrap();
+        if !answer.is_ok_and(|validation| validation.provenance() == Provenance::Replayed) {
+            return began;
+        }
+        assert!(began <= BOUND, "a call that began {began:?} later was answered from memory");
+        sleep(ms(5)).await;
+    }
+}
+
+/// The connections that hear of changes.
+fn lines(server: &RedisServer) -> usize {
+    server.command(&["CLIENT", "LIST", "TYPE", "pubsub"]).lines().filter(|line| line.contains("id=")).count()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn covered_facts_are_served_without_the_server_until_any_process_forgets_them() {
+    let (server, provider) = (RedisServer::start().await, provider());
+    let (one, other) = (process(&provider, &server), process(&provider, &server));
+    for _ in 0..3 {
+        covered(&server, &one).await;
+        other.forget(&payment()).await.unwrap();
+        let missed = first_miss(Instant::now(), &one).await;
+        println!("the first miss elsewhere began {missed:?} after forget was answered");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_processes_without_a_line_and_people_change_is_heard() {
+    let (server, provider) = (RedisServer::start().await, provider());
+    let one = process(&provider, &server);
+    let older = patient(RedisStore::builder(server.url()).no_invalidation_line());
+    let older = validator(&provider, older);
+    assert!(!is_covered(&server, &older).await, "it has no line");
+    covered(&server, &one).await;
+    older.forget(&payment()).await.unwrap();
+    first_miss(Instant::now(), &one).await;
+
+    covered(&server, &one).await;
+    let key = server.command(&["KEYS", "payproof:facts:{*"]);
+    assert_eq!(server.command(&["DEL", key.trim()]), "1");
+    first_miss(Instant::now(), &one).await;
+
+    covered(&server, &one).await;
+    assert_eq!(server.command(&["FLUSHALL"]), "OK");
+    first_miss(Instant::now(), &one).await;
+    covered(&server, &one).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_covered_is_dropped_when_the_line_ends_and_covered_anew_with_the_next() {
+    let (mut server, provider) = (RedisServer::start().await, provider());
+    let one = process(&provider, &server);
+    covered(&server, &one).await;
+    assert_eq!(server.command(&["CLIENT", "KILL", "TYPE", "pubsub"]), "1");
+    asks_at_last(&server, &one).await;
+    covered(&server, &one).await;
+
+    // The file may lack what was written within the last second.
+    server.command(&["CONFIG", "SET", "appendfsync", "always"]);
+    server.restart().await;
+    asks_at_last(&server, &one).await;
+    covered(&server, &one).await;
+
+    // A connection for records may lead to another server from now on.
+    assert_eq!(server.command(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]), "1");
+    first_read_elsewhere(&one).await;
+    asks_at_last(&server, &one).await;
+    covered(&server, &one).await;
+}
+
+/// Has the store asked for something else, so that the connection for records is made anew.
+async fn first_read_elsewhere(validator: &Validator) {
+    validator.stored_facts(&payment()).await.unwrap();
+}
+
+/// A store that gives up soon, for servers that hang.
+fn impatient(server: &RedisServer) -> RedisStore {
+    RedisStore::builder(server.url()).connect_timeout(ms(300)).command_timeout(ms(300)).build().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_covered_is_served_a_second_after_the_server_began_to_hang() {
+    let (server, provider) = (RedisServer::start().await, provider());
+    let one = validator(&provider, impatient(&server));
+    covered(&server, &one).await;
+    server.hang();
+    first_miss(Instant::now(), &one).await;
+    server.resume();
+    covered(&server, &one).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_becomes_a_replica_covers_nothing_although_its_connections_stay() {
+    let (server, primary, provider) = (RedisServer::start().await, RedisServer::start().await, provider());
+    let one = validator(&provider, impatient(&server));
+    covered(&server, &one).await;
+    assert_eq!(server.command(&["REPLICAOF", "127.0.0.1", &primary.port().to_string()]), "OK");
+    first_miss(Instant::now(), &one).await;
+    assert_eq!(server.command(&["REPLICAOF", "NO", "ONE"]), "OK");
+    covered(&server, &one).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn validators_of_one_prefix_share_a_line_which_ends_with_the_last_of_them() {
+    let (server, provider) = (RedisServer::start().await, provider());
+    let store = crate::store(server.url());
+    let one = validator(&provider, store.clone());
+    let builder = |prefix: &str| {
+        plain(&provider).store(store.clone()).store_timeout(MINUTE).facts_in_memory_for(MEMORY_FOR).store_prefix(prefix)
+    };
+    let same = builder("payproof").build().unwrap();
+    covered(&server, &one).await;
+    covered(&server, &same).await;
+    assert_eq!(lines(&server), 1);
+    let apart = builder("another").build().unwrap();
+    covered(&server, &apart).await;
+    assert_eq!(lines(&server), 2);
+    // A validator that wants to know sooner asks the store, and one that keeps nothing needs no line.
+    let eager = builder("eager").facts_in_memory_for(ms(999)).build().unwrap();
+    let keeping_none = builder("none").facts_in_memory(0).build().unwrap();
+    assert!(!is_covered(&server, &eager).await && !is_covered(&server, &keeping_none).await);
+    assert_eq!(lines(&server), 2);
+    drop((apart, one));
+    crate::servers::until("one line is left", || lines(&server) == 1).await;
+    assert!(is_covered(&server, &same).await);
+    drop(same);
+    crate::servers::until("no line is left", || lines(&server) == 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_the_right_nothing_is_covered_and_the_inspection_says_what_to_grant() {
+    for (right, said) in
+        [("-subscribe", "SUBSCRIBE"), ("resetchannels", "SUBSCRIBE"), ("-client|tracking", "CLIENT TRACKING")]
+    {
+        let user = format!("user default on nopass ~* &* +@all {right}");
+        let admin = "user admin on >admin ~* &* +@all";
+        let access = ["--user", "admin", "--pass", "admin", "--no-auth-warning"];
+        let server = RedisConfig::new().line(user).line(admin).access(&access).start().await;
+        has_no_line(&server, &[said, "NOPERM", "+client|tracking"]).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_resp3_is_not_spoken_nothing_is_covered_and_the_inspection_says_so() {
+    let server = RedisConfig::new().line("rename-command HELLO \"\"").start().await;
+    has_no_line(&server, &["greeting"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_line_logs_in_and_hears_of_every_database() {
+    let (server, provider) = (RedisConfig::new().password("openSesame").start().await, provider());
+    let one = validator(&provider, crate::store(format!("redis://:openSesame@127.0.0.1:{}/3", server.port())));
+    covered(&server, &one).await;
+    let key = server.command(&["-n", "3", "KEYS", "payproof:facts:{*"]);
+    assert_eq!(server.command(&["-n", "3", "DEL", key.trim()]), "1");
+    first_miss(Instant::now(), &one).await;
+}
+
+/// Nothing is covered, and a finding says all this.
+async fn has_no_line(server: &RedisServer, said: &[&str]) {
+    let one = process(&provider(), server);
+    assert!(!is_covered(server, &one).await && !is_covered(server, &one).await, "{said:?}");
+    let findings = crate::store(server.url()).inspect().await.unwrap().findings;
+    let [found @ StoreFinding::NoInvalidationLine { .. }] = findings.as_slice() else { panic!("{findings:?}") };
+    let text = found.to_string();
+    assert!(said.iter().all(|said| text.contains(said)), "{text}");
+    assert_eq!((found.code(), found.severity()), ("no_invalidation_line", Severity::Note));
+    let off = patient(RedisStore::builder(server.url()).no_invalidation_line());
+    assert_eq!(off.inspect().await.unwrap().findings, []);
+}
+
+/// Listens where a line leads to another server than all else does.
+async fn two_behind_one_address(server: u16, of_lines: u16) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut greeting = [0; 4_096];
+                let count = client.read(&mut greeting).await.unwrap();
+                let is_line = String::from_utf8_lossy(&greeting[..count]).contains("HELLO\r\n$1\r\n3\r\n");
+                let port = if is_line { of_lines } else { server };
+                let mut there = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+                there.write_all(&greeting[..count]).await.unwrap();
+                let _ = copy_bidirectional(&mut client, &mut there).await;
+            });
+        }
+    });
+    port
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_line_to_another_server_than_that_of_the_records_covers_nothing() {
+    let (server, elsewhere, provider) = (RedisServer::start().await, RedisServer::start().await, provider());
+    let port = two_behind_one_address(server.port(), elsewhere.port()).await;
+    let one = validator(&provider, crate::store(format!("redis://127.0.0.1:{port}")));
+    assert!(!is_covered(&server, &one).await && !is_covered(&server, &one).await);
+    assert!(elsewhere.calls("client|tracking") > 0 && asked(&elsewhere) == 0, "the line is at the other server");
+    assert!(!one.stats().facts_are_covered);
+    // It would do, were the records there as well.
+    let same = validator(&provider, crate::store(server.url()));
+    covered(&server, &same).await;
+    assert!(same.stats().facts_are_covered);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_line_begins_anew_in_another_runtime() {
+    let (server, provider) = (RedisServer::start().await, provider());
+    let one = process(&provider, &server);
+    let before = one.clone();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(before.validate(intent("pi_1"))).unwrap();
+    })
+    .join()
+    .unwrap();
+    covered(&server, &one).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_a_failover_the_line_is_at_the_new_primary() {
+    let (trio, provider) = (RedisSentinels::start().await, provider());
+    let store = || {
+        let builder: RedisStoreBuilder = RedisStore::builder_sentinel(trio.urls(), RedisSentinels::NAME);
+        builder.connect_timeout(ms(500)).command_timeout(ms(500)).build().unwrap()
+    };
+    let (one, other) = (validator(&provider, store()), validator(&provider, store()));
+    covered(&trio.primary, &one).await;
+    trio.primary.command(&["WAIT", "1", "5000"]);
+    trio.primary.hang();
+    first_miss(Instant::now(), &one).await;
+    let begun = Instant::now();
+    while !is_covered_anywhere(&one, &trio.replica).await {
+        assert!(begun.elapsed() < PATIENCE, "the new primary covers nothing");
+    }
+    other.forget(&payment()).await.unwrap();
+    first_miss(Instant::now(), &one).await;
+    trio.primary.resume();
+}
+
+/// The same where a validation may have to do without the store.
+async fn is_covered_anywhere(validator: &Validator, primary: &RedisServer) -> bool {
+    let is_up = primary.command(&["ROLE"]).starts_with("master");
+    is_up && is_covered(primary, validator).await
+}

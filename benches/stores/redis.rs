@@ -15,11 +15,11 @@ use tokio::runtime::{Builder, Runtime};
 use crate::checkout::{self, Prompt};
 use crate::figure::{self, Scale};
 use crate::redis_server::RedisServer;
-use crate::turns::{Peer, take_turns, timed};
+use crate::turns::{Batches, Peer, take_turns, timed};
 
 const ROUNDS: usize = 600;
 const BATCH: u64 = 20;
-const TASKS: usize = 256;
+pub(crate) const TASKS: usize = 256;
 const PER_TASK: usize = 20;
 
 pub(crate) fn run(scale: Scale) {
@@ -42,7 +42,7 @@ fn validator_on(store: impl payproof::store::Store) -> Validator {
     Validator::builder(Prompt::new()).store(store).facts_in_memory(0).build().expect("settings fit")
 }
 
-async fn bare(server: &RedisServer) -> MultiplexedConnection {
+pub(crate) async fn bare(server: &RedisServer) -> MultiplexedConnection {
     let client = ::redis::Client::open(server.url()).expect("the URL is one");
     // With the limit that the store has.
     let config = AsyncConnectionConfig::new().set_response_timeout(Some(Duration::from_millis(500)));
@@ -50,7 +50,7 @@ async fn bare(server: &RedisServer) -> MultiplexedConnection {
 }
 
 /// The bytes of a record that a replay reads, for the bare client to read as many.
-async fn record_of(server: &RedisServer, intent: &PaymentIntent) -> Vec<u8> {
+pub(crate) async fn record_of(server: &RedisServer, intent: &PaymentIntent) -> Vec<u8> {
     let mut connection = bare(server).await;
     let () = ::redis::cmd("FLUSHALL").query_async(&mut connection).await.expect("it flushes");
     let validation = validator(server).validate(intent).await.expect("the provider answers");
@@ -112,11 +112,16 @@ fn throughput(scale: Scale, runtime: &Runtime, server: &RedisServer, on: &str) {
         move |task| replay(own.clone(), intents.get(task).expect("one each").clone())
     });
     let mut gets = crowd(runtime, move |_| get(connection.clone()));
-    let [own_times, bare_times] = take_turns(scale.of(40), 1, [&mut replays, &mut gets]);
-    figure::ratio(&format!("redis_throughput{on}"), 1.0 / own_times.ratio_to(&bare_times));
+    let times = take_turns(scale.of(40), 1, [&mut replays, &mut gets]);
+    throughput_to(&format!("redis_throughput_uncovered{on}"), times);
+}
+
+/// What crowds of replays and of GETs took, in turns.
+pub(crate) fn throughput_to(name: &str, [own_times, bare_times]: [Batches; 2]) {
+    figure::ratio(name, 1.0 / own_times.ratio_to(&bare_times));
     let calls = (TASKS * PER_TASK) as f64;
-    figure::ns(&format!("redis_replay_of_256{on}"), own_times.ns() / calls);
-    figure::ns(&format!("redis_get_of_256{on}"), bare_times.ns() / calls);
+    figure::ns(&format!("{name}_replay"), own_times.ns() / calls);
+    figure::ns(&format!("{name}_get"), bare_times.ns() / calls);
 }
 
 /// Round trips are calls of the store, each of which is one; commands are what the server counts.
@@ -151,7 +156,7 @@ fn trips(runtime: &Runtime, server: &RedisServer) {
     }
 }
 
-async fn replay(own: Validator, intent: PaymentIntent) {
+pub(crate) async fn replay(own: Validator, intent: PaymentIntent) {
     let validation = own.validate(intent).await.expect("the store answers");
     assert!(validation.verdict().is_valid() && validation.provenance() == Provenance::Replayed);
 }
@@ -161,12 +166,12 @@ async fn miss(own: Validator, number: u64) {
     assert!(validation.verdict().is_valid() && validation.provenance() == Provenance::Fresh);
 }
 
-async fn get(mut connection: MultiplexedConnection) {
+pub(crate) async fn get(mut connection: MultiplexedConnection) {
     let bytes: Vec<u8> = ::redis::cmd("GET").arg("bare").query_async(&mut connection).await.expect("it answers");
     assert!(!black_box(bytes).is_empty());
 }
 
-async fn set(mut connection: MultiplexedConnection, key: String, value: Vec<u8>) {
+pub(crate) async fn set(mut connection: MultiplexedConnection, key: String, value: Vec<u8>) {
     let mut command = ::redis::cmd("SET");
     let () = command.arg(key).arg(value).arg("PX").arg(86_400_000).query_async(&mut connection).await.expect("it sets");
 }
@@ -175,7 +180,7 @@ async fn set(mut connection: MultiplexedConnection, key: String, value: Vec<u8>)
 static NEXT: AtomicU64 = AtomicU64::new(0);
 
 /// One call after the other, inside a spawned task, as a server's handlers are.
-fn acting<A: Future<Output = ()> + Send>(
+pub(crate) fn acting<A: Future<Output = ()> + Send>(
     runtime: &Runtime,
     act: impl Fn(u64) -> A + Clone + Send + Sync + 'static,
 ) -> Peer<'_> {
@@ -195,7 +200,7 @@ fn acting<A: Future<Output = ()> + Send>(
 }
 
 /// 256 tasks at once, each a few calls one after the other.
-fn crowd<A: Future<Output = ()> + Send + 'static>(
+pub(crate) fn crowd<A: Future<Output = ()> + Send + 'static>(
     runtime: &Runtime,
     act: impl Fn(usize) -> A + Clone + Send + Sync + 'static,
 ) -> Peer<'_> {

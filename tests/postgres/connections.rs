@@ -5,12 +5,16 @@ use std::time::Duration;
 use payproof::store::{Claim, PostgresStore, Store, Swap};
 use tokio::time::{Instant, sleep, timeout};
 
+use crate::pgbouncer::PgBouncer;
 use crate::postgres_server::{PostgresConfig, PostgresServer};
 use crate::servers::PATIENCE;
 use crate::{HOUR, is_not_sent, patient, with_table};
 
 /// How many connections the store has, as the server sees it.
 const OURS: &str = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'payproof'";
+
+/// The process that serves the connections which are called so.
+const PROCESS: &str = "SELECT pid FROM pg_stat_activity WHERE application_name = 'only'";
 
 /// Waits until a statement of the server's says yes.
 async fn until(server: &PostgresServer, what: &str, condition: &str) {
@@ -43,23 +47,40 @@ async fn no_more_connections_are_made_than_calls_need() {
 async fn a_connection_whose_caller_has_left_is_handed_on_once_its_statement_has_ended() {
     let server = PostgresServer::start().await;
     with_table(&server).await;
-    let store = patient(PostgresStore::builder(server.url()).connections(1));
+    let url = format!("{}?application_name=only", server.url());
+    let store = patient(PostgresStore::builder(url).connections(1));
     store.claim("k", b"v", HOUR).await.unwrap();
-    let process = server.sql("SELECT pid FROM pg_stat_activity WHERE application_name = 'payproof'").await;
+    let process = server.sql(PROCESS).await;
 
     let mut holder = server.client().await;
     let lock = holder.transaction().await.unwrap();
     lock.execute("UPDATE payproof_records SET value = value WHERE key = 'k'", &[]).await.unwrap();
     let left = timeout(Duration::from_millis(50), store.replace("k", b"v", b"w", HOUR)).await;
     assert!(left.is_err(), "the record is locked");
-    // The next call waits for the end of that one, and comes over the same connection.
-    let waits = tokio::spawn({
-        let store = store.clone();
-        async move { store.get("k").await }
-    });
-    lock.commit().await.unwrap();
-    assert_eq!(waits.await.unwrap().unwrap().unwrap().bytes, b"w", "the statement whose caller had left was run");
-    assert_eq!(server.sql("SELECT pid FROM pg_stat_activity WHERE application_name = 'payproof'").await, process);
+    // The next call comes over the same connection, and so after the end of that one, however that ended.
+    let (read, committed) = tokio::join!(biased; store.get("k"), lock.commit());
+    committed.unwrap();
+    assert_eq!(read.unwrap().unwrap().bytes, crate::store(server.url()).get("k").await.unwrap().unwrap().bytes);
+    assert_eq!(server.sql(PROCESS).await, process);
+}
+
+#[tokio::test]
+async fn behind_a_pooler_a_call_whose_caller_has_left_spoils_no_other_one_either() {
+    let server = PostgresServer::start().await;
+    with_table(&server).await;
+    let pooler = PgBouncer::start(server.port()).await;
+    let store = patient(PostgresStore::builder(pooler.url()).connections(1));
+    let mut holder = server.client().await;
+    for key in ["first", "second"] {
+        store.claim(key, b"v", HOUR).await.unwrap();
+        let lock = holder.transaction().await.unwrap();
+        lock.execute("UPDATE payproof_records SET value = value", &[]).await.unwrap();
+        let left = timeout(Duration::from_millis(50), store.replace(key, b"v", b"w", HOUR)).await;
+        assert!(left.is_err(), "the record is locked");
+        let (read, committed) = tokio::join!(biased; store.get(key), lock.commit());
+        committed.unwrap();
+        assert_eq!(read.unwrap().unwrap().bytes, crate::store(server.url()).get(key).await.unwrap().unwrap().bytes);
+    }
 }
 
 #[tokio::test]
@@ -71,17 +92,15 @@ async fn a_locked_record_holds_up_no_other_call_and_its_own_for_a_quarter_of_a_s
     let lock = holder.transaction().await.unwrap();
     lock.execute("UPDATE payproof_records SET value = value WHERE key = 'k'", &[]).await.unwrap();
     let begun = Instant::now();
-    let blocked = tokio::spawn({
-        let store = store.clone();
-        async move { store.replace("k", b"v", b"w", HOUR).await }
-    });
-    until(&server, "it waits", "SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event_type = 'Lock'").await;
-    assert_eq!(store.claim("other", b"v", HOUR).await, Ok(Claim::Claimed));
-    assert_eq!(store.get("k").await.unwrap().unwrap().bytes, b"v", "a read does not wait");
-    assert!(matches!(store.claim("k", b"x", HOUR).await, Ok(Claim::Held(_))), "nor does a claim of what is held");
-    let error = blocked.await.unwrap().unwrap_err();
+    let blocked = async { (store.replace("k", b"v", b"w", HOUR).await, begun.elapsed()) };
+    let ((blocked, after), other, read, held) =
+        tokio::join!(biased; blocked, store.claim("other", b"v", HOUR), store.get("k"), store.claim("k", b"x", HOUR));
+    assert_eq!(other, Ok(Claim::Claimed));
+    assert_eq!(read.unwrap().unwrap().bytes, b"v", "a read does not wait");
+    assert!(matches!(held, Ok(Claim::Held(_))), "nor does a claim of what is held");
+    let error = blocked.unwrap_err();
     assert!(is_not_sent(&error) && error.to_string().contains("55P03"), "{error}");
-    assert!(begun.elapsed() >= Duration::from_millis(250));
+    assert!(after >= Duration::from_millis(250), "{after:?}");
     lock.rollback().await.unwrap();
     assert_eq!(store.replace("k", b"v", b"w", HOUR).await, Ok(Swap::Swapped));
 }
@@ -89,11 +108,14 @@ async fn a_locked_record_holds_up_no_other_call_and_its_own_for_a_quarter_of_a_s
 #[tokio::test]
 async fn a_full_pool_says_that_nothing_was_sent() {
     let server = PostgresServer::start().await;
-    with_table(&server).await;
+    with_table(&server).await.claim("k", b"v", HOUR).await.unwrap();
     let limit = Duration::from_secs(20);
     let builder = PostgresStore::builder(server.url()).connections(1);
     let store = builder.connect_timeout(limit).command_timeout(Duration::from_millis(100)).build().unwrap();
-    store.claim("k", b"v", HOUR).await.unwrap();
+    let end = Instant::now() + PATIENCE;
+    while store.get("k").await.is_err() {
+        assert!(Instant::now() < end, "no connection");
+    }
     let mut holder = server.client().await;
     let lock = holder.transaction().await.unwrap();
     lock.execute("UPDATE payproof_records SET value = value WHERE key = 'k'", &[]).await.unwrap();
@@ -105,11 +127,14 @@ async fn a_full_pool_says_that_nothing_was_sent() {
 
 #[tokio::test]
 async fn a_wait_for_a_synchronous_standby_that_is_called_off_leaves_the_outcome_unknown() {
-    let server = PostgresServer::start().await;
-    let store = with_table(&server).await;
-    store.claim("before", b"v", HOUR).await.unwrap();
-    server.set("synchronous_standby_names", "not_there").await;
-    until(&server, "the setting is read", "SELECT current_setting('synchronous_standby_names') <> ''").await;
+    // Only commits of one role wait for the standby, which is not there.
+    let config =
+        PostgresConfig::new().line("synchronous_standby_names = 'not_there'").line("synchronous_commit = local");
+    let server = config.start().await;
+    with_table(&server).await;
+    server.sql("CREATE ROLE waits LOGIN SUPERUSER; ALTER ROLE waits SET synchronous_commit = 'on'").await;
+    let store = crate::store(server.url_of("waits"));
+    assert_eq!(store.get("k").await, Ok(None));
     let claim = tokio::spawn({
         let store = store.clone();
         async move { store.claim("k", b"v", HOUR).await }
@@ -118,7 +143,7 @@ async fn a_wait_for_a_synchronous_standby_that_is_called_off_leaves_the_outcome_
     server.sql("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'").await;
     let error = claim.await.unwrap().unwrap_err();
     assert!(error.is_outcome_unknown() && error.to_string().contains("synchronous standby"), "{error}");
-    // What is read is no write, and held all the same.
+    // What is read waits for nothing, and is held all the same.
     assert_eq!(store.get("k").await.unwrap().unwrap().bytes, b"v");
     assert!(matches!(store.claim("k", b"x", HOUR).await, Ok(Claim::Held(_))));
 }

@@ -191,7 +191,11 @@ impl Offer for PostgresStore {
     }
 
     fn add<'s>(&'s self, key: &'s str, by: i64, ttl: Duration) -> StoreAnswer<'s, CountLeft> {
-        Box::pin(extras::add(&self.0.pool, key, by, ttl))
+        Box::pin(async move {
+            let added = extras::add(&self.0.pool, key, by, ttl).await?;
+            self.0.sweeper.after_write(&self.0.pool);
+            Ok(added)
+        })
     }
 
     fn apart(&self, command_timeout: Duration) -> Option<Arc<dyn AnyStore>> {

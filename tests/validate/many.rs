@@ -146,6 +146,24 @@ async fn a_payment_that_is_forgotten_while_the_store_is_read_is_asked_about_anew
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_payment_that_was_forgotten_elsewhere_is_not_made_ready_by_a_look_up_from_before() {
+    let store = FlakyStore::new(MemoryStore::new());
+    known_elsewhere(&store, 1).await;
+    let ((_, elsewhere), (provider, validator)) = (over(&store, 1), over(&store, 1));
+    store.script(StoreVerb::Claim, [StoreFault::SlowReply(ms(500))]);
+    let before = tokio::spawn(validator.validate(intent("pi_0")).into_future());
+    sleep(ms(100)).await;
+    provider.put(paid("pi_0").with_amount_refunded(1999));
+    elsewhere.forget(&id("pi_0")).await.unwrap();
+    // The look-up under way has read the store before.
+    let ready = validator.prefetch(ids(1)).await;
+    assert!(is_valid(&before.await.unwrap().unwrap()), "that caller came before it was forgotten");
+    assert_eq!((ready.from_store(), ready.from_provider(), provider.calls()), (0, 1, 1));
+    let validation = validator.validate(intent("pi_0")).await.unwrap();
+    assert!(matches!(validation.verdict(), Verdict::Invalid(_)), "{validation:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn facts_that_are_newer_than_the_stores_stay_in_memory() {
     let store = FlakyStore::new(MemoryStore::new());
     known_elsewhere(&store, 1).await;

@@ -218,18 +218,14 @@ impl Lookups {
         outcome: Option<&Result<FactsOutcome, LeaderLost>>,
         provenance: Provenance,
     ) -> Result<Told, ValidateError> {
-        // A caller that came after it was looked up may have come after it was forgotten.
-        let is_coalesced = provenance == Provenance::Coalesced;
-        let arrived = asked.terms.arrived;
-        let came_late = |at: Instant| is_coalesced && arrived >= at;
-        match self.brought(asked.intent.payment(), outcome, asked.terms.deadline)? {
-            Brought::Alias(_, read_at) if came_late(*read_at) => Ok(Told::Again(None)),
+        let brought = self.brought(asked.intent.payment(), outcome, asked.terms.deadline)?;
+        if !answers((flight, provenance), brought, (target, max_age), asked.terms.arrived) {
+            return Ok(Told::Again(None));
+        }
+        match brought {
             Brought::Alias(alias, _) => Ok(Told::Again(Some(Arc::clone(alias)))),
             Brought::Facts(looked_up) => {
-                let is_too_old = || is_coalesced && !flight.notes().answer(arrived, target.oldest(max_age, arrived));
-                if looked_up.confirmed_at.is_some_and(came_late) || is_too_old() {
-                    return Ok(Told::Again(None));
-                }
+                let is_coalesced = provenance == Provenance::Coalesced;
                 let provenance = if is_coalesced { provenance } else { led(looked_up.source) };
                 let claimed = (&asked.intent, looked_up.alias.as_deref().or(target.alias()));
                 let flight = Some(Arc::clone(flight));
@@ -277,6 +273,24 @@ impl Lookups {
         match retrier.told.of(payment, now).filter(|told| told.left(now) >= limit) {
             Some(told) => Err(told.too_long(now)),
             None => Ok(()),
+        }
+    }
+}
+
+/// Whether what a flight brought answers for a call. One that did not lead it may have come after the payment was looked up, and
+/// so after it was forgotten, and may accept less age than the leader.
+pub(super) fn answers(
+    (flight, provenance): (&FactsFlight, Provenance),
+    brought: &Brought,
+    (target, max_age): (LookUpTarget<'_>, Duration),
+    arrived: Instant,
+) -> bool {
+    match brought {
+        _ if provenance != Provenance::Coalesced => true,
+        Brought::Alias(_, read_at) => arrived < *read_at,
+        Brought::Facts(looked_up) => {
+            looked_up.confirmed_at.is_none_or(|at| arrived < at)
+                && flight.notes().answer(arrived, target.oldest(max_age, arrived))
         }
     }
 }

@@ -11,6 +11,7 @@ use crate::lookup::error::ValidateError;
 use crate::lookup::facts_flight::{Brought, Source};
 
 use super::Lookups;
+use super::answer::answers;
 use super::target::LookUpTarget;
 
 /// Where the facts of a payment are known from, without a look-up of its own.
@@ -62,12 +63,12 @@ impl Lookups {
     /// where another call had it looked up meanwhile.
     pub(crate) async fn look_up(self: &Arc<Self>, payment: &PaymentId) -> Result<Option<Source>, ValidateError> {
         self.account.retrier.provider.check(payment)?;
-        let mut known = None;
+        let (mut known, arrived) = (None, Instant::now());
         loop {
             let target = self.target(payment, &mut known, Duration::MAX);
             let (now, seen) = (Instant::now(), self.cache.number(target.id()));
             let max_age = target.oldest(Duration::MAX, now);
-            let Some((waiter, _, limit)) = self.enter(target, "", now, max_age, None, seen)? else {
+            let Some((waiter, provenance, limit)) = self.enter(target, "", now, max_age, None, seen)? else {
                 match target {
                     LookUpTarget::Payment(..) => return Ok(None),
                     LookUpTarget::Alias(_) => continue,
@@ -75,7 +76,9 @@ impl Lookups {
             };
             let flight = Arc::clone(waiter.flight());
             let outcome = flight.completed_within(limit).await;
-            match self.brought(payment, outcome, None)? {
+            let brought = self.brought(payment, outcome, None)?;
+            match brought {
+                _ if !answers((&flight, provenance), brought, (target, Duration::MAX), arrived) => {}
                 Brought::Facts(looked_up) => return Ok(Some(looked_up.source)),
                 Brought::Alias(alias, _) => known = Some(Arc::clone(alias)),
             }

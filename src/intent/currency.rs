@@ -35,7 +35,7 @@ macro_rules! iso_4217 {
 
 // ISO 4217 list one, without funds codes, precious metals and testing codes.
 iso_4217! {
-    AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BRL BSD BTN BWP BYN BZD
+    AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BHD BIF BMD BND BOB BRL BSD BTN BWP BYN BZD
     CAD CDF CHF CLP CNY COP CRC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP
     GMD GNF GTQ GYD HKD HNL HTG HUF IDR ILS INR IQD IRR ISK JMD JOD JPY KES KGS KHR KMF KPW KRW KWD
     KYD KZT LAK LBP LKR LRD LSL LYD MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN MYR MZN NAD NGN
@@ -44,8 +44,10 @@ iso_4217! {
     VND VUV WST XAF XCD XCG XOF XPF YER ZAR ZMW ZWG
 }
 
-/// Withdrawn from ISO 4217 since 2010. Older payments stand in no list that a shop still compares.
-const WITHDRAWN: &[&str] = &["ANG", "BYR", "CUC", "EEK", "HRK", "LTL", "LVL", "MRO", "SLL", "STD", "VEF", "ZMK", "ZWL"];
+/// Withdrawn from ISO 4217 since 2010, last BGN: Bulgaria took the euro on 2026-01-01. Older payments stand in no list that a shop
+/// still compares.
+const WITHDRAWN: &[&str] =
+    &["ANG", "BGN", "BYR", "CUC", "EEK", "HRK", "LTL", "LVL", "MRO", "SLL", "STD", "VEF", "ZMK", "ZWL"];
 
 impl Currency {
     /// Belarus's rubles until 2016, which had no decimals. Nothing new can be claimed in them.

@@ -143,9 +143,9 @@ async fn utf_16_is_read_by_its_mark_and_other_encodings_by_their_name() {
 }
 
 #[tokio::test]
-async fn an_amount_with_a_comma_is_refused_until_its_sign_is_told() {
+async fn an_amount_that_may_be_two_numbers_is_refused_until_its_sign_is_told() {
     let line = |amount: &str| format!("payment;amount;currency;tenant;order\npi_large;{amount};usd;store_42;6735\n");
-    for amount in ["1,560", "1.560,00", "1,560.00", "1 560.00"] {
+    for amount in ["1,560", "1.560", "1.560,00", "1,560.00", "1 560.00"] {
         let run = validate(&[], line(amount)).await;
         assert_eq!((told(&run), run.code()), (vec![(2, "amount".to_owned())], 2), "{run:?}");
         let message = message(&run);
@@ -160,6 +160,7 @@ async fn an_amount_with_a_comma_is_refused_until_its_sign_is_told() {
         (",", "1.560,00"),
         ("comma", "1 560"),
         (",", "1\u{202f}560,0"),
+        (",", "1.560"),
         (".", "1,560"),
         ("point", "1'560.00"),
         (".", "1560"),

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use clap::ValueEnum;
+use payproof::{Currency, Units};
 
 /// The sign before the decimals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -24,6 +25,9 @@ const NEITHER: &str = "must be a decimal with a point, and the comma may stand b
 
 const GROUPED: &str = "has its thousands grouped; say --decimal , (comma) or --decimal . (point), whichever sign stands \
                        before the decimals in this file";
+
+const AMBIGUOUS: &str = "has three digits behind its point, which may be decimals or thousands; say --decimal , (comma) or \
+                         --decimal . (point), whichever sign stands before the decimals in this file";
 
 impl DecimalSign {
     fn signs(self) -> (char, char) {
@@ -50,17 +54,22 @@ impl DecimalSign {
 
 /// The amount without grouping and with a point, or the rule that it breaks. What is no amount at all is handed on where no
 /// sign is told, since the command says what is wrong with it.
-pub(super) fn plain(amount: &str, sign: Option<DecimalSign>) -> Result<Cow<'_, str>, &'static str> {
+pub(super) fn plain<'a>(
+    amount: &'a str,
+    currency: Option<&str>,
+    sign: Option<DecimalSign>,
+) -> Result<Cow<'a, str>, &'static str> {
+    let (minus, digits) = match amount.strip_prefix('-') {
+        Some(digits) => ("-", digits),
+        None => ("", amount),
+    };
     let Some(sign) = sign else {
         return match amount.contains(',') {
             true => Err(NEITHER),
             false if is_grouped(amount) => Err(GROUPED),
+            false if may_be_thousands(digits) && !has_three_decimals(currency) => Err(AMBIGUOUS),
             false => Ok(amount.into()),
         };
-    };
-    let (minus, digits) = match amount.strip_prefix('-') {
-        Some(digits) => ("-", digits),
-        None => ("", amount),
     };
     let (point, other) = sign.signs();
     let (whole, fraction) = match digits.split_once(point) {
@@ -79,6 +88,17 @@ pub(super) fn plain(amount: &str, sign: Option<DecimalSign>) -> Result<Cow<'_, s
 fn is_grouped(amount: &str) -> bool {
     let is_parted = amount.contains(GROUPING) || amount.matches('.').count() > 1;
     is_parted && amount.split(GROUPING).flat_map(|part| part.split('.')).all(is_digits)
+}
+
+/// Whether these are thousands where a point groups them, and a number with three decimals where it does not.
+fn may_be_thousands(digits: &str) -> bool {
+    digits.split_once('.').is_some_and(|(_, fraction)| !fraction.contains('.')) && joined(digits, '.').is_some()
+}
+
+/// Whether amounts in this currency are written with three decimals.
+fn has_three_decimals(currency: Option<&str>) -> bool {
+    let currency = currency.and_then(|code| Currency::parse_past(code).ok());
+    currency.is_some_and(|currency| Units::iso_4217().to_money(1, currency).amount() == "0.001")
 }
 
 /// The digits of groups of three behind one of one to three, all parted by the same sign; or of one without any.
@@ -120,7 +140,7 @@ mod tests {
             (Point, "19.99", "19.99"),
             (Point, "1560", "1560"),
         ] {
-            assert_eq!(plain(amount, Some(sign)).as_deref(), Ok(expected), "{amount}");
+            assert_eq!(plain(amount, Some("usd"), Some(sign)).as_deref(), Ok(expected), "{amount}");
         }
         for (sign, amount) in [
             (Comma, "19.99"),
@@ -142,18 +162,38 @@ mod tests {
             (Point, "1'56"),
             (Point, "1e3"),
         ] {
-            assert_eq!(plain(amount, Some(sign)), Err(sign.rule()), "{amount}");
+            assert_eq!(plain(amount, Some("usd"), Some(sign)), Err(sign.rule()), "{amount}");
         }
     }
 
     #[test]
     fn without_the_sign_a_refusal_names_both_as_words() {
-        for amount in ["1,560", "1.560,00", "1,560.00", "19,99", "1 560", "1'560.00", "1\u{a0}560", "1.560.000"] {
-            let rule = plain(amount, None).unwrap_err();
+        for amount in [
+            "1,560",
+            "1.560,00",
+            "1,560.00",
+            "19,99",
+            "1 560",
+            "1'560.00",
+            "1\u{a0}560",
+            "1.560.000",
+            "1.560",
+            "-156.000",
+        ] {
+            let rule = plain(amount, Some("usd"), None).unwrap_err();
             assert!(rule.contains("(comma)") && rule.contains("(point)"), "{amount}: {rule}");
         }
-        for amount in ["19.99", "1560", "-1", "", "nineteen", "1. 5 "] {
-            assert_eq!(plain(amount, None).as_deref(), Ok(amount));
+        for amount in ["19.99", "1560", "-1", "", "nineteen", "1. 5 ", "0.560", "1560.000", "1.5600", ".560"] {
+            assert_eq!(plain(amount, Some("usd"), None).as_deref(), Ok(amount));
+        }
+    }
+    #[test]
+    fn three_digits_behind_a_point_are_decimals_where_the_currency_has_three() {
+        for currency in ["KWD", "bhd"] {
+            assert_eq!(plain("1.560", Some(currency), None).as_deref(), Ok("1.560"));
+        }
+        for currency in [Some("usd"), Some("JPY"), Some("nope"), None] {
+            assert_eq!(plain("1.560", currency, None), Err(AMBIGUOUS), "{currency:?}");
         }
     }
 }

@@ -43,7 +43,7 @@ impl Line {
     /// Writes the amount without grouping and with a point, where it can be read.
     pub(super) fn make_plain(&mut self, sign: Option<DecimalSign>) {
         let Some(amount) = self.values.get("amount") else { return };
-        match decimal::plain(amount, sign) {
+        match decimal::plain(amount, self.values.get("currency"), sign) {
             Ok(Cow::Borrowed(_)) => {}
             Ok(Cow::Owned(plain)) => self.values.set("amount", &plain),
             Err(rule) => drop(self.wrong.get_or_insert_with(|| LineError::field("amount", rule))),

@@ -11,7 +11,9 @@ use tokio::time::{Instant, timeout};
 
 use crate::intent::fingerprint::Fingerprint;
 use crate::store::line::{Line, Listener};
-use crate::store::{AnyStore, Claim, Durability, Extras, Inspection, RestartLoss, StoreFinding, Stored, Swap};
+use crate::store::{
+    AnyStore, Claim, Durability, Extras, Inspection, RestartLoss, StoreError, StoreFinding, Stored, Swap,
+};
 
 mod acquire;
 mod bind;
@@ -204,11 +206,19 @@ impl Ledger {
         self.extras.line(&[&*self.prefix, ":", kind.layout().name, ":"].concat(), listener)
     }
 
-    /// Looks at the store itself. How its clock was seen to move is a finding too, and that it lost what it had acknowledged.
+    /// Looks at the store itself, and whether it takes a record under the prefix. How its clock was seen to move is a finding too,
+    /// and that it lost what it had acknowledged.
     pub(crate) async fn inspect(&self) -> Result<Inspection, LedgerError> {
         // Several round trips, each within the store's own limits.
         let limit = self.timeout.saturating_mul(LOOK_IN_TIMEOUTS);
-        let looked = timeout(limit, self.store.inspect()).await;
+        // A place of each look's own, so that none finds the record of another.
+        let tried = self.key(RecordKind::Canary, &Fingerprint::of("look", [Some(&Nonce::draw()?.into_bytes()[..])]));
+        let look = async {
+            let mut inspection = self.store.inspect().await?;
+            self.extras.try_key(&tried.text, &mut inspection).await?;
+            Ok(inspection)
+        };
+        let looked: Result<Result<_, StoreError>, _> = timeout(limit, look).await;
         let mut inspection = looked.map_err(|_elapsed| LedgerError::TimedOut { limit })??;
         inspection.findings.extend(self.clock.moved().into_iter().chain(self.losses.found()));
         inspection.findings.extend(self.extras.is_empty().then_some(StoreFinding::NoExtras));

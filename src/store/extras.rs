@@ -10,7 +10,7 @@ use futures_util::stream::{self, StreamExt as _};
 use tokio::time::Instant;
 
 use super::line::{Line, Listener};
-use super::{AnyStore, Claim, Store, StoreAnswer, StoreError, Stored, Swap, ttl_millis};
+use super::{AnyStore, Claim, Inspection, Store, StoreAnswer, StoreError, Stored, Swap, ttl_millis};
 use crate::accessors::getters;
 
 /// The most keys of one batch: what a server answers in well under a millisecond, so that others hardly wait for it.
@@ -47,6 +47,13 @@ pub(crate) trait Offer: fmt::Debug + Send + Sync + 'static {
 
     /// Adds to a counter, as [`Extras::add`] says.
     fn add<'s>(&'s self, key: &'s str, by: i64, ttl: Duration) -> StoreAnswer<'s, CountLeft>;
+
+    /// Claims a record under this key and removes it, and adds to a look at the store what keeps it from that. Nothing by default,
+    /// where a store takes records from all whose calls it answers.
+    fn try_key<'s>(&'s self, key: &'s str, look: &'s mut Inspection) -> StoreAnswer<'s, ()> {
+        let _ = (key, look);
+        Box::pin(async { Ok(()) })
+    }
 
     /// The same records over connections of their own, on which a call waits at most this long for its answer. None where
     /// calls do not stand in one another's way.
@@ -104,6 +111,14 @@ impl Extras {
             reads.extend(self.batch(store, batch).await);
         }
         reads
+    }
+
+    /// Tries a key, as [`Offer::try_key`] says.
+    pub(crate) async fn try_key(&self, key: &str, look: &mut Inspection) -> Result<(), StoreError> {
+        match &self.0 {
+            Some(offer) => offer.try_key(key, look).await,
+            None => Ok(()),
+        }
     }
 
     /// The same records over connections of their own, if the store has connections on which calls stand in one another's way.

@@ -325,6 +325,10 @@ impl<S: Store> Offer for FlakyStore<S> {
         })
     }
 
+    fn try_key<'s>(&'s self, key: &'s str, look: &'s mut Inspection) -> StoreAnswer<'s, ()> {
+        Box::pin(async { self.store.extras().try_key(key, look).await })
+    }
+
     fn add<'s>(&'s self, key: &'s str, by: i64, ttl: Duration) -> StoreAnswer<'s, CountLeft> {
         let (store, key) = (Arc::clone(&self.store), key.to_owned());
         Box::pin(self.run(StoreVerb::Add, async move { store.extras().count(&*store, &key, by, ttl).await }))

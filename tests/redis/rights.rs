@@ -107,6 +107,21 @@ async fn the_documented_rights_suffice_and_each_of_them_is_needed() {
     assert!(everything(store(server.port())).await.is_err());
 }
 
+#[tokio::test]
+async fn under_another_prefix_the_rights_to_its_keys_suffice() {
+    let server = config().start().await;
+    server.command(&["ACL", "SETUSER", "payproof", "resetkeys", "~shop:*"]);
+    let store = store(server.port());
+    let codes = async |prefix: &str| {
+        let validator = process(&ScriptedProvider::new(), &store).store_prefix(prefix).build().unwrap();
+        let (checked, health) = (validator.check_store().await, validator.health().await);
+        assert_eq!(checked.is_fit(), health.store_check().is_fit(), "{checked:?}");
+        checked.findings.iter().map(StoreFinding::code).collect::<Vec<_>>()
+    };
+    assert_eq!(codes("shop").await, ["restart_loses_second", "best_effort"]);
+    assert!(codes("payproof").await.contains(&"read_only"), "it has no rights to these");
+}
+
 /// Scripts too, so that each round sends them anew.
 fn forget_all(server: &RedisServer) {
     assert_eq!((&*server.command(&["FLUSHALL"]), &*server.command(&["SCRIPT", "FLUSH"])), ("OK", "OK"));

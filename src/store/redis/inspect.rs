@@ -1,10 +1,8 @@
-//! A look at the servers themselves: what they are, what they keep, and whether this user may write.
+//! A look at the servers themselves: what they are and what they keep; and whether this user may write under a key.
 
 use std::time::Duration;
 
 use ::redis::Value;
-use rand::RngExt as _;
-use rand::rngs::StdRng;
 use tokio::time::{Instant, timeout};
 
 use super::connection::{ConnectionFault, ConnectionSettings, ask_disk, disk, of_server};
@@ -25,7 +23,7 @@ const MOST_SERVERS: usize = 8;
 /// How long the probe lives if it cannot be removed.
 const PROBE_MILLIS: u64 = 1000;
 
-/// Looks at every server, over connections of its own, and writes and removes a record that would live for a second.
+/// Looks at every server, over connections of its own.
 pub(super) async fn inspect(servers: &Servers, settings: &ConnectionSettings) -> Result<Inspection, StoreError> {
     let mut whole: Option<Inspection> = None;
     for address in servers.primaries().await?.iter().take(MOST_SERVERS) {
@@ -46,21 +44,6 @@ pub(super) async fn inspect(servers: &Servers, settings: &ConnectionSettings) ->
     }
     let mut whole = whole.ok_or_else(|| StoreError::not_sent("the Cluster has no primaries; look at its nodes"))?;
     whole.note_memory();
-    if !whole.findings.contains(&StoreFinding::Replica) {
-        match write_probe(servers).await {
-            Ok(()) => {}
-            Err(ConnectionFault::Refused(refusal)) if refusal.is("NOPERM") => {
-                whole.findings.push(StoreFinding::ReadOnly);
-            }
-            // Where it evicts, too: there was nothing left to evict.
-            Err(ConnectionFault::Refused(refusal)) if refusal.is("OOM") => {
-                let full = whole.memory.map(|memory| StoreFinding::NearlyFull { memory });
-                let new = full.filter(|full| !whole.findings.contains(full));
-                whole.findings.extend(new);
-            }
-            Err(fault) => return Err(fault.into()),
-        }
-    }
     Ok(whole)
 }
 
@@ -68,13 +51,29 @@ fn late(address: &Address, limit: Duration) -> StoreError {
     StoreError::not_sent(format!("Redis at {address} did not answer within {limit:?}"))
 }
 
-/// Claims and removes a record, as everything else does.
-async fn write_probe(servers: &Servers) -> Result<(), ConnectionFault> {
-    let mut rng: StdRng = rand::make_rng();
-    let key = format!("payproof:probe:{:016x}", rng.random::<u64>());
+/// Claims and removes a record that would live for a second, as everything else does, and adds what keeps it from that.
+pub(super) async fn try_key(servers: &Servers, key: &str, look: &mut Inspection) -> Result<(), StoreError> {
+    if look.findings.contains(&StoreFinding::Replica) {
+        return Ok(());
+    }
+    match write(servers, key).await {
+        Ok(()) => {}
+        Err(ConnectionFault::Refused(refusal)) if refusal.is("NOPERM") => look.findings.push(StoreFinding::ReadOnly),
+        // Where it evicts, too: there was nothing left to evict.
+        Err(ConnectionFault::Refused(refusal)) if refusal.is("OOM") => {
+            let full = look.memory.map(|memory| StoreFinding::NearlyFull { memory });
+            let new = full.filter(|full| !look.findings.contains(full));
+            look.findings.extend(new);
+        }
+        Err(fault) => return Err(fault.into()),
+    }
+    Ok(())
+}
+
+async fn write(servers: &Servers, key: &str) -> Result<(), ConnectionFault> {
     let value = b"probe".as_slice();
-    claim(servers, &key, value, PROBE_MILLIS).await?;
-    servers.run(&REMOVE, &key, &[value]).await.map(drop)
+    claim(servers, key, value, PROBE_MILLIS).await?;
+    servers.run(&REMOVE, key, &[value]).await.map(drop)
 }
 
 /// A look at one server.

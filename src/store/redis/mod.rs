@@ -179,6 +179,10 @@ impl Store for RedisStore {
 }
 
 impl Offer for RedisStore {
+    fn try_key<'s>(&'s self, key: &'s str, look: &'s mut Inspection) -> StoreAnswer<'s, ()> {
+        Box::pin(inspect::try_key(&self.0.servers, key, look))
+    }
+
     fn get_many<'s>(&'s self, keys: &'s [&'s str]) -> BatchAnswer<'s> {
         Box::pin(many::get_many(&self.0.servers, keys))
     }

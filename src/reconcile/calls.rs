@@ -305,7 +305,7 @@ fn write_answer(
     match answer {
         Ok(facts) => {
             if *facts.id != *id {
-                writing.push(&facts.id.clone(), &PaymentRow::HasAlias)?;
+                writing.push(&facts.id.clone(), &PaymentRow::HasAlias(id.into()))?;
             }
             if is_without_payment(id, &facts) {
                 writing.push(id, &PaymentRow::StandsFor(id.into()))?;

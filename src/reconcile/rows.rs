@@ -28,8 +28,8 @@ pub(super) enum PaymentRow {
     Carried(CarriedRow),
     /// An order names it.
     Named(NamedBy),
-    /// An order names it by an alias, under which it is judged.
-    HasAlias,
+    /// An order names it by this alias, under which it is judged.
+    HasAlias(Box<str>),
     /// It was redeemed for this tenant's order, which the shop does not list as paid.
     Redeemed(Box<str>, Box<str>),
     /// It is an alias, and it was found out which payment it stands for: itself, where it ended without one.
@@ -250,7 +250,7 @@ impl Gathered {
             }
             PaymentRow::Unreadable => (payment.is_listed, *must_be_looked_up) = (true, true),
             PaymentRow::Named(by) => named_by.push(by),
-            PaymentRow::HasAlias => *has_alias = true,
+            PaymentRow::HasAlias(_) => *has_alias = true,
             PaymentRow::StandsFor(payment) => *stands_for = Some(payment),
             PaymentRow::Redeemed(tenant, order) => payment.redeemed = Some((tenant, order)),
         }

@@ -9,6 +9,7 @@ use futures_util::Stream;
 
 use crate::provider::ListOf;
 
+use super::aliases::changes_by_alias;
 use super::builder::AskRedemptions;
 use super::calls::{Caller, PhaseLookUps, each_of, list, look_up};
 use super::confirm::{Confirmable, FreshFacts};
@@ -227,6 +228,10 @@ impl Run<'_> {
         let answers = look_up(&mut self.caller, files, RunPhase::LookUps, next, settings.sort_memory / 4).await?;
         self.note_look_ups(answers);
         let looked_up = self.log.progress(RunPhase::LookUps).runs;
+        let changed = [self.log.progress(RunPhase::Changes).runs, looked_up.clone()].concat();
+        let memory = settings.sort_memory / 8;
+        let by_alias = off_thread(&self.folder, move |folder| changes_by_alias(folder.path(), &changed, memory));
+        passes.by_payment.extend(by_alias.await?);
         passes.by_payment.extend(looked_up.iter().cloned());
         let asking = passes.clone();
         passes.judge.is_alias_unknown = off_thread(&self.folder, move |_| asking.is_alias_unknown(&looked_up)).await?;

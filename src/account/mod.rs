@@ -26,6 +26,8 @@ pub(crate) use backlog::{Backlog, Unlisted};
 pub(crate) use decisions::Deciding;
 pub use decisions::{Decided, DecidedOn, SignedDecision};
 pub(crate) use index::{Index, Listing, OnList};
+#[cfg(feature = "reconcile")]
+pub(crate) use pages::PageTrail;
 pub(crate) use store_check::LastLook;
 pub use store_check::StoreCheck;
 

@@ -1,9 +1,9 @@
-//! Pages of the provider's lists, asked for one by one.
+//! Pages of the provider's lists, asked for one by one, and where they lead.
 
 use tracing::Instrument;
 
 use crate::call::error::CallError;
-use crate::provider::{ListQuery, Listed};
+use crate::provider::{ListCursor, ListQuery, Listed};
 
 use super::Account;
 
@@ -19,6 +19,44 @@ impl Account {
         self.telemetry
             .list_page(&span, page.as_ref().map(|page| page.items.len()).map_err(|error| error.condition().code));
         page
+    }
+}
+
+/// The pages of one list so far, by which one that goes round is told, however many pages a round has. One cursor is kept: each is
+/// compared with it, and it is replaced after 1, 2, 4, 8 … pages, as Brent's algorithm does. So a round is told before it was walked
+/// four times, and lists may be of any length.
+#[derive(Debug)]
+pub(crate) struct PageTrail {
+    kept: Option<ListCursor>,
+    pages: u64,
+    replaced_after: u64,
+}
+
+/// A list without an end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the list goes round: a page leads to one that was read before")]
+pub(crate) struct ListGoesRound;
+
+impl PageTrail {
+    /// Begins at a cursor, or at the list's beginning.
+    pub(crate) fn new(first: Option<ListCursor>) -> Self {
+        Self { kept: first, pages: 0, replaced_after: 1 }
+    }
+
+    /// Takes in where a page leads.
+    ///
+    /// # Errors
+    /// When the list goes round.
+    pub(crate) fn go_on(&mut self, next: &ListCursor) -> Result<(), ListGoesRound> {
+        if self.kept.as_ref() == Some(next) {
+            return Err(ListGoesRound);
+        }
+        self.pages = self.pages.saturating_add(1);
+        if self.pages == self.replaced_after {
+            self.kept = Some(next.clone());
+            (self.pages, self.replaced_after) = (0, self.replaced_after.saturating_mul(2));
+        }
+        Ok(())
     }
 }
 

@@ -17,8 +17,8 @@ named! {
     pub enum ListOf {
         /// The payments that were created in the window, as they are now.
         Payments = "payments",
-        /// What happened in the window to payments, whenever they were created: refunds, disputes, and late successes or
-        /// cancellations where the provider tells them.
+        /// What happened in the window to payments, whenever they were created: refunds, disputes and what became of them, and late
+        /// successes or cancellations where the provider tells them.
         Changes = "changes",
     } as_str(self: Self)
 }
@@ -34,8 +34,12 @@ named! {
         Canceled = "canceled",
         /// Something of it was given back, or is to be.
         Refunded = "refunded",
+        /// A refund of it failed or was canceled: the merchant has the money again.
+        RefundFailed = "refund_failed",
         /// The shopper disputed it.
         Disputed = "disputed",
+        /// A dispute of it was decided, for either side.
+        DisputeClosed = "dispute_closed",
     } as_str(self: Self)
 }
 
@@ -160,8 +164,14 @@ pub enum ListedItem {
         /// When, in seconds since 1970.
         at: u64,
     },
-    /// An item that the adapter cannot read, with the payment's id if that much can be read.
-    Unreadable(Option<PaymentId>),
+    /// An item that the adapter cannot read.
+    Unreadable {
+        /// Which payment it is, or is about, if that much can be read.
+        payment: Option<PaymentId>,
+        /// When it was made, in seconds since 1970: one second where that can be read, else all that it may be, as those between
+        /// its neighbors in the list.
+        made: Range<u64>,
+    },
 }
 
 #[cfg(test)]

@@ -2,16 +2,18 @@
 
 use std::collections::BTreeSet;
 use std::io;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
+use crate::account::PageTrail;
 use crate::call::error::CallError;
 use crate::intent::payment_intent::PaymentId;
 use crate::payment::facts::ProviderPayment;
-use crate::provider::{ChangeOf, ListCursor, ListOf, ListQuery, Listed, ListedItem};
+use crate::provider::{ChangeOf, ListCursor, ListOf, ListQuery, Listed, ListedItem, ProviderError};
 use crate::validator::Validator;
 
 use super::aliases::is_without_payment;
@@ -116,29 +118,31 @@ impl<'l> Writing<'l> {
     }
 }
 
-/// Lists what there is of a window, from where an earlier run broke off. Why it broke off, if it did.
+/// Lists what there is of a window, from where an earlier run broke off: what is told of the run's own window, and of the time that
+/// is listed besides. Why it broke off, if it did.
 pub(super) async fn list(
     caller: &mut Caller,
     (folder, log): (&Arc<WorkFolder>, &mut Log),
     (phase, what): (RunPhase, ListOf),
-    (since, until, needed_since): (u64, u64, u64),
+    (listed, told): (Range<u64>, Range<u64>),
     memory: usize,
 ) -> Result<Option<Box<str>>, ReconcileError> {
     let progress = log.progress(phase);
     if progress.is_done {
         return Ok(None);
     }
-    let empty = |_| ReconcileError::WindowEmpty { since, until };
-    let first = ListQuery::new(what, since, until).map_err(empty)?;
+    let empty = |_| ReconcileError::WindowEmpty { since: listed.start, until: listed.end };
+    let first = ListQuery::new(what, listed.start, listed.end).map_err(empty)?;
     let mut cursor = progress.cursor.as_deref().map(ListCursor::parse).transpose().unwrap_or_default();
+    let mut trail = PageTrail::new(cursor.clone());
     let mut writing = Writing::of(phase, &progress, folder, log, memory);
     loop {
         let query = match &cursor {
             Some(cursor) => first.clone().with_cursor(cursor.clone()),
             None => first.clone(),
         };
-        let listed = match caller.page(&query).await {
-            Ok(listed) => listed,
+        let page = match caller.page(&query).await {
+            Ok(page) => page,
             Err(error) if is_unsupported(&error) => {
                 if what == ListOf::Payments {
                     return Err(ReconcileError::ListingUnsupported);
@@ -147,22 +151,24 @@ pub(super) async fn list(
             }
             Err(error) => {
                 writing.write(cursor.as_ref().map(ListCursor::as_str), false).await?;
-                let text = format!("{}: a page could not be had: {}", what.as_str(), error.condition().code);
+                // What the adapter itself says is more exact: an entry that is too large, a cursor of another list.
+                let code = error.provider().and_then(ProviderError::code).unwrap_or(error.condition().code);
+                let text = format!("{}: a page could not be had: {code}", what.as_str());
                 return Ok(Some(text.into()));
             }
         };
         writing.step.calls = writing.step.calls.saturating_add(1);
-        writing.step.is_cut |= listed.complete_since.is_some_and(|from| from > needed_since);
-        for item in listed.items {
-            take(caller, &mut writing, item)?;
+        writing.step.is_cut |= page.complete_since.is_some_and(|from| from > told.start);
+        for item in page.items {
+            take(caller, &mut writing, item, &told)?;
         }
-        let Some(next) = listed.next else {
+        let Some(next) = page.next else {
             writing.write(None, true).await?;
             return Ok(None);
         };
-        if cursor.as_ref() == Some(&next) {
+        if let Err(error) = trail.go_on(&next) {
             writing.write(Some(next.as_str()), false).await?;
-            return Ok(Some(format!("{}: the list does not go on", what.as_str()).into()));
+            return Ok(Some(format!("{}: {error}", what.as_str()).into()));
         }
         if writing.is_due() {
             writing.write(Some(next.as_str()), false).await?;
@@ -176,7 +182,7 @@ fn is_unsupported(error: &CallError) -> bool {
 }
 
 /// Writes an item of a list down.
-fn take(caller: &Caller, writing: &mut Writing<'_>, item: ListedItem) -> Result<(), ReconcileError> {
+fn take(caller: &Caller, writing: &mut Writing<'_>, item: ListedItem, told: &Range<u64>) -> Result<(), ReconcileError> {
     writing.step.items = writing.step.items.saturating_add(1);
     match item {
         ListedItem::Payment(facts) => {
@@ -189,9 +195,13 @@ fn take(caller: &Caller, writing: &mut Writing<'_>, item: ListedItem) -> Result<
                 [ChangeOf::Paid, ChangeOf::Refunded, ChangeOf::Disputed].map(|change| what == change);
             writing.push(payment.as_str(), &PaymentRow::Changed(ChangeRow { at, is_paid, is_refund, is_dispute }))
         }
-        ListedItem::Unreadable(Some(payment)) => writing.push(payment.as_str(), &PaymentRow::Unreadable),
-        ListedItem::Unreadable(None) => {
-            writing.step.unreadable = writing.step.unreadable.saturating_add(1);
+        ListedItem::Unreadable { payment: Some(payment), .. } => {
+            writing.push(payment.as_str(), &PaymentRow::Unreadable)
+        }
+        ListedItem::Unreadable { payment: None, made } => {
+            // One of another window is that run's to tell.
+            let is_concerned = made.start < told.end && told.start < made.end;
+            writing.step.unreadable = writing.step.unreadable.saturating_add(is_concerned.into());
             Ok(())
         }
     }

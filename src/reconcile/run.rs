@@ -183,7 +183,7 @@ impl Run<'_> {
         for (phase, what, from, to) in lists {
             let was_done = self.log.progress(phase).is_done;
             let files = (&self.folder, &mut self.log);
-            let missing = list(&mut self.caller, files, (phase, what), (from, to, since), memory).await?;
+            let missing = list(&mut self.caller, files, (phase, what), (from..to, since..until), memory).await?;
             self.missing.extend(missing);
             if self.log.progress(phase).is_cut {
                 self.forgotten

@@ -206,7 +206,7 @@ impl Script {
         let id = |item: &ListedItem| match item {
             ListedItem::Payment(facts) => facts.id.clone(),
             ListedItem::Changed { payment, .. } => payment.as_str().into(),
-            ListedItem::Unreadable(_) => Box::default(),
+            ListedItem::Unreadable { .. } => Box::default(),
         };
         all.sort_by(|(at, one), (other_at, other)| (other_at, id(other)).cmp(&(at, id(one))));
         all

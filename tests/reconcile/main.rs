@@ -9,6 +9,7 @@ mod folder;
 mod hidden;
 mod invariance;
 mod judged;
+mod lists;
 mod nights;
 mod resumed;
 #[path = "../support/folder.rs"]

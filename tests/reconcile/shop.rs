@@ -43,6 +43,10 @@ pub(crate) struct World {
     pub(crate) failing: Vec<String>,
     /// Payments that the list has and the adapter cannot read.
     pub(crate) unreadable: Vec<String>,
+    /// When items were made of which no more than this can be read, on either list.
+    pub(crate) nameless: Vec<Range<u64>>,
+    /// After this page a list leads back to its first one.
+    pub(crate) goes_round_after: Option<usize>,
     /// Every list ends in an error after so many pages.
     pub(crate) pages_before_failure: Option<u64>,
     /// What the provider has forgotten of its changes is older.
@@ -115,7 +119,9 @@ impl World {
         let items = self.listing.as_ref().map(|(_, items)| &items[..]).unwrap();
         let from: usize = query.cursor().map_or(0, |cursor| cursor.as_str().parse().unwrap());
         let to = (from + self.page).min(items.len());
-        let next = (to < items.len()).then(|| ListCursor::parse(to.to_string()).unwrap());
+        let is_round = self.goes_round_after.is_some_and(|page| to == page * self.page);
+        let next = if is_round { Some(0) } else { Some(to).filter(|to| *to < items.len()) };
+        let next = next.map(|next| ListCursor::parse(next.to_string()).unwrap());
         let complete_since = self.changes_since.filter(|_| query.what() == ListOf::Changes);
         Ok(Listed { items: items[from..to].to_vec(), next, complete_since })
     }
@@ -131,6 +137,9 @@ impl World {
             };
             inside.map(item).collect()
         };
+        let window = query.window();
+        let nameless = self.nameless.iter().filter(|made| made.start < window.end && window.start < made.end);
+        items.extend(nameless.map(|made| ListedItem::Unreadable { payment: None, made: made.clone() }));
         if self.twice {
             items.extend(items.clone());
         }
@@ -148,7 +157,7 @@ impl World {
             return None;
         }
         if self.unreadable.iter().any(|unreadable| unreadable == id) {
-            return Some(ListedItem::Unreadable(PaymentId::parse(id).ok()));
+            return Some(ListedItem::Unreadable { payment: PaymentId::parse(id).ok(), made: created..created + 1 });
         }
         let listed = self.listed.get(id).unwrap_or(payment);
         Some(ListedItem::Payment(Box::new(listed.clone())))

@@ -5,11 +5,12 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use payproof::reconcile::{DiscrepancyClass as C, OrderRecord, OrderState};
-use payproof::testing::sandbox::{Sandbox, SandboxPayment};
+use payproof::testing::sandbox::{Fault, Sandbox, SandboxPayment};
 use payproof::{Stripe, Validator};
 
 use crate::faults::payments;
-use crate::shop::{DAY, HOUR, NEW_YEAR, named, order, reconcile, usd};
+use crate::lists::missing;
+use crate::shop::{DAY, HOUR, MINUTE, NEW_YEAR, named, order, reconcile, usd};
 
 /// One of so many payments has a fault.
 const ONE_IN: u64 = 20;
@@ -97,8 +98,7 @@ async fn every_planted_fault_of_a_sandbox_is_told_and_nothing_else() {
     let sandbox = Sandbox::start().await.unwrap();
     sandbox.set_clock(Some(NEW_YEAR + DAY + HOUR));
     sandbox.generate("pi_", many, payment);
-    let stripe = Stripe::builder("sk_live_sandbox").base_url(sandbox.url()).account("acct_1").build().unwrap();
-    let validator = Validator::builder(stripe).build().unwrap();
+    let validator = over(&sandbox);
     let (mut all, mut wrong) = (Vec::new(), BTreeSet::new());
     for number in 0..many {
         let (orders, told) = orders(number);
@@ -117,4 +117,51 @@ async fn every_planted_fault_of_a_sandbox_is_told_and_nothing_else() {
     let counts = report.counts();
     println!("{many} payments: {} pages, {} look-ups, {} told", counts.pages(), counts.look_ups(), told.len());
     assert!(report.missing().is_empty(), "{:?}", report.missing());
+}
+
+const AT: u64 = NEW_YEAR + 2 * HOUR;
+
+fn over(sandbox: &Sandbox) -> Validator {
+    let stripe = Stripe::builder("sk_live_sandbox").base_url(sandbox.url()).account("acct_1").build().unwrap();
+    Validator::builder(stripe).build().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_entry_that_is_too_large_ends_its_list_and_is_named_as_the_reason() {
+    let sandbox = Sandbox::start().await.unwrap();
+    sandbox.set_clock(Some(NEW_YEAR + DAY + HOUR));
+    sandbox.put(SandboxPayment::paid("pi_1", 2000, "usd").created(AT).tenant("store_42").order("1"));
+    // From a hundred entries down to one.
+    sandbox.script("/v1/payment_intents", [const { Fault::HugeBody }; 7]);
+    let builder = over(&sandbox).reconciler().since(NEW_YEAR).until(NEW_YEAR + DAY).orders_as_of(NEW_YEAR + DAY + HOUR);
+    let report = reconcile(&builder.pace(1000).build().unwrap(), []).await;
+    assert_eq!(missing(&report), ["payments: a page could not be had: entry_too_large"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_comes_of_an_old_dispute_or_refund_is_told_when_it_comes_to_that() {
+    let sandbox = Sandbox::start().await.unwrap();
+    sandbox.set_clock(Some(NEW_YEAR + DAY + HOUR));
+    let old = |number: u64| {
+        let payment = SandboxPayment::paid(&format!("pi_{number}"), 2000, "usd").created(AT - 100 * DAY);
+        payment.tenant("store_42").order(&number.to_string())
+    };
+    for payment in [
+        old(1).dispute("won", "chargeback").disputed_at(AT - 60 * DAY).dispute_closed_at(AT),
+        old(2).refund(2000, "failed").refunded_at(AT - 10 * DAY).refund_failed_at(AT),
+        old(3).refund(2000, "canceled").refunded_at(AT - 10 * DAY).refund_failed_at(AT),
+        // Nothing came of these since.
+        old(4).refund(2000, "failed").refunded_at(AT - 10 * DAY),
+        old(5).refund(2000, "succeeded").refunded_at(AT - 10 * DAY),
+    ] {
+        sandbox.put(payment);
+    }
+    let orders = (1..=5).map(|number: u64| {
+        let state = if number == 1 { OrderState::Cancelled } else { OrderState::Refunded };
+        order(&number.to_string(), &format!("pi_{number}"), state, AT - 100 * DAY)
+    });
+    let builder = over(&sandbox).reconciler().since(NEW_YEAR).until(NEW_YEAR + DAY);
+    let reconciler = builder.orders_as_of(NEW_YEAR + DAY + 30 * MINUTE).pace(1000).build().unwrap();
+    let report = reconcile(&reconciler, orders).await;
+    assert_eq!(named(&report), ["cancelled_but_paid pi_1 1", "cancelled_but_paid pi_2 2", "cancelled_but_paid pi_3 3"]);
 }

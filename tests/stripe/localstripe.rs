@@ -3,17 +3,23 @@
 //! localstripe leaves `amount_received`, `amount_capturable` and `amount_captured` out. One server runs as it is, and shows
 //! that a missing amount is never valid; the other states them, see `localstripe/serve.py`.
 #![cfg(feature = "stripe")]
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a server that does not do its part fails the test")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a server that does not do its part fails the test"
+)]
 
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
+use payproof::provider::{Call, ListOf, ListQuery, Listed, ListedItem, Provider, provider_fn};
 use payproof::{
-    Capture, Currency, Finding, Mode, Money, PaymentIntent, PaymentStatus, Policy, Stripe, Validation, Validator,
-    Verdict,
+    Capture, Currency, Finding, Mode, Money, PaymentId, PaymentIntent, PaymentStatus, Policy, Stripe, Validation,
+    Validator, Verdict,
 };
 use serde_json::Value;
 
@@ -269,4 +275,49 @@ async fn a_missing_payment_is_invalid_and_a_refused_key_is_an_error() {
     let error = validator.validate(claim("pi_doesnotexist", "19.99", Currency::USD)).await.unwrap_err();
     assert!(error.is_configuration(), "{error:?}");
     assert_eq!(error.attempts().len(), 1, "a refused key is not tried again");
+}
+
+#[tokio::test]
+async fn payments_are_listed_page_by_page_each_as_it_is_looked_up() {
+    let server = Server::start(&["amounts", "lists"]);
+    let mut made = Vec::new();
+    for _ in 0..5 {
+        made.push(server.create("payment_method=pm_card_visa&confirm=true").await);
+    }
+    server.act(&made[1], "cancel", "").await;
+    let stripe = Stripe::builder(secret_key()).base_url(&server.url).build().unwrap();
+    // Pages are asked for within a call, which a validator makes.
+    let pages = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&pages);
+    let walk = provider_fn(stripe.identity().clone(), move |payment: PaymentId, call: Call| {
+        let (stripe, pages) = (stripe.clone(), Arc::clone(&pages));
+        async move {
+            let mut query = ListQuery::new(ListOf::Payments, 1, u64::MAX).unwrap().with_limit(2);
+            loop {
+                let Listed { items, next, .. } = stripe.list(&query, &call).await?;
+                let mut page = Vec::new();
+                for item in items {
+                    let ListedItem::Payment(listed) = item else { panic!("{item:?}") };
+                    let looked_up = stripe.look_up(&PaymentId::parse(listed.id()).unwrap(), &call).await?;
+                    page.push((listed.with_as_of(0), looked_up.with_as_of(0)));
+                }
+                pages.lock().unwrap().push(page);
+                let Some(next) = next else { break stripe.look_up(&payment, &call).await };
+                query = query.with_cursor(next);
+            }
+        }
+    });
+    let validator = Validator::builder(walk).mode(Mode::Test).build().unwrap();
+    assert!(validate(&validator, &made[0]).await.verdict().is_valid());
+    let pages = seen.lock().unwrap();
+    assert_eq!(pages.iter().map(Vec::len).collect::<Vec<_>>(), [2, 2, 1]);
+    let mut ids = Vec::new();
+    for (listed, looked_up) in pages.iter().flatten() {
+        assert_eq!(listed, looked_up);
+        ids.push(listed.id());
+    }
+    // In no order that Stripe would have.
+    ids.sort_unstable();
+    made.sort_unstable();
+    assert_eq!(ids, made);
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::PageTrail;
 use crate::call::breaker::Breaker;
 use crate::call::error::CallError;
 use crate::call::retry::{Jitter, Retry, RetryBudget, Schedule};
@@ -12,7 +13,8 @@ use crate::intent::money::Money;
 use crate::intent::payment_intent::{PaymentId, PaymentIntent};
 use crate::payment::facts::{Mode, PaymentStatus, ProviderPayment};
 use crate::provider::{
-    ChangeOf, ListOf, ListQuery, Listed, ListedItem, ProviderError, ProviderIdentity, RateLimit, provider_fn,
+    ChangeOf, ListCursor, ListOf, ListQuery, Listed, ListedItem, ProviderError, ProviderIdentity, RateLimit,
+    provider_fn,
 };
 use crate::telemetry::stats::BreakerState;
 use crate::testing::{ScriptedProvider, Step};
@@ -203,4 +205,19 @@ async fn a_look_up_that_panics_beside_pages_fails_by_itself() {
     let error = look_up().await.unwrap_err();
     assert_eq!((error.provider().and_then(ProviderError::code), provider.calls()), (Some("panicked"), 1));
     assert_eq!(&*look_up().await.unwrap().id, "pi_1");
+}
+
+#[test]
+fn a_list_that_goes_round_is_told_before_its_round_was_walked_four_times() {
+    let cursor = |page: usize| ListCursor::parse(page.to_string()).unwrap();
+    for before in [0, 1, 2, 7, 100] {
+        for round in [1, 2, 3, 10, 99] {
+            let mut trail = PageTrail::new(None);
+            let next = |page: usize| if page < before { page } else { before + (page - before) % round };
+            let told = (0..).find(|page| trail.go_on(&cursor(next(*page))).is_err()).unwrap();
+            assert!(told <= 3 * (before + round) + 3, "{before} pages and rounds of {round}: page {told}");
+        }
+    }
+    let mut trail = PageTrail::new(Some(cursor(0)));
+    assert!((1..10_000).all(|page| trail.go_on(&cursor(page)).is_ok()));
 }

@@ -40,7 +40,7 @@ impl Stripe {
         // A page without a payment has no place where the right could be told, so it is noted by a later one.
         let payment = listed.items.iter_mut().find_map(|item| match item {
             ListedItem::Payment(facts) => Some(facts),
-            ListedItem::Changed { .. } | ListedItem::Unreadable(_) => None,
+            ListedItem::Changed { .. } | ListedItem::Unreadable { .. } => None,
         });
         if let Some(facts) = payment {
             facts.missing_right = self.reviews_right.refused(&refused);
@@ -71,8 +71,8 @@ impl Stripe {
             StripeList::Payments => &WITH_CHARGE,
             StripeList::Refunds | StripeList::Disputes | StripeList::Events => &[],
         };
-        let types = page::FINAL_EVENTS.iter().filter(|_| place.list == StripeList::Events);
-        let types = types.map(|(kind, _)| ("types[]", *kind));
+        let types = page::EVENTS.iter().filter(|_| place.list == StripeList::Events);
+        let types = types.map(|(kind, ..)| ("types[]", *kind));
         let mut address = self.address.clone();
         address.set_path(&[&*self.root, place.list.path()].concat());
         let window = [("created[gte]", window.start), ("created[lt]", window.end), ("limit", place.limit.into())];
@@ -118,7 +118,7 @@ impl Stripe {
         Some(page::Entry {
             id: Some(PaymentId::parse_plain(&facts.id)?),
             created: facts.created,
-            item: Some(ListedItem::Payment(Box::new(facts))),
+            read: page::EntryRead::Item(ListedItem::Payment(Box::new(facts))),
         })
     }
 }

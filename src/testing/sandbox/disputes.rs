@@ -16,7 +16,7 @@ pub(super) struct DisputePage {
 
 /// One dispute of a payment, the newest first.
 pub(super) fn dispute(payment: &SandboxPayment, at: usize) -> Option<Value> {
-    let SandboxDispute { status, case_type, at: opened } = payment.disputes.get(at)?;
+    let SandboxDispute { status, case_type, at: opened, .. } = payment.disputes.get(at)?;
     Some(json!({
         "id": dispute_id(payment, at),
         "object": "dispute",

@@ -62,7 +62,7 @@ impl GeneratedPayments {
         (page, set): (&ListPage, usize),
         since: u64,
         before: Option<EntryPlace>,
-        is_listed: impl Fn(&SandboxPayment) -> bool + 'p,
+        is_listed: impl Fn(&SandboxPayment, u32) -> bool + 'p,
     ) -> impl Iterator<Item = EntryPlace> + 'p {
         let of = SandboxList::ALL.iter().zip(&self.places).find(|(list, _)| **list == page.list);
         let places = of.map(|(_, places)| places.as_slice()).unwrap_or_default();
@@ -71,6 +71,6 @@ impl GeneratedPayments {
             |entry: &(u64, u64, u32)| entry.0 < page.until && before.is_none_or(|before| place(entry) < before);
         let places = places.get(..places.partition_point(is_before)).unwrap_or_default();
         let places = places.iter().rev().take_while(move |(at, ..)| *at >= since);
-        places.filter(move |(_, number, _)| is_listed(&self.payment(*number))).map(place)
+        places.filter(move |(_, number, nth)| is_listed(&self.payment(*number), *nth)).map(place)
     }
 }

@@ -1,4 +1,5 @@
-//! The lists that Stripe has: of payments, and of the refunds, disputes and events that tell what happened to them.
+//! The lists that Stripe has: of payments, and of the refunds, disputes and events that tell what happened to them. Of events those
+//! by which a payment became final, a refund came to nothing, and a dispute was decided.
 //!
 //! The newest stand first; of one second those of payments that were put in later.
 
@@ -40,7 +41,7 @@ impl SandboxList {
             Self::Payments => vec![(payment.created, 0)],
             Self::Refunds => numbered(payment.all_refunds().iter().map(|refund| refund.at).collect()),
             Self::Disputes => numbered(payment.disputes.iter().map(|dispute| dispute.at).collect()),
-            Self::Events => payment.became_final().into_iter().map(|(at, _)| (at, 0)).collect(),
+            Self::Events => events(payment).into_iter().map(|event| event.at).zip(0..).collect(),
         }
     }
 
@@ -50,7 +51,7 @@ impl SandboxList {
             Self::Payments => payment.id.clone(),
             Self::Refunds => payment.numbered("re", at),
             Self::Disputes => dispute_id(payment, at),
-            Self::Events => payment.derived("evt"),
+            Self::Events => payment.numbered("evt", at),
         }
     }
 
@@ -60,9 +61,13 @@ impl SandboxList {
             Self::Payments => return body::bytes(payment, expansion).to_vec(),
             Self::Refunds => refund(payment, at),
             Self::Disputes => dispute(payment, at),
-            Self::Events => payment.became_final().map(|(at, event_type)| {
-                let intent = body::json(payment, Expansion::default());
-                let mut event = snapshot_event(&self.id(payment, nth), event_type, at, &intent);
+            Self::Events => events(payment).get(at).map(|event| {
+                let about = match event.about {
+                    EventAbout::Payment => body::json(payment, Expansion::default()),
+                    EventAbout::Refund(at) => refund(payment, at).unwrap_or_default(),
+                    EventAbout::Dispute(at) => dispute(payment, at).unwrap_or_default(),
+                };
+                let mut event = snapshot_event(&self.id(payment, nth), event.event_type, event.at, &about);
                 if let Some(fields) = event.as_object_mut() {
                     fields.insert("livemode".to_owned(), payment.livemode.into());
                 }
@@ -71,6 +76,47 @@ impl SandboxList {
         };
         object.unwrap_or_default().to_string().into_bytes()
     }
+}
+
+/// An event of a payment.
+#[derive(Clone, Copy, Debug)]
+struct ListedEvent {
+    at: u64,
+    event_type: &'static str,
+    about: EventAbout,
+}
+
+/// What an event is about: the payment itself, or one of its refunds or disputes, counted from the oldest.
+#[derive(Clone, Copy, Debug)]
+enum EventAbout {
+    Payment,
+    Refund(usize),
+    Dispute(usize),
+}
+
+/// The events of a payment that are listed.
+fn events(payment: &SandboxPayment) -> Vec<ListedEvent> {
+    let became_final = payment.became_final();
+    let mut events: Vec<ListedEvent> = became_final
+        .into_iter()
+        .map(|(at, event_type)| ListedEvent { at, event_type, about: EventAbout::Payment })
+        .collect();
+    for (number, refund) in payment.all_refunds().into_iter().enumerate() {
+        let event_type = match &*refund.status {
+            "failed" => "refund.failed",
+            "canceled" => "refund.updated",
+            _ => continue,
+        };
+        let at = refund.failed_at.or(refund.at).unwrap_or(payment.created);
+        events.push(ListedEvent { at, event_type, about: EventAbout::Refund(number) });
+    }
+    for (number, dispute) in payment.disputes.iter().enumerate() {
+        if matches!(&*dispute.status, "won" | "lost" | "warning_closed" | "prevented") {
+            let at = dispute.closed_at.or(dispute.at).unwrap_or(payment.created);
+            events.push(ListedEvent { at, event_type: "charge.dispute.closed", about: EventAbout::Dispute(number) });
+        }
+    }
+    events
 }
 
 /// Which page of which list is asked for.
@@ -98,11 +144,12 @@ pub(super) struct PaymentPlace {
 pub(super) type EntryPlace = (u64, PaymentPlace, u32);
 
 impl ListPage {
-    /// Whether entries of a payment are on the page at all.
-    pub(super) fn is_of(&self, payment: &SandboxPayment) -> bool {
-        let is_of_type = |event_type| self.types.iter().any(|asked| asked == event_type);
-        self.list != SandboxList::Events
-            || self.types.is_empty()
-            || payment.became_final().is_some_and(|(_, event_type)| is_of_type(event_type))
+    /// Whether one entry of a payment is of the kind that the page has.
+    pub(super) fn is_of(&self, payment: &SandboxPayment, nth: u32) -> bool {
+        if self.list != SandboxList::Events || self.types.is_empty() {
+            return true;
+        }
+        let event = usize::try_from(nth).ok().and_then(|nth| events(payment).get(nth).copied());
+        event.is_some_and(|event| self.types.iter().any(|asked| asked == event.event_type))
     }
 }

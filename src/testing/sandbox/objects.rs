@@ -18,7 +18,8 @@ impl SandboxPayment {
 
     /// The refunds, the oldest first: of the rest that was never captured, where that is recorded as one.
     pub(super) fn all_refunds(&self) -> Vec<SandboxRefund> {
-        let rest = SandboxRefund { amount: self.refunded_rest(), status: "succeeded".to_owned(), at: None };
+        let rest =
+            SandboxRefund { amount: self.refunded_rest(), status: "succeeded".to_owned(), at: None, failed_at: None };
         Some(rest).filter(|rest| rest.amount > 0).into_iter().chain(self.refunds.iter().cloned()).collect()
     }
 }
@@ -32,7 +33,7 @@ pub(super) fn refunds(payment: &SandboxPayment) -> Value {
 
 /// One refund, counted from the oldest.
 pub(super) fn refund(payment: &SandboxPayment, at: usize) -> Option<Value> {
-    let SandboxRefund { amount, status, at: made } = payment.all_refunds().into_iter().nth(at)?;
+    let SandboxRefund { amount, status, at: made, .. } = payment.all_refunds().into_iter().nth(at)?;
     Some(json!({
         "id": payment.numbered("re", at),
         "object": "refund",

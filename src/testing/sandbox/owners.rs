@@ -91,14 +91,15 @@ impl Owners {
     fn places(&self, page: &ListPage, since: u64, before: Option<EntryPlace>, most: usize) -> Vec<EntryPlace> {
         let is_inside =
             |place: &EntryPlace| (since..page.until).contains(&place.0) && before.is_none_or(|before| *place < before);
-        let kept = self.kept.iter().filter(|(_, kept)| page.is_of(kept.payment()));
-        let kept = kept.flat_map(|(number, kept)| {
+        let kept = self.kept.iter().flat_map(|(number, kept)| {
             let owner = PaymentPlace { set: 0, number: *number };
-            page.list.of(kept.payment()).into_iter().map(move |(at, nth)| (at, owner, nth))
+            let entries = page.list.of(kept.payment()).into_iter();
+            entries.filter(|(_, nth)| page.is_of(kept.payment(), *nth)).map(move |(at, nth)| (at, owner, nth))
         });
         let mut places: Vec<EntryPlace> = kept.filter(is_inside).collect();
         for (set, generated) in self.sets() {
-            let is_listed = |payment: &SandboxPayment| page.is_of(payment) && self.find_kept(&payment.id).is_none();
+            let is_listed =
+                |payment: &SandboxPayment, nth: u32| page.is_of(payment, nth) && self.find_kept(&payment.id).is_none();
             places.extend(generated.places((page, set), since, before, is_listed).take(most));
         }
         places

@@ -39,6 +39,8 @@ pub(super) struct SandboxRefund {
     pub(super) status: String,
     /// When it was made; when the payment was, unless that is set.
     pub(super) at: Option<u64>,
+    /// When it failed or was canceled; when it was made, unless that is set.
+    pub(super) failed_at: Option<u64>,
 }
 
 /// A dispute as the sandbox knows it.
@@ -48,6 +50,8 @@ pub(super) struct SandboxDispute {
     pub(super) case_type: String,
     /// When it was opened; when the payment was made, unless that is set.
     pub(super) at: Option<u64>,
+    /// When it was decided; when it was opened, unless that is set.
+    pub(super) closed_at: Option<u64>,
 }
 
 /// Constructors for the statuses of Stripe.
@@ -242,9 +246,21 @@ impl SandboxPayment {
             refund.at = Some(unix);
         };
 
+        /// Sets when the refund that was added last failed or was canceled, in seconds since 1970, as the event of that says; the
+        /// default is when it was made.
+        pub fn refund_failed_at(mut self, unix: u64) => if let Some(refund) = self.refunds.last_mut() {
+            refund.failed_at = Some(unix);
+        };
+
         /// Sets when the dispute that was added last was opened, in seconds since 1970; the default is when the payment was made.
         pub fn disputed_at(mut self, unix: u64) => if let Some(dispute) = self.disputes.last_mut() {
             dispute.at = Some(unix);
+        };
+
+        /// Sets when the dispute that was added last was decided, in seconds since 1970, as the event of that says; the default is
+        /// when it was opened.
+        pub fn dispute_closed_at(mut self, unix: u64) => if let Some(dispute) = self.disputes.last_mut() {
+            dispute.closed_at = Some(unix);
         };
 
         /// Sets what was received, in minor units; the charge's captured amount follows.
@@ -268,7 +284,7 @@ impl SandboxPayment {
         pub fn refunded(mut self, minor: u64) => {
             self.refunds.clear();
             if minor > 0 {
-                self.refunds.push(SandboxRefund { amount: minor, status: "succeeded".to_owned(), at: None });
+                self.refunds.push(SandboxRefund { amount: minor, status: "succeeded".to_owned(), at: None, failed_at: None });
             }
         };
 
@@ -277,7 +293,7 @@ impl SandboxPayment {
         /// The charge counts it as refunded unless it failed or was canceled; see
         /// [`refunds_counted_as`](Self::refunds_counted_as).
         pub fn refund(mut self, minor: u64, status: &str) =>
-            self.refunds.push(SandboxRefund { amount: minor, status: status.to_owned(), at: None });
+            self.refunds.push(SandboxRefund { amount: minor, status: status.to_owned(), at: None, failed_at: None });
 
         /// Has the charge count the refunds that stand so, and no others; the default is `pending`, `requires_action` and
         /// `succeeded`. Which Stripe counts is undocumented.
@@ -298,7 +314,7 @@ impl SandboxPayment {
 
         /// Adds a dispute with this `status` and `case_type`; the charge is disputed from then on.
         pub fn dispute(mut self, status: &str, case_type: &str) =>
-            self.disputes.push(SandboxDispute { status: status.to_owned(), case_type: case_type.to_owned(), at: None });
+            self.disputes.push(SandboxDispute { status: status.to_owned(), case_type: case_type.to_owned(), at: None, closed_at: None });
 
         /// Sets the charge's `fraud_details.stripe_report`; the default is none.
         pub fn stripe_report(mut self, word: &str) => self.stripe_report = Some(word.to_owned());

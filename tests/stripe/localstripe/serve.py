@@ -1,7 +1,8 @@
 """Serves localstripe on a free loopback port, prints the port, and ends when standard input closes.
 
 With the argument `amounts` it also states amount_received, amount_capturable and amount_captured, which Stripe states and
-localstripe leaves out. They are derived from what localstripe itself recorded.
+localstripe leaves out. They are derived from what localstripe itself recorded. With the argument `lists` it lists payments without
+regard to `created`, a filter that localstripe refuses.
 """
 
 import os
@@ -39,8 +40,16 @@ def state_amounts():
     )
 
 
-if sys.argv[1:] == ["amounts"]:
+@web.middleware
+async def without_window(request, handler):
+    query = [(name, value) for name, value in request.query.items() if not name.startswith("created[")]
+    return await handler(request.clone(rel_url=request.rel_url.with_query(query)))
+
+
+if "amounts" in sys.argv[1:]:
     state_amounts()
+if "lists" in sys.argv[1:]:
+    app.middlewares.insert(0, without_window)
 listener = socket.socket()
 listener.bind(("127.0.0.1", 0))
 listener.listen()

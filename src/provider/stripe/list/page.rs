@@ -14,10 +14,20 @@ use crate::provider::{ChangeOf, ListedItem, ProviderError};
 
 use super::place::{ListPlace, StripeList};
 
-/// The events that are asked for, and what they tell: of what neither a refund nor a dispute tells, a payment that became final
-/// long after it was created.
-pub(super) const FINAL_EVENTS: [(&str, ChangeOf); 2] =
-    [("payment_intent.succeeded", ChangeOf::Paid), ("payment_intent.canceled", ChangeOf::Canceled)];
+/// The events that are asked for, what each is about, and what it tells: of what neither a refund nor a dispute tells, a payment
+/// that became final long after it was created, and what became of refunds and disputes
+/// (<https://docs.stripe.com/api/events/types>).
+pub(super) const EVENTS: [(&str, &str, ChangeOf); 5] = [
+    ("payment_intent.succeeded", "payment_intent", ChangeOf::Paid),
+    ("payment_intent.canceled", "payment_intent", ChangeOf::Canceled),
+    ("refund.failed", "refund", ChangeOf::RefundFailed),
+    (REFUND_UPDATED, "refund", ChangeOf::RefundFailed),
+    ("charge.dispute.closed", "dispute", ChangeOf::DisputeClosed),
+];
+
+/// Told of a refund for whatever changed of it, such as the bank's reference days later: that it was canceled, which has no event of
+/// its own, stands in it alone.
+const REFUND_UPDATED: &str = "refund.updated";
 
 /// A page (<https://docs.stripe.com/api/pagination>), of which each entry is read by itself.
 #[derive(Debug, Deserialize)]
@@ -37,7 +47,8 @@ struct WireChange<'a> {
     payment_intent: Option<Expandable<'a, Named<'a>>>,
 }
 
-/// An event (<https://docs.stripe.com/api/events/object>). What it says of the payment is of its time, and not read.
+/// An event (<https://docs.stripe.com/api/events/object>). What it says of the payment is of its time, and not read; of a refund its
+/// status says what happened.
 #[derive(Debug, Deserialize)]
 struct WireEvent<'a> {
     #[serde(borrow)]
@@ -61,6 +72,16 @@ struct Subject<'a> {
     #[serde(borrow)]
     id: WireText<'a>,
     object: WireText<'a>,
+    payment_intent: Option<Expandable<'a, Named<'a>>>,
+    status: Option<WireText<'a>>,
+}
+
+/// What is read of an entry that cannot be read otherwise.
+#[derive(Debug, Deserialize)]
+struct WireStub<'a> {
+    #[serde(borrow)]
+    id: Option<&'a RawValue>,
+    created: Option<&'a RawValue>,
 }
 
 /// One entry.
@@ -69,8 +90,17 @@ pub(super) struct Entry {
     /// Its own id, after which a page can begin.
     pub(super) id: Option<PaymentId>,
     pub(super) created: Option<u64>,
-    /// `None` where it is of no interest.
-    pub(super) item: Option<ListedItem>,
+    pub(super) read: EntryRead,
+}
+
+/// What was read of an entry.
+#[derive(Debug)]
+pub(super) enum EntryRead {
+    Item(ListedItem),
+    /// No more than which payment it is, if that.
+    Unreadable(Option<PaymentId>),
+    /// It is of no interest.
+    PassedOver,
 }
 
 /// The entries of a page, and the one behind which the next page begins, if there is one.
@@ -110,19 +140,45 @@ pub(super) fn read(
 }
 
 impl Entries {
-    /// What is of the window. An entry that does not say when it was made may be.
+    /// What is of the window. An entry that does not say when it was made stands between its neighbors, since the newest come first,
+    /// and may be of the window as long as they leave a second of it.
     pub(super) fn items_of(self, window: &Range<u64>) -> Vec<ListedItem> {
-        let inside = |entry: &Entry| entry.created.is_none_or(|created| window.contains(&created));
-        self.all.into_iter().filter(inside).filter_map(|entry| entry.item).collect()
+        let made = self.made(window);
+        let inside = |(_, made): &(Entry, Range<u64>)| made.start < window.end && window.start < made.end;
+        let item = |(entry, made): (Entry, Range<u64>)| match entry.read {
+            EntryRead::Item(item) => Some(item),
+            EntryRead::Unreadable(payment) => Some(ListedItem::Unreadable { payment, made }),
+            EntryRead::PassedOver => None,
+        };
+        self.all.into_iter().zip(made).filter(inside).filter_map(item).collect()
+    }
+
+    /// The seconds of which each entry may be. Behind the page's ends they are those of the window.
+    fn made(&self, window: &Range<u64>) -> Vec<Range<u64>> {
+        let mut made: Vec<Range<u64>> = vec![window.clone(); self.all.len()];
+        let mut newest = window.end;
+        for (entry, made) in self.all.iter().zip(&mut made) {
+            newest = entry.created.map_or(newest, |created| created.saturating_add(1));
+            made.end = newest;
+        }
+        let mut oldest = window.start;
+        for (entry, made) in self.all.iter().zip(&mut made).rev() {
+            oldest = entry.created.unwrap_or(oldest);
+            made.start = oldest.min(made.end.saturating_sub(1));
+        }
+        made
     }
 }
 
-/// An entry of which no more than an id can be read.
+/// An entry of which no more than an id and its time can be read.
 fn unreadable(entry: &str, list: StripeList) -> Entry {
-    let named: Option<Object<Named<'_>>> = serde_json::from_str(entry).ok();
-    let id = named.and_then(|named| PaymentId::parse_plain(&named.id));
+    let stub: Option<Object<WireStub<'_>>> = serde_json::from_str(entry).ok();
+    let [id, created] = stub.map_or([None; 2], |Object(stub)| [stub.id, stub.created]);
+    let id: Option<String> = id.and_then(|id| serde_json::from_str(id.get()).ok());
+    let id = id.and_then(|id| PaymentId::parse_plain(&id));
+    let created = created.and_then(|created| serde_json::from_str(created.get()).ok());
     let payment = id.clone().filter(|_| list == StripeList::Payments);
-    Entry { id, created: None, item: Some(ListedItem::Unreadable(payment)) }
+    Entry { id, created, read: EntryRead::Unreadable(payment) }
 }
 
 /// A refund or a dispute, which names its payment. One of a charge without a payment intent is passed over.
@@ -132,22 +188,26 @@ pub(super) fn change(entry: &str, what: ChangeOf) -> Option<Entry> {
     Some(changed(&change.id, change.created, named.map(|id| (id, what))))
 }
 
-/// An event of a payment intent of this account.
+/// An event about a payment intent of this account.
 pub(super) fn event(entry: &str, account: Option<&str>) -> Option<Entry> {
     let Object(event): Object<WireEvent<'_>> = serde_json::from_str(entry).ok()?;
     let Object(subject) = &event.data.object;
     // A platform's own list has none of its connected accounts' payments, and its key could not look them up.
     let is_foreign = event.account.as_deref().is_some_and(|of| Some(of) != account);
-    let what = FINAL_EVENTS.iter().find(|(kind, _)| *kind == &*event.kind).map(|(_, what)| *what);
-    let is_payment = &*subject.object == "payment_intent";
-    let named = what.filter(|_| is_payment && !is_foreign).map(|what| (&*subject.id, what));
+    let is_of = |(kind, object, _): &&(&str, &str, ChangeOf)| *kind == &*event.kind && *object == &*subject.object;
+    let is_news = &*event.kind != REFUND_UPDATED || subject.status.as_deref() == Some("canceled");
+    let told = EVENTS.iter().find(is_of).filter(|_| !is_foreign && is_news);
+    let named = told.and_then(|(_, object, what)| match *object {
+        "payment_intent" => Some((&*subject.id, *what)),
+        _ => Some((subject.payment_intent.as_ref()?.id(), *what)),
+    });
     Some(changed(&event.id, event.created, named))
 }
 
 fn changed(id: &str, created: u64, change: Option<(&str, ChangeOf)>) -> Entry {
-    let item = change.map(|(payment, what)| match PaymentId::parse_plain(payment) {
-        Some(payment) => ListedItem::Changed { payment, what, at: created },
-        None => ListedItem::Unreadable(None),
+    let read = change.map_or(EntryRead::PassedOver, |(payment, what)| match PaymentId::parse_plain(payment) {
+        Some(payment) => EntryRead::Item(ListedItem::Changed { payment, what, at: created }),
+        None => EntryRead::Unreadable(None),
     });
-    Entry { id: PaymentId::parse_plain(id), created: Some(created), item }
+    Entry { id: PaymentId::parse_plain(id), created: Some(created), read }
 }

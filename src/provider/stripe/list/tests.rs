@@ -55,7 +55,7 @@ fn short(listed: &Listed) -> Vec<String> {
     let short = |item: &ListedItem| match item {
         ListedItem::Payment(facts) => facts.id.to_string(),
         ListedItem::Changed { payment, what, at } => format!("{payment} {}@{at}", what.as_str()),
-        ListedItem::Unreadable(id) => format!("?{}", id.as_ref().map_or("", PaymentId::as_str)),
+        ListedItem::Unreadable { payment, .. } => format!("?{}", payment.as_ref().map_or("", PaymentId::as_str)),
     };
     listed.items.iter().map(short).collect()
 }
@@ -89,6 +89,30 @@ fn an_entry_that_cannot_be_read_is_told_and_its_page_goes_on() {
     ];
     let page = listed("payment_intents:100:", &page(&entries, false)).unwrap();
     assert_eq!(short(&page), ["pi_1", "?pi_2", "?seti_1", "?", "?", "?", "?", "pi_6"]);
+}
+
+#[test]
+fn an_entry_that_cannot_be_read_is_of_its_own_time_or_of_that_between_its_neighbors() {
+    let unnamed = |created: Value| json!({"object": "payment_intent", "created": created});
+    let entries = [
+        json!(7),
+        payment("pi_1", 180),
+        unnamed(json!(170)),
+        json!(null),
+        unnamed(json!("today")),
+        payment("pi_2", 160),
+        json!([]),
+        // Of no window of these.
+        unnamed(json!(99)),
+        json!(8),
+    ];
+    let page = listed("payment_intents:100:", &page(&entries, false)).unwrap();
+    let made = |item: &ListedItem| match item {
+        ListedItem::Unreadable { made, .. } => Some(made.clone()),
+        _ => None,
+    };
+    let made: Vec<_> = page.items.iter().filter_map(made).collect();
+    assert_eq!(made, [180..200, 170..171, 160..171, 160..171, 99..161]);
 }
 
 #[test]
@@ -150,6 +174,24 @@ fn a_change_names_its_payment_or_is_passed_over() {
 }
 
 #[test]
+fn an_event_tells_what_became_of_a_refund_or_a_dispute() {
+    let event = |id: &str, kind: &str, object: Value| json!({"id": id, "object": "event", "type": kind, "created": 150, "data": {"object": object}});
+    let refund = |payment: Value, status: &str| json!({"id": "re_1", "object": "refund", "payment_intent": payment, "status": status});
+    let dispute = json!({"id": "du_1", "object": "dispute", "payment_intent": "pi_1", "status": "lost"});
+    let entries = [
+        event("evt_1", "charge.dispute.closed", dispute),
+        event("evt_2", "refund.failed", refund(json!("pi_2"), "failed")),
+        event("evt_3", "refund.updated", refund(json!("pi_3"), "canceled")),
+        // Its bank's reference is known now; and its failure is told by the event of that.
+        event("evt_4", "refund.updated", refund(json!("pi_4"), "succeeded")),
+        event("evt_5", "refund.updated", refund(json!("pi_4"), "failed")),
+        event("evt_6", "refund.failed", refund(Value::Null, "failed")),
+    ];
+    let page = listed("events:100:", &page(&entries, false)).unwrap();
+    assert_eq!(short(&page), ["pi_1 dispute_closed@150", "pi_2 refund_failed@150", "pi_3 refund_failed@150"]);
+}
+
+#[test]
 fn an_event_tells_of_a_payment_intent_of_this_account() {
     let event = |id: &str, subject: Value, account: Value| {
         let kind = if id == "evt_2" { "payment_intent.canceled" } else { "payment_intent.succeeded" };
@@ -207,7 +249,10 @@ fn each_list_is_asked_for_by_its_window() {
     assert_eq!(address("disputes:100:dp_1", true), format!("disputes?{window}&limit=100&starting_after=dp_1"));
     assert_eq!(
         address("events:100:", true),
-        format!("events?{window}&limit=100&types%5B%5D=payment_intent.succeeded&types%5B%5D=payment_intent.canceled")
+        format!(
+            "events?{window}&limit=100&types%5B%5D=payment_intent.succeeded&types%5B%5D=payment_intent.canceled\
+             &types%5B%5D=refund.failed&types%5B%5D=refund.updated&types%5B%5D=charge.dispute.closed"
+        )
     );
 }
 

@@ -1,9 +1,7 @@
 //! Tags that a value names: what is stored under one ends with it, whatever order its end and the load come in.
 
-use std::time::Duration;
-
 use payproof::cache::{Cache, CacheError, HitSource, Space, StoreUse, Tag, Tags, ttl};
-use payproof::store::{Claim, Durability, Inspection, MemoryStore, RestartLoss, Store, StoreError, Stored, Swap};
+use payproof::store::{MemoryStore, Store};
 use tokio::time::{advance, sleep};
 
 use crate::chaos_store::{ChaosStore, Fate, Verb};
@@ -138,56 +136,20 @@ async fn a_generation_that_was_asked_for_before_a_load_and_told_after_it_began_m
     assert_eq!(loading.await.unwrap(), StoreUse::NotKept);
 }
 
-/// A store that cannot read many at once, and takes a while to read a tag.
-#[derive(Clone, Debug, Default)]
-struct SlowTags(MemoryStore);
-
-impl Store for SlowTags {
-    async fn get(&self, key: &str) -> Result<Option<Stored>, StoreError> {
-        if key.contains(":cache-tag:") {
-            sleep(ms(5)).await;
-        }
-        self.0.get(key).await
-    }
-
-    async fn claim(&self, key: &str, value: &[u8], ttl: Duration) -> Result<Claim, StoreError> {
-        self.0.claim(key, value, ttl).await
-    }
-
-    async fn replace(&self, key: &str, expected: &[u8], value: &[u8], ttl: Duration) -> Result<Swap, StoreError> {
-        self.0.replace(key, expected, value, ttl).await
-    }
-
-    async fn remove(&self, key: &str, expected: &[u8]) -> Result<Swap, StoreError> {
-        self.0.remove(key, expected).await
-    }
-
-    fn durability(&self) -> Durability {
-        self.0.durability()
-    }
-
-    async fn restart_loss(&self) -> Result<RestartLoss, StoreError> {
-        self.0.restart_loss().await
-    }
-
-    async fn inspect(&self) -> Result<Inspection, StoreError> {
-        self.0.inspect().await
-    }
-}
-
 #[tokio::test(start_paused = true)]
 async fn an_own_tag_that_ended_during_the_load_is_not_older_for_being_read_after_the_claim() {
-    let (store, database) = (SlowTags::default(), Database::of(7));
-    let [here, there] = [process(store.clone()), process(store.0)];
+    let ((slow, [here, there]), database) = (slow_and_sound(), Database::of(7));
     let sessions = loads(&here, TAGGED, &database);
     there.invalidate(&Tag::new("user", 7)).await.unwrap();
     advance(secs(2)).await;
     database.takes(ms(40));
     let loading = tokio::spawn(async move { sessions.get(&sku("a")).await.unwrap().store() });
-    // Less after the claim than a tag takes to be read.
     while database.loads() == 0 {
         sleep(ms(1)).await;
     }
+    // Once it is loaded the tag is looked for, and then the claim, the witness and the tag are read, each by itself.
+    slow.script_verb(Verb::Get, [Fate::Made, Fate::Made, Fate::Made, Fate::StallBefore(ms(5))]);
+    // Less after the claim than the tag takes to be read.
     sleep(ms(1)).await;
     there.invalidate(&Tag::new("user", 7)).await.unwrap();
     assert_eq!(loading.await.unwrap(), StoreUse::NotKept);

@@ -23,6 +23,8 @@ mod redis_server;
 mod resp;
 #[path = "../support/servers.rs"]
 mod servers;
+#[path = "../support/store_use.rs"]
+mod store_use;
 #[path = "../support/mod.rs"]
 mod support;
 

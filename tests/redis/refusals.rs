@@ -11,6 +11,7 @@ use payproof::{StoreCheck, Validator};
 use crate::certificates::Certificates;
 use crate::redis_server::{RedisConfig, RedisServer};
 use crate::servers::{new_folder, until};
+use crate::store_use::is_of_right;
 use crate::{MINUTE, is_not_sent, patient, store};
 
 const PASSWORD: &str = "openSesame";
@@ -211,11 +212,6 @@ async fn a_look_at_a_server_finds_what_is_unfit() {
     assert_eq!(inspection.restart_loss, RestartLoss::Unknown);
     let findings = inspection.findings;
     assert!(findings.len() >= 2 && findings.iter().all(is_of_right), "{findings:?}");
-}
-
-/// What is noted for want of a right.
-pub(crate) fn is_of_right(finding: &StoreFinding) -> bool {
-    matches!(finding, StoreFinding::Unknown { .. } | StoreFinding::NoInvalidationLine { .. })
 }
 
 #[tokio::test]

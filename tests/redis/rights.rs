@@ -1,16 +1,10 @@
 //! The settings and the user of docs/deploying.md: they suffice for all that a shop does, and none of the rights is one too many.
 
-use payproof::guard::{Effect, EffectCall, Operation};
-use payproof::provider::ProviderError;
-use payproof::redeem::Occasion;
-use payproof::store::{RedisStore, Severity, Store};
-use payproof::testing::ScriptedProvider;
-use payproof::{PaymentId, Provenance, Validator, ValidatorBuilder};
+use payproof::store::{RedisStore, Store};
 
-use super::refusals::is_of_right;
-use super::{MINUTE, patient};
+use super::patient;
 use crate::redis_server::{RedisConfig, RedisServer};
-use crate::support::{intent, paid, proof_of};
+use crate::store_use::use_store;
 
 const PAGE: &str = include_str!("../../docs/deploying.md");
 const STORE_DOCS: &str = include_str!("../../src/store/redis/mod.rs");
@@ -49,42 +43,9 @@ fn store(port: u16) -> RedisStore {
 
 /// Does all that needs the store, and says what did not work.
 async fn everything(store: RedisStore) -> Result<(), String> {
-    let provider = ScriptedProvider::new();
-    let payment = PaymentId::parse("pi_1").map_err(|error| error.to_string())?;
-    provider.put(paid("pi_1"));
-    let process = |store: &RedisStore| process(&provider, store).build().unwrap();
-    let (one, other) = (process(&store), process(&store));
-
-    let found = one.check_store().await.findings;
-    let worse = found.iter().find(|finding| finding.severity() > Severity::Note || is_of_right(finding));
-    worse.map_or(Ok(()), |finding| Err(format!("the doctor: {finding}")))?;
-
     let memory = store.inspect().await.map_err(|error| error.to_string())?.memory;
     memory.ok_or_else(|| "it is not told how full the server is".to_owned())?;
-
-    one.validate(intent("pi_1")).await.map_err(|error| error.to_string())?;
-    let again = other.validate(intent("pi_1")).await.map_err(|error| error.to_string())?;
-    if again.provenance() != Provenance::Replayed {
-        return Err(format!("not replayed: {:?}", again.provenance()));
-    }
-    let redeemed = one.redeem(proof_of(&one, intent("pi_1")).await).await.map_err(|error| error.to_string())?;
-    if redeemed.occasion() != Occasion::First {
-        return Err("not the first".to_owned());
-    }
-    one.release(redeemed.receipt(), "the test").await.map_err(|error| error.to_string())?;
-    let operation =
-        Operation::new("store_42", "capture", "6735", Effect::write()).map_err(|error| error.to_string())?;
-    let run = one.guard().run(&operation, |_: EffectCall| async { Ok::<_, ProviderError>(1) });
-    run.await.map_err(|error| error.to_string())?;
-    one.forget(&payment).await.map_err(|error| error.to_string())?;
-    let read = store.extras().get_many(&store, &["payproof:a", "payproof:b"]).await;
-    read.into_iter().collect::<Result<Vec<_>, _>>().map_err(|error| error.to_string())?;
-    store.extras().add(&store, "payproof:counter", 1, MINUTE).await.map_err(|error| error.to_string())?;
-    Ok(())
-}
-
-fn process(provider: &ScriptedProvider, store: &RedisStore) -> ValidatorBuilder {
-    Validator::builder(provider.clone()).store(store.clone()).store_timeout(std::time::Duration::from_secs(20))
+    use_store(store).await
 }
 
 #[tokio::test]

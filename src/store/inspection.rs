@@ -6,6 +6,10 @@ use std::time::Duration;
 use super::RestartLoss;
 use crate::accessors::named;
 
+/// Clocks further apart than this make log lines hard to read.
+#[cfg(any(feature = "postgres", feature = "redis", feature = "upstash"))]
+const CLOCK_TOLERANCE: Duration = Duration::from_secs(1);
+
 named! {
     /// How bad a finding is.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -49,6 +53,12 @@ pub enum StoreFinding {
         loss: RestartLoss,
         /// What [`restart_loses_at_most`](crate::ValidatorBuilder::restart_loses_at_most) states, if it does.
         stated: Option<RestartLoss>,
+    },
+    /// A setting of the server is off, so that a crash of it may lose what it acknowledged.
+    #[error("`{setting}` is off, so a crash of the server may lose what it acknowledged; set it to `on`")]
+    Lossy {
+        /// The setting's name.
+        setting: Box<str>,
     },
     /// A failover may lose the last acknowledged writes.
     #[error("a failover may lose the last acknowledged writes; keep a UNIQUE column on the redemption key")]
@@ -111,11 +121,16 @@ pub enum StoreFinding {
         latency: Duration,
     },
     /// The server is older than anything this was tested with.
-    #[error("version {version} is older than what is tested; use 6.2 or newer")]
+    #[error("version {version} is older than what is tested; use {oldest} or newer")]
     OldServer {
         /// Its version.
         version: Box<str>,
+        /// The oldest version that is tested.
+        oldest: &'static str,
     },
+    /// The server ends no statement by itself, not even one whose caller has left.
+    #[error("a statement whose caller has left may run on; say `ALTER ROLE … SET statement_timeout = '5s'`")]
+    NoStatementTimeout,
     /// The store acknowledged a record and does not have it.
     #[error("a record that the store acknowledged a moment ago is gone; use a store that keeps what it acknowledges")]
     CanaryLost,
@@ -193,6 +208,8 @@ impl StoreFinding {
                 // What is accepted was chosen; what is not, redemptions refuse.
                 (code, if loss.is_accepted(*stated) { Note } else { Warning })
             }
+            // What that comes to is said beside it, and how bad it is.
+            Self::Lossy { .. } => ("lossy", Note),
             Self::BestEffort => ("best_effort", Note),
             Self::NotShared => ("not_shared", Warning),
             Self::Volatile => ("volatile", Warning),
@@ -203,6 +220,7 @@ impl StoreFinding {
             Self::NearlyFull { .. } => ("nearly_full", Warning),
             Self::Slow { .. } => ("slow", Warning),
             Self::OldServer { .. } => ("old_server", Note),
+            Self::NoStatementTimeout => ("no_statement_timeout", Note),
             Self::CanaryLost => ("canary_lost", Error),
             Self::CanaryAltered { .. } => ("canary_altered", Error),
             Self::CanaryUnreadable { .. } => ("canary_unreadable", Error),
@@ -276,11 +294,11 @@ impl fmt::Display for MemoryUse {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Inspection {
-    /// What answers: `redis`, `valkey`, `upstash`, `file`, `memory`.
+    /// What answers: `redis`, `valkey`, `upstash`, `postgresql`, `file`, `memory`.
     pub server: Box<str>,
     /// Its version, where it has one.
     pub version: Option<Box<str>>,
-    /// How values are compared before they are swapped: `script`, `native`, `in process`.
+    /// How values are compared before they are swapped: `script`, `native`, `function`, `in process`.
     pub compare: Option<Box<str>>,
     /// How long one round trip took.
     pub latency: Duration,
@@ -297,6 +315,21 @@ impl Inspection {
     #[must_use]
     pub fn new(server: impl Into<Box<str>>, latency: Duration) -> Self {
         Self { server: server.into(), latency, ..Self::default() }
+    }
+
+    /// Takes in the server's clock, which was read between these two times of this machine's. All are since 1970.
+    #[cfg(any(feature = "postgres", feature = "redis", feature = "upstash"))]
+    pub(super) fn read_clock(&mut self, theirs: Option<Duration>, [before, after]: [Duration; 2]) {
+        let Some(theirs) = theirs else { return self.unknown("the server's clock") };
+        let by = before.saturating_sub(theirs).max(theirs.saturating_sub(after));
+        if by > CLOCK_TOLERANCE {
+            self.findings.push(StoreFinding::ClockDiffers { by });
+        }
+    }
+
+    #[cfg(any(feature = "postgres", feature = "redis", feature = "upstash"))]
+    pub(super) fn unknown(&mut self, what: &str) {
+        self.findings.push(StoreFinding::Unknown { what: what.into() });
     }
 
     /// Whether at least 80 % of the server's memory are used, and it makes no room by itself.

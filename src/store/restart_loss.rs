@@ -58,7 +58,8 @@ impl RestartLoss {
         match self {
             Self::Nothing => "a restart of the store loses nothing",
             Self::Second => {
-                "a restart of the store may lose the last second; in Redis set `appendfsync always` to lose nothing"
+                "a restart of the store may lose the last second; to lose nothing set `appendfsync always` in Redis, \
+                 `synchronous_commit = on` in PostgreSQL"
             }
             Self::Snapshot => {
                 "a restart of the store may lose everything since its last snapshot; \
@@ -67,7 +68,7 @@ impl RestartLoss {
             }
             Self::All => {
                 "a restart of the store loses everything; use one that keeps its records on a disk, \
-                 in Redis with `appendonly yes` and `appendfsync everysec`"
+                 in Redis with `appendonly yes` and `appendfsync everysec`, in PostgreSQL with `fsync` and `full_page_writes` on"
             }
             Self::Unknown => {
                 "what a restart of the store may lose cannot be found out; \

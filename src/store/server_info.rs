@@ -1,14 +1,12 @@
 //! What a server of the Redis family says of itself, and what follows from it for a look at the store.
 
-use std::time::Duration;
-
 use super::{Inspection, MemoryUse, StoreFinding};
-
-/// Clocks further apart than this make log lines hard to read.
-const CLOCK_TOLERANCE: Duration = Duration::from_secs(1);
 
 /// The oldest version that is tested.
 const OLDEST: (u32, u32) = (6, 2);
+
+/// The same in words.
+const OLDEST_NAME: &str = "6.2";
 
 /// The field of this name in a reply to `INFO`.
 pub(super) fn info_field<'i>(info: &'i str, name: &str) -> Option<&'i str> {
@@ -25,7 +23,7 @@ impl Inspection {
         match &self.version {
             None => self.unknown("the server's version"),
             Some(version) if is_redis && is_old(version) => {
-                self.findings.push(StoreFinding::OldServer { version: version.clone() });
+                self.findings.push(StoreFinding::OldServer { version: version.clone(), oldest: OLDEST_NAME });
             }
             Some(_) => {}
         }
@@ -60,19 +58,6 @@ impl Inspection {
             None => self.unknown("whether the server evicts (`INFO memory`)"),
         }
     }
-
-    /// Takes in the server's clock, which was read between these two times of this machine's. All are since 1970.
-    pub(super) fn read_clock(&mut self, theirs: Option<Duration>, [before, after]: [Duration; 2]) {
-        let Some(theirs) = theirs else { return self.unknown("the server's clock (`TIME`)") };
-        let by = before.saturating_sub(theirs).max(theirs.saturating_sub(after));
-        if by > CLOCK_TOLERANCE {
-            self.findings.push(StoreFinding::ClockDiffers { by });
-        }
-    }
-
-    fn unknown(&mut self, what: &str) {
-        self.findings.push(StoreFinding::Unknown { what: what.into() });
-    }
 }
 
 fn is_old(version: &str) -> bool {
@@ -82,6 +67,8 @@ fn is_old(version: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn look(info: &str) -> Inspection {

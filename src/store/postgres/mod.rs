@@ -3,6 +3,7 @@
 mod builder;
 mod connection;
 mod dial;
+mod disk;
 mod endpoint;
 mod extras;
 mod fault;
@@ -15,6 +16,7 @@ mod sweep;
 use std::sync::Arc;
 use std::time::Duration;
 
+use self::disk::DiskSettings;
 use self::pool::{Pool, PoolSettings};
 use self::sweep::Sweeper;
 use super::extras::{BatchAnswer, CountLeft, Offer};
@@ -173,7 +175,7 @@ impl Store for PostgresStore {
 
     async fn restart_loss(&self) -> Result<RestartLoss, StoreError> {
         let Inner { pool, loss, .. } = &*self.0;
-        loss.recent(pool.made(), inspect::restart_loss(pool)).await
+        loss.recent(pool.made(), async { Ok(DiskSettings::ask(pool).await?.restart_loss()) }).await
     }
 
     async fn inspect(&self) -> Result<Inspection, StoreError> {

@@ -72,6 +72,7 @@
 //! | `metrics` | no | the metrics below, over the `metrics` facade, and `Validator::publish_metrics` |
 //! | `cli` | no | the command `payproof`; brings every store |
 //! | `file` | no | `store::FileStore`: one file on this machine |
+//! | `postgres` | no | `store::PostgresStore`: PostgreSQL 14 or newer, a table in the shop's own database |
 //! | `reconcile` | no | `reconcile`: the payments that the provider lists, compared with a shop's orders |
 //! | `redis` | no | `store::RedisStore`: Redis or Valkey; one server, Cluster or Sentinel |
 //! | `upstash` | no | `store::UpstashStore`: Upstash Redis over REST |

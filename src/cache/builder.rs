@@ -169,7 +169,7 @@ impl Cache {
 
     /// Starts a cache on the store that the environment names: by the variables of
     /// [`store::from_env`](fn@crate::store::from_env), each with `PAYPROOF_CACHE_` before it (`PAYPROOF_CACHE_REDIS_URL`;
-    /// `PAYPROOF_CACHE_STORE` for `PAYPROOF_STORE`), or where none of those is set, by those variables themselves. Where
+    /// `PAYPROOF_CACHE_STORE` for `PAYPROOF_STORE`, and so each that begins with `PAYPROOF_`), or where none of those is set, by those variables themselves. Where
     /// `USE_REDIS_CACHE` is off it is memory in either case. Say its [`namespace`](CacheBuilder::namespace).
     ///
     /// # Errors
@@ -206,8 +206,9 @@ fn names_a_store() -> bool {
 
 /// The store that the environment names for caches alone.
 fn env_store() -> Result<EnvStore, BuildError> {
-    from_vars(OWN, |name| match name.strip_prefix("PAYPROOF_STORE") {
-        Some(rest) => variable(&format!("{OWN}STORE{rest}")),
-        None => variable(name),
+    // A prefix stands before the names of others alone; this crate's own have it within.
+    from_vars(OWN, |name| match name.strip_prefix("PAYPROOF_") {
+        Some(rest) if !name.starts_with(OWN) => variable(&format!("{OWN}{rest}")),
+        _ => variable(name),
     })
 }

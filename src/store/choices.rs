@@ -63,7 +63,7 @@ const UPSTASH: Choice = Choice {
 };
 
 /// Every choice but memory, in the order in which they are asked.
-pub(super) const CHOICES: [Choice; 6] = [
+pub(super) const CHOICES: [Choice; 7] = [
     REDIS,
     UPSTASH,
     // The older names, which are used for two protocols.
@@ -79,6 +79,14 @@ pub(super) const CHOICES: [Choice; 6] = [
     },
     // What Vercel KV sets beside those, for Redis' own protocol.
     Choice { address: "KV_URL", ..REDIS },
+    // `DATABASE_URL` is the shop's own, with parameters that are other libraries' affair.
+    Choice {
+        name: "postgres",
+        address: "PAYPROOF_DATABASE_URL",
+        feature: "postgres",
+        open: open_with!("postgres", |url, _| Ok(Arc::new(super::PostgresStore::new(url)?))),
+        ..REDIS
+    },
     Choice {
         name: "file",
         address: "PAYPROOF_STORE_PATH",

@@ -19,7 +19,7 @@ use super::{
 /// | asked in this order | chooses |
 /// |---|---|
 /// | `USE_REDIS_CACHE` is 0, false, no or off | memory, with a warning |
-/// | `PAYPROOF_STORE` | `memory`, `file`, `redis`, `upstash` or `vercel-kv`, with the variables below |
+/// | `PAYPROOF_STORE` | `memory`, `file`, `postgres`, `redis`, `upstash` or `vercel-kv`, with the variables below |
 /// | `REDIS_URL` | Redis |
 /// | `UPSTASH_REDIS_REST_URL`, `UPSTASH_REDIS_REST_TOKEN` | Upstash over REST |
 /// | `UPSTASH_REDIS_URL`, `UPSTASH_REDIS_TOKEN` (older) | Upstash: `https` over REST, `rediss` over TCP, where the URL holds the password |
@@ -27,8 +27,8 @@ use super::{
 /// | `KV_URL` | Vercel KV over TCP, with the password in the URL |
 /// | none of these | memory; with a warning if `APP_ENV` or `NODE_ENV` is `production` or `prod` |
 ///
-/// The file store reads its path from `PAYPROOF_STORE_PATH`. An empty variable counts as unset. `USE_REDIS_CACHE`
-/// and the names of environments are read in any case, blanks around them left out. What was chosen and why is logged once,
+/// The file store reads its path from `PAYPROOF_STORE_PATH`, and `postgres` its URL from `PAYPROOF_DATABASE_URL`; a shop's own
+/// `DATABASE_URL` is not read. An empty variable counts as unset. `USE_REDIS_CACHE` and the names of environments are read in any case, blanks around them left out. What was chosen and why is logged once,
 /// as `payproof.store_chosen`, and told by [`EnvStore::because`].
 ///
 /// ```
@@ -40,7 +40,7 @@ use super::{
 /// ```
 ///
 /// # Errors
-/// Half a pair names the missing half, also `PAYPROOF_STORE_PATH` where nothing chooses a store, and
+/// Half a pair names the missing half, also `PAYPROOF_STORE_PATH` or `PAYPROOF_DATABASE_URL` where nothing chooses a store, and
 /// `KV_REST_API_READ_ONLY_TOKEN` alone; a store whose feature is not compiled in names the feature; a `USE_REDIS_CACHE` that is neither on (1, true, yes, on) nor off, and a `PAYPROOF_STORE`
 /// that names no store, are named; and whatever the store itself refuses. It never falls back to memory in silence.
 pub fn from_env() -> Result<EnvStore, BuildError> {
@@ -78,7 +78,7 @@ pub struct EnvStore {
 
 impl EnvStore {
     getters! {
-        /// `memory`, `file`, `redis`, `upstash` or `vercel-kv`.
+        /// `memory`, `file`, `postgres`, `redis`, `upstash` or `vercel-kv`.
         pub fn name(&self) -> &'static str => self.name;
 
         /// Which variable decided.
@@ -234,6 +234,7 @@ mod tests {
             ("rediss://user:pa/ss@cache:6380/2?token=1", "rediss://cache:6380"),
             ("redis://:p@ss@[::1]:6379", "redis://[::1]:6379"),
             ("https://eu1.upstash.example/secret-path#secret", "https://eu1.upstash.example"),
+            ("postgres://shop:pa@ss@one:5432,two/shop?sslmode=require", "postgres://one:5432,two"),
             ("/var/lib/shop/payproof.redb", "/var/lib/shop/payproof.redb"),
         ] {
             assert_eq!(without_credentials(address), shown);

@@ -1,5 +1,5 @@
 //! The store that the environment asks for.
-#![cfg(all(feature = "file", feature = "redis", feature = "upstash", feature = "vercel-kv"))]
+#![cfg(all(feature = "file", feature = "postgres", feature = "redis", feature = "upstash", feature = "vercel-kv"))]
 
 use std::collections::BTreeSet;
 
@@ -10,6 +10,8 @@ use crate::folder::Folder;
 use crate::generated::{compare, table};
 
 const EXAMPLE: &str = include_str!("../../.env.example");
+
+const DATABASE: &str = "postgres://127.0.0.1:1/shop";
 
 fn choose(vars: &[(&str, &str)]) -> Result<EnvStore, BuildError> {
     choose_with_prefix("", vars)
@@ -118,9 +120,14 @@ fn what_is_asked_for_and_missing_or_malformed_is_an_error_and_never_memory() {
         (&[("PAYPROOF_STORE", "file")], "PAYPROOF_STORE_PATH is missing"),
         (&[("PAYPROOF_STORE", "upstash")], "UPSTASH_REDIS_REST_URL is missing"),
         (&[("PAYPROOF_STORE", "vercel-kv")], "KV_REST_API_URL is missing"),
-        (&[("PAYPROOF_STORE", "postgres")], "must be memory, file, redis, upstash or vercel-kv"),
+        (&[("PAYPROOF_STORE", "postgres")], "PAYPROOF_DATABASE_URL is missing"),
+        (&[("PAYPROOF_STORE", "mysql")], "must be memory, file, postgres, redis, upstash or vercel-kv"),
         (&[("USE_REDIS_CACHE", "perhaps")], "USE_REDIS_CACHE must be true or false"),
         (&[("PAYPROOF_STORE_PATH", "/srv/payproof")], "PAYPROOF_STORE is missing; PAYPROOF_STORE_PATH is set"),
+        (
+            &[("PAYPROOF_DATABASE_URL", DATABASE)],
+            "PAYPROOF_STORE is missing; PAYPROOF_DATABASE_URL is set, so say postgres",
+        ),
     ] {
         let error = choose(vars).unwrap_err().to_string();
         assert!(error.contains(said), "{vars:?}: {error}");
@@ -137,6 +144,19 @@ fn what_is_asked_for_and_missing_or_malformed_is_an_error_and_never_memory() {
         let error = choose(&vars).unwrap_err();
         assert!(!format!("{error} {error:?}").contains(&token), "{error:?}");
     }
+}
+
+#[test]
+fn the_shops_own_database_is_used_only_where_it_is_named_for_this() {
+    assert_eq!(choose(&[("DATABASE_URL", DATABASE)]).unwrap().name(), "memory");
+    let asked =
+        [("PAYPROOF_STORE", "postgres"), ("PAYPROOF_DATABASE_URL", DATABASE), ("REDIS_URL", "redis://127.0.0.1:1")];
+    let store = choose(&asked).unwrap();
+    assert_eq!((store.name(), store.address()), ("postgres", "postgres://127.0.0.1:1"));
+    assert!(store.durability().shared);
+    let wrong = [("PAYPROOF_STORE", "postgres"), ("PAYPROOF_DATABASE_URL", "mysql://shop:hunter22@127.0.0.1/shop")];
+    let error = choose(&wrong).unwrap_err();
+    assert!(!format!("{error} {error:?}").contains("hunter22"), "{error:?}");
 }
 
 #[test]
@@ -189,7 +209,7 @@ fn the_example_of_an_environment_chooses_redis_and_each_of_its_alternatives_what
         .iter()
         .map(|part| choose_by(&part.replace("/var/lib/shop", &folder.path().display().to_string())).unwrap().name())
         .collect();
-    assert_eq!(chosen, ["upstash", "upstash", "vercel-kv", "redis", "file"], "{alternatives:#?}");
+    assert_eq!(chosen, ["upstash", "upstash", "vercel-kv", "redis", "postgres", "file"], "{alternatives:#?}");
 }
 
 #[test]
@@ -207,14 +227,16 @@ async fn the_page_says_of_each_store_who_sees_it_and_what_it_loses() {
     for vars in [
         &[("PAYPROOF_STORE", "memory")][..],
         &[("PAYPROOF_STORE", "file"), ("PAYPROOF_STORE_PATH", &*file)],
+        &[("PAYPROOF_STORE", "postgres"), ("PAYPROOF_DATABASE_URL", DATABASE)],
         &[("REDIS_URL", "redis://127.0.0.1:1")],
         &[("UPSTASH_REDIS_REST_URL", "https://x.upstash.io"), ("UPSTASH_REDIS_REST_TOKEN", &*token)],
         &[("KV_REST_API_URL", "https://x.kv.vercel-storage.com"), ("KV_REST_API_TOKEN", &*token)],
     ] {
         let store = choose(vars).unwrap();
         let Durability { shared, best_effort } = store.durability();
-        // Of Redis the server decides, and there is none here.
-        let restart = if store.name() == "redis" { "the server is asked" } else { restart(&store).await.unwrap() };
+        // Of these the server decides, and there is none here.
+        let is_asked = ["postgres", "redis"].contains(&store.name());
+        let restart = if is_asked { "the server is asked" } else { restart(&store).await.unwrap() };
         rows.push([
             format!("`{}`", store.name()),
             if shared { "every process" } else { "one process" }.to_owned(),

@@ -19,7 +19,10 @@ mod exports;
 mod folder;
 mod input;
 mod many;
+mod migrate;
 mod one;
+#[path = "../support/postgres_server.rs"]
+mod postgres_server;
 mod program;
 #[path = "../support/promtool.rs"]
 mod promtool;

@@ -151,6 +151,7 @@ async fn completions_name_every_command() {
             "release",
             "cache",
             "decisions",
+            "migrate",
         ] {
             assert!(run.stdout.contains(command), "{shell} lacks {command}");
         }

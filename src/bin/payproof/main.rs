@@ -15,6 +15,7 @@ mod forget;
 mod indeterminate;
 mod inspect;
 mod lines;
+mod migrate;
 mod output;
 mod reconcile;
 mod release;
@@ -57,6 +58,7 @@ enum Command {
     Explain(explain::ExplainArgs),
     Verify(Box<verify::VerifyArgs>),
     Doctor(doctor::DoctorArgs),
+    Migrate(migrate::MigrateArgs),
     Inspect(inspect::InspectArgs),
     Forget(forget::ForgetArgs),
     Indeterminate(indeterminate::IndeterminateArgs),
@@ -97,6 +99,7 @@ fn run(command: Command) -> Result<Status, Trouble> {
             Command::Explain(args) => explain::run(&args),
             Command::Verify(args) => verify::run(*args).await,
             Command::Doctor(args) => doctor::run(args).await,
+            Command::Migrate(args) => migrate::run(args).await,
             Command::Inspect(args) => inspect::run(args).await,
             Command::Forget(args) => forget::run(args).await,
             Command::Indeterminate(args) => indeterminate::run(args).await,

@@ -18,6 +18,7 @@ use crate::trouble::Trouble;
 
 pub(crate) const SECRET_KEY: &str = "STRIPE_SECRET_KEY";
 pub(crate) const RECORD_KEY: &str = "PAYPROOF_RECORD_KEY";
+pub(crate) const DATABASE_URL: &str = "PAYPROOF_DATABASE_URL";
 
 /// An operator waits for the store longer than a service does.
 const CACHE_PATIENCE: Duration = Duration::from_secs(5);

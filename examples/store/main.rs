@@ -4,6 +4,7 @@
 //! cargo run --release --all-features --example store -- memory
 //! cargo run --release --all-features --example store -- file
 //! cargo run --release --all-features --example store -- redis       # starts a redis-server of its own
+//! cargo run --release --all-features --example store -- postgres    # starts a PostgreSQL server of its own
 //! cargo run --release --all-features --example store -- upstash     # starts a stand-in for the REST server
 //! cargo run --release --all-features --example store -- vercel-kv   # the same
 //! cargo run --release --all-features --example store -- env         # what the environment asks for
@@ -18,10 +19,14 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 use payproof::redeem::{Occasion, RedeemError};
-use payproof::store::{EnvStore, FileStore, MemoryStore, RedisStore, RestartLoss, Store, UpstashStore, from_env};
+use payproof::store::{
+    EnvStore, FileStore, MemoryStore, PostgresStore, RedisStore, RestartLoss, Store, UpstashStore, from_env,
+};
 use payproof::testing::sandbox::{Sandbox, SandboxPayment};
 use payproof::{BuildError, Currency, Money, PaymentIntent, Proof, Provenance, Stripe, Validator, Verdict};
 
+#[path = "../../tests/support/postgres_server.rs"]
+mod postgres_server;
 #[path = "../../tests/support/redis_server.rs"]
 mod redis_server;
 #[path = "../../tests/support/servers.rs"]
@@ -44,6 +49,7 @@ enum Kind {
     Memory,
     File,
     Redis,
+    Postgres,
     Upstash,
     VercelKv,
     Env,
@@ -81,6 +87,13 @@ async fn open_and_run(kind: Kind) -> Result<bool, Box<dyn Error>> {
         Kind::Redis => {
             let server = redis_server::RedisServer::start().await;
             run(RedisStore::new(server.url())?).await
+        }
+        Kind::Postgres => {
+            let server = postgres_server::PostgresConfig::new().syncs().start().await;
+            let store = PostgresStore::new(server.url())?;
+            // In production `payproof migrate` does this, before the service starts.
+            store.create_table().await?;
+            run(store).await
         }
         Kind::Upstash => {
             let server = UpstashStandIn::start().await?;

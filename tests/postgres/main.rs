@@ -14,12 +14,27 @@ mod certificates;
 mod pgbouncer;
 #[path = "../support/postgres_server.rs"]
 mod postgres_server;
+#[path = "../support/proxy.rs"]
+mod proxy;
+#[path = "../support/resp.rs"]
+mod resp;
 #[path = "../support/servers.rs"]
 mod servers;
+#[path = "../support/store_use.rs"]
+mod store_use;
+#[path = "../support/mod.rs"]
+mod support;
 
 mod cluster;
 mod connections;
 mod contract;
+mod crashes;
+mod outages;
+mod refusals;
+mod restart_loss;
+mod rights;
+mod standbys;
+mod sweeps;
 mod tables;
 
 use std::time::Duration;

@@ -140,12 +140,20 @@ impl PostgresServer {
     /// server at a port of this machine: its own, or one of a proxy before it.
     pub(crate) async fn standby(&self, name: &str, port: u16) -> Self {
         let folder = server_folder("standby");
+        let data = folder.join("data");
         let mut copy = command("pg_basebackup", &folder);
-        copy.args(["--checkpoint=fast", "--wal-method=stream", "--no-sync", "--write-recovery-conf"]);
-        copy.arg("--pgdata").arg(folder.join("data"));
-        copy.arg("--dbname").arg(format!("host=127.0.0.1 port={port} user={SUPERUSER}"));
-        run(&mut copy);
-        append(&folder.join("data/postgresql.conf"), &format!("cluster_name = '{name}'\n"));
+        copy.args([
+            "--checkpoint=fast",
+            "--wal-method=stream",
+            "--no-sync",
+            "--host=127.0.0.1",
+            "--username",
+            SUPERUSER,
+        ]);
+        run(copy.arg("--port").arg(self.port.to_string()).arg("--pgdata").arg(&data));
+        let conninfo = format!("primary_conninfo = 'host=127.0.0.1 port={port} user={SUPERUSER}'");
+        append(&data.join("postgresql.conf"), &format!("cluster_name = '{name}'\n{conninfo}\n"));
+        fs::write(data.join("standby.signal"), "").expect("the standby cannot be set up");
         Self::start_in(folder).await
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::desk::Mood;
-use crate::language::{Answer, Ask, Build, Redis, Settings, Trouble};
+use crate::language::{Answer, Ask, Build, Settings, Shared, Trouble};
 use crate::my_turn;
 use crate::process::{Fleet, Worker};
 use crate::provider::Provider;
@@ -23,7 +23,7 @@ async fn each_kind_of_record_that_one_build_writes_holds_for_the_other() {
     let _turn = my_turn().await;
     let redis = RedisServer::start().await;
     let provider = Arc::new(Provider::start(0).await);
-    let settings = Settings::new(Redis::One(redis.url()), provider.address());
+    let settings = Settings::new(Shared::One(redis.url()), provider.address());
     let fleet = Fleet::start([Build::Earlier, Build::Today].map(|build| settings.clone().of_deploy(build)).into());
     for (number, writer) in [(1, 0), (2, 1)] {
         let (writer, reader) = (fleet.at(writer), fleet.at(1 - writer));

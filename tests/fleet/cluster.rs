@@ -12,7 +12,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use tokio::time::sleep;
 
-use crate::language::{Redis, Settings};
+use crate::language::{Settings, Shared};
 use crate::process::Fleet;
 use crate::provider::Provider;
 use crate::redis_server::RedisCluster;
@@ -36,7 +36,7 @@ async fn under_a_provider_key_no_effect_happens_twice_even_where_a_failover_lose
     println!("fleet: Cluster, seed {seed}");
     let cluster = RedisCluster::start().await;
     let provider = Provider::start(seed).await;
-    let settings = Settings::new(Redis::Cluster(cluster.urls()), provider.address());
+    let settings = Settings::new(Shared::Cluster(cluster.urls()), provider.address());
     let traffic = Traffic::new(seed, OPERATIONS, Fleet::start(vec![settings; PROCESSES]), provider);
 
     let storm = tokio::spawn(fail_over(Arc::clone(&traffic), cluster));

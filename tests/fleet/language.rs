@@ -19,7 +19,8 @@ pub(crate) struct Settings {
     /// The parent's own affair.
     #[serde(skip)]
     pub(crate) build: Build,
-    pub(crate) redis: Redis,
+    #[serde(rename = "redis")]
+    pub(crate) shared: Shared,
     pub(crate) provider: SocketAddr,
     pub(crate) attempt_timeout: Duration,
     pub(crate) total_deadline: Duration,
@@ -53,10 +54,12 @@ impl Build {
     }
 }
 
+/// Where the records are. An earlier build knows Redis alone.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) enum Redis {
+pub(crate) enum Shared {
     One(String),
     Cluster(Vec<String>),
+    Postgres(String),
 }
 
 impl Settings {
@@ -64,11 +67,11 @@ impl Settings {
     pub(crate) const LEASE: Duration = Duration::from_secs(2);
     pub(crate) const STORE_TIMEOUT: Duration = Duration::from_millis(300);
 
-    pub(crate) fn new(redis: Redis, provider: SocketAddr) -> Self {
+    pub(crate) fn new(shared: Shared, provider: SocketAddr) -> Self {
         Self {
             name: 0,
             build: Build::Today,
-            redis,
+            shared,
             provider,
             attempt_timeout: Duration::from_secs(1),
             total_deadline: Duration::from_secs(3),

@@ -1,4 +1,4 @@
-//! Several real processes that share one Redis, while workers die, servers stall and connections break.
+//! Several real processes that share one store, while workers die, servers stall and connections break.
 //!
 //! The processes are this very test binary, started again to run nothing but [`worker`], or the same binary as it was built
 //! from an earlier commit. The provider is in the parent, so that it counts what really reached it. Each run prints its seed; `PAYPROOF_FLEET_SEED` repeats the choices, though not
@@ -20,6 +20,8 @@ mod endpoints;
 mod language;
 mod outage;
 mod pauses;
+#[path = "../support/postgres_server.rs"]
+mod postgres_server;
 mod process;
 mod provider;
 #[path = "../support/proxy.rs"]
@@ -29,6 +31,7 @@ mod redemptions;
 mod redis_server;
 #[path = "../support/resp.rs"]
 mod resp;
+mod server;
 #[path = "../support/servers.rs"]
 mod servers;
 mod storm;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 
 use crate::desk::Mood;
-use crate::language::{Answer, Ask, Redis, Settings};
+use crate::language::{Answer, Ask, Settings, Shared};
 use crate::process::Fleet;
 use crate::provider::Provider;
 use crate::redis_server::RedisServer;
@@ -23,7 +23,7 @@ async fn what_became_indeterminate_at_one_moment_in_many_processes_is_all_on_the
     let redis = RedisServer::start().await;
     let provider = Provider::start(seed()).await;
     provider.desk().mood = Mood::Failing;
-    let settings = Settings::new(Redis::One(redis.url()), provider.address());
+    let settings = Settings::new(Shared::One(redis.url()), provider.address());
     let fleet = Arc::new(Fleet::start(vec![settings; PROCESSES]));
     let mut runs = JoinSet::new();
     let mut expected = BTreeSet::new();

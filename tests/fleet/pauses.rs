@@ -7,7 +7,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use crate::desk::Mood;
-use crate::language::{Answer, Ask, Redis, Settings, Trouble};
+use crate::language::{Answer, Ask, Settings, Shared, Trouble};
 use crate::my_turn;
 use crate::process::{Fleet, PATIENCE, Worker};
 use crate::provider::Provider;
@@ -26,7 +26,7 @@ async fn a_process_that_stood_still_past_its_lease_sends_nothing_more_and_blames
     let provider = Provider::start(0).await;
     provider.desk().mood = Mood::TurningAway;
     let long = Duration::from_secs(20);
-    let settings = Settings { total_deadline: long, ..Settings::new(Redis::One(redis.url()), provider.address()) };
+    let settings = Settings { total_deadline: long, ..Settings::new(Shared::One(redis.url()), provider.address()) };
     let fleet = Fleet::start(vec![settings; 2]);
     let (still, other) = (fleet.at(0), fleet.at(1));
     let running = run_all(&still);

@@ -10,10 +10,10 @@ use rand::{RngExt as _, SeedableRng as _};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
-use crate::language::{Answer, Ask, Redis, Settings};
+use crate::language::{Answer, Ask, Settings};
 use crate::process::{Fleet, Gone, PATIENCE};
 use crate::provider::Provider;
-use crate::redis_server::{RedisConfig, RedisServer};
+use crate::server::Server;
 use crate::{my_turn, seed};
 
 const PROCESSES: usize = 4;
@@ -37,19 +37,18 @@ enum End {
 struct Scene {
     seed: u64,
     fleet: Arc<Fleet>,
-    redis: RedisServer,
+    redis: SharedServer,
     _provider: Provider,
 }
 
 impl Scene {
-    async fn new() -> Self {
+    async fn on(server: Server) -> Self {
         let seed = seed();
-        let redis = RedisConfig::new().line("appendfsync always").start().await;
         let provider = Provider::start(seed).await;
         provider.desk().look_up_takes = Duration::from_millis(1);
-        let settings = Settings::new(Redis::One(redis.url()), provider.address());
+        let settings = Settings::new(server.at(server.port()), provider.address());
         let fleet = Arc::new(Fleet::start(vec![settings; PROCESSES]));
-        Self { seed, fleet, redis, _provider: provider }
+        Self { seed, fleet, server, _provider: provider }
     }
 
     /// Lets every wish be asked for at once, and again where a worker died, until each has its end.
@@ -128,8 +127,17 @@ fn pairs(round: usize, payments: usize, orders: usize) -> Vec<Wish> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_wins_always_also_while_processes_and_redis_die() {
+    one_wins(Server::redis().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_wins_always_also_while_processes_and_postgres_die() {
+    one_wins(Server::postgres().await).await;
+}
+
+async fn one_wins(server: Server) {
     let _turn = my_turn().await;
-    let mut scene = Scene::new().await;
+    let mut scene = Scene::on(server).await;
     let mut rng = StdRng::seed_from_u64(scene.seed);
     println!("fleet: redemptions, seed {}", scene.seed);
     let (mut killed, mut restarts) = (0, 0);
@@ -147,7 +155,7 @@ async fn one_wins_always_also_while_processes_and_redis_die() {
             killed += 1;
         }
         if round % 5 == 4 {
-            scene.redis.restart().await;
+            scene.server.restart().await;
             restarts += 1;
         }
         let ends = tasks.join_all().await;
@@ -155,14 +163,14 @@ async fn one_wins_always_also_while_processes_and_redis_die() {
         assert_eq!(bound.len(), payments.min(orders), "seed {}, round {round}: {bound:?}", scene.seed);
     }
     println!(
-        "fleet: 18 rounds of {TASKS} redemptions, {killed} processes killed, {restarts} Redis restarts: one won each"
+        "fleet: 18 rounds of {TASKS} redemptions, {killed} processes killed, {restarts} restarts of the server: one won each"
     );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_many_calls_for_one_order_one_is_the_first_and_none_where_it_was_lost() {
     let _turn = my_turn().await;
-    let mut scene = Scene::new().await;
+    let mut scene = Scene::on(Server::redis().await).await;
     let mut rng = StdRng::seed_from_u64(scene.seed);
     println!("fleet: firsts, seed {}", scene.seed);
     let mut without = 0;
@@ -177,7 +185,7 @@ async fn of_many_calls_for_one_order_one_is_the_first_and_none_where_it_was_lost
             scene.fleet.replace(place);
         }
         if round == 11 {
-            scene.redis.restart().await;
+            scene.server.restart().await;
         }
         let ends = tasks.join_all().await;
         scene.check(&ends).await;
@@ -196,7 +204,7 @@ async fn of_many_calls_for_one_order_one_is_the_first_and_none_where_it_was_lost
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_release_that_races_with_redemptions_frees_the_payment_once() {
     let _turn = my_turn().await;
-    let scene = Scene::new().await;
+    let scene = Scene::on(Server::redis().await).await;
     println!("fleet: releases, seed {}", scene.seed);
     let mut outcomes: BTreeMap<&str, u32> = BTreeMap::new();
     for round in 0..40 {

@@ -1,4 +1,4 @@
-//! Eight processes on one Redis, while everything fails that can: all of one build, and of two.
+//! Eight processes on one store, while everything fails that can: all of one build, and of two.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,11 +9,11 @@ use rand::{RngExt as _, SeedableRng as _};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use crate::language::{Build, Redis, Settings};
+use crate::language::{Build, Settings};
 use crate::process::Fleet;
 use crate::provider::Provider;
 use crate::proxy::{Fault, Proxy};
-use crate::redis_server::{RedisConfig, RedisServer};
+use crate::server::Server;
 use crate::traffic::Traffic;
 use crate::verdict::{Promise, judge};
 use crate::{my_turn, seed};
@@ -22,13 +22,19 @@ const PROCESSES: usize = 8;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_effect_is_sent_twice_without_a_provider_key_and_none_happens_twice_with_one() {
-    storm([Build::Today; PROCESSES], |settings, _| settings, 400, Duration::from_secs(20)).await;
+    storm(Server::redis().await, [Build::Today; PROCESSES], |settings, _| settings, 400, Duration::from_secs(20)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_postgres_the_same_holds() {
+    storm(Server::postgres().await, [Build::Today; PROCESSES], |settings, _| settings, 400, Duration::from_secs(20))
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn beside_processes_of_an_earlier_build_the_same_holds_and_each_reads_what_the_other_wrote() {
     let of_two = std::array::from_fn(|place| if place % 2 == 0 { Build::Today } else { Build::Earlier });
-    let traffic = storm(of_two, Settings::of_deploy, 200, Duration::from_secs(10)).await;
+    let traffic = storm(Server::redis().await, of_two, Settings::of_deploy, 200, Duration::from_secs(10)).await;
     let read = read_across(&traffic);
     println!("fleet: results of operations that one build sent and another read, by reader: {read:?}");
     assert!([Build::Today, Build::Earlier].iter().all(|reader| read.contains_key(reader)), "{read:?}");
@@ -49,6 +55,7 @@ fn read_across(traffic: &Traffic) -> BTreeMap<Build, usize> {
 
 /// Lets callers come, and things fail, for so long; then checks everything.
 async fn storm(
+    server: Server,
     builds: [Build; PROCESSES],
     set: impl Fn(Settings, Build) -> Settings,
     operations: u32,
@@ -57,19 +64,17 @@ async fn storm(
     let _turn = my_turn().await;
     let seed = seed();
     println!("fleet: storm, seed {seed}");
-    // An acknowledged claim is on disk, so that a restart loses none.
-    let redis = RedisConfig::new().line("appendfsync always").start().await;
     let provider = Provider::start(seed).await;
     let mut proxies = Vec::new();
     for _ in 0..PROCESSES {
-        proxies.push(Proxy::start(redis.port()).await);
+        proxies.push(Proxy::start(server.port()).await);
     }
-    let to_redis = |proxy: &Proxy| Redis::One(format!("redis://127.0.0.1:{}", proxy.port()));
-    let settings = |(proxy, build)| set(Settings::new(to_redis(proxy), provider.address()), build);
+    let settings =
+        |(proxy, build): (&Proxy, Build)| set(Settings::new(server.at(proxy.port()), provider.address()), build);
     let fleet = Fleet::start(proxies.iter().zip(builds).map(settings).collect());
     let traffic = Traffic::new(seed, operations, fleet, provider);
 
-    let weather = Weather { traffic: Arc::clone(&traffic), redis, proxies: proxies.into(), faults: BTreeMap::new() };
+    let weather = Weather { traffic: Arc::clone(&traffic), server, proxies: proxies.into(), faults: BTreeMap::new() };
     let storm = tokio::spawn(weather.storm(span));
     traffic.flow(span).await;
     let weather = storm.await.unwrap();
@@ -80,7 +85,7 @@ async fn storm(
 /// What fails, and how often it did.
 struct Weather {
     traffic: Arc<Traffic>,
-    redis: RedisServer,
+    redis: SharedServer,
     proxies: Arc<[Proxy]>,
     faults: BTreeMap<&'static str, u32>,
 }
@@ -125,20 +130,19 @@ impl Weather {
                 return "workers paused";
             }
             40..48 => {
-                self.redis.kill();
+                self.server.kill();
                 sleep(short).await;
-                self.redis.restart().await;
-                return "Redis restarts";
+                self.server.restart().await;
+                return "server restarts";
             }
             48..56 => {
-                self.redis.hang();
+                self.server.hang();
                 sleep(short * 2).await;
-                self.redis.resume();
-                return "Redis hangs";
+                self.server.resume();
+                return "server hangs";
             }
             56..64 => {
-                let mode = if rng.random_bool(0.5) { "ALL" } else { "WRITE" };
-                self.redis.command(&["CLIENT", "PAUSE", &short.as_millis().to_string(), mode]);
+                self.server.pause(rng, short).await;
                 return "client pauses";
             }
             64..80 => ("replies cut", Fault::CutAfter(rng.random_range(1..400))),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
-use crate::language::{Answer, Ask, Redis, Settings};
+use crate::language::{Answer, Ask, Settings, Shared};
 use crate::my_turn;
 use crate::process::{Fleet, PATIENCE, Worker};
 use crate::provider::Provider;
@@ -23,14 +23,14 @@ const PAYMENTS: [&str; 3] = ["pi_1", "pi_2", "pi_3"];
 struct Scene {
     fleet: Fleet,
     provider: Provider,
-    _redis: RedisServer,
+    _redis: SharedServer,
 }
 
 impl Scene {
     async fn new(set: impl FnOnce(Settings) -> Settings) -> Self {
         let redis = RedisServer::start().await;
         let provider = Provider::start(0).await;
-        let settings = set(Settings::new(Redis::One(redis.url()), provider.address()));
+        let settings = set(Settings::new(Shared::One(redis.url()), provider.address()));
         Self { fleet: Fleet::start(vec![settings; PROCESSES]), provider, _redis: redis }
     }
 

@@ -1,4 +1,4 @@
-//! What a worker does: one validator on the shared Redis, and whatever the parent asks, as much at once as it asks.
+//! What a worker does: one validator on the shared store, and whatever the parent asks, as much at once as it asks.
 //!
 //! It ends when its input does, so it never outlives the parent.
 
@@ -11,7 +11,7 @@ use std::time::Duration;
 use payproof::guard::{EffectCall, GuardError, Inquiry, OperationReference, Reconciled, Resolution, ResolveError};
 use payproof::provider::{ProviderError, ProviderIdentity, provider_fn};
 use payproof::redeem::{Occasion, RedeemError};
-use payproof::store::RedisStore;
+use payproof::store::{PostgresStore, RedisStore};
 use payproof::{
     Currency, IdempotencyKey, Mode, Money, PaymentIntent, PaymentStatus, ProviderPayment, Retry, Schedule,
     ValidateError, Validator, Verdict,
@@ -20,7 +20,7 @@ use tokio::sync::mpsc;
 
 use crate::client::call;
 use crate::endpoints::Endpoints;
-use crate::language::{Answer, Ask, Numbered, Redis, Request, Settings, Trouble, operation};
+use crate::language::{Answer, Ask, Numbered, Request, Settings, Shared, Trouble, operation};
 
 const WHO: &str = "the fleet's test";
 
@@ -63,10 +63,6 @@ struct Worker {
 }
 
 fn validator(settings: &Settings) -> Validator {
-    let store = match &settings.redis {
-        Redis::One(url) => RedisStore::new(url),
-        Redis::Cluster(urls) => RedisStore::cluster(urls),
-    };
     let (address, worker) = (settings.provider, settings.name);
     let provider = provider_fn(ProviderIdentity::new("recorder").only_account(), move |payment, _call| async move {
         let payment = payment.as_str().to_owned();
@@ -74,8 +70,13 @@ fn validator(settings: &Settings) -> Validator {
         Ok(paid(&payment))
     });
     let waits = [20, 100, 400].map(Duration::from_millis);
-    let validator = Validator::builder(provider)
-        .store(store.unwrap())
+    let validator = Validator::builder(provider);
+    let validator = match &settings.shared {
+        Shared::One(url) => validator.store(RedisStore::new(url).unwrap()),
+        Shared::Cluster(urls) => validator.store(RedisStore::cluster(urls).unwrap()),
+        Shared::Postgres(url) => validator.store(PostgresStore::new(url).unwrap()),
+    };
+    let validator = validator
         .store_timeout(Settings::STORE_TIMEOUT)
         .renewed_lease(Settings::LEASE)
         .attempt_timeout(settings.attempt_timeout)

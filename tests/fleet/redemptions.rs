@@ -37,7 +37,7 @@ enum End {
 struct Scene {
     seed: u64,
     fleet: Arc<Fleet>,
-    redis: SharedServer,
+    server: Server,
     _provider: Provider,
 }
 

@@ -85,7 +85,7 @@ async fn storm(
 /// What fails, and how often it did.
 struct Weather {
     traffic: Arc<Traffic>,
-    redis: SharedServer,
+    server: Server,
     proxies: Arc<[Proxy]>,
     faults: BTreeMap<&'static str, u32>,
 }

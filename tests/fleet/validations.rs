@@ -23,7 +23,7 @@ const PAYMENTS: [&str; 3] = ["pi_1", "pi_2", "pi_3"];
 struct Scene {
     fleet: Fleet,
     provider: Provider,
-    _redis: SharedServer,
+    _redis: RedisServer,
 }
 
 impl Scene {

@@ -1,8 +1,10 @@
 //! The settings and the user of docs/deploying.md: they suffice for all that a shop does, and none of the rights is one too many.
 
-use payproof::store::{RedisStore, Store};
+use payproof::Validator;
+use payproof::store::{RedisStore, Store, StoreFinding};
+use payproof::testing::ScriptedProvider;
 
-use super::patient;
+use super::{MINUTE, patient};
 use crate::redis_server::{RedisConfig, RedisServer};
 use crate::store_use::use_store;
 
@@ -74,7 +76,8 @@ async fn under_another_prefix_the_rights_to_its_keys_suffice() {
     server.command(&["ACL", "SETUSER", "payproof", "resetkeys", "~shop:*"]);
     let store = store(server.port());
     let codes = async |prefix: &str| {
-        let validator = process(&ScriptedProvider::new(), &store).store_prefix(prefix).build().unwrap();
+        let validator = Validator::builder(ScriptedProvider::new()).store(store.clone()).store_timeout(MINUTE);
+        let validator = validator.store_prefix(prefix).build().unwrap();
         let (checked, health) = (validator.check_store().await, validator.health().await);
         assert_eq!(checked.is_fit(), health.store_check().is_fit(), "{checked:?}");
         checked.findings.iter().map(StoreFinding::code).collect::<Vec<_>>()

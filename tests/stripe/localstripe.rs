@@ -3,12 +3,7 @@
 //! localstripe leaves `amount_received`, `amount_capturable` and `amount_captured` out. One server runs as it is, and shows
 //! that a missing amount is never valid; the other states them, see `localstripe/serve.py`.
 #![cfg(feature = "stripe")]
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a server that does not do its part fails the test"
-)]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a server that does not do its part fails the test")]
 
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
@@ -225,7 +220,7 @@ async fn refunds_are_seen_in_part_and_in_full() {
     let first = validate(&validator, &payment).await;
     assert!(first.verdict().is_valid());
     server.post("/v1/refunds", &format!("payment_intent={payment}&amount=500")).await;
-    let id = payproof::PaymentId::parse(&payment).unwrap();
+    let id = PaymentId::parse(&payment).unwrap();
     validator.forget(&id).await.unwrap();
     assert_eq!(findings(&validate(&validator, &payment).await), ["partly_refunded"]);
     server.post("/v1/refunds", &format!("payment_intent={payment}&amount=1499")).await;
@@ -285,12 +280,12 @@ async fn payments_are_listed_page_by_page_each_as_it_is_looked_up() {
         made.push(server.create("payment_method=pm_card_visa&confirm=true").await);
     }
     server.act(&made[1], "cancel", "").await;
-    let stripe = Stripe::builder(secret_key()).base_url(&server.url).build().unwrap();
+    let stripe = Arc::new(Stripe::builder(secret_key()).base_url(&server.url).build().unwrap());
     // Pages are asked for within a call, which a validator makes.
     let pages = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&pages);
     let walk = provider_fn(stripe.identity().clone(), move |payment: PaymentId, call: Call| {
-        let (stripe, pages) = (stripe.clone(), Arc::clone(&pages));
+        let (stripe, pages) = (Arc::clone(&stripe), Arc::clone(&pages));
         async move {
             let mut query = ListQuery::new(ListOf::Payments, 1, u64::MAX).unwrap().with_limit(2);
             loop {

@@ -23,9 +23,7 @@ pub(crate) async fn use_store(store: impl Store + Clone) -> Result<(), String> {
     let (one, other) = (process()?, process()?);
 
     let found = one.check_store().await.findings;
-    let worse = found
-        .iter()
-        .find(|finding| finding.severity() > Severity::Note || is_of_right(finding));
+    let worse = found.iter().find(|finding| finding.severity() > Severity::Note || is_of_right(finding));
     worse.map_or(Ok(()), |finding| Err(format!("the doctor: {finding}")))?;
 
     one.validate(intent("pi_1")).await.map_err(|error| error.to_string())?;

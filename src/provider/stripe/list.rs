@@ -118,7 +118,7 @@ impl Stripe {
         Some(page::Entry {
             id: Some(PaymentId::parse_plain(&facts.id)?),
             created: facts.created,
-            read: page::EntryRead::Item(ListedItem::Payment(Box::new(facts))),
+            read: page::ReadEntry::Item(ListedItem::Payment(Box::new(facts))),
         })
     }
 }

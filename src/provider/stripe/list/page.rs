@@ -90,12 +90,12 @@ pub(super) struct Entry {
     /// Its own id, after which a page can begin.
     pub(super) id: Option<PaymentId>,
     pub(super) created: Option<u64>,
-    pub(super) read: EntryRead,
+    pub(super) read: ReadEntry,
 }
 
 /// What was read of an entry.
 #[derive(Debug)]
-pub(super) enum EntryRead {
+pub(super) enum ReadEntry {
     Item(ListedItem),
     /// No more than which payment it is, if that.
     Unreadable(Option<PaymentId>),
@@ -146,9 +146,9 @@ impl Entries {
         let made = self.made(window);
         let inside = |(_, made): &(Entry, Range<u64>)| made.start < window.end && window.start < made.end;
         let item = |(entry, made): (Entry, Range<u64>)| match entry.read {
-            EntryRead::Item(item) => Some(item),
-            EntryRead::Unreadable(payment) => Some(ListedItem::Unreadable { payment, made }),
-            EntryRead::PassedOver => None,
+            ReadEntry::Item(item) => Some(item),
+            ReadEntry::Unreadable(payment) => Some(ListedItem::Unreadable { payment, made }),
+            ReadEntry::PassedOver => None,
         };
         self.all.into_iter().zip(made).filter(inside).filter_map(item).collect()
     }
@@ -178,7 +178,7 @@ fn unreadable(entry: &str, list: StripeList) -> Entry {
     let id = id.and_then(|id| PaymentId::parse_plain(&id));
     let created = created.and_then(|created| serde_json::from_str(created.get()).ok());
     let payment = id.clone().filter(|_| list == StripeList::Payments);
-    Entry { id, created, read: EntryRead::Unreadable(payment) }
+    Entry { id, created, read: ReadEntry::Unreadable(payment) }
 }
 
 /// A refund or a dispute, which names its payment. One of a charge without a payment intent is passed over.
@@ -205,9 +205,9 @@ pub(super) fn event(entry: &str, account: Option<&str>) -> Option<Entry> {
 }
 
 fn changed(id: &str, created: u64, change: Option<(&str, ChangeOf)>) -> Entry {
-    let read = change.map_or(EntryRead::PassedOver, |(payment, what)| match PaymentId::parse_plain(payment) {
-        Some(payment) => EntryRead::Item(ListedItem::Changed { payment, what, at: created }),
-        None => EntryRead::Unreadable(None),
+    let read = change.map_or(ReadEntry::PassedOver, |(payment, what)| match PaymentId::parse_plain(payment) {
+        Some(payment) => ReadEntry::Item(ListedItem::Changed { payment, what, at: created }),
+        None => ReadEntry::Unreadable(None),
     });
     Entry { id: PaymentId::parse_plain(id), created: Some(created), read }
 }

@@ -27,7 +27,7 @@ fn json(payment: &str) -> String {
 
 #[tokio::test]
 async fn csv_and_json_lines_are_told_apart() {
-    let csv = format!("{HEADER}pi_1,19.99,usd,store_42,6735\npi_2,19.990,USD,store_42,6735");
+    let csv = format!("{HEADER}pi_1,19.99,usd,store_42,6735\npi_2,19.9900,USD,store_42,6735");
     let lines = format!("{}\n{}\n", json("pi_1"), json("pi_2"));
     for (input, first, account) in [(csv, 2, "3 lines = 1 header"), (lines, 1, "2 lines = 0 header")] {
         let run = validate(&[], &input).await;

@@ -308,7 +308,8 @@ async fn payments_are_listed_page_by_page_each_as_it_is_looked_up() {
     assert_eq!(pages.iter().map(Vec::len).collect::<Vec<_>>(), [2, 2, 1]);
     let mut ids = Vec::new();
     for (listed, looked_up) in pages.iter().flatten() {
-        assert_eq!(listed, looked_up);
+        // As they are stored: when each was read is none of that.
+        assert_eq!(serde_json::to_value(listed).unwrap(), serde_json::to_value(looked_up).unwrap());
         ids.push(listed.id());
     }
     // In no order that Stripe would have.

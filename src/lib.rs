@@ -173,7 +173,7 @@
 //! | `payproof_retry_line` | gauge | | calls that wait in line for a retry |
 //! | `payproof_hedges_total` | counter | | provider calls beside one that was silent |
 //! | `payproof_overtaken_total` | counter | | provider calls that one beside them made needless |
-//! | `payproof_store_call_duration_seconds` | histogram, seconds | `verb`: `get`, `claim`, `replace`, `remove`, `get_many` (up to a hundred reads), `add`; `outcome`: `ok`, `timeout`, `not_sent`, `outcome_unknown`, `refused` | time of a call to the store, of a store in this process too |
+//! | `payproof_store_call_duration_seconds` | histogram, seconds | `verb`: `get`, `claim`, `replace`, `remove`, `get_many` (up to a hundred reads), `add`, `bind` and `release` (two records at once); `outcome`: `ok`, `timeout`, `not_sent`, `contended`, `outcome_unknown`, `refused` | time of a call to the store, of a store in this process too |
 //! | `payproof_store_failures_total` | counter | | what could not be done for want of the store |
 //! | `payproof_store_losses_total` | counter | | times that the store was found to have lost what it had acknowledged |
 //! | `payproof_leases_lost_total` | counter | | answers that came too late to be recorded |

@@ -154,7 +154,9 @@ fn service(sandbox: &Sandbox, store: impl Store) -> Result<Validator, BuildError
     let stripe = Stripe::builder("sk_live_sandbox").base_url(sandbox.url()).own_account("acct_sandbox").build()?;
     // Redemptions want a store that every process sees and that keeps them at a restart. Here any store will do: nothing of
     // the example is needed after it.
-    Validator::builder(stripe).store(store).only_instance().restart_loses_at_most(RestartLoss::All).build()
+    let builder = Validator::builder(stripe).store(store).only_instance().restart_loses_at_most(RestartLoss::All);
+    // What a store in PostgreSQL asks for: no payment was redeemed in another one before.
+    builder.no_redemptions_before().build()
 }
 
 async fn prove(service: &Validator, intent: &PaymentIntent) -> Result<(Proof, Provenance), Box<dyn Error>> {

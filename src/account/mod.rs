@@ -61,6 +61,8 @@ pub(crate) struct Account {
     pub(crate) permits: Arc<Permits>,
     pub(crate) limits: Limits,
     pub(crate) redemption: RedemptionRules,
+    /// Where redemptions were recorded before.
+    pub(crate) former_redemptions: Option<Ledger>,
     /// Operations that wait for a place on the list of what is indeterminate.
     pub(crate) backlog: Backlog,
     /// Requests that do.

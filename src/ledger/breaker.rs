@@ -161,7 +161,7 @@ impl StoreBreaker {
         match error {
             LedgerError::TimedOut { .. } => Says::Hangs,
             LedgerError::Store(_) if self.counts_all => Says::Hangs,
-            LedgerError::Store(error) if error.is_refused() => Says::Answers,
+            LedgerError::Store(error) if error.is_answer() => Says::Answers,
             LedgerError::Store(_) if took.saturating_mul(LOST_PART) >= limit => Says::Hangs,
             _ => Says::Nothing,
         }

@@ -108,6 +108,7 @@ impl LedgerError {
     pub(super) fn reach(&self) -> &'static str {
         match self {
             Self::Store(error) if error.is_refused() => "refused",
+            Self::Store(error) if error.is_answer() => "contended",
             Self::Store(error) if error.is_outcome_unknown() => "outcome_unknown",
             Self::Store(_) => "not_sent",
             Self::TimedOut { .. } => "timeout",

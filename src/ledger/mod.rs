@@ -38,6 +38,7 @@ mod lease_end;
 mod loss;
 mod many;
 pub(crate) mod octets;
+mod pairs;
 mod poll;
 mod record;
 mod seal;
@@ -67,6 +68,7 @@ pub use kind::RecordKind;
 pub(crate) use kind::Release;
 pub(crate) use lease::{Lease, Unbacked};
 pub(crate) use lease_end::LeaseEnd;
+pub(crate) use pairs::{PairLedger, PairRecord, PairRecords, PairWritten};
 use poll::Poll;
 pub(crate) use record::{Nonce, Record, State};
 pub(crate) use seal::Seal;
@@ -171,7 +173,6 @@ impl Ledger {
     }
 
     /// Records written alike in another store.
-    #[cfg(feature = "cache")]
     pub(crate) fn elsewhere(&self, store: Arc<dyn AnyStore>) -> Self {
         let (watches, clock, losses) = (Arc::default(), Arc::default(), Arc::default());
         Self { extras: store.extras(), store, watches, clock, losses, ..self.clone() }

@@ -64,7 +64,6 @@ impl Nonce {
         Self(self.0.map(|byte| !byte))
     }
 
-    #[cfg(test)]
     pub(crate) const fn of(bytes: [u8; 16]) -> Self {
         Self(bytes)
     }

@@ -156,6 +156,8 @@ pub(crate) struct RedemptionRules {
     pub(crate) retention: Duration,
     pub(crate) proof_max_age: Duration,
     pub(crate) authorized: bool,
+    /// Whether they stand in the database of the orders, and are made in its transactions alone.
+    pub(crate) in_transactions: bool,
 }
 
 /// How a payment proves which tenant it belongs to.

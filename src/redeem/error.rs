@@ -25,9 +25,13 @@ use crate::store::RestartLoss;
 /// | `order_missing` | 422 | no | no order is named |
 /// | `order_mismatch` | 422 | no | the intent was proven for another order |
 /// | `only_authorized` | 422 | no | the payment is not captured |
+/// | `proof_too_old` | 422 | no | within a transaction: the proof is too old; validate before it begins |
 /// | `no_longer_valid` | 422 | no | asked about again, the payment is not valid; its findings are in the details |
 /// | `invalid_intent` | 400 | no | order or part is malformed |
 /// | `created_unstated` | 500 | no | the provider's adapter does not state when the payment was created |
+/// | `needs_transaction` | 500 | no | redemptions are recorded in transactions, and this call is in none |
+/// | `not_in_database` | 500 | no | within a transaction: redemptions are recorded in a store that none reaches |
+/// | `other_database` | 500 | no | within a transaction: it is one in another database than the store's |
 /// | `store_not_shared` | 500 | no | other processes do not see the store |
 /// | `restart_loses` | 500 | no | a restart of the store may lose more than is accepted |
 /// | the [common ones](crate::ErrorInfo#common-conditions) | | | |
@@ -68,6 +72,22 @@ pub enum RedeemError {
          forgotten; have the provider's adapter state `ProviderPayment::with_created`"
     )]
     CreatedUnstated,
+    /// Within a transaction, the proof is too old, or another validator's. The provider is not asked while a transaction holds
+    /// locks: roll back, validate, and begin again.
+    #[error("the proof is too old; validate the payment again before the transaction begins")]
+    ProofTooOld,
+    /// Redemptions are recorded in the transactions of the orders, and this call is in none.
+    #[error("redemptions are recorded in transactions (`redemptions_in_transactions`); make the call `within` one")]
+    NeedsTransaction,
+    /// Redemptions are recorded in a store that no transaction reaches.
+    #[error(
+        "redemptions are recorded in a store that no transaction reaches; use a store in PostgreSQL, or set \
+         `redemptions_in_transactions`"
+    )]
+    NotInDatabase,
+    /// The transaction is one in another database than the store's, or in another schema. Nothing was recorded.
+    #[error("the transaction is not one in the store's own database and schema; begin it where the store's table is")]
+    OtherDatabase,
     /// The proof was too old, and asked about again the payment is not valid any more.
     #[error("the payment is {} when asked about again; do not ship", .0.as_str())]
     NoLongerValid(Box<Verdict>),
@@ -136,7 +156,11 @@ impl RedeemError {
             Self::OrderMissing => lasting("order_missing", 422),
             Self::OrderMismatch { .. } => lasting("order_mismatch", 422),
             Self::OnlyAuthorized => lasting("only_authorized", 422),
+            Self::ProofTooOld => lasting("proof_too_old", 422),
             Self::NoLongerValid(_) => lasting("no_longer_valid", 422),
+            Self::NeedsTransaction => lasting("needs_transaction", 500),
+            Self::NotInDatabase => lasting("not_in_database", 500),
+            Self::OtherDatabase => lasting("other_database", 500),
             Self::CreatedUnstated => lasting("created_unstated", 500),
             Self::StoreNotShared => lasting("store_not_shared", 500),
             Self::RestartLoses { .. } => RESTART_LOSES,

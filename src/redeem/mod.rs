@@ -2,25 +2,32 @@
 
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
-use std::sync::Arc;
 
 use crate::accessors::{partial_debug, setters};
-use crate::account::{Account, Decided, DecidedOn, Deciding};
-use crate::intent::invalid_intent::{Field, InvalidIntent};
+use crate::intent::invalid_intent::Field;
 use crate::intent::payment_intent::{PaymentId, checked};
 use crate::payment::verdict::{Capture, Issuer, Proof, Verdict};
 use crate::redaction::signature;
+use crate::store::SqlTransaction;
+use crate::store::sql::AnySql;
 use crate::validator::Validator;
 
-mod binding;
+mod at_once;
+mod books;
 mod error;
+mod home;
+mod one_by_one;
 mod receipt;
+mod records;
+mod release;
+mod rules;
 
-use binding::Books;
+use home::Home;
 use receipt::Owner;
 
 pub use error::RedeemError;
 pub use receipt::{InvalidReceipt, Occasion, Receipt, Redeemed, Redemption};
+pub use release::{RedemptionLookup, ReleaseCall};
 
 impl Validator {
     /// Binds the proven payment to its order, once and for all: a second order never gets it, and a second payment never
@@ -69,61 +76,30 @@ impl Validator {
     /// Which order a payment was redeemed for, if it was. Asks the store and not the provider; but a payment that is named by an
     /// alias, as by its Checkout session, is asked for once where neither this process nor the store knows it.
     ///
+    /// The returned [`RedemptionLookup`] does nothing until it is awaited, or asked [`within`](RedemptionLookup::within) a
+    /// transaction.
+    ///
     /// # Errors
     /// When the store does not answer, holds something unreadable, or is not seen by every process; or when the payment of an
     /// alias cannot be found out.
-    pub fn redemption(
-        &self,
-        payment: &PaymentId,
-    ) -> impl Future<Output = Result<Option<Redemption>, RedeemError>> + Send + use<> {
-        let (lookups, payment) = (Arc::clone(&self.0), payment.clone());
-        async move {
-            let books = books(&lookups.account)?;
-            match lookups.payment_named(&payment).await? {
-                Some(payment) => Ok(books.redemption(&payment).await?),
-                None => Ok(None),
-            }
-        }
+    pub fn redemption(&self, payment: &PaymentId) -> RedemptionLookup {
+        RedemptionLookup { validator: self.clone(), payment: payment.clone() }
     }
 
     /// Undoes a redemption: the payment may pay another order, and another payment this order. `who` undoes it: 1 to 100
     /// characters, for the log and for the [decisions](Self::decisions) in the store.
     ///
-    /// Only exactly the redemption that the receipt is of is undone. Releasing twice is no error.
+    /// Only exactly the redemption that the receipt is of is undone. Releasing twice is no error. The returned [`ReleaseCall`]
+    /// does nothing until it is awaited, or made [`within`](ReleaseCall::within) a transaction.
     ///
     /// # Errors
     /// [`RedeemError::Invalid`] when `who` is empty, [`RedeemError::AlreadyRedeemed`] when the payment has been redeemed anew since then; or when the store fails.
     ///
     /// # Cancel safety
     /// Dropped, it may be undone or not; asking again completes it.
-    pub fn release(
-        &self,
-        receipt: &Receipt,
-        who: &str,
-    ) -> impl Future<Output = Result<(), RedeemError>> + Send + use<> {
-        let (account, receipt, who) = (Arc::clone(&self.0.account), receipt.clone(), signature(who));
-        async move {
-            let who = who.ok_or(InvalidIntent::new(Field::Who, "must not be empty; say who undoes the redemption"))?;
-            let books = books(&account)?;
-            // Without it, there may be left to end what an earlier release began.
-            if let Some(standing) = books.standing(&receipt).await? {
-                let about = format!("tenant {}, order {}", receipt.tenant(), receipt.owner.order_and_part());
-                let (on, subject, decided) = (DecidedOn::Redemption, receipt.payment().as_str(), Decided::Released);
-                let deciding = Deciding { who: &who, on, subject, about: &about, decided };
-                account.decide(deciding, books.undo(&standing), |()| false).await?;
-                account.telemetry.released(receipt.payment(), &who);
-            }
-            Ok(books.free_order(&receipt.owner, receipt.number).await?)
-        }
+    pub fn release(&self, receipt: &Receipt, who: &str) -> ReleaseCall {
+        ReleaseCall { validator: self.clone(), receipt: receipt.clone(), who: signature(who) }
     }
-}
-
-/// The records of redemptions, where every process sees them.
-fn books(account: &Account) -> Result<Books<'_>, RedeemError> {
-    if !account.is_alone_or_shared() {
-        return Err(RedeemError::StoreNotShared);
-    }
-    Ok(Books { ledger: &account.ledger, identity: &account.identity, retention: account.redemption.retention })
 }
 
 /// A redemption that starts when it is awaited. Made by [`Validator::redeem`].
@@ -148,21 +124,66 @@ impl Redeem {
         pub fn part(mut self, name: impl Into<String>) => self.part = Some(name.into());
     }
 
-    async fn run(self) -> Result<Redeemed, RedeemError> {
+    /// Redeems within a transaction of yours in PostgreSQL, in one statement: payment and order belong to each other if it is
+    /// committed, and if it is rolled back nothing happened. Only then the receipt counts: ship after the commit.
+    ///
+    /// ```no_run
+    /// # use payproof::{Proof, Validator};
+    /// # use payproof::store::SqlTransaction;
+    /// # async fn place(validator: Validator, proof: Proof, mut tx: impl SqlTransaction) -> Result<(), payproof::redeem::RedeemError> {
+    /// // The proof was had before the transaction began.
+    /// let redeemed = validator.redeem(proof).within(&mut tx).await?;
+    /// // Write the order's row in the same transaction, with `redeemed.receipt()`, and commit.
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// It is the same redemption as outside of a transaction: a call that is not in one finds it once it is committed, and one
+    /// whose payment or order is locked by another transaction waits for 250 ms. The store has to be a `PostgresStore` in the
+    /// same database; or set [`redemptions_in_transactions`](crate::ValidatorBuilder::redemptions_in_transactions).
+    ///
+    /// - Payment and order stay locked until the transaction ends, so end it soon, and ask no provider in it. Several payments in
+    ///   one transaction: in the order of their ids, so that two transactions never wait for each other.
+    /// - A savepoint that is rolled back takes what was redeemed since with it.
+    /// - That a payment was redeemed is logged at once, before the commit.
+    /// - The isolation may be any; above `READ COMMITTED` a rival's commit fails the call.
+    ///
+    /// # Errors
+    /// As for a redemption that is awaited, but no provider is asked: an old proof is [`RedeemError::ProofTooOld`].
+    /// [`InProgress`](RedeemError::InProgress) is told at once. After [`AlreadyRedeemed`](RedeemError::AlreadyRedeemed) and
+    /// [`OrderAlreadyPaid`](RedeemError::OrderAlreadyPaid) the transaction may go on, and what they say holds until it ends. After
+    /// [`Store`](RedeemError::Store) it is lost: roll back, and where the error is
+    /// [retryable](crate::ErrorInfo::is_retryable) begin again.
+    ///
+    /// # Cancel safety
+    /// Dropped, the statement may have run or not: roll back.
+    pub fn within<T: SqlTransaction>(
+        self,
+        transaction: &mut T,
+    ) -> impl Future<Output = Result<Redeemed, RedeemError>> + Send {
+        self.run(Some(transaction))
+    }
+
+    async fn run(self, transaction: Option<&mut dyn AnySql>) -> Result<Redeemed, RedeemError> {
         let Self { validator, proof, order, part } = self;
         let account = &validator.0.account;
         let owner = owner(&proof, order.as_deref(), part.as_deref())?;
-        let books = books(account)?;
+        let is_within = transaction.is_some();
+        let mut home = Home::of(account, transaction).await?;
         account.watch_store();
-        books.check_restart().await?;
-        let proof = recent(&validator, proof).await?;
+        home.check_restart().await?;
+        let proof = match (is_recent(&validator, &proof), is_within) {
+            (true, _) => proof,
+            (false, true) => return Err(RedeemError::ProofTooOld),
+            (false, false) => validated_again(&validator, &proof).await?,
+        };
         if proof.capture() == Capture::Authorized && !account.redemption.authorized {
             return Err(RedeemError::OnlyAuthorized);
         }
         if !proof.dated {
             return Err(RedeemError::CreatedUnstated);
         }
-        let redeemed = books.bind(proof.payment(), owner).await?;
+        let redeemed = home.bind(proof.payment(), &owner).await?;
         if redeemed.occasion() == Occasion::First {
             account.telemetry.redeemed(proof.payment());
         }
@@ -184,12 +205,14 @@ fn owner(proof: &Proof, order: Option<&str>, part: Option<&str>) -> Result<Owner
     Ok(Owner { tenant: proof.intent().tenant().into(), order: order.into(), part: part.map(Into::into) })
 }
 
-/// The proof, or a new one where this one is too old, or another validator's: that may have other rules.
-async fn recent(validator: &Validator, proof: Proof) -> Result<Proof, RedeemError> {
+/// Whether a proof is young enough, and this validator's: another one may have other rules.
+fn is_recent(validator: &Validator, proof: &Proof) -> bool {
+    validator.0.address() == proof.issuer.address() && proof.age() <= validator.0.account.redemption.proof_max_age
+}
+
+/// A new proof in the place of one that is too old.
+async fn validated_again(validator: &Validator, proof: &Proof) -> Result<Proof, RedeemError> {
     let max_age = validator.0.account.redemption.proof_max_age;
-    if validator.0.address() == proof.issuer.address() && proof.age() <= max_age {
-        return Ok(proof);
-    }
     match validator.validate(proof.intent()).max_age(max_age).await?.into_verdict() {
         Verdict::Valid(proof) => Ok(proof),
         verdict => Err(RedeemError::NoLongerValid(Box::new(verdict))),
@@ -201,7 +224,7 @@ impl IntoFuture for Redeem {
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.run())
+        Box::pin(self.run(None))
     }
 }
 

@@ -106,8 +106,8 @@ impl Redeemed {
 ///
 /// Of all calls for a redemption, in every process that shares the store, at most one is told `First`. It may be none: a
 /// call whose reply from the store was lost cannot know whether it bound the payment, and is told `Repeat`, or an error and
-/// `Repeat` when it asks again; and a caller may end before it acts on its `First`. After a [`release`] the payment is
-/// redeemed anew, with a `First` of its own. A store that loses a write in a failover may bind the payment twice, and then
+/// `Repeat` when it asks again; and a caller may end before it acts on its `First`. [`Within`](super::Redeem::within) a transaction
+/// it counts once that is committed. After a [`release`] the payment is redeemed anew, with a `First` of its own. A store that loses a write in a failover may bind the payment twice, and then
 /// two calls are told `First`: a UNIQUE column on [`Proof::redemption_key`](crate::Proof::redemption_key) is the last guard.
 ///
 /// [`release`]: crate::Validator::release

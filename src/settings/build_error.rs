@@ -92,6 +92,13 @@ pub enum BuildError {
         /// Why.
         because: String,
     },
+    /// Redemptions are recorded in PostgreSQL, and it is not said whether others were recorded elsewhere before: a payment that
+    /// was redeemed there would be unused here.
+    #[error(
+        "redemptions are recorded in PostgreSQL: state `no_redemptions_before()` if none were recorded in another store \
+         before, or name that store with `redemptions_moved_from`"
+    )]
+    RedemptionsBefore,
     /// A credential is missing or malformed. Its value is not repeated.
     #[error("the {what} {rule}")]
     Credential {

@@ -12,6 +12,8 @@ const MAX_MESSAGE: usize = 300;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum StoreReach {
     NotSent,
+    /// The store answered, and did nothing, since others were in the way.
+    Contended,
     OutcomeUnknown,
     Refused,
 }
@@ -48,6 +50,11 @@ impl StoreError {
         Self::new(StoreReach::NotSent, message.as_ref())
     }
 
+    /// The store answered that others were in the way, and did nothing: asked again, it may do it.
+    pub(crate) fn contended(message: impl AsRef<str>) -> Self {
+        Self::new(StoreReach::Contended, message.as_ref())
+    }
+
     /// The store may have done it, and no complete reply came back: a time-out, or a connection that broke.
     #[must_use]
     pub fn outcome_unknown(message: impl AsRef<str>) -> Self {
@@ -71,6 +78,9 @@ impl StoreError {
 
         /// Whether the store may have done what it was asked.
         pub fn is_outcome_unknown(&self) -> bool => self.0.reach == StoreReach::OutcomeUnknown;
+
+        /// Whether the store answered, in whichever way.
+        pub(crate) fn is_answer(&self) -> bool => matches!(self.0.reach, StoreReach::Contended | StoreReach::Refused);
 
         /// Whether asking again will not help until an operator changes something.
         pub fn is_refused(&self) -> bool => self.0.reach == StoreReach::Refused;

@@ -10,6 +10,7 @@ use futures_util::stream::{self, StreamExt as _};
 use tokio::time::Instant;
 
 use super::line::{Line, Listener};
+use super::sql::SqlHome;
 use super::{AnyStore, Claim, Inspection, Store, StoreAnswer, StoreError, Stored, Swap, ttl_millis};
 use crate::accessors::getters;
 
@@ -66,6 +67,11 @@ pub(crate) trait Offer: fmt::Debug + Send + Sync + 'static {
     /// A line that announces which records change whose keys begin with a prefix. None where the store announces nothing.
     fn line(&self, prefix: &str, listener: Weak<dyn Listener>) -> Option<Arc<dyn Line>> {
         let _ = (prefix, listener);
+        None
+    }
+
+    /// Where two records can be changed at once. None where they are changed one at a time.
+    fn binder(&self) -> Option<Arc<dyn SqlHome>> {
         None
     }
 }
@@ -130,6 +136,11 @@ impl Extras {
     /// A line that announces which records change whose keys begin with a prefix, if the store offers one.
     pub(crate) fn line(&self, prefix: &str, listener: Weak<dyn Listener>) -> Option<Arc<dyn Line>> {
         self.0.as_ref()?.line(prefix, listener)
+    }
+
+    /// Where two records can be changed at once, if they can.
+    pub(crate) fn binder(&self) -> Option<Arc<dyn SqlHome>> {
+        self.0.as_ref()?.binder()
     }
 
     /// Adds to a counter of `store`, which these are of, and says what it came to and how long it has to live.

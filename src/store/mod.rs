@@ -45,6 +45,7 @@ mod inspection;
 mod kept_loss;
 pub(crate) mod line;
 mod memory;
+pub(crate) mod pair;
 #[cfg(feature = "postgres")]
 mod postgres;
 #[cfg(feature = "redis")]
@@ -54,9 +55,7 @@ mod renewed;
 mod restart_loss;
 #[cfg(any(feature = "redis", feature = "upstash"))]
 mod server_info;
-#[cfg(feature = "postgres")]
-mod sql;
-#[cfg(feature = "postgres")]
+pub(crate) mod sql;
 mod sqlstate;
 #[cfg(any(feature = "postgres", feature = "redis"))]
 mod tls;
@@ -76,6 +75,7 @@ pub use postgres::{PostgresStore, PostgresStoreBuilder};
 #[cfg(feature = "redis")]
 pub use redis::{RedisStore, RedisStoreBuilder};
 pub use restart_loss::RestartLoss;
+pub use sql::{SqlRow, SqlTransaction, SqlValue};
 #[cfg(feature = "upstash")]
 pub use upstash::{UpstashStore, UpstashStoreBuilder};
 

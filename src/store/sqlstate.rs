@@ -27,12 +27,12 @@ impl StoreError {
         let (code, message) = (code.as_ref(), message.as_ref());
         match code {
             "40001" | "40P01" => {
-                Self::not_sent(format!("PostgreSQL rolled back for other transactions ({code}); ask again"))
+                Self::contended(format!("PostgreSQL rolled back for other transactions ({code}); ask again"))
             }
-            "55P03" => Self::not_sent(
+            "55P03" => Self::contended(
                 "another transaction holds the record locked (55P03); ask again, and keep transactions short",
             ),
-            "57014" => Self::not_sent(format!(
+            "57014" => Self::contended(format!(
                 "PostgreSQL canceled the statement (57014: {message}); look at its load and at `statement_timeout`"
             )),
             "53300" => Self::not_sent(

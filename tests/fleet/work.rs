@@ -74,7 +74,7 @@ fn validator(settings: &Settings) -> Validator {
     let validator = match &settings.shared {
         Shared::One(url) => validator.store(RedisStore::new(url).unwrap()),
         Shared::Cluster(urls) => validator.store(RedisStore::cluster(urls).unwrap()),
-        Shared::Postgres(url) => validator.store(PostgresStore::new(url).unwrap()),
+        Shared::Postgres(url) => validator.store(PostgresStore::new(url).unwrap()).no_redemptions_before(),
     };
     let validator = validator
         .store_timeout(Settings::STORE_TIMEOUT)

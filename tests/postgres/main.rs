@@ -29,13 +29,19 @@ mod cluster;
 mod connections;
 mod contract;
 mod crashes;
+mod homes;
+mod model;
 mod outages;
+mod races;
 mod refusals;
 mod restart_loss;
 mod rights;
+mod shop;
 mod standbys;
+mod storm;
 mod sweeps;
 mod tables;
+mod transactions;
 
 use std::time::Duration;
 

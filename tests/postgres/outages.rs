@@ -58,7 +58,9 @@ async fn a_redemption_whose_answer_was_lost_is_found_again() {
     with_table(&server).await;
     let proxy = Proxy::start(server.port()).await;
     let provider = provider();
-    let validator = |url: String| plain(&provider).store(store(url)).store_timeout(PATIENCE).build().unwrap();
+    let validator = |url: String| {
+        plain(&provider).store(store(url)).no_redemptions_before().store_timeout(PATIENCE).build().unwrap()
+    };
     let cut_off = validator(url(&proxy));
     let proof = proof_of(&cut_off, intent("pi_1")).await;
     proxy.set(Fault::CutBefore(READY));

@@ -23,7 +23,7 @@ async fn what_a_setup_loses_at_a_restart_decides_what_is_taken() {
             looked.findings.iter().filter(|finding| matches!(finding, StoreFinding::Lossy { .. })).collect();
         let wanted = lossy.map(|setting| StoreFinding::Lossy { setting: setting.into() });
         assert_eq!((looked.restart_loss, named), (loss, wanted.iter().collect()), "{lines}");
-        let validator = plain(&provider()).store(store).store_timeout(HOUR).build().unwrap();
+        let validator = plain(&provider()).store(store).no_redemptions_before().store_timeout(HOUR).build().unwrap();
         let redeemed = validator.redeem(proof_of(&validator, intent("pi_1")).await).await;
         assert_eq!(redeemed.is_ok(), loss != RestartLoss::All, "{lines}: {redeemed:?}");
     }

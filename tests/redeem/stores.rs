@@ -134,6 +134,6 @@ fn outside_a_runtime_there_is_an_error_and_no_panic() {
     let receipt = runtime.block_on(validator.redeem(&one).order("A").into_future()).unwrap().into_receipt();
     drop(runtime);
     assert!(poll_now(validator.redeem(&one).order("A").into_future()).is_ready());
-    assert!(poll_now(validator.redemption(one.payment())).is_ready());
-    assert!(poll_now(validator.release(&receipt, "anna, ticket 7")).is_ready());
+    assert!(poll_now(validator.redemption(one.payment()).into_future()).is_ready());
+    assert!(poll_now(validator.release(&receipt, "anna, ticket 7").into_future()).is_ready());
 }

@@ -53,5 +53,5 @@ pub(crate) fn is_of_right(finding: &StoreFinding) -> bool {
 }
 
 fn process(provider: &ScriptedProvider, store: impl Store) -> ValidatorBuilder {
-    Validator::builder(provider.clone()).store(store).store_timeout(PATIENCE)
+    Validator::builder(provider.clone()).store(store).no_redemptions_before().store_timeout(PATIENCE)
 }

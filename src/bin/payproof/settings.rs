@@ -247,7 +247,8 @@ impl StoreSettings {
 
     /// Has a validator keep its records there.
     pub(crate) fn attach(&self, validator: ValidatorBuilder, store: EnvStore) -> Result<ValidatorBuilder, Trouble> {
-        self.dress(validator.store(store))
+        // It redeems nothing, so it forgets nothing either.
+        self.dress(validator.store(store).no_redemptions_before())
     }
 
     /// Has a validator's records look as the service's do.

@@ -131,7 +131,7 @@ impl Lookups {
     }
 
     /// The payment that an id names, as far as memory or the store knows it.
-    pub(super) async fn payment_known(&self, id: &PaymentId) -> Result<Option<PaymentId>, LedgerError> {
+    pub(crate) async fn payment_known(&self, id: &PaymentId) -> Result<Option<PaymentId>, LedgerError> {
         if !self.is_alias(id) {
             return Ok(Some(id.clone()));
         }

@@ -12,6 +12,7 @@ mod pool;
 mod schema;
 mod statement;
 mod sweep;
+mod transaction;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +22,7 @@ use self::pool::{Pool, PoolSettings};
 use self::sweep::Sweeper;
 use super::extras::{BatchAnswer, CountLeft, Offer};
 use super::kept_loss::KeptLoss;
-use super::sql::SqlValue;
+use super::sql::{SqlHome, SqlValue};
 use super::{
     AnyStore, Claim, Durability, Extras, Inspection, RestartLoss, Store, StoreAnswer, StoreError, Stored, Swap,
     check_value,
@@ -55,6 +56,9 @@ pub use self::builder::PostgresStoreBuilder;
 /// `full_page_writes` off lose everything, and `synchronous_commit` off a second: [`restart_loss`](Store::restart_loss) says so.
 /// A failover loses nothing where a standby is synchronous (`synchronous_standby_names`) or takes over the same disk. Else say
 /// [`fails_over_asynchronously`](PostgresStoreBuilder::fails_over_asynchronously). A standby answers no call, not even a read.
+///
+/// **Transactions of yours.** A redemption can be made in the transaction that writes the order's row:
+/// [`Redeem::within`](crate::redeem::Redeem::within). Outside of one it is one statement, too.
 ///
 /// **Locks.** A call waits at most 250 ms for a record that another transaction has locked, and then fails with nothing done.
 ///
@@ -134,12 +138,6 @@ impl PostgresStore {
     pub async fn renew_table_id(&self) -> Result<(), StoreError> {
         self.0.pool.run_apart(schema::RENEW_ID).await
     }
-
-    /// Tells the table from every other one, as it was when the connection was made that is asked.
-    #[expect(dead_code, reason = "transactions of the caller's own will ask for it")]
-    pub(crate) async fn table_id(&self) -> Result<Arc<[u8]>, StoreError> {
-        self.0.pool.table_id().await
-    }
 }
 
 impl Store for PostgresStore {
@@ -206,6 +204,10 @@ impl Offer for PostgresStore {
         let connections = pool.settings.connections.div_ceil(2);
         let apart = Pool::new(PoolSettings { command_timeout, connections, ..pool.settings.clone() });
         Some(Arc::new(Self::over(apart, Arc::clone(sweeper), *best_effort)))
+    }
+
+    fn binder(&self) -> Option<Arc<dyn SqlHome>> {
+        Some(Arc::new(self.clone()))
     }
 }
 

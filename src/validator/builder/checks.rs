@@ -20,6 +20,7 @@ impl ValidatorBuilder {
         self.check_limits()?;
         self.check_memory()?;
         self.check_store()?;
+        self.check_redemptions()?;
         self.check_proofs()?;
         self.check_order_functions()?;
         self.retry.check()?;

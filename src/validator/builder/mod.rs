@@ -33,10 +33,12 @@ mod calls;
 mod checks;
 mod orders;
 mod records;
+mod redemptions;
 mod shared_memory;
 mod shares;
 
 use records::RecordSettings;
+use redemptions::RedemptionsBefore;
 
 /// A shopper does not wait longer than a minute for anything.
 const RETRY_AFTER_CAP: Duration = Duration::from_secs(60);
@@ -112,6 +114,9 @@ const MAX_KEYS: usize = 100_000;
 /// | `redemption_retention` | 400 days |
 /// | `proof_max_age` | 60 s |
 /// | `redeem_authorized` | not accepted |
+/// | `redemptions_in_transactions` | off: they are recorded in the store |
+/// | `redemptions_moved_from` | none |
+/// | `no_redemptions_before` | not stated: a validator with redemptions in PostgreSQL needs it, or `redemptions_moved_from` |
 /// | `restart_loses_at_most` | not stated: the store is asked, and a second is accepted |
 /// | `only_instance` | not stated: redemptions need a store that all processes see |
 /// | `seed` | from the operating system |
@@ -149,6 +154,7 @@ pub struct ValidatorBuilder {
     renew_lease: bool,
     facts_in_memory_for: Duration,
     redemption: RedemptionRules,
+    redemptions_before: RedemptionsBefore,
     restart_loss: Option<RestartLoss>,
     only_instance: bool,
 }
@@ -199,7 +205,9 @@ impl Validator {
                 retention: REDEMPTION_RETENTION,
                 proof_max_age: PROOF_MAX_AGE,
                 authorized: false,
+                in_transactions: false,
             },
+            redemptions_before: RedemptionsBefore::default(),
             restart_loss: None,
             only_instance: false,
         }
@@ -285,6 +293,7 @@ impl ValidatorBuilder {
         let ledger = ledger.seeded(self.seed).heard_by(&telemetry.store);
         let cache = Arc::new(FactsCache::new(self.facts_in_memory));
         let shared = self.shared_facts(&ledger, &identity, &cache);
+        let former_redemptions = self.former_redemptions(&ledger);
         let longest_attempt = self.attempt_timeout.min(self.total_deadline);
         let account = Account {
             telemetry,
@@ -299,6 +308,7 @@ impl ValidatorBuilder {
             permits: Arc::clone(&permits),
             limits,
             redemption: self.redemption,
+            former_redemptions,
             backlog: Backlog::default(),
             #[cfg(feature = "tower")]
             requests_backlog: Backlog::default(),

@@ -7,7 +7,6 @@ use crate::accessors::setters;
 use crate::ledger::{Ledger, RecordKind};
 use crate::lookup::facts_cache::FactsCache;
 use crate::lookup::shared_facts::SharedFacts;
-use crate::payment::policy::RedemptionRules;
 use crate::provider::ProviderIdentity;
 use crate::settings::build_error::BuildError;
 use crate::store::line::{ALIVE_FOR, Listener};
@@ -23,9 +22,6 @@ const RENEWED_LEASE_IN_STORE_TIMEOUTS: u32 = 6;
 
 /// Every store can keep a record this long, and what is made of it here.
 const LONGEST_LIFE: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
-
-/// A redemption is remembered for a day more than a payment counts.
-const SHORTEST_REDEMPTION: Duration = Duration::from_secs(2 * 24 * 60 * 60);
 
 impl ValidatorBuilder {
     setters! {
@@ -75,18 +71,6 @@ impl ValidatorBuilder {
         /// [`fresh_for`](Self::fresh_for), and for 1 s at most after `forget`. Below 1 s the line is not used.
         pub fn facts_in_memory_for(mut self, time: Duration) => self.facts_in_memory_for = time;
 
-        /// How long it is remembered which order a payment pays. Default: 400 days.
-        ///
-        /// A payment older than this less a day is invalid, as too old, so that a used payment never becomes unused. At
-        /// least 2 days.
-        pub fn redemption_retention(mut self, retention: Duration) => self.redemption.retention = retention;
-
-        /// The oldest proof that is redeemed without asking the provider again first. Default: 60 s.
-        pub fn proof_max_age(mut self, age: Duration) => self.redemption.proof_max_age = age;
-
-        /// Lets a proof of an authorization be redeemed. Default: not accepted. Authorized is not paid.
-        pub fn redeem_authorized(mut self) => self.redemption.authorized = true;
-
         /// States what a restart of the store loses at most. Default: not stated, and up to [a
         /// second](RestartLoss::Second) is accepted.
         ///
@@ -122,16 +106,13 @@ impl ValidatorBuilder {
     pub(super) fn check_store(&self) -> Result<(), BuildError> {
         let (timeout, lease) = (self.store_timeout, self.lease_or_default());
         BuildError::check("store_timeout", timeout, timeout >= Duration::from_millis(1), "at least 1 ms")?;
-        let RedemptionRules { retention, proof_max_age, .. } = self.redemption;
-        let lifetimes = [("retention", self.retention), ("lease", lease), ("redemption_retention", retention)];
+        let remembered = self.redemption.retention;
+        let lifetimes = [("retention", self.retention), ("lease", lease), ("redemption_retention", remembered)];
         for (setting, value) in lifetimes {
             // Without a store all of them stay in this process, and end with it.
             let is_kept = value <= LONGEST_LIFE || self.store.is_none();
             BuildError::check(setting, value, is_kept, "at most 10 years with a store")?;
         }
-        BuildError::check("redemption_retention", retention, retention >= SHORTEST_REDEMPTION, "at least 2 days")?;
-        let rule = "more than zero, or no proof could be redeemed";
-        BuildError::check("proof_max_age", proof_max_age, !proof_max_age.is_zero(), rule)?;
         let rule = "`Nothing`, `Second`, `Snapshot` or `All`, since `Unknown` states nothing";
         let is_stated = self.restart_loss != Some(RestartLoss::Unknown);
         BuildError::check("restart_loses_at_most", RestartLoss::Unknown, is_stated, rule)?;

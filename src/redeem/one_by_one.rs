@@ -1,4 +1,4 @@
-//! Two records that have to agree, in a store that changes one at a time.
+//! The two records of a binding, in a store that changes one at a time.
 //!
 //! The payment's record says which order it pays, the order's record which payment pays it. A binding goes
 //!
@@ -7,8 +7,7 @@
 //! 3. settle the payment's record. This step decides: before it the payment pays nothing, after it the order is paid. Of
 //!    the calls that had the claim, the one whose command the store says to have made was the first.
 //!
-//! An order's record counts only while the payment's record that it names is claimed or settled for this order. What is
-//! left of a binding that broke off is taken over: the payment's record once its lease is over, the order's record once
+//! What is left of a binding that broke off is taken over: the payment's record once its lease is over, the order's record once
 //! the payment's no longer bears it out. A call that takes an order away from a claim under way makes the claim void first, so
 //! that it cannot be settled afterwards. And since the order's record also names the claim, a new claim of the same payment
 //! has to write it anew, and meets the call that is taking it away.
@@ -24,25 +23,23 @@
 use std::time::Duration;
 
 use futures_util::future::join;
-use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use crate::call::deadline::Deadline;
 use crate::intent::fingerprint::Fingerprint;
 use crate::intent::payment_intent::PaymentId;
 use crate::ledger::{
-    Acquired, Bound, Claimable, Contents, Decision, Held, Key, LateWords, Lease, Ledger, LedgerError, Nonce,
-    RecordKind, State, Swapped, Versioned,
+    Acquired, Bound, Claimable, Contents, Decision, Held, Key, LateWords, Lease, LedgerError, PairLedger, State,
+    Swapped,
 };
-use crate::provider::ProviderIdentity;
 
+use super::books::Books;
 use super::error::RedeemError;
-use super::receipt::{Occasion, Owner, Receipt, Redeemed, Redemption};
+use super::receipt::{Occasion, Owner, Redeemed};
+use super::records::{Payer, owner_in, payer_in};
+use super::rules::{Hold, redeemed, used};
 
-/// The longest a binding may take, waits for others included.
-const LIMIT: Duration = Duration::from_secs(10);
-
-/// Longer than that, so that no call takes over from one that may still settle.
+/// Longer than a binding may take, so that no call takes over from one that may still settle.
 const LEASE: Duration = Duration::from_secs(30);
 
 /// A claim that is neither settled nor taken over is gone after this.
@@ -52,29 +49,7 @@ const CLAIM_TTL: Duration = Duration::from_secs(60);
 const VOID_TTL: Duration = Duration::from_secs(60);
 
 /// What has just changed is looked at again soon.
-const SOON: Duration = Duration::from_millis(1);
-
-/// The order's record lives on a little, so that it never ends before the payment's.
-const ORDER_MARGIN: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// What the order's record holds.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Payer {
-    /// Where the payment's record stands: it may be another provider's.
-    record: [u8; 32],
-    payment: Box<str>,
-    claim: Nonce,
-}
-
-impl Versioned<'_> for Payer {}
-
-/// The records of redemptions.
-#[derive(Debug)]
-pub(super) struct Books<'e> {
-    pub(super) ledger: &'e Ledger,
-    pub(super) identity: &'e ProviderIdentity,
-    pub(super) retention: Duration,
-}
+pub(super) const SOON: Duration = Duration::from_millis(1);
 
 /// A payment's record: which order the payment pays.
 ///
@@ -92,13 +67,12 @@ impl PaymentRecord {
     }
 
     fn decide(&self, found: &Held) -> Result<Decision<Self, Box<Held>>, LedgerError> {
-        Ok(match found.record.state {
-            State::Settled => Decision::Answer(Box::new(found.clone())),
-            State::Claimed if found.lease_left().is_zero() => Decision::TakeOver(()),
+        Ok(match Hold::of(found) {
+            Hold::Settled => Decision::Answer(Box::new(found.clone())),
             // Another call for the same order began; this one helps it to its end.
-            State::Claimed if owner_in(found)? == self.owner => Decision::Assume(()),
-            State::Claimed => Decision::Wait,
-            State::Failed | State::Void => Decision::TakeOver(()),
+            Hold::UnderWay(_) if owner_in(found)? == self.owner => Decision::Assume(()),
+            Hold::UnderWay(_) => Decision::Wait,
+            Hold::Lapsed | Hold::Void => Decision::TakeOver(()),
         })
     }
 }
@@ -135,21 +109,16 @@ enum Other<T> {
 }
 
 impl Books<'_> {
-    /// Refuses a store that may forget at a restart what is about to be written.
-    pub(super) async fn check_restart(&self) -> Result<(), RedeemError> {
-        match self.ledger.refused_loss().await? {
-            Some(loss) => Err(RedeemError::RestartLoses { loss }),
-            None => Ok(()),
-        }
-    }
-
-    /// Binds a payment to its owner.
-    pub(super) async fn bind(&self, payment: &PaymentId, owner: Owner) -> Result<Redeemed, RedeemError> {
-        let deadline = Deadline::after(Instant::now(), LIMIT);
+    /// Binds a payment to its owner, one record after the other.
+    pub(super) async fn bind_one_by_one(
+        &self,
+        payment: &PaymentId,
+        owner: &Owner,
+        deadline: Deadline,
+    ) -> Result<Redeemed, RedeemError> {
         let digest = self.identity.redemption(payment);
-        let key = self.ledger.key(RecordKind::Payment, &digest);
-        let record = PaymentRecord { key, owner, retention: self.retention };
-        let owner = &record.owner;
+        let key = self.payment_key(&digest);
+        let record = PaymentRecord { key, owner: owner.clone(), retention: self.retention };
         // Its own, shared with no other call: what others find at the payment's record is the claim of this one, and says
         // nothing of the order that this one waits for.
         let mut poll = self.ledger.poll();
@@ -215,7 +184,7 @@ impl Books<'_> {
     /// Claims the order's record for this payer, or takes it over from one that the payment's record does not bear out.
     async fn claim_order(&self, owner: &Owner, payer: &Payer) -> Result<Other<PaymentId>, RedeemError> {
         let place = self.order_key(owner);
-        let ttl = self.retention.saturating_add(ORDER_MARGIN);
+        let ttl = self.order_ttl();
         let Bound::ToOthers(found) = self.ledger.bind(&place, payer, ttl).await? else { return Ok(Other::Free) };
         let holder = payer_in(&found)?;
         if holder.record != payer.record
@@ -231,15 +200,13 @@ impl Books<'_> {
 
     /// Whether the payment that an order's record names bears it out. `None` says that the order is free.
     async fn still_stands(&self, owner: &Owner, holder: &Payer) -> Result<Option<Other<PaymentId>>, RedeemError> {
-        let place = self.ledger.key(RecordKind::Payment, &Fingerprint::from_bytes(holder.record));
+        let place = self.payment_key(&Fingerprint::from_bytes(holder.record));
         let Some(found) = self.ledger.get(&place).await? else { return Ok(None) };
-        if matches!(found.record.state, State::Failed | State::Void) || owner_in(&found)? != *owner {
-            return Ok(None);
-        }
-        match found.record.state {
-            State::Settled => Ok(Some(Other::Used(PaymentId::parse(&holder.payment)?))),
-            State::Claimed if !found.lease_left().is_zero() => Ok(Some(Other::Wait(found.lease_left()))),
-            _ => Ok((!self.make_void(&place, &found).await?).then_some(Other::Wait(Duration::ZERO))),
+        match Hold::of_payer(&found, owner)? {
+            Hold::Settled => Ok(Some(Other::Used(PaymentId::parse(&holder.payment)?))),
+            Hold::UnderWay(lease_left) => Ok(Some(Other::Wait(lease_left))),
+            Hold::Lapsed => Ok((!self.make_void(&place, &found).await?).then_some(Other::Wait(Duration::ZERO))),
+            Hold::Void => Ok(None),
         }
     }
 
@@ -251,118 +218,24 @@ impl Books<'_> {
 
     /// What stands at the places where a redemption was recorded while the account was named in another way.
     async fn formerly(&self, payment: &PaymentId) -> Result<Other<Held>, LedgerError> {
-        for (place, found) in self.found_at(&self.identity.former_redemptions(payment)).await? {
-            match found.record.state {
-                State::Settled => return Ok(Other::Used(found)),
-                State::Claimed if !found.lease_left().is_zero() => return Ok(Other::Wait(found.lease_left())),
-                State::Claimed if !self.make_void(&place, &found).await? => return Ok(Other::Wait(Duration::ZERO)),
-                State::Claimed | State::Failed | State::Void => {}
+        let found = PairLedger::one_by_one(self.ledger).get_many(&self.former_keys(payment)).await?;
+        for (place, found) in found {
+            match Hold::of(&found) {
+                Hold::Settled => return Ok(Other::Used(found)),
+                Hold::UnderWay(lease_left) => return Ok(Other::Wait(lease_left)),
+                Hold::Lapsed if !self.make_void(&place, &found).await? => return Ok(Other::Wait(Duration::ZERO)),
+                Hold::Lapsed | Hold::Void => {}
             }
         }
         Ok(Other::Free)
     }
 
-    /// The records of a payment that stand at these places. One that cannot be read fails all.
-    async fn found_at(&self, digests: &[Fingerprint]) -> Result<Vec<(Key, Held)>, LedgerError> {
-        let places: Vec<_> = digests.iter().map(|digest| self.ledger.key(RecordKind::Payment, digest)).collect();
-        let found = self.ledger.get_many(&places).await;
-        let there = places.into_iter().zip(found).filter_map(|(place, found)| Some((place, found.transpose()?)));
-        there.map(|(place, found)| Ok((place, found?))).collect()
-    }
-
-    /// Every record by which the payment is used, the one at the present place first.
-    async fn settled(&self, payment: &PaymentId) -> Result<Vec<(Key, Held)>, LedgerError> {
-        let mut digests = self.identity.former_redemptions(payment);
-        digests.insert(0, self.identity.redemption(payment));
-        let mut found = self.found_at(&digests).await?;
-        found.retain(|(_, found)| found.record.state == State::Settled);
-        Ok(found)
-    }
-
-    /// What a payment was redeemed for.
-    pub(super) async fn redemption(&self, payment: &PaymentId) -> Result<Option<Redemption>, LedgerError> {
-        let settled = self.settled(payment).await?;
-        let Some((_, found)) = settled.first() else { return Ok(None) };
-        let receipt =
-            Receipt { payment: payment.clone(), owner: owner_in(found)?, number: found.record.nonce.into_bytes() };
-        Ok(Some(Redemption { receipt, age: found.told_age() }))
-    }
-
-    /// The payment's record that stands for a receipt; `None` where it is undone.
-    ///
-    /// # Errors
-    /// When the payment was redeemed anew since then.
-    pub(super) async fn standing(&self, receipt: &Receipt) -> Result<Option<(Key, Held)>, RedeemError> {
-        let mut settled = self.settled(&receipt.payment).await?;
-        match settled.iter().position(|(_, found)| found.record.nonce.into_bytes() == receipt.number) {
-            Some(own) => Ok(Some(settled.swap_remove(own))),
-            None => match settled.first() {
-                Some((_, other)) => Err(already_redeemed(&owner_in(other)?, &receipt.owner)),
-                None => Ok(None),
-            },
-        }
-    }
-
-    /// Undoes one redemption: the payment's record is the one which counts, and the order's is freed afterwards. Where it was
-    /// not there any more, an earlier try of this call removed it, or another call at the same moment.
-    pub(super) async fn undo(&self, (place, found): &(Key, Held)) -> Result<(), LedgerError> {
-        self.ledger.remove(place, found).await.map(drop)
-    }
-
     /// Removes the order's record, where it names this claim.
-    pub(super) async fn free_order(&self, owner: &Owner, claim: [u8; 16]) -> Result<(), LedgerError> {
-        let place = self.order_key(owner);
-        if let Some(found) = self.ledger.get(&place).await?
-            && payer_in(&found)?.claim.into_bytes() == claim
-        {
-            self.ledger.remove(&place, &found).await?;
+    async fn free_order(&self, owner: &Owner, claim: [u8; 16]) -> Result<(), LedgerError> {
+        let mut records = PairLedger::one_by_one(self.ledger);
+        if let Some((place, found)) = self.order_of(&mut records, owner, claim).await? {
+            records.remove(&place, &found).await?;
         }
         Ok(())
-    }
-
-    /// Orders are the merchant's, whichever provider is paid through; test orders are none.
-    fn order_key(&self, owner: &Owner) -> Key {
-        let mode = self.identity.mode().as_str();
-        let parts = [Some(mode), Some(&*owner.tenant), Some(&*owner.order), owner.part.as_deref()];
-        self.ledger.key(RecordKind::Order, &Fingerprint::of("order", parts.map(|part| part.map(str::as_bytes))))
-    }
-}
-
-/// The answer of a record by which the payment is used.
-fn used(payment: &PaymentId, owner: &Owner, found: &Held) -> Result<Redeemed, RedeemError> {
-    let holder = owner_in(found)?;
-    if holder != *owner {
-        return Err(already_redeemed(&holder, owner));
-    }
-    Ok(redeemed(payment, owner, found.record.nonce, Occasion::Repeat { age: found.told_age() }))
-}
-
-fn redeemed(payment: &PaymentId, owner: &Owner, claim: Nonce, occasion: Occasion) -> Redeemed {
-    let receipt = Receipt { payment: payment.clone(), owner: owner.clone(), number: claim.into_bytes() };
-    Redeemed { receipt, occasion }
-}
-
-fn already_redeemed(holder: &Owner, owner: &Owner) -> RedeemError {
-    let by = (holder.tenant == owner.tenant).then(|| holder.order_and_part());
-    RedeemError::AlreadyRedeemed { by }
-}
-
-fn owner_in(held: &Held) -> Result<Owner, LedgerError> {
-    held.payload("holds no redemption")
-}
-
-fn payer_in(held: &Held) -> Result<Payer, LedgerError> {
-    held.payload("holds no redemption")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::ledger::golden::is_golden;
-
-    #[test]
-    fn golden_files_hold_what_is_written_of_orders() {
-        let payer = Payer { record: [0x66; 32], payment: "pi_1".into(), claim: Nonce::of([0x77; 16]) };
-        is_golden(RecordKind::Order, 1, "paid", State::Settled, false, &payer);
     }
 }

@@ -15,6 +15,8 @@ pub(crate) enum StoreReach {
     /// The store answered, and did nothing, since others were in the way.
     Contended,
     OutcomeUnknown,
+    /// The outcome is unknown, and asking again cannot tell: a failover may undo what is found.
+    NotReplicated,
     Refused,
 }
 
@@ -61,6 +63,12 @@ impl StoreError {
         Self::new(StoreReach::OutcomeUnknown, message.as_ref())
     }
 
+    /// The store did it, and a standby that it waits for may not have: a failover may undo what is found there now.
+    #[cfg_attr(not(feature = "postgres"), allow(dead_code, reason = "PostgreSQL alone says so"))]
+    pub(crate) fn not_replicated(message: impl AsRef<str>) -> Self {
+        Self::new(StoreReach::NotReplicated, message.as_ref())
+    }
+
     /// The store answered, and did nothing: a wrong password, no right to write, no space left.
     #[must_use]
     pub fn refused(message: impl AsRef<str>) -> Self {
@@ -77,7 +85,11 @@ impl StoreError {
         pub fn retry_after(&self) -> Option<Duration> => self.0.retry_after;
 
         /// Whether the store may have done what it was asked.
-        pub fn is_outcome_unknown(&self) -> bool => self.0.reach == StoreReach::OutcomeUnknown;
+        pub fn is_outcome_unknown(&self) -> bool =>
+            matches!(self.0.reach, StoreReach::OutcomeUnknown | StoreReach::NotReplicated);
+
+        /// Whether what is found when the store is asked again says nothing of whether it lasts.
+        pub(crate) fn is_not_replicated(&self) -> bool => self.0.reach == StoreReach::NotReplicated;
 
         /// Whether the store answered, in whichever way.
         pub(crate) fn is_answer(&self) -> bool => matches!(self.0.reach, StoreReach::Contended | StoreReach::Refused);

@@ -49,7 +49,7 @@ impl Connection {
             return Ok(rows);
         }
         // The one that a commit can come with: its wait for a synchronous standby was called off.
-        Err(StoreError::outcome_unknown("PostgreSQL warned that the write may not have reached a synchronous standby"))
+        Err(StoreError::not_replicated("PostgreSQL warned that the write may not have reached a synchronous standby"))
     }
 
     fn fault(&self, error: &tokio_postgres::Error) -> StoreError {

@@ -114,6 +114,14 @@ impl PairLedger<'_> {
         !matches!(self.way, Way::OneByOne)
     }
 
+    /// Whether the transaction is one in another database than the one that is meant, if that is known.
+    pub(crate) async fn is_other_table(&mut self) -> Result<bool, LedgerError> {
+        match (&mut self.way, &self.table) {
+            (Way::Transaction(sql), Some(table)) => Ok(!sql.has_table(table).await?),
+            _ => Ok(false),
+        }
+    }
+
     /// Reads a record. Within a transaction it stays as it is until that ends.
     pub(crate) async fn get(&mut self, key: &Key) -> Result<Option<Held>, LedgerError> {
         let Way::Transaction(sql) = &mut self.way else { return self.ledger.get(key).await };

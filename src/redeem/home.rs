@@ -72,6 +72,10 @@ impl<'e> Home<'e> {
         let limit = if self.records.is_within() { LIMIT_UNDER_LOCKS } else { LIMIT };
         let mut before = None;
         if let Some(former) = self.former {
+            // Before anything is recorded there.
+            if self.records.is_other_table().await? {
+                return Err(RedeemError::OtherDatabase);
+            }
             former.check_restart().await?;
             let (mut records, deadline) = (former.ledger.pairs().await?, Deadline::after(Instant::now(), limit));
             before = Some(former.bind(&mut records, payment, owner, None, deadline).await?);
@@ -86,7 +90,11 @@ impl<'e> Home<'e> {
             }
             (Some(before), Err(error)) if before.occasion == Occasion::First && is_taken(&error) => {
                 // It pays here what it was about to pay there, or its order is paid. Left there, it keeps refusing both.
-                let _ = self.release_before(&before.receipt).await;
+                if let Some(former) = self.former
+                    && let Ok(mut records) = former.ledger.pairs().await
+                {
+                    let _ = undo(former, &mut records, &before.receipt, None).await;
+                }
                 Err(error)
             }
             (_, bound) => bound,
@@ -101,47 +109,72 @@ impl<'e> Home<'e> {
         let Some(former) = self.former else { return Ok(None) };
         Ok(former.redemption(&mut former.ledger.pairs().await?, payment).await?)
     }
+}
 
-    /// Undoes a redemption, and records who decided it.
-    pub(super) async fn release(&mut self, account: &Account, receipt: &Receipt, who: &str) -> Result<(), RedeemError> {
-        let (books, records) = (self.books, &mut self.records);
-        let payment = books.standing(records, receipt).await?;
-        let order = books.order_of(records, &receipt.owner, receipt.number).await?;
-        // One by one the payment's record decides, and the order's is freed once what was decided is made.
-        let (at_once, after) = if records.is_at_once() { (order.as_ref(), None) } else { (None, order.as_ref()) };
-        let is_known = match &payment {
-            Some(_) => {
-                let about = format!("tenant {}, order {}", receipt.tenant(), receipt.owner.order_and_part());
-                let (on, subject, decided) = (DecidedOn::Redemption, receipt.payment().as_str(), Decided::Released);
-                let deciding = Deciding { who, on, subject, about: &about, decided };
-                let undo = records.remove_pair([payment.as_ref(), at_once]);
-                let is_known = account.decide(deciding, undo, |is_known| !is_known).await?;
-                if is_known {
-                    account.telemetry.released(receipt.payment(), who);
-                }
-                is_known
+/// Who undoes a redemption, for the record of decisions.
+#[derive(Clone, Copy)]
+struct ReleasedBy<'w> {
+    account: &'w Account,
+    who: &'w str,
+}
+
+/// Undoes a redemption, and records who decided it: within a transaction in its database alone, else also where redemptions were
+/// recorded before.
+pub(super) async fn release(
+    account: &Account,
+    sql: Option<&mut dyn AnySql>,
+    receipt: &Receipt,
+    who: &str,
+) -> Result<(), RedeemError> {
+    let by = ReleasedBy { account, who };
+    let former = former(account).filter(|_| sql.is_none());
+    // What stands in the database of the orders is for a transaction; what it leaves is undone without one.
+    let stood = if account.redemption.in_transactions && former.is_some() {
+        false
+    } else {
+        let mut home = Home::of(account, sql).await?;
+        undo(home.books, &mut home.records, receipt, Some(by)).await?
+    };
+    if let Some(former) = former {
+        // One release is one decision.
+        undo(former, &mut former.ledger.pairs().await?, receipt, Some(by).filter(|_| !stood)).await?;
+    }
+    Ok(())
+}
+
+/// Removes the records of a redemption, recorded as a decision of this one if any; says whether the payment's stood.
+async fn undo(
+    books: Books<'_>,
+    records: &mut PairLedger<'_>,
+    receipt: &Receipt,
+    by: Option<ReleasedBy<'_>>,
+) -> Result<bool, RedeemError> {
+    let payment = books.standing(records, receipt).await?;
+    let order = books.order_of(records, &receipt.owner, receipt.number).await?;
+    // One by one the payment's record decides, and the order's is freed once what was decided is made.
+    let (at_once, after) = if records.is_at_once() { (order.as_ref(), None) } else { (None, order.as_ref()) };
+    let undone = records.remove_pair([payment.as_ref(), at_once]);
+    let is_known = match by.filter(|_| payment.is_some()) {
+        Some(ReleasedBy { account, who }) => {
+            let about = format!("tenant {}, order {}", receipt.tenant(), receipt.owner.order_and_part());
+            let (on, subject, decided) = (DecidedOn::Redemption, receipt.payment().as_str(), Decided::Released);
+            let deciding = Deciding { who, on, subject, about: &about, decided };
+            let is_known = account.decide(deciding, undone, |is_known| !is_known).await?;
+            if is_known {
+                account.telemetry.released(receipt.payment(), who);
             }
-            // There may be left to end what an earlier release began.
-            None => records.remove_pair([None, at_once]).await?,
-        };
-        if !is_known {
-            return Err(RedeemError::OtherDatabase);
+            is_known
         }
-        if after.is_some() {
-            records.remove_pair([None, after]).await?;
-        }
-        Ok(())
+        // There may be left to end what an earlier release began.
+        None => undone.await?,
+    };
+    if !is_known {
+        return Err(RedeemError::OtherDatabase);
     }
-
-    /// The same where redemptions were recorded before.
-    pub(super) async fn release_before(&mut self, receipt: &Receipt) -> Result<(), RedeemError> {
-        let Some(former) = self.former else { return Ok(()) };
-        let mut records = former.ledger.pairs().await?;
-        let payment = former.standing(&mut records, receipt).await?;
-        let order = former.order_of(&mut records, &receipt.owner, receipt.number).await?;
-        records.remove_pair([payment.as_ref(), order.as_ref()]).await?;
-        Ok(())
+    if after.is_some() {
+        records.remove_pair([None, after]).await?;
     }
+    Ok(payment.is_some())
 }
 
 /// Whether the payment or the order belongs to another one for good.

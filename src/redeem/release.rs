@@ -11,7 +11,7 @@ use crate::store::sql::AnySql;
 use crate::validator::Validator;
 
 use super::error::RedeemError;
-use super::home::Home;
+use super::home::{self, Home};
 use super::receipt::{Receipt, Redemption};
 
 /// A look at what a payment was redeemed for, which starts when it is awaited. Made by [`Validator::redemption`].
@@ -91,11 +91,7 @@ impl ReleaseCall {
         let Self { validator, receipt, who } = self;
         let account = &validator.0.account;
         let who = who.ok_or(InvalidIntent::new(Field::Who, "must not be empty; say who undoes the redemption"))?;
-        let is_within = transaction.is_some();
-        let mut home = Home::of(account, transaction).await?;
-        home.release(account, &receipt, &who).await?;
-        // What was committed here stands there no longer than it takes to come here again.
-        if is_within { Ok(()) } else { home.release_before(&receipt).await }
+        home::release(account, transaction, &receipt, &who).await
     }
 }
 

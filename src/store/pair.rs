@@ -107,6 +107,11 @@ impl dyn AnySql + '_ {
         Ok(self.row(RELEASE, &values).await?.which.as_deref() != Some("table"))
     }
 
+    /// Whether it reaches this table.
+    pub(crate) async fn has_table(&mut self, table: &[u8]) -> Result<bool, StoreError> {
+        Ok(self.row(HAS_TABLE, &[SqlValue::Bytes(table)]).await?.done)
+    }
+
     /// Reads a record, which stays as it is until the transaction ends.
     pub(crate) async fn hold(&mut self, key: &str) -> Result<Option<Stored>, StoreError> {
         Ok(self.row(HOLD, &[SqlValue::Bytes(key.as_bytes())]).await?.stored())
@@ -127,6 +132,8 @@ impl dyn AnySql + '_ {
 const BIND: &str =
     "SELECT done, held, left_ms, which FROM payproof_bind_1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
 const RELEASE: &str = "SELECT done, held, left_ms, which FROM payproof_release_1($1, $2, $3, $4, $5)";
+const HAS_TABLE: &str =
+    "SELECT payproof_table_id_1() = $1 AS done, NULL::bytea AS held, NULL::bigint AS left_ms, NULL::text AS which";
 const HOLD: &str = "SELECT done, held, left_ms, NULL::text AS which FROM payproof_hold_1($1)";
 const REMOVE: &str = "SELECT done, held, left_ms, NULL::text AS which FROM payproof_remove_1($1, $2)";
 

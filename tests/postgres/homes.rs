@@ -1,9 +1,10 @@
 //! Moving home forgets no redemption, and processes of both homes and both ways work side by side.
 
 use payproof::redeem::{Occasion, RedeemError};
-use payproof::store::MemoryStore;
+use payproof::store::{MemoryStore, PostgresStore};
 use payproof::{Validator, ValidatorBuilder};
 
+use crate::postgres_server::PostgresServer;
 use crate::shop::{Shop, VerbsAlone, insert, is_first};
 
 /// The shop as it was before: its redemptions stand in another store.
@@ -87,6 +88,62 @@ async fn a_rollback_while_moving_keeps_the_payment_for_its_order() {
     today.release(again.receipt(), "anna, ticket 7").await.unwrap();
     assert!(today.redemption(proof.payment()).await.unwrap().is_none());
     assert!(is_first(&today.redeem(&proof).order("B").await.unwrap()));
+}
+
+#[tokio::test]
+async fn a_release_of_what_stands_in_the_old_home_alone_is_recorded_once() {
+    let (shop, old) = (Shop::open().await, MemoryStore::new());
+    let (yesterday, today) = (before(&shop, &old), moved(&shop, &old).build().unwrap());
+    let theirs = shop.proof(&yesterday, "pi_1").await;
+    let receipt = yesterday.redeem(&theirs).order("A").await.unwrap().into_receipt();
+    for _ in 0..2 {
+        today.release(&receipt, "anna, ticket 7").await.unwrap();
+        let decisions = today.decisions(1).await.unwrap();
+        assert_eq!(decisions.len(), 1, "{decisions:?}");
+        assert_eq!((decisions[0].who(), decisions[0].subject()), ("anna, ticket 7", "pi_1"));
+    }
+    // In both homes it is one decision, too.
+    let ours = shop.proof(&today, "pi_1").await;
+    let both = today.redeem(&ours).order("B").await.unwrap();
+    assert!(is_first(&both));
+    today.release(both.receipt(), "anna, ticket 8").await.unwrap();
+    assert_eq!(today.decisions(1).await.unwrap().len(), 2);
+    assert!(is_first(&yesterday.redeem(&shop.proof(&yesterday, "pi_1").await).order("C").await.unwrap()));
+}
+
+#[tokio::test]
+async fn with_redemptions_in_transactions_a_release_ends_in_the_old_home() {
+    let (shop, old) = (Shop::open().await, MemoryStore::new());
+    let memory = shop.process(MemoryStore::new()).only_instance().redemptions_in_transactions();
+    let today = memory.redemptions_moved_from(old.clone()).build().unwrap();
+    let (mut client, proof) = (shop.client().await, shop.proof(&today, "pi_1").await);
+    let mut tx = client.transaction().await.unwrap();
+    let first = today.redeem(&proof).order("A").within(&mut tx).await.unwrap();
+    tx.commit().await.unwrap();
+    let mut tx = client.transaction().await.unwrap();
+    today.release(first.receipt(), "anna, ticket 7").within(&mut tx).await.unwrap();
+    tx.commit().await.unwrap();
+    let mut tx = client.transaction().await.unwrap();
+    assert!(today.redemption(proof.payment()).within(&mut tx).await.unwrap().is_some(), "it stands in the old home");
+    tx.rollback().await.unwrap();
+    today.release(first.receipt(), "anna, ticket 7").await.unwrap();
+    let mut tx = client.transaction().await.unwrap();
+    assert!(today.redemption(proof.payment()).within(&mut tx).await.unwrap().is_none());
+    assert!(is_first(&today.redeem(&proof).order("B").within(&mut tx).await.unwrap()));
+    tx.commit().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_transaction_in_another_database_binds_nothing_in_the_old_home() {
+    let (shop, old) = (Shop::open().await, MemoryStore::new());
+    let (yesterday, today) = (before(&shop, &old), moved(&shop, &old).build().unwrap());
+    let elsewhere = PostgresServer::start().await;
+    PostgresStore::new(elsewhere.url()).unwrap().create_table().await.unwrap();
+    let (mut other, proof) = (elsewhere.client().await, shop.proof(&today, "pi_1").await);
+    let mut tx = other.transaction().await.unwrap();
+    let refused = today.redeem(&proof).order("A").within(&mut tx).await.unwrap_err();
+    assert!(matches!(refused, RedeemError::OtherDatabase), "{refused:?}");
+    assert!(yesterday.redemption(proof.payment()).await.unwrap().is_none());
 }
 
 #[tokio::test]

@@ -63,7 +63,8 @@ impl ValidatorBuilder {
         /// - a transaction that is rolled back leaves its payment bound to its order in that store: redeemed for the same order
         ///   again, it is told [`Repeat`](crate::redeem::Occasion::Repeat), and for no other order until it is released;
         /// - [`release`](crate::Validator::release) within a transaction does not reach that store: once it is committed, release
-        ///   the receipt again outside of one.
+        ///   the receipt again outside of one, which with [`redemptions_in_transactions`](Self::redemptions_in_transactions) reaches
+        ///   that store alone.
         pub fn redemptions_moved_from(mut self, store: impl Store) =>
             self.redemptions_before.store = Some(Arc::new(store));
     }

@@ -39,8 +39,8 @@ impl ValidatorBuilder {
         ///
         /// Then each redemption, look-up and release is made [`within`](crate::redeem::Redeem::within) a transaction, and without
         /// one it is refused: two homes would be two redemptions. A release without one undoes what stands in the store that
-        /// [`redemptions_moved_from`](Self::redemptions_moved_from) names. That it is the same database each time is yours to see to; with
-        /// a store in PostgreSQL, which knows its table, leave this setting out. The table has to be there, as
+        /// [`redemptions_moved_from`](Self::redemptions_moved_from) names. That it is the same database each time is yours to see
+        /// to; with a store in PostgreSQL, which knows its table, leave this setting out. The table has to be there, as
         /// `payproof migrate --print` prints it.
         pub fn redemptions_in_transactions(mut self) => self.redemption.in_transactions = true;
 

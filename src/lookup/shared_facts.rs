@@ -32,7 +32,7 @@ use crate::payment::facts::ProviderPayment;
 use crate::payment::judge::Rules;
 use crate::payment::order::is_added;
 use crate::provider::ProviderIdentity;
-use crate::store::line::Line;
+use crate::store::line::{ALIVE_FOR, Line};
 
 mod aliases;
 #[cfg(test)]
@@ -149,6 +149,12 @@ impl SharedFacts {
         if let Some(line) = &self.line {
             line.keep_up();
         }
+    }
+
+    /// How long an alias is believed from memory. A line tells of facts alone, so that what else is kept beside one ends as
+    /// soon as facts may that were forgotten.
+    pub(crate) fn alias_memory_for(&self) -> Duration {
+        if self.line.is_some() { self.memory_for.min(ALIVE_FOR) } else { self.memory_for }
     }
 
     fn key_at(&self, identity: &ProviderIdentity, payment: &PaymentId) -> Key {

@@ -2,17 +2,20 @@
 //!
 //! Facts are kept for a second where no line covers them, so that one that serves them later without asking has a line.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use payproof::provider::{Call, Provider, ProviderError, ProviderIdentity};
 use payproof::store::{RedisStore, RedisStoreBuilder, Severity, Store, StoreFinding};
 use payproof::testing::ScriptedProvider;
-use payproof::{PaymentId, Provenance, Validator};
+use payproof::{AliasState, Currency, PaymentAlias, PaymentId, Provenance, ProviderPayment, Validator};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::redis_server::{RedisConfig, RedisSentinels, RedisServer};
-use crate::support::{intent, ms, plain, provider, secs};
+use crate::support::{intent, ms, paid, plain, provider, secs};
 use crate::{MINUTE, patient};
 
 /// The shortest with which validators have a line.
@@ -322,4 +325,47 @@ async fn after_a_failover_the_line_is_at_the_new_primary() {
 async fn is_covered_anywhere(validator: &Validator, primary: &RedisServer) -> bool {
     let is_up = primary.command(&["ROLE"]).starts_with("master");
     is_up && is_covered(primary, validator).await
+}
+
+/// Knows the payment `pi_1` and its session `cs_1`, and counts how often it is asked about that.
+#[derive(Clone, Debug)]
+struct Sessions {
+    identity: ProviderIdentity,
+    asked: Arc<AtomicUsize>,
+}
+
+impl Provider for Sessions {
+    fn identity(&self) -> &ProviderIdentity {
+        &self.identity
+    }
+
+    fn is_alias(&self, id: &PaymentId) -> bool {
+        id.as_str().starts_with("cs_")
+    }
+
+    async fn look_up(&self, id: &PaymentId, _call: &Call) -> Result<ProviderPayment, ProviderError> {
+        if !self.is_alias(id) {
+            return Ok(paid("pi_1"));
+        }
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        Ok(paid("pi_1").with_alias(PaymentAlias::new(AliasState::Complete).with_amount(1999, Currency::USD)))
+    }
+}
+
+// A line tells of payments alone, so that what an alias states is believed for no longer than `forget` promises.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_alias_that_was_forgotten_elsewhere_is_asked_about_a_second_later() {
+    let (server, asked) = (RedisServer::start().await, Arc::new(AtomicUsize::new(0)));
+    let provider = Sessions { identity: ProviderIdentity::new("scripted").only_account(), asked: Arc::clone(&asked) };
+    let process = || {
+        let builder = Validator::builder(provider.clone()).single_tenant().store(crate::store(server.url()));
+        builder.store_timeout(MINUTE).facts_in_memory_for(MINUTE).build().unwrap()
+    };
+    let (one, other) = (process(), process());
+    one.validate(intent("cs_1")).await.unwrap();
+    other.forget(&PaymentId::parse("cs_1").unwrap()).await.unwrap();
+    sleep(BOUND).await;
+    let before = asked.load(Ordering::Relaxed);
+    one.validate(intent("cs_1")).await.unwrap();
+    assert_eq!(asked.load(Ordering::Relaxed), before + 1);
 }

@@ -70,7 +70,7 @@ impl Lookups {
                 let mut looked_up = self.ask_by_alias(leader, begun, deadline, &[]).await?;
                 looked_up.degraded = Some(Degradation::StoreDown);
                 // Others may forget the alias meanwhile, and this process would not hear of it.
-                let keep = keep_alias(id, &looked_up, read_at, shared.memory_for);
+                let keep = keep_alias(id, &looked_up, read_at, shared.alias_memory_for());
                 return Ok((Brought::Facts(looked_up), keep));
             }
             Err(error) => return Err(error.into()),
@@ -79,11 +79,11 @@ impl Lookups {
         if let Some((alias, ttl_left)) = place.known(&self.rules)
             && is_recent(alias.asked_at.age(), oldest)
         {
-            let (alias, until) = (Arc::new(alias), after(read_at, shared.memory_for.min(ttl_left)));
+            let (alias, until) = (Arc::new(alias), after(read_at, shared.alias_memory_for().min(ttl_left)));
             return Ok((Brought::Alias(Arc::clone(&alias), read_at), Some((alias, until))));
         }
         let mut looked_up = self.ask_by_alias(leader, Instant::now(), deadline, place.keys()).await?;
-        let keep = keep_alias(id, &looked_up, Instant::now(), shared.memory_for);
+        let keep = keep_alias(id, &looked_up, Instant::now(), shared.alias_memory_for());
         let Some((alias, _)) = &keep else { return Ok((Brought::Facts(looked_up), None)) };
         match shared.put_alias(&place, &self.rules, alias).await {
             Ok(true) => return Ok((Brought::Facts(looked_up), keep)),

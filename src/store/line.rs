@@ -15,7 +15,7 @@ pub(crate) const ALIVE_FOR: Duration = Duration::from_secs(1);
 
 /// A line that a store offers for the records under one prefix. Dropped, it ends.
 pub(crate) trait Line: fmt::Debug + Send + Sync {
-    /// Has the line run, in this runtime, if it does not yet. It is cheap, and made at each use of the store: a runtime may have
+    /// Has the line run, in this runtime, if it does not yet; outside of any it does nothing. It is cheap, and made at each use of the store: a runtime may have
     /// ended with what ran in it.
     fn keep_up(&self);
 }

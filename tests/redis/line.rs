@@ -4,8 +4,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
+use futures_util::{StreamExt as _, stream};
 use payproof::provider::{Call, Provider, ProviderError, ProviderIdentity};
 use payproof::store::{RedisStore, RedisStoreBuilder, Severity, Store, StoreFinding};
 use payproof::testing::ScriptedProvider;
@@ -15,7 +17,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::redis_server::{RedisConfig, RedisSentinels, RedisServer};
-use crate::support::{intent, ms, paid, plain, provider, secs};
+use crate::support::{intent, ms, paid, plain, poll_now, provider, secs};
 use crate::{MINUTE, patient};
 
 /// The shortest with which validators have a line.
@@ -368,4 +370,22 @@ async fn an_alias_that_was_forgotten_elsewhere_is_asked_about_a_second_later() {
     let before = asked.load(Ordering::Relaxed);
     one.validate(intent("cs_1")).await.unwrap();
     assert_eq!(asked.load(Ordering::Relaxed), before + 1);
+}
+
+#[test]
+fn outside_a_runtime_many_are_answered_from_memory_or_get_an_error() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let provider = provider();
+    let (server, one) = runtime.block_on(async {
+        let server = RedisServer::start().await;
+        let builder = plain(&provider).store(crate::store(server.url())).facts_in_memory_for(MINUTE);
+        let one = builder.build().unwrap();
+        covered(&server, &one).await;
+        (server, one)
+    });
+    let mut answers = one.validate_all(stream::iter([intent("pi_1"), intent("pi_2")]));
+    let Poll::Ready(Some((_, Ok(_)))) = poll_now(answers.next()) else { panic!("memory has the first") };
+    let Poll::Ready(Some((_, Err(error)))) = poll_now(answers.next()) else { panic!("the second cannot be looked up") };
+    assert!(error.is_configuration(), "{error}");
+    drop(server);
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::call::error::runtime;
 use crate::intent::payment_intent::PaymentId;
 use crate::lookup::error::ValidateError;
 use crate::lookup::facts_flight::{Brought, Source};
@@ -33,6 +34,10 @@ impl Lookups {
         let now = Instant::now();
         let mut recalled: Vec<Recalled> = payments.iter().map(|payment| self.recall_here(payment, now)).collect();
         let Some(shared) = self.shared.as_ref().filter(|shared| !shared.memory_for.is_zero()) else { return recalled };
+        // Nothing can be asked outside a runtime, as each validation says.
+        if runtime().is_err() {
+            return recalled;
+        }
         let unknown = payments.iter().zip(&mut recalled).filter(|(_, recalled)| **recalled == Recalled::Unknown);
         let unknown: Vec<(&PaymentId, &mut Recalled)> = unknown.collect();
         let forgotten = self.forgets.load(Ordering::SeqCst);

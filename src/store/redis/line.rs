@@ -23,6 +23,7 @@ use std::time::{Duration, SystemTime};
 use ::redis::{PushInfo, PushKind, Value};
 use rand::RngExt as _;
 use rand::rngs::StdRng;
+use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
@@ -75,10 +76,11 @@ impl RedisLine {
 
 impl Line for RedisLine {
     fn keep_up(&self) {
+        let Ok(runtime) = Handle::try_current() else { return };
         let mut task = self.task.lock();
         if task.as_ref().is_none_or(AbortHandle::is_finished) {
             let running = run(Arc::clone(&self.store), Arc::clone(&self.audibles));
-            *task = Some(tokio::spawn(running).abort_handle());
+            *task = Some(runtime.spawn(running).abort_handle());
         }
     }
 }

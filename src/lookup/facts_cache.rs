@@ -108,11 +108,24 @@ pub(crate) struct Keep {
     pub(crate) uncovered: Option<ShelfLife>,
     /// Where a line does, of facts that were read in the store with this ticket.
     pub(crate) covered: Option<(ShelfLife, ReadTicket)>,
+    /// Beside a line that does not cover them: until a second after they were asked for at most, so that whatever was forgotten
+    /// a second ago is older than that.
+    pub(crate) beside_line: Option<ShelfLife>,
+}
+
+/// By what facts may be in memory.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    /// There is no session.
+    Uncovered,
+    /// They end before a session has to cover them.
+    BesideLine,
+    Covered,
 }
 
 impl From<Option<ShelfLife>> for Keep {
     fn from(uncovered: Option<ShelfLife>) -> Self {
-        Self { uncovered, covered: None }
+        Self { uncovered, ..Self::default() }
     }
 }
 
@@ -193,18 +206,19 @@ impl FactsCache {
     }
 
     /// Takes facts into memory, in place of older ones, and says whether it did. At the capacity an expired or old payment makes
-    /// way. While a line is alive, what it does not cover is not kept: others forget within its time.
+    /// way. While a line is alive, what it does not cover is kept for its time at most, within which others forget.
     pub(crate) fn keep(&self, payment: &PaymentId, facts: &ProviderPayment, stamp: Stamp, keep: Keep) -> bool {
         if self.shard_capacity == 0 || keep.uncovered.is_none() && keep.covered.is_none() {
             return false;
         }
         let now = || self.clock.at(Instant::now());
+        let insert = |life, standing| self.insert(payment, facts, stamp, life, standing);
         match self.coverage.admit(keep.covered.map(|(_, ticket)| ticket), now) {
-            Covering::Uncovered => keep.uncovered.is_some_and(|life| self.insert(payment, facts, stamp, life, false)),
-            Covering::Refused => false,
+            Covering::Uncovered => keep.uncovered.is_some_and(|life| insert(life, Standing::Uncovered)),
+            Covering::Refused => keep.beside_line.is_some_and(|life| insert(life, Standing::BesideLine)),
             Covering::Covered(mut heard, ticket) => {
                 let Some((life, _)) = keep.covered else { return false };
-                let is_kept = self.insert(payment, facts, stamp, life, true);
+                let is_kept = insert(life, Standing::Covered);
                 for position in self.coverage.place(&mut heard, ticket, payment.position()) {
                     self.uncover(position);
                 }
@@ -219,7 +233,7 @@ impl FactsCache {
         facts: &ProviderPayment,
         stamp: Stamp,
         life: ShelfLife,
-        is_covered: bool,
+        standing: Standing,
     ) -> bool {
         let record: Record<&ProviderPayment> = (stamp.answer, life.lasting, facts);
         let mut buffer = [0; TYPICAL_FACTS];
@@ -231,12 +245,13 @@ impl FactsCache {
             },
         };
         let answered_at = self.clock.of(stamp.at);
-        let until = Until::new(answered_at, life.fresh_for, Capture::of(facts), facts.method, is_covered);
+        let until =
+            Until::new(answered_at, life.fresh_for, Capture::of(facts), facts.method, standing == Standing::Covered);
         let slot = Slot { proven: Fingerprint::NONE, answered_at, until, record };
         let Some(mut table) = self.table(payment.position()) else { return false };
         let table = &mut *table;
         // A session may have begun since it was looked at.
-        if coverage::is_session(table.session) && !is_covered {
+        if coverage::is_session(table.session) && standing == Standing::Uncovered {
             #[cfg(test)]
             if !promise::is_without(promise::Protection::NothingUncovered) {
                 return false;

@@ -372,6 +372,23 @@ async fn an_alias_that_was_forgotten_elsewhere_is_asked_about_a_second_later() {
     assert_eq!(asked.load(Ordering::Relaxed), before + 1);
 }
 
+// As on a disk that is full: the server tells of changes and takes no records.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn beside_a_line_the_provider_is_asked_once_a_second_where_the_store_takes_no_records() {
+    let (server, provider) = (RedisServer::start().await, provider());
+    let one = process(&provider, &server);
+    covered(&server, &one).await;
+    server.command(&["CONFIG", "SET", "maxmemory", "1"]);
+    let begun = Instant::now();
+    provider.put(paid("pi_2"));
+    while one.validate(intent("pi_2")).await.unwrap().provenance() != Provenance::Replayed {
+        assert!(begun.elapsed() < PATIENCE, "each call asks the provider");
+    }
+    assert!(one.stats().facts_are_covered, "the line was up");
+    sleep(BOUND).await;
+    assert_ne!(one.validate(intent("pi_2")).await.unwrap().provenance(), Provenance::Replayed);
+}
+
 #[test]
 fn outside_a_runtime_many_are_answered_from_memory_or_get_an_error() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();

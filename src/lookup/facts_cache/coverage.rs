@@ -7,7 +7,8 @@
 //! | no beat is answered in time | nothing covered is served; who wants to keep facts ends the session |
 //! | a change is announced | its digest stands in the ring, and its slot is gone |
 //! | facts were read before that, and are to be kept after | the ring has their digest since: they are not kept |
-//! | facts were read before the session | they are not kept, since they could only be kept uncovered |
+//! | facts were read before the session | they are not kept: another read has them covered |
+//! | the provider was asked without the store | they are kept uncovered until a second after that |
 //!
 //! Announcing and keeping share a lock, under which a shard's is taken: whatever is announced is in the ring before facts are
 //! kept, or takes them away after.
@@ -69,7 +70,7 @@ pub(super) enum Covering<'c> {
     Uncovered,
     /// They may be kept for as long as they are fresh. Nothing is announced while this is held.
     Covered(MutexGuard<'c, Heard>, ReadTicket),
-    /// There is a session, and it does not cover them.
+    /// There is a session, and it does not cover them. They may be kept until a second after they were asked for.
     Refused,
 }
 

@@ -25,7 +25,7 @@ fn key(at: usize) -> String {
 
 /// Keeps the facts of a payment, read with this ticket. Whether they are kept.
 fn keep(cache: &FactsCache, at: usize, ticket: Option<ReadTicket>) -> bool {
-    let keep = Keep { uncovered: Some(life()), covered: ticket.map(|ticket| (life(), ticket)) };
+    let keep = Keep { uncovered: Some(life()), covered: ticket.map(|ticket| (life(), ticket)), beside_line: None };
     let stamp = cache.stamp(Moment::at(Instant::now()));
     let is_kept = cache.keep(&id(at), &facts_of(at), stamp, keep);
     if is_kept {
@@ -94,6 +94,20 @@ fn in_a_session_nothing_is_kept_that_it_does_not_cover() {
     assert!(keep(&cache, 1, before), "without a session it is kept uncovered");
     cache.opened();
     assert!(!keep(&cache, 1, before), "it was read in another session");
+}
+
+#[test]
+fn beside_a_line_facts_are_kept_uncovered_for_as_long_as_is_said() {
+    let now = Instant::now();
+    let (cache, session) = in_session(100, now, HOUR);
+    let briefly = Some(ShelfLife { fresh_for: ALIVE_FOR, lasting: false });
+    let stamp = cache.stamp(Moment::at(now));
+    let keep = Keep { uncovered: Some(life()), beside_line: briefly, ..Keep::default() };
+    assert!(cache.keep(&id(1), &facts_of(1), stamp, keep));
+    let fresh = |millis| cache.get(&id(1), now + Duration::from_millis(millis)).is_some_and(|kept| kept.fresh);
+    assert_eq!((fresh(999), fresh(1_000)), (true, false));
+    cache.ended(session);
+    assert!(!fresh(0), "without a session it is dropped with all else");
 }
 
 #[test]

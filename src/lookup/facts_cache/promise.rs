@@ -92,6 +92,9 @@ enum Stage {
     Leads(u64),
     Answered(u64, u64),
     Settled(u64),
+    /// The store fails, so that the provider is asked without it.
+    Alone(Instant),
+    AnsweredAlone(Instant, u64),
 }
 
 struct Flight {
@@ -193,6 +196,17 @@ impl World {
         let Flight { process, payment, stage, is_current } = self.flights.swap_remove(at);
         let now = Instant::now();
         let stage = match stage {
+            Stage::Begun if self.rng.random_bool(0.1) => Stage::Alone(now),
+            Stage::Alone(asked_at) => Stage::AnsweredAlone(asked_at, self.truth[payment]),
+            Stage::AnsweredAlone(asked_at, version) => {
+                let left = |time: Duration| {
+                    let left = time.saturating_sub(now.duration_since(asked_at));
+                    (!left.is_zero()).then_some(life(left))
+                };
+                let (uncovered, beside_line) = (left(MEMORY_FOR), left(ALIVE_FOR));
+                let keep = Keep { uncovered, beside_line, ..Keep::default() };
+                return self.keep((process, payment), is_current, now, version, keep);
+            }
             Stage::Begun => Stage::Asked(self.processes[process].cache.ticket(&key(payment)), now),
             Stage::Asked(ticket, asked_at) => match self.records[payment] {
                 Record::Settled(version) => Stage::Read(ticket, asked_at, version),
@@ -213,7 +227,8 @@ impl World {
             Stage::Read(ticket, asked_at, version) => {
                 let uncovered = Some(life(MEMORY_FOR));
                 let covered = ticket.map(|ticket| (life(FRESH_FOR), ticket));
-                return self.keep((process, payment), is_current, asked_at, version, Keep { uncovered, covered });
+                let keep = Keep { uncovered, covered, beside_line: None };
+                return self.keep((process, payment), is_current, asked_at, version, keep);
             }
             Stage::Settled(version) => {
                 let keep = Keep::from(Some(life(MEMORY_FOR)));

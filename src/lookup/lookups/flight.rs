@@ -20,6 +20,7 @@ use crate::payment::order::FunctionPanicked;
 use crate::payment::shelf_life::ShelfLife;
 use crate::payment::verdict::Degradation;
 use crate::provider::attempt_log::Attempts;
+use crate::store::line::ALIVE_FOR;
 
 use super::Lookups;
 
@@ -79,8 +80,10 @@ impl Lookups {
                 let asked = Box::pin(self.ask_provider(leader, leader.flight().begun(), deadline)).await?;
                 let mut looked_up = self.looked_up(asked, &[]);
                 // Others may forget the payment meanwhile, and this process would not hear of it.
-                let left = shared.memory_for.saturating_sub(asked_at.elapsed());
-                looked_up.keep = in_memory(looked_up.keep.uncovered, Duration::ZERO, left).into();
+                let (life, asked_for) = (looked_up.keep.uncovered, asked_at.elapsed());
+                let left = |time: Duration| in_memory(life, Duration::ZERO, time.saturating_sub(asked_for));
+                let (uncovered, beside_line) = (left(shared.memory_for), left(ALIVE_FOR));
+                looked_up.keep = Keep { uncovered, beside_line, ..Keep::default() };
                 looked_up.degraded = Some(Degradation::StoreDown);
                 Ok(Box::new(looked_up))
             }
@@ -166,6 +169,7 @@ impl Lookups {
         let keep = Keep {
             uncovered: in_memory(life, age, memory_for.min(ttl_left)),
             covered: in_memory(life, age, ttl_left).zip(ticket),
+            beside_line: None,
         };
         LookedUp {
             facts,

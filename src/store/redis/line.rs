@@ -32,7 +32,7 @@ use super::Inner;
 use super::connection::ConnectionSettings;
 use super::dial::Dial;
 use super::endpoint::Address;
-use super::fault::RedisRefusal;
+use super::fault::{RedisRefusal, Remedy};
 use super::lines::Audibles;
 use super::reply::{Request, text};
 use super::wire::{Pushes, Wire};
@@ -187,14 +187,12 @@ impl<'l> Session<'l> {
             let (key, limit) = (probe(place), settings.command_timeout);
             let written = timeout(limit, link.call(Request::One(&[b"SET", &key, b"1", b"PX", PROBE_MILLIS]))).await;
             if let Value::ServerError(error) = written.map_err(|_| late())?? {
-                return Err(RedisRefusal::of(&error).into_error());
+                return Err(refused(RedisRefusal::of(&error)));
             }
         }
         let beaten_at = Instant::now();
         timeout(ALIVE_FOR, beat(&wire)).await.map_err(|_| late())??;
-        if !audibles.has_heard_all() {
-            return Err(StoreError::refused("the server tells of changes too late, or records stand in another one"));
-        }
+        audibles.check_heard()?;
         let session = Self { audibles, wire, closed, beaten_at };
         Ok(known.open(made, audibles, session.alive_until()).then_some(session))
     }
@@ -253,6 +251,11 @@ fn drift(before: (SystemTime, Instant), after: (SystemTime, Instant)) -> Duratio
     }
 }
 
+/// A probe was refused. By a server that has become a replica since it was asked who it is, only until the next one is found.
+fn refused(refusal: RedisRefusal) -> StoreError {
+    if refusal.remedy() == Remedy::Reroute { refusal.into_passing() } else { refusal.into_error() }
+}
+
 fn late() -> StoreError {
     StoreError::not_sent("Redis did not open the line in time")
 }
@@ -265,6 +268,11 @@ pub(super) async fn check(settings: &ConnectionSettings, address: &Address) -> R
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_probe_that_a_new_replica_refuses_is_written_again_soon() {
+        assert!(!refused(RedisRefusal::read_only()).is_refused());
+    }
 
     #[test]
     fn clocks_part_where_the_machine_slept_and_where_a_clock_is_set() {

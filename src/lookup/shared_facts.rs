@@ -219,13 +219,13 @@ impl SharedFacts {
     }
 
     /// What stands in the store about payments and may serve now, in their order; nothing where there is none, or none that can
-    /// be read.
+    /// be read. `None` where the store does not answer.
     pub(crate) async fn standing<'p>(
         &self,
         rules: &Rules,
         cache: &FactsCache,
         payments: impl Iterator<Item = &'p PaymentId>,
-    ) -> Vec<Option<Found>> {
+    ) -> Option<Vec<Option<Found>>> {
         self.keep_line_up();
         let keys: Vec<Key> = payments.map(|payment| self.key(payment)).collect();
         let tickets: Vec<Option<ReadTicket>> = keys.iter().map(|key| cache.ticket(key.text())).collect();
@@ -234,8 +234,12 @@ impl SharedFacts {
             let mut older = read(&held).ok()?.known.map(|known| Older::of(known, &held));
             found(rules, &held, &mut older, false, Duration::MAX, false)
         };
-        let found = self.ledger.get_many(&keys).await.into_iter().map(standing);
-        found.zip(tickets).map(|(found, ticket)| Some(found?.with(ticket))).collect()
+        let reads = self.ledger.get_many(&keys).await;
+        if reads.iter().all(|read| read.as_ref().is_err_and(LedgerError::is_down)) {
+            return None;
+        }
+        let found = reads.into_iter().map(standing).zip(tickets);
+        Some(found.map(|(found, ticket)| Some(found?.with(ticket))).collect())
     }
 
     /// Facts of any age, for times when the provider is down.

@@ -32,7 +32,9 @@ impl Validator {
     ///
     /// With a store they stay in memory for [`facts_in_memory_for`](crate::ValidatorBuilder::facts_in_memory_for), 5 s by default, or
     /// where the store tells of changes for as long as they are fresh, and after that cost one call to the store; facts that may
-    /// change at any moment, as those of a payment under way, are not kept in memory. It does nothing until it is awaited.
+    /// change at any moment, as those of a payment under way, are not kept in memory. A
+    /// process that has just started is told of changes from a moment later on, and what it had in memory until then is read
+    /// again: here, or where this is over by then, by one call for each. It does nothing until it is awaited.
     ///
     /// ```
     /// # use payproof::{PaymentId, Validator};

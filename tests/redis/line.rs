@@ -406,3 +406,28 @@ fn outside_a_runtime_many_are_answered_from_memory_or_get_an_error() {
     assert!(error.is_configuration(), "{error}");
     drop(server);
 }
+
+// The session begins while they are read, since only then there is a connection for records.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_prefetch_at_the_start_has_ready_is_in_memory() {
+    let (server, provider) = (RedisServer::start().await, provider());
+    let payments: Vec<PaymentId> = (0..2_000).map(|at| PaymentId::parse(format!("pi_{at}")).unwrap()).collect();
+    for payment in &payments {
+        provider.put(paid(payment.as_str()));
+    }
+    assert_eq!(process(&provider, &server).prefetch(payments.clone()).await.failures().len(), 0);
+    let begun = Instant::now();
+    loop {
+        let one = process(&provider, &server);
+        let first = one.prefetch(payments.clone()).await;
+        let is_covered = one.stats().facts_are_covered;
+        assert_eq!((first.from_store(), first.from_provider()), (payments.len(), 0));
+        let kept = one.prefetch(payments.clone()).await.in_memory();
+        println!("{kept} are in memory, with a line: {is_covered}");
+        // On a busy machine the session may begin later, which drops them.
+        if is_covered && kept == payments.len() {
+            return;
+        }
+        assert!(begun.elapsed() < PATIENCE, "what was made ready is gone");
+    }
+}

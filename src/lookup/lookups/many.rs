@@ -10,6 +10,8 @@ use crate::call::error::runtime;
 use crate::intent::payment_intent::PaymentId;
 use crate::lookup::error::ValidateError;
 use crate::lookup::facts_flight::{Brought, Source};
+use crate::lookup::shared_facts::SharedFacts;
+use crate::store::extras::MOST_KEYS;
 
 use super::Lookups;
 use super::answer::answers;
@@ -28,8 +30,8 @@ impl Lookups {
     /// Reads what the store has of those of these payments that are not in memory, and takes it into memory. One round trip for
     /// a hundred.
     ///
-    /// A payment that is forgotten while the store is asked is not taken into memory: that was forgotten before this began, or
-    /// is forgotten after it, or is [`Unknown`](Recalled::Unknown).
+    /// A payment that is forgotten while its hundred is read is not taken into memory, and is [`Unknown`](Recalled::Unknown);
+    /// one that is forgotten later is dropped from it.
     pub(crate) async fn recall_many(&self, payments: &[PaymentId]) -> Vec<Recalled> {
         let now = Instant::now();
         let mut recalled: Vec<Recalled> = payments.iter().map(|payment| self.recall_here(payment, now)).collect();
@@ -38,24 +40,55 @@ impl Lookups {
         if runtime().is_err() {
             return recalled;
         }
-        let unknown = payments.iter().zip(&mut recalled).filter(|(_, recalled)| **recalled == Recalled::Unknown);
-        let unknown: Vec<(&PaymentId, &mut Recalled)> = unknown.collect();
+        for _ in 0..2 {
+            let was_covering = self.cache.is_covering(Instant::now());
+            self.recall_unknown(shared, payments, &mut recalled).await;
+            let now = Instant::now();
+            if was_covering || !self.cache.is_covering(now) {
+                break;
+            }
+            // What was kept before the session of a line began, as at the start of a process, is gone.
+            for (payment, recalled) in payments.iter().zip(&mut recalled) {
+                if *recalled == Recalled::Stored && self.recall_here(payment, now) == Recalled::Unknown {
+                    *recalled = Recalled::Unknown;
+                }
+            }
+        }
+        recalled
+    }
+
+    /// Reads by the hundred, and keeps each batch before the next is read: no session covers what was asked for before it began.
+    async fn recall_unknown(&self, shared: &SharedFacts, payments: &[PaymentId], recalled: &mut [Recalled]) {
+        let unknown = payments.iter().zip(recalled).filter(|(_, recalled)| **recalled == Recalled::Unknown);
+        let mut unknown: Vec<(&PaymentId, &mut Recalled)> = unknown.collect();
+        for batch in unknown.chunks_mut(MOST_KEYS) {
+            if !self.recall_batch(shared, batch).await {
+                break;
+            }
+        }
+    }
+
+    /// Whether the store answers.
+    async fn recall_batch(&self, shared: &SharedFacts, unknown: &mut [(&PaymentId, &mut Recalled)]) -> bool {
         let forgotten = self.forgets.load(Ordering::SeqCst);
         let numbers: Vec<Option<u32>> = unknown.iter().map(|(payment, _)| self.cache.number(payment)).collect();
-        let reads = shared.standing(&self.rules, &self.cache, unknown.iter().map(|(payment, _)| *payment)).await;
-        for (((payment, recalled), number), found) in unknown.into_iter().zip(numbers).zip(reads) {
+        let asked_for = unknown.iter().map(|(payment, _)| *payment);
+        let Some(reads) = shared.standing(&self.rules, &self.cache, asked_for).await else { return false };
+        for (((payment, recalled), number), found) in unknown.iter_mut().zip(numbers).zip(reads) {
             let Some(found) = found else { continue };
             let looked_up = self.looked_up_in_store(found, shared.memory_for);
             // Neither newer facts nor word that these are out of date may be passed over.
-            *recalled = self.flights.between_outcomes(|| {
+            **recalled = self.flights.between_outcomes(|| {
                 if self.forgets.load(Ordering::SeqCst) != forgotten || self.cache.number(payment) != number {
                     return Recalled::Unknown;
                 }
-                self.cache.keep(payment, &looked_up.facts, looked_up.stamp, looked_up.keep);
-                Recalled::Stored
+                let is_kept = self.cache.keep(payment, &looked_up.facts, looked_up.stamp, looked_up.keep);
+                // It changed since, or the session began since: another read has it covered.
+                let is_refused = looked_up.keep.uncovered.is_some() && self.cache.is_covering(Instant::now());
+                if is_kept || !is_refused { Recalled::Stored } else { Recalled::Unknown }
             });
         }
-        recalled
+        true
     }
 
     fn recall_here(&self, payment: &PaymentId, now: Instant) -> Recalled {

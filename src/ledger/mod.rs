@@ -16,6 +16,7 @@ use crate::store::{
 };
 
 mod acquire;
+mod beside;
 mod bind;
 mod breaker;
 mod canary;
@@ -155,27 +156,6 @@ impl Ledger {
     pub(crate) fn seeded(self, seed: Option<u64>) -> Self {
         let watches = seed.map_or(self.watches, |seed| Arc::new(Watches::seeded(seed)));
         Self { watches, ..self }
-    }
-
-    /// The same records over a connection of their own, where the store has connections: replies to large batches then do not
-    /// stand before a redemption. `timeout` is the longest that one call to the store may take. The breaker is a cache's own.
-    #[cfg(feature = "cache")]
-    pub(crate) fn apart(&self, timeout: Duration) -> Self {
-        let store = self.extras.apart(timeout).unwrap_or_else(|| Arc::clone(&self.store));
-        Self { extras: store.extras(), store, timeout, breaker: Arc::new(StoreBreaker::of_cache()), ..self.clone() }
-    }
-
-    /// The same records for calls that are about the store itself, and so are always made. What comes of them is told to the
-    /// breaker of `other`.
-    #[cfg(feature = "cache")]
-    pub(crate) fn surely_beside(&self, other: &Self) -> Self {
-        Self { breaker: Arc::clone(&other.breaker), ..self.always() }
-    }
-
-    /// Records written alike in another store.
-    pub(crate) fn elsewhere(&self, store: Arc<dyn AnyStore>) -> Self {
-        let (watches, clock, losses) = (Arc::default(), Arc::default(), Arc::default());
-        Self { extras: store.extras(), store, watches, clock, losses, ..self.clone() }
     }
 
     pub(crate) fn durability(&self) -> Durability {

@@ -8,13 +8,12 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use hashbrown::HashTable;
 use serde::Deserialize;
 use tokio::time::Instant;
 
 use crate::call::deadline::is_recent;
 use crate::intent::fingerprint::Fingerprint;
-use crate::intent::payment_intent::{PaymentId, position_of};
+use crate::intent::payment_intent::PaymentId;
 use crate::moment::{Moment, NanoClock};
 use crate::payment::facts::ProviderPayment;
 use crate::payment::method::PaymentMethod;
@@ -25,9 +24,11 @@ use crate::spread::CORES;
 #[cfg_attr(not(feature = "redis"), allow(dead_code, reason = "Redis alone has a line"))]
 mod coverage;
 mod listening;
+mod table;
 mod until;
 
 use coverage::{Coverage, Covering};
+use table::{Slot, SlotRecord, Table, head};
 use until::Until;
 
 pub(crate) use coverage::ReadTicket;
@@ -44,9 +45,6 @@ const MAX_SHARD_CAPACITY: usize = 6_144;
 
 /// More shards than this, at 128 bytes each, would cost more than they are worth: 100 million payments.
 const MAX_SHARDS: usize = 16_384;
-
-/// Slots that are looked at to find one to evict. Of eight random ones the oldest is nearly always of the oldest quarter.
-const EVICTION_SAMPLE: usize = 8;
 
 /// Facts up to this size are serialized on the stack, so that they cost one allocation of the right size.
 const TYPICAL_FACTS: usize = 512;
@@ -65,34 +63,6 @@ pub(crate) struct FactsCache {
 #[derive(Debug)]
 #[repr(align(128))]
 struct Shard(Mutex<Table>);
-
-#[derive(Debug, Default)]
-struct Table {
-    slots: HashTable<Slot>,
-    /// In which session of a line to the store, or between which, the slots were filled.
-    session: u64,
-    /// Counted here, under a lock that is held anyway.
-    valid_hits: u64,
-}
-
-/// Exactly one cache line, which is all that a hit reads of it.
-#[derive(Debug)]
-#[repr(align(64))]
-struct Slot {
-    /// The last claims that were found valid on these facts.
-    proven: Fingerprint,
-    /// In nanoseconds, by the cache's clock.
-    answered_at: u64,
-    until: Until,
-    /// A [`Record`], serialized: a third of the size of the facts, and one allocation.
-    record: Box<[u8]>,
-}
-
-/// Number of the answer, whether it lasts, the facts. In this order, since the facts start with the id.
-type Record<F> = (u32, bool, F);
-
-/// A record as far as the id, which needs no look at its characters.
-type Head<'r> = Record<&'r [u8]>;
 
 /// When the provider answered, and which of its answers it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -235,7 +205,7 @@ impl FactsCache {
         life: ShelfLife,
         standing: Standing,
     ) -> bool {
-        let record: Record<&ProviderPayment> = (stamp.answer, life.lasting, facts);
+        let record: SlotRecord<&ProviderPayment> = (stamp.answer, life.lasting, facts);
         let mut buffer = [0; TYPICAL_FACTS];
         let record = match postcard::to_slice(&record, &mut buffer) {
             Ok(bytes) => Box::from(&*bytes),
@@ -335,89 +305,14 @@ impl Kept {
 
     /// The facts, with texts of their own, or with texts borrowed from this.
     pub(crate) fn facts<'k, T: Deserialize<'k>>(&'k self) -> Option<ProviderPayment<T>> {
-        postcard::from_bytes::<Record<_>>(&self.record).ok().map(|(.., facts)| facts)
+        postcard::from_bytes::<SlotRecord<_>>(&self.record).ok().map(|(.., facts)| facts)
     }
-}
-
-fn head(record: &[u8]) -> Option<Head<'_>> {
-    postcard::take_from_bytes(record).ok().map(|(head, _)| head)
 }
 
 impl Shard {
     fn lock(&self) -> MutexGuard<'_, Table> {
         // No foreign code runs under this lock, so a poisoned one is whole all the same.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Table {
-    /// Drops what was kept in another session, or between two.
-    #[cold]
-    fn begin(&mut self, session: u64) {
-        #[cfg(test)]
-        if promise::is_without(promise::Protection::ShardsNumber) {
-            self.session = session;
-            return;
-        }
-        (self.slots, self.session) = (HashTable::new(), session);
-    }
-
-    /// Removes one slot: an expired one of a small sample, or else its oldest.
-    fn evict(&mut self, random: u64, now: u64) {
-        let buckets = self.slots.num_buckets();
-        let start = usize::try_from(random).unwrap_or_default();
-        // Every bucket may have to be looked at, when nearly all are empty; a full table has few empty ones.
-        let victim = (0..buckets)
-            .map(|step| start.wrapping_add(step).checked_rem(buckets).unwrap_or_default())
-            .filter_map(|bucket| Some((bucket, self.slots.get_bucket(bucket)?)))
-            .take(EVICTION_SAMPLE)
-            .min_by_key(|(_, slot)| if slot.is_worthless(now) { 0 } else { slot.answered_at });
-        if let Some((bucket, _)) = victim
-            && let Ok(entry) = self.slots.get_bucket_entry(bucket)
-        {
-            entry.remove();
-        }
-    }
-
-    /// Makes the table anew where buckets of evicted slots take up what is left of it: it would double at the next slot.
-    fn make_room(&mut self) {
-        let len = self.slots.len();
-        if self.slots.capacity() > len {
-            return;
-        }
-        let room = len.saturating_add(len / 8);
-        let old = std::mem::replace(&mut self.slots, HashTable::with_capacity(room));
-        for slot in old {
-            self.slots.insert_unique(slot.position(), slot, Slot::position);
-        }
-    }
-}
-
-impl Slot {
-    fn age(&self, now: u64) -> Duration {
-        Duration::from_nanos(now.saturating_sub(self.answered_at))
-    }
-
-    fn head(&self) -> Option<Head<'_>> {
-        head(&self.record)
-    }
-
-    fn is_about(&self, payment: &PaymentId) -> bool {
-        self.head().is_some_and(|(_, _, id)| id == payment.as_str().as_bytes())
-    }
-
-    fn answer(&self) -> Option<u32> {
-        self.head().map(|(answer, ..)| answer)
-    }
-
-    fn is_worthless(&self, now: u64) -> bool {
-        !self.until.is_after(now) && self.head().is_none_or(|(_, lasting, _)| !lasting)
-    }
-
-    fn position(&self) -> u64 {
-        #[cfg(test)]
-        tests::MOVED.set(tests::MOVED.get().saturating_add(1));
-        self.head().map_or(0, |(_, _, id)| position_of(id))
     }
 }
 

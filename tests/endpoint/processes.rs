@@ -15,7 +15,7 @@ use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use crate::redis_server::RedisServer;
+use crate::redis_server::{RedisConfig, RedisServer};
 use crate::servers::until;
 use ::redis::aio::MultiplexedConnection;
 use axum::Router;
@@ -215,15 +215,14 @@ async fn a_route_that_may_run_again_does_so_once_after_a_kill() {
 
 #[tokio::test]
 async fn while_redis_is_gone_nothing_runs_and_an_answer_outlives_it() {
-    let mut redis = RedisServer::start().await;
+    // What was claimed is on disk before it is answered, so that the server may go at any time.
+    let mut redis = RedisConfig::new().line("appendfsync always").start().await;
     let process = Process::start(&redis);
     let client = client();
     let answer = {
         let under_way = process.post(&client, "/pay", KEY, 1500);
         let killing = async {
             until("the handler has had its effect", || effects(&redis) == "1").await;
-            // What was claimed has to be on disk before the server goes.
-            sleep(Duration::from_millis(1100)).await;
             redis.hang();
         };
         let (answer, ()) = tokio::join!(under_way, killing);

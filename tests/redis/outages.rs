@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::proxy::{Fault, Proxy};
-use crate::redis_server::RedisServer;
+use crate::redis_server::{RedisConfig, RedisServer};
 use crate::resp::RespReader;
 use crate::support::{intent, plain, proof_of, provider};
 use crate::{MINUTE, claimed_at_last, is_not_sent, patient, store};
@@ -64,10 +64,9 @@ async fn callers_of_a_dead_server_share_its_attempts() {
 
 #[tokio::test]
 async fn after_a_restart_the_next_calls_work_and_records_are_still_there() {
-    let mut server = RedisServer::start().await;
+    let mut server = RedisConfig::new().line("appendfsync always").start().await;
     let store = store(server.url());
     store.claim("before", b"v", MINUTE).await.unwrap();
-    sleep(Duration::from_millis(1100)).await; // Longer than `appendfsync everysec` waits.
     server.kill();
     sleep(Duration::from_millis(100)).await;
     assert!(is_not_sent(&store.get("before").await.unwrap_err()));

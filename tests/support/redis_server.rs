@@ -102,13 +102,14 @@ impl RedisConfig {
     async fn start_on(&self, port: u16) -> Option<RedisServer> {
         let folder = new_folder("redis");
         let config = folder.join("redis.conf");
-        let mut lines = self.lines.clone();
-        let _ = writeln!(lines, "bind 127.0.0.1\ndir {}", folder.display());
+        let mut lines = format!("bind 127.0.0.1\ndir {}\n", folder.display());
         let _ = if self.tls { writeln!(lines, "port 0\ntls-port {port}") } else { writeln!(lines, "port {port}") };
         if !self.sentinel {
             let disk = self.disk.as_deref().unwrap_or("save \"\"\nappendonly yes\nappendfsync everysec");
             let _ = writeln!(lines, "{disk}\nrepl-diskless-sync-delay 0");
         }
+        // Of two lines for one setting, the server takes the later one.
+        lines.push_str(&self.lines);
         std::fs::write(&config, lines).expect("the configuration cannot be written");
         let access = ["-p".into(), port.to_string()].into_iter().chain(self.access.iter().cloned()).collect();
         let process = spawn(&folder, self.sentinel);

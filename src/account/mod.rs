@@ -86,7 +86,11 @@ pub(crate) struct Limits {
 impl Account {
     /// Whether no process of the service keeps records that this one does not see.
     pub(crate) fn is_alone_or_shared(&self) -> bool {
-        self.only_instance || self.ledger.durability().shared
+        self.sees_all_of(&self.ledger)
+    }
+
+    fn sees_all_of(&self, ledger: &Ledger) -> bool {
+        self.only_instance || ledger.durability().shared
     }
 
     /// Whether the operator's store is asked.

@@ -1,5 +1,7 @@
 //! A look at the store before it is needed.
 
+use std::cmp::Reverse;
+use std::iter;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -9,7 +11,7 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep_until};
 
 use crate::call::deadline::after;
-use crate::ledger::LedgerError;
+use crate::ledger::{Ledger, LedgerError};
 use crate::store::{Inspection, RestartLoss, Severity, StoreFinding};
 
 use super::Account;
@@ -25,7 +27,7 @@ const LOOKS_APART: Duration = Duration::from_secs(1);
 const LOSS_LOOKS_APART: Duration = Duration::from_secs(60);
 
 /// What the store last said, so that it is looked at once a second at most, however often health is asked for.
-pub(crate) type LastLook = Mutex<Option<(Instant, Result<Inspection, LedgerError>)>>;
+pub(crate) type LastLook = Mutex<Option<(Instant, StoreCheck)>>;
 
 /// What a look at the store found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,7 +35,8 @@ pub(crate) type LastLook = Mutex<Option<(Instant, Result<Inspection, LedgerError
 pub struct StoreCheck {
     /// What the store says of itself; `None` when it does not answer.
     pub store: Option<Inspection>,
-    /// What its user should know, the worst first.
+    /// What its user should know, the worst first; also of the store that
+    /// [`redemptions_moved_from`](crate::ValidatorBuilder::redemptions_moved_from) names.
     pub findings: Vec<StoreFinding>,
 }
 
@@ -67,24 +70,31 @@ impl Account {
     }
 
     async fn look(&self) -> StoreCheck {
-        self.found(self.ledger.inspect().await)
+        let inspected = self.ledger.inspect().await;
+        let mut findings = self.findings(&self.ledger, &inspected);
+        if let Some(former) = &self.former_redemptions {
+            let more = self.findings(former, &former.inspect().await);
+            findings.extend(more.into_iter().filter(|finding| !findings.contains(finding)).collect::<Vec<_>>());
+        }
+        findings.sort_by_key(|finding| Reverse(finding.severity()));
+        StoreCheck { store: inspected.ok(), findings }
     }
 
     /// What was found a moment ago, or is found now. Dropped, it leaves the look to the next caller.
     pub(crate) async fn check_store_recently(&self) -> StoreCheck {
         let mut last = self.last_look.lock().await;
-        let inspected = match &*last {
-            Some((at, said)) if at.elapsed() < LOOKS_APART => said.clone(),
-            _ => last.insert((Instant::now(), self.ledger.inspect().await)).1.clone(),
-        };
-        self.found(inspected)
+        match &*last {
+            Some((at, checked)) if at.elapsed() < LOOKS_APART => checked.clone(),
+            _ => last.insert((Instant::now(), self.look().await)).1.clone(),
+        }
     }
 
     /// Looks once, beside the first use of the operator's store, and logs what needs attention. From then on, each minute, it
     /// looks whether the store still has what it acknowledged.
     pub(crate) fn watch_store(self: &Arc<Self>) {
         // Read first: to write on each use would have the cores pass one word around.
-        let is_due = self.has_store && !self.watched.load(Relaxed) && Handle::try_current().is_ok();
+        let has_store = self.has_store || self.former_redemptions.is_some();
+        let is_due = has_store && !self.watched.load(Relaxed) && Handle::try_current().is_ok();
         if !is_due || self.watched.swap(true, Relaxed) {
             return;
         }
@@ -122,37 +132,37 @@ impl Account {
 
     /// A store that does not answer is told of by those who need it.
     async fn look_for_loss(&self) {
-        if let Ok(Some(lost)) = self.ledger.look_for_loss().await {
-            self.telemetry.records_lost(lost.code(), &lost);
+        for ledger in iter::once(&self.ledger).chain(&self.former_redemptions) {
+            if let Ok(Some(lost)) = ledger.look_for_loss().await {
+                self.telemetry.records_lost(lost.code(), &lost);
+            }
         }
     }
 
-    fn found(&self, inspected: Result<Inspection, LedgerError>) -> StoreCheck {
-        let (store, mut findings) = match inspected {
+    fn findings(&self, ledger: &Ledger, inspected: &Result<Inspection, LedgerError>) -> Vec<StoreFinding> {
+        let mut findings = match inspected {
             Ok(inspection) => {
                 let slow = (inspection.latency > SLOW).then_some(StoreFinding::Slow { latency: inspection.latency });
-                let loss = self.of_restart(&inspection);
-                let findings: Vec<_> = inspection.findings.iter().cloned().chain(slow).chain(loss).collect();
-                (Some(inspection), findings)
+                let loss = of_restart(ledger, inspection);
+                inspection.findings.iter().cloned().chain(slow).chain(loss).collect()
             }
-            Err(error) => (None, vec![StoreFinding::Unreachable { reason: error.to_string().into() }]),
+            Err(error) => vec![StoreFinding::Unreachable { reason: error.to_string().into() }],
         };
-        let is_local = !self.is_alone_or_shared();
+        let is_local = !self.sees_all_of(ledger);
         findings.retain(|finding| is_local || *finding != StoreFinding::NotShared);
-        let is_best_effort = self.ledger.durability().best_effort;
+        let is_best_effort = ledger.durability().best_effort;
         for (holds, finding) in [(is_local, StoreFinding::NotShared), (is_best_effort, StoreFinding::BestEffort)] {
             if holds && !findings.contains(&finding) {
                 findings.push(finding);
             }
         }
-        findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity()));
-        StoreCheck { store, findings }
+        findings
     }
+}
 
-    /// What a restart loses, if it loses anything. Of records that end with the process that is said already.
-    fn of_restart(&self, inspection: &Inspection) -> Option<StoreFinding> {
-        let (loss, stated) = (inspection.restart_loss, self.ledger.stated_loss);
-        let is_said = loss == RestartLoss::Nothing || inspection.findings.contains(&StoreFinding::Volatile);
-        (!is_said).then_some(StoreFinding::RestartLoses { loss, stated })
-    }
+/// What a restart loses, if it loses anything. Of records that end with the process that is said already.
+fn of_restart(ledger: &Ledger, inspection: &Inspection) -> Option<StoreFinding> {
+    let (loss, stated) = (inspection.restart_loss, ledger.stated_loss);
+    let is_said = loss == RestartLoss::Nothing || inspection.findings.contains(&StoreFinding::Volatile);
+    (!is_said).then_some(StoreFinding::RestartLoses { loss, stated })
 }

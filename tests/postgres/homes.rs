@@ -1,8 +1,9 @@
 //! Moving home forgets no redemption, and processes of both homes and both ways work side by side.
 
 use payproof::redeem::{Occasion, RedeemError};
-use payproof::store::{MemoryStore, PostgresStore};
-use payproof::{Validator, ValidatorBuilder};
+use payproof::store::{MemoryStore, PostgresStore, StoreFinding};
+use payproof::testing::{FlakyStore, StoreFault};
+use payproof::{StoreCheck, Validator, ValidatorBuilder};
 
 use crate::postgres_server::PostgresServer;
 use crate::shop::{Shop, VerbsAlone, insert, is_first};
@@ -13,7 +14,7 @@ fn before(shop: &Shop, old: &MemoryStore) -> Validator {
 }
 
 fn moved(shop: &Shop, old: &MemoryStore) -> ValidatorBuilder {
-    shop.process(shop.store.clone()).redemptions_moved_from(old.clone())
+    shop.process(shop.store.clone()).redemptions_moved_from(old.clone()).only_instance()
 }
 
 #[tokio::test]
@@ -26,6 +27,23 @@ async fn a_new_home_has_to_say_what_was_before() {
     assert!(both.to_string().contains("redemptions_moved_from"), "{both}");
     let nowhere = shop.process(MemoryStore::new()).redemptions_moved_from(MemoryStore::new()).build().unwrap_err();
     assert!(nowhere.to_string().contains("redemptions_moved_from"), "{nowhere}");
+    let unseen = shop.process(shop.store.clone()).redemptions_moved_from(MemoryStore::new()).build().unwrap_err();
+    assert!(unseen.to_string().contains("every process sees"), "{unseen}");
+}
+
+#[tokio::test]
+async fn a_look_at_the_store_is_one_at_the_old_home_too() {
+    let (shop, old) = (Shop::open().await, FlakyStore::new(MemoryStore::new()));
+    let today = shop.process(shop.store.clone()).redemptions_moved_from(old.clone()).only_instance().build().unwrap();
+    let unreachable = |checked: &StoreCheck| {
+        let found = checked.findings.iter().filter(|finding| matches!(finding, StoreFinding::Unreachable { .. }));
+        found.count()
+    };
+    assert_eq!(unreachable(&today.check_store().await), 0);
+    old.always(Some(StoreFault::NotSent));
+    let checked = today.check_store().await;
+    assert_eq!(unreachable(&checked), 1, "{checked:?}");
+    assert!(checked.store.is_some() && !checked.is_fit());
 }
 
 #[tokio::test]

@@ -26,6 +26,11 @@ impl ValidatorBuilder {
         ///
         /// A payment older than this less a day is invalid, as too old, so that a used payment never becomes unused. At
         /// least 2 days.
+        ///
+        /// A redemption is kept for as long as was set when it was made. So before you raise this, or share a store with a service
+        /// that has less, keep [`Policy::max_age`](crate::Policy::max_age) at the shorter one less a day, in every process, until
+        /// the longer one has passed since the last redemption under the shorter: else a payment counts again whose redemption
+        /// is forgotten.
         pub fn redemption_retention(mut self, retention: Duration) => self.redemption.retention = retention;
 
         /// The oldest proof that is redeemed without asking the provider again first. Default: 60 s.
@@ -57,7 +62,9 @@ impl ValidatorBuilder {
         ///
         /// Each payment is bound there first, and then in PostgreSQL: what was redeemed there stays redeemed, also by processes
         /// that know that store alone. Keep it until the [retention](Self::redemption_retention) is over since the last process
-        /// without it has ended; then state [`no_redemptions_before`](Self::no_redemptions_before).
+        /// without it has ended; then state [`no_redemptions_before`](Self::no_redemptions_before). Every process has to see that
+        /// store: one that only this process sees, such as a file, is refused unless [`only_instance`](Self::only_instance) is stated.
+        /// It is part of each [look at the store](crate::Validator::check_store), since what it forgets would pay another order.
         ///
         /// Meanwhile
         ///
@@ -79,11 +86,19 @@ impl ValidatorBuilder {
             || self.store.as_ref().is_some_and(|store| store.extras().binder().is_some());
         match (&self.redemptions_before.store, self.redemptions_before.are_none) {
             (None, false) if is_in_database => Err(BuildError::RedemptionsBefore),
-            (Some(_), is_stated) => {
+            (Some(former), is_stated) => {
                 let rule = "left out where `no_redemptions_before` is stated";
                 BuildError::check("redemptions_moved_from", format_args!("set"), !is_stated, rule)?;
                 let rule = "left out where redemptions are not recorded in PostgreSQL";
-                BuildError::check("redemptions_moved_from", format_args!("set"), is_in_database, rule)
+                BuildError::check("redemptions_moved_from", format_args!("set"), is_in_database, rule)?;
+                let is_seen_by_all = self.only_instance || former.durability().shared;
+                let rule = "a store that every process sees, unless `only_instance` is stated";
+                BuildError::check(
+                    "redemptions_moved_from",
+                    format_args!("a store of this process"),
+                    is_seen_by_all,
+                    rule,
+                )
             }
             _ => Ok(()),
         }

@@ -49,7 +49,7 @@ pub enum Reconciled<T> {
     Done(T),
     /// It was not executed, and what was sent will not be any more. It is then run in a new round, under a new key.
     ///
-    /// Say so only when no request can still be on its way: see [`Inquiry::first_sent_ago`].
+    /// Say so only when no request can still be on its way: see [`ReconcileCall::first_sent_ago`].
     NotExecuted,
     /// It cannot be told yet.
     StillUnknown,
@@ -57,14 +57,14 @@ pub enum Reconciled<T> {
 
 /// One attempt to find out. Nothing may be changed by it.
 #[derive(Clone)]
-pub struct Inquiry {
+pub struct ReconcileCall {
     pub(super) provider_key: Arc<str>,
     pub(super) first_sent_ago: Duration,
     pub(super) attempt: u32,
     pub(super) until: Instant,
 }
 
-impl Inquiry {
+impl ReconcileCall {
     getters! {
         /// The idempotency key that the operation was sent under, if its call took one.
         pub fn provider_key(&self) -> &str => &self.provider_key;
@@ -81,7 +81,7 @@ impl Inquiry {
 }
 
 // Shows no key.
-partial_debug!(Inquiry, self => first_sent_ago: self.first_sent_ago, attempt: self.attempt);
+partial_debug!(ReconcileCall, self => first_sent_ago: self.first_sent_ago, attempt: self.attempt);
 
 /// The key under which the provider knows an operation. Another round has another one, since under the old one the
 /// provider would repeat what it said before.

@@ -13,7 +13,7 @@ use crate::ledger::{Key, Nonce, RecordKind};
 use crate::moment::Moment;
 use crate::provider::ProviderError;
 
-use super::call::{EffectCall, Inquiry, Reconciled};
+use super::call::{EffectCall, ReconcileCall, Reconciled};
 use super::error::{GuardError, NoResult};
 use super::operation::Operation;
 use super::record::Payload;
@@ -23,7 +23,7 @@ pub(super) type Calling<T> = Pin<Box<dyn Future<Output = Result<T, ProviderError
 
 pub(super) type ProviderCall<T> = dyn Fn(EffectCall) -> Calling<T> + Send + Sync;
 
-pub(super) type Inquire<T> = dyn Fn(Inquiry) -> Calling<Reconciled<T>> + Send + Sync;
+pub(super) type Inquire<T> = dyn Fn(ReconcileCall) -> Calling<Reconciled<T>> + Send + Sync;
 
 /// A provider's key is not relied on in the last minute of its retention: its clock and ours are not the same.
 const KEY_MARGIN: Duration = Duration::from_secs(60);

@@ -52,7 +52,7 @@ use resolve::Saying;
 #[cfg(feature = "tower")]
 pub(crate) use resolve::RequestResolution;
 
-pub use call::{EffectCall, Inquiry, Reconciled};
+pub use call::{EffectCall, ReconcileCall, Reconciled};
 pub use error::GuardError;
 pub use executed::Executed;
 pub use indeterminate::{IndeterminateList, IndeterminateOperation, InvalidReference, OperationReference};

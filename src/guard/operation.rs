@@ -31,7 +31,7 @@ pub enum Effect {
 }
 
 impl Effect {
-    /// A write that nothing protects: it is sent at most once.
+    /// A write without a key that the provider keeps: it is sent again only where the provider cannot have executed it.
     #[must_use]
     pub const fn write() -> Self {
         Self::Write { provider_key_kept_for: None }

@@ -13,7 +13,7 @@ use crate::moment::Moment;
 use crate::provider::ProviderError;
 use crate::provider::attempt_log::Attempt;
 
-use super::call::{Inquiry, Reconciled, provider_key};
+use super::call::{ReconcileCall, Reconciled, provider_key};
 use super::job::{Calling, Progress, RunContext};
 
 /// The caller's way to find out, as something the loop tries.
@@ -48,7 +48,7 @@ impl<T: Send + 'static> Work for Asking<'_, T> {
         _start: Instant,
         until: Instant,
     ) -> impl Future<Output = Result<Reconciled<T>, ProviderError>> + Send {
-        let inquiry = Inquiry {
+        let inquiry = ReconcileCall {
             provider_key: Arc::clone(&self.key),
             first_sent_ago: self.first_sent.age(),
             attempt: number,

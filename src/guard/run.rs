@@ -17,7 +17,7 @@ use crate::call::error::{CallError, runtime};
 use crate::ledger::{LedgerError, Look, Turn};
 use crate::provider::ProviderError;
 
-use super::call::{Inquiry, Reconciled};
+use super::call::{ReconcileCall, Reconciled};
 use super::error::{GuardError, NoResult};
 use super::executed::Executed;
 use super::job::RunContext;
@@ -58,7 +58,7 @@ impl<T> GuardRun<T> {
     /// The hook reads the truth at the provider, and changes nothing. It is tried like a read. One run asks at a time.
     pub fn reconcile<H, Fut>(mut self, hook: H) -> Self
     where
-        H: Fn(Inquiry) -> Fut + Send + Sync + 'static,
+        H: Fn(ReconcileCall) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<Reconciled<T>, ProviderError>> + Send + 'static,
     {
         if let Some(job) = &mut self.job {

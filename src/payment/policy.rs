@@ -139,7 +139,7 @@ pub enum WhenProviderIsDown {
     /// An error. The default.
     #[default]
     Refuse,
-    /// A verdict on facts in memory, up to this long after the provider stated them, marked
+    /// A verdict on facts in memory or in the shared store, up to this long after the provider stated them, marked
     /// [`Degraded`](crate::Provenance::Degraded). A refund or dispute since then is not seen.
     ///
     /// Down means: no answer, a server error, a rate limit, an open breaker, a validator at capacity, and also a caller's own

@@ -18,7 +18,7 @@ mod finding;
 mod findings;
 mod mismatch;
 
-pub use amounts::{GivenBack, NetAmount};
+pub use amounts::{NetAmount, RefundedAmounts};
 pub use finding::{Fact, Finding};
 pub use findings::Findings;
 pub use mismatch::Mismatch;

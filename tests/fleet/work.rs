@@ -8,7 +8,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use payproof::guard::{EffectCall, GuardError, Inquiry, OperationReference, Reconciled, Resolution, ResolveError};
+use payproof::guard::{
+    EffectCall, GuardError, OperationReference, ReconcileCall, Reconciled, Resolution, ResolveError,
+};
 use payproof::provider::{ProviderError, ProviderIdentity, provider_fn};
 use payproof::redeem::{Occasion, RedeemError};
 use payproof::store::{PostgresStore, RedisStore};
@@ -184,9 +186,12 @@ impl Worker {
     }
 
     /// How to find out what became of it.
-    fn inquiring(&self, operation: u32) -> impl Fn(Inquiry) -> Called<Reconciled<String>> + Send + Sync + 'static {
+    fn inquiring(
+        &self,
+        operation: u32,
+    ) -> impl Fn(ReconcileCall) -> Called<Reconciled<String>> + Send + Sync + 'static {
         let provider = self.settings.provider;
-        move |inquiry: Inquiry| {
+        move |inquiry: ReconcileCall| {
             let request = Request::Inquire { operation, key: inquiry.provider_key().to_owned() };
             Box::pin(async move {
                 Ok(match call(provider, &request).await?.as_str() {

@@ -4,7 +4,7 @@ use std::future::pending;
 use std::sync::{Arc, Mutex};
 
 use payproof::Provenance;
-use payproof::guard::{Effect, Inquiry, OperationStatus, Reconciled, Resolution};
+use payproof::guard::{Effect, OperationStatus, ReconcileCall, Reconciled, Resolution};
 use payproof::provider::ProviderError;
 use payproof::store::MemoryStore;
 use tokio::time::{advance, sleep};
@@ -36,7 +36,7 @@ async fn what_was_not_executed_is_sent_in_a_new_round_under_a_new_key() {
     let asked = Arc::new(Mutex::new(Vec::new()));
     let hook = {
         let asked = Arc::clone(&asked);
-        move |inquiry: Inquiry| {
+        move |inquiry: ReconcileCall| {
             asked.lock().unwrap().push((inquiry.provider_key().to_owned(), inquiry.first_sent_ago()));
             async { Ok(Reconciled::NotExecuted) }
         }
@@ -83,7 +83,7 @@ async fn what_cannot_be_told_yet_stays_open() {
         let guard = guard_on(&MemoryStore::new());
         let desk = Desk::with([Act::LostAnswer]);
         guard.run(&unkeyed(), desk.keyless()).await.unwrap_err();
-        let hook = move |_inquiry: Inquiry| async move { answer() };
+        let hook = move |_inquiry: ReconcileCall| async move { answer() };
         let error = guard.run(&unkeyed(), desk.keyless()).reconcile(hook).await.unwrap_err();
         assert!(error.is_indeterminate(), "{name}: {error}");
         assert!(error.attempts().len() <= most, "{name}");
@@ -102,7 +102,7 @@ async fn one_run_reconciles_at_a_time_and_the_others_get_what_it_finds() {
     let runs: Vec<_> = (0..20)
         .map(|_| {
             let asked = Arc::clone(&asked);
-            let hook = move |_inquiry: Inquiry| {
+            let hook = move |_inquiry: ReconcileCall| {
                 *asked.lock().unwrap() += 1;
                 async {
                     sleep(secs(1)).await;

@@ -6,7 +6,7 @@ use crate::intent::money::Money;
 use crate::intent::payment_intent::PaymentIntent;
 use crate::payment::facts::{ProviderPayment, Text};
 use crate::payment::policy::Amounts;
-use crate::payment::verdict::{Fact, Finding, GivenBack, Mismatch, NetAmount};
+use crate::payment::verdict::{Fact, Finding, Mismatch, NetAmount, RefundedAmounts};
 
 use super::Rules;
 
@@ -115,8 +115,8 @@ impl Rules {
             return;
         };
         let to_money = |minor| self.units.to_money(minor, currency);
-        let given_back = GivenBack {
-            back: to_money(back),
+        let given_back = RefundedAmounts {
+            refunded: to_money(back),
             captured: facts.amount_received.map(to_money),
             kept: to_money(facts.kept()),
             pending: facts.refunds_pending.map(to_money),

@@ -29,12 +29,12 @@ impl fmt::Display for NetAmount {
     }
 }
 
-/// What was given back of a payment. What was never captured of it is no part of that.
+/// What was refunded of a payment. The part of it that was never captured does not count as refunded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct GivenBack {
-    /// What was given back.
-    pub back: Money,
+pub struct RefundedAmounts {
+    /// What was given back, pending refunds included.
+    pub refunded: Money,
     /// What was captured, before that; `None` where the provider does not state it.
     pub captured: Option<Money>,
     /// What the merchant has left of it.
@@ -47,7 +47,7 @@ pub struct GivenBack {
     pub(crate) is_of_a_part: bool,
 }
 
-impl GivenBack {
+impl RefundedAmounts {
     /// Whether it is known to stay with the shopper, so that the payment is never whole again.
     pub(super) fn is_final(&self) -> bool {
         let is_none = |part: Option<Money>| part.is_some_and(|money| money.is_zero());
@@ -55,9 +55,9 @@ impl GivenBack {
     }
 }
 
-impl fmt::Display for GivenBack {
+impl fmt::Display for RefundedAmounts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.back)?;
+        write!(f, "{}", self.refunded)?;
         if let Some(captured) = self.captured {
             write!(f, " of {captured}")?;
         }

@@ -10,7 +10,7 @@ use crate::intent::money::Money;
 use crate::payment::dispute::Dispute;
 use crate::payment::facts::{Mode, NotFoundHint, Risk};
 
-use super::amounts::{GivenBack, NetAmount};
+use super::amounts::{NetAmount, RefundedAmounts};
 use super::mismatch::Mismatch;
 
 named! {
@@ -51,9 +51,9 @@ named! {
         /// Declined, or reversed by the network; with the provider's reason.
         Declined(Option<Box<str>>) = "declined",
         /// A part of what was captured was given back.
-        PartlyRefunded(GivenBack) = "partly_refunded",
+        PartlyRefunded(RefundedAmounts) = "partly_refunded",
         /// All that was captured was given back.
-        Refunded(GivenBack) = "refunded",
+        Refunded(RefundedAmounts) = "refunded",
         /// Disputed, and how that stands.
         Disputed(Dispute) = "disputed",
         /// Reported as fraud, by the provider, the issuer or the merchant.

@@ -62,7 +62,7 @@ async fn a_finding_about_refunds_names_what_was_captured_given_back_and_kept() {
     let Verdict::Invalid(found) = by(Policy::default(), &facts).await else { panic!("valid") };
     let usd = |amount| money(amount, Currency::USD);
     let Some(Finding::PartlyRefunded(refund)) = found.iter().next() else { panic!("{found}") };
-    assert_eq!((refund.back, refund.captured, refund.kept), (usd("1"), Some(usd("5")), usd("4")));
+    assert_eq!((refund.refunded, refund.captured, refund.kept), (usd("1"), Some(usd("5")), usd("4")));
     assert_eq!(found.to_string().split("; ").next(), Some("refunded in part: 1.00 USD of 5.00 USD"));
     let facts = Facts { refunded: 501, ..facts };
     let Verdict::Invalid(found) = by(Policy::default(), &facts).await else { panic!("valid") };

@@ -1,4 +1,4 @@
-//! Asks the payment provider whether a payment intent is real, ours, paid in full, and not yet used.
+//! Asks the payment provider whether a payment intent is real, ours and paid in full, and lets each payment pay one order.
 //!
 //! A checkout is told by a browser that payment `pi_…` pays 19.99 USD for order 6735 of store 42. It must not ship on the
 //! browser's word. A [`Validator`] asks the provider, compares every claim, and answers with a [`Verdict`], or with a
@@ -70,7 +70,7 @@
 //! | `cache` | no | `cache`: a service's own data, loaded once per key in a whole fleet |
 //! | `cache-lz4` | no | values of the cache above 1 KiB are stored compressed; brings `cache`. Set it in all processes of a fleet |
 //! | `metrics` | no | the metrics below, over the `metrics` facade, and `Validator::publish_metrics` |
-//! | `cli` | no | the command `payproof`; brings every store |
+//! | `cli` | no | the command `payproof`; brings every store, `cache-lz4`, `reconcile`, `stripe`, `test-util`, `tower` and `webhook` |
 //! | `file` | no | `store::FileStore`: one file on this machine |
 //! | `postgres` | no | `store::PostgresStore`: PostgreSQL 14 or newer, a table in the shop's own database |
 //! | `reconcile` | no | `reconcile`: the payments that the provider lists, compared with a shop's orders |
@@ -145,8 +145,8 @@
 //! | `payproof.cache_unreadable` | event, warn: what stands in a cache's store cannot be used, or a value cannot be stored | `space`, `reason` |
 //! | `payproof.checks_disabled` | event, warn: an idempotency layer was built while `PAYPROOF_DISABLE_IDEMPOTENCY_CHECKS` is on | `provider` |
 //!
-//! The ids of payments and events, and the operation's reference, a digest, are the only ids in any field: no key, no
-//! customer, no tenant, no secret.
+//! The only ids in fields are those of payments, events and the provider's requests, and references, which are digests. `who` is
+//! the name that a person gave. No field holds a key, a customer, a tenant or a secret.
 //!
 //! # Metrics
 //! With the feature `metrics`, over the `metrics` facade. Each has the labels `provider`, `account` and `mode`, and those
@@ -264,8 +264,8 @@ pub use payment::facts::{Mode, NotFoundHint, PaymentStatus, ProviderPayment, Ris
 pub use payment::method::PaymentMethod;
 pub use payment::policy::{Amounts, Policy, TenantProof, WhenProviderIsDown};
 pub use payment::verdict::{
-    ActionRequired, Capture, Degradation, Fact, Finding, Findings, GivenBack, Mismatch, NetAmount, Pending, Proof,
-    Provenance, Verdict,
+    ActionRequired, Capture, Degradation, Fact, Finding, Findings, Mismatch, NetAmount, Pending, Proof, Provenance,
+    RefundedAmounts, Verdict,
 };
 pub use payment::waiting::Waiting;
 pub use payment::waits_for::WaitsFor;

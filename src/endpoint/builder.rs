@@ -157,7 +157,7 @@ impl IdempotencyLayerBuilder {
         /// store none, since only its owner knows what it holds; without one 50,000, half of what fits into this
         /// process, or none with [`single_tenant`](crate::ValidatorBuilder::single_tenant).
         ///
-        /// Further ones are answered with 503 `IDEMPOTENCY_UNAVAILABLE`, which names this setting, and nothing runs;
+        /// Further ones are answered with 503 `IDEMPOTENCY_SHARE_FULL`, which names this setting, and nothing runs;
         /// keys held are answered as always, and other tenants go on. A tenant's principals share, since there may be
         /// any number of them.
         pub fn max_keys_per_tenant(mut self, keys: usize) => self.max_keys_per_tenant = Some(keys);

@@ -30,7 +30,7 @@ use crate::store::RestartLoss;
 /// | `invalid_intent` | 400 | no | order or part is malformed |
 /// | `created_unstated` | 500 | no | the provider's adapter does not state when the payment was created |
 /// | `needs_transaction` | 500 | no | redemptions are recorded in transactions, and this call is in none |
-/// | `not_in_database` | 500 | no | within a transaction: redemptions are recorded in a store that none reaches |
+/// | `not_in_database` | 500 | no | `within` was called, and redemptions are recorded in a store that is not PostgreSQL |
 /// | `other_database` | 500 | no | within a transaction: it is one in another database than the store's |
 /// | `store_not_shared` | 500 | no | other processes do not see the store |
 /// | `restart_loses` | 500 | no | a restart of the store may lose more than is accepted |

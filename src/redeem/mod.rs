@@ -131,7 +131,7 @@ impl Redeem {
     /// # use payproof::{Proof, Validator};
     /// # use payproof::store::SqlTransaction;
     /// # async fn place(validator: Validator, proof: Proof, mut tx: impl SqlTransaction) -> Result<(), payproof::redeem::RedeemError> {
-    /// // The proof was had before the transaction began.
+    /// // Validate before the transaction begins: the provider is never asked under locks.
     /// let redeemed = validator.redeem(proof).within(&mut tx).await?;
     /// // Write the order's row in the same transaction, with `redeemed.receipt()`, and commit.
     /// # Ok(())

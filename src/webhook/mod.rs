@@ -55,11 +55,13 @@
 //! 1. Its signature is checked, over the raw bytes, in constant time, with every secret; only then is the body read, as far as
 //!    it says what becomes of the event; its tree is made when the handler asks for it.
 //! 2. An event of the other mode than the validator's is acknowledged and ignored.
-//! 3. If the event names a payment, what is known of it is [forgotten](crate::Validator::forget), everywhere, and so is the
-//!    Checkout session that it is about, so that the
-//!    handler and the calls after it learn the truth. It is forgotten for the account that the event names, whichever the
+//! 3. If the event names a payment, what is known of it is [forgotten](crate::Validator::forget), in this process and in the store,
+//!    and so is the Checkout session that it is about, so that the handler and the calls after it learn the truth. Other
+//!    processes serve what they have for up to 5 s more, or 1 s where the store tells of changes
+//!    ([`facts_in_memory_for`](crate::ValidatorBuilder::facts_in_memory_for)). It is forgotten for the account that the event names, whichever the
 //!    validator's is, and for every delivery, duplicates included.
-//! 4. An event of another account than the validator's is acknowledged and ignored; [`OtherAccounts`] says otherwise.
+//! 4. An event of another account than the validator's is acknowledged and ignored by default ([`OtherAccounts`]). A thin one
+//!    is first followed to its payment, as in step 6; where that fails, Stripe is asked to deliver it again.
 //! 5. The event is claimed in the validator's store, by endpoint, account, mode and id; a thin event that names its snapshot
 //!    twin by the twin's id, so that of the two one is handled.
 //! 6. A thin event names a charge, a dispute and the like, and not its payment: the object is asked for, once, within 10 s, and

@@ -49,8 +49,8 @@ impl ValidatorBuilder {
         /// alike need prefixes of their own.
         pub fn store_prefix(mut self, prefix: impl Into<Box<str>>) => self.store_prefix = prefix.into();
 
-        /// How long a claim is protected from others, not renewed. A lease shorter than the longest validation is
-        /// refused.
+        /// How long a claim is protected from others, not renewed. A lease shorter than the longest validation
+        /// and 1 s is refused.
         ///
         /// When a process crashes, others wait this long before one takes over. Default for validations: six times
         /// `store_timeout`, renewed three times within that while the provider is asked. Default for guarded effects: the
@@ -87,9 +87,9 @@ impl ValidatorBuilder {
 
         /// States that no other process of this service runs, on this machine or another. Default: not stated.
         ///
-        /// Then payments can be redeemed in a store that only this process sees, such as
-        /// [`MemoryStore`](crate::store::MemoryStore) or a file: in two processes, each with its own, one payment would
-        /// pay two orders.
+        /// Then payments can be redeemed in a store that only this process sees. [`MemoryStore`](crate::store::MemoryStore) also
+        /// needs [`restart_loses_at_most`](Self::restart_loses_at_most) with [`RestartLoss::All`], since it loses everything at a
+        /// restart. Never state it where two processes run, each with a store of its own: one payment would pay two orders.
         pub fn only_instance(mut self) => self.only_instance = true;
     }
 

@@ -10,7 +10,7 @@ use super::ValidatorBuilder;
 
 impl ValidatorBuilder {
     setters! {
-        /// The most payments asked about at once, waiting ones included, with guarded runs under way. Default: 10,000.
+        /// The most payments asked about at once, waiting ones included, with guarded runs under way. Default: 25,000.
         /// Further ones get an error.
         ///
         /// What stands still with its runtime makes room after [`worst_case`](crate::Validator::worst_case).

@@ -2,6 +2,8 @@
 //!
 //! Facts are kept for a second where no line covers them, so that one that serves them later without asking has a line.
 
+mod cluster;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
@@ -16,7 +18,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::redis_server::{RedisConfig, RedisSentinels, RedisServer};
+use crate::redis_server::{RedisCluster, RedisConfig, RedisSentinels, RedisServer};
 use crate::support::{intent, ms, paid, plain, poll_now, provider, secs};
 use crate::{MINUTE, patient};
 
@@ -41,20 +43,32 @@ fn payment() -> PaymentId {
     PaymentId::parse("pi_1").unwrap()
 }
 
-/// How often the server was asked for a record.
-fn asked(server: &RedisServer) -> u64 {
-    server.calls("multi")
+/// Servers that count how often they were asked for a record.
+trait Asked {
+    fn asked(&self) -> u64;
+}
+
+impl Asked for RedisServer {
+    fn asked(&self) -> u64 {
+        self.calls("multi")
+    }
+}
+
+impl Asked for RedisCluster {
+    fn asked(&self) -> u64 {
+        self.servers().iter().map(RedisServer::asked).sum()
+    }
 }
 
 /// Whether a validation asks the server.
-async fn asks(server: &RedisServer, validator: &Validator) -> bool {
-    let before = asked(server);
+async fn asks(server: &impl Asked, validator: &Validator) -> bool {
+    let before = server.asked();
     validator.validate(intent("pi_1")).await.unwrap();
-    asked(server) > before
+    server.asked() > before
 }
 
 /// Whether facts that were in memory a moment ago are served when they may not be without a line.
-async fn is_covered(server: &RedisServer, validator: &Validator) -> bool {
+async fn is_covered(server: &impl Asked, validator: &Validator) -> bool {
     // The first reads them, where they are not there; the second has them covered, after a session began.
     for _ in 0..2 {
         validator.validate(intent("pi_1")).await.unwrap();
@@ -63,7 +77,7 @@ async fn is_covered(server: &RedisServer, validator: &Validator) -> bool {
     !asks(server, validator).await
 }
 
-async fn covered(server: &RedisServer, validator: &Validator) {
+async fn covered(server: &impl Asked, validator: &Validator) {
     let begun = Instant::now();
     while !is_covered(server, validator).await {
         assert!(begun.elapsed() < PATIENCE, "the facts are not covered");
@@ -71,7 +85,7 @@ async fn covered(server: &RedisServer, validator: &Validator) {
 }
 
 /// Waits until a validation asks the server. What a line had covered is gone by then.
-async fn asks_at_last(server: &RedisServer, validator: &Validator) {
+async fn asks_at_last(server: &impl Asked, validator: &Validator) {
     let begun = Instant::now();
     while !asks(server, validator).await {
         assert!(begun.elapsed() < PATIENCE, "memory goes on answering");
@@ -280,7 +294,7 @@ async fn a_line_to_another_server_than_that_of_the_records_covers_nothing() {
     let port = two_behind_one_address(server.port(), elsewhere.port()).await;
     let one = validator(&provider, crate::store(format!("redis://127.0.0.1:{port}")));
     assert!(!is_covered(&server, &one).await && !is_covered(&server, &one).await);
-    assert!(elsewhere.calls("client|tracking") > 0 && asked(&elsewhere) == 0, "the line is at the other server");
+    assert!(elsewhere.calls("client|tracking") > 0 && elsewhere.asked() == 0, "the line is at the other server");
     assert!(!one.stats().facts_are_covered);
     // It would do, were the records there as well.
     let same = validator(&provider, crate::store(server.url()));

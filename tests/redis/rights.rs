@@ -132,7 +132,7 @@ async fn what_a_shop_must_not_do_the_user_may_not() {
 #[test]
 fn the_rights_are_the_same_wherever_they_are_named() {
     let docs: String = STORE_DOCS.lines().filter_map(|line| line.strip_prefix("/// ")).collect::<Vec<_>>().join(" ");
-    for right in rights().into_iter().chain(["+select", "+cluster|slots", "+asking"]) {
+    for right in rights().into_iter().chain(["+select", "+cluster|slots", "+asking", "+cluster|nodes"]) {
         assert!(docs.contains(right), "the docs of RedisStore leave out {right}");
         assert!(PAGE.contains(&right.replace('|', "\\|")), "the page leaves out {right}");
     }

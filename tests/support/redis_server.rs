@@ -235,10 +235,7 @@ impl RedisCluster {
         let access = config.access.clone();
         let mut servers = Vec::new();
         for _ in 0..6 {
-            let mut config = config.clone().line("cluster-enabled yes").line("cluster-config-file nodes.conf");
-            config.cluster = true;
-            let config = config.line(format!("cluster-node-timeout {}", Self::NODE_TIMEOUT_MS));
-            servers.push(config.line("cluster-replica-validity-factor 0").start().await);
+            servers.push(Self::node(config.clone()).start().await);
         }
         let nodes: Vec<String> = servers.iter().map(|server| format!("127.0.0.1:{}", server.port)).collect();
         let mut create = Command::new("redis-cli");
@@ -267,6 +264,28 @@ impl RedisCluster {
         .await;
     }
 
+    /// Adds a primary without slots.
+    pub(crate) async fn add_empty(&mut self) {
+        self.servers.push(Self::node(RedisConfig::new()).start().await);
+        let port = self.servers[0].port.to_string();
+        assert_eq!(self.servers[self.servers.len() - 1].command(&["CLUSTER", "MEET", "127.0.0.1", &port]), "OK");
+        let count = format!("cluster_known_nodes:{}", self.servers.len());
+        until("all nodes know one another", || {
+            self.servers.iter().all(|server| {
+                let nodes = server.command(&["CLUSTER", "NODES"]);
+                server.command(&["CLUSTER", "INFO"]).contains(&count) && !nodes.contains("handshake")
+            })
+        })
+        .await;
+    }
+
+    fn node(mut config: RedisConfig) -> RedisConfig {
+        config.cluster = true;
+        let config = config.line("cluster-enabled yes").line("cluster-config-file nodes.conf");
+        let config = config.line(format!("cluster-node-timeout {}", Self::NODE_TIMEOUT_MS));
+        config.line("cluster-replica-validity-factor 0")
+    }
+
     pub(crate) fn urls(&self) -> Vec<String> {
         self.servers.iter().map(RedisServer::url).collect()
     }
@@ -277,7 +296,12 @@ impl RedisCluster {
 
     /// The place in [`servers`](Self::servers) of the primary that serves a key, as this node sees it.
     pub(crate) fn primary_of(&self, key: &str, asked: usize) -> usize {
-        let slot: u32 = self.servers[asked].command(&["CLUSTER", "KEYSLOT", key]).parse().expect("a slot");
+        self.primary_of_slot(&self.servers[asked].command(&["CLUSTER", "KEYSLOT", key]), asked)
+    }
+
+    /// The same of a slot.
+    pub(crate) fn primary_of_slot(&self, slot: &str, asked: usize) -> usize {
+        let slot: u32 = slot.parse().expect("a slot");
         // `id ip:port@bus flags … first-last …`
         let nodes = self.servers[asked].command(&["CLUSTER", "NODES"]);
         let serves = |line: &&str| {

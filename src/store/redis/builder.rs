@@ -90,8 +90,8 @@ impl RedisStoreBuilder {
         /// nothing sent. A command whose caller has left counts until its answer comes or its connection is given up.
         pub fn max_in_flight(mut self, commands: usize) => self.max_in_flight = commands;
 
-        /// Has no line over which the server tells of changes. Default: one connection more for each prefix, see
-        /// [`RedisStore`]; none in a Cluster.
+        /// Has no line over which the server tells of changes. Default: one connection more to each primary for each
+        /// prefix, see [`RedisStore`].
         ///
         /// Without it validators serve facts from memory only for as long as
         /// [`facts_in_memory_for`](crate::ValidatorBuilder::facts_in_memory_for) says.
@@ -142,7 +142,7 @@ impl RedisStoreBuilder {
             command_timeout: self.command_timeout,
             connections: self.connections,
             fails_over: !matches!(self.topology, Topology::One),
-            lines: (self.has_line && !matches!(self.topology, Topology::Cluster)).then(Arc::default),
+            lines: self.has_line.then(Arc::default),
         });
         let servers = match self.topology {
             Topology::One => Servers::One(Node::new(endpoint.address, &settings)),

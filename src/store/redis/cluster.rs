@@ -84,11 +84,13 @@ impl Cluster {
             };
             let target = match refusal.remedy() {
                 Remedy::Moved(target) => {
+                    self.uncover();
                     self.look_again();
                     asking = false;
                     target
                 }
                 Remedy::Ask(target) => {
+                    self.uncover();
                     asking = true;
                     target
                 }
@@ -101,6 +103,18 @@ impl Cluster {
             redirections = redirections.saturating_add(1);
             node = self.node_at(target);
         }
+    }
+
+    /// Another node has the key than the one whose changes were heard of.
+    fn uncover(&self) {
+        if let Some(lines) = &self.settings.lines {
+            lines.end();
+        }
+    }
+
+    /// The map as it is known without asking.
+    pub(super) fn known_slots(&self) -> Option<Arc<Slots>> {
+        self.slots.latest()
     }
 
     /// The nodes that serve something.
@@ -136,8 +150,8 @@ impl Cluster {
         self.slots.get(|_| true, || look(Arc::clone(&self.seeds), None, Arc::clone(&self.settings))).await
     }
 
-    /// Asks for the map anew in the background: this call has its answer already.
-    fn look_again(&self) {
+    /// Asks for the map anew in the background, unless that was done a moment ago.
+    pub(super) fn look_again(&self) {
         let before = self.slots.latest();
         self.slots.renew(|| look(Arc::clone(&self.seeds), before, Arc::clone(&self.settings)));
     }

@@ -247,7 +247,7 @@ async fn connect(
             made.fetch_add(1, Ordering::Relaxed);
             let wire = Arc::new(wire);
             if let Some(lines) = &settings.lines {
-                lines.link_made(&wire);
+                lines.link_made(&address, &wire);
             }
             Ok(Arc::new(Link { wire, command_timeout }))
         }

@@ -28,7 +28,7 @@ pub(super) async fn inspect(servers: &Servers, settings: &ConnectionSettings) ->
     let mut whole: Option<Inspection> = None;
     for address in servers.primaries().await?.iter().take(MOST_SERVERS) {
         let limit = settings.connect_timeout.saturating_add(settings.command_timeout);
-        let looked = timeout(limit, Look::begin(settings, address)).await;
+        let looked = timeout(limit, Look::begin(settings, servers, address)).await;
         let look = looked.unwrap_or_else(|_| Err(late(address, limit)))?;
         match &mut whole {
             None => whole = Some(look),
@@ -83,7 +83,11 @@ struct Look {
 }
 
 impl Look {
-    async fn begin(settings: &ConnectionSettings, address: &Address) -> Result<Inspection, StoreError> {
+    async fn begin(
+        settings: &ConnectionSettings,
+        servers: &Servers,
+        address: &Address,
+    ) -> Result<Inspection, StoreError> {
         let (wire, hello) = settings.dial.connect(address).await?;
         let start = Instant::now();
         let pong = wire.call(Request::One(&[b"PING"])).await;
@@ -108,7 +112,7 @@ impl Look {
         look.clock().await;
         if settings.lines.is_some()
             && !hello.replica
-            && let Err(error) = line::check(settings, address).await
+            && let Err(error) = line::check(settings, servers, address).await
             && error.is_refused()
         {
             look.found.findings.push(StoreFinding::NoInvalidationLine { reason: error.to_string().into() });

@@ -1,4 +1,4 @@
-//! The invalidation line: a connection of its own, over which the server tells of every record that changes.
+//! The invalidation line: a connection of its own to each primary, over which that tells of every record that changes.
 //!
 //! `CLIENT TRACKING ON BCAST` and no PUBLISH, since it tells of every change: of those that other releases and operators make,
 //! and of records that expire or are flushed. The connection is subscribed to a channel as well, so that the server's limit
@@ -9,18 +9,24 @@
 //! | the connection ends, as by `CLIENT KILL`, a restart or the buffer's limit | the session ends at once |
 //! | no beat is answered, as by a server that hangs, or in a partition | it ends a second after the last answered beat was sent |
 //! | the server becomes a replica | the next beat says so, and ends it |
+//! | a slot goes to another node of a Cluster, as in a takeover | the next beat says so, and ends it; so does a redirection |
 //! | a connection for records is made, as after a failover | it ends before anything is sent over that one |
 //! | the system's clock and the steady one part by more than a second, as in a machine that slept | the next beat ends it |
 //! | this user may not, or the server cannot | there is no session; it is tried again twice a minute |
 //!
 //! A session begins with a test: over each connection for records one is written, and has to be announced before the next beat
-//! is answered. So all of them lead to the server of the line, and it keeps the order that the promise rests on.
+//! is answered. So all of them lead to the servers of the line, and these keep the order that the promise rests on.
+//!
+//! In a Cluster a session lives for as long as each primary answers its beats, and all of them say the same of who serves what
+//! as when it began: a node that loses a slot may drop its records without a word, and who has it now may be none of those that
+//! are listened to. A change that the others have not heard of is not known here either.
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use ::redis::{PushInfo, PushKind, Value};
+use futures_util::future::{join_all, try_join_all};
 use rand::RngExt as _;
 use rand::rngs::StdRng;
 use tokio::runtime::Handle;
@@ -34,7 +40,9 @@ use super::dial::Dial;
 use super::endpoint::Address;
 use super::fault::{RedisRefusal, Remedy};
 use super::lines::Audibles;
+use super::nodes::NodesView;
 use super::reply::{Request, text};
+use super::servers::{KnownPrimaries, Servers};
 use super::wire::{Pushes, Wire};
 use crate::lock::Lock;
 use crate::store::StoreError;
@@ -110,8 +118,11 @@ async fn run(store: Arc<Inner>, audibles: Arc<Audibles>) {
                 audibles.linked.notified().await;
                 continue;
             }
-            Err(error) if error.is_refused() => Some(PAUSE_AFTER_REFUSAL),
-            Err(_) => Some(PAUSE_AFTER_FAILURE),
+            Err(error) => {
+                // Who serves what may have changed without a call that was told so.
+                store.servers.look_again();
+                Some(if error.is_refused() { PAUSE_AFTER_REFUSAL } else { PAUSE_AFTER_FAILURE })
+            }
         };
         sleep(spread(PAUSE)).await;
         if let Some(pause) = pause {
@@ -126,44 +137,66 @@ fn spread(pause: Duration) -> Duration {
     pause.saturating_add(pause.mul_f64(rng.random_range(0.0..0.5)))
 }
 
+/// One connection of a line, and what its server says with each beat: in a Cluster, who serves what.
+struct HeardWire {
+    wire: Wire,
+    said: Option<NodesView>,
+}
+
 /// Asks a server to tell of changes under a prefix.
-pub(super) async fn listen(dial: &Dial, address: &Address, prefix: &str, pushes: Pushes) -> Result<Wire, StoreError> {
+async fn listen(
+    dial: &Dial,
+    address: &Address,
+    prefix: &str,
+    in_cluster: bool,
+    pushes: Pushes,
+) -> Result<HeardWire, StoreError> {
     let wire = dial.listen(address, pushes).await?;
     let subscribe: [&[u8]; 2] = [b"SUBSCRIBE", CHANNEL];
     let track: [&[u8]; 6] = [b"CLIENT", b"TRACKING", b"ON", b"BCAST", b"PREFIX", prefix.as_bytes()];
     for (what, words) in [("SUBSCRIBE", subscribe.as_slice()), ("CLIENT TRACKING", &track)] {
         match wire.call(Request::One(words)).await {
-            Ok(Value::ServerError(error)) => {
-                return Err(StoreError::refused(format!("the server refuses {what} ({})", error.code())));
-            }
+            Ok(Value::ServerError(error)) => return Err(denied(what, error.code())),
             Ok(_) => {}
             Err(lost) => return Err(StoreError::not_sent(lost.to_string())),
         }
     }
-    beat(&wire).await?;
-    Ok(wire)
+    let said = beat(&wire, in_cluster).await?;
+    Ok(HeardWire { wire, said })
 }
 
-/// Asks the server who it is. Only a primary hears of every change.
-async fn beat(wire: &Wire) -> Result<(), StoreError> {
-    match wire.call(Request::One(&[b"HELLO", b"3"])).await {
-        Ok(Value::Map(fields)) => {
-            let role = fields.iter().find(|(name, _)| text(name) == Some("role")).and_then(|(_, role)| text(role));
-            match role {
-                Some("master" | "primary") => Ok(()),
-                Some(_) => Err(StoreError::not_sent("the server of the line is no primary any more")),
-                None => Err(StoreError::refused("what answers does not say whether it is a primary")),
-            }
-        }
-        Ok(_) => Err(StoreError::refused("what answers does not speak RESP3")),
-        Err(lost) => Err(StoreError::not_sent(lost.to_string())),
+fn denied(what: &str, code: &str) -> StoreError {
+    StoreError::refused(format!("the server refuses {what} ({code})"))
+}
+
+/// Asks the server who it is, and in a Cluster who serves what. Only a primary hears of every change.
+async fn beat(wire: &Wire, in_cluster: bool) -> Result<Option<NodesView>, StoreError> {
+    let mut questions: Vec<Vec<&[u8]>> = vec![vec![b"HELLO", b"3"]];
+    questions.extend(in_cluster.then(|| vec![b"CLUSTER".as_slice(), b"NODES"]));
+    let answers = wire.all(&questions).await.map_err(|lost| StoreError::not_sent(lost.to_string()))?;
+    let Some(Value::Map(fields)) = answers.first() else {
+        return Err(StoreError::refused("what answers does not speak RESP3"));
+    };
+    let role = fields.iter().find(|(name, _)| text(name) == Some("role")).and_then(|(_, role)| text(role));
+    match role {
+        Some("master" | "primary") => {}
+        Some(_) => return Err(StoreError::not_sent("the server of the line is no primary any more")),
+        None => return Err(StoreError::refused("what answers does not say whether it is a primary")),
+    }
+    match answers.get(1) {
+        None => Ok(None),
+        Some(Value::ServerError(error)) => Err(denied("CLUSTER NODES", error.code())),
+        Some(nodes) => match text(nodes).and_then(NodesView::read) {
+            Some(view) => Ok(Some(view)),
+            None => Err(StoreError::refused("what answers does not say who serves what in the Cluster")),
+        },
     }
 }
 
 /// A session that is open. Dropped, it ends.
 struct Session<'l> {
     audibles: &'l Audibles,
-    wire: Wire,
+    wires: Vec<HeardWire>,
     closed: Arc<Notify>,
     /// When the last answered beat was sent.
     beaten_at: Instant,
@@ -175,26 +208,42 @@ impl<'l> Session<'l> {
         let settings = &*store.settings;
         let Some(known) = &settings.lines else { return Ok(None) };
         let (links, made) = known.links();
-        let Some(address) = store.servers.known_primary().filter(|_| !links.is_empty()) else { return Ok(None) };
+        let Some(primaries) = store.servers.known_primaries().filter(|_| !links.is_empty()) else { return Ok(None) };
         let closed = Arc::new(Notify::new());
         let limit = settings.connect_timeout.saturating_add(settings.command_timeout);
-        let listening = listen(&settings.dial, &address, &audibles.prefix, pushes(audibles, &closed));
-        let wire = timeout(limit, listening).await.map_err(|_| late())??;
-        let drawn: u64 = rand::make_rng::<StdRng>().random();
-        let probe = |place: usize| format!("{}line:{drawn:016x}:{place}", audibles.prefix).into_bytes();
-        audibles.expect((0..links.len()).map(|place| probe(place).into()));
-        for (place, link) in links.iter().enumerate() {
-            let (key, limit) = (probe(place), settings.command_timeout);
-            let written = timeout(limit, link.call(Request::One(&[b"SET", &key, b"1", b"PX", PROBE_MILLIS]))).await;
+        let (addresses, in_cluster) = (primaries.addresses(), primaries.is_cluster());
+        let listening = addresses
+            .iter()
+            .map(|address| listen(&settings.dial, address, &audibles.prefix, in_cluster, pushes(audibles, &closed)));
+        let wires = timeout(limit, try_join_all(listening)).await.map_err(|_| late())??;
+        let probes = probes(&audibles.prefix, &links, &primaries)?;
+        audibles.expect(probes.iter().map(|(key, _)| key.as_slice().into()));
+        for (key, link) in &probes {
+            let (words, limit) = ([b"SET".as_slice(), key, b"1", b"PX", PROBE_MILLIS], settings.command_timeout);
+            let written = timeout(limit, link.call(Request::One(&words))).await;
             if let Value::ServerError(error) = written.map_err(|_| late())?? {
                 return Err(refused(RedisRefusal::of(&error)));
             }
         }
-        let beaten_at = Instant::now();
-        timeout(ALIVE_FOR, beat(&wire)).await.map_err(|_| late())??;
+        let session = Self { audibles, wires, closed, beaten_at: Instant::now() };
+        if !matches!(timeout(ALIVE_FOR, session.is_answered()).await, Ok(true)) {
+            return Err(late());
+        }
         audibles.check_heard()?;
-        let session = Self { audibles, wire, closed, beaten_at };
+        let views: Vec<&NodesView> = session.wires.iter().filter_map(|heard| heard.said.as_ref()).collect();
+        if !NodesView::agree(&views) {
+            return Err(StoreError::not_sent("the nodes of the Cluster do not agree yet on who serves what"));
+        }
         Ok(known.open(made, audibles, session.alive_until()).then_some(session))
+    }
+
+    /// Whether each server answers, and with what it said before.
+    async fn is_answered(&self) -> bool {
+        let answers = self.wires.iter().map(async |HeardWire { wire, said }| {
+            let answer = beat(wire, said.is_some()).await;
+            answer.is_ok_and(|now| now == *said)
+        });
+        join_all(answers).await.into_iter().all(|is_same| is_same)
     }
 
     fn alive_until(&self) -> Instant {
@@ -210,7 +259,7 @@ impl<'l> Session<'l> {
                 return;
             }
             let sent = Instant::now();
-            let is_answered = matches!(timeout_at(self.alive_until(), beat(&self.wire)).await, Ok(Ok(())));
+            let is_answered = matches!(timeout_at(self.alive_until(), self.is_answered()).await, Ok(true));
             let now = (SystemTime::now(), Instant::now());
             if !is_answered || drift(clocks, now) > MOST_DRIFT {
                 return;
@@ -251,9 +300,27 @@ fn drift(before: (SystemTime, Instant), after: (SystemTime, Instant)) -> Duratio
     }
 }
 
-/// A probe was refused. By a server that has become a replica since it was asked who it is, only until the next one is found.
+/// For each connection for records a key that its server has, to be written over it.
+fn probes<'w>(
+    prefix: &str,
+    links: &'w [(Address, Arc<Wire>)],
+    primaries: &KnownPrimaries,
+) -> Result<Vec<(Vec<u8>, &'w Wire)>, StoreError> {
+    let drawn: u64 = rand::make_rng::<StdRng>().random();
+    let probe = |(place, (address, link)): (usize, &'w (Address, Arc<Wire>))| {
+        let tag = primaries.tag_at(address);
+        let tag = tag.ok_or_else(|| StoreError::not_sent("records are read at a node that serves none any more"))?;
+        Ok((format!("{prefix}line:{drawn:016x}:{place}{tag}").into_bytes(), &**link))
+    };
+    links.iter().enumerate().map(probe).collect()
+}
+
+/// A probe was refused. By a server that has lost what it had since it was asked, only until that is found elsewhere.
 fn refused(refusal: RedisRefusal) -> StoreError {
-    if refusal.remedy() == Remedy::Reroute { refusal.into_passing() } else { refusal.into_error() }
+    match refusal.remedy() {
+        Remedy::Reroute | Remedy::Moved(_) | Remedy::Ask(_) => refusal.into_passing(),
+        Remedy::SendScript | Remedy::None => refusal.into_error(),
+    }
 }
 
 fn late() -> StoreError {
@@ -261,8 +328,13 @@ fn late() -> StoreError {
 }
 
 /// Whether the server tells this user of changes, over a connection that is closed at once. Why it does not, if it does not.
-pub(super) async fn check(settings: &ConnectionSettings, address: &Address) -> Result<(), StoreError> {
-    listen(&settings.dial, address, "payproof:line:", Arc::new(|_| {})).await.map(drop)
+pub(super) async fn check(
+    settings: &ConnectionSettings,
+    servers: &Servers,
+    address: &Address,
+) -> Result<(), StoreError> {
+    let in_cluster = matches!(servers, Servers::Cluster(_));
+    listen(&settings.dial, address, "payproof:line:", in_cluster, Arc::new(|_| {})).await.map(drop)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use ::redis::Value;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::endpoint::Address;
 use super::wire::Wire;
 use crate::lock::Lock;
 use crate::store::StoreError;
@@ -20,7 +21,7 @@ pub(super) struct RedisLines(Lock<LinesState>);
 struct LinesState {
     /// How many connections for records were made.
     links_made: u64,
-    links: Vec<Weak<Wire>>,
+    links: Vec<(Address, Weak<Wire>)>,
     lines: Vec<(Arc<Audibles>, Weak<dyn Line>)>,
 }
 
@@ -50,22 +51,29 @@ impl RedisLines {
 
     /// A connection for records was made, and nothing was sent over it yet. It may lead to another server, so that no session
     /// goes on which was opened without it.
-    pub(super) fn link_made(&self, link: &Arc<Wire>) {
+    pub(super) fn link_made(&self, to: &Address, link: &Arc<Wire>) {
         let mut state = self.0.lock();
         state.links_made = state.links_made.saturating_add(1);
-        state.links.retain(|link| link.strong_count() > 0);
-        state.links.push(Arc::downgrade(link));
+        state.links.retain(|(_, link)| link.strong_count() > 0);
+        state.links.push((to.clone(), Arc::downgrade(link)));
         for (audibles, _) in &state.lines {
             audibles.end();
             audibles.linked.notify_one();
         }
     }
 
-    /// The connections for records that are up, and how many were made so far.
-    pub(super) fn links(&self) -> (Vec<Arc<Wire>>, u64) {
+    /// The connections for records that are up, with where they lead, and how many were made so far.
+    pub(super) fn links(&self) -> (Vec<(Address, Arc<Wire>)>, u64) {
         let state = self.0.lock();
-        let links = state.links.iter().filter_map(Weak::upgrade).filter(|link| link.is_usable());
-        (links.collect(), state.links_made)
+        let links = state.links.iter().filter_map(|(address, link)| Some((address.clone(), link.upgrade()?)));
+        (links.filter(|(_, link)| link.is_usable()).collect(), state.links_made)
+    }
+
+    /// Ends every session. What is read from now on needs another one.
+    pub(super) fn end(&self) {
+        for (audibles, _) in &self.0.lock().lines {
+            audibles.end();
+        }
     }
 
     /// Opens a session, unless a connection was made since so many were. Whether it is open.
@@ -297,7 +305,7 @@ mod tests {
         let (stream, _server) = tokio::io::duplex(64);
         let link = Arc::new(Wire::new(stream, 1).await.unwrap());
         assert!(lines.open(0, &audibles, until));
-        lines.link_made(&link);
+        lines.link_made(&Address::tcp("127.0.0.1", 1), &link);
         assert_eq!(memory.session.load(Ordering::Relaxed), 2, "the session is over");
         assert!(!lines.open(0, &audibles, until) && !audibles.live_until(until));
         assert_eq!((lines.links().0.len(), lines.links().1), (1, 1));

@@ -11,6 +11,7 @@ mod line;
 mod lines;
 mod lookup;
 mod many;
+mod nodes;
 mod reply;
 mod script;
 mod sentinel;
@@ -71,15 +72,16 @@ pub use self::builder::RedisStoreBuilder;
 /// **Rights.** A user of its own needs `~payproof:* +multi +exec +get +set +pttl +del +evalsha +eval`, for the cache's counters
 /// `+incrby`, and for [`restart_loss`](Store::restart_loss) and [`inspect`](Store::inspect) `+info +config|get +time`; with a database
 /// other than 0 also `+select`, and in a Cluster `+cluster|slots +asking`. The line needs `&payproof:line
-/// +client|tracking +subscribe`.
+/// +client|tracking +subscribe`, and in a Cluster `+cluster|nodes`.
 ///
-/// **The invalidation line.** Over one more connection for each prefix the server tells of every record of facts that changes
+/// **The invalidation line.** Over one more connection for each prefix every primary tells of every record of facts that changes
 /// (`CLIENT TRACKING` with `BCAST`, in RESP3), so that validators serve facts from memory for as long as they are
 /// [fresh](crate::ValidatorBuilder::fresh_for), and the store is not asked. The server is asked for a sign of life every 250 ms,
 /// and counts as silent a second after the last question that it answered: so long others may serve what
 /// [`forget`](crate::Validator::forget) took away, at most. While there is no line they may for
-/// [`facts_in_memory_for`](crate::ValidatorBuilder::facts_in_memory_for). A Cluster has none, nor have servers that do not know
-/// the commands or deny them, which [`inspect`](Store::inspect) notes;
+/// [`facts_in_memory_for`](crate::ValidatorBuilder::facts_in_memory_for). In a Cluster the line is alive while it is at each
+/// primary, and all of them say the same of who serves what; a redirection ends it as well. Servers that do not know the
+/// commands or deny them have none, which [`inspect`](Store::inspect) notes;
 /// [`no_invalidation_line`](RedisStoreBuilder::no_invalidation_line) turns it off. A failover may lose a `forget` as it may lose
 /// any write, and a primary that is cut off from the others, and not from its callers, hears of nothing.
 #[derive(Clone)]

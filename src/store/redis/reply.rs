@@ -70,7 +70,7 @@ pub(super) fn command(words: &[&[u8]]) -> Cmd {
 /// The text of a reply, if it is one.
 pub(super) fn text(reply: &Value) -> Option<&str> {
     match reply {
-        Value::SimpleString(text) => Some(text),
+        Value::SimpleString(text) | Value::VerbatimString { text, .. } => Some(text),
         Value::BulkString(bytes) => std::str::from_utf8(bytes).ok(),
         _ => None,
     }

@@ -11,6 +11,7 @@ use super::endpoint::Address;
 use super::fault::Remedy;
 use super::reply::Request;
 use super::sentinel::Sentinel;
+use super::slots::Slots;
 use crate::store::{RestartLoss, StoreError};
 
 pub(super) enum Servers {
@@ -23,6 +24,33 @@ pub(super) enum Servers {
 pub(super) struct Script {
     pub(super) text: &'static str,
     pub(super) sha1: &'static str,
+}
+
+/// Where the records are, as far as that is known.
+pub(super) enum KnownPrimaries {
+    One(Address),
+    Cluster(Arc<Slots>),
+}
+
+impl KnownPrimaries {
+    pub(super) fn is_cluster(&self) -> bool {
+        matches!(self, Self::Cluster(_))
+    }
+
+    pub(super) fn addresses(&self) -> Vec<Address> {
+        match self {
+            Self::One(address) => vec![address.clone()],
+            Self::Cluster(slots) => slots.primaries().iter().map(|node| node.address.clone()).collect(),
+        }
+    }
+
+    /// What is to stand in a key that the server at this address shall have. Nothing where it has none.
+    pub(super) fn tag_at(&self, address: &Address) -> Option<String> {
+        match self {
+            Self::One(_) => Some(String::new()),
+            Self::Cluster(slots) => slots.tag_at(address),
+        }
+    }
 }
 
 impl Servers {
@@ -71,12 +99,19 @@ impl Servers {
         }
     }
 
-    /// The primary, where there is one, as far as it is known without asking.
-    pub(super) fn known_primary(&self) -> Option<Address> {
+    /// The primaries, as far as they are known without asking.
+    pub(super) fn known_primaries(&self) -> Option<KnownPrimaries> {
         match self {
-            Self::One(node) => Some(node.address.clone()),
-            Self::Sentinel(sentinel) => sentinel.known_primary(),
-            Self::Cluster(_) => None,
+            Self::One(node) => Some(KnownPrimaries::One(node.address.clone())),
+            Self::Sentinel(sentinel) => sentinel.known_primary().map(KnownPrimaries::One),
+            Self::Cluster(cluster) => cluster.known_slots().map(KnownPrimaries::Cluster),
+        }
+    }
+
+    /// Has the map of a Cluster asked for anew, in the background.
+    pub(super) fn look_again(&self) {
+        if let Self::Cluster(cluster) = self {
+            cluster.look_again();
         }
     }
 

@@ -14,6 +14,9 @@ const SLOTS: u16 = 16384;
 /// More nodes than this are no Cluster's; the documentation advises against more than a thousand.
 const MOST_RANGES: usize = 4096;
 
+/// More tags than have to be tried until one of each slot was among them.
+const MOST_TAGS: u32 = 1 << 20;
+
 /// The slot of a key: of what stands between its first braces, if anything does.
 pub(super) fn slot_of(key: &[u8]) -> u16 {
     let tag = || {
@@ -83,6 +86,13 @@ impl Slots {
         primaries.find(|node| node.address == *address).cloned()
     }
 
+    /// What makes a key one of those that the node at this address serves, if it serves any: it is to stand in the key.
+    pub(super) fn tag_at(&self, address: &Address) -> Option<String> {
+        self.primary(address)?;
+        let is_there = |tag: &String| self.node(slot_of(tag.as_bytes())).is_some_and(|node| node.address == *address);
+        (0..MOST_TAGS).map(|number| format!("{{{number}}}")).find(is_there)
+    }
+
     /// Every node that serves something, once.
     pub(super) fn primaries(&self) -> Vec<Arc<Node>> {
         let mut nodes: Vec<Arc<Node>> = Vec::new();
@@ -128,6 +138,13 @@ mod tests {
         assert_eq!(slot_of(b"foo{bar}{zap}"), slot_of(b"bar"));
         assert_eq!(slot_of(b"foo{{bar}}zap"), slot_of(b"{bar"));
         assert_ne!(slot_of(b"foo{}{bar}"), slot_of(b"bar"));
+    }
+
+    #[test]
+    fn there_is_a_tag_for_each_slot() {
+        let mut without: std::collections::HashSet<u16> = (0..SLOTS).collect();
+        let last = (0..MOST_TAGS).filter(|tag| without.remove(&slot_of(format!("{{{tag}}}").as_bytes()))).last();
+        assert!(without.is_empty(), "{} have none; the last tag was {last:?}", without.len());
     }
 
     #[test]

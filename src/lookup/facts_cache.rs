@@ -283,12 +283,17 @@ impl FactsCache {
         // The table itself uses the lowest and the highest bits. Those in between, as a fraction, tell the shard.
         let fraction = (position >> 16) & u64::from(u32::MAX);
         let shard = fraction.wrapping_mul(self.shards.len() as u64) >> u32::BITS;
-        let mut table = self.shards.get(usize::try_from(shard).ok()?)?.lock();
-        let session = self.coverage.session();
-        if table.session != session {
-            table.begin(session);
+        let shard = self.shards.get(usize::try_from(shard).ok()?)?;
+        loop {
+            let mut table = shard.lock();
+            let session = self.coverage.session();
+            if table.session == session {
+                return Some(table);
+            }
+            let former = table.begin(session);
+            drop(table);
+            drop(former);
         }
-        Some(table)
     }
 }
 

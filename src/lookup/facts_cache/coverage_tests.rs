@@ -132,6 +132,24 @@ async fn who_keeps_facts_ends_a_session_that_is_not_alive_any_more() {
     assert!(cache.ticket(&key(2)).is_none(), "it is over, whatever its line says");
 }
 
+// The docs of `facts_in_memory` tell of it.
+#[test]
+fn the_places_take_175_bytes_for_each_payment_of_the_default_at_most() {
+    let (coverage, mut most) = (Coverage::new(100_000), 0);
+    let session = coverage.open();
+    assert!(coverage.alive(session, u64::MAX));
+    for at in 0..300_000 {
+        let ticket = coverage.ticket(&key(at));
+        let Covering::Covered(mut heard, ticket) = coverage.admit(ticket, || 0) else { panic!("it is covered") };
+        coverage.place(&mut heard, ticket, at as u64).for_each(drop);
+        drop(heard);
+        if at % 1_000 == 0 {
+            most = most.max(coverage.bytes());
+        }
+    }
+    assert!((165 * 100_000..=175 * 100_000).contains(&most), "{most}");
+}
+
 #[test]
 fn what_falls_out_of_the_bounded_places_is_served_no_more() {
     let now = Instant::now();

@@ -45,15 +45,18 @@ pub(super) fn head(record: &[u8]) -> Option<Head<'_>> {
 }
 
 impl Table {
-    /// Drops what was kept in another session, or between two.
+    /// Begins a session, or the time between two, without the slots of the one before: these are to be dropped once the lock is
+    /// released, since thousands of them take a while.
     #[cold]
-    pub(super) fn begin(&mut self, session: u64) {
+    #[must_use]
+    pub(super) fn begin(&mut self, session: u64) -> HashTable<Slot> {
         #[cfg(test)]
         if super::promise::is_without(super::promise::Protection::ShardsNumber) {
             self.session = session;
-            return;
+            return HashTable::new();
         }
-        (self.slots, self.session) = (HashTable::new(), session);
+        self.session = session;
+        std::mem::take(&mut self.slots)
     }
 
     /// Removes one slot: an expired one of a small sample, or else its oldest.

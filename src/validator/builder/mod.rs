@@ -257,8 +257,9 @@ impl ValidatorBuilder {
         /// What to answer when the provider cannot be asked. Default: an error.
         pub fn when_provider_is_down(mut self, answer: WhenProviderIsDown) => self.when_provider_is_down = answer;
 
-        /// The most payments whose facts are in memory. Default: 100,000, at about 250 bytes each. Zero keeps none. As many
-        /// Checkout sessions, at about 500 bytes each, may be in memory besides.
+        /// The most payments whose facts are in memory. Default: 100,000, at about 250 bytes each, and up to 175 more
+        /// where Redis tells of changes. Zero keeps none. As many Checkout sessions, at about 500 bytes each, may be in memory
+        /// besides.
         pub fn facts_in_memory(mut self, payments: usize) => self.facts_in_memory = payments;
 
         /// Seeds the jitter, so that a test sees the same waits each time. Default: from the operating system.

@@ -180,6 +180,7 @@
 //! | `payproof_leases_taken_over_total` | counter | | flights taken over from a process that did not come back |
 //! | `payproof_in_flight` | gauge | | flights and operations under way |
 //! | `payproof_facts_in_memory` | gauge | | payments whose facts are in memory |
+//! | `payproof_invalidation_line` | gauge | | 1 while the shared store tells of changes about them, 0 while it should and does not; none where it is not to, as without Redis |
 //! | `payproof_keys_held` | gauge | | idempotency keys in memory |
 //! | `payproof_operations_total` | counter | `outcome`: `fresh`, `replayed`, `coalesced`, or the error's code | guarded operations |
 //! | `payproof_indeterminate_operations` | gauge | | indeterminate operations: it is unknown whether the provider executed them |

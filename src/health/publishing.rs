@@ -49,7 +49,13 @@ impl Validator {
         let validator = self.clone();
         async move {
             let meter = &validator.0.account.telemetry.meter;
-            meter.publish(&validator.stats(), validator.0.cache.valid_hits());
+            let stats = validator.stats();
+            meter.publish(&stats, validator.0.cache.valid_hits());
+            if let Some(line) = validator.0.shared.as_ref().and_then(|shared| shared.line.as_ref()) {
+                // One that no call has used yet is missed otherwise.
+                line.keep_up();
+                meter.publish_line(stats.facts_are_covered);
+            }
             if let Some(found) = indeterminate(&validator, after(Instant::now(), PATIENCE)).await {
                 let (operations, requests) = (found.operations.total(), found.requests.total());
                 meter.publish_indeterminate(operations, requests, found.oldest().unwrap_or_default());

@@ -159,8 +159,8 @@ pub enum StoreFinding {
     },
     /// The server does not tell of changes, so that facts in memory are asked about again every few seconds.
     #[error(
-        "there is no invalidation line ({reason}), so validators ask about facts in memory again every 5 s; grant \
-         `+client|tracking +subscribe &payproof:line`, in a Cluster `+cluster|nodes`, or turn it off with `no_invalidation_line`"
+        "there is no invalidation line ({reason}), so validators ask about facts in memory again every 5 s; it needs \
+         `+client|tracking +subscribe &payproof:line`, in a Cluster `+cluster|nodes`; `no_invalidation_line` turns it off"
     )]
     NoInvalidationLine {
         /// Why, in the server's words.

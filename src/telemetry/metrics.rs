@@ -110,6 +110,7 @@ metrics! { GAUGES: Gauge {
     IN_LINE "payproof_retry_line" "Calls that wait in line for a retry.";
     IN_FLIGHT "payproof_in_flight" "Flights under way.";
     FACTS "payproof_facts_in_memory" "Payments whose facts are in memory.";
+    LINE "payproof_invalidation_line" "Whether the store tells of changes about facts in memory: 1 it does, 0 it should and does not.";
     KEYS "payproof_keys_held" "Idempotency keys held in memory.";
     CHECKS_DISABLED "payproof_idempotency_checks_disabled" "1 while PAYPROOF_DISABLE_IDEMPOTENCY_CHECKS lets duplicates through.";
     CACHE_BYTES "payproof_cache_memory_bytes" "Bytes that the values of the cache's spaces in memory count for.";
@@ -244,6 +245,11 @@ impl Meter {
             self.set_to(metric, time.unwrap_or_default().as_secs_f64());
         }
         self.set(CHECKS_DISABLED, u64::from(stats.idempotency_checks_disabled));
+    }
+
+    /// Sets whether the store tells of changes, where it is to.
+    pub(crate) fn publish_line(&self, is_alive: bool) {
+        self.set(LINE, u64::from(is_alive));
     }
 
     /// Sets what only the store knows.

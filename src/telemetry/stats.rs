@@ -66,7 +66,8 @@ pub struct Stats {
     pub rate_limited_for: Option<Duration>,
     /// Payments whose facts are in memory.
     pub facts_in_memory: usize,
-    /// Whether facts in memory are covered: the store tells of changes now.
+    /// Whether facts in memory are covered: the store tells of changes now. Where it should and does not,
+    /// [`check_store`](crate::Validator::check_store) says why.
     pub facts_are_covered: bool,
     /// Idempotency keys held; at `max_keys` new ones are refused.
     pub keys_held: usize,

@@ -3,6 +3,9 @@
 //! Facts are kept for a second where no line covers them, so that one that serves them later without asking has a line.
 
 mod cluster;
+mod elsewhere;
+#[cfg(feature = "metrics")]
+mod gauge;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,8 +17,6 @@ use payproof::provider::{Call, Provider, ProviderError, ProviderIdentity};
 use payproof::store::{RedisStore, RedisStoreBuilder, Severity, Store, StoreFinding};
 use payproof::testing::ScriptedProvider;
 use payproof::{AliasState, Currency, PaymentAlias, PaymentId, Provenance, ProviderPayment, Validator};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::redis_server::{RedisCluster, RedisConfig, RedisSentinels, RedisServer};
@@ -268,38 +269,9 @@ async fn has_no_line(server: &RedisServer, said: &[&str]) {
     assert_eq!(off.inspect().await.unwrap().findings, []);
 }
 
-/// Listens where a line leads to another server than all else does.
-async fn two_behind_one_address(server: u16, of_lines: u16) -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    tokio::spawn(async move {
-        while let Ok((mut client, _)) = listener.accept().await {
-            tokio::spawn(async move {
-                let mut greeting = [0; 4_096];
-                let count = client.read(&mut greeting).await.unwrap();
-                let is_line = String::from_utf8_lossy(&greeting[..count]).contains("HELLO\r\n$1\r\n3\r\n");
-                let port = if is_line { of_lines } else { server };
-                let mut there = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
-                there.write_all(&greeting[..count]).await.unwrap();
-                let _ = copy_bidirectional(&mut client, &mut there).await;
-            });
-        }
-    });
-    port
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_line_to_another_server_than_that_of_the_records_covers_nothing() {
-    let (server, elsewhere, provider) = (RedisServer::start().await, RedisServer::start().await, provider());
-    let port = two_behind_one_address(server.port(), elsewhere.port()).await;
-    let one = validator(&provider, crate::store(format!("redis://127.0.0.1:{port}")));
-    assert!(!is_covered(&server, &one).await && !is_covered(&server, &one).await);
-    assert!(elsewhere.calls("client|tracking") > 0 && elsewhere.asked() == 0, "the line is at the other server");
-    assert!(!one.stats().facts_are_covered);
-    // It would do, were the records there as well.
-    let same = validator(&provider, crate::store(server.url()));
-    covered(&server, &same).await;
-    assert!(same.stats().facts_are_covered);
+/// Whether these first bytes of a connection are a line's, which alone speaks RESP3.
+fn is_line(greeting: &[u8]) -> bool {
+    String::from_utf8_lossy(greeting).contains("HELLO\r\n$1\r\n3\r\n")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,5 +1,12 @@
 //! The page of metrics that Prometheus reads, by the names that the crate's docs list.
-#![cfg(all(feature = "axum", feature = "cache", feature = "metrics", feature = "test-util", feature = "webhook"))]
+#![cfg(all(
+    feature = "axum",
+    feature = "cache",
+    feature = "metrics",
+    feature = "redis",
+    feature = "test-util",
+    feature = "webhook"
+))]
 #![allow(
     clippy::arithmetic_side_effects,
     clippy::cast_possible_truncation,
@@ -25,7 +32,7 @@ use payproof::cache::{Cache, Space, ttl};
 use payproof::endpoint::{IdempotencyLayer, Scope};
 use payproof::guard::{Effect, EffectCall, Operation};
 use payproof::provider::ProviderError;
-use payproof::store::{MemoryStore, RestartLoss};
+use payproof::store::{MemoryStore, RedisStore, RestartLoss};
 use payproof::testing::{FlakyStore, ScriptedProvider, Step, StoreFault, StoreVerb, webhook};
 use payproof::webhook::StripeWebhooks;
 use payproof::{Breaker, Retry, Validator};
@@ -83,6 +90,10 @@ async fn everything() {
     deliver_twice(&one).await;
     one.publish_metrics().await;
     keep_a_price().await;
+
+    // Redis alone tells of changes; whether a server is there does not matter.
+    let redis = RedisStore::new("redis://127.0.0.1:1").unwrap();
+    plain(&provider).store(redis).build().unwrap().publish_metrics().await;
 }
 
 /// One value of the cache, loaded and then found in memory.

@@ -43,6 +43,13 @@ pub(super) async fn inspect(servers: &Servers, settings: &ConnectionSettings) ->
         }
     }
     let mut whole = whole.ok_or_else(|| StoreError::not_sent("the Cluster has no primaries; look at its nodes"))?;
+    let has_none = |finding: &StoreFinding| matches!(finding, StoreFinding::NoInvalidationLine { .. });
+    // Each server may tell of changes, and there may be no line all the same.
+    if let Some(reason) = settings.lines.as_ref().and_then(|lines| lines.failure())
+        && !whole.findings.iter().any(has_none)
+    {
+        whole.findings.push(StoreFinding::NoInvalidationLine { reason });
+    }
     whole.note_memory();
     Ok(whole)
 }

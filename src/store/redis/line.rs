@@ -119,6 +119,9 @@ async fn run(store: Arc<Inner>, audibles: Arc<Audibles>) {
                 continue;
             }
             Err(error) => {
+                if let Some(known) = &store.settings.lines {
+                    known.failed(&error);
+                }
                 // Who serves what may have changed without a call that was told so.
                 store.servers.look_again();
                 Some(if error.is_refused() { PAUSE_AFTER_REFUSAL } else { PAUSE_AFTER_FAILURE })

@@ -23,6 +23,8 @@ struct LinesState {
     links_made: u64,
     links: Vec<(Address, Weak<Wire>)>,
     lines: Vec<(Arc<Audibles>, Weak<dyn Line>)>,
+    /// Why no session opened when that was tried last, until one opens.
+    failure: Option<Box<str>>,
 }
 
 impl RedisLines {
@@ -78,12 +80,23 @@ impl RedisLines {
 
     /// Opens a session, unless a connection was made since so many were. Whether it is open.
     pub(super) fn open(&self, links_made: u64, audibles: &Audibles, alive_until: Instant) -> bool {
-        let state = self.0.lock();
+        let mut state = self.0.lock();
         let is_open = state.links_made == links_made;
         if is_open {
+            state.failure = None;
             audibles.open(alive_until);
         }
         is_open
+    }
+
+    /// Keeps why no session opened, for those who ask.
+    pub(super) fn failed(&self, error: &StoreError) {
+        self.0.lock().failure = Some(error.to_string().into());
+    }
+
+    /// Why there is no session, if that is known.
+    pub(super) fn failure(&self) -> Option<Box<str>> {
+        self.0.lock().failure.clone()
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::future::{Future, pending};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use rand::rngs::StdRng;
@@ -14,6 +14,7 @@ use super::pick;
 use crate::accessors::getters;
 use crate::lock::Lock;
 use crate::store::extras::{BatchAnswer, CountLeft, Offer};
+use crate::store::line::{Line, Listener};
 use crate::store::{Claim, Durability, Extras, Inspection, RestartLoss, Store, StoreAnswer, StoreError, Stored, Swap};
 
 /// What a [`FlakyStore`] does on one call.
@@ -332,5 +333,10 @@ impl<S: Store> Offer for FlakyStore<S> {
     fn add<'s>(&'s self, key: &'s str, by: i64, ttl: Duration) -> StoreAnswer<'s, CountLeft> {
         let (store, key) = (Arc::clone(&self.store), key.to_owned());
         Box::pin(self.run(StoreVerb::Add, async move { store.extras().count(&*store, &key, by, ttl).await }))
+    }
+
+    /// The store's own: what it tells of changes meets no faults.
+    fn line(&self, prefix: &str, listener: Weak<dyn Listener>) -> Option<Arc<dyn Line>> {
+        self.store.extras().line(prefix, listener)
     }
 }

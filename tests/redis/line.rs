@@ -6,6 +6,7 @@ mod cluster;
 mod elsewhere;
 #[cfg(feature = "metrics")]
 mod gauge;
+mod links;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

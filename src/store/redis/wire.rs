@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use ::redis::aio::MultiplexedConnection;
-use ::redis::{AsyncConnectionConfig, ProtocolVersion, PushInfo, RedisConnectionInfo, RedisError, Value};
+use ::redis::{AsyncConnectionConfig, ErrorKind, ProtocolVersion, PushInfo, RedisConnectionInfo, RedisError, Value};
 use futures_util::future::{Either, select};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Notify, Semaphore};
@@ -271,9 +271,15 @@ fn not_sent(reason: &str) -> StoreError {
 /// The error of a login, which the server may have refused.
 fn not_opened(error: &RedisError) -> StoreError {
     match error.code() {
-        Some(code) => StoreError::refused(format!("the server refuses the greeting ({code})")),
+        // The library's own word for what servers before 7.0, and proxies like them, say to a HELLO that they do not know.
+        None if error.kind() == ErrorKind::RESP3NotSupported => refused_greeting("ERR"),
+        Some(code) => refused_greeting(code),
         None => not_sent(&reason(error)),
     }
+}
+
+fn refused_greeting(code: &str) -> StoreError {
+    StoreError::refused(format!("the server refuses the greeting ({code})"))
 }
 
 /// The error of a connection that broke: the request may have been executed.
@@ -287,5 +293,23 @@ fn reason(error: &RedisError) -> String {
     match error.detail() {
         Some(detail) => format!("{}: {detail}", error.category()),
         None => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ::redis::ServerErrorKind;
+
+    use super::*;
+
+    #[test]
+    fn a_server_that_knows_no_hello_refuses_the_greeting_in_the_words_of_any_version() {
+        let older = RedisError::from((ErrorKind::RESP3NotSupported, "the server does not support HELLO"));
+        let newer = RedisError::from((ErrorKind::Server(ServerErrorKind::ResponseError), "unknown command 'HELLO'"));
+        for error in [older, newer] {
+            assert_eq!(not_opened(&error).to_string(), "the server refuses the greeting (ERR)");
+        }
+        let broken = RedisError::from((ErrorKind::Io, "connection reset"));
+        assert!(!not_opened(&broken).is_refused());
     }
 }

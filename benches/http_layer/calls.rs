@@ -14,7 +14,8 @@ use tower::ServiceExt as _;
 use crate::checkout;
 use crate::endpoint::{bare, idempotent, request};
 use crate::figure::{self, Scale};
-use crate::turns::{Peer, take_turns, timed};
+use crate::rounds::Pace;
+use crate::turns::{Peer, take_turns};
 
 const ROUNDS: usize = 400;
 const BATCH: u64 = 200;
@@ -25,6 +26,7 @@ const RECORDS: usize = 1_000_000;
 /// Calls the endpoint under keys that `key` gives, and reads the answers.
 pub(crate) fn calling<'r>(
     runtime: &'r Runtime,
+    pace: Pace,
     routes: &Router,
     key: impl Fn() -> String + Clone + Send + Sync + 'static,
 ) -> Peer<'r> {
@@ -33,13 +35,7 @@ pub(crate) fn calling<'r>(
         let (routes, key) = (routes.clone(), key.clone());
         let batch = runtime.spawn(async move {
             let requests: Vec<_> = (0..count).map(|_| request(&key())).collect();
-            let (time, ()) = timed(async {
-                for request in requests {
-                    one(&routes, request).await;
-                }
-            })
-            .await;
-            time
+            pace.time(requests.into_iter().map(|request| one(&routes, request))).await
         });
         runtime.block_on(batch).expect("nothing panics")
     })
@@ -62,8 +58,11 @@ pub(crate) fn run(scale: Scale) {
     let runtime = checkout::runtime();
     let layered = idempotent(MemoryStore::new().max_records(RECORDS));
     let same = || "8e03978e-40d5-43dd-bc93-6894a57f9324".to_owned();
-    let (mut first, mut replay, mut plain) =
-        (calling(&runtime, &layered, fresh()), calling(&runtime, &layered, same), calling(&runtime, &bare(), same));
+    let (mut first, mut replay, mut plain) = (
+        calling(&runtime, Pace::BackToBack, &layered, fresh()),
+        calling(&runtime, Pace::BackToBack, &layered, same),
+        calling(&runtime, Pace::BackToBack, &bare(), same),
+    );
     let [first, replay, plain] = take_turns(scale.of(ROUNDS), BATCH, [&mut first, &mut replay, &mut plain]);
     figure::ns("first_over_bare", first.ns_over(&plain));
     figure::ratio("replay_vs_bare_call", replay.ratio_to(&plain));

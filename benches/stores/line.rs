@@ -8,12 +8,14 @@ use std::time::{Duration, Instant};
 use ::redis::aio::MultiplexedConnection;
 use payproof::store::RedisStore;
 use payproof::{PaymentId, PaymentIntent, Provenance, Validator};
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::Runtime;
 
 use crate::checkout::{self, Prompt};
 use crate::figure::{self, Scale};
-use crate::redis::{TASKS, acting, bare, crowd, get, record_of, replay, set, throughput_to};
+use crate::peers::{acting, calls_of, crowd, replay};
+use crate::redis::{TASKS, bare, get, record_of, set, workers};
 use crate::redis_server::RedisServer;
+use crate::rounds::Pace;
 use crate::turns::take_turns;
 
 const ROUNDS: usize = 600;
@@ -27,7 +29,7 @@ const MEMORY_FOR: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) fn run(scale: Scale) {
-    let workers = Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("room for a runtime");
+    let workers = workers();
     let server = workers.block_on(RedisServer::start());
     replays(scale, &workers, &server);
     crowds(scale, &workers, &server);
@@ -76,7 +78,7 @@ fn replays(scale: Scale, runtime: &Runtime, server: &RedisServer) {
     });
     let replays = |validator: Validator| {
         let intent = intent.clone();
-        acting(runtime, move |_| replay(validator.clone(), intent.clone()))
+        acting(runtime, Pace::BackToBack, move |_| replay(validator.clone(), intent.clone()))
     };
     let [own_times, alone_times] =
         take_turns(scale.of(ROUNDS), BATCH, [&mut replays(own.clone()), &mut replays(alone)]);
@@ -96,10 +98,15 @@ fn crowds(scale: Scale, runtime: &Runtime, server: &RedisServer) {
     });
     let mut replays = {
         let own = own.clone();
-        crowd(runtime, move |task| replay(own.clone(), intents.get(task).expect("one each").clone()))
+        crowd(runtime, Pace::BackToBack, TASKS, move |task| {
+            replay(own.clone(), intents.get(task).expect("one each").clone())
+        })
     };
-    let mut gets = crowd(runtime, move |_| get(connection.clone()));
-    throughput_to("redis_throughput", take_turns(scale.of(40), 1, [&mut replays, &mut gets]));
+    let mut gets = crowd(runtime, Pace::BackToBack, TASKS, move |_| get(connection.clone()));
+    let [own_times, bare_times] = take_turns(scale.of(40), calls_of(TASKS), [&mut replays, &mut gets]);
+    figure::ratio("redis_throughput", 1.0 / own_times.ratio_to(&bare_times));
+    figure::ns("redis_replay_of_256", own_times.ns());
+    figure::ns("redis_get_of_256", bare_times.ns());
 }
 
 /// From the answer to a `forget` in one process until a call in another one is not answered from memory.

@@ -2,7 +2,6 @@
 
 use std::hint::black_box;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use ::redis::AsyncConnectionConfig;
@@ -13,25 +12,37 @@ use payproof::{PaymentIntent, Provenance, Validator};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::checkout::{self, Prompt};
-use crate::figure::{self, Scale};
+use crate::figure::Scale;
+use crate::peers::{acting, calls_of, crowd, replay};
 use crate::redis_server::RedisServer;
-use crate::turns::{Batches, Peer, take_turns, timed};
+use crate::rounds::{Pace, ROUNDS, Rounds};
+use crate::turns::take_turns;
 
-const ROUNDS: usize = 600;
+const BATCHES: usize = 200;
 const BATCH: u64 = 20;
+const CROWDS: usize = 10;
 pub(crate) const TASKS: usize = 256;
-const PER_TASK: usize = 20;
 
 pub(crate) fn run(scale: Scale) {
-    let workers = Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("room for a runtime");
-    let server = workers.block_on(RedisServer::start());
-    latencies(scale, &workers, &server, "");
-    throughput(scale, &workers, &server, "");
+    let alone = checkout::runtime();
+    let server = alone.block_on(RedisServer::start());
     // A runtime that is there and idle wakes no task.
-    let one_thread = checkout::runtime();
-    latencies(scale, &one_thread, &server, "_one_thread");
-    throughput(scale, &one_thread, &server, "_one_thread");
-    trips(&one_thread, &server);
+    for (runtime, on) in [(workers as fn() -> Runtime, ""), (checkout::runtime, "_one_thread")] {
+        let mut rounds = Rounds::default();
+        for _ in 0..scale.of(ROUNDS) {
+            for pace in Pace::BOTH {
+                let runtime = runtime();
+                latencies(scale, &runtime, &server, (pace, on), &mut rounds);
+                throughput(scale, &runtime, &server, (pace, on), &mut rounds);
+            }
+        }
+        rounds.print();
+    }
+    trips(&alone, &server);
+}
+
+pub(crate) fn workers() -> Runtime {
+    Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("room for a runtime")
 }
 
 fn validator(server: &RedisServer) -> Validator {
@@ -61,45 +72,39 @@ pub(crate) async fn record_of(server: &RedisServer, intent: &PaymentIntent) -> V
     ::redis::cmd("GET").arg(key).query_async(&mut connection).await.expect("it is a string")
 }
 
-fn latencies(scale: Scale, runtime: &Runtime, server: &RedisServer, on: &str) {
+fn latencies(scale: Scale, runtime: &Runtime, server: &RedisServer, (pace, on): (Pace, &str), rounds: &mut Rounds) {
     let intent = checkout::intent(&checkout::payment_ids().next().expect("there is one"));
     let record = runtime.block_on(record_of(server, &intent));
     let connection = runtime.block_on(bare(server));
     let () = runtime.block_on(set(connection.clone(), "bare".to_owned(), record.clone()));
     let own = validator(server);
 
-    let mut replays = acting(runtime, {
+    let mut replays = acting(runtime, pace, {
         let (own, intent) = (own.clone(), intent.clone());
         move |_| replay(own.clone(), intent.clone())
     });
-    let mut gets = acting(runtime, {
+    let mut gets = acting(runtime, pace, {
         let connection = connection.clone();
         move |_| get(connection.clone())
     });
-    let rounds = scale.of(ROUNDS);
-    let [own_times, bare_times] = take_turns(rounds, BATCH, [&mut replays, &mut gets]);
-    figure::ratio(&format!("redis_hit_vs_get{on}"), own_times.ratio_to(&bare_times));
-    figure::ns(&format!("redis_hit{on}"), own_times.ns());
-    figure::ns(&format!("redis_get{on}"), bare_times.ns());
+    let (batches, of) = (scale.of(pace.batches(BATCHES)), pace.suffix());
+    rounds.add(format!("redis_hit_vs_get{of}{on}"), &take_turns(batches, BATCH, [&mut replays, &mut gets]));
 
-    let mut misses = acting(runtime, {
+    let mut misses = acting(runtime, pace, {
         let own = own.clone();
         move |number| miss(own.clone(), number)
     });
-    let mut sets = acting(runtime, move |number| {
+    let mut sets = acting(runtime, pace, move |number| {
         let (connection, record) = (connection.clone(), record.clone());
         async move {
             set(connection.clone(), format!("bare:{number}"), record.clone()).await;
             set(connection, format!("bare:{number}"), record).await;
         }
     });
-    let [own_times, bare_times] = take_turns(rounds, BATCH, [&mut misses, &mut sets]);
-    figure::ratio(&format!("redis_miss_vs_2rtt{on}"), own_times.ratio_to(&bare_times));
-    figure::ns(&format!("redis_miss{on}"), own_times.ns());
-    figure::ns(&format!("redis_2rtt{on}"), bare_times.ns());
+    rounds.add(format!("redis_miss_vs_2rtt{of}{on}"), &take_turns(batches, BATCH, [&mut misses, &mut sets]));
 }
 
-fn throughput(scale: Scale, runtime: &Runtime, server: &RedisServer, on: &str) {
+fn throughput(scale: Scale, runtime: &Runtime, server: &RedisServer, (pace, on): (Pace, &str), rounds: &mut Rounds) {
     // Each task has a payment of its own, or they would share flights.
     let intents: Arc<[PaymentIntent]> = checkout::payment_ids().take(TASKS).map(|id| checkout::intent(&id)).collect();
     let own = validator(server);
@@ -107,21 +112,13 @@ fn throughput(scale: Scale, runtime: &Runtime, server: &RedisServer, on: &str) {
     for intent in intents.iter() {
         runtime.block_on(async { own.validate(intent).await.expect("the provider answers") });
     }
-    let mut replays = crowd(runtime, {
+    let mut replays = crowd(runtime, pace, TASKS, {
         let own = own.clone();
         move |task| replay(own.clone(), intents.get(task).expect("one each").clone())
     });
-    let mut gets = crowd(runtime, move |_| get(connection.clone()));
-    let times = take_turns(scale.of(40), 1, [&mut replays, &mut gets]);
-    throughput_to(&format!("redis_throughput_uncovered{on}"), times);
-}
-
-/// What crowds of replays and of GETs took, in turns.
-pub(crate) fn throughput_to(name: &str, [own_times, bare_times]: [Batches; 2]) {
-    figure::ratio(name, 1.0 / own_times.ratio_to(&bare_times));
-    let calls = (TASKS * PER_TASK) as f64;
-    figure::ns(&format!("{name}_replay"), own_times.ns() / calls);
-    figure::ns(&format!("{name}_get"), bare_times.ns() / calls);
+    let mut gets = crowd(runtime, pace, TASKS, move |_| get(connection.clone()));
+    let times = take_turns(scale.of(CROWDS), calls_of(TASKS), [&mut replays, &mut gets]);
+    rounds.add_throughput(format!("redis_throughput_uncovered{}{on}", pace.suffix()), &times);
 }
 
 /// Round trips are calls of the store, each of which is one; commands are what the server counts.
@@ -156,11 +153,6 @@ fn trips(runtime: &Runtime, server: &RedisServer) {
     }
 }
 
-pub(crate) async fn replay(own: Validator, intent: PaymentIntent) {
-    let validation = own.validate(intent).await.expect("the store answers");
-    assert!(validation.verdict().is_valid() && validation.provenance() == Provenance::Replayed);
-}
-
 async fn miss(own: Validator, number: u64) {
     let validation = own.validate(checkout::intent(&format!("pi_{number:023}"))).await.expect("the provider answers");
     assert!(validation.verdict().is_valid() && validation.provenance() == Provenance::Fresh);
@@ -174,52 +166,4 @@ pub(crate) async fn get(mut connection: MultiplexedConnection) {
 pub(crate) async fn set(mut connection: MultiplexedConnection, key: String, value: Vec<u8>) {
     let mut command = ::redis::cmd("SET");
     let () = command.arg(key).arg(value).arg("PX").arg(86_400_000).query_async(&mut connection).await.expect("it sets");
-}
-
-/// Counts on through all peers, so that no two misses are of one payment.
-static NEXT: AtomicU64 = AtomicU64::new(0);
-
-/// One call after the other, inside a spawned task, as a server's handlers are.
-pub(crate) fn acting<A: Future<Output = ()> + Send>(
-    runtime: &Runtime,
-    act: impl Fn(u64) -> A + Clone + Send + Sync + 'static,
-) -> Peer<'_> {
-    Box::new(move |count| {
-        let act = act.clone();
-        let batch = runtime.spawn(async move {
-            let (time, ()) = timed(async {
-                for _ in 0..count {
-                    act(NEXT.fetch_add(1, Ordering::Relaxed)).await;
-                }
-            })
-            .await;
-            time
-        });
-        runtime.block_on(batch).expect("nothing panics")
-    })
-}
-
-/// 256 tasks at once, each a few calls one after the other.
-pub(crate) fn crowd<A: Future<Output = ()> + Send + 'static>(
-    runtime: &Runtime,
-    act: impl Fn(usize) -> A + Clone + Send + Sync + 'static,
-) -> Peer<'_> {
-    Box::new(move |_| {
-        let (time, ()) = runtime.block_on(timed(async {
-            let tasks: Vec<_> = (0..TASKS)
-                .map(|task| {
-                    let act = act.clone();
-                    tokio::spawn(async move {
-                        for _ in 0..PER_TASK {
-                            act(task).await;
-                        }
-                    })
-                })
-                .collect();
-            for task in tasks {
-                task.await.expect("nothing panics");
-            }
-        }));
-        time
-    })
 }

@@ -9,6 +9,7 @@ mod extras;
 mod fault;
 mod inspect;
 mod pool;
+mod record;
 mod schema;
 mod statement;
 mod sweep;

@@ -11,6 +11,7 @@ use tokio_postgres::Row;
 
 use super::connection::{Connection, Values};
 use super::dial::DatabaseDial;
+use super::record;
 use crate::lock::Lock;
 use crate::store::StoreError;
 use crate::store::renewed::Renewed;
@@ -60,7 +61,7 @@ impl Pool {
     ) -> Result<Option<SqlRow>, StoreError> {
         let values: Vec<_> = values.iter().map(SqlValue::typed).collect();
         let rows = self.run(sql, &values).await?;
-        rows.first().map(SqlRow::of).transpose()
+        rows.first().map(record::read).transpose()
     }
 
     /// Runs a statement on a connection that is free, and waits no longer than the command timeout: half of it for a connection,

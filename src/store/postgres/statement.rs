@@ -5,11 +5,12 @@ use std::time::Duration;
 use crate::store::sql::{SqlRow, SqlValue, unexpected};
 use crate::store::{Claim, StoreError, Stored, Swap, ttl_millis};
 
-pub(super) const GET: &str = "SELECT done, held, left_ms, NULL::text AS which FROM payproof_get_1($1)";
-pub(super) const CLAIM: &str = "SELECT done, held, left_ms, NULL::text AS which FROM payproof_claim_1($1, $2, $3)";
-pub(super) const REPLACE: &str =
-    "SELECT done, held, left_ms, NULL::text AS which FROM payproof_replace_1($1, $2, $3, $4)";
-pub(super) const REMOVE: &str = "SELECT done, held, left_ms, NULL::text AS which FROM payproof_remove_1($1, $2)";
+// Each answers with one record. To make a table of what a function answers, `SELECT … FROM f(…)`, took the server 77 µs for a claim
+// that finds a record, where this takes 55 and a bare prepared SELECT 16: a statement without a name is planned each time.
+pub(super) const GET: &str = "SELECT payproof_get_1($1)";
+pub(super) const CLAIM: &str = "SELECT payproof_claim_1($1, $2, $3)";
+pub(super) const REPLACE: &str = "SELECT payproof_replace_1($1, $2, $3, $4)";
+pub(super) const REMOVE: &str = "SELECT payproof_remove_1($1, $2)";
 
 /// A time to live as the functions take it.
 pub(super) fn ttl(ttl: Duration) -> Result<SqlValue<'static>, StoreError> {

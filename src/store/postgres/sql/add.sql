@@ -21,7 +21,7 @@ BEGIN
     END IF;
     held := convert_to(amount::text, 'UTF8');
     left_ms := ttl;
-    SELECT c.done INTO done FROM payproof_claim_1(k, held, ttl) c;
+    done := (payproof_claim_1(k, held, ttl)).done;
     IF done THEN RETURN; END IF;
   END LOOP;
   RAISE SQLSTATE '40001' USING MESSAGE = 'the record keeps changing under many hands';

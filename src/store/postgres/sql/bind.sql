@@ -9,11 +9,11 @@ LANGUAGE plpgsql SET search_path FROM CURRENT SET lock_timeout = '250ms' AS $$
 DECLARE c record; size CONSTANT int := octet_length(payment); BEGIN
   done := false;
   IF meant <> payproof_table_id_1() THEN which := 'table'; RETURN; END IF;
-  IF payment_expected IS NULL THEN SELECT * INTO c FROM payproof_claim_1(payment, paid, ttl);
-  ELSE SELECT * INTO c FROM payproof_replace_1(payment, payment_expected, paid, ttl); END IF;
+  IF payment_expected IS NULL THEN c := payproof_claim_1(payment, paid, ttl);
+  ELSE c := payproof_replace_1(payment, payment_expected, paid, ttl); END IF;
   IF NOT c.done THEN
     which := 'payment';
-    IF keep = 1 THEN SELECT * INTO c FROM payproof_hold_1(payment); END IF;
+    IF keep = 1 THEN c := payproof_hold_1(payment); END IF;
     held := c.held; left_ms := c.left_ms;
     RETURN;
   END IF;
@@ -24,12 +24,12 @@ DECLARE c record; size CONSTANT int := octet_length(payment); BEGIN
     IF FOUND THEN which := 'former'; EXIT; END IF;
   END LOOP;
   IF which IS NULL AND lapsed IS NOT NULL THEN
-    SELECT * INTO c FROM payproof_remove_1(lapsed, lapsed_expected);
+    c := payproof_remove_1(lapsed, lapsed_expected);
     IF NOT c.done AND c.held IS NOT NULL THEN which := 'lapsed'; END IF;
   END IF;
   IF which IS NULL THEN
-    IF ord_expected IS NULL THEN SELECT * INTO c FROM payproof_claim_1(ord, payer, ord_ttl);
-    ELSE SELECT * INTO c FROM payproof_replace_1(ord, ord_expected, payer, ord_ttl); END IF;
+    IF ord_expected IS NULL THEN c := payproof_claim_1(ord, payer, ord_ttl);
+    ELSE c := payproof_replace_1(ord, ord_expected, payer, ord_ttl); END IF;
     IF c.done THEN done := true; RETURN; END IF;
     which := 'order'; held := c.held; left_ms := c.left_ms;
   END IF;

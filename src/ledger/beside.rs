@@ -16,19 +16,24 @@ impl Ledger {
     #[cfg(feature = "cache")]
     pub(crate) fn apart(&self, timeout: Duration) -> Self {
         let store = self.extras.apart(timeout).unwrap_or_else(|| Arc::clone(&self.store));
-        Self { extras: store.extras(), store, timeout, breaker: Arc::new(StoreBreaker::of_cache()), ..self.clone() }
+        self.with(|parts| {
+            (parts.extras, parts.store, parts.timeout) = (store.extras(), store, timeout);
+            parts.breaker = Arc::new(StoreBreaker::of_cache());
+        })
     }
 
     /// The same records for calls that are about the store itself, and so are always made. What comes of them is told to the
     /// breaker of `other`.
     #[cfg(feature = "cache")]
     pub(crate) fn surely_beside(&self, other: &Self) -> Self {
-        Self { breaker: Arc::clone(&other.breaker), ..self.always() }
+        self.always().with(|parts| parts.breaker = Arc::clone(&other.breaker))
     }
 
     /// Records written alike in another store.
     pub(crate) fn elsewhere(&self, store: Arc<dyn AnyStore>) -> Self {
-        let (watches, clock, losses) = (Arc::default(), Arc::default(), Arc::default());
-        Self { extras: store.extras(), store, watches, clock, losses, ..self.clone() }
+        self.with(|parts| {
+            (parts.extras, parts.store) = (store.extras(), store);
+            (parts.watches, parts.clock, parts.losses) = (Arc::default(), Arc::default(), Arc::default());
+        })
     }
 }

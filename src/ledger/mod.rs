@@ -4,6 +4,7 @@
 //! that no call ends what another one began. A step whose reply was lost is asked for again with the same bytes: the call that
 //! finds those very bytes stored knows that the lost step was made.
 
+use std::ops::Deref;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -86,9 +87,17 @@ const KEY_LEN: usize = 64;
 /// How long those who waited for a read can learn that it failed.
 pub(crate) const FAILED_FOR: Duration = Duration::from_secs(2);
 
-/// The records of one service in one store.
+/// The records of one service in one store. Each claim takes a clone along.
 #[derive(Clone, Debug)]
 pub(crate) struct Ledger {
+    parts: Arc<LedgerParts>,
+    /// Whether its calls are made whatever the breaker says.
+    asks_always: bool,
+}
+
+/// What the clones of a ledger share.
+#[derive(Clone, Debug)]
+pub(crate) struct LedgerParts {
     store: Arc<dyn AnyStore>,
     extras: Extras,
     prefix: Arc<str>,
@@ -101,8 +110,14 @@ pub(crate) struct Ledger {
     /// What the operator says that a restart of the store loses at most.
     pub(crate) stated_loss: Option<RestartLoss>,
     breaker: Arc<StoreBreaker>,
-    /// Whether its calls are made whatever the breaker says.
-    asks_always: bool,
+}
+
+impl Deref for Ledger {
+    type Target = LedgerParts;
+
+    fn deref(&self) -> &LedgerParts {
+        &self.parts
+    }
 }
 
 /// What came of a claim.
@@ -148,14 +163,21 @@ impl Ledger {
     ) -> Self {
         let (extras, prefix, codec) = (store.extras(), prefix.into(), Arc::new(codec));
         let (watches, clock, losses, breaker) = (Arc::default(), Arc::default(), Arc::default(), Arc::default());
-        let asks_always = false;
-        Self { store, extras, prefix, timeout, codec, watches, clock, losses, stated_loss, breaker, asks_always }
+        let parts = LedgerParts { store, extras, prefix, timeout, codec, watches, clock, losses, stated_loss, breaker };
+        Self { parts: Arc::new(parts), asks_always: false }
+    }
+
+    /// Another ledger, which shares but what is changed in it.
+    fn with(&self, change: impl FnOnce(&mut LedgerParts)) -> Self {
+        let mut parts = LedgerParts::clone(self);
+        change(&mut parts);
+        Self { parts: Arc::new(parts), ..self.clone() }
     }
 
     /// With jitter from a seed, if there is one.
     pub(crate) fn seeded(self, seed: Option<u64>) -> Self {
-        let watches = seed.map_or(self.watches, |seed| Arc::new(Watches::seeded(seed)));
-        Self { watches, ..self }
+        let Some(seed) = seed else { return self };
+        self.with(|parts| parts.watches = Arc::new(Watches::seeded(seed)))
     }
 
     pub(crate) fn durability(&self) -> Durability {

@@ -20,8 +20,8 @@ const PROBED_PLACES: u8 = 8;
 
 impl Ledger {
     /// The same, telling this watch that the store answers, and of calls that were not made.
-    pub(crate) fn heard_by(self, watch: &Arc<StoreWatch>) -> Self {
-        Self { breaker: Arc::new(StoreBreaker::told_to(Arc::clone(watch))), ..self }
+    pub(crate) fn heard_by(&self, watch: &Arc<StoreWatch>) -> Self {
+        self.with(|parts| parts.breaker = Arc::new(StoreBreaker::told_to(Arc::clone(watch))))
     }
 
     /// The same, for calls that are made whatever the breaker says: they bring to an end what was begun, or are about the

@@ -69,7 +69,8 @@ struct Known {
     age_ms: u64,
     /// The metadata keys that were kept. A reader who needs others knows nothing by these facts.
     keys: Vec<Box<str>>,
-    facts: ProviderPayment,
+    /// Boxed, as from here on they are handed on a dozen times.
+    facts: Box<ProviderPayment>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -84,7 +85,7 @@ struct Payload {
 #[derive(Clone, Debug)]
 pub(crate) struct Older {
     keys: Vec<Box<str>>,
-    facts: ProviderPayment,
+    facts: Box<ProviderPayment>,
     at: Moment,
 }
 
@@ -108,7 +109,7 @@ impl Older {
 /// Facts from the store.
 #[derive(Debug)]
 pub(crate) struct Found {
-    pub(crate) facts: ProviderPayment,
+    pub(crate) facts: Box<ProviderPayment>,
     /// When the provider stated them; rather too early than too late.
     pub(crate) at: Moment,
     /// How long the record still lives.

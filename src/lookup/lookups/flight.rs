@@ -172,7 +172,7 @@ impl Lookups {
             beside_line: None,
         };
         LookedUp {
-            facts,
+            facts: *facts,
             alias: None,
             stamp: self.cache.stamp(at),
             attempts: Attempts::NONE,

@@ -59,7 +59,7 @@ impl Lookups {
             (Some(kept), _) => kept,
             (None, Some(shared)) => {
                 let found = Box::pin(shared.older(&self.rules, target.id())).await?;
-                is_recent(found.at.age(), oldest).then(|| (found.facts, self.cache.stamp(found.at)))?
+                is_recent(found.at.age(), oldest).then(|| (*found.facts, self.cache.stamp(found.at)))?
             }
             (None, None) => return None,
         };

@@ -29,7 +29,7 @@ fn statuses() -> Vec<PaymentStatus> {
 
 fn settled(facts: ProviderPayment) -> Payload {
     let keys = vec!["store_id".into(), "order_id".into()];
-    Payload { known: Some(Known { age_ms: 1_500, keys, facts }), failure: None, claimed_ms: 0 }
+    Payload { known: Some(Known { age_ms: 1_500, keys, facts: Box::new(facts) }), failure: None, claimed_ms: 0 }
 }
 
 /// As both versions hold it, where the first one has room for all that it says.

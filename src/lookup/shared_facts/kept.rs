@@ -49,7 +49,7 @@ impl SharedFacts {
         let age = Duration::from_millis(before).saturating_add(held.told_age());
         let is_being_asked = held.record.state == State::Claimed && !held.lease_left().is_zero();
         let kept = StoredFacts {
-            facts: known.map(|known| known.facts),
+            facts: known.map(|known| *known.facts),
             age,
             kept_for: held.ttl_left(),
             is_being_asked,

@@ -88,7 +88,7 @@ impl Claimable for FactsRecord {
                 let age = at.age();
                 // However short they live, the calls that waited for them take them.
                 let ttl = lives.saturating_sub(age).max(FAILED_FOR);
-                let known = Known { age_ms: millis(age), keys: keys.clone(), facts: ProviderPayment::clone(facts) };
+                let known = Known { age_ms: millis(age), keys: keys.clone(), facts: facts.clone() };
                 (State::Settled, ttl, self.write(Some(known), None, Duration::ZERO)?)
             }
             FactsEnd::Failed(failure) => {

@@ -55,7 +55,7 @@ impl Versioned<'_> for Payload {
         }
         let Self { known, failure, claimed_ms } = self.clone();
         let known =
-            known.map(|Known { age_ms, keys, facts }| FirstKnown { age_ms, keys, facts: FirstFacts::of(facts) });
+            known.map(|Known { age_ms, keys, facts }| FirstKnown { age_ms, keys, facts: FirstFacts::of(*facts) });
         postcard::to_allocvec(&FirstPayload { known, failure, claimed_ms }).ok()
     }
 
@@ -68,8 +68,9 @@ impl Versioned<'_> for Payload {
             Converted::NotEnough => return Converted::NotEnough,
             Converted::Damaged => return Converted::Damaged,
         };
-        let known = known
-            .map(|FirstKnown { age_ms, keys, facts }| facts.converted().map(|facts| Known { age_ms, keys, facts }));
+        let known = known.map(|FirstKnown { age_ms, keys, facts }| {
+            facts.converted().map(|facts| Known { age_ms, keys, facts: Box::new(facts) })
+        });
         match known {
             Some(None) => Converted::NotEnough,
             known => Converted::Whole(Self { known: known.flatten(), failure, claimed_ms }),

@@ -5,7 +5,7 @@
 //! | open | passes |
 //! | closed | waits until its time is over |
 //! | closed, its time over | the first to come passes, as a probe |
-//! | probed | waits for a probe's answer, which opens the gate or closes it again; a second later another one passes |
+//! | probed | waits for a probe's answer, which opens the gate or closes it again; without one, or a second later, another passes |
 
 use std::sync::MutexGuard;
 use std::sync::atomic::{AtomicBool, Ordering};

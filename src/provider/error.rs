@@ -225,6 +225,9 @@ impl ProviderError {
 
         pub(crate) fn is_timeout(&self) -> bool => self.0.timed_out;
 
+        /// Whether the provider replied at all, be it in part.
+        pub(crate) fn has_reply(&self) -> bool => self.0.status.is_some() || self.reach() == Reach::Answered;
+
         /// Whether the same request may succeed a little later, by what the provider says and how far the call got. No text
         /// decides, and what cannot be read stays so.
         #[cfg(feature = "stripe")]

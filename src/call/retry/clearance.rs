@@ -53,10 +53,11 @@ impl<'r> Clearance<'r> {
         Self((!is_empty).then(|| Box::new(Holds { _permit: permit, probe, admission })))
     }
 
-    /// Frees the place, and tells gate and breaker how it went; the breaker, without a word on that, that it says nothing.
-    pub(super) fn leave(self, health: Option<ProviderHealth>, now: Instant) {
+    /// Frees the place, and tells gate and breaker how it went: the gate whether the provider replied, or else that the next
+    /// call finds out; the breaker, without a word on its health, that it says nothing.
+    pub(super) fn leave(self, has_reply: bool, health: Option<ProviderHealth>, now: Instant) {
         let Some(holds) = self.0 else { return };
-        if let Some(probe) = holds.probe {
+        if let Some(probe) = holds.probe.filter(|_| has_reply) {
             probe.answered();
         }
         if let (Some(admission), Some(health)) = (holds.admission, health) {

@@ -180,7 +180,7 @@ impl Retrier {
         let error = match answer {
             Err(error) => error,
             Ok(answer) => {
-                clearance.leave(Some(ProviderHealth::Up), now);
+                clearance.leave(true, Some(ProviderHealth::Up), now);
                 self.refusals.answered(work.calls());
                 let Some(wait) = self.next_look::<W>(&answer, history, begun, now) else {
                     return ControlFlow::Break(Ok(history.answered::<W>(answer, begun, now)));
@@ -351,7 +351,7 @@ impl Retrier {
     ) {
         let health = self.health(error, decision, begun.limit(), history);
         let credit = self.credit(history.traffic);
-        clearance.leave(health, now);
+        clearance.leave(error.has_reply(), health, now);
         match health {
             Some(ProviderHealth::Down) => credit.failed(),
             Some(ProviderHealth::Up) if decision.transient == Transient::No => credit.answered(begun.start, now),

@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep};
 
 use super::{TICK, exact, limited, noting};
-use crate::support::{NO_PATTERNS, intent, is_valid, ms, paid, plain, provider, secs, settle};
+use crate::support::{NO_PATTERNS, busy, intent, is_valid, ms, paid, plain, provider, secs, settle};
 
 #[tokio::test(start_paused = true)]
 async fn a_rate_limit_on_the_account_holds_back_every_call() {
@@ -187,6 +187,33 @@ async fn a_probe_that_hangs_is_not_the_only_one_for_longer_than_a_second() {
     assert!(is_valid(&validator.validate(intent("pi_1")).await.unwrap()));
     assert_eq!(begin.elapsed(), Duration::ZERO, "the second probe's answer opened the gate");
     probe.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_without_an_answer_leaves_the_gate_to_the_next_one() {
+    let broke = ProviderError::outcome_unknown("the connection broke");
+    for (error, sent) in [(ProviderError::not_sent("connection refused"), 1), (broke, 1), (busy(), 10)] {
+        let provider = provider();
+        provider.script("pi_1", [limited(Some(secs(60)))]);
+        let validator = plain(&provider).retry(Retry::none()).build().unwrap();
+        validator.validate(intent("pi_1")).await.unwrap_err();
+        sleep(secs(60)).await;
+        provider.script("pi_1", [error.clone()]);
+        validator.validate(intent("pi_1")).await.unwrap_err();
+        let others: Vec<_> = (2..12)
+            .map(|number| {
+                let payment = format!("pi_{number}");
+                provider.put(paid(&payment));
+                provider.script(&*payment, [Step::Wait(ms(500))]);
+                tokio::spawn(validator.validate(intent(&payment)).into_future())
+            })
+            .collect();
+        settle().await;
+        assert_eq!(provider.calls() - 2, sent, "sent at once after {error}");
+        for call in others {
+            assert!(is_valid(&call.await.unwrap().unwrap()), "the answer to the next one opens it: {error}");
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]

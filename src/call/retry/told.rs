@@ -41,7 +41,7 @@ pub(crate) struct Told {
 }
 
 impl ToldWaits {
-    /// Notes that the provider asks to wait for so long with this payment.
+    /// Notes that the provider asks to wait for so long with this payment, unless it asked for longer already.
     fn note(&self, payment: &PaymentId, wait: Duration, error: &ProviderError, now: Instant) {
         let mut told = self.by_payment.lock();
         if told.len() >= MOST {
@@ -49,7 +49,14 @@ impl ToldWaits {
         }
         if told.len() < MOST || told.contains_key(payment) {
             let (until, asked_until) = (after(now, wait.min(LONGEST_CLOSURE)), after(now, wait));
-            told.insert(payment.clone(), Told { until, asked_until, error: error.clone() });
+            let mut next = Told { until, asked_until, error: error.clone() };
+            if let Some(before) = told.remove(payment).filter(|before| before.until > now) {
+                next.until = until.max(before.until);
+                if before.asked_until > asked_until {
+                    (next.asked_until, next.error) = (before.asked_until, before.error);
+                }
+            }
+            told.insert(payment.clone(), next);
             self.any.store(true, Ordering::Release);
         }
     }

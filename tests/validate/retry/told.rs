@@ -1,13 +1,15 @@
 //! What the provider asked of one payment holds for the calls that come after the one which heard it.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use payproof::provider::{ProviderError, RateLimit};
-use payproof::{Jitter, Provenance, Retry, Schedule};
+use payproof::provider::{ProviderError, ProviderIdentity, RateLimit, provider_fn};
+use payproof::{Jitter, Provenance, Retry, Schedule, Validator};
 use tokio::time::{Instant, advance, sleep};
 
 use super::noting;
-use crate::support::{busy, intent, is_valid, ms, secs, settle};
+use crate::support::{busy, intent, is_valid, ms, paid, secs, settle};
 
 /// Another request has this payment in use.
 fn locked() -> ProviderError {
@@ -100,4 +102,33 @@ async fn what_no_wait_can_mend_is_asked_again_at_once() {
         assert!(validator.validate(intent("pi_0")).await.unwrap_err().is_configuration());
         assert_eq!(asked.lock().unwrap().len(), calls, "the operator may have changed the credential");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shorter_wait_does_not_end_a_longer_one_early() {
+    // Two flights about one payment are under way. The first is told 10 s, and a second later the other one 1 s.
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&asked);
+    let provider = provider_fn(ProviderIdentity::new("acme"), move |payment, _| {
+        let number = counter.fetch_add(1, Ordering::SeqCst);
+        async move {
+            let Some(wait) = [10, 1].get(number).copied() else { return Ok(paid(payment.as_str())) };
+            sleep(secs(1)).await;
+            Err(locked().with_retry_after(secs(wait)))
+        }
+    });
+    let validator = Validator::builder(provider).retry(Retry::none()).build().unwrap();
+    let begin = Instant::now();
+    let ask = || tokio::spawn(validator.validate(intent("pi_0")).max_age(Duration::ZERO).into_future());
+    let first = ask();
+    sleep(ms(999)).await;
+    let second = ask();
+    assert_eq!(first.await.unwrap().unwrap_err().retry_after(), Some(secs(10)));
+    assert_eq!(second.await.unwrap().unwrap_err().retry_after(), Some(secs(1)));
+    sleep(secs(2)).await;
+    assert_eq!(asked.load(Ordering::SeqCst), 2);
+    let hurried = validator.validate(intent("pi_0")).deadline(secs(1)).await.unwrap_err();
+    assert_eq!((hurried.code(), hurried.retry_after()), ("rate_limited", Some(begin + secs(11) - Instant::now())));
+    assert!(is_valid(&validator.validate(intent("pi_0")).await.unwrap()));
+    assert!(begin.elapsed() >= secs(11), "{:?}", begin.elapsed());
 }

@@ -120,7 +120,7 @@
 //! | `payproof.lease_lost` | event, warn: an answer could not be recorded | `provider`, `payment` |
 //! | `payproof.operation` | span, info; a guarded call | `provider`, `mode`, `operation`, `provenance`, `code` |
 //! | `payproof.operation_lost` | event, warn: what a guarded call brought could not be recorded, since another process had taken over | `provider`, `operation` |
-//! | `payproof.contradicted` | event, error: an operation was executed that a person or the reconcile hook declared not executed, so that it may be executed twice | `provider`, `operation`, `reference`, `known`, `declared` |
+//! | `payproof.contradicted` | event, error: an operation or a request was executed that a person or the reconcile hook declared not executed, so that it may be executed twice | `provider`, `operation`, `reference`, `known`, `declared` |
 //! | `payproof.indeterminate` | event, warn: whether an operation was executed is unknown | `provider`, `operation`, `reference` |
 //! | `payproof.resolved` | event, info: a person or the reconcile hook said what became of it | `provider`, `operation`, `reference`, `resolution`, `who` |
 //! | `payproof.redeemed` | event, info: a payment was bound to its order, by this very call | `provider`, `payment` |

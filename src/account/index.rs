@@ -23,6 +23,10 @@ use super::{Account, MOST_PAGES, PAGE};
 /// can wait for.
 const MOST_CHECKED: usize = 20;
 
+/// Last words come within minutes of their claims; midnight may lie between.
+#[cfg(feature = "tower")]
+const DAYS_OF_LATE_WORDS: u32 = 2;
+
 /// A process that has some waiting puts them on a list that has room sooner than this.
 const COUNT_IS_LEFT_OVER: Duration = Duration::from_secs(5 * 60);
 
@@ -229,6 +233,14 @@ impl<'e> Index<'e> {
         let (subject, about) = (digest.to_text(), self.describe(digest).await);
         let deciding = Deciding { who, on: self.listing.on, subject: &subject, about: &about, decided };
         self.account.decide(deciding, write, Result::is_err).await
+    }
+
+    /// Whether a person declared of late that it was not executed.
+    #[cfg(feature = "tower")]
+    pub(crate) async fn was_declared_not_executed(&self, digest: &Fingerprint) -> Result<bool, LedgerError> {
+        let (subject, decisions) = (digest.to_text(), self.account.decisions(DAYS_OF_LATE_WORDS).await?);
+        let said = (self.listing.on, &*subject, Decided::NotExecuted);
+        Ok(decisions.iter().any(|one| (one.on(), one.subject(), one.decided()) == said))
     }
 
     /// Tenant and name of one that is listed; empty where it is not, or the list cannot be read: no decision waits for a text.

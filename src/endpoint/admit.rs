@@ -106,6 +106,17 @@ pub(super) enum RequestEnd {
     NotExecuted,
 }
 
+impl RequestEnd {
+    /// The answer, where there was one.
+    fn kept(&self) -> Option<KeptResponse<'_>> {
+        let Self::Answered(payload) = self else { return None };
+        match postcard::from_bytes(payload) {
+            Ok(RequestPayload { phase: RequestPhase::Done(kept), .. }) => Some(kept),
+            _ => None,
+        }
+    }
+}
+
 impl RequestRecord {
     fn decide(&self, found: &Held, on_unknown: OnUnknown) -> Result<Decision<Self, Known>, LedgerError> {
         let payload = RequestPayload::read(found)?;
@@ -159,16 +170,20 @@ impl Claimable for RequestRecord {
 
     /// Without its body.
     fn smaller(&self, word: &RequestEnd) -> Option<RequestEnd> {
-        let RequestEnd::Answered(payload) = word else { return None };
-        let Ok(RequestPayload { phase: RequestPhase::Done(kept), .. }) = postcard::from_bytes(payload) else {
-            return None;
-        };
-        self.answered(kept.without_body()).ok()
+        self.answered(word.kept()?.without_body()).ok()
     }
 
-    /// What is unknown is listed; what is known after all, since another request had found the lease over, is taken off.
+    /// What is unknown is listed; what is known after all, since another request had found the lease over, is taken off. An
+    /// answer is told loudly where a person declared that the request was not executed: sent again, it may be executed twice.
     async fn follow(&self, _room: &Option<Arc<Reserved>>, word: &RequestEnd, said: &Said) -> Result<(), LedgerError> {
         match (word, said) {
+            (_, Said::Lost(_)) if word.kept().is_some_and(|kept| kept.is_executed()) => {
+                let (account, digest) = (&self.settings.account, &self.context.digest);
+                if requests(account).was_declared_not_executed(digest).await? {
+                    account.telemetry.contradicted("request", digest);
+                }
+                Ok(())
+            }
             (_, Said::Lost(_)) => Ok(()),
             (RequestEnd::Indeterminate, _) => indeterminate::list(&self.settings, &self.context).await,
             (_, Said::InTime) => Ok(()),

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde::{Deserialize, Serialize};
 
+use crate::http::status_meaning::StatusMeaning;
 use crate::intent::fingerprint::Fingerprint;
 use crate::ledger::{Held, LedgerError, Versioned};
 
@@ -84,6 +85,11 @@ impl<'p> KeptResponse<'p> {
     pub(super) fn said(json: Option<&'p [u8]>) -> Self {
         let kind = ("content-type", Octets(b"application/json"));
         Self { status: StatusCode::OK.as_u16(), headers: vec![kind], body: json.map(Octets) }
+    }
+
+    /// Whether its status says that the handler had its effect; a refusal had none.
+    pub(super) fn is_executed(&self) -> bool {
+        matches!(StatusMeaning::of(self.status), StatusMeaning::Executed)
     }
 
     /// The same without its body, where a record has no room for it.

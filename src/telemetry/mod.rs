@@ -200,7 +200,7 @@ impl Telemetry {
         );
     }
 
-    /// An operation was executed in a round that a person or the hook declared not executed: it may be executed twice.
+    /// An operation, or a request, was executed that a person or the hook declared not executed: it may be executed twice.
     pub(crate) fn contradicted(&self, operation: &str, reference: &Fingerprint) {
         let reference = reference.to_text();
         let (known, declared) = ("done", "not_executed");

@@ -33,5 +33,7 @@ mod servers;
 mod service;
 mod settings;
 mod store;
+#[path = "../support/subscribers.rs"]
+mod subscribers;
 #[path = "../support/mod.rs"]
 mod support;

@@ -15,6 +15,7 @@ use tokio::time::{Instant, sleep, timeout};
 use record_bytes::{body, with_checksum};
 
 use crate::service::{Act, KEY, SHOPPER, Seen, Service, request_with, validator_on};
+use crate::subscribers::Log;
 use crate::support::{ms, poll_once, secs, settle};
 
 #[path = "../support/record_bytes.rs"]
@@ -254,29 +255,69 @@ async fn an_unconfirmed_claim_is_taken_back_even_after_another_has_found_the_lea
 /// A process's answer cannot be recorded in time, and a person says at the other one what became of the request.
 async fn resolved_before_the_late_word(resolution: Resolution) -> (FlakyStore<MemoryStore>, Service, Service) {
     let (store, service, other) = cut_off();
+    resolve_before_the_late_word(&store, &service, &other, resolution).await;
+    (store, service, other)
+}
+
+async fn resolve_before_the_late_word(
+    store: &FlakyStore<MemoryStore>,
+    service: &Service,
+    other: &Service,
+    resolution: Resolution,
+) {
     store.script(StoreVerb::Replace, FOR_HALF_A_LEASE);
     service.pay().await;
     sleep(ms(29_500)).await;
     let refused = other.pay().await.json()["error"]["details"]["reference"].clone();
     let reference = refused.as_str().unwrap().parse::<OperationReference>().unwrap();
     other.validator.resolve_request(reference, resolution, "anna").await.unwrap();
-    (store, service, other)
+}
+
+/// The errors that tell of a request which was executed although a person declared it not executed.
+fn contradictions(log: &Log) -> Vec<String> {
+    log.lines("known=\"done\" declared=\"not_executed\"")
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_a_person_has_said_meanwhile_stands() {
+    let (log, _installed) = Log::install();
     let (_store, _service, other) = resolved_before_the_late_word(Resolution::done(&"said")).await;
     sleep(secs(3)).await;
     assert_eq!(other.pay().await.text(), "\"said\"");
+    assert!(contradictions(&log).is_empty(), "both say that it was executed");
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_answer_is_not_told_late_where_a_person_gave_the_key_back() {
+    let (log, _installed) = Log::install();
     let (store, _service, other) = resolved_before_the_late_word(Resolution::not_executed()).await;
     sleep(secs(70)).await;
     // The canary of each process, a minute after its first use of the store, a list, which is empty, and who resolved it.
     assert_eq!(store.inner().len(), 4, "the late word stands where no record was");
     assert!(!other.pay().await.is_replay());
+    let told = contradictions(&log);
+    assert!(told.len() == 1 && told[0].contains("ERROR"), "told once, loudly: {told:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_is_told_loudly_where_the_key_that_a_person_gave_back_was_used_again() {
+    let (log, _installed) = Log::install();
+    let (_store, _service, other) = resolved_before_the_late_word(Resolution::not_executed()).await;
+    let again = other.pay().await;
+    assert!(!again.is_replay());
+    sleep(secs(70)).await;
+    assert_eq!(other.pay().await.body, again.body, "the second run's answer stands");
+    assert_eq!(contradictions(&log).len(), 1, "its effect happened twice");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_contradicts_no_person_who_gave_the_key_back() {
+    let (log, _installed) = Log::install();
+    let (store, service, other) = cut_off();
+    service.handler.script([Act::Answer(StatusCode::UNPROCESSABLE_ENTITY.into_response())]);
+    resolve_before_the_late_word(&store, &service, &other, Resolution::not_executed()).await;
+    sleep(secs(70)).await;
+    assert!(contradictions(&log).is_empty(), "{}", log.text());
 }
 
 #[tokio::test(start_paused = true)]

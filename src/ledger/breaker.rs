@@ -100,6 +100,13 @@ impl StoreBreaker {
         Self { counts_all: true, ..Self::told_to(Arc::new(StoreWatch::of_cache())) }
     }
 
+    /// A last word is not said late, since too much waits already.
+    pub(super) fn word_given_up(&self) {
+        if let Some(watch) = &self.watch {
+            watch.word_given_up();
+        }
+    }
+
     #[inline]
     pub(super) fn is_open(&self) -> bool {
         self.is_open.load(Relaxed)

@@ -3,7 +3,7 @@
 use tokio::runtime::Handle;
 
 use super::claimable::{Claimable, LateWords, Said};
-use super::later::{kib, later};
+use super::later::{WaitingWord, kib, later};
 use super::{Claimed, Held, Ledger, LedgerError, Nonce, Ours, Record, Replaced, State};
 
 /// Another process must have written in between each time.
@@ -143,18 +143,21 @@ impl<C: Claimable> LastWord<C> {
         }
     }
 
-    /// Tries for a minute, in a task of its own.
+    /// Tries for a minute, in a task of its own. Where too much waits already it is given up, which is told.
     pub(super) fn say_late(self) {
         // Without a runtime nothing was asked for.
         let Ok(runtime) = Handle::try_current() else { return };
         let record = self.word.as_ref().map(|word| self.record(word, nonce_of(&self.claim)));
         let payload = record.and_then(Result::ok).flatten().map_or(0, |record| record.payload.len());
+        let Some(waiting) = WaitingWord::one_more(kib(payload), self.what.key().kind) else {
+            return self.ledger.breaker.word_given_up();
+        };
         runtime.spawn(async move {
             let say = async || match self.write().await? {
                 Said::InTime => self.follow(&Said::Late).await,
                 said => self.follow(&said).await,
             };
-            later(kib(payload), say).await;
+            later(waiting, say).await;
         });
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use tracing::{debug, info, warn};
+use tracing::{debug, error, info, warn};
 
 #[cfg(feature = "cache")]
 use super::CACHE;
@@ -18,6 +18,8 @@ pub(crate) struct StoreWatch {
     outage: OutageLog,
     /// Calls that were turned away instead of being made.
     turned_away: OutageLog,
+    /// Last words that are not said late, since too much waits already.
+    given_up: OutageLog,
 }
 
 /// Whose calls to a store are told of.
@@ -39,7 +41,7 @@ impl StoreWatch {
     }
 
     fn of(user: StoreUser) -> Self {
-        Self { user, outage: OutageLog::new(true), turned_away: OutageLog::new(false) }
+        Self { user, outage: OutageLog::new(true), turned_away: OutageLog::new(false), given_up: OutageLog::new(true) }
     }
 
     /// A call was not made, since those before it failed in this way.
@@ -64,6 +66,28 @@ impl StoreWatch {
         }
     }
 
+    /// What came of a run could not be recorded, nor kept until it can be.
+    pub(crate) fn word_given_up(&self) {
+        if let Some(line) = self.given_up.failed() {
+            self.tell_given_up(line.counts.failures);
+        }
+    }
+
+    fn tell_given_up(&self, words: u64) {
+        match &self.user {
+            StoreUser::Provider(provider) => {
+                error!(
+                    name: "payproof.words_given_up", target: STORE, provider, words,
+                    "what came of operations or requests was not recorded, since too much waits for the store: they become \
+                     indeterminate; look at what they did, and resolve them"
+                );
+            }
+            // What it did not store is loaded again.
+            #[cfg(feature = "cache")]
+            StoreUser::Cache => {}
+        }
+    }
+
     /// The store answered. An end of both is one line.
     #[inline]
     pub(crate) fn worked(&self) {
@@ -75,6 +99,9 @@ impl StoreWatch {
 
     #[cold]
     fn works_again(&self, ended: Option<OutageLine>, passing: Option<OutageLine>) {
+        if let Some(untold) = self.given_up.worked().map(|line| line.counts.failures).filter(|words| *words > 0) {
+            self.tell_given_up(untold);
+        }
         let turned_away = passing.map(|line| line.counts.failures);
         match (&self.user, ended) {
             (StoreUser::Provider(provider), Some(OutageLine { counts, lasted, .. })) => {

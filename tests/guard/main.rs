@@ -24,6 +24,8 @@ mod reconciling;
 mod resending;
 mod resolving;
 mod results;
+#[cfg(feature = "tower")]
+mod room_to_wait;
 mod shown;
 mod storm;
 mod who_may_speak;

@@ -160,10 +160,13 @@ pub(crate) const IN_PROGRESS: Condition = Condition::passing(Class::InProgress, 
 pub(crate) const INTERRUPTED: Condition = Condition::passing(Class::Unavailable, "interrupted", 503);
 pub(crate) const NO_RUNTIME: Condition = Condition::lasting(Class::Configuration, "no_runtime", 500);
 pub(crate) const MISCONFIGURED: Condition = Condition::lasting(Class::Configuration, "misconfigured", 500);
+pub(crate) const STORE_NOT_SHARED: Condition = Condition::lasting(Class::Configuration, "store_not_shared", 500);
 pub(crate) const RESTART_LOSES: Condition = Condition::lasting(Class::Configuration, "restart_loses", 500);
 
 /// The texts of conditions that several errors share.
 pub(crate) const KEY_REUSED_TEXT: &str = "the idempotency key was used with other claims; use a new key";
+pub(crate) const SHARED_STORE_TEXT: &str = "a store that every process sees; set one with `store`, or state with \
+                                            `only_instance` that this process is the only one";
 pub(crate) const INTERRUPTED_TEXT: &str =
     "the task at work panicked or was shut down; ask again, from a runtime with time enabled";
 pub(crate) const NO_RUNTIME_TEXT: &str = "there is no tokio runtime here; call from inside one";

@@ -6,7 +6,8 @@ use std::time::Duration;
 use crate::accessors::getters;
 use crate::call::error::{CallError, Cause};
 use crate::error_info::{
-    Class, Condition, IN_PROGRESS, KEY_REUSED, KEY_REUSED_TEXT, MISCONFIGURED, RESTART_LOSES, error_info, in_progress,
+    Class, Condition, IN_PROGRESS, KEY_REUSED, KEY_REUSED_TEXT, MISCONFIGURED, RESTART_LOSES, SHARED_STORE_TEXT,
+    STORE_NOT_SHARED, error_info, in_progress,
 };
 use crate::ledger::LedgerError;
 use crate::provider::ProviderError;
@@ -36,6 +37,7 @@ const RESULT_UNREADABLE: Condition = Condition::lasting(Class::Outcome, "result_
 /// | `result_not_kept` | 409 | no | it was executed, and its result was too large to keep |
 /// | `result_unreadable` | 409 | no | it was executed, and its result is of another type |
 /// | `misconfigured` | 500 | no | the settings contradict one another |
+/// | `store_not_shared` | 500 | no | other processes do not see the store |
 /// | `restart_loses` | 500 | no | a restart of the store may lose more than is accepted |
 /// | the [common ones](crate::ErrorInfo#common-conditions) | | | |
 #[derive(Clone, Debug, thiserror::Error)]
@@ -65,6 +67,8 @@ pub(super) enum NoResult {
     ResultMissing(Unkept),
     #[error("{0}")]
     GuardSettings(Box<str>),
+    #[error("writes without a provider key need {SHARED_STORE_TEXT}")]
+    StoreNotShared,
     #[error("{}", .0.refusal())]
     RestartLoses(RestartLoss),
     #[error("{}", .0.advice())]
@@ -126,6 +130,7 @@ impl GuardError {
             NoResult::ResultMissing(Unkept::TooLarge) => RESULT_NOT_KEPT,
             NoResult::ResultMissing(Unkept::OfAnotherType) => RESULT_UNREADABLE,
             NoResult::GuardSettings(_) => MISCONFIGURED,
+            NoResult::StoreNotShared => STORE_NOT_SHARED,
             NoResult::RestartLoses(_) => RESTART_LOSES,
             NoResult::Store(error) => error.condition(),
             NoResult::Call(error) => error.condition(),

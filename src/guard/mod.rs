@@ -78,7 +78,8 @@ const READ_RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
 /// nothing else protects may happen again; the provider's key is what holds then. So a write without such a key is refused
 /// where a [restart](crate::store::Store::restart_loss) loses more than a second, or does not say how much, unless
 /// [`restart_loses_at_most`](crate::ValidatorBuilder::restart_loses_at_most) accepts that. In this process's memory it loses
-/// all.
+/// all. It is refused as well where other processes would not see its record, and might send it too, unless there is
+/// [no other](crate::ValidatorBuilder::only_instance).
 ///
 /// ```
 /// # use payproof::provider::ProviderError;

@@ -99,11 +99,15 @@ async fn run<T: Keepable>(job: Arc<RunContext<T>>, limit: Option<Duration>) -> R
     result
 }
 
-/// Refuses a write that nothing but the store's record keeps from being sent twice, where a restart may lose the record.
-async fn check_restart<T>(job: &RunContext<T>, deadline: Deadline) -> Result<(), GuardError> {
+/// Refuses a write that nothing but the store's record keeps from being sent twice, where other processes do not see the
+/// record, or a restart may lose it.
+async fn check_store<T>(job: &RunContext<T>, deadline: Deadline) -> Result<(), GuardError> {
     let (account, effect) = (&job.place.account, job.place.operation.effect());
     if !effect.is_write() || effect.key_kept_for().is_some() {
         return Ok(());
+    }
+    if !account.is_alone_or_shared() {
+        return Err(NoResult::StoreNotShared.into());
     }
     let refused = timeout(deadline.left(Instant::now()), account.ledger.refused_loss()).await;
     let limit = deadline.limit();
@@ -120,7 +124,7 @@ async fn wait<T: Keepable>(job: &Arc<RunContext<T>>, limit: Option<Duration>) ->
     account.watch_store();
     let begin = Instant::now();
     let deadline = Deadline::after(begin, limit.unwrap_or(account.limits.worst_case));
-    check_restart(job, deadline).await?;
+    check_store(job, deadline).await?;
     let in_progress = || NoResult::InProgress { retry_after: account.limits.lease.saturating_sub(begin.elapsed()) };
     let in_turn = |look: Look| {
         let (job, runtime) = (Arc::clone(job), runtime.clone());

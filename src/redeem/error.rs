@@ -5,7 +5,8 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::error_info::{
-    Class, Condition, IN_PROGRESS, INVALID_INTENT, RESTART_LOSES, error_info, in_progress, public_text,
+    Class, Condition, IN_PROGRESS, INVALID_INTENT, RESTART_LOSES, SHARED_STORE_TEXT, STORE_NOT_SHARED, error_info,
+    in_progress, public_text,
 };
 use crate::intent::invalid_intent::InvalidIntent;
 use crate::intent::payment_intent::PaymentId;
@@ -98,10 +99,7 @@ pub enum RedeemError {
     #[error(transparent)]
     Invalid(#[from] InvalidIntent),
     /// Other processes do not see the store's records, so a payment used in one would be unused in another.
-    #[error(
-        "redemptions need a store that every process sees; set one with `store`, or state with `only_instance` that this \
-         process is the only one"
-    )]
+    #[error("redemptions need {SHARED_STORE_TEXT}")]
     StoreNotShared,
     /// A restart of the store may lose more than is accepted, so a used payment could become unused.
     #[error("{}", .loss.refusal())]
@@ -162,7 +160,7 @@ impl RedeemError {
             Self::NotInDatabase => lasting("not_in_database", 500),
             Self::OtherDatabase => lasting("other_database", 500),
             Self::CreatedUnstated => lasting("created_unstated", 500),
-            Self::StoreNotShared => lasting("store_not_shared", 500),
+            Self::StoreNotShared => STORE_NOT_SHARED,
             Self::RestartLoses { .. } => RESTART_LOSES,
             Self::Invalid(_) => INVALID_INTENT,
             Self::InProgress { .. } => IN_PROGRESS,

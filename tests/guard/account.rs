@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use payproof::guard::{Effect, Operation};
 use payproof::provider::{ProviderError, RateLimit};
-use payproof::store::{MemoryStore, RestartLoss};
+use payproof::store::MemoryStore;
 use payproof::telemetry::BreakerState;
 use payproof::testing::ScriptedProvider;
 use payproof::{Breaker, Validator};
 use tokio::time::{Instant, sleep};
 
-use crate::support::{busy, intent, is_valid, paid, poll_once, secs, settle};
+use crate::support::{busy, forgetful, intent, is_valid, paid, poll_once, secs, settle};
 use crate::{Act, Desk, plain, unkeyed};
 
 #[tokio::test(start_paused = true)]
@@ -25,7 +25,7 @@ async fn a_limit_of_the_whole_account_holds_validations_back_too_and_no_other_do
         let provider = ScriptedProvider::new();
         provider.put(paid("pi_1"));
         let builder = Validator::builder(provider.clone()).store(MemoryStore::new());
-        let validator = builder.restart_loses_at_most(RestartLoss::All).build().unwrap();
+        let validator = forgetful(builder).build().unwrap();
         let desk = Desk::with([Act::Fail(limited.clone())]);
         let run = tokio::spawn(validator.guard().run(&unkeyed(), desk.keyless()));
         settle().await;
@@ -44,7 +44,7 @@ async fn twenty_five_unknown_refunds_and_an_hours_wait_stop_no_checkout() {
     for number in 0..10 {
         provider.put(paid(&format!("pi_{number}")));
     }
-    let validator = Validator::builder(provider.clone()).restart_loses_at_most(RestartLoss::All).build().unwrap();
+    let validator = forgetful(Validator::builder(provider.clone())).build().unwrap();
     let guard = validator.guard();
     let desk = Desk::default();
     for number in 0..25 {

@@ -164,6 +164,7 @@ fn plain() -> ValidatorBuilder {
         .no_retry_budget()
         .transient_patterns(NO_PATTERNS)
         // Most of these tests write without a provider key, to memory.
+        .only_instance()
         .restart_loses_at_most(RestartLoss::All)
         .retry(Retry::new().schedule(Schedule::waits([ms(100), ms(500), secs(5)])).jitter(Jitter::None))
 }

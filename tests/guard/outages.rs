@@ -198,7 +198,7 @@ async fn over_an_unreadable_or_a_newer_record_nothing_is_sent_with_or_without_a_
 
 #[tokio::test(start_paused = true)]
 async fn a_write_that_only_its_record_protects_is_refused_where_a_restart_loses_the_record() {
-    let validator = Validator::builder(ScriptedProvider::new()).build().unwrap();
+    let validator = Validator::builder(ScriptedProvider::new()).only_instance().build().unwrap();
     let (guard, desk) = (validator.guard(), Desk::default());
     let error = guard.run(&unkeyed(), desk.keyless()).await.unwrap_err();
     assert!(error.is_configuration() && !error.is_store(), "{error:?}");
@@ -212,4 +212,26 @@ async fn a_write_that_only_its_record_protects_is_refused_where_a_restart_loses_
     let look = Operation::new("store_42", "look", "order 6735", Effect::Read).unwrap();
     guard.run(&look, desk.keyless()).await.unwrap();
     assert_eq!(desk.requests(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_that_only_its_record_protects_is_refused_where_other_processes_do_not_see_the_record() {
+    // A machine with a store of its own that loses nothing, as a file.
+    let machine = || {
+        let store = FlakyStore::new(MemoryStore::new());
+        store.pretend_restart_loses(RestartLoss::Nothing);
+        Validator::builder(ScriptedProvider::new()).store(store)
+    };
+    let desk = Desk::default();
+    for sent in 1..=2 {
+        let guard = machine().build().unwrap().guard();
+        let error = guard.run(&unkeyed(), desk.keyless()).await.unwrap_err();
+        assert_eq!((error.code(), error.http_status(), error.restart_loss()), ("store_not_shared", 500, None));
+        assert!(error.is_configuration() && error.to_string().contains("`only_instance`"), "{error}");
+        guard.run(&keyed(), desk.keyed()).await.unwrap();
+        assert_eq!((desk.requests(), desk.executed()), (sent, 1), "the provider's key holds on both machines");
+    }
+    let alone = machine().only_instance().build().unwrap().guard();
+    alone.run(&unkeyed(), desk.keyless()).await.unwrap();
+    assert_eq!(desk.executed(), 2);
 }

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use payproof::guard::{Effect, IndeterminateOperation, Operation, Resolution};
 use payproof::provider::ProviderError;
-use payproof::store::{MemoryStore, RestartLoss};
+use payproof::store::MemoryStore;
 use payproof::testing::{FlakyStore, ScriptedProvider, StoreFault, StoreVerb};
 use payproof::{Provenance, Validator};
 use tokio::time::{Instant, advance, sleep};
 
-use crate::support::{busy, ms, paused_runtime, secs, settle};
+use crate::support::{busy, forgetful, ms, paused_runtime, secs, settle};
 use crate::{Act, DAY, Desk, all_equal, keys, plain};
 
 /// Processes come and go, the store fails at random, the provider too: whatever comes of it, nothing happens twice.
@@ -108,7 +108,7 @@ async fn in_the_end_the_list_is_what_is_indeterminate(inner: &MemoryStore, desks
 async fn a_thousand_waiters_ask_the_store_as_often_as_one() {
     let (desk, store) = (Desk::with([Act::Slow(secs(10))]), FlakyStore::new(MemoryStore::new()));
     let builder = Validator::builder(ScriptedProvider::new()).store(store.clone());
-    let validator = builder.restart_loses_at_most(RestartLoss::All).build().unwrap();
+    let validator = forgetful(builder).build().unwrap();
     let guard = validator.guard();
     let refund = Operation::new("store_42", "refund", "k", Effect::write()).unwrap();
     let run = || {

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use payproof::Validator;
 use payproof::guard::{Effect, EffectCall, Guard, Operation, Resolution};
 use payproof::provider::ProviderError;
-use payproof::store::{MemoryStore, RestartLoss, Store as _, Swap};
+use payproof::store::{MemoryStore, Store as _, Swap};
 
 use crate::chaos_store::ChaosStore;
 use crate::record_bytes::{body, with_checksum};
-use crate::support::{NO_PATTERNS, intent, ms, paid, plain, provider, secs};
+use crate::support::{NO_PATTERNS, forgetful, intent, ms, paid, plain, provider, secs};
 
 const TAIL: &[u8] = b"a field that this release does not know";
 
@@ -63,7 +63,7 @@ async fn facts_that_are_asked_for_anew_keep_their_tail() {
 fn guard(records: &Records) -> Guard {
     let provider = payproof::testing::ScriptedProvider::new();
     provider.put(paid("pi_1"));
-    let builder = Validator::builder(provider).transient_patterns(NO_PATTERNS).restart_loses_at_most(RestartLoss::All);
+    let builder = forgetful(Validator::builder(provider).transient_patterns(NO_PATTERNS));
     builder.store((*records.1).clone()).build().unwrap().guard()
 }
 

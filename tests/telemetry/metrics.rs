@@ -32,7 +32,7 @@ use payproof::cache::{Cache, Space, ttl};
 use payproof::endpoint::{IdempotencyLayer, Scope};
 use payproof::guard::{Effect, EffectCall, Operation};
 use payproof::provider::ProviderError;
-use payproof::store::{MemoryStore, RedisStore, RestartLoss};
+use payproof::store::{MemoryStore, RedisStore};
 use payproof::testing::{FlakyStore, ScriptedProvider, Step, StoreFault, StoreVerb, webhook};
 use payproof::webhook::StripeWebhooks;
 use payproof::{Breaker, Retry, Validator};
@@ -40,7 +40,7 @@ use tokio::join;
 use tokio::time::sleep;
 use tower::ServiceExt as _;
 
-use crate::support::{intent, ms, plain, provider, secs};
+use crate::support::{forgetful, intent, ms, plain, provider, secs};
 use page::Exporter;
 
 fn capture() -> Operation {
@@ -57,7 +57,7 @@ fn two_processes(provider: &ScriptedProvider) -> (Validator, FlakyStore<MemorySt
     let way = FlakyStore::new(store.clone());
     // The operations in here are writes without a provider key.
     let one = plain(provider).store(way.clone()).facts_in_memory_for(ms(0));
-    let one = one.restart_loses_at_most(RestartLoss::All).build().unwrap();
+    let one = forgetful(one).build().unwrap();
     let two = plain(provider).store(store).facts_in_memory_for(ms(0)).build().unwrap();
     (one, way, two)
 }

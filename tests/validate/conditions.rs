@@ -327,6 +327,9 @@ async fn settings_that_do_not_do_are_the_services_own_fault() {
     let all = [said(GUARD, &guarded), said(REDEEM, &service.redeem().await)];
     assert_one("restart_loses", &all);
     assert_eq!((all[0].status, &*all[0].public), (500, "the service is not set up to do this"));
+    let alone = Validator::builder(provider()).build().unwrap().guard();
+    let unshared = said(GUARD, &alone.run(&write(), |_| ready(Ok(1_u32))).await.unwrap_err());
+    assert_eq!((unshared.code, RedeemError::StoreNotShared.code()), ("store_not_shared", "store_not_shared"));
     for error in [RedeemError::StoreNotShared, RedeemError::CreatedUnstated] {
         assert_eq!((error.http_status(), error.is_retryable()), (500, false));
         said(REDEEM, &error);

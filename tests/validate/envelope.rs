@@ -10,7 +10,7 @@ use payproof::envelope::{Failure, Success};
 use payproof::guard::{Effect, EffectCall, Operation};
 use payproof::provider::ProviderError;
 use payproof::redeem::RedeemError;
-use payproof::store::{MemoryStore, RestartLoss};
+use payproof::store::MemoryStore;
 use payproof::testing::{FlakyStore, StoreFault};
 use payproof::{Currency, Finding, Money, PaymentIntent, Validator, Verdict};
 use serde_json::{Value, json};
@@ -154,7 +154,7 @@ async fn a_refused_redemption_names_neither_the_other_order_nor_the_other_paymen
 
 #[tokio::test]
 async fn a_guarded_call_keeps_its_status_and_code() {
-    let validator = plain(&provider()).restart_loses_at_most(RestartLoss::All).build().unwrap();
+    let validator = forgetful(plain(&provider())).build().unwrap();
     let guard = validator.guard();
     let refund = |amount: &str| {
         Operation::new("store_42", "refund", "k", Effect::write()).unwrap().claim("amount", amount).unwrap()

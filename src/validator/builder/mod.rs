@@ -118,7 +118,7 @@ const MAX_KEYS: usize = 100_000;
 /// | `redemptions_moved_from` | none |
 /// | `no_redemptions_before` | not stated: a validator with redemptions in PostgreSQL needs it, or `redemptions_moved_from` |
 /// | `restart_loses_at_most` | not stated: the store is asked, and a second is accepted |
-/// | `only_instance` | not stated: redemptions need a store that all processes see |
+/// | `only_instance` | not stated: redemptions, and guarded writes without a provider key, need a store that all processes see |
 /// | `seed` | from the operating system |
 #[derive(Debug)]
 #[must_use = "a builder does nothing until `build` is called"]

@@ -87,9 +87,10 @@ impl ValidatorBuilder {
 
         /// States that no other process of this service runs, on this machine or another. Default: not stated.
         ///
-        /// Then payments can be redeemed in a store that only this process sees. [`MemoryStore`](crate::store::MemoryStore) also
-        /// needs [`restart_loses_at_most`](Self::restart_loses_at_most) with [`RestartLoss::All`], since it loses everything at a
-        /// restart. Never state it where two processes run, each with a store of its own: one payment would pay two orders.
+        /// Then payments can be redeemed, and guarded writes be sent without a provider key, with a store that only this process
+        /// sees. [`MemoryStore`](crate::store::MemoryStore) also needs [`restart_loses_at_most`](Self::restart_loses_at_most)
+        /// with [`RestartLoss::All`], since it loses everything at a restart. Never state it where two processes run, each with a
+        /// store of its own: one payment would pay two orders, and each process would send the write.
         pub fn only_instance(mut self) => self.only_instance = true;
     }
 

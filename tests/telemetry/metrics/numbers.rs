@@ -2,7 +2,6 @@
 
 use payproof::guard::{Effect, EffectCall, Operation, Resolution};
 use payproof::provider::{ProviderError, ProviderIdentity};
-use payproof::store::RestartLoss;
 use payproof::testing::{ScriptedProvider, Step, StoreFault, StoreVerb};
 use payproof::{
     Breaker, Currency, IdempotencyKey, Mode, PaymentStatus, ProviderPayment, Retry, RetryBudget, Validator,
@@ -13,7 +12,7 @@ use tokio::time::{Instant, advance, sleep};
 
 use super::page::Exporter;
 use super::{capture, cut, two_processes};
-use crate::support::{self, busy, failing, intent, intent_of, ms, paid, plain, provider, secs, settle};
+use crate::support::{self, busy, failing, forgetful, intent, intent_of, ms, paid, plain, provider, secs, settle};
 
 async fn done(_call: EffectCall) -> Result<u32, ProviderError> {
     Ok(7)
@@ -269,7 +268,7 @@ async fn calls_to_the_store_are_timed_by_verb_and_outcome() {
 #[tokio::test(start_paused = true)]
 async fn operations_are_counted_by_how_they_ended() {
     let exporter = Exporter::install();
-    let validator = plain(&provider()).restart_loses_at_most(RestartLoss::All).build().unwrap();
+    let validator = forgetful(plain(&provider())).build().unwrap();
     let guard = validator.guard();
     let refund = Operation::new("store_42", "refund", "r", Effect::write()).unwrap();
     for _ in 0..3 {

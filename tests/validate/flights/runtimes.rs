@@ -8,7 +8,6 @@ use std::task::{Context, Poll, Waker};
 
 use payproof::guard::{Effect, Operation};
 use payproof::provider::{Provider, ProviderError, ProviderIdentity, provider_fn};
-use payproof::store::RestartLoss;
 use payproof::testing::{ScriptedProvider, Step};
 use payproof::{Provenance, Validate, ValidateError, Validation, Validator};
 use tokio::runtime::{Builder, Runtime};
@@ -16,7 +15,8 @@ use tokio::time::{advance, sleep, timeout};
 
 use super::{answering, refunded, start};
 use crate::support::{
-    busy, intent, intent_of, is_valid, ms, paid, paused_runtime, plain, poll_now, poll_once, provider, secs, settle,
+    busy, forgetful, intent, intent_of, is_valid, ms, paid, paused_runtime, plain, poll_now, poll_once, provider, secs,
+    settle,
 };
 
 #[test]
@@ -207,7 +207,7 @@ fn provider_calls_on_a_stopped_runtime_give_their_places_back_to_the_queue() {
 #[test]
 fn guarded_runs_on_a_stopped_runtime_give_their_room_back() {
     let builder = plain(&provider()).max_in_flight(1).total_deadline(secs(10));
-    let validator = builder.restart_loses_at_most(RestartLoss::All).build().unwrap();
+    let validator = forgetful(builder).build().unwrap();
     let operation = |key: &str| Operation::new("store_42", "refund", key, Effect::write()).unwrap();
     let stuck = validator.guard().run(&operation("one"), |_| pending::<Result<(), ProviderError>>());
     let _idle = left_standing([stuck.into_future()]);

@@ -11,12 +11,15 @@
 #[cfg(feature = "audit")]
 mod audit;
 mod cache;
+#[path = "../support/certificates.rs"]
+mod certificates;
 mod csv_peers;
 mod deploy;
 mod endpoint;
 mod exports;
 #[path = "../support/folder.rs"]
 mod folder;
+mod http2;
 mod input;
 mod many;
 mod migrate;

@@ -28,6 +28,7 @@ use std::time::Duration;
 /// | `no_runtime` | 500 | no | there is no tokio runtime |
 /// | `store_unavailable` | 503 | yes | the store gave no answer, refused, or did not confirm |
 /// | `record_newer` | 503 | yes | a newer release wrote the record; a process of that release can use it |
+/// | `decisions_full` | 503 | yes | as many decisions of people are recorded as have room in a day; there is room again from 00:00 UTC on |
 /// | `record_unreadable` | 502 | no | the record is damaged, none of this crate's, or too large; look into the store |
 ///
 /// ```

@@ -24,8 +24,11 @@ const DAY: u64 = 24 * 60 * 60;
 /// At the longest texts they fill most of a record.
 const MOST_OF_PAGE: usize = 400;
 
-/// Of one day: 3,200 decisions. Further ones are refused, since they could not be recorded.
+/// Of one day.
 const MOST_PAGES: u64 = 8;
+
+/// Further ones are refused, since they could not be recorded.
+const MOST_OF_DAY: u64 = MOST_PAGES * MOST_OF_PAGE as u64;
 
 /// The most bytes of each text.
 const LONGEST_WHO: usize = 100;
@@ -169,7 +172,8 @@ impl Account {
                 return Ok(key);
             }
         }
-        Err(LedgerError::Unreadable("has no room for a further decision of this day"))
+        let retry_after = Duration::from_secs(DAY.saturating_sub(decision.at_s % DAY));
+        Err(LedgerError::DecisionsFull { most: MOST_OF_DAY, retry_after })
     }
 
     async fn withdraw(&self, key: &Key, decision: &SignedDecision) -> Result<(), LedgerError> {

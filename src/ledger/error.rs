@@ -7,6 +7,7 @@ use crate::store::StoreError;
 
 const STORE_UNAVAILABLE: Condition = Condition::passing(Class::Store, "store_unavailable", 503);
 const RECORD_NEWER: Condition = Condition::passing(Class::Store, "record_newer", 503);
+const DECISIONS_FULL: Condition = Condition::passing(Class::Store, "decisions_full", 503);
 const RECORD_UNREADABLE: Condition = Condition::lasting(Class::Store, "record_unreadable", 502);
 
 /// A record that could not be read, claimed or changed: the store does not answer, or what it holds cannot be used.
@@ -61,6 +62,15 @@ pub enum LedgerError {
     /// Other processes changed the record each time between reading and writing.
     #[error("the record keeps changing under many hands; ask again")]
     Contended,
+    /// What a person decided cannot be recorded, and so is not done: the room for the decisions of a day, those about all
+    /// tenants of the account, is taken.
+    #[error("{most} decisions of people are recorded today, which is the most; there is room again from 00:00 UTC on")]
+    DecisionsFull {
+        /// The most decisions of a day.
+        most: u64,
+        /// How long the day lasts.
+        retry_after: Duration,
+    },
     /// There is no tokio runtime.
     #[error("{NO_RUNTIME_TEXT}")]
     NoRuntime,
@@ -81,7 +91,12 @@ impl LedgerError {
     pub(crate) fn is_down(&self) -> bool {
         !matches!(
             self,
-            Self::Unreadable(_) | Self::Locked(_) | Self::NotEnough { .. } | Self::Newer { .. } | Self::TooLarge { .. }
+            Self::Unreadable(_)
+                | Self::Locked(_)
+                | Self::NotEnough { .. }
+                | Self::Newer { .. }
+                | Self::TooLarge { .. }
+                | Self::DecisionsFull { .. }
         )
     }
 
@@ -134,7 +149,7 @@ impl LedgerError {
     fn wait(&self) -> Option<Duration> {
         match self {
             Self::Store(error) => error.retry_after(),
-            Self::NotAsked { retry_after } => Some(*retry_after),
+            Self::NotAsked { retry_after } | Self::DecisionsFull { retry_after, .. } => Some(*retry_after),
             _ => None,
         }
     }
@@ -142,6 +157,7 @@ impl LedgerError {
     pub(crate) fn condition(&self) -> Condition {
         match self {
             Self::NoRuntime => NO_RUNTIME,
+            Self::DecisionsFull { .. } => DECISIONS_FULL,
             error if error.is_newer() => RECORD_NEWER,
             error if error.is_down() => STORE_UNAVAILABLE,
             _ => RECORD_UNREADABLE,
@@ -153,6 +169,7 @@ impl LedgerError {
         match self.condition() {
             NO_RUNTIME => NO_RUNTIME_TEXT,
             RECORD_NEWER => "a newer release wrote the record; update this one",
+            DECISIONS_FULL => "there is room for no further decision today; decide again from 00:00 UTC on",
             RECORD_UNREADABLE => "the record in the store cannot be used; look into the store",
             _ => "the shared store did not confirm; try again",
         }

@@ -14,9 +14,10 @@ impl Validator {
     /// What people decided within so many days, today among them, the latest first: resolutions of what was indeterminate, and
     /// releases of redemptions, of every process on this provider account. Days are those of UTC.
     ///
-    /// Each is kept in the store for 400 days after the last one of its day. There is room for 3,200 a day, and a further one
-    /// is refused. A decision is recorded before it is made, so one whose process crashed in between is shown, and may not have
-    /// been made. What the reconcile hook finds out is no person's decision, and in the log alone.
+    /// Each is kept in the store for 400 days after the last one of its day. There is room for 3,200 a day, of all tenants
+    /// together, and a further one is refused as `decisions_full`. A decision is recorded before it is made, so one whose process
+    /// crashed in between is shown, and may not have been made. What the reconcile hook finds out is no person's decision, and in
+    /// the log alone.
     ///
     /// # Errors
     /// When the store does not answer or holds something unreadable.

@@ -1,12 +1,16 @@
 //! A release stands in the store with the name of who undid the redemption, and only if one was undone.
 
+use std::collections::BTreeSet;
+use std::error::Error as _;
+
 use payproof::redeem::RedeemError;
-use payproof::store::MemoryStore;
+use payproof::store::{MemoryStore, Store as _, Stored};
 use payproof::testing::{FlakyStore, StoreFault, StoreVerb};
 use payproof::{Decided, DecidedOn};
 
+use crate::chaos_store::ChaosStore;
 use crate::redeeming;
-use crate::support::{intent, proof_of, provider};
+use crate::support::{intent, proof_of, provider, secs};
 
 #[tokio::test(start_paused = true)]
 async fn a_release_is_recorded_with_who_undid_what() {
@@ -56,4 +60,34 @@ async fn a_release_stays_recorded_once_it_may_have_been_made() {
         assert_eq!(validator.decisions(1).await.unwrap().len(), 1, "{faults:?}");
         let _ = validator.redeem(&proof).await.unwrap();
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_decision_that_has_no_room_in_its_day_is_refused_with_that_cause_and_its_end() {
+    let (provider, store) = (provider(), MemoryStore::new());
+    let spy = ChaosStore::new(&store, 0);
+    let validator = redeeming(&provider, &store).store(spy.clone()).build().unwrap();
+    let proof = proof_of(&validator, intent("pi_1")).await;
+    for _ in 0..400 {
+        let receipt = validator.redeem(&proof).await.unwrap().into_receipt();
+        validator.release(&receipt, "anna").await.unwrap();
+    }
+    // These fill one of the eight records of the day. The others, and those of the days beside it, are as full.
+    assert_eq!(validator.decisions(2).await.unwrap().len(), 400);
+    let places: BTreeSet<_> = spy.keys().into_iter().filter(|key| key.contains(":decision:")).collect();
+    let mut full = None;
+    for place in &places {
+        full = full.or(store.get(place).await.unwrap());
+    }
+    let Stored { bytes, ttl_left, .. } = full.unwrap();
+    for place in &places {
+        store.claim(place, &bytes, ttl_left).await.unwrap();
+    }
+    let receipt = validator.redeem(&proof).await.unwrap().into_receipt();
+    let error = validator.release(&receipt, "bert").await.unwrap_err();
+    assert_eq!((error.code(), error.http_status(), error.is_retryable()), ("decisions_full", 503, true));
+    assert!(error.retry_after().unwrap() <= secs(24 * 60 * 60));
+    let text = format!("{error}: {}", error.source().unwrap());
+    assert!(text.contains("3200") && text.contains("00:00 UTC"), "{text}");
+    assert!(validator.redemption(proof.payment()).await.unwrap().is_some(), "nothing was undone");
 }

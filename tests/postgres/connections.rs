@@ -2,15 +2,12 @@
 
 use std::time::Duration;
 
-use payproof::redeem::RedeemError;
 use payproof::store::{Claim, PostgresStore, Store, Swap};
-use payproof::testing::ScriptedProvider;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::pgbouncer::PgBouncer;
 use crate::postgres_server::{PostgresConfig, PostgresServer};
 use crate::servers::PATIENCE;
-use crate::shop::Shop;
 use crate::{HOUR, is_not_sent, patient, with_table};
 
 /// How many connections the store has, as the server sees it.
@@ -126,49 +123,6 @@ async fn a_full_pool_says_that_nothing_was_sent() {
     let (slow, full) = (slow.unwrap_err(), full.unwrap_err());
     assert!(slow.is_outcome_unknown() && slow.to_string().contains("command_timeout"), "{slow}");
     assert!(is_not_sent(&full) && full.to_string().contains("connections"), "{full}");
-}
-
-#[tokio::test]
-async fn a_wait_for_a_synchronous_standby_that_is_called_off_leaves_the_outcome_unknown() {
-    // Only commits of one role wait for the standby, which is not there.
-    let config =
-        PostgresConfig::new().line("synchronous_standby_names = 'not_there'").line("synchronous_commit = local");
-    let server = config.start().await;
-    with_table(&server).await;
-    server.sql("CREATE ROLE waits LOGIN SUPERUSER; ALTER ROLE waits SET synchronous_commit = 'on'").await;
-    let store = crate::store(server.url_of("waits"));
-    assert_eq!(store.get("k").await, Ok(None));
-    let claim = tokio::spawn({
-        let store = store.clone();
-        async move { store.claim("k", b"v", HOUR).await }
-    });
-    until(&server, "it waits", "SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event = 'SyncRep'").await;
-    server.sql("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'").await;
-    let error = claim.await.unwrap().unwrap_err();
-    assert!(error.is_outcome_unknown() && error.to_string().contains("synchronous standby"), "{error}");
-    // What is read waits for nothing, and is held all the same.
-    assert_eq!(store.get("k").await.unwrap().unwrap().bytes, b"v");
-    assert!(matches!(store.claim("k", b"x", HOUR).await, Ok(Claim::Held(_))));
-}
-
-#[tokio::test]
-async fn what_no_standby_may_have_is_redeemed_by_no_second_try() {
-    // Only commits of one role wait for the standby, which is not there.
-    let config =
-        PostgresConfig::new().line("synchronous_standby_names = 'not_there'").line("synchronous_commit = local");
-    let server = config.start().await;
-    with_table(&server).await;
-    server.sql("CREATE ROLE waits LOGIN SUPERUSER; ALTER ROLE waits SET synchronous_commit = 'on'").await;
-    let (store, provider) = (crate::store(server.url_of("waits")), ScriptedProvider::new());
-    let shop = Shop { server, store, provider };
-    let validator = shop.process(shop.store.clone()).no_redemptions_before().store_timeout(PATIENCE).build().unwrap();
-    let proof = shop.proof(&validator, "pi_1").await;
-    let redeem = tokio::spawn(validator.redeem(&proof).order("A").into_future());
-    until(&shop.server, "it waits", "SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event = 'SyncRep'").await;
-    shop.server.sql("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'").await;
-    let error = redeem.await.unwrap().unwrap_err();
-    let RedeemError::Store(store) = &error else { panic!("{error:?}") };
-    assert!(store.to_string().contains("synchronous standby"), "{error:?}");
 }
 
 #[tokio::test]

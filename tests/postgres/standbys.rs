@@ -2,13 +2,80 @@
 
 use std::time::Duration;
 
-use payproof::store::{PostgresStore, Store, StoreFinding};
+use payproof::redeem::{RedeemError, Redeemed};
+use payproof::store::{Claim, PostgresStore, Store, StoreError, StoreFinding, Swap};
+use payproof::testing::ScriptedProvider;
+use payproof::{Proof, Validator};
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
-use crate::postgres_server::PostgresServer;
+use crate::postgres_server::{PostgresConfig, PostgresServer};
 use crate::proxy::{Fault, Proxy};
 use crate::servers::PATIENCE;
+use crate::shop::Shop;
 use crate::{HOUR, is_not_sent, patient, store, with_table};
+
+/// A server with a table, where the commits of the role `waits` wait for a synchronous standby, which is not there.
+async fn without_its_standby() -> PostgresServer {
+    let config = PostgresConfig::new().line("synchronous_standby_names = 'gone'").line("synchronous_commit = local");
+    let server = config.start().await;
+    with_table(&server).await;
+    server.sql("CREATE ROLE waits LOGIN SUPERUSER; ALTER ROLE waits SET synchronous_commit = 'on'").await;
+    server
+}
+
+/// A call under way, and the function in the database that it goes through.
+struct Calling<T>(&'static str, JoinHandle<T>);
+
+/// Waits until a call waits for the standby, over another connection than the last. Beside it the store may be looked at.
+async fn waits_for_the_standby<T>(server: &PostgresServer, call: &Calling<T>, last: &str) -> String {
+    let Calling(function, call) = call;
+    let waiting = format!(
+        "SELECT pid FROM pg_stat_activity \
+         WHERE wait_event = 'SyncRep' AND query LIKE '%{function}%' AND pid::text <> '{last}'"
+    );
+    let end = Instant::now() + PATIENCE;
+    loop {
+        if let Some(process) = server.sql(&waiting).await.pop() {
+            return process;
+        }
+        assert!(!call.is_finished(), "it has an answer, and no standby has what it wrote");
+        assert!(Instant::now() < end, "it does not come to its commit");
+        sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// Ends a connection while its commit waits for the standby: what it wrote is committed here alone.
+async fn cut_off<T>(server: &PostgresServer, call: &Calling<T>) -> String {
+    let process = waits_for_the_standby(server, call, "").await;
+    server.sql(&format!("SELECT pg_terminate_backend({process}, 10000)")).await;
+    process
+}
+
+/// Calls the wait for the standby off: the commit is answered, with a warning.
+async fn call_off<T>(server: &PostgresServer, call: &Calling<T>) {
+    let process = waits_for_the_standby(server, call, "").await;
+    server.sql(&format!("SELECT pg_cancel_backend({process})")).await;
+}
+
+/// A shop whose redemptions wait for a synchronous standby, which is not there.
+async fn shop_without_its_standby() -> Shop {
+    let server = without_its_standby().await;
+    Shop { store: store(server.url_of("waits")), server, provider: ScriptedProvider::new() }
+}
+
+fn claiming(store: &PostgresStore, value: &'static [u8]) -> Calling<Result<Claim, StoreError>> {
+    let store = store.clone();
+    Calling("payproof_claim", tokio::spawn(async move { store.claim("k", value, HOUR).await }))
+}
+
+fn redeeming(validator: &Validator, proof: &Proof, order: &str) -> Calling<Result<Redeemed, RedeemError>> {
+    Calling("payproof_bind", tokio::spawn(validator.redeem(proof).order(order).into_future()))
+}
+
+fn patient_validator(shop: &Shop) -> Validator {
+    shop.process(shop.store.clone()).no_redemptions_before().store_timeout(PATIENCE).build().unwrap()
+}
 
 #[tokio::test]
 async fn a_standby_answers_no_call() {
@@ -71,4 +138,77 @@ async fn a_lagging_standby_that_is_promoted_has_lost_what_the_inspection_warned_
     let promoted = patient(PostgresStore::builder(standby.url()).fails_over_asynchronously());
     assert!(promoted.durability().best_effort && !store.durability().best_effort);
     assert_eq!(promoted.get("lost").await, Ok(None));
+}
+
+#[tokio::test]
+async fn a_wait_for_a_synchronous_standby_that_is_called_off_leaves_the_outcome_unknown() {
+    let server = without_its_standby().await;
+    let store = store(server.url_of("waits"));
+    assert_eq!(store.get("k").await, Ok(None));
+    let claim = claiming(&store, b"v");
+    call_off(&server, &claim).await;
+    let error = claim.1.await.unwrap().unwrap_err();
+    assert!(error.is_outcome_unknown() && error.to_string().contains("synchronous standby"), "{error}");
+    // What is read waits for nothing, and is held all the same.
+    assert_eq!(store.get("k").await.unwrap().unwrap().bytes, b"v");
+    assert!(matches!(store.claim("k", b"x", HOUR).await, Ok(Claim::Held(_))));
+}
+
+#[tokio::test]
+async fn what_no_standby_may_have_is_redeemed_by_no_second_try() {
+    let shop = shop_without_its_standby().await;
+    let validator = patient_validator(&shop);
+    let proof = shop.proof(&validator, "pi_1").await;
+    let redeem = redeeming(&validator, &proof, "A");
+    call_off(&shop.server, &redeem).await;
+    let error = redeem.1.await.unwrap().unwrap_err();
+    let RedeemError::Store(store) = &error else { panic!("{error:?}") };
+    assert!(store.to_string().contains("synchronous standby"), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_writer_that_finds_its_own_bytes_waits_for_the_standby_before_it_takes_them_for_made() {
+    let server = without_its_standby().await;
+    let store = store(server.url_of("waits"));
+    let replacing = || {
+        let store = store.clone();
+        let call = async move { store.replace("other", b"before", b"mine", HOUR).await };
+        Calling("payproof_replace", tokio::spawn(call))
+    };
+    crate::store(server.url()).claim("other", b"before", HOUR).await.unwrap();
+    let (claim, replacement) = (claiming(&store, b"mine"), replacing());
+    cut_off(&server, &claim).await;
+    cut_off(&server, &replacement).await;
+    assert!(claim.1.await.unwrap().unwrap_err().is_outcome_unknown());
+    assert!(replacement.1.await.unwrap().unwrap_err().is_outcome_unknown());
+    assert!(matches!(store.claim("k", b"another's", HOUR).await, Ok(Claim::Held(_))), "what is held costs no write");
+    let lost = store.replace("other", b"before", b"another's", HOUR).await;
+    assert!(matches!(lost, Ok(Swap::Lost(Some(_)))), "what is found costs no write: {lost:?}");
+
+    let (claim, replacement) = (claiming(&store, b"mine"), replacing());
+    waits_for_the_standby(&server, &claim, "").await;
+    waits_for_the_standby(&server, &replacement, "").await;
+    server.set("synchronous_standby_names", "").await;
+    assert!(matches!(claim.1.await.unwrap(), Ok(Claim::Held(held)) if held.bytes == b"mine"));
+    assert!(matches!(replacement.1.await.unwrap(), Ok(Swap::Lost(Some(held))) if held.bytes == b"mine"));
+}
+
+#[tokio::test]
+async fn a_redemption_whose_connection_ended_while_it_waited_for_the_standby_is_told_once_that_has_it() {
+    let shop = shop_without_its_standby().await;
+    let validator = patient_validator(&shop);
+    let (proof, other) = (shop.proof(&validator, "pi_1").await, shop.proof(&validator, "pi_2").await);
+    let redeem = redeeming(&validator, &proof, "A");
+    let first = cut_off(&shop.server, &redeem).await;
+    let again = waits_for_the_standby(&shop.server, &redeem, &first).await;
+    shop.server.sql(&format!("SELECT pg_terminate_backend({again}, 10000)")).await;
+    let error = redeem.1.await.unwrap().unwrap_err();
+    assert!(matches!(error, RedeemError::Store(_)) && error.is_retryable(), "{error:?}");
+
+    let redeem = redeeming(&validator, &other, "B");
+    let first = cut_off(&shop.server, &redeem).await;
+    waits_for_the_standby(&shop.server, &redeem, &first).await;
+    shop.server.set("synchronous_standby_names", "").await;
+    let redeemed = redeem.1.await.unwrap().unwrap();
+    assert_eq!(redeemed.receipt().order(), "B");
 }

@@ -55,7 +55,8 @@ pub use self::builder::PostgresStoreBuilder;
 /// **What it guarantees.** Claims, swaps and removals are atomic on the primary: each is a function that is one statement and one
 /// round trip, and is committed before it is answered. With PostgreSQL's defaults a restart loses nothing. `fsync` and
 /// `full_page_writes` off lose everything, and `synchronous_commit` off a second: [`restart_loss`](Store::restart_loss) says so.
-/// A failover loses nothing where a standby is synchronous (`synchronous_standby_names`) or takes over the same disk. Else say
+/// A failover loses nothing that was acknowledged where a standby is synchronous (`synchronous_standby_names`) or takes over the same
+/// disk; a call that finds what its own lost try wrote waits until the standby has it. Else say
 /// [`fails_over_asynchronously`](PostgresStoreBuilder::fails_over_asynchronously). A standby answers no call, not even a read.
 ///
 /// **Transactions of yours.** A redemption can be made in the transaction that writes the order's row:

@@ -1,4 +1,6 @@
--- The clock is not now(), which in a transaction is the time when that began. A record that is held costs no write.
+-- The clock is not now(), which in a transaction is the time when that began. A record that is held costs no write, unless it is
+-- exactly what was to be written. Its writer asks again then, which takes it for made, and a connection that ended while its commit
+-- waited for a synchronous standby leaves what no standby may have. The lock is a write, so this commit waits for the standby.
 CREATE OR REPLACE FUNCTION payproof_claim_1(k bytea, v bytea, ttl bigint, OUT done bool, OUT held bytea, OUT left_ms bigint)
 LANGUAGE plpgsql SET search_path FROM CURRENT SET lock_timeout = '250ms' AS $$ DECLARE t timestamptz; BEGIN
   FOR i IN 1..16 LOOP
@@ -6,7 +8,11 @@ LANGUAGE plpgsql SET search_path FROM CURRENT SET lock_timeout = '250ms' AS $$ D
     IF pg_is_in_recovery() THEN RAISE SQLSTATE '25006' USING MESSAGE = 'this server is a standby'; END IF;
     SELECT r.value, greatest(1, ceil(extract(epoch FROM r.expires_at - clock_timestamp()) * 1000)) INTO held, left_ms
       FROM payproof_records r WHERE r.key = k AND r.expires_at > t;
-    IF FOUND THEN done := false; RETURN; END IF;
+    IF FOUND THEN
+      IF held = v THEN PERFORM FROM payproof_records r WHERE r.key = k FOR UPDATE; END IF;
+      done := false;
+      RETURN;
+    END IF;
     INSERT INTO payproof_records AS r (key, value, expires_at) VALUES (k, v, t + ttl * interval '1 millisecond')
       ON CONFLICT (key) DO UPDATE SET value = EXCLUDED.value, expires_at = EXCLUDED.expires_at WHERE r.expires_at <= t;
     IF FOUND THEN done := true; RETURN; END IF;

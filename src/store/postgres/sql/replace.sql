@@ -11,7 +11,10 @@ LANGUAGE plpgsql SET search_path FROM CURRENT SET lock_timeout = '250ms' AS $$ D
     SELECT r.value, greatest(1, ceil(extract(epoch FROM r.expires_at - clock_timestamp()) * 1000)) INTO held, left_ms
       FROM payproof_records r WHERE r.key = k AND r.expires_at > t;
     -- What is expected may have come between the two.
-    IF held IS DISTINCT FROM expected THEN RETURN; END IF;
+    IF held IS DISTINCT FROM expected THEN
+      IF held = v THEN PERFORM FROM payproof_records r WHERE r.key = k FOR UPDATE; END IF;
+      RETURN;
+    END IF;
   END LOOP;
   RAISE SQLSTATE '40001' USING MESSAGE = 'the record keeps changing under many hands';
 END $$;

@@ -74,7 +74,7 @@ impl Ledger {
         let Some(home) = self.extras.binder() else {
             return Ok(PairLedger::one_by_one(self));
         };
-        let table = Some(self.table_of(&*home).await?);
+        let table = Some(self.table_of(&*home, None).await?);
         Ok(PairLedger { ledger: self, way: Way::Store(home), table })
     }
 
@@ -85,14 +85,14 @@ impl Ledger {
         is_in_store: bool,
     ) -> Result<PairLedger<'l>, LedgerError> {
         let table = match self.extras.binder().filter(|_| is_in_store) {
-            Some(home) => Some(self.table_of(&*home).await?),
+            Some(home) => Some(self.table_of(&*home, None).await?),
             None => None,
         };
         Ok(PairLedger { ledger: self, way: Way::Transaction(sql), table })
     }
 
-    async fn table_of(&self, home: &dyn SqlHome) -> Result<Arc<[u8]>, LedgerError> {
-        with_one_retry(|| self.in_time(|| home.table_id())).await
+    async fn table_of(&self, home: &dyn SqlHome, refused: Option<&[u8]>) -> Result<Arc<[u8]>, LedgerError> {
+        with_one_retry(|| self.in_time(|| home.table_id(refused))).await
     }
 }
 
@@ -116,10 +116,24 @@ impl PairLedger<'_> {
 
     /// Whether the transaction is one in another database than the one that is meant, if that is known.
     pub(crate) async fn is_other_table(&mut self) -> Result<bool, LedgerError> {
+        Ok(self.refuses_table().await? && (!self.has_renewed_table().await? || self.refuses_table().await?))
+    }
+
+    async fn refuses_table(&mut self) -> Result<bool, LedgerError> {
         match (&mut self.way, &self.table) {
             (Way::Transaction(sql), Some(table)) => Ok(!sql.has_table(table).await?),
             _ => Ok(false),
         }
+    }
+
+    /// Whether the store's own table has another id by now than the one that was refused. A table that was restored gets a new one
+    /// while processes run.
+    async fn has_renewed_table(&mut self) -> Result<bool, LedgerError> {
+        let (Some(home), Some(refused)) = (self.ledger.extras.binder(), &self.table) else { return Ok(false) };
+        let table = self.ledger.table_of(&*home, Some(refused)).await?;
+        let is_renewed = table != *refused;
+        self.table = Some(table);
+        Ok(is_renewed)
     }
 
     /// Reads a record. Within a transaction it stays as it is until that ends.
@@ -165,21 +179,17 @@ impl PairLedger<'_> {
         };
         let (paid, paid_by) = (bytes(&payment)?.bytes, bytes(&order)?.bytes);
         let call = PairCall {
-            table: self.table.as_deref(),
             payment: payment.written(&paid),
             former: &former,
             lapsed: lapsed.map(|(key, held)| (&*key.text, &*held.bytes)),
             order: order.written(&paid_by),
         };
         let asked_at = Instant::now();
-        let said = match &mut self.way {
-            Way::OneByOne => return Ok(PairWritten::OneByOne),
-            Way::Transaction(sql) => sql.write_pair(PairScope::Transaction, &call).await?,
-            Way::Store(home) => {
-                let write = || write_pair_of(&**home, &call);
-                self.ledger.patiently("bind", write).await?
-            }
-        };
+        let mut said = self.call_pair(&call).await?;
+        if matches!(said, Some(PairSaid::OtherTable)) && self.has_renewed_table().await? {
+            said = self.call_pair(&call).await?;
+        }
+        let Some(said) = said else { return Ok(PairWritten::OneByOne) };
         let held =
             |key, stored: Option<Stored>| stored.map(|stored| self.ledger.held(key, stored, asked_at)).transpose();
         Ok(match said {
@@ -193,9 +203,23 @@ impl PairLedger<'_> {
         })
     }
 
+    /// Sends the call; none where the store changes one record at a time.
+    async fn call_pair(&mut self, call: &PairCall<'_>) -> Result<Option<PairSaid>, LedgerError> {
+        let table = self.table.as_deref();
+        Ok(match &mut self.way {
+            Way::OneByOne => None,
+            Way::Transaction(sql) => Some(sql.write_pair(PairScope::Transaction, table, call).await?),
+            Way::Store(home) => Some(self.ledger.patiently("bind", || write_pair_of(&**home, table, call)).await?),
+        })
+    }
+
     /// Removes the records of a payment and of its order, each as it was read: the payment's, which counts, first. False where
     /// the transaction is one in another database.
     pub(crate) async fn remove_pair(&mut self, pair: [Option<&(Key, Held)>; 2]) -> Result<bool, LedgerError> {
+        Ok(self.call_removal(pair).await? || self.has_renewed_table().await? && self.call_removal(pair).await?)
+    }
+
+    async fn call_removal(&mut self, pair: [Option<&(Key, Held)>; 2]) -> Result<bool, LedgerError> {
         let table = self.table.as_deref();
         let bytes = pair.map(|one| one.map(|(key, held)| (&*key.text, &*held.bytes)));
         match &mut self.way {
@@ -222,8 +246,8 @@ impl PairRecord<'_> {
     }
 }
 
-async fn write_pair_of(home: &dyn SqlHome, call: &PairCall<'_>) -> Result<PairSaid, StoreError> {
-    home.sql().write_pair(PairScope::Store, call).await
+async fn write_pair_of(home: &dyn SqlHome, table: Option<&[u8]>, call: &PairCall<'_>) -> Result<PairSaid, StoreError> {
+    home.sql().write_pair(PairScope::Store, table, call).await
 }
 
 async fn remove_pair_of(

@@ -27,8 +27,6 @@ pub(crate) struct PairWrite<'w> {
 
 /// What is written at once, or not at all.
 pub(crate) struct PairCall<'c> {
-    /// The table it is meant for; none where that is the caller's to know.
-    pub(crate) table: Option<&'c [u8]>,
     pub(crate) payment: PairWrite<'c>,
     /// Places where nothing may stand, of the same length as the payment's.
     pub(crate) former: &'c [&'c str],
@@ -55,12 +53,17 @@ pub(crate) enum PairSaid {
 }
 
 impl dyn AnySql + '_ {
-    /// Writes two records at once, or neither.
-    pub(crate) async fn write_pair(&mut self, scope: PairScope, call: &PairCall<'_>) -> Result<PairSaid, StoreError> {
-        let PairCall { table, payment, former, lapsed, order } = call;
+    /// Writes two records at once, or neither, in the table that is meant; none where that is the caller's to know.
+    pub(crate) async fn write_pair(
+        &mut self,
+        scope: PairScope,
+        table: Option<&[u8]>,
+        call: &PairCall<'_>,
+    ) -> Result<PairSaid, StoreError> {
+        let PairCall { payment, former, lapsed, order } = call;
         let former: Vec<u8> = former.iter().flat_map(|place| place.bytes()).collect();
         let values = [
-            SqlValue::bytes_or_none(*table),
+            SqlValue::bytes_or_none(table),
             SqlValue::Bytes(payment.key.as_bytes()),
             SqlValue::bytes_or_none(payment.expected),
             SqlValue::Bytes(payment.value),

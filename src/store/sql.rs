@@ -140,6 +140,6 @@ pub(crate) trait SqlHome: fmt::Debug + Send + Sync {
     /// Each call on it is a transaction of its own.
     fn sql(&self) -> Box<dyn AnySql>;
 
-    /// Tells the table of the store from every other one.
-    fn table_id(&self) -> StoreAnswer<'_, Arc<[u8]>>;
+    /// Tells the table of the store from every other one. One that was `refused`, as another table's, is not answered from memory.
+    fn table_id<'s>(&'s self, refused: Option<&'s [u8]>) -> StoreAnswer<'s, Arc<[u8]>>;
 }

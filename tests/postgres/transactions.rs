@@ -201,6 +201,35 @@ async fn an_old_proof_is_refused_and_no_provider_is_asked() {
 }
 
 #[tokio::test]
+#[tokio::test]
+async fn an_id_that_is_renewed_is_found_out_by_processes_that_run() {
+    let shop = Shop::open().await;
+    let moved = shop.process(shop.store.clone()).redemptions_moved_from(MemoryStore::new());
+    let mut client = shop.client().await;
+    for (name, validator) in [("plain", shop.validator()), ("moved", moved.build().unwrap())] {
+        let renew = async || PostgresStore::new(shop.server.url()).unwrap().renew_table_id().await.unwrap();
+        let [mut first, mut second] = [None, None];
+        for (number, receipt) in [&mut first, &mut second].into_iter().enumerate() {
+            let proof = shop.proof(&validator, &format!("pi_{name}_{number}")).await;
+            let redeem = || validator.redeem(&proof).order(format!("{name} {number}"));
+            renew().await;
+            *receipt = Some(redeem().await.unwrap().into_receipt());
+            renew().await;
+            let mut tx = client.transaction().await.unwrap();
+            assert_eq!(redeem().within(&mut tx).await.unwrap().receipt(), receipt.as_ref().unwrap());
+            tx.commit().await.unwrap();
+        }
+        let (first, second) = (first.unwrap(), second.unwrap());
+        renew().await;
+        validator.release(&first, "anna, ticket 7").await.unwrap();
+        renew().await;
+        let mut tx = client.transaction().await.unwrap();
+        validator.release(&second, "anna, ticket 7").within(&mut tx).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+    assert_eq!(shop.server.sql("SELECT count(*) FROM payproof_records WHERE key LIKE '%:payment:%'").await, ["0"]);
+}
+
 async fn a_transaction_in_another_database_is_refused() {
     let shop = Shop::open().await;
     let elsewhere = PostgresServer::start().await;

@@ -6,13 +6,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::OnceCell;
 use tokio::task::AbortHandle;
 use tokio_postgres::error::{Severity, SqlState};
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{AsyncMessage, Client, Row};
 
 use super::fault;
+use crate::lock::Lock;
 use crate::store::StoreError;
 
 /// The values of a statement.
@@ -25,7 +25,7 @@ pub(super) struct Connection {
     /// How often the server warned.
     warnings: Arc<AtomicU64>,
     retired: AtomicBool,
-    table_id: OnceCell<Arc<[u8]>>,
+    table_id: Lock<Option<Arc<[u8]>>>,
 }
 
 impl Connection {
@@ -37,7 +37,7 @@ impl Connection {
     {
         let warnings = Arc::default();
         let driver = tokio::spawn(drive(link, Arc::clone(&warnings))).abort_handle();
-        Self { client, driver, warnings, retired: AtomicBool::new(false), table_id: OnceCell::new() }
+        Self { client, driver, warnings, retired: AtomicBool::new(false), table_id: Lock::default() }
     }
 
     /// Runs a statement without a name, in one round trip, and waits until the server is ready for the next: only then is what
@@ -70,15 +70,20 @@ impl Connection {
         self.client.batch_execute(sql).await.map_err(|error| self.fault(&error))
     }
 
-    /// Tells the table that is found over this connection from every other one; asked once for each connection.
-    pub(super) async fn table_id(&self) -> Result<Arc<[u8]>, StoreError> {
-        let ask = || async {
-            let rows = self.run("SELECT table_id FROM payproof_table_id_1()", &[]).await?;
-            let id = rows.first().and_then(|row| row.try_get::<_, &[u8]>(0).ok());
-            id.map(Arc::from)
-                .ok_or_else(|| StoreError::refused("the table of payproof has no id; run `payproof migrate`"))
-        };
-        self.table_id.get_or_try_init(ask).await.cloned()
+    /// Tells the table that is found over this connection from every other one; asked once for each connection, and again where
+    /// the answer was `refused`, since it may have been renewed.
+    pub(super) async fn table_id(&self, refused: Option<&[u8]>) -> Result<Arc<[u8]>, StoreError> {
+        let known = self.table_id.lock().clone();
+        if let Some(known) = known.filter(|known| Some(&**known) != refused) {
+            return Ok(known);
+        }
+        let rows = self.run("SELECT table_id FROM payproof_table_id_1()", &[]).await?;
+        let id = rows.first().and_then(|row| row.try_get::<_, &[u8]>(0).ok());
+        let id: Arc<[u8]> = id
+            .map(Arc::from)
+            .ok_or_else(|| StoreError::refused("the table of payproof has no id; run `payproof migrate`"))?;
+        *self.table_id.lock() = Some(Arc::clone(&id));
+        Ok(id)
     }
 
     /// Lets the next caller make a new connection.

@@ -72,5 +72,5 @@ async fn write_probe(pool: &Arc<Pool>) -> Result<(), StoreError> {
     let (key, value) = (SqlValue::Bytes(key.as_bytes()), SqlValue::Bytes(b"probe"));
     pool.call(CLAIM, &[key, value, SqlValue::Integer(PROBE_MILLIS)]).await?;
     pool.call(REMOVE, &[key, value]).await?;
-    pool.table_id().await.map(drop)
+    pool.table_id(None).await.map(drop)
 }

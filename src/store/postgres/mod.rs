@@ -131,6 +131,7 @@ impl PostgresStore {
     }
 
     /// Tells this table from the one that it was copied from, after a backup was restored beside it or the database was cloned.
+    /// Processes that use the table find it out by their next redemption.
     ///
     /// # Errors
     /// As for [`get`](Store::get).

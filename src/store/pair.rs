@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::sql::{AnySql, SqlRow, SqlValue, unexpected};
+use super::sql::{AnySql, SqlRow, SqlValue, unexpected, unexpected_of_write};
 use super::{StoreError, Stored, ttl_millis};
 
 /// Where calls go.
@@ -77,7 +77,7 @@ impl dyn AnySql + '_ {
             millis(order.ttl)?,
             SqlValue::Integer(i64::from(scope == PairScope::Transaction)),
         ];
-        let row = self.row(BIND, &values).await?;
+        let row = self.write(BIND, &values).await?;
         if row.done {
             return Ok(PairSaid::Done);
         }
@@ -87,7 +87,7 @@ impl dyn AnySql + '_ {
             Some("lapsed") => Ok(PairSaid::Lapsed),
             Some("order") => Ok(PairSaid::Order(row.stored())),
             Some("table") => Ok(PairSaid::OtherTable),
-            _ => Err(unexpected()),
+            _ => Err(unexpected_of_write()),
         }
     }
 
@@ -107,27 +107,30 @@ impl dyn AnySql + '_ {
             SqlValue::bytes_or_none(order_key.as_deref()),
             SqlValue::bytes_or_none(order.map(|(_, expected)| expected)),
         ];
-        Ok(self.row(RELEASE, &values).await?.which.as_deref() != Some("table"))
+        Ok(self.write(RELEASE, &values).await?.which.as_deref() != Some("table"))
     }
 
     /// Whether it reaches this table.
     pub(crate) async fn has_table(&mut self, table: &[u8]) -> Result<bool, StoreError> {
-        Ok(self.row(HAS_TABLE, &[SqlValue::Bytes(table)]).await?.done)
+        Ok(self.read(HAS_TABLE, &[SqlValue::Bytes(table)]).await?.done)
     }
 
     /// Reads a record, which stays as it is until the transaction ends.
     pub(crate) async fn hold(&mut self, key: &str) -> Result<Option<Stored>, StoreError> {
-        Ok(self.row(HOLD, &[SqlValue::Bytes(key.as_bytes())]).await?.stored())
+        Ok(self.read(HOLD, &[SqlValue::Bytes(key.as_bytes())]).await?.stored())
     }
 
     /// Removes a record if it is as expected; says whether it was.
     pub(crate) async fn remove_one(&mut self, key: &str, expected: &[u8]) -> Result<bool, StoreError> {
-        Ok(self.row(REMOVE, &[SqlValue::Bytes(key.as_bytes()), SqlValue::Bytes(expected)]).await?.done)
+        Ok(self.write(REMOVE, &[SqlValue::Bytes(key.as_bytes()), SqlValue::Bytes(expected)]).await?.done)
     }
 
-    async fn row(&mut self, sql: &'static str, values: &[SqlValue<'_>]) -> Result<SqlRow, StoreError> {
-        let row = self.call(sql, values).await?;
-        row.ok_or_else(unexpected)
+    async fn read(&mut self, sql: &'static str, values: &[SqlValue<'_>]) -> Result<SqlRow, StoreError> {
+        self.call(sql, values).await?.ok_or_else(unexpected)
+    }
+
+    async fn write(&mut self, sql: &'static str, values: &[SqlValue<'_>]) -> Result<SqlRow, StoreError> {
+        self.call(sql, values).await?.ok_or_else(unexpected_of_write)
     }
 }
 

@@ -95,8 +95,8 @@ impl SqlRow {
     }
 
     #[cfg(feature = "postgres")]
-    /// The row as the driver of this crate has it.
-    pub(super) fn of(row: &Row) -> Result<Self, StoreError> {
+    /// The row as the driver of this crate has it; none where it has other columns.
+    pub(super) fn of(row: &Row) -> Option<Self> {
         let columns = || -> Result<Self, tokio_postgres::Error> {
             Ok(Self {
                 done: row.try_get("done")?,
@@ -105,7 +105,7 @@ impl SqlRow {
                 which: row.try_get("which")?,
             })
         };
-        columns().map_err(|_| unexpected())
+        columns().ok()
     }
 
     /// What is stored, with the time it has left.
@@ -115,9 +115,17 @@ impl SqlRow {
     }
 }
 
-/// The answer of a function that is none of this crate's.
+/// What the answer of a function is that is none of this crate's.
+const OTHER_FORM: &str = "a function of payproof in the database answers in another form; run `payproof migrate`";
+
+/// Such an answer of a function that reads.
 pub(super) fn unexpected() -> StoreError {
-    StoreError::refused("a function of payproof in the database answers in another form; run `payproof migrate`")
+    StoreError::refused(OTHER_FORM)
+}
+
+/// Such an answer of a function that may have written.
+pub(super) fn unexpected_of_write() -> StoreError {
+    StoreError::outcome_unknown(OTHER_FORM)
 }
 
 partial_debug!(SqlRow, self => done: self.done, len: self.held.as_ref().map(Vec::len), which: self.which);

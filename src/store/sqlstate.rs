@@ -11,8 +11,12 @@ impl StoreError {
     /// | SQLSTATE | is |
     /// |---|---|
     /// | `40001`, `40P01`, `55P03`, `57014`: rolled back; `53300`, `57P03`: no room or not ready; `25006`: a standby | [`not_sent`](Self::not_sent) |
-    /// | `08…`, `57P01`, `57P02`: the connection broke | [`outcome_unknown`](Self::outcome_unknown) |
+    /// | `57P05`: the connection was idle for too long, and is closed | [`not_sent`](Self::not_sent) |
+    /// | `08…`, `57P01`, `57P02`, `57P04`: the connection broke | [`outcome_unknown`](Self::outcome_unknown) |
     /// | any other | [`refused`](Self::refused) |
+    ///
+    /// A code is one thing at whatever severity, but for the last row: an error of severity `FATAL` or `PANIC` ends the connection,
+    /// and what of the statement was done before that is unknown.
     ///
     /// The codes are those of [appendix A](https://www.postgresql.org/docs/current/errcodes-appendix.html) of PostgreSQL's manual.
     ///
@@ -42,7 +46,8 @@ impl StoreError {
             "25006" => {
                 Self::not_sent("this PostgreSQL server is a standby or read-only (25006); connect to the primary")
             }
-            "57P01" | "57P02" => Self::outcome_unknown(format!("PostgreSQL ended the connection ({code})")),
+            "57P05" => Self::not_sent("PostgreSQL closed a connection that was idle for too long (57P05); ask again"),
+            "57P01" | "57P02" | "57P04" => Self::outcome_unknown(format!("PostgreSQL ended the connection ({code})")),
             _ if code.starts_with("08") => {
                 Self::outcome_unknown(format!("the connection to PostgreSQL broke ({code}: {message})"))
             }
@@ -62,6 +67,17 @@ impl StoreError {
             _ => Self::refused(format!("PostgreSQL refuses: {code} {message}")),
         }
     }
+
+    /// The same for an error with which the server ended the connection after a statement was sent.
+    #[cfg(feature = "postgres")]
+    pub(super) fn from_last_sqlstate(code: &str, message: &str) -> Self {
+        match Self::from_sqlstate(code, message) {
+            said if said.is_refused() => {
+                Self::outcome_unknown(format!("PostgreSQL ended the connection ({code}: {message})"))
+            }
+            said => said,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -71,8 +87,8 @@ mod tests {
     #[test]
     fn a_code_says_how_far_the_call_got() {
         for (codes, refused, unknown) in [
-            (&["40001", "40P01", "55P03", "57014", "53300", "57P03", "25006"][..], false, false),
-            (&["08000", "08006", "08P01", "57P01", "57P02"], false, true),
+            (&["40001", "40P01", "55P03", "57014", "53300", "57P03", "57P05", "25006"][..], false, false),
+            (&["08000", "08006", "08P01", "57P01", "57P02", "57P04"], false, true),
             (&["42883", "42P01", "42501", "28P01", "3D000", "53100", "53200", "XX000", "22P02", ""], true, false),
         ] {
             for code in codes {

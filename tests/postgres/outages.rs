@@ -53,6 +53,35 @@ async fn an_answer_counts_only_once_the_server_says_that_it_is_whole() {
 }
 
 #[tokio::test]
+async fn a_failure_that_ends_the_connection_leaves_the_outcome_unknown() {
+    const FAILS: &str = "CREATE OR REPLACE FUNCTION payproof_claim_1(k bytea, v bytea, ttl bigint, \
+         OUT done bool, OUT held bytea, OUT left_ms bigint) LANGUAGE plpgsql AS $$ BEGIN \
+         RAISE EXCEPTION USING ERRCODE = convert_from(v, 'UTF8'), MESSAGE = 'it fails'; END $$";
+    let server = PostgresServer::start().await;
+    let (proxy, store) = behind(&server).await;
+    server.sql(FAILS).await;
+    for (severity, code, refused, unknown) in [
+        ("ERROR", "XX001", true, false),
+        ("FATAL", "XX000", false, true),
+        ("PANIC", "XX001", false, true),
+        ("PANIC", "58030", false, true),
+        ("FATAL", "57P04", false, true),
+        ("FATAL", "57P05", false, false),
+        ("FATAL", "57P03", false, false),
+    ] {
+        proxy.set(match severity {
+            "FATAL" => Fault::Instead(b"ERROR\0", b"FATAL\0"),
+            "PANIC" => Fault::Instead(b"ERROR\0", b"PANIC\0"),
+            _ => Fault::None,
+        });
+        let error = store.claim("k", code.as_bytes(), HOUR).await.unwrap_err();
+        let told = (error.is_refused(), error.is_outcome_unknown());
+        assert_eq!(told, (refused, unknown), "{severity} {code}: {error:?}");
+        assert!(error.to_string().contains(code), "{severity} {code}: {error:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_redemption_whose_answer_was_lost_is_found_again() {
     let server = PostgresConfig::new().syncs().start().await;
     with_table(&server).await;

@@ -40,6 +40,24 @@ async fn a_function_of_another_form_in_front_of_the_search_path_is_refused() {
 }
 
 #[tokio::test]
+async fn what_a_writing_function_of_another_form_did_is_unknown() {
+    let server = PostgresServer::start().await;
+    let store = with_table(&server).await;
+    for (name, arguments) in [("claim", "k bytea, v bytea, ttl bigint"), ("add", "k bytea, amount bigint, ttl bigint")]
+    {
+        let columns = "OUT done bool, OUT held text, OUT left_ms bigint, OUT which text";
+        server.sql(&format!("DROP FUNCTION payproof_{name}_1")).await;
+        let function = format!("CREATE FUNCTION payproof_{name}_1({arguments}, {columns})");
+        server.sql(&format!("{function} LANGUAGE sql AS $$ SELECT true, 'held', 1, '' $$")).await;
+    }
+    let errors =
+        [store.claim("k", b"v", HOUR).await.unwrap_err(), store.extras().add(&store, "k", 1, HOUR).await.unwrap_err()];
+    for error in errors {
+        assert!(error.is_outcome_unknown() && error.to_string().contains("payproof migrate"), "{error:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_text_that_is_no_address_is_refused_without_being_repeated() {
     for url in
         ["", "postgres", "mysql://shop:hunter22@db/shop", "postgres://shop:hunter22@db/shop?options=-cfsync%3Doff"]

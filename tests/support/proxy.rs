@@ -21,6 +21,8 @@ pub(crate) enum Fault {
     CutAfter(usize),
     /// Replies pass up to these bytes, in the first that have them; then the connection is closed.
     CutBefore(&'static [u8]),
+    /// In replies the second of these stands wherever the first one did, which is as long.
+    Instead(&'static [u8], &'static [u8]),
     /// Replies are read and thrown away.
     DropReplies,
     /// Nothing passes in either direction, and nothing is closed.
@@ -142,10 +144,14 @@ async fn replies(
     while let Ok(count @ 1..) = from.read(&mut buffer).await {
         traffic.lock().unwrap_or_else(PoisonError::into_inner).received += count;
         let Ok(now) = fault.wait_for(|fault| *fault != Fault::Stall).await.map(|fault| *fault) else { return };
+        if let Fault::Instead(said, told) = now {
+            let starts: Vec<_> = (0..count).filter(|start| buffer[*start..count].starts_with(said)).collect();
+            starts.into_iter().for_each(|start| buffer[start..start + told.len()].copy_from_slice(told));
+        }
         let at = |bytes: &[u8]| buffer[..count].windows(bytes.len()).position(|window| window == bytes);
         let cut = if let Fault::CutBefore(bytes) = now { at(bytes) } else { None };
         let passing = match now {
-            Fault::None | Fault::Stall => count,
+            Fault::None | Fault::Stall | Fault::Instead(..) => count,
             Fault::CutBefore(_) => cut.unwrap_or(count),
             Fault::DropReplies => 0,
             Fault::CutAfter(most) => count.min(*left.get_or_insert(most)),

@@ -9,7 +9,7 @@ use tokio_postgres::types::Type;
 use super::pool::Pool;
 use super::statement;
 use crate::store::extras::{BatchRead, BatchReads, CountLeft, no_counter, number_of, overflow};
-use crate::store::sql::{SqlValue, unexpected};
+use crate::store::sql::{SqlValue, unexpected, unexpected_of_write};
 use crate::store::{StoreError, Stored};
 
 const GET_MANY: &str = "SELECT place, held, left_ms FROM payproof_get_many_1($1)";
@@ -43,11 +43,11 @@ fn stored(row: &Row) -> BatchRead {
 /// Adds to a counter.
 pub(super) async fn add(pool: &Arc<Pool>, key: &str, by: i64, ttl: Duration) -> Result<CountLeft, StoreError> {
     let values = [SqlValue::Bytes(key.as_bytes()), SqlValue::Integer(by), statement::ttl(ttl)?];
-    let row = pool.call(ADD, &values).await?.ok_or_else(unexpected)?;
+    let row = pool.call(ADD, &values).await?.ok_or_else(unexpected_of_write)?;
     match (row.done, row.which.as_deref()) {
         (true, _) => {
-            let stored = row.stored().ok_or_else(unexpected)?;
-            let sum = number_of(&stored.bytes).ok_or_else(unexpected)?;
+            let stored = row.stored().ok_or_else(unexpected_of_write)?;
+            let sum = number_of(&stored.bytes).ok_or_else(unexpected_of_write)?;
             Ok((sum, stored.ttl_left))
         }
         (false, Some("overflow")) => Err(overflow()),

@@ -4,7 +4,7 @@ use std::error::Error as _;
 use std::io;
 
 use tokio_postgres::Error;
-use tokio_postgres::error::SqlState;
+use tokio_postgres::error::{DbError, Severity, SqlState};
 
 use crate::store::{StoreError, tls};
 
@@ -33,9 +33,16 @@ pub(super) fn connecting(error: &Error, address: &str) -> StoreError {
 /// What became of a statement that was handed to a connection.
 pub(super) fn calling(error: &Error) -> StoreError {
     match error.as_db_error() {
+        Some(said) if ends_connection(said) => StoreError::from_last_sqlstate(said.code().code(), said.message()),
         Some(said) => StoreError::from_sqlstate(said.code().code(), said.message()),
         None => StoreError::outcome_unknown(format!("PostgreSQL gave no whole answer: {}", shown(error))),
     }
+}
+
+/// A pooler may state the severity in words alone.
+fn ends_connection(said: &DbError) -> bool {
+    matches!(said.parsed_severity(), Some(Severity::Fatal | Severity::Panic))
+        || matches!(said.severity(), "FATAL" | "PANIC")
 }
 
 /// What the client says, and why.

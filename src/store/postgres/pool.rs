@@ -53,7 +53,7 @@ impl Pool {
         })
     }
 
-    /// Calls a function of the table's: its row, if it answers with one.
+    /// Calls a function of the table's: its row, if it answers with one that can be read.
     pub(super) async fn call(
         self: &Arc<Self>,
         sql: &str,
@@ -61,7 +61,7 @@ impl Pool {
     ) -> Result<Option<SqlRow>, StoreError> {
         let values: Vec<_> = values.iter().map(SqlValue::typed).collect();
         let rows = self.run(sql, &values).await?;
-        rows.first().map(record::read).transpose()
+        Ok(rows.first().and_then(record::read))
     }
 
     /// Runs a statement on a connection that is free, and waits no longer than the command timeout: half of it for a connection,

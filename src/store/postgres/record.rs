@@ -5,19 +5,18 @@ use std::error::Error;
 use tokio_postgres::Row;
 use tokio_postgres::types::{FromSql, Type};
 
-use crate::store::StoreError;
-use crate::store::sql::{SqlRow, unexpected};
+use crate::store::sql::SqlRow;
 
 /// Why bytes are no such record.
 type Malformed = Box<dyn Error + Sync + Send>;
 
-/// Reads the row of a statement: its columns, or its one value.
-pub(super) fn read(row: &Row) -> Result<SqlRow, StoreError> {
+/// Reads the row of a statement, its columns or its one value, if it is one of this crate's functions.
+pub(super) fn read(row: &Row) -> Option<SqlRow> {
     if row.len() != 1 {
         return SqlRow::of(row);
     }
-    let Record { done, held, left_ms } = row.try_get(0).map_err(|_| unexpected())?;
-    Ok(SqlRow::new(done, held.map(<[u8]>::to_vec), left_ms, None))
+    let Record { done, held, left_ms } = row.try_get(0).ok()?;
+    Some(SqlRow::new(done, held.map(<[u8]>::to_vec), left_ms, None))
 }
 
 /// What the functions of the four verbs answer.

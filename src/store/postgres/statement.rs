@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::store::sql::{SqlRow, SqlValue, unexpected};
+use crate::store::sql::{SqlRow, SqlValue, unexpected, unexpected_of_write};
 use crate::store::{Claim, StoreError, Stored, Swap, ttl_millis};
 
 // Each answers with one record. To make a table of what a function answers, `SELECT … FROM f(…)`, took the server 77 µs for a claim
@@ -25,8 +25,8 @@ pub(super) fn read_get(row: Option<SqlRow>) -> Result<Option<Stored>, StoreError
 pub(super) fn read_claim(row: Option<SqlRow>) -> Result<Claim, StoreError> {
     match row {
         Some(row) if row.done => Ok(Claim::Claimed),
-        Some(row) => row.stored().map(Claim::Held).ok_or_else(unexpected),
-        None => Err(unexpected()),
+        Some(row) => row.stored().map(Claim::Held).ok_or_else(unexpected_of_write),
+        None => Err(unexpected_of_write()),
     }
 }
 
@@ -34,6 +34,6 @@ pub(super) fn read_swap(row: Option<SqlRow>) -> Result<Swap, StoreError> {
     match row {
         Some(row) if row.done => Ok(Swap::Swapped),
         Some(row) => Ok(Swap::Lost(row.stored())),
-        None => Err(unexpected()),
+        None => Err(unexpected_of_write()),
     }
 }

@@ -13,7 +13,7 @@ impl SqlTransaction for Transaction<'_> {
         let values: Vec<_> = values.iter().map(SqlValue::typed).collect();
         // Read to its end: before that the server may still fail it.
         let rows = self.query_typed(sql, &values).await.map_err(|error| fault::calling(&error))?;
-        rows.first().map(SqlRow::of).transpose()
+        Ok(rows.first().and_then(SqlRow::of))
     }
 }
 

@@ -116,7 +116,7 @@
 //! | `payproof.order_function_panicked` | event, error: a function of [`order_from`](ValidatorBuilder::order_from) panicked, so it stated no order | `provider`, `function` |
 //! | `payproof.store` | event, debug: the store did not do what it was asked | `provider`, `error` |
 //! | `payproof.store_outage` | event; warn at the start of an outage and each minute, info at its end: the store fails | `provider`, `failures` since the last line, `error`, `lasted_s`; at the end `turned_away` |
-//! | `payproof.store_left_alone` | event; warn when calls begin to be turned away since the store does not answer in time, info when that ends, unless the end of an outage says it | `provider`, `error`; at the end `turned_away` |
+//! | `payproof.store_left_alone` | event; warn when calls begin to be turned away since the store does not answer in time, info when that ends, unless the end of an outage says it; of the store that redemptions were moved from, too, which its text says | `provider`, `error`; at the end `turned_away` |
 //! | `payproof.words_given_up` | event, error, once a minute: what came of operations, requests or deliveries will not be recorded, since too much waits for the store | `provider`, `words`: how many since the last line |
 //! | `payproof.lease_lost` | event, warn: an answer could not be recorded | `provider`, `payment` |
 //! | `payproof.operation` | span, info; a guarded call | `provider`, `mode`, `operation`, `provenance`, `code` |

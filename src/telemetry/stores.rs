@@ -1,6 +1,7 @@
 //! What is told of the store, and of its outages.
 
 use std::fmt;
+use std::sync::Arc;
 
 use tracing::{debug, error, info, warn};
 
@@ -25,14 +26,15 @@ pub(crate) struct StoreWatch {
 /// Whose calls to a store are told of.
 #[derive(Debug)]
 enum StoreUser {
-    Provider(Box<str>),
+    /// A provider's validator, of this store.
+    Provider(Box<str>, &'static str),
     #[cfg(feature = "cache")]
     Cache,
 }
 
 impl StoreWatch {
     pub(super) fn new(provider: &str) -> Self {
-        Self::of(StoreUser::Provider(provider.into()))
+        Self::of(StoreUser::Provider(provider.into(), "the store"))
     }
 
     #[cfg(feature = "cache")]
@@ -50,10 +52,10 @@ impl StoreWatch {
             return;
         }
         match &self.user {
-            StoreUser::Provider(provider) => {
+            StoreUser::Provider(provider, store) => {
                 warn!(
                     name: "payproof.store_left_alone", target: STORE, provider, error,
-                    "the store does not answer in time, and is not asked until it does"
+                    "{store} does not answer in time, and is not asked until it does"
                 );
             }
             #[cfg(feature = "cache")]
@@ -75,7 +77,7 @@ impl StoreWatch {
 
     fn tell_given_up(&self, words: u64) {
         match &self.user {
-            StoreUser::Provider(provider) => {
+            StoreUser::Provider(provider, _) => {
                 error!(
                     name: "payproof.words_given_up", target: STORE, provider, words,
                     "what came of operations or requests was not recorded, since too much waits for the store: they become \
@@ -104,17 +106,17 @@ impl StoreWatch {
         }
         let turned_away = passing.map(|line| line.counts.failures);
         match (&self.user, ended) {
-            (StoreUser::Provider(provider), Some(OutageLine { counts, lasted, .. })) => {
+            (StoreUser::Provider(provider, store), Some(OutageLine { counts, lasted, .. })) => {
                 let (failures, lasted_s) = (counts.failures, lasted.as_secs());
                 info!(
                     name: "payproof.store_outage", target: STORE, provider, failures, turned_away, lasted_s,
-                    "the store answers again"
+                    "{store} answers again"
                 );
             }
-            (StoreUser::Provider(provider), None) => {
+            (StoreUser::Provider(provider, store), None) => {
                 info!(
                     name: "payproof.store_left_alone", target: STORE, provider, turned_away,
-                    "the store answers again, and is asked"
+                    "{store} answers again, and is asked"
                 );
             }
             #[cfg(feature = "cache")]
@@ -129,6 +131,12 @@ impl StoreWatch {
 }
 
 impl Telemetry {
+    /// Hears of the store that redemptions were moved from.
+    pub(crate) fn former_store(&self) -> Arc<StoreWatch> {
+        let user = StoreUser::Provider(self.provider.clone(), "the store that redemptions were moved from");
+        Arc::new(StoreWatch::of(user))
+    }
+
     /// The shared store did not do what it was asked.
     pub(crate) fn store_failed(&self, error: &(dyn std::error::Error + 'static)) {
         self.count(STORE_FAILURES, []);

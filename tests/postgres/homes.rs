@@ -2,11 +2,15 @@
 
 use payproof::redeem::{Occasion, RedeemError};
 use payproof::store::{MemoryStore, PostgresStore, StoreFinding};
+use payproof::telemetry::BreakerState;
 use payproof::testing::{FlakyStore, StoreFault};
 use payproof::{StoreCheck, Validator, ValidatorBuilder};
+use tokio::time::{Instant, sleep};
 
 use crate::postgres_server::PostgresServer;
+use crate::servers::PATIENCE;
 use crate::shop::{Shop, VerbsAlone, insert, is_first};
+use crate::support::ms;
 
 /// The shop as it was before: its redemptions stand in another store.
 fn before(shop: &Shop, old: &MemoryStore) -> Validator {
@@ -162,6 +166,41 @@ async fn a_transaction_in_another_database_binds_nothing_in_the_old_home() {
     let refused = today.redeem(&proof).order("A").within(&mut tx).await.unwrap_err();
     assert!(matches!(refused, RedeemError::OtherDatabase), "{refused:?}");
     assert!(yesterday.redemption(proof.payment()).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_home_that_hangs_keeps_no_call_from_the_other_one() {
+    let (shop, new, old) =
+        (Shop::open().await, FlakyStore::new(MemoryStore::new()), FlakyStore::new(MemoryStore::new()));
+    let today = shop.process(new.clone()).only_instance().redemptions_in_transactions().store_timeout(ms(100));
+    let today = today.redemptions_moved_from(old.clone()).build().unwrap();
+    let (mut client, proof) = (shop.client().await, shop.proof(&today, "pi_1").await);
+    let mut redeem = async || {
+        let mut tx = client.transaction().await.unwrap();
+        let redeemed = today.redeem(&proof).order("A").within(&mut tx).await;
+        tx.commit().await.unwrap();
+        redeemed
+    };
+    old.always(Some(StoreFault::Never));
+    for said in ["within 100ms", "within 100ms", "is not asked"] {
+        let RedeemError::Store(error) = redeem().await.unwrap_err() else { panic!("{said}") };
+        assert!(error.to_string().contains(said), "{said}: {error:?}");
+    }
+    assert_eq!(today.stats().store_breaker, Some(BreakerState::Closed));
+    today.decisions(1).await.unwrap();
+
+    old.always(None);
+    let end = Instant::now() + PATIENCE;
+    while let Err(error) = redeem().await {
+        assert!(Instant::now() < end, "a probe is answered: {error:?}");
+        sleep(ms(100)).await;
+    }
+    new.always(Some(StoreFault::Never));
+    for _ in 0..2 {
+        today.decisions(1).await.unwrap_err();
+    }
+    assert_eq!(today.stats().store_breaker, Some(BreakerState::Open));
+    assert!(!is_first(&redeem().await.unwrap()));
 }
 
 #[tokio::test]

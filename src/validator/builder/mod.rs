@@ -294,7 +294,7 @@ impl ValidatorBuilder {
         let ledger = ledger.seeded(self.seed).heard_by(&telemetry.store);
         let cache = Arc::new(FactsCache::new(self.facts_in_memory));
         let shared = self.shared_facts(&ledger, &identity, &cache);
-        let former_redemptions = self.former_redemptions(&ledger);
+        let former_redemptions = self.former_redemptions(&ledger, &telemetry);
         let longest_attempt = self.attempt_timeout.min(self.total_deadline);
         let account = Account {
             telemetry,

@@ -7,6 +7,7 @@ use crate::accessors::setters;
 use crate::ledger::Ledger;
 use crate::settings::build_error::BuildError;
 use crate::store::{AnyStore, Store};
+use crate::telemetry::Telemetry;
 
 use super::ValidatorBuilder;
 
@@ -68,6 +69,7 @@ impl ValidatorBuilder {
         ///
         /// Meanwhile
         ///
+        /// - an outage of that store fails redemptions, and nothing else;
         /// - a transaction that is rolled back leaves its payment bound to its order in that store: redeemed for the same order
         ///   again, it is told [`Repeat`](crate::redeem::Occasion::Repeat), and for no other order until it is released;
         /// - [`release`](crate::Validator::release) within a transaction does not reach that store: once it is committed, release
@@ -105,7 +107,8 @@ impl ValidatorBuilder {
     }
 
     /// The records of redemptions from before, where there are some.
-    pub(super) fn former_redemptions(&self, ledger: &Ledger) -> Option<Ledger> {
-        self.redemptions_before.store.as_ref().map(|store| ledger.elsewhere(Arc::clone(store)))
+    pub(super) fn former_redemptions(&self, ledger: &Ledger, telemetry: &Telemetry) -> Option<Ledger> {
+        let store = Arc::clone(self.redemptions_before.store.as_ref()?);
+        Some(ledger.elsewhere(store).heard_by(&telemetry.former_store()))
     }
 }

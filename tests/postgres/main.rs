@@ -30,6 +30,7 @@ mod connections;
 mod contract;
 mod crashes;
 mod homes;
+mod isolation;
 mod model;
 mod outages;
 mod races;

@@ -2,7 +2,6 @@
 
 use payproof::redeem::{Occasion, RedeemError};
 use payproof::store::{MemoryStore, PostgresStore};
-use tokio_postgres::IsolationLevel;
 
 use crate::postgres_server::PostgresServer;
 use crate::shop::{Shop, insert, is_first};
@@ -164,26 +163,6 @@ async fn who_waits_for_another_transaction_is_told_to_ask_again() {
 }
 
 #[tokio::test]
-async fn above_read_committed_a_rival_that_committed_fails_the_transaction() {
-    let shop = Shop::open().await;
-    let (validator, mut client) = (shop.validator(), shop.client().await);
-    for (level, payment) in [(IsolationLevel::RepeatableRead, "pi_1"), (IsolationLevel::Serializable, "pi_2")] {
-        let proof = shop.proof(&validator, payment).await;
-        let mut tx = client.build_transaction().isolation_level(level).start().await.unwrap();
-        tx.execute("SELECT 1", &[]).await.unwrap();
-        let first = validator.redeem(&proof).order(payment).await.unwrap();
-        let error = validator.redeem(&proof).order(payment).within(&mut tx).await.unwrap_err();
-        let RedeemError::Store(store) = &error else { panic!("{error:?}") };
-        assert!(store.to_string().contains("40001") && error.is_retryable(), "{error:?}");
-        tx.rollback().await.unwrap();
-        let mut tx = client.build_transaction().isolation_level(level).start().await.unwrap();
-        let again = validator.redeem(&proof).order(payment).within(&mut tx).await.unwrap();
-        assert_eq!(again.receipt(), first.receipt());
-        tx.commit().await.unwrap();
-    }
-}
-
-#[tokio::test]
 async fn an_old_proof_is_refused_and_no_provider_is_asked() {
     let shop = Shop::open().await;
     let validator = shop.process(shop.store.clone()).no_redemptions_before().proof_max_age(ms(1)).build().unwrap();
@@ -201,6 +180,27 @@ async fn an_old_proof_is_refused_and_no_provider_is_asked() {
 }
 
 #[tokio::test]
+async fn a_transaction_in_another_database_is_refused() {
+    let shop = Shop::open().await;
+    let elsewhere = PostgresServer::start().await;
+    let other_store = PostgresStore::new(elsewhere.url()).unwrap();
+    other_store.create_table().await.unwrap();
+    shop.server.sql("CREATE SCHEMA copy").await;
+    let validator = shop.validator();
+    let proof = shop.proof(&validator, "pi_1").await;
+    let mut other = elsewhere.client().await;
+    let mut tx = other.transaction().await.unwrap();
+    let refused = validator.redeem(&proof).order("A").within(&mut tx).await.unwrap_err();
+    assert_eq!((refused.code(), refused.http_status()), ("other_database", 500), "{refused:?}");
+    drop(tx);
+    assert_eq!(elsewhere.sql("SELECT count(*)::text FROM payproof_records").await, ["0"]);
+    let receipt = validator.redeem(&proof).order("A").await.unwrap().into_receipt();
+    let mut tx = other.transaction().await.unwrap();
+    let refused = validator.release(&receipt, "anna, ticket 7").within(&mut tx).await;
+    // There, nothing is known of it: there is nothing to undo, and it is said that it is another database.
+    assert!(matches!(refused, Err(RedeemError::OtherDatabase)), "{refused:?}");
+}
+
 #[tokio::test]
 async fn an_id_that_is_renewed_is_found_out_by_processes_that_run() {
     let shop = Shop::open().await;
@@ -228,27 +228,6 @@ async fn an_id_that_is_renewed_is_found_out_by_processes_that_run() {
         tx.commit().await.unwrap();
     }
     assert_eq!(shop.server.sql("SELECT count(*) FROM payproof_records WHERE key LIKE '%:payment:%'").await, ["0"]);
-}
-
-async fn a_transaction_in_another_database_is_refused() {
-    let shop = Shop::open().await;
-    let elsewhere = PostgresServer::start().await;
-    let other_store = PostgresStore::new(elsewhere.url()).unwrap();
-    other_store.create_table().await.unwrap();
-    shop.server.sql("CREATE SCHEMA copy").await;
-    let validator = shop.validator();
-    let proof = shop.proof(&validator, "pi_1").await;
-    let mut other = elsewhere.client().await;
-    let mut tx = other.transaction().await.unwrap();
-    let refused = validator.redeem(&proof).order("A").within(&mut tx).await.unwrap_err();
-    assert_eq!((refused.code(), refused.http_status()), ("other_database", 500), "{refused:?}");
-    drop(tx);
-    assert_eq!(elsewhere.sql("SELECT count(*)::text FROM payproof_records").await, ["0"]);
-    let receipt = validator.redeem(&proof).order("A").await.unwrap().into_receipt();
-    let mut tx = other.transaction().await.unwrap();
-    let refused = validator.release(&receipt, "anna, ticket 7").within(&mut tx).await;
-    // There, nothing is known of it: there is nothing to undo, and it is said that it is another database.
-    assert!(matches!(refused, Err(RedeemError::OtherDatabase)), "{refused:?}");
 }
 
 #[tokio::test]

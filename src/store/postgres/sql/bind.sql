@@ -19,9 +19,8 @@ DECLARE c record; size CONSTANT int := octet_length(payment); BEGIN
   END IF;
   -- Only now, so that none is missed that was written there before the payment was claimed here.
   FOR i IN 0 .. octet_length(former) / size - 1 LOOP
-    PERFORM FROM payproof_records r
-      WHERE r.key = substring(former FROM i * size + 1 FOR size) AND r.expires_at > clock_timestamp();
-    IF FOUND THEN which := 'former'; EXIT; END IF;
+    SELECT * INTO c FROM payproof_hold_1(substring(former FROM i * size + 1 FOR size));
+    IF c.done THEN which := 'former'; EXIT; END IF;
   END LOOP;
   IF which IS NULL AND lapsed IS NOT NULL THEN
     c := payproof_remove_1(lapsed, lapsed_expected);

@@ -141,7 +141,7 @@ const RELEASE: &str = "SELECT done, held, left_ms, which FROM payproof_release_1
 const HAS_TABLE: &str =
     "SELECT payproof_table_id_1() = $1 AS done, NULL::bytea AS held, NULL::bigint AS left_ms, NULL::text AS which";
 const HOLD: &str = "SELECT done, held, left_ms, NULL::text AS which FROM payproof_hold_1($1)";
-const REMOVE: &str = "SELECT done, held, left_ms, NULL::text AS which FROM payproof_remove_1($1, $2)";
+const REMOVE: &str = "SELECT done, held, left_ms, NULL::text AS which FROM payproof_replace_1($1, $2, NULL, NULL)";
 
 fn millis(ttl: Duration) -> Result<SqlValue<'static>, StoreError> {
     Ok(SqlValue::Integer(i64::try_from(ttl_millis(ttl)?).unwrap_or(i64::MAX)))

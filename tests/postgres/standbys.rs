@@ -87,7 +87,7 @@ async fn a_standby_answers_no_call() {
         "payproof_get_many_1(ARRAY['k'::bytea])",
         "payproof_claim_1('k', 'v', 1000)",
         "payproof_replace_1('k', 'v', 'w', 1000)",
-        "payproof_remove_1('k', 'v')",
+        "payproof_replace_1('k', 'v', NULL, NULL)",
         "payproof_add_1('k', 1, 1000)",
     ] {
         let client = standby.client().await;

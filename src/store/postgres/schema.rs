@@ -9,7 +9,6 @@ pub(super) const SCHEMA: &str = concat!(
     include_str!("sql/get_many.sql"),
     include_str!("sql/claim.sql"),
     include_str!("sql/replace.sql"),
-    include_str!("sql/remove.sql"),
     include_str!("sql/hold.sql"),
     include_str!("sql/bind.sql"),
     include_str!("sql/release.sql"),

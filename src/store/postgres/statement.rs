@@ -10,7 +10,7 @@ use crate::store::{Claim, StoreError, Stored, Swap, ttl_millis};
 pub(super) const GET: &str = "SELECT payproof_get_1($1)";
 pub(super) const CLAIM: &str = "SELECT payproof_claim_1($1, $2, $3)";
 pub(super) const REPLACE: &str = "SELECT payproof_replace_1($1, $2, $3, $4)";
-pub(super) const REMOVE: &str = "SELECT payproof_remove_1($1, $2)";
+pub(super) const REMOVE: &str = "SELECT payproof_replace_1($1, $2, NULL, NULL)";
 
 /// A time to live as the functions take it.
 pub(super) fn ttl(ttl: Duration) -> Result<SqlValue<'static>, StoreError> {

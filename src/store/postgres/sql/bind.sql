@@ -23,7 +23,7 @@ DECLARE c record; size CONSTANT int := octet_length(payment); BEGIN
     IF c.done THEN which := 'former'; EXIT; END IF;
   END LOOP;
   IF which IS NULL AND lapsed IS NOT NULL THEN
-    c := payproof_remove_1(lapsed, lapsed_expected);
+    c := payproof_replace_1(lapsed, lapsed_expected, NULL, NULL);
     IF NOT c.done AND c.held IS NOT NULL THEN which := 'lapsed'; END IF;
   END IF;
   IF which IS NULL THEN

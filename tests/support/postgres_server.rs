@@ -14,6 +14,7 @@
     reason = "what cannot be started fails the test that asked for it"
 )]
 
+use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::fs::{self, File, Permissions};
 use std::io::Write as _;
@@ -310,6 +311,7 @@ fn spawn(folder: &Path) -> Child {
 fn template() -> &'static Path {
     static TEMPLATE: OnceLock<PathBuf> = OnceLock::new();
     TEMPLATE.get_or_init(|| {
+        remove_leftovers();
         let version = run(Command::new(program("initdb")).arg("--version"));
         let version = version.replace(|sign: char| !sign.is_ascii_alphanumeric(), "-");
         let made_here = new_folder("postgres-template");
@@ -328,6 +330,25 @@ fn template() -> &'static Path {
         assert!(template.exists(), "no cluster could be put at {}", template.display());
         template
     })
+}
+
+/// Removes the folders of test processes that were killed, unless their servers still run.
+fn remove_leftovers() {
+    for folder in fs::read_dir(std::env::temp_dir()).into_iter().flatten().flatten().map(|entry| entry.path()) {
+        let name = folder.file_name().and_then(OsStr::to_str).unwrap_or_default();
+        let mut parts = name.rsplit('-').skip(1);
+        let is_ours = name.starts_with("payproof-") && folder.join("data").is_dir();
+        let server = fs::read_to_string(folder.join("data/postmaster.pid")).unwrap_or_default();
+        let users = [parts.next(), server.lines().next()];
+        if is_ours && !users.into_iter().flatten().any(is_running) {
+            let _ = fs::remove_dir_all(&folder);
+        }
+    }
+}
+
+fn is_running(process: &str) -> bool {
+    let found = Command::new("ps").args(["-p", process]).output().expect("ps is missing");
+    found.status.success()
 }
 
 /// A folder in which a server keeps its files, as the user that it runs as.

@@ -76,3 +76,39 @@ async fn a_call_outside_waits_for_a_transaction_or_asks_again() {
         assert!(within.is_ok() != outside.is_ok(), "round {round}: {within:?} {outside:?}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_one_commit_released_and_redeemed_anew_is_found_by_who_waited_for_it() {
+    const WAITS: &str =
+        "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%payproof_hold%'";
+    let shop = Shop::open().await;
+    let (validator, mut one, mut other) = (shop.validator(), shop.client().await, shop.client().await);
+    let proof = shop.proof(&validator, "pi_1").await;
+    let mut receipt = validator.redeem(&proof).order("order").await.unwrap().into_receipt();
+    for round in 0..50 {
+        let mut tx = one.transaction().await.unwrap();
+        validator.release(&receipt, "anna, ticket 7").within(&mut tx).await.unwrap();
+        let moved = validator.redeem(&proof).order(format!("order {round}")).within(&mut tx).await.unwrap();
+        receipt = moved.into_receipt();
+        let mut waiting = other.transaction().await.unwrap();
+        let look = validator.redemption(proof.payment()).within(&mut waiting);
+        let (found, ()) = tokio::join!(look, async {
+            // It gives up after 250 ms, and the next round tries again.
+            for _ in 0..10 {
+                if !shop.server.sql(WAITS).await.is_empty() {
+                    break;
+                }
+            }
+            tx.commit().await.unwrap();
+        });
+        match found {
+            Ok(found) => {
+                assert_eq!(found.unwrap().receipt(), &receipt);
+                return;
+            }
+            Err(error) => assert!(error.is_retryable(), "{error:?}"),
+        }
+        waiting.rollback().await.unwrap();
+    }
+    panic!("each of 50 look-ups waited too long for a lock");
+}

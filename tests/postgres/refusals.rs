@@ -55,6 +55,8 @@ async fn what_a_writing_function_of_another_form_did_is_unknown() {
     for error in errors {
         assert!(error.is_outcome_unknown() && error.to_string().contains("payproof migrate"), "{error:?}");
     }
+    let found = store.inspect().await.unwrap().findings;
+    assert!(found.iter().any(|finding| finding.code() == "canary_refused"), "{found:?}");
 }
 
 #[tokio::test]

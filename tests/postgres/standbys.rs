@@ -1,5 +1,6 @@
 //! Servers that follow another one: no call is answered by one, and what a promotion loses is said before.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use payproof::redeem::{RedeemError, Redeemed};
@@ -56,6 +57,21 @@ async fn cut_off<T>(server: &PostgresServer, call: &Calling<T>) -> String {
 async fn call_off<T>(server: &PostgresServer, call: &Calling<T>) {
     let process = waits_for_the_standby(server, call, "").await;
     server.sql(&format!("SELECT pg_cancel_backend({process})")).await;
+}
+
+/// A proof of a payment. That its facts wait for the standby is called off.
+async fn proof(shop: &Shop, validator: &Validator, payment: &str) -> Proof {
+    const CALL_OFF: &str = "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
+    let calling_off = async || -> Infallible {
+        loop {
+            shop.server.sql(CALL_OFF).await;
+            sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::select! {
+        proof = shop.proof(validator, payment) => proof,
+        never = calling_off() => match never {},
+    }
 }
 
 /// A shop whose redemptions wait for a synchronous standby, which is not there.
@@ -158,7 +174,7 @@ async fn a_wait_for_a_synchronous_standby_that_is_called_off_leaves_the_outcome_
 async fn what_no_standby_may_have_is_redeemed_by_no_second_try() {
     let shop = shop_without_its_standby().await;
     let validator = patient_validator(&shop);
-    let proof = shop.proof(&validator, "pi_1").await;
+    let proof = proof(&shop, &validator, "pi_1").await;
     let redeem = redeeming(&validator, &proof, "A");
     call_off(&shop.server, &redeem).await;
     let error = redeem.1.await.unwrap().unwrap_err();
@@ -197,18 +213,55 @@ async fn a_writer_that_finds_its_own_bytes_waits_for_the_standby_before_it_takes
 async fn a_redemption_whose_connection_ended_while_it_waited_for_the_standby_is_told_once_that_has_it() {
     let shop = shop_without_its_standby().await;
     let validator = patient_validator(&shop);
-    let (proof, other) = (shop.proof(&validator, "pi_1").await, shop.proof(&validator, "pi_2").await);
-    let redeem = redeeming(&validator, &proof, "A");
+    let (one, two) = (proof(&shop, &validator, "pi_1").await, proof(&shop, &validator, "pi_2").await);
+    let redeem = redeeming(&validator, &one, "A");
     let first = cut_off(&shop.server, &redeem).await;
     let again = waits_for_the_standby(&shop.server, &redeem, &first).await;
     shop.server.sql(&format!("SELECT pg_terminate_backend({again}, 10000)")).await;
     let error = redeem.1.await.unwrap().unwrap_err();
     assert!(matches!(error, RedeemError::Store(_)) && error.is_retryable(), "{error:?}");
+    // So is the caller's own second try, which finds what a failover may still undo.
+    let redeem = redeeming(&validator, &one, "A");
+    let second = waits_for_the_standby(&shop.server, &redeem, &again).await;
+    redeem.1.abort();
+    shop.server.sql(&format!("SELECT pg_terminate_backend({second}, 10000)")).await;
 
-    let redeem = redeeming(&validator, &other, "B");
+    let redeem = redeeming(&validator, &two, "B");
     let first = cut_off(&shop.server, &redeem).await;
     waits_for_the_standby(&shop.server, &redeem, &first).await;
     shop.server.set("synchronous_standby_names", "").await;
     let redeemed = redeem.1.await.unwrap().unwrap();
     assert_eq!(redeemed.receipt().order(), "B");
+}
+
+#[tokio::test]
+async fn what_a_lost_try_removed_or_released_is_told_as_gone_once_the_standby_has_it() {
+    let server = without_its_standby().await;
+    let (here, waits) = (store(server.url()), store(server.url_of("waits")));
+    for key in ["k", "payment", "order"] {
+        here.claim(key, b"v", HOUR).await.unwrap();
+    }
+    let removing = || {
+        let store = waits.clone();
+        Calling("payproof_replace", tokio::spawn(async move { store.remove("k", b"v").await }))
+    };
+    let releasing = async || {
+        let client = server.client().await;
+        client.batch_execute("SET synchronous_commit = on").await.unwrap();
+        let text = "SELECT done FROM payproof_release_1(payproof_table_id_1(), 'payment', 'v', 'order', 'v')";
+        Calling("payproof_release", tokio::spawn(async move { client.simple_query(text).await.map(drop) }))
+    };
+    let (removal, release) = (removing(), releasing().await);
+    cut_off(&server, &removal).await;
+    cut_off(&server, &release).await;
+    assert!(removal.1.await.unwrap().unwrap_err().is_outcome_unknown());
+    assert!(release.1.await.unwrap().is_err());
+    assert_eq!(server.sql("SELECT count(*) FROM payproof_records").await, ["0"]);
+
+    let (removal, release) = (removing(), releasing().await);
+    waits_for_the_standby(&server, &removal, "").await;
+    waits_for_the_standby(&server, &release, "").await;
+    server.set("synchronous_standby_names", "").await;
+    assert!(matches!(removal.1.await.unwrap(), Ok(Swap::Lost(None))));
+    release.1.await.unwrap().unwrap();
 }

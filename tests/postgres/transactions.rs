@@ -204,7 +204,7 @@ async fn a_transaction_in_another_database_is_refused() {
 #[tokio::test]
 async fn an_id_that_is_renewed_is_found_out_by_processes_that_run() {
     let shop = Shop::open().await;
-    let moved = shop.process(shop.store.clone()).redemptions_moved_from(MemoryStore::new());
+    let moved = shop.process(shop.store.clone()).redemptions_moved_from(MemoryStore::new()).only_instance();
     let mut client = shop.client().await;
     for (name, validator) in [("plain", shop.validator()), ("moved", moved.build().unwrap())] {
         let renew = async || PostgresStore::new(shop.server.url()).unwrap().renew_table_id().await.unwrap();

@@ -146,7 +146,9 @@ async fn replies(
         let Ok(now) = fault.wait_for(|fault| *fault != Fault::Stall).await.map(|fault| *fault) else { return };
         if let Fault::Instead(said, told) = now {
             let starts: Vec<_> = (0..count).filter(|start| buffer[*start..count].starts_with(said)).collect();
-            starts.into_iter().for_each(|start| buffer[start..start + told.len()].copy_from_slice(told));
+            for start in starts {
+                buffer[start..start + told.len()].copy_from_slice(told);
+            }
         }
         let at = |bytes: &[u8]| buffer[..count].windows(bytes.len()).position(|window| window == bytes);
         let cut = if let Fault::CutBefore(bytes) = now { at(bytes) } else { None };

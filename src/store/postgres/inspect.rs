@@ -10,7 +10,7 @@ use tokio_postgres::Row;
 
 use super::disk::DiskSettings;
 use super::pool::Pool;
-use super::statement::{CLAIM, REMOVE};
+use super::statement::{CLAIM, REMOVE, read_claim, read_swap};
 use crate::moment::since_1970;
 use crate::store::sql::{SqlValue, unexpected};
 use crate::store::{Inspection, StoreError, StoreFinding};
@@ -70,7 +70,11 @@ async fn write_probe(pool: &Arc<Pool>) -> Result<(), StoreError> {
     let mut rng: StdRng = rand::make_rng();
     let key = format!("payproof:probe:{:016x}", rng.random::<u64>());
     let (key, value) = (SqlValue::Bytes(key.as_bytes()), SqlValue::Bytes(b"probe"));
-    pool.call(CLAIM, &[key, value, SqlValue::Integer(PROBE_MILLIS)]).await?;
-    pool.call(REMOVE, &[key, value]).await?;
+    // A record of another form is no answer, whatever the function did.
+    let readable = |read: Result<(), StoreError>| read.map_err(|_| unexpected());
+    let claimed = pool.call(CLAIM, &[key, value, SqlValue::Integer(PROBE_MILLIS)]).await?;
+    readable(read_claim(claimed).map(drop))?;
+    let removed = pool.call(REMOVE, &[key, value]).await?;
+    readable(read_swap(removed).map(drop))?;
     pool.table_id(None).await.map(drop)
 }

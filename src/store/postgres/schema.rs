@@ -5,6 +5,7 @@ pub(super) const SCHEMA: &str = concat!(
     include_str!("sql/begin.sql"),
     include_str!("sql/tables.sql"),
     include_str!("sql/table_id.sql"),
+    include_str!("sql/await_standbys.sql"),
     include_str!("sql/get.sql"),
     include_str!("sql/get_many.sql"),
     include_str!("sql/claim.sql"),

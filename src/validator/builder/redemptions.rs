@@ -69,7 +69,9 @@ impl ValidatorBuilder {
         ///
         /// Meanwhile
         ///
-        /// - an outage of that store fails redemptions, and nothing else;
+        /// - an outage of that store fails redemptions, releases outside of a transaction and look-ups of payments that are not
+        ///   recorded in PostgreSQL, and nothing else. It has a breaker of its own, which is in no
+        ///   [`stats`](crate::Validator::stats); the event `payproof.store_left_alone` tells of it, and so does a look at the store;
         /// - a transaction that is rolled back leaves its payment bound to its order in that store: redeemed for the same order
         ///   again, it is told [`Repeat`](crate::redeem::Occasion::Repeat), and for no other order until it is released;
         /// - [`release`](crate::Validator::release) within a transaction does not reach that store: once it is committed, release

@@ -13,13 +13,15 @@ DECLARE c record; size CONSTANT int := octet_length(payment); BEGIN
   ELSE c := payproof_replace_1(payment, payment_expected, paid, ttl); END IF;
   IF NOT c.done THEN
     which := 'payment';
-    IF keep = 1 THEN c := payproof_hold_1(payment); END IF;
+    IF keep = 1 THEN c := payproof_hold_1(payment);
+    -- It may be told as redeemed.
+    ELSE PERFORM payproof_await_standbys_1(); END IF;
     held := c.held; left_ms := c.left_ms;
     RETURN;
   END IF;
   -- Only now, so that none is missed that was written there before the payment was claimed here.
   FOR i IN 0 .. octet_length(former) / size - 1 LOOP
-    SELECT * INTO c FROM payproof_hold_1(substring(former FROM i * size + 1 FOR size));
+    c := payproof_hold_1(substring(former FROM i * size + 1 FOR size));
     IF c.done THEN which := 'former'; EXIT; END IF;
   END LOOP;
   IF which IS NULL AND lapsed IS NOT NULL THEN

@@ -1,6 +1,5 @@
--- The clock is not now(), which in a transaction is the time when that began. A record that is held costs no write, unless it is
--- exactly what was to be written. Its writer asks again then, which takes it for made, and a connection that ended while its commit
--- waited for a synchronous standby leaves what no standby may have. The lock is a write, so this commit waits for the standby.
+-- The clock is not now(), which in a transaction is the time when that began. A record that is held costs no write. Where it is
+-- exactly what was to be written its writer asks again, and takes it for made.
 CREATE OR REPLACE FUNCTION payproof_claim_1(k bytea, v bytea, ttl bigint, OUT done bool, OUT held bytea, OUT left_ms bigint)
 LANGUAGE plpgsql SET search_path FROM CURRENT SET lock_timeout = '250ms' AS $$ DECLARE t timestamptz; BEGIN
   FOR i IN 1..16 LOOP
@@ -9,7 +8,7 @@ LANGUAGE plpgsql SET search_path FROM CURRENT SET lock_timeout = '250ms' AS $$ D
     SELECT r.value, greatest(1, ceil(extract(epoch FROM r.expires_at - clock_timestamp()) * 1000)) INTO held, left_ms
       FROM payproof_records r WHERE r.key = k AND r.expires_at > t;
     IF FOUND THEN
-      IF held = v THEN PERFORM FROM payproof_records r WHERE r.key = k FOR UPDATE; END IF;
+      IF held = v THEN PERFORM payproof_await_standbys_1(); END IF;
       done := false;
       RETURN;
     END IF;

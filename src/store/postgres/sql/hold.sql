@@ -1,11 +1,15 @@
--- Reads a record, which stays as it is until the caller's transaction ends. Above READ COMMITTED that does not see what others
--- committed since it began. A write meets it, and fails with 40001: so a place counts as empty once it was written to.
+-- Reads a record, which stays as it is until the caller's transaction ends. What one commit removed and wrote anew is found by a
+-- second look. Above READ COMMITTED that does not see what others committed since it began. A write meets it, and fails with 40001:
+-- so a place counts as empty once it was written to.
 CREATE OR REPLACE FUNCTION payproof_hold_1(k bytea, OUT done bool, OUT held bytea, OUT left_ms bigint)
 LANGUAGE plpgsql SET search_path FROM CURRENT SET lock_timeout = '250ms' AS $$ BEGIN
   IF pg_is_in_recovery() THEN RAISE SQLSTATE '25006' USING MESSAGE = 'this server is a standby'; END IF;
-  SELECT r.value, greatest(1, ceil(extract(epoch FROM r.expires_at - clock_timestamp()) * 1000)) INTO held, left_ms
-    FROM payproof_records r WHERE r.key = k AND r.expires_at > clock_timestamp() FOR SHARE;
-  done := FOUND;
+  FOR i IN 1..2 LOOP
+    SELECT r.value, greatest(1, ceil(extract(epoch FROM r.expires_at - clock_timestamp()) * 1000)) INTO held, left_ms
+      FROM payproof_records r WHERE r.key = k AND r.expires_at > clock_timestamp() FOR SHARE;
+    done := FOUND;
+    EXIT WHEN done;
+  END LOOP;
   IF NOT done AND current_setting('transaction_isolation') IN ('repeatable read', 'serializable') THEN
     PERFORM FROM payproof_claim_1(k, '', 1);
     DELETE FROM payproof_records r WHERE r.key = k AND r.value = '';

@@ -1,5 +1,5 @@
--- Writes over exactly what is expected, or removes it where there is no value to write. What was to be written and stands there
--- already is locked, as by a claim.
+-- Writes over exactly what is expected, or removes it where there is no value to write. Where it finds done what it was to do, the
+-- caller takes that for done, as by a claim.
 CREATE OR REPLACE FUNCTION payproof_replace_1(k bytea, expected bytea, v bytea, ttl bigint,
   OUT done bool, OUT held bytea, OUT left_ms bigint)
 LANGUAGE plpgsql SET search_path FROM CURRENT SET lock_timeout = '250ms' AS $$ DECLARE t timestamptz; BEGIN
@@ -18,7 +18,7 @@ LANGUAGE plpgsql SET search_path FROM CURRENT SET lock_timeout = '250ms' AS $$ D
       FROM payproof_records r WHERE r.key = k AND r.expires_at > t;
     -- What is expected may have come between the two.
     IF held IS DISTINCT FROM expected THEN
-      IF held = v THEN PERFORM FROM payproof_records r WHERE r.key = k FOR UPDATE; END IF;
+      IF held IS NOT DISTINCT FROM v THEN PERFORM payproof_await_standbys_1(); END IF;
       RETURN;
     END IF;
   END LOOP;

@@ -125,7 +125,8 @@ impl Redeem {
     }
 
     /// Redeems within a transaction of yours in PostgreSQL, in one statement: payment and order belong to each other if it is
-    /// committed, and if it is rolled back nothing happened. Only then the receipt counts: ship after the commit.
+    /// committed, and if it is rolled back nothing happened. Only then the receipt counts: ship after the commit. The transaction is
+    /// tokio-postgres's, or [another driver's](SqlTransaction) in a newtype.
     ///
     /// ```no_run
     /// # use payproof::{Proof, Validator};

@@ -16,13 +16,16 @@ use crate::accessors::partial_debug;
 
 /// A transaction of yours in PostgreSQL, in which this crate may run a statement.
 ///
-/// `tokio_postgres::Transaction` is one, and what derefs to it can be handed over as `&mut *tx`. For another driver implement it
-/// for a newtype of your own around its transaction, of some twenty lines: run the statement with the values in the place of
+/// `tokio_postgres::Transaction` is one, and what derefs to it can be handed over as `&mut *tx`. The folder
+/// `examples/transactions` has a newtype for each of Diesel (diesel-async), SeaORM and sqlx, to be copied. For another driver
+/// implement it likewise, for a newtype of your own around its transaction: run the statement with the values in the place of
 /// `$1`, `$2` and so on, read its answer to the end, and hand its one row on. The statement calls a function of this crate's, and
 /// neither begins nor ends a transaction.
 ///
 /// - Send it unprepared where a pooler stands between, such as PgBouncer.
 /// - An error of the server becomes [`StoreError::from_sqlstate`], so that what may be asked again is known.
+/// - The commit is yours, and so is a warning with it: where PostgreSQL waits for a synchronous standby and that wait is called
+///   off, it has committed, and a failover may undo it. tokio-postgres hands the warning to what drives the connection.
 pub trait SqlTransaction: Send {
     /// Runs one statement. Its answer has no row or one.
     ///

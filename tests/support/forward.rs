@@ -1,4 +1,5 @@
 //! Stores of tests that change some calls to the store inside, and hand on the rest.
+#![allow(unused_macros, unused_imports, reason = "each test binary uses its own share")]
 
 /// What the store inside the field says of itself. Not what it offers beside its verbs, so that every call goes through these.
 macro_rules! says_what_it_holds {

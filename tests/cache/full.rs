@@ -6,12 +6,11 @@ use std::time::Duration;
 
 use payproof::Validator;
 use payproof::cache::{CacheError, HitSource, Space, StoreUse, ttl};
-use payproof::store::{
-    Claim, Durability, Inspection, MemoryStore, MemoryUse, RestartLoss, Store, StoreError, StoreFinding, Stored, Swap,
-};
+use payproof::store::{Durability, Inspection, MemoryStore, MemoryUse, RestartLoss, Store, StoreError, StoreFinding};
 use payproof::testing::ScriptedProvider;
 use tokio::time::advance;
 
+use crate::forward::hands_its_verbs_on;
 use crate::subscribers::Log;
 use crate::support::{Database, PRICES, Sku, TAGGED, loads, ms, process, secs, sku};
 
@@ -24,21 +23,7 @@ struct Memory {
 }
 
 impl Store for Memory {
-    async fn get(&self, key: &str) -> Result<Option<Stored>, StoreError> {
-        self.inner.get(key).await
-    }
-
-    async fn claim(&self, key: &str, value: &[u8], ttl: Duration) -> Result<Claim, StoreError> {
-        self.inner.claim(key, value, ttl).await
-    }
-
-    async fn replace(&self, key: &str, expected: &[u8], value: &[u8], ttl: Duration) -> Result<Swap, StoreError> {
-        self.inner.replace(key, expected, value, ttl).await
-    }
-
-    async fn remove(&self, key: &str, expected: &[u8]) -> Result<Swap, StoreError> {
-        self.inner.remove(key, expected).await
-    }
+    hands_its_verbs_on!(inner);
 
     fn durability(&self) -> Durability {
         Durability { shared: true, best_effort: false }

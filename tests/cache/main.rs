@@ -2,7 +2,8 @@
 
 #[path = "../support/chaos_store.rs"]
 mod chaos_store;
-
+#[path = "../support/forward.rs"]
+mod forward;
 #[cfg(feature = "cache-lz4")]
 #[path = "../support/record_bytes.rs"]
 mod record_bytes;

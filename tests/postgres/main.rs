@@ -10,6 +10,8 @@
 
 #[path = "../support/certificates.rs"]
 mod certificates;
+#[path = "../support/forward.rs"]
+mod forward;
 #[path = "../support/pgbouncer.rs"]
 mod pgbouncer;
 #[path = "../support/postgres_server.rs"]

@@ -1,12 +1,12 @@
 //! A shop whose orders stand in PostgreSQL, beside its redemptions.
 
 use payproof::redeem::{Occasion, Redeemed};
-use payproof::store::{Claim, Durability, Inspection, PostgresStore, RestartLoss, Store, StoreError, Stored, Swap};
+use payproof::store::{PostgresStore, RestartLoss, Store};
 use payproof::testing::ScriptedProvider;
 use payproof::{Proof, Validator, ValidatorBuilder};
-use std::time::Duration;
 use tokio_postgres::{Client, NoTls, Transaction};
 
+use crate::forward::{hands_its_verbs_on, says_what_it_holds};
 use crate::postgres_server::PostgresServer;
 use crate::support::{plain, proof_of, secs, unbound, unbound_intent};
 
@@ -72,31 +72,6 @@ pub(crate) fn is_first(redeemed: &Redeemed) -> bool {
 pub(crate) struct VerbsAlone(pub(crate) PostgresStore);
 
 impl Store for VerbsAlone {
-    async fn get(&self, key: &str) -> Result<Option<Stored>, StoreError> {
-        self.0.get(key).await
-    }
-
-    async fn claim(&self, key: &str, value: &[u8], ttl: Duration) -> Result<Claim, StoreError> {
-        self.0.claim(key, value, ttl).await
-    }
-
-    async fn replace(&self, key: &str, expected: &[u8], value: &[u8], ttl: Duration) -> Result<Swap, StoreError> {
-        self.0.replace(key, expected, value, ttl).await
-    }
-
-    async fn remove(&self, key: &str, expected: &[u8]) -> Result<Swap, StoreError> {
-        self.0.remove(key, expected).await
-    }
-
-    fn durability(&self) -> Durability {
-        self.0.durability()
-    }
-
-    async fn restart_loss(&self) -> Result<RestartLoss, StoreError> {
-        self.0.restart_loss().await
-    }
-
-    async fn inspect(&self) -> Result<Inspection, StoreError> {
-        self.0.inspect().await
-    }
+    hands_its_verbs_on!(0);
+    says_what_it_holds!(0);
 }

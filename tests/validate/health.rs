@@ -7,13 +7,12 @@ mod refused;
 
 use std::time::Duration;
 
+use crate::forward::hands_its_verbs_on;
 use crate::support::{busy, failing, intent, plain, poll_now, provider, secs, settle};
 use payproof::guard::{Effect, EffectCall, Operation, Resolution};
 use payproof::health::{Health, HealthReason, ProviderCalls};
 use payproof::provider::{ProviderError, RateLimit};
-use payproof::store::{
-    Claim, Durability, Extras, Inspection, MemoryStore, RestartLoss, Store, StoreError, StoreFinding, Stored, Swap,
-};
+use payproof::store::{Durability, Extras, Inspection, MemoryStore, RestartLoss, Store, StoreError, StoreFinding};
 use payproof::telemetry::BreakerState;
 use payproof::testing::{FlakyStore, ScriptedProvider, StoreFault, StoreVerb};
 use payproof::{Breaker, IdempotencyKey, RecordKind, Retry, RetryBudget, Validator};
@@ -125,21 +124,7 @@ async fn the_store_is_looked_into_once_a_second_however_many_ask() {
 struct Told(MemoryStore, Inspection);
 
 impl Store for Told {
-    async fn get(&self, key: &str) -> Result<Option<Stored>, StoreError> {
-        self.0.get(key).await
-    }
-
-    async fn claim(&self, key: &str, value: &[u8], ttl: Duration) -> Result<Claim, StoreError> {
-        self.0.claim(key, value, ttl).await
-    }
-
-    async fn replace(&self, key: &str, expected: &[u8], value: &[u8], ttl: Duration) -> Result<Swap, StoreError> {
-        self.0.replace(key, expected, value, ttl).await
-    }
-
-    async fn remove(&self, key: &str, expected: &[u8]) -> Result<Swap, StoreError> {
-        self.0.remove(key, expected).await
-    }
+    hands_its_verbs_on!(0);
 
     fn durability(&self) -> Durability {
         SHARED

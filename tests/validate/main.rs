@@ -1,5 +1,7 @@
 //! One validation, from the claim to the verdict.
 
+#[path = "../support/forward.rs"]
+mod forward;
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -181,6 +181,10 @@ impl FactsCache {
         if self.shard_capacity == 0 || keep.uncovered.is_none() && keep.covered.is_none() {
             return false;
         }
+        if keep.covered.is_some() {
+            // What another session left there takes a while to drop, and nothing is announced while a session covers these.
+            drop(self.table(payment.position()));
+        }
         let now = || self.clock.at(Instant::now());
         let insert = |life, standing| self.insert(payment, facts, stamp, life, standing);
         match self.coverage.admit(keep.covered.map(|(_, ticket)| ticket), now) {

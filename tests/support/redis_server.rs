@@ -273,7 +273,8 @@ impl RedisCluster {
         until("all nodes know one another", || {
             self.servers.iter().all(|server| {
                 let nodes = server.command(&["CLUSTER", "NODES"]);
-                server.command(&["CLUSTER", "INFO"]).contains(&count) && !nodes.contains("handshake")
+                let info = server.command(&["CLUSTER", "INFO"]);
+                info.contains(&count) && info.contains("cluster_state:ok") && !nodes.contains("handshake")
             })
         })
         .await;

@@ -97,7 +97,7 @@ impl Link {
             Ok(Ok(reply)) => Ok(reply),
             Ok(Err(error)) => Err(self.lost(error).into()),
             Err(_elapsed) => {
-                self.retire_if_silent(sent);
+                self.wire.refuse_more_if_silent(sent);
                 let limit = self.command_timeout;
                 let text =
                     format!("Redis did not answer within {limit:?}; look at its load, or raise `command_timeout`");
@@ -113,18 +113,10 @@ impl Link {
             Ok(Ok(replies)) => Ok(disk(&replies)?.restart_loss()),
             Ok(Err(error)) => Err(self.lost(error)),
             Err(_elapsed) => {
-                self.retire_if_silent(sent);
+                self.wire.refuse_more_if_silent(sent);
                 let limit = self.command_timeout;
                 Err(StoreError::not_sent(format!("Redis did not say within {limit:?} what a restart may lose")))
             }
-        }
-    }
-
-    /// Replies come in order. A server that said nothing all that time is hung, and a slow one is not helped by taking its
-    /// connection away from every caller.
-    fn retire_if_silent(&self, since: Instant) {
-        if !self.wire.heard_since(since) {
-            self.retire();
         }
     }
 

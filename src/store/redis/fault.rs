@@ -38,7 +38,11 @@ impl RedisRefusal {
 
     /// What a replica says to a write.
     pub(super) fn read_only() -> Self {
-        Self { code: "READONLY".into(), detail: "".into() }
+        Self::with_code("READONLY")
+    }
+
+    pub(super) fn with_code(code: &str) -> Self {
+        Self { code: code.into(), detail: "".into() }
     }
 
     pub(super) fn remedy(&self) -> Remedy {
@@ -50,6 +54,10 @@ impl RedisRefusal {
             "READONLY" | "CLUSTERDOWN" | "MASTERDOWN" => Remedy::Reroute,
             _ => Remedy::None,
         }
+    }
+
+    pub(super) fn code(&self) -> &str {
+        &self.code
     }
 
     pub(super) fn is(&self, code: &str) -> bool {

@@ -13,6 +13,7 @@
 //! | a connection for records is made, as after a failover | it ends before anything is sent over that one |
 //! | the system's clock and the steady one part by more than a second, as in a machine that slept | the next beat ends it |
 //! | this user may not, or the server cannot | there is no session; it is tried again twice a minute |
+//! | sessions end soon, or do not open, again and again | the next is tried for later each time, up to eight seconds |
 //!
 //! A session begins with a test: over each connection for records one is written, and has to be announced before the next beat
 //! is answered. So all of them lead to the servers of the line, and these keep the order that the promise rests on.
@@ -26,7 +27,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use ::redis::{PushInfo, PushKind, Value};
-use futures_util::future::{join_all, try_join_all};
+use futures_util::future::try_join_all;
 use rand::RngExt as _;
 use rand::rngs::StdRng;
 use tokio::runtime::Handle;
@@ -65,6 +66,13 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// How much longer after a session that did not open, unless a connection for records is made.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
+
+/// Both double from one attempt to the next, up to this, until a session lasts: for as long as slots move, or a primary is gone,
+/// each attempt is a connection to every primary that is of little use.
+const MOST_PAUSE: Duration = Duration::from_secs(5);
+
+/// How long a session has to be alive for that.
+const LASTING: Duration = Duration::from_secs(2);
 
 /// After the server refused: what is in the way seldom changes.
 const PAUSE_AFTER_REFUSAL: Duration = Duration::from_secs(30);
@@ -108,31 +116,39 @@ impl fmt::Debug for RedisLine {
 }
 
 async fn run(store: Arc<Inner>, audibles: Arc<Audibles>) {
+    // Attempts in a row of which no session came that lasted.
+    let mut attempts = 0_u32;
     loop {
-        let pause = match Session::begin(&store, &audibles).await {
+        let (pause, longer) = match Session::begin(&store, &audibles).await {
             Ok(Some(session)) => {
+                let opened = Instant::now();
                 session.last().await;
-                None
+                attempts = if opened.elapsed() < LASTING { attempts.saturating_add(1) } else { 0 };
+                (grown(PAUSE, attempts), Duration::ZERO)
             }
+            // Nothing was connected to, so that there is nothing to wait for else.
             Ok(None) => {
                 audibles.linked.notified().await;
                 continue;
             }
             Err(error) => {
-                if let Some(known) = &store.settings.lines {
-                    known.failed(&error);
-                }
+                audibles.failed(&error);
                 // Who serves what may have changed without a call that was told so.
                 store.servers.look_again();
-                Some(if error.is_refused() { PAUSE_AFTER_REFUSAL } else { PAUSE_AFTER_FAILURE })
+                let longer =
+                    if error.is_refused() { PAUSE_AFTER_REFUSAL } else { grown(PAUSE_AFTER_FAILURE, attempts) };
+                attempts = attempts.saturating_add(1);
+                (PAUSE, longer)
             }
         };
-        sleep(spread(PAUSE)).await;
-        if let Some(pause) = pause {
-            // Another connection for records may mean another server.
-            let _ = timeout(spread(pause), audibles.linked.notified()).await;
-        }
+        sleep(spread(pause)).await;
+        // Another connection for records may mean another server. One that was made before counts no more for the next attempt.
+        let _ = timeout(spread(longer), audibles.linked.notified()).await;
     }
+}
+
+fn grown(pause: Duration, attempts: u32) -> Duration {
+    pause.saturating_mul(2_u32.saturating_pow(attempts)).min(MOST_PAUSE)
 }
 
 fn spread(pause: Duration) -> Duration {
@@ -159,7 +175,7 @@ async fn listen(
     let track: [&[u8]; 6] = [b"CLIENT", b"TRACKING", b"ON", b"BCAST", b"PREFIX", prefix.as_bytes()];
     for (what, words) in [("SUBSCRIBE", subscribe.as_slice()), ("CLIENT TRACKING", &track)] {
         match wire.call(Request::One(words)).await {
-            Ok(Value::ServerError(error)) => return Err(denied(what, error.code())),
+            Ok(Value::ServerError(error)) => return Err(denied(what, &RedisRefusal::of(&error))),
             Ok(_) => {}
             Err(lost) => return Err(StoreError::not_sent(lost.to_string())),
         }
@@ -168,8 +184,14 @@ async fn listen(
     Ok(HeardWire { wire, said })
 }
 
-fn denied(what: &str, code: &str) -> StoreError {
-    StoreError::refused(format!("the server refuses {what} ({code})"))
+/// The server has no such command, or not for this user. One that is still loading, or busy, has it later.
+fn denied(what: &str, refusal: &RedisRefusal) -> StoreError {
+    let error = refusal.clone().into_error();
+    if error.is_refused() {
+        StoreError::refused(format!("the server refuses {what} ({})", refusal.code()))
+    } else {
+        error
+    }
 }
 
 /// Asks the server who it is, and in a Cluster who serves what. Only a primary hears of every change.
@@ -177,8 +199,10 @@ async fn beat(wire: &Wire, in_cluster: bool) -> Result<Option<NodesView>, StoreE
     let mut questions: Vec<Vec<&[u8]>> = vec![vec![b"HELLO", b"3"]];
     questions.extend(in_cluster.then(|| vec![b"CLUSTER".as_slice(), b"NODES"]));
     let answers = wire.all(&questions).await.map_err(|lost| StoreError::not_sent(lost.to_string()))?;
-    let Some(Value::Map(fields)) = answers.first() else {
-        return Err(StoreError::refused("what answers does not speak RESP3"));
+    let fields = match answers.first() {
+        Some(Value::Map(fields)) => fields,
+        Some(Value::ServerError(error)) => return Err(denied("HELLO", &RedisRefusal::of(error))),
+        _ => return Err(StoreError::refused("what answers does not speak RESP3")),
     };
     let role = fields.iter().find(|(name, _)| text(name) == Some("role")).and_then(|(_, role)| text(role));
     match role {
@@ -188,7 +212,7 @@ async fn beat(wire: &Wire, in_cluster: bool) -> Result<Option<NodesView>, StoreE
     }
     match answers.get(1) {
         None => Ok(None),
-        Some(Value::ServerError(error)) => Err(denied("CLUSTER NODES", error.code())),
+        Some(Value::ServerError(error)) => Err(denied("CLUSTER NODES", &RedisRefusal::of(error))),
         Some(nodes) => match text(nodes).and_then(NodesView::read) {
             Some(view) => Ok(Some(view)),
             None => Err(StoreError::refused("what answers does not say who serves what in the Cluster")),
@@ -206,12 +230,14 @@ struct Session<'l> {
 }
 
 impl<'l> Session<'l> {
-    /// Nothing where there is no connection for records, and where one was made meanwhile: what it leads to is not known.
+    /// Nothing where there is no connection for records yet. One that is made meanwhile ends the session before it opens: what
+    /// it leads to is not known.
     async fn begin(store: &Inner, audibles: &'l Arc<Audibles>) -> Result<Option<Self>, StoreError> {
         let settings = &*store.settings;
         let Some(known) = &settings.lines else { return Ok(None) };
         let (links, made) = known.links();
         let Some(primaries) = store.servers.known_primaries().filter(|_| !links.is_empty()) else { return Ok(None) };
+        let probes = probes(&audibles.prefix, &links, &primaries)?;
         let closed = Arc::new(Notify::new());
         let limit = settings.connect_timeout.saturating_add(settings.command_timeout);
         let (addresses, in_cluster) = (primaries.addresses(), primaries.is_cluster());
@@ -219,34 +245,41 @@ impl<'l> Session<'l> {
             .iter()
             .map(|address| listen(&settings.dial, address, &audibles.prefix, in_cluster, pushes(audibles, &closed)));
         let wires = timeout(limit, try_join_all(listening)).await.map_err(|_| late())??;
-        let probes = probes(&audibles.prefix, &links, &primaries)?;
         audibles.expect(probes.iter().map(|(key, _)| key.as_slice().into()));
         for (key, link) in &probes {
             let (words, limit) = ([b"SET".as_slice(), key, b"1", b"PX", PROBE_MILLIS], settings.command_timeout);
-            let written = timeout(limit, link.call(Request::One(&words))).await;
-            if let Value::ServerError(error) = written.map_err(|_| late())?? {
+            let sent = Instant::now();
+            let Ok(written) = timeout(limit, link.call(Request::One(&words))).await else {
+                // Records may be read over the others alone, so that it would be in the way until it is found dead.
+                link.refuse_more_if_silent(sent);
+                return Err(late());
+            };
+            if let Value::ServerError(error) = written? {
                 return Err(refused(RedisRefusal::of(&error)));
             }
         }
         let session = Self { audibles, wires, closed, beaten_at: Instant::now() };
-        if !matches!(timeout(ALIVE_FOR, session.is_answered()).await, Ok(true)) {
-            return Err(late());
-        }
+        timeout(ALIVE_FOR, session.beat()).await.map_err(|_| late())??;
         audibles.check_heard()?;
         let views: Vec<&NodesView> = session.wires.iter().filter_map(|heard| heard.said.as_ref()).collect();
         if !NodesView::agree(&views) {
             return Err(StoreError::not_sent("the nodes of the Cluster do not agree yet on who serves what"));
         }
-        Ok(known.open(made, audibles, session.alive_until()).then_some(session))
+        if !known.open(made, audibles, session.alive_until()) {
+            session.closed.notify_one();
+        }
+        Ok(Some(session))
     }
 
-    /// Whether each server answers, and with what it said before.
-    async fn is_answered(&self) -> bool {
-        let answers = self.wires.iter().map(async |HeardWire { wire, said }| {
-            let answer = beat(wire, said.is_some()).await;
-            answer.is_ok_and(|now| now == *said)
+    /// Ends well if each server answers, and with what it said before.
+    async fn beat(&self) -> Result<(), StoreError> {
+        let beats = self.wires.iter().map(async |HeardWire { wire, said }| {
+            if beat(wire, said.is_some()).await? == *said {
+                return Ok(());
+            }
+            Err(StoreError::not_sent("slots of the Cluster went to other nodes while the line was opened"))
         });
-        join_all(answers).await.into_iter().all(|is_same| is_same)
+        try_join_all(beats).await.map(drop)
     }
 
     fn alive_until(&self) -> Instant {
@@ -262,7 +295,7 @@ impl<'l> Session<'l> {
                 return;
             }
             let sent = Instant::now();
-            let is_answered = matches!(timeout_at(self.alive_until(), self.is_answered()).await, Ok(true));
+            let is_answered = matches!(timeout_at(self.alive_until(), self.beat()).await, Ok(Ok(())));
             let now = (SystemTime::now(), Instant::now());
             if !is_answered || drift(clocks, now) > MOST_DRIFT {
                 return;
@@ -309,13 +342,18 @@ fn probes<'w>(
     links: &'w [(Address, Arc<Wire>)],
     primaries: &KnownPrimaries,
 ) -> Result<Vec<(Vec<u8>, &'w Wire)>, StoreError> {
-    let drawn: u64 = rand::make_rng::<StdRng>().random();
-    let probe = |(place, (address, link)): (usize, &'w (Address, Arc<Wire>))| {
-        let tag = primaries.tag_at(address);
+    let mut rng: StdRng = rand::make_rng();
+    let (drawn, first): (u64, u32) = (rng.random(), rng.random());
+    let mut tags: Vec<(&Address, String)> = Vec::new();
+    let mut probes: Vec<(Vec<u8>, &Wire)> = Vec::new();
+    for (place, (address, link)) in links.iter().enumerate() {
+        let known = tags.iter().find(|(known, _)| *known == address).map(|(_, tag)| tag.clone());
+        let tag = known.or_else(|| primaries.tag_at(address, first));
         let tag = tag.ok_or_else(|| StoreError::not_sent("records are read at a node that serves none any more"))?;
-        Ok((format!("{prefix}line:{drawn:016x}:{place}{tag}").into_bytes(), &**link))
-    };
-    links.iter().enumerate().map(probe).collect()
+        probes.push((format!("{prefix}line:{drawn:016x}:{place}{tag}").into_bytes(), link));
+        tags.push((address, tag));
+    }
+    Ok(probes)
 }
 
 /// A probe was refused. By a server that has lost what it had since it was asked, only until that is found elsewhere.
@@ -347,6 +385,19 @@ mod tests {
     #[test]
     fn a_probe_that_a_new_replica_refuses_is_written_again_soon() {
         assert!(!refused(RedisRefusal::read_only()).is_refused());
+    }
+
+    #[test]
+    fn what_a_server_denies_while_it_loads_is_asked_for_again_soon() {
+        let denies = |code: &str| denied("CLUSTER NODES", &RedisRefusal::with_code(code));
+        assert!(!denies("LOADING").is_refused() && !denies("BUSY").is_refused());
+        assert!(denies("NOPERM").is_refused() && denies("NOPERM").to_string().contains("CLUSTER NODES (NOPERM)"));
+    }
+
+    #[test]
+    fn pauses_double_up_to_the_longest() {
+        assert_eq!((grown(PAUSE, 0), grown(PAUSE, 3)), (PAUSE, PAUSE * 8));
+        assert_eq!((grown(PAUSE_AFTER_FAILURE, 3), grown(PAUSE, u32::MAX)), (MOST_PAUSE, MOST_PAUSE));
     }
 
     #[test]

@@ -23,8 +23,6 @@ struct LinesState {
     links_made: u64,
     links: Vec<(Address, Weak<Wire>)>,
     lines: Vec<(Arc<Audibles>, Weak<dyn Line>)>,
-    /// Why no session opened when that was tried last, until one opens.
-    failure: Option<Box<str>>,
 }
 
 impl RedisLines {
@@ -80,23 +78,19 @@ impl RedisLines {
 
     /// Opens a session, unless a connection was made since so many were. Whether it is open.
     pub(super) fn open(&self, links_made: u64, audibles: &Audibles, alive_until: Instant) -> bool {
-        let mut state = self.0.lock();
+        let state = self.0.lock();
         let is_open = state.links_made == links_made;
         if is_open {
-            state.failure = None;
             audibles.open(alive_until);
         }
         is_open
     }
 
-    /// Keeps why no session opened, for those who ask.
-    pub(super) fn failed(&self, error: &StoreError) {
-        self.0.lock().failure = Some(error.to_string().into());
-    }
-
-    /// Why there is no session, if that is known.
+    /// Why a line that is in use has no session, if that is known.
     pub(super) fn failure(&self) -> Option<Box<str>> {
-        self.0.lock().failure.clone()
+        let state = self.0.lock();
+        let mut in_use = state.lines.iter().filter(|(_, line)| line.strong_count() > 0);
+        in_use.find_map(|(audibles, _)| audibles.state.lock().failure.clone())
     }
 }
 
@@ -118,6 +112,8 @@ struct AudiblesState {
     probes: Vec<Box<[u8]>>,
     /// Whether all records went while changes of the probes were waited for, and those with them.
     lost_probes: bool,
+    /// Why no session opened when that was tried last, until one opens.
+    failure: Option<Box<str>>,
 }
 
 impl Audibles {
@@ -131,7 +127,14 @@ impl Audibles {
     }
 
     fn open(&self, alive_until: Instant) {
-        self.state.lock().open(alive_until);
+        let mut state = self.state.lock();
+        state.failure = None;
+        state.open(alive_until);
+    }
+
+    /// Keeps why no session opened, for those who ask.
+    pub(super) fn failed(&self, error: &StoreError) {
+        self.state.lock().failure = Some(error.to_string().into());
     }
 
     /// Has the session live longer, if there is one. Whether there is.
@@ -325,5 +328,29 @@ mod tests {
         assert!(lines.open(1, &audibles, until));
         link.refuse_more();
         assert_eq!(lines.links().0.len(), 0, "it is given up");
+    }
+
+    #[test]
+    fn why_a_line_has_no_session_is_known_until_it_has_one_or_is_used_no_more() {
+        let memory = Arc::new(Memory::default());
+        let (lines, audibles, line) = heard_by(&memory);
+        let mut made = None;
+        let listener = Arc::downgrade(&memory) as Weak<dyn Listener>;
+        let _other = lines.join("b:", listener, |audibles| {
+            made = Some(Arc::clone(audibles));
+            Arc::new(Silent)
+        });
+        let (other, until) = (made.unwrap(), Instant::now() + ALIVE_FOR);
+        let failure = || lines.failure();
+        audibles.failed(&StoreError::not_sent("a"));
+        assert!(
+            lines.open(0, &other, until) && failure().is_some(),
+            "the session of another prefix says nothing of it"
+        );
+        assert!(lines.open(0, &audibles, until) && failure().is_none());
+        audibles.failed(&StoreError::not_sent("a"));
+        assert!(failure().is_some());
+        drop(line);
+        assert_eq!(failure(), None);
     }
 }

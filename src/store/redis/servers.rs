@@ -45,10 +45,10 @@ impl KnownPrimaries {
     }
 
     /// What is to stand in a key that the server at this address shall have. Nothing where it has none.
-    pub(super) fn tag_at(&self, address: &Address) -> Option<String> {
+    pub(super) fn tag_at(&self, address: &Address, first: u32) -> Option<String> {
         match self {
             Self::One(_) => Some(String::new()),
-            Self::Cluster(slots) => slots.tag_at(address),
+            Self::Cluster(slots) => slots.tag_at(address, first),
         }
     }
 }

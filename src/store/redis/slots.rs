@@ -86,11 +86,12 @@ impl Slots {
         primaries.find(|node| node.address == *address).cloned()
     }
 
-    /// What makes a key one of those that the node at this address serves, if it serves any: it is to stand in the key.
-    pub(super) fn tag_at(&self, address: &Address) -> Option<String> {
+    /// What makes a key one of those that the node at this address serves, if it serves any: it is to stand in the key. Other
+    /// first numbers lead to other slots, since one slot may be under way to another node.
+    pub(super) fn tag_at(&self, address: &Address, first: u32) -> Option<String> {
         self.primary(address)?;
         let is_there = |tag: &String| self.node(slot_of(tag.as_bytes())).is_some_and(|node| node.address == *address);
-        (0..MOST_TAGS).map(|number| format!("{{{number}}}")).find(is_there)
+        (0..MOST_TAGS).map(|step| format!("{{{}}}", first.wrapping_add(step) % MOST_TAGS)).find(is_there)
     }
 
     /// Every node that serves something, once.

@@ -137,6 +137,14 @@ impl Wire {
         self.places.close();
     }
 
+    /// The same where it said nothing since then. Replies come in order: a server that said nothing all that time is hung, and a
+    /// slow one is not helped by taking its connection away from every caller.
+    pub(super) fn refuse_more_if_silent(&self, since: Instant) {
+        if !self.heard_since(since) {
+            self.refuse_more();
+        }
+    }
+
     /// Sends commands in one go, and waits for the answers to all of them.
     pub(super) async fn all(&self, commands: &[Vec<&[u8]>]) -> Result<Vec<Value>, StoreError> {
         self.check_open()?;

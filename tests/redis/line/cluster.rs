@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::{PATIENCE, asks_at_last, first_miss, is_covered, lines, payment, validator};
 use crate::redis_server::{RedisCluster, RedisServer};
 use crate::servers::until;
-use crate::support::{ms, provider};
+use crate::support::{ms, provider, secs};
 
 fn impatient(cluster: &RedisCluster) -> RedisStore {
     RedisStore::builder_cluster(cluster.urls()).connect_timeout(ms(300)).command_timeout(ms(300)).build().unwrap()
@@ -39,17 +39,33 @@ fn id(server: &RedisServer) -> String {
 fn move_slot(cluster: &RedisCluster, slot: &str, (from, to): (usize, usize), key: Option<&str>) {
     let (source, target) = (&cluster.servers()[from], &cluster.servers()[to]);
     let (source_id, target_id) = (id(source), id(target));
-    assert_eq!(target.command(&["CLUSTER", "SETSLOT", slot, "IMPORTING", &source_id]), "OK");
-    if let Some(key) = key {
-        assert_eq!(source.command(&["CLUSTER", "SETSLOT", slot, "MIGRATING", &target_id]), "OK");
-        let port = target.port().to_string();
-        // There is nothing to move where it was forgotten in between.
-        let moved = source.command(&["MIGRATE", "127.0.0.1", &port, key, "0", "5000"]);
-        assert!(["OK", "NOKEY"].contains(&&*moved), "{moved}");
+    match key {
+        Some(key) => begin_move(cluster, slot, (from, to), key),
+        None => assert_eq!(target.command(&["CLUSTER", "SETSLOT", slot, "IMPORTING", &source_id]), "OK"),
     }
     assert_eq!(target.command(&["CLUSTER", "SETSLOT", slot, "NODE", &target_id]), "OK");
     if key.is_some() {
         assert_eq!(source.command(&["CLUSTER", "SETSLOT", slot, "NODE", &target_id]), "OK");
+    }
+}
+
+/// Puts a slot under way, with a record that has arrived: the node that serves it sends callers after that.
+fn begin_move(cluster: &RedisCluster, slot: &str, (from, to): (usize, usize), key: &str) {
+    let (source, target) = (&cluster.servers()[from], &cluster.servers()[to]);
+    assert_eq!(target.command(&["CLUSTER", "SETSLOT", slot, "IMPORTING", &id(source)]), "OK");
+    assert_eq!(source.command(&["CLUSTER", "SETSLOT", slot, "MIGRATING", &id(target)]), "OK");
+    let port = target.port().to_string();
+    // There is nothing to move where it was forgotten in between.
+    let moved = source.command(&["MIGRATE", "127.0.0.1", &port, key, "0", "5000"]);
+    assert!(["OK", "NOKEY"].contains(&&*moved), "{moved}");
+}
+
+/// Has the slot stay where it is, without what has left it.
+fn give_move_up(cluster: &RedisCluster, slot: &str, (from, to): (usize, usize)) {
+    let (source, target) = (&cluster.servers()[from], &cluster.servers()[to]);
+    assert_eq!(target.command(&["FLUSHALL"]), "OK");
+    for server in [source, target] {
+        assert_eq!(server.command(&["CLUSTER", "SETSLOT", slot, "STABLE"]), "OK");
     }
 }
 
@@ -69,7 +85,9 @@ async fn in_a_cluster_facts_are_covered_while_each_primary_tells_of_changes() {
     one_line_that_ends_is_the_end_of_all(&cluster, &one).await;
     a_replica_takes_over_when_told(&cluster, &one, &other).await;
     cluster.add_empty().await;
+    few_lines_begin_while_calls_are_sent_after_a_record(&cluster, &one).await;
     slots_move(&cluster, &one, &other).await;
+    no_record_of_a_slot_under_way_is_covered(&cluster, &one, &other).await;
     a_replica_takes_over_from_one_that_died(&mut cluster, &one, &other).await;
 }
 
@@ -81,6 +99,40 @@ async fn one_line_that_ends_is_the_end_of_all(cluster: &RedisCluster, one: &Vali
     assert_ne!(elsewhere.command(&["CLIENT", "KILL", "TYPE", "pubsub"]), "0");
     asks_at_last(cluster, one).await;
     covered(cluster, one).await;
+}
+
+// Each of those calls connects to a node that serves nothing yet, which ends the session.
+async fn few_lines_begin_while_calls_are_sent_after_a_record(cluster: &RedisCluster, one: &Validator) {
+    covered(cluster, one).await;
+    let (key, home) = home(cluster);
+    let (source, empty) = (&cluster.servers()[home], cluster.servers().len() - 1);
+    let slot = source.command(&["CLUSTER", "KEYSLOT", &key]);
+    begin_move(cluster, &slot, (home, empty), &key);
+    let (begun, before, mut calls) = (Instant::now(), source.calls("client|tracking"), 0);
+    while begun.elapsed() < secs(3) {
+        one.stored_facts(&payment()).await.unwrap();
+        calls += 1;
+    }
+    let lines = source.calls("client|tracking") - before;
+    println!("{lines} lines began during {calls} calls");
+    // Pauses double from a tenth of a second.
+    assert!(calls > 100 && lines <= 8, "{lines} lines began during {calls} calls");
+    give_move_up(cluster, &slot, (home, empty));
+}
+
+// What the line to the other node tells of it ends unnoticed where the move is given up.
+async fn no_record_of_a_slot_under_way_is_covered(cluster: &RedisCluster, one: &Validator, other: &Validator) {
+    covered(cluster, one).await;
+    let (key, home) = home(cluster);
+    let empty = cluster.servers().len() - 1;
+    let slot = cluster.servers()[home].command(&["CLUSTER", "KEYSLOT", &key]);
+    assert!(lines(&cluster.servers()[empty]) > 0);
+    begin_move(cluster, &slot, (home, empty), &key);
+    for _ in 0..4 {
+        assert!(!is_covered(cluster, one).await);
+    }
+    give_move_up(cluster, &slot, (home, empty));
+    forgotten_after(cluster, one, other).await;
 }
 
 async fn slots_move(cluster: &RedisCluster, one: &Validator, other: &Validator) {

@@ -9,11 +9,11 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::{MEMORY_FOR, PATIENCE, covered, first_miss, is_line, payment, process, validator};
+use super::{MEMORY_FOR, PATIENCE, covered, first_miss, is_line, lines, payment, process, validator};
 use crate::certificates::Certificates;
 use crate::redis_server::{RedisConfig, RedisServer};
-use crate::servers::new_folder;
-use crate::support::{plain, provider};
+use crate::servers::{new_folder, until};
+use crate::support::{ms, plain, provider};
 use crate::{MINUTE, patient};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -43,8 +43,8 @@ async fn a_store_that_wraps_another_hands_its_line_on() {
     first_miss(Instant::now(), &one).await;
 }
 
-/// Leads to the server. Once told, the lines that are up by then get nothing more, and stay open.
-async fn way_that_stalls(server: u16) -> (u16, Arc<Notify>) {
+/// Leads to the server. Lines, or the connections for records, that are up when they are told so get nothing more, and stay open.
+async fn way_that_stalls(server: u16, stalls_lines: bool) -> (u16, Arc<Notify>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (port, stalled) = (listener.local_addr().unwrap().port(), Arc::new(Notify::new()));
     let told = Arc::clone(&stalled);
@@ -60,7 +60,7 @@ async fn way_that_stalls(server: u16) -> (u16, Arc<Notify>) {
                 let mut there = socket.connect(([127, 0, 0, 1], server).into()).await.unwrap();
                 there.write_all(&greeting[..count]).await.unwrap();
                 tokio::select! {
-                    () = told.notified(), if is_line(&greeting[..count]) => std::future::pending().await,
+                    () = told.notified(), if is_line(&greeting[..count]) == stalls_lines => std::future::pending().await,
                     _ = copy_bidirectional(&mut client, &mut there) => {}
                 }
             });
@@ -69,12 +69,27 @@ async fn way_that_stalls(server: u16) -> (u16, Arc<Notify>) {
     (port, stalled)
 }
 
+// No call is made that would find it dead.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_idle_connection_for_records_that_is_dead_keeps_no_line_from_beginning() {
+    let (server, provider) = (RedisServer::start().await, provider());
+    let (port, stalled) = way_that_stalls(server.port(), false).await;
+    let builder = RedisStore::builder(format!("redis://127.0.0.1:{port}")).connections(2);
+    let one = validator(&provider, builder.connect_timeout(ms(300)).command_timeout(ms(300)).build().unwrap());
+    covered(&server, &one).await;
+    assert_eq!(lines(&server), 1);
+    stalled.notify_one();
+    assert_eq!(server.command(&["CLIENT", "KILL", "TYPE", "pubsub"]), "1");
+    until("the line has ended", || !one.stats().facts_are_covered).await;
+    until("there is a line again", || one.stats().facts_are_covered).await;
+}
+
 // A server of defaults does so at 32 MB.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_line_that_reads_no_more_is_cut_by_the_server_and_another_one_follows() {
     let config = RedisConfig::new().line("client-output-buffer-limit pubsub 64kb 0 0");
     let (server, provider) = (config.start().await, provider());
-    let (port, stalled) = way_that_stalls(server.port()).await;
+    let (port, stalled) = way_that_stalls(server.port(), true).await;
     let (one, other) =
         (validator(&provider, crate::store(format!("redis://127.0.0.1:{port}"))), process(&provider, &server));
     covered(&server, &one).await;

@@ -60,6 +60,8 @@ pub(crate) enum Shared {
     One(String),
     Cluster(Vec<String>),
     Postgres(String),
+    /// The same by a store that changes one record at a time.
+    PostgresVerbs(String),
 }
 
 impl Settings {

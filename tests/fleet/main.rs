@@ -17,6 +17,8 @@ mod client;
 mod cluster;
 mod desk;
 mod endpoints;
+#[path = "../support/forward.rs"]
+mod forward;
 mod language;
 mod outage;
 mod pauses;

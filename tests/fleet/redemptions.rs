@@ -1,6 +1,7 @@
 //! Four processes redeem at once: one payment pays one order, and one order is paid by one payment, whichever process dies.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
-use crate::language::{Answer, Ask, Settings};
+use crate::language::{Answer, Ask, Settings, Shared};
 use crate::process::{Fleet, Gone, PATIENCE};
 use crate::provider::Provider;
 use crate::server::Server;
@@ -43,11 +44,16 @@ struct Scene {
 
 impl Scene {
     async fn on(server: Server) -> Self {
+        Self::at(server, &[Server::at]).await
+    }
+
+    /// With processes that reach the server in these ways, in turn.
+    async fn at(server: Server, ways: &[fn(&Server, u16) -> Shared]) -> Self {
         let seed = seed();
         let provider = Provider::start(seed).await;
         provider.desk().look_up_takes = Duration::from_millis(1);
-        let settings = Settings::new(server.at(server.port()), provider.address());
-        let fleet = Arc::new(Fleet::start(vec![settings; PROCESSES]));
+        let settings = ways.iter().map(|way| Settings::new(way(&server, server.port()), provider.address()));
+        let fleet = Arc::new(Fleet::start(settings.cycle().take(PROCESSES).collect()));
         Self { seed, fleet, server, _provider: provider }
     }
 
@@ -127,17 +133,22 @@ fn pairs(round: usize, payments: usize, orders: usize) -> Vec<Wish> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_wins_always_also_while_processes_and_redis_die() {
-    one_wins(Server::redis().await).await;
+    one_wins(Scene::on(Server::redis().await)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_wins_always_also_while_processes_and_postgres_die() {
-    one_wins(Server::postgres().await).await;
+    one_wins(Scene::on(Server::postgres().await)).await;
 }
 
-async fn one_wins(server: Server) {
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_wins_also_between_processes_that_bind_in_one_statement_and_in_three() {
+    one_wins(Scene::at(Server::postgres().await, &[Server::at, Server::verbs_at])).await;
+}
+
+async fn one_wins(scene: impl Future<Output = Scene>) {
     let _turn = my_turn().await;
-    let mut scene = Scene::on(server).await;
+    let mut scene = scene.await;
     let mut rng = StdRng::seed_from_u64(scene.seed);
     println!("fleet: redemptions, seed {}", scene.seed);
     let (mut killed, mut restarts) = (0, 0);

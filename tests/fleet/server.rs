@@ -42,6 +42,14 @@ impl Server {
         }
     }
 
+    /// Its verbs alone.
+    pub(crate) fn verbs_at(&self, port: u16) -> Shared {
+        match self.at(port) {
+            Shared::Postgres(url) => Shared::PostgresVerbs(url),
+            other => other,
+        }
+    }
+
     pub(crate) fn kill(&mut self) {
         match self {
             Self::Redis(server) => server.kill(),

@@ -22,6 +22,7 @@ use tokio::sync::mpsc;
 
 use crate::client::call;
 use crate::endpoints::Endpoints;
+use crate::forward::VerbsAlone;
 use crate::language::{Answer, Ask, Numbered, Request, Settings, Shared, Trouble, operation};
 
 const WHO: &str = "the fleet's test";
@@ -77,6 +78,7 @@ fn validator(settings: &Settings) -> Validator {
         Shared::One(url) => validator.store(RedisStore::new(url).unwrap()),
         Shared::Cluster(urls) => validator.store(RedisStore::cluster(urls).unwrap()),
         Shared::Postgres(url) => validator.store(PostgresStore::new(url).unwrap()).no_redemptions_before(),
+        Shared::PostgresVerbs(url) => validator.store(VerbsAlone(PostgresStore::new(url).unwrap())),
     };
     let validator = validator
         .store_timeout(Settings::STORE_TIMEOUT)

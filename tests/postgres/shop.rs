@@ -6,7 +6,7 @@ use payproof::testing::ScriptedProvider;
 use payproof::{Proof, Validator, ValidatorBuilder};
 use tokio_postgres::{Client, NoTls, Transaction};
 
-use crate::forward::{hands_its_verbs_on, says_what_it_holds};
+pub(crate) use crate::forward::VerbsAlone;
 use crate::postgres_server::PostgresServer;
 use crate::support::{plain, proof_of, secs, unbound, unbound_intent};
 
@@ -65,13 +65,4 @@ pub(crate) async fn insert(tx: &Transaction<'_>, redeemed: &Redeemed) -> Result<
 
 pub(crate) fn is_first(redeemed: &Redeemed) -> bool {
     redeemed.occasion() == Occasion::First
-}
-
-/// The store as an older release or a decorator has it: its four verbs alone.
-#[derive(Clone, Debug)]
-pub(crate) struct VerbsAlone(pub(crate) PostgresStore);
-
-impl Store for VerbsAlone {
-    hands_its_verbs_on!(0);
-    says_what_it_holds!(0);
 }

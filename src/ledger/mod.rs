@@ -40,6 +40,7 @@ mod lease_end;
 mod loss;
 mod many;
 pub(crate) mod octets;
+mod outcome;
 mod pairs;
 mod poll;
 mod record;
@@ -70,6 +71,7 @@ pub use kind::RecordKind;
 pub(crate) use kind::Release;
 pub(crate) use lease::{Lease, Unbacked};
 pub(crate) use lease_end::LeaseEnd;
+pub(crate) use outcome::{Claimed, Replaced, Swapped};
 pub(crate) use pairs::{PairLedger, PairRecord, PairRecords, PairWritten};
 use poll::Poll;
 pub(crate) use record::{Nonce, Record, State};
@@ -118,39 +120,6 @@ impl Deref for Ledger {
     fn deref(&self) -> &LedgerParts {
         &self.parts
     }
-}
-
-/// What came of a claim.
-#[derive(Debug)]
-pub(crate) enum Claimed {
-    Ours(Ours),
-    Held(Held),
-}
-
-/// What came of a replacement.
-#[derive(Debug)]
-pub(crate) enum Replaced {
-    Ours(Ours),
-    Lost(Option<Held>),
-}
-
-impl Replaced {
-    fn of(swapped: Swapped, new: Ours) -> Self {
-        match swapped {
-            Swapped::Now | Swapped::Before(_) => Self::Ours(new),
-            Swapped::Lost(held) => Self::Lost(held),
-        }
-    }
-}
-
-/// What came of a replacement, and of which try.
-#[derive(Debug)]
-pub(crate) enum Swapped {
-    /// The store said that this very command made it.
-    Now,
-    /// The new record stands there already, by an earlier try whose reply was lost, or another caller's same bytes.
-    Before(Held),
-    Lost(Option<Held>),
 }
 
 impl Ledger {

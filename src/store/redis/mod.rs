@@ -6,6 +6,7 @@ mod connection;
 mod dial;
 mod endpoint;
 mod fault;
+mod heard_wire;
 mod inspect;
 mod line;
 mod lines;

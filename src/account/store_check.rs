@@ -1,14 +1,14 @@
 //! A look at the store before it is needed.
 
 use std::cmp::Reverse;
-use std::iter;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use futures_util::future::join;
 use tokio::runtime::Handle;
 use tokio::sync::Mutex;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::call::deadline::after;
 use crate::ledger::{Ledger, LedgerError};
@@ -21,6 +21,9 @@ const SLOW: Duration = Duration::from_millis(50);
 
 /// A look is up to a dozen commands, and health may be asked for by any client that reaches its page.
 const LOOKS_APART: Duration = Duration::from_secs(1);
+
+/// Less than the time in which health is told.
+const LONGEST_AT_FORMER: Duration = Duration::from_millis(500);
 
 /// One round trip a minute for each process that uses the store. A loss is found by then, and what it may have cost lies between
 /// two looks.
@@ -46,6 +49,12 @@ impl StoreCheck {
     pub fn is_fit(&self) -> bool {
         self.findings.iter().all(|finding| finding.severity() < Severity::Error)
     }
+
+    fn with(mut self, findings: Vec<StoreFinding>) -> Self {
+        self.findings.extend(findings);
+        self.findings.sort_by_key(|finding| Reverse(finding.severity()));
+        self
+    }
 }
 
 /// The task that watches the store. It ends with its runtime, and the next use of the store then begins another.
@@ -62,22 +71,25 @@ impl Drop for Watching {
 impl Account {
     /// A look, and one record that is written and read, where nothing found says already that it cannot be.
     pub(crate) async fn check_store(&self) -> StoreCheck {
-        let mut checked = self.look().await;
+        let (mut checked, former) = join(self.look(), self.look_at_former()).await;
         if checked.is_fit() {
             checked.findings.splice(..0, self.ledger.canary().await);
         }
-        checked
+        checked.with(former)
     }
 
     async fn look(&self) -> StoreCheck {
         let inspected = self.ledger.inspect().await;
-        let mut findings = self.findings(&self.ledger, &inspected);
-        if let Some(former) = &self.former_redemptions {
-            let more = self.findings(former, &former.inspect().await);
-            findings.extend(more.into_iter().filter(|finding| !findings.contains(finding)).collect::<Vec<_>>());
-        }
-        findings.sort_by_key(|finding| Reverse(finding.severity()));
-        StoreCheck { store: inspected.ok(), findings }
+        let findings = self.findings(&self.ledger, &inspected);
+        StoreCheck { store: inspected.ok(), findings: Vec::new() }.with(findings)
+    }
+
+    /// What is found of the store that redemptions were moved from, if there is one. The look at the other does not wait for it.
+    async fn look_at_former(&self) -> Vec<StoreFinding> {
+        let Some(former) = &self.former_redemptions else { return Vec::new() };
+        let (limit, look) = (LONGEST_AT_FORMER, former.inspect());
+        let inspected = timeout(limit, look).await.unwrap_or(Err(LedgerError::TimedOut { limit }));
+        self.findings(former, &inspected).into_iter().map(of_former).collect()
     }
 
     /// What was found a moment ago, or is found now. Dropped, it leaves the look to the next caller.
@@ -85,7 +97,10 @@ impl Account {
         let mut last = self.last_look.lock().await;
         match &*last {
             Some((at, checked)) if at.elapsed() < LOOKS_APART => checked.clone(),
-            _ => last.insert((Instant::now(), self.look().await)).1.clone(),
+            _ => {
+                let (checked, former) = join(self.look(), self.look_at_former()).await;
+                last.insert((Instant::now(), checked.with(former))).1.clone()
+            }
         }
     }
 
@@ -121,10 +136,10 @@ impl Account {
         if self.looked.load(Relaxed) {
             return;
         }
-        for finding in self.look().await.findings {
-            if finding.severity() >= Severity::Warning {
-                self.telemetry.store_finding(finding.code(), &finding);
-            }
+        let (checked, former) = join(self.look(), self.look_at_former()).await;
+        let own = if self.has_store { checked.findings } else { Vec::new() };
+        for finding in own.into_iter().chain(former).filter(|finding| finding.severity() >= Severity::Warning) {
+            self.telemetry.store_finding(finding.code(), &finding);
         }
         // Now only, since the look breaks off where its runtime ends.
         self.looked.store(true, Relaxed);
@@ -132,10 +147,15 @@ impl Account {
 
     /// A store that does not answer is told of by those who need it.
     async fn look_for_loss(&self) {
-        for ledger in iter::once(&self.ledger).chain(&self.former_redemptions) {
-            if let Ok(Some(lost)) = ledger.look_for_loss().await {
-                self.telemetry.records_lost(lost.code(), &lost);
-            }
+        if self.has_store
+            && let Ok(Some(lost)) = self.ledger.look_for_loss().await
+        {
+            self.telemetry.records_lost(lost.code(), &lost);
+        }
+        if let Some(former) = &self.former_redemptions
+            && let Ok(Some(lost)) = former.look_for_loss().await
+        {
+            self.telemetry.records_lost(lost.code(), &of_former(lost));
         }
     }
 
@@ -158,6 +178,10 @@ impl Account {
         }
         findings
     }
+}
+
+fn of_former(finding: StoreFinding) -> StoreFinding {
+    StoreFinding::MovedFrom(Box::new(finding))
 }
 
 /// What a restart loses, if it loses anything. Of records that end with the process that is said already.

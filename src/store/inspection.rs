@@ -159,13 +159,18 @@ pub enum StoreFinding {
     },
     /// The server does not tell of changes, so that facts in memory are asked about again every few seconds.
     #[error(
-        "there is no invalidation line ({reason}), so validators ask about facts in memory again every 5 s; it needs \
-         `+client|tracking +subscribe &payproof:line`, in a Cluster `+cluster|nodes`; `no_invalidation_line` turns it off"
+        "there is no invalidation line ({reason}), so validators ask about facts in memory again every 5 s; where a \
+         right is missing, grant `+client|tracking +subscribe &payproof:line`, in a Cluster `+cluster|nodes` too; \
+         `no_invalidation_line` turns it off"
     )]
     NoInvalidationLine {
-        /// Why, in the server's words.
+        /// Why: what the server refused, or what kept a line from opening.
         reason: Box<str>,
     },
+    /// What was found of the store that [`redemptions_moved_from`](crate::ValidatorBuilder::redemptions_moved_from) names. Code and
+    /// severity are those of that.
+    #[error("of the store that redemptions were moved from: {0}")]
+    MovedFrom(Box<StoreFinding>),
     /// The store offers nothing beside its four verbs; see [`Extras`](super::Extras).
     #[error("the store offers its four verbs alone; where it wraps another, hand on the other's `extras`")]
     NoExtras,
@@ -226,6 +231,7 @@ impl StoreFinding {
             Self::CanaryUnreadable { .. } => ("canary_unreadable", Error),
             Self::CanaryRefused { .. } => ("canary_refused", Error),
             Self::NoInvalidationLine { .. } => ("no_invalidation_line", Note),
+            Self::MovedFrom(found) => found.code_and_severity(),
             Self::NoExtras => ("no_extras", Note),
             Self::Unknown { .. } => ("unknown", Note),
         }

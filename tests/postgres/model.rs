@@ -6,7 +6,8 @@ use payproof::redeem::{Receipt, RedeemError, Redemption};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 
-use crate::shop::{Shop, VerbsAlone, is_first};
+use crate::forward::VerbsAlone;
+use crate::shop::{Shop, is_first};
 
 const STEPS: usize = 400;
 const PAYMENTS: usize = 5;

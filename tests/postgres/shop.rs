@@ -6,7 +6,6 @@ use payproof::testing::ScriptedProvider;
 use payproof::{Proof, Validator, ValidatorBuilder};
 use tokio_postgres::{Client, NoTls, Transaction};
 
-pub(crate) use crate::forward::VerbsAlone;
 use crate::postgres_server::PostgresServer;
 use crate::support::{plain, proof_of, secs, unbound, unbound_intent};
 

@@ -10,7 +10,8 @@ use rand::{RngExt as _, SeedableRng as _};
 use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
-use crate::shop::{Shop, VerbsAlone, insert, is_first};
+use crate::forward::VerbsAlone;
+use crate::shop::{Shop, insert, is_first};
 use crate::support::ms;
 
 const TASKS: u64 = 4;

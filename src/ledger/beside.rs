@@ -29,10 +29,10 @@ impl Ledger {
         self.always().with(|parts| parts.breaker = Arc::clone(&other.breaker))
     }
 
-    /// Records written alike in another store, which may fail while this one works.
+    /// Records written alike in another store.
     pub(crate) fn elsewhere(&self, store: Arc<dyn AnyStore>) -> Self {
         self.with(|parts| {
-            (parts.extras, parts.store, parts.breaker) = (store.extras(), store, Arc::default());
+            (parts.extras, parts.store) = (store.extras(), store);
             (parts.watches, parts.clock, parts.losses) = (Arc::default(), Arc::default(), Arc::default());
         })
     }

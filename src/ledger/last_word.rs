@@ -150,7 +150,11 @@ impl<C: Claimable> LastWord<C> {
         let record = self.word.as_ref().map(|word| self.record(word, nonce_of(&self.claim)));
         let payload = record.and_then(Result::ok).flatten().map_or(0, |record| record.payload.len());
         let Some(waiting) = WaitingWord::one_more(kib(payload), self.what.key().kind) else {
-            return self.ledger.breaker.word_given_up();
+            // What nothing is said of late is work that can be done again.
+            if self.what.late_words(self.word.as_ref()) != LateWords::None {
+                self.ledger.breaker.word_given_up();
+            }
+            return;
         };
         runtime.spawn(async move {
             let say = async || match self.write().await? {

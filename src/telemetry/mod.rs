@@ -207,7 +207,8 @@ impl Telemetry {
         error!(
             name: "payproof.contradicted", target: GUARD,
             provider = &*self.provider, operation, reference, known, declared,
-            "an operation was executed that was declared not executed: it may be executed twice; look at the provider"
+            "an operation or a request was executed that was declared not executed: it may be executed twice; look at the provider, \
+             or in your own records"
         );
     }
 

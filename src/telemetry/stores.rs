@@ -80,8 +80,8 @@ impl StoreWatch {
             StoreUser::Provider(provider, _) => {
                 error!(
                     name: "payproof.words_given_up", target: STORE, provider, words,
-                    "what came of operations or requests was not recorded, since too much waits for the store: they become \
-                     indeterminate; look at what they did, and resolve them"
+                    "what came of operations, requests or deliveries was not recorded, since too much waits for the store: operations \
+                     and requests become indeterminate, so look at what they did and resolve them; deliveries are handled again"
                 );
             }
             // What it did not store is loaded again.

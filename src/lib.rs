@@ -121,7 +121,7 @@
 //! | `payproof.lease_lost` | event, warn: an answer could not be recorded | `provider`, `payment` |
 //! | `payproof.operation` | span, info; a guarded call | `provider`, `mode`, `operation`, `provenance`, `code` |
 //! | `payproof.operation_lost` | event, warn: what a guarded call brought could not be recorded, since another process had taken over | `provider`, `operation` |
-//! | `payproof.contradicted` | event, error: an operation or a request was executed that a person or the reconcile hook declared not executed, so that it may be executed twice | `provider`, `operation`, `reference`, `known`, `declared` |
+//! | `payproof.contradicted` | event, error: an operation or a request was executed that a person or the reconcile hook declared not executed, so that it may be executed twice | `provider`, `operation` (`request`, of a request), `reference`, `known`, `declared` |
 //! | `payproof.indeterminate` | event, warn: whether an operation was executed is unknown | `provider`, `operation`, `reference` |
 //! | `payproof.resolved` | event, info: a person or the reconcile hook said what became of it | `provider`, `operation`, `reference`, `resolution`, `who` |
 //! | `payproof.redeemed` | event, info: a payment was bound to its order, by this very call | `provider`, `payment` |
@@ -181,7 +181,7 @@
 //! | `payproof_leases_taken_over_total` | counter | | flights taken over from a process that did not come back |
 //! | `payproof_in_flight` | gauge | | flights and operations under way |
 //! | `payproof_facts_in_memory` | gauge | | payments whose facts are in memory |
-//! | `payproof_invalidation_line` | gauge | | 1 while the shared store tells of changes about them, 0 while it should and does not; none where it is not to, as without Redis |
+//! | `payproof_invalidation_line` | gauge | | 1 while the shared store tells of changes to the facts in memory, 0 while it should and does not; not set where there is to be no line, as without Redis |
 //! | `payproof_keys_held` | gauge | | idempotency keys in memory |
 //! | `payproof_operations_total` | counter | `outcome`: `fresh`, `replayed`, `coalesced`, or the error's code | guarded operations |
 //! | `payproof_indeterminate_operations` | gauge | | indeterminate operations: it is unknown whether the provider executed them |

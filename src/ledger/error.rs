@@ -131,8 +131,8 @@ impl LedgerError {
         }
     }
 
-    /// Whether asking once more may help at once: the connection may be a new one by then. What no standby may have is not: a removal
-    /// would be taken for made by the second try, and a claim, which then has another nonce, for another caller's.
+    /// Whether asking once more may help at once: the connection may be a new one by then. What no standby may have is not:
+    /// the second try of a claim, which has another nonce, would take the first for another caller's.
     pub(super) fn is_worth_another_try(&self) -> bool {
         match self {
             Self::Store(error) => !error.is_refused() && !error.is_not_replicated() && error.retry_after().is_none(),

@@ -182,7 +182,7 @@ impl FactsCache {
             return false;
         }
         if keep.covered.is_some() {
-            // What another session left there takes a while to drop, and nothing is announced while a session covers these.
+            // The slots of a former session take a while to drop: before `admit` takes the lock that announcements wait for.
             drop(self.table(payment.position()));
         }
         let now = || self.clock.at(Instant::now());

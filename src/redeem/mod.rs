@@ -147,9 +147,9 @@ impl Redeem {
     ///   one transaction: in the order of their ids, so that two transactions never wait for each other.
     /// - A savepoint that is rolled back takes what was redeemed since with it.
     /// - That a payment was redeemed is logged at once, before the commit.
-    /// - The isolation may be any. Above `READ COMMITTED` what was redeemed or released since the transaction began fails the call
-    ///   with an error that is retryable, `40001`, also where a look-up or a release would not see it; and what a look-up finds
-    ///   absent is locked as well.
+    /// - The isolation may be any. Above `READ COMMITTED` a call fails with the retryable error `40001` where the payment or the order
+    ///   was redeemed or released since the transaction began, even if it would only look; and a look-up that finds nothing locks
+    ///   the place.
     ///
     /// # Errors
     /// As for a redemption that is awaited, but no provider is asked: an old proof is [`RedeemError::ProofTooOld`].

@@ -15,8 +15,8 @@ impl StoreError {
     /// | `08…`, `57P01`, `57P02`, `57P04`: the connection broke | [`outcome_unknown`](Self::outcome_unknown) |
     /// | any other | [`refused`](Self::refused) |
     ///
-    /// A code is one thing at whatever severity, but for the last row: an error of severity `FATAL` or `PANIC` ends the connection,
-    /// and what of the statement was done before that is unknown.
+    /// The severity is not asked for. Where it is `FATAL` or `PANIC` the connection has ended, and the outcome is unknown also of a
+    /// code in the last row: make that [`outcome_unknown`](Self::outcome_unknown) instead.
     ///
     /// The codes are those of [appendix A](https://www.postgresql.org/docs/current/errcodes-appendix.html) of PostgreSQL's manual.
     ///

@@ -26,8 +26,8 @@ use crate::lock::Lock;
 pub(super) const RING: usize = 8_192;
 
 /// The places of covered slots are remembered for so many times as many payments as are in memory, since those of evicted
-/// slots are found out late. In a full memory of the default's size they take 173 bytes for each payment: a table that half
-/// its entries leave has twice the buckets that it needs.
+/// slots are found out late. In a full memory of the default's size they take 173 bytes for each payment: as entries
+/// come and go, the hash table has up to twice the buckets that it needs.
 const PLACES_PER_SLOT: usize = 2;
 
 /// The session of a line, and what was heard in it.

@@ -1,6 +1,6 @@
 -- Reads a record, which stays as it is until the caller's transaction ends. What one commit removed and wrote anew is found by a
--- second look. Above READ COMMITTED that does not see what others committed since it began. A write meets it, and fails with 40001:
--- so a place counts as empty once it was written to.
+-- second look. Above READ COMMITTED neither look sees what others committed since the transaction began, but a write to the place
+-- meets it, and fails with 40001. So a place counts as empty there only once it was written to.
 CREATE OR REPLACE FUNCTION payproof_hold_1(k bytea, OUT done bool, OUT held bytea, OUT left_ms bigint)
 LANGUAGE plpgsql SET search_path FROM CURRENT SET lock_timeout = '250ms' AS $$ BEGIN
   IF pg_is_in_recovery() THEN RAISE SQLSTATE '25006' USING MESSAGE = 'this server is a standby'; END IF;

@@ -288,15 +288,23 @@ impl FactsCache {
         let fraction = (position >> 16) & u64::from(u32::MAX);
         let shard = fraction.wrapping_mul(self.shards.len() as u64) >> u32::BITS;
         let shard = self.shards.get(usize::try_from(shard).ok()?)?;
+        let table = shard.lock();
+        if table.session == self.coverage.session() { Some(table) } else { Some(self.begun(shard, table)) }
+    }
+
+    /// A shard in which the session of now has begun. Apart from the way of hits, which would be longer for it.
+    #[cold]
+    #[inline(never)]
+    fn begun<'s>(&'s self, shard: &'s Shard, mut table: MutexGuard<'s, Table>) -> MutexGuard<'s, Table> {
         loop {
-            let mut table = shard.lock();
             let session = self.coverage.session();
             if table.session == session {
-                return Some(table);
+                return table;
             }
             let former = table.begin(session);
             drop(table);
             drop(former);
+            table = shard.lock();
         }
     }
 }

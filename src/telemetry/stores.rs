@@ -110,7 +110,7 @@ impl StoreWatch {
                 let (failures, lasted_s) = (counts.failures, lasted.as_secs());
                 info!(
                     name: "payproof.store_outage", target: STORE, provider, failures, turned_away, lasted_s,
-                    "{store} answers again"
+                    "{store} answers again, as before"
                 );
             }
             (StoreUser::Provider(provider, store), None) => {

@@ -74,7 +74,7 @@ impl Ledger {
         let Some(home) = self.extras.binder() else {
             return Ok(PairLedger::one_by_one(self));
         };
-        let table = Some(self.table_of(&*home, None).await?);
+        let table = Some(self.table_of(&*home, false).await?);
         Ok(PairLedger { ledger: self, way: Way::Store(home), table })
     }
 
@@ -85,14 +85,14 @@ impl Ledger {
         is_in_store: bool,
     ) -> Result<PairLedger<'l>, LedgerError> {
         let table = match self.extras.binder().filter(|_| is_in_store) {
-            Some(home) => Some(self.table_of(&*home, None).await?),
+            Some(home) => Some(self.table_of(&*home, false).await?),
             None => None,
         };
         Ok(PairLedger { ledger: self, way: Way::Transaction(sql), table })
     }
 
-    async fn table_of(&self, home: &dyn SqlHome, refused: Option<&[u8]>) -> Result<Arc<[u8]>, LedgerError> {
-        with_one_retry(|| self.in_time(|| home.table_id(refused))).await
+    async fn table_of(&self, home: &dyn SqlHome, anew: bool) -> Result<Arc<[u8]>, LedgerError> {
+        with_one_retry(|| self.in_time(|| home.table_id(anew))).await
     }
 }
 
@@ -130,7 +130,7 @@ impl PairLedger<'_> {
     /// while processes run.
     async fn has_renewed_table(&mut self) -> Result<bool, LedgerError> {
         let (Some(home), Some(refused)) = (self.ledger.extras.binder(), &self.table) else { return Ok(false) };
-        let table = self.ledger.table_of(&*home, Some(refused)).await?;
+        let table = self.ledger.table_of(&*home, true).await?;
         let is_renewed = table != *refused;
         self.table = Some(table);
         Ok(is_renewed)

@@ -151,6 +151,6 @@ pub(crate) trait SqlHome: fmt::Debug + Send + Sync {
     /// Each call on it is a transaction of its own.
     fn sql(&self) -> Box<dyn AnySql>;
 
-    /// Tells the table of the store from every other one. One that was `refused`, as another table's, is not answered from memory.
-    fn table_id<'s>(&'s self, refused: Option<&'s [u8]>) -> StoreAnswer<'s, Arc<[u8]>>;
+    /// Tells the table of the store from every other one: from memory, unless it is to be asked for anew.
+    fn table_id(&self, anew: bool) -> StoreAnswer<'_, Arc<[u8]>>;
 }

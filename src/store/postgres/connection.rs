@@ -70,11 +70,11 @@ impl Connection {
         self.client.batch_execute(sql).await.map_err(|error| self.fault(&error))
     }
 
-    /// Tells the table that is found over this connection from every other one; asked once for each connection, and again where
-    /// the answer was `refused`, since it may have been renewed.
-    pub(super) async fn table_id(&self, refused: Option<&[u8]>) -> Result<Arc<[u8]>, StoreError> {
+    /// Tells the table that is found over this connection from every other one; asked once for each connection, and anew
+    /// where it may have been renewed.
+    pub(super) async fn table_id(&self, anew: bool) -> Result<Arc<[u8]>, StoreError> {
         let known = self.table_id.lock().clone();
-        if let Some(known) = known.filter(|_| refused.is_none()) {
+        if let Some(known) = known.filter(|_| !anew) {
             return Ok(known);
         }
         let rows = self.run("SELECT table_id FROM payproof_table_id_1()", &[]).await?;

@@ -76,5 +76,5 @@ async fn write_probe(pool: &Arc<Pool>) -> Result<(), StoreError> {
     readable(read_claim(claimed).map(drop))?;
     let removed = pool.call(REMOVE, &[key, value]).await?;
     readable(read_swap(removed).map(drop))?;
-    pool.table_id(None).await.map(drop)
+    pool.table_id(false).await.map(drop)
 }

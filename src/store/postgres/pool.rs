@@ -71,10 +71,10 @@ impl Pool {
         busy.until(connection.run(sql, values)).await
     }
 
-    /// Tells the table that the store uses now from every other one. What was `refused` is asked for again.
-    pub(super) async fn table_id(self: &Arc<Self>, refused: Option<&[u8]>) -> Result<Arc<[u8]>, StoreError> {
+    /// Tells the table that the store uses now from every other one.
+    pub(super) async fn table_id(self: &Arc<Self>, anew: bool) -> Result<Arc<[u8]>, StoreError> {
         let (busy, connection) = self.begin().await?;
-        busy.until(connection.table_id(refused)).await
+        busy.until(connection.table_id(anew)).await
     }
 
     /// Runs statements in one text over a connection of its own, for at most [`LONGEST_CHANGE`].

@@ -34,7 +34,7 @@ impl SqlHome for PostgresStore {
         Box::new(OnItsOwn(self.clone()))
     }
 
-    fn table_id<'s>(&'s self, refused: Option<&'s [u8]>) -> StoreAnswer<'s, Arc<[u8]>> {
-        Box::pin(self.0.pool.table_id(refused))
+    fn table_id(&self, anew: bool) -> StoreAnswer<'_, Arc<[u8]>> {
+        Box::pin(self.0.pool.table_id(anew))
     }
 }

@@ -71,11 +71,15 @@ impl Drop for Watching {
 impl Account {
     /// A look, and one record that is written and read, where nothing found says already that it cannot be.
     pub(crate) async fn check_store(&self) -> StoreCheck {
-        let (mut checked, former) = join(self.look(), self.look_at_former()).await;
+        let (mut checked, former) = self.look_at_both().await;
         if checked.is_fit() {
             checked.findings.splice(..0, self.ledger.canary().await);
         }
         checked.with(former)
+    }
+
+    async fn look_at_both(&self) -> (StoreCheck, Vec<StoreFinding>) {
+        join(self.look(), self.look_at_former()).await
     }
 
     async fn look(&self) -> StoreCheck {
@@ -98,7 +102,7 @@ impl Account {
         match &*last {
             Some((at, checked)) if at.elapsed() < LOOKS_APART => checked.clone(),
             _ => {
-                let (checked, former) = join(self.look(), self.look_at_former()).await;
+                let (checked, former) = self.look_at_both().await;
                 last.insert((Instant::now(), checked.with(former))).1.clone()
             }
         }
@@ -136,7 +140,7 @@ impl Account {
         if self.looked.load(Relaxed) {
             return;
         }
-        let (checked, former) = join(self.look(), self.look_at_former()).await;
+        let (checked, former) = self.look_at_both().await;
         let own = if self.has_store { checked.findings } else { Vec::new() };
         for finding in own.into_iter().chain(former).filter(|finding| finding.severity() >= Severity::Warning) {
             self.telemetry.store_finding(finding.code(), &finding);
